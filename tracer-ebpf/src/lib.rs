@@ -1,0 +1,2 @@
+//! The ABI between the BPF programs and the loader.
+#![no_std]

@@ -1,0 +1,2 @@
+//! The command `tlscope`.
+fn main() {}
