@@ -1,1 +1,3 @@
-//! Placeholder.
+//! tlscope above the kernel.
+
+pub mod correlate;
