@@ -1,0 +1,359 @@
+//! From what was observed to the line that is printed.
+//!
+//! In: [`Observed`], unredacted. Out: [`Line`]. Refuses to forget a field: every struct is taken apart by name, so that
+//! a new one does not compile before someone decided whether it may be printed.
+
+use std::{
+    net::SocketAddr,
+    time::{Duration, SystemTime},
+};
+
+use http_decode::{
+    Direction, End, Ended, Exchange, Field, Gap, GapCause, Protocol, Request, RequestHead, Response, ResponseHead,
+    Side, Timestamp, Unredacted,
+};
+
+use super::{
+    ConnectionLine, EndLine, EndResponseLine, ExchangeLine, FieldLine, InformationalLine, Line, LossLine, Redactor,
+    RequestLine, ResponseLine, field, secrets::Secrets, url::Text,
+};
+use crate::correlate::{AddressSource, Connection, Happening, Observed, Process};
+
+/// Makes a line, redacted.
+pub(super) fn line(redactor: &Redactor, observed: &Observed) -> Line {
+    let Observed {
+        time,
+        connection,
+        happening,
+    } = observed;
+    let mut composer = Composer {
+        redactor,
+        latin1: false,
+    };
+    match happening {
+        Happening::Exchange(exchange) => Line::Exchange(Box::new(composer.exchange(*time, connection, exchange))),
+        Happening::End(end) => Line::End(Box::new(composer.end(connection, end))),
+        Happening::Loss(gap) => Line::Loss(Box::new(loss(*time, connection, gap))),
+    }
+}
+
+struct Composer<'a> {
+    redactor: &'a Redactor,
+    /// Whether a value was not UTF-8.
+    latin1: bool,
+}
+
+impl Composer<'_> {
+    fn exchange(&mut self, time: SystemTime, connection: &Connection, exchange: &Exchange) -> ExchangeLine {
+        let Exchange {
+            ordinal,
+            protocol,
+            stream,
+            side,
+            origin,
+            request,
+            informational,
+            response,
+            began,
+            head_at,
+            ended_at,
+            ended,
+        } = exchange;
+        let Connection {
+            id,
+            process: Process { pid, name },
+            tls,
+            local: _,
+            remote: _,
+            source: _,
+        } = connection;
+        // What began with the response says nothing of the time since the request.
+        let since = |end: &Option<Timestamp>| end.filter(|_| request.is_some()).map(|end| micros(*began, end));
+        ExchangeLine {
+            id: exchange_id(id, *ordinal),
+            time: rfc3339(time),
+            pid: *pid,
+            tid: *origin,
+            process: name.clone(),
+            tls,
+            side: side_word(*side),
+            connection: connection_line(connection),
+            protocol: protocol_word(*protocol),
+            stream: *stream,
+            head_us: since(head_at),
+            duration_us: since(ended_at),
+            ended: ended.map(ended_word),
+            request_id: self.request_id(request.as_ref(), response.as_ref()),
+            request: request.as_ref().map(|request| self.request(request)),
+            informational: informational.iter().map(|head| self.informational(head)).collect(),
+            response: response.as_ref().map(|response| self.response(response)),
+            encoding: self.encoding(),
+        }
+    }
+
+    fn end(&mut self, connection: &Connection, end: &End) -> EndLine {
+        let End {
+            ordinal,
+            began,
+            ended_at,
+            ended,
+            body_bytes,
+            trailers,
+        } = end;
+        let response = EndResponseLine {
+            body_bytes: *body_bytes,
+            trailers: self.fields(trailers),
+        };
+        EndLine {
+            id: exchange_id(&connection.id, *ordinal),
+            response: (response.body_bytes.is_some() || !response.trailers.is_empty()).then_some(response),
+            duration_us: micros(*began, *ended_at),
+            ended: ended_word(*ended),
+            encoding: self.encoding(),
+        }
+    }
+
+    fn request(&mut self, request: &Request) -> RequestLine {
+        let Request {
+            head,
+            body_bytes,
+            trailers,
+        } = request;
+        let RequestHead {
+            method,
+            scheme,
+            authority,
+            path,
+            protocol_upgrade,
+            fields,
+            unknown,
+        } = head;
+        RequestLine {
+            method: method.clone(),
+            scheme: scheme.clone(),
+            authority: authority.as_ref().map(|authority| self.authority(authority)),
+            path: path.as_ref().map(|path| self.path(path)),
+            protocol_upgrade: protocol_upgrade.clone(),
+            headers: self.fields(fields),
+            complete: *unknown == 0,
+            unknown: some_unknown(*unknown),
+            body_bytes: *body_bytes,
+            trailers: self.fields(trailers),
+        }
+    }
+
+    fn informational(&mut self, head: &ResponseHead) -> InformationalLine {
+        let ResponseHead {
+            status,
+            fields,
+            unknown,
+        } = head;
+        InformationalLine {
+            status: *status,
+            headers: self.fields(fields),
+            complete: (*unknown > 0).then_some(false),
+            unknown: some_unknown(*unknown),
+        }
+    }
+
+    fn response(&mut self, response: &Response) -> ResponseLine {
+        let Response {
+            head: ResponseHead {
+                status,
+                fields,
+                unknown,
+            },
+            body_bytes,
+            trailers,
+        } = response;
+        ResponseLine {
+            status: *status,
+            headers: self.fields(fields),
+            complete: *unknown == 0,
+            unknown: some_unknown(*unknown),
+            body_bytes: *body_bytes,
+            trailers: self.fields(trailers),
+        }
+    }
+
+    fn fields(&mut self, fields: &[Field]) -> Vec<FieldLine> {
+        fields.iter().map(|field| self.field(field)).collect()
+    }
+
+    fn field(&mut self, field: &Field) -> FieldLine {
+        let Field {
+            name,
+            value,
+            never_indexed: _,
+        } = field;
+        let value = value.as_ref().map(|value| {
+            let secrets = self.field_secrets(field);
+            self.text(value, secrets)
+        });
+        (name.clone(), value)
+    }
+
+    fn authority(&mut self, authority: &Unredacted) -> Box<str> {
+        let bytes = authority.expose();
+        let secrets = self
+            .redactor
+            .secrets(bytes, |search, secrets| field::mark_authority(bytes, search, secrets));
+        self.text(authority, secrets)
+    }
+
+    fn path(&mut self, path: &Unredacted) -> Box<str> {
+        let bytes = path.expose();
+        let secrets = self
+            .redactor
+            .secrets(bytes, |search, secrets| search.mark(bytes, Text::Path, secrets));
+        self.text(path, secrets)
+    }
+
+    fn field_secrets(&self, field: &Field) -> Secrets {
+        let Field {
+            name,
+            value,
+            never_indexed,
+        } = field;
+        let bytes = value.as_ref().map_or(&[][..], Unredacted::expose);
+        self.redactor.secrets(bytes, |search, secrets| {
+            field::mark(name.as_deref(), bytes, *never_indexed, search, secrets);
+        })
+    }
+
+    /// Finds the request id, in the response first: if the gateway answered with one, that is what it logged.
+    fn request_id(&mut self, request: Option<&Request>, response: Option<&Response>) -> Option<Box<str>> {
+        let of = |fields: &'_ [Field]| {
+            fields
+                .iter()
+                .find(|field| field.name.as_deref() == Some("x-request-id"))
+                .cloned()
+        };
+        let field = response
+            .and_then(|response| of(&response.head.fields))
+            .or_else(|| request.and_then(|request| of(&request.head.fields)))?;
+        let secrets = self.field_secrets(&field);
+        let value = field.value.filter(|value| !value.is_empty() && secrets.is_empty())?;
+        Some(self.text(&value, Secrets::default()))
+    }
+
+    fn text(&mut self, value: &Unredacted, secrets: Secrets) -> Box<str> {
+        match String::from_utf8(self.redactor.mask(value.expose(), secrets)) {
+            Ok(text) => text.into_boxed_str(),
+            Err(not_utf8) => {
+                self.latin1 = true;
+                not_utf8.into_bytes().into_iter().map(char::from).collect()
+            }
+        }
+    }
+
+    fn encoding(&self) -> Option<&'static str> {
+        self.latin1.then_some("latin1")
+    }
+}
+
+fn loss(time: SystemTime, connection: &Connection, gap: &Gap) -> LossLine {
+    let Gap {
+        direction,
+        position,
+        bytes,
+        cause,
+    } = gap;
+    let Process { pid, name } = &connection.process;
+    LossLine {
+        time: rfc3339(time),
+        pid: *pid,
+        process: name.clone(),
+        connection: connection_line(connection),
+        direction: match direction {
+            Direction::Read => "read",
+            Direction::Write => "write",
+        },
+        position: *position,
+        bytes: *bytes,
+        cause: match cause {
+            GapCause::Lost => "lost",
+            GapCause::OverLimit => "over_limit",
+            GapCause::Dropped => "dropped",
+        },
+    }
+}
+
+fn connection_line(connection: &Connection) -> ConnectionLine {
+    let Connection {
+        id,
+        process: _,
+        tls: _,
+        local,
+        remote,
+        source,
+    } = connection;
+    let (source, reason) = match source {
+        AddressSource::Bio => (Some("bio"), None),
+        AddressSource::SetFd => (Some("set_fd"), None),
+        AddressSource::CustomBio => (None, Some("custom-bio")),
+        AddressSource::UnknownLayout => (None, Some("unknown-layout")),
+        AddressSource::NotInet => (None, Some("not-inet")),
+    };
+    ConnectionLine {
+        id: id.clone(),
+        local: local.map(address),
+        remote: remote.map(address),
+        source,
+        reason,
+    }
+}
+
+/// Writes an address; an IPv4 one as such, also where a socket for both families gave it.
+fn address(address: SocketAddr) -> String {
+    match address.ip().to_canonical() {
+        ip if ip.is_ipv4() => SocketAddr::new(ip, address.port()).to_string(),
+        _ => address.to_string(),
+    }
+}
+
+fn exchange_id(connection: &str, ordinal: u64) -> String {
+    format!("{connection}-{ordinal}")
+}
+
+fn side_word(side: Side) -> &'static str {
+    match side {
+        Side::Client => "client",
+        Side::Server => "server",
+    }
+}
+
+fn protocol_word(protocol: Protocol) -> &'static str {
+    match protocol {
+        Protocol::Http10 => "http/1.0",
+        Protocol::Http11 => "http/1.1",
+        Protocol::Http2 => "http/2",
+    }
+}
+
+fn ended_word(ended: Ended) -> &'static str {
+    match ended {
+        Ended::Complete => "complete",
+        Ended::Reset => "reset",
+        Ended::Closed => "closed",
+        Ended::Upgraded => "upgraded",
+        Ended::Lost => "lost",
+    }
+}
+
+fn some_unknown(unknown: u32) -> Option<u32> {
+    (unknown > 0).then_some(unknown)
+}
+
+fn micros(began: Timestamp, end: Timestamp) -> u64 {
+    end.0.saturating_sub(began.0) / 1000
+}
+
+/// Writes a time, which a tape may have set before 1970 or after 9999, where RFC 3339 ends.
+fn rfc3339(time: SystemTime) -> String {
+    let latest = SystemTime::UNIX_EPOCH + LATEST;
+    humantime::format_rfc3339_nanos(time.clamp(SystemTime::UNIX_EPOCH, latest)).to_string()
+}
+
+/// The last second of 9999.
+const LATEST: Duration = Duration::from_secs(253_402_300_799);

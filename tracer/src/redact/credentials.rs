@@ -1,0 +1,156 @@
+//! Secrets in the fields of HTTP authentication (RFC 9110 section 11), and in Sec-WebSocket-Protocol, which browsers
+//! use for want of them.
+//!
+//! In: a field's value. Out: marks on all but a scheme's name, and in a challenge on all but the parameters that tell
+//! a client what to do. Refuses a scheme that may be a secret itself: then the value is marked whole.
+
+use super::secrets::Secrets;
+
+/// Marks credentials, leaving their scheme.
+pub(super) fn mark_credentials(value: &[u8], secrets: &mut Secrets) {
+    secrets.mark(after_scheme(value).unwrap_or(0)..value.trim_ascii_end().len());
+}
+
+/// Marks what a challenge holds, leaving its scheme and its harmless parameters.
+pub(super) fn mark_challenge(value: &[u8], secrets: &mut Secrets) {
+    let Some(parameters) = split_unquoted(value) else {
+        return secrets.mark(0..value.len());
+    };
+    let mut start = 0;
+    for parameter in parameters {
+        let end = start + parameter.len();
+        let blank = parameter.len() - parameter.trim_ascii_start().len();
+        let text = parameter.trim_ascii();
+        let scheme = after_scheme(text).filter(|&after| is_scheme_here(text, after));
+        let from = start + blank + scheme.unwrap_or(0);
+        let rest = text.get(scheme.unwrap_or(0)..).unwrap_or_default();
+        let stands_alone = scheme.is_none() && is_known_scheme(rest);
+        if !stands_alone && !is_harmless_parameter(rest) {
+            secrets.mark(from..from + rest.len());
+        }
+        start = end + 1;
+    }
+}
+
+/// Marks the offered subprotocols that are not well known, for some are tokens.
+pub(super) fn mark_subprotocols(value: &[u8], secrets: &mut Secrets) {
+    let mut start = 0;
+    for element in value.split(|&byte| byte == b',') {
+        let blank = element.len() - element.trim_ascii_start().len();
+        let name = element.trim_ascii();
+        if !SUBPROTOCOLS.contains(&name) {
+            secrets.mark(start + blank..start + blank + name.len());
+        }
+        start += element.len() + 1;
+    }
+}
+
+/// Finds where the credentials begin, if what comes before them is a scheme.
+fn after_scheme(value: &[u8]) -> Option<usize> {
+    let space = value.iter().position(|&byte| byte == b' ')?;
+    let (scheme, rest) = value.split_at_checked(space)?;
+    let blank = rest.len() - rest.trim_ascii_start().len();
+    is_plausible_scheme(scheme).then_some(space + blank)
+}
+
+/// Tells a scheme with its first parameter from a parameter with spaces around its `=`.
+fn is_scheme_here(text: &[u8], after: usize) -> bool {
+    text.get(after).is_some_and(|&byte| byte != b'=')
+}
+
+fn is_plausible_scheme(scheme: &[u8]) -> bool {
+    let short_word = (1..=LONGEST_UNKNOWN_SCHEME).contains(&scheme.len())
+        && scheme.first().is_some_and(u8::is_ascii_alphabetic)
+        && scheme.iter().all(|byte| byte.is_ascii_alphabetic() || *byte == b'-');
+    short_word || is_known_scheme(scheme)
+}
+
+fn is_known_scheme(scheme: &[u8]) -> bool {
+    SCHEMES.iter().any(|known| scheme.eq_ignore_ascii_case(known))
+}
+
+/// Tells whether `text` is `name=value` with a name that tells no secret and a value of the right form.
+fn is_harmless_parameter(text: &[u8]) -> bool {
+    let Some(equals) = text.iter().position(|&byte| byte == b'=') else {
+        return false;
+    };
+    let (name, rest) = text.split_at_checked(equals).unwrap_or_default();
+    let content = rest.get(1..).unwrap_or_default().trim_ascii_start();
+    let quoted = content.starts_with(b"\"") && content.ends_with(b"\"") && content.len() > 1;
+    let token = content
+        .iter()
+        .all(|byte| byte.is_ascii_alphanumeric() || b"-_.:/".contains(byte));
+    (quoted || token)
+        && HARMLESS
+            .iter()
+            .any(|harmless| name.trim_ascii().eq_ignore_ascii_case(harmless))
+}
+
+/// Splits at commas outside quotes; `None` if a quote never ends.
+fn split_unquoted(value: &[u8]) -> Option<Vec<&[u8]>> {
+    let (mut quoted, mut escaped) = (false, false);
+    let split = value
+        .split(|&byte| {
+            if byte == b'"' && !escaped {
+                quoted = !quoted;
+            }
+            escaped = quoted && byte == b'\\' && !escaped;
+            byte == b',' && !quoted
+        })
+        .collect();
+    (!quoted).then_some(split)
+}
+
+/// A longer word that no list knows may be a secret.
+const LONGEST_UNKNOWN_SCHEME: usize = 16;
+
+/// Schemes that are long, or have digits in them, or stand alone in challenges.
+const SCHEMES: [&[u8]; 16] = [
+    b"Basic",
+    b"Bearer",
+    b"Digest",
+    b"DPoP",
+    b"GNAP",
+    b"HOBA",
+    b"Mutual",
+    b"Negotiate",
+    b"NTLM",
+    b"OAuth",
+    b"PrivateToken",
+    b"SCRAM-SHA-1",
+    b"SCRAM-SHA-256",
+    b"AWS4-HMAC-SHA256",
+    b"AWS4-ECDSA-P256-SHA256",
+    b"GOOG4-RSA-SHA256",
+];
+
+/// Parameters of challenges that say what is wanted and what went wrong; `nonce` and `opaque` are not among them.
+const HARMLESS: [&[u8]; 9] = [
+    b"realm",
+    b"error",
+    b"error_description",
+    b"scope",
+    b"algorithm",
+    b"qop",
+    b"charset",
+    b"stale",
+    b"userhash",
+];
+
+/// Subprotocols in wide use, from the IANA registry and beside it.
+const SUBPROTOCOLS: [&[u8]; 14] = [
+    b"chat",
+    b"binary",
+    b"json",
+    b"mqtt",
+    b"mqttv3.1",
+    b"sip",
+    b"xmpp",
+    b"soap",
+    b"wamp.2.json",
+    b"graphql-ws",
+    b"graphql-transport-ws",
+    b"v12.stomp",
+    b"v4.channel.k8s.io",
+    b"vite-hmr",
+];

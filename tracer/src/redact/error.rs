@@ -1,0 +1,36 @@
+//! Why there is no [`Redactor`](super::Redactor): a rule that cannot be kept ends the program before it prints.
+
+use std::{io, path::PathBuf};
+
+/// A redaction rule, or the key of the fingerprints, that cannot be used.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// No field or parameter can have this name.
+    #[error("--redact '{0}': not the name of a field or parameter")]
+    Name(String),
+    /// The pattern is not a regular expression, or too large a one.
+    #[error("--redact-pattern: {0}")]
+    Pattern(#[source] Box<regex::Error>),
+    /// The pattern matches nothing at all, which leaves nothing to mask.
+    #[error("--redact-pattern '{0}': it matches the empty string")]
+    EmptyMatch(String),
+    /// The key file could not be read.
+    #[error("--fingerprint: {}: {source}", path.display())]
+    KeyFile {
+        /// Where it was looked for.
+        path: PathBuf,
+        /// What the system said.
+        source: io::Error,
+    },
+    /// The key is so short that fingerprints could be reversed by guessing it.
+    #[error("--fingerprint: the key has {length} bytes, at least {least} are needed")]
+    ShortKey {
+        /// How long it is.
+        length: usize,
+        /// How long it must be.
+        least: usize,
+    },
+    /// The system gave no random bytes for a key.
+    #[error("--fingerprint: no random key: {0}")]
+    Random(#[source] getrandom::Error),
+}

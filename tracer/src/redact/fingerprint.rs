@@ -1,0 +1,113 @@
+//! What stands in place of a secret.
+//!
+//! In: a secret's bytes. Out: `[redacted]`, or `[redacted:0123456789abcdef]` with a key. Refuses a key short enough to
+//! be guessed.
+//!
+//! A fingerprint is the first 8 bytes of HMAC-SHA-256. Without the key it says nothing about the secret, however
+//! short; its own length only decides how often two different secrets look alike: among a million, once in some
+//! 37 million runs. It does say which values are equal, which is its purpose.
+
+use hmac::{Hmac, KeyInit as _, Mac as _};
+use sha2::Sha256;
+
+use super::Error;
+
+/// The key of the fingerprints; it has no `Debug`, so it cannot be logged.
+#[derive(Clone)]
+pub struct FingerprintKey(Hmac<Sha256>);
+
+impl FingerprintKey {
+    /// Draws a key that lasts for this run.
+    pub fn random() -> Result<Self, Error> {
+        let mut bytes = [0; LEAST_KEY_BYTES];
+        getrandom::fill(&mut bytes).map_err(Error::Random)?;
+        Self::from_file_bytes(&bytes)
+    }
+
+    /// Takes all bytes of a key file, a closing line feed included.
+    pub fn from_file_bytes(bytes: &[u8]) -> Result<Self, Error> {
+        let short = Error::ShortKey {
+            length: bytes.len(),
+            least: LEAST_KEY_BYTES,
+        };
+        if bytes.len() < LEAST_KEY_BYTES {
+            return Err(short);
+        }
+        // HMAC takes keys of any length, so the second refusal never speaks.
+        Hmac::new_from_slice(bytes).map(Self).or(Err(short))
+    }
+}
+
+/// Writes what stands in place of secrets.
+pub(super) struct Mask(Option<FingerprintKey>);
+
+impl Mask {
+    /// Masks with fingerprints if there is a key.
+    pub(super) fn new(key: Option<FingerprintKey>) -> Self {
+        Self(key)
+    }
+
+    /// Appends what stands for `secret`.
+    pub(super) fn write(&self, secret: &[u8], out: &mut Vec<u8>) {
+        let Some(FingerprintKey(keyed)) = &self.0 else {
+            return out.extend_from_slice(b"[redacted]");
+        };
+        let digest = keyed.clone().chain_update(secret).finalize().into_bytes();
+        out.extend_from_slice(b"[redacted:");
+        for byte in digest.iter().take(FINGERPRINT_BYTES) {
+            out.extend([byte >> 4, byte & 15].map(|digit| if digit < 10 { b'0' + digit } else { b'a' - 10 + digit }));
+        }
+        out.push(b']');
+    }
+}
+
+/// As long as the hash: RFC 2104 section 3 advises against less.
+const LEAST_KEY_BYTES: usize = 32;
+
+/// Half of what would never collide: short enough to read, long enough to tell millions of credentials apart.
+const FINGERPRINT_BYTES: usize = 8;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn masked(key: &[u8], secret: &[u8]) -> String {
+        let mut out = Vec::new();
+        Mask::new(Some(FingerprintKey::from_file_bytes(key).unwrap())).write(secret, &mut out);
+        String::from_utf8(out).unwrap()
+    }
+
+    #[test]
+    fn a_fingerprint_depends_on_the_secret_and_on_the_key_alone() {
+        let (one, two) = ([1; 32], [2; 32]);
+        assert_eq!(masked(&one, b"hunter2"), masked(&one, b"hunter2"));
+        assert_ne!(masked(&one, b"hunter2"), masked(&one, b"hunter3"));
+        assert_ne!(masked(&one, b"hunter2"), masked(&two, b"hunter2"));
+    }
+
+    // The key is longer than a hash and shorter than a block, so it is used as it is (RFC 4231 section 4.5).
+    #[test]
+    fn a_fingerprint_is_the_head_of_hmac_sha_256() {
+        let mut key = [0; 32];
+        key[..25].copy_from_slice(&std::array::from_fn::<u8, 25, _>(|at| u8::try_from(at).unwrap() + 1));
+        assert_eq!(masked(&key, &[0xcd; 50]), "[redacted:82558a389a443c0e]");
+    }
+
+    #[test]
+    fn a_short_key_is_an_error() {
+        assert!(matches!(
+            FingerprintKey::from_file_bytes(&[0; 31]),
+            Err(Error::ShortKey { length: 31, least: 32 })
+        ));
+    }
+
+    #[test]
+    fn random_keys_differ() {
+        let fingerprint = || {
+            let mut out = Vec::new();
+            Mask::new(Some(FingerprintKey::random().unwrap())).write(b"hunter2", &mut out);
+            out
+        };
+        assert_ne!(fingerprint(), fingerprint());
+    }
+}

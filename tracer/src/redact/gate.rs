@@ -1,0 +1,92 @@
+//! The gate itself.
+//!
+//! In: [`Observed`]. Out: [`Redacted`]. Refuses everyone else who would make one.
+
+use std::ops::Deref;
+
+use serde::{Serialize, Serializer};
+
+use super::{Error, Line, Rules, compose, fingerprint::Mask, rules::Extra, secrets::Secrets, url::Search};
+use crate::correlate::Observed;
+
+/// Proof that a value went through a [`Redactor`], which alone can make one.
+///
+/// ```compile_fail,E0423
+/// use tracer::redact::Redacted;
+/// let forged = Redacted("hunter2");
+/// ```
+///
+/// ```compile_fail,E0624
+/// use tracer::redact::Redacted;
+/// let forged = Redacted::new("hunter2");
+/// ```
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Redacted<T>(T);
+
+impl<T> Redacted<T> {
+    fn new(value: T) -> Self {
+        Self(value)
+    }
+}
+
+impl<T> Deref for Redacted<T> {
+    type Target = T;
+
+    fn deref(&self) -> &T {
+        &self.0
+    }
+}
+
+impl<T: Serialize> Serialize for Redacted<T> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        self.0.serialize(serializer)
+    }
+}
+
+/// The rules, ready for use.
+pub struct Redactor {
+    extra: Extra,
+    mask: Mask,
+    built_in: bool,
+}
+
+impl Redactor {
+    /// Checks the rules; one bad rule is an error, since going on without it would leak.
+    pub fn new(rules: Rules) -> Result<Self, Error> {
+        let Rules {
+            names,
+            patterns,
+            fingerprint,
+            show,
+        } = rules;
+        Ok(Self {
+            extra: Extra::new(&names, &patterns)?,
+            mask: Mask::new(fingerprint),
+            built_in: !show,
+        })
+    }
+
+    /// Makes the line that may be printed of what was observed.
+    pub fn redact(&self, observed: &Observed) -> Redacted<Line> {
+        Redacted::new(compose::line(self, observed))
+    }
+
+    /// Marks with `rule` and with the user's patterns.
+    pub(super) fn secrets(&self, value: &[u8], rule: impl FnOnce(Search<'_>, &mut Secrets)) -> Secrets {
+        let mut secrets = Secrets::default();
+        rule(
+            Search {
+                extra: &self.extra,
+                built_in: self.built_in,
+            },
+            &mut secrets,
+        );
+        self.extra.mark(value, &mut secrets);
+        secrets
+    }
+
+    /// Copies a value without its secrets.
+    pub(super) fn mask(&self, value: &[u8], secrets: Secrets) -> Vec<u8> {
+        secrets.masked(value, &self.mask)
+    }
+}

@@ -1,0 +1,246 @@
+//! What a line of output says: the contract, as types.
+//!
+//! In: strings and numbers that `compose` let through. Out: JSON in the contract's order, through serde. Refuses
+//! nothing by itself: a [`Line`] made elsewhere is of no use, because sinks take it only as
+//! [`Redacted`](super::Redacted). What does not apply is absent.
+
+use serde::{Serialize, Serializer};
+
+/// One line of output.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub enum Line {
+    /// A request with its response, or half of it.
+    Exchange(Box<ExchangeLine>),
+    /// The end of an exchange printed earlier.
+    End(Box<EndLine>),
+    /// A hole in what was captured.
+    Loss(Box<LossLine>),
+}
+
+impl Serialize for Line {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        match self {
+            Self::Exchange(line) => Tagged {
+                v: VERSION,
+                kind: "exchange",
+                line,
+            }
+            .serialize(serializer),
+            Self::End(line) => Tagged {
+                v: VERSION,
+                kind: "end",
+                line,
+            }
+            .serialize(serializer),
+            Self::Loss(line) => Tagged {
+                v: VERSION,
+                kind: "loss",
+                line,
+            }
+            .serialize(serializer),
+        }
+    }
+}
+
+/// What every line begins with; serde's own tag would put the type before the version.
+#[derive(Serialize)]
+struct Tagged<T> {
+    v: u8,
+    #[serde(rename = "type")]
+    kind: &'static str,
+    #[serde(flatten)]
+    line: T,
+}
+
+/// The contract's version.
+const VERSION: u8 = 1;
+
+/// A field's name and value; what is not known is null.
+pub type FieldLine = (Option<Box<str>>, Option<Box<str>>);
+
+/// A request with its response, or the half of it that was seen.
+#[derive(Clone, Debug, Eq, PartialEq, Serialize)]
+pub struct ExchangeLine {
+    /// Unique within a run.
+    pub id: String,
+    /// The request's first byte, RFC 3339.
+    pub time: String,
+    /// The traced process.
+    pub pid: u32,
+    /// The thread that read or wrote the first byte.
+    pub tid: u32,
+    /// The traced process's short name.
+    pub process: String,
+    /// The TLS library.
+    pub tls: &'static str,
+    /// The traced process's role.
+    pub side: &'static str,
+    /// The connection.
+    pub connection: ConnectionLine,
+    /// The protocol and its version.
+    pub protocol: &'static str,
+    /// HTTP/2 stream identifier, or the place in an HTTP/1 connection.
+    pub stream: u64,
+    /// The request, if seen.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub request: Option<RequestLine>,
+    /// The responses before the final one.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub informational: Vec<InformationalLine>,
+    /// The final response, if seen.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub response: Option<ResponseLine>,
+    /// Microseconds from the request's first byte to the end of the response's head.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub head_us: Option<u64>,
+    /// Microseconds from the request's first byte to the response's end.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub duration_us: Option<u64>,
+    /// How it ended, if it has.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub ended: Option<&'static str>,
+    /// The id under which the gateway's own log knows it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub request_id: Option<Box<str>>,
+    /// `latin1` if a value here was not UTF-8, so that each of its characters stands for a byte.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub encoding: Option<&'static str>,
+}
+
+/// A connection, and how its addresses were learned or why they were not.
+#[derive(Clone, Debug, Eq, PartialEq, Serialize)]
+pub struct ConnectionLine {
+    /// Unique within a run.
+    pub id: String,
+    /// The traced process's own address.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub local: Option<String>,
+    /// Its peer's address.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub remote: Option<String>,
+    /// How the addresses were learned.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub source: Option<&'static str>,
+    /// Why there are none.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub reason: Option<&'static str>,
+}
+
+/// A request.
+#[derive(Clone, Debug, Eq, PartialEq, Serialize)]
+pub struct RequestLine {
+    /// Method token.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub method: Option<Box<str>>,
+    /// URI scheme.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub scheme: Option<Box<str>>,
+    /// Host and port.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub authority: Option<Box<str>>,
+    /// Path and query.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub path: Option<Box<str>>,
+    /// The protocol an extended CONNECT asks for.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub protocol_upgrade: Option<Box<str>>,
+    /// Header fields in wire order.
+    pub headers: Vec<FieldLine>,
+    /// Whether every field of the head is known.
+    pub complete: bool,
+    /// How many fields are not.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub unknown: Option<u32>,
+    /// Body bytes so far.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub body_bytes: Option<u64>,
+    /// Trailer fields.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub trailers: Vec<FieldLine>,
+}
+
+/// A response before the final one.
+#[derive(Clone, Debug, Eq, PartialEq, Serialize)]
+pub struct InformationalLine {
+    /// Status code.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub status: Option<u16>,
+    /// Header fields in wire order.
+    pub headers: Vec<FieldLine>,
+    /// False when a field is not known, else absent.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub complete: Option<bool>,
+    /// How many fields are not.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub unknown: Option<u32>,
+}
+
+/// A final response.
+#[derive(Clone, Debug, Eq, PartialEq, Serialize)]
+pub struct ResponseLine {
+    /// Status code.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub status: Option<u16>,
+    /// Header fields in wire order.
+    pub headers: Vec<FieldLine>,
+    /// Whether every field of the head is known.
+    pub complete: bool,
+    /// How many fields are not.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub unknown: Option<u32>,
+    /// Body bytes so far.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub body_bytes: Option<u64>,
+    /// Trailer fields.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub trailers: Vec<FieldLine>,
+}
+
+/// The end of an exchange printed earlier.
+#[derive(Clone, Debug, Eq, PartialEq, Serialize)]
+pub struct EndLine {
+    /// The exchange's id.
+    pub id: String,
+    /// What its response came to.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub response: Option<EndResponseLine>,
+    /// Microseconds from the exchange's first byte to its end.
+    pub duration_us: u64,
+    /// How it ended.
+    pub ended: &'static str,
+    /// `latin1` if a value here was not UTF-8.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub encoding: Option<&'static str>,
+}
+
+/// What only the end of a response tells.
+#[derive(Clone, Debug, Eq, PartialEq, Serialize)]
+pub struct EndResponseLine {
+    /// Body bytes in all.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub body_bytes: Option<u64>,
+    /// Trailer fields.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub trailers: Vec<FieldLine>,
+}
+
+/// A hole in what was captured.
+#[derive(Clone, Debug, Eq, PartialEq, Serialize)]
+pub struct LossLine {
+    /// When it was noticed, RFC 3339.
+    pub time: String,
+    /// The traced process.
+    pub pid: u32,
+    /// The traced process's short name.
+    pub process: String,
+    /// The connection.
+    pub connection: ConnectionLine,
+    /// Which way the missing bytes went.
+    pub direction: &'static str,
+    /// Position of the first missing byte.
+    pub position: u64,
+    /// How many are missing.
+    pub bytes: u64,
+    /// Why.
+    pub cause: &'static str,
+}

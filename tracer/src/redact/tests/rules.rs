@@ -1,0 +1,369 @@
+//! What each rule keeps and loses. In the tables `~` stands for the mask.
+
+use super::*;
+use crate::redact::FingerprintKey;
+
+fn check(redact: impl Fn(&str) -> String, table: &[(&str, &str)]) {
+    for (value, wanted) in table {
+        assert_eq!(redact(value).replace("[redacted]", "~"), *wanted, "{value}");
+    }
+}
+
+#[test]
+fn credentials_keep_their_scheme() {
+    let table = [
+        ("Bearer hunter2", "Bearer ~"),
+        ("basic  aHVudGVyMg==  ", "basic  ~  "),
+        ("AWS4-HMAC-SHA256 Credential=a/b, Signature=c", "AWS4-HMAC-SHA256 ~"),
+        ("Digest username=\"bob\", response=\"6629\"", "Digest ~"),
+        ("MyScheme hunter2", "MyScheme ~"),
+        ("Bearer ", "Bearer "),
+        ("", ""),
+    ];
+    for name in [
+        "authorization",
+        "proxy-authorization",
+        "x-forwarded-authorization",
+        "Authorization",
+    ] {
+        check(|value| field(name, value), &table);
+    }
+}
+
+#[test]
+fn credentials_without_a_plausible_scheme_are_lost() {
+    let table = [
+        ("hunter2", "~"),
+        ("hunter2 hunter3", "~"),
+        ("Bearer\thunter2", "~"),
+        ("key=hunter2 x", "~"),
+        ("abcdefghijklmnopq hunter2", "~"),
+        (" Bearer hunter2", "~"),
+        ("-a hunter2", "~"),
+    ];
+    check(|value| field("authorization", value), &table);
+}
+
+#[test]
+fn a_challenge_keeps_what_tells_the_client_what_to_do() {
+    let table = [
+        (
+            "Bearer realm=\"a, b\", error=\"invalid_token\"",
+            "Bearer realm=\"a, b\", error=\"invalid_token\"",
+        ),
+        (
+            "Digest realm=\"a\", qop=auth, nonce=\"hunter2\", opaque=x",
+            "Digest realm=\"a\", qop=auth, ~, ~",
+        ),
+        ("Negotiate", "Negotiate"),
+        ("Negotiate aHVudGVyMg==", "Negotiate ~"),
+        ("NTLM, Basic realm=\"a\"", "NTLM, Basic realm=\"a\""),
+        ("Basic realm = \"a\", x = y", "Basic realm = \"a\", ~"),
+        ("Basic realm=\"a, nonce=hunter2", "~"),
+        ("hunter2", "~"),
+    ];
+    for name in ["www-authenticate", "proxy-authenticate"] {
+        check(|value| field(name, value), &table);
+    }
+}
+
+#[test]
+fn cookies_keep_their_names() {
+    let table = [
+        ("a=1; b=2", "a=~; b=~"),
+        ("a=\"x; y\"; b=2", "a=~; ~; b=~"),
+        ("a=1;b=2;", "a=~;b=~;"),
+        ("a=; b=x=y", "a=; b=~"),
+        ("hunter2; a=1", "~; a=~"),
+        ("=hunter2", "~"),
+        ("aHVudGVyMg==", "~"),
+        ("two words=x", "~"),
+        ("a = 1", "a = ~"),
+        ("a=1, b=2", "a=~"),
+    ];
+    check(|value| field("cookie", value), &table);
+    assert_eq!(field("cookie", &format!("{}=x", "a".repeat(65))), "[redacted]");
+}
+
+#[test]
+fn a_set_cookie_keeps_its_name_and_the_attributes_that_are_known() {
+    let table = [
+        (
+            "sid=hunter2; Path=/a; Domain=a.test; Max-Age=60; HttpOnly; Secure; SameSite=Lax; Priority=High; Partitioned",
+            "sid=~; Path=/a; Domain=a.test; Max-Age=60; HttpOnly; Secure; SameSite=Lax; Priority=High; Partitioned",
+        ),
+        (
+            "a=1; Expires=Wed, 21 Oct 2026 07:28:00 GMT",
+            "a=~; Expires=Wed, 21 Oct 2026 07:28:00 GMT",
+        ),
+        (
+            "a=1; X-Hint=hunter2; hunter2; path=/?token=hunter2",
+            "a=~; X-Hint=~; ~; path=/?token=~",
+        ),
+        (
+            "a=1; Max-Age=hunter2; SameSite=hunter2; HttpOnly=hunter2",
+            "a=~; Max-Age=~; SameSite=~; HttpOnly=~",
+        ),
+        ("a=1; Domain=hunter2@a.test", "a=~; Domain=~"),
+        ("hunter2", "~"),
+        ("a=; Max-Age=0", "a=; Max-Age=0"),
+    ];
+    check(|value| field("set-cookie", value), &table);
+}
+
+#[test]
+fn fields_with_telling_names_are_lost() {
+    for name in [
+        "x-api-key",
+        "api-key",
+        "x-goog-api-key",
+        "x-auth-token",
+        "x-amz-security-token",
+        "x-csrf-token",
+    ] {
+        assert_eq!(field(name, "hunter2"), "[redacted]", "{name}");
+    }
+    assert_eq!(field("authentication-info", "nextnonce=\"hunter2\""), "[redacted]");
+}
+
+#[test]
+fn subprotocols_that_nobody_knows_are_lost() {
+    let table = [
+        ("graphql-ws, hunter2", "graphql-ws, ~"),
+        ("access_token,hunter2", "~,~"),
+        ("mqtt", "mqtt"),
+    ];
+    check(|value| field("sec-websocket-protocol", value), &table);
+}
+
+#[test]
+fn parameters_in_a_path_lose_their_values() {
+    let table = [
+        ("/x?token=hunter2", "/x?token=~"),
+        ("/x?a=1&access_token=hunter2&b=2", "/x?a=1&access_token=~&b=2"),
+        ("/x?ACCESS_TOKEN=hunter2", "/x?ACCESS_TOKEN=~"),
+        ("/x?acc%65ss%5Ftoken=hunter2", "/x?acc%65ss%5Ftoken=~"),
+        ("/x?acc%2565ss_token=hunter2", "/x?acc%2565ss_token=~"),
+        ("/x?token%3Dhunter2&b=1", "/x?token%3D~&b=1"),
+        ("/x?token=a;hunter2/?=b#c", "/x?token=~"),
+        ("/x?token=a%26hunter2&b=1", "/x?token=~&b=1"),
+        ("/x?user[password]=hunter2", "/x?user[password]=~"),
+        ("/x?user%5Bpassword%5D=hunter2", "/x?user%5Bpassword%5D=~"),
+        (
+            "/x?next=%2Fcb%3Fcode%3Dhunter2%26state%3D1&b=2",
+            "/x?next=%2Fcb%3Fcode%3D~%26state%3D1&b=2",
+        ),
+        (
+            "/x#access_token=hunter2/3&token_type=bearer",
+            "/x#access_token=~&token_type=bearer",
+        ),
+        ("/x;jsessionid=hunter2?page=2", "/x;jsessionid=~?page=2"),
+        ("/x;jsessionid=hunter2;v=1/y", "/x;jsessionid=~;v=1/y"),
+        ("/x?a=1;token=hunter2", "/x?a=1;token=~"),
+        ("/x?a=1&amp;token=hunter2", "/x?a=1&amp;token=~"),
+        ("/x?token=", "/x?token="),
+        ("/x?token==hunter2", "/x?token=~"),
+        ("/x?a=b=c&page_size=3", "/x?a=b=c&page_size=3"),
+        (
+            "/x?X-Amz-Signature=hunter2&X-Amz-Date=1",
+            "/x?X-Amz-Signature=~&X-Amz-Date=1",
+        ),
+        ("*", "*"),
+    ];
+    check(path, &table);
+}
+
+#[test]
+fn parameters_in_any_field_lose_their_values() {
+    let table = [
+        ("https://a.test/x?token=hunter2&b=1", "https://a.test/x?token=~&b=1"),
+        ("0; url=https://a.test/?code=hunter2", "0; url=https://a.test/?code=~"),
+        (
+            "<https://a.test/?key=a,b>; rel=next",
+            "<https://a.test/?key=~>; rel=next",
+        ),
+        ("token = hunter2 rest", "token = ~ rest"),
+        ("token=\"hunter2 \\\" hunter3\" rest", "token=\"~\" rest"),
+        ("password=hunter2/3==", "password=~"),
+        (
+            "rpc error: code = Unavailable desc = gone",
+            "rpc error: code = Unavailable desc = gone",
+        ),
+        ("text/html; charset=utf-8", "text/html; charset=utf-8"),
+    ];
+    for name in [
+        "referer",
+        "location",
+        "content-location",
+        "refresh",
+        "link",
+        "x-anything",
+    ] {
+        check(|value| field(name, value), &table);
+    }
+}
+
+#[test]
+fn userinfo_is_lost_wherever_a_url_is() {
+    let table = [
+        ("https://bob:hunter2@a.test/x", "https://~@a.test/x"),
+        ("//bob@a.test", "//~@a.test"),
+        ("https:\\\\bob:hunter2@a.test/", "https:\\\\~@a.test/"),
+        ("https://bob:hun@ter2@a.test/", "https://~@a.test/"),
+        ("https://bob:hun/ter2@a.test/", "https://~@a.test/"),
+        ("https://bob:hun%2Fter2@a.test/", "https://~@a.test/"),
+        ("https%3A%2F%2Fbob%3Ahunter2%40a.test%2F", "https%3A%2F%2F~%40a.test%2F"),
+        ("https://a.test:443/@bob", "https://a.test:443/@bob"),
+        ("https://a.test/ bob@a.test", "https://a.test/ bob@a.test"),
+        ("https://a.test https://bob@a.test", "https://a.test https://~@a.test"),
+    ];
+    check(|value| field("referer", value), &table);
+    check(
+        path,
+        &[("/go?to=https://bob:hunter2@a.test/", "/go?to=https://~@a.test/")],
+    );
+}
+
+#[test]
+fn an_authority_loses_all_before_its_last_at_sign() {
+    let table = [
+        ("bob:hunter2@a.test:443", "~@a.test:443"),
+        ("a@b@a.test", "~@a.test"),
+        ("bob%40a.test", "~%40a.test"),
+    ];
+    check(authority, &table);
+    check(|value| field("host", value), &table);
+    check(|value| field("x-forwarded-host", value), &table);
+}
+
+#[test]
+fn a_value_never_to_be_indexed_is_lost_but_for_its_scheme_or_cookies_name() {
+    let never = |name: &str, value: &str| {
+        let field = Field {
+            never_indexed: true,
+            ..sample::field(name, value)
+        };
+        redact(Rules::default(), exchange("/", "a.test", vec![field]))
+            .request
+            .unwrap()
+            .headers[0]
+            .1
+            .clone()
+            .unwrap()
+    };
+    assert_eq!(&*never("x-plain", "hunter2"), "[redacted]");
+    assert_eq!(&*never("host", "a.test"), "[redacted]");
+    assert_eq!(&*never("authorization", "Bearer hunter2"), "Bearer [redacted]");
+    assert_eq!(&*never("cookie", "a=hunter2"), "a=[redacted]");
+}
+
+#[test]
+fn a_value_without_a_name_is_lost() {
+    let field = Field {
+        name: None,
+        ..sample::field("", "hunter2")
+    };
+    let line = redact(Rules::default(), exchange("/", "a.test", vec![field]));
+    assert_eq!(line.request.unwrap().headers, [(None, Some("[redacted]".into()))]);
+}
+
+#[test]
+fn the_users_names_are_fields_and_parameters() {
+    assert_eq!(field_with(named(&["X-Tenant*"]), "x-tenant-id", b"acme"), "[redacted]");
+    assert_eq!(
+        path_with(named(&["tenant"]), "/x?Tenant=acme&x=1"),
+        "/x?Tenant=[redacted]&x=1"
+    );
+    assert_eq!(
+        field_with(named(&["tenant"]), "referer", b"/x?%74enant=acme"),
+        "/x?%74enant=[redacted]"
+    );
+}
+
+#[test]
+fn the_users_patterns_hold_in_values_paths_and_authorities() {
+    let rules = || patterned(&["ac[mM]e", r"user=\w+&token=\w+"]);
+    assert_eq!(
+        field_with(rules(), "x-tenant", b"the acme acMe"),
+        "the [redacted] [redacted]"
+    );
+    assert_eq!(
+        path_with(rules(), "/acme?user=bob&token=hunter2"),
+        "/[redacted]?[redacted]"
+    );
+    let line = redact(rules(), exchange("/", "acme.test", Vec::new()));
+    assert_eq!(line.request.unwrap().authority.as_deref(), Some("[redacted].test"));
+}
+
+#[test]
+fn patterns_see_bytes_that_are_not_utf8() {
+    assert_eq!(
+        field_with(patterned(&[r"(?-u:\xff)hunter2"]), "x-a", b"\xe9\xffhunter2"),
+        "\u{e9}[redacted]"
+    );
+}
+
+#[test]
+fn showing_secrets_leaves_the_users_own_rules() {
+    let show = |rules: Rules| Rules { show: true, ..rules };
+    assert_eq!(
+        field_with(show(Rules::default()), "authorization", b"Bearer hunter2"),
+        "Bearer hunter2"
+    );
+    assert_eq!(
+        path_with(show(Rules::default()), "//a@b?token=hunter2"),
+        "//a@b?token=hunter2"
+    );
+    assert_eq!(
+        field_with(show(named(&["authorization"])), "authorization", b"Bearer hunter2"),
+        "[redacted]"
+    );
+    assert_eq!(
+        path_with(show(patterned(&["hunter."])), "/?token=hunter2"),
+        "/?token=[redacted]"
+    );
+}
+
+#[test]
+fn a_credential_has_one_fingerprint_wherever_it_is() {
+    let rules = || Rules {
+        fingerprint: FingerprintKey::from_file_bytes(&[7; 32]).ok(),
+        ..Rules::default()
+    };
+    let mask = field_with(rules(), "x-api-key", b"hunter/2");
+    assert!(
+        mask.len() == "[redacted:]".len() + 16 && mask.starts_with("[redacted:"),
+        "{mask}"
+    );
+    assert_eq!(
+        field_with(rules(), "authorization", b"Bearer  hunter/2 "),
+        format!("Bearer  {mask} ")
+    );
+    assert_eq!(
+        field_with(rules(), "cookie", b"a=hunter/2; b=hunter/2"),
+        format!("a={mask}; b={mask}")
+    );
+    assert_eq!(path_with(rules(), "/?token=hunter%2f2"), format!("/?token={mask}"));
+    assert_eq!(
+        field_with(rules(), "referer", b"/?token=\"hunter/2\""),
+        format!("/?token=\"{mask}\"")
+    );
+    assert_ne!(field_with(rules(), "x-api-key", b"hunter/3"), mask);
+}
+
+#[test]
+fn debug_of_what_is_not_redacted_shows_no_value() {
+    let mut exchange = exchange(
+        "/?token=hunter2",
+        "hunter2@a.test",
+        vec![sample::field("x-a", "hunter2")],
+    );
+    exchange
+        .response
+        .as_mut()
+        .unwrap()
+        .trailers
+        .push(sample::field("x-b", "hunter2"));
+    let observed = sample::observed(Happening::Exchange(Box::new(exchange)), AddressSource::Bio);
+    assert!(!format!("{observed:?} {:?}", Unredacted::new(b"hunter2")).contains("hunter2"));
+}
