@@ -1,0 +1,104 @@
+//! JSON lines: the contract.
+//!
+//! In: redacted lines. Out: one JSON object a line. Refuses nothing.
+
+use std::io::{BufWriter, Write};
+
+use super::{Error, Sink, escape::write_json};
+use crate::redact::{Line, Redacted};
+
+/// Writes one JSON object a line.
+pub struct Json<W: Write> {
+    out: BufWriter<W>,
+}
+
+impl<W: Write> Json<W> {
+    /// Writes to `writer`, through a buffer.
+    pub fn new(writer: W) -> Self {
+        Self {
+            out: BufWriter::new(writer),
+        }
+    }
+}
+
+impl<W: Write> Sink for Json<W> {
+    fn write(&mut self, line: &Redacted<Line>) -> Result<(), Error> {
+        write_json(&mut self.out, line)?;
+        Ok(self.out.write_all(b"\n")?)
+    }
+
+    fn flush(&mut self) -> Result<(), Error> {
+        Ok(self.out.flush()?)
+    }
+
+    fn finish(mut self: Box<Self>) -> Result<(), Error> {
+        self.flush()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::output::sample;
+
+    fn written(line: &Redacted<Line>) -> String {
+        let mut bytes = Vec::new();
+        let mut sink = Json::new(&mut bytes);
+        sink.write(line).unwrap();
+        Box::new(sink).finish().unwrap();
+        String::from_utf8(bytes).unwrap()
+    }
+
+    #[test]
+    fn an_exchange_has_the_shape_of_the_contract() {
+        let expected = concat!(
+            r#"{"v":1,"type":"exchange","id":"7-1","time":"2026-11-21T07:45:00.123456789Z","pid":1,"tid":2,"#,
+            r#""process":"nginx","tls":"openssl","side":"server","#,
+            r#""connection":{"id":"7","local":"127.0.0.1:8443","remote":"127.0.0.1:50312","source":"bio"},"#,
+            r#""protocol":"http/1.1","stream":1,"#,
+            r#""request":{"method":"GET","scheme":"https","authority":"a.test","path":"/x?token=[redacted]","#,
+            r#""headers":[["host","a.test"],["authorization","Bearer [redacted]"]],"complete":true,"body_bytes":0},"#,
+            r#""informational":[{"status":103,"headers":[["link","</a.css>"]]}],"#,
+            r#""response":{"status":200,"headers":[["server","nginx"],["x-request-id","abc"]],"complete":true,"#,
+            r#""body_bytes":6,"trailers":[["grpc-status","0"]]},"#,
+            r#""head_us":380,"duration_us":412,"ended":"complete","request_id":"abc"}"#,
+            "\n"
+        );
+        assert_eq!(written(&sample::exchange()), expected);
+    }
+
+    #[test]
+    fn a_half_says_nothing_of_the_other_half() {
+        let expected = concat!(
+            r#"{"v":1,"type":"exchange","id":"7-2","time":"2026-11-21T07:45:00.123456789Z","pid":1,"tid":2,"#,
+            r#""process":"nginx","tls":"openssl","side":"server","#,
+            r#""connection":{"id":"7","local":"127.0.0.1:8443","remote":"127.0.0.1:50312","source":"bio"},"#,
+            r#""protocol":"http/2","stream":3,"#,
+            r#""response":{"headers":[["x-tenant",null],[null,"[redacted]"],[null,null],["x-name","\u00e9\u0001"]],"#,
+            r#""complete":false,"unknown":4},"encoding":"latin1"}"#,
+            "\n"
+        );
+        assert_eq!(written(&sample::half()), expected);
+    }
+
+    #[test]
+    fn an_end_and_a_loss_have_the_shape_of_the_contract() {
+        assert_eq!(
+            written(&sample::end()),
+            concat!(
+                r#"{"v":1,"type":"end","id":"7-1","response":{"body_bytes":9,"trailers":[["x-token","[redacted]"]]},"#,
+                r#""duration_us":2000000,"ended":"closed"}"#,
+                "\n"
+            )
+        );
+        assert_eq!(
+            written(&sample::loss()),
+            concat!(
+                r#"{"v":1,"type":"loss","time":"2026-11-21T07:45:00.123456789Z","pid":1,"process":"nginx","#,
+                r#""connection":{"id":"7","reason":"custom-bio"},"#,
+                r#""direction":"read","position":4096,"bytes":100,"cause":"over_limit"}"#,
+                "\n"
+            )
+        );
+    }
+}

@@ -1,0 +1,172 @@
+//! Lines for the tests of sinks and filters, made the only way there is: through a redactor.
+
+use std::{
+    sync::Arc,
+    time::{Duration, SystemTime},
+};
+
+use http_decode::{
+    Direction, End, Ended, Exchange, Field, Gap, GapCause, Protocol, Request, RequestHead, Response, ResponseHead,
+    Side, Timestamp, Unredacted,
+};
+
+use crate::{
+    correlate::{AddressSource, Connection, Happening, Observed, Process},
+    redact::{Line, Redacted, Redactor, Rules},
+};
+
+/// A whole exchange, as in the contract.
+pub(crate) fn exchange() -> Redacted<Line> {
+    exchange_with(|_| {})
+}
+
+/// A whole exchange with a change to it.
+pub(crate) fn exchange_with(change: impl FnOnce(&mut Exchange)) -> Redacted<Line> {
+    let mut exchange = whole();
+    change(&mut exchange);
+    redacted(Happening::Exchange(Box::new(exchange)), AddressSource::Bio)
+}
+
+/// A response joined late, without its request.
+pub(crate) fn half() -> Redacted<Line> {
+    let unknown = |name: Option<&str>, value: Option<&str>| Field {
+        name: name.map(Into::into),
+        value: value.map(|value| Unredacted::new(value.as_bytes())),
+        never_indexed: false,
+    };
+    let mut fields = vec![
+        unknown(Some("x-tenant"), None),
+        unknown(None, Some("gzip")),
+        unknown(None, None),
+    ];
+    fields.push(Field {
+        value: Some(Unredacted::new(b"\xe9\x01")),
+        ..field("x-name", "")
+    });
+    let head = ResponseHead {
+        status: None,
+        fields,
+        unknown: 4,
+    };
+    exchange_with(|exchange| {
+        exchange.ordinal = 2;
+        exchange.protocol = Protocol::Http2;
+        exchange.stream = 3;
+        exchange.request = None;
+        exchange.informational.clear();
+        exchange.response = Some(Response {
+            head,
+            body_bytes: None,
+            trailers: Vec::new(),
+        });
+        exchange.ended = None;
+        exchange.ended_at = None;
+    })
+}
+
+/// The end of the exchange.
+pub(crate) fn end() -> Redacted<Line> {
+    let end = End {
+        ordinal: 1,
+        began: Timestamp(1_000),
+        ended_at: Timestamp(2_000_001_000),
+        ended: Ended::Closed,
+        body_bytes: Some(9),
+        trailers: vec![field("x-token", "hunter2")],
+    };
+    redacted(Happening::End(Box::new(end)), AddressSource::Bio)
+}
+
+/// A hole.
+pub(crate) fn loss() -> Redacted<Line> {
+    let gap = Gap {
+        direction: Direction::Read,
+        position: 4096,
+        bytes: 100,
+        cause: GapCause::OverLimit,
+    };
+    redacted(Happening::Loss(gap), AddressSource::CustomBio)
+}
+
+/// A field.
+pub(crate) fn field(name: &str, value: &str) -> Field {
+    Field {
+        name: Some(name.into()),
+        value: Some(Unredacted::new(value.as_bytes())),
+        never_indexed: false,
+    }
+}
+
+/// Puts a happening where and when the other samples are.
+pub(crate) fn observed(happening: Happening, source: AddressSource) -> Observed {
+    let known = matches!(source, AddressSource::Bio | AddressSource::SetFd);
+    let address = |port: u16| known.then(|| format!("[::ffff:127.0.0.1]:{port}").parse().unwrap());
+    Observed {
+        time: SystemTime::UNIX_EPOCH + Duration::new(1_795_247_100, 123_456_789),
+        connection: Arc::new(Connection {
+            id: "7".to_owned(),
+            process: Process {
+                pid: 1,
+                name: "nginx".to_owned(),
+            },
+            tls: "openssl",
+            local: address(8443),
+            remote: address(50312),
+            source,
+        }),
+        happening,
+    }
+}
+
+/// An exchange in which everything is known, and some of it secret.
+pub(crate) fn whole() -> Exchange {
+    let request = RequestHead {
+        method: Some("GET".into()),
+        scheme: Some("https".into()),
+        authority: Some(Unredacted::new(b"a.test")),
+        path: Some(Unredacted::new(b"/x?token=hunter2")),
+        protocol_upgrade: None,
+        fields: vec![field("host", "a.test"), field("authorization", "Bearer hunter2")],
+        unknown: 0,
+    };
+    let early = ResponseHead {
+        status: Some(103),
+        fields: vec![field("link", "</a.css>")],
+        unknown: 0,
+    };
+    let response = vec![field("server", "nginx"), field("x-request-id", "abc")];
+    let response = ResponseHead {
+        status: Some(200),
+        fields: response,
+        unknown: 0,
+    };
+    Exchange {
+        ordinal: 1,
+        protocol: Protocol::Http11,
+        stream: 1,
+        side: Side::Server,
+        origin: 2,
+        request: Some(Request {
+            head: request,
+            body_bytes: Some(0),
+            trailers: Vec::new(),
+        }),
+        informational: vec![early],
+        response: Some(Response {
+            head: response,
+            body_bytes: Some(6),
+            trailers: vec![field("grpc-status", "0")],
+        }),
+        began: Timestamp(1_000),
+        head_at: Some(Timestamp(381_999)),
+        ended_at: Some(Timestamp(413_000)),
+        ended: Some(Ended::Complete),
+    }
+}
+
+fn redacted(happening: Happening, source: AddressSource) -> Redacted<Line> {
+    Redactor::new(Rules::default())
+        .ok()
+        .unwrap()
+        .redact(&observed(happening, source))
+}

@@ -1,0 +1,348 @@
+//! Text in the manner of curl -v.
+//!
+//! In: redacted lines. Out: `*` notes, `>` what the request said, `<` what the response said. Refuses control characters
+//! and the like, in whatever they come: they are spelled out.
+
+use std::io::{BufWriter, Write};
+
+use super::{Error, Sink, escape::Shown};
+use crate::redact::{
+    ConnectionLine, EndLine, ExchangeLine, FieldLine, InformationalLine, Line, LossLine, Redacted, RequestLine,
+    ResponseLine,
+};
+
+/// Writes text for people.
+pub struct Text<W: Write> {
+    out: BufWriter<W>,
+}
+
+impl<W: Write> Text<W> {
+    /// Writes to `writer`, through a buffer.
+    pub fn new(writer: W) -> Self {
+        Self {
+            out: BufWriter::new(writer),
+        }
+    }
+
+    fn exchange(&mut self, line: &ExchangeLine) -> Result<(), Error> {
+        let ExchangeLine {
+            id,
+            time,
+            pid,
+            tid: _,
+            process,
+            tls,
+            side,
+            connection,
+            protocol,
+            stream: _,
+            request,
+            informational,
+            response,
+            head_us,
+            duration_us,
+            ended,
+            request_id,
+            encoding: _,
+        } = line;
+        write!(self.out, "* {time} {id} {}[{pid}] {tls} {side} ", Shown(process))?;
+        self.connection(connection)?;
+        match request {
+            Some(request) => self.request(request, protocol)?,
+            None => writeln!(self.out, "* request not seen")?,
+        }
+        for head in informational {
+            self.informational(head, protocol)?;
+        }
+        match response {
+            Some(response) => self.response(response, protocol)?,
+            None => writeln!(self.out, "* response not seen")?,
+        }
+        self.timing(
+            *head_us,
+            *duration_us,
+            *ended,
+            response.as_ref().and_then(|response| response.body_bytes),
+        )?;
+        if let Some(request_id) = request_id {
+            writeln!(self.out, "* request id {}", Shown(request_id))?;
+        }
+        Ok(writeln!(self.out)?)
+    }
+
+    fn connection(&mut self, connection: &ConnectionLine) -> Result<(), Error> {
+        let ConnectionLine {
+            id,
+            local,
+            remote,
+            source: _,
+            reason,
+        } = connection;
+        write!(self.out, "connection {}", Shown(id))?;
+        if let Some(local) = local {
+            write!(self.out, ", local {local}")?;
+        }
+        if let Some(remote) = remote {
+            write!(self.out, ", remote {remote}")?;
+        }
+        if let Some(reason) = reason {
+            write!(self.out, ", addresses unknown ({reason})")?;
+        }
+        Ok(writeln!(self.out)?)
+    }
+
+    fn request(&mut self, request: &RequestLine, protocol: &str) -> Result<(), Error> {
+        let RequestLine {
+            method,
+            scheme,
+            authority,
+            path,
+            protocol_upgrade,
+            headers,
+            complete: _,
+            unknown,
+            body_bytes,
+            trailers,
+        } = request;
+        // CONNECT has an authority where others have a path.
+        let target = if method.as_deref() == Some("CONNECT") {
+            path.as_deref().or(authority.as_deref())
+        } else {
+            path.as_deref()
+        };
+        writeln!(
+            self.out,
+            "> {} {} {}",
+            known(method.as_deref()),
+            known(target),
+            version(protocol)
+        )?;
+        if !names_host(headers) || protocol_upgrade.is_some() {
+            writeln!(
+                self.out,
+                "* to {}://{}",
+                known(scheme.as_deref()),
+                known(authority.as_deref())
+            )?;
+        }
+        if let Some(protocol_upgrade) = protocol_upgrade {
+            writeln!(self.out, "* asks for {}", Shown(protocol_upgrade))?;
+        }
+        self.head('>', headers, *unknown)?;
+        if let Some(bytes @ 1..) = body_bytes {
+            writeln!(self.out, "* {bytes} bytes of request body")?;
+        }
+        self.trailers('>', trailers)
+    }
+
+    fn informational(&mut self, head: &InformationalLine, protocol: &str) -> Result<(), Error> {
+        let InformationalLine {
+            status,
+            headers,
+            complete: _,
+            unknown,
+        } = head;
+        self.status(*status, protocol)?;
+        self.head('<', headers, *unknown)
+    }
+
+    fn response(&mut self, response: &ResponseLine, protocol: &str) -> Result<(), Error> {
+        let ResponseLine {
+            status,
+            headers,
+            complete: _,
+            unknown,
+            body_bytes: _,
+            trailers,
+        } = response;
+        self.status(*status, protocol)?;
+        self.head('<', headers, *unknown)?;
+        self.trailers('<', trailers)
+    }
+
+    fn status(&mut self, status: Option<u16>, protocol: &str) -> Result<(), Error> {
+        let status = status.map_or_else(|| "?".to_owned(), |status| status.to_string());
+        Ok(writeln!(self.out, "< {} {status}", version(protocol))?)
+    }
+
+    fn head(&mut self, mark: char, headers: &[FieldLine], unknown: Option<u32>) -> Result<(), Error> {
+        self.fields(mark, headers)?;
+        writeln!(self.out, "{mark}")?;
+        if let Some(unknown) = unknown {
+            writeln!(self.out, "* {unknown} fields of this head are not wholly known")?;
+        }
+        Ok(())
+    }
+
+    fn trailers(&mut self, mark: char, trailers: &[FieldLine]) -> Result<(), Error> {
+        if trailers.is_empty() {
+            return Ok(());
+        }
+        writeln!(self.out, "* trailers")?;
+        self.fields(mark, trailers)
+    }
+
+    fn fields(&mut self, mark: char, fields: &[FieldLine]) -> Result<(), Error> {
+        for (name, value) in fields {
+            writeln!(
+                self.out,
+                "{mark} {}: {}",
+                known(name.as_deref()),
+                known(value.as_deref())
+            )?;
+        }
+        Ok(())
+    }
+
+    fn timing(
+        &mut self,
+        head_us: Option<u64>,
+        duration_us: Option<u64>,
+        ended: Option<&str>,
+        body_bytes: Option<u64>,
+    ) -> Result<(), Error> {
+        write!(self.out, "* {}", ended.unwrap_or("goes on"))?;
+        if let Some(bytes) = body_bytes {
+            write!(self.out, ", {bytes} bytes of response body")?;
+        }
+        if let Some(head_us) = head_us {
+            write!(self.out, ", head after {head_us} us")?;
+        }
+        if let Some(duration_us) = duration_us {
+            write!(self.out, ", end after {duration_us} us")?;
+        }
+        Ok(writeln!(self.out)?)
+    }
+
+    fn end(&mut self, line: &EndLine) -> Result<(), Error> {
+        let EndLine {
+            id,
+            response,
+            duration_us,
+            ended,
+            encoding: _,
+        } = line;
+        writeln!(self.out, "* {} now ended", Shown(id))?;
+        if let Some(response) = response {
+            self.trailers('<', &response.trailers)?;
+        }
+        let body_bytes = response.as_ref().and_then(|response| response.body_bytes);
+        self.timing(None, Some(*duration_us), Some(ended), body_bytes)?;
+        Ok(writeln!(self.out)?)
+    }
+
+    fn loss(&mut self, line: &LossLine) -> Result<(), Error> {
+        let LossLine {
+            time,
+            pid,
+            process,
+            connection,
+            direction,
+            position,
+            bytes,
+            cause,
+        } = line;
+        write!(
+            self.out,
+            "* {time} {}[{pid}] LOSS of {bytes} bytes ({cause}), ",
+            Shown(process)
+        )?;
+        write!(self.out, "{direction} from position {position} on, ")?;
+        self.connection(connection)?;
+        Ok(writeln!(self.out)?)
+    }
+}
+
+impl<W: Write> Sink for Text<W> {
+    fn write(&mut self, line: &Redacted<Line>) -> Result<(), Error> {
+        match &**line {
+            Line::Exchange(line) => self.exchange(line),
+            Line::End(line) => self.end(line),
+            Line::Loss(line) => self.loss(line),
+        }
+    }
+
+    fn flush(&mut self) -> Result<(), Error> {
+        Ok(self.out.flush()?)
+    }
+
+    fn finish(mut self: Box<Self>) -> Result<(), Error> {
+        self.flush()
+    }
+}
+
+fn known(text: Option<&str>) -> Shown<'_> {
+    Shown(text.unwrap_or("?"))
+}
+
+fn names_host(headers: &[FieldLine]) -> bool {
+    headers.iter().any(|(name, _)| name.as_deref() == Some("host"))
+}
+
+fn version(protocol: &str) -> String {
+    protocol.to_ascii_uppercase()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::output::sample;
+
+    fn written(line: &Redacted<Line>) -> String {
+        let mut bytes = Vec::new();
+        let mut sink = Text::new(&mut bytes);
+        sink.write(line).unwrap();
+        Box::new(sink).finish().unwrap();
+        String::from_utf8(bytes).unwrap()
+    }
+
+    #[test]
+    fn an_exchange_reads_like_curl() {
+        let expected = "\
+* 2026-11-21T07:45:00.123456789Z 7-1 nginx[1] openssl server connection 7, local 127.0.0.1:8443, remote 127.0.0.1:50312
+> GET /x?token=[redacted] HTTP/1.1
+> host: a.test
+> authorization: Bearer [redacted]
+>
+< HTTP/1.1 103
+< link: </a.css>
+<
+< HTTP/1.1 200
+< server: nginx
+< x-request-id: abc
+<
+* trailers
+< grpc-status: 0
+* complete, 6 bytes of response body, head after 380 us, end after 412 us
+* request id abc
+
+";
+        assert_eq!(written(&sample::exchange()), expected);
+    }
+
+    #[test]
+    fn what_is_not_known_is_a_question_mark() {
+        let text = written(&sample::half());
+        for line in [
+            "* request not seen",
+            "< HTTP/2 ?",
+            "< x-tenant: ?",
+            "< ?: [redacted]",
+            "< ?: ?",
+            "* goes on",
+        ] {
+            assert!(text.lines().any(|found| found == line), "{line}: {text}");
+        }
+    }
+
+    #[test]
+    fn control_characters_are_spelled_out() {
+        assert!(written(&sample::half()).contains("< x-name: \u{e9}\\u{1}\n"));
+    }
+
+    #[test]
+    fn a_loss_and_an_end_are_notes() {
+        assert!(written(&sample::loss()).contains("LOSS of 100 bytes (over_limit), read from position 4096 on"));
+        assert!(written(&sample::end()).contains("* closed, 9 bytes of response body, end after 2000000 us\n"));
+    }
+}
