@@ -1,2 +1,75 @@
-//! Placeholder.
+//! Finds where to probe a TLS library: the bytes of an ELF image in, a [`ProbePlan`] out.
+//!
+//! It opens no files and knows nothing of processes, of the kernel's loader or of eBPF. Results have two levels: the
+//! outer [`Error`] says that the bytes could not be read, the inner [`Reason`] that they hold nothing to trace, and
+//! why. No input makes it panic, and [`limits`] bounds what any input can make it do.
+//!
+//! The way of the data: [`Image`] reads the file, `symbols` gathers the names that matter, `library` and `version`
+//! say what they belong to, `site` chooses the instruction, `openssl` the structure offsets, `plan` puts them together,
+//! and `absence` explains an empty result.
 #![forbid(unsafe_code)]
+#![expect(
+    clippy::doc_markdown,
+    reason = "BoringSSL and its like are names of libraries, not code"
+)]
+
+pub mod limits;
+
+mod address;
+mod image;
+mod dynamic;
+mod debugdata;
+mod symbols;
+mod role;
+mod identity;
+mod version;
+mod library;
+mod site;
+mod accessor;
+mod openssl;
+mod absence;
+mod plan;
+mod reason;
+mod error;
+
+pub use address::{Access, FileOffset, Segment, Segments, Vaddr};
+pub use error::Error;
+pub use identity::{BuildId, BuildIdKind};
+pub use image::{Image, Machine, Presence, Symbol, SymbolKind, Symbols, Table};
+pub use library::{Evidence, Family, Library};
+pub use openssl::{Layout, LayoutUnknown};
+pub use plan::{Function, ProbePlan};
+pub use reason::{OtherLibrary, Reason};
+pub use role::Role;
+pub use site::{Instruction, Site, Tier};
+pub use symbols::SymbolSource;
+pub use version::{LibraryVersion, Stage};
+
+/// Plans the probes for an image.
+///
+/// `crypto` is the version of the crypto library the image is linked with, from [`library_version`]: OpenSSL's
+/// libssl does not state its own.
+pub fn plan(image: &[u8], crypto: Option<&LibraryVersion>) -> Result<Result<ProbePlan, Reason>, Error> {
+    match Image::parse(image)? {
+        Ok(image) => plan::plan_image(&image, crypto),
+        Err(reason) => Ok(Err(reason)),
+    }
+}
+
+/// Finds the version of a TLS or crypto library that an image states, if it states exactly one.
+///
+/// A program that merely calls the library may repeat the text of the headers it was built with, so ask the
+/// image that holds the library.
+pub fn library_version(image: &[u8]) -> Result<Option<LibraryVersion>, Error> {
+    if Image::parse(image)?.is_err() {
+        return Ok(None);
+    }
+    let mut stated = version::find(image);
+    Ok(if stated.len() == 1 { stated.pop() } else { None })
+}
+
+/// Opens a `.gnu_debugdata` section; exported for the fuzzer alone.
+#[doc(hidden)]
+pub fn fuzz_debugdata(compressed: &[u8]) -> Option<usize> {
+    debugdata::decompress(compressed).ok().map(|image| image.len())
+}

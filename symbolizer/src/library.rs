@@ -1,0 +1,172 @@
+//! Which TLS library an image carries.
+//!
+//! In: the names found in it, the versions it states, the symbol versions it defines, and the version of the crypto
+//! library it is linked with. Out: a [`Library`], with the evidence for it. The family never rests on silence
+//! alone without saying so: [`Evidence::Names`] means that nothing but the common names was found.
+
+use crate::role::Role;
+use crate::symbols::{Marker, Survey, Wanted};
+use crate::version::LibraryVersion;
+
+/// Names a library that offers OpenSSL's interface.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Family {
+    /// OpenSSL.
+    OpenSsl,
+    /// OpenBSD's LibreSSL.
+    LibreSsl,
+    /// Google's BoringSSL, which states no version.
+    BoringSsl,
+    /// Amazon's AWS-LC, a relative of BoringSSL.
+    AwsLc,
+}
+
+impl Family {
+    /// Returns its lower-case name.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::OpenSsl => "openssl",
+            Self::LibreSsl => "libressl",
+            Self::BoringSsl => "boringssl",
+            Self::AwsLc => "aws-lc",
+        }
+    }
+}
+
+/// Says what a [`Family`] was concluded from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Evidence {
+    /// A function that no other family has.
+    Symbols,
+    /// The version text in the image.
+    VersionText,
+    /// The symbol versions the image defines.
+    SymbolVersions,
+    /// The crypto library it is linked with.
+    CryptoLibrary,
+    /// Nothing but the names that all families share.
+    Names,
+}
+
+/// Describes the TLS library in an image.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Library {
+    /// Which library it is.
+    pub family: Family,
+    /// What says so.
+    pub evidence: Evidence,
+    /// Its version, if the image or its crypto library states one.
+    pub version: Option<LibraryVersion>,
+    /// The newest OpenSSL version among its symbol versions: it is at least that new.
+    pub at_least: Option<(u16, u16, u16)>,
+}
+
+/// Concludes the family and its version.
+pub(crate) fn identify(
+    survey: &Survey,
+    stated: Option<&LibraryVersion>,
+    symbol_versions: &[&[u8]],
+    crypto: Option<&LibraryVersion>,
+) -> Library {
+    let at_least = symbol_versions
+        .iter()
+        .filter_map(|name| parse_symbol_version(name))
+        .max();
+    let by_symbols = |family| (family, Evidence::Symbols);
+    let (family, evidence) = greased(survey)
+        .map(by_symbols)
+        .or_else(|| stated.map(|version| (version.family, Evidence::VersionText)))
+        .or_else(|| at_least.map(|_| (Family::OpenSsl, Evidence::SymbolVersions)))
+        .or_else(|| libtls(survey).map(by_symbols))
+        .or_else(|| crypto.map(|version| (version.family, Evidence::CryptoLibrary)))
+        .unwrap_or((Family::OpenSsl, Evidence::Names));
+    // A version of another family belongs to another library of the same process.
+    let version = stated.or(crypto).filter(|version| version.family == family).cloned();
+    Library {
+        family,
+        evidence,
+        version,
+        at_least,
+    }
+}
+
+/// Tells BoringSSL and AWS-LC: programs that hold them repeat version texts of OpenSSL.
+fn greased(survey: &Survey) -> Option<Family> {
+    // AWS-LC added the counted variants that BoringSSL never had.
+    let counted = survey.defines(Wanted::Role(Role::ReadEx));
+    let family = if counted { Family::AwsLc } else { Family::BoringSsl };
+    survey.defines(Wanted::Marker(Marker::Grease)).then_some(family)
+}
+
+/// Tells LibreSSL; asked late, because ports of its libtls to OpenSSL bring the same name along.
+fn libtls(survey: &Survey) -> Option<Family> {
+    survey
+        .defines(Wanted::Marker(Marker::VerifyMemory))
+        .then_some(Family::LibreSsl)
+}
+
+/// Reads a symbol version such as `OPENSSL_3.2.0` or `OPENSSL_1_1_1d`.
+fn parse_symbol_version(name: &[u8]) -> Option<(u16, u16, u16)> {
+    let numbers = std::str::from_utf8(name).ok()?.strip_prefix("OPENSSL_")?;
+    let mut parts = numbers.split(['.', '_']);
+    let mut next = || {
+        let part = parts.next()?.trim_end_matches(|c: char| c.is_ascii_lowercase());
+        part.parse().ok()
+    };
+    Some((next()?, next()?, next()?))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn version(text: &str) -> LibraryVersion {
+        LibraryVersion::parse(text).unwrap()
+    }
+
+    #[test]
+    fn a_symbol_version_of_openssl_is_a_lower_bound() {
+        let names: [&[u8]; 4] = [b"libssl.so.3", b"OPENSSL_3.0.0", b"OPENSSL_3.2.0", b"OPENSSL_1_1_1d"];
+        let library = identify(&Survey::default(), None, &names, None);
+        assert_eq!(
+            (library.family, library.evidence),
+            (Family::OpenSsl, Evidence::SymbolVersions)
+        );
+        assert_eq!(library.at_least, Some((3, 2, 0)));
+        assert_eq!(library.version, None);
+    }
+
+    #[test]
+    fn the_old_spelling_of_a_symbol_version_is_read() {
+        assert_eq!(parse_symbol_version(b"OPENSSL_1_1_1d"), Some((1, 1, 1)));
+        assert_eq!(parse_symbol_version(b"OPENSSL_1.0.1_EC"), Some((1, 0, 1)));
+        assert_eq!(parse_symbol_version(b"OPENSSL_FIPS"), None);
+    }
+
+    #[test]
+    fn the_version_is_taken_from_the_crypto_library_when_the_image_states_none() {
+        let crypto = version("LibreSSL 3.8.2");
+        let library = identify(&Survey::default(), None, &[], Some(&crypto));
+        assert_eq!(
+            (library.family, library.evidence),
+            (Family::LibreSsl, Evidence::CryptoLibrary)
+        );
+        assert_eq!(library.version, Some(crypto));
+    }
+
+    #[test]
+    fn a_version_of_another_family_is_not_taken() {
+        let stated = version("OpenSSL 3.0.2 15 Mar 2022");
+        let crypto = version("LibreSSL 3.8.2");
+        let library = identify(&Survey::default(), Some(&stated), &[], Some(&crypto));
+        assert_eq!(library.version, Some(stated));
+        let library = identify(&Survey::default(), None, &[b"OPENSSL_3.0.0"], Some(&crypto));
+        assert_eq!((library.family, library.version), (Family::OpenSsl, None));
+    }
+
+    #[test]
+    fn silence_is_evidence_of_names_only() {
+        assert_eq!(identify(&Survey::default(), None, &[], None).evidence, Evidence::Names);
+    }
+}

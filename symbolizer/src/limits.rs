@@ -1,0 +1,44 @@
+//! Every bound on what an image can make this crate do.
+//!
+//! In: nothing. Out: constants, each with a test that stands at it. An image is written by whoever built the
+//! traced program, so none of its counts and sizes is trusted. Refused: whatever lies beyond, as
+//! [`Error::OverLimit`](crate::Error::OverLimit).
+
+/// The largest number of program headers looked at.
+pub const PROGRAM_HEADERS: usize = 1024;
+
+/// The largest number of section headers looked at.
+pub const SECTIONS: usize = 1 << 16;
+
+/// The largest number of entries of one symbol table looked at.
+pub const SYMBOLS: usize = 1 << 22;
+
+/// The longest symbol name handed out; C++ names reach some thousand bytes.
+pub const SYMBOL_NAME: usize = 1 << 16;
+
+/// The largest number of symbol versions an image may define.
+pub const SYMBOL_VERSIONS: usize = 256;
+
+/// The largest `.gnu_debugdata` after decompression, in bytes.
+pub const DEBUGDATA: usize = 64 << 20;
+
+/// The most memory the decompressor may ask for, in KiB; `xz -9` needs 65 MiB.
+pub const DEBUGDATA_MEMORY_KIB: u32 = 80 << 10;
+
+/// The longest build identifier believed, in bytes.
+pub const BUILD_ID: usize = 64;
+
+/// The longest version text read, in bytes.
+pub const VERSION_TEXT: usize = 64;
+
+/// The longest name a symbol is looked up by, in bytes.
+pub const WANTED_NAME: usize = 32;
+
+/// The largest number of symbols with a wanted name.
+pub const FINDINGS: usize = 256;
+
+/// The largest number of notes looked at in one segment.
+pub const NOTES: usize = 256;
+
+/// The largest accessor function searched for the field it returns, in bytes.
+pub const ACCESSOR: usize = 128;

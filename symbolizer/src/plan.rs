@@ -1,0 +1,176 @@
+//! The plan of the probes for one image.
+//!
+//! In: an [`Image`] and the version of its crypto library. Out: a [`ProbePlan`], or the [`Reason`] there is none.
+//! A plan needs at least one function that hands out plaintext and one that takes it; all others are optional
+//! and reported as absent. Refused: functions outside the executable bytes, and libraries that only borrow the
+//! names.
+
+use crate::absence;
+use crate::accessor;
+use crate::address::{Access, FileOffset, Vaddr};
+use crate::error::Error;
+use crate::identity::BuildId;
+use crate::image::{Image, Machine};
+use crate::library::{self, Family, Library};
+use crate::openssl::{self, Accessors, Layout, LayoutUnknown};
+use crate::reason::{OtherLibrary, Reason};
+use crate::role::Role;
+use crate::site::{self, Site};
+use crate::symbols::{Accessor, Finding, Survey, SymbolSource, Wanted};
+use crate::version::{self, LibraryVersion};
+
+/// Says what to probe in one image.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ProbePlan {
+    /// The key under which the plan may be kept.
+    pub build_id: BuildId,
+    /// The machine of the code.
+    pub machine: Machine,
+    /// The TLS library found.
+    pub library: Library,
+    /// The functions found, by role and address.
+    pub functions: Vec<Function>,
+    /// The roles that no function was found for.
+    pub absent: Vec<Role>,
+    /// How to get from an `SSL*` to a descriptor, or why that is not known.
+    pub layout: Result<Layout, LayoutUnknown>,
+}
+
+/// Describes one function to probe.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Function {
+    /// What it does for its caller.
+    pub role: Role,
+    /// Its name.
+    pub name: String,
+    /// The symbol table that names it.
+    pub found: SymbolSource,
+    /// Where it begins in memory, before the loader moves the image.
+    pub address: Vaddr,
+    /// Where it begins in the file.
+    pub offset: FileOffset,
+    /// How many bytes it covers; zero if the symbol table does not say.
+    pub size: u64,
+    /// Where its probe goes.
+    pub site: Site,
+}
+
+pub(crate) fn plan_image(
+    image: &Image<'_>,
+    crypto: Option<&LibraryVersion>,
+) -> Result<Result<ProbePlan, Reason>, Error> {
+    let survey = Survey::of(image)?;
+    let functions = plan_functions(image, &survey);
+    if let Some(reason) = refuse(image, &survey, &functions) {
+        return Ok(Err(reason));
+    }
+    let stated = version::find(image.data());
+    let library = library::identify(&survey, stated.first(), &image.defined_versions()?, crypto);
+    if let Some(version) = library.version.clone().filter(is_too_old) {
+        return Ok(Err(Reason::VersionUnsupported(version)));
+    }
+    let layout =
+        unambiguous(&stated, &functions).and_then(|()| openssl::layout(&library, read_accessors(image, &survey)));
+    let absent = Role::ALL
+        .into_iter()
+        .filter(|role| functions.iter().all(|function| function.role != *role))
+        .collect();
+    Ok(Ok(ProbePlan {
+        build_id: BuildId::of(image),
+        machine: image.machine(),
+        library,
+        functions,
+        absent,
+        layout,
+    }))
+}
+
+fn plan_functions(image: &Image<'_>, survey: &Survey) -> Vec<Function> {
+    let of_role = |role| {
+        let found = survey.functions(Wanted::Role(role));
+        found
+            .into_iter()
+            .filter_map(move |finding| plan_function(image, role, &finding))
+    };
+    Role::ALL.into_iter().flat_map(of_role).collect()
+}
+
+fn plan_function(image: &Image<'_>, role: Role, finding: &Finding) -> Option<Function> {
+    let Finding {
+        source: found,
+        address,
+        size,
+        ..
+    } = *finding;
+    let segments = image.segments();
+    let offset = segments.offset_of(address)?;
+    segments
+        .containing(address)
+        .filter(|segment| segment.access == Access::Code)?;
+    let code = code_of(image, finding).filter(|code| !code.is_empty())?;
+    let site = site::choose(image.machine(), code, address, offset);
+    Some(Function {
+        role,
+        name: role.symbol().to_owned(),
+        found,
+        address,
+        offset,
+        size,
+        site,
+    })
+}
+
+/// Returns the bytes of a function, or all to the end of its segment if its size is not stated.
+fn code_of<'data>(image: &Image<'data>, finding: &Finding) -> Option<&'data [u8]> {
+    let bytes = image.bytes_from(finding.address)?;
+    let size = usize::try_from(finding.size).ok()?;
+    if size == 0 { Some(bytes) } else { bytes.get(..size) }
+}
+
+fn refuse(image: &Image<'_>, survey: &Survey, functions: &[Function]) -> Option<Reason> {
+    let reads = functions.iter().any(|function| function.role.reads());
+    let writes = functions.iter().any(|function| function.role.writes());
+    if reads && writes {
+        let wrapper = absence::is_wrapper(image, survey);
+        return wrapper.then_some(Reason::LibraryUnsupported(OtherLibrary::GnuTls));
+    }
+    if reads || writes {
+        return Some(Reason::OneDirection);
+    }
+    let named = Role::ALL
+        .into_iter()
+        .any(|role| !survey.functions(Wanted::Role(role)).is_empty());
+    Some(if named {
+        Reason::NotInCode
+    } else {
+        absence::explain(image, survey)
+    })
+}
+
+fn is_too_old(version: &LibraryVersion) -> bool {
+    version.family == Family::OpenSsl && version.number() < openssl::OLDEST
+}
+
+fn unambiguous(stated: &[LibraryVersion], functions: &[Function]) -> Result<(), LayoutUnknown> {
+    if stated.len() > 1 {
+        return Err(LayoutUnknown::SeveralVersions);
+    }
+    let copies = |role| functions.iter().filter(|function| function.role == role).count();
+    let several = Role::ALL.into_iter().any(|role| copies(role) > 1);
+    if several {
+        Err(LayoutUnknown::SeveralCopies)
+    } else {
+        Ok(())
+    }
+}
+
+fn read_accessors(image: &Image<'_>, survey: &Survey) -> Accessors {
+    let field = |accessor| match survey.functions(Wanted::Accessor(accessor)).as_slice() {
+        [only] if only.size != 0 => accessor::returned_field(image.machine(), code_of(image, only)?),
+        _ => None,
+    };
+    Accessors {
+        rbio: field(Accessor::Rbio),
+        wbio: field(Accessor::Wbio),
+    }
+}

@@ -1,0 +1,197 @@
+//! Where in a function the probe goes.
+//!
+//! In: the machine and the first bytes of a function. Out: a [`Site`]. The kernel emulates a few instructions and
+//! single-steps the rest out of line, at some twenty times the cost in a virtual machine. A return probe needs the
+//! return address at the top of the stack, so the only cheap place that serves entry and return alike is a `push`
+//! that comes first, or right after `endbr64`. Later tiers may look deeper into a function. Refused: nothing; the
+//! first instruction always works.
+
+use crate::address::{FileOffset, Vaddr};
+use crate::image::Machine;
+
+/// Says what the kernel does with the instruction under a probe.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Tier {
+    /// It emulates the instruction: one trap.
+    Emulated,
+    /// It steps over a copy of the instruction: two traps, always right.
+    Stepped,
+}
+
+/// Names the instruction under a probe, as far as its cost or its place is of interest.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Instruction {
+    /// `push` of a 64-bit register.
+    Push,
+    /// `endbr64`, the landing pad of x86-64.
+    Endbr64,
+    /// `sub` from the stack pointer.
+    SubRsp,
+    /// `paciasp`, which signs the return address: a return probe must come before it.
+    Paciasp,
+    /// `bti c`, the landing pad of aarch64.
+    Bti,
+    /// Any other.
+    Other,
+}
+
+impl Instruction {
+    /// Returns its usual spelling.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Push => "push",
+            Self::Endbr64 => "endbr64",
+            Self::SubRsp => "sub rsp",
+            Self::Paciasp => "paciasp",
+            Self::Bti => "bti c",
+            Self::Other => "other",
+        }
+    }
+}
+
+/// Describes the place of a probe.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Site {
+    /// What a hit costs.
+    pub tier: Tier,
+    /// Where it is in memory, before the loader moves the image.
+    pub address: Vaddr,
+    /// Where it is in the file.
+    pub offset: FileOffset,
+    /// What it displaces.
+    pub instruction: Instruction,
+}
+
+/// Chooses the site in a function that begins with `code`.
+pub(crate) fn choose(machine: Machine, code: &[u8], address: Vaddr, offset: FileOffset) -> Site {
+    let first = Site {
+        tier: Tier::Stepped,
+        address,
+        offset,
+        instruction: Instruction::Other,
+    };
+    match machine {
+        Machine::X86_64 => choose_x86_64(code, first),
+        Machine::Aarch64 => Site {
+            instruction: decode_aarch64(code),
+            ..first
+        },
+    }
+}
+
+/// Encodes `endbr64` (Intel SDM, volume 2).
+pub(crate) const ENDBR64: [u8; 4] = [0xf3, 0x0f, 0x1e, 0xfa];
+
+fn choose_x86_64(code: &[u8], first: Site) -> Site {
+    let (skipped, body) = code.strip_prefix(&ENDBR64).map_or((0, code), |body| (4, body));
+    let moved = first
+        .address
+        .checked_add(skipped)
+        .zip(first.offset.checked_add(skipped));
+    match (is_push(body), moved) {
+        (true, Some((address, offset))) => Site {
+            tier: Tier::Emulated,
+            address,
+            offset,
+            instruction: Instruction::Push,
+        },
+        _ => Site {
+            instruction: decode_x86_64(code),
+            ..first
+        },
+    }
+}
+
+/// Recognises `push r64`: opcode 50 to 57, for r8 to r15 behind a REX.B prefix.
+fn is_push(code: &[u8]) -> bool {
+    matches!(code, [0x50..=0x57, ..] | [0x41, 0x50..=0x57, ..])
+}
+
+fn decode_x86_64(code: &[u8]) -> Instruction {
+    match code {
+        _ if code.starts_with(&ENDBR64) => Instruction::Endbr64,
+        [0x48, 0x81 | 0x83, 0xec, ..] => Instruction::SubRsp,
+        _ => Instruction::Other,
+    }
+}
+
+fn decode_aarch64(code: &[u8]) -> Instruction {
+    match code.first_chunk().copied().map(u32::from_le_bytes) {
+        Some(0xd503_233f) => Instruction::Paciasp,
+        Some(0xd503_245f) => Instruction::Bti,
+        _ => Instruction::Other,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn site(machine: Machine, code: &[u8]) -> (Tier, u64, Instruction) {
+        let site = choose(machine, code, Vaddr(0x1000), FileOffset(0x10));
+        assert_eq!(site.address.0 - 0x1000, site.offset.0 - 0x10, "both move together");
+        (site.tier, site.offset.0 - 0x10, site.instruction)
+    }
+
+    fn x86_64(code: &[u8]) -> (Tier, u64, Instruction) {
+        site(Machine::X86_64, code)
+    }
+
+    #[test]
+    fn a_push_that_comes_first_is_the_site() {
+        assert_eq!(x86_64(&[0x55]), (Tier::Emulated, 0, Instruction::Push));
+        assert_eq!(x86_64(&[0x41, 0x54]), (Tier::Emulated, 0, Instruction::Push));
+    }
+
+    #[test]
+    fn a_push_after_the_landing_pad_is_the_site() {
+        assert_eq!(
+            x86_64(&[0xf3, 0x0f, 0x1e, 0xfa, 0x53]),
+            (Tier::Emulated, 4, Instruction::Push)
+        );
+    }
+
+    #[test]
+    fn a_landing_pad_before_anything_else_is_itself_the_site() {
+        let code = [0xf3, 0x0f, 0x1e, 0xfa, 0x48, 0x83, 0xec, 0x18];
+        assert_eq!(x86_64(&code), (Tier::Stepped, 0, Instruction::Endbr64));
+    }
+
+    #[test]
+    fn a_stack_adjustment_is_stepped() {
+        assert_eq!(
+            x86_64(&[0x48, 0x83, 0xec, 0x18]),
+            (Tier::Stepped, 0, Instruction::SubRsp)
+        );
+        assert_eq!(
+            x86_64(&[0x48, 0x81, 0xec, 0, 1, 0, 0]),
+            (Tier::Stepped, 0, Instruction::SubRsp)
+        );
+    }
+
+    #[test]
+    fn a_push_of_anything_but_a_register_is_stepped() {
+        assert_eq!(x86_64(&[0x6a, 0x01]), (Tier::Stepped, 0, Instruction::Other));
+        assert_eq!(x86_64(&[0xff, 0x75, 0x08]), (Tier::Stepped, 0, Instruction::Other));
+        assert_eq!(x86_64(&[0x48, 0x55]), (Tier::Stepped, 0, Instruction::Other));
+    }
+
+    #[test]
+    fn code_that_ends_at_once_is_stepped() {
+        for code in [&[][..], &[0x41], &[0xf3, 0x0f, 0x1e, 0xfa], &[0xf3, 0x0f]] {
+            assert_eq!(x86_64(code).0, Tier::Stepped);
+        }
+    }
+
+    #[test]
+    fn aarch64_is_probed_before_the_return_address_is_signed() {
+        let paciasp = 0xd503_233f_u32.to_le_bytes();
+        assert_eq!(
+            site(Machine::Aarch64, &paciasp),
+            (Tier::Stepped, 0, Instruction::Paciasp)
+        );
+        assert_eq!(site(Machine::Aarch64, &[0x55, 0, 0, 0]).0, Tier::Stepped);
+    }
+}

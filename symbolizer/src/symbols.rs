@@ -1,0 +1,264 @@
+//! The few names a plan is made of, gathered from every symbol table.
+//!
+//! In: an [`Image`]. Out: a [`Survey`]: where the wanted names are defined, and which are only imported. The tables
+//! are asked in the order `.dynsym`, `.symtab`, `.gnu_debugdata`; the last costs a decompression and is opened
+//! only while the functions that carry plaintext are missing and nothing says that they live elsewhere.
+//! Refused: tables over the limits.
+
+use crate::address::Vaddr;
+use crate::debugdata;
+use crate::error::Error;
+use crate::image::{Image, Presence, Symbol, SymbolKind, Symbols, Table};
+use crate::limits;
+use crate::role::Role;
+
+/// Names the symbol table a function was found in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum SymbolSource {
+    /// The dynamic symbol table.
+    Dynsym,
+    /// The full symbol table.
+    Symtab,
+    /// The compressed one, for stripped images.
+    GnuDebugdata,
+}
+
+impl SymbolSource {
+    /// Returns the name of the section.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Dynsym => ".dynsym",
+            Self::Symtab => ".symtab",
+            Self::GnuDebugdata => ".gnu_debugdata",
+        }
+    }
+}
+
+/// Is a name that a plan or a reason depends on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Wanted {
+    Role(Role),
+    Accessor(Accessor),
+    Marker(Marker),
+}
+
+/// Names a function of the library that returns a field of its `SSL`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Accessor {
+    Rbio,
+    Wbio,
+}
+
+/// Names a function that tells one library from another.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Marker {
+    /// BoringSSL and AWS-LC alone can grease a handshake (RFC 8701).
+    Grease,
+    /// LibreSSL alone loads certificates from memory by this name, for its libtls.
+    VerifyMemory,
+    GnuTls,
+    Nspr,
+}
+
+impl Wanted {
+    fn of_symbol(name: &[u8]) -> Option<Self> {
+        if let Some(role) = Role::of_symbol(name) {
+            return Some(Self::Role(role));
+        }
+        match name {
+            b"SSL_get_rbio" => Some(Self::Accessor(Accessor::Rbio)),
+            b"SSL_get_wbio" => Some(Self::Accessor(Accessor::Wbio)),
+            b"SSL_CTX_set_grease_enabled" => Some(Self::Marker(Marker::Grease)),
+            b"SSL_CTX_load_verify_mem" => Some(Self::Marker(Marker::VerifyMemory)),
+            b"gnutls_record_send" => Some(Self::Marker(Marker::GnuTls)),
+            b"PR_Read" => Some(Self::Marker(Marker::Nspr)),
+            _ => None,
+        }
+    }
+}
+
+/// Is one wanted name in one table.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Finding {
+    pub(crate) wanted: Wanted,
+    pub(crate) source: SymbolSource,
+    pub(crate) presence: Presence,
+    pub(crate) kind: SymbolKind,
+    pub(crate) address: Vaddr,
+    pub(crate) size: u64,
+}
+
+/// Holds every wanted name of an image.
+#[derive(Debug, Default)]
+pub(crate) struct Survey {
+    findings: Vec<Finding>,
+}
+
+impl Survey {
+    /// Looks through the tables of an image.
+    pub(crate) fn of(image: &Image<'_>) -> Result<Self, Error> {
+        let mut survey = Self::default();
+        survey.add(SymbolSource::Dynsym, image.symbols(Table::Dynsym)?)?;
+        survey.add(SymbolSource::Symtab, image.symbols(Table::Symtab)?)?;
+        if !survey.has_plaintext_functions() && !survey.imports_tls() {
+            survey.add_debugdata(image)?;
+        }
+        Ok(survey)
+    }
+
+    /// Returns the functions defined under a name, each address once, from the first table that has any.
+    pub(crate) fn functions(&self, wanted: Wanted) -> Vec<Finding> {
+        let defined = |finding: &&Finding| {
+            finding.wanted == wanted && finding.presence == Presence::Defined && finding.kind == SymbolKind::Function
+        };
+        let mut found: Vec<Finding> = self.findings.iter().filter(defined).copied().collect();
+        let first = found.iter().map(|finding| finding.source).min();
+        found.retain(|finding| Some(finding.source) == first);
+        found.sort_by_key(|finding| finding.address);
+        found.dedup_by_key(|finding| finding.address);
+        found
+    }
+
+    pub(crate) fn defines(&self, wanted: Wanted) -> bool {
+        self.has(wanted, Presence::Defined)
+    }
+
+    pub(crate) fn imports(&self, wanted: Wanted) -> bool {
+        self.has(wanted, Presence::Imported)
+    }
+
+    /// Says whether the image calls a TLS library that is another object.
+    pub(crate) fn imports_tls(&self) -> bool {
+        let plaintext = |role: &Role| role.reads() || role.writes();
+        let openssl = Role::ALL
+            .into_iter()
+            .filter(plaintext)
+            .any(|role| self.imports(Wanted::Role(role)));
+        openssl || self.imports(Wanted::Marker(Marker::GnuTls)) || self.imports(Wanted::Marker(Marker::Nspr))
+    }
+
+    fn has_plaintext_functions(&self) -> bool {
+        let found = |role| !self.functions(Wanted::Role(role)).is_empty();
+        Role::ALL.into_iter().any(|role| role.reads() && found(role))
+            && Role::ALL.into_iter().any(|role| role.writes() && found(role))
+    }
+
+    fn has(&self, wanted: Wanted, presence: Presence) -> bool {
+        self.findings
+            .iter()
+            .any(|finding| finding.wanted == wanted && finding.presence == presence)
+    }
+
+    fn add_debugdata(&mut self, image: &Image<'_>) -> Result<(), Error> {
+        let Some(compressed) = image.section(b".gnu_debugdata")? else {
+            return Ok(());
+        };
+        let inner = debugdata::decompress(compressed)?;
+        match Image::parse(&inner)? {
+            Ok(inner) if inner.machine() == image.machine() => {
+                self.add(SymbolSource::GnuDebugdata, inner.symbols(Table::Symtab)?)
+            }
+            _ => Err(Error::Malformed {
+                part: "image inside .gnu_debugdata",
+            }),
+        }
+    }
+
+    fn add(&mut self, source: SymbolSource, symbols: Symbols<'_>) -> Result<(), Error> {
+        for symbol in symbols {
+            let Some(wanted) = wanted(&symbol) else { continue };
+            if self.findings.len() == limits::FINDINGS {
+                return Err(Error::OverLimit {
+                    part: "list of TLS functions",
+                    limit: limits::FINDINGS,
+                });
+            }
+            let Symbol {
+                address,
+                size,
+                kind,
+                presence,
+                ..
+            } = symbol;
+            self.findings.push(Finding {
+                wanted,
+                source,
+                presence,
+                kind,
+                address,
+                size,
+            });
+        }
+        Ok(())
+    }
+}
+
+fn wanted(symbol: &Symbol<'_>) -> Option<Wanted> {
+    Wanted::of_symbol(symbol.name_within(limits::WANTED_NAME)?)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn finding(source: SymbolSource, address: u64) -> Finding {
+        Finding {
+            wanted: Wanted::Role(Role::Read),
+            source,
+            presence: Presence::Defined,
+            kind: SymbolKind::Function,
+            address: Vaddr(address),
+            size: 1,
+        }
+    }
+
+    fn addresses(findings: Vec<Finding>) -> Vec<u64> {
+        let survey = Survey { findings };
+        survey
+            .functions(Wanted::Role(Role::Read))
+            .iter()
+            .map(|finding| finding.address.0)
+            .collect()
+    }
+
+    #[test]
+    fn versions_of_a_symbol_at_one_address_count_once() {
+        assert_eq!(
+            addresses(vec![finding(SymbolSource::Dynsym, 8), finding(SymbolSource::Dynsym, 8)]),
+            [8]
+        );
+    }
+
+    #[test]
+    fn versions_of_a_symbol_at_two_addresses_count_twice() {
+        assert_eq!(
+            addresses(vec![finding(SymbolSource::Dynsym, 9), finding(SymbolSource::Dynsym, 8)]),
+            [8, 9]
+        );
+    }
+
+    #[test]
+    fn the_dynamic_table_is_believed_before_the_full_one() {
+        assert_eq!(
+            addresses(vec![finding(SymbolSource::Symtab, 8), finding(SymbolSource::Dynsym, 9)]),
+            [9]
+        );
+    }
+
+    #[test]
+    fn a_resolver_is_no_function() {
+        let resolver = Finding {
+            kind: SymbolKind::Resolver,
+            ..finding(SymbolSource::Dynsym, 8)
+        };
+        assert!(addresses(vec![resolver]).is_empty());
+    }
+
+    #[test]
+    fn every_wanted_name_is_short_enough_to_be_found() {
+        let longest = b"SSL_CTX_set_grease_enabled";
+        assert!(longest.len() <= limits::WANTED_NAME);
+        assert!(Role::ALL.iter().all(|role| role.symbol().len() <= limits::WANTED_NAME));
+    }
+}
