@@ -15,7 +15,7 @@ use http_decode::{
 
 use super::{
     ConnectionLine, EndLine, EndResponseLine, ExchangeLine, FieldLine, InformationalLine, Line, LossLine, Redactor,
-    RequestLine, ResponseLine, field, secrets::Secrets, url::Text,
+    RequestLine, ResponseLine, field, fingerprint::has_mask, secrets::Secrets, url::Text,
 };
 use crate::correlate::{AddressSource, Connection, Happening, Observed, Process};
 
@@ -234,7 +234,8 @@ impl Composer<'_> {
             .or_else(|| request.and_then(|request| of(&request.head.fields)))?;
         let secrets = self.field_secrets(&field);
         let value = field.value.filter(|value| !value.is_empty() && secrets.is_empty())?;
-        Some(self.text(&value, Secrets::default()))
+        // Another tracer, or another hop, may have masked it before it came here.
+        (!has_mask(value.expose())).then(|| self.text(&value, Secrets::default()))
     }
 
     fn text(&mut self, value: &Unredacted, secrets: Secrets) -> Box<str> {

@@ -39,8 +39,13 @@ fn mark_pair(value: &[u8], piece: Range<usize>, secrets: &mut Secrets) {
 /// Tells whether `bytes` are a name and a value, rather than base64 that ends in `=`.
 fn is_pair(bytes: &[u8], equals: usize) -> bool {
     let (name, rest) = bytes.split_at_checked(equals).unwrap_or_default();
-    let padding = rest.len() > 1 && rest.iter().all(|&byte| byte == b'=');
+    let padding = rest.iter().all(|&byte| byte == b'=') && (rest.len() > 1 || is_base64_length(bytes.len()));
     is_cookie_name(name.trim_ascii()) && !padding
+}
+
+/// Tells whether this may be the length of a secret in base64 that ends in one `=`.
+fn is_base64_length(length: usize) -> bool {
+    length.is_multiple_of(4) && length >= SHORTEST_BASE64
 }
 
 fn is_cookie_name(name: &[u8]) -> bool {
@@ -65,7 +70,7 @@ fn mark_attribute(value: &[u8], piece: Range<usize>, search: Search<'_>, secrets
         secrets.mark(piece);
     } else if name.trim_ascii().eq_ignore_ascii_case(b"path") {
         let mut part = Secrets::default();
-        search.mark(content, Text::Value, &mut part);
+        search.mark(content, Text::Path, &mut part);
         secrets.append(range.start, part);
     } else if !is_known_attribute(name.trim_ascii(), content) {
         secrets.mark(range);
@@ -117,6 +122,9 @@ fn trimmed(value: &[u8], range: Range<usize>) -> Range<usize> {
 
 /// Longer than any name in use, shorter than what a token without a name would be.
 const LONGEST_NAME: usize = 64;
+
+/// Eight bytes in base64: a shorter name with nothing after its `=` is taken for a name.
+const SHORTEST_BASE64: usize = 12;
 
 /// Room for each of the date formats of RFC 9110 section 5.6.7.
 const LONGEST_DATE: usize = 40;

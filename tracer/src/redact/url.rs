@@ -45,10 +45,7 @@ impl Search<'_> {
     }
 
     fn mark_parameters(self, decoded: &Decoded, text: Text, secrets: &mut Secrets) {
-        let query = decoded
-            .seen()
-            .iter()
-            .position(|seen| seen.depth == 0 && matches!(seen.byte, b'?' | b'#'));
+        let query = decoded.seen().iter().position(|seen| matches!(seen.byte, b'?' | b'#'));
         let query = query.unwrap_or(decoded.seen().len());
         let mut name = Name::default();
         let mut at = 0;

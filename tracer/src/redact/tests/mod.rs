@@ -2,6 +2,8 @@
 
 mod rules;
 mod shape;
+mod generators;
+mod properties;
 
 use http_decode::{Exchange, Field, Request, RequestHead, Response, ResponseHead, Unredacted};
 

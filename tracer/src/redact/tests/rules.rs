@@ -77,6 +77,7 @@ fn cookies_keep_their_names() {
         ("hunter2; a=1", "~; a=~"),
         ("=hunter2", "~"),
         ("aHVudGVyMg==", "~"),
+        ("aHVudGVyMiE=", "~"),
         ("two words=x", "~"),
         ("a = 1", "a = ~"),
         ("a=1, b=2", "a=~"),

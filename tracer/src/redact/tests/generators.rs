@@ -1,0 +1,449 @@
+//! Exchanges with secrets planted wherever a rule says that something is secret.
+//!
+//! A secret is a word that nothing else here contains, with odd characters around it and, at times, percent-encoded.
+
+use http_decode::{End, Ended, Exchange, Field, Request, RequestHead, Response, ResponseHead, Timestamp, Unredacted};
+use proptest::{
+    collection::vec,
+    option,
+    prelude::{BoxedStrategy, Just, Strategy, any},
+    prop_oneof,
+    sample::select,
+};
+
+use crate::output::sample;
+
+/// Something to send, and the word in it that must not come out.
+#[derive(Clone, Debug)]
+pub(super) struct Planted<T> {
+    pub(super) sent: T,
+    pub(super) word: String,
+}
+
+/// An exchange, the end of another one, and the words that must not come out of either.
+#[derive(Clone, Debug)]
+pub(super) struct Sent {
+    pub(super) exchange: Exchange,
+    pub(super) end: End,
+    pub(super) words: Vec<String>,
+}
+
+/// Generates exchanges with planted secrets.
+pub(super) fn sent() -> impl Strategy<Value = Sent> {
+    (planted_path(), planted_authority(), vec(vec(planted_field(), 0..4), 6)).prop_map(|(path, authority, fields)| {
+        let mut words = vec![path.word, authority.word];
+        let mut lists = fields.into_iter().map(|list| {
+            words.extend(list.iter().map(|planted| planted.word.clone()));
+            list.into_iter().map(|planted| planted.sent).collect::<Vec<_>>()
+        });
+        let mut next = || lists.next().unwrap_or_default();
+        let head = RequestHead {
+            path: Some(path.sent.into_bytes().into()),
+            authority: Some(authority.sent.into_bytes().into()),
+            fields: next(),
+            ..RequestHead::default()
+        };
+        let request = Request {
+            head,
+            body_bytes: None,
+            trailers: next(),
+        };
+        let informational = vec![ResponseHead {
+            fields: next(),
+            ..ResponseHead::default()
+        }];
+        let head = ResponseHead {
+            fields: next(),
+            ..ResponseHead::default()
+        };
+        let response = Response {
+            head,
+            body_bytes: None,
+            trailers: next(),
+        };
+        let exchange = Exchange {
+            request: Some(request),
+            informational,
+            response: Some(response),
+            ..sample::whole()
+        };
+        let (began, ended_at) = (Timestamp(0), Timestamp(1));
+        let end = End {
+            ordinal: 1,
+            began,
+            ended_at,
+            ended: Ended::Complete,
+            body_bytes: None,
+            trailers: next(),
+        };
+        drop(lists);
+        Sent { exchange, end, words }
+    })
+}
+
+/// Generates exchanges of arbitrary bytes.
+pub(super) fn arbitrary_exchange() -> impl Strategy<Value = Exchange> {
+    let token = || option::of(any::<String>().prop_map(Into::into));
+    let value = || option::of(arbitrary_value());
+    (
+        token(),
+        token(),
+        token(),
+        value(),
+        value(),
+        vec(vec(arbitrary_field(), 0..4), 5),
+        option::of(any::<u16>()),
+    )
+        .prop_map(|(method, scheme, protocol_upgrade, path, authority, fields, status)| {
+            let mut lists = fields.into_iter();
+            let mut next = || lists.next().unwrap_or_default();
+            let head = RequestHead {
+                method,
+                scheme,
+                authority,
+                path,
+                protocol_upgrade,
+                fields: next(),
+                unknown: 1,
+            };
+            let informational = vec![ResponseHead {
+                status,
+                fields: next(),
+                unknown: 0,
+            }];
+            let response = ResponseHead {
+                status,
+                fields: next(),
+                unknown: 0,
+            };
+            Exchange {
+                request: Some(Request {
+                    head,
+                    body_bytes: None,
+                    trailers: next(),
+                }),
+                informational,
+                response: Some(Response {
+                    head: response,
+                    body_bytes: None,
+                    trailers: next(),
+                }),
+                ..sample::whole()
+            }
+        })
+}
+
+/// Generates values that rules look into, and others.
+pub(super) fn arbitrary_value() -> impl Strategy<Value = Unredacted> {
+    prop_oneof![
+        vec(any::<u8>(), 0..40),
+        // What has a meaning for one rule or another, in every order.
+        vec(select(PIECES), 0..12).prop_map(|pieces| pieces.concat().into_bytes()),
+    ]
+    .prop_map(Unredacted::from)
+}
+
+fn arbitrary_field() -> impl Strategy<Value = Field> {
+    let name = prop_oneof![select(NAMES).prop_map(str::to_owned), any::<String>()].prop_map(Into::into);
+    let never_indexed = proptest::bool::weighted(0.1);
+    (
+        option::weighted(0.9, name),
+        option::weighted(0.9, arbitrary_value()),
+        never_indexed,
+    )
+        .prop_map(|(name, value, never_indexed)| Field {
+            name,
+            value,
+            never_indexed,
+        })
+}
+
+fn planted_field() -> BoxedStrategy<Planted<Field>> {
+    let whole = (select(SECRET_FIELDS), secret(ODD)).prop_map(|(name, secret)| (Some(name), "", secret, "", false));
+    let credentials = (select(AUTHORIZATIONS), select(SCHEMES), secret(ODD))
+        .prop_map(|(name, scheme, secret)| (Some(name), scheme, secret, "", false));
+    let cookie = (
+        select(&["cookie", "set-cookie"][..]),
+        select(COOKIES),
+        secret(NO_SEMICOLON),
+        select(AFTER_COOKIES),
+    )
+        .prop_map(|(name, before, secret, after)| (Some(name), before, secret, after, false));
+    let nameless_cookie = (select(&["cookie", "set-cookie"][..]), secret(PLAIN))
+        .prop_map(|(name, secret)| (Some(name), "", secret, "", false));
+    let attribute = (select(ATTRIBUTES), secret(NO_SEMICOLON))
+        .prop_map(|(before, secret)| (Some("set-cookie"), before, secret, "", false));
+    let challenge = (select(CHALLENGES), secret(PLAIN))
+        .prop_map(|(before, secret)| (Some("www-authenticate"), before, secret, "\", realm=\"a\"", false));
+    let never_indexed =
+        (select(OPEN_FIELDS), secret(ODD)).prop_map(|(name, secret)| (Some(name), "", secret, "", true));
+    let nameless = (Just(None::<&str>), secret(ODD)).prop_map(|(name, secret)| (name, "", secret, "", false));
+    let userinfo = (
+        select(OPEN_FIELDS),
+        select(URL_STARTS),
+        secret(NO_SLASH),
+        select(&["@a.test", "%40a.test/x"][..]),
+    )
+        .prop_map(|(name, before, secret, after)| (Some(name), before, secret, after, false));
+    let simple = prop_oneof![
+        whole,
+        credentials,
+        cookie,
+        nameless_cookie,
+        attribute,
+        challenge,
+        never_indexed,
+        nameless,
+        userinfo
+    ];
+    let simple = simple.prop_map(|(name, before, secret, after, never_indexed)| {
+        let value = Unredacted::new(format!("{before}{}{after}", secret.sent).as_bytes());
+        let sent = Field {
+            name: name.map(Into::into),
+            value: Some(value),
+            never_indexed,
+        };
+        Planted {
+            sent,
+            word: secret.word,
+        }
+    });
+    let parameter = (
+        select(OPEN_FIELDS),
+        select(FIELD_BEFORE),
+        parameter(NO_BLANK),
+        select(FIELD_AFTER),
+    )
+        .prop_map(|(name, before, parameter, after)| Planted {
+            sent: sample::field(name, &format!("{before}{}{after}", parameter.sent)),
+            word: parameter.word,
+        });
+    prop_oneof![4 => simple, 1 => parameter].boxed()
+}
+
+fn planted_path() -> impl Strategy<Value = Planted<String>> {
+    let query = (select(PATH_BEFORE), parameter(ODD), select(&["", "&a=1", "&b"][..]));
+    let matrix = (
+        select(&["/x;", "/a/b;v=1;"][..]),
+        parameter(NO_SLASH),
+        select(&["", "/y", ";v=2", "?a=1"][..]),
+    );
+    prop_oneof![query, matrix].prop_map(|(before, parameter, after)| Planted {
+        sent: format!("{before}{}{after}", parameter.sent),
+        word: parameter.word,
+    })
+}
+
+fn planted_authority() -> impl Strategy<Value = Planted<String>> {
+    (secret(ODD), select(&["@a.test", ":x@a.test:443", "%40[::1]"][..])).prop_map(|(secret, after)| Planted {
+        sent: secret.sent + after,
+        word: secret.word,
+    })
+}
+
+/// A secret parameter, its name and its `=` encoded in some way.
+fn parameter(odd: &'static str) -> impl Strategy<Value = Planted<String>> {
+    let name = (select(PARAMETERS), vec(any::<u8>(), 24)).prop_map(|(name, choices)| spell(name, &choices));
+    (name, select(&["=", "%3D", "%3d", "%253D"][..]), secret(odd)).prop_map(|(name, equals, secret)| Planted {
+        sent: name + equals + &secret.sent,
+        word: secret.word,
+    })
+}
+
+/// A word with odd characters around it, at times percent-encoded.
+fn secret(odd: &'static str) -> impl Strategy<Value = Planted<String>> {
+    let around = || proptest::string::string_regex(odd).unwrap();
+    (
+        around(),
+        "zq[a-z0-9]{14}",
+        around(),
+        option::weighted(0.3, vec(any::<u8>(), 16)),
+    )
+        .prop_map(|(before, word, after, choices)| {
+            let spelled = choices.map_or_else(|| word.clone(), |choices| spell(&word, &choices));
+            Planted {
+                sent: format!("{before}{spelled}{after}"),
+                word,
+            }
+        })
+}
+
+/// Spells a name or word so that its reader still understands it.
+fn spell(plain: &str, choices: &[u8]) -> String {
+    let spelled = plain
+        .bytes()
+        .zip(choices.iter().cycle())
+        .map(|(byte, choice)| match choice % 8 {
+            0 => format!("%{byte:02x}"),
+            1 => format!("%25{byte:02X}"),
+            _ => char::from(byte).to_string(),
+        });
+    spelled.collect()
+}
+
+const PLAIN: &str = "[a-z]{0,3}";
+const ODD: &str = r#"[a-z/;?=@:,.+~!#'"<>\\ \t\[\]{}|^$*()é-]{0,6}"#;
+const NO_SEMICOLON: &str = r#"[a-z/?=@:,.+~!#'"<>\\ \[\]{}|^$*()é-]{0,6}"#;
+const NO_BLANK: &str = r"[a-z/;?=@:,.+~!#'\\\[\]{}|^$*()é-]{0,6}";
+const NO_SLASH: &str = r"[a-z=:,.+~!'\[\]{}|^$*()é-]{0,6}";
+
+const SECRET_FIELDS: &[&str] = &[
+    "x-api-key",
+    "api-key",
+    "x-goog-api-key",
+    "x-auth-token",
+    "x-amz-security-token",
+    "x-csrf-token",
+    "x-xsrf-token",
+    "x-vault-token",
+    "private-token",
+    "x-session-id",
+    "ocp-apim-subscription-key",
+    "x-hub-signature-256",
+    "authentication-info",
+    "proxy-authentication-info",
+    "x-acme-secret",
+    "x-user-password",
+    "sec-websocket-protocol",
+];
+const AUTHORIZATIONS: &[&str] = &["authorization", "proxy-authorization", "x-original-authorization"];
+const SCHEMES: &[&str] = &[
+    "Bearer ",
+    "basic ",
+    "DIGEST  ",
+    "AWS4-HMAC-SHA256 ",
+    "Custom ",
+    "not_a_scheme",
+    "9 ",
+    "",
+];
+const COOKIES: &[&str] = &["a=", "a=\"", "a b=", "x=1; sid = ", "x; =", "\u{e9}=", ";;a=", "a=="];
+const AFTER_COOKIES: &[&str] = &["", ";", "; b=2", "\"; Path=/"];
+const ATTRIBUTES: &[&str] = &[
+    "a=1; X-Unknown=",
+    "a=1; Domain=_",
+    "a=1; Max-Age=1,",
+    "a=1; HttpOnly=",
+    "a=1; SameSite=Lax,",
+    "a=1; Path=/?sid=",
+];
+const CHALLENGES: &[&str] = &[
+    "Digest nonce=\"",
+    "Basic realm=\"a\", opaque=\"",
+    "Negotiate ",
+    "",
+    "Basic x, Digest x=\"",
+];
+const OPEN_FIELDS: &[&str] = &[
+    "referer",
+    "location",
+    "content-location",
+    "link",
+    "refresh",
+    "x-anything",
+    "host",
+    "via",
+];
+const URL_STARTS: &[&str] = &[
+    "https://",
+    "//bob:",
+    "HTTPS://bob:x@",
+    "<https://",
+    "a https:\\\\",
+    "https%3A%2F%2Fbob:",
+];
+const FIELD_BEFORE: &[&str] = &[
+    "https://a.test/x?",
+    "<https://a.test/?a=1&",
+    "0; url=/#",
+    "/?next=%2Fcb%3F",
+    "",
+    "a, ",
+    "/x;",
+];
+const FIELD_AFTER: &[&str] = &["", "&b=2", ">; rel=next", " b", "\""];
+const PATH_BEFORE: &[&str] = &[
+    "/x?",
+    "/x?a=1&",
+    "/x#",
+    "/?next=https%3A%2F%2Fa%2F%3F",
+    "/%3F",
+    "//a.test/?a;",
+    "?",
+];
+const PARAMETERS: &[&str] = &[
+    "access_token",
+    "token",
+    "key",
+    "api_key",
+    "apikey",
+    "sig",
+    "signature",
+    "password",
+    "passwd",
+    "pwd",
+    "secret",
+    "client_secret",
+    "refresh_token",
+    "id_token",
+    "jwt",
+    "auth",
+    "session",
+    "sid",
+    "X-Amz-Signature",
+    "X-Amz-Credential",
+    "X-Amz-Security-Token",
+    "X-Goog-Signature",
+    "accessToken",
+    "PHPSESSID",
+    "user[password]",
+];
+const NAMES: &[&str] = &[
+    "authorization",
+    "cookie",
+    "set-cookie",
+    "www-authenticate",
+    "x-api-key",
+    "referer",
+    "host",
+    "x-request-id",
+    "accept",
+    "sec-websocket-protocol",
+    "location",
+];
+const PIECES: &[&str] = &[
+    "=",
+    "&",
+    ";",
+    "?",
+    "#",
+    "/",
+    "//",
+    "\\",
+    "@",
+    ":",
+    "%",
+    "%3D",
+    "%26",
+    "%25",
+    "%2f%2F",
+    " ",
+    "\t",
+    "\"",
+    "<",
+    ">",
+    ",",
+    "a",
+    "token",
+    "code",
+    "Bearer",
+    "Basic ",
+    "realm",
+    "path",
+    "expires",
+    "[redacted]",
+    "\u{e9}",
+    "\u{202e}",
+    "1",
+    "\n",
+];
