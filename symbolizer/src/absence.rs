@@ -7,6 +7,7 @@
 use memchr::memmem;
 
 use crate::image::Image;
+use crate::library::LIBSSL_SOURCE;
 use crate::reason::{OtherLibrary, Reason};
 use crate::symbols::{Marker, Survey, Wanted};
 
@@ -41,7 +42,7 @@ fn other_by_symbols(survey: &Survey) -> Option<OtherLibrary> {
 
 /// Recognises code of OpenSSL's libssl, or of BoringSSL's, by the file names in its error messages.
 fn holds_openssl_code(image: &[u8]) -> bool {
-    memmem::find(image, b"ssl/ssl_lib.c").is_some()
+    memmem::find(image, LIBSSL_SOURCE).is_some()
 }
 
 fn other_by_text(image: &[u8]) -> Option<OtherLibrary> {

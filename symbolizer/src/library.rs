@@ -4,6 +4,8 @@
 //! library it is linked with. Out: a [`Library`], with the evidence for it. The family never rests on silence
 //! alone without saying so: [`Evidence::Names`] means that nothing but the common names was found.
 
+use memchr::memmem;
+
 use crate::role::Role;
 use crate::symbols::{Marker, Survey, Wanted};
 use crate::version::LibraryVersion;
@@ -106,6 +108,25 @@ fn libtls(survey: &Survey) -> Option<Family> {
         .then_some(Family::LibreSsl)
 }
 
+/// Keeps the versions that the TLS library in the image can have stated.
+///
+/// One program may hold OpenSSL for TLS and AWS-LC for other cryptography. The error messages of libssl name its
+/// source files, and BoringSSL and AWS-LC alone are written in C++.
+pub(crate) fn believable(stated: Vec<LibraryVersion>, image: &[u8]) -> Vec<LibraryVersion> {
+    let after = memmem::find(image, LIBSSL_SOURCE).and_then(|at| image.get(at.checked_add(LIBSSL_SOURCE.len())?));
+    let impossible = |family| match family {
+        Family::OpenSsl | Family::LibreSsl => after == Some(&b'c'),
+        Family::BoringSsl | Family::AwsLc => after == Some(&0),
+    };
+    stated
+        .into_iter()
+        .filter(|version| !impossible(version.family))
+        .collect()
+}
+
+/// Is the name of a source file that any libssl mentions, but for the last letter of its ending.
+pub(crate) const LIBSSL_SOURCE: &[u8] = b"ssl/ssl_lib.c";
+
 /// Reads a symbol version such as `OPENSSL_3.2.0` or `OPENSSL_1_1_1d`.
 fn parse_symbol_version(name: &[u8]) -> Option<(u16, u16, u16)> {
     let numbers = std::str::from_utf8(name).ok()?.strip_prefix("OPENSSL_")?;
@@ -163,6 +184,20 @@ mod tests {
         assert_eq!(library.version, Some(stated));
         let library = identify(&Survey::default(), None, &[b"OPENSSL_3.0.0"], Some(&crypto));
         assert_eq!((library.family, library.version), (Family::OpenSsl, None));
+    }
+
+    #[test]
+    fn the_source_of_libssl_tells_whose_version_counts() {
+        let both = || vec![version("OpenSSL 3.5.4 30 Sep 2025"), version("AWS-LC 1.69.0")];
+        let families = |image| {
+            believable(both(), image)
+                .iter()
+                .map(|version| version.family)
+                .collect::<Vec<_>>()
+        };
+        assert_eq!(families(b"ssl/ssl_lib.c\0"), [Family::OpenSsl]);
+        assert_eq!(families(b"ssl/ssl_lib.cc\0"), [Family::AwsLc]);
+        assert_eq!(families(b""), [Family::OpenSsl, Family::AwsLc]);
     }
 
     #[test]

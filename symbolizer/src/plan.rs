@@ -64,7 +64,7 @@ pub(crate) fn plan_image(
     if let Some(reason) = refuse(image, &survey, &functions) {
         return Ok(Err(reason));
     }
-    let stated = version::find(image.data());
+    let stated = library::believable(version::find(image.data()), image.data());
     let library = library::identify(&survey, stated.first(), &image.defined_versions()?, crypto);
     if let Some(version) = library.version.clone().filter(is_too_old) {
         return Ok(Err(Reason::VersionUnsupported(version)));

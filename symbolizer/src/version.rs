@@ -74,21 +74,35 @@ impl LibraryVersion {
     }
 }
 
-/// Finds the versions an image states; more than one if it contradicts itself.
+/// Finds the versions an image states; more than one if it holds several libraries or contradicts itself.
 pub(crate) fn find(image: &[u8]) -> Vec<LibraryVersion> {
+    FAMILIES
+        .iter()
+        .flat_map(|(prefix, _)| find_prefixed(image, prefix))
+        .collect()
+}
+
+fn find_prefixed(image: &[u8], prefix: &str) -> Vec<LibraryVersion> {
     let (mut alone, mut trailing) = (Vec::new(), Vec::new());
-    for (prefix, _) in FAMILIES {
-        for at in memmem::find_iter(image, prefix) {
-            let Some(version) = version_at(image, at) else { continue };
-            let stands_alone = at.checked_sub(1).is_none_or(|before| image.get(before) == Some(&0));
-            let list = if stands_alone { &mut alone } else { &mut trailing };
-            // INVARIANT: two that differ decide as much as more would, so the list stays bounded.
-            if list.len() < 2 && !list.contains(&version) {
-                list.push(version);
-            }
+    for at in memmem::find_iter(image, prefix) {
+        let Some(version) = version_at(image, at) else { continue };
+        let list = if stands_alone(image, at) {
+            &mut alone
+        } else {
+            &mut trailing
+        };
+        // INVARIANT: two that differ decide as much as more would, so the list stays bounded.
+        if list.len() < 2 && !list.contains(&version) {
+            list.push(version);
         }
     }
     if alone.is_empty() { trailing } else { alone }
+}
+
+/// Says whether no text leads up to this one; what does may be any data, such as a jump table.
+fn stands_alone(image: &[u8], at: usize) -> bool {
+    let before = at.checked_sub(1).and_then(|before| image.get(before));
+    before.is_none_or(|byte| !byte.is_ascii_graphic() && *byte != b' ')
 }
 
 /// The longest prefix comes first where one begins another.
@@ -211,6 +225,21 @@ mod tests {
     fn a_text_merged_into_a_longer_one_is_found() {
         let image = b"\0built with OpenSSL 3.0.1 14 Dec 2021\0";
         assert_eq!(find(image).iter().map(|version| version.patch).collect::<Vec<_>>(), [1]);
+    }
+
+    #[test]
+    fn a_text_after_other_data_stands_alone() {
+        let image = b"built with OpenSSL 3.0.1 14 Dec 2021\0\xa5\xffOpenSSL 3.0.2 15 Mar 2022\0";
+        assert_eq!(find(image).iter().map(|version| version.patch).collect::<Vec<_>>(), [2]);
+    }
+
+    #[test]
+    fn each_family_is_judged_by_itself() {
+        let image = b"with OpenSSL 3.0.1 14 Dec 2021\0AWS-LC 1.69.0\0";
+        assert_eq!(
+            find(image).iter().map(|version| version.family).collect::<Vec<_>>(),
+            [Family::OpenSsl, Family::AwsLc]
+        );
     }
 
     #[test]

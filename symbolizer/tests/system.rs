@@ -1,0 +1,198 @@
+//! Plans of real libraries: the system's own, and small ones that the C compiler makes for the test.
+//!
+//! In: the installed OpenSSL, and `fixtures/elf`. Out: what is known of them by other means. Tests of software that a machine may lack
+//! are ignored by default, never passed over in silence; `cargo test -- --include-ignored` runs them.
+#![cfg(test)]
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::{env, fs};
+
+use goblin::elf::Elf;
+use symbolizer::{Evidence, Family, ProbePlan, Role, SymbolSource, Tier};
+
+/// Finds a library where the multiarch and the plain layouts keep it.
+fn installed(name: &str) -> Vec<u8> {
+    let folders = [
+        "/usr/lib/x86_64-linux-gnu",
+        "/usr/lib/aarch64-linux-gnu",
+        "/usr/lib64",
+        "/usr/lib",
+    ];
+    let mut images = folders
+        .iter()
+        .filter_map(|folder| fs::read(Path::new(folder).join(name)).ok());
+    images.next().unwrap_or_else(|| panic!("{name} is not installed"))
+}
+
+fn planned(image: &[u8], crypto: Option<&[u8]>) -> ProbePlan {
+    let crypto = crypto.and_then(|image| symbolizer::library_version(image).unwrap());
+    symbolizer::plan(image, crypto.as_ref())
+        .unwrap()
+        .unwrap_or_else(|reason| panic!("not traced because {reason}"))
+}
+
+fn exports(image: &[u8]) -> BTreeMap<String, u64> {
+    let elf = Elf::parse(image).unwrap();
+    let defined = elf.dynsyms.iter().filter(|symbol| symbol.st_shndx != 0);
+    defined
+        .map(|symbol| {
+            (
+                elf.dynstrtab.get_at(symbol.st_name).unwrap().to_owned(),
+                symbol.st_value,
+            )
+        })
+        .collect()
+}
+
+fn assert_addresses_are_those_of_goblin(plan: &ProbePlan, image: &[u8]) {
+    let exports = exports(image);
+    for function in &plan.functions {
+        assert_eq!(
+            exports.get(&function.name),
+            Some(&function.address.0),
+            "{}",
+            function.name
+        );
+    }
+}
+
+#[test]
+fn the_installed_openssl_has_every_role_but_the_newest() {
+    let image = installed("libssl.so.3");
+    let plan = planned(&image, Some(&installed("libcrypto.so.3")));
+    assert_addresses_are_those_of_goblin(&plan, &image);
+    let version = plan.library.version.expect("libcrypto states its version");
+    assert_eq!(
+        (plan.library.family, plan.library.evidence),
+        (Family::OpenSsl, Evidence::SymbolVersions)
+    );
+    assert_eq!(plan.absent.contains(&Role::WriteEx2), version.number() < (3, 3, 0));
+    assert!(
+        plan.absent.iter().all(|role| *role == Role::WriteEx2),
+        "absent: {:?}",
+        plan.absent
+    );
+    assert!(plan.layout.is_ok(), "{:?}", plan.layout);
+}
+
+#[test]
+#[ignore = "needs Debian 12's libssl.so.3"]
+fn debian_s_openssl_is_stepped_and_has_the_plain_layout() {
+    let plan = planned(&installed("libssl.so.3"), Some(&installed("libcrypto.so.3")));
+    assert_eq!(plan.layout.map(|layout| (layout.rbio, layout.wbio)), Ok((0x10, 0x18)));
+    let plaintext = plan
+        .functions
+        .iter()
+        .filter(|function| function.role.reads() || function.role.writes());
+    assert_eq!(
+        plaintext.map(|function| function.site.tier).collect::<Vec<_>>(),
+        [Tier::Stepped; 4]
+    );
+}
+
+#[test]
+#[ignore = "needs /usr/bin/node with a static OpenSSL 3.0"]
+fn node_s_static_openssl_is_emulated() {
+    let image = fs::read("/usr/bin/node").unwrap();
+    let plan = planned(&image, None);
+    assert_addresses_are_those_of_goblin(&plan, &image);
+    assert_eq!(plan.library.evidence, Evidence::VersionText);
+    assert_eq!(plan.layout.map(|layout| layout.rbio), Ok(0x10));
+    let plaintext = plan
+        .functions
+        .iter()
+        .filter(|function| function.role.reads() || function.role.writes());
+    assert!(
+        plaintext
+            .map(|function| function.site.tier)
+            .all(|tier| tier == Tier::Emulated)
+    );
+}
+
+/// Holds a file that is removed with the value.
+struct Built(PathBuf);
+
+impl Drop for Built {
+    fn drop(&mut self) {
+        // A file that stays behind in the temporary folder harms nothing.
+        drop(fs::remove_file(&self.0));
+    }
+}
+
+/// Compiles the fixture with the flags given.
+fn compile(name: &str, flags: &[&str]) -> (Built, Vec<u8>) {
+    let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("../fixtures/elf/tls.c");
+    let output = Built(env::temp_dir().join(format!("symbolizer-{}-{name}", std::process::id())));
+    let compiler = env::var_os("CC").unwrap_or_else(|| "cc".into());
+    let status = Command::new(compiler)
+        .args(flags)
+        .arg(source)
+        .arg("-o")
+        .arg(&output.0)
+        .status();
+    assert!(status.expect("a C compiler is installed").success());
+    let image = fs::read(&output.0).unwrap();
+    (output, image)
+}
+
+#[test]
+fn a_stripped_shared_object_is_planned_from_its_dynamic_table() {
+    let (_built, image) = compile("stripped.so", &["-O2", "-shared", "-fPIC", "-s"]);
+    let plan = planned(&image, None);
+    assert_addresses_are_those_of_goblin(&plan, &image);
+    assert!(
+        plan.functions
+            .iter()
+            .all(|function| function.found == SymbolSource::Dynsym)
+    );
+    assert_eq!(plan.functions.len(), 3);
+    assert_eq!(plan.layout.map(|layout| layout.rbio), Ok(0x10));
+}
+
+#[test]
+fn an_executable_is_planned_from_its_full_table() {
+    let (_built, image) = compile("executable", &["-O2", "-DMAIN"]);
+    let plan = planned(&image, None);
+    assert!(
+        plan.functions
+            .iter()
+            .all(|function| function.found == SymbolSource::Symtab)
+    );
+}
+
+#[test]
+fn a_stripped_executable_says_that_its_names_are_gone() {
+    let (_built, image) = compile("gone", &["-O2", "-DMAIN", "-s"]);
+    assert_eq!(
+        symbolizer::plan(&image, None).unwrap(),
+        Err(symbolizer::Reason::NoSymbols)
+    );
+}
+
+#[test]
+fn a_dynamic_table_is_found_without_section_headers() {
+    for style in ["sysv", "gnu", "both"] {
+        let flag = format!("-Wl,--hash-style={style}");
+        let (_built, mut image) = compile(&format!("{style}.so"), &["-O2", "-shared", "-fPIC", "-s", &flag]);
+        let with_sections = planned(&image, None);
+        image[0x28..0x30].fill(0); // e_shoff
+        image[0x3c..0x40].fill(0); // e_shnum, e_shstrndx
+        assert_eq!(planned(&image, None), with_sections, "hash style {style}");
+    }
+}
+
+#[test]
+#[cfg(target_arch = "x86_64")]
+fn the_place_of_the_probe_follows_the_landing_pad() {
+    let offset_and_tier = |flags: &[&str]| {
+        let (_built, image) = compile("cet.so", &[&["-O0", "-shared", "-fPIC"], flags].concat());
+        let function = planned(&image, None).functions.remove(0);
+        (function.site.offset.0 - function.offset.0, function.site.tier)
+    };
+    assert_eq!(offset_and_tier(&["-fcf-protection=full"]), (4, Tier::Emulated));
+    assert_eq!(offset_and_tier(&["-fcf-protection=none"]), (0, Tier::Emulated));
+    let leaf = ["-fcf-protection=full", "-fomit-frame-pointer", "-O2"];
+    assert_eq!(offset_and_tier(&leaf), (0, Tier::Stepped));
+}
