@@ -39,7 +39,11 @@ pub(super) fn mark(name: Option<&str>, value: &[u8], never_indexed: bool, search
         Kind::Cookie => cookie::mark_cookie(value, secrets),
         Kind::SetCookie => cookie::mark_set_cookie(value, search, secrets),
         _ if never_indexed && search.built_in => secrets.mark(0..value.len()),
-        Kind::Challenge => credentials::mark_challenge(value, secrets),
+        Kind::Challenge => {
+            credentials::mark_challenge(value, secrets);
+            // What is left of it, such as a realm, may be a URL.
+            search.mark(value, Text::Value, secrets);
+        }
         Kind::Subprotocols => credentials::mark_subprotocols(value, secrets),
         Kind::Authority => mark_authority(value, search, secrets),
         Kind::Whole => secrets.mark(0..value.len()),

@@ -58,6 +58,10 @@ fn a_challenge_keeps_what_tells_the_client_what_to_do() {
         ("Negotiate", "Negotiate"),
         ("Negotiate aHVudGVyMg==", "Negotiate ~"),
         ("NTLM, Basic realm=\"a\"", "NTLM, Basic realm=\"a\""),
+        (
+            "Bearer realm=\"https://bob@a.test/?token=hunter2\"",
+            "Bearer realm=\"https://~@a.test/?token=~\"",
+        ),
         ("Basic realm = \"a\", x = y", "Basic realm = \"a\", ~"),
         ("Basic realm=\"a, nonce=hunter2", "~"),
         ("hunter2", "~"),
