@@ -1,0 +1,104 @@
+//! What the loader tells the programs.
+
+use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout};
+
+use crate::Role;
+
+/// An attach cookie: which site a probe sits on, and what the function there does.
+///
+/// Minimum kernel version: 5.15 (`bpf_get_attach_cookie`).
+#[derive(Clone, Copy, Debug, Eq, FromBytes, Immutable, IntoBytes, KnownLayout, PartialEq)]
+#[repr(transparent)]
+pub struct Cookie(pub u64);
+
+impl Cookie {
+    /// Packs a site's index and its role.
+    pub const fn new(site: u32, role: Role) -> Self {
+        Self(site as u64 | (role.0 as u64) << 32)
+    }
+
+    /// Index into the site configurations and counters.
+    pub const fn site(self) -> u32 {
+        (self.0 & 0xffff_ffff) as u32
+    }
+
+    /// What the function does.
+    pub const fn role(self) -> Role {
+        Role(((self.0 >> 32) & 0xff) as u8)
+    }
+}
+
+/// Where things are in the structures of the library that a site belongs to; byte offsets.
+#[derive(Clone, Copy, Debug, Eq, FromBytes, Immutable, IntoBytes, KnownLayout, PartialEq)]
+#[repr(C)]
+pub struct SiteConfig {
+    /// From `SSL*` to the read `BIO*`.
+    pub rbio: u16,
+    /// From `BIO*` to its method table.
+    pub bio_method: u16,
+    /// From `BIO*` to its descriptor.
+    pub bio_num: u16,
+    /// 1 when the offsets are known, else 0.
+    pub known: u16,
+}
+
+/// What the user decides for all sites; a global of the BPF object.
+#[derive(Clone, Copy, Debug, Eq, FromBytes, Immutable, IntoBytes, KnownLayout, PartialEq)]
+#[repr(C)]
+pub struct Settings {
+    /// Bytes captured per call, at most [`crate::MAX_CALL_BYTES`].
+    pub call_bytes: u64,
+}
+
+/// Byte offsets in the running kernel's structures, from its BTF; a global of the BPF object.
+#[derive(Clone, Copy, Debug, Default, Eq, FromBytes, Immutable, IntoBytes, KnownLayout, PartialEq)]
+#[repr(C)]
+pub struct KernelOffsets {
+    /// `task_struct.files`.
+    pub task_files: u32,
+    /// `files_struct.fdt`.
+    pub files_fdt: u32,
+    /// `fdtable.max_fds`.
+    pub fdt_max_fds: u32,
+    /// `fdtable.fd`.
+    pub fdt_fd: u32,
+    /// `file.private_data`.
+    pub file_private_data: u32,
+    /// `file.f_inode`.
+    pub file_inode: u32,
+    /// `inode.i_mode`.
+    pub inode_mode: u32,
+    /// `inode.i_ino`.
+    pub inode_ino: u32,
+    /// `socket.sk`.
+    pub socket_sk: u32,
+    /// `sock_common.skc_family`.
+    pub sock_family: u32,
+    /// `sock_common.skc_num`: the local port, in host order.
+    pub sock_num: u32,
+    /// `sock_common.skc_dport`: the peer's port, in network order.
+    pub sock_dport: u32,
+    /// `sock_common.skc_rcv_saddr`.
+    pub sock_saddr: u32,
+    /// `sock_common.skc_daddr`.
+    pub sock_daddr: u32,
+    /// `sock_common.skc_v6_rcv_saddr`.
+    pub sock_saddr6: u32,
+    /// `sock_common.skc_v6_daddr`.
+    pub sock_daddr6: u32,
+}
+
+const _: () = assert!(size_of::<SiteConfig>() == 8);
+const _: () = assert!(size_of::<Settings>() == 8);
+const _: () = assert!(size_of::<KernelOffsets>() == 64);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_cookie_gives_back_what_was_packed() {
+        let cookie = Cookie::new(0xdead_beef, Role::CLEAR);
+        assert_eq!((cookie.site(), cookie.role()), (0xdead_beef, Role::CLEAR));
+    }
+}

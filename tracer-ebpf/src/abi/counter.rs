@@ -1,0 +1,27 @@
+//! What was not captured, counted per site and cause.
+
+use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout};
+
+/// Losses of one site; only ever added to, atomically.
+#[derive(Clone, Copy, Debug, Default, Eq, FromBytes, Immutable, IntoBytes, KnownLayout, PartialEq)]
+#[repr(C)]
+pub struct SiteCounters {
+    /// Records for which the ring had no room.
+    pub ring_full_records: u64,
+    /// Bytes of the calls those records would have held.
+    pub ring_full_bytes: u64,
+    /// Reads of the process's memory that failed: the page was not present.
+    pub fault_records: u64,
+    /// Bytes those reads asked for.
+    pub fault_bytes: u64,
+    /// Bytes left out because their call was over the limit per call.
+    pub over_limit_bytes: u64,
+    /// Calls not captured because the table of connections took no more.
+    pub connection_table_full: u64,
+    /// Calls not captured because the table of calls in flight took no more.
+    pub call_table_full: u64,
+    /// Successful calls whose count could not be read from the process's memory; their length is unknown.
+    pub count_unreadable: u64,
+}
+
+const _: () = assert!(size_of::<SiteCounters>() == 64);

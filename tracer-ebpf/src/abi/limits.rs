@@ -1,0 +1,45 @@
+//! Every bound that the programs and the loader rely on.
+
+use crate::{ConnectionRecord, DataRecord, EndRecord, Kind};
+
+/// Payload sizes of data records: a reservation in a ring must have a constant size, so a piece takes the smallest of
+/// these that holds it, and the largest only when it fills it.
+pub const CLASSES: [usize; 5] = [256, 1024, 4096, 16384, 65536];
+
+/// Pieces a single call is cut into at the most; the verifier walks every one of them.
+pub const MAX_PIECES: u32 = 72;
+
+/// Upper bound of the setting "bytes captured per call"; leaves [`MAX_PIECES`] a few pieces for pages that are not
+/// present.
+pub const MAX_CALL_BYTES: u64 = 64 * 65536;
+
+/// Bytes captured per call unless the user says otherwise.
+pub const DEFAULT_CALL_BYTES: u64 = 1024 * 1024;
+
+/// CPUs that can have a ring.
+pub const MAX_CPUS: usize = 1024;
+
+/// Connections whose positions are kept; beyond it a connection is not captured, and that is counted.
+pub const MAX_CONNECTIONS: usize = 65536;
+
+/// Calls in flight, in all threads of all traced processes; beyond it a call is not captured, and that is counted.
+pub const MAX_CALLS: usize = 16384;
+
+/// Processes traced at once.
+pub const MAX_TARGETS: usize = 16384;
+
+/// Probe sites configured and counted at once.
+pub const MAX_SITES: usize = 4096;
+
+/// Size of the largest record of a kind, so that a new kind cannot be forgotten; `None` for an unknown kind.
+pub const fn max_record_size(kind: Kind) -> Option<usize> {
+    match kind {
+        Kind::DATA => Some(size_of::<DataRecord>() + CLASSES[CLASSES.len() - 1]),
+        Kind::CONNECTION => Some(size_of::<ConnectionRecord>()),
+        Kind::END => Some(size_of::<EndRecord>()),
+        _ => None,
+    }
+}
+
+const _: () = assert!(MAX_CALL_BYTES < MAX_PIECES as u64 * CLASSES[CLASSES.len() - 1] as u64);
+const _: () = assert!(DEFAULT_CALL_BYTES <= MAX_CALL_BYTES);

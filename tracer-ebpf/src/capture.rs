@@ -1,0 +1,266 @@
+//! User bytes into ring records, in bounded pieces.
+//!
+//! In: a call that moved bytes. Out: one record per piece, each with its position. A piece that finds no room, or
+//! cannot be read, is a hole: counted, and stepped over. Records are submitted without waking the reader, who comes by
+//! on a timer: a wake-up per record would cost more than the probe.
+
+use core::arch::asm;
+
+use aya_ebpf::{
+    bindings::BPF_RB_NO_WAKEUP,
+    helpers::{bpf_get_smp_processor_id, bpf_ktime_get_ns, generated::bpf_probe_read_user},
+    maps::ring_buf::RingBufEntry,
+};
+use tracer_ebpf::{
+    AddressKey, CLASSES, CallState, ConnectionState, Cookie, DataRecord, Kind, MAX_PIECES, RecordFlags, SiteCounters,
+};
+
+use crate::{
+    connection,
+    maps::{COUNTERS, RINGS, call_bytes},
+    socket,
+};
+
+const PAGE: u64 = 4096;
+
+/// A data record with room for `N` bytes of payload.
+#[repr(C)]
+struct Slot<const N: usize> {
+    data: DataRecord,
+    payload: [u8; N],
+}
+
+/// Captures what a call moved, unless a call nested in it has already done so.
+#[inline(always)]
+pub(crate) fn capture(call: &mut CallState) {
+    let Some(connection) = connection::find_or_begin(&AddressKey::new(call.ssl, call.tgid)) else {
+        count(call.cookie, |counters| &raw mut counters.connection_table_full, 1);
+        return;
+    };
+    // SAFETY: a live map value; no other thread uses this SSL object in this direction now.
+    let connection = unsafe { &mut *connection };
+    let side = side(call);
+    if connection.reported_ns[side] > call.began_ns {
+        return;
+    }
+    if connection.introduced == 0 {
+        socket::introduce(connection, call.ssl, call.cookie);
+    }
+    limit(call);
+    send_pieces(call, connection);
+    // The position passes whether or not the bytes were captured.
+    connection.positions[side] += call.moved;
+    // SAFETY: the helper takes no arguments.
+    connection.reported_ns[side] = unsafe { bpf_ktime_get_ns() };
+}
+
+#[inline(always)]
+const fn side(call: &CallState) -> usize {
+    (call.direction().0 & 1) as usize
+}
+
+#[inline(always)]
+fn limit(call: &mut CallState) {
+    call.wanted = if call.moved > call_bytes() {
+        call_bytes()
+    } else {
+        call.moved
+    };
+    call.done = 0;
+    if call.moved > call.wanted {
+        count(
+            call.cookie,
+            |counters| &raw mut counters.over_limit_bytes,
+            call.moved - call.wanted,
+        );
+    }
+}
+
+#[inline(always)]
+fn send_pieces(call: &mut CallState, connection: &ConnectionState) {
+    for _ in 0..MAX_PIECES {
+        if call.done >= call.wanted {
+            return;
+        }
+        let left = call.wanted - call.done;
+        let stepped = if left >= CLASSES[4] as u64 {
+            send_64k(call, connection)
+        } else if left > CLASSES[2] as u64 {
+            send_16k(call, connection)
+        } else if left > CLASSES[1] as u64 {
+            send_4k(call, connection)
+        } else if left > CLASSES[0] as u64 {
+            send_1k(call, connection)
+        } else {
+            send_256(call, connection)
+        };
+        if stepped == 0 {
+            return;
+        }
+        call.done += stepped;
+    }
+}
+
+// One function each, and none of them inlined: their frames are not added up, and the verifier sees each alone.
+
+#[inline(never)]
+fn send_256(call: &CallState, connection: &ConnectionState) -> u64 {
+    send::<{ CLASSES[0] }>(call, connection)
+}
+
+#[inline(never)]
+fn send_1k(call: &CallState, connection: &ConnectionState) -> u64 {
+    send::<{ CLASSES[1] }>(call, connection)
+}
+
+#[inline(never)]
+fn send_4k(call: &CallState, connection: &ConnectionState) -> u64 {
+    send::<{ CLASSES[2] }>(call, connection)
+}
+
+#[inline(never)]
+fn send_16k(call: &CallState, connection: &ConnectionState) -> u64 {
+    send::<{ CLASSES[3] }>(call, connection)
+}
+
+#[inline(never)]
+fn send_64k(call: &CallState, connection: &ConnectionState) -> u64 {
+    send::<{ CLASSES[4] }>(call, connection)
+}
+
+/// Sends up to `N` bytes of a call; tells how many bytes are done with, 0 when the ring is full.
+#[inline(always)]
+fn send<const N: usize>(call: &CallState, connection: &ConnectionState) -> u64 {
+    let left = call.wanted - call.done;
+    let Some(mut entry) = reserve::<Slot<N>>() else {
+        return count_full(call);
+    };
+    let slot = entry.as_mut_ptr();
+    let source = call.buffer.wrapping_add(call.done);
+    let wanted = if left > N as u64 { N as u64 } else { left };
+    // SAFETY: the slot's payload holds N bytes.
+    let copied = unsafe { copy::<N>((&raw mut (*slot).payload).cast(), source, wanted) };
+    if copied == 0 {
+        entry.discard(BPF_RB_NO_WAKEUP.into());
+        return count_fault(call, to_page_end(source, wanted));
+    }
+    // SAFETY: the slot is reserved and large enough.
+    let captured = unsafe { describe(&raw mut (*slot).data, call, connection, copied) };
+    submit(entry);
+    captured
+}
+
+#[inline(never)]
+fn count_full(call: &CallState) -> u64 {
+    count(call.cookie, |counters| &raw mut counters.ring_full_records, 1);
+    count(
+        call.cookie,
+        |counters| &raw mut counters.ring_full_bytes,
+        call.wanted - call.done,
+    );
+    0
+}
+
+#[inline(never)]
+fn count_fault(call: &CallState, skipped: u64) -> u64 {
+    count(call.cookie, |counters| &raw mut counters.fault_records, 1);
+    count(call.cookie, |counters| &raw mut counters.fault_bytes, skipped);
+    skipped
+}
+
+/// # Safety
+///
+/// `data` must be writable.
+#[inline(never)]
+unsafe fn describe(data: *mut DataRecord, call: &CallState, connection: &ConnectionState, copied: u64) -> u64 {
+    let start = connection.positions[side(call)];
+    let last = if call.done + copied == call.wanted {
+        RecordFlags::LAST.0
+    } else {
+        0
+    };
+    let over = if call.moved > call.wanted {
+        RecordFlags::OVER_LIMIT.0
+    } else {
+        0
+    };
+    // SAFETY: the caller vouches for the pointer.
+    unsafe {
+        connection::fill_header(&raw mut (*data).header, connection, call.ssl, call.cookie);
+        (*data).header.kind = Kind::DATA;
+        (*data).header.direction = call.direction();
+        (*data).header.flags = RecordFlags(last | over);
+        (*data).began_ns = call.began_ns;
+        (*data).position = start + call.done;
+        (*data).call_position = start;
+        (*data).call_length = call.moved;
+        (*data).captured = copied as u32;
+        (*data).reserved = 0;
+    }
+    copied
+}
+
+/// Copies `wanted` bytes, or what the first page of them holds; tells how many.
+///
+/// A read that meets a page which is not present fails as a whole, so it is tried once more up to the end of the page.
+///
+/// # Safety
+///
+/// `payload` must have room for `N` bytes.
+#[inline(always)]
+unsafe fn copy<const N: usize>(payload: *mut u8, source: u64, wanted: u64) -> u64 {
+    // SAFETY: the caller vouches for the room, and the helper checks the source.
+    if unsafe { read_user::<N>(payload, source, wanted) } {
+        return wanted;
+    }
+    let page = to_page_end(source, wanted);
+    // SAFETY: as above.
+    if page < wanted && unsafe { read_user::<N>(payload, source, page) } {
+        return page;
+    }
+    0
+}
+
+/// # Safety
+///
+/// `payload` must have room for `N` bytes.
+#[inline(always)]
+unsafe fn read_user<const N: usize>(payload: *mut u8, source: u64, bytes: u64) -> bool {
+    if bytes > N as u64 {
+        return false;
+    }
+    // SAFETY: `bytes` is at most N, for which the caller vouches; the helper checks the source.
+    unsafe { bpf_probe_read_user(payload.cast(), bytes as u32, source as *const _) == 0 }
+}
+
+/// How many of `bytes` lie before the next page boundary.
+#[inline(always)]
+fn to_page_end(address: u64, bytes: u64) -> u64 {
+    let page = PAGE - (address & (PAGE - 1));
+    if page < bytes { page } else { bytes }
+}
+
+/// Reserves room for a record in this CPU's ring.
+#[inline(always)]
+pub(crate) fn reserve<T: 'static>() -> Option<RingBufEntry<T>> {
+    // SAFETY: the helper takes no arguments. The program cannot migrate, so the CPU stays the same.
+    let cpu = unsafe { bpf_get_smp_processor_id() };
+    RINGS.get(cpu)?.reserve_untyped::<T>(0)
+}
+
+/// Submits a record without waking the reader.
+#[inline(always)]
+pub(crate) fn submit<T: 'static>(entry: RingBufEntry<T>) {
+    entry.submit(BPF_RB_NO_WAKEUP.into());
+}
+
+/// Adds to one of a site's counters.
+#[inline(always)]
+pub(crate) fn count(cookie: Cookie, pick: impl FnOnce(&mut SiteCounters) -> *mut u64, amount: u64) {
+    if let Some(counters) = COUNTERS.get_ptr_mut(cookie.site()) {
+        // SAFETY: a live map value; the field is only ever added to, atomically.
+        let counter = unsafe { pick(&mut *counters) };
+        // SAFETY: as above. Rust offers this target no atomics, and a plain addition loses counts to other CPUs.
+        unsafe { asm!("lock *(u64 *)({0} + 0) += {1}", in(reg) counter, in(reg) amount) };
+    }
+}

@@ -1,0 +1,142 @@
+//! OpenSSL's entry points: the arguments are noted at entry, the bytes are captured at return.
+//!
+//! A call is known by its process and the stack pointer it was entered with: that is one call in all threads, on
+//! coroutine stacks too, and lets calls nest. A nested call on the same connection and direction (`SSL_read_ex` over
+//! `SSL_read` in LibreSSL, `SSL_write_ex` over `SSL_write_ex2` in OpenSSL 3.3) returns first and reports the bytes; the
+//! outer one then finds that the connection has moved since it began, and says nothing.
+
+use aya_ebpf::{
+    EbpfContext as _,
+    helpers::{bpf_ktime_get_ns, bpf_probe_read_user, generated::bpf_get_attach_cookie},
+    macros::{uprobe, uretprobe},
+    programs::{ProbeContext, RetProbeContext},
+};
+use tracer_ebpf::{AddressKey, CallState, Cookie, Role};
+
+use crate::{
+    capture, connection,
+    maps::CALLS,
+    registers::{argument, entry_sp, entry_sp_at_return},
+    scope::{Task, current_task, traced_task},
+};
+
+/// In .rodata and not on the stack.
+static NO_CALL: CallState = CallState {
+    ssl: 0,
+    buffer: 0,
+    count: 0,
+    began_ns: 0,
+    cookie: Cookie(0),
+    moved: 0,
+    wanted: 0,
+    done: 0,
+    tgid: 0,
+    tid: 0,
+};
+
+/// Notes a read, a write, or a descriptor being set.
+#[uprobe]
+pub(crate) fn call_entry(ctx: ProbeContext) -> u32 {
+    if let Some(task) = traced_task() {
+        note_call(&ctx, task);
+    }
+    0
+}
+
+/// Captures what a read or write moved, or notes the descriptor that was set.
+#[uretprobe]
+pub(crate) fn call_return(ctx: RetProbeContext) -> u32 {
+    let key = AddressKey::new(entry_sp_at_return(&ctx), current_task().tgid);
+    if let Some(call) = CALLS.get_ptr_mut(&key) {
+        // SAFETY: a live map value; it belongs to this call alone until it is removed below.
+        unsafe { (*call).cookie = attach_cookie(ctx.as_ptr()) };
+        report(call, ctx.ret::<i32>());
+        let _removed = CALLS.remove(&key);
+    }
+    0
+}
+
+/// Forgets the descriptor that was noted: another BIO takes its place.
+#[uprobe]
+pub(crate) fn bio_replaced(ctx: ProbeContext) -> u32 {
+    if let Some(task) = traced_task() {
+        connection::forget_descriptor(task.tgid, argument::<0>(&ctx));
+    }
+    0
+}
+
+/// Ends a connection.
+#[uprobe]
+pub(crate) fn connection_end(ctx: ProbeContext) -> u32 {
+    if let Some(task) = traced_task() {
+        connection::end(task.tgid, argument::<0>(&ctx), attach_cookie(ctx.as_ptr()));
+    }
+    0
+}
+
+#[inline(always)]
+fn note_call(ctx: &ProbeContext, task: Task) {
+    let cookie = attach_cookie(ctx.as_ptr());
+    let key = AddressKey::new(entry_sp(ctx), task.tgid);
+    let _inserted = CALLS.insert(&key, &NO_CALL, 0);
+    let Some(call) = CALLS.get_ptr_mut(&key) else {
+        capture::count(cookie, |counters| &raw mut counters.call_table_full, 1);
+        return;
+    };
+    // Both are read whatever the role: see `registers`.
+    let (fourth, fifth) = (argument::<3>(ctx), argument::<4>(ctx));
+    let count = match cookie.role() {
+        Role::READ_EX | Role::WRITE_EX => fourth,
+        Role::WRITE_EX2 => fifth,
+        _ => 0,
+    };
+    // SAFETY: a live map value; it belongs to this call alone until its return.
+    let call = unsafe { &mut *call };
+    call.ssl = argument::<0>(ctx);
+    call.buffer = argument::<1>(ctx);
+    call.count = count;
+    // SAFETY: the helper takes no arguments.
+    call.began_ns = unsafe { bpf_ktime_get_ns() };
+    call.tgid = task.tgid;
+    call.tid = task.tid;
+}
+
+#[inline(never)]
+fn report(call: *mut CallState, result: i32) {
+    if result <= 0 {
+        return;
+    }
+    // SAFETY: the caller hands over a live map value that belongs to this call alone.
+    let call = unsafe { &mut *call };
+    if call.cookie.role() == Role::SET_FD {
+        connection::note_descriptor(call.tgid, call.ssl, call.buffer as i32);
+        return;
+    }
+    call.moved = moved_bytes(call, result);
+    if call.moved > 0 {
+        capture::capture(call);
+    }
+}
+
+/// Reads the result as the C functions mean it: an `int`, of which the upper half of the register says nothing.
+#[inline(always)]
+fn moved_bytes(call: &CallState, result: i32) -> u64 {
+    if call.count == 0 {
+        return result as u64;
+    }
+    // SAFETY: the helper checks the address; a bad one is an error, not a fault.
+    match unsafe { bpf_probe_read_user(call.count as *const u64) } {
+        Ok(moved) => moved,
+        Err(_) => {
+            capture::count(call.cookie, |counters| &raw mut counters.count_unreadable, 1);
+            0
+        }
+    }
+}
+
+/// Reads the cookie of the probe that fired.
+#[inline(always)]
+fn attach_cookie(ctx: *mut core::ffi::c_void) -> Cookie {
+    // SAFETY: `ctx` is the context the kernel handed to the program.
+    Cookie(unsafe { bpf_get_attach_cookie(ctx) })
+}
