@@ -4,6 +4,8 @@
 //! and returns. It is the library's own word on its layout, independent of any table. Refused: code in which that
 //! load does not stand directly before a return, or stands there with more than one offset.
 
+use memchr::memmem;
+
 use crate::image::Machine;
 use crate::limits;
 
@@ -11,7 +13,10 @@ use crate::limits;
 pub(crate) fn returned_field(machine: Machine, code: &[u8]) -> Option<u16> {
     let code = code.get(..limits::ACCESSOR).unwrap_or(code);
     match machine {
-        Machine::X86_64 => only(starts(code, 1).filter_map(load_and_return_x86_64)),
+        Machine::X86_64 => {
+            let copied = memmem::find(code, &[0x48, 0x89, 0xf8]).is_some();
+            only(starts(code, 1).filter_map(|code| load_and_return_x86_64(code, copied)))
+        }
         Machine::Aarch64 => only(starts(code, 4).filter_map(load_and_return_aarch64)),
     }
 }
@@ -25,14 +30,19 @@ fn only(mut fields: impl Iterator<Item = u16>) -> Option<u16> {
     fields.all(|other| other == field).then_some(field)
 }
 
-/// Matches `mov disp8(%rdi),%rax`, registers being cleared, and `ret`.
-fn load_and_return_x86_64(code: &[u8]) -> Option<u16> {
+/// Matches `mov disp8(%rdi),%rax`, what tidies up, and `ret`; or the same from `%rax` after `mov %rdi,%rax`.
+fn load_and_return_x86_64(code: &[u8], copied: bool) -> Option<u16> {
     let (field, mut rest) = match code {
         [0x48, 0x8b, 0x47, field @ 0..=0x7f, rest @ ..] => (*field, rest),
+        [0x48, 0x8b, 0x40, field @ 0..=0x7f, rest @ ..] if copied => (*field, rest),
         _ => return None,
     };
-    // -fzero-call-used-regs clears the registers of the caller's choice before it returns.
-    while let [0x31, 0xc9..=0xff, after @ ..] | [0x45, 0x31, 0xc0..=0xff, after @ ..] = rest {
+    // Saved registers come back by pop or add, and -fzero-call-used-regs clears others; none of it touches rax.
+    while let [0x5b | 0x5d, after @ ..]
+    | [0x31, 0xc9..=0xff, after @ ..]
+    | [0x45, 0x31, 0xc0..=0xff, after @ ..]
+    | [0x48, 0x83, 0xc4, _, after @ ..] = rest
+    {
         rest = after;
     }
     (rest.first() == Some(&0xc3)).then_some(field.into())
@@ -85,6 +95,14 @@ mod tests {
             0x48, 0x8b, 0x47, 0x20, 0x48, 0x85, 0xc0, 0x75, 7, 0x48, 0x8b, 0x47, 0x18, 0x31, 0xff, 0xc3,
         ];
         assert_eq!(x86_64(&wbio), Some(0x18));
+    }
+
+    #[test]
+    fn an_accessor_that_first_tells_quic_apart_names_its_field() {
+        // test %rdi,%rdi; mov %rdi,%rax; mov 0x50(%rax),%rax; pop %rbx; ret
+        let code = [0x48, 0x85, 0xff, 0x48, 0x89, 0xf8, 0x48, 0x8b, 0x40, 0x50, 0x5b, 0xc3];
+        assert_eq!(x86_64(&code), Some(0x50));
+        assert_eq!(x86_64(&code[6..]), None, "rax may then hold anything");
     }
 
     #[test]

@@ -376,6 +376,16 @@ fn an_image_cut_at_any_byte_is_an_error() {
 }
 
 #[test]
+fn a_build_id_after_as_many_notes_as_the_limit_is_not_found() {
+    let mut elf = Elf::with_tls(Table::Dynsym, &PUSH);
+    elf.build_id = Some(vec![1; 20]);
+    elf.other_notes = limits::NOTES - 1;
+    assert_eq!(planned(&elf).build_id.kind(), BuildIdKind::GnuNote);
+    elf.other_notes = limits::NOTES;
+    assert_eq!(planned(&elf).build_id.kind(), BuildIdKind::CodeHash);
+}
+
+#[test]
 fn every_damaged_byte_of_an_image_is_survived() {
     let mut elf = Elf::with_tls(Table::Dynsym, &[0x55, 0xc3]).function(Table::Symtab, "SSL_free", &[0x55]);
     elf.build_id = Some(vec![1; 20]);

@@ -46,6 +46,8 @@ pub(crate) struct Elf {
     pub(crate) kind: u16,
     /// The bytes of its data segment.
     pub(crate) data: Vec<u8>,
+    /// How many other notes precede the build identifier.
+    pub(crate) other_notes: usize,
     /// Its GNU build identifier.
     pub(crate) build_id: Option<Vec<u8>>,
     /// Its `.gnu_debugdata` section.
@@ -60,6 +62,7 @@ impl Elf {
             machine: elf::EM_X86_64,
             kind: elf::ET_DYN,
             data: b"\0".to_vec(),
+            other_notes: 0,
             build_id: None,
             debugdata: None,
             symbols: Vec::new(),
@@ -133,9 +136,15 @@ impl Elf {
 
     fn note(&self) -> Vec<u8> {
         let Some(id) = &self.build_id else { return Vec::new() };
+        let other = [4, 0, 0, u32::from_le_bytes(*b"GNU\0")].map(u32::to_le_bytes).concat();
         let words = [4, u32::try_from(id.len()).unwrap(), elf::NT_GNU_BUILD_ID];
         let header = words.into_iter().flat_map(u32::to_le_bytes);
-        header.chain(*b"GNU\0").chain(id.iter().copied()).collect()
+        let others = other.repeat(self.other_notes).into_iter();
+        others
+            .chain(header)
+            .chain(*b"GNU\0")
+            .chain(id.iter().copied())
+            .collect()
     }
 }
 

@@ -1,20 +1,25 @@
 //! One ELF image: its segments, notes, symbol tables and the bytes at an address.
 //!
-//! In: the bytes of a file. Out: [`Image`], and everything the other modules ask of ELF. This is the only file
-//! that names the `object` crate. Refused: what is not a 64-bit little-endian x86-64 or aarch64 executable or
+//! In: the bytes of a file. Out: [`Image`], and everything the other modules ask of ELF. This folder
+//! alone names the `object` crate. Refused: what is not a 64-bit little-endian x86-64 or aarch64 executable or
 //! shared object (a [`Reason`]), and tables that do not fit the file or the limits (an [`Error`]).
+
+mod headers;
+mod symbols;
+
+pub use symbols::{Presence, Symbol, SymbolKind, Symbols};
 
 use object::elf;
 use object::endian::LittleEndian;
-use object::read::elf::{
-    FileHeader as _, NoteIterator, ProgramHeader as _, SectionHeader as _, Sym as _, VerdefIterator,
-};
+use object::read::elf::{FileHeader as _, NoteIterator, ProgramHeader as _, SectionHeader as _, VerdauxIterator};
 
-use crate::address::{Access, FileOffset, Segment, Segments, Vaddr};
+use crate::address::{Segments, Vaddr};
 use crate::dynamic;
 use crate::error::Error;
 use crate::limits;
 use crate::reason::Reason;
+
+use headers::{cut_or_malformed, loadable, program_headers, refuse_by_identification, section_headers, section_names};
 
 type Header = elf::FileHeader64<LittleEndian>;
 type ProgramHeader = elf::ProgramHeader64<LittleEndian>;
@@ -164,7 +169,7 @@ impl<'data> Image<'data> {
         let Some((versions, _)) = section.gnu_verdef(LE, self.data).map_err(malformed)? else {
             return Ok(Vec::new());
         };
-        version_names(versions, self.linked_strings(section)?)
+        version_names(versions.map(name_offset), self.linked_strings(section)?)
     }
 
     fn section_of_kind(&self, kind: u32) -> Option<&'data SectionHeader> {
@@ -197,170 +202,6 @@ impl<'data> Image<'data> {
     }
 }
 
-/// Says what a symbol stands for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum SymbolKind {
-    /// Code that is called at the symbol's address (`STT_FUNC`).
-    Function,
-    /// Code that only chooses the function to call (`STT_GNU_IFUNC`).
-    Resolver,
-    /// Anything else.
-    Other,
-}
-
-/// Says whether the image holds what a symbol names.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Presence {
-    /// The image holds it.
-    Defined,
-    /// Another object has to provide it.
-    Imported,
-}
-
-/// Describes one entry of a symbol table.
-#[derive(Clone, Copy, Debug)]
-pub struct Symbol<'data> {
-    /// Where it lies, if it is defined.
-    pub address: Vaddr,
-    /// How many bytes it covers; zero if the table does not say.
-    pub size: u64,
-    /// What it stands for.
-    pub kind: SymbolKind,
-    /// Whether the image holds it.
-    pub presence: Presence,
-    strings: &'data [u8],
-}
-
-impl<'data> Symbol<'data> {
-    /// Returns the name if it is at most `limit` bytes long.
-    ///
-    /// The limit is what keeps a table of many long names from costing their product.
-    #[must_use]
-    pub fn name_within(&self, limit: usize) -> Option<&'data [u8]> {
-        let window = self.strings.get(..=limit).unwrap_or(self.strings);
-        window.get(..memchr::memchr(0, window)?)
-    }
-}
-
-/// Iterates over the entries of a symbol table.
-#[derive(Clone, Debug, Default)]
-pub struct Symbols<'data> {
-    entries: std::slice::Iter<'data, RawSymbol>,
-    strings: &'data [u8],
-}
-
-impl<'data> Symbols<'data> {
-    fn new(bytes: &'data [u8], strings: &'data [u8]) -> Result<Self, Error> {
-        let count = bytes.len() / size_of::<RawSymbol>();
-        if count > limits::SYMBOLS {
-            return Err(Error::OverLimit {
-                part: "symbol table",
-                limit: limits::SYMBOLS,
-            });
-        }
-        let malformed = |()| Error::Malformed { part: "symbol table" };
-        let (entries, _rest) = object::pod::slice_from_bytes(bytes, count).map_err(malformed)?;
-        Ok(Self {
-            entries: entries.iter(),
-            strings,
-        })
-    }
-}
-
-impl<'data> Iterator for Symbols<'data> {
-    type Item = Symbol<'data>;
-
-    fn next(&mut self) -> Option<Self::Item> {
-        let raw = self.entries.next()?;
-        let name = usize::try_from(raw.st_name(LE)).unwrap_or(usize::MAX);
-        Some(Symbol {
-            address: Vaddr(raw.st_value(LE)),
-            size: raw.st_size(LE),
-            kind: match raw.st_type() {
-                elf::STT_FUNC => SymbolKind::Function,
-                elf::STT_GNU_IFUNC => SymbolKind::Resolver,
-                _ => SymbolKind::Other,
-            },
-            presence: if raw.st_shndx(LE) == elf::SHN_UNDEF {
-                Presence::Imported
-            } else {
-                Presence::Defined
-            },
-            strings: self.strings.get(name..).unwrap_or_default(),
-        })
-    }
-}
-
-/// Judges an image by the 20 bytes that mean the same in every ELF file.
-fn refuse_by_identification(data: &[u8]) -> Result<Option<Reason>, Error> {
-    if !data.starts_with(&elf::ELFMAG) {
-        return Err(Error::NotElf);
-    }
-    let cut = || Error::CutShort { part: "header" };
-    let class = *data.get(4).ok_or_else(cut)?;
-    let order = *data.get(5).ok_or_else(cut)?;
-    let machine = data
-        .get(18..20)
-        .and_then(|bytes| bytes.try_into().ok())
-        .ok_or_else(cut)?;
-    match (class, order) {
-        (elf::ELFCLASS32, _) => Ok(Some(Reason::ThirtyTwoBit)),
-        (elf::ELFCLASS64, elf::ELFDATA2LSB) => Ok(None),
-        (elf::ELFCLASS64, elf::ELFDATA2MSB) => Ok(Some(Reason::MachineUnsupported {
-            machine: u16::from_be_bytes(machine),
-        })),
-        _ => Err(Error::Malformed { part: "header" }),
-    }
-}
-
-fn program_headers<'data>(header: &Header, data: &'data [u8]) -> Result<&'data [ProgramHeader], Error> {
-    let end = table_end(
-        header.e_phoff(LE),
-        header.e_phnum(LE).into(),
-        size_of::<ProgramHeader>(),
-    );
-    let headers = header
-        .program_headers(LE, data)
-        .map_err(|_unsaid| cut_or_malformed(data, end, "program headers"))?;
-    within(headers, limits::PROGRAM_HEADERS, "program header table")
-}
-
-fn section_headers<'data>(header: &Header, data: &'data [u8]) -> Result<&'data [SectionHeader], Error> {
-    let count = usize::from(header.e_shnum(LE)).max(1);
-    let end = table_end(header.e_shoff(LE), count, size_of::<SectionHeader>());
-    let headers = header
-        .section_headers(LE, data)
-        .map_err(|_unsaid| cut_or_malformed(data, end, "section headers"))?;
-    within(headers, limits::SECTIONS, "section header table")
-}
-
-/// Finds the names of the sections; without them no section is found by name, and no more is lost.
-fn section_names<'data>(header: &Header, sections: &[SectionHeader], data: &'data [u8]) -> &'data [u8] {
-    let index = header
-        .shstrndx(LE, data)
-        .ok()
-        .and_then(|index| usize::try_from(index).ok());
-    let section = index.and_then(|index| sections.get(index));
-    section
-        .and_then(|section| section.data(LE, data).ok())
-        .unwrap_or_default()
-}
-
-fn loadable(headers: &[ProgramHeader]) -> Segments {
-    let loaded = headers.iter().filter(|header| header.p_type(LE) == elf::PT_LOAD);
-    let segment = |header: &ProgramHeader| Segment {
-        address: Vaddr(header.p_vaddr(LE)),
-        offset: FileOffset(header.p_offset(LE)),
-        file_size: header.p_filesz(LE),
-        access: if header.p_flags(LE) & elf::PF_X == 0 {
-            Access::Data
-        } else {
-            Access::Code
-        },
-    };
-    Segments::new(loaded.map(segment).collect())
-}
-
 fn bytes_from<'data>(data: &'data [u8], segments: &Segments, address: Vaddr) -> Option<&'data [u8]> {
     let segment = segments.containing(address)?;
     let start = usize::try_from(segments.offset_of(address)?.0).ok()?;
@@ -378,26 +219,31 @@ fn build_id_among(mut notes: NoteIterator<'_, Header>) -> Option<&[u8]> {
     None
 }
 
-fn version_names<'data>(
-    versions: VerdefIterator<'data, Header>,
-    strings: &'data [u8],
-) -> Result<Vec<&'data [u8]>, Error> {
+/// Reads where the name of each version begins.
+fn name_offset(
+    version: object::Result<(&elf::Verdef<LittleEndian>, VerdauxIterator<'_, Header>)>,
+) -> Result<Option<u32>, Error> {
+    let malformed = |_unsaid| Error::Malformed {
+        part: "symbol version table",
+    };
+    let (_, mut names) = version.map_err(malformed)?;
+    Ok(names.next().map_err(malformed)?.map(|name| name.vda_name.get(LE)))
+}
+
+fn version_names(
+    offsets: impl Iterator<Item = Result<Option<u32>, Error>>,
+    strings: &[u8],
+) -> Result<Vec<&[u8]>, Error> {
     let mut names = Vec::new();
-    for version in versions {
-        let malformed = |_unsaid| Error::Malformed {
-            part: "symbol version table",
-        };
-        let (_, mut auxiliary) = version.map_err(malformed)?;
-        let Some(first) = auxiliary.next().map_err(malformed)? else {
-            continue;
-        };
+    for offset in offsets {
+        let Some(offset) = offset? else { continue };
         if names.len() == limits::SYMBOL_VERSIONS {
             return Err(Error::OverLimit {
                 part: "symbol version table",
                 limit: limits::SYMBOL_VERSIONS,
             });
         }
-        names.extend(string_at(strings, first.vda_name.get(LE)));
+        names.extend(string_at(strings, offset));
     }
     Ok(names)
 }
@@ -414,24 +260,30 @@ fn string_is(strings: &[u8], offset: u32, name: &[u8]) -> bool {
         .is_some_and(|rest| rest.first() == Some(&0))
 }
 
-fn table_end(offset: u64, count: usize, entry: usize) -> usize {
-    usize::try_from(offset)
-        .unwrap_or(usize::MAX)
-        .saturating_add(count.saturating_mul(entry))
-}
+#[cfg(test)]
+mod tests {
+    use super::*;
 
-fn cut_or_malformed(data: &[u8], end: usize, part: &'static str) -> Error {
-    if data.len() < end {
-        Error::CutShort { part }
-    } else {
-        Error::Malformed { part }
+    #[test]
+    fn the_symbol_versions_may_fill_their_limit_and_no_more() {
+        let versions =
+            |count| version_names((0..count).map(|_| Ok(Some(0))), b"OPENSSL_3.0.0\0").map(|names| names.len());
+        assert_eq!(versions(limits::SYMBOL_VERSIONS).unwrap(), limits::SYMBOL_VERSIONS);
+        let over = versions(limits::SYMBOL_VERSIONS + 1);
+        assert!(matches!(
+            over,
+            Err(Error::OverLimit {
+                limit: limits::SYMBOL_VERSIONS,
+                ..
+            })
+        ));
     }
-}
 
-fn within<'data, T>(entries: &'data [T], limit: usize, part: &'static str) -> Result<&'data [T], Error> {
-    if entries.len() > limit {
-        Err(Error::OverLimit { part, limit })
-    } else {
-        Ok(entries)
+    #[test]
+    fn a_section_name_is_compared_to_its_end() {
+        let names = b"\0.gnu_debugdata\0.gnu_debugdata2";
+        assert!(string_is(names, 1, b".gnu_debugdata"));
+        assert!(!string_is(names, 16, b".gnu_debugdata"));
+        assert!(!string_is(names, u32::MAX, b".gnu_debugdata"));
     }
 }
