@@ -1,7 +1,8 @@
 //! Plans of real libraries: the system's own, and small ones that the C compiler makes for the test.
 //!
-//! In: the installed OpenSSL, and `fixtures/elf`. Out: what is known of them by other means. Tests of software that a machine may lack
-//! are ignored by default, never passed over in silence; `cargo test -- --include-ignored` runs them.
+//! In: the installed OpenSSL, and `fixtures/elf`. Out: what is known of them by other means. Tests of software that a
+//! machine may lack are ignored by default, never passed over in silence; `--include-ignored` runs them.
+
 #![cfg(test)]
 
 use std::collections::BTreeMap;

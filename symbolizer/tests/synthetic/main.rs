@@ -1,0 +1,45 @@
+//! Images that are built in memory, one property each.
+//!
+//! In: what `support` builds. Out: the claims of the crate's interface, including what it refuses.
+
+#![cfg(test)]
+
+mod library;
+mod plans;
+mod refusals;
+mod support;
+
+use std::io::Write as _;
+
+use lzma_rust2::{XzOptions, XzWriter};
+use symbolizer::{ProbePlan, Reason};
+
+use support::Elf;
+
+const PUSH: [u8; 2] = [0x55, 0xc3];
+const ENDBR64_PUSH: [u8; 6] = [0xf3, 0x0f, 0x1e, 0xfa, 0x55, 0xc3];
+const ENDBR64_SUB: [u8; 9] = [0xf3, 0x0f, 0x1e, 0xfa, 0x48, 0x83, 0xec, 0x18, 0xc3];
+const SUB: [u8; 5] = [0x48, 0x83, 0xec, 0x18, 0xc3];
+const OPENSSL: &str = "OpenSSL 3.0.19 27 Jan 2026";
+
+fn planned(elf: &Elf) -> ProbePlan {
+    symbolizer::plan(&elf.build(), None)
+        .unwrap()
+        .unwrap_or_else(|reason| panic!("not traced because {reason}"))
+}
+
+fn refused(elf: &Elf) -> Reason {
+    refused_bytes(&elf.build())
+}
+
+fn refused_bytes(image: &[u8]) -> Reason {
+    symbolizer::plan(image, None)
+        .unwrap()
+        .expect_err("there is nothing to trace")
+}
+
+fn xz(bytes: &[u8]) -> Vec<u8> {
+    let mut writer = XzWriter::new(Vec::new(), XzOptions::with_preset(0)).unwrap();
+    writer.write_all(bytes).unwrap();
+    writer.finish().unwrap()
+}
