@@ -43,7 +43,7 @@ pub enum Protocol {
 pub enum Ended {
     /// The response came to the end its framing announced.
     Complete,
-    /// One side gave the stream up (RST_STREAM).
+    /// One side gave the stream up (`RST_STREAM`).
     Reset,
     /// The connection ended first.
     Closed,

@@ -1,0 +1,263 @@
+//! What a whole connection does, told in chunks and outputs.
+
+use super::*;
+use crate::{Exchange, Limits};
+
+const READ: Direction = Direction::Read;
+const WRITE: Direction = Direction::Write;
+
+/// A connection of a server, fed with whole calls whose positions and times count up by themselves.
+struct Tape {
+    connection: Connection,
+    positions: [u64; 2],
+    now: u64,
+}
+
+impl Tape {
+    fn new() -> Self {
+        Self::with(Limits::DEFAULT)
+    }
+
+    fn with(limits: Limits) -> Self {
+        let settings = Settings {
+            limits,
+            ..Settings::default()
+        };
+        Self {
+            connection: Connection::new(settings),
+            positions: [0, 0],
+            now: 0,
+        }
+    }
+
+    fn push(&mut self, direction: Direction, bytes: impl AsRef<[u8]>) -> &mut Self {
+        let bytes = bytes.as_ref();
+        let at = self.tick();
+        let position = self.lose(direction, bytes.len());
+        self.connection.push(
+            direction,
+            Chunk {
+                position,
+                at,
+                origin: 7,
+                call_start: true,
+                bytes,
+            },
+        );
+        self
+    }
+
+    /// Passes over bytes that were never captured.
+    fn lose(&mut self, direction: Direction, count: usize) -> u64 {
+        let position = &mut self.positions[usize::from(direction == WRITE)];
+        *position += count as u64;
+        *position - count as u64
+    }
+
+    fn tick(&mut self) -> Timestamp {
+        self.now += 10;
+        Timestamp(self.now)
+    }
+
+    fn settle(&mut self) -> &mut Self {
+        let now = self.tick();
+        self.connection.settle(now);
+        self
+    }
+
+    fn outputs(&mut self) -> Vec<Output> {
+        std::iter::from_fn(|| self.connection.poll()).collect()
+    }
+
+    fn exchanges(&mut self) -> Vec<Exchange> {
+        let exchange = |output| match output {
+            Output::Exchange(exchange) => Some(*exchange),
+            Output::End(_) | Output::Gap(_) | Output::Undecoded(..) => None,
+        };
+        self.outputs().into_iter().filter_map(exchange).collect()
+    }
+
+    /// Tells each exchange as `path status body-bytes`, with `-` for what is not there.
+    fn told(&mut self) -> Vec<String> {
+        self.exchanges().iter().map(tell).collect()
+    }
+}
+
+fn tell(exchange: &Exchange) -> String {
+    let path = exchange.request.as_ref().and_then(|request| request.head.path.as_ref());
+    let path = path.map_or("-".into(), |path| String::from_utf8_lossy(path.expose()).into_owned());
+    let status = exchange.response.as_ref().and_then(|response| response.head.status);
+    let bytes = exchange.response.as_ref().and_then(|response| response.body_bytes);
+    let text = |number: Option<u64>| number.map_or("-".into(), |number| number.to_string());
+    format!("{path} {} {}", text(status.map(u64::from)), text(bytes))
+}
+
+fn get(path: &str) -> String {
+    format!("GET {path} HTTP/1.1\r\nHost: a\r\n\r\n")
+}
+
+fn ok(body: &str) -> String {
+    format!("HTTP/1.1 200 OK\r\nContent-Length: {}\r\n\r\n{body}", body.len())
+}
+
+#[test]
+fn an_exchange_comes_out_with_its_times() {
+    let mut tape = Tape::new();
+    tape.push(READ, get("/x")).push(WRITE, ok("hello"));
+    let [exchange] = &tape.exchanges()[..] else {
+        panic!("one exchange")
+    };
+    assert_eq!(tell(exchange), "/x 200 5");
+    assert_eq!(
+        (exchange.began, exchange.head_at, exchange.ended_at),
+        (Timestamp(10), Some(Timestamp(20)), Some(Timestamp(20)))
+    );
+    assert_eq!(
+        (exchange.ordinal, exchange.origin, exchange.side, exchange.ended),
+        (1, 7, Side::Server, Some(Ended::Complete))
+    );
+    assert_eq!(tape.connection.held_bytes(), 0);
+}
+
+#[test]
+fn writing_requests_makes_a_client() {
+    let mut tape = Tape::new();
+    tape.push(WRITE, get("/x")).push(READ, ok(""));
+    assert_eq!(tape.exchanges()[0].side, Side::Client);
+    assert_eq!(tape.connection.side(), Some(Side::Client));
+}
+
+#[test]
+fn a_response_waits_for_the_request_that_arrives_later() {
+    let mut tape = Tape::new();
+    tape.push(WRITE, ok("hello"));
+    assert!(tape.connection.unsettled());
+    assert_eq!(tape.outputs(), []);
+    tape.push(READ, get("/x"));
+    assert_eq!(tape.told(), ["/x 200 5"]);
+}
+
+#[test]
+fn settling_lets_a_response_through_without_its_request() {
+    let mut tape = Tape::new();
+    tape.push(WRITE, ok("hello")).settle();
+    assert!(!tape.connection.unsettled());
+    assert_eq!(tape.told(), ["- 200 5"]);
+}
+
+#[test]
+fn a_lost_request_does_not_shift_the_ones_behind_it() {
+    let mut tape = Tape::new();
+    tape.push(READ, get("/1")).push(WRITE, ok("1"));
+    tape.lose(READ, get("/2").len());
+    tape.push(WRITE, ok("22"))
+        .push(READ, get("/3"))
+        .push(WRITE, ok("333"))
+        .settle();
+    tape.push(READ, get("/4")).push(WRITE, ok("4444"));
+    assert_eq!(tape.told(), ["/1 200 1", "- 200 2", "/3 200 3", "/4 200 4"]);
+}
+
+#[test]
+fn a_lost_response_does_not_shift_the_ones_behind_it() {
+    let mut tape = Tape::new();
+    tape.push(READ, get("/1"));
+    tape.lose(WRITE, ok("1").len());
+    tape.push(READ, get("/2")).push(WRITE, ok("22")).settle();
+    tape.push(READ, get("/3")).push(WRITE, ok("333"));
+    assert_eq!(tape.told(), ["/1 - -", "/2 200 2", "/3 200 3"]);
+}
+
+#[test]
+fn a_client_that_pipelines_gets_halves_after_a_lost_request() {
+    let mut tape = Tape::new();
+    tape.push(READ, get("/1") + &get("/2"))
+        .push(WRITE, ok("1"))
+        .push(WRITE, ok("22"));
+    tape.lose(READ, get("/3").len());
+    tape.push(READ, get("/4"))
+        .push(WRITE, ok("333"))
+        .push(WRITE, ok("4444"))
+        .settle();
+    assert_eq!(tape.told(), ["/1 200 1", "/2 200 2", "/4 - -", "- 200 3", "- 200 4"]);
+}
+
+#[test]
+fn a_held_exchange_comes_out_once_and_then_its_end() {
+    let mut tape = Tape::new();
+    tape.push(READ, get("/x"))
+        .push(WRITE, "HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nhe");
+    assert_eq!(tape.connection.next_tick(), Some(Timestamp(1_000_000_020)));
+    tape.connection.tick(Timestamp(1_000_000_019));
+    assert_eq!(tape.outputs(), []);
+    tape.connection.tick(Timestamp(1_000_000_020));
+    assert_eq!(tape.exchanges()[0].ended, None);
+    assert_eq!(tape.connection.next_tick(), None);
+    tape.push(WRITE, "llo");
+    let [Output::End(end)] = &tape.outputs()[..] else {
+        panic!("one end")
+    };
+    assert_eq!(
+        (end.ordinal, end.body_bytes, end.ended, end.ended_at),
+        (1, Some(5), Ended::Complete, Timestamp(30))
+    );
+}
+
+#[test]
+fn closing_completes_a_body_that_ends_with_the_connection() {
+    let mut tape = Tape::new();
+    tape.push(READ, get("/x")).push(WRITE, "HTTP/1.0 200 OK\r\n\r\nhello");
+    tape.connection.close(Timestamp(99), Ended::Closed, None);
+    assert_eq!(tape.exchanges()[0].ended, Some(Ended::Complete));
+}
+
+#[test]
+fn final_positions_reveal_what_was_lost_at_the_end() {
+    let mut tape = Tape::new();
+    tape.push(READ, get("/x"));
+    let read = tape.positions[0];
+    tape.connection.close(Timestamp(99), Ended::Closed, Some([read, 40]));
+    let gap = Gap {
+        direction: WRITE,
+        position: 0,
+        bytes: 40,
+        cause: GapCause::Lost,
+    };
+    let outputs = tape.outputs();
+    assert_eq!(outputs[0], Output::Gap(gap));
+    assert!(matches!(&outputs[1], Output::Exchange(exchange) if exchange.ended == Some(Ended::Closed)));
+}
+
+#[test]
+fn finishing_ends_nothing() {
+    let mut tape = Tape::new();
+    tape.push(READ, get("/1") + &get("/2"))
+        .push(WRITE, "HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nhe");
+    tape.connection.finish(Timestamp(99));
+    let exchanges = tape.exchanges();
+    assert_eq!(exchanges.iter().map(tell).collect::<Vec<_>>(), ["/1 200 2", "/2 - -"]);
+    assert!(exchanges.iter().all(|exchange| exchange.ended.is_none()));
+}
+
+#[test]
+fn nothing_is_decoded_in_a_tunnel() {
+    let mut tape = Tape::new();
+    tape.push(READ, "CONNECT b:1 HTTP/1.1\r\nHost: b:1\r\n\r\n")
+        .push(READ, "\x16\x03\x01 early");
+    tape.push(WRITE, "HTTP/1.1 200 OK\r\n\r\n")
+        .push(WRITE, ok("no"))
+        .push(READ, get("/no"));
+    assert!(!tape.connection.unsettled());
+    assert_eq!(tape.told(), ["- 200 0"]);
+    assert_eq!(tape.connection.held_bytes(), 0);
+}
+
+#[test]
+fn a_refused_tunnel_goes_on_as_http() {
+    let mut tape = Tape::new();
+    tape.push(READ, "CONNECT b:1 HTTP/1.1\r\nHost: b:1\r\n\r\n")
+        .push(READ, get("/x"));
+    tape.push(WRITE, "HTTP/1.1 407 No\r\nContent-Length: 0\r\n\r\n")
+        .push(WRITE, ok("yes"));
+    assert_eq!(tape.told(), ["- 407 0", "/x 200 3"]);
+}

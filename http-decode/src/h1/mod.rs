@@ -1,0 +1,286 @@
+//! One direction of an HTTP/1 connection.
+//!
+//! In: contiguous bytes and holes. Out: [`Event`]s, one at a time. Refuses to frame a response by itself: that takes the
+//! request's method, so after each head it pauses until it is told what follows.
+
+pub(crate) mod body;
+pub(crate) mod head;
+mod resync;
+pub(crate) mod section;
+
+use std::mem;
+
+use body::{Body, Read, Skip};
+use head::{Versioned, parse_request, parse_response};
+use resync::{Found, Seek};
+use section::{Mark, Section};
+
+use crate::detect::{self, Likeness};
+use crate::{Chunk, Field, Limits, Reason, RequestHead, ResponseHead};
+
+/// What a direction carries.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) enum Role {
+    /// Requests.
+    Requests,
+    /// Responses.
+    Responses,
+}
+
+/// What was read.
+#[derive(Debug)]
+pub(crate) enum Event {
+    /// A start line where one was looked for.
+    Found(Role),
+    /// The connection preface of HTTP/2, from this position on.
+    Http2(u64),
+    /// A request head; [`Decoder::begin_body`] must follow.
+    Request(Versioned<RequestHead>, Mark),
+    /// A response head; [`Decoder::begin_body`] must follow.
+    Response(Versioned<ResponseHead>, Mark),
+    /// So many bytes of content.
+    Content(u64),
+    /// The end of the message, with its trailers.
+    End(Vec<Field>),
+    /// Bytes in which no message is known to begin: from where, and how many.
+    Discarded(u64, u64),
+    /// A message that could not be read on, beginning here.
+    Failed(Part, Reason, u64),
+}
+
+/// Where in a message something happened.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) enum Part {
+    /// In its head, or before it.
+    Head,
+    /// Behind its head.
+    Body,
+}
+
+/// What a hole did to a direction.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) enum Skipped {
+    /// Heads may have been lost, and no message was in progress behind its head.
+    Heads,
+    /// The message in progress lost what this says.
+    Body(Skip),
+}
+
+/// One direction.
+#[derive(Debug, Default)]
+pub(crate) struct Decoder {
+    role: Option<Role>,
+    state: State,
+}
+
+#[derive(Debug)]
+enum State {
+    /// Out of step: looks for a start line.
+    Seek(Seek),
+    /// At or in a head.
+    Head(Section),
+    /// Behind a head.
+    Pause,
+    /// Behind the head of a response to an unknown request: without a body if that was HEAD.
+    Doubt(Body),
+    /// In a body.
+    Body(Body),
+}
+
+impl Default for State {
+    fn default() -> Self {
+        Self::Seek(Seek::default())
+    }
+}
+
+impl Decoder {
+    /// Says what this direction carries, once either direction has shown it.
+    pub(crate) fn role(&self) -> Option<Role> {
+        self.role
+    }
+
+    /// Settles what this direction carries.
+    pub(crate) fn set_role(&mut self, role: Role) {
+        self.role = Some(role);
+    }
+
+    /// Reads on; `None` when `chunk` is used up.
+    pub(crate) fn read(&mut self, chunk: &mut Chunk<'_>, limits: &Limits) -> Option<Event> {
+        match &mut self.state {
+            State::Seek(seek) => match seek.read(chunk, self.role, limits)? {
+                Found::Start(role, section) => {
+                    self.state = State::Head(section);
+                    Some(Event::Found(role))
+                }
+                Found::Http2(position) => Some(Event::Http2(position)),
+                Found::Nothing { position, bytes } => Some(Event::Discarded(position, bytes)),
+            },
+            State::Head(_) => self.read_head(chunk, limits),
+            State::Pause => None,
+            State::Doubt(_) => self.resolve_doubt(chunk),
+            State::Body(_) => self.read_body(chunk, limits),
+        }
+    }
+
+    /// Says what follows the head.
+    pub(crate) fn begin_body(&mut self, body: Body) {
+        self.state = State::Body(body);
+    }
+
+    /// Says that the body just begun is not there if the request, which was not seen, was HEAD.
+    pub(crate) fn doubt_body(&mut self) {
+        if let State::Body(body) = &mut self.state {
+            self.state = State::Doubt(mem::replace(body, Body::UntilClose));
+        }
+    }
+
+    /// Says that the next head follows at once.
+    pub(crate) fn expect_head(&mut self) {
+        self.state = State::Head(Section::default());
+    }
+
+    /// Gives up on what is in progress: no start line is trusted but at the first byte of a call.
+    pub(crate) fn lose_step(&mut self) {
+        self.state = State::Seek(Seek::out_of_step());
+    }
+
+    /// Steps over a hole of `bytes`.
+    pub(crate) fn skip(&mut self, bytes: u64) -> Skipped {
+        let skip = match &mut self.state {
+            State::Seek(_) | State::Head(_) | State::Pause => {
+                self.lose_step();
+                return Skipped::Heads;
+            }
+            State::Doubt(_) => Skip::Unknown,
+            State::Body(body) => body.skip(bytes),
+        };
+        match skip {
+            Skip::Content(_) => {}
+            Skip::Rest(_) => self.expect_head(),
+            Skip::Beyond(_) | Skip::Unknown => self.lose_step(),
+        }
+        Skipped::Body(skip)
+    }
+
+    /// Tells whether a message has ended and nothing of the next one has come.
+    pub(crate) fn is_between_messages(&self) -> bool {
+        matches!(&self.state, State::Head(section) if section.mark().is_none())
+    }
+
+    /// Tells whether the end of the connection is the end of the message.
+    pub(crate) fn ends_with_connection(&self) -> bool {
+        matches!(
+            self.state,
+            State::Body(Body::UntilClose) | State::Doubt(Body::UntilClose)
+        )
+    }
+
+    /// Counts the memory in use.
+    pub(crate) fn held_bytes(&self) -> usize {
+        match &self.state {
+            State::Seek(seek) => seek.held_bytes(),
+            State::Head(section) => section.held_bytes(),
+            State::Doubt(body) | State::Body(body) => body.held_bytes(),
+            State::Pause => 0,
+        }
+    }
+
+    fn read_head(&mut self, chunk: &mut Chunk<'_>, limits: &Limits) -> Option<Event> {
+        let State::Head(section) = &mut self.state else {
+            return None;
+        };
+        let start = chunk.position;
+        let read = section
+            .skip_blank(chunk, limits)
+            .and_then(|()| read_event(section, self.role, chunk, limits));
+        let start = section.mark().map_or(start, |mark| mark.position);
+        match read {
+            Ok(None) => None,
+            Ok(event) => {
+                self.state = State::Pause;
+                event
+            }
+            Err(reason) => Some(self.fail(Part::Head, reason, start, chunk)),
+        }
+    }
+
+    fn read_body(&mut self, chunk: &mut Chunk<'_>, limits: &Limits) -> Option<Event> {
+        let State::Body(body) = &mut self.state else {
+            return None;
+        };
+        match body.read(chunk, limits) {
+            Ok(Read::Content(count)) => Some(Event::Content(count)),
+            Ok(Read::More) => None,
+            Ok(Read::End(trailers)) => {
+                self.expect_head();
+                Some(Event::End(trailers))
+            }
+            Err(reason) => Some(self.fail(Part::Body, reason, chunk.position, chunk)),
+        }
+    }
+
+    /// A response to HEAD is followed by the next status line, a body hardly ever begins like one.
+    ///
+    /// Too few bytes to tell leave it open where the next head is: then the step is lost, and nothing is guessed.
+    fn resolve_doubt(&mut self, chunk: &mut Chunk<'_>) -> Option<Event> {
+        if chunk.bytes.is_empty() {
+            return None;
+        }
+        let State::Doubt(body) = mem::take(&mut self.state) else {
+            return None;
+        };
+        match detect::status_line(chunk.bytes) {
+            Likeness::No => {
+                self.state = State::Body(body);
+                Some(Event::Content(0))
+            }
+            Likeness::Whole => {
+                self.expect_head();
+                Some(Event::End(Vec::new()))
+            }
+            Likeness::Part => Some(self.fail(Part::Body, Reason::MalformedBody, chunk.position, chunk)),
+        }
+    }
+
+    fn fail(&mut self, part: Part, reason: Reason, position: u64, chunk: &mut Chunk<'_>) -> Event {
+        self.lose_step();
+        chunk.call_start = false;
+        Event::Failed(part, reason, position)
+    }
+}
+
+/// Reads on in a head, and parses it once it is whole.
+fn read_event(
+    section: &mut Section,
+    role: Option<Role>,
+    chunk: &mut Chunk<'_>,
+    limits: &Limits,
+) -> Result<Option<Event>, Reason> {
+    if chunk.bytes.is_empty() {
+        return Ok(None);
+    }
+    let mark = section.mark().unwrap_or(Mark {
+        position: chunk.position,
+        at: chunk.at,
+        origin: chunk.origin,
+    });
+    let Some(whole) = section.read(chunk, limits)? else {
+        let beginning = section.bytes().get(..BEGINNING).unwrap_or(section.bytes());
+        let plausible = match role {
+            Some(Role::Responses) => detect::may_begin_response(beginning),
+            Some(Role::Requests) | None => detect::may_begin_request(beginning),
+        };
+        return if plausible {
+            Ok(None)
+        } else {
+            Err(Reason::MalformedHead)
+        };
+    };
+    match role {
+        Some(Role::Responses) => parse_response(&whole, limits).map(|head| Some(Event::Response(head, mark))),
+        Some(Role::Requests) | None => parse_request(&whole, limits).map(|head| Some(Event::Request(head, mark))),
+    }
+}
+
+/// How much of a head that is not whole is looked at, so that garbage is not gathered until it is too large.
+const BEGINNING: usize = 32;

@@ -1,0 +1,112 @@
+//! The next place where a message begins, after it was lost or before it was known.
+//!
+//! In: bytes that may be anything. Out: the section of a head whose first line is a start line, or how much was
+//! skipped. Refuses a start line anywhere but at the first byte of a call: content may hold one, a sender's calls
+//! hardly ever part there.
+
+use super::Role;
+use super::section::Section;
+use crate::detect::{self, Guess};
+use crate::{Chunk, Limits};
+
+/// A search for a start line.
+#[derive(Debug, Default)]
+pub(crate) struct Seek {
+    /// Whether this is not the beginning of the connection.
+    out_of_step: bool,
+    /// A line that could become a start line.
+    line: Option<Section>,
+}
+
+/// What a search came to.
+#[derive(Debug)]
+pub(crate) enum Found {
+    /// A start line, and the section it begins.
+    Start(Role, Section),
+    /// The connection preface of HTTP/2, beginning here.
+    Http2(u64),
+    /// Nothing in so many bytes from this position on.
+    Nothing { position: u64, bytes: u64 },
+}
+
+impl Seek {
+    /// Searches where it is known that bytes were lost.
+    pub(crate) fn out_of_step() -> Self {
+        Self {
+            out_of_step: true,
+            line: None,
+        }
+    }
+
+    /// Looks at `chunk`; `None` when it is used up and the answer is still open.
+    pub(crate) fn read(&mut self, chunk: &mut Chunk<'_>, role: Option<Role>, limits: &Limits) -> Option<Found> {
+        if chunk.bytes.is_empty() {
+            return None;
+        }
+        if let Some(line) = self.line.take() {
+            // What was gathered may be the end of something else, and this call the beginning of a message.
+            let again = chunk.call_start.then_some(*chunk);
+            let found = self.try_line(line, chunk, role, limits);
+            if let (Some(Found::Nothing { position, bytes }), Some(again)) = (&found, again) {
+                let skipped = bytes.saturating_sub(again.bytes.len() as u64);
+                *chunk = again;
+                return Some(Found::Nothing {
+                    position: *position,
+                    bytes: skipped,
+                });
+            }
+            return found;
+        }
+        if chunk.call_start || !self.out_of_step {
+            self.out_of_step = true;
+            return self.try_line(Section::default(), chunk, role, limits);
+        }
+        Some(Found::Nothing {
+            position: chunk.position,
+            bytes: chunk.discard(),
+        })
+    }
+
+    /// Counts the memory in use.
+    pub(crate) fn held_bytes(&self) -> usize {
+        self.line.as_ref().map_or(0, Section::held_bytes)
+    }
+
+    /// Reads on line by line until it is clear what `section` begins.
+    fn try_line(
+        &mut self,
+        mut section: Section,
+        chunk: &mut Chunk<'_>,
+        role: Option<Role>,
+        limits: &Limits,
+    ) -> Option<Found> {
+        loop {
+            let line_ended = section.read_line(chunk, limits);
+            let long = section.bytes().len() > PREFIX;
+            let guess = match line_ended {
+                Err(_) => Guess::Neither,
+                // A long line is not looked at again until it has ended.
+                Ok(false) if long => Guess::NotYet,
+                Ok(_) => detect::guess(section.bytes()),
+            };
+            let position = section.mark().map_or(chunk.position, |mark| mark.position);
+            match guess {
+                Guess::Request if role != Some(Role::Responses) => return Some(Found::Start(Role::Requests, section)),
+                Guess::Response if role != Some(Role::Requests) => return Some(Found::Start(Role::Responses, section)),
+                Guess::Http2 => return Some(Found::Http2(position)),
+                Guess::NotYet if chunk.bytes.is_empty() => {
+                    self.line = Some(section);
+                    return None;
+                }
+                Guess::NotYet => {}
+                Guess::Request | Guess::Response | Guess::Neither => {
+                    let bytes = section.bytes().len() as u64 + chunk.discard();
+                    return Some(Found::Nothing { position, bytes });
+                }
+            }
+        }
+    }
+}
+
+/// Longer than the beginnings of start lines that [`detect`] looks at.
+const PREFIX: usize = 64;

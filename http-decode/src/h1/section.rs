@@ -1,0 +1,166 @@
+//! The end of a head, or of a trailer section: the first empty line.
+//!
+//! In: bytes in order, however they are split. Out: the whole section, once its empty line has come. Refuses to hold
+//! more than it is told, and looks at no byte twice, so that a head that dribbles in costs no more than one that does not.
+
+use crate::{Chunk, Limits, Reason, Timestamp};
+
+/// Where a message began.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) struct Mark {
+    /// Position of its first byte.
+    pub(crate) position: u64,
+    /// When that byte was captured.
+    pub(crate) at: Timestamp,
+    /// The caller's number for the chunk that held it.
+    pub(crate) origin: u32,
+}
+
+/// A head or trailer section that is being read.
+#[derive(Debug, Default)]
+pub(crate) struct Section {
+    bytes: Vec<u8>,
+    mark: Option<Mark>,
+    blank_bytes: usize,
+    lines: usize,
+    /// Bytes of the line in progress, and the first of them.
+    line_bytes: usize,
+    line_first: u8,
+    folded: bool,
+}
+
+/// A section that has come to its end.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Whole<'a> {
+    /// All of it, the empty line included.
+    pub(crate) bytes: &'a [u8],
+    /// Whether a line in it begins with white space.
+    pub(crate) folded: bool,
+    /// How many lines it has, the empty one included.
+    pub(crate) lines: usize,
+}
+
+impl Section {
+    /// Says where it began, once it has.
+    pub(crate) fn mark(&self) -> Option<Mark> {
+        self.mark
+    }
+
+    /// Shows what has come so far.
+    pub(crate) fn bytes(&self) -> &[u8] {
+        &self.bytes
+    }
+
+    /// Counts the memory in use.
+    pub(crate) fn held_bytes(&self) -> usize {
+        self.bytes.capacity()
+    }
+
+    /// Skips line ends before a start line: RFC 9112 section 2.2 asks for at least one empty line to be ignored.
+    pub(crate) fn skip_blank(&mut self, chunk: &mut Chunk<'_>, limits: &Limits) -> Result<(), Reason> {
+        if self.mark.is_some() {
+            return Ok(());
+        }
+        let blank = chunk
+            .bytes
+            .iter()
+            .take_while(|byte| matches!(byte, b'\r' | b'\n'))
+            .count();
+        self.blank_bytes = self.blank_bytes.saturating_add(blank);
+        chunk.advance(blank);
+        if self.blank_bytes > limits.max_blank_bytes {
+            Err(Reason::MalformedHead)
+        } else {
+            Ok(())
+        }
+    }
+
+    /// Reads on, to the end of the section if `chunk` holds it.
+    pub(crate) fn read<'s, 'c: 's>(
+        &'s mut self,
+        chunk: &mut Chunk<'c>,
+        limits: &Limits,
+    ) -> Result<Option<Whole<'s>>, Reason> {
+        self.begin(chunk);
+        let bytes: &'c [u8] = chunk.bytes;
+        let end = self.find_end(bytes);
+        let part = bytes.get(..end.unwrap_or(bytes.len())).unwrap_or_default();
+        if self.bytes.len().saturating_add(part.len()) > limits.max_head_bytes || self.lines > limits.max_fields + 2 {
+            return Err(Reason::HeadTooLarge);
+        }
+        chunk.advance(part.len());
+        if end.is_some() && self.bytes.is_empty() {
+            return Ok(Some(Whole {
+                bytes: part,
+                folded: self.folded,
+                lines: self.lines,
+            }));
+        }
+        self.append(part, limits);
+        Ok(end.map(|_| Whole {
+            bytes: &self.bytes,
+            folded: self.folded,
+            lines: self.lines,
+        }))
+    }
+
+    /// Reads on, but at most to the end of the first line, and says whether that end has come.
+    pub(crate) fn read_line(&mut self, chunk: &mut Chunk<'_>, limits: &Limits) -> Result<bool, Reason> {
+        self.begin(chunk);
+        let end = memchr::memchr(b'\n', chunk.bytes).map(|index| index + 1);
+        let part = chunk.bytes.get(..end.unwrap_or(chunk.bytes.len())).unwrap_or_default();
+        if self.bytes.len().saturating_add(part.len()) > limits.max_head_bytes {
+            return Err(Reason::HeadTooLarge);
+        }
+        self.find_end(part);
+        self.append(part, limits);
+        chunk.advance(part.len());
+        Ok(end.is_some())
+    }
+
+    fn begin(&mut self, chunk: &Chunk<'_>) {
+        if self.mark.is_none() && !chunk.bytes.is_empty() {
+            self.mark = Some(Mark {
+                position: chunk.position,
+                at: chunk.at,
+                origin: chunk.origin,
+            });
+        }
+    }
+
+    /// Doubles as it grows, but never beyond the limit.
+    fn append(&mut self, part: &[u8], limits: &Limits) {
+        let wanted = self.bytes.len() + part.len();
+        if wanted > self.bytes.capacity() {
+            let capacity = wanted.max(self.bytes.capacity() * 2).min(limits.max_head_bytes);
+            self.bytes.reserve_exact(capacity.saturating_sub(self.bytes.len()));
+        }
+        self.bytes.extend_from_slice(part);
+    }
+
+    /// Finds where the empty line ends in `bytes`, which follow what was seen before.
+    fn find_end(&mut self, bytes: &[u8]) -> Option<usize> {
+        let mut start = 0;
+        for end in memchr::memchr_iter(b'\n', bytes) {
+            self.see(bytes.get(start..end).unwrap_or_default());
+            self.lines += 1;
+            let empty = self.line_bytes == 0 || (self.line_bytes == 1 && self.line_first == b'\r');
+            self.line_bytes = 0;
+            start = end + 1;
+            if empty {
+                return Some(start);
+            }
+        }
+        self.see(bytes.get(start..).unwrap_or_default());
+        None
+    }
+
+    /// Notes more bytes of the line in progress.
+    fn see(&mut self, bytes: &[u8]) {
+        if let (0, Some(&first)) = (self.line_bytes, bytes.first()) {
+            self.line_first = first;
+            self.folded |= matches!(first, b' ' | b'\t');
+        }
+        self.line_bytes = self.line_bytes.saturating_add(bytes.len());
+    }
+}

@@ -1,0 +1,136 @@
+//! Every bound of this crate, what happens at it, and the counter that says it was hit.
+//!
+//! In: nothing. Out: [`Settings`], [`Limits`], [`Counters`]. Refuses nothing itself: the modules that own a buffer
+//! ask here how large it may grow.
+
+use crate::Field;
+
+/// How a connection is to be decoded.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct Settings {
+    /// What a peer may make us keep.
+    pub limits: Limits,
+    /// Nanoseconds after its response head at which an exchange that has not ended is put out all the same.
+    pub hold_ns: u64,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Self {
+            limits: Limits::DEFAULT,
+            hold_ns: 1_000_000_000,
+        }
+    }
+}
+
+/// Bounds on what one connection keeps.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct Limits {
+    /// Bytes of a head or of a trailer section; a longer one is [`HeadTooLarge`](crate::Reason::HeadTooLarge).
+    pub max_head_bytes: usize,
+    /// Fields of a head or of a trailer section; more are [`HeadTooLarge`](crate::Reason::HeadTooLarge).
+    pub max_fields: usize,
+    /// Bytes before a start line that are nothing but line ends; more are a malformed head.
+    pub max_blank_bytes: usize,
+    /// Bytes of a chunk-size line with its extensions; a longer one is a malformed body.
+    pub max_chunk_line_bytes: usize,
+    /// Bytes held per direction until a hole before them is filled, or until they may be decoded.
+    /// At it the first hole is taken as final; what still finds no room becomes a gap.
+    pub max_held_bytes: usize,
+    /// Chunks held per direction; at it the same happens as at `max_held_bytes`.
+    pub max_held_chunks: usize,
+    /// Unanswered requests kept; at it they all come out as halves.
+    pub max_pending: usize,
+    /// Memory of unanswered requests; at it the same happens as at `max_pending`.
+    pub max_pending_bytes: usize,
+    /// 1xx responses kept per exchange; the rest is counted.
+    pub max_informational: usize,
+    /// Bytes discarded before any HTTP was seen, after which the connection is called not HTTP.
+    pub max_unrecognised_bytes: u64,
+    /// Memory of outputs that wait for `poll`; decoding pauses at it until they are taken.
+    pub max_queued_bytes: usize,
+}
+
+impl Limits {
+    /// The bounds that a default [`Settings`] uses.
+    pub const DEFAULT: Self = Self {
+        max_head_bytes: 64 * 1024,
+        max_fields: 512,
+        max_blank_bytes: 64,
+        max_chunk_line_bytes: 4096,
+        max_held_bytes: 1024 * 1024,
+        max_held_chunks: 4096,
+        max_pending: 1024,
+        max_pending_bytes: 1024 * 1024,
+        max_informational: 16,
+        max_unrecognised_bytes: 256 * 1024,
+        max_queued_bytes: 1024 * 1024,
+    };
+
+    /// Adds up the most that one connection holds under these limits.
+    ///
+    /// Per direction: what is held, a head being read and a head that waits for its request. Once: the unanswered
+    /// requests, the exchange in progress with its 1xx responses and both trailer sections, and the queue, which may
+    /// be overrun by what was already kept as a request or as the exchange in progress.
+    pub const fn max_connection_bytes(&self) -> usize {
+        let head = self.max_parsed_head_bytes();
+        let direction = self.max_held_bytes + (self.max_held_chunks + 1) * ENTRY_BYTES + 2 * self.max_head_bytes + head;
+        let pending = self.max_pending_bytes + head;
+        let exchange = (4 + self.max_informational) * head;
+        2 * direction + 2 * (pending + exchange) + self.max_queued_bytes
+    }
+
+    /// Says what the largest head costs once it is parsed: its bytes and the bookkeeping for each field.
+    const fn max_parsed_head_bytes(&self) -> usize {
+        self.max_head_bytes + self.max_fields * size_of::<Field>() + EXCHANGE_BYTES
+    }
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self::DEFAULT
+    }
+}
+
+/// The most one connection with default limits holds, in bytes.
+pub const MAX_CONNECTION_BYTES: usize = Limits::DEFAULT.max_connection_bytes();
+
+/// What is charged for a held chunk besides its bytes.
+pub(crate) const ENTRY_BYTES: usize = 96;
+/// What is charged for an exchange, or the half of one, besides its fields.
+pub(crate) const EXCHANGE_BYTES: usize = 1024;
+
+/// How often what happened on a connection.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub struct Counters {
+    /// Exchanges put out, halves included.
+    pub exchanges: u64,
+    /// Of these, the ones without a request or without a response.
+    pub halves: u64,
+    /// Heads and trailer sections over `max_head_bytes` or `max_fields`.
+    pub heads_too_large: u64,
+    /// Heads that were not well-formed.
+    pub malformed_heads: u64,
+    /// Bodies whose framing was not well-formed.
+    pub malformed_bodies: u64,
+    /// Times decoding took up again at the first byte of a call.
+    pub resynchronised: u64,
+    /// Bytes that came and were skipped because no message was known to begin in them.
+    pub discarded_bytes: u64,
+    /// Bytes that came and were dropped at `max_held_bytes` or `max_held_chunks`.
+    pub dropped_bytes: u64,
+    /// Times `max_held_bytes` or `max_held_chunks` made a hole final.
+    pub holes_forced: u64,
+    /// Bytes that never came, as told in gaps.
+    pub missing_bytes: u64,
+    /// Bytes that came a second time.
+    pub repeated_bytes: u64,
+    /// Times `max_pending` or `max_pending_bytes` was hit.
+    pub pending_overflows: u64,
+    /// 1xx responses not kept because of `max_informational`.
+    pub informational_dropped: u64,
+    /// Responses put out without a request because more than one might have been theirs.
+    pub uncertain_pairs: u64,
+    /// Bytes that came after the connection had ended.
+    pub late_bytes: u64,
+}

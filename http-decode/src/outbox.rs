@@ -1,0 +1,92 @@
+//! Outputs that wait to be polled.
+//!
+//! In: outputs. Out: the same, in order. Refuses nothing, but says when it is full, and then its owner stops decoding.
+
+use std::collections::VecDeque;
+
+use crate::limits::EXCHANGE_BYTES;
+use crate::{Counters, Ended, Exchange, Field, Output, ResponseHead, Unredacted};
+
+/// The queue of outputs.
+#[derive(Debug, Default)]
+pub(crate) struct Outbox {
+    outputs: VecDeque<(Output, usize)>,
+    bytes: usize,
+}
+
+impl Outbox {
+    /// Queues an output.
+    pub(crate) fn push(&mut self, output: Output) {
+        let cost = output_bytes(&output);
+        self.bytes += cost;
+        self.outputs.push_back((output, cost));
+    }
+
+    /// Queues an exchange that goes on, or has ended as `ended` says, and counts it.
+    pub(crate) fn push_exchange(&mut self, mut exchange: Box<Exchange>, ended: Option<Ended>, counters: &mut Counters) {
+        exchange.ended = ended;
+        counters.exchanges += 1;
+        counters.halves += u64::from(exchange.request.is_none() || exchange.response.is_none());
+        self.push(Output::Exchange(exchange));
+    }
+
+    /// Takes the oldest output.
+    pub(crate) fn pop(&mut self) -> Option<Output> {
+        let (output, cost) = self.outputs.pop_front()?;
+        self.bytes -= cost;
+        Some(output)
+    }
+
+    /// Counts the memory in use.
+    pub(crate) fn held_bytes(&self) -> usize {
+        self.bytes
+    }
+}
+
+/// Counts the memory of an exchange.
+pub(crate) fn exchange_bytes(exchange: &Exchange) -> usize {
+    let request = exchange.request.as_ref().map_or(0, |request| {
+        let head = &request.head;
+        let target = [&head.authority, &head.path]
+            .into_iter()
+            .flatten()
+            .map(Unredacted::len)
+            .sum::<usize>();
+        target
+            + text(head.method.as_deref())
+            + text(head.scheme.as_deref())
+            + fields_bytes(&head.fields)
+            + fields_bytes(&request.trailers)
+    });
+    let response = exchange.response.as_ref().map_or(0, |response| {
+        fields_bytes(&response.head.fields) + fields_bytes(&response.trailers)
+    });
+    let informational = exchange.informational.iter().map(response_head_bytes).sum::<usize>();
+    EXCHANGE_BYTES + request + response + informational
+}
+
+/// Counts the memory of a response head.
+pub(crate) fn response_head_bytes(head: &ResponseHead) -> usize {
+    size_of::<ResponseHead>() + fields_bytes(&head.fields)
+}
+
+/// Counts the memory of fields.
+pub(crate) fn fields_bytes(fields: &[Field]) -> usize {
+    let field = |field: &Field| {
+        size_of::<Field>() + text(field.name.as_deref()) + field.value.as_ref().map_or(0, Unredacted::len)
+    };
+    fields.iter().map(field).sum()
+}
+
+fn output_bytes(output: &Output) -> usize {
+    size_of::<(Output, usize)>()
+        + match output {
+            Output::Exchange(exchange) => exchange_bytes(exchange),
+            Output::End(end) => EXCHANGE_BYTES + fields_bytes(&end.trailers),
+            Output::Gap(_) | Output::Undecoded(..) => 0,
+        }
+}
+
+fn text(text: Option<&str>) -> usize {
+    text.map_or(0, str::len)
+}
