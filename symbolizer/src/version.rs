@@ -1,9 +1,9 @@
 //! The version that a TLS or crypto library states of itself.
 //!
 //! In: the bytes of an image. Out: the version texts in it, parsed. The text is the library's
-//! `OPENSSL_VERSION_TEXT`: "OpenSSL 3.0.19 27 Jan 2026", "LibreSSL 3.8.2", "AWS-LC 1.69.0". OpenSSL keeps it in libcrypto.
-//! Refused: texts of other shapes, such as "OpenSSL 1.1.1 (compatible; BoringSSL)" of a library that states no
-//! version of its own. Programs repeat the text of the headers they were built with, so a text that stands alone
+//! `OPENSSL_VERSION_TEXT`: "OpenSSL 3.0.19 27 Jan 2026", "LibreSSL 3.8.2", "AWS-LC 1.69.0". OpenSSL keeps it in
+//! libcrypto. Refused: texts of other shapes, such as "OpenSSL 1.1.1 (compatible; BoringSSL)" of a library that
+//! states no version. Programs repeat the text of the headers they were built with, so a text that stands alone
 //! is preferred to one at the end of a longer one, and two that differ are both returned.
 
 use memchr::memmem;

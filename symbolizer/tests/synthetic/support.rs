@@ -4,6 +4,7 @@
 
 use object::Endianness;
 use object::elf;
+use object::write::StringId;
 use object::write::elf::{FileHeader, ProgramHeader, SectionHeader, Sym, Writer};
 
 /// Where the segments are mapped; a file offset plus this is an address.
@@ -176,41 +177,28 @@ impl Offsets {
         writer.reserve_null_section_index();
         writer.reserve_null_symbol_index();
         writer.reserve_null_dynamic_symbol_index();
-        let symbols: Vec<(Table, Sym)> = self.name_symbols(elf, writer);
-        let debugdata_name = writer.add_section_name(if elf.debugdata.is_some() {
+        let symbols = self.name_symbols(elf, writer);
+        let name: &[u8] = if elf.debugdata.is_some() {
             b".gnu_debugdata"
         } else {
             b".comment"
-        });
-        writer.reserve_section_index();
-        writer.reserve_symtab_section_index();
-        writer.reserve_strtab_section_index();
-        writer.reserve_dynsym_section_index();
-        writer.reserve_dynstr_section_index();
-        writer.reserve_shstrtab_section_index();
-        writer.reserve_symtab();
-        writer.reserve_strtab();
-        writer.reserve_dynsym();
-        writer.reserve_dynstr();
-        writer.reserve_shstrtab();
-        writer.reserve_section_headers();
-
+        };
+        let name = writer.add_section_name(name);
+        reserve_tables(writer);
         self.write_contents(elf, writer);
-        writer.write_null_symbol();
-        symbols
-            .iter()
-            .filter(|(table, _)| *table == Table::Symtab)
-            .for_each(|(_, symbol)| writer.write_symbol(symbol));
-        writer.write_strtab();
-        writer.write_null_dynamic_symbol();
-        let dynamic = symbols.iter().filter(|(table, _)| *table == Table::Dynsym);
-        dynamic.for_each(|(_, symbol)| writer.write_dynamic_symbol(symbol));
-        writer.write_dynstr();
-        writer.write_shstrtab();
-
+        write_tables(writer, &symbols);
         writer.write_null_section_header();
-        writer.write_section_header(&SectionHeader {
-            name: Some(debugdata_name),
+        writer.write_section_header(&self.debugdata_header(name, elf));
+        writer.write_symtab_section_header(1);
+        writer.write_strtab_section_header();
+        writer.write_dynsym_section_header(0, 1);
+        writer.write_dynstr_section_header(0);
+        writer.write_shstrtab_section_header();
+    }
+
+    fn debugdata_header(&self, name: StringId, elf: &Elf) -> SectionHeader {
+        SectionHeader {
+            name: Some(name),
             sh_type: elf::SHT_PROGBITS,
             sh_flags: 0,
             sh_addr: 0,
@@ -220,12 +208,7 @@ impl Offsets {
             sh_info: 0,
             sh_addralign: 1,
             sh_entsize: 0,
-        });
-        writer.write_symtab_section_header(1);
-        writer.write_strtab_section_header();
-        writer.write_dynsym_section_header(0, 1);
-        writer.write_dynstr_section_header(0);
-        writer.write_shstrtab_section_header();
+        }
     }
 
     fn name_symbols(&self, elf: &Elf, writer: &mut Writer<'_>) -> Vec<(Table, Sym)> {
@@ -295,6 +278,32 @@ impl Offsets {
             writer.write(bytes);
         }
     }
+}
+
+fn reserve_tables(writer: &mut Writer<'_>) {
+    writer.reserve_section_index();
+    writer.reserve_symtab_section_index();
+    writer.reserve_strtab_section_index();
+    writer.reserve_dynsym_section_index();
+    writer.reserve_dynstr_section_index();
+    writer.reserve_shstrtab_section_index();
+    writer.reserve_symtab();
+    writer.reserve_strtab();
+    writer.reserve_dynsym();
+    writer.reserve_dynstr();
+    writer.reserve_shstrtab();
+    writer.reserve_section_headers();
+}
+
+fn write_tables(writer: &mut Writer<'_>, symbols: &[(Table, Sym)]) {
+    let of_table = |wanted| symbols.iter().filter(move |(table, _)| *table == wanted);
+    writer.write_null_symbol();
+    of_table(Table::Symtab).for_each(|(_, symbol)| writer.write_symbol(symbol));
+    writer.write_strtab();
+    writer.write_null_dynamic_symbol();
+    of_table(Table::Dynsym).for_each(|(_, symbol)| writer.write_dynamic_symbol(symbol));
+    writer.write_dynstr();
+    writer.write_shstrtab();
 }
 
 fn segment(p_type: u32, p_flags: u32, offset: u64, base: u64, bytes: &[u8]) -> ProgramHeader {
