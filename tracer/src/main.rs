@@ -1,2 +1,7 @@
 //! The command `tlscope`.
-fn main() {}
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    tracer::command::run()
+}

@@ -6,6 +6,12 @@ use crate::{ConnectionRecord, DataRecord, EndRecord, Kind};
 /// these that holds it, and the largest only when it fills it.
 pub const CLASSES: [usize; 5] = [256, 1024, 4096, 16384, 65536];
 
+/// The last of [`CLASSES`].
+pub const LARGEST_CLASS: usize = {
+    let [.., largest] = CLASSES;
+    largest
+};
+
 /// Pieces a single call is cut into at the most; the verifier walks every one of them.
 pub const MAX_PIECES: u32 = 72;
 
@@ -34,12 +40,12 @@ pub const MAX_SITES: usize = 4096;
 /// Size of the largest record of a kind, so that a new kind cannot be forgotten; `None` for an unknown kind.
 pub const fn max_record_size(kind: Kind) -> Option<usize> {
     match kind {
-        Kind::DATA => Some(size_of::<DataRecord>() + CLASSES[CLASSES.len() - 1]),
+        Kind::DATA => Some(size_of::<DataRecord>() + LARGEST_CLASS),
         Kind::CONNECTION => Some(size_of::<ConnectionRecord>()),
         Kind::END => Some(size_of::<EndRecord>()),
         _ => None,
     }
 }
 
-const _: () = assert!(MAX_CALL_BYTES < MAX_PIECES as u64 * CLASSES[CLASSES.len() - 1] as u64);
+const _: () = assert!(MAX_CALL_BYTES < MAX_PIECES as u64 * LARGEST_CLASS as u64);
 const _: () = assert!(DEFAULT_CALL_BYTES <= MAX_CALL_BYTES);

@@ -295,6 +295,7 @@ fn connection_line(connection: &Connection) -> ConnectionLine {
         AddressSource::CustomBio => (None, Some("custom-bio")),
         AddressSource::UnknownLayout => (None, Some("unknown-layout")),
         AddressSource::NotInet => (None, Some("not-inet")),
+        AddressSource::Unseen => (None, Some("unseen")),
     };
     ConnectionLine {
         id: id.clone(),

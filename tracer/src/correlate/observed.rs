@@ -1,7 +1,4 @@
-//! What is known around an exchange: the process, the connection, the clock on the wall.
-//!
-//! In: the decoder's outputs and the facts of the records they came from. Out: [`Observed`]. Refuses to guess: an
-//! unknown peer stays unknown, with the reason. Nothing here can be printed before it went through `redact`.
+//! The types of what was observed; nothing of them is redacted yet.
 
 use std::{net::SocketAddr, sync::Arc, time::SystemTime};
 
@@ -27,6 +24,8 @@ pub enum AddressSource {
     CustomBio,
     /// Unknown: this library version's structures are not known.
     UnknownLayout,
+    /// Unknown: the record that tells was lost.
+    Unseen,
     /// Unknown: the descriptor was not, or no longer, an internet socket.
     NotInet,
 }

@@ -1,0 +1,82 @@
+//! Why probes could not be placed, or their maps not be used.
+
+use std::{io, path::PathBuf};
+
+use aya::{EbpfError, maps::MapError, programs::ProgramError};
+use thiserror::Error as ThisError;
+use tracer_ebpf::{MAX_CPUS, MAX_SITES};
+
+/// Why probes could not be placed.
+#[derive(Debug, ThisError)]
+pub enum Error {
+    /// The kernel refused the BPF object.
+    #[error("the kernel refused the BPF programs")]
+    Load(#[source] Box<EbpfError>),
+    /// The kernel refused a program.
+    #[error("the kernel refused the BPF program {name}")]
+    Program {
+        /// The program.
+        name: &'static str,
+        /// Why, with the verifier's log.
+        source: Box<ProgramError>,
+    },
+    /// The kernel refused a map.
+    #[error("the kernel refused the BPF map {name}")]
+    Map {
+        /// The map.
+        name: &'static str,
+        /// Why.
+        source: Box<MapError>,
+    },
+    /// The BPF object lacks a program or map that this binary expects.
+    #[error("the BPF object lacks {0}")]
+    Missing(&'static str),
+    /// The kernel refused a probe.
+    #[error(
+        "no probe at {function} in {path}, offset {offset:#x}; if the kernel log says `ref_ctr_offset mismatch`, \
+         another tool holds the same place",
+        path = path.display()
+    )]
+    Probe {
+        /// The function.
+        function: String,
+        /// The file.
+        path: PathBuf,
+        /// Where in the file.
+        offset: u64,
+        /// Why.
+        source: Box<ProgramError>,
+    },
+    /// There are more CPUs than rings.
+    #[error("{0} possible CPUs are more than the limit of {MAX_CPUS}")]
+    TooManyCpus(usize),
+    /// There are more functions than sites.
+    #[error("more than {MAX_SITES} functions to probe")]
+    TooManySites,
+    /// The number of CPUs cannot be read.
+    #[error("{path} cannot be read")]
+    Cpus {
+        /// The file that tells.
+        path: &'static str,
+        /// Why.
+        source: io::Error,
+    },
+}
+
+impl Error {
+    /// Names the map that the kernel refused.
+    pub(super) fn map(name: &'static str) -> impl Fn(MapError) -> Self {
+        move |source| Self::Map {
+            name,
+            source: Box::new(source),
+        }
+    }
+
+    /// Names the program that the kernel refused.
+    pub(super) fn program(name: &'static str) -> impl Fn(ProgramError) -> Self {
+        move |source| Self::Program {
+            name,
+            source: Box::new(source),
+        }
+    }
+}

@@ -1,0 +1,208 @@
+//! What the running kernel offers: privileges, features, and where things are in its structures.
+//!
+//! In: `/proc`, `/sys`. Out: [`KernelOffsets`], or the [`Reason`] tracing is not possible here. Refuses to guess an
+//! offset: a structure that BTF does not describe as expected is a reason.
+
+use std::{fmt, path::Path};
+
+use btf::{Btf, Type};
+use tracer_ebpf::KernelOffsets;
+
+use crate::target::{Seccomp, Target};
+
+const BTF_PATH: &str = "/sys/kernel/btf/vmlinux";
+const UPROBE_PATH: &str = "/sys/bus/event_source/devices/uprobe/type";
+/// Bit of `CAP_SYS_ADMIN` in a capability set (`include/uapi/linux/capability.h`).
+const CAP_SYS_ADMIN: u32 = 21;
+/// How deep anonymous structures nest at the most.
+const MAX_NESTING: u32 = 8;
+
+/// Why nothing can be traced on this machine, or in a process on it.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub enum Reason {
+    /// Not enough privileges.
+    NotRoot,
+    /// The kernel was built without uprobes.
+    NoUprobes,
+    /// The kernel describes no types.
+    NoBtf,
+    /// The kernel's BTF lacks a field that is needed.
+    UnknownField(&'static str),
+    /// The kernel is too old.
+    TooOld(KernelVersion),
+    /// The kernel would kill the process at a return probe, because of its seccomp filter.
+    SeccompKills(KernelVersion),
+}
+
+impl fmt::Display for Reason {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::NotRoot => write!(f, "not enough privileges: uprobes need CAP_SYS_ADMIN; run as root"),
+            Self::NoUprobes => write!(
+                f,
+                "this kernel has no uprobes (CONFIG_UPROBE_EVENTS): {UPROBE_PATH} is missing"
+            ),
+            Self::NoBtf => write!(
+                f,
+                "this kernel has no BTF (CONFIG_DEBUG_INFO_BTF): {BTF_PATH} cannot be read"
+            ),
+            Self::UnknownField(field) => write!(f, "this kernel's BTF does not describe {field}"),
+            Self::TooOld(version) => write!(f, "kernel {version} is too old: attach cookies need 5.15"),
+            Self::SeccompKills(version) => write!(
+                f,
+                "it runs under a seccomp filter, and kernel {version} may kill it at a return probe (fixed in 6.14)"
+            ),
+        }
+    }
+}
+
+/// Major and minor version of a kernel.
+#[derive(Clone, Copy, Debug, Eq, Ord, PartialEq, PartialOrd)]
+pub struct KernelVersion {
+    major: u16,
+    minor: u16,
+}
+
+impl fmt::Display for KernelVersion {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}.{}", self.major, self.minor)
+    }
+}
+
+impl KernelVersion {
+    /// Attach cookies and links of perf events came with 5.15.
+    const OLDEST: Self = Self { major: 5, minor: 15 };
+    /// Return probes became a system call, which a filter may refuse by killing.
+    const RETURN_PROBE_SYSCALL: Self = Self { major: 6, minor: 11 };
+    /// Filters let that system call pass.
+    const RETURN_PROBE_PASSES: Self = Self { major: 6, minor: 14 };
+
+    fn running() -> Option<Self> {
+        Self::parse(rustix::system::uname().release().to_str().ok()?)
+    }
+
+    fn parse(release: &str) -> Option<Self> {
+        let mut numbers = release.split(|c: char| !c.is_ascii_digit()).map(str::parse);
+        Some(Self {
+            major: numbers.next()?.ok()?,
+            minor: numbers.next()?.ok()?,
+        })
+    }
+
+    fn kills_at_return(self) -> bool {
+        (Self::RETURN_PROBE_SYSCALL..Self::RETURN_PROBE_PASSES).contains(&self) && cfg!(target_arch = "x86_64")
+    }
+}
+
+/// Finds out whether anything can be traced on this machine.
+pub fn check() -> Result<KernelOffsets, Reason> {
+    check_privileges()?;
+    if let Some(version) = KernelVersion::running().filter(|version| *version < KernelVersion::OLDEST) {
+        return Err(Reason::TooOld(version));
+    }
+    if !Path::new(UPROBE_PATH).exists() {
+        return Err(Reason::NoUprobes);
+    }
+    let btf = Btf::from_file(BTF_PATH).map_err(|_unreadable| Reason::NoBtf)?;
+    offsets(&btf)
+}
+
+/// Finds out whether a return probe is safe for a process.
+pub fn check_target(target: &Target) -> Result<(), Reason> {
+    match (target.seccomp, KernelVersion::running()) {
+        (Seccomp::On, Some(version)) if version.kills_at_return() => Err(Reason::SeccompKills(version)),
+        (Seccomp::On | Seccomp::Off, _) => Ok(()),
+    }
+}
+
+fn check_privileges() -> Result<(), Reason> {
+    let status = procfs::process::Process::myself()
+        .and_then(|own| own.status())
+        .map_err(|_unreadable| Reason::NotRoot)?;
+    if status.capeff & (1 << CAP_SYS_ADMIN) == 0 {
+        Err(Reason::NotRoot)
+    } else {
+        Ok(())
+    }
+}
+
+fn offsets(btf: &Btf) -> Result<KernelOffsets, Reason> {
+    let of = |structure, field, both| member_offset(btf, structure, field).ok_or(Reason::UnknownField(both));
+    Ok(KernelOffsets {
+        task_files: of("task_struct", "files", "task_struct.files")?,
+        files_fdt: of("files_struct", "fdt", "files_struct.fdt")?,
+        fdt_max_fds: of("fdtable", "max_fds", "fdtable.max_fds")?,
+        fdt_fd: of("fdtable", "fd", "fdtable.fd")?,
+        file_private_data: of("file", "private_data", "file.private_data")?,
+        file_inode: of("file", "f_inode", "file.f_inode")?,
+        inode_mode: of("inode", "i_mode", "inode.i_mode")?,
+        inode_ino: of("inode", "i_ino", "inode.i_ino")?,
+        socket_sk: of("socket", "sk", "socket.sk")?,
+        sock_family: of("sock_common", "skc_family", "sock_common.skc_family")?,
+        sock_num: of("sock_common", "skc_num", "sock_common.skc_num")?,
+        sock_dport: of("sock_common", "skc_dport", "sock_common.skc_dport")?,
+        sock_saddr: of("sock_common", "skc_rcv_saddr", "sock_common.skc_rcv_saddr")?,
+        sock_daddr: of("sock_common", "skc_daddr", "sock_common.skc_daddr")?,
+        sock_saddr6: of("sock_common", "skc_v6_rcv_saddr", "sock_common.skc_v6_rcv_saddr")?,
+        sock_daddr6: of("sock_common", "skc_v6_daddr", "sock_common.skc_v6_daddr")?,
+    })
+}
+
+fn member_offset(btf: &Btf, structure: &str, field: &str) -> Option<u32> {
+    let named = |found: &&btf::FlattenedType| found.name.as_deref() == Some(structure);
+    let structures = btf.get_types().iter().filter(named);
+    let mut bits = structures.filter_map(|found| member_bits(btf, &found.base_type, field, MAX_NESTING));
+    bits.next().filter(|bits| bits % 8 == 0).map(|bits| bits / 8)
+}
+
+/// Looks for a member, in anonymous members too, as C does.
+fn member_bits(btf: &Btf, within: &Type, field: &str, depth: u32) -> Option<u32> {
+    let (Type::Struct(structure) | Type::Union(structure)) = within else {
+        return None;
+    };
+    let deeper = depth.checked_sub(1)?;
+    structure
+        .members
+        .iter()
+        .find_map(|member| match member.name.as_deref() {
+            Some(name) if name == field => Some(member.offset),
+            None | Some("") => {
+                let inner = btf.get_type_by_id(member.type_id).ok()?;
+                member_bits(btf, &inner.base_type, field, deeper).map(|bits| member.offset + bits)
+            }
+            Some(_) => None,
+        })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_distribution_kernel_release_parses() {
+        assert_eq!(
+            KernelVersion::parse("6.1.0-37-cloud-amd64"),
+            Some(KernelVersion { major: 6, minor: 1 })
+        );
+        assert_eq!(KernelVersion::parse("not a kernel"), None);
+    }
+
+    #[test]
+    fn return_probes_are_dangerous_from_6_11_until_6_14() {
+        let kills = |minor| KernelVersion { major: 6, minor }.kills_at_return();
+        assert_eq!([10, 11, 13, 14].map(kills), [false, true, true, false]);
+    }
+
+    #[test]
+    fn every_reason_reads_as_a_sentence() {
+        let version = KernelVersion { major: 6, minor: 12 };
+        for reason in [
+            Reason::NotRoot,
+            Reason::NoUprobes,
+            Reason::NoBtf,
+            Reason::SeccompKills(version),
+        ] {
+            assert!(reason.to_string().len() > 20);
+        }
+    }
+}

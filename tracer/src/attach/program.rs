@@ -1,0 +1,68 @@
+//! Which BPF programs a function needs, by its role.
+
+use symbolizer::{ProbePlan, Role};
+
+/// The BPF programs.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Program {
+    CallEntry,
+    CallReturn,
+    BioReplaced,
+    ConnectionEnd,
+}
+
+impl Program {
+    pub(super) const ALL: [Self; 4] = [
+        Self::CallEntry,
+        Self::CallReturn,
+        Self::BioReplaced,
+        Self::ConnectionEnd,
+    ];
+
+    pub(super) const fn name(self) -> &'static str {
+        match self {
+            Self::CallEntry => "call_entry",
+            Self::CallReturn => "call_return",
+            Self::BioReplaced => "bio_replaced",
+            Self::ConnectionEnd => "connection_end",
+        }
+    }
+
+    /// Which programs a role needs. The return probe comes first: an entry without its return would fill the table of
+    /// calls, a return without its entry finds nothing there.
+    pub(super) const fn of_role(role: Role) -> &'static [Self] {
+        match role {
+            Role::Read | Role::Write | Role::ReadEx | Role::WriteEx | Role::WriteEx2 => {
+                &[Self::CallReturn, Self::CallEntry]
+            }
+            Role::SetFd | Role::SetRfd | Role::SetWfd => &[Self::CallReturn, Self::CallEntry],
+            Role::SetBio | Role::SetRbio | Role::SetWbio => &[Self::BioReplaced],
+            Role::Free | Role::Clear => &[Self::ConnectionEnd],
+        }
+    }
+}
+
+/// Where the library's structures are known, they tell the descriptor, and nobody needs to note it. Every probe less is
+/// a tenth of a second less to wait at the end: the kernel takes them away one after the other.
+pub(super) const fn is_needed(plan: &ProbePlan, role: Role) -> bool {
+    match role {
+        Role::SetFd | Role::SetRfd | Role::SetWfd | Role::SetBio | Role::SetRbio | Role::SetWbio => {
+            plan.layout.is_err()
+        }
+        Role::Read | Role::Write | Role::ReadEx | Role::WriteEx | Role::WriteEx2 | Role::Free | Role::Clear => true,
+    }
+}
+
+pub(super) const fn abi_role(role: Role) -> tracer_ebpf::Role {
+    match role {
+        Role::Read => tracer_ebpf::Role::READ,
+        Role::Write => tracer_ebpf::Role::WRITE,
+        Role::ReadEx => tracer_ebpf::Role::READ_EX,
+        Role::WriteEx => tracer_ebpf::Role::WRITE_EX,
+        Role::WriteEx2 => tracer_ebpf::Role::WRITE_EX2,
+        Role::SetFd | Role::SetRfd | Role::SetWfd => tracer_ebpf::Role::SET_FD,
+        Role::SetBio | Role::SetRbio | Role::SetWbio => tracer_ebpf::Role::SET_BIO,
+        Role::Free => tracer_ebpf::Role::FREE,
+        Role::Clear => tracer_ebpf::Role::CLEAR,
+    }
+}

@@ -1,0 +1,154 @@
+//! The words of the command line; a contract, stable from the first release.
+
+use std::{path::PathBuf, time::Duration};
+
+use clap::{Args, Parser, Subcommand, builder::RangedU64ValueParser};
+use tracer_ebpf::{DEFAULT_CALL_BYTES, MAX_CALL_BYTES};
+
+use crate::{attach, filter::FilterArgs, output::Format, redact::RedactArgs};
+
+/// Streams the HTTP heads of a running gateway's TLS traffic.
+#[derive(Debug, Parser)]
+#[command(name = "tlscope", version, disable_help_subcommand = true)]
+pub(super) struct CommandLine {
+    #[command(subcommand)]
+    pub(super) command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+pub(super) enum Command {
+    /// Attach to running processes and stream their requests and responses
+    Trace(TraceArgs),
+    /// Say what would be probed in a process or file, how it was found, and what will not be seen
+    Inspect(InspectArgs),
+    /// Attach to running processes and write raw records to a tape: plaintext, secrets included
+    Record(RecordArgs),
+    /// Stream the requests and responses of a tape; needs no root
+    Replay(ReplayArgs),
+}
+
+#[derive(Args, Debug)]
+pub(super) struct TraceArgs {
+    #[command(flatten)]
+    pub(super) live: LiveArgs,
+    #[command(flatten)]
+    pub(super) show: ShowArgs,
+}
+
+#[derive(Args, Debug)]
+pub(super) struct RecordArgs {
+    #[command(flatten)]
+    pub(super) live: LiveArgs,
+    /// The tape; must not exist yet
+    #[arg(short = 'w', long = "write", value_name = "FILE")]
+    pub(super) tape: PathBuf,
+}
+
+#[derive(Args, Debug)]
+pub(super) struct ReplayArgs {
+    /// The tape
+    #[arg(value_name = "FILE")]
+    pub(super) tape: PathBuf,
+    #[command(flatten)]
+    pub(super) show: ShowArgs,
+}
+
+#[derive(Args, Debug)]
+#[group(required = true, multiple = false)]
+pub(super) struct InspectWhat {
+    /// A process
+    #[arg(short = 'p', long = "pid", value_name = "PID")]
+    pub(super) pid: Option<u32>,
+    /// An ELF file
+    #[arg(value_name = "FILE")]
+    pub(super) file: Option<PathBuf>,
+}
+
+#[derive(Args, Debug)]
+pub(super) struct InspectArgs {
+    #[command(flatten)]
+    pub(super) what: InspectWhat,
+    /// Form of the output; text on a terminal, else json
+    #[arg(short = 'o', long = "output", value_name = "FORMAT", value_parser = ["json", "text"])]
+    pub(super) output: Option<String>,
+}
+
+/// What is traced, and how.
+#[derive(Args, Debug)]
+pub(super) struct LiveArgs {
+    /// A process to trace, its children as they are now included; may be repeated
+    #[arg(short = 'p', long = "pid", value_name = "PID", required = true)]
+    pub(super) pids: Vec<u32>,
+    /// Stop after this long, such as 10s
+    #[arg(long, value_name = "DURATION", value_parser = humantime::parse_duration)]
+    pub(super) duration: Option<Duration>,
+    /// Bytes captured of one read or write; what lies beyond is a hole
+    #[arg(
+        long, value_name = "BYTES", default_value_t = DEFAULT_CALL_BYTES,
+        value_parser = RangedU64ValueParser::<u64>::new().range(1..=MAX_CALL_BYTES)
+    )]
+    pub(super) call_bytes: u64,
+    /// KiB of each CPU's ring buffer, a power of two
+    #[arg(long, value_name = "KIB", default_value_t = 8192, value_parser = parse_ring)]
+    pub(super) ring_kib: u32,
+}
+
+/// What is shown, and how.
+#[derive(Args, Debug)]
+pub(super) struct ShowArgs {
+    /// Form of the output; text on a terminal, else json
+    #[arg(short = 'o', long = "output", value_name = "FORMAT")]
+    pub(super) output: Option<Format>,
+    /// Write to this file and not to stdout
+    #[arg(short = 'w', long = "write", value_name = "FILE")]
+    pub(super) file: Option<PathBuf>,
+    /// Stop after this many exchanges
+    #[arg(short = 'n', long = "count", value_name = "COUNT", value_parser = clap::value_parser!(u64).range(1..))]
+    pub(super) count: Option<u64>,
+    /// Print an exchange this long after its response head, even if it goes on
+    #[arg(long, value_name = "DURATION", default_value = "1s", value_parser = humantime::parse_duration)]
+    pub(super) hold: Duration,
+    #[command(flatten)]
+    pub(super) filter: FilterArgs,
+    #[command(flatten)]
+    pub(super) redact: RedactArgs,
+}
+
+impl LiveArgs {
+    pub(super) fn options(&self) -> attach::Options {
+        attach::Options {
+            call_bytes: self.call_bytes,
+            ring_bytes: self.ring_kib.saturating_mul(1024),
+        }
+    }
+}
+
+/// The kernel takes powers of two that are whole pages; 1 GiB a CPU is more than any drain needs.
+fn parse_ring(word: &str) -> Result<u32, String> {
+    let kib: u32 = word.parse().map_err(|error| format!("{error}"))?;
+    if kib.is_power_of_two() && (256..=1024 * 1024).contains(&kib) {
+        Ok(kib)
+    } else {
+        Err("wanted a power of two from 256 to 1048576".to_owned())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory as _;
+
+    use super::*;
+
+    #[test]
+    fn the_command_line_is_consistent() {
+        CommandLine::command().debug_assert();
+    }
+
+    #[test]
+    fn a_ring_is_a_power_of_two_of_whole_pages() {
+        assert_eq!(parse_ring("8192"), Ok(8192));
+        for word in ["0", "128", "300", "2097152", "x"] {
+            parse_ring(word).unwrap_err();
+        }
+    }
+}

@@ -1,0 +1,252 @@
+//! `tlscope inspect`: what would be probed, how it was found, and what will not be seen.
+//!
+//! In: a process or an ELF file. Out: one object for each file that carries, or might carry, a TLS library; nothing is
+//! attached.
+
+use std::{
+    fs::File,
+    io::{self, IsTerminal as _, Write as _, stdout},
+    path::Path,
+};
+
+use anyhow::{Context as _, Result};
+use serde::Serialize;
+use symbolizer::{Function, Library, ProbePlan, Tier};
+
+use super::{Outcome, arguments::InspectArgs, say};
+use crate::{
+    attach,
+    resolve::{Resolution, Resolver, analyse},
+    target::{Target, read_image},
+};
+
+/// Says what is known of a process's files, or of one file.
+pub(super) fn run(arguments: &InspectArgs) -> Result<Outcome> {
+    let files = match (arguments.what.pid, &arguments.what.file) {
+        (Some(pid), _) => inspect_process(pid)?,
+        (None, Some(path)) => vec![inspect_file(path)?],
+        (None, None) => Vec::new(),
+    };
+    let found = files.iter().any(|file| matches!(file.finding, Finding::Plan(_)));
+    let json = arguments
+        .output
+        .as_deref()
+        .map_or_else(|| !stdout().is_terminal(), |form| form == "json");
+    let printed = print(&files, json);
+    match printed {
+        Err(error) if error.kind() != io::ErrorKind::BrokenPipe => return Err(error.into()),
+        Ok(()) | Err(_) => {}
+    }
+    if !found {
+        say("nothing to probe");
+    }
+    Ok(if found { Outcome::Done } else { Outcome::Failed })
+}
+
+fn inspect_process(pid: u32) -> Result<Vec<FileLine>> {
+    let target = Target::discover(pid)?;
+    if let Err(reason) = attach::check_target(&target) {
+        say(&format!("{} ({pid}) would not be traced: {reason}", target.name));
+    }
+    let resolved = Resolver::default().resolve(&target);
+    let lines = resolved
+        .iter()
+        .map(|one| FileLine::new(Some(pid), &one.path, &one.resolution));
+    Ok(lines.filter(FileLine::is_telling).collect())
+}
+
+fn inspect_file(path: &Path) -> Result<FileLine> {
+    let file = File::open(path).with_context(|| path.display().to_string())?;
+    let resolution = analyse(&read_image(&file, path)?, None);
+    if let Resolution::Failed(error) = &resolution {
+        anyhow::bail!("{}: {error}", path.display());
+    }
+    Ok(FileLine::new(None, path, &resolution))
+}
+
+fn print(files: &[FileLine], json: bool) -> io::Result<()> {
+    let mut out = stdout().lock();
+    for file in files {
+        if json {
+            serde_json::to_writer(&mut out, file)?;
+            writeln!(out)?;
+        } else {
+            write!(out, "{}", file.text())?;
+        }
+    }
+    out.flush()
+}
+
+/// A file, as it is printed.
+#[derive(Debug, Serialize)]
+struct FileLine {
+    v: u8,
+    r#type: &'static str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pid: Option<u32>,
+    path: String,
+    #[serde(flatten)]
+    finding: Finding,
+}
+
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "snake_case")]
+enum Finding {
+    Plan(PlanLine),
+    Reason(String),
+    Error(String),
+    /// Not TLS at all; such files of a process are left out.
+    #[serde(rename = "reason")]
+    Irrelevant(String),
+}
+
+#[derive(Debug, Serialize)]
+struct PlanLine {
+    library: &'static str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    version: Option<String>,
+    build_id: String,
+    machine: &'static str,
+    functions: Vec<FunctionLine>,
+    absent: Vec<&'static str>,
+    addresses: String,
+    unseen: Vec<&'static str>,
+}
+
+#[derive(Debug, Serialize)]
+struct FunctionLine {
+    name: String,
+    found: &'static str,
+    address: String,
+    offset: String,
+    site: String,
+    cost: &'static str,
+}
+
+/// What no probe of this version sees, whatever the file.
+const UNSEEN: [&str; 2] = [
+    "SSL_sendfile and other kernel TLS: the plaintext does not pass through the library",
+    "SSL objects used through BIO_f_ssl (BIO_read, BIO_write): the library does not call its own entry points there",
+];
+
+impl FileLine {
+    fn new(pid: Option<u32>, path: &Path, resolution: &Resolution) -> Self {
+        let finding = match resolution {
+            Resolution::Plan(plan) => Finding::Plan(PlanLine::new(plan)),
+            Resolution::Reason(reason) if Resolution::concerns_tls(reason) => Finding::Reason(reason.to_string()),
+            Resolution::Reason(reason) => Finding::Irrelevant(reason.to_string()),
+            Resolution::Failed(error) => Finding::Error(error.clone()),
+        };
+        Self {
+            v: 1,
+            r#type: "file",
+            pid,
+            path: path.display().to_string(),
+            finding,
+        }
+    }
+
+    const fn is_telling(&self) -> bool {
+        !matches!(self.finding, Finding::Irrelevant(_))
+    }
+
+    fn text(&self) -> String {
+        match &self.finding {
+            Finding::Plan(plan) => format!("{}\n{}", self.path, plan.text()),
+            Finding::Reason(reason) | Finding::Irrelevant(reason) => format!("{}\n  not traced: {reason}\n", self.path),
+            Finding::Error(error) => format!("{}\n  not analysed: {error}\n", self.path),
+        }
+    }
+}
+
+impl PlanLine {
+    fn new(plan: &ProbePlan) -> Self {
+        Self {
+            library: plan.library.family.name(),
+            version: version(&plan.library),
+            build_id: plan.build_id.to_string(),
+            machine: plan.machine.name(),
+            functions: plan.functions.iter().map(FunctionLine::new).collect(),
+            absent: plan.absent.iter().map(|role| role.symbol()).collect(),
+            addresses: addresses(plan),
+            unseen: UNSEEN.to_vec(),
+        }
+    }
+
+    fn text(&self) -> String {
+        let Self {
+            library,
+            version,
+            build_id,
+            machine,
+            functions,
+            absent,
+            addresses,
+            unseen,
+        } = self;
+        let version = version.as_deref().unwrap_or("version unknown");
+        let mut lines = vec![
+            format!("library    {library}, {version}"),
+            format!("build id   {build_id} ({machine})"),
+        ];
+        lines.extend(functions.iter().map(FunctionLine::text));
+        if !absent.is_empty() {
+            lines.push(format!("absent     {}", absent.join(", ")));
+        }
+        lines.push(format!("addresses  {addresses}"));
+        lines.extend(unseen.iter().map(|what| format!("unseen     {what}")));
+        format!("  {}\n", lines.join("\n  "))
+    }
+}
+
+impl FunctionLine {
+    fn text(&self) -> String {
+        let Self {
+            name,
+            found,
+            address: _,
+            offset,
+            site,
+            cost,
+        } = self;
+        format!("probe      {name:<16} at file offset {offset:<10} by {found}; {site}, {cost}")
+    }
+
+    fn new(function: &Function) -> Self {
+        Self {
+            name: function.name.clone(),
+            found: function.found.name(),
+            address: format!("{:#x}", function.address.0),
+            offset: format!("{:#x}", function.offset.0),
+            site: format!(
+                "probed at {:#x}: {}",
+                function.site.offset.0,
+                function.site.instruction.name()
+            ),
+            cost: match function.site.tier {
+                Tier::Emulated => "emulated by the kernel",
+                Tier::Stepped => "single-stepped by the kernel, which is slower",
+            },
+        }
+    }
+}
+
+/// The version that is stated, else what is known of it.
+fn version(library: &Library) -> Option<String> {
+    let stated = library.version.as_ref().map(|version| version.text.clone());
+    stated.or_else(|| {
+        library
+            .at_least
+            .map(|(major, minor, patch)| format!("at least {major}.{minor}.{patch}"))
+    })
+}
+
+fn addresses(plan: &ProbePlan) -> String {
+    match &plan.layout {
+        Ok(layout) => format!(
+            "from the socket BIO (SSL+{:#x}, BIO+{:#x})",
+            layout.rbio, layout.bio_num
+        ),
+        Err(unknown) => format!("only from SSL_set_fd: {unknown}"),
+    }
+}

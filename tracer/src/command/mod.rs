@@ -1,0 +1,66 @@
+//! The command line, and what its four commands do.
+//!
+//! In: the words that were typed. Out: lines on stdout, everything else on stderr, and an [`Outcome`]. Refuses wrong
+//! usage with exit code 2, before anything is attached or printed.
+
+mod arguments;
+mod messages;
+mod live;
+mod session;
+mod trace;
+mod record;
+mod replay;
+mod inspect;
+mod reader;
+
+use std::process::ExitCode;
+
+use anyhow::Result;
+use clap::Parser as _;
+
+use self::arguments::{Command, CommandLine};
+
+pub use messages::say;
+
+/// How a command ended.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+enum Outcome {
+    /// It did what it was asked to: exit code 0.
+    Done,
+    /// It could not, and has said why: exit code 1.
+    Failed,
+}
+
+/// Runs the command line; errors are said once, in one line.
+pub fn run() -> ExitCode {
+    let outcome = match CommandLine::try_parse() {
+        Ok(CommandLine { command }) => dispatch(&command),
+        Err(usage) => return reject(&usage),
+    };
+    match outcome {
+        Ok(Outcome::Done) => ExitCode::SUCCESS,
+        Ok(Outcome::Failed) => ExitCode::FAILURE,
+        Err(error) => {
+            say(&format!("{error:#}"));
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn dispatch(command: &Command) -> Result<Outcome> {
+    match command {
+        Command::Trace(arguments) => trace::run(arguments),
+        Command::Inspect(arguments) => inspect::run(arguments),
+        Command::Record(arguments) => record::run(arguments),
+        Command::Replay(arguments) => replay::run(arguments),
+    }
+}
+
+/// Help and version are answers and not failures; clap knows which.
+fn reject(usage: &clap::Error) -> ExitCode {
+    let code = u8::try_from(usage.exit_code()).unwrap_or(2);
+    match usage.print() {
+        Ok(()) => ExitCode::from(code),
+        Err(_closed) => ExitCode::SUCCESS,
+    }
+}

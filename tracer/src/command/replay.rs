@@ -1,0 +1,41 @@
+//! `tlscope replay`: a tape through everything above the kernel.
+
+use anyhow::{Context as _, Result};
+
+use super::{Outcome, arguments::ReplayArgs, reader, say, session::say_totals};
+use crate::{
+    output,
+    pipeline::{Flow, Pipeline},
+    source::{Reader, TapeError},
+};
+
+/// Streams the exchanges of a tape; of a tape that is cut short, those before the cut.
+pub(super) fn run(arguments: &ReplayArgs) -> Result<Outcome> {
+    let name = arguments.tape.display();
+    let mut tape = Reader::open(&arguments.tape).with_context(|| name.to_string())?;
+    let mut pipeline = Pipeline::new(tape.header(), reader::options(&arguments.show)?);
+    let end = loop {
+        match tape.next_batch() {
+            Ok(Some(batch)) => match pipeline.batch(batch) {
+                Ok(Flow::Continue) => {}
+                Ok(Flow::Done) | Err(output::Error::BrokenPipe) => break Ok(()),
+                Err(error @ output::Error::Write(_)) => return Err(error.into()),
+            },
+            Ok(None) => break Ok(()),
+            Err(error) => break Err(error),
+        }
+    };
+    let summary = pipeline.finish()?;
+    say_totals(Some(summary), tape.totals().unwrap_or_default());
+    Ok(outcome(end, &arguments.tape))
+}
+
+fn outcome(end: Result<(), TapeError>, tape: &std::path::Path) -> Outcome {
+    match end {
+        Ok(()) => Outcome::Done,
+        Err(error) => {
+            say(&format!("{}: {error}", tape.display()));
+            Outcome::Failed
+        }
+    }
+}

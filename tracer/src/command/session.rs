@@ -1,0 +1,279 @@
+//! Draining records until it is enough.
+//!
+//! One thread drains the rings on a timer and watches signals and processes; another one, behind a bounded queue,
+//! consumes. When the queue is full the rings hold the records, and the kernel counts what they lose.
+
+use std::{
+    collections::BTreeMap,
+    os::fd::OwnedFd,
+    sync::mpsc::{Receiver, SyncSender, TrySendError, channel, sync_channel},
+    thread,
+    time::Duration,
+};
+
+use anyhow::{Result, anyhow};
+use rustix::{
+    event::{PollFd, PollFlags, Timespec, poll},
+    io::Errno,
+};
+use tokio::{
+    signal::unix::{Signal, SignalKind, signal},
+    time::{MissedTickBehavior, interval, sleep},
+};
+use tracer_ebpf::SiteCounters;
+
+use super::{Outcome, say};
+use crate::{
+    attach::Attached,
+    limits::MAX_BATCHES,
+    pipeline::{Flow, Summary},
+    source::{Batch, Totals, drain},
+};
+
+/// How often the rings are drained.
+const DRAIN_EVERY: Duration = Duration::from_millis(10);
+
+/// Takes batches, in a thread of its own.
+pub(super) trait Consumer: Send + 'static {
+    /// Takes one batch.
+    fn batch(&mut self, batch: Batch) -> Result<Flow>;
+
+    /// Ends; nothing more will come.
+    fn finish(self: Box<Self>, totals: Totals) -> Result<Option<Summary>>;
+}
+
+/// Probes that report, and the processes they sit in.
+pub(super) struct Session {
+    attached: Attached,
+    processes: BTreeMap<u32, OwnedFd>,
+    duration: Option<Duration>,
+    /// Processes that have ended since the last batch.
+    ended: Vec<u32>,
+    /// A batch for which the queue had no room.
+    waiting: Option<Batch>,
+}
+
+/// Why draining came to an end.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+enum Stop {
+    /// A signal, the time is over, or the consumer has enough.
+    Asked,
+    /// There is nothing left to trace.
+    AllEnded,
+}
+
+impl Session {
+    /// Takes over probes, and the descriptors that become readable when their processes end.
+    pub(super) const fn new(attached: Attached, processes: BTreeMap<u32, OwnedFd>, duration: Option<Duration>) -> Self {
+        Self {
+            attached,
+            processes,
+            duration,
+            ended: Vec::new(),
+            waiting: None,
+        }
+    }
+
+    /// Drains into the consumer until it is enough, detaches, and says the totals.
+    pub(super) async fn run(mut self, consumer: Box<dyn Consumer>) -> Result<Outcome> {
+        let (batches, queue) = sync_channel(MAX_BATCHES);
+        let (last_word, last_words) = channel();
+        let worker = thread::Builder::new().name("decode".to_owned());
+        let worker = worker.spawn(move || consume(consumer, queue, &last_words))?;
+        let stop = self.drain_until_stopped(&batches).await?;
+        self.attached.disable(self.processes.keys().copied())?;
+        self.drain_rest(&batches);
+        drop(batches);
+        let totals = self.totals()?;
+        // A worker that failed no longer waits for it; its error comes with the join.
+        let _worker_gone = last_word.send(totals).is_err();
+        let summary = worker
+            .join()
+            .map_err(|_panic| anyhow!("the decoder stopped unexpectedly"))??;
+        say_totals(summary, totals);
+        // Only now, because the kernel takes its time to take probes away.
+        drop(self);
+        if stop == Stop::AllEnded {
+            say("every traced process has ended");
+            return Ok(Outcome::Failed);
+        }
+        Ok(Outcome::Done)
+    }
+
+    async fn drain_until_stopped(&mut self, batches: &SyncSender<Batch>) -> Result<Stop> {
+        let mut signals = Signals::new()?;
+        let mut timer = interval(DRAIN_EVERY);
+        timer.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        let time_is_over = sleep(self.duration.unwrap_or(Duration::MAX));
+        tokio::pin!(time_is_over);
+        loop {
+            tokio::select! {
+                _ = timer.tick() => {
+                    self.forget_ended()?;
+                    if self.hand_over(batches) == Flow::Done {
+                        return Ok(Stop::Asked);
+                    }
+                    if self.processes.is_empty() {
+                        return Ok(Stop::AllEnded);
+                    }
+                }
+                () = &mut time_is_over => return Ok(Stop::Asked),
+                () = signals.any() => return Ok(Stop::Asked),
+            }
+        }
+    }
+
+    /// Notices which processes have ended, and forgets them; their last records are in the rings by then.
+    fn forget_ended(&mut self) -> Result<()> {
+        for pid in self.find_ended()? {
+            self.processes.remove(&pid);
+            self.ended.push(pid);
+            self.attached.forget(pid)?;
+        }
+        Ok(())
+    }
+
+    /// A process's descriptor becomes readable when it ends.
+    fn find_ended(&self) -> Result<Vec<u32>> {
+        let watched = self.processes.values().map(|pidfd| PollFd::new(pidfd, PollFlags::IN));
+        let mut watched: Vec<_> = watched.collect();
+        match poll(&mut watched, Some(&Timespec::default())) {
+            Ok(_) | Err(Errno::INTR) => {}
+            Err(error) => return Err(error.into()),
+        }
+        let ended = self
+            .processes
+            .keys()
+            .zip(&watched)
+            .filter(|(_, watched)| !watched.revents().is_empty());
+        Ok(ended.map(|(pid, _)| *pid).collect())
+    }
+
+    /// Drains the rings into the queue, unless the queue is full.
+    fn hand_over(&mut self, batches: &SyncSender<Batch>) -> Flow {
+        let batch = self.waiting.take().unwrap_or_else(|| self.drain());
+        match batches.try_send(batch) {
+            Ok(()) => Flow::Continue,
+            Err(TrySendError::Full(batch)) => {
+                self.waiting = Some(batch);
+                Flow::Continue
+            }
+            Err(TrySendError::Disconnected(_)) => Flow::Done,
+        }
+    }
+
+    fn drain(&mut self) -> Batch {
+        let mut batch = drain(self.attached.rings());
+        batch.ended = std::mem::take(&mut self.ended);
+        batch
+    }
+
+    /// Drains what is left once nothing is added any more, waiting for room in the queue.
+    fn drain_rest(&mut self, batches: &SyncSender<Batch>) {
+        loop {
+            let batch = self.waiting.take().unwrap_or_else(|| self.drain());
+            let last = batch.is_empty();
+            if batches.send(batch).is_err() || last {
+                return;
+            }
+        }
+    }
+
+    /// Adds up what the kernel counted as lost, and says where.
+    fn totals(&self) -> Result<Totals> {
+        let mut totals = Totals::default();
+        for (site, counters) in self.attached.sites().iter().zip(self.attached.losses()?) {
+            for (what, records, bytes) in losses(&counters) {
+                totals.lost_records += records;
+                totals.lost_bytes += bytes;
+                if records > 0 {
+                    let path = site.path.display();
+                    say(&format!(
+                        "lost at {} of {path}: {records} records, {bytes} bytes: {what}",
+                        site.function
+                    ));
+                }
+            }
+            if counters.over_limit_bytes > 0 {
+                let bytes = counters.over_limit_bytes;
+                say(&format!(
+                    "left out at {}: {bytes} bytes over the limit per call (--call-bytes)",
+                    site.function
+                ));
+            }
+        }
+        Ok(totals)
+    }
+}
+
+/// Every cause of loss of a site: why, records, bytes.
+const fn losses(counters: &SiteCounters) -> [(&'static str, u64, u64); 5] {
+    let SiteCounters {
+        ring_full_records,
+        ring_full_bytes,
+        fault_records,
+        fault_bytes,
+        over_limit_bytes: _,
+        connection_table_full,
+        call_table_full,
+        count_unreadable,
+    } = *counters;
+    [
+        ("the ring was full", ring_full_records, ring_full_bytes),
+        ("the page was not present", fault_records, fault_bytes),
+        ("too many connections", connection_table_full, 0),
+        ("too many calls in flight", call_table_full, 0),
+        ("the count could not be read", count_unreadable, 0),
+    ]
+}
+
+/// The consumer's thread.
+fn consume(
+    mut consumer: Box<dyn Consumer>,
+    queue: Receiver<Batch>,
+    last_word: &Receiver<Totals>,
+) -> Result<Option<Summary>> {
+    for batch in &queue {
+        if consumer.batch(batch)? == Flow::Done {
+            break;
+        }
+    }
+    // Whoever drains finds out by this that nobody takes batches any more.
+    drop(queue);
+    consumer.finish(last_word.recv().unwrap_or_default())
+}
+
+/// Says the one line of totals.
+pub(super) fn say_totals(summary: Option<Summary>, totals: Totals) {
+    let Totals {
+        lost_records,
+        lost_bytes,
+    } = totals;
+    let Summary { exchanges, half, .. } = summary.unwrap_or_default();
+    say(&format!(
+        "exchanges={exchanges} half={half} lost_records={lost_records} lost_bytes={lost_bytes}"
+    ));
+}
+
+/// The signals that mean: enough.
+struct Signals([Signal; 3]);
+
+impl Signals {
+    fn new() -> Result<Self> {
+        let of = |kind| signal(kind);
+        Ok(Self([
+            of(SignalKind::interrupt())?,
+            of(SignalKind::terminate())?,
+            of(SignalKind::hangup())?,
+        ]))
+    }
+
+    async fn any(&mut self) {
+        let Self([interrupt, terminate, hangup]) = self;
+        tokio::select! {
+            _ = interrupt.recv() => {}
+            _ = terminate.recv() => {}
+            _ = hangup.recv() => {}
+        }
+    }
+}

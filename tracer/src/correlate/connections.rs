@@ -1,0 +1,132 @@
+//! The connections that are being decoded, bounded in number and in what they hold together.
+
+use std::{
+    cmp::Reverse,
+    collections::{BinaryHeap, HashMap},
+    sync::Arc,
+};
+
+use http_decode::{Connection as Decoder, Settings};
+
+use super::Connection;
+use crate::{
+    event::ConnKey,
+    limits::{MAX_CONNECTIONS, MAX_HELD_BYTES},
+};
+
+/// Connections given up at once when there are too many: looking for the oldest takes a walk over all.
+const ROOM: usize = MAX_CONNECTIONS / 16;
+
+/// A connection and its decoder.
+#[derive(Debug)]
+pub(super) struct Tracked {
+    pub(super) connection: Arc<Connection>,
+    pub(super) decoder: Decoder,
+    pub(super) last_ns: u64,
+    held: usize,
+    due_ns: Option<u64>,
+}
+
+impl Tracked {
+    pub(super) fn new(connection: Connection, settings: Settings, now_ns: u64) -> Self {
+        Self {
+            connection: Arc::new(connection),
+            decoder: Decoder::new(settings),
+            last_ns: now_ns,
+            held: 0,
+            due_ns: None,
+        }
+    }
+}
+
+/// All connections.
+#[derive(Debug, Default)]
+pub(super) struct Connections {
+    by_key: HashMap<ConnKey, Tracked>,
+    held: usize,
+    due: BinaryHeap<Reverse<(u64, u32, u64, u64)>>,
+}
+
+impl Connections {
+    pub(super) fn find(&mut self, key: ConnKey) -> Option<&mut Tracked> {
+        self.by_key.get_mut(&key)
+    }
+
+    pub(super) fn insert(&mut self, key: ConnKey, tracked: Tracked) {
+        self.by_key.insert(key, tracked);
+    }
+
+    pub(super) fn remove(&mut self, key: ConnKey) {
+        if let Some(tracked) = self.by_key.remove(&key) {
+            self.held -= tracked.held;
+        }
+    }
+
+    /// All keys, in the order their connections began.
+    pub(super) fn keys(&self) -> Vec<ConnKey> {
+        let mut keys: Vec<_> = self.by_key.keys().copied().collect();
+        keys.sort_by_key(|key| (key.generation, key.tgid, key.ssl));
+        keys
+    }
+
+    /// The keys of one process, in the order their connections began.
+    pub(super) fn of_process(&self, pid: u32) -> Vec<ConnKey> {
+        let mut keys = self.keys();
+        keys.retain(|key| key.tgid == pid);
+        keys
+    }
+
+    /// The connections that were silent longest, when there is no room for one more.
+    pub(super) fn to_make_room(&self) -> Vec<ConnKey> {
+        if self.by_key.len() < MAX_CONNECTIONS {
+            return Vec::new();
+        }
+        let mut silent: Vec<_> = self
+            .by_key
+            .iter()
+            .map(|(key, tracked)| (tracked.last_ns, *key))
+            .collect();
+        silent.sort_unstable_by_key(|(last_ns, key)| (*last_ns, key.generation));
+        silent.truncate(ROOM.max(1));
+        silent.into_iter().map(|(_, key)| key).collect()
+    }
+
+    /// Takes note of what a connection's decoder holds; tells whether all together hold too much.
+    pub(super) fn note_held(&mut self, key: ConnKey) -> bool {
+        if let Some(tracked) = self.by_key.get_mut(&key) {
+            let held = tracked.decoder.held_bytes();
+            self.held = self.held - tracked.held + held;
+            tracked.held = held;
+        }
+        self.held > MAX_HELD_BYTES
+    }
+
+    /// Remembers when a connection wants to be looked at again.
+    pub(super) fn schedule(&mut self, key: ConnKey) {
+        let Some(tracked) = self.by_key.get_mut(&key) else {
+            return;
+        };
+        let due_ns = tracked.decoder.next_tick().map(|due| due.0);
+        // An entry that is no longer true is passed over when its time comes, so only a new or earlier one is added.
+        if let Some(at) = due_ns
+            && tracked.due_ns.is_none_or(|known| at < known)
+        {
+            self.due.push(Reverse((at, key.tgid, key.ssl, key.generation)));
+            tracked.due_ns = Some(at);
+        }
+    }
+
+    /// Takes a connection whose time has come.
+    pub(super) fn next_due(&mut self, now_ns: u64) -> Option<ConnKey> {
+        let Reverse((at, tgid, ssl, generation)) = *self.due.peek()?;
+        if at > now_ns {
+            return None;
+        }
+        self.due.pop();
+        let key = ConnKey { tgid, ssl, generation };
+        if let Some(tracked) = self.by_key.get_mut(&key) {
+            tracked.due_ns = None;
+        }
+        Some(key)
+    }
+}

@@ -1,0 +1,248 @@
+//! From bytes to types: a record of the rings, read once, at the edge.
+//!
+//! In: the bytes of one record. Out: an [`Event`]. Refuses a record of an unknown kind, and one that is cut short; both
+//! are counted by the caller.
+
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+
+use http_decode::Direction;
+use tracer_ebpf::{ConnectionRecord, DataRecord, EndRecord, Kind, RecordFlags, RecordHeader};
+use zerocopy::{FromBytes, Immutable, KnownLayout};
+
+use crate::correlate::AddressSource;
+
+const AF_INET: u16 = 2;
+const AF_INET6: u16 = 10;
+
+/// A connection of a process, while its `SSL` object lives.
+#[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
+pub struct ConnKey {
+    /// Process.
+    pub tgid: u32,
+    /// Address of the `SSL` object.
+    pub ssl: u64,
+    /// Tells apart the connections that had the same address.
+    pub generation: u64,
+}
+
+/// What every event has.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct Origin {
+    /// Which connection.
+    pub key: ConnKey,
+    /// When the record was made.
+    pub ts_ns: u64,
+    /// Thread.
+    pub tid: u32,
+    /// Index of the site.
+    pub site: u32,
+}
+
+/// A piece of what one call moved.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct Data<'a> {
+    /// Which way.
+    pub direction: Direction,
+    /// When the bytes crossed: a write when its call began, a read when its call returned.
+    pub at_ns: u64,
+    /// Position of the first byte in its direction.
+    pub position: u64,
+    /// Position of the call's first byte.
+    pub call_position: u64,
+    /// Bytes the call moved beyond this piece that no other piece will bring: over the limit per call.
+    pub over_limit: u64,
+    /// The bytes.
+    pub bytes: &'a [u8],
+}
+
+/// The facts of a connection.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct Facts {
+    /// The traced process's own address.
+    pub local: Option<SocketAddr>,
+    /// Its peer's address.
+    pub remote: Option<SocketAddr>,
+    /// How they were learned, or why not.
+    pub source: AddressSource,
+}
+
+/// What a record says.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Event<'a> {
+    /// Bytes that crossed the library's edge.
+    Data(Data<'a>),
+    /// The facts of a connection, before its first data or when its descriptor changed.
+    Facts(Facts),
+    /// The end of a connection, with its final positions: read, written.
+    End([u64; 2]),
+}
+
+/// Why a record could not be read.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Error {
+    /// It is shorter than its kind.
+    CutShort,
+    /// Its kind, or another small number in it, is unknown.
+    Unknown,
+}
+
+/// Reads one record.
+pub fn parse(record: &[u8]) -> Result<(Origin, Event<'_>), Error> {
+    let (header, _) = prefix::<RecordHeader>(record)?;
+    let event = match header.kind {
+        Kind::DATA => Event::Data(parse_data(record)?),
+        Kind::CONNECTION => Event::Facts(parse_facts(&prefix::<ConnectionRecord>(record)?.0)?),
+        Kind::END => {
+            let (end, _) = prefix::<EndRecord>(record)?;
+            Event::End([end.read, end.written])
+        }
+        _ => return Err(Error::Unknown),
+    };
+    let key = ConnKey {
+        tgid: header.tgid,
+        ssl: header.ssl,
+        generation: header.generation,
+    };
+    Ok((
+        Origin {
+            key,
+            ts_ns: header.ts_ns,
+            tid: header.tid,
+            site: header.cookie.site(),
+        },
+        event,
+    ))
+}
+
+/// Reads when a record was made, to put records of several rings in order; 0 for one that is cut short.
+pub fn timestamp(record: &[u8]) -> u64 {
+    prefix::<RecordHeader>(record).map_or(0, |(header, _)| header.ts_ns)
+}
+
+fn parse_data(record: &[u8]) -> Result<Data<'_>, Error> {
+    let (data, payload) = prefix::<DataRecord>(record)?;
+    let captured = usize::try_from(data.captured).map_err(|_overflow| Error::CutShort)?;
+    let bytes = payload.get(..captured).ok_or(Error::CutShort)?;
+    let (direction, at_ns) = match data.header.direction {
+        tracer_ebpf::Direction::READ => (Direction::Read, data.header.ts_ns),
+        tracer_ebpf::Direction::WRITE => (Direction::Write, data.began_ns),
+        _ => return Err(Error::Unknown),
+    };
+    let end = data.position.saturating_add(data.captured.into());
+    let call_end = data.call_position.saturating_add(data.call_length);
+    let cut = data
+        .header
+        .flags
+        .contains(RecordFlags(RecordFlags::LAST.0 | RecordFlags::OVER_LIMIT.0));
+    let over_limit = if cut { call_end.saturating_sub(end) } else { 0 };
+    Ok(Data {
+        direction,
+        at_ns,
+        position: data.position,
+        call_position: data.call_position,
+        over_limit,
+        bytes,
+    })
+}
+
+fn parse_facts(record: &ConnectionRecord) -> Result<Facts, Error> {
+    let source = match record.source {
+        tracer_ebpf::AddressSource::BIO => AddressSource::Bio,
+        tracer_ebpf::AddressSource::SET_FD => AddressSource::SetFd,
+        tracer_ebpf::AddressSource::CUSTOM_BIO => AddressSource::CustomBio,
+        tracer_ebpf::AddressSource::UNKNOWN_LAYOUT => AddressSource::UnknownLayout,
+        tracer_ebpf::AddressSource::NOT_INET => AddressSource::NotInet,
+        _ => return Err(Error::Unknown),
+    };
+    let local = address(record.family, &record.local, record.local_port);
+    let remote = address(record.family, &record.remote, record.remote_port);
+    Ok(Facts { local, remote, source })
+}
+
+fn address(family: u16, bytes: &[u8; 16], port: u16) -> Option<SocketAddr> {
+    let ip = match family {
+        AF_INET => {
+            let [a, b, c, d, ..] = *bytes;
+            IpAddr::V4(Ipv4Addr::new(a, b, c, d))
+        }
+        AF_INET6 => IpAddr::V6(Ipv6Addr::from(*bytes)).to_canonical(),
+        _ => return None,
+    };
+    Some(SocketAddr::new(ip, port))
+}
+
+fn prefix<T: FromBytes + Immutable + KnownLayout>(record: &[u8]) -> Result<(T, &[u8]), Error> {
+    T::read_from_prefix(record).map_err(|_short| Error::CutShort)
+}
+
+#[cfg(test)]
+mod tests {
+    use tracer_ebpf::{Cookie, Role};
+    use zerocopy::IntoBytes as _;
+
+    use super::*;
+
+    fn header(kind: Kind) -> RecordHeader {
+        RecordHeader {
+            ts_ns: 9,
+            cookie: Cookie::new(3, Role::READ),
+            ssl: 0x1000,
+            generation: 2,
+            tgid: 7,
+            tid: 8,
+            kind,
+            direction: tracer_ebpf::Direction::WRITE,
+            flags: RecordFlags(RecordFlags::LAST.0 | RecordFlags::OVER_LIMIT.0),
+            reserved: 0,
+        }
+    }
+
+    fn data() -> Vec<u8> {
+        let record = DataRecord {
+            header: header(Kind::DATA),
+            began_ns: 4,
+            position: 110,
+            call_position: 100,
+            call_length: 50,
+            captured: 5,
+            reserved: 0,
+        };
+        [record.as_bytes(), b"hello"].concat()
+    }
+
+    #[test]
+    fn a_data_record_tells_its_position_and_what_lay_over_the_limit() {
+        let bytes = data();
+        let (origin, event) = parse(&bytes).unwrap();
+        assert_eq!((origin.site, origin.tid, origin.key.tgid), (3, 8, 7));
+        let expected = Data {
+            direction: Direction::Write,
+            at_ns: 4,
+            position: 110,
+            call_position: 100,
+            over_limit: 35,
+            bytes: b"hello",
+        };
+        assert_eq!(event, Event::Data(expected));
+    }
+
+    #[test]
+    fn a_record_cut_at_any_byte_is_refused_and_not_misread() {
+        let bytes = data();
+        for cut in 0..bytes.len() {
+            assert_eq!(parse(&bytes[..cut]).unwrap_err(), Error::CutShort, "cut at {cut}");
+        }
+    }
+
+    #[test]
+    fn an_unknown_kind_is_refused() {
+        assert_eq!(parse(header(Kind(77)).as_bytes()).unwrap_err(), Error::Unknown);
+    }
+
+    #[test]
+    fn a_v4_mapped_address_is_shown_as_v4() {
+        let mapped = Ipv4Addr::LOCALHOST.to_ipv6_mapped().octets();
+        assert_eq!(address(AF_INET6, &mapped, 443), Some("127.0.0.1:443".parse().unwrap()));
+        assert_eq!(address(1, &mapped, 443), None);
+    }
+}

@@ -1,0 +1,19 @@
+//! Every bound of the user side that a traced process or its peer could otherwise push.
+
+/// Files larger than this are not analysed.
+pub const MAX_IMAGE_BYTES: u64 = 1024 * 1024 * 1024;
+
+/// Connections decoded at once; beyond it the one that was silent longest is given up, and counted.
+pub const MAX_CONNECTIONS: usize = 65_536;
+
+/// Bytes that all decoders may hold together; beyond it the connection that asks for more is given up, and counted.
+pub const MAX_HELD_BYTES: usize = 256 * 1024 * 1024;
+
+/// Bytes taken out of the rings in one go; the rest waits for the next.
+pub const MAX_BATCH_BYTES: usize = 32 * 1024 * 1024;
+
+/// Batches that wait for the decoder; beyond it the rings hold the records, and the kernel counts what they lose.
+pub const MAX_BATCHES: usize = 4;
+
+/// Bytes of a tape's header.
+pub const MAX_TAPE_HEADER_BYTES: usize = 1024 * 1024;

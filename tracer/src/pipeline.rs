@@ -1,0 +1,158 @@
+//! Everything above the kernel in one function: batches in, lines out.
+//!
+//! In: [`Batch`]es, from rings or from a tape. Out: redacted lines in a sink, and a [`Summary`]. Refuses nothing, reads
+//! no clock and does no other I/O: the same tape gives the same lines, byte for byte.
+
+use crate::{
+    correlate::{Correlator, Counters, Happening, Observed},
+    filter::Filter,
+    output::{self, Sink},
+    redact::Redactor,
+    source::{Batch, Header, Merger},
+};
+
+/// Decodes, redacts, filters and writes.
+pub struct Pipeline {
+    merger: Merger,
+    correlator: Correlator,
+    redactor: Redactor,
+    filter: Filter,
+    sink: Box<dyn Sink + Send>,
+    observed: Vec<Observed>,
+    last_ns: u64,
+    limit: Option<u64>,
+    summary: Summary,
+}
+
+/// What came out.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub struct Summary {
+    /// Exchanges printed.
+    pub exchanges: u64,
+    /// Of these, the ones of which only one half was seen.
+    pub half: u64,
+    /// What could not be used.
+    pub counters: Counters,
+}
+
+/// Whether more is wanted.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Flow {
+    /// Go on.
+    Continue,
+    /// As many exchanges as were asked for are printed, or nobody reads any more.
+    Done,
+}
+
+/// What the user wants to see, and how.
+pub struct Options {
+    /// How exchanges are decoded and held.
+    pub decode: http_decode::Settings,
+    /// What is masked.
+    pub redactor: Redactor,
+    /// What is left out.
+    pub filter: Filter,
+    /// Where it goes.
+    pub sink: Box<dyn Sink + Send>,
+    /// How many exchanges are printed before it is enough.
+    pub limit: Option<u64>,
+}
+
+impl Pipeline {
+    /// Begins with what a tape's header, or the loader, says.
+    pub fn new(header: &Header, options: Options) -> Self {
+        let Options {
+            decode,
+            redactor,
+            filter,
+            sink,
+            limit,
+        } = options;
+        Self {
+            merger: Merger::default(),
+            correlator: Correlator::new(header, decode),
+            redactor,
+            filter,
+            sink,
+            observed: Vec::new(),
+            last_ns: 0,
+            limit,
+            summary: Summary::default(),
+        }
+    }
+
+    /// Takes a batch and writes what it completes.
+    pub fn batch(&mut self, batch: Batch) -> Result<Flow, output::Error> {
+        self.last_ns = self.last_ns.max(batch.drained_ns);
+        self.merger.add(batch);
+        let Self {
+            merger,
+            correlator,
+            observed,
+            ..
+        } = self;
+        merger.release(|item| correlator.take(item, observed));
+        correlator.advance(merger.watermark_ns(), observed);
+        self.write()
+    }
+
+    /// Writes what is still going on, as it stands, and ends the output.
+    pub fn finish(mut self) -> Result<Summary, output::Error> {
+        let Self {
+            merger,
+            correlator,
+            observed,
+            last_ns,
+            ..
+        } = &mut self;
+        merger.release_all(|item| correlator.take(item, observed));
+        correlator.finish(*last_ns, observed);
+        if let Err(error) = self.write() {
+            return quiet(error, self.summary());
+        }
+        let summary = self.summary();
+        match self.sink.finish() {
+            Ok(()) => Ok(summary),
+            Err(error) => quiet(error, summary),
+        }
+    }
+
+    const fn summary(&self) -> Summary {
+        Summary {
+            counters: self.correlator.counters(),
+            ..self.summary
+        }
+    }
+
+    fn write(&mut self) -> Result<Flow, output::Error> {
+        for observed in std::mem::take(&mut self.observed) {
+            if self.limit.is_some_and(|limit| self.summary.exchanges >= limit) {
+                break;
+            }
+            self.write_one(&observed)?;
+        }
+        self.sink.flush()?;
+        let enough = self.limit.is_some_and(|limit| self.summary.exchanges >= limit);
+        Ok(if enough { Flow::Done } else { Flow::Continue })
+    }
+
+    fn write_one(&mut self, observed: &Observed) -> Result<(), output::Error> {
+        let line = self.redactor.redact(observed);
+        if !self.filter.passes(&line) {
+            return Ok(());
+        }
+        if let Happening::Exchange(exchange) = &observed.happening {
+            self.summary.exchanges += 1;
+            self.summary.half += u64::from(exchange.request.is_none() || exchange.response.is_none());
+        }
+        self.sink.write(&line)
+    }
+}
+
+/// A reader that went away is a quiet end.
+fn quiet(error: output::Error, summary: Summary) -> Result<Summary, output::Error> {
+    match error {
+        output::Error::BrokenPipe => Ok(summary),
+        error @ output::Error::Write(_) => Err(error),
+    }
+}

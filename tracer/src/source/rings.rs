@@ -1,0 +1,43 @@
+//! Records from the rings of the running kernel.
+
+use aya::maps::{MapData, RingBuf};
+use rustix::time::{ClockId, clock_gettime};
+use tracer_ebpf::{DataRecord, Kind};
+use zerocopy::FromBytes as _;
+
+use super::Batch;
+use crate::limits::MAX_BATCH_BYTES;
+
+/// Takes what is in the rings, up to a limit; what is over it waits for the next time.
+pub fn drain(rings: &mut [RingBuf<MapData>]) -> Batch {
+    let mut batch = Batch::new(now_ns());
+    let share = MAX_BATCH_BYTES / rings.len().max(1);
+    for ring in rings {
+        let full = batch.len() + share;
+        while let Some(slot) = (batch.len() < full).then(|| ring.next()).flatten() {
+            batch.push(used(&slot));
+        }
+    }
+    batch
+}
+
+/// Reads the clock that the programs read: `CLOCK_MONOTONIC`, in nanoseconds.
+pub fn now_ns() -> u64 {
+    let now = clock_gettime(ClockId::Monotonic);
+    let seconds = u64::try_from(now.tv_sec).unwrap_or(0);
+    seconds
+        .saturating_mul(1_000_000_000)
+        .saturating_add(u64::try_from(now.tv_nsec).unwrap_or(0))
+}
+
+/// Cuts off what a data record's slot has more than its payload.
+fn used(slot: &[u8]) -> &[u8] {
+    match DataRecord::read_from_prefix(slot) {
+        Ok((record, payload)) if record.header.kind == Kind::DATA => {
+            let captured = usize::try_from(record.captured).unwrap_or(usize::MAX);
+            let spare = payload.len().saturating_sub(captured);
+            slot.get(..slot.len() - spare).unwrap_or(slot)
+        }
+        Ok(_) | Err(_) => slot,
+    }
+}

@@ -1,0 +1,374 @@
+//! Records on a tape: what the rings gave, to be decoded again without a kernel and without root.
+//!
+//! A tape begins with a magic number, a version, and a header in JSON that carries the sizes of the ABI's records, so
+//! that a tape of another ABI fails loudly. Frames follow: a kind, a length, and that many bytes. A tape holds
+//! plaintext: it is created for its owner alone, and never over an existing file.
+
+use std::{
+    fs::{File, OpenOptions},
+    io::{self, BufReader, BufWriter, Read, Write},
+    os::unix::fs::OpenOptionsExt as _,
+    path::Path,
+};
+
+use serde::{Deserialize, Serialize};
+use thiserror::Error as ThisError;
+use tracer_ebpf::{ConnectionRecord, DataRecord, EndRecord, LARGEST_CLASS, RecordHeader};
+
+use super::Batch;
+use crate::limits::{MAX_BATCH_BYTES, MAX_TAPE_HEADER_BYTES};
+
+const MAGIC: &[u8; 8] = b"TLSTAPE\n";
+const VERSION: u32 = 1;
+
+const FRAME_RECORD: u8 = 1;
+const FRAME_PROCESS_END: u8 = 2;
+const FRAME_MARK: u8 = 3;
+const FRAME_TOTALS: u8 = 4;
+
+/// What a tape says of itself.
+#[derive(Clone, Debug, Default, Deserialize, Eq, PartialEq, Serialize)]
+pub struct Header {
+    /// Sizes of the record header, the data, connection and end records, and the largest payload.
+    pub abi: [usize; 5],
+    /// Nanoseconds since 1970 when `CLOCK_MONOTONIC` was zero.
+    pub boot_unix_ns: u64,
+    /// The traced processes.
+    pub processes: Vec<ProcessEntry>,
+    /// The probed functions, by the index that records name.
+    pub sites: Vec<SiteEntry>,
+}
+
+/// A traced process.
+#[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
+pub struct ProcessEntry {
+    /// Process id.
+    pub pid: u32,
+    /// Short name.
+    pub name: String,
+}
+
+/// A probed function.
+#[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
+pub struct SiteEntry {
+    /// The file, as the process saw it.
+    pub path: String,
+    /// The function.
+    pub function: String,
+    /// The TLS library, in one word.
+    pub library: String,
+}
+
+/// What was lost in the kernel, in all.
+#[derive(Clone, Copy, Debug, Default, Deserialize, Eq, PartialEq, Serialize)]
+pub struct Totals {
+    /// Records that were not captured.
+    pub lost_records: u64,
+    /// Bytes they would have held.
+    pub lost_bytes: u64,
+}
+
+/// Why a tape could not be written or read.
+#[derive(Debug, ThisError)]
+pub enum Error {
+    /// The file could not be opened, read or written.
+    #[error("the tape could not be read or written")]
+    Io(#[from] io::Error),
+    /// The file is something else.
+    #[error("not a tape of tlscope")]
+    NotATape,
+    /// The tape was written by another version.
+    #[error("the tape is of version {0}, this tlscope reads version {VERSION}")]
+    Version(u32),
+    /// The tape's records have another layout.
+    #[error("the tape's records are of another layout {found:?}, this tlscope reads {expected:?}")]
+    Abi {
+        /// What the tape says.
+        found: [usize; 5],
+        /// What this binary has.
+        expected: [usize; 5],
+    },
+    /// The header is not what it should be.
+    #[error("the tape's header is damaged")]
+    Header(#[source] serde_json::Error),
+    /// The tape ends in the middle of a frame.
+    #[error("the tape is cut short")]
+    Cut,
+    /// A frame is of a kind or length that no tape has.
+    #[error("the tape is damaged")]
+    Damaged,
+}
+
+/// The sizes by which a tape of another ABI is recognised.
+pub(super) const fn abi() -> [usize; 5] {
+    [
+        size_of::<RecordHeader>(),
+        size_of::<DataRecord>(),
+        size_of::<ConnectionRecord>(),
+        size_of::<EndRecord>(),
+        LARGEST_CLASS,
+    ]
+}
+
+/// Writes a tape.
+#[derive(Debug)]
+pub struct Writer<W: Write> {
+    out: W,
+}
+
+impl Writer<BufWriter<File>> {
+    /// Creates a tape, readable by its owner alone; never over an existing file.
+    pub fn create(path: &Path, header: &Header) -> Result<Self, Error> {
+        let file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(path)?;
+        Self::new(BufWriter::new(file), header)
+    }
+}
+
+impl<W: Write> Writer<W> {
+    /// Begins a tape.
+    pub fn new(mut out: W, header: &Header) -> Result<Self, Error> {
+        let header = Header {
+            abi: abi(),
+            ..header.clone()
+        };
+        let json = serde_json::to_vec(&header).map_err(Error::Header)?;
+        out.write_all(MAGIC)?;
+        out.write_all(&VERSION.to_le_bytes())?;
+        out.write_all(&length(json.len())?.to_le_bytes())?;
+        out.write_all(&json)?;
+        Ok(Self { out })
+    }
+
+    /// Adds a batch; one that holds nothing but its moment is added too, because time passes with it.
+    pub fn batch(&mut self, batch: &Batch) -> Result<(), Error> {
+        for record in batch.records() {
+            self.frame(FRAME_RECORD, record)?;
+        }
+        for pid in &batch.ended {
+            self.frame(FRAME_PROCESS_END, &pid.to_le_bytes())?;
+        }
+        self.frame(FRAME_MARK, &batch.drained_ns.to_le_bytes())
+    }
+
+    /// Ends the tape.
+    pub fn finish(mut self, totals: Totals) -> Result<(), Error> {
+        self.frame(FRAME_TOTALS, &serde_json::to_vec(&totals).map_err(Error::Header)?)?;
+        Ok(self.out.flush()?)
+    }
+
+    fn frame(&mut self, kind: u8, bytes: &[u8]) -> Result<(), Error> {
+        self.out.write_all(&[kind])?;
+        self.out.write_all(&length(bytes.len())?.to_le_bytes())?;
+        Ok(self.out.write_all(bytes)?)
+    }
+}
+
+fn length(bytes: usize) -> Result<u32, Error> {
+    u32::try_from(bytes).map_err(|_overflow| Error::Damaged)
+}
+
+/// Reads a tape.
+#[derive(Debug)]
+pub struct Reader<R: Read> {
+    input: R,
+    header: Header,
+    totals: Option<Totals>,
+}
+
+impl Reader<BufReader<File>> {
+    /// Opens a tape.
+    pub fn open(path: &Path) -> Result<Self, Error> {
+        Self::new(BufReader::new(File::open(path)?))
+    }
+}
+
+impl<R: Read> Reader<R> {
+    /// Reads the header.
+    pub fn new(mut input: R) -> Result<Self, Error> {
+        let mut magic = [0; MAGIC.len()];
+        input.read_exact(&mut magic).map_err(|_short| Error::NotATape)?;
+        if magic != *MAGIC {
+            return Err(Error::NotATape);
+        }
+        let version = read_u32(&mut input)?;
+        if version != VERSION {
+            return Err(Error::Version(version));
+        }
+        let bytes = read_u32(&mut input)?;
+        let json = read_bytes(&mut input, bytes, MAX_TAPE_HEADER_BYTES)?;
+        let header: Header = serde_json::from_slice(&json).map_err(Error::Header)?;
+        if header.abi != abi() {
+            return Err(Error::Abi {
+                found: header.abi,
+                expected: abi(),
+            });
+        }
+        Ok(Self {
+            input,
+            header,
+            totals: None,
+        })
+    }
+
+    /// What the tape says of itself.
+    pub const fn header(&self) -> &Header {
+        &self.header
+    }
+
+    /// What was lost when the tape was recorded; known once its end was read.
+    pub const fn totals(&self) -> Option<Totals> {
+        self.totals
+    }
+
+    /// Reads the next batch; `None` at the end of the tape.
+    pub fn next_batch(&mut self) -> Result<Option<Batch>, Error> {
+        let mut batch = Batch::default();
+        loop {
+            let (kind, bytes) = self.frame()?;
+            match kind {
+                FRAME_RECORD => batch.push(&bytes),
+                FRAME_PROCESS_END => batch.ended.push(u32::from_le_bytes(fixed(&bytes)?)),
+                FRAME_MARK => {
+                    batch.drained_ns = u64::from_le_bytes(fixed(&bytes)?);
+                    return Ok(Some(batch));
+                }
+                FRAME_TOTALS => {
+                    self.totals = Some(serde_json::from_slice(&bytes).map_err(Error::Header)?);
+                    return Ok(None);
+                }
+                _ => return Err(Error::Damaged),
+            }
+            if batch.len() > 2 * MAX_BATCH_BYTES {
+                return Err(Error::Damaged);
+            }
+        }
+    }
+
+    fn frame(&mut self) -> Result<(u8, Vec<u8>), Error> {
+        let mut kind = [0];
+        self.input.read_exact(&mut kind).map_err(cut)?;
+        let bytes = read_u32(&mut self.input)?;
+        let [kind] = kind;
+        Ok((kind, read_bytes(&mut self.input, bytes, MAX_BATCH_BYTES)?))
+    }
+}
+
+fn read_u32(input: &mut impl Read) -> Result<u32, Error> {
+    let mut bytes = [0; 4];
+    input.read_exact(&mut bytes).map_err(cut)?;
+    Ok(u32::from_le_bytes(bytes))
+}
+
+fn read_bytes(input: &mut impl Read, bytes: u32, limit: usize) -> Result<Vec<u8>, Error> {
+    let wanted = usize::try_from(bytes)
+        .ok()
+        .filter(|wanted| *wanted <= limit)
+        .ok_or(Error::Damaged)?;
+    let mut read = Vec::new();
+    input.take(bytes.into()).read_to_end(&mut read)?;
+    if read.len() == wanted {
+        Ok(read)
+    } else {
+        Err(Error::Cut)
+    }
+}
+
+fn fixed<const N: usize>(bytes: &[u8]) -> Result<[u8; N], Error> {
+    bytes.try_into().map_err(|_length| Error::Damaged)
+}
+
+fn cut(error: io::Error) -> Error {
+    if error.kind() == io::ErrorKind::UnexpectedEof {
+        Error::Cut
+    } else {
+        Error::Io(error)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn tape() -> Vec<u8> {
+        let mut bytes = Vec::new();
+        let process = ProcessEntry {
+            pid: 7,
+            name: "nginx".to_owned(),
+        };
+        let header = Header {
+            boot_unix_ns: 1,
+            processes: vec![process],
+            ..Header::default()
+        };
+        let mut writer = Writer::new(&mut bytes, &header).unwrap();
+        let mut batch = Batch::new(5);
+        batch.push(b"one");
+        batch.push(b"two");
+        batch.ended.push(7);
+        writer.batch(&batch).unwrap();
+        writer.batch(&Batch::new(6)).unwrap();
+        writer
+            .finish(Totals {
+                lost_records: 1,
+                lost_bytes: 2,
+            })
+            .unwrap();
+        bytes
+    }
+
+    #[test]
+    fn a_tape_gives_back_what_was_written() {
+        let bytes = tape();
+        let mut reader = Reader::new(bytes.as_slice()).unwrap();
+        assert_eq!(reader.header().processes[0].name, "nginx");
+        let batch = reader.next_batch().unwrap().unwrap();
+        assert_eq!(batch.records().collect::<Vec<_>>(), [b"one", b"two"]);
+        assert_eq!((batch.drained_ns, batch.ended), (5, vec![7]));
+        assert_eq!(reader.next_batch().unwrap().unwrap(), Batch::new(6));
+        assert_eq!(reader.next_batch().unwrap(), None);
+        assert_eq!(
+            reader.totals(),
+            Some(Totals {
+                lost_records: 1,
+                lost_bytes: 2
+            })
+        );
+    }
+
+    #[test]
+    fn a_tape_cut_at_any_byte_is_an_error_and_never_a_panic() {
+        let bytes = tape();
+        for cut in 0..bytes.len() {
+            let read = Reader::new(&bytes[..cut]).and_then(|mut reader| {
+                while reader.next_batch()?.is_some() {}
+                Ok(())
+            });
+            assert!(read.is_err(), "cut at {cut}");
+        }
+    }
+
+    #[test]
+    fn a_tape_of_another_version_says_which() {
+        let mut bytes = tape();
+        bytes[8] = 9;
+        assert!(matches!(Reader::new(bytes.as_slice()), Err(Error::Version(9))));
+    }
+
+    #[test]
+    fn a_tape_of_another_abi_is_refused() {
+        let bytes = tape();
+        let old = String::from_utf8_lossy(&bytes).replacen("\"abi\":[48", "\"abi\":[47", 1);
+        assert!(matches!(Reader::new(old.as_bytes()), Err(Error::Abi { .. })));
+    }
+
+    #[test]
+    fn a_frame_longer_than_any_record_is_refused_before_it_is_read() {
+        let mut bytes = tape();
+        let end = bytes.len();
+        bytes.truncate(end - 1);
+        let header = 8 + 4 + 4 + u32::from_le_bytes(bytes[12..16].try_into().unwrap()) as usize;
+        bytes[header + 1..header + 5].copy_from_slice(&u32::MAX.to_le_bytes());
+        let mut reader = Reader::new(bytes.as_slice()).unwrap();
+        assert!(matches!(reader.next_batch(), Err(Error::Damaged)));
+    }
+}

@@ -1,0 +1,284 @@
+//! Which processes, and which files they run.
+//!
+//! In: process ids. Out: [`Target`]s, each with the executable files it maps, opened. Refuses a process that does not
+//! exist or has ended. A file is opened through `/proc/PID/map_files`, which leads to the very file that is mapped: in
+//! another mount namespace, replaced on disk, or deleted.
+
+use std::{
+    collections::BTreeSet,
+    fs::File,
+    io::{self, Read as _, Seek as _, SeekFrom},
+    os::unix::fs::MetadataExt as _,
+    path::PathBuf,
+};
+
+use procfs::{
+    ProcError,
+    process::{MMPermissions, MMapPath, MemoryMap, MemoryMaps, Process as ProcProcess},
+};
+use thiserror::Error;
+
+use crate::limits::MAX_IMAGE_BYTES;
+
+/// A process to trace.
+#[derive(Debug)]
+pub struct Target {
+    /// Process id.
+    pub pid: u32,
+    /// Short name.
+    pub name: String,
+    /// Whether a seccomp filter watches over its system calls.
+    pub seccomp: Seccomp,
+    /// The files it maps as executable, in the order of their addresses, each once.
+    pub objects: Vec<MappedObject>,
+}
+
+/// Whether a process runs under a seccomp filter.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Seccomp {
+    /// No filter.
+    Off,
+    /// Some filter; what it allows cannot be read from outside.
+    On,
+}
+
+/// A file that a process maps as executable.
+#[derive(Debug)]
+pub struct MappedObject {
+    /// Its path as the process sees it.
+    pub path: PathBuf,
+    /// The file, held open: what is analysed is what is probed.
+    pub file: File,
+    /// Its identity.
+    pub identity: FileIdentity,
+}
+
+/// What makes a file the same file.
+#[derive(Clone, Copy, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
+pub struct FileIdentity {
+    /// Device.
+    pub device: u64,
+    /// Inode on it.
+    pub inode: u64,
+}
+
+/// Why a process could not be looked at.
+#[derive(Debug, Error)]
+pub enum Error {
+    /// There is no such process.
+    #[error("no process {0}")]
+    NoSuchProcess(u32),
+    /// It is not ours to look at.
+    #[error("process {0} may not be looked at: permission denied; tlscope needs root")]
+    Denied(u32),
+    /// It is a kernel thread or has ended.
+    #[error("process {0} maps no files: a kernel thread, or it has ended")]
+    NoMaps(u32),
+    /// Its entry under /proc could not be read.
+    #[error("process {pid} could not be read")]
+    Proc {
+        /// The process.
+        pid: u32,
+        /// Why.
+        source: ProcError,
+    },
+    /// A file is larger than any program.
+    #[error("{path}: {bytes} bytes are more than the limit of {MAX_IMAGE_BYTES}", path = path.display())]
+    TooLarge {
+        /// The file.
+        path: PathBuf,
+        /// Its size.
+        bytes: u64,
+    },
+    /// A file could not be read.
+    #[error("{path} could not be read", path = path.display())]
+    Read {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        source: io::Error,
+    },
+}
+
+impl Target {
+    /// Looks at one process.
+    pub fn discover(pid: u32) -> Result<Self, Error> {
+        let process = open_process(pid)?;
+        let failed = |source| from_proc(pid, source);
+        let status = process.status().map_err(failed)?;
+        let maps = process.maps().map_err(failed)?;
+        if maps.0.is_empty() {
+            return Err(Error::NoMaps(pid));
+        }
+        let seccomp = if status.seccomp.unwrap_or(0) == 0 {
+            Seccomp::Off
+        } else {
+            Seccomp::On
+        };
+        Ok(Self {
+            pid,
+            name: status.name,
+            seccomp,
+            objects: open_objects(pid, &maps),
+        })
+    }
+}
+
+/// Adds to `pids` the descendants that their processes have now.
+pub fn with_descendants(pids: &[u32]) -> BTreeSet<u32> {
+    let mut found: BTreeSet<u32> = pids.iter().copied().collect();
+    let mut parents = Vec::new();
+    for process in procfs::process::all_processes().into_iter().flatten().flatten() {
+        if let Ok(stat) = process.stat() {
+            parents.push((stat.pid.unsigned_abs(), stat.ppid.unsigned_abs()));
+        }
+    }
+    loop {
+        let before = found.len();
+        let children: Vec<u32> = parents
+            .iter()
+            .filter(|(_, parent)| found.contains(parent))
+            .map(|(pid, _)| *pid)
+            .collect();
+        found.extend(children);
+        if found.len() == before {
+            return found;
+        }
+    }
+}
+
+impl MappedObject {
+    /// Reads the whole file.
+    pub fn read(&self) -> Result<Vec<u8>, Error> {
+        read_image(&self.file, &self.path)
+    }
+}
+
+/// Reads a whole file that is no larger than a program can be.
+pub fn read_image(mut file: &File, path: &std::path::Path) -> Result<Vec<u8>, Error> {
+    let failed = |source| Error::Read {
+        path: path.to_path_buf(),
+        source,
+    };
+    let bytes = file.metadata().map_err(failed)?.len();
+    if bytes > MAX_IMAGE_BYTES {
+        return Err(Error::TooLarge {
+            path: path.to_path_buf(),
+            bytes,
+        });
+    }
+    file.seek(SeekFrom::Start(0)).map_err(failed)?;
+    let mut image = Vec::with_capacity(usize::try_from(bytes).unwrap_or(0));
+    file.take(MAX_IMAGE_BYTES).read_to_end(&mut image).map_err(failed)?;
+    Ok(image)
+}
+
+fn open_process(pid: u32) -> Result<ProcProcess, Error> {
+    let pid_signed = i32::try_from(pid)
+        .ok()
+        .filter(|pid| *pid > 0)
+        .ok_or(Error::NoSuchProcess(pid))?;
+    ProcProcess::new(pid_signed).map_err(|source| from_proc(pid, source))
+}
+
+fn from_proc(pid: u32, source: ProcError) -> Error {
+    match source {
+        ProcError::NotFound(_) => Error::NoSuchProcess(pid),
+        ProcError::PermissionDenied(_) => Error::Denied(pid),
+        source @ (ProcError::Incomplete(_) | ProcError::Io(..) | ProcError::Other(_) | ProcError::InternalError(_)) => {
+            Error::Proc { pid, source }
+        }
+    }
+}
+
+/// Opens every executable file once. A mapping that went away in between is left out: the process is alive, and its
+/// library was unloaded.
+fn open_objects(pid: u32, maps: &MemoryMaps) -> Vec<MappedObject> {
+    let mut seen = BTreeSet::new();
+    let executable = maps
+        .iter()
+        .filter(|map| map.inode != 0 && map.perms.contains(MMPermissions::EXECUTE));
+    let opened = executable.filter_map(|map| open_object(pid, map));
+    opened.filter(|object| seen.insert(object.identity)).collect()
+}
+
+fn open_object(pid: u32, map: &MemoryMap) -> Option<MappedObject> {
+    let MMapPath::Path(path) = &map.pathname else {
+        return None;
+    };
+    let (start, end) = map.address;
+    let mapped = File::open(format!("/proc/{pid}/map_files/{start:x}-{end:x}"));
+    let file = mapped.or_else(|_| open_by_path(pid, map, path)).ok()?;
+    let metadata = file.metadata().ok()?;
+    let identity = FileIdentity {
+        device: metadata.dev(),
+        inode: metadata.ino(),
+    };
+    metadata.is_file().then(|| MappedObject {
+        path: path.clone(),
+        file,
+        identity,
+    })
+}
+
+/// The way without `CAP_SYS_ADMIN`: the path in the process's own root, if it still leads to the mapped inode.
+fn open_by_path(pid: u32, map: &MemoryMap, path: &std::path::Path) -> io::Result<File> {
+    let inside = path.strip_prefix("/").unwrap_or(path);
+    let file = File::open(PathBuf::from(format!("/proc/{pid}/root")).join(inside))?;
+    if file.metadata()?.ino() == map.inode {
+        Ok(file)
+    } else {
+        Err(io::ErrorKind::NotFound.into())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn this_process_is_discovered_with_its_own_executable() {
+        let target = Target::discover(std::process::id()).unwrap();
+        let own = File::open("/proc/self/exe").unwrap().metadata().unwrap();
+        let identity = FileIdentity {
+            device: own.dev(),
+            inode: own.ino(),
+        };
+        assert!(target.objects.iter().any(|object| object.identity == identity));
+    }
+
+    #[test]
+    fn a_file_can_be_read_twice() {
+        let target = Target::discover(std::process::id()).unwrap();
+        let own = &target.objects[0];
+        assert_eq!(own.read().unwrap().len(), own.read().unwrap().len());
+    }
+
+    #[test]
+    fn each_file_is_opened_once() {
+        let target = Target::discover(std::process::id()).unwrap();
+        let identities: BTreeSet<_> = target.objects.iter().map(|object| object.identity).collect();
+        assert_eq!(identities.len(), target.objects.len());
+    }
+
+    #[test]
+    fn a_pid_beyond_all_pids_is_no_process() {
+        assert!(matches!(
+            Target::discover(u32::MAX),
+            Err(Error::NoSuchProcess(u32::MAX))
+        ));
+        assert!(matches!(Target::discover(0), Err(Error::NoSuchProcess(0))));
+    }
+
+    #[test]
+    fn a_child_is_found_by_its_parent() {
+        let mut child = std::process::Command::new("cat")
+            .stdin(std::process::Stdio::piped())
+            .spawn()
+            .unwrap();
+        let found = with_descendants(&[std::process::id()]);
+        assert!(found.contains(&child.id()) && found.contains(&std::process::id()));
+        drop(child.stdin.take());
+        child.wait().unwrap();
+    }
+}
