@@ -75,7 +75,7 @@ impl Limits {
     pub const fn max_connection_bytes(&self) -> usize {
         let head = self.max_parsed_head_bytes();
         let direction = self.max_held_bytes + (self.max_held_chunks + 1) * ENTRY_BYTES + 2 * self.max_head_bytes + head;
-        let pending = self.max_pending_bytes + head;
+        let pending = self.max_pending_bytes + 2 * head;
         let exchange = (4 + self.max_informational) * head;
         2 * direction + 2 * (pending + exchange) + self.max_queued_bytes
     }

@@ -8,6 +8,7 @@ use crate::h1::body::Body;
 use crate::h1::head::Versioned;
 use crate::h1::section::Mark;
 use crate::h1::{Decoder, Event, Part, Role};
+use crate::outbox::fields_bytes;
 use crate::pair::{Answers, Arrivals};
 use crate::progress::{Ending, Progress};
 use crate::{
@@ -36,7 +37,7 @@ impl Connection {
                 Some(Role::Responses) => self.end_response(Ending::seen(Ended::Complete, at, trailers)),
                 Some(Role::Requests) | None => self.end_request(trailers),
             },
-            Event::Discarded(position, bytes) => self.discard(direction, position, bytes),
+            Event::Discarded(position, bytes) => self.discard(direction, position, bytes, at),
             Event::Failed(part, reason, position) => self.fail(direction, part, reason, position, at),
         }
     }
@@ -95,8 +96,14 @@ impl Connection {
             self.counters.resynchronised += 1;
         }
         self.side = Some(side);
-        self.read.decoder.set_role(read);
-        self.write.decoder.set_role(write);
+        for (half, role) in [(&mut self.read, read), (&mut self.write, write)] {
+            half.decoder.set_role(role);
+            match (role, half.lost_until.take()) {
+                (Role::Requests, Some(_)) => self.pairing.lose_requests(),
+                (Role::Responses, Some(until)) => self.pairing.lose_responses(Some(until)),
+                (_, None) => {}
+            }
+        }
     }
 
     fn begin_exchange(&mut self, mark: Mark, protocol: Protocol) -> Box<Exchange> {
@@ -155,13 +162,16 @@ impl Connection {
 
     fn receiving(&mut self) -> Option<&mut Request> {
         let ordinal = self.receiving?;
-        if let Some(exchange) = self.pairing.last_mut(ordinal) {
-            return exchange.request.as_mut();
+        match self.pairing.last_mut(ordinal) {
+            Some(request) => Some(request),
+            None => self.progress.as_mut()?.request_mut(ordinal),
         }
-        self.progress.as_mut()?.request_mut(ordinal)
     }
 
     fn end_request(&mut self, trailers: Vec<Field>) {
+        if let Some(ordinal) = self.receiving {
+            self.pairing.charge_trailers(ordinal, fields_bytes(&trailers));
+        }
         if let Some(request) = self.receiving() {
             request.trailers = trailers;
         }
@@ -202,6 +212,11 @@ impl Connection {
         }
         self.leave_tunnel();
         match body {
+            // There is nothing to wait for, not even the next byte.
+            Ok(Body::Length(0)) => {
+                self.responses().expect_head();
+                self.end_response(Ending::seen(Ended::Complete, at, Vec::new()));
+            }
             Ok(body) => self.responses().begin_body(body),
             Err(reason) => {
                 self.responses().lose_step();
@@ -274,13 +289,13 @@ impl Connection {
         }
     }
 
-    fn discard(&mut self, direction: Direction, position: u64, bytes: u64) {
+    fn discard(&mut self, direction: Direction, position: u64, bytes: u64, at: Timestamp) {
         self.counters.discarded_bytes += bytes;
         match self.half(direction).decoder.role() {
             Some(Role::Requests) => self.pairing.lose_requests(),
-            Some(Role::Responses) => self.pairing.lose_responses(),
+            Some(Role::Responses) => self.pairing.lose_responses(Some(at)),
             None => {
-                self.lose_both();
+                self.half_mut(direction).lost_until = Some(at);
                 self.unrecognised = self.unrecognised.saturating_add(bytes);
                 if self.unrecognised == bytes {
                     self.unrecognised_from = Some((direction, position));
@@ -302,7 +317,7 @@ impl Connection {
         match (self.half(direction).decoder.role(), part) {
             (Some(Role::Responses), Part::Head) => self.lose_response_head(),
             (Some(Role::Responses), Part::Body) => {
-                self.pairing.lose_responses();
+                self.pairing.lose_responses(Some(at));
                 if let Some(progress) = &mut self.progress {
                     progress.lose_body();
                 }

@@ -54,6 +54,8 @@ struct Half {
     stream: Stream,
     decoder: Decoder,
     last_at: Timestamp,
+    /// Until when something was lost here before it was known what the direction carries.
+    lost_until: Option<Timestamp>,
 }
 
 #[derive(Debug)]
@@ -387,7 +389,7 @@ impl Connection {
         }));
         let skipped = self.half_mut(direction).decoder.skip(bytes);
         match (self.half(direction).decoder.role(), skipped) {
-            (None, _) => self.lose_both(),
+            (None, _) => self.half_mut(direction).lost_until = Some(Timestamp(u64::MAX)),
             (Some(Role::Requests), Skipped::Heads) => self.pairing.lose_requests(),
             (Some(Role::Requests), Skipped::Body(skip)) => self.skip_request_body(skip),
             (Some(Role::Responses), Skipped::Heads) => self.lose_response_head(),
@@ -432,21 +434,17 @@ impl Connection {
         };
         progress.end(ending, &mut self.outbox, &mut self.counters);
         if !matches!(skip, Skip::Rest(_)) {
-            self.pairing.lose_responses();
+            self.pairing.lose_responses(None);
         }
-    }
-
-    fn lose_both(&mut self) {
-        self.pairing.lose_requests();
-        self.pairing.lose_responses();
     }
 
     /// A response that was lost may have been a 1xx one, so its request waits on.
     fn lose_response_head(&mut self) {
-        self.pairing.lose_responses();
+        self.pairing.lose_responses(None);
         match self.progress.take() {
             Some(Progress::Within(exchange)) if exchange.request.is_some() => self.pairing.put_back(exchange),
             Some(progress) => {
+                self.pairing.lose_first();
                 let at = progress.release_at(0).unwrap_or_default();
                 progress.end(Ending::unseen(at), &mut self.outbox, &mut self.counters);
             }

@@ -163,9 +163,42 @@ fn a_lost_response_does_not_shift_the_ones_behind_it() {
     let mut tape = Tape::new();
     tape.push(READ, get("/1"));
     tape.lose(WRITE, ok("1").len());
+    // That no request is lost behind /2 shows only when /3 has come.
     tape.push(READ, get("/2")).push(WRITE, ok("22")).settle();
     tape.push(READ, get("/3")).push(WRITE, ok("333"));
-    assert_eq!(tape.told(), ["/1 - -", "/2 200 2", "/3 200 3"]);
+    assert_eq!(tape.told(), ["/1 - -", "/2 - -", "- 200 2", "/3 200 3"]);
+}
+
+#[test]
+fn a_lost_response_leaves_pairs_alone_when_the_next_request_shows_that_none_is_missing() {
+    let mut tape = Tape::new();
+    tape.push(READ, get("/1"));
+    tape.lose(WRITE, ok("1").len());
+    tape.push(READ, get("/2"))
+        .push(WRITE, ok("22"))
+        .push(READ, get("/3"))
+        .settle();
+    assert_eq!(tape.told(), ["/1 - -", "/2 200 2"]);
+}
+
+#[test]
+fn a_response_and_the_next_request_lost_together_make_no_wrong_pair() {
+    let mut tape = Tape::new();
+    tape.push(READ, get("/1"));
+    tape.lose(WRITE, ok("1").len());
+    tape.lose(READ, get("/2").len());
+    tape.push(WRITE, ok("22")).settle();
+    tape.push(READ, get("/3")).push(WRITE, ok("333")).settle();
+    assert_eq!(tape.told(), ["/1 - -", "- 200 2", "/3 200 3"]);
+}
+
+#[test]
+fn a_connection_joined_in_a_response_is_paired_from_the_next_request_on() {
+    let mut tape = Tape::new();
+    tape.push(WRITE, "the end of a body")
+        .push(READ, get("/1"))
+        .push(WRITE, ok("1"));
+    assert_eq!(tape.told(), ["/1 200 1"]);
 }
 
 #[test]

@@ -3,16 +3,16 @@
 //! In: requests in order, responses in order, and word of losses. Out: for each response its request, or none.
 //! Responses answer in the order of the requests (RFC 9112 section 9.3.2); while nothing is lost that alone decides.
 //!
-//! After a loss the count is off, and times help: a response cannot answer a request that came after it. A client that
-//! was never seen to send a request before the last one was answered is taken not to do so, hence its response answers
-//! the last request before it. For a client that pipelines only what is certain is paired. Where more than one request
-//! could be meant, both come out as halves: a wrong exchange is worse than a missing one.
+//! After a loss the count is off, and times help: a response cannot answer a request that came after it, nor a lost
+//! one a request that came after the loss. A client that was never seen to pipeline is taken to wait for each answer.
+//! Where another request could be meant all the same, even one that would be lost without a trace yet, both come out
+//! as halves: a wrong exchange is worse than a missing one.
 
 use std::collections::VecDeque;
 
 use crate::limits::Limits;
 use crate::outbox::exchange_bytes;
-use crate::{Exchange, Timestamp};
+use crate::{Exchange, Request, Timestamp};
 
 /// Requests that wait for their responses.
 #[derive(Debug, Default)]
@@ -21,8 +21,10 @@ pub(crate) struct Pairing {
     bytes: usize,
     /// Whether requests may have been lost behind the last one.
     requests_lost: bool,
-    /// Whether responses may have been lost that answer the first ones.
-    responses_lost: bool,
+    /// Until when responses may have been lost, if any were.
+    responses_lost: Option<Timestamp>,
+    /// When the last request began.
+    last_began: Option<Timestamp>,
     /// Whether a request was seen to be sent before the last one was answered.
     pipelined: bool,
 }
@@ -72,6 +74,9 @@ impl Pairing {
     pub(crate) fn push(&mut self, exchange: Box<Exchange>, limits: &Limits) -> bool {
         let bytes = exchange_bytes(&exchange);
         self.bytes += bytes;
+        // Both began in one call: the second one was not sent because the first one had been answered.
+        self.pipelined |= self.last_began == Some(exchange.began);
+        self.last_began = Some(exchange.began);
         let after_loss = std::mem::take(&mut self.requests_lost);
         self.pending.push_back(Pending {
             exchange,
@@ -97,17 +102,26 @@ impl Pairing {
         self.requests_lost = true;
     }
 
-    /// Notes that responses may have been lost before the next one.
-    pub(crate) fn lose_responses(&mut self) {
-        self.responses_lost = true;
+    /// Notes that a request that is not here may be unanswered before the first one.
+    pub(crate) fn lose_first(&mut self) {
+        let next = self
+            .pending
+            .front_mut()
+            .map_or(&mut self.requests_lost, |next| &mut next.after_loss);
+        *next = true;
+    }
+
+    /// Notes that responses may have been lost before the next one, and until when if that is known.
+    pub(crate) fn lose_responses(&mut self, until: Option<Timestamp>) {
+        self.responses_lost = Some(until.unwrap_or(Timestamp(u64::MAX)));
     }
 
     /// Finds what a response that began at `began` answers.
     pub(crate) fn assign(&mut self, began: Timestamp, arrivals: Arrivals) -> Assignment {
-        let doubt = self
-            .pending
-            .front()
-            .map_or(self.requests_lost, |first| self.responses_lost || first.after_loss);
+        self.responses_lost = self.responses_lost.map(|until| until.min(began));
+        let doubt = self.pending.front().map_or(self.requests_lost, |first| {
+            first.after_loss || self.responses_lost.is_some_and(|until| first.exchange.began <= until)
+        });
         match (doubt, arrivals) {
             (false, _) if !self.pending.is_empty() => self.assign_in_turn(began),
             (_, Arrivals::Open) => Assignment {
@@ -126,13 +140,21 @@ impl Pairing {
         }
     }
 
-    /// Finds a request by the ordinal it was given, if it is the last one.
-    pub(crate) fn last_mut(&mut self, ordinal: u64) -> Option<&mut Exchange> {
+    /// Finds the request of an exchange by its ordinal, if it is the last one.
+    pub(crate) fn last_mut(&mut self, ordinal: u64) -> Option<&mut Request> {
         let last = self
             .pending
             .back_mut()
             .filter(|last| last.exchange.ordinal == ordinal)?;
-        Some(&mut last.exchange)
+        last.exchange.request.as_mut()
+    }
+
+    /// Charges the last request for trailers it was given.
+    pub(crate) fn charge_trailers(&mut self, ordinal: u64, bytes: usize) {
+        if let Some(last) = self.pending.back_mut().filter(|last| last.exchange.ordinal == ordinal) {
+            last.bytes += bytes;
+            self.bytes += bytes;
+        }
     }
 
     /// Tells whether a request waits for its response.
@@ -168,6 +190,7 @@ impl Pairing {
     }
 
     fn assign_in_turn(&mut self, began: Timestamp) -> Assignment {
+        self.responses_lost = None;
         let answers = self.pop().map_or(Answers::Unseen, Answers::Request);
         self.pipelined |= self.pending.front().is_some_and(|next| next.exchange.began < began);
         Assignment {
@@ -188,28 +211,32 @@ impl Pairing {
                 unanswered: Vec::new(),
             };
         }
+        let candidate = |index: usize| self.pending.get(index);
         let lost_before = self.pending.iter().take(candidates).any(|pending| pending.after_loss);
-        let lost_behind = self
-            .pending
-            .get(candidates)
-            .map_or(self.requests_lost, |next| next.after_loss);
+        // The loss of a request shows when the next one has come.
+        let lost_behind = candidate(candidates).is_none_or(|next| next.after_loss);
+        let answer_lost = self
+            .responses_lost
+            .is_some_and(|until| candidate(candidates - 1).is_some_and(|last| last.exchange.began <= until));
         // Responses that are all there answer in turn: two requests before the next one were sent without waiting.
-        self.pipelined |= candidates > 1 && !self.responses_lost;
-        match (self.pipelined, self.responses_lost && lost_behind) {
-            (false, false) => self.assign_last_of(candidates),
-            (true, _) if candidates == 1 && !lost_before && !lost_behind => self.assign_last_of(candidates),
-            (true, _) => self.give_up(1),
-            (false, true) => {
-                self.responses_lost = false;
-                self.give_up(candidates)
-            }
+        self.pipelined |= candidates > 1 && self.responses_lost.is_none();
+        let sure = !self.pipelined || (candidates == 1 && !lost_before);
+        if sure && !(answer_lost && lost_behind) {
+            self.assign_last_of(candidates)
+        } else if self.pipelined {
+            // This response may have answered any request before it.
+            self.responses_lost = Some(began);
+            self.give_up(1)
+        } else {
+            self.responses_lost = None;
+            self.give_up(candidates)
         }
     }
 
     fn assign_last_of(&mut self, candidates: usize) -> Assignment {
         let mut unanswered = self.take(candidates);
         let answers = unanswered.pop().map_or(Answers::Unseen, Answers::Request);
-        self.responses_lost = false;
+        self.responses_lost = None;
         Assignment { answers, unanswered }
     }
 

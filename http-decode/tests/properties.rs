@@ -1,0 +1,230 @@
+//! What holds for every conversation, however it is cut, shuffled, or full of holes.
+#![cfg(test)]
+
+mod support;
+
+use std::collections::BTreeSet;
+
+use http_decode::{Connection, Ended, Exchange, Limits, MAX_CONNECTION_BYTES, Output, Settings};
+use proptest::prelude::*;
+use proptest::sample::Index;
+use support::{Conversation, conversation, decode, drain, exchanges, id, push, request_id};
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: cases(), failure_persistence: None, ..ProptestConfig::default() })]
+
+    #[test]
+    fn any_cut_of_the_same_bytes_gives_every_exchange_whole(
+        conversation in conversation(),
+        cuts in proptest::collection::vec(1_usize..120, 1..20),
+    ) {
+        let whole = decode(&conversation.pieces(&[usize::MAX]), conversation.end());
+        let cut = decode(&conversation.pieces(&cuts), conversation.end());
+        prop_assert_eq!(&whole, &cut);
+        expect_all(&conversation, &whole, Arrival::InOrder)?;
+    }
+
+    #[test]
+    fn any_order_of_arrival_gives_every_exchange_whole(
+        (conversation, pieces) in (conversation(), proptest::collection::vec(1_usize..120, 1..20))
+            .prop_flat_map(|(conversation, cuts)| {
+                let pieces = conversation.pieces(&cuts);
+                (Just(conversation), Just(pieces).prop_shuffle())
+            }),
+    ) {
+        expect_all(&conversation, &decode(&pieces, conversation.end()), Arrival::Shuffled)?;
+    }
+
+    #[test]
+    fn a_hole_invents_no_head_and_no_pair(
+        conversation in conversation(),
+        cuts in proptest::collection::vec(1_usize..200, 1..20),
+        holes in proptest::collection::vec(any::<Index>(), 1..4),
+        settled in proptest::collection::vec(any::<bool>(), 1..8),
+    ) {
+        let mut pieces = conversation.pieces(&cuts);
+        for hole in holes {
+            let hole = hole.index(pieces.len());
+            if !pieces[hole].telltale {
+                pieces.remove(hole);
+            }
+        }
+        let mut connection = Connection::new(Settings::default());
+        let mut outputs = Vec::new();
+        for (piece, settle) in pieces.iter().zip(settled.iter().cycle()) {
+            push(&mut connection, piece);
+            if *settle {
+                connection.settle(http_decode::Timestamp(piece.at));
+            }
+            outputs.extend(drain(&mut connection));
+        }
+        connection.close(conversation.end(), Ended::Closed, None);
+        outputs.extend(drain(&mut connection));
+        expect_honest(&conversation, &outputs)?;
+    }
+
+    #[test]
+    fn holes_and_disorder_together_invent_nothing(
+        (conversation, pieces) in (conversation(), proptest::collection::vec(1_usize..200, 1..20), any::<Index>())
+            .prop_flat_map(|(conversation, cuts, hole)| {
+                let mut pieces = conversation.pieces(&cuts);
+                let hole = hole.index(pieces.len());
+                if !pieces[hole].telltale {
+                    pieces.remove(hole);
+                }
+                (Just(conversation), Just(pieces).prop_shuffle())
+            }),
+    ) {
+        expect_honest(&conversation, &decode(&pieces, conversation.end()))?;
+    }
+
+    #[test]
+    fn a_client_that_waits_is_paired_again_one_exchange_after_a_lost_call(
+        conversation in conversation().prop_filter("waits", |conversation| conversation.lockstep),
+        lost in any::<Index>(),
+    ) {
+        let mut pieces = conversation.pieces(&[usize::MAX]);
+        let lost = pieces.remove(lost.index(pieces.len()));
+        let outputs = decode(&pieces, conversation.end());
+        expect_honest(&conversation, &outputs)?;
+        let whole = exchanges(&outputs)
+            .iter()
+            .filter(|exchange| exchange.response.is_some())
+            .filter_map(|exchange| exchange.request.as_ref().map(|request| request_id(&request.head)))
+            .collect::<BTreeSet<_>>();
+        let touched = first_touched(&conversation, lost.at);
+        for untouched in (0..conversation.known.len()).filter(|id| *id != touched && *id != touched + 1) {
+            prop_assert!(whole.contains(&untouched), "{untouched} of {whole:?}, {touched} touched");
+        }
+    }
+
+    #[test]
+    fn no_bytes_panic_or_exceed_the_memory_limit(
+        operations in proptest::collection::vec((any::<u8>(), 0_u64..600, proptest::collection::vec(any::<u8>(), 0..80)), 0..60),
+    ) {
+        let limits = Limits { max_held_bytes: 500, max_held_chunks: 8, max_queued_bytes: 4000, ..Limits::DEFAULT };
+        let mut connection = Connection::new(Settings { limits, hold_ns: 5 });
+        for (at, (operation, position, bytes)) in operations.iter().enumerate() {
+            operate(&mut connection, at as u64, *operation, *position, bytes);
+            prop_assert!(connection.held_bytes() <= limits.max_connection_bytes());
+        }
+        drain(&mut connection);
+    }
+}
+
+/// 256, unless the environment asks for more.
+fn cases() -> u32 {
+    std::env::var("PROPTEST_CASES").ok().and_then(|cases| cases.parse().ok()).unwrap_or(256)
+}
+
+fn operate(connection: &mut Connection, at: u64, operation: u8, position: u64, bytes: &[u8]) {
+    let now = http_decode::Timestamp(at);
+    let direction = if operation & 1 == 0 {
+        http_decode::Direction::Read
+    } else {
+        http_decode::Direction::Write
+    };
+    match operation >> 5 {
+        0 => connection.settle(now),
+        1 => connection.tick(now),
+        2 => drop(drain(connection)),
+        3 if operation & 2 == 0 => connection.close(now, Ended::Closed, Some([position; 2])),
+        3 | 4 => connection.gap(http_decode::Gap {
+            direction,
+            position,
+            bytes: bytes.len() as u64,
+            cause: http_decode::GapCause::OverLimit,
+        }),
+        _ => connection.push(
+            direction,
+            http_decode::Chunk {
+                position,
+                at: now,
+                origin: 0,
+                call_start: operation & 4 == 0,
+                bytes,
+            },
+        ),
+    }
+}
+
+/// Says which exchange the call of that time belongs to, for a client that waits.
+fn first_touched(conversation: &Conversation, at: u64) -> usize {
+    let heads = conversation
+        .calls
+        .iter()
+        .filter(|call| call.direction == http_decode::Direction::Read && is_head(&call.bytes))
+        .take_while(|call| call.at <= at);
+    heads.count() - 1
+}
+
+fn is_head(bytes: &[u8]) -> bool {
+    [&b"GET "[..], b"HEAD ", b"POST "]
+        .iter()
+        .any(|method| bytes.starts_with(method))
+}
+
+/// How pieces arrive.
+#[derive(Clone, Copy)]
+enum Arrival {
+    InOrder,
+    Shuffled,
+}
+
+/// Every exchange comes out whole, in order, and nothing else does.
+fn expect_all(conversation: &Conversation, outputs: &[Output], arrival: Arrival) -> Result<(), TestCaseError> {
+    let found = exchanges(outputs);
+    prop_assert_eq!(found.len(), outputs.len(), "{:?}", outputs);
+    prop_assert_eq!(found.len(), conversation.known.len());
+    for (index, (exchange, known)) in found.iter().zip(&conversation.known).enumerate() {
+        let Exchange {
+            request: Some(request),
+            response: Some(response),
+            ended: Some(ended),
+            ..
+        } = exchange
+        else {
+            return Err(TestCaseError::fail(format!("a half: {exchange:?}")));
+        };
+        prop_assert_eq!((request_id(&request.head), id(&response.head.fields)), (index, index));
+        // An exchange comes out when its response has ended, with what had arrived of the request's body by then.
+        match arrival {
+            Arrival::InOrder => prop_assert_eq!(request.body_bytes, Some(known.request_bytes)),
+            Arrival::Shuffled => prop_assert!(request.body_bytes.is_some_and(|bytes| bytes <= known.request_bytes)),
+        }
+        prop_assert_eq!(response.body_bytes, Some(known.response_bytes));
+        prop_assert_eq!(exchange.informational.len(), known.informational);
+        prop_assert_eq!((*ended, exchange.ordinal), (Ended::Complete, index as u64 + 1));
+    }
+    Ok(())
+}
+
+/// What comes out was there, once, and what is paired belongs together.
+fn expect_honest(conversation: &Conversation, outputs: &[Output]) -> Result<(), TestCaseError> {
+    let mut requests = BTreeSet::new();
+    let mut responses = BTreeSet::new();
+    for exchange in exchanges(outputs) {
+        let request = exchange.request.as_ref().map(|request| request_id(&request.head));
+        let response = exchange.response.as_ref().map(|response| id(&response.head.fields));
+        if let Some(id) = request {
+            prop_assert!(requests.insert(id) && id < conversation.known.len(), "request {id}");
+        }
+        if let Some(id) = response {
+            prop_assert!(responses.insert(id) && id < conversation.known.len(), "response {id}");
+            prop_assert!(request.is_none_or(|request| request == id), "{request:?} with {id}");
+            let bytes = exchange.response.as_ref().and_then(|response| response.body_bytes);
+            let known = conversation.known[id].response_bytes;
+            let ended = matches!(exchange.ended, Some(Ended::Complete | Ended::Lost));
+            prop_assert!(
+                bytes.is_none_or(|bytes| if ended { bytes == known } else { bytes <= known }),
+                "{exchange:?}"
+            );
+        }
+    }
+    Ok(())
+}
+
+#[test]
+fn the_memory_limit_is_a_few_megabytes() {
+    assert!(MAX_CONNECTION_BYTES < 16 << 20, "{MAX_CONNECTION_BYTES}");
+}
