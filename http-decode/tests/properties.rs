@@ -114,7 +114,10 @@ proptest! {
 
 /// 256, unless the environment asks for more.
 fn cases() -> u32 {
-    std::env::var("PROPTEST_CASES").ok().and_then(|cases| cases.parse().ok()).unwrap_or(256)
+    std::env::var("PROPTEST_CASES")
+        .ok()
+        .and_then(|cases| cases.parse().ok())
+        .unwrap_or(256)
 }
 
 fn operate(connection: &mut Connection, at: u64, operation: u8, position: u64, bytes: &[u8]) {

@@ -315,7 +315,7 @@ impl Connection {
         }
         self.outbox.push(Output::Undecoded(direction, position, reason));
         match (self.half(direction).decoder.role(), part) {
-            (Some(Role::Responses), Part::Head) => self.lose_response_head(),
+            (Some(Role::Responses), Part::Head) => self.lose_response_head(Some(at)),
             (Some(Role::Responses), Part::Body) => {
                 self.pairing.lose_responses(Some(at));
                 if let Some(progress) = &mut self.progress {

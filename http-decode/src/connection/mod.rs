@@ -392,7 +392,7 @@ impl Connection {
             (None, _) => self.half_mut(direction).lost_until = Some(Timestamp(u64::MAX)),
             (Some(Role::Requests), Skipped::Heads) => self.pairing.lose_requests(),
             (Some(Role::Requests), Skipped::Body(skip)) => self.skip_request_body(skip),
-            (Some(Role::Responses), Skipped::Heads) => self.lose_response_head(),
+            (Some(Role::Responses), Skipped::Heads) => self.lose_response_head(None),
             (Some(Role::Responses), Skipped::Body(skip)) => self.skip_response_body(skip, cause),
         }
     }
@@ -439,8 +439,8 @@ impl Connection {
     }
 
     /// A response that was lost may have been a 1xx one, so its request waits on.
-    fn lose_response_head(&mut self) {
-        self.pairing.lose_responses(None);
+    fn lose_response_head(&mut self, until: Option<Timestamp>) {
+        self.pairing.lose_responses(until);
         match self.progress.take() {
             Some(Progress::Within(exchange)) if exchange.request.is_some() => self.pairing.put_back(exchange),
             Some(progress) => {

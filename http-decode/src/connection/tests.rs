@@ -294,3 +294,12 @@ fn a_refused_tunnel_goes_on_as_http() {
         .push(WRITE, ok("yes"));
     assert_eq!(tape.told(), ["- 407 0", "/x 200 3"]);
 }
+
+#[test]
+fn a_status_line_behind_the_head_of_a_lone_response_shows_that_it_answered_head() {
+    let mut tape = Tape::new();
+    tape.push(WRITE, "HTTP/1.1 200 OK\r\nContent-Length: 500\r\n\r\n")
+        .settle();
+    tape.push(READ, get("/y")).push(WRITE, ok("y")).settle();
+    assert_eq!(tape.told(), ["- 200 0", "/y 200 1"]);
+}

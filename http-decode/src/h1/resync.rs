@@ -81,7 +81,12 @@ impl Seek {
         limits: &Limits,
     ) -> Option<Found> {
         loop {
-            let line_ended = section.read_line(chunk, limits);
+            let blank = section.skip_blank(chunk, limits);
+            if blank.is_ok() && chunk.bytes.is_empty() {
+                self.line = Some(section);
+                return None;
+            }
+            let line_ended = blank.and_then(|()| section.read_line(chunk, limits));
             let long = section.bytes().len() > PREFIX;
             let guess = match line_ended {
                 Err(_) => Guess::Neither,
@@ -94,10 +99,6 @@ impl Seek {
                 Guess::Request if role != Some(Role::Responses) => return Some(Found::Start(Role::Requests, section)),
                 Guess::Response if role != Some(Role::Requests) => return Some(Found::Start(Role::Responses, section)),
                 Guess::Http2 => return Some(Found::Http2(position)),
-                Guess::NotYet if chunk.bytes.is_empty() => {
-                    self.line = Some(section);
-                    return None;
-                }
                 Guess::NotYet => {}
                 Guess::Request | Guess::Response | Guess::Neither => {
                     let bytes = section.bytes().len() as u64 + chunk.discard();

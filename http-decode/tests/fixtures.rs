@@ -1,0 +1,258 @@
+//! Plays the conversations of `fixtures/http1`, whose README tells the format.
+#![cfg(test)]
+
+use std::fs;
+use std::path::Path;
+
+use http_decode::{
+    Chunk, Connection, Direction, End, Ended, Exchange, Field, Gap, GapCause, Output, Protocol, Reason, Settings, Side,
+    Timestamp, Unredacted,
+};
+use serde_json::{Value, json};
+
+#[test]
+fn every_conversation_reads_as_it_says() {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../fixtures/http1");
+    let mut failures = Vec::new();
+    let mut count = 0;
+    for entry in fs::read_dir(folder).unwrap() {
+        let path = entry.unwrap().path();
+        if path.extension().is_some_and(|extension| extension == "json") {
+            count += 1;
+            let fixture: Value = serde_json::from_slice(&fs::read(&path).unwrap()).expect("a fixture is JSON");
+            for step in [usize::MAX, 1] {
+                let outputs = Tape::new(step).play(&fixture["do"]);
+                if let Some(difference) = differ(&fixture["expect"], &Value::Array(outputs.clone())) {
+                    let cut = if step == 1 { ", byte by byte" } else { "" };
+                    let outputs = outputs.iter().map(|output| format!("\n  {output}")).collect::<String>();
+                    failures.push(format!("{}{cut}: {difference}{outputs}", path.display()));
+                }
+            }
+        }
+    }
+    assert!(count >= 30, "only {count} fixtures");
+    assert!(failures.is_empty(), "{}", failures.join("\n"));
+}
+
+/// A connection, fed with the steps of a fixture.
+struct Tape {
+    connection: Connection,
+    positions: [u64; 2],
+    now: u64,
+    step: usize,
+    outputs: Vec<Value>,
+}
+
+impl Tape {
+    fn new(step: usize) -> Self {
+        let connection = Connection::new(Settings::default());
+        Self {
+            connection,
+            positions: [0; 2],
+            now: 0,
+            step,
+            outputs: Vec::new(),
+        }
+    }
+
+    fn play(mut self, steps: &Value) -> Vec<Value> {
+        for step in steps.as_array().unwrap() {
+            self.now += 1;
+            self.take(step);
+            self.poll();
+        }
+        self.outputs
+    }
+
+    fn take(&mut self, step: &Value) {
+        let now = Timestamp(self.now);
+        match step[0].as_str().unwrap() {
+            "read" => self.call(Direction::Read, step),
+            "write" => self.call(Direction::Write, step),
+            "lost" => drop(self.pass(direction(&step[1]), step[2].as_u64().unwrap())),
+            "over-limit" => {
+                let direction = direction(&step[1]);
+                let bytes = step[2].as_u64().unwrap();
+                let position = self.pass(direction, bytes);
+                self.connection.gap(Gap {
+                    direction,
+                    position,
+                    bytes,
+                    cause: GapCause::OverLimit,
+                });
+            }
+            "settle" => self.connection.settle(now),
+            "hold" => {
+                self.now += 1_000_000_000;
+                self.connection.tick(Timestamp(self.now));
+            }
+            "close" => self.connection.close(now, Ended::Closed, None),
+            "reset" => self.connection.close(now, Ended::Reset, None),
+            "finish" => self.connection.finish(now),
+            other => panic!("no such step: {other}"),
+        }
+    }
+
+    fn call(&mut self, direction: Direction, step: &Value) {
+        let bytes = step[1]
+            .as_str()
+            .unwrap()
+            .chars()
+            .map(|byte| u8::try_from(byte).unwrap())
+            .collect::<Vec<_>>();
+        let position = step[2]
+            .as_u64()
+            .unwrap_or_else(|| self.pass(direction, bytes.len() as u64));
+        let more = step[2].is_string();
+        for (index, part) in bytes.chunks(self.step.min(bytes.len())).enumerate() {
+            self.connection.push(
+                direction,
+                Chunk {
+                    position: position + (index * self.step.min(bytes.len())) as u64,
+                    at: Timestamp(self.now),
+                    origin: 0,
+                    call_start: index == 0 && !more,
+                    bytes: part,
+                },
+            );
+            self.poll();
+        }
+    }
+
+    fn pass(&mut self, direction: Direction, count: u64) -> u64 {
+        let position = &mut self.positions[usize::from(direction == Direction::Write)];
+        *position += count;
+        *position - count
+    }
+
+    fn poll(&mut self) {
+        while let Some(output) = self.connection.poll() {
+            self.outputs.push(tell(&output));
+        }
+    }
+}
+
+/// Says where `actual` lacks something of `expected`.
+fn differ(expected: &Value, actual: &Value) -> Option<String> {
+    match (expected, actual) {
+        (Value::Object(expected), Value::Object(_)) => expected
+            .iter()
+            .find_map(|(key, value)| differ(value, &actual[key]).map(|difference| format!("{key}: {difference}"))),
+        (Value::Array(expected), Value::Array(actual)) if expected.len() == actual.len() => expected
+            .iter()
+            .zip(actual)
+            .find_map(|(expected, actual)| differ(expected, actual)),
+        _ => (expected != actual).then(|| format!("expected {expected}, not {actual}")),
+    }
+}
+
+fn direction(value: &Value) -> Direction {
+    if value == "read" {
+        Direction::Read
+    } else {
+        Direction::Write
+    }
+}
+
+fn tell(output: &Output) -> Value {
+    match output {
+        Output::Exchange(exchange) => tell_exchange(exchange),
+        Output::End(end) => {
+            let End {
+                ordinal,
+                began: _,
+                ended_at,
+                ended,
+                body_bytes,
+                trailers,
+            } = end.as_ref();
+            json!({
+                "end": ordinal, "ended_at": ended_at.0, "ended": tell_ended(*ended), "body_bytes": body_bytes,
+                "trailers": tell_fields(trailers),
+            })
+        }
+        Output::Gap(Gap {
+            direction,
+            position,
+            bytes,
+            cause,
+        }) => json!({
+            "gap": tell_direction(*direction), "position": position, "bytes": bytes,
+            "cause": match cause {
+                GapCause::Lost => "lost",
+                GapCause::OverLimit => "over-limit",
+                GapCause::Dropped => "dropped",
+            },
+        }),
+        Output::Undecoded(direction, position, reason) => json!({
+            "undecoded": tell_direction(*direction), "position": position, "reason": tell_reason(*reason),
+        }),
+    }
+}
+
+fn tell_exchange(exchange: &Exchange) -> Value {
+    json!({
+        "exchange": exchange.ordinal,
+        "side": if exchange.side == Side::Server { "server" } else { "client" },
+        "protocol": if exchange.protocol == Protocol::Http10 { "http/1.0" } else { "http/1.1" },
+        "request": exchange.request.as_ref().map(|request| json!({
+            "method": request.head.method,
+            "scheme": request.head.scheme,
+            "authority": request.head.authority.as_ref().map(tell_bytes),
+            "path": request.head.path.as_ref().map(tell_bytes),
+            "fields": tell_fields(&request.head.fields),
+            "body_bytes": request.body_bytes,
+            "trailers": tell_fields(&request.trailers),
+        })),
+        "informational": exchange.informational.iter().map(|head| json!({
+            "status": head.status,
+            "fields": tell_fields(&head.fields),
+        })).collect::<Vec<_>>(),
+        "response": exchange.response.as_ref().map(|response| json!({
+            "status": response.head.status,
+            "fields": tell_fields(&response.head.fields),
+            "body_bytes": response.body_bytes,
+            "trailers": tell_fields(&response.trailers),
+        })),
+        "began": exchange.began.0,
+        "head_at": exchange.head_at.map(|at| at.0),
+        "ended_at": exchange.ended_at.map(|at| at.0),
+        "ended": exchange.ended.map(tell_ended),
+    })
+}
+
+fn tell_fields(fields: &[Field]) -> Value {
+    fields
+        .iter()
+        .map(|field| json!([field.name, field.value.as_ref().map(tell_bytes)]))
+        .collect()
+}
+
+fn tell_bytes(value: &Unredacted) -> String {
+    value.expose().iter().map(|byte| char::from(*byte)).collect()
+}
+
+fn tell_direction(direction: Direction) -> &'static str {
+    if direction == Direction::Read { "read" } else { "write" }
+}
+
+fn tell_ended(ended: Ended) -> &'static str {
+    match ended {
+        Ended::Complete => "complete",
+        Ended::Reset => "reset",
+        Ended::Closed => "closed",
+        Ended::Upgraded => "upgraded",
+        Ended::Lost => "lost",
+    }
+}
+
+fn tell_reason(reason: Reason) -> &'static str {
+    match reason {
+        Reason::NotHttp => "not-http",
+        Reason::Http2 => "http2",
+        Reason::HeadTooLarge => "head-too-large",
+        Reason::MalformedHead => "malformed-head",
+        Reason::MalformedBody => "malformed-body",
+        Reason::TooManyPending => "too-many-pending",
+    }
+}
