@@ -12,8 +12,8 @@ pub const MAX_HELD_BYTES: usize = 256 * 1024 * 1024;
 /// Bytes taken out of the rings in one go; the rest waits for the next.
 pub const MAX_BATCH_BYTES: usize = 32 * 1024 * 1024;
 
-/// Batches that wait for the decoder; beyond it the rings hold the records, and the kernel counts what they lose.
-pub const MAX_BATCHES: usize = 4;
+/// Bytes that wait for the decoder; beyond it the rings hold the records, and the kernel counts what they lose.
+pub const MAX_QUEUED_BYTES: usize = 64 * 1024 * 1024;
 
 /// Bytes of a tape's header.
 pub const MAX_TAPE_HEADER_BYTES: usize = 1024 * 1024;

@@ -7,6 +7,7 @@ mod arguments;
 mod messages;
 mod live;
 mod session;
+mod queue;
 mod trace;
 mod record;
 mod replay;

@@ -6,7 +6,7 @@
 use std::{
     collections::BTreeMap,
     os::fd::OwnedFd,
-    sync::mpsc::{Receiver, SyncSender, TrySendError, channel, sync_channel},
+    sync::mpsc::{Receiver, channel},
     thread,
     time::Duration,
 };
@@ -16,16 +16,23 @@ use rustix::{
     event::{PollFd, PollFlags, Timespec, poll},
     io::Errno,
 };
+use thread_priority::{
+    RealtimeThreadSchedulePolicy, ScheduleParams, ThreadPriority, ThreadSchedulePolicy, set_thread_priority_and_policy,
+    thread_native_id,
+};
 use tokio::{
     signal::unix::{Signal, SignalKind, signal},
     time::{MissedTickBehavior, interval, sleep},
 };
 use tracer_ebpf::SiteCounters;
 
-use super::{Outcome, say};
+use super::{
+    Outcome,
+    queue::{Queue, Queued, queue},
+    say,
+};
 use crate::{
     attach::Attached,
-    limits::MAX_BATCHES,
     pipeline::{Flow, Summary},
     source::{Batch, Totals, drain},
 };
@@ -49,8 +56,6 @@ pub(super) struct Session {
     duration: Option<Duration>,
     /// Processes that have ended since the last batch.
     ended: Vec<u32>,
-    /// A batch for which the queue had no room.
-    waiting: Option<Batch>,
 }
 
 /// Why draining came to an end.
@@ -70,16 +75,16 @@ impl Session {
             processes,
             duration,
             ended: Vec::new(),
-            waiting: None,
         }
     }
 
     /// Drains into the consumer until it is enough, detaches, and says the totals.
     pub(super) async fn run(mut self, consumer: Box<dyn Consumer>) -> Result<Outcome> {
-        let (batches, queue) = sync_channel(MAX_BATCHES);
+        let (batches, queue) = queue();
         let (last_word, last_words) = channel();
         let worker = thread::Builder::new().name("decode".to_owned());
         let worker = worker.spawn(move || consume(consumer, queue, &last_words))?;
+        hurry();
         let stop = self.drain_until_stopped(&batches).await?;
         self.attached.disable(self.processes.keys().copied())?;
         self.drain_rest(&batches);
@@ -100,7 +105,7 @@ impl Session {
         Ok(Outcome::Done)
     }
 
-    async fn drain_until_stopped(&mut self, batches: &SyncSender<Batch>) -> Result<Stop> {
+    async fn drain_until_stopped(&mut self, batches: &Queue) -> Result<Stop> {
         let mut signals = Signals::new()?;
         let mut timer = interval(DRAIN_EVERY);
         timer.set_missed_tick_behavior(MissedTickBehavior::Delay);
@@ -150,15 +155,11 @@ impl Session {
     }
 
     /// Drains the rings into the queue, unless the queue is full.
-    fn hand_over(&mut self, batches: &SyncSender<Batch>) -> Flow {
-        let batch = self.waiting.take().unwrap_or_else(|| self.drain());
-        match batches.try_send(batch) {
-            Ok(()) => Flow::Continue,
-            Err(TrySendError::Full(batch)) => {
-                self.waiting = Some(batch);
-                Flow::Continue
-            }
-            Err(TrySendError::Disconnected(_)) => Flow::Done,
+    fn hand_over(&mut self, batches: &Queue) -> Flow {
+        if batches.is_full() {
+            Flow::Continue
+        } else {
+            batches.send(self.drain())
         }
     }
 
@@ -168,12 +169,12 @@ impl Session {
         batch
     }
 
-    /// Drains what is left once nothing is added any more, waiting for room in the queue.
-    fn drain_rest(&mut self, batches: &SyncSender<Batch>) {
+    /// Drains what is left once nothing is added any more.
+    fn drain_rest(&mut self, batches: &Queue) {
         loop {
-            let batch = self.waiting.take().unwrap_or_else(|| self.drain());
+            let batch = self.drain();
             let last = batch.is_empty();
-            if batches.send(batch).is_err() || last {
+            if batches.send(batch) == Flow::Done || last {
                 return;
             }
         }
@@ -227,13 +228,19 @@ const fn losses(counters: &SiteCounters) -> [(&'static str, u64, u64); 5] {
     ]
 }
 
+/// Lets this thread, and not the decoder's, run before others: it is asleep but for the moment of draining, and beside
+/// a gateway that takes every CPU a moment too late is one in which a ring overflows.
+fn hurry() {
+    let policy = ThreadSchedulePolicy::Realtime(RealtimeThreadSchedulePolicy::RoundRobin);
+    let lowest = ThreadPriority::from_posix(ScheduleParams { sched_priority: 1 });
+    if set_thread_priority_and_policy(thread_native_id(), lowest, policy).is_err() {
+        say("draining has no real-time priority (CAP_SYS_NICE): records may be lost beside a busy gateway");
+    }
+}
+
 /// The consumer's thread.
-fn consume(
-    mut consumer: Box<dyn Consumer>,
-    queue: Receiver<Batch>,
-    last_word: &Receiver<Totals>,
-) -> Result<Option<Summary>> {
-    for batch in &queue {
+fn consume(mut consumer: Box<dyn Consumer>, queue: Queued, last_word: &Receiver<Totals>) -> Result<Option<Summary>> {
+    while let Some(batch) = queue.receive() {
         if consumer.batch(batch)? == Flow::Done {
             break;
         }
