@@ -17,6 +17,8 @@ mod pair;
 mod progress;
 mod outbox;
 mod connection;
+#[doc(hidden)]
+pub mod fuzz;
 
 pub use connection::Connection;
 pub use exchange::{

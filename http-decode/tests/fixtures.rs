@@ -24,8 +24,8 @@ fn every_conversation_reads_as_it_says() {
                 let outputs = Tape::new(step).play(&fixture["do"]);
                 if let Some(difference) = differ(&fixture["expect"], &Value::Array(outputs.clone())) {
                     let cut = if step == 1 { ", byte by byte" } else { "" };
-                    let outputs = outputs.iter().map(|output| format!("\n  {output}")).collect::<String>();
-                    failures.push(format!("{}{cut}: {difference}{outputs}", path.display()));
+                    let outputs = outputs.iter().map(Value::to_string).collect::<Vec<_>>().join("\n  ");
+                    failures.push(format!("{}{cut}: {difference}\n  {outputs}", path.display()));
                 }
             }
         }

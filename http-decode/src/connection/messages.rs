@@ -7,7 +7,7 @@ use super::{Connection, Phase, Waiting};
 use crate::h1::body::Body;
 use crate::h1::head::Versioned;
 use crate::h1::section::Mark;
-use crate::h1::{Decoder, Event, Part, Role};
+use crate::h1::{Decoder, Event, Part, Passed, Role};
 use crate::outbox::fields_bytes;
 use crate::pair::{Answers, Arrivals};
 use crate::progress::{Ending, Progress};
@@ -19,7 +19,10 @@ impl Connection {
     /// Takes one event of a direction, which came with bytes captured at `at`.
     pub(super) fn take_event(&mut self, direction: Direction, event: Event, at: Timestamp) {
         match event {
-            Event::Found(role) => self.found(direction, role),
+            Event::Found(role, passed) => {
+                self.counters.resynchronised += u64::from(passed == Passed::Some);
+                self.found(direction, role);
+            }
             Event::Http2(position) => {
                 self.outbox.push(Output::Undecoded(direction, position, Reason::Http2));
                 self.become_opaque();
@@ -92,9 +95,6 @@ impl Connection {
         } else {
             (Side::Client, Role::Responses, Role::Requests)
         };
-        if self.side.is_some() || self.unrecognised > 0 {
-            self.counters.resynchronised += 1;
-        }
         self.side = Some(side);
         for (half, role) in [(&mut self.read, read), (&mut self.write, write)] {
             half.decoder.set_role(role);

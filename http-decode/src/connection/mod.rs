@@ -271,12 +271,12 @@ impl Connection {
     /// Decodes as far as what has arrived allows.
     fn run(&mut self) {
         loop {
-            self.paused = self.outbox.held_bytes() >= self.settings.limits.max_queued_bytes;
-            if self.paused || self.phase == Phase::Over {
+            if matches!(self.phase, Phase::Opaque | Phase::Over) {
+                self.clear();
                 return;
             }
-            if self.phase == Phase::Opaque {
-                self.clear();
+            self.paused = self.outbox.held_bytes() >= self.settings.limits.max_queued_bytes;
+            if self.paused {
                 return;
             }
             if !self.step() {

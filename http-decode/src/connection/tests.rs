@@ -303,3 +303,24 @@ fn a_status_line_behind_the_head_of_a_lone_response_shows_that_it_answered_head(
     tape.push(READ, get("/y")).push(WRITE, ok("y")).settle();
     assert_eq!(tape.told(), ["- 200 0", "/y 200 1"]);
 }
+
+#[test]
+fn nothing_is_held_when_a_close_meets_another_protocol() {
+    let mut tape = Tape::new();
+    tape.connection.push(
+        READ,
+        Chunk {
+            position: 5,
+            at: Timestamp(1),
+            origin: 0,
+            call_start: true,
+            bytes: b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\nmore",
+        },
+    );
+    tape.connection.close(Timestamp(2), Ended::Closed, None);
+    assert!(matches!(
+        tape.outputs()[..],
+        [Output::Gap(_), Output::Undecoded(READ, 5, Reason::Http2)]
+    ));
+    assert_eq!(tape.connection.held_bytes(), 0);
+}

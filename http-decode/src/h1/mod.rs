@@ -12,6 +12,7 @@ use std::mem;
 
 use body::{Body, Read, Skip};
 use head::{Versioned, parse_request, parse_response};
+pub(crate) use resync::Passed;
 use resync::{Found, Seek};
 use section::{Mark, Section};
 
@@ -30,8 +31,8 @@ pub(crate) enum Role {
 /// What was read.
 #[derive(Debug)]
 pub(crate) enum Event {
-    /// A start line where one was looked for.
-    Found(Role),
+    /// A start line where one was looked for, and whether bytes were passed over before it.
+    Found(Role, Passed),
     /// The connection preface of HTTP/2, from this position on.
     Http2(u64),
     /// A request head; [`Decoder::begin_body`] must follow.
@@ -108,9 +109,9 @@ impl Decoder {
     pub(crate) fn read(&mut self, chunk: &mut Chunk<'_>, limits: &Limits) -> Option<Event> {
         match &mut self.state {
             State::Seek(seek) => match seek.read(chunk, self.role, limits)? {
-                Found::Start(role, section) => {
+                Found::Start(role, section, passed) => {
                     self.state = State::Head(section);
-                    Some(Event::Found(role))
+                    Some(Event::Found(role, passed))
                 }
                 Found::Http2(position) => Some(Event::Http2(position)),
                 Found::Nothing { position, bytes } => Some(Event::Discarded(position, bytes)),

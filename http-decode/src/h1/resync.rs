@@ -12,17 +12,28 @@ use crate::{Chunk, Limits};
 /// A search for a start line.
 #[derive(Debug, Default)]
 pub(crate) struct Seek {
-    /// Whether this is not the beginning of the connection.
-    out_of_step: bool,
+    /// Whether the beginning of the connection has been looked at.
+    begun: bool,
+    passed: Passed,
     /// A line that could become a start line.
     line: Option<Section>,
+}
+
+/// Whether bytes were passed over in a search.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub(crate) enum Passed {
+    /// None were.
+    #[default]
+    Nothing,
+    /// Some were, or are lost.
+    Some,
 }
 
 /// What a search came to.
 #[derive(Debug)]
 pub(crate) enum Found {
-    /// A start line, and the section it begins.
-    Start(Role, Section),
+    /// A start line, the section it begins, and whether anything was skipped before it.
+    Start(Role, Section, Passed),
     /// The connection preface of HTTP/2, beginning here.
     Http2(u64),
     /// Nothing in so many bytes from this position on.
@@ -33,7 +44,8 @@ impl Seek {
     /// Searches where it is known that bytes were lost.
     pub(crate) fn out_of_step() -> Self {
         Self {
-            out_of_step: true,
+            begun: true,
+            passed: Passed::Some,
             line: None,
         }
     }
@@ -57,8 +69,8 @@ impl Seek {
             }
             return found;
         }
-        if chunk.call_start || !self.out_of_step {
-            self.out_of_step = true;
+        if chunk.call_start || !self.begun {
+            self.begun = true;
             return self.try_line(Section::default(), chunk, role, limits);
         }
         Some(Found::Nothing {
@@ -86,21 +98,26 @@ impl Seek {
                 self.line = Some(section);
                 return None;
             }
+            let judged = section.bytes().len() > PREFIX;
             let line_ended = blank.and_then(|()| section.read_line(chunk, limits));
-            let long = section.bytes().len() > PREFIX;
             let guess = match line_ended {
                 Err(_) => Guess::Neither,
-                // A long line is not looked at again until it has ended.
-                Ok(false) if long => Guess::NotYet,
+                // Once its beginning was found plausible, a line is not looked at again until it has ended.
+                Ok(false) if judged => Guess::NotYet,
                 Ok(_) => detect::guess(section.bytes()),
             };
             let position = section.mark().map_or(chunk.position, |mark| mark.position);
             match guess {
-                Guess::Request if role != Some(Role::Responses) => return Some(Found::Start(Role::Requests, section)),
-                Guess::Response if role != Some(Role::Requests) => return Some(Found::Start(Role::Responses, section)),
+                Guess::Request if role != Some(Role::Responses) => {
+                    return Some(Found::Start(Role::Requests, section, self.passed));
+                }
+                Guess::Response if role != Some(Role::Requests) => {
+                    return Some(Found::Start(Role::Responses, section, self.passed));
+                }
                 Guess::Http2 => return Some(Found::Http2(position)),
                 Guess::NotYet => {}
                 Guess::Request | Guess::Response | Guess::Neither => {
+                    self.passed = Passed::Some;
                     let bytes = section.bytes().len() as u64 + chunk.discard();
                     return Some(Found::Nothing { position, bytes });
                 }

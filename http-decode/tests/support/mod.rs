@@ -3,7 +3,7 @@
 //! In: random numbers. Out: calls in the order of the wire, and for each exchange what a decoder must find. Both heads
 //! of an exchange carry its number in `x-id`, so that a wrong pair shows.
 
-use std::fmt;
+use std::fmt::{self, Write as _};
 
 use http_decode::{Chunk, Connection, Direction, Ended, Exchange, Field, Output, RequestHead, Timestamp};
 use proptest::prelude::*;
@@ -144,11 +144,11 @@ pub(crate) fn decode(pieces: &[Piece], end: Timestamp) -> Vec<Output> {
 
 /// Keeps the exchanges.
 pub(crate) fn exchanges(outputs: &[Output]) -> Vec<&Exchange> {
-    let exchange = |output| match output {
-        &Output::Exchange(ref exchange) => Some(exchange.as_ref()),
+    let exchanges = outputs.iter().filter_map(|output| match output {
+        Output::Exchange(exchange) => Some(exchange.as_ref()),
         Output::End(_) | Output::Gap(_) | Output::Undecoded(..) => None,
-    };
-    outputs.iter().filter_map(exchange).collect()
+    });
+    exchanges.collect()
 }
 
 /// Reads the number of an exchange off a request head.
@@ -239,7 +239,7 @@ fn message(start: &str, id: usize, body: &BodyPlan, sent: bool) -> [Vec<u8>; 2] 
     match body {
         BodyPlan::None => {}
         BodyPlan::Length(bytes) => {
-            head += &format!("Content-Length: {}\r\n", bytes.len());
+            write!(head, "Content-Length: {}\r\n", bytes.len()).expect("a string takes everything");
             rest.extend_from_slice(bytes);
         }
         BodyPlan::Chunked(bytes, size, trailers) => {

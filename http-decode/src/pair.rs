@@ -264,6 +264,3 @@ impl Pairing {
         taken.into_iter().map(|pending| pending.exchange).collect()
     }
 }
-
-#[cfg(test)]
-mod tests;

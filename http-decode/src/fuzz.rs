@@ -1,0 +1,164 @@
+//! What must hold for any bytes at all: the bodies of the fuzz targets, which the property tests share.
+//!
+//! In: arbitrary bytes, read as a list of operations. Out: nothing. Panics when something that must hold does not;
+//! nothing else in this crate calls it.
+
+use crate::stream::Stream;
+use crate::{Chunk, Connection, Direction, Ended, Gap, GapCause, Limits, Settings, Timestamp};
+
+/// Pushes, loses, settles and closes as `data` says, and watches the memory.
+///
+/// An operation is a byte for what, a byte for how many bytes it takes, and these bytes.
+pub fn connection(data: &[u8]) {
+    let limits = Limits {
+        max_held_bytes: 600,
+        max_held_chunks: 8,
+        max_queued_bytes: 4000,
+        ..Limits::DEFAULT
+    };
+    let mut connection = Connection::new(Settings { limits, hold_ns: 5 });
+    let mut positions = [0_u64; 2];
+    for (at, Operation { what, bytes }) in (0_u64..).zip(operations(data)) {
+        let now = Timestamp(at);
+        let direction = if what & 1 == 0 {
+            Direction::Read
+        } else {
+            Direction::Write
+        };
+        let position = if what & 1 == 0 {
+            &mut positions[0]
+        } else {
+            &mut positions[1]
+        };
+        let length = bytes.len() as u64;
+        let chunk = Chunk {
+            position: *position,
+            at: now,
+            origin: 0,
+            call_start: what & 2 == 0,
+            bytes,
+        };
+        match what >> 2 & 7 {
+            0..=2 => {
+                *position += length;
+                connection.push(direction, chunk);
+            }
+            3 => connection.push(
+                direction,
+                Chunk {
+                    position: position.saturating_sub(20) + length * 3,
+                    ..chunk
+                },
+            ),
+            4 => *position += length,
+            5 => {
+                connection.gap(Gap {
+                    direction,
+                    position: *position,
+                    bytes: length,
+                    cause: GapCause::OverLimit,
+                });
+                *position += length;
+            }
+            6 => connection.settle(now),
+            _ if what & 0xe0 == 0xe0 => connection.close(now, Ended::Closed, Some(positions)),
+            _ => connection.tick(now),
+        }
+        assert!(
+            connection.held_bytes() <= limits.max_connection_bytes(),
+            "{} bytes held",
+            connection.held_bytes()
+        );
+        if what & 0x60 != 0x60 {
+            while connection.poll().is_some() {}
+        }
+    }
+    connection.finish(Timestamp(u64::MAX));
+    while connection.poll().is_some() {}
+    assert_eq!(connection.held_bytes(), 0, "nothing is held in the end");
+}
+
+/// Inserts chunks whose bytes tell their positions, and checks that they come out once and in order.
+pub fn stream(data: &[u8]) {
+    let limits = Limits {
+        max_held_bytes: 300,
+        max_held_chunks: 6,
+        ..Limits::DEFAULT
+    };
+    let mut stream = Stream::default();
+    for pair in data.chunks_exact(3) {
+        let &[what, position, length] = pair else { return };
+        let position = u64::from(position);
+        let content = (position..position + u64::from(length % 64))
+            .map(telltale)
+            .collect::<Vec<_>>();
+        let chunk = Chunk {
+            position,
+            at: Timestamp(0),
+            origin: 0,
+            call_start: false,
+            bytes: &content,
+        };
+        match what & 3 {
+            0 | 1 => {
+                let inserted = stream.insert(chunk, &limits);
+                assert!(
+                    inserted.repeated + inserted.dropped <= content.len() as u64,
+                    "more is counted than came"
+                );
+            }
+            2 => stream.missing(position, u64::from(length), GapCause::OverLimit, &limits),
+            _ => assert!(
+                stream.take_hole().is_none_or(|hole| hole.bytes > 0),
+                "a hole is not empty"
+            ),
+        }
+        take_some(&mut stream, usize::from(what >> 2));
+        assert!(
+            stream.held_bytes() <= limits.max_held_bytes + limits.max_held_chunks * 96,
+            "too much is held"
+        );
+    }
+}
+
+/// Takes what is next, and puts back all but `count` bytes of it.
+fn take_some(stream: &mut Stream, count: usize) {
+    if let Some(hole) = stream.take_missing() {
+        assert_eq!(stream.next(), hole.position + hole.bytes, "a hole is stepped over");
+    }
+    let position = stream.next();
+    if let Some(held) = stream.take() {
+        let chunk = held.chunk(position);
+        let expected = (position..).map(telltale).take(chunk.bytes.len());
+        assert!(
+            chunk.bytes.iter().copied().eq(expected),
+            "the bytes at {position} are others"
+        );
+        let count = count.min(chunk.bytes.len());
+        stream.put_back(held, count);
+        assert_eq!(
+            stream.next(),
+            position + count as u64,
+            "exactly what was decoded is behind"
+        );
+    }
+}
+
+fn telltale(position: u64) -> u8 {
+    position.to_le_bytes()[0].wrapping_mul(31)
+}
+
+/// One operation on a connection.
+struct Operation<'a> {
+    what: u8,
+    bytes: &'a [u8],
+}
+
+fn operations(mut data: &[u8]) -> impl Iterator<Item = Operation<'_>> {
+    std::iter::from_fn(move || {
+        let (&[what, length], rest) = data.split_first_chunk()?;
+        let (bytes, rest) = rest.split_at(usize::from(length).min(rest.len()));
+        data = rest;
+        Some(Operation { what, bytes })
+    })
+}

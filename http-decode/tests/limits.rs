@@ -1,0 +1,407 @@
+//! Every limit, at its bound and one beyond, and its counter; and hostile streams, which stay within the memory limit.
+#![cfg(test)]
+
+use http_decode::{
+    Chunk, Connection, Counters, Direction, Ended, Exchange, Gap, GapCause, Limits, MAX_CONNECTION_BYTES, Output,
+    Reason, Settings, Timestamp,
+};
+
+const READ: Direction = Direction::Read;
+const WRITE: Direction = Direction::Write;
+const GET: &str = "GET / HTTP/1.1\r\nHost: a\r\n\r\n";
+
+struct Tape {
+    connection: Connection,
+    limits: Limits,
+    positions: [u64; 2],
+    now: u64,
+    outputs: Vec<Output>,
+}
+
+impl Tape {
+    fn new(limits: Limits) -> Self {
+        let connection = Connection::new(Settings {
+            limits,
+            ..Settings::default()
+        });
+        Self {
+            connection,
+            limits,
+            positions: [0; 2],
+            now: 0,
+            outputs: Vec::new(),
+        }
+    }
+
+    fn push(&mut self, direction: Direction, bytes: impl AsRef<[u8]>) -> &mut Self {
+        let index = usize::from(direction == WRITE);
+        let position = self.positions[index];
+        self.positions[index] += bytes.as_ref().len() as u64;
+        self.push_at(direction, position, bytes.as_ref());
+        self
+    }
+
+    fn push_at(&mut self, direction: Direction, position: u64, bytes: &[u8]) {
+        self.now += 1;
+        self.connection.push(
+            direction,
+            Chunk {
+                position,
+                at: Timestamp(self.now),
+                origin: 0,
+                call_start: true,
+                bytes,
+            },
+        );
+        assert!(self.connection.held_bytes() <= self.limits.max_connection_bytes());
+        self.outputs.extend(std::iter::from_fn(|| self.connection.poll()));
+    }
+
+    fn settle(&mut self) -> &mut Self {
+        self.connection.settle(Timestamp(self.now));
+        self.outputs.extend(std::iter::from_fn(|| self.connection.poll()));
+        self
+    }
+
+    fn counters(&self) -> Counters {
+        self.connection.counters()
+    }
+
+    fn exchanges(&self) -> Vec<&Exchange> {
+        let exchanges = self.outputs.iter().filter_map(|output| match output {
+            Output::Exchange(exchange) => Some(exchange.as_ref()),
+            Output::End(_) | Output::Gap(_) | Output::Undecoded(..) => None,
+        });
+        exchanges.collect()
+    }
+
+    fn undecoded(&self) -> Vec<Reason> {
+        let reasons = self.outputs.iter().filter_map(|output| match output {
+            Output::Undecoded(_, _, reason) => Some(*reason),
+            Output::Exchange(_) | Output::End(_) | Output::Gap(_) => None,
+        });
+        reasons.collect()
+    }
+
+    fn gaps(&self) -> Vec<Gap> {
+        let gaps = self.outputs.iter().filter_map(|output| match output {
+            Output::Gap(gap) => Some(*gap),
+            Output::Exchange(_) | Output::End(_) | Output::Undecoded(..) => None,
+        });
+        gaps.collect()
+    }
+}
+
+fn ok(body: &str) -> String {
+    format!("HTTP/1.1 200 OK\r\nContent-Length: {}\r\n\r\n{body}", body.len())
+}
+
+#[test]
+fn a_head_may_have_max_head_bytes_and_no_more() {
+    let limits = Limits {
+        max_head_bytes: 100,
+        ..Limits::DEFAULT
+    };
+    for (length, fits) in [(100, true), (101, false)] {
+        for step in [1, 7, 1000] {
+            let head = format!("GET /{} HTTP/1.1\r\n\r\n", "x".repeat(length - 18));
+            let mut tape = Tape::new(limits);
+            tape.push(READ, GET).push(WRITE, ok(""));
+            for part in head.as_bytes().chunks(step) {
+                tape.push(READ, part);
+            }
+            tape.push(WRITE, ok("")).settle();
+            assert_eq!(tape.undecoded(), if fits { vec![] } else { vec![Reason::HeadTooLarge] });
+            assert_eq!(tape.counters().heads_too_large, u64::from(!fits));
+            assert_eq!(tape.exchanges().len(), 2);
+            assert_eq!(tape.exchanges()[1].request.is_some(), fits);
+        }
+    }
+}
+
+#[test]
+fn a_head_may_have_max_fields_and_no_more() {
+    let limits = Limits {
+        max_fields: 10,
+        ..Limits::DEFAULT
+    };
+    for (count, fits) in [(10, true), (11, false)] {
+        let mut tape = Tape::new(limits);
+        tape.push(READ, format!("GET / HTTP/1.1\r\n{}\r\n", "A: b\r\n".repeat(count)))
+            .push(WRITE, ok(""));
+        assert_eq!(tape.undecoded().is_empty(), fits);
+        assert_eq!(tape.exchanges().len(), usize::from(fits));
+        assert_eq!(tape.counters().heads_too_large, u64::from(!fits));
+    }
+}
+
+#[test]
+fn a_trailer_section_may_have_max_fields_and_no_more() {
+    let limits = Limits {
+        max_fields: 10,
+        ..Limits::DEFAULT
+    };
+    for (count, fits) in [(10, true), (11, false)] {
+        let mut tape = Tape::new(limits);
+        let trailers = "A: b\r\n".repeat(count);
+        tape.push(READ, GET);
+        tape.push(
+            WRITE,
+            format!("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n{trailers}\r\n"),
+        );
+        let ended = if fits { Ended::Complete } else { Ended::Lost };
+        assert_eq!(tape.exchanges()[0].ended, Some(ended));
+        assert_eq!(tape.counters().heads_too_large, u64::from(!fits));
+    }
+}
+
+#[test]
+fn max_blank_bytes_may_come_before_a_start_line_and_no_more() {
+    for (count, fits) in [(64, true), (66, false)] {
+        let mut tape = Tape::new(Limits::DEFAULT);
+        tape.push(READ, GET).push(WRITE, ok(""));
+        tape.push(READ, "\r\n".repeat(count / 2) + GET).push(WRITE, ok(""));
+        assert_eq!(tape.counters().malformed_heads, u64::from(!fits));
+        assert_eq!(tape.exchanges().len(), if fits { 2 } else { 1 });
+    }
+}
+
+#[test]
+fn a_chunk_line_may_have_max_chunk_line_bytes_and_no_more() {
+    let limits = Limits {
+        max_chunk_line_bytes: 50,
+        ..Limits::DEFAULT
+    };
+    for (length, fits) in [(50, true), (51, false)] {
+        for step in [1, 1000] {
+            let mut tape = Tape::new(limits);
+            tape.push(READ, GET)
+                .push(WRITE, "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n");
+            let line = format!("0;{}\r\n\r\n", "x".repeat(length - 3));
+            for part in line.as_bytes().chunks(step) {
+                tape.push(WRITE, part);
+            }
+            assert_eq!(tape.counters().malformed_bodies, u64::from(!fits), "{length} by {step}");
+        }
+    }
+}
+
+#[test]
+fn max_held_bytes_wait_for_a_hole_to_be_filled_and_no_more() {
+    let limits = Limits {
+        max_held_bytes: 1000,
+        ..Limits::DEFAULT
+    };
+    for (length, fits) in [(1000, true), (1001, false)] {
+        let mut tape = Tape::new(limits);
+        tape.push(READ, GET)
+            .push(WRITE, "HTTP/1.1 200 OK\r\nContent-Length: 9000\r\n\r\n");
+        let position = tape.positions[1] + 5;
+        tape.push_at(WRITE, position, &vec![b'x'; length - 500]);
+        tape.push_at(WRITE, position + length as u64 - 500, &[b'x'; 500]);
+        assert_eq!(tape.counters().holes_forced, u64::from(!fits));
+        assert_eq!(tape.gaps().len(), usize::from(!fits));
+        assert_eq!(tape.connection.unsettled(), fits);
+    }
+}
+
+#[test]
+fn what_finds_no_room_becomes_a_gap_of_its_own_cause() {
+    let limits = Limits {
+        max_held_bytes: 1000,
+        ..Limits::DEFAULT
+    };
+    let mut tape = Tape::new(limits);
+    tape.push(READ, "CONNECT a:1 HTTP/1.1\r\nHost: a:1\r\n\r\n")
+        .push(READ, vec![b'x'; 800])
+        .push(READ, vec![b'x'; 300]);
+    assert_eq!(tape.counters().dropped_bytes, 300);
+    let position = tape.positions[0] - 300;
+    tape.push(WRITE, "HTTP/1.1 403 No\r\nContent-Length: 0\r\n\r\n");
+    assert_eq!(
+        tape.gaps(),
+        [Gap {
+            direction: READ,
+            position,
+            bytes: 300,
+            cause: GapCause::Dropped
+        }]
+    );
+}
+
+#[test]
+fn max_held_chunks_wait_and_no_more() {
+    let limits = Limits {
+        max_held_chunks: 8,
+        ..Limits::DEFAULT
+    };
+    for (count, fits) in [(8, true), (9, false)] {
+        let mut tape = Tape::new(limits);
+        tape.push(READ, GET);
+        for index in 0..count {
+            tape.push_at(READ, 1000 + index * 10, b"x");
+        }
+        assert_eq!(tape.counters().holes_forced, u64::from(!fits));
+    }
+}
+
+#[test]
+fn max_pending_requests_wait_and_no_more() {
+    let limits = Limits {
+        max_pending: 5,
+        ..Limits::DEFAULT
+    };
+    for (count, fits) in [(5, true), (6, false)] {
+        let mut tape = Tape::new(limits);
+        tape.push(READ, GET.repeat(count));
+        assert_eq!(
+            tape.undecoded(),
+            if fits { vec![] } else { vec![Reason::TooManyPending] }
+        );
+        assert_eq!(tape.exchanges().len(), if fits { 0 } else { 6 });
+        assert_eq!(tape.counters().pending_overflows, u64::from(!fits));
+    }
+}
+
+#[test]
+fn max_pending_bytes_of_requests_wait_and_no_more() {
+    let limits = Limits {
+        max_pending_bytes: 10_000,
+        ..Limits::DEFAULT
+    };
+    let mut tape = Tape::new(limits);
+    tape.push(READ, GET.repeat(9));
+    assert_eq!(tape.counters().pending_overflows, 0);
+    tape.push(READ, GET);
+    assert_eq!((tape.counters().pending_overflows, tape.exchanges().len()), (1, 10));
+}
+
+#[test]
+fn max_informational_responses_are_kept_and_the_rest_is_counted() {
+    let mut tape = Tape::new(Limits::DEFAULT);
+    tape.push(READ, GET)
+        .push(WRITE, "HTTP/1.1 102 Processing\r\n\r\n".repeat(17) + &ok(""));
+    assert_eq!(tape.exchanges()[0].informational.len(), 16);
+    assert_eq!(tape.counters().informational_dropped, 1);
+}
+
+#[test]
+fn after_max_unrecognised_bytes_a_connection_is_not_http_until_it_is() {
+    let limits = Limits {
+        max_unrecognised_bytes: 100,
+        ..Limits::DEFAULT
+    };
+    let mut tape = Tape::new(limits);
+    tape.push(READ, "x".repeat(100));
+    assert_eq!(tape.undecoded(), []);
+    tape.push(READ, "x").push(WRITE, "x").push(READ, "x");
+    assert_eq!(tape.outputs, [Output::Undecoded(READ, 0, Reason::NotHttp)]);
+    tape.push(READ, GET).settle().push(WRITE, ok("")).settle();
+    assert_eq!(tape.exchanges().len(), 1);
+    // Once in each direction.
+    assert_eq!(tape.counters().resynchronised, 2);
+}
+
+#[test]
+fn decoding_pauses_at_max_queued_bytes_until_outputs_are_taken() {
+    let limits = Limits {
+        max_queued_bytes: 5000,
+        ..Limits::DEFAULT
+    };
+    let mut connection = Connection::new(Settings {
+        limits,
+        ..Settings::default()
+    });
+    let requests = GET.repeat(100);
+    let responses = ok("").repeat(100);
+    for (direction, bytes) in [(READ, &requests), (WRITE, &responses)] {
+        let chunk = Chunk {
+            position: 0,
+            at: Timestamp(1),
+            origin: 0,
+            call_start: true,
+            bytes: bytes.as_bytes(),
+        };
+        connection.push(direction, chunk);
+    }
+    assert!(connection.counters().exchanges < 10);
+    assert_eq!(std::iter::from_fn(|| connection.poll()).count(), 100);
+}
+
+#[test]
+fn a_head_that_dribbles_in_is_read_in_linear_time() {
+    let head = format!("GET /{} HTTP/1.1\r\n\r\n", "x".repeat(65_000));
+    let mut tape = Tape::new(Limits::DEFAULT);
+    let begun = std::time::Instant::now();
+    for _ in 0..4 {
+        for byte in head.as_bytes().chunks(1) {
+            tape.push(READ, byte);
+        }
+    }
+    // Reading from the start for each byte would look at eight thousand million bytes.
+    assert!(begun.elapsed() < std::time::Duration::from_secs(10));
+    assert_eq!(tape.counters().heads_too_large, 0);
+}
+
+#[test]
+fn hostile_streams_stay_within_the_memory_limit() {
+    let endless: [(&str, &[u8], &[u8]); 12] = [
+        ("line ends", b"", b"\r\n"),
+        ("one header line", b"GET / HTTP/1.1\r\nA: ", b"xxxxxxxxxxxxxxxx"),
+        ("header lines", b"GET / HTTP/1.1\r\n", b"A: b\r\n"),
+        ("folded lines", b"GET / HTTP/1.1\r\nA: b\r\n", b" c\r\n"),
+        ("a request line", b"GET /", b"xxxxxxxxxxxxxxxx"),
+        ("requests", b"", b"GET / HTTP/1.1\r\nA: b\r\n\r\n"),
+        ("short requests", b"", b"G / HTTP/1.0\n\n"),
+        (
+            "chunks",
+            b"POST / HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n",
+            b"1\r\nx\r\n",
+        ),
+        (
+            "chunk extensions",
+            b"POST / HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n1;",
+            b"xxxxxxxx",
+        ),
+        (
+            "trailers",
+            b"POST / HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n",
+            b"A: b\r\n",
+        ),
+        (
+            "1xx responses",
+            b"HTTP/1.1 100 Continue\r\n\r\n",
+            b"HTTP/1.1 100 Continue\r\nA: b\r\n\r\n",
+        ),
+        ("zeros", b"\0", b"\0\0\0\0\0\0\0\0"),
+    ];
+    for (what, first, then) in endless {
+        for answered in [false, true] {
+            let mut tape = Tape::new(Limits::DEFAULT);
+            assert_eq!(tape.limits.max_connection_bytes(), MAX_CONNECTION_BYTES);
+            if answered {
+                tape.push(READ, GET).push(WRITE, ok(""));
+            }
+            let direction = if what == "1xx responses" { WRITE } else { READ };
+            tape.push(direction, first);
+            let block = then.repeat(16_384 / then.len());
+            for round in 0..100 {
+                tape.push(direction, &block);
+                if round % 16 == 0 {
+                    tape.settle();
+                }
+                tape.outputs.clear();
+            }
+        }
+    }
+}
+
+#[test]
+fn holes_everywhere_stay_within_the_memory_limit() {
+    let mut tape = Tape::new(Limits::DEFAULT);
+    for index in 0..20_000_u64 {
+        tape.push_at(READ, index * 50 + 1, GET.as_bytes());
+        tape.push_at(WRITE, index * 500 + 1, &[b'x'; 400]);
+        tape.outputs.clear();
+    }
+}
