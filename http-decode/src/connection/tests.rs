@@ -324,3 +324,14 @@ fn nothing_is_held_when_a_close_meets_another_protocol() {
     ));
     assert_eq!(tape.connection.held_bytes(), 0);
 }
+
+#[test]
+fn a_preface_in_the_middle_of_http1_is_not_believed() {
+    let mut tape = Tape::new();
+    tape.push(READ, get("/1"))
+        .push(WRITE, "HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nhe");
+    tape.push(READ, "no\r\n\r\n")
+        .push(READ, "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n")
+        .push(WRITE, "llo");
+    assert_eq!(tape.told(), ["/1 200 5"]);
+}

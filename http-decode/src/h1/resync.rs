@@ -114,9 +114,10 @@ impl Seek {
                 Guess::Response if role != Some(Role::Requests) => {
                     return Some(Found::Start(Role::Responses, section, self.passed));
                 }
-                Guess::Http2 => return Some(Found::Http2(position)),
+                // A preface begins a connection; HTTP/1 was seen on this one if the role is known.
+                Guess::Http2 if role.is_none() => return Some(Found::Http2(position)),
                 Guess::NotYet => {}
-                Guess::Request | Guess::Response | Guess::Neither => {
+                Guess::Request | Guess::Response | Guess::Http2 | Guess::Neither => {
                     self.passed = Passed::Some;
                     let bytes = section.bytes().len() as u64 + chunk.discard();
                     return Some(Found::Nothing { position, bytes });
