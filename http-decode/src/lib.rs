@@ -1,8 +1,8 @@
 //! Passive HTTP decoding: bytes with positions in, exchanges out.
 //!
 //! In: [`Chunk`]s of both directions of one connection, in any order, and word of what is missing. Out: [`Output`]s.
-//! The way through: [`stream`] puts a direction in order, [`detect`] tells what it carries, [`h1`] reads heads and
-//! frames bodies, [`pair`] finds the request of a response, [`progress`] gathers the exchange, [`outbox`] queues it.
+//! The way through: `stream` puts a direction in order, `detect` tells what it carries, `h1` reads heads and
+//! frames bodies, `pair` finds the request of a response, `progress` gathers the exchange, `outbox` queues it.
 //! Refuses to read a clock, to do I/O, to guess across a hole, and to hold more than [`MAX_CONNECTION_BYTES`].
 #![forbid(unsafe_code)]
 

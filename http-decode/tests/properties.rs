@@ -8,7 +8,7 @@ use std::collections::BTreeSet;
 use http_decode::{Connection, Direction, Ended, Exchange, Output, Settings, Timestamp};
 use proptest::prelude::*;
 use proptest::sample::Index;
-use support::{Conversation, conversation, decode, drain, exchanges, id, push, request_id};
+use support::{Conversation, conversation, conversation_of, decode, drain, exchanges, id, push, request_id};
 
 proptest! {
     #![proptest_config(ProptestConfig { cases: cases(), failure_persistence: None, ..ProptestConfig::default() })]
@@ -80,7 +80,7 @@ proptest! {
 
     #[test]
     fn a_client_that_waits_is_paired_again_one_exchange_after_a_lost_call(
-        conversation in conversation().prop_filter("waits", |conversation| conversation.lockstep),
+        conversation in conversation_of(true),
         lost in any::<Index>(),
     ) {
         let mut pieces = conversation.pieces(&[usize::MAX]);

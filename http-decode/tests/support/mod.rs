@@ -32,7 +32,6 @@ pub(crate) struct Call {
 pub(crate) struct Conversation {
     pub(crate) calls: Vec<Call>,
     pub(crate) known: Vec<Known>,
-    pub(crate) lockstep: bool,
 }
 
 /// A part of a call, as it was captured.
@@ -168,9 +167,14 @@ pub(crate) fn id(fields: &[Field]) -> usize {
 
 /// Makes conversations, of clients that wait for each response and of clients that pipeline.
 pub(crate) fn conversation() -> impl Strategy<Value = Conversation> {
+    any::<bool>().prop_flat_map(conversation_of)
+}
+
+/// Makes conversations of one kind of client.
+pub(crate) fn conversation_of(lockstep: bool) -> impl Strategy<Value = Conversation> {
     let exchange = (request(), response(), 0_usize..3, any::<bool>());
-    (proptest::collection::vec(exchange, 2..7), any::<bool>(), 2_usize..4)
-        .prop_map(|(exchanges, lockstep, depth)| build(&exchanges, lockstep, depth))
+    (proptest::collection::vec(exchange, 2..7), 2_usize..4)
+        .prop_map(move |(exchanges, depth)| build(&exchanges, lockstep, depth))
 }
 
 type Planned = (RequestPlan, ResponsePlan, usize, bool);
@@ -307,7 +311,6 @@ fn build(planned: &[Planned], lockstep: bool, depth: usize) -> Conversation {
     Conversation {
         calls: writer.calls,
         known,
-        lockstep,
     }
 }
 
