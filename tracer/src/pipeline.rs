@@ -96,6 +96,11 @@ impl Pipeline {
         self.write()
     }
 
+    /// Takes what the user should be told at once.
+    pub fn take_notes(&mut self) -> Vec<String> {
+        self.correlator.take_notes()
+    }
+
     /// Writes what is still going on, as it stands, and ends the output.
     pub fn finish(mut self) -> Result<Summary, output::Error> {
         let Self {

@@ -8,6 +8,7 @@ mod messages;
 mod live;
 mod session;
 mod queue;
+mod stream;
 mod trace;
 mod record;
 mod replay;

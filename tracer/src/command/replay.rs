@@ -2,9 +2,14 @@
 
 use anyhow::{Context as _, Result};
 
-use super::{Outcome, arguments::ReplayArgs, reader, say, session::say_totals};
+use super::{
+    Outcome,
+    arguments::ReplayArgs,
+    reader, say,
+    session::{Consumer as _, say_totals},
+    stream::Stream,
+};
 use crate::{
-    output,
     pipeline::{Flow, Pipeline},
     source::{Reader, TapeError},
 };
@@ -13,20 +18,20 @@ use crate::{
 pub(super) fn run(arguments: &ReplayArgs) -> Result<Outcome> {
     let name = arguments.tape.display();
     let mut tape = Reader::open(&arguments.tape).with_context(|| name.to_string())?;
-    let mut pipeline = Pipeline::new(tape.header(), reader::options(&arguments.show)?);
+    let mut stream = Box::new(Stream(Pipeline::new(tape.header(), reader::options(&arguments.show)?)));
     let end = loop {
         match tape.next_batch() {
-            Ok(Some(batch)) => match pipeline.batch(batch) {
-                Ok(Flow::Continue) => {}
-                Ok(Flow::Done) | Err(output::Error::BrokenPipe) => break Ok(()),
-                Err(error @ output::Error::Write(_)) => return Err(error.into()),
-            },
+            Ok(Some(batch)) => {
+                if stream.batch(batch)? == Flow::Done {
+                    break Ok(());
+                }
+            }
             Ok(None) => break Ok(()),
             Err(error) => break Err(error),
         }
     };
-    let summary = pipeline.finish()?;
-    say_totals(Some(summary), tape.totals().unwrap_or_default());
+    let totals = tape.totals().unwrap_or_default();
+    say_totals(stream.finish(totals)?, totals);
     Ok(outcome(end, &arguments.tape))
 }
 

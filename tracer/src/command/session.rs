@@ -250,13 +250,20 @@ fn consume(mut consumer: Box<dyn Consumer>, queue: Queued, last_word: &Receiver<
     consumer.finish(last_word.recv().unwrap_or_default())
 }
 
-/// Says the one line of totals.
+/// Says what could not be used, then the one line of totals.
 pub(super) fn say_totals(summary: Option<Summary>, totals: Totals) {
     let Totals {
         lost_records,
         lost_bytes,
     } = totals;
-    let Summary { exchanges, half, .. } = summary.unwrap_or_default();
+    let Summary {
+        exchanges,
+        half,
+        counters,
+    } = summary.unwrap_or_default();
+    for line in counters.lines() {
+        say(&line);
+    }
     say(&format!(
         "exchanges={exchanges} half={half} lost_records={lost_records} lost_bytes={lost_bytes}"
     ));

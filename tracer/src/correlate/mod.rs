@@ -5,6 +5,7 @@
 
 mod observed;
 mod connections;
+mod counters;
 
 use std::{
     collections::HashMap,
@@ -12,7 +13,7 @@ use std::{
     time::{Duration, SystemTime},
 };
 
-use http_decode::{Chunk, Ended, Gap, GapCause, Output, Settings, Timestamp};
+use http_decode::{Chunk, Direction, Ended, Gap, GapCause, Output, Settings, Timestamp};
 
 use symbolizer::Family;
 
@@ -22,6 +23,7 @@ use crate::{
     source::{Header, Item},
 };
 
+pub use counters::{Counters, Undecoded};
 pub use observed::{AddressSource, Connection, Happening, Observed, Process};
 
 /// Decodes connections and tells what happened on them.
@@ -34,21 +36,7 @@ pub struct Correlator {
     sequences: HashMap<u32, u64>,
     connections: Connections,
     counters: Counters,
-}
-
-/// What could not be used, and why.
-#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
-pub struct Counters {
-    /// Records of an unknown kind.
-    pub unknown_records: u64,
-    /// Records shorter than their kind.
-    pub short_records: u64,
-    /// Connections given up because there were too many, or because they together held too much.
-    pub given_up: u64,
-    /// Bytes in holes, whatever the cause.
-    pub missing_bytes: u64,
-    /// Stretches that were not decoded: not HTTP, malformed, over a limit.
-    pub undecoded: u64,
+    notes: Vec<String>,
 }
 
 impl Correlator {
@@ -66,6 +54,7 @@ impl Correlator {
             sequences: HashMap::new(),
             connections: Connections::default(),
             counters: Counters::default(),
+            notes: Vec::new(),
         }
     }
 
@@ -108,6 +97,11 @@ impl Correlator {
     /// What could not be used so far.
     pub const fn counters(&self) -> Counters {
         self.counters
+    }
+
+    /// Takes what the user should be told at once: the first stretch that was not decoded, for each reason.
+    pub fn take_notes(&mut self) -> Vec<String> {
+        std::mem::take(&mut self.notes)
     }
 
     fn take_event(&mut self, origin: &Origin, event: Event<'_>, out: &mut Vec<Observed>) {
@@ -231,8 +225,14 @@ impl Correlator {
                     self.counters.missing_bytes = self.counters.missing_bytes.saturating_add(gap.bytes);
                     (now_ns, Happening::Loss(gap))
                 }
-                Output::Undecoded(..) => {
-                    self.counters.undecoded += 1;
+                Output::Undecoded(direction, position, reason) => {
+                    if self.counters.undecoded.count(reason) {
+                        let (id, way) = (&tracked.connection.id, way(direction));
+                        let why = counters::describe(reason);
+                        self.notes.push(format!(
+                            "connection {id}, {way} from byte {position}: not decoded: {why}"
+                        ));
+                    }
                     continue;
                 }
             };
@@ -244,6 +244,13 @@ impl Correlator {
             });
         }
         self.connections.schedule(key);
+    }
+}
+
+const fn way(direction: Direction) -> &'static str {
+    match direction {
+        Direction::Read => "read",
+        Direction::Write => "written",
     }
 }
 

@@ -1,0 +1,114 @@
+//! What could not be used, counted by cause, and said in words.
+
+use http_decode::Reason;
+
+/// What could not be used so far.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub struct Counters {
+    /// Records of an unknown kind.
+    pub unknown_records: u64,
+    /// Records shorter than their kind.
+    pub short_records: u64,
+    /// Connections given up because there were too many, or because they together held too much.
+    pub given_up: u64,
+    /// Bytes in holes, whatever the cause.
+    pub missing_bytes: u64,
+    /// Stretches that were not decoded.
+    pub undecoded: Undecoded,
+}
+
+/// Stretches that came and were not decoded, by reason.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub struct Undecoded {
+    /// Not HTTP.
+    pub not_http: u64,
+    /// HTTP/2.
+    pub http2: u64,
+    /// A head over the limits.
+    pub head_too_large: u64,
+    /// A malformed head.
+    pub malformed_head: u64,
+    /// A body whose framing was malformed.
+    pub malformed_body: u64,
+    /// More unanswered requests than the limits allow.
+    pub too_many_pending: u64,
+}
+
+impl Undecoded {
+    /// Counts one stretch; tells whether it is the first for its reason.
+    pub(super) const fn count(&mut self, reason: Reason) -> bool {
+        let counter = match reason {
+            Reason::NotHttp => &mut self.not_http,
+            Reason::Http2 => &mut self.http2,
+            Reason::HeadTooLarge => &mut self.head_too_large,
+            Reason::MalformedHead => &mut self.malformed_head,
+            Reason::MalformedBody => &mut self.malformed_body,
+            Reason::TooManyPending => &mut self.too_many_pending,
+        };
+        *counter += 1;
+        *counter == 1
+    }
+}
+
+impl Counters {
+    /// Says what was counted, a line for each cause that occurred.
+    pub fn lines(&self) -> Vec<String> {
+        let Self {
+            unknown_records,
+            short_records,
+            given_up,
+            missing_bytes: _,
+            undecoded,
+        } = *self;
+        let Undecoded {
+            not_http,
+            http2,
+            head_too_large,
+            malformed_head,
+            malformed_body,
+            too_many_pending,
+        } = undecoded;
+        let counted = [
+            (not_http, "connections not decoded: not HTTP"),
+            (http2, "connections not decoded: HTTP/2"),
+            (head_too_large, "heads not decoded: over the limits"),
+            (malformed_head, "heads not decoded: malformed"),
+            (malformed_body, "bodies not decoded: malformed"),
+            (too_many_pending, "times requests were given up: too many unanswered"),
+            (given_up, "connections given up: over the limits"),
+            (unknown_records, "records not understood: of an unknown kind"),
+            (short_records, "records not understood: cut short"),
+        ];
+        counted
+            .iter()
+            .filter(|(count, _)| *count > 0)
+            .map(|(count, what)| format!("{count} {what}"))
+            .collect()
+    }
+}
+
+/// Says why bytes were not decoded, to finish the sentence "not decoded: ...".
+pub(super) const fn describe(reason: Reason) -> &'static str {
+    match reason {
+        Reason::NotHttp => "this is not HTTP",
+        Reason::Http2 => "this version does not read HTTP/2",
+        Reason::HeadTooLarge => "a head is over the limits",
+        Reason::MalformedHead => "a head is malformed",
+        Reason::MalformedBody => "the framing of a body is malformed",
+        Reason::TooManyPending => "too many requests are unanswered",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_what_occurred_is_said() {
+        let mut counters = Counters::default();
+        assert!(counters.lines().is_empty());
+        assert!(counters.undecoded.count(Reason::Http2));
+        assert!(!counters.undecoded.count(Reason::Http2));
+        assert_eq!(counters.lines(), ["2 connections not decoded: HTTP/2"]);
+    }
+}
