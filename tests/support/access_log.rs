@@ -1,0 +1,76 @@
+//! nginx's access log: what the gateway itself says it has done.
+
+use std::{collections::HashMap, fs, io::Read as _, path::Path};
+
+use anyhow::{Context as _, Result};
+
+/// The fields of a line, in nginx's words; [`Access`] has them in this order.
+pub const FORMAT: &str = "$request_id $remote_addr $remote_port $connection $request_method $status $request_uri";
+
+/// A line of the access log.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Access {
+    /// `$request_id`, which the response bears as `X-Request-ID`.
+    pub id: String,
+    /// `$remote_addr:$remote_port`.
+    pub remote: String,
+    /// `$connection`, a number.
+    pub connection: String,
+    /// `$request_method`.
+    pub method: String,
+    /// `$status`.
+    pub status: u64,
+    /// `$request_uri`, path and query as they came.
+    pub uri: String,
+}
+
+impl Access {
+    fn parse(line: &str) -> Option<Self> {
+        let mut words = line.split(' ').map(str::to_owned);
+        let (id, address, port) = (words.next()?, words.next()?, words.next()?);
+        Some(Self {
+            id,
+            remote: format!("{address}:{port}"),
+            connection: words.next()?,
+            method: words.next()?,
+            status: words.next()?.parse().ok()?,
+            uri: words.next()?,
+        })
+    }
+}
+
+/// Counts the lines of a log as it grows, reading each byte once.
+#[derive(Debug)]
+pub(crate) struct Tail {
+    file: fs::File,
+    lines: usize,
+}
+
+impl Tail {
+    pub(crate) fn open(path: &Path) -> Result<Self> {
+        Ok(Self {
+            file: fs::File::open(path)?,
+            lines: 0,
+        })
+    }
+
+    pub(crate) fn count(&mut self) -> Result<usize> {
+        let mut grown = Vec::new();
+        self.file.read_to_end(&mut grown)?;
+        self.lines += grown.split(|byte| *byte == b'\n').count().saturating_sub(1);
+        Ok(self.lines)
+    }
+}
+
+/// Reads a log to its last whole line.
+pub(crate) fn read(path: &Path) -> Result<Vec<Access>> {
+    let text = fs::read_to_string(path)?;
+    let whole = text.rsplit_once('\n').map_or("", |(whole, _)| whole);
+    let parse = |line| Access::parse(line).with_context(|| format!("not a line of the log: {line}"));
+    whole.lines().map(parse).collect()
+}
+
+/// Maps ids to lines.
+pub fn by_id(log: &[Access]) -> HashMap<&str, &Access> {
+    log.iter().map(|access| (access.id.as_str(), access)).collect()
+}

@@ -1,0 +1,60 @@
+//! The binary `tlscope`: built once for each test process, so that it is never older than its sources.
+//!
+//! `TLSCOPE_BIN` names another one, such as a release build.
+
+use std::{
+    env,
+    path::{Path, PathBuf},
+    process::Command,
+    sync::OnceLock,
+};
+
+use anyhow::{Context as _, Result, anyhow, ensure};
+
+use crate::run;
+
+/// Where the binary is.
+pub fn tlscope() -> Result<&'static Path> {
+    static BINARY: OnceLock<Result<PathBuf, String>> = OnceLock::new();
+    let found = BINARY.get_or_init(|| find_or_build().map_err(|error| format!("{error:#}")));
+    found.as_deref().map_err(|error| anyhow!("no tlscope to test: {error}"))
+}
+
+/// The command `tlscope`, with words after it.
+pub fn command(words: &[&str]) -> Result<Command> {
+    let mut command = Command::new(tlscope()?);
+    command.args(words);
+    Ok(command)
+}
+
+fn find_or_build() -> Result<PathBuf> {
+    if let Some(named) = env::var_os("TLSCOPE_BIN").map(PathBuf::from) {
+        ensure!(
+            named.is_file(),
+            "TLSCOPE_BIN is {}, which is not a file",
+            named.display()
+        );
+        return Ok(named);
+    }
+    // A test runs as TARGET/PROFILE/deps/NAME.
+    let own = env::current_exe()?;
+    let built = own
+        .parent()
+        .and_then(Path::parent)
+        .context("the test is not in a target folder")?;
+    let target = built.parent().context("the test is not in a target folder")?;
+    build(target, built.ends_with("release"))?;
+    Ok(built.join("tlscope"))
+}
+
+fn build(target: &Path, release: bool) -> Result<()> {
+    let mut cargo = Command::new(env!("CARGO"));
+    cargo
+        .current_dir(env!("CARGO_MANIFEST_DIR"))
+        .args(["build", "--quiet", "-p", "tracer", "--bin", "tlscope"]);
+    cargo.arg("--target-dir").arg(target);
+    if release {
+        cargo.arg("--release");
+    }
+    run::succeed(&mut cargo).map(drop)
+}

@@ -1,0 +1,44 @@
+//! An exchange as a line of JSON says it.
+
+use serde_json::Value;
+
+/// A line of type `exchange`.
+#[derive(Clone, Debug)]
+pub struct Exchange(pub Value);
+
+impl Exchange {
+    /// The text at a JSON pointer, such as `/request/path`.
+    pub fn text(&self, pointer: &str) -> Option<&str> {
+        self.0.pointer(pointer)?.as_str()
+    }
+
+    /// The number at a JSON pointer.
+    pub fn number(&self, pointer: &str) -> Option<u64> {
+        self.0.pointer(pointer)?.as_u64()
+    }
+
+    /// The first value of a header field of the request.
+    pub fn request_header(&self, name: &str) -> Option<&str> {
+        header(self.0.pointer("/request/headers")?, name)
+    }
+
+    /// The first value of a header field of the response.
+    pub fn response_header(&self, name: &str) -> Option<&str> {
+        header(self.0.pointer("/response/headers")?, name)
+    }
+
+    /// The id that the response bears, under which the server's log knows it.
+    pub fn request_id(&self) -> Option<&str> {
+        self.response_header("x-request-id")
+    }
+
+    /// Tells whether both halves were seen.
+    pub fn is_whole(&self) -> bool {
+        self.0.get("request").is_some() && self.0.get("response").is_some()
+    }
+}
+
+fn header<'a>(headers: &'a Value, name: &str) -> Option<&'a str> {
+    let named = |field: &&Value| field.get(0).and_then(Value::as_str) == Some(name);
+    headers.as_array()?.iter().find(named)?.get(1)?.as_str()
+}

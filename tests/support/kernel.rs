@@ -1,0 +1,87 @@
+//! What the kernel knows: signals, children, and what a process holds of BPF.
+
+use std::{collections::BTreeSet, fs, process::Command};
+
+use anyhow::{Context as _, Result, ensure};
+use serde_json::Value;
+
+use crate::{run, wait};
+
+/// The BPF programs and links that a process holds.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Holdings {
+    /// Ids of programs.
+    pub programs: BTreeSet<u64>,
+    /// Ids of links.
+    pub links: BTreeSet<u64>,
+}
+
+impl Holdings {
+    /// Reads them from the descriptors of a process.
+    pub(crate) fn of(pid: u32) -> Result<Self> {
+        let mut holdings = Self {
+            programs: BTreeSet::new(),
+            links: BTreeSet::new(),
+        };
+        for entry in fs::read_dir(format!("/proc/{pid}/fdinfo"))? {
+            // A descriptor may be closed in between.
+            let text = fs::read_to_string(entry?.path()).unwrap_or_default();
+            holdings.links.extend(number_after(&text, "link_id:"));
+            holdings.programs.extend(number_after(&text, "prog_id:"));
+        }
+        Ok(holdings)
+    }
+
+    /// Waits until the kernel has none of them any more.
+    pub fn wait_until_gone(&self) -> Result<()> {
+        let gone = |kind: &str, ours: &BTreeSet<u64>| -> Result<bool> { Ok(listed(kind)?.is_disjoint(ours)) };
+        wait::until_true("every program and link of ours is gone", || {
+            Ok(gone("link", &self.links)? && gone("prog", &self.programs)?)
+        })
+    }
+}
+
+fn number_after(text: &str, label: &str) -> Option<u64> {
+    text.lines()
+        .find_map(|line| line.strip_prefix(label))?
+        .trim()
+        .parse()
+        .ok()
+}
+
+/// Ids that `bpftool` lists; a link is named by its `id` as a program is.
+pub fn listed(kind: &str) -> Result<BTreeSet<u64>> {
+    let ran = run::succeed(Command::new("bpftool").args(["-j", kind, "list"]))?;
+    let list: Value = serde_json::from_str(&ran.stdout).context("bpftool gave no JSON")?;
+    let ids = list
+        .as_array()
+        .context("bpftool gave no list")?
+        .iter()
+        .filter_map(|one| one["id"].as_u64());
+    Ok(ids.collect())
+}
+
+/// Sends a signal to a process.
+pub fn signal(pid: u32, signal: i32) -> Result<()> {
+    let pid = i32::try_from(pid)?;
+    // SAFETY: kill takes two numbers and touches no memory.
+    let sent = unsafe { libc::kill(pid, signal) };
+    ensure!(
+        sent == 0,
+        "no signal {signal} to {pid}: {}",
+        std::io::Error::last_os_error()
+    );
+    Ok(())
+}
+
+/// The children that a process has now.
+pub fn children(pid: u32) -> Result<Vec<u32>> {
+    let text = fs::read_to_string(format!("/proc/{pid}/task/{pid}/children"))?;
+    text.split_whitespace().map(|child| Ok(child.parse()?)).collect()
+}
+
+/// One of the kernel's own threads.
+pub fn kernel_thread() -> Result<u32> {
+    // Process 2 starts them all.
+    children(2)?.first().copied().context("the kernel has no threads")
+}

@@ -1,0 +1,187 @@
+//! A real nginx with TLS, its own key, port and directory.
+
+use std::{
+    fs,
+    io::Write as _,
+    net::TcpListener,
+    path::PathBuf,
+    process::{Child, Command, Stdio},
+};
+
+use anyhow::{Context as _, Result, ensure};
+use tempfile::TempDir;
+
+use crate::{
+    access_log::{self, Access, FORMAT, Tail},
+    certificate::Certificate,
+    kernel, wait,
+};
+
+/// Bytes of `/large`.
+pub const LARGE: u64 = 1024 * 1024;
+
+/// Bytes of `/chunked`, which comes in chunks.
+pub const CHUNKED: u64 = 40_000;
+
+/// A running nginx.
+///
+/// Paths under `/small/` give 6 bytes, under `/large/` [`LARGE`] bytes, under `/chunked/` [`CHUNKED`] bytes in chunks;
+/// those under `/upload/` take a PUT of any length and give 204.
+#[derive(Debug)]
+pub struct Nginx {
+    directory: TempDir,
+    child: Child,
+    port: u16,
+}
+
+/// What differs from one nginx to another.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Setup<'a> {
+    /// Folder whose libraries are taken before the system's.
+    pub libraries: Option<&'a str>,
+    /// More locations, in nginx's words.
+    pub locations: &'a str,
+}
+
+impl Nginx {
+    /// Starts one and waits until it answers.
+    pub fn start() -> Result<Self> {
+        Self::start_with(Setup::default())
+    }
+
+    /// Starts one that differs.
+    pub fn start_with(setup: Setup<'_>) -> Result<Self> {
+        let directory = tempfile::tempdir()?;
+        let port = free_port()?;
+        let root = directory.path();
+        let certificate = Certificate::make(root)?;
+        for folder in ["www/upload", "tmp"] {
+            fs::create_dir_all(root.join(folder))?;
+        }
+        fs::write(root.join("www/large"), vec![b'l'; usize::try_from(LARGE)?])?;
+        fs::write(root.join("www/chunked.html"), vec![b'c'; usize::try_from(CHUNKED)?])?;
+        let configuration = root.join("nginx.conf");
+        fs::File::create(&configuration)?.write_all(configure(&certificate, port, setup.locations).as_bytes())?;
+        let mut command = Command::new("nginx");
+        command
+            .arg("-p")
+            .arg(root)
+            .arg("-c")
+            .arg(&configuration)
+            .args(["-e", "error.log"]);
+        command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
+        if let Some(folder) = setup.libraries {
+            command.env("LD_LIBRARY_PATH", folder);
+        }
+        let child = command.spawn().context("nginx did not start")?;
+        let mut nginx = Self { directory, child, port };
+        nginx.wait_until_up()?;
+        Ok(nginx)
+    }
+
+    /// The master's process id.
+    pub fn master(&self) -> u32 {
+        self.child.id()
+    }
+
+    /// The workers' process ids.
+    pub fn workers(&self) -> Result<Vec<u32>> {
+        kernel::children(self.master())
+    }
+
+    /// The port it listens on.
+    pub const fn port(&self) -> u16 {
+        self.port
+    }
+
+    /// The address of a path.
+    pub fn url(&self, path: &str) -> String {
+        format!("https://127.0.0.1:{}{path}", self.port)
+    }
+
+    /// Its certificate.
+    pub fn certificate(&self) -> PathBuf {
+        self.directory.path().join("cert.pem")
+    }
+
+    /// What it has logged so far.
+    pub fn log(&self) -> Result<Vec<Access>> {
+        access_log::read(&self.directory.path().join("access.log"))
+    }
+
+    /// Waits until it has logged so many requests.
+    pub fn wait_until_logged(&self, count: usize) -> Result<()> {
+        let mut tail = Tail::open(&self.directory.path().join("access.log"))?;
+        let enough = wait::until_true(&format!("{count} lines in the access log"), || {
+            Ok(tail.count()? >= count)
+        });
+        enough.with_context(|| format!("nginx logged {:?} requests", tail.count()))
+    }
+
+    /// Waits until it has logged so many requests, and gives them.
+    pub fn wait_for_log(&self, count: usize) -> Result<Vec<Access>> {
+        self.wait_until_logged(count)?;
+        self.log()
+    }
+
+    /// Ends it at once, and its workers.
+    pub fn stop(&mut self) -> Result<()> {
+        if self.child.try_wait()?.is_none() {
+            kernel::signal(self.child.id(), libc::SIGTERM)?;
+            wait::until("the end of nginx", || Ok(self.child.try_wait()?))?;
+        }
+        Ok(())
+    }
+
+    fn wait_until_up(&mut self) -> Result<()> {
+        wait::until("two workers of nginx", || {
+            let error = || fs::read_to_string(self.directory.path().join("error.log")).unwrap_or_default();
+            ensure!(self.child.try_wait()?.is_none(), "nginx ended: {}", error());
+            Ok((self.workers()?.len() == 2).then_some(()))
+        })
+    }
+}
+
+impl Drop for Nginx {
+    fn drop(&mut self) {
+        if self.stop().is_err() {
+            // The master does not listen any more; its workers end with their sockets.
+            drop(self.child.kill());
+            drop(self.child.wait());
+        }
+    }
+}
+
+/// A port that nobody listened on a moment ago.
+pub fn free_port() -> Result<u16> {
+    Ok(TcpListener::bind("127.0.0.1:0")?.local_addr()?.port())
+}
+
+/// A body in chunks has no length that is known before: server-side includes see to that.
+fn configure(certificate: &Certificate, port: u16, locations: &str) -> String {
+    let Certificate { key, certificate } = certificate;
+    let (key, certificate) = (key.display(), certificate.display());
+    format!(
+        "daemon off; user root; worker_processes 2; pid nginx.pid; error_log error.log;
+        events {{ worker_connections 1024; }}
+        http {{
+            log_format ids '{FORMAT}';
+            access_log access.log ids;
+            client_body_temp_path tmp/body; proxy_temp_path tmp/proxy; fastcgi_temp_path tmp/fastcgi;
+            uwsgi_temp_path tmp/uwsgi; scgi_temp_path tmp/scgi;
+            keepalive_requests 1000000; keepalive_timeout 600s; client_max_body_size 64m; default_type text/plain;
+            server {{
+                listen 127.0.0.1:{port} ssl;
+                ssl_certificate {certificate};
+                ssl_certificate_key {key};
+                add_header X-Request-ID $request_id always;
+                root www;
+                location /small/ {{ return 200 'small\\n'; }}
+                location /large/ {{ rewrite ^ /large break; }}
+                location /chunked/ {{ rewrite ^ /chunked.html break; types {{ text/html html; }} ssi on; }}
+                location /upload/ {{ dav_methods PUT; }}
+                {locations}
+            }}
+        }}"
+    )
+}

@@ -1,0 +1,108 @@
+//! Small programs to trace: a Python script, or a C program made for the test.
+//!
+//! Each says the line `up` when its TLS library is loaded, and begins its work at the first line on its stdin, so that
+//! it can be attached to in between. What it prints after that is for the test.
+
+use std::{
+    io::Write as _,
+    path::Path,
+    process::{Child, ChildStdin, Command, Stdio},
+};
+
+use anyhow::{Context as _, Result, ensure};
+use tempfile::TempDir;
+
+use crate::{lines::Lines, run, source_file, wait};
+
+/// A running program.
+#[derive(Debug)]
+pub struct Program {
+    child: Child,
+    stdin: Option<ChildStdin>,
+    stdout: Option<Lines>,
+    /// The compiled program lies in it.
+    _directory: Option<TempDir>,
+}
+
+impl Program {
+    /// Starts a script of `support/python`.
+    pub fn python(script: &str, words: &[&str]) -> Result<Self> {
+        // Debian's own, which uses the system's libssl.
+        let mut command = Command::new("/usr/bin/python3");
+        command.arg(source_file("python").join(script)).args(words);
+        Self::start(&mut command, None)
+    }
+
+    /// Compiles a program of `support/c` against libssl and starts it.
+    pub fn c(source: &str, words: &[&str]) -> Result<Self> {
+        let directory = tempfile::tempdir()?;
+        let program = directory.path().join("program");
+        compile(&source_file("c").join(source), &program)?;
+        Self::start(Command::new(program).args(words), Some(directory))
+    }
+
+    fn start(command: &mut Command, directory: Option<TempDir>) -> Result<Self> {
+        command
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::inherit());
+        let mut child = command.spawn().with_context(|| format!("{command:?} did not start"))?;
+        let (stdin, stdout) = (child.stdin.take(), child.stdout.take().map(Lines::read));
+        let program = Self {
+            child,
+            stdin,
+            stdout,
+            _directory: directory,
+        };
+        program.wait_for("up")?;
+        Ok(program)
+    }
+
+    /// Its process id.
+    pub fn pid(&self) -> u32 {
+        self.child.id()
+    }
+
+    /// Lets it begin.
+    pub fn begin(&mut self) -> Result<()> {
+        let stdin = self.stdin.as_mut().context("it reads its stdin")?;
+        Ok(stdin.write_all(b"begin\n")?)
+    }
+
+    /// Waits until it prints a line that begins with `word`, and gives the rest of that line.
+    pub fn wait_for(&self, word: &str) -> Result<String> {
+        let stdout = self.stdout.as_ref().context("its output is read")?;
+        let found = |lines: &[String]| {
+            lines
+                .iter()
+                .find_map(|line| Some(line.strip_prefix(word)?.trim().to_owned()))
+        };
+        stdout.wait_for(&format!("the line `{word}`"), found)
+    }
+
+    /// Closes its stdin and waits until it has succeeded; gives all it printed.
+    pub fn finish(mut self) -> Result<Vec<String>> {
+        drop(self.stdin.take());
+        let status = wait::until("the end of the program", || Ok(self.child.try_wait()?))?;
+        ensure!(status.success(), "the program ended with {status}");
+        Ok(self.stdout.take().map(Lines::finish).unwrap_or_default())
+    }
+}
+
+impl Drop for Program {
+    fn drop(&mut self) {
+        // It has usually ended before.
+        drop(self.child.kill());
+        drop(self.child.wait());
+    }
+}
+
+fn compile(source: &Path, program: &Path) -> Result<()> {
+    let mut compiler = Command::new("gcc");
+    compiler
+        .args(["-O1", "-Wall", "-Wextra", "-Werror", "-o"])
+        .arg(program)
+        .arg(source)
+        .args(["-lssl", "-lcrypto", "-pthread"]);
+    run::succeed(&mut compiler).map(drop)
+}

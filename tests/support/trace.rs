@@ -1,0 +1,94 @@
+//! What `tlscope` printed, from its first line to its last.
+
+use std::{collections::BTreeMap, thread};
+
+use anyhow::{Context as _, Result};
+use serde_json::Value;
+
+use crate::Exchange;
+
+/// All that a run of `tlscope` left behind; its stderr is shown if the test fails.
+#[derive(Debug)]
+pub struct Trace {
+    /// Its exit code; none if a signal ended it.
+    pub code: Option<i32>,
+    /// The lines of its stdout.
+    pub stdout: Vec<String>,
+    /// The lines of its stderr.
+    pub stderr: Vec<String>,
+}
+
+/// The numbers of the closing line.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct Totals {
+    /// Exchanges printed.
+    pub exchanges: u64,
+    /// Of these, halves.
+    pub half: u64,
+    /// Records lost in the kernel.
+    pub lost_records: u64,
+    /// Bytes lost in the kernel.
+    pub lost_bytes: u64,
+}
+
+impl Trace {
+    /// Parses every line of stdout.
+    pub fn lines(&self) -> Result<Vec<Value>> {
+        let parse = |line: &String| serde_json::from_str(line).with_context(|| format!("not JSON: {line}"));
+        self.stdout.iter().map(parse).collect()
+    }
+
+    /// The lines of one type.
+    pub fn lines_of(&self, kind: &str) -> Result<Vec<Value>> {
+        Ok(self.lines()?.into_iter().filter(|line| line["type"] == kind).collect())
+    }
+
+    /// The exchanges.
+    pub fn exchanges(&self) -> Result<Vec<Exchange>> {
+        Ok(self.lines_of("exchange")?.into_iter().map(Exchange).collect())
+    }
+
+    /// The closing line.
+    pub fn totals(&self) -> Result<Totals> {
+        let closing = self
+            .stderr
+            .iter()
+            .find_map(|line| line.strip_prefix("tlscope: exchanges="));
+        let closing = format!("exchanges={}", closing.context("there is no closing line")?);
+        let numbers: BTreeMap<_, _> = closing.split(' ').filter_map(|pair| pair.split_once('=')).collect();
+        let number = |name: &str| -> Result<u64> {
+            Ok(numbers
+                .get(name)
+                .with_context(|| format!("the closing line lacks {name}"))?
+                .parse()?)
+        };
+        Ok(Totals {
+            exchanges: number("exchanges")?,
+            half: number("half")?,
+            lost_records: number("lost_records")?,
+            lost_bytes: number("lost_bytes")?,
+        })
+    }
+
+    /// All that was printed, on both streams.
+    pub fn everything(&self) -> String {
+        [self.stdout.join("\n"), self.stderr.join("\n")].join("\n")
+    }
+}
+
+impl Drop for Trace {
+    fn drop(&mut self) {
+        if thread::panicking() {
+            show(&format!("tlscope ended with {:?}", self.code), &self.stderr);
+        }
+    }
+}
+
+#[expect(clippy::print_stderr, reason = "a failing test shows what tlscope had to say")]
+pub(crate) fn show(what: &str, stderr: &[String]) {
+    eprintln!("--- {what}; its stderr:");
+    for line in stderr {
+        eprintln!("{line}");
+    }
+    eprintln!("---");
+}

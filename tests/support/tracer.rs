@@ -1,0 +1,126 @@
+//! `tlscope` as a running process.
+//!
+//! In: a command line. Out: a process that is known to be ready, and a [`Trace`] once it has ended. A tracer that is
+//! dropped before that is killed, and its stderr shown: the test has failed.
+
+use std::{
+    fs,
+    process::{Child, Stdio},
+};
+
+use anyhow::{Context as _, Result};
+
+use crate::{Trace, binary, kernel, lines::Lines, trace, wait};
+
+/// A running `tlscope`.
+#[derive(Debug)]
+pub struct Tracer {
+    child: Child,
+    stdout: Option<Lines>,
+    stderr: Option<Lines>,
+}
+
+impl Tracer {
+    /// Starts `tlscope trace` on processes and waits until it is ready.
+    pub fn of(pids: &[u32], words: &[&str]) -> Result<Self> {
+        let pids: Vec<String> = pids.iter().flat_map(|pid| ["-p".to_owned(), pid.to_string()]).collect();
+        let words = ["trace"]
+            .into_iter()
+            .chain(pids.iter().map(String::as_str))
+            .chain(words.iter().copied());
+        let tracer = Self::start(&words.collect::<Vec<_>>())?;
+        tracer.wait_until_ready()?;
+        Ok(tracer)
+    }
+
+    /// Starts `tlscope` with any words.
+    pub fn start(words: &[&str]) -> Result<Self> {
+        let mut command = binary::command(words)?;
+        command
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped());
+        let mut child = command.spawn().context("tlscope did not start")?;
+        let (stdout, stderr) = (
+            child.stdout.take().map(Lines::read),
+            child.stderr.take().map(Lines::read),
+        );
+        Ok(Self { child, stdout, stderr })
+    }
+
+    /// Waits for the line `tlscope: ready`.
+    pub fn wait_until_ready(&self) -> Result<()> {
+        let ready = |lines: &[String]| lines.iter().any(|line| line == "tlscope: ready").then_some(());
+        let stderr = self.stderr.as_ref().context("stderr is read")?;
+        stderr.wait_for("the line `tlscope: ready`", ready)
+    }
+
+    /// Waits until so many lines were printed.
+    pub fn wait_for_lines(&self, count: usize) -> Result<()> {
+        let stdout = self.stdout.as_ref().context("stdout is read")?;
+        let what = format!("{count} lines of output");
+        let enough = stdout.wait_for(&what, |lines| (lines.len() >= count).then_some(()));
+        enough.with_context(|| format!("{} lines were printed", stdout.count()))
+    }
+
+    /// Tells whether it has printed a line with this text in it.
+    pub fn has_printed(&self, text: &str) -> bool {
+        self.stdout
+            .as_ref()
+            .is_some_and(|stdout| stdout.any(|line| line.contains(text)))
+    }
+
+    /// Its process id.
+    pub fn pid(&self) -> u32 {
+        self.child.id()
+    }
+
+    /// The most memory it has held so far, in KiB.
+    pub fn peak_kib(&self) -> Result<u64> {
+        let status = fs::read_to_string(format!("/proc/{}/status", self.pid()))?;
+        let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"));
+        let number = line
+            .and_then(|line| line.split_whitespace().next())
+            .context("status has no VmHWM")?;
+        Ok(number.parse()?)
+    }
+
+    /// What it holds in the kernel now: programs and links.
+    pub fn holdings(&self) -> Result<kernel::Holdings> {
+        kernel::Holdings::of(self.pid())
+    }
+
+    /// Sends it a signal.
+    pub fn signal(&self, signal: i32) -> Result<()> {
+        kernel::signal(self.pid(), signal)
+    }
+
+    /// Asks it to stop, as ^C does, and waits for its end.
+    pub fn stop(self) -> Result<Trace> {
+        self.signal(libc::SIGINT)?;
+        self.finish()
+    }
+
+    /// Waits for its end.
+    pub fn finish(mut self) -> Result<Trace> {
+        let status = wait::until("the end of tlscope", || Ok(self.child.try_wait()?))?;
+        let stdout = self.stdout.take().map(Lines::finish).unwrap_or_default();
+        let stderr = self.stderr.take().map(Lines::finish).unwrap_or_default();
+        Ok(Trace {
+            code: status.code(),
+            stdout,
+            stderr,
+        })
+    }
+}
+
+impl Drop for Tracer {
+    fn drop(&mut self) {
+        // It may have ended by itself.
+        drop(self.child.kill());
+        drop(self.child.wait());
+        if let Some(stderr) = self.stderr.take() {
+            trace::show("tlscope was given up", &stderr.finish());
+        }
+    }
+}
