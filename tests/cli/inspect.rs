@@ -1,0 +1,97 @@
+//! `tlscope inspect` on what is no TLS library, or no library at all.
+
+use std::{
+    fs,
+    path::{Path, PathBuf},
+    process::{Command, Stdio},
+};
+
+use anyhow::{Context as _, Result};
+use support::kernel;
+
+use crate::refused::{assert_is_refusal, assert_refused, tlscope};
+
+fn libssl() -> Result<PathBuf> {
+    let folders = ["/usr/lib/x86_64-linux-gnu", "/usr/lib/aarch64-linux-gnu", "/usr/lib64"];
+    let mut candidates = folders.iter().map(|folder| Path::new(folder).join("libssl.so.3"));
+    candidates
+        .find(|path| path.is_file())
+        .context("the system has no libssl.so.3")
+}
+
+#[test]
+fn a_library_is_inspected_without_root() -> Result<()> {
+    let library = libssl()?.display().to_string();
+    let ran = tlscope(&["inspect", &library])?;
+    assert_eq!((ran.code, ran.stderr.as_str()), (Some(0), ""));
+    assert!(ran.stdout.contains("SSL_read"), "{}", ran.stdout);
+    Ok(())
+}
+
+#[test]
+fn what_is_not_an_elf_file_is_refused() -> Result<()> {
+    let file = tempfile::NamedTempFile::new()?;
+    let path = file.path().display().to_string();
+    assert_refused(&["inspect", &path], &[&path])?;
+    fs::write(&path, "#!/bin/sh\n")?;
+    assert_refused(&["inspect", &path], &[&path, "not an ELF file"])?;
+    assert_refused(&["inspect", "/none/such"], &["/none/such"])?;
+    assert_refused(&["inspect", "/"], &["/"])
+}
+
+#[test]
+fn a_library_cut_anywhere_gives_no_panic() -> Result<()> {
+    let image = fs::read(libssl()?)?;
+    let directory = tempfile::tempdir()?;
+    let path = directory.path().join("cut.so");
+    let name = path.display().to_string();
+    // Each byte of the headers, and places all over the rest.
+    let rest = (1..40).map(|part| image.len() * part / 40);
+    for cut in [0, 1, 15, 16, 52, 63, 64, 65, 119, 120, 1000].into_iter().chain(rest) {
+        fs::write(&path, image.get(..cut).context("the library is longer")?)?;
+        let ran = tlscope(&["inspect", &name])?;
+        if ran.code == Some(1) {
+            assert_is_refusal(&ran, &[&name]);
+        }
+        assert!(
+            matches!(ran.code, Some(0 | 1)) && !ran.stderr.contains("panicked"),
+            "cut at {cut}: {}",
+            ran.stderr
+        );
+    }
+    Ok(())
+}
+
+#[test]
+fn a_file_without_tls_is_refused() -> Result<()> {
+    let program = fs::canonicalize("/proc/self/exe")?.display().to_string();
+    assert_refused(&["inspect", &program], &[&program, "TLS"])
+}
+
+#[test]
+fn a_process_without_tls_is_refused() -> Result<()> {
+    let mut sleep = Command::new("sleep").arg("600").stdin(Stdio::null()).spawn()?;
+    let pid = sleep.id().to_string();
+    let ran = tlscope(&["inspect", "-p", &pid]);
+    sleep.kill()?;
+    sleep.wait()?;
+    assert_is_refusal(&ran?, &[&pid, "TLS"]);
+    Ok(())
+}
+
+#[test]
+fn a_process_that_does_not_exist_is_refused() -> Result<()> {
+    let mut gone = Command::new("true").spawn()?;
+    let pid = gone.id().to_string();
+    gone.wait()?;
+    for pid in [pid.as_str(), "0", "4294967295"] {
+        assert_refused(&["inspect", "-p", pid], &[pid, "no process"])?;
+    }
+    Ok(())
+}
+
+#[test]
+fn a_kernel_thread_is_refused() -> Result<()> {
+    let pid = kernel::kernel_thread()?.to_string();
+    assert_refused(&["inspect", "-p", &pid], &[&pid])
+}

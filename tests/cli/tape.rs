@@ -1,0 +1,99 @@
+//! `tlscope replay` on what is no tape, or not all of one, and with a reader that goes away.
+
+use std::{
+    fs,
+    path::{Path, PathBuf},
+    process::Command,
+};
+
+use anyhow::{Context as _, Result};
+use support::{binary, run};
+
+use crate::refused::{assert_is_refusal, assert_refused, tlscope};
+
+/// The path of a tape.
+pub(crate) fn any() -> Result<String> {
+    Ok(path().to_str().context("the path is text")?.to_owned())
+}
+
+fn path() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../fixtures/tapes/nginx.tape")
+}
+
+#[test]
+fn what_is_not_a_tape_is_refused() -> Result<()> {
+    assert_refused(&["replay", "/none/such.tape"], &["/none/such.tape"])?;
+    assert_refused(&["replay", "/"], &["/"])?;
+    let file = tempfile::NamedTempFile::new()?;
+    let path = file.path().display().to_string();
+    for content in ["", "TLS", "{\"v\":1}\n"] {
+        fs::write(&path, content)?;
+        assert_refused(&["replay", &path], &[&path, "not a tape"])?;
+    }
+    Ok(())
+}
+
+#[test]
+fn a_tape_of_another_version_is_refused() -> Result<()> {
+    let mut bytes = fs::read(path())?;
+    *bytes.get_mut(8).context("a version follows the magic number")? = 99;
+    let file = tempfile::NamedTempFile::new()?;
+    fs::write(file.path(), bytes)?;
+    let path = file.path().display().to_string();
+    assert_refused(&["replay", &path], &[&path, "version 99"])
+}
+
+#[test]
+fn a_tape_that_was_cut_gives_what_comes_before_the_cut_and_says_so() -> Result<()> {
+    let whole = fs::read(path())?;
+    let expected = tlscope(&["replay", &any()?])?.stdout;
+    let directory = tempfile::tempdir()?;
+    let cut = directory.path().join("cut.tape");
+    let name = cut.display().to_string();
+    for part in 1..20 {
+        fs::write(&cut, whole.get(..whole.len() * part / 20).context("part of the tape")?)?;
+        let ran = tlscope(&["replay", &name])?;
+        assert_eq!(ran.code, Some(1));
+        let said = ran
+            .stderr
+            .lines()
+            .filter(|line| line.contains(&name) && line.contains("cut short"));
+        assert_eq!(said.count(), 1, "{}", ran.stderr);
+        assert!(!ran.stderr.contains("panicked"), "{}", ran.stderr);
+        let whole_lines = ran
+            .stdout
+            .lines()
+            .filter(|line| line.contains("\"ended\":\"complete\""));
+        for line in whole_lines {
+            assert!(expected.lines().any(|other| other == line), "invented: {line}");
+        }
+    }
+    Ok(())
+}
+
+#[test]
+fn a_cut_in_the_header_is_one_line() -> Result<()> {
+    let file = tempfile::NamedTempFile::new()?;
+    fs::write(file.path(), fs::read(path())?.get(..40).context("part of the header")?)?;
+    let path = file.path().display().to_string();
+    assert_is_refusal(&tlscope(&["replay", &path])?, &[&path, "cut short"]);
+    Ok(())
+}
+
+#[test]
+fn a_reader_that_goes_away_is_a_quiet_end() -> Result<()> {
+    // bash alone tells the exit code of the first command of a pipeline.
+    let mut shell = Command::new("bash");
+    shell
+        .args(["-c", "\"$0\" replay \"$1\" | head -n 1; exit \"${PIPESTATUS[0]}\""])
+        .arg(binary::tlscope()?)
+        .arg(path());
+    let ran = run::run(&mut shell)?;
+    assert_eq!((ran.code, ran.stdout.lines().count()), (Some(0), 1));
+    assert!(
+        ran.complaints() <= 1 && !ran.stderr.contains("panicked"),
+        "{}",
+        ran.stderr
+    );
+    Ok(())
+}

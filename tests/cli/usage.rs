@@ -1,0 +1,135 @@
+//! Words: wrong ones end with 2, help with 0, and privileges are asked for before anything else.
+
+use std::{fs, os::unix::fs::PermissionsExt as _, process::Command};
+
+use anyhow::Result;
+use support::{binary, run};
+
+use crate::refused::{assert_is_refusal, assert_refused, tlscope};
+
+#[test]
+fn wrong_usage_ends_with_2() -> Result<()> {
+    let wrong: [&[&str]; 24] = [
+        &[],
+        &["nonsense"],
+        &["trace"],
+        &["trace", "-p"],
+        &["trace", "-p", "nginx"],
+        &["trace", "-p", "-1"],
+        &["trace", "-p", "4294967296"],
+        &["trace", "-p", "1", "-o", "xml"],
+        &["trace", "-p", "1", "-n", "0"],
+        &["trace", "-p", "1", "-n", "many"],
+        &["trace", "-p", "1", "--duration", "10"],
+        &["trace", "-p", "1", "--call-bytes", "0"],
+        &["trace", "-p", "1", "--call-bytes", "4194305"],
+        &["trace", "-p", "1", "--ring-kib", "300"],
+        &["trace", "-p", "1", "--hold", "soon"],
+        &["trace", "-p", "1", "--nonsense"],
+        &["inspect"],
+        &["inspect", "-p", "1", "file"],
+        &["inspect", "-o", "har", "file"],
+        &["record", "-p", "1"],
+        &["record", "-w", "file"],
+        &["replay"],
+        &["replay", "one", "two"],
+        &["replay", "one", "-p", "1"],
+    ];
+    for words in wrong {
+        let ran = tlscope(words)?;
+        assert_eq!(
+            (ran.code, ran.stdout.as_str()),
+            (Some(2), ""),
+            "{words:?}: {}",
+            ran.stderr
+        );
+        assert!(
+            !ran.stderr.is_empty() && !ran.stderr.contains("panicked"),
+            "{words:?}: {}",
+            ran.stderr
+        );
+    }
+    Ok(())
+}
+
+#[test]
+fn help_and_version_are_answers() -> Result<()> {
+    let commands = ["trace", "inspect", "record", "replay"];
+    let help = tlscope(&["--help"])?;
+    assert_eq!((help.code, help.stderr.as_str()), (Some(0), ""));
+    for command in commands {
+        assert!(help.stdout.contains(command), "{command}");
+        let help = tlscope(&[command, "--help"])?;
+        assert_eq!((help.code, help.stderr.as_str()), (Some(0), ""), "{command}");
+    }
+    let version = tlscope(&["--version"])?;
+    let expected = format!("tlscope {}\n", env!("CARGO_PKG_VERSION"));
+    assert_eq!((version.code, version.stdout), (Some(0), expected));
+    Ok(())
+}
+
+#[test]
+fn rules_that_cannot_be_kept_are_refused_by_their_flag() -> Result<()> {
+    let tape = crate::tape::any()?;
+    let rules = [
+        ("--redact-pattern", "("),
+        ("--redact-pattern", ""),
+        ("--redact-pattern", "a{1000}{1000}{1000}"),
+        ("--redact", ""),
+        ("--path", "["),
+        ("--header", "host=("),
+        ("--status", "9xx9"),
+        ("--slower-than", "soon"),
+    ];
+    for (flag, value) in rules {
+        assert_refused(&["replay", &tape, &format!("{flag}={value}")], &[flag])?;
+    }
+    assert_refused(
+        &["replay", &tape, "--fingerprint=/none/such"],
+        &["--fingerprint", "/none/such"],
+    )
+}
+
+#[test]
+fn a_key_that_could_be_guessed_is_refused() -> Result<()> {
+    let directory = tempfile::tempdir()?;
+    let key = directory.path().join("key");
+    fs::write(&key, "hunter2")?;
+    let flag = format!("--fingerprint={}", key.display());
+    assert_refused(
+        &["replay", &crate::tape::any()?, &flag],
+        &["--fingerprint", "7 bytes", "32"],
+    )
+}
+
+#[test]
+fn tracing_without_privileges_says_that_it_needs_root() -> Result<()> {
+    let directory = tempfile::tempdir()?;
+    for words in [&["trace", "-p", "1"][..], &["record", "-p", "1", "-w", "/none/such"]] {
+        let ran = run::run(&mut without_privileges(directory.path(), words)?)?;
+        assert_is_refusal(&ran, &["root"]);
+    }
+    Ok(())
+}
+
+/// The binary as an ordinary user starts it; root becomes nobody first.
+fn without_privileges(directory: &std::path::Path, words: &[&str]) -> Result<Command> {
+    if run::succeed(Command::new("id").arg("-u"))?.stdout.trim() != "0" {
+        return binary::command(words);
+    }
+    // The target folder may be closed to others.
+    let copy = directory.join("tlscope");
+    fs::copy(binary::tlscope()?, &copy)?;
+    fs::set_permissions(directory, fs::Permissions::from_mode(0o755))?;
+    let mut command = Command::new("setpriv");
+    command.args([
+        "--reuid",
+        "65534",
+        "--regid",
+        "65534",
+        "--clear-groups",
+        "--inh-caps=-all",
+    ]);
+    command.arg(copy).args(words).current_dir("/");
+    Ok(command)
+}
