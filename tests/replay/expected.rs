@@ -1,0 +1,93 @@
+//! Each tape against what it is expected to give; `TLSCOPE_UPDATE_EXPECTED=1` writes that anew.
+
+use std::{env, fs, path::Path};
+
+use anyhow::{Context as _, Result};
+
+use crate::tapes::{all, nginx, replay, trace};
+
+/// Asserts that a replay gives exactly the content of the file beside the tape.
+fn assert_expected(tape: &Path, extension: &str, words: &[&str]) -> Result<()> {
+    let (printed, _) = replay(tape, words)?;
+    let file = tape.with_extension(extension);
+    if env::var_os("TLSCOPE_UPDATE_EXPECTED").is_some_and(|value| value == "1") {
+        fs::write(&file, &printed)?;
+    }
+    let expected = fs::read_to_string(&file).with_context(|| file.display().to_string())?;
+    for (number, (printed, expected)) in printed.lines().zip(expected.lines()).enumerate() {
+        assert_eq!(printed, expected, "{}:{}", file.display(), number + 1);
+    }
+    assert_eq!(printed.len(), expected.len(), "{}", file.display());
+    Ok(())
+}
+
+#[test]
+fn every_tape_gives_its_lines() -> Result<()> {
+    for tape in all()? {
+        assert_expected(&tape, "jsonl", &["-o", "json"])?;
+    }
+    Ok(())
+}
+
+#[test]
+fn a_tape_gives_its_text() -> Result<()> {
+    assert_expected(&nginx()?, "txt", &["-o", "text"])
+}
+
+#[test]
+fn a_tape_gives_its_archive() -> Result<()> {
+    assert_expected(&nginx()?, "har", &["-o", "har"])
+}
+
+#[test]
+fn json_is_what_a_pipe_gets() -> Result<()> {
+    let tape = nginx()?;
+    assert_eq!(replay(&tape, &[])?, replay(&tape, &["-o", "json"])?);
+    Ok(())
+}
+
+#[test]
+fn a_second_replay_gives_the_same() -> Result<()> {
+    for tape in all()? {
+        for form in ["json", "text", "har"] {
+            assert_eq!(
+                replay(&tape, &["-o", form])?,
+                replay(&tape, &["-o", form])?,
+                "{}",
+                tape.display()
+            );
+        }
+    }
+    Ok(())
+}
+
+#[test]
+fn nothing_of_a_tape_is_lost_or_halved() -> Result<()> {
+    for tape in all()? {
+        let trace = trace(&tape, &[])?;
+        let totals = trace.totals()?;
+        assert_eq!((totals.half, totals.lost_records), (0, 0), "{}", tape.display());
+        assert_eq!(
+            u64::try_from(trace.exchanges()?.len())?,
+            totals.exchanges,
+            "{}",
+            tape.display()
+        );
+        assert!(
+            trace
+                .exchanges()?
+                .iter()
+                .all(|exchange| exchange.text("/ended") == Some("complete"))
+        );
+    }
+    Ok(())
+}
+
+#[test]
+fn an_archive_is_one_json_object_with_every_exchange() -> Result<()> {
+    let (printed, _) = replay(&nginx()?, &["-o", "har"])?;
+    let archive: serde_json::Value = serde_json::from_str(&printed)?;
+    let entries = archive["log"]["entries"].as_array().context("an archive has entries")?;
+    assert_eq!((archive["log"]["version"].as_str(), entries.len()), (Some("1.2"), 11));
+    Ok(())
+}

@@ -1,0 +1,77 @@
+//! The flags that say what of a tape is shown, and where.
+
+use std::{fs, os::unix::fs::PermissionsExt as _};
+
+use anyhow::Result;
+
+use crate::tapes::{nginx, replay, trace};
+
+/// Exchanges of the tape of nginx.
+const ALL: usize = 11;
+
+fn count(words: &[&str]) -> Result<usize> {
+    Ok(trace(&nginx()?, words)?.exchanges()?.len())
+}
+
+#[test]
+fn a_count_ends_the_output() -> Result<()> {
+    assert_eq!(
+        (count(&["-n", "1"])?, count(&["-n", "5"])?, count(&["-n", "1000"])?),
+        (1, 5, ALL)
+    );
+    let trace = trace(&nginx()?, &["-n", "5", "--method", "GET"])?;
+    assert_eq!(trace.totals()?.exchanges, 5);
+    Ok(())
+}
+
+#[test]
+fn filters_let_through_what_they_name() -> Result<()> {
+    let cases: [(&[&str], usize); 14] = [
+        (&[], ALL),
+        (&["--method", "HEAD"], 2),
+        (&["--method", "HEAD", "--method", "POST"], 5),
+        (&["--method", "BREW"], 0),
+        (&["--status", "404"], 1),
+        (&["--status", "2xx"], 9),
+        (&["--status", "300-499"], 2),
+        (&["--host", "localhost"], 3),
+        (&["--host", "127.*"], 7),
+        (&["--path", "^/hello"], 4),
+        (&["--header", "cookie"], 2),
+        (&["--header", "x-api-key"], 2),
+        (&["--slower-than", "1h"], 0),
+        (&["--method", "GET", "--status", "404"], 1),
+    ];
+    for (words, expected) in cases {
+        assert_eq!(count(words)?, expected, "{words:?}");
+    }
+    Ok(())
+}
+
+#[test]
+fn filters_see_no_secret() -> Result<()> {
+    // Else they would be a way to guess one.
+    assert_eq!(count(&["--header", "authorization=pLanted"])?, 0);
+    assert_eq!(count(&["--path", "pLanted"])?, 0);
+    assert_eq!(count(&["--path", "redacted"])?, 2);
+    Ok(())
+}
+
+#[test]
+fn output_goes_to_a_file_of_its_owner_alone() -> Result<()> {
+    let directory = tempfile::tempdir()?;
+    let file = directory.path().join("out");
+    let tape = nginx()?;
+    let (printed, _) = replay(&tape, &["-w", &file.display().to_string(), "-o", "json"])?;
+    assert_eq!(printed, "");
+    assert_eq!(fs::read_to_string(&file)?, replay(&tape, &[])?.0);
+    assert_eq!(fs::metadata(&file)?.permissions().mode() & 0o777, 0o600);
+    Ok(())
+}
+
+#[test]
+fn a_shorter_hold_changes_nothing_of_what_ended_before_it() -> Result<()> {
+    let tape = nginx()?;
+    assert_eq!(replay(&tape, &["--hold", "1h"])?.0, replay(&tape, &["--hold", "1s"])?.0);
+    Ok(())
+}

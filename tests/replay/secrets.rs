@@ -1,0 +1,126 @@
+//! The secrets on the tapes, and what becomes of them.
+
+use std::{collections::BTreeSet, fs};
+
+use anyhow::{Context as _, Result};
+use support::secrets::{BASIC, MARK, leak};
+
+use crate::tapes::{all, nginx, replay, trace};
+
+#[test]
+fn the_tapes_have_secrets_to_hide() -> Result<()> {
+    // Guards the tests below: what they search for must be there.
+    for tape in all()? {
+        let bytes = fs::read(&tape)?;
+        let planted = bytes
+            .windows(MARK.len())
+            .filter(|window| *window == MARK.as_bytes())
+            .count();
+        assert!(planted > 5, "{planted} in {}", tape.display());
+    }
+    Ok(())
+}
+
+#[test]
+fn no_output_shows_a_secret() -> Result<()> {
+    let rules: [&[&str]; 5] = [
+        &[],
+        &["--fingerprint"],
+        &["--redact", "host"],
+        &["--redact-pattern", "page"],
+        &["--hold", "0s"],
+    ];
+    for tape in all()? {
+        for form in ["json", "text", "har"] {
+            for rule in rules {
+                let (stdout, stderr) = replay(&tape, &[&["-o", form], rule].concat())?;
+                assert_eq!(
+                    leak(&stdout).or(leak(&stderr)),
+                    None,
+                    "{} {form} {rule:?}",
+                    tape.display()
+                );
+            }
+        }
+    }
+    Ok(())
+}
+
+#[test]
+fn expected_files_show_no_secret() -> Result<()> {
+    for entry in fs::read_dir(nginx()?.parent().context("tapes lie in a folder")?)? {
+        let path = entry?.path();
+        if path
+            .extension()
+            .is_some_and(|extension| ["jsonl", "txt", "har"].iter().any(|known| extension == *known))
+        {
+            assert_eq!(leak(&fs::read_to_string(&path)?), None, "{}", path.display());
+        }
+    }
+    Ok(())
+}
+
+#[test]
+fn secrets_are_shown_when_asked_for_and_that_is_said() -> Result<()> {
+    let (stdout, stderr) = replay(&nginx()?, &["--show-secrets"])?;
+    for secret in [
+        "pLanted01",
+        "pLanted02",
+        "pLanted04",
+        "pLanted10",
+        "pLanted22",
+        "pLanted31",
+        "pLanted36",
+        BASIC,
+    ] {
+        assert!(stdout.contains(secret), "{secret}");
+    }
+    assert!(
+        !stdout.contains("pLantedBody") && stderr.contains("--show-secrets"),
+        "{stderr}"
+    );
+    Ok(())
+}
+
+#[test]
+fn what_is_named_is_masked_even_when_secrets_are_shown() -> Result<()> {
+    let words = [
+        "--show-secrets",
+        "--redact",
+        "x-api-*",
+        "--redact-pattern",
+        "pLanted0[1-3]",
+    ];
+    let (stdout, _) = replay(&nginx()?, &words)?;
+    for secret in ["pLanted01", "pLanted02", "pLanted03", "pLanted04"] {
+        assert!(!stdout.contains(secret), "{secret}");
+    }
+    assert!(stdout.contains("pLanted31"));
+    Ok(())
+}
+
+#[test]
+fn equal_credentials_have_equal_fingerprints() -> Result<()> {
+    let directory = tempfile::tempdir()?;
+    let key = directory.path().join("key");
+    fs::write(&key, [7; 32])?;
+    let with_key = format!("--fingerprint={}", key.display());
+    let python = all()?
+        .into_iter()
+        .find(|path| path.ends_with("python.tape"))
+        .context("python.tape is there")?;
+    let tokens = |words: &[&str]| -> Result<BTreeSet<String>> {
+        let exchanges = trace(&python, words)?.exchanges()?;
+        Ok(exchanges
+            .iter()
+            .filter_map(|one| one.request_header("x-auth-token"))
+            .map(str::to_owned)
+            .collect())
+    };
+    // Five requests, one token; the same key gives the same again, another one does not.
+    let first = tokens(&[&with_key])?;
+    assert_eq!((first.len(), first == tokens(&[&with_key])?), (1, true));
+    assert!(first.iter().all(|token| token.starts_with("[redacted:")), "{first:?}");
+    assert_ne!(first, tokens(&["--fingerprint"])?);
+    Ok(())
+}
