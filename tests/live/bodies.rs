@@ -1,0 +1,101 @@
+//! Bodies of every framing, and requests that do not wait for answers.
+
+use anyhow::Result;
+use support::{
+    Exchange, Nginx, Tracer, curl,
+    nginx::{CHUNKED, LARGE},
+    wrk::{Load, Wrk},
+};
+
+use crate::claims::{assert_bodies, assert_facts_of_server, assert_same_requests, stop_after};
+
+fn trace_load(load: Load<'_>) -> Result<Vec<Exchange>> {
+    let nginx = Nginx::start()?;
+    let tracer = Tracer::of(&[nginx.master()], &[])?;
+    let wrk = Wrk::start(&nginx, load)?;
+    let (trace, log) = stop_after(tracer, &nginx, load.requests)?;
+    wrk.stop()?;
+    let exchanges = assert_same_requests(&trace, &log)?;
+    assert_facts_of_server(&exchanges, &log, &nginx)?;
+    Ok(exchanges)
+}
+
+#[test]
+#[ignore = "needs root, BPF and uprobes: scripts/test runs it"]
+fn large_responses_are_followed_to_their_end() -> Result<()> {
+    let exchanges = trace_load(Load::of(2_000, "/large/NUMBER"))?;
+    assert_bodies(&exchanges, 0, LARGE);
+    Ok(())
+}
+
+#[test]
+#[ignore = "needs root, BPF and uprobes: scripts/test runs it"]
+fn large_uploads_are_followed_to_their_end() -> Result<()> {
+    const UPLOAD: u16 = 0x4000;
+    let load = Load {
+        method: "PUT",
+        body: 16 * usize::from(UPLOAD),
+        ..Load::of(1_000, "/upload/NUMBER")
+    };
+    let exchanges = trace_load(load)?;
+    assert_bodies(&exchanges, 16 * u64::from(UPLOAD), 0);
+    Ok(())
+}
+
+#[test]
+#[ignore = "needs root, BPF and uprobes: scripts/test runs it"]
+fn chunks_are_counted_without_their_framing() -> Result<()> {
+    let exchanges = trace_load(Load::of(5_000, "/chunked/NUMBER"))?;
+    assert_bodies(&exchanges, 0, CHUNKED);
+    assert!(
+        exchanges
+            .iter()
+            .all(|exchange| exchange.response_header("transfer-encoding") == Some("chunked"))
+    );
+    Ok(())
+}
+
+#[test]
+#[ignore = "needs root, BPF and uprobes: scripts/test runs it"]
+fn pipelined_requests_get_their_own_responses() -> Result<()> {
+    let load = Load {
+        depth: 8,
+        ..Load::of(8_000, "/small/NUMBER")
+    };
+    let exchanges = trace_load(load)?;
+    assert_bodies(&exchanges, 0, 6);
+    Ok(())
+}
+
+#[test]
+#[ignore = "needs root, BPF and uprobes: scripts/test runs it"]
+fn http_1_0_responses_end_with_their_connection_or_their_length() -> Result<()> {
+    const EACH: usize = 100;
+    let nginx = Nginx::start()?;
+    let tracer = Tracer::of(&[nginx.master()], &[])?;
+    // A body without a length, which HTTP/1.0 ends by closing; one with a length, on a connection that is kept.
+    curl::ask(&[
+        "--http1.0",
+        "--output",
+        "/dev/null",
+        &nginx.url(&format!("/chunked/[1-{EACH}]")),
+    ])?;
+    let small = nginx.url(&format!("/small/[1-{EACH}]"));
+    curl::ask(&["--http1.0", "--header", "Connection: keep-alive", &small])?;
+    let (trace, log) = stop_after(tracer, &nginx, 2 * EACH)?;
+    let exchanges = assert_same_requests(&trace, &log)?;
+    assert_facts_of_server(&exchanges, &log, &nginx)?;
+    let (closed, kept): (Vec<_>, Vec<_>) = exchanges
+        .into_iter()
+        .partition(|exchange| exchange.response_header("content-length").is_none());
+    assert_eq!((closed.len(), kept.len()), (EACH, EACH));
+    assert_bodies(&closed, 0, CHUNKED);
+    assert_bodies(&kept, 0, 6);
+    assert!(
+        closed
+            .iter()
+            .chain(&kept)
+            .all(|exchange| exchange.text("/protocol") == Some("http/1.0"))
+    );
+    Ok(())
+}

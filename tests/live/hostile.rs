@@ -1,0 +1,72 @@
+//! Peers that do not keep to HTTP: tlscope goes on, prints nothing of theirs as it came, and stays small.
+
+use anyhow::Result;
+use support::{Trace, Tracer, program::Program, secrets::MARK};
+
+/// The cases of `hostile.py`, each followed by an ordinary exchange.
+const CASES: usize = 9;
+
+/// Far less than what the peers send, and than the limits on what decoders may hold together.
+const MOST_KIB: u64 = 160 * 1024;
+
+/// Traces one of the two hostile peers; also gives the most memory that took, in KiB.
+fn trace_hostile(role: &str) -> Result<(Trace, u64)> {
+    let server = Program::python("hostile.py", &["server"])?;
+    let port = server.wait_for("port ")?;
+    let mut client = Program::python("hostile.py", &["client", &port])?;
+    let pid = if role == "server" { server.pid() } else { client.pid() };
+    let tracer = Tracer::of(&[pid], &[])?;
+    client.begin()?;
+    client.wait_for("done")?;
+    let last = format!("\"request_id\":\"ordinary-{}\"", CASES - 1);
+    support::wait::until_true("the last ordinary exchange", || Ok(tracer.has_printed(&last)))?;
+    let peak = tracer.peak_kib()?;
+    let trace = tracer.stop()?;
+    client.finish()?;
+    server.finish()?;
+    Ok((trace, peak))
+}
+
+fn assert_unharmed(role: &str) -> Result<()> {
+    let (trace, peak) = trace_hostile(role)?;
+    assert_eq!((trace.code, trace.totals()?.lost_records), (Some(0), 0));
+    assert!(
+        !trace.everything().contains(MARK),
+        "what could not be parsed is not printed"
+    );
+    let exchanges = trace.exchanges()?;
+    for number in 0..CASES {
+        let name = format!("ordinary-{number}");
+        let ordinary = exchanges
+            .iter()
+            .filter(|exchange| exchange.request_id() == Some(&name) && exchange.is_whole());
+        assert_eq!(ordinary.count(), 1, "{name}");
+    }
+    let unasked = exchanges
+        .iter()
+        .find(|exchange| exchange.request_id() == Some("unasked"));
+    assert!(
+        unasked.is_some_and(|exchange| exchange.0.get("request").is_none()),
+        "{unasked:?}"
+    );
+    assert!(peak < MOST_KIB, "{peak} KiB");
+    let reported = ["undecoded", "not decoded", "too large", "malformed", "not HTTP"];
+    let says_so = trace
+        .stderr
+        .iter()
+        .any(|line| reported.iter().any(|word| line.contains(word)));
+    assert!(says_so, "stderr says what was not decoded");
+    Ok(())
+}
+
+#[test]
+#[ignore = "needs root, BPF and uprobes: scripts/test runs it"]
+fn a_hostile_server_does_not_harm_the_trace_of_its_client() -> Result<()> {
+    assert_unharmed("client")
+}
+
+#[test]
+#[ignore = "needs root, BPF and uprobes: scripts/test runs it"]
+fn a_hostile_client_does_not_harm_the_trace_of_its_server() -> Result<()> {
+    assert_unharmed("server")
+}

@@ -1,0 +1,112 @@
+//! `tlscope inspect -p PID`, against what binutils and openssl say of the same file.
+
+use std::{collections::HashMap, path::Path, process::Command};
+
+use anyhow::{Context as _, Result};
+use serde_json::Value;
+use support::{Nginx, binary, run};
+
+/// What `readelf` says of a library.
+struct Readelf {
+    symbols: HashMap<String, u64>,
+    /// Virtual address, offset and size of each loaded segment.
+    segments: Vec<[u64; 3]>,
+    notes: String,
+}
+
+impl Readelf {
+    fn of(path: &Path) -> Result<Self> {
+        let ask = |option: &str| run::succeed(Command::new("readelf").args([option, "-W"]).arg(path));
+        let symbols = ask("-s")?.stdout.lines().filter_map(symbol).collect();
+        let segments = ask("-l")?.stdout.lines().filter_map(segment).collect();
+        Ok(Self {
+            symbols,
+            segments,
+            notes: ask("-n")?.stdout,
+        })
+    }
+
+    fn offset(&self, address: u64) -> Option<u64> {
+        let within = |[start, _, size]: &&[u64; 3]| (*start..start + size).contains(&address);
+        let [start, offset, _] = self.segments.iter().find(within)?;
+        Some(address - start + offset)
+    }
+}
+
+/// Reads `12: 0000000000035470 130 FUNC GLOBAL DEFAULT 14 SSL_read@@OPENSSL_3.0.0`.
+fn symbol(line: &str) -> Option<(String, u64)> {
+    let words: Vec<_> = line.split_whitespace().collect();
+    let name = words.get(7)?.split('@').next()?.to_owned();
+    (*words.get(3)? == "FUNC" && *words.get(6)? != "UND").then_some(())?;
+    Some((name, u64::from_str_radix(words.get(1)?, 16).ok()?))
+}
+
+/// Reads `LOAD 0x01f000 0x000000000001f000 0x000000000001f000 0x05c4f9 0x05c4f9 R E 0x1000`.
+fn segment(line: &str) -> Option<[u64; 3]> {
+    let mut words = line.split_whitespace();
+    (words.next()? == "LOAD").then_some(())?;
+    let numbers: Vec<_> = words.take(4).filter_map(parse_hex).collect();
+    Some([*numbers.get(1)?, *numbers.first()?, *numbers.get(3)?])
+}
+
+fn parse_hex(word: &str) -> Option<u64> {
+    u64::from_str_radix(word.strip_prefix("0x")?, 16).ok()
+}
+
+fn inspect(pid: u32, form: &str) -> Result<String> {
+    let ran = run::succeed(&mut binary::command(&["inspect", "-p", &pid.to_string(), "-o", form])?)?;
+    assert_eq!(ran.stderr, "");
+    Ok(ran.stdout)
+}
+
+#[test]
+#[ignore = "needs root, BPF and uprobes: scripts/test runs it"]
+fn every_function_is_where_readelf_says_it_is() -> Result<()> {
+    let nginx = Nginx::start()?;
+    let printed = inspect(nginx.master(), "json")?;
+    let line: Value = serde_json::from_str(printed.lines().next().context("a file is named")?)?;
+    let path = Path::new(line["path"].as_str().context("it has a path")?);
+    assert!(path.ends_with("libssl.so.3"), "{line}");
+    let (plan, readelf) = (&line["plan"], Readelf::of(path)?);
+    let functions = plan["functions"].as_array().context("functions are listed")?;
+    for function in functions {
+        let name = function["name"].as_str().context("it has a name")?;
+        let address = readelf.symbols.get(name).copied();
+        assert_eq!(function["address"].as_str().and_then(parse_hex), address, "{name}");
+        assert_eq!(
+            function["offset"].as_str().and_then(parse_hex),
+            address.and_then(|at| readelf.offset(at)),
+            "{name}"
+        );
+        assert_eq!(function["found"].as_str(), Some(".dynsym"), "{name}");
+    }
+    for name in ["SSL_read", "SSL_write", "SSL_read_ex", "SSL_write_ex", "SSL_free"] {
+        assert!(
+            functions.iter().any(|function| function["name"] == name),
+            "{name} is not found"
+        );
+    }
+    let build_id = plan["build_id"].as_str().context("it has a build id")?;
+    assert!(
+        readelf.notes.contains(&format!("Build ID: {build_id}")),
+        "{build_id}: {}",
+        readelf.notes
+    );
+    Ok(())
+}
+
+#[test]
+#[ignore = "needs root, BPF and uprobes: scripts/test runs it"]
+fn the_version_is_the_one_that_openssl_states() -> Result<()> {
+    let nginx = Nginx::start()?;
+    let stated = run::succeed(Command::new("openssl").args(["version", "-v"]))?.stdout;
+    let library = stated
+        .split_once("(Library: ")
+        .map_or(stated.trim(), |(_, library)| library.trim_end_matches(")\n"));
+    for form in ["json", "text"] {
+        let printed = inspect(nginx.master(), form)?;
+        assert!(printed.contains(library), "{library} is not in: {printed}");
+        assert!(printed.contains("SSL_read") && printed.contains(".dynsym"), "{printed}");
+    }
+    Ok(())
+}

@@ -1,0 +1,111 @@
+//! Forced loss: what was lost is told, with its place and length, and nothing is guessed across it.
+
+use std::collections::{HashMap, HashSet};
+
+use anyhow::Result;
+use support::{
+    Access, Nginx, Trace, Tracer, access_log, curl, wait,
+    wrk::{Load, Wrk},
+};
+
+const BEFORE: usize = 1_000;
+const DURING: usize = 10_000;
+const REQUESTS: usize = 16_000;
+const LAST: &str = "/small/last";
+
+/// Stops the tracer, as a debugger would, while requests fill its smallest rings, and lets it go on.
+fn trace_with_loss() -> Result<(Trace, Vec<Access>)> {
+    let nginx = Nginx::start()?;
+    let tracer = Tracer::of(&[nginx.master()], &["--ring-kib", "256"])?;
+    let wrk = Wrk::start(&nginx, Load::of(REQUESTS, "/small/NUMBER"))?;
+    tracer.wait_for_lines(BEFORE)?;
+    tracer.signal(libc::SIGSTOP)?;
+    let stopped_at = nginx.log()?.len();
+    nginx.wait_until_logged(stopped_at + DURING)?;
+    tracer.signal(libc::SIGCONT)?;
+    nginx.wait_until_logged(REQUESTS)?;
+    wrk.stop()?;
+    // Once a request comes through that is made last, all that was captured before it has come through.
+    wait::until_true("the last request", || {
+        curl::ask(&[&nginx.url(LAST)])?;
+        Ok(tracer.has_printed(LAST))
+    })?;
+    Ok((tracer.stop()?, nginx.log()?))
+}
+
+#[test]
+#[ignore = "needs root, BPF and uprobes: scripts/test runs it"]
+fn what_was_lost_is_counted_where_it_was_lost() -> Result<()> {
+    let (trace, log) = trace_with_loss()?;
+    let totals = trace.totals()?;
+    assert!(trace.code == Some(0) && totals.lost_records > 0, "{totals:?}");
+    assert!(trace.stderr.iter().any(|line| line.contains("the ring was full")));
+    let seen = assert_no_pair_is_wrong(&trace, &log)?;
+    let missing = log
+        .iter()
+        .filter(|access| access.uri != LAST && !seen.contains(&access.id))
+        .count();
+    assert!(
+        u64::try_from(missing)? <= totals.lost_records,
+        "{missing} requests are missing: {totals:?}"
+    );
+    let losses = trace.lines_of("loss")?;
+    assert!(
+        losses
+            .iter()
+            .all(|loss| loss["cause"] == "lost" && loss["position"].is_u64()),
+        "{losses:?}"
+    );
+    let told: u64 = losses.iter().filter_map(|loss| loss["bytes"].as_u64()).sum();
+    assert_eq!(told, totals.lost_bytes, "every lost byte has a place");
+    Ok(())
+}
+
+#[test]
+#[ignore = "needs root, BPF and uprobes: scripts/test runs it"]
+fn a_trace_that_joins_late_pairs_nothing_wrongly() -> Result<()> {
+    const CONNECTIONS: usize = 32;
+    let nginx = Nginx::start()?;
+    let wrk = Wrk::start(&nginx, Load::of(100_000_000, "/small/NUMBER"))?;
+    nginx.wait_until_logged(CONNECTIONS * 10)?;
+    let tracer = Tracer::of(&[nginx.master()], &[])?;
+    tracer.wait_for_lines(REQUESTS)?;
+    let trace = tracer.stop()?;
+    wrk.stop()?;
+    let totals = trace.totals()?;
+    assert_eq!((trace.code, totals.lost_records), (Some(0), 0));
+    // Each connection may have been in the middle of an exchange at the beginning, and at the end.
+    assert!(totals.half <= 2 * u64::try_from(CONNECTIONS)?, "{totals:?}");
+    assert_no_pair_is_wrong(&trace, &nginx.log()?).map(drop)
+}
+
+/// Asserts that each request and each response is one of the log's, once, and that pairs belong together; gives the ids
+/// of those that were seen.
+fn assert_no_pair_is_wrong(trace: &Trace, log: &[Access]) -> Result<HashSet<String>> {
+    let by_id = access_log::by_id(log);
+    let by_path: HashMap<_, _> = log.iter().map(|access| (access.uri.as_str(), access)).collect();
+    let (mut requests, mut responses, mut seen) = (HashSet::new(), HashSet::new(), HashSet::new());
+    let exchanges = trace.exchanges()?;
+    let known = exchanges
+        .iter()
+        .filter(|exchange| exchange.text("/request/path") != Some(LAST));
+    for exchange in known {
+        let asked = exchange.text("/request/path").map(|path| by_path.get(path));
+        let answered = exchange.request_id().map(|id| by_id.get(id));
+        assert!(asked != Some(None) && answered != Some(None), "invented: {exchange:?}");
+        let (asked, answered) = (asked.flatten(), answered.flatten());
+        if let (Some(asked), Some(answered)) = (asked, answered) {
+            assert_eq!(asked, answered, "paired wrongly: {exchange:?}");
+        }
+        assert!(
+            asked.is_none_or(|access| requests.insert(access.id.clone())),
+            "asked twice: {exchange:?}"
+        );
+        assert!(
+            answered.is_none_or(|access| responses.insert(access.id.clone())),
+            "answered twice: {exchange:?}"
+        );
+        seen.extend(asked.or(answered).map(|access| access.id.clone()));
+    }
+    Ok(seen)
+}

@@ -1,0 +1,18 @@
+//! The real `tlscope` on the real kernel, against real gateways and clients.
+//!
+//! Every test needs root and is ignored without being asked for; they share the kernel, so they run one at a time:
+//! `cargo test -p e2e --test live -- --ignored --test-threads=1`.
+
+#![cfg(test)]
+
+mod claims;
+mod nginx;
+mod bodies;
+mod clients;
+mod openssl;
+mod secrets;
+mod loss;
+mod hostile;
+mod endings;
+mod refusals;
+mod inspect;

@@ -1,0 +1,122 @@
+//! What cannot be traced: one line that says what and why, exit code 1, nothing on stdout, nothing attached.
+
+use std::process::{Child, Command, Stdio};
+
+use anyhow::Result;
+use support::{Nginx, Ran, Tracer, binary, kernel, program::Program, run};
+
+/// A process that is killed when it is dropped.
+struct Bystander(Child);
+
+impl Bystander {
+    fn start(program: &str, words: &[&str]) -> Result<Self> {
+        Ok(Self(
+            Command::new(program)
+                .args(words)
+                .stdin(Stdio::null())
+                .stdout(Stdio::null())
+                .spawn()?,
+        ))
+    }
+
+    fn pid(&self) -> String {
+        self.0.id().to_string()
+    }
+}
+
+impl Drop for Bystander {
+    fn drop(&mut self) {
+        // It may have ended by itself.
+        drop(self.0.kill());
+        drop(self.0.wait());
+    }
+}
+
+/// Asserts that `trace` refuses a process in one line that names it and says each of `words`.
+fn assert_refused(pid: &str, words: &[&str]) -> Result<()> {
+    let ran = run::run(&mut binary::command(&["trace", "-p", pid])?)?;
+    let Ran { code, stdout, stderr } = &ran;
+    assert_eq!((*code, stdout.as_str(), ran.complaints()), (Some(1), "", 1), "{stderr}");
+    for word in [&[pid], words].concat() {
+        assert!(stderr.contains(word), "{word} is not in: {stderr}");
+    }
+    assert!(!stderr.contains("panicked"), "{stderr}");
+    Ok(())
+}
+
+#[test]
+#[ignore = "needs root, BPF and uprobes: scripts/test runs it"]
+fn a_process_that_does_not_exist_is_refused() -> Result<()> {
+    let gone = Bystander::start("true", &[])?;
+    let pid = gone.pid();
+    drop(gone);
+    assert_refused(&pid, &["no process"])?;
+    assert_refused("4294967295", &["no process"])
+}
+
+#[test]
+#[ignore = "needs root, BPF and uprobes: scripts/test runs it"]
+fn a_process_without_tls_is_refused() -> Result<()> {
+    let sleep = Bystander::start("sleep", &["600"])?;
+    assert_refused(&sleep.pid(), &["no TLS library"])
+}
+
+#[test]
+#[ignore = "needs root, BPF and uprobes: scripts/test runs it"]
+fn a_kernel_thread_is_refused() -> Result<()> {
+    assert_refused("2", &["kernel thread"])?;
+    assert_refused(&kernel::kernel_thread()?.to_string(), &["kernel thread"])
+}
+
+#[test]
+#[ignore = "needs root, BPF and uprobes: scripts/test runs it"]
+fn a_process_without_tls_beside_one_with_tls_is_told_and_the_other_traced() -> Result<()> {
+    let sleep = Bystander::start("sleep", &["600"])?;
+    let nginx = Nginx::start()?;
+    let tracer = Tracer::of(&[nginx.master(), sleep.0.id()], &[])?;
+    let trace = tracer.stop()?;
+    let told = trace
+        .stderr
+        .iter()
+        .filter(|line| line.contains(&sleep.pid()) && line.contains("no TLS library"));
+    assert_eq!((trace.code, told.count()), (Some(0), 1));
+    Ok(())
+}
+
+#[test]
+#[ignore = "needs root, BPF and uprobes: scripts/test runs it"]
+fn a_bad_rule_ends_the_program_before_anything_is_attached() -> Result<()> {
+    let python = Program::python("client.py", &["1", "0"])?;
+    let words = ["trace", "-p", &python.pid().to_string(), "--redact-pattern", "("];
+    let ran = run::run(&mut binary::command(&words)?)?;
+    assert_eq!((ran.code, ran.stdout.as_str()), (Some(1), ""));
+    assert!(
+        ran.stderr.contains("--redact-pattern") && !ran.stderr.contains("attached"),
+        "{}",
+        ran.stderr
+    );
+    Ok(())
+}
+
+#[test]
+#[ignore = "needs root, BPF and uprobes: scripts/test runs it"]
+fn a_tape_is_never_written_over_an_existing_file() -> Result<()> {
+    let python = Program::python("client.py", &["1", "0"])?;
+    let file = tempfile::NamedTempFile::new()?;
+    let words = [
+        "record",
+        "-p",
+        &python.pid().to_string(),
+        "-w",
+        &file.path().display().to_string(),
+    ];
+    let ran = run::run(&mut binary::command(&words)?)?;
+    assert_eq!((ran.code, ran.stdout.as_str()), (Some(1), ""));
+    assert!(
+        ran.stderr.contains(&file.path().display().to_string()),
+        "{}",
+        ran.stderr
+    );
+    assert_eq!(std::fs::read(file.path())?.len(), 0);
+    Ok(())
+}

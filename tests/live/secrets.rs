@@ -1,0 +1,103 @@
+//! Secrets, planted wherever a head has room for one, and searched for in all that tlscope says.
+
+use std::collections::BTreeSet;
+
+use anyhow::Result;
+use support::{
+    Nginx, Trace, Tracer, curl,
+    nginx::Setup,
+    secrets::{LOCATIONS, QUERY, REQUEST_FIELDS, leak},
+};
+
+/// Sends four requests full of secrets through nginx while `tlscope trace` runs with `words`.
+fn trace_secrets(words: &[&str]) -> Result<Trace> {
+    let nginx = Nginx::start_with(Setup {
+        locations: LOCATIONS,
+        ..Setup::default()
+    })?;
+    let tracer = Tracer::of(&[nginx.master()], &[words, &["-n", "4"]].concat())?;
+    let fields: Vec<_> = REQUEST_FIELDS.iter().flat_map(|field| ["--header", field]).collect();
+    for path in ["/small/x", "/login", "/denied"] {
+        curl::ask(
+            &[
+                &fields[..],
+                &["--data", "in=pLantedBody", &nginx.url(&format!("{path}?{QUERY}"))],
+            ]
+            .concat(),
+        )?;
+    }
+    let absolute = format!("https://user:pLanted51@localhost/small/x?{QUERY}");
+    curl::ask(&["--request-target", &absolute, &nginx.url("/")])?;
+    let trace = tracer.finish()?;
+    assert_eq!((trace.code, trace.totals()?.exchanges), (Some(0), 4));
+    Ok(trace)
+}
+
+#[test]
+#[ignore = "needs root, BPF and uprobes: scripts/test runs it"]
+fn no_form_of_output_shows_a_secret() -> Result<()> {
+    for form in ["json", "text", "har"] {
+        let trace = trace_secrets(&["-o", form])?;
+        let everything = trace.everything();
+        assert!(
+            everything.contains("[redacted]") && everything.contains("page=2"),
+            "{form}: {everything}"
+        );
+        assert_eq!(leak(&everything), None, "{form}");
+    }
+    Ok(())
+}
+
+#[test]
+#[ignore = "needs root, BPF and uprobes: scripts/test runs it"]
+fn fingerprints_show_which_credentials_are_equal_and_nothing_else() -> Result<()> {
+    let trace = trace_secrets(&["--fingerprint"])?;
+    assert_eq!(leak(&trace.everything()), None);
+    let exchanges = trace.exchanges()?;
+    let keys: BTreeSet<_> = exchanges
+        .iter()
+        .filter_map(|exchange| exchange.request_header("x-api-key"))
+        .collect();
+    let others: BTreeSet<_> = exchanges
+        .iter()
+        .filter_map(|exchange| exchange.request_header("api-key"))
+        .collect();
+    assert_eq!((keys.len(), others.len()), (1, 1));
+    assert!(
+        keys.is_disjoint(&others) && keys.iter().all(|key| key.starts_with("[redacted:")),
+        "{keys:?}"
+    );
+    Ok(())
+}
+
+#[test]
+#[ignore = "needs root, BPF and uprobes: scripts/test runs it"]
+fn more_can_be_masked_by_name_and_by_pattern() -> Result<()> {
+    let trace = trace_secrets(&["--redact", "User-Agent", "--redact-pattern", "page=[0-9]"])?;
+    let everything = trace.everything();
+    assert!(
+        !everything.contains("curl/") && !everything.contains("page=2"),
+        "{everything}"
+    );
+    assert_eq!(leak(&everything), None);
+    Ok(())
+}
+
+#[test]
+#[ignore = "needs root, BPF and uprobes: scripts/test runs it"]
+fn secrets_are_shown_only_when_asked_for_and_never_a_body() -> Result<()> {
+    let trace = trace_secrets(&["--show-secrets"])?;
+    let everything = trace.everything();
+    for number in (1..=9).chain(10..=17).chain(21..=28).chain(31..=39) {
+        assert!(
+            everything.contains(&format!("pLanted{number:02}")),
+            "pLanted{number:02} is not shown"
+        );
+    }
+    assert!(!everything.contains("pLantedBody") && !everything.contains("pLanted40"));
+    assert!(
+        trace.stderr.iter().any(|line| line.contains("--show-secrets")),
+        "stderr says that secrets are shown"
+    );
+    Ok(())
+}
