@@ -82,18 +82,7 @@ fn send_pieces(call: &mut CallState, connection: &ConnectionState) {
         if call.done >= call.wanted {
             return;
         }
-        let left = call.wanted - call.done;
-        let stepped = if left >= CLASSES[4] as u64 {
-            send_64k(call, connection)
-        } else if left > CLASSES[2] as u64 {
-            send_16k(call, connection)
-        } else if left > CLASSES[1] as u64 {
-            send_4k(call, connection)
-        } else if left > CLASSES[0] as u64 {
-            send_1k(call, connection)
-        } else {
-            send_256(call, connection)
-        };
+        let stepped = send_next(call, connection);
         if stepped == 0 {
             return;
         }
@@ -101,7 +90,33 @@ fn send_pieces(call: &mut CallState, connection: &ConnectionState) {
     }
 }
 
-// One function each, and none of them inlined: their frames are not added up, and the verifier sees each alone.
+/// Sends the next piece of a call; tells how many bytes are done with, 0 when the ring is full.
+///
+/// A global function, and so verified once and by itself: inside the loop, verifiers such as that of Linux 6.1 would
+/// walk it anew for every piece, and give up. It must take its pointers for what they may be then, null.
+#[unsafe(no_mangle)]
+#[inline(never)]
+extern "C" fn send_next(call: *const CallState, connection: *const ConnectionState) -> u64 {
+    if call.is_null() || connection.is_null() {
+        return 0;
+    }
+    // SAFETY: not null, and the caller hands over live map values.
+    let (call, connection) = unsafe { (&*call, &*connection) };
+    let left = call.wanted - call.done;
+    if left >= CLASSES[4] as u64 {
+        send_64k(call, connection)
+    } else if left > CLASSES[2] as u64 {
+        send_16k(call, connection)
+    } else if left > CLASSES[1] as u64 {
+        send_4k(call, connection)
+    } else if left > CLASSES[0] as u64 {
+        send_1k(call, connection)
+    } else {
+        send_256(call, connection)
+    }
+}
+
+// One function each, and none of them inlined: their frames are not added up.
 
 #[inline(never)]
 fn send_256(call: &CallState, connection: &ConnectionState) -> u64 {
@@ -226,11 +241,21 @@ unsafe fn copy<const N: usize>(payload: *mut u8, source: u64, wanted: u64) -> u6
 /// `payload` must have room for `N` bytes.
 #[inline(always)]
 unsafe fn read_user<const N: usize>(payload: *mut u8, source: u64, bytes: u64) -> bool {
+    let bytes = forgotten(bytes);
     if bytes > N as u64 {
         return false;
     }
     // SAFETY: `bytes` is at most N, for which the caller vouches; the helper checks the source.
     unsafe { bpf_probe_read_user(payload.cast(), bytes as u32, source as *const _) == 0 }
+}
+
+/// Makes the compiler forget what it knows of a value, so that it keeps the check behind it: verifiers before 6.8 or so
+/// learn a bound from a comparison with a constant only, and not from one with another register.
+#[inline(always)]
+fn forgotten(mut value: u64) -> u64 {
+    // SAFETY: no instruction, no effect.
+    unsafe { asm!("/* {0} */", inout(reg) value, options(pure, nomem, nostack)) };
+    value
 }
 
 /// How many of `bytes` lie before the next page boundary.
