@@ -2,6 +2,8 @@
 //!
 //! Every test needs root and is ignored without being asked for; they share the kernel, so they run one at a time:
 //! `cargo test -p e2e --test live -- --ignored --test-threads=1`.
+//!
+//! `TLSCOPE_BIN` must name a release build: an unoptimised one cannot keep up with large bodies, and loses records.
 
 #![cfg(test)]
 

@@ -54,7 +54,10 @@ impl Trace {
             .stderr
             .iter()
             .find_map(|line| line.strip_prefix("tlscope: exchanges="));
-        let closing = format!("exchanges={}", closing.context("there is no closing line")?);
+        let closing = format!(
+            "exchanges={}",
+            closing.with_context(|| format!("there is no closing line in {:?}", self.stderr))?
+        );
         let numbers: BTreeMap<_, _> = closing.split(' ').filter_map(|pair| pair.split_once('=')).collect();
         let number = |name: &str| -> Result<u64> {
             Ok(numbers
