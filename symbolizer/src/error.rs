@@ -1,6 +1,6 @@
 //! Why the bytes of an image could not be read.
 //!
-//! In: what a reader found broken. Out: one [`Error`]. It says that we failed on these bytes; that there is
+//! In: what a reader found broken. Out: one [`enum@Error`]. It says that we failed on these bytes; that there is
 //! nothing to trace in a sound image is a [`Reason`](crate::Reason) and no error.
 
 use thiserror::Error;

@@ -11,7 +11,7 @@ use std::{
 
 use regex::Regex;
 
-use crate::redact::{ExchangeLine, FieldLine, Glob, Line, Redacted};
+use crate::redact::{ExchangeLine, FieldLine, Glob, Line, Redacted, describe_pattern};
 
 /// Flags that say which exchanges are printed; each flag given has to hold, each repeated one in one of its values.
 #[derive(clap::Args, Clone, Debug, Default)]
@@ -41,18 +41,20 @@ pub struct FilterArgs {
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
     /// The regular expression does not compile.
-    #[error("--{flag}: {source}")]
+    #[error("--{flag} '{pattern}': {reason}")]
     Pattern {
         /// The flag it was given to.
         flag: &'static str,
+        /// What was given.
+        pattern: String,
         /// What is wrong with it.
-        source: Box<regex::Error>,
+        reason: String,
     },
     /// Not a status, a class or a range.
     #[error("--status '{0}': wanted something like 404, 5xx or 400-499")]
     Status(String),
     /// Not a duration.
-    #[error("--slower-than '{given}': {source}")]
+    #[error("--slower-than '{given}'")]
     Duration {
         /// What was given.
         given: String,
@@ -241,9 +243,10 @@ fn is_slower(exchange: &ExchangeLine, least: Duration) -> bool {
 }
 
 fn parse_regex(flag: &'static str, pattern: &str) -> Result<Regex, Error> {
-    Regex::new(pattern).map_err(|source| Error::Pattern {
+    Regex::new(pattern).map_err(|error| Error::Pattern {
         flag,
-        source: Box::new(source),
+        pattern: pattern.to_owned(),
+        reason: describe_pattern(&error),
     })
 }
 

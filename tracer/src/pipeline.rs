@@ -33,12 +33,15 @@ pub struct Summary {
     pub half: u64,
     /// What could not be used.
     pub counters: Counters,
+    /// Whether that is all that was asked for.
+    pub enough: Flow,
 }
 
 /// Whether more is wanted.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
 pub enum Flow {
     /// Go on.
+    #[default]
     Continue,
     /// As many exchanges as were asked for are printed, or nobody reads any more.
     Done,
@@ -122,23 +125,28 @@ impl Pipeline {
         }
     }
 
-    const fn summary(&self) -> Summary {
+    fn summary(&self) -> Summary {
         Summary {
             counters: self.correlator.counters(),
+            enough: self.enough(),
             ..self.summary
         }
     }
 
+    fn enough(&self) -> Flow {
+        let reached = self.limit.is_some_and(|limit| self.summary.exchanges >= limit);
+        if reached { Flow::Done } else { Flow::Continue }
+    }
+
     fn write(&mut self) -> Result<Flow, output::Error> {
         for observed in std::mem::take(&mut self.observed) {
-            if self.limit.is_some_and(|limit| self.summary.exchanges >= limit) {
+            if self.enough() == Flow::Done {
                 break;
             }
             self.write_one(&observed)?;
         }
         self.sink.flush()?;
-        let enough = self.limit.is_some_and(|limit| self.summary.exchanges >= limit);
-        Ok(if enough { Flow::Done } else { Flow::Continue })
+        Ok(self.enough())
     }
 
     fn write_one(&mut self, observed: &Observed) -> Result<(), output::Error> {

@@ -21,8 +21,15 @@ pub enum Resolution {
 }
 
 impl Resolution {
-    /// Tells whether a reason speaks of a TLS library at all; of most files it only says that there is none.
-    pub const fn concerns_tls(reason: &Reason) -> bool {
+    /// Tells whether it says anything of a TLS library; of most files it only says that there is none.
+    pub const fn is_telling(&self) -> bool {
+        match self {
+            Self::Plan(_) | Self::Failed(_) => true,
+            Self::Reason(reason) => Self::concerns_tls(reason),
+        }
+    }
+
+    const fn concerns_tls(reason: &Reason) -> bool {
         !matches!(reason, Reason::NoTls | Reason::ImportsTls | Reason::NotLoadable)
     }
 }
@@ -88,4 +95,16 @@ pub fn analyse(image: &[u8], crypto: Option<&LibraryVersion>) -> Resolution {
         Ok(Err(reason)) => Resolution::Reason(reason),
         Err(error) => Resolution::Failed(error.to_string()),
     }
+}
+
+/// The most telling reason of all files: a library that cannot be probed says more than one that is not TLS.
+pub fn why_not(files: &[Resolved]) -> String {
+    let telling = files.iter().find_map(|one| match one.resolution.as_ref() {
+        Resolution::Reason(reason) if Resolution::concerns_tls(reason) => {
+            Some(format!("{}: {reason}", one.path.display()))
+        }
+        Resolution::Failed(error) => Some(format!("{}: {error}", one.path.display())),
+        Resolution::Reason(_) | Resolution::Plan(_) => None,
+    });
+    telling.unwrap_or_else(|| "it has no TLS library that tlscope knows".to_owned())
 }

@@ -8,13 +8,17 @@ use std::{
     collections::BTreeSet,
     fs::File,
     io::{self, Read as _, Seek as _, SeekFrom},
-    os::unix::fs::MetadataExt as _,
+    os::{fd::OwnedFd, unix::fs::MetadataExt as _},
     path::PathBuf,
 };
 
 use procfs::{
     ProcError,
     process::{MMPermissions, MMapPath, MemoryMap, MemoryMaps, Process as ProcProcess},
+};
+use rustix::{
+    event::{PollFd, PollFlags, Timespec, poll},
+    io::Errno,
 };
 use thiserror::Error;
 
@@ -147,6 +151,24 @@ pub fn with_descendants(pids: &[u32]) -> BTreeSet<u32> {
     }
 }
 
+/// Tells which processes have ended: the descriptor of one becomes readable with its end.
+pub fn find_ended<'a, I: IntoIterator<Item = (u32, &'a OwnedFd)>>(watched: I) -> io::Result<Vec<u32>> {
+    let (pids, pidfds): (Vec<u32>, Vec<&OwnedFd>) = watched.into_iter().unzip();
+    let mut pidfds: Vec<_> = pidfds
+        .into_iter()
+        .map(|pidfd| PollFd::new(pidfd, PollFlags::IN))
+        .collect();
+    match poll(&mut pidfds, Some(&Timespec::default())) {
+        Ok(_) | Err(Errno::INTR) => {}
+        Err(error) => return Err(error.into()),
+    }
+    let ended = pids
+        .iter()
+        .zip(&pidfds)
+        .filter(|(_, pidfd)| !pidfd.revents().is_empty());
+    Ok(ended.map(|(pid, _)| *pid).collect())
+}
+
 impl MappedObject {
     /// Reads the whole file.
     pub fn read(&self) -> Result<Vec<u8>, Error> {
@@ -234,6 +256,10 @@ fn open_by_path(pid: u32, map: &MemoryMap, path: &std::path::Path) -> io::Result
 
 #[cfg(test)]
 mod tests {
+    use std::process::{Command, Stdio};
+
+    use rustix::process::{Pid, PidfdFlags, pidfd_open};
+
     use super::*;
 
     #[test]
@@ -271,11 +297,19 @@ mod tests {
     }
 
     #[test]
+    fn a_process_is_known_to_have_ended_and_not_before() {
+        let mut child = Command::new("cat").stdin(Stdio::piped()).spawn().unwrap();
+        let pid = Pid::from_raw(child.id().cast_signed()).unwrap();
+        let pidfd = pidfd_open(pid, PidfdFlags::empty()).unwrap();
+        assert!(find_ended([(7, &pidfd)]).unwrap().is_empty());
+        drop(child.stdin.take());
+        child.wait().unwrap();
+        assert_eq!(find_ended([(7, &pidfd)]).unwrap(), [7]);
+    }
+
+    #[test]
     fn a_child_is_found_by_its_parent() {
-        let mut child = std::process::Command::new("cat")
-            .stdin(std::process::Stdio::piped())
-            .spawn()
-            .unwrap();
+        let mut child = Command::new("cat").stdin(Stdio::piped()).spawn().unwrap();
         let found = with_descendants(&[std::process::id()]);
         assert!(found.contains(&child.id()) && found.contains(&std::process::id()));
         drop(child.stdin.take());

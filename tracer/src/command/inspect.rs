@@ -9,59 +9,59 @@ use std::{
     path::Path,
 };
 
-use anyhow::{Context as _, Result};
+use anyhow::{Context as _, Result, bail};
 use serde::Serialize;
 use symbolizer::{Function, Library, ProbePlan, Tier};
 
 use super::{Outcome, arguments::InspectArgs, say};
 use crate::{
     attach,
-    resolve::{Resolution, Resolver, analyse},
+    resolve::{Resolution, Resolved, Resolver, analyse, why_not},
     target::{Target, read_image},
 };
 
-/// Says what is known of a process's files, or of one file.
+/// Says what is known of a process's files, or of one file; in one line if there is nothing to probe.
 pub(super) fn run(arguments: &InspectArgs) -> Result<Outcome> {
     let files = match (arguments.what.pid, &arguments.what.file) {
         (Some(pid), _) => inspect_process(pid)?,
         (None, Some(path)) => vec![inspect_file(path)?],
         (None, None) => Vec::new(),
     };
-    let found = files.iter().any(|file| matches!(file.finding, Finding::Plan(_)));
     let json = arguments
         .output
         .as_deref()
         .map_or_else(|| !stdout().is_terminal(), |form| form == "json");
-    let printed = print(&files, json);
-    match printed {
-        Err(error) if error.kind() != io::ErrorKind::BrokenPipe => return Err(error.into()),
-        Ok(()) | Err(_) => {}
+    match print(&files, json) {
+        Err(error) if error.kind() != io::ErrorKind::BrokenPipe => Err(error.into()),
+        Ok(()) | Err(_) => Ok(Outcome::Done),
     }
-    if !found {
-        say("nothing to probe");
-    }
-    Ok(if found { Outcome::Done } else { Outcome::Failed })
 }
 
+/// Gives the files that carry a TLS library, and those that carry one that cannot be probed.
 fn inspect_process(pid: u32) -> Result<Vec<FileLine>> {
     let target = Target::discover(pid)?;
+    let resolved = Resolver::default().resolve(&target);
+    let is_plan = |one: &Resolved| matches!(*one.resolution, Resolution::Plan(_));
+    if !resolved.iter().any(is_plan) {
+        bail!("{} ({pid}): nothing to probe: {}", target.name, why_not(&resolved));
+    }
     if let Err(reason) = attach::check_target(&target) {
         say(&format!("{} ({pid}) would not be traced: {reason}", target.name));
     }
-    let resolved = Resolver::default().resolve(&target);
-    let lines = resolved
-        .iter()
-        .map(|one| FileLine::new(Some(pid), &one.path, &one.resolution));
-    Ok(lines.filter(FileLine::is_telling).collect())
+    let telling = resolved.iter().filter(|one| one.resolution.is_telling());
+    Ok(telling
+        .map(|one| FileLine::new(Some(pid), &one.path, &one.resolution))
+        .collect())
 }
 
 fn inspect_file(path: &Path) -> Result<FileLine> {
     let file = File::open(path).with_context(|| path.display().to_string())?;
     let resolution = analyse(&read_image(&file, path)?, None);
-    if let Resolution::Failed(error) = &resolution {
-        anyhow::bail!("{}: {error}", path.display());
+    match &resolution {
+        Resolution::Plan(_) => Ok(FileLine::new(None, path, &resolution)),
+        Resolution::Reason(reason) => bail!("{}: nothing to probe: {reason}", path.display()),
+        Resolution::Failed(error) => bail!("{}: {error}", path.display()),
     }
-    Ok(FileLine::new(None, path, &resolution))
 }
 
 fn print(files: &[FileLine], json: bool) -> io::Result<()> {
@@ -95,9 +95,6 @@ enum Finding {
     Plan(PlanLine),
     Reason(String),
     Error(String),
-    /// Not TLS at all; such files of a process are left out.
-    #[serde(rename = "reason")]
-    Irrelevant(String),
 }
 
 #[derive(Debug, Serialize)]
@@ -133,8 +130,7 @@ impl FileLine {
     fn new(pid: Option<u32>, path: &Path, resolution: &Resolution) -> Self {
         let finding = match resolution {
             Resolution::Plan(plan) => Finding::Plan(PlanLine::new(plan)),
-            Resolution::Reason(reason) if Resolution::concerns_tls(reason) => Finding::Reason(reason.to_string()),
-            Resolution::Reason(reason) => Finding::Irrelevant(reason.to_string()),
+            Resolution::Reason(reason) => Finding::Reason(reason.to_string()),
             Resolution::Failed(error) => Finding::Error(error.clone()),
         };
         Self {
@@ -146,14 +142,10 @@ impl FileLine {
         }
     }
 
-    const fn is_telling(&self) -> bool {
-        !matches!(self.finding, Finding::Irrelevant(_))
-    }
-
     fn text(&self) -> String {
         match &self.finding {
             Finding::Plan(plan) => format!("{}\n{}", self.path, plan.text()),
-            Finding::Reason(reason) | Finding::Irrelevant(reason) => format!("{}\n  not traced: {reason}\n", self.path),
+            Finding::Reason(reason) => format!("{}\n  not traced: {reason}\n", self.path),
             Finding::Error(error) => format!("{}\n  not analysed: {error}\n", self.path),
         }
     }

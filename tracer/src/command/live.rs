@@ -16,9 +16,9 @@ use super::{
 };
 use crate::{
     attach::{self, Attached, Loader},
-    resolve::{Resolution, Resolved, Resolver},
+    resolve::{Resolution, Resolved, Resolver, why_not},
     source::{Header, ProcessEntry, SiteEntry, now_ns},
-    target::{self, Target, with_descendants},
+    target::{self, Target, find_ended, with_descendants},
 };
 
 /// Attaches, then drains into the consumer that `consumer` makes of the header, until it is enough.
@@ -30,7 +30,6 @@ pub(super) fn run(live: &LiveArgs, consumer: impl FnOnce(&Header) -> Result<Box<
     let attached = loader.enable(processes.keys().copied(), live.options())?;
     let header = header(&attached, &processes);
     let consumer = consumer(&header)?;
-    say("ready");
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     let watched = processes.into_iter().map(|(pid, traced)| (pid, traced.pidfd)).collect();
     runtime.block_on(Session::new(attached, watched, live.duration).run(consumer))
@@ -68,31 +67,46 @@ fn find_process(pid: u32) -> Result<Traced, target::Error> {
     })
 }
 
-/// Attaches to every process that has a TLS library, says what it did, and drops the processes that have none.
+/// Attaches to every process that has a TLS library, and drops the processes that have none: of those that were asked
+/// for it says why, in one line if nothing is left.
 fn attach_all(loader: &mut Loader, processes: &mut BTreeMap<u32, Traced>, asked: &[u32]) -> Result<()> {
     let mut resolver = Resolver::default();
-    let mut untraced = Vec::new();
-    for (pid, Traced { target, .. }) in &*processes {
-        let files = resolver.resolve(target);
-        let reason = match attach::check_target(target) {
-            Ok(()) if attach_one(loader, target, &files)? => continue,
-            Ok(()) => why_not(&files),
-            Err(reason) => reason.to_string(),
-        };
-        if asked.contains(pid) {
-            say(&format!("{} ({pid}) is not traced: {reason}", target.name));
+    let mut refused = BTreeMap::new();
+    for (pid, traced) in &*processes {
+        if let Some(reason) = attach_process(loader, &mut resolver, traced)? {
+            refused.insert(*pid, format!("{} ({pid}) is not traced: {reason}", traced.target.name));
         }
-        untraced.push(*pid);
     }
-    processes.retain(|pid, _| !untraced.contains(pid));
+    processes.retain(|pid, _| !refused.contains_key(pid));
+    refused.retain(|pid, _| asked.contains(pid));
+    let refused: Vec<String> = refused.into_values().collect();
     if processes.is_empty() {
-        bail!("nothing to trace");
+        bail!(refused.join("; "));
+    }
+    for refusal in &refused {
+        say(refusal);
     }
     Ok(())
 }
 
+/// Attaches to one process; tells why if nothing of it can be traced.
+fn attach_process(loader: &mut Loader, resolver: &mut Resolver, traced: &Traced) -> Result<Option<String>> {
+    let target = &traced.target;
+    let files = resolver.resolve(target);
+    if let Err(reason) = attach::check_target(target) {
+        return Ok(Some(reason.to_string()));
+    }
+    match attach_files(loader, target, &files) {
+        Ok(true) => Ok(None),
+        Ok(false) => Ok(Some(why_not(&files))),
+        // No probe can be placed in a process that is gone.
+        Err(_gone) if !find_ended([(target.pid, &traced.pidfd)])?.is_empty() => Ok(Some("it has ended".to_owned())),
+        Err(error) => Err(error),
+    }
+}
+
 /// Tells whether any file of the process could be probed.
-fn attach_one(loader: &mut Loader, target: &Target, files: &[Resolved]) -> Result<bool> {
+fn attach_files(loader: &mut Loader, target: &Target, files: &[Resolved]) -> Result<bool> {
     let mut attached = false;
     for (object, Resolved { path, resolution, .. }) in target.objects.iter().zip(files) {
         if let Resolution::Plan(plan) = resolution.as_ref() {
@@ -112,18 +126,6 @@ fn attach_one(loader: &mut Loader, target: &Target, files: &[Resolved]) -> Resul
         }
     }
     Ok(attached)
-}
-
-/// The most telling reason of all files: a library that cannot be probed says more than one that is not TLS.
-fn why_not(files: &[Resolved]) -> String {
-    let telling = files.iter().find_map(|one| match one.resolution.as_ref() {
-        Resolution::Reason(reason) if Resolution::concerns_tls(reason) => {
-            Some(format!("{}: {reason}", one.path.display()))
-        }
-        Resolution::Failed(error) => Some(format!("{}: {error}", one.path.display())),
-        Resolution::Reason(_) | Resolution::Plan(_) => None,
-    });
-    telling.unwrap_or_else(|| "it has no TLS library that tlscope knows".to_owned())
 }
 
 fn header(attached: &Attached, processes: &BTreeMap<u32, Traced>) -> Header {

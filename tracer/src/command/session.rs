@@ -12,10 +12,6 @@ use std::{
 };
 
 use anyhow::{Result, anyhow};
-use rustix::{
-    event::{PollFd, PollFlags, Timespec, poll},
-    io::Errno,
-};
 use thread_priority::{
     RealtimeThreadSchedulePolicy, ScheduleParams, ThreadPriority, ThreadSchedulePolicy, set_thread_priority_and_policy,
     thread_native_id,
@@ -35,6 +31,7 @@ use crate::{
     attach::Attached,
     pipeline::{Flow, Summary},
     source::{Batch, Totals, drain},
+    target::find_ended,
 };
 
 /// How often the rings are drained.
@@ -85,7 +82,10 @@ impl Session {
         let worker = thread::Builder::new().name("decode".to_owned());
         let worker = worker.spawn(move || consume(consumer, queue, &last_words))?;
         hurry();
-        let stop = self.drain_until_stopped(&batches).await?;
+        let signals = Signals::new()?;
+        // Whoever reads this may send a signal at once.
+        say("ready");
+        let stop = self.drain_until_stopped(&batches, signals).await?;
         self.attached.disable(self.processes.keys().copied())?;
         self.drain_rest(&batches);
         drop(batches);
@@ -98,15 +98,15 @@ impl Session {
         say_totals(summary, totals);
         // Only now, because the kernel takes its time to take probes away.
         drop(self);
-        if stop == Stop::AllEnded {
+        let enough = summary.is_some_and(|summary| summary.enough == Flow::Done);
+        if stop == Stop::AllEnded && !enough {
             say("every traced process has ended");
             return Ok(Outcome::Failed);
         }
         Ok(Outcome::Done)
     }
 
-    async fn drain_until_stopped(&mut self, batches: &Queue) -> Result<Stop> {
-        let mut signals = Signals::new()?;
+    async fn drain_until_stopped(&mut self, batches: &Queue, mut signals: Signals) -> Result<Stop> {
         let mut timer = interval(DRAIN_EVERY);
         timer.set_missed_tick_behavior(MissedTickBehavior::Delay);
         let time_is_over = sleep(self.duration.unwrap_or(Duration::MAX));
@@ -130,28 +130,12 @@ impl Session {
 
     /// Notices which processes have ended, and forgets them; their last records are in the rings by then.
     fn forget_ended(&mut self) -> Result<()> {
-        for pid in self.find_ended()? {
+        for pid in find_ended(self.processes.iter().map(|(pid, pidfd)| (*pid, pidfd)))? {
             self.processes.remove(&pid);
             self.ended.push(pid);
             self.attached.forget(pid)?;
         }
         Ok(())
-    }
-
-    /// A process's descriptor becomes readable when it ends.
-    fn find_ended(&self) -> Result<Vec<u32>> {
-        let watched = self.processes.values().map(|pidfd| PollFd::new(pidfd, PollFlags::IN));
-        let mut watched: Vec<_> = watched.collect();
-        match poll(&mut watched, Some(&Timespec::default())) {
-            Ok(_) | Err(Errno::INTR) => {}
-            Err(error) => return Err(error.into()),
-        }
-        let ended = self
-            .processes
-            .keys()
-            .zip(&watched)
-            .filter(|(_, watched)| !watched.revents().is_empty());
-        Ok(ended.map(|(pid, _)| *pid).collect())
     }
 
     /// Drains the rings into the queue, unless the queue is full.
@@ -260,6 +244,7 @@ pub(super) fn say_totals(summary: Option<Summary>, totals: Totals) {
         exchanges,
         half,
         counters,
+        enough: _,
     } = summary.unwrap_or_default();
     for line in counters.lines() {
         say(&line);

@@ -66,7 +66,7 @@ pub enum Error {
     #[error("nobody reads the output any more")]
     BrokenPipe,
     /// The system refused.
-    #[error("the output could not be written: {0}")]
+    #[error("the output could not be written")]
     Write(#[source] io::Error),
 }
 

@@ -9,13 +9,18 @@ pub enum Error {
     #[error("--redact '{0}': not the name of a field or parameter")]
     Name(String),
     /// The pattern is not a regular expression, or too large a one.
-    #[error("--redact-pattern: {0}")]
-    Pattern(#[source] Box<regex::Error>),
+    #[error("--redact-pattern '{pattern}': {reason}")]
+    Pattern {
+        /// What was given.
+        pattern: String,
+        /// What is wrong with it.
+        reason: String,
+    },
     /// The pattern matches nothing at all, which leaves nothing to mask.
     #[error("--redact-pattern '{0}': it matches the empty string")]
     EmptyMatch(String),
     /// The key file could not be read.
-    #[error("--fingerprint: {}: {source}", path.display())]
+    #[error("--fingerprint: {}", path.display())]
     KeyFile {
         /// Where it was looked for.
         path: PathBuf,
@@ -31,6 +36,26 @@ pub enum Error {
         least: usize,
     },
     /// The system gave no random bytes for a key.
-    #[error("--fingerprint: no random key: {0}")]
+    #[error("--fingerprint: no random key")]
     Random(#[source] getrandom::Error),
+}
+
+/// Says in one line what is wrong with a regular expression; the library draws a picture of several.
+pub(crate) fn describe_pattern(error: &regex::Error) -> String {
+    let text = error.to_string();
+    let last = text.lines().last().unwrap_or_default();
+    last.strip_prefix("error: ").unwrap_or(last).to_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_broken_pattern_is_described_in_one_line() {
+        let unclosed = regex::Regex::new(&["a", "("].concat()).unwrap_err();
+        assert_eq!(describe_pattern(&unclosed), "unclosed group");
+        let large = regex::Regex::new(r"\w{1000}{1000}").unwrap_err();
+        assert_eq!(describe_pattern(&large).lines().count(), 1);
+    }
 }

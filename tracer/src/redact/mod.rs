@@ -27,6 +27,7 @@ mod tests;
 
 pub use args::RedactArgs;
 pub use error::Error;
+pub(crate) use error::describe_pattern;
 pub use fingerprint::FingerprintKey;
 pub use gate::{Redacted, Redactor};
 pub use line::{

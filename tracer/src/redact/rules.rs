@@ -5,7 +5,7 @@
 
 use regex::bytes::Regex;
 
-use super::{Error, FingerprintKey, Glob, secrets::Secrets};
+use super::{Error, FingerprintKey, Glob, describe_pattern, secrets::Secrets};
 
 /// What to mask, and how.
 #[derive(Default)]
@@ -65,7 +65,11 @@ fn parse_name(name: &str) -> Result<Glob, Error> {
 }
 
 fn parse_pattern(pattern: &str) -> Result<Regex, Error> {
-    let regex = Regex::new(pattern).map_err(|source| Error::Pattern(Box::new(source)))?;
+    let refused = |error| Error::Pattern {
+        pattern: pattern.to_owned(),
+        reason: describe_pattern(&error),
+    };
+    let regex = Regex::new(pattern).map_err(refused)?;
     if regex.is_match(b"") {
         return Err(Error::EmptyMatch(pattern.to_owned()));
     }
@@ -83,7 +87,7 @@ mod tests {
 
     #[test]
     fn a_pattern_that_does_not_compile_is_an_error() {
-        assert!(matches!(refused(&[], &["fine", "("]), Some(Error::Pattern(_))));
+        assert!(matches!(refused(&[], &["fine", "("]), Some(Error::Pattern { .. })));
     }
 
     #[test]
