@@ -88,6 +88,8 @@ fn send_pieces(call: &mut CallState, connection: &ConnectionState) {
         }
         call.done += stepped;
     }
+    // So many pages were not present that the pieces ran out before the bytes did.
+    count_fault(call, call.wanted - call.done);
 }
 
 /// Sends the next piece of a call; tells how many bytes are done with, 0 when the ring is full.

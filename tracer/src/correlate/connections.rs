@@ -14,8 +14,28 @@ use crate::{
     limits::{MAX_CONNECTIONS, MAX_HELD_BYTES},
 };
 
-/// Connections given up at once when there are too many: looking for the oldest takes a walk over all.
-const ROOM: usize = MAX_CONNECTIONS / 16;
+/// How many connections are decoded at once, and what they may hold together.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Bounds {
+    pub(super) connections: usize,
+    pub(super) held_bytes: usize,
+}
+
+impl Default for Bounds {
+    fn default() -> Self {
+        Self {
+            connections: MAX_CONNECTIONS,
+            held_bytes: MAX_HELD_BYTES,
+        }
+    }
+}
+
+impl Bounds {
+    /// Connections given up at once when there are too many: looking for the oldest takes a walk over all.
+    const fn room(self) -> usize {
+        self.connections.div_ceil(16)
+    }
+}
 
 /// A connection and its decoder.
 #[derive(Debug)]
@@ -42,12 +62,20 @@ impl Tracked {
 /// All connections.
 #[derive(Debug, Default)]
 pub(super) struct Connections {
+    bounds: Bounds,
     by_key: HashMap<ConnKey, Tracked>,
     held: usize,
     due: BinaryHeap<Reverse<(u64, u32, u64, u64)>>,
 }
 
 impl Connections {
+    pub(super) fn new(bounds: Bounds) -> Self {
+        Self {
+            bounds,
+            ..Self::default()
+        }
+    }
+
     pub(super) fn find(&mut self, key: ConnKey) -> Option<&mut Tracked> {
         self.by_key.get_mut(&key)
     }
@@ -78,7 +106,7 @@ impl Connections {
 
     /// The connections that were silent longest, when there is no room for one more.
     pub(super) fn to_make_room(&self) -> Vec<ConnKey> {
-        if self.by_key.len() < MAX_CONNECTIONS {
+        if self.by_key.len() < self.bounds.connections {
             return Vec::new();
         }
         let mut silent: Vec<_> = self
@@ -87,7 +115,7 @@ impl Connections {
             .map(|(key, tracked)| (tracked.last_ns, *key))
             .collect();
         silent.sort_unstable_by_key(|(last_ns, key)| (*last_ns, key.generation));
-        silent.truncate(ROOM.max(1));
+        silent.truncate(self.bounds.room());
         silent.into_iter().map(|(_, key)| key).collect()
     }
 
@@ -98,7 +126,7 @@ impl Connections {
             self.held = self.held - tracked.held + held;
             tracked.held = held;
         }
-        self.held > MAX_HELD_BYTES
+        self.held > self.bounds.held_bytes
     }
 
     /// Remembers when a connection wants to be looked at again.

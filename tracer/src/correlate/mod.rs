@@ -17,7 +17,7 @@ use http_decode::{Chunk, Direction, Ended, Gap, GapCause, Output, Settings, Time
 
 use symbolizer::Family;
 
-use self::connections::{Connections, Tracked};
+use self::connections::{Bounds, Connections, Tracked};
 use crate::{
     event::{self, ConnKey, Data, Event, Facts, Origin},
     source::{Header, Item},
@@ -42,6 +42,10 @@ pub struct Correlator {
 impl Correlator {
     /// Begins with what the header says of processes, sites and the clock.
     pub fn new(header: &Header, settings: Settings) -> Self {
+        Self::bounded(header, settings, Bounds::default())
+    }
+
+    fn bounded(header: &Header, settings: Settings, bounds: Bounds) -> Self {
         Self {
             settings,
             boot: SystemTime::UNIX_EPOCH + Duration::from_nanos(header.boot_unix_ns),
@@ -52,7 +56,7 @@ impl Correlator {
                 .collect(),
             libraries: header.sites.iter().map(|site| library_name(&site.library)).collect(),
             sequences: HashMap::new(),
-            connections: Connections::default(),
+            connections: Connections::new(bounds),
             counters: Counters::default(),
             notes: Vec::new(),
         }
@@ -263,3 +267,6 @@ fn library_name(name: &str) -> &'static str {
         .find(|known| *known == name)
         .unwrap_or("unknown")
 }
+
+#[cfg(test)]
+mod tests;
