@@ -1,6 +1,6 @@
 //! The command line, and what its four commands do.
 //!
-//! In: the words that were typed. Out: lines on stdout, everything else on stderr, and an [`Outcome`]. Refuses wrong
+//! In: the words that were typed. Out: lines on stdout, everything else on stderr, and an exit code. Refuses wrong
 //! usage with exit code 2, before anything is attached or printed.
 
 mod arguments;
