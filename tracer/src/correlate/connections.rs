@@ -37,6 +37,9 @@ impl Bounds {
     }
 }
 
+/// Entries of the queue of times that are never worth a sweep.
+const SWEEP_ABOVE: usize = 1024;
+
 /// A connection and its decoder.
 #[derive(Debug)]
 pub(super) struct Tracked {
@@ -87,6 +90,19 @@ impl Connections {
     pub(super) fn remove(&mut self, key: ConnKey) {
         if let Some(tracked) = self.by_key.remove(&key) {
             self.held -= tracked.held;
+        }
+        self.forget_stale();
+    }
+
+    /// Times of connections that are gone stay in the queue until they come; with a long hold that is long, so the queue
+    /// is swept before they are the most of it.
+    fn forget_stale(&mut self) {
+        if self.due.len() > 2 * self.by_key.len() + SWEEP_ABOVE {
+            let Self { by_key, due, .. } = self;
+            due.retain(|Reverse((_, tgid, ssl, generation))| {
+                let (tgid, ssl, generation) = (*tgid, *ssl, *generation);
+                by_key.contains_key(&ConnKey { tgid, ssl, generation })
+            });
         }
     }
 
@@ -156,5 +172,60 @@ impl Connections {
             tracked.due_ns = None;
         }
         Some(key)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use http_decode::{Chunk, Direction, Timestamp};
+
+    use super::*;
+    use crate::correlate::{AddressSource, Process};
+
+    #[test]
+    fn times_of_connections_that_are_gone_do_not_pile_up() {
+        let mut connections = Connections::default();
+        for ssl in 0..10 * SWEEP_ABOVE as u64 {
+            let key = ConnKey {
+                tgid: 7,
+                ssl,
+                generation: 1,
+            };
+            connections.insert(key, answered());
+            connections.schedule(key);
+            connections.remove(key);
+        }
+        assert!(connections.due.len() <= SWEEP_ABOVE + 1, "{}", connections.due.len());
+    }
+
+    /// A connection on which a response has begun, so that it wants to be looked at again.
+    fn answered() -> Tracked {
+        let connection = Connection {
+            id: String::new(),
+            process: Process {
+                pid: 7,
+                name: String::new(),
+            },
+            tls: "openssl",
+            local: None,
+            remote: None,
+            source: AddressSource::Unseen,
+        };
+        let mut tracked = Tracked::new(connection, Settings::default(), 0);
+        let chunk = |bytes| Chunk {
+            position: 0,
+            at: Timestamp(1),
+            origin: 0,
+            call_start: true,
+            bytes,
+        };
+        tracked
+            .decoder
+            .push(Direction::Read, chunk(b"GET / HTTP/1.1\r\nHost: a\r\n\r\n"));
+        tracked
+            .decoder
+            .push(Direction::Write, chunk(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n"));
+        assert!(tracked.decoder.next_tick().is_some());
+        tracked
     }
 }

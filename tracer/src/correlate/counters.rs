@@ -69,20 +69,23 @@ impl Counters {
             too_many_pending,
         } = undecoded;
         let counted = [
-            (not_http, "connections not decoded: not HTTP"),
-            (http2, "connections not decoded: HTTP/2"),
-            (head_too_large, "heads not decoded: over the limits"),
-            (malformed_head, "heads not decoded: malformed"),
-            (malformed_body, "bodies not decoded: malformed"),
-            (too_many_pending, "times requests were given up: too many unanswered"),
-            (given_up, "connections given up: over the limits"),
-            (unknown_records, "records not understood: of an unknown kind"),
-            (short_records, "records not understood: cut short"),
+            (not_http, "connections not decoded, not HTTP"),
+            (http2, "connections not decoded, HTTP/2"),
+            (head_too_large, "heads not decoded, over the limits"),
+            (malformed_head, "heads not decoded, malformed"),
+            (malformed_body, "bodies not decoded, malformed"),
+            (
+                too_many_pending,
+                "times that requests were given up, too many unanswered",
+            ),
+            (given_up, "connections given up, over the limits"),
+            (unknown_records, "records not understood, of an unknown kind"),
+            (short_records, "records not understood, cut short"),
         ];
         counted
             .iter()
             .filter(|(count, _)| *count > 0)
-            .map(|(count, what)| format!("{count} {what}"))
+            .map(|(count, what)| format!("{what}: {count}"))
             .collect()
     }
 }
@@ -109,6 +112,6 @@ mod tests {
         assert!(counters.lines().is_empty());
         assert!(counters.undecoded.count(Reason::Http2));
         assert!(!counters.undecoded.count(Reason::Http2));
-        assert_eq!(counters.lines(), ["2 connections not decoded: HTTP/2"]);
+        assert_eq!(counters.lines(), ["connections not decoded, HTTP/2: 2"]);
     }
 }

@@ -195,8 +195,8 @@ fn comment(request: Option<&RequestLine>, response: Option<&ResponseLine>) -> Op
     let unknown = request.and_then(|request| request.unknown).unwrap_or(0);
     let unknown = u64::from(unknown) + u64::from(response.and_then(|response| response.unknown).unwrap_or(0));
     match (request, response) {
-        (None, _) => Some("request not seen".to_owned()),
-        (_, None) => Some("response not seen".to_owned()),
+        (None, _) => Some("request not known".to_owned()),
+        (_, None) => Some("response not known".to_owned()),
         _ if unknown > 0 => Some(format!("{unknown} fields not wholly known")),
         _ => None,
     }
@@ -369,7 +369,7 @@ mod tests {
         ])["log"]
             .clone();
         assert_eq!(log["entries"].as_array().map(Vec::len), Some(2));
-        assert_eq!(log["entries"][0]["comment"], "request not seen");
+        assert_eq!(log["entries"][0]["comment"], "request not known");
         assert_eq!(log["comment"], "2 holes, 200 bytes not captured");
     }
 }

@@ -49,14 +49,14 @@ impl<W: Write> Text<W> {
         self.connection(connection)?;
         match request {
             Some(request) => self.request(request, protocol)?,
-            None => writeln!(self.out, "* request not seen")?,
+            None => writeln!(self.out, "* request not known")?,
         }
         for head in informational {
             self.informational(head, protocol)?;
         }
         match response {
             Some(response) => self.response(response, protocol)?,
-            None => writeln!(self.out, "* response not seen")?,
+            None => writeln!(self.out, "* response not known")?,
         }
         self.timing(
             *head_us,
@@ -324,7 +324,7 @@ mod tests {
     fn what_is_not_known_is_a_question_mark() {
         let text = written(&sample::half());
         for line in [
-            "* request not seen",
+            "* request not known",
             "< HTTP/2 ?",
             "< x-tenant: ?",
             "< ?: [redacted]",
