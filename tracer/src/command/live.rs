@@ -32,7 +32,7 @@ pub(super) fn run(live: &LiveArgs, consumer: impl FnOnce(&Header) -> Result<Box<
     let consumer = consumer(&header)?;
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     let watched = processes.into_iter().map(|(pid, traced)| (pid, traced.pidfd)).collect();
-    runtime.block_on(Session::new(attached, watched, live.duration).run(consumer))
+    runtime.block_on(Session::new(attached, watched, live).run(consumer))
 }
 
 /// A process, and the descriptor that becomes readable when it ends.

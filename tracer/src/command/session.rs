@@ -18,24 +18,28 @@ use thread_priority::{
 };
 use tokio::{
     signal::unix::{Signal, SignalKind, signal},
-    time::{MissedTickBehavior, interval, sleep},
+    time::sleep,
 };
 use tracer_ebpf::SiteCounters;
 
 use super::{
     Outcome,
+    arguments::LiveArgs,
     queue::{Queue, Queued, queue},
     say,
 };
 use crate::{
     attach::Attached,
     pipeline::{Flow, Summary},
-    source::{Batch, Totals, drain},
+    source::{Batch, Totals, drain, now_ns},
     target::find_ended,
 };
 
-/// How often the rings are drained.
-const DRAIN_EVERY: Duration = Duration::from_millis(10);
+/// How long the rings are left alone at the most; also how old a line gets before it is printed.
+const LONGEST_PAUSE: Duration = Duration::from_millis(10);
+
+/// How long they are left alone at the least.
+const SHORTEST_PAUSE: Duration = Duration::from_millis(1);
 
 /// Takes batches, in a thread of its own.
 pub(super) trait Consumer: Send + 'static {
@@ -51,6 +55,12 @@ pub(super) struct Session {
     attached: Attached,
     processes: BTreeMap<u32, OwnedFd>,
     duration: Option<Duration>,
+    /// Bytes of one ring.
+    ring_bytes: usize,
+    /// How long the rings are left alone this time.
+    pause: Duration,
+    /// When they were last drained, on the clock of the records.
+    drained_ns: u64,
     /// Processes that have ended since the last batch.
     ended: Vec<u32>,
 }
@@ -66,11 +76,14 @@ enum Stop {
 
 impl Session {
     /// Takes over probes, and the descriptors that become readable when their processes end.
-    pub(super) const fn new(attached: Attached, processes: BTreeMap<u32, OwnedFd>, duration: Option<Duration>) -> Self {
+    pub(super) fn new(attached: Attached, processes: BTreeMap<u32, OwnedFd>, live: &LiveArgs) -> Self {
         Self {
             attached,
             processes,
-            duration,
+            duration: live.duration,
+            ring_bytes: usize::try_from(live.options().ring_bytes).unwrap_or(usize::MAX),
+            pause: LONGEST_PAUSE,
+            drained_ns: now_ns(),
             ended: Vec::new(),
         }
     }
@@ -107,13 +120,11 @@ impl Session {
     }
 
     async fn drain_until_stopped(&mut self, batches: &Queue, mut signals: Signals) -> Result<Stop> {
-        let mut timer = interval(DRAIN_EVERY);
-        timer.set_missed_tick_behavior(MissedTickBehavior::Delay);
         let time_is_over = sleep(self.duration.unwrap_or(Duration::MAX));
         tokio::pin!(time_is_over);
         loop {
             tokio::select! {
-                _ = timer.tick() => {
+                () = sleep(self.pause) => {
                     self.forget_ended()?;
                     if self.hand_over(batches) == Flow::Done {
                         return Ok(Stop::Asked);
@@ -150,6 +161,9 @@ impl Session {
     fn drain(&mut self) -> Batch {
         let mut batch = drain(self.attached.rings());
         batch.ended = std::mem::take(&mut self.ended);
+        let elapsed = Duration::from_nanos(batch.drained_ns.saturating_sub(self.drained_ns));
+        self.drained_ns = batch.drained_ns;
+        self.pause = pause(elapsed, batch.len(), self.ring_bytes);
         batch
     }
 
@@ -189,6 +203,15 @@ impl Session {
         }
         Ok(totals)
     }
+}
+
+/// How long to leave the rings alone, so that at the pace of the last time a single one would fill by a quarter: a busy
+/// CPU writes 8 MiB full in less than the longest pause.
+fn pause(elapsed: Duration, bytes: usize, ring_bytes: usize) -> Duration {
+    let quarter = u128::try_from(ring_bytes / 4).unwrap_or(u128::MAX);
+    let bytes = u128::try_from(bytes.max(1)).unwrap_or(u128::MAX);
+    let nanos = elapsed.as_nanos().saturating_mul(quarter) / bytes;
+    Duration::from_nanos(u64::try_from(nanos).unwrap_or(u64::MAX)).clamp(SHORTEST_PAUSE, LONGEST_PAUSE)
 }
 
 /// Every cause of loss of a site: why, records, bytes.
@@ -274,5 +297,22 @@ impl Signals {
             _ = terminate.recv() => {}
             _ = hangup.recv() => {}
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const MIB: usize = 1024 * 1024;
+
+    #[test]
+    fn a_pause_lets_a_ring_fill_by_a_quarter_and_no_more() {
+        let of = |bytes| pause(Duration::from_millis(5), bytes, 8 * MIB);
+        assert_eq!(of(0), LONGEST_PAUSE);
+        assert_eq!(of(MIB), LONGEST_PAUSE);
+        assert_eq!(of(2 * MIB), Duration::from_millis(5));
+        assert_eq!(of(4 * MIB), Duration::from_micros(2500));
+        assert_eq!(of(64 * MIB), SHORTEST_PAUSE);
     }
 }
