@@ -35,7 +35,7 @@ use crate::{
     target::find_ended,
 };
 
-/// How long the rings are left alone at the most; also how old a line gets before it is printed.
+/// How long the rings are left alone at the most.
 const LONGEST_PAUSE: Duration = Duration::from_millis(10);
 
 /// How long they are left alone at the least.
