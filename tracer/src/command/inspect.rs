@@ -13,7 +13,7 @@ use anyhow::{Context as _, Result, bail};
 use serde::Serialize;
 use symbolizer::{Function, Library, ProbePlan, Tier};
 
-use super::{Outcome, arguments::InspectArgs, say};
+use super::{Outcome, arguments::InspectArgs, messages::harmless, say};
 use crate::{
     attach,
     resolve::{Resolution, Resolved, Resolver, analyse, why_not},
@@ -71,7 +71,7 @@ fn print(files: &[FileLine], json: bool) -> io::Result<()> {
             serde_json::to_writer(&mut out, file)?;
             writeln!(out)?;
         } else {
-            write!(out, "{}", file.text())?;
+            write!(out, "{}", harmless(&file.text()))?;
         }
     }
     out.flush()
