@@ -13,6 +13,7 @@ mod exchange;
 mod stream;
 mod detect;
 mod h1;
+pub mod h2;
 mod pair;
 mod progress;
 mod outbox;

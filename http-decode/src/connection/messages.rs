@@ -6,11 +6,11 @@
 use super::{Connection, Phase, Waiting};
 use crate::h1::body::Body;
 use crate::h1::head::Versioned;
-use crate::h1::section::Mark;
 use crate::h1::{Decoder, Event, Part, Passed, Role};
 use crate::outbox::fields_bytes;
 use crate::pair::{Answers, Arrivals};
 use crate::progress::{Ending, Progress};
+use crate::stream::Mark;
 use crate::{
     Direction, Ended, Exchange, Field, Output, Protocol, Reason, Request, RequestHead, ResponseHead, Side, Timestamp,
 };

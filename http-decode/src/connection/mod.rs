@@ -8,11 +8,11 @@ mod messages;
 
 use crate::h1::body::Skip;
 use crate::h1::head::Versioned;
-use crate::h1::section::Mark;
 use crate::h1::{Decoder, Role, Skipped};
 use crate::outbox::{Outbox, response_head_bytes};
 use crate::pair::{Arrivals, Pairing};
 use crate::progress::{Ending, Progress};
+use crate::stream::Mark;
 use crate::stream::{Hole, Stream};
 use crate::{
     Chunk, Counters, Direction, Ended, Gap, GapCause, Output, Reason, ResponseHead, Settings, Side, Timestamp,

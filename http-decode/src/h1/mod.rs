@@ -14,9 +14,10 @@ use body::{Body, Read, Skip};
 use head::{Versioned, parse_request, parse_response};
 pub(crate) use resync::Passed;
 use resync::{Found, Seek};
-use section::{Mark, Section};
+use section::Section;
 
 use crate::detect::{self, Likeness};
+use crate::stream::Mark;
 use crate::{Chunk, Field, Limits, Reason, RequestHead, ResponseHead};
 
 /// What a direction carries.

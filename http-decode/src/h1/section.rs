@@ -3,18 +3,8 @@
 //! In: bytes in order, however they are split. Out: the whole section, once its empty line has come. Refuses to hold
 //! more than it is told, and looks at no byte twice, so that a head that dribbles in costs no more than one that does not.
 
-use crate::{Chunk, Limits, Reason, Timestamp};
-
-/// Where a message began.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub(crate) struct Mark {
-    /// Position of its first byte.
-    pub(crate) position: u64,
-    /// When that byte was captured.
-    pub(crate) at: Timestamp,
-    /// The caller's number for the chunk that held it.
-    pub(crate) origin: u32,
-}
+use crate::stream::Mark;
+use crate::{Chunk, Limits, Reason};
 
 /// A head or trailer section that is being read.
 #[derive(Debug, Default)]

@@ -41,6 +41,17 @@ impl Chunk<'_> {
     }
 }
 
+/// Where a message began.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) struct Mark {
+    /// Position of its first byte.
+    pub(crate) position: u64,
+    /// When that byte was captured.
+    pub(crate) at: Timestamp,
+    /// The caller's number for the chunk that held it.
+    pub(crate) origin: u32,
+}
+
 /// One direction of a connection.
 #[derive(Debug, Default)]
 pub(crate) struct Stream {

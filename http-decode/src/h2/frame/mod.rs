@@ -1,0 +1,1 @@
+//! Frames (RFC 9113 sections 4 and 6) of one direction.
