@@ -4,7 +4,7 @@ use std::{
     fs,
     io::Write as _,
     net::TcpListener,
-    path::PathBuf,
+    path::{Path, PathBuf},
     process::{Child, Command, Stdio},
 };
 
@@ -26,7 +26,8 @@ pub const CHUNKED: u64 = 40_000;
 /// A running nginx.
 ///
 /// Paths under `/small/` give 6 bytes, under `/large/` [`LARGE`] bytes, under `/chunked/` [`CHUNKED`] bytes in chunks;
-/// those under `/upload/` take a PUT of any length and give 204.
+/// those under `/upload/` take a PUT of any length and give 204, those under `/post/` a POST. Clients choose HTTP/2 or
+/// HTTP/1.1 by ALPN; those that offer nothing get HTTP/1.1.
 #[derive(Debug)]
 pub struct Nginx {
     directory: TempDir,
@@ -61,7 +62,7 @@ impl Nginx {
         fs::write(root.join("www/large"), vec![b'l'; usize::try_from(LARGE)?])?;
         fs::write(root.join("www/chunked.html"), vec![b'c'; usize::try_from(CHUNKED)?])?;
         let configuration = root.join("nginx.conf");
-        fs::File::create(&configuration)?.write_all(configure(&certificate, port, setup.locations).as_bytes())?;
+        fs::File::create(&configuration)?.write_all(configure(root, &certificate, port, setup.locations).as_bytes())?;
         let mut command = Command::new("nginx");
         command
             .arg("-p")
@@ -158,7 +159,9 @@ pub fn free_port() -> Result<u16> {
 }
 
 /// A body in chunks has no length that is known before: server-side includes see to that.
-fn configure(certificate: &Certificate, port: u16, locations: &str) -> String {
+fn configure(root: &Path, certificate: &Certificate, port: u16, locations: &str) -> String {
+    let plain = root.join("plain.sock");
+    let plain = plain.display();
     let Certificate { key, certificate } = certificate;
     let (key, certificate) = (key.display(), certificate.display());
     format!(
@@ -171,7 +174,7 @@ fn configure(certificate: &Certificate, port: u16, locations: &str) -> String {
             uwsgi_temp_path tmp/uwsgi; scgi_temp_path tmp/scgi;
             keepalive_requests 1000000; keepalive_timeout 600s; client_max_body_size 64m; default_type text/plain;
             server {{
-                listen 127.0.0.1:{port} ssl;
+                listen 127.0.0.1:{port} ssl http2;
                 ssl_certificate {certificate};
                 ssl_certificate_key {key};
                 add_header X-Request-ID $request_id always;
@@ -180,7 +183,13 @@ fn configure(certificate: &Certificate, port: u16, locations: &str) -> String {
                 location /large/ {{ rewrite ^ /large break; }}
                 location /chunked/ {{ rewrite ^ /chunked.html break; types {{ text/html html; }} ssi on; }}
                 location /upload/ {{ dav_methods PUT; }}
+                location /post/ {{ proxy_pass http://unix:{plain}:/; }}
                 {locations}
+            }}
+            server {{
+                listen unix:{plain};
+                access_log off;
+                location / {{ return 204; }}
             }}
         }}"
     )

@@ -1,0 +1,179 @@
+//! Attaching to connections that are open already: what was said before is unknown, and nothing printed is wrong.
+
+use std::collections::BTreeMap;
+
+use anyhow::{Context as _, Result};
+use support::{Exchange, Nginx, Trace, Tracer, program::Program};
+
+use super::claims::{assert_marked, show};
+
+/// Asserts that a late tracer's exchange says nothing else than an early one's, as far as it says anything.
+fn assert_says_the_same(late: &Exchange, early: &Exchange) {
+    let pseudo = [
+        "/request/method",
+        "/request/scheme",
+        "/request/authority",
+        "/request/path",
+    ];
+    assert_fields_are_the_same(late, early, "/request/headers", &pseudo);
+    assert_fields_are_the_same(late, early, "/response/headers", &["/response/status"]);
+    assert_fields_are_the_same(late, early, "/request/trailers", &[]);
+    assert_fields_are_the_same(late, early, "/response/trailers", &[]);
+    for pointer in ["/request/body_bytes", "/response/body_bytes", "/ended"] {
+        assert_eq!(
+            late.0.pointer(pointer),
+            early.0.pointer(pointer),
+            "{pointer}: {late:?} {early:?}"
+        );
+    }
+}
+
+/// Asserts the same of one head, if it was seen; a pseudo-header field of unknown name is among the fields.
+fn assert_fields_are_the_same(late: &Exchange, early: &Exchange, pointer: &str, pseudo: &[&str]) {
+    if late.0.pointer(pointer).is_none() {
+        return;
+    }
+    let (late_fields, early_fields) = (late.fields(pointer), early.fields(pointer));
+    let mut unnamed = 0;
+    for pointer in pseudo {
+        let (late_value, early_value) = (late.0.pointer(pointer), early.0.pointer(pointer));
+        assert!(
+            late_value.is_none_or(|value| Some(value) == early_value),
+            "{pointer}: {late:?} {early:?}"
+        );
+        unnamed += usize::from(late_value.is_none() && early_value.is_some());
+    }
+    let early_fields = [vec![(None, None); unnamed], early_fields].concat();
+    assert_eq!(late_fields.len(), early_fields.len(), "{pointer}: {late:?} {early:?}");
+    for ((name, value), (early_name, early_value)) in late_fields.into_iter().zip(early_fields) {
+        assert!(name.is_none() || name == early_name, "{name:?}: {late:?} {early:?}");
+        assert!(value.is_none() || value == early_value, "{value:?}: {late:?} {early:?}");
+    }
+}
+
+/// The exchanges of the only connection, by stream.
+fn by_stream(trace: &Trace) -> Result<BTreeMap<u64, Exchange>> {
+    let exchanges = trace.exchanges()?;
+    let count = exchanges.len();
+    let pairs = exchanges.into_iter().map(|exchange| {
+        let stream = exchange.number("/stream").context("HTTP/2 has streams")?;
+        assert_eq!(exchange.text("/protocol"), Some("http/2"), "{exchange:?}");
+        Ok((stream, exchange))
+    });
+    let by_stream: BTreeMap<_, _> = pairs.collect::<Result<_>>()?;
+    assert_eq!(by_stream.len(), count, "a stream carries one exchange");
+    Ok(by_stream)
+}
+
+/// Counts the unknown fields of heads, one number for each head, as a figure to be read.
+fn figure(counts: impl Iterator<Item = u64>) -> String {
+    counts.map(|count| count.to_string()).collect::<Vec<_>>().join(" ")
+}
+
+#[test]
+#[ignore = "needs root, BPF and uprobes: scripts/test runs it"]
+fn fields_that_were_sent_before_are_unknown_until_they_are_sent_anew() -> Result<()> {
+    const BEFORE: usize = 20;
+    const AFTER: usize = 15;
+    let nginx = Nginx::start()?;
+    let mut client = Program::python("http2_repeated.py", &[&nginx.port().to_string()])?;
+    let early = Tracer::of(&[client.pid()], &[])?;
+    client.begin()?;
+    client.wait_for_count("sent ", BEFORE)?;
+    let late = Tracer::of(&[nginx.master()], &[])?;
+    // Another one may be on its way.
+    let first = client.count("sent ") + 1;
+    late.wait_for_lines(AFTER)?;
+    client.tell("change")?;
+    let changed: usize = client.wait_for("changed ")?.parse()?;
+    client.wait_for_count("sent ", changed + AFTER)?;
+    client.finish()?;
+    let last = nginx.log()?.len();
+    early.wait_for_lines(last)?;
+    late.wait_for_lines(last - first)?;
+    let (late, early) = (late.stop()?, early.finish()?);
+    let (late, early) = (by_stream(&late)?, by_stream(&early)?);
+    assert_eq!(early.len(), last);
+    let stream = |number: usize| u64::try_from(2 * number + 1);
+    let mut counts = Vec::new();
+    for number in first..last {
+        let exchange = late
+            .get(&stream(number)?)
+            .with_context(|| format!("{number} is missing"))?;
+        assert!(exchange.is_whole(), "{exchange:?}");
+        assert_eq!(
+            exchange.text("/request/path"),
+            Some(format!("/small/{number}").as_str())
+        );
+        assert_eq!(
+            assert_marked(exchange, "/response"),
+            0,
+            "nginx never refers to its table: {exchange:?}"
+        );
+        counts.push(assert_marked(exchange, "/request"));
+    }
+    for (stream, exchange) in &late {
+        assert_says_the_same(exchange, early.get(stream).context("an early one saw everything")?);
+    }
+    show("unknown fields of each request", figure(counts.iter().copied()));
+    assert!(counts.first().is_some_and(|count| *count > 20), "{counts:?}");
+    let known = counts
+        .get(changed - first..)
+        .context("they were changed after the beginning")?;
+    assert!(
+        known.len() >= AFTER && known.iter().all(|count| *count == 0),
+        "{counts:?}"
+    );
+    Ok(())
+}
+
+#[test]
+#[ignore = "needs root, BPF and uprobes: scripts/test runs it"]
+fn a_late_trace_of_grpc_says_nothing_else_than_an_early_one() -> Result<()> {
+    const BEFORE: usize = 50;
+    const AFTER: usize = 300;
+    let mut server = Program::python("grpc_calls.py", &["server", "secure"])?;
+    server.begin()?;
+    let (port, certificate) = (server.wait_for("port ")?, server.wait_for("certificate ")?);
+    let mut client = Program::python("grpc_calls.py", &["client", &port, &certificate, "1000000"])?;
+    let early = Tracer::of(&[client.pid()], &[])?;
+    client.begin()?;
+    client.tell("go on")?;
+    client.wait_for_count("call ", BEFORE)?;
+    let late = Tracer::of(&[server.pid()], &[])?;
+    // One call is made after the other, and one may be on its way.
+    let first = client.count("call ") + 1;
+    late.wait_for_lines(AFTER)?;
+    let calls = client.finish()?.iter().filter(|line| line.starts_with("call ")).count();
+    late.wait_for_lines(calls - first)?;
+    let (late, early) = (late.stop()?, early.finish()?);
+    let (late, early) = (by_stream(&late)?, by_stream(&early)?);
+    assert_eq!(early.len(), calls);
+    for (number, (stream, early)) in early.iter().enumerate() {
+        let Some(late) = late.get(stream) else {
+            assert!(number < first, "{number} is missing");
+            continue;
+        };
+        assert_says_the_same(late, early);
+        assert!(number < first || late.is_whole(), "{late:?}");
+        assert!(
+            late.0
+                .get("grpc_status")
+                .is_none_or(|status| Some(status) == early.0.get("grpc_status"))
+        );
+    }
+    let requests = late
+        .values()
+        .skip(2)
+        .map(|exchange| assert_marked(exchange, "/request"));
+    show("unknown fields of each request", figure(requests.take(40)));
+    let responses = late
+        .values()
+        .skip(2)
+        .filter(|exchange| exchange.0.get("response").is_some());
+    show(
+        "unknown fields of each response",
+        figure(responses.map(|one| assert_marked(one, "/response")).take(40)),
+    );
+    Ok(())
+}

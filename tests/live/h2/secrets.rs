@@ -1,0 +1,67 @@
+//! Secrets in HTTP/2: in fields that are indexed and in fields that never are, in crumbs of cookies, in trailers.
+
+use anyhow::Result;
+use support::{
+    Nginx, Trace, Tracer, curl, nghttp,
+    nginx::Setup,
+    secrets::{LOCATIONS, QUERY, REQUEST_FIELDS, leak},
+};
+
+/// Cookies as a browser sends them over HTTP/2: each in a field of its own.
+const CRUMBS: [&str; 3] = [
+    "cookie: session=pLanted61",
+    "cookie: theme=pLanted62",
+    "cookie: pLanted63",
+];
+
+/// Sends requests full of secrets through nginx while `tlscope trace` runs with `words`.
+fn trace_secrets(words: &[&str]) -> Result<Trace> {
+    let nginx = Nginx::start_with(Setup {
+        locations: LOCATIONS,
+        ..Setup::default()
+    })?;
+    let tracer = Tracer::of(&[nginx.master()], &[words, &["-n", "6"]].concat())?;
+    let fields: Vec<_> = REQUEST_FIELDS.iter().flat_map(|field| ["--header", field]).collect();
+    let url = |path: &str| nginx.url(&format!("{path}?{QUERY}"));
+    // All over one connection: what the first one sends is indexed, and referred to by the others.
+    let urls = ["/small/x", "/login", "/denied"].map(url);
+    let urls = urls.iter().map(String::as_str);
+    curl::ask(&[&["--http2"], &fields[..], &urls.collect::<Vec<_>>()].concat())?;
+    curl::ask(&["--http2", "--data", "in=pLantedBody", &url("/post/x")])?;
+    let crumbs: Vec<_> = CRUMBS.iter().flat_map(|crumb| ["--header", crumb]).collect();
+    nghttp::ask(&[&crumbs[..], &["--multiply=2", &url("/small/crumbs")]].concat())?;
+    let trace = tracer.finish()?;
+    assert_eq!((trace.code, trace.totals()?.exchanges), (Some(0), 6));
+    Ok(trace)
+}
+
+#[test]
+#[ignore = "needs root, BPF and uprobes: scripts/test runs it"]
+fn no_form_of_output_shows_a_secret_of_http_2() -> Result<()> {
+    for form in ["json", "text", "har"] {
+        let trace = trace_secrets(&["-o", form])?;
+        let everything = trace.everything();
+        assert!(
+            everything.contains("[redacted]") && everything.contains("page=2"),
+            "{form}: {everything}"
+        );
+        assert_eq!(leak(&everything), None, "{form}");
+    }
+    Ok(())
+}
+
+#[test]
+#[ignore = "needs root, BPF and uprobes: scripts/test runs it"]
+fn secrets_of_http_2_are_shown_when_asked_for_and_never_a_body() -> Result<()> {
+    let trace = trace_secrets(&["--show-secrets"])?;
+    let everything = trace.everything();
+    // Guards the test above: what it searches for must have been there.
+    for number in (1..=9).chain(10..=17).chain(21..=28).chain(31..=39).chain(61..=63) {
+        assert!(
+            everything.contains(&format!("pLanted{number:02}")),
+            "pLanted{number:02} is not shown"
+        );
+    }
+    assert!(!everything.contains("pLantedBody") && !everything.contains("pLanted40"));
+    Ok(())
+}
