@@ -3,7 +3,7 @@
 //! In: heads, body counts and trailers from the decoders. Out: [`Output`]s for the caller. Refuses to complete what
 //! was not seen: a missing half is `None`, an unknown body length is `None`.
 
-use crate::{Field, RequestHead, ResponseHead};
+use crate::{Fields, RequestHead, ResponseHead};
 
 /// Nanoseconds on the caller's monotonic clock; this crate never reads one.
 #[derive(Clone, Copy, Debug, Default, Eq, Hash, Ord, PartialEq, PartialOrd)]
@@ -61,7 +61,7 @@ pub struct Request {
     /// Body bytes so far, framing not counted; `None` once a hole made it uncertain.
     pub body_bytes: Option<u64>,
     /// Trailer fields.
-    pub trailers: Vec<Field>,
+    pub trailers: Fields,
 }
 
 /// A final response head and what followed it.
@@ -72,7 +72,7 @@ pub struct Response {
     /// Body bytes so far, framing not counted; `None` once a hole made it uncertain.
     pub body_bytes: Option<u64>,
     /// Trailer fields.
-    pub trailers: Vec<Field>,
+    pub trailers: Fields,
 }
 
 /// A request with its response, or the half of it that was seen.
@@ -118,7 +118,7 @@ pub struct End {
     /// Response body bytes in all; `None` when uncertain, or when there was no response.
     pub body_bytes: Option<u64>,
     /// Response trailer fields.
-    pub trailers: Vec<Field>,
+    pub trailers: Fields,
 }
 
 /// Why bytes are missing from a direction.

@@ -8,6 +8,7 @@
 
 mod limits;
 mod unredacted;
+mod fields;
 mod head;
 mod exchange;
 mod stream;
@@ -25,7 +26,8 @@ pub use connection::Connection;
 pub use exchange::{
     Direction, End, Ended, Exchange, Gap, GapCause, Output, Protocol, Reason, Request, Response, Side, Timestamp,
 };
-pub use head::{Field, RequestHead, ResponseHead};
+pub use fields::{Field, Fields, Iter};
+pub use head::{RequestHead, ResponseHead};
 pub use limits::{Counters, Limits, MAX_CONNECTION_BYTES, Settings};
 pub use stream::Chunk;
 pub use unredacted::Unredacted;

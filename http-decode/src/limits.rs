@@ -3,7 +3,7 @@
 //! In: nothing. Out: [`Settings`], [`Limits`], [`Counters`]. Refuses nothing itself: the modules that own a buffer
 //! ask here how large it may grow.
 
-use crate::Field;
+use crate::fields::FIELD_BYTES;
 
 /// How a connection is to be decoded.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -82,7 +82,7 @@ impl Limits {
 
     /// Says what the largest head costs once it is parsed: its bytes and the bookkeeping for each field.
     const fn max_parsed_head_bytes(&self) -> usize {
-        self.max_head_bytes + self.max_fields * size_of::<Field>() + EXCHANGE_BYTES
+        self.max_head_bytes + self.max_fields * FIELD_BYTES + EXCHANGE_BYTES
     }
 }
 

@@ -4,7 +4,7 @@
 //! enough, and after that its [`End`]. Refuses to put an exchange out twice.
 
 use crate::outbox::{Outbox, exchange_bytes};
-use crate::{Counters, End, Ended, Exchange, Field, Limits, Output, Request, Response, ResponseHead, Timestamp};
+use crate::{Counters, End, Ended, Exchange, Fields, Limits, Output, Request, Response, ResponseHead, Timestamp};
 
 /// An exchange whose response is coming.
 #[derive(Debug)]
@@ -33,7 +33,7 @@ impl Progress {
             exchange.response = Some(Response {
                 head,
                 body_bytes,
-                trailers: Vec::new(),
+                trailers: Fields::default(),
             });
         }
     }
@@ -85,7 +85,7 @@ impl Progress {
             ended_at: exchange.began,
             ended: Ended::Lost,
             body_bytes: exchange.response.as_ref().and_then(|response| response.body_bytes),
-            trailers: Vec::new(),
+            trailers: Fields::default(),
         };
         outbox.push_exchange(exchange, None, counters);
         Self::Out(Box::new(end))
@@ -146,12 +146,12 @@ pub(crate) struct Ending {
     at: Timestamp,
     /// Whether `at` is when it ended, and not merely the last that was seen of it.
     seen: bool,
-    trailers: Vec<Field>,
+    trailers: Fields,
 }
 
 impl Ending {
     /// An end that was seen at `at`.
-    pub(crate) fn seen(ended: Ended, at: Timestamp, trailers: Vec<Field>) -> Self {
+    pub(crate) fn seen(ended: Ended, at: Timestamp, trailers: Fields) -> Self {
         Self {
             ended,
             at,
@@ -166,7 +166,7 @@ impl Ending {
             ended: Ended::Lost,
             at,
             seen: false,
-            trailers: Vec::new(),
+            trailers: Fields::default(),
         }
     }
 }

@@ -5,8 +5,8 @@ use std::fs;
 use std::path::Path;
 
 use http_decode::{
-    Chunk, Connection, Direction, End, Ended, Exchange, Field, Gap, GapCause, Output, Protocol, Reason, Settings, Side,
-    Timestamp, Unredacted,
+    Chunk, Connection, Direction, End, Ended, Exchange, Fields, Gap, GapCause, Output, Protocol, Reason, Settings,
+    Side, Timestamp, Unredacted,
 };
 use serde_json::{Value, json};
 
@@ -221,15 +221,19 @@ fn tell_exchange(exchange: &Exchange) -> Value {
     })
 }
 
-fn tell_fields(fields: &[Field]) -> Value {
+fn tell_fields(fields: &Fields) -> Value {
     fields
         .iter()
-        .map(|field| json!([field.name, field.value.as_ref().map(tell_bytes)]))
+        .map(|field| json!([field.name, field.value.map(|value| tell_text(value.expose()))]))
         .collect()
 }
 
 fn tell_bytes(value: &Unredacted) -> String {
-    value.expose().iter().map(|byte| char::from(*byte)).collect()
+    tell_text(value.expose())
+}
+
+fn tell_text(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| char::from(*byte)).collect()
 }
 
 fn tell_direction(direction: Direction) -> &'static str {

@@ -7,12 +7,11 @@ use super::{Connection, Phase, Waiting};
 use crate::h1::body::Body;
 use crate::h1::head::Versioned;
 use crate::h1::{Decoder, Event, Part, Passed, Role};
-use crate::outbox::fields_bytes;
 use crate::pair::{Answers, Arrivals};
 use crate::progress::{Ending, Progress};
 use crate::stream::Mark;
 use crate::{
-    Direction, Ended, Exchange, Field, Output, Protocol, Reason, Request, RequestHead, ResponseHead, Side, Timestamp,
+    Direction, Ended, Exchange, Fields, Output, Protocol, Reason, Request, RequestHead, ResponseHead, Side, Timestamp,
 };
 
 impl Connection {
@@ -133,7 +132,7 @@ impl Connection {
         exchange.request = Some(Request {
             head: request.head,
             body_bytes,
-            trailers: Vec::new(),
+            trailers: Fields::default(),
         });
         let fits = self.pairing.push(exchange, &self.settings.limits);
         match body {
@@ -168,9 +167,9 @@ impl Connection {
         }
     }
 
-    fn end_request(&mut self, trailers: Vec<Field>) {
+    fn end_request(&mut self, trailers: Fields) {
         if let Some(ordinal) = self.receiving {
-            self.pairing.charge_trailers(ordinal, fields_bytes(&trailers));
+            self.pairing.charge_trailers(ordinal, trailers.held_bytes());
         }
         if let Some(request) = self.receiving() {
             request.trailers = trailers;
@@ -215,7 +214,7 @@ impl Connection {
             // There is nothing to wait for, not even the next byte.
             Ok(Body::Length(0)) => {
                 self.responses().expect_head();
-                self.end_response(Ending::seen(Ended::Complete, at, Vec::new()));
+                self.end_response(Ending::seen(Ended::Complete, at, Fields::default()));
             }
             Ok(body) => self.responses().begin_body(body),
             Err(reason) => {
@@ -251,7 +250,7 @@ impl Connection {
         if let Some(mut progress) = self.progress.take() {
             progress.set_response(head, Some(0), at);
             progress.end(
-                Ending::seen(Ended::Upgraded, at, Vec::new()),
+                Ending::seen(Ended::Upgraded, at, Fields::default()),
                 &mut self.outbox,
                 &mut self.counters,
             );
@@ -334,6 +333,5 @@ impl Connection {
 
 /// Tells whether what follows a request may not be HTTP: CONNECT, or an offer to upgrade (RFC 9110 section 7.8).
 fn may_tunnel(head: &RequestHead) -> bool {
-    head.method.as_deref() == Some("CONNECT")
-        || head.fields.iter().any(|field| field.name.as_deref() == Some("upgrade"))
+    head.method.as_deref() == Some("CONNECT") || head.fields.get("upgrade").is_some()
 }

@@ -15,7 +15,7 @@ use crate::progress::{Ending, Progress};
 use crate::stream::Mark;
 use crate::stream::{Hole, Stream};
 use crate::{
-    Chunk, Counters, Direction, Ended, Gap, GapCause, Output, Reason, ResponseHead, Settings, Side, Timestamp,
+    Chunk, Counters, Direction, Ended, Fields, Gap, GapCause, Output, Reason, ResponseHead, Settings, Side, Timestamp,
 };
 
 /// Decodes one connection.
@@ -429,7 +429,9 @@ impl Connection {
         }
         // What lies over the limit of a call was moved by that call, whose first bytes were just seen.
         let ending = match (skip, cause) {
-            (Skip::Rest(_) | Skip::Beyond(_), GapCause::OverLimit) => Ending::seen(Ended::Complete, at, Vec::new()),
+            (Skip::Rest(_) | Skip::Beyond(_), GapCause::OverLimit) => {
+                Ending::seen(Ended::Complete, at, Fields::default())
+            }
             (_, _) => Ending::unseen(at),
         };
         progress.end(ending, &mut self.outbox, &mut self.counters);
@@ -486,7 +488,7 @@ impl Connection {
                     let complete = to_the_end && ended == Ended::Closed;
                     let ended = if complete { Ended::Complete } else { ended };
                     progress.end(
-                        Ending::seen(ended, now, Vec::new()),
+                        Ending::seen(ended, now, Fields::default()),
                         &mut self.outbox,
                         &mut self.counters,
                     );

@@ -18,7 +18,7 @@ use section::Section;
 
 use crate::detect::{self, Likeness};
 use crate::stream::Mark;
-use crate::{Chunk, Field, Limits, Reason, RequestHead, ResponseHead};
+use crate::{Chunk, Fields, Limits, Reason, RequestHead, ResponseHead};
 
 /// What a direction carries.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -43,7 +43,7 @@ pub(crate) enum Event {
     /// So many bytes of content.
     Content(u64),
     /// The end of the message, with its trailers.
-    End(Vec<Field>),
+    End(Fields),
     /// Bytes in which no message is known to begin: from where, and how many.
     Discarded(u64, u64),
     /// A message that could not be read on, beginning here.
@@ -238,7 +238,7 @@ impl Decoder {
             }
             Likeness::Whole => {
                 self.expect_head();
-                Some(Event::End(Vec::new()))
+                Some(Event::End(Fields::default()))
             }
             Likeness::Part => Some(self.fail(Part::Body, Reason::MalformedBody, chunk.position, chunk)),
         }

@@ -9,8 +9,8 @@ use std::{
 };
 
 use http_decode::{
-    Direction, End, Ended, Exchange, Field, Gap, GapCause, Protocol, Request, RequestHead, Response, ResponseHead,
-    Side, Timestamp, Unredacted,
+    Direction, End, Ended, Exchange, Field, Fields, Gap, GapCause, Protocol, Request, RequestHead, Response,
+    ResponseHead, Side, Timestamp, Unredacted,
 };
 
 use super::{
@@ -129,8 +129,8 @@ impl Composer<'_> {
             unknown,
         } = head;
         RequestLine {
-            method: method.clone(),
-            scheme: scheme.clone(),
+            method: method.as_deref().map(Into::into),
+            scheme: scheme.as_deref().map(Into::into),
             authority: authority.as_ref().map(|authority| self.authority(authority)),
             path: path.as_ref().map(|path| self.path(path)),
             protocol_upgrade: protocol_upgrade.clone(),
@@ -176,21 +176,21 @@ impl Composer<'_> {
         }
     }
 
-    fn fields(&mut self, fields: &[Field]) -> Vec<FieldLine> {
+    fn fields(&mut self, fields: &Fields) -> Vec<FieldLine> {
         fields.iter().map(|field| self.field(field)).collect()
     }
 
-    fn field(&mut self, field: &Field) -> FieldLine {
+    fn field(&mut self, field: Field<'_>) -> FieldLine {
         let Field {
             name,
             value,
             never_indexed: _,
         } = field;
-        let value = value.as_ref().map(|value| {
+        let value = value.map(|value| {
             let secrets = self.field_secrets(field);
-            self.text(value, secrets)
+            self.text(value.expose(), secrets)
         });
-        (name.clone(), value)
+        (name.map(Into::into), value)
     }
 
     fn authority(&mut self, authority: &Unredacted) -> Box<str> {
@@ -198,7 +198,7 @@ impl Composer<'_> {
         let secrets = self
             .redactor
             .secrets(bytes, |search, secrets| field::mark_authority(bytes, search, secrets));
-        self.text(authority, secrets)
+        self.text(bytes, secrets)
     }
 
     fn path(&mut self, path: &Unredacted) -> Box<str> {
@@ -206,40 +206,34 @@ impl Composer<'_> {
         let secrets = self
             .redactor
             .secrets(bytes, |search, secrets| search.mark(bytes, Text::Path, secrets));
-        self.text(path, secrets)
+        self.text(bytes, secrets)
     }
 
-    fn field_secrets(&self, field: &Field) -> Secrets {
+    fn field_secrets(&self, field: Field<'_>) -> Secrets {
         let Field {
             name,
             value,
             never_indexed,
         } = field;
-        let bytes = value.as_ref().map_or(&[][..], Unredacted::expose);
+        let bytes = value.map_or(&[][..], Unredacted::<&[u8]>::expose);
         self.redactor.secrets(bytes, |search, secrets| {
-            field::mark(name.as_deref(), bytes, *never_indexed, search, secrets);
+            field::mark(name, bytes, never_indexed, search, secrets);
         })
     }
 
     /// Finds the request id, in the response first: if the gateway answered with one, that is what it logged.
     fn request_id(&mut self, request: Option<&Request>, response: Option<&Response>) -> Option<Box<str>> {
-        let of = |fields: &'_ [Field]| {
-            fields
-                .iter()
-                .find(|field| field.name.as_deref() == Some("x-request-id"))
-                .cloned()
-        };
         let field = response
-            .and_then(|response| of(&response.head.fields))
-            .or_else(|| request.and_then(|request| of(&request.head.fields)))?;
-        let secrets = self.field_secrets(&field);
+            .and_then(|response| response.head.fields.get(REQUEST_ID))
+            .or_else(|| request.and_then(|request| request.head.fields.get(REQUEST_ID)))?;
+        let secrets = self.field_secrets(field);
         let value = field.value.filter(|value| !value.is_empty() && secrets.is_empty())?;
         // Another tracer, or another hop, may have masked it before it came here.
-        (!has_mask(value.expose())).then(|| self.text(&value, Secrets::default()))
+        (!has_mask(value.expose())).then(|| self.text(value.expose(), Secrets::default()))
     }
 
-    fn text(&mut self, value: &Unredacted, secrets: Secrets) -> Box<str> {
-        match String::from_utf8(self.redactor.mask(value.expose(), secrets)) {
+    fn text(&mut self, value: &[u8], secrets: Secrets) -> Box<str> {
+        match String::from_utf8(self.redactor.mask(value, secrets)) {
             Ok(text) => text.into_boxed_str(),
             Err(not_utf8) => {
                 self.latin1 = true;
@@ -252,6 +246,9 @@ impl Composer<'_> {
         self.latin1.then_some("latin1")
     }
 }
+
+/// The field under which gateways pass on the id of a request.
+const REQUEST_ID: &str = "x-request-id";
 
 fn loss(time: SystemTime, connection: &Connection, gap: &Gap) -> LossLine {
     let Gap {
