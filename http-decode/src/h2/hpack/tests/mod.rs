@@ -19,8 +19,10 @@ const TABLE_BYTES: usize = 65536;
 fn bytes(hex: &str) -> Vec<u8> {
     let digits: Vec<_> = hex.chars().filter_map(|digit| digit.to_digit(16)).collect();
     digits
-        .chunks_exact(2)
-        .map(|pair| u8::try_from(pair[0] << 4 | pair[1]).unwrap())
+        .as_chunks()
+        .0
+        .iter()
+        .map(|[high, low]| u8::try_from(high << 4 | low).unwrap())
         .collect()
 }
 
