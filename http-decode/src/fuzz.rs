@@ -175,6 +175,14 @@ fn decode_block(decoder: &mut Decoder, block: &[u8]) -> (Vec<Parts>, Result<u32,
     (fields, result.map(|decoded| decoded.fields + decoded.over_limit))
 }
 
+/// Reads one direction of HTTP/2 whole, in pieces and with a hole, and checks that all agree.
+///
+/// The first byte says whether the client's preface comes first, two more how to cut, four where the hole is and how
+/// long; the rest are frames.
+pub fn frames(data: &[u8]) {
+    crate::h2::frame::fuzz::frames(data);
+}
+
 /// Takes what is next, and puts back all but `count` bytes of it.
 fn take_some(stream: &mut Stream, count: usize) {
     if let Some(hole) = stream.take_missing() {
