@@ -18,6 +18,16 @@ pub enum Direction {
     Write,
 }
 
+impl Direction {
+    /// Gives the opposite one.
+    pub(crate) const fn other(self) -> Self {
+        match self {
+            Self::Read => Self::Write,
+            Self::Write => Self::Read,
+        }
+    }
+}
+
 /// The role of the traced process on a connection.
 #[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
 pub enum Side {
@@ -150,8 +160,8 @@ pub struct Gap {
 pub enum Reason {
     /// Neither direction began, or went on, like HTTP.
     NotHttp,
-    /// The HTTP/2 connection preface was seen, and this version does not read HTTP/2.
-    Http2,
+    /// Bytes of HTTP/2 were not frames (RFC 9113 sections 4 and 6), or could not be told from others after a loss.
+    MalformedFrame,
     /// A head was longer, or had more fields, than the limits allow.
     HeadTooLarge,
     /// A head was not well-formed.
@@ -160,6 +170,8 @@ pub enum Reason {
     MalformedBody,
     /// More requests were unanswered than the limits allow.
     TooManyPending,
+    /// A head of HTTP/2 joined late does not tell whether it is of a request or of a response, nor did anything else.
+    UnknownSide,
 }
 
 /// What a connection has to say.

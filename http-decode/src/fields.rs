@@ -72,6 +72,13 @@ impl Fields {
         });
     }
 
+    /// Drops all fields and keeps their room.
+    pub fn clear(&mut self) {
+        self.names.clear();
+        self.values.clear();
+        self.spans.clear();
+    }
+
     /// Counts the fields.
     pub fn len(&self) -> usize {
         self.spans.len()

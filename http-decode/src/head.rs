@@ -20,10 +20,21 @@ pub struct RequestHead {
     pub path: Option<Unredacted>,
     /// `:protocol` of an extended CONNECT (RFC 8441).
     pub protocol_upgrade: Option<Box<str>>,
+    /// Which of these the sender forbade compressing.
+    pub never_indexed: NeverIndexed,
     /// Header fields in wire order, pseudo-header fields left out.
     pub fields: Fields,
     /// How many fields, pseudo-header fields included, are not wholly known; 0 means the head is complete.
     pub unknown: u32,
+}
+
+/// Which parts of a request's target the sender forbade compressing (RFC 7541 section 6.2.3), as one does with secrets.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub struct NeverIndexed {
+    /// `:authority`.
+    pub authority: bool,
+    /// `:path`.
+    pub path: bool,
 }
 
 /// What a response says before its body.

@@ -15,7 +15,8 @@ mod stream;
 mod detect;
 mod h1;
 pub mod h2;
-mod pair;
+mod scout;
+mod context;
 mod progress;
 mod outbox;
 mod connection;
@@ -27,7 +28,7 @@ pub use exchange::{
     Direction, End, Ended, Exchange, Gap, GapCause, Output, Protocol, Reason, Request, Response, Side, Timestamp,
 };
 pub use fields::{Field, Fields, Iter};
-pub use head::{RequestHead, ResponseHead};
+pub use head::{NeverIndexed, RequestHead, ResponseHead};
 pub use limits::{Counters, Limits, MAX_CONNECTION_BYTES, Settings};
 pub use stream::Chunk;
 pub use unredacted::Unredacted;

@@ -194,7 +194,11 @@ fn tell_exchange(exchange: &Exchange) -> Value {
     json!({
         "exchange": exchange.ordinal,
         "side": if exchange.side == Side::Server { "server" } else { "client" },
-        "protocol": if exchange.protocol == Protocol::Http10 { "http/1.0" } else { "http/1.1" },
+        "protocol": match exchange.protocol {
+            Protocol::Http10 => "http/1.0",
+            Protocol::Http11 => "http/1.1",
+            Protocol::Http2 => "http/2",
+        },
         "request": exchange.request.as_ref().map(|request| json!({
             "method": request.head.method,
             "scheme": request.head.scheme,
@@ -253,10 +257,11 @@ fn tell_ended(ended: Ended) -> &'static str {
 fn tell_reason(reason: Reason) -> &'static str {
     match reason {
         Reason::NotHttp => "not-http",
-        Reason::Http2 => "http2",
+        Reason::MalformedFrame => "malformed-frame",
         Reason::HeadTooLarge => "head-too-large",
         Reason::MalformedHead => "malformed-head",
         Reason::MalformedBody => "malformed-body",
         Reason::TooManyPending => "too-many-pending",
+        Reason::UnknownSide => "unknown-side",
     }
 }

@@ -6,8 +6,8 @@ use std::{
 };
 
 use http_decode::{
-    Direction, End, Ended, Exchange, Field, Fields, Gap, GapCause, Protocol, Request, RequestHead, Response,
-    ResponseHead, Side, Timestamp, Unredacted,
+    Direction, End, Ended, Exchange, Field, Fields, Gap, GapCause, NeverIndexed, Protocol, Request, RequestHead,
+    Response, ResponseHead, Side, Timestamp, Unredacted,
 };
 
 use crate::{
@@ -153,6 +153,7 @@ pub(crate) fn whole() -> Exchange {
         authority: Some(Unredacted::new(b"a.test")),
         path: Some(Unredacted::new(b"/x?token=hunter2")),
         protocol_upgrade: None,
+        never_indexed: NeverIndexed::default(),
         fields: fields([field("host", "a.test"), field("authorization", "Bearer hunter2")]),
         unknown: 0,
     };

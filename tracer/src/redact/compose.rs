@@ -14,8 +14,8 @@ use http_decode::{
 };
 
 use super::{
-    ConnectionLine, EndLine, EndResponseLine, ExchangeLine, FieldLine, InformationalLine, Line, LossLine, Redactor,
-    RequestLine, ResponseLine, field, fingerprint::has_mask, secrets::Secrets, url::Text,
+    ConnectionLine, EndLine, EndResponseLine, ExchangeLine, FieldLine, GrpcLine, InformationalLine, Line, LossLine,
+    Redactor, RequestLine, ResponseLine, field, fingerprint::has_mask, secrets::Secrets, url::Text,
 };
 use crate::correlate::{AddressSource, Connection, Happening, Observed, Process};
 
@@ -84,6 +84,7 @@ impl Composer<'_> {
             duration_us: since(ended_at),
             ended: ended.map(ended_word),
             request_id: self.request_id(request.as_ref(), response.as_ref()),
+            grpc: self.grpc(request.as_ref(), response.as_ref()),
             request: request.as_ref().map(|request| self.request(request)),
             informational: informational.iter().map(|head| self.informational(head)).collect(),
             response: response.as_ref().map(|response| self.response(response)),
@@ -109,6 +110,7 @@ impl Composer<'_> {
             response: (response.body_bytes.is_some() || !response.trailers.is_empty()).then_some(response),
             duration_us: micros(*began, *ended_at),
             ended: ended_word(*ended),
+            grpc: self.grpc_end(trailers),
             encoding: self.encoding(),
         }
     }
@@ -125,14 +127,17 @@ impl Composer<'_> {
             authority,
             path,
             protocol_upgrade,
+            never_indexed,
             fields,
             unknown,
         } = head;
         RequestLine {
             method: method.as_deref().map(Into::into),
             scheme: scheme.as_deref().map(Into::into),
-            authority: authority.as_ref().map(|authority| self.authority(authority)),
-            path: path.as_ref().map(|path| self.path(path)),
+            authority: authority
+                .as_ref()
+                .map(|authority| self.authority(authority, never_indexed.authority)),
+            path: path.as_ref().map(|path| self.path(path, never_indexed.path)),
             protocol_upgrade: protocol_upgrade.clone(),
             headers: self.fields(fields),
             complete: *unknown == 0,
@@ -193,20 +198,48 @@ impl Composer<'_> {
         (name.map(Into::into), value)
     }
 
-    fn authority(&mut self, authority: &Unredacted) -> Box<str> {
+    fn authority(&mut self, authority: &Unredacted, never_indexed: bool) -> Box<str> {
         let bytes = authority.expose();
-        let secrets = self
-            .redactor
-            .secrets(bytes, |search, secrets| field::mark_authority(bytes, search, secrets));
+        let secrets = self.redactor.secrets(bytes, |search, secrets| {
+            field::mark_authority(bytes, search, secrets);
+            field::mark_never_indexed(bytes, never_indexed, search, secrets);
+        });
         self.text(bytes, secrets)
     }
 
-    fn path(&mut self, path: &Unredacted) -> Box<str> {
+    fn path(&mut self, path: &Unredacted, never_indexed: bool) -> Box<str> {
         let bytes = path.expose();
-        let secrets = self
-            .redactor
-            .secrets(bytes, |search, secrets| search.mark(bytes, Text::Path, secrets));
+        let secrets = self.redactor.secrets(bytes, |search, secrets| {
+            search.mark(bytes, Text::Path, secrets);
+            field::mark_never_indexed(bytes, never_indexed, search, secrets);
+        });
         self.text(bytes, secrets)
+    }
+
+    /// Finds what gRPC says of a call: how it ended in the trailers, or in the head of a response that has nothing else.
+    fn grpc(&mut self, request: Option<&Request>, response: Option<&Response>) -> GrpcLine {
+        let none = Fields::default();
+        let head = response.map_or(&none, |response| &response.head.fields);
+        let trailers = response.map_or(&none, |response| &response.trailers);
+        let mut ended = self.grpc_end(trailers);
+        if ended.grpc_status.is_none() {
+            ended = self.grpc_end(head);
+        }
+        let timeout = request.and_then(|request| request.head.fields.get("grpc-timeout"));
+        GrpcLine {
+            grpc_timeout: timeout.and_then(|timeout| self.field(timeout).1),
+            ..ended
+        }
+    }
+
+    fn grpc_end(&mut self, fields: &Fields) -> GrpcLine {
+        let status = fields.get("grpc-status").and_then(|status| self.field(status).1);
+        let message = fields.get("grpc-message").and_then(|message| self.field(message).1);
+        GrpcLine {
+            grpc_timeout: None,
+            grpc_status: status.and_then(|status| status.parse().ok()),
+            grpc_message: message,
+        }
     }
 
     fn field_secrets(&self, field: Field<'_>) -> Secrets {

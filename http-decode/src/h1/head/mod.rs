@@ -8,7 +8,7 @@ use std::borrow::Cow;
 use httparse::{EMPTY_HEADER, Header, ParserConfig, Status};
 
 use super::section::Whole;
-use crate::{Field, Fields, Limits, Protocol, Reason, RequestHead, ResponseHead, Unredacted, head};
+use crate::{Field, Fields, Limits, NeverIndexed, Protocol, Reason, RequestHead, ResponseHead, Unredacted, head};
 
 /// A head, and the protocol version it names.
 #[derive(Debug)]
@@ -37,6 +37,7 @@ pub(crate) fn parse_request(whole: &Whole<'_>, limits: &Limits) -> Result<Versio
             .or_else(|| host(&fields)),
         path: target.path.map(|path| Unredacted::new(path.as_bytes())),
         protocol_upgrade: None,
+        never_indexed: NeverIndexed::default(),
         fields,
         unknown: 0,
     };

@@ -2,7 +2,9 @@
 //!
 //! A secret is a word that nothing else here contains, with odd characters around it and, at times, percent-encoded.
 
-use http_decode::{End, Ended, Exchange, Fields, Request, RequestHead, Response, ResponseHead, Timestamp, Unredacted};
+use http_decode::{
+    End, Ended, Exchange, Fields, NeverIndexed, Request, RequestHead, Response, ResponseHead, Timestamp, Unredacted,
+};
 use proptest::{
     collection::vec,
     option,
@@ -103,6 +105,7 @@ pub(super) fn arbitrary_exchange() -> impl Strategy<Value = Exchange> {
                 authority,
                 path,
                 protocol_upgrade: protocol_upgrade.map(Into::into),
+                never_indexed: NeverIndexed::default(),
                 fields: next(),
                 unknown: 1,
             };

@@ -5,7 +5,7 @@ mod shape;
 mod generators;
 mod properties;
 
-use http_decode::{Exchange, Fields, Request, RequestHead, Response, ResponseHead, Unredacted};
+use http_decode::{Exchange, Fields, NeverIndexed, Request, RequestHead, Response, ResponseHead, Unredacted};
 
 use super::{ExchangeLine, Line, Redactor, Rules};
 use crate::{
@@ -39,6 +39,7 @@ fn exchange(path: &str, authority: &str, fields: Vec<OwnedField>) -> Exchange {
         path: Some(Unredacted::new(path.as_bytes())),
         authority: Some(Unredacted::new(authority.as_bytes())),
         protocol_upgrade: None,
+        never_indexed: NeverIndexed::default(),
         fields: fields.into_iter().collect(),
         unknown: 0,
     };
