@@ -35,6 +35,11 @@ pub(crate) fn guess(bytes: &[u8]) -> Guess {
     }
 }
 
+/// Tells whether bytes are, or could become, the connection preface of HTTP/2.
+pub(crate) fn is_preface(bytes: &[u8]) -> bool {
+    bytes.starts_with(PREFACE) || PREFACE.starts_with(bytes)
+}
+
 /// How far bytes resemble a line of a certain form.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(crate) enum Likeness {
@@ -119,8 +124,10 @@ fn is_target(byte: u8) -> bool {
     byte > b' ' && byte != 0x7f
 }
 
-fn is_tchar(byte: u8) -> bool {
-    byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte)
+/// Knows the characters of a token (RFC 9110 section 5.6.2).
+pub(crate) fn is_tchar(byte: u8) -> bool {
+    matches!(byte, b'!' | b'#'..=b'\'' | b'*' | b'+' | b'-' | b'.' | b'^'..=b'`' | b'|' | b'~')
+        || byte.is_ascii_alphanumeric()
 }
 
 const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";

@@ -3,7 +3,7 @@
 //! In: heads, body counts and trailers from the decoders. Out: [`Output`]s for the caller. Refuses to complete what
 //! was not seen: a missing half is `None`, an unknown body length is `None`.
 
-use crate::{Field, RequestHead, ResponseHead};
+use crate::{Fields, RequestHead, ResponseHead};
 
 /// Nanoseconds on the caller's monotonic clock; this crate never reads one.
 #[derive(Clone, Copy, Debug, Default, Eq, Hash, Ord, PartialEq, PartialOrd)]
@@ -16,6 +16,16 @@ pub enum Direction {
     Read,
     /// The traced process writes them.
     Write,
+}
+
+impl Direction {
+    /// Gives the opposite one.
+    pub(crate) const fn other(self) -> Self {
+        match self {
+            Self::Read => Self::Write,
+            Self::Write => Self::Read,
+        }
+    }
 }
 
 /// The role of the traced process on a connection.
@@ -61,7 +71,7 @@ pub struct Request {
     /// Body bytes so far, framing not counted; `None` once a hole made it uncertain.
     pub body_bytes: Option<u64>,
     /// Trailer fields.
-    pub trailers: Vec<Field>,
+    pub trailers: Fields,
 }
 
 /// A final response head and what followed it.
@@ -72,7 +82,7 @@ pub struct Response {
     /// Body bytes so far, framing not counted; `None` once a hole made it uncertain.
     pub body_bytes: Option<u64>,
     /// Trailer fields.
-    pub trailers: Vec<Field>,
+    pub trailers: Fields,
 }
 
 /// A request with its response, or the half of it that was seen.
@@ -118,7 +128,7 @@ pub struct End {
     /// Response body bytes in all; `None` when uncertain, or when there was no response.
     pub body_bytes: Option<u64>,
     /// Response trailer fields.
-    pub trailers: Vec<Field>,
+    pub trailers: Fields,
 }
 
 /// Why bytes are missing from a direction.
@@ -150,8 +160,8 @@ pub struct Gap {
 pub enum Reason {
     /// Neither direction began, or went on, like HTTP.
     NotHttp,
-    /// The HTTP/2 connection preface was seen, and this version does not read HTTP/2.
-    Http2,
+    /// Bytes of HTTP/2 were not frames (RFC 9113 sections 4 and 6), or could not be told from others after a loss.
+    MalformedFrame,
     /// A head was longer, or had more fields, than the limits allow.
     HeadTooLarge,
     /// A head was not well-formed.
@@ -160,6 +170,8 @@ pub enum Reason {
     MalformedBody,
     /// More requests were unanswered than the limits allow.
     TooManyPending,
+    /// A head of HTTP/2 joined late does not tell whether it is of a request or of a response, nor did anything else.
+    UnknownSide,
 }
 
 /// What a connection has to say.

@@ -3,6 +3,7 @@
 //! In: arbitrary bytes, read as a list of operations. Out: nothing. Panics when something that must hold does not;
 //! nothing else in this crate calls it.
 
+use crate::h2::hpack::{Bounds, Decoder, Error};
 use crate::stream::Stream;
 use crate::{Chunk, Connection, Direction, Ended, Gap, GapCause, Limits, Settings, Timestamp};
 
@@ -119,6 +120,67 @@ pub fn stream(data: &[u8]) {
             "too much is held"
         );
     }
+}
+
+/// Decodes blocks with a decoder that saw the connection's beginning and one that joined late, keeps a smaller table and
+/// loses what the first one sees, and checks that the second never says anything else, only less.
+///
+/// The first byte is the second one's table, in units of 16 bytes; then come operations as above, each with a block.
+pub fn hpack(data: &[u8]) {
+    let Some((&table, data)) = data.split_first() else {
+        return;
+    };
+    let table = usize::from(table) * 16;
+    let mut full = Decoder::from_start(65536);
+    let mut late = Decoder::new(table);
+    for Operation { what, bytes } in operations(data) {
+        let (expected, result) = decode_block(&mut full, bytes);
+        let seen = match what & 7 {
+            0 => 0,
+            1 => usize::from(what >> 3).min(bytes.len()),
+            _ => bytes.len(),
+        };
+        let (fields, late_result) = decode_block(&mut late, bytes.get(..seen).unwrap_or_default());
+        if seen < bytes.len() {
+            late.forget();
+        } else {
+            assert_eq!(late_result, result, "a block is as well-formed for both");
+            assert_eq!(fields.len(), expected.len(), "a block has as many fields for both");
+        }
+        assert!(
+            fields.len() <= expected.len(),
+            "a part has no more fields than the whole"
+        );
+        for (part, whole) in fields.iter().flatten().zip(expected.iter().flatten()) {
+            let agree = part.is_none() || whole.is_none() || part == whole;
+            assert!(agree, "what is known to both is the same");
+        }
+        assert!(late.held_bytes() <= Decoder::max_held_bytes(table), "too much is held");
+    }
+}
+
+/// The name and the value of a field, where they are known.
+type Parts = [Option<Vec<u8>>; 2];
+
+/// Decodes a block under bounds that keep the fuzzer's inputs small, and counts what is not visited as well.
+fn decode_block(decoder: &mut Decoder, block: &[u8]) -> (Vec<Parts>, Result<u32, Error>) {
+    let bounds = Bounds {
+        max_fields: 100,
+        max_bytes: usize::MAX,
+    };
+    let mut fields = Vec::new();
+    let result = decoder.decode(block, &bounds, |header| {
+        fields.push([header.name.map(<[u8]>::to_vec), header.value.map(<[u8]>::to_vec)]);
+    });
+    (fields, result.map(|decoded| decoded.fields + decoded.over_limit))
+}
+
+/// Reads one direction of HTTP/2 whole, in pieces and with a hole, and checks that all agree.
+///
+/// The first byte says whether the client's preface comes first, two more how to cut, four where the hole is and how
+/// long; the rest are frames.
+pub fn frames(data: &[u8]) {
+    crate::h2::frame::fuzz::frames(data);
 }
 
 /// Takes what is next, and puts back all but `count` bytes of it.

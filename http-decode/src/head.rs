@@ -3,36 +3,38 @@
 //! In: what the decoders read. Out: plain data. Refuses to guess: what is not known is `None`, and the head says how
 //! many fields that concerns. Values are [`Unredacted`]; method, scheme and field names are checked tokens.
 
-use crate::Unredacted;
+use std::borrow::Cow;
 
-/// One header or trailer field, in wire order.
-#[derive(Clone, Debug, Eq, PartialEq)]
-pub struct Field {
-    /// Lower-case name; `None` when it was an index into a table never seen (HTTP/2 joined late).
-    pub name: Option<Box<str>>,
-    /// Value; `None` when it was an index into a table never seen.
-    pub value: Option<Unredacted>,
-    /// Whether the sender forbade compressing it (RFC 7541 section 6.2.3), as one does with secrets.
-    pub never_indexed: bool,
-}
+use crate::{Fields, Unredacted};
 
 /// What a request says before its body.
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
 pub struct RequestHead {
     /// Method token, as sent.
-    pub method: Option<Box<str>>,
-    /// `https` unless the request target says otherwise.
-    pub scheme: Option<Box<str>>,
-    /// Host and port from the request target, else from Host (RFC 9110 section 7.2).
+    pub method: Option<Cow<'static, str>>,
+    /// `https` in HTTP/1 unless the request target says otherwise.
+    pub scheme: Option<Cow<'static, str>>,
+    /// Host and port from the request target, or `:authority`, else from Host (RFC 9110 section 7.2).
     pub authority: Option<Unredacted>,
     /// Path and query, or `*`; absent for CONNECT.
     pub path: Option<Unredacted>,
     /// `:protocol` of an extended CONNECT (RFC 8441).
     pub protocol_upgrade: Option<Box<str>>,
+    /// Which of these the sender forbade compressing.
+    pub never_indexed: NeverIndexed,
     /// Header fields in wire order, pseudo-header fields left out.
-    pub fields: Vec<Field>,
+    pub fields: Fields,
     /// How many fields, pseudo-header fields included, are not wholly known; 0 means the head is complete.
     pub unknown: u32,
+}
+
+/// Which parts of a request's target the sender forbade compressing (RFC 7541 section 6.2.3), as one does with secrets.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub struct NeverIndexed {
+    /// `:authority`.
+    pub authority: bool,
+    /// `:path`.
+    pub path: bool,
 }
 
 /// What a response says before its body.
@@ -41,7 +43,21 @@ pub struct ResponseHead {
     /// Status code, 100 to 999.
     pub status: Option<u16>,
     /// Header fields in wire order, pseudo-header fields left out.
-    pub fields: Vec<Field>,
+    pub fields: Fields,
     /// How many fields, pseudo-header fields included, are not wholly known; 0 means the head is complete.
     pub unknown: u32,
+}
+
+/// A method token; the common ones are not copied.
+pub(crate) fn method(token: &str) -> Cow<'static, str> {
+    const COMMON: [&str; 8] = ["GET", "POST", "HEAD", "PUT", "DELETE", "OPTIONS", "PATCH", "CONNECT"];
+    let common = COMMON.into_iter().find(|common| *common == token);
+    common.map_or_else(|| token.to_owned().into(), Cow::Borrowed)
+}
+
+/// A scheme, in lower case; the common ones are not copied.
+pub(crate) fn scheme(scheme: &str) -> Cow<'static, str> {
+    const COMMON: [&str; 2] = ["https", "http"];
+    let common = COMMON.into_iter().find(|common| common.eq_ignore_ascii_case(scheme));
+    common.map_or_else(|| scheme.to_ascii_lowercase().into(), Cow::Borrowed)
 }

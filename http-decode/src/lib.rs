@@ -8,13 +8,15 @@
 
 mod limits;
 mod unredacted;
+mod fields;
 mod head;
 mod exchange;
 mod stream;
 mod detect;
 mod h1;
 pub mod h2;
-mod pair;
+mod scout;
+mod context;
 mod progress;
 mod outbox;
 mod connection;
@@ -25,7 +27,8 @@ pub use connection::Connection;
 pub use exchange::{
     Direction, End, Ended, Exchange, Gap, GapCause, Output, Protocol, Reason, Request, Response, Side, Timestamp,
 };
-pub use head::{Field, RequestHead, ResponseHead};
+pub use fields::{Field, Fields, Iter};
+pub use head::{NeverIndexed, RequestHead, ResponseHead};
 pub use limits::{Counters, Limits, MAX_CONNECTION_BYTES, Settings};
 pub use stream::Chunk;
 pub use unredacted::Unredacted;

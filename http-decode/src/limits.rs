@@ -3,7 +3,7 @@
 //! In: nothing. Out: [`Settings`], [`Limits`], [`Counters`]. Refuses nothing itself: the modules that own a buffer
 //! ask here how large it may grow.
 
-use crate::Field;
+use crate::fields::FIELD_BYTES;
 
 /// How a connection is to be decoded.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -47,6 +47,14 @@ pub struct Limits {
     pub max_informational: usize,
     /// Bytes discarded before any HTTP was seen, after which the connection is called not HTTP.
     pub max_unrecognised_bytes: u64,
+    /// Bytes looked at before it is clear that they can be read; then they are discarded.
+    pub max_scouted_bytes: usize,
+    /// Streams of HTTP/2 open at once; beyond it the oldest is given up.
+    pub max_streams: usize,
+    /// Memory of open streams; beyond it the oldest is given up.
+    pub max_stream_bytes: usize,
+    /// Bytes of each direction's HPACK table, as RFC 7541 section 4.1 counts; older entries become unknown.
+    pub max_table_bytes: usize,
     /// Memory of outputs that wait for `poll`; decoding pauses at it until they are taken.
     pub max_queued_bytes: usize,
 }
@@ -64,6 +72,10 @@ impl Limits {
         max_pending_bytes: 1024 * 1024,
         max_informational: 16,
         max_unrecognised_bytes: 256 * 1024,
+        max_scouted_bytes: 128 * 1024,
+        max_streams: 1024,
+        max_stream_bytes: 2 * 1024 * 1024,
+        max_table_bytes: 64 * 1024,
         max_queued_bytes: 1024 * 1024,
     };
 
@@ -82,7 +94,7 @@ impl Limits {
 
     /// Says what the largest head costs once it is parsed: its bytes and the bookkeeping for each field.
     const fn max_parsed_head_bytes(&self) -> usize {
-        self.max_head_bytes + self.max_fields * size_of::<Field>() + EXCHANGE_BYTES
+        self.max_head_bytes + self.max_fields * FIELD_BYTES + EXCHANGE_BYTES
     }
 }
 
@@ -131,6 +143,16 @@ pub struct Counters {
     pub informational_dropped: u64,
     /// Responses put out without a request because more than one might have been theirs.
     pub uncertain_pairs: u64,
+    /// Frames of HTTP/2 that were not well-formed, so that the step was lost.
+    pub malformed_frames: u64,
+    /// Times `max_streams` or `max_stream_bytes` made a stream be given up.
+    pub streams_given_up: u64,
+    /// Header blocks of HTTP/2 over `max_head_bytes`, cut there.
+    pub blocks_cut: u64,
+    /// Frames of HTTP/2 without bytes and without an end.
+    pub empty_frames: u64,
+    /// Frames of HTTP/2 that were larger than the other side allowed.
+    pub oversize_frames: u64,
     /// Bytes that came after the connection had ended.
     pub late_bytes: u64,
 }

@@ -5,7 +5,7 @@
 use std::collections::VecDeque;
 
 use crate::limits::EXCHANGE_BYTES;
-use crate::{Counters, Ended, Exchange, Field, Output, ResponseHead, Unredacted};
+use crate::{Counters, Ended, Exchange, Output, ResponseHead, Unredacted};
 
 /// The queue of outputs.
 #[derive(Debug, Default)]
@@ -55,11 +55,11 @@ pub(crate) fn exchange_bytes(exchange: &Exchange) -> usize {
         target
             + text(head.method.as_deref())
             + text(head.scheme.as_deref())
-            + fields_bytes(&head.fields)
-            + fields_bytes(&request.trailers)
+            + head.fields.held_bytes()
+            + request.trailers.held_bytes()
     });
     let response = exchange.response.as_ref().map_or(0, |response| {
-        fields_bytes(&response.head.fields) + fields_bytes(&response.trailers)
+        response.head.fields.held_bytes() + response.trailers.held_bytes()
     });
     let informational = exchange.informational.iter().map(response_head_bytes).sum::<usize>();
     EXCHANGE_BYTES + request + response + informational
@@ -67,22 +67,14 @@ pub(crate) fn exchange_bytes(exchange: &Exchange) -> usize {
 
 /// Counts the memory of a response head.
 pub(crate) fn response_head_bytes(head: &ResponseHead) -> usize {
-    size_of::<ResponseHead>() + fields_bytes(&head.fields)
-}
-
-/// Counts the memory of fields.
-pub(crate) fn fields_bytes(fields: &[Field]) -> usize {
-    let field = |field: &Field| {
-        size_of::<Field>() + text(field.name.as_deref()) + field.value.as_ref().map_or(0, Unredacted::len)
-    };
-    fields.iter().map(field).sum()
+    size_of::<ResponseHead>() + head.fields.held_bytes()
 }
 
 fn output_bytes(output: &Output) -> usize {
     size_of::<(Output, usize)>()
         + match output {
             Output::Exchange(exchange) => exchange_bytes(exchange),
-            Output::End(end) => EXCHANGE_BYTES + fields_bytes(&end.trailers),
+            Output::End(end) => EXCHANGE_BYTES + end.trailers.held_bytes(),
             Output::Gap(_) | Output::Undecoded(..) => 0,
         }
 }

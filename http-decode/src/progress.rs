@@ -3,8 +3,11 @@
 //! In: the request, response heads, body counts, ends. Out: the exchange when its response has ended or was held long
 //! enough, and after that its [`End`]. Refuses to put an exchange out twice.
 
-use crate::outbox::{Outbox, exchange_bytes};
-use crate::{Counters, End, Ended, Exchange, Field, Limits, Output, Request, Response, ResponseHead, Timestamp};
+use std::mem;
+
+use crate::context::Context;
+use crate::outbox::exchange_bytes;
+use crate::{End, Ended, Exchange, Fields, Output, Request, Response, ResponseHead, Timestamp};
 
 /// An exchange whose response is coming.
 #[derive(Debug)]
@@ -16,14 +19,14 @@ pub(crate) enum Progress {
 }
 
 impl Progress {
-    /// Adds a 1xx response; false when there are too many to keep it.
-    pub(crate) fn add_informational(&mut self, head: ResponseHead, limits: &Limits) -> bool {
-        let Self::Within(exchange) = self else { return false };
-        let room = exchange.informational.len() < limits.max_informational;
-        if room {
-            exchange.informational.push(head);
+    /// Adds a 1xx response; one too many is counted and not kept.
+    pub(crate) fn add_informational(&mut self, head: ResponseHead, context: &mut Context) {
+        match self {
+            Self::Within(exchange) if exchange.informational.len() < context.settings.limits.max_informational => {
+                exchange.informational.push(head);
+            }
+            Self::Within(_) | Self::Out(_) => context.counters.informational_dropped += 1,
         }
-        room
     }
 
     /// Adds the final response's head.
@@ -33,7 +36,7 @@ impl Progress {
             exchange.response = Some(Response {
                 head,
                 body_bytes,
-                trailers: Vec::new(),
+                trailers: Fields::default(),
             });
         }
     }
@@ -60,6 +63,21 @@ impl Progress {
         }
     }
 
+    /// Gives the exchange, unless it is out.
+    pub(crate) fn exchange_mut(&mut self) -> Option<&mut Exchange> {
+        match self {
+            Self::Within(exchange) => Some(exchange),
+            Self::Out(_) => None,
+        }
+    }
+
+    /// Makes an informational response of what seemed to be the final one.
+    pub(crate) fn demote_response(&mut self, context: &mut Context) {
+        if let Some(response) = self.exchange_mut().and_then(|exchange| exchange.response.take()) {
+            self.add_informational(response.head, context);
+        }
+    }
+
     /// Gives the ordinal of an exchange that has no final response yet.
     pub(crate) fn awaits_response(&self) -> Option<u64> {
         match self {
@@ -77,22 +95,23 @@ impl Progress {
     }
 
     /// Puts the exchange out although it goes on.
-    pub(crate) fn release(self, outbox: &mut Outbox, counters: &mut Counters) -> Self {
-        let Self::Within(exchange) = self else { return self };
+    pub(crate) fn release(&mut self, context: &mut Context) {
+        let Self::Within(exchange) = self else { return };
         let end = End {
             ordinal: exchange.ordinal,
             began: exchange.began,
             ended_at: exchange.began,
             ended: Ended::Lost,
             body_bytes: exchange.response.as_ref().and_then(|response| response.body_bytes),
-            trailers: Vec::new(),
+            trailers: Fields::default(),
         };
-        outbox.push_exchange(exchange, None, counters);
-        Self::Out(Box::new(end))
+        if let Self::Within(exchange) = mem::replace(self, Self::Out(Box::new(end))) {
+            context.put_out(exchange, None);
+        }
     }
 
     /// Puts out how it ended: the exchange, or only its end when the exchange is out.
-    pub(crate) fn end(self, ending: Ending, outbox: &mut Outbox, counters: &mut Counters) {
+    pub(crate) fn end(self, ending: Ending, context: &mut Context) {
         let Ending {
             ended,
             at,
@@ -105,21 +124,29 @@ impl Progress {
                     response.trailers = trailers;
                     exchange.ended_at = seen.then_some(at);
                 }
-                outbox.push_exchange(exchange, Some(ended), counters);
+                context.put_out(exchange, Some(ended));
             }
             Self::Out(mut end) => {
                 end.ended = ended;
                 end.ended_at = at;
                 end.trailers = trailers;
-                outbox.push(Output::End(end));
+                context.outbox.push(Output::End(end));
             }
         }
     }
 
     /// Puts out an exchange that goes on when observation ends; one that is out already has no end.
-    pub(crate) fn abandon(self, outbox: &mut Outbox, counters: &mut Counters) {
+    pub(crate) fn abandon(self, context: &mut Context) {
         if let Self::Within(exchange) = self {
-            outbox.push_exchange(exchange, None, counters);
+            context.put_out(exchange, None);
+        }
+    }
+
+    /// Gives the exchange, unless it is out.
+    pub(crate) fn into_exchange(self) -> Option<Box<Exchange>> {
+        match self {
+            Self::Within(exchange) => Some(exchange),
+            Self::Out(_) => None,
         }
     }
 
@@ -146,12 +173,12 @@ pub(crate) struct Ending {
     at: Timestamp,
     /// Whether `at` is when it ended, and not merely the last that was seen of it.
     seen: bool,
-    trailers: Vec<Field>,
+    trailers: Fields,
 }
 
 impl Ending {
     /// An end that was seen at `at`.
-    pub(crate) fn seen(ended: Ended, at: Timestamp, trailers: Vec<Field>) -> Self {
+    pub(crate) fn seen(ended: Ended, at: Timestamp, trailers: Fields) -> Self {
         Self {
             ended,
             at,
@@ -166,7 +193,7 @@ impl Ending {
             ended: Ended::Lost,
             at,
             seen: false,
-            trailers: Vec::new(),
+            trailers: Fields::default(),
         }
     }
 }

@@ -5,9 +5,9 @@
 
 use std::fmt;
 
-/// A field value, a path or an authority as the traced process sent it.
-#[derive(Clone, Default, Eq, Hash, PartialEq)]
-pub struct Unredacted(Box<[u8]>);
+/// A field value, a path or an authority as the traced process sent it, owned or borrowed.
+#[derive(Clone, Copy, Default, Eq, Hash, PartialEq)]
+pub struct Unredacted<T = Box<[u8]>>(T);
 
 impl Unredacted {
     /// Keeps a copy of `bytes`.
@@ -19,15 +19,29 @@ impl Unredacted {
     pub fn expose(&self) -> &[u8] {
         &self.0
     }
+}
 
+impl<'a> Unredacted<&'a [u8]> {
+    /// Points at `bytes`.
+    pub const fn borrowed(bytes: &'a [u8]) -> Self {
+        Self(bytes)
+    }
+
+    /// Hands out the bytes; whoever calls it answers for where they go.
+    pub const fn expose(self) -> &'a [u8] {
+        self.0
+    }
+}
+
+impl<T: AsRef<[u8]>> Unredacted<T> {
     /// Counts the bytes.
     pub fn len(&self) -> usize {
-        self.0.len()
+        self.0.as_ref().len()
     }
 
     /// Tells whether there are no bytes.
     pub fn is_empty(&self) -> bool {
-        self.0.is_empty()
+        self.0.as_ref().is_empty()
     }
 }
 
@@ -37,9 +51,9 @@ impl From<Vec<u8>> for Unredacted {
     }
 }
 
-impl fmt::Debug for Unredacted {
+impl<T: AsRef<[u8]>> fmt::Debug for Unredacted<T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "<{} bytes>", self.0.len())
+        write!(f, "<{} bytes>", self.len())
     }
 }
 
@@ -50,5 +64,6 @@ mod tests {
     #[test]
     fn debug_prints_a_length_and_no_content() {
         assert_eq!(format!("{:?}", Unredacted::new(b"hunter2")), "<7 bytes>");
+        assert_eq!(format!("{:?}", Unredacted::borrowed(b"hunter2")), "<7 bytes>");
     }
 }

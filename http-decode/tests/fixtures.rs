@@ -5,8 +5,8 @@ use std::fs;
 use std::path::Path;
 
 use http_decode::{
-    Chunk, Connection, Direction, End, Ended, Exchange, Field, Gap, GapCause, Output, Protocol, Reason, Settings, Side,
-    Timestamp, Unredacted,
+    Chunk, Connection, Direction, End, Ended, Exchange, Fields, Gap, GapCause, Output, Protocol, Reason, Settings,
+    Side, Timestamp, Unredacted,
 };
 use serde_json::{Value, json};
 
@@ -194,7 +194,11 @@ fn tell_exchange(exchange: &Exchange) -> Value {
     json!({
         "exchange": exchange.ordinal,
         "side": if exchange.side == Side::Server { "server" } else { "client" },
-        "protocol": if exchange.protocol == Protocol::Http10 { "http/1.0" } else { "http/1.1" },
+        "protocol": match exchange.protocol {
+            Protocol::Http10 => "http/1.0",
+            Protocol::Http11 => "http/1.1",
+            Protocol::Http2 => "http/2",
+        },
         "request": exchange.request.as_ref().map(|request| json!({
             "method": request.head.method,
             "scheme": request.head.scheme,
@@ -221,15 +225,19 @@ fn tell_exchange(exchange: &Exchange) -> Value {
     })
 }
 
-fn tell_fields(fields: &[Field]) -> Value {
+fn tell_fields(fields: &Fields) -> Value {
     fields
         .iter()
-        .map(|field| json!([field.name, field.value.as_ref().map(tell_bytes)]))
+        .map(|field| json!([field.name, field.value.map(|value| tell_text(value.expose()))]))
         .collect()
 }
 
 fn tell_bytes(value: &Unredacted) -> String {
-    value.expose().iter().map(|byte| char::from(*byte)).collect()
+    tell_text(value.expose())
+}
+
+fn tell_text(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| char::from(*byte)).collect()
 }
 
 fn tell_direction(direction: Direction) -> &'static str {
@@ -249,10 +257,11 @@ fn tell_ended(ended: Ended) -> &'static str {
 fn tell_reason(reason: Reason) -> &'static str {
     match reason {
         Reason::NotHttp => "not-http",
-        Reason::Http2 => "http2",
+        Reason::MalformedFrame => "malformed-frame",
         Reason::HeadTooLarge => "head-too-large",
         Reason::MalformedHead => "malformed-head",
         Reason::MalformedBody => "malformed-body",
         Reason::TooManyPending => "too-many-pending",
+        Reason::UnknownSide => "unknown-side",
     }
 }

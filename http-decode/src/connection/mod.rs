@@ -4,73 +4,65 @@
 //! bytes will not come: holes are final, and responses without a request are let through, when the caller says
 //! [`settle`](Connection::settle), or when a limit leaves no choice. Decoding pauses while the outbox is full.
 
-mod messages;
+mod detection;
 
-use crate::h1::body::Skip;
-use crate::h1::head::Versioned;
-use crate::h1::{Decoder, Role, Skipped};
-use crate::outbox::{Outbox, response_head_bytes};
-use crate::pair::{Arrivals, Pairing};
-use crate::progress::{Ending, Progress};
-use crate::stream::Mark;
+use crate::context::{Arrivals, Context};
+use crate::h1::dialogue::Outcome;
+use crate::scout::Scout;
 use crate::stream::{Hole, Stream};
-use crate::{
-    Chunk, Counters, Direction, Ended, Gap, GapCause, Output, Reason, ResponseHead, Settings, Side, Timestamp,
-};
+use crate::{Chunk, Counters, Direction, Ended, Gap, GapCause, Output, Settings, Side, Timestamp, h1, h2};
 
 /// Decodes one connection.
 #[derive(Debug)]
 pub struct Connection {
-    settings: Settings,
+    context: Context,
     read: Half,
     write: Half,
-    side: Option<Side>,
+    dialogue: Dialogue,
     phase: Phase,
     /// Whether nothing captured before now will arrive any more.
     arrivals: Arrivals,
-    pairing: Pairing,
-    /// The exchange whose response is coming.
-    progress: Option<Progress>,
-    /// A response head for which no request has been found yet.
-    waiting: Option<Waiting>,
-    /// The request whose body is coming, by its ordinal.
-    receiving: Option<u64>,
-    /// A request that may turn the connection into a tunnel, by its ordinal: behind it nothing is decoded until it
-    /// is answered.
-    tunnel: Option<u64>,
-    ordinals: u64,
     /// Bytes discarded before any HTTP was seen, and the first of them.
     unrecognised: u64,
     unrecognised_from: Option<(Direction, u64)>,
-    outbox: Outbox,
     /// Whether decoding stopped because the outbox was full.
     paused: bool,
-    counters: Counters,
 }
 
 /// One direction of it.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 struct Half {
     stream: Stream,
-    decoder: Decoder,
-    last_at: Timestamp,
-    /// Until when something was lost here before it was known what the direction carries.
+    /// What looks ahead, until it is known how to read.
+    scout: Option<Scout>,
+    /// Until when bytes were passed over here before it was known what the direction carries.
     lost_until: Option<Timestamp>,
 }
 
+impl Default for Half {
+    fn default() -> Self {
+        Self {
+            stream: Stream::default(),
+            scout: Some(Scout::default()),
+            lost_until: None,
+        }
+    }
+}
+
+/// What is spoken.
 #[derive(Debug)]
-struct Waiting {
-    response: Versioned<ResponseHead>,
-    mark: Mark,
-    at: Timestamp,
+enum Dialogue {
+    Unknown,
+    Http1(Box<h1::dialogue::Dialogue>),
+    Http2(Box<h2::dialogue::Dialogue>),
 }
 
 /// How far the life of the connection has come.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 enum Phase {
-    /// HTTP/1, or not known yet.
+    /// It goes on.
     Open,
-    /// A tunnel, or another protocol: nothing is decoded any more.
+    /// A tunnel: nothing is decoded any more.
     Opaque,
     /// Ended, but what came is not all decoded.
     Ending(Timestamp, Option<Ended>),
@@ -82,23 +74,15 @@ impl Connection {
     /// Starts with a connection of which nothing is known.
     pub fn new(settings: Settings) -> Self {
         Self {
-            settings,
+            context: Context::new(settings),
             read: Half::default(),
             write: Half::default(),
-            side: None,
+            dialogue: Dialogue::Unknown,
             phase: Phase::Open,
             arrivals: Arrivals::Open,
-            pairing: Pairing::default(),
-            progress: None,
-            waiting: None,
-            receiving: None,
-            tunnel: None,
-            ordinals: 0,
             unrecognised: 0,
             unrecognised_from: None,
-            outbox: Outbox::default(),
             paused: false,
-            counters: Counters::default(),
         }
     }
 
@@ -109,12 +93,12 @@ impl Connection {
             Phase::Open => {}
             Phase::Opaque => return,
             Phase::Ending(..) | Phase::Over => {
-                self.counters.late_bytes += length;
+                self.context.counters.late_bytes += length;
                 return;
             }
         }
         if chunk.position.checked_add(length).is_none() {
-            self.counters.dropped_bytes += length;
+            self.context.counters.dropped_bytes += length;
             return;
         }
         self.arrivals = Arrivals::Open;
@@ -124,7 +108,7 @@ impl Connection {
             .next()
             .saturating_sub(chunk.position)
             .min(length);
-        self.counters.repeated_bytes += repeated;
+        self.context.counters.repeated_bytes += repeated;
         chunk.advance(usize::try_from(repeated).unwrap_or(usize::MAX));
         if self.half(direction).stream.is_next(&chunk) {
             self.decode(direction, &mut chunk);
@@ -142,7 +126,7 @@ impl Connection {
                 bytes,
                 cause,
             } = gap;
-            let limits = self.settings.limits;
+            let limits = self.context.settings.limits;
             self.half_mut(direction).stream.missing(position, bytes, cause, &limits);
             self.run();
         }
@@ -150,8 +134,13 @@ impl Connection {
 
     /// Tells whether something waits that only [`settle`](Self::settle) can end.
     pub fn unsettled(&self) -> bool {
-        let hole = |direction| self.half(direction).stream.has_hole() && !self.is_blocked(direction);
-        self.phase == Phase::Open && (self.waiting.is_some() || hole(Direction::Read) || hole(Direction::Write))
+        let hole = |direction| self.waits_for_hole(direction) && !self.is_blocked(direction);
+        let dialogue = match &self.dialogue {
+            Dialogue::Unknown => false,
+            Dialogue::Http1(dialogue) => dialogue.is_unsettled(),
+            Dialogue::Http2(dialogue) => dialogue.is_unsettled(),
+        };
+        self.phase == Phase::Open && (dialogue || hole(Direction::Read) || hole(Direction::Write))
     }
 
     /// Takes the caller's promise that whatever has not arrived by `now` never will.
@@ -166,7 +155,7 @@ impl Connection {
         if self.phase == Phase::Open
             && let Some([read, written]) = positions
         {
-            let limits = self.settings.limits;
+            let limits = self.context.settings.limits;
             for (half, end) in [(&mut self.read, read), (&mut self.write, written)] {
                 let next = half.stream.next();
                 half.stream
@@ -181,55 +170,53 @@ impl Connection {
         self.wind_up(now, None);
     }
 
-    /// Puts out the exchange in progress if its response head is older than the hold.
+    /// Puts out each exchange whose response head is older than the hold and that goes on.
     pub fn tick(&mut self, now: Timestamp) {
         if self.next_tick().is_some_and(|at| at <= now) {
-            let Self {
-                progress,
-                outbox,
-                counters,
-                ..
-            } = self;
-            *progress = progress.take().map(|progress| progress.release(outbox, counters));
+            match &mut self.dialogue {
+                Dialogue::Unknown => {}
+                Dialogue::Http1(dialogue) => dialogue.release(&mut self.context),
+                Dialogue::Http2(dialogue) => dialogue.release(now, &mut self.context),
+            }
         }
     }
 
-    /// Says when [`tick`](Self::tick) would put something out.
+    /// Says when [`tick`](Self::tick) has something to do.
     pub fn next_tick(&self) -> Option<Timestamp> {
-        self.progress.as_ref()?.release_at(self.settings.hold_ns)
+        match &self.dialogue {
+            Dialogue::Unknown => None,
+            Dialogue::Http1(dialogue) => dialogue.release_at(self.context.settings.hold_ns),
+            Dialogue::Http2(dialogue) => dialogue.release_at(),
+        }
     }
 
     /// Takes the next output.
     pub fn poll(&mut self) -> Option<Output> {
-        if self.outbox.held_bytes() == 0 && self.paused {
+        if self.context.outbox.held_bytes() == 0 && self.paused {
             self.run();
         }
-        self.outbox.pop()
+        self.context.outbox.pop()
     }
 
     /// Says which side of the connection the traced process is, once that is known.
     pub fn side(&self) -> Option<Side> {
-        self.side
+        self.context.side
     }
 
     /// Says how often what happened.
     pub fn counters(&self) -> Counters {
-        self.counters
+        self.context.counters
     }
 
     /// Counts the memory in use, which never exceeds [`max_connection_bytes`](crate::Limits::max_connection_bytes).
     pub fn held_bytes(&self) -> usize {
-        let half = |half: &Half| half.stream.held_bytes() + half.decoder.held_bytes();
-        let waiting = self
-            .waiting
-            .as_ref()
-            .map_or(0, |waiting| response_head_bytes(&waiting.response.head));
-        half(&self.read)
-            + half(&self.write)
-            + self.pairing.held_bytes()
-            + self.progress.as_ref().map_or(0, Progress::held_bytes)
-            + waiting
-            + self.outbox.held_bytes()
+        let half = |half: &Half| half.stream.held_bytes() + half.scout.as_ref().map_or(0, Scout::held_bytes);
+        let dialogue = match &self.dialogue {
+            Dialogue::Unknown => 0,
+            Dialogue::Http1(dialogue) => dialogue.held_bytes(),
+            Dialogue::Http2(dialogue) => dialogue.held_bytes(),
+        };
+        half(&self.read) + half(&self.write) + dialogue + self.context.outbox.held_bytes()
     }
 
     fn half(&self, direction: Direction) -> &Half {
@@ -248,12 +235,12 @@ impl Connection {
 
     /// Holds what could not be decoded in place. At the limit, what was waited for is given up to make room.
     fn hold(&mut self, direction: Direction, mut chunk: Chunk<'_>) {
-        let limits = self.settings.limits;
+        let limits = self.context.settings.limits;
         if chunk.bytes.is_empty() || self.phase != Phase::Open {
             return;
         }
         if !self.half(direction).stream.fits(&chunk, &limits) {
-            self.counters.holes_forced += 1;
+            self.context.counters.holes_forced += 1;
             self.arrivals = Arrivals::Settled;
             self.run();
             self.arrivals = Arrivals::Open;
@@ -263,8 +250,8 @@ impl Connection {
         }
         if self.phase == Phase::Open {
             let inserted = self.half_mut(direction).stream.insert(chunk, &limits);
-            self.counters.repeated_bytes += inserted.repeated;
-            self.counters.dropped_bytes += inserted.dropped;
+            self.context.counters.repeated_bytes += inserted.repeated;
+            self.context.counters.dropped_bytes += inserted.dropped;
         }
     }
 
@@ -275,7 +262,7 @@ impl Connection {
                 self.clear();
                 return;
             }
-            self.paused = self.outbox.held_bytes() >= self.settings.limits.max_queued_bytes;
+            self.paused = self.context.is_full();
             if self.paused {
                 return;
             }
@@ -292,12 +279,17 @@ impl Connection {
     ///
     /// Requests go first, and all of them before a response is matched by time: it may answer any that came before it.
     fn step(&mut self) -> bool {
-        let [requests, responses] = self.request_direction();
+        let [requests, responses] = self.context.request_direction();
         if self.advance(requests) || self.assign(Arrivals::Open) || self.advance(responses) {
             return true;
         }
-        self.arrivals == Arrivals::Settled
-            && (self.open_hole(requests) || self.assign(Arrivals::Settled) || self.open_hole(responses))
+        let settled = self.arrivals == Arrivals::Settled
+            && (self.open_hole(requests)
+                || self.assign(Arrivals::Settled)
+                || self.open_hole(responses)
+                || self.settle_streams());
+        let ending = matches!(self.phase, Phase::Ending(..));
+        settled || (ending && (self.conclude(requests) || self.conclude(responses)))
     }
 
     /// Decodes the next piece that is held, or steps over the next hole that is known.
@@ -308,6 +300,9 @@ impl Connection {
         if let Some(hole) = self.half_mut(direction).stream.take_missing() {
             self.skip(direction, hole);
             return true;
+        }
+        if self.half(direction).scout.is_some() {
+            return self.look_ahead(direction);
         }
         let stream = &mut self.half_mut(direction).stream;
         let Some(held) = stream.take() else { return false };
@@ -323,11 +318,32 @@ impl Connection {
         if self.is_blocked(direction) {
             return false;
         }
+        if self.waits_for_hole(direction) && self.conclude(direction) {
+            return true;
+        }
         let Some(hole) = self.half_mut(direction).stream.take_hole() else {
             return false;
         };
         self.skip(direction, hole);
         true
+    }
+
+    fn assign(&mut self, arrivals: Arrivals) -> bool {
+        match &mut self.dialogue {
+            Dialogue::Http1(dialogue) => {
+                let assigned = dialogue.assign(arrivals, &mut self.context);
+                self.take_outcome();
+                assigned
+            }
+            Dialogue::Unknown | Dialogue::Http2(_) => false,
+        }
+    }
+
+    fn settle_streams(&mut self) -> bool {
+        match &mut self.dialogue {
+            Dialogue::Http2(dialogue) => dialogue.settle(&mut self.context),
+            Dialogue::Unknown | Dialogue::Http1(_) => false,
+        }
     }
 
     /// Decodes bytes that are next, where they are.
@@ -340,123 +356,85 @@ impl Connection {
 
     /// Decodes `chunk` until it is used up or must wait; tells whether anything came of it.
     fn decode_piece(&mut self, direction: Direction, chunk: &mut Chunk<'_>) -> bool {
-        let limits = self.settings.limits;
-        let at = chunk.at;
         let length = chunk.bytes.len();
         let mut events = false;
-        self.half_mut(direction).last_at = at;
         while self.can_decode(direction) {
-            let Some(event) = self.half_mut(direction).decoder.read(chunk, &limits) else {
-                break;
+            let read = match &mut self.dialogue {
+                Dialogue::Unknown => false,
+                Dialogue::Http1(dialogue) => dialogue.read(direction, chunk, &mut self.context),
+                Dialogue::Http2(dialogue) => dialogue.read(direction, chunk, &mut self.context),
             };
+            if !read {
+                break;
+            }
             events = true;
-            self.take_event(direction, event, at);
+            self.take_outcome();
+            self.mind_step(direction);
         }
         events || chunk.bytes.len() < length
     }
 
     fn can_decode(&self, direction: Direction) -> bool {
-        !self.is_blocked(direction)
+        self.half(direction).scout.is_none()
+            && !self.is_blocked(direction)
             && matches!(self.phase, Phase::Open | Phase::Ending(..))
-            && self.outbox.held_bytes() < self.settings.limits.max_queued_bytes
+            && !self.context.is_full()
     }
 
     /// Tells whether a direction must wait for the other one.
     fn is_blocked(&self, direction: Direction) -> bool {
-        match self.half(direction).decoder.role() {
-            Some(Role::Responses) => self.waiting.is_some(),
-            Some(Role::Requests) => self.tunnel.is_some() && self.half(direction).decoder.is_between_messages(),
-            None => false,
-        }
-    }
-
-    /// Orders the directions: the one with the requests, then the one with the responses.
-    fn request_direction(&self) -> [Direction; 2] {
-        match self.side {
-            Some(Side::Client) => [Direction::Write, Direction::Read],
-            Some(Side::Server) | None => [Direction::Read, Direction::Write],
+        match &self.dialogue {
+            Dialogue::Http1(dialogue) => dialogue.is_blocked(direction),
+            Dialogue::Unknown | Dialogue::Http2(_) => false,
         }
     }
 
     fn skip(&mut self, direction: Direction, hole: Hole) {
         let Hole { position, bytes, cause } = hole;
-        self.counters.missing_bytes = self.counters.missing_bytes.saturating_add(bytes);
-        self.outbox.push(Output::Gap(Gap {
+        self.context.counters.missing_bytes = self.context.counters.missing_bytes.saturating_add(bytes);
+        self.context.outbox.push(Output::Gap(Gap {
             direction,
             position,
             bytes,
             cause,
         }));
-        let skipped = self.half_mut(direction).decoder.skip(bytes);
-        match (self.half(direction).decoder.role(), skipped) {
-            (None, _) => self.half_mut(direction).lost_until = Some(Timestamp(u64::MAX)),
-            (Some(Role::Requests), Skipped::Heads) => self.pairing.lose_requests(),
-            (Some(Role::Requests), Skipped::Body(skip)) => self.skip_request_body(skip),
-            (Some(Role::Responses), Skipped::Heads) => self.lose_response_head(None),
-            (Some(Role::Responses), Skipped::Body(skip)) => self.skip_response_body(skip, cause),
+        match &mut self.dialogue {
+            Dialogue::Unknown => self.half_mut(direction).lost_until = Some(Timestamp(u64::MAX)),
+            Dialogue::Http1(dialogue) => dialogue.skip(direction, &hole, &mut self.context),
+            Dialogue::Http2(dialogue) => dialogue.skip(direction, &hole, &mut self.context),
         }
+        self.mind_step(direction);
     }
 
-    fn skip_request_body(&mut self, skip: Skip) {
-        match skip {
-            Skip::Content(count) | Skip::Rest(count) => self.add_request_content(count),
-            Skip::Beyond(count) => {
-                self.add_request_content(count);
-                self.pairing.lose_requests();
-            }
-            Skip::Unknown => {
-                self.lose_request_body();
-                self.pairing.lose_requests();
-            }
-        }
-    }
-
-    fn skip_response_body(&mut self, skip: Skip, cause: GapCause) {
-        let Some(mut progress) = self.progress.take() else {
+    /// Takes up what HTTP/1 turned into.
+    fn take_outcome(&mut self) {
+        let Dialogue::Http1(dialogue) = &mut self.dialogue else {
             return;
         };
-        let at = match self.side {
-            Some(Side::Client) => self.read.last_at,
-            Some(Side::Server) | None => self.write.last_at,
-        };
-        match skip {
-            Skip::Content(count) | Skip::Rest(count) | Skip::Beyond(count) => progress.add_content(count),
-            Skip::Unknown => progress.lose_body(),
-        }
-        if matches!(skip, Skip::Content(_)) {
-            self.progress = Some(progress);
-            return;
-        }
-        // What lies over the limit of a call was moved by that call, whose first bytes were just seen.
-        let ending = match (skip, cause) {
-            (Skip::Rest(_) | Skip::Beyond(_), GapCause::OverLimit) => Ending::seen(Ended::Complete, at, Vec::new()),
-            (_, _) => Ending::unseen(at),
-        };
-        progress.end(ending, &mut self.outbox, &mut self.counters);
-        if !matches!(skip, Skip::Rest(_)) {
-            self.pairing.lose_responses(None);
-        }
-    }
-
-    /// A response that was lost may have been a 1xx one, so its request waits on.
-    fn lose_response_head(&mut self, until: Option<Timestamp>) {
-        self.pairing.lose_responses(until);
-        match self.progress.take() {
-            Some(Progress::Within(exchange)) if exchange.request.is_some() => self.pairing.put_back(exchange),
-            Some(progress) => {
-                self.pairing.lose_first();
-                let at = progress.release_at(0).unwrap_or_default();
-                progress.end(Ending::unseen(at), &mut self.outbox, &mut self.counters);
-            }
+        match dialogue.take_outcome() {
             None => {}
+            Some(Outcome::Opaque) => self.become_opaque(),
+            Some(Outcome::Http2(exchange)) => {
+                let upgraded = h2::dialogue::Dialogue::upgraded(exchange, &self.context);
+                self.dialogue = Dialogue::Http2(Box::new(upgraded));
+            }
         }
+    }
+
+    fn become_opaque(&mut self) {
+        self.phase = match self.phase {
+            Phase::Open | Phase::Opaque => Phase::Opaque,
+            Phase::Ending(..) | Phase::Over => Phase::Over,
+        };
+        self.clear();
     }
 
     /// Lets go of what will not be decoded.
     fn clear(&mut self) {
+        self.dialogue = Dialogue::Unknown;
         for half in [&mut self.read, &mut self.write] {
             half.stream.clear();
-            half.decoder.lose_step();
+            half.scout = None;
         }
     }
 
@@ -475,40 +453,14 @@ impl Connection {
     /// Puts out what is in progress when the connection, or its observation, has ended.
     fn end(&mut self, now: Timestamp, ended: Option<Ended>) {
         self.phase = Phase::Over;
-        self.counters.discarded_bytes += self.read.stream.clear() + self.write.stream.clear();
-        let [_, responses] = self.request_direction();
-        let to_the_end = self.half(responses).decoder.ends_with_connection();
-        if let Some(progress) = self.progress.take() {
-            match ended {
-                None => progress.abandon(&mut self.outbox, &mut self.counters),
-                Some(ended) => {
-                    // RFC 9112 section 6.3, rule 8: such a body ends where the connection does.
-                    let complete = to_the_end && ended == Ended::Closed;
-                    let ended = if complete { Ended::Complete } else { ended };
-                    progress.end(
-                        Ending::seen(ended, now, Vec::new()),
-                        &mut self.outbox,
-                        &mut self.counters,
-                    );
-                }
-            }
-        }
-        while let Some(exchange) = self.pairing.pop() {
-            self.outbox.push_exchange(exchange, ended, &mut self.counters);
+        self.context.counters.discarded_bytes += self.read.stream.clear() + self.write.stream.clear();
+        match &mut self.dialogue {
+            Dialogue::Unknown => {}
+            Dialogue::Http1(dialogue) => dialogue.end(now, ended, &mut self.context),
+            Dialogue::Http2(dialogue) => dialogue.end(now, ended, &mut self.context),
         }
         self.report_unrecognised(0);
         self.clear();
-    }
-
-    /// Says once that this is not HTTP, when more than `limit` bytes were not.
-    fn report_unrecognised(&mut self, limit: u64) {
-        if self.side.is_none()
-            && self.unrecognised > limit
-            && let Some((direction, position)) = self.unrecognised_from.take()
-        {
-            self.outbox
-                .push(Output::Undecoded(direction, position, Reason::NotHttp));
-        }
     }
 }
 

@@ -6,6 +6,8 @@
 pub(crate) mod body;
 pub(crate) mod head;
 mod resync;
+pub(crate) mod dialogue;
+mod pair;
 pub(crate) mod section;
 
 use std::mem;
@@ -18,7 +20,7 @@ use section::Section;
 
 use crate::detect::{self, Likeness};
 use crate::stream::Mark;
-use crate::{Chunk, Field, Limits, Reason, RequestHead, ResponseHead};
+use crate::{Chunk, Fields, Limits, Reason, RequestHead, ResponseHead};
 
 /// What a direction carries.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -33,9 +35,7 @@ pub(crate) enum Role {
 #[derive(Debug)]
 pub(crate) enum Event {
     /// A start line where one was looked for, and whether bytes were passed over before it.
-    Found(Role, Passed),
-    /// The connection preface of HTTP/2, from this position on.
-    Http2(u64),
+    Found(Passed),
     /// A request head; [`Decoder::begin_body`] must follow.
     Request(Versioned<RequestHead>, Mark),
     /// A response head; [`Decoder::begin_body`] must follow.
@@ -43,9 +43,9 @@ pub(crate) enum Event {
     /// So many bytes of content.
     Content(u64),
     /// The end of the message, with its trailers.
-    End(Vec<Field>),
-    /// Bytes in which no message is known to begin: from where, and how many.
-    Discarded(u64, u64),
+    End(Fields),
+    /// So many bytes in which no message is known to begin.
+    Discarded(u64),
     /// A message that could not be read on, beginning here.
     Failed(Part, Reason, u64),
 }
@@ -69,10 +69,21 @@ pub(crate) enum Skipped {
 }
 
 /// One direction.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(crate) struct Decoder {
-    role: Option<Role>,
+    role: Role,
     state: State,
+}
+
+/// What is known of a direction's place in its messages.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) enum Step {
+    /// A head begins with the next byte.
+    In,
+    /// Nothing has been seen yet.
+    Unknown,
+    /// Bytes were passed over.
+    Out,
 }
 
 #[derive(Debug)]
@@ -96,26 +107,30 @@ impl Default for State {
 }
 
 impl Decoder {
-    /// Says what this direction carries, once either direction has shown it.
-    pub(crate) fn role(&self) -> Option<Role> {
-        self.role
+    /// Begins to read what carries `role`.
+    pub(crate) fn new(role: Role, step: Step) -> Self {
+        let state = match step {
+            Step::In => State::Head(Section::default()),
+            Step::Unknown => State::Seek(Seek::default()),
+            Step::Out => State::Seek(Seek::out_of_step()),
+        };
+        Self { role, state }
     }
 
-    /// Settles what this direction carries.
-    pub(crate) fn set_role(&mut self, role: Role) {
-        self.role = Some(role);
+    /// Says what this direction carries.
+    pub(crate) fn role(&self) -> Role {
+        self.role
     }
 
     /// Reads on; `None` when `chunk` is used up.
     pub(crate) fn read(&mut self, chunk: &mut Chunk<'_>, limits: &Limits) -> Option<Event> {
         match &mut self.state {
             State::Seek(seek) => match seek.read(chunk, self.role, limits)? {
-                Found::Start(role, section, passed) => {
+                Found::Start(section, passed) => {
                     self.state = State::Head(section);
-                    Some(Event::Found(role, passed))
+                    Some(Event::Found(passed))
                 }
-                Found::Http2(position) => Some(Event::Http2(position)),
-                Found::Nothing { position, bytes } => Some(Event::Discarded(position, bytes)),
+                Found::Nothing(bytes) => Some(Event::Discarded(bytes)),
             },
             State::Head(_) => self.read_head(chunk, limits),
             State::Pause => None,
@@ -238,7 +253,7 @@ impl Decoder {
             }
             Likeness::Whole => {
                 self.expect_head();
-                Some(Event::End(Vec::new()))
+                Some(Event::End(Fields::default()))
             }
             Likeness::Part => Some(self.fail(Part::Body, Reason::MalformedBody, chunk.position, chunk)),
         }
@@ -254,7 +269,7 @@ impl Decoder {
 /// Reads on in a head, and parses it once it is whole.
 fn read_event(
     section: &mut Section,
-    role: Option<Role>,
+    role: Role,
     chunk: &mut Chunk<'_>,
     limits: &Limits,
 ) -> Result<Option<Event>, Reason> {
@@ -269,8 +284,8 @@ fn read_event(
     let Some(whole) = section.read(chunk, limits)? else {
         let beginning = section.bytes().get(..BEGINNING).unwrap_or(section.bytes());
         let plausible = match role {
-            Some(Role::Responses) => detect::may_begin_response(beginning),
-            Some(Role::Requests) | None => detect::may_begin_request(beginning),
+            Role::Responses => detect::may_begin_response(beginning),
+            Role::Requests => detect::may_begin_request(beginning),
         };
         return if plausible {
             Ok(None)
@@ -279,8 +294,8 @@ fn read_event(
         };
     };
     match role {
-        Some(Role::Responses) => parse_response(&whole, limits).map(|head| Some(Event::Response(head, mark))),
-        Some(Role::Requests) | None => parse_request(&whole, limits).map(|head| Some(Event::Request(head, mark))),
+        Role::Responses => parse_response(&whole, limits).map(|head| Some(Event::Response(head, mark))),
+        Role::Requests => parse_request(&whole, limits).map(|head| Some(Event::Request(head, mark))),
     }
 }
 

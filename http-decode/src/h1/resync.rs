@@ -32,12 +32,10 @@ pub(crate) enum Passed {
 /// What a search came to.
 #[derive(Debug)]
 pub(crate) enum Found {
-    /// A start line, the section it begins, and whether anything was skipped before it.
-    Start(Role, Section, Passed),
-    /// The connection preface of HTTP/2, beginning here.
-    Http2(u64),
-    /// Nothing in so many bytes from this position on.
-    Nothing { position: u64, bytes: u64 },
+    /// A start line's section, and whether anything was skipped before it.
+    Start(Section, Passed),
+    /// Nothing in so many bytes.
+    Nothing(u64),
 }
 
 impl Seek {
@@ -51,7 +49,7 @@ impl Seek {
     }
 
     /// Looks at `chunk`; `None` when it is used up and the answer is still open.
-    pub(crate) fn read(&mut self, chunk: &mut Chunk<'_>, role: Option<Role>, limits: &Limits) -> Option<Found> {
+    pub(crate) fn read(&mut self, chunk: &mut Chunk<'_>, role: Role, limits: &Limits) -> Option<Found> {
         if chunk.bytes.is_empty() {
             return None;
         }
@@ -59,13 +57,10 @@ impl Seek {
             // What was gathered may be the end of something else, and this call the beginning of a message.
             let again = chunk.call_start.then_some(*chunk);
             let found = self.try_line(line, chunk, role, limits);
-            if let (Some(Found::Nothing { position, bytes }), Some(again)) = (&found, again) {
+            if let (Some(Found::Nothing(bytes)), Some(again)) = (&found, again) {
                 let skipped = bytes.saturating_sub(again.bytes.len() as u64);
                 *chunk = again;
-                return Some(Found::Nothing {
-                    position: *position,
-                    bytes: skipped,
-                });
+                return Some(Found::Nothing(skipped));
             }
             return found;
         }
@@ -73,10 +68,7 @@ impl Seek {
             self.begun = true;
             return self.try_line(Section::default(), chunk, role, limits);
         }
-        Some(Found::Nothing {
-            position: chunk.position,
-            bytes: chunk.discard(),
-        })
+        Some(Found::Nothing(chunk.discard()))
     }
 
     /// Counts the memory in use.
@@ -85,13 +77,7 @@ impl Seek {
     }
 
     /// Reads on line by line until it is clear what `section` begins.
-    fn try_line(
-        &mut self,
-        mut section: Section,
-        chunk: &mut Chunk<'_>,
-        role: Option<Role>,
-        limits: &Limits,
-    ) -> Option<Found> {
+    fn try_line(&mut self, mut section: Section, chunk: &mut Chunk<'_>, role: Role, limits: &Limits) -> Option<Found> {
         loop {
             let blank = section.skip_blank(chunk, limits);
             if blank.is_ok() && chunk.bytes.is_empty() {
@@ -106,21 +92,15 @@ impl Seek {
                 Ok(false) if judged => Guess::NotYet,
                 Ok(_) => detect::guess(section.bytes()),
             };
-            let position = section.mark().map_or(chunk.position, |mark| mark.position);
-            match guess {
-                Guess::Request if role != Some(Role::Responses) => {
-                    return Some(Found::Start(Role::Requests, section, self.passed));
+            match (guess, role) {
+                (Guess::Request, Role::Requests) | (Guess::Response, Role::Responses) => {
+                    return Some(Found::Start(section, self.passed));
                 }
-                Guess::Response if role != Some(Role::Requests) => {
-                    return Some(Found::Start(Role::Responses, section, self.passed));
-                }
-                // A preface begins a connection; HTTP/1 was seen on this one if the role is known.
-                Guess::Http2 if role.is_none() => return Some(Found::Http2(position)),
-                Guess::NotYet => {}
-                Guess::Request | Guess::Response | Guess::Http2 | Guess::Neither => {
+                (Guess::NotYet, _) => {}
+                (_, _) => {
                     self.passed = Passed::Some;
                     let bytes = section.bytes().len() as u64 + chunk.discard();
-                    return Some(Found::Nothing { position, bytes });
+                    return Some(Found::Nothing(bytes));
                 }
             }
         }

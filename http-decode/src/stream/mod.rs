@@ -198,6 +198,25 @@ impl Stream {
             .is_some_and(|(&first, _)| first > self.next)
     }
 
+    /// Shows what is held at `position`, in place.
+    pub(crate) fn held_at(&self, position: u64) -> Option<Chunk<'_>> {
+        match self.entries.get(&position)? {
+            Entry::Held(held) => Some(held.chunk(position)),
+            Entry::Missing { .. } => None,
+        }
+    }
+
+    /// Tells whether the bytes at `position` are missing for good.
+    pub(crate) fn is_missing_at(&self, position: u64) -> bool {
+        matches!(self.entries.get(&position), Some(Entry::Missing { .. }))
+    }
+
+    /// Tells whether bytes are missing at `position`, with something known to lie behind them.
+    pub(crate) fn has_hole_at(&self, position: u64) -> bool {
+        let behind = self.entries.range(position..).next();
+        behind.is_some_and(|(&first, _)| first > position)
+    }
+
     /// Lets go of everything and says how many bytes that was.
     pub(crate) fn clear(&mut self) -> u64 {
         let held = self.entries.values().map(Entry::len).sum();

@@ -5,7 +5,7 @@
 
 use std::fmt::{self, Write as _};
 
-use http_decode::{Chunk, Connection, Direction, Ended, Exchange, Field, Output, RequestHead, Timestamp};
+use http_decode::{Chunk, Connection, Direction, Ended, Exchange, Fields, Output, RequestHead, Timestamp};
 use proptest::prelude::*;
 
 /// What is known about an exchange.
@@ -156,12 +156,8 @@ pub(crate) fn request_id(head: &RequestHead) -> usize {
 }
 
 /// Reads the number of an exchange off the fields of a head.
-pub(crate) fn id(fields: &[Field]) -> usize {
-    let field = fields
-        .iter()
-        .find(|field| field.name.as_deref() == Some("x-id"))
-        .expect("an x-id");
-    let value = field.value.as_ref().expect("a value").expose();
+pub(crate) fn id(fields: &Fields) -> usize {
+    let value = fields.get("x-id").expect("an x-id").value.expect("a value").expose();
     std::str::from_utf8(value).expect("a number").parse().expect("a number")
 }
 

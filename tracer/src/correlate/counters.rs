@@ -22,8 +22,8 @@ pub struct Counters {
 pub struct Undecoded {
     /// Not HTTP.
     pub not_http: u64,
-    /// HTTP/2.
-    pub http2: u64,
+    /// Bytes of HTTP/2 that were no frames.
+    pub malformed_frame: u64,
     /// A head over the limits.
     pub head_too_large: u64,
     /// A malformed head.
@@ -32,6 +32,8 @@ pub struct Undecoded {
     pub malformed_body: u64,
     /// More unanswered requests than the limits allow.
     pub too_many_pending: u64,
+    /// A head of HTTP/2 that does not tell which side asks.
+    pub unknown_side: u64,
 }
 
 impl Undecoded {
@@ -39,11 +41,12 @@ impl Undecoded {
     pub(super) const fn count(&mut self, reason: Reason) -> bool {
         let counter = match reason {
             Reason::NotHttp => &mut self.not_http,
-            Reason::Http2 => &mut self.http2,
+            Reason::MalformedFrame => &mut self.malformed_frame,
             Reason::HeadTooLarge => &mut self.head_too_large,
             Reason::MalformedHead => &mut self.malformed_head,
             Reason::MalformedBody => &mut self.malformed_body,
             Reason::TooManyPending => &mut self.too_many_pending,
+            Reason::UnknownSide => &mut self.unknown_side,
         };
         *counter += 1;
         *counter == 1
@@ -62,15 +65,16 @@ impl Counters {
         } = *self;
         let Undecoded {
             not_http,
-            http2,
+            malformed_frame,
             head_too_large,
             malformed_head,
             malformed_body,
             too_many_pending,
+            unknown_side,
         } = undecoded;
         let counted = [
             (not_http, "connections not decoded, not HTTP"),
-            (http2, "connections not decoded, HTTP/2"),
+            (malformed_frame, "stretches not decoded, no frames of HTTP/2"),
             (head_too_large, "heads not decoded, over the limits"),
             (malformed_head, "heads not decoded, malformed"),
             (malformed_body, "bodies not decoded, malformed"),
@@ -78,6 +82,7 @@ impl Counters {
                 too_many_pending,
                 "times that requests were given up, too many unanswered",
             ),
+            (unknown_side, "heads not decoded, not known which side asks"),
             (given_up, "connections given up, over the limits"),
             (unknown_records, "records not understood, of an unknown kind"),
             (short_records, "records not understood, cut short"),
@@ -94,11 +99,12 @@ impl Counters {
 pub(super) const fn describe(reason: Reason) -> &'static str {
     match reason {
         Reason::NotHttp => "this is not HTTP",
-        Reason::Http2 => "this version does not read HTTP/2",
+        Reason::MalformedFrame => "these are no frames of HTTP/2",
         Reason::HeadTooLarge => "a head is over the limits",
         Reason::MalformedHead => "a head is malformed",
         Reason::MalformedBody => "the framing of a body is malformed",
         Reason::TooManyPending => "too many requests are unanswered",
+        Reason::UnknownSide => "it is not known which side asks",
     }
 }
 
@@ -110,8 +116,8 @@ mod tests {
     fn only_what_occurred_is_said() {
         let mut counters = Counters::default();
         assert!(counters.lines().is_empty());
-        assert!(counters.undecoded.count(Reason::Http2));
-        assert!(!counters.undecoded.count(Reason::Http2));
-        assert_eq!(counters.lines(), ["connections not decoded, HTTP/2: 2"]);
+        assert!(counters.undecoded.count(Reason::MalformedFrame));
+        assert!(!counters.undecoded.count(Reason::MalformedFrame));
+        assert_eq!(counters.lines(), ["stretches not decoded, no frames of HTTP/2: 2"]);
     }
 }

@@ -218,8 +218,13 @@ fn a_record_that_cannot_be_read_is_counted() {
 fn what_is_not_decoded_is_said_once_for_each_reason() {
     let mut bench = Bench::new(Bounds::default());
     for ssl in 1..=2 {
-        bench.data(ssl, Way::READ, 0, b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n");
+        bench.data(
+            ssl,
+            Way::READ,
+            0,
+            b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\0\0\x01\x06\0\0\0\0\0-",
+        );
     }
     assert_eq!(bench.correlator.take_notes().len(), 1);
-    assert_eq!(bench.correlator.counters().undecoded.http2, 2);
+    assert_eq!(bench.correlator.counters().undecoded.malformed_frame, 2);
 }

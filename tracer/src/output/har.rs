@@ -118,6 +118,7 @@ fn entry(line: &ExchangeLine) -> Entry<'_> {
         duration_us,
         ended,
         request_id,
+        grpc: _,
         encoding: _,
     } = line;
     let wait = head_us.map(millis);

@@ -61,7 +61,7 @@ mod tests {
             r#""informational":[{"status":103,"headers":[["link","</a.css>"]]}],"#,
             r#""response":{"status":200,"headers":[["server","nginx"],["x-request-id","abc"]],"complete":true,"#,
             r#""body_bytes":6,"trailers":[["grpc-status","0"]]},"#,
-            r#""head_us":380,"duration_us":412,"ended":"complete","request_id":"abc"}"#,
+            r#""head_us":380,"duration_us":412,"ended":"complete","request_id":"abc","grpc_status":0}"#,
             "\n"
         );
         assert_eq!(written(&sample::exchange()), expected);

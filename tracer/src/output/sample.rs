@@ -6,8 +6,8 @@ use std::{
 };
 
 use http_decode::{
-    Direction, End, Ended, Exchange, Field, Gap, GapCause, Protocol, Request, RequestHead, Response, ResponseHead,
-    Side, Timestamp, Unredacted,
+    Direction, End, Ended, Exchange, Field, Fields, Gap, GapCause, NeverIndexed, Protocol, Request, RequestHead,
+    Response, ResponseHead, Side, Timestamp, Unredacted,
 };
 
 use crate::{
@@ -29,7 +29,7 @@ pub(crate) fn exchange_with(change: impl FnOnce(&mut Exchange)) -> Redacted<Line
 
 /// A response joined late, without its request.
 pub(crate) fn half() -> Redacted<Line> {
-    let unknown = |name: Option<&str>, value: Option<&str>| Field {
+    let unknown = |name: Option<&str>, value: Option<&str>| OwnedField {
         name: name.map(Into::into),
         value: value.map(|value| Unredacted::new(value.as_bytes())),
         never_indexed: false,
@@ -39,13 +39,13 @@ pub(crate) fn half() -> Redacted<Line> {
         unknown(None, Some("gzip")),
         unknown(None, None),
     ];
-    fields.push(Field {
+    fields.push(OwnedField {
         value: Some(Unredacted::new(b"\xe9\x01")),
         ..field("x-name", "")
     });
     let head = ResponseHead {
         status: None,
-        fields,
+        fields: fields.into_iter().collect(),
         unknown: 4,
     };
     exchange_with(|exchange| {
@@ -57,7 +57,7 @@ pub(crate) fn half() -> Redacted<Line> {
         exchange.response = Some(Response {
             head,
             body_bytes: None,
-            trailers: Vec::new(),
+            trailers: Fields::default(),
         });
         exchange.ended = None;
         exchange.ended_at = None;
@@ -72,7 +72,7 @@ pub(crate) fn end() -> Redacted<Line> {
         ended_at: Timestamp(2_000_001_000),
         ended: Ended::Closed,
         body_bytes: Some(9),
-        trailers: vec![field("x-token", "hunter2")],
+        trailers: fields([field("x-token", "hunter2")]),
     };
     redacted(Happening::End(Box::new(end)), AddressSource::Bio)
 }
@@ -88,9 +88,36 @@ pub(crate) fn loss() -> Redacted<Line> {
     redacted(Happening::Loss(gap), AddressSource::CustomBio)
 }
 
+/// A field that owns what a [`Field`] borrows.
+#[derive(Clone, Debug)]
+pub(crate) struct OwnedField {
+    pub(crate) name: Option<Box<str>>,
+    pub(crate) value: Option<Unredacted>,
+    pub(crate) never_indexed: bool,
+}
+
+impl FromIterator<OwnedField> for Fields {
+    fn from_iter<I: IntoIterator<Item = OwnedField>>(fields: I) -> Self {
+        let mut all = Self::default();
+        for field in fields {
+            all.push(Field {
+                name: field.name.as_deref(),
+                value: field.value.as_ref().map(|value| Unredacted::borrowed(value.expose())),
+                never_indexed: field.never_indexed,
+            });
+        }
+        all
+    }
+}
+
+/// Fields in order.
+pub(crate) fn fields<const N: usize>(fields: [OwnedField; N]) -> Fields {
+    fields.into_iter().collect()
+}
+
 /// A field.
-pub(crate) fn field(name: &str, value: &str) -> Field {
-    Field {
+pub(crate) fn field(name: &str, value: &str) -> OwnedField {
+    OwnedField {
         name: Some(name.into()),
         value: Some(Unredacted::new(value.as_bytes())),
         never_indexed: false,
@@ -126,15 +153,16 @@ pub(crate) fn whole() -> Exchange {
         authority: Some(Unredacted::new(b"a.test")),
         path: Some(Unredacted::new(b"/x?token=hunter2")),
         protocol_upgrade: None,
-        fields: vec![field("host", "a.test"), field("authorization", "Bearer hunter2")],
+        never_indexed: NeverIndexed::default(),
+        fields: fields([field("host", "a.test"), field("authorization", "Bearer hunter2")]),
         unknown: 0,
     };
     let early = ResponseHead {
         status: Some(103),
-        fields: vec![field("link", "</a.css>")],
+        fields: fields([field("link", "</a.css>")]),
         unknown: 0,
     };
-    let response = vec![field("server", "nginx"), field("x-request-id", "abc")];
+    let response = fields([field("server", "nginx"), field("x-request-id", "abc")]);
     let response = ResponseHead {
         status: Some(200),
         fields: response,
@@ -149,13 +177,13 @@ pub(crate) fn whole() -> Exchange {
         request: Some(Request {
             head: request,
             body_bytes: Some(0),
-            trailers: Vec::new(),
+            trailers: Fields::default(),
         }),
         informational: vec![early],
         response: Some(Response {
             head: response,
             body_bytes: Some(6),
-            trailers: vec![field("grpc-status", "0")],
+            trailers: fields([field("grpc-status", "0")]),
         }),
         began: Timestamp(1_000),
         head_at: Some(Timestamp(381_999)),

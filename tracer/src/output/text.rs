@@ -35,7 +35,7 @@ impl<W: Write> Text<W> {
             side,
             connection,
             protocol,
-            stream: _,
+            stream,
             request,
             informational,
             response,
@@ -43,9 +43,13 @@ impl<W: Write> Text<W> {
             duration_us,
             ended,
             request_id,
+            grpc: _,
             encoding: _,
         } = line;
         write!(self.out, "* {time} {id} {}[{pid}] {tls} {side} ", Shown(process))?;
+        if *protocol == "http/2" {
+            write!(self.out, "stream {stream}, ")?;
+        }
         self.connection(connection)?;
         match request {
             Some(request) => self.request(request, protocol)?,
@@ -220,6 +224,7 @@ impl<W: Write> Text<W> {
             response,
             duration_us,
             ended,
+            grpc: _,
             encoding: _,
         } = line;
         writeln!(self.out, "* {} now ended", Shown(id))?;

@@ -9,13 +9,13 @@ use std::{
 };
 
 use http_decode::{
-    Direction, End, Ended, Exchange, Field, Gap, GapCause, Protocol, Request, RequestHead, Response, ResponseHead,
-    Side, Timestamp, Unredacted,
+    Direction, End, Ended, Exchange, Field, Fields, Gap, GapCause, Protocol, Request, RequestHead, Response,
+    ResponseHead, Side, Timestamp, Unredacted,
 };
 
 use super::{
-    ConnectionLine, EndLine, EndResponseLine, ExchangeLine, FieldLine, InformationalLine, Line, LossLine, Redactor,
-    RequestLine, ResponseLine, field, fingerprint::has_mask, secrets::Secrets, url::Text,
+    ConnectionLine, EndLine, EndResponseLine, ExchangeLine, FieldLine, GrpcLine, InformationalLine, Line, LossLine,
+    Redactor, RequestLine, ResponseLine, field, fingerprint::has_mask, secrets::Secrets, url::Text,
 };
 use crate::correlate::{AddressSource, Connection, Happening, Observed, Process};
 
@@ -84,6 +84,7 @@ impl Composer<'_> {
             duration_us: since(ended_at),
             ended: ended.map(ended_word),
             request_id: self.request_id(request.as_ref(), response.as_ref()),
+            grpc: self.grpc(request.as_ref(), response.as_ref()),
             request: request.as_ref().map(|request| self.request(request)),
             informational: informational.iter().map(|head| self.informational(head)).collect(),
             response: response.as_ref().map(|response| self.response(response)),
@@ -109,6 +110,7 @@ impl Composer<'_> {
             response: (response.body_bytes.is_some() || !response.trailers.is_empty()).then_some(response),
             duration_us: micros(*began, *ended_at),
             ended: ended_word(*ended),
+            grpc: self.grpc_end(trailers),
             encoding: self.encoding(),
         }
     }
@@ -125,14 +127,17 @@ impl Composer<'_> {
             authority,
             path,
             protocol_upgrade,
+            never_indexed,
             fields,
             unknown,
         } = head;
         RequestLine {
-            method: method.clone(),
-            scheme: scheme.clone(),
-            authority: authority.as_ref().map(|authority| self.authority(authority)),
-            path: path.as_ref().map(|path| self.path(path)),
+            method: method.as_deref().map(Into::into),
+            scheme: scheme.as_deref().map(Into::into),
+            authority: authority
+                .as_ref()
+                .map(|authority| self.authority(authority, never_indexed.authority)),
+            path: path.as_ref().map(|path| self.path(path, never_indexed.path)),
             protocol_upgrade: protocol_upgrade.clone(),
             headers: self.fields(fields),
             complete: *unknown == 0,
@@ -176,70 +181,92 @@ impl Composer<'_> {
         }
     }
 
-    fn fields(&mut self, fields: &[Field]) -> Vec<FieldLine> {
+    fn fields(&mut self, fields: &Fields) -> Vec<FieldLine> {
         fields.iter().map(|field| self.field(field)).collect()
     }
 
-    fn field(&mut self, field: &Field) -> FieldLine {
+    fn field(&mut self, field: Field<'_>) -> FieldLine {
         let Field {
             name,
             value,
             never_indexed: _,
         } = field;
-        let value = value.as_ref().map(|value| {
+        let value = value.map(|value| {
             let secrets = self.field_secrets(field);
-            self.text(value, secrets)
+            self.text(value.expose(), secrets)
         });
-        (name.clone(), value)
+        (name.map(Into::into), value)
     }
 
-    fn authority(&mut self, authority: &Unredacted) -> Box<str> {
+    fn authority(&mut self, authority: &Unredacted, never_indexed: bool) -> Box<str> {
         let bytes = authority.expose();
-        let secrets = self
-            .redactor
-            .secrets(bytes, |search, secrets| field::mark_authority(bytes, search, secrets));
-        self.text(authority, secrets)
+        let secrets = self.redactor.secrets(bytes, |search, secrets| {
+            field::mark_authority(bytes, search, secrets);
+            field::mark_never_indexed(bytes, never_indexed, search, secrets);
+        });
+        self.text(bytes, secrets)
     }
 
-    fn path(&mut self, path: &Unredacted) -> Box<str> {
+    fn path(&mut self, path: &Unredacted, never_indexed: bool) -> Box<str> {
         let bytes = path.expose();
-        let secrets = self
-            .redactor
-            .secrets(bytes, |search, secrets| search.mark(bytes, Text::Path, secrets));
-        self.text(path, secrets)
+        let secrets = self.redactor.secrets(bytes, |search, secrets| {
+            search.mark(bytes, Text::Path, secrets);
+            field::mark_never_indexed(bytes, never_indexed, search, secrets);
+        });
+        self.text(bytes, secrets)
     }
 
-    fn field_secrets(&self, field: &Field) -> Secrets {
+    /// Finds what gRPC says of a call: how it ended in the trailers, or in the head of a response that has nothing else.
+    fn grpc(&mut self, request: Option<&Request>, response: Option<&Response>) -> GrpcLine {
+        let none = Fields::default();
+        let head = response.map_or(&none, |response| &response.head.fields);
+        let trailers = response.map_or(&none, |response| &response.trailers);
+        let mut ended = self.grpc_end(trailers);
+        if ended.grpc_status.is_none() {
+            ended = self.grpc_end(head);
+        }
+        let timeout = request.and_then(|request| request.head.fields.get("grpc-timeout"));
+        GrpcLine {
+            grpc_timeout: timeout.and_then(|timeout| self.field(timeout).1),
+            ..ended
+        }
+    }
+
+    fn grpc_end(&mut self, fields: &Fields) -> GrpcLine {
+        let status = fields.get("grpc-status").and_then(|status| self.field(status).1);
+        let message = fields.get("grpc-message").and_then(|message| self.field(message).1);
+        GrpcLine {
+            grpc_timeout: None,
+            grpc_status: status.and_then(|status| status.parse().ok()),
+            grpc_message: message,
+        }
+    }
+
+    fn field_secrets(&self, field: Field<'_>) -> Secrets {
         let Field {
             name,
             value,
             never_indexed,
         } = field;
-        let bytes = value.as_ref().map_or(&[][..], Unredacted::expose);
+        let bytes = value.map_or(&[][..], Unredacted::<&[u8]>::expose);
         self.redactor.secrets(bytes, |search, secrets| {
-            field::mark(name.as_deref(), bytes, *never_indexed, search, secrets);
+            field::mark(name, bytes, never_indexed, search, secrets);
         })
     }
 
     /// Finds the request id, in the response first: if the gateway answered with one, that is what it logged.
     fn request_id(&mut self, request: Option<&Request>, response: Option<&Response>) -> Option<Box<str>> {
-        let of = |fields: &'_ [Field]| {
-            fields
-                .iter()
-                .find(|field| field.name.as_deref() == Some("x-request-id"))
-                .cloned()
-        };
         let field = response
-            .and_then(|response| of(&response.head.fields))
-            .or_else(|| request.and_then(|request| of(&request.head.fields)))?;
-        let secrets = self.field_secrets(&field);
+            .and_then(|response| response.head.fields.get(REQUEST_ID))
+            .or_else(|| request.and_then(|request| request.head.fields.get(REQUEST_ID)))?;
+        let secrets = self.field_secrets(field);
         let value = field.value.filter(|value| !value.is_empty() && secrets.is_empty())?;
         // Another tracer, or another hop, may have masked it before it came here.
-        (!has_mask(value.expose())).then(|| self.text(&value, Secrets::default()))
+        (!has_mask(value.expose())).then(|| self.text(value.expose(), Secrets::default()))
     }
 
-    fn text(&mut self, value: &Unredacted, secrets: Secrets) -> Box<str> {
-        match String::from_utf8(self.redactor.mask(value.expose(), secrets)) {
+    fn text(&mut self, value: &[u8], secrets: Secrets) -> Box<str> {
+        match String::from_utf8(self.redactor.mask(value, secrets)) {
             Ok(text) => text.into_boxed_str(),
             Err(not_utf8) => {
                 self.latin1 = true;
@@ -252,6 +279,9 @@ impl Composer<'_> {
         self.latin1.then_some("latin1")
     }
 }
+
+/// The field under which gateways pass on the id of a request.
+const REQUEST_ID: &str = "x-request-id";
 
 fn loss(time: SystemTime, connection: &Connection, gap: &Gap) -> LossLine {
     let Gap {

@@ -51,6 +51,13 @@ pub(super) fn mark(name: Option<&str>, value: &[u8], never_indexed: bool, search
     }
 }
 
+/// Marks what its sender said never to index.
+pub(super) fn mark_never_indexed(value: &[u8], never_indexed: bool, search: Search<'_>, secrets: &mut Secrets) {
+    if never_indexed && search.built_in {
+        secrets.mark(0..value.len());
+    }
+}
+
 /// Marks the secrets of an authority, of a head or in a field.
 pub(super) fn mark_authority(value: &[u8], search: Search<'_>, secrets: &mut Secrets) {
     if search.built_in {

@@ -102,6 +102,9 @@ pub struct ExchangeLine {
     /// The id under which the gateway's own log knows it.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub request_id: Option<Box<str>>,
+    /// What gRPC says of the call.
+    #[serde(flatten)]
+    pub grpc: GrpcLine,
     /// `latin1` if a value here was not UTF-8, so that each of its characters stands for a byte.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub encoding: Option<&'static str>,
@@ -208,9 +211,26 @@ pub struct EndLine {
     pub duration_us: u64,
     /// How it ended.
     pub ended: &'static str,
+    /// What gRPC says of the call's end.
+    #[serde(flatten)]
+    pub grpc: GrpcLine,
     /// `latin1` if a value here was not UTF-8.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub encoding: Option<&'static str>,
+}
+
+/// What gRPC says of a call, in fields or trailers.
+#[derive(Clone, Debug, Default, Eq, PartialEq, Serialize)]
+pub struct GrpcLine {
+    /// How long the caller waits, as sent: digits and a unit.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub grpc_timeout: Option<Box<str>>,
+    /// How the call ended; 0 is well.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub grpc_status: Option<u32>,
+    /// What the server adds to that, percent-encoded as sent.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub grpc_message: Option<Box<str>>,
 }
 
 /// What only the end of a response tells.

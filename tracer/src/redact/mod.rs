@@ -31,8 +31,8 @@ pub(crate) use error::describe_pattern;
 pub use fingerprint::FingerprintKey;
 pub use gate::{Redacted, Redactor};
 pub use line::{
-    ConnectionLine, EndLine, EndResponseLine, ExchangeLine, FieldLine, InformationalLine, Line, LossLine, RequestLine,
-    ResponseLine,
+    ConnectionLine, EndLine, EndResponseLine, ExchangeLine, FieldLine, GrpcLine, InformationalLine, Line, LossLine,
+    RequestLine, ResponseLine,
 };
 pub use rules::Rules;
 

@@ -5,7 +5,7 @@
 
 use super::head::{Versioned, parse_trailers};
 use super::section::Section;
-use crate::{Chunk, Field, Limits, Protocol, Reason, RequestHead, ResponseHead};
+use crate::{Chunk, Fields, Limits, Protocol, Reason, RequestHead, ResponseHead};
 
 /// A body in progress.
 #[derive(Debug)]
@@ -26,7 +26,7 @@ pub(crate) enum Read {
     /// Nothing, until there are more bytes.
     More,
     /// The body has ended, with these trailers.
-    End(Vec<Field>),
+    End(Fields),
 }
 
 /// What a hole did to a body.
@@ -67,7 +67,7 @@ impl Body {
     /// Reads on.
     pub(crate) fn read(&mut self, chunk: &mut Chunk<'_>, limits: &Limits) -> Result<Read, Reason> {
         match self {
-            Self::Length(0) => Ok(Read::End(Vec::new())),
+            Self::Length(0) => Ok(Read::End(Fields::default())),
             Self::Length(left) => Ok(content(left, chunk)),
             Self::Chunked(chunked) => chunked.read(chunk, limits),
             Self::UntilClose => {
@@ -228,7 +228,7 @@ enum Coding {
 }
 
 /// Finds the last transfer coding. In HTTP/1.0 the field is a framing error (RFC 9112 section 6.1).
-fn transfer_coding(fields: &[Field], protocol: Protocol) -> Result<Coding, Reason> {
+fn transfer_coding(fields: &Fields, protocol: Protocol) -> Result<Coding, Reason> {
     let Some(last) = elements(fields, "transfer-encoding").last() else {
         return Ok(Coding::None);
     };
@@ -243,7 +243,7 @@ fn transfer_coding(fields: &[Field], protocol: Protocol) -> Result<Coding, Reaso
 }
 
 /// Reads Content-Length. Equal values in a list count as one, others are an error (RFC 9112 section 6.3, rule 5).
-fn content_length(fields: &[Field]) -> Result<Option<u64>, Reason> {
+fn content_length(fields: &Fields) -> Result<Option<u64>, Reason> {
     let mut length = None;
     for element in elements(fields, "content-length") {
         let value = parse_length(element).ok_or(Reason::MalformedBody)?;
@@ -252,10 +252,7 @@ fn content_length(fields: &[Field]) -> Result<Option<u64>, Reason> {
         }
         length = Some(value);
     }
-    let named = fields
-        .iter()
-        .any(|field| field.name.as_deref() == Some("content-length"));
-    if named && length.is_none() {
+    if length.is_none() && fields.get("content-length").is_some() {
         Err(Reason::MalformedBody)
     } else {
         Ok(length)
@@ -263,11 +260,10 @@ fn content_length(fields: &[Field]) -> Result<Option<u64>, Reason> {
 }
 
 /// Lists the elements of all fields of a name, empty ones left out (RFC 9110 section 5.6.1).
-fn elements<'a>(fields: &'a [Field], name: &'a str) -> impl Iterator<Item = &'a [u8]> {
+fn elements<'a>(fields: &'a Fields, name: &'a str) -> impl Iterator<Item = &'a [u8]> {
     fields
-        .iter()
-        .filter(move |field| field.name.as_deref() == Some(name))
-        .filter_map(|field| field.value.as_ref())
+        .all(name)
+        .filter_map(|field| field.value)
         .flat_map(|value| value.expose().split(|byte| *byte == b','))
         .map(<[u8]>::trim_ascii)
         .filter(|element| !element.is_empty())

@@ -1,14 +1,14 @@
 //! Framing decisions and holes, where a fixture would hide the branch.
 
 use super::*;
-use crate::{Timestamp, Unredacted};
+use crate::{Field, Timestamp, Unredacted};
 
 fn response(fields: &[(&str, &str)]) -> Versioned<ResponseHead> {
     let fields = fields
         .iter()
         .map(|(name, value)| Field {
-            name: Some((*name).into()),
-            value: Some(Unredacted::new(value.as_bytes())),
+            name: Some(*name),
+            value: Some(Unredacted::borrowed(value.as_bytes())),
             never_indexed: false,
         })
         .collect();

@@ -8,7 +8,7 @@ use std::borrow::Cow;
 use httparse::{EMPTY_HEADER, Header, ParserConfig, Status};
 
 use super::section::Whole;
-use crate::{Field, Limits, Protocol, Reason, RequestHead, ResponseHead, Unredacted};
+use crate::{Field, Fields, Limits, NeverIndexed, Protocol, Reason, RequestHead, ResponseHead, Unredacted, head};
 
 /// A head, and the protocol version it names.
 #[derive(Debug)]
@@ -29,18 +29,15 @@ pub(crate) fn parse_request(whole: &Whole<'_>, limits: &Limits) -> Result<Versio
     let target = split_target(method, target);
     let fields = fields(request.headers);
     let head = RequestHead {
-        method: Some(method.into()),
-        scheme: Some(
-            target
-                .scheme
-                .map_or_else(|| "https".into(), |scheme| scheme.to_ascii_lowercase().into()),
-        ),
+        method: Some(head::method(method)),
+        scheme: Some(head::scheme(target.scheme.unwrap_or("https"))),
         authority: target
             .authority
             .map(|host| Unredacted::new(host.as_bytes()))
             .or_else(|| host(&fields)),
         path: target.path.map(|path| Unredacted::new(path.as_bytes())),
         protocol_upgrade: None,
+        never_indexed: NeverIndexed::default(),
         fields,
         unknown: 0,
     };
@@ -75,7 +72,7 @@ pub(crate) fn parse_response(whole: &Whole<'_>, limits: &Limits) -> Result<Versi
 }
 
 /// Parses a trailer section.
-pub(crate) fn parse_trailers(whole: &Whole<'_>, limits: &Limits) -> Result<Vec<Field>, Reason> {
+pub(crate) fn parse_trailers(whole: &Whole<'_>, limits: &Limits) -> Result<Fields, Reason> {
     let bytes = unfold(whole, Start::Field)?;
     let mut headers = vec![EMPTY_HEADER; room_for(whole, limits)];
     match httparse::parse_headers(&bytes, &mut headers) {
@@ -132,15 +129,17 @@ fn whole_or_malformed(parsed: httparse::Result<usize>, length: usize) -> Result<
     }
 }
 
-fn fields(headers: &[Header<'_>]) -> Vec<Field> {
-    headers
-        .iter()
-        .map(|header| Field {
-            name: Some(header.name.to_ascii_lowercase().into()),
-            value: Some(Unredacted::new(trim(header.value))),
-            never_indexed: false,
-        })
-        .collect()
+fn fields(headers: &[Header<'_>]) -> Fields {
+    let (names, values) = headers.iter().fold((0, 0), |(names, values), header| {
+        (names + header.name.len(), values + header.value.len())
+    });
+    let mut fields = Fields::with_capacity(headers.len(), names, values);
+    fields.extend(headers.iter().map(|header| Field {
+        name: Some(header.name),
+        value: Some(Unredacted::borrowed(trim(header.value))),
+        never_indexed: false,
+    }));
+    fields
 }
 
 /// Takes optional white space (RFC 9110 section 5.6.3) off both ends.
@@ -203,11 +202,11 @@ fn is_scheme(scheme: &str) -> bool {
 }
 
 /// Takes the authority from Host, unless there are several that differ (RFC 9112 section 3.2: an invalid request).
-fn host(fields: &[Field]) -> Option<Unredacted> {
-    let mut hosts = fields.iter().filter(|field| field.name.as_deref() == Some("host"));
-    let first = hosts.next()?.value.clone()?;
-    let same = hosts.all(|other| other.value.as_ref() == Some(&first));
-    (same && !first.is_empty()).then_some(first)
+pub(crate) fn host(fields: &Fields) -> Option<Unredacted> {
+    let mut hosts = fields.all("host");
+    let first = hosts.next()?.value?;
+    let same = hosts.all(|other| other.value == Some(first));
+    (same && !first.is_empty()).then(|| Unredacted::new(first.expose()))
 }
 
 #[cfg(test)]

@@ -2,7 +2,9 @@
 //!
 //! A secret is a word that nothing else here contains, with odd characters around it and, at times, percent-encoded.
 
-use http_decode::{End, Ended, Exchange, Field, Request, RequestHead, Response, ResponseHead, Timestamp, Unredacted};
+use http_decode::{
+    End, Ended, Exchange, Fields, NeverIndexed, Request, RequestHead, Response, ResponseHead, Timestamp, Unredacted,
+};
 use proptest::{
     collection::vec,
     option,
@@ -11,7 +13,7 @@ use proptest::{
     sample::select,
 };
 
-use crate::output::sample;
+use crate::output::sample::{self, OwnedField};
 
 /// Something to send, and the word in it that must not come out.
 #[derive(Clone, Debug)]
@@ -34,7 +36,7 @@ pub(super) fn sent() -> impl Strategy<Value = Sent> {
         let mut words = vec![path.word, authority.word];
         let mut lists = fields.into_iter().map(|list| {
             words.extend(list.iter().map(|planted| planted.word.clone()));
-            list.into_iter().map(|planted| planted.sent).collect::<Vec<_>>()
+            list.into_iter().map(|planted| planted.sent).collect::<Fields>()
         });
         let mut next = || lists.next().unwrap_or_default();
         let head = RequestHead {
@@ -83,7 +85,7 @@ pub(super) fn sent() -> impl Strategy<Value = Sent> {
 
 /// Generates exchanges of arbitrary bytes.
 pub(super) fn arbitrary_exchange() -> impl Strategy<Value = Exchange> {
-    let token = || option::of(any::<String>().prop_map(Into::into));
+    let token = || option::of(any::<String>());
     let value = || option::of(arbitrary_value());
     (
         token(),
@@ -95,14 +97,15 @@ pub(super) fn arbitrary_exchange() -> impl Strategy<Value = Exchange> {
         option::of(any::<u16>()),
     )
         .prop_map(|(method, scheme, protocol_upgrade, path, authority, fields, status)| {
-            let mut lists = fields.into_iter();
+            let mut lists = fields.into_iter().map(|list| list.into_iter().collect::<Fields>());
             let mut next = || lists.next().unwrap_or_default();
             let head = RequestHead {
-                method,
-                scheme,
+                method: method.map(Into::into),
+                scheme: scheme.map(Into::into),
                 authority,
                 path,
-                protocol_upgrade,
+                protocol_upgrade: protocol_upgrade.map(Into::into),
+                never_indexed: NeverIndexed::default(),
                 fields: next(),
                 unknown: 1,
             };
@@ -143,7 +146,7 @@ pub(super) fn arbitrary_value() -> impl Strategy<Value = Unredacted> {
     .prop_map(Unredacted::from)
 }
 
-fn arbitrary_field() -> impl Strategy<Value = Field> {
+fn arbitrary_field() -> impl Strategy<Value = OwnedField> {
     let name = prop_oneof![select(NAMES).prop_map(str::to_owned), any::<String>()].prop_map(Into::into);
     let never_indexed = proptest::bool::weighted(0.1);
     (
@@ -151,14 +154,14 @@ fn arbitrary_field() -> impl Strategy<Value = Field> {
         option::weighted(0.9, arbitrary_value()),
         never_indexed,
     )
-        .prop_map(|(name, value, never_indexed)| Field {
+        .prop_map(|(name, value, never_indexed)| OwnedField {
             name,
             value,
             never_indexed,
         })
 }
 
-fn planted_field() -> BoxedStrategy<Planted<Field>> {
+fn planted_field() -> BoxedStrategy<Planted<OwnedField>> {
     let whole = (select(SECRET_FIELDS), secret(ODD)).prop_map(|(name, secret)| (Some(name), "", secret, "", false));
     let credentials = (select(AUTHORIZATIONS), select(SCHEMES), secret(ODD))
         .prop_map(|(name, scheme, secret)| (Some(name), scheme, secret, "", false));
@@ -198,7 +201,7 @@ fn planted_field() -> BoxedStrategy<Planted<Field>> {
     ];
     let simple = simple.prop_map(|(name, before, secret, after, never_indexed)| {
         let value = Unredacted::new(format!("{before}{}{after}", secret.sent).as_bytes());
-        let sent = Field {
+        let sent = OwnedField {
             name: name.map(Into::into),
             value: Some(value),
             never_indexed,

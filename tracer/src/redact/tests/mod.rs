@@ -5,12 +5,12 @@ mod shape;
 mod generators;
 mod properties;
 
-use http_decode::{Exchange, Field, Request, RequestHead, Response, ResponseHead, Unredacted};
+use http_decode::{Exchange, Fields, NeverIndexed, Request, RequestHead, Response, ResponseHead, Unredacted};
 
 use super::{ExchangeLine, Line, Redactor, Rules};
 use crate::{
     correlate::{AddressSource, Happening},
-    output::sample,
+    output::sample::{self, OwnedField},
 };
 
 fn redactor(rules: Rules) -> Redactor {
@@ -32,14 +32,15 @@ fn patterned(patterns: &[&str]) -> Rules {
 }
 
 /// An exchange whose request has this path, authority and fields.
-fn exchange(path: &str, authority: &str, fields: Vec<Field>) -> Exchange {
+fn exchange(path: &str, authority: &str, fields: Vec<OwnedField>) -> Exchange {
     let head = RequestHead {
         method: Some("GET".into()),
         scheme: Some("https".into()),
         path: Some(Unredacted::new(path.as_bytes())),
         authority: Some(Unredacted::new(authority.as_bytes())),
         protocol_upgrade: None,
-        fields,
+        never_indexed: NeverIndexed::default(),
+        fields: fields.into_iter().collect(),
         unknown: 0,
     };
     let response = ResponseHead {
@@ -50,13 +51,13 @@ fn exchange(path: &str, authority: &str, fields: Vec<Field>) -> Exchange {
         request: Some(Request {
             head,
             body_bytes: Some(0),
-            trailers: Vec::new(),
+            trailers: Fields::default(),
         }),
         informational: Vec::new(),
         response: Some(Response {
             head: response,
             body_bytes: None,
-            trailers: Vec::new(),
+            trailers: Fields::default(),
         }),
         ..sample::whole()
     }
@@ -75,7 +76,7 @@ fn redact_with(redactor: &Redactor, exchange: Exchange) -> ExchangeLine {
 }
 
 fn field_with(rules: Rules, name: &str, value: &[u8]) -> String {
-    let field = Field {
+    let field = OwnedField {
         value: Some(Unredacted::new(value)),
         ..sample::field(name, "")
     };

@@ -1,5 +1,6 @@
 //! What holds for every exchange.
 
+use http_decode::Field;
 use proptest::{
     collection::vec,
     prelude::{Strategy as _, any},
@@ -133,10 +134,12 @@ fn written(format: Format, lines: &[Redacted<Line>]) -> Vec<u8> {
 /// The exchange as it would be if its output had been sent.
 fn sent_again(line: &ExchangeLine, mut exchange: Exchange) -> Exchange {
     let bytes = |text: &Option<Box<str>>| text.as_ref().map(|text| Unredacted::new(text.as_bytes()));
-    let replace = |fields: &mut [Field], lines: &[FieldLine]| {
-        for (field, (_, value)) in fields.iter_mut().zip(lines) {
-            field.value = bytes(value);
-        }
+    let replace = |fields: &mut Fields, lines: &[FieldLine]| {
+        let sent = fields.iter().zip(lines).map(|(field, (_, value))| Field {
+            value: value.as_ref().map(|value| Unredacted::borrowed(value.as_bytes())),
+            ..field
+        });
+        *fields = sent.collect();
     };
     let (request, seen) = (exchange.request.as_mut().unwrap(), line.request.as_ref().unwrap());
     request.head.path = bytes(&seen.path);

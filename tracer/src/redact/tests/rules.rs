@@ -244,7 +244,7 @@ fn an_authority_loses_all_before_its_last_at_sign() {
 #[test]
 fn a_value_never_to_be_indexed_is_lost_but_for_its_scheme_or_cookies_name() {
     let never = |name: &str, value: &str| {
-        let field = Field {
+        let field = OwnedField {
             never_indexed: true,
             ..sample::field(name, value)
         };
@@ -264,7 +264,7 @@ fn a_value_never_to_be_indexed_is_lost_but_for_its_scheme_or_cookies_name() {
 
 #[test]
 fn a_value_without_a_name_is_lost() {
-    let field = Field {
+    let field = OwnedField {
         name: None,
         ..sample::field("", "hunter2")
     };
@@ -363,12 +363,7 @@ fn debug_of_what_is_not_redacted_shows_no_value() {
         "hunter2@a.test",
         vec![sample::field("x-a", "hunter2")],
     );
-    exchange
-        .response
-        .as_mut()
-        .unwrap()
-        .trailers
-        .push(sample::field("x-b", "hunter2"));
+    exchange.response.as_mut().unwrap().trailers = sample::fields([sample::field("x-b", "hunter2")]);
     let observed = sample::observed(Happening::Exchange(Box::new(exchange)), AddressSource::Bio);
     assert!(!format!("{observed:?} {:?}", Unredacted::new(b"hunter2")).contains("hunter2"));
 }

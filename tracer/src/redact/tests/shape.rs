@@ -7,11 +7,11 @@ use http_decode::{Ended, Timestamp};
 use super::*;
 
 fn with_ids(request: Option<&str>, response: Option<&str>, rules: Rules) -> Option<Box<str>> {
-    let fields = |id: Option<&str>| id.map(|id| sample::field("x-request-id", id)).into_iter().collect();
-    let mut exchange = exchange("/", "a.test", fields(request));
+    let fields = |id: Option<&str>| id.map(|id| sample::field("x-request-id", id)).into_iter();
+    let mut exchange = exchange("/", "a.test", fields(request).collect());
     exchange.response = exchange.response.map(|seen| Response {
         head: ResponseHead {
-            fields: fields(response),
+            fields: fields(response).collect(),
             ..seen.head
         },
         ..seen
@@ -65,7 +65,7 @@ fn a_clock_that_went_back_gives_no_time_rather_than_much() {
 fn an_informational_head_says_only_when_it_is_not_complete() {
     let early = |unknown| ResponseHead {
         status: Some(103),
-        fields: Vec::new(),
+        fields: Fields::default(),
         unknown,
     };
     let line = redact(

@@ -10,7 +10,8 @@
 
 use std::collections::VecDeque;
 
-use crate::limits::Limits;
+use crate::Limits;
+use crate::context::Arrivals;
 use crate::outbox::exchange_bytes;
 use crate::{Exchange, Request, Timestamp};
 
@@ -58,15 +59,6 @@ pub(crate) struct Assignment {
     pub(crate) answers: Answers,
     /// Requests whose responses were lost, or cannot be told from others.
     pub(crate) unanswered: Vec<Box<Exchange>>,
-}
-
-/// Whether bytes may still arrive that were captured before now.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub(crate) enum Arrivals {
-    /// They may.
-    Open,
-    /// The caller has promised that they will not.
-    Settled,
 }
 
 impl Pairing {

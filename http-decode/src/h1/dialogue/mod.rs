@@ -1,0 +1,265 @@
+//! Both directions of an HTTP/1 connection, paired.
+//!
+//! In: contiguous bytes of either direction, holes, and the caller's word on time and ends. Out: exchanges, into the
+//! [`Context`], and an [`Outcome`] when HTTP/1 is over. Refuses to frame a response before it is known what it answers:
+//! until then its direction is blocked.
+
+mod messages;
+
+use super::body::Skip;
+use super::head::Versioned;
+use super::pair::Pairing;
+use super::{Decoder, Role, Skipped, Step};
+use crate::context::{Arrivals, Context};
+use crate::outbox::response_head_bytes;
+use crate::progress::{Ending, Progress};
+use crate::stream::{Hole, Mark};
+use crate::{Chunk, Direction, Ended, Exchange, Fields, GapCause, ResponseHead, Side, Timestamp};
+
+/// An HTTP/1 connection.
+#[derive(Debug)]
+pub(crate) struct Dialogue {
+    read: Half,
+    write: Half,
+    pairing: Pairing,
+    /// The exchange whose response is coming.
+    progress: Option<Progress>,
+    /// A response head for which no request has been found yet.
+    waiting: Option<Waiting>,
+    /// The request whose body is coming, by its ordinal.
+    receiving: Option<u64>,
+    /// A request that may turn the connection into a tunnel, by its ordinal: behind it nothing is decoded until it
+    /// is answered.
+    tunnel: Option<u64>,
+    outcome: Option<Outcome>,
+}
+
+/// What an HTTP/1 connection turned into.
+#[derive(Debug)]
+pub(crate) enum Outcome {
+    /// A tunnel: nothing behind it is decoded.
+    Opaque,
+    /// HTTP/2, in which this exchange goes on as stream 1 (RFC 7540 section 3.2).
+    Http2(Box<Exchange>),
+}
+
+#[derive(Debug)]
+struct Half {
+    decoder: Decoder,
+    last_at: Timestamp,
+}
+
+#[derive(Debug)]
+struct Waiting {
+    response: Versioned<ResponseHead>,
+    mark: Mark,
+    at: Timestamp,
+}
+
+impl Dialogue {
+    /// Begins where `found` carries a start line next, which showed the traced process to be on `side`.
+    ///
+    /// `lost` says until when bytes of either direction, read and written, were passed over before.
+    pub(crate) fn new(side: Side, found: Direction, lost: [Option<Timestamp>; 2]) -> Self {
+        let roles = match side {
+            Side::Server => [Role::Requests, Role::Responses],
+            Side::Client => [Role::Responses, Role::Requests],
+        };
+        let half = |direction, role, lost: Option<Timestamp>| Half {
+            decoder: Decoder::new(
+                role,
+                match lost {
+                    _ if direction == found => Step::In,
+                    None => Step::Unknown,
+                    Some(_) => Step::Out,
+                },
+            ),
+            last_at: Timestamp::default(),
+        };
+        let mut pairing = Pairing::default();
+        for (role, lost) in roles.into_iter().zip(lost) {
+            match (role, lost) {
+                (Role::Requests, Some(_)) => pairing.lose_requests(),
+                (Role::Responses, Some(until)) => pairing.lose_responses(Some(until)),
+                (_, None) => {}
+            }
+        }
+        let [read, write] = roles;
+        let [lost_read, lost_write] = lost;
+        Self {
+            read: half(Direction::Read, read, lost_read),
+            write: half(Direction::Write, write, lost_write),
+            pairing,
+            progress: None,
+            waiting: None,
+            receiving: None,
+            tunnel: None,
+            outcome: None,
+        }
+    }
+
+    /// Reads on in a direction; false when `chunk` is used up or must wait.
+    pub(crate) fn read(&mut self, direction: Direction, chunk: &mut Chunk<'_>, context: &mut Context) -> bool {
+        let at = chunk.at;
+        let half = self.half_mut(direction);
+        half.last_at = at;
+        let Some(event) = half.decoder.read(chunk, &context.settings.limits) else {
+            return false;
+        };
+        self.take_event(direction, event, at, context);
+        true
+    }
+
+    /// Tells whether a direction must wait for the other one.
+    pub(crate) fn is_blocked(&self, direction: Direction) -> bool {
+        let decoder = &self.half(direction).decoder;
+        match decoder.role() {
+            Role::Responses => self.waiting.is_some(),
+            Role::Requests => self.tunnel.is_some() && decoder.is_between_messages(),
+        }
+    }
+
+    /// Steps over a hole.
+    pub(crate) fn skip(&mut self, direction: Direction, hole: &Hole, context: &mut Context) {
+        let half = self.half_mut(direction);
+        let skipped = half.decoder.skip(hole.bytes);
+        match (half.decoder.role(), skipped) {
+            (Role::Requests, Skipped::Heads) => self.pairing.lose_requests(),
+            (Role::Requests, Skipped::Body(skip)) => self.skip_request_body(skip),
+            (Role::Responses, Skipped::Heads) => self.lose_response_head(None, context),
+            (Role::Responses, Skipped::Body(skip)) => self.skip_response_body(direction, skip, hole.cause, context),
+        }
+    }
+
+    /// Tells whether something waits that only settling can end.
+    pub(crate) fn is_unsettled(&self) -> bool {
+        self.waiting.is_some()
+    }
+
+    /// Finds what the waiting response answers, and goes on with it; false when that cannot be told yet.
+    pub(crate) fn assign(&mut self, arrivals: Arrivals, context: &mut Context) -> bool {
+        self.assign_waiting(arrivals, context)
+    }
+
+    /// Puts out the exchange in progress although it goes on.
+    pub(crate) fn release(&mut self, context: &mut Context) {
+        if let Some(progress) = &mut self.progress {
+            progress.release(context);
+        }
+    }
+
+    /// Says when that is due.
+    pub(crate) fn release_at(&self, hold_ns: u64) -> Option<Timestamp> {
+        self.progress.as_ref()?.release_at(hold_ns)
+    }
+
+    /// Takes what the connection turned into, once it is no longer HTTP/1.
+    pub(crate) fn take_outcome(&mut self) -> Option<Outcome> {
+        self.outcome.take()
+    }
+
+    /// Puts out what is in progress when the connection, or its observation, has ended.
+    pub(crate) fn end(&mut self, now: Timestamp, ended: Option<Ended>, context: &mut Context) {
+        let [_, responses] = context.request_direction();
+        let to_the_end = self.half(responses).decoder.ends_with_connection();
+        if let Some(progress) = self.progress.take() {
+            match ended {
+                None => progress.abandon(context),
+                Some(ended) => {
+                    // RFC 9112 section 6.3, rule 8: such a body ends where the connection does.
+                    let complete = to_the_end && ended == Ended::Closed;
+                    let ended = if complete { Ended::Complete } else { ended };
+                    progress.end(Ending::seen(ended, now, Fields::default()), context);
+                }
+            }
+        }
+        self.put_out_pending(ended, context);
+    }
+
+    /// Counts the memory in use.
+    pub(crate) fn held_bytes(&self) -> usize {
+        let waiting = self
+            .waiting
+            .as_ref()
+            .map_or(0, |waiting| response_head_bytes(&waiting.response.head));
+        self.read.decoder.held_bytes()
+            + self.write.decoder.held_bytes()
+            + self.pairing.held_bytes()
+            + self.progress.as_ref().map_or(0, Progress::held_bytes)
+            + waiting
+    }
+
+    fn half(&self, direction: Direction) -> &Half {
+        match direction {
+            Direction::Read => &self.read,
+            Direction::Write => &self.write,
+        }
+    }
+
+    fn half_mut(&mut self, direction: Direction) -> &mut Half {
+        match direction {
+            Direction::Read => &mut self.read,
+            Direction::Write => &mut self.write,
+        }
+    }
+
+    fn put_out_pending(&mut self, ended: Option<Ended>, context: &mut Context) {
+        while let Some(exchange) = self.pairing.pop() {
+            context.put_out(exchange, ended);
+        }
+    }
+
+    fn skip_request_body(&mut self, skip: Skip) {
+        match skip {
+            Skip::Content(count) | Skip::Rest(count) => self.add_request_content(count),
+            Skip::Beyond(count) => {
+                self.add_request_content(count);
+                self.pairing.lose_requests();
+            }
+            Skip::Unknown => {
+                self.lose_request_body();
+                self.pairing.lose_requests();
+            }
+        }
+    }
+
+    fn skip_response_body(&mut self, direction: Direction, skip: Skip, cause: GapCause, context: &mut Context) {
+        let Some(mut progress) = self.progress.take() else {
+            return;
+        };
+        match skip {
+            Skip::Content(count) | Skip::Rest(count) | Skip::Beyond(count) => progress.add_content(count),
+            Skip::Unknown => progress.lose_body(),
+        }
+        if matches!(skip, Skip::Content(_)) {
+            self.progress = Some(progress);
+            return;
+        }
+        let at = self.half(direction).last_at;
+        // What lies over the limit of a call was moved by that call, whose first bytes were just seen.
+        let ending = match (skip, cause) {
+            (Skip::Rest(_) | Skip::Beyond(_), GapCause::OverLimit) => {
+                Ending::seen(Ended::Complete, at, Fields::default())
+            }
+            (_, _) => Ending::unseen(at),
+        };
+        progress.end(ending, context);
+        if !matches!(skip, Skip::Rest(_)) {
+            self.pairing.lose_responses(None);
+        }
+    }
+
+    /// A response that was lost may have been a 1xx one, so its request waits on.
+    fn lose_response_head(&mut self, until: Option<Timestamp>, context: &mut Context) {
+        self.pairing.lose_responses(until);
+        match self.progress.take() {
+            Some(Progress::Within(exchange)) if exchange.request.is_some() => self.pairing.put_back(exchange),
+            Some(progress) => {
+                self.pairing.lose_first();
+                let at = progress.release_at(0).unwrap_or_default();
+                progress.end(Ending::unseen(at), context);
+            }
+            None => {}
+        }
+    }
+}

@@ -1,0 +1,149 @@
+//! Evidence that bytes are frames of HTTP/2, where nothing but the bytes says so.
+//!
+//! In: contiguous bytes from a place where a frame may begin. Out: how much speaks for it. Refuses as soon as nine bytes
+//! cannot be a frame's header, or a header block cannot be decoded.
+
+use super::frame::{self, Header, Payload, flag};
+use super::hpack;
+use super::section::is_field_name;
+
+/// Frames that seem to follow each other.
+#[derive(Debug, Default)]
+pub(crate) struct Chain {
+    place: Place,
+    evidence: u32,
+}
+
+#[derive(Debug)]
+enum Place {
+    /// In a frame header, of which so many bytes have been seen.
+    Header([u8; HEADER_BYTES], usize),
+    /// In a payload, of which so many bytes are left.
+    Payload(usize),
+    /// These were no frames.
+    Broken,
+}
+
+impl Default for Place {
+    fn default() -> Self {
+        Self::Header([0; HEADER_BYTES], 0)
+    }
+}
+
+impl Chain {
+    /// Says how many things speak for frames: a plausible header is one, a frame of a length that is prescribed another,
+    /// so is a frame that ends where the captured bytes do, and a header block that begins like a head counts for two.
+    pub(crate) fn evidence(&self) -> u32 {
+        if self.is_broken() { 0 } else { self.evidence }
+    }
+
+    /// Tells whether these cannot be frames.
+    pub(crate) fn is_broken(&self) -> bool {
+        matches!(self.place, Place::Broken)
+    }
+
+    /// Looks at what follows.
+    pub(crate) fn look(&mut self, mut bytes: &[u8]) {
+        while !bytes.is_empty() {
+            match &mut self.place {
+                Place::Broken => return,
+                Place::Payload(left) => {
+                    let count = bytes.len().min(*left);
+                    bytes = bytes.get(count..).unwrap_or_default();
+                    *left -= count;
+                    self.end_payload(bytes);
+                }
+                Place::Header(header, seen) => {
+                    let missing = header.get_mut(*seen..).unwrap_or_default();
+                    let count = bytes.len().min(missing.len());
+                    let (these, rest) = bytes.split_at(count);
+                    for (to, from) in missing.iter_mut().zip(these) {
+                        *to = *from;
+                    }
+                    *seen += count;
+                    bytes = rest;
+                    if header.first() > Some(&MAX_FIRST) {
+                        self.place = Place::Broken;
+                        return;
+                    }
+                    if *seen == HEADER_BYTES {
+                        let header = Header::parse(header);
+                        self.begin_frame(&header, bytes);
+                    }
+                }
+            }
+        }
+    }
+
+    fn begin_frame(&mut self, header: &Header, rest: &[u8]) {
+        let length = usize::try_from(header.length).unwrap_or(usize::MAX);
+        let worth = if header.is_plausible() {
+            1 + rest
+                .get(..length)
+                .map_or(Some(0), |payload| judge(header, payload))
+                .unwrap_or(BROKEN)
+        } else {
+            BROKEN
+        };
+        if worth >= BROKEN {
+            self.place = Place::Broken;
+            return;
+        }
+        self.evidence = self.evidence.saturating_add(worth);
+        self.place = Place::Payload(length);
+        self.end_payload(rest);
+    }
+
+    fn end_payload(&mut self, rest: &[u8]) {
+        if matches!(self.place, Place::Payload(0)) {
+            self.place = Place::default();
+            self.evidence = self.evidence.saturating_add(u32::from(rest.is_empty()));
+        }
+    }
+}
+
+/// Says what a whole frame adds to its plausible header; `None` when it cannot be one.
+fn judge(header: &Header, payload: &[u8]) -> Option<u32> {
+    match frame::parse(header, payload, u32::MAX).ok()? {
+        Payload::Headers { fragment, .. } => judge_block(fragment, header.has(flag::END_HEADERS)),
+        Payload::Priority { .. }
+        | Payload::Reset { .. }
+        | Payload::Settings { .. }
+        | Payload::Ping { .. }
+        | Payload::GoAway { .. }
+        | Payload::WindowUpdate { .. } => Some(1),
+        Payload::Data { .. } | Payload::PushPromise { .. } | Payload::Continuation { .. } | Payload::Unknown { .. } => {
+            Some(0)
+        }
+    }
+}
+
+fn judge_block(fragment: &[u8], whole: bool) -> Option<u32> {
+    let bounds = hpack::Bounds {
+        max_fields: MAX_FIELDS,
+        max_bytes: usize::MAX,
+    };
+    let (mut names, mut pseudo) = (true, false);
+    let decoded = hpack::Decoder::new(TABLE_BYTES).decode(fragment, &bounds, |field| {
+        if let Some(name) = field.name {
+            let is_pseudo = name.first() == Some(&b':');
+            pseudo |= is_pseudo;
+            names &= is_pseudo || is_field_name(name);
+        }
+    });
+    match decoded {
+        Ok(_) if names => Some(if pseudo { 2 } else { 0 }),
+        Err(hpack::Error::Truncated) if names && !whole => Some(0),
+        Ok(_) | Err(_) => None,
+    }
+}
+
+const HEADER_BYTES: usize = 9;
+/// The first byte of a header is the highest of a length, which is plausible up to 1 MiB; text begins with a higher one.
+const MAX_FIRST: u8 = 0x10;
+/// More evidence than any frame is worth.
+const BROKEN: u32 = u32::MAX / 2;
+/// Fields of a block that are looked at.
+const MAX_FIELDS: usize = 64;
+/// Bytes of a table that is thrown away after one block.
+const TABLE_BYTES: usize = 4096;

@@ -1,0 +1,294 @@
+//! A header block as what it says: pseudo-header fields apart from the others (RFC 9113 section 8.3).
+//!
+//! In: a [`Block`] and the table it refers to. Out: a [`Section`]. Refuses names and values that RFC 9113 section 8.2.1
+//! calls malformed, pseudo-header fields that are unknown, repeated or behind other fields, and whatever HPACK refuses.
+
+use std::borrow::Cow;
+
+use super::frame::Block;
+use super::hpack;
+use crate::detect::is_tchar;
+use crate::h1::head::host;
+use crate::{Counters, Field, Fields, Limits, Reason, RequestHead, ResponseHead, Unredacted, head};
+
+/// What a header block says.
+#[derive(Debug, Default)]
+pub(super) struct Section {
+    method: Option<Cow<'static, str>>,
+    scheme: Option<Cow<'static, str>>,
+    authority: Option<Unredacted>,
+    path: Option<Unredacted>,
+    protocol: Option<Box<str>>,
+    status: Option<u16>,
+    never_indexed: head::NeverIndexed,
+    fields: Fields,
+    unknown: u32,
+    /// Whether a field is not known that may have been a pseudo-header field.
+    begins_unknown: bool,
+}
+
+/// What a section is, as far as it tells by itself.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(super) enum Kind {
+    /// The head of a request.
+    Request,
+    /// The head of a response.
+    Response,
+    /// Trailers: the first field is known, and is no pseudo-header field.
+    Trailers,
+    /// Not to be told.
+    Unknown,
+}
+
+/// Decodes header blocks, one after the other.
+#[derive(Debug, Default)]
+pub(super) struct SectionReader {
+    /// Where fields are gathered before as much room as they need is made for them.
+    scratch: Fields,
+}
+
+impl SectionReader {
+    /// Decodes a block. Of one that is not whole, what was decoded stands, and one unknown field for the rest.
+    pub(super) fn read(
+        &mut self,
+        block: &Block<'_>,
+        table: &mut hpack::Decoder,
+        limits: &Limits,
+        counters: &mut Counters,
+    ) -> Result<Section, Reason> {
+        self.scratch.clear();
+        let mut builder = Builder {
+            section: Section::default(),
+            fields: &mut self.scratch,
+            in_fields: false,
+            malformed: false,
+        };
+        let bounds = hpack::Bounds {
+            max_fields: limits.max_fields,
+            max_bytes: limits.max_head_bytes,
+        };
+        let decoded = table.decode(block.bytes, &bounds, |field| builder.take(field));
+        let missing = match decoded {
+            Ok(decoded) => decoded.over_limit,
+            // The end of a field that was cut off looks like one that is malformed.
+            Err(_) if !block.whole => 0,
+            Err(_) => return Err(Reason::MalformedHead),
+        };
+        if builder.malformed {
+            return Err(Reason::MalformedHead);
+        }
+        if !block.whole {
+            table.forget();
+        }
+        builder.miss(missing.saturating_add(u32::from(!block.whole)));
+        counters.heads_too_large += u64::from(missing > 0);
+        let Builder { section, fields, .. } = builder;
+        Ok(Section {
+            fields: fields.clone(),
+            ..section
+        })
+    }
+
+    /// Counts the memory in use.
+    pub(super) fn held_bytes(&self) -> usize {
+        self.scratch.held_bytes()
+    }
+}
+
+impl Section {
+    /// Says what this is.
+    pub(super) fn kind(&self) -> Kind {
+        let Self {
+            method,
+            scheme,
+            authority,
+            path,
+            protocol,
+            status,
+            ..
+        } = self;
+        if status.is_some() {
+            Kind::Response
+        } else if method.is_some() || scheme.is_some() || path.is_some() || authority.is_some() || protocol.is_some() {
+            Kind::Request
+        } else if self.begins_unknown {
+            Kind::Unknown
+        } else {
+            Kind::Trailers
+        }
+    }
+
+    /// Gives the status code.
+    pub(super) fn status(&self) -> Option<u16> {
+        self.status
+    }
+
+    /// Takes it for the head of a request.
+    pub(super) fn into_request(self) -> RequestHead {
+        let Self {
+            method,
+            scheme,
+            authority,
+            path,
+            protocol,
+            never_indexed,
+            fields,
+            unknown,
+            ..
+        } = self;
+        RequestHead {
+            method,
+            scheme,
+            // RFC 9113 section 8.3.1: what has no :authority is about the host in Host.
+            authority: authority.or_else(|| host(&fields)),
+            path,
+            protocol_upgrade: protocol,
+            never_indexed,
+            fields,
+            unknown,
+        }
+    }
+
+    /// Takes it for the head of a response.
+    pub(super) fn into_response(self) -> ResponseHead {
+        ResponseHead {
+            status: self.status,
+            fields: self.fields,
+            unknown: self.unknown,
+        }
+    }
+
+    /// Takes it for trailers.
+    pub(super) fn into_trailers(self) -> Fields {
+        self.fields
+    }
+
+    /// Counts the memory in use.
+    pub(super) fn held_bytes(&self) -> usize {
+        let text = [&self.authority, &self.path]
+            .into_iter()
+            .flatten()
+            .map(Unredacted::len)
+            .sum::<usize>();
+        size_of::<Self>() + text + self.fields.held_bytes()
+    }
+}
+
+/// Sorts fields as they are decoded.
+struct Builder<'a> {
+    section: Section,
+    fields: &'a mut Fields,
+    /// Whether a field that is no pseudo-header field has come.
+    in_fields: bool,
+    malformed: bool,
+}
+
+impl Builder<'_> {
+    fn take(&mut self, field: hpack::Header<'_>) {
+        let hpack::Header {
+            name,
+            value,
+            never_indexed,
+        } = field;
+        if name.is_none() || value.is_none() {
+            self.section.unknown = self.section.unknown.saturating_add(1);
+            self.section.begins_unknown |= !self.in_fields && name.is_none();
+        }
+        match (name, value) {
+            (Some([b':', name @ ..]), Some(value)) => self.take_pseudo(name, value, never_indexed),
+            (Some([b':', ..]), None) => {}
+            (name, value) => self.take_field(name, value, never_indexed),
+        }
+    }
+
+    fn take_field(&mut self, name: Option<&[u8]>, value: Option<&[u8]>, never_indexed: bool) {
+        let text = name.map(|name| {
+            if is_field_name(name) {
+                str::from_utf8(name).ok()
+            } else {
+                None
+            }
+        });
+        self.in_fields |= name.is_some();
+        self.malformed |= text == Some(None) || value.is_some_and(|value| !is_field_value(value));
+        self.fields.push(Field {
+            name: text.flatten(),
+            value: value.map(Unredacted::borrowed),
+            never_indexed,
+        });
+    }
+
+    fn take_pseudo(&mut self, name: &[u8], value: &[u8], never_indexed: bool) {
+        let section = &mut self.section;
+        let text = str::from_utf8(value).ok().filter(|text| !text.is_empty());
+        let fresh = match name {
+            b"method" => set(
+                &mut section.method,
+                text.filter(|text| is_token(text)).map(head::method),
+            ),
+            b"scheme" => set(
+                &mut section.scheme,
+                text.filter(|text| is_token(text)).map(head::scheme),
+            ),
+            b"protocol" => set(
+                &mut section.protocol,
+                text.filter(|text| is_token(text)).map(Into::into),
+            ),
+            b"status" => set(&mut section.status, text.and_then(status)),
+            b"authority" => {
+                section.never_indexed.authority |= never_indexed;
+                set(
+                    &mut section.authority,
+                    is_field_value(value).then(|| Unredacted::new(value)),
+                )
+            }
+            b"path" => {
+                section.never_indexed.path |= never_indexed;
+                set(&mut section.path, is_field_value(value).then(|| Unredacted::new(value)))
+            }
+            _ => false,
+        };
+        self.malformed |= self.in_fields || !fresh;
+    }
+
+    /// Adds fields of which nothing is known, as one.
+    fn miss(&mut self, count: u32) {
+        if count > 0 {
+            self.section.unknown = self.section.unknown.saturating_add(count);
+            self.section.begins_unknown |= !self.in_fields;
+            self.fields.push(Field {
+                name: None,
+                value: None,
+                never_indexed: false,
+            });
+        }
+    }
+}
+
+/// Sets what must be there once and be valid.
+fn set<T>(place: &mut Option<T>, value: Option<T>) -> bool {
+    let fresh = place.is_none() && value.is_some();
+    if fresh {
+        *place = value;
+    }
+    fresh
+}
+
+fn status(text: &str) -> Option<u16> {
+    let code = text.parse().ok().filter(|code| (100..=999).contains(code));
+    code.filter(|_| text.len() == 3)
+}
+
+/// Knows the name of a field: a token without capitals (RFC 9113 section 8.2.1).
+pub(super) fn is_field_name(name: &[u8]) -> bool {
+    !name.is_empty() && name.iter().all(|byte| is_tchar(*byte) && !byte.is_ascii_uppercase())
+}
+
+/// Knows a value that breaks no line (RFC 9113 section 8.2.1); spaces around it are let pass, as most gateways do.
+fn is_field_value(value: &[u8]) -> bool {
+    memchr::memchr3(0, b'\r', b'\n', value).is_none()
+}
+
+fn is_token(text: &str) -> bool {
+    text.bytes().all(is_tchar)
+}

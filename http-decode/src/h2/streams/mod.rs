@@ -1,0 +1,328 @@
+//! The streams of a connection, and what each event does to the exchange on one of them.
+//!
+//! In: sections, content and ends, each with its stream. Out: exchanges, into the [`Context`]. Refuses to take a late
+//! frame of a stream that ended for the beginning of another exchange, and to keep more streams than the limits allow.
+
+mod stream;
+
+use std::collections::{BTreeMap, VecDeque};
+
+use self::stream::{State, Stream};
+use super::section::{Kind, Section};
+use crate::context::Context;
+use crate::stream::Mark;
+use crate::{Ended, Exchange, Protocol, Timestamp};
+
+/// The streams of a connection.
+#[derive(Debug, Default)]
+pub(super) struct Streams {
+    open: BTreeMap<u32, Stream>,
+    /// What they are charged for together.
+    bytes: usize,
+    /// The highest stream that a client's HEADERS were seen on: a lower one does not begin any more.
+    highest: u32,
+    /// Streams whose exchange is out although frames of them may still come, the latest ones.
+    gone: VecDeque<u32>,
+    /// Streams that have ended unless something is still to arrive.
+    ending: Vec<u32>,
+    /// When the next exchange may have to be put out although it goes on; it may be earlier than need be.
+    due: Option<Timestamp>,
+}
+
+/// Where a section came from.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Origin {
+    /// The stream.
+    pub(super) stream: u32,
+    /// The first byte of its first frame.
+    pub(super) mark: Mark,
+    /// When its last byte came.
+    pub(super) at: Timestamp,
+    /// Whether it ends the stream in its direction.
+    pub(super) last: bool,
+}
+
+impl Streams {
+    /// Takes up an exchange that began in HTTP/1.1 and whose request has ended.
+    pub(super) fn adopt(&mut self, mut exchange: Box<Exchange>) {
+        exchange.protocol = Protocol::Http2;
+        exchange.stream = u64::from(UPGRADED);
+        let mut stream = Stream::new(exchange);
+        stream.end_request();
+        self.highest = UPGRADED;
+        self.open.insert(UPGRADED, stream);
+        self.charge(UPGRADED);
+    }
+
+    /// Takes a section that the client sent.
+    pub(super) fn take_request(&mut self, origin: Origin, section: Section, context: &mut Context) {
+        let Origin { stream, mark, last, .. } = origin;
+        let first = self.highest == 0;
+        let fresh = stream > self.highest;
+        self.highest = self.highest.max(stream);
+        // The first section seen of a connection may end a request whose beginning was not.
+        let headless = matches!(section.kind(), Kind::Trailers) || (first && last && section.kind() == Kind::Unknown);
+        if fresh && !headless {
+            self.begin_request(origin, section, context);
+        } else if let Some(open) = self.open.get_mut(&stream).filter(|open| open.is_requested())
+            && !open.is_over(mark.at)
+        {
+            open.set_request_trailers(section.into_trailers());
+        }
+        if last {
+            self.end_request(stream, context);
+        }
+        self.charge(stream);
+        self.keep_within_limits(origin.at, context);
+    }
+
+    /// Takes the request that a server makes up in a `PUSH_PROMISE`.
+    pub(super) fn take_promise(&mut self, origin: Origin, section: Section, context: &mut Context) {
+        if section.kind() == Kind::Trailers || self.open.contains_key(&origin.stream) {
+            return;
+        }
+        self.begin_request(origin, section, context);
+        self.end_request(origin.stream, context);
+        self.charge(origin.stream);
+        self.keep_within_limits(origin.at, context);
+    }
+
+    /// Takes a section that the server sent.
+    pub(super) fn take_response(&mut self, origin: Origin, section: Section, context: &mut Context) {
+        let Origin { stream, mark, at, last } = origin;
+        if !self.open.contains_key(&stream) {
+            if self.gone.contains(&stream) {
+                return;
+            }
+            self.begin(origin, context);
+        }
+        let Some(open) = self.open.get_mut(&stream).filter(|open| !open.is_over(mark.at)) else {
+            return;
+        };
+        open.doubtful_since = None;
+        // Behind a head, a section whose fields are not known is either the head of the final response or trailers.
+        if section.kind() == Kind::Trailers || (open.is_answered() && last && section.status().is_none()) {
+            open.take_trailers(section.into_trailers(), at);
+        } else {
+            open.take_response(section.into_response(), at, last, context);
+        }
+        if last {
+            open.end(Ended::Complete, at, true);
+        }
+        let hold_ns = context.settings.hold_ns;
+        let release_at = open.progress.release_at(hold_ns);
+        self.remind(release_at);
+        self.charge(stream);
+        self.take_state(stream, context);
+        self.keep_within_limits(origin.at, context);
+    }
+
+    /// Counts content of a request; `None` if its length is not known.
+    pub(super) fn add_request_content(&mut self, stream: u32, count: Option<u64>, at: Timestamp) {
+        if let Some(open) = self.open_at(stream, at) {
+            open.add_request_content(count);
+        }
+    }
+
+    /// Counts content of a response; `None` if its length is not known.
+    pub(super) fn add_content(&mut self, stream: u32, count: Option<u64>, at: Timestamp) {
+        if let Some(open) = self.open_at(stream, at) {
+            open.add_content(count);
+        }
+    }
+
+    /// Takes the end of a request.
+    pub(super) fn end_request(&mut self, stream: u32, context: &mut Context) {
+        if let Some(open) = self.open.get_mut(&stream) {
+            open.end_request();
+            self.take_state(stream, context);
+        }
+    }
+
+    /// Takes an end of a stream; `seen` says whether it came at that time, or fell into a hole behind it.
+    pub(super) fn end(&mut self, stream: u32, ended: Ended, at: Timestamp, seen: bool, context: &mut Context) {
+        if let Some(open) = self.open.get_mut(&stream) {
+            open.end(ended, at, seen);
+            self.take_state(stream, context);
+        }
+    }
+
+    /// Takes a GOAWAY: streams above `last` that the other side began will not be answered on this connection.
+    pub(super) fn end_above(&mut self, last: u32, parity: u32, at: Timestamp, context: &mut Context) {
+        let refused: Vec<u32> = self
+            .open
+            .range(last.saturating_add(1)..)
+            .map(|(stream, _)| *stream)
+            .filter(|stream| stream % 2 == parity)
+            .collect();
+        for stream in refused {
+            self.end(stream, Ended::Closed, at, true, context);
+        }
+    }
+
+    /// Notes that frames of requests were lost, whose streams are not known.
+    pub(super) fn lose_requests(&mut self) {
+        for stream in self.open.values_mut() {
+            stream.add_request_content(None);
+        }
+    }
+
+    /// Notes that frames of responses were lost, whose streams are not known.
+    pub(super) fn lose_responses(&mut self, at: Timestamp, context: &Context) {
+        for stream in self.open.values_mut() {
+            stream.add_content(None);
+            stream.doubtful_since = Some(at);
+        }
+        if !self.open.is_empty() {
+            self.remind(Some(doubt_ends(at, context)));
+        }
+    }
+
+    /// Tells whether a stream has ended unless something is still to arrive.
+    pub(super) fn is_unsettled(&self) -> bool {
+        !self.ending.is_empty()
+    }
+
+    /// Takes the promise that nothing is; false if that changed nothing.
+    pub(super) fn settle(&mut self, context: &mut Context) -> bool {
+        let ending = std::mem::take(&mut self.ending);
+        for stream in &ending {
+            if self.open.get(stream).is_some_and(|open| open.state() != State::Open) {
+                self.finish(*stream, context);
+            }
+        }
+        !ending.is_empty()
+    }
+
+    /// Puts out what has been held long enough, and what has been in doubt for longer.
+    pub(super) fn release(&mut self, now: Timestamp, context: &mut Context) {
+        let hold_ns = context.settings.hold_ns;
+        let mut lost = Vec::new();
+        self.due = None;
+        for (id, stream) in &mut self.open {
+            if stream.progress.release_at(hold_ns).is_some_and(|at| at <= now) {
+                stream.progress.release(context);
+            }
+            if let Some(since) = stream.doubtful_since.filter(|since| doubt_ends(*since, context) <= now) {
+                stream.end(Ended::Lost, since, false);
+                lost.push(*id);
+            }
+        }
+        for stream in lost {
+            self.finish(stream, context);
+        }
+        let due = self.open.values().filter_map(|stream| {
+            let doubt = stream.doubtful_since.map(|since| doubt_ends(since, context));
+            [stream.progress.release_at(hold_ns), doubt].into_iter().flatten().min()
+        });
+        self.due = due.min();
+    }
+
+    /// Says when [`release`](Self::release) has something to do.
+    pub(super) fn release_at(&self) -> Option<Timestamp> {
+        self.due
+    }
+
+    /// Puts out what is in progress when the connection has ended as `ended` says, or its observation if that is `None`.
+    pub(super) fn end_all(&mut self, now: Timestamp, ended: Option<Ended>, context: &mut Context) {
+        for mut stream in std::mem::take(&mut self.open).into_values() {
+            if let Some(ended) = ended {
+                stream.end(ended, now, true);
+            }
+            stream.finish(context);
+        }
+        self.bytes = 0;
+    }
+
+    /// Counts the memory in use.
+    pub(super) fn held_bytes(&self) -> usize {
+        self.bytes + self.gone.capacity() * size_of::<u32>() + self.ending.capacity() * size_of::<u32>()
+    }
+
+    fn open_at(&mut self, stream: u32, at: Timestamp) -> Option<&mut Stream> {
+        self.open.get_mut(&stream).filter(|open| !open.is_over(at))
+    }
+
+    /// Begins an exchange, or gives the one whose response came first its request.
+    fn begin_request(&mut self, origin: Origin, section: Section, context: &mut Context) {
+        let Mark { at, origin: caller, .. } = origin.mark;
+        if !self.open.contains_key(&origin.stream) {
+            self.begin(origin, context);
+        }
+        if let Some(open) = self.open.get_mut(&origin.stream) {
+            open.set_request(section.into_request(), at, caller);
+        }
+    }
+
+    fn begin(&mut self, origin: Origin, context: &mut Context) {
+        let mut exchange = context.begin_exchange(origin.mark, Protocol::Http2);
+        exchange.stream = u64::from(origin.stream);
+        self.open.insert(origin.stream, Stream::new(exchange));
+        self.charge(origin.stream);
+    }
+
+    /// Puts out the exchange of a stream that has ended, or remembers that it will once that is settled.
+    fn take_state(&mut self, stream: u32, context: &mut Context) {
+        match self.open.get(&stream).map(Stream::state) {
+            None | Some(State::Open) => {}
+            Some(State::Ended) => self.finish(stream, context),
+            Some(State::Ending) if self.ending.contains(&stream) => {}
+            Some(State::Ending) => self.ending.push(stream),
+        }
+    }
+
+    fn finish(&mut self, stream: u32, context: &mut Context) {
+        let Some(ended) = self.open.remove(&stream) else {
+            return;
+        };
+        self.bytes -= ended.charge;
+        self.ending.retain(|ending| *ending != stream);
+        if ended.may_linger() {
+            if self.gone.len() >= MAX_GONE {
+                self.gone.pop_front();
+            }
+            self.gone.push_back(stream);
+        }
+        ended.finish(context);
+    }
+
+    fn charge(&mut self, stream: u32) {
+        if let Some(open) = self.open.get_mut(&stream) {
+            let held = open.held_bytes();
+            self.bytes = self.bytes - open.charge + held;
+            open.charge = held;
+        }
+    }
+
+    fn keep_within_limits(&mut self, now: Timestamp, context: &mut Context) {
+        let limits = context.settings.limits;
+        while self.open.len() > limits.max_streams || self.bytes > limits.max_stream_bytes {
+            let Some((&oldest, stream)) = self.open.iter_mut().next() else {
+                return;
+            };
+            context.counters.streams_given_up += 1;
+            stream.end(Ended::Lost, now, false);
+            self.finish(oldest, context);
+        }
+    }
+
+    fn remind(&mut self, at: Option<Timestamp>) {
+        self.due = [self.due, at].into_iter().flatten().min();
+    }
+}
+
+/// Says until when a stream is kept of which frames may have been lost.
+fn doubt_ends(since: Timestamp, context: &Context) -> Timestamp {
+    Timestamp(
+        since
+            .0
+            .saturating_add(context.settings.hold_ns.saturating_mul(DOUBT_HOLDS)),
+    )
+}
+
+/// The stream of a request that was upgraded (RFC 7540 section 3.2).
+const UPGRADED: u32 = 1;
+/// Streams that are remembered because frames of them may still come: more than a peer sends in a round trip.
+const MAX_GONE: usize = 256;
+/// How many times as long as an answered exchange one is kept whose response may have been lost.
+const DOUBT_HOLDS: u64 = 10;

@@ -1,0 +1,216 @@
+//! One stream: the exchange on it, and how far each side has come.
+//!
+//! In: what the frames of both directions say of the stream, in any order between the directions. Out: the exchange, in
+//! the [`Progress`]. Refuses to end while the other direction may still have something to say: until then an end is
+//! pending.
+
+use crate::context::Context;
+use crate::progress::{Ending, Progress};
+use crate::{Ended, Exchange, Fields, Request, RequestHead, ResponseHead, Timestamp};
+
+/// An open stream.
+#[derive(Debug)]
+pub(super) struct Stream {
+    pub(super) progress: Progress,
+    /// Whether the head of the request has been seen.
+    requested: bool,
+    request_ended: bool,
+    response: Response,
+    trailers: Fields,
+    /// How it ended, and when, once one direction said so.
+    end: Option<End>,
+    /// Since when frames of the response may have been lost, the last one of them too.
+    pub(super) doubtful_since: Option<Timestamp>,
+    /// What it was last charged for.
+    pub(super) charge: usize,
+}
+
+/// How far the response has come.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+enum Response {
+    Awaited,
+    Begun,
+}
+
+/// An end that one direction told of.
+#[derive(Clone, Copy, Debug)]
+struct End {
+    ended: Ended,
+    at: Timestamp,
+    seen: bool,
+}
+
+/// Whether a stream goes on.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(super) enum State {
+    /// It does.
+    Open,
+    /// It ended, if nothing that was captured before is still to arrive.
+    Ending,
+    /// It ended.
+    Ended,
+}
+
+impl Stream {
+    pub(super) fn new(exchange: Box<Exchange>) -> Self {
+        let requested = exchange.request.is_some();
+        Self {
+            progress: Progress::Within(exchange),
+            requested,
+            request_ended: false,
+            response: Response::Awaited,
+            trailers: Fields::default(),
+            end: None,
+            doubtful_since: None,
+            charge: 0,
+        }
+    }
+
+    /// Says whether it goes on.
+    pub(super) fn state(&self) -> State {
+        match self.end {
+            None => State::Open,
+            // Nothing that the request may still say would change a response that ended, or a tunnel.
+            Some(End { ended, .. }) => match ended {
+                Ended::Complete if self.requested && self.request_ended => State::Ended,
+                Ended::Upgraded => State::Ended,
+                Ended::Complete | Ended::Reset | Ended::Closed | Ended::Lost => State::Ending,
+            },
+        }
+    }
+
+    /// Tells whether what is of `at` came too late to be about this exchange.
+    pub(super) fn is_over(&self, at: Timestamp) -> bool {
+        self.end.is_some_and(|end| end.at < at)
+    }
+
+    /// Tells whether the head of the request has been seen.
+    pub(super) fn is_requested(&self) -> bool {
+        self.requested
+    }
+
+    /// Takes the head of the request, which began at `began`.
+    pub(super) fn set_request(&mut self, head: RequestHead, began: Timestamp, origin: u32) {
+        self.requested = true;
+        if let Some(exchange) = self.progress.exchange_mut() {
+            exchange.began = began;
+            exchange.origin = origin;
+            exchange.request = Some(Request {
+                head,
+                body_bytes: Some(0),
+                trailers: Fields::default(),
+            });
+        }
+    }
+
+    /// Takes trailers of the request.
+    pub(super) fn set_request_trailers(&mut self, trailers: Fields) {
+        if let Some(request) = self.request_mut() {
+            request.trailers = trailers;
+        }
+    }
+
+    /// Counts content of the request; `None` if its length is not known.
+    pub(super) fn add_request_content(&mut self, count: Option<u64>) {
+        if let Some(request) = self.request_mut() {
+            request.body_bytes = request
+                .body_bytes
+                .zip(count)
+                .map(|(bytes, count)| bytes.saturating_add(count));
+        }
+    }
+
+    /// Takes the end of the request.
+    pub(super) fn end_request(&mut self) {
+        self.request_ended = true;
+    }
+
+    /// Takes a block that the server sent; `status` is not known if it is `None`.
+    pub(super) fn take_response(&mut self, head: ResponseHead, at: Timestamp, last: bool, context: &mut Context) {
+        match (self.response, head.status) {
+            (_, Some(100..=199)) if !last => self.progress.add_informational(head, context),
+            (Response::Awaited, status) => {
+                self.progress.set_response(head, Some(0), at);
+                self.response = Response::Begun;
+                if self.is_connect() && matches!(status, Some(200..=299)) {
+                    self.end(Ended::Upgraded, at, true);
+                }
+            }
+            // What seemed to be the response was an informational one, whose status is not known.
+            (Response::Begun, Some(_)) => {
+                self.progress.demote_response(context);
+                self.progress.set_response(head, Some(0), at);
+            }
+            (Response::Begun, None) => self.trailers = head.fields,
+        }
+    }
+
+    /// Takes trailers of the response, whose head may not have been seen.
+    pub(super) fn take_trailers(&mut self, trailers: Fields, at: Timestamp) {
+        if self.response == Response::Awaited {
+            let unseen = ResponseHead {
+                unknown: 1,
+                ..ResponseHead::default()
+            };
+            self.progress.set_response(unseen, None, at);
+            self.response = Response::Begun;
+        }
+        self.trailers = trailers;
+    }
+
+    /// Tells whether the head of the response has been seen.
+    pub(super) fn is_answered(&self) -> bool {
+        self.response == Response::Begun
+    }
+
+    /// Counts content of the response; `None` if its length is not known.
+    pub(super) fn add_content(&mut self, count: Option<u64>) {
+        self.doubtful_since = None;
+        match count {
+            Some(count) => self.progress.add_content(count),
+            None => self.progress.lose_body(),
+        }
+    }
+
+    /// Takes an end that one direction told of; `seen` says whether at that time. The earlier end counts.
+    pub(super) fn end(&mut self, ended: Ended, at: Timestamp, seen: bool) {
+        if self
+            .end
+            .is_none_or(|end| at < end.at || (at == end.at && ended == Ended::Complete))
+        {
+            self.end = Some(End { ended, at, seen });
+        }
+    }
+
+    /// Puts out how it ended.
+    pub(super) fn finish(self, context: &mut Context) {
+        let Some(End { ended, at, seen }) = self.end else {
+            return self.progress.abandon(context);
+        };
+        let ending = if seen {
+            Ending::seen(ended, at, self.trailers)
+        } else {
+            Ending::unseen(at)
+        };
+        self.progress.end(ending, context);
+    }
+
+    /// Tells whether frames may come that are about a stream that has ended.
+    pub(super) fn may_linger(&self) -> bool {
+        self.end.is_some_and(|end| end.ended != Ended::Complete)
+    }
+
+    /// Counts the memory in use.
+    pub(super) fn held_bytes(&self) -> usize {
+        size_of::<Self>() + self.progress.held_bytes() + self.trailers.held_bytes()
+    }
+
+    fn request_mut(&mut self) -> Option<&mut Request> {
+        self.progress.exchange_mut()?.request.as_mut()
+    }
+
+    fn is_connect(&mut self) -> bool {
+        let method = self.request_mut().and_then(|request| request.head.method.as_deref());
+        method == Some("CONNECT")
+    }
+}
