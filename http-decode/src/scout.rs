@@ -100,11 +100,12 @@ impl Scout {
             return Verdict::Nothing;
         }
         self.begun = true;
-        match self.line.look(chunk.bytes, limits) {
-            Guess::Request => return Verdict::StartLine(Role::Requests),
-            Guess::Response => return Verdict::StartLine(Role::Responses),
-            Guess::Http2 => return Verdict::Preface,
-            Guess::NotYet | Guess::Neither => {}
+        match (self.line.look(chunk.bytes, limits), self.known) {
+            (Guess::Request, Known::Nothing) => return Verdict::StartLine(Role::Requests),
+            (Guess::Response, Known::Nothing) => return Verdict::StartLine(Role::Responses),
+            (Guess::Http2, _) => return Verdict::Preface,
+            (Guess::Request | Guess::Response, Known::Http2) => self.line = Line::Closed,
+            (Guess::NotYet | Guess::Neither, _) => {}
         }
         self.chain.look(chunk.bytes);
         self.judge(limits)
@@ -113,9 +114,10 @@ impl Scout {
     /// Takes word that the connection speaks HTTP/2: less evidence is enough.
     pub(crate) fn expect_http2(&mut self, limits: &Limits) -> Verdict {
         self.known = Known::Http2;
-        match &self.line {
-            Line::Open { gathered, .. } if !gathered.is_empty() && detect::is_preface(gathered) => {}
-            Line::Open { .. } | Line::Closed => self.line = Line::Closed,
+        if let Line::Open { gathered, .. } = &self.line
+            && !detect::is_preface(gathered)
+        {
+            self.line = Line::Closed;
         }
         if self.count == 0 {
             Verdict::Wait

@@ -70,14 +70,18 @@ impl Connection {
             Verdict::Wait => {}
             Verdict::Nothing => self.discard_candidate(direction),
             Verdict::StartLine(role) => self.begin_http1(direction, role),
-            Verdict::Preface => self.begin_http2(direction, true),
-            Verdict::Frames => match &mut self.dialogue {
-                Dialogue::Http2(dialogue) => {
-                    dialogue.find_step(direction, &mut self.context);
-                    self.half_mut(direction).scout = None;
+            Verdict::Preface | Verdict::Frames => {
+                let at_preface = verdict == Verdict::Preface;
+                if at_preface {
+                    self.context.side = Some(side_of(direction, Role::Requests));
                 }
-                Dialogue::Unknown | Dialogue::Http1(_) => self.begin_http2(direction, false),
-            },
+                if let Dialogue::Http2(dialogue) = &mut self.dialogue {
+                    dialogue.find_step(direction, at_preface, &mut self.context);
+                    self.half_mut(direction).scout = None;
+                } else {
+                    self.begin_http2(direction, at_preface);
+                }
+            }
         }
     }
 
@@ -92,9 +96,6 @@ impl Connection {
     }
 
     fn begin_http2(&mut self, direction: Direction, at_preface: bool) {
-        if at_preface {
-            self.context.side = Some(side_of(direction, Role::Requests));
-        }
         let dialogue = h2::dialogue::Dialogue::new(direction, at_preface, &self.context);
         self.dialogue = Dialogue::Http2(Box::new(dialogue));
         self.half_mut(direction).scout = None;

@@ -48,23 +48,22 @@ impl Dialogue {
     pub(crate) fn new(found: Direction, at_preface: bool, context: &Context) -> Self {
         let limits = &context.settings.limits;
         let half = |direction| Half {
-            reader: if at_preface && direction == found {
-                Reader::at_preface(limits.max_head_bytes)
-            } else {
-                Reader::new(limits.max_head_bytes)
-            },
-            // No header block precedes the preface in either direction.
-            table: table(at_preface, limits),
+            reader: Reader::new(limits.max_head_bytes),
+            table: hpack::Decoder::new(limits.max_table_bytes.min(LATE_TABLE_BYTES)),
             in_step: direction == found,
             last_at: Timestamp::default(),
         };
-        Self {
+        let mut dialogue = Self {
             read: half(Direction::Read),
             write: half(Direction::Write),
             sections: SectionReader::default(),
             streams: Streams::default(),
             waiting: VecDeque::new(),
+        };
+        if at_preface {
+            dialogue.begin(found, limits);
         }
+        dialogue
     }
 
     /// Begins behind the 101 response to `exchange`, whose request is stream 1 (RFC 7540 section 3.2).
@@ -81,12 +80,25 @@ impl Dialogue {
         self.half(direction).in_step
     }
 
-    /// Goes on where a direction carries a frame next.
-    pub(crate) fn find_step(&mut self, direction: Direction, context: &mut Context) {
-        context.counters.resynchronised += 1;
+    /// Goes on where a direction carries a frame next, or the client's preface.
+    pub(crate) fn find_step(&mut self, direction: Direction, at_preface: bool, context: &mut Context) {
+        let limits = &context.settings.limits;
         let half = self.half_mut(direction);
-        half.reader = Reader::new(context.settings.limits.max_head_bytes);
+        half.reader = Reader::new(limits.max_head_bytes);
         half.in_step = true;
+        if at_preface {
+            self.begin(direction, limits);
+        } else {
+            context.counters.resynchronised += 1;
+        }
+    }
+
+    /// Begins with the connection: no header block precedes the client's preface in either direction.
+    fn begin(&mut self, requests: Direction, limits: &Limits) {
+        self.half_mut(requests).reader = Reader::at_preface(limits.max_head_bytes);
+        for half in [&mut self.read, &mut self.write] {
+            half.table = hpack::Decoder::from_start(limits.max_table_bytes);
+        }
     }
 
     /// Reads on in a direction; false when `chunk` is used up.
@@ -418,14 +430,6 @@ impl Hearing<'_> {
             origin,
             section,
         });
-    }
-}
-
-fn table(from_start: bool, limits: &Limits) -> hpack::Decoder {
-    if from_start {
-        hpack::Decoder::from_start(limits.max_table_bytes)
-    } else {
-        hpack::Decoder::new(limits.max_table_bytes.min(LATE_TABLE_BYTES))
     }
 }
 

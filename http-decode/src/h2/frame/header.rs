@@ -262,6 +262,30 @@ mod tests {
     }
 
     #[test]
+    fn a_plausible_frame_has_no_flag_that_its_kind_does_not_define() {
+        for (length, kind, stream, defined) in [
+            (6, 0, 1, 0x9),
+            (6, 1, 1, 0x2d),
+            (5, 2, 1, 0),
+            (4, 3, 1, 0),
+            (0, 4, 0, 0x1),
+            (6, 5, 1, 0xc),
+            (8, 6, 0, 0x1),
+            (8, 7, 0, 0),
+            (4, 8, 0, 0),
+            (6, 9, 1, 0x4),
+            (6, 0xa, 0, 0),
+            (6, 0xc, 0, 0),
+            (6, 0x10, 0, 0),
+        ] {
+            for flags in 0..=u8::MAX {
+                let plausible = header(length, kind, flags, stream).is_plausible();
+                assert_eq!(plausible, flags & !defined == 0, "kind {kind}, flags {flags:#x}");
+            }
+        }
+    }
+
+    #[test]
     fn bytes_that_no_sender_would_send_are_not_plausible() {
         for (length, kind, flags, stream) in [
             (0, 0, 0, 0),

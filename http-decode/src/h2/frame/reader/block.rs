@@ -108,10 +108,8 @@ impl Assembly {
     /// Takes in part of a fragment, and gives out the block if it ends here or is over the limit.
     pub(super) fn append<'c>(&mut self, part: &'c [u8], at: Timestamp, ends: bool) -> Step<'c> {
         let Some(mut open) = self.open else { return Step::On };
-        if ends || !part.is_empty() {
-            open.at = at;
-            self.open = Some(open).filter(|_| !ends);
-        }
+        open.at = at;
+        self.open = Some(open).filter(|_| !ends);
         let room = self.max_bytes.saturating_sub(self.bytes.len());
         let whole = part.len() <= room;
         let part = part.get(..room).unwrap_or(part);
@@ -159,7 +157,7 @@ pub(super) struct Open {
     promised: Option<u32>,
     end_stream: bool,
     mark: Mark,
-    /// When the last byte came.
+    /// When the last chunk of it came.
     at: Timestamp,
     /// Whether what follows is still wanted: the block has not been handed out.
     wanted: bool,

@@ -45,7 +45,7 @@ pub(crate) enum Event<'a> {
     Settings(Settings),
     /// What came is not a frame, or breaks section 6 so that the connection cannot go on: the reader is out of step.
     Malformed {
-        /// Position of the frame's first byte, or of the piece that differs from the preface.
+        /// Position of the frame's first byte, or of the first that differs from the preface.
         position: u64,
         /// What is wrong.
         code: ErrorCode,
@@ -68,7 +68,7 @@ pub(crate) struct Block<'a> {
     pub(crate) whole: bool,
     /// The first byte of the first frame's header.
     pub(crate) mark: Mark,
-    /// When the chunk came that completed the block or made it too long; behind a hole, the last one before it.
+    /// When the chunk came that completed the block or made it too long; before a hole, the last one of the block.
     pub(crate) at: Timestamp,
 }
 

@@ -96,11 +96,10 @@ impl Reader {
             kind::HEADERS | kind::PUSH_PROMISE | kind::CONTINUATION => self.lose_fragment(&frame),
             _ => self.lose_fixed(&frame),
         };
-        let has_content = matches!(lost, Lost::Content { .. }) && count < frame.left.saturating_sub(frame.padding);
         frame.left -= count;
         self.state = match frame.left {
             0 => State::Header,
-            _ if has_content => State::Body(frame),
+            _ if matches!(lost, Lost::Content { .. }) => State::Body(frame),
             _ => State::Rest(frame),
         };
         (lost, beyond)

@@ -11,8 +11,8 @@ mod hole;
 mod payload;
 
 use super::{ErrorCode, Header, flag, kind};
-use crate::Chunk;
 use crate::stream::Mark;
+use crate::{Chunk, Timestamp};
 use block::{Assembly, Open};
 pub(crate) use event::{Block, Counters, Event, Settings};
 use fixed::Fixed;
@@ -29,7 +29,7 @@ pub(crate) struct Reader {
     state: State,
     fixed: Fixed,
     /// Where the frame in progress began.
-    mark: Option<Mark>,
+    mark: Mark,
     assembly: Assembly,
     settings: Settings,
     max_frame_size: u32,
@@ -85,7 +85,11 @@ impl Reader {
         Self {
             state: State::Header,
             fixed: Fixed::default(),
-            mark: None,
+            mark: Mark {
+                position: 0,
+                at: Timestamp(0),
+                origin: 0,
+            },
             assembly: Assembly::new(max_block_bytes, true),
             settings: Settings::default(),
             max_frame_size: MAX_LENGTH,
@@ -156,35 +160,31 @@ impl Reader {
             self.state = State::Header;
             return Step::Event(Event::Preface);
         }
-        let count = expected.len().min(chunk.bytes.len());
-        if count == 0 {
-            return Step::More;
-        }
-        if chunk.bytes.get(..count) != expected.get(..count) {
-            return self.refuse(chunk.position, ErrorCode::Protocol);
-        }
+        let pairs = expected.iter().zip(chunk.bytes);
+        let count = pairs.take_while(|(expected, byte)| expected == byte).count();
         chunk.advance(count);
         self.state = State::Preface(behind + count);
-        Step::On
+        if count == expected.len() {
+            Step::On
+        } else if chunk.bytes.is_empty() {
+            Step::More
+        } else {
+            self.refuse(chunk.position, ErrorCode::Protocol)
+        }
     }
 
     fn read_header<'c>(&mut self, chunk: &mut Chunk<'c>) -> Step<'c> {
-        if self.fixed.have == 0 && !chunk.bytes.is_empty() {
-            self.mark = Some(Mark {
+        if self.fixed.have == 0 {
+            self.mark = Mark {
                 position: chunk.position,
                 at: chunk.at,
                 origin: chunk.origin,
-            });
+            };
         }
         let Some(bytes) = self.fixed.gather(9, chunk) else {
             return Step::More;
         };
-        let header = Header::parse(&bytes);
-        let mark = self.mark.unwrap_or(Mark {
-            position: chunk.position,
-            at: chunk.at,
-            origin: chunk.origin,
-        });
+        let (header, mark) = (Header::parse(&bytes), self.mark);
         let joined = self.assembly.join(&header, mark);
         match self.enter(header, mark) {
             Ok(state) => {
@@ -209,18 +209,21 @@ impl Reader {
             checked => checked?,
         }
         self.count(&header);
-        let begin = |length| {
-            if length > 0 {
-                State::Fixed(frame)
-            } else {
-                State::Body(frame)
-            }
+        Ok(self.begin_payload(frame, mark))
+    }
+
+    fn begin_payload(&mut self, frame: Frame, mark: Mark) -> State {
+        let header = frame.header;
+        let fields = if header.fixed_length() > 0 {
+            State::Fixed(frame)
+        } else {
+            State::Body(frame)
         };
-        Ok(match header.kind {
-            kind::DATA => begin(header.fixed_length()),
+        match header.kind {
+            kind::DATA => fields,
             kind::HEADERS | kind::PUSH_PROMISE => {
                 self.assembly.begin(Open::new(&header, mark));
-                begin(header.fixed_length())
+                fields
             }
             kind::CONTINUATION if self.assembly.is_wanted() => State::Body(frame),
             kind::CONTINUATION => {
@@ -233,7 +236,7 @@ impl Reader {
             }
             kind::RST_STREAM | kind::GOAWAY => State::Fixed(frame),
             _ => State::Rest(frame),
-        })
+        }
     }
 
     fn count(&mut self, header: &Header) {

@@ -131,3 +131,12 @@ fn no_hole_is_no_hole() {
     assert_eq!(reader.skip(0), Skipped::InStep(Lost::Nothing));
     assert_eq!(read_at(&mut reader, 0, &frame(1, 4, 1, b"ab")), ["1: ab"]);
 }
+
+#[test]
+fn behind_a_hole_out_of_step_nothing_is_read_or_handed_out_again() {
+    let mut reader = Reader::new(LIMIT);
+    assert_eq!(read_at(&mut reader, 0, &frame(1, 0, 1, b"ab")), none());
+    assert!(matches!(reader.skip(1), Skipped::OutOfStep(Lost::Block(_))));
+    assert_eq!(read_at(&mut reader, 12, &frame(9, 4, 1, b"cd")), none());
+    assert_eq!(reader.skip(1), Skipped::OutOfStep(Lost::Nothing));
+}

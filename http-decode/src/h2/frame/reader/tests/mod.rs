@@ -5,7 +5,6 @@ mod limits;
 mod properties;
 
 use super::*;
-use crate::Timestamp;
 
 const LIMIT: usize = 64;
 
@@ -126,7 +125,7 @@ fn the_preface_comes_before_frames() {
         );
     }
     wire[23] = b'x';
-    let malformed = ["malformed at 0: Protocol"];
+    let malformed = ["malformed at 23: Protocol"];
     assert_eq!(read_at(&mut Reader::at_preface(LIMIT), 0, &wire), malformed);
 }
 

@@ -1,14 +1,16 @@
 //! What must hold for the frames of any bytes: the body of `fuzz::frames`.
 //!
 //! In: arbitrary bytes. Out: nothing. Panics when the reader says something else of the same bytes cut differently, or
-//! other than [`parse`] says of the whole frames, or behind a hole what is not so, or when it holds too much.
+//! other than [`parse`](super::parse) says of the whole frames, or behind a hole what is not so, or when it holds too much.
+
+mod reference;
 
 use std::collections::BTreeMap;
 use std::ops::Range;
 
-use super::{Block, Counters, ErrorCode, Event, Header, Lost, Payload, Reader, Settings, Skipped, flag, parse};
-use crate::stream::Mark;
+use super::{Block, Counters, Event, Lost, Reader, Skipped};
 use crate::{Chunk, Timestamp};
+pub(super) use reference::expect;
 
 const MAX_BLOCK_BYTES: usize = 64;
 const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
@@ -212,16 +214,7 @@ fn well_formed(story: &Story, length: usize) -> usize {
 
 /// Checks what was told around a hole against what is told without it.
 fn compare_with_hole(whole: &Story, holed: &Story) {
-    let (all, known) = (whole.content(), holed.content());
-    for (stream, bytes) in &known {
-        let most = all.get(stream).copied().unwrap_or_default();
-        assert!(*bytes <= most, "content of {stream} is invented");
-    }
-    for (stream, bytes) in &all {
-        let least = known.get(stream).copied().unwrap_or_default();
-        let may_lack = holed.out_of_step || holed.unknown.contains(stream);
-        assert!(may_lack || least == *bytes, "content of {stream} is lost in step");
-    }
+    compare_content(whole, holed);
     for (block, bytes) in holed.blocks() {
         let found = whole
             .blocks()
@@ -244,119 +237,22 @@ fn compare_with_hole(whole: &Story, holed: &Story) {
     assert!(complete, "{known:?} in step is not {all:?}");
 }
 
-/// Checks the reader against [`parse`] on all frames that are whole and that neither refuses.
+fn compare_content(whole: &Story, holed: &Story) {
+    let (all, known) = (whole.content(), holed.content());
+    for (stream, bytes) in &known {
+        let most = all.get(stream).copied().unwrap_or_default();
+        assert!(*bytes <= most, "content of {stream} is invented");
+    }
+    for (stream, bytes) in &all {
+        let least = known.get(stream).copied().unwrap_or_default();
+        let may_lack = holed.out_of_step || holed.unknown.contains(stream);
+        assert!(may_lack || least == *bytes, "content of {stream} is lost in step");
+    }
+}
+
+/// Checks the reader against [`parse`](super::parse) on all frames that are whole and that neither refuses.
 fn compare_with_parse(wire: &[u8], preface: bool) {
     let (expected, length) = expect(wire, preface);
     let told = tell(wire.get(..length).unwrap_or_default(), preface, &[usize::MAX], 0..0).told;
     assert_eq!(told, expected, "the reader and the parser differ");
-}
-
-/// Says what the frames tell, by [`parse`], and how many bytes they are.
-pub(super) fn expect(wire: &[u8], preface: bool) -> (Vec<Told>, usize) {
-    let mut expected = Story::default();
-    let mut position = if preface { PREFACE.len() } else { 0 };
-    if preface {
-        expected.hear(Event::Preface);
-    }
-    let mut block: Option<(Block<'static>, Vec<u8>)> = None;
-    while let Some((bytes, rest)) = wire.get(position..).unwrap_or_default().split_first_chunk() {
-        let header = Header::parse(bytes);
-        let payload = rest.get(..header.length as usize).unwrap_or(rest);
-        let Ok(parsed) = parse(&header, payload, 0xff_ffff) else {
-            break;
-        };
-        if expect_frame(&header, &parsed, position, &mut block, &mut expected).is_err() {
-            break;
-        }
-        position += bytes.len() + payload.len();
-    }
-    // A block without its last frame is told only if it is over the limit.
-    if let Some((open, bytes)) = block
-        && bytes.len() > MAX_BLOCK_BYTES
-    {
-        expected.hear_block(open, &bytes);
-    }
-    (expected.told, position)
-}
-
-fn expect_frame(
-    header: &Header,
-    payload: &Payload<'_>,
-    position: usize,
-    block: &mut Option<(Block<'static>, Vec<u8>)>,
-    expected: &mut Story,
-) -> Result<(), ErrorCode> {
-    let stream = header.stream;
-    match payload {
-        Payload::Continuation { fragment } => match block {
-            Some((open, bytes)) if open.stream == stream => bytes.extend_from_slice(fragment),
-            _ => return Err(ErrorCode::Protocol),
-        },
-        _ if block.is_some() => return Err(ErrorCode::Protocol),
-        Payload::Data { content, .. } => {
-            if !content.is_empty() {
-                let bytes = content.len() as u64;
-                expected.hear(Event::Content { stream, bytes });
-            }
-            if header.has(flag::END_STREAM) {
-                expected.hear(Event::EndStream { stream });
-            }
-        }
-        Payload::Headers { fragment, .. } => {
-            let end_stream = header.has(flag::END_STREAM);
-            *block = Some((open(stream, position, end_stream, None), fragment.to_vec()));
-        }
-        Payload::PushPromise { fragment, promised, .. } => {
-            *block = Some((open(stream, position, false, Some(*promised)), fragment.to_vec()));
-        }
-        Payload::Reset { code } => expected.hear(Event::Reset { stream, code: *code }),
-        Payload::GoAway { last_stream, code, .. } => expected.hear(Event::GoAway {
-            last_stream: *last_stream,
-            code: *code,
-        }),
-        Payload::Settings { entries } => expected.hear(Event::Settings(settings(header, entries))),
-        Payload::Priority(_) | Payload::Ping { .. } | Payload::WindowUpdate { .. } | Payload::Unknown { .. } => {}
-    }
-    if header.has(flag::END_HEADERS)
-        && let Some((open, bytes)) = block.take()
-    {
-        expected.hear_block(open, &bytes);
-    }
-    Ok(())
-}
-
-impl Story {
-    fn hear_block(&mut self, open: Block<'static>, bytes: &[u8]) {
-        self.hear(Event::Block(Block {
-            bytes: bytes.get(..MAX_BLOCK_BYTES).unwrap_or(bytes),
-            whole: bytes.len() <= MAX_BLOCK_BYTES,
-            ..open
-        }));
-    }
-}
-
-fn open(stream: u32, position: usize, end_stream: bool, promised: Option<u32>) -> Block<'static> {
-    Block {
-        stream,
-        promised,
-        end_stream,
-        bytes: &[],
-        whole: true,
-        mark: Mark {
-            position: position as u64,
-            at: Timestamp(0),
-            origin: 0,
-        },
-        at: Timestamp(0),
-    }
-}
-
-fn settings(header: &Header, entries: &[(u16, u32)]) -> Settings {
-    let last = |wanted| entries.iter().rfind(|entry| entry.0 == wanted).map(|entry| entry.1);
-    Settings {
-        ack: header.has(flag::ACK),
-        header_table_size: last(1),
-        max_frame_size: last(5),
-        enable_connect_protocol: last(8).map(|value| value == 1),
-    }
 }

@@ -1,0 +1,146 @@
+//! What a direction tells, read the simple way: frame by frame, each of them whole.
+//!
+//! In: all bytes of a direction. Out: what the reader has to tell of them, and how far that goes. Refuses frames that are
+//! not whole or that [`parse`] refuses: there it ends.
+
+use super::{MAX_BLOCK_BYTES, PREFACE, Story, Told};
+use crate::Timestamp;
+use crate::h2::frame::{Block, ErrorCode, Event, Header, Payload, Settings, flag, parse};
+use crate::stream::Mark;
+
+/// Says what the frames tell, by [`parse`], and how many bytes they are.
+pub(in super::super) fn expect(wire: &[u8], preface: bool) -> (Vec<Told>, usize) {
+    let mut expected = Story::default();
+    let mut position = if preface { PREFACE.len() } else { 0 };
+    if preface {
+        expected.hear(Event::Preface);
+    }
+    let mut block: Option<(Block<'static>, Vec<u8>)> = None;
+    while let Some((bytes, rest)) = wire.get(position..).unwrap_or_default().split_first_chunk() {
+        let header = Header::parse(bytes);
+        let payload = rest.get(..header.length as usize).unwrap_or(rest);
+        let Ok(parsed) = parse(&header, payload, 0xff_ffff) else {
+            break;
+        };
+        if expect_frame(&header, &parsed, position, &mut block, &mut expected).is_err() {
+            break;
+        }
+        position += bytes.len() + payload.len();
+    }
+    // A block without its last frame is told only if it is over the limit.
+    if let Some((open, bytes)) = block
+        && bytes.len() > MAX_BLOCK_BYTES
+    {
+        expected.hear_block(open, &bytes);
+    }
+    (expected.told, position)
+}
+
+fn expect_frame(
+    header: &Header,
+    payload: &Payload<'_>,
+    position: usize,
+    block: &mut Option<(Block<'static>, Vec<u8>)>,
+    expected: &mut Story,
+) -> Result<(), ErrorCode> {
+    let stream = header.stream;
+    match payload {
+        Payload::Continuation { fragment } => match block {
+            Some((open, bytes)) if open.stream == stream => bytes.extend_from_slice(fragment),
+            _ => return Err(ErrorCode::Protocol),
+        },
+        _ if block.is_some() => return Err(ErrorCode::Protocol),
+        Payload::Data { content, .. } => {
+            if !content.is_empty() {
+                let bytes = content.len() as u64;
+                expected.hear(Event::Content { stream, bytes });
+            }
+            if header.has(flag::END_STREAM) {
+                expected.hear(Event::EndStream { stream });
+            }
+        }
+        Payload::Headers { fragment, .. } => {
+            let end_stream = header.has(flag::END_STREAM);
+            *block = Some((open(stream, position, end_stream, None), fragment.to_vec()));
+        }
+        Payload::PushPromise { fragment, promised, .. } => {
+            *block = Some((open(stream, position, false, Some(*promised)), fragment.to_vec()));
+        }
+        Payload::Reset { .. }
+        | Payload::GoAway { .. }
+        | Payload::Settings { .. }
+        | Payload::Priority(_)
+        | Payload::Ping { .. }
+        | Payload::WindowUpdate { .. }
+        | Payload::Unknown { .. } => {
+            if let Some(event) = event(header, payload) {
+                expected.hear(event);
+            }
+        }
+    }
+    if header.has(flag::END_HEADERS)
+        && let Some((open, bytes)) = block.take()
+    {
+        expected.hear_block(open, &bytes);
+    }
+    Ok(())
+}
+
+/// Gives the event of a frame that is neither content nor part of a block.
+fn event(header: &Header, payload: &Payload<'_>) -> Option<Event<'static>> {
+    match payload {
+        Payload::Reset { code } => Some(Event::Reset {
+            stream: header.stream,
+            code: *code,
+        }),
+        Payload::GoAway { last_stream, code, .. } => Some(Event::GoAway {
+            last_stream: *last_stream,
+            code: *code,
+        }),
+        Payload::Settings { entries } => Some(Event::Settings(settings(header, entries))),
+        Payload::Data { .. }
+        | Payload::Headers { .. }
+        | Payload::PushPromise { .. }
+        | Payload::Continuation { .. }
+        | Payload::Priority(_)
+        | Payload::Ping { .. }
+        | Payload::WindowUpdate { .. }
+        | Payload::Unknown { .. } => None,
+    }
+}
+
+impl Story {
+    fn hear_block(&mut self, open: Block<'static>, bytes: &[u8]) {
+        self.hear(Event::Block(Block {
+            bytes: bytes.get(..MAX_BLOCK_BYTES).unwrap_or(bytes),
+            whole: bytes.len() <= MAX_BLOCK_BYTES,
+            ..open
+        }));
+    }
+}
+
+fn open(stream: u32, position: usize, end_stream: bool, promised: Option<u32>) -> Block<'static> {
+    Block {
+        stream,
+        promised,
+        end_stream,
+        bytes: &[],
+        whole: true,
+        mark: Mark {
+            position: position as u64,
+            at: Timestamp(0),
+            origin: 0,
+        },
+        at: Timestamp(0),
+    }
+}
+
+fn settings(header: &Header, entries: &[(u16, u32)]) -> Settings {
+    let last = |wanted| entries.iter().rfind(|entry| entry.0 == wanted).map(|entry| entry.1);
+    Settings {
+        ack: header.has(flag::ACK),
+        header_table_size: last(1),
+        max_frame_size: last(5),
+        enable_connect_protocol: last(8).map(|value| value == 1),
+    }
+}
