@@ -16,7 +16,7 @@ const DURING: usize = 10_000;
 const LAST: &str = "/small/last";
 const LOAD: Load<'_> = Load {
     fields: &["x-tenant: blue", "x-note: one of the values that are sent once"],
-    ..Load::of(20_000, "/small/NUMBER")
+    ..Load::of(40_000, "/small/NUMBER")
 };
 
 /// Stops the tracer, as a debugger would, while requests fill its smallest rings, and lets it go on.

@@ -37,7 +37,10 @@ class Session:
     def next(self):
         """The next event; none after the peer has closed."""
         while not self.waiting:
-            received = self.tls.recv(65536)
+            try:
+                received = self.tls.recv(65536)
+            except OSError:
+                received = b""
             if not received:
                 return None
             self.waiting = self.state.receive_data(received)

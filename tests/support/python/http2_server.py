@@ -61,8 +61,11 @@ def serve(tls):
     session.state.update_settings({SettingCodes.ENABLE_CONNECT_PROTOCOL: 1})
     session.flush()
     answers = Answers(session)
-    while (event := session.next()) is not None:
-        answers.take(event)
+    try:
+        while (event := session.next()) is not None:
+            answers.take(event)
+    except OSError:
+        pass  # The client did not wait for the end.
 
 
 def accept(tls, listener):
