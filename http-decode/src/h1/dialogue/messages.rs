@@ -90,7 +90,7 @@ impl Dialogue {
         let mut exchange = context.begin_exchange(mark, request.protocol);
         let body = Body::of_request(&request);
         self.receiving = Some(exchange.ordinal);
-        self.tunnel = may_tunnel(&request.head).then_some(exchange.ordinal);
+        self.tunnel = may_tunnel(&request).then_some(exchange.ordinal);
         let body_bytes = body.is_ok().then_some(0);
         exchange.request = Some(Request {
             head: request.head,
@@ -292,6 +292,6 @@ fn names_h2c(upgrade: Field<'_>) -> bool {
 }
 
 /// Tells whether what follows a request may not be HTTP: CONNECT, or an offer to upgrade (RFC 9110 section 7.8).
-fn may_tunnel(head: &RequestHead) -> bool {
-    head.method.as_deref() == Some("CONNECT") || head.fields.get("upgrade").is_some()
+fn may_tunnel(request: &Versioned<RequestHead>) -> bool {
+    request.has.upgrade || request.head.method.as_deref() == Some("CONNECT")
 }
