@@ -253,7 +253,11 @@ fn split_target<'a>(method: &str, target: &'a str) -> Target<'a> {
             path: None,
         };
     }
-    let absolute = target.split_once("://").filter(|(scheme, _)| is_scheme(scheme));
+    let absolute = if target.starts_with('/') {
+        None
+    } else {
+        target.split_once("://").filter(|(scheme, _)| is_scheme(scheme))
+    };
     let Some((scheme, rest)) = absolute else {
         return Target {
             scheme: None,
