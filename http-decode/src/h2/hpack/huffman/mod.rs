@@ -35,7 +35,7 @@ pub(super) fn decode(block: &[u8], length: usize, output: &mut [u8]) -> Result<u
         put(output, written, short.octets.to_le_bytes());
         written += short.width as usize / 8;
         if short.last.width() == 0 {
-            if reader.is_end(short.window) {
+            if reader.is_end() {
                 return Ok(written);
             }
             put(output, written, [reader.read_long()?]);
@@ -65,8 +65,6 @@ struct Short {
     width: u32,
     /// The last lookup's answer.
     last: Symbols,
-    /// The bits behind these codes: nine at least.
-    window: u64,
 }
 
 impl Reader<'_> {
@@ -93,18 +91,14 @@ impl Reader<'_> {
             window <<= last.bits();
             self.position += last.bits() as usize;
         }
-        Short {
-            octets,
-            width,
-            last,
-            window,
-        }
+        Short { octets, width, last }
     }
 
-    /// Tells whether the string ends here, given the next bits.
+    /// Tells whether the string ends here, where no short code was found. Then the next eight bits are ones, as all long
+    /// codes begin with more of them.
     #[inline]
-    fn is_end(&self, window: u64) -> bool {
-        window >> 56 == 0xff && self.position <= self.end && self.end - self.position < 8
+    fn is_end(&self) -> bool {
+        self.end.checked_sub(self.position).is_some_and(|left| left < 8)
     }
 
     /// Reads one octet where no short code was found, nor the end of the string.
