@@ -118,6 +118,7 @@ impl Scratch {
         let start = self.used;
         let wanted = start.saturating_add(huffman::max_decoded(length));
         if self.bytes.len() < wanted {
+            self.bytes.reserve_exact(wanted - self.bytes.len());
             self.bytes.resize(wanted, 0);
         }
         let decoded = huffman::decode(block, length, self.bytes.get_mut(start..).unwrap_or_default())?;

@@ -92,7 +92,7 @@ impl Table {
         self.entries.len()
     }
 
-    /// Gives the name, if it was seen, and the value of the entry with this index, if it was seen.
+    /// Gives the name and the value of the entry with this index, as far as they were seen.
     #[inline]
     pub(super) fn get(&self, index: u32) -> (Option<&[u8]>, Option<&[u8]>) {
         if let Some((name, value)) = static_table::get(index) {
@@ -264,4 +264,24 @@ impl Entry {
 #[inline]
 fn narrow(length: usize) -> u32 {
     u32::try_from(length).unwrap_or(u32::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn positions_wrap_around() {
+        let mut table = Table {
+            origin: u32::MAX - 1000,
+            ..Table::new(400, None)
+        };
+        for round in 0..100_u8 {
+            table.insert(NewName::Literal(b"name"), &[round; 60]);
+            table.insert(NewName::Of(62), &[round; 70]);
+            assert_eq!(table.get(62), (Some(b"name".as_slice()), Some([round; 70].as_slice())));
+            assert_eq!(table.get(63), (Some(b"name".as_slice()), Some([round; 60].as_slice())));
+        }
+        assert!(table.origin < u32::MAX - 1000, "they did");
+    }
 }
