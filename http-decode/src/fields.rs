@@ -38,8 +38,8 @@ struct Span {
 /// A part of the text, or none if it begins where no text can.
 #[derive(Clone, Copy)]
 struct Part {
-    start: u32,
-    length: u32,
+    start: usize,
+    length: usize,
 }
 
 impl Fields {
@@ -161,21 +161,19 @@ impl Span {
 
 impl Part {
     const NONE: Self = Self {
-        start: u32::MAX,
+        start: usize::MAX,
         length: 0,
     };
 
-    /// Sections are bounded far below 4 GiB; beyond it a part would be unknown, not another.
     fn of(range: Range<usize>) -> Self {
-        match (u32::try_from(range.start), u32::try_from(range.len())) {
-            (Ok(start), Ok(length)) => Self { start, length },
-            (_, _) => Self::NONE,
+        Self {
+            start: range.start,
+            length: range.len(),
         }
     }
 
     fn range(self) -> Range<usize> {
-        let start = self.start as usize;
-        start..start.saturating_add(self.length as usize)
+        self.start..self.start.saturating_add(self.length)
     }
 
     fn of_text(self, text: &[u8]) -> Option<&[u8]> {
