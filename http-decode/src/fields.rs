@@ -38,19 +38,26 @@ struct Span {
 /// A part of the text, or none if it begins where no text can.
 #[derive(Clone, Copy)]
 struct Part {
-    start: usize,
-    length: usize,
+    start: u32,
+    length: u32,
 }
 
 impl Fields {
-    /// Takes over fields whose names and values lie in `text`; names are put in lower case.
-    pub(crate) fn of_text(text: &[u8], parts: impl ExactSizeIterator<Item = [Range<usize>; 2]>) -> Self {
+    /// Takes over fields whose names and values are parts of `text`; names are put in lower case.
+    pub(crate) fn of_text<'a>(text: &'a [u8], parts: impl ExactSizeIterator<Item = [&'a [u8]; 2]>) -> Self {
+        let base = text.as_ptr().addr();
         let mut text = text.to_vec();
         let spans = parts.map(|[name, value]| {
-            lower(text.get_mut(name.clone()).unwrap_or_default());
+            let name = Part::new(name.as_ptr().addr().wrapping_sub(base), name.len());
+            lower(text.get_mut(name.range()).unwrap_or_default());
+            let value = match value {
+                // An empty slice may lie anywhere.
+                [] => Part::new(0, 0),
+                value => Part::new(value.as_ptr().addr().wrapping_sub(base), value.len()),
+            };
             Span {
-                name: Part::of(name),
-                value: Part::of(value),
+                name,
+                value,
                 never_indexed: false,
             }
         });
@@ -115,7 +122,7 @@ impl Fields {
         let Some(bytes) = bytes else { return Part::NONE };
         let start = self.text.len();
         self.text.extend_from_slice(bytes);
-        Part::of(start..self.text.len())
+        Part::new(start, bytes.len())
     }
 }
 
@@ -139,7 +146,7 @@ fn lower(name: &mut [u8]) {
 
 /// Puts eight ASCII letters in lower case; other bytes stay as they are.
 fn lower_word(word: u64) -> u64 {
-    const ONES: u64 = u64::from_ne_bytes([1; 8]);
+    const ONES: u64 = u64::from_le_bytes([1; 8]);
     const HIGH: u64 = 0x80 * ONES;
     let low = word & !HIGH;
     // The highest bit of each byte: whether it is at least A, and whether it is beyond Z.
@@ -161,19 +168,21 @@ impl Span {
 
 impl Part {
     const NONE: Self = Self {
-        start: usize::MAX,
+        start: u32::MAX,
         length: 0,
     };
 
-    fn of(range: Range<usize>) -> Self {
-        Self {
-            start: range.start,
-            length: range.len(),
+    /// Sections are bounded far below 4 GiB; beyond it a part would be unknown, not another.
+    fn new(start: usize, length: usize) -> Self {
+        match (u32::try_from(start), u32::try_from(length)) {
+            (Ok(start), Ok(length)) => Self { start, length },
+            (_, _) => Self::NONE,
         }
     }
 
     fn range(self) -> Range<usize> {
-        self.start..self.start.saturating_add(self.length)
+        let start = self.start as usize;
+        start..start.saturating_add(self.length as usize)
     }
 
     fn of_text(self, text: &[u8]) -> Option<&[u8]> {
@@ -269,7 +278,8 @@ mod tests {
 
     #[test]
     fn fields_may_lie_in_a_text() {
-        let fields = Fields::of_text(b"Host: A\r\nEmpty:\r\n", [[0..4, 6..7], [9..14, 15..15]].into_iter());
+        let text = b"Host: A\r\nEmpty:\r\n";
+        let fields = Fields::of_text(text, [[&text[..4], &text[6..7]], [&text[9..14], b""]].into_iter());
         assert!(
             fields
                 .iter()

@@ -195,38 +195,26 @@ fn whole_or_malformed(parsed: httparse::Result<usize>, length: usize) -> Result<
     }
 }
 
-/// Takes over the fields of a section, whose names and values are parts of its bytes.
+/// Takes over the fields of a section, whose names and values are parts of its bytes; httparse has taken the optional
+/// white space (RFC 9110 section 5.6.3) off both ends of the values.
 fn fields(headers: &[Header<'_>], bytes: &[u8]) -> (Fields, Has) {
     let mut has = Has::default();
-    let place = |part: &[u8]| part.as_ptr().addr().saturating_sub(bytes.as_ptr().addr());
-    let begin = headers.first().map_or(0, |first| place(first.name.as_bytes()));
-    let end = headers.last().map_or(0, |last| {
-        let value = trim(last.value);
-        let name_end = place(last.name.as_bytes()) + last.name.len();
-        if value.is_empty() {
-            name_end
-        } else {
-            place(value) + value.len()
-        }
-    });
-    let part = |part: &[u8]| {
-        let start = if part.is_empty() {
-            0
-        } else {
-            place(part).saturating_sub(begin)
-        };
-        start..start + part.len()
+    let base = bytes.as_ptr().addr();
+    let place = |part: &[u8]| {
+        let start = part.as_ptr().addr().wrapping_sub(base);
+        start..start.wrapping_add(part.len())
     };
+    let begin = headers.first().map_or(0, |first| place(first.name.as_bytes()).start);
+    let end = headers.last().map_or(begin, |last| match last.value {
+        [] => place(last.name.as_bytes()).end,
+        value => place(value).end,
+    });
     let parts = headers.iter().map(|header| {
         has.see(header.name);
-        [part(header.name.as_bytes()), part(trim(header.value))]
+        [header.name.as_bytes(), header.value]
     });
-    (Fields::of_text(bytes.get(begin..end).unwrap_or_default(), parts), has)
-}
-
-/// Takes optional white space (RFC 9110 section 5.6.3) off both ends.
-fn trim(value: &[u8]) -> &[u8] {
-    value.trim_ascii()
+    let text = bytes.get(begin..end).unwrap_or_default();
+    (Fields::of_text(text, parts), has)
 }
 
 fn protocol(version: Option<u8>) -> Protocol {
