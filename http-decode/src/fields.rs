@@ -129,15 +129,34 @@ impl Fields {
 /// What a field costs besides its bytes.
 pub(crate) const FIELD_BYTES: usize = size_of::<Span>();
 
-/// Puts ASCII letters in lower case, eight at a time: names are too short for what vectors would gain.
+/// Puts ASCII letters in lower case, a word at a time: names are too short for what vectors would gain.
 fn lower(name: &mut [u8]) {
     let lowered = |bytes: &[u8; 8]| lower_word(u64::from_le_bytes(*bytes)).to_le_bytes();
-    // Read before the words it overlaps are written: a processor would wait for them.
-    let Some(last) = name.last_chunk().map(lowered) else {
+    // The last word is read before those it overlaps are written: a processor would wait for them.
+    if let Some(last) = name.last_chunk().map(lowered) {
+        for word in name.as_chunks_mut().0 {
+            *word = lowered(word);
+        }
+        if let Some(end) = name.last_chunk_mut() {
+            *end = last;
+        }
+    } else {
+        lower_short(name);
+    }
+}
+
+/// Does it for less than eight letters.
+fn lower_short(name: &mut [u8]) {
+    let lowered = |&[a, b, c, d]: &[u8; 4]| {
+        let [a, b, c, d, ..] = lower_word(u64::from_le_bytes([a, b, c, d, 0, 0, 0, 0])).to_le_bytes();
+        [a, b, c, d]
+    };
+    let (first, last) = (name.first_chunk().map(lowered), name.last_chunk().map(lowered));
+    let Some((first, last)) = first.zip(last) else {
         return name.make_ascii_lowercase();
     };
-    for word in name.as_chunks_mut().0 {
-        *word = lowered(word);
+    if let Some(begin) = name.first_chunk_mut() {
+        *begin = first;
     }
     if let Some(end) = name.last_chunk_mut() {
         *end = last;

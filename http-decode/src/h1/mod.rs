@@ -42,8 +42,8 @@ pub(crate) enum Event {
     Response(Versioned<ResponseHead>, Mark),
     /// So many bytes of content.
     Content(u64),
-    /// The end of the message, with its trailers.
-    End(Fields),
+    /// So many bytes of content and the end of the message, with its trailers.
+    End(u64, Fields),
     /// So many bytes in which no message is known to begin.
     Discarded(u64),
     /// A message that could not be read on, beginning here.
@@ -228,9 +228,9 @@ impl Decoder {
         match body.read(chunk, limits) {
             Ok(Read::Content(count)) => Some(Event::Content(count)),
             Ok(Read::More) => None,
-            Ok(Read::End(trailers)) => {
+            Ok(Read::End(count, trailers)) => {
                 self.expect_head();
-                Some(Event::End(trailers))
+                Some(Event::End(count, trailers))
             }
             Err(reason) => Some(self.fail(Part::Body, reason, chunk.position, chunk)),
         }
@@ -253,7 +253,7 @@ impl Decoder {
             }
             Likeness::Whole => {
                 self.expect_head();
-                Some(Event::End(Fields::default()))
+                Some(Event::End(0, Fields::default()))
             }
             Likeness::Part => Some(self.fail(Part::Body, Reason::MalformedBody, chunk.position, chunk)),
         }

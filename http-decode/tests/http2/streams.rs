@@ -27,7 +27,7 @@ fn a_head_says_what_its_pseudo_header_fields_say() {
     let exchange = tape.exchanges()[0];
     let head = &exchange.request.as_ref().unwrap().head;
     assert_eq!(head.scheme.as_deref(), Some("https"));
-    assert_eq!(head.authority.as_ref().unwrap().expose(), b"a.test");
+    assert_eq!(head.authority().unwrap().expose(), b"a.test");
     assert_eq!(super::tell_fields(&head.fields), " [accept=*/* cookie=a cookie=b]");
     assert_eq!((exchange.origin, exchange.ordinal), (7, 1));
     assert!(exchange.began < exchange.head_at.unwrap());
@@ -44,7 +44,7 @@ fn host_is_the_authority_where_there_is_no_other() {
     ];
     tape.push(READ, headers(1, END_STREAM, &fields)).push(WRITE, ok(1, ""));
     let head = &tape.exchanges()[0].request.as_ref().unwrap().head;
-    assert_eq!(head.authority.as_ref().unwrap().expose(), b"b.test");
+    assert_eq!(head.authority().unwrap().expose(), b"b.test");
 }
 
 #[test]

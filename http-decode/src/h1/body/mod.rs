@@ -25,8 +25,8 @@ pub(crate) enum Read {
     Content(u64),
     /// Nothing, until there are more bytes.
     More,
-    /// The body has ended, with these trailers.
-    End(Fields),
+    /// So many bytes of content with which the body has ended, and these trailers.
+    End(u64, Fields),
 }
 
 /// What a hole did to a body.
@@ -67,8 +67,12 @@ impl Body {
     /// Reads on.
     pub(crate) fn read(&mut self, chunk: &mut Chunk<'_>, limits: &Limits) -> Result<Read, Reason> {
         match self {
-            Self::Length(0) => Ok(Read::End(Fields::default())),
-            Self::Length(left) => Ok(content(left, chunk)),
+            Self::Length(0) => Ok(Read::End(0, Fields::default())),
+            Self::Length(left) => Ok(match content(left, chunk) {
+                // There is nothing more to wait for, not even the next byte.
+                Read::Content(count) if *left == 0 => Read::End(count, Fields::default()),
+                read @ (Read::Content(_) | Read::More | Read::End(..)) => read,
+            }),
             Self::Chunked(chunked) => chunked.read(chunk, limits),
             Self::UntilClose => {
                 let mut unlimited = u64::MAX;
@@ -214,7 +218,7 @@ impl Chunked {
 
     fn read_trailers(&mut self, chunk: &mut Chunk<'_>, limits: &Limits) -> Result<Read, Reason> {
         match self.trailers.read(chunk, limits)? {
-            Some(whole) => Ok(Read::End(parse_trailers(&whole, limits)?)),
+            Some(whole) => Ok(Read::End(0, parse_trailers(&whole, limits)?)),
             None => Ok(Read::More),
         }
     }

@@ -26,10 +26,14 @@ impl Dialogue {
             }
             (Event::Content(count), Role::Responses) => self.add_response_content(count),
             (Event::Content(count), Role::Requests) => self.add_request_content(count),
-            (Event::End(trailers), Role::Responses) => {
+            (Event::End(count, trailers), Role::Responses) => {
+                self.add_response_content(count);
                 self.end_response(Ending::seen(Ended::Complete, at, trailers), context);
             }
-            (Event::End(trailers), Role::Requests) => self.end_request(trailers),
+            (Event::End(count, trailers), Role::Requests) => {
+                self.add_request_content(count);
+                self.end_request(trailers);
+            }
             (Event::Discarded(bytes), _) => self.discard(role, bytes, at, context),
             (Event::Failed(part, reason, position), _) => {
                 context.undecoded(direction, position, reason);
@@ -99,6 +103,11 @@ impl Dialogue {
         });
         let fits = self.pairing.push(exchange, &context.settings.limits);
         match body {
+            // There is nothing to wait for, not even the next byte.
+            Ok(Body::Length(0)) => {
+                self.receiving = None;
+                self.half_mut(direction).decoder.expect_head();
+            }
             Ok(body) => self.half_mut(direction).decoder.begin_body(body),
             Err(reason) => {
                 self.half_mut(direction).decoder.lose_step();

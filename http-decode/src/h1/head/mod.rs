@@ -24,9 +24,7 @@ pub(crate) struct Versioned<T> {
 
 /// Fields that concern the decoder, found while a head is read, so that nobody looks for those that are not there.
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
-#[expect(clippy::struct_excessive_bools, reason = "each is about another field")]
 pub(crate) struct Has {
-    pub(crate) host: bool,
     pub(crate) upgrade: bool,
     pub(crate) content_length: bool,
     pub(crate) transfer_encoding: bool,
@@ -35,7 +33,6 @@ pub(crate) struct Has {
 impl Has {
     pub(crate) fn see(&mut self, name: &str) {
         let (seen, known) = match name.len() {
-            4 => (&mut self.host, "host"),
             7 => (&mut self.upgrade, "upgrade"),
             14 => (&mut self.content_length, "content-length"),
             17 => (&mut self.transfer_encoding, "transfer-encoding"),
@@ -98,11 +95,7 @@ fn request_head(request: &httparse::Request<'_, '_>, bytes: &[u8]) -> Versioned<
     let head = RequestHead {
         method: Some(head::method(method)),
         scheme: Some(head::scheme(target.scheme.unwrap_or("https"))),
-        authority: match target.authority {
-            Some(authority) => Some(Unredacted::new(authority.as_bytes())),
-            None if has.host => host(&fields),
-            None => None,
-        },
+        target_authority: target.authority.map(|authority| Unredacted::new(authority.as_bytes())),
         path: target.path.map(|path| Unredacted::new(path.as_bytes())),
         protocol_upgrade: None,
         never_indexed: NeverIndexed::default(),
@@ -273,14 +266,6 @@ fn is_scheme(scheme: &str) -> bool {
         && scheme
             .bytes()
             .all(|byte| byte.is_ascii_alphanumeric() || b"+-.".contains(&byte))
-}
-
-/// Takes the authority from Host, unless there are several that differ (RFC 9112 section 3.2: an invalid request).
-pub(crate) fn host(fields: &Fields) -> Option<Unredacted> {
-    let mut hosts = fields.all("host");
-    let first = hosts.next()?.value?;
-    let same = hosts.all(|other| other.value == Some(first));
-    (same && !first.is_empty()).then(|| Unredacted::new(first.expose()))
 }
 
 #[cfg(test)]
