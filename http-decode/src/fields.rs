@@ -1,9 +1,10 @@
 //! Header and trailer fields of one section, in wire order.
 //!
-//! In: names and values as the decoders read them. Out: [`Field`]s that borrow. Refuses nothing, and allocates three
-//! times however many fields there are: heads are what this crate makes most of.
+//! In: names and values as the decoders read them. Out: [`Field`]s that borrow. Refuses nothing, and allocates twice
+//! however many fields there are: heads are what this crate makes most of.
 
 use std::fmt;
+use std::ops::Range;
 
 use crate::Unredacted;
 
@@ -21,50 +22,54 @@ pub struct Field<'a> {
 /// Fields in wire order; a name may occur more than once.
 #[derive(Clone, Default)]
 pub struct Fields {
-    names: String,
-    values: Vec<u8>,
+    /// Names and values, and at times what was between them.
+    text: Vec<u8>,
     spans: Vec<Span>,
 }
 
-/// Where a field's name and value lie.
+/// Where a field's name and value lie in the text.
 #[derive(Clone, Copy)]
 struct Span {
-    name: Option<Part>,
-    value: Option<Part>,
+    name: Part,
+    value: Part,
     never_indexed: bool,
 }
 
+/// A part of the text, or none if it begins where no text can.
 #[derive(Clone, Copy)]
 struct Part {
     start: u32,
-    end: u32,
+    length: u32,
 }
 
 impl Fields {
-    /// Makes room for so many fields, and so many bytes of names and of values.
-    pub fn with_capacity(fields: usize, name_bytes: usize, value_bytes: usize) -> Self {
-        Self {
-            names: String::with_capacity(name_bytes),
-            values: Vec::with_capacity(value_bytes),
-            spans: Vec::with_capacity(fields),
-        }
+    /// Takes over fields whose names and values are parts of `text`; names are put in lower case.
+    pub(crate) fn of_text<'a>(text: &'a [u8], parts: impl ExactSizeIterator<Item = [&'a [u8]; 2]>) -> Self {
+        let base = text.as_ptr().addr();
+        let mut text = text.to_vec();
+        let spans = parts.map(|[name, value]| {
+            let name = Part::new(name.as_ptr().addr().wrapping_sub(base), name.len());
+            lower(text.get_mut(name.range()).unwrap_or_default());
+            let value = match value {
+                // An empty slice may lie anywhere.
+                [] => Part::new(0, 0),
+                value => Part::new(value.as_ptr().addr().wrapping_sub(base), value.len()),
+            };
+            Span {
+                name,
+                value,
+                never_indexed: false,
+            }
+        });
+        let spans = spans.collect();
+        Self { text, spans }
     }
 
     /// Adds a field at the end; its name is put in lower case.
     pub fn push(&mut self, field: Field<'_>) {
-        let name = field.name.map(|name| {
-            let start = self.names.len();
-            self.names.push_str(name);
-            if let Some(name) = self.names.get_mut(start..) {
-                name.make_ascii_lowercase();
-            }
-            Part::new(start, self.names.len())
-        });
-        let value = field.value.map(|value| {
-            let start = self.values.len();
-            self.values.extend_from_slice(value.expose());
-            Part::new(start, self.values.len())
-        });
+        let name = self.append(field.name.map(str::as_bytes));
+        lower(self.text.get_mut(name.range()).unwrap_or_default());
+        let value = self.append(field.value.map(Unredacted::<&[u8]>::expose));
         self.spans.push(Span {
             name,
             value,
@@ -74,8 +79,7 @@ impl Fields {
 
     /// Drops all fields and keeps their room.
     pub fn clear(&mut self) {
-        self.names.clear();
-        self.values.clear();
+        self.text.clear();
         self.spans.clear();
     }
 
@@ -92,48 +96,122 @@ impl Fields {
     /// Goes through the fields in order.
     pub fn iter(&self) -> Iter<'_> {
         Iter {
-            fields: self,
+            text: &self.text,
             spans: self.spans.iter(),
         }
     }
 
     /// Finds the first field of a name, given in lower case.
     pub fn get(&self, name: &str) -> Option<Field<'_>> {
-        self.iter().find(|field| field.name == Some(name))
+        let named = |span: &&Span| span.name.of_text(&self.text) == Some(name.as_bytes());
+        self.spans.iter().find(named).map(|span| span.field(&self.text))
     }
 
     /// Finds the fields of a name, given in lower case.
     pub fn all<'a>(&'a self, name: &'a str) -> impl Iterator<Item = Field<'a>> {
-        self.iter().filter(move |field| field.name == Some(name))
+        let named = |span: &&Span| span.name.of_text(&self.text) == Some(name.as_bytes());
+        self.spans.iter().filter(named).map(|span| span.field(&self.text))
     }
 
     /// Counts the memory in use.
     pub fn held_bytes(&self) -> usize {
-        self.names.capacity() + self.values.capacity() + self.spans.capacity() * FIELD_BYTES
+        self.text.capacity() + self.spans.capacity() * FIELD_BYTES
+    }
+
+    fn append(&mut self, bytes: Option<&[u8]>) -> Part {
+        let Some(bytes) = bytes else { return Part::NONE };
+        let start = self.text.len();
+        self.text.extend_from_slice(bytes);
+        Part::new(start, bytes.len())
     }
 }
 
 /// What a field costs besides its bytes.
 pub(crate) const FIELD_BYTES: usize = size_of::<Span>();
 
+/// Puts ASCII letters in lower case, a word at a time: names are too short for what vectors would gain.
+fn lower(name: &mut [u8]) {
+    let lowered = |bytes: &[u8; 8]| lower_word(u64::from_le_bytes(*bytes)).to_le_bytes();
+    // The last word is read before those it overlaps are written: a processor would wait for them.
+    if let Some(last) = name.last_chunk().map(lowered) {
+        for word in name.as_chunks_mut().0 {
+            *word = lowered(word);
+        }
+        if let Some(end) = name.last_chunk_mut() {
+            *end = last;
+        }
+    } else {
+        lower_short(name);
+    }
+}
+
+/// Does it for less than eight letters.
+fn lower_short(name: &mut [u8]) {
+    let lowered = |&[a, b, c, d]: &[u8; 4]| {
+        let [a, b, c, d, ..] = lower_word(u64::from_le_bytes([a, b, c, d, 0, 0, 0, 0])).to_le_bytes();
+        [a, b, c, d]
+    };
+    let (first, last) = (name.first_chunk().map(lowered), name.last_chunk().map(lowered));
+    let Some((first, last)) = first.zip(last) else {
+        return name.make_ascii_lowercase();
+    };
+    if let Some(begin) = name.first_chunk_mut() {
+        *begin = first;
+    }
+    if let Some(end) = name.last_chunk_mut() {
+        *end = last;
+    }
+}
+
+/// Puts eight ASCII letters in lower case; other bytes stay as they are.
+fn lower_word(word: u64) -> u64 {
+    const ONES: u64 = u64::from_le_bytes([1; 8]);
+    const HIGH: u64 = 0x80 * ONES;
+    let low = word & !HIGH;
+    // The highest bit of each byte: whether it is at least A, and whether it is beyond Z.
+    let from_a = low + (0x80 - 0x41) * ONES;
+    let beyond_z = low + (0x80 - 0x5b) * ONES;
+    let is_capital = (from_a ^ beyond_z) & !word & HIGH;
+    word | is_capital >> 2
+}
+
+impl Span {
+    fn field(self, text: &[u8]) -> Field<'_> {
+        Field {
+            name: self.name.of_text(text).and_then(|name| str::from_utf8(name).ok()),
+            value: self.value.of_text(text).map(Unredacted::borrowed),
+            never_indexed: self.never_indexed,
+        }
+    }
+}
+
 impl Part {
-    /// Sections are bounded far below 4 GiB; beyond it a part would be empty, not another.
-    fn new(start: usize, end: usize) -> Self {
-        let narrow = |at| u32::try_from(at).unwrap_or(u32::MAX);
-        Self {
-            start: narrow(start),
-            end: narrow(end),
+    const NONE: Self = Self {
+        start: u32::MAX,
+        length: 0,
+    };
+
+    /// Sections are bounded far below 4 GiB; beyond it a part would be unknown, not another.
+    fn new(start: usize, length: usize) -> Self {
+        match (u32::try_from(start), u32::try_from(length)) {
+            (Ok(start), Ok(length)) => Self { start, length },
+            (_, _) => Self::NONE,
         }
     }
 
-    fn range(self) -> std::ops::Range<usize> {
-        self.start as usize..self.end as usize
+    fn range(self) -> Range<usize> {
+        let start = self.start as usize;
+        start..start.saturating_add(self.length as usize)
+    }
+
+    fn of_text(self, text: &[u8]) -> Option<&[u8]> {
+        text.get(self.range())
     }
 }
 
 /// Goes through [`Fields`].
 pub struct Iter<'a> {
-    fields: &'a Fields,
+    text: &'a [u8],
     spans: std::slice::Iter<'a, Span>,
 }
 
@@ -141,16 +219,11 @@ impl<'a> Iterator for Iter<'a> {
     type Item = Field<'a>;
 
     fn next(&mut self) -> Option<Field<'a>> {
-        let Fields { names, values, .. } = self.fields;
-        let span = self.spans.next()?;
-        Some(Field {
-            name: span.name.and_then(|part| names.get(part.range())),
-            value: span
-                .value
-                .and_then(|part| values.get(part.range()))
-                .map(Unredacted::borrowed),
-            never_indexed: span.never_indexed,
-        })
+        self.spans.next().map(|span| span.field(self.text))
+    }
+
+    fn size_hint(&self) -> (usize, Option<usize>) {
+        self.spans.size_hint()
     }
 }
 
@@ -166,16 +239,10 @@ impl<'a> IntoIterator for &'a Fields {
 impl<'a> FromIterator<Field<'a>> for Fields {
     fn from_iter<I: IntoIterator<Item = Field<'a>>>(fields: I) -> Self {
         let mut all = Self::default();
-        all.extend(fields);
-        all
-    }
-}
-
-impl<'a> Extend<Field<'a>> for Fields {
-    fn extend<I: IntoIterator<Item = Field<'a>>>(&mut self, fields: I) {
         for field in fields {
-            self.push(field);
+            all.push(field);
         }
+        all
     }
 }
 
@@ -226,6 +293,30 @@ mod tests {
         assert_eq!(fields.get("host"), Some(expected[0]));
         assert_eq!(fields.all("host").count(), 2);
         assert_eq!(fields.get("Host"), None);
+    }
+
+    #[test]
+    fn fields_may_lie_in_a_text() {
+        let text = b"Host: A\r\nEmpty:\r\n";
+        let fields = Fields::of_text(text, [[&text[..4], &text[6..7]], [&text[9..14], b""]].into_iter());
+        assert!(
+            fields
+                .iter()
+                .eq([field(Some("host"), Some("A")), field(Some("empty"), Some(""))])
+        );
+    }
+
+    #[test]
+    fn every_byte_in_every_place_is_lowered_as_ascii_is() {
+        for length in 0..20 {
+            for (place, byte) in (0..length).flat_map(|place| (0..=255).map(move |byte| (place, byte))) {
+                let mut name = vec![b'Q'; length];
+                name[place] = byte;
+                let expected = name.to_ascii_lowercase();
+                lower(&mut name);
+                assert_eq!(name, expected);
+            }
+        }
     }
 
     #[test]

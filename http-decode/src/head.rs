@@ -14,8 +14,8 @@ pub struct RequestHead {
     pub method: Option<Cow<'static, str>>,
     /// `https` in HTTP/1 unless the request target says otherwise.
     pub scheme: Option<Cow<'static, str>>,
-    /// Host and port from the request target, or `:authority`, else from Host (RFC 9110 section 7.2).
-    pub authority: Option<Unredacted>,
+    /// Host and port from the request target, or `:authority`; most requests of HTTP/1 have them in Host alone.
+    pub target_authority: Option<Unredacted>,
     /// Path and query, or `*`; absent for CONNECT.
     pub path: Option<Unredacted>,
     /// `:protocol` of an extended CONNECT (RFC 8441).
@@ -28,10 +28,24 @@ pub struct RequestHead {
     pub unknown: u32,
 }
 
+impl RequestHead {
+    /// Says whom the request is for: the authority of its target, else that in Host (RFC 9110 section 7.2), unless there
+    /// are several that differ (RFC 9112 section 3.2: an invalid request).
+    pub fn authority(&self) -> Option<Unredacted<&[u8]>> {
+        if let Some(authority) = &self.target_authority {
+            return Some(Unredacted::borrowed(authority.expose()));
+        }
+        let mut hosts = self.fields.all("host");
+        let first = hosts.next()?.value?;
+        let same = hosts.all(|other| other.value == Some(first));
+        (same && !first.is_empty()).then_some(first)
+    }
+}
+
 /// Which parts of a request's target the sender forbade compressing (RFC 7541 section 6.2.3), as one does with secrets.
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
 pub struct NeverIndexed {
-    /// `:authority`.
+    /// `:authority`, or Host in its place.
     pub authority: bool,
     /// `:path`.
     pub path: bool,

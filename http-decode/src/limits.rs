@@ -4,6 +4,7 @@
 //! ask here how large it may grow.
 
 use crate::fields::FIELD_BYTES;
+use crate::h2::hpack::Decoder;
 
 /// How a connection is to be decoded.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -81,15 +82,35 @@ impl Limits {
 
     /// Adds up the most that one connection holds under these limits.
     ///
-    /// Per direction: what is held, a head being read and a head that waits for its request. Once: the unanswered
-    /// requests, the exchange in progress with its 1xx responses and both trailer sections, and the queue, which may
-    /// be overrun by what was already kept as a request or as the exchange in progress.
+    /// Per direction: what is held, and a line that may yet be a start line. Then what the dialogue of one protocol or the
+    /// other keeps. Once: the queue, which may be overrun by what was already kept as requests or exchanges.
     pub const fn max_connection_bytes(&self) -> usize {
+        let direction = self.max_held_bytes + (self.max_held_chunks + 1) * ENTRY_BYTES + self.max_head_bytes;
+        let (http1, http2) = (self.max_http1_bytes(), self.max_http2_bytes());
+        let dialogue = if http1 > http2 { http1 } else { http2 };
+        2 * direction + dialogue + self.max_queued_bytes
+    }
+
+    /// Per direction: a head being read and one that waits for its request. Twice, kept and queued: the unanswered
+    /// requests, and the exchange in progress with its 1xx responses and both trailer sections.
+    const fn max_http1_bytes(&self) -> usize {
         let head = self.max_parsed_head_bytes();
-        let direction = self.max_held_bytes + (self.max_held_chunks + 1) * ENTRY_BYTES + 2 * self.max_head_bytes + head;
+        let direction = 2 * self.max_head_bytes + head;
         let pending = self.max_pending_bytes + 2 * head;
-        let exchange = (4 + self.max_informational) * head;
-        2 * direction + 2 * (pending + exchange) + self.max_queued_bytes
+        2 * direction + 2 * (pending + self.max_exchange_bytes())
+    }
+
+    /// Per direction: a header block being put together, and the table. Once: the fields being decoded, whose room doubles
+    /// as they come, and the heads that wait until it is known which side asks. Twice, kept and queued: the streams.
+    const fn max_http2_bytes(&self) -> usize {
+        let head = self.max_parsed_head_bytes();
+        let direction = self.max_head_bytes + KEPT_BYTES + Decoder::max_held_bytes(self.max_table_bytes);
+        let streams = self.max_stream_bytes + self.max_exchange_bytes() + (self.max_streams + MAX_GONE) * ENTRY_BYTES;
+        2 * direction + (2 + MAX_WAITING) * head + 2 * streams
+    }
+
+    const fn max_exchange_bytes(&self) -> usize {
+        (4 + self.max_informational) * self.max_parsed_head_bytes()
     }
 
     /// Says what the largest head costs once it is parsed: its bytes and the bookkeeping for each field.
@@ -106,6 +127,17 @@ impl Default for Limits {
 
 /// The most one connection with default limits holds, in bytes.
 pub const MAX_CONNECTION_BYTES: usize = Limits::DEFAULT.max_connection_bytes();
+
+/// Room for header blocks that is kept from one to the next.
+const KEPT_BYTES: usize = 4096;
+
+/// Streams of HTTP/2 that are remembered because frames of them may still come: more than a peer sends in a round trip.
+pub(crate) const MAX_GONE: usize = 256;
+/// Heads that wait until it is known which side asks: hardly ever more than one, because the first fields of a head are
+/// nearly always in the table that everybody knows.
+pub(crate) const MAX_WAITING: usize = 8;
+/// Bytes of HPACK table kept where the encoder's limit is not known: four times what common encoders use.
+pub(crate) const LATE_TABLE_BYTES: usize = 16 * 1024;
 
 /// What is charged for a held chunk besides its bytes.
 pub(crate) const ENTRY_BYTES: usize = 96;

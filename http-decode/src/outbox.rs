@@ -47,7 +47,7 @@ impl Outbox {
 pub(crate) fn exchange_bytes(exchange: &Exchange) -> usize {
     let request = exchange.request.as_ref().map_or(0, |request| {
         let head = &request.head;
-        let target = [&head.authority, &head.path]
+        let target = [&head.target_authority, &head.path]
             .into_iter()
             .flatten()
             .map(Unredacted::len)

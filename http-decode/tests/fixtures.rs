@@ -202,7 +202,7 @@ fn tell_exchange(exchange: &Exchange) -> Value {
         "request": exchange.request.as_ref().map(|request| json!({
             "method": request.head.method,
             "scheme": request.head.scheme,
-            "authority": request.head.authority.as_ref().map(tell_bytes),
+            "authority": request.head.authority().map(|authority| tell_text(authority.expose())),
             "path": request.head.path.as_ref().map(tell_bytes),
             "fields": tell_fields(&request.head.fields),
             "body_bytes": request.body_bytes,

@@ -114,7 +114,9 @@ impl Connection {
             self.decode(direction, &mut chunk);
         }
         self.hold(direction, chunk);
-        self.run();
+        if !self.is_idle() {
+            self.run();
+        }
     }
 
     /// Takes word of bytes that will not come, as soon as that is known.
@@ -217,6 +219,14 @@ impl Connection {
             Dialogue::Http2(dialogue) => dialogue.held_bytes(),
         };
         half(&self.read) + half(&self.write) + dialogue + self.context.outbox.held_bytes()
+    }
+
+    /// Tells whether everything that came has been decoded, and nothing waits.
+    fn is_idle(&self) -> bool {
+        let streams_empty = self.read.stream.is_empty() && self.write.stream.is_empty();
+        streams_empty
+            && self.phase == Phase::Open
+            && !matches!(&self.dialogue, Dialogue::Http1(dialogue) if dialogue.is_unsettled())
     }
 
     fn half(&self, direction: Direction) -> &Half {

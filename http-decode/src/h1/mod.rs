@@ -13,7 +13,7 @@ pub(crate) mod section;
 use std::mem;
 
 use body::{Body, Read, Skip};
-use head::{Versioned, parse_request, parse_response};
+use head::{Versioned, parse_request, parse_response, read_request, read_response};
 pub(crate) use resync::Passed;
 use resync::{Found, Seek};
 use section::Section;
@@ -42,8 +42,8 @@ pub(crate) enum Event {
     Response(Versioned<ResponseHead>, Mark),
     /// So many bytes of content.
     Content(u64),
-    /// The end of the message, with its trailers.
-    End(Fields),
+    /// So many bytes of content and the end of the message, with its trailers.
+    End(u64, Fields),
     /// So many bytes in which no message is known to begin.
     Discarded(u64),
     /// A message that could not be read on, beginning here.
@@ -228,9 +228,9 @@ impl Decoder {
         match body.read(chunk, limits) {
             Ok(Read::Content(count)) => Some(Event::Content(count)),
             Ok(Read::More) => None,
-            Ok(Read::End(trailers)) => {
+            Ok(Read::End(count, trailers)) => {
                 self.expect_head();
-                Some(Event::End(trailers))
+                Some(Event::End(count, trailers))
             }
             Err(reason) => Some(self.fail(Part::Body, reason, chunk.position, chunk)),
         }
@@ -253,7 +253,7 @@ impl Decoder {
             }
             Likeness::Whole => {
                 self.expect_head();
-                Some(Event::End(Fields::default()))
+                Some(Event::End(0, Fields::default()))
             }
             Likeness::Part => Some(self.fail(Part::Body, Reason::MalformedBody, chunk.position, chunk)),
         }
@@ -281,6 +281,11 @@ fn read_event(
         at: chunk.at,
         origin: chunk.origin,
     });
+    if section.mark().is_none()
+        && let Some(event) = read_in_place(role, chunk, mark, limits)
+    {
+        return Ok(Some(event));
+    }
     let Some(whole) = section.read(chunk, limits)? else {
         let beginning = section.bytes().get(..BEGINNING).unwrap_or(section.bytes());
         let plausible = match role {
@@ -297,6 +302,22 @@ fn read_event(
         Role::Responses => parse_response(&whole, limits).map(|head| Some(Event::Response(head, mark))),
         Role::Requests => parse_request(&whole, limits).map(|head| Some(Event::Request(head, mark))),
     }
+}
+
+/// Reads a head that begins with `chunk` and lies in it as a whole, as most do: its end need not be looked for first.
+fn read_in_place(role: Role, chunk: &mut Chunk<'_>, mark: Mark, limits: &Limits) -> Option<Event> {
+    let (event, length) = match role {
+        Role::Requests => {
+            let (head, length) = read_request(chunk.bytes, limits)?;
+            (Event::Request(head, mark), length)
+        }
+        Role::Responses => {
+            let (head, length) = read_response(chunk.bytes, limits)?;
+            (Event::Response(head, mark), length)
+        }
+    };
+    chunk.advance(length);
+    Some(event)
 }
 
 /// How much of a head that is not whole is looked at, so that garbage is not gathered until it is too large.

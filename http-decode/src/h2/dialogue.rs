@@ -12,6 +12,7 @@ use super::section::{Kind, Section, SectionReader};
 use super::streams::{Origin, Streams};
 use crate::context::Context;
 use crate::h1::Role;
+use crate::limits::{LATE_TABLE_BYTES, MAX_WAITING};
 use crate::stream::Hole;
 use crate::{Chunk, Direction, Ended, Exchange, GapCause, Limits, Reason, Side, Timestamp};
 
@@ -432,9 +433,3 @@ impl Hearing<'_> {
         });
     }
 }
-
-/// Header blocks that wait until it is known which side asks: hardly ever more than one, because the first fields of a
-/// head are nearly always in the table that everybody knows.
-const MAX_WAITING: usize = 8;
-/// Bytes of table kept where the encoder's limit is not known: four times what every common encoder uses.
-const LATE_TABLE_BYTES: usize = 16 * 1024;

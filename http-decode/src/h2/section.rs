@@ -8,7 +8,6 @@ use std::borrow::Cow;
 use super::frame::Block;
 use super::hpack;
 use crate::detect::is_tchar;
-use crate::h1::head::host;
 use crate::{Counters, Field, Fields, Limits, Reason, RequestHead, ResponseHead, Unredacted, head};
 
 /// What a header block says.
@@ -131,16 +130,19 @@ impl Section {
             authority,
             path,
             protocol,
-            never_indexed,
+            mut never_indexed,
             fields,
             unknown,
             ..
         } = self;
+        if authority.is_none() {
+            // RFC 9113 section 8.3.1: what has no :authority is about the host in Host.
+            never_indexed.authority = fields.get("host").is_some_and(|host| host.never_indexed);
+        }
         RequestHead {
             method,
             scheme,
-            // RFC 9113 section 8.3.1: what has no :authority is about the host in Host.
-            authority: authority.or_else(|| host(&fields)),
+            target_authority: authority,
             path,
             protocol_upgrade: protocol,
             never_indexed,

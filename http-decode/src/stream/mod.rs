@@ -198,6 +198,11 @@ impl Stream {
             .is_some_and(|(&first, _)| first > self.next)
     }
 
+    /// Tells whether nothing is held, and nothing known to be missing.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.entries.is_empty()
+    }
+
     /// Shows what is held at `position`, in place.
     pub(crate) fn held_at(&self, position: u64) -> Option<Chunk<'_>> {
         match self.entries.get(&position)? {

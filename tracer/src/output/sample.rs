@@ -150,7 +150,7 @@ pub(crate) fn whole() -> Exchange {
     let request = RequestHead {
         method: Some("GET".into()),
         scheme: Some("https".into()),
-        authority: Some(Unredacted::new(b"a.test")),
+        target_authority: Some(Unredacted::new(b"a.test")),
         path: Some(Unredacted::new(b"/x?token=hunter2")),
         protocol_upgrade: None,
         never_indexed: NeverIndexed::default(),

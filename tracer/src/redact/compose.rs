@@ -124,7 +124,7 @@ impl Composer<'_> {
         let RequestHead {
             method,
             scheme,
-            authority,
+            target_authority: _,
             path,
             protocol_upgrade,
             never_indexed,
@@ -134,9 +134,9 @@ impl Composer<'_> {
         RequestLine {
             method: method.as_deref().map(Into::into),
             scheme: scheme.as_deref().map(Into::into),
-            authority: authority
-                .as_ref()
-                .map(|authority| self.authority(authority, never_indexed.authority)),
+            authority: head
+                .authority()
+                .map(|authority| self.authority(authority.expose(), never_indexed.authority)),
             path: path.as_ref().map(|path| self.path(path, never_indexed.path)),
             protocol_upgrade: protocol_upgrade.clone(),
             headers: self.fields(fields),
@@ -198,8 +198,7 @@ impl Composer<'_> {
         (name.map(Into::into), value)
     }
 
-    fn authority(&mut self, authority: &Unredacted, never_indexed: bool) -> Box<str> {
-        let bytes = authority.expose();
+    fn authority(&mut self, bytes: &[u8], never_indexed: bool) -> Box<str> {
         let secrets = self.redactor.secrets(bytes, |search, secrets| {
             field::mark_authority(bytes, search, secrets);
             field::mark_never_indexed(bytes, never_indexed, search, secrets);

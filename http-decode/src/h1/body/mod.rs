@@ -3,7 +3,7 @@
 //! In: a head, then bytes or holes. Out: counts of body bytes, framing left out, and the trailers. Refuses framing that
 //! the RFC calls an error, and to go on behind a hole that may have held framing. No body byte is kept.
 
-use super::head::{Versioned, parse_trailers};
+use super::head::{Has, Versioned, parse_trailers};
 use super::section::Section;
 use crate::{Chunk, Fields, Limits, Protocol, Reason, RequestHead, ResponseHead};
 
@@ -25,8 +25,8 @@ pub(crate) enum Read {
     Content(u64),
     /// Nothing, until there are more bytes.
     More,
-    /// The body has ended, with these trailers.
-    End(Fields),
+    /// So many bytes of content with which the body has ended, and these trailers.
+    End(u64, Fields),
 }
 
 /// What a hole did to a body.
@@ -46,29 +46,33 @@ impl Body {
     /// Frames a request body (RFC 9112 section 6.3, rules 4 to 7).
     pub(crate) fn of_request(request: &Versioned<RequestHead>) -> Result<Self, Reason> {
         let fields = &request.head.fields;
-        match transfer_coding(fields, request.protocol)? {
+        match transfer_coding(fields, request.has, request.protocol)? {
             Coding::Chunked => Ok(Self::chunked()),
             // Rule 4: without chunked as the last coding the length of a request cannot be told.
             Coding::Other => Err(Reason::MalformedBody),
-            Coding::None => Ok(Self::Length(content_length(fields)?.unwrap_or(0))),
+            Coding::None => Ok(Self::Length(content_length(fields, request.has)?.unwrap_or(0))),
         }
     }
 
     /// Frames the body of a final response that may have one (RFC 9112 section 6.3, rules 4 to 8).
     pub(crate) fn of_response(response: &Versioned<ResponseHead>) -> Result<Self, Reason> {
         let fields = &response.head.fields;
-        match transfer_coding(fields, response.protocol)? {
+        match transfer_coding(fields, response.has, response.protocol)? {
             Coding::Chunked => Ok(Self::chunked()),
             Coding::Other => Ok(Self::UntilClose),
-            Coding::None => Ok(content_length(fields)?.map_or(Self::UntilClose, Self::Length)),
+            Coding::None => Ok(content_length(fields, response.has)?.map_or(Self::UntilClose, Self::Length)),
         }
     }
 
     /// Reads on.
     pub(crate) fn read(&mut self, chunk: &mut Chunk<'_>, limits: &Limits) -> Result<Read, Reason> {
         match self {
-            Self::Length(0) => Ok(Read::End(Fields::default())),
-            Self::Length(left) => Ok(content(left, chunk)),
+            Self::Length(0) => Ok(Read::End(0, Fields::default())),
+            Self::Length(left) => Ok(match content(left, chunk) {
+                // There is nothing more to wait for, not even the next byte.
+                Read::Content(count) if *left == 0 => Read::End(count, Fields::default()),
+                read @ (Read::Content(_) | Read::More | Read::End(..)) => read,
+            }),
             Self::Chunked(chunked) => chunked.read(chunk, limits),
             Self::UntilClose => {
                 let mut unlimited = u64::MAX;
@@ -214,7 +218,7 @@ impl Chunked {
 
     fn read_trailers(&mut self, chunk: &mut Chunk<'_>, limits: &Limits) -> Result<Read, Reason> {
         match self.trailers.read(chunk, limits)? {
-            Some(whole) => Ok(Read::End(parse_trailers(&whole, limits)?)),
+            Some(whole) => Ok(Read::End(0, parse_trailers(&whole, limits)?)),
             None => Ok(Read::More),
         }
     }
@@ -228,7 +232,10 @@ enum Coding {
 }
 
 /// Finds the last transfer coding. In HTTP/1.0 the field is a framing error (RFC 9112 section 6.1).
-fn transfer_coding(fields: &Fields, protocol: Protocol) -> Result<Coding, Reason> {
+fn transfer_coding(fields: &Fields, has: Has, protocol: Protocol) -> Result<Coding, Reason> {
+    if !has.transfer_encoding {
+        return Ok(Coding::None);
+    }
     let Some(last) = elements(fields, "transfer-encoding").last() else {
         return Ok(Coding::None);
     };
@@ -243,7 +250,10 @@ fn transfer_coding(fields: &Fields, protocol: Protocol) -> Result<Coding, Reason
 }
 
 /// Reads Content-Length. Equal values in a list count as one, others are an error (RFC 9112 section 6.3, rule 5).
-fn content_length(fields: &Fields) -> Result<Option<u64>, Reason> {
+fn content_length(fields: &Fields, has: Has) -> Result<Option<u64>, Reason> {
+    if !has.content_length {
+        return Ok(None);
+    }
     let mut length = None;
     for element in elements(fields, "content-length") {
         let value = parse_length(element).ok_or(Reason::MalformedBody)?;
@@ -252,11 +262,7 @@ fn content_length(fields: &Fields) -> Result<Option<u64>, Reason> {
         }
         length = Some(value);
     }
-    if length.is_none() && fields.get("content-length").is_some() {
-        Err(Reason::MalformedBody)
-    } else {
-        Ok(length)
-    }
+    length.map(Some).ok_or(Reason::MalformedBody)
 }
 
 /// Lists the elements of all fields of a name, empty ones left out (RFC 9110 section 5.6.1).

@@ -4,6 +4,10 @@ use super::*;
 use crate::{Field, Timestamp, Unredacted};
 
 fn response(fields: &[(&str, &str)]) -> Versioned<ResponseHead> {
+    let mut has = Has::default();
+    for (name, _) in fields {
+        has.see(name);
+    }
     let fields = fields
         .iter()
         .map(|(name, value)| Field {
@@ -19,6 +23,7 @@ fn response(fields: &[(&str, &str)]) -> Versioned<ResponseHead> {
             unknown: 0,
         },
         protocol: Protocol::Http11,
+        has,
     }
 }
 

@@ -26,10 +26,14 @@ impl Dialogue {
             }
             (Event::Content(count), Role::Responses) => self.add_response_content(count),
             (Event::Content(count), Role::Requests) => self.add_request_content(count),
-            (Event::End(trailers), Role::Responses) => {
+            (Event::End(count, trailers), Role::Responses) => {
+                self.add_response_content(count);
                 self.end_response(Ending::seen(Ended::Complete, at, trailers), context);
             }
-            (Event::End(trailers), Role::Requests) => self.end_request(trailers),
+            (Event::End(count, trailers), Role::Requests) => {
+                self.add_request_content(count);
+                self.end_request(trailers);
+            }
             (Event::Discarded(bytes), _) => self.discard(role, bytes, at, context),
             (Event::Failed(part, reason, position), _) => {
                 context.undecoded(direction, position, reason);
@@ -90,7 +94,7 @@ impl Dialogue {
         let mut exchange = context.begin_exchange(mark, request.protocol);
         let body = Body::of_request(&request);
         self.receiving = Some(exchange.ordinal);
-        self.tunnel = may_tunnel(&request.head).then_some(exchange.ordinal);
+        self.tunnel = may_tunnel(&request).then_some(exchange.ordinal);
         let body_bytes = body.is_ok().then_some(0);
         exchange.request = Some(Request {
             head: request.head,
@@ -99,6 +103,11 @@ impl Dialogue {
         });
         let fits = self.pairing.push(exchange, &context.settings.limits);
         match body {
+            // There is nothing to wait for, not even the next byte.
+            Ok(Body::Length(0)) => {
+                self.receiving = None;
+                self.half_mut(direction).decoder.expect_head();
+            }
             Ok(body) => self.half_mut(direction).decoder.begin_body(body),
             Err(reason) => {
                 self.half_mut(direction).decoder.lose_step();
@@ -292,6 +301,6 @@ fn names_h2c(upgrade: Field<'_>) -> bool {
 }
 
 /// Tells whether what follows a request may not be HTTP: CONNECT, or an offer to upgrade (RFC 9110 section 7.8).
-fn may_tunnel(head: &RequestHead) -> bool {
-    head.method.as_deref() == Some("CONNECT") || head.fields.get("upgrade").is_some()
+fn may_tunnel(request: &Versioned<RequestHead>) -> bool {
+    request.has.upgrade || request.head.method.as_deref() == Some("CONNECT")
 }

@@ -4,19 +4,67 @@
 //! before the first field, white space before a colon in a request, control characters, versions other than 1.0 and 1.1.
 
 use std::borrow::Cow;
+use std::mem::MaybeUninit;
 
 use httparse::{EMPTY_HEADER, Header, ParserConfig, Status};
 
 use super::section::Whole;
-use crate::{Field, Fields, Limits, NeverIndexed, Protocol, Reason, RequestHead, ResponseHead, Unredacted, head};
+use crate::{Fields, Limits, NeverIndexed, Protocol, Reason, RequestHead, ResponseHead, Unredacted, head};
 
-/// A head, and the protocol version it names.
+/// A head, and what else it tells the decoder.
 #[derive(Debug)]
 pub(crate) struct Versioned<T> {
     /// The head.
     pub(crate) head: T,
     /// Its version.
     pub(crate) protocol: Protocol,
+    /// Which of the fields that concern the decoder it has.
+    pub(crate) has: Has,
+}
+
+/// Fields that concern the decoder, found while a head is read, so that nobody looks for those that are not there.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub(crate) struct Has {
+    pub(crate) upgrade: bool,
+    pub(crate) content_length: bool,
+    pub(crate) transfer_encoding: bool,
+}
+
+impl Has {
+    pub(crate) fn see(&mut self, name: &str) {
+        let (seen, known) = match name.len() {
+            7 => (&mut self.upgrade, "upgrade"),
+            14 => (&mut self.content_length, "content-length"),
+            17 => (&mut self.transfer_encoding, "transfer-encoding"),
+            _ => return,
+        };
+        *seen |= name.eq_ignore_ascii_case(known);
+    }
+}
+
+/// Reads a request head that lies whole at the beginning of `bytes`, and says how long it is; `None` if that is not so,
+/// or if it needs a closer look.
+pub(crate) fn read_request(bytes: &[u8], limits: &Limits) -> Option<(Versioned<RequestHead>, usize)> {
+    let mut headers = [const { MaybeUninit::uninit() }; USUAL_FIELDS];
+    let headers = headers.get_mut(..limits.max_fields.min(USUAL_FIELDS))?;
+    let mut request = httparse::Request::new(&mut []);
+    let Ok(Status::Complete(length)) = request.parse_with_uninit_headers(bytes, headers) else {
+        return None;
+    };
+    (length <= limits.max_head_bytes).then(|| (request_head(&request, bytes), length))
+}
+
+/// Reads a response head in the same way.
+pub(crate) fn read_response(bytes: &[u8], limits: &Limits) -> Option<(Versioned<ResponseHead>, usize)> {
+    let mut headers = [const { MaybeUninit::uninit() }; USUAL_FIELDS];
+    let headers = headers.get_mut(..limits.max_fields.min(USUAL_FIELDS))?;
+    let mut response = httparse::Response::new(&mut []);
+    let parsed = ParserConfig::default().parse_response_with_uninit_headers(&mut response, bytes, headers);
+    let Ok(Status::Complete(length)) = parsed else {
+        return None;
+    };
+    let head = response_head(&response, bytes).ok()?;
+    (length <= limits.max_head_bytes).then_some((head, length))
 }
 
 /// Parses a request head.
@@ -25,26 +73,7 @@ pub(crate) fn parse_request(whole: &Whole<'_>, limits: &Limits) -> Result<Versio
     let mut headers = vec![EMPTY_HEADER; room_for(whole, limits)];
     let mut request = httparse::Request::new(&mut headers);
     whole_or_malformed(request.parse(&bytes), bytes.len())?;
-    let (method, target) = (request.method.unwrap_or_default(), request.path.unwrap_or_default());
-    let target = split_target(method, target);
-    let fields = fields(request.headers);
-    let head = RequestHead {
-        method: Some(head::method(method)),
-        scheme: Some(head::scheme(target.scheme.unwrap_or("https"))),
-        authority: target
-            .authority
-            .map(|host| Unredacted::new(host.as_bytes()))
-            .or_else(|| host(&fields)),
-        path: target.path.map(|path| Unredacted::new(path.as_bytes())),
-        protocol_upgrade: None,
-        never_indexed: NeverIndexed::default(),
-        fields,
-        unknown: 0,
-    };
-    Ok(Versioned {
-        head,
-        protocol: protocol(request.version),
-    })
+    Ok(request_head(&request, &bytes))
 }
 
 /// Parses a response head.
@@ -56,18 +85,45 @@ pub(crate) fn parse_response(whole: &Whole<'_>, limits: &Limits) -> Result<Versi
     // RFC 9112 section 5.1: white space before the colon is removed from a response, not refused.
     config.allow_spaces_after_header_name_in_responses(true);
     whole_or_malformed(config.parse_response(&mut response, &bytes), bytes.len())?;
+    response_head(&response, &bytes)
+}
+
+fn request_head(request: &httparse::Request<'_, '_>, bytes: &[u8]) -> Versioned<RequestHead> {
+    let (method, target) = (request.method.unwrap_or_default(), request.path.unwrap_or_default());
+    let target = split_target(method, target);
+    let (fields, has) = fields(request.headers, bytes);
+    let head = RequestHead {
+        method: Some(head::method(method)),
+        scheme: Some(head::scheme(target.scheme.unwrap_or("https"))),
+        target_authority: target.authority.map(|authority| Unredacted::new(authority.as_bytes())),
+        path: target.path.map(|path| Unredacted::new(path.as_bytes())),
+        protocol_upgrade: None,
+        never_indexed: NeverIndexed::default(),
+        fields,
+        unknown: 0,
+    };
+    Versioned {
+        head,
+        protocol: protocol(request.version),
+        has,
+    }
+}
+
+fn response_head(response: &httparse::Response<'_, '_>, bytes: &[u8]) -> Result<Versioned<ResponseHead>, Reason> {
     let status = response
         .code
         .filter(|code| (100..=999).contains(code))
         .ok_or(Reason::MalformedHead)?;
+    let (fields, has) = fields(response.headers, bytes);
     let head = ResponseHead {
         status: Some(status),
-        fields: fields(response.headers),
+        fields,
         unknown: 0,
     };
     Ok(Versioned {
         head,
         protocol: protocol(response.version),
+        has,
     })
 }
 
@@ -76,11 +132,14 @@ pub(crate) fn parse_trailers(whole: &Whole<'_>, limits: &Limits) -> Result<Field
     let bytes = unfold(whole, Start::Field)?;
     let mut headers = vec![EMPTY_HEADER; room_for(whole, limits)];
     match httparse::parse_headers(&bytes, &mut headers) {
-        Ok(Status::Complete((_, parsed))) => Ok(fields(parsed)),
+        Ok(Status::Complete((_, parsed))) => Ok(fields(parsed, &bytes).0),
         Err(httparse::Error::TooManyHeaders) => Err(Reason::HeadTooLarge),
         Ok(Status::Partial) | Err(_) => Err(Reason::MalformedBody),
     }
 }
+
+/// Fields of a head that is read where it lies: hardly any has more.
+const USUAL_FIELDS: usize = 64;
 
 /// What a section begins with.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -129,22 +188,26 @@ fn whole_or_malformed(parsed: httparse::Result<usize>, length: usize) -> Result<
     }
 }
 
-fn fields(headers: &[Header<'_>]) -> Fields {
-    let (names, values) = headers.iter().fold((0, 0), |(names, values), header| {
-        (names + header.name.len(), values + header.value.len())
+/// Takes over the fields of a section, whose names and values are parts of its bytes; httparse has taken the optional
+/// white space (RFC 9110 section 5.6.3) off both ends of the values.
+fn fields(headers: &[Header<'_>], bytes: &[u8]) -> (Fields, Has) {
+    let mut has = Has::default();
+    let base = bytes.as_ptr().addr();
+    let place = |part: &[u8]| {
+        let start = part.as_ptr().addr().wrapping_sub(base);
+        start..start.wrapping_add(part.len())
+    };
+    let begin = headers.first().map_or(0, |first| place(first.name.as_bytes()).start);
+    let end = headers.last().map_or(begin, |last| match last.value {
+        [] => place(last.name.as_bytes()).end,
+        value => place(value).end,
     });
-    let mut fields = Fields::with_capacity(headers.len(), names, values);
-    fields.extend(headers.iter().map(|header| Field {
-        name: Some(header.name),
-        value: Some(Unredacted::borrowed(trim(header.value))),
-        never_indexed: false,
-    }));
-    fields
-}
-
-/// Takes optional white space (RFC 9110 section 5.6.3) off both ends.
-fn trim(value: &[u8]) -> &[u8] {
-    value.trim_ascii()
+    let parts = headers.iter().map(|header| {
+        has.see(header.name);
+        [header.name.as_bytes(), header.value]
+    });
+    let text = bytes.get(begin..end).unwrap_or_default();
+    (Fields::of_text(text, parts), has)
 }
 
 fn protocol(version: Option<u8>) -> Protocol {
@@ -171,7 +234,11 @@ fn split_target<'a>(method: &str, target: &'a str) -> Target<'a> {
             path: None,
         };
     }
-    let absolute = target.split_once("://").filter(|(scheme, _)| is_scheme(scheme));
+    let absolute = if target.starts_with('/') {
+        None
+    } else {
+        target.split_once("://").filter(|(scheme, _)| is_scheme(scheme))
+    };
     let Some((scheme, rest)) = absolute else {
         return Target {
             scheme: None,
@@ -199,14 +266,6 @@ fn is_scheme(scheme: &str) -> bool {
         && scheme
             .bytes()
             .all(|byte| byte.is_ascii_alphanumeric() || b"+-.".contains(&byte))
-}
-
-/// Takes the authority from Host, unless there are several that differ (RFC 9112 section 3.2: an invalid request).
-pub(crate) fn host(fields: &Fields) -> Option<Unredacted> {
-    let mut hosts = fields.all("host");
-    let first = hosts.next()?.value?;
-    let same = hosts.all(|other| other.value == Some(first));
-    (same && !first.is_empty()).then(|| Unredacted::new(first.expose()))
 }
 
 #[cfg(test)]

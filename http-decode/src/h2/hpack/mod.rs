@@ -13,7 +13,7 @@ mod table;
 
 use std::fmt;
 
-use primitive::{Input, Scratch, Text};
+use primitive::{Input, Scratch};
 use table::{NewName, Table};
 
 /// The encoder's limit on its table before any size update (RFC 9113 section 6.5.2).
@@ -188,29 +188,17 @@ impl Decoder {
     ) -> Result<(), Error> {
         self.scratch.clear();
         let index = input.integer(indexing.prefix())?;
-        let name = if index == 0 {
-            input.string(&mut self.scratch)?
-        } else {
-            Text::Plain(&[])
-        };
+        let literal = (index == 0).then(|| input.string(&mut self.scratch)).transpose()?;
         let value = input.string(&mut self.scratch)?;
+        let literal = literal.as_ref().map(|text| self.scratch.get(text));
         let value = self.scratch.get(&value);
-        let literal = self.scratch.get(&name);
         visitor.see(Header {
-            name: if index == 0 {
-                Some(literal)
-            } else {
-                self.table.get(index).0
-            },
+            name: literal.or_else(|| self.table.get(index).0),
             value: Some(value),
             never_indexed: matches!(indexing, Indexing::Never),
         });
         if matches!(indexing, Indexing::Incremental) {
-            let name = if index == 0 {
-                NewName::Literal(literal)
-            } else {
-                NewName::Of(index)
-            };
+            let name = literal.map_or(NewName::Of(index), NewName::Literal);
             self.table.insert(name, value);
         }
         Ok(())

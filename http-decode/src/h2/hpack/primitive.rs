@@ -55,10 +55,11 @@ impl<'b> Input<'b> {
     pub(super) fn string(&mut self, scratch: &mut Scratch) -> Result<Text<'b>, Error> {
         let huffman = self.peek().is_some_and(|byte| byte & 0x80 != 0);
         let length = self.integer(7)? as usize;
-        let (string, rest) = self.0.split_at_checked(length).ok_or(Error::Truncated)?;
+        let block = self.0;
+        let (string, rest) = block.split_at_checked(length).ok_or(Error::Truncated)?;
         self.0 = rest;
         if huffman {
-            scratch.decode(string).map(Text::Decoded)
+            scratch.decode(block, length).map(Text::Decoded)
         } else {
             Ok(Text::Plain(string))
         }
@@ -112,14 +113,16 @@ impl Scratch {
         self.bytes.capacity()
     }
 
-    fn decode(&mut self, string: &[u8]) -> Result<Range<usize>, Error> {
+    /// Decodes the string of `length` bytes that `block` begins with.
+    fn decode(&mut self, block: &[u8], length: usize) -> Result<Range<usize>, Error> {
         let start = self.used;
-        let wanted = start.saturating_add(huffman::max_decoded(string.len()));
+        let wanted = start.saturating_add(huffman::max_decoded(length));
         if self.bytes.len() < wanted {
+            self.bytes.reserve_exact(wanted - self.bytes.len());
             self.bytes.resize(wanted, 0);
         }
-        let length = huffman::decode(string, self.bytes.get_mut(start..).unwrap_or_default())?;
-        self.used = start + length;
+        let decoded = huffman::decode(block, length, self.bytes.get_mut(start..).unwrap_or_default())?;
+        self.used = start + decoded;
         Ok(start..self.used)
     }
 }

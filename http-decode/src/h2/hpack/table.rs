@@ -92,7 +92,7 @@ impl Table {
         self.entries.len()
     }
 
-    /// Gives the name, if it was seen, and the value of the entry with this index, if it was seen.
+    /// Gives the name and the value of the entry with this index, as far as they were seen.
     #[inline]
     pub(super) fn get(&self, index: u32) -> (Option<&[u8]>, Option<&[u8]>) {
         if let Some((name, value)) = static_table::get(index) {
@@ -134,15 +134,16 @@ impl Table {
             NewName::Of(index) => self.repeat_name(index),
         }
         self.octets.extend_from_slice(value);
-        self.entries.push_front(Entry { position, ..entry });
+        // Only now, since the name may be that of an entry that goes.
+        self.evict(self.max_size() - size);
+        self.push(Entry { position, ..entry });
         self.size += size;
-        self.evict();
     }
 
     /// Notes the encoder's limit, now that it is known (RFC 7541 section 4.3).
     pub(super) fn set_limit(&mut self, limit: u32) {
         self.limit = Some(limit);
-        self.evict();
+        self.evict(self.max_size());
     }
 
     /// Forgets all entries, and the encoder's limit.
@@ -157,14 +158,22 @@ impl Table {
         self.size = 0;
     }
 
-    /// Forgets the oldest entries until the rest is within the limit; the newest one always is.
+    /// Forgets the oldest entries until the rest has no more than `size`.
     #[inline]
-    fn evict(&mut self) {
-        let max_size = self.max_size();
-        while self.size > max_size {
+    fn evict(&mut self, size: usize) {
+        while self.size > size {
             let Some(oldest) = self.entries.pop_back() else { break };
             self.size = self.size.saturating_sub(oldest.size());
         }
+    }
+
+    /// Adds an entry, and room for as many again as there are, but for no more than there can be.
+    fn push(&mut self, entry: Entry) {
+        if self.entries.len() == self.entries.capacity() {
+            let left = Self::max_entries(self.max_bytes).saturating_sub(self.entries.len());
+            self.entries.reserve_exact(self.entries.len().max(8).min(left));
+        }
+        self.entries.push_front(entry);
     }
 
     /// The size that is kept: what the encoder keeps if that is known, but no more than is allowed here.
@@ -204,13 +213,9 @@ impl Table {
         }
     }
 
-    /// Makes room for one more entry with so many octets. A table that is full moves its octets together, at most once
-    /// for as many octets as it moves.
+    /// Makes room for the octets of one more entry. Octets in use are moved together at most once for as many that are
+    /// new or dead, so that this costs no more than a copy of each.
     fn make_room(&mut self, octets: usize) {
-        if self.entries.len() == self.entries.capacity() {
-            let left = Self::max_entries(self.max_bytes).saturating_sub(self.entries.len());
-            self.entries.reserve_exact(self.entries.len().max(8).min(left));
-        }
         if octets <= self.octets.capacity() - self.octets.len() {
             return;
         }
@@ -259,4 +264,24 @@ impl Entry {
 #[inline]
 fn narrow(length: usize) -> u32 {
     u32::try_from(length).unwrap_or(u32::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn positions_wrap_around() {
+        let mut table = Table {
+            origin: u32::MAX - 1000,
+            ..Table::new(400, None)
+        };
+        for round in 0..100_u8 {
+            table.insert(NewName::Literal(b"name"), &[round; 60]);
+            table.insert(NewName::Of(62), &[round; 70]);
+            assert_eq!(table.get(62), (Some(b"name".as_slice()), Some([round; 70].as_slice())));
+            assert_eq!(table.get(63), (Some(b"name".as_slice()), Some([round; 60].as_slice())));
+        }
+        assert!(table.origin < u32::MAX - 1000, "they did");
+    }
 }

@@ -10,6 +10,7 @@ use std::collections::{BTreeMap, VecDeque};
 use self::stream::{State, Stream};
 use super::section::{Kind, Section};
 use crate::context::Context;
+use crate::limits::MAX_GONE;
 use crate::stream::Mark;
 use crate::{Ended, Exchange, Protocol, Timestamp};
 
@@ -163,7 +164,7 @@ impl Streams {
     /// Notes that frames of requests were lost, whose streams are not known.
     pub(super) fn lose_requests(&mut self) {
         for stream in self.open.values_mut() {
-            stream.add_request_content(None);
+            stream.lose_request();
         }
     }
 
@@ -322,7 +323,5 @@ fn doubt_ends(since: Timestamp, context: &Context) -> Timestamp {
 
 /// The stream of a request that was upgraded (RFC 7540 section 3.2).
 const UPGRADED: u32 = 1;
-/// Streams that are remembered because frames of them may still come: more than a peer sends in a round trip.
-const MAX_GONE: usize = 256;
 /// How many times as long as an answered exchange one is kept whose response may have been lost.
 const DOUBT_HOLDS: u64 = 10;

@@ -120,6 +120,13 @@ impl Stream {
         }
     }
 
+    /// Notes that frames of the request may have been lost.
+    pub(super) fn lose_request(&mut self) {
+        if !self.request_ended {
+            self.add_request_content(None);
+        }
+    }
+
     /// Takes the end of the request.
     pub(super) fn end_request(&mut self) {
         self.request_ended = true;

@@ -41,7 +41,7 @@ pub(super) fn sent() -> impl Strategy<Value = Sent> {
         let mut next = || lists.next().unwrap_or_default();
         let head = RequestHead {
             path: Some(path.sent.into_bytes().into()),
-            authority: Some(authority.sent.into_bytes().into()),
+            target_authority: Some(authority.sent.into_bytes().into()),
             fields: next(),
             ..RequestHead::default()
         };
@@ -102,7 +102,7 @@ pub(super) fn arbitrary_exchange() -> impl Strategy<Value = Exchange> {
             let head = RequestHead {
                 method: method.map(Into::into),
                 scheme: scheme.map(Into::into),
-                authority,
+                target_authority: authority,
                 path,
                 protocol_upgrade: protocol_upgrade.map(Into::into),
                 never_indexed: NeverIndexed::default(),

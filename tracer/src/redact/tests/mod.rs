@@ -37,7 +37,7 @@ fn exchange(path: &str, authority: &str, fields: Vec<OwnedField>) -> Exchange {
         method: Some("GET".into()),
         scheme: Some("https".into()),
         path: Some(Unredacted::new(path.as_bytes())),
-        authority: Some(Unredacted::new(authority.as_bytes())),
+        target_authority: Some(Unredacted::new(authority.as_bytes())),
         protocol_upgrade: None,
         never_indexed: NeverIndexed::default(),
         fields: fields.into_iter().collect(),

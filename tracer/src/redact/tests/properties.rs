@@ -143,7 +143,7 @@ fn sent_again(line: &ExchangeLine, mut exchange: Exchange) -> Exchange {
     };
     let (request, seen) = (exchange.request.as_mut().unwrap(), line.request.as_ref().unwrap());
     request.head.path = bytes(&seen.path);
-    request.head.authority = bytes(&seen.authority);
+    request.head.target_authority = bytes(&seen.authority);
     replace(&mut request.head.fields, &seen.headers);
     replace(&mut request.trailers, &seen.trailers);
     for (head, seen) in exchange.informational.iter_mut().zip(&line.informational) {

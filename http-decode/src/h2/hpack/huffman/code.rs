@@ -7,7 +7,8 @@
     reason = "only const evaluation indexes here, and an index out of bounds would not compile"
 )]
 
-/// Bits that [`lookup`] looks at; a code that is longer is left to [`long`].
+/// Bits that [`lookup`] looks at, room for two codes of six; a code that is longer is left to [`long`]. Measured: 10 and
+/// 11 are slower, and 13 would fill a first-level cache.
 const INDEX_BITS: u32 = 12;
 /// The longest code, which is that of EOS.
 const MAX_BITS: u32 = 30;

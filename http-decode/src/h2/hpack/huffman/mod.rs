@@ -19,23 +19,26 @@ pub(super) const fn max_decoded(length: usize) -> usize {
     length.saturating_add(length.div_ceil(5) * 3).saturating_add(8)
 }
 
-/// Decodes a string into the beginning of `output`, which has room for [`max_decoded`], and gives its length.
-pub(super) fn decode(coded: &[u8], output: &mut [u8]) -> Result<usize, Error> {
+/// Decodes the string of `length` bytes that `block` begins with into the beginning of `output`, which has room for
+/// [`max_decoded`], and gives how many octets it has.
+///
+/// What follows the string is read along with its last bytes, and not used: this saves copying them.
+pub(super) fn decode(block: &[u8], length: usize, output: &mut [u8]) -> Result<usize, Error> {
     let mut reader = Reader {
-        coded,
+        block,
         position: 0,
-        bits: coded.len().saturating_mul(8),
+        end: length.saturating_mul(8),
     };
     let mut written = 0;
     loop {
-        let (octets, width, last) = reader.read();
-        put(output, written, octets.to_le_bytes());
-        written += width as usize / 8;
-        if last.width() == 0 {
-            let Some(octet) = reader.read_long()? else {
+        let short = reader.read_short();
+        put(output, written, short.octets.to_le_bytes());
+        written += short.width as usize / 8;
+        if short.last.width() == 0 {
+            if reader.is_end() {
                 return Ok(written);
-            };
-            put(output, written, [octet]);
+            }
+            put(output, written, [reader.read_long()?]);
             written += 1;
         }
     }
@@ -48,27 +51,37 @@ fn put<const N: usize>(output: &mut [u8], at: usize, octets: [u8; N]) {
     }
 }
 
-/// A coded string and how many of its bits were read.
+/// A string and how far it was read, in bits.
 struct Reader<'a> {
-    coded: &'a [u8],
+    block: &'a [u8],
     position: usize,
-    bits: usize,
+    end: usize,
+}
+
+/// Octets with short codes.
+struct Short {
+    /// Up to eight octets, the first one lowest, and the bits that are in use.
+    octets: u64,
+    width: u32,
+    /// The last lookup's answer.
+    last: Symbols,
 }
 
 impl Reader<'_> {
     /// Shows the next bits, the first one highest: 57 at least, ones where the string has ended.
     #[inline]
     fn window(&self) -> u64 {
-        let rest = self.coded.get(self.position / 8..).unwrap_or_default();
-        let word = rest
+        let bytes = self.block.get(self.position / 8..).unwrap_or_default();
+        let word = bytes
             .first_chunk()
-            .map_or_else(|| padded(rest), |bytes| u64::from_be_bytes(*bytes));
+            .map_or_else(|| word(bytes), |bytes| u64::from_be_bytes(*bytes));
+        let left = self.end.saturating_sub(self.position / 8 * 8);
+        let word = if left < 64 { word | u64::MAX >> left } else { word };
         word << (self.position % 8)
     }
 
-    /// Reads up to eight octets with short codes: gives them, how many bits they are, and the last lookup's answer.
     #[inline]
-    fn read(&mut self) -> (u64, u32, Symbols) {
+    fn read_short(&mut self) -> Short {
         let mut window = self.window();
         let (mut octets, mut width, mut last) = (0, 0, Symbols::NONE);
         for _ in 0..LOOKUPS {
@@ -78,18 +91,22 @@ impl Reader<'_> {
             window <<= last.bits();
             self.position += last.bits() as usize;
         }
-        (octets, width, last)
+        Short { octets, width, last }
     }
 
-    /// Reads one octet where no short code was found; none at the end of the string.
+    /// Tells whether the string ends here, where no short code was found. Then the next eight bits are ones, as all long
+    /// codes begin with more of them.
     #[inline]
-    fn read_long(&mut self) -> Result<Option<u8>, Error> {
+    fn is_end(&self) -> bool {
+        self.end.checked_sub(self.position).is_some_and(|left| left < 8)
+    }
+
+    /// Reads one octet where no short code was found, nor the end of the string.
+    #[cold]
+    fn read_long(&mut self) -> Result<u8, Error> {
         // A code that ended beyond the string was made of other padding than ones: ones begin no short code.
-        let left = self.bits.checked_sub(self.position).ok_or(Error::HuffmanPadding)?;
+        let left = self.end.checked_sub(self.position).ok_or(Error::HuffmanPadding)?;
         let window = self.window();
-        if left < 8 && window >> 56 == 0xff {
-            return Ok(None);
-        }
         let (symbol, bits) = code::long(window);
         if bits as usize > left {
             let ones = window.leading_ones() as usize >= left;
@@ -100,14 +117,16 @@ impl Reader<'_> {
             });
         }
         self.position += bits as usize;
-        u8::try_from(symbol).ok().ok_or(Error::HuffmanEos).map(Some)
+        u8::try_from(symbol).ok().ok_or(Error::HuffmanEos)
     }
 }
 
-/// Fills up fewer than eight bytes with ones.
-#[inline]
-fn padded(rest: &[u8]) -> u64 {
-    let mut word = [0xff; 8];
-    word.iter_mut().zip(rest).for_each(|(to, from)| *to = *from);
-    u64::from_be_bytes(word)
+/// Reads fewer than eight bytes, the first one highest.
+fn word(bytes: &[u8]) -> u64 {
+    bytes
+        .iter()
+        .fold((0, 56), |(word, shift), byte| {
+            (word | u64::from(*byte) << shift, shift - 8)
+        })
+        .0
 }

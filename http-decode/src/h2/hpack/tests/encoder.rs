@@ -1,6 +1,7 @@
 //! An encoder that does what it is told, and knows what each field rests on.
 
 use std::collections::VecDeque;
+use std::sync::LazyLock;
 
 use super::super::{huffman, static_table};
 use super::count;
@@ -47,7 +48,6 @@ pub(super) struct Encoder {
     pub(super) inserted: u64,
 }
 
-#[derive(Clone)]
 struct Entry {
     name: Vec<u8>,
     value: Vec<u8>,
@@ -71,20 +71,20 @@ impl Encoder {
     }
 
     pub(super) fn field(&mut self, block: &mut Vec<u8>, wish: &Wish) -> Expected {
-        let named = self.find(wish.refer, |entry| entry.name == wish.name);
-        let same = self.find(wish.refer, |entry| entry.name == wish.name && entry.value == wish.value);
-        if let (Representation::Indexed, Some((index, entry))) = (wish.representation, same) {
+        let same = self.find(wish.refer, |name, value| name == wish.name && value == wish.value);
+        if let (Representation::Indexed, Some((index, [name_needs, value_needs]))) = (wish.representation, same) {
             integer(block, 0x80, 7, index);
-            return expected(wish, entry.name_needs, entry.value_needs);
+            return expected(wish, name_needs, value_needs);
         }
         let (pattern, prefix) = match wish.representation {
             Representation::Indexed | Representation::Incremental => (0x40, 6),
             Representation::Without => (0x00, 4),
             Representation::Never => (0x10, 4),
         };
-        let name_needs = if let Some((index, entry)) = named {
+        let named = self.find(wish.refer, |name, _| name == wish.name);
+        let name_needs = if let Some((index, [name_needs, _])) = named {
             integer(block, pattern, prefix, index);
-            entry.name_needs
+            name_needs
         } else {
             block.push(pattern);
             string(block, &wish.name, wish.huffman[0]);
@@ -97,22 +97,18 @@ impl Encoder {
         expected(wish, name_needs, NOTHING)
     }
 
-    /// Finds the `pick`-th entry, round and round, that is as wanted.
-    fn find(&self, pick: Option<usize>, wanted: impl Fn(&Entry) -> bool) -> Option<(u32, Entry)> {
-        let fixed = (1..).map_while(|index| {
-            let (name, value) = static_table::get(index)?;
-            Some(Entry {
-                name: name.to_vec(),
-                value: value.to_vec(),
-                name_needs: NOTHING,
-                value_needs: NOTHING,
-            })
-        });
+    /// Finds the `pick`-th entry, round and round, that is as wanted, and what its name and its value need.
+    fn find(&self, pick: Option<usize>, wanted: impl Fn(&[u8], &[u8]) -> bool) -> Option<(u32, [u64; 2])> {
+        let fixed = (1..).map_while(static_table::get);
+        let fixed = fixed.map(|(name, value)| (name, value, [NOTHING; 2]));
+        let seen = self.table.iter();
+        let seen = seen.map(|entry| (&*entry.name, &*entry.value, [entry.name_needs, entry.value_needs]));
         let found: Vec<_> = (1..)
-            .zip(fixed.chain(self.table.iter().cloned()))
-            .filter(|(_, entry)| wanted(entry))
+            .zip(fixed.chain(seen))
+            .filter(|(_, (name, value, _))| wanted(name, value))
+            .map(|(index, (_, _, needs))| (index, needs))
             .collect();
-        found.get(pick?.checked_rem(found.len())?).cloned()
+        found.get(pick?.checked_rem(found.len())?).copied()
     }
 
     fn insert(&mut self, wish: &Wish, name_needs: u64) {
@@ -173,10 +169,9 @@ pub(super) fn string(block: &mut Vec<u8>, string: &[u8], huffman: bool) {
 
 /// Codes a string, and fills it up with ones.
 pub(super) fn encode(string: &[u8]) -> Vec<u8> {
-    let codes = codes();
     let mut bits: Vec<bool> = string
         .iter()
-        .flat_map(|octet| code_bits(codes[usize::from(*octet)]))
+        .flat_map(|octet| code_bits(CODES[usize::from(*octet)]))
         .collect();
     bits.resize(bits.len().next_multiple_of(8), true);
     pack(&bits)
@@ -189,8 +184,10 @@ pub(super) fn pack(bits: &[bool]) -> Vec<u8> {
         .collect()
 }
 
-/// Gives each symbol's code and how many bits it has.
-pub(super) fn codes() -> [(u32, u8); 257] {
+/// Each symbol's code, and how many bits it has.
+pub(super) static CODES: LazyLock<[(u32, u8); 257]> = LazyLock::new(codes);
+
+fn codes() -> [(u32, u8); 257] {
     let mut codes = [(0, 0); 257];
     let mut next = 0_u32;
     for bits in 1..=30 {

@@ -1,6 +1,6 @@
 //! Blocks that are not well-formed, and strings at the edge of being so.
 
-use super::encoder::{code_bits, codes, pack};
+use super::encoder::{CODES, code_bits, pack};
 use super::*;
 
 /// Expects an error behind the field `:method: GET`, which must be shown, and the table to be forgotten.
@@ -68,7 +68,7 @@ fn eos_in_a_string_is_an_error() {
     for before in ["", "a", "aaaa", "aaaaaaaaaaaaaaaaaaaaaaaa"] {
         let octets = before.bytes().map(u16::from).chain([256]);
         let mut bits: Vec<bool> = octets
-            .flat_map(|symbol| code_bits(codes()[usize::from(symbol)]))
+            .flat_map(|symbol| code_bits(CODES[usize::from(symbol)]))
             .collect();
         bits.resize(bits.len().next_multiple_of(8), true);
         assert_eq!(huffman(&pack(&bits)), Err(Error::HuffmanEos), "behind {before:?}");
@@ -81,7 +81,7 @@ fn padding_is_at_most_seven_bits_all_of_them_ones() {
         let string = vec![b'a'; length];
         let bits: Vec<bool> = string
             .iter()
-            .flat_map(|octet| code_bits(codes()[usize::from(*octet)]))
+            .flat_map(|octet| code_bits(CODES[usize::from(*octet)]))
             .collect();
         let padding = bits.len().next_multiple_of(8) - bits.len();
         let padded = |more: usize| pack(&[bits.clone(), vec![true; padding + more]].concat());

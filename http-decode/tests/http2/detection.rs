@@ -1,0 +1,165 @@
+//! How it is found out that a connection speaks HTTP/2.
+
+use http_decode::{Reason, Side};
+
+use super::wire::{END_STREAM, PREFACE, data, entry, frame, get, headers, hello, ok, request, settings};
+use super::{READ, Tape, WRITE};
+
+#[test]
+fn the_preface_tells_in_either_direction() {
+    for (requests, responses, side) in [(READ, WRITE, Side::Server), (WRITE, READ, Side::Client)] {
+        let mut tape = Tape::new();
+        tape.push(requests, hello())
+            .push(responses, settings())
+            .push(requests, get(1, "/"))
+            .push(responses, ok(1, "x"));
+        assert_eq!(tape.connection.side(), Some(side));
+        assert_eq!(tape.told(), ["1 GET / > 200 1 complete"]);
+    }
+}
+
+#[test]
+fn a_server_may_speak_first() {
+    let mut tape = Tape::new();
+    tape.push(WRITE, settings())
+        .push(READ, [hello(), get(1, "/")].concat())
+        .push(WRITE, ok(1, "x"));
+    assert_eq!(tape.told(), ["1 GET / > 200 1 complete"]);
+}
+
+#[test]
+fn every_byte_may_come_alone() {
+    let mut tape = Tape::new();
+    for (direction, bytes) in [
+        (WRITE, settings()),
+        (READ, hello()),
+        (READ, get(1, "/")),
+        (WRITE, ok(1, "x")),
+    ] {
+        for (index, byte) in bytes.iter().enumerate() {
+            tape.push_part(direction, [*byte], index == 0);
+        }
+    }
+    assert_eq!(tape.told(), ["1 GET / > 200 1 complete"]);
+    assert!(tape.reasons().is_empty());
+}
+
+#[test]
+fn a_head_that_is_a_whole_call_is_enough() {
+    let mut tape = Tape::new();
+    tape.push(READ, get(7, "/late")).push(WRITE, ok(7, "x"));
+    assert_eq!(tape.told(), ["7 GET /late > 200 1 complete"]);
+    assert_eq!(tape.connection.side(), Some(Side::Server));
+}
+
+#[test]
+fn three_plausible_frames_are_enough_and_two_are_not() {
+    let ping = |data: u8| frame(6, 0, 0, &[data; 8]);
+    let content = |bytes: usize| data(5, 0, &vec![b'x'; bytes]);
+    // Cut within the last frame: nothing ends where the captured bytes do.
+    let mut tape = Tape::new();
+    let two = [content(9), content(9)].concat();
+    tape.push(READ, &two[..two.len() - 1]);
+    assert_eq!(tape.connection.side(), None);
+    tape.push_part(READ, b"x", false).push(READ, get(7, "/late"));
+    tape.push(WRITE, ok(7, "x")).close();
+    assert_eq!(tape.told(), ["7 GET /late > 200 1 complete"]);
+    let mut tape = Tape::new();
+    tape.push(WRITE, [ping(1), content(5)].concat()).push(READ, get(1, "/"));
+    tape.push(WRITE, ok(1, "x"));
+    assert_eq!(tape.told(), ["1 GET / > 200 1 complete"]);
+}
+
+#[test]
+fn a_connection_joined_in_the_middle_of_a_frame_is_read_from_the_next_call_on() {
+    let mut tape = Tape::new();
+    tape.push(READ, vec![0xff; 300])
+        .push(READ, get(9, "/x"))
+        .push(WRITE, b"middle of some content")
+        .push(WRITE, ok(9, "x"));
+    assert_eq!(tape.told(), ["9 GET /x > 200 1 complete"]);
+}
+
+#[test]
+fn what_resembles_frames_is_not_http() {
+    for bytes in [
+        &[0_u8; 400][..],
+        &[0xff; 400],
+        // Messages with their length before them, as in PostgreSQL and Kafka.
+        &b"\0\0\0\x08\x04\xd2\x16\x2f".repeat(40),
+        // A gRPC message without HTTP/2 around it.
+        &[&b"\0\0\0\0\x05hello"[..]; 40].concat(),
+        // A TLS record.
+        &b"\x17\x03\x03\x00\x10aaaaaaaaaaaaaaaa".repeat(20),
+    ] {
+        let mut tape = Tape::new();
+        for _ in 0..4 {
+            tape.push(READ, bytes).push(WRITE, bytes);
+        }
+        tape.close();
+        assert!(tape.told().is_empty(), "{bytes:?}");
+        assert_eq!(tape.reasons(), [Reason::NotHttp], "{bytes:?}");
+    }
+}
+
+#[test]
+fn an_http1_request_may_upgrade_to_http2() {
+    let mut tape = Tape::new();
+    tape.push(
+        READ,
+        "GET /up HTTP/1.1\r\nHost: a\r\nConnection: Upgrade, HTTP2-Settings\r\nUpgrade: h2c\r\nHTTP2-Settings: \r\n\r\n",
+    )
+    .push(
+        WRITE,
+        [
+            &b"HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: h2c\r\n\r\n"[..],
+            &settings(),
+        ]
+        .concat(),
+    )
+    .push(READ, [hello(), get(3, "/next")].concat())
+    .push(WRITE, [ok(1, "first"), ok(3, "second")].concat());
+    assert_eq!(
+        tape.told(),
+        ["1 GET /up > 101 > 200 5 complete", "3 GET /next > 200 6 complete"]
+    );
+}
+
+#[test]
+fn which_side_asks_may_be_known_late() {
+    // The response's fields are all in a table that was not seen; its request came before.
+    let unknown = frame(1, 0x5, 5, &[entry(62), entry(63)]);
+    let mut tape = Tape::new();
+    tape.push(WRITE, [settings(), unknown.clone()].concat());
+    assert_eq!(tape.connection.side(), None);
+    tape.push(READ, get(7, "/x")).settle();
+    assert_eq!(tape.told(), ["5 > ? 0 (2 unknown) complete"]);
+    let mut tape = Tape::new();
+    tape.push(WRITE, [settings(), unknown].concat()).close();
+    assert_eq!(tape.reasons(), [Reason::UnknownSide]);
+}
+
+#[test]
+fn content_of_http1_that_looks_like_a_preface_is_content() {
+    let mut tape = Tape::new();
+    let length = PREFACE.len();
+    tape.push(READ, format!("POST / HTTP/1.1\r\nContent-Length: {length}\r\n\r\n"))
+        .push(READ, PREFACE)
+        .push(WRITE, "HTTP/1.1 204 No Content\r\n\r\n");
+    let body = tape.exchanges()[0].request.as_ref().unwrap().body_bytes;
+    assert_eq!(body, Some(length as u64));
+}
+
+#[test]
+fn a_request_and_its_response_in_one_call_each_are_read_whatever_the_flags() {
+    let priority = frame(
+        1,
+        0x25,
+        3,
+        &[&[0, 0, 0, 0, 15][..], &super::wire::block(&request("GET", "/p"))].concat(),
+    );
+    let mut tape = Tape::new();
+    tape.push(READ, priority)
+        .push(WRITE, headers(3, END_STREAM, &[(":status", "304")]));
+    assert_eq!(tape.told(), ["3 GET /p > 304 0 complete"]);
+}

@@ -1,0 +1,123 @@
+//! Holes: what they take is marked, and what they leave is told.
+
+use http_decode::{Gap, GapCause};
+
+use super::wire::{END_STREAM, block, data, entry, frame, get, headers, indexed, ok, request};
+use super::{READ, Tape, WRITE, tell_fields};
+
+#[test]
+fn a_hole_within_content_is_no_loss() {
+    let mut tape = Tape::begun();
+    let body = data(1, END_STREAM, &[b'x'; 100]);
+    tape.push(READ, get(1, "/"))
+        .push(WRITE, headers(1, 0, &[(":status", "200")]))
+        .push(WRITE, &body[..20]);
+    tape.lose(WRITE, 60);
+    tape.push_part(WRITE, &body[80..], false).settle();
+    assert_eq!(tape.told(), ["1 GET / > 200 100 complete"]);
+}
+
+#[test]
+fn a_hole_in_one_direction_leaves_the_other_ones_table() {
+    let mut tape = Tape::begun();
+    let inserting = [block(&request("GET", "/1")), indexed(&[("a", "1")])].concat();
+    tape.push(READ, frame(1, 0x5, 1, &inserting)).push(WRITE, ok(1, ""));
+    tape.lose(WRITE, 50);
+    tape.push(WRITE, super::wire::settings()).settle();
+    let referring = [block(&request("GET", "/3")), vec![entry(62)]].concat();
+    tape.push(READ, frame(1, 0x5, 3, &referring)).push(WRITE, ok(3, ""));
+    assert_eq!(tape.told()[1], "3 GET /3 > 200 0 complete");
+    let head = &tape.exchanges()[1].request.as_ref().unwrap().head;
+    assert_eq!(tell_fields(&head.fields), " [a=1]");
+}
+
+#[test]
+fn after_a_hole_in_a_header_block_the_table_is_forgotten_and_heals() {
+    let mut tape = Tape::begun();
+    let inserting = |path: &str| [block(&request("GET", path)), indexed(&[("a", "1")])].concat();
+    let referring = |path: &str| [block(&request("GET", path)), vec![entry(62)]].concat();
+    tape.push(READ, frame(1, 0x5, 1, &inserting("/1")))
+        .push(WRITE, ok(1, ""));
+    // Its beginning came, and the frame header tells where it ends.
+    let cut = frame(1, 0x5, 3, &inserting("/3"));
+    tape.push(READ, &cut[..cut.len() - 5]);
+    tape.lose(READ, 5);
+    tape.push(READ, frame(1, 0x5, 5, &referring("/5"))).settle();
+    tape.push(READ, frame(1, 0x5, 7, &inserting("/7")))
+        .push(READ, frame(1, 0x5, 9, &referring("/9")))
+        .push(WRITE, [ok(3, ""), ok(5, ""), ok(7, ""), ok(9, "")].concat());
+    assert_eq!(
+        tape.told(),
+        [
+            "1 GET /1 > 200 0 complete",
+            "3 GET /3 (1 unknown) > 200 0 complete",
+            "5 GET /5 (1 unknown) > 200 0 complete",
+            "7 GET /7 > 200 0 complete",
+            "9 GET /9 > 200 0 complete"
+        ]
+    );
+}
+
+#[test]
+fn after_a_hole_over_frames_the_next_call_is_read() {
+    let mut tape = Tape::begun();
+    tape.push(READ, get(1, "/1"));
+    tape.lose(READ, get(3, "/3").len());
+    tape.push(READ, get(5, "/5")).settle();
+    tape.push(WRITE, [ok(1, "a"), ok(3, "b"), ok(5, "c")].concat()).settle();
+    assert_eq!(
+        tape.told(),
+        [
+            "1 GET /1 > 200 1 complete",
+            "5 GET /5 > 200 1 complete",
+            "3 > 200 1 complete"
+        ]
+    );
+}
+
+#[test]
+fn a_response_whose_end_was_lost_is_out_as_lost_after_a_while() {
+    let mut tape = Tape::begun();
+    tape.push(READ, [get(1, "/1"), get(3, "/3")].concat())
+        .push(WRITE, headers(1, 0, &[(":status", "200")]));
+    tape.lose(WRITE, 40);
+    tape.push(WRITE, ok(3, "x")).settle();
+    tape.pass_time(20_000);
+    assert_eq!(
+        tape.told(),
+        ["3 GET /3 > 200 1 complete", "1 GET /1 > 200 ? goes on", "end ? lost"]
+    );
+}
+
+#[test]
+fn what_lies_over_the_limit_of_a_call_ended_when_the_call_did() {
+    let mut tape = Tape::begun();
+    let body = data(1, END_STREAM, &[b'x'; 100]);
+    tape.push(READ, get(1, "/")).push(
+        WRITE,
+        [headers(1, 0, &[(":status", "200")]), body[..50].to_vec()].concat(),
+    );
+    let gap = Gap {
+        direction: WRITE,
+        position: tape.lose(WRITE, 59),
+        bytes: 59,
+        cause: GapCause::OverLimit,
+    };
+    tape.connection.gap(gap);
+    tape.drain();
+    assert_eq!(tape.told(), ["1 GET / > 200 100 complete"]);
+}
+
+#[test]
+fn garbage_in_a_direction_costs_no_more_than_the_streams_in_it() {
+    let mut tape = Tape::begun();
+    tape.push(READ, get(1, "/1"))
+        .push(WRITE, frame(6, 0, 0, b"no ping"))
+        .push(WRITE, [0xee; 64])
+        .push(WRITE, ok(1, "x"))
+        .push(READ, get(3, "/3"))
+        .push(WRITE, ok(3, "y"));
+    assert_eq!(tape.reasons(), [http_decode::Reason::MalformedFrame]);
+    assert_eq!(tape.told()[1..], ["3 GET /3 > 200 1 complete"]);
+    assert_eq!(tape.connection.counters().malformed_frames, 1);
+}
