@@ -23,6 +23,9 @@ pub const LARGE: u64 = 1024 * 1024;
 /// Bytes of `/chunked`, which comes in chunks.
 pub const CHUNKED: u64 = 40_000;
 
+/// Workers of an nginx unless the test says otherwise.
+const WORKERS: usize = 2;
+
 /// A running nginx.
 ///
 /// Paths under `/small/` give 6 bytes, under `/large/` [`LARGE`] bytes, under `/chunked/` [`CHUNKED`] bytes in chunks;
@@ -33,6 +36,7 @@ pub struct Nginx {
     directory: TempDir,
     child: Child,
     port: u16,
+    workers: usize,
 }
 
 /// What differs from one nginx to another.
@@ -42,6 +46,8 @@ pub struct Setup<'a> {
     pub libraries: Option<&'a str>,
     /// More locations, in nginx's words.
     pub locations: &'a str,
+    /// How many workers there are; none is two. What has few is attached to, and left, sooner.
+    pub workers: Option<usize>,
 }
 
 impl Nginx {
@@ -62,7 +68,7 @@ impl Nginx {
         fs::write(root.join("www/large"), vec![b'l'; usize::try_from(LARGE)?])?;
         fs::write(root.join("www/chunked.html"), vec![b'c'; usize::try_from(CHUNKED)?])?;
         let configuration = root.join("nginx.conf");
-        fs::File::create(&configuration)?.write_all(configure(root, &certificate, port, setup.locations).as_bytes())?;
+        fs::File::create(&configuration)?.write_all(configure(root, &certificate, port, setup).as_bytes())?;
         let mut command = Command::new("nginx");
         command
             .arg("-p")
@@ -75,7 +81,12 @@ impl Nginx {
             command.env("LD_LIBRARY_PATH", folder);
         }
         let child = command.spawn().context("nginx did not start")?;
-        let mut nginx = Self { directory, child, port };
+        let mut nginx = Self {
+            directory,
+            child,
+            port,
+            workers: setup.workers.unwrap_or(WORKERS),
+        };
         nginx.wait_until_up()?;
         Ok(nginx)
     }
@@ -135,10 +146,10 @@ impl Nginx {
     }
 
     fn wait_until_up(&mut self) -> Result<()> {
-        wait::until("two workers of nginx", || {
+        wait::until("the workers of nginx", || {
             let error = || fs::read_to_string(self.directory.path().join("error.log")).unwrap_or_default();
             ensure!(self.child.try_wait()?.is_none(), "nginx ended: {}", error());
-            Ok((self.workers()?.len() == 2).then_some(()))
+            Ok((self.workers()?.len() == self.workers).then_some(()))
         })
     }
 }
@@ -159,13 +170,14 @@ pub fn free_port() -> Result<u16> {
 }
 
 /// A body in chunks has no length that is known before: server-side includes see to that.
-fn configure(root: &Path, certificate: &Certificate, port: u16, locations: &str) -> String {
+fn configure(root: &Path, certificate: &Certificate, port: u16, setup: Setup<'_>) -> String {
     let plain = root.join("plain.sock");
     let plain = plain.display();
+    let (locations, workers) = (setup.locations, setup.workers.unwrap_or(WORKERS));
     let Certificate { key, certificate } = certificate;
     let (key, certificate) = (key.display(), certificate.display());
     format!(
-        "daemon off; user root; worker_processes 2; pid nginx.pid; error_log error.log;
+        "daemon off; user root; worker_processes {workers}; pid nginx.pid; error_log error.log;
         events {{ worker_connections 1024; }}
         http {{
             log_format ids '{FORMAT}';

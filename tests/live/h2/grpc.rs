@@ -172,12 +172,13 @@ fn calls_through_a_gateway_end_as_their_client_was_told() -> Result<()> {
     );
     let nginx = Nginx::start_with(Setup {
         locations: &locations,
+        workers: Some(1),
         ..Setup::default()
     })?;
     let certificate = nginx.certificate().display().to_string();
     let words = ["client", &nginx.port().to_string(), &certificate, &ROUNDS.to_string()];
     let client = Program::python("grpc_calls.py", &words)?;
-    let tracer = Tracer::of(&[nginx.master()], &[])?;
+    let tracer = Tracer::of(&nginx.workers()?, &[])?;
     let (trace, told) = trace_calls(tracer, client, 1)?;
     assert_calls(&trace, &told, &["server"])
 }

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use anyhow::{Context as _, Result};
-use support::{Exchange, Nginx, Trace, Tracer, program::Program};
+use support::{Exchange, Nginx, Trace, Tracer, nginx::Setup, program::Program};
 
 use super::claims::{assert_marked, show};
 
@@ -83,13 +83,16 @@ fn fields_that_were_sent_before_are_unknown_until_they_are_sent_anew() -> Result
     const REPEATED: u64 = 20;
     /// The authority and the user agent, whose names are in the table that everybody knows.
     const OTHERS: u64 = 2;
-    const AFTER: usize = 10;
-    let nginx = Nginx::start()?;
+    const AFTER: usize = 7;
+    let nginx = Nginx::start_with(Setup {
+        workers: Some(1),
+        ..Setup::default()
+    })?;
     let mut client = Program::python("http2_repeated.py", &[&nginx.port().to_string()])?;
     let early = Tracer::of(&[client.pid()], &[])?;
     client.begin()?;
     client.wait_for_count("sent ", BEFORE)?;
-    let late = Tracer::of(&[nginx.master()], &[])?;
+    let late = Tracer::of(&nginx.workers()?, &[])?;
     // Another one may be on its way.
     let first = client.count("sent ") + 1;
     late.wait_for_lines(AFTER + 3)?;

@@ -10,10 +10,13 @@ use support::{
 use super::claims::{assert_http2, assert_no_complaint};
 use crate::claims::{assert_bodies, assert_facts_of_server, assert_same_requests, stop_after};
 
-fn assert_load_is_seen(nginx: &Nginx, pids: &[u32], load: Load<'_>) -> Result<Vec<Exchange>> {
+/// Sends loads, one after the other, while processes are traced; gives the exchanges, all of which are right.
+fn trace_loads(nginx: &Nginx, pids: &[u32], loads: &[Load<'_>]) -> Result<Vec<Exchange>> {
     let tracer = Tracer::of(pids, &[])?;
-    H2load::start(&nginx.url(""), load)?.finish()?;
-    let (trace, log) = stop_after(tracer, nginx, load.requests)?;
+    for load in loads {
+        H2load::start(&nginx.url(""), *load)?.finish()?;
+    }
+    let (trace, log) = stop_after(tracer, nginx, loads.iter().map(|load| load.requests).sum())?;
     assert_no_complaint(&trace)?;
     let exchanges = assert_same_requests(&trace, &log)?;
     assert_facts_of_server(&exchanges, &log, nginx)?;
@@ -26,28 +29,26 @@ fn assert_load_is_seen(nginx: &Nginx, pids: &[u32], load: Load<'_>) -> Result<Ve
 #[ignore = "needs root, BPF and uprobes: scripts/test runs it"]
 fn every_request_of_a_thousand_open_streams_is_printed_once() -> Result<()> {
     let nginx = Nginx::start()?;
-    assert_load_is_seen(&nginx, &nginx.workers()?, Load::of(50_000, "/small/NUMBER")).map(drop)
+    trace_loads(&nginx, &nginx.workers()?, &[Load::of(50_000, "/small/NUMBER")]).map(drop)
 }
 
 #[test]
 #[ignore = "needs root, BPF and uprobes: scripts/test runs it"]
 fn fields_are_known_whatever_the_size_of_the_clients_table() -> Result<()> {
+    let nginx = Nginx::start()?;
     // With 128 bytes each of these fields is forgotten for the next one.
-    for table in [0, 128, 4096] {
-        let nginx = Nginx::start()?;
-        let load = Load {
-            fields: &[
-                "x-tenant: blue",
-                "x-note: sixty bytes make an entry of nearly a hundred with name",
-            ],
-            table: Some(table),
-            ..Load::of(2_000, "/small/NUMBER")
-        };
-        for exchange in assert_load_is_seen(&nginx, &[nginx.master()], load)? {
-            assert_eq!(exchange.request_header("x-tenant"), Some("blue"), "{exchange:?}");
-            let note = exchange.request_header("x-note");
-            assert!(note.is_some_and(|note| note.starts_with("sixty bytes")), "{exchange:?}");
-        }
+    let loads = [0, 128, 4096].map(|table| Load {
+        fields: &[
+            "x-tenant: blue",
+            "x-note: sixty bytes make an entry of nearly a hundred with name",
+        ],
+        table: Some(table),
+        ..Load::of(2_000, "/small/NUMBER")
+    });
+    for exchange in trace_loads(&nginx, &[nginx.master()], &loads)? {
+        assert_eq!(exchange.request_header("x-tenant"), Some("blue"), "{exchange:?}");
+        let note = exchange.request_header("x-note");
+        assert!(note.is_some_and(|note| note.starts_with("sixty bytes")), "{exchange:?}");
     }
     Ok(())
 }

@@ -16,8 +16,9 @@ use crate::claims::{assert_bodies, assert_facts_of_server, assert_same_requests,
 
 /// Traces nginx while `ask` asks for so many things.
 fn trace_nginx(setup: Setup<'_>, requests: usize, ask: impl FnOnce(&Nginx) -> Result<()>) -> Result<Seen> {
-    let nginx = Nginx::start_with(setup)?;
-    let tracer = Tracer::of(&[nginx.master()], &[])?;
+    let workers = Some(1);
+    let nginx = Nginx::start_with(Setup { workers, ..setup })?;
+    let tracer = Tracer::of(&nginx.workers()?, &[])?;
     ask(&nginx)?;
     let (trace, log) = stop_after(tracer, &nginx, requests)?;
     Ok(Seen { trace, log, nginx })
@@ -163,10 +164,11 @@ fn streams_that_a_client_gives_up_are_reset() -> Result<()> {
     let locations = format!("location /silent/ {{ proxy_pass http://{}; }}", silent.local_addr()?);
     let nginx = Nginx::start_with(Setup {
         locations: &locations,
+        workers: Some(1),
         ..Setup::default()
     })?;
     let mut client = Program::python("http2_reset.py", &[&nginx.port().to_string(), &EACH.to_string()])?;
-    let tracer = Tracer::of(&[nginx.master()], &[])?;
+    let tracer = Tracer::of(&nginx.workers()?, &[])?;
     client.begin()?;
     let (trace, log) = stop_after(tracer, &nginx, 2 * EACH + 1)?;
     client.finish()?;

@@ -14,13 +14,15 @@ const CRUMBS: [&str; 3] = [
     "cookie: pLanted63",
 ];
 
-/// Sends requests full of secrets through nginx while `tlscope trace` runs with `words`.
-fn trace_secrets(words: &[&str]) -> Result<Trace> {
+/// Sends requests full of secrets through nginx while one `tlscope trace` runs for each of `words`.
+fn trace_secrets<const N: usize>(words: [&[&str]; N]) -> Result<Vec<Trace>> {
     let nginx = Nginx::start_with(Setup {
         locations: LOCATIONS,
+        workers: Some(1),
         ..Setup::default()
     })?;
-    let tracer = Tracer::of(&[nginx.master()], &[words, &["-n", "6"]].concat())?;
+    let worker = nginx.workers()?;
+    let tracers = words.map(|words| Tracer::of(&worker, &[words, &["-n", "6"]].concat()));
     let fields: Vec<_> = REQUEST_FIELDS.iter().flat_map(|field| ["--header", field]).collect();
     let url = |path: &str| nginx.url(&format!("{path}?{QUERY}"));
     // All over one connection: what the first one sends is indexed, and referred to by the others.
@@ -30,22 +32,24 @@ fn trace_secrets(words: &[&str]) -> Result<Trace> {
     curl::ask(&["--http2", "--data", "in=pLantedBody", &url("/post/x")])?;
     let crumbs: Vec<_> = CRUMBS.iter().flat_map(|crumb| ["--header", crumb]).collect();
     nghttp::ask(&[&crumbs[..], &["--multiply=2", &url("/small/crumbs")]].concat())?;
-    let trace = tracer.finish()?;
-    assert_eq!((trace.code, trace.totals()?.exchanges), (Some(0), 6));
-    Ok(trace)
+    let ended = tracers.map(|tracer| {
+        let trace = tracer?.finish()?;
+        assert_eq!((trace.code, trace.totals()?.exchanges), (Some(0), 6));
+        Ok(trace)
+    });
+    ended.into_iter().collect()
 }
 
 #[test]
 #[ignore = "needs root, BPF and uprobes: scripts/test runs it"]
 fn no_form_of_output_shows_a_secret_of_http_2() -> Result<()> {
-    for form in ["json", "text", "har"] {
-        let trace = trace_secrets(&["-o", form])?;
+    for trace in trace_secrets([&["-o", "json"], &["-o", "text"], &["-o", "har"]])? {
         let everything = trace.everything();
         assert!(
             everything.contains("[redacted]") && everything.contains("page=2"),
-            "{form}: {everything}"
+            "{everything}"
         );
-        assert_eq!(leak(&everything), None, "{form}");
+        assert_eq!(leak(&everything), None);
     }
     Ok(())
 }
@@ -53,15 +57,16 @@ fn no_form_of_output_shows_a_secret_of_http_2() -> Result<()> {
 #[test]
 #[ignore = "needs root, BPF and uprobes: scripts/test runs it"]
 fn secrets_of_http_2_are_shown_when_asked_for_and_never_a_body() -> Result<()> {
-    let trace = trace_secrets(&["--show-secrets"])?;
-    let everything = trace.everything();
-    // Guards the test above: what it searches for must have been there.
-    for number in (1..=9).chain(10..=17).chain(21..=28).chain(31..=39).chain(61..=63) {
-        assert!(
-            everything.contains(&format!("pLanted{number:02}")),
-            "pLanted{number:02} is not shown"
-        );
+    for trace in trace_secrets([&["--show-secrets"]])? {
+        let everything = trace.everything();
+        // Guards the test above: what it searches for must have been there.
+        for number in (1..=9).chain(10..=17).chain(21..=28).chain(31..=39).chain(61..=63) {
+            assert!(
+                everything.contains(&format!("pLanted{number:02}")),
+                "pLanted{number:02} is not shown"
+            );
+        }
+        assert!(!everything.contains("pLantedBody") && !everything.contains("pLanted40"));
     }
-    assert!(!everything.contains("pLantedBody") && !everything.contains("pLanted40"));
     Ok(())
 }

@@ -6,8 +6,8 @@ use support::{Exchange, Nghttpx, Nginx, Tracer, nginx::Setup, program::Program, 
 use super::claims::{assert_known, assert_no_complaint};
 
 /// Traces a gateway while a client talks over it; gives the only exchange.
-fn trace_talk(gateway: u32, port: u16, version: &str, path: &str) -> Result<Exchange> {
-    let tracer = Tracer::of(&[gateway], &[])?;
+fn trace_talk(gateway: &[u32], port: u16, version: &str, path: &str) -> Result<Exchange> {
+    let tracer = Tracer::of(gateway, &[])?;
     let mut client = Program::python("websocket.py", &["client", &port.to_string(), version, path])?;
     client.begin()?;
     client.wait_for("done")?;
@@ -45,9 +45,10 @@ fn an_upgrade_in_http_1_1_is_an_exchange_and_then_silence() -> Result<()> {
     );
     let nginx = Nginx::start_with(Setup {
         locations: &locations,
+        workers: Some(1),
         ..Setup::default()
     })?;
-    let exchange = trace_talk(nginx.master(), nginx.port(), "http/1.1", "/ws/talk")?;
+    let exchange = trace_talk(&nginx.workers()?, nginx.port(), "http/1.1", "/ws/talk")?;
     assert_eq!(exchange.text("/protocol"), Some("http/1.1"), "{exchange:?}");
     assert_eq!(exchange.number("/response/status"), Some(101), "{exchange:?}");
     assert_eq!(exchange.response_header("upgrade"), Some("websocket"), "{exchange:?}");
@@ -74,7 +75,7 @@ fn assert_extended_connect(exchange: &Exchange) {
 fn an_extended_connect_through_a_gateway_is_an_exchange_and_then_silence() -> Result<()> {
     let (backend, port) = backend()?;
     let nghttpx = Nghttpx::start(&[&format!("127.0.0.1,{port}")])?;
-    let exchange = trace_talk(nghttpx.master(), nghttpx.port(), "h2", "/ws/talk")?;
+    let exchange = trace_talk(&[nghttpx.master()], nghttpx.port(), "h2", "/ws/talk")?;
     assert_extended_connect(&exchange);
     assert!(backend.finish()?.contains(&"upgraded /ws/talk".to_owned()));
     Ok(())
@@ -86,7 +87,7 @@ fn an_extended_connect_to_a_server_is_an_exchange_and_then_silence() -> Result<(
     let mut server = Program::python("http2_server.py", &[])?;
     server.begin()?;
     let port = server.wait_for("port ")?.parse()?;
-    let exchange = trace_talk(server.pid(), port, "h2", "/ws/talk")?;
+    let exchange = trace_talk(&[server.pid()], port, "h2", "/ws/talk")?;
     assert_extended_connect(&exchange);
     assert!(server.finish()?.contains(&"served /ws/talk".to_owned()));
     Ok(())
