@@ -97,8 +97,11 @@ impl Dialogue {
     /// Begins with the connection: no header block precedes the client's preface in either direction.
     fn begin(&mut self, requests: Direction, limits: &Limits) {
         self.half_mut(requests).reader = Reader::at_preface(limits.max_head_bytes);
-        for half in [&mut self.read, &mut self.write] {
-            half.table = hpack::Decoder::from_start(limits.max_table_bytes);
+        self.half_mut(requests).table = hpack::Decoder::from_start(limits.max_table_bytes);
+        let responses = self.half_mut(requests.other());
+        // Where its bytes arrived first, blocks may have been decoded already.
+        if !responses.in_step {
+            responses.table = hpack::Decoder::from_start(limits.max_table_bytes);
         }
     }
 
