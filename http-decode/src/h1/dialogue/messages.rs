@@ -4,11 +4,11 @@
 //! Refuses to frame a response before it is known what it answers.
 
 use super::{Dialogue, Outcome, Waiting};
-use crate::context::{Arrivals, Context};
+use crate::context::{Arrivals, Context, Role};
 use crate::h1::body::Body;
 use crate::h1::head::Versioned;
 use crate::h1::pair::Answers;
-use crate::h1::{Decoder, Event, Part, Passed, Role};
+use crate::h1::{Decoder, Event, Part, Passed};
 use crate::progress::{Ending, Progress};
 use crate::stream::Mark;
 use crate::{Direction, Ended, Field, Fields, Reason, Request, RequestHead, ResponseHead, Timestamp};

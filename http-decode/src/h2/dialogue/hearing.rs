@@ -5,14 +5,13 @@
 
 use std::collections::VecDeque;
 
-use crate::context::Context;
-use crate::h1::Role;
+use crate::context::{Context, Role};
 use crate::h2::frame::Block;
 use crate::h2::hpack;
 use crate::h2::section::{Kind, Section, SectionReader};
 use crate::h2::streams::{Origin, Streams};
 use crate::limits::MAX_WAITING;
-use crate::{Direction, Ended, Reason, Side, Timestamp};
+use crate::{Direction, Ended, Reason, Timestamp};
 
 /// A section that came before it was known which side asks.
 #[derive(Debug)]
@@ -33,11 +32,7 @@ pub(super) struct Hearing<'a> {
 impl Hearing<'_> {
     /// Says what this direction carries, if that is known.
     fn role(&self) -> Option<Role> {
-        let side = self.context.side?;
-        Some(match (side, self.direction) {
-            (Side::Server, Direction::Read) | (Side::Client, Direction::Write) => Role::Requests,
-            (Side::Server, Direction::Write) | (Side::Client, Direction::Read) => Role::Responses,
-        })
+        self.context.side.map(|side| Role::of(self.direction, side))
     }
 
     pub(super) fn decode(
@@ -147,10 +142,7 @@ impl Hearing<'_> {
         if self.context.side.is_some() {
             return;
         }
-        self.context.side = Some(match (self.direction, role) {
-            (Direction::Read, Role::Requests) | (Direction::Write, Role::Responses) => Side::Server,
-            (Direction::Write, Role::Requests) | (Direction::Read, Role::Responses) => Side::Client,
-        });
+        self.context.side = Some(role.side(self.direction));
         for waiting in std::mem::take(self.waiting) {
             let Waiting {
                 direction,

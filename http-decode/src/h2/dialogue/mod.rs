@@ -14,7 +14,7 @@ use super::hpack;
 use super::section::SectionReader;
 use super::streams::Streams;
 use crate::context::Context;
-use crate::h1::Role;
+use crate::context::Role;
 use crate::limits::LATE_TABLE_BYTES;
 use crate::stream::Hole;
 use crate::{Chunk, Direction, Ended, Exchange, GapCause, Limits, Reason, Timestamp};
