@@ -230,7 +230,7 @@ impl Dialogue {
         self.streams.end_all(now, ended, context);
         for half in [&mut self.read, &mut self.write] {
             let counted = half.reader.take_counters();
-            context.counters.blocks_cut += counted.blocks_cut;
+            context.counters.heads_cut += counted.blocks_cut;
             context.counters.empty_frames += counted.empty_fragments + counted.empty_data;
             context.counters.oversize_frames += counted.oversize_frames;
         }
