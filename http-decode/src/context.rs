@@ -15,6 +15,33 @@ pub(crate) enum Arrivals {
     Settled,
 }
 
+/// What a direction carries.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) enum Role {
+    /// Requests.
+    Requests,
+    /// Responses.
+    Responses,
+}
+
+impl Role {
+    /// Says what `direction` carries where the traced process is on `side`.
+    pub(crate) const fn of(direction: Direction, side: Side) -> Self {
+        match (direction, side) {
+            (Direction::Read, Side::Server) | (Direction::Write, Side::Client) => Self::Requests,
+            (Direction::Write, Side::Server) | (Direction::Read, Side::Client) => Self::Responses,
+        }
+    }
+
+    /// Says on which side the traced process is where `direction` carries this.
+    pub(crate) const fn side(self, direction: Direction) -> Side {
+        match (direction, self) {
+            (Direction::Read, Self::Requests) | (Direction::Write, Self::Responses) => Side::Server,
+            (Direction::Write, Self::Requests) | (Direction::Read, Self::Responses) => Side::Client,
+        }
+    }
+}
+
 /// What the stages of one connection share.
 #[derive(Debug)]
 pub(crate) struct Context {

@@ -107,10 +107,11 @@ impl Fields {
         self.spans.iter().find(named).map(|span| span.field(&self.text))
     }
 
-    /// Finds the fields of a name, given in lower case.
-    pub fn all<'a>(&'a self, name: &'a str) -> impl Iterator<Item = Field<'a>> {
+    /// Finds the values of a name, given in lower case, as far as they are known.
+    pub fn values<'a>(&'a self, name: &'a str) -> impl Iterator<Item = Unredacted<&'a [u8]>> {
         let named = |span: &&Span| span.name.of_text(&self.text) == Some(name.as_bytes());
-        self.spans.iter().filter(named).map(|span| span.field(&self.text))
+        let value = |span: &Span| span.value.of_text(&self.text).map(Unredacted::borrowed);
+        self.spans.iter().filter(named).filter_map(value)
     }
 
     /// Counts the memory in use.
@@ -291,7 +292,7 @@ mod tests {
         expected[0].name = Some("host");
         assert!(fields.iter().eq(expected));
         assert_eq!(fields.get("host"), Some(expected[0]));
-        assert_eq!(fields.all("host").count(), 2);
+        assert_eq!(fields.values("host").count(), 2);
         assert_eq!(fields.get("Host"), None);
     }
 

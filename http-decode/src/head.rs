@@ -35,9 +35,9 @@ impl RequestHead {
         if let Some(authority) = &self.target_authority {
             return Some(Unredacted::borrowed(authority.expose()));
         }
-        let mut hosts = self.fields.all("host");
-        let first = hosts.next()?.value?;
-        let same = hosts.all(|other| other.value == Some(first));
+        let mut hosts = self.fields.values("host");
+        let first = hosts.next()?;
+        let same = hosts.all(|other| other == first);
         (same && !first.is_empty()).then_some(first)
     }
 }

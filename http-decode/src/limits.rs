@@ -179,8 +179,8 @@ pub struct Counters {
     pub malformed_frames: u64,
     /// Times `max_streams` or `max_stream_bytes` made a stream be given up.
     pub streams_given_up: u64,
-    /// Header blocks of HTTP/2 over `max_head_bytes`, cut there.
-    pub blocks_cut: u64,
+    /// Heads of HTTP/2 over `max_head_bytes` or `max_fields`, cut there.
+    pub heads_cut: u64,
     /// Frames of HTTP/2 without bytes and without an end.
     pub empty_frames: u64,
     /// Frames of HTTP/2 that were larger than the other side allowed.

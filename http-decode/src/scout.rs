@@ -3,8 +3,8 @@
 //! In: contiguous bytes, looked at and left where they are. Out: a [`Verdict`]. Refuses to guess early: a start line
 //! counts when it is whole, frames of HTTP/2 when enough of them follow each other.
 
+use crate::context::Role;
 use crate::detect::{self, Guess};
-use crate::h1::Role;
 use crate::h2::chain::Chain;
 use crate::{Chunk, Limits};
 

@@ -4,9 +4,9 @@
 //! direction for HTTP/1 and the other for HTTP/2.
 
 use super::{Connection, Dialogue, Phase};
-use crate::h1::Role;
+use crate::context::Role;
 use crate::scout::{Scout, Verdict};
-use crate::{Direction, Reason, Side, h1, h2};
+use crate::{Direction, Reason, h1, h2};
 
 impl Connection {
     /// Lets the scout of a direction look at the next bytes; false when there are none.
@@ -73,7 +73,7 @@ impl Connection {
             Verdict::Preface | Verdict::Frames => {
                 let at_preface = verdict == Verdict::Preface;
                 if at_preface {
-                    self.context.side = Some(side_of(direction, Role::Requests));
+                    self.context.side = Some(Role::Requests.side(direction));
                 }
                 if let Dialogue::Http2(dialogue) = &mut self.dialogue {
                     dialogue.find_step(direction, at_preface, &mut self.context);
@@ -86,7 +86,7 @@ impl Connection {
     }
 
     fn begin_http1(&mut self, direction: Direction, role: Role) {
-        let side = side_of(direction, role);
+        let side = role.side(direction);
         self.context.side = Some(side);
         let lost = [self.read.lost_until, self.write.lost_until];
         self.context.counters.resynchronised += u64::from(self.half(direction).lost_until.is_some());
@@ -137,13 +137,5 @@ impl Connection {
             self.unrecognised = self.unrecognised.saturating_add(bytes);
             self.report_unrecognised(self.context.settings.limits.max_unrecognised_bytes);
         }
-    }
-}
-
-/// Says what the traced process is on a connection whose `direction` plays `role`.
-pub(crate) fn side_of(direction: Direction, role: Role) -> Side {
-    match (direction, role) {
-        (Direction::Read, Role::Requests) | (Direction::Write, Role::Responses) => Side::Server,
-        (Direction::Write, Role::Requests) | (Direction::Read, Role::Responses) => Side::Client,
     }
 }

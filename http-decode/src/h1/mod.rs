@@ -18,18 +18,10 @@ pub(crate) use resync::Passed;
 use resync::{Found, Seek};
 use section::Section;
 
+use crate::context::Role;
 use crate::detect::{self, Likeness};
 use crate::stream::Mark;
 use crate::{Chunk, Fields, Limits, Reason, RequestHead, ResponseHead};
-
-/// What a direction carries.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub(crate) enum Role {
-    /// Requests.
-    Requests,
-    /// Responses.
-    Responses,
-}
 
 /// What was read.
 #[derive(Debug)]

@@ -4,8 +4,8 @@
 //! skipped. Refuses a start line anywhere but at the first byte of a call: content may hold one, a sender's calls
 //! hardly ever part there.
 
-use super::Role;
 use super::section::Section;
+use crate::context::Role;
 use crate::detect::{self, Guess};
 use crate::{Chunk, Limits};
 

@@ -80,7 +80,7 @@ impl SectionReader {
             table.forget();
         }
         builder.miss(missing.saturating_add(u32::from(!block.whole)));
-        counters.heads_too_large += u64::from(missing > 0);
+        counters.heads_cut += u64::from(missing > 0 && block.whole);
         let Builder { section, fields, .. } = builder;
         Ok(Section {
             fields: fields.clone(),

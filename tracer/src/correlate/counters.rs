@@ -13,6 +13,10 @@ pub struct Counters {
     pub given_up: u64,
     /// Bytes in holes, whatever the cause.
     pub missing_bytes: u64,
+    /// Heads of HTTP/2 of which only the beginning was kept.
+    pub heads_cut: u64,
+    /// Streams of HTTP/2 given up because too many were open.
+    pub streams_given_up: u64,
     /// Stretches that were not decoded.
     pub undecoded: Undecoded,
 }
@@ -54,6 +58,12 @@ impl Undecoded {
 }
 
 impl Counters {
+    /// Adds what a decoder counted that it does not say by itself.
+    pub(super) const fn add(&mut self, decoder: &http_decode::Counters) {
+        self.heads_cut += decoder.heads_cut;
+        self.streams_given_up += decoder.streams_given_up;
+    }
+
     /// Says what was counted, a line for each cause that occurred.
     pub fn lines(&self) -> Vec<String> {
         let Self {
@@ -61,6 +71,8 @@ impl Counters {
             short_records,
             given_up,
             missing_bytes: _,
+            heads_cut,
+            streams_given_up,
             undecoded,
         } = *self;
         let Undecoded {
@@ -83,6 +95,8 @@ impl Counters {
                 "times that requests were given up, too many unanswered",
             ),
             (unknown_side, "heads not decoded, not known which side asks"),
+            (heads_cut, "heads cut, over the limits"),
+            (streams_given_up, "streams given up, over the limits"),
             (given_up, "connections given up, over the limits"),
             (unknown_records, "records not understood, of an unknown kind"),
             (short_records, "records not understood, cut short"),
@@ -115,9 +129,18 @@ mod tests {
     #[test]
     fn only_what_occurred_is_said() {
         let mut counters = Counters::default();
+        counters.add(&http_decode::Counters::default());
         assert!(counters.lines().is_empty());
         assert!(counters.undecoded.count(Reason::MalformedFrame));
         assert!(!counters.undecoded.count(Reason::MalformedFrame));
-        assert_eq!(counters.lines(), ["stretches not decoded, no frames of HTTP/2: 2"]);
+        counters.add(&http_decode::Counters {
+            heads_cut: 3,
+            ..http_decode::Counters::default()
+        });
+        let lines = [
+            "stretches not decoded, no frames of HTTP/2: 2",
+            "heads cut, over the limits: 3",
+        ];
+        assert_eq!(counters.lines(), lines);
     }
 }

@@ -93,6 +93,7 @@ impl Correlator {
         for key in self.connections.keys() {
             if let Some(tracked) = self.connections.find(key) {
                 tracked.decoder.finish(Timestamp(now_ns));
+                self.counters.add(&tracked.decoder.counters());
                 self.collect(key, now_ns, out);
             }
         }
@@ -203,6 +204,7 @@ impl Correlator {
         // A process that has ended closed its connections at a moment nobody saw: the last that is known.
         let at_ns = at_ns.unwrap_or(tracked.last_ns);
         tracked.decoder.close(Timestamp(at_ns), Ended::Closed, positions);
+        self.counters.add(&tracked.decoder.counters());
         self.collect(key, at_ns, out);
         self.connections.remove(key);
     }
@@ -211,6 +213,7 @@ impl Correlator {
         self.counters.given_up += 1;
         if let Some(tracked) = self.connections.find(key) {
             tracked.decoder.finish(Timestamp(now_ns));
+            self.counters.add(&tracked.decoder.counters());
         }
         self.collect(key, now_ns, out);
         self.connections.remove(key);

@@ -268,8 +268,7 @@ fn content_length(fields: &Fields, has: Has) -> Result<Option<u64>, Reason> {
 /// Lists the elements of all fields of a name, empty ones left out (RFC 9110 section 5.6.1).
 fn elements<'a>(fields: &'a Fields, name: &'a str) -> impl Iterator<Item = &'a [u8]> {
     fields
-        .all(name)
-        .filter_map(|field| field.value)
+        .values(name)
         .flat_map(|value| value.expose().split(|byte| *byte == b','))
         .map(<[u8]>::trim_ascii)
         .filter(|element| !element.is_empty())

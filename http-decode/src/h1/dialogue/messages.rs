@@ -4,11 +4,11 @@
 //! Refuses to frame a response before it is known what it answers.
 
 use super::{Dialogue, Outcome, Waiting};
-use crate::context::{Arrivals, Context};
+use crate::context::{Arrivals, Context, Role};
 use crate::h1::body::Body;
 use crate::h1::head::Versioned;
 use crate::h1::pair::Answers;
-use crate::h1::{Decoder, Event, Part, Passed, Role};
+use crate::h1::{Decoder, Event, Part, Passed};
 use crate::progress::{Ending, Progress};
 use crate::stream::Mark;
 use crate::{Direction, Ended, Field, Fields, Reason, Request, RequestHead, ResponseHead, Timestamp};
@@ -17,25 +17,23 @@ impl Dialogue {
     /// Takes one event of a direction, which came with bytes captured at `at`.
     pub(super) fn take_event(&mut self, direction: Direction, event: Event, at: Timestamp, context: &mut Context) {
         let role = self.half(direction).decoder.role();
-        match (event, role) {
-            (Event::Found(passed), _) => context.counters.resynchronised += u64::from(passed == Passed::Some),
-            (Event::Request(request, mark), _) => self.begin_request(direction, request, mark, context),
-            (Event::Response(response, mark), _) => {
+        match event {
+            Event::Found(passed) => context.counters.resynchronised += u64::from(passed == Passed::Some),
+            Event::Request(request, mark) => self.begin_request(direction, request, mark, context),
+            Event::Response(response, mark) => {
                 self.waiting = Some(Waiting { response, mark, at });
                 self.assign_waiting(Arrivals::Open, context);
             }
-            (Event::Content(count), Role::Responses) => self.add_response_content(count),
-            (Event::Content(count), Role::Requests) => self.add_request_content(count),
-            (Event::End(count, trailers), Role::Responses) => {
-                self.add_response_content(count);
-                self.end_response(Ending::seen(Ended::Complete, at, trailers), context);
+            Event::Content(count) => self.add_content(role, count),
+            Event::End(count, trailers) => {
+                self.add_content(role, count);
+                match role {
+                    Role::Responses => self.end_response(Ending::seen(Ended::Complete, at, trailers), context),
+                    Role::Requests => self.end_request(trailers),
+                }
             }
-            (Event::End(count, trailers), Role::Requests) => {
-                self.add_request_content(count);
-                self.end_request(trailers);
-            }
-            (Event::Discarded(bytes), _) => self.discard(role, bytes, at, context),
-            (Event::Failed(part, reason, position), _) => {
+            Event::Discarded(bytes) => self.discard(role, bytes, at, context),
+            Event::Failed(part, reason, position) => {
                 context.undecoded(direction, position, reason);
                 self.fail(role, part, reason, at, context);
             }
@@ -240,9 +238,11 @@ impl Dialogue {
         self.tunnel = None;
     }
 
-    fn add_response_content(&mut self, count: u64) {
-        if let Some(progress) = &mut self.progress {
-            progress.add_content(count);
+    fn add_content(&mut self, role: Role, count: u64) {
+        match (role, &mut self.progress) {
+            (Role::Requests, _) => self.add_request_content(count),
+            (Role::Responses, Some(progress)) => progress.add_content(count),
+            (Role::Responses, None) => {}
         }
     }
 

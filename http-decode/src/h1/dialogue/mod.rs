@@ -9,8 +9,8 @@ mod messages;
 use super::body::Skip;
 use super::head::Versioned;
 use super::pair::Pairing;
-use super::{Decoder, Role, Skipped, Step};
-use crate::context::{Arrivals, Context};
+use super::{Decoder, Skipped, Step};
+use crate::context::{Arrivals, Context, Role};
 use crate::outbox::response_head_bytes;
 use crate::progress::{Ending, Progress};
 use crate::stream::{Hole, Mark};
@@ -61,10 +61,7 @@ impl Dialogue {
     ///
     /// `lost` says until when bytes of either direction, read and written, were passed over before.
     pub(crate) fn new(side: Side, found: Direction, lost: [Option<Timestamp>; 2]) -> Self {
-        let roles = match side {
-            Side::Server => [Role::Requests, Role::Responses],
-            Side::Client => [Role::Responses, Role::Requests],
-        };
+        let roles = [Direction::Read, Direction::Write].map(|direction| Role::of(direction, side));
         let half = |direction, role, lost: Option<Timestamp>| Half {
             decoder: Decoder::new(
                 role,

@@ -6,15 +6,18 @@
 
 use std::collections::VecDeque;
 
-use super::frame::{self, Block, Event, Lost, Reader, Skipped};
+mod hearing;
+
+use self::hearing::{Hearing, Waiting};
+use super::frame::{self, Event, Lost, Reader, Skipped};
 use super::hpack;
-use super::section::{Kind, Section, SectionReader};
-use super::streams::{Origin, Streams};
+use super::section::SectionReader;
+use super::streams::Streams;
 use crate::context::Context;
-use crate::h1::Role;
-use crate::limits::{LATE_TABLE_BYTES, MAX_WAITING};
+use crate::context::Role;
+use crate::limits::LATE_TABLE_BYTES;
 use crate::stream::Hole;
-use crate::{Chunk, Direction, Ended, Exchange, GapCause, Limits, Reason, Side, Timestamp};
+use crate::{Chunk, Direction, Ended, Exchange, GapCause, Limits, Reason, Timestamp};
 
 /// An HTTP/2 connection.
 #[derive(Debug)]
@@ -34,14 +37,6 @@ struct Half {
     table: hpack::Decoder,
     in_step: bool,
     last_at: Timestamp,
-}
-
-/// Something that happened to a stream.
-#[derive(Debug)]
-struct Waiting {
-    direction: Direction,
-    origin: Origin,
-    section: Option<Section>,
 }
 
 impl Dialogue {
@@ -97,8 +92,11 @@ impl Dialogue {
     /// Begins with the connection: no header block precedes the client's preface in either direction.
     fn begin(&mut self, requests: Direction, limits: &Limits) {
         self.half_mut(requests).reader = Reader::at_preface(limits.max_head_bytes);
-        for half in [&mut self.read, &mut self.write] {
-            half.table = hpack::Decoder::from_start(limits.max_table_bytes);
+        self.half_mut(requests).table = hpack::Decoder::from_start(limits.max_table_bytes);
+        let responses = self.half_mut(requests.other());
+        // Where its bytes arrived first, blocks may have been decoded already.
+        if !responses.in_step {
+            responses.table = hpack::Decoder::from_start(limits.max_table_bytes);
         }
     }
 
@@ -226,15 +224,13 @@ impl Dialogue {
 
     /// Puts out what is in progress when the connection, or its observation, has ended.
     pub(crate) fn end(&mut self, now: Timestamp, ended: Option<Ended>, context: &mut Context) {
-        for waiting in self.waiting.drain(..) {
-            if waiting.section.is_some() {
-                context.undecoded(waiting.direction, waiting.origin.mark.position, Reason::UnknownSide);
-            }
+        for Waiting { direction, origin, .. } in self.waiting.drain(..) {
+            context.undecoded(direction, origin.mark.position, Reason::UnknownSide);
         }
         self.streams.end_all(now, ended, context);
         for half in [&mut self.read, &mut self.write] {
             let counted = half.reader.take_counters();
-            context.counters.blocks_cut += counted.blocks_cut;
+            context.counters.heads_cut += counted.blocks_cut;
             context.counters.empty_frames += counted.empty_fragments + counted.empty_data;
             context.counters.oversize_frames += counted.oversize_frames;
         }
@@ -243,7 +239,7 @@ impl Dialogue {
     /// Counts the memory in use.
     pub(crate) fn held_bytes(&self) -> usize {
         let half = |half: &Half| half.reader.held_bytes() + half.table.held_bytes();
-        let section = |waiting: &Waiting| waiting.section.as_ref().map_or(0, Section::held_bytes);
+        let section = |waiting: &Waiting| waiting.section.held_bytes();
         half(&self.read)
             + half(&self.write)
             + self.sections.held_bytes()
@@ -269,167 +265,5 @@ impl Dialogue {
         if let Some(bytes) = settings.max_frame_size {
             self.half_mut(direction.other()).reader.set_max_frame_size(bytes);
         }
-    }
-}
-
-/// What is heard in one direction, and who has to know.
-struct Hearing<'a> {
-    direction: Direction,
-    streams: &'a mut Streams,
-    waiting: &'a mut VecDeque<Waiting>,
-    context: &'a mut Context,
-}
-
-impl Hearing<'_> {
-    /// Says what this direction carries, if that is known.
-    fn role(&self) -> Option<Role> {
-        let side = self.context.side?;
-        Some(match (side, self.direction) {
-            (Side::Server, Direction::Read) | (Side::Client, Direction::Write) => Role::Requests,
-            (Side::Server, Direction::Write) | (Side::Client, Direction::Read) => Role::Responses,
-        })
-    }
-
-    fn decode(
-        &mut self,
-        sections: &mut SectionReader,
-        block: &Block<'_>,
-        table: &mut hpack::Decoder,
-    ) -> Option<Section> {
-        let Context { settings, counters, .. } = &mut *self.context;
-        match sections.read(block, table, &settings.limits, counters) {
-            Ok(section) => Some(section),
-            Err(reason) => {
-                self.context.counters.malformed_heads += 1;
-                self.context.undecoded(self.direction, block.mark.position, reason);
-                None
-            }
-        }
-    }
-
-    fn take_block(&mut self, block: &Block<'_>, section: Option<Section>) {
-        let mut origin = Origin {
-            stream: block.stream,
-            mark: block.mark,
-            at: block.at,
-            last: block.end_stream,
-        };
-        let Some(section) = section else {
-            if block.end_stream {
-                self.end_stream(block.stream, block.at, true);
-            }
-            return;
-        };
-        let role = match (block.promised, section.kind()) {
-            (Some(_), _) | (None, Kind::Response) => Some(Role::Responses),
-            (None, Kind::Request) => Some(Role::Requests),
-            (None, Kind::Trailers | Kind::Unknown) => None,
-        };
-        if let (None, Some(role)) = (self.context.side, role) {
-            self.find_side(role);
-        }
-        if let Some(promised) = block.promised {
-            origin.stream = promised;
-            self.streams.take_promise(origin, section, self.context);
-        } else {
-            self.take_section(origin, section);
-        }
-    }
-
-    fn take_section(&mut self, origin: Origin, section: Section) {
-        match (self.role(), section.kind()) {
-            (None, _) => self.wait(origin, Some(section)),
-            (Some(Role::Requests), Kind::Response) | (Some(Role::Responses), Kind::Request) => {
-                self.context.counters.malformed_heads += 1;
-                self.context
-                    .undecoded(self.direction, origin.mark.position, Reason::MalformedHead);
-            }
-            (Some(Role::Requests), _) => self.streams.take_request(origin, section, self.context),
-            (Some(Role::Responses), _) => self.streams.take_response(origin, section, self.context),
-        }
-    }
-
-    fn take_content(&mut self, stream: u32, count: Option<u64>, at: Timestamp) {
-        match self.role() {
-            Some(Role::Requests) => self.streams.add_request_content(stream, count, at),
-            Some(Role::Responses) => self.streams.add_content(stream, count, at),
-            None => {}
-        }
-    }
-
-    /// Takes the end of a stream in this direction; `seen` says whether it came at that time.
-    fn end_stream(&mut self, stream: u32, at: Timestamp, seen: bool) {
-        match self.role() {
-            Some(Role::Requests) => self.streams.end_request(stream, self.context),
-            Some(Role::Responses) => {
-                let ended = if seen { Ended::Complete } else { Ended::Lost };
-                self.streams.end(stream, ended, at, seen, self.context);
-            }
-            None => {}
-        }
-    }
-
-    fn take_reset(&mut self, stream: u32, at: Timestamp, seen: bool) {
-        self.streams.end(stream, Ended::Reset, at, seen, self.context);
-    }
-
-    fn take_goaway(&mut self, last_stream: u32, at: Timestamp) {
-        // Clients begin streams with odd identifiers, servers those with even ones (RFC 9113 section 5.1.1).
-        let parity = match self.role() {
-            Some(Role::Responses) => 1,
-            Some(Role::Requests) => 0,
-            None => return,
-        };
-        self.streams.end_above(last_stream, parity, at, self.context);
-    }
-
-    /// Notes that frames were lost here.
-    fn lose(&mut self, at: Timestamp) {
-        match self.role() {
-            Some(Role::Requests) => self.streams.lose_requests(),
-            Some(Role::Responses) => self.streams.lose_responses(at, self.context),
-            None => {}
-        }
-    }
-
-    /// Takes note of what this direction carries, and goes on with what waited for that.
-    fn find_side(&mut self, role: Role) {
-        if self.context.side.is_some() {
-            return;
-        }
-        self.context.side = Some(match (self.direction, role) {
-            (Direction::Read, Role::Requests) | (Direction::Write, Role::Responses) => Side::Server,
-            (Direction::Write, Role::Requests) | (Direction::Read, Role::Responses) => Side::Client,
-        });
-        for waiting in std::mem::take(self.waiting) {
-            let Waiting {
-                direction,
-                origin,
-                section,
-            } = waiting;
-            let mut hearing = Hearing {
-                direction,
-                streams: self.streams,
-                waiting: self.waiting,
-                context: self.context,
-            };
-            if let Some(section) = section {
-                hearing.take_section(origin, section);
-            }
-        }
-    }
-
-    fn wait(&mut self, origin: Origin, section: Option<Section>) {
-        if self.waiting.len() >= MAX_WAITING
-            && let Some(Waiting { direction, origin, .. }) = self.waiting.pop_front()
-        {
-            self.context
-                .undecoded(direction, origin.mark.position, Reason::UnknownSide);
-        }
-        self.waiting.push_back(Waiting {
-            direction: self.direction,
-            origin,
-            section,
-        });
     }
 }
