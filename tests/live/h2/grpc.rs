@@ -4,7 +4,7 @@ use std::{collections::HashMap, fmt::Write as _};
 
 use anyhow::{Context as _, Result};
 use serde_json::Value;
-use support::{Exchange, Nginx, Trace, Tracer, nginx::Setup, program::Program};
+use support::{Exchange, Nginx, Trace, Tracer, nginx::Setup, program::Program, secrets::leak};
 
 use super::claims::{assert_http2, assert_no_complaint};
 
@@ -144,6 +144,7 @@ fn trace_calls(tracer: Tracer, mut client: Program, sides: usize) -> Result<(Tra
     let told: Vec<_> = client.finish()?.iter().filter_map(|line| told(line)).collect();
     assert_eq!((trace.code, told.len()), (Some(0), 1 + ROUNDS * CALLS));
     assert_no_complaint(&trace)?;
+    assert_eq!(leak(&trace.everything()), None);
     Ok((trace, told))
 }
 

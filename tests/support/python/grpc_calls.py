@@ -16,6 +16,7 @@ import grpc
 from server import certificate
 
 SERVICE = "test.Calls"
+SECRETS = [("x-api-key", "pLanted04"), ("authorization", "Bearer pLanted01")]
 MESSAGE = "nö such thing: 100%"
 
 
@@ -86,7 +87,7 @@ def held():
 
 def call(channel, name, method):
     path = f"/{SERVICE}/{method}"
-    options = {"timeout": 60, "metadata": [("x-call", name)]}
+    options = {"timeout": 60, "metadata": [("x-call", name), *SECRETS]}
     if method == "Echoing":
         asked = channel.stream_stream(path)(held(), **options)
         assert list(asked) == [b"message"] * 2
