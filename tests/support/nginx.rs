@@ -185,7 +185,8 @@ fn configure(root: &Path, certificate: &Certificate, port: u16, setup: Setup<'_>
             client_body_temp_path tmp/body; proxy_temp_path tmp/proxy; fastcgi_temp_path tmp/fastcgi;
             uwsgi_temp_path tmp/uwsgi; scgi_temp_path tmp/scgi;
             keepalive_requests 1000000; keepalive_timeout 600s; client_max_body_size 64m;
-            large_client_header_buffers 8 16k; default_type text/plain;
+            large_client_header_buffers 8 16k; server_tokens off;
+            default_type text/plain;
             server {{
                 listen 127.0.0.1:{port} ssl http2;
                 ssl_certificate {certificate};

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use anyhow::{Context as _, Result};
-use support::{Exchange, Nginx, Trace, Tracer, nginx::Setup, program::Program};
+use support::{Exchange, Nginx, Trace, Tracer, nginx::Setup, program::Program, secrets::leak};
 
 use super::claims::{assert_marked, show};
 
@@ -107,6 +107,7 @@ fn fields_that_were_sent_before_are_unknown_until_they_are_sent_anew() -> Result
     early.wait_for_lines(last)?;
     late.wait_for_lines(last - first)?;
     let (late, early) = (late.stop()?, early.finish()?);
+    let everything = late.everything() + &early.everything();
     let (late, early) = (by_stream(&late)?, by_stream(&early)?);
     assert_eq!(early.len(), last);
     let stream = |number: usize| u64::try_from(2 * number + 1);
@@ -131,6 +132,7 @@ fn fields_that_were_sent_before_are_unknown_until_they_are_sent_anew() -> Result
         assert_says_the_same(exchange, early.get(stream).context("an early one saw everything")?);
     }
     show("unknown fields of each request", figure(counts.iter().copied()));
+    assert_eq!(leak(&everything), None);
     let (before, after) = counts
         .split_at_checked(changed - first)
         .context("they changed after the beginning")?;

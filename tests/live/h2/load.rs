@@ -8,7 +8,7 @@ use support::{
 };
 
 use super::claims::{assert_http2, assert_no_complaint};
-use crate::claims::{assert_bodies, assert_facts_of_server, assert_same_requests, stop_after};
+use crate::claims::{assert_bodies, assert_facts_of_client, assert_facts_of_server, assert_same_requests, stop_after};
 
 /// Sends loads, one after the other, while processes are traced; gives the exchanges, all of which are right.
 fn trace_loads(nginx: &Nginx, pids: &[u32], loads: &[Load<'_>]) -> Result<Vec<Exchange>> {
@@ -71,6 +71,24 @@ fn every_request_of_a_curl_with_many_streams_is_printed_once() -> Result<()> {
     let (trace, log) = stop_after(tracer, &nginx, REQUESTS)?;
     let exchanges = assert_same_requests(&trace, &log)?;
     assert_facts_of_server(&exchanges, &log, &nginx)?;
+    assert_http2(&exchanges);
+    assert_bodies(&exchanges, 0, 6);
+    Ok(())
+}
+
+#[test]
+#[ignore = "needs root, BPF and uprobes: scripts/test runs it"]
+fn every_request_of_a_curl_is_printed_once_as_its_own() -> Result<()> {
+    const REQUESTS: usize = 500;
+    let nginx = Nginx::start()?;
+    let curl = curl::Waiting::start("--http2")?;
+    let tracer = Tracer::of(&[curl.pid()], &[])?;
+    let urls = (0..REQUESTS).map(|number| nginx.url(&format!("/small/{number}")));
+    curl.ask(&urls.collect::<Vec<_>>())?;
+    // With curl the trace ends.
+    let (trace, log) = (tracer.finish()?, nginx.wait_for_log(REQUESTS)?);
+    let exchanges = assert_same_requests(&trace, &log)?;
+    assert_facts_of_client(&exchanges, &log)?;
     assert_http2(&exchanges);
     assert_bodies(&exchanges, 0, 6);
     Ok(())
