@@ -125,7 +125,7 @@ fn is_target(byte: u8) -> bool {
 }
 
 /// Knows the characters of a token (RFC 9110 section 5.6.2).
-pub(crate) fn is_tchar(byte: u8) -> bool {
+pub(crate) const fn is_tchar(byte: u8) -> bool {
     matches!(byte, b'!' | b'#'..=b'\'' | b'*' | b'+' | b'-' | b'.' | b'^'..=b'`' | b'|' | b'~')
         || byte.is_ascii_alphanumeric()
 }

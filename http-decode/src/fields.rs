@@ -77,6 +77,17 @@ impl Fields {
         });
     }
 
+    /// Adds a field whose name is known to be a token in lower case.
+    pub(crate) fn push_checked(&mut self, name: Option<&[u8]>, value: Option<&[u8]>, never_indexed: bool) {
+        let name = self.append(name);
+        let value = self.append(value);
+        self.spans.push(Span {
+            name,
+            value,
+            never_indexed,
+        });
+    }
+
     /// Drops all fields and keeps their room.
     pub fn clear(&mut self) {
         self.text.clear();

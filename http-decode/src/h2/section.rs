@@ -8,7 +8,7 @@ use std::borrow::Cow;
 use super::frame::Block;
 use super::hpack;
 use crate::detect::is_tchar;
-use crate::{Counters, Field, Fields, Limits, Reason, RequestHead, ResponseHead, Unredacted, head};
+use crate::{Counters, Fields, Limits, Reason, RequestHead, ResponseHead, Unredacted, head};
 
 /// What a header block says.
 #[derive(Debug, Default)]
@@ -204,20 +204,12 @@ impl Builder<'_> {
     }
 
     fn take_field(&mut self, name: Option<&[u8]>, value: Option<&[u8]>, never_indexed: bool) {
-        let text = name.map(|name| {
-            if is_field_name(name) {
-                str::from_utf8(name).ok()
-            } else {
-                None
-            }
-        });
         self.in_fields |= name.is_some();
-        self.malformed |= text == Some(None) || value.is_some_and(|value| !is_field_value(value));
-        self.fields.push(Field {
-            name: text.flatten(),
-            value: value.map(Unredacted::borrowed),
-            never_indexed,
-        });
+        self.malformed |= name.is_some_and(|name| !is_field_name(name));
+        self.malformed |= value.is_some_and(|value| !is_field_value(value));
+        if !self.malformed {
+            self.fields.push_checked(name, value, never_indexed);
+        }
     }
 
     fn take_pseudo(&mut self, name: &[u8], value: &[u8], never_indexed: bool) {
@@ -258,11 +250,7 @@ impl Builder<'_> {
         if count > 0 {
             self.section.unknown = self.section.unknown.saturating_add(count);
             self.section.begins_unknown |= !self.in_fields;
-            self.fields.push(Field {
-                name: None,
-                value: None,
-                never_indexed: false,
-            });
+            self.fields.push_checked(None, None, false);
         }
     }
 }
@@ -283,8 +271,21 @@ fn status(text: &str) -> Option<u16> {
 
 /// Knows the name of a field: a token without capitals (RFC 9113 section 8.2.1).
 pub(super) fn is_field_name(name: &[u8]) -> bool {
-    !name.is_empty() && name.iter().all(|byte| is_tchar(*byte) && !byte.is_ascii_uppercase())
+    let fits = |byte: &u8| IN_NAMES.get(usize::from(*byte)).copied().unwrap_or_default();
+    !name.is_empty() && name.iter().all(fits)
 }
+
+/// Which bytes a name is made of.
+#[expect(clippy::indexing_slicing, reason = "the compiler evaluates it")]
+const IN_NAMES: [bool; 256] = {
+    let mut table = [false; 256];
+    let mut byte = 0_u8;
+    while byte < 128 {
+        table[byte as usize] = is_tchar(byte) && !byte.is_ascii_uppercase();
+        byte += 1;
+    }
+    table
+};
 
 /// Knows a value that breaks no line (RFC 9113 section 8.2.1); spaces around it are let pass, as most gateways do.
 fn is_field_value(value: &[u8]) -> bool {

@@ -143,12 +143,12 @@ impl Stream {
                     self.end(Ended::Upgraded, at, true);
                 }
             }
-            // What seemed to be the response was an informational one, whose status is not known.
-            (Response::Begun, Some(_)) => {
+            // Only trailers may follow the head of the final response, and they end the stream: what seemed to be it was an
+            // informational one, whose status is not known.
+            (Response::Begun, _) => {
                 self.progress.demote_response(context);
                 self.progress.set_response(head, Some(0), at);
             }
-            (Response::Begun, None) => self.trailers = head.fields,
         }
     }
 
