@@ -4,11 +4,19 @@ use anyhow::Result;
 use support::{
     Exchange, Nginx, Tracer, curl,
     h2load::{H2load, Load},
+    nginx::Setup,
     wrk::{self, Wrk},
 };
 
 use super::claims::{assert_http2, assert_no_complaint};
 use crate::claims::{assert_bodies, assert_facts_of_client, assert_facts_of_server, assert_same_requests, stop_after};
+
+/// What is attached to, and left, soonest.
+const ONE_WORKER: Setup<'_> = Setup {
+    workers: Some(1),
+    libraries: None,
+    locations: "",
+};
 
 /// Sends loads, one after the other, while processes are traced; gives the exchanges, all of which are right.
 fn trace_loads(nginx: &Nginx, pids: &[u32], loads: &[Load<'_>]) -> Result<Vec<Exchange>> {
@@ -35,7 +43,7 @@ fn every_request_of_a_thousand_open_streams_is_printed_once() -> Result<()> {
 #[test]
 #[ignore = "needs root, BPF and uprobes: scripts/test runs it"]
 fn fields_are_known_whatever_the_size_of_the_clients_table() -> Result<()> {
-    let nginx = Nginx::start()?;
+    let nginx = Nginx::start_with(ONE_WORKER)?;
     // With 128 bytes each of these fields is forgotten for the next one.
     let loads = [0, 128, 4096].map(|table| Load {
         fields: &[
@@ -45,7 +53,7 @@ fn fields_are_known_whatever_the_size_of_the_clients_table() -> Result<()> {
         table: Some(table),
         ..Load::of(2_000, "/small/NUMBER")
     });
-    for exchange in trace_loads(&nginx, &[nginx.master()], &loads)? {
+    for exchange in trace_loads(&nginx, &nginx.workers()?, &loads)? {
         assert_eq!(exchange.request_header("x-tenant"), Some("blue"), "{exchange:?}");
         let note = exchange.request_header("x-note");
         assert!(note.is_some_and(|note| note.starts_with("sixty bytes")), "{exchange:?}");
@@ -57,8 +65,8 @@ fn fields_are_known_whatever_the_size_of_the_clients_table() -> Result<()> {
 #[ignore = "needs root, BPF and uprobes: scripts/test runs it"]
 fn every_request_of_a_curl_with_many_streams_is_printed_once() -> Result<()> {
     const REQUESTS: usize = 500;
-    let nginx = Nginx::start()?;
-    let tracer = Tracer::of(&[nginx.master()], &[])?;
+    let nginx = Nginx::start_with(ONE_WORKER)?;
+    let tracer = Tracer::of(&nginx.workers()?, &[])?;
     let paths = nginx.url(&format!("/small/[1-{REQUESTS}]"));
     curl::ask(&[
         "--http2",

@@ -20,7 +20,7 @@ const LOAD: Load<'_> = Load {
         "x-note: one of the values that are sent once",
         "user-agent: load",
     ],
-    ..Load::of(40_000, "/small/NUMBER")
+    ..Load::of(30_000, "/small/NUMBER")
 };
 
 /// Stops the tracer, as a debugger would, while requests fill its smallest rings, and lets it go on.
