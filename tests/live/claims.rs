@@ -138,7 +138,7 @@ fn assert_request(exchange: &Exchange, access: &Access) {
     assert_eq!(exchange.number("/response/status"), Some(access.status), "{exchange:?}");
 }
 
-fn multiset<'a>(ids: impl Iterator<Item = &'a str>) -> BTreeMap<&'a str, usize> {
+pub(crate) fn multiset<'a>(ids: impl Iterator<Item = &'a str>) -> BTreeMap<&'a str, usize> {
     let mut counts = BTreeMap::new();
     for id in ids {
         *counts.entry(id).or_default() += 1;

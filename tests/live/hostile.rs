@@ -3,39 +3,46 @@
 use anyhow::Result;
 use support::{Trace, Tracer, program::Program, secrets::MARK};
 
-/// The cases of `hostile.py`, each followed by an ordinary exchange.
-const CASES: usize = 9;
-
 /// Far less than what the peers send, and than the limits on what decoders may hold together.
 const MOST_KIB: u64 = 160 * 1024;
 
-/// Traces one of the two hostile peers; also gives the most memory that took, in KiB.
-fn trace_hostile(role: &str) -> Result<(Trace, u64)> {
+/// What became of a trace of hostile peers.
+struct Survived {
+    trace: Trace,
+    /// How many cases there were, each followed by an ordinary exchange.
+    cases: usize,
+    /// The most memory that took.
+    peak_kib: u64,
+}
+
+/// Traces one of the two hostile peers.
+fn trace_hostile(role: &str) -> Result<Survived> {
     let server = Program::python("hostile.py", &["server"])?;
+    let cases: usize = server.wait_for("cases ")?.parse()?;
     let port = server.wait_for("port ")?;
     let mut client = Program::python("hostile.py", &["client", &port])?;
     let pid = if role == "server" { server.pid() } else { client.pid() };
     let tracer = Tracer::of(&[pid], &[])?;
     client.begin()?;
     client.wait_for("done")?;
-    let last = format!("\"request_id\":\"ordinary-{}\"", CASES - 1);
+    let last = format!("\"request_id\":\"ordinary-{}\"", cases - 1);
     support::wait::until_true("the last ordinary exchange", || Ok(tracer.has_printed(&last)))?;
-    let peak = tracer.peak_kib()?;
+    let peak_kib = tracer.peak_kib()?;
     let trace = tracer.stop()?;
     client.finish()?;
     server.finish()?;
-    Ok((trace, peak))
+    Ok(Survived { trace, cases, peak_kib })
 }
 
 fn assert_unharmed(role: &str) -> Result<()> {
-    let (trace, peak) = trace_hostile(role)?;
+    let Survived { trace, cases, peak_kib } = trace_hostile(role)?;
     assert_eq!((trace.code, trace.totals()?.lost_records), (Some(0), 0));
     assert!(
         !trace.everything().contains(MARK),
         "what could not be parsed is not printed"
     );
     let exchanges = trace.exchanges()?;
-    for number in 0..CASES {
+    for number in 0..cases {
         let name = format!("ordinary-{number}");
         let ordinary = exchanges
             .iter()
@@ -49,7 +56,7 @@ fn assert_unharmed(role: &str) -> Result<()> {
         unasked.is_some_and(|exchange| exchange.0.get("request").is_none()),
         "{unasked:?}"
     );
-    assert!(peak < MOST_KIB, "{peak} KiB");
+    assert!(peak_kib < MOST_KIB, "{peak_kib} KiB");
     let reported = ["undecoded", "not decoded", "too large", "malformed", "not HTTP"];
     let says_so = trace
         .stderr

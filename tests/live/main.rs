@@ -18,3 +18,4 @@ mod hostile;
 mod endings;
 mod refusals;
 mod inspect;
+mod h2;

@@ -19,12 +19,16 @@ pub(crate) fn all() -> Result<Vec<PathBuf>> {
     Ok(paths)
 }
 
+/// The tape of a name.
+pub(crate) fn named(name: &str) -> Result<PathBuf> {
+    let file = format!("{name}.tape");
+    let found = all()?.into_iter().find(|path| path.ends_with(&file));
+    found.with_context(|| format!("{file} is missing"))
+}
+
 /// The tape of nginx, which has every kind of request.
 pub(crate) fn nginx() -> Result<PathBuf> {
-    all()?
-        .into_iter()
-        .find(|path| path.ends_with("nginx.tape"))
-        .context("nginx.tape is there")
+    named("nginx")
 }
 
 /// Replays a tape, which must succeed; gives stdout as it is, and stderr.

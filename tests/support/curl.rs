@@ -23,14 +23,14 @@ pub fn ask(words: &[&str]) -> Result<Ran> {
 pub struct Waiting(Child);
 
 impl Waiting {
-    /// Starts it and waits until libssl is mapped.
-    pub fn start() -> Result<Self> {
+    /// Starts it and waits until libssl is mapped; `version` is curl's option for a version of HTTP.
+    pub fn start(version: &str) -> Result<Self> {
         let mut command = Command::new("curl");
         command.args([
             "--silent",
             "--show-error",
             "--insecure",
-            "--http1.1",
+            version,
             "--fail",
             "--config",
             "-",

@@ -27,6 +27,12 @@ impl Exchange {
         header(self.0.pointer("/response/headers")?, name)
     }
 
+    /// The fields at a JSON pointer, such as `/response/headers`, in their order; what is not known of one is none.
+    pub fn fields(&self, pointer: &str) -> Vec<(Option<&str>, Option<&str>)> {
+        let fields = self.0.pointer(pointer).and_then(Value::as_array);
+        fields.map_or(Vec::new(), |fields| fields.iter().map(parts).collect())
+    }
+
     /// The id that the response bears, under which the server's log knows it.
     pub fn request_id(&self) -> Option<&str> {
         self.response_header("x-request-id")
@@ -41,4 +47,9 @@ impl Exchange {
 fn header<'a>(headers: &'a Value, name: &str) -> Option<&'a str> {
     let named = |field: &&Value| field.get(0).and_then(Value::as_str) == Some(name);
     headers.as_array()?.iter().find(named)?.get(1)?.as_str()
+}
+
+fn parts(field: &Value) -> (Option<&str>, Option<&str>) {
+    let part = |place: usize| field.get(place).and_then(Value::as_str);
+    (part(0), part(1))
 }

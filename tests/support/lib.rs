@@ -17,6 +17,9 @@ pub mod nginx;
 pub mod access_log;
 pub mod wrk;
 pub mod curl;
+pub mod h2load;
+pub mod nghttp;
+pub mod nghttpx;
 pub mod program;
 pub mod library;
 pub mod kernel;
@@ -24,6 +27,7 @@ pub mod secrets;
 
 pub use access_log::Access;
 pub use exchange::Exchange;
+pub use nghttpx::Nghttpx;
 pub use nginx::Nginx;
 pub use run::Ran;
 pub use trace::Trace;

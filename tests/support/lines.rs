@@ -50,6 +50,12 @@ impl Lines {
         self.shared.lock().lines.len()
     }
 
+    /// Counts the lines read so far that are of a kind.
+    pub fn count_of(&self, mut is_of_kind: impl FnMut(&String) -> bool) -> usize {
+        let state = self.shared.lock();
+        state.lines.iter().filter(|line| is_of_kind(line)).count()
+    }
+
     /// Tells whether a line that was read so far is of a kind.
     pub fn any(&self, is_of_kind: impl FnMut(&String) -> bool) -> bool {
         self.shared.lock().lines.iter().any(is_of_kind)

@@ -4,7 +4,7 @@ use std::{
     fs,
     io::Write as _,
     net::TcpListener,
-    path::PathBuf,
+    path::{Path, PathBuf},
     process::{Child, Command, Stdio},
 };
 
@@ -23,15 +23,20 @@ pub const LARGE: u64 = 1024 * 1024;
 /// Bytes of `/chunked`, which comes in chunks.
 pub const CHUNKED: u64 = 40_000;
 
+/// Workers of an nginx unless the test says otherwise.
+const WORKERS: usize = 2;
+
 /// A running nginx.
 ///
 /// Paths under `/small/` give 6 bytes, under `/large/` [`LARGE`] bytes, under `/chunked/` [`CHUNKED`] bytes in chunks;
-/// those under `/upload/` take a PUT of any length and give 204.
+/// those under `/upload/` take a PUT of any length and give 204, those under `/post/` a POST. Clients choose HTTP/2 or
+/// HTTP/1.1 by ALPN; those that offer nothing get HTTP/1.1.
 #[derive(Debug)]
 pub struct Nginx {
     directory: TempDir,
     child: Child,
     port: u16,
+    workers: usize,
 }
 
 /// What differs from one nginx to another.
@@ -41,6 +46,8 @@ pub struct Setup<'a> {
     pub libraries: Option<&'a str>,
     /// More locations, in nginx's words.
     pub locations: &'a str,
+    /// How many workers there are; none is two. What has few is attached to, and left, sooner.
+    pub workers: Option<usize>,
 }
 
 impl Nginx {
@@ -61,7 +68,7 @@ impl Nginx {
         fs::write(root.join("www/large"), vec![b'l'; usize::try_from(LARGE)?])?;
         fs::write(root.join("www/chunked.html"), vec![b'c'; usize::try_from(CHUNKED)?])?;
         let configuration = root.join("nginx.conf");
-        fs::File::create(&configuration)?.write_all(configure(&certificate, port, setup.locations).as_bytes())?;
+        fs::File::create(&configuration)?.write_all(configure(root, &certificate, port, setup).as_bytes())?;
         let mut command = Command::new("nginx");
         command
             .arg("-p")
@@ -74,7 +81,12 @@ impl Nginx {
             command.env("LD_LIBRARY_PATH", folder);
         }
         let child = command.spawn().context("nginx did not start")?;
-        let mut nginx = Self { directory, child, port };
+        let mut nginx = Self {
+            directory,
+            child,
+            port,
+            workers: setup.workers.unwrap_or(WORKERS),
+        };
         nginx.wait_until_up()?;
         Ok(nginx)
     }
@@ -134,10 +146,10 @@ impl Nginx {
     }
 
     fn wait_until_up(&mut self) -> Result<()> {
-        wait::until("two workers of nginx", || {
+        wait::until("the workers of nginx", || {
             let error = || fs::read_to_string(self.directory.path().join("error.log")).unwrap_or_default();
             ensure!(self.child.try_wait()?.is_none(), "nginx ended: {}", error());
-            Ok((self.workers()?.len() == 2).then_some(()))
+            Ok((self.workers()?.len() == self.workers).then_some(()))
         })
     }
 }
@@ -158,20 +170,25 @@ pub fn free_port() -> Result<u16> {
 }
 
 /// A body in chunks has no length that is known before: server-side includes see to that.
-fn configure(certificate: &Certificate, port: u16, locations: &str) -> String {
+fn configure(root: &Path, certificate: &Certificate, port: u16, setup: Setup<'_>) -> String {
+    let plain = root.join("plain.sock");
+    let plain = plain.display();
+    let (locations, workers) = (setup.locations, setup.workers.unwrap_or(WORKERS));
     let Certificate { key, certificate } = certificate;
     let (key, certificate) = (key.display(), certificate.display());
     format!(
-        "daemon off; user root; worker_processes 2; pid nginx.pid; error_log error.log;
+        "daemon off; user root; worker_processes {workers}; pid nginx.pid; error_log error.log;
         events {{ worker_connections 1024; }}
         http {{
             log_format ids '{FORMAT}';
             access_log access.log ids;
             client_body_temp_path tmp/body; proxy_temp_path tmp/proxy; fastcgi_temp_path tmp/fastcgi;
             uwsgi_temp_path tmp/uwsgi; scgi_temp_path tmp/scgi;
-            keepalive_requests 1000000; keepalive_timeout 600s; client_max_body_size 64m; default_type text/plain;
+            keepalive_requests 1000000; keepalive_timeout 600s; client_max_body_size 64m;
+            large_client_header_buffers 8 16k; server_tokens off;
+            default_type text/plain;
             server {{
-                listen 127.0.0.1:{port} ssl;
+                listen 127.0.0.1:{port} ssl http2;
                 ssl_certificate {certificate};
                 ssl_certificate_key {key};
                 add_header X-Request-ID $request_id always;
@@ -180,7 +197,13 @@ fn configure(certificate: &Certificate, port: u16, locations: &str) -> String {
                 location /large/ {{ rewrite ^ /large break; }}
                 location /chunked/ {{ rewrite ^ /chunked.html break; types {{ text/html html; }} ssi on; }}
                 location /upload/ {{ dav_methods PUT; }}
+                location /post/ {{ proxy_pass http://unix:{plain}:/; }}
                 {locations}
+            }}
+            server {{
+                listen unix:{plain};
+                access_log off;
+                location / {{ return 204; }}
             }}
         }}"
     )

@@ -65,8 +65,28 @@ impl Program {
 
     /// Lets it begin.
     pub fn begin(&mut self) -> Result<()> {
+        self.tell("begin")
+    }
+
+    /// Gives it a line to read.
+    pub fn tell(&mut self, line: &str) -> Result<()> {
         let stdin = self.stdin.as_mut().context("it reads its stdin")?;
-        Ok(stdin.write_all(b"begin\n")?)
+        Ok(writeln!(stdin, "{line}")?)
+    }
+
+    /// Counts the lines it has printed so far that begin with `word`.
+    pub fn count(&self, word: &str) -> usize {
+        let stdout = self.stdout.as_ref();
+        stdout.map_or(0, |stdout| stdout.count_of(|line| line.starts_with(word)))
+    }
+
+    /// Waits until it has printed so many lines that begin with `word`.
+    pub fn wait_for_count(&self, word: &str, count: usize) -> Result<()> {
+        let stdout = self.stdout.as_ref().context("its output is read")?;
+        stdout.wait_for(&format!("{count} lines `{word}`"), |lines| {
+            let printed = lines.iter().filter(|line| line.starts_with(word)).count();
+            (printed >= count).then_some(())
+        })
     }
 
     /// Waits until it prints a line that begins with `word`, and gives the rest of that line.

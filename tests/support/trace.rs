@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeMap, thread};
 
-use anyhow::{Context as _, Result};
+use anyhow::{Context as _, Result, ensure};
 use serde_json::Value;
 
 use crate::Exchange;
@@ -32,15 +32,18 @@ pub struct Totals {
 }
 
 impl Trace {
-    /// Parses every line of stdout.
-    pub fn lines(&self) -> Result<Vec<Value>> {
-        let parse = |line: &String| serde_json::from_str(line).with_context(|| format!("not JSON: {line}"));
-        self.stdout.iter().map(parse).collect()
-    }
-
-    /// The lines of one type.
+    /// The lines of one type; the others, of which there may be many, are not parsed but for their type.
     pub fn lines_of(&self, kind: &str) -> Result<Vec<Value>> {
-        Ok(self.lines()?.into_iter().filter(|line| line["type"] == kind).collect())
+        let mut lines = Vec::new();
+        for line in &self.stdout {
+            let rest = line.strip_prefix(r#"{"v":1,"type":""#);
+            let of_kind = rest.and_then(|rest| rest.split('"').next()) == Some(kind);
+            ensure!(rest.is_some(), "not a line of output: {line}");
+            if of_kind {
+                lines.push(serde_json::from_str(line).with_context(|| format!("not JSON: {line}"))?);
+            }
+        }
+        Ok(lines)
     }
 
     /// The exchanges.

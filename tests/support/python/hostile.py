@@ -1,7 +1,8 @@
 """Peers that do not keep to HTTP, over real TLS. Words: server, or client and port.
 
 Both go through the same cases, one connection each: the client sends a case's question, the server its answer. An
-ordinary exchange follows each case. All that is hostile has a planted secret in it.
+ordinary exchange follows each case. All that is hostile has a planted secret in it. The server says how many cases there
+are.
 """
 
 import os
@@ -9,6 +10,7 @@ import socket
 import ssl
 import sys
 
+import hostile_http2
 from server import context
 
 GARBAGE = b"\n".join(os.urandom(1000) + b"pLanted" for _ in range(4000))
@@ -36,7 +38,7 @@ CASES = {
 
 def conversations():
     """Gives each case, and an ordinary exchange after it."""
-    for number, case in enumerate(CASES.values()):
+    for number, case in enumerate([*CASES.values(), *hostile_http2.CASES.values()]):
         yield case
         name = b"ordinary-%d" % number
         yield ASK % name + b"\r\n", ANSWER % name + b"\r\n"
@@ -45,6 +47,7 @@ def conversations():
 def serve():
     tls = context()
     print("up", flush=True)
+    print("cases", len(CASES) + len(hostile_http2.CASES), flush=True)
     listener = socket.create_server(("127.0.0.1", 0))
     print("port", listener.getsockname()[1], flush=True)
     for question, answer in conversations():

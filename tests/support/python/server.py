@@ -37,18 +37,24 @@ class Handler(http.server.BaseHTTPRequestHandler):
         pass
 
 
+def certificate(folder):
+    """Makes a key and a certificate for localhost, and gives their paths."""
+    key, certificate = os.path.join(folder, "key"), os.path.join(folder, "certificate")
+    subprocess.run(
+        ["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes"]
+        + ["-subj", "/CN=localhost", "-addext", "subjectAltName=DNS:localhost", "-keyout", key, "-out", certificate],
+        check=True,
+        capture_output=True,
+    )
+    return key, certificate
+
+
 def context():
     """Makes a key and a certificate, and loads them."""
     with tempfile.TemporaryDirectory() as folder:
-        key, certificate = os.path.join(folder, "key"), os.path.join(folder, "certificate")
-        subprocess.run(
-            ["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes"]
-            + ["-subj", "/CN=localhost", "-keyout", key, "-out", certificate],
-            check=True,
-            capture_output=True,
-        )
+        key, chain = certificate(folder)
         made = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-        made.load_cert_chain(certificate, key)
+        made.load_cert_chain(chain, key)
         return made
 
 

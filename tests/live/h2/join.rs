@@ -1,0 +1,298 @@
+//! Attaching to gateways under load: what is printed is right, or says what it does not know.
+
+use std::collections::{BTreeMap, HashMap};
+
+use anyhow::{Context as _, Result};
+use support::{
+    Access, Exchange, Nghttpx, Nginx, Tracer, access_log,
+    h2load::{H2load, Load},
+    nginx::{LARGE, Setup},
+};
+
+use super::claims::{Sent, assert_marked, assert_only_sent, fields, show, unknown};
+
+/// What h2load sends besides its pseudo-header fields.
+const SENT: [(&str, &str); 3] = [
+    ("x-tenant", "blue"),
+    ("x-note", "one of the values that are sent once"),
+    ("user-agent", "load"),
+];
+
+const LOAD: Load<'_> = Load {
+    fields: &[
+        "x-tenant: blue",
+        "x-note: one of the values that are sent once",
+        "user-agent: load",
+    ],
+    ..Load::of(100_000_000, "/small/NUMBER")
+};
+
+/// A trace that began, and ended, under load.
+struct Joined {
+    exchanges: Vec<Exchange>,
+    halves: u64,
+    /// What nginx had logged between the tracer's being ready and the end of the load.
+    between: Vec<Access>,
+    /// All that nginx has logged.
+    log: Vec<Access>,
+}
+
+/// Attaches to `pids` while h2load runs, prints so many lines, and ends.
+fn join_under_load(pids: &[u32], base: &str, nginx: &Nginx, load: Load<'_>, lines: usize) -> Result<Joined> {
+    let h2load = H2load::start(base, load)?;
+    nginx.wait_until_logged(2 * load.connections * load.streams)?;
+    let tracer = Tracer::of(pids, &[])?;
+    let ready = nginx.log()?.len();
+    tracer.wait_for_lines(lines)?;
+    let between = nginx.log()?.split_off(ready);
+    h2load.kill()?;
+    let last = between.last().context("something was logged")?;
+    support::wait::until_true("the last request", || Ok(tracer.has_printed(&last.id)))?;
+    let trace = tracer.stop()?;
+    assert_eq!((trace.code, trace.totals()?.lost_records), (Some(0), 0));
+    Ok(Joined {
+        exchanges: trace.exchanges()?,
+        halves: trace.totals()?.half,
+        between,
+        log: nginx.log()?,
+    })
+}
+
+/// The id by which nginx knows an exchange; its name may be unknown.
+fn logged_id<'a>(exchange: &'a Exchange, log: &HashMap<&str, &Access>) -> Option<&'a str> {
+    let values = exchange
+        .fields("/response/headers")
+        .into_iter()
+        .filter_map(|(_, value)| value);
+    values.into_iter().find(|value| log.contains_key(value))
+}
+
+/// Asserts that what was asked for after the tracer was ready is there, both halves of it.
+///
+/// On a connection to nginx, up to `open` streams were open at that time; they are answered before later ones.
+fn assert_all_is_there(joined: &Joined, exchanges: &[&Exchange], open: usize) {
+    let log = access_log::by_id(&joined.log);
+    let by_id: HashMap<_, _> = exchanges
+        .iter()
+        .filter_map(|exchange| Some((logged_id(exchange, &log)?, exchange)))
+        .collect();
+    let (mut passed_over, mut checked): (HashMap<&str, usize>, _) = (HashMap::new(), 0);
+    for access in &joined.between {
+        let count = passed_over.entry(&access.remote).or_default();
+        *count += 1;
+        if *count > open {
+            let exchange = by_id.get(access.id.as_str());
+            assert!(
+                exchange.is_some_and(|exchange| exchange.is_whole()),
+                "{access:?}: {exchange:?}"
+            );
+            checked += 1;
+        }
+    }
+    assert!(checked > 100, "{checked}");
+}
+
+/// Asserts that no stream is missing behind those that were open at the beginning, and that only those are halves that
+/// were open at the end. h2load uses one number after the other; a gateway passes over those it gives up unsent.
+fn assert_no_stream_is_missing(exchanges: &[&Exchange], open: usize) {
+    let mut connections: BTreeMap<_, BTreeMap<_, &Exchange>> = BTreeMap::new();
+    for exchange in exchanges {
+        let streams = connections.entry(exchange.text("/connection/id")).or_default();
+        streams.insert(exchange.number("/stream"), *exchange);
+    }
+    for streams in connections.values() {
+        let later: Vec<_> = streams.iter().skip(open).collect();
+        for pair in later.windows(2) {
+            let [(one, exchange), (next, _)] = pair else { continue };
+            assert_eq!(one.map(|one| one + 2), **next, "{exchange:?}");
+        }
+        let halves = later.iter().filter(|(_, exchange)| !exchange.is_whole());
+        assert!(halves.count() <= open, "{later:?}");
+    }
+}
+
+/// Asserts that an exchange says nothing that was not so, and says of what it does not know that it does not.
+fn assert_right(exchange: &Exchange, log: &HashMap<&str, &Access>, authority: &str, asked: &[Sent], answered: &[Sent]) {
+    assert_eq!(exchange.text("/protocol"), Some("http/2"), "{exchange:?}");
+    let path = exchange.text("/request/path");
+    let id = logged_id(exchange, log);
+    let logged = id.and_then(|id| log.get(id));
+    assert!(
+        logged.is_none_or(|logged| path.is_none_or(|path| path == logged.uri)),
+        "{exchange:?}"
+    );
+    assert!(path.is_none_or(|path| path.starts_with("/small/")), "{exchange:?}");
+    assert!(
+        exchange.text("/request/authority").is_none_or(|one| one == authority),
+        "{exchange:?}"
+    );
+    assert!(
+        exchange.text("/request/method").is_none_or(|method| method == "GET"),
+        "{exchange:?}"
+    );
+    assert!(
+        exchange.number("/response/status").is_none_or(|status| status == 200),
+        "{exchange:?}"
+    );
+    // A field of unknown name may be the authority.
+    let asked: Vec<_> = asked
+        .iter()
+        .cloned()
+        .chain([(String::new(), authority.to_owned())])
+        .collect();
+    assert_only_sent(exchange, "/request", &asked);
+    let dates = exchange
+        .fields("/response/headers")
+        .into_iter()
+        .filter_map(|(_, value)| value);
+    let dates = dates.filter(|date| date.len() == 29 && date.ends_with(" GMT"));
+    let own = dates
+        .map(|date| ("date", date))
+        .chain(id.map(|id| ("x-request-id", id)));
+    let own = own.map(|(name, value)| (name.to_owned(), value.to_owned()));
+    assert_only_sent(
+        exchange,
+        "/response",
+        &answered.iter().cloned().chain(own).collect::<Vec<_>>(),
+    );
+    for half in ["/request", "/response"] {
+        if exchange.0.pointer(half).is_some() {
+            assert_marked(exchange, half);
+        }
+    }
+}
+
+/// How many fields of whole exchanges were unknown, on average.
+fn show_unknown(what: &str, exchanges: &[&Exchange]) {
+    for half in ["/request", "/response"] {
+        let counts: Vec<_> = exchanges
+            .iter()
+            .filter(|one| one.is_whole())
+            .map(|one| unknown(one, half))
+            .collect();
+        let (all, known) = (counts.len(), counts.iter().filter(|count| **count == 0).count());
+        show(
+            what,
+            format_args!(
+                "{half}: {known} of {all} heads complete, {} fields unknown",
+                counts.iter().sum::<u64>()
+            ),
+        );
+    }
+}
+
+#[test]
+#[ignore = "needs root, BPF and uprobes: scripts/test runs it"]
+fn a_trace_that_joins_nginx_under_load_is_right_or_says_what_it_does_not_know() -> Result<()> {
+    let nginx = Nginx::start()?;
+    let joined = join_under_load(&[nginx.master()], &nginx.url(""), &nginx, LOAD, 10_000)?;
+    let exchanges: Vec<_> = joined.exchanges.iter().collect();
+    assert_all_is_there(&joined, &exchanges, LOAD.streams);
+    assert_no_stream_is_missing(&exchanges, LOAD.streams);
+    let log = access_log::by_id(&joined.log);
+    let authority = format!("127.0.0.1:{}", nginx.port());
+    let answered = fields(&[
+        ("server", "nginx"),
+        ("content-type", "text/plain"),
+        ("content-length", "6"),
+    ]);
+    for exchange in &exchanges {
+        assert_right(exchange, &log, &authority, &fields(&SENT), &answered);
+    }
+    show_unknown("nginx", &exchanges);
+    // Each stream may have been open at the beginning, or at the end.
+    let open = u64::try_from(LOAD.connections * LOAD.streams)?;
+    assert!(joined.halves <= 2 * open, "{}", joined.halves);
+    Ok(())
+}
+
+#[test]
+#[ignore = "needs root, BPF and uprobes: scripts/test runs it"]
+fn a_trace_that_joins_a_gateway_under_load_is_right_on_both_sides() -> Result<()> {
+    /// nginx allows so many streams of a connection.
+    const OPEN: usize = 128;
+    let nginx = Nginx::start()?;
+    let nghttpx = Nghttpx::start(&[&format!("127.0.0.1,{};/;tls;proto=h2", nginx.port())])?;
+    let joined = join_under_load(&[nghttpx.master()], &nghttpx.url(""), &nginx, LOAD, 10_000)?;
+    let is_server = |exchange: &&Exchange| exchange.text("/side") == Some("server");
+    let (servers, clients): (Vec<_>, Vec<_>) = joined.exchanges.iter().partition(is_server);
+    assert_all_is_there(&joined, &clients, OPEN);
+    assert_no_stream_is_missing(&servers, LOAD.streams);
+    let log = access_log::by_id(&joined.log);
+    let authority = format!("127.0.0.1:{}", nghttpx.port());
+    let passed_on = [("x-forwarded-proto", "https"), ("via", "2 nghttpx")];
+    let answered = [("content-type", "text/plain"), ("content-length", "6")];
+    for exchange in &clients {
+        let answered = fields(&[&answered[..], &[("server", "nginx")]].concat());
+        assert_right(
+            exchange,
+            &log,
+            &authority,
+            &fields(&[&SENT[..], &passed_on].concat()),
+            &answered,
+        );
+    }
+    for exchange in &servers {
+        let answered = fields(&[&answered[..], &[("server", "nghttpx"), ("via", "2 nghttpx")]].concat());
+        assert_right(exchange, &log, &authority, &fields(&SENT), &answered);
+    }
+    show_unknown("the gateway as a server", &servers);
+    show_unknown("the gateway as a client", &clients);
+    Ok(())
+}
+
+/// Joins a single worker that moves bodies; most of what is seen first is the middle of one.
+fn assert_bodies_are_right(load: Load<'_>, status: u64, response: u64) -> Result<()> {
+    let nginx = Nginx::start_with(Setup {
+        workers: Some(1),
+        ..Setup::default()
+    })?;
+    let joined = join_under_load(&nginx.workers()?, &nginx.url(""), &nginx, load, 300)?;
+    let exchanges: Vec<_> = joined.exchanges.iter().collect();
+    assert_no_stream_is_missing(&exchanges, load.streams);
+    let (request, mut complete) = (u64::try_from(load.body)?, 0);
+    let log = access_log::by_id(&joined.log);
+    for exchange in &exchanges {
+        assert_eq!(exchange.text("/protocol"), Some("http/2"), "{exchange:?}");
+        let logged = logged_id(exchange, &log).and_then(|id| log.get(id));
+        let path = exchange.text("/request/path");
+        assert!(
+            logged.is_none_or(|logged| path.is_none_or(|path| path == logged.uri)),
+            "{exchange:?}"
+        );
+        assert!(
+            exchange.number("/response/status").is_none_or(|one| one == status),
+            "{exchange:?}"
+        );
+        if exchange.is_whole() && exchange.text("/ended") == Some("complete") {
+            assert_eq!(exchange.number("/request/body_bytes"), Some(request), "{exchange:?}");
+            assert_eq!(exchange.number("/response/body_bytes"), Some(response), "{exchange:?}");
+            complete += 1;
+        }
+    }
+    assert!(complete > 200, "{complete}");
+    Ok(())
+}
+
+#[test]
+#[ignore = "needs root, BPF and uprobes: scripts/test runs it"]
+fn a_trace_that_joins_in_the_middle_of_uploads_finds_the_frames() -> Result<()> {
+    let load = Load {
+        connections: 4,
+        streams: 10,
+        body: 100_000,
+        ..Load::of(10_000_000, "/post/NUMBER")
+    };
+    assert_bodies_are_right(load, 204, 0)
+}
+
+#[test]
+#[ignore = "needs root, BPF and uprobes: scripts/test runs it"]
+fn a_trace_that_joins_in_the_middle_of_downloads_finds_the_frames() -> Result<()> {
+    let load = Load {
+        connections: 4,
+        streams: 10,
+        ..Load::of(10_000_000, "/large/NUMBER")
+    };
+    assert_bodies_are_right(load, 200, LARGE)
+}
