@@ -126,9 +126,9 @@ impl Scout {
         }
     }
 
-    /// Takes word that nothing follows what was seen.
-    pub(crate) fn conclude(&mut self) -> Verdict {
-        if self.chain.evidence() + 1 >= self.needed() {
+    /// Takes word that nothing follows what was seen: that it ends where a frame does speaks for frames once more.
+    pub(crate) fn conclude(&self) -> Verdict {
+        if self.chain.evidence() + u32::from(self.chain.is_whole()) >= self.needed() {
             Verdict::Frames
         } else {
             Verdict::Nothing
@@ -142,6 +142,7 @@ impl Scout {
 
     /// Looks elsewhere.
     pub(crate) fn restart(&mut self) {
+        self.looked = 0;
         self.count = 0;
         self.chain = Chain::default();
         self.line = match self.known {

@@ -37,6 +37,11 @@ impl Chain {
         if self.is_broken() { 0 } else { self.evidence }
     }
 
+    /// Tells whether what was seen ends where a frame does.
+    pub(crate) fn is_whole(&self) -> bool {
+        matches!(self.place, Place::Header(_, 0))
+    }
+
     /// Tells whether these cannot be frames.
     pub(crate) fn is_broken(&self) -> bool {
         matches!(self.place, Place::Broken)
