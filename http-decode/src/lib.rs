@@ -11,6 +11,7 @@ mod unredacted;
 mod fields;
 mod head;
 mod exchange;
+mod both;
 mod stream;
 mod detect;
 mod h1;

@@ -4,6 +4,7 @@
 //! direction for HTTP/1 and the other for HTTP/2.
 
 use super::{Connection, Dialogue, Phase};
+use crate::both::Both;
 use crate::context::Role;
 use crate::scout::{Scout, Verdict};
 use crate::{Direction, Reason, h1, h2};
@@ -12,7 +13,7 @@ impl Connection {
     /// Lets the scout of a direction look at the next bytes; false when there are none.
     pub(super) fn look_ahead(&mut self, direction: Direction) -> bool {
         let limits = self.context.settings.limits;
-        let half = self.half_mut(direction);
+        let half = self.halves.of_mut(direction);
         let Some(scout) = &mut half.scout else { return false };
         let next = half.stream.next().max(scout.looked());
         let verdict = match half.stream.held_at(next) {
@@ -26,7 +27,7 @@ impl Connection {
 
     /// Tells whether a direction cannot go on because bytes are missing, while some behind them are there.
     pub(super) fn waits_for_hole(&self, direction: Direction) -> bool {
-        let half = self.half(direction);
+        let half = self.halves.of(direction);
         half.stream.has_hole()
             || half
                 .scout
@@ -36,7 +37,7 @@ impl Connection {
 
     /// Has a scout decide on what it saw, where nothing will follow; false when it saw nothing.
     pub(super) fn conclude(&mut self, direction: Direction) -> bool {
-        let half = self.half_mut(direction);
+        let half = self.halves.of_mut(direction);
         let Some(scout) = half.scout.as_mut().filter(|scout| scout.is_undecided()) else {
             return false;
         };
@@ -49,9 +50,9 @@ impl Connection {
     pub(super) fn mind_step(&mut self, direction: Direction) {
         if let Dialogue::Http2(dialogue) = &mut self.dialogue
             && !dialogue.is_in_step(direction)
-            && self.half(direction).scout.is_none()
+            && self.halves.of(direction).scout.is_none()
         {
-            self.half_mut(direction).scout = Some(Scout::for_http2());
+            self.halves.of_mut(direction).scout = Some(Scout::for_http2());
         }
     }
 
@@ -77,7 +78,7 @@ impl Connection {
                 }
                 if let Dialogue::Http2(dialogue) = &mut self.dialogue {
                     dialogue.find_step(direction, at_preface, &mut self.context);
-                    self.half_mut(direction).scout = None;
+                    self.halves.of_mut(direction).scout = None;
                 } else {
                     self.begin_http2(direction, at_preface);
                 }
@@ -88,20 +89,21 @@ impl Connection {
     fn begin_http1(&mut self, direction: Direction, role: Role) {
         let side = role.side(direction);
         self.context.side = Some(side);
-        let lost = [self.read.lost_until, self.write.lost_until];
-        self.context.counters.resynchronised += u64::from(self.half(direction).lost_until.is_some());
-        self.dialogue = Dialogue::Http1(Box::new(h1::dialogue::Dialogue::new(side, direction, lost)));
-        self.read.scout = None;
-        self.write.scout = None;
+        let lost = Both::new(|direction| self.halves.of(direction).lost_until);
+        self.context.counters.resynchronised += u64::from(self.halves.of(direction).lost_until.is_some());
+        self.dialogue = Dialogue::Http1(Box::new(h1::dialogue::Dialogue::new(side, direction, &lost)));
+        for half in self.halves.all_mut() {
+            half.scout = None;
+        }
     }
 
     fn begin_http2(&mut self, direction: Direction, at_preface: bool) {
         let dialogue = h2::dialogue::Dialogue::new(direction, at_preface, &self.context);
         self.dialogue = Dialogue::Http2(Box::new(dialogue));
-        self.half_mut(direction).scout = None;
+        self.halves.of_mut(direction).scout = None;
         let limits = self.context.settings.limits;
         let other = direction.other();
-        if let Some(scout) = &mut self.half_mut(other).scout {
+        if let Some(scout) = &mut self.halves.of_mut(other).scout {
             let verdict = scout.expect_http2(&limits);
             self.take_verdict(other, verdict);
         }
@@ -110,7 +112,7 @@ impl Connection {
     /// Discards what cannot be read, up to the next call, with which something may begin.
     fn discard_candidate(&mut self, direction: Direction) {
         let unknown = matches!(self.dialogue, Dialogue::Unknown);
-        let half = self.half_mut(direction);
+        let half = self.halves.of_mut(direction);
         let from = half.stream.next();
         let looked = half.scout.as_ref().map_or(from, Scout::looked);
         while let Some(held) = half.stream.take() {

@@ -6,6 +6,7 @@
 
 mod detection;
 
+use crate::both::Both;
 use crate::context::{Arrivals, Context};
 use crate::h1::dialogue::Outcome;
 use crate::scout::Scout;
@@ -16,8 +17,7 @@ use crate::{Chunk, Counters, Direction, Ended, Gap, GapCause, Output, Settings, 
 #[derive(Debug)]
 pub struct Connection {
     context: Context,
-    read: Half,
-    write: Half,
+    halves: Both<Half>,
     dialogue: Dialogue,
     phase: Phase,
     /// Whether nothing captured before now will arrive any more.
@@ -75,8 +75,7 @@ impl Connection {
     pub fn new(settings: Settings) -> Self {
         Self {
             context: Context::new(settings),
-            read: Half::default(),
-            write: Half::default(),
+            halves: Both::default(),
             dialogue: Dialogue::Unknown,
             phase: Phase::Open,
             arrivals: Arrivals::Open,
@@ -103,14 +102,15 @@ impl Connection {
         }
         self.arrivals = Arrivals::Open;
         let repeated = self
-            .half(direction)
+            .halves
+            .of(direction)
             .stream
             .next()
             .saturating_sub(chunk.position)
             .min(length);
         self.context.counters.repeated_bytes += repeated;
         chunk.advance(usize::try_from(repeated).unwrap_or(usize::MAX));
-        if self.half(direction).stream.is_next(&chunk) {
+        if self.halves.of(direction).stream.is_next(&chunk) {
             self.decode(direction, &mut chunk);
         }
         self.hold(direction, chunk);
@@ -129,7 +129,10 @@ impl Connection {
                 cause,
             } = gap;
             let limits = self.context.settings.limits;
-            self.half_mut(direction).stream.missing(position, bytes, cause, &limits);
+            self.halves
+                .of_mut(direction)
+                .stream
+                .missing(position, bytes, cause, &limits);
             self.run();
         }
     }
@@ -158,7 +161,7 @@ impl Connection {
             && let Some([read, written]) = positions
         {
             let limits = self.context.settings.limits;
-            for (half, end) in [(&mut self.read, read), (&mut self.write, written)] {
+            for (half, end) in self.halves.all_mut().into_iter().zip([read, written]) {
                 let next = half.stream.next();
                 half.stream
                     .missing(next, end.saturating_sub(next), GapCause::Lost, &limits);
@@ -218,29 +221,15 @@ impl Connection {
             Dialogue::Http1(dialogue) => dialogue.held_bytes(),
             Dialogue::Http2(dialogue) => dialogue.held_bytes(),
         };
-        half(&self.read) + half(&self.write) + dialogue + self.context.outbox.held_bytes()
+        self.halves.all().map(half).iter().sum::<usize>() + dialogue + self.context.outbox.held_bytes()
     }
 
     /// Tells whether everything that came has been decoded, and nothing waits.
     fn is_idle(&self) -> bool {
-        let streams_empty = self.read.stream.is_empty() && self.write.stream.is_empty();
+        let streams_empty = self.halves.all().iter().all(|half| half.stream.is_empty());
         streams_empty
             && self.phase == Phase::Open
             && !matches!(&self.dialogue, Dialogue::Http1(dialogue) if dialogue.is_unsettled())
-    }
-
-    fn half(&self, direction: Direction) -> &Half {
-        match direction {
-            Direction::Read => &self.read,
-            Direction::Write => &self.write,
-        }
-    }
-
-    fn half_mut(&mut self, direction: Direction) -> &mut Half {
-        match direction {
-            Direction::Read => &mut self.read,
-            Direction::Write => &mut self.write,
-        }
     }
 
     /// Holds what could not be decoded in place. At the limit, what was waited for is given up to make room.
@@ -249,17 +238,17 @@ impl Connection {
         if chunk.bytes.is_empty() || self.phase != Phase::Open {
             return;
         }
-        if !self.half(direction).stream.fits(&chunk, &limits) {
+        if !self.halves.of(direction).stream.fits(&chunk, &limits) {
             self.context.counters.holes_forced += 1;
             self.arrivals = Arrivals::Settled;
             self.run();
             self.arrivals = Arrivals::Open;
-            if self.half(direction).stream.is_next(&chunk) {
+            if self.halves.of(direction).stream.is_next(&chunk) {
                 self.decode(direction, &mut chunk);
             }
         }
         if self.phase == Phase::Open {
-            let inserted = self.half_mut(direction).stream.insert(chunk, &limits);
+            let inserted = self.halves.of_mut(direction).stream.insert(chunk, &limits);
             self.context.counters.repeated_bytes += inserted.repeated;
             self.context.counters.dropped_bytes += inserted.dropped;
         }
@@ -307,20 +296,20 @@ impl Connection {
         if self.is_blocked(direction) {
             return false;
         }
-        if let Some(hole) = self.half_mut(direction).stream.take_missing() {
+        if let Some(hole) = self.halves.of_mut(direction).stream.take_missing() {
             self.skip(direction, hole);
             return true;
         }
-        if self.half(direction).scout.is_some() {
+        if self.halves.of(direction).scout.is_some() {
             return self.look_ahead(direction);
         }
-        let stream = &mut self.half_mut(direction).stream;
+        let stream = &mut self.halves.of_mut(direction).stream;
         let Some(held) = stream.take() else { return false };
         let mut chunk = held.chunk(stream.next());
         let length = chunk.bytes.len();
         let consumed = self.decode_piece(direction, &mut chunk);
         let left = chunk.bytes.len();
-        self.half_mut(direction).stream.put_back(held, length - left);
+        self.halves.of_mut(direction).stream.put_back(held, length - left);
         consumed
     }
 
@@ -331,7 +320,7 @@ impl Connection {
         if self.waits_for_hole(direction) && self.conclude(direction) {
             return true;
         }
-        let Some(hole) = self.half_mut(direction).stream.take_hole() else {
+        let Some(hole) = self.halves.of_mut(direction).stream.take_hole() else {
             return false;
         };
         self.skip(direction, hole);
@@ -361,7 +350,7 @@ impl Connection {
         let length = chunk.bytes.len();
         self.decode_piece(direction, chunk);
         let left = chunk.bytes.len();
-        self.half_mut(direction).stream.consumed((length - left) as u64);
+        self.halves.of_mut(direction).stream.consumed((length - left) as u64);
     }
 
     /// Decodes `chunk` until it is used up or must wait; tells whether anything came of it.
@@ -385,7 +374,7 @@ impl Connection {
     }
 
     fn can_decode(&self, direction: Direction) -> bool {
-        self.half(direction).scout.is_none()
+        self.halves.of(direction).scout.is_none()
             && !self.is_blocked(direction)
             && matches!(self.phase, Phase::Open | Phase::Ending(..))
             && !self.context.is_full()
@@ -409,7 +398,7 @@ impl Connection {
             cause,
         }));
         match &mut self.dialogue {
-            Dialogue::Unknown => self.half_mut(direction).lost_until = Some(Timestamp(u64::MAX)),
+            Dialogue::Unknown => self.halves.of_mut(direction).lost_until = Some(Timestamp(u64::MAX)),
             Dialogue::Http1(dialogue) => dialogue.skip(direction, &hole, &mut self.context),
             Dialogue::Http2(dialogue) => dialogue.skip(direction, &hole, &mut self.context),
         }
@@ -442,7 +431,7 @@ impl Connection {
     /// Lets go of what will not be decoded.
     fn clear(&mut self) {
         self.dialogue = Dialogue::Unknown;
-        for half in [&mut self.read, &mut self.write] {
+        for half in self.halves.all_mut() {
             half.stream.clear();
             half.scout = None;
         }
@@ -463,7 +452,12 @@ impl Connection {
     /// Puts out what is in progress when the connection, or its observation, has ended.
     fn end(&mut self, now: Timestamp, ended: Option<Ended>) {
         self.phase = Phase::Over;
-        self.context.counters.discarded_bytes += self.read.stream.clear() + self.write.stream.clear();
+        self.context.counters.discarded_bytes += self
+            .halves
+            .all_mut()
+            .map(|half| half.stream.clear())
+            .iter()
+            .sum::<u64>();
         match &mut self.dialogue {
             Dialogue::Unknown => {}
             Dialogue::Http1(dialogue) => dialogue.end(now, ended, &mut self.context),

@@ -133,7 +133,7 @@ fn which_side_asks_may_be_known_late() {
     tape.push(WRITE, [settings(), unknown.clone()].concat());
     assert_eq!(tape.connection.side(), None);
     tape.push(READ, get(7, "/x")).settle();
-    assert_eq!(tape.told(), ["5 > ? 0 (2 unknown) complete"]);
+    assert_eq!(tape.told(), ["5 > ? ? (2 unknown) complete"]);
     let mut tape = Tape::new();
     tape.push(WRITE, [settings(), unknown].concat()).close();
     assert_eq!(tape.reasons(), [Reason::UnknownSide]);

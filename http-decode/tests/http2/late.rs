@@ -71,6 +71,21 @@ fn trailers_whose_head_came_before_are_a_half_with_an_unknown_head() {
 }
 
 #[test]
+fn what_may_be_a_head_or_trailers_tells_no_length() {
+    let last = frame(1, 0x5, 5, &[entry(62)]);
+    let mut tape = Tape::new();
+    tape.push(READ, get(7, "/x"))
+        .push(WRITE, data(5, 0, b"message"))
+        .push(WRITE, &last)
+        .settle();
+    assert_eq!(tape.told(), ["5 > ? ? (1 unknown) complete"]);
+    // A response to a request that was seen begins with its head.
+    let mut tape = Tape::new();
+    tape.push(READ, get(5, "/x")).push(WRITE, &last);
+    assert_eq!(tape.told(), ["5 GET /x > ? 0 (1 unknown) complete"]);
+}
+
+#[test]
 fn the_end_of_a_request_whose_head_came_before_is_no_request() {
     let mut tape = Tape::new();
     tape.push(

@@ -16,7 +16,7 @@ use crate::{Direction, Ended, Field, Fields, Reason, Request, RequestHead, Respo
 impl Dialogue {
     /// Takes one event of a direction, which came with bytes captured at `at`.
     pub(super) fn take_event(&mut self, direction: Direction, event: Event, at: Timestamp, context: &mut Context) {
-        let role = self.half(direction).decoder.role();
+        let role = self.halves.of(direction).decoder.role();
         match event {
             Event::Found(passed) => context.counters.resynchronised += u64::from(passed == Passed::Some),
             Event::Request(request, mark) => self.begin_request(direction, request, mark, context),
@@ -104,11 +104,11 @@ impl Dialogue {
             // There is nothing to wait for, not even the next byte.
             Ok(Body::Length(0)) => {
                 self.receiving = None;
-                self.half_mut(direction).decoder.expect_head();
+                self.halves.of_mut(direction).decoder.expect_head();
             }
-            Ok(body) => self.half_mut(direction).decoder.begin_body(body),
+            Ok(body) => self.halves.of_mut(direction).decoder.begin_body(body),
             Err(reason) => {
-                self.half_mut(direction).decoder.lose_step();
+                self.halves.of_mut(direction).decoder.lose_step();
                 context.undecoded(direction, mark.position, reason);
                 self.fail(Role::Requests, Part::Body, reason, mark.at, context);
             }
@@ -248,7 +248,7 @@ impl Dialogue {
 
     fn responses(&mut self, context: &Context) -> &mut Decoder {
         let [_, responses] = context.request_direction();
-        &mut self.half_mut(responses).decoder
+        &mut self.halves.of_mut(responses).decoder
     }
 
     fn end_response(&mut self, ending: Ending, context: &mut Context) {

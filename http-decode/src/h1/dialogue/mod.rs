@@ -10,6 +10,7 @@ use super::body::Skip;
 use super::head::Versioned;
 use super::pair::Pairing;
 use super::{Decoder, Skipped, Step};
+use crate::both::Both;
 use crate::context::{Arrivals, Context, Role};
 use crate::outbox::response_head_bytes;
 use crate::progress::{Ending, Progress};
@@ -19,8 +20,7 @@ use crate::{Chunk, Direction, Ended, Exchange, Fields, GapCause, ResponseHead, S
 /// An HTTP/1 connection.
 #[derive(Debug)]
 pub(crate) struct Dialogue {
-    read: Half,
-    write: Half,
+    halves: Both<Half>,
     pairing: Pairing,
     /// The exchange whose response is coming.
     progress: Option<Progress>,
@@ -59,33 +59,28 @@ struct Waiting {
 impl Dialogue {
     /// Begins where `found` carries a start line next, which showed the traced process to be on `side`.
     ///
-    /// `lost` says until when bytes of either direction, read and written, were passed over before.
-    pub(crate) fn new(side: Side, found: Direction, lost: [Option<Timestamp>; 2]) -> Self {
-        let roles = [Direction::Read, Direction::Write].map(|direction| Role::of(direction, side));
-        let half = |direction, role, lost: Option<Timestamp>| Half {
-            decoder: Decoder::new(
-                role,
-                match lost {
-                    _ if direction == found => Step::In,
-                    None => Step::Unknown,
-                    Some(_) => Step::Out,
-                },
-            ),
-            last_at: Timestamp::default(),
-        };
+    /// `lost` says until when bytes of each direction were passed over before.
+    pub(crate) fn new(side: Side, found: Direction, lost: &Both<Option<Timestamp>>) -> Self {
         let mut pairing = Pairing::default();
-        for (role, lost) in roles.into_iter().zip(lost) {
+        let halves = Both::new(|direction| {
+            let (role, lost) = (Role::of(direction, side), *lost.of(direction));
             match (role, lost) {
                 (Role::Requests, Some(_)) => pairing.lose_requests(),
                 (Role::Responses, Some(until)) => pairing.lose_responses(Some(until)),
                 (_, None) => {}
             }
-        }
-        let [read, write] = roles;
-        let [lost_read, lost_write] = lost;
+            let step = match lost {
+                _ if direction == found => Step::In,
+                None => Step::Unknown,
+                Some(_) => Step::Out,
+            };
+            Half {
+                decoder: Decoder::new(role, step),
+                last_at: Timestamp::default(),
+            }
+        });
         Self {
-            read: half(Direction::Read, read, lost_read),
-            write: half(Direction::Write, write, lost_write),
+            halves,
             pairing,
             progress: None,
             waiting: None,
@@ -98,7 +93,7 @@ impl Dialogue {
     /// Reads on in a direction; false when `chunk` is used up or must wait.
     pub(crate) fn read(&mut self, direction: Direction, chunk: &mut Chunk<'_>, context: &mut Context) -> bool {
         let at = chunk.at;
-        let half = self.half_mut(direction);
+        let half = self.halves.of_mut(direction);
         half.last_at = at;
         let Some(event) = half.decoder.read(chunk, &context.settings.limits) else {
             return false;
@@ -109,7 +104,7 @@ impl Dialogue {
 
     /// Tells whether a direction must wait for the other one.
     pub(crate) fn is_blocked(&self, direction: Direction) -> bool {
-        let decoder = &self.half(direction).decoder;
+        let decoder = &self.halves.of(direction).decoder;
         match decoder.role() {
             Role::Responses => self.waiting.is_some(),
             Role::Requests => self.tunnel.is_some() && decoder.is_between_messages(),
@@ -118,7 +113,7 @@ impl Dialogue {
 
     /// Steps over a hole.
     pub(crate) fn skip(&mut self, direction: Direction, hole: &Hole, context: &mut Context) {
-        let half = self.half_mut(direction);
+        let half = self.halves.of_mut(direction);
         let skipped = half.decoder.skip(hole.bytes);
         match (half.decoder.role(), skipped) {
             (Role::Requests, Skipped::Heads) => self.pairing.lose_requests(),
@@ -158,7 +153,7 @@ impl Dialogue {
     /// Puts out what is in progress when the connection, or its observation, has ended.
     pub(crate) fn end(&mut self, now: Timestamp, ended: Option<Ended>, context: &mut Context) {
         let [_, responses] = context.request_direction();
-        let to_the_end = self.half(responses).decoder.ends_with_connection();
+        let to_the_end = self.halves.of(responses).decoder.ends_with_connection();
         if let Some(progress) = self.progress.take() {
             match ended {
                 None => progress.abandon(context),
@@ -179,25 +174,14 @@ impl Dialogue {
             .waiting
             .as_ref()
             .map_or(0, |waiting| response_head_bytes(&waiting.response.head));
-        self.read.decoder.held_bytes()
-            + self.write.decoder.held_bytes()
+        self.halves
+            .all()
+            .map(|half| half.decoder.held_bytes())
+            .iter()
+            .sum::<usize>()
             + self.pairing.held_bytes()
             + self.progress.as_ref().map_or(0, Progress::held_bytes)
             + waiting
-    }
-
-    fn half(&self, direction: Direction) -> &Half {
-        match direction {
-            Direction::Read => &self.read,
-            Direction::Write => &self.write,
-        }
-    }
-
-    fn half_mut(&mut self, direction: Direction) -> &mut Half {
-        match direction {
-            Direction::Read => &mut self.read,
-            Direction::Write => &mut self.write,
-        }
     }
 
     fn put_out_pending(&mut self, ended: Option<Ended>, context: &mut Context) {
@@ -232,7 +216,7 @@ impl Dialogue {
             self.progress = Some(progress);
             return;
         }
-        let at = self.half(direction).last_at;
+        let at = self.halves.of(direction).last_at;
         // What lies over the limit of a call was moved by that call, whose first bytes were just seen.
         let ending = match (skip, cause) {
             (Skip::Rest(_) | Skip::Beyond(_), GapCause::OverLimit) => {

@@ -13,6 +13,7 @@ use super::frame::{self, Event, Lost, Reader, Skipped};
 use super::hpack;
 use super::section::SectionReader;
 use super::streams::Streams;
+use crate::both::Both;
 use crate::context::Context;
 use crate::context::Role;
 use crate::limits::LATE_TABLE_BYTES;
@@ -22,8 +23,7 @@ use crate::{Chunk, Direction, Ended, Exchange, GapCause, Limits, Reason, Timesta
 /// An HTTP/2 connection.
 #[derive(Debug)]
 pub(crate) struct Dialogue {
-    read: Half,
-    write: Half,
+    halves: Both<Half>,
     sections: SectionReader,
     streams: Streams,
     /// What was decoded before it was known which side asks.
@@ -50,8 +50,7 @@ impl Dialogue {
             last_at: Timestamp::default(),
         };
         let mut dialogue = Self {
-            read: half(Direction::Read),
-            write: half(Direction::Write),
+            halves: Both::new(half),
             sections: SectionReader::default(),
             streams: Streams::default(),
             waiting: VecDeque::new(),
@@ -66,20 +65,20 @@ impl Dialogue {
     pub(crate) fn upgraded(exchange: Box<Exchange>, context: &Context) -> Self {
         let [requests, responses] = context.request_direction();
         let mut dialogue = Self::new(requests, true, context);
-        dialogue.half_mut(responses).in_step = true;
+        dialogue.halves.of_mut(responses).in_step = true;
         dialogue.streams.adopt(exchange);
         dialogue
     }
 
     /// Tells whether it is known where the next frame of a direction begins.
     pub(crate) fn is_in_step(&self, direction: Direction) -> bool {
-        self.half(direction).in_step
+        self.halves.of(direction).in_step
     }
 
     /// Goes on where a direction carries a frame next, or the client's preface.
     pub(crate) fn find_step(&mut self, direction: Direction, at_preface: bool, context: &mut Context) {
         let limits = &context.settings.limits;
-        let half = self.half_mut(direction);
+        let half = self.halves.of_mut(direction);
         half.reader = Reader::new(limits.max_head_bytes);
         half.in_step = true;
         if at_preface {
@@ -91,9 +90,9 @@ impl Dialogue {
 
     /// Begins with the connection: no header block precedes the client's preface in either direction.
     fn begin(&mut self, requests: Direction, limits: &Limits) {
-        self.half_mut(requests).reader = Reader::at_preface(limits.max_head_bytes);
-        self.half_mut(requests).table = hpack::Decoder::from_start(limits.max_table_bytes);
-        let responses = self.half_mut(requests.other());
+        self.halves.of_mut(requests).reader = Reader::at_preface(limits.max_head_bytes);
+        self.halves.of_mut(requests).table = hpack::Decoder::from_start(limits.max_table_bytes);
+        let responses = self.halves.of_mut(requests.other());
         // Where its bytes arrived first, blocks may have been decoded already.
         if !responses.in_step {
             responses.table = hpack::Decoder::from_start(limits.max_table_bytes);
@@ -103,16 +102,12 @@ impl Dialogue {
     /// Reads on in a direction; false when `chunk` is used up.
     pub(crate) fn read(&mut self, direction: Direction, chunk: &mut Chunk<'_>, context: &mut Context) -> bool {
         let Self {
-            read,
-            write,
+            halves,
             sections,
             streams,
             waiting,
         } = self;
-        let half = match direction {
-            Direction::Read => read,
-            Direction::Write => write,
-        };
+        let half = halves.of_mut(direction);
         half.last_at = chunk.at;
         let at = chunk.at;
         let Some(event) = half.reader.read(chunk) else {
@@ -149,16 +144,12 @@ impl Dialogue {
     /// Steps over a hole.
     pub(crate) fn skip(&mut self, direction: Direction, hole: &Hole, context: &mut Context) {
         let Self {
-            read,
-            write,
+            halves,
             sections,
             streams,
             waiting,
         } = self;
-        let half = match direction {
-            Direction::Read => read,
-            Direction::Write => write,
-        };
+        let half = halves.of_mut(direction);
         let at = half.last_at;
         let mut hearing = Hearing {
             direction,
@@ -228,7 +219,7 @@ impl Dialogue {
             context.undecoded(direction, origin.mark.position, Reason::UnknownSide);
         }
         self.streams.end_all(now, ended, context);
-        for half in [&mut self.read, &mut self.write] {
+        for half in self.halves.all_mut() {
             let counted = half.reader.take_counters();
             context.counters.heads_cut += counted.blocks_cut;
             context.counters.empty_frames += counted.empty_fragments + counted.empty_data;
@@ -240,30 +231,15 @@ impl Dialogue {
     pub(crate) fn held_bytes(&self) -> usize {
         let half = |half: &Half| half.reader.held_bytes() + half.table.held_bytes();
         let section = |waiting: &Waiting| waiting.section.held_bytes();
-        half(&self.read)
-            + half(&self.write)
+        self.halves.all().map(half).iter().sum::<usize>()
             + self.sections.held_bytes()
             + self.streams.held_bytes()
             + self.waiting.iter().map(section).sum::<usize>()
     }
 
-    fn half(&self, direction: Direction) -> &Half {
-        match direction {
-            Direction::Read => &self.read,
-            Direction::Write => &self.write,
-        }
-    }
-
-    fn half_mut(&mut self, direction: Direction) -> &mut Half {
-        match direction {
-            Direction::Read => &mut self.read,
-            Direction::Write => &mut self.write,
-        }
-    }
-
     fn take_settings(&mut self, direction: Direction, settings: frame::Settings) {
         if let Some(bytes) = settings.max_frame_size {
-            self.half_mut(direction.other()).reader.set_max_frame_size(bytes);
+            self.halves.of_mut(direction.other()).reader.set_max_frame_size(bytes);
         }
     }
 }

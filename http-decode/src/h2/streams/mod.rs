@@ -100,12 +100,17 @@ impl Streams {
         let Some(open) = self.open.get_mut(&stream).filter(|open| !open.is_over(mark.at)) else {
             return;
         };
-        open.doubtful_since = None;
+        // The head may have come before anything was seen, or have been lost.
+        let unsure = !open.is_requested() || open.doubtful_since.take().is_some();
         // Behind a head, a section whose fields are not known is either the head of the final response or trailers.
         if section.kind() == Kind::Trailers || (open.is_answered() && last && section.status().is_none()) {
             open.take_trailers(section.into_trailers(), at);
         } else {
+            let may_be_trailers = unsure && last && section.kind() == Kind::Unknown;
             open.take_response(section.into_response(), at, last, context);
+            if may_be_trailers {
+                open.add_content(None);
+            }
         }
         if last {
             open.end(Ended::Complete, at, true);
