@@ -1,0 +1,265 @@
+//! What http-decode says, held against what the peers said.
+//!
+//! In: exchanges and the truth. Out: a failure at the first untrue word.
+
+use std::collections::BTreeMap;
+
+use http_decode::{End, Ended, Exchange, Fields, Output, Protocol, RequestHead, ResponseHead};
+use proptest::prelude::*;
+
+use crate::heard::{self, Heard};
+use crate::tape::Tape;
+use crate::wire::Wire;
+
+type Outcome = Result<(), TestCaseError>;
+
+/// Sorts exchanges by stream. No half of one may come twice.
+pub(crate) fn by_stream(outputs: &[Output]) -> Result<BTreeMap<u64, Vec<&Exchange>>, TestCaseError> {
+    let mut found = BTreeMap::<u64, Vec<&Exchange>>::new();
+    for output in outputs {
+        if let Output::Exchange(exchange) = output {
+            found.entry(exchange.stream).or_default().push(exchange);
+        }
+    }
+    for halves in found.values() {
+        let requests = halves.iter().filter(|exchange| exchange.request.is_some());
+        // The rest of a header block behind a hole may be taken for another response, of which nothing is known.
+        let status = |exchange: &Exchange| exchange.response.as_ref().and_then(|response| response.head.status);
+        let responses = halves.iter().filter(|exchange| status(exchange).is_some());
+        prop_assert!(requests.count() <= 1 && responses.count() <= 1, "twice: {:?}", halves);
+    }
+    Ok(found)
+}
+
+/// Checks an exchange of which every byte was captured; `end` is its end, if it was put out before that.
+pub(crate) fn whole(tape: &Tape, exchange: &Exchange, end: Option<&End>, heard: &Heard, wire: &Wire) -> Outcome {
+    let (ended_at, ended) = wire.end.expect("every stream ended");
+    let told = match end {
+        Some(end) => (Some(end.ended_at), Some(end.ended)),
+        None => (exchange.ended_at, exchange.ended),
+    };
+    prop_assert_eq!(told, (heard.response.as_ref().map(|_| ended_at), Some(ended)));
+    prop_assert_eq!((exchange.began, exchange.origin), (wire.began, 7));
+    prop_assert_eq!((exchange.protocol, exchange.side), (Protocol::Http2, tape.side));
+    let counted_until = end.and(exchange.head_at).unwrap_or(ended_at);
+    whole_request(
+        exchange,
+        heard,
+        wire.request_ended_at.is_none_or(|at| at <= counted_until),
+    )?;
+    prop_assert_eq!(exchange.informational.len(), heard.informational.len());
+    for (found, truth) in exchange.informational.iter().zip(&heard.informational) {
+        whole_response_head(found, truth)?;
+    }
+    prop_assert_eq!(exchange.response.is_some(), heard.response.is_some());
+    let (Some(response), Some(truth)) = (&exchange.response, &heard.response) else {
+        return Ok(());
+    };
+    whole_response_head(&response.head, truth)?;
+    prop_assert_eq!(exchange.head_at, Some(wire.block_at[heard.informational.len()]));
+    let told = match end {
+        Some(end) => (end.body_bytes, &end.trailers),
+        None => (response.body_bytes, &response.trailers),
+    };
+    if let Some(end) = &heard.response_end {
+        prop_assert_eq!((told.0, list(told.1)), (Some(end.bytes), end.trailers.clone()));
+    }
+    Ok(())
+}
+
+/// Checks a request; what the client sends after the exchange is over is not counted any more.
+fn whole_request(exchange: &Exchange, heard: &Heard, counted: bool) -> Outcome {
+    let truth = heard.request.as_ref().expect("every stream began");
+    let request = exchange.request.as_ref().expect("it has a request");
+    whole_request_head(&request.head, truth)?;
+    match &heard.request_end {
+        None => {}
+        Some(end) if counted => {
+            prop_assert_eq!(request.body_bytes, Some(end.bytes));
+            prop_assert_eq!(&list(&request.trailers), &end.trailers);
+        }
+        Some(end) => {
+            prop_assert!(request.body_bytes.is_some_and(|bytes| bytes <= end.bytes));
+            prop_assert!(is_part(&request.trailers, &end.trailers));
+        }
+    }
+    Ok(())
+}
+
+fn whole_request_head(found: &RequestHead, truth: &heard::Request) -> Outcome {
+    let RequestHead { method, scheme, .. } = found;
+    prop_assert_eq!(method.as_deref(), Some(truth.method.as_str()));
+    prop_assert_eq!(scheme.as_deref(), Some(truth.scheme.as_str()));
+    prop_assert_eq!(authority(found), Some(truth.authority.clone().into_bytes()));
+    prop_assert_eq!(path(found), Some(truth.path.clone().into_bytes()));
+    prop_assert_eq!((&found.protocol_upgrade, found.unknown), (&None, 0));
+    prop_assert_eq!(&list(&found.fields), &truth.fields);
+    Ok(())
+}
+
+fn whole_response_head(found: &ResponseHead, truth: &heard::Response) -> Outcome {
+    prop_assert_eq!((found.status, found.unknown), (Some(truth.status), 0));
+    prop_assert_eq!(&list(&found.fields), &truth.fields);
+    Ok(())
+}
+
+fn authority(head: &RequestHead) -> Option<Vec<u8>> {
+    head.authority().map(|authority| authority.expose().to_vec())
+}
+
+fn path(head: &RequestHead) -> Option<Vec<u8>> {
+    head.path.as_ref().map(|path| path.expose().to_vec())
+}
+
+/// Lists fields that are all known.
+fn list(fields: &Fields) -> Vec<heard::Field> {
+    let field = |field: http_decode::Field<'_>| heard::Field {
+        name: field.name.expect("the name is known").to_owned(),
+        value: field.value.expect("the value is known").expose().to_vec(),
+        never_indexed: field.never_indexed,
+    };
+    fields.iter().map(field).collect()
+}
+
+/// Checks what came of an exchange of which bytes were not captured: nothing in it may be untrue.
+pub(crate) fn honest(exchange: &Exchange, heard: &Heard, wire: &Wire, intact: &Intact) -> Outcome {
+    if let Some(request) = &exchange.request {
+        let truth = heard.request.as_ref().expect("every stream began");
+        // Nobody knows the trailers of a request that the server did not read.
+        let end = heard.request_end.as_ref();
+        let trailers = end.map_or(&[][..], |end| &end.trailers);
+        let is_trailers = |fields| end.is_none() || is_part(fields, trailers);
+        if intact.request {
+            honest_request(&request.head, truth, true)?;
+            prop_assert!(is_trailers(&request.trailers));
+        } else {
+            let either = honest_request(&request.head, truth, false).is_ok() || is_trailers(&request.head.fields);
+            prop_assert!(either, "neither head nor trailers");
+        }
+        let (bytes, end) = (request.body_bytes, end.map(|end| end.bytes));
+        prop_assert!(is_within(bytes, end, false), "{:?} of {:?}", bytes, end);
+    }
+    honest_responses(exchange, heard, intact)?;
+    let (_, ended) = wire.end.expect("every stream ended");
+    match exchange.ended {
+        // Of a reset behind a response that ended, the earlier end may be lost.
+        Some(Ended::Complete) => prop_assert_eq!(ended, Ended::Complete),
+        Some(Ended::Upgraded) | None => prop_assert!(false, "{:?}", exchange.ended),
+        Some(Ended::Reset | Ended::Closed | Ended::Lost) => {}
+    }
+    Ok(())
+}
+
+/// Which header blocks can certainly be read.
+pub(crate) struct Intact {
+    pub(crate) request: bool,
+    /// Every one of the response's: 1xx, final, trailers.
+    pub(crate) response: bool,
+}
+
+fn honest_request(found: &RequestHead, truth: &heard::Request, whole: bool) -> Outcome {
+    let RequestHead {
+        method,
+        scheme,
+        protocol_upgrade,
+        fields,
+        unknown,
+        ..
+    } = found;
+    let pseudo = [
+        (method.as_deref().map(|text| text.as_bytes().to_vec()), &truth.method),
+        (scheme.as_deref().map(|text| text.as_bytes().to_vec()), &truth.scheme),
+        (authority(found), &truth.authority),
+        (path(found), &truth.path),
+    ];
+    let unseen = pseudo.iter().filter(|(found, _)| found.is_none()).count();
+    for (found, truth) in pseudo {
+        prop_assert!(
+            found.as_ref().is_none_or(|found| found == truth.as_bytes()),
+            "{:?}",
+            found
+        );
+    }
+    prop_assert_eq!(protocol_upgrade, &None);
+    honest_section(fields, *unknown, unseen, &truth.fields, whole)
+}
+
+fn honest_response(found: &ResponseHead, truth: &heard::Response, whole: bool) -> Outcome {
+    prop_assert!(found.status.is_none_or(|status| status == truth.status), "{:?}", found);
+    let unseen = usize::from(found.status.is_none());
+    honest_section(&found.fields, found.unknown, unseen, &truth.fields, whole)
+}
+
+/// Checks the fields of a head of which `unseen` pseudo-header fields are not known.
+fn honest_section(found: &Fields, unknown: u32, unseen: usize, truth: &[heard::Field], whole: bool) -> Outcome {
+    prop_assert!(is_part(found, truth), "{:?} of {:?}", found, truth);
+    let partial = found
+        .iter()
+        .filter(|field| field.name.is_none() || field.value.is_none())
+        .count();
+    prop_assert!(unknown as usize >= partial, "{unknown} unknown in {found:?}");
+    if whole {
+        prop_assert_eq!(found.len(), truth.len() + unseen, "{:?} of {:?}", found, truth);
+        prop_assert_eq!(unknown as usize, partial, "{:?}", found);
+        // Pseudo-header fields come first, so the fields of a whole head stand where they stood.
+        for (found, truth) in found.iter().skip(unseen).zip(truth) {
+            prop_assert!(is_like(&found, truth), "{:?} for {:?}", found, truth);
+        }
+    } else {
+        prop_assert!(unknown > 0 || found.len() == truth.len(), "{:?} of {:?}", found, truth);
+    }
+    Ok(())
+}
+
+fn honest_responses(exchange: &Exchange, heard: &Heard, intact: &Intact) -> Outcome {
+    let heads: Vec<&heard::Response> = heard.informational.iter().chain(&heard.response).collect();
+    let trailers = heard.response_end.as_ref().map_or(&[][..], |end| &end.trailers);
+    for found in &exchange.informational {
+        let known = heads.iter().any(|truth| honest_response(found, truth, false).is_ok());
+        prop_assert!(known, "{:?} of {:?}", found, heads);
+    }
+    let Some(response) = &exchange.response else {
+        return Ok(());
+    };
+    if intact.response
+        && let Some(truth) = &heard.response
+    {
+        honest_response(&response.head, truth, true)?;
+        prop_assert!(is_part(&response.trailers, trailers));
+    } else {
+        let is_head = heads
+            .iter()
+            .any(|truth| honest_response(&response.head, truth, false).is_ok());
+        let is_trailers = response.head.status.is_none() && is_part(&response.head.fields, trailers);
+        prop_assert!(is_head || is_trailers, "neither head nor trailers");
+    }
+    // What seems to be a head of unknown status may be trailers, and behind them there is no content to count.
+    if response.head.status.is_some() {
+        let bytes = heard.response_end.as_ref().map(|end| end.bytes);
+        let complete = exchange.ended == Some(Ended::Complete);
+        prop_assert!(is_within(response.body_bytes, bytes, complete), "{:?}", bytes);
+    }
+    Ok(())
+}
+
+/// Tells whether a count of body bytes may be told of a body of so many bytes, if that is known.
+fn is_within(told: Option<u64>, truth: Option<u64>, complete: bool) -> bool {
+    match (told, truth) {
+        (Some(told), Some(truth)) => told == truth || (told < truth && !complete),
+        (None, _) | (_, None) => true,
+    }
+}
+
+/// Tells whether what is known of some fields occurs in others in that order.
+fn is_part(found: &Fields, truth: &[heard::Field]) -> bool {
+    let mut truth = truth.iter();
+    let mut known = found.iter().filter(|field| field.name.is_some());
+    known.all(|field| truth.any(|truth| is_like(&field, truth)))
+}
+
+/// Tells whether nothing that is known of a field is wrong.
+fn is_like(found: &http_decode::Field<'_>, truth: &heard::Field) -> bool {
+    let value = found.value.as_ref().map(|value| value.expose().to_vec());
+    found.name.is_none_or(|name| name == truth.name)
+        && value.is_none_or(|value| value == truth.value && found.never_indexed == truth.never_indexed)
+}

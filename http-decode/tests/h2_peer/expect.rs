@@ -1,0 +1,113 @@
+//! What has to come of a whole tape.
+//!
+//! In: outputs. Out: a failure at the first exchange that is missing, too many, or untrue.
+
+use std::collections::BTreeMap;
+use std::ops::Range;
+
+use http_decode::{End, Exchange, Output};
+use proptest::prelude::*;
+
+use crate::check::{self, Intact};
+use crate::heard::Heard;
+use crate::tape::{Lane, Piece, Tape};
+use crate::wire::{self, Wire};
+
+type Outcome = Result<(), TestCaseError>;
+
+/// Every stream comes out once and whole, and nothing else does.
+pub(crate) fn expect_all(tape: &Tape, outputs: &[Output]) -> Outcome {
+    let found = check::by_stream(outputs)?;
+    let ends: BTreeMap<u64, &End> = outputs
+        .iter()
+        .filter_map(|output| match output {
+            Output::End(end) => Some((end.ordinal, end.as_ref())),
+            Output::Exchange(_) | Output::Gap(_) | Output::Undecoded(..) => None,
+        })
+        .collect();
+    prop_assert_eq!(found.len() + ends.len(), outputs.len(), "{:?}", outputs);
+    prop_assert!(
+        found.keys().eq(tape.streams.keys()),
+        "{:?} of {:?}",
+        found,
+        tape.streams
+    );
+    let wires = wire::streams(tape);
+    for (stream, heard) in &tape.streams {
+        let (exchange, wire) = (found[stream][0], &wires[stream]);
+        let end = ends.get(&exchange.ordinal).copied();
+        check::whole(tape, exchange, end, heard, wire).map_err(|error| explain(&error, exchange, heard))?;
+    }
+    Ok(())
+}
+
+/// What comes out is true, as far as it goes.
+pub(crate) fn expect_honest(tape: &Tape, outputs: &[Output], readable: &Readable) -> Outcome {
+    let wires = wire::streams(tape);
+    for (stream, halves) in check::by_stream(outputs)? {
+        prop_assert!(tape.streams.contains_key(&stream), "{:?}", halves);
+        let (heard, wire) = (&tape.streams[&stream], &wires[&stream]);
+        for exchange in halves {
+            let checked = check::honest(exchange, heard, wire, &readable.intact(wire));
+            checked.map_err(|error| explain(&error, exchange, heard))?;
+        }
+    }
+    Ok(())
+}
+
+/// Streams that lie wholly behind where both directions can be read come out with both halves.
+pub(crate) fn expect_later(tape: &Tape, outputs: &[Output], steps: [usize; 2]) -> Outcome {
+    let found = check::by_stream(outputs)?;
+    for (stream, wire) in wire::streams(tape) {
+        if wire.is_behind(steps) && tape.streams[&stream].response.is_some() {
+            let exchange = found.get(&stream).map(|halves| halves[0]);
+            let both = exchange.map(|exchange| (exchange.request.is_some(), exchange.response.is_some()));
+            prop_assert_eq!(both, Some((true, true)), "stream {}: {:?}", stream, exchange);
+        }
+    }
+    Ok(())
+}
+
+fn explain(error: &TestCaseError, exchange: &Exchange, heard: &Heard) -> TestCaseError {
+    TestCaseError::fail(format!("{error}: {exchange:?} of {heard:?}"))
+}
+
+/// What of each direction can certainly be read: from a place where a frame begins to the first byte that is missing.
+pub(crate) struct Readable {
+    requests: Range<usize>,
+    responses: Range<usize>,
+}
+
+impl Readable {
+    pub(crate) fn of(tape: &Tape, pieces: &[Piece], [requests, responses]: [usize; 2]) -> Self {
+        Self {
+            requests: requests..captured_until(&tape.requests, pieces, requests),
+            responses: responses..captured_until(&tape.responses, pieces, responses),
+        }
+    }
+
+    fn intact(&self, wire: &Wire) -> Intact {
+        let holds = |lane: &Range<usize>, block: &Range<usize>| lane.start <= block.start && block.end <= lane.end;
+        let request = if wire.is_promised {
+            &self.responses
+        } else {
+            &self.requests
+        };
+        Intact {
+            request: wire.request.as_ref().is_some_and(|block| holds(request, block)),
+            response: wire.response.iter().all(|block| holds(&self.responses, block)),
+        }
+    }
+}
+
+fn captured_until(lane: &Lane, pieces: &[Piece], from: usize) -> usize {
+    let captured = pieces.iter().filter(|piece| piece.direction == lane.direction);
+    let mut ranges: Vec<_> = captured.map(|piece| piece.range.clone()).collect();
+    ranges.sort_by_key(|range| range.start);
+    ranges.iter().fold(
+        from,
+        |end, range| {
+            if range.start <= end { end.max(range.end) } else { end }
+        },
+    )
+}

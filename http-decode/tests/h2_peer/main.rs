@@ -1,0 +1,183 @@
+//! The crate `h2` as an independent peer: what it says of a conversation, http-decode has to read off the bytes.
+#![cfg(test)]
+
+mod ask;
+mod check;
+mod dice;
+mod expect;
+mod fields;
+mod frame;
+mod heard;
+mod plan;
+mod serve;
+mod talk;
+mod tap;
+mod tape;
+mod wire;
+
+use std::collections::BTreeSet;
+
+use expect::{Readable, expect_all, expect_honest, expect_later};
+use frame::Frame;
+use heard::Heard;
+use http_decode::{Limits, Output, Settings};
+use plan::{Plan, plan, usual_plan};
+use proptest::collection::vec;
+use proptest::prelude::*;
+use proptest::sample::Index;
+use proptest::strategy::ValueTree as _;
+use proptest::test_runner::TestRunner;
+use tape::{Decoding, Piece, Tape, disorder};
+
+proptest! {
+    #![proptest_config(ProptestConfig {
+        cases: cases(),
+        max_shrink_iters: 300,
+        failure_persistence: None,
+        ..ProptestConfig::default()
+    })]
+
+    #[test]
+    fn any_cut_gives_every_exchange_as_the_peers_saw_it(plan in plan(), sizes in sizes()) {
+        let tape = Tape::record(&plan);
+        expect_all(&tape, &decode(&tape, &tape.pieces(&sizes)))?;
+    }
+
+    #[test]
+    fn put_out_early_every_exchange_ends_as_the_peers_saw_it(plan in plan(), sizes in sizes(), hold_ns in 1_u64..300) {
+        let tape = Tape::record(&plan);
+        let mut decoding = Decoding::new(&tape, [0, 0], Settings { hold_ns, ..roomy() });
+        for piece in tape.pieces(&sizes) {
+            decoding.tick(piece.at);
+            decoding.push(&piece);
+        }
+        expect_all(&tape, &decoding.end())?;
+    }
+
+    #[test]
+    fn any_order_of_arrival_gives_every_exchange_as_the_peers_saw_it(
+        plan in plan().prop_map(Plan::without_refusals),
+        sizes in sizes(),
+        reach in prop_oneof![2_usize..20, Just(usize::MAX)],
+        seed in any::<u64>(),
+    ) {
+        let tape = Tape::record(&plan);
+        let mut pieces = tape.pieces(&sizes);
+        disorder(&mut pieces, reach, seed);
+        expect_all(&tape, &decode(&tape, &pieces))?;
+    }
+
+    #[test]
+    fn joined_late_nothing_untrue_is_said_and_later_streams_are_paired(
+        plan in usual_plan(),
+        sizes in sizes(),
+        joined in any::<Index>(),
+    ) {
+        let tape = Tape::record(&plan);
+        let mut pieces = tape.pieces(&sizes);
+        let joined = pieces[joined.index(pieces.len())].at;
+        pieces.retain(|piece| piece.at > joined);
+        let mut decoding = Decoding::new(&tape, tape.origins(joined), roomy());
+        for piece in &pieces {
+            decoding.push(piece);
+        }
+        let outputs = decoding.end();
+        let steps = tape.first_steps(joined);
+        expect_honest(&tape, &outputs, &Readable::of(&tape, &pieces, steps))?;
+        expect_later(&tape, &outputs, steps)?;
+    }
+
+    #[test]
+    fn holes_make_nothing_untrue(
+        plan in usual_plan(),
+        sizes in sizes(),
+        holes in vec(any::<Index>(), 1..6),
+        told in any::<bool>(),
+        settled in vec(any::<bool>(), 1..8),
+        reach in prop_oneof![Just(1_usize), 2_usize..20],
+        seed in any::<u64>(),
+    ) {
+        let tape = Tape::record(&plan);
+        let mut pieces = tape.pieces(&sizes);
+        let holes: Vec<Piece> = holes.iter().map(|hole| pieces.remove(hole.index(pieces.len()))).collect();
+        disorder(&mut pieces, reach, seed);
+        let mut decoding = Decoding::new(&tape, [0, 0], roomy());
+        for hole in holes.iter().filter(|_| told) {
+            decoding.tell(hole);
+        }
+        for (piece, settle) in pieces.iter().zip(settled.iter().cycle()) {
+            decoding.push(piece);
+            // Settling is a promise that nothing older will come.
+            if *settle && reach == 1 {
+                decoding.settle(piece.at);
+            }
+        }
+        expect_honest(&tape, &decoding.end(), &Readable::of(&tape, &pieces, [0, 0]))?;
+    }
+}
+
+#[test]
+fn conversations_hold_everything_that_is_to_be_read() {
+    let mut runner = TestRunner::deterministic();
+    let mut seen = BTreeSet::new();
+    for _ in 0..40 {
+        let plan = plan().new_tree(&mut runner).expect("a plan").current();
+        let tape = Tape::record(&plan);
+        for lane in [&tape.requests, &tape.responses] {
+            seen.extend(lane.frames().iter().flat_map(Frame::particulars));
+        }
+        seen.extend(tape.streams.values().flat_map(Heard::particulars));
+    }
+    let expected = [
+        "1xx",
+        "CONTINUATION",
+        "GOAWAY",
+        "PRIORITY",
+        "PRIORITY_UPDATE",
+        "PUSH_PROMISE",
+        "RST_STREAM",
+        "a full frame",
+        "a priority",
+        "never indexed",
+        "padding",
+        "request trailers",
+        "response trailers",
+        "unassigned",
+    ];
+    assert_eq!(seen, BTreeSet::from(expected));
+}
+
+/// 40, unless the environment asks for more.
+fn cases() -> u32 {
+    std::env::var("PROPTEST_CASES")
+        .ok()
+        .and_then(|cases| cases.parse().ok())
+        .unwrap_or(40)
+}
+
+fn sizes() -> impl Strategy<Value = Vec<usize>> {
+    let few = vec(1_usize..40, 1..6);
+    let many = vec(prop_oneof![1_usize..40, 40_usize..20_000], 1..20);
+    prop_oneof![1 => Just(vec![usize::MAX]), 1 => few, 2 => many]
+}
+
+/// Room for everything to wait for the first byte.
+fn roomy() -> Settings {
+    let limits = Limits {
+        max_held_bytes: 1 << 26,
+        max_held_chunks: 1 << 22,
+        ..Limits::DEFAULT
+    };
+    Settings {
+        limits,
+        ..Settings::default()
+    }
+}
+
+fn decode(tape: &Tape, pieces: &[Piece]) -> Vec<Output> {
+    let mut decoding = Decoding::new(tape, [0, 0], roomy());
+    for piece in pieces {
+        decoding.push(piece);
+    }
+    decoding.end()
+}

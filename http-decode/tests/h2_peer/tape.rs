@@ -1,0 +1,263 @@
+//! The calls of a conversation as they are captured: with positions, cut into pieces, and in any order.
+//!
+//! In: a [`Plan`]. Out: a [`Tape`], and what http-decode makes of its pieces.
+
+use std::ops::Range;
+
+use http_decode::{Chunk, Connection, Direction, Ended, Gap, GapCause, Output, Settings, Side, Timestamp};
+
+use crate::dice::Dice;
+use crate::frame::{Frame, Rewritten, frames, rewrite};
+use crate::heard::Streams;
+use crate::plan::Plan;
+use crate::talk::talk;
+
+/// A captured conversation, and what it says.
+#[derive(Clone, Debug)]
+pub(crate) struct Tape {
+    pub(crate) side: Side,
+    pub(crate) streams: Streams,
+    pub(crate) requests: Lane,
+    pub(crate) responses: Lane,
+}
+
+/// One direction of it.
+#[derive(Clone)]
+pub(crate) struct Lane {
+    pub(crate) direction: Direction,
+    pub(crate) bytes: Vec<u8>,
+    pub(crate) calls: Vec<Call>,
+}
+
+/// One read or write call.
+#[derive(Clone, Debug)]
+pub(crate) struct Call {
+    pub(crate) at: u64,
+    pub(crate) range: Range<usize>,
+}
+
+/// A part of a call.
+#[derive(Clone, Debug)]
+pub(crate) struct Piece {
+    pub(crate) direction: Direction,
+    pub(crate) at: u64,
+    pub(crate) range: Range<usize>,
+    pub(crate) call_start: bool,
+}
+
+impl std::fmt::Debug for Lane {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{:?}, {} bytes, {:?}", self.direction, self.bytes.len(), self.calls)
+    }
+}
+
+impl Lane {
+    /// When the byte at a place was captured.
+    pub(crate) fn at(&self, place: usize) -> Timestamp {
+        let call = self.calls.partition_point(|call| call.range.end <= place);
+        Timestamp(self.calls[call].at)
+    }
+
+    /// Where the first call after `joined` lies that begins with a frame, at the end if none does.
+    fn first_step(&self, joined: u64) -> usize {
+        let frames = self.frames();
+        let later = self.calls.iter().filter(|call| call.at > joined);
+        let mut starts = later.map(|call| call.range.start);
+        let step = starts.find(|start| frames.iter().any(|frame| frame.range.start == *start));
+        step.unwrap_or(self.bytes.len())
+    }
+
+    pub(crate) fn frames(&self) -> Vec<Frame<'_>> {
+        frames(&self.bytes)
+    }
+}
+
+impl Tape {
+    /// Has the peers talk, and rewrites what they sent.
+    pub(crate) fn record(plan: &Plan) -> Self {
+        let (calls, streams) = talk(plan);
+        let lane = |direction| {
+            let calls: Vec<_> = calls.iter().filter(|call| call.direction == direction).collect();
+            let bytes = calls
+                .iter()
+                .flat_map(|call| call.bytes.iter().copied())
+                .collect::<Vec<_>>();
+            let rewritten = rewrite(&bytes, plan.rewrite);
+            Lane {
+                direction,
+                calls: place(&rewritten, calls.iter().map(|call| (call.at, call.bytes.len()))),
+                bytes: rewritten.bytes,
+            }
+        };
+        let (read, write) = (lane(Direction::Read), lane(Direction::Write));
+        let (requests, responses) = match plan.traced {
+            Side::Server => (read, write),
+            Side::Client => (write, read),
+        };
+        Self {
+            side: plan.traced,
+            streams,
+            requests,
+            responses,
+        }
+    }
+
+    /// Where the captured bytes of each direction begin if nothing is captured up to `joined`.
+    pub(crate) fn origins(&self, joined: u64) -> [usize; 2] {
+        [&self.requests, &self.responses].map(|lane| {
+            let first = lane
+                .calls
+                .iter()
+                .find(|call| call.at > joined && !call.range.is_empty());
+            first.map_or(lane.bytes.len(), |call| call.range.start)
+        })
+    }
+
+    /// Where each direction has its first step then.
+    pub(crate) fn first_steps(&self, joined: u64) -> [usize; 2] {
+        [&self.requests, &self.responses].map(|lane| lane.first_step(joined))
+    }
+
+    fn lane(&self, direction: Direction) -> &Lane {
+        if self.requests.direction == direction {
+            &self.requests
+        } else {
+            &self.responses
+        }
+    }
+
+    /// The moment after everything.
+    pub(crate) fn end(&self) -> Timestamp {
+        let last = [&self.requests, &self.responses].map(|lane| lane.calls.last().map_or(0, |call| call.at));
+        Timestamp(last[0].max(last[1]) + 10)
+    }
+
+    /// Cuts the calls into pieces of such sizes, in the order of their capture.
+    pub(crate) fn pieces(&self, sizes: &[usize]) -> Vec<Piece> {
+        let mut sizes = sizes.iter().copied().cycle();
+        let mut pieces = Vec::new();
+        for lane in [&self.requests, &self.responses] {
+            for call in &lane.calls {
+                let mut start = call.range.start;
+                while start < call.range.end {
+                    let size = sizes.next().unwrap_or(usize::MAX).clamp(1, call.range.end - start);
+                    pieces.push(Piece {
+                        direction: lane.direction,
+                        at: call.at,
+                        range: start..start + size,
+                        call_start: start == call.range.start,
+                    });
+                    start += size;
+                }
+            }
+        }
+        pieces.sort_by_key(|piece| piece.at);
+        pieces
+    }
+}
+
+/// Puts calls of such lengths where their bytes went.
+fn place(rewritten: &Rewritten, calls: impl Iterator<Item = (u64, usize)>) -> Vec<Call> {
+    let mut old = 0;
+    let mut placed = Vec::new();
+    for (at, length) in calls {
+        let start = rewritten.place(old);
+        old += length;
+        placed.push(Call {
+            at,
+            range: start..rewritten.place(old),
+        });
+    }
+    if let Some(last) = placed.last_mut() {
+        last.range.end = rewritten.bytes.len();
+    }
+    placed
+}
+
+/// A connection that pieces of a tape are pushed into.
+pub(crate) struct Decoding<'a> {
+    tape: &'a Tape,
+    /// Where tracing began, in requests and in responses.
+    origins: [usize; 2],
+    connection: Connection,
+    outputs: Vec<Output>,
+}
+
+impl<'a> Decoding<'a> {
+    pub(crate) fn new(tape: &'a Tape, origins: [usize; 2], settings: Settings) -> Self {
+        Self {
+            tape,
+            origins,
+            connection: Connection::new(settings),
+            outputs: Vec::new(),
+        }
+    }
+
+    pub(crate) fn push(&mut self, piece: &Piece) {
+        let lane = self.tape.lane(piece.direction);
+        let chunk = Chunk {
+            position: self.position(piece),
+            at: Timestamp(piece.at),
+            origin: 7,
+            call_start: piece.call_start,
+            bytes: &lane.bytes[piece.range.clone()],
+        };
+        self.connection.push(piece.direction, chunk);
+        self.drain();
+    }
+
+    fn position(&self, piece: &Piece) -> u64 {
+        let [requests, responses] = self.origins;
+        let origin = if piece.direction == self.tape.requests.direction {
+            requests
+        } else {
+            responses
+        };
+        (piece.range.start - origin) as u64
+    }
+
+    /// Lets time pass.
+    pub(crate) fn tick(&mut self, at: u64) {
+        self.connection.tick(Timestamp(at));
+        self.drain();
+    }
+
+    pub(crate) fn settle(&mut self, at: u64) {
+        self.connection.settle(Timestamp(at));
+        self.drain();
+    }
+
+    /// Tells of a piece that will not come.
+    pub(crate) fn tell(&mut self, hole: &Piece) {
+        let gap = Gap {
+            direction: hole.direction,
+            position: self.position(hole),
+            bytes: hole.range.len() as u64,
+            cause: GapCause::Lost,
+        };
+        self.connection.gap(gap);
+        self.drain();
+    }
+
+    /// Settles, closes, and gives out everything.
+    pub(crate) fn end(mut self) -> Vec<Output> {
+        let end = self.tape.end();
+        self.connection.settle(end);
+        self.drain();
+        self.connection.close(end, Ended::Closed, None);
+        self.drain();
+        self.outputs
+    }
+
+    fn drain(&mut self) {
+        self.outputs.extend(std::iter::from_fn(|| self.connection.poll()));
+    }
+}
+
+/// Puts pieces in another order: each at most so many places from where it was.
+pub(crate) fn disorder(pieces: &mut [Piece], reach: usize, seed: u64) {
+    let mut dice = Dice::new(seed);
+    for window in pieces.chunks_mut(reach.max(1)) {
+        dice.shuffle(window);
+    }
+}
