@@ -101,7 +101,7 @@ impl Streams {
             return;
         };
         // The head may have come before anything was seen, or have been lost.
-        let unsure = !open.is_requested() || open.doubtful_since.take().is_some();
+        let unsure = open.doubtful_since.take().is_some() || !open.is_requested();
         // Behind a head, a section whose fields are not known is either the head of the final response or trailers.
         if section.kind() == Kind::Trailers || (open.is_answered() && last && section.status().is_none()) {
             open.take_trailers(section.into_trailers(), at);
