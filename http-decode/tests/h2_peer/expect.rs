@@ -101,7 +101,9 @@ impl Readable {
 }
 
 fn captured_until(lane: &Lane, pieces: &[Piece], from: usize) -> usize {
-    let captured = pieces.iter().filter(|piece| piece.direction == lane.direction);
+    let captured = pieces
+        .iter()
+        .filter(|piece| piece.direction == lane.direction && !piece.is_lost);
     let mut ranges: Vec<_> = captured.map(|piece| piece.range.clone()).collect();
     ranges.sort_by_key(|range| range.start);
     ranges.iter().fold(

@@ -99,14 +99,18 @@ proptest! {
     ) {
         let tape = Tape::record(&plan);
         let mut pieces = tape.pieces(&sizes);
-        let holes: Vec<Piece> = holes.iter().map(|hole| pieces.remove(hole.index(pieces.len()))).collect();
+        for hole in holes {
+            let hole = hole.index(pieces.len());
+            pieces[hole].is_lost = true;
+        }
         disorder(&mut pieces, reach, seed);
         let mut decoding = Decoding::new(&tape, [0, 0], roomy());
-        for hole in holes.iter().filter(|_| told) {
-            decoding.tell(hole);
-        }
         for (piece, settle) in pieces.iter().zip(settled.iter().cycle()) {
-            decoding.push(piece);
+            match (piece.is_lost, told) {
+                (false, _) => decoding.push(piece),
+                (true, true) => decoding.tell(piece),
+                (true, false) => {}
+            }
             // Settling is a promise that nothing older will come.
             if *settle && reach == 1 {
                 decoding.settle(piece.at);

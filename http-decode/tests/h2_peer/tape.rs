@@ -43,6 +43,8 @@ pub(crate) struct Piece {
     pub(crate) at: u64,
     pub(crate) range: Range<usize>,
     pub(crate) call_start: bool,
+    /// Whether it will not come.
+    pub(crate) is_lost: bool,
 }
 
 impl std::fmt::Debug for Lane {
@@ -146,6 +148,7 @@ impl Tape {
                         at: call.at,
                         range: start..start + size,
                         call_start: start == call.range.start,
+                        is_lost: false,
                     });
                     start += size;
                 }
