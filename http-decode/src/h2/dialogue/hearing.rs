@@ -11,7 +11,7 @@ use crate::h2::hpack;
 use crate::h2::section::{Kind, Section, SectionReader};
 use crate::h2::streams::{Origin, Streams};
 use crate::limits::MAX_WAITING;
-use crate::{Direction, Ended, Reason, Timestamp};
+use crate::{Direction, Ended, GapCause, Reason, Timestamp};
 
 /// A section that came before it was known which side asks.
 #[derive(Debug)]
@@ -99,6 +99,15 @@ impl Hearing<'_> {
             Some(Role::Requests) => self.streams.add_request_content(stream, count, at),
             Some(Role::Responses) => self.streams.add_content(stream, count, at),
             None => {}
+        }
+    }
+
+    /// Takes content that fell into a hole, and with it the end of the stream if that hole has a cause here.
+    pub(super) fn miss_content(&mut self, stream: u32, count: Option<u64>, end: Option<GapCause>, at: Timestamp) {
+        self.take_content(stream, count, at);
+        if let Some(cause) = end {
+            // What lies over the limit of a call was moved by that call, whose first bytes were just seen.
+            self.end_stream(stream, at, cause == GapCause::OverLimit);
         }
     }
 

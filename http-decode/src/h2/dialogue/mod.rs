@@ -18,7 +18,7 @@ use crate::context::Context;
 use crate::context::Role;
 use crate::limits::LATE_TABLE_BYTES;
 use crate::stream::Hole;
-use crate::{Chunk, Direction, Ended, Exchange, GapCause, Limits, Reason, Timestamp};
+use crate::{Chunk, Direction, Ended, Exchange, Limits, Reason, Timestamp};
 
 /// An HTTP/2 connection.
 #[derive(Debug)]
@@ -101,23 +101,11 @@ impl Dialogue {
 
     /// Reads on in a direction; false when `chunk` is used up.
     pub(crate) fn read(&mut self, direction: Direction, chunk: &mut Chunk<'_>, context: &mut Context) -> bool {
-        let Self {
-            halves,
-            sections,
-            streams,
-            waiting,
-        } = self;
-        let half = halves.of_mut(direction);
+        let (half, sections, mut hearing) = self.hear(direction, context);
         half.last_at = chunk.at;
         let at = chunk.at;
         let Some(event) = half.reader.read(chunk) else {
             return false;
-        };
-        let mut hearing = Hearing {
-            direction,
-            streams,
-            waiting,
-            context,
         };
         match event {
             Event::Preface => hearing.find_side(Role::Requests),
@@ -143,20 +131,8 @@ impl Dialogue {
 
     /// Steps over a hole.
     pub(crate) fn skip(&mut self, direction: Direction, hole: &Hole, context: &mut Context) {
-        let Self {
-            halves,
-            sections,
-            streams,
-            waiting,
-        } = self;
-        let half = halves.of_mut(direction);
+        let (half, sections, mut hearing) = self.hear(direction, context);
         let at = half.last_at;
-        let mut hearing = Hearing {
-            direction,
-            streams,
-            waiting,
-            context,
-        };
         let (lost, in_step) = match half.reader.skip(hole.bytes) {
             Skipped::InStep(lost) => (lost, half.in_step),
             Skipped::OutOfStep(lost) => (lost, false),
@@ -167,18 +143,9 @@ impl Dialogue {
                 stream,
                 bytes,
                 ends_stream,
-            } => {
-                hearing.take_content(stream, Some(bytes), at);
-                if ends_stream {
-                    // What lies over the limit of a call was moved by that call, whose first bytes were just seen.
-                    hearing.end_stream(stream, at, hole.cause == GapCause::OverLimit);
-                }
-            }
+            } => hearing.miss_content(stream, Some(bytes), ends_stream.then_some(hole.cause), at),
             Lost::ContentUnknown { stream, ends_stream } => {
-                hearing.take_content(stream, None, at);
-                if ends_stream {
-                    hearing.end_stream(stream, at, hole.cause == GapCause::OverLimit);
-                }
+                hearing.miss_content(stream, None, ends_stream.then_some(hole.cause), at);
             }
             Lost::Block(block) => {
                 let section = hearing.decode(sections, &block, &mut half.table);
@@ -235,6 +202,21 @@ impl Dialogue {
             + self.sections.held_bytes()
             + self.streams.held_bytes()
             + self.waiting.iter().map(section).sum::<usize>()
+    }
+
+    /// Parts what reads a direction from what has to know.
+    fn hear<'a>(
+        &'a mut self,
+        direction: Direction,
+        context: &'a mut Context,
+    ) -> (&'a mut Half, &'a mut SectionReader, Hearing<'a>) {
+        let hearing = Hearing {
+            direction,
+            streams: &mut self.streams,
+            waiting: &mut self.waiting,
+            context,
+        };
+        (self.halves.of_mut(direction), &mut self.sections, hearing)
     }
 
     fn take_settings(&mut self, direction: Direction, settings: frame::Settings) {
