@@ -133,9 +133,9 @@ const KEPT_BYTES: usize = 4096;
 
 /// Streams of HTTP/2 that are remembered because frames of them may still come: more than a peer sends in a round trip.
 pub(crate) const MAX_GONE: usize = 256;
-/// Heads that wait until it is known which side asks: hardly ever more than one, because the first fields of a head are
-/// nearly always in the table that everybody knows.
-pub(crate) const MAX_WAITING: usize = 8;
+/// What waits until it is known which side asks, heads and what follows them: hardly ever more than one head, because the
+/// first fields of a head are nearly always in the table that everybody knows.
+pub(crate) const MAX_WAITING: usize = 32;
 /// Bytes of HPACK table kept where the encoder's limit is not known: four times what common encoders use.
 pub(crate) const LATE_TABLE_BYTES: usize = 16 * 1024;
 

@@ -3,7 +3,7 @@
 //! In: contiguous bytes from a place where a frame may begin. Out: how much speaks for it. Refuses as soon as nine bytes
 //! cannot be a frame's header, or a header block cannot be decoded.
 
-use super::frame::{self, Header, Payload, flag};
+use super::frame::{self, Header, Payload, flag, kind};
 use super::hpack;
 use super::section::is_field_name;
 
@@ -82,11 +82,14 @@ impl Chain {
 
     fn begin_frame(&mut self, header: &Header, rest: &[u8]) {
         let length = usize::try_from(header.length).unwrap_or(usize::MAX);
-        let worth = if header.is_plausible() {
-            1 + rest
-                .get(..length)
-                .map_or(Some(0), |payload| judge(header, payload))
-                .unwrap_or(BROKEN)
+        let worth = if self.evidence > 0 && is_unassigned(header) {
+            0
+        } else if header.is_plausible() {
+            u32::from(!is_weak(header))
+                + rest
+                    .get(..length)
+                    .map_or(Some(0), |payload| judge(header, payload))
+                    .unwrap_or(BROKEN)
         } else {
             BROKEN
         };
@@ -105,6 +108,21 @@ impl Chain {
             self.evidence = self.evidence.saturating_add(u32::from(rest.is_empty()));
         }
     }
+}
+
+/// Knows frames of kinds that an endpoint has to ignore, as some clients send to see whether it does (RFC 8701).
+fn is_unassigned(header: &Header) -> bool {
+    let assigned = matches!(
+        header.kind,
+        kind::DATA..=kind::CONTINUATION | kind::ALTSVC | kind::ORIGIN | kind::PRIORITY_UPDATE
+    );
+    !assigned && !header.reserved && header.length <= USUAL_LENGTH
+}
+
+/// Knows content that bytes in the middle of a header resemble: none at all, or more than peers take unless they say so.
+fn is_weak(header: &Header) -> bool {
+    let nothing = header.length == 0 && !header.has(flag::END_STREAM);
+    header.kind == kind::DATA && (nothing || header.length > USUAL_LENGTH)
 }
 
 /// Says what a whole frame adds to its plausible header; `None` when it cannot be one.
@@ -144,6 +162,8 @@ fn judge_block(fragment: &[u8], whole: bool) -> Option<u32> {
 }
 
 const HEADER_BYTES: usize = 9;
+/// The longest payload that every peer takes (RFC 9113 section 4.2).
+const USUAL_LENGTH: u32 = 16_384;
 /// The first byte of a header is the highest of a length, which is plausible up to 1 MiB; text begins with a higher one.
 const MAX_FIRST: u8 = 0x10;
 /// More evidence than any frame is worth.

@@ -21,7 +21,7 @@ use expect::{Readable, expect_all, expect_honest, expect_later};
 use frame::Frame;
 use heard::Heard;
 use http_decode::{Limits, Output, Settings};
-use plan::{Plan, plan, usual_plan};
+use plan::{plan, usual_plan};
 use proptest::collection::vec;
 use proptest::prelude::*;
 use proptest::sample::Index;
@@ -56,7 +56,7 @@ proptest! {
 
     #[test]
     fn any_order_of_arrival_gives_every_exchange_as_the_peers_saw_it(
-        plan in plan().prop_map(Plan::without_refusals),
+        plan in plan(),
         sizes in sizes(),
         reach in prop_oneof![2_usize..20, Just(usize::MAX)],
         seed in any::<u64>(),

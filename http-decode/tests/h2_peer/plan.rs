@@ -123,18 +123,6 @@ impl Body {
     }
 }
 
-impl Plan {
-    /// The same without resets instead of answers: one that arrives before its request is forgotten.
-    pub(crate) fn without_refusals(mut self) -> Self {
-        for stream in &mut self.streams {
-            if stream.manner == Manner::ServerResetsEarly {
-                stream.manner = Manner::ServerResetsLate;
-            }
-        }
-        self
-    }
-}
-
 /// Makes plans of mostly a few streams, at times of a hundred.
 pub(crate) fn plan() -> impl Strategy<Value = Plan> {
     plan_with(vec![1 << 20, 16_384, 1000, 100], vec![PRIORITY_UPDATE, UNASSIGNED])

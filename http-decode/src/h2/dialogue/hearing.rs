@@ -13,12 +13,46 @@ use crate::h2::streams::{Origin, Streams};
 use crate::limits::MAX_WAITING;
 use crate::{Direction, Ended, GapCause, Reason, Timestamp};
 
-/// A section that came before it was known which side asks.
+/// Something heard before it was known which side asks: a section, or what followed one.
 #[derive(Debug)]
 pub(super) struct Waiting {
-    pub(super) direction: Direction,
-    pub(super) origin: Origin,
-    pub(super) section: Section,
+    direction: Direction,
+    what: What,
+}
+
+#[derive(Debug)]
+enum What {
+    Section(Origin, Section),
+    Content(u32, Option<u64>, Timestamp),
+    EndStream(u32, Timestamp, Seen),
+    Reset(u32, Timestamp, Seen),
+    Lost(Timestamp),
+}
+
+/// Whether something came at the time that is told, or fell into a hole behind it.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(super) enum Seen {
+    Yes,
+    No,
+}
+
+impl Waiting {
+    /// Says where a section is that still waits when the connection ends.
+    pub(super) fn section_at(&self) -> Option<(Direction, u64)> {
+        match &self.what {
+            What::Section(origin, _) => Some((self.direction, origin.mark.position)),
+            What::Content(..) | What::EndStream(..) | What::Reset(..) | What::Lost(_) => None,
+        }
+    }
+
+    /// Counts the memory in use.
+    pub(super) fn held_bytes(&self) -> usize {
+        size_of::<Self>()
+            + match &self.what {
+                What::Section(_, section) => section.held_bytes(),
+                What::Content(..) | What::EndStream(..) | What::Reset(..) | What::Lost(_) => 0,
+            }
+    }
 }
 
 /// What is heard in one direction, and who has to know.
@@ -61,7 +95,7 @@ impl Hearing<'_> {
         };
         let Some(section) = section else {
             if block.end_stream {
-                self.end_stream(block.stream, block.at, true);
+                self.end_stream(block.stream, block.at, Seen::Yes);
             }
             return;
         };
@@ -83,7 +117,7 @@ impl Hearing<'_> {
 
     fn take_section(&mut self, origin: Origin, section: Section) {
         match (self.role(), section.kind()) {
-            (None, _) => self.wait(origin, section),
+            (None, _) => self.wait(What::Section(origin, section)),
             (Some(Role::Requests), Kind::Response) | (Some(Role::Responses), Kind::Request) => {
                 self.context.counters.malformed_heads += 1;
                 self.context
@@ -98,7 +132,7 @@ impl Hearing<'_> {
         match self.role() {
             Some(Role::Requests) => self.streams.add_request_content(stream, count, at),
             Some(Role::Responses) => self.streams.add_content(stream, count, at),
-            None => {}
+            None => self.wait(What::Content(stream, count, at)),
         }
     }
 
@@ -107,24 +141,36 @@ impl Hearing<'_> {
         self.take_content(stream, count, at);
         if let Some(cause) = end {
             // What lies over the limit of a call was moved by that call, whose first bytes were just seen.
-            self.end_stream(stream, at, cause == GapCause::OverLimit);
+            let seen = if cause == GapCause::OverLimit {
+                Seen::Yes
+            } else {
+                Seen::No
+            };
+            self.end_stream(stream, at, seen);
         }
     }
 
-    /// Takes the end of a stream in this direction; `seen` says whether it came at that time.
-    pub(super) fn end_stream(&mut self, stream: u32, at: Timestamp, seen: bool) {
+    /// Takes the end of a stream in this direction.
+    pub(super) fn end_stream(&mut self, stream: u32, at: Timestamp, seen: Seen) {
         match self.role() {
             Some(Role::Requests) => self.streams.end_request(stream, self.context),
             Some(Role::Responses) => {
-                let ended = if seen { Ended::Complete } else { Ended::Lost };
-                self.streams.end(stream, ended, at, seen, self.context);
+                let ended = if seen == Seen::Yes {
+                    Ended::Complete
+                } else {
+                    Ended::Lost
+                };
+                self.streams.end(stream, ended, at, seen == Seen::Yes, self.context);
             }
-            None => {}
+            None => self.wait(What::EndStream(stream, at, seen)),
         }
     }
 
-    pub(super) fn take_reset(&mut self, stream: u32, at: Timestamp, seen: bool) {
-        self.streams.end(stream, Ended::Reset, at, seen, self.context);
+    pub(super) fn take_reset(&mut self, stream: u32, at: Timestamp, seen: Seen) {
+        match self.role() {
+            Some(_) => self.streams.reset(stream, at, seen == Seen::Yes, self.context),
+            None => self.wait(What::Reset(stream, at, seen)),
+        }
     }
 
     pub(super) fn take_goaway(&mut self, last_stream: u32, at: Timestamp) {
@@ -142,7 +188,7 @@ impl Hearing<'_> {
         match self.role() {
             Some(Role::Requests) => self.streams.lose_requests(),
             Some(Role::Responses) => self.streams.lose_responses(at, self.context),
-            None => {}
+            None => self.wait(What::Lost(at)),
         }
     }
 
@@ -152,33 +198,36 @@ impl Hearing<'_> {
             return;
         }
         self.context.side = Some(role.side(self.direction));
-        for waiting in std::mem::take(self.waiting) {
-            let Waiting {
-                direction,
-                origin,
-                section,
-            } = waiting;
+        for Waiting { direction, what } in std::mem::take(self.waiting) {
             let mut hearing = Hearing {
                 direction,
                 streams: self.streams,
                 waiting: self.waiting,
                 context: self.context,
             };
-            hearing.take_section(origin, section);
+            match what {
+                What::Section(origin, section) => hearing.take_section(origin, section),
+                What::Content(stream, count, at) => hearing.take_content(stream, count, at),
+                What::EndStream(stream, at, seen) => hearing.end_stream(stream, at, seen),
+                What::Reset(stream, at, seen) => hearing.take_reset(stream, at, seen),
+                What::Lost(at) => hearing.lose(at),
+            }
         }
     }
 
-    fn wait(&mut self, origin: Origin, section: Section) {
+    /// Keeps what cannot be told yet; behind nothing that is kept, what follows a section says nothing.
+    fn wait(&mut self, what: What) {
+        if self.waiting.is_empty() && !matches!(what, What::Section(..)) {
+            return;
+        }
         if self.waiting.len() >= MAX_WAITING
-            && let Some(Waiting { direction, origin, .. }) = self.waiting.pop_front()
+            && let Some((direction, position)) = self.waiting.pop_front().and_then(|first| first.section_at())
         {
-            self.context
-                .undecoded(direction, origin.mark.position, Reason::UnknownSide);
+            self.context.undecoded(direction, position, Reason::UnknownSide);
         }
         self.waiting.push_back(Waiting {
             direction: self.direction,
-            origin,
-            section,
+            what,
         });
     }
 }

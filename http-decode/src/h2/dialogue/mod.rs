@@ -8,7 +8,7 @@ use std::collections::VecDeque;
 
 mod hearing;
 
-use self::hearing::{Hearing, Waiting};
+use self::hearing::{Hearing, Seen, Waiting};
 use super::frame::{self, Event, Lost, Reader, Skipped};
 use super::hpack;
 use super::section::SectionReader;
@@ -114,8 +114,8 @@ impl Dialogue {
                 hearing.take_block(&block, section);
             }
             Event::Content { stream, bytes } => hearing.take_content(stream, Some(bytes), at),
-            Event::EndStream { stream } => hearing.end_stream(stream, at, true),
-            Event::Reset { stream, code: _ } => hearing.take_reset(stream, at, true),
+            Event::EndStream { stream } => hearing.end_stream(stream, at, Seen::Yes),
+            Event::Reset { stream, code: _ } => hearing.take_reset(stream, at, Seen::Yes),
             Event::GoAway { last_stream, code: _ } => hearing.take_goaway(last_stream, at),
             Event::Settings(settings) => self.take_settings(direction, settings),
             Event::Malformed { position, code: _ } => {
@@ -151,7 +151,7 @@ impl Dialogue {
                 let section = hearing.decode(sections, &block, &mut half.table);
                 hearing.take_block(&block, section);
             }
-            Lost::Reset { stream } => hearing.take_reset(stream, at, false),
+            Lost::Reset { stream } => hearing.take_reset(stream, at, Seen::No),
         }
         if !in_step {
             hearing.lose(at);
@@ -182,8 +182,8 @@ impl Dialogue {
 
     /// Puts out what is in progress when the connection, or its observation, has ended.
     pub(crate) fn end(&mut self, now: Timestamp, ended: Option<Ended>, context: &mut Context) {
-        for Waiting { direction, origin, .. } in self.waiting.drain(..) {
-            context.undecoded(direction, origin.mark.position, Reason::UnknownSide);
+        for (direction, position) in self.waiting.drain(..).filter_map(|waiting| waiting.section_at()) {
+            context.undecoded(direction, position, Reason::UnknownSide);
         }
         self.streams.end_all(now, ended, context);
         for half in self.halves.all_mut() {
@@ -197,11 +197,10 @@ impl Dialogue {
     /// Counts the memory in use.
     pub(crate) fn held_bytes(&self) -> usize {
         let half = |half: &Half| half.reader.held_bytes() + half.table.held_bytes();
-        let section = |waiting: &Waiting| waiting.section.held_bytes();
         self.halves.all().map(half).iter().sum::<usize>()
             + self.sections.held_bytes()
             + self.streams.held_bytes()
-            + self.waiting.iter().map(section).sum::<usize>()
+            + self.waiting.iter().map(Waiting::held_bytes).sum::<usize>()
     }
 
     /// Parts what reads a direction from what has to know.

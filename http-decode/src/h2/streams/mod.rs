@@ -22,8 +22,10 @@ pub(super) struct Streams {
     bytes: usize,
     /// The highest stream that a client's HEADERS were seen on: a lower one does not begin any more.
     highest: u32,
-    /// Streams whose exchange is out although frames of them may still come, the latest ones.
+    /// Streams whose exchange is out, the latest ones: a frame of one of them begins nothing.
     gone: VecDeque<u32>,
+    /// Resets that arrived before what they reset, the latest ones.
+    early: VecDeque<(u32, Timestamp)>,
     /// Streams that have ended unless something is still to arrive.
     ending: Vec<u32>,
     /// When the next exchange may have to be put out although it goes on; it may be earlier than need be.
@@ -153,6 +155,15 @@ impl Streams {
         }
     }
 
+    /// Takes a reset; `seen` says whether it came at that time, or fell into a hole behind it.
+    pub(super) fn reset(&mut self, stream: u32, at: Timestamp, seen: bool, context: &mut Context) {
+        if self.open.contains_key(&stream) {
+            self.end(stream, Ended::Reset, at, seen, context);
+        } else if seen && !self.gone.contains(&stream) {
+            remember(&mut self.early, (stream, at));
+        }
+    }
+
     /// Takes a GOAWAY: streams above `last` that the other side began will not be answered on this connection.
     pub(super) fn end_above(&mut self, last: u32, parity: u32, at: Timestamp, context: &mut Context) {
         let refused: Vec<u32> = self
@@ -242,7 +253,9 @@ impl Streams {
 
     /// Counts the memory in use.
     pub(super) fn held_bytes(&self) -> usize {
-        self.bytes + self.gone.capacity() * size_of::<u32>() + self.ending.capacity() * size_of::<u32>()
+        self.bytes
+            + (self.gone.capacity() + self.ending.capacity()) * size_of::<u32>()
+            + self.early.capacity() * size_of::<(u32, Timestamp)>()
     }
 
     fn open_at(&mut self, stream: u32, at: Timestamp) -> Option<&mut Stream> {
@@ -263,8 +276,13 @@ impl Streams {
     fn begin(&mut self, origin: Origin, context: &mut Context) {
         let mut exchange = context.begin_exchange(origin.mark, Protocol::Http2);
         exchange.stream = u64::from(origin.stream);
-        self.open.insert(origin.stream, Stream::new(exchange));
+        let mut stream = Stream::new(exchange);
+        if let Some((_, at)) = self.early.iter().find(|(early, _)| *early == origin.stream) {
+            stream.end(Ended::Reset, *at, true);
+        }
+        self.open.insert(origin.stream, stream);
         self.charge(origin.stream);
+        self.take_state(origin.stream, context);
     }
 
     /// Puts out the exchange of a stream that has ended, or remembers that it will once that is settled.
@@ -283,12 +301,7 @@ impl Streams {
         };
         self.bytes -= ended.charge;
         self.ending.retain(|ending| *ending != stream);
-        if ended.may_linger() {
-            if self.gone.len() >= MAX_GONE {
-                self.gone.pop_front();
-            }
-            self.gone.push_back(stream);
-        }
+        remember(&mut self.gone, stream);
         ended.finish(context);
     }
 
@@ -315,6 +328,14 @@ impl Streams {
     fn remind(&mut self, at: Option<Timestamp>) {
         self.due = [self.due, at].into_iter().flatten().min();
     }
+}
+
+/// Keeps the latest ones.
+fn remember<T>(latest: &mut VecDeque<T>, one: T) {
+    if latest.len() >= MAX_GONE {
+        latest.pop_front();
+    }
+    latest.push_back(one);
 }
 
 /// Says until when a stream is kept of which frames may have been lost.

@@ -202,11 +202,6 @@ impl Stream {
         self.progress.end(ending, context);
     }
 
-    /// Tells whether frames may come that are about a stream that has ended.
-    pub(super) fn may_linger(&self) -> bool {
-        self.end.is_some_and(|end| end.ended != Ended::Complete)
-    }
-
     /// Counts the memory in use.
     pub(super) fn held_bytes(&self) -> usize {
         size_of::<Self>() + self.progress.held_bytes() + self.trailers.held_bytes()
