@@ -140,6 +140,26 @@ fn which_side_asks_may_be_known_late() {
 }
 
 #[test]
+fn what_follows_a_head_before_the_side_is_known_counts() {
+    let unknown = frame(1, 0x4, 1, &[entry(62), entry(63)]);
+    let mut tape = Tape::new();
+    tape.push(WRITE, [settings(), unknown, data(1, END_STREAM, b"hello")].concat())
+        .push(READ, get(3, "/"))
+        .settle();
+    assert_eq!(tape.told(), ["1 > ? 5 (2 unknown) complete"]);
+}
+
+#[test]
+fn frames_of_unassigned_kinds_are_passed_over() {
+    // RFC 8701: some clients send what has no meaning, to see that it is ignored.
+    let grease = frame(0x0b, 0xa5, 1, b"grease");
+    let mut tape = Tape::new();
+    tape.push(READ, [data(1, 0, b"x"), grease, get(3, "/x")].concat())
+        .push(WRITE, ok(3, "y"));
+    assert_eq!(tape.told(), ["3 GET /x > 200 1 complete"]);
+}
+
+#[test]
 fn content_of_http1_that_looks_like_a_preface_is_content() {
     let mut tape = Tape::new();
     let length = PREFACE.len();

@@ -109,6 +109,33 @@ fn what_lies_over_the_limit_of_a_call_ended_when_the_call_did() {
 }
 
 #[test]
+fn what_may_be_a_head_or_trailers_behind_a_hole_tells_no_length() {
+    let mut tape = Tape::begun();
+    tape.push(READ, get(1, "/"));
+    tape.lose(WRITE, 300);
+    tape.push(
+        WRITE,
+        [frame(1, 0x5, 1, &[entry(62)]), super::wire::settings()].concat(),
+    )
+    .settle();
+    assert_eq!(tape.told(), ["1 GET / > ? ? (1 unknown) complete"]);
+}
+
+#[test]
+fn the_rest_of_a_block_behind_a_hole_is_no_other_exchange() {
+    let mut tape = Tape::begun();
+    tape.push(READ, get(1, "/"));
+    let head = frame(1, END_STREAM, 1, &block(&[(":status", "200"), ("a", "0123456789")]));
+    tape.push(WRITE, &head[..head.len() - 5]);
+    tape.lose(WRITE, 5 + 9 + 10);
+    let rest = frame(9, 0x4, 1, &block(&[("b", "2")]));
+    tape.push(WRITE, [rest, super::wire::settings()].concat())
+        .settle()
+        .close();
+    assert_eq!(tape.told(), ["1 GET / > 200 0 (1 unknown) complete"]);
+}
+
+#[test]
 fn garbage_in_a_direction_costs_no_more_than_the_streams_in_it() {
     let mut tape = Tape::begun();
     tape.push(READ, get(1, "/1"))

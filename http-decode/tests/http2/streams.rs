@@ -108,6 +108,30 @@ fn a_response_in_flight_when_its_request_is_reset_is_no_exchange_of_its_own() {
 }
 
 #[test]
+fn a_reset_that_arrives_before_its_request_counts() {
+    let mut tape = Tape::begun();
+    tape.now += 100;
+    tape.push(WRITE, reset(1));
+    tape.now -= 100;
+    tape.push(READ, get(1, "/"));
+    tape.now += 100;
+    tape.settle();
+    assert_eq!(tape.told(), ["1 GET / reset"]);
+}
+
+#[test]
+fn content_of_a_request_counts_until_its_exchange_is_out() {
+    let mut tape = Tape::begun();
+    tape.push(
+        READ,
+        [headers(1, 0, &request("POST", "/")), data(1, 0, b"abc")].concat(),
+    )
+    .push(WRITE, ok(1, ""))
+    .push(READ, data(1, END_STREAM, b"def"));
+    assert_eq!(tape.told(), ["1 POST / 6 > 200 0 complete"]);
+}
+
+#[test]
 fn a_reset_behind_a_complete_response_changes_nothing() {
     let mut tape = Tape::begun();
     tape.push(READ, headers(1, 0, &request("POST", "/x")))

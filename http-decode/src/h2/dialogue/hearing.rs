@@ -25,7 +25,6 @@ enum What {
     Section(Origin, Section),
     Content(u32, Option<u64>, Timestamp),
     EndStream(u32, Timestamp, Seen),
-    Reset(u32, Timestamp, Seen),
     Lost(Timestamp),
 }
 
@@ -41,7 +40,7 @@ impl Waiting {
     pub(super) fn section_at(&self) -> Option<(Direction, u64)> {
         match &self.what {
             What::Section(origin, _) => Some((self.direction, origin.mark.position)),
-            What::Content(..) | What::EndStream(..) | What::Reset(..) | What::Lost(_) => None,
+            What::Content(..) | What::EndStream(..) | What::Lost(_) => None,
         }
     }
 
@@ -50,7 +49,7 @@ impl Waiting {
         size_of::<Self>()
             + match &self.what {
                 What::Section(_, section) => section.held_bytes(),
-                What::Content(..) | What::EndStream(..) | What::Reset(..) | What::Lost(_) => 0,
+                What::Content(..) | What::EndStream(..) | What::Lost(_) => 0,
             }
     }
 }
@@ -167,10 +166,7 @@ impl Hearing<'_> {
     }
 
     pub(super) fn take_reset(&mut self, stream: u32, at: Timestamp, seen: Seen) {
-        match self.role() {
-            Some(_) => self.streams.reset(stream, at, seen == Seen::Yes, self.context),
-            None => self.wait(What::Reset(stream, at, seen)),
-        }
+        self.streams.reset(stream, at, seen == Seen::Yes, self.context);
     }
 
     pub(super) fn take_goaway(&mut self, last_stream: u32, at: Timestamp) {
@@ -209,7 +205,6 @@ impl Hearing<'_> {
                 What::Section(origin, section) => hearing.take_section(origin, section),
                 What::Content(stream, count, at) => hearing.take_content(stream, count, at),
                 What::EndStream(stream, at, seen) => hearing.end_stream(stream, at, seen),
-                What::Reset(stream, at, seen) => hearing.take_reset(stream, at, seen),
                 What::Lost(at) => hearing.lose(at),
             }
         }

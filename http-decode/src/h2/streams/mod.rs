@@ -68,7 +68,7 @@ impl Streams {
         if fresh && !headless {
             self.begin_request(origin, section, context);
         } else if let Some(open) = self.open.get_mut(&stream).filter(|open| open.is_requested())
-            && !open.is_over(mark.at)
+            && !open.is_given_up(mark.at)
         {
             open.set_request_trailers(section.into_trailers());
         }
@@ -127,14 +127,14 @@ impl Streams {
 
     /// Counts content of a request; `None` if its length is not known.
     pub(super) fn add_request_content(&mut self, stream: u32, count: Option<u64>, at: Timestamp) {
-        if let Some(open) = self.open_at(stream, at) {
+        if let Some(open) = self.open.get_mut(&stream).filter(|open| !open.is_given_up(at)) {
             open.add_request_content(count);
         }
     }
 
     /// Counts content of a response; `None` if its length is not known.
     pub(super) fn add_content(&mut self, stream: u32, count: Option<u64>, at: Timestamp) {
-        if let Some(open) = self.open_at(stream, at) {
+        if let Some(open) = self.open.get_mut(&stream).filter(|open| !open.is_over(at)) {
             open.add_content(count);
         }
     }
@@ -256,10 +256,6 @@ impl Streams {
         self.bytes
             + (self.gone.capacity() + self.ending.capacity()) * size_of::<u32>()
             + self.early.capacity() * size_of::<(u32, Timestamp)>()
-    }
-
-    fn open_at(&mut self, stream: u32, at: Timestamp) -> Option<&mut Stream> {
-        self.open.get_mut(&stream).filter(|open| !open.is_over(at))
     }
 
     /// Begins an exchange, or gives the one whose response came first its request.

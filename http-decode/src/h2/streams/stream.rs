@@ -79,9 +79,14 @@ impl Stream {
         }
     }
 
-    /// Tells whether what is of `at` came too late to be about this exchange.
+    /// Tells whether what the server sent at `at` came too late to be about this exchange.
     pub(super) fn is_over(&self, at: Timestamp) -> bool {
         self.end.is_some_and(|end| end.at < at)
+    }
+
+    /// Tells the same of what the client sent: behind a complete response a request may go on.
+    pub(super) fn is_given_up(&self, at: Timestamp) -> bool {
+        self.end.is_some_and(|end| end.at < at && end.ended != Ended::Complete)
     }
 
     /// Tells whether the head of the request has been seen.
