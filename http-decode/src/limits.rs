@@ -82,10 +82,10 @@ impl Limits {
 
     /// Adds up the most that one connection holds under these limits.
     ///
-    /// Per direction: what is held, and a line that may yet be a start line. Then what the dialogue of one protocol or the
+    /// Per direction: what is held, and a line that may yet be a start line, whose room doubles as it comes. Then what the dialogue of one protocol or the
     /// other keeps. Once: the queue, which may be overrun by what was already kept as requests or exchanges.
     pub const fn max_connection_bytes(&self) -> usize {
-        let direction = self.max_held_bytes + (self.max_held_chunks + 1) * ENTRY_BYTES + self.max_head_bytes;
+        let direction = self.max_held_bytes + (self.max_held_chunks + 1) * ENTRY_BYTES + 2 * self.max_head_bytes;
         let (http1, http2) = (self.max_http1_bytes(), self.max_http2_bytes());
         let dialogue = if http1 > http2 { http1 } else { http2 };
         2 * direction + dialogue + self.max_queued_bytes

@@ -120,6 +120,13 @@ fn a_reset_that_arrives_before_its_request_counts() {
 }
 
 #[test]
+fn a_response_in_flight_when_an_unseen_request_is_reset_is_no_exchange() {
+    let mut tape = Tape::begun();
+    tape.push(READ, reset(1)).push(WRITE, ok(1, "late")).settle().close();
+    assert!(tape.told().is_empty(), "{:?}", tape.told());
+}
+
+#[test]
 fn content_of_a_request_counts_until_its_exchange_is_out() {
     let mut tape = Tape::begun();
     tape.push(

@@ -94,7 +94,7 @@ impl Streams {
     pub(super) fn take_response(&mut self, origin: Origin, section: Section, context: &mut Context) {
         let Origin { stream, mark, at, last } = origin;
         if !self.open.contains_key(&stream) {
-            if self.gone.contains(&stream) {
+            if self.gone.contains(&stream) || self.early_reset(stream).is_some_and(|at| at < mark.at) {
                 return;
             }
             self.begin(origin, context);
@@ -273,12 +273,18 @@ impl Streams {
         let mut exchange = context.begin_exchange(origin.mark, Protocol::Http2);
         exchange.stream = u64::from(origin.stream);
         let mut stream = Stream::new(exchange);
-        if let Some((_, at)) = self.early.iter().find(|(early, _)| *early == origin.stream) {
-            stream.end(Ended::Reset, *at, true);
+        if let Some(at) = self.early_reset(origin.stream) {
+            stream.end(Ended::Reset, at, true);
         }
         self.open.insert(origin.stream, stream);
         self.charge(origin.stream);
         self.take_state(origin.stream, context);
+    }
+
+    /// Says when a stream was reset of which nothing has been seen.
+    fn early_reset(&self, stream: u32) -> Option<Timestamp> {
+        let reset = self.early.iter().find(|(early, _)| *early == stream);
+        reset.map(|(_, at)| *at)
     }
 
     /// Puts out the exchange of a stream that has ended, or remembers that it will once that is settled.
