@@ -8,7 +8,7 @@ use aya_ebpf::{
 };
 use tracer_ebpf::{
     AddressKey, CallState, ConnectionState, KernelOffsets, MAX_CALLS, MAX_CONNECTIONS, MAX_CPUS, MAX_SITES,
-    MAX_TARGETS, Settings, SiteConfig, SiteCounters,
+    MAX_TARGETS, SettingFlags, Settings, SiteConfig, SiteCounters,
 };
 
 /// Only the template of an inner ring: the loader makes the rings themselves, of the size the user asks for.
@@ -61,7 +61,11 @@ static KERNEL_OFFSETS: KernelOffsets = KernelOffsets {
 
 /// The user's settings, set before load.
 #[unsafe(no_mangle)]
-static SETTINGS: Settings = Settings { call_bytes: 0 };
+static SETTINGS: Settings = Settings {
+    call_bytes: 0,
+    flags: SettingFlags(0),
+    own_tgid: 0,
+};
 
 /// Reads one of the kernel's offsets.
 #[inline(always)]

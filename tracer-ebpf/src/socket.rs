@@ -5,7 +5,7 @@
 //! socket, gives a record without addresses that says why.
 
 use aya_ebpf::helpers::{bpf_get_current_task, bpf_probe_read_kernel, bpf_probe_read_kernel_buf, bpf_probe_read_user};
-use tracer_ebpf::{AddressSource, ConnectionRecord, ConnectionState, Cookie, Kind, SiteConfig};
+use tracer_ebpf::{AddressSource, ConnectionRecord, ConnectionState, Cookie, Kind, SiteConfig, UNIX_PATH};
 
 use crate::{
     capture, connection,
@@ -38,7 +38,10 @@ pub(crate) fn introduce(connection: &mut ConnectionState, ssl: u64, cookie: Cook
     record.local_port = 0;
     record.remote_port = 0;
     record.family = 0;
-    record.reserved = [0; 5];
+    record.pending = 0;
+    record.netns = 0;
+    record.local_path = [0; UNIX_PATH];
+    record.remote_path = [0; UNIX_PATH];
     record.fd = -1;
     record.source = find_descriptor(record, ssl, cookie, connection.noted_fd);
     if record.fd >= 0 && resolve(record) == 0 {
@@ -54,7 +57,7 @@ pub(crate) fn introduce(connection: &mut ConnectionState, ssl: u64, cookie: Cook
 #[inline(always)]
 fn find_descriptor(record: &mut ConnectionRecord, ssl: u64, cookie: Cookie, noted_fd: u32) -> AddressSource {
     if let Some(site) = SITES.get(cookie.site())
-        && site.known == 1
+        && site.knows_descriptor()
     {
         record.fd = descriptor_of_bio(ssl, site);
         return if record.fd < 0 {

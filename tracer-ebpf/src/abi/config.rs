@@ -28,18 +28,61 @@ impl Cookie {
     }
 }
 
-/// Where things are in the structures of the library that a site belongs to; byte offsets.
+/// Where things are in the structures of the library that a site belongs to: byte offsets, each [`Self::UNKNOWN`] where
+/// it is not known.
 #[derive(Clone, Copy, Debug, Eq, FromBytes, Immutable, IntoBytes, KnownLayout, PartialEq)]
 #[repr(C)]
 pub struct SiteConfig {
     /// From `SSL*` to the read `BIO*`.
     pub rbio: u16,
-    /// From `BIO*` to its method table.
+    /// From `SSL*` to the write `BIO*`.
+    pub wbio: u16,
+    /// From `BIO*` to its method table, whose first word is its type.
     pub bio_method: u16,
     /// From `BIO*` to its descriptor.
     pub bio_num: u16,
-    /// 1 when the offsets are known, else 0.
-    pub known: u16,
+    /// From `SSL*` to the protocol version, an `int`.
+    pub version: u16,
+    /// From `SSL*` to the session.
+    pub session: u16,
+    /// From the session to the cipher.
+    pub session_cipher: u16,
+    /// From the cipher to the pointer to its name.
+    pub cipher_name: u16,
+    /// From `SSL*` to the pointer to the application protocol.
+    pub alpn: u16,
+    /// From `SSL*` to that protocol's length.
+    pub alpn_length: u16,
+    /// From `SSL*` to the pointer to the server name.
+    pub server_name: u16,
+    /// From the session to the pointer to the server name.
+    pub session_server_name: u16,
+}
+
+impl SiteConfig {
+    /// An offset that is not known.
+    pub const UNKNOWN: u16 = u16::MAX;
+
+    /// Nothing known.
+    pub const NONE: Self = Self {
+        rbio: Self::UNKNOWN,
+        wbio: Self::UNKNOWN,
+        bio_method: Self::UNKNOWN,
+        bio_num: Self::UNKNOWN,
+        version: Self::UNKNOWN,
+        session: Self::UNKNOWN,
+        session_cipher: Self::UNKNOWN,
+        cipher_name: Self::UNKNOWN,
+        alpn: Self::UNKNOWN,
+        alpn_length: Self::UNKNOWN,
+        server_name: Self::UNKNOWN,
+        session_server_name: Self::UNKNOWN,
+    };
+
+    /// Tells whether the way from `SSL*` to the descriptor is known.
+    pub const fn knows_descriptor(&self) -> bool {
+        self.rbio != Self::UNKNOWN && self.bio_method != Self::UNKNOWN && self.bio_num != Self::UNKNOWN
+    }
 }
 
 /// What the user decides for all sites; a global of the BPF object.
@@ -48,6 +91,33 @@ pub struct SiteConfig {
 pub struct Settings {
     /// Bytes captured per call, at most [`crate::MAX_CALL_BYTES`].
     pub call_bytes: u64,
+    /// What is traced and told.
+    pub flags: SettingFlags,
+    /// The tracer's own process, which is never traced.
+    pub own_tgid: u32,
+}
+
+/// What is traced and told, as bits.
+#[derive(Clone, Copy, Debug, Default, Eq, FromBytes, Immutable, IntoBytes, KnownLayout, PartialEq)]
+#[repr(transparent)]
+pub struct SettingFlags(pub u32);
+
+impl SettingFlags {
+    /// Every process that meets a probe is traced.
+    pub const ALL: Self = Self(1);
+    /// What handshakes and sockets have to say is told.
+    pub const CONNECTIONS: Self = Self(1 << 1);
+
+    /// Tells whether all bits of `other` are set.
+    pub const fn contains(self, other: Self) -> bool {
+        self.0 & other.0 == other.0
+    }
+
+    /// Adds the bits of `other`.
+    #[must_use]
+    pub const fn with(self, other: Self) -> Self {
+        Self(self.0 | other.0)
+    }
 }
 
 /// Byte offsets in the running kernel's structures, from its BTF; a global of the BPF object.
@@ -88,8 +158,8 @@ pub struct KernelOffsets {
     pub sock_daddr6: u32,
 }
 
-const _: () = assert!(size_of::<SiteConfig>() == 8);
-const _: () = assert!(size_of::<Settings>() == 8);
+const _: () = assert!(size_of::<SiteConfig>() == 24);
+const _: () = assert!(size_of::<Settings>() == 16);
 const _: () = assert!(size_of::<KernelOffsets>() == 64);
 
 #[cfg(test)]

@@ -24,4 +24,19 @@ pub struct SiteCounters {
     pub count_unreadable: u64,
 }
 
+/// Losses that belong to no site; only ever added to, atomically.
+#[derive(Clone, Copy, Debug, Default, Eq, FromBytes, Immutable, IntoBytes, KnownLayout, PartialEq)]
+#[repr(C)]
+pub struct KernelCounters {
+    /// Processes not traced because the table of processes took no more.
+    pub target_table_full: u64,
+    /// Changes of processes, and mappings, not told because their ring was full.
+    pub lifecycle_ring_full: u64,
+    /// Sockets whose end is not told because the table of sockets took no more.
+    pub socket_table_full: u64,
+    /// Pieces of ciphertext not looked for because their table took no more.
+    pub ciphertext_table_full: u64,
+}
+
 const _: () = assert!(size_of::<SiteCounters>() == 64);
+const _: () = assert!(size_of::<KernelCounters>() == 32);

@@ -15,6 +15,14 @@ impl Kind {
     pub const CONNECTION: Self = Self(2);
     /// The end of a connection: an [`crate::EndRecord`].
     pub const END: Self = Self(3);
+    /// A process began, was replaced, or ended: a [`crate::ProcessRecord`].
+    pub const PROCESS: Self = Self(4);
+    /// A process mapped an executable file that nobody has looked at: a [`crate::MappedRecord`].
+    pub const MAPPED: Self = Self(5);
+    /// A connection's socket was closed: a [`crate::SocketRecord`].
+    pub const SOCKET: Self = Self(6);
+    /// What a connection's handshake agreed on: a [`crate::TlsRecord`].
+    pub const TLS: Self = Self(7);
 }
 
 /// Which way bytes go, as the traced process sees it.
@@ -53,6 +61,10 @@ impl Role {
     pub const FREE: Self = Self(7);
     /// `SSL_clear(ssl)`.
     pub const CLEAR: Self = Self(8);
+    /// `SSL_do_handshake(ssl)`: the result is 1 once it is done.
+    pub const HANDSHAKE: Self = Self(9);
+    /// `BIO_write(bio, data, len)`: within a call of a TLS library, `data` is ciphertext.
+    pub const BIO_WRITE: Self = Self(10);
 }
 
 /// What a data record says of itself, as bits.
@@ -88,4 +100,42 @@ impl AddressSource {
     pub const UNKNOWN_LAYOUT: Self = Self(3);
     /// Unknown: the descriptor is not an internet socket.
     pub const NOT_INET: Self = Self(4);
+    /// From the socket that the ciphertext went out through, byte for byte what the `SSL` object had handed to its BIO.
+    pub const CIPHERTEXT: Self = Self(5);
+}
+
+/// What happened to a process.
+#[derive(Clone, Copy, Debug, Eq, FromBytes, Immutable, IntoBytes, KnownLayout, PartialEq)]
+#[repr(transparent)]
+pub struct Change(pub u8);
+
+impl Change {
+    /// A traced process forked it; it is traced.
+    pub const FORKED: Self = Self(1);
+    /// It runs another program now; every address in it means something else. It is traced, perhaps only from now on.
+    pub const EXECUTED: Self = Self(2);
+    /// Its last thread has ended.
+    pub const ENDED: Self = Self(3);
+    /// It was met at a probe while all processes are traced.
+    pub const MET: Self = Self(4);
+}
+
+/// How a socket ended.
+#[derive(Clone, Copy, Debug, Eq, FromBytes, Immutable, IntoBytes, KnownLayout, PartialEq)]
+#[repr(transparent)]
+pub struct SocketEnd(pub u8);
+
+impl SocketEnd {
+    /// Not known.
+    pub const UNKNOWN: Self = Self(0);
+    /// The traced process closed first.
+    pub const FIN_LOCAL: Self = Self(1);
+    /// The peer closed first.
+    pub const FIN_REMOTE: Self = Self(2);
+    /// The traced process's kernel sent a reset.
+    pub const RESET_LOCAL: Self = Self(3);
+    /// The peer sent a reset.
+    pub const RESET_REMOTE: Self = Self(4);
+    /// The peer did not answer any more.
+    pub const TIMEOUT: Self = Self(5);
 }

@@ -7,12 +7,15 @@ mod config;
 mod counter;
 mod state;
 
-pub use config::{Cookie, KernelOffsets, Settings, SiteConfig};
-pub use counter::SiteCounters;
-pub use kind::{AddressSource, Direction, Kind, RecordFlags, Role};
+pub use config::{Cookie, KernelOffsets, SettingFlags, Settings, SiteConfig};
+pub use counter::{KernelCounters, SiteCounters};
+pub use kind::{AddressSource, Change, Direction, Kind, RecordFlags, Role, SocketEnd};
 pub use limits::{
-    CLASSES, DEFAULT_CALL_BYTES, LARGEST_CLASS, MAX_CALL_BYTES, MAX_CALLS, MAX_CONNECTIONS, MAX_CPUS, MAX_PIECES,
-    MAX_SITES, MAX_TARGETS, max_record_size,
+    CLASSES, DEFAULT_CALL_BYTES, LARGEST_CLASS, LIFECYCLE_RING_BYTES, MAX_CALL_BYTES, MAX_CALLS, MAX_CGROUPS,
+    MAX_CONNECTIONS, MAX_CPUS, MAX_KNOWN_FILES, MAX_NAMES, MAX_PIECES, MAX_SITES, MAX_TARGETS, max_record_size,
 };
-pub use record::{ConnectionRecord, DataRecord, EndRecord, RecordHeader};
-pub use state::{AddressKey, CallState, ConnectionState};
+pub use record::{
+    ConnectionRecord, DataRecord, EndRecord, MappedRecord, ProcessRecord, RecordHeader, SocketRecord, TlsRecord,
+    UNIX_PATH,
+};
+pub use state::{AddressKey, CallState, ConnectionState, FileKey, TargetFlags, TargetState};

@@ -2,7 +2,7 @@
 
 use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout};
 
-use crate::{AddressSource, Cookie, Direction, Kind, RecordFlags};
+use crate::{AddressSource, Change, Cookie, Direction, FileKey, Kind, RecordFlags, SocketEnd};
 
 /// What every record begins with: when, which connection, who.
 #[derive(Clone, Copy, Debug, Eq, FromBytes, Immutable, IntoBytes, KnownLayout, PartialEq)]
@@ -50,7 +50,7 @@ pub struct DataRecord {
     pub reserved: u32,
 }
 
-/// The facts of a connection, sent before its first data and again when its descriptor changes.
+/// The facts of a connection, sent before its first data and again when more is known or its descriptor changes.
 #[derive(Clone, Copy, Debug, Eq, FromBytes, Immutable, IntoBytes, KnownLayout, PartialEq)]
 #[repr(C)]
 pub struct ConnectionRecord {
@@ -68,13 +68,22 @@ pub struct ConnectionRecord {
     pub local_port: u16,
     /// Its peer's port.
     pub remote_port: u16,
-    /// `AF_INET` (2) or `AF_INET6` (10); 0 when the addresses are unknown.
+    /// `AF_UNIX` (1), `AF_INET` (2) or `AF_INET6` (10); 0 when the addresses are unknown.
     pub family: u16,
-    /// How the descriptor was learned, or why it was not.
+    /// How the socket was learned, or why it was not.
     pub source: AddressSource,
-    /// Zero.
-    pub reserved: [u8; 5],
+    /// 1 while the addresses are unknown and may still become known, with the ciphertext that goes out next.
+    pub pending: u8,
+    /// Inode of the socket's network namespace; 0 when unknown.
+    pub netns: u32,
+    /// `AF_UNIX`: the path that the traced process's own end is bound to, as in `sun_path`; else zero.
+    pub local_path: [u8; UNIX_PATH],
+    /// `AF_UNIX`: the path that its peer's end is bound to; else zero.
+    pub remote_path: [u8; UNIX_PATH],
 }
+
+/// Bytes of `sun_path` (`include/uapi/linux/un.h`).
+pub const UNIX_PATH: usize = 108;
 
 /// The end of a connection: its `SSL` object was freed or cleared.
 #[derive(Clone, Copy, Debug, Eq, FromBytes, Immutable, IntoBytes, KnownLayout, PartialEq)]
@@ -88,7 +97,86 @@ pub struct EndRecord {
     pub written: u64,
 }
 
+/// A process began, was replaced by another program, or ended. The header names the process; its thread is the leader.
+#[derive(Clone, Copy, Debug, Eq, FromBytes, Immutable, IntoBytes, KnownLayout, PartialEq)]
+#[repr(C)]
+pub struct ProcessRecord {
+    /// When, who.
+    pub header: RecordHeader,
+    /// Its short name then (`task_struct.comm`), padded with zeros.
+    pub name: [u8; 16],
+    /// The process that forked it; 0 for any other change.
+    pub parent: u32,
+    /// How many connections were begun in it so far.
+    pub connections: u32,
+    /// What happened.
+    pub change: Change,
+    /// Zero.
+    pub reserved: [u8; 7],
+}
+
+/// A traced process mapped an executable file that is not among the known ones.
+#[derive(Clone, Copy, Debug, Eq, FromBytes, Immutable, IntoBytes, KnownLayout, PartialEq)]
+#[repr(C)]
+pub struct MappedRecord {
+    /// When, who.
+    pub header: RecordHeader,
+    /// First address of the mapping.
+    pub start: u64,
+    /// First address behind it.
+    pub end: u64,
+    /// The file, as the kernel names it.
+    pub file: FileKey,
+}
+
+/// A connection's socket was closed: what its transport had to say.
+#[derive(Clone, Copy, Debug, Eq, FromBytes, Immutable, IntoBytes, KnownLayout, PartialEq)]
+#[repr(C)]
+pub struct SocketRecord {
+    /// When, which connection, who.
+    pub header: RecordHeader,
+    /// When it was established, `CLOCK_MONOTONIC` nanoseconds; 0 when that was not seen.
+    pub opened_ns: u64,
+    /// Bytes received, ciphertext (`tcp_sock.bytes_received`).
+    pub received: u64,
+    /// Bytes sent and acknowledged, ciphertext (`tcp_sock.bytes_acked`).
+    pub acknowledged: u64,
+    /// Smoothed round-trip time in microseconds; 0 when it was not measured.
+    pub rtt_us: u32,
+    /// Segments sent again in all.
+    pub retransmits: u32,
+    /// How it ended.
+    pub ended: SocketEnd,
+    /// Zero.
+    pub reserved: [u8; 7],
+}
+
+/// What a connection's handshake agreed on, sent before its first data; each text is padded with zeros, and empty when
+/// it is unknown.
+#[derive(Clone, Copy, Debug, Eq, FromBytes, Immutable, IntoBytes, KnownLayout, PartialEq)]
+#[repr(C)]
+pub struct TlsRecord {
+    /// When, which connection, who.
+    pub header: RecordHeader,
+    /// From the first call of `SSL_do_handshake` to the one that succeeded, in nanoseconds; 0 when it was not seen.
+    pub handshake_ns: u64,
+    /// Protocol version as on the wire (`0x0304` is TLS 1.3); 0 when unknown.
+    pub version: u16,
+    /// Zero.
+    pub reserved: [u8; 6],
+    /// Name of the cipher suite.
+    pub cipher: [u8; 48],
+    /// The application protocol that was agreed on.
+    pub alpn: [u8; 32],
+    /// The server name that the client asked for.
+    pub server_name: [u8; 128],
+}
+
 const _: () = assert!(size_of::<RecordHeader>() == 48);
 const _: () = assert!(size_of::<DataRecord>() == 88);
-const _: () = assert!(size_of::<ConnectionRecord>() == 104);
+const _: () = assert!(size_of::<ConnectionRecord>() == 320);
 const _: () = assert!(size_of::<EndRecord>() == 64);
+const _: () = assert!(size_of::<ProcessRecord>() == 80);
+const _: () = assert!(size_of::<MappedRecord>() == 80);
+const _: () = assert!(size_of::<SocketRecord>() == 88);
+const _: () = assert!(size_of::<TlsRecord>() == 272);

@@ -63,6 +63,43 @@ impl CallState {
     }
 }
 
+/// A file, as the kernel names it.
+#[derive(Clone, Copy, Debug, Eq, FromBytes, Hash, Immutable, IntoBytes, KnownLayout, PartialEq)]
+#[repr(C)]
+pub struct FileKey {
+    /// `inode.i_ino`.
+    pub inode: u64,
+    /// `super_block.s_dev`, in the kernel's own encoding.
+    pub device: u32,
+    /// Zero.
+    pub reserved: u32,
+}
+
+/// What is kept of a traced process.
+#[derive(Clone, Copy, Debug, Default, Eq, FromBytes, Immutable, IntoBytes, KnownLayout, PartialEq)]
+#[repr(C)]
+pub struct TargetState {
+    /// How it is traced.
+    pub flags: TargetFlags,
+    /// How many connections were begun in it.
+    pub connections: u32,
+}
+
+/// How a process is traced, as bits.
+#[derive(Clone, Copy, Debug, Default, Eq, FromBytes, Immutable, IntoBytes, KnownLayout, PartialEq)]
+#[repr(transparent)]
+pub struct TargetFlags(pub u32);
+
+impl TargetFlags {
+    /// The processes it forks are traced as it is.
+    pub const FOLLOW: Self = Self(1);
+
+    /// Tells whether all bits of `other` are set.
+    pub const fn contains(self, other: Self) -> bool {
+        self.0 & other.0 == other.0
+    }
+}
+
 /// What is kept of a connection.
 #[derive(Clone, Copy, Debug, Eq, FromBytes, Immutable, IntoBytes, KnownLayout, PartialEq)]
 #[repr(C)]
@@ -80,5 +117,7 @@ pub struct ConnectionState {
 }
 
 const _: () = assert!(size_of::<AddressKey>() == 16);
+const _: () = assert!(size_of::<FileKey>() == 16);
+const _: () = assert!(size_of::<TargetState>() == 8);
 const _: () = assert!(size_of::<CallState>() == 72);
 const _: () = assert!(size_of::<ConnectionState>() == 48);

@@ -16,7 +16,7 @@ use aya::{
     },
 };
 use symbolizer::{Function, ProbePlan};
-use tracer_ebpf::{Cookie, KernelOffsets, MAX_CPUS, MAX_SITES, Settings, SiteConfig};
+use tracer_ebpf::{Cookie, KernelOffsets, MAX_CPUS, MAX_SITES, SettingFlags, Settings, SiteConfig};
 
 use super::{
     Attached, Error, OBJECT, Options, SiteInfo,
@@ -40,6 +40,8 @@ impl Loader {
         let offsets = MapValue(*offsets);
         let settings = MapValue(Settings {
             call_bytes: options.call_bytes,
+            flags: SettingFlags::default(),
+            own_tgid: std::process::id(),
         });
         let mut loader = EbpfLoader::new();
         loader
@@ -112,20 +114,13 @@ impl Loader {
     }
 
     fn configure(&mut self, first: u32, plan: &ProbePlan) -> Result<(), Error> {
-        let config = plan.layout.as_ref().map_or(
-            SiteConfig {
-                rbio: 0,
-                bio_method: 0,
-                bio_num: 0,
-                known: 0,
-            },
-            |layout| SiteConfig {
-                rbio: layout.rbio,
-                bio_method: layout.bio_method,
-                bio_num: layout.bio_num,
-                known: 1,
-            },
-        );
+        let config = plan.layout.as_ref().map_or(SiteConfig::NONE, |layout| SiteConfig {
+            rbio: layout.rbio,
+            wbio: layout.wbio,
+            bio_method: layout.bio_method,
+            bio_num: layout.bio_num,
+            ..SiteConfig::NONE
+        });
         let map = self.ebpf.map_mut("SITES").ok_or(Error::Missing("SITES"))?;
         let mut sites: Array<_, MapValue<SiteConfig>> = map.try_into().map_err(Error::map("SITES"))?;
         for (site, _) in (first..).zip(&plan.functions) {
