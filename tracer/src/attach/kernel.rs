@@ -8,6 +8,7 @@ use std::{fmt, path::Path};
 use btf::{Btf, Type};
 use tracer_ebpf::KernelOffsets;
 
+use super::Reach;
 use crate::target::{Seccomp, Target};
 
 const BTF_PATH: &str = "/sys/kernel/btf/vmlinux";
@@ -112,6 +113,17 @@ pub fn check_target(target: &Target) -> Result<(), Reason> {
     match (target.seccomp, KernelVersion::running()) {
         (Seccomp::On, Some(version)) if version.kills_at_return() => Err(Reason::SeccompKills(version)),
         (Seccomp::On | Seccomp::Off, _) => Ok(()),
+    }
+}
+
+/// Whom probes may be for: where the kernel kills processes at return probes because of their seccomp filters, only for
+/// those that were looked at.
+pub fn reach(follow: bool) -> Reach {
+    let kills = KernelVersion::running().is_some_and(KernelVersion::kills_at_return);
+    if follow && !kills {
+        Reach::Everyone
+    } else {
+        Reach::Process
     }
 }
 
