@@ -170,7 +170,7 @@ impl Probes {
         if let (Reach::Everyone, Some(file)) = (reach, self.files.get_mut(&identity))
             && file.shared.is_empty()
         {
-            let for_everyone = file.place(&mut self.ebpf, UProbeScope::AllProcesses, |function| is_cheap(function))?;
+            let for_everyone = file.place(&mut self.ebpf, UProbeScope::AllProcesses, is_cheap)?;
             file.shared = for_everyone;
         }
         self.attach_own(identity, pid, reach)

@@ -24,7 +24,7 @@ use crate::{
     limits::MAX_UNUSED_FILES,
     resolve::{Resolution, Resolved, Resolver, has_none, why_not},
     source::{ProcessEntry, SiteEntry, now_ns},
-    target::{FileIdentity, Life, Selection, Target, descendants_of, exists, find, name_of},
+    target::{FileIdentity, Life, Selection, Target, descendants_of, exists, find, name_of, verify},
 };
 
 /// How long after a mapping its process is looked at: a library and those it needs come together.
@@ -363,6 +363,13 @@ impl Follower {
             let Resolution::Plan(plan) = resolution.as_ref() else {
                 continue;
             };
+            if let Err(mismatch) = verify(
+                pid,
+                object,
+                plan.functions.iter().map(|function| function.site.offset.0),
+            ) {
+                return Ok(Look::Refused(mismatch.to_string()));
+            }
             let new = self.probes.announce(object, plan)?;
             let is_new = !new.is_empty();
             let new = new.iter().map(|site| SiteEntry {

@@ -6,6 +6,7 @@
 
 mod life;
 mod select;
+mod verify;
 
 use std::{
     collections::BTreeSet,
@@ -25,6 +26,7 @@ use crate::limits::MAX_IMAGE_BYTES;
 
 pub use life::{Life, exists};
 pub use select::{Selection, descendants_of, find, name_of};
+pub use verify::{Mismatch, verify};
 
 /// A process to trace.
 #[derive(Debug)]
@@ -57,6 +59,16 @@ pub struct MappedObject {
     pub file: File,
     /// Its identity.
     pub identity: FileIdentity,
+    /// Where the process maps it.
+    mappings: Vec<Mapping>,
+}
+
+/// A stretch of a file in a process's memory.
+#[derive(Clone, Copy, Debug)]
+struct Mapping {
+    start: u64,
+    end: u64,
+    offset: u64,
 }
 
 /// What makes a file the same file.
@@ -149,6 +161,14 @@ impl Target {
 }
 
 impl MappedObject {
+    /// Where the process has a byte of the file.
+    fn address_of(&self, offset: u64) -> Option<u64> {
+        self.mappings.iter().find_map(|mapping| {
+            let into = offset.checked_sub(mapping.offset)?;
+            (into < mapping.end.saturating_sub(mapping.start)).then(|| mapping.start.saturating_add(into))
+        })
+    }
+
     /// Reads the whole file.
     pub fn read(&self) -> Result<Vec<u8>, Error> {
         read_image(&self.file, &self.path)
@@ -199,11 +219,11 @@ fn open_objects(pid: u32, maps: &MemoryMaps) -> Vec<MappedObject> {
     let executable = maps
         .iter()
         .filter(|map| map.inode != 0 && map.perms.contains(MMPermissions::EXECUTE));
-    let opened = executable.filter_map(|map| open_object(pid, map));
+    let opened = executable.filter_map(|map| open_object(pid, maps, map));
     opened.filter(|object| seen.insert(object.identity)).collect()
 }
 
-fn open_object(pid: u32, map: &MemoryMap) -> Option<MappedObject> {
+fn open_object(pid: u32, maps: &MemoryMaps, map: &MemoryMap) -> Option<MappedObject> {
     let MMapPath::Path(path) = &map.pathname else {
         return None;
     };
@@ -219,7 +239,21 @@ fn open_object(pid: u32, map: &MemoryMap) -> Option<MappedObject> {
         path: path.clone(),
         file,
         identity,
+        mappings: mappings(maps, map),
     })
+}
+
+/// Where the process runs the file of a mapping.
+fn mappings(maps: &MemoryMaps, of: &MemoryMap) -> Vec<Mapping> {
+    let same = maps
+        .iter()
+        .filter(|map| map.inode == of.inode && map.dev == of.dev && map.perms.contains(MMPermissions::EXECUTE));
+    let mapping = |map: &MemoryMap| Mapping {
+        start: map.address.0,
+        end: map.address.1,
+        offset: map.offset,
+    };
+    same.map(mapping).collect()
 }
 
 /// The way without `CAP_SYS_ADMIN`: the path in the process's own root, if it still leads to the mapped inode.

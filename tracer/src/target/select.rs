@@ -87,14 +87,12 @@ impl Selection {
         let component = component.as_bytes();
         self.containers.iter().any(|id| names(component, id.as_bytes()))
     }
+}
 
-    fn is_in_container(&self, process: &Process, id: &str) -> bool {
-        let groups = process.cgroups().map(|groups| groups.0).unwrap_or_default();
-        let components = groups.iter().flat_map(|group| group.pathname.split('/'));
-        components
-            .into_iter()
-            .any(|component| names(component.as_bytes(), id.as_bytes()))
-    }
+fn is_in_container(process: &Process, id: &str) -> bool {
+    let groups = process.cgroups().map(|groups| groups.0).unwrap_or_default();
+    let mut components = groups.iter().flat_map(|group| group.pathname.split('/'));
+    components.any(|component| names(component.as_bytes(), id.as_bytes()))
 }
 
 /// Tells whether a component of a control group's path bears an id: whole, or its first twelve digits or more.
@@ -122,7 +120,7 @@ pub fn find(selection: &Selection) -> Result<BTreeSet<u32>, Error> {
         found.extend(named);
     }
     for id in &selection.containers {
-        let inside = pids_of(&processes, |process| selection.is_in_container(process, id));
+        let inside = pids_of(&processes, |process| is_in_container(process, id));
         check(selection, &inside, || Error::NoSuchContainer(id.clone()))?;
         found.extend(inside);
     }
