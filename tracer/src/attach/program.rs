@@ -38,6 +38,7 @@ impl Program {
             Role::SetFd | Role::SetRfd | Role::SetWfd => &[Self::CallReturn, Self::CallEntry],
             Role::SetBio | Role::SetRbio | Role::SetWbio => &[Self::BioReplaced],
             Role::Free | Role::Clear => &[Self::ConnectionEnd],
+            Role::Handshake | Role::BioWrite => &[],
         }
     }
 }
@@ -49,6 +50,7 @@ pub(super) const fn is_needed(plan: &ProbePlan, role: Role) -> bool {
         Role::SetFd | Role::SetRfd | Role::SetWfd | Role::SetBio | Role::SetRbio | Role::SetWbio => {
             plan.layout.is_err()
         }
+        Role::Handshake | Role::BioWrite => false,
         Role::Read | Role::Write | Role::ReadEx | Role::WriteEx | Role::WriteEx2 | Role::Free | Role::Clear => true,
     }
 }
@@ -64,5 +66,7 @@ pub(super) const fn abi_role(role: Role) -> tracer_ebpf::Role {
         Role::SetBio | Role::SetRbio | Role::SetWbio => tracer_ebpf::Role::SET_BIO,
         Role::Free => tracer_ebpf::Role::FREE,
         Role::Clear => tracer_ebpf::Role::CLEAR,
+        Role::Handshake => tracer_ebpf::Role::HANDSHAKE,
+        Role::BioWrite => tracer_ebpf::Role::BIO_WRITE,
     }
 }
