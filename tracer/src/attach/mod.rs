@@ -21,7 +21,7 @@ use tracer_ebpf::SettingFlags;
 pub use error::Error;
 pub use hooks::LateLibraries;
 pub use kernel::{KernelVersion, Reason, check, check_target, reach};
-pub use probes::{Probes, Reach};
+pub use probes::{Needs, Probes, Reach};
 pub use rings::{Rings, Switch};
 
 /// The BPF object, built from `tracer-ebpf`.

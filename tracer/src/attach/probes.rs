@@ -22,7 +22,8 @@ use aya::{
 };
 use symbolizer::{Function, ProbePlan, Tier};
 use tracer_ebpf::{
-    Cookie, FileKey, KernelCounters, KernelOffsets, MAX_SITES, Settings, SiteConfig, SiteCounters, TargetFlags,
+    Cookie, FileKey, KernelCounters, KernelOffsets, MAX_SITES, SettingFlags, Settings, SiteConfig, SiteCounters,
+    TargetFlags,
 };
 
 use super::{
@@ -50,6 +51,14 @@ pub struct Probes {
     sites: Vec<SiteInfo>,
     files: HashMap<FileIdentity, Probed>,
     late: LateLibraries,
+    told: SettingFlags,
+}
+
+/// What of a file a process needs.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub struct Needs {
+    /// It may give an SSL object a BIO that is not a socket's: then the ciphertext tells which socket it uses.
+    pub ciphertext: bool,
 }
 
 /// A file with sites.
@@ -62,10 +71,13 @@ struct Probed {
     /// Its first site; its functions follow in the order of its plan.
     first: u32,
     /// The probes for everyone.
-    shared: Vec<(Program, UProbeLinkId)>,
+    shared: Links,
     /// The probes for one process each.
-    own: BTreeMap<u32, Vec<(Program, UProbeLinkId)>>,
+    own: BTreeMap<u32, Links>,
 }
+
+/// Probes in place, by the site they sit on.
+type Links = BTreeMap<u32, Vec<(Program, UProbeLinkId)>>;
 
 impl Probes {
     /// Loads the programs; nothing is reported before the [`Switch`] is on.
@@ -94,6 +106,7 @@ impl Probes {
             sites: Vec::new(),
             files: HashMap::new(),
             late,
+            told: options.flags,
         };
         Ok((probes, rings, switch))
     }
@@ -158,61 +171,59 @@ impl Probes {
             file,
             plan: Arc::clone(plan),
             first,
-            shared: Vec::new(),
+            shared: Links::new(),
             own: BTreeMap::new(),
         };
         self.files.insert(object.identity, probed);
         Ok(new)
     }
 
-    /// Places the probes of an announced file that a process maps.
-    pub fn attach(&mut self, identity: FileIdentity, pid: u32, reach: Reach) -> Result<(), Error> {
-        if let (Reach::Everyone, Some(file)) = (reach, self.files.get_mut(&identity))
-            && file.shared.is_empty()
-        {
-            let for_everyone = file.place(&mut self.ebpf, UProbeScope::AllProcesses, is_cheap)?;
-            file.shared = for_everyone;
-        }
-        self.attach_own(identity, pid, reach)
-    }
-
-    /// Places the probes that each process needs for itself.
-    pub fn attach_own(&mut self, identity: FileIdentity, pid: u32, reach: Reach) -> Result<(), Error> {
+    /// Places the probes of an announced file that a process needs and that are not in place.
+    pub fn attach(&mut self, identity: FileIdentity, pid: u32, reach: Reach, needs: Needs) -> Result<(), Error> {
         let (Some(file), Some(id)) = (self.files.get_mut(&identity), NonZeroU32::new(pid)) else {
             return Ok(());
         };
-        if file.own.contains_key(&pid) {
-            return Ok(());
-        }
-        let wanted = |function: &Function| reach == Reach::Process || !is_cheap(function);
-        let placed = file.place(&mut self.ebpf, UProbeScope::OneProcess(id), wanted)?;
-        if !placed.is_empty() {
-            file.own.insert(pid, placed);
-        }
-        Ok(())
+        let is_for_everyone = |function: &Function| reach == Reach::Everyone && is_cheap(function);
+        let told = self.told;
+        let needed = |plan: &ProbePlan, role| is_needed(plan, role, needs, told);
+        let shared = file.missing(&file.shared, |plan, function| {
+            is_for_everyone(function) && needed(plan, function.role)
+        });
+        file.place(&mut self.ebpf, shared, None)?;
+        let own = file.own.entry(pid).or_default();
+        let own = take(own);
+        let wanted = file.missing(&own, |plan, function| {
+            !is_for_everyone(function) && needed(plan, function.role)
+        });
+        file.own.insert(pid, own);
+        let placed = file.place(&mut self.ebpf, wanted, Some(id));
+        file.own.retain(|_, links| !links.is_empty());
+        placed
     }
 
     /// Tells whether a file has sites that only probes for one process each may sit on.
-    pub fn has_dear_sites(&self, identity: FileIdentity) -> bool {
-        let needed = |file: &Probed| file.functions().any(|(_, function)| !is_cheap(function));
-        self.files.get(&identity).is_some_and(needed)
+    pub fn has_dear_sites(&self, identity: FileIdentity, needs: Needs) -> bool {
+        let is_dear = |function: &Function| !is_cheap(function);
+        let has = |file: &Probed| {
+            let mut needed = file.plan.functions.iter();
+            needed.any(|function| is_dear(function) && is_needed(&file.plan, function.role, needs, self.told))
+        };
+        self.files.get(&identity).is_some_and(has)
     }
 
     /// Takes away the probes of a process that has ended, or runs another program.
     pub fn detach_own(&mut self, pid: u32) {
         for file in self.files.values_mut() {
-            let placed = file.own.remove(&pid).unwrap_or_default();
-            detach(&mut self.ebpf, placed);
+            let links = file.own.remove(&pid).unwrap_or_default();
+            detach(&mut self.ebpf, links.into_values().flatten());
         }
     }
 
     /// Takes away all probes of a file.
     pub fn detach_file(&mut self, identity: FileIdentity) {
         if let Some(file) = self.files.remove(&identity) {
-            detach(&mut self.ebpf, file.shared);
-            for placed in file.own.into_values() {
-                detach(&mut self.ebpf, placed);
-            }
+            let own = file.own.into_values().flat_map(Links::into_values);
+            detach(&mut self.ebpf, file.shared.into_values().chain(own).flatten());
         }
     }
 
@@ -267,32 +278,39 @@ impl Probes {
 }
 
 impl Probed {
-    /// Its functions that need probes, with their sites.
-    fn functions(&self) -> impl Iterator<Item = (u32, &Function)> {
+    /// The functions that are wanted and have no probes in `links`, with their sites.
+    fn missing(&self, links: &Links, wanted: impl Fn(&ProbePlan, &Function) -> bool) -> Vec<(u32, Function)> {
         let numbered = (self.first..).zip(&self.plan.functions);
-        numbered.filter(|(_, function)| is_needed(&self.plan, function.role))
+        let missing = numbered.filter(|(site, function)| !links.contains_key(site) && wanted(&self.plan, function));
+        missing.map(|(site, function)| (site, function.clone())).collect()
     }
 
-    /// Places the probes of the functions that are wanted; of all or none.
+    /// Places the probes of functions, for one process or for everyone; those of a function all or none.
     fn place(
-        &self,
+        &mut self,
         ebpf: &mut Ebpf,
-        scope: UProbeScope,
-        wanted: impl Fn(&Function) -> bool,
-    ) -> Result<Vec<(Program, UProbeLinkId)>, Error> {
-        let mut placed = Vec::new();
-        for (site, function) in self.functions().filter(|(_, function)| wanted(function)) {
+        functions: Vec<(u32, Function)>,
+        pid: Option<NonZeroU32>,
+    ) -> Result<(), Error> {
+        let scope = pid.map_or(UProbeScope::AllProcesses, UProbeScope::OneProcess);
+        for (site, function) in functions {
+            let mut placed = Vec::new();
             for program in Program::of_role(function.role) {
-                match self.place_one(ebpf, *program, site, function, scope) {
+                match self.place_one(ebpf, *program, site, &function, scope) {
                     Ok(link) => placed.push((*program, link)),
                     Err(source) => {
                         detach(ebpf, placed);
-                        return Err(self.error(source, function));
+                        return Err(self.error(source, &function));
                     }
                 }
             }
+            let links = match pid {
+                Some(pid) => self.own.entry(pid.get()).or_default(),
+                None => &mut self.shared,
+            };
+            links.insert(site, placed);
         }
-        Ok(placed)
+        Ok(())
     }
 
     /// The file is named by its open descriptor, so that what was analysed is what is probed.
@@ -328,7 +346,7 @@ fn is_cheap(function: &Function) -> bool {
     function.site.tier == Tier::Emulated
 }
 
-fn detach(ebpf: &mut Ebpf, placed: Vec<(Program, UProbeLinkId)>) {
+fn detach(ebpf: &mut Ebpf, placed: impl IntoIterator<Item = (Program, UProbeLinkId)>) {
     for (program, link) in placed {
         if let Ok(probe) = program_of::<UProbe>(ebpf, program.name()) {
             // It cannot fail but for a link that is gone.

@@ -20,7 +20,7 @@ use tracer_ebpf::FileKey;
 
 use super::say;
 use crate::{
-    attach::{self, LateLibraries, Probes, Reach},
+    attach::{self, LateLibraries, Needs, Probes, Reach},
     limits::MAX_UNUSED_FILES,
     resolve::{Resolution, Resolved, Resolver, has_none, why_not},
     source::{ProcessEntry, SiteEntry, now_ns},
@@ -65,7 +65,7 @@ pub(super) struct Follower {
     selection: Selection,
     reach: Reach,
     /// The traced processes, each with the probed files it maps.
-    processes: HashMap<u32, Arc<[FileIdentity]>>,
+    processes: HashMap<u32, Arc<Mapped>>,
     /// How many processes map a file.
     users: HashMap<FileIdentity, usize>,
     /// Files whose last user is gone, the longest unused first.
@@ -78,6 +78,15 @@ pub(super) struct Follower {
     ended: BTreeMap<u32, u64>,
     swept: Instant,
     told: Arc<Told>,
+}
+
+/// What is known of a process; its children share it.
+#[derive(Debug, Default)]
+struct Mapped {
+    /// The probed files it maps.
+    files: Vec<FileIdentity>,
+    /// What it needs of them.
+    needs: Needs,
 }
 
 /// What looking at a process gave.
@@ -229,7 +238,7 @@ impl Follower {
             Life::Forked { pid, parent } => self.fork(pid, parent),
             Life::Executed { pid } => {
                 self.probes.detach_own(pid);
-                self.set_files(pid, Arc::default());
+                self.set_mapped(pid, Arc::default());
                 self.look_soon(pid, AFTER_EXEC);
             }
             Life::Met { pid } => {
@@ -250,13 +259,14 @@ impl Follower {
 
     /// A child maps what its parent maps.
     fn fork(&mut self, pid: u32, parent: u32) {
-        let files = self.processes.get(&parent).cloned().unwrap_or_default();
-        for file in files.iter() {
-            if self.reach == Reach::Everyone && !self.probes.has_dear_sites(*file) {
+        let mapped = self.processes.get(&parent).cloned().unwrap_or_default();
+        let needs = mapped.needs;
+        for file in &mapped.files {
+            if self.reach == Reach::Everyone && !self.probes.has_dear_sites(*file, needs) {
                 continue;
             }
             // A child that is gone already needs no probes of its own.
-            if let Err(error) = self.probes.attach_own(*file, pid, self.reach)
+            if let Err(error) = self.probes.attach(*file, pid, self.reach, needs)
                 && exists(pid)
             {
                 say(&format!(
@@ -264,7 +274,7 @@ impl Follower {
                 ));
             }
         }
-        self.set_files(pid, files);
+        self.set_mapped(pid, mapped);
         if let Some(at) = self.due.get(&parent) {
             self.due.insert(pid, *at);
         }
@@ -272,7 +282,7 @@ impl Follower {
 
     fn end(&mut self, pid: u32, connections: u32, at_ns: u64) {
         self.due.remove(&pid);
-        self.set_files(pid, Arc::default());
+        self.set_mapped(pid, Arc::default());
         self.processes.remove(&pid);
         self.probes.detach_own(pid);
         if connections > 0 {
@@ -287,13 +297,13 @@ impl Follower {
     }
 
     /// Takes note of which probed files a process maps.
-    fn set_files(&mut self, pid: u32, files: Arc<[FileIdentity]>) {
-        for file in files.iter() {
+    fn set_mapped(&mut self, pid: u32, mapped: Arc<Mapped>) {
+        for file in &mapped.files {
             *self.users.entry(*file).or_default() += 1;
             self.unused.retain(|unused| unused != file);
         }
-        let before = self.processes.insert(pid, files).unwrap_or_default();
-        for file in before.iter() {
+        let before = self.processes.insert(pid, mapped).unwrap_or_default();
+        for file in &before.files {
             if let Some(users) = self.users.get_mut(file) {
                 *users -= 1;
                 if *users == 0 {
@@ -358,6 +368,7 @@ impl Follower {
         if let Err(reason) = attach::check_target(&target) {
             return Ok(Look::Refused(reason.to_string()));
         }
+        let needs = Needs::default();
         let mut probed = Vec::new();
         for (object, Resolved { path, resolution, .. }) in target.objects.iter().zip(&files) {
             let Resolution::Plan(plan) = resolution.as_ref() else {
@@ -382,7 +393,7 @@ impl Follower {
                 .lock()
                 .unwrap_or_else(PoisonError::into_inner)
                 .extend(new);
-            self.probes.attach(object.identity, pid, self.reach)?;
+            self.probes.attach(object.identity, pid, self.reach, needs)?;
             probed.push(object.identity);
             if is_new || first {
                 let version = plan.library.version.as_ref();
@@ -397,7 +408,7 @@ impl Follower {
         }
         let found = !probed.is_empty();
         if self.processes.contains_key(&pid) {
-            self.set_files(pid, probed.into());
+            self.set_mapped(pid, Arc::new(Mapped { files: probed, needs }));
         } else {
             // Where all are traced, a process that has not met a probe yet is not counted.
             let idle = probed
