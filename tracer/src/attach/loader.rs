@@ -20,6 +20,7 @@ use tracer_ebpf::{Cookie, KernelOffsets, MAX_CPUS, MAX_SITES, SettingFlags, Sett
 
 use super::{
     Attached, Error, OBJECT, Options, SiteInfo,
+    offsets::site_config,
     program::{Program, abi_role, is_needed},
     value::MapValue,
 };
@@ -114,13 +115,7 @@ impl Loader {
     }
 
     fn configure(&mut self, first: u32, plan: &ProbePlan) -> Result<(), Error> {
-        let config = plan.layout.as_ref().map_or(SiteConfig::NONE, |layout| SiteConfig {
-            rbio: layout.rbio,
-            wbio: layout.wbio,
-            bio_method: layout.bio_method,
-            bio_num: layout.bio_num,
-            ..SiteConfig::NONE
-        });
+        let config = site_config(plan);
         let map = self.ebpf.map_mut("SITES").ok_or(Error::Missing("SITES"))?;
         let mut sites: Array<_, MapValue<SiteConfig>> = map.try_into().map_err(Error::map("SITES"))?;
         for (site, _) in (first..).zip(&plan.functions) {
