@@ -35,7 +35,7 @@ fn compile(name: &str, flags: &[&str]) -> (Built, Vec<u8>) {
 }
 
 fn planned(image: &[u8], crypto: Option<&[u8]>) -> ProbePlan {
-    let crypto = crypto.and_then(|image| symbolizer::library_version(image).unwrap());
+    let crypto = crypto.and_then(|image| symbolizer::crypto(image).unwrap());
     symbolizer::plan(image, crypto.as_ref())
         .unwrap()
         .unwrap_or_else(|reason| panic!("not traced because {reason}"))
