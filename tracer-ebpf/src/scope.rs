@@ -2,6 +2,8 @@
 
 use aya_ebpf::helpers::bpf_get_current_pid_tgid;
 
+use tracer_ebpf::TargetFlags;
+
 use crate::maps::TARGETS;
 
 /// A thread of a traced process.
@@ -9,6 +11,8 @@ use crate::maps::TARGETS;
 pub(crate) struct Task {
     pub(crate) tgid: u32,
     pub(crate) tid: u32,
+    /// How it is traced; none when nobody asked.
+    pub(crate) flags: TargetFlags,
 }
 
 /// Names the current thread, wanted or not.
@@ -18,6 +22,7 @@ pub(crate) fn current_task() -> Task {
     Task {
         tgid: (pid_tgid >> 32) as u32,
         tid: pid_tgid as u32,
+        flags: TargetFlags(0),
     }
 }
 
@@ -25,5 +30,9 @@ pub(crate) fn current_task() -> Task {
 #[inline(always)]
 pub(crate) fn traced_task() -> Option<Task> {
     let task = current_task();
-    TARGETS.get_ptr(&task.tgid).map(|_| task)
+    // SAFETY: a live map value; its flags are written before it is put there, and by the loader.
+    TARGETS.get_ptr(&task.tgid).map(|target| Task {
+        flags: unsafe { (*target).flags },
+        ..task
+    })
 }
