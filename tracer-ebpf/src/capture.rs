@@ -10,7 +10,7 @@ use aya_ebpf::{
     maps::ring_buf::RingBufEntry,
 };
 use tracer_ebpf::{
-    CLASSES, CallState, ConnectionState, Cookie, DataRecord, Kind, MAX_PIECES, RecordFlags, SiteCounters,
+    CLASSES, CallState, ConnectionState, Cookie, DataRecord, Kind, MAX_PIECES, RecordFlags, SettingFlags, SiteCounters,
 };
 
 use crate::{
@@ -279,8 +279,6 @@ pub(crate) fn submit<T: 'static>(entry: RingBufEntry<T>) {
 pub(crate) fn count(cookie: Cookie, pick: impl FnOnce(&mut SiteCounters) -> *mut u64, amount: u64) {
     if let Some(counters) = COUNTERS.get_ptr_mut(cookie.site()) {
         // SAFETY: a live map value; the field is only ever added to, atomically.
-        let counter = unsafe { pick(&mut *counters) };
-        // SAFETY: as above.
-        unsafe { add(counter, amount) };
+        unsafe { add(pick(&mut *counters), amount) };
     }
 }

@@ -5,7 +5,7 @@
 //! seen has no duration.
 
 use aya_ebpf::helpers::{bpf_ktime_get_ns, generated::bpf_probe_read_user_str};
-use tracer_ebpf::{CallState, ConnectionState, Kind, SiteConfig, TlsRecord};
+use tracer_ebpf::{CallState, ConnectionState, Kind, SettingFlags, SiteConfig, TlsRecord};
 
 use crate::{
     capture, connection,

@@ -10,6 +10,7 @@
 mod maps;
 mod memory;
 mod scope;
+mod lifecycle;
 mod registers;
 mod openssl;
 mod thread;

@@ -7,9 +7,10 @@ use aya_ebpf::{
     macros::btf_map,
 };
 use tracer_ebpf::{
-    AddressKey, CallState, CiphertextKey, ConnectionState, KernelOffsets, MAX_CALLS, MAX_CIPHERTEXTS,
-    MAX_CONNECTIONS, MAX_CPUS, MAX_OPENED, MAX_SITES, MAX_SOCKETS, MAX_TARGETS, MAX_THREADS, SettingFlags, Settings,
-    SiteConfig, SiteCounters, SocketState, TargetState, ThreadState,
+    AddressKey, CallState, CiphertextKey, ConnectionState, FileKey, KernelCounters, KernelOffsets, LIFECYCLE_RING_BYTES,
+    MAX_CALLS, MAX_CGROUPS, MAX_CIPHERTEXTS, MAX_CONNECTIONS, MAX_CPUS, MAX_KNOWN_FILES, MAX_NAMES, MAX_OPENED,
+    MAX_SITES, MAX_SOCKETS, MAX_TARGETS, MAX_THREADS, SettingFlags, Settings, SiteConfig, SiteCounters, SocketState,
+    TargetState, ThreadState,
 };
 
 /// Only the template of an inner ring: the loader makes the rings themselves, of the size the user asks for.
@@ -19,9 +20,33 @@ const RING_TEMPLATE: usize = 4096;
 #[btf_map]
 pub(crate) static RINGS: ArrayOfMaps<RingBuf<u64, RING_TEMPLATE>, MAX_CPUS> = ArrayOfMaps::new();
 
-/// The processes to trace; empty until everything is attached, so that filling it is what enables the probes.
+/// What happens to processes: apart from the rings of the CPUs, so that traffic cannot crowd it out.
+#[btf_map]
+pub(crate) static LIFECYCLE: RingBuf<u64, LIFECYCLE_RING_BYTES> = RingBuf::new();
+
+/// 1 while probes may report; set last and taken back first.
+#[btf_map]
+pub(crate) static SWITCH: Array<u32, 1> = Array::new();
+
+/// The processes to trace.
 #[btf_map]
 pub(crate) static TARGETS: HashMap<u32, TargetState, MAX_TARGETS> = HashMap::new();
+
+/// Short names of programs that are traced from their `exec` on.
+#[btf_map]
+pub(crate) static NAMES: HashMap<[u8; 16], u32, MAX_NAMES> = HashMap::new();
+
+/// Control groups whose programs are traced from their `exec` on.
+#[btf_map]
+pub(crate) static CGROUPS: HashMap<u64, u32, MAX_CGROUPS> = HashMap::new();
+
+/// Files that were looked at: mapping one is no news.
+#[btf_map]
+pub(crate) static KNOWN_FILES: HashMap<FileKey, u32, MAX_KNOWN_FILES> = HashMap::new();
+
+/// What was lost and belongs to no site.
+#[btf_map]
+pub(crate) static TOTALS: Array<KernelCounters, 1> = Array::new();
 
 /// What is known of the library each site belongs to.
 #[btf_map]
@@ -97,6 +122,16 @@ static KERNEL_OFFSETS: KernelOffsets = KernelOffsets {
     tcp_acknowledged: 0,
     iter_is_ubuf: 0,
     iter_is_iovec: 0,
+    task_pid: 0,
+    task_tgid: 0,
+    task_signal: 0,
+    signal_live: 0,
+    area_start: 0,
+    area_end: 0,
+    area_flags: 0,
+    area_file: 0,
+    inode_sb: 0,
+    super_dev: 0,
 };
 
 /// The user's settings, set before load.
@@ -119,4 +154,18 @@ pub(crate) fn kernel_offset(pick: impl FnOnce(&KernelOffsets) -> *const u32) -> 
 pub(crate) fn call_bytes() -> u64 {
     // SAFETY: the pointer is to a static; volatile, because the loader replaces the value the compiler sees.
     unsafe { read_volatile(&raw const SETTINGS.call_bytes) }
+}
+
+/// Reads what is traced and told.
+#[inline(always)]
+pub(crate) fn settings() -> SettingFlags {
+    // SAFETY: the pointer is to a static; volatile, because the loader replaces the value the compiler sees.
+    unsafe { read_volatile(&raw const SETTINGS.flags) }
+}
+
+/// Reads the tracer's own process.
+#[inline(always)]
+pub(crate) fn own_tgid() -> u32 {
+    // SAFETY: the pointer is to a static; volatile, because the loader replaces the value the compiler sees.
+    unsafe { read_volatile(&raw const SETTINGS.own_tgid) }
 }

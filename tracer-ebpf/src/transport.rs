@@ -7,7 +7,7 @@
 
 use aya_ebpf::{helpers::bpf_ktime_get_ns, macros::raw_tracepoint, programs::RawTracePointContext};
 use tracer_ebpf::{
-    AddressKey, AddressSource, ConnectionState, Cookie, KernelOffsets, Kind, SocketEnd, SocketRecord, SocketState,
+    AddressKey, AddressSource, ConnectionState, Cookie, KernelOffsets, Kind, SettingFlags, SocketEnd, SocketRecord, SocketState,
 };
 
 use crate::{

@@ -145,6 +145,18 @@ pub struct TargetState {
     pub pending: u64,
 }
 
+impl TargetState {
+    /// Of a process that has done nothing yet.
+    pub const fn new(flags: TargetFlags) -> Self {
+        Self {
+            flags,
+            reserved: 0,
+            connections: 0,
+            pending: 0,
+        }
+    }
+}
+
 /// How a process is traced, as bits.
 #[derive(Clone, Copy, Debug, Default, Eq, FromBytes, Immutable, IntoBytes, KnownLayout, PartialEq)]
 #[repr(transparent)]
@@ -159,6 +171,12 @@ impl TargetFlags {
     /// Tells whether all bits of `other` are set.
     pub const fn contains(self, other: Self) -> bool {
         self.0 & other.0 == other.0
+    }
+
+    /// Adds the bits of `other`.
+    #[must_use]
+    pub const fn with(self, other: Self) -> Self {
+        Self(self.0 | other.0)
     }
 }
 

@@ -10,7 +10,7 @@ use aya::{
     programs::{FEntry, ProgramError, RawTracePoint},
 };
 
-use super::Error;
+use super::{Error, program_of};
 
 /// A part that this kernel does not offer.
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -47,9 +47,9 @@ impl fmt::Display for Missing {
 
 /// Watches sockets as long as the object lives.
 #[derive(Debug, Default)]
-pub struct Sockets {
+pub(super) struct Sockets {
     /// What this kernel does not offer.
-    pub missing: Vec<Missing>,
+    pub(super) missing: Vec<Missing>,
     ciphertext: bool,
 }
 
@@ -64,7 +64,7 @@ const RESETS: [Tracepoint; 2] = [("tcp_receive_reset", "reset_received"), ("tcp_
 const SENDING: Tracepoint = ("tcp_sendmsg_locked", "tcp_sending");
 
 /// Watches the closing of sockets and, if `connections` are to be told of, their resets.
-pub fn attach(ebpf: &mut Ebpf, connections: bool) -> Result<Sockets, Error> {
+pub(super) fn attach(ebpf: &mut Ebpf, connections: bool) -> Result<Sockets, Error> {
     let mut sockets = Sockets::default();
     for tracepoint in CLOSING {
         let attached = attach_tracepoint(ebpf, tracepoint)?;
@@ -80,7 +80,7 @@ pub fn attach(ebpf: &mut Ebpf, connections: bool) -> Result<Sockets, Error> {
 impl Sockets {
     /// Looks for ciphertext in what processes send, from the first call on; to be called before any process has
     /// [`tracer_ebpf::TargetFlags::CIPHERTEXT`]. Returns what this kernel does not offer of it.
-    pub fn look_for_ciphertext(&mut self, ebpf: &mut Ebpf, btf: &Btf) -> Result<&[Missing], Error> {
+    pub(super) fn look_for_ciphertext(&mut self, ebpf: &mut Ebpf, btf: &Btf) -> Result<&[Missing], Error> {
         let before = self.missing.len();
         if !self.ciphertext {
             self.ciphertext = true;
@@ -105,15 +105,13 @@ impl Sockets {
 
 /// The program has the function's name. The outer error is one of ours.
 fn attach_function(ebpf: &mut Ebpf, btf: &Btf, function: &'static str) -> Result<Result<(), ProgramError>, Error> {
-    let program = ebpf.program_mut(function).ok_or(Error::Missing(function))?;
-    let program: &mut FEntry = program.try_into().map_err(Error::program(function))?;
+    let program: &mut FEntry = program_of(ebpf, function)?;
     let attached = program.load(function, btf).and_then(|()| program.attach().map(drop));
     Ok(attached)
 }
 
 fn attach_tracepoint(ebpf: &mut Ebpf, (tracepoint, name): Tracepoint) -> Result<Result<(), ProgramError>, Error> {
-    let program = ebpf.program_mut(name).ok_or(Error::Missing(name))?;
-    let program: &mut RawTracePoint = program.try_into().map_err(Error::program(name))?;
+    let program: &mut RawTracePoint = program_of(ebpf, name)?;
     let attached = program.load().and_then(|()| program.attach(tracepoint).map(drop));
     Ok(attached)
 }
