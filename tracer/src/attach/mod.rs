@@ -12,6 +12,7 @@ mod program;
 mod rings;
 mod tables;
 mod hooks;
+mod sockets;
 mod probes;
 
 use std::path::PathBuf;
@@ -23,6 +24,7 @@ pub use error::Error;
 pub use hooks::LateLibraries;
 pub use kernel::{KernelVersion, Reason, check, check_target, reach};
 pub use probes::{Needs, Probes, Reach};
+pub use sockets::Missing;
 pub use rings::{Rings, Switch};
 
 /// The BPF object, built from `tracer-ebpf`.

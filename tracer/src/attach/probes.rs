@@ -30,6 +30,7 @@ use super::{
     offsets::site_config,
     program::{Program, abi_role, is_needed},
     program_of,
+    sockets::{self, Missing, Sockets},
     tables::Tables,
     value::MapValue,
 };
@@ -51,6 +52,8 @@ pub struct Probes {
     sites: Vec<SiteInfo>,
     files: HashMap<FileIdentity, Probed>,
     late: LateLibraries,
+    sockets: Sockets,
+    btf: Btf,
     told: SettingFlags,
 }
 
@@ -101,11 +104,14 @@ impl Probes {
         let switch = Switch::take(&mut ebpf)?;
         let btf = Btf::from_sys_fs().map_err(|source| Error::Load(Box::new(source.into())))?;
         let late = hooks::attach(&mut ebpf, &btf)?;
+        let sockets = sockets::attach(&mut ebpf, options.flags.contains(SettingFlags::CONNECTIONS))?;
         let probes = Self {
             ebpf,
             sites: Vec::new(),
             files: HashMap::new(),
             late,
+            sockets,
+            btf,
             told: options.flags,
         };
         Ok((probes, rings, switch))
@@ -114,6 +120,11 @@ impl Probes {
     /// How libraries that are loaded later are noticed.
     pub const fn late_libraries(&self) -> LateLibraries {
         self.late
+    }
+
+    /// What this kernel does not offer to learn of sockets, as far as it was wanted.
+    pub fn missing(&self) -> &[Missing] {
+        &self.sockets.missing
     }
 
     /// Has the kernel keep account of processes, and of those that come later by name or control group.
@@ -195,7 +206,12 @@ impl Probes {
         let own = file.missing(own, |plan, function| {
             !is_for_everyone(function) && needed(plan, function.role)
         });
-        file.place(&mut self.ebpf, own, Some(id))
+        file.place(&mut self.ebpf, own, Some(id))?;
+        if needs.ciphertext {
+            self.sockets.look_for_ciphertext(&mut self.ebpf, &self.btf)?;
+            self.tables().look_for_ciphertext(pid)?;
+        }
+        Ok(())
     }
 
     /// Tells whether a file has sites that only probes for one process each may sit on.

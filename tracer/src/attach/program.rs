@@ -12,14 +12,16 @@ pub(super) enum Program {
     CallReturn,
     BioReplaced,
     ConnectionEnd,
+    BioWrite,
 }
 
 impl Program {
-    pub(super) const ALL: [Self; 4] = [
+    pub(super) const ALL: [Self; 5] = [
         Self::CallEntry,
         Self::CallReturn,
         Self::BioReplaced,
         Self::ConnectionEnd,
+        Self::BioWrite,
     ];
 
     pub(super) const fn name(self) -> &'static str {
@@ -28,6 +30,7 @@ impl Program {
             Self::CallReturn => "call_return",
             Self::BioReplaced => "bio_replaced",
             Self::ConnectionEnd => "connection_end",
+            Self::BioWrite => "bio_write",
         }
     }
 
@@ -38,10 +41,10 @@ impl Program {
             Role::Read | Role::Write | Role::ReadEx | Role::WriteEx | Role::WriteEx2 => {
                 &[Self::CallReturn, Self::CallEntry]
             }
-            Role::SetFd | Role::SetRfd | Role::SetWfd => &[Self::CallReturn, Self::CallEntry],
+            Role::Handshake | Role::SetFd | Role::SetRfd | Role::SetWfd => &[Self::CallReturn, Self::CallEntry],
             Role::SetBio | Role::SetRbio | Role::SetWbio => &[Self::BioReplaced],
             Role::Free | Role::Clear => &[Self::ConnectionEnd],
-            Role::Handshake | Role::BioWrite => &[],
+            Role::BioWrite => &[Self::BioWrite],
         }
     }
 }

@@ -19,12 +19,26 @@ pub(super) struct Tables<'a>(pub(super) &'a mut Ebpf);
 impl Tables<'_> {
     /// Adds processes to those that are traced; what is known of one that is there already stays.
     pub(super) fn trace(&mut self, pids: &BTreeSet<u32>, flags: TargetFlags) -> Result<(), Error> {
-        let state = MapValue(TargetState { flags, connections: 0 });
+        let state = MapValue(TargetState::new(flags));
         let mut targets = self.hash::<u32, MapValue<TargetState>>("TARGETS")?;
         for pid in pids {
             if targets.get(pid, 0).is_err() {
                 targets.insert(*pid, state, 0).map_err(Error::map("TARGETS"))?;
             }
+        }
+        Ok(())
+    }
+
+    /// Has the ciphertext of a traced process looked for.
+    pub(super) fn look_for_ciphertext(&mut self, pid: u32) -> Result<(), Error> {
+        let mut targets = self.hash::<u32, MapValue<TargetState>>("TARGETS")?;
+        // One that has ended is no longer in the table.
+        if let Ok(MapValue(mut state)) = targets.get(&pid, 0)
+            && !state.flags.contains(TargetFlags::CIPHERTEXT)
+        {
+            state.flags = state.flags.with(TargetFlags::CIPHERTEXT);
+            let present = aya_obj::generated::BPF_EXIST.into();
+            drop(targets.insert(pid, MapValue(state), present));
         }
         Ok(())
     }
