@@ -108,3 +108,23 @@ pub fn needed_crypto(image: &[u8], candidates: &[&Crypto]) -> Result<Option<usiz
 pub fn fuzz_debugdata(compressed: &[u8]) -> Option<usize> {
     debugdata::decompress(compressed).ok().map(|image| image.len())
 }
+
+/// Reads bytes as the code of a function; exported for the fuzzer alone.
+#[doc(hidden)]
+pub fn fuzz_code(bytes: &[u8]) -> Option<usize> {
+    let address = Vaddr(0x1000);
+    for role in Role::ALL {
+        let site = site::choose(Machine::X86_64, bytes, address, FileOffset(0x1000), role);
+        let inside = site
+            .address
+            .0
+            .checked_sub(address.0)
+            .and_then(|at| usize::try_from(at).ok());
+        assert!(
+            inside.is_some_and(|at| at == 0 || at < bytes.len()),
+            "{site:?} is outside"
+        );
+    }
+    let calls = x86_64::calls_of(x86_64::Code { bytes, address })?;
+    Some(calls.direct.len())
+}
