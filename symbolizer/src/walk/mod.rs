@@ -99,34 +99,32 @@ impl Walk<'_> {
         // What nothing follows never returns.
         let ends = operations.last() == Some(&Operation::Call) && next == Some(self.code.len());
         for operation in operations {
-            match state.step(operation)? {
-                Step::Next => {}
-                Step::Trap => return Some(()),
-                Step::Return => {
-                    self.end(&state, state.results());
-                    return Some(());
-                }
-                Step::Jump(target) => {
-                    self.go(state, target);
-                    return Some(());
-                }
-                Step::Branch { when, target } => {
-                    self.branch(state.split(when), target, next);
-                    return Some(());
-                }
-                Step::SetIf { when, to, from, width } => {
-                    let (set, kept) = state.split(when);
-                    let set = set.map(|state| state.set_if(true, to, from, width));
-                    let kept = kept.map(|state| state.set_if(false, to, from, width));
-                    self.branch((set, kept), next, next);
-                    return Some(());
-                }
+            let step = state.step(operation)?;
+            if step != Step::Next {
+                self.follow(state, step, next);
+                return Some(());
             }
         }
         if !ends {
             self.go(state, next);
         }
         Some(())
+    }
+
+    fn follow(&mut self, state: State, step: Step, next: Target) {
+        match step {
+            Step::Next => self.go(state, next),
+            Step::Jump(target) => self.go(state, target),
+            Step::Branch { when, target } => self.branch(state.split(when), target, next),
+            Step::SetIf { when, to, from, width } => {
+                let (set, kept) = state.split(when);
+                let set = set.map(|state| state.set_if(true, to, from, width));
+                let kept = kept.map(|state| state.set_if(false, to, from, width));
+                self.branch((set, kept), next, next);
+            }
+            Step::Return => self.end(&state, state.results()),
+            Step::Trap => {}
+        }
     }
 
     fn branch(&mut self, (taken, passed): (Option<State>, Option<State>), target: Target, next: Target) {
