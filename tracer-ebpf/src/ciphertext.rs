@@ -11,13 +11,12 @@ use aya_ebpf::{
     programs::{FEntryContext, ProbeContext, RawTracePointContext},
 };
 use tracer_ebpf::{
-    AddressKey, AddressSource, CIPHERTEXT_BYTES, CiphertextKey, ConnectionState, SiteConfig, TargetFlags,
-    ThreadState,
+    AddressKey, AddressSource, CIPHERTEXT_BYTES, CiphertextKey, ConnectionState, SiteConfig, TargetFlags, ThreadState,
 };
 
 use crate::{
-    lifecycle::count_total,
     connection,
+    lifecycle::count_total,
     maps::{CIPHERTEXTS, CONNECTIONS, SITES, TARGETS},
     memory::{add, copy_user, read_field, read_user},
     message,

@@ -6,7 +6,7 @@
 
 use aya_ebpf::helpers::bpf_get_current_task;
 use tracer_ebpf::{
-    AddressSource, ConnectionRecord, ConnectionState, Kind, KernelOffsets, SiteConfig, TargetFlags, UNIX_PATH,
+    AddressSource, ConnectionRecord, ConnectionState, KernelOffsets, Kind, SiteConfig, TargetFlags, UNIX_PATH,
 };
 
 use crate::{

@@ -23,3 +23,6 @@ pub const MAX_CGROUP_DEPTH: usize = 16;
 
 /// Files without a user whose probes stay, because a program that is started again maps them again.
 pub const MAX_UNUSED_FILES: usize = 16;
+
+/// Files whose analysis is remembered; beyond it all are forgotten, and looked at again when they are met.
+pub const MAX_ANALYSED_FILES: usize = 8192;
