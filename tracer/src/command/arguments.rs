@@ -108,6 +108,9 @@ pub(super) struct ShowArgs {
     /// Print an exchange this long after its response head, even if it goes on
     #[arg(long, value_name = "DURATION", default_value = "1s", value_parser = humantime::parse_duration)]
     pub(super) hold: Duration,
+    /// Print each connection at its end, too: its handshake, its transport, how it ended
+    #[arg(long)]
+    pub(super) connections: bool,
     #[command(flatten)]
     pub(super) filter: FilterArgs,
     #[command(flatten)]

@@ -144,6 +144,7 @@ fn header(attached: &Attached, processes: &BTreeMap<u32, Traced>) -> Header {
     };
     Header {
         abi: Header::default().abi,
+        own_netns: target::own_netns(),
         boot_unix_ns: unix_ns.saturating_sub(now_ns()),
         processes: processes.iter().map(process).collect(),
         sites: attached.sites().iter().map(site).collect(),
