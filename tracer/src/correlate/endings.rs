@@ -9,7 +9,7 @@ use std::{
     sync::Arc,
 };
 
-use super::{Connection, Summary};
+use super::{Connection, ConnectionSummary};
 use crate::{event::ConnKey, limits::ENDING_NS};
 
 /// What waits.
@@ -25,7 +25,7 @@ pub(super) struct Endings {
 #[derive(Debug)]
 pub(super) struct Ending {
     pub(super) connection: Arc<Connection>,
-    pub(super) summary: Box<Summary>,
+    pub(super) summary: Box<ConnectionSummary>,
     /// When it ended.
     pub(super) at_ns: u64,
 }

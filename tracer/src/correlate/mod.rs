@@ -33,7 +33,7 @@ use crate::{
 };
 
 pub use counters::{Counters, Undecoded};
-pub use observed::{Address, AddressSource, Connection, Happening, Observed, Process, Summary, Transport};
+pub use observed::{Address, AddressSource, Connection, ConnectionSummary, Happening, Observed, Process, Transport};
 
 /// Decodes connections and tells what happened on them.
 #[derive(Debug)]

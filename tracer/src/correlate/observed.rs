@@ -81,12 +81,12 @@ pub enum Happening {
     /// A hole in what was captured.
     Loss(Gap),
     /// The end of the connection, or of the observation while it goes on.
-    Connection(Box<Summary>),
+    Connection(Box<ConnectionSummary>),
 }
 
 /// A connection as a whole.
 #[derive(Clone, Debug, Eq, PartialEq)]
-pub struct Summary {
+pub struct ConnectionSummary {
     /// What its handshake agreed on, if that was seen.
     pub tls: Option<TlsFacts>,
     /// What its socket had to say, if that was seen to be closed.

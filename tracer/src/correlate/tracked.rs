@@ -7,7 +7,7 @@ use std::{sync::Arc, time::SystemTime};
 
 use http_decode::{Connection as Decoder, Settings};
 
-use super::{Connection, Summary, Transport, counters::Counters};
+use super::{Connection, ConnectionSummary, Transport, counters::Counters};
 use crate::{
     event::{Data, Facts, SocketFacts, TlsFacts},
     limits::{ADDRESS_NS, MAX_ADDRESS_BYTES},
@@ -127,8 +127,8 @@ impl Tracked {
     }
 
     /// Sums it up; `open` if it goes on, `boot` is when the records' clock was zero.
-    pub(super) fn summary(&self, open: bool, boot: SystemTime) -> Box<Summary> {
-        Box::new(Summary {
+    pub(super) fn summary(&self, open: bool, boot: SystemTime) -> Box<ConnectionSummary> {
+        Box::new(ConnectionSummary {
             tls: self.tls.clone(),
             transport: self.socket.map(|(_, socket)| transport(socket, boot)),
             moved: self.moved,

@@ -3,21 +3,22 @@
 //! In: TLS and socket records. Out: [`TlsFacts`] and [`SocketFacts`]. Refuses an end of an unknown kind. What is zero or
 //! empty on the wire was not seen, and is `None` here.
 
+use http_decode::Unredacted;
 use tracer_ebpf::{SocketRecord, TlsRecord};
 
 use super::{Error, text};
 
-/// What a handshake agreed on; the texts are the peer's, and not redacted.
+/// What a handshake agreed on.
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
 pub struct TlsFacts {
     /// Protocol version as on the wire (`0x0304` is TLS 1.3).
     pub version: Option<u16>,
     /// Name of the cipher suite.
-    pub cipher: Option<Box<[u8]>>,
+    pub cipher: Option<Unredacted>,
     /// The application protocol that was agreed on.
-    pub alpn: Option<Box<[u8]>>,
+    pub alpn: Option<Unredacted>,
     /// The server name that the client asked for.
-    pub server_name: Option<Box<[u8]>>,
+    pub server_name: Option<Unredacted>,
     /// How long it took, in nanoseconds.
     pub handshake_ns: Option<u64>,
 }
@@ -57,7 +58,7 @@ pub enum SocketEnd {
 impl TlsFacts {
     /// Reads a record.
     pub(super) fn read(record: &TlsRecord) -> Self {
-        let some = |padded| Some(text(padded)).filter(|text| !text.is_empty()).map(Into::into);
+        let some = |padded| Some(text(padded)).filter(|text| !text.is_empty()).map(Unredacted::new);
         Self {
             version: Some(record.version).filter(|version| *version != 0),
             cipher: some(&record.cipher),
@@ -138,7 +139,10 @@ mod tests {
             record.alpn[..2].copy_from_slice(b"h2");
             record.server_name = [b'a'; 128];
         });
-        assert_eq!((facts.version, facts.alpn.as_deref()), (Some(0x0304), Some(&b"h2"[..])));
+        assert_eq!(
+            (facts.version, facts.alpn),
+            (Some(0x0304), Some(Unredacted::new(b"h2")))
+        );
         assert_eq!(facts.server_name.map(|name| name.len()), Some(128));
     }
 

@@ -11,7 +11,7 @@ use http_decode::{
 };
 
 use crate::{
-    correlate::{Address, AddressSource, Connection, Happening, Observed, Process, Summary, Transport},
+    correlate::{Address, AddressSource, Connection, ConnectionSummary, Happening, Observed, Process, Transport},
     event::{SocketEnd, TlsFacts},
     redact::{Line, Redacted, Redactor, Rules},
 };
@@ -95,13 +95,13 @@ pub(crate) fn summary() -> Redacted<Line> {
 }
 
 /// A connection that has ended, with a change to it.
-pub(crate) fn summary_with(change: impl FnOnce(&mut Summary)) -> Redacted<Line> {
-    let mut summary = Summary {
+pub(crate) fn summary_with(change: impl FnOnce(&mut ConnectionSummary)) -> Redacted<Line> {
+    let mut summary = ConnectionSummary {
         tls: Some(TlsFacts {
             version: Some(0x0304),
-            cipher: Some(b"TLS_AES_256_GCM_SHA384"[..].into()),
-            alpn: Some(b"h2"[..].into()),
-            server_name: Some(b"a.test"[..].into()),
+            cipher: Some(Unredacted::new(b"TLS_AES_256_GCM_SHA384")),
+            alpn: Some(Unredacted::new(b"h2")),
+            server_name: Some(Unredacted::new(b"a.test")),
             handshake_ns: Some(1_200_999),
         }),
         transport: Some(Transport {

@@ -311,6 +311,8 @@ fn version(protocol: &str) -> String {
 
 #[cfg(test)]
 mod tests {
+    use http_decode::Unredacted;
+
     use super::*;
     use crate::output::sample;
 
@@ -388,7 +390,7 @@ handshake 1200 us, round trip 40 us, 0 retransmits, 2000 bytes received, 3000 ac
     fn a_peer_cannot_break_the_note_of_its_connection() {
         let line = sample::summary_with(|summary| {
             let tls = summary.tls.as_mut().unwrap();
-            tls.server_name = Some(b"a\nb\x1b[2J"[..].into());
+            tls.server_name = Some(Unredacted::new(b"a\nb\x1b[2J"));
         });
         let text = written(&line);
         assert!(text.contains(r"server name a\nb\u{1b}[2J, "), "{text}");

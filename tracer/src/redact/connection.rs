@@ -1,7 +1,7 @@
 //! A connection as it is printed: in every line its addresses, in a line of its own the whole of it.
 //!
-//! In: a [`Connection`], and its [`Summary`]. Out: their lines. Refuses to trust what a peer named: a server name is
-//! masked as an authority is, and the user's patterns hold for every text.
+//! In: a [`Connection`], and its [`ConnectionSummary`]. Out: their lines. Refuses to trust what a peer named: a server
+//! name is masked as an authority is, and the user's patterns hold for every text.
 
 use std::{net::SocketAddr, time::SystemTime};
 
@@ -10,12 +10,17 @@ use super::{
     compose::{Composer, rfc3339},
 };
 use crate::{
-    correlate::{Address, AddressSource, Connection, Process, Summary, Transport},
+    correlate::{Address, AddressSource, Connection, ConnectionSummary, Process, Transport},
     event::{SocketEnd, TlsFacts},
 };
 
 impl Composer<'_> {
-    pub(super) fn summary(&mut self, time: SystemTime, connection: &Connection, summary: &Summary) -> SummaryLine {
+    pub(super) fn summary(
+        &mut self,
+        time: SystemTime,
+        connection: &Connection,
+        summary: &ConnectionSummary,
+    ) -> SummaryLine {
         let Connection {
             id,
             process: Process { pid, name },
@@ -25,7 +30,7 @@ impl Composer<'_> {
             source: _,
             netns: _,
         } = connection;
-        let Summary {
+        let ConnectionSummary {
             tls: handshake,
             transport,
             moved: [read, written],
@@ -74,9 +79,9 @@ impl Composer<'_> {
         };
         SummaryLine {
             tls_version: version.map(version_word),
-            cipher: cipher.as_ref().map(|cipher| self.value(cipher)),
-            alpn: alpn.as_ref().map(|alpn| self.value(alpn)),
-            server_name: server_name.as_ref().map(|name| self.authority(name, false)),
+            cipher: cipher.as_ref().map(|cipher| self.value(cipher.expose())),
+            alpn: alpn.as_ref().map(|alpn| self.value(alpn.expose())),
+            server_name: server_name.as_ref().map(|name| self.authority(name.expose(), false)),
             handshake_us: handshake_ns.map(|nanos| nanos / 1000),
             encoding: self.encoding(),
             ..line

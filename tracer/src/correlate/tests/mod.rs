@@ -184,7 +184,7 @@ impl Bench {
             .collect()
     }
 
-    fn summaries(&self) -> Vec<(&str, &Summary)> {
+    fn summaries(&self) -> Vec<(&str, &ConnectionSummary)> {
         self.out
             .iter()
             .filter_map(|observed| match &observed.happening {

@@ -4,14 +4,14 @@ use std::sync::Arc;
 
 use super::*;
 use crate::{
-    correlate::{Address, Connection, Summary},
+    correlate::{Address, Connection, ConnectionSummary},
     event::{SocketEnd, TlsFacts},
     redact::{ConnectionLine, SummaryLine},
 };
 
 /// The line of a connection whose handshake told these facts.
-fn summary(rules: Rules, change: impl FnOnce(&mut Summary)) -> SummaryLine {
-    let mut summary = Summary {
+fn summary(rules: Rules, change: impl FnOnce(&mut ConnectionSummary)) -> SummaryLine {
+    let mut summary = ConnectionSummary {
         tls: Some(TlsFacts::default()),
         transport: None,
         moved: [1, 2],
@@ -28,7 +28,7 @@ fn summary(rules: Rules, change: impl FnOnce(&mut Summary)) -> SummaryLine {
 
 fn server_name(rules: Rules, name: &[u8]) -> SummaryLine {
     summary(rules, |summary| {
-        summary.tls.as_mut().unwrap().server_name = Some(name.into());
+        summary.tls.as_mut().unwrap().server_name = Some(Unredacted::new(name));
     })
 }
 
@@ -57,7 +57,7 @@ fn a_server_name_is_printed_as_it_is_unless_it_has_the_shape_of_a_secret() {
 #[test]
 fn the_users_patterns_hold_for_every_text_of_a_handshake() {
     let line = summary(patterned(&["hunter2"]), |summary| {
-        let text = || Some(b"a-hunter2-b"[..].into());
+        let text = || Some(Unredacted::new(b"a-hunter2-b"));
         summary.tls = Some(TlsFacts {
             cipher: text(),
             alpn: text(),
