@@ -91,6 +91,12 @@ pub struct FileIdentity {
     pub inode: u64,
 }
 
+/// The inode of this process's own network namespace; 0 when it cannot be read.
+pub fn own_netns() -> u32 {
+    let inode = std::fs::metadata("/proc/self/ns/net").map_or(0, |namespace| namespace.ino());
+    u32::try_from(inode).unwrap_or(0)
+}
+
 /// Why a process could not be looked at.
 #[derive(Debug, Error)]
 pub enum Error {
