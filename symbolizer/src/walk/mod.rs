@@ -7,6 +7,7 @@
 
 mod aarch64;
 mod operation;
+mod stack;
 mod state;
 mod value;
 mod x86_64;
