@@ -6,7 +6,7 @@
 
 use crate::derived::{Accessors, BioLayout};
 use crate::error::Error;
-use crate::image::Image;
+use crate::image::{Image, Table};
 use crate::symbols::Survey;
 use crate::version::{self, LibraryVersion};
 
@@ -24,7 +24,7 @@ pub struct Crypto {
 pub(crate) fn describe(image: &Image<'_>) -> Result<Option<Crypto>, Error> {
     let mut stated = version::find(image.data());
     let version = if stated.len() == 1 { stated.pop() } else { None };
-    let survey = Survey::of_plain_tables(image)?;
+    let survey = Survey::of_tables(image, &[Table::Dynsym, Table::Symtab])?;
     let bio = Accessors::new(image, &survey).bio();
     let found = version.is_some() || bio.is_some();
     Ok(found.then(|| Crypto {

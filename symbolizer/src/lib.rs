@@ -5,9 +5,10 @@
 //! why. No input makes it panic, and [`limits`] bounds what any input can make it do.
 //!
 //! The way of the data: [`Image`] reads the file, `symbols` gathers the names that matter, `library` and `version`
-//! say what they belong to, `site` chooses the instruction. `walk` follows the code of accessor functions, `accessor` and
-//! `derived` read structure offsets off it, `openssl` holds them against its table. `plan` puts all together, and
-//! `absence` explains an empty result.
+//! say what they belong to, `internal` finds the functions behind the public ones, `site` chooses the instruction, both by
+//! what `x86_64` makes of the code. `walk` follows the code of accessor functions, `accessor` and `derived` read structure
+//! offsets off it, `openssl` holds them against its table. `plan` puts all together, and `absence` explains an empty
+//! result.
 #![forbid(unsafe_code)]
 #![expect(
     clippy::doc_markdown,
@@ -25,7 +26,9 @@ mod role;
 mod identity;
 mod version;
 mod library;
+mod x86_64;
 mod site;
+mod internal;
 mod walk;
 mod accessor;
 mod derived;
@@ -63,6 +66,28 @@ pub fn plan(image: &[u8], crypto: Option<&Crypto>) -> Result<Result<ProbePlan, R
     }
 }
 
+/// Finds `BIO_write` in the image of a crypto library, which has no plan of its own.
+///
+/// A plan of an image that holds both libraries has it among its functions.
+pub fn bio_write(image: &[u8]) -> Result<Option<Function>, Error> {
+    match Image::parse(image)? {
+        Ok(image) => plan::plan_bio_write(&image),
+        Err(_nothing_here) => Ok(None),
+    }
+}
+
+/// Says whether an image may give connections BIOs of its own: it imports `SSL_set_bio` or one of its one-way forms.
+pub fn sets_bio(image: &[u8]) -> Result<bool, Error> {
+    let Ok(image) = Image::parse(image)? else {
+        return Ok(false);
+    };
+    let survey = symbols::Survey::of_tables(&image, &[Table::Dynsym])?;
+    let setters = [Role::SetBio, Role::SetRbio, Role::SetWbio];
+    Ok(setters
+        .into_iter()
+        .any(|role| survey.imports(symbols::Wanted::Role(role))))
+}
+
 /// Describes the crypto library that an image carries, if it carries one.
 ///
 /// A program that merely calls the library may repeat the text of the headers it was built with, so ask the
@@ -90,4 +115,24 @@ pub fn fuzz_debugdata(compressed: &[u8]) -> Option<usize> {
 pub fn fuzz_accessor(code: &[u8]) -> usize {
     let ways = |machine| walk::outcomes(machine, code, walk::Call::Ssl).map_or(0, |outcomes| outcomes.len());
     ways(Machine::X86_64).saturating_add(ways(Machine::Aarch64))
+}
+
+/// Reads bytes as the code of a function; exported for the fuzzer alone.
+#[doc(hidden)]
+pub fn fuzz_code(bytes: &[u8]) -> Option<usize> {
+    let address = Vaddr(0x1000);
+    for role in Role::ALL {
+        let site = site::choose(Machine::X86_64, bytes, address, FileOffset(0x1000), role);
+        let inside = site
+            .address
+            .0
+            .checked_sub(address.0)
+            .and_then(|at| usize::try_from(at).ok());
+        assert!(
+            inside.is_some_and(|at| at == 0 || at < bytes.len()),
+            "{site:?} is outside"
+        );
+    }
+    let calls = x86_64::calls_of(x86_64::Code { bytes, address })?;
+    Some(calls.direct.len())
 }

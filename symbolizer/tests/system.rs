@@ -6,12 +6,15 @@
 #![cfg(test)]
 
 use std::collections::BTreeMap;
-use std::path::{Path, PathBuf};
-use std::process::Command;
-use std::{env, fs};
+use std::fs;
+use std::path::Path;
+
+mod support;
 
 use goblin::elf::Elf;
-use symbolizer::{Evidence, Family, LayoutUnknown, Origin, ProbePlan, Role, SymbolSource, Tier};
+use symbolizer::{Evidence, Family, Function, Instruction, LayoutUnknown, Origin, ProbePlan, Role, SymbolSource, Tier};
+
+use support::{Built, compiled};
 
 /// Finds a library where the multiarch and the plain layouts keep it.
 fn installed(name: &str) -> Vec<u8> {
@@ -25,6 +28,10 @@ fn installed(name: &str) -> Vec<u8> {
         .iter()
         .filter_map(|folder| fs::read(Path::new(folder).join(name)).ok());
     images.next().unwrap_or_else(|| panic!("{name} is not installed"))
+}
+
+fn compile(name: &str, flags: &[&str]) -> (Built, Vec<u8>) {
+    compiled("tls.c", name, flags)
 }
 
 fn planned(image: &[u8], crypto: Option<&[u8]>) -> ProbePlan {
@@ -49,7 +56,8 @@ fn exports(image: &[u8]) -> BTreeMap<String, u64> {
 
 fn assert_addresses_are_those_of_goblin(plan: &ProbePlan, image: &[u8]) {
     let exports = exports(image);
-    for function in &plan.functions {
+    let exported = |function: &&Function| function.found == SymbolSource::Dynsym;
+    for function in plan.functions.iter().filter(exported) {
         assert_eq!(
             exports.get(&function.name),
             Some(&function.address.0),
@@ -115,64 +123,58 @@ fn the_layout_of_the_installed_openssl_needs_no_table() {
     assert_eq!(plan.layout, Err(LayoutUnknown::VersionUnknown));
 }
 
-#[test]
-#[ignore = "needs Debian 12's libssl.so.3"]
-fn debian_s_openssl_is_stepped_and_has_the_plain_layout() {
-    let plan = planned(&installed("libssl.so.3"), Some(&installed("libcrypto.so.3")));
-    assert_eq!(plan.layout.map(|layout| (layout.rbio, layout.wbio)), Ok((0x10, 0x18)));
-    let plaintext = plan
-        .functions
-        .iter()
-        .filter(|function| function.role.reads() || function.role.writes());
-    assert_eq!(
-        plaintext.map(|function| function.site.tier).collect::<Vec<_>>(),
-        [Tier::Stepped; 4]
-    );
+/// Returns role, origin and probed instruction of each function that carries plaintext.
+fn plaintext(plan: &ProbePlan) -> Vec<(Role, SymbolSource, Instruction)> {
+    let functions = plan.functions.iter();
+    let plaintext = functions.filter(|function| function.role.reads() || function.role.writes());
+    plaintext
+        .map(|function| (function.role, function.found, function.site.instruction))
+        .collect()
+}
+
+fn assert_all_emulated(plan: &ProbePlan) {
+    for function in &plan.functions {
+        assert_eq!(function.site.tier, Tier::Emulated, "{}", function.name);
+    }
 }
 
 #[test]
-#[ignore = "needs /usr/bin/node with a static OpenSSL 3.0"]
-fn node_s_static_openssl_is_emulated() {
+#[ignore = "needs Debian 12's libssl.so.3 for x86-64"]
+fn debian_s_openssl_is_probed_behind_its_public_functions() {
+    let plan = planned(&installed("libssl.so.3"), Some(&installed("libcrypto.so.3")));
+    assert_eq!(
+        plan.layout.as_ref().map(|layout| (layout.rbio, layout.wbio)),
+        Ok((0x10, 0x18))
+    );
+    let expected = [Role::ReadEx, Role::WriteEx].map(|role| (role, SymbolSource::Callers, Instruction::Push));
+    assert_eq!(plaintext(&plan), expected);
+    assert_all_emulated(&plan);
+}
+
+#[test]
+#[ignore = "needs Debian 12's libcrypto.so.3 for x86-64"]
+fn debian_s_crypto_library_has_the_function_that_takes_ciphertext() {
+    let image = installed("libcrypto.so.3");
+    let function = symbolizer::bio_write(&image).unwrap().expect("it exports BIO_write");
+    assert_eq!(exports(&image).get("BIO_write"), Some(&function.address.0));
+    assert_eq!((function.role, function.site.tier), (Role::BioWrite, Tier::Emulated));
+    assert!(function.site.address.0 > function.address.0);
+    assert_eq!(symbolizer::plan(&image, None).unwrap(), Err(symbolizer::Reason::NoTls));
+}
+
+#[test]
+#[ignore = "needs /usr/bin/node with a static OpenSSL 3.0 for x86-64"]
+fn node_s_static_openssl_is_probed_at_its_public_functions() {
     let image = fs::read("/usr/bin/node").unwrap();
     let plan = planned(&image, None);
     assert_addresses_are_those_of_goblin(&plan, &image);
     assert_eq!(plan.library.evidence, Evidence::VersionText);
-    assert_eq!(plan.layout.map(|layout| layout.rbio), Ok(0x10));
-    let plaintext = plan
-        .functions
-        .iter()
-        .filter(|function| function.role.reads() || function.role.writes());
-    assert!(
-        plaintext
-            .map(|function| function.site.tier)
-            .all(|tier| tier == Tier::Emulated)
-    );
-}
-
-/// Holds a file that is removed with the value.
-struct Built(PathBuf);
-
-impl Drop for Built {
-    fn drop(&mut self) {
-        // A file that stays behind in the temporary folder harms nothing.
-        drop(fs::remove_file(&self.0));
-    }
-}
-
-/// Compiles the fixture with the flags given.
-fn compile(name: &str, flags: &[&str]) -> (Built, Vec<u8>) {
-    let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("../fixtures/elf/tls.c");
-    let output = Built(env::temp_dir().join(format!("symbolizer-{}-{name}", std::process::id())));
-    let compiler = env::var_os("CC").unwrap_or_else(|| "cc".into());
-    let status = Command::new(compiler)
-        .args(flags)
-        .arg(source)
-        .arg("-o")
-        .arg(&output.0)
-        .status();
-    assert!(status.expect("a C compiler is installed").success());
-    let image = fs::read(&output.0).unwrap();
-    (output, image)
+    assert_eq!(plan.layout.as_ref().map(|layout| layout.rbio), Ok(0x10));
+    let expected = [Role::Read, Role::Write, Role::ReadEx, Role::WriteEx]
+        .map(|role| (role, SymbolSource::Dynsym, Instruction::Push));
+    assert_eq!(plaintext(&plan), expected);
+    assert_all_emulated(&plan);
+    assert!(plan.functions.iter().any(|function| function.role == Role::BioWrite));
 }
 
 #[test]
@@ -232,5 +234,40 @@ fn the_place_of_the_probe_follows_the_landing_pad() {
     assert_eq!(offset_and_tier(&["-fcf-protection=full"]), (4, Tier::Emulated));
     assert_eq!(offset_and_tier(&["-fcf-protection=none"]), (0, Tier::Emulated));
     let leaf = ["-fcf-protection=full", "-fomit-frame-pointer", "-O2"];
-    assert_eq!(offset_and_tier(&leaf), (0, Tier::Stepped));
+    assert_eq!(
+        offset_and_tier(&leaf),
+        (7, Tier::Emulated),
+        "the branch on the first argument"
+    );
+}
+
+#[test]
+fn an_image_that_gives_connections_bios_of_its_own_is_told_by_what_it_imports() {
+    let sets_bio = |name: &str, flags: &[&str]| {
+        let (_built, image) = compiled("bio.c", name, &[&["-O2", "-shared", "-fPIC", "-s"], flags].concat());
+        symbolizer::sets_bio(&image).unwrap()
+    };
+    for setter in ["SSL_set_bio", "SSL_set0_rbio", "SSL_set0_wbio"] {
+        assert!(sets_bio(setter, &[&format!("-DSETTER={setter}")]), "{setter}");
+    }
+    assert!(!sets_bio("SSL_set_fd", &["-DSETTER=SSL_set_fd"]));
+    assert!(!sets_bio("no-setter", &[]));
+}
+
+#[test]
+fn the_function_that_takes_ciphertext_is_found_in_either_table() {
+    let (_built, shared) = compiled("bio.c", "bio.so", &["-O2", "-shared", "-fPIC", "-s"]);
+    let found = |image: &[u8]| symbolizer::bio_write(image).unwrap().map(|function| function.found);
+    assert_eq!(found(&shared), Some(SymbolSource::Dynsym));
+    let hidden = ["-O2", "-shared", "-fPIC", "-fvisibility=hidden"];
+    let (_built, hidden) = compiled("bio.c", "hidden-bio.so", &hidden);
+    assert_eq!(found(&hidden), Some(SymbolSource::Symtab));
+    let (_built, other) = compile("no-bio.so", &["-O2", "-shared", "-fPIC"]);
+    assert_eq!(found(&other), None);
+}
+
+#[test]
+fn a_crypto_library_holds_no_tls() {
+    let (_built, image) = compiled("bio.c", "crypto.so", &["-O2", "-shared", "-fPIC"]);
+    assert_eq!(symbolizer::plan(&image, None).unwrap(), Err(symbolizer::Reason::NoTls));
 }

@@ -3,12 +3,14 @@
 use core::ptr::read_volatile;
 
 use aya_ebpf::{
-    btf_maps::{Array, ArrayOfMaps, HashMap, RingBuf},
+    btf_maps::{Array, ArrayOfMaps, HashMap, LruHashMap, RingBuf},
     macros::btf_map,
 };
 use tracer_ebpf::{
-    AddressKey, CallState, ConnectionState, KernelOffsets, MAX_CALLS, MAX_CONNECTIONS, MAX_CPUS, MAX_SITES,
-    MAX_TARGETS, SettingFlags, Settings, SiteConfig, SiteCounters,
+    AddressKey, CallState, CiphertextKey, ConnectionState, FileKey, KernelCounters, KernelOffsets,
+    LIFECYCLE_RING_BYTES, MAX_CALLS, MAX_CGROUPS, MAX_CIPHERTEXTS, MAX_CONNECTIONS, MAX_CPUS, MAX_KNOWN_FILES,
+    MAX_NAMES, MAX_OPENED, MAX_SITES, MAX_SOCKETS, MAX_TARGETS, MAX_THREADS, SettingFlags, Settings, SiteConfig,
+    SiteCounters, SocketState, TargetState, ThreadState,
 };
 
 /// Only the template of an inner ring: the loader makes the rings themselves, of the size the user asks for.
@@ -18,9 +20,33 @@ const RING_TEMPLATE: usize = 4096;
 #[btf_map]
 pub(crate) static RINGS: ArrayOfMaps<RingBuf<u64, RING_TEMPLATE>, MAX_CPUS> = ArrayOfMaps::new();
 
-/// The processes to trace; empty until everything is attached, so that filling it is what enables the probes.
+/// What happens to processes: apart from the rings of the CPUs, so that traffic cannot crowd it out.
 #[btf_map]
-pub(crate) static TARGETS: HashMap<u32, u32, MAX_TARGETS> = HashMap::new();
+pub(crate) static LIFECYCLE: RingBuf<u64, LIFECYCLE_RING_BYTES> = RingBuf::new();
+
+/// 1 while probes may report; set last and taken back first.
+#[btf_map]
+pub(crate) static SWITCH: Array<u32, 1> = Array::new();
+
+/// The processes to trace.
+#[btf_map]
+pub(crate) static TARGETS: HashMap<u32, TargetState, MAX_TARGETS> = HashMap::new();
+
+/// Short names of programs that are traced from their `exec` on.
+#[btf_map]
+pub(crate) static NAMES: HashMap<[u8; 16], u32, MAX_NAMES> = HashMap::new();
+
+/// Control groups whose programs are traced from their `exec` on.
+#[btf_map]
+pub(crate) static CGROUPS: HashMap<u64, u32, MAX_CGROUPS> = HashMap::new();
+
+/// Files that were looked at: mapping one is no news.
+#[btf_map]
+pub(crate) static KNOWN_FILES: HashMap<FileKey, u32, MAX_KNOWN_FILES> = HashMap::new();
+
+/// What was lost and belongs to no site.
+#[btf_map]
+pub(crate) static TOTALS: Array<KernelCounters, 1> = Array::new();
 
 /// What is known of the library each site belongs to.
 #[btf_map]
@@ -37,6 +63,22 @@ pub(crate) static CALLS: HashMap<AddressKey, CallState, MAX_CALLS> = HashMap::ne
 /// Positions and descriptors of connections.
 #[btf_map]
 pub(crate) static CONNECTIONS: HashMap<AddressKey, ConnectionState, MAX_CONNECTIONS> = HashMap::new();
+
+/// The call of a TLS library that a thread is in, by its id; of processes whose ciphertext is looked for.
+#[btf_map]
+pub(crate) static THREADS: HashMap<u32, ThreadState, MAX_THREADS> = HashMap::new();
+
+/// The `SSL` object that a piece of ciphertext came from; 0 when it came from several.
+#[btf_map]
+pub(crate) static CIPHERTEXTS: HashMap<CiphertextKey, u64, MAX_CIPHERTEXTS> = HashMap::new();
+
+/// The connection that goes through a socket, by the address of the kernel's `struct sock`; until that is closed.
+#[btf_map]
+pub(crate) static SOCKETS: HashMap<u64, SocketState, MAX_SOCKETS> = HashMap::new();
+
+/// When the sockets of this machine were established. The values are copied, so that the oldest may go at any time.
+#[btf_map]
+pub(crate) static OPENED: LruHashMap<u64, u64, MAX_OPENED> = LruHashMap::new();
 
 /// Offsets into the running kernel's structures, set before load.
 #[unsafe(no_mangle)]
@@ -57,6 +99,39 @@ static KERNEL_OFFSETS: KernelOffsets = KernelOffsets {
     sock_daddr: 0,
     sock_saddr6: 0,
     sock_daddr6: 0,
+    sock_net: 0,
+    net_inum: 0,
+    sock_protocol: 0,
+    sock_socket: 0,
+    sock_err: 0,
+    inet_sport: 0,
+    socket_inode: 0,
+    unix_addr: 0,
+    unix_peer: 0,
+    unix_address_len: 0,
+    unix_address_name: 0,
+    msg_iter: 0,
+    iter_type: 0,
+    iter_offset: 0,
+    iter_iov: 0,
+    iter_ubuf: 0,
+    iter_segments: 0,
+    tcp_srtt: 0,
+    tcp_retransmits: 0,
+    tcp_received: 0,
+    tcp_acknowledged: 0,
+    iter_is_ubuf: 0,
+    iter_is_iovec: 0,
+    task_pid: 0,
+    task_tgid: 0,
+    task_signal: 0,
+    signal_live: 0,
+    area_start: 0,
+    area_end: 0,
+    area_flags: 0,
+    area_file: 0,
+    inode_sb: 0,
+    super_dev: 0,
 };
 
 /// The user's settings, set before load.
@@ -79,4 +154,18 @@ pub(crate) fn kernel_offset(pick: impl FnOnce(&KernelOffsets) -> *const u32) -> 
 pub(crate) fn call_bytes() -> u64 {
     // SAFETY: the pointer is to a static; volatile, because the loader replaces the value the compiler sees.
     unsafe { read_volatile(&raw const SETTINGS.call_bytes) }
+}
+
+/// Reads what is traced and told.
+#[inline(always)]
+pub(crate) fn settings() -> SettingFlags {
+    // SAFETY: the pointer is to a static; volatile, because the loader replaces the value the compiler sees.
+    unsafe { read_volatile(&raw const SETTINGS.flags) }
+}
+
+/// Reads the tracer's own process.
+#[inline(always)]
+pub(crate) fn own_tgid() -> u32 {
+    // SAFETY: the pointer is to a static; volatile, because the loader replaces the value the compiler sees.
+    unsafe { read_volatile(&raw const SETTINGS.own_tgid) }
 }

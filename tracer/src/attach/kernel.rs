@@ -8,6 +8,7 @@ use std::{fmt, path::Path};
 use btf::{Btf, Type};
 use tracer_ebpf::KernelOffsets;
 
+use super::Reach;
 use crate::target::{Seccomp, Target};
 
 const BTF_PATH: &str = "/sys/kernel/btf/vmlinux";
@@ -115,6 +116,17 @@ pub fn check_target(target: &Target) -> Result<(), Reason> {
     }
 }
 
+/// Whom probes may be for: where the kernel kills processes at return probes because of their seccomp filters, only for
+/// those that were looked at.
+pub fn reach(follow: bool) -> Reach {
+    let kills = KernelVersion::running().is_some_and(KernelVersion::kills_at_return);
+    if follow && !kills {
+        Reach::Everyone
+    } else {
+        Reach::Process
+    }
+}
+
 fn check_privileges() -> Result<(), Reason> {
     let status = procfs::process::Process::myself()
         .and_then(|own| own.status())
@@ -126,8 +138,11 @@ fn check_privileges() -> Result<(), Reason> {
     }
 }
 
+/// Where things are: what names a socket by its descriptor must be known, the rest may be [`KernelOffsets::UNKNOWN`].
 fn offsets(btf: &Btf) -> Result<KernelOffsets, Reason> {
     let of = |structure, field, both| member_offset(btf, structure, field).ok_or(Reason::UnknownField(both));
+    let may = |structure, field| member_offset(btf, structure, field).unwrap_or(KernelOffsets::UNKNOWN);
+    let value = |name, of| enumerator(btf, name, of).unwrap_or(KernelOffsets::UNKNOWN);
     Ok(KernelOffsets {
         task_files: of("task_struct", "files", "task_struct.files")?,
         files_fdt: of("files_struct", "fdt", "files_struct.fdt")?,
@@ -145,6 +160,39 @@ fn offsets(btf: &Btf) -> Result<KernelOffsets, Reason> {
         sock_daddr: of("sock_common", "skc_daddr", "sock_common.skc_daddr")?,
         sock_saddr6: of("sock_common", "skc_v6_rcv_saddr", "sock_common.skc_v6_rcv_saddr")?,
         sock_daddr6: of("sock_common", "skc_v6_daddr", "sock_common.skc_v6_daddr")?,
+        task_pid: of("task_struct", "pid", "task_struct.pid")?,
+        task_tgid: of("task_struct", "tgid", "task_struct.tgid")?,
+        task_signal: of("task_struct", "signal", "task_struct.signal")?,
+        signal_live: of("signal_struct", "live", "signal_struct.live")?,
+        area_start: of("vm_area_struct", "vm_start", "vm_area_struct.vm_start")?,
+        area_end: of("vm_area_struct", "vm_end", "vm_area_struct.vm_end")?,
+        area_flags: of("vm_area_struct", "vm_flags", "vm_area_struct.vm_flags")?,
+        area_file: of("vm_area_struct", "vm_file", "vm_area_struct.vm_file")?,
+        inode_sb: of("inode", "i_sb", "inode.i_sb")?,
+        super_dev: of("super_block", "s_dev", "super_block.s_dev")?,
+        sock_net: may("sock_common", "skc_net"),
+        net_inum: namespace_number(btf).unwrap_or(KernelOffsets::UNKNOWN),
+        sock_protocol: may("sock", "sk_protocol"),
+        sock_socket: may("sock", "sk_socket"),
+        sock_err: may("sock", "sk_err"),
+        inet_sport: may("inet_sock", "inet_sport"),
+        socket_inode: may("socket_alloc", "vfs_inode"),
+        unix_addr: may("unix_sock", "addr"),
+        unix_peer: may("unix_sock", "peer"),
+        unix_address_len: may("unix_address", "len"),
+        unix_address_name: may("unix_address", "name"),
+        msg_iter: may("msghdr", "msg_iter"),
+        iter_type: may("iov_iter", "iter_type"),
+        iter_offset: may("iov_iter", "iov_offset"),
+        iter_iov: member_offset(btf, "iov_iter", "__iov").unwrap_or_else(|| may("iov_iter", "iov")),
+        iter_ubuf: may("iov_iter", "ubuf"),
+        iter_segments: may("iov_iter", "nr_segs"),
+        tcp_srtt: may("tcp_sock", "srtt_us"),
+        tcp_retransmits: may("tcp_sock", "total_retrans"),
+        tcp_received: may("tcp_sock", "bytes_received"),
+        tcp_acknowledged: may("tcp_sock", "bytes_acked"),
+        iter_is_ubuf: value("iter_type", "ITER_UBUF"),
+        iter_is_iovec: value("iter_type", "ITER_IOVEC"),
     })
 }
 
@@ -153,6 +201,24 @@ fn member_offset(btf: &Btf, structure: &str, field: &str) -> Option<u32> {
     let structures = btf.get_types().iter().filter(named);
     let mut bits = structures.filter_map(|found| member_bits(btf, &found.base_type, field, MAX_NESTING));
     bits.next().filter(|bits| bits % 8 == 0).map(|bits| bits / 8)
+}
+
+/// `net.ns.inum`: of a structure within a structure.
+fn namespace_number(btf: &Btf) -> Option<u32> {
+    Some(member_offset(btf, "net", "ns")? + member_offset(btf, "ns_common", "inum")?)
+}
+
+/// The value that an enumeration gives to a name.
+fn enumerator(btf: &Btf, enumeration: &str, name: &str) -> Option<u32> {
+    let named = |found: &&btf::FlattenedType| found.name.as_deref() == Some(enumeration);
+    btf.get_types().iter().filter(named).find_map(|found| {
+        let (Type::Enum32(values) | Type::Enum64(values)) = &found.base_type else {
+            return None;
+        };
+        let mut entries = values.entries.iter();
+        let entry = entries.find(|entry| entry.name.as_deref() == Some(name))?;
+        u32::try_from(entry.value).ok()
+    })
 }
 
 /// Looks for a member, in anonymous members too, as C does.

@@ -11,7 +11,7 @@ use std::{
 
 use anyhow::{Context as _, Result, bail};
 use serde::Serialize;
-use symbolizer::{Facts, Function, Library, ProbePlan, Tier};
+use symbolizer::{Facts, Function, Library, ProbePlan, SymbolSource, Tier};
 
 use super::{Outcome, arguments::InspectArgs, messages::harmless, say};
 use crate::{
@@ -122,10 +122,11 @@ struct FunctionLine {
 }
 
 /// What no probe of this version sees, whatever the file.
-const UNSEEN: [&str; 2] = [
-    "SSL_sendfile and other kernel TLS: the plaintext does not pass through the library",
-    "SSL objects used through BIO_f_ssl (BIO_read, BIO_write): the library does not call its own entry points there",
-];
+const UNSEEN: &str = "SSL_sendfile and other kernel TLS: the plaintext does not pass through the library";
+
+/// What is not seen either, where the public functions are probed.
+const UNSEEN_BEHIND: &str =
+    "SSL objects used through BIO_f_ssl (BIO_read, BIO_write): the library does not call its own entry points there";
 
 impl FileLine {
     fn new(pid: Option<u32>, path: &Path, resolution: &Resolution) -> Self {
@@ -163,7 +164,7 @@ impl PlanLine {
             absent: plan.absent.iter().map(|role| role.symbol()).collect(),
             addresses: addresses(plan),
             negotiated: negotiated(&plan.facts),
-            unseen: UNSEEN.to_vec(),
+            unseen: unseen(plan),
         }
     }
 
@@ -205,7 +206,7 @@ impl FunctionLine {
             site,
             cost,
         } = self;
-        format!("probe      {name:<16} at file offset {offset:<10} by {found}; {site}, {cost}")
+        format!("probe      {name:<18} at file offset {offset:<10} by {found}; {site}, {cost}")
     }
 
     fn new(function: &Function) -> Self {
@@ -235,6 +236,16 @@ fn version(library: &Library) -> Option<String> {
             .at_least
             .map(|(major, minor, patch)| format!("at least {major}.{minor}.{patch}"))
     })
+}
+
+fn unseen(plan: &ProbePlan) -> Vec<&'static str> {
+    let is_public = |function: &Function| function.found != SymbolSource::Callers;
+    let carries_plaintext = |function: &&Function| function.role.reads() || function.role.writes();
+    let mut unseen = vec![UNSEEN];
+    if plan.functions.iter().filter(carries_plaintext).any(is_public) {
+        unseen.push(UNSEEN_BEHIND);
+    }
+    unseen
 }
 
 fn addresses(plan: &ProbePlan) -> String {

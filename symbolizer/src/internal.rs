@@ -1,0 +1,276 @@
+//! The one function behind `SSL_read` and `SSL_read_ex`, and the one behind the functions that write.
+//!
+//! In: the names found in an OpenSSL image, and its code. Out: an [`Internal`], if the code of every public function
+//! proves that it hands its own arguments to the same function, and keeps the count. A probe there serves them all, early
+//! data and `BIO_f_ssl` as well, and its place is a cheap one. Refused: whatever is not proved, as where a compiler put
+//! the function into its callers.
+
+use crate::address::Vaddr;
+use crate::image::{Image, Machine};
+use crate::role::Role;
+use crate::symbols::{Finding, Helper, Survey, Wanted};
+use crate::x86_64::{Calls, Code, Target, Value, calls_of, stub_slot};
+
+/// Describes a function that public ones share.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Internal {
+    /// The public function that has the same arguments.
+    pub(crate) role: Role,
+    pub(crate) address: Vaddr,
+    /// Its name in OpenSSL's source.
+    pub(crate) helper: Helper,
+    /// The public function whose code was read first.
+    pub(crate) caller: Role,
+    /// The public functions that do nothing but call it.
+    pub(crate) serves: Vec<Role>,
+}
+
+/// Finds the function behind `SSL_read` and `SSL_read_ex`.
+pub(crate) fn reading(image: &Image<'_>, survey: &Survey) -> Option<Internal> {
+    let library = Callers { image, survey };
+    let plain = library.callees(Wanted::Role(Role::Read), is_plain)?;
+    let counted = library.callees(Wanted::Role(Role::ReadEx), is_counted)?;
+    let address = library.only_common(&plain, &counted)?;
+    if library.may_call(Wanted::Helper(Helper::Peek), address) {
+        return None;
+    }
+    Some(Internal {
+        role: Role::ReadEx,
+        address,
+        helper: Helper::ReadInternal,
+        caller: Role::Read,
+        serves: vec![Role::Read, Role::ReadEx],
+    })
+}
+
+/// Finds the function behind `SSL_write`, `SSL_write_ex` and `SSL_write_ex2`.
+pub(crate) fn writing(image: &Image<'_>, survey: &Survey) -> Option<Internal> {
+    let library = Callers { image, survey };
+    let flagged = survey.defines(Wanted::Role(Role::WriteEx2));
+    let (role, address, serves) = if flagged {
+        let plain = library.callees(Wanted::Role(Role::Write), is_plain_with_flags)?;
+        let counted = library.callees(Wanted::Role(Role::WriteEx2), is_counted_with_flags)?;
+        let address = library.only_common(&plain, &counted)?;
+        let mut serves = vec![Role::Write, Role::WriteEx2];
+        serves.extend(library.write_ex_leads_to(address).then_some(Role::WriteEx));
+        (Role::WriteEx2, address, serves)
+    } else {
+        let plain = library.callees(Wanted::Role(Role::Write), is_plain)?;
+        let counted = library.callees(Wanted::Role(Role::WriteEx), is_counted)?;
+        let address = library.only_common(&plain, &counted)?;
+        (Role::WriteEx, address, vec![Role::Write, Role::WriteEx])
+    };
+    Some(Internal {
+        role,
+        address,
+        helper: Helper::WriteInternal,
+        caller: Role::Write,
+        serves,
+    })
+}
+
+struct Callers<'a, 'data> {
+    image: &'a Image<'data>,
+    survey: &'a Survey,
+}
+
+impl Callers<'_, '_> {
+    /// Returns where a function leads with arguments of the form given; `None` if it may lead anywhere.
+    fn callees(&self, caller: Wanted, form: fn(&[Value; 5]) -> bool) -> Option<Vec<Target>> {
+        let calls = self.calls(caller).filter(|calls| !calls.has_indirect)?;
+        let formed = calls.direct.into_iter().filter(|call| form(&call.arguments));
+        Some(formed.map(|call| call.target).collect())
+    }
+
+    fn calls(&self, caller: Wanted) -> Option<Calls> {
+        let finding = self.only(caller)?;
+        let size = usize::try_from(finding.size).ok().filter(|size| *size > 0)?;
+        let bytes = self.image.bytes_from(finding.address)?.get(..size)?;
+        let address = finding.address;
+        (self.image.machine() == Machine::X86_64)
+            .then(|| calls_of(Code { bytes, address }))
+            .flatten()
+    }
+
+    fn only(&self, wanted: Wanted) -> Option<Finding> {
+        match self.survey.functions(wanted).as_slice() {
+            [only] => Some(*only),
+            _ => None,
+        }
+    }
+
+    /// Returns the one address in both lists, if it is none of a public function.
+    fn only_common(&self, plain: &[Target], counted: &[Target]) -> Option<Vaddr> {
+        let mut common = plain.iter().filter(|target| counted.contains(target));
+        let (Some(Target::Code(address)), None) = (common.next(), common.next()) else {
+            return None;
+        };
+        (!self.survey.is_public(*address)).then_some(*address)
+    }
+
+    /// Says whether a function may call the address by itself: it does, or it is not understood; an absent one does not.
+    fn may_call(&self, caller: Wanted, address: Vaddr) -> bool {
+        if !self.survey.defines(caller) {
+            return false;
+        }
+        let calls = self.calls(caller);
+        calls.is_none_or(|calls| calls.direct.iter().any(|call| call.target == Target::Code(address)))
+    }
+
+    /// Says whether `SSL_write_ex` hands its arguments to the address, by itself or through `SSL_write_ex2`.
+    fn write_ex_leads_to(&self, address: Vaddr) -> bool {
+        let targets = self.callees(Wanted::Role(Role::WriteEx), is_counted_without_flags);
+        let flagged = self.only(Wanted::Role(Role::WriteEx2));
+        targets.unwrap_or_default().into_iter().any(|target| {
+            target == Target::Code(address)
+                || flagged.is_some_and(|flagged| target == Target::Code(flagged.address))
+                || self.is_linked_to(target, Role::WriteEx2.symbol())
+        })
+    }
+
+    /// Says whether the dynamic linker makes a target lead to the symbol.
+    fn is_linked_to(&self, target: Target, symbol: &str) -> bool {
+        let slot = match target {
+            Target::Slot(slot) => Some(slot),
+            Target::Code(address) => self
+                .image
+                .bytes_from(address)
+                .and_then(|bytes| stub_slot(Code { bytes, address })),
+        };
+        let name = slot.and_then(|slot| self.image.linked_name(slot).ok().flatten());
+        name == Some(symbol.as_bytes())
+    }
+}
+
+/// Recognises the arguments of every form: the connection, the buffer and its length.
+fn is_buffer(arguments: &[Value; 5], length: impl Fn(Value) -> bool) -> bool {
+    let [connection, buffer, bytes, ..] = *arguments;
+    connection == Value::Argument(0) && buffer == Value::Argument(1) && length(bytes)
+}
+
+/// The caller has an `int` for a length.
+const fn is_length(value: Value) -> bool {
+    matches!(value, Value::Argument(2) | Value::Half(2))
+}
+
+fn is_size(value: Value) -> bool {
+    value == Value::Argument(2)
+}
+
+/// The count goes to a variable of the caller's own.
+const fn is_local(value: Value) -> bool {
+    matches!(value, Value::Stack(at) if at < 0)
+}
+
+fn is_plain(arguments: &[Value; 5]) -> bool {
+    is_buffer(arguments, is_length) && is_local(arguments[3])
+}
+
+fn is_counted(arguments: &[Value; 5]) -> bool {
+    is_buffer(arguments, is_size) && arguments[3] == Value::Argument(3)
+}
+
+fn is_plain_with_flags(arguments: &[Value; 5]) -> bool {
+    is_buffer(arguments, is_length) && arguments[3] == Value::Constant(0) && is_local(arguments[4])
+}
+
+fn is_counted_with_flags(arguments: &[Value; 5]) -> bool {
+    is_buffer(arguments, is_size) && arguments[3] == Value::Argument(3) && arguments[4] == Value::Argument(4)
+}
+
+fn is_counted_without_flags(arguments: &[Value; 5]) -> bool {
+    is_buffer(arguments, is_size) && arguments[3] == Value::Constant(0) && arguments[4] == Value::Argument(3)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    type Form = fn(&[Value; 5]) -> bool;
+
+    /// Returns how far from its beginning a function calls with arguments of a form.
+    fn callee(bytes: &[u8], form: Form) -> Vec<u64> {
+        const BASE: u64 = 0x10_0000;
+        let address = Vaddr(BASE);
+        let calls = calls_of(Code { bytes, address }).unwrap();
+        assert!(!calls.has_indirect);
+        let formed = calls.direct.iter().filter(|call| form(&call.arguments));
+        let targets = formed.map(|call| match call.target {
+            Target::Code(target) => target.0 - BASE,
+            Target::Slot(_) => panic!("no slot is used"),
+        });
+        targets.collect()
+    }
+
+    // The beginnings of public functions as compilers make them; each call leads 0x100 bytes beyond its end.
+
+    /// Debian's 3.0: sub rsp; mov rax,fs:..; mov [rsp+8],rax; xor eax; test edx; js; mov rcx,rsp; movsxd rdx; call.
+    const PLAIN: &[u8] = &[
+        0x48, 0x83, 0xec, 0x18, 0x64, 0x48, 0x8b, 0x04, 0x25, 0x28, 0, 0, 0, 0x48, 0x89, 0x44, 0x24, 0x08, 0x31, 0xc0,
+        0x85, 0xd2, 0x78, 0x2f, 0x48, 0x89, 0xe1, 0x48, 0x63, 0xd2, 0xe8, 0, 1, 0, 0, 0xc3,
+    ];
+    /// Debian's 3.0: sub rsp; call.
+    const COUNTED: &[u8] = &[0x48, 0x83, 0xec, 0x08, 0xe8, 0, 1, 0, 0, 0xc3];
+    /// 3.5 with frame pointers: push rbp; mov rbp,rsp; sub rsp; test edx; js; movsxd rdx; lea r8; mov ecx,0; call.
+    const PLAIN_WITH_FLAGS: &[u8] = &[
+        0x55, 0x48, 0x89, 0xe5, 0x48, 0x83, 0xec, 0x10, 0x85, 0xd2, 0x78, 0x1a, 0x48, 0x63, 0xd2, 0x4c, 0x8d, 0x45,
+        0xf8, 0xb9, 0, 0, 0, 0, 0xe8, 0, 1, 0, 0, 0xc3,
+    ];
+    /// 3.5: mov r8,rcx; xor ecx; jmp.
+    const COUNTED_WITHOUT_FLAGS: &[u8] = &[0x49, 0x89, 0xc8, 0x31, 0xc9, 0xe9, 0, 1, 0, 0];
+
+    fn end_of(code: &[u8]) -> u64 {
+        let call = code.iter().rposition(|byte| matches!(*byte, 0xe8 | 0xe9)).unwrap();
+        u64::try_from(call).unwrap() + 5
+    }
+
+    #[test]
+    fn each_form_is_recognised_and_no_other() {
+        let codes: [(&[u8], Form); 4] = [
+            (PLAIN, is_plain),
+            (COUNTED, is_counted),
+            (PLAIN_WITH_FLAGS, is_plain_with_flags),
+            (COUNTED_WITHOUT_FLAGS, is_counted_without_flags),
+        ];
+        for (code, own) in codes {
+            assert_eq!(callee(code, own), [end_of(code) + 0x100]);
+            for (_, other) in codes.iter().filter(|(other, _)| *other != code) {
+                assert!(callee(code, *other).is_empty(), "{code:x?}");
+            }
+        }
+        assert_eq!(
+            callee(COUNTED, is_counted_with_flags),
+            callee(COUNTED, is_counted),
+            "all five are untouched"
+        );
+    }
+
+    #[test]
+    fn a_function_of_cet_and_one_that_moves_its_connection_are_recognised() {
+        // endbr64; sub rsp; test edx; js; mov rcx,rsp; movsxd rdx; call
+        let landing = [
+            0xf3, 0x0f, 0x1e, 0xfa, 0x48, 0x83, 0xec, 0x18, 0x85, 0xd2, 0x78, 0x2f, 0x48, 0x89, 0xe1, 0x48, 0x63, 0xd2,
+            0xe8, 0, 1, 0, 0, 0xc3,
+        ];
+        assert_eq!(callee(&landing, is_plain).len(), 1);
+        // 4.0: push r12; push rbp; mov rbp,rdi; sub rsp; lea rcx,[rsp+24]; movsxd rdx; mov rdi,rbp; call
+        let moving = [
+            0x41, 0x54, 0x55, 0x48, 0x89, 0xfd, 0x48, 0x83, 0xec, 0x28, 0x48, 0x8d, 0x4c, 0x24, 0x18, 0x48, 0x63, 0xd2,
+            0x48, 0x89, 0xef, 0xe8, 0, 1, 0, 0, 0xc3,
+        ];
+        assert_eq!(callee(&moving, is_plain).len(), 1);
+    }
+
+    #[test]
+    fn a_count_that_goes_into_the_callers_frame_is_none() {
+        let mut code = vec![0x48, 0x8d, 0x4c, 0x24, 0x08]; // lea rcx,[rsp+8]
+        code.extend([0xe8, 0, 1, 0, 0, 0xc3]);
+        assert!(callee(&code, is_plain).is_empty());
+    }
+
+    #[test]
+    fn an_argument_that_is_swapped_is_none() {
+        let code = [0x48, 0x87, 0xf7, 0xe8, 0, 1, 0, 0, 0xc3]; // xchg rdi,rsi
+        assert!(callee(&code, is_counted).is_empty());
+    }
+}

@@ -1,0 +1,264 @@
+//! Placing probes, before the start and while it goes on, and taking them away again.
+//!
+//! In: files that processes map, with their plans. Out: probes at the plans' sites: for all processes where the kernel
+//! emulates the instruction, so that a process that is forked later meets them too; else, and where that is not wanted,
+//! for one process at a time. A file's probes go when nobody has mapped it for a while.
+
+use std::{
+    collections::{BTreeMap, BTreeSet, HashMap},
+    num::NonZeroU32,
+};
+
+use aya::{Btf, Ebpf, EbpfLoader, programs::UProbe};
+use symbolizer::Function;
+use tracer_ebpf::{
+    FileKey, KernelCounters, KernelOffsets, MAX_SITES, SettingFlags, Settings, SiteCounters, TargetFlags,
+};
+
+use super::{
+    Error, LateLibraries, Missing, OBJECT, Options, Placement, Rings, SiteInfo, Switch, hooks,
+    probed::{Links, Probed, detach, is_cheap},
+    program::{Program, is_needed},
+    program_of,
+    sockets::{self, Sockets},
+    tables::Tables,
+    value::MapValue,
+};
+use crate::target::{FileIdentity, MappedObject, Selection};
+
+/// Whom the probes of a file are for.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Reach {
+    /// For every process that maps the file, as far as its sites are cheap; the programs tell apart whom they are for.
+    Everyone,
+    /// For one process.
+    Process,
+}
+
+/// The loaded programs and the probes in place; dropping it detaches everything.
+#[derive(Debug)]
+pub struct Probes {
+    ebpf: Ebpf,
+    sites: Vec<SiteInfo>,
+    files: HashMap<FileIdentity, Probed>,
+    late: LateLibraries,
+    sockets: Sockets,
+    btf: Btf,
+    told: SettingFlags,
+}
+
+/// What of a file a process needs.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub struct Needs {
+    /// It may give an SSL object a BIO that is not a socket's: then the ciphertext tells which socket it uses.
+    pub ciphertext: bool,
+}
+
+impl Probes {
+    /// Loads the programs; nothing is reported before the [`Switch`] is on.
+    pub fn load(offsets: &KernelOffsets, options: Options) -> Result<(Self, Rings, Switch), Error> {
+        let offsets = MapValue(*offsets);
+        let settings = MapValue(Settings {
+            call_bytes: options.call_bytes,
+            flags: options.flags,
+            own_tgid: std::process::id(),
+        });
+        let mut loader = EbpfLoader::new();
+        loader
+            .override_global("KERNEL_OFFSETS", &offsets, true)
+            .override_global("SETTINGS", &settings, true);
+        let mut ebpf = loader.load(OBJECT).map_err(|source| Error::Load(Box::new(source)))?;
+        for name in Program::ALL.map(Program::name) {
+            let program: &mut UProbe = program_of(&mut ebpf, name)?;
+            program.load().map_err(Error::program(name))?;
+        }
+        let rings = Rings::make(&mut ebpf, options.ring_bytes)?;
+        let switch = Switch::take(&mut ebpf)?;
+        let btf = Btf::from_sys_fs().map_err(|source| Error::Load(Box::new(source.into())))?;
+        let late = hooks::attach(&mut ebpf, &btf)?;
+        let sockets = sockets::attach(&mut ebpf, options.flags.contains(SettingFlags::CONNECTIONS))?;
+        let probes = Self {
+            ebpf,
+            sites: Vec::new(),
+            files: HashMap::new(),
+            late,
+            sockets,
+            btf,
+            told: options.flags,
+        };
+        Ok((probes, rings, switch))
+    }
+
+    /// How libraries that are loaded later are noticed.
+    pub const fn late_libraries(&self) -> LateLibraries {
+        self.late
+    }
+
+    /// What this kernel does not offer to learn of sockets, as far as it was wanted.
+    pub fn missing(&self) -> &[Missing] {
+        &self.sockets.missing
+    }
+
+    /// Has the kernel keep account of processes, and of those that come later by name or control group.
+    pub fn trace(&mut self, pids: &BTreeSet<u32>, selection: &Selection) -> Result<(), Error> {
+        let flags = if selection.follow {
+            TargetFlags::FOLLOW
+        } else {
+            TargetFlags::default()
+        };
+        let mut tables = self.tables();
+        tables.expect_names(selection.short_names())?;
+        tables.expect_groups(&selection.control_groups())?;
+        tables.trace(pids, flags)
+    }
+
+    /// Has the kernel leave processes alone.
+    pub fn leave(&mut self, pids: &BTreeSet<u32>) -> Result<(), Error> {
+        self.tables().leave(pids)
+    }
+
+    /// Which processes the kernel traces now.
+    pub fn traced(&mut self) -> Result<BTreeSet<u32>, Error> {
+        self.tables().traced()
+    }
+
+    /// Names the sites that a file would get; none if it has them already.
+    pub fn announce(&mut self, object: &MappedObject, placement: Placement) -> Result<Vec<SiteInfo>, Error> {
+        if let Some(known) = self.files.get_mut(&object.identity) {
+            // A library is mapped before the one it needs: then more is known of it the second time.
+            if known.placement.functions == placement.functions && known.placement != placement {
+                let first = known.first;
+                known.placement = placement.clone();
+                self.configure(first, &placement)?;
+            }
+            return Ok(Vec::new());
+        }
+        let site = |function: &Function| SiteInfo {
+            path: object.path.clone(),
+            function: function.name.clone(),
+            library: placement.library,
+        };
+        let new: Vec<_> = placement.functions.iter().map(site).collect();
+        let first = u32::try_from(self.sites.len()).map_err(|_overflow| Error::TooManySites)?;
+        if self.sites.len() + new.len() > MAX_SITES {
+            return Err(Error::TooManySites);
+        }
+        let file = object.file.try_clone().map_err(|source| Error::Handle {
+            path: object.path.clone(),
+            source,
+        })?;
+        self.configure(first, &placement)?;
+        self.sites.extend(new.iter().cloned());
+        let probed = Probed {
+            path: object.path.clone(),
+            file,
+            placement,
+            first,
+            shared: Links::new(),
+            own: BTreeMap::new(),
+        };
+        self.files.insert(object.identity, probed);
+        Ok(new)
+    }
+
+    /// Places the probes of an announced file that a process needs and that are not in place.
+    pub fn attach(&mut self, identity: FileIdentity, pid: u32, reach: Reach, needs: Needs) -> Result<(), Error> {
+        let (Some(file), Some(id)) = (self.files.get_mut(&identity), NonZeroU32::new(pid)) else {
+            return Ok(());
+        };
+        let is_for_everyone = |function: &Function| reach == Reach::Everyone && is_cheap(function);
+        let told = self.told;
+        let needed = |placement: &Placement, role| is_needed(placement, role, needs, told);
+        let shared = file.missing(&file.shared, |placement, function| {
+            is_for_everyone(function) && needed(placement, function.role)
+        });
+        file.place(&mut self.ebpf, shared, None)?;
+        let none = Links::new();
+        let own = file.own.get(&pid).unwrap_or(&none);
+        let own = file.missing(own, |placement, function| {
+            !is_for_everyone(function) && needed(placement, function.role)
+        });
+        file.place(&mut self.ebpf, own, Some(id))?;
+        if needs.ciphertext {
+            self.sockets.look_for_ciphertext(&mut self.ebpf, &self.btf)?;
+            self.tables().look_for_ciphertext(pid)?;
+        }
+        Ok(())
+    }
+
+    /// Has the programs look for the sockets of a process by its ciphertext. Returns what this kernel does not offer of
+    /// it, the first time.
+    pub fn look_for_ciphertext(&mut self, pid: u32) -> Result<Vec<Missing>, Error> {
+        let missing = self.sockets.look_for_ciphertext(&mut self.ebpf, &self.btf)?.to_vec();
+        self.tables().add_flags(pid, TargetFlags::CIPHERTEXT)?;
+        Ok(missing)
+    }
+
+    /// Tells whether a file has sites that only probes for one process each may sit on.
+    pub fn has_dear_sites(&self, identity: FileIdentity, needs: Needs) -> bool {
+        let is_dear = |function: &Function| !is_cheap(function);
+        let has = |file: &Probed| {
+            let mut needed = file.placement.functions.iter();
+            needed.any(|function| is_dear(function) && is_needed(&file.placement, function.role, needs, self.told))
+        };
+        self.files.get(&identity).is_some_and(has)
+    }
+
+    /// Takes away the probes of a process that has ended, or runs another program.
+    pub fn detach_own(&mut self, pid: u32) {
+        for file in self.files.values_mut() {
+            let links = file.own.remove(&pid).unwrap_or_default();
+            detach(&mut self.ebpf, links.into_values().flatten());
+        }
+    }
+
+    /// Takes away all probes of a file.
+    pub fn detach_file(&mut self, identity: FileIdentity) {
+        if let Some(file) = self.files.remove(&identity) {
+            let own = file.own.into_values().flat_map(Links::into_values);
+            detach(&mut self.ebpf, file.shared.into_values().chain(own).flatten());
+        }
+    }
+
+    /// Mapping these files is no news from now on.
+    pub fn know(&mut self, files: &[FileKey]) -> Result<(), Error> {
+        self.tables().know(files)
+    }
+
+    /// Mapping any file is news again.
+    pub fn know_nothing(&mut self) -> Result<(), Error> {
+        self.tables().know_nothing()
+    }
+
+    /// Forgets what the programs remember of processes that ended, each at its time.
+    pub fn forget(&mut self, ended: &BTreeMap<u32, u64>) -> Result<(), Error> {
+        self.tables().forget(ended)
+    }
+
+    /// The probed functions, by the index that records name.
+    pub fn sites(&self) -> &[SiteInfo] {
+        &self.sites
+    }
+
+    /// What each site did not capture, in the order of [`Self::sites`].
+    pub fn losses(&mut self) -> Result<Vec<SiteCounters>, Error> {
+        let sites = self.sites.len();
+        self.tables().losses(sites)
+    }
+
+    /// What was lost and belongs to no site.
+    pub fn totals(&mut self) -> Result<KernelCounters, Error> {
+        self.tables().totals()
+    }
+
+    const fn tables(&mut self) -> Tables<'_> {
+        Tables(&mut self.ebpf)
+    }
+
+    fn configure(&mut self, first: u32, placement: &Placement) -> Result<(), Error> {
+        for (site, _) in (first..).zip(&placement.functions) {
+            self.tables().configure(site, placement.config)?;
+        }
+        Ok(())
+    }
+}
