@@ -4,37 +4,12 @@
 //! fields are known to be zero or not. Refused: a stack pointer that is lost, and stores to anything else, for a
 //! function that changes things is no accessor.
 
-use super::operation::{Condition, Convention, Memory, Operand, Operation, Register, Target};
+use super::operation::{Condition, Convention, Memory, Operand, Operation, Register};
 use super::stack::Stack;
+use super::step::{Step, When};
 use super::value::{Field, Value};
 
 const REGISTERS: usize = 32;
-
-/// A condition, and what it is about.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct When {
-    condition: Condition,
-    compared: (Value, Value),
-}
-
-/// What comes after an operation.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Step {
-    Next,
-    Jump(Target),
-    Branch {
-        when: When,
-        target: Target,
-    },
-    SetIf {
-        when: When,
-        to: Register,
-        from: Operand,
-        width: u8,
-    },
-    Return,
-    Trap,
-}
 
 #[derive(Clone, Debug)]
 pub(super) struct State {
