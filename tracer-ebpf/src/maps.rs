@@ -7,10 +7,10 @@ use aya_ebpf::{
     macros::btf_map,
 };
 use tracer_ebpf::{
-    AddressKey, CallState, CiphertextKey, ConnectionState, FileKey, KernelCounters, KernelOffsets, LIFECYCLE_RING_BYTES,
-    MAX_CALLS, MAX_CGROUPS, MAX_CIPHERTEXTS, MAX_CONNECTIONS, MAX_CPUS, MAX_KNOWN_FILES, MAX_NAMES, MAX_OPENED,
-    MAX_SITES, MAX_SOCKETS, MAX_TARGETS, MAX_THREADS, SettingFlags, Settings, SiteConfig, SiteCounters, SocketState,
-    TargetState, ThreadState,
+    AddressKey, CallState, CiphertextKey, ConnectionState, FileKey, KernelCounters, KernelOffsets,
+    LIFECYCLE_RING_BYTES, MAX_CALLS, MAX_CGROUPS, MAX_CIPHERTEXTS, MAX_CONNECTIONS, MAX_CPUS, MAX_KNOWN_FILES,
+    MAX_NAMES, MAX_OPENED, MAX_SITES, MAX_SOCKETS, MAX_TARGETS, MAX_THREADS, SettingFlags, Settings, SiteConfig,
+    SiteCounters, SocketState, TargetState, ThreadState,
 };
 
 /// Only the template of an inner ring: the loader makes the rings themselves, of the size the user asks for.

@@ -47,8 +47,8 @@ static NO_CALL: CallState = CallState {
 /// Notes a read, a write, a handshake, or a descriptor being set.
 #[uprobe]
 pub(crate) fn call_entry(ctx: ProbeContext) -> u32 {
-    if let Some(task) = traced_task() {
-        note_call(&ctx, task);
+    if let Some((task, flags)) = traced_task() {
+        note_call(&ctx, task, flags);
     }
     0
 }
@@ -73,7 +73,7 @@ pub(crate) fn call_return(ctx: RetProbeContext) -> u32 {
 /// Forgets the descriptor that was noted: another BIO takes its place.
 #[uprobe]
 pub(crate) fn bio_replaced(ctx: ProbeContext) -> u32 {
-    if let Some(task) = traced_task() {
+    if let Some((task, _)) = traced_task() {
         connection::forget_descriptor(task.tgid, argument::<0>(&ctx));
     }
     0
@@ -82,14 +82,14 @@ pub(crate) fn bio_replaced(ctx: ProbeContext) -> u32 {
 /// Ends a connection.
 #[uprobe]
 pub(crate) fn connection_end(ctx: ProbeContext) -> u32 {
-    if let Some(task) = traced_task() {
+    if let Some((task, _)) = traced_task() {
         connection::end(task.tgid, argument::<0>(&ctx), attach_cookie(ctx.as_ptr()));
     }
     0
 }
 
 #[inline(always)]
-fn note_call(ctx: &ProbeContext, task: Task) {
+fn note_call(ctx: &ProbeContext, task: Task, flags: TargetFlags) {
     let cookie = attach_cookie(ctx.as_ptr());
     let key = AddressKey::new(entry_sp(ctx), task.tgid);
     let _inserted = CALLS.insert(&key, &NO_CALL, 0);
@@ -117,7 +117,7 @@ fn note_call(ctx: &ProbeContext, task: Task) {
     if cookie.role() == Role::HANDSHAKE {
         handshake::begin(call);
     }
-    if task.flags.contains(TargetFlags::CIPHERTEXT) && cookie.role() != Role::SET_FD {
+    if flags.contains(TargetFlags::CIPHERTEXT) && cookie.role() != Role::SET_FD {
         call.entered = 1;
         thread::enter(call, key.address);
     }

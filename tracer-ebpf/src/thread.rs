@@ -6,11 +6,7 @@
 
 use tracer_ebpf::{CallState, Cookie, ThreadState};
 
-use crate::{
-    lifecycle::count_total,
-    maps::{THREADS},
-    scope::Task,
-};
+use crate::{lifecycle::count_total, maps::THREADS, scope::Task};
 
 /// In .rodata and not on the stack.
 static NONE: ThreadState = ThreadState {

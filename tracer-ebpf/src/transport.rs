@@ -7,12 +7,13 @@
 
 use aya_ebpf::{helpers::bpf_ktime_get_ns, macros::raw_tracepoint, programs::RawTracePointContext};
 use tracer_ebpf::{
-    AddressKey, AddressSource, ConnectionState, Cookie, KernelOffsets, Kind, SettingFlags, SocketEnd, SocketRecord, SocketState,
+    AddressKey, AddressSource, ConnectionState, Cookie, KernelOffsets, Kind, SettingFlags, SocketEnd, SocketRecord,
+    SocketState,
 };
 
 use crate::{
-    lifecycle::count_total,
     capture, connection,
+    lifecycle::count_total,
     maps::{CONNECTIONS, OPENED, SOCKETS, settings},
     memory::read_field,
     scope::current_task,

@@ -211,17 +211,14 @@ fn namespace_number(btf: &Btf) -> Option<u32> {
 /// The value that an enumeration gives to a name.
 fn enumerator(btf: &Btf, enumeration: &str, name: &str) -> Option<u32> {
     let named = |found: &&btf::FlattenedType| found.name.as_deref() == Some(enumeration);
-    btf.get_types()
-        .iter()
-        .filter(named)
-        .find_map(|found| {
-            let (Type::Enum32(values) | Type::Enum64(values)) = &found.base_type else {
-                return None;
-            };
-            let mut entries = values.entries.iter();
-            let entry = entries.find(|entry| entry.name.as_deref() == Some(name))?;
-            u32::try_from(entry.value).ok()
-        })
+    btf.get_types().iter().filter(named).find_map(|found| {
+        let (Type::Enum32(values) | Type::Enum64(values)) = &found.base_type else {
+            return None;
+        };
+        let mut entries = values.entries.iter();
+        let entry = entries.find(|entry| entry.name.as_deref() == Some(name))?;
+        u32::try_from(entry.value).ok()
+    })
 }
 
 /// Looks for a member, in anonymous members too, as C does.

@@ -23,8 +23,8 @@ pub use error::Error;
 pub use hooks::LateLibraries;
 pub use kernel::{KernelVersion, Reason, check, check_target, reach};
 pub use probes::{Needs, Probes, Reach};
-pub use sockets::Missing;
 pub use rings::{Rings, Switch};
+pub use sockets::Missing;
 
 /// The BPF object, built from `tracer-ebpf`.
 static OBJECT: &[u8] = aya::include_bytes_aligned!(concat!(env!("OUT_DIR"), "/tlscope.bpf.o"));

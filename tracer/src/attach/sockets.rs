@@ -60,7 +60,10 @@ const CLOSING: [Tracepoint; 2] = [
     ("inet_sock_set_state", "socket_state"),
     ("tcp_destroy_sock", "socket_destroyed"),
 ];
-const RESETS: [Tracepoint; 2] = [("tcp_receive_reset", "reset_received"), ("tcp_send_reset", "reset_sent")];
+const RESETS: [Tracepoint; 2] = [
+    ("tcp_receive_reset", "reset_received"),
+    ("tcp_send_reset", "reset_sent"),
+];
 const SENDING: Tracepoint = ("tcp_sendmsg_locked", "tcp_sending");
 
 /// Watches the closing of sockets and, if `connections` are to be told of, their resets.
