@@ -7,6 +7,7 @@
 mod kernel;
 mod value;
 mod error;
+mod offsets;
 mod program;
 mod rings;
 mod tables;

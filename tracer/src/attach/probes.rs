@@ -22,12 +22,12 @@ use aya::{
 };
 use symbolizer::{Function, ProbePlan, Tier};
 use tracer_ebpf::{
-    Cookie, FileKey, KernelCounters, KernelOffsets, MAX_SITES, SettingFlags, Settings, SiteConfig, SiteCounters,
-    TargetFlags,
+    Cookie, FileKey, KernelCounters, KernelOffsets, MAX_SITES, SettingFlags, Settings, SiteCounters, TargetFlags,
 };
 
 use super::{
     Error, LateLibraries, OBJECT, Options, Rings, SiteInfo, Switch, hooks,
+    offsets::site_config,
     program::{Program, abi_role, is_needed},
     program_of,
     sockets::{self, Missing, Sockets},
@@ -276,13 +276,7 @@ impl Probes {
     }
 
     fn configure(&mut self, first: u32, plan: &ProbePlan) -> Result<(), Error> {
-        let config = plan.layout.as_ref().map_or(SiteConfig::NONE, |layout| SiteConfig {
-            rbio: layout.rbio,
-            wbio: layout.wbio,
-            bio_method: layout.bio_method,
-            bio_num: layout.bio_num,
-            ..SiteConfig::NONE
-        });
+        let config = site_config(plan);
         for (site, _) in (first..).zip(&plan.functions) {
             self.tables().configure(site, config)?;
         }
