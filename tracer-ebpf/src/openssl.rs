@@ -115,7 +115,7 @@ fn note_call(ctx: &ProbeContext, task: Task, flags: TargetFlags) {
     call.tid = task.tid;
     call.cookie = cookie;
     if cookie.role() == Role::HANDSHAKE {
-        handshake::begin(call);
+        handshake::begin(call.ssl, call.tgid, cookie);
     }
     if flags.contains(TargetFlags::CIPHERTEXT) && cookie.role() != Role::SET_FD {
         call.entered = 1;
@@ -125,17 +125,17 @@ fn note_call(ctx: &ProbeContext, task: Task, flags: TargetFlags) {
 
 #[inline(never)]
 fn report(call: *mut CallState, result: i32) {
+    // SAFETY: the caller hands over a live map value that belongs to this call alone.
+    let call = unsafe { &mut *call };
+    if call.cookie.role() == Role::HANDSHAKE {
+        handshake::advance(call, result == 1);
+        return;
+    }
     if result <= 0 {
         return;
     }
-    // SAFETY: the caller hands over a live map value that belongs to this call alone.
-    let call = unsafe { &mut *call };
     if call.cookie.role() == Role::SET_FD {
         connection::note_descriptor(call.tgid, call.ssl, call.buffer as i32, call.cookie);
-        return;
-    }
-    if call.cookie.role() == Role::HANDSHAKE {
-        handshake::done(call);
         return;
     }
     call.moved = moved_bytes(call, result);
