@@ -128,6 +128,19 @@ fn reading_is_probed_at_the_public_functions_when_one_of_them_goes_another_way()
     }
 }
 
+#[test]
+fn a_public_function_whose_way_is_not_known_is_probed_as_well() {
+    let mut image = build("headless.so", &["-O2", "-DFLAGS", "-s"]);
+    image[0x28..0x30].fill(0); // e_shoff: nothing tells what the linkage table leads to
+    image[0x3c..0x40].fill(0); // e_shnum, e_shstrndx
+    let expected = [
+        (Role::ReadEx, "SSL_read's callee"),
+        (Role::WriteEx, "SSL_write_ex"),
+        (Role::WriteEx2, "SSL_write's callee"),
+    ];
+    assert_eq!(names(&planned(&image)), expected);
+}
+
 proptest! {
     #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::default() })]
 

@@ -74,35 +74,35 @@ fn emulated(code: &[u8]) -> Option<Instruction> {
 /// would then be hit again, with other values in the registers.
 fn is_entered_at(code: Code<'_>, at: u64) -> bool {
     let first = code.decode(code.address.0);
-    let body = match first {
-        Some(pad) if pad.mnemonic() == Mnemonic::Endbr64 => pad.next_ip(),
-        _ => code.address.0,
-    };
+    let pad = first.filter(|first| first.mnemonic() == Mnemonic::Endbr64);
+    let body = pad.map_or(code.address.0, |pad| pad.next_ip());
     if at == body {
         return false;
     }
-    let window = code.bytes.get(..limits::SITE_WINDOW).unwrap_or(code.bytes);
-    let code = Code { bytes: window, ..code };
-    let (mut seen, mut ahead) = (vec![false; window.len()], vec![body]);
-    while let Some(start) = ahead.pop() {
-        let mut next = Some(start);
-        while let Some(here) = next.filter(|here| is_new(&mut seen, code, *here)) {
-            let Some(instruction) = code.decode(here) else { break };
-            let target = instruction.near_branch_target();
-            let branches = matches!(
-                instruction.flow_control(),
-                FlowControl::ConditionalBranch | FlowControl::UnconditionalBranch
-            );
-            if branches && target > body && target <= at {
-                return true;
-            }
-            if branches {
-                ahead.push(target);
-            }
-            next = goes_on(instruction.flow_control()).then(|| instruction.next_ip());
+    let bytes = code.bytes.get(..limits::SITE_WINDOW).unwrap_or(code.bytes);
+    let window = Code { bytes, ..code };
+    let (mut seen, mut ahead) = (vec![false; bytes.len()], vec![body]);
+    while let Some(here) = ahead.pop() {
+        if !is_new(&mut seen, window, here) {
+            continue;
         }
+        let Some(instruction) = window.decode(here) else {
+            continue;
+        };
+        let target = branch_target(&instruction);
+        if target.is_some_and(|target| target > body && target <= at) {
+            return true;
+        }
+        ahead.extend(target);
+        ahead.extend(goes_on(instruction.flow_control()).then(|| instruction.next_ip()));
     }
     false
+}
+
+fn branch_target(instruction: &iced_x86::Instruction) -> Option<u64> {
+    let flow = instruction.flow_control();
+    matches!(flow, FlowControl::ConditionalBranch | FlowControl::UnconditionalBranch)
+        .then(|| instruction.near_branch_target())
 }
 
 /// Marks an address as visited; tells whether it lies in the code and was not visited before.

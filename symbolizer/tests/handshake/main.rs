@@ -65,7 +65,9 @@ impl Program {
         let mut compiler = Command::new(std::env::var_os("CC").unwrap_or_else(|| "cc".into()));
         compiler.arg(source).arg("-o").arg(&program.0);
         compiler.args(["-Wall", "-Wextra", "-Werror", "-lssl", "-lcrypto", "-ldl"]);
-        let output = compiler.output().map_err(|_absent| "there is no C compiler".to_owned())?;
+        let output = compiler
+            .output()
+            .map_err(|_absent| "there is no C compiler".to_owned())?;
         let errors = String::from_utf8_lossy(&output.stderr);
         if errors.contains("openssl/") && errors.contains("No such file") {
             return Err("OpenSSL's headers are not installed".to_owned());
@@ -107,7 +109,10 @@ impl Program {
         let output = Command::new(&self.0).arg("libraries").output()?;
         let paths = String::from_utf8(output.stdout)?;
         let mut images = paths.lines().map(fs::read);
-        let (ssl, crypto) = (images.next().ok_or("no libssl")??, images.next().ok_or("no libcrypto")??);
+        let (ssl, crypto) = (
+            images.next().ok_or("no libssl")??,
+            images.next().ok_or("no libcrypto")??,
+        );
         let crypto = symbolizer::crypto(&crypto)?.ok_or("the libcrypto is none")?;
         assert_eq!(symbolizer::needed_crypto(&ssl, &[&crypto])?, Some(0));
         let plan = symbolizer::plan(&ssl, Some(&crypto))?.map_err(|reason| reason.to_string())?;

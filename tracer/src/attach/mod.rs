@@ -7,7 +7,8 @@
 mod kernel;
 mod value;
 mod error;
-mod offsets;
+mod placement;
+mod probed;
 mod program;
 mod rings;
 mod tables;
@@ -23,6 +24,7 @@ use tracer_ebpf::SettingFlags;
 pub use error::Error;
 pub use hooks::LateLibraries;
 pub use kernel::{KernelVersion, Reason, check, check_target, reach};
+pub use placement::Placement;
 pub use probes::{Needs, Probes, Reach};
 pub use rings::{Rings, Switch};
 pub use sockets::Missing;

@@ -1,9 +1,9 @@
 //! Which BPF programs a function needs, by its role.
 
-use symbolizer::{ProbePlan, Role};
+use symbolizer::Role;
 use tracer_ebpf::SettingFlags;
 
-use super::Needs;
+use super::{Needs, Placement};
 
 /// The BPF programs.
 #[derive(Clone, Copy, Debug)]
@@ -52,10 +52,10 @@ impl Program {
 /// Which functions a process needs probes at. Where the library's structures are known, they tell the descriptor, and
 /// nobody needs to note it. Every probe less is less to pay for, and a tenth of a second less to wait at the end: the
 /// kernel takes them away one after the other.
-pub(super) const fn is_needed(plan: &ProbePlan, role: Role, needs: Needs, told: SettingFlags) -> bool {
+pub(super) const fn is_needed(placement: &Placement, role: Role, needs: Needs, told: SettingFlags) -> bool {
     match role {
         Role::SetFd | Role::SetRfd | Role::SetWfd | Role::SetBio | Role::SetRbio | Role::SetWbio => {
-            plan.layout.is_err()
+            !placement.knows_descriptor()
         }
         Role::Handshake => needs.ciphertext || told.contains(SettingFlags::CONNECTIONS),
         Role::BioWrite => needs.ciphertext,

@@ -43,6 +43,19 @@ impl Tables<'_> {
         Ok(())
     }
 
+    /// Adds to how a process is traced, if it is. What the programs count meanwhile may be counted too low.
+    pub(super) fn add_flags(&mut self, pid: u32, flags: TargetFlags) -> Result<(), Error> {
+        let mut targets = self.hash::<u32, MapValue<TargetState>>("TARGETS")?;
+        let Ok(MapValue(mut state)) = targets.get(&pid, 0) else {
+            return Ok(());
+        };
+        if state.flags.contains(flags) {
+            return Ok(());
+        }
+        state.flags = TargetFlags(state.flags.0 | flags.0);
+        targets.insert(pid, MapValue(state), 0).map_err(Error::map("TARGETS"))
+    }
+
     /// Takes processes out of those that are traced.
     pub(super) fn leave(&mut self, pids: &BTreeSet<u32>) -> Result<(), Error> {
         let mut targets = self.hash::<u32, MapValue<TargetState>>("TARGETS")?;

@@ -90,7 +90,7 @@ impl Session {
             rings,
             switch,
             duration: live.duration,
-            ring_bytes: usize::try_from(live.options().ring_bytes).unwrap_or(usize::MAX),
+            ring_bytes: usize::try_from(live.ring_bytes()).unwrap_or(usize::MAX),
             pause: LONGEST_PAUSE,
             drained_ns: now_ns(),
         }
