@@ -81,6 +81,11 @@ impl Program {
         Ok(writeln!(stdin, "{line}")?)
     }
 
+    /// The lines it has printed so far.
+    pub fn lines(&self) -> Vec<String> {
+        self.stdout.as_ref().map(Lines::so_far).unwrap_or_default()
+    }
+
     /// Counts the lines it has printed so far that begin with `word`.
     pub fn count(&self, word: &str) -> usize {
         let stdout = self.stdout.as_ref();

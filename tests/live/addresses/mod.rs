@@ -9,3 +9,4 @@ mod apache;
 mod curl;
 mod asyncio;
 mod node;
+mod sockets;

@@ -1,4 +1,5 @@
-//! Node.js: OpenSSL is in the executable, or beside it in Debian's own build, knows memory only, and one loop moves what all connections have.
+//! Node.js: OpenSSL is in the executable, or beside it in Debian's own build, and knows memory only; one loop moves what
+//! all connections have.
 
 use anyhow::Result;
 use support::{Nginx, certificate::Certificate, program::Program};
