@@ -17,9 +17,8 @@ use tracer_ebpf::{
 };
 
 use crate::{
-    capture::add,
     maps::{CGROUPS, KNOWN_FILES, LIFECYCLE, NAMES, TARGETS, TOTALS, kernel_offset, settings},
-    memory::read_kernel,
+    memory::{add, read_kernel},
     scope::{Task, current_task},
 };
 
@@ -27,10 +26,7 @@ use crate::{
 const VM_EXEC: u64 = 4;
 
 /// In .rodata and not on the stack.
-static FOLLOWED: TargetState = TargetState {
-    flags: TargetFlags::FOLLOW,
-    connections: 0,
-};
+static FOLLOWED: TargetState = TargetState::new(TargetFlags::FOLLOW);
 
 /// The child of a traced process is traced, if its parent is followed: `sched_process_fork(parent, child)`, called by
 /// the parent before the child runs.
@@ -90,13 +86,15 @@ fn inherit(parent: u32, child: u32) {
         None => false,
     };
     if followed {
-        // SAFETY: a live map value; its count of connections is the parent's until the next line.
+        // SAFETY: a live map value; its counts are the parent's until the next lines.
         let inherited = TARGETS
             .get_ptr(&parent)
             .is_some_and(|state| add_target(child, unsafe { &*state }));
         if inherited && let Some(state) = TARGETS.get_ptr_mut(&child) {
             // SAFETY: a live map value of a process that does not run yet.
             unsafe { (*state).connections = 0 };
+            // SAFETY: as above.
+            unsafe { (*state).pending = 0 };
         }
     }
     // One that was waited for is in the table before it exists.
@@ -145,14 +143,14 @@ pub(crate) fn report(tgid: u32, parent: u32, change: Change) {
     };
     let record = entry.as_mut_ptr();
     // SAFETY: the record is reserved.
-    unsafe { fill_header(&raw mut (*record).header, Task { tgid, tid: tgid }, Kind::PROCESS) };
+    unsafe { fill_header(&raw mut (*record).header, Task::leader(tgid), Kind::PROCESS) };
     // SAFETY: as above; the record is plain data.
     let record = unsafe { &mut *record };
     record.name = bpf_get_current_comm().unwrap_or([0; 16]);
     record.parent = parent;
     record.connections = match TARGETS.get_ptr(&tgid) {
         // SAFETY: a live map value.
-        Some(state) => unsafe { (*state).connections },
+        Some(state) => unsafe { (*state).connections as u32 },
         None => 0,
     };
     record.change = change;
