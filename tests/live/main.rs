@@ -19,3 +19,4 @@ mod endings;
 mod refusals;
 mod inspect;
 mod h2;
+mod following;
