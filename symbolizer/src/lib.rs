@@ -5,8 +5,9 @@
 //! why. No input makes it panic, and [`limits`] bounds what any input can make it do.
 //!
 //! The way of the data: [`Image`] reads the file, `symbols` gathers the names that matter, `library` and `version`
-//! say what they belong to, `site` chooses the instruction, `openssl` the structure offsets, `plan` puts them together,
-//! and `absence` explains an empty result.
+//! say what they belong to, `internal` finds the functions behind the public ones, `site` chooses the instruction, both by
+//! what `x86_64` makes of the code, `openssl` the structure offsets, `plan` puts them together, and `absence` explains an
+//! empty result.
 #![forbid(unsafe_code)]
 #![expect(
     clippy::doc_markdown,
@@ -24,7 +25,9 @@ mod role;
 mod identity;
 mod version;
 mod library;
+mod x86_64;
 mod site;
+mod internal;
 mod accessor;
 mod openssl;
 mod absence;
@@ -54,6 +57,28 @@ pub fn plan(image: &[u8], crypto: Option<&LibraryVersion>) -> Result<Result<Prob
         Ok(image) => plan::plan_image(&image, crypto),
         Err(reason) => Ok(Err(reason)),
     }
+}
+
+/// Finds `BIO_write` in the image of a crypto library, which has no plan of its own.
+///
+/// A plan of an image that holds both libraries has it among its functions.
+pub fn bio_write(image: &[u8]) -> Result<Option<Function>, Error> {
+    match Image::parse(image)? {
+        Ok(image) => plan::plan_bio_write(&image),
+        Err(_nothing_here) => Ok(None),
+    }
+}
+
+/// Says whether an image may give connections BIOs of its own: it imports `SSL_set_bio` or one of its one-way forms.
+pub fn sets_bio(image: &[u8]) -> Result<bool, Error> {
+    let Ok(image) = Image::parse(image)? else {
+        return Ok(false);
+    };
+    let survey = symbols::Survey::of_tables(&image, &[Table::Dynsym])?;
+    let setters = [Role::SetBio, Role::SetRbio, Role::SetWbio];
+    Ok(setters
+        .into_iter()
+        .any(|role| survey.imports(symbols::Wanted::Role(role))))
 }
 
 /// Finds the version of a TLS or crypto library that an image states, if it states exactly one.

@@ -42,3 +42,15 @@ pub const NOTES: usize = 256;
 
 /// The largest accessor function searched for the field it returns, in bytes.
 pub const ACCESSOR: usize = 128;
+
+/// The largest number of instructions followed, over all paths, to find what a function calls.
+pub const WRAPPER_STEPS: usize = 4096;
+
+/// The largest number of instructions from the entry of a function to its probe.
+pub const SITE_INSTRUCTIONS: usize = 32;
+
+/// How much of a function is searched for branches back to its beginning, in bytes.
+pub const SITE_WINDOW: usize = 4096;
+
+/// The largest number of relocations looked at.
+pub const RELOCATIONS: usize = 1 << 22;

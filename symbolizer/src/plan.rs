@@ -10,12 +10,13 @@ use crate::accessor;
 use crate::address::{Access, FileOffset, Vaddr};
 use crate::error::Error;
 use crate::identity::BuildId;
-use crate::image::{Image, Machine};
+use crate::image::{Image, Machine, Presence, SymbolKind, Table};
+use crate::internal::{self, Internal};
 use crate::library::{self, Family, Library};
 use crate::openssl::{self, Accessors, Layout, LayoutUnknown};
 use crate::reason::{OtherLibrary, Reason};
 use crate::role::Role;
-use crate::site::{self, Site};
+use crate::site::{self, Site, Tier};
 use crate::symbols::{Accessor, Finding, Survey, SymbolSource, Wanted};
 use crate::version::{self, LibraryVersion};
 
@@ -28,7 +29,8 @@ pub struct ProbePlan {
     pub machine: Machine,
     /// The TLS library found.
     pub library: Library,
-    /// The functions found, by role and address.
+    /// The functions found, by role and address. A function behind public ones stands for all of them, under the role of
+    /// the one that has its arguments.
     pub functions: Vec<Function>,
     /// The roles that no function was found for.
     pub absent: Vec<Role>,
@@ -41,9 +43,9 @@ pub struct ProbePlan {
 pub struct Function {
     /// What it does for its caller.
     pub role: Role,
-    /// Its name.
+    /// Its name, or whose callee it is.
     pub name: String,
-    /// The symbol table that names it.
+    /// What it was found by.
     pub found: SymbolSource,
     /// Where it begins in memory, before the loader moves the image.
     pub address: Vaddr,
@@ -71,10 +73,17 @@ pub(crate) fn plan_image(
     }
     let layout =
         unambiguous(&stated, &functions).and_then(|()| openssl::layout(&library, read_accessors(image, &survey)));
+    // Where the image imports `BIO_write`, another image holds it.
     let absent = Role::ALL
         .into_iter()
         .filter(|role| functions.iter().all(|function| function.role != *role))
+        .filter(|role| *role != Role::BioWrite || !survey.imports(Wanted::Role(*role)))
         .collect();
+    let functions = if library.family == Family::OpenSsl {
+        share(image, &survey, functions)
+    } else {
+        functions
+    };
     Ok(Ok(ProbePlan {
         build_id: BuildId::of(image),
         machine: image.machine(),
@@ -95,6 +104,50 @@ fn plan_functions(image: &Image<'_>, survey: &Survey) -> Vec<Function> {
     Role::ALL.into_iter().flat_map(of_role).collect()
 }
 
+/// Puts the functions behind the public ones in their place, where that makes a probe no dearer.
+fn share(image: &Image<'_>, survey: &Survey, mut functions: Vec<Function>) -> Vec<Function> {
+    let found = [internal::reading(image, survey), internal::writing(image, survey)];
+    for internal in found.into_iter().flatten() {
+        let shared = plan_internal(image, survey, &internal);
+        if let Some(shared) = shared.filter(|shared| shared.site.tier == Tier::Emulated) {
+            functions.retain(|function| !internal.serves.contains(&function.role));
+            functions.push(shared);
+        }
+    }
+    functions.sort_by_key(|function| (function.role, function.address));
+    functions
+}
+
+fn plan_internal(image: &Image<'_>, survey: &Survey, internal: &Internal) -> Option<Function> {
+    let named = survey.functions(Wanted::Helper(internal.helper));
+    let symbol = named.iter().find(|finding| finding.address == internal.address);
+    let finding = Finding {
+        wanted: Wanted::Helper(internal.helper),
+        source: SymbolSource::Callers,
+        presence: Presence::Defined,
+        kind: SymbolKind::Function,
+        address: internal.address,
+        size: symbol.map_or(0, |symbol| symbol.size),
+    };
+    let name = match symbol {
+        Some(_) => internal.helper.symbol().to_owned(),
+        None => format!("{}'s callee", internal.caller.symbol()),
+    };
+    Some(Function {
+        name,
+        ..plan_function(image, internal.role, &finding)?
+    })
+}
+
+/// Plans `BIO_write` alone.
+pub(crate) fn plan_bio_write(image: &Image<'_>) -> Result<Option<Function>, Error> {
+    let survey = Survey::of_tables(image, &[Table::Dynsym, Table::Symtab])?;
+    let found = survey.functions(Wanted::Role(Role::BioWrite));
+    Ok(found
+        .first()
+        .and_then(|finding| plan_function(image, Role::BioWrite, finding)))
+}
+
 fn plan_function(image: &Image<'_>, role: Role, finding: &Finding) -> Option<Function> {
     let Finding {
         source: found,
@@ -108,7 +161,7 @@ fn plan_function(image: &Image<'_>, role: Role, finding: &Finding) -> Option<Fun
         .containing(address)
         .filter(|segment| segment.access == Access::Code)?;
     let code = code_of(image, finding).filter(|code| !code.is_empty())?;
-    let site = site::choose(image.machine(), code, address, offset);
+    let site = site::choose(image.machine(), code, address, offset, role);
     Some(Function {
         role,
         name: role.symbol().to_owned(),
@@ -137,7 +190,8 @@ fn refuse(image: &Image<'_>, survey: &Survey, functions: &[Function]) -> Option<
     if reads || writes {
         return Some(Reason::OneDirection);
     }
-    let named = Role::ALL
+    let of_tls = Role::ALL.into_iter().filter(|role| *role != Role::BioWrite);
+    let named = of_tls
         .into_iter()
         .any(|role| !survey.functions(Wanted::Role(role)).is_empty());
     Some(if named {

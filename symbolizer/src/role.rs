@@ -32,11 +32,15 @@ pub enum Role {
     Free,
     /// `SSL_clear`: resets a connection's state for another connection.
     Clear,
+    /// `SSL_do_handshake`: agrees on keys.
+    Handshake,
+    /// `BIO_write`, of the crypto library: takes ciphertext from the TLS library.
+    BioWrite,
 }
 
 impl Role {
     /// Lists every role.
-    pub const ALL: [Self; 13] = [
+    pub const ALL: [Self; 15] = [
         Self::Read,
         Self::Write,
         Self::ReadEx,
@@ -50,6 +54,8 @@ impl Role {
         Self::SetWbio,
         Self::Free,
         Self::Clear,
+        Self::Handshake,
+        Self::BioWrite,
     ];
 
     /// Returns the name of the function.
@@ -69,6 +75,8 @@ impl Role {
             Self::SetWbio => "SSL_set0_wbio",
             Self::Free => "SSL_free",
             Self::Clear => "SSL_clear",
+            Self::Handshake => "SSL_do_handshake",
+            Self::BioWrite => "BIO_write",
         }
     }
 
@@ -86,6 +94,23 @@ impl Role {
     #[must_use]
     pub const fn writes(self) -> bool {
         matches!(self, Self::Write | Self::WriteEx | Self::WriteEx2)
+    }
+
+    /// Says whether what the function returns matters: a return probe stands beside its probe.
+    #[must_use]
+    pub const fn has_result(self) -> bool {
+        self.reads() || self.writes() || matches!(self, Self::SetFd | Self::SetRfd | Self::SetWfd | Self::Handshake)
+    }
+
+    /// Returns how many arguments the function has.
+    pub(crate) const fn arguments(self) -> usize {
+        match self {
+            Self::Free | Self::Clear | Self::Handshake => 1,
+            Self::SetFd | Self::SetRfd | Self::SetWfd | Self::SetRbio | Self::SetWbio => 2,
+            Self::Read | Self::Write | Self::SetBio | Self::BioWrite => 3,
+            Self::ReadEx | Self::WriteEx => 4,
+            Self::WriteEx2 => 5,
+        }
     }
 }
 

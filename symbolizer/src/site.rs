@@ -1,13 +1,14 @@
 //! Where in a function the probe goes.
 //!
-//! In: the machine and the first bytes of a function. Out: a [`Site`]. The kernel emulates a few instructions and
-//! single-steps the rest out of line, at some twenty times the cost in a virtual machine. A return probe needs the
-//! return address at the top of the stack, so the only cheap place that serves entry and return alike is a `push`
-//! that comes first, or right after `endbr64`. Later tiers may look deeper into a function. Refused: nothing; the
-//! first instruction always works.
+//! In: the machine, the code of a function and its role. Out: a [`Site`]. The kernel emulates a few instructions and
+//! single-steps the rest out of line, at some twenty times the cost in a virtual machine. A probe that has a return
+//! probe beside it goes where the stack pointer still points at the return address; any other may go deeper, as long as
+//! its arguments are still in their registers. Refused: nothing; the first instruction always works.
 
 use crate::address::{FileOffset, Vaddr};
 use crate::image::Machine;
+use crate::role::Role;
+use crate::x86_64::{Code, Needs, Place, find_place};
 
 /// Says what the kernel does with the instruction under a probe.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -24,6 +25,12 @@ pub enum Tier {
 pub enum Instruction {
     /// `push` of a 64-bit register.
     Push,
+    /// A conditional jump, of either size.
+    ConditionalJump,
+    /// A jump to a fixed place, of either size.
+    Jump,
+    /// `nop` of one byte.
+    Nop,
     /// `endbr64`, the landing pad of x86-64.
     Endbr64,
     /// `sub` from the stack pointer.
@@ -42,6 +49,9 @@ impl Instruction {
     pub const fn name(self) -> &'static str {
         match self {
             Self::Push => "push",
+            Self::ConditionalJump => "conditional jump",
+            Self::Jump => "jump",
+            Self::Nop => "nop",
             Self::Endbr64 => "endbr64",
             Self::SubRsp => "sub rsp",
             Self::Paciasp => "paciasp",
@@ -51,7 +61,11 @@ impl Instruction {
     }
 }
 
-/// Describes the place of a probe.
+/// Describes the place of a probe: the beginning of an instruction that every call of the function passes, while the
+/// arguments of its role are in their registers.
+///
+/// If the role [has a result](Role::has_result), the stack pointer is there what it was when the function was entered, so
+/// that a return probe may be placed at the same site.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Site {
     /// What a hit costs.
@@ -64,50 +78,36 @@ pub struct Site {
     pub instruction: Instruction,
 }
 
-/// Chooses the site in a function that begins with `code`.
-pub(crate) fn choose(machine: Machine, code: &[u8], address: Vaddr, offset: FileOffset) -> Site {
-    let first = Site {
+/// Chooses the site in a function of a role.
+pub(crate) fn choose(machine: Machine, code: &[u8], address: Vaddr, offset: FileOffset, role: Role) -> Site {
+    let first = |instruction| Site {
         tier: Tier::Stepped,
         address,
         offset,
-        instruction: Instruction::Other,
+        instruction,
     };
     match machine {
-        Machine::X86_64 => choose_x86_64(code, first),
-        Machine::Aarch64 => Site {
-            instruction: decode_aarch64(code),
-            ..first
-        },
+        Machine::X86_64 => emulated(code, address, offset, role).unwrap_or_else(|| first(decode_x86_64(code))),
+        Machine::Aarch64 => first(decode_aarch64(code)),
     }
+}
+
+fn emulated(bytes: &[u8], address: Vaddr, offset: FileOffset, role: Role) -> Option<Site> {
+    let needs = Needs {
+        arguments: role.arguments(),
+        stack: role.has_result(),
+    };
+    let Place { distance, instruction } = find_place(Code { bytes, address }, needs)?;
+    Some(Site {
+        tier: Tier::Emulated,
+        address: address.checked_add(distance)?,
+        offset: offset.checked_add(distance)?,
+        instruction,
+    })
 }
 
 /// Encodes `endbr64` (Intel SDM, volume 2).
 pub(crate) const ENDBR64: [u8; 4] = [0xf3, 0x0f, 0x1e, 0xfa];
-
-fn choose_x86_64(code: &[u8], first: Site) -> Site {
-    let (skipped, body) = code.strip_prefix(&ENDBR64).map_or((0, code), |body| (4, body));
-    let moved = first
-        .address
-        .checked_add(skipped)
-        .zip(first.offset.checked_add(skipped));
-    match (is_push(body), moved) {
-        (true, Some((address, offset))) => Site {
-            tier: Tier::Emulated,
-            address,
-            offset,
-            instruction: Instruction::Push,
-        },
-        _ => Site {
-            instruction: decode_x86_64(code),
-            ..first
-        },
-    }
-}
-
-/// Recognises `push r64`: opcode 50 to 57, for r8 to r15 behind a REX.B prefix.
-fn is_push(code: &[u8]) -> bool {
-    matches!(code, [0x50..=0x57, ..] | [0x41, 0x50..=0x57, ..])
-}
 
 fn decode_x86_64(code: &[u8]) -> Instruction {
     match code {
@@ -129,14 +129,14 @@ fn decode_aarch64(code: &[u8]) -> Instruction {
 mod tests {
     use super::*;
 
-    fn site(machine: Machine, code: &[u8]) -> (Tier, u64, Instruction) {
-        let site = choose(machine, code, Vaddr(0x1000), FileOffset(0x10));
+    fn site(machine: Machine, code: &[u8], role: Role) -> (Tier, u64, Instruction) {
+        let site = choose(machine, code, Vaddr(0x1000), FileOffset(0x10), role);
         assert_eq!(site.address.0 - 0x1000, site.offset.0 - 0x10, "both move together");
         (site.tier, site.offset.0 - 0x10, site.instruction)
     }
 
     fn x86_64(code: &[u8]) -> (Tier, u64, Instruction) {
-        site(Machine::X86_64, code)
+        site(Machine::X86_64, code, Role::ReadEx)
     }
 
     #[test]
@@ -186,12 +186,32 @@ mod tests {
     }
 
     #[test]
+    fn a_branch_after_a_test_is_the_site_with_the_frame_and_without() {
+        let code = [0x48, 0x85, 0xff, 0x74, 0x16, 0xc3]; // test rdi,rdi; je; ret
+        assert_eq!(x86_64(&code), (Tier::Emulated, 3, Instruction::ConditionalJump));
+        let framed = [&[0x48, 0x83, 0xec, 0x18][..], &code].concat(); // sub rsp,0x18
+        assert_eq!(x86_64(&framed), (Tier::Stepped, 0, Instruction::SubRsp));
+        let without_result = site(Machine::X86_64, &framed, Role::Free);
+        assert_eq!(without_result, (Tier::Emulated, 7, Instruction::ConditionalJump));
+    }
+
+    #[test]
+    fn a_site_after_an_argument_is_overwritten_serves_roles_that_do_not_need_it() {
+        let code = [0x31, 0xf6, 0x55, 0xc3]; // xor esi,esi; push rbp; ret
+        assert_eq!(
+            site(Machine::X86_64, &code, Role::Clear),
+            (Tier::Emulated, 2, Instruction::Push)
+        );
+        assert_eq!(site(Machine::X86_64, &code, Role::BioWrite).0, Tier::Stepped);
+    }
+
+    #[test]
     fn aarch64_is_probed_before_the_return_address_is_signed() {
         let paciasp = 0xd503_233f_u32.to_le_bytes();
         assert_eq!(
-            site(Machine::Aarch64, &paciasp),
+            site(Machine::Aarch64, &paciasp, Role::Free),
             (Tier::Stepped, 0, Instruction::Paciasp)
         );
-        assert_eq!(site(Machine::Aarch64, &[0x55, 0, 0, 0]).0, Tier::Stepped);
+        assert_eq!(site(Machine::Aarch64, &[0x55, 0, 0, 0], Role::Free).0, Tier::Stepped);
     }
 }

@@ -12,25 +12,28 @@ use crate::image::{Image, Presence, Symbol, SymbolKind, Symbols, Table};
 use crate::limits;
 use crate::role::Role;
 
-/// Names the symbol table a function was found in.
+/// Says how a function was found.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum SymbolSource {
-    /// The dynamic symbol table.
+    /// By the dynamic symbol table.
     Dynsym,
-    /// The full symbol table.
+    /// By the full symbol table.
     Symtab,
-    /// The compressed one, for stripped images.
+    /// By the compressed one, for stripped images.
     GnuDebugdata,
+    /// By the code of functions that a symbol table names: they all call it with their own arguments.
+    Callers,
 }
 
 impl SymbolSource {
-    /// Returns the name of the section.
+    /// Returns the name of the table, or `its callers`.
     #[must_use]
     pub const fn name(self) -> &'static str {
         match self {
             Self::Dynsym => ".dynsym",
             Self::Symtab => ".symtab",
             Self::GnuDebugdata => ".gnu_debugdata",
+            Self::Callers => "its callers",
         }
     }
 }
@@ -39,8 +42,20 @@ impl SymbolSource {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Wanted {
     Role(Role),
+    Helper(Helper),
     Accessor(Accessor),
     Marker(Marker),
+}
+
+/// Names a function that is looked for only to know another.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Helper {
+    /// What `SSL_read` and `SSL_read_ex` share.
+    ReadInternal,
+    /// What `SSL_write` and its `_ex` forms share.
+    WriteInternal,
+    /// `SSL_peek`, which must not share it.
+    Peek,
 }
 
 /// Names a function of the library that returns a field of its `SSL`.
@@ -61,6 +76,23 @@ pub(crate) enum Marker {
     Nspr,
 }
 
+impl Helper {
+    const ALL: [Self; 3] = [Self::ReadInternal, Self::WriteInternal, Self::Peek];
+
+    /// Returns its name in OpenSSL's source.
+    pub(crate) const fn symbol(self) -> &'static str {
+        match self {
+            Self::ReadInternal => "ssl_read_internal",
+            Self::WriteInternal => "ssl_write_internal",
+            Self::Peek => "SSL_peek",
+        }
+    }
+
+    fn of_symbol(name: &[u8]) -> Option<Self> {
+        Self::ALL.into_iter().find(|helper| helper.symbol().as_bytes() == name)
+    }
+}
+
 impl Wanted {
     fn of_symbol(name: &[u8]) -> Option<Self> {
         if let Some(role) = Role::of_symbol(name) {
@@ -73,7 +105,7 @@ impl Wanted {
             b"SSL_CTX_load_verify_mem" => Some(Self::Marker(Marker::VerifyMemory)),
             b"gnutls_record_send" => Some(Self::Marker(Marker::GnuTls)),
             b"PR_Read" => Some(Self::Marker(Marker::Nspr)),
-            _ => None,
+            _ => Helper::of_symbol(name).map(Self::Helper),
         }
     }
 }
@@ -98,11 +130,22 @@ pub(crate) struct Survey {
 impl Survey {
     /// Looks through the tables of an image.
     pub(crate) fn of(image: &Image<'_>) -> Result<Self, Error> {
-        let mut survey = Self::default();
-        survey.add(SymbolSource::Dynsym, image.symbols(Table::Dynsym)?)?;
-        survey.add(SymbolSource::Symtab, image.symbols(Table::Symtab)?)?;
+        let mut survey = Self::of_tables(image, &[Table::Dynsym, Table::Symtab])?;
         if !survey.has_plaintext_functions() && !survey.imports_tls() {
             survey.add_debugdata(image)?;
+        }
+        Ok(survey)
+    }
+
+    /// Looks through some of the tables that lie in an image as they are.
+    pub(crate) fn of_tables(image: &Image<'_>, tables: &[Table]) -> Result<Self, Error> {
+        let mut survey = Self::default();
+        for table in tables {
+            let source = match table {
+                Table::Dynsym => SymbolSource::Dynsym,
+                Table::Symtab => SymbolSource::Symtab,
+            };
+            survey.add(source, image.symbols(*table)?)?;
         }
         Ok(survey)
     }
@@ -118,6 +161,16 @@ impl Survey {
         found.sort_by_key(|finding| finding.address);
         found.dedup_by_key(|finding| finding.address);
         found
+    }
+
+    /// Says whether a wanted name, other than that of an internal function, is defined at an address.
+    pub(crate) fn is_public(&self, address: Vaddr) -> bool {
+        let internal = [Helper::ReadInternal, Helper::WriteInternal].map(Wanted::Helper);
+        let mut defined = self
+            .findings
+            .iter()
+            .filter(|finding| finding.presence == Presence::Defined);
+        defined.any(|finding| finding.address == address && !internal.contains(&finding.wanted))
     }
 
     pub(crate) fn defines(&self, wanted: Wanted) -> bool {

@@ -286,8 +286,17 @@ pub(crate) fn submit<T: 'static>(entry: RingBufEntry<T>) {
 pub(crate) fn count(cookie: Cookie, pick: impl FnOnce(&mut SiteCounters) -> *mut u64, amount: u64) {
     if let Some(counters) = COUNTERS.get_ptr_mut(cookie.site()) {
         // SAFETY: a live map value; the field is only ever added to, atomically.
-        let counter = unsafe { pick(&mut *counters) };
-        // SAFETY: as above. Rust offers this target no atomics, and a plain addition loses counts to other CPUs.
-        unsafe { asm!("lock *(u64 *)({0} + 0) += {1}", in(reg) counter, in(reg) amount) };
+        unsafe { add(pick(&mut *counters), amount) };
     }
+}
+
+/// Adds to a counter in a map. Rust offers this target no atomics, and a plain addition loses counts to other CPUs.
+///
+/// # Safety
+///
+/// `counter` must point into a live map value, aligned.
+#[inline(always)]
+pub(crate) unsafe fn add(counter: *mut u64, amount: u64) {
+    // SAFETY: the caller vouches for the pointer.
+    unsafe { asm!("lock *(u64 *)({0} + 0) += {1}", in(reg) counter, in(reg) amount) };
 }

@@ -8,7 +8,9 @@
 #![feature(asm_experimental_arch)]
 
 mod maps;
+mod memory;
 mod scope;
+mod lifecycle;
 mod registers;
 mod openssl;
 mod connection;

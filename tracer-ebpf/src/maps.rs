@@ -7,8 +7,9 @@ use aya_ebpf::{
     macros::btf_map,
 };
 use tracer_ebpf::{
-    AddressKey, CallState, ConnectionState, KernelOffsets, MAX_CALLS, MAX_CONNECTIONS, MAX_CPUS, MAX_SITES,
-    MAX_TARGETS, SettingFlags, Settings, SiteConfig, SiteCounters,
+    AddressKey, CallState, ConnectionState, FileKey, KernelCounters, KernelOffsets, LIFECYCLE_RING_BYTES, MAX_CALLS,
+    MAX_CGROUPS, MAX_CONNECTIONS, MAX_CPUS, MAX_KNOWN_FILES, MAX_NAMES, MAX_SITES, MAX_TARGETS, SettingFlags, Settings,
+    SiteConfig, SiteCounters, TargetState,
 };
 
 /// Only the template of an inner ring: the loader makes the rings themselves, of the size the user asks for.
@@ -18,9 +19,33 @@ const RING_TEMPLATE: usize = 4096;
 #[btf_map]
 pub(crate) static RINGS: ArrayOfMaps<RingBuf<u64, RING_TEMPLATE>, MAX_CPUS> = ArrayOfMaps::new();
 
-/// The processes to trace; empty until everything is attached, so that filling it is what enables the probes.
+/// What happens to processes: apart from the rings of the CPUs, so that traffic cannot crowd it out.
 #[btf_map]
-pub(crate) static TARGETS: HashMap<u32, u32, MAX_TARGETS> = HashMap::new();
+pub(crate) static LIFECYCLE: RingBuf<u64, LIFECYCLE_RING_BYTES> = RingBuf::new();
+
+/// 1 while probes may report; set last and taken back first.
+#[btf_map]
+pub(crate) static SWITCH: Array<u32, 1> = Array::new();
+
+/// The processes to trace.
+#[btf_map]
+pub(crate) static TARGETS: HashMap<u32, TargetState, MAX_TARGETS> = HashMap::new();
+
+/// Short names of programs that are traced from their `exec` on.
+#[btf_map]
+pub(crate) static NAMES: HashMap<[u8; 16], u32, MAX_NAMES> = HashMap::new();
+
+/// Control groups whose programs are traced from their `exec` on.
+#[btf_map]
+pub(crate) static CGROUPS: HashMap<u64, u32, MAX_CGROUPS> = HashMap::new();
+
+/// Files that were looked at: mapping one is no news.
+#[btf_map]
+pub(crate) static KNOWN_FILES: HashMap<FileKey, u32, MAX_KNOWN_FILES> = HashMap::new();
+
+/// What was lost and belongs to no site.
+#[btf_map]
+pub(crate) static TOTALS: Array<KernelCounters, 1> = Array::new();
 
 /// What is known of the library each site belongs to.
 #[btf_map]
@@ -57,6 +82,16 @@ static KERNEL_OFFSETS: KernelOffsets = KernelOffsets {
     sock_daddr: 0,
     sock_saddr6: 0,
     sock_daddr6: 0,
+    task_pid: 0,
+    task_tgid: 0,
+    task_signal: 0,
+    signal_live: 0,
+    area_start: 0,
+    area_end: 0,
+    area_flags: 0,
+    area_file: 0,
+    inode_sb: 0,
+    super_dev: 0,
 };
 
 /// The user's settings, set before load.
@@ -79,4 +114,18 @@ pub(crate) fn kernel_offset(pick: impl FnOnce(&KernelOffsets) -> *const u32) -> 
 pub(crate) fn call_bytes() -> u64 {
     // SAFETY: the pointer is to a static; volatile, because the loader replaces the value the compiler sees.
     unsafe { read_volatile(&raw const SETTINGS.call_bytes) }
+}
+
+/// Reads what is traced and told.
+#[inline(always)]
+pub(crate) fn settings() -> SettingFlags {
+    // SAFETY: the pointer is to a static; volatile, because the loader replaces the value the compiler sees.
+    unsafe { read_volatile(&raw const SETTINGS.flags) }
+}
+
+/// Reads the tracer's own process.
+#[inline(always)]
+pub(crate) fn own_tgid() -> u32 {
+    // SAFETY: the pointer is to a static; volatile, because the loader replaces the value the compiler sees.
+    unsafe { read_volatile(&raw const SETTINGS.own_tgid) }
 }

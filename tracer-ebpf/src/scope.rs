@@ -1,8 +1,18 @@
-//! Is this task wanted? In: the current task. Out: its process, when it is traced.
+//! Is this task wanted? In: the current task. Out: its process, when it is traced and the probes may report.
 
 use aya_ebpf::helpers::bpf_get_current_pid_tgid;
+use tracer_ebpf::{Change, SettingFlags, TargetFlags, TargetState};
 
-use crate::maps::TARGETS;
+use crate::{
+    lifecycle,
+    maps::{SWITCH, TARGETS, own_tgid, settings},
+};
+
+/// In .rodata and not on the stack.
+static MET: TargetState = TargetState {
+    flags: TargetFlags::FOLLOW,
+    connections: 0,
+};
 
 /// A thread of a traced process.
 #[derive(Clone, Copy)]
@@ -21,9 +31,37 @@ pub(crate) fn current_task() -> Task {
     }
 }
 
-/// Names the current thread if its process is traced.
+/// Names the current thread if its process is traced. Other processes may meet the same probes.
 #[inline(always)]
 pub(crate) fn traced_task() -> Option<Task> {
     let task = current_task();
-    TARGETS.get_ptr(&task.tgid).map(|_| task)
+    if TARGETS.get_ptr(&task.tgid).is_none() && !meet(task.tgid) {
+        return None;
+    }
+    is_on().then_some(task)
+}
+
+/// Tells whether the probes may report: not before everything is in place, and not after the end was decided.
+#[inline(always)]
+fn is_on() -> bool {
+    match SWITCH.get_ptr(0) {
+        // SAFETY: a live map value.
+        Some(on) => unsafe { *on == 1 },
+        None => false,
+    }
+}
+
+/// Adds a process that was not known, where all are traced; tells whether it is traced.
+#[inline(always)]
+fn meet(tgid: u32) -> bool {
+    settings().contains(SettingFlags::ALL) && tgid != own_tgid() && add_met(tgid) == 1
+}
+
+#[inline(never)]
+fn add_met(tgid: u32) -> u32 {
+    if !is_on() || !lifecycle::add_target(tgid, &MET) {
+        return 0;
+    }
+    lifecycle::report(tgid, 0, Change::MET);
+    1
 }

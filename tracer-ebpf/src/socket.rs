@@ -4,12 +4,13 @@
 //! connection record. Refuses to guess: a BIO that is not a socket's own, or a descriptor that is not an internet
 //! socket, gives a record without addresses that says why.
 
-use aya_ebpf::helpers::{bpf_get_current_task, bpf_probe_read_kernel, bpf_probe_read_kernel_buf, bpf_probe_read_user};
+use aya_ebpf::helpers::{bpf_get_current_task, bpf_probe_read_kernel_buf};
 use tracer_ebpf::{AddressSource, ConnectionRecord, ConnectionState, Cookie, Kind, SiteConfig, UNIX_PATH};
 
 use crate::{
     capture, connection,
     maps::{SITES, kernel_offset},
+    memory::{read_kernel, read_user},
 };
 
 /// `BIO_TYPE_SOCKET` of OpenSSL: 5, a source and a sink, with a descriptor (`openssl/bio.h`, 1.0.2 to 4.0).
@@ -163,18 +164,6 @@ fn copy_addresses(record: &mut ConnectionRecord, sock: usize) -> Option<()> {
     copy_kernel(sock + remote, &mut record.remote, bytes)?;
     record.family = family;
     Some(())
-}
-
-#[inline(always)]
-fn read_user<T>(address: u64) -> Option<T> {
-    // SAFETY: the helper checks the address; a bad one is an error, not a fault.
-    unsafe { bpf_probe_read_user(address as *const T) }.ok()
-}
-
-#[inline(always)]
-fn read_kernel<T>(address: usize) -> Option<T> {
-    // SAFETY: the helper checks the address; a bad one is an error, not a fault.
-    unsafe { bpf_probe_read_kernel(address as *const T) }.ok()
 }
 
 /// Copies the first `bytes` of an address where it stands, because the stack is scarce.

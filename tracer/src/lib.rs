@@ -4,9 +4,9 @@
 //!
 //! | stage | out | lives in | its "no" | its failure |
 //! | --- | --- | --- | --- | --- |
-//! | discover processes and the files they map | [`target::Target`] | [`target`] | | `Error` |
+//! | discover processes and the files they map, arrivals, exits | [`target::Target`], [`target::Life`] | [`target`] | not selected | `Error` |
 //! | resolve: ELF to probe sites and struct offsets | `symbolizer::ProbePlan` | [`resolve`], `symbolizer` | `Reason` | not a usable ELF |
-//! | attach; enable last; detach on drop | [`attach::Attached`] | [`attach`] | kernel lacks X: `Reason` | `Error` with the verifier's log |
+//! | attach, also later; enable last; detach on drop | [`attach::Probes`], [`attach::Rings`] | [`attach`] | kernel lacks X: `Reason` | `Error` with the verifier's log |
 //! | capture in the kernel | ABI records | `tracer-ebpf` | filtered in the kernel | a counter per site and cause |
 //! | receive: rings, or a recorded tape; put in order | [`source::Batch`], [`source::Item`] | [`source`] | | `Error` |
 //! | type the bytes | [`event::Event`] | [`event`] | unknown kind: counted | cut short: counted |

@@ -17,3 +17,9 @@ pub const MAX_QUEUED_BYTES: usize = 64 * 1024 * 1024;
 
 /// Bytes of a tape's header.
 pub const MAX_TAPE_HEADER_BYTES: usize = 1024 * 1024;
+
+/// How deep control groups are searched for a container's.
+pub const MAX_CGROUP_DEPTH: usize = 16;
+
+/// Files without a user whose probes stay, because a program that is started again maps them again.
+pub const MAX_UNUSED_FILES: usize = 16;

@@ -3,7 +3,7 @@
 //! In: [`Target`]s. Out: for each target, which of its files carry a TLS library and how to probe it, or why none does.
 //! Refuses nothing by itself: it reads files and asks `symbolizer`.
 
-use std::{collections::HashMap, path::PathBuf, rc::Rc};
+use std::{collections::HashMap, path::PathBuf, sync::Arc};
 
 use symbolizer::{LibraryVersion, ProbePlan, Reason};
 
@@ -13,7 +13,7 @@ use crate::target::{FileIdentity, MappedObject, Target};
 #[derive(Debug)]
 pub enum Resolution {
     /// It carries a TLS library.
-    Plan(ProbePlan),
+    Plan(Arc<ProbePlan>),
     /// It does not, or none that can be probed.
     Reason(Reason),
     /// It could not be analysed.
@@ -42,13 +42,13 @@ pub struct Resolved {
     /// Its identity.
     pub identity: FileIdentity,
     /// What it gave.
-    pub resolution: Rc<Resolution>,
+    pub resolution: Arc<Resolution>,
 }
 
 /// Analyses files and remembers the answers.
 #[derive(Debug, Default)]
 pub struct Resolver {
-    known: HashMap<FileIdentity, Rc<Resolution>>,
+    known: HashMap<FileIdentity, Arc<Resolution>>,
     versions: HashMap<FileIdentity, Option<LibraryVersion>>,
 }
 
@@ -64,14 +64,14 @@ impl Resolver {
         target.objects.iter().map(resolve).collect()
     }
 
-    fn resolve_object(&mut self, object: &MappedObject, crypto: Option<&LibraryVersion>) -> Rc<Resolution> {
+    fn resolve_object(&mut self, object: &MappedObject, crypto: Option<&LibraryVersion>) -> Arc<Resolution> {
         let analyse = || {
-            Rc::new(match object.read() {
+            Arc::new(match object.read() {
                 Ok(image) => analyse(&image, crypto),
                 Err(error) => Resolution::Failed(error.to_string()),
             })
         };
-        Rc::clone(self.known.entry(object.identity).or_insert_with(analyse))
+        Arc::clone(self.known.entry(object.identity).or_insert_with(analyse))
     }
 
     /// The version that a libcrypto states; libssl does not state its own.
@@ -91,10 +91,15 @@ impl Resolver {
 /// Analyses the bytes of one file.
 pub fn analyse(image: &[u8], crypto: Option<&LibraryVersion>) -> Resolution {
     match symbolizer::plan(image, crypto) {
-        Ok(Ok(plan)) => Resolution::Plan(plan),
+        Ok(Ok(plan)) => Resolution::Plan(Arc::new(plan)),
         Ok(Err(reason)) => Resolution::Reason(reason),
         Err(error) => Resolution::Failed(error.to_string()),
     }
+}
+
+/// Tells whether no file says anything of a TLS library.
+pub fn has_none(files: &[Resolved]) -> bool {
+    files.iter().all(|one| !one.resolution.is_telling())
 }
 
 /// The most telling reason of all files: a library that cannot be probed says more than one that is not TLS.

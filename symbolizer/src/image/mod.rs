@@ -5,6 +5,7 @@
 //! shared object (a [`Reason`]), and tables that do not fit the file or the limits (an [`Error`]).
 
 mod headers;
+mod relocations;
 mod symbols;
 
 pub use symbols::{Presence, Symbol, SymbolKind, Symbols};
@@ -170,6 +171,22 @@ impl<'data> Image<'data> {
             return Ok(Vec::new());
         };
         version_names(versions.map(name_offset), self.linked_strings(section)?)
+    }
+
+    /// Returns the name of the symbol whose address the dynamic linker puts at an address.
+    pub fn linked_name(&self, slot: Vaddr) -> Result<Option<&'data [u8]>, Error> {
+        let tables = self
+            .sections
+            .iter()
+            .filter(|section| section.sh_type(LE) == elf::SHT_RELA);
+        for section in tables {
+            let bytes = self.section_bytes(section, "relocation table")?;
+            if let Some(index) = relocations::symbol_at(bytes, self.machine, slot)? {
+                let symbol = self.symbols(Table::Dynsym)?.nth(index);
+                return Ok(symbol.and_then(|symbol| symbol.name_within(limits::SYMBOL_NAME)));
+            }
+        }
+        Ok(None)
     }
 
     fn section_of_kind(&self, kind: u32) -> Option<&'data SectionHeader> {

@@ -156,11 +156,31 @@ pub struct KernelOffsets {
     pub sock_saddr6: u32,
     /// `sock_common.skc_v6_daddr`.
     pub sock_daddr6: u32,
+    /// `task_struct.pid`.
+    pub task_pid: u32,
+    /// `task_struct.tgid`.
+    pub task_tgid: u32,
+    /// `task_struct.signal`.
+    pub task_signal: u32,
+    /// `signal_struct.live`: how many threads have not ended.
+    pub signal_live: u32,
+    /// `vm_area_struct.vm_start`.
+    pub area_start: u32,
+    /// `vm_area_struct.vm_end`.
+    pub area_end: u32,
+    /// `vm_area_struct.vm_flags`.
+    pub area_flags: u32,
+    /// `vm_area_struct.vm_file`.
+    pub area_file: u32,
+    /// `inode.i_sb`.
+    pub inode_sb: u32,
+    /// `super_block.s_dev`.
+    pub super_dev: u32,
 }
 
 const _: () = assert!(size_of::<SiteConfig>() == 24);
 const _: () = assert!(size_of::<Settings>() == 16);
-const _: () = assert!(size_of::<KernelOffsets>() == 64);
+const _: () = assert!(size_of::<KernelOffsets>() == 104);
 
 #[cfg(test)]
 mod tests {

@@ -47,6 +47,14 @@ pub enum Error {
         /// Why.
         source: Box<ProgramError>,
     },
+    /// No second handle of a file could be had.
+    #[error("{path} cannot be held open", path = path.display())]
+    Handle {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        source: io::Error,
+    },
     /// There are more CPUs than rings.
     #[error("{0} possible CPUs are more than the limit of {MAX_CPUS}")]
     TooManyCpus(usize),

@@ -8,6 +8,7 @@ use std::{fmt, path::Path};
 use btf::{Btf, Type};
 use tracer_ebpf::KernelOffsets;
 
+use super::Reach;
 use crate::target::{Seccomp, Target};
 
 const BTF_PATH: &str = "/sys/kernel/btf/vmlinux";
@@ -115,6 +116,17 @@ pub fn check_target(target: &Target) -> Result<(), Reason> {
     }
 }
 
+/// Whom probes may be for: where the kernel kills processes at return probes because of their seccomp filters, only for
+/// those that were looked at.
+pub fn reach(follow: bool) -> Reach {
+    let kills = KernelVersion::running().is_some_and(KernelVersion::kills_at_return);
+    if follow && !kills {
+        Reach::Everyone
+    } else {
+        Reach::Process
+    }
+}
+
 fn check_privileges() -> Result<(), Reason> {
     let status = procfs::process::Process::myself()
         .and_then(|own| own.status())
@@ -145,6 +157,16 @@ fn offsets(btf: &Btf) -> Result<KernelOffsets, Reason> {
         sock_daddr: of("sock_common", "skc_daddr", "sock_common.skc_daddr")?,
         sock_saddr6: of("sock_common", "skc_v6_rcv_saddr", "sock_common.skc_v6_rcv_saddr")?,
         sock_daddr6: of("sock_common", "skc_v6_daddr", "sock_common.skc_v6_daddr")?,
+        task_pid: of("task_struct", "pid", "task_struct.pid")?,
+        task_tgid: of("task_struct", "tgid", "task_struct.tgid")?,
+        task_signal: of("task_struct", "signal", "task_struct.signal")?,
+        signal_live: of("signal_struct", "live", "signal_struct.live")?,
+        area_start: of("vm_area_struct", "vm_start", "vm_area_struct.vm_start")?,
+        area_end: of("vm_area_struct", "vm_end", "vm_area_struct.vm_end")?,
+        area_flags: of("vm_area_struct", "vm_flags", "vm_area_struct.vm_flags")?,
+        area_file: of("vm_area_struct", "vm_file", "vm_area_struct.vm_file")?,
+        inode_sb: of("inode", "i_sb", "inode.i_sb")?,
+        super_dev: of("super_block", "s_dev", "super_block.s_dev")?,
     })
 }
 

@@ -1,22 +1,28 @@
 //! Probes in, records out: the only room that makes BPF calls.
 //!
-//! In: the kernel's offsets, and for each target its plans. Out: [`Attached`], which hands out the rings and counts
-//! what was lost. Built first and enabled last: until [`Loader::enable`] fills the table of processes, no probe
-//! reports anything. Everything detaches when it is dropped, and with the process if that is killed.
+//! In: the kernel's offsets, what is to be traced, and for each file its plan. Out: [`Probes`], which places and removes
+//! them while the tracing goes on, and [`Rings`]. Built first and enabled last: until the [`Switch`] is on no
+//! probe reports anything. Everything detaches when it is dropped, and with the process if that is killed.
 
 mod kernel;
 mod value;
 mod error;
 mod program;
-mod loader;
-mod attached;
+mod rings;
+mod tables;
+mod hooks;
+mod probes;
 
 use std::path::PathBuf;
 
-pub use attached::Attached;
+use aya::{Ebpf, programs::Program as Loaded};
+use tracer_ebpf::SettingFlags;
+
 pub use error::Error;
-pub use kernel::{KernelVersion, Reason, check, check_target};
-pub use loader::Loader;
+pub use hooks::LateLibraries;
+pub use kernel::{KernelVersion, Reason, check, check_target, reach};
+pub use probes::{Needs, Probes, Reach};
+pub use rings::{Rings, Switch};
 
 /// The BPF object, built from `tracer-ebpf`.
 static OBJECT: &[u8] = aya::include_bytes_aligned!(concat!(env!("OUT_DIR"), "/tlscope.bpf.o"));
@@ -26,13 +32,15 @@ pub fn object() -> &'static [u8] {
     OBJECT
 }
 
-/// How much is captured, and how much room it has.
+/// How much is captured, how much room it has, and what is told.
 #[derive(Clone, Copy, Debug)]
 pub struct Options {
     /// Bytes captured per call.
     pub call_bytes: u64,
     /// Bytes of each CPU's ring; a power of two, and at least a page.
     pub ring_bytes: u32,
+    /// What is traced and told.
+    pub flags: SettingFlags,
 }
 
 /// A probed function of a file; records name it by its index.
@@ -44,4 +52,13 @@ pub struct SiteInfo {
     pub function: String,
     /// The TLS library, in one word.
     pub library: &'static str,
+}
+
+/// Finds a program of the object, by its name and kind.
+fn program_of<'a, P>(ebpf: &'a mut Ebpf, name: &'static str) -> Result<&'a mut P, Error>
+where
+    &'a mut P: TryFrom<&'a mut Loaded, Error = aya::programs::ProgramError>,
+{
+    let program = ebpf.program_mut(name).ok_or(Error::Missing(name))?;
+    program.try_into().map_err(Error::program(name))
 }

@@ -1,6 +1,9 @@
 //! Which BPF programs a function needs, by its role.
 
 use symbolizer::{ProbePlan, Role};
+use tracer_ebpf::SettingFlags;
+
+use super::Needs;
 
 /// The BPF programs.
 #[derive(Clone, Copy, Debug)]
@@ -38,17 +41,21 @@ impl Program {
             Role::SetFd | Role::SetRfd | Role::SetWfd => &[Self::CallReturn, Self::CallEntry],
             Role::SetBio | Role::SetRbio | Role::SetWbio => &[Self::BioReplaced],
             Role::Free | Role::Clear => &[Self::ConnectionEnd],
+            Role::Handshake | Role::BioWrite => &[],
         }
     }
 }
 
-/// Where the library's structures are known, they tell the descriptor, and nobody needs to note it. Every probe less is
-/// a tenth of a second less to wait at the end: the kernel takes them away one after the other.
-pub(super) const fn is_needed(plan: &ProbePlan, role: Role) -> bool {
+/// Which functions a process needs probes at. Where the library's structures are known, they tell the descriptor, and
+/// nobody needs to note it. Every probe less is less to pay for, and a tenth of a second less to wait at the end: the
+/// kernel takes them away one after the other.
+pub(super) const fn is_needed(plan: &ProbePlan, role: Role, needs: Needs, told: SettingFlags) -> bool {
     match role {
         Role::SetFd | Role::SetRfd | Role::SetWfd | Role::SetBio | Role::SetRbio | Role::SetWbio => {
             plan.layout.is_err()
         }
+        Role::Handshake => needs.ciphertext || told.contains(SettingFlags::CONNECTIONS),
+        Role::BioWrite => needs.ciphertext,
         Role::Read | Role::Write | Role::ReadEx | Role::WriteEx | Role::WriteEx2 | Role::Free | Role::Clear => true,
     }
 }
@@ -64,5 +71,7 @@ pub(super) const fn abi_role(role: Role) -> tracer_ebpf::Role {
         Role::SetBio | Role::SetRbio | Role::SetWbio => tracer_ebpf::Role::SET_BIO,
         Role::Free => tracer_ebpf::Role::FREE,
         Role::Clear => tracer_ebpf::Role::CLEAR,
+        Role::Handshake => tracer_ebpf::Role::HANDSHAKE,
+        Role::BioWrite => tracer_ebpf::Role::BIO_WRITE,
     }
 }

@@ -3,9 +3,9 @@
 use std::{path::PathBuf, time::Duration};
 
 use clap::{Args, Parser, Subcommand, builder::RangedU64ValueParser};
-use tracer_ebpf::{DEFAULT_CALL_BYTES, MAX_CALL_BYTES};
+use tracer_ebpf::{DEFAULT_CALL_BYTES, MAX_CALL_BYTES, SettingFlags};
 
-use crate::{attach, filter::FilterArgs, output::Format, redact::RedactArgs};
+use crate::{attach, filter::FilterArgs, output::Format, redact::RedactArgs, target::Selection};
 
 /// Streams the HTTP heads of a running gateway's TLS traffic.
 #[derive(Debug, Parser)]
@@ -76,9 +76,14 @@ pub(super) struct InspectArgs {
 /// What is traced, and how.
 #[derive(Args, Debug)]
 pub(super) struct LiveArgs {
-    /// A process to trace, its children as they are now included; may be repeated
-    #[arg(short = 'p', long = "pid", value_name = "PID", required = true)]
-    pub(super) pids: Vec<u32>,
+    #[command(flatten)]
+    pub(super) whom: WhomArgs,
+    /// Leave the children of these processes alone
+    #[arg(long)]
+    pub(super) no_follow: bool,
+    /// Wait for what is not there yet
+    #[arg(long)]
+    pub(super) wait: bool,
     /// Stop after this long, such as 10s
     #[arg(long, value_name = "DURATION", value_parser = humantime::parse_duration)]
     pub(super) duration: Option<Duration>,
@@ -91,6 +96,24 @@ pub(super) struct LiveArgs {
     /// KiB of each CPU's ring buffer, a power of two
     #[arg(long, value_name = "KIB", default_value_t = 8192, value_parser = parse_ring)]
     pub(super) ring_kib: u32,
+}
+
+/// Whom to trace; everything that is given adds up.
+#[derive(Args, Debug)]
+#[group(required = true, multiple = true)]
+pub(super) struct WhomArgs {
+    /// A process, with the descendants it has now and later; may be repeated
+    #[arg(short = 'p', long = "pid", value_name = "PID")]
+    pub(super) pids: Vec<u32>,
+    /// Every process of a program, by its name, now and later; may be repeated
+    #[arg(long = "name", value_name = "NAME")]
+    pub(super) programs: Vec<String>,
+    /// Every process in a container, by its id or twelve digits of it, now and later; may be repeated
+    #[arg(long = "container", value_name = "ID")]
+    pub(super) containers: Vec<String>,
+    /// Every process that has a TLS library, now and later
+    #[arg(long)]
+    pub(super) all: bool,
 }
 
 /// What is shown, and how.
@@ -119,6 +142,22 @@ impl LiveArgs {
         attach::Options {
             call_bytes: self.call_bytes,
             ring_bytes: self.ring_kib.saturating_mul(1024),
+            flags: if self.whom.all {
+                SettingFlags::ALL
+            } else {
+                SettingFlags::default()
+            },
+        }
+    }
+
+    pub(super) fn selection(&self) -> Selection {
+        Selection {
+            pids: self.whom.pids.clone(),
+            names: self.whom.programs.clone(),
+            containers: self.whom.containers.clone(),
+            all: self.whom.all,
+            follow: !self.no_follow,
+            wait: self.wait,
         }
     }
 }

@@ -6,6 +6,7 @@
 mod arguments;
 mod messages;
 mod live;
+mod follow;
 mod session;
 mod queue;
 mod stream;

@@ -1,13 +1,15 @@
 //! Draining records until it is enough.
 //!
-//! One thread drains the rings on a timer and watches signals and processes; another one, behind a bounded queue,
-//! consumes. When the queue is full the rings hold the records, and the kernel counts what they lose.
+//! One thread drains the rings on a timer and watches signals; another one, behind a bounded queue, consumes; a third
+//! follows processes. When the queue is full the rings hold the records, and the kernel counts what they lose.
 
 use std::{
-    collections::BTreeMap,
-    os::fd::OwnedFd,
-    sync::mpsc::{Receiver, channel},
-    thread,
+    os::fd::AsFd as _,
+    sync::{
+        Arc,
+        mpsc::{Receiver, Sender, channel},
+    },
+    thread::{self, JoinHandle},
     time::Duration,
 };
 
@@ -17,22 +19,24 @@ use thread_priority::{
     thread_native_id,
 };
 use tokio::{
+    io::{Interest, unix::AsyncFd},
     signal::unix::{Signal, SignalKind, signal},
     time::sleep,
 };
-use tracer_ebpf::SiteCounters;
+use tracer_ebpf::{KernelCounters, SiteCounters};
 
 use super::{
     Outcome,
     arguments::LiveArgs,
+    follow::{Follower, Told},
     queue::{Queue, Queued, queue},
     say,
 };
 use crate::{
-    attach::Attached,
+    attach::{Probes, Rings, Switch},
     pipeline::{Flow, Summary},
     source::{Batch, Totals, drain, now_ns},
-    target::find_ended,
+    target::Life,
 };
 
 /// How long the rings are left alone at the most.
@@ -50,10 +54,10 @@ pub(super) trait Consumer: Send + 'static {
     fn finish(self: Box<Self>, totals: Totals) -> Result<Option<Summary>>;
 }
 
-/// Probes that report, and the processes they sit in.
+/// Rings that fill, and whom they tell of.
 pub(super) struct Session {
-    attached: Attached,
-    processes: BTreeMap<u32, OwnedFd>,
+    rings: Rings,
+    switch: Switch,
     duration: Option<Duration>,
     /// Bytes of one ring.
     ring_bytes: usize,
@@ -61,8 +65,13 @@ pub(super) struct Session {
     pause: Duration,
     /// When they were last drained, on the clock of the records.
     drained_ns: u64,
-    /// Processes that have ended since the last batch.
-    ended: Vec<u32>,
+}
+
+/// The thread that follows processes, and the ways to and from it.
+struct Following {
+    lives: Sender<Vec<Life>>,
+    told: Arc<Told>,
+    thread: JoinHandle<Follower>,
 }
 
 /// Why draining came to an end.
@@ -75,34 +84,36 @@ enum Stop {
 }
 
 impl Session {
-    /// Takes over probes, and the descriptors that become readable when their processes end.
-    pub(super) fn new(attached: Attached, processes: BTreeMap<u32, OwnedFd>, live: &LiveArgs) -> Self {
+    /// Takes over the rings.
+    pub(super) fn new(rings: Rings, switch: Switch, live: &LiveArgs) -> Self {
         Self {
-            attached,
-            processes,
+            rings,
+            switch,
             duration: live.duration,
             ring_bytes: usize::try_from(live.options().ring_bytes).unwrap_or(usize::MAX),
             pause: LONGEST_PAUSE,
             drained_ns: now_ns(),
-            ended: Vec::new(),
         }
     }
 
-    /// Drains into the consumer until it is enough, detaches, and says the totals.
-    pub(super) async fn run(mut self, consumer: Box<dyn Consumer>) -> Result<Outcome> {
+    /// Lets the probes report, drains into the consumer until it is enough, detaches, and says the totals.
+    pub(super) async fn run(mut self, follower: Follower, consumer: Box<dyn Consumer>) -> Result<Outcome> {
         let (batches, queue) = queue();
         let (last_word, last_words) = channel();
         let worker = thread::Builder::new().name("decode".to_owned());
         let worker = worker.spawn(move || consume(consumer, queue, &last_words))?;
+        let following = Following::start(follower)?;
         hurry();
         let signals = Signals::new()?;
+        self.switch.set(true)?;
         // Whoever reads this may send a signal at once.
         say("ready");
-        let stop = self.drain_until_stopped(&batches, signals).await?;
-        self.attached.disable(self.processes.keys().copied())?;
-        self.drain_rest(&batches);
+        let stop = self.drain_until_stopped(&batches, &following, signals).await?;
+        self.switch.set(false)?;
+        self.drain_rest(&batches, &following);
         drop(batches);
-        let totals = self.totals()?;
+        let mut follower = following.stop()?;
+        let totals = say_losses(follower.probes())?;
         // A worker that failed no longer waits for it; its error comes with the join.
         let _worker_gone = last_word.send(totals).is_err();
         let summary = worker
@@ -110,7 +121,7 @@ impl Session {
             .map_err(|_panic| anyhow!("the decoder stopped unexpectedly"))??;
         say_totals(summary, totals);
         // Only now, because the kernel takes its time to take probes away.
-        drop(self);
+        drop(follower);
         let enough = summary.is_some_and(|summary| summary.enough == Flow::Done);
         if stop == Stop::AllEnded && !enough {
             say("every traced process has ended");
@@ -119,48 +130,51 @@ impl Session {
         Ok(Outcome::Done)
     }
 
-    async fn drain_until_stopped(&mut self, batches: &Queue, mut signals: Signals) -> Result<Stop> {
+    async fn drain_until_stopped(
+        &mut self,
+        batches: &Queue,
+        following: &Following,
+        mut signals: Signals,
+    ) -> Result<Stop> {
         let time_is_over = sleep(self.duration.unwrap_or(Duration::MAX));
+        let mapped = self.rings.as_fd().try_clone_to_owned()?;
+        // SAFETY: an owned descriptor stays open, and stays the same, until it is dropped.
+        let mapped = unsafe { AsyncFd::register_with_interest(mapped, Interest::READABLE) }?;
         tokio::pin!(time_is_over);
         loop {
             tokio::select! {
-                () = sleep(self.pause) => {
-                    self.forget_ended()?;
-                    if self.hand_over(batches) == Flow::Done {
-                        return Ok(Stop::Asked);
-                    }
-                    if self.processes.is_empty() {
-                        return Ok(Stop::AllEnded);
-                    }
-                }
+                () = sleep(self.pause) => {}
+                ready = mapped.readable() => ready?.clear_ready(),
                 () = &mut time_is_over => return Ok(Stop::Asked),
                 () = signals.any() => return Ok(Stop::Asked),
+            }
+            if self.hand_over(batches, following) == Flow::Done {
+                return Ok(Stop::Asked);
+            }
+            if following.told.all_ended() {
+                return Ok(Stop::AllEnded);
             }
         }
     }
 
-    /// Notices which processes have ended, and forgets them; their last records are in the rings by then.
-    fn forget_ended(&mut self) -> Result<()> {
-        for pid in find_ended(self.processes.iter().map(|(pid, pidfd)| (*pid, pidfd)))? {
-            self.processes.remove(&pid);
-            self.ended.push(pid);
-            self.attached.forget(pid)?;
-        }
-        Ok(())
-    }
-
     /// Drains the rings into the queue, unless the queue is full.
-    fn hand_over(&mut self, batches: &Queue) -> Flow {
+    fn hand_over(&mut self, batches: &Queue, following: &Following) -> Flow {
         if batches.is_full() {
             Flow::Continue
         } else {
-            batches.send(self.drain())
+            batches.send(self.drain(following))
         }
     }
 
-    fn drain(&mut self) -> Batch {
-        let mut batch = drain(self.attached.rings());
-        batch.ended = std::mem::take(&mut self.ended);
+    fn drain(&mut self, following: &Following) -> Batch {
+        let mut lives = Vec::new();
+        let mut batch = drain(&mut self.rings, |life| lives.push(life));
+        // Sites are announced before their probes are placed: those of all records above are there by now.
+        batch.sites = following.told.take_sites();
+        if !lives.is_empty() {
+            // The follower ends after this thread, and its failures are its own to say.
+            drop(following.lives.send(lives));
+        }
         let elapsed = Duration::from_nanos(batch.drained_ns.saturating_sub(self.drained_ns));
         self.drained_ns = batch.drained_ns;
         self.pause = pause(elapsed, batch.len(), self.ring_bytes);
@@ -168,41 +182,89 @@ impl Session {
     }
 
     /// Drains what is left once nothing is added any more.
-    fn drain_rest(&mut self, batches: &Queue) {
+    fn drain_rest(&mut self, batches: &Queue, following: &Following) {
         loop {
-            let batch = self.drain();
+            let batch = self.drain(following);
             let last = batch.is_empty();
             if batches.send(batch) == Flow::Done || last {
                 return;
             }
         }
     }
+}
 
-    /// Adds up what the kernel counted as lost, and says where.
-    fn totals(&self) -> Result<Totals> {
-        let mut totals = Totals::default();
-        for (site, counters) in self.attached.sites().iter().zip(self.attached.losses()?) {
-            for (what, records, bytes) in losses(&counters) {
-                totals.lost_records += records;
-                totals.lost_bytes += bytes;
-                if records > 0 {
-                    let path = site.path.display();
-                    say(&format!(
-                        "lost at {} of {path}: {records} records, {bytes} bytes: {what}",
-                        site.function
-                    ));
-                }
-            }
-            if counters.over_limit_bytes > 0 {
-                let bytes = counters.over_limit_bytes;
+impl Following {
+    fn start(follower: Follower) -> Result<Self> {
+        let (lives, received) = channel();
+        let told = follower.told();
+        let thread = thread::Builder::new().name("follow".to_owned());
+        Ok(Self {
+            lives,
+            told,
+            thread: thread.spawn(move || follower.run(&received))?,
+        })
+    }
+
+    fn stop(self) -> Result<Follower> {
+        drop(self.lives);
+        self.thread
+            .join()
+            .map_err(|_panic| anyhow!("following stopped unexpectedly"))
+    }
+}
+
+/// Adds up what the kernel counted as lost, and says where.
+fn say_losses(probes: &mut Probes) -> Result<Totals> {
+    let mut totals = Totals::default();
+    let counted = probes.losses()?;
+    for (site, counters) in probes.sites().iter().zip(counted) {
+        for (what, records, bytes) in losses(&counters) {
+            totals.lost_records += records;
+            totals.lost_bytes += bytes;
+            if records > 0 {
+                let path = site.path.display();
                 say(&format!(
-                    "left out at {}: {bytes} bytes over the limit per call (--call-bytes)",
+                    "lost at {} of {path}: {records} records, {bytes} bytes: {what}",
                     site.function
                 ));
             }
         }
-        Ok(totals)
+        if counters.over_limit_bytes > 0 {
+            let bytes = counters.over_limit_bytes;
+            say(&format!(
+                "left out at {}: {bytes} bytes over the limit per call (--call-bytes)",
+                site.function
+            ));
+        }
     }
+    for (what, count) in unplaced_losses(&probes.totals()?) {
+        if count > 0 {
+            say(&format!("{what}: {count}"));
+        }
+    }
+    Ok(totals)
+}
+
+/// Every cause of loss that belongs to no site.
+const fn unplaced_losses(totals: &KernelCounters) -> [(&'static str, u64); 4] {
+    let KernelCounters {
+        target_table_full,
+        lifecycle_ring_full,
+        socket_table_full,
+        ciphertext_table_full,
+    } = *totals;
+    [
+        ("processes not traced, too many at once", target_table_full),
+        (
+            "changes of processes not noticed, too many at once",
+            lifecycle_ring_full,
+        ),
+        ("ends of sockets not noticed, too many at once", socket_table_full),
+        (
+            "pieces of ciphertext not looked for, too many at once",
+            ciphertext_table_full,
+        ),
+    ]
 }
 
 /// How long to leave the rings alone, so that at the pace of the last time a single one would fill by a quarter: a busy

@@ -21,6 +21,8 @@ pub struct Batch {
     pub drained_ns: u64,
     /// Processes that ended before then.
     pub ended: Vec<u32>,
+    /// Sites that are new since the last batch; they come before any record that names them.
+    pub sites: Vec<SiteEntry>,
 }
 
 impl Batch {
@@ -61,6 +63,6 @@ impl Batch {
 
     /// Tells whether there is nothing in it but its moment.
     pub fn is_empty(&self) -> bool {
-        self.ends.is_empty() && self.ended.is_empty()
+        self.ends.is_empty() && self.ended.is_empty() && self.sites.is_empty()
     }
 }

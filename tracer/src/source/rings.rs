@@ -1,22 +1,29 @@
 //! Records from the rings of the running kernel.
 
-use aya::maps::{MapData, RingBuf};
 use rustix::time::{ClockId, clock_gettime};
 use tracer_ebpf::{DataRecord, Kind};
 use zerocopy::FromBytes as _;
 
 use super::Batch;
-use crate::limits::MAX_BATCH_BYTES;
+use crate::{attach::Rings, limits::MAX_BATCH_BYTES, target::Life};
 
-/// Takes what is in the rings, up to a limit; what is over it waits for the next time.
-pub fn drain(rings: &mut [RingBuf<MapData>]) -> Batch {
+/// Takes what is in the rings, up to a limit; what is over it waits for the next time. What happened to processes is
+/// also handed to `tell`; a mapping concerns nobody else.
+pub fn drain(rings: &mut Rings, mut tell: impl FnMut(Life)) -> Batch {
     let mut batch = Batch::new(now_ns());
-    let share = MAX_BATCH_BYTES / rings.len().max(1);
-    for ring in rings {
+    let share = MAX_BATCH_BYTES / rings.captured.len().max(1);
+    for ring in &mut rings.captured {
         let full = batch.len() + share;
         while let Some(slot) = (batch.len() < full).then(|| ring.next()).flatten() {
             batch.push(used(&slot));
         }
+    }
+    while let Some(record) = rings.lifecycle.next() {
+        let life = Life::parse(&record);
+        if !matches!(life, Some(Life::Mapped { .. })) {
+            batch.push(&record);
+        }
+        life.into_iter().for_each(&mut tell);
     }
     batch
 }

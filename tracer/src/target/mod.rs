@@ -1,28 +1,32 @@
 //! Which processes, and which files they run.
 //!
-//! In: process ids. Out: [`Target`]s, each with the executable files it maps, opened. Refuses a process that does not
-//! exist or has ended. A file is opened through `/proc/PID/map_files`, which leads to the very file that is mapped: in
+//! In: process ids, names, containers. Out: [`Target`]s, each with the executable files it maps, opened. Refuses a
+//! process that does not exist or has ended. A file is opened through `/proc/PID/map_files`, which leads to the very file that is mapped: in
 //! another mount namespace, replaced on disk, or deleted.
+
+mod life;
+mod select;
+mod verify;
 
 use std::{
     collections::BTreeSet,
     fs::File,
     io::{self, Read as _, Seek as _, SeekFrom},
-    os::{fd::OwnedFd, unix::fs::MetadataExt as _},
-    path::PathBuf,
+    os::unix::fs::MetadataExt as _,
+    path::{Path, PathBuf},
 };
 
 use procfs::{
     ProcError,
     process::{MMPermissions, MMapPath, MemoryMap, MemoryMaps, Process as ProcProcess},
 };
-use rustix::{
-    event::{PollFd, PollFlags, Timespec, poll},
-    io::Errno,
-};
 use thiserror::Error;
 
 use crate::limits::MAX_IMAGE_BYTES;
+
+pub use life::{Life, exists};
+pub use select::{Selection, descendants_of, find, name_of};
+pub use verify::{Mismatch, verify};
 
 /// A process to trace.
 #[derive(Debug)]
@@ -55,6 +59,16 @@ pub struct MappedObject {
     pub file: File,
     /// Its identity.
     pub identity: FileIdentity,
+    /// Where the process maps it.
+    mappings: Vec<Mapping>,
+}
+
+/// A stretch of a file in a process's memory.
+#[derive(Clone, Copy, Debug)]
+struct Mapping {
+    start: u64,
+    end: u64,
+    offset: u64,
 }
 
 /// What makes a file the same file.
@@ -72,6 +86,24 @@ pub enum Error {
     /// There is no such process.
     #[error("no process {0}")]
     NoSuchProcess(u32),
+    /// There is no such process here, but one in another PID namespace bears that number.
+    #[error(
+        "no process {pid} in this PID namespace; {inside} another one calls its process so: give its number here, -p {outer}"
+    )]
+    OnlyInside {
+        /// The number that was given.
+        pid: u32,
+        /// Whether one or several namespaces have it.
+        inside: &'static str,
+        /// The numbers here.
+        outer: String,
+    },
+    /// No process bears the name.
+    #[error("no process is named {0}; --wait waits for one")]
+    NoSuchName(String),
+    /// No process lives in the container.
+    #[error("no process is in a control group of container {0}; --wait waits for one")]
+    NoSuchContainer(String),
     /// It is not ours to look at.
     #[error("process {0} may not be looked at: permission denied; tlscope needs root")]
     Denied(u32),
@@ -128,48 +160,15 @@ impl Target {
     }
 }
 
-/// Adds to `pids` the descendants that their processes have now.
-pub fn with_descendants(pids: &[u32]) -> BTreeSet<u32> {
-    let mut found: BTreeSet<u32> = pids.iter().copied().collect();
-    let mut parents = Vec::new();
-    for process in procfs::process::all_processes().into_iter().flatten().flatten() {
-        if let Ok(stat) = process.stat() {
-            parents.push((stat.pid.unsigned_abs(), stat.ppid.unsigned_abs()));
-        }
-    }
-    loop {
-        let before = found.len();
-        let children: Vec<u32> = parents
-            .iter()
-            .filter(|(_, parent)| found.contains(parent))
-            .map(|(pid, _)| *pid)
-            .collect();
-        found.extend(children);
-        if found.len() == before {
-            return found;
-        }
-    }
-}
-
-/// Tells which processes have ended: the descriptor of one becomes readable with its end.
-pub fn find_ended<'a, I: IntoIterator<Item = (u32, &'a OwnedFd)>>(watched: I) -> io::Result<Vec<u32>> {
-    let (pids, pidfds): (Vec<u32>, Vec<&OwnedFd>) = watched.into_iter().unzip();
-    let mut pidfds: Vec<_> = pidfds
-        .into_iter()
-        .map(|pidfd| PollFd::new(pidfd, PollFlags::IN))
-        .collect();
-    match poll(&mut pidfds, Some(&Timespec::default())) {
-        Ok(_) | Err(Errno::INTR) => {}
-        Err(error) => return Err(error.into()),
-    }
-    let ended = pids
-        .iter()
-        .zip(&pidfds)
-        .filter(|(_, pidfd)| !pidfd.revents().is_empty());
-    Ok(ended.map(|(pid, _)| *pid).collect())
-}
-
 impl MappedObject {
+    /// Where the process has a byte of the file.
+    fn address_of(&self, offset: u64) -> Option<u64> {
+        self.mappings.iter().find_map(|mapping| {
+            let into = offset.checked_sub(mapping.offset)?;
+            (into < mapping.end.saturating_sub(mapping.start)).then(|| mapping.start.saturating_add(into))
+        })
+    }
+
     /// Reads the whole file.
     pub fn read(&self) -> Result<Vec<u8>, Error> {
         read_image(&self.file, &self.path)
@@ -177,7 +176,7 @@ impl MappedObject {
 }
 
 /// Reads a whole file that is no larger than a program can be.
-pub fn read_image(mut file: &File, path: &std::path::Path) -> Result<Vec<u8>, Error> {
+pub fn read_image(mut file: &File, path: &Path) -> Result<Vec<u8>, Error> {
     let failed = |source| Error::Read {
         path: path.to_path_buf(),
         source,
@@ -220,11 +219,11 @@ fn open_objects(pid: u32, maps: &MemoryMaps) -> Vec<MappedObject> {
     let executable = maps
         .iter()
         .filter(|map| map.inode != 0 && map.perms.contains(MMPermissions::EXECUTE));
-    let opened = executable.filter_map(|map| open_object(pid, map));
+    let opened = executable.filter_map(|map| open_object(pid, maps, map));
     opened.filter(|object| seen.insert(object.identity)).collect()
 }
 
-fn open_object(pid: u32, map: &MemoryMap) -> Option<MappedObject> {
+fn open_object(pid: u32, maps: &MemoryMaps, map: &MemoryMap) -> Option<MappedObject> {
     let MMapPath::Path(path) = &map.pathname else {
         return None;
     };
@@ -240,11 +239,25 @@ fn open_object(pid: u32, map: &MemoryMap) -> Option<MappedObject> {
         path: path.clone(),
         file,
         identity,
+        mappings: mappings(maps, map),
     })
 }
 
+/// Where the process runs the file of a mapping.
+fn mappings(maps: &MemoryMaps, of: &MemoryMap) -> Vec<Mapping> {
+    let same = maps
+        .iter()
+        .filter(|map| map.inode == of.inode && map.dev == of.dev && map.perms.contains(MMPermissions::EXECUTE));
+    let mapping = |map: &MemoryMap| Mapping {
+        start: map.address.0,
+        end: map.address.1,
+        offset: map.offset,
+    };
+    same.map(mapping).collect()
+}
+
 /// The way without `CAP_SYS_ADMIN`: the path in the process's own root, if it still leads to the mapped inode.
-fn open_by_path(pid: u32, map: &MemoryMap, path: &std::path::Path) -> io::Result<File> {
+fn open_by_path(pid: u32, map: &MemoryMap, path: &Path) -> io::Result<File> {
     let inside = path.strip_prefix("/").unwrap_or(path);
     let file = File::open(PathBuf::from(format!("/proc/{pid}/root")).join(inside))?;
     if file.metadata()?.ino() == map.inode {
@@ -256,10 +269,6 @@ fn open_by_path(pid: u32, map: &MemoryMap, path: &std::path::Path) -> io::Result
 
 #[cfg(test)]
 mod tests {
-    use std::process::{Command, Stdio};
-
-    use rustix::process::{Pid, PidfdFlags, pidfd_open};
-
     use super::*;
 
     #[test]
@@ -294,25 +303,5 @@ mod tests {
             Err(Error::NoSuchProcess(u32::MAX))
         ));
         assert!(matches!(Target::discover(0), Err(Error::NoSuchProcess(0))));
-    }
-
-    #[test]
-    fn a_process_is_known_to_have_ended_and_not_before() {
-        let mut child = Command::new("cat").stdin(Stdio::piped()).spawn().unwrap();
-        let pid = Pid::from_raw(child.id().cast_signed()).unwrap();
-        let pidfd = pidfd_open(pid, PidfdFlags::empty()).unwrap();
-        assert!(find_ended([(7, &pidfd)]).unwrap().is_empty());
-        drop(child.stdin.take());
-        child.wait().unwrap();
-        assert_eq!(find_ended([(7, &pidfd)]).unwrap(), [7]);
-    }
-
-    #[test]
-    fn a_child_is_found_by_its_parent() {
-        let mut child = Command::new("cat").stdin(Stdio::piped()).spawn().unwrap();
-        let found = with_descendants(&[std::process::id()]);
-        assert!(found.contains(&child.id()) && found.contains(&std::process::id()));
-        drop(child.stdin.take());
-        child.wait().unwrap();
     }
 }

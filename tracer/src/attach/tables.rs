@@ -1,0 +1,146 @@
+//! What the loader and the programs know of each other: which processes are traced, what was looked at, what was lost.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use aya::{
+    Ebpf,
+    maps::{Array, HashMap as BpfHashMap, MapData},
+};
+use tracer_ebpf::{
+    AddressKey, CallState, ConnectionState, FileKey, KernelCounters, SiteConfig, SiteCounters, TargetFlags, TargetState,
+};
+
+use super::{Error, value::MapValue};
+
+/// The tables of the loaded programs.
+#[derive(Debug)]
+pub(super) struct Tables<'a>(pub(super) &'a mut Ebpf);
+
+impl Tables<'_> {
+    /// Adds processes to those that are traced; what is known of one that is there already stays.
+    pub(super) fn trace(&mut self, pids: &BTreeSet<u32>, flags: TargetFlags) -> Result<(), Error> {
+        let state = MapValue(TargetState { flags, connections: 0 });
+        let mut targets = self.hash::<u32, MapValue<TargetState>>("TARGETS")?;
+        for pid in pids {
+            if targets.get(pid, 0).is_err() {
+                targets.insert(*pid, state, 0).map_err(Error::map("TARGETS"))?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Takes processes out of those that are traced.
+    pub(super) fn leave(&mut self, pids: &BTreeSet<u32>) -> Result<(), Error> {
+        let mut targets = self.hash::<u32, MapValue<TargetState>>("TARGETS")?;
+        for pid in pids {
+            // One that has ended is no longer in the table.
+            drop(targets.remove(pid));
+        }
+        Ok(())
+    }
+
+    /// Which processes are traced now.
+    pub(super) fn traced(&mut self) -> Result<BTreeSet<u32>, Error> {
+        let targets = self.hash::<u32, MapValue<TargetState>>("TARGETS")?;
+        Ok(targets.keys().filter_map(Result::ok).collect())
+    }
+
+    /// Has programs of these short names traced from their `exec` on.
+    pub(super) fn expect_names(&mut self, names: impl Iterator<Item = [u8; 16]>) -> Result<(), Error> {
+        let mut table = self.hash::<[u8; 16], u32>("NAMES")?;
+        for name in names {
+            table.insert(name, 1, 0).map_err(Error::map("NAMES"))?;
+        }
+        Ok(())
+    }
+
+    /// Has programs in these control groups traced from their `exec` on.
+    pub(super) fn expect_groups(&mut self, groups: &BTreeSet<u64>) -> Result<(), Error> {
+        let mut table = self.hash::<u64, u32>("CGROUPS")?;
+        for group in groups {
+            table.insert(*group, 1, 0).map_err(Error::map("CGROUPS"))?;
+        }
+        Ok(())
+    }
+
+    /// Mapping these files is no news from now on; where the table is full they are told again, and looked at again.
+    pub(super) fn know(&mut self, files: &[FileKey]) -> Result<(), Error> {
+        let mut table = self.hash::<MapValue<FileKey>, u32>("KNOWN_FILES")?;
+        for file in files {
+            drop(table.insert(MapValue(*file), 1, 0));
+        }
+        Ok(())
+    }
+
+    /// Mapping any file is news again.
+    pub(super) fn know_nothing(&mut self) -> Result<(), Error> {
+        let mut table = self.hash::<MapValue<FileKey>, u32>("KNOWN_FILES")?;
+        let known: Vec<_> = table.keys().filter_map(Result::ok).collect();
+        for file in known {
+            drop(table.remove(&file));
+        }
+        Ok(())
+    }
+
+    /// Says where things are in the library of a site.
+    pub(super) fn configure(&mut self, site: u32, config: SiteConfig) -> Result<(), Error> {
+        let map = self.0.map_mut("SITES").ok_or(Error::Missing("SITES"))?;
+        let mut sites: Array<_, MapValue<SiteConfig>> = map.try_into().map_err(Error::map("SITES"))?;
+        sites.set(site, MapValue(config), 0).map_err(Error::map("SITES"))
+    }
+
+    /// What a number of sites did not capture, from the first on.
+    pub(super) fn losses(&mut self, sites: usize) -> Result<Vec<SiteCounters>, Error> {
+        let map = self.0.map("COUNTERS").ok_or(Error::Missing("COUNTERS"))?;
+        let counters: Array<_, MapValue<SiteCounters>> = map.try_into().map_err(Error::map("COUNTERS"))?;
+        let read = |site| {
+            let value = counters.get(&site, 0).map(|value| value.0);
+            value.map_err(Error::map("COUNTERS"))
+        };
+        (0..).take(sites).map(read).collect()
+    }
+
+    /// What was lost and belongs to no site.
+    pub(super) fn totals(&mut self) -> Result<KernelCounters, Error> {
+        let map = self.0.map("TOTALS").ok_or(Error::Missing("TOTALS"))?;
+        let totals: Array<_, MapValue<KernelCounters>> = map.try_into().map_err(Error::map("TOTALS"))?;
+        totals.get(&0, 0).map(|value| value.0).map_err(Error::map("TOTALS"))
+    }
+
+    /// Forgets what the programs remember of processes that ended, each at its time: its number may mean another by now.
+    pub(super) fn forget(&mut self, ended: &BTreeMap<u32, u64>) -> Result<(), Error> {
+        self.forget_in("CONNECTIONS", ended, |state: &ConnectionState| state.generation)?;
+        self.forget_in("CALLS", ended, |call: &CallState| call.began_ns)
+    }
+
+    fn forget_in<V: Copy + 'static>(
+        &mut self,
+        name: &'static str,
+        ended: &BTreeMap<u32, u64>,
+        began_ns: impl Fn(&V) -> u64,
+    ) -> Result<(), Error>
+    where
+        MapValue<V>: aya::Pod,
+    {
+        let mut table = self.hash::<MapValue<AddressKey>, MapValue<V>>(name)?;
+        let is_over = |key: &AddressKey, value: &V| ended.get(&key.tgid).is_some_and(|at_ns| began_ns(value) < *at_ns);
+        let over: Vec<_> = table
+            .iter()
+            .filter_map(Result::ok)
+            .filter(|(key, value)| is_over(&key.0, &value.0))
+            .collect();
+        for (key, _) in over {
+            // The program may have been quicker.
+            drop(table.remove(&key));
+        }
+        Ok(())
+    }
+
+    fn hash<K: aya::Pod, V: aya::Pod>(&mut self, name: &'static str) -> Result<BpfHashMap<&mut MapData, K, V>, Error> {
+        self.0
+            .map_mut(name)
+            .ok_or(Error::Missing(name))?
+            .try_into()
+            .map_err(Error::map(name))
+    }
+}

@@ -1,0 +1,454 @@
+//! Following what is traced as it lives: which processes there are, which files they map, which probes those need.
+//!
+//! In: what was asked for, and then what happens to processes. Out: probes in place, sites announced before their first
+//! record, one line for each process or file that is attached to, and one for each asked for that is not. Forgets what
+//! has ended.
+
+use std::{
+    collections::{BTreeMap, BTreeSet, HashMap, VecDeque},
+    mem::take,
+    sync::{
+        Arc, Mutex, PoisonError,
+        atomic::{AtomicBool, Ordering},
+        mpsc::{Receiver, RecvTimeoutError},
+    },
+    time::{Duration, Instant},
+};
+
+use anyhow::{Result, bail};
+use tracer_ebpf::FileKey;
+
+use super::say;
+use crate::{
+    attach::{self, LateLibraries, Needs, Probes, Reach},
+    limits::MAX_UNUSED_FILES,
+    resolve::{Resolution, Resolved, Resolver, has_none, why_not},
+    source::{ProcessEntry, SiteEntry, now_ns},
+    target::{FileIdentity, Life, Selection, Target, descendants_of, exists, find, name_of, verify},
+};
+
+/// How long after a mapping its process is looked at: a library and those it needs come together.
+const AFTER_MAPPING: Duration = Duration::from_millis(2);
+
+/// How long after it began another program a process is looked at; mappings of unknown files come first.
+const AFTER_EXEC: Duration = Duration::from_millis(100);
+
+/// How often it is checked that processes are still there, should a record of their end have been lost.
+const SWEEP: Duration = Duration::from_secs(2);
+
+/// How often processes are looked at where the kernel does not tell of mappings.
+const LOOK: Duration = Duration::from_millis(500);
+
+/// What the follower tells whoever drains.
+#[derive(Debug, Default)]
+pub(super) struct Told {
+    sites: Mutex<Vec<SiteEntry>>,
+    all_ended: AtomicBool,
+}
+
+impl Told {
+    /// Takes the sites that are new.
+    pub(super) fn take_sites(&self) -> Vec<SiteEntry> {
+        take(&mut *self.sites.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// Tells whether there is nothing left to trace.
+    pub(super) fn all_ended(&self) -> bool {
+        self.all_ended.load(Ordering::Acquire)
+    }
+}
+
+/// Keeps account of the traced processes, and of the probes they need.
+pub(super) struct Follower {
+    probes: Probes,
+    resolver: Resolver,
+    selection: Selection,
+    reach: Reach,
+    /// The traced processes, each with the probed files it maps.
+    processes: HashMap<u32, Arc<Mapped>>,
+    /// How many processes map a file.
+    users: HashMap<FileIdentity, usize>,
+    /// Files whose last user is gone, the longest unused first.
+    unused: VecDeque<FileIdentity>,
+    /// Processes to look at, and when.
+    due: BTreeMap<u32, Instant>,
+    /// Files that are looked at with them.
+    mapped: Vec<FileKey>,
+    /// Processes that had connections and ended, and when.
+    ended: BTreeMap<u32, u64>,
+    swept: Instant,
+    told: Arc<Told>,
+}
+
+/// What is known of a process; its children share it.
+#[derive(Debug, Default)]
+struct Mapped {
+    /// The probed files it maps.
+    files: Vec<FileIdentity>,
+    /// What it needs of them.
+    needs: Needs,
+}
+
+/// What looking at a process gave.
+enum Look {
+    /// It has a TLS library, and probes are in it.
+    Attached,
+    /// It has none so far.
+    None,
+    /// It has one that is not traced, because.
+    Refused(String),
+}
+
+impl Follower {
+    pub(super) fn new(probes: Probes, selection: Selection) -> Self {
+        Self {
+            reach: attach::reach(selection.follow),
+            probes,
+            resolver: Resolver::default(),
+            selection,
+            processes: HashMap::new(),
+            users: HashMap::new(),
+            unused: VecDeque::new(),
+            due: BTreeMap::new(),
+            mapped: Vec::new(),
+            ended: BTreeMap::new(),
+            swept: Instant::now(),
+            told: Arc::default(),
+        }
+    }
+
+    /// What it tells whoever drains.
+    pub(super) fn told(&self) -> Arc<Told> {
+        Arc::clone(&self.told)
+    }
+
+    /// The probes, for their sites and losses.
+    pub(super) const fn probes(&mut self) -> &mut Probes {
+        &mut self.probes
+    }
+
+    /// The processes that are traced, with their names.
+    pub(super) fn entries(&self) -> Vec<ProcessEntry> {
+        let pids: BTreeSet<u32> = self.processes.keys().copied().collect();
+        let entry = |pid| {
+            Some(ProcessEntry {
+                pid,
+                name: name_of(pid)?,
+            })
+        };
+        pids.into_iter().filter_map(entry).collect()
+    }
+
+    /// Attaches to what is there. The kernel keeps account of the processes first, and only then are their descendants
+    /// counted, so that none is forked in between.
+    pub(super) fn begin(&mut self) -> Result<()> {
+        let asked = find(&self.selection)?;
+        let mut known = asked.clone();
+        self.probes.trace(&known, &self.selection)?;
+        if self.selection.wait {
+            // In the table before it exists, a process is traced from its first instruction.
+            self.probes
+                .trace(&self.selection.pids.iter().copied().collect(), &self.selection)?;
+        }
+        loop {
+            let found = self.with_descendants(&known);
+            if found.len() == known.len() {
+                break;
+            }
+            self.probes.trace(&found, &self.selection)?;
+            known = found;
+        }
+        self.look_at_all(&known, &asked)
+    }
+
+    fn with_descendants(&self, pids: &BTreeSet<u32>) -> BTreeSet<u32> {
+        if self.selection.follow {
+            descendants_of(pids)
+        } else {
+            pids.clone()
+        }
+    }
+
+    /// Of those that were asked for and cannot be traced it says why, in one line if nothing is left.
+    fn look_at_all(&mut self, pids: &BTreeSet<u32>, asked: &BTreeSet<u32>) -> Result<()> {
+        let mut refused = Vec::new();
+        let mut hopes = self.selection.is_open();
+        for pid in pids {
+            self.processes.entry(*pid).or_default();
+            let name = name_of(*pid).unwrap_or_default();
+            match self.look_at(*pid, true) {
+                Ok(Look::Attached) => hopes = true,
+                Ok(Look::None) if self.selection.all => self.leave(*pid)?,
+                Ok(Look::None) => {
+                    hopes = true;
+                    if asked.contains(pid) {
+                        say(&format!(
+                            "{name} ({pid}) has no TLS library that tlscope knows; it is traced as soon as it loads one"
+                        ));
+                    }
+                }
+                Ok(Look::Refused(reason)) if asked.contains(pid) && !self.selection.all => {
+                    refused.push(format!("{name} ({pid}) is not traced: {reason}"));
+                }
+                Ok(Look::Refused(_)) => {}
+                Err(error) if asked.contains(pid) && !self.selection.is_open() && exists(*pid) => return Err(error),
+                Err(_gone) => self.leave(*pid)?,
+            }
+        }
+        if !hopes {
+            bail!(refused.join("; "));
+        }
+        for refusal in &refused {
+            say(refusal);
+        }
+        Ok(())
+    }
+
+    fn leave(&mut self, pid: u32) -> Result<()> {
+        self.processes.remove(&pid);
+        Ok(self.probes.leave(&BTreeSet::from([pid]))?)
+    }
+
+    /// Follows until nobody tells of anything any more.
+    pub(super) fn run(mut self, lives: &Receiver<Vec<Life>>) -> Self {
+        loop {
+            match lives.recv_timeout(self.next_due()) {
+                Ok(lives) => lives.into_iter().for_each(|life| self.take(life)),
+                Err(RecvTimeoutError::Timeout) => {}
+                Err(RecvTimeoutError::Disconnected) => return self,
+            }
+            if let Err(error) = self.catch_up() {
+                say(&format!("following is not complete: {error:#}"));
+            }
+        }
+    }
+
+    fn next_due(&self) -> Duration {
+        let wait = if self.probes.late_libraries() == LateLibraries::LookedFor {
+            LOOK
+        } else {
+            SWEEP
+        };
+        let due = self.due.values().min();
+        due.map_or(wait, |due| due.saturating_duration_since(Instant::now()).min(wait))
+    }
+
+    fn take(&mut self, life: Life) {
+        match life {
+            Life::Forked { pid, parent } => self.fork(pid, parent),
+            Life::Executed { pid } => {
+                self.probes.detach_own(pid);
+                self.set_mapped(pid, Arc::default());
+                self.look_soon(pid, AFTER_EXEC);
+            }
+            Life::Met { pid } => {
+                self.processes.entry(pid).or_default();
+                self.look_soon(pid, Duration::ZERO);
+            }
+            Life::Mapped { pid, file } => {
+                self.mapped.push(file);
+                self.look_soon(pid, AFTER_MAPPING);
+            }
+            Life::Ended {
+                pid,
+                connections,
+                at_ns,
+            } => self.end(pid, connections, at_ns),
+        }
+    }
+
+    /// A child maps what its parent maps.
+    fn fork(&mut self, pid: u32, parent: u32) {
+        let mapped = self.processes.get(&parent).cloned().unwrap_or_default();
+        let needs = mapped.needs;
+        for file in &mapped.files {
+            if self.reach == Reach::Everyone && !self.probes.has_dear_sites(*file, needs) {
+                continue;
+            }
+            // A child that is gone already needs no probes of its own.
+            if let Err(error) = self.probes.attach(*file, pid, self.reach, needs)
+                && exists(pid)
+            {
+                say(&format!(
+                    "process {pid} is not traced from its first request on: {error:#}"
+                ));
+            }
+        }
+        self.set_mapped(pid, mapped);
+        if let Some(at) = self.due.get(&parent) {
+            self.due.insert(pid, *at);
+        }
+    }
+
+    fn end(&mut self, pid: u32, connections: u32, at_ns: u64) {
+        self.due.remove(&pid);
+        self.set_mapped(pid, Arc::default());
+        self.processes.remove(&pid);
+        self.probes.detach_own(pid);
+        if connections > 0 {
+            self.ended.insert(pid, at_ns);
+        }
+    }
+
+    fn look_soon(&mut self, pid: u32, after: Duration) {
+        let at = Instant::now() + after;
+        let due = self.due.entry(pid).or_insert(at);
+        *due = at.min(*due);
+    }
+
+    /// Takes note of which probed files a process maps.
+    fn set_mapped(&mut self, pid: u32, mapped: Arc<Mapped>) {
+        for file in &mapped.files {
+            *self.users.entry(*file).or_default() += 1;
+            self.unused.retain(|unused| unused != file);
+        }
+        let before = self.processes.insert(pid, mapped).unwrap_or_default();
+        for file in &before.files {
+            if let Some(users) = self.users.get_mut(file) {
+                *users -= 1;
+                if *users == 0 {
+                    self.users.remove(file);
+                    self.unused.push_back(*file);
+                }
+            }
+        }
+    }
+
+    /// Does what is due.
+    fn catch_up(&mut self) -> Result<()> {
+        let now = Instant::now();
+        let due: Vec<u32> = self
+            .due
+            .iter()
+            .filter(|(_, at)| **at <= now)
+            .map(|(pid, _)| *pid)
+            .collect();
+        let looked_for = self.probes.late_libraries() == LateLibraries::LookedFor;
+        let due = if due.is_empty() && looked_for {
+            self.processes.keys().copied().collect()
+        } else {
+            due
+        };
+        for pid in &due {
+            self.due.remove(pid);
+            self.look_again(*pid);
+        }
+        if self.due.is_empty() && !self.mapped.is_empty() {
+            self.probes.know(&take(&mut self.mapped))?;
+        }
+        self.drop_unused()?;
+        if now.duration_since(self.swept) >= SWEEP {
+            self.swept = now;
+            self.sweep()?;
+        }
+        self.told.all_ended.store(
+            self.processes.is_empty() && !self.selection.is_open(),
+            Ordering::Release,
+        );
+        Ok(())
+    }
+
+    fn look_again(&mut self, pid: u32) {
+        match self.look_at(pid, false) {
+            Ok(Look::Attached | Look::None) => {}
+            Ok(Look::Refused(reason)) => {
+                let name = name_of(pid).unwrap_or_default();
+                say(&format!("{name} ({pid}) is not traced: {reason}"));
+            }
+            Err(error) if exists(pid) => say(&format!("process {pid} is not traced: {error:#}")),
+            Err(_gone) => {}
+        }
+    }
+
+    /// Looks which files a process maps, and attaches to those with a TLS library; says so for each file that is new,
+    /// and for each process if it is `first`.
+    fn look_at(&mut self, pid: u32, first: bool) -> Result<Look> {
+        let target = Target::discover(pid)?;
+        let files = self.resolver.resolve(&target);
+        if let Err(reason) = attach::check_target(&target) {
+            return Ok(Look::Refused(reason.to_string()));
+        }
+        let needs = Needs::default();
+        let mut probed = Vec::new();
+        for (object, Resolved { path, resolution, .. }) in target.objects.iter().zip(&files) {
+            let Resolution::Plan(plan) = resolution.as_ref() else {
+                continue;
+            };
+            if let Err(mismatch) = verify(
+                pid,
+                object,
+                plan.functions.iter().map(|function| function.site.offset.0),
+            ) {
+                return Ok(Look::Refused(mismatch.to_string()));
+            }
+            let new = self.probes.announce(object, plan)?;
+            let is_new = !new.is_empty();
+            let new = new.iter().map(|site| SiteEntry {
+                path: site.path.display().to_string(),
+                function: site.function.clone(),
+                library: site.library.to_owned(),
+            });
+            self.told
+                .sites
+                .lock()
+                .unwrap_or_else(PoisonError::into_inner)
+                .extend(new);
+            self.probes.attach(object.identity, pid, self.reach, needs)?;
+            probed.push(object.identity);
+            if is_new || first {
+                let version = plan.library.version.as_ref();
+                say(&format!(
+                    "attached to {} ({pid}): {} in {}, {} functions",
+                    target.name,
+                    version.map_or(plan.library.family.name(), |version| &version.text),
+                    path.display(),
+                    plan.functions.len(),
+                ));
+            }
+        }
+        let found = !probed.is_empty();
+        if self.processes.contains_key(&pid) {
+            self.set_mapped(pid, Arc::new(Mapped { files: probed, needs }));
+        } else {
+            // Where all are traced, a process that has not met a probe yet is not counted.
+            let idle = probed
+                .iter()
+                .filter(|file| !self.users.contains_key(file) && !self.unused.contains(file));
+            let idle: Vec<_> = idle.copied().collect();
+            self.unused.extend(idle);
+        }
+        Ok(match (found, has_none(&files)) {
+            (true, _) => Look::Attached,
+            (false, true) => Look::None,
+            (false, false) => Look::Refused(why_not(&files)),
+        })
+    }
+
+    /// Takes the probes of files away that nobody has mapped for longest.
+    fn drop_unused(&mut self) -> Result<()> {
+        let mut dropped = false;
+        while self.unused.len() > MAX_UNUSED_FILES
+            && let Some(file) = self.unused.pop_front()
+        {
+            self.probes.detach_file(file);
+            dropped = true;
+        }
+        if dropped {
+            self.probes.know_nothing()?;
+        }
+        Ok(())
+    }
+
+    /// Forgets processes that have ended, also those whose end was not told.
+    fn sweep(&mut self) -> Result<()> {
+        let gone: Vec<u32> = self.processes.keys().copied().filter(|pid| !exists(*pid)).collect();
+        self.probes.leave(&gone.iter().copied().collect())?;
+        for pid in gone {
+            self.end(pid, 1, now_ns());
+        }
+        if !self.ended.is_empty() {
+            self.probes.forget(&take(&mut self.ended))?;
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,147 @@
+//! What happens to traced processes, as the kernel tells it.
+//!
+//! In: a record of the ring of processes. Out: a [`Life`]. Refuses every other record.
+
+use std::path::PathBuf;
+
+use tracer_ebpf::{Change, FileKey, Kind, MappedRecord, ProcessRecord, RecordHeader};
+use zerocopy::FromBytes as _;
+
+/// Something that happened to a traced process.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Life {
+    /// A traced process forked it.
+    Forked {
+        /// The child.
+        pid: u32,
+        /// Its parent.
+        parent: u32,
+    },
+    /// It runs another program, or its program is one that is traced.
+    Executed {
+        /// The process.
+        pid: u32,
+    },
+    /// It was met at a probe.
+    Met {
+        /// The process.
+        pid: u32,
+    },
+    /// It has ended.
+    Ended {
+        /// The process.
+        pid: u32,
+        /// How many connections it had begun.
+        connections: u32,
+        /// When, on the clock of the records.
+        at_ns: u64,
+    },
+    /// It mapped an executable file that is not known.
+    Mapped {
+        /// The process.
+        pid: u32,
+        /// The file, as the kernel names it.
+        file: FileKey,
+    },
+}
+
+impl Life {
+    /// Reads a record.
+    pub fn parse(record: &[u8]) -> Option<Self> {
+        let (header, _) = RecordHeader::read_from_prefix(record).ok()?;
+        match header.kind {
+            Kind::PROCESS => Self::of_process(&ProcessRecord::read_from_prefix(record).ok()?.0),
+            Kind::MAPPED => {
+                let (mapped, _) = MappedRecord::read_from_prefix(record).ok()?;
+                Some(Self::Mapped {
+                    pid: header.tgid,
+                    file: mapped.file,
+                })
+            }
+            _ => None,
+        }
+    }
+
+    fn of_process(record: &ProcessRecord) -> Option<Self> {
+        let (pid, at_ns) = (record.header.tgid, record.header.ts_ns);
+        match record.change {
+            Change::FORKED => Some(Self::Forked {
+                pid,
+                parent: record.parent,
+            }),
+            Change::EXECUTED => Some(Self::Executed { pid }),
+            Change::MET => Some(Self::Met { pid }),
+            Change::ENDED => Some(Self::Ended {
+                pid,
+                connections: record.connections,
+                at_ns,
+            }),
+            _ => None,
+        }
+    }
+}
+
+/// Tells whether there is such a process, be it one whose end its parent has not taken note of.
+pub fn exists(pid: u32) -> bool {
+    PathBuf::from(format!("/proc/{pid}")).exists()
+}
+
+#[cfg(test)]
+mod tests {
+    use tracer_ebpf::{Cookie, Direction, RecordFlags};
+    use zerocopy::IntoBytes as _;
+
+    use super::*;
+
+    fn process(change: Change) -> Vec<u8> {
+        let header = RecordHeader {
+            ts_ns: 9,
+            cookie: Cookie(0),
+            ssl: 0,
+            generation: 0,
+            tgid: 7,
+            tid: 7,
+            kind: Kind::PROCESS,
+            direction: Direction::READ,
+            flags: RecordFlags(0),
+            reserved: 0,
+        };
+        let record = ProcessRecord {
+            header,
+            name: *b"nginx\0\0\0\0\0\0\0\0\0\0\0",
+            parent: 6,
+            connections: 3,
+            change,
+            reserved: [0; 7],
+        };
+        record.as_bytes().to_vec()
+    }
+
+    #[test]
+    fn each_change_is_told_apart() {
+        let of = |change| Life::parse(&process(change));
+        assert_eq!(of(Change::FORKED), Some(Life::Forked { pid: 7, parent: 6 }));
+        assert_eq!(of(Change::EXECUTED), Some(Life::Executed { pid: 7 }));
+        assert_eq!(of(Change::MET), Some(Life::Met { pid: 7 }));
+        let ended = Life::Ended {
+            pid: 7,
+            connections: 3,
+            at_ns: 9,
+        };
+        assert_eq!(of(Change::ENDED), Some(ended));
+        assert_eq!(of(Change(99)), None);
+    }
+
+    #[test]
+    fn a_record_that_is_cut_short_tells_nothing() {
+        let record = process(Change::ENDED);
+        for cut in 0..record.len() {
+            assert_eq!(Life::parse(&record[..cut]), None, "cut at {cut}");
+        }
+    }
+
+    #[test]
+    fn this_process_exists_and_one_beyond_all_pids_does_not() {
+        assert!(exists(std::process::id()) && !exists(u32::MAX));
+    }
+}

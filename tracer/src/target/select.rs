@@ -1,0 +1,299 @@
+//! Which processes were asked for, as they are now.
+//!
+//! In: a [`Selection`]: process ids, names, containers, or all. Out: process ids, and what the kernel needs to recognise
+//! those that come later. Refuses a process, a name and a container that is not there, unless they are waited for.
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    ffi::OsStr,
+    fs,
+    os::unix::{ffi::OsStrExt as _, fs::MetadataExt as _},
+    path::{Path, PathBuf},
+};
+
+use procfs::process::{Process, all_processes};
+
+use super::{Error, exists};
+use crate::limits::MAX_CGROUP_DEPTH;
+
+/// Longest short name of a process, without its zero (`TASK_COMM_LEN`).
+const COMM_BYTES: usize = 15;
+
+/// What was asked for; the parts add up.
+#[derive(Clone, Debug, Default)]
+pub struct Selection {
+    /// Processes.
+    pub pids: Vec<u32>,
+    /// Names of programs.
+    pub names: Vec<String>,
+    /// Containers, by their id or its beginning.
+    pub containers: Vec<String>,
+    /// Every process with a TLS library.
+    pub all: bool,
+    /// Whether descendants are meant too.
+    pub follow: bool,
+    /// Whether what is not there yet is waited for.
+    pub wait: bool,
+}
+
+impl Selection {
+    /// Tells whether processes may come that are no descendants of those there are.
+    pub const fn is_open(&self) -> bool {
+        self.all || self.wait || !self.names.is_empty() || !self.containers.is_empty()
+    }
+
+    /// Short names as the kernel keeps them, padded with zeros.
+    pub fn short_names(&self) -> impl Iterator<Item = [u8; 16]> {
+        self.names.iter().map(|name| {
+            let mut short = [0; 16];
+            for (to, from) in short.iter_mut().zip(name.bytes().take(COMM_BYTES)) {
+                *to = from;
+            }
+            short
+        })
+    }
+
+    /// Numbers of the control groups of the containers, and of those within them, in the unified hierarchy.
+    pub fn control_groups(&self) -> BTreeSet<u64> {
+        let mut found = BTreeSet::new();
+        if self.containers.is_empty() {
+            return found;
+        }
+        for mount in unified_mounts() {
+            self.search_groups(&mount, false, MAX_CGROUP_DEPTH, &mut found);
+        }
+        found
+    }
+
+    fn search_groups(&self, directory: &Path, inside: bool, depth: usize, found: &mut BTreeSet<u64>) {
+        let named = directory.file_name().is_some_and(|name| self.names_container(name));
+        let inside = inside || named;
+        if inside && let Ok(metadata) = fs::metadata(directory) {
+            // The inode of a control group is its number (`kernfs_node.id` on 64-bit kernels).
+            found.insert(metadata.ino());
+        }
+        let Some(deeper) = depth.checked_sub(1) else {
+            return;
+        };
+        for entry in fs::read_dir(directory).into_iter().flatten().flatten() {
+            if entry.file_type().is_ok_and(|kind| kind.is_dir()) {
+                self.search_groups(&entry.path(), inside, deeper, found);
+            }
+        }
+    }
+
+    /// A container runtime names the group by the id, between words of its own: `docker-ID.scope`.
+    fn names_container(&self, component: &OsStr) -> bool {
+        let component = component.as_bytes();
+        self.containers.iter().any(|id| names(component, id.as_bytes()))
+    }
+}
+
+fn is_in_container(process: &Process, id: &str) -> bool {
+    let groups = process.cgroups().map(|groups| groups.0).unwrap_or_default();
+    let mut components = groups.iter().flat_map(|group| group.pathname.split('/'));
+    components.any(|component| names(component.as_bytes(), id.as_bytes()))
+}
+
+/// Tells whether a component of a control group's path bears an id: whole, or its first twelve digits or more.
+fn names(component: &[u8], id: &[u8]) -> bool {
+    component
+        .split(|byte| matches!(byte, b'-' | b'.' | b':' | b'_'))
+        .chain([component])
+        .any(|word| word == id || (id.len() >= 12 && word.starts_with(id)))
+}
+
+/// Finds the processes that were asked for and are there, without their descendants; the tracer itself is never one.
+pub fn find(selection: &Selection) -> Result<BTreeSet<u32>, Error> {
+    let mut found = BTreeSet::new();
+    for pid in &selection.pids {
+        if exists(*pid) && *pid != 0 {
+            found.insert(*pid);
+        } else if !selection.wait {
+            return Err(missing(*pid));
+        }
+    }
+    let processes: Vec<Process> = all_processes().into_iter().flatten().flatten().collect();
+    for name in &selection.names {
+        let named = pids_of(&processes, |process| is_named(process, name));
+        check(selection, &named, || Error::NoSuchName(name.clone()))?;
+        found.extend(named);
+    }
+    for id in &selection.containers {
+        let inside = pids_of(&processes, |process| is_in_container(process, id));
+        check(selection, &inside, || Error::NoSuchContainer(id.clone()))?;
+        found.extend(inside);
+    }
+    if selection.all {
+        found.extend(pids_of(&processes, |_| true));
+    }
+    found.remove(&std::process::id());
+    Ok(found)
+}
+
+fn check(selection: &Selection, found: &BTreeSet<u32>, error: impl FnOnce() -> Error) -> Result<(), Error> {
+    if found.is_empty() && !selection.wait {
+        Err(error())
+    } else {
+        Ok(())
+    }
+}
+
+fn pids_of(processes: &[Process], wanted: impl Fn(&Process) -> bool) -> BTreeSet<u32> {
+    let own = std::process::id();
+    let wanted = processes.iter().filter(|process| wanted(process));
+    wanted
+        .map(|process| process.pid.unsigned_abs())
+        .filter(|pid| *pid != own)
+        .collect()
+}
+
+/// A process goes by its short name, which it may change, and by its program's.
+fn is_named(process: &Process, name: &str) -> bool {
+    let short: &[u8] = name.as_bytes();
+    let short = short.get(..COMM_BYTES).unwrap_or(short);
+    let by_comm = process.stat().is_ok_and(|stat| stat.comm.as_bytes() == short);
+    by_comm
+        || process
+            .exe()
+            .is_ok_and(|program| program.file_name() == Some(OsStr::new(name)))
+}
+
+/// Reads the short name of a process.
+pub fn name_of(pid: u32) -> Option<String> {
+    let name = fs::read(format!("/proc/{pid}/comm")).ok()?;
+    Some(String::from_utf8_lossy(name.trim_ascii_end()).into_owned())
+}
+
+/// Adds to `pids` the descendants that their processes have now.
+pub fn descendants_of(pids: &BTreeSet<u32>) -> BTreeSet<u32> {
+    let mut children: BTreeMap<u32, Vec<u32>> = BTreeMap::new();
+    for process in all_processes().into_iter().flatten().flatten() {
+        if let Ok(stat) = process.stat() {
+            children
+                .entry(stat.ppid.unsigned_abs())
+                .or_default()
+                .push(stat.pid.unsigned_abs());
+        }
+    }
+    let mut found = pids.clone();
+    let mut unseen: Vec<u32> = pids.iter().copied().collect();
+    while let Some(parent) = unseen.pop() {
+        let of_parent = children.remove(&parent).unwrap_or_default();
+        unseen.extend(of_parent.into_iter().filter(|child| found.insert(*child)));
+    }
+    found
+}
+
+/// Why there is no such process: perhaps the number is one of another PID namespace.
+fn missing(pid: u32) -> Error {
+    let mut outer = Vec::new();
+    for process in all_processes().into_iter().flatten().flatten() {
+        let inside = process
+            .status()
+            .ok()
+            .and_then(|status| status.nspid)
+            .unwrap_or_default();
+        if inside.len() > 1 && inside.last().is_some_and(|last| last.unsigned_abs() == pid) {
+            outer.push(process.pid.to_string());
+        }
+    }
+    match outer.as_slice() {
+        [] => Error::NoSuchProcess(pid),
+        [_] => Error::OnlyInside {
+            pid,
+            inside: "but",
+            outer: outer.concat(),
+        },
+        [..] => Error::OnlyInside {
+            pid,
+            inside: "but more than",
+            outer: outer.join(" or -p "),
+        },
+    }
+}
+
+/// Where the unified hierarchy of control groups is mounted.
+fn unified_mounts() -> Vec<PathBuf> {
+    let mounts = Process::myself()
+        .and_then(|own| own.mountinfo())
+        .map(|mounts| mounts.0)
+        .unwrap_or_default();
+    let unified = mounts.into_iter().filter(|mount| mount.fs_type == "cgroup2");
+    unified.map(|mount| mount.mount_point).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::process::{Command, Stdio};
+
+    use super::*;
+
+    fn selection() -> Selection {
+        Selection::default()
+    }
+
+    #[test]
+    fn a_child_is_found_by_its_parent() {
+        let mut child = Command::new("cat").stdin(Stdio::piped()).spawn().unwrap();
+        let found = descendants_of(&BTreeSet::from([std::process::id()]));
+        assert!(found.contains(&child.id()) && found.contains(&std::process::id()));
+        drop(child.stdin.take());
+        child.wait().unwrap();
+    }
+
+    #[test]
+    fn a_process_is_found_by_its_short_name_and_by_its_program() {
+        let mut child = Command::new("cat").stdin(Stdio::piped()).spawn().unwrap();
+        let by_name = Selection {
+            names: vec!["cat".to_owned()],
+            ..selection()
+        };
+        assert!(find(&by_name).unwrap().contains(&child.id()));
+        drop(child.stdin.take());
+        child.wait().unwrap();
+    }
+
+    #[test]
+    fn what_is_not_there_is_an_error_unless_it_is_waited_for() {
+        let absent = Selection {
+            names: vec!["no program of this name".to_owned()],
+            ..selection()
+        };
+        assert!(matches!(find(&absent), Err(Error::NoSuchName(_))));
+        let waiting = Selection { wait: true, ..absent };
+        assert_eq!(find(&waiting).unwrap(), BTreeSet::new());
+        let no_pid = Selection {
+            pids: vec![u32::MAX],
+            ..selection()
+        };
+        assert!(matches!(find(&no_pid), Err(Error::NoSuchProcess(u32::MAX))));
+        let no_container = Selection {
+            containers: vec!["0123456789abcdef".to_owned()],
+            ..selection()
+        };
+        assert!(matches!(find(&no_container), Err(Error::NoSuchContainer(_))));
+    }
+
+    #[test]
+    fn a_container_is_named_by_its_id_or_twelve_digits_of_it() {
+        let id = b"0123456789abcdef0123";
+        let of = |component: &[u8], asked: &[u8]| names(component, asked);
+        assert!(of(b"docker-0123456789abcdef0123.scope", id));
+        assert!(of(b"0123456789abcdef0123", id));
+        assert!(of(b"cri-containerd-0123456789abcdef0123.scope", b"0123456789ab"));
+        assert!(!of(b"docker-0123456789abcdef0123.scope", b"0123"));
+        assert!(!of(b"system.slice", id));
+        assert!(of(b"my_box", b"my_box"));
+    }
+
+    #[test]
+    fn a_name_is_cut_as_the_kernel_cuts_it() {
+        let named = Selection {
+            names: vec!["a-name-of-twenty-two-b".to_owned(), "nginx".to_owned()],
+            ..selection()
+        };
+        let short: Vec<_> = named.short_names().collect();
+        assert_eq!(short, [*b"a-name-of-twent\0", *b"nginx\0\0\0\0\0\0\0\0\0\0\0"]);
+    }
+}

@@ -1,0 +1,165 @@
+//! Is what a process runs what was analysed?
+//!
+//! In: a process, a file it maps, and places in that file. Out: nothing, when the process's memory holds the file's bytes
+//! there. Refuses a file that was written to since it was mapped or analysed: its probes would sit inside instructions.
+//! Breakpoints do not count, ours and other tools' alike.
+
+use std::{fs::File, io, os::unix::fs::FileExt as _, path::PathBuf};
+
+use thiserror::Error;
+
+use super::MappedObject;
+
+/// Bytes compared at each place.
+const WINDOW: usize = 16;
+
+/// Bytes compared at the beginning: the headers, and the build id that linkers put behind them.
+const HEADERS: usize = 1024;
+
+/// `int3`, which a probe puts in the place of an instruction's first byte on x86-64.
+const BREAKPOINT: u8 = 0xcc;
+
+/// Why a file is not what a process runs.
+#[derive(Debug, Error)]
+pub enum Mismatch {
+    /// The memory of the process holds other bytes than the file.
+    #[error("{path} was written to since it was mapped: at {offset:#x} the process runs other code", path = path.display())]
+    Bytes {
+        /// The file.
+        path: PathBuf,
+        /// Where in the file.
+        offset: u64,
+    },
+    /// The place is not mapped, or cannot be read.
+    #[error("{path} cannot be compared with what the process runs, at {offset:#x}", path = path.display())]
+    Unreadable {
+        /// The file.
+        path: PathBuf,
+        /// Where in the file.
+        offset: u64,
+        /// Why.
+        source: io::Error,
+    },
+}
+
+/// Compares the headers, the build id with them, and the code at each of the places.
+pub fn verify(pid: u32, object: &MappedObject, offsets: impl Iterator<Item = u64>) -> Result<(), Mismatch> {
+    let memory = File::open(format!("/proc/{pid}/mem")).map_err(unreadable(object, 0))?;
+    if object.address_of(0).is_some() {
+        compare::<HEADERS>(&memory, object, 0)?;
+    }
+    for offset in offsets {
+        compare::<WINDOW>(&memory, object, offset)?;
+    }
+    Ok(())
+}
+
+fn compare<const N: usize>(memory: &File, object: &MappedObject, offset: u64) -> Result<(), Mismatch> {
+    let absent = || io::Error::from(io::ErrorKind::NotFound);
+    let address = object.address_of(offset).ok_or_else(absent);
+    let address = address.map_err(unreadable(object, offset))?;
+    let (mut run, mut analysed) = ([0; N], [0; N]);
+    let of_memory = memory.read_at(&mut run, address).map_err(unreadable(object, offset))?;
+    let of_file = object
+        .file
+        .read_at(&mut analysed, offset)
+        .map_err(unreadable(object, offset))?;
+    let both = of_memory.min(of_file);
+    let mut pairs = run.iter().zip(&analysed).take(both);
+    if both > 0 && pairs.all(|(run, analysed)| is_same(*run, *analysed)) {
+        return Ok(());
+    }
+    Err(Mismatch::Bytes {
+        path: object.path.clone(),
+        offset,
+    })
+}
+
+fn unreadable(object: &MappedObject, offset: u64) -> impl Fn(io::Error) -> Mismatch {
+    move |source| Mismatch::Unreadable {
+        path: object.path.clone(),
+        offset,
+        source,
+    }
+}
+
+const fn is_same(run: u8, analysed: u8) -> bool {
+    run == analysed || run == BREAKPOINT
+}
+
+#[cfg(test)]
+mod tests {
+    use std::{fs, io::Write as _, ptr};
+
+    use rustix::mm::{MapFlags, ProtFlags, mmap, munmap};
+
+    use super::*;
+    use crate::target::Target;
+
+    const BYTES: usize = 4096;
+
+    /// Runs `test` with the memory in which this process has a file of its own, as executable.
+    fn mapping_a_file(test: impl FnOnce(*mut u8, &MappedObject)) {
+        let path = tempfile::NamedTempFile::new().unwrap().into_temp_path();
+        let mut file = fs::OpenOptions::new().read(true).write(true).open(&path).unwrap();
+        file.write_all(&[0x90; BYTES]).unwrap();
+        // SAFETY: a new mapping of a file that nothing else refers to.
+        let address = unsafe {
+            let access = ProtFlags::READ | ProtFlags::WRITE | ProtFlags::EXEC;
+            mmap(ptr::null_mut(), BYTES, access, MapFlags::PRIVATE, &file, 0).unwrap()
+        };
+        let target = Target::discover(std::process::id()).unwrap();
+        let object = target.objects.iter().find(|object| object.path == *path).unwrap();
+        test(address.cast(), object);
+        // SAFETY: the mapping made above; `test` is over.
+        unsafe { munmap(address, BYTES).unwrap() };
+    }
+
+    fn verified(object: &MappedObject, offset: u64) -> Result<(), Mismatch> {
+        verify(std::process::id(), object, [offset].into_iter())
+    }
+
+    #[test]
+    fn a_file_is_what_its_process_runs() {
+        mapping_a_file(|_, object| {
+            for offset in [0, 2000, BYTES as u64 - 1] {
+                verified(object, offset).unwrap();
+            }
+        });
+    }
+
+    #[test]
+    fn code_that_differs_from_its_file_is_refused_where_it_differs() {
+        mapping_a_file(|address, object| {
+            // SAFETY: the mapping is writable and larger.
+            unsafe { address.wrapping_add(3000).write(0x55) };
+            verified(object, 2000).unwrap();
+            assert!(matches!(
+                verified(object, 2990),
+                Err(Mismatch::Bytes { offset: 2990, .. })
+            ));
+        });
+    }
+
+    #[test]
+    fn another_build_is_refused_whatever_its_code() {
+        mapping_a_file(|address, object| {
+            // SAFETY: the mapping is writable and larger.
+            unsafe { address.wrapping_add(1000).write(0x55) };
+            assert!(matches!(verified(object, 3000), Err(Mismatch::Bytes { offset: 0, .. })));
+        });
+    }
+
+    #[test]
+    fn a_place_that_is_not_mapped_cannot_be_compared() {
+        mapping_a_file(|_, object| {
+            assert!(matches!(verified(object, 1 << 40), Err(Mismatch::Unreadable { .. })));
+        });
+    }
+
+    #[test]
+    fn a_breakpoint_is_no_difference_and_another_byte_is() {
+        assert!(is_same(BREAKPOINT, 0x55) && is_same(0x55, 0x55));
+        assert!(!is_same(0x55, BREAKPOINT) && !is_same(0x55, 0x56));
+    }
+}
