@@ -190,15 +190,12 @@ impl Probes {
             is_for_everyone(function) && needed(plan, function.role)
         });
         file.place(&mut self.ebpf, shared, None)?;
-        let own = file.own.entry(pid).or_default();
-        let own = take(own);
-        let wanted = file.missing(&own, |plan, function| {
+        let none = Links::new();
+        let own = file.own.get(&pid).unwrap_or(&none);
+        let own = file.missing(own, |plan, function| {
             !is_for_everyone(function) && needed(plan, function.role)
         });
-        file.own.insert(pid, own);
-        let placed = file.place(&mut self.ebpf, wanted, Some(id));
-        file.own.retain(|_, links| !links.is_empty());
-        placed
+        file.place(&mut self.ebpf, own, Some(id))
     }
 
     /// Tells whether a file has sites that only probes for one process each may sit on.
