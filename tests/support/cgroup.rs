@@ -31,8 +31,9 @@ impl Container {
     /// Makes one, under an id that nothing else has.
     pub fn make() -> Result<Self> {
         let root = Self::root()?.context("control groups of the second version are mounted")?;
-        let now = SystemTime::now().duration_since(UNIX_EPOCH)?.as_nanos();
-        let id = format!("{now:032x}{:032x}", id());
+        let now = SystemTime::now().duration_since(UNIX_EPOCH)?;
+        // Twelve digits are enough to name it.
+        let id = format!("{:08x}{:08x}{:048x}", now.subsec_nanos(), id(), now.as_secs());
         let path = root.join(format!("docker-{id}.scope"));
         fs::create_dir(&path)?;
         Ok(Self {

@@ -1,6 +1,6 @@
 //! Files that are replaced or removed while they are mapped: what is mapped is what is probed.
 
-use anyhow::{Context as _, Result};
+use anyhow::Result;
 use support::{
     Nginx, Tracer, curl,
     folder::{self, Libraries},
@@ -61,8 +61,8 @@ fn a_gateway_that_is_upgraded_to_a_new_library_is_traced_through_it() -> Result<
     libraries.replace()?;
     nginx.upgrade()?;
     assert!(!folder::maps_deleted_libssl(nginx.master())?, "it has the new library");
-    let worker = format!("({})", nginx.workers()?.first().context("it has a worker")?);
-    tracer.wait_for_message(&["attached to", &worker, &folder])?;
+    let master = format!("({})", nginx.master());
+    tracer.wait_for_message(&["attached to", &master, &folder])?;
     curl::ask(&[&nginx.url(&format!("/small/[1-{REQUESTS}]"))])?;
     let (trace, log) = stop_after(tracer, &nginx, BEFORE + REQUESTS)?;
     assert_same_requests(&trace, &log).map(drop)
