@@ -1,13 +1,16 @@
-//! The dynamic symbol table of an image whose section headers are gone.
+//! What the dynamic section says: names, and the symbol table of an image whose section headers are gone.
 //!
-//! In: the bytes of `PT_DYNAMIC`, and a way to read at an address. Out: the bytes of the symbol table and of its
-//! strings. The dynamic section states where the table begins and never how long it is, so the length comes from
+//! In: the bytes of `PT_DYNAMIC`, and a way to read at an address. Out: the names of the image and of those it needs,
+//! and the bytes of the symbol table and of its strings. The dynamic section states where the table begins and never how long it is, so the length comes from
 //! a hash table over it (`DT_HASH` or `DT_GNU_HASH`; gABI and the GNU hash section's layout). Refused: tables
 //! that point outside the segments.
 
 use crate::address::Vaddr;
 use crate::error::Error;
+use crate::limits;
 
+pub(crate) const DT_NEEDED: u64 = 1;
+pub(crate) const DT_SONAME: u64 = 14;
 const DT_HASH: u64 = 4;
 const DT_STRTAB: u64 = 5;
 const DT_SYMTAB: u64 = 6;
@@ -51,12 +54,38 @@ pub(crate) fn find_symbols<'data>(
     Ok(Some(Tables { symbols, strings }))
 }
 
+/// Returns the names under a tag, as many as the limit.
+pub(crate) fn names<'data>(
+    dynamic: &[u8],
+    tag: u64,
+    bytes_from: impl Fn(Vaddr) -> Option<&'data [u8]>,
+) -> Vec<&'data [u8]> {
+    let Some(strings) = entry(dynamic, DT_STRTAB).and_then(|at| bytes_from(Vaddr(at))) else {
+        return Vec::new();
+    };
+    let name = |offset| {
+        let name = strings.get(usize::try_from(offset).ok()?..)?;
+        let window = name.get(..limits::FILE_NAME).unwrap_or(name);
+        window.get(..memchr::memchr(0, window)?)
+    };
+    let tagged = entries(dynamic).filter(|(found, _)| *found == tag);
+    tagged
+        .filter_map(|(_, offset)| name(offset))
+        .take(limits::NEEDED)
+        .collect()
+}
+
 fn entry(dynamic: &[u8], tag: u64) -> Option<u64> {
-    let mut entries = dynamic.chunks_exact(ENTRY_SIZE).map_while(|entry| {
+    entries(dynamic)
+        .find(|(found, _)| *found == tag)
+        .map(|(_, value)| value)
+}
+
+fn entries(dynamic: &[u8]) -> impl Iterator<Item = (u64, u64)> {
+    dynamic.chunks_exact(ENTRY_SIZE).map_while(|entry| {
         let (tag, value) = (word64(entry, 0)?, word64(entry, 8)?);
         (tag != 0).then_some((tag, value))
-    });
-    entries.find(|(found, _)| *found == tag).map(|(_, value)| value)
+    })
 }
 
 /// Counts symbols by the older hash table, which has one chain entry for each.
@@ -120,6 +149,34 @@ mod tests {
     fn a_gnu_hash_chain_without_an_end_counts_nothing() {
         assert_eq!(count_by_gnu_hash(&words(&[1, 1, 1, 0, 0, 0, 1, 2, 4])), None);
         assert_eq!(count_by_gnu_hash(&words(&[1, u32::MAX, u32::MAX, 0])), None);
+    }
+
+    fn dynamic(entries: &[(u64, u64)]) -> Vec<u8> {
+        let words = entries.iter().flat_map(|(tag, value)| [*tag, *value]);
+        words.flat_map(u64::to_le_bytes).collect()
+    }
+
+    #[test]
+    fn the_names_are_those_under_the_tag() {
+        let strings = b"\0libssl.so.3\0libcrypto.so.3\0";
+        let dynamic = dynamic(&[(DT_NEEDED, 13), (DT_SONAME, 1), (DT_STRTAB, 0x1000), (DT_NEEDED, 99)]);
+        let at = |address: Vaddr| (address.0 == 0x1000).then_some(&strings[..]);
+        assert_eq!(names(&dynamic, DT_SONAME, at), [b"libssl.so.3"]);
+        assert_eq!(names(&dynamic, DT_NEEDED, at), [b"libcrypto.so.3"]);
+        assert!(names(&dynamic, DT_NEEDED, |_| None).is_empty());
+    }
+
+    #[test]
+    fn names_may_be_as_many_and_as_long_as_their_limits() {
+        let longest = [vec![b'x'; limits::FILE_NAME - 1], vec![0]].concat();
+        let named = |strings: &[u8], count| {
+            let entries = vec![(DT_NEEDED, 0); count];
+            let dynamic = dynamic(&[vec![(DT_STRTAB, 1)], entries].concat());
+            names(&dynamic, DT_NEEDED, |_| Some(strings)).len()
+        };
+        assert_eq!(named(&longest, limits::NEEDED), limits::NEEDED);
+        assert_eq!(named(&longest, limits::NEEDED + 1), limits::NEEDED);
+        assert_eq!(named(&[b"x", &longest[..]].concat(), 1), 0);
     }
 
     #[test]

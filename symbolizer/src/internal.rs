@@ -181,3 +181,96 @@ fn is_counted_with_flags(arguments: &[Value; 5]) -> bool {
 fn is_counted_without_flags(arguments: &[Value; 5]) -> bool {
     is_buffer(arguments, is_size) && arguments[3] == Value::Constant(0) && arguments[4] == Value::Argument(3)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    type Form = fn(&[Value; 5]) -> bool;
+
+    /// Returns how far from its beginning a function calls with arguments of a form.
+    fn callee(bytes: &[u8], form: Form) -> Vec<u64> {
+        const BASE: u64 = 0x10_0000;
+        let address = Vaddr(BASE);
+        let calls = calls_of(Code { bytes, address }).unwrap();
+        assert!(!calls.has_indirect);
+        let formed = calls.direct.iter().filter(|call| form(&call.arguments));
+        let targets = formed.map(|call| match call.target {
+            Target::Code(target) => target.0 - BASE,
+            Target::Slot(_) => panic!("no slot is used"),
+        });
+        targets.collect()
+    }
+
+    // The beginnings of public functions as compilers make them; each call leads 0x100 bytes beyond its end.
+
+    /// Debian's 3.0: sub rsp; mov rax,fs:..; mov [rsp+8],rax; xor eax; test edx; js; mov rcx,rsp; movsxd rdx; call.
+    const PLAIN: &[u8] = &[
+        0x48, 0x83, 0xec, 0x18, 0x64, 0x48, 0x8b, 0x04, 0x25, 0x28, 0, 0, 0, 0x48, 0x89, 0x44, 0x24, 0x08, 0x31, 0xc0,
+        0x85, 0xd2, 0x78, 0x2f, 0x48, 0x89, 0xe1, 0x48, 0x63, 0xd2, 0xe8, 0, 1, 0, 0, 0xc3,
+    ];
+    /// Debian's 3.0: sub rsp; call.
+    const COUNTED: &[u8] = &[0x48, 0x83, 0xec, 0x08, 0xe8, 0, 1, 0, 0, 0xc3];
+    /// 3.5 with frame pointers: push rbp; mov rbp,rsp; sub rsp; test edx; js; movsxd rdx; lea r8; mov ecx,0; call.
+    const PLAIN_WITH_FLAGS: &[u8] = &[
+        0x55, 0x48, 0x89, 0xe5, 0x48, 0x83, 0xec, 0x10, 0x85, 0xd2, 0x78, 0x1a, 0x48, 0x63, 0xd2, 0x4c, 0x8d, 0x45,
+        0xf8, 0xb9, 0, 0, 0, 0, 0xe8, 0, 1, 0, 0, 0xc3,
+    ];
+    /// 3.5: mov r8,rcx; xor ecx; jmp.
+    const COUNTED_WITHOUT_FLAGS: &[u8] = &[0x49, 0x89, 0xc8, 0x31, 0xc9, 0xe9, 0, 1, 0, 0];
+
+    fn end_of(code: &[u8]) -> u64 {
+        let call = code.iter().rposition(|byte| matches!(*byte, 0xe8 | 0xe9)).unwrap();
+        u64::try_from(call).unwrap() + 5
+    }
+
+    #[test]
+    fn each_form_is_recognised_and_no_other() {
+        let codes: [(&[u8], Form); 4] = [
+            (PLAIN, is_plain),
+            (COUNTED, is_counted),
+            (PLAIN_WITH_FLAGS, is_plain_with_flags),
+            (COUNTED_WITHOUT_FLAGS, is_counted_without_flags),
+        ];
+        for (code, own) in codes {
+            assert_eq!(callee(code, own), [end_of(code) + 0x100]);
+            for (_, other) in codes.iter().filter(|(other, _)| *other != code) {
+                assert!(callee(code, *other).is_empty(), "{code:x?}");
+            }
+        }
+        assert_eq!(
+            callee(COUNTED, is_counted_with_flags),
+            callee(COUNTED, is_counted),
+            "all five are untouched"
+        );
+    }
+
+    #[test]
+    fn a_function_of_cet_and_one_that_moves_its_connection_are_recognised() {
+        // endbr64; sub rsp; test edx; js; mov rcx,rsp; movsxd rdx; call
+        let landing = [
+            0xf3, 0x0f, 0x1e, 0xfa, 0x48, 0x83, 0xec, 0x18, 0x85, 0xd2, 0x78, 0x2f, 0x48, 0x89, 0xe1, 0x48, 0x63, 0xd2,
+            0xe8, 0, 1, 0, 0, 0xc3,
+        ];
+        assert_eq!(callee(&landing, is_plain).len(), 1);
+        // 4.0: push r12; push rbp; mov rbp,rdi; sub rsp; lea rcx,[rsp+24]; movsxd rdx; mov rdi,rbp; call
+        let moving = [
+            0x41, 0x54, 0x55, 0x48, 0x89, 0xfd, 0x48, 0x83, 0xec, 0x28, 0x48, 0x8d, 0x4c, 0x24, 0x18, 0x48, 0x63, 0xd2,
+            0x48, 0x89, 0xef, 0xe8, 0, 1, 0, 0, 0xc3,
+        ];
+        assert_eq!(callee(&moving, is_plain).len(), 1);
+    }
+
+    #[test]
+    fn a_count_that_goes_into_the_callers_frame_is_none() {
+        let mut code = vec![0x48, 0x8d, 0x4c, 0x24, 0x08]; // lea rcx,[rsp+8]
+        code.extend([0xe8, 0, 1, 0, 0, 0xc3]);
+        assert!(callee(&code, is_plain).is_empty());
+    }
+
+    #[test]
+    fn an_argument_that_is_swapped_is_none() {
+        let code = [0x48, 0x87, 0xf7, 0xe8, 0, 1, 0, 0, 0xc3]; // xchg rdi,rsi
+        assert!(callee(&code, is_counted).is_empty());
+    }
+}

@@ -6,8 +6,9 @@
 //!
 //! The way of the data: [`Image`] reads the file, `symbols` gathers the names that matter, `library` and `version`
 //! say what they belong to, `internal` finds the functions behind the public ones, `site` chooses the instruction, both by
-//! what `x86_64` makes of the code, `openssl` the structure offsets, `plan` puts them together, and `absence` explains an
-//! empty result.
+//! what `x86_64` makes of the code. `walk` follows the code of accessor functions, `accessor` and `derived` read structure
+//! offsets off it, `openssl` holds them against its table. `plan` puts all together, and `absence` explains an empty
+//! result.
 #![forbid(unsafe_code)]
 #![expect(
     clippy::doc_markdown,
@@ -28,19 +29,24 @@ mod library;
 mod x86_64;
 mod site;
 mod internal;
+mod walk;
 mod accessor;
+mod derived;
 mod openssl;
+mod crypto;
 mod absence;
 mod plan;
 mod reason;
 mod error;
 
 pub use address::{Access, FileOffset, Segment, Segments, Vaddr};
+pub use crypto::Crypto;
+pub use derived::{BioLayout, Facts};
 pub use error::Error;
 pub use identity::{BuildId, BuildIdKind};
 pub use image::{Image, Machine, Presence, Symbol, SymbolKind, Symbols, Table};
 pub use library::{Evidence, Family, Library};
-pub use openssl::{Layout, LayoutUnknown};
+pub use openssl::{Layout, LayoutUnknown, Origin};
 pub use plan::{Function, ProbePlan};
 pub use reason::{OtherLibrary, Reason};
 pub use role::Role;
@@ -50,9 +56,9 @@ pub use version::{LibraryVersion, Stage};
 
 /// Plans the probes for an image.
 ///
-/// `crypto` is the version of the crypto library the image is linked with, from [`library_version`]: OpenSSL's
-/// libssl does not state its own.
-pub fn plan(image: &[u8], crypto: Option<&LibraryVersion>) -> Result<Result<ProbePlan, Reason>, Error> {
+/// `crypto` is the crypto library the image is linked with, if that is another image: OpenSSL's libssl does not state
+/// its own version, and its BIOs live there.
+pub fn plan(image: &[u8], crypto: Option<&Crypto>) -> Result<Result<ProbePlan, Reason>, Error> {
     match Image::parse(image)? {
         Ok(image) => plan::plan_image(&image, crypto),
         Err(reason) => Ok(Err(reason)),
@@ -81,20 +87,44 @@ pub fn sets_bio(image: &[u8]) -> Result<bool, Error> {
         .any(|role| survey.imports(symbols::Wanted::Role(role))))
 }
 
-/// Finds the version of a TLS or crypto library that an image states, if it states exactly one.
+/// Describes the crypto library that an image carries, if it carries one.
 ///
 /// A program that merely calls the library may repeat the text of the headers it was built with, so ask the
 /// image that holds the library.
-pub fn library_version(image: &[u8]) -> Result<Option<LibraryVersion>, Error> {
-    if Image::parse(image)?.is_err() {
-        return Ok(None);
+pub fn crypto(image: &[u8]) -> Result<Option<Crypto>, Error> {
+    match Image::parse(image)? {
+        Ok(image) => crypto::describe(&image),
+        Err(_) => Ok(None),
     }
-    let mut stated = version::find(image);
-    Ok(if stated.len() == 1 { stated.pop() } else { None })
+}
+
+/// Finds the index of the crypto library that an image needs by its name; none if it needs none of these.
+pub fn needed_crypto(image: &[u8], candidates: &[&Crypto]) -> Result<Option<usize>, Error> {
+    Ok(Image::parse(image)?.map_or(None, |image| crypto::needed_by(&image, candidates)))
 }
 
 /// Opens a `.gnu_debugdata` section; exported for the fuzzer alone.
 #[doc(hidden)]
 pub fn fuzz_debugdata(compressed: &[u8]) -> Option<usize> {
     debugdata::decompress(compressed).ok().map(|image| image.len())
+}
+
+/// Reads bytes as the code of a function; exported for the fuzzer alone.
+#[doc(hidden)]
+pub fn fuzz_code(bytes: &[u8]) -> Option<usize> {
+    let address = Vaddr(0x1000);
+    for role in Role::ALL {
+        let site = site::choose(Machine::X86_64, bytes, address, FileOffset(0x1000), role);
+        let inside = site
+            .address
+            .0
+            .checked_sub(address.0)
+            .and_then(|at| usize::try_from(at).ok());
+        assert!(
+            inside.is_some_and(|at| at == 0 || at < bytes.len()),
+            "{site:?} is outside"
+        );
+    }
+    let calls = x86_64::calls_of(x86_64::Code { bytes, address })?;
+    Some(calls.direct.len())
 }

@@ -28,6 +28,12 @@ pub const DEBUGDATA_MEMORY_KIB: u32 = 80 << 10;
 /// The longest build identifier believed, in bytes.
 pub const BUILD_ID: usize = 64;
 
+/// The longest name of a file that an image needs, in bytes.
+pub const FILE_NAME: usize = 256;
+
+/// The largest number of files that an image may need.
+pub const NEEDED: usize = 1024;
+
 /// The longest version text read, in bytes.
 pub const VERSION_TEXT: usize = 64;
 
@@ -40,9 +46,6 @@ pub const FINDINGS: usize = 256;
 /// The largest number of notes looked at in one segment.
 pub const NOTES: usize = 256;
 
-/// The largest accessor function searched for the field it returns, in bytes.
-pub const ACCESSOR: usize = 128;
-
 /// The largest number of instructions followed, over all paths, to find what a function calls.
 pub const WRAPPER_STEPS: usize = 4096;
 
@@ -54,3 +57,9 @@ pub const SITE_WINDOW: usize = 4096;
 
 /// The largest number of relocations looked at.
 pub const RELOCATIONS: usize = 1 << 22;
+
+/// The largest accessor function followed to the fields it returns, in bytes; `SSL_get_servername` has some 400.
+pub const ACCESSOR: usize = 1024;
+
+/// The most instructions followed in one accessor function, all ways through it together.
+pub const ACCESSOR_STEPS: usize = 4096;

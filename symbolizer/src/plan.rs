@@ -1,23 +1,24 @@
 //! The plan of the probes for one image.
 //!
-//! In: an [`Image`] and the version of its crypto library. Out: a [`ProbePlan`], or the [`Reason`] there is none.
+//! In: an [`Image`] and what its crypto library says. Out: a [`ProbePlan`], or the [`Reason`] there is none.
 //! A plan needs at least one function that hands out plaintext and one that takes it; all others are optional
 //! and reported as absent. Refused: functions outside the executable bytes, and libraries that only borrow the
 //! names.
 
 use crate::absence;
-use crate::accessor;
 use crate::address::{Access, FileOffset, Vaddr};
+use crate::crypto::Crypto;
+use crate::derived::{Accessors, Facts};
 use crate::error::Error;
 use crate::identity::BuildId;
 use crate::image::{Image, Machine, Presence, SymbolKind, Table};
 use crate::internal::{self, Internal};
 use crate::library::{self, Family, Library};
-use crate::openssl::{self, Accessors, Layout, LayoutUnknown};
+use crate::openssl::{self, Layout, LayoutUnknown};
 use crate::reason::{OtherLibrary, Reason};
 use crate::role::Role;
 use crate::site::{self, Site, Tier};
-use crate::symbols::{Accessor, Finding, Survey, SymbolSource, Wanted};
+use crate::symbols::{Finding, Survey, SymbolSource, Wanted};
 use crate::version::{self, LibraryVersion};
 
 /// Says what to probe in one image.
@@ -36,6 +37,8 @@ pub struct ProbePlan {
     pub absent: Vec<Role>,
     /// How to get from an `SSL*` to a descriptor, or why that is not known.
     pub layout: Result<Layout, LayoutUnknown>,
+    /// How to get from an `SSL*` to what was negotiated.
+    pub facts: Facts,
 }
 
 /// Describes one function to probe.
@@ -57,22 +60,24 @@ pub struct Function {
     pub site: Site,
 }
 
-pub(crate) fn plan_image(
-    image: &Image<'_>,
-    crypto: Option<&LibraryVersion>,
-) -> Result<Result<ProbePlan, Reason>, Error> {
+pub(crate) fn plan_image(image: &Image<'_>, crypto: Option<&Crypto>) -> Result<Result<ProbePlan, Reason>, Error> {
     let survey = Survey::of(image)?;
     let functions = plan_functions(image, &survey);
     if let Some(reason) = refuse(image, &survey, &functions) {
         return Ok(Err(reason));
     }
     let stated = library::believable(version::find(image.data()), image.data());
-    let library = library::identify(&survey, stated.first(), &image.defined_versions()?, crypto);
+    let crypto_version = crypto.and_then(|crypto| crypto.version.as_ref());
+    let library = library::identify(&survey, stated.first(), &image.defined_versions()?, crypto_version);
     if let Some(version) = library.version.clone().filter(is_too_old) {
         return Ok(Err(Reason::VersionUnsupported(version)));
     }
-    let layout =
-        unambiguous(&stated, &functions).and_then(|()| openssl::layout(&library, read_accessors(image, &survey)));
+    let accessors = Accessors::new(image, &survey);
+    let (layout, facts) = if has_copies(&functions) {
+        (Err(LayoutUnknown::SeveralCopies), Facts::default())
+    } else {
+        (layout(accessors, &library, &stated, crypto), accessors.facts())
+    };
     // Where the image imports `BIO_write`, another image holds it.
     let absent = Role::ALL
         .into_iter()
@@ -91,6 +96,7 @@ pub(crate) fn plan_image(
         functions,
         absent,
         layout,
+        facts,
     }))
 }
 
@@ -205,26 +211,25 @@ fn is_too_old(version: &LibraryVersion) -> bool {
     version.family == Family::OpenSsl && version.number() < openssl::OLDEST
 }
 
-fn unambiguous(stated: &[LibraryVersion], functions: &[Function]) -> Result<(), LayoutUnknown> {
+/// Finds the way to the descriptor; several versions of a library leave its code to be asked.
+fn layout(
+    accessors: Accessors<'_>,
+    library: &Library,
+    stated: &[LibraryVersion],
+    crypto: Option<&Crypto>,
+) -> Result<Layout, LayoutUnknown> {
+    let mut derived = accessors.derived();
+    // The crypto library of another family belongs to another library of the same process.
+    let fits = |version: &LibraryVersion| version.family == library.family;
+    let beside = crypto.filter(|crypto| crypto.version.as_ref().is_none_or(fits));
+    derived.bio = derived.bio.or(beside.and_then(|crypto| crypto.bio));
     if stated.len() > 1 {
-        return Err(LayoutUnknown::SeveralVersions);
+        return openssl::layout_by_code(derived).ok_or(LayoutUnknown::SeveralVersions);
     }
-    let copies = |role| functions.iter().filter(|function| function.role == role).count();
-    let several = Role::ALL.into_iter().any(|role| copies(role) > 1);
-    if several {
-        Err(LayoutUnknown::SeveralCopies)
-    } else {
-        Ok(())
-    }
+    openssl::layout(library, derived)
 }
 
-fn read_accessors(image: &Image<'_>, survey: &Survey) -> Accessors {
-    let field = |accessor| match survey.functions(Wanted::Accessor(accessor)).as_slice() {
-        [only] if only.size != 0 => accessor::returned_field(image.machine(), code_of(image, only)?),
-        _ => None,
-    };
-    Accessors {
-        rbio: field(Accessor::Rbio),
-        wbio: field(Accessor::Wbio),
-    }
+fn has_copies(functions: &[Function]) -> bool {
+    let copies = |role| functions.iter().filter(|function| function.role == role).count();
+    Role::ALL.into_iter().any(|role| copies(role) > 1)
 }

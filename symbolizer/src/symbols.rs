@@ -58,11 +58,45 @@ pub(crate) enum Helper {
     Peek,
 }
 
-/// Names a function of the library that returns a field of its `SSL`.
+/// Names a function of the library that returns a field of a structure.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Accessor {
     Rbio,
     Wbio,
+    Version,
+    Session,
+    CurrentCipher,
+    CipherName,
+    SelectedAlpn,
+    ServerName,
+    BioMethodType,
+    BioData,
+    BioInit,
+    BioShutdown,
+    BioRetryReason,
+}
+
+impl Accessor {
+    const ALL: [(&[u8], Self); 13] = [
+        (b"SSL_get_rbio", Self::Rbio),
+        (b"SSL_get_wbio", Self::Wbio),
+        (b"SSL_version", Self::Version),
+        (b"SSL_get_session", Self::Session),
+        (b"SSL_get_current_cipher", Self::CurrentCipher),
+        (b"SSL_CIPHER_get_name", Self::CipherName),
+        (b"SSL_get0_alpn_selected", Self::SelectedAlpn),
+        (b"SSL_get_servername", Self::ServerName),
+        (b"BIO_method_type", Self::BioMethodType),
+        (b"BIO_get_data", Self::BioData),
+        (b"BIO_get_init", Self::BioInit),
+        (b"BIO_get_shutdown", Self::BioShutdown),
+        (b"BIO_get_retry_reason", Self::BioRetryReason),
+    ];
+
+    fn of_symbol(name: &[u8]) -> Option<Self> {
+        let mut named = Self::ALL.iter().filter(|(symbol, _)| *symbol == name);
+        named.next().map(|(_, accessor)| *accessor)
+    }
 }
 
 /// Names a function that tells one library from another.
@@ -98,9 +132,10 @@ impl Wanted {
         if let Some(role) = Role::of_symbol(name) {
             return Some(Self::Role(role));
         }
+        if let Some(accessor) = Accessor::of_symbol(name) {
+            return Some(Self::Accessor(accessor));
+        }
         match name {
-            b"SSL_get_rbio" => Some(Self::Accessor(Accessor::Rbio)),
-            b"SSL_get_wbio" => Some(Self::Accessor(Accessor::Wbio)),
             b"SSL_CTX_set_grease_enabled" => Some(Self::Marker(Marker::Grease)),
             b"SSL_CTX_load_verify_mem" => Some(Self::Marker(Marker::VerifyMemory)),
             b"gnutls_record_send" => Some(Self::Marker(Marker::GnuTls)),
@@ -313,5 +348,6 @@ mod tests {
         let longest = b"SSL_CTX_set_grease_enabled";
         assert!(longest.len() <= limits::WANTED_NAME);
         assert!(Role::ALL.iter().all(|role| role.symbol().len() <= limits::WANTED_NAME));
+        assert!(Accessor::ALL.iter().all(|(name, _)| name.len() <= limits::WANTED_NAME));
     }
 }

@@ -22,7 +22,7 @@ static REAL: LazyLock<Vec<u8>> = LazyLock::new(|| {
 
 fn use_everything(image: &[u8]) {
     drop(symbolizer::plan(image, None));
-    drop(symbolizer::library_version(image));
+    drop(symbolizer::crypto(image));
 }
 
 #[test]

@@ -6,12 +6,15 @@
 #![cfg(test)]
 
 use std::collections::BTreeMap;
-use std::path::{Path, PathBuf};
-use std::process::Command;
-use std::{env, fs};
+use std::fs;
+use std::path::Path;
+
+mod support;
 
 use goblin::elf::Elf;
 use symbolizer::{Evidence, Family, Function, Instruction, ProbePlan, Role, SymbolSource, Tier};
+
+use support::{Built, compiled};
 
 /// Finds a library where the multiarch and the plain layouts keep it.
 fn installed(name: &str) -> Vec<u8> {
@@ -27,8 +30,12 @@ fn installed(name: &str) -> Vec<u8> {
     images.next().unwrap_or_else(|| panic!("{name} is not installed"))
 }
 
+fn compile(name: &str, flags: &[&str]) -> (Built, Vec<u8>) {
+    compiled("tls.c", name, flags)
+}
+
 fn planned(image: &[u8], crypto: Option<&[u8]>) -> ProbePlan {
-    let crypto = crypto.and_then(|image| symbolizer::library_version(image).unwrap());
+    let crypto = crypto.and_then(|image| symbolizer::crypto(image).unwrap());
     symbolizer::plan(image, crypto.as_ref())
         .unwrap()
         .unwrap_or_else(|reason| panic!("not traced because {reason}"))
@@ -133,32 +140,6 @@ fn node_s_static_openssl_is_probed_at_its_public_functions() {
     assert!(plan.functions.iter().any(|function| function.role == Role::BioWrite));
 }
 
-/// Holds a file that is removed with the value.
-struct Built(PathBuf);
-
-impl Drop for Built {
-    fn drop(&mut self) {
-        // A file that stays behind in the temporary folder harms nothing.
-        drop(fs::remove_file(&self.0));
-    }
-}
-
-/// Compiles the fixture with the flags given.
-fn compile(name: &str, flags: &[&str]) -> (Built, Vec<u8>) {
-    let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("../fixtures/elf/tls.c");
-    let output = Built(env::temp_dir().join(format!("symbolizer-{}-{name}", std::process::id())));
-    let compiler = env::var_os("CC").unwrap_or_else(|| "cc".into());
-    let status = Command::new(compiler)
-        .args(flags)
-        .arg(source)
-        .arg("-o")
-        .arg(&output.0)
-        .status();
-    assert!(status.expect("a C compiler is installed").success());
-    let image = fs::read(&output.0).unwrap();
-    (output, image)
-}
-
 #[test]
 fn a_stripped_shared_object_is_planned_from_its_dynamic_table() {
     let (_built, image) = compile("stripped.so", &["-O2", "-shared", "-fPIC", "-s"]);
@@ -221,4 +202,35 @@ fn the_place_of_the_probe_follows_the_landing_pad() {
         (7, Tier::Emulated),
         "the branch on the first argument"
     );
+}
+
+#[test]
+fn an_image_that_gives_connections_bios_of_its_own_is_told_by_what_it_imports() {
+    let sets_bio = |name: &str, flags: &[&str]| {
+        let (_built, image) = compiled("bio.c", name, &[&["-O2", "-shared", "-fPIC", "-s"], flags].concat());
+        symbolizer::sets_bio(&image).unwrap()
+    };
+    for setter in ["SSL_set_bio", "SSL_set0_rbio", "SSL_set0_wbio"] {
+        assert!(sets_bio(setter, &[&format!("-DSETTER={setter}")]), "{setter}");
+    }
+    assert!(!sets_bio("SSL_set_fd", &["-DSETTER=SSL_set_fd"]));
+    assert!(!sets_bio("no-setter", &[]));
+}
+
+#[test]
+fn the_function_that_takes_ciphertext_is_found_in_either_table() {
+    let (_built, shared) = compiled("bio.c", "bio.so", &["-O2", "-shared", "-fPIC", "-s"]);
+    let found = |image: &[u8]| symbolizer::bio_write(image).unwrap().map(|function| function.found);
+    assert_eq!(found(&shared), Some(SymbolSource::Dynsym));
+    let hidden = ["-O2", "-shared", "-fPIC", "-fvisibility=hidden"];
+    let (_built, hidden) = compiled("bio.c", "hidden-bio.so", &hidden);
+    assert_eq!(found(&hidden), Some(SymbolSource::Symtab));
+    let (_built, other) = compile("no-bio.so", &["-O2", "-shared", "-fPIC"]);
+    assert_eq!(found(&other), None);
+}
+
+#[test]
+fn a_crypto_library_holds_no_tls() {
+    let (_built, image) = compiled("bio.c", "crypto.so", &["-O2", "-shared", "-fPIC"]);
+    assert_eq!(symbolizer::plan(&image, None).unwrap(), Err(symbolizer::Reason::NoTls));
 }

@@ -53,6 +53,12 @@ fn the_ex_calls_are_seen() -> Result<()> {
 
 #[test]
 #[ignore = "needs root, BPF and uprobes: scripts/test runs it"]
+fn what_goes_through_a_bio_that_does_tls_is_seen() -> Result<()> {
+    assert_client_is_seen("bio", 200, 200).map(drop)
+}
+
+#[test]
+#[ignore = "needs root, BPF and uprobes: scripts/test runs it"]
 fn a_cleared_object_is_another_connection() -> Result<()> {
     let exchanges = assert_client_is_seen("clear", 100, 100)?;
     let connections: std::collections::BTreeSet<_> = exchanges

@@ -6,3 +6,5 @@ mod tapes;
 mod expected;
 mod flags;
 mod secrets;
+mod made;
+mod connections;

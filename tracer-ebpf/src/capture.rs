@@ -4,21 +4,20 @@
 //! cannot be read, is a hole: counted, and stepped over. Records are submitted without waking the reader, who comes by
 //! on a timer: a wake-up per record would cost more than the probe.
 
-use core::arch::asm;
-
 use aya_ebpf::{
     bindings::BPF_RB_NO_WAKEUP,
-    helpers::{bpf_get_smp_processor_id, bpf_ktime_get_ns, generated::bpf_probe_read_user},
+    helpers::{bpf_get_smp_processor_id, bpf_ktime_get_ns},
     maps::ring_buf::RingBufEntry,
 };
 use tracer_ebpf::{
-    AddressKey, CLASSES, CallState, ConnectionState, Cookie, DataRecord, Kind, MAX_PIECES, RecordFlags, SiteCounters,
+    CLASSES, CallState, ConnectionState, Cookie, DataRecord, Kind, MAX_PIECES, RecordFlags, SettingFlags, SiteCounters,
 };
 
 use crate::{
-    connection,
-    maps::{COUNTERS, RINGS, call_bytes},
-    socket,
+    connection, handshake,
+    maps::{COUNTERS, RINGS, call_bytes, settings},
+    memory::{add, copy_user, forgotten},
+    socket, transport,
 };
 
 const PAGE: u64 = 4096;
@@ -33,8 +32,7 @@ struct Slot<const N: usize> {
 /// Captures what a call moved, unless a call nested in it has already done so.
 #[inline(always)]
 pub(crate) fn capture(call: &mut CallState) {
-    let Some(connection) = connection::find_or_begin(&AddressKey::new(call.ssl, call.tgid)) else {
-        count(call.cookie, |counters| &raw mut counters.connection_table_full, 1);
+    let Some(connection) = connection::current(call.ssl, call.tgid, call.cookie) else {
         return;
     };
     // SAFETY: a live map value; no other thread uses this SSL object in this direction now.
@@ -44,7 +42,11 @@ pub(crate) fn capture(call: &mut CallState) {
         return;
     }
     if connection.introduced == 0 {
-        socket::introduce(connection, call.ssl, call.cookie);
+        let sock = transport::sock_of(connection);
+        socket::introduce(connection, call.ssl, sock);
+    }
+    if settings().contains(SettingFlags::CONNECTIONS) && connection.told == 0 {
+        handshake::tell(connection, call.ssl);
     }
     limit(call);
     send_pieces(call, connection);
@@ -203,7 +205,7 @@ unsafe fn describe(data: *mut DataRecord, call: &CallState, connection: &Connect
     };
     // SAFETY: the caller vouches for the pointer.
     unsafe {
-        connection::fill_header(&raw mut (*data).header, connection, call.ssl, call.cookie);
+        connection::fill_header(&raw mut (*data).header, connection.generation, call.ssl, call.cookie);
         (*data).header.kind = Kind::DATA;
         (*data).header.direction = call.direction();
         (*data).header.flags = RecordFlags(last | over);
@@ -248,16 +250,7 @@ unsafe fn read_user<const N: usize>(payload: *mut u8, source: u64, bytes: u64) -
         return false;
     }
     // SAFETY: `bytes` is at most N, for which the caller vouches; the helper checks the source.
-    unsafe { bpf_probe_read_user(payload.cast(), bytes as u32, source as *const _) == 0 }
-}
-
-/// Makes the compiler forget what it knows of a value, so that it keeps the check behind it: verifiers before 6.8 or so
-/// learn a bound from a comparison with a constant only, and not from one with another register.
-#[inline(always)]
-fn forgotten(mut value: u64) -> u64 {
-    // SAFETY: no instruction, no effect.
-    unsafe { asm!("/* {0} */", inout(reg) value, options(pure, nomem, nostack)) };
-    value
+    unsafe { copy_user(payload, source, bytes as u32) }
 }
 
 /// How many of `bytes` lie before the next page boundary.
@@ -288,15 +281,4 @@ pub(crate) fn count(cookie: Cookie, pick: impl FnOnce(&mut SiteCounters) -> *mut
         // SAFETY: a live map value; the field is only ever added to, atomically.
         unsafe { add(pick(&mut *counters), amount) };
     }
-}
-
-/// Adds to a counter in a map. Rust offers this target no atomics, and a plain addition loses counts to other CPUs.
-///
-/// # Safety
-///
-/// `counter` must point into a live map value, aligned.
-#[inline(always)]
-pub(crate) unsafe fn add(counter: *mut u64, amount: u64) {
-    // SAFETY: the caller vouches for the pointer.
-    unsafe { asm!("lock *(u64 *)({0} + 0) += {1}", in(reg) counter, in(reg) amount) };
 }

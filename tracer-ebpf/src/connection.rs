@@ -5,22 +5,67 @@
 //! one, which could hand an entry to another connection while a preempted program still holds it.
 
 use aya_ebpf::helpers::bpf_ktime_get_ns;
-use tracer_ebpf::{AddressKey, ConnectionState, Cookie, Direction, EndRecord, Kind, RecordFlags, RecordHeader, Role};
+use tracer_ebpf::{
+    AddressKey, AddressSource, CIPHERTEXT_BYTES, CiphertextKey, ConnectionState, Cookie, Direction, EndRecord, Kind,
+    RecordFlags, RecordHeader, Role,
+};
 
-use crate::{capture, maps::CONNECTIONS, scope::current_task};
+use crate::{
+    capture, ciphertext,
+    maps::{CONNECTIONS, TARGETS},
+    memory::add,
+    scope::current_task,
+    transport,
+};
 
 /// In .rodata and not on the stack, which is scarce.
 static NEW: ConnectionState = ConnectionState {
     generation: 0,
     positions: [0; 2],
     reported_ns: [0; 2],
+    cookie: Cookie(0),
+    sock: 0,
+    handshake_began_ns: 0,
+    handshake_ns: 0,
+    pending_ns: 0,
+    piece: CiphertextKey {
+        bytes: [0; CIPHERTEXT_BYTES],
+        tgid: 0,
+        reserved: 0,
+    },
     noted_fd: 0,
     introduced: 0,
+    heard: 0,
+    told: 0,
+    closing: 0,
+    source: AddressSource::UNKNOWN_LAYOUT,
+    reserved: [0; 3],
 };
+
+/// Finds the connection that an `SSL` object is now, or begins it; `None`, and counted, when the table takes no more.
+#[inline(always)]
+pub(crate) fn current(ssl: u64, tgid: u32, cookie: Cookie) -> Option<*mut ConnectionState> {
+    let Some(connection) = find_or_begin(&AddressKey::new(ssl, tgid)) else {
+        capture::count(cookie, |counters| &raw mut counters.connection_table_full, 1);
+        return None;
+    };
+    // SAFETY: a live map value; no other thread uses this SSL object now.
+    let state = unsafe { &mut *connection };
+    if state.closing != 0 && transport::is_gone(state) {
+        // Whatever comes now goes through another socket.
+        report_end(connection, ssl, cookie);
+        begin_anew(connection, tgid);
+        state.noted_fd = 0;
+    }
+    if state.cookie.0 == 0 {
+        state.cookie = cookie;
+    }
+    Some(connection)
+}
 
 /// Finds a connection, or begins it; `None` when the table takes no more.
 #[inline(always)]
-pub(crate) fn find_or_begin(key: &AddressKey) -> Option<*mut ConnectionState> {
+fn find_or_begin(key: &AddressKey) -> Option<*mut ConnectionState> {
     if let Some(found) = CONNECTIONS.get_ptr_mut(key) {
         return Some(found);
     }
@@ -28,17 +73,18 @@ pub(crate) fn find_or_begin(key: &AddressKey) -> Option<*mut ConnectionState> {
     let connection = CONNECTIONS.get_ptr_mut(key)?;
     // SAFETY: a live map value; no other thread uses this SSL object now.
     unsafe { (*connection).generation = bpf_ktime_get_ns() };
+    if let Some(target) = TARGETS.get_ptr_mut(&key.tgid) {
+        // SAFETY: a live map value; the field is only ever added to, atomically.
+        unsafe { add(&raw mut (*target).connections, 1) };
+    }
     Some(connection)
 }
 
 /// Notes the descriptor that `SSL_set_fd` gave to a connection.
 #[inline(always)]
-pub(crate) fn note_descriptor(tgid: u32, ssl: u64, fd: i32) {
-    if let Some(connection) = find_or_begin(&AddressKey::new(ssl, tgid)) {
-        // SAFETY: a live map value; no other thread uses this SSL object now.
-        unsafe { (*connection).noted_fd = (fd as u32).wrapping_add(1) };
-        // SAFETY: as above.
-        unsafe { (*connection).introduced = 0 };
+pub(crate) fn note_descriptor(tgid: u32, ssl: u64, fd: i32, cookie: Cookie) {
+    if let Some(connection) = current(ssl, tgid, cookie) {
+        set_descriptor(connection, (fd as u32).wrapping_add(1));
     }
 }
 
@@ -46,11 +92,18 @@ pub(crate) fn note_descriptor(tgid: u32, ssl: u64, fd: i32) {
 #[inline(always)]
 pub(crate) fn forget_descriptor(tgid: u32, ssl: u64) {
     if let Some(connection) = CONNECTIONS.get_ptr_mut(&AddressKey::new(ssl, tgid)) {
-        // SAFETY: a live map value; no other thread uses this SSL object now.
-        unsafe { (*connection).noted_fd = 0 };
-        // SAFETY: as above.
-        unsafe { (*connection).introduced = 0 };
+        set_descriptor(connection, 0);
     }
+}
+
+#[inline(never)]
+fn set_descriptor(connection: *mut ConnectionState, noted_fd: u32) {
+    // SAFETY: the caller hands over a live map value; no other thread uses this SSL object now.
+    let connection = unsafe { &mut *connection };
+    connection.noted_fd = noted_fd;
+    connection.introduced = 0;
+    connection.sock = 0;
+    connection.source = AddressSource::UNKNOWN_LAYOUT;
 }
 
 /// Ends a connection: `SSL_free` forgets it, `SSL_clear` begins it anew on the same descriptor.
@@ -62,30 +115,39 @@ pub(crate) fn end(tgid: u32, ssl: u64, cookie: Cookie) {
     };
     report_end(connection, ssl, cookie);
     if cookie.role() == Role::CLEAR {
-        begin_anew(connection);
+        begin_anew(connection, tgid);
     } else {
+        ciphertext::forget(connection, tgid);
         let _removed = CONNECTIONS.remove(&key);
     }
 }
 
 /// Resets what `SSL_clear` resets; a handshake begins with it, so what `SSL_set_fd` named before it stays.
-#[inline(always)]
-fn begin_anew(connection: *mut ConnectionState) {
+#[inline(never)]
+fn begin_anew(connection: *mut ConnectionState, tgid: u32) {
+    ciphertext::forget(connection, tgid);
     // SAFETY: a live map value; no other thread uses this SSL object now.
     let connection = unsafe { &mut *connection };
     // SAFETY: the helper takes no arguments.
     connection.generation = unsafe { bpf_ktime_get_ns() };
     connection.positions = [0; 2];
     connection.reported_ns = [0; 2];
+    connection.sock = 0;
+    connection.source = AddressSource::UNKNOWN_LAYOUT;
+    connection.handshake_began_ns = 0;
+    connection.handshake_ns = 0;
     connection.introduced = 0;
+    connection.heard = 0;
+    connection.told = 0;
+    connection.closing = 0;
 }
 
-/// Sends the end of a connection that moved bytes; of one that moved none nobody has heard.
+/// Sends the end of a connection that moved bytes, or that was told of; of others nobody has heard.
 #[inline(never)]
 fn report_end(connection: *const ConnectionState, ssl: u64, cookie: Cookie) {
     // SAFETY: the caller hands over a live map value; no other thread uses this SSL object now.
     let connection = unsafe { &*connection };
-    if connection.positions[0] | connection.positions[1] == 0 {
+    if connection.positions[0] | connection.positions[1] | u64::from(connection.heard) == 0 {
         return;
     }
     let Some(mut entry) = capture::reserve::<EndRecord>() else {
@@ -94,7 +156,7 @@ fn report_end(connection: *const ConnectionState, ssl: u64, cookie: Cookie) {
     };
     let record = entry.as_mut_ptr();
     // SAFETY: the record is reserved.
-    unsafe { fill_header(&raw mut (*record).header, connection, ssl, cookie) };
+    unsafe { fill_header(&raw mut (*record).header, connection.generation, ssl, cookie) };
     // SAFETY: as above.
     unsafe { (*record).header.kind = Kind::END };
     // SAFETY: as above.
@@ -111,14 +173,14 @@ fn report_end(connection: *const ConnectionState, ssl: u64, cookie: Cookie) {
 ///
 /// `header` must be writable.
 #[inline(never)]
-pub(crate) unsafe fn fill_header(header: *mut RecordHeader, connection: &ConnectionState, ssl: u64, cookie: Cookie) {
+pub(crate) unsafe fn fill_header(header: *mut RecordHeader, generation: u64, ssl: u64, cookie: Cookie) {
     let task = current_task();
     // SAFETY: the caller vouches for the pointer; the helper takes no arguments.
     unsafe {
         (*header).ts_ns = bpf_ktime_get_ns();
         (*header).cookie = cookie;
         (*header).ssl = ssl;
-        (*header).generation = connection.generation;
+        (*header).generation = generation;
         (*header).tgid = task.tgid;
         (*header).tid = task.tid;
         (*header).direction = Direction::READ;

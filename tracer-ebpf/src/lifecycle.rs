@@ -17,9 +17,8 @@ use tracer_ebpf::{
 };
 
 use crate::{
-    capture::add,
     maps::{CGROUPS, KNOWN_FILES, LIFECYCLE, NAMES, TARGETS, TOTALS, kernel_offset, settings},
-    memory::read_kernel,
+    memory::{add, read_kernel},
     scope::{Task, current_task},
 };
 
@@ -27,10 +26,7 @@ use crate::{
 const VM_EXEC: u64 = 4;
 
 /// In .rodata and not on the stack.
-static FOLLOWED: TargetState = TargetState {
-    flags: TargetFlags::FOLLOW,
-    connections: 0,
-};
+static FOLLOWED: TargetState = TargetState::new(TargetFlags::FOLLOW);
 
 /// The child of a traced process is traced, if its parent is followed: `sched_process_fork(parent, child)`, called by
 /// the parent before the child runs.
@@ -77,7 +73,7 @@ pub(crate) fn file_mapped(ctx: FEntryContext) -> i32 {
     let all = settings().contains(SettingFlags::ALL);
     if all || TARGETS.get_ptr(&task.tgid).is_some() {
         let area: *const core::ffi::c_void = ctx.arg(0);
-        let _told = tell_mapping(task, area as usize);
+        tell_mapping(task, area as usize);
     }
     0
 }
@@ -90,13 +86,15 @@ fn inherit(parent: u32, child: u32) {
         None => false,
     };
     if followed {
-        // SAFETY: a live map value; its count of connections is the parent's until the next line.
+        // SAFETY: a live map value; its counts are the parent's until the next lines.
         let inherited = TARGETS
             .get_ptr(&parent)
             .is_some_and(|state| add_target(child, unsafe { &*state }));
         if inherited && let Some(state) = TARGETS.get_ptr_mut(&child) {
             // SAFETY: a live map value of a process that does not run yet.
             unsafe { (*state).connections = 0 };
+            // SAFETY: as above.
+            unsafe { (*state).pending = 0 };
         }
     }
     // One that was waited for is in the table before it exists.
@@ -145,14 +143,14 @@ pub(crate) fn report(tgid: u32, parent: u32, change: Change) {
     };
     let record = entry.as_mut_ptr();
     // SAFETY: the record is reserved.
-    unsafe { fill_header(&raw mut (*record).header, Task { tgid, tid: tgid }, Kind::PROCESS) };
+    unsafe { fill_header(&raw mut (*record).header, Task::leader(tgid), Kind::PROCESS) };
     // SAFETY: as above; the record is plain data.
     let record = unsafe { &mut *record };
     record.name = bpf_get_current_comm().unwrap_or([0; 16]);
     record.parent = parent;
     record.connections = match TARGETS.get_ptr(&tgid) {
         // SAFETY: a live map value.
-        Some(state) => unsafe { (*state).connections },
+        Some(state) => unsafe { (*state).connections as u32 },
         None => 0,
     };
     record.change = change;
@@ -160,31 +158,59 @@ pub(crate) fn report(tgid: u32, parent: u32, change: Change) {
     entry.submit(BPF_RB_NO_WAKEUP.into());
 }
 
-/// Tells of an executable mapping of a file that is not known; `None` where there is nothing to tell.
+/// Tells of an executable mapping of a file that is not known.
 #[inline(always)]
-fn tell_mapping(task: Task, area: usize) -> Option<()> {
+fn tell_mapping(task: Task, area: usize) {
+    let inode = executable_inode(area);
+    if inode == 0 {
+        return;
+    }
+    let mut key = FileKey {
+        inode: 0,
+        device: 0,
+        reserved: 0,
+    };
+    if fill_key(inode, &mut key) == 0 || KNOWN_FILES.get_ptr(&key).is_some() {
+        return;
+    }
+    let Some(mut entry) = LIFECYCLE.reserve_untyped::<MappedRecord>(0) else {
+        count_total(|totals| &raw mut totals.lifecycle_ring_full);
+        return;
+    };
+    fill_mapping(&mut entry, task, area, key);
+    // The one record that cannot wait: the sooner its file is probed, the less of it is missed.
+    entry.submit(BPF_RB_FORCE_WAKEUP.into());
+}
+
+/// Finds the inode that a memory area maps as executable; 0 when it does not. A function of its own, and the next one
+/// too: their frames are not added up.
+#[inline(never)]
+fn executable_inode(area: usize) -> usize {
+    find_executable_inode(area).unwrap_or(0)
+}
+
+#[inline(always)]
+fn find_executable_inode(area: usize) -> Option<usize> {
     let flags: u64 = read_kernel(area + kernel_offset(|offsets| &raw const offsets.area_flags))?;
     let file: u64 = read_kernel(area + kernel_offset(|offsets| &raw const offsets.area_file))?;
     if flags & VM_EXEC == 0 || file == 0 {
         return None;
     }
     let inode: u64 = read_kernel(file as usize + kernel_offset(|offsets| &raw const offsets.file_inode))?;
-    let block: u64 = read_kernel(inode as usize + kernel_offset(|offsets| &raw const offsets.inode_sb))?;
-    let key = FileKey {
-        inode: read_kernel(inode as usize + kernel_offset(|offsets| &raw const offsets.inode_ino))?,
-        device: read_kernel(block as usize + kernel_offset(|offsets| &raw const offsets.super_dev))?,
-        reserved: 0,
-    };
-    if KNOWN_FILES.get_ptr(&key).is_some() {
-        return None;
-    }
-    let Some(mut entry) = LIFECYCLE.reserve_untyped::<MappedRecord>(0) else {
-        count_total(|totals| &raw mut totals.lifecycle_ring_full);
-        return None;
-    };
-    fill_mapping(&mut entry, task, area, key);
-    // The one record that cannot wait: the sooner its file is probed, the less of it is missed.
-    entry.submit(BPF_RB_FORCE_WAKEUP.into());
+    Some(inode as usize)
+}
+
+/// Names the file of an inode; 1 when it could be read.
+#[inline(never)]
+fn fill_key(inode: usize, key: &mut FileKey) -> u32 {
+    read_key(inode, key).is_some().into()
+}
+
+#[inline(always)]
+fn read_key(inode: usize, key: &mut FileKey) -> Option<()> {
+    let block: u64 = read_kernel(inode + kernel_offset(|offsets| &raw const offsets.inode_sb))?;
+    key.inode = read_kernel(inode + kernel_offset(|offsets| &raw const offsets.inode_ino))?;
+    key.device = read_kernel(block as usize + kernel_offset(|offsets| &raw const offsets.super_dev))?;
     Some(())
 }
 

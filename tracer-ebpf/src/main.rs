@@ -13,8 +13,14 @@ mod scope;
 mod lifecycle;
 mod registers;
 mod openssl;
+mod thread;
 mod connection;
+mod handshake;
 mod socket;
+mod unix;
+mod ciphertext;
+mod message;
+mod transport;
 mod capture;
 
 /// The helpers used need it: `bpf_probe_read_user`, `bpf_ktime_get_ns` and their like are GPL-only.

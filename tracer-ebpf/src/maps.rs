@@ -3,13 +3,14 @@
 use core::ptr::read_volatile;
 
 use aya_ebpf::{
-    btf_maps::{Array, ArrayOfMaps, HashMap, RingBuf},
+    btf_maps::{Array, ArrayOfMaps, HashMap, LruHashMap, RingBuf},
     macros::btf_map,
 };
 use tracer_ebpf::{
-    AddressKey, CallState, ConnectionState, FileKey, KernelCounters, KernelOffsets, LIFECYCLE_RING_BYTES, MAX_CALLS,
-    MAX_CGROUPS, MAX_CONNECTIONS, MAX_CPUS, MAX_KNOWN_FILES, MAX_NAMES, MAX_SITES, MAX_TARGETS, SettingFlags, Settings,
-    SiteConfig, SiteCounters, TargetState,
+    AddressKey, CallState, CiphertextKey, ConnectionState, FileKey, KernelCounters, KernelOffsets,
+    LIFECYCLE_RING_BYTES, MAX_CALLS, MAX_CGROUPS, MAX_CIPHERTEXTS, MAX_CONNECTIONS, MAX_CPUS, MAX_KNOWN_FILES,
+    MAX_NAMES, MAX_OPENED, MAX_SITES, MAX_SOCKETS, MAX_TARGETS, MAX_THREADS, SettingFlags, Settings, SiteConfig,
+    SiteCounters, SocketState, TargetState, ThreadState,
 };
 
 /// Only the template of an inner ring: the loader makes the rings themselves, of the size the user asks for.
@@ -63,6 +64,22 @@ pub(crate) static CALLS: HashMap<AddressKey, CallState, MAX_CALLS> = HashMap::ne
 #[btf_map]
 pub(crate) static CONNECTIONS: HashMap<AddressKey, ConnectionState, MAX_CONNECTIONS> = HashMap::new();
 
+/// The call of a TLS library that a thread is in, by its id; of processes whose ciphertext is looked for.
+#[btf_map]
+pub(crate) static THREADS: HashMap<u32, ThreadState, MAX_THREADS> = HashMap::new();
+
+/// The `SSL` object that a piece of ciphertext came from; 0 when it came from several.
+#[btf_map]
+pub(crate) static CIPHERTEXTS: HashMap<CiphertextKey, u64, MAX_CIPHERTEXTS> = HashMap::new();
+
+/// The connection that goes through a socket, by the address of the kernel's `struct sock`; until that is closed.
+#[btf_map]
+pub(crate) static SOCKETS: HashMap<u64, SocketState, MAX_SOCKETS> = HashMap::new();
+
+/// When the sockets of this machine were established. The values are copied, so that the oldest may go at any time.
+#[btf_map]
+pub(crate) static OPENED: LruHashMap<u64, u64, MAX_OPENED> = LruHashMap::new();
+
 /// Offsets into the running kernel's structures, set before load.
 #[unsafe(no_mangle)]
 static KERNEL_OFFSETS: KernelOffsets = KernelOffsets {
@@ -82,6 +99,29 @@ static KERNEL_OFFSETS: KernelOffsets = KernelOffsets {
     sock_daddr: 0,
     sock_saddr6: 0,
     sock_daddr6: 0,
+    sock_net: 0,
+    net_inum: 0,
+    sock_protocol: 0,
+    sock_socket: 0,
+    sock_err: 0,
+    inet_sport: 0,
+    socket_inode: 0,
+    unix_addr: 0,
+    unix_peer: 0,
+    unix_address_len: 0,
+    unix_address_name: 0,
+    msg_iter: 0,
+    iter_type: 0,
+    iter_offset: 0,
+    iter_iov: 0,
+    iter_ubuf: 0,
+    iter_segments: 0,
+    tcp_srtt: 0,
+    tcp_retransmits: 0,
+    tcp_received: 0,
+    tcp_acknowledged: 0,
+    iter_is_ubuf: 0,
+    iter_is_iovec: 0,
     task_pid: 0,
     task_tgid: 0,
     task_signal: 0,

@@ -7,17 +7,19 @@
 
 use aya_ebpf::{
     EbpfContext as _,
-    helpers::{bpf_ktime_get_ns, bpf_probe_read_user, generated::bpf_get_attach_cookie},
+    helpers::{bpf_ktime_get_ns, generated::bpf_get_attach_cookie},
     macros::{uprobe, uretprobe},
     programs::{ProbeContext, RetProbeContext},
 };
-use tracer_ebpf::{AddressKey, CallState, Cookie, Role};
+use tracer_ebpf::{AddressKey, CallState, Cookie, Role, TargetFlags, ThreadState};
 
 use crate::{
-    capture, connection,
+    capture, connection, handshake,
     maps::CALLS,
+    memory::read_user,
     registers::{argument, entry_sp, entry_sp_at_return},
     scope::{Task, current_task, traced_task},
+    thread,
 };
 
 /// In .rodata and not on the stack.
@@ -30,11 +32,19 @@ static NO_CALL: CallState = CallState {
     moved: 0,
     wanted: 0,
     done: 0,
+    entered: 0,
+    outer: ThreadState {
+        ssl: 0,
+        entry_sp: 0,
+        cookie: Cookie(0),
+        tgid: 0,
+        reserved: 0,
+    },
     tgid: 0,
     tid: 0,
 };
 
-/// Notes a read, a write, or a descriptor being set.
+/// Notes a read, a write, a handshake, or a descriptor being set.
 #[uprobe]
 pub(crate) fn call_entry(ctx: ProbeContext) -> u32 {
     if let Some(task) = traced_task() {
@@ -43,13 +53,17 @@ pub(crate) fn call_entry(ctx: ProbeContext) -> u32 {
     0
 }
 
-/// Captures what a read or write moved, or notes the descriptor that was set.
+/// Captures what a read or write moved, or notes the descriptor that was set, or that a handshake is done.
 #[uretprobe]
 pub(crate) fn call_return(ctx: RetProbeContext) -> u32 {
     let key = AddressKey::new(entry_sp_at_return(&ctx), current_task().tgid);
     if let Some(call) = CALLS.get_ptr_mut(&key) {
         // SAFETY: a live map value; it belongs to this call alone until it is removed below.
         unsafe { (*call).cookie = attach_cookie(ctx.as_ptr()) };
+        // SAFETY: as above.
+        if unsafe { (*call).entered } != 0 {
+            thread::leave(call, key.address);
+        }
         report(call, ctx.ret::<i32>());
         let _removed = CALLS.remove(&key);
     }
@@ -99,6 +113,14 @@ fn note_call(ctx: &ProbeContext, task: Task) {
     call.began_ns = unsafe { bpf_ktime_get_ns() };
     call.tgid = task.tgid;
     call.tid = task.tid;
+    call.cookie = cookie;
+    if cookie.role() == Role::HANDSHAKE {
+        handshake::begin(call);
+    }
+    if task.flags.contains(TargetFlags::CIPHERTEXT) && cookie.role() != Role::SET_FD {
+        call.entered = 1;
+        thread::enter(call, key.address);
+    }
 }
 
 #[inline(never)]
@@ -109,7 +131,11 @@ fn report(call: *mut CallState, result: i32) {
     // SAFETY: the caller hands over a live map value that belongs to this call alone.
     let call = unsafe { &mut *call };
     if call.cookie.role() == Role::SET_FD {
-        connection::note_descriptor(call.tgid, call.ssl, call.buffer as i32);
+        connection::note_descriptor(call.tgid, call.ssl, call.buffer as i32, call.cookie);
+        return;
+    }
+    if call.cookie.role() == Role::HANDSHAKE {
+        handshake::done(call);
         return;
     }
     call.moved = moved_bytes(call, result);
@@ -124,14 +150,11 @@ fn moved_bytes(call: &CallState, result: i32) -> u64 {
     if call.count == 0 {
         return result as u64;
     }
-    // SAFETY: the helper checks the address; a bad one is an error, not a fault.
-    match unsafe { bpf_probe_read_user(call.count as *const u64) } {
-        Ok(moved) => moved,
-        Err(_) => {
-            capture::count(call.cookie, |counters| &raw mut counters.count_unreadable, 1);
-            0
-        }
-    }
+    let Some(moved) = read_user(call.count) else {
+        capture::count(call.cookie, |counters| &raw mut counters.count_unreadable, 1);
+        return 0;
+    };
+    moved
 }
 
 /// Reads the cookie of the probe that fired.

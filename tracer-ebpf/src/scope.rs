@@ -9,16 +9,26 @@ use crate::{
 };
 
 /// In .rodata and not on the stack.
-static MET: TargetState = TargetState {
-    flags: TargetFlags::FOLLOW,
-    connections: 0,
-};
+static MET: TargetState = TargetState::new(TargetFlags::FOLLOW);
 
 /// A thread of a traced process.
 #[derive(Clone, Copy)]
 pub(crate) struct Task {
     pub(crate) tgid: u32,
     pub(crate) tid: u32,
+    /// How it is traced; none when nobody asked.
+    pub(crate) flags: TargetFlags,
+}
+
+impl Task {
+    /// The first thread of a process.
+    pub(crate) const fn leader(tgid: u32) -> Self {
+        Self {
+            tgid,
+            tid: tgid,
+            flags: TargetFlags(0),
+        }
+    }
 }
 
 /// Names the current thread, wanted or not.
@@ -28,6 +38,7 @@ pub(crate) fn current_task() -> Task {
     Task {
         tgid: (pid_tgid >> 32) as u32,
         tid: pid_tgid as u32,
+        flags: TargetFlags(0),
     }
 }
 
@@ -35,10 +46,13 @@ pub(crate) fn current_task() -> Task {
 #[inline(always)]
 pub(crate) fn traced_task() -> Option<Task> {
     let task = current_task();
-    if TARGETS.get_ptr(&task.tgid).is_none() && !meet(task.tgid) {
-        return None;
-    }
-    is_on().then_some(task)
+    let target = match TARGETS.get_ptr(&task.tgid) {
+        None if meet(task.tgid) => TARGETS.get_ptr(&task.tgid),
+        found => found,
+    }?;
+    // SAFETY: a live map value; the loader adds flags, and takes none away.
+    let flags = unsafe { (*target).flags };
+    is_on().then_some(Task { flags, ..task })
 }
 
 /// Tells whether the probes may report: not before everything is in place, and not after the end was decided.

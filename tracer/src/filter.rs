@@ -108,7 +108,8 @@ pub struct Filter {
 }
 
 impl Filter {
-    /// Tells whether a line is wanted; the end of an exchange is if the exchange was, and a loss always is.
+    /// Tells whether a line is wanted; the end of an exchange is if the exchange was, a loss always is, and a connection
+    /// if nothing is asked for.
     pub fn passes(&mut self, line: &Redacted<Line>) -> bool {
         match &**line {
             Line::Exchange(exchange) => {
@@ -120,7 +121,27 @@ impl Filter {
             }
             Line::End(end) => self.open.remove(&end.id),
             Line::Loss(_) => true,
+            Line::Connection(_) => self.asks_nothing(),
         }
+    }
+
+    /// Tells whether no flag was given: every flag names something that an exchange has and a connection has not.
+    fn asks_nothing(&self) -> bool {
+        let Self {
+            methods,
+            hosts,
+            paths,
+            statuses,
+            headers,
+            slower_than,
+            open: _,
+        } = self;
+        methods.is_empty()
+            && hosts.is_empty()
+            && paths.is_empty()
+            && statuses.is_empty()
+            && headers.is_empty()
+            && slower_than.is_none()
     }
 
     /// Counts the exchanges whose end will not be printed, because too many were open at once.
@@ -375,6 +396,21 @@ mod tests {
     #[test]
     fn a_loss_is_always_wanted() {
         assert!(passes(&["--method", "GET"], &sample::loss()));
+    }
+
+    #[test]
+    fn a_connection_is_wanted_if_no_exchange_is_asked_for() {
+        assert!(passes(&[], &sample::summary()));
+        for words in [
+            ["--method", "GET"],
+            ["--host", "*"],
+            ["--path", ""],
+            ["--status", "2xx"],
+            ["--header", "host"],
+            ["--slower-than", "1us"],
+        ] {
+            assert!(!passes(&words, &sample::summary()), "{words:?}");
+        }
     }
 
     #[test]

@@ -6,6 +6,23 @@ pub const MAX_IMAGE_BYTES: u64 = 1024 * 1024 * 1024;
 /// Connections decoded at once; beyond it the one that was silent longest is given up, and counted.
 pub const MAX_CONNECTIONS: usize = 65_536;
 
+/// Processes whose names are kept; beyond it those without connections are forgotten, and counted.
+pub const MAX_PROCESSES: usize = 65_536;
+
+/// Connections that have ended and wait for their socket's last word, or the reverse; beyond it the oldest is told
+/// without, and counted.
+pub const MAX_ENDINGS: usize = 65_536;
+
+/// How long, in nanoseconds of the records' clock, one waits for the other.
+pub const ENDING_NS: u64 = 1_000_000_000;
+
+/// How long, in nanoseconds of the records' clock, what happens on a connection waits for its addresses; beyond it it is
+/// told without, and counted.
+pub const ADDRESS_NS: u64 = 100_000_000;
+
+/// Bytes of one connection that wait for its addresses; beyond it they are told without, and counted.
+pub const MAX_ADDRESS_BYTES: usize = 256 * 1024;
+
 /// Bytes that all decoders may hold together; beyond it the connection that asks for more is given up, and counted.
 pub const MAX_HELD_BYTES: usize = 256 * 1024 * 1024;
 
@@ -23,3 +40,6 @@ pub const MAX_CGROUP_DEPTH: usize = 16;
 
 /// Files without a user whose probes stay, because a program that is started again maps them again.
 pub const MAX_UNUSED_FILES: usize = 16;
+
+/// Files whose analysis is remembered; beyond it all are forgotten, and looked at again when they are met.
+pub const MAX_ANALYSED_FILES: usize = 8192;

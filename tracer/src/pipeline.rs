@@ -59,6 +59,8 @@ pub struct Options {
     pub sink: Box<dyn Sink + Send>,
     /// How many exchanges are printed before it is enough.
     pub limit: Option<u64>,
+    /// Whether connections are told as a whole, too.
+    pub connections: bool,
 }
 
 impl Pipeline {
@@ -70,10 +72,11 @@ impl Pipeline {
             filter,
             sink,
             limit,
+            connections,
         } = options;
         Self {
             merger: Merger::default(),
-            correlator: Correlator::new(header, decode),
+            correlator: Correlator::new(header, decode, connections),
             redactor,
             filter,
             sink,
@@ -87,6 +90,7 @@ impl Pipeline {
     /// Takes a batch and writes what it completes.
     pub fn batch(&mut self, batch: Batch) -> Result<Flow, output::Error> {
         self.last_ns = self.last_ns.max(batch.drained_ns);
+        self.correlator.add_sites(&batch.sites);
         self.merger.add(batch);
         let Self {
             merger,
@@ -140,10 +144,10 @@ impl Pipeline {
 
     fn write(&mut self) -> Result<Flow, output::Error> {
         for observed in std::mem::take(&mut self.observed) {
-            if self.enough() == Flow::Done {
-                break;
+            // The connections of the exchanges that were asked for come after them.
+            if self.enough() == Flow::Continue || matches!(observed.happening, Happening::Connection(_)) {
+                self.write_one(&observed)?;
             }
-            self.write_one(&observed)?;
         }
         self.sink.flush()?;
         Ok(self.enough())

@@ -1,13 +1,16 @@
-//! From mapped files to probe plans, each file analysed once.
+//! From mapped files to probe plans, each file analysed once for each crypto library it is used with.
 //!
 //! In: [`Target`]s. Out: for each target, which of its files carry a TLS library and how to probe it, or why none does.
 //! Refuses nothing by itself: it reads files and asks `symbolizer`.
 
-use std::{collections::HashMap, path::PathBuf, sync::Arc};
+use std::{collections::HashMap, ffi::OsStr, path::PathBuf, sync::Arc};
 
-use symbolizer::{LibraryVersion, ProbePlan, Reason};
+use symbolizer::{Crypto, Function, ProbePlan, Reason, Role};
 
-use crate::target::{FileIdentity, MappedObject, Target};
+use crate::{
+    limits::MAX_ANALYSED_FILES,
+    target::{FileIdentity, FileVersion, MappedObject, Target},
+};
 
 /// What a file gave.
 #[derive(Debug)]
@@ -43,53 +46,133 @@ pub struct Resolved {
     pub identity: FileIdentity,
     /// What it gave.
     pub resolution: Arc<Resolution>,
+    /// What it has to do with BIOs.
+    pub bios: Arc<Bios>,
+}
+
+/// What a file has to do with BIOs.
+#[derive(Debug, Default)]
+pub struct Bios {
+    /// It may give an SSL object a BIO that is not a socket's.
+    pub sets: bool,
+    /// It is a crypto library, and writes to BIOs here.
+    pub write: Option<Function>,
+}
+
+impl Resolved {
+    /// Tells whether the process of this file needs its ciphertext looked at to learn which sockets it uses: it sets BIOs,
+    /// or it holds the TLS library itself and does not have to ask for them by name.
+    pub fn needs_ciphertext(&self) -> bool {
+        let holds_all = match self.resolution.as_ref() {
+            Resolution::Plan(plan) => plan.functions.iter().any(|function| function.role == Role::BioWrite),
+            Resolution::Reason(_) | Resolution::Failed(_) => false,
+        };
+        self.bios.sets || holds_all
+    }
 }
 
 /// Analyses files and remembers the answers.
 #[derive(Debug, Default)]
 pub struct Resolver {
-    known: HashMap<FileIdentity, Arc<Resolution>>,
-    versions: HashMap<FileIdentity, Option<LibraryVersion>>,
+    known: HashMap<FileVersion, Vec<Known>>,
+    bios: HashMap<FileVersion, Arc<Bios>>,
+    cryptos: HashMap<FileVersion, Option<Arc<Crypto>>>,
+}
+
+/// An answer, and the crypto libraries it was chosen from: a plan depends on the one that the file is linked with.
+#[derive(Debug)]
+struct Known {
+    beside: Vec<FileVersion>,
+    resolution: Arc<Resolution>,
+}
+
+/// The crypto libraries of one target.
+#[derive(Debug, Default)]
+struct Beside {
+    versions: Vec<FileVersion>,
+    cryptos: Vec<Arc<Crypto>>,
 }
 
 impl Resolver {
     /// Analyses all files of a target.
     pub fn resolve(&mut self, target: &Target) -> Vec<Resolved> {
-        let crypto = target.objects.iter().find_map(|object| self.crypto_version(object));
+        if self.known.len() > MAX_ANALYSED_FILES {
+            *self = Self::default();
+        }
+        let beside = self.cryptos_of(target);
         let resolve = |object: &MappedObject| Resolved {
             path: object.path.clone(),
             identity: object.identity,
-            resolution: self.resolve_object(object, crypto.as_ref()),
+            resolution: self.resolve_object(object, &beside),
+            bios: Arc::clone(self.bios.entry(object.version).or_default()),
         };
         target.objects.iter().map(resolve).collect()
     }
 
-    fn resolve_object(&mut self, object: &MappedObject, crypto: Option<&LibraryVersion>) -> Arc<Resolution> {
-        let analyse = || {
-            Arc::new(match object.read() {
-                Ok(image) => analyse(&image, crypto),
-                Err(error) => Resolution::Failed(error.to_string()),
-            })
-        };
-        Arc::clone(self.known.entry(object.identity).or_insert_with(analyse))
+    fn resolve_object(&mut self, object: &MappedObject, beside: &Beside) -> Arc<Resolution> {
+        let known = self.known.entry(object.version).or_default();
+        // What says that there is nothing to trace says so whatever lies beside it.
+        let holds = |known: &&Known| known.beside == beside.versions || !known.resolution.is_telling();
+        if let Some(known) = known.iter().find(holds) {
+            return Arc::clone(&known.resolution);
+        }
+        let resolution = Arc::new(match object.read() {
+            Ok(image) => {
+                self.bios.insert(object.version, Arc::new(bios(&image, object)));
+                analyse_beside(&image, &beside.cryptos)
+            }
+            Err(error) => Resolution::Failed(error.to_string()),
+        });
+        known.push(Known {
+            beside: beside.versions.clone(),
+            resolution: Arc::clone(&resolution),
+        });
+        resolution
     }
 
-    /// The version that a libcrypto states; libssl does not state its own.
-    fn crypto_version(&mut self, object: &MappedObject) -> Option<LibraryVersion> {
-        if !object
-            .path
-            .file_name()
-            .is_some_and(|name| name.as_encoded_bytes().starts_with(b"libcrypto"))
-        {
+    fn cryptos_of(&mut self, target: &Target) -> Beside {
+        let mut beside = Beside::default();
+        for object in &target.objects {
+            if let Some(crypto) = self.crypto_of(object) {
+                beside.versions.push(object.version);
+                beside.cryptos.push(crypto);
+            }
+        }
+        beside
+    }
+
+    /// What a libcrypto says: libssl does not state its own version, and has no BIOs of its own.
+    fn crypto_of(&mut self, object: &MappedObject) -> Option<Arc<Crypto>> {
+        if !is_crypto(object) {
             return None;
         }
-        let read = || symbolizer::library_version(&object.read().ok()?).ok().flatten();
-        self.versions.entry(object.identity).or_insert_with(read).clone()
+        let read = || symbolizer::crypto(&object.read().ok()?).ok().flatten().map(Arc::new);
+        self.cryptos.entry(object.version).or_insert_with(read).clone()
     }
 }
 
+fn is_crypto(object: &MappedObject) -> bool {
+    let name = object.path.file_name().map(OsStr::as_encoded_bytes);
+    name.is_some_and(|name| name.starts_with(b"libcrypto"))
+}
+
+/// What cannot be read sets no BIOs and writes to none; the analysis says why it cannot.
+fn bios(image: &[u8], object: &MappedObject) -> Bios {
+    let write = || symbolizer::bio_write(image).unwrap_or_default();
+    Bios {
+        sets: symbolizer::sets_bio(image).unwrap_or(false),
+        write: if is_crypto(object) { write() } else { None },
+    }
+}
+
+fn analyse_beside(image: &[u8], cryptos: &[Arc<Crypto>]) -> Resolution {
+    let candidates: Vec<&Crypto> = cryptos.iter().map(AsRef::as_ref).collect();
+    let needed = symbolizer::needed_crypto(image, &candidates).ok().flatten();
+    analyse(image, needed.and_then(|index| candidates.get(index).copied()))
+}
+
 /// Analyses the bytes of one file.
-pub fn analyse(image: &[u8], crypto: Option<&LibraryVersion>) -> Resolution {
+pub fn analyse(image: &[u8], crypto: Option<&Crypto>) -> Resolution {
     match symbolizer::plan(image, crypto) {
         Ok(Ok(plan)) => Resolution::Plan(Arc::new(plan)),
         Ok(Err(reason)) => Resolution::Reason(reason),

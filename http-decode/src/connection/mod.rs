@@ -203,6 +203,11 @@ impl Connection {
         self.context.outbox.pop()
     }
 
+    /// Counts the memory of what waits to be polled: 0 if nothing does.
+    pub fn queued_bytes(&self) -> usize {
+        self.context.outbox.held_bytes()
+    }
+
     /// Says which side of the connection the traced process is, once that is known.
     pub fn side(&self) -> Option<Side> {
         self.context.side

@@ -332,3 +332,14 @@ fn a_preface_in_the_middle_of_http1_is_not_believed() {
         .push(WRITE, "llo");
     assert_eq!(tape.told(), ["/1 200 5"]);
 }
+
+#[test]
+fn what_waits_to_be_polled_is_counted_until_it_is() {
+    let mut tape = Tape::new();
+    tape.push(READ, get("/1"));
+    assert_eq!(tape.connection.queued_bytes(), 0);
+    tape.push(WRITE, "HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n");
+    assert!(tape.connection.queued_bytes() > 0);
+    assert!(tape.connection.poll().is_some());
+    assert_eq!(tape.connection.queued_bytes(), 0);
+}

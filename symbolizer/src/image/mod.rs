@@ -189,6 +189,29 @@ impl<'data> Image<'data> {
         Ok(None)
     }
 
+    /// Returns the name by which other images ask for this one.
+    #[must_use]
+    pub fn own_name(&self) -> Option<&'data [u8]> {
+        self.dynamic_names(dynamic::DT_SONAME).pop()
+    }
+
+    /// Returns the names of the images this one needs.
+    #[must_use]
+    pub fn needed_names(&self) -> Vec<&'data [u8]> {
+        self.dynamic_names(dynamic::DT_NEEDED)
+    }
+
+    fn dynamic_names(&self, tag: u64) -> Vec<&'data [u8]> {
+        self.dynamic()
+            .map(|dynamic| dynamic::names(dynamic, tag, |address| self.bytes_from(address)))
+            .unwrap_or_default()
+    }
+
+    fn dynamic(&self) -> Option<&'data [u8]> {
+        let dynamic = self.headers.iter().find(|header| header.p_type(LE) == elf::PT_DYNAMIC);
+        dynamic.and_then(|header| header.data(LE, self.data).ok())
+    }
+
     fn section_of_kind(&self, kind: u32) -> Option<&'data SectionHeader> {
         self.sections.iter().find(|section| section.sh_type(LE) == kind)
     }
@@ -208,8 +231,7 @@ impl<'data> Image<'data> {
     }
 
     fn symbols_without_sections(&self) -> Result<Symbols<'data>, Error> {
-        let dynamic = self.headers.iter().find(|header| header.p_type(LE) == elf::PT_DYNAMIC);
-        let Some(dynamic) = dynamic.and_then(|header| header.data(LE, self.data).ok()) else {
+        let Some(dynamic) = self.dynamic() else {
             return Ok(Symbols::default());
         };
         match dynamic::find_symbols(dynamic, |address| self.bytes_from(address))? {

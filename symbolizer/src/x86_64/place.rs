@@ -74,35 +74,35 @@ fn emulated(code: &[u8]) -> Option<Instruction> {
 /// would then be hit again, with other values in the registers.
 fn is_entered_at(code: Code<'_>, at: u64) -> bool {
     let first = code.decode(code.address.0);
-    let body = match first {
-        Some(pad) if pad.mnemonic() == Mnemonic::Endbr64 => pad.next_ip(),
-        _ => code.address.0,
-    };
+    let pad = first.filter(|first| first.mnemonic() == Mnemonic::Endbr64);
+    let body = pad.map_or(code.address.0, |pad| pad.next_ip());
     if at == body {
         return false;
     }
-    let window = code.bytes.get(..limits::SITE_WINDOW).unwrap_or(code.bytes);
-    let code = Code { bytes: window, ..code };
-    let (mut seen, mut ahead) = (vec![false; window.len()], vec![body]);
-    while let Some(start) = ahead.pop() {
-        let mut next = Some(start);
-        while let Some(here) = next.filter(|here| is_new(&mut seen, code, *here)) {
-            let Some(instruction) = code.decode(here) else { break };
-            let target = instruction.near_branch_target();
-            let branches = matches!(
-                instruction.flow_control(),
-                FlowControl::ConditionalBranch | FlowControl::UnconditionalBranch
-            );
-            if branches && target > body && target <= at {
-                return true;
-            }
-            if branches {
-                ahead.push(target);
-            }
-            next = goes_on(instruction.flow_control()).then(|| instruction.next_ip());
+    let bytes = code.bytes.get(..limits::SITE_WINDOW).unwrap_or(code.bytes);
+    let window = Code { bytes, ..code };
+    let (mut seen, mut ahead) = (vec![false; bytes.len()], vec![body]);
+    while let Some(here) = ahead.pop() {
+        if !is_new(&mut seen, window, here) {
+            continue;
         }
+        let Some(instruction) = window.decode(here) else {
+            continue;
+        };
+        let target = branch_target(&instruction);
+        if target.is_some_and(|target| target > body && target <= at) {
+            return true;
+        }
+        ahead.extend(target);
+        ahead.extend(goes_on(instruction.flow_control()).then(|| instruction.next_ip()));
     }
     false
+}
+
+fn branch_target(instruction: &iced_x86::Instruction) -> Option<u64> {
+    let flow = instruction.flow_control();
+    matches!(flow, FlowControl::ConditionalBranch | FlowControl::UnconditionalBranch)
+        .then(|| instruction.near_branch_target())
 }
 
 /// Marks an address as visited; tells whether it lies in the code and was not visited before.
@@ -118,4 +118,117 @@ fn goes_on(flow: FlowControl) -> bool {
         flow,
         FlowControl::Next | FlowControl::ConditionalBranch | FlowControl::Call | FlowControl::IndirectCall
     )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::address::Vaddr;
+
+    const WITH_RETURN: Needs = Needs {
+        arguments: 4,
+        stack: true,
+    };
+    const ENTRY_ONLY: Needs = Needs {
+        arguments: 1,
+        stack: false,
+    };
+
+    fn place(bytes: &[u8], needs: Needs) -> Option<(u64, Instruction)> {
+        let address = Vaddr(0x1000);
+        find_place(Code { bytes, address }, needs).map(|place| (place.distance, place.instruction))
+    }
+
+    #[test]
+    fn every_instruction_that_is_emulated_is_a_place() {
+        let codes: [(&[u8], Instruction); 8] = [
+            (&[0x55, 0xc3], Instruction::Push),
+            (&[0x41, 0x57, 0xc3], Instruction::Push),
+            (&[0x7e, 0x10, 0xc3], Instruction::ConditionalJump),
+            (&[0x0f, 0x84, 0, 1, 0, 0, 0xc3], Instruction::ConditionalJump),
+            (&[0xeb, 0x10], Instruction::Jump),
+            (&[0xe9, 0, 1, 0, 0], Instruction::Jump),
+            (&[0x90, 0xc3], Instruction::Nop),
+            (&[0xf3, 0x0f, 0x1e, 0xfa, 0x90], Instruction::Nop),
+        ];
+        for (code, instruction) in codes {
+            let found = place(code, WITH_RETURN).map(|(_, found)| found);
+            assert_eq!(found, Some(instruction), "{code:x?}");
+        }
+    }
+
+    #[test]
+    fn what_some_kernel_steps_or_gets_wrong_is_no_place() {
+        let codes: [&[u8]; 7] = [
+            &[0x66, 0x90, 0xc3],             // a nop of two bytes
+            &[0x0f, 0x1f, 0x44, 0, 0, 0xc3], // one of five
+            &[0xf2, 0xe9, 0, 1, 0, 0],       // bnd jmp
+            &[0x3e, 0x74, 0x10, 0xc3],       // a jump with a hint
+            &[0xe8, 0, 1, 0, 0, 0xc3],       // call
+            &[0xe3, 0x10, 0xc3],             // jrcxz
+            &[0xff, 0xe0],                   // jmp rax
+        ];
+        for code in codes {
+            assert_eq!(place(code, ENTRY_ONLY), None, "{code:x?}");
+        }
+    }
+
+    #[test]
+    fn nothing_after_a_branch_is_a_place() {
+        assert_eq!(place(&[0xe3, 0x10, 0x55, 0xc3], ENTRY_ONLY), None); // jrcxz; push
+        assert_eq!(place(&[0xe8, 0, 1, 0, 0, 0x55, 0xc3], ENTRY_ONLY), None); // call; push
+        assert_eq!(place(&[0xc3, 0x55], ENTRY_ONLY), None); // ret; push
+    }
+
+    #[test]
+    fn a_return_probe_needs_the_stack_pointer_and_any_probe_its_arguments() {
+        let framed = [0x48, 0x83, 0xec, 8, 0x55, 0xc3]; // sub rsp,8; push
+        assert_eq!(place(&framed, WITH_RETURN), None);
+        assert_eq!(place(&framed, ENTRY_ONLY), Some((4, Instruction::Push)));
+        let shuffled = [0x89, 0xff, 0x55, 0xc3]; // mov edi,edi; push
+        assert_eq!(place(&shuffled, ENTRY_ONLY), None);
+        let second = [0x40, 0xb6, 1, 0x55, 0xc3]; // mov sil,1; push
+        assert_eq!(place(&second, WITH_RETURN), None);
+        assert_eq!(place(&second, ENTRY_ONLY), Some((3, Instruction::Push)));
+    }
+
+    #[test]
+    fn a_place_that_a_loop_comes_back_to_is_none() {
+        // test rdi,rdi; je +8; mov rdi,[rdi]; jmp to the je
+        let code = [0x48, 0x85, 0xff, 0x74, 5, 0x48, 0x8b, 0x3f, 0xeb, 0xf9, 0xc3];
+        assert_eq!(place(&code, ENTRY_ONLY), None);
+        // The loop begins after the place.
+        let code = [0x48, 0x85, 0xff, 0x74, 5, 0x48, 0x8b, 0x3f, 0xeb, 0xfb, 0xc3];
+        assert_eq!(place(&code, ENTRY_ONLY), Some((3, Instruction::ConditionalJump)));
+    }
+
+    #[test]
+    fn a_loop_beyond_the_window_is_not_looked_for() {
+        let looping = |padding: usize| {
+            let mut code = vec![0x48, 0x85, 0xff, 0x74, 0]; // test rdi,rdi; je
+            code.resize(5 + padding, 0xf8); // clc
+            let back = i32::try_from(code.len()).unwrap() + 5 - 3;
+            code.push(0xe9);
+            code.extend((-back).to_le_bytes());
+            code
+        };
+        assert_eq!(place(&looping(limits::SITE_WINDOW - 10), ENTRY_ONLY), None);
+        assert!(place(&looping(limits::SITE_WINDOW - 9), ENTRY_ONLY).is_some());
+    }
+
+    #[test]
+    fn a_place_may_be_as_far_as_the_limit_and_no_further() {
+        let mut code = vec![0xf8; limits::SITE_INSTRUCTIONS - 1]; // clc
+        code.extend([0x55, 0xc3]);
+        assert!(place(&code, WITH_RETURN).is_some());
+        code.insert(0, 0xf8);
+        assert_eq!(place(&code, WITH_RETURN), None);
+    }
+
+    #[test]
+    fn code_that_ends_early_has_no_place() {
+        for code in [&[][..], &[0x41], &[0x48, 0x83], &[0xe9, 0, 0], &[0x0f, 0x84, 0]] {
+            assert_eq!(place(code, ENTRY_ONLY), None, "{code:x?}");
+        }
+    }
 }

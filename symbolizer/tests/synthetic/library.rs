@@ -14,12 +14,13 @@ fn the_version_in_the_image_decides_the_layout() {
         (Family::OpenSsl, Evidence::VersionText)
     );
     assert_eq!(plan.layout.map(|layout| layout.rbio), Ok(0x10));
-    assert_eq!(symbolizer::library_version(&elf.build()).unwrap(), plan.library.version);
+    let crypto = symbolizer::crypto(&elf.build()).unwrap().unwrap();
+    assert_eq!(crypto.version, plan.library.version);
 }
 
 #[test]
 fn the_version_of_the_crypto_library_decides_when_the_image_states_none() {
-    let crypto = symbolizer::library_version(&Elf::new().string("OpenSSL 3.4.1 11 Feb 2025").build()).unwrap();
+    let crypto = symbolizer::crypto(&Elf::new().string("OpenSSL 3.4.1 11 Feb 2025").build()).unwrap();
     let plan = symbolizer::plan(&Elf::with_tls(Table::Dynsym, &PUSH).build(), crypto.as_ref())
         .unwrap()
         .unwrap();
@@ -33,7 +34,7 @@ fn without_a_single_version_there_is_no_layout() {
     assert_eq!(planned(&elf).layout, Err(LayoutUnknown::VersionUnknown));
     let two = elf.string(OPENSSL).string("OpenSSL 3.0.18 30 Sep 2025");
     assert_eq!(planned(&two).layout, Err(LayoutUnknown::SeveralVersions));
-    assert_eq!(symbolizer::library_version(&two.build()).unwrap(), None);
+    assert_eq!(symbolizer::crypto(&two.build()).unwrap(), None);
 }
 
 #[test]

@@ -124,10 +124,25 @@ static void forbid_probe_calls(void) {
 
 /* --- requests and answers --- */
 
+/* Returns the BIO that reads and writes through a connection. */
+static BIO *filter_of(SSL *ssl) {
+    static BIO *filter;
+    static SSL *inner;
+    if (inner != ssl) {
+        BIO_free(filter);
+        filter = BIO_new(BIO_f_ssl());
+        check(filter != NULL && BIO_set_ssl(filter, ssl, BIO_NOCLOSE) == 1, "BIO_f_ssl");
+        inner = ssl;
+    }
+    return filter;
+}
+
 static void send_all(SSL *ssl, const char *bytes, int size) {
     size_t written = 0;
     if (is("ex"))
         check(SSL_write_ex(ssl, bytes, size, &written) == 1, "SSL_write_ex");
+    else if (is("bio"))
+        written = BIO_write(filter_of(ssl), bytes, size);
     else
         written = SSL_write(ssl, bytes, size);
     check(written == (size_t)size, "SSL_write");
@@ -142,6 +157,11 @@ static int receive(SSL *ssl, char *bytes, int size) {
     if (is("ex")) {
         check(SSL_read_ex(ssl, bytes, size, &count) == 1, "SSL_read_ex");
         return count;
+    }
+    if (is("bio")) {
+        int got = BIO_read(filter_of(ssl), bytes, size);
+        check(got > 0, "BIO_read");
+        return got;
     }
     if (is("longjmp")) {
         jumps = 2;

@@ -7,7 +7,7 @@ use crate::Role;
 /// An attach cookie: which site a probe sits on, and what the function there does.
 ///
 /// Minimum kernel version: 5.15 (`bpf_get_attach_cookie`).
-#[derive(Clone, Copy, Debug, Eq, FromBytes, Immutable, IntoBytes, KnownLayout, PartialEq)]
+#[derive(Clone, Copy, Debug, Default, Eq, FromBytes, Immutable, IntoBytes, KnownLayout, PartialEq)]
 #[repr(transparent)]
 pub struct Cookie(pub u64);
 
@@ -176,11 +176,62 @@ pub struct KernelOffsets {
     pub inode_sb: u32,
     /// `super_block.s_dev`.
     pub super_dev: u32,
+    /// `sock_common.skc_net`: a pointer to the network namespace.
+    pub sock_net: u32,
+    /// `net.ns.inum`.
+    pub net_inum: u32,
+    /// `sock.sk_protocol`.
+    pub sock_protocol: u32,
+    /// `sock.sk_socket`.
+    pub sock_socket: u32,
+    /// `sock.sk_err`.
+    pub sock_err: u32,
+    /// `inet_sock.inet_sport`: the local port, in network order; it outlives `skc_num`.
+    pub inet_sport: u32,
+    /// `socket_alloc.vfs_inode`: from a `struct socket` to its inode.
+    pub socket_inode: u32,
+    /// `unix_sock.addr`.
+    pub unix_addr: u32,
+    /// `unix_sock.peer`.
+    pub unix_peer: u32,
+    /// `unix_address.len`: the bytes of the name, its family included.
+    pub unix_address_len: u32,
+    /// `unix_address.name`: a `sockaddr_un`.
+    pub unix_address_name: u32,
+    /// `msghdr.msg_iter`.
+    pub msg_iter: u32,
+    /// `iov_iter.iter_type`.
+    pub iter_type: u32,
+    /// `iov_iter.iov_offset`.
+    pub iter_offset: u32,
+    /// `iov_iter.__iov`, before Linux 6.4 `iov`.
+    pub iter_iov: u32,
+    /// `iov_iter.ubuf`.
+    pub iter_ubuf: u32,
+    /// `iov_iter.nr_segs`.
+    pub iter_segments: u32,
+    /// `tcp_sock.srtt_us`: eight times the smoothed round-trip time.
+    pub tcp_srtt: u32,
+    /// `tcp_sock.total_retrans`.
+    pub tcp_retransmits: u32,
+    /// `tcp_sock.bytes_received`.
+    pub tcp_received: u32,
+    /// `tcp_sock.bytes_acked`.
+    pub tcp_acknowledged: u32,
+    /// The value of `ITER_UBUF` (Linux 6.0) in `enum iter_type`.
+    pub iter_is_ubuf: u32,
+    /// The value of `ITER_IOVEC` in `enum iter_type`.
+    pub iter_is_iovec: u32,
+}
+
+impl KernelOffsets {
+    /// What the kernel's BTF does not describe, and tracing can do without.
+    pub const UNKNOWN: u32 = u32::MAX;
 }
 
 const _: () = assert!(size_of::<SiteConfig>() == 24);
 const _: () = assert!(size_of::<Settings>() == 16);
-const _: () = assert!(size_of::<KernelOffsets>() == 104);
+const _: () = assert!(size_of::<KernelOffsets>() == 196);
 
 #[cfg(test)]
 mod tests {

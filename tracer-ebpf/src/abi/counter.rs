@@ -36,7 +36,9 @@ pub struct KernelCounters {
     pub socket_table_full: u64,
     /// Pieces of ciphertext not looked for because their table took no more.
     pub ciphertext_table_full: u64,
+    /// Calls whose ciphertext is not looked for because the table of threads took no more.
+    pub thread_table_full: u64,
 }
 
 const _: () = assert!(size_of::<SiteCounters>() == 64);
-const _: () = assert!(size_of::<KernelCounters>() == 32);
+const _: () = assert!(size_of::<KernelCounters>() == 40);

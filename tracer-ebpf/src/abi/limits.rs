@@ -31,6 +31,18 @@ pub const MAX_CONNECTIONS: usize = 65536;
 /// Calls in flight, in all threads of all traced processes; beyond it a call is not captured, and that is counted.
 pub const MAX_CALLS: usize = 16384;
 
+/// Threads within a call whose ciphertext is looked for.
+pub const MAX_THREADS: usize = MAX_CALLS;
+
+/// Pieces of ciphertext looked for: a connection has one at the most.
+pub const MAX_CIPHERTEXTS: usize = MAX_CONNECTIONS;
+
+/// Sockets of traced connections; beyond it a connection is named, and its socket's end is not noticed.
+pub const MAX_SOCKETS: usize = MAX_CONNECTIONS;
+
+/// Sockets of the whole machine whose opening is remembered; the oldest are forgotten.
+pub const MAX_OPENED: usize = MAX_CONNECTIONS;
+
 /// Processes traced at once.
 pub const MAX_TARGETS: usize = 16384;
 

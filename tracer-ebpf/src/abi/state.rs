@@ -2,7 +2,7 @@
 
 use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout};
 
-use crate::{Cookie, Direction, Role};
+use crate::{AddressSource, Cookie, Direction, Role, SocketEnd};
 
 /// An address in a process: of an `SSL` object, or the stack pointer a call was entered with.
 #[derive(Clone, Copy, Debug, Eq, FromBytes, Immutable, IntoBytes, KnownLayout, PartialEq)]
@@ -47,6 +47,10 @@ pub struct CallState {
     pub wanted: u64,
     /// How many of those are done with.
     pub done: u64,
+    /// 1 when the thread was noted to be in it.
+    pub entered: u64,
+    /// What the thread's state was before it, for its return to restore; zero when there is nothing to restore.
+    pub outer: ThreadState,
     /// Process.
     pub tgid: u32,
     /// Thread.
@@ -61,6 +65,58 @@ impl CallState {
             _ => Direction::WRITE,
         }
     }
+}
+
+/// The call of a TLS library that a thread is in.
+#[derive(Clone, Copy, Debug, Default, Eq, FromBytes, Immutable, IntoBytes, KnownLayout, PartialEq)]
+#[repr(C)]
+pub struct ThreadState {
+    /// Whose it is; 0 for none.
+    pub ssl: u64,
+    /// Stack pointer it was entered with.
+    pub entry_sp: u64,
+    /// The cookie of the site it was entered through.
+    pub cookie: Cookie,
+    /// Process.
+    pub tgid: u32,
+    /// Zero.
+    pub reserved: u32,
+}
+
+/// The first bytes of ciphertext that a process is about to send.
+#[derive(Clone, Copy, Debug, Default, Eq, FromBytes, Immutable, IntoBytes, KnownLayout, PartialEq)]
+#[repr(C)]
+pub struct CiphertextKey {
+    /// A record's header and what follows it, as it stands in memory.
+    pub bytes: [u8; CIPHERTEXT_BYTES],
+    /// Process.
+    pub tgid: u32,
+    /// Zero.
+    pub reserved: u32,
+}
+
+/// Bytes of ciphertext that are looked for: of a hello they reach 13 bytes into its random ones, of an encrypted record
+/// they hold at least as many.
+pub const CIPHERTEXT_BYTES: usize = 24;
+
+/// What is kept of a socket that a connection was found to go through.
+#[derive(Clone, Copy, Debug, Eq, FromBytes, Immutable, IntoBytes, KnownLayout, PartialEq)]
+#[repr(C)]
+pub struct SocketState {
+    /// Address of the connection's `SSL` object.
+    pub ssl: u64,
+    /// The connection's generation.
+    pub generation: u64,
+    /// The cookie of the site that the connection was first met at.
+    pub cookie: Cookie,
+    /// When it was established; 0 when that was not seen.
+    pub opened_ns: u64,
+    /// Process.
+    pub tgid: u32,
+    /// How it ended, once that is known.
+    pub ended: SocketEnd,
+    /// Zero.
+    pub reserved: [u8; 3],
 }
 
 /// A file, as the kernel names it.
@@ -81,8 +137,24 @@ pub struct FileKey {
 pub struct TargetState {
     /// How it is traced.
     pub flags: TargetFlags,
-    /// How many connections were begun in it.
-    pub connections: u32,
+    /// Zero.
+    pub reserved: u32,
+    /// How many connections were begun in it; only ever added to, atomically.
+    pub connections: u64,
+    /// How many pieces of its ciphertext are looked for; changed atomically.
+    pub pending: u64,
+}
+
+impl TargetState {
+    /// Of a process that has done nothing yet.
+    pub const fn new(flags: TargetFlags) -> Self {
+        Self {
+            flags,
+            reserved: 0,
+            connections: 0,
+            pending: 0,
+        }
+    }
 }
 
 /// How a process is traced, as bits.
@@ -93,10 +165,18 @@ pub struct TargetFlags(pub u32);
 impl TargetFlags {
     /// The processes it forks are traced as it is.
     pub const FOLLOW: Self = Self(1);
+    /// It may give an `SSL` object a BIO of its own, so its ciphertext is looked for in what it sends.
+    pub const CIPHERTEXT: Self = Self(1 << 1);
 
     /// Tells whether all bits of `other` are set.
     pub const fn contains(self, other: Self) -> bool {
         self.0 & other.0 == other.0
+    }
+
+    /// Adds the bits of `other`.
+    #[must_use]
+    pub const fn with(self, other: Self) -> Self {
+        Self(self.0 | other.0)
     }
 }
 
@@ -110,14 +190,39 @@ pub struct ConnectionState {
     pub positions: [u64; 2],
     /// When bytes were last reported, by direction.
     pub reported_ns: [u64; 2],
+    /// The cookie of the site that it was first met at.
+    pub cookie: Cookie,
+    /// The kernel's `struct sock` that it goes through; 0 while unknown. Compared, and read with care: it may be gone.
+    pub sock: u64,
+    /// When its handshake began; 0 when that was not seen.
+    pub handshake_began_ns: u64,
+    /// How long its handshake took; 0 while it is unknown.
+    pub handshake_ns: u64,
+    /// When the piece was remembered; 0 while none is looked for.
+    pub pending_ns: u64,
+    /// The ciphertext that is looked for.
+    pub piece: CiphertextKey,
     /// The descriptor `SSL_set_fd` named plus one; 0 when it named none.
     pub noted_fd: u32,
     /// 1 once the facts were sent.
     pub introduced: u32,
+    /// 1 once any record of it was sent.
+    pub heard: u32,
+    /// 1 once what its handshake agreed on was sent.
+    pub told: u32,
+    /// 1 once its socket began to close: when the process has let go of it, what comes next is another connection.
+    pub closing: u32,
+    /// How the socket was learned.
+    pub source: AddressSource,
+    /// Zero.
+    pub reserved: [u8; 3],
 }
 
 const _: () = assert!(size_of::<AddressKey>() == 16);
 const _: () = assert!(size_of::<FileKey>() == 16);
-const _: () = assert!(size_of::<TargetState>() == 8);
-const _: () = assert!(size_of::<CallState>() == 72);
-const _: () = assert!(size_of::<ConnectionState>() == 48);
+const _: () = assert!(size_of::<TargetState>() == 24);
+const _: () = assert!(size_of::<CallState>() == 112);
+const _: () = assert!(size_of::<ThreadState>() == 32);
+const _: () = assert!(size_of::<CiphertextKey>() == 32);
+const _: () = assert!(size_of::<SocketState>() == 40);
+const _: () = assert!(size_of::<ConnectionState>() == 136);

@@ -138,8 +138,11 @@ fn check_privileges() -> Result<(), Reason> {
     }
 }
 
+/// Where things are: what names a socket by its descriptor must be known, the rest may be [`KernelOffsets::UNKNOWN`].
 fn offsets(btf: &Btf) -> Result<KernelOffsets, Reason> {
     let of = |structure, field, both| member_offset(btf, structure, field).ok_or(Reason::UnknownField(both));
+    let may = |structure, field| member_offset(btf, structure, field).unwrap_or(KernelOffsets::UNKNOWN);
+    let value = |name, of| enumerator(btf, name, of).unwrap_or(KernelOffsets::UNKNOWN);
     Ok(KernelOffsets {
         task_files: of("task_struct", "files", "task_struct.files")?,
         files_fdt: of("files_struct", "fdt", "files_struct.fdt")?,
@@ -167,6 +170,29 @@ fn offsets(btf: &Btf) -> Result<KernelOffsets, Reason> {
         area_file: of("vm_area_struct", "vm_file", "vm_area_struct.vm_file")?,
         inode_sb: of("inode", "i_sb", "inode.i_sb")?,
         super_dev: of("super_block", "s_dev", "super_block.s_dev")?,
+        sock_net: may("sock_common", "skc_net"),
+        net_inum: namespace_number(btf).unwrap_or(KernelOffsets::UNKNOWN),
+        sock_protocol: may("sock", "sk_protocol"),
+        sock_socket: may("sock", "sk_socket"),
+        sock_err: may("sock", "sk_err"),
+        inet_sport: may("inet_sock", "inet_sport"),
+        socket_inode: may("socket_alloc", "vfs_inode"),
+        unix_addr: may("unix_sock", "addr"),
+        unix_peer: may("unix_sock", "peer"),
+        unix_address_len: may("unix_address", "len"),
+        unix_address_name: may("unix_address", "name"),
+        msg_iter: may("msghdr", "msg_iter"),
+        iter_type: may("iov_iter", "iter_type"),
+        iter_offset: may("iov_iter", "iov_offset"),
+        iter_iov: member_offset(btf, "iov_iter", "__iov").unwrap_or_else(|| may("iov_iter", "iov")),
+        iter_ubuf: may("iov_iter", "ubuf"),
+        iter_segments: may("iov_iter", "nr_segs"),
+        tcp_srtt: may("tcp_sock", "srtt_us"),
+        tcp_retransmits: may("tcp_sock", "total_retrans"),
+        tcp_received: may("tcp_sock", "bytes_received"),
+        tcp_acknowledged: may("tcp_sock", "bytes_acked"),
+        iter_is_ubuf: value("iter_type", "ITER_UBUF"),
+        iter_is_iovec: value("iter_type", "ITER_IOVEC"),
     })
 }
 
@@ -175,6 +201,24 @@ fn member_offset(btf: &Btf, structure: &str, field: &str) -> Option<u32> {
     let structures = btf.get_types().iter().filter(named);
     let mut bits = structures.filter_map(|found| member_bits(btf, &found.base_type, field, MAX_NESTING));
     bits.next().filter(|bits| bits % 8 == 0).map(|bits| bits / 8)
+}
+
+/// `net.ns.inum`: of a structure within a structure.
+fn namespace_number(btf: &Btf) -> Option<u32> {
+    Some(member_offset(btf, "net", "ns")? + member_offset(btf, "ns_common", "inum")?)
+}
+
+/// The value that an enumeration gives to a name.
+fn enumerator(btf: &Btf, enumeration: &str, name: &str) -> Option<u32> {
+    let named = |found: &&btf::FlattenedType| found.name.as_deref() == Some(enumeration);
+    btf.get_types().iter().filter(named).find_map(|found| {
+        let (Type::Enum32(values) | Type::Enum64(values)) = &found.base_type else {
+            return None;
+        };
+        let mut entries = values.entries.iter();
+        let entry = entries.find(|entry| entry.name.as_deref() == Some(name))?;
+        u32::try_from(entry.value).ok()
+    })
 }
 
 /// Looks for a member, in anonymous members too, as C does.

@@ -7,10 +7,13 @@
 mod kernel;
 mod value;
 mod error;
+mod placement;
+mod probed;
 mod program;
 mod rings;
 mod tables;
 mod hooks;
+mod sockets;
 mod probes;
 
 use std::path::PathBuf;
@@ -21,8 +24,10 @@ use tracer_ebpf::SettingFlags;
 pub use error::Error;
 pub use hooks::LateLibraries;
 pub use kernel::{KernelVersion, Reason, check, check_target, reach};
+pub use placement::Placement;
 pub use probes::{Needs, Probes, Reach};
 pub use rings::{Rings, Switch};
+pub use sockets::Missing;
 
 /// The BPF object, built from `tracer-ebpf`.
 static OBJECT: &[u8] = aya::include_bytes_aligned!(concat!(env!("OUT_DIR"), "/tlscope.bpf.o"));

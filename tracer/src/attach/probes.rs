@@ -6,30 +6,21 @@
 
 use std::{
     collections::{BTreeMap, BTreeSet, HashMap},
-    fs::File,
     num::NonZeroU32,
-    os::fd::AsRawFd as _,
-    path::PathBuf,
-    sync::Arc,
 };
 
-use aya::{
-    Btf, Ebpf, EbpfLoader,
-    programs::{
-        ProgramError, UProbe,
-        uprobe::{UProbeAttachLocation, UProbeAttachPoint, UProbeLinkId, UProbeScope},
-    },
-};
-use symbolizer::{Function, ProbePlan, Tier};
+use aya::{Btf, Ebpf, EbpfLoader, programs::UProbe};
+use symbolizer::Function;
 use tracer_ebpf::{
-    Cookie, FileKey, KernelCounters, KernelOffsets, MAX_SITES, SettingFlags, Settings, SiteConfig, SiteCounters,
-    TargetFlags,
+    FileKey, KernelCounters, KernelOffsets, MAX_SITES, SettingFlags, Settings, SiteCounters, TargetFlags,
 };
 
 use super::{
-    Error, LateLibraries, OBJECT, Options, Rings, SiteInfo, Switch, hooks,
-    program::{Program, abi_role, is_needed},
+    Error, LateLibraries, Missing, OBJECT, Options, Placement, Rings, SiteInfo, Switch, hooks,
+    probed::{Links, Probed, detach, is_cheap},
+    program::{Program, is_needed},
     program_of,
+    sockets::{self, Sockets},
     tables::Tables,
     value::MapValue,
 };
@@ -51,6 +42,8 @@ pub struct Probes {
     sites: Vec<SiteInfo>,
     files: HashMap<FileIdentity, Probed>,
     late: LateLibraries,
+    sockets: Sockets,
+    btf: Btf,
     told: SettingFlags,
 }
 
@@ -60,24 +53,6 @@ pub struct Needs {
     /// It may give an SSL object a BIO that is not a socket's: then the ciphertext tells which socket it uses.
     pub ciphertext: bool,
 }
-
-/// A file with sites.
-#[derive(Debug)]
-struct Probed {
-    path: PathBuf,
-    /// Held open, so that its number cannot come to mean another file.
-    file: File,
-    plan: Arc<ProbePlan>,
-    /// Its first site; its functions follow in the order of its plan.
-    first: u32,
-    /// The probes for everyone.
-    shared: Links,
-    /// The probes for one process each.
-    own: BTreeMap<u32, Links>,
-}
-
-/// Probes in place, by the site they sit on.
-type Links = BTreeMap<u32, Vec<(Program, UProbeLinkId)>>;
 
 impl Probes {
     /// Loads the programs; nothing is reported before the [`Switch`] is on.
@@ -101,11 +76,14 @@ impl Probes {
         let switch = Switch::take(&mut ebpf)?;
         let btf = Btf::from_sys_fs().map_err(|source| Error::Load(Box::new(source.into())))?;
         let late = hooks::attach(&mut ebpf, &btf)?;
+        let sockets = sockets::attach(&mut ebpf, options.flags.contains(SettingFlags::CONNECTIONS))?;
         let probes = Self {
             ebpf,
             sites: Vec::new(),
             files: HashMap::new(),
             late,
+            sockets,
+            btf,
             told: options.flags,
         };
         Ok((probes, rings, switch))
@@ -114,6 +92,11 @@ impl Probes {
     /// How libraries that are loaded later are noticed.
     pub const fn late_libraries(&self) -> LateLibraries {
         self.late
+    }
+
+    /// What this kernel does not offer to learn of sockets, as far as it was wanted.
+    pub fn missing(&self) -> &[Missing] {
+        &self.sockets.missing
     }
 
     /// Has the kernel keep account of processes, and of those that come later by name or control group.
@@ -139,23 +122,23 @@ impl Probes {
         self.tables().traced()
     }
 
-    /// Names the sites that a file would get; the same ones if it has them already.
-    pub fn announce(&mut self, object: &MappedObject, plan: &Arc<ProbePlan>) -> Result<Vec<SiteInfo>, Error> {
+    /// Names the sites that a file would get; none if it has them already.
+    pub fn announce(&mut self, object: &MappedObject, placement: Placement) -> Result<Vec<SiteInfo>, Error> {
         if let Some(known) = self.files.get_mut(&object.identity) {
-            // A library is mapped before the one it needs: then its plan knows more the second time.
-            if known.plan.functions == plan.functions && known.plan != *plan {
-                known.plan = Arc::clone(plan);
+            // A library is mapped before the one it needs: then more is known of it the second time.
+            if known.placement.functions == placement.functions && known.placement != placement {
                 let first = known.first;
-                self.configure(first, plan)?;
+                known.placement = placement.clone();
+                self.configure(first, &placement)?;
             }
             return Ok(Vec::new());
         }
         let site = |function: &Function| SiteInfo {
             path: object.path.clone(),
             function: function.name.clone(),
-            library: plan.library.family.name(),
+            library: placement.library,
         };
-        let new: Vec<_> = plan.functions.iter().map(site).collect();
+        let new: Vec<_> = placement.functions.iter().map(site).collect();
         let first = u32::try_from(self.sites.len()).map_err(|_overflow| Error::TooManySites)?;
         if self.sites.len() + new.len() > MAX_SITES {
             return Err(Error::TooManySites);
@@ -164,12 +147,12 @@ impl Probes {
             path: object.path.clone(),
             source,
         })?;
-        self.configure(first, plan)?;
+        self.configure(first, &placement)?;
         self.sites.extend(new.iter().cloned());
         let probed = Probed {
             path: object.path.clone(),
             file,
-            plan: Arc::clone(plan),
+            placement,
             first,
             shared: Links::new(),
             own: BTreeMap::new(),
@@ -185,25 +168,38 @@ impl Probes {
         };
         let is_for_everyone = |function: &Function| reach == Reach::Everyone && is_cheap(function);
         let told = self.told;
-        let needed = |plan: &ProbePlan, role| is_needed(plan, role, needs, told);
-        let shared = file.missing(&file.shared, |plan, function| {
-            is_for_everyone(function) && needed(plan, function.role)
+        let needed = |placement: &Placement, role| is_needed(placement, role, needs, told);
+        let shared = file.missing(&file.shared, |placement, function| {
+            is_for_everyone(function) && needed(placement, function.role)
         });
         file.place(&mut self.ebpf, shared, None)?;
         let none = Links::new();
         let own = file.own.get(&pid).unwrap_or(&none);
-        let own = file.missing(own, |plan, function| {
-            !is_for_everyone(function) && needed(plan, function.role)
+        let own = file.missing(own, |placement, function| {
+            !is_for_everyone(function) && needed(placement, function.role)
         });
-        file.place(&mut self.ebpf, own, Some(id))
+        file.place(&mut self.ebpf, own, Some(id))?;
+        if needs.ciphertext {
+            self.sockets.look_for_ciphertext(&mut self.ebpf, &self.btf)?;
+            self.tables().look_for_ciphertext(pid)?;
+        }
+        Ok(())
+    }
+
+    /// Has the programs look for the sockets of a process by its ciphertext. Returns what this kernel does not offer of
+    /// it, the first time.
+    pub fn look_for_ciphertext(&mut self, pid: u32) -> Result<Vec<Missing>, Error> {
+        let missing = self.sockets.look_for_ciphertext(&mut self.ebpf, &self.btf)?.to_vec();
+        self.tables().add_flags(pid, TargetFlags::CIPHERTEXT)?;
+        Ok(missing)
     }
 
     /// Tells whether a file has sites that only probes for one process each may sit on.
     pub fn has_dear_sites(&self, identity: FileIdentity, needs: Needs) -> bool {
         let is_dear = |function: &Function| !is_cheap(function);
         let has = |file: &Probed| {
-            let mut needed = file.plan.functions.iter();
-            needed.any(|function| is_dear(function) && is_needed(&file.plan, function.role, needs, self.told))
+            let mut needed = file.placement.functions.iter();
+            needed.any(|function| is_dear(function) && is_needed(&file.placement, function.role, needs, self.told))
         };
         self.files.get(&identity).is_some_and(has)
     }
@@ -259,95 +255,10 @@ impl Probes {
         Tables(&mut self.ebpf)
     }
 
-    fn configure(&mut self, first: u32, plan: &ProbePlan) -> Result<(), Error> {
-        let config = plan.layout.as_ref().map_or(SiteConfig::NONE, |layout| SiteConfig {
-            rbio: layout.rbio,
-            wbio: layout.wbio,
-            bio_method: layout.bio_method,
-            bio_num: layout.bio_num,
-            ..SiteConfig::NONE
-        });
-        for (site, _) in (first..).zip(&plan.functions) {
-            self.tables().configure(site, config)?;
+    fn configure(&mut self, first: u32, placement: &Placement) -> Result<(), Error> {
+        for (site, _) in (first..).zip(&placement.functions) {
+            self.tables().configure(site, placement.config)?;
         }
         Ok(())
-    }
-}
-
-impl Probed {
-    /// The functions that are wanted and have no probes in `links`, with their sites.
-    fn missing(&self, links: &Links, wanted: impl Fn(&ProbePlan, &Function) -> bool) -> Vec<(u32, Function)> {
-        let numbered = (self.first..).zip(&self.plan.functions);
-        let missing = numbered.filter(|(site, function)| !links.contains_key(site) && wanted(&self.plan, function));
-        missing.map(|(site, function)| (site, function.clone())).collect()
-    }
-
-    /// Places the probes of functions, for one process or for everyone; those of a function all or none.
-    fn place(
-        &mut self,
-        ebpf: &mut Ebpf,
-        functions: Vec<(u32, Function)>,
-        pid: Option<NonZeroU32>,
-    ) -> Result<(), Error> {
-        let scope = pid.map_or(UProbeScope::AllProcesses, UProbeScope::OneProcess);
-        for (site, function) in functions {
-            let mut placed = Vec::new();
-            for program in Program::of_role(function.role) {
-                match self.place_one(ebpf, *program, site, &function, scope) {
-                    Ok(link) => placed.push((*program, link)),
-                    Err(source) => {
-                        detach(ebpf, placed);
-                        return Err(self.error(source, &function));
-                    }
-                }
-            }
-            let links = match pid {
-                Some(pid) => self.own.entry(pid.get()).or_default(),
-                None => &mut self.shared,
-            };
-            links.insert(site, placed);
-        }
-        Ok(())
-    }
-
-    /// The file is named by its open descriptor, so that what was analysed is what is probed.
-    fn place_one(
-        &self,
-        ebpf: &mut Ebpf,
-        program: Program,
-        site: u32,
-        function: &Function,
-        scope: UProbeScope,
-    ) -> Result<UProbeLinkId, ProgramError> {
-        let path = PathBuf::from(format!("/proc/self/fd/{}", self.file.as_raw_fd()));
-        let point = UProbeAttachPoint {
-            location: UProbeAttachLocation::AbsoluteOffset(function.site.offset.0),
-            cookie: Some(Cookie::new(site, abi_role(function.role)).0),
-        };
-        let probe: &mut UProbe = program_of(ebpf, program.name()).map_err(|_missing| ProgramError::NotLoaded)?;
-        probe.attach(point, path, scope)
-    }
-
-    fn error(&self, source: ProgramError, function: &Function) -> Error {
-        Error::Probe {
-            function: function.name.clone(),
-            path: self.path.clone(),
-            offset: function.site.offset.0,
-            source: Box::new(source),
-        }
-    }
-}
-
-/// Bystanders meet the probes for everyone too, so those sit where a hit costs one trap.
-fn is_cheap(function: &Function) -> bool {
-    function.site.tier == Tier::Emulated
-}
-
-fn detach(ebpf: &mut Ebpf, placed: impl IntoIterator<Item = (Program, UProbeLinkId)>) {
-    for (program, link) in placed {
-        if let Ok(probe) = program_of::<UProbe>(ebpf, program.name()) {
-            // It cannot fail but for a link that is gone.
-            drop(probe.detach(link));
-        }
     }
 }

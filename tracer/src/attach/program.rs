@@ -1,9 +1,9 @@
 //! Which BPF programs a function needs, by its role.
 
-use symbolizer::{ProbePlan, Role};
+use symbolizer::Role;
 use tracer_ebpf::SettingFlags;
 
-use super::Needs;
+use super::{Needs, Placement};
 
 /// The BPF programs.
 #[derive(Clone, Copy, Debug)]
@@ -12,14 +12,16 @@ pub(super) enum Program {
     CallReturn,
     BioReplaced,
     ConnectionEnd,
+    BioWrite,
 }
 
 impl Program {
-    pub(super) const ALL: [Self; 4] = [
+    pub(super) const ALL: [Self; 5] = [
         Self::CallEntry,
         Self::CallReturn,
         Self::BioReplaced,
         Self::ConnectionEnd,
+        Self::BioWrite,
     ];
 
     pub(super) const fn name(self) -> &'static str {
@@ -28,6 +30,7 @@ impl Program {
             Self::CallReturn => "call_return",
             Self::BioReplaced => "bio_replaced",
             Self::ConnectionEnd => "connection_end",
+            Self::BioWrite => "bio_write",
         }
     }
 
@@ -38,10 +41,10 @@ impl Program {
             Role::Read | Role::Write | Role::ReadEx | Role::WriteEx | Role::WriteEx2 => {
                 &[Self::CallReturn, Self::CallEntry]
             }
-            Role::SetFd | Role::SetRfd | Role::SetWfd => &[Self::CallReturn, Self::CallEntry],
+            Role::Handshake | Role::SetFd | Role::SetRfd | Role::SetWfd => &[Self::CallReturn, Self::CallEntry],
             Role::SetBio | Role::SetRbio | Role::SetWbio => &[Self::BioReplaced],
             Role::Free | Role::Clear => &[Self::ConnectionEnd],
-            Role::Handshake | Role::BioWrite => &[],
+            Role::BioWrite => &[Self::BioWrite],
         }
     }
 }
@@ -49,10 +52,10 @@ impl Program {
 /// Which functions a process needs probes at. Where the library's structures are known, they tell the descriptor, and
 /// nobody needs to note it. Every probe less is less to pay for, and a tenth of a second less to wait at the end: the
 /// kernel takes them away one after the other.
-pub(super) const fn is_needed(plan: &ProbePlan, role: Role, needs: Needs, told: SettingFlags) -> bool {
+pub(super) const fn is_needed(placement: &Placement, role: Role, needs: Needs, told: SettingFlags) -> bool {
     match role {
         Role::SetFd | Role::SetRfd | Role::SetWfd | Role::SetBio | Role::SetRbio | Role::SetWbio => {
-            plan.layout.is_err()
+            !placement.knows_descriptor()
         }
         Role::Handshake => needs.ciphertext || told.contains(SettingFlags::CONNECTIONS),
         Role::BioWrite => needs.ciphertext,

@@ -19,7 +19,7 @@ pub(super) struct Tables<'a>(pub(super) &'a mut Ebpf);
 impl Tables<'_> {
     /// Adds processes to those that are traced; what is known of one that is there already stays.
     pub(super) fn trace(&mut self, pids: &BTreeSet<u32>, flags: TargetFlags) -> Result<(), Error> {
-        let state = MapValue(TargetState { flags, connections: 0 });
+        let state = MapValue(TargetState::new(flags));
         let mut targets = self.hash::<u32, MapValue<TargetState>>("TARGETS")?;
         for pid in pids {
             if targets.get(pid, 0).is_err() {
@@ -27,6 +27,33 @@ impl Tables<'_> {
             }
         }
         Ok(())
+    }
+
+    /// Has the ciphertext of a traced process looked for.
+    pub(super) fn look_for_ciphertext(&mut self, pid: u32) -> Result<(), Error> {
+        let mut targets = self.hash::<u32, MapValue<TargetState>>("TARGETS")?;
+        // One that has ended is no longer in the table.
+        if let Ok(MapValue(mut state)) = targets.get(&pid, 0)
+            && !state.flags.contains(TargetFlags::CIPHERTEXT)
+        {
+            state.flags = state.flags.with(TargetFlags::CIPHERTEXT);
+            let present = aya_obj::generated::BPF_EXIST.into();
+            drop(targets.insert(pid, MapValue(state), present));
+        }
+        Ok(())
+    }
+
+    /// Adds to how a process is traced, if it is. What the programs count meanwhile may be counted too low.
+    pub(super) fn add_flags(&mut self, pid: u32, flags: TargetFlags) -> Result<(), Error> {
+        let mut targets = self.hash::<u32, MapValue<TargetState>>("TARGETS")?;
+        let Ok(MapValue(mut state)) = targets.get(&pid, 0) else {
+            return Ok(());
+        };
+        if state.flags.contains(flags) {
+            return Ok(());
+        }
+        state.flags = TargetFlags(state.flags.0 | flags.0);
+        targets.insert(pid, MapValue(state), 0).map_err(Error::map("TARGETS"))
     }
 
     /// Takes processes out of those that are traced.

@@ -131,6 +131,9 @@ pub(super) struct ShowArgs {
     /// Print an exchange this long after its response head, even if it goes on
     #[arg(long, value_name = "DURATION", default_value = "1s", value_parser = humantime::parse_duration)]
     pub(super) hold: Duration,
+    /// Print each connection at its end, too: its handshake, its transport, how it ended
+    #[arg(long)]
+    pub(super) connections: bool,
     #[command(flatten)]
     pub(super) filter: FilterArgs,
     #[command(flatten)]
@@ -138,16 +141,21 @@ pub(super) struct ShowArgs {
 }
 
 impl LiveArgs {
-    pub(super) fn options(&self) -> attach::Options {
+    pub(super) fn options(&self, told: SettingFlags) -> attach::Options {
+        let all = if self.whom.all {
+            SettingFlags::ALL
+        } else {
+            SettingFlags::default()
+        };
         attach::Options {
             call_bytes: self.call_bytes,
-            ring_bytes: self.ring_kib.saturating_mul(1024),
-            flags: if self.whom.all {
-                SettingFlags::ALL
-            } else {
-                SettingFlags::default()
-            },
+            ring_bytes: self.ring_bytes(),
+            flags: told.with(all),
         }
+    }
+
+    pub(super) const fn ring_bytes(&self) -> u32 {
+        self.ring_kib.saturating_mul(1024)
     }
 
     pub(super) fn selection(&self) -> Selection {

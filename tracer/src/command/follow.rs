@@ -20,11 +20,11 @@ use tracer_ebpf::FileKey;
 
 use super::say;
 use crate::{
-    attach::{self, LateLibraries, Needs, Probes, Reach},
+    attach::{self, LateLibraries, Needs, Placement, Probes, Reach},
     limits::MAX_UNUSED_FILES,
     resolve::{Resolution, Resolved, Resolver, has_none, why_not},
     source::{ProcessEntry, SiteEntry, now_ns},
-    target::{FileIdentity, Life, Selection, Target, descendants_of, exists, find, name_of, verify},
+    target::{FileIdentity, Life, MappedObject, Selection, Target, descendants_of, exists, find, name_of, verify},
 };
 
 /// How long after a mapping its process is looked at: a library and those it needs come together.
@@ -368,42 +368,27 @@ impl Follower {
         if let Err(reason) = attach::check_target(&target) {
             return Ok(Look::Refused(reason.to_string()));
         }
-        let needs = Needs::default();
+        let needs = Needs {
+            ciphertext: files.iter().any(Resolved::needs_ciphertext) && files.iter().any(has_plan),
+        };
+        if needs.ciphertext {
+            for missing in self.probes.look_for_ciphertext(pid)? {
+                say(&missing.to_string());
+            }
+        }
         let mut probed = Vec::new();
-        for (object, Resolved { path, resolution, .. }) in target.objects.iter().zip(&files) {
-            let Resolution::Plan(plan) = resolution.as_ref() else {
+        for (object, file) in target.objects.iter().zip(&files) {
+            let Some(placement) = placement(file, needs) else {
                 continue;
             };
-            if let Err(mismatch) = verify(
-                pid,
-                object,
-                plan.functions.iter().map(|function| function.site.offset.0),
-            ) {
+            if let Err(mismatch) = verify(pid, object, placement.offsets()) {
                 return Ok(Look::Refused(mismatch.to_string()));
             }
-            let new = self.probes.announce(object, plan)?;
-            let is_new = !new.is_empty();
-            let new = new.iter().map(|site| SiteEntry {
-                path: site.path.display().to_string(),
-                function: site.function.clone(),
-                library: site.library.to_owned(),
-            });
-            self.told
-                .sites
-                .lock()
-                .unwrap_or_else(PoisonError::into_inner)
-                .extend(new);
+            let is_new = self.announce(object, placement)?;
             self.probes.attach(object.identity, pid, self.reach, needs)?;
             probed.push(object.identity);
-            if is_new || first {
-                let version = plan.library.version.as_ref();
-                say(&format!(
-                    "attached to {} ({pid}): {} in {}, {} functions",
-                    target.name,
-                    version.map_or(plan.library.family.name(), |version| &version.text),
-                    path.display(),
-                    plan.functions.len(),
-                ));
+            if (is_new || first) && has_plan(file) {
+                say_attached(&target, file);
             }
         }
         let found = !probed.is_empty();
@@ -422,6 +407,20 @@ impl Follower {
             (false, true) => Look::None,
             (false, false) => Look::Refused(why_not(&files)),
         })
+    }
+
+    /// Makes the sites of a file known before its probes are placed; tells whether they are new.
+    fn announce(&mut self, object: &MappedObject, placement: Placement) -> Result<bool> {
+        let new = self.probes.announce(object, placement)?;
+        let is_new = !new.is_empty();
+        let new = new.iter().map(|site| SiteEntry {
+            path: site.path.display().to_string(),
+            function: site.function.clone(),
+            library: site.library.to_owned(),
+        });
+        let mut told = self.told.sites.lock().unwrap_or_else(PoisonError::into_inner);
+        told.extend(new);
+        Ok(is_new)
     }
 
     /// Takes the probes of files away that nobody has mapped for longest.
@@ -451,4 +450,34 @@ impl Follower {
         }
         Ok(())
     }
+}
+
+fn has_plan(file: &Resolved) -> bool {
+    matches!(file.resolution.as_ref(), Resolution::Plan(_))
+}
+
+/// What is to be probed in a file; nothing in most.
+fn placement(file: &Resolved, needs: Needs) -> Option<Placement> {
+    match file.resolution.as_ref() {
+        Resolution::Plan(plan) => Some(Placement::of_plan(plan)),
+        Resolution::Reason(_) | Resolution::Failed(_) => {
+            let write = file.bios.write.as_ref().filter(|_| needs.ciphertext)?;
+            Some(Placement::of_bio_write(write))
+        }
+    }
+}
+
+fn say_attached(target: &Target, file: &Resolved) {
+    let Resolution::Plan(plan) = file.resolution.as_ref() else {
+        return;
+    };
+    let version = plan.library.version.as_ref();
+    say(&format!(
+        "attached to {} ({}): {} in {}, {} functions",
+        target.name,
+        target.pid,
+        version.map_or(plan.library.family.name(), |version| &version.text),
+        file.path.display(),
+        plan.functions.len(),
+    ));
 }

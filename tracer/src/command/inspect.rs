@@ -11,7 +11,7 @@ use std::{
 
 use anyhow::{Context as _, Result, bail};
 use serde::Serialize;
-use symbolizer::{Function, Library, ProbePlan, Tier};
+use symbolizer::{Facts, Function, Library, ProbePlan, SymbolSource, Tier};
 
 use super::{Outcome, arguments::InspectArgs, messages::harmless, say};
 use crate::{
@@ -107,6 +107,7 @@ struct PlanLine {
     functions: Vec<FunctionLine>,
     absent: Vec<&'static str>,
     addresses: String,
+    negotiated: String,
     unseen: Vec<&'static str>,
 }
 
@@ -121,10 +122,11 @@ struct FunctionLine {
 }
 
 /// What no probe of this version sees, whatever the file.
-const UNSEEN: [&str; 2] = [
-    "SSL_sendfile and other kernel TLS: the plaintext does not pass through the library",
-    "SSL objects used through BIO_f_ssl (BIO_read, BIO_write): the library does not call its own entry points there",
-];
+const UNSEEN: &str = "SSL_sendfile and other kernel TLS: the plaintext does not pass through the library";
+
+/// What is not seen either, where the public functions are probed.
+const UNSEEN_BEHIND: &str =
+    "SSL objects used through BIO_f_ssl (BIO_read, BIO_write): the library does not call its own entry points there";
 
 impl FileLine {
     fn new(pid: Option<u32>, path: &Path, resolution: &Resolution) -> Self {
@@ -161,7 +163,8 @@ impl PlanLine {
             functions: plan.functions.iter().map(FunctionLine::new).collect(),
             absent: plan.absent.iter().map(|role| role.symbol()).collect(),
             addresses: addresses(plan),
-            unseen: UNSEEN.to_vec(),
+            negotiated: negotiated(&plan.facts),
+            unseen: unseen(plan),
         }
     }
 
@@ -174,6 +177,7 @@ impl PlanLine {
             functions,
             absent,
             addresses,
+            negotiated,
             unseen,
         } = self;
         let version = version.as_deref().unwrap_or("version unknown");
@@ -186,6 +190,7 @@ impl PlanLine {
             lines.push(format!("absent     {}", absent.join(", ")));
         }
         lines.push(format!("addresses  {addresses}"));
+        lines.push(format!("negotiated {negotiated}"));
         lines.extend(unseen.iter().map(|what| format!("unseen     {what}")));
         format!("  {}\n", lines.join("\n  "))
     }
@@ -201,7 +206,7 @@ impl FunctionLine {
             site,
             cost,
         } = self;
-        format!("probe      {name:<16} at file offset {offset:<10} by {found}; {site}, {cost}")
+        format!("probe      {name:<18} at file offset {offset:<10} by {found}; {site}, {cost}")
     }
 
     fn new(function: &Function) -> Self {
@@ -233,12 +238,42 @@ fn version(library: &Library) -> Option<String> {
     })
 }
 
+fn unseen(plan: &ProbePlan) -> Vec<&'static str> {
+    let is_public = |function: &Function| function.found != SymbolSource::Callers;
+    let carries_plaintext = |function: &&Function| function.role.reads() || function.role.writes();
+    let mut unseen = vec![UNSEEN];
+    if plan.functions.iter().filter(carries_plaintext).any(is_public) {
+        unseen.push(UNSEEN_BEHIND);
+    }
+    unseen
+}
+
 fn addresses(plan: &ProbePlan) -> String {
     match &plan.layout {
         Ok(layout) => format!(
-            "from the socket BIO (SSL+{:#x}, BIO+{:#x})",
-            layout.rbio, layout.bio_num
+            "from the socket BIO (SSL+{:#x}, BIO+{:#x}, by {})",
+            layout.rbio, layout.bio_num, layout.origin
         ),
         Err(unknown) => format!("only from SSL_set_fd: {unknown}"),
+    }
+}
+
+/// What of a handshake's result can be read, and what the library's code does not give away.
+fn negotiated(facts: &Facts) -> String {
+    let cipher = facts.session.and(facts.session_cipher).and(facts.cipher_name);
+    let all = [
+        ("version", facts.version),
+        ("cipher", cipher),
+        ("alpn", facts.alpn.and(facts.alpn_length)),
+        ("server name", facts.server_name),
+    ];
+    let named = |known: bool| {
+        let of_kind = all.iter().filter(|(_, offset)| offset.is_some() == known);
+        of_kind.map(|(name, _)| *name).collect::<Vec<_>>().join(", ")
+    };
+    match (named(true), named(false)) {
+        (read, missing) if missing.is_empty() => format!("{read}, by the library's own code"),
+        (read, missing) if read.is_empty() => format!("{missing} unknown: the library's own code does not say where"),
+        (read, missing) => format!("{read}; {missing} unknown: the library's own code does not say where"),
     }
 }

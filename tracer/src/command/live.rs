@@ -6,6 +6,7 @@
 use std::time::SystemTime;
 
 use anyhow::{Result, anyhow};
+use tracer_ebpf::SettingFlags;
 
 use super::{
     Outcome,
@@ -16,12 +17,18 @@ use super::{
 use crate::{
     attach::{self, Probes},
     source::{Header, now_ns},
+    target,
 };
 
-/// Attaches, then drains into the consumer that `consumer` makes of the header, until it is enough.
-pub(super) fn run(live: &LiveArgs, consumer: impl FnOnce(&Header) -> Result<Box<dyn Consumer>>) -> Result<Outcome> {
+/// Attaches, then drains into the consumer that `consumer` makes of the header, until it is enough. What handshakes and
+/// sockets have to say is asked for only if it is wanted: `told`.
+pub(super) fn run(
+    live: &LiveArgs,
+    told: SettingFlags,
+    consumer: impl FnOnce(&Header) -> Result<Box<dyn Consumer>>,
+) -> Result<Outcome> {
     let offsets = attach::check().map_err(|reason| anyhow!("{reason}"))?;
-    let (probes, rings, switch) = Probes::load(&offsets, live.options())?;
+    let (probes, rings, switch) = Probes::load(&offsets, live.options(told))?;
     let mut follower = Follower::new(probes, live.selection());
     follower.begin()?;
     let consumer = consumer(&header(&follower))?;
@@ -36,6 +43,7 @@ fn header(follower: &Follower) -> Header {
         .unwrap_or_default();
     let unix_ns = u64::try_from(since_1970.as_nanos()).unwrap_or(u64::MAX);
     Header {
+        own_netns: target::own_netns(),
         boot_unix_ns: unix_ns.saturating_sub(now_ns()),
         processes: follower.entries(),
         ..Header::default()

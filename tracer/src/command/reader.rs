@@ -28,6 +28,7 @@ pub(super) fn options(show: &ShowArgs) -> Result<Options> {
         filter,
         sink: format(show).open(writer(show)?),
         limit: show.count,
+        connections: show.connections,
     })
 }
 

@@ -3,6 +3,7 @@
 use std::{fs::File, io::BufWriter};
 
 use anyhow::{Context as _, Result};
+use tracer_ebpf::SettingFlags;
 
 use super::{Outcome, arguments::RecordArgs, live, say, session::Consumer};
 use crate::{
@@ -13,7 +14,7 @@ use crate::{
 /// Records running processes.
 pub(super) fn run(arguments: &RecordArgs) -> Result<Outcome> {
     let path = &arguments.tape;
-    live::run(&arguments.live, |header| {
+    live::run(&arguments.live, SettingFlags::CONNECTIONS, |header| {
         let writer = Writer::create(path, header).with_context(|| path.display().to_string())?;
         say(&format!(
             "{} will hold plaintext, secrets included; it is readable by its owner alone",

@@ -90,7 +90,7 @@ impl Session {
             rings,
             switch,
             duration: live.duration,
-            ring_bytes: usize::try_from(live.options().ring_bytes).unwrap_or(usize::MAX),
+            ring_bytes: usize::try_from(live.ring_bytes()).unwrap_or(usize::MAX),
             pause: LONGEST_PAUSE,
             drained_ns: now_ns(),
         }
@@ -246,12 +246,13 @@ fn say_losses(probes: &mut Probes) -> Result<Totals> {
 }
 
 /// Every cause of loss that belongs to no site.
-const fn unplaced_losses(totals: &KernelCounters) -> [(&'static str, u64); 4] {
+const fn unplaced_losses(totals: &KernelCounters) -> [(&'static str, u64); 5] {
     let KernelCounters {
         target_table_full,
         lifecycle_ring_full,
         socket_table_full,
         ciphertext_table_full,
+        thread_table_full,
     } = *totals;
     [
         ("processes not traced, too many at once", target_table_full),
@@ -263,6 +264,10 @@ const fn unplaced_losses(totals: &KernelCounters) -> [(&'static str, u64); 4] {
         (
             "pieces of ciphertext not looked for, too many at once",
             ciphertext_table_full,
+        ),
+        (
+            "calls whose ciphertext is not looked for, too many threads at once",
+            thread_table_full,
         ),
     ]
 }

@@ -1,6 +1,7 @@
 //! `tlscope trace`: attach, decode, stream.
 
 use anyhow::Result;
+use tracer_ebpf::SettingFlags;
 
 use super::{Outcome, arguments::TraceArgs, live, reader, stream::Stream};
 use crate::pipeline::Pipeline;
@@ -8,7 +9,12 @@ use crate::pipeline::Pipeline;
 /// Streams the exchanges of running processes.
 pub(super) fn run(arguments: &TraceArgs) -> Result<Outcome> {
     let options = reader::options(&arguments.show)?;
-    live::run(&arguments.live, |header| {
+    let told = if arguments.show.connections {
+        SettingFlags::CONNECTIONS
+    } else {
+        SettingFlags::default()
+    };
+    live::run(&arguments.live, told, |header| {
         Ok(Box::new(Stream(Pipeline::new(header, options))))
     })
 }

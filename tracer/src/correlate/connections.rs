@@ -2,23 +2,22 @@
 
 use std::{
     cmp::Reverse,
-    collections::{BinaryHeap, HashMap},
-    sync::Arc,
+    collections::{BTreeSet, BinaryHeap, HashMap},
 };
 
-use http_decode::{Connection as Decoder, Settings};
-
-use super::Connection;
+use super::tracked::Tracked;
 use crate::{
     event::ConnKey,
-    limits::{MAX_CONNECTIONS, MAX_HELD_BYTES},
+    limits::{MAX_CONNECTIONS, MAX_ENDINGS, MAX_HELD_BYTES, MAX_PROCESSES},
 };
 
-/// How many connections are decoded at once, and what they may hold together.
+/// How many of what there may be at once, and what decoders may hold together.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Bounds {
     pub(super) connections: usize,
     pub(super) held_bytes: usize,
+    pub(super) processes: usize,
+    pub(super) endings: usize,
 }
 
 impl Default for Bounds {
@@ -26,6 +25,8 @@ impl Default for Bounds {
         Self {
             connections: MAX_CONNECTIONS,
             held_bytes: MAX_HELD_BYTES,
+            processes: MAX_PROCESSES,
+            endings: MAX_ENDINGS,
         }
     }
 }
@@ -40,33 +41,13 @@ impl Bounds {
 /// Entries of the queue of times that are never worth a sweep.
 const SWEEP_ABOVE: usize = 1024;
 
-/// A connection and its decoder.
-#[derive(Debug)]
-pub(super) struct Tracked {
-    pub(super) connection: Arc<Connection>,
-    pub(super) decoder: Decoder,
-    pub(super) last_ns: u64,
-    held: usize,
-    due_ns: Option<u64>,
-}
-
-impl Tracked {
-    pub(super) fn new(connection: Connection, settings: Settings, now_ns: u64) -> Self {
-        Self {
-            connection: Arc::new(connection),
-            decoder: Decoder::new(settings),
-            last_ns: now_ns,
-            held: 0,
-            due_ns: None,
-        }
-    }
-}
-
 /// All connections.
 #[derive(Debug, Default)]
 pub(super) struct Connections {
     bounds: Bounds,
     by_key: HashMap<ConnKey, Tracked>,
+    /// Generation and `SSL` address of each connection of a process.
+    by_process: HashMap<u32, BTreeSet<(u64, u64)>>,
     held: usize,
     due: BinaryHeap<Reverse<(u64, u32, u64, u64)>>,
 }
@@ -85,11 +66,19 @@ impl Connections {
 
     pub(super) fn insert(&mut self, key: ConnKey, tracked: Tracked) {
         self.by_key.insert(key, tracked);
+        let of_process = self.by_process.entry(key.tgid).or_default();
+        of_process.insert((key.generation, key.ssl));
     }
 
     pub(super) fn remove(&mut self, key: ConnKey) {
         if let Some(tracked) = self.by_key.remove(&key) {
             self.held -= tracked.held;
+        }
+        if let Some(of_process) = self.by_process.get_mut(&key.tgid) {
+            of_process.remove(&(key.generation, key.ssl));
+            if of_process.is_empty() {
+                self.by_process.remove(&key.tgid);
+            }
         }
         self.forget_stale();
     }
@@ -115,9 +104,18 @@ impl Connections {
 
     /// The keys of one process, in the order their connections began.
     pub(super) fn of_process(&self, pid: u32) -> Vec<ConnKey> {
-        let mut keys = self.keys();
-        keys.retain(|key| key.tgid == pid);
-        keys
+        let of_process = self.by_process.get(&pid).into_iter().flatten();
+        let key = |(generation, ssl): &(u64, u64)| ConnKey {
+            tgid: pid,
+            ssl: *ssl,
+            generation: *generation,
+        };
+        of_process.map(key).collect()
+    }
+
+    /// Tells whether a process has a connection.
+    pub(super) fn has_process(&self, pid: u32) -> bool {
+        self.by_process.contains_key(&pid)
     }
 
     /// The connections that were silent longest, when there is no room for one more.
@@ -150,9 +148,8 @@ impl Connections {
         let Some(tracked) = self.by_key.get_mut(&key) else {
             return;
         };
-        let due_ns = tracked.decoder.next_tick().map(|due| due.0);
         // An entry that is no longer true is passed over when its time comes, so only a new or earlier one is added.
-        if let Some(at) = due_ns
+        if let Some(at) = tracked.next_due()
             && tracked.due_ns.is_none_or(|known| at < known)
         {
             self.due.push(Reverse((at, key.tgid, key.ssl, key.generation)));
@@ -177,10 +174,10 @@ impl Connections {
 
 #[cfg(test)]
 mod tests {
-    use http_decode::{Chunk, Direction, Timestamp};
+    use http_decode::{Chunk, Direction, Settings, Timestamp};
 
     use super::*;
-    use crate::correlate::{AddressSource, Process};
+    use crate::correlate::{AddressSource, Connection, Process};
 
     #[test]
     fn times_of_connections_that_are_gone_do_not_pile_up() {
@@ -196,6 +193,7 @@ mod tests {
             connections.remove(key);
         }
         assert!(connections.due.len() <= SWEEP_ABOVE + 1, "{}", connections.due.len());
+        assert!(connections.by_process.is_empty() && !connections.has_process(7));
     }
 
     /// A connection on which a response has begun, so that it wants to be looked at again.
@@ -210,6 +208,7 @@ mod tests {
             local: None,
             remote: None,
             source: AddressSource::Unseen,
+            netns: None,
         };
         let mut tracked = Tracked::new(connection, Settings::default(), 0);
         let chunk = |bytes| Chunk {

@@ -11,6 +11,12 @@ pub struct Counters {
     pub short_records: u64,
     /// Connections given up because there were too many, or because they together held too much.
     pub given_up: u64,
+    /// Connections told without addresses, because they did not come in time or too much waited for them.
+    pub addresses_late: u64,
+    /// Connections whose end was told without their socket's, because too many waited.
+    pub endings_early: u64,
+    /// Processes whose names were forgotten, because there were too many.
+    pub processes_forgotten: u64,
     /// Bytes in holes, whatever the cause.
     pub missing_bytes: u64,
     /// Heads of HTTP/2 of which only the beginning was kept.
@@ -70,6 +76,9 @@ impl Counters {
             unknown_records,
             short_records,
             given_up,
+            addresses_late,
+            endings_early,
+            processes_forgotten,
             missing_bytes: _,
             heads_cut,
             streams_given_up,
@@ -98,6 +107,12 @@ impl Counters {
             (heads_cut, "heads cut, over the limits"),
             (streams_given_up, "streams given up, over the limits"),
             (given_up, "connections given up, over the limits"),
+            (addresses_late, "connections told before their addresses were known"),
+            (
+                endings_early,
+                "ends of connections told without their sockets', over the limits",
+            ),
+            (processes_forgotten, "names of processes forgotten, over the limits"),
             (unknown_records, "records not understood, of an unknown kind"),
             (short_records, "records not understood, cut short"),
         ];

@@ -4,62 +4,87 @@
 //! the reason. Nothing that comes out can be printed before it went through `redact`.
 
 mod observed;
+mod processes;
+mod tracked;
 mod connections;
+mod endings;
+mod life;
 mod counters;
 
 use std::{
-    collections::HashMap,
     sync::Arc,
     time::{Duration, SystemTime},
 };
 
-use http_decode::{Chunk, Direction, Ended, Gap, GapCause, Output, Settings, Timestamp};
+use http_decode::{Chunk, Direction, Gap, GapCause, Output, Settings, Timestamp};
 
 use symbolizer::Family;
+use tracer_ebpf::MAX_SITES;
 
-use self::connections::{Bounds, Connections, Tracked};
+use self::{
+    connections::{Bounds, Connections},
+    endings::Endings,
+    processes::Processes,
+    tracked::Tracked,
+};
 use crate::{
     event::{self, ConnKey, Data, Event, Facts, Origin},
-    source::{Header, Item},
+    source::{Header, Item, SiteEntry},
 };
 
 pub use counters::{Counters, Undecoded};
-pub use observed::{AddressSource, Connection, Happening, Observed, Process};
+pub use observed::{Address, AddressSource, Connection, ConnectionSummary, Happening, Observed, Process, Transport};
 
 /// Decodes connections and tells what happened on them.
 #[derive(Debug)]
 pub struct Correlator {
     settings: Settings,
     boot: SystemTime,
-    processes: HashMap<u32, String>,
+    own_netns: u32,
+    /// Whether the ends of connections are told.
+    tells_connections: bool,
     libraries: Vec<&'static str>,
-    sequences: HashMap<u32, u64>,
+    processes: Processes,
     connections: Connections,
+    endings: Endings,
     counters: Counters,
     notes: Vec<String>,
+    /// The time of the latest record.
+    now_ns: u64,
 }
 
 impl Correlator {
-    /// Begins with what the header says of processes, sites and the clock.
-    pub fn new(header: &Header, settings: Settings) -> Self {
-        Self::bounded(header, settings, Bounds::default())
+    /// Begins with what the header says of processes, sites and the clock; `connections` asks for their ends, too.
+    pub fn new(header: &Header, settings: Settings, connections: bool) -> Self {
+        Self::bounded(header, settings, connections, Bounds::default())
     }
 
-    fn bounded(header: &Header, settings: Settings, bounds: Bounds) -> Self {
-        Self {
+    fn bounded(header: &Header, settings: Settings, connections: bool, bounds: Bounds) -> Self {
+        let mut correlator = Self {
             settings,
             boot: SystemTime::UNIX_EPOCH + Duration::from_nanos(header.boot_unix_ns),
-            processes: header
-                .processes
-                .iter()
-                .map(|process| (process.pid, process.name.clone()))
-                .collect(),
-            libraries: header.sites.iter().map(|site| library_name(&site.library)).collect(),
-            sequences: HashMap::new(),
+            own_netns: header.own_netns,
+            tells_connections: connections,
+            libraries: Vec::new(),
+            processes: Processes::new(bounds.processes),
+            endings: Endings::new(bounds.endings),
             connections: Connections::new(bounds),
             counters: Counters::default(),
             notes: Vec::new(),
+            now_ns: 0,
+        };
+        correlator.add_sites(&header.sites);
+        for process in &header.processes {
+            correlator.name_process(process.pid, process.name.clone());
         }
+        correlator
+    }
+
+    /// Takes the next sites, in the order of their indexes; no record has an index beyond [`MAX_SITES`].
+    pub fn add_sites(&mut self, sites: &[SiteEntry]) {
+        let room = MAX_SITES.saturating_sub(self.libraries.len());
+        let names = sites.iter().map(|site| library_name(&site.library));
+        self.libraries.extend(names.take(room));
     }
 
     /// Takes what the source gives.
@@ -70,11 +95,7 @@ impl Correlator {
                 Err(event::Error::Unknown) => self.counters.unknown_records += 1,
                 Err(event::Error::CutShort) => self.counters.short_records += 1,
             },
-            Item::ProcessEnd(pid) => {
-                for key in self.connections.of_process(pid) {
-                    self.end(key, None, None, out);
-                }
-            }
+            Item::ProcessEnd(pid) => self.end_process(pid, out),
         }
     }
 
@@ -86,16 +107,15 @@ impl Correlator {
                 self.collect(key, now_ns, out);
             }
         }
+        self.tell_due(now_ns, out);
     }
 
     /// Ends the observation: whatever goes on comes out as it stands.
     pub fn finish(&mut self, now_ns: u64, out: &mut Vec<Observed>) {
+        self.tell_due(u64::MAX, out);
         for key in self.connections.keys() {
-            if let Some(tracked) = self.connections.find(key) {
-                tracked.decoder.finish(Timestamp(now_ns));
-                self.counters.add(&tracked.decoder.counters());
-                self.collect(key, now_ns, out);
-            }
+            self.finish_decoding(key, now_ns, out);
+            self.tell_open(key, now_ns, out);
         }
     }
 
@@ -110,10 +130,15 @@ impl Correlator {
     }
 
     fn take_event(&mut self, origin: &Origin, event: Event<'_>, out: &mut Vec<Observed>) {
+        self.now_ns = self.now_ns.max(origin.ts_ns);
         match event {
             Event::Data(data) => self.take_data(origin, &data, out),
-            Event::Facts(facts) => self.take_facts(origin, &facts, out),
+            Event::Facts(facts) => self.take_facts(origin, facts, out),
+            Event::Tls(facts) => self.take_tls(origin, *facts, out),
             Event::End(positions) => self.end(origin.key, Some(origin.ts_ns), Some(positions), out),
+            Event::Socket(facts) => self.take_socket(origin, facts, out),
+            Event::Process(change) => self.take_change(origin, change, out),
+            Event::Mapped => {}
         }
     }
 
@@ -123,6 +148,7 @@ impl Correlator {
             return;
         };
         tracked.last_ns = origin.ts_ns;
+        tracked.count(data);
         let decoder = &mut tracked.decoder;
         decoder.push(
             data.direction,
@@ -156,18 +182,12 @@ impl Correlator {
         }
     }
 
-    fn take_facts(&mut self, origin: &Origin, facts: &Facts, out: &mut Vec<Observed>) {
+    fn take_facts(&mut self, origin: &Origin, facts: Facts, out: &mut Vec<Observed>) {
         self.begin(origin, out);
         if let Some(tracked) = self.connections.find(origin.key) {
-            let Facts { local, remote, source } = *facts;
-            let known = Connection {
-                local,
-                remote,
-                source,
-                ..Connection::clone(&tracked.connection)
-            };
-            tracked.connection = Arc::new(known);
+            tracked.learn(facts, self.own_netns);
         }
+        self.collect(origin.key, origin.ts_ns, out);
     }
 
     /// Begins a connection that was not seen before.
@@ -178,55 +198,51 @@ impl Correlator {
         for key in self.connections.to_make_room() {
             self.give_up(key, origin.ts_ns, out);
         }
-        let pid = origin.key.tgid;
-        let sequence = self.sequences.entry(pid).or_default();
-        *sequence += 1;
+        self.make_room_for_process(origin.key.tgid);
+        let (id, process) = self.processes.connect(origin.key.tgid);
         let site = usize::try_from(origin.site).unwrap_or(usize::MAX);
         let connection = Connection {
-            id: format!("{pid}-{sequence}"),
-            process: Process {
-                pid,
-                name: self.processes.get(&pid).cloned().unwrap_or_default(),
-            },
+            id,
+            process,
             tls: self.libraries.get(site).copied().unwrap_or("unknown"),
             local: None,
             remote: None,
             source: AddressSource::Unseen,
+            netns: None,
         };
         self.connections
             .insert(origin.key, Tracked::new(connection, self.settings, origin.ts_ns));
     }
 
-    fn end(&mut self, key: ConnKey, at_ns: Option<u64>, positions: Option<[u64; 2]>, out: &mut Vec<Observed>) {
-        let Some(tracked) = self.connections.find(key) else {
-            return;
-        };
-        // A process that has ended closed its connections at a moment nobody saw: the last that is known.
-        let at_ns = at_ns.unwrap_or(tracked.last_ns);
-        tracked.decoder.close(Timestamp(at_ns), Ended::Closed, positions);
-        self.counters.add(&tracked.decoder.counters());
-        self.collect(key, at_ns, out);
+    fn give_up(&mut self, key: ConnKey, now_ns: u64, out: &mut Vec<Observed>) {
+        self.counters.given_up += 1;
+        self.finish_decoding(key, now_ns, out);
         self.connections.remove(key);
     }
 
-    fn give_up(&mut self, key: ConnKey, now_ns: u64, out: &mut Vec<Observed>) {
-        self.counters.given_up += 1;
+    /// Takes what a decoder has to say when nothing more will come.
+    fn finish_decoding(&mut self, key: ConnKey, now_ns: u64, out: &mut Vec<Observed>) {
         if let Some(tracked) = self.connections.find(key) {
             tracked.decoder.finish(Timestamp(now_ns));
+            tracked.stop_waiting();
             self.counters.add(&tracked.decoder.counters());
         }
         self.collect(key, now_ns, out);
-        self.connections.remove(key);
     }
 
-    /// Takes what a decoder has to say.
+    /// Takes what a decoder has to say, unless it waits for the connection's addresses.
     fn collect(&mut self, key: ConnKey, now_ns: u64, out: &mut Vec<Observed>) {
         let Some(tracked) = self.connections.find(key) else {
             return;
         };
-        while let Some(output) = tracked.decoder.poll() {
+        while !tracked.waits(now_ns, &mut self.counters)
+            && let Some(output) = tracked.decoder.poll()
+        {
             let (at, happening) = match output {
-                Output::Exchange(exchange) => (exchange.began.0, Happening::Exchange(exchange)),
+                Output::Exchange(exchange) => {
+                    tracked.exchanges += 1;
+                    (exchange.began.0, Happening::Exchange(exchange))
+                }
                 Output::End(end) => (end.ended_at.0, Happening::End(end)),
                 Output::Gap(gap) => {
                     self.counters.missing_bytes = self.counters.missing_bytes.saturating_add(gap.bytes);

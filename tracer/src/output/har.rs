@@ -2,7 +2,7 @@
 //!
 //! In: redacted lines. Out: one JSON document: its beginning at once, an entry for each exchange as it comes, its end at
 //! finish, so that memory holds one entry. Refuses bodies, which are not captured; an end that comes after its entry
-//! was written is left out, and losses are summed up in the closing comment.
+//! was written is left out, so are connections, and losses are summed up in the closing comment.
 
 use std::io::{BufWriter, Write};
 
@@ -59,7 +59,7 @@ impl<W: Write> Sink for Har<W> {
                 self.entries += 1;
                 Ok(write_json(&mut self.out, &entry(exchange))?)
             }
-            Line::End(_) => Ok(()),
+            Line::End(_) | Line::Connection(_) => Ok(()),
             Line::Loss(loss) => {
                 let LossLine {
                     time: _,
@@ -367,6 +367,7 @@ mod tests {
             sample::exchange(),
             sample::end(),
             sample::loss(),
+            sample::summary(),
         ])["log"]
             .clone();
         assert_eq!(log["entries"].as_array().map(Vec::len), Some(2));

@@ -101,4 +101,27 @@ mod tests {
             )
         );
     }
+
+    #[test]
+    fn a_connection_has_the_shape_of_the_contract() {
+        let expected = concat!(
+            r#"{"v":1,"type":"connection","id":"7","time":"2026-11-21T07:45:00.123456789Z","pid":1,"process":"nginx","#,
+            r#""tls":"openssl","#,
+            r#""connection":{"id":"7","local":"127.0.0.1:8443","remote":"127.0.0.1:50312","source":"ciphertext"},"#,
+            r#""opened":"2026-11-21T07:44:59.000000005Z","tls_version":"TLSv1.3","cipher":"TLS_AES_256_GCM_SHA384","#,
+            r#""alpn":"h2","server_name":"a.test","handshake_us":1200,"rtt_us":40,"retransmits":0,"#,
+            r#""received":2000,"acknowledged":3000,"read":100,"written":200,"exchanges":3,"#,
+            r#""ended":"fin","ended_by":"remote"}"#,
+            "\n"
+        );
+        assert_eq!(written(&sample::summary()), expected);
+    }
+
+    #[test]
+    fn an_open_connection_says_nothing_of_its_end() {
+        let line = sample::summary_with(|summary| (summary.tls, summary.transport, summary.open) = (None, None, true));
+        let text = written(&line);
+        let end = r#""source":"ciphertext"},"read":100,"written":200,"exchanges":3,"open":true}"#;
+        assert!(text.trim_end().ends_with(end), "{text}");
+    }
 }

@@ -5,6 +5,7 @@
 
 mod json;
 mod text;
+mod summary;
 mod har;
 mod escape;
 #[cfg(test)]

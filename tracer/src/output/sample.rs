@@ -11,7 +11,8 @@ use http_decode::{
 };
 
 use crate::{
-    correlate::{AddressSource, Connection, Happening, Observed, Process},
+    correlate::{Address, AddressSource, Connection, ConnectionSummary, Happening, Observed, Process, Transport},
+    event::{SocketEnd, TlsFacts},
     redact::{Line, Redacted, Redactor, Rules},
 };
 
@@ -88,6 +89,37 @@ pub(crate) fn loss() -> Redacted<Line> {
     redacted(Happening::Loss(gap), AddressSource::CustomBio)
 }
 
+/// A connection that has ended.
+pub(crate) fn summary() -> Redacted<Line> {
+    summary_with(|_| {})
+}
+
+/// A connection that has ended, with a change to it.
+pub(crate) fn summary_with(change: impl FnOnce(&mut ConnectionSummary)) -> Redacted<Line> {
+    let mut summary = ConnectionSummary {
+        tls: Some(TlsFacts {
+            version: Some(0x0304),
+            cipher: Some(Unredacted::new(b"TLS_AES_256_GCM_SHA384")),
+            alpn: Some(Unredacted::new(b"h2")),
+            server_name: Some(Unredacted::new(b"a.test")),
+            handshake_ns: Some(1_200_999),
+        }),
+        transport: Some(Transport {
+            opened: Some(SystemTime::UNIX_EPOCH + Duration::new(1_795_247_099, 5)),
+            received: 2000,
+            acknowledged: 3000,
+            rtt_us: Some(40),
+            retransmits: 0,
+            ended: Some(SocketEnd::FinRemote),
+        }),
+        moved: [100, 200],
+        exchanges: 3,
+        open: false,
+    };
+    change(&mut summary);
+    redacted(Happening::Connection(Box::new(summary)), AddressSource::Ciphertext)
+}
+
 /// A field that owns what a [`Field`] borrows.
 #[derive(Clone, Debug)]
 pub(crate) struct OwnedField {
@@ -126,8 +158,8 @@ pub(crate) fn field(name: &str, value: &str) -> OwnedField {
 
 /// Puts a happening where and when the other samples are.
 pub(crate) fn observed(happening: Happening, source: AddressSource) -> Observed {
-    let known = matches!(source, AddressSource::Bio | AddressSource::SetFd);
-    let address = |port: u16| known.then(|| format!("[::ffff:127.0.0.1]:{port}").parse().unwrap());
+    let address = |port: u16| Address::Inet(format!("[::ffff:127.0.0.1]:{port}").parse().unwrap());
+    let address = |port| source.is_known().then(|| address(port));
     Observed {
         time: SystemTime::UNIX_EPOCH + Duration::new(1_795_247_100, 123_456_789),
         connection: Arc::new(Connection {
@@ -140,6 +172,7 @@ pub(crate) fn observed(happening: Happening, source: AddressSource) -> Observed 
             local: address(8443),
             remote: address(50312),
             source,
+            netns: None,
         }),
         happening,
     }

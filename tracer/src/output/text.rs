@@ -5,10 +5,10 @@
 
 use std::io::{BufWriter, Write};
 
-use super::{Error, Sink, escape::Shown};
+use super::{Error, Sink, escape::Shown, summary};
 use crate::redact::{
     ConnectionLine, EndLine, ExchangeLine, FieldLine, InformationalLine, Line, LossLine, Redacted, RequestLine,
-    ResponseLine,
+    ResponseLine, SummaryLine,
 };
 
 /// Writes text for people.
@@ -51,6 +51,7 @@ impl<W: Write> Text<W> {
             write!(self.out, "stream {stream}, ")?;
         }
         self.connection(connection)?;
+        writeln!(self.out)?;
         match request {
             Some(request) => self.request(request, protocol)?,
             None => writeln!(self.out, "* request not known")?,
@@ -81,18 +82,22 @@ impl<W: Write> Text<W> {
             remote,
             source: _,
             reason,
+            netns,
         } = connection;
         write!(self.out, "connection {}", Shown(id))?;
         if let Some(local) = local {
-            write!(self.out, ", local {local}")?;
+            write!(self.out, ", local {}", Shown(local))?;
         }
         if let Some(remote) = remote {
-            write!(self.out, ", remote {remote}")?;
+            write!(self.out, ", remote {}", Shown(remote))?;
+        }
+        if let Some(netns) = netns {
+            write!(self.out, ", network namespace {netns}")?;
         }
         if let Some(reason) = reason {
             write!(self.out, ", addresses unknown ({reason})")?;
         }
-        Ok(writeln!(self.out)?)
+        Ok(())
     }
 
     fn request(&mut self, request: &RequestLine, protocol: &str) -> Result<(), Error> {
@@ -254,7 +259,22 @@ impl<W: Write> Text<W> {
         )?;
         write!(self.out, "{direction} from position {position} on, ")?;
         self.connection(connection)?;
-        Ok(writeln!(self.out)?)
+        Ok(writeln!(self.out, "\n")?)
+    }
+
+    fn summary(&mut self, line: &SummaryLine) -> Result<(), Error> {
+        let SummaryLine {
+            time,
+            pid,
+            process,
+            tls,
+            connection,
+            ..
+        } = line;
+        write!(self.out, "* {time} {}[{pid}] {tls} ", Shown(process))?;
+        self.connection(connection)?;
+        let parts = summary::parts(line);
+        Ok(writeln!(self.out, " {}: {}\n", summary::state(line), Shown(&parts))?)
     }
 }
 
@@ -264,6 +284,7 @@ impl<W: Write> Sink for Text<W> {
             Line::Exchange(line) => self.exchange(line),
             Line::End(line) => self.end(line),
             Line::Loss(line) => self.loss(line),
+            Line::Connection(line) => self.summary(line),
         }
     }
 
@@ -290,6 +311,8 @@ fn version(protocol: &str) -> String {
 
 #[cfg(test)]
 mod tests {
+    use http_decode::Unredacted;
+
     use super::*;
     use crate::output::sample;
 
@@ -349,5 +372,27 @@ mod tests {
     fn a_loss_and_an_end_are_notes() {
         assert!(written(&sample::loss()).contains("LOSS of 100 bytes (over_limit), read from position 4096 on"));
         assert!(written(&sample::end()).contains("* closed, 9 bytes of response body, end after 2000000 us\n"));
+    }
+
+    #[test]
+    fn a_connection_is_one_note() {
+        let expected = "\
+* 2026-11-21T07:45:00.123456789Z nginx[1] openssl connection 7, local 127.0.0.1:8443, remote 127.0.0.1:50312 closed: \
+fin by remote, opened 2026-11-21T07:44:59.000000005Z, TLSv1.3, TLS_AES_256_GCM_SHA384, alpn h2, server name a.test, \
+handshake 1200 us, round trip 40 us, 0 retransmits, 2000 bytes received, 3000 acknowledged, 100 read, 200 written, \
+3 exchanges
+
+";
+        assert_eq!(written(&sample::summary()), expected);
+    }
+
+    #[test]
+    fn a_peer_cannot_break_the_note_of_its_connection() {
+        let line = sample::summary_with(|summary| {
+            let tls = summary.tls.as_mut().unwrap();
+            tls.server_name = Some(Unredacted::new(b"a\nb\x1b[2J"));
+        });
+        let text = written(&line);
+        assert!(text.contains(r"server name a\nb\u{1b}[2J, "), "{text}");
     }
 }

@@ -3,10 +3,7 @@
 //! In: [`Observed`], unredacted. Out: [`Line`]. Refuses to forget a field: every struct is taken apart by name, so that
 //! a new one does not compile before someone decided whether it may be printed.
 
-use std::{
-    net::SocketAddr,
-    time::{Duration, SystemTime},
-};
+use std::time::{Duration, SystemTime};
 
 use http_decode::{
     Direction, End, Ended, Exchange, Field, Fields, Gap, GapCause, Protocol, Request, RequestHead, Response,
@@ -14,10 +11,10 @@ use http_decode::{
 };
 
 use super::{
-    ConnectionLine, EndLine, EndResponseLine, ExchangeLine, FieldLine, GrpcLine, InformationalLine, Line, LossLine,
-    Redactor, RequestLine, ResponseLine, field, fingerprint::has_mask, secrets::Secrets, url::Text,
+    EndLine, EndResponseLine, ExchangeLine, FieldLine, GrpcLine, InformationalLine, Line, LossLine, Redactor,
+    RequestLine, ResponseLine, connection::connection_line, field, fingerprint::has_mask, secrets::Secrets, url::Text,
 };
-use crate::correlate::{AddressSource, Connection, Happening, Observed, Process};
+use crate::correlate::{Connection, Happening, Observed, Process};
 
 /// Makes a line, redacted.
 pub(super) fn line(redactor: &Redactor, observed: &Observed) -> Line {
@@ -34,10 +31,11 @@ pub(super) fn line(redactor: &Redactor, observed: &Observed) -> Line {
         Happening::Exchange(exchange) => Line::Exchange(Box::new(composer.exchange(*time, connection, exchange))),
         Happening::End(end) => Line::End(Box::new(composer.end(connection, end))),
         Happening::Loss(gap) => Line::Loss(Box::new(loss(*time, connection, gap))),
+        Happening::Connection(summary) => Line::Connection(Box::new(composer.summary(*time, connection, summary))),
     }
 }
 
-struct Composer<'a> {
+pub(super) struct Composer<'a> {
     redactor: &'a Redactor,
     /// Whether a value was not UTF-8.
     latin1: bool,
@@ -66,6 +64,7 @@ impl Composer<'_> {
             local: _,
             remote: _,
             source: _,
+            netns: _,
         } = connection;
         // What began with the response says nothing of the time since the request.
         let since = |end: &Option<Timestamp>| end.filter(|_| request.is_some()).map(|end| micros(*began, end));
@@ -198,11 +197,19 @@ impl Composer<'_> {
         (name.map(Into::into), value)
     }
 
-    fn authority(&mut self, bytes: &[u8], never_indexed: bool) -> Box<str> {
+    pub(super) fn authority(&mut self, bytes: &[u8], never_indexed: bool) -> Box<str> {
         let secrets = self.redactor.secrets(bytes, |search, secrets| {
             field::mark_authority(bytes, search, secrets);
             field::mark_never_indexed(bytes, never_indexed, search, secrets);
         });
+        self.text(bytes, secrets)
+    }
+
+    /// Masks a value of no field, in which there may be a URL.
+    pub(super) fn value(&mut self, bytes: &[u8]) -> Box<str> {
+        let secrets = self
+            .redactor
+            .secrets(bytes, |search, secrets| search.mark(bytes, Text::Value, secrets));
         self.text(bytes, secrets)
     }
 
@@ -274,7 +281,7 @@ impl Composer<'_> {
         }
     }
 
-    fn encoding(&self) -> Option<&'static str> {
+    pub(super) fn encoding(&self) -> Option<&'static str> {
         self.latin1.then_some("latin1")
     }
 }
@@ -306,40 +313,6 @@ fn loss(time: SystemTime, connection: &Connection, gap: &Gap) -> LossLine {
             GapCause::OverLimit => "over_limit",
             GapCause::Dropped => "dropped",
         },
-    }
-}
-
-fn connection_line(connection: &Connection) -> ConnectionLine {
-    let Connection {
-        id,
-        process: _,
-        tls: _,
-        local,
-        remote,
-        source,
-    } = connection;
-    let (source, reason) = match source {
-        AddressSource::Bio => (Some("bio"), None),
-        AddressSource::SetFd => (Some("set_fd"), None),
-        AddressSource::CustomBio => (None, Some("custom-bio")),
-        AddressSource::UnknownLayout => (None, Some("unknown-layout")),
-        AddressSource::NotInet => (None, Some("not-inet")),
-        AddressSource::Unseen => (None, Some("unseen")),
-    };
-    ConnectionLine {
-        id: id.clone(),
-        local: local.map(address),
-        remote: remote.map(address),
-        source,
-        reason,
-    }
-}
-
-/// Writes an address; an IPv4 one as such, also where a socket for both families gave it.
-fn address(address: SocketAddr) -> String {
-    match address.ip().to_canonical() {
-        ip if ip.is_ipv4() => SocketAddr::new(ip, address.port()).to_string(),
-        _ => address.to_string(),
     }
 }
 
@@ -381,7 +354,7 @@ fn micros(began: Timestamp, end: Timestamp) -> u64 {
 }
 
 /// Writes a time, which a tape may have set before 1970 or after 9999, where RFC 3339 ends.
-fn rfc3339(time: SystemTime) -> String {
+pub(super) fn rfc3339(time: SystemTime) -> String {
     let latest = SystemTime::UNIX_EPOCH + LATEST;
     humantime::format_rfc3339_nanos(time.clamp(SystemTime::UNIX_EPOCH, latest)).to_string()
 }

@@ -15,6 +15,8 @@ pub enum Line {
     End(Box<EndLine>),
     /// A hole in what was captured.
     Loss(Box<LossLine>),
+    /// A connection as a whole.
+    Connection(Box<SummaryLine>),
 }
 
 impl Serialize for Line {
@@ -35,6 +37,12 @@ impl Serialize for Line {
             Self::Loss(line) => Tagged {
                 v: VERSION,
                 kind: "loss",
+                line,
+            }
+            .serialize(serializer),
+            Self::Connection(line) => Tagged {
+                v: VERSION,
+                kind: "connection",
                 line,
             }
             .serialize(serializer),
@@ -110,7 +118,8 @@ pub struct ExchangeLine {
     pub encoding: Option<&'static str>,
 }
 
-/// A connection, and how its addresses were learned or why they were not.
+/// A connection, and how its addresses were learned or why they were not. An address is `IP:PORT`, `[IP]:PORT`,
+/// `unix:PATH`, `unix:@NAME` in the abstract namespace, or `unix:` where a UNIX socket is bound to nothing.
 #[derive(Clone, Debug, Eq, PartialEq, Serialize)]
 pub struct ConnectionLine {
     /// Unique within a run.
@@ -127,6 +136,9 @@ pub struct ConnectionLine {
     /// Why there are none.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub reason: Option<&'static str>,
+    /// Inode of the network namespace they belong to, where it is not the tracer's own.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub netns: Option<u32>,
 }
 
 /// A request.
@@ -263,4 +275,69 @@ pub struct LossLine {
     pub bytes: u64,
     /// Why.
     pub cause: &'static str,
+}
+
+/// A connection as a whole: at its end, or at the end of the run while it is open. A member that is absent is not known.
+#[derive(Clone, Debug, Eq, PartialEq, Serialize)]
+pub struct SummaryLine {
+    /// The connection's id.
+    pub id: String,
+    /// When it ended, or the run did, RFC 3339.
+    pub time: String,
+    /// The traced process.
+    pub pid: u32,
+    /// The traced process's short name.
+    pub process: String,
+    /// The TLS library.
+    pub tls: &'static str,
+    /// The connection, as in the lines of its exchanges.
+    pub connection: ConnectionLine,
+    /// When its socket was established, RFC 3339.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub opened: Option<String>,
+    /// The protocol version as OpenSSL names it, or its number in hexadecimal.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub tls_version: Option<Box<str>>,
+    /// The cipher suite as the library names it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub cipher: Option<Box<str>>,
+    /// The application protocol that was agreed on.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub alpn: Option<Box<str>>,
+    /// The server name that the client asked for.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub server_name: Option<Box<str>>,
+    /// Microseconds that the handshake took, waiting included.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub handshake_us: Option<u64>,
+    /// Smoothed round-trip time at the end, in microseconds.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub rtt_us: Option<u32>,
+    /// Segments sent again.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub retransmits: Option<u32>,
+    /// Bytes received, ciphertext.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub received: Option<u64>,
+    /// Bytes sent and acknowledged, ciphertext.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub acknowledged: Option<u64>,
+    /// Bytes read since it was first seen, plaintext.
+    pub read: u64,
+    /// Bytes written since it was first seen, plaintext.
+    pub written: u64,
+    /// Exchanges that were seen on it, printed or not.
+    pub exchanges: u64,
+    /// How it ended: `fin`, `reset` or `timeout`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub ended: Option<&'static str>,
+    /// Which end did that: `local` is the traced process's.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub ended_by: Option<&'static str>,
+    /// True if it was still open when the run ended, else absent.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub open: Option<bool>,
+    /// `latin1` if a value here was not UTF-8, so that each of its characters stands for a byte.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub encoding: Option<&'static str>,
 }

@@ -22,6 +22,7 @@ mod credentials;
 mod field;
 mod gate;
 mod compose;
+mod connection;
 #[cfg(test)]
 mod tests;
 
@@ -32,7 +33,7 @@ pub use fingerprint::FingerprintKey;
 pub use gate::{Redacted, Redactor};
 pub use line::{
     ConnectionLine, EndLine, EndResponseLine, ExchangeLine, FieldLine, GrpcLine, InformationalLine, Line, LossLine,
-    RequestLine, ResponseLine,
+    RequestLine, ResponseLine, SummaryLine,
 };
 pub use rules::Rules;
 

@@ -13,29 +13,35 @@ use std::{
 
 use serde::{Deserialize, Serialize};
 use thiserror::Error as ThisError;
-use tracer_ebpf::{ConnectionRecord, DataRecord, EndRecord, LARGEST_CLASS, RecordHeader};
+use tracer_ebpf::{
+    ConnectionRecord, DataRecord, EndRecord, LARGEST_CLASS, MAX_SITES, MappedRecord, ProcessRecord, RecordHeader,
+    SocketRecord, TlsRecord,
+};
 
 use super::Batch;
 use crate::limits::{MAX_BATCH_BYTES, MAX_TAPE_HEADER_BYTES};
 
 const MAGIC: &[u8; 8] = b"TLSTAPE\n";
-const VERSION: u32 = 1;
+const VERSION: u32 = 2;
 
 const FRAME_RECORD: u8 = 1;
 const FRAME_PROCESS_END: u8 = 2;
 const FRAME_MARK: u8 = 3;
 const FRAME_TOTALS: u8 = 4;
+const FRAME_SITE: u8 = 5;
 
 /// What a tape says of itself.
 #[derive(Clone, Debug, Default, Deserialize, Eq, PartialEq, Serialize)]
 pub struct Header {
-    /// Sizes of the record header, the data, connection and end records, and the largest payload.
-    pub abi: [usize; 5],
+    /// Sizes of the record header, of the record of each kind in the order of the kinds, and of the largest payload.
+    pub abi: Vec<usize>,
     /// Nanoseconds since 1970 when `CLOCK_MONOTONIC` was zero.
     pub boot_unix_ns: u64,
-    /// The traced processes.
+    /// Inode of the tracer's own network namespace; 0 when unknown.
+    pub own_netns: u32,
+    /// The processes that were traced at the beginning; records tell of others.
     pub processes: Vec<ProcessEntry>,
-    /// The probed functions, by the index that records name.
+    /// The functions that were probed at the beginning, by the index that records name; frames add others.
     pub sites: Vec<SiteEntry>,
 }
 
@@ -84,9 +90,9 @@ pub enum Error {
     #[error("the tape's records are of another layout {found:?}, this tlscope reads {expected:?}")]
     Abi {
         /// What the tape says.
-        found: [usize; 5],
+        found: Vec<usize>,
         /// What this binary has.
-        expected: [usize; 5],
+        expected: Vec<usize>,
     },
     /// The header is not what it should be.
     #[error("the tape's header is damaged")]
@@ -100,12 +106,16 @@ pub enum Error {
 }
 
 /// The sizes by which a tape of another ABI is recognised.
-pub(super) const fn abi() -> [usize; 5] {
-    [
+fn abi() -> Vec<usize> {
+    vec![
         size_of::<RecordHeader>(),
         size_of::<DataRecord>(),
         size_of::<ConnectionRecord>(),
         size_of::<EndRecord>(),
+        size_of::<ProcessRecord>(),
+        size_of::<MappedRecord>(),
+        size_of::<SocketRecord>(),
+        size_of::<TlsRecord>(),
         LARGEST_CLASS,
     ]
 }
@@ -141,6 +151,9 @@ impl<W: Write> Writer<W> {
 
     /// Adds a batch; one that holds nothing but its moment is added too, because time passes with it.
     pub fn batch(&mut self, batch: &Batch) -> Result<(), Error> {
+        for site in &batch.sites {
+            self.frame(FRAME_SITE, &serde_json::to_vec(site).map_err(Error::Header)?)?;
+        }
         for record in batch.records() {
             self.frame(FRAME_RECORD, record)?;
         }
@@ -172,6 +185,8 @@ fn length(bytes: usize) -> Result<u32, Error> {
 pub struct Reader<R: Read> {
     input: R,
     header: Header,
+    /// How many sites it has named so far.
+    sites: usize,
     totals: Option<Totals>,
 }
 
@@ -205,6 +220,7 @@ impl<R: Read> Reader<R> {
         }
         Ok(Self {
             input,
+            sites: header.sites.len(),
             header,
             totals: None,
         })
@@ -227,6 +243,7 @@ impl<R: Read> Reader<R> {
             let (kind, bytes) = self.frame()?;
             match kind {
                 FRAME_RECORD => batch.push(&bytes),
+                FRAME_SITE => batch.sites.push(self.site(&bytes)?),
                 FRAME_PROCESS_END => batch.ended.push(u32::from_le_bytes(fixed(&bytes)?)),
                 FRAME_MARK => {
                     batch.drained_ns = u64::from_le_bytes(fixed(&bytes)?);
@@ -242,6 +259,15 @@ impl<R: Read> Reader<R> {
                 return Err(Error::Damaged);
             }
         }
+    }
+
+    /// Reads a site; there are never more than indexes.
+    fn site(&mut self, json: &[u8]) -> Result<SiteEntry, Error> {
+        self.sites += 1;
+        if self.sites > MAX_SITES {
+            return Err(Error::Damaged);
+        }
+        serde_json::from_slice(json).map_err(Error::Header)
     }
 
     fn frame(&mut self) -> Result<(u8, Vec<u8>), Error> {
@@ -289,6 +315,14 @@ fn cut(error: io::Error) -> Error {
 mod tests {
     use super::*;
 
+    fn site() -> SiteEntry {
+        SiteEntry {
+            path: "/libssl.so.3".to_owned(),
+            function: "SSL_read".to_owned(),
+            library: "openssl".to_owned(),
+        }
+    }
+
     fn tape() -> Vec<u8> {
         let mut bytes = Vec::new();
         let process = ProcessEntry {
@@ -305,6 +339,7 @@ mod tests {
         batch.push(b"one");
         batch.push(b"two");
         batch.ended.push(7);
+        batch.sites.push(site());
         writer.batch(&batch).unwrap();
         writer.batch(&Batch::new(6)).unwrap();
         writer
@@ -323,7 +358,7 @@ mod tests {
         assert_eq!(reader.header().processes[0].name, "nginx");
         let batch = reader.next_batch().unwrap().unwrap();
         assert_eq!(batch.records().collect::<Vec<_>>(), [b"one", b"two"]);
-        assert_eq!((batch.drained_ns, batch.ended), (5, vec![7]));
+        assert_eq!((batch.drained_ns, batch.ended, batch.sites), (5, vec![7], vec![site()]));
         assert_eq!(reader.next_batch().unwrap().unwrap(), Batch::new(6));
         assert_eq!(reader.next_batch().unwrap(), None);
         assert_eq!(
@@ -359,6 +394,25 @@ mod tests {
         let bytes = tape();
         let old = String::from_utf8_lossy(&bytes).replacen("\"abi\":[48", "\"abi\":[47", 1);
         assert!(matches!(Reader::new(old.as_bytes()), Err(Error::Abi { .. })));
+    }
+
+    #[test]
+    fn more_sites_than_there_are_indexes_are_refused() {
+        let read = |sites| {
+            let mut bytes = Vec::new();
+            let header = Header {
+                sites: vec![site()],
+                ..Header::default()
+            };
+            let mut writer = Writer::new(&mut bytes, &header).unwrap();
+            let mut batch = Batch::new(5);
+            batch.sites = vec![site(); sites];
+            writer.batch(&batch).unwrap();
+            let mut reader = Reader::new(bytes.as_slice()).unwrap();
+            reader.next_batch()
+        };
+        assert_eq!(read(MAX_SITES - 1).unwrap().unwrap().sites.len(), MAX_SITES - 1);
+        assert!(matches!(read(MAX_SITES), Err(Error::Damaged)));
     }
 
     #[test]

@@ -59,8 +59,19 @@ pub struct MappedObject {
     pub file: File,
     /// Its identity.
     pub identity: FileIdentity,
+    /// Which of the contents it has had.
+    pub version: FileVersion,
     /// Where the process maps it.
     mappings: Vec<Mapping>,
+}
+
+/// What makes the contents of a file the same contents.
+#[derive(Clone, Copy, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
+pub struct FileVersion {
+    identity: FileIdentity,
+    bytes: u64,
+    /// Seconds and nanoseconds since 1970.
+    modified: (i64, i64),
 }
 
 /// A stretch of a file in a process's memory.
@@ -78,6 +89,12 @@ pub struct FileIdentity {
     pub device: u64,
     /// Inode on it.
     pub inode: u64,
+}
+
+/// The inode of this process's own network namespace; 0 when it cannot be read.
+pub fn own_netns() -> u32 {
+    let inode = std::fs::metadata("/proc/self/ns/net").map_or(0, |namespace| namespace.ino());
+    u32::try_from(inode).unwrap_or(0)
 }
 
 /// Why a process could not be looked at.
@@ -239,6 +256,11 @@ fn open_object(pid: u32, maps: &MemoryMaps, map: &MemoryMap) -> Option<MappedObj
         path: path.clone(),
         file,
         identity,
+        version: FileVersion {
+            identity,
+            bytes: metadata.len(),
+            modified: (metadata.mtime(), metadata.mtime_nsec()),
+        },
         mappings: mappings(maps, map),
     })
 }

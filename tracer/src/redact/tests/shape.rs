@@ -5,6 +5,7 @@ use std::time::{Duration, SystemTime};
 use http_decode::{Ended, Timestamp};
 
 use super::*;
+use crate::correlate::Address;
 
 fn with_ids(request: Option<&str>, response: Option<&str>, rules: Rules) -> Option<Box<str>> {
     let fields = |id: Option<&str>| id.map(|id| sample::field("x-request-id", id)).into_iter();
@@ -111,7 +112,7 @@ fn no_time_is_out_of_range() {
 fn only_ipv6_addresses_are_written_as_such() {
     let mut observed = sample::observed(Happening::Exchange(Box::new(sample::whole())), AddressSource::SetFd);
     let connection = std::sync::Arc::make_mut(&mut observed.connection);
-    connection.local = Some("[2001:db8::1]:443".parse().unwrap());
+    connection.local = Some(Address::Inet("[2001:db8::1]:443".parse().unwrap()));
     let Line::Exchange(line) = &*redactor(Rules::default()).redact(&observed) else {
         panic!("not an exchange")
     };

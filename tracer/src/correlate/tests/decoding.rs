@@ -1,101 +1,13 @@
-//! Records in, happenings out, without a kernel.
-
-use http_decode::Exchange;
-use tracer_ebpf::{Cookie, DataRecord, Direction as Way, EndRecord, Kind, RecordFlags, RecordHeader, Role};
-use zerocopy::IntoBytes as _;
+//! From bytes to exchanges, and what is not decoded.
 
 use super::*;
-use crate::source::{ProcessEntry, SiteEntry};
-
-const PID: u32 = 7;
-const REQUEST: &[u8] = b"GET /x HTTP/1.1\r\nHost: a\r\n\r\n";
-const RESPONSE: &[u8] = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok";
-const MILLISECOND: u64 = 1_000_000;
-
-/// A correlator, the clock of its records, and what came out of it.
-struct Bench {
-    correlator: Correlator,
-    now_ns: u64,
-    out: Vec<Observed>,
-}
-
-impl Bench {
-    fn new(bounds: Bounds) -> Self {
-        let header = Header {
-            processes: vec![ProcessEntry {
-                pid: PID,
-                name: "nginx".to_owned(),
-            }],
-            sites: vec![SiteEntry {
-                library: "openssl".to_owned(),
-                path: String::new(),
-                function: String::new(),
-            }],
-            ..Header::default()
-        };
-        let correlator = Correlator::bounded(&header, Settings::default(), bounds);
-        Self {
-            correlator,
-            now_ns: 0,
-            out: Vec::new(),
-        }
-    }
-
-    fn header(&mut self, ssl: u64, kind: Kind, direction: Way) -> RecordHeader {
-        self.now_ns += MILLISECOND;
-        RecordHeader {
-            ts_ns: self.now_ns,
-            cookie: Cookie::new(0, Role::READ),
-            ssl,
-            generation: ssl,
-            tgid: PID,
-            tid: PID,
-            kind,
-            direction,
-            flags: RecordFlags::LAST,
-            reserved: 0,
-        }
-    }
-
-    fn data(&mut self, ssl: u64, direction: Way, position: u64, bytes: &[u8]) {
-        let record = DataRecord {
-            header: self.header(ssl, Kind::DATA, direction),
-            began_ns: self.now_ns,
-            position,
-            call_position: position,
-            call_length: bytes.len() as u64,
-            captured: bytes.len().try_into().unwrap(),
-            reserved: 0,
-        };
-        self.take(&[record.as_bytes(), bytes].concat());
-    }
-
-    fn end(&mut self, ssl: u64, read: usize, written: usize) {
-        let header = self.header(ssl, Kind::END, Way::READ);
-        let (read, written) = (read as u64, written as u64);
-        self.take(EndRecord { header, read, written }.as_bytes());
-    }
-
-    fn take(&mut self, record: &[u8]) {
-        self.correlator.take(Item::Record(record), &mut self.out);
-    }
-
-    fn exchanges(&self) -> Vec<&Exchange> {
-        self.out
-            .iter()
-            .filter_map(|observed| match &observed.happening {
-                Happening::Exchange(exchange) => Some(exchange.as_ref()),
-                Happening::End(_) | Happening::Loss(_) => None,
-            })
-            .collect()
-    }
-}
+use crate::limits::ADDRESS_NS;
 
 #[test]
 fn a_request_and_its_response_are_one_exchange_of_their_process() {
     let mut bench = Bench::new(Bounds::default());
-    bench.data(1, Way::READ, 0, REQUEST);
-    bench.data(1, Way::WRITE, 0, RESPONSE);
+    bench.exchange(1, 0);
+    bench.wait(ADDRESS_NS);
     assert_eq!(bench.exchanges().len(), 1);
     let connection = &bench.out[0].connection;
     assert_eq!((connection.id.as_str(), connection.tls), ("7-1", "openssl"));
@@ -112,17 +24,11 @@ fn a_request_and_its_response_are_one_exchange_of_their_process() {
 #[test]
 fn an_address_of_an_ssl_object_used_again_is_another_connection() {
     let mut bench = Bench::new(Bounds::default());
-    bench.data(1, Way::READ, 0, REQUEST);
-    bench.data(1, Way::WRITE, 0, RESPONSE);
-    bench.end(1, REQUEST.len(), RESPONSE.len());
-    bench.data(1, Way::READ, 0, REQUEST);
-    bench.data(1, Way::WRITE, 0, RESPONSE);
-    let ids: Vec<_> = bench
-        .out
-        .iter()
-        .map(|observed| observed.connection.id.as_str())
-        .collect();
-    assert_eq!(ids, ["7-1", "7-2"]);
+    for _ in 0..2 {
+        bench.exchange(1, 0);
+        bench.end(1, REQUEST.len(), RESPONSE.len());
+    }
+    assert_eq!(bench.ids(), ["7-1", "7-2"]);
 }
 
 #[test]
@@ -155,12 +61,13 @@ fn the_end_of_a_process_ends_its_connections() {
 #[test]
 fn an_exchange_that_goes_on_comes_out_when_its_time_has_come_and_not_before() {
     let mut bench = Bench::new(Bounds::default());
-    bench.data(1, Way::READ, 0, REQUEST);
-    bench.data(1, Way::WRITE, 0, &RESPONSE[..RESPONSE.len() - 1]);
+    bench.unknown(1, false);
+    bench.begin(1);
     let Bench {
         correlator,
         out,
         now_ns,
+        pid: _,
     } = &mut bench;
     correlator.advance(*now_ns + 999 * MILLISECOND, out);
     assert!(out.is_empty());
@@ -180,12 +87,7 @@ fn beyond_the_bound_the_connections_that_were_silent_longest_are_given_up() {
         bench.data(ssl, Way::READ, 0, REQUEST);
     }
     assert_eq!(bench.correlator.counters().given_up, 2);
-    let given_up: Vec<_> = bench
-        .out
-        .iter()
-        .map(|observed| observed.connection.id.as_str())
-        .collect();
-    assert_eq!(given_up, ["7-1", "7-2"]);
+    assert_eq!(bench.ids(), ["7-1", "7-2"]);
 }
 
 #[test]
@@ -194,6 +96,7 @@ fn beyond_the_bound_of_memory_the_connection_that_asks_for_more_is_given_up() {
         held_bytes: 6000,
         ..Bounds::default()
     });
+    bench.unknown(1, false);
     let head = [b"GET / HTTP/1.1\r\nA: ".as_slice(), &[b'x'; 3500]].concat();
     bench.data(1, Way::READ, 0, &head);
     assert_eq!(bench.correlator.counters().given_up, 0);
@@ -218,6 +121,7 @@ fn a_record_that_cannot_be_read_is_counted() {
 fn what_is_not_decoded_is_said_once_for_each_reason() {
     let mut bench = Bench::new(Bounds::default());
     for ssl in 1..=2 {
+        bench.unknown(ssl, false);
         bench.data(
             ssl,
             Way::READ,

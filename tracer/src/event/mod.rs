@@ -3,16 +3,17 @@
 //! In: the bytes of one record. Out: an [`Event`]. Refuses a record of an unknown kind, and one that is cut short; both
 //! are counted by the caller.
 
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+mod facts;
+mod process;
+mod transport;
 
 use http_decode::Direction;
-use tracer_ebpf::{ConnectionRecord, DataRecord, EndRecord, Kind, RecordFlags, RecordHeader};
+use tracer_ebpf::{DataRecord, EndRecord, Kind, MappedRecord, RecordFlags, RecordHeader};
 use zerocopy::{FromBytes, Immutable, KnownLayout};
 
-use crate::correlate::AddressSource;
-
-const AF_INET: u16 = 2;
-const AF_INET6: u16 = 10;
+pub use facts::Facts;
+pub use process::{Change, ProcessChange};
+pub use transport::{SocketEnd, SocketFacts, TlsFacts};
 
 /// A connection of a process, while its `SSL` object lives.
 #[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
@@ -55,26 +56,23 @@ pub struct Data<'a> {
     pub bytes: &'a [u8],
 }
 
-/// The facts of a connection.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub struct Facts {
-    /// The traced process's own address.
-    pub local: Option<SocketAddr>,
-    /// Its peer's address.
-    pub remote: Option<SocketAddr>,
-    /// How they were learned, or why not.
-    pub source: AddressSource,
-}
-
 /// What a record says.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+#[derive(Clone, Debug, Eq, PartialEq)]
 pub enum Event<'a> {
     /// Bytes that crossed the library's edge.
     Data(Data<'a>),
-    /// The facts of a connection, before its first data or when its descriptor changed.
+    /// The facts of a connection, before its first data and when more is known.
     Facts(Facts),
+    /// What a connection's handshake agreed on.
+    Tls(Box<TlsFacts>),
     /// The end of a connection, with its final positions: read, written.
     End([u64; 2]),
+    /// The end of a connection's socket.
+    Socket(SocketFacts),
+    /// The process of the event's key began, was replaced, or ended.
+    Process(ProcessChange),
+    /// A process mapped a file, which concerns only whoever attaches.
+    Mapped,
 }
 
 /// Why a record could not be read.
@@ -91,10 +89,17 @@ pub fn parse(record: &[u8]) -> Result<(Origin, Event<'_>), Error> {
     let (header, _) = prefix::<RecordHeader>(record)?;
     let event = match header.kind {
         Kind::DATA => Event::Data(parse_data(record)?),
-        Kind::CONNECTION => Event::Facts(parse_facts(&prefix::<ConnectionRecord>(record)?.0)?),
+        Kind::CONNECTION => Event::Facts(Facts::read(&prefix(record)?.0)?),
+        Kind::TLS => Event::Tls(Box::new(TlsFacts::read(&prefix(record)?.0))),
         Kind::END => {
             let (end, _) = prefix::<EndRecord>(record)?;
             Event::End([end.read, end.written])
+        }
+        Kind::SOCKET => Event::Socket(SocketFacts::read(&prefix(record)?.0)?),
+        Kind::PROCESS => Event::Process(ProcessChange::read(&prefix(record)?.0)?),
+        Kind::MAPPED => {
+            prefix::<MappedRecord>(record)?;
+            Event::Mapped
         }
         _ => return Err(Error::Unknown),
     };
@@ -145,34 +150,13 @@ fn parse_data(record: &[u8]) -> Result<Data<'_>, Error> {
     })
 }
 
-fn parse_facts(record: &ConnectionRecord) -> Result<Facts, Error> {
-    let source = match record.source {
-        tracer_ebpf::AddressSource::BIO => AddressSource::Bio,
-        tracer_ebpf::AddressSource::SET_FD => AddressSource::SetFd,
-        tracer_ebpf::AddressSource::CUSTOM_BIO => AddressSource::CustomBio,
-        tracer_ebpf::AddressSource::UNKNOWN_LAYOUT => AddressSource::UnknownLayout,
-        tracer_ebpf::AddressSource::NOT_INET => AddressSource::NotInet,
-        _ => return Err(Error::Unknown),
-    };
-    let local = address(record.family, &record.local, record.local_port);
-    let remote = address(record.family, &record.remote, record.remote_port);
-    Ok(Facts { local, remote, source })
-}
-
-fn address(family: u16, bytes: &[u8; 16], port: u16) -> Option<SocketAddr> {
-    let ip = match family {
-        AF_INET => {
-            let [a, b, c, d, ..] = *bytes;
-            IpAddr::V4(Ipv4Addr::new(a, b, c, d))
-        }
-        AF_INET6 => IpAddr::V6(Ipv6Addr::from(*bytes)).to_canonical(),
-        _ => return None,
-    };
-    Some(SocketAddr::new(ip, port))
-}
-
 fn prefix<T: FromBytes + Immutable + KnownLayout>(record: &[u8]) -> Result<(T, &[u8]), Error> {
     T::read_from_prefix(record).map_err(|_short| Error::CutShort)
+}
+
+/// Cuts off the zeros that pad a text, and whatever follows the first.
+fn text(padded: &[u8]) -> &[u8] {
+    padded.split(|byte| *byte == 0).next().unwrap_or_default()
 }
 
 #[cfg(test)]
@@ -182,7 +166,7 @@ mod tests {
 
     use super::*;
 
-    fn header(kind: Kind) -> RecordHeader {
+    pub(super) fn header(kind: Kind) -> RecordHeader {
         RecordHeader {
             ts_ns: 9,
             cookie: Cookie::new(3, Role::READ),
@@ -240,9 +224,28 @@ mod tests {
     }
 
     #[test]
-    fn a_v4_mapped_address_is_shown_as_v4() {
-        let mapped = Ipv4Addr::LOCALHOST.to_ipv6_mapped().octets();
-        assert_eq!(address(AF_INET6, &mapped, 443), Some("127.0.0.1:443".parse().unwrap()));
-        assert_eq!(address(1, &mapped, 443), None);
+    fn a_mapping_is_known_and_says_nothing_here() {
+        let record = MappedRecord {
+            header: header(Kind::MAPPED),
+            start: 1,
+            end: 2,
+            file: tracer_ebpf::FileKey {
+                inode: 3,
+                device: 4,
+                reserved: 0,
+            },
+        };
+        assert_eq!(parse(record.as_bytes()).unwrap().1, Event::Mapped);
+        let cut = &record.as_bytes()[..size_of::<RecordHeader>()];
+        assert_eq!(parse(cut).unwrap_err(), Error::CutShort);
+    }
+
+    #[test]
+    fn a_text_ends_at_its_first_zero_or_with_its_room() {
+        assert_eq!(text(b"nginx\0\0rest"), b"nginx");
+        assert_eq!(
+            (text(b"whole"), text(b"\0"), text(b"")),
+            (&b"whole"[..], &b""[..], &b""[..])
+        );
     }
 }

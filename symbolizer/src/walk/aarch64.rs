@@ -1,0 +1,271 @@
+//! Instructions of aarch64 as operations.
+//!
+//! In: bytes. Out: [`Lifted`]. Encodings are those of the Arm Architecture Reference Manual (C4.1). Refused: every
+//! instruction that accessors do not use, because what it writes is then not known.
+
+use super::operation::{Condition, Convention, Lifted, Memory, Operand, Operation, Register, Target};
+
+/// The procedure call standard.
+pub(super) const CONVENTION: Convention = Convention {
+    arguments: [0, 1, 2],
+    result: 0,
+    stack: STACK,
+    // x0 to x18, and the link register.
+    lost_in_calls: 0x4007_ffff,
+};
+
+/// The stack pointer and the zero register share the number 31; here it is always the stack pointer.
+const STACK: Register = 31;
+const LENGTH: usize = 4;
+
+/// Reads one instruction.
+pub(super) fn lift(code: &[u8], at: usize) -> Option<Lifted> {
+    let word = u32::from_le_bytes(*code.get(at..)?.first_chunk()?);
+    let readers = [hint, load_or_store, pair, compare_or_add, moved];
+    let operations = readers
+        .into_iter()
+        .find_map(|read| read(word))
+        .or_else(|| control(word, at))?;
+    Some(Lifted {
+        operations,
+        length: LENGTH,
+    })
+}
+
+/// Some bits of an instruction.
+const fn bits(word: u32, low: u32, count: u32) -> u32 {
+    (word >> low) & ((1 << count) - 1)
+}
+
+fn register(word: u32, low: u32) -> Option<Register> {
+    usize::try_from(bits(word, low, 5)).ok()
+}
+
+/// A register where 31 means zero.
+fn operand(word: u32, low: u32) -> Option<Operand> {
+    let register = register(word, low)?;
+    Some(if register == STACK {
+        Operand::Constant(0)
+    } else {
+        Operand::Register(register)
+    })
+}
+
+/// A signed number of words.
+fn words(word: u32, low: u32, count: u32) -> Option<i64> {
+    let value = i64::from(bits(word, low, count));
+    let whole = 1_i64.checked_shl(count)?;
+    let signed = if value >= whole >> 1 {
+        value.checked_sub(whole)?
+    } else {
+        value
+    };
+    signed.checked_mul(4)
+}
+
+fn target(at: usize, words: i64) -> Target {
+    i64::try_from(at).ok()?.checked_add(words)?.try_into().ok()
+}
+
+/// `nop`, `bti`, `paciasp` and the like.
+fn hint(word: u32) -> Option<Vec<Operation>> {
+    (word & 0xffff_f01f == 0xd503_201f).then(Vec::new)
+}
+
+/// `ldr` and `str` of general registers with an unsigned offset.
+fn load_or_store(word: u32) -> Option<Vec<Operation>> {
+    (word & 0x3f00_0000 == 0x3900_0000).then_some(())?;
+    let width = 1_u8.checked_shl(bits(word, 30, 2))?;
+    let offset = i64::from(bits(word, 10, 12)).checked_mul(width.into())?;
+    let memory = Memory {
+        base: Some(register(word, 5)?),
+        offset,
+    };
+    let operation = match bits(word, 22, 2) {
+        0 => Operation::Store {
+            to: memory,
+            from: operand(word, 0)?,
+            width,
+        },
+        1 if bits(word, 0, 5) == 31 => return Some(Vec::new()),
+        1 => Operation::Set {
+            to: register(word, 0)?,
+            from: Operand::Memory(memory),
+            width,
+        },
+        _ => return None,
+    };
+    Some(vec![operation])
+}
+
+/// `stp` and `ldp` of 64-bit registers.
+fn pair(word: u32) -> Option<Vec<Operation>> {
+    (word & 0xfe00_0000 == 0xa800_0000).then_some(())?;
+    let base = register(word, 5)?;
+    let by = words(word, 15, 7)?.checked_mul(2)?;
+    // Written back after the access, not at all, or before it.
+    let (before, offset, after) = match bits(word, 23, 2) {
+        1 => (0, 0, by),
+        2 => (0, by, 0),
+        3 => (by, 0, 0),
+        _ => return None,
+    };
+    let moved = |amount| {
+        let from = Operand::Address(Memory {
+            base: Some(base),
+            offset: amount,
+        });
+        (amount != 0).then_some(Operation::Set {
+            to: base,
+            from,
+            width: 8,
+        })
+    };
+    let place = |offset| Memory {
+        base: Some(base),
+        offset,
+    };
+    let (first, second) = (place(offset), place(offset.checked_add(8)?));
+    let loads = bits(word, 22, 1) == 1;
+    let access = |low, memory| {
+        Some(if loads {
+            Operation::Set {
+                to: register(word, low)?,
+                from: Operand::Memory(memory),
+                width: 8,
+            }
+        } else {
+            Operation::Store {
+                to: memory,
+                from: operand(word, low)?,
+                width: 8,
+            }
+        })
+    };
+    // A pair that loads its own base, or the stack pointer's number, is no pair that compilers write.
+    let odd = [register(word, 0)?, register(word, 10)?]
+        .iter()
+        .any(|loaded| *loaded == base || *loaded == STACK);
+    (!(loads && odd)).then_some(())?;
+    let access = [access(0, first)?, access(10, second)?];
+    Some(moved(before).into_iter().chain(access).chain(moved(after)).collect())
+}
+
+/// `add`, `sub` and `cmp` with a number, and `cmp` of registers.
+fn compare_or_add(word: u32) -> Option<Vec<Operation>> {
+    let width = if bits(word, 31, 1) == 1 { 8 } else { 4 };
+    if word & 0x7fe0_fc1f == 0x6b00_001f {
+        let (left, right) = (operand(word, 5)?, operand(word, 16)?);
+        return Some(vec![Operation::Compare { left, right, width }]);
+    }
+    (word & 0x1f80_0000 == 0x1100_0000).then_some(())?;
+    let shift = if bits(word, 22, 1) == 1 { 12 } else { 0 };
+    let number = bits(word, 10, 12).checked_shl(shift)?;
+    let base = register(word, 5)?;
+    match (bits(word, 29, 2), register(word, 0)?) {
+        (3, STACK) => {
+            let (left, right) = (Operand::Register(base), Operand::Constant(number.into()));
+            Some(vec![Operation::Compare { left, right, width }])
+        }
+        (kind @ (0 | 2), to) => {
+            let offset = if kind == 0 {
+                i64::from(number)
+            } else {
+                i64::from(number).checked_neg()?
+            };
+            let from = Operand::Address(Memory {
+                base: Some(base),
+                offset,
+            });
+            Some(vec![Operation::Set { to, from, width }])
+        }
+        _ => None,
+    }
+}
+
+/// `mov` between registers, `mov` of a number, and addresses of the image.
+fn moved(word: u32) -> Option<Vec<Operation>> {
+    let to = register(word, 0)?;
+    let width = if bits(word, 31, 1) == 1 { 8 } else { 4 };
+    if to == STACK {
+        return None;
+    }
+    if word & 0x7fe0_ffe0 == 0x2a00_03e0 {
+        return Some(vec![Operation::Set {
+            to,
+            from: operand(word, 16)?,
+            width,
+        }]);
+    }
+    if word & 0x7f80_0000 == 0x5280_0000 {
+        let shift = bits(word, 21, 2).checked_mul(16)?;
+        let number = u64::from(bits(word, 5, 16)).checked_shl(shift)?;
+        return Some(vec![Operation::Set {
+            to,
+            from: Operand::Constant(number),
+            width,
+        }]);
+    }
+    // adr and adrp
+    (word & 0x1f00_0000 == 0x1000_0000).then(|| vec![Operation::Spoil(1_u32 << to)])
+}
+
+fn control(word: u32, at: usize) -> Option<Vec<Operation>> {
+    // ret and retaa
+    if matches!(word, 0xd65f_03c0 | 0xd65f_0bff) {
+        return Some(vec![Operation::Return]);
+    }
+    // brk
+    if word & 0xffe0_001f == 0xd420_0000 {
+        return Some(vec![Operation::Trap]);
+    }
+    if word & 0xfc00_0000 == 0x1400_0000 {
+        return Some(vec![Operation::Jump(target(at, words(word, 0, 26)?))]);
+    }
+    // bl and blr
+    if word & 0xfc00_0000 == 0x9400_0000 || word & 0xffff_fc1f == 0xd63f_0000 {
+        return Some(vec![Operation::Call]);
+    }
+    if word & 0xff00_0010 == 0x5400_0000 {
+        let when = match bits(word, 0, 4) {
+            0 => Condition::Equal,
+            1 => Condition::NotEqual,
+            _ => Condition::Other,
+        };
+        let target = target(at, words(word, 5, 19)?);
+        return Some(vec![Operation::Branch { when, target }]);
+    }
+    branch_on_register(word, at)
+}
+
+/// `cbz`, `cbnz`, `tbz` and `tbnz`.
+fn branch_on_register(word: u32, at: usize) -> Option<Vec<Operation>> {
+    let width = if bits(word, 31, 1) == 1 { 8 } else { 4 };
+    let when = if bits(word, 24, 1) == 0 {
+        Condition::Equal
+    } else {
+        Condition::NotEqual
+    };
+    let left = operand(word, 0)?;
+    match word & 0x7e00_0000 {
+        0x3400_0000 => {
+            let compared = (left, Operand::Constant(0));
+            let target = target(at, words(word, 5, 19)?);
+            Some(vec![Operation::BranchOn {
+                compared,
+                width,
+                when,
+                target,
+            }])
+        }
+        // The bit of a field says nothing of the whole.
+        0x3600_0000 => {
+            let target = target(at, words(word, 5, 14)?);
+            Some(vec![Operation::Branch {
+                when: Condition::Other,
+                target,
+            }])
+        }
+        _ => None,
+    }
+}

@@ -1,0 +1,166 @@
+//! The functions behind the public ones, in small libraries that the C compiler makes with many flags.
+//!
+//! In: `fixtures/elf/wrappers.c`. Out: the plan, held against the symbol table that goblin reads.
+
+#![cfg(test)]
+#![cfg(target_arch = "x86_64")]
+
+mod support;
+
+use std::collections::BTreeMap;
+
+use goblin::elf::Elf;
+use proptest::prelude::*;
+use symbolizer::{Function, ProbePlan, Role, SymbolSource, Tier};
+
+use support::compiled;
+
+const SHARED: [&str; 2] = ["-shared", "-fPIC"];
+
+/// Compiler flags as distributions choose them.
+const BUILDS: [&[&str]; 9] = [
+    &["-O2", "-fcf-protection=none"],
+    &["-O2", "-fcf-protection=full", "-fstack-protector-strong"],
+    &[
+        "-O2",
+        "-fcf-protection=full",
+        "-fno-omit-frame-pointer",
+        "-fstack-clash-protection",
+    ],
+    &["-O3", "-fno-plt"],
+    &["-O3", "-fcf-protection=full", "-Wl,-z,ibtplt"],
+    &["-Os"],
+    &["-O1"],
+    &["-O2", "-Wl,-Bsymbolic"],
+    &["-O2", "-fzero-call-used-regs=used-gpr", "-Wl,-z,now"],
+];
+
+fn build(name: &str, flags: &[&str]) -> Vec<u8> {
+    let (_built, image) = compiled("wrappers.c", name, &[&SHARED, flags].concat());
+    image
+}
+
+fn planned(image: &[u8]) -> ProbePlan {
+    symbolizer::plan(image, None).unwrap().unwrap()
+}
+
+/// Returns where the full symbol table says that functions lie.
+fn symbols(image: &[u8]) -> BTreeMap<String, u64> {
+    let elf = Elf::parse(image).unwrap();
+    let named = |symbol: goblin::elf::Sym| Some((elf.strtab.get_at(symbol.st_name)?.to_owned(), symbol.st_value));
+    elf.syms.iter().filter_map(named).collect()
+}
+
+fn names(plan: &ProbePlan) -> Vec<(Role, &str)> {
+    let functions = plan.functions.iter();
+    functions
+        .map(|function| (function.role, function.name.as_str()))
+        .collect()
+}
+
+#[test]
+fn what_the_public_functions_share_is_found_however_they_are_compiled() {
+    for (index, flags) in BUILDS.iter().enumerate() {
+        for (version, with_flags, write) in [("30", None, Role::WriteEx), ("33", Some("-DFLAGS"), Role::WriteEx2)] {
+            let all: Vec<_> = flags.iter().copied().chain(with_flags).collect();
+            let image = build(&format!("shared-{index}-{version}.so"), &all);
+            let (plan, symbols) = (planned(&image), symbols(&image));
+            let expected = [(Role::ReadEx, "ssl_read_internal"), (write, "ssl_write_internal")];
+            assert_eq!(names(&plan), expected, "{all:?}");
+            for function in &plan.functions {
+                assert_eq!(symbols.get(&function.name), Some(&function.address.0), "{all:?}");
+                assert_eq!(
+                    (function.found, function.site.tier),
+                    (SymbolSource::Callers, Tier::Emulated),
+                    "{all:?}"
+                );
+            }
+        }
+    }
+}
+
+#[test]
+fn what_has_no_symbol_is_named_by_its_caller() {
+    let image = build("nameless.so", &["-O2", "-s"]);
+    let expected = [
+        (Role::ReadEx, "SSL_read's callee"),
+        (Role::WriteEx, "SSL_write's callee"),
+    ];
+    assert_eq!(names(&planned(&image)), expected);
+}
+
+#[test]
+fn roles_that_are_served_by_a_shared_function_are_not_absent() {
+    let plan = planned(&build("served.so", &["-O2"]));
+    let carries = |role: &&Role| role.reads() || role.writes();
+    assert_eq!(
+        plan.absent.iter().filter(carries).collect::<Vec<_>>(),
+        [&Role::WriteEx2]
+    );
+}
+
+#[test]
+fn public_functions_that_share_nothing_are_probed_themselves() {
+    for flags in [
+        &["-O2", "-DINLINED"][..],
+        &["-O2", "-DINLINED", "-DFLAGS"],
+        &["-O2", "-DLIBRESSL"],
+        &["-O0"],
+    ] {
+        let plan = planned(&build("apart.so", flags));
+        let is_public =
+            |function: &Function| function.found == SymbolSource::Dynsym && function.name.starts_with("SSL_");
+        assert!(plan.functions.iter().all(is_public), "{flags:?}: {:?}", names(&plan));
+        assert!(plan.functions.len() >= 4, "{flags:?}");
+    }
+}
+
+#[test]
+fn reading_is_probed_at_the_public_functions_when_one_of_them_goes_another_way() {
+    for way in ["-DPEEKED", "-DAPART", "-DSTORED"] {
+        let plan = planned(&build("astray.so", &["-O2", way]));
+        let expected = [
+            (Role::Read, "SSL_read"),
+            (Role::ReadEx, "SSL_read_ex"),
+            (Role::WriteEx, "ssl_write_internal"),
+        ];
+        assert_eq!(names(&plan), expected, "{way}");
+    }
+}
+
+#[test]
+fn a_public_function_whose_way_is_not_known_is_probed_as_well() {
+    let mut image = build("headless.so", &["-O2", "-DFLAGS", "-s"]);
+    image[0x28..0x30].fill(0); // e_shoff: nothing tells what the linkage table leads to
+    image[0x3c..0x40].fill(0); // e_shnum, e_shstrndx
+    let expected = [
+        (Role::ReadEx, "SSL_read's callee"),
+        (Role::WriteEx, "SSL_write_ex"),
+        (Role::WriteEx2, "SSL_write's callee"),
+    ];
+    assert_eq!(names(&planned(&image)), expected);
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::default() })]
+
+    #[test]
+    fn damaged_code_is_survived(damage in prop::collection::vec((0..0x400_usize, any::<u8>()), 1..8)) {
+        static IMAGE: std::sync::LazyLock<(Vec<u8>, usize)> = std::sync::LazyLock::new(|| {
+            let image = build("damaged.so", &["-O2", "-DFLAGS"]);
+            let first = planned(&image).functions.iter().map(|function| function.offset.0).min();
+            (image, usize::try_from(first.unwrap()).unwrap())
+        });
+        let (mut image, first) = (IMAGE.0.clone(), IMAGE.1);
+        for (at, byte) in damage {
+            if let Some(target) = image.get_mut(first + at) {
+                *target = byte;
+            }
+        }
+        let plan = planned(&image);
+        for function in &plan.functions {
+            prop_assert!(function.site.address >= function.address);
+            prop_assert_eq!(function.site.address.0 - function.address.0, function.site.offset.0 - function.offset.0);
+        }
+    }
+}

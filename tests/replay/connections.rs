@@ -1,0 +1,198 @@
+//! What a tape tells of connections: whose they are, where they go, and how they end.
+
+use std::collections::BTreeSet;
+
+use anyhow::Result;
+use serde_json::Value;
+use tracer_ebpf::{AddressSource, Change, SocketEnd};
+
+use crate::{
+    made::{Made, OWN_NETNS},
+    tapes::{all, nginx, replay, trace},
+};
+
+/// One whole connection.
+fn whole() -> Result<Made> {
+    let mut made = Made::new();
+    made.facts(1, AddressSource::BIO, OWN_NETNS)?
+        .tls(1, b"shop.example")?
+        .exchange(1)?
+        .end(1)
+        .socket(1, SocketEnd::FIN_REMOTE);
+    Ok(made)
+}
+
+#[test]
+fn a_connection_is_one_line_after_its_exchanges() -> Result<()> {
+    let printed = whole()?.print(&["--connections"])?;
+    let expected = concat!(
+        r#"{"v":1,"type":"connection","id":"7-1","time":"1970-01-01T00:00:00.006000000Z","pid":7,"process":"nginx","#,
+        r#""tls":"openssl","#,
+        r#""connection":{"id":"7-1","local":"127.0.0.1:8443","remote":"127.0.0.1:50312","source":"bio"},"#,
+        r#""opened":"1970-01-01T00:00:00.000500000Z","tls_version":"TLSv1.3","cipher":"TLS_AES_256_GCM_SHA384","#,
+        r#""alpn":"http/1.1","server_name":"shop.example","handshake_us":1500,"rtt_us":45,"retransmits":0,"#,
+        r#""received":700,"acknowledged":1800,"read":33,"written":40,"exchanges":1,"ended":"fin","ended_by":"remote"}"#
+    );
+    let lines: Vec<_> = printed.lines().collect();
+    assert_eq!((lines.len(), lines.last().copied()), (2, Some(expected)));
+    Ok(())
+}
+
+#[test]
+fn connections_are_told_only_when_asked_for_and_not_among_filtered_exchanges() -> Result<()> {
+    let made = whole()?;
+    for (words, connections) in [
+        (&[][..], 0),
+        (&["--connections"], 1),
+        (&["--connections", "-n", "1"], 1),
+        (&["--connections", "--method", "GET"], 0),
+    ] {
+        let trace = made.replay(words)?;
+        assert_eq!(trace.lines_of("connection")?.len(), connections, "{words:?}");
+        assert_eq!(trace.totals()?.exchanges, 1, "{words:?}");
+    }
+    Ok(())
+}
+
+#[test]
+fn text_has_a_note_of_each_connection_and_an_archive_has_none() -> Result<()> {
+    let made = whole()?;
+    let text = made.print(&["--connections", "-o", "text"])?;
+    let notes = text.lines().filter(|line| line.contains("closed: fin by remote"));
+    assert_eq!(notes.count(), 1, "{text}");
+    let archive = ["-o", "har"];
+    assert_eq!(
+        made.print(&archive)?,
+        made.print(&[&archive[..], &["--connections"]].concat())?
+    );
+    Ok(())
+}
+
+#[test]
+fn a_secret_in_a_server_name_is_masked() -> Result<()> {
+    let mut made = Made::new();
+    made.facts(1, AddressSource::BIO, 0)?
+        .tls(1, b"user:pLanted01@shop.example")?
+        .exchange(1)?
+        .end(1);
+    for form in ["json", "text", "har"] {
+        let printed = made.print(&["--connections", "-o", form])?;
+        assert!(!printed.contains("pLanted"), "{printed}");
+        assert_eq!(printed.contains("[redacted]@shop.example"), form != "har", "{printed}");
+    }
+    Ok(())
+}
+
+#[test]
+fn every_connection_of_a_recorded_tape_is_told_with_its_exchanges() -> Result<()> {
+    for tape in all()? {
+        let trace = trace(&tape, &["--connections"])?;
+        let exchanges = trace.exchanges()?;
+        let named: BTreeSet<_> = exchanges.iter().filter_map(|one| one.text("/connection/id")).collect();
+        let connections = trace.lines_of("connection")?;
+        let told: BTreeSet<_> = connections.iter().filter_map(|one| one["id"].as_str()).collect();
+        assert_eq!(
+            (named, connections.len()),
+            (told.clone(), told.len()),
+            "{}",
+            tape.display()
+        );
+        let counted: u64 = connections.iter().filter_map(|one| one["exchanges"].as_u64()).sum();
+        assert_eq!(counted, trace.totals()?.exchanges, "{}", tape.display());
+        let as_in_exchanges = |one: &Value| exchanges.iter().any(|other| other.0["connection"] == one["connection"]);
+        assert!(connections.iter().all(as_in_exchanges), "{}", tape.display());
+    }
+    Ok(())
+}
+
+#[test]
+fn connections_change_nothing_of_the_other_lines() -> Result<()> {
+    let (plain, _) = replay(&nginx()?, &[])?;
+    let (with, _) = replay(&nginx()?, &["--connections"])?;
+    let others: Vec<_> = with
+        .lines()
+        .filter(|line| !line.contains(r#""type":"connection""#))
+        .collect();
+    assert_eq!(others, plain.lines().collect::<Vec<_>>());
+    Ok(())
+}
+
+#[test]
+fn an_exchange_that_ended_before_its_ciphertext_went_out_has_addresses() -> Result<()> {
+    let mut made = Made::new();
+    made.pending(1)
+        .exchange(1)?
+        .facts(1, AddressSource::CIPHERTEXT, OWN_NETNS)?;
+    let exchanges = made.replay(&[])?.exchanges()?;
+    let told: Vec<_> = exchanges
+        .iter()
+        .map(|one| (one.text("/connection/source"), one.text("/connection/remote")))
+        .collect();
+    assert_eq!(told, [(Some("ciphertext"), Some("127.0.0.1:50312"))]);
+    Ok(())
+}
+
+#[test]
+fn addresses_that_come_too_late_are_for_the_next_exchange() -> Result<()> {
+    let mut made = Made::new();
+    made.pending(1).exchange(1)?.wait(150);
+    made.facts(1, AddressSource::CIPHERTEXT, 0)?;
+    made.facts(2, AddressSource::BIO, 0)?.exchange(2)?;
+    let trace = made.replay(&[])?;
+    let exchanges = trace.exchanges()?;
+    let told: Vec<_> = exchanges.iter().map(|one| one.text("/connection/reason")).collect();
+    assert_eq!(told, [Some("custom-bio"), None]);
+    let said = "connections told before their addresses were known: 1";
+    assert!(
+        trace.stderr.iter().any(|line| line.ends_with(said)),
+        "{:?}",
+        trace.stderr
+    );
+    Ok(())
+}
+
+#[test]
+fn unix_sockets_and_other_network_namespaces_are_named() -> Result<()> {
+    let mut made = Made::new();
+    made.unix(1, b"/run/gateway.sock", b"")?.exchange(1)?;
+    made.unix(2, b"", b"\0upstream")?.exchange(2)?;
+    made.facts(3, AddressSource::BIO, OWN_NETNS + 1)?.exchange(3)?;
+    let exchanges = made.replay(&[])?.exchanges()?;
+    let told: Vec<_> = exchanges
+        .iter()
+        .map(|one| (one.text("/connection/local"), one.text("/connection/remote")))
+        .collect();
+    let expected = [
+        (Some("unix:/run/gateway.sock"), Some("unix:")),
+        (Some("unix:"), Some("unix:@upstream")),
+        (Some("127.0.0.1:8443"), Some("127.0.0.1:50312")),
+    ];
+    assert_eq!(told, expected);
+    let netns: Vec<_> = exchanges.iter().map(|one| one.number("/connection/netns")).collect();
+    assert_eq!(netns, [None, None, Some(u64::from(OWN_NETNS) + 1)]);
+    Ok(())
+}
+
+#[test]
+fn processes_and_libraries_that_come_later_have_their_names() -> Result<()> {
+    let mut made = Made::new();
+    made.pid = 8;
+    made.change(Change::FORKED, b"worker")?
+        .facts(1, AddressSource::BIO, 0)?
+        .exchange(1)?
+        .change(Change::ENDED, b"worker")?
+        .change(Change::FORKED, b"python3")?;
+    made.add_site("boringssl").site = 1;
+    made.facts(2, AddressSource::BIO, 0)?.exchange(2)?;
+    let exchanges = made.replay(&[])?.exchanges()?;
+    let told: Vec<_> = exchanges
+        .iter()
+        .map(|one| (one.text("/id"), one.text("/process"), one.text("/tls")))
+        .collect();
+    let expected = [
+        (Some("8-1-1"), Some("worker"), Some("openssl")),
+        (Some("8-2-1"), Some("python3"), Some("boringssl")),
+    ];
+    assert_eq!(told, expected);
+    Ok(())
+}

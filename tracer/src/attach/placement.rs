@@ -1,0 +1,69 @@
+//! What is to be probed in one file, as the programs want it.
+//!
+//! In: a plan, or the one function of a crypto library. Out: the functions, and the configuration of their sites; what
+//! the plan does not know is marked as unknown. Refuses nothing.
+
+use symbolizer::{Function, ProbePlan};
+use tracer_ebpf::SiteConfig;
+
+/// The functions of a file to probe, and what their sites are told.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Placement {
+    /// The functions; a site each.
+    pub(super) functions: Vec<Function>,
+    /// The TLS library, in one word.
+    pub(super) library: &'static str,
+    /// What every site is told.
+    pub(super) config: SiteConfig,
+}
+
+impl Placement {
+    /// All functions of a plan.
+    pub fn of_plan(plan: &ProbePlan) -> Self {
+        Self {
+            functions: plan.functions.clone(),
+            library: plan.library.family.name(),
+            config: site_config(plan),
+        }
+    }
+
+    /// `BIO_write` of a crypto library, which knows nothing of connections.
+    pub fn of_bio_write(function: &Function) -> Self {
+        Self {
+            functions: vec![function.clone()],
+            library: "openssl",
+            config: SiteConfig::NONE,
+        }
+    }
+
+    /// Where in the file the probes go.
+    pub fn offsets(&self) -> impl Iterator<Item = u64> {
+        self.functions.iter().map(|function| function.site.offset.0)
+    }
+
+    /// Whether the way from a connection to its descriptor is known.
+    pub(super) const fn knows_descriptor(&self) -> bool {
+        self.config.knows_descriptor()
+    }
+}
+
+/// Gives the configuration that all sites of a plan share.
+fn site_config(plan: &ProbePlan) -> SiteConfig {
+    let known = |offset: Option<u16>| offset.unwrap_or(SiteConfig::UNKNOWN);
+    let layout = plan.layout.as_ref().ok();
+    let facts = &plan.facts;
+    SiteConfig {
+        rbio: known(layout.map(|layout| layout.rbio)),
+        wbio: known(layout.map(|layout| layout.wbio)),
+        bio_method: known(layout.map(|layout| layout.bio_method)),
+        bio_num: known(layout.map(|layout| layout.bio_num)),
+        version: known(facts.version),
+        session: known(facts.session),
+        session_cipher: known(facts.session_cipher),
+        cipher_name: known(facts.cipher_name),
+        alpn: known(facts.alpn),
+        alpn_length: known(facts.alpn_length),
+        server_name: known(facts.server_name),
+        session_server_name: known(facts.session_server_name),
+    }
+}

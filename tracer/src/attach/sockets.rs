@@ -1,0 +1,120 @@
+//! The programs that watch sockets, by the kernel's functions and tracepoints.
+//!
+//! In: the loaded object and the kernel's BTF. Out: what is attached until it is dropped with the object, and what this
+//! kernel does not offer. Refuses nothing: without them connections are named by their descriptors alone.
+
+use std::fmt;
+
+use aya::{
+    Btf, Ebpf,
+    programs::{FEntry, ProgramError, RawTracePoint},
+};
+
+use super::{Error, program_of};
+
+/// A part that this kernel does not offer.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Missing {
+    part: Part,
+    why: String,
+}
+
+/// What a program is for.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+enum Part {
+    Sent,
+    SentUnix,
+    Closed,
+    Reset,
+}
+
+impl Part {
+    const fn lost(self) -> &'static str {
+        match self {
+            Self::Sent => "TCP addresses of connections whose BIO is not a socket's own are not learned",
+            Self::SentUnix => "unix sockets of connections whose BIO is not a socket's own are not learned",
+            Self::Closed => "the closing of sockets is not noticed",
+            Self::Reset => "resets of sockets are not noticed",
+        }
+    }
+}
+
+impl fmt::Display for Missing {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}: {}", self.part.lost(), self.why)
+    }
+}
+
+/// Watches sockets as long as the object lives.
+#[derive(Debug, Default)]
+pub(super) struct Sockets {
+    /// What this kernel does not offer.
+    pub(super) missing: Vec<Missing>,
+    ciphertext: bool,
+}
+
+/// A tracepoint, and the program that goes there.
+type Tracepoint = (&'static str, &'static str);
+
+const CLOSING: [Tracepoint; 2] = [
+    ("inet_sock_set_state", "socket_state"),
+    ("tcp_destroy_sock", "socket_destroyed"),
+];
+const RESETS: [Tracepoint; 2] = [
+    ("tcp_receive_reset", "reset_received"),
+    ("tcp_send_reset", "reset_sent"),
+];
+const SENDING: Tracepoint = ("tcp_sendmsg_locked", "tcp_sending");
+
+/// Watches the closing of sockets and, if `connections` are to be told of, their resets.
+pub(super) fn attach(ebpf: &mut Ebpf, connections: bool) -> Result<Sockets, Error> {
+    let mut sockets = Sockets::default();
+    for tracepoint in CLOSING {
+        let attached = attach_tracepoint(ebpf, tracepoint)?;
+        sockets.note(Part::Closed, attached);
+    }
+    for tracepoint in RESETS.into_iter().filter(|_| connections) {
+        let attached = attach_tracepoint(ebpf, tracepoint)?;
+        sockets.note(Part::Reset, attached);
+    }
+    Ok(sockets)
+}
+
+impl Sockets {
+    /// Looks for ciphertext in what processes send, from the first call on; to be called before any process has
+    /// [`tracer_ebpf::TargetFlags::CIPHERTEXT`]. Returns what this kernel does not offer of it.
+    pub(super) fn look_for_ciphertext(&mut self, ebpf: &mut Ebpf, btf: &Btf) -> Result<&[Missing], Error> {
+        let before = self.missing.len();
+        if !self.ciphertext {
+            self.ciphertext = true;
+            let mut attached = attach_function(ebpf, btf, "tcp_sendmsg")?;
+            if attached.is_err() {
+                attached = attach_tracepoint(ebpf, SENDING)?;
+            }
+            self.note(Part::Sent, attached);
+            let attached = attach_function(ebpf, btf, "unix_stream_sendmsg")?;
+            self.note(Part::SentUnix, attached);
+        }
+        Ok(self.missing.get(before..).unwrap_or_default())
+    }
+
+    fn note(&mut self, part: Part, attached: Result<(), ProgramError>) {
+        if let Err(error) = attached {
+            let why = error.to_string();
+            self.missing.push(Missing { part, why });
+        }
+    }
+}
+
+/// The program has the function's name. The outer error is one of ours.
+fn attach_function(ebpf: &mut Ebpf, btf: &Btf, function: &'static str) -> Result<Result<(), ProgramError>, Error> {
+    let program: &mut FEntry = program_of(ebpf, function)?;
+    let attached = program.load(function, btf).and_then(|()| program.attach().map(drop));
+    Ok(attached)
+}
+
+fn attach_tracepoint(ebpf: &mut Ebpf, (tracepoint, name): Tracepoint) -> Result<Result<(), ProgramError>, Error> {
+    let program: &mut RawTracePoint = program_of(ebpf, name)?;
+    let attached = program.load().and_then(|()| program.attach(tracepoint).map(drop));
+    Ok(attached)
+}

@@ -1,0 +1,159 @@
+//! A connection that is being decoded, and what is known of it so far.
+//!
+//! In: its facts, one after the other. Out: the connection as it is now, and a summary at its end. Refuses to forget
+//! addresses that were known, and lets what happens wait a moment for addresses that are about to be.
+
+use std::{sync::Arc, time::SystemTime};
+
+use http_decode::{Connection as Decoder, Settings};
+
+use super::{Connection, ConnectionSummary, Transport, counters::Counters};
+use crate::{
+    event::{Data, Facts, SocketFacts, TlsFacts},
+    limits::{ADDRESS_NS, MAX_ADDRESS_BYTES},
+};
+
+/// A connection and its decoder.
+#[derive(Debug)]
+pub(super) struct Tracked {
+    pub(super) connection: Arc<Connection>,
+    pub(super) decoder: Decoder,
+    pub(super) last_ns: u64,
+    pub(super) exchanges: u64,
+    pub(super) moved: [u64; 2],
+    pub(super) tls: Option<TlsFacts>,
+    pub(super) socket: Option<(u64, SocketFacts)>,
+    wait: Wait,
+    /// What the decoder held when it was last asked.
+    pub(super) held: usize,
+    /// When the connection is looked at again.
+    pub(super) due_ns: Option<u64>,
+}
+
+/// Whether what happens waits for addresses.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+enum Wait {
+    /// Nothing waits: they are known, or will not come.
+    Over,
+    /// What happens first will wait.
+    Ready,
+    /// What happened waits until then.
+    Until(u64),
+}
+
+impl Tracked {
+    /// Begins; nobody has told the connection's facts yet, which come before anything else unless they were lost.
+    pub(super) fn new(connection: Connection, settings: Settings, now_ns: u64) -> Self {
+        Self {
+            connection: Arc::new(connection),
+            decoder: Decoder::new(settings),
+            last_ns: now_ns,
+            exchanges: 0,
+            moved: [0; 2],
+            tls: None,
+            socket: None,
+            wait: Wait::Until(now_ns.saturating_add(ADDRESS_NS)),
+            held: 0,
+            due_ns: None,
+        }
+    }
+
+    /// Takes facts, unless they know less than what is known.
+    pub(super) fn learn(&mut self, facts: Facts, own_netns: u32) {
+        let Facts {
+            addresses,
+            source,
+            pending,
+            netns,
+        } = facts;
+        if addresses.is_none() && self.connection.local.is_some() {
+            return;
+        }
+        self.wait = match (pending, self.wait) {
+            (false, _) => Wait::Over,
+            (true, waiting @ Wait::Until(_)) if self.decoder.queued_bytes() > 0 => waiting,
+            (true, _) => Wait::Ready,
+        };
+        let connection = Arc::make_mut(&mut self.connection);
+        (connection.local, connection.remote) = addresses.unzip();
+        connection.source = source;
+        connection.netns = netns.filter(|netns| own_netns != 0 && *netns != own_netns);
+    }
+
+    /// Notes how far a direction has come.
+    pub(super) fn count(&mut self, data: &Data<'_>) {
+        let bytes = data.bytes.len().try_into().unwrap_or(u64::MAX);
+        let end = data.position.saturating_add(bytes).saturating_add(data.over_limit);
+        let [read, written] = &mut self.moved;
+        let moved = match data.direction {
+            http_decode::Direction::Read => read,
+            http_decode::Direction::Write => written,
+        };
+        *moved = end.max(*moved);
+    }
+
+    /// Tells whether what the decoder has to say has to wait for the connection's addresses.
+    pub(super) fn waits(&mut self, now_ns: u64, counters: &mut Counters) -> bool {
+        let queued = self.decoder.queued_bytes();
+        if self.wait == Wait::Over || queued == 0 {
+            return false;
+        }
+        let until_ns = match self.wait {
+            Wait::Until(until_ns) => until_ns,
+            Wait::Over | Wait::Ready => now_ns.saturating_add(ADDRESS_NS),
+        };
+        self.wait = Wait::Until(until_ns);
+        if now_ns < until_ns && queued <= MAX_ADDRESS_BYTES {
+            return true;
+        }
+        self.wait = Wait::Over;
+        counters.addresses_late += 1;
+        false
+    }
+
+    /// Lets nothing wait any longer, since nothing more will be learned.
+    pub(super) const fn stop_waiting(&mut self) {
+        self.wait = Wait::Over;
+    }
+
+    /// Says when it wants to be looked at again.
+    pub(super) fn next_due(&self) -> Option<u64> {
+        let tick = self.decoder.next_tick().map(|due| due.0);
+        let wait = match self.wait {
+            Wait::Until(until_ns) if self.decoder.queued_bytes() > 0 => Some(until_ns),
+            Wait::Over | Wait::Ready | Wait::Until(_) => None,
+        };
+        tick.into_iter().chain(wait).min()
+    }
+
+    /// Sums it up; `open` if it goes on, `boot` is when the records' clock was zero.
+    pub(super) fn summary(&self, open: bool, boot: SystemTime) -> Box<ConnectionSummary> {
+        Box::new(ConnectionSummary {
+            tls: self.tls.clone(),
+            transport: self.socket.map(|(_, socket)| transport(socket, boot)),
+            moved: self.moved,
+            exchanges: self.exchanges,
+            open: open && self.socket.is_none(),
+        })
+    }
+}
+
+/// Puts a socket's last word on the wall clock.
+pub(super) fn transport(socket: SocketFacts, boot: SystemTime) -> Transport {
+    let SocketFacts {
+        opened_ns,
+        received,
+        acknowledged,
+        rtt_us,
+        retransmits,
+        ended,
+    } = socket;
+    Transport {
+        opened: opened_ns.map(|opened_ns| boot + std::time::Duration::from_nanos(opened_ns)),
+        received,
+        acknowledged,
+        rtt_us,
+        retransmits,
+        ended,
+    }
+}

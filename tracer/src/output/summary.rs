@@ -1,0 +1,56 @@
+//! A connection as a whole, in words.
+//!
+//! In: its line. Out: how it stands, and everything known of it, in one sentence. Refuses nothing; the caller spells out
+//! what is unsafe.
+
+use crate::redact::SummaryLine;
+
+/// How it stands.
+pub(super) const fn state(line: &SummaryLine) -> &'static str {
+    if line.open.is_some() { "still open" } else { "closed" }
+}
+
+/// What is known of it, separated by commas.
+pub(super) fn parts(line: &SummaryLine) -> String {
+    let SummaryLine {
+        id: _,
+        time: _,
+        pid: _,
+        process: _,
+        tls: _,
+        connection: _,
+        opened,
+        tls_version,
+        cipher,
+        alpn,
+        server_name,
+        handshake_us,
+        rtt_us,
+        retransmits,
+        received,
+        acknowledged,
+        read,
+        written,
+        exchanges,
+        ended,
+        ended_by,
+        open: _,
+        encoding: _,
+    } = line;
+    let ended = ended.map(|ended| ended_by.map_or(ended.to_owned(), |by| format!("{ended} by {by}")));
+    let known = [
+        ended,
+        opened.as_ref().map(|opened| format!("opened {opened}")),
+        tls_version.as_deref().map(str::to_owned),
+        cipher.as_deref().map(str::to_owned),
+        alpn.as_ref().map(|alpn| format!("alpn {alpn}")),
+        server_name.as_ref().map(|name| format!("server name {name}")),
+        handshake_us.map(|micros| format!("handshake {micros} us")),
+        rtt_us.map(|micros| format!("round trip {micros} us")),
+        retransmits.map(|count| format!("{count} retransmits")),
+        received.map(|bytes| format!("{bytes} bytes received")),
+        acknowledged.map(|bytes| format!("{bytes} acknowledged")),
+        Some(format!("{read} read, {written} written, {exchanges} exchanges")),
+    ];
+    known.into_iter().flatten().collect::<Vec<_>>().join(", ")
+}
