@@ -186,10 +186,16 @@ impl Nginx {
 
     fn wait_until_up(&mut self) -> Result<()> {
         wait::until("the workers of nginx", || {
-            if let Some(status) = self.child.try_wait()? {
-                let error = || fs::read_to_string(self.directory.path().join("error.log")).unwrap_or_default();
-                ensure!(self.background && status.success(), "nginx ended: {}", error());
-                let Some(master) = kernel::pid_in(&self.pid_file()) else {
+            let status = self.child.try_wait()?;
+            let error = || fs::read_to_string(self.directory.path().join("error.log")).unwrap_or_default();
+            ensure!(
+                status.is_none_or(|status| self.background && status.success()),
+                "nginx ended: {}",
+                error()
+            );
+            if self.background {
+                // What was started ends once it has begun the master.
+                let Some(master) = status.and_then(|_| kernel::pid_in(&self.pid_file())) else {
                     return Ok(None);
                 };
                 self.master = master;
