@@ -22,8 +22,8 @@ use aya::{Ebpf, programs::Program as Loaded};
 use tracer_ebpf::SettingFlags;
 
 pub use error::Error;
-pub use hooks::LateLibraries;
-pub use kernel::{KernelVersion, Reason, check, check_target, reach};
+pub use hooks::{Changes, LateLibraries};
+pub use kernel::{Kernel, KernelVersion, Reason, Undescribed, check, check_target, reach};
 pub use placement::Placement;
 pub use probes::{Needs, Probes, Reach};
 pub use rings::{Rings, Switch};

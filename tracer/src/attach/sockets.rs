@@ -100,9 +100,21 @@ impl Sockets {
 
     fn note(&mut self, part: Part, attached: Result<(), ProgramError>) {
         if let Err(error) = attached {
-            let why = error.to_string();
+            let why = why(&error);
             self.missing.push(Missing { part, why });
         }
+    }
+}
+
+/// Says in a phrase why a program is not in place. A verifier that did not get to look has left an empty log, which says
+/// nothing.
+fn why(error: &ProgramError) -> String {
+    match error {
+        ProgramError::LoadError { io_error, verifier_log } if verifier_log.to_string().trim().is_empty() => {
+            format!("this kernel lets no program go to its functions ({io_error})")
+        }
+        ProgramError::SyscallError(error) => format!("{error}"),
+        other => other.to_string(),
     }
 }
 

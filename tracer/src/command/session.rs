@@ -1,7 +1,7 @@
 //! Draining records until it is enough.
 //!
 //! One thread drains the rings on a timer and watches signals; another one, behind a bounded queue, consumes; a third
-//! follows processes. When the queue is full the rings hold the records, and the kernel counts what they lose.
+//! follows processes; where descriptors have to be looked at, a fourth does that. When the queue is full the rings hold the records, and the kernel counts what they lose.
 
 use std::{
     os::fd::AsFd as _,
@@ -29,6 +29,7 @@ use super::{
     Outcome,
     arguments::LiveArgs,
     follow::{Follower, Told},
+    looking::Looker,
     queue::{Queue, Queued, queue},
     say,
 };
@@ -72,6 +73,7 @@ struct Following {
     lives: Sender<Vec<Life>>,
     told: Arc<Told>,
     thread: JoinHandle<Follower>,
+    looker: Option<Looker>,
 }
 
 /// Why draining came to an end.
@@ -168,7 +170,15 @@ impl Session {
 
     fn drain(&mut self, following: &Following) -> Batch {
         let mut lives = Vec::new();
-        let mut batch = drain(&mut self.rings, |life| lives.push(life));
+        let mut batch = drain(&mut self.rings, |record| {
+            lives.extend(Life::parse(record));
+            if let Some(looker) = &following.looker {
+                looker.ask(record);
+            }
+        });
+        for record in following.told.take_records() {
+            batch.push(&record);
+        }
         // Sites are announced before their probes are placed: those of all records above are there by now.
         batch.sites = following.told.take_sites();
         if !lives.is_empty() {
@@ -194,19 +204,29 @@ impl Session {
 }
 
 impl Following {
-    fn start(follower: Follower) -> Result<Self> {
+    fn start(mut follower: Follower) -> Result<Self> {
         let (lives, received) = channel();
         let told = follower.told();
+        let looker = if follower.probes().watches_sockets() {
+            None
+        } else {
+            Some(Looker::start(Arc::clone(&told))?)
+        };
         let thread = thread::Builder::new().name("follow".to_owned());
         Ok(Self {
             lives,
             told,
             thread: thread.spawn(move || follower.run(&received))?,
+            looker,
         })
     }
 
     fn stop(self) -> Result<Follower> {
         drop(self.lives);
+        let refused = self.looker.map_or(Ok(0), Looker::stop)?;
+        if refused > 0 {
+            say(&format!("descriptors not looked at, too many at once: {refused}"));
+        }
         self.thread
             .join()
             .map_err(|_panic| anyhow!("following stopped unexpectedly"))
@@ -304,7 +324,7 @@ const fn losses(counters: &SiteCounters) -> [(&'static str, u64, u64); 5] {
 
 /// Lets this thread, and not the decoder's, run before others: it is asleep but for the moment of draining, and beside
 /// a gateway that takes every CPU a moment too late is one in which a ring overflows.
-fn hurry() {
+pub(super) fn hurry() {
     let policy = ThreadSchedulePolicy::Realtime(RealtimeThreadSchedulePolicy::RoundRobin);
     let lowest = ThreadPriority::from_posix(ScheduleParams { sched_priority: 1 });
     if set_thread_priority_and_policy(thread_native_id(), lowest, policy).is_err() {

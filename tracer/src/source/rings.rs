@@ -7,9 +7,9 @@ use zerocopy::FromBytes as _;
 use super::Batch;
 use crate::{attach::Rings, limits::MAX_BATCH_BYTES, target::Life};
 
-/// Takes what is in the rings, up to a limit; what is over it waits for the next time. What happened to processes is
-/// also handed to `tell`; a mapping concerns nobody else.
-pub fn drain(rings: &mut Rings, mut tell: impl FnMut(Life)) -> Batch {
+/// Takes what is in the rings, up to a limit; what is over it waits for the next time. What happened to processes, and
+/// what has to be looked at, is also handed to `tell`; a mapping concerns nobody else.
+pub fn drain(rings: &mut Rings, mut tell: impl FnMut(&[u8])) -> Batch {
     let mut batch = Batch::new(now_ns());
     let share = MAX_BATCH_BYTES / rings.captured.len().max(1);
     for ring in &mut rings.captured {
@@ -19,11 +19,10 @@ pub fn drain(rings: &mut Rings, mut tell: impl FnMut(Life)) -> Batch {
         }
     }
     while let Some(record) = rings.lifecycle.next() {
-        let life = Life::parse(&record);
-        if !matches!(life, Some(Life::Mapped { .. })) {
+        if !matches!(Life::parse(&record), Some(Life::Mapped { .. })) {
             batch.push(&record);
         }
-        life.into_iter().for_each(&mut tell);
+        tell(&record);
     }
     batch
 }
