@@ -10,3 +10,4 @@ mod curl;
 mod asyncio;
 mod node;
 mod sockets;
+mod without_btf;

@@ -109,13 +109,12 @@ impl Sockets {
 /// Says in a phrase why a program is not in place. A verifier that did not get to look has left an empty log, which says
 /// nothing.
 fn why(error: &ProgramError) -> String {
-    match error {
-        ProgramError::LoadError { io_error, verifier_log } if verifier_log.to_string().trim().is_empty() => {
-            format!("this kernel lets no program go to its functions ({io_error})")
-        }
-        ProgramError::SyscallError(error) => format!("{error}"),
-        other => other.to_string(),
+    if let ProgramError::LoadError { io_error, verifier_log } = error
+        && verifier_log.to_string().trim().is_empty()
+    {
+        return format!("this kernel lets no program go to its functions ({io_error})");
     }
+    error.to_string()
 }
 
 /// The program has the function's name. The outer error is one of ours.

@@ -176,7 +176,7 @@ mod tests {
     fn answers(asked: &[ConnectionRecord]) -> Vec<ConnectionRecord> {
         let mut answers = Vec::new();
         search(asked.iter().filter_map(follow).collect(), |record| {
-            answers.push(*record)
+            answers.push(*record);
         });
         answers
     }
