@@ -111,12 +111,22 @@ pub struct SocketState {
     pub cookie: Cookie,
     /// When it was established; 0 when that was not seen.
     pub opened_ns: u64,
+    /// Bytes received, once it is closed.
+    pub received: u64,
+    /// Bytes sent and acknowledged, once it is closed.
+    pub acknowledged: u64,
+    /// Eight times the smoothed round-trip time in microseconds, once it is closed.
+    pub srtt_us: u32,
+    /// Segments sent again, once it is closed.
+    pub retransmits: u32,
     /// Process.
     pub tgid: u32,
     /// How it ended, once that is known.
     pub ended: SocketEnd,
+    /// 1 once it is closed, and its figures were taken.
+    pub closed: u8,
     /// Zero.
-    pub reserved: [u8; 3],
+    pub reserved: [u8; 2],
 }
 
 /// A file, as the kernel names it.
@@ -226,5 +236,5 @@ const _: () = assert!(size_of::<TargetState>() == 24);
 const _: () = assert!(size_of::<CallState>() == 112);
 const _: () = assert!(size_of::<ThreadState>() == 32);
 const _: () = assert!(size_of::<CiphertextKey>() == 32);
-const _: () = assert!(size_of::<SocketState>() == 40);
+const _: () = assert!(size_of::<SocketState>() == 64);
 const _: () = assert!(size_of::<ConnectionState>() == 144);

@@ -100,9 +100,19 @@ impl Sockets {
 
     fn note(&mut self, part: Part, attached: Result<(), ProgramError>) {
         if let Err(error) = attached {
-            let why = error.to_string();
+            let why = why(&error);
             self.missing.push(Missing { part, why });
         }
+    }
+}
+
+/// In one line, unless the verifier had something to say.
+fn why(error: &ProgramError) -> String {
+    match error {
+        ProgramError::LoadError { io_error, verifier_log } if verifier_log.to_string().is_empty() => {
+            format!("the kernel refused the program: {io_error}")
+        }
+        _ => error.to_string(),
     }
 }
 
