@@ -1,6 +1,6 @@
 //! What a test may claim of a trace and of the gateway's own log, in words that tests share.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, io::Write as _};
 
 use anyhow::{Context as _, Result};
 use support::{Access, Exchange, Nginx, Trace, Tracer, access_log, trace::Totals};
@@ -144,4 +144,10 @@ pub(crate) fn multiset<'a>(ids: impl Iterator<Item = &'a str>) -> BTreeMap<&'a s
         *counts.entry(id).or_default() += 1;
     }
     counts
+}
+
+/// Shows a figure, also of a test that succeeds: what goes to the stream itself is not captured.
+pub(crate) fn show(what: &str, figure: impl std::fmt::Display) {
+    // A figure that nobody reads is no reason to fail.
+    drop(writeln!(std::io::stderr(), "{what}: {figure}"));
 }

@@ -13,7 +13,7 @@ use crate::claims::{
 fn every_request_of_a_curl_is_printed_once() -> Result<()> {
     const REQUESTS: usize = 1_000;
     let nginx = Nginx::start()?;
-    let curl = curl::Waiting::start("--http1.1")?;
+    let curl = curl::Waiting::start("http1.1")?;
     let tracer = Tracer::of(&[curl.pid()], &[])?;
     curl.ask(
         &(0..REQUESTS)

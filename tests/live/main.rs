@@ -18,4 +18,5 @@ mod hostile;
 mod endings;
 mod refusals;
 mod inspect;
+mod addresses;
 mod h2;

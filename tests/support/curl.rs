@@ -7,7 +7,7 @@ use std::{
 
 use anyhow::{Context as _, Result, ensure};
 
-use crate::{Ran, run, wait};
+use crate::{Ran, Told, lines::Lines, run, told, wait};
 
 /// Asks for something with words of curl's own; the certificate is not checked.
 pub fn ask(words: &[&str]) -> Result<Ran> {
@@ -18,28 +18,32 @@ pub fn ask(words: &[&str]) -> Result<Ran> {
     )
 }
 
+/// What every request of a waiting curl has in common.
+const COMMON: [&str; 4] = ["silent", "show-error", "insecure", "fail"];
+
+/// Has curl tell what support/told.rs reads.
+const TOLD: &str = "%{local_ip} %{local_port} %{remote_ip} %{remote_port}";
+
 /// A curl that has loaded its libraries and waits for its configuration.
 #[derive(Debug)]
-pub struct Waiting(Child);
+pub struct Waiting {
+    child: Child,
+    stdout: Option<Lines>,
+    version: &'static str,
+}
 
 impl Waiting {
     /// Starts it and waits until libssl is mapped; `version` is curl's option for a version of HTTP.
-    pub fn start(version: &str) -> Result<Self> {
+    pub fn start(version: &'static str) -> Result<Self> {
         let mut command = Command::new("curl");
-        command.args([
-            "--silent",
-            "--show-error",
-            "--insecure",
-            version,
-            "--fail",
-            "--config",
-            "-",
-        ]);
+        command.args(["--config", "-"]);
         command
             .stdin(Stdio::piped())
-            .stdout(Stdio::null())
+            .stdout(Stdio::piped())
             .stderr(Stdio::inherit());
-        let waiting = Self(command.spawn().context("curl did not start")?);
+        let mut child = command.spawn().context("curl did not start")?;
+        let stdout = child.stdout.take().map(Lines::read);
+        let waiting = Self { child, stdout, version };
         wait::until_true("curl maps libssl", || {
             Ok(std::fs::read_to_string(format!("/proc/{}/maps", waiting.pid()))?.contains("libssl"))
         })?;
@@ -48,26 +52,47 @@ impl Waiting {
 
     /// Its process id.
     pub fn pid(&self) -> u32 {
-        self.0.id()
+        self.child.id()
     }
 
     /// Lets it ask for all of `urls`, one after the other, and waits until it has succeeded.
-    pub fn ask(mut self, urls: &[String]) -> Result<()> {
-        let mut stdin = self.0.stdin.take().context("curl reads its stdin")?;
-        for url in urls {
-            writeln!(stdin, "url = \"{url}\"\noutput = \"/dev/null\"")?;
+    pub fn ask(self, urls: &[String]) -> Result<()> {
+        self.configure("", urls).map(drop)
+    }
+
+    /// Lets it ask for all of `urls` over at most so many connections at a time, the first one with `X-Request-ID: curl-0`,
+    /// and waits until it has succeeded; gives what it says of them.
+    pub fn ask_in_parallel(self, urls: &[String], connections: usize) -> Result<Vec<Told>> {
+        let words = format!("parallel\nparallel-max = {connections}\nno-progress-meter\n");
+        told::among(&self.configure(&words, urls)?)
+    }
+
+    fn configure(mut self, words: &str, urls: &[String]) -> Result<Vec<String>> {
+        let mut stdin = self.child.stdin.take().context("curl reads its stdin")?;
+        stdin.write_all(words.as_bytes())?;
+        for (number, url) in urls.iter().enumerate() {
+            // Each has options of its own.
+            let next = if number > 0 { "next\n" } else { "" };
+            let common = COMMON.join("\n");
+            writeln!(
+                stdin,
+                "{next}{common}\n{}\nurl = \"{url}\"\noutput = \"/dev/null\"",
+                self.version
+            )?;
+            writeln!(stdin, "header = \"X-Request-ID: curl-{number}\"")?;
+            writeln!(stdin, "write-out = \"asked curl-{number} {TOLD}\\n\"")?;
         }
         drop(stdin);
-        let status = wait::until("the end of curl", || Ok(self.0.try_wait()?))?;
+        let status = wait::until("the end of curl", || Ok(self.child.try_wait()?))?;
         ensure!(status.success(), "curl ended with {status}");
-        Ok(())
+        Ok(self.stdout.take().map(Lines::finish).unwrap_or_default())
     }
 }
 
 impl Drop for Waiting {
     fn drop(&mut self) {
         // It has usually ended before.
-        drop(self.0.kill());
-        drop(self.0.wait());
+        drop(self.child.kill());
+        drop(self.child.wait());
     }
 }

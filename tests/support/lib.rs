@@ -12,9 +12,13 @@ pub mod binary;
 pub mod tracer;
 pub mod trace;
 pub mod exchange;
+pub mod loopback;
 pub mod certificate;
 pub mod nginx;
 pub mod access_log;
+pub mod told;
+pub mod haproxy;
+pub mod apache;
 pub mod wrk;
 pub mod curl;
 pub mod h2load;
@@ -26,10 +30,13 @@ pub mod kernel;
 pub mod secrets;
 
 pub use access_log::Access;
+pub use apache::Apache;
 pub use exchange::Exchange;
+pub use haproxy::Haproxy;
 pub use nghttpx::Nghttpx;
 pub use nginx::Nginx;
 pub use run::Ran;
+pub use told::Told;
 pub use trace::Trace;
 pub use tracer::Tracer;
 

@@ -50,6 +50,11 @@ impl Lines {
         self.shared.lock().lines.len()
     }
 
+    /// The lines read so far.
+    pub fn so_far(&self) -> Vec<String> {
+        self.shared.lock().lines.clone()
+    }
+
     /// Counts the lines read so far that are of a kind.
     pub fn count_of(&self, mut is_of_kind: impl FnMut(&String) -> bool) -> usize {
         let state = self.shared.lock();

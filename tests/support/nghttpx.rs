@@ -13,7 +13,7 @@ use crate::{
     access_log::{self, Access, Tail},
     certificate::Certificate,
     kernel,
-    nginx::free_port,
+    loopback::free_port,
     wait,
 };
 

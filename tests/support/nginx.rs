@@ -3,7 +3,6 @@
 use std::{
     fs,
     io::Write as _,
-    net::TcpListener,
     path::{Path, PathBuf},
     process::{Child, Command, Stdio},
 };
@@ -12,13 +11,19 @@ use anyhow::{Context as _, Result, ensure};
 use tempfile::TempDir;
 
 use crate::{
+    Told,
     access_log::{self, Access, FORMAT, Tail},
     certificate::Certificate,
-    kernel, wait,
+    kernel,
+    loopback::{self, free_port},
+    told, wait,
 };
 
 /// Bytes of `/large`.
 pub const LARGE: u64 = 1024 * 1024;
+
+/// What nginx tells of an exchange; a request without `X-Request-ID`, or with the id 0, is not told of.
+const TOLD: &str = "served $http_x_request_id $server_addr $server_port $remote_addr $remote_port";
 
 /// Bytes of `/chunked`, which comes in chunks.
 pub const CHUNKED: u64 = 40_000;
@@ -101,7 +106,7 @@ impl Nginx {
         kernel::children(self.master())
     }
 
-    /// The port it listens on.
+    /// The port it listens on, on every loopback address.
     pub const fn port(&self) -> u16 {
         self.port
     }
@@ -136,6 +141,11 @@ impl Nginx {
         self.log()
     }
 
+    /// Waits until it has logged so many requests with an `X-Request-ID`, and gives what it says of them.
+    pub fn wait_for_told(&self, requests: usize) -> Result<Vec<Told>> {
+        told::wait_for_log(&self.directory.path().join("told.log"), requests)
+    }
+
     /// Ends it at once, and its workers.
     pub fn stop(&mut self) -> Result<()> {
         if self.child.try_wait()?.is_none() {
@@ -164,16 +174,15 @@ impl Drop for Nginx {
     }
 }
 
-/// A port that nobody listened on a moment ago.
-pub fn free_port() -> Result<u16> {
-    Ok(TcpListener::bind("127.0.0.1:0")?.local_addr()?.port())
-}
-
 /// A body in chunks has no length that is known before: server-side includes see to that.
 fn configure(root: &Path, certificate: &Certificate, port: u16, setup: Setup<'_>) -> String {
     let plain = root.join("plain.sock");
     let plain = plain.display();
     let (locations, workers) = (setup.locations, setup.workers.unwrap_or(WORKERS));
+    let listens = loopback::hosts()
+        .into_iter()
+        .map(|host| format!("listen {host}:{port} ssl http2;"));
+    let listens = listens.collect::<Vec<_>>().concat();
     let Certificate { key, certificate } = certificate;
     let (key, certificate) = (key.display(), certificate.display());
     format!(
@@ -181,14 +190,16 @@ fn configure(root: &Path, certificate: &Certificate, port: u16, setup: Setup<'_>
         events {{ worker_connections 1024; }}
         http {{
             log_format ids '{FORMAT}';
+            log_format told '{TOLD}';
             access_log access.log ids;
+            access_log told.log told if=$http_x_request_id;
             client_body_temp_path tmp/body; proxy_temp_path tmp/proxy; fastcgi_temp_path tmp/fastcgi;
             uwsgi_temp_path tmp/uwsgi; scgi_temp_path tmp/scgi;
             keepalive_requests 1000000; keepalive_timeout 600s; client_max_body_size 64m;
             large_client_header_buffers 8 16k; server_tokens off;
             default_type text/plain;
             server {{
-                listen 127.0.0.1:{port} ssl http2;
+                {listens}
                 ssl_certificate {certificate};
                 ssl_certificate_key {key};
                 add_header X-Request-ID $request_id always;

@@ -1,4 +1,4 @@
-//! Small programs to trace: a Python script, or a C program made for the test.
+//! Small programs to trace: a script of Python or Node.js, or a C program made for the test.
 //!
 //! Each says the line `up` when its TLS library is loaded, and begins its work at the first line on its stdin, so that
 //! it can be attached to in between. What it prints after that is for the test.
@@ -30,6 +30,13 @@ impl Program {
         // Debian's own, which uses the system's libssl.
         let mut command = Command::new("/usr/bin/python3");
         command.arg(source_file("python").join(script)).args(words);
+        Self::start(&mut command, None)
+    }
+
+    /// Starts a script of `support/node`.
+    pub fn node(script: &str, words: &[&str]) -> Result<Self> {
+        let mut command = Command::new("node");
+        command.arg(source_file("node").join(script)).args(words);
         Self::start(&mut command, None)
     }
 
@@ -72,6 +79,11 @@ impl Program {
     pub fn tell(&mut self, line: &str) -> Result<()> {
         let stdin = self.stdin.as_mut().context("it reads its stdin")?;
         Ok(writeln!(stdin, "{line}")?)
+    }
+
+    /// The lines it has printed so far.
+    pub fn lines(&self) -> Vec<String> {
+        self.stdout.as_ref().map(Lines::so_far).unwrap_or_default()
     }
 
     /// Counts the lines it has printed so far that begin with `word`.

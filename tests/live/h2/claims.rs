@@ -1,6 +1,6 @@
 //! What tests claim of exchanges over HTTP/2.
 
-use std::{collections::BTreeSet, io::Write as _};
+use std::collections::BTreeSet;
 
 use anyhow::Result;
 use serde_json::Value;
@@ -96,10 +96,4 @@ pub(crate) fn assert_marked(exchange: &Exchange, half: &str) -> u64 {
     assert_eq!(complete, Some(unknown == 0), "{exchange:?}");
     assert!(u64::try_from(nulls).is_ok_and(|nulls| nulls <= unknown), "{exchange:?}");
     unknown
-}
-
-/// Shows a figure, also of a test that succeeds: what goes to the stream itself is not captured.
-pub(crate) fn show(what: &str, figure: impl std::fmt::Display) {
-    // A figure that nobody reads is no reason to fail.
-    drop(writeln!(std::io::stderr(), "{what}: {figure}"));
 }

@@ -9,7 +9,8 @@ use support::{
     nginx::{LARGE, Setup},
 };
 
-use super::claims::{Sent, assert_marked, assert_only_sent, fields, show, unknown};
+use super::claims::{Sent, assert_marked, assert_only_sent, fields, unknown};
+use crate::claims::show;
 
 /// What h2load sends besides its pseudo-header fields.
 const SENT: [(&str, &str); 3] = [

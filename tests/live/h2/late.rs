@@ -5,7 +5,8 @@ use std::collections::BTreeMap;
 use anyhow::{Context as _, Result};
 use support::{Exchange, Nginx, Trace, Tracer, nginx::Setup, program::Program, secrets::leak};
 
-use super::claims::{assert_marked, show};
+use super::claims::assert_marked;
+use crate::claims::show;
 
 /// Pseudo-header fields of a request.
 const PSEUDO: [&str; 4] = [

@@ -89,7 +89,7 @@ fn every_request_of_a_curl_with_many_streams_is_printed_once() -> Result<()> {
 fn every_request_of_a_curl_is_printed_once_as_its_own() -> Result<()> {
     const REQUESTS: usize = 500;
     let nginx = Nginx::start()?;
-    let curl = curl::Waiting::start("--http2")?;
+    let curl = curl::Waiting::start("http2")?;
     let tracer = Tracer::of(&[curl.pid()], &[])?;
     let urls = (0..REQUESTS).map(|number| nginx.url(&format!("/small/{number}")));
     curl.ask(&urls.collect::<Vec<_>>())?;

@@ -3,21 +3,16 @@
  * It asks 127.0.0.1 for /small/N, one after the other on kept-alive connections, and checks each answer. It prints "up"
  * when it can be attached to, begins at a line on stdin, prints "done" after its last answer, and ends with stdin.
  */
-#include <arpa/inet.h>
+#include "common.h"
+
 #include <linux/filter.h>
 #include <linux/seccomp.h>
 #include <openssl/bio.h>
-#include <openssl/err.h>
-#include <openssl/ssl.h>
 #include <pthread.h>
 #include <setjmp.h>
 #include <stddef.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
-#include <unistd.h>
 
 enum { BODY = 8192, HUGE = 3 * 1024 * 1024 };
 
@@ -25,27 +20,12 @@ static int port, requests;
 static const char *way;
 static SSL_CTX *context;
 
-static void check(int holds, const char *what) {
-    if (!holds) {
-        fprintf(stderr, "client.c: %s\n", what);
-        ERR_print_errors_fp(stderr);
-        exit(1);
-    }
-}
-
 static int is(const char *name) {
     return strcmp(way, name) == 0;
 }
 
-static int open_socket(void) {
-    struct sockaddr_in to = {.sin_family = AF_INET, .sin_port = htons(port), .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
-    int fd = socket(AF_INET, SOCK_STREAM, 0);
-    check(fd >= 0 && connect(fd, (struct sockaddr *)&to, sizeof to) == 0, "connect");
-    return fd;
-}
-
 static void handshake(SSL *ssl) {
-    check(SSL_set_fd(ssl, open_socket()) == 1, "SSL_set_fd");
+    check(SSL_set_fd(ssl, connect_to(port)) == 1, "SSL_set_fd");
     check(SSL_connect(ssl) == 1, "SSL_connect");
 }
 
@@ -88,11 +68,6 @@ static int read_or_jump(BIO *bio, char *bytes, int size) {
     return read((int)(long)BIO_get_data(bio), bytes, size);
 }
 
-static long control(BIO *bio, int command, long number, void *pointer) {
-    (void)bio, (void)number, (void)pointer;
-    return command == BIO_CTRL_FLUSH;
-}
-
 static SSL *open_connection_with_own_bio(void) {
     BIO_METHOD *method = BIO_meth_new(BIO_get_new_index() | BIO_TYPE_SOURCE_SINK, "own");
     BIO_meth_set_write(method, write_and_drop_pages);
@@ -101,7 +76,7 @@ static SSL *open_connection_with_own_bio(void) {
     BIO *bio = BIO_new(method);
     SSL *ssl = SSL_new(context);
     check(bio != NULL && ssl != NULL, "BIO_new");
-    BIO_set_data(bio, (void *)(long)open_socket());
+    BIO_set_data(bio, (void *)(long)connect_to(port));
     BIO_set_init(bio, 1);
     SSL_set_bio(ssl, bio, bio);
     check(SSL_connect(ssl) == 1, "SSL_connect");
@@ -250,9 +225,7 @@ int main(int count, char **words) {
     context = SSL_CTX_new(TLS_client_method());
     if (is("seccomp"))
         forbid_probe_calls();
-    setvbuf(stdout, NULL, _IOLBF, 0);
-    puts("up");
-    getchar();
+    say_up();
     if (is("threads")) {
         pthread_t one, two;
         check(pthread_create(&one, NULL, ask, "one") == 0 && pthread_create(&two, NULL, ask, "two") == 0, "threads");
@@ -261,8 +234,6 @@ int main(int count, char **words) {
     } else {
         ask("main");
     }
-    puts("done");
-    while (getchar() != EOF) {
-    }
+    say_done();
     return 0;
 }

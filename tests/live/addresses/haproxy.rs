@@ -1,0 +1,34 @@
+//! haproxy, which hands its TLS library a BIO of its own for clients and servers alike.
+
+use anyhow::Result;
+use support::{Haproxy, Nginx, Told, Tracer};
+
+use super::claims::{CONNECTIONS, REQUESTS, assert_same, connections, load, stop_and_assert};
+
+/// Traces a haproxy under the load; gives what its client and its backend know of it.
+fn trace(name: &str, haproxy: &Haproxy, nginx: &Nginx) -> Result<Vec<Told>> {
+    let tracer = Tracer::of(&[haproxy.master()], &[])?;
+    let mut known = load(haproxy.port(), "/small/")?;
+    known.extend(nginx.wait_for_told(REQUESTS)?.into_iter().map(Told::by_peer));
+    let exchanges = stop_and_assert(name, tracer, &known)?;
+    assert_eq!(connections(&exchanges, "server"), CONNECTIONS);
+    Ok(known)
+}
+
+#[test]
+#[ignore = "needs root, BPF and uprobes: scripts/test runs it"]
+fn every_exchange_of_a_haproxy_has_the_addresses_that_its_log_has_on_both_sides() -> Result<()> {
+    let nginx = Nginx::start()?;
+    let haproxy = Haproxy::start(nginx.port(), 1)?;
+    let known = trace("haproxy", &haproxy, &nginx)?;
+    assert_same(&haproxy.wait_for_log(REQUESTS)?, &known);
+    Ok(())
+}
+
+#[test]
+#[ignore = "needs root, BPF and uprobes: scripts/test runs it"]
+fn connections_that_threads_of_a_haproxy_take_from_each_other_keep_their_addresses() -> Result<()> {
+    let nginx = Nginx::start()?;
+    let haproxy = Haproxy::start(nginx.port(), 4)?;
+    trace("haproxy with four threads", &haproxy, &nginx).map(drop)
+}

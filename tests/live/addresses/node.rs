@@ -1,0 +1,40 @@
+//! Node.js: OpenSSL is in the executable, or beside it in Debian's own build, and knows memory only; one loop moves what
+//! all connections have.
+
+use anyhow::Result;
+use support::{Nginx, certificate::Certificate, program::Program};
+use tempfile::TempDir;
+
+use super::claims::{CONNECTIONS, REQUESTS, assert_addresses, connections, hosts, trace_server};
+
+/// Starts a server, whose key is in a directory; it may ask another one for each request.
+fn start(directory: &TempDir, backend: &[&str]) -> Result<Program> {
+    let Certificate { key, certificate } = Certificate::make(directory.path())?;
+    let own = [
+        key.display().to_string(),
+        certificate.display().to_string(),
+        hosts()?.join(","),
+    ];
+    let words: Vec<_> = own.iter().map(String::as_str).chain(backend.iter().copied()).collect();
+    Program::node("server.js", &words)
+}
+
+#[test]
+#[ignore = "needs root, BPF and uprobes: scripts/test runs it"]
+fn every_exchange_of_a_node_server_has_the_addresses_that_it_knows() -> Result<()> {
+    let directory = tempfile::tempdir()?;
+    let (trace, told) = trace_server(start(&directory, &[])?, REQUESTS)?;
+    let exchanges = assert_addresses("Node.js", &trace, &told)?;
+    assert_eq!(connections(&exchanges, "server"), CONNECTIONS);
+    Ok(())
+}
+
+#[test]
+#[ignore = "needs root, BPF and uprobes: scripts/test runs it"]
+fn other_connections_in_a_node_loop_lend_no_exchange_their_addresses() -> Result<()> {
+    let nginx = Nginx::start()?;
+    let [_, host] = hosts()?;
+    let directory = tempfile::tempdir()?;
+    let (trace, told) = trace_server(start(&directory, &[host, &nginx.port().to_string()])?, 2 * REQUESTS)?;
+    assert_addresses("Node.js between a client, a TLS server and a plain one", &trace, &told).map(drop)
+}

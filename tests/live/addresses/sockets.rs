@@ -1,0 +1,113 @@
+//! Programs that mislead: objects and descriptors that come back for another connection, ciphertext that takes detours,
+//! and plain connections in the middle of TLS calls.
+
+use anyhow::Result;
+use support::{Nginx, Told, Tracer, program::Program, told};
+
+use super::claims::{assert_same, connections, stop_and_assert};
+
+/// Connections that a program opens, to two servers in turn, with two requests each.
+const CONNECTIONS: usize = 40;
+
+/// The ways that the library is tied to a socket: by descriptor, by the program's own BIO, and through memory.
+const KINDS: [&str; 3] = ["fd", "own", "mem"];
+
+/// Traces a program that ties each connection to its socket in one of the kinds, and then plays a trick.
+fn assert_right(kind: &str, trick: &str) -> Result<Program> {
+    let servers = [Nginx::start()?, Nginx::start()?];
+    let [first, second] = servers.each_ref().map(|nginx| nginx.port().to_string());
+    let mut program = Program::c("sockets.c", &[kind, trick, &CONNECTIONS.to_string(), &first, &second])?;
+    let tracer = Tracer::of(&[program.pid()], &[])?;
+    program.begin()?;
+    program.wait_for("done")?;
+    let told = told::among(&program.lines())?;
+    let mut answered = Vec::new();
+    for nginx in &servers {
+        answered.extend(nginx.wait_for_told(CONNECTIONS)?.into_iter().map(Told::by_peer));
+    }
+    assert_same(&told, &answered);
+    let exchanges = stop_and_assert(&format!("{trick} {kind}"), tracer, &told)?;
+    assert_eq!(exchanges.len(), 2 * CONNECTIONS);
+    assert_eq!(connections(&exchanges, "client"), CONNECTIONS);
+    Ok(program)
+}
+
+/// The same, of a trick that must have had its object, its descriptor or both come back for each next connection.
+fn assert_right_again(kind: &str, trick: &str, words: &[&str]) -> Result<()> {
+    let program = assert_right(kind, trick)?;
+    for word in words {
+        let times: usize = program.wait_for(word)?.parse()?;
+        assert_eq!(times, CONNECTIONS - 1, "{word} {kind} {trick}");
+    }
+    Ok(())
+}
+
+#[test]
+#[ignore = "needs root, BPF and uprobes: scripts/test runs it"]
+fn a_cleared_object_on_the_same_descriptor_is_another_connection() -> Result<()> {
+    KINDS
+        .iter()
+        .try_for_each(|kind| assert_right_again(kind, "clear", &["objects", "descriptors"]))
+}
+
+#[test]
+#[ignore = "needs root, BPF and uprobes: scripts/test runs it"]
+fn an_object_that_begins_again_without_being_cleared_is_another_connection() -> Result<()> {
+    KINDS
+        .iter()
+        .try_for_each(|kind| assert_right_again(kind, "state", &["objects", "descriptors"]))
+}
+
+#[test]
+#[ignore = "needs root, BPF and uprobes: scripts/test runs it"]
+fn an_object_at_the_address_of_one_that_was_freed_is_another_connection() -> Result<()> {
+    KINDS
+        .iter()
+        .try_for_each(|kind| assert_right_again(kind, "free", &["descriptors"]))
+}
+
+#[test]
+#[ignore = "needs root, BPF and uprobes: scripts/test runs it"]
+fn a_descriptor_of_an_object_that_was_never_freed_belongs_to_the_next_one() -> Result<()> {
+    KINDS
+        .iter()
+        .try_for_each(|kind| assert_right_again(kind, "leak", &["descriptors"]))
+}
+
+#[test]
+#[ignore = "needs root, BPF and uprobes: scripts/test runs it"]
+fn a_socket_that_takes_the_place_of_another_is_another_connection() -> Result<()> {
+    ["fd", "own"]
+        .iter()
+        .try_for_each(|kind| assert_right_again(kind, "dup2", &["objects", "descriptors"]))
+}
+
+#[test]
+#[ignore = "needs root, BPF and uprobes: scripts/test runs it"]
+fn a_plain_connection_in_the_middle_of_tls_calls_lends_nobody_its_addresses() -> Result<()> {
+    ["own", "mem"]
+        .iter()
+        .try_for_each(|kind| assert_right(kind, "plain").map(drop))
+}
+
+#[test]
+#[ignore = "needs root, BPF and uprobes: scripts/test runs it"]
+fn a_record_in_several_pieces_names_its_connection() -> Result<()> {
+    ["own", "mem"]
+        .iter()
+        .try_for_each(|kind| assert_right(kind, "split").map(drop))
+}
+
+#[test]
+#[ignore = "needs root, BPF and uprobes: scripts/test runs it"]
+fn a_record_that_another_thread_sends_names_its_connection() -> Result<()> {
+    ["own", "mem"]
+        .iter()
+        .try_for_each(|kind| assert_right(kind, "thread").map(drop))
+}
+
+#[test]
+#[ignore = "needs root, BPF and uprobes: scripts/test runs it"]
+fn two_connections_whose_first_records_cross_each_other_keep_their_own_addresses() -> Result<()> {
+    assert_right("mem", "crosswise").map(drop)
+}

@@ -1,0 +1,139 @@
+//! A real Apache with `mod_ssl` and its event MPM, which reads and writes through BIOs of its own.
+//!
+//! Its children serve each connection in whatever thread is free. Its log tells of every request it answered; what it
+//! asked for, as a gateway, the log of its backend tells.
+
+use std::{
+    fs,
+    net::TcpStream,
+    os::unix::fs::PermissionsExt as _,
+    path::{Path, PathBuf},
+    process::{Child, Command, Stdio},
+};
+
+use anyhow::{Context as _, Result, ensure};
+use tempfile::TempDir;
+
+use crate::{
+    Told,
+    certificate::Certificate,
+    kernel,
+    loopback::{self, free_port},
+    told, wait,
+};
+
+/// Where Debian keeps the modules.
+const MODULES: &str = "/usr/lib/apache2/modules";
+
+/// What is loaded of them.
+const LOADED: [&str; 6] = ["mpm_event", "authz_core", "alias", "ssl", "proxy", "proxy_http"];
+
+/// With more threads than connections; it closes kept-alive connections when its threads are busy.
+const THREADS: usize = 64;
+
+/// A running Apache: paths under `/small/` give 6 bytes, those under `/proxied/` what `/small/` of the backend gives.
+#[derive(Debug)]
+pub struct Apache {
+    directory: TempDir,
+    child: Child,
+    port: u16,
+}
+
+impl Apache {
+    /// Starts one in front of a backend on 127.0.0.1, and waits until it answers.
+    pub fn start(backend: u16) -> Result<Self> {
+        let directory = tempfile::tempdir()?;
+        let root = directory.path();
+        // Its children are nobody.
+        fs::set_permissions(root, fs::Permissions::from_mode(0o755))?;
+        fs::write(root.join("small"), "small\n")?;
+        let port = free_port()?;
+        let configuration = root.join("apache.conf");
+        fs::write(&configuration, configure(root, port, backend)?)?;
+        let mut command = Command::new("apache2");
+        command.args(["-D", "FOREGROUND", "-f"]).arg(&configuration);
+        command.stdin(Stdio::null()).stdout(Stdio::null());
+        command.stderr(fs::File::create(root.join("stderr.log"))?);
+        let child = command.spawn().context("apache2 did not start")?;
+        let mut apache = Self { directory, child, port };
+        apache.wait_until_up()?;
+        Ok(apache)
+    }
+
+    /// The process id of the one that the others are children of.
+    pub fn master(&self) -> u32 {
+        self.child.id()
+    }
+
+    /// The port it listens on, on every loopback address.
+    pub const fn port(&self) -> u16 {
+        self.port
+    }
+
+    /// Waits until it has logged so many requests, and gives what it says of them.
+    pub fn wait_for_log(&self, requests: usize) -> Result<Vec<Told>> {
+        told::wait_for_log(&log(self.directory.path()), requests)
+    }
+
+    fn wait_until_up(&mut self) -> Result<()> {
+        wait::until_true("Apache listens", || {
+            let read = |name| fs::read_to_string(self.directory.path().join(name)).unwrap_or_default();
+            let ended = self.child.try_wait()?.is_some();
+            ensure!(!ended, "apache2 ended: {}{}", read("stderr.log"), read("error.log"));
+            let works = !kernel::children(self.child.id())?.is_empty();
+            Ok(works && TcpStream::connect(("127.0.0.1", self.port)).is_ok())
+        })
+    }
+}
+
+impl Drop for Apache {
+    fn drop(&mut self) {
+        // It ends its children; it may have ended by itself.
+        drop(kernel::signal(self.child.id(), libc::SIGTERM));
+        drop(self.child.wait());
+    }
+}
+
+fn log(root: &Path) -> PathBuf {
+    root.join("told.log")
+}
+
+fn configure(root: &Path, port: u16, backend: u16) -> Result<String> {
+    let Certificate { key, certificate } = Certificate::make(root)?;
+    let (key, certificate) = (key.display(), certificate.display());
+    let load = |name| format!("LoadModule {name}_module {MODULES}/mod_{name}.so\n");
+    let modules: String = LOADED.map(load).concat();
+    let listens = loopback::hosts()
+        .into_iter()
+        .map(|host| format!("Listen {host}:{port} https\n"));
+    let listens = listens.collect::<Vec<_>>().concat();
+    let root = root.display();
+    Ok(format!(
+        r#"ServerRoot {root}
+        {modules}{listens}
+        ServerName localhost
+        User nobody
+        Group nogroup
+        DefaultRuntimeDir {root}
+        PidFile apache.pid
+        ErrorLog error.log
+        LogFormat "served %{{X-Request-ID}}i %A %{{local}}p %a %{{remote}}p" told
+        CustomLog told.log told
+        StartServers 2
+        ThreadsPerChild {THREADS}
+        KeepAliveTimeout 600
+        MaxKeepAliveRequests 0
+        DocumentRoot {root}
+        AliasMatch ^/small/ {root}/small
+        ProxyPass /proxied/ https://127.0.0.1:{backend}/small/
+        SSLEngine on
+        SSLCertificateFile {certificate}
+        SSLCertificateKeyFile {key}
+        SSLProxyEngine on
+        SSLProxyVerify none
+        SSLProxyCheckPeerName off
+        SSLProxyCheckPeerCN off
+        SSLProxyCheckPeerExpire off
+        "#
+    ))
+}

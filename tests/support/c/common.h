@@ -1,0 +1,43 @@
+/* What the C programs share. */
+#include <arpa/inet.h>
+#include <openssl/err.h>
+#include <openssl/ssl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+static void check(int holds, const char *what) {
+    if (!holds) {
+        fprintf(stderr, "%s\n", what);
+        ERR_print_errors_fp(stderr);
+        exit(1);
+    }
+}
+
+static int connect_to(int port) {
+    struct sockaddr_in to = {.sin_family = AF_INET, .sin_port = htons(port), .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+    int fd = socket(AF_INET, SOCK_STREAM, 0);
+    check(fd >= 0 && connect(fd, (struct sockaddr *)&to, sizeof to) == 0, "connect");
+    return fd;
+}
+
+/* What a BIO is asked besides reading and writing. */
+static long control(BIO *bio, int command, long number, void *pointer) {
+    (void)bio, (void)number, (void)pointer;
+    return command == BIO_CTRL_FLUSH;
+}
+
+/* Says that it can be attached to, and waits to be told to begin. */
+static void say_up(void) {
+    setvbuf(stdout, NULL, _IOLBF, 0);
+    puts("up");
+    getchar();
+}
+
+/* Says that it has done its work, and waits for the end of stdin. */
+static void say_done(void) {
+    puts("done");
+    while (getchar() != EOF) {
+    }
+}
