@@ -29,17 +29,6 @@ use crate::{
 /// goes out first.
 const KEPT_NS: u64 = 100_000_000;
 
-/// Record types (RFC 8446 section 5.1) and what may follow a handshake record's header in plaintext.
-const ALERT: u8 = 21;
-const HANDSHAKE: u8 = 22;
-const APPLICATION_DATA: u8 = 23;
-const CLIENT_HELLO: u8 = 1;
-const SERVER_HELLO: u8 = 2;
-/// The major version in every record since SSL 3.0.
-const MAJOR: u8 = 3;
-/// How the random bytes of a request for another hello begin: they are the same in all of them (RFC 8446 section 4.1.3).
-const RETRY: [u8; 4] = [0xcf, 0x21, 0xad, 0x74];
-
 /// Remembers how the ciphertext begins that a TLS library hands to its BIO.
 #[uprobe]
 pub(crate) fn bio_write(ctx: ProbeContext) -> u32 {
@@ -104,22 +93,7 @@ fn read_piece(connection: *mut ConnectionState, data: u64, tgid: u32) -> u32 {
     piece.tgid = tgid;
     // SAFETY: the piece has room for the bytes.
     let read = unsafe { copy_user((&raw mut piece.bytes).cast(), data, CIPHERTEXT_BYTES as u32) };
-    (read && is_unique(&piece.bytes)).into()
-}
-
-/// Tells whether a record's first bytes are random, or encrypted. A certificate is neither, nor is a request for another
-/// hello; an alert is short where it is not encrypted.
-#[inline(always)]
-fn is_unique(bytes: &[u8; CIPHERTEXT_BYTES]) -> bool {
-    let [kind, major, _, _, _, message, _, _, _, _, _, a, b, c, d, ..] = *bytes;
-    if major != MAJOR {
-        return false;
-    }
-    match kind {
-        ALERT | APPLICATION_DATA => true,
-        HANDSHAKE => message == CLIENT_HELLO || (message == SERVER_HELLO && [a, b, c, d] != RETRY),
-        _ => false,
-    }
+    (read && piece.is_unique()).into()
 }
 
 #[inline(always)]

@@ -14,7 +14,7 @@ use crate::{
 };
 
 /// Has the connection known when a call of a handshake begins, so that the call is seen to clear it.
-#[inline(always)]
+#[inline(never)]
 pub(crate) fn begin(ssl: u64, tgid: u32, cookie: Cookie) {
     if settings().contains(SettingFlags::CONNECTIONS) {
         let _begun = connection::current(ssl, tgid, cookie);

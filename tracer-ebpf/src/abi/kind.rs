@@ -98,7 +98,7 @@ impl AddressSource {
     pub const CUSTOM_BIO: Self = Self(2);
     /// Unknown: the offsets within this library version's structures are not known.
     pub const UNKNOWN_LAYOUT: Self = Self(3);
-    /// Unknown: the descriptor is not an internet socket.
+    /// Unknown: the descriptor is not an internet or unix socket, or not a connected one.
     pub const NOT_INET: Self = Self(4);
     /// From the socket that the ciphertext went out through, byte for byte what the `SSL` object had handed to its BIO.
     pub const CIPHERTEXT: Self = Self(5);

@@ -5,8 +5,10 @@ mod kind;
 mod record;
 mod config;
 mod counter;
+mod ciphertext;
 mod state;
 
+pub use ciphertext::{CIPHERTEXT_BYTES, CiphertextKey};
 pub use config::{Cookie, KernelOffsets, SettingFlags, Settings, SiteConfig};
 pub use counter::{KernelCounters, SiteCounters};
 pub use kind::{AddressSource, Change, Direction, Kind, RecordFlags, Role, SocketEnd};
@@ -19,7 +21,4 @@ pub use record::{
     ConnectionRecord, DataRecord, EndRecord, MappedRecord, ProcessRecord, RecordHeader, SocketRecord, TlsRecord,
     UNIX_PATH,
 };
-pub use state::{
-    AddressKey, CIPHERTEXT_BYTES, CallState, CiphertextKey, ConnectionState, FileKey, SocketState, TargetFlags,
-    TargetState, ThreadState,
-};
+pub use state::{AddressKey, CallState, ConnectionState, FileKey, SocketState, TargetFlags, TargetState, ThreadState};

@@ -2,7 +2,7 @@
 
 use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout};
 
-use crate::{AddressSource, Cookie, Direction, Role, SocketEnd};
+use crate::{AddressSource, CiphertextKey, Cookie, Direction, Role, SocketEnd};
 
 /// An address in a process: of an `SSL` object, or the stack pointer a call was entered with.
 #[derive(Clone, Copy, Debug, Eq, FromBytes, Immutable, IntoBytes, KnownLayout, PartialEq)]
@@ -82,22 +82,6 @@ pub struct ThreadState {
     /// Zero.
     pub reserved: u32,
 }
-
-/// The first bytes of ciphertext that a process is about to send.
-#[derive(Clone, Copy, Debug, Default, Eq, FromBytes, Immutable, IntoBytes, KnownLayout, PartialEq)]
-#[repr(C)]
-pub struct CiphertextKey {
-    /// A record's header and what follows it, as it stands in memory.
-    pub bytes: [u8; CIPHERTEXT_BYTES],
-    /// Process.
-    pub tgid: u32,
-    /// Zero.
-    pub reserved: u32,
-}
-
-/// Bytes of ciphertext that are looked for: of a hello they reach 13 bytes into its random ones, of an encrypted record
-/// they hold at least as many.
-pub const CIPHERTEXT_BYTES: usize = 24;
 
 /// What is kept of a socket that a connection was found to go through.
 #[derive(Clone, Copy, Debug, Eq, FromBytes, Immutable, IntoBytes, KnownLayout, PartialEq)]
@@ -235,6 +219,5 @@ const _: () = assert!(size_of::<FileKey>() == 16);
 const _: () = assert!(size_of::<TargetState>() == 24);
 const _: () = assert!(size_of::<CallState>() == 112);
 const _: () = assert!(size_of::<ThreadState>() == 32);
-const _: () = assert!(size_of::<CiphertextKey>() == 32);
 const _: () = assert!(size_of::<SocketState>() == 64);
 const _: () = assert!(size_of::<ConnectionState>() == 144);

@@ -108,12 +108,12 @@ impl Sockets {
 
 /// In one line, unless the verifier had something to say.
 fn why(error: &ProgramError) -> String {
-    match error {
-        ProgramError::LoadError { io_error, verifier_log } if verifier_log.to_string().is_empty() => {
-            format!("the kernel refused the program: {io_error}")
-        }
-        _ => error.to_string(),
+    if let ProgramError::LoadError { io_error, verifier_log } = error
+        && verifier_log.to_string().is_empty()
+    {
+        return format!("the kernel refused the program: {io_error}");
     }
+    error.to_string()
 }
 
 /// The program has the function's name. The outer error is one of ours.
