@@ -20,3 +20,4 @@ mod refusals;
 mod inspect;
 mod addresses;
 mod h2;
+mod following;
