@@ -19,7 +19,7 @@ use crate::{
     lifecycle::count_total,
     maps::{CIPHERTEXTS, CONNECTIONS, SITES, TARGETS},
     memory::{add, copy_user, read_field, read_user},
-    message,
+    message::{self, Room},
     registers::{argument, entry_sp},
     scope::{current_task, traced_task},
     socket, thread, transport,
@@ -172,19 +172,28 @@ fn is_awaited() -> bool {
         .is_some_and(|target| unsafe { (*target).pending } != 0)
 }
 
+/// The first bytes of a message, and then what to look for, which begins with them.
+union Beginning {
+    room: Room,
+    piece: CiphertextKey,
+}
+
 #[inline(never)]
 fn find(sock: u64, message: u64) {
-    let mut piece = CiphertextKey {
-        bytes: [0; CIPHERTEXT_BYTES],
-        tgid: current_task().tgid,
-        reserved: 0,
+    let mut beginning = Beginning {
+        room: [0; size_of::<Room>()],
     };
-    if message::first_bytes(message, &mut piece.bytes) == 0 {
+    // SAFETY: any bytes are room.
+    if message::first_bytes(message, unsafe { &mut beginning.room }) == 0 {
         return;
     }
-    if let Some(owner) = CIPHERTEXTS.get_ptr(&piece) {
+    // SAFETY: any bytes are a piece.
+    let piece = unsafe { &mut beginning.piece };
+    piece.tgid = current_task().tgid;
+    piece.reserved = 0;
+    if let Some(owner) = CIPHERTEXTS.get_ptr(&*piece) {
         // SAFETY: a live map value.
-        found(unsafe { *owner }, &piece, sock);
+        found(unsafe { *owner }, piece, sock);
     }
 }
 
