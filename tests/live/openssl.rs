@@ -94,7 +94,7 @@ fn a_jump_out_of_a_read_harms_nothing() -> Result<()> {
     assert_facts_of_client(&exchanges, &log)?;
     assert_bodies(&exchanges, 0, 6);
     for exchange in &exchanges {
-        assert_eq!(exchange.text("/connection/reason"), Some("custom-bio"), "{exchange:?}");
+        assert_eq!(exchange.text("/connection/source"), Some("ciphertext"), "{exchange:?}");
     }
     Ok(())
 }
