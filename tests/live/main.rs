@@ -19,4 +19,5 @@ mod endings;
 mod refusals;
 mod inspect;
 mod addresses;
+mod connections;
 mod h2;

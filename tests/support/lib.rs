@@ -17,6 +17,7 @@ pub mod certificate;
 pub mod nginx;
 pub mod access_log;
 pub mod told;
+pub mod session;
 pub mod haproxy;
 pub mod apache;
 pub mod wrk;
