@@ -32,6 +32,7 @@ mod internal;
 mod walk;
 mod accessor;
 mod derived;
+mod layout;
 mod openssl;
 mod crypto;
 mod absence;
@@ -45,8 +46,8 @@ pub use derived::{BioLayout, Facts};
 pub use error::Error;
 pub use identity::{BuildId, BuildIdKind};
 pub use image::{Image, Machine, Presence, Symbol, SymbolKind, Symbols, Table};
+pub use layout::{Layout, LayoutUnknown, Origin};
 pub use library::{Evidence, Family, Library};
-pub use openssl::{Layout, LayoutUnknown, Origin};
 pub use plan::{Function, ProbePlan};
 pub use reason::{OtherLibrary, Reason};
 pub use role::Role;
@@ -107,6 +108,13 @@ pub fn needed_crypto(image: &[u8], candidates: &[&Crypto]) -> Result<Option<usiz
 #[doc(hidden)]
 pub fn fuzz_debugdata(compressed: &[u8]) -> Option<usize> {
     debugdata::decompress(compressed).ok().map(|image| image.len())
+}
+
+/// Follows code as an accessor's, on both machines; exported for the fuzzer alone.
+#[doc(hidden)]
+pub fn fuzz_accessor(code: &[u8]) -> usize {
+    let ways = |machine| walk::outcomes(machine, code, walk::Call::Ssl).map_or(0, |outcomes| outcomes.len());
+    ways(Machine::X86_64).saturating_add(ways(Machine::Aarch64))
 }
 
 /// Reads bytes as the code of a function; exported for the fuzzer alone.

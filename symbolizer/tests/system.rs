@@ -12,7 +12,7 @@ use std::path::Path;
 mod support;
 
 use goblin::elf::Elf;
-use symbolizer::{Evidence, Family, Function, Instruction, ProbePlan, Role, SymbolSource, Tier};
+use symbolizer::{Evidence, Family, Function, Instruction, LayoutUnknown, Origin, ProbePlan, Role, SymbolSource, Tier};
 
 use support::{Built, compiled};
 
@@ -84,6 +84,43 @@ fn the_installed_openssl_has_every_role_but_the_newest() {
         plan.absent
     );
     assert!(plan.layout.is_ok(), "{:?}", plan.layout);
+}
+
+#[test]
+fn the_crypto_library_that_libssl_needs_is_found_by_its_name() {
+    let ssl = installed("libssl.so.3");
+    let needed = symbolizer::crypto(&installed("libcrypto.so.3")).unwrap().unwrap();
+    let other = symbolizer::Crypto {
+        name: Some(b"libcrypto.so.1.1".to_vec()),
+        ..needed.clone()
+    };
+    let nameless = symbolizer::Crypto {
+        name: None,
+        ..needed.clone()
+    };
+    let found = |candidates: &[&symbolizer::Crypto]| symbolizer::needed_crypto(&ssl, candidates).unwrap();
+    assert_eq!(found(&[&other, &nameless, &needed]), Some(2));
+    assert_eq!(found(&[&other, &nameless]), None);
+    assert_eq!(found(&[&needed, &needed]), None, "which of both is anybody's guess");
+    assert_eq!(found(&[]), None);
+}
+
+#[test]
+#[cfg(target_arch = "x86_64")]
+fn the_layout_of_the_installed_openssl_needs_no_table() {
+    let plan = planned(&installed("libssl.so.3"), Some(&installed("libcrypto.so.3")));
+    assert_eq!(plan.layout.map(|layout| layout.origin), Ok(Origin::Both));
+    let mut crypto = symbolizer::crypto(&installed("libcrypto.so.3")).unwrap().unwrap();
+    crypto.version = None;
+    let plan = symbolizer::plan(&installed("libssl.so.3"), Some(&crypto))
+        .unwrap()
+        .unwrap();
+    assert_eq!(plan.layout.map(|layout| layout.origin), Ok(Origin::Accessors));
+    crypto.bio = None;
+    let plan = symbolizer::plan(&installed("libssl.so.3"), Some(&crypto))
+        .unwrap()
+        .unwrap();
+    assert_eq!(plan.layout, Err(LayoutUnknown::VersionUnknown));
 }
 
 /// Returns role, origin and probed instruction of each function that carries plaintext.

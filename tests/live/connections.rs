@@ -9,11 +9,12 @@ use support::{Nginx, Tracer, curl, nginx::Setup, program::Program, session::Sess
 /// Requests of each connection of `endings.py`.
 const REQUESTS: usize = 3;
 
-const ONE_WORKER: Setup<'_> = Setup {
-    workers: Some(1),
-    libraries: None,
-    locations: "",
-};
+fn one_worker() -> Setup<'static> {
+    Setup {
+        workers: Some(1),
+        ..Setup::default()
+    }
+}
 
 /// What is known of a connection when it has ended.
 struct Known {
@@ -40,7 +41,7 @@ impl Known {
 
 /// Traces nginx while a client makes a connection in each of the ways; gives them in this order.
 fn trace(ways: &[&str]) -> Result<Vec<Known>> {
-    let nginx = Nginx::start_with(ONE_WORKER)?;
+    let nginx = Nginx::start_with(one_worker())?;
     let tracer = Tracer::of(&[nginx.master()], &["--connections"])?;
     let mut client = Program::python("endings.py", &[&[nginx.port().to_string().as_str()], ways].concat())?;
     client.begin()?;
@@ -168,7 +169,7 @@ fn a_connection_that_is_open_at_the_end_says_so() -> Result<()> {
 #[test]
 #[ignore = "needs root, BPF and uprobes: scripts/test runs it"]
 fn a_client_knows_of_its_connection_what_the_server_has_logged() -> Result<()> {
-    let nginx = Nginx::start_with(ONE_WORKER)?;
+    let nginx = Nginx::start_with(one_worker())?;
     let curl = curl::Waiting::start("http2")?;
     let tracer = Tracer::of(&[curl.pid()], &["--connections"])?;
     let urls = [1, 2, 3].map(|number| format!("https://localhost:{}/small/{number}", nginx.port()));

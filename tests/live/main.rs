@@ -21,3 +21,4 @@ mod inspect;
 mod addresses;
 mod connections;
 mod h2;
+mod following;

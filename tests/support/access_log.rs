@@ -5,7 +5,7 @@ use std::{collections::HashMap, fs, io::Read as _, path::Path};
 use anyhow::{Context as _, Result};
 
 /// The fields of a line, in nginx's words; [`Access`] has them in this order.
-pub const FORMAT: &str = "$request_id $remote_addr $remote_port $connection $request_method $status $request_uri";
+pub const FORMAT: &str = "$request_id $remote_addr $remote_port $connection $request_method $status $request_uri $pid";
 
 /// A line of the access log.
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -22,6 +22,8 @@ pub struct Access {
     pub status: u64,
     /// `$request_uri`, path and query as they came.
     pub uri: String,
+    /// `$pid`, the worker's; none where a log does not say.
+    pub pid: Option<u64>,
 }
 
 impl Access {
@@ -35,6 +37,7 @@ impl Access {
             method: words.next()?,
             status: words.next()?.parse().ok()?,
             uri: words.next()?,
+            pid: words.next().and_then(|pid| pid.parse().ok()),
         })
     }
 }

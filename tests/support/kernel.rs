@@ -1,19 +1,21 @@
 //! What the kernel knows: signals, children, and what a process holds of BPF.
 
-use std::{collections::BTreeSet, fs, process::Command};
+use std::{collections::BTreeSet, fs, path::Path, process::Command};
 
 use anyhow::{Context as _, Result, ensure};
 use serde_json::Value;
 
 use crate::{run, wait};
 
-/// The BPF programs and links that a process holds.
+/// What a process holds of BPF.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct Holdings {
     /// Ids of programs.
     pub programs: BTreeSet<u64>,
     /// Ids of links.
     pub links: BTreeSet<u64>,
+    /// Ids of maps.
+    pub maps: BTreeSet<u64>,
 }
 
 impl Holdings {
@@ -22,12 +24,14 @@ impl Holdings {
         let mut holdings = Self {
             programs: BTreeSet::new(),
             links: BTreeSet::new(),
+            maps: BTreeSet::new(),
         };
         for entry in fs::read_dir(format!("/proc/{pid}/fdinfo"))? {
             // A descriptor may be closed in between.
             let text = fs::read_to_string(entry?.path()).unwrap_or_default();
             holdings.links.extend(number_after(&text, "link_id:"));
             holdings.programs.extend(number_after(&text, "prog_id:"));
+            holdings.maps.extend(number_after(&text, "map_id:"));
         }
         Ok(holdings)
     }
@@ -35,8 +39,8 @@ impl Holdings {
     /// Waits until the kernel has none of them any more.
     pub fn wait_until_gone(&self) -> Result<()> {
         let gone = |kind: &str, ours: &BTreeSet<u64>| -> Result<bool> { Ok(listed(kind)?.is_disjoint(ours)) };
-        wait::until_true("every program and link of ours is gone", || {
-            Ok(gone("link", &self.links)? && gone("prog", &self.programs)?)
+        wait::until_true("every program, link and map of ours is gone", || {
+            Ok(gone("link", &self.links)? && gone("prog", &self.programs)? && gone("map", &self.maps)?)
         })
     }
 }
@@ -72,6 +76,25 @@ pub fn signal(pid: u32, signal: i32) -> Result<()> {
         std::io::Error::last_os_error()
     );
     Ok(())
+}
+
+/// Kills a session, which a process that went to the background has begun.
+pub(crate) fn kill_session(leader: u32) {
+    // A session of no one, or of everyone, is none of ours.
+    if let Ok(leader @ 2..) = i32::try_from(leader) {
+        // SAFETY: kill takes two numbers and touches no memory; nobody may be left to kill.
+        unsafe { libc::kill(-leader, libc::SIGKILL) };
+    }
+}
+
+/// Tells whether a process exists and has not ended: one that nobody has waited for yet has no program any more.
+pub fn is_running(pid: u32) -> bool {
+    fs::read_link(format!("/proc/{pid}/exe")).is_ok()
+}
+
+/// The process id that a file holds, once it does.
+pub(crate) fn pid_in(file: &Path) -> Option<u32> {
+    fs::read_to_string(file).ok()?.trim().parse().ok()
 }
 
 /// The children that a process has now.

@@ -17,6 +17,7 @@ use crate::{
     certificate::Certificate,
     kernel,
     loopback::{self, free_port},
+    search,
     session::{self, FORMAT as SESSION, Session},
     told, wait,
 };
@@ -41,9 +42,14 @@ const WORKERS: usize = 2;
 #[derive(Debug)]
 pub struct Nginx {
     directory: TempDir,
+    /// The master; in the background, the process that started it.
     child: Child,
-    port: u16,
-    workers: usize,
+    pub(crate) master: u32,
+    pub(crate) port: u16,
+    pub(crate) workers: usize,
+    background: bool,
+    /// The first master in the background; all that comes of it is in its session.
+    session: u32,
 }
 
 /// What differs from one nginx to another.
@@ -55,6 +61,28 @@ pub struct Setup<'a> {
     pub locations: &'a str,
     /// How many workers there are; none is two. What has few is attached to, and left, sooner.
     pub workers: Option<usize>,
+    /// Words before its own, of a program that becomes nginx in the end, such as `ip netns exec NAME`.
+    pub within: &'a [&'a str],
+    /// The program to run, if it is not the one in the path.
+    pub program: Option<&'a Path>,
+    /// The port, if it is to be a certain one.
+    pub port: Option<u16>,
+    /// Whether it goes to the background, as a service does: only then can its binary be upgraded.
+    pub background: bool,
+}
+
+impl Setup<'_> {
+    /// What runs, with an absolute path: nginx executes its own name to upgrade itself.
+    fn command(&self) -> Result<Command> {
+        let found = search::program("nginx")?;
+        let program = self.program.unwrap_or(&found);
+        let Some((first, rest)) = self.within.split_first() else {
+            return Ok(Command::new(program));
+        };
+        let mut command = Command::new(first);
+        command.args(rest).arg(program);
+        Ok(command)
+    }
 }
 
 impl Nginx {
@@ -66,7 +94,7 @@ impl Nginx {
     /// Starts one that differs.
     pub fn start_with(setup: Setup<'_>) -> Result<Self> {
         let directory = tempfile::tempdir()?;
-        let port = free_port()?;
+        let port = setup.port.map_or_else(free_port, Ok)?;
         let root = directory.path();
         let certificate = Certificate::make(root)?;
         for folder in ["www/upload", "tmp"] {
@@ -76,7 +104,7 @@ impl Nginx {
         fs::write(root.join("www/chunked.html"), vec![b'c'; usize::try_from(CHUNKED)?])?;
         let configuration = root.join("nginx.conf");
         fs::File::create(&configuration)?.write_all(configure(root, &certificate, port, setup).as_bytes())?;
-        let mut command = Command::new("nginx");
+        let mut command = setup.command()?;
         command
             .arg("-p")
             .arg(root)
@@ -90,17 +118,21 @@ impl Nginx {
         let child = command.spawn().context("nginx did not start")?;
         let mut nginx = Self {
             directory,
+            master: child.id(),
             child,
             port,
             workers: setup.workers.unwrap_or(WORKERS),
+            background: setup.background,
+            session: 0,
         };
         nginx.wait_until_up()?;
+        nginx.session = nginx.master;
         Ok(nginx)
     }
 
     /// The master's process id.
-    pub fn master(&self) -> u32 {
-        self.child.id()
+    pub const fn master(&self) -> u32 {
+        self.master
     }
 
     /// The workers' process ids.
@@ -162,17 +194,37 @@ impl Nginx {
 
     /// Ends it at once, and its workers.
     pub fn stop(&mut self) -> Result<()> {
-        if self.child.try_wait()?.is_none() {
-            kernel::signal(self.child.id(), libc::SIGTERM)?;
+        if self.background && kernel::is_running(self.master) {
+            kernel::signal(self.master, libc::SIGTERM)?;
+            wait::until_true("the end of nginx", || Ok(!kernel::is_running(self.master)))?;
+        } else if self.child.try_wait()?.is_none() {
+            kernel::signal(self.master, libc::SIGTERM)?;
             wait::until("the end of nginx", || Ok(self.child.try_wait()?))?;
         }
         Ok(())
     }
 
+    /// The file that names the master.
+    pub(crate) fn pid_file(&self) -> PathBuf {
+        self.directory.path().join("nginx.pid")
+    }
+
     fn wait_until_up(&mut self) -> Result<()> {
         wait::until("the workers of nginx", || {
+            let status = self.child.try_wait()?;
             let error = || fs::read_to_string(self.directory.path().join("error.log")).unwrap_or_default();
-            ensure!(self.child.try_wait()?.is_none(), "nginx ended: {}", error());
+            ensure!(
+                status.is_none_or(|status| self.background && status.success()),
+                "nginx ended: {}",
+                error()
+            );
+            if self.background {
+                // What was started ends once it has begun the master.
+                let Some(master) = status.and_then(|_| kernel::pid_in(&self.pid_file())) else {
+                    return Ok(None);
+                };
+                self.master = master;
+            }
             Ok((self.workers()?.len() == self.workers).then_some(()))
         })
     }
@@ -180,7 +232,11 @@ impl Nginx {
 
 impl Drop for Nginx {
     fn drop(&mut self) {
-        if self.stop().is_err() {
+        let stopped = self.stop().is_ok();
+        if self.background {
+            // Whatever an upgrade has left is in the session of the first master.
+            kernel::kill_session(self.session);
+        } else if !stopped {
             // The master does not listen any more; its workers end with their sockets.
             drop(self.child.kill());
             drop(self.child.wait());
@@ -197,10 +253,12 @@ fn configure(root: &Path, certificate: &Certificate, port: u16, setup: Setup<'_>
         .into_iter()
         .map(|host| format!("listen {host}:{port} ssl http2;"));
     let listens = listens.collect::<Vec<_>>().concat();
+    let daemon = if setup.background { "on" } else { "off" };
     let Certificate { key, certificate } = certificate;
     let (key, certificate) = (key.display(), certificate.display());
     format!(
-        "daemon off; user root; worker_processes {workers}; pid nginx.pid; error_log error.log;
+        "daemon {daemon}; user root; worker_processes {workers}; pid nginx.pid; error_log error.log;
+        env LD_LIBRARY_PATH;
         events {{ worker_connections 1024; }}
         http {{
             log_format ids '{FORMAT}';

@@ -27,10 +27,17 @@ pub struct Program {
 impl Program {
     /// Starts a script of `support/python`.
     pub fn python(script: &str, words: &[&str]) -> Result<Self> {
-        // Debian's own, which uses the system's libssl.
-        let mut command = Command::new("/usr/bin/python3");
-        command.arg(source_file("python").join(script)).args(words);
-        Self::start(&mut command, None)
+        Self::start(&mut python(script, words), None)
+    }
+
+    /// Starts a script of `support/python` that takes its libraries from a folder first.
+    pub fn python_with(libraries: &Path, script: &str, words: &[&str]) -> Result<Self> {
+        Self::start(python(script, words).env("LD_LIBRARY_PATH", libraries), None)
+    }
+
+    /// Starts any program that keeps to the lines of these.
+    pub fn run(command: &mut Command) -> Result<Self> {
+        Self::start(command, None)
     }
 
     /// Starts a script of `support/node`.
@@ -129,7 +136,14 @@ impl Drop for Program {
     }
 }
 
-fn compile(source: &Path, program: &Path) -> Result<()> {
+fn python(script: &str, words: &[&str]) -> Command {
+    // Debian's own, which uses the system's libssl.
+    let mut command = Command::new("/usr/bin/python3");
+    command.arg(source_file("python").join(script)).args(words);
+    command
+}
+
+pub(crate) fn compile(source: &Path, program: &Path) -> Result<()> {
     let mut compiler = Command::new("gcc");
     compiler
         .args(["-O1", "-Wall", "-Wextra", "-Werror", "-o"])

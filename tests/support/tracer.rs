@@ -28,7 +28,12 @@ impl Tracer {
             .into_iter()
             .chain(pids.iter().map(String::as_str))
             .chain(words.iter().copied());
-        let tracer = Self::start(&words.collect::<Vec<_>>())?;
+        Self::ready(&words.collect::<Vec<_>>())
+    }
+
+    /// Starts `tlscope` with any words and waits until it is ready.
+    pub fn ready(words: &[&str]) -> Result<Self> {
+        let tracer = Self::start(words)?;
         tracer.wait_until_ready()?;
         Ok(tracer)
     }
@@ -55,6 +60,15 @@ impl Tracer {
         stderr.wait_for("the line `tlscope: ready`", ready)
     }
 
+    /// Waits until stderr has a line with all of these words in it.
+    pub fn wait_for_message(&self, words: &[&str]) -> Result<()> {
+        let stderr = self.stderr.as_ref().context("stderr is read")?;
+        let said = |line: &String| words.iter().all(|word| line.contains(word));
+        stderr.wait_for(&format!("a message with {words:?}"), |lines| {
+            lines.iter().any(said).then_some(())
+        })
+    }
+
     /// Waits until so many lines were printed.
     pub fn wait_for_lines(&self, count: usize) -> Result<()> {
         let stdout = self.stdout.as_ref().context("stdout is read")?;
@@ -70,6 +84,12 @@ impl Tracer {
             .is_some_and(|stdout| stdout.any(|line| line.contains(text)))
     }
 
+    /// Counts the lines it has printed with this text in them.
+    pub fn count_lines(&self, text: &str) -> usize {
+        let stdout = self.stdout.as_ref();
+        stdout.map_or(0, |stdout| stdout.count_of(|line| line.contains(text)))
+    }
+
     /// Its process id.
     pub fn pid(&self) -> u32 {
         self.child.id()
@@ -77,12 +97,24 @@ impl Tracer {
 
     /// The most memory it has held so far, in KiB.
     pub fn peak_kib(&self) -> Result<u64> {
+        self.status("VmHWM:")
+    }
+
+    /// The memory it holds now, in KiB.
+    pub fn held_kib(&self) -> Result<u64> {
+        self.status("VmRSS:")
+    }
+
+    /// How many descriptors it has open.
+    pub fn descriptors(&self) -> Result<usize> {
+        Ok(fs::read_dir(format!("/proc/{}/fd", self.pid()))?.count())
+    }
+
+    fn status(&self, label: &str) -> Result<u64> {
         let status = fs::read_to_string(format!("/proc/{}/status", self.pid()))?;
-        let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"));
-        let number = line
-            .and_then(|line| line.split_whitespace().next())
-            .context("status has no VmHWM")?;
-        Ok(number.parse()?)
+        let line = status.lines().find_map(|line| line.strip_prefix(label));
+        let number = line.and_then(|line| line.split_whitespace().next());
+        Ok(number.with_context(|| format!("status has no {label}"))?.parse()?)
     }
 
     /// What it holds in the kernel now: programs and links.

@@ -43,8 +43,8 @@ const RETRY: [u8; 4] = [0xcf, 0x21, 0xad, 0x74];
 /// Remembers how the ciphertext begins that a TLS library hands to its BIO.
 #[uprobe]
 pub(crate) fn bio_write(ctx: ProbeContext) -> u32 {
-    if let Some(task) = traced_task()
-        && task.flags.contains(TargetFlags::CIPHERTEXT)
+    if let Some((task, flags)) = traced_task()
+        && flags.contains(TargetFlags::CIPHERTEXT)
         && (argument::<2>(&ctx) as i32) >= CIPHERTEXT_BYTES as i32
         && let Some(thread) = thread::current(task, entry_sp(&ctx))
     {

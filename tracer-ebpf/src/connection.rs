@@ -25,6 +25,7 @@ static NEW: ConnectionState = ConnectionState {
     reported_ns: [0; 2],
     cookie: Cookie(0),
     sock: 0,
+    cleared_ns: 0,
     handshake_began_ns: 0,
     handshake_ns: 0,
     pending_ns: 0,
@@ -116,6 +117,8 @@ pub(crate) fn end(tgid: u32, ssl: u64, cookie: Cookie) {
     report_end(connection, ssl, cookie);
     if cookie.role() == Role::CLEAR {
         begin_anew(connection, tgid);
+        // SAFETY: a live map value; no other thread uses this SSL object now.
+        unsafe { (*connection).cleared_ns = (*connection).generation };
     } else {
         ciphertext::forget(connection, tgid);
         let _removed = CONNECTIONS.remove(&key);
@@ -134,6 +137,7 @@ fn begin_anew(connection: *mut ConnectionState, tgid: u32) {
     connection.reported_ns = [0; 2];
     connection.sock = 0;
     connection.source = AddressSource::UNKNOWN_LAYOUT;
+    connection.cleared_ns = 0;
     connection.handshake_began_ns = 0;
     connection.handshake_ns = 0;
     connection.introduced = 0;

@@ -5,7 +5,7 @@
 //! seen has no duration.
 
 use aya_ebpf::helpers::{bpf_ktime_get_ns, generated::bpf_probe_read_user_str};
-use tracer_ebpf::{CallState, ConnectionState, Kind, SettingFlags, SiteConfig, TlsRecord};
+use tracer_ebpf::{CallState, ConnectionState, Cookie, Kind, SettingFlags, SiteConfig, TlsRecord};
 
 use crate::{
     capture, connection,
@@ -13,9 +13,17 @@ use crate::{
     memory::{copy_user, forgotten, read_user},
 };
 
-/// Notes when a handshake begins.
+/// Has the connection known when a call of a handshake begins, so that the call is seen to clear it.
+#[inline(always)]
+pub(crate) fn begin(ssl: u64, tgid: u32, cookie: Cookie) {
+    if settings().contains(SettingFlags::CONNECTIONS) {
+        let _begun = connection::current(ssl, tgid, cookie);
+    }
+}
+
+/// Notes what a call of a handshake has come to. The first one clears the connection's `SSL` object first thing.
 #[inline(never)]
-pub(crate) fn begin(call: *const CallState) {
+pub(crate) fn advance(call: *const CallState, is_done: bool) {
     // SAFETY: the caller hands over a live map value that belongs to this call alone.
     let call = unsafe { &*call };
     if !settings().contains(SettingFlags::CONNECTIONS) {
@@ -26,34 +34,10 @@ pub(crate) fn begin(call: *const CallState) {
     };
     // SAFETY: a live map value; no other thread uses this SSL object now.
     let connection = unsafe { &mut *connection };
-    if connection.handshake_began_ns == 0 && has_not_begun(call) {
+    if connection.handshake_began_ns == 0 && connection.cleared_ns > call.began_ns {
         connection.handshake_began_ns = call.began_ns;
     }
-}
-
-/// A handshake gives its connection a session when it begins; one that has a session may have begun before it was seen.
-#[inline(always)]
-fn has_not_begun(call: &CallState) -> bool {
-    SITES
-        .get(call.cookie.site())
-        .and_then(|site| at(call.ssl, site.session))
-        .is_some_and(|session: u64| session == 0)
-}
-
-/// Notes that a handshake is done.
-#[inline(never)]
-pub(crate) fn done(call: *const CallState) {
-    // SAFETY: the caller hands over a live map value that belongs to this call alone.
-    let call = unsafe { &*call };
-    if !settings().contains(SettingFlags::CONNECTIONS) {
-        return;
-    }
-    let Some(connection) = connection::current(call.ssl, call.tgid, call.cookie) else {
-        return;
-    };
-    // SAFETY: a live map value; no other thread uses this SSL object now.
-    let connection = unsafe { &mut *connection };
-    if connection.handshake_began_ns != 0 && connection.handshake_ns == 0 {
+    if is_done && connection.handshake_began_ns != 0 && connection.handshake_ns == 0 {
         // SAFETY: the helper takes no arguments.
         connection.handshake_ns = unsafe { bpf_ktime_get_ns() } - connection.handshake_began_ns;
     }

@@ -143,7 +143,7 @@ pub(crate) fn report(tgid: u32, parent: u32, change: Change) {
     };
     let record = entry.as_mut_ptr();
     // SAFETY: the record is reserved.
-    unsafe { fill_header(&raw mut (*record).header, Task::leader(tgid), Kind::PROCESS) };
+    unsafe { fill_header(&raw mut (*record).header, Task { tgid, tid: tgid }, Kind::PROCESS) };
     // SAFETY: as above; the record is plain data.
     let record = unsafe { &mut *record };
     record.name = bpf_get_current_comm().unwrap_or([0; 16]);

@@ -47,8 +47,8 @@ static NO_CALL: CallState = CallState {
 /// Notes a read, a write, a handshake, or a descriptor being set.
 #[uprobe]
 pub(crate) fn call_entry(ctx: ProbeContext) -> u32 {
-    if let Some(task) = traced_task() {
-        note_call(&ctx, task);
+    if let Some((task, flags)) = traced_task() {
+        note_call(&ctx, task, flags);
     }
     0
 }
@@ -73,7 +73,7 @@ pub(crate) fn call_return(ctx: RetProbeContext) -> u32 {
 /// Forgets the descriptor that was noted: another BIO takes its place.
 #[uprobe]
 pub(crate) fn bio_replaced(ctx: ProbeContext) -> u32 {
-    if let Some(task) = traced_task() {
+    if let Some((task, _)) = traced_task() {
         connection::forget_descriptor(task.tgid, argument::<0>(&ctx));
     }
     0
@@ -82,14 +82,14 @@ pub(crate) fn bio_replaced(ctx: ProbeContext) -> u32 {
 /// Ends a connection.
 #[uprobe]
 pub(crate) fn connection_end(ctx: ProbeContext) -> u32 {
-    if let Some(task) = traced_task() {
+    if let Some((task, _)) = traced_task() {
         connection::end(task.tgid, argument::<0>(&ctx), attach_cookie(ctx.as_ptr()));
     }
     0
 }
 
 #[inline(always)]
-fn note_call(ctx: &ProbeContext, task: Task) {
+fn note_call(ctx: &ProbeContext, task: Task, flags: TargetFlags) {
     let cookie = attach_cookie(ctx.as_ptr());
     let key = AddressKey::new(entry_sp(ctx), task.tgid);
     let _inserted = CALLS.insert(&key, &NO_CALL, 0);
@@ -115,9 +115,9 @@ fn note_call(ctx: &ProbeContext, task: Task) {
     call.tid = task.tid;
     call.cookie = cookie;
     if cookie.role() == Role::HANDSHAKE {
-        handshake::begin(call);
+        handshake::begin(call.ssl, call.tgid, cookie);
     }
-    if task.flags.contains(TargetFlags::CIPHERTEXT) && cookie.role() != Role::SET_FD {
+    if flags.contains(TargetFlags::CIPHERTEXT) && cookie.role() != Role::SET_FD {
         call.entered = 1;
         thread::enter(call, key.address);
     }
@@ -125,17 +125,17 @@ fn note_call(ctx: &ProbeContext, task: Task) {
 
 #[inline(never)]
 fn report(call: *mut CallState, result: i32) {
+    // SAFETY: the caller hands over a live map value that belongs to this call alone.
+    let call = unsafe { &mut *call };
+    if call.cookie.role() == Role::HANDSHAKE {
+        handshake::advance(call, result == 1);
+        return;
+    }
     if result <= 0 {
         return;
     }
-    // SAFETY: the caller hands over a live map value that belongs to this call alone.
-    let call = unsafe { &mut *call };
     if call.cookie.role() == Role::SET_FD {
         connection::note_descriptor(call.tgid, call.ssl, call.buffer as i32, call.cookie);
-        return;
-    }
-    if call.cookie.role() == Role::HANDSHAKE {
-        handshake::done(call);
         return;
     }
     call.moved = moved_bytes(call, result);

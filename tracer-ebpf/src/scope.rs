@@ -16,19 +16,6 @@ static MET: TargetState = TargetState::new(TargetFlags::FOLLOW);
 pub(crate) struct Task {
     pub(crate) tgid: u32,
     pub(crate) tid: u32,
-    /// How it is traced; none when nobody asked.
-    pub(crate) flags: TargetFlags,
-}
-
-impl Task {
-    /// The first thread of a process.
-    pub(crate) const fn leader(tgid: u32) -> Self {
-        Self {
-            tgid,
-            tid: tgid,
-            flags: TargetFlags(0),
-        }
-    }
 }
 
 /// Names the current thread, wanted or not.
@@ -38,13 +25,12 @@ pub(crate) fn current_task() -> Task {
     Task {
         tgid: (pid_tgid >> 32) as u32,
         tid: pid_tgid as u32,
-        flags: TargetFlags(0),
     }
 }
 
-/// Names the current thread if its process is traced. Other processes may meet the same probes.
+/// Names the current thread if its process is traced, and says how it is. Other processes may meet the same probes.
 #[inline(always)]
-pub(crate) fn traced_task() -> Option<Task> {
+pub(crate) fn traced_task() -> Option<(Task, TargetFlags)> {
     let task = current_task();
     let target = match TARGETS.get_ptr(&task.tgid) {
         None if meet(task.tgid) => TARGETS.get_ptr(&task.tgid),
@@ -52,7 +38,7 @@ pub(crate) fn traced_task() -> Option<Task> {
     }?;
     // SAFETY: a live map value; the loader adds flags, and takes none away.
     let flags = unsafe { (*target).flags };
-    is_on().then_some(Task { flags, ..task })
+    is_on().then_some((task, flags))
 }
 
 /// Tells whether the probes may report: not before everything is in place, and not after the end was decided.

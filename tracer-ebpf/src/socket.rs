@@ -71,7 +71,7 @@ fn clear(record: &mut ConnectionRecord) {
 #[inline(always)]
 fn may_be_learned(source: AddressSource) -> bool {
     let unnamed = source.0 == AddressSource::CUSTOM_BIO.0 || source.0 == AddressSource::UNKNOWN_LAYOUT.0;
-    unnamed && scope::traced_task().is_some_and(|task| task.flags.contains(TargetFlags::CIPHERTEXT))
+    unnamed && scope::traced_task().is_some_and(|(_, flags)| flags.contains(TargetFlags::CIPHERTEXT))
 }
 
 #[inline(always)]

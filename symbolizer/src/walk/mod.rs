@@ -7,7 +7,9 @@
 
 mod aarch64;
 mod operation;
+mod stack;
 mod state;
+mod step;
 mod value;
 mod x86_64;
 
@@ -15,7 +17,8 @@ use crate::image::Machine;
 use crate::limits;
 
 use operation::{Convention, Lifted, Operation, Target};
-use state::{State, Step};
+use state::State;
+use step::Step;
 
 pub(crate) use value::{Field, Value};
 

@@ -4,38 +4,12 @@
 //! fields are known to be zero or not. Refused: a stack pointer that is lost, and stores to anything else, for a
 //! function that changes things is no accessor.
 
-use std::collections::BTreeMap;
-
-use super::operation::{Condition, Convention, Memory, Operand, Operation, Register, Target};
+use super::operation::{Condition, Convention, Memory, Operand, Operation, Register};
+use super::stack::Stack;
+use super::step::{Step, When};
 use super::value::{Field, Value};
 
 const REGISTERS: usize = 32;
-
-/// A condition, and what it is about.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct When {
-    condition: Condition,
-    compared: (Value, Value),
-}
-
-/// What comes after an operation.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Step {
-    Next,
-    Jump(Target),
-    Branch {
-        when: When,
-        target: Target,
-    },
-    SetIf {
-        when: When,
-        to: Register,
-        from: Operand,
-        width: u8,
-    },
-    Return,
-    Trap,
-}
 
 #[derive(Clone, Debug)]
 pub(super) struct State {
@@ -44,14 +18,12 @@ pub(super) struct State {
     /// An object whose first word is zero where the function asks: of several kinds, the first.
     typed: bool,
     registers: [Value; REGISTERS],
-    slots: BTreeMap<i64, (Value, u8)>,
+    stack: Stack,
     /// What was compared last.
     flags: (Value, Value),
     /// Fields that are zero, or are not.
     facts: Vec<(Field, bool)>,
     stored: [Value; 2],
-    /// An address on the stack is in memory, where calls may find it.
-    escaped: bool,
 }
 
 impl State {
@@ -61,11 +33,10 @@ impl State {
             convention,
             typed,
             registers: [Value::Unknown; REGISTERS],
-            slots: BTreeMap::new(),
+            stack: Stack::default(),
             flags: (Value::Unknown, Value::Unknown),
             facts: Vec::new(),
             stored: [Value::Unknown; 2],
-            escaped: false,
         };
         for (register, value) in convention.arguments.into_iter().zip(arguments) {
             state.set(register, value);
@@ -190,20 +161,17 @@ impl State {
     fn load(&self, from: Memory, width: u8) -> Value {
         match self.base(from) {
             Value::Field(field) => field.load(from.offset, width).map_or(Value::Unknown, Value::Field),
-            Value::Stack(at) => self.load_slot(at, from.offset, width),
+            Value::Stack(at) => {
+                let at = at.checked_add(from.offset);
+                at.map_or(Value::Unknown, |at| self.stack.load(at, width))
+            }
             Value::Unknown | Value::Constant(_) => Value::Unknown,
         }
     }
 
-    fn load_slot(&self, base: i64, offset: i64, width: u8) -> Value {
-        let slot = base.checked_add(offset).and_then(|at| self.slots.get(&at));
-        slot.filter(|(_, stored)| *stored >= width)
-            .map_or(Value::Unknown, |(value, _)| *value)
-    }
-
     fn store(&mut self, to: Memory, value: Value, width: u8) -> Option<()> {
         match self.base(to) {
-            Value::Stack(at) => self.store_slot(at.checked_add(to.offset)?, value, width),
+            Value::Stack(at) => self.stack.store(at.checked_add(to.offset)?, value, width),
             Value::Field(field) if to.offset == 0 => {
                 let stored = field.as_argument()?.checked_sub(1)?;
                 *self.stored.get_mut(stored)? = value;
@@ -213,15 +181,6 @@ impl State {
         }
     }
 
-    fn store_slot(&mut self, at: i64, value: Value, width: u8) -> Option<()> {
-        let end = at.checked_add(width.into())?;
-        self.slots
-            .retain(|slot, (_, width)| *slot >= end || slot.saturating_add((*width).into()) <= at);
-        self.escaped |= matches!(value, Value::Stack(_));
-        self.slots.insert(at, (value, width));
-        Some(())
-    }
-
     fn push(&mut self, from: Operand) -> Option<()> {
         let value = self.read(from, 8);
         let Value::Stack(at) = self.register(self.convention.stack) else {
@@ -229,14 +188,14 @@ impl State {
         };
         let at = at.checked_sub(8)?;
         self.set(self.convention.stack, Value::Stack(at));
-        self.store_slot(at, value, 8)
+        self.stack.store(at, value, 8)
     }
 
     fn pop(&mut self, to: Register) -> Option<()> {
         let Value::Stack(at) = self.register(self.convention.stack) else {
             return None;
         };
-        let value = self.load_slot(at, 0, 8);
+        let value = self.stack.load(at, 8);
         self.set(self.convention.stack, Value::Stack(at.checked_add(8)?));
         self.set(to, value);
         Some(())
@@ -261,9 +220,8 @@ impl State {
 
     fn call(&mut self) {
         let reaches_stack = |register| matches!(self.register(register), Value::Stack(_));
-        if self.escaped || self.convention.arguments.into_iter().any(reaches_stack) {
-            self.slots.clear();
-        }
+        let arguments = self.convention.arguments;
+        self.stack.call(arguments.into_iter().any(reaches_stack));
         self.facts.clear();
         self.stored = [Value::Unknown; 2];
         self.spoil(self.convention.lost_in_calls);

@@ -152,3 +152,13 @@ fn an_unknown_instruction_of_aarch64_is_refused() {
         "it runs on into something else"
     );
 }
+
+proptest::proptest! {
+    #[test]
+    fn any_code_is_followed_or_refused(code in proptest::collection::vec(proptest::prelude::any::<u8>(), 0..64)) {
+        for machine in [Machine::X86_64, Machine::Aarch64] {
+            let ways = outcomes(machine, &code, Call::Ssl).map_or(0, |outcomes| outcomes.len());
+            assert!(ways <= limits::ACCESSOR_STEPS);
+        }
+    }
+}

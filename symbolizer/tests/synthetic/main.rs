@@ -4,6 +4,7 @@
 
 #![cfg(test)]
 
+mod layout;
 mod library;
 mod plans;
 mod refusals;

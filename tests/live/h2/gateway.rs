@@ -22,6 +22,7 @@ fn logged(access: &Access) -> String {
         uri,
         id: _,
         connection: _,
+        pid: _,
     } = access;
     format!("{remote} {method} {uri} {status}")
 }

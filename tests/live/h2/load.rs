@@ -12,11 +12,12 @@ use super::claims::{assert_http2, assert_no_complaint};
 use crate::claims::{assert_bodies, assert_facts_of_client, assert_facts_of_server, assert_same_requests, stop_after};
 
 /// What is attached to, and left, soonest.
-const ONE_WORKER: Setup<'_> = Setup {
-    workers: Some(1),
-    libraries: None,
-    locations: "",
-};
+fn one_worker() -> Setup<'static> {
+    Setup {
+        workers: Some(1),
+        ..Setup::default()
+    }
+}
 
 /// Sends loads, one after the other, while processes are traced; gives the exchanges, all of which are right.
 fn trace_loads(nginx: &Nginx, pids: &[u32], loads: &[Load<'_>]) -> Result<Vec<Exchange>> {
@@ -43,7 +44,7 @@ fn every_request_of_a_thousand_open_streams_is_printed_once() -> Result<()> {
 #[test]
 #[ignore = "needs root, BPF and uprobes: scripts/test runs it"]
 fn fields_are_known_whatever_the_size_of_the_clients_table() -> Result<()> {
-    let nginx = Nginx::start_with(ONE_WORKER)?;
+    let nginx = Nginx::start_with(one_worker())?;
     // With 128 bytes each of these fields is forgotten for the next one.
     let loads = [0, 128, 4096].map(|table| Load {
         fields: &[
@@ -65,7 +66,7 @@ fn fields_are_known_whatever_the_size_of_the_clients_table() -> Result<()> {
 #[ignore = "needs root, BPF and uprobes: scripts/test runs it"]
 fn every_request_of_a_curl_with_many_streams_is_printed_once() -> Result<()> {
     const REQUESTS: usize = 500;
-    let nginx = Nginx::start_with(ONE_WORKER)?;
+    let nginx = Nginx::start_with(one_worker())?;
     let tracer = Tracer::of(&nginx.workers()?, &[])?;
     let paths = nginx.url(&format!("/small/[1-{REQUESTS}]"));
     curl::ask(&[

@@ -194,6 +194,8 @@ pub struct ConnectionState {
     pub cookie: Cookie,
     /// The kernel's `struct sock` that it goes through; 0 while unknown. Compared, and read with care: it may be gone.
     pub sock: u64,
+    /// When its `SSL` object was cleared, as it is first thing in a handshake; 0 when that was not seen.
+    pub cleared_ns: u64,
     /// When its handshake began; 0 when that was not seen.
     pub handshake_began_ns: u64,
     /// How long its handshake took; 0 while it is unknown.
@@ -225,4 +227,4 @@ const _: () = assert!(size_of::<CallState>() == 112);
 const _: () = assert!(size_of::<ThreadState>() == 32);
 const _: () = assert!(size_of::<CiphertextKey>() == 32);
 const _: () = assert!(size_of::<SocketState>() == 40);
-const _: () = assert!(size_of::<ConnectionState>() == 136);
+const _: () = assert!(size_of::<ConnectionState>() == 144);

@@ -161,7 +161,7 @@ fn text(padded: &[u8]) -> &[u8] {
 
 #[cfg(test)]
 mod tests {
-    use tracer_ebpf::{Cookie, Role};
+    use tracer_ebpf::{Cookie, Role, max_record_size};
     use zerocopy::IntoBytes as _;
 
     use super::*;
@@ -215,6 +215,32 @@ mod tests {
         let bytes = data();
         for cut in 0..bytes.len() {
             assert_eq!(parse(&bytes[..cut]).unwrap_err(), Error::CutShort, "cut at {cut}");
+        }
+    }
+
+    #[test]
+    fn a_record_of_any_kind_cut_at_any_byte_is_refused() {
+        for kind in (Kind::DATA.0..=Kind::TLS.0).map(Kind) {
+            // A data record's size is that of its largest payload.
+            let size = if kind == Kind::DATA {
+                size_of::<DataRecord>()
+            } else {
+                max_record_size(kind).unwrap()
+            };
+            let mut bytes = header(kind).as_bytes().to_vec();
+            bytes.resize(size, 0);
+            // A change of no kind is not one.
+            if kind == Kind::PROCESS {
+                bytes[size_of::<RecordHeader>() + 24] = 1;
+            }
+            assert!(parse(&bytes).is_ok(), "{kind:?}");
+            for cut in 0..size {
+                assert_eq!(
+                    parse(&bytes[..cut]).unwrap_err(),
+                    Error::CutShort,
+                    "{kind:?} cut at {cut}"
+                );
+            }
         }
     }
 

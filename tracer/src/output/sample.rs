@@ -96,6 +96,12 @@ pub(crate) fn summary() -> Redacted<Line> {
 
 /// A connection that has ended, with a change to it.
 pub(crate) fn summary_with(change: impl FnOnce(&mut ConnectionSummary)) -> Redacted<Line> {
+    let summary = summary_of(change);
+    redacted(Happening::Connection(Box::new(summary)), AddressSource::Ciphertext)
+}
+
+/// The same, unredacted.
+pub(crate) fn summary_of(change: impl FnOnce(&mut ConnectionSummary)) -> ConnectionSummary {
     let mut summary = ConnectionSummary {
         tls: Some(TlsFacts {
             version: Some(0x0304),
@@ -117,7 +123,7 @@ pub(crate) fn summary_with(change: impl FnOnce(&mut ConnectionSummary)) -> Redac
         open: false,
     };
     change(&mut summary);
-    redacted(Happening::Connection(Box::new(summary)), AddressSource::Ciphertext)
+    summary
 }
 
 /// A field that owns what a [`Field`] borrows.

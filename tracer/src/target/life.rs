@@ -2,8 +2,7 @@
 //!
 //! In: a record of the ring of processes. Out: a [`Life`]. Refuses every other record.
 
-use std::path::PathBuf;
-
+use procfs::process::{ProcState, Process};
 use tracer_ebpf::{Change, FileKey, Kind, MappedRecord, ProcessRecord, RecordHeader};
 use zerocopy::FromBytes as _;
 
@@ -81,13 +80,20 @@ impl Life {
     }
 }
 
-/// Tells whether there is such a process, be it one whose end its parent has not taken note of.
+/// Tells whether there is such a process, and it has not ended; its parent may not have taken note of that.
 pub fn exists(pid: u32) -> bool {
-    PathBuf::from(format!("/proc/{pid}")).exists()
+    let process = i32::try_from(pid).ok().and_then(|pid| Process::new(pid).ok());
+    let state = process.and_then(|process| process.stat().ok()?.state().ok());
+    state.is_some_and(|state| !matches!(state, ProcState::Zombie | ProcState::Dead))
 }
 
 #[cfg(test)]
 mod tests {
+    use std::{
+        io::Read as _,
+        process::{Command, Stdio},
+    };
+
     use tracer_ebpf::{Cookie, Direction, RecordFlags};
     use zerocopy::IntoBytes as _;
 
@@ -143,5 +149,22 @@ mod tests {
     #[test]
     fn this_process_exists_and_one_beyond_all_pids_does_not() {
         assert!(exists(std::process::id()) && !exists(u32::MAX));
+    }
+
+    #[test]
+    fn a_process_that_has_ended_does_not_exist_though_its_parent_has_not_waited() {
+        let mut child = Command::new("cat")
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .spawn()
+            .unwrap();
+        assert!(exists(child.id()));
+        drop(child.stdin.take());
+        // Its output ends with its end, or a moment before it.
+        child.stdout.take().unwrap().read_to_end(&mut Vec::new()).unwrap();
+        while exists(child.id()) {
+            std::thread::yield_now();
+        }
+        child.wait().unwrap();
     }
 }

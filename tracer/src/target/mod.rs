@@ -10,7 +10,8 @@ mod verify;
 
 use std::{
     collections::BTreeSet,
-    fs::File,
+    ffi::OsStr,
+    fs::{self, File},
     io::{self, Read as _, Seek as _, SeekFrom},
     os::unix::fs::MetadataExt as _,
     path::{Path, PathBuf},
@@ -93,7 +94,7 @@ pub struct FileIdentity {
 
 /// The inode of this process's own network namespace; 0 when it cannot be read.
 pub fn own_netns() -> u32 {
-    let inode = std::fs::metadata("/proc/self/ns/net").map_or(0, |namespace| namespace.ino());
+    let inode = fs::metadata("/proc/self/ns/net").map_or(0, |namespace| namespace.ino());
     u32::try_from(inode).unwrap_or(0)
 }
 
@@ -175,9 +176,64 @@ impl Target {
             objects: open_objects(pid, &maps),
         })
     }
+
+    /// The same process with the TLS libraries in place of its files that it would load, should it do so: those that lie
+    /// beside its C library.
+    #[must_use]
+    pub fn expected(&self) -> Self {
+        Self {
+            pid: self.pid,
+            name: self.name.clone(),
+            seccomp: self.seccomp,
+            objects: self.beside_libc().unwrap_or_default(),
+        }
+    }
+
+    fn beside_libc(&self) -> Option<Vec<MappedObject>> {
+        let is_libc = |object: &&MappedObject| starts_with(&object.path, &["libc.so", "libc-", "ld-musl"]);
+        let directory = self.objects.iter().find(is_libc)?.path.parent()?;
+        let inside = directory.strip_prefix("/").unwrap_or(directory);
+        let entries = fs::read_dir(PathBuf::from(format!("/proc/{}/root", self.pid)).join(inside)).ok()?;
+        let mut seen = BTreeSet::new();
+        let libraries = entries
+            .flatten()
+            .filter(|entry| starts_with(&entry.path(), &["libssl.so", "libcrypto.so"]));
+        let opened = libraries.filter_map(|entry| {
+            let file = File::open(entry.path()).ok()?;
+            MappedObject::new(directory.join(entry.file_name()), file, Vec::new())
+        });
+        Some(opened.filter(|object| seen.insert(object.identity)).collect())
+    }
+}
+
+fn starts_with(path: &Path, beginnings: &[&str]) -> bool {
+    let name = path.file_name().map(OsStr::as_encoded_bytes).unwrap_or_default();
+    beginnings
+        .iter()
+        .any(|beginning| name.starts_with(beginning.as_bytes()))
 }
 
 impl MappedObject {
+    fn new(path: PathBuf, file: File, mappings: Vec<Mapping>) -> Option<Self> {
+        let metadata = file.metadata().ok()?;
+        let identity = FileIdentity {
+            device: metadata.dev(),
+            inode: metadata.ino(),
+        };
+        let version = FileVersion {
+            identity,
+            bytes: metadata.len(),
+            modified: (metadata.mtime(), metadata.mtime_nsec()),
+        };
+        metadata.is_file().then_some(Self {
+            path,
+            file,
+            identity,
+            version,
+            mappings,
+        })
+    }
+
     /// Where the process has a byte of the file.
     fn address_of(&self, offset: u64) -> Option<u64> {
         self.mappings.iter().find_map(|mapping| {
@@ -247,35 +303,20 @@ fn open_object(pid: u32, maps: &MemoryMaps, map: &MemoryMap) -> Option<MappedObj
     let (start, end) = map.address;
     let mapped = File::open(format!("/proc/{pid}/map_files/{start:x}-{end:x}"));
     let file = mapped.or_else(|_| open_by_path(pid, map, path)).ok()?;
-    let metadata = file.metadata().ok()?;
-    let identity = FileIdentity {
-        device: metadata.dev(),
-        inode: metadata.ino(),
-    };
-    metadata.is_file().then(|| MappedObject {
-        path: path.clone(),
-        file,
-        identity,
-        version: FileVersion {
-            identity,
-            bytes: metadata.len(),
-            modified: (metadata.mtime(), metadata.mtime_nsec()),
-        },
-        mappings: mappings(maps, map),
-    })
+    MappedObject::new(path.clone(), file, mappings(maps, map))
 }
 
-/// Where the process runs the file of a mapping.
+/// Where the process has the file of a mapping, but for what it may write to.
 fn mappings(maps: &MemoryMaps, of: &MemoryMap) -> Vec<Mapping> {
-    let same = maps
-        .iter()
-        .filter(|map| map.inode == of.inode && map.dev == of.dev && map.perms.contains(MMPermissions::EXECUTE));
+    let is_code = |map: &MemoryMap| map.perms.contains(MMPermissions::EXECUTE);
+    let is_kept = |map: &MemoryMap| is_code(map) || !map.perms.contains(MMPermissions::WRITE);
+    let same = maps.iter().filter(|map| map.inode == of.inode && map.dev == of.dev);
     let mapping = |map: &MemoryMap| Mapping {
         start: map.address.0,
         end: map.address.1,
         offset: map.offset,
     };
-    same.map(mapping).collect()
+    same.filter(|map| is_kept(map)).map(mapping).collect()
 }
 
 /// The way without `CAP_SYS_ADMIN`: the path in the process's own root, if it still leads to the mapped inode.
@@ -302,6 +343,20 @@ mod tests {
             inode: own.ino(),
         };
         assert!(target.objects.iter().any(|object| object.identity == identity));
+    }
+
+    #[test]
+    fn the_libraries_beside_the_c_library_are_expected_each_once() {
+        let expected = Target::discover(std::process::id()).unwrap().expected();
+        let of_tls = |object: &&MappedObject| starts_with(&object.path, &["libssl.so"]);
+        let beside = fs::read_dir("/usr/lib/x86_64-linux-gnu")
+            .into_iter()
+            .flatten()
+            .flatten();
+        let there = beside.filter(|entry| entry.file_name() == "libssl.so.3").count();
+        assert!(expected.objects.iter().filter(of_tls).count() >= there);
+        let identities: BTreeSet<_> = expected.objects.iter().map(|object| object.identity).collect();
+        assert_eq!(identities.len(), expected.objects.len());
     }
 
     #[test]

@@ -3,8 +3,8 @@
 use http_decode::Field;
 use proptest::{
     collection::vec,
-    prelude::{Strategy as _, any},
-    prop_assert, prop_assert_eq, proptest,
+    prelude::{Strategy, any},
+    prop_assert, prop_assert_eq, prop_oneof, proptest,
     sample::select,
 };
 
@@ -14,6 +14,8 @@ use super::{
     *,
 };
 use crate::{
+    correlate::Address,
+    event::TlsFacts,
     output::Format,
     redact::{FieldLine, FingerprintKey, Redacted},
 };
@@ -61,6 +63,34 @@ proptest! {
 
         let har = written(Format::Har, &lines);
         prop_assert!(serde_json::from_slice::<serde_json::Value>(&har).unwrap()["log"]["entries"][0].is_object());
+    }
+
+    #[test]
+    fn nothing_of_a_connection_breaks_a_line_or_moves_a_cursor(texts in vec(arbitrary_bytes(), 6)) {
+        let unredacted = |index: usize| Some(Unredacted::new(&texts[index]));
+        let summary = sample::summary_of(|summary| {
+            summary.tls = Some(TlsFacts {
+                cipher: unredacted(0),
+                alpn: unredacted(1),
+                server_name: unredacted(2),
+                ..TlsFacts::default()
+            });
+        });
+        let mut observed = sample::observed(Happening::Connection(Box::new(summary)), AddressSource::Bio);
+        let connection = std::sync::Arc::make_mut(&mut observed.connection);
+        connection.process.name = String::from_utf8_lossy(&texts[3]).into_owned();
+        connection.local = Some(Address::Unix(texts[4].as_slice().into()));
+        connection.remote = Some(Address::Abstract(texts[5].as_slice().into()));
+        let lines = [redactor(Rules::default()).redact(&observed)];
+
+        let json = String::from_utf8(written(Format::Json, &lines)).unwrap();
+        let object = json.strip_suffix('\n').unwrap();
+        prop_assert!(!object.contains(char::is_control));
+        prop_assert!(serde_json::from_str::<serde_json::Value>(object).unwrap().is_object());
+
+        let text = String::from_utf8(written(Format::Text, &lines)).unwrap();
+        prop_assert!(!text.contains(|character: char| character.is_control() && character != '\n'));
+        prop_assert!(text.lines().all(|line| line.is_empty() || line.starts_with('*')));
     }
 
     #[test]
@@ -120,6 +150,12 @@ const NAMES: [&str; 6] = [
     "referer",
     "host",
 ];
+
+/// Bytes, the ones that mean something to a terminal or a parser more often than others.
+fn arbitrary_bytes() -> impl Strategy<Value = Vec<u8>> {
+    let byte = prop_oneof![any::<u8>(), select(&b"\n\r\x1b\"\\\x9b\xe2\x80\xae@:=?"[..])];
+    vec(byte, 0..40)
+}
 
 fn written(format: Format, lines: &[Redacted<Line>]) -> Vec<u8> {
     let file = tempfile::NamedTempFile::new().unwrap();

@@ -4,8 +4,11 @@
 //! record, one line for each process or file that is attached to, and one for each asked for that is not. Forgets what
 //! has ended.
 
+mod accounts;
+mod look;
+
 use std::{
-    collections::{BTreeMap, BTreeSet, HashMap, VecDeque},
+    collections::{BTreeMap, BTreeSet},
     mem::take,
     sync::{
         Arc, Mutex, PoisonError,
@@ -18,13 +21,13 @@ use std::{
 use anyhow::{Result, bail};
 use tracer_ebpf::FileKey;
 
+use self::{accounts::Accounts, look::Look};
 use super::say;
 use crate::{
-    attach::{self, LateLibraries, Needs, Placement, Probes, Reach},
-    limits::MAX_UNUSED_FILES,
-    resolve::{Resolution, Resolved, Resolver, has_none, why_not},
+    attach::{self, LateLibraries, Probes, Reach},
+    resolve::Resolver,
     source::{ProcessEntry, SiteEntry, now_ns},
-    target::{FileIdentity, Life, MappedObject, Selection, Target, descendants_of, exists, find, name_of, verify},
+    target::{Life, Selection, descendants_of, exists, find, name_of},
 };
 
 /// How long after a mapping its process is looked at: a library and those it needs come together.
@@ -64,12 +67,7 @@ pub(super) struct Follower {
     resolver: Resolver,
     selection: Selection,
     reach: Reach,
-    /// The traced processes, each with the probed files it maps.
-    processes: HashMap<u32, Arc<Mapped>>,
-    /// How many processes map a file.
-    users: HashMap<FileIdentity, usize>,
-    /// Files whose last user is gone, the longest unused first.
-    unused: VecDeque<FileIdentity>,
+    accounts: Accounts,
     /// Processes to look at, and when.
     due: BTreeMap<u32, Instant>,
     /// Files that are looked at with them.
@@ -80,25 +78,6 @@ pub(super) struct Follower {
     told: Arc<Told>,
 }
 
-/// What is known of a process; its children share it.
-#[derive(Debug, Default)]
-struct Mapped {
-    /// The probed files it maps.
-    files: Vec<FileIdentity>,
-    /// What it needs of them.
-    needs: Needs,
-}
-
-/// What looking at a process gave.
-enum Look {
-    /// It has a TLS library, and probes are in it.
-    Attached,
-    /// It has none so far.
-    None,
-    /// It has one that is not traced, because.
-    Refused(String),
-}
-
 impl Follower {
     pub(super) fn new(probes: Probes, selection: Selection) -> Self {
         Self {
@@ -106,9 +85,7 @@ impl Follower {
             probes,
             resolver: Resolver::default(),
             selection,
-            processes: HashMap::new(),
-            users: HashMap::new(),
-            unused: VecDeque::new(),
+            accounts: Accounts::default(),
             due: BTreeMap::new(),
             mapped: Vec::new(),
             ended: BTreeMap::new(),
@@ -129,7 +106,7 @@ impl Follower {
 
     /// The processes that are traced, with their names.
     pub(super) fn entries(&self) -> Vec<ProcessEntry> {
-        let pids: BTreeSet<u32> = self.processes.keys().copied().collect();
+        let pids: BTreeSet<u32> = self.accounts.pids().collect();
         let entry = |pid| {
             Some(ProcessEntry {
                 pid,
@@ -174,7 +151,7 @@ impl Follower {
         let mut refused = Vec::new();
         let mut hopes = self.selection.is_open();
         for pid in pids {
-            self.processes.entry(*pid).or_default();
+            self.accounts.add(*pid);
             let name = name_of(*pid).unwrap_or_default();
             match self.look_at(*pid, true) {
                 Ok(Look::Attached) => hopes = true,
@@ -205,7 +182,7 @@ impl Follower {
     }
 
     fn leave(&mut self, pid: u32) -> Result<()> {
-        self.processes.remove(&pid);
+        self.accounts.remove(pid);
         Ok(self.probes.leave(&BTreeSet::from([pid]))?)
     }
 
@@ -238,11 +215,11 @@ impl Follower {
             Life::Forked { pid, parent } => self.fork(pid, parent),
             Life::Executed { pid } => {
                 self.probes.detach_own(pid);
-                self.set_mapped(pid, Arc::default());
+                self.accounts.set(pid, Arc::default());
                 self.look_soon(pid, AFTER_EXEC);
             }
             Life::Met { pid } => {
-                self.processes.entry(pid).or_default();
+                self.accounts.add(pid);
                 self.look_soon(pid, Duration::ZERO);
             }
             Life::Mapped { pid, file } => {
@@ -259,7 +236,7 @@ impl Follower {
 
     /// A child maps what its parent maps.
     fn fork(&mut self, pid: u32, parent: u32) {
-        let mapped = self.processes.get(&parent).cloned().unwrap_or_default();
+        let mapped = self.accounts.of(parent);
         let needs = mapped.needs;
         for file in &mapped.files {
             if self.reach == Reach::Everyone && !self.probes.has_dear_sites(*file, needs) {
@@ -274,7 +251,7 @@ impl Follower {
                 ));
             }
         }
-        self.set_mapped(pid, mapped);
+        self.accounts.set(pid, mapped);
         if let Some(at) = self.due.get(&parent) {
             self.due.insert(pid, *at);
         }
@@ -282,8 +259,7 @@ impl Follower {
 
     fn end(&mut self, pid: u32, connections: u32, at_ns: u64) {
         self.due.remove(&pid);
-        self.set_mapped(pid, Arc::default());
-        self.processes.remove(&pid);
+        self.accounts.remove(pid);
         self.probes.detach_own(pid);
         if connections > 0 {
             self.ended.insert(pid, at_ns);
@@ -294,24 +270,6 @@ impl Follower {
         let at = Instant::now() + after;
         let due = self.due.entry(pid).or_insert(at);
         *due = at.min(*due);
-    }
-
-    /// Takes note of which probed files a process maps.
-    fn set_mapped(&mut self, pid: u32, mapped: Arc<Mapped>) {
-        for file in &mapped.files {
-            *self.users.entry(*file).or_default() += 1;
-            self.unused.retain(|unused| unused != file);
-        }
-        let before = self.processes.insert(pid, mapped).unwrap_or_default();
-        for file in &before.files {
-            if let Some(users) = self.users.get_mut(file) {
-                *users -= 1;
-                if *users == 0 {
-                    self.users.remove(file);
-                    self.unused.push_back(*file);
-                }
-            }
-        }
     }
 
     /// Does what is due.
@@ -325,7 +283,7 @@ impl Follower {
             .collect();
         let looked_for = self.probes.late_libraries() == LateLibraries::LookedFor;
         let due = if due.is_empty() && looked_for {
-            self.processes.keys().copied().collect()
+            self.accounts.pids().collect()
         } else {
             due
         };
@@ -341,10 +299,9 @@ impl Follower {
             self.swept = now;
             self.sweep()?;
         }
-        self.told.all_ended.store(
-            self.processes.is_empty() && !self.selection.is_open(),
-            Ordering::Release,
-        );
+        self.told
+            .all_ended
+            .store(self.accounts.is_empty() && !self.selection.is_open(), Ordering::Release);
         Ok(())
     }
 
@@ -360,75 +317,10 @@ impl Follower {
         }
     }
 
-    /// Looks which files a process maps, and attaches to those with a TLS library; says so for each file that is new,
-    /// and for each process if it is `first`.
-    fn look_at(&mut self, pid: u32, first: bool) -> Result<Look> {
-        let target = Target::discover(pid)?;
-        let files = self.resolver.resolve(&target);
-        if let Err(reason) = attach::check_target(&target) {
-            return Ok(Look::Refused(reason.to_string()));
-        }
-        let needs = Needs {
-            ciphertext: files.iter().any(Resolved::needs_ciphertext) && files.iter().any(has_plan),
-        };
-        if needs.ciphertext {
-            for missing in self.probes.look_for_ciphertext(pid)? {
-                say(&missing.to_string());
-            }
-        }
-        let mut probed = Vec::new();
-        for (object, file) in target.objects.iter().zip(&files) {
-            let Some(placement) = placement(file, needs) else {
-                continue;
-            };
-            if let Err(mismatch) = verify(pid, object, placement.offsets()) {
-                return Ok(Look::Refused(mismatch.to_string()));
-            }
-            let is_new = self.announce(object, placement)?;
-            self.probes.attach(object.identity, pid, self.reach, needs)?;
-            probed.push(object.identity);
-            if (is_new || first) && has_plan(file) {
-                say_attached(&target, file);
-            }
-        }
-        let found = !probed.is_empty();
-        if self.processes.contains_key(&pid) {
-            self.set_mapped(pid, Arc::new(Mapped { files: probed, needs }));
-        } else {
-            // Where all are traced, a process that has not met a probe yet is not counted.
-            let idle = probed
-                .iter()
-                .filter(|file| !self.users.contains_key(file) && !self.unused.contains(file));
-            let idle: Vec<_> = idle.copied().collect();
-            self.unused.extend(idle);
-        }
-        Ok(match (found, has_none(&files)) {
-            (true, _) => Look::Attached,
-            (false, true) => Look::None,
-            (false, false) => Look::Refused(why_not(&files)),
-        })
-    }
-
-    /// Makes the sites of a file known before its probes are placed; tells whether they are new.
-    fn announce(&mut self, object: &MappedObject, placement: Placement) -> Result<bool> {
-        let new = self.probes.announce(object, placement)?;
-        let is_new = !new.is_empty();
-        let new = new.iter().map(|site| SiteEntry {
-            path: site.path.display().to_string(),
-            function: site.function.clone(),
-            library: site.library.to_owned(),
-        });
-        let mut told = self.told.sites.lock().unwrap_or_else(PoisonError::into_inner);
-        told.extend(new);
-        Ok(is_new)
-    }
-
     /// Takes the probes of files away that nobody has mapped for longest.
     fn drop_unused(&mut self) -> Result<()> {
         let mut dropped = false;
-        while self.unused.len() > MAX_UNUSED_FILES
-            && let Some(file) = self.unused.pop_front()
-        {
+        while let Some(file) = self.accounts.take_unused() {
             self.probes.detach_file(file);
             dropped = true;
         }
@@ -440,7 +332,7 @@ impl Follower {
 
     /// Forgets processes that have ended, also those whose end was not told.
     fn sweep(&mut self) -> Result<()> {
-        let gone: Vec<u32> = self.processes.keys().copied().filter(|pid| !exists(*pid)).collect();
+        let gone: Vec<u32> = self.accounts.pids().filter(|pid| !exists(*pid)).collect();
         self.probes.leave(&gone.iter().copied().collect())?;
         for pid in gone {
             self.end(pid, 1, now_ns());
@@ -450,34 +342,4 @@ impl Follower {
         }
         Ok(())
     }
-}
-
-fn has_plan(file: &Resolved) -> bool {
-    matches!(file.resolution.as_ref(), Resolution::Plan(_))
-}
-
-/// What is to be probed in a file; nothing in most.
-fn placement(file: &Resolved, needs: Needs) -> Option<Placement> {
-    match file.resolution.as_ref() {
-        Resolution::Plan(plan) => Some(Placement::of_plan(plan)),
-        Resolution::Reason(_) | Resolution::Failed(_) => {
-            let write = file.bios.write.as_ref().filter(|_| needs.ciphertext)?;
-            Some(Placement::of_bio_write(write))
-        }
-    }
-}
-
-fn say_attached(target: &Target, file: &Resolved) {
-    let Resolution::Plan(plan) = file.resolution.as_ref() else {
-        return;
-    };
-    let version = plan.library.version.as_ref();
-    say(&format!(
-        "attached to {} ({}): {} in {}, {} functions",
-        target.name,
-        target.pid,
-        version.map_or(plan.library.family.name(), |version| &version.text),
-        file.path.display(),
-        plan.functions.len(),
-    ));
 }

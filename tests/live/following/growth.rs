@@ -1,0 +1,107 @@
+//! What tlscope holds after many processes and many connections, which must not depend on how many there were.
+
+use anyhow::Result;
+use support::{
+    Nginx, Tracer,
+    kernel::Holdings,
+    nginx::Setup,
+    program::Program,
+    wrk::{Load, Wrk},
+};
+
+use crate::claims::{assert_nothing_lost, assert_same_requests};
+
+/// Far below one KiB for each of what passes between two looks.
+const GROWTH_KIB: u64 = 8 * 1024;
+
+/// What a tracer holds at one time.
+#[derive(Debug)]
+struct Held {
+    kib: u64,
+    descriptors: usize,
+    kernel: Holdings,
+}
+
+impl Held {
+    fn by(tracer: &Tracer) -> Result<Self> {
+        Ok(Self {
+            kib: tracer.held_kib()?,
+            descriptors: tracer.descriptors()?,
+            kernel: tracer.holdings()?,
+        })
+    }
+
+    /// Asserts that it is flat, and shows the figures.
+    fn assert_flat(&self, later: &Self, what: &str) {
+        eprintln!(
+            "{what}: {} KiB and {} descriptors early, {} KiB and {} descriptors late",
+            self.kib, self.descriptors, later.kib, later.descriptors
+        );
+        assert!(later.kib < self.kib + GROWTH_KIB, "{what}: {self:?}, {later:?}");
+        assert_eq!(self.descriptors, later.descriptors, "{what}");
+        assert_eq!(self.kernel, later.kernel, "{what}");
+    }
+}
+
+#[test]
+#[ignore = "needs root, BPF and uprobes: scripts/test runs it"]
+fn ten_thousand_children_leave_nothing() -> Result<()> {
+    const EARLY: usize = 1_000;
+    const CHILDREN: usize = 10_000;
+    const ASKING: usize = 10;
+    let nginx = Nginx::start()?;
+    let mut program = Program::c("forks.c", &[&nginx.port().to_string()])?;
+    let tracer = Tracer::of(&[program.pid()], &[])?;
+    let mut early = None;
+    for thousand in 1..=CHILDREN / EARLY {
+        program.tell(&format!("fork {EARLY} {ASKING} 1"))?;
+        program.wait_for_count("did", thousand)?;
+        tracer.wait_for_lines(thousand * EARLY / ASKING)?;
+        early = early.or(Some(Held::by(&tracer)?));
+    }
+    let late = Held::by(&tracer)?;
+    let log = nginx.wait_for_log(CHILDREN / ASKING)?;
+    let trace = tracer.stop()?;
+    program.finish()?;
+    assert_same_requests(&trace, &log)?;
+    if let Some(early) = early {
+        early.assert_flat(&late, "10,000 children");
+    }
+    late.kernel.wait_until_gone()
+}
+
+#[test]
+#[ignore = "needs root, BPF and uprobes: scripts/test runs it"]
+fn a_hundred_thousand_connections_leave_nothing() -> Result<()> {
+    const STEP: usize = 10_000;
+    const CONNECTIONS: usize = 100_000;
+    // Each answer closes its connection.
+    let nginx = Nginx::start_with(Setup {
+        locations: "location /closing/ { keepalive_timeout 0; return 200 'small\\n'; }",
+        ..Setup::default()
+    })?;
+    let tracer = Tracer::of(&[nginx.master()], &[])?;
+    let wrk = Wrk::start(&nginx, Load::of(CONNECTIONS, "/closing/NUMBER"))?;
+    let mut early = None;
+    for done in (STEP..=CONNECTIONS).step_by(STEP) {
+        nginx.wait_until_logged(done)?;
+        tracer.wait_for_lines(done)?;
+        early = early.or(Some(Held::by(&tracer)?));
+    }
+    let late = Held::by(&tracer)?;
+    wrk.stop()?;
+    let log = nginx.log()?;
+    let connections: std::collections::BTreeSet<_> = log.iter().map(|access| access.connection.as_str()).collect();
+    assert_eq!(
+        connections.len(),
+        CONNECTIONS,
+        "each request had a connection of its own"
+    );
+    let trace = tracer.stop()?;
+    assert_nothing_lost(&trace, CONNECTIONS)?;
+    assert_same_requests(&trace, &log)?;
+    if let Some(early) = early {
+        early.assert_flat(&late, "100,000 connections");
+    }
+    late.kernel.wait_until_gone()
+}

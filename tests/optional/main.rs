@@ -1,0 +1,69 @@
+//! Live tests of what not every kernel offers: where it does not, they are ignored, and say so.
+//!
+//! As those of `live`, they need root, run one at a time, and only if asked for:
+//! `cargo test -p e2e --test optional -- --ignored --test-threads=1`.
+
+use std::process::ExitCode;
+
+use anyhow::Result;
+use libtest_mimic::{Arguments, Completion, Failed, Trial};
+use support::{cgroup::Container, folder::Overlay};
+
+#[path = "../live/claims.rs"]
+#[expect(dead_code, reason = "the live tests use all of it")]
+mod claims;
+mod container;
+mod overlay;
+
+fn main() -> ExitCode {
+    let mut arguments = Arguments::from_args();
+    arguments.test_threads = Some(1);
+    libtest_mimic::run(
+        &arguments,
+        vec![
+            trial(
+                "a_library_on_an_overlay_file_system_is_traced",
+                overlay_reason,
+                overlay::library_is_traced,
+            ),
+            trial(
+                "a_container_stands_for_its_processes_now_and_later",
+                container_reason,
+                container::now_and_later,
+            ),
+            trial(
+                "a_container_that_comes_later_is_waited_for_if_asked_to",
+                container_reason,
+                container::waited_for,
+            ),
+            trial(
+                "a_container_that_does_not_exist_is_refused_with_its_id",
+                container_reason,
+                container::refused,
+            ),
+        ],
+    )
+    .exit_code()
+}
+
+/// A test that is ignored without being asked for, and where there is a reason why it cannot run.
+fn trial(name: &str, reason: fn() -> Result<Option<&'static str>>, test: fn() -> Result<()>) -> Trial {
+    let run = move || {
+        let failed = |error: anyhow::Error| Failed::from(format!("{error:#}"));
+        if let Some(reason) = reason().map_err(failed)? {
+            return Ok(Completion::ignored_with(reason));
+        }
+        test().map_err(failed).map(|()| Completion::Completed)
+    };
+    Trial::ignorable_test(name, run).with_ignored_flag(true)
+}
+
+fn overlay_reason() -> Result<Option<&'static str>> {
+    Ok((!Overlay::is_supported()?).then_some("this kernel has no overlay file systems (CONFIG_OVERLAY_FS)"))
+}
+
+fn container_reason() -> Result<Option<&'static str>> {
+    Ok(Container::root()?
+        .is_none()
+        .then_some("no control groups of the second version are mounted"))
+}

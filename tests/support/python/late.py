@@ -1,0 +1,25 @@
+"""A client that loads its TLS library when it is told to. Words: port, number of requests.
+
+The first line on stdin makes it import ssl; the second makes it ask, over one kept-alive connection.
+"""
+
+import sys
+
+port, requests = map(int, sys.argv[1:])
+assert not any(name.split()[-1].rpartition("/")[2].startswith("libssl") for name in open("/proc/self/maps"))
+print("up", flush=True)
+sys.stdin.readline()
+
+import http.client  # noqa: E402
+import ssl  # noqa: E402
+
+context = ssl._create_unverified_context()
+print("imported", flush=True)
+sys.stdin.readline()
+
+connection = http.client.HTTPSConnection("127.0.0.1", port, context=context)
+for number in range(requests):
+    connection.request("GET", f"/small/{number}")
+    assert connection.getresponse().read() == b"small\n"
+print("done", flush=True)
+sys.stdin.read()

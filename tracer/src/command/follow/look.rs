@@ -1,0 +1,146 @@
+//! Looking at a process: which files it maps, and which probes those need.
+//!
+//! In: a process. Out: probes in the files with a TLS library, and one line for each that is new. Refuses, with the
+//! reason, a process whose library is not to be traced, and a file that is not what the process runs.
+
+use std::sync::{Arc, PoisonError};
+
+use anyhow::Result;
+
+use super::{Follower, accounts::Mapped, say};
+use crate::{
+    attach::{self, Needs, Placement},
+    resolve::{Resolution, Resolved, has_none, why_not},
+    source::SiteEntry,
+    target::{FileIdentity, MappedObject, Target, verify},
+};
+
+/// What looking at a process gave.
+pub(super) enum Look {
+    /// It has a TLS library, and probes are in it.
+    Attached,
+    /// It has none so far.
+    None,
+    /// It has one that is not traced, because.
+    Refused(String),
+}
+
+impl Follower {
+    /// Looks which files a process maps, and attaches to those with a TLS library; says so for each file that is new,
+    /// and for each process if it is `first`.
+    pub(super) fn look_at(&mut self, pid: u32, first: bool) -> Result<Look> {
+        let target = Target::discover(pid)?;
+        let files = self.resolver.resolve(&target);
+        if let Err(reason) = attach::check_target(&target) {
+            return Ok(Look::Refused(reason.to_string()));
+        }
+        let needs = Needs {
+            ciphertext: files.iter().any(Resolved::needs_ciphertext) && files.iter().any(has_plan),
+        };
+        if needs.ciphertext {
+            for missing in self.probes.look_for_ciphertext(pid)? {
+                say(&missing.to_string());
+            }
+        }
+        let first = first || self.accounts.of(pid).expected;
+        let mut probed = Vec::new();
+        for (object, file) in target.objects.iter().zip(&files) {
+            let Some(placement) = placement(file, needs) else {
+                continue;
+            };
+            if let Err(mismatch) = verify(pid, object, placement.offsets()) {
+                return Ok(Look::Refused(mismatch.to_string()));
+            }
+            let is_new = self.place(pid, object, placement, needs)?;
+            probed.push(object.identity);
+            if (is_new || first) && has_plan(file) {
+                say_attached(&target, file);
+            }
+        }
+        let looked = match (files.iter().any(has_plan), has_none(&files)) {
+            (true, _) => Look::Attached,
+            (false, true) => Look::None,
+            (false, false) => Look::Refused(why_not(&files)),
+        };
+        let expected = matches!(looked, Look::None);
+        if expected {
+            probed = self.expect(&target, needs);
+        }
+        let files = probed;
+        if self.accounts.has(pid) {
+            self.accounts.set(pid, Arc::new(Mapped { files, needs, expected }));
+        } else {
+            // Where all are traced, a process that has not met a probe yet is not known.
+            self.accounts.set_idle(&files);
+        }
+        Ok(looked)
+    }
+
+    /// Places probes in the libraries that a process would load, so that nothing is missed between loading and looking.
+    fn expect(&mut self, target: &Target, needs: Needs) -> Vec<FileIdentity> {
+        let expected = target.expected();
+        let files = self.resolver.resolve(&expected);
+        let mut probed = Vec::new();
+        for (object, file) in expected.objects.iter().zip(&files) {
+            let Some(placement) = placement(file, needs) else {
+                continue;
+            };
+            // What cannot be probed ahead is looked at again once it is mapped, and then it is said.
+            if self.place(target.pid, object, placement, needs).is_ok() {
+                probed.push(object.identity);
+            }
+        }
+        probed
+    }
+
+    /// Places the probes of a file that a process needs; tells whether the file is new.
+    fn place(&mut self, pid: u32, object: &MappedObject, placement: Placement, needs: Needs) -> Result<bool> {
+        let is_new = self.announce(object, placement)?;
+        self.probes.attach(object.identity, pid, self.reach, needs)?;
+        Ok(is_new)
+    }
+
+    /// Makes the sites of a file known before its probes are placed; tells whether they are new.
+    fn announce(&mut self, object: &MappedObject, placement: Placement) -> Result<bool> {
+        let new = self.probes.announce(object, placement)?;
+        let is_new = !new.is_empty();
+        let new = new.iter().map(|site| SiteEntry {
+            path: site.path.display().to_string(),
+            function: site.function.clone(),
+            library: site.library.to_owned(),
+        });
+        let mut told = self.told.sites.lock().unwrap_or_else(PoisonError::into_inner);
+        told.extend(new);
+        Ok(is_new)
+    }
+}
+
+fn has_plan(file: &Resolved) -> bool {
+    matches!(file.resolution.as_ref(), Resolution::Plan(_))
+}
+
+/// What is to be probed in a file; nothing in most.
+fn placement(file: &Resolved, needs: Needs) -> Option<Placement> {
+    match file.resolution.as_ref() {
+        Resolution::Plan(plan) => Some(Placement::of_plan(plan)),
+        Resolution::Reason(_) | Resolution::Failed(_) => {
+            let write = file.bios.write.as_ref().filter(|_| needs.ciphertext)?;
+            Some(Placement::of_bio_write(write))
+        }
+    }
+}
+
+fn say_attached(target: &Target, file: &Resolved) {
+    let Resolution::Plan(plan) = file.resolution.as_ref() else {
+        return;
+    };
+    let version = plan.library.version.as_ref();
+    say(&format!(
+        "attached to {} ({}): {} in {}, {} functions",
+        target.name,
+        target.pid,
+        version.map_or(plan.library.family.name(), |version| &version.text),
+        file.path.display(),
+        plan.functions.len(),
+    ));
+}
