@@ -1,7 +1,7 @@
 //! Unix sockets, which have a path where others have an address.
 
 use anyhow::Result;
-use support::{Nginx, Told, Tracer, curl};
+use support::{Nginx, Told, Tracer, curl, program::Program};
 
 use super::claims::{assert_addresses, assert_same, stop_and_assert};
 
@@ -41,9 +41,36 @@ fn a_server_on_a_unix_socket_has_its_path() -> Result<()> {
 #[ignore = "needs root, BPF and uprobes: scripts/test runs it"]
 fn a_client_on_a_unix_socket_has_its_peers_path() -> Result<()> {
     let nginx = Nginx::start()?;
+    let socket = nginx.unix_socket().display().to_string();
+    let mut client = Program::python("unix_client.py", &[&socket, &REQUESTS.to_string()])?;
+    let tracer = Tracer::of(&[client.pid()], &[])?;
+    client.begin()?;
+    client.wait_for("done")?;
+    let told: Vec<_> = told_by(&nginx).into_iter().map(Told::by_peer).collect();
+    stop_and_assert("Python on a unix socket", tracer, &told).map(drop)
+}
+
+#[test]
+#[ignore = "needs root, BPF and uprobes: scripts/test runs it"]
+fn a_client_with_a_bio_of_its_own_on_a_unix_socket_has_its_peers_path_unless_the_kernel_keeps_it() -> Result<()> {
+    let nginx = Nginx::start()?;
     let curl = curl::Waiting::start("http1.1")?;
     let tracer = Tracer::of(&[curl.pid()], &[])?;
     curl.ask_through(&nginx.unix_socket(), &urls())?;
+    let trace = tracer.finish()?;
+    if trace
+        .stderr
+        .iter()
+        .any(|line| line.contains("unix sockets of connections"))
+    {
+        let exchanges = trace.exchanges()?;
+        assert_eq!(exchanges.len(), REQUESTS);
+        for exchange in exchanges {
+            assert_eq!(exchange.text("/connection/reason"), Some("custom-bio"), "{exchange:?}");
+            assert_eq!(exchange.text("/connection/remote"), None, "{exchange:?}");
+        }
+        return Ok(());
+    }
     let told: Vec<_> = told_by(&nginx).into_iter().map(Told::by_peer).collect();
-    assert_addresses("curl on a unix socket", &tracer.finish()?, &told).map(drop)
+    assert_addresses("curl on a unix socket", &trace, &told).map(drop)
 }
