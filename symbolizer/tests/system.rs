@@ -106,7 +106,6 @@ fn the_crypto_library_that_libssl_needs_is_found_by_its_name() {
 }
 
 #[test]
-#[cfg(target_arch = "x86_64")]
 fn the_layout_of_the_installed_openssl_needs_no_table() {
     let plan = planned(&installed("libssl.so.3"), Some(&installed("libcrypto.so.3")));
     assert_eq!(plan.layout.map(|layout| layout.origin), Ok(Origin::Both));

@@ -43,3 +43,13 @@ pub const MAX_UNUSED_FILES: usize = 16;
 
 /// Files whose analysis is remembered; beyond it all are forgotten, and looked at again when they are met.
 pub const MAX_ANALYSED_FILES: usize = 8192;
+
+/// Bytes of one CPU's ring unless the user says otherwise: a worker of nginx that sends large files at the pace of one CPU
+/// writes some 9 MiB while the rings are left alone.
+pub const LARGEST_USUAL_RING_BYTES: u32 = 16 * 1024 * 1024;
+
+/// Bytes of one CPU's ring at the least, however many CPUs there are.
+pub const SMALLEST_USUAL_RING_BYTES: u32 = 1024 * 1024;
+
+/// Bytes of all rings together, as long as each has its least.
+pub const MAX_RINGS_BYTES: u32 = 256 * 1024 * 1024;

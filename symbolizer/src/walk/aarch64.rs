@@ -1,7 +1,8 @@
 //! Instructions of aarch64 as operations.
 //!
-//! In: bytes. Out: [`Lifted`]. Encodings are those of the Arm Architecture Reference Manual (C4.1). Refused: every
-//! instruction that accessors do not use, because what it writes is then not known.
+//! In: bytes. Out: [`Lifted`]. Encodings are those of the Arm Architecture Reference Manual (C4.1). An instruction that
+//! only computes spoils its destination. Refused: every other that accessors do not use, because what it writes is then
+//! not known.
 
 use super::operation::{Condition, Convention, Lifted, Memory, Operand, Operation, Register, Target};
 
@@ -21,7 +22,7 @@ const LENGTH: usize = 4;
 /// Reads one instruction.
 pub(super) fn lift(code: &[u8], at: usize) -> Option<Lifted> {
     let word = u32::from_le_bytes(*code.get(at..)?.first_chunk()?);
-    let readers = [hint, load_or_store, pair, compare_or_add, moved];
+    let readers = [hint, load_or_store, pair, compare_or_add, moved, computed];
     let operations = readers
         .into_iter()
         .find_map(|read| read(word))
@@ -206,8 +207,21 @@ fn moved(word: u32) -> Option<Vec<Operation>> {
             width,
         }]);
     }
-    // adr and adrp
-    (word & 0x1f00_0000 == 0x1000_0000).then(|| vec![Operation::Spoil(1_u32 << to)])
+    None
+}
+
+/// What else computes from numbers and registers: all of it writes one register, or the flags alone.
+fn computed(word: u32) -> Option<Vec<Operation>> {
+    // ccmp and ccmn, tst with a number, tst with a register
+    let is_test =
+        word & 0x3fe0_0000 == 0x3a40_0000 || word & 0x7f80_001f == 0x7200_001f || word & 0x7f20_001f == 0x6a00_001f;
+    if is_test {
+        return Some(vec![Operation::Spoil(0)]);
+    }
+    let is_computed = word & 0x1c00_0000 == 0x1000_0000 || word & 0x0e00_0000 == 0x0a00_0000;
+    // The number 31 may mean the stack pointer here.
+    let to = register(word, 0).filter(|to| *to != STACK)?;
+    is_computed.then(|| vec![Operation::Spoil(1_u32 << to)])
 }
 
 fn control(word: u32, at: usize) -> Option<Vec<Operation>> {

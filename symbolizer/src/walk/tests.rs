@@ -142,10 +142,31 @@ fn a_frame_of_aarch64_is_followed() {
 }
 
 #[test]
+fn what_aarch64_computes_is_no_field_any_more() {
+    // ldr x0, [x0, #16]; then eor x0, x0, x1; and x0, x0, #1; csel x0, x0, x1, eq; adrp x0
+    for computing in [0xca01_0000, 0x9240_0000, 0x9a81_0000, 0x9000_0000] {
+        let values = aarch64(&[0xf940_0800, computing, RET], Call::Object);
+        assert_eq!(values, Some(vec![Value::Unknown]), "{computing:#x}");
+    }
+    // The same before comparing: ccmp w0, w1, #4, gt; tst w1, #8; tst w1, w2
+    for comparing in [0x7a41_c004, 0x721d_003f, 0x6a02_003f] {
+        // ...; b.ne 1f; ldr x0, [x0, #16]; ret; 1: mov x0, #0; ret
+        let code = [comparing, 0x5400_0061, 0xf940_0800, RET, 0xd280_0000, RET];
+        assert_eq!(aarch64(&code, Call::Object).unwrap().len(), 2, "{comparing:#x}");
+    }
+}
+
+#[test]
 fn an_unknown_instruction_of_aarch64_is_refused() {
-    // ldr x0, [x0, #16]; eor x0, x0, x1; ret
-    assert_eq!(aarch64(&[0xf940_0800, 0xca01_0000, RET], Call::Object), None);
-    assert_eq!(aarch64(&[0xf940_0800, 0xd61f_0020], Call::Object), None, "br x1");
+    for (word, what) in [
+        (0xd61f_0020, "br x1"),
+        (0x3dc0_0000, "ldr q0, [x0]"),
+        (0x9240_e41f, "and sp, x0, #0x3ffffffffffffff"),
+        (0xd400_0001, "svc #0"),
+        (0xf840_8401, "ldr x1, [x0], #8"),
+    ] {
+        assert_eq!(aarch64(&[0xf940_0800, word, RET], Call::Object), None, "{what}");
+    }
     assert_eq!(
         aarch64(&[0xf940_0800], Call::Object),
         Some(vec![Value::Unknown]),

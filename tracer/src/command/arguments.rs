@@ -5,7 +5,14 @@ use std::{path::PathBuf, time::Duration};
 use clap::{Args, Parser, Subcommand, builder::RangedU64ValueParser};
 use tracer_ebpf::{DEFAULT_CALL_BYTES, MAX_CALL_BYTES, SettingFlags};
 
-use crate::{attach, filter::FilterArgs, output::Format, redact::RedactArgs, target::Selection};
+use crate::{
+    attach,
+    filter::FilterArgs,
+    limits::{LARGEST_USUAL_RING_BYTES, MAX_RINGS_BYTES, SMALLEST_USUAL_RING_BYTES},
+    output::Format,
+    redact::RedactArgs,
+    target::Selection,
+};
 
 /// Streams the HTTP heads of a running gateway's TLS traffic.
 #[derive(Debug, Parser)]
@@ -93,9 +100,9 @@ pub(super) struct LiveArgs {
         value_parser = RangedU64ValueParser::<u64>::new().range(1..=MAX_CALL_BYTES)
     )]
     pub(super) call_bytes: u64,
-    /// KiB of each CPU's ring buffer, a power of two
-    #[arg(long, value_name = "KIB", default_value_t = 8192, value_parser = parse_ring)]
-    pub(super) ring_kib: u32,
+    /// KiB of each CPU's ring buffer, a power of two; 16384, or less where there are more than 16 CPUs
+    #[arg(long, value_name = "KIB", value_parser = parse_ring)]
+    pub(super) ring_kib: Option<u32>,
 }
 
 /// Whom to trace; everything that is given adds up.
@@ -154,8 +161,9 @@ impl LiveArgs {
         }
     }
 
-    pub(super) const fn ring_bytes(&self) -> u32 {
-        self.ring_kib.saturating_mul(1024)
+    pub(super) fn ring_bytes(&self) -> u32 {
+        self.ring_kib
+            .map_or_else(usual_ring_bytes, |kib| kib.saturating_mul(1024))
     }
 
     pub(super) fn selection(&self) -> Selection {
@@ -168,6 +176,18 @@ impl LiveArgs {
             wait: self.wait,
         }
     }
+}
+
+/// What one CPU can write in the longest time the rings are left alone, as long as all rings together stay in bounds.
+fn usual_ring_bytes() -> u32 {
+    let cpus = aya::util::nr_cpus().unwrap_or(1);
+    usual_ring_bytes_of(u32::try_from(cpus).unwrap_or(u32::MAX))
+}
+
+fn usual_ring_bytes_of(cpus: u32) -> u32 {
+    let share = MAX_RINGS_BYTES / cpus.max(1);
+    let largest_power = share.checked_ilog2().map_or(0, |log| 1_u32 << log);
+    largest_power.clamp(SMALLEST_USUAL_RING_BYTES, LARGEST_USUAL_RING_BYTES)
 }
 
 /// The kernel takes powers of two that are whole pages; 1 GiB a CPU is more than any drain needs.
@@ -189,6 +209,13 @@ mod tests {
     #[test]
     fn the_command_line_is_consistent() {
         CommandLine::command().debug_assert();
+    }
+
+    #[test]
+    fn rings_are_as_large_as_the_bound_of_all_allows() {
+        const MIB: u32 = 1024 * 1024;
+        let of = |cpus| usual_ring_bytes_of(cpus) / MIB;
+        assert_eq!([1, 2, 16, 17, 64, 1024].map(of), [16, 16, 16, 8, 4, 1]);
     }
 
     #[test]
