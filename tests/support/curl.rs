@@ -31,8 +31,8 @@ pub struct Waiting {
     child: Child,
     stdout: Option<Lines>,
     version: &'static str,
-    /// The option for a unix socket, if any.
-    socket: String,
+    /// Options for the way to the server, if it is not the usual one.
+    way: String,
 }
 
 impl Waiting {
@@ -46,12 +46,12 @@ impl Waiting {
             .stderr(Stdio::inherit());
         let mut child = command.spawn().context("curl did not start")?;
         let stdout = child.stdout.take().map(Lines::read);
-        let socket = String::new();
+        let way = String::new();
         let waiting = Self {
             child,
             stdout,
             version,
-            socket,
+            way,
         };
         wait::until_true("curl maps libssl", || {
             Ok(std::fs::read_to_string(format!("/proc/{}/maps", waiting.pid()))?.contains("libssl"))
@@ -72,8 +72,15 @@ impl Waiting {
     /// Lets it ask for all of `urls` through a unix socket, the first one with `X-Request-ID: curl-0`, and waits until it
     /// has succeeded.
     pub fn ask_through(mut self, socket: &Path, urls: &[String]) -> Result<()> {
-        self.socket = format!("unix-socket = \"{}\"\n", socket.display());
+        self.way = format!("unix-socket = \"{}\"\n", socket.display());
         self.ask(urls)
+    }
+
+    /// Lets it ask for all of `urls` in a tunnel through an HTTPS proxy, and waits until it has succeeded; gives what it
+    /// says of them.
+    pub fn ask_in_tunnel(mut self, proxy: &str, urls: &[String]) -> Result<Vec<Told>> {
+        self.way = format!("proxy = \"{proxy}\"\nproxy-insecure\n");
+        told::among(&self.configure("", urls)?)
     }
 
     /// Lets it ask for all of `urls` over at most so many connections at a time, the first one with `X-Request-ID: curl-0`,
@@ -93,7 +100,7 @@ impl Waiting {
             writeln!(
                 stdin,
                 "{next}{common}\n{}\n{}url = \"{url}\"\noutput = \"/dev/null\"",
-                self.version, self.socket
+                self.version, self.way
             )?;
             writeln!(stdin, "header = \"X-Request-ID: curl-{number}\"")?;
             writeln!(stdin, "write-out = \"asked curl-{number} {TOLD}\\n\"")?;
