@@ -9,4 +9,5 @@ mod apache;
 mod curl;
 mod asyncio;
 mod node;
+mod unix;
 mod sockets;
