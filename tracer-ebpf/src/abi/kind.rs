@@ -17,8 +17,6 @@ impl Kind {
     pub const END: Self = Self(3);
     /// A process began, was replaced, or ended: a [`crate::ProcessRecord`].
     pub const PROCESS: Self = Self(4);
-    /// A process mapped an executable file that nobody has looked at: a [`crate::MappedRecord`].
-    pub const MAPPED: Self = Self(5);
     /// A connection's socket was closed: a [`crate::SocketRecord`].
     pub const SOCKET: Self = Self(6);
     /// What a connection's handshake agreed on: a [`crate::TlsRecord`].

@@ -113,18 +113,6 @@ pub struct SocketState {
     pub reserved: [u8; 2],
 }
 
-/// A file, as the kernel names it.
-#[derive(Clone, Copy, Debug, Eq, FromBytes, Hash, Immutable, IntoBytes, KnownLayout, PartialEq)]
-#[repr(C)]
-pub struct FileKey {
-    /// `inode.i_ino`.
-    pub inode: u64,
-    /// `super_block.s_dev`, in the kernel's own encoding.
-    pub device: u32,
-    /// Zero.
-    pub reserved: u32,
-}
-
 /// What is kept of a traced process.
 #[derive(Clone, Copy, Debug, Default, Eq, FromBytes, Immutable, IntoBytes, KnownLayout, PartialEq)]
 #[repr(C)]
@@ -215,7 +203,6 @@ pub struct ConnectionState {
 }
 
 const _: () = assert!(size_of::<AddressKey>() == 16);
-const _: () = assert!(size_of::<FileKey>() == 16);
 const _: () = assert!(size_of::<TargetState>() == 24);
 const _: () = assert!(size_of::<CallState>() == 112);
 const _: () = assert!(size_of::<ThreadState>() == 32);

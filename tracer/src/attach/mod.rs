@@ -13,6 +13,7 @@ mod program;
 mod rings;
 mod tables;
 mod hooks;
+mod mappings;
 mod sockets;
 mod probes;
 
@@ -22,8 +23,8 @@ use aya::{Ebpf, programs::Program as Loaded};
 use tracer_ebpf::SettingFlags;
 
 pub use error::Error;
-pub use hooks::LateLibraries;
 pub use kernel::{KernelVersion, Reason, check, check_target, reach};
+pub use mappings::Mappings;
 pub use placement::Placement;
 pub use probes::{Needs, Probes, Reach};
 pub use rings::{Rings, Switch};

@@ -11,12 +11,10 @@ use std::{
 
 use aya::{Btf, Ebpf, EbpfLoader, programs::UProbe};
 use symbolizer::Function;
-use tracer_ebpf::{
-    FileKey, KernelCounters, KernelOffsets, MAX_SITES, SettingFlags, Settings, SiteCounters, TargetFlags,
-};
+use tracer_ebpf::{KernelCounters, KernelOffsets, MAX_SITES, SettingFlags, Settings, SiteCounters, TargetFlags};
 
 use super::{
-    Error, LateLibraries, Missing, OBJECT, Options, Placement, Rings, SiteInfo, Switch, hooks,
+    Error, Missing, OBJECT, Options, Placement, Rings, SiteInfo, Switch, hooks,
     probed::{Links, Probed, detach, is_cheap},
     program::{Program, is_needed},
     program_of,
@@ -41,7 +39,6 @@ pub struct Probes {
     ebpf: Ebpf,
     sites: Vec<SiteInfo>,
     files: HashMap<FileIdentity, Probed>,
-    late: LateLibraries,
     sockets: Sockets,
     btf: Btf,
     told: SettingFlags,
@@ -75,23 +72,17 @@ impl Probes {
         let rings = Rings::make(&mut ebpf, options.ring_bytes)?;
         let switch = Switch::take(&mut ebpf)?;
         let btf = Btf::from_sys_fs().map_err(|source| Error::Load(Box::new(source.into())))?;
-        let late = hooks::attach(&mut ebpf, &btf)?;
+        hooks::attach(&mut ebpf)?;
         let sockets = sockets::attach(&mut ebpf, options.flags.contains(SettingFlags::CONNECTIONS))?;
         let probes = Self {
             ebpf,
             sites: Vec::new(),
             files: HashMap::new(),
-            late,
             sockets,
             btf,
             told: options.flags,
         };
         Ok((probes, rings, switch))
-    }
-
-    /// How libraries that are loaded later are noticed.
-    pub const fn late_libraries(&self) -> LateLibraries {
-        self.late
     }
 
     /// What this kernel does not offer to learn of sockets, as far as it was wanted.
@@ -218,16 +209,6 @@ impl Probes {
             let own = file.own.into_values().flat_map(Links::into_values);
             detach(&mut self.ebpf, file.shared.into_values().chain(own).flatten());
         }
-    }
-
-    /// Mapping these files is no news from now on.
-    pub fn know(&mut self, files: &[FileKey]) -> Result<(), Error> {
-        self.tables().know(files)
-    }
-
-    /// Mapping any file is news again.
-    pub fn know_nothing(&mut self) -> Result<(), Error> {
-        self.tables().know_nothing()
     }
 
     /// Forgets what the programs remember of processes that ended, each at its time.

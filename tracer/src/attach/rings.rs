@@ -1,15 +1,13 @@
 //! What the programs write into, and what lets them: one ring per CPU for what is captured, one for what happens to
 //! processes, and the switch.
 
-use std::os::fd::{AsFd, BorrowedFd};
-
 use aya::{
     Ebpf,
     maps::{Array, ArrayOfMaps, Map, MapData, MapError, RingBuf},
 };
 use tracer_ebpf::MAX_CPUS;
 
-use super::Error;
+use super::{Error, Mappings};
 
 /// All rings.
 pub struct Rings {
@@ -17,6 +15,8 @@ pub struct Rings {
     pub captured: Vec<RingBuf<MapData>>,
     /// What happened to processes.
     pub lifecycle: RingBuf<MapData>,
+    /// What they mapped; `None` where the kernel does not tell, and has to be asked again and again.
+    pub mappings: Option<Mappings>,
 }
 
 impl Rings {
@@ -38,6 +38,7 @@ impl Rings {
         Ok(Self {
             captured,
             lifecycle: lifecycle.try_into().map_err(Error::map("LIFECYCLE"))?,
+            mappings: Mappings::watch().ok(),
         })
     }
 }
@@ -54,13 +55,6 @@ impl Switch {
     /// Lets the probes report, or stops them; what is in the rings can still be drained.
     pub fn set(&mut self, on: bool) -> Result<(), Error> {
         self.0.set(0, u32::from(on), 0).map_err(Error::map("SWITCH"))
-    }
-}
-
-/// Readable as soon as a process has mapped something that should be looked at.
-impl AsFd for Rings {
-    fn as_fd(&self) -> BorrowedFd<'_> {
-        self.lifecycle.as_fd()
     }
 }
 

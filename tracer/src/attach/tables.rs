@@ -7,8 +7,8 @@ use aya::{
     maps::{Array, HashMap as BpfHashMap, MapData},
 };
 use tracer_ebpf::{
-    AddressKey, CallState, CiphertextKey, ConnectionState, FileKey, KernelCounters, SiteConfig, SiteCounters,
-    TargetFlags, TargetState, ThreadState,
+    AddressKey, CallState, CiphertextKey, ConnectionState, KernelCounters, SiteConfig, SiteCounters, TargetFlags,
+    TargetState, ThreadState,
 };
 
 use super::{Error, value::MapValue};
@@ -87,25 +87,6 @@ impl Tables<'_> {
         let mut table = self.hash::<u64, u32>("CGROUPS")?;
         for group in groups {
             table.insert(*group, 1, 0).map_err(Error::map("CGROUPS"))?;
-        }
-        Ok(())
-    }
-
-    /// Mapping these files is no news from now on; where the table is full they are told again, and looked at again.
-    pub(super) fn know(&mut self, files: &[FileKey]) -> Result<(), Error> {
-        let mut table = self.hash::<MapValue<FileKey>, u32>("KNOWN_FILES")?;
-        for file in files {
-            drop(table.insert(MapValue(*file), 1, 0));
-        }
-        Ok(())
-    }
-
-    /// Mapping any file is news again.
-    pub(super) fn know_nothing(&mut self) -> Result<(), Error> {
-        let mut table = self.hash::<MapValue<FileKey>, u32>("KNOWN_FILES")?;
-        let known: Vec<_> = table.keys().filter_map(Result::ok).collect();
-        for file in known {
-            drop(table.remove(&file));
         }
         Ok(())
     }

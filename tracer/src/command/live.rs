@@ -29,7 +29,7 @@ pub(super) fn run(
 ) -> Result<Outcome> {
     let offsets = attach::check().map_err(|reason| anyhow!("{reason}"))?;
     let (probes, rings, switch) = Probes::load(&offsets, live.options(told))?;
-    let mut follower = Follower::new(probes, live.selection());
+    let mut follower = Follower::new(probes, live.selection(), rings.mappings.is_some());
     follower.begin()?;
     let consumer = consumer(&header(&follower))?;
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;

@@ -4,7 +4,6 @@
 //! follows processes. When the queue is full the rings hold the records, and the kernel counts what they lose.
 
 use std::{
-    os::fd::AsFd as _,
     sync::{
         Arc,
         mpsc::{Receiver, Sender, channel},
@@ -19,7 +18,6 @@ use thread_priority::{
     thread_native_id,
 };
 use tokio::{
-    io::{Interest, unix::AsyncFd},
     signal::unix::{Signal, SignalKind, signal},
     time::sleep,
 };
@@ -137,14 +135,10 @@ impl Session {
         mut signals: Signals,
     ) -> Result<Stop> {
         let time_is_over = sleep(self.duration.unwrap_or(Duration::MAX));
-        let mapped = self.rings.as_fd().try_clone_to_owned()?;
-        // SAFETY: an owned descriptor stays open, and stays the same, until it is dropped.
-        let mapped = unsafe { AsyncFd::register_with_interest(mapped, Interest::READABLE) }?;
         tokio::pin!(time_is_over);
         loop {
             tokio::select! {
                 () = sleep(self.pause) => {}
-                ready = mapped.readable() => ready?.clear_ready(),
                 () = &mut time_is_over => return Ok(Stop::Asked),
                 () = signals.any() => return Ok(Stop::Asked),
             }

@@ -138,7 +138,6 @@ impl Correlator {
             Event::End(positions) => self.end(origin.key, Some(origin.ts_ns), Some(positions), out),
             Event::Socket(facts) => self.take_socket(origin, facts, out),
             Event::Process(change) => self.take_change(origin, change, out),
-            Event::Mapped => {}
         }
     }
 

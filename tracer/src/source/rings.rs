@@ -8,7 +8,7 @@ use super::Batch;
 use crate::{attach::Rings, limits::MAX_BATCH_BYTES, target::Life};
 
 /// Takes what is in the rings, up to a limit; what is over it waits for the next time. What happened to processes is
-/// also handed to `tell`; a mapping concerns nobody else.
+/// also handed to `tell`, and what they mapped, which concerns nobody else.
 pub fn drain(rings: &mut Rings, mut tell: impl FnMut(Life)) -> Batch {
     let mut batch = Batch::new(now_ns());
     let share = MAX_BATCH_BYTES / rings.captured.len().max(1);
@@ -18,13 +18,16 @@ pub fn drain(rings: &mut Rings, mut tell: impl FnMut(Life)) -> Batch {
             batch.push(used(&slot));
         }
     }
-    while let Some(record) = rings.lifecycle.next() {
-        let life = Life::parse(&record);
-        if !matches!(life, Some(Life::Mapped { .. })) {
-            batch.push(&record);
-        }
-        life.into_iter().for_each(&mut tell);
+    // Before what happened to processes: by then it is known whose mappings these are.
+    let mut mapped = Vec::new();
+    if let Some(mappings) = &mut rings.mappings {
+        mappings.take(|life| mapped.push(life));
     }
+    while let Some(record) = rings.lifecycle.next() {
+        batch.push(&record);
+        Life::parse(&record).into_iter().for_each(&mut tell);
+    }
+    mapped.into_iter().for_each(tell);
     batch
 }
 

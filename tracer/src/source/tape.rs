@@ -14,8 +14,8 @@ use std::{
 use serde::{Deserialize, Serialize};
 use thiserror::Error as ThisError;
 use tracer_ebpf::{
-    ConnectionRecord, DataRecord, EndRecord, LARGEST_CLASS, MAX_SITES, MappedRecord, ProcessRecord, RecordHeader,
-    SocketRecord, TlsRecord,
+    ConnectionRecord, DataRecord, EndRecord, LARGEST_CLASS, MAX_SITES, ProcessRecord, RecordHeader, SocketRecord,
+    TlsRecord,
 };
 
 use super::Batch;
@@ -113,7 +113,6 @@ fn abi() -> Vec<usize> {
         size_of::<ConnectionRecord>(),
         size_of::<EndRecord>(),
         size_of::<ProcessRecord>(),
-        size_of::<MappedRecord>(),
         size_of::<SocketRecord>(),
         size_of::<TlsRecord>(),
         LARGEST_CLASS,

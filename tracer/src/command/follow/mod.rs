@@ -19,12 +19,11 @@ use std::{
 };
 
 use anyhow::{Result, bail};
-use tracer_ebpf::FileKey;
 
 use self::{accounts::Accounts, look::Look};
 use super::say;
 use crate::{
-    attach::{self, LateLibraries, Probes, Reach},
+    attach::{self, Probes, Reach},
     resolve::Resolver,
     source::{ProcessEntry, SiteEntry, now_ns},
     target::{Life, Selection, descendants_of, exists, find, name_of},
@@ -33,7 +32,7 @@ use crate::{
 /// How long after a mapping its process is looked at: a library and those it needs come together.
 const AFTER_MAPPING: Duration = Duration::from_millis(2);
 
-/// How long after it began another program a process is looked at; mappings of unknown files come first.
+/// How long after it began another program a process is looked at; its mappings are told before.
 const AFTER_EXEC: Duration = Duration::from_millis(100);
 
 /// How often it is checked that processes are still there, should a record of their end have been lost.
@@ -70,16 +69,16 @@ pub(super) struct Follower {
     accounts: Accounts,
     /// Processes to look at, and when.
     due: BTreeMap<u32, Instant>,
-    /// Files that are looked at with them.
-    mapped: Vec<FileKey>,
     /// Processes that had connections and ended, and when.
     ended: BTreeMap<u32, u64>,
     swept: Instant,
+    /// Whether the kernel tells of mappings.
+    mappings_are_told: bool,
     told: Arc<Told>,
 }
 
 impl Follower {
-    pub(super) fn new(probes: Probes, selection: Selection) -> Self {
+    pub(super) fn new(probes: Probes, selection: Selection, mappings_are_told: bool) -> Self {
         Self {
             reach: attach::reach(selection.follow),
             probes,
@@ -87,9 +86,9 @@ impl Follower {
             selection,
             accounts: Accounts::default(),
             due: BTreeMap::new(),
-            mapped: Vec::new(),
             ended: BTreeMap::new(),
             swept: Instant::now(),
+            mappings_are_told,
             told: Arc::default(),
         }
     }
@@ -139,11 +138,14 @@ impl Follower {
     }
 
     fn with_descendants(&self, pids: &BTreeSet<u32>) -> BTreeSet<u32> {
-        if self.selection.follow {
+        let mut found = if self.selection.follow {
             descendants_of(pids)
         } else {
             pids.clone()
-        }
+        };
+        // Started from a shell that is traced, the tracer is a descendant too.
+        found.remove(&std::process::id());
+        found
     }
 
     /// Of those that were asked for and cannot be traced it says why, in one line if nothing is left.
@@ -201,11 +203,7 @@ impl Follower {
     }
 
     fn next_due(&self) -> Duration {
-        let wait = if self.probes.late_libraries() == LateLibraries::LookedFor {
-            LOOK
-        } else {
-            SWEEP
-        };
+        let wait = if self.mappings_are_told { SWEEP } else { LOOK };
         let due = self.due.values().min();
         due.map_or(wait, |due| due.saturating_duration_since(Instant::now()).min(wait))
     }
@@ -222,9 +220,16 @@ impl Follower {
                 self.accounts.add(pid);
                 self.look_soon(pid, Duration::ZERO);
             }
-            Life::Mapped { pid, file } => {
-                self.mapped.push(file);
-                self.look_soon(pid, AFTER_MAPPING);
+            Life::Mapped { pid } => {
+                if self.accounts.has(pid) || self.selection.all {
+                    self.look_soon(pid, AFTER_MAPPING);
+                }
+            }
+            Life::Overlooked => {
+                let all: Vec<u32> = self.accounts.pids().collect();
+                for pid in all {
+                    self.look_soon(pid, AFTER_MAPPING);
+                }
             }
             Life::Ended {
                 pid,
@@ -281,7 +286,7 @@ impl Follower {
             .filter(|(_, at)| **at <= now)
             .map(|(pid, _)| *pid)
             .collect();
-        let looked_for = self.probes.late_libraries() == LateLibraries::LookedFor;
+        let looked_for = !self.mappings_are_told;
         let due = if due.is_empty() && looked_for {
             self.accounts.pids().collect()
         } else {
@@ -291,10 +296,7 @@ impl Follower {
             self.due.remove(pid);
             self.look_again(*pid);
         }
-        if self.due.is_empty() && !self.mapped.is_empty() {
-            self.probes.know(&take(&mut self.mapped))?;
-        }
-        self.drop_unused()?;
+        self.drop_unused();
         if now.duration_since(self.swept) >= SWEEP {
             self.swept = now;
             self.sweep()?;
@@ -318,16 +320,10 @@ impl Follower {
     }
 
     /// Takes the probes of files away that nobody has mapped for longest.
-    fn drop_unused(&mut self) -> Result<()> {
-        let mut dropped = false;
+    fn drop_unused(&mut self) {
         while let Some(file) = self.accounts.take_unused() {
             self.probes.detach_file(file);
-            dropped = true;
         }
-        if dropped {
-            self.probes.know_nothing()?;
-        }
-        Ok(())
     }
 
     /// Forgets processes that have ended, also those whose end was not told.
