@@ -23,7 +23,7 @@ use tracer_ebpf::SettingFlags;
 
 pub use error::Error;
 pub use hooks::LateLibraries;
-pub use kernel::{KernelVersion, Reason, check, check_target, reach};
+pub use kernel::{KernelVersion, Reason, check, check_target, late_start, reach};
 pub use placement::Placement;
 pub use probes::{Needs, Probes, Reach};
 pub use rings::{Rings, Switch};
