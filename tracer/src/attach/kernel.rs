@@ -127,6 +127,20 @@ pub fn reach(follow: bool) -> Reach {
     }
 }
 
+/// What processes that begin later miss because of the kernel, if they do.
+pub fn late_start() -> Option<String> {
+    KernelVersion::running()
+        .filter(|version| version.kills_at_return())
+        .map(late_start_on)
+}
+
+fn late_start_on(version: KernelVersion) -> String {
+    format!(
+        "kernel {version} may kill processes under a seccomp filter at a return probe, so each process is looked at \
+         first: what one that begins later does until then is not seen"
+    )
+}
+
 fn check_privileges() -> Result<(), Reason> {
     let status = procfs::process::Process::myself()
         .and_then(|own| own.status())
@@ -256,6 +270,7 @@ mod tests {
     #[test]
     fn every_reason_reads_as_a_sentence() {
         let version = KernelVersion { major: 6, minor: 12 };
+        assert!(late_start_on(version).starts_with("kernel 6.12 may kill"));
         for reason in [
             Reason::NotRoot,
             Reason::NoUprobes,

@@ -134,7 +134,13 @@ impl Follower {
             self.probes.trace(&found, &self.selection)?;
             known = found;
         }
-        self.look_at_all(&known, &asked)
+        self.look_at_all(&known, &asked)?;
+        if (self.selection.follow || self.selection.is_open())
+            && let Some(reason) = attach::late_start()
+        {
+            say(&reason);
+        }
+        Ok(())
     }
 
     fn with_descendants(&self, pids: &BTreeSet<u32>) -> BTreeSet<u32> {
