@@ -18,9 +18,9 @@ impl Kind {
     /// A process began, was replaced, or ended: a [`crate::ProcessRecord`].
     pub const PROCESS: Self = Self(4);
     /// A connection's socket was closed: a [`crate::SocketRecord`].
-    pub const SOCKET: Self = Self(6);
+    pub const SOCKET: Self = Self(5);
     /// What a connection's handshake agreed on: a [`crate::TlsRecord`].
-    pub const TLS: Self = Self(7);
+    pub const TLS: Self = Self(6);
 }
 
 /// Which way bytes go, as the traced process sees it.
