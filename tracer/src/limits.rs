@@ -56,3 +56,6 @@ pub const MAX_RINGS_BYTES: u32 = 256 * 1024 * 1024;
 
 /// Bytes in which each CPU's account of executable mappings waits to be read; a power of two.
 pub const MAPPINGS_BYTES: usize = 64 * 1024;
+
+/// Reasons that are said why processes which came later are not traced; beyond it no more are.
+pub const MAX_REFUSALS: usize = 256;

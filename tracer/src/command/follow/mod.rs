@@ -8,7 +8,7 @@ mod accounts;
 mod look;
 
 use std::{
-    collections::{BTreeMap, BTreeSet},
+    collections::{BTreeMap, BTreeSet, HashSet},
     mem::take,
     sync::{
         Arc, Mutex, PoisonError,
@@ -24,6 +24,7 @@ use self::{accounts::Accounts, look::Look};
 use super::say;
 use crate::{
     attach::{self, Probes, Reach},
+    limits::MAX_REFUSALS,
     resolve::Resolver,
     source::{ProcessEntry, SiteEntry, now_ns},
     target::{Life, Selection, descendants_of, exists, find, name_of},
@@ -72,6 +73,8 @@ pub(super) struct Follower {
     /// Processes that had connections and ended, and when.
     ended: BTreeMap<u32, u64>,
     swept: Instant,
+    /// Names and reasons of processes that came later and are not traced.
+    refused: HashSet<(String, String)>,
     /// Whether the kernel tells of mappings.
     mappings_are_told: bool,
     told: Arc<Told>,
@@ -88,6 +91,7 @@ impl Follower {
             due: BTreeMap::new(),
             ended: BTreeMap::new(),
             swept: Instant::now(),
+            refused: HashSet::new(),
             mappings_are_told,
             told: Arc::default(),
         }
@@ -119,6 +123,9 @@ impl Follower {
     /// counted, so that none is forked in between.
     pub(super) fn begin(&mut self) -> Result<()> {
         let asked = find(&self.selection)?;
+        if self.selection.all {
+            return self.look_at_all(&asked, &BTreeSet::new());
+        }
         let mut known = asked.clone();
         self.probes.trace(&known, &self.selection)?;
         if self.selection.wait {
@@ -160,6 +167,10 @@ impl Follower {
         let mut hopes = self.selection.is_open();
         for pid in pids {
             self.accounts.add(*pid);
+            if self.selection.all {
+                // Only those with a TLS library stay in the table.
+                self.probes.trace(&BTreeSet::from([*pid]), &self.selection)?;
+            }
             let name = name_of(*pid).unwrap_or_default();
             match self.look_at(*pid, true) {
                 Ok(Look::Attached) => hopes = true,
@@ -316,12 +327,17 @@ impl Follower {
     fn look_again(&mut self, pid: u32) {
         match self.look_at(pid, false) {
             Ok(Look::Attached | Look::None) => {}
-            Ok(Look::Refused(reason)) => {
-                let name = name_of(pid).unwrap_or_default();
-                say(&format!("{name} ({pid}) is not traced: {reason}"));
-            }
+            Ok(Look::Refused(reason)) => self.say_refused(pid, &reason),
             Err(error) if exists(pid) => say(&format!("process {pid} is not traced: {error:#}")),
             Err(_gone) => {}
+        }
+    }
+
+    /// Says why a process that came later is not traced; of those with the same name and reason, for the first.
+    fn say_refused(&mut self, pid: u32, reason: &str) {
+        let name = name_of(pid).unwrap_or_default();
+        if self.refused.len() < MAX_REFUSALS && self.refused.insert((name.clone(), reason.to_owned())) {
+            say(&format!("{name} ({pid}) is not traced: {reason}"));
         }
     }
 
