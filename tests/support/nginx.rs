@@ -234,8 +234,9 @@ impl Drop for Nginx {
     fn drop(&mut self) {
         let stopped = self.stop().is_ok();
         if self.background {
-            // Whatever an upgrade has left is in the session of the first master.
-            kernel::kill_session(self.session);
+            // Whatever an upgrade has left is in the session of the first master, which may not have been met yet.
+            let unmet = || kernel::pid_in(&self.pid_file()).unwrap_or(0);
+            kernel::kill_session(if self.session == 0 { unmet() } else { self.session });
         } else if !stopped {
             // The master does not listen any more; its workers end with their sockets.
             drop(self.child.kill());
