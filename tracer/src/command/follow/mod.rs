@@ -73,6 +73,8 @@ pub(super) struct Follower {
     /// Processes that had connections and ended, and when.
     ended: BTreeMap<u32, u64>,
     swept: Instant,
+    /// Processes to look at once more before something is said of them.
+    doubtful: BTreeSet<u32>,
     /// Names and reasons of processes that came later and are not traced.
     refused: HashSet<(String, String)>,
     /// Whether the kernel tells of mappings.
@@ -91,6 +93,7 @@ impl Follower {
             due: BTreeMap::new(),
             ended: BTreeMap::new(),
             swept: Instant::now(),
+            doubtful: BTreeSet::new(),
             refused: HashSet::new(),
             mappings_are_told,
             told: Arc::default(),
@@ -183,10 +186,10 @@ impl Follower {
                         ));
                     }
                 }
-                Ok(Look::Refused(reason)) if asked.contains(pid) && !self.selection.all => {
+                Ok(Look::Refused(reason) | Look::Doubtful(reason)) if asked.contains(pid) && !self.selection.all => {
                     refused.push(format!("{name} ({pid}) is not traced: {reason}"));
                 }
-                Ok(Look::Refused(_)) => {}
+                Ok(Look::Refused(_) | Look::Doubtful(_)) => {}
                 Err(error) if asked.contains(pid) && !self.selection.is_open() && exists(*pid) => return Err(error),
                 Err(_gone) => self.leave(*pid)?,
             }
@@ -281,6 +284,7 @@ impl Follower {
 
     fn end(&mut self, pid: u32, connections: u32, at_ns: u64) {
         self.due.remove(&pid);
+        self.doubtful.remove(&pid);
         self.accounts.remove(pid);
         self.probes.detach_own(pid);
         if connections > 0 {
@@ -327,7 +331,8 @@ impl Follower {
     fn look_again(&mut self, pid: u32) {
         match self.look_at(pid, false) {
             Ok(Look::Attached | Look::None) => {}
-            Ok(Look::Refused(reason)) => self.say_refused(pid, &reason),
+            Ok(Look::Doubtful(_)) if self.doubtful.insert(pid) => self.look_soon(pid, AFTER_EXEC),
+            Ok(Look::Refused(reason) | Look::Doubtful(reason)) => self.say_refused(pid, &reason),
             Err(error) if exists(pid) => say(&format!("process {pid} is not traced: {error:#}")),
             Err(_gone) => {}
         }
@@ -335,7 +340,9 @@ impl Follower {
 
     /// Says why a process that came later is not traced; of those with the same name and reason, for the first.
     fn say_refused(&mut self, pid: u32, reason: &str) {
-        let name = name_of(pid).unwrap_or_default();
+        let Some(name) = name_of(pid).filter(|_| exists(pid)) else {
+            return;
+        };
         if self.refused.len() < MAX_REFUSALS && self.refused.insert((name.clone(), reason.to_owned())) {
             say(&format!("{name} ({pid}) is not traced: {reason}"));
         }
@@ -350,6 +357,7 @@ impl Follower {
 
     /// Forgets processes that have ended, also those whose end was not told.
     fn sweep(&mut self) -> Result<()> {
+        self.doubtful.retain(|pid| exists(*pid));
         let gone: Vec<u32> = self.accounts.pids().filter(|pid| !exists(*pid)).collect();
         self.probes.leave(&gone.iter().copied().collect())?;
         for pid in gone {
