@@ -26,21 +26,35 @@ for line in kinds["LOG"]:
     workers.setdefault(path.startswith(("/reloaded", "/small/")), set()).add(pid)
     protocols[protocol] += 1
 
-lines = [json.loads(line) for line in kinds["LINE"]]
-seen = {"server": [], "client": []}
-for line in lines:
+seen, unnamed = {"server": [], "client": []}, []
+for line in (json.loads(line) for line in kinds["LINE"]):
     if line["type"] == "exchange":
-        ends = [line["connection"].get(end) for end in ("local", "remote")]
-        facts = (line.get("request_id"), line.get("request", {}).get("path"), *ends)
+        where = line["connection"]
+        facts = (line.get("request_id"), line.get("request", {}).get("path"), where.get("local"), where.get("remote"))
         seen[line["side"]].append(facts + ((line["pid"],) if line["side"] == "server" else ()))
+        # The first program that needs more probes than its parent may be gone before they are there.
+        excused = line["side"] == "client" and "/small/exec-" in str(facts[1]) and "reason" in where
+        if excused and facts[2:] == (None, None):
+            seen["client"].pop()
+            unnamed.append(facts[:2])
 
-lossless = any("half=0 lost_records=0 lost_bytes=0" in message for message in kinds["MESSAGE"])
+known = client
+client = [facts for facts in known if facts[:2] not in unnamed]
+# Some kernels do not let the first thing that a new process does be seen; tlscope says so, and nothing may be wrong.
+late = any("begins later" in message for message in kinds["MESSAGE"])
+release = tuple(int(number) for number in kinds["KERNEL"][0].split(".")[:2])
+client_is_wrong = Counter(seen["client"]) != Counter(client)
+if late:
+    whole = [facts for facts in seen["client"] if None not in facts]
+    client_is_wrong = bool(Counter(whole) - Counter(client))
+lossless = any(("" if late else "half=0 ") + "lost_records=0 lost_bytes=0" in text for text in kinds["MESSAGE"])
 wrong = {
     "the exit code": kinds["EXIT"] != ["0"],
     "what nginx has served": protocols != EXPECTED,
     "the workers of the reload": not workers.get(True) or bool(workers[True] & workers.get(False, set())),
     "exchanges of the server": Counter(seen["server"]) != Counter(server),
-    "exchanges of the clients": Counter(seen["client"]) != Counter(client),
+    "what is said of processes that begin later": late != ((6, 11) <= release <= (6, 13)),
+    "exchanges of the clients": client_is_wrong or len(client) + len(unnamed) != len(known),
     "the totals": not lossless,
 }
 if any(wrong.values()):
@@ -48,5 +62,7 @@ if any(wrong.values()):
         print(side, "missing", sorted(set(facts) - set(seen[side]), key=str), file=sys.stderr)
         print(side, "extra", sorted(set(seen[side]) - set(facts), key=str), file=sys.stderr)
     sys.exit("wrong: " + ", ".join(name for name, is_wrong in wrong.items() if is_wrong))
-count = len(server) + len(client)
-print(f"Linux {kinds['KERNEL'][0]}: {count} exchanges, each with its id, its process and both addresses")
+print(
+    f"Linux {kinds['KERNEL'][0]}: {len(server)} exchanges of nginx, {len(seen['client'])} of {len(known)} of processes"
+    f" that began later, each with its id and true addresses; {len(unnamed)} more with a reason for having none"
+)

@@ -19,5 +19,6 @@ mod endings;
 mod refusals;
 mod inspect;
 mod addresses;
+mod connections;
 mod h2;
 mod following;

@@ -94,7 +94,7 @@ fn a_jump_out_of_a_read_harms_nothing() -> Result<()> {
     assert_facts_of_client(&exchanges, &log)?;
     assert_bodies(&exchanges, 0, 6);
     for exchange in &exchanges {
-        assert_eq!(exchange.text("/connection/reason"), Some("custom-bio"), "{exchange:?}");
+        assert_eq!(exchange.text("/connection/source"), Some("ciphertext"), "{exchange:?}");
     }
     Ok(())
 }
@@ -161,7 +161,7 @@ fn pages_that_are_not_present_are_a_hole_with_an_address() -> Result<()> {
 
 #[test]
 #[ignore = "needs root, BPF and uprobes: scripts/test runs it"]
-fn an_unknown_version_tells_its_addresses_at_ssl_set_fd() -> Result<()> {
+fn an_unknown_version_tells_its_addresses_as_a_known_one_does() -> Result<()> {
     const REQUESTS: usize = 20;
     let library = UnknownVersion::make()?;
     let nginx = Nginx::start_with(Setup {
@@ -176,7 +176,7 @@ fn an_unknown_version_tells_its_addresses_at_ssl_set_fd() -> Result<()> {
     let exchanges = assert_same_requests(&trace, &log)?;
     assert_facts_of_server(&exchanges, &log, &nginx)?;
     for exchange in &exchanges {
-        assert_eq!(exchange.text("/connection/source"), Some("set_fd"), "{exchange:?}");
+        assert_eq!(exchange.text("/connection/source"), Some("bio"), "{exchange:?}");
     }
     Ok(())
 }

@@ -56,9 +56,17 @@ fn a_process_that_does_not_exist_is_refused() -> Result<()> {
 
 #[test]
 #[ignore = "needs root, BPF and uprobes: scripts/test runs it"]
-fn a_process_without_tls_is_refused() -> Result<()> {
+fn a_process_without_tls_is_waited_for_and_its_end_is_the_end() -> Result<()> {
     let sleep = Bystander::start("sleep", &["600"])?;
-    assert_refused(&sleep.pid(), &["no TLS library"])
+    let tracer = Tracer::of(&[sleep.0.id()], &[])?;
+    kernel::signal(sleep.0.id(), libc::SIGKILL)?;
+    let trace = tracer.finish()?;
+    let told = trace
+        .stderr
+        .iter()
+        .any(|line| line.contains(&sleep.pid()) && line.contains("as soon as it loads one"));
+    assert_eq!((trace.code, told), (Some(1), true));
+    Ok(())
 }
 
 #[test]

@@ -26,12 +26,21 @@ use crate::{
 const MODULES: &str = "/usr/lib/apache2/modules";
 
 /// What is loaded of them.
-const LOADED: [&str; 6] = ["mpm_event", "authz_core", "alias", "ssl", "proxy", "proxy_http"];
+const LOADED: [&str; 7] = [
+    "mpm_event",
+    "authz_core",
+    "alias",
+    "ssl",
+    "proxy",
+    "proxy_http",
+    "proxy_connect",
+];
 
 /// With more threads than connections; it closes kept-alive connections when its threads are busy.
 const THREADS: usize = 64;
 
 /// A running Apache: paths under `/small/` give 6 bytes, those under `/proxied/` what `/small/` of the backend gives.
+/// It is a proxy with CONNECT, too, to the backend and nowhere else.
 #[derive(Debug)]
 pub struct Apache {
     directory: TempDir,
@@ -125,6 +134,8 @@ fn configure(root: &Path, port: u16, backend: u16) -> Result<String> {
         MaxKeepAliveRequests 0
         DocumentRoot {root}
         AliasMatch ^/small/ {root}/small
+        ProxyRequests On
+        AllowCONNECT {backend}
         ProxyPass /proxied/ https://127.0.0.1:{backend}/small/
         SSLEngine on
         SSLCertificateFile {certificate}

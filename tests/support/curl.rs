@@ -2,6 +2,7 @@
 
 use std::{
     io::Write as _,
+    path::Path,
     process::{Child, Command, Stdio},
 };
 
@@ -30,6 +31,8 @@ pub struct Waiting {
     child: Child,
     stdout: Option<Lines>,
     version: &'static str,
+    /// Options for the way to the server, if it is not the usual one.
+    way: String,
 }
 
 impl Waiting {
@@ -43,7 +46,13 @@ impl Waiting {
             .stderr(Stdio::inherit());
         let mut child = command.spawn().context("curl did not start")?;
         let stdout = child.stdout.take().map(Lines::read);
-        let waiting = Self { child, stdout, version };
+        let way = String::new();
+        let waiting = Self {
+            child,
+            stdout,
+            version,
+            way,
+        };
         wait::until_true("curl maps libssl", || {
             Ok(std::fs::read_to_string(format!("/proc/{}/maps", waiting.pid()))?.contains("libssl"))
         })?;
@@ -58,6 +67,20 @@ impl Waiting {
     /// Lets it ask for all of `urls`, one after the other, and waits until it has succeeded.
     pub fn ask(self, urls: &[String]) -> Result<()> {
         self.configure("", urls).map(drop)
+    }
+
+    /// Lets it ask for all of `urls` through a unix socket, the first one with `X-Request-ID: curl-0`, and waits until it
+    /// has succeeded.
+    pub fn ask_through(mut self, socket: &Path, urls: &[String]) -> Result<()> {
+        self.way = format!("unix-socket = \"{}\"\n", socket.display());
+        self.ask(urls)
+    }
+
+    /// Lets it ask for all of `urls` in a tunnel through an HTTPS proxy, and waits until it has succeeded; gives what it
+    /// says of them.
+    pub fn ask_in_tunnel(mut self, proxy: &str, urls: &[String]) -> Result<Vec<Told>> {
+        self.way = format!("proxy = \"{proxy}\"\nproxy-insecure\n");
+        told::among(&self.configure("", urls)?)
     }
 
     /// Lets it ask for all of `urls` over at most so many connections at a time, the first one with `X-Request-ID: curl-0`,
@@ -76,8 +99,8 @@ impl Waiting {
             let common = COMMON.join("\n");
             writeln!(
                 stdin,
-                "{next}{common}\n{}\nurl = \"{url}\"\noutput = \"/dev/null\"",
-                self.version
+                "{next}{common}\n{}\n{}url = \"{url}\"\noutput = \"/dev/null\"",
+                self.version, self.way
             )?;
             writeln!(stdin, "header = \"X-Request-ID: curl-{number}\"")?;
             writeln!(stdin, "write-out = \"asked curl-{number} {TOLD}\\n\"")?;

@@ -19,6 +19,7 @@ pub mod nginx;
 pub mod generations;
 pub mod access_log;
 pub mod told;
+pub mod session;
 pub mod haproxy;
 pub mod apache;
 pub mod wrk;

@@ -1,6 +1,7 @@
 //! A real nginx with TLS, its own key, port and directory.
 
 use std::{
+    collections::HashMap,
     fs,
     io::Write as _,
     path::{Path, PathBuf},
@@ -16,7 +17,9 @@ use crate::{
     certificate::Certificate,
     kernel,
     loopback::{self, free_port},
-    search, told, wait,
+    search,
+    session::{self, FORMAT as SESSION, Session},
+    told, wait,
 };
 
 /// Bytes of `/large`.
@@ -147,6 +150,11 @@ impl Nginx {
         format!("https://127.0.0.1:{}{path}", self.port)
     }
 
+    /// The unix socket that it listens on too, with TLS.
+    pub fn unix_socket(&self) -> PathBuf {
+        self.directory.path().join("tls.sock")
+    }
+
     /// Its certificate.
     pub fn certificate(&self) -> PathBuf {
         self.directory.path().join("cert.pem")
@@ -175,6 +183,13 @@ impl Nginx {
     /// Waits until it has logged so many requests with an `X-Request-ID`, and gives what it says of them.
     pub fn wait_for_told(&self, requests: usize) -> Result<Vec<Told>> {
         told::wait_for_log(&self.directory.path().join("told.log"), requests)
+    }
+
+    /// Waits until it has logged so many requests with an `X-Request-ID`, and gives their TLS sessions by the clients'
+    /// addresses.
+    pub fn sessions(&self, requests: usize) -> Result<HashMap<String, Session>> {
+        self.wait_for_told(requests)?;
+        session::read(&self.directory.path().join("sessions.log"))
     }
 
     /// Ends it at once, and its workers.
@@ -219,8 +234,9 @@ impl Drop for Nginx {
     fn drop(&mut self) {
         let stopped = self.stop().is_ok();
         if self.background {
-            // Whatever an upgrade has left is in the session of the first master.
-            kernel::kill_session(self.session);
+            // Whatever an upgrade has left is in the session of the first master, which may not have been met yet.
+            let unmet = || kernel::pid_in(&self.pid_file()).unwrap_or(0);
+            kernel::kill_session(if self.session == 0 { unmet() } else { self.session });
         } else if !stopped {
             // The master does not listen any more; its workers end with their sockets.
             drop(self.child.kill());
@@ -231,8 +247,8 @@ impl Drop for Nginx {
 
 /// A body in chunks has no length that is known before: server-side includes see to that.
 fn configure(root: &Path, certificate: &Certificate, port: u16, setup: Setup<'_>) -> String {
-    let plain = root.join("plain.sock");
-    let plain = plain.display();
+    let (plain, unix) = (root.join("plain.sock"), root.join("tls.sock"));
+    let (plain, unix) = (plain.display(), unix.display());
     let (locations, workers) = (setup.locations, setup.workers.unwrap_or(WORKERS));
     let listens = loopback::hosts()
         .into_iter()
@@ -249,7 +265,9 @@ fn configure(root: &Path, certificate: &Certificate, port: u16, setup: Setup<'_>
             log_format ids '{FORMAT}';
             log_format told '{TOLD}';
             access_log access.log ids;
+            log_format session '{SESSION}';
             access_log told.log told if=$http_x_request_id;
+            access_log sessions.log session if=$http_x_request_id;
             client_body_temp_path tmp/body; proxy_temp_path tmp/proxy; fastcgi_temp_path tmp/fastcgi;
             uwsgi_temp_path tmp/uwsgi; scgi_temp_path tmp/scgi;
             keepalive_requests 1000000; keepalive_timeout 600s; client_max_body_size 64m;
@@ -257,6 +275,7 @@ fn configure(root: &Path, certificate: &Certificate, port: u16, setup: Setup<'_>
             default_type text/plain;
             server {{
                 {listens}
+                listen unix:{unix} ssl http2;
                 ssl_certificate {certificate};
                 ssl_certificate_key {key};
                 add_header X-Request-ID $request_id always;

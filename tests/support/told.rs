@@ -1,7 +1,7 @@
 //! What a program itself says of its exchanges, which a trace is held against.
 //!
 //! In: lines with six words for each exchange, `served ID LOCAL PORT REMOTE PORT` where the program answered and
-//! `asked …` where it asked; ID is the request's `X-Request-ID`. Out: [`Told`], with addresses as tlscope writes them.
+//! `asked …` where it asked; ID is the request's `X-Request-ID`. Unix sockets have no ports. Out: [`Told`], with addresses as tlscope writes them.
 //! Refuses a line that says anything else.
 
 use std::{fs, net::IpAddr, net::SocketAddr, path::Path};
@@ -46,13 +46,19 @@ impl Told {
     /// What one line says, which may be more than one exchange.
     pub fn parse(line: &str) -> Result<Vec<Self>> {
         let words: Vec<_> = line.split_whitespace().collect();
-        let told: Result<Vec<_>> = words.chunks(6).map(Self::of_words).collect();
+        // nginx knows no ports of unix sockets.
+        let length = if line.contains(" unix:") { 4 } else { 6 };
+        let told: Result<Vec<_>> = words.chunks(length).map(Self::of_words).collect();
         told.with_context(|| format!("not a line that tells of exchanges: {line}"))
     }
 
     fn of_words(words: &[&str]) -> Result<Self> {
-        let [verb, id, local, local_port, remote, remote_port] = words else {
-            bail!("there are {} words", words.len());
+        let (verb, id, local, remote) = match words {
+            [verb, id, local, local_port, remote, remote_port] => {
+                (verb, id, address(local, local_port)?, address(remote, remote_port)?)
+            }
+            [verb, id, local, remote] => (verb, id, (*local).to_owned(), (*remote).to_owned()),
+            _ => bail!("there are {} words", words.len()),
         };
         let side = match *verb {
             "served" => "server",
@@ -62,17 +68,14 @@ impl Told {
         Ok(Self {
             side,
             id: (*id).to_owned(),
-            local: address(local, local_port)?,
-            remote: address(remote, remote_port)?,
+            local,
+            remote,
         })
     }
 }
 
-/// Writes an address as tlscope does: IPv6 in brackets, IPv4 as such wherever it came from, other ones as they are.
+/// Writes an address as tlscope does: IPv6 in brackets, IPv4 as such wherever it came from.
 fn address(host: &str, port: &str) -> Result<String> {
-    if host.starts_with("unix:") {
-        return Ok(host.to_owned());
-    }
     let host: IpAddr = host.parse().with_context(|| format!("{host} is no address"))?;
     let port = port.parse().with_context(|| format!("{port} is no port"))?;
     Ok(SocketAddr::new(host.to_canonical(), port).to_string())

@@ -19,7 +19,7 @@ use crate::{
     lifecycle::count_total,
     maps::{CIPHERTEXTS, CONNECTIONS, SITES, TARGETS},
     memory::{add, copy_user, read_field, read_user},
-    message,
+    message::{self, Room},
     registers::{argument, entry_sp},
     scope::{current_task, traced_task},
     socket, thread, transport,
@@ -28,17 +28,6 @@ use crate::{
 /// How long a piece is looked for before a later one takes its place. Buffers in between gather pieces, and the first
 /// goes out first.
 const KEPT_NS: u64 = 100_000_000;
-
-/// Record types (RFC 8446 section 5.1) and what may follow a handshake record's header in plaintext.
-const ALERT: u8 = 21;
-const HANDSHAKE: u8 = 22;
-const APPLICATION_DATA: u8 = 23;
-const CLIENT_HELLO: u8 = 1;
-const SERVER_HELLO: u8 = 2;
-/// The major version in every record since SSL 3.0.
-const MAJOR: u8 = 3;
-/// How the random bytes of a request for another hello begin: they are the same in all of them (RFC 8446 section 4.1.3).
-const RETRY: [u8; 4] = [0xcf, 0x21, 0xad, 0x74];
 
 /// Remembers how the ciphertext begins that a TLS library hands to its BIO.
 #[uprobe]
@@ -104,22 +93,7 @@ fn read_piece(connection: *mut ConnectionState, data: u64, tgid: u32) -> u32 {
     piece.tgid = tgid;
     // SAFETY: the piece has room for the bytes.
     let read = unsafe { copy_user((&raw mut piece.bytes).cast(), data, CIPHERTEXT_BYTES as u32) };
-    (read && is_unique(&piece.bytes)).into()
-}
-
-/// Tells whether a record's first bytes are random, or encrypted. A certificate is neither, nor is a request for another
-/// hello; an alert is short where it is not encrypted.
-#[inline(always)]
-fn is_unique(bytes: &[u8; CIPHERTEXT_BYTES]) -> bool {
-    let [kind, major, _, _, _, message, _, _, _, _, _, a, b, c, d, ..] = *bytes;
-    if major != MAJOR {
-        return false;
-    }
-    match kind {
-        ALERT | APPLICATION_DATA => true,
-        HANDSHAKE => message == CLIENT_HELLO || (message == SERVER_HELLO && [a, b, c, d] != RETRY),
-        _ => false,
-    }
+    (read && piece.is_unique()).into()
 }
 
 #[inline(always)]
@@ -198,19 +172,28 @@ fn is_awaited() -> bool {
         .is_some_and(|target| unsafe { (*target).pending } != 0)
 }
 
+/// The first bytes of a message, and then what to look for, which begins with them.
+union Beginning {
+    room: Room,
+    piece: CiphertextKey,
+}
+
 #[inline(never)]
 fn find(sock: u64, message: u64) {
-    let mut piece = CiphertextKey {
-        bytes: [0; CIPHERTEXT_BYTES],
-        tgid: current_task().tgid,
-        reserved: 0,
+    let mut beginning = Beginning {
+        room: [0; size_of::<Room>()],
     };
-    if message::first_bytes(message, &mut piece.bytes) == 0 {
+    // SAFETY: any bytes are room.
+    if message::first_bytes(message, unsafe { &mut beginning.room }) == 0 {
         return;
     }
-    if let Some(owner) = CIPHERTEXTS.get_ptr(&piece) {
+    // SAFETY: any bytes are a piece.
+    let piece = unsafe { &mut beginning.piece };
+    piece.tgid = current_task().tgid;
+    piece.reserved = 0;
+    if let Some(owner) = CIPHERTEXTS.get_ptr(&*piece) {
         // SAFETY: a live map value.
-        found(unsafe { *owner }, &piece, sock);
+        found(unsafe { *owner }, piece, sock);
     }
 }
 

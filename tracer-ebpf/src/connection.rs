@@ -104,6 +104,7 @@ fn set_descriptor(connection: *mut ConnectionState, noted_fd: u32) {
     connection.noted_fd = noted_fd;
     connection.introduced = 0;
     connection.sock = 0;
+    connection.closing = 0;
     connection.source = AddressSource::UNKNOWN_LAYOUT;
 }
 

@@ -15,7 +15,7 @@ use crate::{
 };
 
 /// Has the connection known when a call of a handshake begins, so that the call is seen to clear it.
-#[inline(always)]
+#[inline(never)]
 pub(crate) fn begin(ssl: u64, tgid: u32, cookie: Cookie) {
     if settings().contains(SettingFlags::CONNECTIONS) {
         let _begun = connection::current(ssl, tgid, cookie);
@@ -95,8 +95,12 @@ fn fill_protocol(record: &mut TlsRecord, ssl: u64, site: &SiteConfig) {
     let (Some(name), Some(length)) = (at::<u64>(ssl, site.alpn), at::<u32>(ssl, site.alpn_length)) else {
         return;
     };
+    if name == 0 || length == 0 {
+        return;
+    }
+    // Apart, because the compiler would make one comparison of the two, and old verifiers learn no bound from it.
     let length = forgotten(length.into());
-    if name == 0 || length == 0 || length > record.alpn.len() as u64 {
+    if length > record.alpn.len() as u64 {
         return;
     }
     // SAFETY: the name fits.

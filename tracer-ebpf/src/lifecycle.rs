@@ -1,29 +1,23 @@
-//! Processes that begin, run another program, or end; and the executable files they map.
+//! Processes that begin, run another program, or end.
 //!
-//! In: the scheduler's tracepoints, and the kernel's own hook for mappings that probes may have to go into. Out: the
-//! table of traced processes, extended before a child runs its first instruction, and a record of each change. Refuses
-//! threads: a process is what `/proc` lists.
+//! In: the scheduler's tracepoints. Out: the table of traced processes, extended before a child runs its first
+//! instruction, and a record of each change. Refuses threads: a process is what `/proc` lists.
 
 use aya_ebpf::{
-    bindings::{BPF_RB_FORCE_WAKEUP, BPF_RB_NO_WAKEUP},
+    bindings::BPF_RB_NO_WAKEUP,
     helpers::{bpf_get_current_cgroup_id, bpf_get_current_comm, bpf_ktime_get_ns},
-    macros::{fentry, raw_tracepoint},
-    maps::ring_buf::RingBufEntry,
-    programs::{FEntryContext, RawTracePointContext},
+    macros::raw_tracepoint,
+    programs::RawTracePointContext,
 };
 use tracer_ebpf::{
-    Change, Cookie, Direction, FileKey, KernelCounters, Kind, MappedRecord, ProcessRecord, RecordFlags, RecordHeader,
-    SettingFlags, TargetFlags, TargetState,
+    Change, Cookie, Direction, KernelCounters, Kind, ProcessRecord, RecordFlags, RecordHeader, TargetFlags, TargetState,
 };
 
 use crate::{
-    maps::{CGROUPS, KNOWN_FILES, LIFECYCLE, NAMES, TARGETS, TOTALS, kernel_offset, settings},
+    maps::{CGROUPS, LIFECYCLE, NAMES, TARGETS, TOTALS, kernel_offset},
     memory::{add, read_kernel},
     scope::{Task, current_task},
 };
-
-/// `VM_EXEC` (`include/linux/mm.h`).
-const VM_EXEC: u64 = 4;
 
 /// In .rodata and not on the stack.
 static FOLLOWED: TargetState = TargetState::new(TargetFlags::FOLLOW);
@@ -62,18 +56,6 @@ pub(crate) fn process_ended(ctx: RawTracePointContext) -> i32 {
     if TARGETS.get_ptr(&task.tgid).is_some() && is_last_thread(ctx.arg::<u64>(0) as usize) {
         report(task.tgid, 0, Change::ENDED);
         let _removed = TARGETS.remove(&task.tgid);
-    }
-    0
-}
-
-/// A traced process maps a file: `uprobe_mmap(vma)`, with which the kernel puts probes into new mappings.
-#[fentry(function = "uprobe_mmap")]
-pub(crate) fn file_mapped(ctx: FEntryContext) -> i32 {
-    let task = current_task();
-    let all = settings().contains(SettingFlags::ALL);
-    if all || TARGETS.get_ptr(&task.tgid).is_some() {
-        let area: *const core::ffi::c_void = ctx.arg(0);
-        tell_mapping(task, area as usize);
     }
     0
 }
@@ -156,74 +138,6 @@ pub(crate) fn report(tgid: u32, parent: u32, change: Change) {
     record.change = change;
     record.reserved = [0; 7];
     entry.submit(BPF_RB_NO_WAKEUP.into());
-}
-
-/// Tells of an executable mapping of a file that is not known.
-#[inline(always)]
-fn tell_mapping(task: Task, area: usize) {
-    let inode = executable_inode(area);
-    if inode == 0 {
-        return;
-    }
-    let mut key = FileKey {
-        inode: 0,
-        device: 0,
-        reserved: 0,
-    };
-    if fill_key(inode, &mut key) == 0 || KNOWN_FILES.get_ptr(&key).is_some() {
-        return;
-    }
-    let Some(mut entry) = LIFECYCLE.reserve_untyped::<MappedRecord>(0) else {
-        count_total(|totals| &raw mut totals.lifecycle_ring_full);
-        return;
-    };
-    fill_mapping(&mut entry, task, area, key);
-    // The one record that cannot wait: the sooner its file is probed, the less of it is missed.
-    entry.submit(BPF_RB_FORCE_WAKEUP.into());
-}
-
-/// Finds the inode that a memory area maps as executable; 0 when it does not. A function of its own, and the next one
-/// too: their frames are not added up.
-#[inline(never)]
-fn executable_inode(area: usize) -> usize {
-    find_executable_inode(area).unwrap_or(0)
-}
-
-#[inline(always)]
-fn find_executable_inode(area: usize) -> Option<usize> {
-    let flags: u64 = read_kernel(area + kernel_offset(|offsets| &raw const offsets.area_flags))?;
-    let file: u64 = read_kernel(area + kernel_offset(|offsets| &raw const offsets.area_file))?;
-    if flags & VM_EXEC == 0 || file == 0 {
-        return None;
-    }
-    let inode: u64 = read_kernel(file as usize + kernel_offset(|offsets| &raw const offsets.file_inode))?;
-    Some(inode as usize)
-}
-
-/// Names the file of an inode; 1 when it could be read.
-#[inline(never)]
-fn fill_key(inode: usize, key: &mut FileKey) -> u32 {
-    read_key(inode, key).is_some().into()
-}
-
-#[inline(always)]
-fn read_key(inode: usize, key: &mut FileKey) -> Option<()> {
-    let block: u64 = read_kernel(inode + kernel_offset(|offsets| &raw const offsets.inode_sb))?;
-    key.inode = read_kernel(inode + kernel_offset(|offsets| &raw const offsets.inode_ino))?;
-    key.device = read_kernel(block as usize + kernel_offset(|offsets| &raw const offsets.super_dev))?;
-    Some(())
-}
-
-#[inline(always)]
-fn fill_mapping(entry: &mut RingBufEntry<MappedRecord>, task: Task, area: usize, file: FileKey) {
-    let record = entry.as_mut_ptr();
-    // SAFETY: the record is reserved.
-    unsafe { fill_header(&raw mut (*record).header, task, Kind::MAPPED) };
-    // SAFETY: as above; the record is plain data.
-    let record = unsafe { &mut *record };
-    record.start = read_kernel(area + kernel_offset(|offsets| &raw const offsets.area_start)).unwrap_or(0);
-    record.end = read_kernel(area + kernel_offset(|offsets| &raw const offsets.area_end)).unwrap_or(0);
-    record.file = file;
 }
 
 /// Fills in the header of a record that belongs to no connection.

@@ -7,10 +7,9 @@ use aya_ebpf::{
     macros::btf_map,
 };
 use tracer_ebpf::{
-    AddressKey, CallState, CiphertextKey, ConnectionState, FileKey, KernelCounters, KernelOffsets,
-    LIFECYCLE_RING_BYTES, MAX_CALLS, MAX_CGROUPS, MAX_CIPHERTEXTS, MAX_CONNECTIONS, MAX_CPUS, MAX_KNOWN_FILES,
-    MAX_NAMES, MAX_OPENED, MAX_SITES, MAX_SOCKETS, MAX_TARGETS, MAX_THREADS, SettingFlags, Settings, SiteConfig,
-    SiteCounters, SocketState, TargetState, ThreadState,
+    AddressKey, CallState, CiphertextKey, ConnectionState, KernelCounters, KernelOffsets, LIFECYCLE_RING_BYTES,
+    MAX_CALLS, MAX_CGROUPS, MAX_CIPHERTEXTS, MAX_CONNECTIONS, MAX_CPUS, MAX_NAMES, MAX_OPENED, MAX_SITES, MAX_SOCKETS,
+    MAX_TARGETS, MAX_THREADS, SettingFlags, Settings, SiteConfig, SiteCounters, SocketState, TargetState, ThreadState,
 };
 
 /// Only the template of an inner ring: the loader makes the rings themselves, of the size the user asks for.
@@ -40,10 +39,6 @@ pub(crate) static NAMES: HashMap<[u8; 16], u32, MAX_NAMES> = HashMap::new();
 /// Control groups whose programs are traced from their `exec` on.
 #[btf_map]
 pub(crate) static CGROUPS: HashMap<u64, u32, MAX_CGROUPS> = HashMap::new();
-
-/// Files that were looked at: mapping one is no news.
-#[btf_map]
-pub(crate) static KNOWN_FILES: HashMap<FileKey, u32, MAX_KNOWN_FILES> = HashMap::new();
 
 /// What was lost and belongs to no site.
 #[btf_map]
@@ -127,12 +122,6 @@ static KERNEL_OFFSETS: KernelOffsets = KernelOffsets {
     task_tgid: 0,
     task_signal: 0,
     signal_live: 0,
-    area_start: 0,
-    area_end: 0,
-    area_flags: 0,
-    area_file: 0,
-    inode_sb: 0,
-    super_dev: 0,
 };
 
 /// The user's settings, set before load.

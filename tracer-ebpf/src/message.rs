@@ -1,14 +1,14 @@
 //! How a message begins that a process sends.
 //!
-//! In: a `struct msghdr`, by the offsets from the kernel's BTF. Out: the first bytes of what it is about to send. Refuses
-//! messages of the kernel's own pages, which are no ciphertext that a library of the process made, and those whose first
-//! buffer holds too few bytes: a later message will do.
+//! In: a `struct msghdr`, by the offsets from the kernel's BTF. Out: the first bytes of what it is about to send, from the
+//! first few of its buffers. Refuses messages of the kernel's own pages: they are no ciphertext that a library of the
+//! process made.
 
 use tracer_ebpf::CIPHERTEXT_BYTES;
 
 use crate::{
     maps::kernel_offset,
-    memory::{copy_user, field, read_field, read_kernel},
+    memory::{copy_user, field, forgotten, read_field, read_kernel},
 };
 
 const WANTED: u64 = CIPHERTEXT_BYTES as u64;
@@ -17,54 +17,75 @@ const BUFFERS: u64 = 4;
 /// Bytes of a `struct iovec`: an address and a length.
 const IOVEC: u64 = 16;
 
+/// Room for the first bytes of a message, and as much again: the verifier does not see that a piece that begins late is
+/// short.
+pub(crate) type Room = [u8; 2 * CIPHERTEXT_BYTES];
+
 /// Reads the first bytes of a message; 0 when it has fewer, or they cannot be read.
 #[inline(never)]
-pub(crate) fn first_bytes(message: u64, into: &mut [u8; CIPHERTEXT_BYTES]) -> u32 {
-    read(message, into).unwrap_or(false).into()
+pub(crate) fn first_bytes(message: u64, into: &mut Room) -> u32 {
+    read(message, into).unwrap_or(0)
 }
 
 #[inline(always)]
-fn read(message: u64, into: &mut [u8; CIPHERTEXT_BYTES]) -> Option<bool> {
+fn read(message: u64, into: &mut Room) -> Option<u32> {
     let iterator = field(message, |offsets| &raw const offsets.msg_iter)?;
     let kind: u8 = read_field(iterator, |offsets| &raw const offsets.iter_type)?;
     let skipped: u64 = read_field(iterator, |offsets| &raw const offsets.iter_offset)?;
     if usize::from(kind) == kernel_offset(|offsets| &raw const offsets.iter_is_ubuf) {
         let buffer: u64 = read_field(iterator, |offsets| &raw const offsets.iter_ubuf)?;
         // SAFETY: there is room for so many. What lies behind a shorter message does no harm: it matches nothing.
-        return Some(unsafe { copy_user((&raw mut *into).cast(), buffer + skipped, WANTED as u32) });
+        return Some(unsafe { copy_user((&raw mut *into).cast(), buffer + skipped, WANTED as u32) }.into());
     }
     if usize::from(kind) == kernel_offset(|offsets| &raw const offsets.iter_is_iovec) {
         let first: u64 = read_field(iterator, |offsets| &raw const offsets.iter_iov)?;
         let count: u64 = read_field(iterator, |offsets| &raw const offsets.iter_segments)?;
-        return Some(read_buffers(into, first, count, skipped) != 0);
+        return Some(gather(into, first, count, skipped));
     }
     None
 }
 
-/// Reads from the first buffer that has anything left; 0 when that has too little.
+/// Gathers the bytes from the first few buffers, of which the first begins with some that were sent; 0 when these hold
+/// fewer.
 #[inline(never)]
-fn read_buffers(into: &mut [u8; CIPHERTEXT_BYTES], first: u64, count: u64, skipped: u64) -> u32 {
+fn gather(into: &mut Room, first: u64, count: u64, skipped: u64) -> u32 {
+    let mut done = 0;
     let mut skipped = skipped;
     for index in 0..BUFFERS {
-        let buffer = first + index * IOVEC;
-        let (Some(address), Some(length)) = (read_kernel::<u64>(buffer as usize), length(buffer, skipped)) else {
-            return 0;
-        };
-        if index >= count || (length > 0 && length < WANTED) {
+        if index >= count {
             return 0;
         }
-        if length > 0 {
-            // SAFETY: there is room for so many.
-            return unsafe { copy_user((&raw mut *into).cast(), address + skipped, WANTED as u32) }.into();
+        let Some(copied) = copy_from(into, done, first + index * IOVEC, skipped) else {
+            return 0;
+        };
+        done += copied;
+        if done == WANTED {
+            return 1;
         }
         skipped = 0;
     }
     0
 }
 
-/// How much a buffer has left.
+/// Copies what is still wanted from one buffer; tells how many bytes that was.
 #[inline(always)]
-fn length(buffer: u64, skipped: u64) -> Option<u64> {
+fn copy_from(into: &mut Room, done: u64, buffer: u64, skipped: u64) -> Option<u64> {
+    let address: u64 = read_kernel(buffer as usize)?;
     let length: u64 = read_kernel(buffer as usize + size_of::<u64>())?;
-    length.checked_sub(skipped)
+    let there = length.checked_sub(skipped)?;
+    let wanted = WANTED - done;
+    let bytes = if there < wanted { there } else { wanted };
+    if bytes == 0 {
+        return Some(0);
+    }
+    let (done, bytes) = (forgotten(done), forgotten(bytes));
+    if done >= WANTED || bytes > WANTED {
+        return None;
+    }
+    // SAFETY: there is room for twice as many as are wanted.
+    let copied = unsafe {
+        let into = (&raw mut *into).cast::<u8>().add(done as usize);
+        copy_user(into, address + skipped, bytes as u32)
+    };
+    copied.then_some(bytes)
 }

@@ -40,9 +40,10 @@ pub(crate) fn introduce(connection: &mut ConnectionState, ssl: u64, sock: u64) {
     clear(record);
     if sock == 0 {
         find_by_descriptor(record, connection, ssl);
+    } else if name(record, sock) == 0 {
+        record.source = AddressSource::NOT_INET;
     } else {
         record.source = connection.source;
-        name(record, sock);
     }
     if record.family == 0 && may_be_learned(record.source) {
         record.pending = 1;

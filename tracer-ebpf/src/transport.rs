@@ -40,9 +40,14 @@ static NEW: SocketState = SocketState {
     generation: 0,
     cookie: Cookie(0),
     opened_ns: 0,
+    received: 0,
+    acknowledged: 0,
+    srtt_us: 0,
+    retransmits: 0,
     tgid: 0,
     ended: SocketEnd::UNKNOWN,
-    reserved: [0; 3],
+    closed: 0,
+    reserved: [0; 2],
 };
 
 /// The socket of a connection, while it is the connection's; else 0.
@@ -136,7 +141,7 @@ pub(crate) fn socket_destroyed(ctx: RawTracePointContext) -> i32 {
         let socket = unsafe { &*socket };
         mark(socket, sock);
         if settings().contains(SettingFlags::CONNECTIONS) {
-            report(socket, sock);
+            report(socket);
         }
         let _removed = SOCKETS.remove(sock);
     }
@@ -177,6 +182,9 @@ fn changed(socket: *mut SocketState, sock: u64, state: u32) {
     }
     if state == FIN_WAIT1 || state == LAST_ACK || state == CLOSE {
         mark(socket, sock);
+    }
+    if state == CLOSE && socket.closed == 0 {
+        take_figures(socket, sock);
     }
 }
 
@@ -220,7 +228,7 @@ fn mark(socket: &SocketState, sock: u64) {
 
 /// Sends what the transport had to say.
 #[inline(never)]
-fn report(socket: &SocketState, sock: u64) {
+fn report(socket: &SocketState) {
     let Some(mut entry) = capture::reserve::<SocketRecord>() else {
         capture::count(socket.cookie, |counters| &raw mut counters.ring_full_records, 1);
         return;
@@ -237,16 +245,21 @@ fn report(socket: &SocketState, sock: u64) {
     record.opened_ns = socket.opened_ns;
     record.ended = socket.ended;
     record.reserved = [0; 7];
-    fill_figures(record, sock);
+    record.received = socket.received;
+    record.acknowledged = socket.acknowledged;
+    record.rtt_us = socket.srtt_us >> 3;
+    record.retransmits = socket.retransmits;
     capture::submit(entry);
 }
 
+/// Takes what the transport has to say when the socket is closed: one that was reset is cleared before it is destroyed.
 #[inline(always)]
-fn fill_figures(record: &mut SocketRecord, sock: u64) {
-    record.rtt_us = figure::<u32>(sock, |offsets| &raw const offsets.tcp_srtt) >> 3;
-    record.retransmits = figure(sock, |offsets| &raw const offsets.tcp_retransmits);
-    record.received = figure(sock, |offsets| &raw const offsets.tcp_received);
-    record.acknowledged = figure(sock, |offsets| &raw const offsets.tcp_acknowledged);
+fn take_figures(socket: &mut SocketState, sock: u64) {
+    socket.closed = 1;
+    socket.received = figure(sock, |offsets| &raw const offsets.tcp_received);
+    socket.acknowledged = figure(sock, |offsets| &raw const offsets.tcp_acknowledged);
+    socket.srtt_us = figure(sock, |offsets| &raw const offsets.tcp_srtt);
+    socket.retransmits = figure(sock, |offsets| &raw const offsets.tcp_retransmits);
 }
 
 #[inline(always)]

@@ -32,8 +32,13 @@ fn try_copy(into: &mut [u8; UNIX_PATH], sock: u64) -> Option<bool> {
         return None;
     }
     let length: u32 = read_field(address, |offsets| &raw const offsets.unix_address_len)?;
-    let path = forgotten(u64::from(length).checked_sub(FAMILY)?);
-    if path == 0 || path > UNIX_PATH as u64 {
+    let path = u64::from(length).checked_sub(FAMILY)?;
+    if path == 0 {
+        return None;
+    }
+    // Apart, because the compiler would make one comparison of the two, and old verifiers learn no bound from it.
+    let path = forgotten(path);
+    if path > UNIX_PATH as u64 {
         return None;
     }
     let name = field(address, |offsets| &raw const offsets.unix_address_name)?;

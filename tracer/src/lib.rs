@@ -8,7 +8,7 @@
 //! | resolve: ELF to probe sites and struct offsets | `symbolizer::ProbePlan` | [`resolve`], `symbolizer` | `Reason` | not a usable ELF |
 //! | attach, also later; enable last; detach on drop | [`attach::Probes`], [`attach::Rings`] | [`attach`] | kernel lacks X: `Reason` | `Error` with the verifier's log |
 //! | capture in the kernel | ABI records | `tracer-ebpf` | filtered in the kernel | a counter per site and cause |
-//! | receive: rings, or a recorded tape; put in order | [`source::Batch`], [`source::Item`] | [`source`] | | `Error` |
+//! | receive: rings, or a recorded tape; put in order | [`source::Batch`] | [`source`] | | `Error` |
 //! | type the bytes | [`event::Event`] | [`event`] | unknown kind: counted | cut short: counted |
 //! | reassemble, decode, pair | `http_decode::Output` | `http-decode` | not HTTP, joined late | malformed: resynchronise |
 //! | correlate: process, peer, request id | [`correlate::Observed`] | [`correlate`] | unknown peer, said so | |

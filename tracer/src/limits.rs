@@ -57,3 +57,9 @@ pub const SMALLEST_USUAL_RING_BYTES: u32 = 1024 * 1024;
 
 /// Bytes of all rings together, as long as each has its least.
 pub const MAX_RINGS_BYTES: u32 = 256 * 1024 * 1024;
+
+/// Bytes in which each CPU's account of executable mappings waits to be read; a power of two.
+pub const MAPPINGS_BYTES: usize = 64 * 1024;
+
+/// Reasons that are said why processes which came later are not traced; beyond it no more are.
+pub const MAX_REFUSALS: usize = 256;

@@ -1,7 +1,7 @@
 //! curl, which has a BIO of its own since 7.87.
 
 use anyhow::Result;
-use support::{Nginx, Told, Tracer, curl::Waiting};
+use support::{Apache, Exchange, Nginx, Told, Tracer, curl::Waiting};
 
 use super::claims::{CONNECTIONS, REQUESTS, assert_addresses, assert_same, hosts};
 
@@ -21,4 +21,39 @@ fn every_exchange_of_a_curl_has_the_addresses_that_it_and_its_server_know() -> R
     // curl has ended by itself, and with it the trace.
     assert_eq!(trace.code, Some(1));
     assert_addresses("curl", &trace, &told).map(drop)
+}
+
+fn ends(exchange: &Exchange) -> Option<(&str, &str)> {
+    exchange
+        .text("/connection/local")
+        .zip(exchange.text("/connection/remote"))
+}
+
+/// The inner connection has no socket of its own: its bytes leave as the outer one's, encrypted once more.
+#[test]
+#[ignore = "needs root, BPF and uprobes: scripts/test runs it"]
+fn a_connection_within_another_has_no_addresses_but_those_of_the_socket_it_uses() -> Result<()> {
+    const TUNNELLED: usize = 20;
+    let nginx = Nginx::start()?;
+    let proxy = Apache::start(nginx.port())?;
+    let curl = Waiting::start("http1.1")?;
+    let tracer = Tracer::of(&[curl.pid()], &[])?;
+    let urls: Vec<_> = (0..TUNNELLED)
+        .map(|number| nginx.url(&format!("/small/{number}")))
+        .collect();
+    let told = curl.ask_in_tunnel(&format!("https://127.0.0.1:{}", proxy.port()), &urls)?;
+    let trace = tracer.finish()?;
+    let exchanges = trace.exchanges()?;
+    let (outer, inner): (Vec<_>, Vec<_>) = exchanges
+        .iter()
+        .partition(|exchange| exchange.text("/request/method") == Some("CONNECT"));
+    assert_eq!((told.len(), outer.len(), inner.len()), (TUNNELLED, 1, TUNNELLED));
+    let socket = told.first().map(|one| (one.local.as_str(), one.remote.as_str()));
+    for exchange in outer {
+        assert_eq!(ends(exchange), socket, "{exchange:?}");
+    }
+    for exchange in inner {
+        assert!(ends(exchange).is_none_or(|ends| Some(ends) == socket), "{exchange:?}");
+    }
+    Ok(())
 }

@@ -9,5 +9,6 @@ mod apache;
 mod curl;
 mod asyncio;
 mod node;
+mod unix;
 mod sockets;
 mod without_btf;

@@ -164,18 +164,6 @@ pub struct KernelOffsets {
     pub task_signal: u32,
     /// `signal_struct.live`: how many threads have not ended.
     pub signal_live: u32,
-    /// `vm_area_struct.vm_start`.
-    pub area_start: u32,
-    /// `vm_area_struct.vm_end`.
-    pub area_end: u32,
-    /// `vm_area_struct.vm_flags`.
-    pub area_flags: u32,
-    /// `vm_area_struct.vm_file`.
-    pub area_file: u32,
-    /// `inode.i_sb`.
-    pub inode_sb: u32,
-    /// `super_block.s_dev`.
-    pub super_dev: u32,
     /// `sock_common.skc_net`: a pointer to the network namespace.
     pub sock_net: u32,
     /// `net.ns.inum`.
@@ -234,7 +222,7 @@ impl KernelOffsets {
 
 const _: () = assert!(size_of::<SiteConfig>() == 24);
 const _: () = assert!(size_of::<Settings>() == 16);
-const _: () = assert!(size_of::<KernelOffsets>() == 196);
+const _: () = assert!(size_of::<KernelOffsets>() == 172);
 
 #[cfg(test)]
 mod tests {

@@ -17,12 +17,10 @@ impl Kind {
     pub const END: Self = Self(3);
     /// A process began, was replaced, or ended: a [`crate::ProcessRecord`].
     pub const PROCESS: Self = Self(4);
-    /// A process mapped an executable file that nobody has looked at: a [`crate::MappedRecord`].
-    pub const MAPPED: Self = Self(5);
     /// A connection's socket was closed: a [`crate::SocketRecord`].
-    pub const SOCKET: Self = Self(6);
+    pub const SOCKET: Self = Self(5);
     /// What a connection's handshake agreed on: a [`crate::TlsRecord`].
-    pub const TLS: Self = Self(7);
+    pub const TLS: Self = Self(6);
 }
 
 /// Which way bytes go, as the traced process sees it.
@@ -98,7 +96,7 @@ impl AddressSource {
     pub const CUSTOM_BIO: Self = Self(2);
     /// Unknown: the offsets within this library version's structures are not known.
     pub const UNKNOWN_LAYOUT: Self = Self(3);
-    /// Unknown: the descriptor is not an internet socket.
+    /// Unknown: the descriptor is not an internet or unix socket, or not a connected one.
     pub const NOT_INET: Self = Self(4);
     /// From the socket that the ciphertext went out through, byte for byte what the `SSL` object had handed to its BIO.
     pub const CIPHERTEXT: Self = Self(5);

@@ -1,6 +1,6 @@
 //! Every bound that the programs and the loader rely on.
 
-use crate::{ConnectionRecord, DataRecord, EndRecord, Kind, MappedRecord, ProcessRecord, SocketRecord, TlsRecord};
+use crate::{ConnectionRecord, DataRecord, EndRecord, Kind, ProcessRecord, SocketRecord, TlsRecord};
 
 /// Payload sizes of data records: a reservation in a ring must have a constant size, so a piece takes the smallest of
 /// these that holds it, and the largest only when it fills it.
@@ -52,10 +52,7 @@ pub const MAX_NAMES: usize = 64;
 /// Control groups whose processes are traced.
 pub const MAX_CGROUPS: usize = 1024;
 
-/// Files that need not be reported again when a process maps them; beyond it they are.
-pub const MAX_KNOWN_FILES: usize = 16384;
-
-/// Bytes of the ring that tells of processes and mappings: apart from the others, so that traffic cannot fill it.
+/// Bytes of the ring that tells of processes: apart from the others, so that traffic cannot fill it.
 pub const LIFECYCLE_RING_BYTES: usize = 1024 * 1024;
 
 /// Probe sites configured and counted at once.
@@ -68,7 +65,6 @@ pub const fn max_record_size(kind: Kind) -> Option<usize> {
         Kind::CONNECTION => Some(size_of::<ConnectionRecord>()),
         Kind::END => Some(size_of::<EndRecord>()),
         Kind::PROCESS => Some(size_of::<ProcessRecord>()),
-        Kind::MAPPED => Some(size_of::<MappedRecord>()),
         Kind::SOCKET => Some(size_of::<SocketRecord>()),
         Kind::TLS => Some(size_of::<TlsRecord>()),
         _ => None,

@@ -5,21 +5,19 @@ mod kind;
 mod record;
 mod config;
 mod counter;
+mod ciphertext;
 mod state;
 
+pub use ciphertext::{CIPHERTEXT_BYTES, CiphertextKey};
 pub use config::{Cookie, KernelOffsets, SettingFlags, Settings, SiteConfig};
 pub use counter::{KernelCounters, SiteCounters};
 pub use kind::{AddressSource, Change, Direction, Kind, RecordFlags, Role, SocketEnd};
 pub use limits::{
     CLASSES, DEFAULT_CALL_BYTES, LARGEST_CLASS, LIFECYCLE_RING_BYTES, MAX_CALL_BYTES, MAX_CALLS, MAX_CGROUPS,
-    MAX_CIPHERTEXTS, MAX_CONNECTIONS, MAX_CPUS, MAX_KNOWN_FILES, MAX_NAMES, MAX_OPENED, MAX_PIECES, MAX_SITES,
-    MAX_SOCKETS, MAX_TARGETS, MAX_THREADS, max_record_size,
+    MAX_CIPHERTEXTS, MAX_CONNECTIONS, MAX_CPUS, MAX_NAMES, MAX_OPENED, MAX_PIECES, MAX_SITES, MAX_SOCKETS, MAX_TARGETS,
+    MAX_THREADS, max_record_size,
 };
 pub use record::{
-    ConnectionRecord, DataRecord, EndRecord, MappedRecord, ProcessRecord, RecordHeader, SocketRecord, TlsRecord,
-    UNIX_PATH,
+    ConnectionRecord, DataRecord, EndRecord, ProcessRecord, RecordHeader, SocketRecord, TlsRecord, UNIX_PATH,
 };
-pub use state::{
-    AddressKey, CIPHERTEXT_BYTES, CallState, CiphertextKey, ConnectionState, FileKey, SocketState, TargetFlags,
-    TargetState, ThreadState,
-};
+pub use state::{AddressKey, CallState, ConnectionState, SocketState, TargetFlags, TargetState, ThreadState};

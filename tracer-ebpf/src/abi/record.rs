@@ -2,7 +2,7 @@
 
 use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout};
 
-use crate::{AddressSource, Change, Cookie, Direction, FileKey, Kind, RecordFlags, SocketEnd};
+use crate::{AddressSource, Change, Cookie, Direction, Kind, RecordFlags, SocketEnd};
 
 /// What every record begins with: when, which connection, who.
 #[derive(Clone, Copy, Debug, Eq, FromBytes, Immutable, IntoBytes, KnownLayout, PartialEq)]
@@ -115,20 +115,6 @@ pub struct ProcessRecord {
     pub reserved: [u8; 7],
 }
 
-/// A traced process mapped an executable file that is not among the known ones.
-#[derive(Clone, Copy, Debug, Eq, FromBytes, Immutable, IntoBytes, KnownLayout, PartialEq)]
-#[repr(C)]
-pub struct MappedRecord {
-    /// When, who.
-    pub header: RecordHeader,
-    /// First address of the mapping.
-    pub start: u64,
-    /// First address behind it.
-    pub end: u64,
-    /// The file, as the kernel names it.
-    pub file: FileKey,
-}
-
 /// A connection's socket was closed: what its transport had to say.
 #[derive(Clone, Copy, Debug, Eq, FromBytes, Immutable, IntoBytes, KnownLayout, PartialEq)]
 #[repr(C)]
@@ -177,6 +163,5 @@ const _: () = assert!(size_of::<DataRecord>() == 88);
 const _: () = assert!(size_of::<ConnectionRecord>() == 320);
 const _: () = assert!(size_of::<EndRecord>() == 64);
 const _: () = assert!(size_of::<ProcessRecord>() == 80);
-const _: () = assert!(size_of::<MappedRecord>() == 80);
 const _: () = assert!(size_of::<SocketRecord>() == 88);
 const _: () = assert!(size_of::<TlsRecord>() == 272);

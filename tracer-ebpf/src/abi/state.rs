@@ -2,7 +2,7 @@
 
 use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout};
 
-use crate::{AddressSource, Cookie, Direction, Role, SocketEnd};
+use crate::{AddressSource, CiphertextKey, Cookie, Direction, Role, SocketEnd};
 
 /// An address in a process: of an `SSL` object, or the stack pointer a call was entered with.
 #[derive(Clone, Copy, Debug, Eq, FromBytes, Immutable, IntoBytes, KnownLayout, PartialEq)]
@@ -83,22 +83,6 @@ pub struct ThreadState {
     pub reserved: u32,
 }
 
-/// The first bytes of ciphertext that a process is about to send.
-#[derive(Clone, Copy, Debug, Default, Eq, FromBytes, Immutable, IntoBytes, KnownLayout, PartialEq)]
-#[repr(C)]
-pub struct CiphertextKey {
-    /// A record's header and what follows it, as it stands in memory.
-    pub bytes: [u8; CIPHERTEXT_BYTES],
-    /// Process.
-    pub tgid: u32,
-    /// Zero.
-    pub reserved: u32,
-}
-
-/// Bytes of ciphertext that are looked for: of a hello they reach 13 bytes into its random ones, of an encrypted record
-/// they hold at least as many.
-pub const CIPHERTEXT_BYTES: usize = 24;
-
 /// What is kept of a socket that a connection was found to go through.
 #[derive(Clone, Copy, Debug, Eq, FromBytes, Immutable, IntoBytes, KnownLayout, PartialEq)]
 #[repr(C)]
@@ -111,24 +95,22 @@ pub struct SocketState {
     pub cookie: Cookie,
     /// When it was established; 0 when that was not seen.
     pub opened_ns: u64,
+    /// Bytes received, once it is closed.
+    pub received: u64,
+    /// Bytes sent and acknowledged, once it is closed.
+    pub acknowledged: u64,
+    /// Eight times the smoothed round-trip time in microseconds, once it is closed.
+    pub srtt_us: u32,
+    /// Segments sent again, once it is closed.
+    pub retransmits: u32,
     /// Process.
     pub tgid: u32,
     /// How it ended, once that is known.
     pub ended: SocketEnd,
+    /// 1 once it is closed, and its figures were taken.
+    pub closed: u8,
     /// Zero.
-    pub reserved: [u8; 3],
-}
-
-/// A file, as the kernel names it.
-#[derive(Clone, Copy, Debug, Eq, FromBytes, Hash, Immutable, IntoBytes, KnownLayout, PartialEq)]
-#[repr(C)]
-pub struct FileKey {
-    /// `inode.i_ino`.
-    pub inode: u64,
-    /// `super_block.s_dev`, in the kernel's own encoding.
-    pub device: u32,
-    /// Zero.
-    pub reserved: u32,
+    pub reserved: [u8; 2],
 }
 
 /// What is kept of a traced process.
@@ -221,10 +203,8 @@ pub struct ConnectionState {
 }
 
 const _: () = assert!(size_of::<AddressKey>() == 16);
-const _: () = assert!(size_of::<FileKey>() == 16);
 const _: () = assert!(size_of::<TargetState>() == 24);
 const _: () = assert!(size_of::<CallState>() == 112);
 const _: () = assert!(size_of::<ThreadState>() == 32);
-const _: () = assert!(size_of::<CiphertextKey>() == 32);
-const _: () = assert!(size_of::<SocketState>() == 40);
+const _: () = assert!(size_of::<SocketState>() == 64);
 const _: () = assert!(size_of::<ConnectionState>() == 144);

@@ -78,8 +78,8 @@ impl fmt::Display for Undescribed {
         write!(
             f,
             "; so addresses come from /proc, where they can be confirmed, and only for BIOs that are a socket's own; \
-             processes that are forked later, and libraries that are loaded later, are traced after a moment and not \
-             from the first request on; and sockets are not watched"
+             processes that are forked later are traced after a moment and not from the first request on; and sockets \
+             are not watched"
         )
     }
 }
@@ -170,6 +170,20 @@ pub fn reach(follow: bool) -> Reach {
     }
 }
 
+/// What processes that begin later miss because of the kernel, if they do.
+pub fn late_start() -> Option<String> {
+    KernelVersion::running()
+        .filter(|version| version.kills_at_return())
+        .map(late_start_on)
+}
+
+fn late_start_on(version: KernelVersion) -> String {
+    format!(
+        "kernel {version} may kill processes under a seccomp filter at a return probe, so each process is looked at \
+         first: what one that begins later does until then is not seen"
+    )
+}
+
 fn check_privileges() -> Result<(), Reason> {
     let status = procfs::process::Process::myself()
         .and_then(|own| own.status())
@@ -207,12 +221,6 @@ fn offsets(btf: &Btf) -> Result<KernelOffsets, Undescribed> {
         task_tgid: of("task_struct", "tgid", "task_struct.tgid")?,
         task_signal: of("task_struct", "signal", "task_struct.signal")?,
         signal_live: of("signal_struct", "live", "signal_struct.live")?,
-        area_start: of("vm_area_struct", "vm_start", "vm_area_struct.vm_start")?,
-        area_end: of("vm_area_struct", "vm_end", "vm_area_struct.vm_end")?,
-        area_flags: of("vm_area_struct", "vm_flags", "vm_area_struct.vm_flags")?,
-        area_file: of("vm_area_struct", "vm_file", "vm_area_struct.vm_file")?,
-        inode_sb: of("inode", "i_sb", "inode.i_sb")?,
-        super_dev: of("super_block", "s_dev", "super_block.s_dev")?,
         sock_net: may("sock_common", "skc_net"),
         net_inum: namespace_number(btf).unwrap_or(KernelOffsets::UNKNOWN),
         sock_protocol: may("sock", "sk_protocol"),
@@ -305,6 +313,7 @@ mod tests {
     #[test]
     fn every_reason_reads_as_a_sentence() {
         let version = KernelVersion { major: 6, minor: 12 };
+        assert!(late_start_on(version).starts_with("kernel 6.12 may kill"));
         for reason in [
             Reason::NotRoot,
             Reason::NoUprobes,

@@ -13,6 +13,7 @@ mod program;
 mod rings;
 mod tables;
 mod hooks;
+mod mappings;
 mod sockets;
 mod probes;
 
@@ -22,8 +23,9 @@ use aya::{Ebpf, programs::Program as Loaded};
 use tracer_ebpf::SettingFlags;
 
 pub use error::Error;
-pub use hooks::{Changes, LateLibraries};
-pub use kernel::{Kernel, KernelVersion, Reason, Undescribed, check, check_target, reach};
+pub use hooks::Changes;
+pub use kernel::{Kernel, KernelVersion, Reason, Undescribed, check, check_target, late_start, reach};
+pub use mappings::Mappings;
 pub use placement::Placement;
 pub use probes::{Needs, Probes, Reach};
 pub use rings::{Rings, Switch};

@@ -11,12 +11,10 @@ use std::{
 
 use aya::{Btf, Ebpf, EbpfLoader, programs::UProbe};
 use symbolizer::Function;
-use tracer_ebpf::{
-    FileKey, KernelCounters, KernelOffsets, MAX_SITES, SettingFlags, Settings, SiteCounters, TargetFlags,
-};
+use tracer_ebpf::{KernelCounters, KernelOffsets, MAX_SITES, SettingFlags, Settings, SiteCounters, TargetFlags};
 
 use super::{
-    Changes, Error, Kernel, LateLibraries, Missing, OBJECT, Options, Placement, Rings, SiteInfo, Switch, hooks,
+    Changes, Error, Kernel, Missing, OBJECT, Options, Placement, Rings, SiteInfo, Switch, hooks,
     probed::{Links, Probed, detach, is_cheap},
     program::{Program, is_needed},
     program_of,
@@ -42,7 +40,6 @@ pub struct Probes {
     sites: Vec<SiteInfo>,
     files: HashMap<FileIdentity, Probed>,
     changes: Changes,
-    late: LateLibraries,
     sockets: Sockets,
     /// What the kernel says of itself; without it, sockets are not watched.
     btf: Option<Btf>,
@@ -75,13 +72,13 @@ impl Probes {
             let program: &mut UProbe = program_of(&mut ebpf, name)?;
             program.load().map_err(Error::program(name))?;
         }
-        let rings = Rings::make(&mut ebpf, options.ring_bytes)?;
+        let rings = Rings::make(&mut ebpf, options.ring_bytes, kernel.undescribed.is_some())?;
         let switch = Switch::take(&mut ebpf)?;
         let btf = match kernel.undescribed {
             None => Some(Btf::from_sys_fs().map_err(|source| Error::Load(Box::new(source.into())))?),
             Some(_) => None,
         };
-        let (changes, late) = hooks::attach(&mut ebpf, btf.as_ref())?;
+        let changes = hooks::attach(&mut ebpf, btf.is_some())?;
         let sockets = match btf {
             Some(_) => sockets::attach(&mut ebpf, options.flags.contains(SettingFlags::CONNECTIONS))?,
             None => Sockets::default(),
@@ -91,7 +88,6 @@ impl Probes {
             sites: Vec::new(),
             files: HashMap::new(),
             changes,
-            late,
             sockets,
             btf,
             // Without BTF, they tell early of a descriptor that has to be looked at.
@@ -108,11 +104,6 @@ impl Probes {
     /// Tells whether sockets can be watched, and ciphertext be found in what goes through them.
     pub const fn watches_sockets(&self) -> bool {
         self.btf.is_some()
-    }
-
-    /// How libraries that are loaded later are noticed.
-    pub const fn late_libraries(&self) -> LateLibraries {
-        self.late
     }
 
     /// What this kernel does not offer to learn of sockets, as far as it was wanted.
@@ -243,16 +234,6 @@ impl Probes {
             let own = file.own.into_values().flat_map(Links::into_values);
             detach(&mut self.ebpf, file.shared.into_values().chain(own).flatten());
         }
-    }
-
-    /// Mapping these files is no news from now on.
-    pub fn know(&mut self, files: &[FileKey]) -> Result<(), Error> {
-        self.tables().know(files)
-    }
-
-    /// Mapping any file is news again.
-    pub fn know_nothing(&mut self) -> Result<(), Error> {
-        self.tables().know_nothing()
     }
 
     /// Forgets what the programs remember of processes that ended, each at its time.

@@ -9,7 +9,7 @@ use aya::{
 };
 use tracer_ebpf::MAX_CPUS;
 
-use super::Error;
+use super::{Error, Mappings};
 
 /// All rings.
 pub struct Rings {
@@ -17,10 +17,12 @@ pub struct Rings {
     pub captured: Vec<RingBuf<MapData>>,
     /// What happened to processes.
     pub lifecycle: RingBuf<MapData>,
+    /// What they mapped, and whom they forked where no program tells; `None` where the kernel does not tell, and has to be asked again and again.
+    pub mappings: Option<Mappings>,
 }
 
 impl Rings {
-    pub(super) fn make(ebpf: &mut Ebpf, bytes: u32) -> Result<Self, Error> {
+    pub(super) fn make(ebpf: &mut Ebpf, bytes: u32, forks: bool) -> Result<Self, Error> {
         let cpus = aya::util::nr_cpus().map_err(|(path, source)| Error::Cpus { path, source })?;
         if cpus > MAX_CPUS {
             return Err(Error::TooManyCpus(cpus));
@@ -38,7 +40,15 @@ impl Rings {
         Ok(Self {
             captured,
             lifecycle: lifecycle.try_into().map_err(Error::map("LIFECYCLE"))?,
+            mappings: Mappings::watch(forks).ok(),
         })
+    }
+}
+
+/// Readable as soon as there is something that has to be looked into at once.
+impl AsFd for Rings {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.lifecycle.as_fd()
     }
 }
 
@@ -54,13 +64,6 @@ impl Switch {
     /// Lets the probes report, or stops them; what is in the rings can still be drained.
     pub fn set(&mut self, on: bool) -> Result<(), Error> {
         self.0.set(0, u32::from(on), 0).map_err(Error::map("SWITCH"))
-    }
-}
-
-/// Readable as soon as a process has mapped something that should be looked at.
-impl AsFd for Rings {
-    fn as_fd(&self) -> BorrowedFd<'_> {
-        self.lifecycle.as_fd()
     }
 }
 

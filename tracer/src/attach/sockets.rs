@@ -106,13 +106,12 @@ impl Sockets {
     }
 }
 
-/// Says in a phrase why a program is not in place. A verifier that did not get to look has left an empty log, which says
-/// nothing.
+/// In one line, unless the verifier had something to say.
 fn why(error: &ProgramError) -> String {
     if let ProgramError::LoadError { io_error, verifier_log } = error
-        && verifier_log.to_string().trim().is_empty()
+        && verifier_log.to_string().is_empty()
     {
-        return format!("this kernel lets no program go to its functions ({io_error})");
+        return format!("the kernel refused the program: {io_error}");
     }
     error.to_string()
 }
@@ -128,4 +127,35 @@ fn attach_tracepoint(ebpf: &mut Ebpf, (tracepoint, name): Tracepoint) -> Result<
     let program: &mut RawTracePoint = program_of(ebpf, name)?;
     let attached = program.load().and_then(|()| program.attach(tracepoint).map(drop));
     Ok(attached)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_missing_part_reads_as_a_sentence_that_says_why() {
+        let mut sockets = Sockets::default();
+        sockets.note(Part::Sent, Ok(()));
+        assert!(sockets.missing.is_empty());
+        sockets.note(Part::Closed, Err(ProgramError::NotLoaded));
+        let texts: Vec<_> = sockets.missing.iter().map(ToString::to_string).collect();
+        assert_eq!(
+            texts,
+            ["the closing of sockets is not noticed: the program is not loaded"]
+        );
+    }
+
+    #[test]
+    fn a_refusal_without_a_word_of_the_verifier_is_one_line() {
+        let error = ProgramError::LoadError {
+            io_error: std::io::Error::from_raw_os_error(1),
+            verifier_log: aya_obj::VerifierLog::new(String::new()),
+        };
+        let text = why(&error);
+        assert!(
+            text.contains("Operation not permitted") && !text.contains("erifier"),
+            "{text}"
+        );
+    }
 }

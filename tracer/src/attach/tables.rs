@@ -7,7 +7,8 @@ use aya::{
     maps::{Array, HashMap as BpfHashMap, MapData},
 };
 use tracer_ebpf::{
-    AddressKey, CallState, ConnectionState, FileKey, KernelCounters, SiteConfig, SiteCounters, TargetFlags, TargetState,
+    AddressKey, CallState, CiphertextKey, ConnectionState, KernelCounters, SiteConfig, SiteCounters, TargetFlags,
+    TargetState, ThreadState,
 };
 
 use super::{Error, value::MapValue};
@@ -29,7 +30,7 @@ impl Tables<'_> {
         Ok(())
     }
 
-    /// Has the ciphertext of a traced process looked for.
+    /// Has the ciphertext of a traced process looked for. What the programs count of it meanwhile may go uncounted.
     pub(super) fn look_for_ciphertext(&mut self, pid: u32) -> Result<(), Error> {
         let mut targets = self.hash::<u32, MapValue<TargetState>>("TARGETS")?;
         // One that has ended is no longer in the table.
@@ -90,25 +91,6 @@ impl Tables<'_> {
         Ok(())
     }
 
-    /// Mapping these files is no news from now on; where the table is full they are told again, and looked at again.
-    pub(super) fn know(&mut self, files: &[FileKey]) -> Result<(), Error> {
-        let mut table = self.hash::<MapValue<FileKey>, u32>("KNOWN_FILES")?;
-        for file in files {
-            drop(table.insert(MapValue(*file), 1, 0));
-        }
-        Ok(())
-    }
-
-    /// Mapping any file is news again.
-    pub(super) fn know_nothing(&mut self) -> Result<(), Error> {
-        let mut table = self.hash::<MapValue<FileKey>, u32>("KNOWN_FILES")?;
-        let known: Vec<_> = table.keys().filter_map(Result::ok).collect();
-        for file in known {
-            drop(table.remove(&file));
-        }
-        Ok(())
-    }
-
     /// Says where things are in the library of a site.
     pub(super) fn configure(&mut self, site: u32, config: SiteConfig) -> Result<(), Error> {
         let map = self.0.map_mut("SITES").ok_or(Error::Missing("SITES"))?;
@@ -135,27 +117,32 @@ impl Tables<'_> {
     }
 
     /// Forgets what the programs remember of processes that ended, each at its time: its number may mean another by now.
+    /// What bears no time is forgotten all the same: of a process that lives it is there again with the next call.
     pub(super) fn forget(&mut self, ended: &BTreeMap<u32, u64>) -> Result<(), Error> {
-        self.forget_in("CONNECTIONS", ended, |state: &ConnectionState| state.generation)?;
-        self.forget_in("CALLS", ended, |call: &CallState| call.began_ns)
+        let is_over = |tgid: u32, began_ns: u64| ended.get(&tgid).is_some_and(|at_ns| began_ns < *at_ns);
+        self.forget_in(
+            "CONNECTIONS",
+            |key: MapValue<AddressKey>, state: MapValue<ConnectionState>| is_over(key.0.tgid, state.0.generation),
+        )?;
+        self.forget_in("CALLS", |key: MapValue<AddressKey>, call: MapValue<CallState>| {
+            is_over(key.0.tgid, call.0.began_ns)
+        })?;
+        self.forget_in("CIPHERTEXTS", |key: MapValue<CiphertextKey>, _: u64| {
+            is_over(key.0.tgid, 0)
+        })?;
+        self.forget_in("THREADS", |_: u32, thread: MapValue<ThreadState>| {
+            is_over(thread.0.tgid, 0)
+        })
     }
 
-    fn forget_in<V: Copy + 'static>(
+    fn forget_in<K: aya::Pod, V: aya::Pod>(
         &mut self,
         name: &'static str,
-        ended: &BTreeMap<u32, u64>,
-        began_ns: impl Fn(&V) -> u64,
-    ) -> Result<(), Error>
-    where
-        MapValue<V>: aya::Pod,
-    {
-        let mut table = self.hash::<MapValue<AddressKey>, MapValue<V>>(name)?;
-        let is_over = |key: &AddressKey, value: &V| ended.get(&key.tgid).is_some_and(|at_ns| began_ns(value) < *at_ns);
-        let over: Vec<_> = table
-            .iter()
-            .filter_map(Result::ok)
-            .filter(|(key, value)| is_over(&key.0, &value.0))
-            .collect();
+        is_over: impl Fn(K, V) -> bool,
+    ) -> Result<(), Error> {
+        let mut table = self.hash::<K, V>(name)?;
+        let entries = table.iter().filter_map(Result::ok);
+        let over: Vec<_> = entries.filter(|(key, value)| is_over(*key, *value)).collect();
         for (key, _) in over {
             // The program may have been quicker.
             drop(table.remove(&key));

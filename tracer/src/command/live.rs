@@ -33,7 +33,7 @@ pub(super) fn run(
         say(&undescribed.to_string());
     }
     let (probes, rings, switch) = Probes::load(&kernel, live.options(told))?;
-    let mut follower = Follower::new(probes, live.selection());
+    let mut follower = Follower::new(probes, live.selection(), rings.mappings.is_some());
     follower.begin()?;
     let consumer = consumer(&header(&follower))?;
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;

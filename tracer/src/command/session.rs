@@ -36,7 +36,7 @@ use super::{
 use crate::{
     attach::{Probes, Rings, Switch},
     pipeline::{Flow, Summary},
-    source::{Batch, Totals, drain, now_ns},
+    source::{Batch, Drained, Totals, drain, now_ns},
     target::Life,
 };
 
@@ -139,14 +139,14 @@ impl Session {
         mut signals: Signals,
     ) -> Result<Stop> {
         let time_is_over = sleep(self.duration.unwrap_or(Duration::MAX));
-        let mapped = self.rings.as_fd().try_clone_to_owned()?;
+        let urgent = self.rings.as_fd().try_clone_to_owned()?;
         // SAFETY: an owned descriptor stays open, and stays the same, until it is dropped.
-        let mapped = unsafe { AsyncFd::register_with_interest(mapped, Interest::READABLE) }?;
+        let urgent = unsafe { AsyncFd::register_with_interest(urgent, Interest::READABLE) }?;
         tokio::pin!(time_is_over);
         loop {
             tokio::select! {
                 () = sleep(self.pause) => {}
-                ready = mapped.readable() => ready?.clear_ready(),
+                ready = urgent.readable() => ready?.clear_ready(),
                 () = &mut time_is_over => return Ok(Stop::Asked),
                 () = signals.any() => return Ok(Stop::Asked),
             }
@@ -170,11 +170,10 @@ impl Session {
 
     fn drain(&mut self, following: &Following) -> Batch {
         let mut lives = Vec::new();
-        let mut batch = drain(&mut self.rings, |record| {
-            lives.extend(Life::parse(record));
-            if let Some(looker) = &following.looker {
-                looker.ask(record);
-            }
+        let mut batch = drain(&mut self.rings, |told| match (told, &following.looker) {
+            (Drained::Life(life), _) => lives.push(life),
+            (Drained::Record(record), Some(looker)) => looker.ask(record),
+            (Drained::Record(_), None) => {}
         });
         for record in following.told.take_records() {
             batch.push(&record);

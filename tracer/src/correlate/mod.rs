@@ -29,7 +29,7 @@ use self::{
 };
 use crate::{
     event::{self, Basis, ConnKey, Data, Event, Facts, Origin},
-    source::{Header, Item, SiteEntry},
+    source::{Header, SiteEntry},
 };
 
 pub use counters::{Counters, Undecoded};
@@ -87,15 +87,12 @@ impl Correlator {
         self.libraries.extend(names.take(room));
     }
 
-    /// Takes what the source gives.
-    pub fn take(&mut self, item: Item<'_>, out: &mut Vec<Observed>) {
-        match item {
-            Item::Record(record) => match event::parse(record) {
-                Ok((origin, event)) => self.take_event(&origin, event, out),
-                Err(event::Error::Unknown) => self.counters.unknown_records += 1,
-                Err(event::Error::CutShort) => self.counters.short_records += 1,
-            },
-            Item::ProcessEnd(pid) => self.end_process(pid, out),
+    /// Takes a record.
+    pub fn take(&mut self, record: &[u8], out: &mut Vec<Observed>) {
+        match event::parse(record) {
+            Ok((origin, event)) => self.take_event(&origin, event, out),
+            Err(event::Error::Unknown) => self.counters.unknown_records += 1,
+            Err(event::Error::CutShort) => self.counters.short_records += 1,
         }
     }
 
@@ -138,7 +135,6 @@ impl Correlator {
             Event::End(positions) => self.end(origin.key, Some(origin.ts_ns), Some(positions), out),
             Event::Socket(facts) => self.take_socket(origin, facts, out),
             Event::Process(change) => self.take_change(origin, change, out),
-            Event::Mapped => {}
         }
     }
 

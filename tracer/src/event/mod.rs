@@ -8,7 +8,7 @@ mod process;
 mod transport;
 
 use http_decode::Direction;
-use tracer_ebpf::{DataRecord, EndRecord, Kind, MappedRecord, RecordFlags, RecordHeader};
+use tracer_ebpf::{DataRecord, EndRecord, Kind, RecordFlags, RecordHeader};
 use zerocopy::{FromBytes, Immutable, KnownLayout};
 
 pub use facts::{Basis, Facts};
@@ -71,8 +71,6 @@ pub enum Event<'a> {
     Socket(SocketFacts),
     /// The process of the event's key began, was replaced, or ended.
     Process(ProcessChange),
-    /// A process mapped a file, which concerns only whoever attaches.
-    Mapped,
 }
 
 /// Why a record could not be read.
@@ -97,10 +95,6 @@ pub fn parse(record: &[u8]) -> Result<(Origin, Event<'_>), Error> {
         }
         Kind::SOCKET => Event::Socket(SocketFacts::read(&prefix(record)?.0)?),
         Kind::PROCESS => Event::Process(ProcessChange::read(&prefix(record)?.0)?),
-        Kind::MAPPED => {
-            prefix::<MappedRecord>(record)?;
-            Event::Mapped
-        }
         _ => return Err(Error::Unknown),
     };
     let key = ConnKey {
@@ -247,23 +241,6 @@ mod tests {
     #[test]
     fn an_unknown_kind_is_refused() {
         assert_eq!(parse(header(Kind(77)).as_bytes()).unwrap_err(), Error::Unknown);
-    }
-
-    #[test]
-    fn a_mapping_is_known_and_says_nothing_here() {
-        let record = MappedRecord {
-            header: header(Kind::MAPPED),
-            start: 1,
-            end: 2,
-            file: tracer_ebpf::FileKey {
-                inode: 3,
-                device: 4,
-                reserved: 0,
-            },
-        };
-        assert_eq!(parse(record.as_bytes()).unwrap().1, Event::Mapped);
-        let cut = &record.as_bytes()[..size_of::<RecordHeader>()];
-        assert_eq!(parse(cut).unwrap_err(), Error::CutShort);
     }
 
     #[test]

@@ -1,7 +1,7 @@
 //! Where the secrets are in a value, and the value without them.
 //!
 //! In: ranges of a value's bytes, from any number of rules, in any order. Out: a copy in which each is masked; ranges
-//! that overlap are masked as one. Refuses ranges outside the value, by masking it whole.
+//! that overlap or touch are masked as one. Refuses ranges outside the value, by masking it whole.
 
 use std::ops::Range;
 
@@ -81,7 +81,7 @@ impl Secrets {
         for next in self.0 {
             match united.last_mut() {
                 Some(last) if last.range == next.range => {}
-                Some(last) if next.range.start < last.range.end => {
+                Some(last) if next.range.start <= last.range.end => {
                     last.range.end = last.range.end.max(next.range.end);
                     last.spelled = Spelled::Plainly;
                 }
@@ -112,6 +112,11 @@ mod tests {
     #[test]
     fn ranges_that_overlap_are_masked_as_one() {
         assert_eq!(masked("abcdef", &[1..4, 2..5, 1..2]), "a[redacted]f");
+    }
+
+    #[test]
+    fn ranges_that_touch_are_masked_as_one() {
+        assert_eq!(masked("abcdef", &[3..5, 1..3]), "a[redacted]f");
     }
 
     #[test]

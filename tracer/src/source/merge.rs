@@ -1,6 +1,6 @@
 //! Records of many rings in the order they were made.
 //!
-//! In: batches. Out: records and ends of processes, sorted by time, each once it can have no predecessor any more. A
+//! In: batches. Out: records, sorted by time, each once it can have no predecessor any more. A
 //! record may be in its ring before an earlier one is in another: a thread moves to another CPU, a program is
 //! interrupted between its two last instructions. So records wait a little; what comes later still goes out late, and
 //! the decoders see its position.
@@ -25,15 +25,6 @@ pub struct Merger {
     watermark_ns: u64,
 }
 
-/// What comes out, in order.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub enum Item<'a> {
-    /// A record.
-    Record(&'a [u8]),
-    /// A process has ended.
-    ProcessEnd(u32),
-}
-
 #[derive(Debug)]
 struct Waiting {
     batch: Batch,
@@ -44,13 +35,8 @@ struct Waiting {
 struct Entry {
     ts_ns: u64,
     batch: u64,
-    what: What,
-}
-
-#[derive(Clone, Copy, Debug)]
-enum What {
-    Record(usize),
-    ProcessEnd(u32),
+    /// Which record of the batch.
+    index: usize,
 }
 
 impl Merger {
@@ -60,16 +46,14 @@ impl Merger {
         self.next_batch += 1;
         self.watermark_ns = self.watermark_ns.max(batch.drained_ns.saturating_sub(SETTLE_NS));
         let records = batch.records().enumerate();
-        let records = records.map(|(index, record)| (event::timestamp(record), What::Record(index)));
-        let ends = batch.ended.iter().map(|pid| (batch.drained_ns, What::ProcessEnd(*pid)));
-        self.entries.extend(records.chain(ends).map(|(ts_ns, what)| Entry {
-            ts_ns,
+        self.entries.extend(records.map(|(index, record)| Entry {
+            ts_ns: event::timestamp(record),
             batch: number,
-            what,
+            index,
         }));
         // Stable: what one ring gave in order stays in order.
         self.entries.sort_by_key(|entry| entry.ts_ns);
-        let left = batch.ends.len() + batch.ended.len();
+        let left = batch.ends.len();
         self.batches.insert(number, Waiting { batch, left });
     }
 
@@ -79,7 +63,7 @@ impl Merger {
     }
 
     /// Gives out what has waited long enough.
-    pub fn release(&mut self, take: impl FnMut(Item<'_>)) {
+    pub fn release(&mut self, take: impl FnMut(&[u8])) {
         let waiting: usize = self.batches.values().map(|waiting| waiting.batch.len()).sum();
         let until = if waiting > MAX_WAITING_BYTES {
             u64::MAX
@@ -90,20 +74,17 @@ impl Merger {
     }
 
     /// Gives out everything, at the end.
-    pub fn release_all(&mut self, take: impl FnMut(Item<'_>)) {
+    pub fn release_all(&mut self, take: impl FnMut(&[u8])) {
         self.release_until(u64::MAX, take);
     }
 
-    fn release_until(&mut self, until_ns: u64, mut take: impl FnMut(Item<'_>)) {
+    fn release_until(&mut self, until_ns: u64, mut take: impl FnMut(&[u8])) {
         let count = self.entries.partition_point(|entry| entry.ts_ns <= until_ns);
         for entry in self.entries.drain(..count) {
             let Some(waiting) = self.batches.get_mut(&entry.batch) else {
                 continue;
             };
-            match entry.what {
-                What::Record(index) => take(Item::Record(waiting.batch.record(index).unwrap_or_default())),
-                What::ProcessEnd(pid) => take(Item::ProcessEnd(pid)),
-            }
+            take(waiting.batch.record(entry.index).unwrap_or_default());
             waiting.left -= 1;
         }
         self.batches.retain(|_, waiting| waiting.left > 0);
@@ -149,11 +130,7 @@ mod tests {
 
     fn times(merger: &mut Merger) -> Vec<u64> {
         let mut times = Vec::new();
-        merger.release(|item| {
-            if let Item::Record(bytes) = item {
-                times.push(event::timestamp(bytes));
-            }
-        });
+        merger.release(|record| times.push(event::timestamp(record)));
         times
     }
 
@@ -170,14 +147,12 @@ mod tests {
     }
 
     #[test]
-    fn a_process_ends_after_its_records() {
+    fn at_the_end_everything_comes_out() {
         let mut merger = Merger::default();
-        let mut ending = batch(100, &[50]);
-        ending.ended.push(7);
-        merger.add(ending);
+        merger.add(batch(100, &[90, 50]));
         let mut seen = Vec::new();
-        merger.release_all(|item| seen.push(matches!(item, Item::ProcessEnd(7))));
-        assert_eq!(seen, [false, true]);
+        merger.release_all(|record| seen.push(event::timestamp(record)));
+        assert_eq!(seen, [50, 90]);
     }
 
     #[test]

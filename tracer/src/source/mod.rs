@@ -7,8 +7,8 @@ mod rings;
 mod tape;
 mod merge;
 
-pub use merge::{Item, Merger};
-pub use rings::{drain, now_ns};
+pub use merge::Merger;
+pub use rings::{Told as Drained, drain, now_ns};
 pub use tape::{Error as TapeError, Header, ProcessEntry, Reader, SiteEntry, Totals, Writer};
 
 /// What was in the rings at one moment.
@@ -19,8 +19,6 @@ pub struct Batch {
     /// `CLOCK_MONOTONIC` nanoseconds when draining began: every record made before then is in this batch or an earlier
     /// one, but for those still being written.
     pub drained_ns: u64,
-    /// Processes that ended before then.
-    pub ended: Vec<u32>,
     /// Sites that are new since the last batch; they come before any record that names them.
     pub sites: Vec<SiteEntry>,
 }
@@ -63,6 +61,6 @@ impl Batch {
 
     /// Tells whether there is nothing in it but its moment.
     pub fn is_empty(&self) -> bool {
-        self.ends.is_empty() && self.ended.is_empty() && self.sites.is_empty()
+        self.ends.is_empty() && self.sites.is_empty()
     }
 }

@@ -7,9 +7,18 @@ use zerocopy::FromBytes as _;
 use super::Batch;
 use crate::{attach::Rings, limits::MAX_BATCH_BYTES, target::Life};
 
-/// Takes what is in the rings, up to a limit; what is over it waits for the next time. What happened to processes, and
-/// what has to be looked at, is also handed to `tell`; a mapping concerns nobody else.
-pub fn drain(rings: &mut Rings, mut tell: impl FnMut(&[u8])) -> Batch {
+/// What is told while the rings are drained, apart from records.
+#[derive(Debug)]
+pub enum Told<'a> {
+    /// Something happened to a process.
+    Life(Life),
+    /// A record of the ring that wakes its reader.
+    Record(&'a [u8]),
+}
+
+/// Takes what is in the rings, up to a limit; what is over it waits for the next time. What happened to processes is
+/// also handed to `tell`, with what they mapped, which concerns nobody else, and records that may have to be looked into.
+pub fn drain(rings: &mut Rings, mut tell: impl FnMut(Told<'_>)) -> Batch {
     let mut batch = Batch::new(now_ns());
     let share = MAX_BATCH_BYTES / rings.captured.len().max(1);
     for ring in &mut rings.captured {
@@ -18,12 +27,19 @@ pub fn drain(rings: &mut Rings, mut tell: impl FnMut(&[u8])) -> Batch {
             batch.push(used(&slot));
         }
     }
-    while let Some(record) = rings.lifecycle.next() {
-        if !matches!(Life::parse(&record), Some(Life::Mapped { .. })) {
-            batch.push(&record);
-        }
-        tell(&record);
+    // Before what happened to processes: by then it is known whose mappings these are.
+    let mut mapped = Vec::new();
+    if let Some(mappings) = &mut rings.mappings {
+        mappings.take(|life| mapped.push(life));
     }
+    while let Some(record) = rings.lifecycle.next() {
+        batch.push(&record);
+        match Life::parse(&record) {
+            Some(life) => tell(Told::Life(life)),
+            None => tell(Told::Record(&record)),
+        }
+    }
+    mapped.into_iter().for_each(|life| tell(Told::Life(life)));
     batch
 }
 

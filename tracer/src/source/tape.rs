@@ -14,8 +14,8 @@ use std::{
 use serde::{Deserialize, Serialize};
 use thiserror::Error as ThisError;
 use tracer_ebpf::{
-    ConnectionRecord, DataRecord, EndRecord, LARGEST_CLASS, MAX_SITES, MappedRecord, ProcessRecord, RecordHeader,
-    SocketRecord, TlsRecord,
+    ConnectionRecord, DataRecord, EndRecord, LARGEST_CLASS, MAX_SITES, ProcessRecord, RecordHeader, SocketRecord,
+    TlsRecord,
 };
 
 use super::Batch;
@@ -25,7 +25,6 @@ const MAGIC: &[u8; 8] = b"TLSTAPE\n";
 const VERSION: u32 = 2;
 
 const FRAME_RECORD: u8 = 1;
-const FRAME_PROCESS_END: u8 = 2;
 const FRAME_MARK: u8 = 3;
 const FRAME_TOTALS: u8 = 4;
 const FRAME_SITE: u8 = 5;
@@ -113,7 +112,6 @@ fn abi() -> Vec<usize> {
         size_of::<ConnectionRecord>(),
         size_of::<EndRecord>(),
         size_of::<ProcessRecord>(),
-        size_of::<MappedRecord>(),
         size_of::<SocketRecord>(),
         size_of::<TlsRecord>(),
         LARGEST_CLASS,
@@ -156,9 +154,6 @@ impl<W: Write> Writer<W> {
         }
         for record in batch.records() {
             self.frame(FRAME_RECORD, record)?;
-        }
-        for pid in &batch.ended {
-            self.frame(FRAME_PROCESS_END, &pid.to_le_bytes())?;
         }
         self.frame(FRAME_MARK, &batch.drained_ns.to_le_bytes())
     }
@@ -244,7 +239,6 @@ impl<R: Read> Reader<R> {
             match kind {
                 FRAME_RECORD => batch.push(&bytes),
                 FRAME_SITE => batch.sites.push(self.site(&bytes)?),
-                FRAME_PROCESS_END => batch.ended.push(u32::from_le_bytes(fixed(&bytes)?)),
                 FRAME_MARK => {
                     batch.drained_ns = u64::from_le_bytes(fixed(&bytes)?);
                     return Ok(Some(batch));
@@ -338,7 +332,6 @@ mod tests {
         let mut batch = Batch::new(5);
         batch.push(b"one");
         batch.push(b"two");
-        batch.ended.push(7);
         batch.sites.push(site());
         writer.batch(&batch).unwrap();
         writer.batch(&Batch::new(6)).unwrap();
@@ -358,7 +351,7 @@ mod tests {
         assert_eq!(reader.header().processes[0].name, "nginx");
         let batch = reader.next_batch().unwrap().unwrap();
         assert_eq!(batch.records().collect::<Vec<_>>(), [b"one", b"two"]);
-        assert_eq!((batch.drained_ns, batch.ended, batch.sites), (5, vec![7], vec![site()]));
+        assert_eq!((batch.drained_ns, batch.sites), (5, vec![site()]));
         assert_eq!(reader.next_batch().unwrap().unwrap(), Batch::new(6));
         assert_eq!(reader.next_batch().unwrap(), None);
         assert_eq!(

@@ -3,7 +3,7 @@
 //! In: a record of the ring of processes. Out: a [`Life`]. Refuses every other record.
 
 use procfs::process::{ProcState, Process, Stat};
-use tracer_ebpf::{Change, FileKey, Kind, MappedRecord, ProcessRecord, RecordHeader};
+use tracer_ebpf::{Change, Kind, ProcessRecord, RecordHeader};
 use zerocopy::FromBytes as _;
 
 /// Something that happened to a traced process.
@@ -35,13 +35,13 @@ pub enum Life {
         /// When, on the clock of the records.
         at_ns: u64,
     },
-    /// It mapped an executable file that is not known.
+    /// A process mapped an executable file.
     Mapped {
-        /// The process.
+        /// The process, traced or not.
         pid: u32,
-        /// The file, as the kernel names it.
-        file: FileKey,
     },
+    /// Processes mapped files, and nobody knows which.
+    Overlooked,
 }
 
 impl Life {
@@ -50,13 +50,6 @@ impl Life {
         let (header, _) = RecordHeader::read_from_prefix(record).ok()?;
         match header.kind {
             Kind::PROCESS => Self::of_process(&ProcessRecord::read_from_prefix(record).ok()?.0),
-            Kind::MAPPED => {
-                let (mapped, _) = MappedRecord::read_from_prefix(record).ok()?;
-                Some(Self::Mapped {
-                    pid: header.tgid,
-                    file: mapped.file,
-                })
-            }
             _ => None,
         }
     }

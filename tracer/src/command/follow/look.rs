@@ -21,6 +21,8 @@ pub(super) enum Look {
     Attached,
     /// It has none so far.
     None,
+    /// It maps a file that is not what it runs; or it began another program while it was looked at.
+    Doubtful(String),
     /// It has one that is not traced, because.
     Refused(String),
 }
@@ -51,7 +53,7 @@ impl Follower {
                 continue;
             };
             if let Err(mismatch) = verify(pid, object, placement.offsets()) {
-                return Ok(Look::Refused(mismatch.to_string()));
+                return Ok(Look::Doubtful(mismatch.to_string()));
             }
             let is_new = self.place(pid, object, placement, needs)?;
             probed.push(object.identity);

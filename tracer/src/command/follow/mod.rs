@@ -9,7 +9,7 @@ mod look;
 mod watch;
 
 use std::{
-    collections::{BTreeMap, BTreeSet},
+    collections::{BTreeMap, BTreeSet, HashSet},
     mem::take,
     sync::{
         Arc, Mutex, PoisonError,
@@ -20,12 +20,12 @@ use std::{
 };
 
 use anyhow::{Result, bail};
-use tracer_ebpf::FileKey;
 
 use self::{accounts::Accounts, look::Look, watch::Watch};
 use super::say;
 use crate::{
-    attach::{self, Changes, LateLibraries, Probes, Reach},
+    attach::{self, Changes, Probes, Reach},
+    limits::MAX_REFUSALS,
     resolve::Resolver,
     source::{ProcessEntry, SiteEntry, now_ns},
     target::{Life, Selection, descendants_of, exists, find, name_of},
@@ -34,7 +34,7 @@ use crate::{
 /// How long after a mapping its process is looked at: a library and those it needs come together.
 const AFTER_MAPPING: Duration = Duration::from_millis(2);
 
-/// How long after it began another program a process is looked at; mappings of unknown files come first.
+/// How long after it began another program a process is looked at; its mappings are told before.
 const AFTER_EXEC: Duration = Duration::from_millis(100);
 
 /// How often it is checked that processes are still there, should a record of their end have been lost.
@@ -83,18 +83,22 @@ pub(super) struct Follower {
     accounts: Accounts,
     /// Processes to look at, and when.
     due: BTreeMap<u32, Instant>,
-    /// Files that are looked at with them.
-    mapped: Vec<FileKey>,
     /// Processes that had connections and ended, and when.
     ended: BTreeMap<u32, u64>,
     swept: Instant,
     /// Where the kernel does not tell of processes that come and go.
     watch: Option<Watch>,
+    /// Processes to look at once more before something is said of them.
+    doubtful: BTreeSet<u32>,
+    /// Names and reasons of processes that came later and are not traced.
+    refused: HashSet<(String, String)>,
+    /// Whether the kernel tells of mappings.
+    mappings_are_told: bool,
     told: Arc<Told>,
 }
 
 impl Follower {
-    pub(super) fn new(probes: Probes, selection: Selection) -> Self {
+    pub(super) fn new(probes: Probes, selection: Selection, mappings_are_told: bool) -> Self {
         Self {
             reach: attach::reach(selection.follow),
             watch: (probes.changes() == Changes::LookedFor).then(Watch::new),
@@ -103,9 +107,11 @@ impl Follower {
             selection,
             accounts: Accounts::default(),
             due: BTreeMap::new(),
-            mapped: Vec::new(),
             ended: BTreeMap::new(),
             swept: Instant::now(),
+            doubtful: BTreeSet::new(),
+            refused: HashSet::new(),
+            mappings_are_told,
             told: Arc::default(),
         }
     }
@@ -136,6 +142,9 @@ impl Follower {
     /// counted, so that none is forked in between.
     pub(super) fn begin(&mut self) -> Result<()> {
         let asked = find(&self.selection)?;
+        if self.selection.all {
+            return self.look_at_all(&asked, &BTreeSet::new());
+        }
         let mut known = asked.clone();
         self.probes.trace(&known, &self.selection)?;
         if self.selection.wait {
@@ -151,15 +160,24 @@ impl Follower {
             self.probes.trace(&found, &self.selection)?;
             known = found;
         }
-        self.look_at_all(&known, &asked)
+        self.look_at_all(&known, &asked)?;
+        if (self.selection.follow || self.selection.is_open())
+            && let Some(reason) = attach::late_start()
+        {
+            say(&reason);
+        }
+        Ok(())
     }
 
     fn with_descendants(&self, pids: &BTreeSet<u32>) -> BTreeSet<u32> {
-        if self.selection.follow {
+        let mut found = if self.selection.follow {
             descendants_of(pids)
         } else {
             pids.clone()
-        }
+        };
+        // Started from a shell that is traced, the tracer is a descendant too.
+        found.remove(&std::process::id());
+        found
     }
 
     /// Of those that were asked for and cannot be traced it says why, in one line if nothing is left.
@@ -168,6 +186,10 @@ impl Follower {
         let mut hopes = self.selection.is_open();
         for pid in pids {
             self.accounts.add(*pid);
+            if self.selection.all {
+                // Only those with a TLS library stay in the table.
+                self.probes.trace(&BTreeSet::from([*pid]), &self.selection)?;
+            }
             let name = name_of(*pid).unwrap_or_default();
             match self.look_at(*pid, true) {
                 Ok(Look::Attached) => hopes = true,
@@ -180,10 +202,10 @@ impl Follower {
                         ));
                     }
                 }
-                Ok(Look::Refused(reason)) if asked.contains(pid) && !self.selection.all => {
+                Ok(Look::Refused(reason) | Look::Doubtful(reason)) if asked.contains(pid) && !self.selection.all => {
                     refused.push(format!("{name} ({pid}) is not traced: {reason}"));
                 }
-                Ok(Look::Refused(_)) => {}
+                Ok(Look::Refused(_) | Look::Doubtful(_)) => {}
                 Err(error) if asked.contains(pid) && !self.selection.is_open() && exists(*pid) => return Err(error),
                 Err(_gone) => self.leave(*pid)?,
             }
@@ -217,11 +239,7 @@ impl Follower {
     }
 
     fn next_due(&self) -> Duration {
-        let wait = if self.probes.late_libraries() == LateLibraries::LookedFor {
-            LOOK
-        } else {
-            SWEEP
-        };
+        let wait = if self.mappings_are_told { SWEEP } else { LOOK };
         let watch = self.watch.as_ref().map(Watch::next);
         let due = self.due.values().copied().chain(watch).min();
         due.map_or(wait, |due| due.saturating_duration_since(Instant::now()).min(wait))
@@ -229,6 +247,7 @@ impl Follower {
 
     fn take(&mut self, life: Life) {
         match life {
+            Life::Forked { pid, parent } if self.watch.is_some() => self.note_child(pid, parent),
             Life::Forked { pid, parent } => self.fork(pid, parent),
             Life::Executed { pid } => {
                 self.probes.detach_own(pid);
@@ -239,9 +258,16 @@ impl Follower {
                 self.accounts.add(pid);
                 self.look_soon(pid, Duration::ZERO);
             }
-            Life::Mapped { pid, file } => {
-                self.mapped.push(file);
-                self.look_soon(pid, AFTER_MAPPING);
+            Life::Mapped { pid } => {
+                if self.accounts.has(pid) || self.selection.all {
+                    self.look_soon(pid, AFTER_MAPPING);
+                }
+            }
+            Life::Overlooked => {
+                let all: Vec<u32> = self.accounts.pids().collect();
+                for pid in all {
+                    self.look_soon(pid, AFTER_MAPPING);
+                }
             }
             Life::Ended {
                 pid,
@@ -276,6 +302,7 @@ impl Follower {
 
     fn end(&mut self, pid: u32, connections: u32, at_ns: u64) {
         self.due.remove(&pid);
+        self.doubtful.remove(&pid);
         self.accounts.remove(pid);
         self.probes.detach_own(pid);
         if connections > 0 {
@@ -299,7 +326,7 @@ impl Follower {
             .filter(|(_, at)| **at <= now)
             .map(|(pid, _)| *pid)
             .collect();
-        let looked_for = self.probes.late_libraries() == LateLibraries::LookedFor;
+        let looked_for = !self.mappings_are_told;
         let due = if due.is_empty() && looked_for {
             self.accounts.pids().collect()
         } else {
@@ -309,10 +336,7 @@ impl Follower {
             self.due.remove(pid);
             self.look_again(*pid);
         }
-        if self.due.is_empty() && !self.mapped.is_empty() {
-            self.probes.know(&take(&mut self.mapped))?;
-        }
-        self.drop_unused()?;
+        self.drop_unused();
         if now.duration_since(self.swept) >= SWEEP {
             self.swept = now;
             self.sweep()?;
@@ -326,30 +350,33 @@ impl Follower {
     fn look_again(&mut self, pid: u32) {
         match self.look_at(pid, false) {
             Ok(Look::Attached | Look::None) => {}
-            Ok(Look::Refused(reason)) => {
-                let name = name_of(pid).unwrap_or_default();
-                say(&format!("{name} ({pid}) is not traced: {reason}"));
-            }
+            Ok(Look::Doubtful(_)) if self.doubtful.insert(pid) => self.look_soon(pid, AFTER_EXEC),
+            Ok(Look::Refused(reason) | Look::Doubtful(reason)) => self.say_refused(pid, &reason),
             Err(error) if exists(pid) => say(&format!("process {pid} is not traced: {error:#}")),
             Err(_gone) => {}
         }
     }
 
+    /// Says why a process that came later is not traced; of those with the same name and reason, for the first.
+    fn say_refused(&mut self, pid: u32, reason: &str) {
+        let Some(name) = name_of(pid).filter(|_| exists(pid)) else {
+            return;
+        };
+        if self.refused.len() < MAX_REFUSALS && self.refused.insert((name.clone(), reason.to_owned())) {
+            say(&format!("{name} ({pid}) is not traced: {reason}"));
+        }
+    }
+
     /// Takes the probes of files away that nobody has mapped for longest.
-    fn drop_unused(&mut self) -> Result<()> {
-        let mut dropped = false;
+    fn drop_unused(&mut self) {
         while let Some(file) = self.accounts.take_unused() {
             self.probes.detach_file(file);
-            dropped = true;
         }
-        if dropped {
-            self.probes.know_nothing()?;
-        }
-        Ok(())
     }
 
     /// Forgets processes that have ended, also those whose end was not told.
     fn sweep(&mut self) -> Result<()> {
+        self.doubtful.retain(|pid| exists(*pid));
         let gone: Vec<u32> = self.accounts.pids().filter(|pid| !exists(*pid)).collect();
         self.probes.leave(&gone.iter().copied().collect())?;
         for pid in gone {

@@ -1,8 +1,9 @@
-//! Which processes came and went, where the kernel does not tell: it is looked, again and again.
+//! Which processes came and went, where no program tells: it is looked, again and again.
 //!
-//! In: the traced processes, and those there are. Out: the records that the kernel would have written, and what follows
-//! from them. Misses what a process did before it was found, and one whose parent ended before that. A process id that is
-//! used again is told apart by when its process began.
+//! In: forks as the kernel's account has them, if it has one, the traced processes, and those there are. Out: the records
+//! that the programs would have written, and what follows from them. Misses what a process did before it was found, and,
+//! without that account, one whose parent ended before. A process id that is used again is told apart by when its process
+//! began.
 
 use std::{
     collections::{BTreeSet, HashMap},
@@ -13,10 +14,10 @@ use anyhow::Result;
 use tracer_ebpf::{Change, Cookie, Direction, Kind, ProcessRecord, RecordFlags, RecordHeader};
 use zerocopy::IntoBytes as _;
 
-use super::Follower;
+use super::{Follower, say};
 use crate::{
     source::now_ns,
-    target::{Life, descendants_of, name_of, parent_of, start_of},
+    target::{descendants_of, name_of, parent_of, start_of},
 };
 
 /// How often it is looked, at the least.
@@ -74,7 +75,7 @@ impl Follower {
         };
         let ended = watch.ended(self.accounts.pids(), start_of);
         self.note_ends(&ended)?;
-        self.note_descendants()?;
+        self.note_descendants();
         if let Some(watch) = &mut self.watch {
             watch.next = Instant::now() + EVERY.max(now.elapsed() * PAUSE);
         }
@@ -92,28 +93,33 @@ impl Follower {
         Ok(())
     }
 
-    fn note_descendants(&mut self) -> Result<()> {
+    fn note_descendants(&mut self) {
         if !self.selection.follow {
-            return Ok(());
+            return;
         }
         let known: BTreeSet<u32> = self.accounts.pids().collect();
-        let own = std::process::id();
         for pid in descendants_of(&known) {
-            if known.contains(&pid) || pid == own {
-                continue;
+            if let Some(parent) = parent_of(pid) {
+                self.note_child(pid, parent);
             }
-            let Some(parent) = parent_of(pid) else {
-                continue;
-            };
-            // Nothing of it is traced before this, so that nothing of it is older than the record.
-            let record = record(pid, parent, Change::FORKED);
-            self.told.add_record(record.as_bytes());
-            self.probes.trace(&BTreeSet::from([pid]), &self.selection)?;
-            self.take(Life::Forked { pid, parent });
-            // It may run another program than its parent by now.
-            self.look_soon(pid, Duration::ZERO);
         }
-        Ok(())
+    }
+
+    /// Traces a child of a traced process from now on, unless it is already.
+    pub(super) fn note_child(&mut self, pid: u32, parent: u32) {
+        let wanted = self.selection.follow && pid != std::process::id();
+        if !wanted || self.accounts.has(pid) || !self.accounts.has(parent) {
+            return;
+        }
+        // Nothing of it is traced before this, so that nothing of it is older than the record.
+        let record = record(pid, parent, Change::FORKED);
+        self.told.add_record(record.as_bytes());
+        if let Err(error) = self.probes.trace(&BTreeSet::from([pid]), &self.selection) {
+            say(&format!("process {pid} is not traced: {error:#}"));
+        }
+        self.fork(pid, parent);
+        // It may run another program than its parent by now.
+        self.look_soon(pid, Duration::ZERO);
     }
 }
 
@@ -148,6 +154,7 @@ fn record(pid: u32, parent: u32, change: Change) -> ProcessRecord {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::target::Life;
 
     #[test]
     fn a_process_has_ended_when_it_is_gone_or_another_has_its_id() {

@@ -48,7 +48,7 @@ fn what_a_connection_lost_at_its_end_is_a_loss() {
 fn the_end_of_a_process_ends_its_connections() {
     let mut bench = Bench::new(Bounds::default());
     bench.data(1, Way::READ, 0, REQUEST);
-    bench.correlator.take(Item::ProcessEnd(PID), &mut bench.out);
+    bench.change(PID, Change::ENDED, 0, "");
     let [exchange] = bench.exchanges()[..] else {
         panic!("one exchange")
     };

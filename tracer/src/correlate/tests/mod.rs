@@ -181,7 +181,7 @@ impl Bench {
     }
 
     fn take(&mut self, record: &[u8]) {
-        self.correlator.take(Item::Record(record), &mut self.out);
+        self.correlator.take(record, &mut self.out);
     }
 
     /// Lets time pass since the last record.

@@ -1,0 +1,76 @@
+//! Unix sockets, which have a path where others have an address.
+
+use anyhow::Result;
+use support::{Nginx, Told, Tracer, curl, program::Program};
+
+use super::claims::{assert_addresses, assert_same, stop_and_assert};
+
+const REQUESTS: usize = 100;
+
+/// What each end knows of a socket that only the server has bound.
+fn told_by(nginx: &Nginx) -> Vec<Told> {
+    let path = format!("unix:{}", nginx.unix_socket().display());
+    let told = |number| Told {
+        side: "server",
+        id: format!("curl-{number}"),
+        local: path.clone(),
+        remote: "unix:".to_owned(),
+    };
+    (0..REQUESTS).map(told).collect()
+}
+
+fn urls() -> Vec<String> {
+    (0..REQUESTS)
+        .map(|number| format!("https://localhost/small/{number}"))
+        .collect()
+}
+
+#[test]
+#[ignore = "needs root, BPF and uprobes: scripts/test runs it"]
+fn a_server_on_a_unix_socket_has_its_path() -> Result<()> {
+    let nginx = Nginx::start()?;
+    let curl = curl::Waiting::start("http1.1")?;
+    let tracer = Tracer::of(&[nginx.master()], &[])?;
+    curl.ask_through(&nginx.unix_socket(), &urls())?;
+    let told = nginx.wait_for_told(REQUESTS)?;
+    assert_same(&told, &told_by(&nginx));
+    stop_and_assert("nginx on a unix socket", tracer, &told).map(drop)
+}
+
+#[test]
+#[ignore = "needs root, BPF and uprobes: scripts/test runs it"]
+fn a_client_on_a_unix_socket_has_its_peers_path() -> Result<()> {
+    let nginx = Nginx::start()?;
+    let socket = nginx.unix_socket().display().to_string();
+    let mut client = Program::python("unix_client.py", &[&socket, &REQUESTS.to_string()])?;
+    let tracer = Tracer::of(&[client.pid()], &[])?;
+    client.begin()?;
+    client.wait_for("done")?;
+    let told: Vec<_> = told_by(&nginx).into_iter().map(Told::by_peer).collect();
+    stop_and_assert("Python on a unix socket", tracer, &told).map(drop)
+}
+
+#[test]
+#[ignore = "needs root, BPF and uprobes: scripts/test runs it"]
+fn a_client_with_a_bio_of_its_own_on_a_unix_socket_has_its_peers_path_unless_the_kernel_keeps_it() -> Result<()> {
+    let nginx = Nginx::start()?;
+    let curl = curl::Waiting::start("http1.1")?;
+    let tracer = Tracer::of(&[curl.pid()], &[])?;
+    curl.ask_through(&nginx.unix_socket(), &urls())?;
+    let trace = tracer.finish()?;
+    if trace
+        .stderr
+        .iter()
+        .any(|line| line.contains("unix sockets of connections"))
+    {
+        let exchanges = trace.exchanges()?;
+        assert_eq!(exchanges.len(), REQUESTS);
+        for exchange in exchanges {
+            assert_eq!(exchange.text("/connection/reason"), Some("custom-bio"), "{exchange:?}");
+            assert_eq!(exchange.text("/connection/remote"), None, "{exchange:?}");
+        }
+        return Ok(());
+    }
+    let told: Vec<_> = told_by(&nginx).into_iter().map(Told::by_peer).collect();
+    assert_addresses("curl on a unix socket", &trace, &told).map(drop)
+}

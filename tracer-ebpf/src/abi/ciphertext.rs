@@ -1,0 +1,111 @@
+//! How ciphertext begins that a process is about to send, and whether that tells one connection from another.
+
+use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout};
+
+/// Bytes of ciphertext that are looked for: of a hello they reach 13 bytes into its random ones, of an encrypted record
+/// they hold at least as many.
+pub const CIPHERTEXT_BYTES: usize = 24;
+
+/// Record types (RFC 8446 section 5.1) and the handshake messages that begin with random bytes (section 4).
+const ALERT: u8 = 21;
+const HANDSHAKE: u8 = 22;
+const APPLICATION_DATA: u8 = 23;
+const CLIENT_HELLO: u8 = 1;
+const SERVER_HELLO: u8 = 2;
+/// The major version in every record since SSL 3.0.
+const MAJOR: u8 = 3;
+/// How the random bytes of a request for another hello begin: they are the same in all of them (RFC 8446 section 4.1.3).
+const RETRY: [u8; 4] = [0xcf, 0x21, 0xad, 0x74];
+
+/// The first bytes of ciphertext that a process is about to send.
+#[derive(Clone, Copy, Debug, Default, Eq, FromBytes, Immutable, IntoBytes, KnownLayout, PartialEq)]
+#[repr(C)]
+pub struct CiphertextKey {
+    /// A record's header and what follows it, as it stands in memory.
+    pub bytes: [u8; CIPHERTEXT_BYTES],
+    /// Process.
+    pub tgid: u32,
+    /// Zero.
+    pub reserved: u32,
+}
+
+impl CiphertextKey {
+    /// Tells whether the bytes are random or encrypted, so that no other connection has the same. A certificate is
+    /// neither, nor is a request for another hello; an alert is shorter where it is not encrypted.
+    pub fn is_unique(&self) -> bool {
+        let [kind, major, _, _, _, message, _, _, _, _, _, a, b, c, d, ..] = self.bytes;
+        if major != MAJOR {
+            return false;
+        }
+        match kind {
+            ALERT | APPLICATION_DATA => true,
+            HANDSHAKE => message == CLIENT_HELLO || (message == SERVER_HELLO && [a, b, c, d] != RETRY),
+            _ => false,
+        }
+    }
+}
+
+const _: () = assert!(size_of::<CiphertextKey>() == 32);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const RANDOM: [u8; 13] = [7; 13];
+
+    /// A record of a type, and what follows its header.
+    fn is_unique<const N: usize>(kind: u8, content: [u8; N]) -> bool {
+        let mut key = CiphertextKey::default();
+        let header = [kind, 3, 3, 0, 200];
+        for (byte, from) in key.bytes.iter_mut().zip(header.iter().chain(&content)) {
+            *byte = *from;
+        }
+        key.is_unique()
+    }
+
+    /// A handshake message: its type, its length, a version, and what follows.
+    fn message(kind: u8, random: [u8; 13]) -> [u8; 19] {
+        let mut content = [0; 19];
+        let header = [kind, 0, 0, 196, 3, 3];
+        for (byte, from) in content.iter_mut().zip(header.iter().chain(&random)) {
+            *byte = *from;
+        }
+        content
+    }
+
+    #[test]
+    fn hellos_and_encrypted_records_are_one_connections_own() {
+        assert!(is_unique(22, message(1, RANDOM)));
+        assert!(is_unique(22, message(2, RANDOM)));
+        assert!(is_unique(23, RANDOM));
+        assert!(is_unique(21, RANDOM));
+    }
+
+    #[test]
+    fn a_request_for_another_hello_is_the_same_for_all() {
+        let mut random = RANDOM;
+        random[..4].copy_from_slice(&[0xcf, 0x21, 0xad, 0x74]);
+        assert!(!is_unique(22, message(2, random)));
+        random[3] = 0;
+        assert!(is_unique(22, message(2, random)));
+    }
+
+    #[test]
+    fn a_certificate_is_the_same_for_all() {
+        assert!(!is_unique(22, message(11, RANDOM)));
+    }
+
+    #[test]
+    fn a_change_of_cipher_is_the_same_for_all() {
+        assert!(!is_unique(20, [1]));
+    }
+
+    #[test]
+    fn what_is_no_record_is_not_looked_for() {
+        assert!(!is_unique(24, RANDOM));
+        assert!(!CiphertextKey::default().is_unique());
+        let mut old = CiphertextKey::default();
+        old.bytes[..2].copy_from_slice(&[23, 2]);
+        assert!(!old.is_unique());
+    }
+}
