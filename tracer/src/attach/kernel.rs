@@ -125,6 +125,11 @@ impl KernelVersion {
 /// Finds out whether anything can be traced on this machine.
 pub fn check() -> Result<Kernel, Reason> {
     check_privileges()?;
+    check_kernel()
+}
+
+/// Finds out what the running kernel offers, to whoever has the privileges.
+pub fn check_kernel() -> Result<Kernel, Reason> {
     if let Some(version) = KernelVersion::running().filter(|version| *version < KernelVersion::OLDEST) {
         return Err(Reason::TooOld(version));
     }

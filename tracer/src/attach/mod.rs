@@ -24,7 +24,7 @@ use tracer_ebpf::SettingFlags;
 
 pub use error::Error;
 pub use hooks::Changes;
-pub use kernel::{Kernel, KernelVersion, Reason, Undescribed, check, check_target, late_start, reach};
+pub use kernel::{Kernel, KernelVersion, Reason, Undescribed, check, check_kernel, check_target, late_start, reach};
 pub use mappings::Mappings;
 pub use placement::Placement;
 pub use probes::{Needs, Probes, Reach};

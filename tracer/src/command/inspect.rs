@@ -1,7 +1,7 @@
 //! `tlscope inspect`: what would be probed, how it was found, and what will not be seen.
 //!
-//! In: a process or an ELF file. Out: one object for each file that carries, or might carry, a TLS library; nothing is
-//! attached.
+//! In: a process or an ELF file. Out: one object for each file that carries, or might carry, a TLS library, and for a
+//! process on stderr what the kernel does not offer; nothing is attached.
 
 use std::{
     fs::File,
@@ -45,7 +45,11 @@ fn inspect_process(pid: u32) -> Result<Vec<FileLine>> {
     if !resolved.iter().any(is_plan) {
         bail!("{} ({pid}): nothing to probe: {}", target.name, why_not(&resolved));
     }
-    if let Err(reason) = attach::check_target(&target) {
+    let kernel = attach::check_kernel();
+    if let Some(undescribed) = kernel.as_ref().ok().and_then(|kernel| kernel.undescribed) {
+        say(&undescribed.to_string());
+    }
+    if let Err(reason) = kernel.and_then(|_| attach::check_target(&target)) {
         say(&format!("{} ({pid}) would not be traced: {reason}", target.name));
     }
     let telling = resolved.iter().filter(|one| one.resolution.is_telling());
