@@ -27,6 +27,18 @@ pub fn command(words: &[&str]) -> Result<Command> {
     Ok(command)
 }
 
+/// The same where the kernel seems to have no BTF: an empty folder lies over what it says of its structures, for this
+/// command alone.
+pub fn command_without_btf(words: &[&str]) -> Result<Command> {
+    let mut command = Command::new("unshare");
+    let script = "mount -t tmpfs none /sys/kernel/btf && exec \"$0\" \"$@\"";
+    command
+        .args(["--mount", "sh", "-c", script])
+        .arg(tlscope()?)
+        .args(words);
+    Ok(command)
+}
+
 fn find_or_build() -> Result<PathBuf> {
     if let Some(named) = env::var_os("TLSCOPE_BIN").map(PathBuf::from) {
         ensure!(

@@ -38,16 +38,12 @@ impl Tracer {
         Ok(tracer)
     }
 
-    /// Starts `tlscope trace` on processes where the kernel seems to have no BTF, and waits until it is ready: an empty
-    /// folder lies over what the kernel says of its structures, for tlscope alone.
+    /// Starts `tlscope trace` on processes where the kernel seems to have no BTF, and waits until it is ready.
     pub fn without_btf(pids: &[u32]) -> Result<Self> {
-        let mut command = Command::new("unshare");
-        let script = "mount -t tmpfs none /sys/kernel/btf && exec \"$0\" trace \"$@\"";
-        command.args(["--mount", "sh", "-c", script]).arg(binary::tlscope()?);
-        for pid in pids {
-            command.args(["-p", &pid.to_string()]);
-        }
-        let tracer = Self::spawn(command)?;
+        let pids = pids.iter().flat_map(|pid| ["-p".to_owned(), pid.to_string()]);
+        let words: Vec<_> = ["trace".to_owned()].into_iter().chain(pids).collect();
+        let words: Vec<_> = words.iter().map(String::as_str).collect();
+        let tracer = Self::spawn(binary::command_without_btf(&words)?)?;
         tracer.wait_until_ready()?;
         Ok(tracer)
     }

@@ -5,10 +5,10 @@ use support::{Nginx, Told, Tracer, curl, program::Program};
 
 use super::claims::{assert_addresses, assert_same, stop_and_assert};
 
-const REQUESTS: usize = 100;
+pub(super) const REQUESTS: usize = 100;
 
 /// What each end knows of a socket that only the server has bound.
-fn told_by(nginx: &Nginx) -> Vec<Told> {
+pub(super) fn told_by(nginx: &Nginx) -> Vec<Told> {
     let path = format!("unix:{}", nginx.unix_socket().display());
     let told = |number| Told {
         side: "server",
@@ -19,7 +19,7 @@ fn told_by(nginx: &Nginx) -> Vec<Told> {
     (0..REQUESTS).map(told).collect()
 }
 
-fn urls() -> Vec<String> {
+pub(super) fn urls() -> Vec<String> {
     (0..REQUESTS)
         .map(|number| format!("https://localhost/small/{number}"))
         .collect()

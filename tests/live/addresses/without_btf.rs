@@ -4,9 +4,12 @@
 use std::collections::BTreeMap;
 
 use anyhow::{Context as _, Result};
-use support::{Nginx, Tracer, curl, nginx::Setup, program::Program, told, wait};
+use support::{Nginx, Tracer, binary, curl, nginx::Setup, program::Program, run, told, wait};
 
-use super::claims::{REQUESTS, assert_none_wrong, assert_same, load};
+use super::{
+    claims::{REQUESTS, assert_none_wrong, assert_same, load},
+    unix,
+};
 use crate::claims::{assert_facts_of_client, assert_same_requests, stop_after};
 
 /// Why an address may be absent here.
@@ -106,4 +109,32 @@ fn a_library_that_is_imported_later_is_traced_without_the_kernels_hooks() -> Res
     python.finish()?;
     let exchanges = assert_same_requests(&trace, &log)?;
     assert_facts_of_client(&exchanges, &log)
+}
+
+#[test]
+#[ignore = "needs root, BPF and uprobes: scripts/test runs it"]
+fn a_server_on_a_unix_socket_has_its_path_once_the_connection_has_gone_on() -> Result<()> {
+    let nginx = Nginx::start()?;
+    let waiting = curl::Waiting::start("http1.1")?;
+    let tracer = Tracer::without_btf(&[nginx.master()])?;
+    waiting.ask_through(&nginx.unix_socket(), &unix::urls())?;
+    let told = nginx.wait_for_told(unix::REQUESTS)?;
+    assert_same(&told, &unix::told_by(&nginx));
+    tracer.wait_for_lines(told.len())?;
+    let trace = tracer.stop()?;
+    let exchanges = assert_none_wrong("nginx on a unix socket without BTF", &trace, &told, &[REASON])?;
+    let last = exchanges.last().context("there are exchanges")?;
+    assert_eq!(last.text("/connection/source"), Some("proc"), "{last:?}");
+    Ok(())
+}
+
+#[test]
+#[ignore = "needs root, BPF and uprobes: scripts/test runs it"]
+fn inspect_says_that_the_kernel_describes_nothing() -> Result<()> {
+    let nginx = Nginx::start()?;
+    let mut inspect = binary::command_without_btf(&["inspect", "-p", &nginx.master().to_string()])?;
+    let ran = run::succeed(&mut inspect)?;
+    assert!(ran.stdout.contains("SSL_read"), "{}", ran.stdout);
+    assert!(ran.complaints() == 1 && ran.stderr.contains("no BTF"), "{}", ran.stderr);
+    Ok(())
 }

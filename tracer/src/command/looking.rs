@@ -14,10 +14,11 @@ use std::{
         mpsc::{Receiver, SyncSender, sync_channel},
     },
     thread::{self, JoinHandle},
-    time::{Duration, Instant},
+    time::Duration,
 };
 
 use anyhow::{Result, anyhow};
+use rustix::time::{ClockId, clock_gettime};
 use tracer_ebpf::{AddressSource, ConnectionRecord, Kind};
 use zerocopy::{FromBytes as _, IntoBytes as _};
 
@@ -25,9 +26,10 @@ use super::{follow::Told, session::hurry};
 use crate::{
     limits::MAX_LOOKS,
     source::now_ns,
-    target::{Connected, inode_of_descriptor, netns_of},
+    target::{Connected, inode_of_descriptor, netns_of, own_netns, unix_names},
 };
 
+const AF_UNIX: u16 = 1;
 const AF_INET: u16 = 2;
 const AF_INET6: u16 = 10;
 
@@ -86,15 +88,20 @@ fn descriptor_alone(record: &[u8]) -> Option<ConnectionRecord> {
 }
 
 fn search_for_all(asked: &Receiver<ConnectionRecord>, told: &Told) {
-    // A socket may be gone soon.
-    hurry();
+    // A connection goes on meanwhile, and may be over soon: beside a busy gateway most answers would come too late.
+    let _hurried = hurry();
     while let Ok(first) = asked.recv() {
-        let began = Instant::now();
+        let began = own_time();
         let waiting = std::iter::once(first).chain(asked.try_iter().take(MAX_LOOKS));
         search(waiting.collect(), |record| told.add_record(record.as_bytes()));
-        let took = began.elapsed();
+        let took = own_time().saturating_sub(began);
         thread::sleep(took * if took > CHEAP { LONG_REST } else { REST });
     }
+}
+
+/// How long this thread has run, and not how long it has waited to.
+fn own_time() -> Duration {
+    Duration::try_from(clock_gettime(ClockId::ThreadCPUTime)).unwrap_or_default()
 }
 
 /// Searches for the sockets of records, reading each network's once.
@@ -105,10 +112,18 @@ fn search(asked: Vec<ConnectionRecord>, mut tell: impl FnMut(&ConnectionRecord))
         let Some(netns) = netns_of(pid) else {
             continue;
         };
+        record.netns = netns;
+        // The quicker way first. The kernel tells it of this process's own network alone.
+        if netns == own_netns()
+            && let Some(names) = unix_names(record.inode)
+        {
+            fill_names(&mut record, &names);
+            tell(&record);
+            continue;
+        }
         let connected = networks.entry(netns).or_insert_with(|| Connected::seen_by(pid));
         if let Some((local, remote)) = connected.find(record.inode) {
             fill(&mut record, local, remote);
-            record.netns = netns;
             tell(&record);
         }
     }
@@ -131,6 +146,15 @@ fn fill(record: &mut ConnectionRecord, local: SocketAddr, remote: SocketAddr) {
     (record.local_port, record.remote_port) = (local.port(), remote.port());
 }
 
+fn fill_names(record: &mut ConnectionRecord, [local, remote]: &[Vec<u8>; 2]) {
+    record.family = AF_UNIX;
+    for (path, name) in [(&mut record.local_path, local), (&mut record.remote_path, remote)] {
+        for (to, from) in path.iter_mut().zip(name) {
+            *to = *from;
+        }
+    }
+}
+
 fn octets(ip: IpAddr) -> [u8; 16] {
     match ip {
         IpAddr::V4(ip) => {
@@ -146,7 +170,10 @@ mod tests {
     use std::{
         fs::File,
         net::{TcpListener, TcpStream},
-        os::fd::AsRawFd as _,
+        os::{
+            fd::AsRawFd as _,
+            unix::net::{UnixListener, UnixStream},
+        },
     };
 
     use tracer_ebpf::RecordHeader;
@@ -204,6 +231,19 @@ mod tests {
         let [local, remote] = addresses;
         assert_eq!(facts.addresses, Some((local, remote)));
         assert_eq!(facts.netns, netns_of(std::process::id()));
+    }
+
+    #[test]
+    fn a_unix_socket_is_answered_with_the_paths_of_both_ends() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("x.sock");
+        let listener = UnixListener::bind(&path).unwrap();
+        let client = UnixStream::connect(&path).unwrap();
+        let (_server, _) = listener.accept().unwrap();
+        let [answer] = answers(&[asking(client.as_raw_fd())]).try_into().unwrap();
+        let unix = |path: &[u8]| crate::correlate::Address::Unix(path.into());
+        let expected = (unix(b""), unix(path.as_os_str().as_encoded_bytes()));
+        assert_eq!(facts(&answer).addresses, Some(expected));
     }
 
     #[test]

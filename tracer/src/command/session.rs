@@ -105,7 +105,9 @@ impl Session {
         let worker = thread::Builder::new().name("decode".to_owned());
         let worker = worker.spawn(move || consume(consumer, queue, &last_words))?;
         let following = Following::start(follower)?;
-        hurry();
+        if !hurry() {
+            say("draining has no real-time priority (CAP_SYS_NICE): records may be lost beside a busy gateway");
+        }
         let signals = Signals::new()?;
         self.switch.set(true)?;
         // Whoever reads this may send a signal at once.
@@ -322,13 +324,11 @@ const fn losses(counters: &SiteCounters) -> [(&'static str, u64, u64); 5] {
 }
 
 /// Lets this thread, and not the decoder's, run before others: it is asleep but for the moment of draining, and beside
-/// a gateway that takes every CPU a moment too late is one in which a ring overflows.
-pub(super) fn hurry() {
+/// a gateway that takes every CPU a moment too late is one in which a ring overflows. Tells whether it may.
+pub(super) fn hurry() -> bool {
     let policy = ThreadSchedulePolicy::Realtime(RealtimeThreadSchedulePolicy::RoundRobin);
     let lowest = ThreadPriority::from_posix(ScheduleParams { sched_priority: 1 });
-    if set_thread_priority_and_policy(thread_native_id(), lowest, policy).is_err() {
-        say("draining has no real-time priority (CAP_SYS_NICE): records may be lost beside a busy gateway");
-    }
+    set_thread_priority_and_policy(thread_native_id(), lowest, policy).is_ok()
 }
 
 /// The consumer's thread.

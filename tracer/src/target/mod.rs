@@ -7,6 +7,7 @@
 mod life;
 mod select;
 mod sockets;
+mod unix;
 mod verify;
 
 use std::{
@@ -29,6 +30,7 @@ use crate::limits::MAX_IMAGE_BYTES;
 pub use life::{Life, exists, parent_of, start_of};
 pub use select::{Selection, descendants_of, find, name_of};
 pub use sockets::{Connected, inode_of_descriptor, netns_of};
+pub use unix::unix_names;
 pub use verify::{Mismatch, verify};
 
 /// A process to trace.
