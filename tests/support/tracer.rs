@@ -5,7 +5,7 @@
 
 use std::{
     fs,
-    process::{Child, Stdio},
+    process::{Child, Command, Stdio},
 };
 
 use anyhow::{Context as _, Result};
@@ -38,9 +38,26 @@ impl Tracer {
         Ok(tracer)
     }
 
+    /// Starts `tlscope trace` on processes where the kernel seems to have no BTF, and waits until it is ready: an empty
+    /// folder lies over what the kernel says of its structures, for tlscope alone.
+    pub fn without_btf(pids: &[u32]) -> Result<Self> {
+        let mut command = Command::new("unshare");
+        let script = "mount -t tmpfs none /sys/kernel/btf && exec \"$0\" trace \"$@\"";
+        command.args(["--mount", "sh", "-c", script]).arg(binary::tlscope()?);
+        for pid in pids {
+            command.args(["-p", &pid.to_string()]);
+        }
+        let tracer = Self::spawn(command)?;
+        tracer.wait_until_ready()?;
+        Ok(tracer)
+    }
+
     /// Starts `tlscope` with any words.
     pub fn start(words: &[&str]) -> Result<Self> {
-        let mut command = binary::command(words)?;
+        Self::spawn(binary::command(words)?)
+    }
+
+    fn spawn(mut command: Command) -> Result<Self> {
         command
             .stdin(Stdio::null())
             .stdout(Stdio::piped())

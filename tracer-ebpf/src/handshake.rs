@@ -11,6 +11,7 @@ use crate::{
     capture, connection,
     maps::{SITES, settings},
     memory::{copy_user, forgotten, read_user},
+    socket,
 };
 
 /// Has the connection known when a call of a handshake begins, so that the call is seen to clear it.
@@ -26,7 +27,8 @@ pub(crate) fn begin(ssl: u64, tgid: u32, cookie: Cookie) {
 pub(crate) fn advance(call: *const CallState, is_done: bool) {
     // SAFETY: the caller hands over a live map value that belongs to this call alone.
     let call = unsafe { &*call };
-    if !settings().contains(SettingFlags::CONNECTIONS) {
+    let is_told = settings().contains(SettingFlags::CONNECTIONS);
+    if !is_told && !socket::only_descriptors() {
         return;
     }
     let Some(connection) = connection::current(call.ssl, call.tgid, call.cookie) else {
@@ -34,6 +36,13 @@ pub(crate) fn advance(call: *const CallState, is_done: bool) {
     };
     // SAFETY: a live map value; no other thread uses this SSL object now.
     let connection = unsafe { &mut *connection };
+    if socket::only_descriptors() && connection.introduced == 0 {
+        // The sooner a descriptor is looked at, the more of the connection comes after, and shows that it was its own.
+        socket::introduce(connection, call.ssl, 0);
+    }
+    if !is_told {
+        return;
+    }
     if connection.handshake_began_ns == 0 && connection.cleared_ns > call.began_ns {
         connection.handshake_began_ns = call.began_ns;
     }

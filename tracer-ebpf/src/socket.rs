@@ -2,16 +2,17 @@
 //!
 //! In: the library's structures, by the offsets of the site; the kernel's, by the offsets from its BTF; or a socket that
 //! the connection's ciphertext went out through. Out: a connection record. Refuses to guess: a BIO that is not a
-//! socket's own, or a descriptor that is no connected socket, gives a record without addresses that says why.
+//! socket's own, or a descriptor that is no connected socket, gives a record without addresses that says why. Where the
+//! kernel describes no structures, the record has the descriptor alone, and the loader is woken to ask `/proc`.
 
-use aya_ebpf::helpers::bpf_get_current_task;
+use aya_ebpf::{bindings::BPF_RB_FORCE_WAKEUP, helpers::bpf_get_current_task, maps::ring_buf::RingBufEntry};
 use tracer_ebpf::{
     AddressSource, ConnectionRecord, ConnectionState, KernelOffsets, Kind, SiteConfig, TargetFlags, UNIX_PATH,
 };
 
 use crate::{
     capture, connection,
-    maps::SITES,
+    maps::{LIFECYCLE, SITES, kernel_offset},
     memory::{copy_kernel, field, read_field, read_kernel, read_user},
     scope, transport, unix,
 };
@@ -28,7 +29,7 @@ const AF_INET6: u16 = 10;
 /// Sends what is known of a connection, whose socket may be known already; a record that finds no room is sent with the next call.
 #[inline(never)]
 pub(crate) fn introduce(connection: &mut ConnectionState, ssl: u64, sock: u64) {
-    let Some(mut entry) = capture::reserve::<ConnectionRecord>() else {
+    let Some(mut entry) = reserve() else {
         return;
     };
     let record = entry.as_mut_ptr();
@@ -47,9 +48,33 @@ pub(crate) fn introduce(connection: &mut ConnectionState, ssl: u64, sock: u64) {
     if record.family == 0 && may_be_learned(record.source) {
         record.pending = 1;
     }
-    capture::submit(entry);
+    submit(entry);
     connection.introduced = 1;
     connection.heard = 1;
+}
+
+/// Tells whether a connection is named by its descriptor alone, since the kernel's structures are not described.
+#[inline(always)]
+pub(crate) fn only_descriptors() -> bool {
+    kernel_offset(|offsets| &raw const offsets.socket_sk) == KernelOffsets::UNKNOWN as usize
+}
+
+/// A record that the loader has to look into goes where it is woken from.
+#[inline(always)]
+fn reserve() -> Option<RingBufEntry<ConnectionRecord>> {
+    if only_descriptors() {
+        return LIFECYCLE.reserve_untyped(0);
+    }
+    capture::reserve()
+}
+
+#[inline(always)]
+fn submit(entry: RingBufEntry<ConnectionRecord>) {
+    if only_descriptors() {
+        entry.submit(BPF_RB_FORCE_WAKEUP.into());
+    } else {
+        capture::submit(entry);
+    }
 }
 
 #[inline(always)]
@@ -68,9 +93,12 @@ fn clear(record: &mut ConnectionRecord) {
     record.remote_path = [0; UNIX_PATH];
 }
 
-/// Tells whether the ciphertext may still name the socket.
+/// Tells whether the ciphertext, or `/proc`, may still name the socket.
 #[inline(always)]
 fn may_be_learned(source: AddressSource) -> bool {
+    if only_descriptors() {
+        return source.0 == AddressSource::DESCRIPTOR.0;
+    }
     let unnamed = source.0 == AddressSource::CUSTOM_BIO.0 || source.0 == AddressSource::UNKNOWN_LAYOUT.0;
     unnamed && scope::traced_task().is_some_and(|(_, flags)| flags.contains(TargetFlags::CIPHERTEXT))
 }
@@ -79,6 +107,10 @@ fn may_be_learned(source: AddressSource) -> bool {
 fn find_by_descriptor(record: &mut ConnectionRecord, connection: &mut ConnectionState, ssl: u64) {
     record.source = find_descriptor(record, ssl, connection);
     if record.fd < 0 {
+        return;
+    }
+    if only_descriptors() {
+        record.source = AddressSource::DESCRIPTOR;
         return;
     }
     let sock = sock_of_descriptor(record.fd as u32);

@@ -38,6 +38,10 @@ pub const MAX_TAPE_HEADER_BYTES: usize = 1024 * 1024;
 /// How deep control groups are searched for a container's.
 pub const MAX_CGROUP_DEPTH: usize = 16;
 
+/// Descriptors that wait to be looked at, where the kernel does not say where they lead; beyond it they are not looked at,
+/// and counted.
+pub const MAX_LOOKS: usize = 4096;
+
 /// Files without a user whose probes stay, because a program that is started again maps them again.
 pub const MAX_UNUSED_FILES: usize = 16;
 

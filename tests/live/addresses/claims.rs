@@ -84,6 +84,26 @@ pub(crate) fn assert_addresses(name: &str, trace: &Trace, told: &[Told]) -> Resu
     Ok(exchanges)
 }
 
+/// Asserts that each exchange that was told of is printed once and whole, and that its addresses are right, or absent for
+/// a reason of these.
+pub(crate) fn assert_none_wrong(name: &str, trace: &Trace, told: &[Told], reasons: &[&str]) -> Result<Vec<Exchange>> {
+    let exchanges = trace.exchanges()?;
+    let figures = Figures::of(&exchanges, told);
+    show(name, &figures);
+    assert_eq!(
+        figures.wrong, [""; 0],
+        "addresses are wrong, or exchanges that nobody told of"
+    );
+    let named = |exchange: &&Exchange| exchange.text("/connection/local").is_some();
+    for exchange in exchanges.iter().filter(|exchange| !named(exchange)) {
+        let reason = exchange.text("/connection/reason");
+        assert!(reason.is_some_and(|reason| reasons.contains(&reason)), "{exchange:?}");
+    }
+    assert_nothing_lost(trace, told.len())?;
+    assert_once(&exchanges, told);
+    Ok(exchanges)
+}
+
 fn assert_once(exchanges: &[Exchange], told: &[Told]) {
     let expected: BTreeSet<_> = told.iter().map(|one| (one.side, one.id.as_str())).collect();
     assert_eq!(expected.len(), told.len(), "no two requests have the same id");

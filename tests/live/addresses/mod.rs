@@ -11,3 +11,4 @@ mod asyncio;
 mod node;
 mod unix;
 mod sockets;
+mod without_btf;

@@ -215,6 +215,9 @@ pub struct KernelOffsets {
 impl KernelOffsets {
     /// What the kernel's BTF does not describe, and tracing can do without.
     pub const UNKNOWN: u32 = u32::MAX;
+
+    /// Nothing known, as where the kernel has no BTF.
+    pub const NONE: Self = zerocopy::transmute!([Self::UNKNOWN; size_of::<Self>() / size_of::<u32>()]);
 }
 
 const _: () = assert!(size_of::<SiteConfig>() == 24);

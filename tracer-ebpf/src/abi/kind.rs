@@ -100,6 +100,11 @@ impl AddressSource {
     pub const NOT_INET: Self = Self(4);
     /// From the socket that the ciphertext went out through, byte for byte what the `SSL` object had handed to its BIO.
     pub const CIPHERTEXT: Self = Self(5);
+    /// Not yet: the descriptor is known, and the kernel's structures are not, so that `/proc` has to be asked.
+    pub const DESCRIPTOR: Self = Self(6);
+    /// From `/proc`, by the loader: what the descriptor led to at the time of the record. It is the connection's if the
+    /// connection goes on after that.
+    pub const PROC: Self = Self(7);
 }
 
 /// What happened to a process.

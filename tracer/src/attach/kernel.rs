@@ -1,7 +1,7 @@
 //! What the running kernel offers: privileges, features, and where things are in its structures.
 //!
-//! In: `/proc`, `/sys`. Out: [`KernelOffsets`], or the [`Reason`] tracing is not possible here. Refuses to guess an
-//! offset: a structure that BTF does not describe as expected is a reason.
+//! In: `/proc`, `/sys`. Out: a [`Kernel`], or the [`Reason`] tracing is not possible here. Refuses to guess an offset:
+//! where BTF does not describe a structure as expected, none is used, and that is [`Undescribed`].
 
 use std::{fmt, path::Path};
 
@@ -25,10 +25,6 @@ pub enum Reason {
     NotRoot,
     /// The kernel was built without uprobes.
     NoUprobes,
-    /// The kernel describes no types.
-    NoBtf,
-    /// The kernel's BTF lacks a field that is needed.
-    UnknownField(&'static str),
     /// The kernel is too old.
     TooOld(KernelVersion),
     /// The kernel would kill the process at a return probe, because of its seccomp filter.
@@ -43,17 +39,48 @@ impl fmt::Display for Reason {
                 f,
                 "this kernel has no uprobes (CONFIG_UPROBE_EVENTS): {UPROBE_PATH} is missing"
             ),
-            Self::NoBtf => write!(
-                f,
-                "this kernel has no BTF (CONFIG_DEBUG_INFO_BTF): {BTF_PATH} cannot be read"
-            ),
-            Self::UnknownField(field) => write!(f, "this kernel's BTF does not describe {field}"),
             Self::TooOld(version) => write!(f, "kernel {version} is too old: attach cookies need 5.15"),
             Self::SeccompKills(version) => write!(
                 f,
                 "it runs under a seccomp filter, and kernel {version} may kill it at a return probe (fixed in 6.14)"
             ),
         }
+    }
+}
+
+/// What the programs can know of the running kernel.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Kernel {
+    /// Where things are in its structures.
+    pub offsets: KernelOffsets,
+    /// Why that is not known.
+    pub undescribed: Option<Undescribed>,
+}
+
+/// Why the kernel's structures are not known; what that costs is part of its words.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Undescribed {
+    /// The kernel describes no types.
+    NoBtf,
+    /// The kernel's BTF lacks a field that is needed.
+    Field(&'static str),
+}
+
+impl fmt::Display for Undescribed {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::NoBtf => write!(
+                f,
+                "this kernel has no BTF (CONFIG_DEBUG_INFO_BTF): {BTF_PATH} cannot be read"
+            )?,
+            Self::Field(field) => write!(f, "this kernel's BTF does not describe {field}")?,
+        }
+        write!(
+            f,
+            "; so addresses come from /proc, where they can be confirmed, and only for BIOs that are a socket's own; \
+             processes that are forked later are traced after a moment and not from the first request on; and sockets \
+             are not watched"
+        )
     }
 }
 
@@ -96,7 +123,7 @@ impl KernelVersion {
 }
 
 /// Finds out whether anything can be traced on this machine.
-pub fn check() -> Result<KernelOffsets, Reason> {
+pub fn check() -> Result<Kernel, Reason> {
     check_privileges()?;
     if let Some(version) = KernelVersion::running().filter(|version| *version < KernelVersion::OLDEST) {
         return Err(Reason::TooOld(version));
@@ -104,8 +131,24 @@ pub fn check() -> Result<KernelOffsets, Reason> {
     if !Path::new(UPROBE_PATH).exists() {
         return Err(Reason::NoUprobes);
     }
-    let btf = Btf::from_file(BTF_PATH).map_err(|_unreadable| Reason::NoBtf)?;
-    offsets(&btf)
+    Ok(Kernel::describe(Path::new(BTF_PATH)))
+}
+
+impl Kernel {
+    /// Reads what a kernel says of its structures: all that is needed, or nothing.
+    fn describe(btf: &Path) -> Self {
+        let found = Btf::from_file(btf).map_err(|_unreadable| Undescribed::NoBtf);
+        match found.and_then(|btf| offsets(&btf)) {
+            Ok(offsets) => Self {
+                offsets,
+                undescribed: None,
+            },
+            Err(undescribed) => Self {
+                offsets: KernelOffsets::NONE,
+                undescribed: Some(undescribed),
+            },
+        }
+    }
 }
 
 /// Finds out whether a return probe is safe for a process.
@@ -153,8 +196,8 @@ fn check_privileges() -> Result<(), Reason> {
 }
 
 /// Where things are: what names a socket by its descriptor must be known, the rest may be [`KernelOffsets::UNKNOWN`].
-fn offsets(btf: &Btf) -> Result<KernelOffsets, Reason> {
-    let of = |structure, field, both| member_offset(btf, structure, field).ok_or(Reason::UnknownField(both));
+fn offsets(btf: &Btf) -> Result<KernelOffsets, Undescribed> {
+    let of = |structure, field, both| member_offset(btf, structure, field).ok_or(Undescribed::Field(both));
     let may = |structure, field| member_offset(btf, structure, field).unwrap_or(KernelOffsets::UNKNOWN);
     let value = |name, of| enumerator(btf, name, of).unwrap_or(KernelOffsets::UNKNOWN);
     Ok(KernelOffsets {
@@ -274,10 +317,27 @@ mod tests {
         for reason in [
             Reason::NotRoot,
             Reason::NoUprobes,
-            Reason::NoBtf,
+            Reason::TooOld(version),
             Reason::SeccompKills(version),
         ] {
             assert!(reason.to_string().len() > 20);
         }
+    }
+
+    #[test]
+    fn without_btf_or_with_a_file_that_is_none_no_offset_is_known() {
+        for path in ["/proc/self/nothing of this name", "/proc/self/exe"] {
+            let kernel = Kernel::describe(Path::new(path));
+            assert_eq!(kernel.undescribed, Some(Undescribed::NoBtf), "{path}");
+            assert_eq!(kernel.offsets, KernelOffsets::NONE);
+            assert_eq!(kernel.offsets.socket_sk, KernelOffsets::UNKNOWN);
+        }
+    }
+
+    #[test]
+    fn what_a_kernel_does_not_describe_is_said_in_one_line() {
+        let said = Undescribed::Field("task_struct.pid").to_string();
+        assert!(said.contains("task_struct.pid") && !said.contains('\n'), "{said}");
+        assert!(Undescribed::NoBtf.to_string().contains(BTF_PATH));
     }
 }

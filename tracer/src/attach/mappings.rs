@@ -1,8 +1,8 @@
-//! The kernel's own account of executable mappings, as `perf record` uses it.
+//! The kernel's own account of executable mappings, and if asked for of forks, as `perf record` uses it.
 //!
-//! In: nothing but the privilege to watch all processes. Out: which process mapped which file as executable. Costs a
-//! process nothing but when it does so. What the kernel found no room for is counted, and then everybody may have mapped
-//! anything.
+//! In: nothing but the privilege to watch all processes. Out: which process mapped a file as executable, or forked
+//! another. Costs a process nothing but when it does so. What the kernel found no room for is counted, and then everybody
+//! may have mapped anything.
 
 use std::io;
 
@@ -13,14 +13,19 @@ use crate::{limits::MAPPINGS_BYTES, target::Life};
 /// What all CPUs tell of mappings.
 pub struct Mappings {
     samplers: Vec<Sampler>,
+    /// Whether forks are told; the kernel's account has them in any case.
+    forks: bool,
 }
 
 impl Mappings {
-    /// Begins to watch.
-    pub(super) fn watch() -> io::Result<Self> {
+    /// Begins to watch; `forks` too, where nothing else tells of them.
+    pub(super) fn watch(forks: bool) -> io::Result<Self> {
         let cpus = aya::util::online_cpus().map_err(|(_, error)| error)?;
         let samplers: io::Result<Vec<_>> = cpus.into_iter().map(watch_cpu).collect();
-        Ok(Self { samplers: samplers? })
+        Ok(Self {
+            samplers: samplers?,
+            forks,
+        })
     }
 
     /// Takes what was told since the last time.
@@ -30,6 +35,11 @@ impl Mappings {
                 match record.parse_record() {
                     Ok(Record::Mmap2(mapped)) => tell(Life::Mapped { pid: mapped.pid }),
                     Ok(Record::Mmap(mapped)) => tell(Life::Mapped { pid: mapped.pid }),
+                    // Else it is a thread.
+                    Ok(Record::Fork(forked)) if self.forks && forked.pid != forked.ppid => tell(Life::Forked {
+                        pid: forked.pid,
+                        parent: forked.ppid,
+                    }),
                     Ok(Record::Lost(_)) | Err(_) => tell(Life::Overlooked),
                     Ok(_) => {}
                 }
@@ -47,13 +57,14 @@ fn watch_cpu(cpu: u32) -> io::Result<Sampler> {
         .include_kernel()
         .mmap(true)
         .mmap2(true)
+        .task(true)
         .enabled(true);
     builder.build()?.sampled(MAPPINGS_BYTES)
 }
 
 #[cfg(test)]
 mod tests {
-    use std::{fs::File, ptr};
+    use std::{fs::File, process::Command, ptr};
 
     use rustix::mm::{MapFlags, ProtFlags, mmap, munmap};
 
@@ -62,7 +73,7 @@ mod tests {
     #[test]
     #[ignore = "needs the privilege to watch all processes: scripts/test runs it"]
     fn an_executable_mapping_is_told_and_another_is_not() {
-        let mut mappings = Mappings::watch().unwrap();
+        let mut mappings = Mappings::watch(false).unwrap();
         let own = Life::Mapped {
             pid: std::process::id(),
         };
@@ -75,6 +86,23 @@ mod tests {
         };
         assert!(told(ProtFlags::READ | ProtFlags::EXEC));
         assert!(!told(ProtFlags::READ));
+    }
+
+    #[test]
+    #[ignore = "needs the privilege to watch all processes: scripts/test runs it"]
+    fn a_process_that_is_forked_is_told_with_its_parent_where_that_is_asked_for() {
+        for asked in [true, false] {
+            let mut mappings = Mappings::watch(asked).unwrap();
+            let mut child = Command::new("true").spawn().unwrap();
+            child.wait().unwrap();
+            let forked = Life::Forked {
+                pid: child.id(),
+                parent: std::process::id(),
+            };
+            let mut told = false;
+            mappings.take(|life| told |= life == forked);
+            assert_eq!(told, asked);
+        }
     }
 
     fn map(access: ProtFlags) {

@@ -23,7 +23,8 @@ use aya::{Ebpf, programs::Program as Loaded};
 use tracer_ebpf::SettingFlags;
 
 pub use error::Error;
-pub use kernel::{KernelVersion, Reason, check, check_target, late_start, reach};
+pub use hooks::Changes;
+pub use kernel::{Kernel, KernelVersion, Reason, Undescribed, check, check_target, late_start, reach};
 pub use mappings::Mappings;
 pub use placement::Placement;
 pub use probes::{Needs, Probes, Reach};

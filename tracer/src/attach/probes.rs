@@ -14,7 +14,7 @@ use symbolizer::Function;
 use tracer_ebpf::{KernelCounters, KernelOffsets, MAX_SITES, SettingFlags, Settings, SiteCounters, TargetFlags};
 
 use super::{
-    Error, Missing, OBJECT, Options, Placement, Rings, SiteInfo, Switch, hooks,
+    Changes, Error, Kernel, Missing, OBJECT, Options, Placement, Rings, SiteInfo, Switch, hooks,
     probed::{Links, Probed, detach, is_cheap},
     program::{Program, is_needed},
     program_of,
@@ -39,9 +39,12 @@ pub struct Probes {
     ebpf: Ebpf,
     sites: Vec<SiteInfo>,
     files: HashMap<FileIdentity, Probed>,
+    changes: Changes,
     sockets: Sockets,
-    btf: Btf,
-    told: SettingFlags,
+    /// What the kernel says of itself; without it, sockets are not watched.
+    btf: Option<Btf>,
+    /// Whether the calls of handshakes are of use.
+    handshakes: bool,
 }
 
 /// What of a file a process needs.
@@ -53,8 +56,8 @@ pub struct Needs {
 
 impl Probes {
     /// Loads the programs; nothing is reported before the [`Switch`] is on.
-    pub fn load(offsets: &KernelOffsets, options: Options) -> Result<(Self, Rings, Switch), Error> {
-        let offsets = MapValue(*offsets);
+    pub fn load(kernel: &Kernel, options: Options) -> Result<(Self, Rings, Switch), Error> {
+        let offsets: MapValue<KernelOffsets> = MapValue(kernel.offsets);
         let settings = MapValue(Settings {
             call_bytes: options.call_bytes,
             flags: options.flags,
@@ -69,20 +72,38 @@ impl Probes {
             let program: &mut UProbe = program_of(&mut ebpf, name)?;
             program.load().map_err(Error::program(name))?;
         }
-        let rings = Rings::make(&mut ebpf, options.ring_bytes)?;
+        let rings = Rings::make(&mut ebpf, options.ring_bytes, kernel.undescribed.is_some())?;
         let switch = Switch::take(&mut ebpf)?;
-        let btf = Btf::from_sys_fs().map_err(|source| Error::Load(Box::new(source.into())))?;
-        hooks::attach(&mut ebpf)?;
-        let sockets = sockets::attach(&mut ebpf, options.flags.contains(SettingFlags::CONNECTIONS))?;
+        let btf = match kernel.undescribed {
+            None => Some(Btf::from_sys_fs().map_err(|source| Error::Load(Box::new(source.into())))?),
+            Some(_) => None,
+        };
+        let changes = hooks::attach(&mut ebpf, btf.is_some())?;
+        let sockets = match btf {
+            Some(_) => sockets::attach(&mut ebpf, options.flags.contains(SettingFlags::CONNECTIONS))?,
+            None => Sockets::default(),
+        };
         let probes = Self {
             ebpf,
             sites: Vec::new(),
             files: HashMap::new(),
+            changes,
             sockets,
             btf,
-            told: options.flags,
+            // Without BTF, they tell early of a descriptor that has to be looked at.
+            handshakes: options.flags.contains(SettingFlags::CONNECTIONS) || kernel.undescribed.is_some(),
         };
         Ok((probes, rings, switch))
+    }
+
+    /// How processes that are forked, or end, are noticed.
+    pub const fn changes(&self) -> Changes {
+        self.changes
+    }
+
+    /// Tells whether sockets can be watched, and ciphertext be found in what goes through them.
+    pub const fn watches_sockets(&self) -> bool {
+        self.btf.is_some()
     }
 
     /// What this kernel does not offer to learn of sockets, as far as it was wanted.
@@ -158,8 +179,8 @@ impl Probes {
             return Ok(());
         };
         let is_for_everyone = |function: &Function| reach == Reach::Everyone && is_cheap(function);
-        let told = self.told;
-        let needed = |placement: &Placement, role| is_needed(placement, role, needs, told);
+        let handshakes = self.handshakes;
+        let needed = |placement: &Placement, role| is_needed(placement, role, needs, handshakes);
         let shared = file.missing(&file.shared, |placement, function| {
             is_for_everyone(function) && needed(placement, function.role)
         });
@@ -170,8 +191,8 @@ impl Probes {
             !is_for_everyone(function) && needed(placement, function.role)
         });
         file.place(&mut self.ebpf, own, Some(id))?;
-        if needs.ciphertext {
-            self.sockets.look_for_ciphertext(&mut self.ebpf, &self.btf)?;
+        if let (true, Some(btf)) = (needs.ciphertext, &self.btf) {
+            self.sockets.look_for_ciphertext(&mut self.ebpf, btf)?;
             self.tables().look_for_ciphertext(pid)?;
         }
         Ok(())
@@ -180,7 +201,10 @@ impl Probes {
     /// Has the programs look for the sockets of a process by its ciphertext. Returns what this kernel does not offer of
     /// it, the first time.
     pub fn look_for_ciphertext(&mut self, pid: u32) -> Result<Vec<Missing>, Error> {
-        let missing = self.sockets.look_for_ciphertext(&mut self.ebpf, &self.btf)?.to_vec();
+        let Some(btf) = &self.btf else {
+            return Ok(Vec::new());
+        };
+        let missing = self.sockets.look_for_ciphertext(&mut self.ebpf, btf)?.to_vec();
         self.tables().add_flags(pid, TargetFlags::CIPHERTEXT)?;
         Ok(missing)
     }
@@ -190,7 +214,8 @@ impl Probes {
         let is_dear = |function: &Function| !is_cheap(function);
         let has = |file: &Probed| {
             let mut needed = file.placement.functions.iter();
-            needed.any(|function| is_dear(function) && is_needed(&file.placement, function.role, needs, self.told))
+            needed
+                .any(|function| is_dear(function) && is_needed(&file.placement, function.role, needs, self.handshakes))
         };
         self.files.get(&identity).is_some_and(has)
     }

@@ -1,7 +1,6 @@
 //! Which BPF programs a function needs, by its role.
 
 use symbolizer::Role;
-use tracer_ebpf::SettingFlags;
 
 use super::{Needs, Placement};
 
@@ -52,12 +51,12 @@ impl Program {
 /// Which functions a process needs probes at. Where the library's structures are known, they tell the descriptor, and
 /// nobody needs to note it. Every probe less is less to pay for, and a tenth of a second less to wait at the end: the
 /// kernel takes them away one after the other.
-pub(super) const fn is_needed(placement: &Placement, role: Role, needs: Needs, told: SettingFlags) -> bool {
+pub(super) const fn is_needed(placement: &Placement, role: Role, needs: Needs, handshakes: bool) -> bool {
     match role {
         Role::SetFd | Role::SetRfd | Role::SetWfd | Role::SetBio | Role::SetRbio | Role::SetWbio => {
             !placement.knows_descriptor()
         }
-        Role::Handshake => needs.ciphertext || told.contains(SettingFlags::CONNECTIONS),
+        Role::Handshake => needs.ciphertext || handshakes,
         Role::BioWrite => needs.ciphertext,
         Role::Read | Role::Write | Role::ReadEx | Role::WriteEx | Role::WriteEx2 | Role::Free | Role::Clear => true,
     }

@@ -1,6 +1,8 @@
 //! What the programs write into, and what lets them: one ring per CPU for what is captured, one for what happens to
 //! processes, and the switch.
 
+use std::os::fd::{AsFd, BorrowedFd};
+
 use aya::{
     Ebpf,
     maps::{Array, ArrayOfMaps, Map, MapData, MapError, RingBuf},
@@ -15,12 +17,12 @@ pub struct Rings {
     pub captured: Vec<RingBuf<MapData>>,
     /// What happened to processes.
     pub lifecycle: RingBuf<MapData>,
-    /// What they mapped; `None` where the kernel does not tell, and has to be asked again and again.
+    /// What they mapped, and whom they forked where no program tells; `None` where the kernel does not tell, and has to be asked again and again.
     pub mappings: Option<Mappings>,
 }
 
 impl Rings {
-    pub(super) fn make(ebpf: &mut Ebpf, bytes: u32) -> Result<Self, Error> {
+    pub(super) fn make(ebpf: &mut Ebpf, bytes: u32, forks: bool) -> Result<Self, Error> {
         let cpus = aya::util::nr_cpus().map_err(|(path, source)| Error::Cpus { path, source })?;
         if cpus > MAX_CPUS {
             return Err(Error::TooManyCpus(cpus));
@@ -38,8 +40,15 @@ impl Rings {
         Ok(Self {
             captured,
             lifecycle: lifecycle.try_into().map_err(Error::map("LIFECYCLE"))?,
-            mappings: Mappings::watch().ok(),
+            mappings: Mappings::watch(forks).ok(),
         })
+    }
+}
+
+/// Readable as soon as there is something that has to be looked into at once.
+impl AsFd for Rings {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.lifecycle.as_fd()
     }
 }
 

@@ -12,6 +12,7 @@ use super::{
     Outcome,
     arguments::LiveArgs,
     follow::Follower,
+    say,
     session::{Consumer, Session},
 };
 use crate::{
@@ -27,8 +28,11 @@ pub(super) fn run(
     told: SettingFlags,
     consumer: impl FnOnce(&Header) -> Result<Box<dyn Consumer>>,
 ) -> Result<Outcome> {
-    let offsets = attach::check().map_err(|reason| anyhow!("{reason}"))?;
-    let (probes, rings, switch) = Probes::load(&offsets, live.options(told))?;
+    let kernel = attach::check().map_err(|reason| anyhow!("{reason}"))?;
+    if let Some(undescribed) = kernel.undescribed {
+        say(&undescribed.to_string());
+    }
+    let (probes, rings, switch) = Probes::load(&kernel, live.options(told))?;
     let mut follower = Follower::new(probes, live.selection(), rings.mappings.is_some());
     follower.begin()?;
     let consumer = consumer(&header(&follower))?;

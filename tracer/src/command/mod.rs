@@ -7,6 +7,7 @@ mod arguments;
 mod messages;
 mod live;
 mod follow;
+mod looking;
 mod session;
 mod queue;
 mod stream;

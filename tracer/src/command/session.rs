@@ -1,9 +1,10 @@
 //! Draining records until it is enough.
 //!
 //! One thread drains the rings on a timer and watches signals; another one, behind a bounded queue, consumes; a third
-//! follows processes. When the queue is full the rings hold the records, and the kernel counts what they lose.
+//! follows processes; where descriptors have to be looked at, a fourth does that. When the queue is full the rings hold the records, and the kernel counts what they lose.
 
 use std::{
+    os::fd::AsFd as _,
     sync::{
         Arc,
         mpsc::{Receiver, Sender, channel},
@@ -18,6 +19,7 @@ use thread_priority::{
     thread_native_id,
 };
 use tokio::{
+    io::{Interest, unix::AsyncFd},
     signal::unix::{Signal, SignalKind, signal},
     time::sleep,
 };
@@ -27,13 +29,14 @@ use super::{
     Outcome,
     arguments::LiveArgs,
     follow::{Follower, Told},
+    looking::Looker,
     queue::{Queue, Queued, queue},
     say,
 };
 use crate::{
     attach::{Probes, Rings, Switch},
     pipeline::{Flow, Summary},
-    source::{Batch, Totals, drain, now_ns},
+    source::{Batch, Drained, Totals, drain, now_ns},
     target::Life,
 };
 
@@ -70,6 +73,7 @@ struct Following {
     lives: Sender<Vec<Life>>,
     told: Arc<Told>,
     thread: JoinHandle<Follower>,
+    looker: Option<Looker>,
 }
 
 /// Why draining came to an end.
@@ -135,10 +139,14 @@ impl Session {
         mut signals: Signals,
     ) -> Result<Stop> {
         let time_is_over = sleep(self.duration.unwrap_or(Duration::MAX));
+        let urgent = self.rings.as_fd().try_clone_to_owned()?;
+        // SAFETY: an owned descriptor stays open, and stays the same, until it is dropped.
+        let urgent = unsafe { AsyncFd::register_with_interest(urgent, Interest::READABLE) }?;
         tokio::pin!(time_is_over);
         loop {
             tokio::select! {
                 () = sleep(self.pause) => {}
+                ready = urgent.readable() => ready?.clear_ready(),
                 () = &mut time_is_over => return Ok(Stop::Asked),
                 () = signals.any() => return Ok(Stop::Asked),
             }
@@ -162,7 +170,14 @@ impl Session {
 
     fn drain(&mut self, following: &Following) -> Batch {
         let mut lives = Vec::new();
-        let mut batch = drain(&mut self.rings, |life| lives.push(life));
+        let mut batch = drain(&mut self.rings, |told| match (told, &following.looker) {
+            (Drained::Life(life), _) => lives.push(life),
+            (Drained::Record(record), Some(looker)) => looker.ask(record),
+            (Drained::Record(_), None) => {}
+        });
+        for record in following.told.take_records() {
+            batch.push(&record);
+        }
         // Sites are announced before their probes are placed: those of all records above are there by now.
         batch.sites = following.told.take_sites();
         if !lives.is_empty() {
@@ -188,19 +203,29 @@ impl Session {
 }
 
 impl Following {
-    fn start(follower: Follower) -> Result<Self> {
+    fn start(mut follower: Follower) -> Result<Self> {
         let (lives, received) = channel();
         let told = follower.told();
+        let looker = if follower.probes().watches_sockets() {
+            None
+        } else {
+            Some(Looker::start(Arc::clone(&told))?)
+        };
         let thread = thread::Builder::new().name("follow".to_owned());
         Ok(Self {
             lives,
             told,
             thread: thread.spawn(move || follower.run(&received))?,
+            looker,
         })
     }
 
     fn stop(self) -> Result<Follower> {
         drop(self.lives);
+        let refused = self.looker.map_or(Ok(0), Looker::stop)?;
+        if refused > 0 {
+            say(&format!("descriptors not looked at, too many at once: {refused}"));
+        }
         self.thread
             .join()
             .map_err(|_panic| anyhow!("following stopped unexpectedly"))
@@ -298,7 +323,7 @@ const fn losses(counters: &SiteCounters) -> [(&'static str, u64, u64); 5] {
 
 /// Lets this thread, and not the decoder's, run before others: it is asleep but for the moment of draining, and beside
 /// a gateway that takes every CPU a moment too late is one in which a ring overflows.
-fn hurry() {
+pub(super) fn hurry() {
     let policy = ThreadSchedulePolicy::Realtime(RealtimeThreadSchedulePolicy::RoundRobin);
     let lowest = ThreadPriority::from_posix(ScheduleParams { sched_priority: 1 });
     if set_thread_priority_and_policy(thread_native_id(), lowest, policy).is_err() {

@@ -28,7 +28,7 @@ use self::{
     tracked::Tracked,
 };
 use crate::{
-    event::{self, ConnKey, Data, Event, Facts, Origin},
+    event::{self, Basis, ConnKey, Data, Event, Facts, Origin},
     source::{Header, SiteEntry},
 };
 
@@ -144,6 +144,7 @@ impl Correlator {
             return;
         };
         tracked.last_ns = origin.ts_ns;
+        tracked.confirm(origin.ts_ns, self.own_netns);
         tracked.count(data);
         let decoder = &mut tracked.decoder;
         decoder.push(
@@ -179,9 +180,12 @@ impl Correlator {
     }
 
     fn take_facts(&mut self, origin: &Origin, facts: Facts, out: &mut Vec<Observed>) {
-        self.begin(origin, out);
+        // What was asked may be answered when the connection has ended.
+        if !matches!(facts.basis, Basis::Proc(_)) {
+            self.begin(origin, out);
+        }
         if let Some(tracked) = self.connections.find(origin.key) {
-            tracked.learn(facts, self.own_netns);
+            tracked.learn(facts, origin.ts_ns, self.own_netns);
         }
         self.collect(origin.key, origin.ts_ns, out);
     }

@@ -24,6 +24,8 @@ pub enum AddressSource {
     SetFd,
     /// The socket through which went, byte for byte, the ciphertext that the `SSL` object had handed out.
     Ciphertext,
+    /// What `/proc` said of the descriptor, confirmed by the connection's going on after that.
+    Proc,
     /// Unknown: the `SSL` object's BIO is not a socket's own.
     CustomBio,
     /// Unknown: this library version's structures are not known.
@@ -32,12 +34,15 @@ pub enum AddressSource {
     Unseen,
     /// Unknown: the descriptor was not, or no longer, a connected internet or UNIX socket.
     NotInet,
+    /// Unknown: what `/proc` says of the descriptor is not known to be about this connection, of which nothing was seen
+    /// after it was asked.
+    Unconfirmed,
 }
 
 impl AddressSource {
     /// Tells whether it is one that gives addresses, and not a reason why there are none.
     pub const fn is_known(self) -> bool {
-        matches!(self, Self::Bio | Self::SetFd | Self::Ciphertext)
+        matches!(self, Self::Bio | Self::SetFd | Self::Ciphertext | Self::Proc)
     }
 }
 

@@ -1,7 +1,10 @@
 //! A connection that is being decoded, and what is known of it so far.
 //!
 //! In: its facts, one after the other. Out: the connection as it is now, and a summary at its end. Refuses to forget
-//! addresses that were known, and lets what happens wait a moment for addresses that are about to be.
+//! addresses that were known, unless the descriptor they came from is given anew, and lets what happens wait a moment for
+//! addresses that are about to be. What `/proc` said of a descriptor is believed once the connection goes on after that:
+//! until then another socket may have been there. A program that closes the descriptor, opens another socket in its
+//! place, and still reads what the library had decrypted before, would be believed wrongly; nothing else would.
 
 use std::{sync::Arc, time::SystemTime};
 
@@ -9,7 +12,7 @@ use http_decode::{Connection as Decoder, Settings};
 
 use super::{Connection, ConnectionSummary, Transport, counters::Counters};
 use crate::{
-    event::{Data, Facts, SocketFacts, TlsFacts},
+    event::{Basis, Data, Facts, SocketFacts, TlsFacts},
     limits::{ADDRESS_NS, MAX_ADDRESS_BYTES},
 };
 
@@ -24,6 +27,10 @@ pub(super) struct Tracked {
     pub(super) tls: Option<TlsFacts>,
     pub(super) socket: Option<(u64, SocketFacts)>,
     wait: Wait,
+    /// The descriptor, where no more than that is known, and since when.
+    descriptor: Option<(i32, u64)>,
+    /// What `/proc` said of it, and when.
+    found: Option<(u64, Facts)>,
     /// What the decoder held when it was last asked.
     pub(super) held: usize,
     /// When the connection is looked at again.
@@ -53,18 +60,52 @@ impl Tracked {
             tls: None,
             socket: None,
             wait: Wait::Until(now_ns.saturating_add(ADDRESS_NS)),
+            descriptor: None,
+            found: None,
             held: 0,
             due_ns: None,
         }
     }
 
-    /// Takes facts, unless they know less than what is known.
-    pub(super) fn learn(&mut self, facts: Facts, own_netns: u32) {
+    /// Takes facts of a moment, unless they know less than what is known.
+    pub(super) fn learn(&mut self, facts: Facts, at_ns: u64, own_netns: u32) {
+        match facts.basis {
+            Basis::Memory => {}
+            Basis::Descriptor(descriptor) => {
+                self.descriptor = Some((descriptor, at_ns));
+                self.found = None;
+                let connection = Arc::make_mut(&mut self.connection);
+                (connection.local, connection.remote) = (None, None);
+            }
+            Basis::Proc(descriptor) => {
+                // What was asked of another descriptor, or before this one was given, says nothing of it.
+                if self
+                    .descriptor
+                    .is_some_and(|(own, since_ns)| own == descriptor && since_ns < at_ns)
+                {
+                    self.found = Some((at_ns, facts));
+                    self.confirm(self.last_ns, own_netns);
+                }
+                return;
+            }
+        }
+        self.adopt(facts, own_netns);
+    }
+
+    /// Believes what `/proc` said, if the connection has gone on after that.
+    pub(super) fn confirm(&mut self, at_ns: u64, own_netns: u32) {
+        if let Some((_, facts)) = self.found.take_if(|(asked_ns, _)| *asked_ns < at_ns) {
+            self.adopt(facts, own_netns);
+        }
+    }
+
+    fn adopt(&mut self, facts: Facts, own_netns: u32) {
         let Facts {
             addresses,
             source,
             pending,
             netns,
+            basis: _,
         } = facts;
         if addresses.is_none() && self.connection.local.is_some() {
             return;

@@ -25,6 +25,19 @@ pub struct Facts {
     pub pending: bool,
     /// Inode of the socket's network namespace, if known.
     pub netns: Option<u32>,
+    /// What they rest on.
+    pub basis: Basis,
+}
+
+/// What the facts of a connection rest on.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Basis {
+    /// What the library and the kernel have in their memory, at the moment of the record.
+    Memory,
+    /// A descriptor that the library has; it is not known where that leads.
+    Descriptor(i32),
+    /// What `/proc` says of a descriptor. The connection's it is only if it goes on after that.
+    Proc(i32),
 }
 
 impl Facts {
@@ -37,6 +50,8 @@ impl Facts {
             tracer_ebpf::AddressSource::CUSTOM_BIO => AddressSource::CustomBio,
             tracer_ebpf::AddressSource::UNKNOWN_LAYOUT => AddressSource::UnknownLayout,
             tracer_ebpf::AddressSource::NOT_INET => AddressSource::NotInet,
+            tracer_ebpf::AddressSource::DESCRIPTOR => AddressSource::Unconfirmed,
+            tracer_ebpf::AddressSource::PROC => AddressSource::Proc,
             _ => return Err(Error::Unknown),
         };
         let addresses = addresses(record);
@@ -47,6 +62,11 @@ impl Facts {
         Ok(Self {
             pending: addresses.is_none() && record.pending != 0,
             netns: Some(record.netns).filter(|netns| *netns != 0),
+            basis: match record.source {
+                tracer_ebpf::AddressSource::DESCRIPTOR => Basis::Descriptor(record.fd),
+                tracer_ebpf::AddressSource::PROC => Basis::Proc(record.fd),
+                _ => Basis::Memory,
+            },
             addresses,
             source,
         })
@@ -174,6 +194,25 @@ mod tests {
         let unknown = facts(&unknown);
         assert_eq!((unknown.source, unknown.pending), (AddressSource::CustomBio, true));
         assert_eq!(unknown.netns, None);
+    }
+
+    #[test]
+    fn what_proc_has_to_be_asked_for_and_what_it_said_name_their_descriptor() {
+        let mut asked = record(0, b"", b"");
+        (asked.source, asked.pending) = (tracer_ebpf::AddressSource::DESCRIPTOR, 1);
+        let asked = facts(&asked);
+        assert_eq!((asked.source, asked.pending), (AddressSource::Unconfirmed, true));
+        assert_eq!(asked.basis, Basis::Descriptor(3));
+        let mut said = record(AF_INET, &[127, 0, 0, 1], &[127, 0, 0, 1]);
+        said.source = tracer_ebpf::AddressSource::PROC;
+        let found = facts(&said);
+        assert_eq!((found.source, found.basis), (AddressSource::Proc, Basis::Proc(3)));
+        said.family = 0;
+        let nothing = facts(&said);
+        assert_eq!(
+            (nothing.source, nothing.basis),
+            (AddressSource::NotInet, Basis::Proc(3))
+        );
     }
 
     #[test]

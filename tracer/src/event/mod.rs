@@ -11,7 +11,7 @@ use http_decode::Direction;
 use tracer_ebpf::{DataRecord, EndRecord, Kind, RecordFlags, RecordHeader};
 use zerocopy::{FromBytes, Immutable, KnownLayout};
 
-pub use facts::Facts;
+pub use facts::{Basis, Facts};
 pub use process::{Change, ProcessChange};
 pub use transport::{SocketEnd, SocketFacts, TlsFacts};
 

@@ -154,10 +154,12 @@ pub(super) fn connection_line(connection: &Connection) -> ConnectionLine {
         AddressSource::Bio => (Some("bio"), None),
         AddressSource::SetFd => (Some("set_fd"), None),
         AddressSource::Ciphertext => (Some("ciphertext"), None),
+        AddressSource::Proc => (Some("proc"), None),
         AddressSource::CustomBio => (None, Some("custom-bio")),
         AddressSource::UnknownLayout => (None, Some("unknown-layout")),
         AddressSource::NotInet => (None, Some("not-inet")),
         AddressSource::Unseen => (None, Some("unseen")),
+        AddressSource::Unconfirmed => (None, Some("unconfirmed")),
     };
     ConnectionLine {
         id: id.clone(),

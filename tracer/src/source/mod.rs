@@ -8,7 +8,7 @@ mod tape;
 mod merge;
 
 pub use merge::Merger;
-pub use rings::{drain, now_ns};
+pub use rings::{Told as Drained, drain, now_ns};
 pub use tape::{Error as TapeError, Header, ProcessEntry, Reader, SiteEntry, Totals, Writer};
 
 /// What was in the rings at one moment.

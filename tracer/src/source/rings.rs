@@ -7,9 +7,18 @@ use zerocopy::FromBytes as _;
 use super::Batch;
 use crate::{attach::Rings, limits::MAX_BATCH_BYTES, target::Life};
 
+/// What is told while the rings are drained, apart from records.
+#[derive(Debug)]
+pub enum Told<'a> {
+    /// Something happened to a process.
+    Life(Life),
+    /// A record of the ring that wakes its reader.
+    Record(&'a [u8]),
+}
+
 /// Takes what is in the rings, up to a limit; what is over it waits for the next time. What happened to processes is
-/// also handed to `tell`, and what they mapped, which concerns nobody else.
-pub fn drain(rings: &mut Rings, mut tell: impl FnMut(Life)) -> Batch {
+/// also handed to `tell`, with what they mapped, which concerns nobody else, and records that may have to be looked into.
+pub fn drain(rings: &mut Rings, mut tell: impl FnMut(Told<'_>)) -> Batch {
     let mut batch = Batch::new(now_ns());
     let share = MAX_BATCH_BYTES / rings.captured.len().max(1);
     for ring in &mut rings.captured {
@@ -25,9 +34,12 @@ pub fn drain(rings: &mut Rings, mut tell: impl FnMut(Life)) -> Batch {
     }
     while let Some(record) = rings.lifecycle.next() {
         batch.push(&record);
-        Life::parse(&record).into_iter().for_each(&mut tell);
+        match Life::parse(&record) {
+            Some(life) => tell(Told::Life(life)),
+            None => tell(Told::Record(&record)),
+        }
     }
-    mapped.into_iter().for_each(tell);
+    mapped.into_iter().for_each(|life| tell(Told::Life(life)));
     batch
 }
 

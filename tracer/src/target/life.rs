@@ -2,7 +2,7 @@
 //!
 //! In: a record of the ring of processes. Out: a [`Life`]. Refuses every other record.
 
-use procfs::process::{ProcState, Process};
+use procfs::process::{ProcState, Process, Stat};
 use tracer_ebpf::{Change, Kind, ProcessRecord, RecordHeader};
 use zerocopy::FromBytes as _;
 
@@ -75,9 +75,24 @@ impl Life {
 
 /// Tells whether there is such a process, and it has not ended; its parent may not have taken note of that.
 pub fn exists(pid: u32) -> bool {
+    stat_of(pid).is_some()
+}
+
+/// When a process began, in clock ticks since the machine did, unless it has ended.
+pub fn start_of(pid: u32) -> Option<u64> {
+    stat_of(pid).map(|stat| stat.starttime)
+}
+
+/// The parent of a process that has not ended.
+pub fn parent_of(pid: u32) -> Option<u32> {
+    stat_of(pid).map(|stat| stat.ppid.unsigned_abs())
+}
+
+fn stat_of(pid: u32) -> Option<Stat> {
     let process = i32::try_from(pid).ok().and_then(|pid| Process::new(pid).ok());
-    let state = process.and_then(|process| process.stat().ok()?.state().ok());
-    state.is_some_and(|state| !matches!(state, ProcState::Zombie | ProcState::Dead))
+    let stat = process.and_then(|process| process.stat().ok())?;
+    let state = stat.state().ok()?;
+    (!matches!(state, ProcState::Zombie | ProcState::Dead)).then_some(stat)
 }
 
 #[cfg(test)]
@@ -142,6 +157,14 @@ mod tests {
     #[test]
     fn this_process_exists_and_one_beyond_all_pids_does_not() {
         assert!(exists(std::process::id()) && !exists(u32::MAX));
+    }
+
+    #[test]
+    fn a_process_has_a_beginning_and_a_parent_as_long_as_it_exists() {
+        let own = std::process::id();
+        assert!(start_of(own).is_some_and(|start| start > 0));
+        assert_eq!(parent_of(own), Some(std::os::unix::process::parent_id()));
+        assert_eq!((start_of(u32::MAX), parent_of(u32::MAX)), (None, None));
     }
 
     #[test]

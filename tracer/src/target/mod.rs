@@ -6,6 +6,7 @@
 
 mod life;
 mod select;
+mod sockets;
 mod verify;
 
 use std::{
@@ -25,8 +26,9 @@ use thiserror::Error;
 
 use crate::limits::MAX_IMAGE_BYTES;
 
-pub use life::{Life, exists};
+pub use life::{Life, exists, parent_of, start_of};
 pub use select::{Selection, descendants_of, find, name_of};
+pub use sockets::{Connected, inode_of_descriptor, netns_of};
 pub use verify::{Mismatch, verify};
 
 /// A process to trace.

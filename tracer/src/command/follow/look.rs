@@ -37,7 +37,9 @@ impl Follower {
             return Ok(Look::Refused(reason.to_string()));
         }
         let needs = Needs {
-            ciphertext: files.iter().any(Resolved::needs_ciphertext) && files.iter().any(has_plan),
+            ciphertext: self.probes.watches_sockets()
+                && files.iter().any(Resolved::needs_ciphertext)
+                && files.iter().any(has_plan),
         };
         if needs.ciphertext {
             for missing in self.probes.look_for_ciphertext(pid)? {

@@ -6,6 +6,7 @@
 
 mod accounts;
 mod look;
+mod watch;
 
 use std::{
     collections::{BTreeMap, BTreeSet, HashSet},
@@ -20,10 +21,10 @@ use std::{
 
 use anyhow::{Result, bail};
 
-use self::{accounts::Accounts, look::Look};
+use self::{accounts::Accounts, look::Look, watch::Watch};
 use super::say;
 use crate::{
-    attach::{self, Probes, Reach},
+    attach::{self, Changes, Probes, Reach},
     limits::MAX_REFUSALS,
     resolve::Resolver,
     source::{ProcessEntry, SiteEntry, now_ns},
@@ -46,6 +47,7 @@ const LOOK: Duration = Duration::from_millis(500);
 #[derive(Debug, Default)]
 pub(super) struct Told {
     sites: Mutex<Vec<SiteEntry>>,
+    records: Mutex<Vec<Vec<u8>>>,
     all_ended: AtomicBool,
 }
 
@@ -53,6 +55,17 @@ impl Told {
     /// Takes the sites that are new.
     pub(super) fn take_sites(&self) -> Vec<SiteEntry> {
         take(&mut *self.sites.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// Adds a record that the kernel would have written, if it could.
+    pub(super) fn add_record(&self, record: &[u8]) {
+        let mut records = self.records.lock().unwrap_or_else(PoisonError::into_inner);
+        records.push(record.to_vec());
+    }
+
+    /// Takes the records that are new.
+    pub(super) fn take_records(&self) -> Vec<Vec<u8>> {
+        take(&mut *self.records.lock().unwrap_or_else(PoisonError::into_inner))
     }
 
     /// Tells whether there is nothing left to trace.
@@ -73,6 +86,8 @@ pub(super) struct Follower {
     /// Processes that had connections and ended, and when.
     ended: BTreeMap<u32, u64>,
     swept: Instant,
+    /// Where the kernel does not tell of processes that come and go.
+    watch: Option<Watch>,
     /// Processes to look at once more before something is said of them.
     doubtful: BTreeSet<u32>,
     /// Names and reasons of processes that came later and are not traced.
@@ -86,6 +101,7 @@ impl Follower {
     pub(super) fn new(probes: Probes, selection: Selection, mappings_are_told: bool) -> Self {
         Self {
             reach: attach::reach(selection.follow),
+            watch: (probes.changes() == Changes::LookedFor).then(Watch::new),
             probes,
             resolver: Resolver::default(),
             selection,
@@ -224,12 +240,14 @@ impl Follower {
 
     fn next_due(&self) -> Duration {
         let wait = if self.mappings_are_told { SWEEP } else { LOOK };
-        let due = self.due.values().min();
+        let watch = self.watch.as_ref().map(Watch::next);
+        let due = self.due.values().copied().chain(watch).min();
         due.map_or(wait, |due| due.saturating_duration_since(Instant::now()).min(wait))
     }
 
     fn take(&mut self, life: Life) {
         match life {
+            Life::Forked { pid, parent } if self.watch.is_some() => self.note_child(pid, parent),
             Life::Forked { pid, parent } => self.fork(pid, parent),
             Life::Executed { pid } => {
                 self.probes.detach_own(pid);
@@ -300,6 +318,7 @@ impl Follower {
 
     /// Does what is due.
     fn catch_up(&mut self) -> Result<()> {
+        self.watch()?;
         let now = Instant::now();
         let due: Vec<u32> = self
             .due

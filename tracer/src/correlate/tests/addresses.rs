@@ -166,3 +166,93 @@ fn where_the_own_network_namespace_is_not_known_none_is_told() {
     bench.exchange(1, 0);
     assert_eq!(bench.out[0].connection.netns, None);
 }
+
+#[test]
+fn what_proc_said_is_believed_when_the_connection_goes_on_after_it() {
+    let mut bench = Bench::new(Bounds::default());
+    bench.descriptor(1, 5);
+    bench.found(1, 5, 50_000, 0);
+    assert_eq!(bench.out.len(), 0);
+    bench.exchange(1, 0);
+    bench.exchange(1, 1);
+    assert_eq!(remotes(&bench), [Some(50_000); 2]);
+    assert_eq!(bench.out[0].connection.source, AddressSource::Proc);
+    assert_eq!(bench.correlator.counters().addresses_late, 0);
+}
+
+#[test]
+fn what_proc_said_after_all_that_happened_is_not_believed() {
+    let mut bench = Bench::new(Bounds::default());
+    bench.descriptor(1, 5);
+    bench.exchange(1, 0);
+    bench.found(1, 5, 50_000, 0);
+    bench.wait(ADDRESS_NS);
+    assert_eq!(remotes(&bench), [None]);
+    assert_eq!(bench.out[0].connection.source, AddressSource::Unconfirmed);
+    bench.end(1, REQUEST.len(), RESPONSE.len());
+    bench.finish();
+    assert_eq!(remotes(&bench), [None]);
+}
+
+#[test]
+fn what_happens_later_shows_what_proc_said_to_be_true_from_then_on() {
+    let mut bench = Bench::new(Bounds::default());
+    bench.descriptor(1, 5);
+    bench.exchange(1, 0);
+    bench.found(1, 5, 50_000, 0);
+    bench.wait(ADDRESS_NS);
+    bench.exchange(1, 1);
+    assert_eq!(remotes(&bench), [None, Some(50_000)]);
+}
+
+#[test]
+fn an_answer_that_comes_late_is_confirmed_by_what_came_before_it_and_happened_after() {
+    let mut bench = Bench::new(Bounds::default());
+    bench.descriptor(1, 5);
+    bench.wait(2 * MILLISECOND);
+    bench.exchange(1, 0);
+    // Two records and this one are a millisecond each.
+    bench.found(1, 5, 50_000, 4 * MILLISECOND);
+    assert_eq!(remotes(&bench), [Some(50_000)]);
+}
+
+#[test]
+fn what_was_asked_of_another_descriptor_or_before_it_was_given_is_not_believed() {
+    let mut bench = Bench::new(Bounds::default());
+    bench.descriptor(1, 5);
+    bench.descriptor(1, 6);
+    bench.found(1, 5, 50_000, 0);
+    bench.wait(2 * MILLISECOND);
+    bench.descriptor(1, 6);
+    bench.found(1, 6, 50_001, 3 * MILLISECOND);
+    bench.exchange(1, 0);
+    bench.wait(ADDRESS_NS);
+    assert_eq!(remotes(&bench), [None]);
+}
+
+#[test]
+fn a_descriptor_that_is_given_anew_takes_the_addresses_with_it() {
+    let mut bench = Bench::new(Bounds::default());
+    bench.descriptor(1, 5);
+    bench.found(1, 5, 50_000, 0);
+    bench.exchange(1, 0);
+    bench.descriptor(1, 5);
+    bench.exchange(1, 1);
+    bench.wait(ADDRESS_NS);
+    bench.found(1, 5, 50_001, 0);
+    bench.exchange(1, 2);
+    assert_eq!(remotes(&bench), [Some(50_000), None, Some(50_001)]);
+}
+
+#[test]
+fn an_answer_for_a_connection_that_has_ended_begins_none() {
+    let mut bench = Bench::of_connections();
+    bench.descriptor(1, 5);
+    bench.exchange(1, 0);
+    bench.end(1, REQUEST.len(), RESPONSE.len());
+    bench.found(1, 5, 50_000, 0);
+    bench.finish();
+    assert_eq!(bench.summaries().len(), 1);
+    bench.descriptor(2, 5);
+    assert_eq!(bench.correlator.connections.keys().len(), 1);
+}

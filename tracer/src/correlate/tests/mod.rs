@@ -123,6 +123,26 @@ impl Bench {
         self.take(record.as_bytes());
     }
 
+    /// A descriptor that `/proc` has to be asked about.
+    fn descriptor(&mut self, ssl: u64, fd: i32) {
+        let mut record = ConnectionRecord::new_zeroed();
+        record.header = self.header(ssl, Kind::CONNECTION, Way::READ);
+        (record.source, record.pending, record.fd) = (Source::DESCRIPTOR, 1, fd);
+        self.take(record.as_bytes());
+    }
+
+    /// What `/proc` said of a descriptor so long ago.
+    fn found(&mut self, ssl: u64, fd: i32, remote_port: u16, ago_ns: u64) {
+        let mut record = ConnectionRecord::new_zeroed();
+        record.header = self.header(ssl, Kind::CONNECTION, Way::READ);
+        record.header.ts_ns -= ago_ns;
+        (record.source, record.fd, record.family) = (Source::PROC, fd, 2);
+        record.local[..4].copy_from_slice(&[127, 0, 0, 1]);
+        record.remote[..4].copy_from_slice(&[127, 0, 0, 1]);
+        (record.local_port, record.remote_port) = (443, remote_port);
+        self.take(record.as_bytes());
+    }
+
     fn end(&mut self, ssl: u64, read: usize, written: usize) {
         let header = self.header(ssl, Kind::END, Way::READ);
         let (read, written) = (read as u64, written as u64);

@@ -154,6 +154,7 @@ fn a_source_or_a_reason_is_said_and_another_network_namespace() {
         (AddressSource::UnknownLayout, "unknown-layout"),
         (AddressSource::NotInet, "not-inet"),
         (AddressSource::Unseen, "unseen"),
+        (AddressSource::Unconfirmed, "unconfirmed"),
     ] {
         let line = connection(|connection| connection.source = source);
         assert_eq!((line.source, line.reason, line.netns), (None, Some(reason), None));

@@ -1,0 +1,109 @@
+//! A kernel that does not describe its structures: addresses come from `/proc`, and processes and libraries that come later
+//! are looked for.
+
+use std::collections::BTreeMap;
+
+use anyhow::{Context as _, Result};
+use support::{Nginx, Tracer, curl, nginx::Setup, program::Program, told, wait};
+
+use super::claims::{REQUESTS, assert_none_wrong, assert_same, load};
+use crate::claims::{assert_facts_of_client, assert_same_requests, stop_after};
+
+/// Why an address may be absent here.
+const REASON: &str = "unconfirmed";
+
+/// Requests that `load.py` makes over each connection that it keeps.
+const KEPT: usize = 79;
+
+fn said_once(stderr: &[String], words: &str) -> bool {
+    stderr.iter().filter(|line| line.contains(words)).count() == 1
+}
+
+#[test]
+#[ignore = "needs root, BPF and uprobes: scripts/test runs it"]
+fn connections_that_are_kept_are_named_and_none_is_named_wrongly() -> Result<()> {
+    let nginx = Nginx::start()?;
+    let tracer = Tracer::without_btf(&[nginx.master()])?;
+    let asked = load(nginx.port(), "/small/")?;
+    let told = nginx.wait_for_told(REQUESTS)?;
+    assert_same(&told, &asked);
+    tracer.wait_for_lines(told.len())?;
+    let trace = tracer.stop()?;
+    assert_eq!(trace.code, Some(0));
+    assert!(said_once(&trace.stderr, "no BTF"), "{:?}", trace.stderr);
+    let exchanges = assert_none_wrong("nginx without BTF", &trace, &told, &[REASON])?;
+    let mut last = BTreeMap::new();
+    for exchange in &exchanges {
+        let (count, source) = last.entry(exchange.text("/connection/id")).or_insert((0, None));
+        *count += 1;
+        *source = exchange.text("/connection/source");
+    }
+    let kept: Vec<_> = last.values().filter(|(count, _)| *count == KEPT).collect();
+    assert_eq!(kept.len(), 25);
+    assert!(kept.iter().all(|(_, source)| *source == Some("proc")), "{last:?}");
+    Ok(())
+}
+
+#[test]
+#[ignore = "needs root, BPF and uprobes: scripts/test runs it"]
+fn descriptors_that_come_back_lend_no_connection_their_addresses() -> Result<()> {
+    const CONNECTIONS: usize = 200;
+    let servers = [Nginx::start()?, Nginx::start()?];
+    let [first, second] = servers.each_ref().map(|nginx| nginx.port().to_string());
+    for trick in ["free", "leak", "clear", "state", "dup2"] {
+        let words = ["fd", trick, &CONNECTIONS.to_string(), &first, &second];
+        let mut program = Program::c("sockets.c", &words)?;
+        let tracer = Tracer::without_btf(&[program.pid()])?;
+        program.begin()?;
+        program.wait_for("done")?;
+        let same: usize = program.wait_for("descriptors")?.parse()?;
+        assert_eq!(same, CONNECTIONS - 1, "guards the test: {trick}");
+        let told = told::among(&program.lines())?;
+        tracer.wait_for_lines(told.len())?;
+        let trace = tracer.stop()?;
+        assert_none_wrong(trick, &trace, &told, &[REASON])?;
+    }
+    Ok(())
+}
+
+#[test]
+#[ignore = "needs root, BPF and uprobes: scripts/test runs it"]
+fn workers_of_a_reload_are_traced_after_a_moment_and_their_end_is_noticed() -> Result<()> {
+    let mut nginx = Nginx::start_with(Setup {
+        workers: Some(1),
+        ..Setup::default()
+    })?;
+    let tracer = Tracer::without_btf(&[nginx.master()])?;
+    curl::ask(&[&nginx.url("/small/before")])?;
+    tracer.wait_for_lines(1)?;
+    nginx.reload()?;
+    let worker = *nginx.workers()?.first().context("nginx has a worker")?;
+    let of_worker = format!("\"pid\":{worker},");
+    wait::until_true("an exchange of the new worker", || {
+        curl::ask(&[&nginx.url("/small/after")])?;
+        Ok(tracer.has_printed(&of_worker))
+    })?;
+    nginx.stop()?;
+    let trace = tracer.finish()?;
+    assert_eq!(trace.code, Some(1), "every traced process has ended");
+    let named = |line: &&String| line.contains(&of_worker) && line.contains("\"process\":\"nginx\"");
+    assert!(trace.stdout.iter().filter(named).count() > 0, "{:?}", trace.stdout);
+    Ok(())
+}
+
+#[test]
+#[ignore = "needs root, BPF and uprobes: scripts/test runs it"]
+fn a_library_that_is_imported_later_is_traced_without_the_kernels_hooks() -> Result<()> {
+    const ASKED: usize = 50;
+    let nginx = Nginx::start()?;
+    let mut python = Program::python("late.py", &[&nginx.port().to_string(), &ASKED.to_string()])?;
+    let tracer = Tracer::without_btf(&[python.pid()])?;
+    python.begin()?;
+    python.wait_for("imported")?;
+    tracer.wait_for_message(&["attached to", &format!("({})", python.pid()), "libssl"])?;
+    python.tell("ask")?;
+    let (trace, log) = stop_after(tracer, &nginx, ASKED)?;
+    python.finish()?;
+    let exchanges = assert_same_requests(&trace, &log)?;
+    assert_facts_of_client(&exchanges, &log)
+}
