@@ -39,7 +39,9 @@ pub fn drain(rings: &mut Rings, mut tell: impl FnMut(Told<'_>)) -> Batch {
             None => tell(Told::Record(&record)),
         }
     }
-    mapped.into_iter().for_each(|life| tell(Told::Life(life)));
+    for life in mapped {
+        tell(Told::Life(life));
+    }
     batch
 }
 
