@@ -233,7 +233,7 @@ impl Following {
 }
 
 /// How long to leave the rings alone, so that at the pace of the last time a single one would fill by a quarter: a busy
-/// CPU writes 8 MiB full in less than the longest pause.
+/// CPU writes a ring full in little more than the longest pause.
 fn pause(elapsed: Duration, bytes: usize, ring_bytes: usize) -> Duration {
     let quarter = u128::try_from(ring_bytes / 4).unwrap_or(u128::MAX);
     let bytes = u128::try_from(bytes.max(1)).unwrap_or(u128::MAX);
