@@ -71,6 +71,17 @@ fn a_process_without_tls_is_waited_for_and_its_end_is_the_end() -> Result<()> {
 
 #[test]
 #[ignore = "needs root, BPF and uprobes: scripts/test runs it"]
+fn a_tracer_that_counts_processes_otherwise_than_the_kernel_refuses() -> Result<()> {
+    let mut inside = Command::new("unshare");
+    inside.args(["--pid", "--fork", "--mount-proc"]).arg(binary::tlscope()?);
+    let ran = run::run(inside.args(["trace", "-p", "1"]))?;
+    assert_eq!((ran.code, ran.stdout.as_str(), ran.complaints()), (Some(1), "", 1));
+    assert!(ran.stderr.contains("PID namespace"), "{}", ran.stderr);
+    Ok(())
+}
+
+#[test]
+#[ignore = "needs root, BPF and uprobes: scripts/test runs it"]
 fn a_kernel_thread_is_refused() -> Result<()> {
     assert_refused("2", &["kernel thread"])?;
     assert_refused(&kernel::kernel_thread()?.to_string(), &["kernel thread"])

@@ -10,17 +10,19 @@ use aya_ebpf::{
     programs::RawTracePointContext,
 };
 use tracer_ebpf::{
-    Change, Cookie, Direction, KernelCounters, Kind, ProcessRecord, RecordFlags, RecordHeader, TargetFlags, TargetState,
+    Change, Cookie, Direction, KernelCounters, Kind, ProcessRecord, RecordFlags, RecordHeader, SettingFlags,
+    TargetFlags, TargetState,
 };
 
 use crate::{
-    maps::{CGROUPS, LIFECYCLE, NAMES, TARGETS, TOTALS, kernel_offset},
+    maps::{CGROUPS, LIFECYCLE, NAMES, TARGETS, TOTALS, kernel_offset, settings},
     memory::{add, read_kernel},
     scope::{Task, current_task},
 };
 
 /// In .rodata and not on the stack.
 static FOLLOWED: TargetState = TargetState::new(TargetFlags::FOLLOW);
+static ALONE: TargetState = TargetState::new(TargetFlags(0));
 
 /// The child of a traced process is traced, if its parent is followed: `sched_process_fork(parent, child)`, called by
 /// the parent before the child runs.
@@ -42,7 +44,12 @@ pub(crate) fn process_forked(ctx: RawTracePointContext) -> i32 {
 #[raw_tracepoint(tracepoint = "sched_process_exec")]
 pub(crate) fn process_executed(_ctx: RawTracePointContext) -> i32 {
     let task = current_task();
-    if TARGETS.get_ptr(&task.tgid).is_some() || (is_wanted() && add_target(task.tgid, &FOLLOWED)) {
+    let new = if settings().contains(SettingFlags::ALONE) {
+        &ALONE
+    } else {
+        &FOLLOWED
+    };
+    if TARGETS.get_ptr(&task.tgid).is_some() || (is_wanted() && add_target(task.tgid, new)) {
         report(task.tgid, 0, Change::EXECUTED);
     }
     0

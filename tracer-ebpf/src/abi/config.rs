@@ -107,6 +107,8 @@ impl SettingFlags {
     pub const ALL: Self = Self(1);
     /// What handshakes and sockets have to say is told.
     pub const CONNECTIONS: Self = Self(1 << 1);
+    /// The processes that traced ones fork are not traced with them.
+    pub const ALONE: Self = Self(1 << 2);
 
     /// Tells whether all bits of `other` are set.
     pub const fn contains(self, other: Self) -> bool {

@@ -3,7 +3,7 @@
 //! In: `/proc`, `/sys`. Out: a [`Kernel`], or the [`Reason`] tracing is not possible here. Refuses to guess an offset:
 //! where BTF does not describe a structure as expected, none is used, and that is [`Undescribed`].
 
-use std::{fmt, path::Path};
+use std::{fmt, fs, os::unix::fs::MetadataExt as _, path::Path};
 
 use btf::{Btf, Type};
 use tracer_ebpf::KernelOffsets;
@@ -11,6 +11,9 @@ use tracer_ebpf::KernelOffsets;
 use super::Reach;
 use crate::target::{Seccomp, Target};
 
+const PID_NAMESPACE: &str = "/proc/self/ns/pid";
+/// Number of the host's PID namespace (`PROC_PID_INIT_INO`, `include/linux/proc_ns.h`).
+const HOST_PID_NAMESPACE: u64 = 0xefff_fffc;
 const BTF_PATH: &str = "/sys/kernel/btf/vmlinux";
 const UPROBE_PATH: &str = "/sys/bus/event_source/devices/uprobe/type";
 /// Bit of `CAP_SYS_ADMIN` in a capability set (`include/uapi/linux/capability.h`).
@@ -23,6 +26,8 @@ const MAX_NESTING: u32 = 8;
 pub enum Reason {
     /// Not enough privileges.
     NotRoot,
+    /// The tracer counts processes otherwise than the kernel does.
+    InnerPidNamespace,
     /// The kernel was built without uprobes.
     NoUprobes,
     /// The kernel is too old.
@@ -34,6 +39,11 @@ pub enum Reason {
 impl fmt::Display for Reason {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
+            Self::InnerPidNamespace => write!(
+                f,
+                "tlscope runs in a PID namespace of its own, where processes have other numbers than the kernel's; run it \
+                 in the host's, as with --pid=host"
+            ),
             Self::NotRoot => write!(f, "not enough privileges: uprobes need CAP_SYS_ADMIN; run as root"),
             Self::NoUprobes => write!(
                 f,
@@ -130,6 +140,9 @@ pub fn check() -> Result<Kernel, Reason> {
 
 /// Finds out what the running kernel offers, to whoever has the privileges.
 pub fn check_kernel() -> Result<Kernel, Reason> {
+    if fs::metadata(PID_NAMESPACE).is_ok_and(|namespace| namespace.ino() != HOST_PID_NAMESPACE) {
+        return Err(Reason::InnerPidNamespace);
+    }
     if let Some(version) = KernelVersion::running().filter(|version| *version < KernelVersion::OLDEST) {
         return Err(Reason::TooOld(version));
     }
@@ -321,6 +334,7 @@ mod tests {
         assert!(late_start_on(version).starts_with("kernel 6.12 may kill"));
         for reason in [
             Reason::NotRoot,
+            Reason::InnerPidNamespace,
             Reason::NoUprobes,
             Reason::TooOld(version),
             Reason::SeccompKills(version),

@@ -154,10 +154,15 @@ impl LiveArgs {
         } else {
             SettingFlags::default()
         };
+        let alone = if self.no_follow {
+            SettingFlags::ALONE
+        } else {
+            SettingFlags::default()
+        };
         attach::Options {
             call_bytes: self.call_bytes,
             ring_bytes: self.ring_bytes(),
-            flags: told.with(all),
+            flags: told.with(all).with(alone),
         }
     }
 

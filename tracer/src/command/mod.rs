@@ -9,6 +9,7 @@ mod live;
 mod follow;
 mod looking;
 mod session;
+mod totals;
 mod queue;
 mod stream;
 mod trace;

@@ -2,13 +2,7 @@
 
 use anyhow::{Context as _, Result};
 
-use super::{
-    Outcome,
-    arguments::ReplayArgs,
-    reader, say,
-    session::{Consumer as _, say_totals},
-    stream::Stream,
-};
+use super::{Outcome, arguments::ReplayArgs, reader, say, session::Consumer as _, stream::Stream, totals::say_totals};
 use crate::{
     pipeline::{Flow, Pipeline},
     source::{Reader, TapeError},

@@ -23,7 +23,6 @@ use tokio::{
     signal::unix::{Signal, SignalKind, signal},
     time::sleep,
 };
-use tracer_ebpf::{KernelCounters, SiteCounters};
 
 use super::{
     Outcome,
@@ -32,9 +31,10 @@ use super::{
     looking::Looker,
     queue::{Queue, Queued, queue},
     say,
+    totals::{say_losses, say_totals},
 };
 use crate::{
-    attach::{Probes, Rings, Switch},
+    attach::{Rings, Switch},
     pipeline::{Flow, Summary},
     source::{Batch, Drained, Totals, drain, now_ns},
     target::Life,
@@ -234,93 +234,13 @@ impl Following {
     }
 }
 
-/// Adds up what the kernel counted as lost, and says where.
-fn say_losses(probes: &mut Probes) -> Result<Totals> {
-    let mut totals = Totals::default();
-    let counted = probes.losses()?;
-    for (site, counters) in probes.sites().iter().zip(counted) {
-        for (what, records, bytes) in losses(&counters) {
-            totals.lost_records += records;
-            totals.lost_bytes += bytes;
-            if records > 0 {
-                let path = site.path.display();
-                say(&format!(
-                    "lost at {} of {path}: {records} records, {bytes} bytes: {what}",
-                    site.function
-                ));
-            }
-        }
-        if counters.over_limit_bytes > 0 {
-            let bytes = counters.over_limit_bytes;
-            say(&format!(
-                "left out at {}: {bytes} bytes over the limit per call (--call-bytes)",
-                site.function
-            ));
-        }
-    }
-    for (what, count) in unplaced_losses(&probes.totals()?) {
-        if count > 0 {
-            say(&format!("{what}: {count}"));
-        }
-    }
-    Ok(totals)
-}
-
-/// Every cause of loss that belongs to no site.
-const fn unplaced_losses(totals: &KernelCounters) -> [(&'static str, u64); 5] {
-    let KernelCounters {
-        target_table_full,
-        lifecycle_ring_full,
-        socket_table_full,
-        ciphertext_table_full,
-        thread_table_full,
-    } = *totals;
-    [
-        ("processes not traced, too many at once", target_table_full),
-        (
-            "changes of processes not noticed, too many at once",
-            lifecycle_ring_full,
-        ),
-        ("ends of sockets not noticed, too many at once", socket_table_full),
-        (
-            "pieces of ciphertext not looked for, too many at once",
-            ciphertext_table_full,
-        ),
-        (
-            "calls whose ciphertext is not looked for, too many threads at once",
-            thread_table_full,
-        ),
-    ]
-}
-
 /// How long to leave the rings alone, so that at the pace of the last time a single one would fill by a quarter: a busy
-/// CPU writes 8 MiB full in less than the longest pause.
+/// CPU writes a ring full in little more than the longest pause.
 fn pause(elapsed: Duration, bytes: usize, ring_bytes: usize) -> Duration {
     let quarter = u128::try_from(ring_bytes / 4).unwrap_or(u128::MAX);
     let bytes = u128::try_from(bytes.max(1)).unwrap_or(u128::MAX);
     let nanos = elapsed.as_nanos().saturating_mul(quarter) / bytes;
     Duration::from_nanos(u64::try_from(nanos).unwrap_or(u64::MAX)).clamp(SHORTEST_PAUSE, LONGEST_PAUSE)
-}
-
-/// Every cause of loss of a site: why, records, bytes.
-const fn losses(counters: &SiteCounters) -> [(&'static str, u64, u64); 5] {
-    let SiteCounters {
-        ring_full_records,
-        ring_full_bytes,
-        fault_records,
-        fault_bytes,
-        over_limit_bytes: _,
-        connection_table_full,
-        call_table_full,
-        count_unreadable,
-    } = *counters;
-    [
-        ("the ring was full", ring_full_records, ring_full_bytes),
-        ("the page was not present", fault_records, fault_bytes),
-        ("too many connections", connection_table_full, 0),
-        ("too many calls in flight", call_table_full, 0),
-        ("the count could not be read", count_unreadable, 0),
-    ]
 }
 
 /// Lets this thread, and not the decoder's, run before others: it is asleep but for the moment of draining, and beside
@@ -341,26 +261,6 @@ fn consume(mut consumer: Box<dyn Consumer>, queue: Queued, last_word: &Receiver<
     // Whoever drains finds out by this that nobody takes batches any more.
     drop(queue);
     consumer.finish(last_word.recv().unwrap_or_default())
-}
-
-/// Says what could not be used, then the one line of totals.
-pub(super) fn say_totals(summary: Option<Summary>, totals: Totals) {
-    let Totals {
-        lost_records,
-        lost_bytes,
-    } = totals;
-    let Summary {
-        exchanges,
-        half,
-        counters,
-        enough: _,
-    } = summary.unwrap_or_default();
-    for line in counters.lines() {
-        say(&line);
-    }
-    say(&format!(
-        "exchanges={exchanges} half={half} lost_records={lost_records} lost_bytes={lost_bytes}"
-    ));
 }
 
 /// The signals that mean: enough.
