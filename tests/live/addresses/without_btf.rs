@@ -1,10 +1,10 @@
 //! A kernel that does not describe its structures: addresses come from `/proc`, and processes and libraries that come later
 //! are looked for.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, fs};
 
 use anyhow::{Context as _, Result};
-use support::{Nginx, Tracer, binary, curl, nginx::Setup, program::Program, run, told, wait};
+use support::{Nginx, Tracer, binary, curl, kernel, nginx::Setup, program::Program, run, told, wait};
 
 use super::{
     claims::{REQUESTS, assert_none_wrong, assert_same, load},
@@ -61,6 +61,37 @@ fn descriptors_that_come_back_lend_no_connection_their_addresses() -> Result<()>
         program.wait_for("done")?;
         let same: usize = program.wait_for("descriptors")?.parse()?;
         assert_eq!(same, CONNECTIONS - 1, "guards the test: {trick}");
+        let told = told::among(&program.lines())?;
+        tracer.wait_for_lines(told.len())?;
+        let trace = tracer.stop()?;
+        assert_none_wrong(trick, &trace, &told, &[REASON])?;
+    }
+    Ok(())
+}
+
+/// Stops a process as a whole, and waits until it has.
+fn stop(pid: u32) -> Result<()> {
+    kernel::signal(pid, libc::SIGSTOP)?;
+    wait::until_true("the tracer is stopped", || {
+        Ok(fs::read_to_string(format!("/proc/{pid}/stat"))?.contains(") T "))
+    })
+}
+
+#[test]
+#[ignore = "needs root, BPF and uprobes: scripts/test runs it"]
+fn a_look_that_comes_too_late_finds_another_connections_socket_and_names_nobody() -> Result<()> {
+    const CONNECTIONS: usize = 2;
+    let servers = [Nginx::start()?, Nginx::start()?];
+    let [first, second] = servers.each_ref().map(|nginx| nginx.port().to_string());
+    for trick in ["free", "leak", "clear", "state", "dup2"] {
+        let words = ["fd", trick, &CONNECTIONS.to_string(), &first, &second];
+        let mut program = Program::c("sockets.c", &words)?;
+        let tracer = Tracer::without_btf(&[program.pid()])?;
+        stop(tracer.pid())?;
+        program.begin()?;
+        // The descriptor that the first connection had is the second one's now, and that is what a look finds.
+        program.wait_for("done")?;
+        tracer.signal(libc::SIGCONT)?;
         let told = told::among(&program.lines())?;
         tracer.wait_for_lines(told.len())?;
         let trace = tracer.stop()?;
