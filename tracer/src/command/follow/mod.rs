@@ -154,11 +154,11 @@ impl Follower {
         }
         loop {
             let found = self.with_descendants(&known);
-            if found.len() == known.len() {
+            if found.is_subset(&known) {
                 break;
             }
             self.probes.trace(&found, &self.selection)?;
-            known = found;
+            known.extend(found);
         }
         self.look_at_all(&known, &asked)?;
         if (self.selection.follow || self.selection.is_open())
@@ -205,7 +205,8 @@ impl Follower {
                 Ok(Look::Refused(reason) | Look::Doubtful(reason)) if asked.contains(pid) && !self.selection.all => {
                     refused.push(format!("{name} ({pid}) is not traced: {reason}"));
                 }
-                Ok(Look::Refused(_) | Look::Doubtful(_)) => {}
+                Ok(Look::Refused(reason)) => self.say_refused(*pid, &reason),
+                Ok(Look::Doubtful(_)) => self.look_soon(*pid, AFTER_EXEC),
                 Err(error) if asked.contains(pid) && !self.selection.is_open() && exists(*pid) => return Err(error),
                 Err(_gone) => self.leave(*pid)?,
             }
