@@ -96,7 +96,10 @@ impl Scout {
         let first = self.count == 0;
         self.looked = chunk.position.saturating_add(chunk.bytes.len() as u64);
         self.count = self.count.saturating_add(chunk.bytes.len());
-        if first && self.begun && !chunk.call_start {
+        // A connection begins where its positions do; behind a hole it is in the middle of something.
+        let begins = chunk.call_start || (!self.begun && chunk.position == 0);
+        if first && !begins {
+            self.begun = true;
             return Verdict::Nothing;
         }
         self.begun = true;

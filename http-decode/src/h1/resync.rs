@@ -64,7 +64,8 @@ impl Seek {
             }
             return found;
         }
-        if chunk.call_start || !self.begun {
+        // A connection begins where its positions do; behind a hole it is in the middle of something.
+        if chunk.call_start || (!self.begun && chunk.position == 0) {
             self.begun = true;
             return self.try_line(Section::default(), chunk, role, limits);
         }
