@@ -26,10 +26,42 @@ pub(super) struct Streams {
     gone: VecDeque<u32>,
     /// Resets that arrived before what they reset, the latest ones.
     early: VecDeque<(u32, Timestamp)>,
+    /// Until when frames of responses were lost, for streams whose requests come to be known only after that.
+    lost: LostResponses,
     /// Streams that have ended unless something is still to arrive.
     ending: Vec<u32>,
     /// When the next exchange may have to be put out although it goes on; it may be earlier than need be.
     due: Option<Timestamp>,
+}
+
+/// Until when frames of responses were lost.
+#[derive(Clone, Copy, Debug, Default)]
+enum LostResponses {
+    /// None were.
+    #[default]
+    Never,
+    /// Some were, and nothing behind them has been heard.
+    UntilNow,
+    /// The first that was heard behind them came then.
+    Until(Timestamp),
+}
+
+impl LostResponses {
+    /// Notes that something was heard.
+    const fn hear(&mut self, at: Timestamp) {
+        if matches!(self, Self::UntilNow) {
+            *self = Self::Until(at);
+        }
+    }
+
+    /// Tells whether what answers a request that began then may be among them; if that is not known, it may.
+    fn may_answer(self, began: Option<Timestamp>) -> bool {
+        match self {
+            Self::Never => false,
+            Self::UntilNow => true,
+            Self::Until(at) => began.is_none_or(|began| began <= at),
+        }
+    }
 }
 
 /// Where a section came from.
@@ -103,7 +135,8 @@ impl Streams {
             return;
         };
         // The head may have come before anything was seen, or have been lost.
-        let unsure = open.doubtful_since.take().is_some() || !open.is_requested();
+        self.lost.hear(at);
+        let unsure = open.doubtful_since.take().is_some() || !open.is_requested() || self.lost.may_answer(open.began());
         // Behind a head, a section whose fields are not known is either the head of the final response or trailers.
         if section.kind() == Kind::Trailers || (open.is_answered() && last && section.status().is_none()) {
             open.take_trailers(section.into_trailers(), at);
@@ -134,6 +167,7 @@ impl Streams {
 
     /// Counts content of a response; `None` if its length is not known.
     pub(super) fn add_content(&mut self, stream: u32, count: Option<u64>, at: Timestamp) {
+        self.lost.hear(at);
         if let Some(open) = self.open.get_mut(&stream).filter(|open| !open.is_over(at)) {
             open.add_content(count);
         }
@@ -186,6 +220,7 @@ impl Streams {
 
     /// Notes that frames of responses were lost, whose streams are not known.
     pub(super) fn lose_responses(&mut self, at: Timestamp, context: &Context) {
+        self.lost = LostResponses::UntilNow;
         for stream in self.open.values_mut() {
             stream.add_content(None);
             stream.doubtful_since = Some(at);

@@ -89,6 +89,14 @@ impl Stream {
         self.end.is_some_and(|end| end.at < at && end.ended != Ended::Complete)
     }
 
+    /// When its first byte came; `None` once its exchange is out.
+    pub(super) fn began(&self) -> Option<Timestamp> {
+        match &self.progress {
+            Progress::Within(exchange) => Some(exchange.began),
+            Progress::Out(_) => None,
+        }
+    }
+
     /// Tells whether the head of the request has been seen.
     pub(super) fn is_requested(&self) -> bool {
         self.requested
