@@ -5,7 +5,7 @@ use anyhow::Result;
 use crate::{Nginx, program::Program};
 
 /// Clients of each kind.
-const CLIENTS: usize = 4;
+pub const CLIENTS: usize = 4;
 
 /// A running load.
 #[derive(Debug)]

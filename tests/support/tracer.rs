@@ -97,6 +97,13 @@ impl Tracer {
             .is_some_and(|stdout| stdout.any(|line| line.contains(text)))
     }
 
+    /// The lines it has printed with this text in them.
+    pub fn printed(&self, text: &str) -> Vec<String> {
+        let mut lines = self.stdout.as_ref().map_or_else(Vec::new, Lines::so_far);
+        lines.retain(|line| line.contains(text));
+        lines
+    }
+
     /// Counts the lines it has printed with this text in them.
     pub fn count_lines(&self, text: &str) -> usize {
         let stdout = self.stdout.as_ref();
