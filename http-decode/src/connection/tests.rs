@@ -101,6 +101,33 @@ fn ok(body: &str) -> String {
 }
 
 #[test]
+fn the_rest_of_a_first_request_line_is_no_request_line() {
+    let mut tape = Tape::new();
+    tape.lose(READ, 1);
+    let at = tape.tick();
+    let rest = b"EAD / HTTP/1.1\r\nHost: a\r\n\r\n";
+    let chunk = Chunk {
+        position: 1,
+        at,
+        origin: 7,
+        call_start: false,
+        bytes: rest,
+    };
+    tape.connection.push(READ, chunk);
+    tape.lose(READ, rest.len());
+    tape.push(READ, "GET /2 HTTP/1.1\r\nHost: a\r\n\r\n");
+    tape.connection.settle(at);
+    tape.connection.close(at, Ended::Closed, None);
+    let methods: Vec<_> = std::iter::from_fn(|| tape.connection.poll())
+        .filter_map(|output| match output {
+            Output::Exchange(exchange) => exchange.request?.head.method,
+            Output::End(_) | Output::Gap(_) | Output::Undecoded(..) => None,
+        })
+        .collect();
+    assert_eq!(methods, ["GET"]);
+}
+
+#[test]
 fn an_exchange_comes_out_with_its_times() {
     let mut tape = Tape::new();
     tape.push(READ, get("/x")).push(WRITE, ok("hello"));
