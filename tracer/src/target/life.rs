@@ -20,6 +20,10 @@ pub enum Life {
     Executed {
         /// The process.
         pid: u32,
+        /// How many connections it had begun before.
+        connections: u32,
+        /// When, on the clock of the records.
+        at_ns: u64,
     },
     /// It was met at a probe.
     Met {
@@ -61,7 +65,11 @@ impl Life {
                 pid,
                 parent: record.parent,
             }),
-            Change::EXECUTED => Some(Self::Executed { pid }),
+            Change::EXECUTED => Some(Self::Executed {
+                pid,
+                connections: record.connections,
+                at_ns,
+            }),
             Change::MET => Some(Self::Met { pid }),
             Change::ENDED => Some(Self::Ended {
                 pid,
@@ -100,6 +108,7 @@ mod tests {
     use std::{
         io::Read as _,
         process::{Command, Stdio},
+        time::{Duration, Instant},
     };
 
     use tracer_ebpf::{Cookie, Direction, RecordFlags};
@@ -135,7 +144,12 @@ mod tests {
     fn each_change_is_told_apart() {
         let of = |change| Life::parse(&process(change));
         assert_eq!(of(Change::FORKED), Some(Life::Forked { pid: 7, parent: 6 }));
-        assert_eq!(of(Change::EXECUTED), Some(Life::Executed { pid: 7 }));
+        let executed = Life::Executed {
+            pid: 7,
+            connections: 3,
+            at_ns: 9,
+        };
+        assert_eq!(of(Change::EXECUTED), Some(executed));
         assert_eq!(of(Change::MET), Some(Life::Met { pid: 7 }));
         let ended = Life::Ended {
             pid: 7,
@@ -178,7 +192,9 @@ mod tests {
         drop(child.stdin.take());
         // Its output ends with its end, or a moment before it.
         child.stdout.take().unwrap().read_to_end(&mut Vec::new()).unwrap();
+        let deadline = Instant::now() + Duration::from_mins(1);
         while exists(child.id()) {
+            assert!(Instant::now() < deadline, "it has ended, and is not waited for");
             std::thread::yield_now();
         }
         child.wait().unwrap();

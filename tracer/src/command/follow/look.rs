@@ -68,7 +68,7 @@ impl Follower {
         };
         let expected = matches!(looked, Look::None);
         if expected {
-            probed = self.expect(&target, needs);
+            probed = self.probe_ahead(&target, needs);
         }
         let files = probed;
         if self.accounts.has(pid) {
@@ -81,7 +81,7 @@ impl Follower {
     }
 
     /// Places probes in the libraries that a process would load, so that nothing is missed between loading and looking.
-    fn expect(&mut self, target: &Target, needs: Needs) -> Vec<FileIdentity> {
+    fn probe_ahead(&mut self, target: &Target, needs: Needs) -> Vec<FileIdentity> {
         let expected = target.expected();
         let files = self.resolver.resolve(&expected);
         let mut probed = Vec::new();

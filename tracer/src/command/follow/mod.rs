@@ -83,7 +83,7 @@ pub(super) struct Follower {
     accounts: Accounts,
     /// Processes to look at, and when.
     due: BTreeMap<u32, Instant>,
-    /// Processes that had connections and ended, and when.
+    /// Processes that had connections and ended, or ran another program, and when.
     ended: BTreeMap<u32, u64>,
     swept: Instant,
     /// Where the kernel does not tell of processes that come and go.
@@ -250,8 +250,14 @@ impl Follower {
         match life {
             Life::Forked { pid, parent } if self.watch.is_some() => self.note_child(pid, parent),
             Life::Forked { pid, parent } => self.fork(pid, parent),
-            Life::Executed { pid } => {
+            Life::Executed {
+                pid,
+                connections,
+                at_ns,
+            } => {
                 self.probes.detach_own(pid);
+                // Every address in it means something else now.
+                self.forget_soon(pid, connections, at_ns);
                 self.accounts.set(pid, Arc::default());
                 self.look_soon(pid, AFTER_EXEC);
             }
@@ -306,6 +312,11 @@ impl Follower {
         self.doubtful.remove(&pid);
         self.accounts.remove(pid);
         self.probes.detach_own(pid);
+        self.forget_soon(pid, connections, at_ns);
+    }
+
+    /// Has the programs forget the connections that a process had until then.
+    fn forget_soon(&mut self, pid: u32, connections: u32, at_ns: u64) {
         if connections > 0 {
             self.ended.insert(pid, at_ns);
         }
