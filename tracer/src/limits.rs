@@ -63,3 +63,6 @@ pub const MAPPINGS_BYTES: usize = 64 * 1024;
 
 /// Reasons that are said why processes which came later are not traced; beyond it no more are.
 pub const MAX_REFUSALS: usize = 256;
+
+/// Drains of which it waits to be followed what happened to processes; beyond it the kernel is asked what there is.
+pub const MAX_LIVES: usize = 256;

@@ -7,7 +7,7 @@ use std::{
     os::fd::AsFd as _,
     sync::{
         Arc,
-        mpsc::{Receiver, Sender, channel},
+        mpsc::{Receiver, channel},
     },
     thread::{self, JoinHandle},
     time::Duration,
@@ -28,6 +28,7 @@ use super::{
     Outcome,
     arguments::LiveArgs,
     follow::{Follower, Told},
+    lives::Lives,
     looking::Looker,
     queue::{Queue, Queued, queue},
     say,
@@ -37,7 +38,6 @@ use crate::{
     attach::{Rings, Switch},
     pipeline::{Flow, Summary},
     source::{Batch, Drained, Totals, drain, now_ns},
-    target::Life,
 };
 
 /// How long the rings are left alone at the most.
@@ -70,7 +70,7 @@ pub(super) struct Session {
 
 /// The thread that follows processes, and the ways to and from it.
 struct Following {
-    lives: Sender<Vec<Life>>,
+    lives: Lives,
     told: Arc<Told>,
     thread: JoinHandle<Follower>,
     looker: Option<Looker>,
@@ -104,7 +104,7 @@ impl Session {
         let (last_word, last_words) = channel();
         let worker = thread::Builder::new().name("decode".to_owned());
         let worker = worker.spawn(move || consume(consumer, queue, &last_words))?;
-        let following = Following::start(follower)?;
+        let mut following = Following::start(follower)?;
         if !hurry() {
             say("draining has no real-time priority (CAP_SYS_NICE): records may be lost beside a busy gateway");
         }
@@ -112,9 +112,9 @@ impl Session {
         self.switch.set(true)?;
         // Whoever reads this may send a signal at once.
         say("ready");
-        let stop = self.drain_until_stopped(&batches, &following, signals).await?;
+        let stop = self.drain_until_stopped(&batches, &mut following, signals).await?;
         self.switch.set(false)?;
-        self.drain_rest(&batches, &following);
+        self.drain_rest(&batches, &mut following);
         drop(batches);
         let mut follower = following.stop()?;
         let totals = say_losses(follower.probes())?;
@@ -137,7 +137,7 @@ impl Session {
     async fn drain_until_stopped(
         &mut self,
         batches: &Queue,
-        following: &Following,
+        following: &mut Following,
         mut signals: Signals,
     ) -> Result<Stop> {
         let time_is_over = sleep(self.duration.unwrap_or(Duration::MAX));
@@ -162,7 +162,7 @@ impl Session {
     }
 
     /// Drains the rings into the queue, unless the queue is full.
-    fn hand_over(&mut self, batches: &Queue, following: &Following) -> Flow {
+    fn hand_over(&mut self, batches: &Queue, following: &mut Following) -> Flow {
         if batches.is_full() {
             Flow::Continue
         } else {
@@ -170,7 +170,7 @@ impl Session {
         }
     }
 
-    fn drain(&mut self, following: &Following) -> Batch {
+    fn drain(&mut self, following: &mut Following) -> Batch {
         let mut lives = Vec::new();
         let mut batch = drain(&mut self.rings, |told| match (told, &following.looker) {
             (Drained::Life(life), _) => lives.push(life),
@@ -182,10 +182,7 @@ impl Session {
         }
         // Sites are announced before their probes are placed: those of all records above are there by now.
         batch.sites = following.told.take_sites();
-        if !lives.is_empty() {
-            // The follower ends after this thread, and its failures are its own to say.
-            drop(following.lives.send(lives));
-        }
+        following.lives.tell(lives);
         let elapsed = Duration::from_nanos(batch.drained_ns.saturating_sub(self.drained_ns));
         self.drained_ns = batch.drained_ns;
         self.pause = pause(elapsed, batch.len(), self.ring_bytes);
@@ -193,7 +190,7 @@ impl Session {
     }
 
     /// Drains what is left once nothing is added any more.
-    fn drain_rest(&mut self, batches: &Queue, following: &Following) {
+    fn drain_rest(&mut self, batches: &Queue, following: &mut Following) {
         loop {
             let batch = self.drain(following);
             let last = batch.is_empty();
@@ -206,7 +203,7 @@ impl Session {
 
 impl Following {
     fn start(mut follower: Follower) -> Result<Self> {
-        let (lives, received) = channel();
+        let (lives, received) = Lives::channel();
         let told = follower.told();
         let looker = if follower.probes().watches_sockets() {
             None

@@ -86,6 +86,8 @@ pub(super) struct Follower {
     /// Processes that had connections and ended, or ran another program, and when.
     ended: BTreeMap<u32, u64>,
     swept: Instant,
+    /// Whether something happened that was not told.
+    overlooked: bool,
     /// Where the kernel does not tell of processes that come and go.
     watch: Option<Watch>,
     /// Processes to look at once more before something is said of them.
@@ -109,6 +111,7 @@ impl Follower {
             due: BTreeMap::new(),
             ended: BTreeMap::new(),
             swept: Instant::now(),
+            overlooked: false,
             doubtful: BTreeSet::new(),
             refused: HashSet::new(),
             mappings_are_told,
@@ -271,6 +274,7 @@ impl Follower {
                 }
             }
             Life::Overlooked => {
+                self.overlooked = true;
                 let all: Vec<u32> = self.accounts.pids().collect();
                 for pid in all {
                     self.look_soon(pid, AFTER_MAPPING);
@@ -353,6 +357,10 @@ impl Follower {
             self.swept = now;
             self.sweep()?;
         }
+        // The end of the last process that is known may be told before a child of it whose fork was overlooked.
+        if take(&mut self.overlooked) || self.accounts.is_empty() {
+            self.catch_missed()?;
+        }
         self.told
             .all_ended
             .store(self.accounts.is_empty() && !self.selection.is_open(), Ordering::Release);
@@ -386,6 +394,17 @@ impl Follower {
         }
     }
 
+    /// Finds the processes that the kernel traces and of which nothing was told here.
+    fn catch_missed(&mut self) -> Result<()> {
+        for pid in self.probes.traced()? {
+            if !self.accounts.has(pid) && exists(pid) {
+                self.accounts.add(pid);
+                self.look_soon(pid, Duration::ZERO);
+            }
+        }
+        Ok(())
+    }
+
     /// Forgets processes that have ended, also those whose end was not told.
     fn sweep(&mut self) -> Result<()> {
         self.doubtful.retain(|pid| exists(*pid));
@@ -394,6 +413,7 @@ impl Follower {
         for pid in gone {
             self.end(pid, 1, now_ns());
         }
+        self.catch_missed()?;
         if !self.ended.is_empty() {
             self.probes.forget(&take(&mut self.ended))?;
         }
