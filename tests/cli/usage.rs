@@ -3,19 +3,23 @@
 use std::{fs, os::unix::fs::PermissionsExt as _, process::Command};
 
 use anyhow::Result;
-use support::{binary, run};
+use support::{binary, copy, run};
 
 use crate::refused::{assert_is_refusal, assert_refused, tlscope};
 
 #[test]
 fn wrong_usage_ends_with_2() -> Result<()> {
-    let wrong: [&[&str]; 24] = [
+    let wrong: [&[&str]; 29] = [
         &[],
         &["nonsense"],
         &["trace"],
         &["trace", "-p"],
         &["trace", "-p", "nginx"],
         &["trace", "-p", "-1"],
+        &["trace", "-p", "0"],
+        &["trace", "--name", ""],
+        &["trace", "--name", "/usr/sbin/nginx"],
+        &["trace", "--container", "no id"],
         &["trace", "-p", "4294967296"],
         &["trace", "-p", "1", "-o", "xml"],
         &["trace", "-p", "1", "-n", "0"],
@@ -27,6 +31,7 @@ fn wrong_usage_ends_with_2() -> Result<()> {
         &["trace", "-p", "1", "--hold", "soon"],
         &["trace", "-p", "1", "--nonsense"],
         &["inspect"],
+        &["inspect", "-p", "0"],
         &["inspect", "-p", "1", "file"],
         &["inspect", "-o", "har", "file"],
         &["record", "-p", "1"],
@@ -69,21 +74,58 @@ fn help_and_version_are_answers() -> Result<()> {
 }
 
 #[test]
-fn rules_that_cannot_be_kept_are_refused_by_their_flag() -> Result<()> {
+fn a_bad_value_of_any_option_ends_with_2_and_names_the_option() -> Result<()> {
     let tape = crate::tape::any()?;
-    let rules = [
+    let values = [
         ("--redact-pattern", "("),
         ("--redact-pattern", ""),
         ("--redact-pattern", "a{1000}{1000}{1000}"),
         ("--redact", ""),
+        ("--side", "upstream"),
+        ("--host", ""),
         ("--path", "["),
         ("--header", "host=("),
+        ("--header", "two words"),
         ("--status", "9xx9"),
+        ("--status", "6xx"),
+        ("--status", "abc"),
         ("--slower-than", "soon"),
+        ("--slower-than", "200"),
+        ("--hold", "200"),
+        ("--count", "0"),
+        ("--output", "xml"),
     ];
-    for (flag, value) in rules {
-        assert_refused(&["replay", &tape, &format!("{flag}={value}")], &[flag])?;
+    for (option, value) in values {
+        let ran = tlscope(&["replay", &tape, &format!("{option}={value}")])?;
+        assert_eq!(
+            (ran.code, ran.stdout.as_str()),
+            (Some(2), ""),
+            "{option}: {}",
+            ran.stderr
+        );
+        assert!(ran.stderr.contains(option), "{option}: {}", ran.stderr);
     }
+    Ok(())
+}
+
+#[test]
+fn the_place_where_a_pattern_breaks_is_marked() -> Result<()> {
+    let tape = crate::tape::any()?;
+    for option in ["--path", "--redact-pattern", "--header=host"] {
+        let ran = tlscope(&["replay", &tape, &format!("{option}=ab(c")])?;
+        let lines: Vec<_> = ran.stderr.lines().collect();
+        let marked = lines.windows(2).any(|lines| match *lines {
+            [pattern, mark] => pattern.trim() == "ab(c" && mark.find('^') == pattern.find('('),
+            _ => false,
+        });
+        assert!(marked, "{option}: {}", ran.stderr);
+    }
+    Ok(())
+}
+
+#[test]
+fn a_key_that_is_not_there_is_refused() -> Result<()> {
+    let tape = crate::tape::any()?;
     assert_refused(
         &["replay", &tape, "--fingerprint=/none/such"],
         &["--fingerprint", "/none/such"],
@@ -118,8 +160,8 @@ fn without_privileges(directory: &std::path::Path, words: &[&str]) -> Result<Com
         return binary::command(words);
     }
     // The target folder may be closed to others.
-    let copy = directory.join("tlscope");
-    fs::copy(binary::tlscope()?, &copy)?;
+    let program = directory.join("tlscope");
+    copy::file(binary::tlscope()?, &program)?;
     fs::set_permissions(directory, fs::Permissions::from_mode(0o755))?;
     let mut command = Command::new("setpriv");
     command.args([
@@ -130,6 +172,6 @@ fn without_privileges(directory: &std::path::Path, words: &[&str]) -> Result<Com
         "--clear-groups",
         "--inh-caps=-all",
     ]);
-    command.arg(copy).args(words).current_dir("/");
+    command.arg(program).args(words).current_dir("/");
     Ok(command)
 }

@@ -11,7 +11,7 @@ use std::{
 use anyhow::{Context as _, Result};
 use tempfile::TempDir;
 
-use crate::{run, search};
+use crate::{copy, run, search};
 
 /// Copies of libssl and libcrypto under their own names.
 #[derive(Debug)]
@@ -23,7 +23,7 @@ impl Libraries {
         let directory = tempfile::tempdir()?;
         for library in system_libraries()? {
             let name = library.file_name().context("a library has a name")?;
-            fs::copy(&library, directory.path().join(name))?;
+            copy::file(&library, &directory.path().join(name))?;
         }
         Ok(Self(directory))
     }
@@ -37,7 +37,7 @@ impl Libraries {
     pub fn replace(&self) -> Result<()> {
         for library in self.files()? {
             let new = library.with_extension("new");
-            fs::copy(&library, &new)?;
+            copy::file(&library, &new)?;
             fs::rename(&new, &library)?;
         }
         Ok(())

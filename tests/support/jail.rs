@@ -9,7 +9,7 @@ use anyhow::{Context as _, Result};
 use tempfile::TempDir;
 
 use crate::{
-    kernel,
+    copy, kernel,
     program::{self, Program},
     search, source_file, wait,
 };
@@ -89,7 +89,7 @@ fn fill(root: &Path, source: &str) -> Result<()> {
     for library in search::libraries(&program)? {
         let place = root.join(library.strip_prefix("/")?);
         fs::create_dir_all(place.parent().context("a library lies in a folder")?)?;
-        fs::copy(&library, &place)?;
+        copy::file(&library, &place)?;
     }
     Ok(())
 }

@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 pub mod wait;
 pub mod lines;
 pub mod run;
+pub mod copy;
 pub mod search;
 pub mod binary;
 pub mod tracer;

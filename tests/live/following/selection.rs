@@ -1,9 +1,9 @@
 //! Which processes are traced: by name, by what they map, now or later.
 
-use std::{fs, path::PathBuf, process};
+use std::{path::PathBuf, process};
 
 use anyhow::{Context as _, Result};
-use support::{Exchange, Nginx, Tracer, binary, curl, nginx::Setup, program::Program, run, search};
+use support::{Exchange, Nginx, Tracer, binary, copy, curl, nginx::Setup, program::Program, run, search};
 use tempfile::TempDir;
 
 use crate::claims::{assert_facts_of_server, assert_same_requests};
@@ -22,7 +22,7 @@ impl Renamed {
             directory: tempfile::tempdir()?,
             name: format!("gateway-{}", process::id()),
         };
-        fs::copy(search::program("nginx")?, renamed.path())?;
+        copy::file(&search::program("nginx")?, &renamed.path())?;
         Ok(renamed)
     }
 
