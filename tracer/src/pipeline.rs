@@ -33,6 +33,8 @@ pub struct Summary {
     pub half: u64,
     /// What could not be used.
     pub counters: Counters,
+    /// Ends of printed exchanges that were not printed, because too many were open at once.
+    pub forgotten_ends: u64,
     /// Whether that is all that was asked for.
     pub enough: Flow,
 }
@@ -132,6 +134,7 @@ impl Pipeline {
     fn summary(&self) -> Summary {
         Summary {
             counters: self.correlator.counters(),
+            forgotten_ends: self.filter.forgotten(),
             enough: self.enough(),
             ..self.summary
         }

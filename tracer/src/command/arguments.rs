@@ -64,7 +64,7 @@ pub(super) struct ReplayArgs {
 #[group(required = true, multiple = false)]
 pub(super) struct InspectWhat {
     /// A process
-    #[arg(short = 'p', long = "pid", value_name = "PID")]
+    #[arg(short = 'p', long = "pid", value_name = "PID", value_parser = clap::value_parser!(u32).range(1..))]
     pub(super) pid: Option<u32>,
     /// An ELF file
     #[arg(value_name = "FILE")]
@@ -110,13 +110,13 @@ pub(super) struct LiveArgs {
 #[group(required = true, multiple = true)]
 pub(super) struct WhomArgs {
     /// A process, with the descendants it has now and later; may be repeated
-    #[arg(short = 'p', long = "pid", value_name = "PID")]
+    #[arg(short = 'p', long = "pid", value_name = "PID", value_parser = clap::value_parser!(u32).range(1..))]
     pub(super) pids: Vec<u32>,
     /// Every process of a program, by its name, now and later; may be repeated
-    #[arg(long = "name", value_name = "NAME")]
+    #[arg(long = "name", value_name = "NAME", value_parser = parse_program)]
     pub(super) programs: Vec<String>,
     /// Every process in a container, by its id or twelve digits of it, now and later; may be repeated
-    #[arg(long = "container", value_name = "ID")]
+    #[arg(long = "container", value_name = "ID", value_parser = parse_container)]
     pub(super) containers: Vec<String>,
     /// Every process that has a TLS library, now and later
     #[arg(long)]
@@ -203,6 +203,22 @@ fn parse_ring(word: &str) -> Result<u32, String> {
     } else {
         Err("wanted a power of two from 256 to 1048576".to_owned())
     }
+}
+
+fn parse_program(name: &str) -> Result<String, &'static str> {
+    if name.is_empty() || name.contains('/') {
+        return Err("wanted the name of a program, without folders");
+    }
+    Ok(name.to_owned())
+}
+
+/// Runtimes name containers by digits, or by words that they allow in a path.
+fn parse_container(id: &str) -> Result<String, &'static str> {
+    let allowed = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b'.');
+    if id.is_empty() || !id.bytes().all(allowed) {
+        return Err("wanted the id of a container, or its first twelve digits");
+    }
+    Ok(id.to_owned())
 }
 
 #[cfg(test)]

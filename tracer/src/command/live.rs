@@ -16,23 +16,29 @@ use super::{
     session::{Consumer, Session},
 };
 use crate::{
-    attach::{self, Probes},
+    attach::{self, Kernel, Probes},
     source::{Header, now_ns},
     target,
 };
 
-/// Attaches, then drains into the consumer that `consumer` makes of the header, until it is enough. What handshakes and
-/// sockets have to say is asked for only if it is wanted: `told`.
-pub(super) fn run(
-    live: &LiveArgs,
-    told: SettingFlags,
-    consumer: impl FnOnce(&Header) -> Result<Box<dyn Consumer>>,
-) -> Result<Outcome> {
+/// Checks that this kernel, and these privileges, allow tracing at all; nothing has been opened or attached then.
+pub(super) fn check() -> Result<Kernel> {
     let kernel = attach::check().map_err(|reason| anyhow!("{reason}"))?;
     if let Some(undescribed) = kernel.undescribed {
         say(&undescribed.to_string());
     }
-    let (probes, rings, switch) = Probes::load(&kernel, live.options(told))?;
+    Ok(kernel)
+}
+
+/// Attaches, then drains into the consumer that `consumer` makes of the header, until it is enough. What handshakes and
+/// sockets have to say is asked for only if it is wanted: `told`.
+pub(super) fn run(
+    kernel: &Kernel,
+    live: &LiveArgs,
+    told: SettingFlags,
+    consumer: impl FnOnce(&Header) -> Result<Box<dyn Consumer>>,
+) -> Result<Outcome> {
+    let (probes, rings, switch) = Probes::load(kernel, live.options(told))?;
     let mut follower = Follower::new(probes, live.selection(), rings.mappings.is_some());
     follower.begin()?;
     let consumer = consumer(&header(&follower))?;

@@ -9,12 +9,12 @@ use std::{
 use anyhow::{Context as _, Result};
 
 use super::{arguments::ShowArgs, say};
-use crate::{output::Format, pipeline::Options, redact::Redactor};
+use crate::{filter::Filter, output::Format, pipeline::Options, redact::Redactor};
 
 /// Opens the output and checks every rule, before anything is attached or printed.
 pub(super) fn options(show: &ShowArgs) -> Result<Options> {
-    let redactor = Redactor::new(show.redact.rules()?)?;
-    let filter = show.filter.filter()?;
+    let redactor = Redactor::new(show.redact.rules()?);
+    let filter = Filter::new(show.filter.clone());
     if show.redact.show_secrets {
         say("secrets are shown: --show-secrets is given");
     }

@@ -98,10 +98,16 @@ pub(super) fn say_totals(summary: Option<Summary>, totals: Totals) {
         exchanges,
         half,
         counters,
+        forgotten_ends,
         enough: _,
     } = summary.unwrap_or_default();
     for line in counters.lines() {
         say(&line);
+    }
+    if forgotten_ends > 0 {
+        say(&format!(
+            "ends of exchanges not printed, too many were open at once: {forgotten_ends}"
+        ));
     }
     say(&format!(
         "exchanges={exchanges} half={half} lost_records={lost_records} lost_bytes={lost_bytes}"

@@ -8,13 +8,14 @@ use crate::pipeline::Pipeline;
 
 /// Streams the exchanges of running processes.
 pub(super) fn run(arguments: &TraceArgs) -> Result<Outcome> {
+    let kernel = live::check()?;
     let options = reader::options(&arguments.show)?;
     let told = if arguments.show.connections {
         SettingFlags::CONNECTIONS
     } else {
         SettingFlags::default()
     };
-    live::run(&arguments.live, told, |header| {
+    live::run(&kernel, &arguments.live, told, |header| {
         Ok(Box::new(Stream(Pipeline::new(header, options))))
     })
 }

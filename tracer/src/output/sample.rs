@@ -232,8 +232,5 @@ pub(crate) fn whole() -> Exchange {
 }
 
 fn redacted(happening: Happening, source: AddressSource) -> Redacted<Line> {
-    Redactor::new(Rules::default())
-        .ok()
-        .unwrap()
-        .redact(&observed(happening, source))
+    Redactor::new(Rules::default()).redact(&observed(happening, source))
 }

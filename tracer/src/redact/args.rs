@@ -1,7 +1,6 @@
 //! The redaction flags of the command line.
 //!
-//! In: what was typed. Out: [`Rules`]. Refuses a key file that cannot be read; the rules themselves are checked by
-//! [`Redactor::new`](super::Redactor::new).
+//! In: what was typed. Out: [`Rules`]. Refuses rules that cannot be kept, and a key file that cannot be read.
 
 use std::{
     fs::File,
@@ -9,7 +8,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use super::{Error, FingerprintKey, Rules};
+use super::{Error, FingerprintKey, NameRule, PatternRule, Rules};
 
 /// Flags that say what is masked.
 #[derive(clap::Args, Clone, Debug, Default)]
@@ -17,10 +16,10 @@ use super::{Error, FingerprintKey, Rules};
 pub struct RedactArgs {
     /// Mask this header field and query parameter too; `*` stands for any run of characters
     #[arg(long = "redact", value_name = "NAME")]
-    pub names: Vec<String>,
+    pub names: Vec<NameRule>,
     /// Mask what this regular expression matches in any value, path or authority too
     #[arg(long = "redact-pattern", value_name = "REGEX")]
-    pub patterns: Vec<String>,
+    pub patterns: Vec<PatternRule>,
     /// Give each masked value a short keyed hash; the key is new for each run, or FILE's content
     #[arg(long, value_name = "FILE", num_args = 0..=1, require_equals = true)]
     pub fingerprint: Option<Option<PathBuf>>,

@@ -2,23 +2,23 @@
 
 use std::{io, path::PathBuf};
 
-/// A redaction rule, or the key of the fingerprints, that cannot be used.
+/// A rule of the user's that cannot be kept; going on without it would leak.
+#[derive(Debug, thiserror::Error)]
+pub enum RuleError {
+    /// No field or parameter can have this name.
+    #[error("not the name of a field or parameter")]
+    Name,
+    /// The pattern is not a regular expression, or too large a one.
+    #[error(transparent)]
+    Pattern(#[from] regex::Error),
+    /// The pattern matches nothing at all, which leaves nothing to mask.
+    #[error("it matches the empty string")]
+    EmptyMatch,
+}
+
+/// The key of the fingerprints cannot be used.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
-    /// No field or parameter can have this name.
-    #[error("--redact '{0}': not the name of a field or parameter")]
-    Name(String),
-    /// The pattern is not a regular expression, or too large a one.
-    #[error("--redact-pattern '{pattern}': {reason}")]
-    Pattern {
-        /// What was given.
-        pattern: String,
-        /// What is wrong with it.
-        reason: String,
-    },
-    /// The pattern matches nothing at all, which leaves nothing to mask.
-    #[error("--redact-pattern '{0}': it matches the empty string")]
-    EmptyMatch(String),
     /// The key file could not be read.
     #[error("--fingerprint: {}", path.display())]
     KeyFile {
@@ -38,24 +38,4 @@ pub enum Error {
     /// The system gave no random bytes for a key.
     #[error("--fingerprint: no random key")]
     Random(#[source] getrandom::Error),
-}
-
-/// Says in one line what is wrong with a regular expression; the library draws a picture of several.
-pub(crate) fn describe_pattern(error: &regex::Error) -> String {
-    let text = error.to_string();
-    let last = text.lines().last().unwrap_or_default();
-    last.strip_prefix("error: ").unwrap_or(last).to_owned()
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_broken_pattern_is_described_in_one_line() {
-        let unclosed = regex::Regex::new(&["a", "("].concat()).unwrap_err();
-        assert_eq!(describe_pattern(&unclosed), "unclosed group");
-        let large = regex::Regex::new(r"\w{1000}{1000}").unwrap_err();
-        assert_eq!(describe_pattern(&large).lines().count(), 1);
-    }
 }

@@ -6,7 +6,7 @@ use std::ops::Deref;
 
 use serde::{Serialize, Serializer};
 
-use super::{Error, Line, Rules, compose, fingerprint::Mask, rules::Extra, secrets::Secrets, url::Search};
+use super::{Line, Rules, compose, fingerprint::Mask, rules::Extra, secrets::Secrets, url::Search};
 use crate::correlate::Observed;
 
 /// Proof that a value went through a [`Redactor`], which alone can make one.
@@ -51,19 +51,19 @@ pub struct Redactor {
 }
 
 impl Redactor {
-    /// Checks the rules; one bad rule is an error, since going on without it would leak.
-    pub fn new(rules: Rules) -> Result<Self, Error> {
+    /// Takes the rules.
+    pub fn new(rules: Rules) -> Self {
         let Rules {
             names,
             patterns,
             fingerprint,
             show,
         } = rules;
-        Ok(Self {
-            extra: Extra::new(&names, &patterns)?,
+        Self {
+            extra: Extra::new(names, patterns),
             mask: Mask::new(fingerprint),
             built_in: !show,
-        })
+        }
     }
 
     /// Makes the line that may be printed of what was observed.

@@ -27,14 +27,13 @@ mod connection;
 mod tests;
 
 pub use args::RedactArgs;
-pub use error::Error;
-pub(crate) use error::describe_pattern;
+pub use error::{Error, RuleError};
 pub use fingerprint::FingerprintKey;
 pub use gate::{Redacted, Redactor};
 pub use line::{
     ConnectionLine, EndLine, EndResponseLine, ExchangeLine, FieldLine, GrpcLine, InformationalLine, Line, LossLine,
     RequestLine, ResponseLine, SummaryLine,
 };
-pub use rules::Rules;
+pub use rules::{NameRule, PatternRule, Rules};
 
 pub(crate) use glob::Glob;

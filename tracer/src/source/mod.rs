@@ -9,7 +9,7 @@ mod merge;
 
 pub use merge::Merger;
 pub use rings::{Told as Drained, drain, now_ns};
-pub use tape::{Error as TapeError, Header, ProcessEntry, Reader, SiteEntry, Totals, Writer};
+pub use tape::{Error as TapeError, Header, ProcessEntry, Reader, SiteEntry, Totals, Writer, create as create_tape};
 
 /// What was in the rings at one moment.
 #[derive(Clone, Debug, Default, Eq, PartialEq)]

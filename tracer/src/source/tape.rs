@@ -79,6 +79,9 @@ pub enum Error {
     /// The file could not be opened, read or written.
     #[error("the tape could not be read or written")]
     Io(#[from] io::Error),
+    /// There is a file of that name, which a tape would destroy.
+    #[error("there is such a file already, and a tape is never written over another file")]
+    Exists,
     /// The file is something else.
     #[error("not a tape of tlscope")]
     NotATape,
@@ -124,11 +127,13 @@ pub struct Writer<W: Write> {
     out: W,
 }
 
-impl Writer<BufWriter<File>> {
-    /// Creates a tape, readable by its owner alone; never over an existing file.
-    pub fn create(path: &Path, header: &Header) -> Result<Self, Error> {
-        let file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(path)?;
-        Self::new(BufWriter::new(file), header)
+/// Creates the file of a tape, readable by its owner alone; never over an existing file.
+pub fn create(path: &Path) -> Result<BufWriter<File>, Error> {
+    let file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(path);
+    match file {
+        Ok(file) => Ok(BufWriter::new(file)),
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Err(Error::Exists),
+        Err(error) => Err(error.into()),
     }
 }
 

@@ -15,19 +15,19 @@ use crate::{
 };
 
 fn redactor(rules: Rules) -> Redactor {
-    Redactor::new(rules).ok().unwrap()
+    Redactor::new(rules)
 }
 
 fn named(names: &[&str]) -> Rules {
     Rules {
-        names: names.iter().map(|&name| name.to_owned()).collect(),
+        names: names.iter().map(|name| name.parse().unwrap()).collect(),
         ..Rules::default()
     }
 }
 
 fn patterned(patterns: &[&str]) -> Rules {
     Rules {
-        patterns: patterns.iter().map(|&pattern| pattern.to_owned()).collect(),
+        patterns: patterns.iter().map(|pattern| pattern.parse().unwrap()).collect(),
         ..Rules::default()
     }
 }

@@ -1,0 +1,219 @@
+//! The filter flags of the command line.
+//!
+//! In: what was typed. Out: [`FilterArgs`], parsed. Refuses a value that no exchange could match, or that is no regular
+//! expression; clap then names the flag, and the place within the pattern.
+
+use std::{str::FromStr, time::Duration};
+
+use regex::Regex;
+
+use crate::redact::{ExchangeLine, FieldLine, Glob};
+
+/// Flags that say which exchanges are printed; each flag given has to hold, each repeated one in one of its values.
+#[derive(clap::Args, Clone, Debug, Default)]
+#[command(next_help_heading = "Filters")]
+pub struct FilterArgs {
+    /// Only exchanges in which the traced process answers (server) or asks (client)
+    #[arg(long, value_name = "SIDE")]
+    pub(super) side: Option<Side>,
+    /// Only requests with this method
+    #[arg(long = "method", value_name = "METHOD")]
+    pub(super) methods: Vec<String>,
+    /// Only requests to this host, port left out; `*` stands for any run of characters
+    #[arg(long = "host", value_name = "GLOB", value_parser = parse_glob)]
+    pub(super) hosts: Vec<Glob>,
+    /// Only requests whose path and query, redacted, this regular expression matches
+    #[arg(long = "path", value_name = "REGEX")]
+    pub(super) paths: Vec<Regex>,
+    /// Only responses with this status: 404, 5xx or 400-499
+    #[arg(long = "status", value_name = "STATUS")]
+    pub(super) statuses: Vec<Statuses>,
+    /// Only exchanges with this header field, its value, redacted, matched by the regular expression
+    #[arg(long = "header", value_name = "NAME[=REGEX]")]
+    pub(super) headers: Vec<FieldPattern>,
+    /// Only exchanges that take longer than this, such as 200ms
+    #[arg(long, value_name = "DURATION", value_parser = humantime::parse_duration)]
+    pub(super) slower_than: Option<Duration>,
+}
+
+/// The role of the traced process.
+#[derive(Clone, Copy, Debug, clap::ValueEnum)]
+pub(super) enum Side {
+    /// It answers.
+    Server,
+    /// It asks.
+    Client,
+}
+
+impl Side {
+    /// The word for it on a line.
+    pub(super) const fn word(self) -> &'static str {
+        match self {
+            Self::Server => "server",
+            Self::Client => "client",
+        }
+    }
+}
+
+/// Statuses from the first to the last.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(super) struct Statuses(u16, u16);
+
+impl Statuses {
+    /// Returns whether `status` is one of them.
+    pub(super) fn contains(self, status: u16) -> bool {
+        let Self(first, last) = self;
+        (first..=last).contains(&status)
+    }
+}
+
+/// A status, class or range that no response has.
+#[derive(Debug, thiserror::Error)]
+#[error("wanted a status such as 404, a class from 1xx to 5xx, or a range such as 400-499")]
+pub(super) struct StatusError;
+
+impl FromStr for Statuses {
+    type Err = StatusError;
+
+    fn from_str(given: &str) -> Result<Self, StatusError> {
+        let range = match given.split_once('-') {
+            Some((first, last)) => parse_status(first).zip(parse_status(last)),
+            None => parse_status(given)
+                .map(|status| (status, status))
+                .or_else(|| parse_class(given)),
+        };
+        range
+            .filter(|(first, last)| first <= last)
+            .map_or(Err(StatusError), |(first, last)| Ok(Self(first, last)))
+    }
+}
+
+/// Reads three digits; some servers use numbers beyond the classes that RFC 9110 section 15 names.
+fn parse_status(given: &str) -> Option<u16> {
+    let digits = given.len() == 3 && given.bytes().all(|byte| byte.is_ascii_digit());
+    given.parse().ok().filter(|status| digits && *status >= 100)
+}
+
+/// Reads a class of RFC 9110 section 15, such as `5xx`.
+fn parse_class(given: &str) -> Option<(u16, u16)> {
+    let class: u16 = given
+        .strip_suffix("xx")
+        .or_else(|| given.strip_suffix("XX"))?
+        .parse()
+        .ok()?;
+    let first = class.checked_mul(100)?;
+    (given.len() == 3 && (1..=5).contains(&class)).then_some((first, first + 99))
+}
+
+/// A header field that has to be there.
+#[derive(Clone, Debug)]
+pub(super) struct FieldPattern {
+    name: String,
+    value: Option<Regex>,
+}
+
+impl FromStr for FieldPattern {
+    type Err = FieldPatternError;
+
+    fn from_str(given: &str) -> Result<Self, FieldPatternError> {
+        let (name, pattern) = given
+            .split_once('=')
+            .map_or((given, None), |(name, pattern)| (name, Some(pattern)));
+        if name.is_empty() || !name.bytes().all(is_token) {
+            return Err(FieldPatternError::Name);
+        }
+        Ok(Self {
+            name: name.to_owned(),
+            value: pattern.map(Regex::new).transpose()?,
+        })
+    }
+}
+
+/// A header field that no exchange has, or a pattern that cannot be used.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum FieldPatternError {
+    /// No field has such a name.
+    #[error("no header field has such a name; wanted NAME or NAME=REGEX")]
+    Name,
+    /// Not a regular expression.
+    #[error(transparent)]
+    Pattern(#[from] regex::Error),
+}
+
+impl FieldPattern {
+    /// Returns whether a field of the request or of the response matches.
+    pub(super) fn is_in(&self, exchange: &ExchangeLine) -> bool {
+        let request = exchange
+            .request
+            .iter()
+            .flat_map(|request| request.headers.iter().chain(&request.trailers));
+        let response = exchange
+            .response
+            .iter()
+            .flat_map(|response| response.headers.iter().chain(&response.trailers));
+        request.chain(response).any(|field| self.matches(field))
+    }
+
+    fn matches(&self, (name, value): &FieldLine) -> bool {
+        name.as_deref()
+            .is_some_and(|name| name.eq_ignore_ascii_case(&self.name))
+            && self
+                .value
+                .as_ref()
+                .is_none_or(|regex| value.as_deref().is_some_and(|value| regex.is_match(value)))
+    }
+}
+
+/// A character of a token (RFC 9110 section 5.6.2), or the colon that pseudo-header fields begin with.
+const fn is_token(byte: u8) -> bool {
+    byte.is_ascii_alphanumeric()
+        || matches!(byte, b'!' | b'#'..=b'\'' | b'*' | b'+' | b'-' | b'.' | b'^'..=b'`' | b'|' | b'~' | b':')
+}
+
+fn parse_glob(given: &str) -> Result<Glob, &'static str> {
+    if given.is_empty() {
+        return Err("no host has an empty name");
+    }
+    Ok(Glob::new(given))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_status_is_a_number_a_class_or_a_range() {
+        for (given, first, last) in [
+            ("404", 404, 404),
+            ("5xx", 500, 599),
+            ("400-499", 400, 499),
+            ("999", 999, 999),
+        ] {
+            assert_eq!(given.parse::<Statuses>().unwrap(), Statuses(first, last), "{given}");
+        }
+    }
+
+    #[test]
+    fn what_no_response_has_is_no_status() {
+        for given in [
+            "", "x", "99", "xx", "0xx", "6xx", "50xx", "500-400", "1000", "+20", "4xx-5xx",
+        ] {
+            assert!(given.parse::<Statuses>().is_err(), "{given}");
+        }
+    }
+
+    #[test]
+    fn a_field_needs_a_name_and_a_pattern_that_compiles() {
+        for given in ["", "=x", "two words", "a:\r"] {
+            assert!(
+                matches!(given.parse::<FieldPattern>(), Err(FieldPatternError::Name)),
+                "{given}"
+            );
+        }
+        assert!(matches!(
+            "a=(".parse::<FieldPattern>(),
+            Err(FieldPatternError::Pattern(_))
+        ));
+        "a=".parse::<FieldPattern>().unwrap();
+    }
+}
