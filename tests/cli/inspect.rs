@@ -3,7 +3,7 @@
 use std::{
     fs,
     path::{Path, PathBuf},
-    process::{Command, Stdio},
+    process::{self, Command, Stdio},
 };
 
 use anyhow::{Context as _, Result};
@@ -88,6 +88,14 @@ fn a_process_that_does_not_exist_is_refused() -> Result<()> {
         assert_refused(&["inspect", "-p", pid], &[pid, "no process"])?;
     }
     Ok(())
+}
+
+#[test]
+fn a_thread_is_refused_with_the_number_of_its_process() -> Result<()> {
+    kernel::with_a_thread(|tid| {
+        let (tid, own) = (tid.to_string(), format!("-p {}", process::id()));
+        assert_refused(&["inspect", "-p", &tid], &[&tid, "thread", &own])
+    })
 }
 
 #[test]

@@ -1,6 +1,6 @@
 //! What cannot be traced: one line that says what and why, exit code 1, nothing on stdout, nothing attached.
 
-use std::process::{Child, Command, Stdio};
+use std::process::{self, Child, Command, Stdio};
 
 use anyhow::Result;
 use support::{Nginx, Ran, Tracer, binary, kernel, program::Program, run};
@@ -52,6 +52,13 @@ fn a_process_that_does_not_exist_is_refused() -> Result<()> {
     drop(gone);
     assert_refused(&pid, &["no process"])?;
     assert_refused("4294967295", &["no process"])
+}
+
+#[test]
+#[ignore = "needs root, BPF and uprobes: scripts/test runs it"]
+fn a_thread_is_refused_with_the_number_of_its_process() -> Result<()> {
+    let own = format!("-p {}", process::id());
+    kernel::with_a_thread(|tid| assert_refused(&tid.to_string(), &["thread", &own]))
 }
 
 #[test]

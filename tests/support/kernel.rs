@@ -1,6 +1,6 @@
 //! What the kernel knows: signals, children, and what a process holds of BPF.
 
-use std::{collections::BTreeSet, fs, path::Path, process::Command};
+use std::{collections::BTreeSet, ffi::OsStr, fs, path::Path, process::Command, sync::mpsc, thread};
 
 use anyhow::{Context as _, Result, ensure};
 use serde_json::Value;
@@ -101,6 +101,23 @@ pub(crate) fn pid_in(file: &Path) -> Option<u32> {
 pub fn children(pid: u32) -> Result<Vec<u32>> {
     let text = fs::read_to_string(format!("/proc/{pid}/task/{pid}/children"))?;
     text.split_whitespace().map(|child| Ok(child.parse()?)).collect()
+}
+
+/// Runs `test` with the number of a thread of this process that is not its first.
+pub fn with_a_thread<T>(test: impl FnOnce(u32) -> Result<T>) -> Result<T> {
+    let (send, received) = mpsc::channel();
+    let (end, until_end) = mpsc::channel::<()>();
+    let thread = thread::spawn(move || {
+        // It leads to PID/task/TID. Whoever fails to receive it fails the test.
+        drop(send.send(fs::read_link("/proc/thread-self")));
+        drop(until_end.recv());
+    });
+    let path = received.recv()??;
+    let tid = path.file_name().and_then(OsStr::to_str).context("it has no number")?;
+    let result = test(tid.parse()?);
+    drop(end);
+    drop(thread.join());
+    result
 }
 
 /// One of the kernel's own threads.

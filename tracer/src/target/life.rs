@@ -86,6 +86,13 @@ pub fn exists(pid: u32) -> bool {
     stat_of(pid).is_some()
 }
 
+/// The process that a process or thread which has not ended belongs to: a process to itself.
+pub(super) fn owner_of(pid: u32) -> Option<i32> {
+    stat_of(pid)?;
+    let process = i32::try_from(pid).ok().and_then(|pid| Process::new(pid).ok())?;
+    process.status().ok().map(|status| status.tgid)
+}
+
 /// When a process began, in clock ticks since the machine did, unless it has ended.
 pub fn start_of(pid: u32) -> Option<u64> {
     stat_of(pid).map(|stat| stat.starttime)

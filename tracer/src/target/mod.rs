@@ -22,7 +22,7 @@ use std::{
 use procfs::{ProcError, process::Process as ProcProcess};
 use thiserror::Error;
 
-use self::object::open_objects;
+use self::{life::owner_of, object::open_objects};
 use crate::limits::MAX_IMAGE_BYTES;
 
 pub use life::{Life, exists, parent_of, start_of};
@@ -78,6 +78,14 @@ pub enum Error {
         /// The numbers here.
         outer: String,
     },
+    /// It is a thread of a process.
+    #[error("{tid} is a thread of process {pid}; give the process, -p {pid}")]
+    Thread {
+        /// The number that was given.
+        tid: u32,
+        /// The process it belongs to.
+        pid: u32,
+    },
     /// No process bears the name.
     #[error("no process is named {0}; --wait waits for one")]
     NoSuchName(String),
@@ -122,6 +130,7 @@ impl Target {
         let process = open_process(pid)?;
         let failed = |source| from_proc(pid, source);
         let status = process.status().map_err(failed)?;
+        check_is_process(pid, status.tgid)?;
         let maps = process.maps().map_err(failed)?;
         if maps.0.is_empty() {
             return Err(Error::NoMaps(pid));
@@ -183,6 +192,16 @@ fn open_process(pid: u32) -> Result<ProcProcess, Error> {
     ProcProcess::new(pid_signed).map_err(|source| from_proc(pid, source))
 }
 
+/// Refuses a thread: `/proc` has an entry for each, which it does not list, but what is probed and traced are processes.
+fn check_is_process(pid: u32, tgid: i32) -> Result<(), Error> {
+    let owner = tgid.unsigned_abs();
+    if owner == pid {
+        Ok(())
+    } else {
+        Err(Error::Thread { tid: pid, pid: owner })
+    }
+}
+
 fn from_proc(pid: u32, source: ProcError) -> Error {
     match source {
         ProcError::NotFound(_) => Error::NoSuchProcess(pid),
@@ -220,6 +239,37 @@ mod tests {
         assert!(expected.objects.iter().filter(of_tls).count() >= there);
         let identities: BTreeSet<_> = expected.objects.iter().map(|object| object.identity).collect();
         assert_eq!(identities.len(), expected.objects.len());
+    }
+
+    #[test]
+    fn a_thread_is_refused_with_the_process_it_belongs_to() {
+        let (send, received) = std::sync::mpsc::channel();
+        let (end, until_end) = std::sync::mpsc::channel::<()>();
+        let thread = std::thread::spawn(move || {
+            // It leads to PID/task/TID.
+            send.send(fs::read_link("/proc/thread-self").unwrap()).unwrap();
+            until_end.recv().unwrap_err();
+        });
+        let path = received.recv().unwrap();
+        let tid = path.file_name().unwrap().to_str().unwrap().parse().unwrap();
+        let own = std::process::id();
+        let is_refused = |result: Result<(), Error>| {
+            let Err(Error::Thread { tid: thread, pid }) = result else {
+                return false;
+            };
+            (thread, pid) == (tid, own)
+        };
+        assert!(is_refused(Target::discover(tid).map(drop)));
+        for wait in [false, true] {
+            let selection = Selection {
+                pids: vec![tid],
+                wait,
+                ..Selection::default()
+            };
+            assert!(is_refused(find(&selection).map(drop)));
+        }
+        drop(end);
+        thread.join().unwrap();
     }
 
     #[test]

@@ -13,7 +13,7 @@ use std::{
 
 use procfs::process::{Process, all_processes};
 
-use super::{Error, exists};
+use super::{Error, check_is_process, owner_of};
 use crate::limits::MAX_CGROUP_DEPTH;
 
 /// Longest short name of a process, without its zero (`TASK_COMM_LEN`).
@@ -107,7 +107,8 @@ fn names(component: &[u8], id: &[u8]) -> bool {
 pub fn find(selection: &Selection) -> Result<BTreeSet<u32>, Error> {
     let mut found = BTreeSet::new();
     for pid in &selection.pids {
-        if exists(*pid) && *pid != 0 {
+        if let Some(owner) = owner_of(*pid) {
+            check_is_process(*pid, owner)?;
             found.insert(*pid);
         } else if !selection.wait {
             return Err(missing(*pid));
