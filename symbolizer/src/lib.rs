@@ -7,8 +7,8 @@
 //! The way of the data: [`Image`] reads the file, `symbols` gathers the names that matter, `library` and `version`
 //! say what they belong to, `internal` finds the functions behind the public ones, `site` chooses the instruction, both by
 //! what `x86_64` makes of the code. `walk` follows the code of accessor functions, `accessor` and `derived` read structure
-//! offsets off it, `openssl` holds them against its table. `plan` puts all together, and `absence` explains an empty
-//! result.
+//! offsets off it, `openssl` holds them against its table. `plan` puts all together, `traces` finds libraries without names, and `absence` explains an
+//! empty result.
 #![forbid(unsafe_code)]
 #![expect(
     clippy::doc_markdown,
@@ -35,6 +35,7 @@ mod derived;
 mod layout;
 mod openssl;
 mod crypto;
+mod traces;
 mod absence;
 mod plan;
 mod reason;

@@ -125,7 +125,7 @@ pub(crate) fn believable(stated: Vec<LibraryVersion>, image: &[u8]) -> Vec<Libra
 }
 
 /// Is the name of a source file that any libssl mentions, but for the last letter of its ending.
-pub(crate) const LIBSSL_SOURCE: &[u8] = b"ssl/ssl_lib.c";
+const LIBSSL_SOURCE: &[u8] = b"ssl/ssl_lib.c";
 
 /// Reads a symbol version such as `OPENSSL_3.2.0` or `OPENSSL_1_1_1d`.
 fn parse_symbol_version(name: &[u8]) -> Option<(u16, u16, u16)> {

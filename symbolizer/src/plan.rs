@@ -64,7 +64,7 @@ pub struct Function {
 pub(crate) fn plan_image(image: &Image<'_>, crypto: Option<&Crypto>) -> Result<Result<ProbePlan, Reason>, Error> {
     let survey = Survey::of(image)?;
     let functions = plan_functions(image, &survey);
-    if let Some(reason) = refuse(image, &survey, &functions) {
+    if let Some(reason) = refuse(image, &survey, &functions)? {
         return Ok(Err(reason));
     }
     let stated = library::believable(version::find(image.data()), image.data());
@@ -187,25 +187,25 @@ fn code_of<'data>(image: &Image<'data>, finding: &Finding) -> Option<&'data [u8]
     if size == 0 { Some(bytes) } else { bytes.get(..size) }
 }
 
-fn refuse(image: &Image<'_>, survey: &Survey, functions: &[Function]) -> Option<Reason> {
+fn refuse(image: &Image<'_>, survey: &Survey, functions: &[Function]) -> Result<Option<Reason>, Error> {
     let reads = functions.iter().any(|function| function.role.reads());
     let writes = functions.iter().any(|function| function.role.writes());
     if reads && writes {
         let wrapper = absence::is_wrapper(image, survey);
-        return wrapper.then_some(Reason::LibraryUnsupported(OtherLibrary::GnuTls));
+        return Ok(wrapper.then_some(Reason::LibraryUnsupported(OtherLibrary::GnuTls)));
     }
     if reads || writes {
-        return Some(Reason::OneDirection);
+        return Ok(Some(Reason::OneDirection));
     }
     let of_tls = Role::ALL.into_iter().filter(|role| *role != Role::BioWrite);
     let named = of_tls
         .into_iter()
         .any(|role| !survey.functions(Wanted::Role(role)).is_empty());
-    Some(if named {
+    Ok(Some(if named {
         Reason::NotInCode
     } else {
-        absence::explain(image, survey)
-    })
+        absence::explain(image, survey)?
+    }))
 }
 
 fn is_too_old(version: &LibraryVersion) -> bool {

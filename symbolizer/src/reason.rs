@@ -61,10 +61,18 @@ pub enum OtherLibrary {
     GnuTls,
     /// Go's `crypto/tls`.
     GoCryptoTls,
-    /// Mozilla's NSS, met at NSPR.
+    /// Mozilla's NSS.
     Nss,
     /// rustls.
     Rustls,
+    /// Mbed TLS.
+    MbedTls,
+    /// wolfSSL.
+    WolfSsl,
+    /// Amazon's s2n-tls.
+    S2n,
+    /// A Java virtual machine: its TLS is Java code, compiled while it runs.
+    Java,
 }
 
 impl OtherLibrary {
@@ -76,6 +84,10 @@ impl OtherLibrary {
             Self::GoCryptoTls => "Go's crypto/tls",
             Self::Nss => "NSS",
             Self::Rustls => "rustls",
+            Self::MbedTls => "Mbed TLS",
+            Self::WolfSsl => "wolfSSL",
+            Self::S2n => "s2n-tls",
+            Self::Java => "Java's own TLS (JSSE)",
         }
     }
 }

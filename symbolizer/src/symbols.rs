@@ -107,7 +107,12 @@ pub(crate) enum Marker {
     /// LibreSSL alone loads certificates from memory by this name, for its libtls.
     VerifyMemory,
     GnuTls,
-    Nspr,
+    Nss,
+    MbedTls,
+    WolfSsl,
+    S2n,
+    /// What starts a Java virtual machine, which brings TLS in its own code.
+    Java,
 }
 
 impl Helper {
@@ -139,7 +144,11 @@ impl Wanted {
             b"SSL_CTX_set_grease_enabled" => Some(Self::Marker(Marker::Grease)),
             b"SSL_CTX_load_verify_mem" => Some(Self::Marker(Marker::VerifyMemory)),
             b"gnutls_record_send" => Some(Self::Marker(Marker::GnuTls)),
-            b"PR_Read" => Some(Self::Marker(Marker::Nspr)),
+            b"SSL_ImportFD" => Some(Self::Marker(Marker::Nss)),
+            b"mbedtls_ssl_read" => Some(Self::Marker(Marker::MbedTls)),
+            b"wolfSSL_read" => Some(Self::Marker(Marker::WolfSsl)),
+            b"s2n_recv" => Some(Self::Marker(Marker::S2n)),
+            b"JNI_CreateJavaVM" => Some(Self::Marker(Marker::Java)),
             _ => Helper::of_symbol(name).map(Self::Helper),
         }
     }
@@ -223,7 +232,14 @@ impl Survey {
             .into_iter()
             .filter(plaintext)
             .any(|role| self.imports(Wanted::Role(role)));
-        openssl || self.imports(Wanted::Marker(Marker::GnuTls)) || self.imports(Wanted::Marker(Marker::Nspr))
+        let others = [
+            Marker::GnuTls,
+            Marker::Nss,
+            Marker::MbedTls,
+            Marker::WolfSsl,
+            Marker::S2n,
+        ];
+        openssl || others.into_iter().any(|other| self.imports(Wanted::Marker(other)))
     }
 
     fn has_plaintext_functions(&self) -> bool {

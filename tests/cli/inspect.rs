@@ -7,7 +7,7 @@ use std::{
 };
 
 use anyhow::{Context as _, Result};
-use support::kernel;
+use support::{binary, kernel};
 
 use crate::refused::{assert_is_refusal, assert_refused, tlscope};
 
@@ -66,6 +66,12 @@ fn a_library_cut_anywhere_gives_no_panic() -> Result<()> {
 fn a_file_without_tls_is_refused() -> Result<()> {
     let program = fs::canonicalize("/proc/self/exe")?.display().to_string();
     assert_refused(&["inspect", &program], &[&program, "TLS"])
+}
+
+#[test]
+fn this_program_holds_no_tls_library_though_it_knows_their_marks() -> Result<()> {
+    let own = binary::tlscope()?.display().to_string();
+    assert_refused(&["inspect", &own], &[&own, "contains no TLS library"])
 }
 
 #[test]

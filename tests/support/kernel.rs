@@ -110,7 +110,7 @@ pub fn with_a_thread<T>(test: impl FnOnce(u32) -> Result<T>) -> Result<T> {
     let thread = thread::spawn(move || {
         // It leads to PID/task/TID. Whoever fails to receive it fails the test.
         drop(send.send(fs::read_link("/proc/thread-self")));
-        drop(until_end.recv());
+        let _ended = until_end.recv();
     });
     let path = received.recv()??;
     let tid = path.file_name().and_then(OsStr::to_str).context("it has no number")?;

@@ -88,31 +88,74 @@ fn an_image_of_another_kind_is_refused() {
 #[test]
 fn another_library_is_named() {
     let defines = |name| refused(&Elf::new().function(Table::Dynsym, name, &PUSH));
-    let mentions = |text| refused(&Elf::new().string(text));
-    let unsupported = Reason::LibraryUnsupported;
-    assert_eq!(defines("gnutls_record_send"), unsupported(OtherLibrary::GnuTls));
-    assert_eq!(defines("PR_Read"), unsupported(OtherLibrary::Nss));
-    assert_eq!(
-        mentions("crypto/tls.(*Conn).Read"),
-        unsupported(OtherLibrary::GoCryptoTls)
-    );
-    assert_eq!(
-        mentions("/registry/rustls-0.23.31/src/conn.rs"),
-        unsupported(OtherLibrary::Rustls)
-    );
-    assert_eq!(mentions("/registry/rustls-pki-types/src/lib.rs"), Reason::NoTls);
+    let by_symbol = [
+        ("gnutls_record_send", OtherLibrary::GnuTls),
+        ("SSL_ImportFD", OtherLibrary::Nss),
+        ("mbedtls_ssl_read", OtherLibrary::MbedTls),
+        ("wolfSSL_read", OtherLibrary::WolfSsl),
+        ("s2n_recv", OtherLibrary::S2n),
+        ("JNI_CreateJavaVM", OtherLibrary::Java),
+    ];
+    for (name, library) in by_symbol {
+        assert_eq!(defines(name), Reason::LibraryUnsupported(library), "{name}");
+    }
+    assert_eq!(defines("PR_Read"), Reason::NoTls, "NSPR serves others than NSS");
+}
+
+fn holding(texts: &[&str]) -> Elf {
+    texts.iter().fold(Elf::new(), |elf, text| elf.string(text))
+}
+
+const RUSTLS: [&str; 3] = [
+    "/registry/rustls-0.23.31/src/conn.rs",
+    "/registry/rustls-0.23.31/src/client/hs.rs",
+    "/registry/rustls-0.23.31/src/tls13/mod.rs",
+];
+
+const LIBSSL: [&str; 3] = ["../ssl/ssl_lib.cc", "../ssl/ssl_cert.cc", "../ssl/t1_enc.cc"];
+
+const LABEL: &str = "master secret";
+
+#[test]
+fn rustls_is_known_by_several_of_its_files_and_what_it_derives_keys_with() {
+    let reason = refused(&holding(&RUSTLS).string(LABEL));
+    assert_eq!(reason, Reason::LibraryUnsupported(OtherLibrary::Rustls));
+    assert_eq!(refused(&holding(&RUSTLS)), Reason::NoTls);
+    assert_eq!(refused(&holding(&RUSTLS[1..]).string(LABEL)), Reason::NoTls);
+}
+
+#[test]
+fn go_is_known_by_what_its_linker_says_and_the_name_of_a_function() {
+    let mut elf = Elf::new().string("crypto/tls.(*Conn).Read");
+    elf.section = b".go.buildinfo";
+    assert_eq!(refused(&elf), Reason::LibraryUnsupported(OtherLibrary::GoCryptoTls));
+    elf.data.clear();
+    assert_eq!(refused(&elf), Reason::NoTls, "a program of Go without TLS");
+}
+
+#[test]
+fn one_string_is_no_proof_of_any_library() {
+    for text in [RUSTLS[0], LIBSSL[0], LABEL, "crypto/tls.(*Conn).Read", "/rustls-0"] {
+        assert_eq!(refused(&holding(&[text])), Reason::NoTls, "{text}");
+    }
+}
+
+#[test]
+fn a_library_that_an_image_holds_explains_it_before_one_that_it_calls() {
+    let elf = holding(&RUSTLS).string(LABEL).import("SSL_read");
+    assert_eq!(refused(&elf), Reason::LibraryUnsupported(OtherLibrary::Rustls));
 }
 
 #[test]
 fn a_wrapper_around_gnutls_is_no_openssl() {
     let elf = Elf::with_tls(Table::Dynsym, &PUSH).import("gnutls_record_send");
     assert_eq!(refused(&elf), Reason::LibraryUnsupported(OtherLibrary::GnuTls));
-    planned(&elf.string("ssl/ssl_lib.c"));
+    planned(&LIBSSL.into_iter().fold(elf.string(LABEL), Elf::string));
 }
 
 #[test]
 fn a_stripped_library_is_told_from_none() {
-    assert_eq!(refused(&Elf::new().string("../ssl/ssl_lib.cc")), Reason::NoSymbols);
+    assert_eq!(refused(&holding(&LIBSSL).string(LABEL)), Reason::NoSymbols);
     assert_eq!(refused(&Elf::new().string(OPENSSL)), Reason::NoTls, "that is libcrypto");
 }
 

@@ -51,6 +51,8 @@ pub(crate) struct Elf {
     pub(crate) other_notes: usize,
     /// Its GNU build identifier.
     pub(crate) build_id: Option<Vec<u8>>,
+    /// The name of its one section of bytes, unless that is `.gnu_debugdata`.
+    pub(crate) section: &'static [u8],
     /// Its `.gnu_debugdata` section.
     pub(crate) debugdata: Option<Vec<u8>>,
     symbols: Vec<Named>,
@@ -65,6 +67,7 @@ impl Elf {
             data: b"\0".to_vec(),
             other_notes: 0,
             build_id: None,
+            section: b".comment",
             debugdata: None,
             symbols: Vec::new(),
         }
@@ -181,7 +184,7 @@ impl Offsets {
         let name: &[u8] = if elf.debugdata.is_some() {
             b".gnu_debugdata"
         } else {
-            b".comment"
+            elf.section
         };
         let name = writer.add_section_name(name);
         reserve_tables(writer);
