@@ -36,6 +36,19 @@ impl Holdings {
         Ok(holdings)
     }
 
+    /// How many entries its tables of a name have.
+    pub fn entries(&self, name: &str) -> Result<usize> {
+        let mut entries = 0;
+        for map in &self.maps {
+            let shown = bpftool(&["map", "show", "id", &map.to_string()])?;
+            if shown.get("name").and_then(Value::as_str) == Some(name) {
+                let dumped = bpftool(&["map", "dump", "id", &map.to_string()])?;
+                entries += dumped.as_array().context("bpftool gave no list")?.len();
+            }
+        }
+        Ok(entries)
+    }
+
     /// Waits until the kernel has none of them any more.
     pub fn wait_until_gone(&self) -> Result<()> {
         let gone = |kind: &str, ours: &BTreeSet<u64>| -> Result<bool> { Ok(listed(kind)?.is_disjoint(ours)) };
@@ -55,14 +68,18 @@ fn number_after(text: &str, label: &str) -> Option<u64> {
 
 /// Ids that `bpftool` lists; a link is named by its `id` as a program is.
 pub fn listed(kind: &str) -> Result<BTreeSet<u64>> {
-    let ran = run::succeed(Command::new("bpftool").args(["-j", kind, "list"]))?;
-    let list: Value = serde_json::from_str(&ran.stdout).context("bpftool gave no JSON")?;
+    let list = bpftool(&[kind, "list"])?;
     let ids = list
         .as_array()
         .context("bpftool gave no list")?
         .iter()
         .filter_map(|one| one["id"].as_u64());
     Ok(ids.collect())
+}
+
+fn bpftool(words: &[&str]) -> Result<Value> {
+    let ran = run::succeed(Command::new("bpftool").arg("-j").args(words))?;
+    serde_json::from_str(&ran.stdout).context("bpftool gave no JSON")
 }
 
 /// Sends a signal to a process.

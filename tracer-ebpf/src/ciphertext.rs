@@ -16,8 +16,8 @@ use tracer_ebpf::{
 
 use crate::{
     connection,
-    lifecycle::count_total,
-    maps::{CIPHERTEXTS, CONNECTIONS, SITES, TARGETS},
+    lifecycle::{self, count_total},
+    maps::{CIPHERTEXTS, CONNECTIONS, PROCESSES, SITES},
     memory::{add, copy_user, read_field, read_user},
     message::{self, Room},
     registers::{argument, entry_sp},
@@ -108,6 +108,11 @@ fn look_for(connection: *mut ConnectionState, ssl: u64) {
         }
         return;
     }
+    if lifecycle::keep(connection.piece.tgid) == 0 {
+        let _removed = CIPHERTEXTS.remove(&connection.piece);
+        count_total(|totals| &raw mut totals.ciphertext_table_full);
+        return;
+    }
     // SAFETY: the helper takes no arguments.
     connection.pending_ns = unsafe { bpf_ktime_get_ns() };
     count_pending(connection.piece.tgid, 1);
@@ -128,9 +133,9 @@ pub(crate) fn forget(connection: *mut ConnectionState, tgid: u32) {
 
 #[inline(always)]
 fn count_pending(tgid: u32, change: u64) {
-    if let Some(target) = TARGETS.get_ptr_mut(&tgid) {
+    if let Some(process) = PROCESSES.get_ptr_mut(&tgid) {
         // SAFETY: a live map value; the field is only ever added to, atomically.
-        unsafe { add(&raw mut (*target).pending, change) };
+        unsafe { add(&raw mut (*process).pending, change) };
     }
 }
 
@@ -166,10 +171,10 @@ pub(crate) fn unix_stream_sendmsg(ctx: FEntryContext) -> i32 {
 /// Tells whether anything is looked for in what the current process sends.
 #[inline(always)]
 fn is_awaited() -> bool {
-    TARGETS
+    PROCESSES
         .get_ptr(&current_task().tgid)
         // SAFETY: a live map value.
-        .is_some_and(|target| unsafe { (*target).pending } != 0)
+        .is_some_and(|process| unsafe { (*process).pending } != 0)
 }
 
 /// The first bytes of a message, and then what to look for, which begins with them.

@@ -10,13 +10,7 @@ use tracer_ebpf::{
     RecordFlags, RecordHeader, Role,
 };
 
-use crate::{
-    capture, ciphertext,
-    maps::{CONNECTIONS, TARGETS},
-    memory::add,
-    scope::current_task,
-    transport,
-};
+use crate::{capture, ciphertext, lifecycle, maps::CONNECTIONS, scope::current_task, transport};
 
 /// In .rodata and not on the stack, which is scarce.
 static NEW: ConnectionState = ConnectionState {
@@ -64,20 +58,20 @@ pub(crate) fn current(ssl: u64, tgid: u32, cookie: Cookie) -> Option<*mut Connec
     Some(connection)
 }
 
-/// Finds a connection, or begins it; `None` when the table takes no more.
+/// Finds a connection, or begins it; `None` when the table takes no more. One that is older than the program which runs
+/// in the process now is not found: its end is known by now, and the loader has yet to remove it.
 #[inline(always)]
 fn find_or_begin(key: &AddressKey) -> Option<*mut ConnectionState> {
-    if let Some(found) = CONNECTIONS.get_ptr_mut(key) {
+    if let Some(found) = CONNECTIONS.get_ptr_mut(key)
+        // SAFETY: a live map value; no other thread uses this SSL object now.
+        && unsafe { (*found).generation } >= lifecycle::since_ns(key.tgid)
+    {
         return Some(found);
     }
     let _inserted = CONNECTIONS.insert(key, &NEW, 0);
     let connection = CONNECTIONS.get_ptr_mut(key)?;
     // SAFETY: a live map value; no other thread uses this SSL object now.
     unsafe { (*connection).generation = bpf_ktime_get_ns() };
-    if let Some(target) = TARGETS.get_ptr_mut(&key.tgid) {
-        // SAFETY: a live map value; the field is only ever added to, atomically.
-        unsafe { add(&raw mut (*target).connections, 1) };
-    }
     Some(connection)
 }
 

@@ -4,18 +4,18 @@
 //! instruction, and a record of each change. Refuses threads: a process is what `/proc` lists.
 
 use aya_ebpf::{
-    bindings::BPF_RB_NO_WAKEUP,
+    bindings::{BPF_NOEXIST, BPF_RB_NO_WAKEUP},
     helpers::{bpf_get_current_cgroup_id, bpf_get_current_comm, bpf_ktime_get_ns},
     macros::raw_tracepoint,
     programs::RawTracePointContext,
 };
 use tracer_ebpf::{
-    Change, Cookie, Direction, KernelCounters, Kind, ProcessRecord, RecordFlags, RecordHeader, SettingFlags,
-    TargetFlags, TargetState,
+    Change, Cookie, Direction, KernelCounters, Kind, ProcessRecord, ProcessState, RecordFlags, RecordHeader,
+    SettingFlags, TargetFlags, TargetState,
 };
 
 use crate::{
-    maps::{CGROUPS, LIFECYCLE, NAMES, TARGETS, TOTALS, kernel_offset, settings},
+    maps::{CGROUPS, LIFECYCLE, NAMES, PROCESSES, TARGETS, THREADS, TOTALS, kernel_offset, settings},
     memory::{add, read_kernel},
     scope::{Task, current_task},
 };
@@ -23,6 +23,10 @@ use crate::{
 /// In .rodata and not on the stack.
 static FOLLOWED: TargetState = TargetState::new(TargetFlags::FOLLOW);
 static ALONE: TargetState = TargetState::new(TargetFlags(0));
+static KNOWN: ProcessState = ProcessState {
+    since_ns: 0,
+    pending: 0,
+};
 
 /// The child of a traced process is traced, if its parent is followed: `sched_process_fork(parent, child)`, called by
 /// the parent before the child runs.
@@ -40,9 +44,10 @@ pub(crate) fn process_forked(ctx: RawTracePointContext) -> i32 {
 }
 
 /// A traced process runs another program, or a process runs a program that is to be traced:
-/// `sched_process_exec(task, old_pid, binary)`, called by the task under its new name.
+/// `sched_process_exec(task, old_pid, binary)`, called by the task under its new name and, as the one thread that is left,
+/// with the leader's id; `old_pid` is the one it had.
 #[raw_tracepoint(tracepoint = "sched_process_exec")]
-pub(crate) fn process_executed(_ctx: RawTracePointContext) -> i32 {
+pub(crate) fn process_executed(ctx: RawTracePointContext) -> i32 {
     let task = current_task();
     let new = if settings().contains(SettingFlags::ALONE) {
         &ALONE
@@ -50,21 +55,67 @@ pub(crate) fn process_executed(_ctx: RawTracePointContext) -> i32 {
         &FOLLOWED
     };
     if TARGETS.get_ptr(&task.tgid).is_some() || (is_wanted() && add_target(task.tgid, new)) {
+        begin(task.tgid);
+        forget_thread(ctx.arg(1));
+        forget_thread(task.tid);
         report(task.tgid, 0, Change::EXECUTED);
     }
     0
 }
 
-/// The last thread of a traced process ends: `sched_process_exit(task)`, called by each thread that ends, after the
-/// count of those alive was taken down.
+/// A thread of a traced process ends, perhaps its last one: `sched_process_exit(task)`, called by each thread that ends,
+/// after the count of those alive was taken down. Calls it was in never return; the loader removes them.
 #[raw_tracepoint(tracepoint = "sched_process_exit")]
 pub(crate) fn process_ended(ctx: RawTracePointContext) -> i32 {
     let task = current_task();
-    if TARGETS.get_ptr(&task.tgid).is_some() && is_last_thread(ctx.arg::<u64>(0) as usize) {
+    if TARGETS.get_ptr(&task.tgid).is_none() {
+        return 0;
+    }
+    forget_thread(task.tid);
+    if is_last_thread(ctx.arg::<u64>(0) as usize) {
         report(task.tgid, 0, Change::ENDED);
         let _removed = TARGETS.remove(&task.tgid);
+        let _removed = PROCESSES.remove(&task.tgid);
+    } else {
+        count_total(|totals| &raw mut totals.threads_ended);
     }
     0
+}
+
+/// Keeps account of a process from now on; what was known of its id is another program's.
+#[inline(never)]
+fn begin(tgid: u32) {
+    let state = ProcessState {
+        // SAFETY: the helper takes no arguments.
+        since_ns: unsafe { bpf_ktime_get_ns() },
+        pending: 0,
+    };
+    if PROCESSES.insert(&tgid, &state, 0).is_err() {
+        count_total(|totals| &raw mut totals.target_table_full);
+    }
+}
+
+/// Keeps account of a process that may have begun before it was traced; 0 when the table takes no more.
+#[inline(never)]
+pub(crate) fn keep(tgid: u32) -> u32 {
+    let _inserted = PROCESSES.insert(&tgid, &KNOWN, BPF_NOEXIST.into());
+    PROCESSES.get_ptr(&tgid).is_some().into()
+}
+
+/// When the program of a process began; 0 when that was before it was traced.
+#[inline(never)]
+pub(crate) fn since_ns(tgid: u32) -> u64 {
+    match PROCESSES.get_ptr(&tgid) {
+        // SAFETY: a live map value; the field is not written again.
+        Some(process) => unsafe { (*process).since_ns },
+        None => 0,
+    }
+}
+
+/// A thread that ended, or whose program did, is in no call.
+#[inline(never)]
+fn forget_thread(tid: u32) {
+    let _removed = THREADS.remove(&tid);
 }
 
 #[inline(always)]
@@ -75,19 +126,14 @@ fn inherit(parent: u32, child: u32) {
         None => false,
     };
     if followed {
-        // SAFETY: a live map value; its counts are the parent's until the next lines.
-        let inherited = TARGETS
+        // SAFETY: a live map value, copied as a whole.
+        let _inherited = TARGETS
             .get_ptr(&parent)
             .is_some_and(|state| add_target(child, unsafe { &*state }));
-        if inherited && let Some(state) = TARGETS.get_ptr_mut(&child) {
-            // SAFETY: a live map value of a process that does not run yet.
-            unsafe { (*state).connections = 0 };
-            // SAFETY: as above.
-            unsafe { (*state).pending = 0 };
-        }
     }
     // One that was waited for is in the table before it exists.
     if TARGETS.get_ptr(&child).is_some() {
+        begin(child);
         report(child, parent, Change::FORKED);
     }
 }
@@ -137,11 +183,7 @@ pub(crate) fn report(tgid: u32, parent: u32, change: Change) {
     let record = unsafe { &mut *record };
     record.name = bpf_get_current_comm().unwrap_or([0; 16]);
     record.parent = parent;
-    record.connections = match TARGETS.get_ptr(&tgid) {
-        // SAFETY: a live map value.
-        Some(state) => unsafe { (*state).connections as u32 },
-        None => 0,
-    };
+    record.unused = 0;
     record.change = change;
     record.reserved = [0; 7];
     entry.submit(BPF_RB_NO_WAKEUP.into());

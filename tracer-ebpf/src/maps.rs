@@ -9,7 +9,8 @@ use aya_ebpf::{
 use tracer_ebpf::{
     AddressKey, CallState, CiphertextKey, ConnectionState, KernelCounters, KernelOffsets, LIFECYCLE_RING_BYTES,
     MAX_CALLS, MAX_CGROUPS, MAX_CIPHERTEXTS, MAX_CONNECTIONS, MAX_CPUS, MAX_NAMES, MAX_OPENED, MAX_SITES, MAX_SOCKETS,
-    MAX_TARGETS, MAX_THREADS, SettingFlags, Settings, SiteConfig, SiteCounters, SocketState, TargetState, ThreadState,
+    MAX_TARGETS, MAX_THREADS, ProcessState, SettingFlags, Settings, SiteConfig, SiteCounters, SocketState, TargetState,
+    ThreadState,
 };
 
 /// Only the template of an inner ring: the loader makes the rings themselves, of the size the user asks for.
@@ -31,6 +32,10 @@ pub(crate) static SWITCH: Array<u32, 1> = Array::new();
 /// The processes to trace.
 #[btf_map]
 pub(crate) static TARGETS: HashMap<u32, TargetState, MAX_TARGETS> = HashMap::new();
+
+/// What is kept of the traced processes that have begun since, or whose ciphertext is looked for.
+#[btf_map]
+pub(crate) static PROCESSES: HashMap<u32, ProcessState, MAX_TARGETS> = HashMap::new();
 
 /// Short names of programs that are traced from their `exec` on.
 #[btf_map]

@@ -7,3 +7,4 @@ mod namespaces;
 mod files;
 mod selection;
 mod growth;
+mod deaths;

@@ -38,7 +38,9 @@ pub struct KernelCounters {
     pub ciphertext_table_full: u64,
     /// Calls whose ciphertext is not looked for because the table of threads took no more.
     pub thread_table_full: u64,
+    /// Threads of traced processes that ended, without the last one of each process.
+    pub threads_ended: u64,
 }
 
 const _: () = assert!(size_of::<SiteCounters>() == 64);
-const _: () = assert!(size_of::<KernelCounters>() == 40);
+const _: () = assert!(size_of::<KernelCounters>() == 48);

@@ -20,4 +20,6 @@ pub use limits::{
 pub use record::{
     ConnectionRecord, DataRecord, EndRecord, ProcessRecord, RecordHeader, SocketRecord, TlsRecord, UNIX_PATH,
 };
-pub use state::{AddressKey, CallState, ConnectionState, SocketState, TargetFlags, TargetState, ThreadState};
+pub use state::{
+    AddressKey, CallState, ConnectionState, ProcessState, SocketState, TargetFlags, TargetState, ThreadState,
+};

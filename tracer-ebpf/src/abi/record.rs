@@ -107,8 +107,8 @@ pub struct ProcessRecord {
     pub name: [u8; 16],
     /// The process that forked it; 0 for any other change.
     pub parent: u32,
-    /// How many connections were begun in it so far.
-    pub connections: u32,
+    /// Zero; in older tapes a count.
+    pub unused: u32,
     /// What happened.
     pub change: Change,
     /// Zero.

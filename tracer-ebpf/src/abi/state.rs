@@ -113,7 +113,7 @@ pub struct SocketState {
     pub reserved: [u8; 2],
 }
 
-/// What is kept of a traced process.
+/// How a process is traced: written by the loader and by the programs, each time as a whole.
 #[derive(Clone, Copy, Debug, Default, Eq, FromBytes, Immutable, IntoBytes, KnownLayout, PartialEq)]
 #[repr(C)]
 pub struct TargetState {
@@ -121,22 +121,25 @@ pub struct TargetState {
     pub flags: TargetFlags,
     /// Zero.
     pub reserved: u32,
-    /// How many connections were begun in it; only ever added to, atomically.
-    pub connections: u64,
-    /// How many pieces of its ciphertext are looked for; changed atomically.
-    pub pending: u64,
 }
 
 impl TargetState {
-    /// Of a process that has done nothing yet.
+    /// Of a process that is traced so.
     pub const fn new(flags: TargetFlags) -> Self {
-        Self {
-            flags,
-            reserved: 0,
-            connections: 0,
-            pending: 0,
-        }
+        Self { flags, reserved: 0 }
     }
+}
+
+/// What the programs keep of a traced process. The loader only removes it: it reads and writes a value in two steps, and
+/// what the programs count in between would be lost.
+#[derive(Clone, Copy, Debug, Default, Eq, FromBytes, Immutable, IntoBytes, KnownLayout, PartialEq)]
+#[repr(C)]
+pub struct ProcessState {
+    /// When its program began: what bears its id and is older belongs to another program. 0 when it began before it was
+    /// traced.
+    pub since_ns: u64,
+    /// How many pieces of its ciphertext are looked for; changed atomically.
+    pub pending: u64,
 }
 
 /// How a process is traced, as bits.
@@ -203,7 +206,8 @@ pub struct ConnectionState {
 }
 
 const _: () = assert!(size_of::<AddressKey>() == 16);
-const _: () = assert!(size_of::<TargetState>() == 24);
+const _: () = assert!(size_of::<TargetState>() == 8);
+const _: () = assert!(size_of::<ProcessState>() == 16);
 const _: () = assert!(size_of::<CallState>() == 112);
 const _: () = assert!(size_of::<ThreadState>() == 32);
 const _: () = assert!(size_of::<SocketState>() == 64);

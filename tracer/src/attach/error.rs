@@ -28,6 +28,14 @@ pub enum Error {
         /// Why.
         source: Box<MapError>,
     },
+    /// A table of the programs cannot be read.
+    #[error("the BPF map {name} cannot be read")]
+    Table {
+        /// The map.
+        name: &'static str,
+        /// Why.
+        source: io::Error,
+    },
     /// The BPF object lacks a program or map that this binary expects.
     #[error("the BPF object lacks {0}")]
     Missing(&'static str),

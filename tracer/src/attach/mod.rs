@@ -12,6 +12,8 @@ mod probed;
 mod program;
 mod rings;
 mod tables;
+mod batch;
+mod sweep;
 mod hooks;
 mod mappings;
 mod sockets;
@@ -30,6 +32,7 @@ pub use placement::Placement;
 pub use probes::{Needs, Probes, Reach};
 pub use rings::{Rings, Switch};
 pub use sockets::Missing;
+pub use sweep::{Ends, Fill, Swept, Table};
 
 /// The BPF object, built from `tracer-ebpf`.
 static OBJECT: &[u8] = aya::include_bytes_aligned!(concat!(env!("OUT_DIR"), "/tlscope.bpf.o"));

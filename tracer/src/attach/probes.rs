@@ -14,7 +14,7 @@ use symbolizer::Function;
 use tracer_ebpf::{KernelCounters, KernelOffsets, MAX_SITES, SettingFlags, Settings, SiteCounters, TargetFlags};
 
 use super::{
-    Changes, Error, Kernel, Missing, OBJECT, Options, Placement, Rings, SiteInfo, Switch, hooks,
+    Changes, Ends, Error, Kernel, Missing, OBJECT, Options, Placement, Rings, SiteInfo, Swept, Switch, hooks,
     probed::{Links, Probed, detach, is_cheap},
     program::{Program, is_needed},
     program_of,
@@ -193,7 +193,7 @@ impl Probes {
         file.place(&mut self.ebpf, own, Some(id))?;
         if let (true, Some(btf)) = (needs.ciphertext, &self.btf) {
             self.sockets.look_for_ciphertext(&mut self.ebpf, btf)?;
-            self.tables().look_for_ciphertext(pid)?;
+            self.tables().add_flags(pid, TargetFlags::CIPHERTEXT)?;
         }
         Ok(())
     }
@@ -236,9 +236,9 @@ impl Probes {
         }
     }
 
-    /// Forgets what the programs remember of processes that ended, each at its time.
-    pub fn forget(&mut self, ended: &BTreeMap<u32, u64>) -> Result<(), Error> {
-        self.tables().forget(ended)
+    /// Removes what the programs remember of processes and threads that ended, and says how full their tables are.
+    pub fn sweep(&mut self, ends: Ends<'_>) -> Result<Swept, Error> {
+        self.tables().sweep(ends)
     }
 
     /// The probed functions, by the index that records name.

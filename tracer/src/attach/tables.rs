@@ -1,17 +1,14 @@
 //! What the loader and the programs know of each other: which processes are traced, what was looked at, what was lost.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 
 use aya::{
     Ebpf,
-    maps::{Array, HashMap as BpfHashMap, MapData},
+    maps::{Array, HashMap as BpfHashMap, MapData, MapError},
 };
-use tracer_ebpf::{
-    AddressKey, CallState, CiphertextKey, ConnectionState, KernelCounters, SiteConfig, SiteCounters, TargetFlags,
-    TargetState, ThreadState,
-};
+use tracer_ebpf::{KernelCounters, ProcessState, SiteConfig, SiteCounters, TargetFlags, TargetState};
 
-use super::{Error, value::MapValue};
+use super::{Error, sweep::read_named, value::MapValue};
 
 /// The tables of the loaded programs.
 #[derive(Debug)]
@@ -20,57 +17,39 @@ pub(super) struct Tables<'a>(pub(super) &'a mut Ebpf);
 impl Tables<'_> {
     /// Adds processes to those that are traced; what is known of one that is there already stays.
     pub(super) fn trace(&mut self, pids: &BTreeSet<u32>, flags: TargetFlags) -> Result<(), Error> {
-        let state = MapValue(TargetState::new(flags));
-        let mut targets = self.hash::<u32, MapValue<TargetState>>("TARGETS")?;
-        for pid in pids {
-            if targets.get(pid, 0).is_err() {
-                targets.insert(*pid, state, 0).map_err(Error::map("TARGETS"))?;
-            }
-        }
-        Ok(())
+        let mut targets = self.hash("TARGETS")?;
+        pids.iter()
+            .try_for_each(|pid| trace_one(&mut targets, *pid, flags))
+            .map_err(Error::map("TARGETS"))
     }
 
-    /// Has the ciphertext of a traced process looked for. What the programs count of it meanwhile may go uncounted.
-    pub(super) fn look_for_ciphertext(&mut self, pid: u32) -> Result<(), Error> {
-        let mut targets = self.hash::<u32, MapValue<TargetState>>("TARGETS")?;
-        // One that has ended is no longer in the table.
-        if let Ok(MapValue(mut state)) = targets.get(&pid, 0)
-            && !state.flags.contains(TargetFlags::CIPHERTEXT)
-        {
-            state.flags = state.flags.with(TargetFlags::CIPHERTEXT);
-            let present = aya_obj::generated::BPF_EXIST.into();
-            drop(targets.insert(pid, MapValue(state), present));
-        }
-        Ok(())
-    }
-
-    /// Adds to how a process is traced, if it is. What the programs count meanwhile may be counted too low.
+    /// Adds to how a process is traced, if it is.
     pub(super) fn add_flags(&mut self, pid: u32, flags: TargetFlags) -> Result<(), Error> {
-        let mut targets = self.hash::<u32, MapValue<TargetState>>("TARGETS")?;
-        let Ok(MapValue(mut state)) = targets.get(&pid, 0) else {
-            return Ok(());
-        };
-        if state.flags.contains(flags) {
-            return Ok(());
-        }
-        state.flags = TargetFlags(state.flags.0 | flags.0);
-        targets.insert(pid, MapValue(state), 0).map_err(Error::map("TARGETS"))
+        let mut targets = self.hash("TARGETS")?;
+        add_flags(&mut targets, pid, flags).map_err(Error::map("TARGETS"))
     }
 
     /// Takes processes out of those that are traced.
     pub(super) fn leave(&mut self, pids: &BTreeSet<u32>) -> Result<(), Error> {
         let mut targets = self.hash::<u32, MapValue<TargetState>>("TARGETS")?;
+        // One that has ended is no longer in the table.
         for pid in pids {
-            // One that has ended is no longer in the table.
             drop(targets.remove(pid));
+        }
+        let mut processes = self.hash::<u32, MapValue<ProcessState>>("PROCESSES")?;
+        for pid in pids {
+            drop(processes.remove(pid));
         }
         Ok(())
     }
 
     /// Which processes are traced now.
     pub(super) fn traced(&mut self) -> Result<BTreeSet<u32>, Error> {
-        let targets = self.hash::<u32, MapValue<TargetState>>("TARGETS")?;
-        Ok(targets.keys().filter_map(Result::ok).collect())
+        let mut traced = BTreeSet::new();
+        read_named(self.0, "TARGETS", |tgid: u32, _: TargetState| {
+            traced.insert(tgid);
+        })?;
+        Ok(traced)
     }
 
     /// Has programs of these short names traced from their `exec` on.
@@ -116,45 +95,87 @@ impl Tables<'_> {
         totals.get(&0, 0).map(|value| value.0).map_err(Error::map("TOTALS"))
     }
 
-    /// Forgets what the programs remember of processes that ended, each at its time: its number may mean another by now.
-    /// What bears no time is forgotten all the same: of a process that lives it is there again with the next call.
-    pub(super) fn forget(&mut self, ended: &BTreeMap<u32, u64>) -> Result<(), Error> {
-        let is_over = |tgid: u32, began_ns: u64| ended.get(&tgid).is_some_and(|at_ns| began_ns < *at_ns);
-        self.forget_in(
-            "CONNECTIONS",
-            |key: MapValue<AddressKey>, state: MapValue<ConnectionState>| is_over(key.0.tgid, state.0.generation),
-        )?;
-        self.forget_in("CALLS", |key: MapValue<AddressKey>, call: MapValue<CallState>| {
-            is_over(key.0.tgid, call.0.began_ns)
-        })?;
-        self.forget_in("CIPHERTEXTS", |key: MapValue<CiphertextKey>, _: u64| {
-            is_over(key.0.tgid, 0)
-        })?;
-        self.forget_in("THREADS", |_: u32, thread: MapValue<ThreadState>| {
-            is_over(thread.0.tgid, 0)
-        })
-    }
-
-    fn forget_in<K: aya::Pod, V: aya::Pod>(
+    pub(super) fn hash<K: aya::Pod, V: aya::Pod>(
         &mut self,
         name: &'static str,
-        is_over: impl Fn(K, V) -> bool,
-    ) -> Result<(), Error> {
-        let mut table = self.hash::<K, V>(name)?;
-        let entries = table.iter().filter_map(Result::ok);
-        let over: Vec<_> = entries.filter(|(key, value)| is_over(*key, *value)).collect();
-        for (key, _) in over {
-            // The program may have been quicker.
-            drop(table.remove(&key));
-        }
-        Ok(())
-    }
-
-    fn hash<K: aya::Pod, V: aya::Pod>(&mut self, name: &'static str) -> Result<BpfHashMap<&mut MapData, K, V>, Error> {
+    ) -> Result<BpfHashMap<&mut MapData, K, V>, Error> {
         self.0
             .map_mut(name)
             .ok_or(Error::Missing(name))?
             .try_into()
             .map_err(Error::map(name))
+    }
+}
+
+/// The table of traced processes.
+type Targets<'a> = BpfHashMap<&'a mut MapData, u32, MapValue<TargetState>>;
+
+/// The programs may have been quicker: then their entry stays.
+fn trace_one(targets: &mut Targets<'_>, pid: u32, flags: TargetFlags) -> Result<(), MapError> {
+    let absent = aya_obj::generated::BPF_NOEXIST.into();
+    match targets.insert(pid, MapValue(TargetState::new(flags)), absent) {
+        Err(error) if !is(&error, libc::EEXIST) => Err(error),
+        Ok(()) | Err(_) => Ok(()),
+    }
+}
+
+fn add_flags(targets: &mut Targets<'_>, pid: u32, flags: TargetFlags) -> Result<(), MapError> {
+    match targets.get(&pid, 0) {
+        Ok(MapValue(state)) if !state.flags.contains(flags) => {
+            replace(targets, pid, TargetState::new(state.flags.with(flags)))
+        }
+        Ok(_) | Err(_) => Ok(()),
+    }
+}
+
+/// A process may have ended since its entry was read: then that does not come back, for nothing would remove it again.
+fn replace(targets: &mut Targets<'_>, pid: u32, state: TargetState) -> Result<(), MapError> {
+    let present = aya_obj::generated::BPF_EXIST.into();
+    match targets.insert(pid, MapValue(state), present) {
+        Err(error) if !is(&error, libc::ENOENT) => Err(error),
+        Ok(()) | Err(_) => Ok(()),
+    }
+}
+
+fn is(error: &MapError, code: i32) -> bool {
+    matches!(error, MapError::SyscallError(failed) if failed.io_error.raw_os_error() == Some(code))
+}
+
+#[cfg(test)]
+mod tests {
+    use aya::maps::Map;
+
+    use super::*;
+
+    /// An empty table of processes.
+    fn table() -> Map {
+        let kind = aya_obj::generated::bpf_map_type::BPF_MAP_TYPE_HASH as u32;
+        let definition = aya_obj::Map::new_from_params(kind, 4, 8, 16, 0);
+        Map::HashMap(MapData::create(definition, "targets", None).unwrap())
+    }
+
+    #[test]
+    #[ignore = "needs the privilege to make BPF maps: scripts/test runs it"]
+    fn a_process_that_ends_while_flags_are_added_does_not_come_back() {
+        let mut map = table();
+        let mut targets: Targets<'_> = (&mut map).try_into().unwrap();
+        trace_one(&mut targets, 1, TargetFlags::FOLLOW).unwrap();
+        let MapValue(state) = targets.get(&1, 0).unwrap();
+        targets.remove(&1).unwrap();
+        replace(&mut targets, 1, state).unwrap();
+        add_flags(&mut targets, 1, TargetFlags::CIPHERTEXT).unwrap();
+        assert_eq!(targets.keys().count(), 0);
+    }
+
+    #[test]
+    #[ignore = "needs the privilege to make BPF maps: scripts/test runs it"]
+    fn what_is_known_of_a_process_stays_when_it_is_traced_again() {
+        let mut map = table();
+        let mut targets: Targets<'_> = (&mut map).try_into().unwrap();
+        trace_one(&mut targets, 1, TargetFlags::FOLLOW).unwrap();
+        add_flags(&mut targets, 1, TargetFlags::CIPHERTEXT).unwrap();
+        trace_one(&mut targets, 1, TargetFlags::default()).unwrap();
+        let both = TargetFlags::FOLLOW.with(TargetFlags::CIPHERTEXT);
+        assert_eq!(targets.get(&1, 0).unwrap().0.flags, both);
     }
 }

@@ -48,6 +48,8 @@ const fn unplaced_losses(totals: &KernelCounters) -> [(&'static str, u64); 5] {
         socket_table_full,
         ciphertext_table_full,
         thread_table_full,
+        // No loss.
+        threads_ended: _,
     } = *totals;
     [
         ("processes not traced, too many at once", target_table_full),

@@ -59,7 +59,7 @@ mod tests {
             header: header(Kind::PROCESS),
             name,
             parent: 3,
-            connections: 0,
+            unused: 0,
             change,
             reserved: [0; 7],
         };

@@ -20,8 +20,6 @@ pub enum Life {
     Executed {
         /// The process.
         pid: u32,
-        /// How many connections it had begun before.
-        connections: u32,
         /// When, on the clock of the records.
         at_ns: u64,
     },
@@ -34,8 +32,6 @@ pub enum Life {
     Ended {
         /// The process.
         pid: u32,
-        /// How many connections it had begun.
-        connections: u32,
         /// When, on the clock of the records.
         at_ns: u64,
     },
@@ -65,17 +61,9 @@ impl Life {
                 pid,
                 parent: record.parent,
             }),
-            Change::EXECUTED => Some(Self::Executed {
-                pid,
-                connections: record.connections,
-                at_ns,
-            }),
+            Change::EXECUTED => Some(Self::Executed { pid, at_ns }),
             Change::MET => Some(Self::Met { pid }),
-            Change::ENDED => Some(Self::Ended {
-                pid,
-                connections: record.connections,
-                at_ns,
-            }),
+            Change::ENDED => Some(Self::Ended { pid, at_ns }),
             _ => None,
         }
     }
@@ -93,6 +81,15 @@ pub(super) fn owner_of(pid: u32) -> Option<i32> {
     process.status().ok().map(|status| status.tgid)
 }
 
+/// Returns whether a process has a thread that has not ended.
+pub fn has_thread(pid: u32, tid: u32) -> bool {
+    let ids = i32::try_from(pid).ok().zip(i32::try_from(tid).ok());
+    let thread = ids.and_then(|(pid, tid)| Process::new(pid).ok()?.task_from_tid(tid).ok());
+    thread
+        .and_then(|thread| thread.stat().ok())
+        .is_some_and(|stat| is_alive(&stat))
+}
+
 /// When a process began, in clock ticks since the machine did, unless it has ended.
 pub fn start_of(pid: u32) -> Option<u64> {
     stat_of(pid).map(|stat| stat.starttime)
@@ -106,8 +103,12 @@ pub fn parent_of(pid: u32) -> Option<u32> {
 fn stat_of(pid: u32) -> Option<Stat> {
     let process = i32::try_from(pid).ok().and_then(|pid| Process::new(pid).ok());
     let stat = process.and_then(|process| process.stat().ok())?;
-    let state = stat.state().ok()?;
-    (!matches!(state, ProcState::Zombie | ProcState::Dead)).then_some(stat)
+    is_alive(&stat).then_some(stat)
+}
+
+fn is_alive(stat: &Stat) -> bool {
+    stat.state()
+        .is_ok_and(|state| !matches!(state, ProcState::Zombie | ProcState::Dead))
 }
 
 #[cfg(test)]
@@ -140,7 +141,7 @@ mod tests {
             header,
             name: *b"nginx\0\0\0\0\0\0\0\0\0\0\0",
             parent: 6,
-            connections: 3,
+            unused: 3,
             change,
             reserved: [0; 7],
         };
@@ -151,18 +152,10 @@ mod tests {
     fn each_change_is_told_apart() {
         let of = |change| Life::parse(&process(change));
         assert_eq!(of(Change::FORKED), Some(Life::Forked { pid: 7, parent: 6 }));
-        let executed = Life::Executed {
-            pid: 7,
-            connections: 3,
-            at_ns: 9,
-        };
+        let executed = Life::Executed { pid: 7, at_ns: 9 };
         assert_eq!(of(Change::EXECUTED), Some(executed));
         assert_eq!(of(Change::MET), Some(Life::Met { pid: 7 }));
-        let ended = Life::Ended {
-            pid: 7,
-            connections: 3,
-            at_ns: 9,
-        };
+        let ended = Life::Ended { pid: 7, at_ns: 9 };
         assert_eq!(of(Change::ENDED), Some(ended));
         assert_eq!(of(Change(99)), None);
     }
@@ -178,6 +171,23 @@ mod tests {
     #[test]
     fn this_process_exists_and_one_beyond_all_pids_does_not() {
         assert!(exists(std::process::id()) && !exists(u32::MAX));
+    }
+
+    #[test]
+    fn a_thread_is_its_processs_own_until_it_ends() {
+        let own = std::process::id();
+        let tid = std::thread::spawn(|| {
+            let tid = rustix::thread::gettid().as_raw_nonzero().get().unsigned_abs();
+            assert!(has_thread(std::process::id(), tid));
+            tid
+        });
+        let tid = tid.join().unwrap();
+        assert!(has_thread(own, own) && !has_thread(own, u32::MAX));
+        let deadline = Instant::now() + Duration::from_mins(1);
+        while has_thread(own, tid) {
+            assert!(Instant::now() < deadline, "the thread has ended");
+            std::thread::yield_now();
+        }
     }
 
     #[test]

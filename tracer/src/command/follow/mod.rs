@@ -6,6 +6,7 @@
 
 mod accounts;
 mod look;
+mod sweep;
 mod watch;
 
 use std::{
@@ -21,7 +22,7 @@ use std::{
 
 use anyhow::{Result, bail};
 
-use self::{accounts::Accounts, look::Look, watch::Watch};
+use self::{accounts::Accounts, look::Look, sweep::Sweeps, watch::Watch};
 use super::say;
 use crate::{
     attach::{self, Changes, Probes, Reach},
@@ -83,8 +84,8 @@ pub(super) struct Follower {
     accounts: Accounts,
     /// Processes to look at, and when.
     due: BTreeMap<u32, Instant>,
-    /// Processes that had connections and ended, or ran another program, and when.
-    ended: BTreeMap<u32, u64>,
+    /// What the programs are to forget.
+    sweeps: Sweeps,
     swept: Instant,
     /// Whether something happened that was not told.
     overlooked: bool,
@@ -109,7 +110,7 @@ impl Follower {
             selection,
             accounts: Accounts::default(),
             due: BTreeMap::new(),
-            ended: BTreeMap::new(),
+            sweeps: Sweeps::new(),
             swept: Instant::now(),
             overlooked: false,
             doubtful: BTreeSet::new(),
@@ -234,7 +235,10 @@ impl Follower {
             match lives.recv_timeout(self.next_due()) {
                 Ok(lives) => lives.into_iter().for_each(|life| self.take(life)),
                 Err(RecvTimeoutError::Timeout) => {}
-                Err(RecvTimeoutError::Disconnected) => return self,
+                Err(RecvTimeoutError::Disconnected) => {
+                    self.sweeps.say_left_over();
+                    return self;
+                }
             }
             if let Err(error) = self.catch_up() {
                 say(&format!("following is not complete: {error:#}"));
@@ -245,7 +249,8 @@ impl Follower {
     fn next_due(&self) -> Duration {
         let wait = if self.mappings_are_told { SWEEP } else { LOOK };
         let watch = self.watch.as_ref().map(Watch::next);
-        let due = self.due.values().copied().chain(watch).min();
+        let due = self.due.values().copied().chain(watch);
+        let due = due.chain([self.sweeps.next()]).min();
         due.map_or(wait, |due| due.saturating_duration_since(Instant::now()).min(wait))
     }
 
@@ -253,14 +258,10 @@ impl Follower {
         match life {
             Life::Forked { pid, parent } if self.watch.is_some() => self.note_child(pid, parent),
             Life::Forked { pid, parent } => self.fork(pid, parent),
-            Life::Executed {
-                pid,
-                connections,
-                at_ns,
-            } => {
+            Life::Executed { pid, at_ns } => {
                 self.probes.detach_own(pid);
                 // Every address in it means something else now.
-                self.forget_soon(pid, connections, at_ns);
+                self.sweeps.ended(pid, at_ns);
                 self.accounts.set(pid, Arc::default());
                 self.look_soon(pid, AFTER_EXEC);
             }
@@ -280,11 +281,7 @@ impl Follower {
                     self.look_soon(pid, AFTER_MAPPING);
                 }
             }
-            Life::Ended {
-                pid,
-                connections,
-                at_ns,
-            } => self.end(pid, connections, at_ns),
+            Life::Ended { pid, at_ns } => self.end(pid, at_ns),
         }
     }
 
@@ -311,19 +308,12 @@ impl Follower {
         }
     }
 
-    fn end(&mut self, pid: u32, connections: u32, at_ns: u64) {
+    fn end(&mut self, pid: u32, at_ns: u64) {
         self.due.remove(&pid);
         self.doubtful.remove(&pid);
         self.accounts.remove(pid);
         self.probes.detach_own(pid);
-        self.forget_soon(pid, connections, at_ns);
-    }
-
-    /// Has the programs forget the connections that a process had until then.
-    fn forget_soon(&mut self, pid: u32, connections: u32, at_ns: u64) {
-        if connections > 0 {
-            self.ended.insert(pid, at_ns);
-        }
+        self.sweeps.ended(pid, at_ns);
     }
 
     fn look_soon(&mut self, pid: u32, after: Duration) {
@@ -357,6 +347,7 @@ impl Follower {
             self.swept = now;
             self.sweep()?;
         }
+        self.sweep_tables()?;
         // The end of the last process that is known may be told before a child of it whose fork was overlooked.
         if take(&mut self.overlooked) || self.accounts.is_empty() {
             self.catch_missed()?;
@@ -397,9 +388,16 @@ impl Follower {
     /// Finds the processes that the kernel traces and of which nothing was told here.
     fn catch_missed(&mut self) -> Result<()> {
         for pid in self.probes.traced()? {
-            if !self.accounts.has(pid) && exists(pid) {
+            if self.accounts.has(pid) {
+                continue;
+            }
+            if exists(pid) {
                 self.accounts.add(pid);
                 self.look_soon(pid, Duration::ZERO);
+            } else if !self.selection.pids.contains(&pid) {
+                // Its end was overlooked. One that was asked for may be waited for.
+                self.probes.leave(&BTreeSet::from([pid]))?;
+                self.sweeps.ended(pid, now_ns());
             }
         }
         Ok(())
@@ -411,12 +409,8 @@ impl Follower {
         let gone: Vec<u32> = self.accounts.pids().filter(|pid| !exists(*pid)).collect();
         self.probes.leave(&gone.iter().copied().collect())?;
         for pid in gone {
-            self.end(pid, 1, now_ns());
+            self.end(pid, now_ns());
         }
-        self.catch_missed()?;
-        if !self.ended.is_empty() {
-            self.probes.forget(&take(&mut self.ended))?;
-        }
-        Ok(())
+        self.catch_missed()
     }
 }

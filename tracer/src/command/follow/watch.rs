@@ -87,8 +87,7 @@ impl Follower {
         for pid in ended {
             let record = record(*pid, 0, Change::ENDED);
             self.told.add_record(record.as_bytes());
-            // It is not known how many connections it had.
-            self.end(*pid, 1, record.header.ts_ns);
+            self.end(*pid, record.header.ts_ns);
         }
         Ok(())
     }
@@ -145,7 +144,7 @@ fn record(pid: u32, parent: u32, change: Change) -> ProcessRecord {
         },
         name,
         parent,
-        connections: 0,
+        unused: 0,
         change,
         reserved: [0; 7],
     }
