@@ -47,6 +47,8 @@ impl Role {
 pub(crate) struct Context {
     pub(crate) settings: Settings,
     pub(crate) side: Option<Side>,
+    /// Whether position 0 of both directions is known to be their first byte.
+    pub(crate) from_start: bool,
     pub(crate) outbox: Outbox,
     pub(crate) counters: Counters,
     ordinals: u64,
@@ -57,6 +59,7 @@ impl Context {
         Self {
             settings,
             side: None,
+            from_start: false,
             outbox: Outbox::default(),
             counters: Counters::default(),
             ordinals: 0,

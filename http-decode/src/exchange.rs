@@ -160,6 +160,8 @@ pub struct Gap {
 pub enum Reason {
     /// Neither direction began, or went on, like HTTP.
     NotHttp,
+    /// No HTTP was recognised, on a connection whose beginning was not seen or of which bytes were lost.
+    Unrecognised,
     /// Bytes of HTTP/2 were not frames (RFC 9113 sections 4 and 6), or could not be told from others after a loss.
     MalformedFrame,
     /// A head was longer, or had more fields, than the limits allow.

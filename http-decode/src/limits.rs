@@ -46,7 +46,7 @@ pub struct Limits {
     pub max_pending_bytes: usize,
     /// 1xx responses kept per exchange; the rest is counted.
     pub max_informational: usize,
-    /// Bytes discarded before any HTTP was seen, after which the connection is called not HTTP.
+    /// Bytes discarded before any HTTP was seen, after which a connection that was seen whole is called not HTTP.
     pub max_unrecognised_bytes: u64,
     /// Bytes looked at before it is clear that they can be read; then they are discarded.
     pub max_scouted_bytes: usize,
@@ -82,10 +82,12 @@ impl Limits {
 
     /// Adds up the most that one connection holds under these limits.
     ///
-    /// Per direction: what is held, and a line that may yet be a start line, whose room doubles as it comes. Then what the dialogue of one protocol or the
+    /// Per direction: what is held, and the places where reading may begin, one of them with a line whose room doubles as
+    /// it comes. Then what the dialogue of one protocol or the
     /// other keeps. Once: the queue, which may be overrun by what was already kept as requests or exchanges.
     pub const fn max_connection_bytes(&self) -> usize {
-        let direction = self.max_held_bytes + (self.max_held_chunks + 1) * ENTRY_BYTES + 2 * self.max_head_bytes;
+        let scout = 2 * self.max_head_bytes + MAX_CANDIDATES * CANDIDATE_BYTES;
+        let direction = self.max_held_bytes + (self.max_held_chunks + 1) * ENTRY_BYTES + scout;
         let (http1, http2) = (self.max_http1_bytes(), self.max_http2_bytes());
         let dialogue = if http1 > http2 { http1 } else { http2 };
         2 * direction + dialogue + self.max_queued_bytes
@@ -136,6 +138,11 @@ pub(crate) const MAX_GONE: usize = 256;
 /// What waits until it is known which side asks, heads and what follows them: hardly ever more than one head, because the
 /// first fields of a head are nearly always in the table that everybody knows.
 pub(crate) const MAX_WAITING: usize = 32;
+/// Places in one direction where reading may begin that are followed up at once; beyond it the one with the least evidence
+/// is given up. More than a few at a time resemble frames only if somebody means them to.
+pub(crate) const MAX_CANDIDATES: usize = 16;
+/// What one of them costs at most, besides its line.
+pub(crate) const CANDIDATE_BYTES: usize = 128;
 /// Bytes of HPACK table kept where the encoder's limit is not known: four times what common encoders use.
 pub(crate) const LATE_TABLE_BYTES: usize = 16 * 1024;
 
@@ -175,6 +182,8 @@ pub struct Counters {
     pub informational_dropped: u64,
     /// Responses put out without a request because more than one might have been theirs.
     pub uncertain_pairs: u64,
+    /// Requests of HTTP/2 that were read only after their response had come out as a half, and so do not come out.
+    pub late_requests: u64,
     /// Frames of HTTP/2 that were not well-formed, so that the step was lost.
     pub malformed_frames: u64,
     /// Times `max_streams` or `max_stream_bytes` made a stream be given up.

@@ -41,6 +41,20 @@ impl Progress {
         }
     }
 
+    /// Notes that there is a final response whose head was not seen; when it came is not known either.
+    pub(crate) fn set_unseen_response(&mut self) {
+        if let Self::Within(exchange) = self {
+            exchange.response = Some(Response {
+                head: ResponseHead {
+                    unknown: 1,
+                    ..ResponseHead::default()
+                },
+                body_bytes: None,
+                trailers: Fields::default(),
+            });
+        }
+    }
+
     /// Counts bytes of the response body.
     pub(crate) fn add_content(&mut self, count: u64) {
         if let Some(bytes) = self.body_bytes_mut() {

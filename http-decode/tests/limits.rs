@@ -292,6 +292,7 @@ fn after_max_unrecognised_bytes_a_connection_is_not_http_until_it_is() {
         ..Limits::DEFAULT
     };
     let mut tape = Tape::new(limits);
+    tape.connection.mark_from_start();
     tape.push(READ, "x".repeat(100));
     assert_eq!(tape.undecoded(), []);
     tape.push(READ, "x").push(WRITE, "x").push(READ, "x");

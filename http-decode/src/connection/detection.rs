@@ -10,14 +10,14 @@ use crate::scout::{Scout, Verdict};
 use crate::{Direction, Reason, h1, h2};
 
 impl Connection {
-    /// Lets the scout of a direction look at the next bytes; false when there are none.
-    pub(super) fn look_ahead(&mut self, direction: Direction) -> bool {
+    /// Lets the scout of a direction scan the next bytes; false when there are none.
+    pub(super) fn scan_ahead(&mut self, direction: Direction) -> bool {
         let limits = self.context.settings.limits;
         let half = self.halves.of_mut(direction);
         let Some(scout) = &mut half.scout else { return false };
-        let next = half.stream.next().max(scout.looked());
+        let next = half.stream.next().max(scout.scanned());
         let verdict = match half.stream.held_at(next) {
-            Some(chunk) => scout.look(&chunk, &limits),
+            Some(chunk) => scout.scan(&chunk, &limits),
             None if scout.is_undecided() && half.stream.is_missing_at(next) => scout.conclude(),
             None => return false,
         };
@@ -25,17 +25,23 @@ impl Connection {
         true
     }
 
-    /// Tells whether a direction cannot go on because bytes are missing, while some behind them are there.
+    /// Returns whether a direction cannot go on because bytes are missing, while some behind them are there.
     pub(super) fn waits_for_hole(&self, direction: Direction) -> bool {
         let half = self.halves.of(direction);
         half.stream.has_hole()
             || half
                 .scout
                 .as_ref()
-                .is_some_and(|scout| scout.is_undecided() && half.stream.has_hole_at(scout.looked()))
+                .is_some_and(|scout| scout.is_undecided() && half.stream.has_hole_at(scout.scanned()))
     }
 
-    /// Has a scout decide on what it saw, where nothing will follow; false when it saw nothing.
+    /// Returns whether bytes of a direction are held of which it is not known yet how to read them.
+    pub(super) fn is_undecided(&self, direction: Direction) -> bool {
+        let scout = self.halves.of(direction).scout.as_ref();
+        scout.is_some_and(Scout::is_undecided)
+    }
+
+    /// Has a scout decide on what it scanned, where nothing will follow; false when there is nothing to decide.
     pub(super) fn conclude(&mut self, direction: Direction) -> bool {
         let half = self.halves.of_mut(direction);
         let Some(scout) = half.scout.as_mut().filter(|scout| scout.is_undecided()) else {
@@ -46,8 +52,8 @@ impl Connection {
         true
     }
 
-    /// Sends a scout out when HTTP/2 lost its step in a direction.
-    pub(super) fn mind_step(&mut self, direction: Direction) {
+    /// Starts scanning for a frame where HTTP/2 lost its step in a direction.
+    pub(super) fn resync_if_lost(&mut self, direction: Direction) {
         if let Dialogue::Http2(dialogue) = &mut self.dialogue
             && !dialogue.is_in_step(direction)
             && self.halves.of(direction).scout.is_none()
@@ -56,32 +62,40 @@ impl Connection {
         }
     }
 
-    /// Says once that this is not HTTP, when more than `limit` bytes were not.
-    pub(super) fn report_unrecognised(&mut self, limit: u64) {
+    /// Reports once that this is not HTTP, or, of a connection that was not seen whole, that no HTTP was recognised.
+    pub(super) fn report_unrecognised(&mut self) {
         if matches!(self.dialogue, Dialogue::Unknown)
-            && self.unrecognised > limit
             && let Some((direction, position)) = self.unrecognised_from.take()
         {
-            self.context.undecoded(direction, position, Reason::NotHttp);
+            let reason = if self.is_seen_whole() {
+                Reason::NotHttp
+            } else {
+                Reason::Unrecognised
+            };
+            self.context.undecoded(direction, position, reason);
         }
+    }
+
+    /// Returns whether every byte was seen, so that the first ones would have said that this is HTTP.
+    fn is_seen_whole(&self) -> bool {
+        self.context.from_start && self.context.counters.missing_bytes == 0
     }
 
     fn take_verdict(&mut self, direction: Direction, verdict: Verdict) {
         match verdict {
-            Verdict::Wait => {}
-            Verdict::Nothing => self.discard_candidate(direction),
-            Verdict::StartLine(role) => self.begin_http1(direction, role),
-            Verdict::Preface | Verdict::Frames => {
-                let at_preface = verdict == Verdict::Preface;
-                if at_preface {
-                    self.context.side = Some(Role::Requests.side(direction));
-                }
-                if let Dialogue::Http2(dialogue) = &mut self.dialogue {
-                    dialogue.find_step(direction, at_preface, &mut self.context);
-                    self.halves.of_mut(direction).scout = None;
-                } else {
-                    self.begin_http2(direction, at_preface);
-                }
+            Verdict::Wait => self.discard_useless(direction),
+            Verdict::StartLine(role, start) => {
+                self.discard_until(direction, start);
+                self.begin_http1(direction, role);
+            }
+            Verdict::Preface(start) => {
+                self.discard_until(direction, start);
+                self.context.side = Some(Role::Requests.side(direction));
+                self.begin_frames(direction, true);
+            }
+            Verdict::Frames(start) => {
+                self.discard_until(direction, start);
+                self.begin_frames(direction, false);
             }
         }
     }
@@ -97,47 +111,78 @@ impl Connection {
         }
     }
 
+    fn begin_frames(&mut self, direction: Direction, at_preface: bool) {
+        if let Dialogue::Http2(dialogue) = &mut self.dialogue {
+            dialogue.find_step(direction, at_preface, &mut self.context);
+            self.halves.of_mut(direction).scout = None;
+        } else {
+            self.begin_http2(direction, at_preface);
+        }
+    }
+
     fn begin_http2(&mut self, direction: Direction, at_preface: bool) {
-        let dialogue = h2::dialogue::Dialogue::new(direction, at_preface, &self.context);
+        let mut dialogue = h2::dialogue::Dialogue::new(direction, at_preface, &self.context);
+        for direction in [Direction::Read, Direction::Write] {
+            if let Some(at) = self.halves.of(direction).lost_until {
+                dialogue.lose(direction, at, &mut self.context);
+            }
+        }
         self.dialogue = Dialogue::Http2(Box::new(dialogue));
         self.halves.of_mut(direction).scout = None;
-        let limits = self.context.settings.limits;
         let other = direction.other();
+        let of_other = Some(Role::Requests.side(other));
+        let may_begin = self.context.side.is_none() || self.context.side == of_other;
         if let Some(scout) = &mut self.halves.of_mut(other).scout {
-            let verdict = scout.expect_http2(&limits);
+            let verdict = scout.expect_http2(may_begin);
             self.take_verdict(other, verdict);
         }
     }
 
-    /// Discards what cannot be read, up to the next call, with which something may begin.
-    fn discard_candidate(&mut self, direction: Direction) {
-        let unknown = matches!(self.dialogue, Dialogue::Unknown);
+    /// Discards what the scout has no use for.
+    fn discard_useless(&mut self, direction: Direction) {
+        let scout = self.halves.of(direction).scout.as_ref();
+        if let Some(until) = scout.map(Scout::useless_until) {
+            self.discard_until(direction, until);
+        }
+    }
+
+    /// Discards what cannot be read, up to a position that was scanned.
+    fn discard_until(&mut self, direction: Direction, until: u64) {
         let half = self.halves.of_mut(direction);
         let from = half.stream.next();
-        let looked = half.scout.as_ref().map_or(from, Scout::looked);
-        while let Some(held) = half.stream.take() {
+        let mut last_at = None;
+        while half.stream.next() < until
+            && let Some(held) = half.stream.take()
+        {
             let chunk = held.chunk(half.stream.next());
-            if half.stream.next() > from && (chunk.call_start || chunk.position >= looked) {
-                half.stream.put_back(held, 0);
-                break;
-            }
-            let (count, at) = (chunk.bytes.len(), chunk.at);
+            let left = usize::try_from(until - half.stream.next()).unwrap_or(usize::MAX);
+            let count = chunk.bytes.len().min(left);
+            last_at = Some(chunk.at);
             half.stream.put_back(held, count);
-            if unknown {
-                half.lost_until = Some(at);
-            }
-        }
-        if let Some(scout) = &mut half.scout {
-            scout.restart();
         }
         let bytes = half.stream.next() - from;
         self.context.counters.discarded_bytes += bytes;
-        if unknown && self.phase != Phase::Over {
+        let Some(at) = last_at else { return };
+        match &mut self.dialogue {
+            Dialogue::Http2(dialogue) => dialogue.lose(direction, at, &mut self.context),
+            Dialogue::Http1(_) => {}
+            Dialogue::Unknown => {
+                half.lost_until = Some(at);
+                self.count_unrecognised(direction, from, bytes);
+            }
+        }
+    }
+
+    fn count_unrecognised(&mut self, direction: Direction, from: u64, bytes: u64) {
+        if self.phase != Phase::Over {
             if self.unrecognised == 0 {
                 self.unrecognised_from = Some((direction, from));
             }
             self.unrecognised = self.unrecognised.saturating_add(bytes);
-            self.report_unrecognised(self.context.settings.limits.max_unrecognised_bytes);
+            // Where the beginning was not seen, or bytes were lost, what comes next may show at any time that this is HTTP.
+            if self.unrecognised > self.context.settings.limits.max_unrecognised_bytes && self.is_seen_whole() {
+                self.report_unrecognised();
+            }
         }
     }
 }

@@ -85,6 +85,11 @@ impl Connection {
         }
     }
 
+    /// Takes word that position 0 of both directions is truly their first byte: the connection was seen to begin.
+    pub fn mark_from_start(&mut self) {
+        self.context.from_start = true;
+    }
+
     /// Takes captured bytes of one direction.
     pub fn push(&mut self, direction: Direction, mut chunk: Chunk<'_>) {
         let length = chunk.bytes.len() as u64;
@@ -306,7 +311,7 @@ impl Connection {
             return true;
         }
         if self.halves.of(direction).scout.is_some() {
-            return self.look_ahead(direction);
+            return self.scan_ahead(direction);
         }
         let stream = &mut self.halves.of_mut(direction).stream;
         let Some(held) = stream.take() else { return false };
@@ -344,7 +349,10 @@ impl Connection {
     }
 
     fn settle_streams(&mut self) -> bool {
+        // What waits may be the other half of a stream that has ended.
+        let undecided = self.is_undecided(Direction::Read) || self.is_undecided(Direction::Write);
         match &mut self.dialogue {
+            Dialogue::Http2(_) if undecided => false,
             Dialogue::Http2(dialogue) => dialogue.settle(&mut self.context),
             Dialogue::Unknown | Dialogue::Http1(_) => false,
         }
@@ -373,7 +381,7 @@ impl Connection {
             }
             events = true;
             self.take_outcome();
-            self.mind_step(direction);
+            self.resync_if_lost(direction);
         }
         events || chunk.bytes.len() < length
     }
@@ -402,12 +410,15 @@ impl Connection {
             bytes,
             cause,
         }));
+        if let Some(scout) = &mut self.halves.of_mut(direction).scout {
+            scout.pass_hole();
+        }
         match &mut self.dialogue {
             Dialogue::Unknown => self.halves.of_mut(direction).lost_until = Some(Timestamp(u64::MAX)),
             Dialogue::Http1(dialogue) => dialogue.skip(direction, &hole, &mut self.context),
             Dialogue::Http2(dialogue) => dialogue.skip(direction, &hole, &mut self.context),
         }
-        self.mind_step(direction);
+        self.resync_if_lost(direction);
     }
 
     /// Takes up what HTTP/1 turned into.
@@ -468,7 +479,7 @@ impl Connection {
             Dialogue::Http1(dialogue) => dialogue.end(now, ended, &mut self.context),
             Dialogue::Http2(dialogue) => dialogue.end(now, ended, &mut self.context),
         }
-        self.report_unrecognised(0);
+        self.report_unrecognised();
         self.clear();
     }
 }

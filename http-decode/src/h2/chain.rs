@@ -12,14 +12,16 @@ use super::section::is_field_name;
 pub(crate) struct Chain {
     place: Place,
     evidence: u32,
+    /// Whether it began with frames that no everyday peer sends: what follows has to speak for them, too.
+    odd: bool,
 }
 
 #[derive(Debug)]
 enum Place {
     /// In a frame header, of which so many bytes have been seen.
     Header([u8; HEADER_BYTES], usize),
-    /// In a payload, of which so many bytes are left.
-    Payload(usize),
+    /// In the payload of such a frame, of which so many bytes are left.
+    Payload(usize, Likeness),
     /// These were no frames.
     Broken,
 }
@@ -31,28 +33,42 @@ impl Default for Place {
 }
 
 impl Chain {
-    /// Says how many things speak for frames: a plausible header is one, a frame of a length that is prescribed another,
-    /// so is a frame that ends where the captured bytes do, and a header block that begins like a head counts for two.
+    /// Counts what speaks for frames: a plausible header is one, a frame of a length that is prescribed another, so is a
+    /// frame that ends where the captured bytes do, and a header block that begins like a head counts for two. Frames of
+    /// unassigned kinds speak for nothing, and unusual flags take away what a plausible header counts for.
     pub(crate) fn evidence(&self) -> u32 {
         if self.is_broken() { 0 } else { self.evidence }
     }
 
-    /// Tells whether what was seen ends where a frame does.
+    /// Returns whether it began with frames that no everyday peer sends.
+    pub(crate) fn is_odd(&self) -> bool {
+        self.odd
+    }
+
+    /// Returns how many bytes of the frame in progress are to come, if its header is an everyday one.
+    pub(crate) fn within_frame(&self) -> Option<u64> {
+        match self.place {
+            Place::Payload(left, Likeness::Frame) => Some(left as u64),
+            Place::Payload(..) | Place::Header(..) | Place::Broken => None,
+        }
+    }
+
+    /// Returns whether what was seen ends where a frame does.
     pub(crate) fn is_whole(&self) -> bool {
         matches!(self.place, Place::Header(_, 0))
     }
 
-    /// Tells whether these cannot be frames.
+    /// Returns whether these cannot be frames.
     pub(crate) fn is_broken(&self) -> bool {
         matches!(self.place, Place::Broken)
     }
 
-    /// Looks at what follows.
-    pub(crate) fn look(&mut self, mut bytes: &[u8]) {
+    /// Scans what follows.
+    pub(crate) fn scan(&mut self, mut bytes: &[u8]) {
         while !bytes.is_empty() {
             match &mut self.place {
                 Place::Broken => return,
-                Place::Payload(left) => {
+                Place::Payload(left, _) => {
                     let count = bytes.len().min(*left);
                     bytes = bytes.get(count..).unwrap_or_default();
                     *left -= count;
@@ -82,41 +98,62 @@ impl Chain {
 
     fn begin_frame(&mut self, header: &Header, rest: &[u8]) {
         let length = usize::try_from(header.length).unwrap_or(usize::MAX);
-        let worth = if self.evidence > 0 && is_unassigned(header) {
-            0
-        } else if header.is_plausible() {
-            u32::from(!is_weak(header))
-                + rest
-                    .get(..length)
-                    .map_or(Some(0), |payload| judge(header, payload))
-                    .unwrap_or(BROKEN)
-        } else {
-            BROKEN
+        let likeness = Likeness::of(header);
+        let judged = match likeness {
+            Likeness::Frame | Likeness::Unusual => rest.get(..length).map_or(Some(0), |payload| judge(header, payload)),
+            Likeness::Unassigned => Some(0),
+            Likeness::None => None,
         };
-        if worth >= BROKEN {
+        let Some(judged) = judged else {
             self.place = Place::Broken;
             return;
-        }
-        self.evidence = self.evidence.saturating_add(worth);
-        self.place = Place::Payload(length);
+        };
+        self.odd |= self.evidence == 0 && likeness != Likeness::Frame;
+        let usual = likeness == Likeness::Frame && !is_weak(header);
+        self.evidence = self.evidence.saturating_add(judged + u32::from(usual));
+        self.place = Place::Payload(length, likeness);
         self.end_payload(rest);
     }
 
     fn end_payload(&mut self, rest: &[u8]) {
-        if matches!(self.place, Place::Payload(0)) {
+        if let Place::Payload(0, likeness) = self.place {
             self.place = Place::default();
-            self.evidence = self.evidence.saturating_add(u32::from(rest.is_empty()));
+            // Many protocols have a length before each message, so an unassigned kind is not believed for its length.
+            let ends = rest.is_empty() && likeness != Likeness::Unassigned;
+            self.evidence = self.evidence.saturating_add(u32::from(ends));
         }
     }
 }
 
-/// Knows frames of kinds that an endpoint has to ignore, as some clients send to see whether it does (RFC 8701).
-fn is_unassigned(header: &Header) -> bool {
-    let assigned = matches!(
-        header.kind,
-        kind::DATA..=kind::CONTINUATION | kind::ALTSVC | kind::ORIGIN | kind::PRIORITY_UPDATE
-    );
-    !assigned && !header.reserved && header.length <= USUAL_LENGTH
+/// How much nine bytes are like a frame's header.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+enum Likeness {
+    /// An everyday frame's.
+    Frame,
+    /// A frame's whose kind does not define its flags, or with the reserved bit set: both are to be ignored.
+    Unusual,
+    /// One of a kind that an endpoint has to ignore, as some clients send to see whether it does (RFC 8701).
+    Unassigned,
+    /// No frame's.
+    None,
+}
+
+impl Likeness {
+    fn of(header: &Header) -> Self {
+        let assigned = matches!(
+            header.kind,
+            kind::DATA..=kind::CONTINUATION | kind::ALTSVC | kind::ORIGIN | kind::PRIORITY_UPDATE
+        );
+        if header.is_plausible() {
+            Self::Frame
+        } else if header.check(USUAL_LENGTH).is_err() {
+            Self::None
+        } else if assigned {
+            Self::Unusual
+        } else {
+            Self::Unassigned
+        }
+    }
 }
 
 /// Knows content that bytes in the middle of a header resemble: none at all, or more than peers take unless they say so.
@@ -166,8 +203,6 @@ const HEADER_BYTES: usize = 9;
 const USUAL_LENGTH: u32 = 16_384;
 /// The first byte of a header is the highest of a length, which is plausible up to 1 MiB; text begins with a higher one.
 const MAX_FIRST: u8 = 0x10;
-/// More evidence than any frame is worth.
-const BROKEN: u32 = u32::MAX / 2;
 /// Fields of a block that are looked at.
 const MAX_FIELDS: usize = 64;
 /// Bytes of a table that is thrown away after one block.

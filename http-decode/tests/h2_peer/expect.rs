@@ -55,6 +55,14 @@ pub(crate) fn expect_honest(tape: &Tape, outputs: &[Output], readable: &Readable
     Ok(())
 }
 
+/// No stream comes out as two halves.
+pub(crate) fn expect_once(outputs: &[Output]) -> Outcome {
+    for (stream, halves) in check::by_stream(outputs)? {
+        prop_assert_eq!(halves.len(), 1, "stream {}: {:?}", stream, halves);
+    }
+    Ok(())
+}
+
 /// Streams that lie wholly behind where both directions can be read come out with both halves.
 pub(crate) fn expect_later(tape: &Tape, outputs: &[Output], steps: [usize; 2]) -> Outcome {
     let found = check::by_stream(outputs)?;

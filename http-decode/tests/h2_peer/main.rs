@@ -17,7 +17,7 @@ mod wire;
 
 use std::collections::BTreeSet;
 
-use expect::{Readable, expect_all, expect_honest, expect_later};
+use expect::{Readable, expect_all, expect_honest, expect_later, expect_once};
 use frame::Frame;
 use heard::Heard;
 use http_decode::{Limits, Output, Settings};
@@ -85,6 +85,37 @@ proptest! {
         let steps = tape.first_steps(joined);
         expect_honest(&tape, &outputs, &Readable::of(&tape, &pieces, steps))?;
         expect_later(&tape, &outputs, steps)?;
+    }
+
+    #[test]
+    fn joined_at_any_call_nothing_is_untrue_or_comes_out_twice(
+        plan in plan(),
+        sizes in sizes(),
+        parted in any::<bool>(),
+        settled in any::<bool>(),
+    ) {
+        let mut tape = Tape::record(&plan);
+        if parted {
+            tape.part();
+        }
+        let pieces = tape.pieces(&sizes);
+        let times = tape.times();
+        // Many at the beginning, where the most is still to come, and some of the others.
+        let step = 1 + times.len() / 15;
+        for joined in times.iter().take(15).chain(times.iter().step_by(step)) {
+            let later: Vec<_> = pieces.iter().filter(|piece| piece.at > *joined).cloned().collect();
+            let mut decoding = Decoding::new(&tape, tape.origins(*joined), roomy());
+            for piece in &later {
+                decoding.push(piece);
+                if settled {
+                    decoding.settle(piece.at);
+                }
+            }
+            let outputs = decoding.end();
+            let readable = Readable::of(&tape, &later, tape.first_steps(*joined));
+            expect_honest(&tape, &outputs, &readable)?;
+            expect_once(&outputs)?;
+        }
     }
 
     #[test]

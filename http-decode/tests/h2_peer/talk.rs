@@ -94,6 +94,15 @@ pub(crate) async fn receive(body: &mut RecvStream) -> Option<End> {
     Some(End { bytes, trailers })
 }
 
+/// Random bytes; some begin like a frame whose end does not lie where they end.
 fn content(bytes: usize) -> Bytes {
-    Dice::new(bytes as u64).bytes(bytes).into()
+    let mut dice = Dice::new(bytes as u64);
+    let mut content = dice.bytes(bytes);
+    if dice.percent(30)
+        && let Some(first) = content.first_chunk_mut()
+    {
+        let [.., high, low] = (1 + dice.below(16_384)).to_be_bytes();
+        *first = [0, high, low, 0, 0, 0, 0, 0, low | 1];
+    }
+    content.into()
 }

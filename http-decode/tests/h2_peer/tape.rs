@@ -2,6 +2,7 @@
 //!
 //! In: a [`Plan`]. Out: a [`Tape`], and what http-decode makes of its pieces.
 
+use std::collections::BTreeSet;
 use std::ops::Range;
 
 use http_decode::{Chunk, Connection, Direction, Ended, Gap, GapCause, Output, Settings, Side, Timestamp};
@@ -34,6 +35,19 @@ pub(crate) struct Lane {
 pub(crate) struct Call {
     pub(crate) at: u64,
     pub(crate) range: Range<usize>,
+}
+
+impl Call {
+    /// Parts it at such places, a moment between one part and the next.
+    fn part(&self, cuts: &[usize]) -> Vec<Self> {
+        let Range { start, end } = self.range;
+        let within = cuts.iter().copied().filter(|cut| (start + 1..end).contains(cut));
+        let mut starts = vec![start];
+        starts.extend(within);
+        let ends = starts.iter().skip(1).copied().chain([end]);
+        let parts = (self.at * 10_000..).zip(starts.iter().copied().zip(ends));
+        parts.map(|(at, (start, end))| Self { at, range: start..end }).collect()
+    }
 }
 
 /// A part of a call.
@@ -134,6 +148,25 @@ impl Tape {
         Timestamp(last[0].max(last[1]) + 10)
     }
 
+    /// Parts the calls where frames begin and where their payloads do.
+    pub(crate) fn part(&mut self) {
+        for lane in [&mut self.requests, &mut self.responses] {
+            let frames = lane.frames();
+            let starts = frames.iter().map(|frame| frame.range.start);
+            let payloads = frames.iter().map(|frame| frame.range.end.min(frame.range.start + 9));
+            let mut cuts: Vec<usize> = starts.chain(payloads).collect();
+            cuts.sort_unstable();
+            cuts.dedup();
+            lane.calls = lane.calls.iter().flat_map(|call| call.part(&cuts)).collect();
+        }
+    }
+
+    /// The times of all calls.
+    pub(crate) fn times(&self) -> BTreeSet<u64> {
+        let calls = self.requests.calls.iter().chain(&self.responses.calls);
+        calls.map(|call| call.at).collect()
+    }
+
     /// Cuts the calls into pieces of such sizes, in the order of their capture.
     pub(crate) fn pieces(&self, sizes: &[usize]) -> Vec<Piece> {
         let mut sizes = sizes.iter().copied().cycle();
@@ -210,13 +243,17 @@ impl<'a> Decoding<'a> {
     }
 
     fn position(&self, piece: &Piece) -> u64 {
+        self.place(piece.direction, piece.range.start)
+    }
+
+    fn place(&self, direction: Direction, place: usize) -> u64 {
         let [requests, responses] = self.origins;
-        let origin = if piece.direction == self.tape.requests.direction {
+        let origin = if direction == self.tape.requests.direction {
             requests
         } else {
             responses
         };
-        (piece.range.start - origin) as u64
+        (place - origin) as u64
     }
 
     /// Lets time pass.
@@ -247,7 +284,11 @@ impl<'a> Decoding<'a> {
         let end = self.tape.end();
         self.connection.settle(end);
         self.drain();
-        self.connection.close(end, Ended::Closed, None);
+        let ends = [Direction::Read, Direction::Write].map(|direction| {
+            let end = self.tape.lane(direction).bytes.len();
+            self.place(direction, end)
+        });
+        self.connection.close(end, Ended::Closed, Some(ends));
         self.drain();
         self.outputs
     }

@@ -92,13 +92,18 @@ fn what_resembles_frames_is_not_http() {
         // A TLS record.
         &b"\x17\x03\x03\x00\x10aaaaaaaaaaaaaaaa".repeat(20),
     ] {
-        let mut tape = Tape::new();
-        for _ in 0..4 {
-            tape.push(READ, bytes).push(WRITE, bytes);
+        for (from_start, reason) in [(true, Reason::NotHttp), (false, Reason::Unrecognised)] {
+            let mut tape = Tape::new();
+            if from_start {
+                tape.connection.mark_from_start();
+            }
+            for _ in 0..4 {
+                tape.push(READ, bytes).push(WRITE, bytes);
+            }
+            tape.close();
+            assert!(tape.told().is_empty(), "{bytes:?}");
+            assert_eq!(tape.reasons(), [reason], "{bytes:?}");
         }
-        tape.close();
-        assert!(tape.told().is_empty(), "{bytes:?}");
-        assert_eq!(tape.reasons(), [Reason::NotHttp], "{bytes:?}");
     }
 }
 
@@ -157,6 +162,86 @@ fn frames_of_unassigned_kinds_are_passed_over() {
     tape.push(READ, [data(1, 0, b"x"), grease, get(3, "/x")].concat())
         .push(WRITE, ok(3, "y"));
     assert_eq!(tape.told(), ["3 GET /x > 200 1 complete"]);
+}
+
+#[test]
+fn a_first_call_may_begin_with_frames_that_are_to_be_ignored() {
+    for ignored in [
+        frame(0xfa, 0, 0, b"abcd"),
+        frame(0x0b, 0xa5, 1, b"grease"),
+        [frame(0xfa, 0, 0, b""), frame(0xfb, 0xff, 0x8000_0001, &[0; 300])].concat(),
+        frame(0x10, 0, 0, b"\0\0\0\x03u=1"),
+        frame(0x10, 0, 3, b"\0\0\0\x03u=1"),
+        frame(0xa, 0, 3, b"\0\0h2=\":443\""),
+        frame(0xc, 0, 0, b"\0\x0bhttps://a.b"),
+        // An unknown flag, and the reserved bit.
+        frame(6, 0x80, 0, &[7; 8]),
+        frame(8, 0, 0x8000_0000, &[0, 0, 1, 0]),
+        // Parameters that nobody knows.
+        frame(4, 0, 0, &[0xfa, 0xce, 0, 0, 0, 1, 0, 0x10, 0, 0, 0, 1]),
+    ] {
+        let mut tape = Tape::new();
+        tape.push(READ, [&ignored[..], &get(3, "/x")].concat())
+            .push(WRITE, ok(3, "y"));
+        assert_eq!(tape.told(), ["3 GET /x > 200 1 complete"], "{ignored:?}");
+        assert_eq!(tape.connection.counters().discarded_bytes, 0, "{ignored:?}");
+    }
+}
+
+#[test]
+fn frames_of_unassigned_kinds_alone_speak_for_nothing() {
+    // A protocol whose messages have a length of three bytes and a kind before them.
+    let mut tape = Tape::new();
+    for kind in 0x20..0x40 {
+        let message = frame(kind, 0x20, 7, b"some message");
+        tape.push(READ, &message).push(WRITE, &message);
+    }
+    tape.close();
+    assert_eq!((tape.told().len(), tape.reasons()), (0, vec![Reason::Unrecognised]));
+}
+
+#[test]
+fn the_middle_of_a_download_is_not_called_something_else() {
+    // Calls of 16 KiB whose beginnings are anywhere in frames, and a hole now and then; what the client says comes late.
+    let content = vec![0xa5; 16_384];
+    for answer in [
+        frame(8, 0, 0, &[0, 1, 0, 0]),
+        frame(4, 1, 0, b""),
+        frame(6, 0, 0, &[1; 8]),
+    ] {
+        let mut tape = Tape::new();
+        for call in 0..100 {
+            tape.push(WRITE, &content);
+            if call % 10 == 3 {
+                tape.lose(WRITE, 50_000);
+            }
+            tape.settle();
+        }
+        tape.push(READ, answer).push(WRITE, &content[..100]);
+        tape.push(READ, get(9, "/x")).push(WRITE, ok(9, "x")).close();
+        assert_eq!(tape.told(), ["9 GET /x > 200 1 complete"]);
+        assert!(tape.reasons().is_empty(), "{:?}", tape.reasons());
+    }
+}
+
+#[test]
+fn content_that_goes_on_for_longer_than_is_kept_ends_where_its_frame_says() {
+    // The header of a long frame in a call of its own, then its payload, then one whole call that begins in its end.
+    let body = data(3, 0, &vec![0xa5; 1 << 20]);
+    let mut tape = Tape::new();
+    tape.push(WRITE, &body[..9]);
+    let rest = &body[9..];
+    let (most, end) = rest.split_at(rest.len() - 100);
+    for call in most.chunks(10_000) {
+        tape.push(WRITE, call);
+        assert!(
+            tape.connection.held_bytes() < 300_000,
+            "{}",
+            tape.connection.held_bytes()
+        );
+    }
+    tape.push(READ, get(5, "/x")).push(WRITE, [end, &ok(5, "y")].concat());
+    assert_eq!(tape.told(), ["5 GET /x > 200 1 complete"]);
 }
 
 #[test]

@@ -1,6 +1,6 @@
 //! Connections joined late: what is known is right, and what is not is marked.
 
-use super::wire::{END_STREAM, block, data, entry, frame, get, headers, indexed, ok, request};
+use super::wire::{END_STREAM, block, data, entry, frame, get, headers, indexed, ok, request, reset};
 use super::{READ, Tape, WRITE, tell_fields};
 
 /// A request whose head ends in references to these entries of the table, the newest being 62.
@@ -118,4 +118,121 @@ fn an_upload_that_goes_on_does_not_hide_the_requests_behind_it() {
         .push(READ, get(5, "/x"))
         .push(WRITE, ok(5, ""));
     assert_eq!(tape.told(), ["5 GET /x > 200 0 complete"]);
+}
+
+/// Content that begins like the header of a DATA frame of 0x609 bytes.
+const LIKE_A_FRAME: &[u8] = &[0, 6, 9, 0, 0, 0, 0, 0x0b, 0];
+
+#[test]
+fn content_that_begins_like_a_frame_does_not_swallow_the_requests_behind_it() {
+    // The header of the frame that this is the content of came before.
+    let mut tape = Tape::new();
+    tape.push(READ, LIKE_A_FRAME)
+        .push(READ, get(3, "/3"))
+        .push(WRITE, headers(3, END_STREAM, &[(":status", "200")]))
+        .settle()
+        .push(READ, get(5, "/5"))
+        .push(WRITE, ok(5, "x"))
+        .settle()
+        .close();
+    assert_eq!(tape.told(), ["3 GET /3 > 200 0 complete", "5 GET /5 > 200 1 complete"]);
+    assert!(tape.reasons().is_empty());
+}
+
+#[test]
+fn a_response_waits_for_what_may_be_its_request() {
+    // The request's head comes in two calls, the first of which says too little.
+    let asked = headers(3, END_STREAM, &[&request("GET", "/3")[..], &[("a", "1")]].concat());
+    for goes_on in [true, false] {
+        let mut tape = Tape::new();
+        tape.push(READ, LIKE_A_FRAME)
+            .push(READ, &asked[..12])
+            .push(WRITE, headers(3, END_STREAM, &[(":status", "200")]))
+            .push(READ, &asked[12..])
+            .settle();
+        assert!(tape.told().is_empty(), "{:?}", tape.told());
+        if goes_on {
+            tape.push(READ, reset(3)).settle();
+        } else {
+            tape.close();
+        }
+        assert_eq!(tape.told(), ["3 GET /3 > 200 0 complete"]);
+    }
+}
+
+#[test]
+fn a_request_that_is_understood_after_its_response_is_out_is_counted() {
+    let mut late = Tape::new();
+    let asked = get(3, "/3");
+    late.push(READ, &asked[..12])
+        .push(WRITE, headers(3, 0, &[(":status", "200")]))
+        .settle()
+        .pass_time(2000);
+    assert_eq!(late.told(), ["3 > 200 0 goes on"]);
+    late.push(READ, &asked[12..])
+        .push(WRITE, data(3, END_STREAM, b"x"))
+        .settle()
+        .close();
+    assert_eq!(late.told(), ["3 > 200 0 goes on", "end 1 complete"]);
+    assert_eq!(late.connection.counters().late_requests, 1);
+}
+
+#[test]
+fn content_that_begins_like_a_frame_does_not_swallow_the_start_line_of_http1() {
+    for line_first in [true, false] {
+        let mut tape = Tape::new();
+        tape.push(READ, LIKE_A_FRAME);
+        let (asked, answered) = ("GET /x HTTP/1.1\r\nHost: a\r\n\r\n", "HTTP/1.1 204 No Content\r\n\r\n");
+        if line_first {
+            tape.push(READ, asked).push(WRITE, answered);
+        } else {
+            tape.push(WRITE, answered).push(READ, asked).push(WRITE, answered);
+        }
+        tape.settle().close();
+        let asked = tape
+            .exchanges()
+            .into_iter()
+            .filter(|exchange| exchange.request.is_some());
+        assert_eq!(asked.count(), 1);
+    }
+}
+
+#[test]
+fn what_may_have_ended_before_the_connection_did_is_lost_and_not_closed() {
+    // The response was in what was passed over; or the end of it; or a reset was.
+    let mut tape = Tape::new();
+    tape.push(READ, get(3, "/3")).push(WRITE, [0xee; 200]).close();
+    assert_eq!(tape.told(), ["3 GET /3 lost"]);
+    let mut tape = Tape::begun();
+    tape.push(READ, get(1, "/1"))
+        .push(WRITE, headers(1, 0, &[(":status", "200")]));
+    tape.lose(WRITE, 30);
+    tape.push(WRITE, [0xee; 200]).settle().close();
+    assert_eq!(tape.told(), ["1 GET /1 > 200 ? lost"]);
+    let mut tape = Tape::begun();
+    tape.push(READ, get(1, "/1"))
+        .push(WRITE, headers(1, 0, &[(":status", "200")]));
+    tape.lose(READ, 13);
+    tape.push(READ, [0xee; 200]).settle().close();
+    assert_eq!(tape.told(), ["1 GET /1 > 200 0 lost"]);
+}
+
+#[test]
+fn a_connection_that_ends_first_closes_what_began_behind_a_loss() {
+    let mut tape = Tape::begun();
+    tape.lose(WRITE, 30);
+    tape.push(WRITE, super::wire::settings()).settle();
+    tape.push(READ, get(1, "/1")).close();
+    assert_eq!(tape.told(), ["1 GET /1 closed"]);
+}
+
+#[test]
+fn the_end_of_a_response_whose_head_was_passed_over_is_no_half() {
+    let mut tape = Tape::new();
+    tape.push(READ, get(3, "/3"))
+        .push(WRITE, [0xee; 200])
+        .push(WRITE, data(3, 0, b"abc"))
+        .push(WRITE, data(3, END_STREAM, b"def"));
+    assert_eq!(tape.told(), ["3 GET /3 > ? ? (1 unknown) complete"]);
+    assert_eq!(tape.exchanges()[0].head_at, None);
 }

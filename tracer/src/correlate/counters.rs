@@ -32,6 +32,8 @@ pub struct Counters {
 pub struct Undecoded {
     /// Not HTTP.
     pub not_http: u64,
+    /// Joined late or with losses, and without anything that was recognised as HTTP.
+    pub unrecognised: u64,
     /// Bytes of HTTP/2 that were no frames.
     pub malformed_frame: u64,
     /// A head over the limits.
@@ -51,6 +53,7 @@ impl Undecoded {
     pub(super) const fn count(&mut self, reason: Reason) -> bool {
         let counter = match reason {
             Reason::NotHttp => &mut self.not_http,
+            Reason::Unrecognised => &mut self.unrecognised,
             Reason::MalformedFrame => &mut self.malformed_frame,
             Reason::HeadTooLarge => &mut self.head_too_large,
             Reason::MalformedHead => &mut self.malformed_head,
@@ -86,6 +89,7 @@ impl Counters {
         } = *self;
         let Undecoded {
             not_http,
+            unrecognised,
             malformed_frame,
             head_too_large,
             malformed_head,
@@ -95,6 +99,7 @@ impl Counters {
         } = undecoded;
         let counted = [
             (not_http, "connections not decoded, not HTTP"),
+            (unrecognised, "connections not decoded, no HTTP recognised"),
             (malformed_frame, "stretches not decoded, no frames of HTTP/2"),
             (head_too_large, "heads not decoded, over the limits"),
             (malformed_head, "heads not decoded, malformed"),
@@ -128,6 +133,7 @@ impl Counters {
 pub(super) const fn describe(reason: Reason) -> &'static str {
     match reason {
         Reason::NotHttp => "this is not HTTP",
+        Reason::Unrecognised => "no HTTP was recognised in what was seen of it",
         Reason::MalformedFrame => "these are no frames of HTTP/2",
         Reason::HeadTooLarge => "a head is over the limits",
         Reason::MalformedHead => "a head is malformed",

@@ -271,6 +271,7 @@ impl Dialogue {
             Reason::MalformedBody => context.counters.malformed_bodies += 1,
             Reason::MalformedHead
             | Reason::NotHttp
+            | Reason::Unrecognised
             | Reason::MalformedFrame
             | Reason::TooManyPending
             | Reason::UnknownSide => context.counters.malformed_heads += 1,

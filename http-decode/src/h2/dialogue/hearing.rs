@@ -11,7 +11,7 @@ use crate::h2::hpack;
 use crate::h2::section::{Kind, Section, SectionReader};
 use crate::h2::streams::{Origin, Streams};
 use crate::limits::MAX_WAITING;
-use crate::{Direction, Ended, GapCause, Reason, Timestamp};
+use crate::{Direction, GapCause, Reason, Timestamp};
 
 /// Something heard before it was known which side asks: a section, or what followed one.
 #[derive(Debug)]
@@ -114,6 +114,15 @@ impl Hearing<'_> {
         }
     }
 
+    /// Takes the rest of a block whose first frame was not seen, and with it perhaps the end of the stream.
+    pub(super) fn miss_block(&mut self, stream: u32, at: Timestamp) {
+        match self.role() {
+            Some(Role::Requests) => self.streams.miss_request(stream),
+            Some(Role::Responses) => self.streams.miss_response(stream, at, self.context),
+            None => self.wait(What::Lost(at)),
+        }
+    }
+
     fn take_section(&mut self, origin: Origin, section: Section) {
         match (self.role(), section.kind()) {
             (None, _) => self.wait(What::Section(origin, section)),
@@ -153,14 +162,7 @@ impl Hearing<'_> {
     pub(super) fn end_stream(&mut self, stream: u32, at: Timestamp, seen: Seen) {
         match self.role() {
             Some(Role::Requests) => self.streams.end_request(stream, self.context),
-            Some(Role::Responses) => {
-                let ended = if seen == Seen::Yes {
-                    Ended::Complete
-                } else {
-                    Ended::Lost
-                };
-                self.streams.end(stream, ended, at, seen == Seen::Yes, self.context);
-            }
+            Some(Role::Responses) => self.streams.end_response(stream, at, seen == Seen::Yes, self.context),
             None => self.wait(What::EndStream(stream, at, seen)),
         }
     }
@@ -182,7 +184,7 @@ impl Hearing<'_> {
     /// Notes that frames were lost here.
     pub(super) fn lose(&mut self, at: Timestamp) {
         match self.role() {
-            Some(Role::Requests) => self.streams.lose_requests(),
+            Some(Role::Requests) => self.streams.lose_requests(at),
             Some(Role::Responses) => self.streams.lose_responses(at, self.context),
             None => self.wait(What::Lost(at)),
         }
@@ -210,19 +212,34 @@ impl Hearing<'_> {
         }
     }
 
-    /// Keeps what cannot be told yet; behind nothing that is kept, what follows a section says nothing.
+    /// Queues an event until it is known which side asks. Content and ends that do not follow a queued header block say
+    /// nothing and are dropped.
     fn wait(&mut self, what: What) {
-        if self.waiting.is_empty() && !matches!(what, What::Section(..)) {
-            return;
+        let direction = self.direction;
+        match what {
+            What::Section(..) => {}
+            What::Lost(at) => {
+                if let Some(Waiting {
+                    direction: same,
+                    what: What::Lost(lost_at),
+                }) = self.waiting.back_mut()
+                    && *same == direction
+                {
+                    *lost_at = at;
+                    return;
+                }
+            }
+            What::Content(..) | What::EndStream(..) => {
+                if !self.waiting.iter().any(|waiting| waiting.section_at().is_some()) {
+                    return;
+                }
+            }
         }
         if self.waiting.len() >= MAX_WAITING
             && let Some((direction, position)) = self.waiting.pop_front().and_then(|first| first.section_at())
         {
             self.context.undecoded(direction, position, Reason::UnknownSide);
         }
-        self.waiting.push_back(Waiting {
-            direction: self.direction,
-            what,
-        });
+        self.waiting.push_back(Waiting { direction, what });
     }
 }

@@ -90,6 +90,7 @@ impl Dialogue {
 
     /// Begins with the connection: no header block precedes the client's preface in either direction.
     fn begin(&mut self, requests: Direction, limits: &Limits) {
+        self.streams.begin_connection();
         self.halves.of_mut(requests).reader = Reader::at_preface(limits.max_head_bytes);
         self.halves.of_mut(requests).table = hpack::Decoder::from_start(limits.max_table_bytes);
         let responses = self.halves.of_mut(requests.other());
@@ -109,6 +110,7 @@ impl Dialogue {
         };
         match event {
             Event::Preface => hearing.find_side(Role::Requests),
+            Event::Block(block) if block.headless => hearing.miss_block(block.stream, at),
             Event::Block(block) => {
                 let section = hearing.decode(sections, &block, &mut half.table);
                 hearing.take_block(&block, section);
@@ -158,6 +160,12 @@ impl Dialogue {
             half.in_step = false;
             half.table.forget();
         }
+    }
+
+    /// Notes that bytes of a direction that is out of step, up to `at`, were discarded.
+    pub(crate) fn lose(&mut self, direction: Direction, at: Timestamp, context: &mut Context) {
+        let (_, _, mut hearing) = self.hear(direction, context);
+        hearing.lose(at);
     }
 
     /// Tells whether something waits that only settling can end.

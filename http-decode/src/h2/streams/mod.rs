@@ -22,44 +22,42 @@ pub(super) struct Streams {
     bytes: usize,
     /// The highest stream that a client's HEADERS were seen on: a lower one does not begin any more.
     highest: u32,
+    /// Whether every request was seen since the connection began.
+    requests_seen: bool,
     /// Streams whose exchange is out, the latest ones: a frame of one of them begins nothing.
     gone: VecDeque<u32>,
     /// Resets that arrived before what they reset, the latest ones.
     early: VecDeque<(u32, Timestamp)>,
-    /// Until when frames of responses were lost, for streams whose requests come to be known only after that.
-    lost: LostResponses,
+    /// When frames of responses were last lost, for streams whose requests come to be known only after that.
+    lost: Option<LostResponses>,
+    /// When frames of requests were last lost, a reset among them perhaps.
+    lost_requests_at: Option<Timestamp>,
     /// Streams that have ended unless something is still to arrive.
     ending: Vec<u32>,
     /// When the next exchange may have to be put out although it goes on; it may be earlier than need be.
     due: Option<Timestamp>,
 }
 
-/// Until when frames of responses were lost.
-#[derive(Clone, Copy, Debug, Default)]
-enum LostResponses {
-    /// None were.
-    #[default]
-    Never,
-    /// Some were, and nothing behind them has been heard.
-    UntilNow,
-    /// The first that was heard behind them came then.
-    Until(Timestamp),
+/// Frames of responses that were lost.
+#[derive(Clone, Copy, Debug)]
+struct LostResponses {
+    /// The time of the last of them, as far as that is known.
+    at: Timestamp,
+    /// When the first that was heard behind them came.
+    heard_at: Option<Timestamp>,
 }
 
 impl LostResponses {
-    /// Notes that something was heard.
-    const fn hear(&mut self, at: Timestamp) {
-        if matches!(self, Self::UntilNow) {
-            *self = Self::Until(at);
-        }
+    /// Returns whether they may be of the response to a request that began then.
+    fn may_hide(self, began: Timestamp) -> bool {
+        began <= self.at
     }
 
-    /// Tells whether what answers a request that began then may be among them; if that is not known, it may.
-    fn may_answer(self, began: Option<Timestamp>) -> bool {
-        match self {
-            Self::Never => false,
-            Self::UntilNow => true,
-            Self::Until(at) => began.is_none_or(|began| began <= at),
+    /// Returns whether what is heard now may be behind the head of a response that was lost.
+    fn may_hide_head(self, began: Option<Timestamp>) -> bool {
+        match (self.heard_at, began) {
+            (None, _) | (_, None) => true,
+            (Some(heard_at), Some(began)) => began <= heard_at,
         }
     }
 }
@@ -89,14 +87,23 @@ impl Streams {
         self.charge(UPGRADED);
     }
 
+    /// Takes word that the connection begins.
+    pub(super) fn begin_connection(&mut self) {
+        self.requests_seen = true;
+    }
+
     /// Takes a section that the client sent.
     pub(super) fn take_request(&mut self, origin: Origin, section: Section, context: &mut Context) {
         let Origin { stream, mark, last, .. } = origin;
-        let first = self.highest == 0;
         let fresh = stream > self.highest;
         self.highest = self.highest.max(stream);
-        // The first section seen of a connection may end a request whose beginning was not.
-        let headless = matches!(section.kind(), Kind::Trailers) || (first && last && section.kind() == Kind::Unknown);
+        if fresh && self.gone.contains(&stream) {
+            // Its response was reported alone, because nothing was held or missing that might have been this.
+            context.counters.late_requests += 1;
+            return;
+        }
+        // Of a stream that may have begun unseen, what has no pseudo-header field that is known may be trailers.
+        let headless = section.kind() != Kind::Request && !self.requests_seen;
         if fresh && !headless {
             self.begin_request(origin, section, context);
         } else if let Some(open) = self.open.get_mut(&stream).filter(|open| open.is_requested())
@@ -135,11 +142,12 @@ impl Streams {
             return;
         };
         // The head may have come before anything was seen, or have been lost.
-        self.lost.hear(at);
-        let unsure = open.doubtful_since.take().is_some() || !open.is_requested() || self.lost.may_answer(open.began());
+        hear(&mut self.lost, at);
+        let hidden = self.lost.is_some_and(|lost| lost.may_hide_head(open.began()));
+        let unsure = open.doubtful_since.take().is_some() || !open.is_requested() || hidden;
         // Behind a head, a section whose fields are not known is either the head of the final response or trailers.
         if section.kind() == Kind::Trailers || (open.is_answered() && last && section.status().is_none()) {
-            open.take_trailers(section.into_trailers(), at);
+            open.take_trailers(section.into_trailers());
         } else {
             let may_be_trailers = unsure && last && section.kind() == Kind::Unknown;
             open.take_response(section.into_response(), at, last, context);
@@ -167,7 +175,7 @@ impl Streams {
 
     /// Counts content of a response; `None` if its length is not known.
     pub(super) fn add_content(&mut self, stream: u32, count: Option<u64>, at: Timestamp) {
-        self.lost.hear(at);
+        hear(&mut self.lost, at);
         if let Some(open) = self.open.get_mut(&stream).filter(|open| !open.is_over(at)) {
             open.add_content(count);
         }
@@ -181,8 +189,16 @@ impl Streams {
         }
     }
 
-    /// Takes an end of a stream; `seen` says whether it came at that time, or fell into a hole behind it.
-    pub(super) fn end(&mut self, stream: u32, ended: Ended, at: Timestamp, seen: bool, context: &mut Context) {
+    /// Takes the end of a response; `seen` says whether it came at that time, or fell into a hole behind it.
+    pub(super) fn end_response(&mut self, stream: u32, at: Timestamp, seen: bool, context: &mut Context) {
+        if let Some(open) = self.open.get_mut(&stream) {
+            open.miss_head();
+        }
+        let ended = if seen { Ended::Complete } else { Ended::Lost };
+        self.end(stream, ended, at, seen, context);
+    }
+
+    fn end(&mut self, stream: u32, ended: Ended, at: Timestamp, seen: bool, context: &mut Context) {
         if let Some(open) = self.open.get_mut(&stream) {
             open.end(ended, at, seen);
             self.take_state(stream, context);
@@ -211,17 +227,37 @@ impl Streams {
         }
     }
 
-    /// Notes that frames of requests were lost, whose streams are not known.
-    pub(super) fn lose_requests(&mut self) {
+    /// Takes a block of a request that is not known: a head or trailers.
+    pub(super) fn miss_request(&mut self, stream: u32) {
+        self.requests_seen = false;
+        self.highest = self.highest.max(stream);
+        if let Some(open) = self.open.get_mut(&stream) {
+            open.lose_request();
+        }
+    }
+
+    /// Takes a block of a response that is not known: a head or trailers, perhaps the last of the stream.
+    pub(super) fn miss_response(&mut self, stream: u32, at: Timestamp, context: &Context) {
+        if let Some(open) = self.open.get_mut(&stream).filter(|open| !open.has_ended()) {
+            open.add_content(None);
+            open.doubtful_since = Some(at);
+            self.remind(Some(doubt_ends(at, context)));
+        }
+    }
+
+    /// Notes that frames of requests were lost up to `at`, whose streams are not known.
+    pub(super) fn lose_requests(&mut self, at: Timestamp) {
+        self.lost_requests_at = Some(at);
+        self.requests_seen = false;
         for stream in self.open.values_mut() {
             stream.lose_request();
         }
     }
 
-    /// Notes that frames of responses were lost, whose streams are not known.
+    /// Notes that frames of responses were lost up to `at`, whose streams are not known.
     pub(super) fn lose_responses(&mut self, at: Timestamp, context: &Context) {
-        self.lost = LostResponses::UntilNow;
-        for stream in self.open.values_mut() {
+        self.lost = Some(LostResponses { at, heard_at: None });
+        for stream in self.open.values_mut().filter(|open| !open.has_ended()) {
             stream.add_content(None);
             stream.doubtful_since = Some(at);
         }
@@ -256,7 +292,7 @@ impl Streams {
                 stream.progress.release(context);
             }
             if let Some(since) = stream.doubtful_since.filter(|since| doubt_ends(*since, context) <= now) {
-                stream.end(Ended::Lost, since, false);
+                stream.give_up(since);
                 lost.push(*id);
             }
         }
@@ -279,7 +315,7 @@ impl Streams {
     pub(super) fn end_all(&mut self, now: Timestamp, ended: Option<Ended>, context: &mut Context) {
         for mut stream in std::mem::take(&mut self.open).into_values() {
             if let Some(ended) = ended {
-                stream.end(ended, now, true);
+                stream.close(ended, now);
             }
             stream.finish(context);
         }
@@ -300,7 +336,15 @@ impl Streams {
             self.begin(origin, context);
         }
         if let Some(open) = self.open.get_mut(&origin.stream) {
+            context.counters.late_requests += u64::from(open.is_reported());
             open.set_request(section.into_request(), at, caller);
+            if let Some(lost) = self.lost.filter(|lost| lost.may_hide(at))
+                && !open.is_answered()
+                && !open.has_ended()
+            {
+                open.doubtful_since = Some(lost.at);
+                self.remind(Some(doubt_ends(lost.at, context)));
+            }
         }
     }
 
@@ -310,6 +354,9 @@ impl Streams {
         let mut stream = Stream::new(exchange);
         if let Some(at) = self.early_reset(origin.stream) {
             stream.end(Ended::Reset, at, true);
+        }
+        if self.lost_requests_at.is_some_and(|at| origin.mark.at <= at) {
+            stream.lose_request();
         }
         self.open.insert(origin.stream, stream);
         self.charge(origin.stream);
@@ -357,13 +404,20 @@ impl Streams {
                 return;
             };
             context.counters.streams_given_up += 1;
-            stream.end(Ended::Lost, now, false);
+            stream.give_up(now);
             self.finish(oldest, context);
         }
     }
 
     fn remind(&mut self, at: Option<Timestamp>) {
         self.due = [self.due, at].into_iter().flatten().min();
+    }
+}
+
+/// Notes that something of responses was heard.
+fn hear(lost: &mut Option<LostResponses>, at: Timestamp) {
+    if let Some(lost) = lost {
+        lost.heard_at.get_or_insert(at);
     }
 }
 

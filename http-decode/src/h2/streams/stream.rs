@@ -21,6 +21,8 @@ pub(super) struct Stream {
     end: Option<End>,
     /// Since when frames of the response may have been lost, the last one of them too.
     pub(super) doubtful_since: Option<Timestamp>,
+    /// Whether a reset by the client may have been lost.
+    may_be_reset: bool,
     /// What it was last charged for.
     pub(super) charge: usize,
 }
@@ -62,6 +64,7 @@ impl Stream {
             trailers: Fields::default(),
             end: None,
             doubtful_since: None,
+            may_be_reset: false,
             charge: 0,
         }
     }
@@ -95,6 +98,11 @@ impl Stream {
             Progress::Within(exchange) => Some(exchange.began),
             Progress::Out(_) => None,
         }
+    }
+
+    /// Returns whether its exchange is out.
+    pub(super) fn is_reported(&self) -> bool {
+        matches!(self.progress, Progress::Out(_))
     }
 
     /// Tells whether the head of the request has been seen.
@@ -133,8 +141,9 @@ impl Stream {
         }
     }
 
-    /// Notes that frames of the request may have been lost.
+    /// Notes that frames of the request may have been lost, a reset too.
     pub(super) fn lose_request(&mut self) {
+        self.may_be_reset = true;
         if !self.request_ended {
             self.add_request_content(None);
         }
@@ -166,16 +175,17 @@ impl Stream {
     }
 
     /// Takes trailers of the response, whose head may not have been seen.
-    pub(super) fn take_trailers(&mut self, trailers: Fields, at: Timestamp) {
+    pub(super) fn take_trailers(&mut self, trailers: Fields) {
+        self.miss_head();
+        self.trailers = trailers;
+    }
+
+    /// Notes that the response has a head, which was not seen, if none was.
+    pub(super) fn miss_head(&mut self) {
         if self.response == Response::Awaited {
-            let unseen = ResponseHead {
-                unknown: 1,
-                ..ResponseHead::default()
-            };
-            self.progress.set_response(unseen, None, at);
+            self.progress.set_unseen_response();
             self.response = Response::Begun;
         }
-        self.trailers = trailers;
     }
 
     /// Tells whether the head of the response has been seen.
@@ -200,6 +210,28 @@ impl Stream {
         {
             self.end = Some(End { ended, at, seen });
         }
+    }
+
+    /// Takes the end of the connection, unless the stream has ended before or may have.
+    pub(super) fn close(&mut self, ended: Ended, at: Timestamp) {
+        match self.doubtful_since {
+            Some(since) => self.give_up(since),
+            None if self.may_be_reset => self.give_up(at),
+            None => {
+                self.end.get_or_insert(End { ended, at, seen: true });
+            }
+        }
+    }
+
+    /// Takes it that the end was lost, unless one was seen; the last that was heard is of `at`.
+    pub(super) fn give_up(&mut self, at: Timestamp) {
+        let ended = Ended::Lost;
+        self.end.get_or_insert(End { ended, at, seen: false });
+    }
+
+    /// Returns whether an end was seen, or is known to have been lost.
+    pub(super) fn has_ended(&self) -> bool {
+        self.end.is_some()
     }
 
     /// Puts out how it ended.

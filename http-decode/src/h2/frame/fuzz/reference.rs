@@ -124,6 +124,7 @@ fn open(stream: u32, position: usize, end_stream: bool, promised: Option<u32>) -
         stream,
         promised,
         end_stream,
+        headless: false,
         bytes: &[],
         whole: true,
         mark: Mark {

@@ -69,7 +69,10 @@ impl Assembly {
                 ..Open::new(header, mark)
             };
             self.open = Some(open);
-            open.block(&[], false)
+            Block {
+                headless: true,
+                ..open.block(&[], false)
+            }
         })
     }
 
@@ -180,6 +183,7 @@ impl Open {
             stream: self.stream,
             promised: self.promised,
             end_stream: self.end_stream,
+            headless: false,
             bytes,
             whole,
             mark: self.mark,

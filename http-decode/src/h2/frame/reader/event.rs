@@ -59,8 +59,10 @@ pub(crate) struct Block<'a> {
     pub(crate) stream: u32,
     /// The stream that `PUSH_PROMISE` promises; `None` for HEADERS, and where it was lost.
     pub(crate) promised: Option<u32>,
-    /// Whether HEADERS says `END_STREAM`; false where HEADERS was not seen.
+    /// Whether HEADERS says `END_STREAM`.
     pub(crate) end_stream: bool,
+    /// Whether the block began before the reader did: neither its kind nor its fields nor `end_stream` are known.
+    pub(crate) headless: bool,
     /// The fragments put together, padding and priority fields taken off.
     pub(crate) bytes: &'a [u8],
     /// False if `bytes` is only a beginning, possibly of none: the rest fell into a hole, lay over the limit, or the
