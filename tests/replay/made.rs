@@ -55,7 +55,7 @@ impl Made {
     pub(crate) fn wait(&mut self, milliseconds: u64) -> &mut Self {
         self.now_ns += milliseconds * MILLISECOND;
         let mut batch = std::mem::take(&mut self.batch);
-        batch.drained_ns = self.now_ns;
+        (batch.drained_ns, batch.complete_until_ns) = (self.now_ns, self.now_ns);
         self.drained.push(batch);
         self
     }

@@ -39,6 +39,16 @@ pub fn command_without_btf(words: &[&str]) -> Result<Command> {
     Ok(command)
 }
 
+/// The same where the machine seems to have other CPUs: a file lies over what the kernel says of them, under its name in
+/// `/sys/devices/system/cpu`, for this command alone.
+pub fn command_with_cpus(name: &str, file: &Path, words: &[&str]) -> Result<Command> {
+    let mut command = Command::new("unshare");
+    let script = "mount --bind \"$1\" \"/sys/devices/system/cpu/$2\" && shift 2 && exec \"$0\" \"$@\"";
+    command.args(["--mount", "sh", "-c", script]);
+    command.arg(tlscope()?).arg(file).arg(name).args(words);
+    Ok(command)
+}
+
 fn find_or_build() -> Result<PathBuf> {
     if let Some(named) = env::var_os("TLSCOPE_BIN").map(PathBuf::from) {
         ensure!(

@@ -82,6 +82,22 @@ fn bpftool(words: &[&str]) -> Result<Value> {
     serde_json::from_str(&ran.stdout).context("bpftool gave no JSON")
 }
 
+/// Lets a process run on one CPU alone.
+pub fn move_to_cpu(pid: u32, cpu: usize) -> Result<()> {
+    // SAFETY: a set of CPUs is plain bits, and all zeros is the empty one.
+    let mut cpus: libc::cpu_set_t = unsafe { std::mem::zeroed() };
+    // SAFETY: the number is checked against the size of the set.
+    unsafe { libc::CPU_SET(cpu, &mut cpus) };
+    // SAFETY: the set lives until the call returns, and its size is the one that is told.
+    let moved = unsafe { libc::sched_setaffinity(i32::try_from(pid)?, size_of_val(&cpus), &raw const cpus) };
+    ensure!(
+        moved == 0,
+        "process {pid} cannot run on CPU {cpu}: {}",
+        std::io::Error::last_os_error()
+    );
+    Ok(())
+}
+
 /// Sends a signal to a process.
 pub fn signal(pid: u32, signal: i32) -> Result<()> {
     let pid = i32::try_from(pid)?;

@@ -5,6 +5,7 @@
 
 use std::{
     fs,
+    path::Path,
     process::{Child, Command, Stdio},
 };
 
@@ -44,6 +45,17 @@ impl Tracer {
         let words: Vec<_> = ["trace".to_owned()].into_iter().chain(pids).collect();
         let words: Vec<_> = words.iter().map(String::as_str).collect();
         let tracer = Self::spawn(binary::command_without_btf(&words)?)?;
+        tracer.wait_until_ready()?;
+        Ok(tracer)
+    }
+
+    /// Starts `tlscope trace` on processes where a file says which CPUs are `possible` or `online`, and waits until it is
+    /// ready.
+    pub fn with_cpus(name: &str, file: &Path, pids: &[u32]) -> Result<Self> {
+        let pids = pids.iter().flat_map(|pid| ["-p".to_owned(), pid.to_string()]);
+        let words: Vec<_> = ["trace".to_owned()].into_iter().chain(pids).collect();
+        let words: Vec<_> = words.iter().map(String::as_str).collect();
+        let tracer = Self::spawn(binary::command_with_cpus(name, file, &words)?)?;
         tracer.wait_until_ready()?;
         Ok(tracer)
     }

@@ -22,6 +22,9 @@ use crate::{
 
 const PAGE: u64 = 4096;
 
+/// The slot that always has a ring.
+const SPARE_RING: u32 = 0;
+
 /// A data record with room for `N` bytes of payload.
 #[repr(C)]
 struct Slot<const N: usize> {
@@ -260,12 +263,16 @@ fn to_page_end(address: u64, bytes: u64) -> u64 {
     if page < bytes { page } else { bytes }
 }
 
-/// Reserves room for a record in this CPU's ring.
+/// Reserves room for a record in this CPU's ring; if it has none yet, since it has just come online, in another's.
 #[inline(always)]
 pub(crate) fn reserve<T: 'static>() -> Option<RingBufEntry<T>> {
     // SAFETY: the helper takes no arguments. The program cannot migrate, so the CPU stays the same.
     let cpu = unsafe { bpf_get_smp_processor_id() };
-    RINGS.get(cpu)?.reserve_untyped::<T>(0)
+    let ring = match RINGS.get(cpu) {
+        Some(ring) => ring,
+        None => RINGS.get(SPARE_RING)?,
+    };
+    ring.reserve_untyped::<T>(0)
 }
 
 /// Submits a record without waking the reader.

@@ -16,7 +16,7 @@ use tracer_ebpf::{
 /// Only the template of an inner ring: the loader makes the rings themselves, of the size the user asks for.
 const RING_TEMPLATE: usize = 4096;
 
-/// One ring per possible CPU.
+/// One ring per online CPU; slot 0 has one in any case.
 #[btf_map]
 pub(crate) static RINGS: ArrayOfMaps<RingBuf<u64, RING_TEMPLATE>, MAX_CPUS> = ArrayOfMaps::new();
 

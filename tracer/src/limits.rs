@@ -26,11 +26,21 @@ pub const MAX_ADDRESS_BYTES: usize = 256 * 1024;
 /// Bytes that all decoders may hold together; beyond it the connection that asks for more is given up, and counted.
 pub const MAX_HELD_BYTES: usize = 256 * 1024 * 1024;
 
-/// Bytes taken out of the rings in one go; the rest waits for the next.
-pub const MAX_BATCH_BYTES: usize = 32 * 1024 * 1024;
+/// Bytes taken out of the rings in one drain; the rest waits for the next.
+pub const MAX_DRAIN_BYTES: usize = 8 * 1024 * 1024;
+
+/// Bytes that a ring gives in one turn of a drain, the last record aside; then it is the next one's.
+pub const DRAIN_TURN_BYTES: usize = 256 * 1024;
 
 /// Bytes that wait for the decoder; beyond it the rings hold the records, and the kernel counts what they lose.
-pub const MAX_QUEUED_BYTES: usize = 64 * 1024 * 1024;
+pub const MAX_QUEUED_BYTES: usize = 24 * 1024 * 1024;
+
+/// Bytes of batches that wait until no earlier record can come; beyond it the oldest go on, and what then comes too late
+/// is counted.
+pub const MAX_UNORDERED_BYTES: usize = 48 * 1024 * 1024;
+
+/// Bytes of a batch on a tape, the last record aside.
+pub const MAX_BATCH_BYTES: usize = 32 * 1024 * 1024;
 
 /// Bytes of a tape's header.
 pub const MAX_TAPE_HEADER_BYTES: usize = 1024 * 1024;
@@ -52,10 +62,10 @@ pub const MAX_ANALYSED_FILES: usize = 8192;
 /// writes some 9 MiB while the rings are left alone.
 pub const LARGEST_USUAL_RING_BYTES: u32 = 16 * 1024 * 1024;
 
-/// Bytes of one CPU's ring at the least, however many CPUs there are.
+/// Bytes of one CPU's ring at the least, however many CPUs are online.
 pub const SMALLEST_USUAL_RING_BYTES: u32 = 1024 * 1024;
 
-/// Bytes of all rings together, as long as each has its least.
+/// Bytes of the rings of all online CPUs together, as long as each has its least.
 pub const MAX_RINGS_BYTES: u32 = 256 * 1024 * 1024;
 
 /// Bytes in which each CPU's account of executable mappings waits to be read; a power of two.

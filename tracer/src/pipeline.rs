@@ -132,8 +132,12 @@ impl Pipeline {
     }
 
     fn summary(&self) -> Summary {
+        let counters = Counters {
+            late_records: self.merger.late(),
+            ..self.correlator.counters()
+        };
         Summary {
-            counters: self.correlator.counters(),
+            counters,
             forgotten_ends: self.filter.forgotten(),
             enough: self.enough(),
             ..self.summary

@@ -4,7 +4,7 @@ use std::{io, path::PathBuf};
 
 use aya::{EbpfError, maps::MapError, programs::ProgramError};
 use thiserror::Error as ThisError;
-use tracer_ebpf::{MAX_CPUS, MAX_SITES};
+use tracer_ebpf::MAX_SITES;
 
 /// Why probes could not be placed.
 #[derive(Debug, ThisError)]
@@ -63,13 +63,10 @@ pub enum Error {
         /// Why.
         source: io::Error,
     },
-    /// There are more CPUs than rings.
-    #[error("{0} possible CPUs are more than the limit of {MAX_CPUS}")]
-    TooManyCpus(usize),
     /// There are more functions than sites.
     #[error("more than {MAX_SITES} functions to probe")]
     TooManySites,
-    /// The number of CPUs cannot be read.
+    /// It is not known which CPUs there are.
     #[error("{path} cannot be read")]
     Cpus {
         /// The file that tells.
@@ -80,6 +77,14 @@ pub enum Error {
 }
 
 impl Error {
+    /// Names the ring that could not be read.
+    pub(super) fn ring(name: &'static str) -> impl Fn(rustix::io::Errno) -> Self {
+        move |errno| Self::Map {
+            name,
+            source: Box::new(MapError::IoError(errno.into())),
+        }
+    }
+
     /// Names the map that the kernel refused.
     pub(super) fn map(name: &'static str) -> impl Fn(MapError) -> Self {
         move |source| Self::Map {

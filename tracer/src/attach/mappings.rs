@@ -11,26 +11,48 @@ use perf_event::{Builder, Sampler, data::Record, events::Software};
 use crate::{limits::MAPPINGS_BYTES, target::Life};
 
 /// What all CPUs tell of mappings.
+#[derive(Debug)]
 pub struct Mappings {
-    samplers: Vec<Sampler>,
+    watched: Vec<Watched>,
     /// Whether forks are told; the kernel's account has them in any case.
     forks: bool,
+}
+
+/// What one CPU tells of mappings.
+pub struct Watched(Sampler);
+
+impl Watched {
+    /// Begins to watch a CPU.
+    pub(super) fn begin(cpu: u32) -> io::Result<Self> {
+        watch_cpu(cpu).map(Self)
+    }
+}
+
+impl std::fmt::Debug for Watched {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        formatter.debug_tuple("Watched").finish_non_exhaustive()
+    }
 }
 
 impl Mappings {
     /// Begins to watch; `forks` too, where nothing else tells of them.
     pub(super) fn watch(forks: bool) -> io::Result<Self> {
         let cpus = aya::util::online_cpus().map_err(|(_, error)| error)?;
-        let samplers: io::Result<Vec<_>> = cpus.into_iter().map(watch_cpu).collect();
+        let watched: io::Result<Vec<_>> = cpus.into_iter().map(Watched::begin).collect();
         Ok(Self {
-            samplers: samplers?,
+            watched: watched?,
             forks,
         })
     }
 
+    /// Adds a CPU that came online. What was mapped there before is not told.
+    pub fn add(&mut self, watched: Watched) {
+        self.watched.push(watched);
+    }
+
     /// Takes what was told since the last time.
     pub fn take(&mut self, mut tell: impl FnMut(Life)) {
-        for sampler in &mut self.samplers {
+        for Watched(sampler) in &mut self.watched {
             while let Some(record) = sampler.next_record() {
                 match record.parse_record() {
                     Ok(Record::Mmap2(mapped)) => tell(Life::Mapped { pid: mapped.pid }),

@@ -14,7 +14,7 @@ use symbolizer::Function;
 use tracer_ebpf::{KernelCounters, KernelOffsets, MAX_SITES, SettingFlags, Settings, SiteCounters, TargetFlags};
 
 use super::{
-    Changes, Ends, Error, Kernel, Missing, OBJECT, Options, Placement, Rings, SiteInfo, Swept, Switch, hooks,
+    Changes, Cpus, Ends, Error, Kernel, Missing, OBJECT, Options, Placement, Rings, SiteInfo, Swept, Switch, hooks,
     probed::{Links, Probed, detach, is_cheap},
     program::{Program, is_needed},
     program_of,
@@ -56,7 +56,7 @@ pub struct Needs {
 
 impl Probes {
     /// Loads the programs; nothing is reported before the [`Switch`] is on.
-    pub fn load(kernel: &Kernel, options: Options) -> Result<(Self, Rings, Switch), Error> {
+    pub fn load(kernel: &Kernel, options: Options) -> Result<(Self, Rings, Cpus, Switch), Error> {
         let offsets: MapValue<KernelOffsets> = MapValue(kernel.offsets);
         let settings = MapValue(Settings {
             call_bytes: options.call_bytes,
@@ -72,7 +72,7 @@ impl Probes {
             let program: &mut UProbe = program_of(&mut ebpf, name)?;
             program.load().map_err(Error::program(name))?;
         }
-        let rings = Rings::make(&mut ebpf, options.ring_bytes, kernel.undescribed.is_some())?;
+        let (rings, cpus) = Rings::make(&mut ebpf, options.ring_bytes, kernel.undescribed.is_some())?;
         let switch = Switch::take(&mut ebpf)?;
         let btf = match kernel.undescribed {
             None => Some(Btf::from_sys_fs().map_err(|source| Error::Load(Box::new(source.into())))?),
@@ -93,7 +93,7 @@ impl Probes {
             // Without BTF, they tell early of a descriptor that has to be looked at.
             handshakes: options.flags.contains(SettingFlags::CONNECTIONS) || kernel.undescribed.is_some(),
         };
-        Ok((probes, rings, switch))
+        Ok((probes, rings, cpus, switch))
     }
 
     /// How processes that are forked, or end, are noticed.

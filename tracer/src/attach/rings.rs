@@ -1,54 +1,46 @@
-//! What the programs write into, and what lets them: one ring per CPU for what is captured, one for what happens to
-//! processes, and the switch.
-
-use std::os::fd::{AsFd, BorrowedFd};
+//! What the programs write into, and what lets them: one ring per online CPU for what is captured, one for what happens
+//! to processes, and the switch.
 
 use aya::{
     Ebpf,
-    maps::{Array, ArrayOfMaps, Map, MapData, MapError, RingBuf},
+    maps::{Array, Map, MapData},
 };
-use tracer_ebpf::MAX_CPUS;
+use tracer_ebpf::LIFECYCLE_RING_BYTES;
 
-use super::{Error, Mappings};
+use super::{Arrivals, Cpus, Error, Mappings, Ring};
 
 /// All rings.
+#[derive(Debug)]
 pub struct Rings {
-    /// What was captured, a ring per possible CPU.
-    pub captured: Vec<RingBuf<MapData>>,
+    /// What was captured, a ring per online CPU.
+    pub captured: Vec<Ring>,
     /// What happened to processes.
-    pub lifecycle: RingBuf<MapData>,
+    pub lifecycle: Ring,
     /// What they mapped, and whom they forked where no program tells; `None` where the kernel does not tell, and has to be asked again and again.
     pub mappings: Option<Mappings>,
+    /// What is made for CPUs that come online later.
+    pub arrivals: Arrivals,
 }
 
 impl Rings {
-    pub(super) fn make(ebpf: &mut Ebpf, bytes: u32, forks: bool) -> Result<Self, Error> {
-        let cpus = aya::util::nr_cpus().map_err(|(path, source)| Error::Cpus { path, source })?;
-        if cpus > MAX_CPUS {
-            return Err(Error::TooManyCpus(cpus));
-        }
-        let map = ebpf.map_mut("RINGS").ok_or(Error::Missing("RINGS"))?;
-        let mut outer: ArrayOfMaps<_, RingBuf<MapData>> = map.try_into().map_err(Error::map("RINGS"))?;
-        let captured = (0..cpus)
-            .map(|_| make_ring(bytes))
-            .collect::<Result<Vec<_>, _>>()
-            .map_err(Error::map("RINGS"))?;
-        for (cpu, ring) in (0..).zip(&captured) {
-            outer.set(cpu, ring, 0).map_err(Error::map("RINGS"))?;
-        }
-        let lifecycle = ebpf.take_map("LIFECYCLE").ok_or(Error::Missing("LIFECYCLE"))?;
-        Ok(Self {
+    pub(super) fn make(ebpf: &mut Ebpf, bytes: u32, forks: bool) -> Result<(Self, Cpus), Error> {
+        let slots = ebpf.take_map("RINGS").ok_or(Error::Missing("RINGS"))?;
+        let slots = slots.try_into().map_err(Error::map("RINGS"))?;
+        let mappings = Mappings::watch(forks).ok();
+        let (mut cpus, arrivals) = Cpus::new(slots, bytes, mappings.is_some());
+        let captured = cpus.first_rings()?;
+        let Some(Map::RingBuf(lifecycle)) = ebpf.take_map("LIFECYCLE") else {
+            return Err(Error::Missing("LIFECYCLE"));
+        };
+        let bytes = u32::try_from(LIFECYCLE_RING_BYTES).unwrap_or(u32::MAX);
+        let lifecycle = Ring::over(lifecycle, bytes).map_err(Error::ring("LIFECYCLE"))?;
+        let rings = Self {
             captured,
-            lifecycle: lifecycle.try_into().map_err(Error::map("LIFECYCLE"))?,
-            mappings: Mappings::watch(forks).ok(),
-        })
-    }
-}
-
-/// Readable as soon as there is something that has to be looked into at once.
-impl AsFd for Rings {
-    fn as_fd(&self) -> BorrowedFd<'_> {
-        self.lifecycle.as_fd()
+            lifecycle,
+            mappings,
+            arrivals,
+        };
+        Ok((rings, cpus))
     }
 }
 
@@ -65,10 +57,4 @@ impl Switch {
     pub fn set(&mut self, on: bool) -> Result<(), Error> {
         self.0.set(0, u32::from(on), 0).map_err(Error::map("SWITCH"))
     }
-}
-
-fn make_ring(bytes: u32) -> Result<RingBuf<MapData>, MapError> {
-    let kind = aya_obj::generated::bpf_map_type::BPF_MAP_TYPE_RINGBUF as u32;
-    let definition = aya_obj::Map::new_from_params(kind, 0, 0, bytes, 0);
-    RingBuf::try_from(Map::RingBuf(MapData::create(definition, "ring", None)?))
 }

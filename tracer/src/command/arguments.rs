@@ -100,7 +100,7 @@ pub(super) struct LiveArgs {
         value_parser = RangedU64ValueParser::<u64>::new().range(1..=MAX_CALL_BYTES)
     )]
     pub(super) call_bytes: u64,
-    /// KiB of each CPU's ring buffer, a power of two; 16384, or less where there are more than 16 CPUs
+    /// KiB of each CPU's ring buffer, a power of two; 16384, or less where more than 16 CPUs are online
     #[arg(long, value_name = "KIB", value_parser = parse_ring)]
     pub(super) ring_kib: Option<u32>,
 }
@@ -185,7 +185,7 @@ impl LiveArgs {
 
 /// What one CPU can write in the longest time the rings are left alone, as long as all rings together stay in bounds.
 fn usual_ring_bytes() -> u32 {
-    let cpus = aya::util::nr_cpus().unwrap_or(1);
+    let cpus = aya::util::online_cpus().map_or(1, |cpus| cpus.len());
     usual_ring_bytes_of(u32::try_from(cpus).unwrap_or(u32::MAX))
 }
 

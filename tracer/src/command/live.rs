@@ -38,12 +38,12 @@ pub(super) fn run(
     told: SettingFlags,
     consumer: impl FnOnce(&Header) -> Result<Box<dyn Consumer>>,
 ) -> Result<Outcome> {
-    let (probes, rings, switch) = Probes::load(kernel, live.options(told))?;
+    let (probes, rings, cpus, switch) = Probes::load(kernel, live.options(told))?;
     let mut follower = Follower::new(probes, live.selection(), rings.mappings.is_some());
     follower.begin()?;
     let consumer = consumer(&header(&follower))?;
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-    runtime.block_on(Session::new(rings, switch, live).run(follower, consumer))
+    runtime.block_on(Session::new(rings, cpus, switch, live)?.run(follower, consumer))
 }
 
 /// Sites come with the first batch, as those do that come later.

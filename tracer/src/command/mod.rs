@@ -11,6 +11,7 @@ mod looking;
 mod session;
 mod totals;
 mod queue;
+mod cpus;
 mod lives;
 mod stream;
 mod trace;

@@ -7,7 +7,7 @@ use std::{
     os::fd::AsFd as _,
     sync::{
         Arc,
-        mpsc::{Receiver, channel},
+        mpsc::{Receiver, Sender, channel},
     },
     thread::{self, JoinHandle},
     time::Duration,
@@ -27,6 +27,7 @@ use tokio::{
 use super::{
     Outcome,
     arguments::LiveArgs,
+    cpus,
     follow::{Follower, Told},
     lives::Lives,
     looking::Looker,
@@ -35,9 +36,10 @@ use super::{
     totals::{say_losses, say_totals},
 };
 use crate::{
-    attach::{Rings, Switch},
+    attach::{Cpus, Rings, Switch},
+    limits::MAX_DRAIN_BYTES,
     pipeline::{Flow, Summary},
-    source::{Batch, Drained, Totals, drain, now_ns},
+    source::{Batch, Drained, Drainer, Told as DrainEvent, Totals, now_ns},
 };
 
 /// How long the rings are left alone at the most.
@@ -57,11 +59,11 @@ pub(super) trait Consumer: Send + 'static {
 
 /// Rings that fill, and whom they tell of.
 pub(super) struct Session {
-    rings: Rings,
+    rings: Drainer,
+    /// Has CPUs that come online given rings as long as it lives.
+    _cpus: Sender<()>,
     switch: Switch,
     duration: Option<Duration>,
-    /// Bytes of one ring.
-    ring_bytes: usize,
     /// How long the rings are left alone this time.
     pause: Duration,
     /// When they were last drained, on the clock of the records.
@@ -87,15 +89,15 @@ enum Stop {
 
 impl Session {
     /// Takes over the rings.
-    pub(super) fn new(rings: Rings, switch: Switch, live: &LiveArgs) -> Self {
-        Self {
-            rings,
+    pub(super) fn new(rings: Rings, cpus: Cpus, switch: Switch, live: &LiveArgs) -> Result<Self> {
+        Ok(Self {
+            rings: Drainer::new(rings)?,
+            _cpus: cpus::watch(cpus)?,
             switch,
             duration: live.duration,
-            ring_bytes: usize::try_from(live.ring_bytes()).unwrap_or(usize::MAX),
             pause: LONGEST_PAUSE,
             drained_ns: now_ns(),
-        }
+        })
     }
 
     /// Lets the probes report, drains into the consumer until it is enough, detaches, and says the totals.
@@ -163,19 +165,21 @@ impl Session {
 
     /// Drains the rings into the queue, unless the queue is full.
     fn hand_over(&mut self, batches: &Queue, following: &mut Following) -> Flow {
-        if batches.is_full() {
-            Flow::Continue
-        } else {
-            batches.send(self.drain(following))
+        let bound = if batches.is_full() { 0 } else { MAX_DRAIN_BYTES };
+        let (batch, _) = self.drain(following, bound);
+        // The queue counts bytes, and must not grow without them.
+        if bound == 0 && batch.is_empty() {
+            return Flow::Continue;
         }
+        batches.send(batch)
     }
 
-    fn drain(&mut self, following: &mut Following) -> Batch {
+    fn drain(&mut self, following: &mut Following, bound: usize) -> (Batch, Drained) {
         let mut lives = Vec::new();
-        let mut batch = drain(&mut self.rings, |told| match (told, &following.looker) {
-            (Drained::Life(life), _) => lives.push(life),
-            (Drained::Record(record), Some(looker)) => looker.ask(record),
-            (Drained::Record(_), None) => {}
+        let (mut batch, drained) = self.rings.drain(bound, |told| match (told, &following.looker) {
+            (DrainEvent::Life(life), _) => lives.push(life),
+            (DrainEvent::Record(record), Some(looker)) => looker.ask(record),
+            (DrainEvent::Record(_), None) => {}
         });
         for record in following.told.take_records() {
             batch.push(&record);
@@ -185,15 +189,15 @@ impl Session {
         following.lives.tell(lives);
         let elapsed = Duration::from_nanos(batch.drained_ns.saturating_sub(self.drained_ns));
         self.drained_ns = batch.drained_ns;
-        self.pause = pause(elapsed, batch.len(), self.ring_bytes);
-        batch
+        self.pause = pause(elapsed, drained);
+        (batch, drained)
     }
 
     /// Drains what is left once nothing is added any more.
     fn drain_rest(&mut self, batches: &Queue, following: &mut Following) {
         loop {
-            let batch = self.drain(following);
-            let last = batch.is_empty();
+            let (batch, drained) = self.drain(following, MAX_DRAIN_BYTES);
+            let last = batch.is_empty() && !drained.leftover;
             if batches.send(batch) == Flow::Done || last {
                 return;
             }
@@ -231,12 +235,17 @@ impl Following {
     }
 }
 
-/// How long to leave the rings alone, so that at the pace of the last time a single one would fill by a quarter: a busy
-/// CPU writes a ring full in little more than the longest pause.
-fn pause(elapsed: Duration, bytes: usize, ring_bytes: usize) -> Duration {
-    let quarter = u128::try_from(ring_bytes / 4).unwrap_or(u128::MAX);
-    let bytes = u128::try_from(bytes.max(1)).unwrap_or(u128::MAX);
-    let nanos = elapsed.as_nanos().saturating_mul(quarter) / bytes;
+/// How long to leave the rings alone, so that at the pace of the last time the fullest of them would fill by a quarter: a
+/// busy CPU writes a ring full in little more than the longest pause.
+fn pause(elapsed: Duration, drained: Drained) -> Duration {
+    let Drained {
+        fullest: (filled, capacity),
+        leftover,
+    } = drained;
+    if leftover {
+        return SHORTEST_PAUSE;
+    }
+    let nanos = elapsed.as_nanos().saturating_mul(u128::from(capacity / 4)) / u128::from(filled.max(1));
     Duration::from_nanos(u64::try_from(nanos).unwrap_or(u64::MAX)).clamp(SHORTEST_PAUSE, LONGEST_PAUSE)
 }
 
@@ -287,15 +296,27 @@ impl Signals {
 mod tests {
     use super::*;
 
-    const MIB: usize = 1024 * 1024;
+    const MIB: u64 = 1024 * 1024;
 
     #[test]
-    fn a_pause_lets_a_ring_fill_by_a_quarter_and_no_more() {
-        let of = |bytes| pause(Duration::from_millis(5), bytes, 8 * MIB);
+    fn a_pause_lets_the_fullest_ring_fill_by_a_quarter_and_no_more() {
+        let of = |filled| {
+            let fullest = (filled, 8 * MIB);
+            let leftover = false;
+            pause(Duration::from_millis(5), Drained { fullest, leftover })
+        };
         assert_eq!(of(0), LONGEST_PAUSE);
         assert_eq!(of(MIB), LONGEST_PAUSE);
         assert_eq!(of(2 * MIB), Duration::from_millis(5));
         assert_eq!(of(4 * MIB), Duration::from_micros(2500));
         assert_eq!(of(64 * MIB), SHORTEST_PAUSE);
+    }
+
+    #[test]
+    fn what_was_left_over_is_read_as_soon_as_may_be() {
+        let fullest = (MIB, 8 * MIB);
+        let leftover = true;
+        let drained = Drained { fullest, leftover };
+        assert_eq!(pause(Duration::from_millis(5), drained), SHORTEST_PAUSE);
     }
 }

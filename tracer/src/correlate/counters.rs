@@ -9,6 +9,8 @@ pub struct Counters {
     pub unknown_records: u64,
     /// Records shorter than their kind.
     pub short_records: u64,
+    /// Records that came after later ones had gone on, because too many waited.
+    pub late_records: u64,
     /// Connections given up because there were too many, or because they together held too much.
     pub given_up: u64,
     /// Connections told without addresses, because they did not come in time or too much waited for them.
@@ -78,6 +80,7 @@ impl Counters {
         let Self {
             unknown_records,
             short_records,
+            late_records,
             given_up,
             addresses_late,
             endings_early,
@@ -120,6 +123,10 @@ impl Counters {
             (processes_forgotten, "names of processes forgotten, over the limits"),
             (unknown_records, "records not understood, of an unknown kind"),
             (short_records, "records not understood, cut short"),
+            (
+                late_records,
+                "records that came too late to be put in order, over the limits",
+            ),
         ];
         counted
             .iter()

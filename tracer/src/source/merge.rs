@@ -1,20 +1,13 @@
 //! Records of many rings in the order they were made.
 //!
-//! In: batches. Out: records, sorted by time, each once it can have no predecessor any more. A
-//! record may be in its ring before an earlier one is in another: a thread moves to another CPU, a program is
-//! interrupted between its two last instructions. So records wait a little; what comes later still goes out late, and
-//! the decoders see its position.
+//! In: batches. Out: records, sorted by time, each once its batch, or a later one, is complete until then: no record that
+//! was made before it can come any more. Where one ring holds the others up for too long, records go on all the same;
+//! what comes after later ones is then counted.
 
 use std::collections::BTreeMap;
 
 use super::Batch;
-use crate::event;
-
-/// How long a record waits for its predecessors, in nanoseconds.
-const SETTLE_NS: u64 = 30_000_000;
-
-/// Bytes that may wait; beyond it all go out at once.
-const MAX_WAITING_BYTES: usize = 128 * 1024 * 1024;
+use crate::{event, limits::MAX_UNORDERED_BYTES};
 
 /// Puts records in order.
 #[derive(Debug, Default)]
@@ -23,6 +16,10 @@ pub struct Merger {
     entries: Vec<Entry>,
     next_batch: u64,
     watermark_ns: u64,
+    waiting_bytes: usize,
+    /// The time up to which records had to go on without waiting.
+    forced_ns: u64,
+    late: u64,
 }
 
 #[derive(Debug)]
@@ -44,17 +41,25 @@ impl Merger {
     pub fn add(&mut self, batch: Batch) {
         let number = self.next_batch;
         self.next_batch += 1;
-        self.watermark_ns = self.watermark_ns.max(batch.drained_ns.saturating_sub(SETTLE_NS));
+        let (watermark_ns, forced_ns) = (self.watermark_ns, self.forced_ns);
         let records = batch.records().enumerate();
+        let known = self.entries.len();
         self.entries.extend(records.map(|(index, record)| Entry {
             ts_ns: event::timestamp(record),
             batch: number,
             index,
         }));
+        let new = self.entries.iter().skip(known);
+        let late = new.filter(|entry| entry.ts_ns > watermark_ns && entry.ts_ns < forced_ns);
+        self.late += u64::try_from(late.count()).unwrap_or(u64::MAX);
+        self.watermark_ns = watermark_ns.max(batch.complete_until_ns);
         // Stable: what one ring gave in order stays in order.
         self.entries.sort_by_key(|entry| entry.ts_ns);
+        self.waiting_bytes += batch.len();
         let left = batch.ends.len();
-        self.batches.insert(number, Waiting { batch, left });
+        if left > 0 {
+            self.batches.insert(number, Waiting { batch, left });
+        }
     }
 
     /// The moment up to which everything has come out.
@@ -62,32 +67,41 @@ impl Merger {
         self.watermark_ns
     }
 
-    /// Gives out what has waited long enough.
-    pub fn release(&mut self, take: impl FnMut(&[u8])) {
-        let waiting: usize = self.batches.values().map(|waiting| waiting.batch.len()).sum();
-        let until = if waiting > MAX_WAITING_BYTES {
-            u64::MAX
-        } else {
-            self.watermark_ns
-        };
-        self.release_until(until, take);
+    /// Counts the records that came after later ones had to go on.
+    pub const fn late(&self) -> u64 {
+        self.late
+    }
+
+    /// Gives out what no earlier record can come before, and of the rest what is too much.
+    pub fn release(&mut self, mut take: impl FnMut(&[u8])) {
+        let until_ns = self.watermark_ns;
+        let settled = self.entries.partition_point(|entry| entry.ts_ns <= until_ns);
+        self.release_first(settled, &mut take);
+        while self.waiting_bytes > MAX_UNORDERED_BYTES && !self.entries.is_empty() {
+            let half = self.entries.len().div_ceil(2);
+            let last = self.entries.get(half - 1).map_or(0, |entry| entry.ts_ns);
+            self.forced_ns = self.forced_ns.max(last);
+            self.release_first(half, &mut take);
+        }
     }
 
     /// Gives out everything, at the end.
-    pub fn release_all(&mut self, take: impl FnMut(&[u8])) {
-        self.release_until(u64::MAX, take);
+    pub fn release_all(&mut self, mut take: impl FnMut(&[u8])) {
+        self.release_first(self.entries.len(), &mut take);
     }
 
-    fn release_until(&mut self, until_ns: u64, mut take: impl FnMut(&[u8])) {
-        let count = self.entries.partition_point(|entry| entry.ts_ns <= until_ns);
+    fn release_first(&mut self, count: usize, take: &mut impl FnMut(&[u8])) {
         for entry in self.entries.drain(..count) {
             let Some(waiting) = self.batches.get_mut(&entry.batch) else {
                 continue;
             };
             take(waiting.batch.record(entry.index).unwrap_or_default());
             waiting.left -= 1;
+            if waiting.left == 0 {
+                self.waiting_bytes -= waiting.batch.len();
+                self.batches.remove(&entry.batch);
+            }
         }
-        self.batches.retain(|_, waiting| waiting.left > 0);
     }
 }
 
@@ -120,8 +134,8 @@ mod tests {
         .to_vec()
     }
 
-    fn batch(drained_ns: u64, records: &[u64]) -> Batch {
-        let mut batch = Batch::new(drained_ns);
+    fn batch(complete_until_ns: u64, records: &[u64]) -> Batch {
+        let mut batch = Batch::new(complete_until_ns);
         for ts_ns in records {
             batch.push(&record(*ts_ns));
         }
@@ -135,21 +149,24 @@ mod tests {
     }
 
     #[test]
-    fn a_record_waits_for_one_made_before_it_on_another_cpu() {
+    fn a_record_waits_until_none_from_before_it_can_come() {
         let mut merger = Merger::default();
-        merger.add(batch(100, &[50, 90]));
+        merger.add(batch(40, &[50, 90]));
         assert!(times(&mut merger).is_empty());
-        merger.add(batch(110, &[80, 105]));
-        merger.add(batch(95 + SETTLE_NS, &[]));
-        assert_eq!(times(&mut merger), [50, 80, 90]);
-        merger.add(batch(105 + SETTLE_NS, &[]));
-        assert_eq!(times(&mut merger), [105]);
+        merger.add(batch(85, &[80, 105]));
+        assert_eq!(times(&mut merger), [50, 80]);
+        // A ring that stands still gives an older time.
+        merger.add(batch(60, &[]));
+        assert!(times(&mut merger).is_empty());
+        merger.add(batch(105, &[]));
+        assert_eq!(times(&mut merger), [90, 105]);
+        assert_eq!(merger.late(), 0);
     }
 
     #[test]
     fn at_the_end_everything_comes_out() {
         let mut merger = Merger::default();
-        merger.add(batch(100, &[90, 50]));
+        merger.add(batch(10, &[90, 50]));
         let mut seen = Vec::new();
         merger.release_all(|record| seen.push(event::timestamp(record)));
         assert_eq!(seen, [50, 90]);
@@ -159,18 +176,27 @@ mod tests {
     fn batches_are_forgotten_once_they_are_out() {
         let mut merger = Merger::default();
         for round in 1..100 {
-            merger.add(batch(round * SETTLE_NS, &[round * SETTLE_NS - 1]));
+            merger.add(batch(round * 10, &[round * 10 - 1]));
             times(&mut merger);
         }
-        assert!(merger.batches.len() <= 2 && merger.entries.len() <= 2);
+        assert!(merger.batches.is_empty() && merger.entries.is_empty() && merger.waiting_bytes == 0);
     }
 
     #[test]
-    fn more_than_the_limit_does_not_wait() {
+    fn beyond_the_bound_the_oldest_go_on_in_order_and_what_comes_too_late_is_counted() {
         let mut merger = Merger::default();
-        let mut large = batch(100, &[90]);
-        large.push(&vec![0; MAX_WAITING_BYTES]);
-        merger.add(large);
-        assert_eq!(times(&mut merger), [0, 90]);
+        let share = MAX_UNORDERED_BYTES / 3;
+        for ts_ns in [30, 20, 40, 50] {
+            let mut large = record(ts_ns);
+            large.resize(share, 0);
+            let mut batch = Batch::new(10);
+            batch.push(&large);
+            merger.add(batch);
+        }
+        assert_eq!(times(&mut merger), [20, 30]);
+        assert!(merger.waiting_bytes <= MAX_UNORDERED_BYTES);
+        merger.add(batch(60, &[25, 35]));
+        assert_eq!(times(&mut merger), [25, 35, 40, 50]);
+        assert_eq!(merger.late(), 1);
     }
 }

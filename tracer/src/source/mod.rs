@@ -3,12 +3,15 @@
 //! Out: [`Batch`]es. A batch is all that was in the rings at one moment, and that moment: with it, everything behind
 //! this point is a function of its input, and a tape gives what the rings gave.
 
+mod progress;
+mod drain;
 mod rings;
 mod tape;
 mod merge;
 
+pub use drain::Drained;
 pub use merge::Merger;
-pub use rings::{Told as Drained, drain, now_ns};
+pub use rings::{Drainer, Told, now_ns};
 pub use tape::{Error as TapeError, Header, ProcessEntry, Reader, SiteEntry, Totals, Writer, create as create_tape};
 
 /// What was in the rings at one moment.
@@ -16,18 +19,20 @@ pub use tape::{Error as TapeError, Header, ProcessEntry, Reader, SiteEntry, Tota
 pub struct Batch {
     bytes: Vec<u8>,
     ends: Vec<usize>,
-    /// `CLOCK_MONOTONIC` nanoseconds when draining began: every record made before then is in this batch or an earlier
-    /// one, but for those still being written.
+    /// `CLOCK_MONOTONIC` nanoseconds when draining began.
     pub drained_ns: u64,
+    /// Every record that was made before then is in this batch or an earlier one.
+    pub complete_until_ns: u64,
     /// Sites that are new since the last batch; they come before any record that names them.
     pub sites: Vec<SiteEntry>,
 }
 
 impl Batch {
-    /// Begins a batch.
+    /// Begins a batch, complete until then.
     pub fn new(drained_ns: u64) -> Self {
         Self {
             drained_ns,
+            complete_until_ns: drained_ns,
             ..Self::default()
         }
     }
@@ -36,6 +41,22 @@ impl Batch {
     pub fn push(&mut self, record: &[u8]) {
         self.bytes.extend_from_slice(record);
         self.ends.push(self.bytes.len());
+    }
+
+    /// Makes room for so many bytes.
+    fn reserve(&mut self, bytes: usize) {
+        self.bytes.reserve_exact(bytes);
+    }
+
+    /// Adds a record that comes in two parts.
+    fn push_parts(&mut self, first: &[u8], rest: &[u8]) {
+        self.bytes.extend_from_slice(first);
+        self.push(rest);
+    }
+
+    /// How many records it has.
+    const fn count(&self) -> usize {
+        self.ends.len()
     }
 
     /// The records, in the order they were added.

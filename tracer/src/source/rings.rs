@@ -1,11 +1,23 @@
 //! Records from the rings of the running kernel.
+//!
+//! In: [`Rings`], and CPUs that come online. Out: [`Batch`]es, each with the time until which it is complete, and what
+//! happened to processes.
+
+use std::{
+    io,
+    os::fd::{AsFd, BorrowedFd, OwnedFd},
+};
 
 use rustix::time::{ClockId, clock_gettime};
-use tracer_ebpf::{DataRecord, Kind};
-use zerocopy::FromBytes as _;
 
-use super::Batch;
-use crate::{attach::Rings, limits::MAX_BATCH_BYTES, target::Life};
+use super::{
+    Batch,
+    drain::{Drain, Drained, RecordQueue},
+};
+use crate::{
+    attach::{Arrival, Arrivals, Mappings, Ring, Rings},
+    target::Life,
+};
 
 /// What is told while the rings are drained, apart from records.
 #[derive(Debug)]
@@ -16,33 +28,109 @@ pub enum Told<'a> {
     Record(&'a [u8]),
 }
 
-/// Takes what is in the rings, up to a limit; what is over it waits for the next time. What happened to processes is
-/// also handed to `tell`, with what they mapped, which concerns nobody else, and records that may have to be looked into.
-pub fn drain(rings: &mut Rings, mut tell: impl FnMut(Told<'_>)) -> Batch {
-    let mut batch = Batch::new(now_ns());
-    let share = MAX_BATCH_BYTES / rings.captured.len().max(1);
-    for ring in &mut rings.captured {
-        let full = batch.len() + share;
-        while let Some(slot) = (batch.len() < full).then(|| ring.next()).flatten() {
-            batch.push(used(&slot));
+/// The one reader of all rings.
+#[derive(Debug)]
+pub struct Drainer {
+    captured: Drain<Ring>,
+    lifecycle: Drain<Ring>,
+    mappings: Option<Mappings>,
+    arrivals: Arrivals,
+    /// The ring whose reader is woken.
+    woken: OwnedFd,
+}
+
+impl RecordQueue for Ring {
+    fn produced(&self) -> u64 {
+        self.produced()
+    }
+
+    fn consumed(&self) -> u64 {
+        self.consumed()
+    }
+
+    fn capacity(&self) -> u64 {
+        self.capacity()
+    }
+
+    fn take(&mut self, end: u64, read: impl FnMut(&[u8], &[u8])) -> bool {
+        self.take(end, read)
+    }
+}
+
+impl Drainer {
+    /// Takes over the rings; the probes must not report yet.
+    pub fn new(rings: Rings) -> io::Result<Self> {
+        let Rings {
+            captured,
+            lifecycle,
+            mappings,
+            arrivals,
+        } = rings;
+        let now_ns = now_ns();
+        let mut drainer = Self {
+            captured: Drain::new(),
+            lifecycle: Drain::new(),
+            mappings,
+            arrivals,
+            woken: lifecycle.as_fd().try_clone_to_owned()?,
+        };
+        for ring in captured {
+            drainer.captured.add(ring, now_ns);
         }
+        drainer.lifecycle.add(lifecycle, now_ns);
+        Ok(drainer)
     }
-    // Before what happened to processes: by then it is known whose mappings these are.
-    let mut mapped = Vec::new();
-    if let Some(mappings) = &mut rings.mappings {
-        mappings.take(|life| mapped.push(life));
-    }
-    while let Some(record) = rings.lifecycle.next() {
-        batch.push(&record);
-        match Life::parse(&record) {
-            Some(life) => tell(Told::Life(life)),
-            None => tell(Told::Record(&record)),
+
+    /// Takes what is in the rings, up to so many bytes of what was captured. What happened to processes is also handed
+    /// to `tell`, with what they mapped, which concerns nobody else, and records that may have to be looked into.
+    pub fn drain(&mut self, bound: usize, mut tell: impl FnMut(Told<'_>)) -> (Batch, Drained) {
+        let mut batch = Batch::new(now_ns());
+        self.adopt(&mut batch);
+        let drained = self.captured.read(&mut batch, bound);
+        // Before what happened to processes: by then it is known whose mappings these are.
+        let mut mapped = Vec::new();
+        if let Some(mappings) = &mut self.mappings {
+            mappings.take(|life| mapped.push(life));
         }
+        let before = batch.count();
+        self.lifecycle.read(&mut batch, usize::MAX);
+        for record in batch.records().skip(before) {
+            match Life::parse(record) {
+                Some(life) => tell(Told::Life(life)),
+                None => tell(Told::Record(record)),
+            }
+        }
+        for life in mapped {
+            tell(Told::Life(life));
+        }
+        (batch, drained)
     }
-    for life in mapped {
-        tell(Told::Life(life));
+
+    /// Adds what was made for CPUs that came online. While one waits to be added, programs may write into its ring.
+    fn adopt(&mut self, batch: &mut Batch) {
+        let (arrivals, hold_ns) = self.arrivals.take();
+        for arrival in arrivals {
+            let Arrival {
+                ring,
+                watched,
+                since_ns,
+            } = arrival;
+            if let Some(ring) = ring {
+                self.captured.add(ring, since_ns);
+            }
+            if let (Some(mappings), Some(watched)) = (&mut self.mappings, watched) {
+                mappings.add(watched);
+            }
+        }
+        batch.complete_until_ns = batch.complete_until_ns.min(hold_ns);
     }
-    batch
+}
+
+/// Readable as soon as there is something that has to be looked into at once.
+impl AsFd for Drainer {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.woken.as_fd()
+    }
 }
 
 /// Reads the clock that the programs read: `CLOCK_MONOTONIC`, in nanoseconds.
@@ -52,16 +140,4 @@ pub fn now_ns() -> u64 {
     seconds
         .saturating_mul(1_000_000_000)
         .saturating_add(u64::try_from(now.tv_nsec).unwrap_or(0))
-}
-
-/// Cuts off what a data record's slot has more than its payload.
-fn used(slot: &[u8]) -> &[u8] {
-    match DataRecord::read_from_prefix(slot) {
-        Ok((record, payload)) if record.header.kind == Kind::DATA => {
-            let captured = usize::try_from(record.captured).unwrap_or(usize::MAX);
-            let spare = payload.len().saturating_sub(captured);
-            slot.get(..slot.len() - spare).unwrap_or(slot)
-        }
-        Ok(_) | Err(_) => slot,
-    }
 }

@@ -22,7 +22,13 @@ use super::Batch;
 use crate::limits::{MAX_BATCH_BYTES, MAX_TAPE_HEADER_BYTES};
 
 const MAGIC: &[u8; 8] = b"TLSTAPE\n";
-const VERSION: u32 = 2;
+const VERSION: u32 = 3;
+
+/// A version whose marks have the time of the drain alone.
+const VERSION_WITHOUT_COMPLETION: u32 = 2;
+
+/// How long before its drain a batch of such a tape is taken to be complete.
+const SETTLE_NS: u64 = 30_000_000;
 
 const FRAME_RECORD: u8 = 1;
 const FRAME_MARK: u8 = 3;
@@ -160,7 +166,13 @@ impl<W: Write> Writer<W> {
         for record in batch.records() {
             self.frame(FRAME_RECORD, record)?;
         }
-        self.frame(FRAME_MARK, &batch.drained_ns.to_le_bytes())
+        let Batch {
+            drained_ns,
+            complete_until_ns,
+            ..
+        } = batch;
+        let mark = [drained_ns.to_le_bytes(), complete_until_ns.to_le_bytes()];
+        self.frame(FRAME_MARK, mark.as_flattened())
     }
 
     /// Ends the tape.
@@ -206,7 +218,7 @@ impl<R: Read> Reader<R> {
             return Err(Error::NotATape);
         }
         let version = read_u32(&mut input)?;
-        if version != VERSION {
+        if ![VERSION, VERSION_WITHOUT_COMPLETION].contains(&version) {
             return Err(Error::Version(version));
         }
         let bytes = read_u32(&mut input)?;
@@ -245,7 +257,7 @@ impl<R: Read> Reader<R> {
                 FRAME_RECORD => batch.push(&bytes),
                 FRAME_SITE => batch.sites.push(self.site(&bytes)?),
                 FRAME_MARK => {
-                    batch.drained_ns = u64::from_le_bytes(fixed(&bytes)?);
+                    (batch.drained_ns, batch.complete_until_ns) = mark(&bytes)?;
                     return Ok(Some(batch));
                 }
                 FRAME_TOTALS => {
@@ -298,6 +310,16 @@ fn read_bytes(input: &mut impl Read, bytes: u32, limit: usize) -> Result<Vec<u8>
     }
 }
 
+/// Reads when a batch was drained, and until when it is complete.
+fn mark(bytes: &[u8]) -> Result<(u64, u64), Error> {
+    let (drained_ns, rest) = bytes.split_first_chunk().ok_or(Error::Damaged)?;
+    let drained_ns = u64::from_le_bytes(*drained_ns);
+    if rest.is_empty() {
+        return Ok((drained_ns, drained_ns.saturating_sub(SETTLE_NS)));
+    }
+    Ok((drained_ns, u64::from_le_bytes(fixed(rest)?)))
+}
+
 fn fixed<const N: usize>(bytes: &[u8]) -> Result<[u8; N], Error> {
     bytes.try_into().map_err(|_length| Error::Damaged)
 }
@@ -335,6 +357,7 @@ mod tests {
         };
         let mut writer = Writer::new(&mut bytes, &header).unwrap();
         let mut batch = Batch::new(5);
+        batch.complete_until_ns = 4;
         batch.push(b"one");
         batch.push(b"two");
         batch.sites.push(site());
@@ -356,7 +379,8 @@ mod tests {
         assert_eq!(reader.header().processes[0].name, "nginx");
         let batch = reader.next_batch().unwrap().unwrap();
         assert_eq!(batch.records().collect::<Vec<_>>(), [b"one", b"two"]);
-        assert_eq!((batch.drained_ns, batch.sites), (5, vec![site()]));
+        assert_eq!((batch.drained_ns, batch.complete_until_ns), (5, 4));
+        assert_eq!(batch.sites, vec![site()]);
         assert_eq!(reader.next_batch().unwrap().unwrap(), Batch::new(6));
         assert_eq!(reader.next_batch().unwrap(), None);
         assert_eq!(
