@@ -197,3 +197,53 @@ pub struct Counters {
     /// Bytes that came after the connection had ended.
     pub late_bytes: u64,
 }
+
+impl Counters {
+    /// Adds what was counted on another connection.
+    pub const fn add(&mut self, other: &Self) {
+        let Self {
+            exchanges,
+            halves,
+            heads_too_large,
+            malformed_heads,
+            malformed_bodies,
+            resynchronised,
+            discarded_bytes,
+            dropped_bytes,
+            holes_forced,
+            missing_bytes,
+            repeated_bytes,
+            pending_overflows,
+            informational_dropped,
+            uncertain_pairs,
+            late_requests,
+            malformed_frames,
+            streams_given_up,
+            heads_cut,
+            empty_frames,
+            oversize_frames,
+            late_bytes,
+        } = *other;
+        self.exchanges = self.exchanges.saturating_add(exchanges);
+        self.halves = self.halves.saturating_add(halves);
+        self.heads_too_large = self.heads_too_large.saturating_add(heads_too_large);
+        self.malformed_heads = self.malformed_heads.saturating_add(malformed_heads);
+        self.malformed_bodies = self.malformed_bodies.saturating_add(malformed_bodies);
+        self.resynchronised = self.resynchronised.saturating_add(resynchronised);
+        self.discarded_bytes = self.discarded_bytes.saturating_add(discarded_bytes);
+        self.dropped_bytes = self.dropped_bytes.saturating_add(dropped_bytes);
+        self.holes_forced = self.holes_forced.saturating_add(holes_forced);
+        self.missing_bytes = self.missing_bytes.saturating_add(missing_bytes);
+        self.repeated_bytes = self.repeated_bytes.saturating_add(repeated_bytes);
+        self.pending_overflows = self.pending_overflows.saturating_add(pending_overflows);
+        self.informational_dropped = self.informational_dropped.saturating_add(informational_dropped);
+        self.uncertain_pairs = self.uncertain_pairs.saturating_add(uncertain_pairs);
+        self.late_requests = self.late_requests.saturating_add(late_requests);
+        self.malformed_frames = self.malformed_frames.saturating_add(malformed_frames);
+        self.streams_given_up = self.streams_given_up.saturating_add(streams_given_up);
+        self.heads_cut = self.heads_cut.saturating_add(heads_cut);
+        self.empty_frames = self.empty_frames.saturating_add(empty_frames);
+        self.oversize_frames = self.oversize_frames.saturating_add(oversize_frames);
+        self.late_bytes = self.late_bytes.saturating_add(late_bytes);
+    }
+}

@@ -25,6 +25,26 @@ fn a_count_ends_the_output() -> Result<()> {
 }
 
 #[test]
+fn what_was_counted_while_decoding_is_said_if_it_is_asked_for() -> Result<()> {
+    let decoding = |words: &[&str]| -> Result<Vec<String>> {
+        let trace = trace(&nginx()?, words)?;
+        let said = trace
+            .stderr
+            .iter()
+            .filter(|line| line.starts_with("tlscope: decoding: "));
+        Ok(said.cloned().collect())
+    };
+    assert!(decoding(&[])?.is_empty());
+    for flag in ["-v", "--verbose"] {
+        let said = decoding(&[flag, "--method", "HEAD"])?;
+        let all = format!("tlscope: decoding: exchanges decoded, those that a filter hides included: {ALL}");
+        assert_eq!(said.first(), Some(&all), "{said:?}");
+        assert!(said.iter().all(|line| !line.ends_with(": 0")), "{said:?}");
+    }
+    Ok(())
+}
+
+#[test]
 fn filters_let_through_what_they_name() -> Result<()> {
     let cases: [(&[&str], usize); 14] = [
         (&[], ALL),

@@ -35,6 +35,8 @@ pub struct Summary {
     pub counters: Counters,
     /// Ends of printed exchanges that were not printed, because too many were open at once.
     pub forgotten_ends: u64,
+    /// Whether the user wants to know what the decoders counted.
+    pub verbose: bool,
     /// Whether that is all that was asked for.
     pub enough: Flow,
 }
@@ -63,6 +65,8 @@ pub struct Options {
     pub limit: Option<u64>,
     /// Whether connections are told as a whole, too.
     pub connections: bool,
+    /// Whether the user wants to know what the decoders counted.
+    pub verbose: bool,
 }
 
 impl Pipeline {
@@ -75,6 +79,7 @@ impl Pipeline {
             sink,
             limit,
             connections,
+            verbose,
         } = options;
         Self {
             merger: Merger::default(),
@@ -85,7 +90,10 @@ impl Pipeline {
             observed: Vec::new(),
             last_ns: 0,
             limit,
-            summary: Summary::default(),
+            summary: Summary {
+                verbose,
+                ..Summary::default()
+            },
         }
     }
 
@@ -122,12 +130,12 @@ impl Pipeline {
         merger.release_all(|item| correlator.take(item, observed));
         correlator.finish(*last_ns, observed);
         if let Err(error) = self.write() {
-            return quiet(error, self.summary());
+            return quiet(error, &self.summary());
         }
         let summary = self.summary();
         match self.sink.finish() {
             Ok(()) => Ok(summary),
-            Err(error) => quiet(error, summary),
+            Err(error) => quiet(error, &summary),
         }
     }
 
@@ -174,9 +182,9 @@ impl Pipeline {
 }
 
 /// A reader that went away is a quiet end.
-fn quiet(error: output::Error, summary: Summary) -> Result<Summary, output::Error> {
+fn quiet(error: output::Error, summary: &Summary) -> Result<Summary, output::Error> {
     match error {
-        output::Error::BrokenPipe => Ok(summary),
+        output::Error::BrokenPipe => Ok(*summary),
         error @ output::Error::Write(_) => Err(error),
     }
 }

@@ -141,6 +141,9 @@ pub(super) struct ShowArgs {
     /// Print each connection at its end, too: its handshake, its transport, how it ended
     #[arg(long)]
     pub(super) connections: bool,
+    /// Say on stderr, at the end, what was counted while decoding
+    #[arg(short = 'v', long)]
+    pub(super) verbose: bool,
     #[command(flatten)]
     pub(super) filter: FilterArgs,
     #[command(flatten)]

@@ -29,6 +29,7 @@ pub(super) fn options(show: &ShowArgs) -> Result<Options> {
         sink: format(show).open(writer(show)?),
         limit: show.count,
         connections: show.connections,
+        verbose: show.verbose,
     })
 }
 

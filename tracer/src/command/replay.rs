@@ -25,7 +25,7 @@ pub(super) fn run(arguments: &ReplayArgs) -> Result<Outcome> {
         }
     };
     let totals = tape.totals().unwrap_or_default();
-    say_totals(stream.finish(totals)?, totals);
+    say_totals(stream.finish(totals)?.as_ref(), totals);
     Ok(outcome(end, &arguments.tape))
 }
 

@@ -125,7 +125,7 @@ impl Session {
         let summary = worker
             .join()
             .map_err(|_panic| anyhow!("the decoder stopped unexpectedly"))??;
-        say_totals(summary, totals);
+        say_totals(summary.as_ref(), totals);
         // Only now, because the kernel takes its time to take probes away.
         drop(follower);
         let enough = summary.is_some_and(|summary| summary.enough == Flow::Done);

@@ -91,7 +91,7 @@ const fn losses(counters: &SiteCounters) -> [(&'static str, u64, u64); 5] {
 }
 
 /// Says what could not be used, then the one line of totals.
-pub(super) fn say_totals(summary: Option<Summary>, totals: Totals) {
+pub(super) fn say_totals(summary: Option<&Summary>, totals: Totals) {
     let Totals {
         lost_records,
         lost_bytes,
@@ -101,10 +101,16 @@ pub(super) fn say_totals(summary: Option<Summary>, totals: Totals) {
         half,
         counters,
         forgotten_ends,
+        verbose,
         enough: _,
-    } = summary.unwrap_or_default();
+    } = summary.copied().unwrap_or_default();
     for line in counters.lines() {
         say(&line);
+    }
+    if verbose {
+        for line in counters.decoding_lines() {
+            say(&format!("decoding: {line}"));
+        }
     }
     if forgotten_ends > 0 {
         say(&format!(

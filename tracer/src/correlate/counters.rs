@@ -21,10 +21,8 @@ pub struct Counters {
     pub processes_forgotten: u64,
     /// Bytes in holes, whatever the cause.
     pub missing_bytes: u64,
-    /// Heads of HTTP/2 of which only the beginning was kept.
-    pub heads_cut: u64,
-    /// Streams of HTTP/2 given up because too many were open.
-    pub streams_given_up: u64,
+    /// What the decoders of connections that have ended counted.
+    pub decoding: http_decode::Counters,
     /// Stretches that were not decoded.
     pub undecoded: Undecoded,
 }
@@ -69,10 +67,9 @@ impl Undecoded {
 }
 
 impl Counters {
-    /// Adds what a decoder counted that it does not say by itself.
+    /// Adds what a decoder counted.
     pub(super) const fn add(&mut self, decoder: &http_decode::Counters) {
-        self.heads_cut += decoder.heads_cut;
-        self.streams_given_up += decoder.streams_given_up;
+        self.decoding.add(decoder);
     }
 
     /// Says what was counted, a line for each cause that occurred.
@@ -86,8 +83,7 @@ impl Counters {
             endings_early,
             processes_forgotten,
             missing_bytes: _,
-            heads_cut,
-            streams_given_up,
+            decoding,
             undecoded,
         } = *self;
         let Undecoded {
@@ -112,8 +108,8 @@ impl Counters {
                 "times that requests were given up, too many unanswered",
             ),
             (unknown_side, "heads not decoded, not known which side asks"),
-            (heads_cut, "heads cut, over the limits"),
-            (streams_given_up, "streams given up, over the limits"),
+            (decoding.heads_cut, "heads cut, over the limits"),
+            (decoding.streams_given_up, "streams given up, over the limits"),
             (given_up, "connections given up, over the limits"),
             (addresses_late, "connections told before their addresses were known"),
             (
@@ -128,12 +124,84 @@ impl Counters {
                 "records that came too late to be put in order, over the limits",
             ),
         ];
-        counted
-            .iter()
-            .filter(|(count, _)| *count > 0)
-            .map(|(count, what)| format!("{what}: {count}"))
-            .collect()
+        lines(&counted)
     }
+
+    /// Says what the decoders counted, a line for each counter that is not zero; a new one has to be put into words here.
+    pub fn decoding_lines(&self) -> Vec<String> {
+        let http_decode::Counters {
+            exchanges,
+            halves,
+            heads_too_large,
+            malformed_heads,
+            malformed_bodies,
+            resynchronised,
+            discarded_bytes,
+            dropped_bytes,
+            holes_forced,
+            missing_bytes,
+            repeated_bytes,
+            pending_overflows,
+            informational_dropped,
+            uncertain_pairs,
+            late_requests,
+            malformed_frames,
+            streams_given_up,
+            heads_cut,
+            empty_frames,
+            oversize_frames,
+            late_bytes,
+        } = self.decoding;
+        lines(&[
+            (exchanges, "exchanges decoded, those that a filter hides included"),
+            (halves, "of these, halves"),
+            (
+                uncertain_pairs,
+                "responses reported alone, more than one request might be theirs",
+            ),
+            (
+                late_requests,
+                "requests not reported, understood after their response was",
+            ),
+            (heads_too_large, "heads and trailers over the limits"),
+            (heads_cut, "heads of HTTP/2 cut at the limits"),
+            (malformed_heads, "heads that were not well-formed"),
+            (malformed_bodies, "bodies whose framing was not well-formed"),
+            (malformed_frames, "frames of HTTP/2 that were not well-formed"),
+            (oversize_frames, "frames of HTTP/2 larger than the other side allows"),
+            (empty_frames, "frames of HTTP/2 without content and without an end"),
+            (
+                resynchronised,
+                "times decoding began, or went on, at a call in the middle",
+            ),
+            (missing_bytes, "bytes that never came"),
+            (
+                discarded_bytes,
+                "bytes passed over, no message was known to begin in them",
+            ),
+            (
+                dropped_bytes,
+                "bytes dropped, over the limits while others were awaited",
+            ),
+            (holes_forced, "times the limits ended the wait for missing bytes"),
+            (repeated_bytes, "bytes that came twice"),
+            (late_bytes, "bytes that came after the end of their connection"),
+            (pending_overflows, "times too many requests were unanswered"),
+            (streams_given_up, "streams of HTTP/2 given up, too many were open"),
+            (
+                informational_dropped,
+                "1xx responses left out, too many of one exchange",
+            ),
+        ])
+    }
+}
+
+fn lines(counted: &[(u64, &str)]) -> Vec<String> {
+    counted
+        .iter()
+        .filter(|(count, _)| *count > 0)
+        .map(|(count, what)| format!("{what}: {count}"))
+        .collect()
 }
 
 /// Says why bytes were not decoded, to finish the sentence "not decoded: ...".
@@ -170,5 +238,6 @@ mod tests {
             "heads cut, over the limits: 3",
         ];
         assert_eq!(counters.lines(), lines);
+        assert_eq!(counters.decoding_lines(), ["heads of HTTP/2 cut at the limits: 3"]);
     }
 }
