@@ -140,7 +140,18 @@ pub enum GapCause {
     OverLimit,
     /// They came, but so far ahead of a hole that a limit here made them unusable.
     Dropped,
+    /// The kernel sent them from a file (`SSL_sendfile`): they never were in the process's memory.
+    Sendfile,
+    /// The call that moved them could not be captured.
+    NotCaptured,
+    /// How many they are, or what they are, could not be read from the process's memory.
+    Unreadable,
 }
+
+/// What a position goes up by where an unknown number of bytes passed, so that positions stay in order and no hole looks
+/// shorter than it may be. A direction is so divided into stretches: within one, positions count bytes, and a hole that
+/// goes from one to another has no known length, whoever reports it or fails to.
+pub const STRETCH: u64 = 1 << 44;
 
 /// A hole: where, how long, and why.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -149,10 +160,27 @@ pub struct Gap {
     pub direction: Direction,
     /// Position of the first missing byte.
     pub position: u64,
-    /// How many bytes are missing.
-    pub bytes: u64,
+    /// How many positions it takes up.
+    pub span: u64,
     /// Why.
     pub cause: GapCause,
+    /// When the last of them passed, if that was seen.
+    pub at: Option<Timestamp>,
+}
+
+impl Gap {
+    /// Counts the missing bytes; `None` where their number is not known.
+    pub const fn bytes(&self) -> Option<u64> {
+        bytes_between(self.position, self.span)
+    }
+}
+
+/// Counts the bytes of a hole; `None` where it leads from one stretch to another.
+pub(crate) const fn bytes_between(position: u64, span: u64) -> Option<u64> {
+    match position.checked_add(span) {
+        Some(end) if position / STRETCH == end / STRETCH => Some(span),
+        Some(_) | None => None,
+    }
 }
 
 /// Why bytes were not decoded.

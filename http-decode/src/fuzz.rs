@@ -4,7 +4,7 @@
 //! nothing else in this crate calls it.
 
 use crate::h2::hpack::{Bounds, Decoder, Error};
-use crate::stream::Stream;
+use crate::stream::{Hole, Stream};
 use crate::{Chunk, Connection, Direction, Ended, Gap, GapCause, Limits, Settings, Timestamp};
 
 /// Pushes, loses, settles and closes as `data` says, and watches the memory.
@@ -56,8 +56,9 @@ pub fn connection(data: &[u8]) {
                 connection.gap(Gap {
                     direction,
                     position: *position,
-                    bytes: length,
+                    span: length,
                     cause: GapCause::OverLimit,
+                    at: None,
                 });
                 *position += length;
             }
@@ -108,9 +109,17 @@ pub fn stream(data: &[u8]) {
                     "more is counted than came"
                 );
             }
-            2 => stream.missing(position, u64::from(length), GapCause::OverLimit, &limits),
+            2 => {
+                let hole = Hole {
+                    position,
+                    span: u64::from(length),
+                    cause: GapCause::OverLimit,
+                    at: None,
+                };
+                stream.missing(&hole, &limits);
+            }
             _ => assert!(
-                stream.take_hole().is_none_or(|hole| hole.bytes > 0),
+                stream.take_hole().is_none_or(|hole| hole.span > 0),
                 "a hole is not empty"
             ),
         }
@@ -186,7 +195,7 @@ pub fn frames(data: &[u8]) {
 /// Takes what is next, and puts back all but `count` bytes of it.
 fn take_some(stream: &mut Stream, count: usize) {
     if let Some(hole) = stream.take_missing() {
-        assert_eq!(stream.next(), hole.position + hole.bytes, "a hole is stepped over");
+        assert_eq!(stream.next(), hole.position + hole.span, "a hole is stepped over");
     }
     let position = stream.next();
     if let Some(held) = stream.take() {

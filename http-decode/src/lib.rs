@@ -26,7 +26,8 @@ pub mod fuzz;
 
 pub use connection::Connection;
 pub use exchange::{
-    Direction, End, Ended, Exchange, Gap, GapCause, Output, Protocol, Reason, Request, Response, Side, Timestamp,
+    Direction, End, Ended, Exchange, Gap, GapCause, Output, Protocol, Reason, Request, Response, STRETCH, Side,
+    Timestamp,
 };
 pub use fields::{Field, Fields, Iter};
 pub use head::{NeverIndexed, RequestHead, ResponseHead};

@@ -172,8 +172,10 @@ pub struct Counters {
     pub dropped_bytes: u64,
     /// Times `max_held_bytes` or `max_held_chunks` made a hole final.
     pub holes_forced: u64,
-    /// Bytes that never came, as told in gaps.
+    /// Bytes that never came, as told in gaps of known length.
     pub missing_bytes: u64,
+    /// Gaps of unknown length.
+    pub uncounted_holes: u64,
     /// Bytes that came a second time.
     pub repeated_bytes: u64,
     /// Times `max_pending` or `max_pending_bytes` was hit.
@@ -212,6 +214,7 @@ impl Counters {
             dropped_bytes,
             holes_forced,
             missing_bytes,
+            uncounted_holes,
             repeated_bytes,
             pending_overflows,
             informational_dropped,
@@ -234,6 +237,7 @@ impl Counters {
         self.dropped_bytes = self.dropped_bytes.saturating_add(dropped_bytes);
         self.holes_forced = self.holes_forced.saturating_add(holes_forced);
         self.missing_bytes = self.missing_bytes.saturating_add(missing_bytes);
+        self.uncounted_holes = self.uncounted_holes.saturating_add(uncounted_holes);
         self.repeated_bytes = self.repeated_bytes.saturating_add(repeated_bytes);
         self.pending_overflows = self.pending_overflows.saturating_add(pending_overflows);
         self.informational_dropped = self.informational_dropped.saturating_add(informational_dropped);

@@ -77,8 +77,9 @@ impl Tape {
                 self.connection.gap(Gap {
                     direction,
                     position,
-                    bytes,
+                    span: bytes,
                     cause: GapCause::OverLimit,
+                    at: None,
                 });
             }
             "settle" => self.connection.settle(now),
@@ -171,17 +172,15 @@ fn tell(output: &Output) -> Value {
                 "trailers": tell_fields(trailers),
             })
         }
-        Output::Gap(Gap {
-            direction,
-            position,
-            bytes,
-            cause,
-        }) => json!({
-            "gap": tell_direction(*direction), "position": position, "bytes": bytes,
-            "cause": match cause {
+        Output::Gap(gap) => json!({
+            "gap": tell_direction(gap.direction), "position": gap.position, "bytes": gap.bytes(),
+            "cause": match gap.cause {
                 GapCause::Lost => "lost",
                 GapCause::OverLimit => "over-limit",
                 GapCause::Dropped => "dropped",
+                GapCause::Sendfile => "sendfile",
+                GapCause::NotCaptured => "not-captured",
+                GapCause::Unreadable => "unreadable",
             },
         }),
         Output::Undecoded(direction, position, reason) => json!({

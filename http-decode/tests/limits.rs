@@ -223,8 +223,9 @@ fn what_finds_no_room_becomes_a_gap_of_its_own_cause() {
         [Gap {
             direction: READ,
             position,
-            bytes: 300,
-            cause: GapCause::Dropped
+            span: 300,
+            cause: GapCause::Dropped,
+            at: None,
         }]
     );
 }

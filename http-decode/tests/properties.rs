@@ -8,7 +8,9 @@ use std::collections::BTreeSet;
 use http_decode::{Connection, Direction, Ended, Exchange, Output, Settings, Timestamp};
 use proptest::prelude::*;
 use proptest::sample::Index;
-use support::{Conversation, conversation, conversation_of, decode, drain, exchanges, id, push, request_id};
+use support::{
+    Conversation, conversation, conversation_of, decode, drain, exchanges, id, lose_uncounted, push, request_id,
+};
 
 proptest! {
     #![proptest_config(ProptestConfig { cases: cases(), failure_persistence: None, ..ProptestConfig::default() })]
@@ -58,6 +60,40 @@ proptest! {
             }
             outputs.extend(drain(&mut connection));
         }
+        connection.close(conversation.end(), Ended::Closed, None);
+        outputs.extend(drain(&mut connection));
+        expect_honest(&conversation, &outputs)?;
+    }
+
+    #[test]
+    fn a_hole_of_unknown_length_joins_nothing(
+        conversation in conversation(),
+        cuts in proptest::collection::vec(1_usize..200, 1..20),
+        holes in proptest::collection::vec((any::<Index>(), any::<bool>()), 1..4),
+        settled in proptest::collection::vec(any::<bool>(), 1..8),
+    ) {
+        let mut pieces = conversation.pieces(&cuts);
+        let mut connection = Connection::new(Settings::default());
+        let mut outputs = Vec::new();
+        let mut gaps = Vec::new();
+        for (hole, told) in holes {
+            let hole = hole.index(pieces.len());
+            if !pieces[hole].telltale {
+                let gap = lose_uncounted(&mut pieces, hole);
+                gaps.extend(told.then_some((hole, gap)));
+            }
+        }
+        for (index, (piece, settle)) in pieces.iter().zip(settled.iter().cycle()).enumerate() {
+            for (_, gap) in gaps.iter().filter(|(at, _)| *at == index) {
+                connection.gap(*gap);
+            }
+            push(&mut connection, piece);
+            if *settle {
+                connection.settle(Timestamp(piece.at));
+            }
+            outputs.extend(drain(&mut connection));
+        }
+        connection.settle(conversation.end());
         connection.close(conversation.end(), Ended::Closed, None);
         outputs.extend(drain(&mut connection));
         expect_honest(&conversation, &outputs)?;

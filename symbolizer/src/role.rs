@@ -34,13 +34,15 @@ pub enum Role {
     Clear,
     /// `SSL_do_handshake`: agrees on keys.
     Handshake,
+    /// `SSL_sendfile`: has the kernel send from a file, count returned (OpenSSL 3.0).
+    Sendfile,
     /// `BIO_write`, of the crypto library: takes ciphertext from the TLS library.
     BioWrite,
 }
 
 impl Role {
     /// Lists every role.
-    pub const ALL: [Self; 15] = [
+    pub const ALL: [Self; 16] = [
         Self::Read,
         Self::Write,
         Self::ReadEx,
@@ -55,6 +57,7 @@ impl Role {
         Self::Free,
         Self::Clear,
         Self::Handshake,
+        Self::Sendfile,
         Self::BioWrite,
     ];
 
@@ -76,6 +79,7 @@ impl Role {
             Self::Free => "SSL_free",
             Self::Clear => "SSL_clear",
             Self::Handshake => "SSL_do_handshake",
+            Self::Sendfile => "SSL_sendfile",
             Self::BioWrite => "BIO_write",
         }
     }
@@ -99,13 +103,18 @@ impl Role {
     /// Says whether what the function returns matters: a return probe stands beside its probe.
     #[must_use]
     pub const fn has_result(self) -> bool {
-        self.reads() || self.writes() || matches!(self, Self::SetFd | Self::SetRfd | Self::SetWfd | Self::Handshake)
+        self.reads()
+            || self.writes()
+            || matches!(
+                self,
+                Self::SetFd | Self::SetRfd | Self::SetWfd | Self::Handshake | Self::Sendfile
+            )
     }
 
     /// Returns how many arguments the function has.
     pub(crate) const fn arguments(self) -> usize {
         match self {
-            Self::Free | Self::Clear | Self::Handshake => 1,
+            Self::Free | Self::Clear | Self::Handshake | Self::Sendfile => 1,
             Self::SetFd | Self::SetRfd | Self::SetWfd | Self::SetRbio | Self::SetWbio => 2,
             Self::Read | Self::Write | Self::SetBio | Self::BioWrite => 3,
             Self::ReadEx | Self::WriteEx => 4,

@@ -10,14 +10,15 @@ use aya_ebpf::{
     maps::ring_buf::RingBufEntry,
 };
 use tracer_ebpf::{
-    CLASSES, CallState, ConnectionState, Cookie, DataRecord, Kind, MAX_PIECES, RecordFlags, SettingFlags, SiteCounters,
+    CLASSES, CallState, ConnectionState, Cookie, DataRecord, Kind, MAX_PIECES, PassedCause, RecordFlags, Role,
+    SettingFlags, SiteCounters,
 };
 
 use crate::{
     connection, handshake,
     maps::{COUNTERS, RINGS, call_bytes, settings},
     memory::{add, copy_user, forgotten},
-    socket, transport,
+    passed, socket, transport,
 };
 
 const PAGE: u64 = 4096;
@@ -42,8 +43,12 @@ pub(crate) fn capture(call: &mut CallState) {
     let connection = unsafe { &mut *connection };
     let side = side(call);
     if connection.reported_ns[side] > call.began_ns {
+        if connection.reported_bytes[side] != call.moved {
+            passed::advance(connection, call.ssl, call.cookie, PassedCause::NOT_CAPTURED);
+        }
         return;
     }
+    connection::mark_start(connection, call);
     if connection.introduced == 0 {
         let sock = transport::sock_of(connection);
         socket::introduce(connection, call.ssl, sock);
@@ -51,17 +56,23 @@ pub(crate) fn capture(call: &mut CallState) {
     if settings().contains(SettingFlags::CONNECTIONS) && connection.told == 0 {
         handshake::tell(connection, call.ssl);
     }
-    limit(call);
-    send_pieces(call, connection);
+    if call.cookie.role() == Role::SENDFILE {
+        passed::tell_known(call, connection);
+    } else {
+        limit(call);
+        send_pieces(call, connection);
+    }
     // The position passes whether or not the bytes were captured.
     connection.positions[side] += call.moved;
+    connection.reported_bytes[side] = call.moved;
+    connection.unknown[side] = 0;
     // SAFETY: the helper takes no arguments.
     connection.reported_ns[side] = unsafe { bpf_ktime_get_ns() };
 }
 
 #[inline(always)]
 const fn side(call: &CallState) -> usize {
-    (call.direction().0 & 1) as usize
+    passed::side(call.direction())
 }
 
 #[inline(always)]
@@ -211,7 +222,7 @@ unsafe fn describe(data: *mut DataRecord, call: &CallState, connection: &Connect
         connection::fill_header(&raw mut (*data).header, connection.generation, call.ssl, call.cookie);
         (*data).header.kind = Kind::DATA;
         (*data).header.direction = call.direction();
-        (*data).header.flags = RecordFlags(last | over);
+        (*data).header.flags = RecordFlags(last | over | passed::flags(connection).0);
         (*data).began_ns = call.began_ns;
         (*data).position = start + call.done;
         (*data).call_position = start;

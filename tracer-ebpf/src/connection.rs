@@ -6,8 +6,8 @@
 
 use aya_ebpf::helpers::bpf_ktime_get_ns;
 use tracer_ebpf::{
-    AddressKey, AddressSource, CIPHERTEXT_BYTES, CiphertextKey, ConnectionState, Cookie, Direction, EndRecord, Kind,
-    RecordFlags, RecordHeader, Role,
+    AddressKey, AddressSource, CIPHERTEXT_BYTES, CallState, CiphertextKey, ConnectionState, Cookie, Direction,
+    EndRecord, Kind, RecordFlags, RecordHeader, Role,
 };
 
 use crate::{capture, ciphertext, lifecycle, maps::CONNECTIONS, scope::current_task, transport};
@@ -17,6 +17,7 @@ static NEW: ConnectionState = ConnectionState {
     generation: 0,
     positions: [0; 2],
     reported_ns: [0; 2],
+    reported_bytes: [0; 2],
     cookie: Cookie(0),
     sock: 0,
     cleared_ns: 0,
@@ -34,7 +35,8 @@ static NEW: ConnectionState = ConnectionState {
     told: 0,
     closing: 0,
     source: AddressSource::UNKNOWN_LAYOUT,
-    reserved: [0; 3],
+    from_start: 0,
+    unknown: [0; 2],
 };
 
 /// Finds the connection that an `SSL` object is now, or begins it; `None`, and counted, when the table takes no more.
@@ -105,19 +107,54 @@ fn set_descriptor(connection: *mut ConnectionState, noted_fd: u32) {
 /// Ends a connection: `SSL_free` forgets it, `SSL_clear` begins it anew on the same descriptor.
 #[inline(always)]
 pub(crate) fn end(tgid: u32, ssl: u64, cookie: Cookie) {
-    let key = AddressKey::new(ssl, tgid);
-    let Some(connection) = CONNECTIONS.get_ptr_mut(&key) else {
-        return;
-    };
-    report_end(connection, ssl, cookie);
     if cookie.role() == Role::CLEAR {
-        begin_anew(connection, tgid);
-        // SAFETY: a live map value; no other thread uses this SSL object now.
-        unsafe { (*connection).cleared_ns = (*connection).generation };
-    } else {
+        clear(tgid, ssl, cookie);
+        return;
+    }
+    let key = AddressKey::new(ssl, tgid);
+    if let Some(connection) = CONNECTIONS.get_ptr_mut(&key) {
+        report_end(connection, ssl, cookie);
         ciphertext::forget(connection, tgid);
         let _removed = CONNECTIONS.remove(&key);
     }
+}
+
+/// Begins a connection anew, or has it known from now on: whether a call clears it tells whether that call is its first.
+#[inline(never)]
+fn clear(tgid: u32, ssl: u64, cookie: Cookie) {
+    let Some(connection) = find_or_begin(&AddressKey::new(ssl, tgid)) else {
+        return;
+    };
+    report_end(connection, ssl, cookie);
+    begin_anew(connection, tgid);
+    // SAFETY: a live map value; no other thread uses this SSL object now.
+    unsafe { (*connection).cleared_ns = (*connection).generation };
+}
+
+/// Notes that a call that was seen from its entry has cleared its connection, which it does first thing: whatever the
+/// connection moves is seen from its first byte on. A clearing in a call that was not seen from its entry proves nothing,
+/// since what that call moves is not seen either.
+#[inline(never)]
+pub(crate) fn note_start(call: &CallState) {
+    if let Some(connection) = CONNECTIONS.get_ptr_mut(&AddressKey::new(call.ssl, call.tgid)) {
+        // SAFETY: a live map value; no other thread uses this SSL object now.
+        mark_start(unsafe { &mut *connection }, call);
+    }
+}
+
+/// As [`note_start`], for the call's connection.
+#[inline(always)]
+pub(crate) fn mark_start(connection: &mut ConnectionState, call: &CallState) {
+    if connection.cleared_ns > call.began_ns && connection.positions[0] | connection.positions[1] == 0 {
+        connection.from_start = 1;
+    }
+}
+
+/// Ends a connection of which a direction has no stretch left, and begins it anew: from its middle, as if joined late.
+#[inline(never)]
+pub(crate) fn renew(connection: *mut ConnectionState, ssl: u64, cookie: Cookie) {
+    report_end(connection, ssl, cookie);
+    begin_anew(connection, current_task().tgid);
 }
 
 /// Resets what `SSL_clear` resets; a handshake begins with it, so what `SSL_set_fd` named before it stays.
@@ -130,6 +167,9 @@ fn begin_anew(connection: *mut ConnectionState, tgid: u32) {
     connection.generation = unsafe { bpf_ktime_get_ns() };
     connection.positions = [0; 2];
     connection.reported_ns = [0; 2];
+    connection.reported_bytes = [0; 2];
+    connection.from_start = 0;
+    connection.unknown = [0; 2];
     connection.sock = 0;
     connection.source = AddressSource::UNKNOWN_LAYOUT;
     connection.cleared_ns = 0;

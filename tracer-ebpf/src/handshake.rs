@@ -27,6 +27,7 @@ pub(crate) fn begin(ssl: u64, tgid: u32, cookie: Cookie) {
 pub(crate) fn advance(call: *const CallState, is_done: bool) {
     // SAFETY: the caller hands over a live map value that belongs to this call alone.
     let call = unsafe { &*call };
+    connection::note_start(call);
     let is_told = settings().contains(SettingFlags::CONNECTIONS);
     if !is_told && !socket::only_descriptors() {
         return;

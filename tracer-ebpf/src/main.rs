@@ -21,6 +21,7 @@ mod unix;
 mod ciphertext;
 mod message;
 mod transport;
+mod passed;
 mod capture;
 
 /// The helpers used need it: `bpf_probe_read_user`, `bpf_ktime_get_ns` and their like are GPL-only.

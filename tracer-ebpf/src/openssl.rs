@@ -11,12 +11,13 @@ use aya_ebpf::{
     macros::{uprobe, uretprobe},
     programs::{ProbeContext, RetProbeContext},
 };
-use tracer_ebpf::{AddressKey, CallState, Cookie, Role, TargetFlags, ThreadState};
+use tracer_ebpf::{AddressKey, CallState, Cookie, PassedCause, Role, TargetFlags, ThreadState};
 
 use crate::{
     capture, connection, handshake,
     maps::CALLS,
     memory::read_user,
+    passed,
     registers::{argument, entry_sp, entry_sp_at_return},
     scope::{Task, current_task, traced_task},
     thread,
@@ -26,6 +27,7 @@ use crate::{
 static NO_CALL: CallState = CallState {
     ssl: 0,
     buffer: 0,
+    length: 0,
     count: 0,
     began_ns: 0,
     cookie: Cookie(0),
@@ -64,7 +66,7 @@ pub(crate) fn call_return(ctx: RetProbeContext) -> u32 {
         if unsafe { (*call).entered } != 0 {
             thread::leave(call, key.address);
         }
-        report(call, ctx.ret::<i32>());
+        report(call, ctx.ret::<i64>());
         let _removed = CALLS.remove(&key);
     }
     0
@@ -92,13 +94,17 @@ pub(crate) fn connection_end(ctx: ProbeContext) -> u32 {
 fn note_call(ctx: &ProbeContext, task: Task, flags: TargetFlags) {
     let cookie = attach_cookie(ctx.as_ptr());
     let key = AddressKey::new(entry_sp(ctx), task.tgid);
-    let _inserted = CALLS.insert(&key, &NO_CALL, 0);
+    if CALLS.insert(&key, &NO_CALL, 0).is_err() {
+        // Should a call be noted there that was never seen to return, then this one's return may not find it.
+        let _removed = CALLS.remove(&key);
+        miss(task.tgid, argument::<0>(ctx), cookie);
+        return;
+    }
     let Some(call) = CALLS.get_ptr_mut(&key) else {
-        capture::count(cookie, |counters| &raw mut counters.call_table_full, 1);
         return;
     };
-    // Both are read whatever the role: see `registers`.
-    let (fourth, fifth) = (argument::<3>(ctx), argument::<4>(ctx));
+    // All are read whatever the role: see `registers`.
+    let (third, fourth, fifth) = (argument::<2>(ctx), argument::<3>(ctx), argument::<4>(ctx));
     let count = match cookie.role() {
         Role::READ_EX | Role::WRITE_EX => fourth,
         Role::WRITE_EX2 => fifth,
@@ -108,6 +114,7 @@ fn note_call(ctx: &ProbeContext, task: Task, flags: TargetFlags) {
     let call = unsafe { &mut *call };
     call.ssl = argument::<0>(ctx);
     call.buffer = argument::<1>(ctx);
+    call.length = third;
     call.count = count;
     // SAFETY: the helper takes no arguments.
     call.began_ns = unsafe { bpf_ktime_get_ns() };
@@ -123,38 +130,68 @@ fn note_call(ctx: &ProbeContext, task: Task, flags: TargetFlags) {
     }
 }
 
+/// Notes that a call is not seen to return: what it moves, nobody knows; the descriptor it sets, neither.
 #[inline(never)]
-fn report(call: *mut CallState, result: i32) {
+fn miss(tgid: u32, ssl: u64, cookie: Cookie) {
+    capture::count(cookie, |counters| &raw mut counters.call_table_full, 1);
+    if cookie.role().moves_bytes() {
+        passed::note_unknown(ssl, tgid, cookie, PassedCause::NOT_CAPTURED);
+    } else if cookie.role() == Role::SET_FD {
+        connection::forget_descriptor(tgid, ssl);
+    }
+}
+
+/// Reads the result as the C functions mean it: an `int`, of which the upper half of the register says nothing, but for
+/// the count of `SSL_sendfile`.
+#[inline(always)]
+fn result_of(role: Role, register: i64) -> i64 {
+    if role == Role::SENDFILE {
+        register
+    } else {
+        (register as i32).into()
+    }
+}
+
+#[inline(never)]
+fn report(call: *mut CallState, register: i64) {
     // SAFETY: the caller hands over a live map value that belongs to this call alone.
     let call = unsafe { &mut *call };
-    if call.cookie.role() == Role::HANDSHAKE {
+    let role = call.cookie.role();
+    let result = result_of(role, register);
+    if role == Role::HANDSHAKE {
         handshake::advance(call, result == 1);
         return;
     }
     if result <= 0 {
+        if role.moves_bytes() {
+            connection::note_start(call);
+        }
         return;
     }
-    if call.cookie.role() == Role::SET_FD {
+    if role == Role::SET_FD {
         connection::note_descriptor(call.tgid, call.ssl, call.buffer as i32, call.cookie);
         return;
     }
-    call.moved = moved_bytes(call, result);
-    if call.moved > 0 {
-        capture::capture(call);
+    match moved_bytes(call, result) {
+        Some(0) => {}
+        Some(moved) => {
+            call.moved = moved;
+            capture::capture(call);
+        }
+        None => {
+            capture::count(call.cookie, |counters| &raw mut counters.count_unreadable, 1);
+            passed::note_unknown(call.ssl, call.tgid, call.cookie, PassedCause::UNREADABLE);
+        }
     }
 }
 
-/// Reads the result as the C functions mean it: an `int`, of which the upper half of the register says nothing.
+/// Reads how many bytes a call moved; `None` where that cannot be read, or is more than it was given or asked for.
 #[inline(always)]
-fn moved_bytes(call: &CallState, result: i32) -> u64 {
+fn moved_bytes(call: &CallState, result: i64) -> Option<u64> {
     if call.count == 0 {
-        return result as u64;
+        return Some(result as u64);
     }
-    let Some(moved) = read_user(call.count) else {
-        capture::count(call.cookie, |counters| &raw mut counters.count_unreadable, 1);
-        return 0;
-    };
-    moved
+    read_user(call.count).filter(|moved| *moved <= call.length)
 }
 
 /// Reads the cookie of the probe that fired.

@@ -130,14 +130,18 @@ impl Connection {
             let Gap {
                 direction,
                 position,
-                bytes,
+                span,
                 cause,
+                at,
             } = gap;
+            let hole = Hole {
+                position,
+                span,
+                cause,
+                at,
+            };
             let limits = self.context.settings.limits;
-            self.halves
-                .of_mut(direction)
-                .stream
-                .missing(position, bytes, cause, &limits);
+            self.halves.of_mut(direction).stream.missing(&hole, &limits);
             self.run();
         }
     }
@@ -167,9 +171,14 @@ impl Connection {
         {
             let limits = self.context.settings.limits;
             for (half, end) in self.halves.all_mut().into_iter().zip([read, written]) {
-                let next = half.stream.next();
-                half.stream
-                    .missing(next, end.saturating_sub(next), GapCause::Lost, &limits);
+                let position = half.stream.next();
+                let hole = Hole {
+                    position,
+                    span: end.saturating_sub(position),
+                    cause: GapCause::Lost,
+                    at: None,
+                };
+                half.stream.missing(&hole, &limits);
             }
         }
         self.wind_up(now, Some(ended));
@@ -402,13 +411,23 @@ impl Connection {
     }
 
     fn skip(&mut self, direction: Direction, hole: Hole) {
-        let Hole { position, bytes, cause } = hole;
-        self.context.counters.missing_bytes = self.context.counters.missing_bytes.saturating_add(bytes);
+        let Hole {
+            position,
+            span,
+            cause,
+            at,
+        } = hole;
+        let counters = &mut self.context.counters;
+        match hole.bytes() {
+            Some(bytes) => counters.missing_bytes = counters.missing_bytes.saturating_add(bytes),
+            None => counters.uncounted_holes += 1,
+        }
         self.context.outbox.push(Output::Gap(Gap {
             direction,
             position,
-            bytes,
+            span,
             cause,
+            at,
         }));
         if let Some(scout) = &mut self.halves.of_mut(direction).scout {
             scout.pass_hole();

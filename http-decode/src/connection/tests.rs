@@ -280,8 +280,9 @@ fn final_positions_reveal_what_was_lost_at_the_end() {
     let gap = Gap {
         direction: WRITE,
         position: 0,
-        bytes: 40,
+        span: 40,
         cause: GapCause::Lost,
+        at: None,
     };
     let outputs = tape.outputs();
     assert_eq!(outputs[0], Output::Gap(gap));

@@ -153,8 +153,8 @@ impl Decoder {
         self.state = State::Seek(Seek::out_of_step());
     }
 
-    /// Steps over a hole of `bytes`.
-    pub(crate) fn skip(&mut self, bytes: u64) -> Skipped {
+    /// Steps over a hole of `bytes`, or of an unknown number of them.
+    pub(crate) fn skip(&mut self, bytes: Option<u64>) -> Skipped {
         let skip = match &mut self.state {
             State::Seek(_) | State::Head(_) | State::Pause => {
                 self.lose_step();
@@ -164,7 +164,7 @@ impl Decoder {
             State::Body(body) => body.skip(bytes),
         };
         match skip {
-            Skip::Content(_) => {}
+            Skip::Content(_) | Skip::Uncounted => {}
             Skip::Rest(_) => self.expect_head(),
             Skip::Beyond(_) | Skip::Unknown => self.lose_step(),
         }

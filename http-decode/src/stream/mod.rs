@@ -5,13 +5,15 @@
 
 use std::collections::BTreeMap;
 
+use crate::exchange::bytes_between;
 use crate::limits::ENTRY_BYTES;
 use crate::{GapCause, Limits, Timestamp};
 
 /// Bytes of one direction, as they were captured.
 #[derive(Clone, Copy, Debug)]
 pub struct Chunk<'a> {
-    /// Position of the first byte, counted from 0 where tracing of the connection began.
+    /// Position of the first byte, counted from 0 where tracing of the connection began. Where an unknown number of bytes
+    /// passed it goes up by [`STRETCH`](crate::STRETCH).
     pub position: u64,
     /// When they were captured.
     pub at: Timestamp,
@@ -74,10 +76,25 @@ pub(crate) struct Inserted {
 pub(crate) struct Hole {
     /// Position of the first of them.
     pub(crate) position: u64,
-    /// How many they are.
-    pub(crate) bytes: u64,
+    /// How many positions they take up.
+    pub(crate) span: u64,
     /// Why they are missing.
     pub(crate) cause: GapCause,
+    /// When the last of them passed, if that was seen.
+    pub(crate) at: Option<Timestamp>,
+}
+
+impl Hole {
+    /// Counts the missing bytes; `None` where their number is not known.
+    pub(crate) const fn bytes(&self) -> Option<u64> {
+        bytes_between(self.position, self.span)
+    }
+
+    /// Says when the last of its bytes passed, if that was seen, where the one before it passed at `last_at`.
+    pub(crate) fn passed_at(&self, last_at: Timestamp) -> Option<Timestamp> {
+        // What lies over the limit of a call was moved by that call, whose first bytes were just seen.
+        self.at.or((self.cause == GapCause::OverLimit).then_some(last_at))
+    }
 }
 
 impl Stream {
@@ -122,7 +139,13 @@ impl Stream {
                 self.hold(part);
             } else {
                 inserted.dropped += room as u64;
-                self.mark(chunk.position, room as u64, GapCause::Dropped, limits);
+                let hole = Hole {
+                    position: chunk.position,
+                    span: room as u64,
+                    cause: GapCause::Dropped,
+                    at: None,
+                };
+                self.mark(hole, limits);
             }
             chunk.advance(room);
         }
@@ -130,8 +153,9 @@ impl Stream {
     }
 
     /// Marks bytes as missing for good, except those that came already.
-    pub(crate) fn missing(&mut self, mut position: u64, bytes: u64, cause: GapCause, limits: &Limits) {
-        let end = position.saturating_add(bytes);
+    pub(crate) fn missing(&mut self, hole: &Hole, limits: &Limits) {
+        let mut position = hole.position;
+        let end = position.saturating_add(hole.span);
         while position < end {
             let covered = self.covered(position);
             if covered > 0 {
@@ -139,7 +163,15 @@ impl Stream {
                 continue;
             }
             let count = self.room(position).min(end - position);
-            self.mark(position, count, cause, limits);
+            let span = count;
+            self.mark(
+                Hole {
+                    position,
+                    span,
+                    ..*hole
+                },
+                limits,
+            );
             position += count;
         }
     }
@@ -171,14 +203,14 @@ impl Stream {
     /// Takes the hole at the next position if it was marked as missing for good.
     pub(crate) fn take_missing(&mut self) -> Option<Hole> {
         let first = self.entries.first_entry()?;
-        let Entry::Missing { bytes, cause } = *first.get() else {
+        let Entry::Missing { span, cause, at } = *first.get() else {
             return None;
         };
         if *first.key() != self.next {
             return None;
         }
         first.remove();
-        Some(self.pass(bytes, cause))
+        Some(self.pass(span, cause, at))
     }
 
     /// Takes the hole at the next position, marked or not, if anything is known to lie behind it.
@@ -187,7 +219,7 @@ impl Stream {
         if first == self.next {
             self.take_missing()
         } else {
-            Some(self.pass(first - self.next, GapCause::Lost))
+            Some(self.pass(first - self.next, GapCause::Lost, None))
         }
     }
 
@@ -222,9 +254,9 @@ impl Stream {
         behind.is_some_and(|(&first, _)| first > position)
     }
 
-    /// Lets go of everything and says how many bytes that was.
+    /// Lets go of everything and says how many bytes of it had come.
     pub(crate) fn clear(&mut self) -> u64 {
-        let held = self.entries.values().map(Entry::len).sum();
+        let held = self.entries.values().map(Entry::come).sum();
         self.entries.clear();
         self.held_bytes = 0;
         held
@@ -235,10 +267,15 @@ impl Stream {
         self.held_bytes + self.entries.len() * ENTRY_BYTES
     }
 
-    fn pass(&mut self, bytes: u64, cause: GapCause) -> Hole {
+    fn pass(&mut self, span: u64, cause: GapCause, at: Option<Timestamp>) -> Hole {
         let position = self.next;
-        self.consumed(bytes);
-        Hole { position, bytes, cause }
+        self.consumed(span);
+        Hole {
+            position,
+            span,
+            cause,
+            at,
+        }
     }
 
     /// Says how many bytes from `position` on are known already.
@@ -281,21 +318,29 @@ impl Stream {
     }
 
     /// Records a hole, unless there are too many entries: then it shows as [`GapCause::Lost`] later.
-    fn mark(&mut self, position: u64, bytes: u64, cause: GapCause, limits: &Limits) {
+    fn mark(&mut self, hole: Hole, limits: &Limits) {
+        let Hole {
+            position,
+            span,
+            cause,
+            at,
+        } = hole;
         let before = self.entries.range_mut(..position).next_back();
         if let Some((
             &start,
             Entry::Missing {
-                bytes: length,
+                span: length,
                 cause: same,
+                at: last,
             },
         )) = before
             && start + *length == position
             && *same == cause
         {
-            *length += bytes;
+            *length += span;
+            *last = at;
         } else if self.entries.len() < limits.max_held_chunks {
-            self.entries.insert(position, Entry::Missing { bytes, cause });
+            self.entries.insert(position, Entry::Missing { span, cause, at });
         }
     }
 }
@@ -328,14 +373,27 @@ impl Held {
 #[derive(Debug)]
 enum Entry {
     Held(Held),
-    Missing { bytes: u64, cause: GapCause },
+    Missing {
+        span: u64,
+        cause: GapCause,
+        at: Option<Timestamp>,
+    },
 }
 
 impl Entry {
-    fn len(&self) -> u64 {
+    /// Counts the bytes that have come.
+    fn come(&self) -> u64 {
         match self {
             Self::Held(held) => (held.bytes.len() - held.start) as u64,
-            Self::Missing { bytes, .. } => *bytes,
+            Self::Missing { .. } => 0,
+        }
+    }
+
+    /// Counts the positions.
+    fn len(&self) -> u64 {
+        match self {
+            Self::Held(_) => self.come(),
+            Self::Missing { span, .. } => *span,
         }
     }
 }

@@ -16,6 +16,16 @@ fn insert(stream: &mut Stream, position: u64, bytes: &str) -> Inserted {
     stream.insert(chunk(position, bytes.as_bytes()), &Limits::DEFAULT)
 }
 
+fn miss(stream: &mut Stream, position: u64, span: u64) {
+    let hole = Hole {
+        position,
+        span,
+        cause: GapCause::OverLimit,
+        at: None,
+    };
+    stream.missing(&hole, &Limits::DEFAULT);
+}
+
 /// Takes everything that is contiguous.
 fn take_all(stream: &mut Stream) -> String {
     let mut taken = String::new();
@@ -57,8 +67,9 @@ fn a_hole_ends_where_the_next_chunk_begins() {
         stream.take_hole(),
         Some(Hole {
             position: 0,
-            bytes: 5,
-            cause: GapCause::Lost
+            span: 5,
+            cause: GapCause::Lost,
+            at: None,
         })
     );
     assert_eq!(take_all(&mut stream), "fg");
@@ -68,15 +79,16 @@ fn a_hole_ends_where_the_next_chunk_begins() {
 #[test]
 fn a_hole_known_at_once_needs_no_settling() {
     let mut stream = Stream::default();
-    stream.missing(2, 4, GapCause::OverLimit, &Limits::DEFAULT);
+    miss(&mut stream, 2, 4);
     insert(&mut stream, 0, "ab");
     assert_eq!(take_all(&mut stream), "ab");
     assert_eq!(
         stream.take_missing(),
         Some(Hole {
             position: 2,
-            bytes: 4,
-            cause: GapCause::OverLimit
+            span: 4,
+            cause: GapCause::OverLimit,
+            at: None,
         })
     );
 }
@@ -85,11 +97,11 @@ fn a_hole_known_at_once_needs_no_settling() {
 fn a_hole_is_marked_around_what_came() {
     let mut stream = Stream::default();
     insert(&mut stream, 2, "cd");
-    stream.missing(0, 6, GapCause::OverLimit, &Limits::DEFAULT);
-    assert_eq!(stream.take_missing().map(|hole| hole.bytes), Some(2));
+    miss(&mut stream, 0, 6);
+    assert_eq!(stream.take_missing().map(|hole| hole.span), Some(2));
     assert_eq!(take_all(&mut stream), "cd");
     assert_eq!(
-        stream.take_missing().map(|hole| (hole.position, hole.bytes)),
+        stream.take_missing().map(|hole| (hole.position, hole.span)),
         Some((4, 2))
     );
 }

@@ -124,6 +124,7 @@ proptest! {
         sizes in sizes(),
         holes in vec(any::<Index>(), 1..6),
         told in any::<bool>(),
+        counted in any::<bool>(),
         settled in vec(any::<bool>(), 1..8),
         reach in prop_oneof![Just(1_usize), 2_usize..20],
         seed in any::<u64>(),
@@ -136,6 +137,9 @@ proptest! {
         }
         disorder(&mut pieces, reach, seed);
         let mut decoding = Decoding::new(&tape, [0, 0], roomy());
+        if !counted {
+            decoding.forget_lengths(&pieces);
+        }
         for (piece, settle) in pieces.iter().zip(settled.iter().cycle()) {
             match (piece.is_lost, told) {
                 (false, _) => decoding.push(piece),

@@ -5,7 +5,7 @@
 use std::collections::BTreeSet;
 use std::ops::Range;
 
-use http_decode::{Chunk, Connection, Direction, Ended, Gap, GapCause, Output, Settings, Side, Timestamp};
+use http_decode::{Chunk, Connection, Direction, Ended, Gap, GapCause, Output, STRETCH, Settings, Side, Timestamp};
 
 use crate::dice::Dice;
 use crate::frame::{Frame, Rewritten, frames, rewrite};
@@ -215,6 +215,8 @@ pub(crate) struct Decoding<'a> {
     tape: &'a Tape,
     /// Where tracing began, in requests and in responses.
     origins: [usize; 2],
+    /// What was lost without a length, and where it ended.
+    uncounted: Vec<(Direction, usize)>,
     connection: Connection,
     outputs: Vec<Output>,
 }
@@ -224,9 +226,21 @@ impl<'a> Decoding<'a> {
         Self {
             tape,
             origins,
+            uncounted: Vec::new(),
             connection: Connection::new(settings),
             outputs: Vec::new(),
         }
+    }
+
+    /// Lets nobody know how long the lost pieces were.
+    pub(crate) fn forget_lengths(&mut self, pieces: &[Piece]) {
+        let lost = pieces.iter().filter(|piece| piece.is_lost);
+        self.uncounted = lost.map(|piece| (piece.direction, piece.range.end)).collect();
+    }
+
+    fn stretch(&self, direction: Direction, place: usize) -> u64 {
+        let before = |(lost, end): &&(Direction, usize)| *lost == direction && *end <= place;
+        self.uncounted.iter().filter(before).count() as u64
     }
 
     pub(crate) fn push(&mut self, piece: &Piece) {
@@ -253,7 +267,7 @@ impl<'a> Decoding<'a> {
         } else {
             responses
         };
-        (place - origin) as u64
+        (place - origin) as u64 + self.stretch(direction, place) * STRETCH
     }
 
     /// Lets time pass.
@@ -272,8 +286,11 @@ impl<'a> Decoding<'a> {
         let gap = Gap {
             direction: hole.direction,
             position: self.position(hole),
-            bytes: hole.range.len() as u64,
+            span: hole.range.len() as u64
+                + (self.stretch(hole.direction, hole.range.end) - self.stretch(hole.direction, hole.range.start))
+                    * STRETCH,
             cause: GapCause::Lost,
+            at: None,
         };
         self.connection.gap(gap);
         self.drain();

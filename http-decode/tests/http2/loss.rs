@@ -100,8 +100,9 @@ fn what_lies_over_the_limit_of_a_call_ended_when_the_call_did() {
     let gap = Gap {
         direction: WRITE,
         position: tape.lose(WRITE, 59),
-        bytes: 59,
+        span: 59,
         cause: GapCause::OverLimit,
+        at: None,
     };
     tape.connection.gap(gap);
     tape.drain();

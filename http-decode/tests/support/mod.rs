@@ -5,7 +5,9 @@
 
 use std::fmt::{self, Write as _};
 
-use http_decode::{Chunk, Connection, Direction, Ended, Exchange, Fields, Output, RequestHead, Timestamp};
+use http_decode::{
+    Chunk, Connection, Direction, Ended, Exchange, Fields, Gap, GapCause, Output, RequestHead, STRETCH, Timestamp,
+};
 use proptest::prelude::*;
 
 /// What is known about an exchange.
@@ -119,6 +121,23 @@ pub(crate) fn push(connection: &mut Connection, piece: &Piece) {
         bytes: bytes.as_slice(),
     };
     connection.push(*direction, chunk);
+}
+
+/// Takes a piece away whose length nobody knows: what follows it in its direction is in another stretch.
+pub(crate) fn lose_uncounted(pieces: &mut Vec<Piece>, index: usize) -> Gap {
+    let lost = pieces.remove(index);
+    let length = lost.bytes.len() as u64;
+    let behind = pieces.iter_mut().filter(|piece| piece.direction == lost.direction);
+    for piece in behind.filter(|piece| piece.position > lost.position) {
+        piece.position = piece.position - length + STRETCH;
+    }
+    Gap {
+        direction: lost.direction,
+        position: lost.position,
+        span: STRETCH,
+        cause: GapCause::NotCaptured,
+        at: None,
+    }
 }
 
 /// Polls everything there is.

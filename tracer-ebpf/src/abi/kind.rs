@@ -21,6 +21,8 @@ impl Kind {
     pub const SOCKET: Self = Self(5);
     /// What a connection's handshake agreed on: a [`crate::TlsRecord`].
     pub const TLS: Self = Self(6);
+    /// Bytes that passed and that no other record brings: a [`crate::PassedRecord`].
+    pub const PASSED: Self = Self(7);
 }
 
 /// Which way bytes go, as the traced process sees it.
@@ -63,9 +65,43 @@ impl Role {
     pub const HANDSHAKE: Self = Self(9);
     /// `BIO_write(bio, data, len)`: within a call of a TLS library, `data` is ciphertext.
     pub const BIO_WRITE: Self = Self(10);
+    /// `SSL_sendfile(ssl, fd, offset, size, flags)`: the result is the count, of bytes that only the kernel sees.
+    pub const SENDFILE: Self = Self(11);
 }
 
-/// What a data record says of itself, as bits.
+impl Role {
+    /// Tells which way the bytes of its calls go.
+    pub const fn direction(self) -> Direction {
+        match self {
+            Self::READ | Self::READ_EX => Direction::READ,
+            _ => Direction::WRITE,
+        }
+    }
+
+    /// Tells whether its calls move bytes that an application reads or writes.
+    pub const fn moves_bytes(self) -> bool {
+        matches!(
+            self,
+            Self::READ | Self::READ_EX | Self::WRITE | Self::WRITE_EX | Self::WRITE_EX2 | Self::SENDFILE
+        )
+    }
+}
+
+/// Why bytes passed without being brought.
+#[derive(Clone, Copy, Debug, Eq, FromBytes, Immutable, IntoBytes, KnownLayout, PartialEq)]
+#[repr(transparent)]
+pub struct PassedCause(pub u8);
+
+impl PassedCause {
+    /// The kernel sent them from a file.
+    pub const SENDFILE: Self = Self(1);
+    /// The call that moved them is not known, or not all that it moved: how many they are is not known either.
+    pub const NOT_CAPTURED: Self = Self(2);
+    /// How many a call moved could not be read from the process's memory.
+    pub const UNREADABLE: Self = Self(3);
+}
+
+/// What a record says of itself, as bits.
 #[derive(Clone, Copy, Debug, Eq, FromBytes, Immutable, IntoBytes, KnownLayout, PartialEq)]
 #[repr(transparent)]
 pub struct RecordFlags(pub u16);
@@ -75,6 +111,8 @@ impl RecordFlags {
     pub const LAST: Self = Self(1);
     /// The call was longer than the limit per call.
     pub const OVER_LIMIT: Self = Self(1 << 1);
+    /// The connection was seen to begin, so that position 0 of both its directions is their first byte.
+    pub const FROM_START: Self = Self(1 << 2);
 
     /// Tells whether all bits of `other` are set.
     pub const fn contains(self, other: Self) -> bool {

@@ -1,6 +1,6 @@
 //! Every bound that the programs and the loader rely on.
 
-use crate::{ConnectionRecord, DataRecord, EndRecord, Kind, ProcessRecord, SocketRecord, TlsRecord};
+use crate::{ConnectionRecord, DataRecord, EndRecord, Kind, PassedRecord, ProcessRecord, SocketRecord, TlsRecord};
 
 /// Payload sizes of data records: a reservation in a ring must have a constant size, so a piece takes the smallest of
 /// these that holds it, and the largest only when it fills it.
@@ -21,6 +21,10 @@ pub const MAX_CALL_BYTES: u64 = 64 * 65536;
 
 /// Bytes captured per call unless the user says otherwise.
 pub const DEFAULT_CALL_BYTES: u64 = 1024 * 1024;
+
+/// What a position goes up by where an unknown number of bytes passed. It is more than a direction moves, so that a hole
+/// that leads from one such stretch to another is known to have no known length; and there are a million stretches.
+pub const STRETCH: u64 = 1 << 44;
 
 /// CPUs that can have a ring.
 pub const MAX_CPUS: usize = 1024;
@@ -67,6 +71,7 @@ pub const fn max_record_size(kind: Kind) -> Option<usize> {
         Kind::PROCESS => Some(size_of::<ProcessRecord>()),
         Kind::SOCKET => Some(size_of::<SocketRecord>()),
         Kind::TLS => Some(size_of::<TlsRecord>()),
+        Kind::PASSED => Some(size_of::<PassedRecord>()),
         _ => None,
     }
 }

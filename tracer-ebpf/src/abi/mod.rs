@@ -11,14 +11,15 @@ mod state;
 pub use ciphertext::{CIPHERTEXT_BYTES, CiphertextKey};
 pub use config::{Cookie, KernelOffsets, SettingFlags, Settings, SiteConfig};
 pub use counter::{KernelCounters, SiteCounters};
-pub use kind::{AddressSource, Change, Direction, Kind, RecordFlags, Role, SocketEnd};
+pub use kind::{AddressSource, Change, Direction, Kind, PassedCause, RecordFlags, Role, SocketEnd};
 pub use limits::{
     CLASSES, DEFAULT_CALL_BYTES, LARGEST_CLASS, LIFECYCLE_RING_BYTES, MAX_CALL_BYTES, MAX_CALLS, MAX_CGROUPS,
     MAX_CIPHERTEXTS, MAX_CONNECTIONS, MAX_CPUS, MAX_NAMES, MAX_OPENED, MAX_PIECES, MAX_SITES, MAX_SOCKETS, MAX_TARGETS,
-    MAX_THREADS, max_record_size,
+    MAX_THREADS, STRETCH, max_record_size,
 };
 pub use record::{
-    ConnectionRecord, DataRecord, EndRecord, ProcessRecord, RecordHeader, SocketRecord, TlsRecord, UNIX_PATH,
+    ConnectionRecord, DataRecord, EndRecord, PassedRecord, ProcessRecord, RecordHeader, SocketRecord, TlsRecord,
+    UNIX_PATH, behind_unknown,
 };
 pub use state::{
     AddressKey, CallState, ConnectionState, ProcessState, SocketState, TargetFlags, TargetState, ThreadState,

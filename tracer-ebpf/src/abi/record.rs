@@ -2,7 +2,7 @@
 
 use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout};
 
-use crate::{AddressSource, Change, Cookie, Direction, Kind, RecordFlags, SocketEnd};
+use crate::{AddressSource, Change, Cookie, Direction, Kind, PassedCause, RecordFlags, STRETCH, SocketEnd};
 
 /// What every record begins with: when, which connection, who.
 #[derive(Clone, Copy, Debug, Eq, FromBytes, Immutable, IntoBytes, KnownLayout, PartialEq)]
@@ -24,7 +24,7 @@ pub struct RecordHeader {
     pub kind: Kind,
     /// Which way the bytes go; 0 where that means nothing.
     pub direction: Direction,
-    /// Flags of a data record.
+    /// Flags of a record of bytes.
     pub flags: RecordFlags,
     /// Zero.
     pub reserved: u32,
@@ -48,6 +48,30 @@ pub struct DataRecord {
     pub captured: u32,
     /// Zero.
     pub reserved: u32,
+}
+
+/// Bytes that passed and that no other record brings. Positions go on behind them: where their number is not known, in the
+/// next stretch of [`STRETCH`] positions, so that a reader knows of the loss by the positions alone.
+#[derive(Clone, Copy, Debug, Eq, FromBytes, Immutable, IntoBytes, KnownLayout, PartialEq)]
+#[repr(C)]
+pub struct PassedRecord {
+    /// When, which connection, who.
+    pub header: RecordHeader,
+    /// `CLOCK_MONOTONIC` nanoseconds when the call began.
+    pub began_ns: u64,
+    /// Position of the first of them in its direction.
+    pub position: u64,
+    /// How many positions they take up: [`STRETCH`] where their number is not known.
+    pub span: u64,
+    /// Why they were not brought.
+    pub cause: PassedCause,
+    /// Zero.
+    pub reserved: [u8; 7],
+}
+
+/// The position behind an unknown number of bytes; `None` where a direction has no stretch left.
+pub const fn behind_unknown(position: u64) -> Option<u64> {
+    position.checked_add(STRETCH)
 }
 
 /// The facts of a connection, sent before its first data and again when more is known or its descriptor changes.
@@ -91,9 +115,9 @@ pub const UNIX_PATH: usize = 108;
 pub struct EndRecord {
     /// When, which connection, who.
     pub header: RecordHeader,
-    /// How many bytes were read in all, captured or not.
+    /// Position behind the last byte that was read, captured or not.
     pub read: u64,
-    /// How many bytes were written in all, captured or not.
+    /// Position behind the last byte that was written, captured or not.
     pub written: u64,
 }
 
@@ -160,8 +184,26 @@ pub struct TlsRecord {
 
 const _: () = assert!(size_of::<RecordHeader>() == 48);
 const _: () = assert!(size_of::<DataRecord>() == 88);
+const _: () = assert!(size_of::<PassedRecord>() == 80);
 const _: () = assert!(size_of::<ConnectionRecord>() == 320);
 const _: () = assert!(size_of::<EndRecord>() == 64);
 const _: () = assert!(size_of::<ProcessRecord>() == 80);
 const _: () = assert!(size_of::<SocketRecord>() == 88);
 const _: () = assert!(size_of::<TlsRecord>() == 272);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_direction_has_a_stretch_for_each_loss_up_to_the_last() {
+        let mut position = 5;
+        let mut stretches: u64 = 1;
+        while let Some(next) = behind_unknown(position) {
+            assert_eq!(next / STRETCH, position / STRETCH + 1);
+            position = next;
+            stretches += 1;
+        }
+        assert_eq!((stretches, position % STRETCH), (1 << 20, 5));
+    }
+}

@@ -2,7 +2,7 @@
 
 use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout};
 
-use crate::{AddressSource, CiphertextKey, Cookie, Direction, Role, SocketEnd};
+use crate::{AddressSource, CiphertextKey, Cookie, Direction, SocketEnd};
 
 /// An address in a process: of an `SSL` object, or the stack pointer a call was entered with.
 #[derive(Clone, Copy, Debug, Eq, FromBytes, Immutable, IntoBytes, KnownLayout, PartialEq)]
@@ -35,6 +35,8 @@ pub struct CallState {
     pub ssl: u64,
     /// The caller's buffer; the descriptor for `SSL_set_fd`.
     pub buffer: u64,
+    /// How many bytes it may move at the most.
+    pub length: u64,
     /// Where the count will be written; 0 when it is the result itself.
     pub count: u64,
     /// When it began.
@@ -60,10 +62,7 @@ pub struct CallState {
 impl CallState {
     /// Tells which way its bytes go.
     pub const fn direction(&self) -> Direction {
-        match self.cookie.role() {
-            Role::READ | Role::READ_EX => Direction::READ,
-            _ => Direction::WRITE,
-        }
+        self.cookie.role().direction()
     }
 }
 
@@ -171,10 +170,12 @@ impl TargetFlags {
 pub struct ConnectionState {
     /// When it was first seen.
     pub generation: u64,
-    /// Bytes that have passed, by direction.
+    /// Positions behind the last byte that has passed, by direction.
     pub positions: [u64; 2],
     /// When bytes were last reported, by direction.
     pub reported_ns: [u64; 2],
+    /// How many they were.
+    pub reported_bytes: [u64; 2],
     /// The cookie of the site that it was first met at.
     pub cookie: Cookie,
     /// The kernel's `struct sock` that it goes through; 0 while unknown. Compared, and read with care: it may be gone.
@@ -201,14 +202,16 @@ pub struct ConnectionState {
     pub closing: u32,
     /// How the socket was learned.
     pub source: AddressSource,
-    /// Zero.
-    pub reserved: [u8; 3],
+    /// 1 once it was seen to begin: its `SSL` object was cleared within a call that was seen from its entry.
+    pub from_start: u8,
+    /// 1 for a direction whose last bytes were an unknown number of them, which was told or will show by the positions.
+    pub unknown: [u8; 2],
 }
 
 const _: () = assert!(size_of::<AddressKey>() == 16);
 const _: () = assert!(size_of::<TargetState>() == 8);
 const _: () = assert!(size_of::<ProcessState>() == 16);
-const _: () = assert!(size_of::<CallState>() == 112);
+const _: () = assert!(size_of::<CallState>() == 120);
 const _: () = assert!(size_of::<ThreadState>() == 32);
 const _: () = assert!(size_of::<SocketState>() == 64);
-const _: () = assert!(size_of::<ConnectionState>() == 144);
+const _: () = assert!(size_of::<ConnectionState>() == 160);

@@ -180,15 +180,15 @@ impl Probes {
         };
         let is_for_everyone = |function: &Function| reach == Reach::Everyone && is_cheap(function);
         let handshakes = self.handshakes;
-        let needed = |placement: &Placement, role| is_needed(placement, role, needs, handshakes);
+        let needed = |placement: &Placement, function: &Function| is_needed(placement, function, needs, handshakes);
         let shared = file.missing(&file.shared, |placement, function| {
-            is_for_everyone(function) && needed(placement, function.role)
+            is_for_everyone(function) && needed(placement, function)
         });
         file.place(&mut self.ebpf, shared, None)?;
         let none = Links::new();
         let own = file.own.get(&pid).unwrap_or(&none);
         let own = file.missing(own, |placement, function| {
-            !is_for_everyone(function) && needed(placement, function.role)
+            !is_for_everyone(function) && needed(placement, function)
         });
         file.place(&mut self.ebpf, own, Some(id))?;
         if let (true, Some(btf)) = (needs.ciphertext, &self.btf) {
@@ -214,8 +214,7 @@ impl Probes {
         let is_dear = |function: &Function| !is_cheap(function);
         let has = |file: &Probed| {
             let mut needed = file.placement.functions.iter();
-            needed
-                .any(|function| is_dear(function) && is_needed(&file.placement, function.role, needs, self.handshakes))
+            needed.any(|function| is_dear(function) && is_needed(&file.placement, function, needs, self.handshakes))
         };
         self.files.get(&identity).is_some_and(has)
     }

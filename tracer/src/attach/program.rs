@@ -1,8 +1,8 @@
 //! Which BPF programs a function needs, by its role.
 
-use symbolizer::Role;
+use symbolizer::{Function, Role};
 
-use super::{Needs, Placement};
+use super::{Needs, Placement, probed::is_cheap};
 
 /// The BPF programs.
 #[derive(Clone, Copy, Debug)]
@@ -37,10 +37,16 @@ impl Program {
     /// calls, a return without its entry finds nothing there.
     pub(super) const fn of_role(role: Role) -> &'static [Self] {
         match role {
-            Role::Read | Role::Write | Role::ReadEx | Role::WriteEx | Role::WriteEx2 => {
-                &[Self::CallReturn, Self::CallEntry]
-            }
-            Role::Handshake | Role::SetFd | Role::SetRfd | Role::SetWfd => &[Self::CallReturn, Self::CallEntry],
+            Role::Read
+            | Role::Write
+            | Role::ReadEx
+            | Role::WriteEx
+            | Role::WriteEx2
+            | Role::Sendfile
+            | Role::Handshake
+            | Role::SetFd
+            | Role::SetRfd
+            | Role::SetWfd => &[Self::CallReturn, Self::CallEntry],
             Role::SetBio | Role::SetRbio | Role::SetWbio => &[Self::BioReplaced],
             Role::Free | Role::Clear => &[Self::ConnectionEnd],
             Role::BioWrite => &[Self::BioWrite],
@@ -51,14 +57,22 @@ impl Program {
 /// Which functions a process needs probes at. Where the library's structures are known, they tell the descriptor, and
 /// nobody needs to note it. Every probe less is less to pay for, and a tenth of a second less to wait at the end: the
 /// kernel takes them away one after the other.
-pub(super) const fn is_needed(placement: &Placement, role: Role, needs: Needs, handshakes: bool) -> bool {
-    match role {
+pub(super) fn is_needed(placement: &Placement, function: &Function, needs: Needs, handshakes: bool) -> bool {
+    match function.role {
         Role::SetFd | Role::SetRfd | Role::SetWfd | Role::SetBio | Role::SetRbio | Role::SetWbio => {
             !placement.knows_descriptor()
         }
-        Role::Handshake => needs.ciphertext || handshakes,
+        // The first call of a handshake shows that a connection is seen from its first byte on; that is worth a cheap probe.
+        Role::Handshake => needs.ciphertext || handshakes || is_cheap(function),
         Role::BioWrite => needs.ciphertext,
-        Role::Read | Role::Write | Role::ReadEx | Role::WriteEx | Role::WriteEx2 | Role::Free | Role::Clear => true,
+        Role::Read
+        | Role::Write
+        | Role::ReadEx
+        | Role::WriteEx
+        | Role::WriteEx2
+        | Role::Sendfile
+        | Role::Free
+        | Role::Clear => true,
     }
 }
 
@@ -74,6 +88,7 @@ pub(super) const fn abi_role(role: Role) -> tracer_ebpf::Role {
         Role::Free => tracer_ebpf::Role::FREE,
         Role::Clear => tracer_ebpf::Role::CLEAR,
         Role::Handshake => tracer_ebpf::Role::HANDSHAKE,
+        Role::Sendfile => tracer_ebpf::Role::SENDFILE,
         Role::BioWrite => tracer_ebpf::Role::BIO_WRITE,
     }
 }

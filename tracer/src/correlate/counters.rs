@@ -140,6 +140,7 @@ impl Counters {
             dropped_bytes,
             holes_forced,
             missing_bytes,
+            uncounted_holes,
             repeated_bytes,
             pending_overflows,
             informational_dropped,
@@ -175,6 +176,7 @@ impl Counters {
                 "times decoding began, or went on, at a call in the middle",
             ),
             (missing_bytes, "bytes that never came"),
+            (uncounted_holes, "times that an unknown number of bytes never came"),
             (
                 discarded_bytes,
                 "bytes passed over, no message was known to begin in them",

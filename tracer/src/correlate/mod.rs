@@ -28,7 +28,7 @@ use self::{
     tracked::Tracked,
 };
 use crate::{
-    event::{self, Basis, ConnKey, Data, Event, Facts, Origin},
+    event::{self, Basis, ConnKey, Data, Event, Facts, Origin, Passed},
     source::{Header, SiteEntry},
 };
 
@@ -130,6 +130,7 @@ impl Correlator {
         self.now_ns = self.now_ns.max(origin.ts_ns);
         match event {
             Event::Data(data) => self.take_data(origin, &data, out),
+            Event::Passed(passed) => self.take_passed(origin, &passed, out),
             Event::Facts(facts) => self.take_facts(origin, facts, out),
             Event::Tls(facts) => self.take_tls(origin, *facts, out),
             Event::End(positions) => self.end(origin.key, Some(origin.ts_ns), Some(positions), out),
@@ -143,10 +144,12 @@ impl Correlator {
         let Some(tracked) = self.connections.find(origin.key) else {
             return;
         };
-        tracked.last_ns = origin.ts_ns;
-        tracked.confirm(origin.ts_ns, self.own_netns);
+        tracked.go_on(origin.ts_ns, self.own_netns);
         tracked.count(data);
         let decoder = &mut tracked.decoder;
+        if data.from_start {
+            decoder.mark_from_start();
+        }
         decoder.push(
             data.direction,
             Chunk {
@@ -165,8 +168,9 @@ impl Correlator {
             decoder.gap(Gap {
                 direction: data.direction,
                 position: end,
-                bytes: data.over_limit,
+                span: data.over_limit,
                 cause,
+                at: None,
             });
         }
         // Records come in the order they were made, so what is missing now will not come.
@@ -177,6 +181,25 @@ impl Correlator {
         if self.connections.note_held(origin.key) {
             self.give_up(origin.key, origin.ts_ns, out);
         }
+    }
+
+    fn take_passed(&mut self, origin: &Origin, passed: &Passed, out: &mut Vec<Observed>) {
+        self.begin(origin, out);
+        let Some(tracked) = self.connections.find(origin.key) else {
+            return;
+        };
+        let Passed { gap, from_start } = *passed;
+        tracked.go_on(origin.ts_ns, self.own_netns);
+        tracked.reach(gap.direction, gap.position.saturating_add(gap.span));
+        let decoder = &mut tracked.decoder;
+        if from_start {
+            decoder.mark_from_start();
+        }
+        decoder.gap(gap);
+        if decoder.unsettled() {
+            decoder.settle(gap.at.unwrap_or(Timestamp(origin.ts_ns)));
+        }
+        self.collect(origin.key, origin.ts_ns, out);
     }
 
     fn take_facts(&mut self, origin: &Origin, facts: Facts, out: &mut Vec<Observed>) {
@@ -245,7 +268,7 @@ impl Correlator {
                 }
                 Output::End(end) => (end.ended_at.0, Happening::End(end)),
                 Output::Gap(gap) => {
-                    self.counters.missing_bytes = self.counters.missing_bytes.saturating_add(gap.bytes);
+                    self.counters.missing_bytes = self.counters.missing_bytes.saturating_add(gap.bytes().unwrap_or(0));
                     (now_ns, Happening::Loss(gap))
                 }
                 Output::Undecoded(direction, position, reason) => {

@@ -96,8 +96,8 @@ pub struct ConnectionSummary {
     pub tls: Option<TlsFacts>,
     /// What its socket had to say, if that was seen to be closed.
     pub transport: Option<Transport>,
-    /// Bytes of plaintext that were read and written, as far as is known.
-    pub moved: [u64; 2],
+    /// Bytes of plaintext that were read and written; `None` where more passed, and nobody knows how many.
+    pub moved: [Option<u64>; 2],
     /// How many exchanges it had.
     pub exchanges: u64,
     /// Whether it was still open when the observation ended.

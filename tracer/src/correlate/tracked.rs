@@ -8,7 +8,7 @@
 
 use std::{sync::Arc, time::SystemTime};
 
-use http_decode::{Connection as Decoder, Settings};
+use http_decode::{Connection as Decoder, Direction, STRETCH, Settings};
 
 use super::{Connection, ConnectionSummary, Transport, counters::Counters};
 use crate::{
@@ -23,6 +23,7 @@ pub(super) struct Tracked {
     pub(super) decoder: Decoder,
     pub(super) last_ns: u64,
     pub(super) exchanges: u64,
+    /// Positions behind the last bytes that were read and written.
     pub(super) moved: [u64; 2],
     pub(super) tls: Option<TlsFacts>,
     pub(super) socket: Option<(u64, SocketFacts)>,
@@ -125,12 +126,23 @@ impl Tracked {
     pub(super) fn count(&mut self, data: &Data<'_>) {
         let bytes = data.bytes.len().try_into().unwrap_or(u64::MAX);
         let end = data.position.saturating_add(bytes).saturating_add(data.over_limit);
+        self.reach(data.direction, end);
+    }
+
+    /// Notes that a direction has come up to a position.
+    pub(super) fn reach(&mut self, direction: Direction, end: u64) {
         let [read, written] = &mut self.moved;
-        let moved = match data.direction {
-            http_decode::Direction::Read => read,
-            http_decode::Direction::Write => written,
+        let moved = match direction {
+            Direction::Read => read,
+            Direction::Write => written,
         };
         *moved = end.max(*moved);
+    }
+
+    /// Notes that the connection goes on.
+    pub(super) fn go_on(&mut self, at_ns: u64, own_netns: u32) {
+        self.last_ns = at_ns;
+        self.confirm(at_ns, own_netns);
     }
 
     /// Tells whether what the decoder has to say has to wait for the connection's addresses.
@@ -172,7 +184,7 @@ impl Tracked {
         Box::new(ConnectionSummary {
             tls: self.tls.clone(),
             transport: self.socket.map(|(_, socket)| transport(socket, boot)),
-            moved: self.moved,
+            moved: self.moved.map(|end| (end < STRETCH).then_some(end)),
             exchanges: self.exchanges,
             open: open && self.socket.is_none(),
         })

@@ -7,8 +7,8 @@ mod facts;
 mod process;
 mod transport;
 
-use http_decode::Direction;
-use tracer_ebpf::{DataRecord, EndRecord, Kind, RecordFlags, RecordHeader};
+use http_decode::{Direction, Gap, GapCause, STRETCH, Timestamp};
+use tracer_ebpf::{DataRecord, EndRecord, Kind, PassedCause, PassedRecord, RecordFlags, RecordHeader};
 use zerocopy::{FromBytes, Immutable, KnownLayout};
 
 pub use facts::{Basis, Facts};
@@ -52,15 +52,31 @@ pub struct Data<'a> {
     pub call_position: u64,
     /// Bytes the call moved beyond this piece that no other piece will bring: over the limit per call.
     pub over_limit: u64,
+    /// Whether the connection was seen to begin: position 0 of both its directions is their first byte.
+    pub from_start: bool,
     /// The bytes.
     pub bytes: &'a [u8],
 }
+
+/// Bytes that passed and that no record brings.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct Passed {
+    /// Where, how many, why, and when.
+    pub gap: Gap,
+    /// As with [`Data`].
+    pub from_start: bool,
+}
+
+// Positions mean the same to who makes them and to who reads them.
+const _: () = assert!(STRETCH == tracer_ebpf::STRETCH);
 
 /// What a record says.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub enum Event<'a> {
     /// Bytes that crossed the library's edge.
     Data(Data<'a>),
+    /// Bytes that crossed it and that nothing brings.
+    Passed(Passed),
     /// The facts of a connection, before its first data and when more is known.
     Facts(Facts),
     /// What a connection's handshake agreed on.
@@ -87,6 +103,7 @@ pub fn parse(record: &[u8]) -> Result<(Origin, Event<'_>), Error> {
     let (header, _) = prefix::<RecordHeader>(record)?;
     let event = match header.kind {
         Kind::DATA => Event::Data(parse_data(record)?),
+        Kind::PASSED => Event::Passed(parse_passed(&prefix(record)?.0)?),
         Kind::CONNECTION => Event::Facts(Facts::read(&prefix(record)?.0)?),
         Kind::TLS => Event::Tls(Box::new(TlsFacts::read(&prefix(record)?.0))),
         Kind::END => {
@@ -122,11 +139,7 @@ fn parse_data(record: &[u8]) -> Result<Data<'_>, Error> {
     let (data, payload) = prefix::<DataRecord>(record)?;
     let captured = usize::try_from(data.captured).map_err(|_overflow| Error::CutShort)?;
     let bytes = payload.get(..captured).ok_or(Error::CutShort)?;
-    let (direction, at_ns) = match data.header.direction {
-        tracer_ebpf::Direction::READ => (Direction::Read, data.header.ts_ns),
-        tracer_ebpf::Direction::WRITE => (Direction::Write, data.began_ns),
-        _ => return Err(Error::Unknown),
-    };
+    let (direction, at_ns) = crossing(&data.header, data.began_ns)?;
     let end = data.position.saturating_add(data.captured.into());
     let call_end = data.call_position.saturating_add(data.call_length);
     let cut = data
@@ -140,8 +153,38 @@ fn parse_data(record: &[u8]) -> Result<Data<'_>, Error> {
         position: data.position,
         call_position: data.call_position,
         over_limit,
+        from_start: data.header.flags.contains(RecordFlags::FROM_START),
         bytes,
     })
+}
+
+fn parse_passed(record: &PassedRecord) -> Result<Passed, Error> {
+    let (direction, at_ns) = crossing(&record.header, record.began_ns)?;
+    let cause = match record.cause {
+        PassedCause::SENDFILE => GapCause::Sendfile,
+        PassedCause::NOT_CAPTURED => GapCause::NotCaptured,
+        PassedCause::UNREADABLE => GapCause::Unreadable,
+        _ => return Err(Error::Unknown),
+    };
+    Ok(Passed {
+        gap: Gap {
+            direction,
+            position: record.position,
+            span: record.span,
+            cause,
+            at: Some(Timestamp(at_ns)),
+        },
+        from_start: record.header.flags.contains(RecordFlags::FROM_START),
+    })
+}
+
+/// Says which way bytes went, and when: a write when its call began, a read when its call returned.
+fn crossing(header: &RecordHeader, began_ns: u64) -> Result<(Direction, u64), Error> {
+    match header.direction {
+        tracer_ebpf::Direction::READ => Ok((Direction::Read, header.ts_ns)),
+        tracer_ebpf::Direction::WRITE => Ok((Direction::Write, began_ns)),
+        _ => Err(Error::Unknown),
+    }
 }
 
 fn prefix<T: FromBytes + Immutable + KnownLayout>(record: &[u8]) -> Result<(T, &[u8]), Error> {
@@ -199,9 +242,35 @@ mod tests {
             position: 110,
             call_position: 100,
             over_limit: 35,
+            from_start: false,
             bytes: b"hello",
         };
         assert_eq!(event, Event::Data(expected));
+    }
+
+    #[test]
+    fn bytes_that_passed_have_a_length_unless_they_lead_into_another_stretch() {
+        let mut record = PassedRecord {
+            header: header(Kind::PASSED),
+            began_ns: 4,
+            position: 110,
+            span: 50,
+            cause: PassedCause::SENDFILE,
+            reserved: [0; 7],
+        };
+        let passed = |record: &PassedRecord| match parse(record.as_bytes()) {
+            Ok((_, Event::Passed(passed))) => passed,
+            other => panic!("{other:?}"),
+        };
+        let gap = passed(&record).gap;
+        assert_eq!((gap.position, gap.bytes(), gap.at), (110, Some(50), Some(Timestamp(4))));
+        (record.span, record.cause) = (STRETCH, PassedCause::NOT_CAPTURED);
+        record.header.flags = RecordFlags::FROM_START;
+        let unknown = passed(&record);
+        assert_eq!((unknown.gap.bytes(), unknown.gap.cause), (None, GapCause::NotCaptured));
+        assert!(unknown.from_start);
+        record.cause = PassedCause(9);
+        assert_eq!(parse(record.as_bytes()).unwrap_err(), Error::Unknown);
     }
 
     #[test]
@@ -214,7 +283,7 @@ mod tests {
 
     #[test]
     fn a_record_of_any_kind_cut_at_any_byte_is_refused() {
-        for kind in (Kind::DATA.0..=Kind::TLS.0).map(Kind) {
+        for kind in (Kind::DATA.0..=Kind::PASSED.0).map(Kind) {
             // A data record's size is that of its largest payload.
             let size = if kind == Kind::DATA {
                 size_of::<DataRecord>()
@@ -226,6 +295,10 @@ mod tests {
             // A change of no kind is not one.
             if kind == Kind::PROCESS {
                 bytes[size_of::<RecordHeader>() + 24] = 1;
+            }
+            // Bytes do not pass for no cause.
+            if kind == Kind::PASSED {
+                bytes[size - 8] = 1;
             }
             assert!(parse(&bytes).is_ok(), "{kind:?}");
             for cut in 0..size {

@@ -17,6 +17,8 @@ pub struct Har<W: Write> {
     entries: u64,
     losses: u64,
     lost_bytes: u64,
+    /// Losses of unknown length.
+    uncounted: u64,
 }
 
 impl<W: Write> Har<W> {
@@ -27,6 +29,7 @@ impl<W: Write> Har<W> {
             entries: 0,
             losses: 0,
             lost_bytes: 0,
+            uncounted: 0,
         }
     }
 
@@ -72,7 +75,8 @@ impl<W: Write> Sink for Har<W> {
                     cause: _,
                 } = &**loss;
                 self.losses += 1;
-                self.lost_bytes = self.lost_bytes.saturating_add(*bytes);
+                self.lost_bytes = self.lost_bytes.saturating_add(bytes.unwrap_or(0));
+                self.uncounted += u64::from(bytes.is_none());
                 Ok(())
             }
         }
@@ -90,9 +94,13 @@ impl<W: Write> Sink for Har<W> {
         if self.losses > 0 {
             write!(
                 self.out,
-                ",\"comment\":\"{} holes, {} bytes not captured\"",
+                ",\"comment\":\"{} holes, {} bytes not captured",
                 self.losses, self.lost_bytes
             )?;
+            if self.uncounted > 0 {
+                write!(self.out, ", and an unknown number in {} of them", self.uncounted)?;
+            }
+            self.out.write_all(b"\"")?;
         }
         self.out.write_all(b"}}\n")?;
         self.flush()

@@ -83,8 +83,9 @@ pub(crate) fn loss() -> Redacted<Line> {
     let gap = Gap {
         direction: Direction::Read,
         position: 4096,
-        bytes: 100,
+        span: 100,
         cause: GapCause::OverLimit,
+        at: None,
     };
     redacted(Happening::Loss(gap), AddressSource::CustomBio)
 }
@@ -118,7 +119,7 @@ pub(crate) fn summary_of(change: impl FnOnce(&mut ConnectionSummary)) -> Connect
             retransmits: 0,
             ended: Some(SocketEnd::FinRemote),
         }),
-        moved: [100, 200],
+        moved: [Some(100), Some(200)],
         exchanges: 3,
         open: false,
     };

@@ -50,7 +50,16 @@ pub(super) fn parts(line: &SummaryLine) -> String {
         retransmits.map(|count| format!("{count} retransmits")),
         received.map(|bytes| format!("{bytes} bytes received")),
         acknowledged.map(|bytes| format!("{bytes} acknowledged")),
-        Some(format!("{read} read, {written} written, {exchanges} exchanges")),
+        Some(format!(
+            "{} read, {} written, {exchanges} exchanges",
+            count(*read),
+            count(*written)
+        )),
     ];
     known.into_iter().flatten().collect::<Vec<_>>().join(", ")
+}
+
+/// A number of bytes, if it is known.
+fn count(bytes: Option<u64>) -> String {
+    bytes.map_or("an unknown number".to_owned(), |bytes| bytes.to_string())
 }

@@ -254,8 +254,9 @@ impl<W: Write> Text<W> {
         } = line;
         write!(
             self.out,
-            "* {time} {}[{pid}] LOSS of {bytes} bytes ({cause}), ",
-            Shown(process)
+            "* {time} {}[{pid}] LOSS of {} bytes ({cause}), ",
+            Shown(process),
+            bytes.map_or("an unknown number of".to_owned(), |bytes| bytes.to_string())
         )?;
         write!(self.out, "{direction} from position {position} on, ")?;
         self.connection(connection)?;

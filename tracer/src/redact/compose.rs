@@ -293,8 +293,9 @@ fn loss(time: SystemTime, connection: &Connection, gap: &Gap) -> LossLine {
     let Gap {
         direction,
         position,
-        bytes,
+        span: _,
         cause,
+        at: _,
     } = gap;
     let Process { pid, name } = &connection.process;
     LossLine {
@@ -307,11 +308,14 @@ fn loss(time: SystemTime, connection: &Connection, gap: &Gap) -> LossLine {
             Direction::Write => "write",
         },
         position: *position,
-        bytes: *bytes,
+        bytes: gap.bytes(),
         cause: match cause {
             GapCause::Lost => "lost",
             GapCause::OverLimit => "over_limit",
             GapCause::Dropped => "dropped",
+            GapCause::Sendfile => "sendfile",
+            GapCause::NotCaptured => "not_captured",
+            GapCause::Unreadable => "unreadable",
         },
     }
 }

@@ -271,9 +271,11 @@ pub struct LossLine {
     pub direction: &'static str,
     /// Position of the first missing byte.
     pub position: u64,
-    /// How many are missing.
-    pub bytes: u64,
-    /// Why.
+    /// How many are missing, if that is known.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub bytes: Option<u64>,
+    /// Why: `lost`, `over_limit`, `dropped`, `sendfile` (they went from a file to the kernel), `not_captured` (the call that
+    /// moved them could not be followed) or `unreadable` (so was their number).
     pub cause: &'static str,
 }
 
@@ -323,9 +325,11 @@ pub struct SummaryLine {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub acknowledged: Option<u64>,
     /// Bytes read since it was first seen, plaintext.
-    pub read: u64,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub read: Option<u64>,
     /// Bytes written since it was first seen, plaintext.
-    pub written: u64,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub written: Option<u64>,
     /// Exchanges that were seen on it, printed or not.
     pub exchanges: u64,
     /// How it ended: `fin`, `reset` or `timeout`.

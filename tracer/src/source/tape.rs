@@ -14,8 +14,8 @@ use std::{
 use serde::{Deserialize, Serialize};
 use thiserror::Error as ThisError;
 use tracer_ebpf::{
-    ConnectionRecord, DataRecord, EndRecord, LARGEST_CLASS, MAX_SITES, ProcessRecord, RecordHeader, SocketRecord,
-    TlsRecord,
+    ConnectionRecord, DataRecord, EndRecord, LARGEST_CLASS, MAX_SITES, PassedRecord, ProcessRecord, RecordHeader,
+    SocketRecord, TlsRecord,
 };
 
 use super::Batch;
@@ -30,6 +30,9 @@ const VERSION_WITHOUT_COMPLETION: u32 = 2;
 /// How long before its drain a batch of such a tape is taken to be complete.
 const SETTLE_NS: u64 = 30_000_000;
 
+/// How many sizes the first tapes of this version have.
+const OLDEST_SIZES: usize = 8;
+
 const FRAME_RECORD: u8 = 1;
 const FRAME_MARK: u8 = 3;
 const FRAME_TOTALS: u8 = 4;
@@ -38,7 +41,8 @@ const FRAME_SITE: u8 = 5;
 /// What a tape says of itself.
 #[derive(Clone, Debug, Default, Deserialize, Eq, PartialEq, Serialize)]
 pub struct Header {
-    /// Sizes of the record header, of the record of each kind in the order of the kinds, and of the largest payload.
+    /// Sizes of the record header, of the record of each kind in the order of the kinds, and of the largest payload; then
+    /// of the kinds that were added since.
     pub abi: Vec<usize>,
     /// Nanoseconds since 1970 when `CLOCK_MONOTONIC` was zero.
     pub boot_unix_ns: u64,
@@ -113,7 +117,7 @@ pub enum Error {
     Damaged,
 }
 
-/// The sizes by which a tape of another ABI is recognised.
+/// The sizes by which a tape of another ABI is recognised; those of kinds that were added later come last.
 fn abi() -> Vec<usize> {
     vec![
         size_of::<RecordHeader>(),
@@ -124,7 +128,14 @@ fn abi() -> Vec<usize> {
         size_of::<SocketRecord>(),
         size_of::<TlsRecord>(),
         LARGEST_CLASS,
+        size_of::<PassedRecord>(),
     ]
+}
+
+/// Tells whether a tape's sizes are this binary's, as far as the kinds of record go that it may hold: one that was made
+/// before a kind was added has none of it.
+fn is_known(sizes: &[usize]) -> bool {
+    sizes.len() >= OLDEST_SIZES && abi().starts_with(sizes)
 }
 
 /// Writes a tape.
@@ -224,7 +235,7 @@ impl<R: Read> Reader<R> {
         let bytes = read_u32(&mut input)?;
         let json = read_bytes(&mut input, bytes, MAX_TAPE_HEADER_BYTES)?;
         let header: Header = serde_json::from_slice(&json).map_err(Error::Header)?;
-        if header.abi != abi() {
+        if !is_known(&header.abi) {
             return Err(Error::Abi {
                 found: header.abi,
                 expected: abi(),
@@ -416,6 +427,21 @@ mod tests {
         let bytes = tape();
         let old = String::from_utf8_lossy(&bytes).replacen("\"abi\":[48", "\"abi\":[47", 1);
         assert!(matches!(Reader::new(old.as_bytes()), Err(Error::Abi { .. })));
+    }
+
+    #[test]
+    fn a_tape_that_was_made_before_a_kind_of_record_was_added_is_read() {
+        let mut bytes = tape();
+        let length = u32::from_le_bytes(bytes[12..16].try_into().unwrap());
+        let old = format!(",{}]", size_of::<PassedRecord>());
+        let header = String::from_utf8(bytes[16..16 + length as usize].to_vec()).unwrap();
+        let older = header.replacen(&old, "]", 1);
+        assert!(older.len() < header.len());
+        bytes.splice(16..16 + header.len(), older.bytes());
+        bytes[12..16].copy_from_slice(&u32::try_from(older.len()).unwrap().to_le_bytes());
+        let mut reader = Reader::new(bytes.as_slice()).unwrap();
+        assert!(reader.next_batch().unwrap().is_some());
+        assert!(!is_known(&abi()[..OLDEST_SIZES - 1]) && !is_known(&[abi(), vec![1]].concat()));
     }
 
     #[test]

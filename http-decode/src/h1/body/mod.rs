@@ -38,6 +38,8 @@ pub(crate) enum Skip {
     Rest(u64),
     /// It held the rest of the content, so many bytes, and more.
     Beyond(u64),
+    /// It lay within content, which goes on: nobody knows how many bytes of it.
+    Uncounted,
     /// It may have held framing.
     Unknown,
 }
@@ -81,8 +83,14 @@ impl Body {
         }
     }
 
-    /// Steps over a hole of `count` bytes.
-    pub(crate) fn skip(&mut self, count: u64) -> Skip {
+    /// Steps over a hole of `count` bytes, or of an unknown number of them.
+    pub(crate) fn skip(&mut self, count: Option<u64>) -> Skip {
+        let Some(count) = count else {
+            return match self {
+                Self::UntilClose => Skip::Uncounted,
+                Self::Length(_) | Self::Chunked(_) => Skip::Unknown,
+            };
+        };
         match self {
             Self::Length(left) if count < *left => {
                 *left -= count;

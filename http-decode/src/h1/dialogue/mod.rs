@@ -15,7 +15,7 @@ use crate::context::{Arrivals, Context, Role};
 use crate::outbox::response_head_bytes;
 use crate::progress::{Ending, Progress};
 use crate::stream::{Hole, Mark};
-use crate::{Chunk, Direction, Ended, Exchange, Fields, GapCause, ResponseHead, Side, Timestamp};
+use crate::{Chunk, Direction, Ended, Exchange, Fields, ResponseHead, Side, Timestamp};
 
 /// An HTTP/1 connection.
 #[derive(Debug)]
@@ -114,12 +114,12 @@ impl Dialogue {
     /// Steps over a hole.
     pub(crate) fn skip(&mut self, direction: Direction, hole: &Hole, context: &mut Context) {
         let half = self.halves.of_mut(direction);
-        let skipped = half.decoder.skip(hole.bytes);
+        let skipped = half.decoder.skip(hole.bytes());
         match (half.decoder.role(), skipped) {
             (Role::Requests, Skipped::Heads) => self.pairing.lose_requests(),
             (Role::Requests, Skipped::Body(skip)) => self.skip_request_body(skip),
-            (Role::Responses, Skipped::Heads) => self.lose_response_head(None, context),
-            (Role::Responses, Skipped::Body(skip)) => self.skip_response_body(direction, skip, hole.cause, context),
+            (Role::Responses, Skipped::Heads) => self.lose_response_head(hole.at, context),
+            (Role::Responses, Skipped::Body(skip)) => self.skip_response_body(direction, skip, hole, context),
         }
     }
 
@@ -193,6 +193,7 @@ impl Dialogue {
     fn skip_request_body(&mut self, skip: Skip) {
         match skip {
             Skip::Content(count) | Skip::Rest(count) => self.add_request_content(count),
+            Skip::Uncounted => self.lose_request_body(),
             Skip::Beyond(count) => {
                 self.add_request_content(count);
                 self.pairing.lose_requests();
@@ -204,29 +205,27 @@ impl Dialogue {
         }
     }
 
-    fn skip_response_body(&mut self, direction: Direction, skip: Skip, cause: GapCause, context: &mut Context) {
+    fn skip_response_body(&mut self, direction: Direction, skip: Skip, hole: &Hole, context: &mut Context) {
         let Some(mut progress) = self.progress.take() else {
             return;
         };
         match skip {
             Skip::Content(count) | Skip::Rest(count) | Skip::Beyond(count) => progress.add_content(count),
-            Skip::Unknown => progress.lose_body(),
+            Skip::Uncounted | Skip::Unknown => progress.lose_body(),
         }
-        if matches!(skip, Skip::Content(_)) {
+        if matches!(skip, Skip::Content(_) | Skip::Uncounted) {
             self.progress = Some(progress);
             return;
         }
-        let at = self.halves.of(direction).last_at;
-        // What lies over the limit of a call was moved by that call, whose first bytes were just seen.
-        let ending = match (skip, cause) {
-            (Skip::Rest(_) | Skip::Beyond(_), GapCause::OverLimit) => {
-                Ending::seen(Ended::Complete, at, Fields::default())
-            }
-            (_, _) => Ending::unseen(at),
+        let last_at = self.halves.of(direction).last_at;
+        let passed_at = hole.passed_at(last_at);
+        let ending = match (skip, passed_at) {
+            (Skip::Rest(_) | Skip::Beyond(_), Some(at)) => Ending::seen(Ended::Complete, at, Fields::default()),
+            (_, _) => Ending::unseen(last_at),
         };
         progress.end(ending, context);
         if !matches!(skip, Skip::Rest(_)) {
-            self.pairing.lose_responses(None);
+            self.pairing.lose_responses(passed_at);
         }
     }
 

@@ -11,7 +11,7 @@ use crate::h2::hpack;
 use crate::h2::section::{Kind, Section, SectionReader};
 use crate::h2::streams::{Origin, Streams};
 use crate::limits::MAX_WAITING;
-use crate::{Direction, GapCause, Reason, Timestamp};
+use crate::{Direction, Reason, Timestamp};
 
 /// Something heard before it was known which side asks: a section, or what followed one.
 #[derive(Debug)]
@@ -144,16 +144,10 @@ impl Hearing<'_> {
         }
     }
 
-    /// Takes content that fell into a hole, and with it the end of the stream if that hole has a cause here.
-    pub(super) fn miss_content(&mut self, stream: u32, count: Option<u64>, end: Option<GapCause>, at: Timestamp) {
+    /// Takes content that fell into a hole, and with it the end of the stream, if it did.
+    pub(super) fn miss_content(&mut self, stream: u32, count: Option<u64>, end: Option<Seen>, at: Timestamp) {
         self.take_content(stream, count, at);
-        if let Some(cause) = end {
-            // What lies over the limit of a call was moved by that call, whose first bytes were just seen.
-            let seen = if cause == GapCause::OverLimit {
-                Seen::Yes
-            } else {
-                Seen::No
-            };
+        if let Some(seen) = end {
             self.end_stream(stream, at, seen);
         }
     }

@@ -134,8 +134,11 @@ impl Dialogue {
     /// Steps over a hole.
     pub(crate) fn skip(&mut self, direction: Direction, hole: &Hole, context: &mut Context) {
         let (half, sections, mut hearing) = self.hear(direction, context);
-        let at = half.last_at;
-        let (lost, in_step) = match half.reader.skip(hole.bytes) {
+        let (at, seen) = match (hole.passed_at(half.last_at), hole.bytes()) {
+            (Some(at), Some(_)) => (at, Seen::Yes),
+            (_, _) => (half.last_at, Seen::No),
+        };
+        let (lost, in_step) = match half.reader.skip(hole.bytes()) {
             Skipped::InStep(lost) => (lost, half.in_step),
             Skipped::OutOfStep(lost) => (lost, false),
         };
@@ -145,9 +148,9 @@ impl Dialogue {
                 stream,
                 bytes,
                 ends_stream,
-            } => hearing.miss_content(stream, Some(bytes), ends_stream.then_some(hole.cause), at),
+            } => hearing.miss_content(stream, Some(bytes), ends_stream.then_some(seen), at),
             Lost::ContentUnknown { stream, ends_stream } => {
-                hearing.miss_content(stream, None, ends_stream.then_some(hole.cause), at);
+                hearing.miss_content(stream, None, ends_stream.then_some(seen), at);
             }
             Lost::Block(block) => {
                 let section = hearing.decode(sections, &block, &mut half.table);

@@ -1,5 +1,7 @@
 //! From bytes to exchanges, and what is not decoded.
 
+use http_decode::STRETCH;
+
 use super::*;
 use crate::limits::ADDRESS_NS;
 
@@ -39,7 +41,7 @@ fn what_a_connection_lost_at_its_end_is_a_loss() {
     let lost = bench
         .out
         .iter()
-        .filter(|observed| matches!(&observed.happening, Happening::Loss(gap) if gap.bytes == 100));
+        .filter(|observed| matches!(&observed.happening, Happening::Loss(gap) if gap.bytes() == Some(100)));
     assert_eq!(lost.count(), 1);
     assert_eq!(bench.correlator.counters().missing_bytes, 100);
 }
@@ -131,4 +133,45 @@ fn what_is_not_decoded_is_said_once_for_each_reason() {
     }
     assert_eq!(bench.correlator.take_notes().len(), 1);
     assert_eq!(bench.correlator.counters().undecoded.malformed_frame, 2);
+}
+
+#[test]
+fn what_a_file_brought_completes_its_response() {
+    let mut bench = Bench::new(Bounds::default());
+    let head = RESPONSE.len() as u64 - 2;
+    bench.unknown(1, false);
+    bench.data(1, Way::READ, 0, REQUEST);
+    bench.data(1, Way::WRITE, 0, &RESPONSE[..RESPONSE.len() - 2]);
+    bench.passed(1, Way::WRITE, head, 2, PassedCause::SENDFILE);
+    let passed_ns = bench.now_ns;
+    let [exchange] = bench.exchanges()[..] else {
+        panic!("one exchange")
+    };
+    let body = exchange.response.as_ref().unwrap().body_bytes;
+    assert_eq!((exchange.ended, body), (Some(Ended::Complete), Some(2)));
+    assert_eq!(exchange.ended_at, Some(Timestamp(passed_ns)));
+    bench.exchange(1, 1);
+    assert_eq!(bench.exchanges().len(), 2, "the next one begins behind it");
+}
+
+#[test]
+fn bytes_without_a_number_are_a_loss_without_one_and_so_is_the_sum() {
+    let mut bench = Bench::of_connections();
+    bench.unknown(1, false);
+    bench.exchange(1, 0);
+    let end = REQUEST.len() as u64;
+    bench.data(1, Way::READ, end, b"GET /y HTTP/1.1\r\nX-Account: al");
+    let lost = end + 30;
+    bench.passed(1, Way::READ, lost, STRETCH, PassedCause::NOT_CAPTURED);
+    bench.data(1, Way::READ, lost + STRETCH, b"admin\r\n\r\n");
+    let losses = bench.out.iter().filter_map(|observed| match &observed.happening {
+        Happening::Loss(gap) => Some((gap.position, gap.bytes(), gap.cause)),
+        Happening::Exchange(_) | Happening::End(_) | Happening::Connection(_) => None,
+    });
+    assert_eq!(losses.collect::<Vec<_>>(), [(lost, None, GapCause::NotCaptured)]);
+    bench.socket(1);
+    let (read, written) = (lost + STRETCH + 9, RESPONSE.len());
+    bench.end(1, read.try_into().unwrap(), written);
+    assert_eq!(bench.exchanges().len(), 1, "nothing was joined");
+    assert_eq!(bench.summaries()[0].1.moved, [None, Some(written as u64)]);
 }

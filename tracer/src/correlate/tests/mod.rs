@@ -8,7 +8,7 @@ mod summaries;
 use http_decode::{Ended, Exchange};
 use tracer_ebpf::{
     AddressSource as Source, Change, ConnectionRecord, Cookie, DataRecord, Direction as Way, EndRecord, Kind,
-    ProcessRecord, RecordFlags, RecordHeader, Role, SocketEnd, SocketRecord, TlsRecord,
+    PassedCause, PassedRecord, ProcessRecord, RecordFlags, RecordHeader, Role, SocketEnd, SocketRecord, TlsRecord,
 };
 use zerocopy::{FromZeros as _, IntoBytes as _};
 
@@ -89,6 +89,19 @@ impl Bench {
             reserved: 0,
         };
         self.take(&[record.as_bytes(), bytes].concat());
+    }
+
+    /// Bytes that passed and that nothing brings.
+    fn passed(&mut self, ssl: u64, direction: Way, position: u64, span: u64, cause: PassedCause) {
+        let record = PassedRecord {
+            header: self.header(ssl, Kind::PASSED, direction),
+            began_ns: self.now_ns,
+            position,
+            span,
+            cause,
+            reserved: [0; 7],
+        };
+        self.take(record.as_bytes());
     }
 
     /// The exchange of a connection's number `index`, from 0.

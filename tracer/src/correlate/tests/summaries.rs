@@ -30,8 +30,8 @@ fn end_of(observed: &Observed) -> Option<(Ended, u64)> {
     }
 }
 
-fn moved() -> [u64; 2] {
-    [2 * REQUEST.len() as u64, 2 * RESPONSE.len() as u64]
+fn moved() -> [Option<u64>; 2] {
+    [Some(2 * REQUEST.len() as u64), Some(2 * RESPONSE.len() as u64)]
 }
 
 #[test]
@@ -96,7 +96,7 @@ fn a_connection_whose_socket_was_closed_ends_then_where_nobody_frees_it() {
     assert_eq!(bench.when(), [closed_ns]);
     assert_eq!(
         bench.summaries()[0].1.moved,
-        [REQUEST.len() as u64, RESPONSE.len() as u64 - 1]
+        [Some(REQUEST.len() as u64), Some(RESPONSE.len() as u64 - 1)]
     );
     bench.end(1, REQUEST.len(), RESPONSE.len());
     bench.finish();

@@ -14,7 +14,7 @@ fn summary(rules: Rules, change: impl FnOnce(&mut ConnectionSummary)) -> Summary
     let mut summary = ConnectionSummary {
         tls: Some(TlsFacts::default()),
         transport: None,
-        moved: [1, 2],
+        moved: [Some(1), Some(2)],
         exchanges: 0,
         open: false,
     };

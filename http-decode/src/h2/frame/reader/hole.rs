@@ -49,18 +49,35 @@ pub(crate) enum Lost<'a> {
     },
 }
 
+impl Lost<'_> {
+    /// Takes back how much content the hole took.
+    fn uncounted(self) -> Self {
+        if let Self::Content {
+            stream,
+            bytes: 1..,
+            ends_stream,
+        } = self
+        {
+            return Self::ContentUnknown { stream, ends_stream };
+        }
+        self
+    }
+}
+
 impl Reader {
-    /// Steps over a hole of `bytes` bytes.
-    pub(crate) fn skip(&mut self, bytes: u64) -> Skipped<'_> {
+    /// Steps over a hole of `bytes` bytes, or of an unknown number of them, which may end anywhere.
+    pub(crate) fn skip(&mut self, bytes: Option<u64>) -> Skipped<'_> {
         self.assembly.forget();
-        if bytes == 0 {
+        let span = bytes.unwrap_or(u64::MAX);
+        if span == 0 {
             return Skipped::InStep(Lost::Nothing);
         }
         let (lost, beyond) = match self.state {
-            State::Fixed(frame) | State::Body(frame) | State::Rest(frame) => self.skip_in_frame(frame, bytes),
-            State::Preface(behind) => (Lost::Nothing, self.skip_in_preface(behind, bytes)),
+            State::Fixed(frame) | State::Body(frame) | State::Rest(frame) => self.skip_in_frame(frame, span),
+            State::Preface(behind) => (Lost::Nothing, self.skip_in_preface(behind, span)),
             State::Header | State::OutOfStep => (Lost::Nothing, true),
         };
+        let lost = if bytes.is_none() { lost.uncounted() } else { lost };
         if !beyond {
             return Skipped::InStep(self.fill(lost));
         }
