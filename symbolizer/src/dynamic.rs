@@ -11,6 +11,8 @@ use crate::limits;
 
 pub(crate) const DT_NEEDED: u64 = 1;
 pub(crate) const DT_SONAME: u64 = 14;
+pub(crate) const DT_RPATH: u64 = 15;
+pub(crate) const DT_RUNPATH: u64 = 29;
 const DT_HASH: u64 = 4;
 const DT_STRTAB: u64 = 5;
 const DT_SYMTAB: u64 = 6;

@@ -10,13 +10,13 @@ use aya_ebpf::{
     programs::RawTracePointContext,
 };
 use tracer_ebpf::{
-    Change, Cookie, Direction, KernelCounters, Kind, ProcessRecord, ProcessState, RecordFlags, RecordHeader,
-    SettingFlags, TargetFlags, TargetState,
+    Change, Cookie, Direction, FILE_NAME_BYTES, KernelCounters, Kind, NameKind, PATH_BYTES, ProcessRecord,
+    ProcessState, RecordFlags, RecordHeader, SettingFlags, TargetFlags, TargetState,
 };
 
 use crate::{
-    maps::{CGROUPS, LIFECYCLE, NAMES, PROCESSES, TARGETS, THREADS, TOTALS, kernel_offset, settings},
-    memory::{add, read_kernel},
+    maps::{CGROUPS, LIFECYCLE, LONG_NAMES, NAMES, PATH, PROCESSES, TARGETS, THREADS, TOTALS, kernel_offset, settings},
+    memory::{add, copy_kernel_text, read_field, read_kernel},
     scope::{Task, current_task},
 };
 
@@ -49,18 +49,46 @@ pub(crate) fn process_forked(ctx: RawTracePointContext) -> i32 {
 #[raw_tracepoint(tracepoint = "sched_process_exec")]
 pub(crate) fn process_executed(ctx: RawTracePointContext) -> i32 {
     let task = current_task();
+    if TARGETS.get_ptr(&task.tgid).is_some() {
+        await_ciphertext(task.tgid);
+    } else {
+        match wanted(ctx.arg(2)) {
+            WANTED if add_executed(task.tgid) => {}
+            UNDECIDED => {
+                report(task.tgid, 0, Change::EXECUTED);
+                return 0;
+            }
+            _ => return 0,
+        }
+    }
+    begin(task.tgid);
+    forget_thread(ctx.arg(1));
+    forget_thread(task.tid);
+    report(task.tgid, 0, Change::EXECUTED);
+    0
+}
+
+#[inline(always)]
+fn add_executed(tgid: u32) -> bool {
     let new = if settings().contains(SettingFlags::ALONE) {
         &ALONE
     } else {
         &FOLLOWED
     };
-    if TARGETS.get_ptr(&task.tgid).is_some() || (is_wanted() && add_target(task.tgid, new)) {
-        begin(task.tgid);
-        forget_thread(ctx.arg(1));
-        forget_thread(task.tid);
-        report(task.tgid, 0, Change::EXECUTED);
+    let added = add_target(tgid, new);
+    await_ciphertext(tgid);
+    added
+}
+
+/// Has the ciphertext of a process looked for, since it may end before the loader has examined what it needs.
+#[inline(never)]
+pub(crate) fn await_ciphertext(tgid: u32) {
+    if settings().contains(SettingFlags::CIPHERTEXT)
+        && let Some(state) = TARGETS.get_ptr_mut(&tgid)
+    {
+        // SAFETY: a live map value. The loader alone changes the flags as well, and says what it found after this.
+        unsafe { (*state).flags = (*state).flags.with(TargetFlags::CIPHERTEXT) };
     }
-    0
 }
 
 /// A thread of a traced process ends, perhaps its last one: `sched_process_exit(task)`, called by each thread that ends,
@@ -138,15 +166,71 @@ fn inherit(parent: u32, child: u32) {
     }
 }
 
-/// Tells whether the current process bears a name that is traced, or lives in a control group that is.
+/// What is known of a process that begins a program.
+const UNWANTED: u32 = 0;
+const WANTED: u32 = 1;
+/// Its name is the beginning of one that is traced, and the kernel does not say what its file is called.
+const UNDECIDED: u32 = 2;
+
+/// Decides whether the current process bears a name that is traced, or lives in a control group that is.
 #[inline(never)]
-fn is_wanted() -> bool {
-    let by_name = match bpf_get_current_comm() {
-        Ok(name) => NAMES.get_ptr(&name).is_some(),
-        Err(_) => false,
-    };
+fn wanted(binary: u64) -> u32 {
     // SAFETY: the helper takes no arguments.
-    by_name || CGROUPS.get_ptr(&unsafe { bpf_get_current_cgroup_id() }).is_some()
+    if CGROUPS.get_ptr(&unsafe { bpf_get_current_cgroup_id() }).is_some() {
+        return WANTED;
+    }
+    let Ok(name) = bpf_get_current_comm() else {
+        return UNWANTED;
+    };
+    match NAMES.get_ptr(&name) {
+        // SAFETY: a live map value, which the loader writes before this program is attached.
+        Some(kind) => named(unsafe { *kind }, binary),
+        None => UNWANTED,
+    }
+}
+
+#[inline(always)]
+fn named(kind: NameKind, binary: u64) -> u32 {
+    if kind.contains(NameKind::WHOLE) {
+        return WANTED;
+    }
+    match read_field(binary, |offsets| &raw const offsets.binprm_filename) {
+        Some(path) => has_long_name(path),
+        None => UNDECIDED,
+    }
+}
+
+/// Decides whether the file that a path leads to bears a name that is traced. The path is the one that was executed, as
+/// the short name is: through a link it is the link's, and of a script the script's.
+#[inline(never)]
+fn has_long_name(path: u64) -> u32 {
+    let Some(room) = PATH.get_ptr_mut(0) else {
+        return UNWANTED;
+    };
+    // SAFETY: a map value of this CPU, which no other program uses, and which nothing interrupts this one to use.
+    let room = unsafe { &mut *room };
+    let length = copy_kernel_text(&mut room.path, path);
+    if length <= 0 {
+        return UNWANTED;
+    }
+    let mut before = 0;
+    // Without the zero that ends it.
+    let characters = length as usize - 1;
+    for back in 1..FILE_NAME_BYTES + 1 {
+        if back > characters {
+            break;
+        }
+        let at = characters - back;
+        if room.path[at % PATH_BYTES] == b'/' {
+            before = at + 1;
+            break;
+        }
+    }
+    room.name = [0; FILE_NAME_BYTES];
+    if copy_kernel_text(&mut room.name, path + before as u64) <= 0 {
+        return UNWANTED;
+    }
+    LONG_NAMES.get_ptr(&room.name).is_some().into()
 }
 
 /// Adds a process to those that are traced; tells whether there was room.

@@ -3,14 +3,14 @@
 use core::ptr::read_volatile;
 
 use aya_ebpf::{
-    btf_maps::{Array, ArrayOfMaps, HashMap, LruHashMap, RingBuf},
+    btf_maps::{Array, ArrayOfMaps, HashMap, LruHashMap, PerCpuArray, RingBuf},
     macros::btf_map,
 };
 use tracer_ebpf::{
-    AddressKey, CallState, CiphertextKey, ConnectionState, KernelCounters, KernelOffsets, LIFECYCLE_RING_BYTES,
-    MAX_CALLS, MAX_CGROUPS, MAX_CIPHERTEXTS, MAX_CONNECTIONS, MAX_CPUS, MAX_NAMES, MAX_OPENED, MAX_SITES, MAX_SOCKETS,
-    MAX_TARGETS, MAX_THREADS, ProcessState, SettingFlags, Settings, SiteConfig, SiteCounters, SocketState, TargetState,
-    ThreadState,
+    AddressKey, CallState, CiphertextKey, ConnectionState, FILE_NAME_BYTES, KernelCounters, KernelOffsets,
+    LIFECYCLE_RING_BYTES, MAX_CALLS, MAX_CGROUPS, MAX_CIPHERTEXTS, MAX_CONNECTIONS, MAX_CPUS, MAX_NAMES, MAX_OPENED,
+    MAX_SITES, MAX_SOCKETS, MAX_TARGETS, MAX_THREADS, NameKind, PATH_BYTES, ProcessState, SettingFlags, Settings,
+    SiteConfig, SiteCounters, SocketState, TargetState, ThreadState,
 };
 
 /// Only the template of an inner ring: the loader makes the rings themselves, of the size the user asks for.
@@ -39,7 +39,21 @@ pub(crate) static PROCESSES: HashMap<u32, ProcessState, MAX_TARGETS> = HashMap::
 
 /// Short names of programs that are traced from their `exec` on.
 #[btf_map]
-pub(crate) static NAMES: HashMap<[u8; 16], u32, MAX_NAMES> = HashMap::new();
+pub(crate) static NAMES: HashMap<[u8; 16], NameKind, MAX_NAMES> = HashMap::new();
+
+/// Names of the files of such programs, where they are longer than short names.
+#[btf_map]
+pub(crate) static LONG_NAMES: HashMap<[u8; FILE_NAME_BYTES], u32, MAX_NAMES> = HashMap::new();
+
+/// Room for the path of a program and the name of its file, while one is compared.
+#[btf_map]
+pub(crate) static PATH: PerCpuArray<ProgramPath, 1> = PerCpuArray::new();
+
+/// The path of a program, and the name of its file.
+pub(crate) struct ProgramPath {
+    pub(crate) path: [u8; PATH_BYTES],
+    pub(crate) name: [u8; FILE_NAME_BYTES],
+}
 
 /// Control groups whose programs are traced from their `exec` on.
 #[btf_map]
@@ -84,6 +98,7 @@ pub(crate) static OPENED: LruHashMap<u64, u64, MAX_OPENED> = LruHashMap::new();
 /// Offsets into the running kernel's structures, set before load.
 #[unsafe(no_mangle)]
 static KERNEL_OFFSETS: KernelOffsets = KernelOffsets {
+    binprm_filename: 0,
     task_files: 0,
     files_fdt: 0,
     fdt_max_fds: 0,

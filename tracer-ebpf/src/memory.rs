@@ -4,7 +4,10 @@ use core::arch::asm;
 
 use aya_ebpf::helpers::{
     bpf_probe_read_kernel, bpf_probe_read_user,
-    generated::{bpf_probe_read_kernel as read_kernel_bytes, bpf_probe_read_user as read_user_bytes},
+    generated::{
+        bpf_probe_read_kernel as read_kernel_bytes, bpf_probe_read_kernel_str as read_kernel_text,
+        bpf_probe_read_user as read_user_bytes,
+    },
 };
 use tracer_ebpf::KernelOffsets;
 
@@ -44,6 +47,13 @@ pub(crate) fn read_kernel<T>(address: usize) -> Option<T> {
 pub(crate) unsafe fn copy_kernel(into: *mut u8, address: u64, bytes: u32) -> bool {
     // SAFETY: the caller vouches for the room; the helper checks the address.
     unsafe { read_kernel_bytes(into.cast(), bytes, address as *const _) == 0 }
+}
+
+/// Copies a text of the kernel with the zero that ends it, cut to the room; returns its length with that, or an error.
+#[inline(always)]
+pub(crate) fn copy_kernel_text<const N: usize>(into: &mut [u8; N], address: u64) -> i64 {
+    // SAFETY: the array has room for so many bytes; the helper checks the address.
+    unsafe { read_kernel_text(into.as_mut_ptr().cast(), N as u32, address as *const _) }
 }
 
 /// The address of a field of one of the kernel's structures; `None` where its BTF does not describe it.

@@ -36,7 +36,7 @@ pub(crate) fn traced_task() -> Option<(Task, TargetFlags)> {
         None if meet(task.tgid) => TARGETS.get_ptr(&task.tgid),
         found => found,
     }?;
-    // SAFETY: a live map value; the loader adds flags, and takes none away.
+    // SAFETY: a live map value; the flags are written as a whole.
     let flags = unsafe { (*target).flags };
     is_on().then_some((task, flags))
 }
@@ -62,6 +62,7 @@ fn add_met(tgid: u32) -> u32 {
     if !is_on() || !lifecycle::add_target(tgid, &MET) {
         return 0;
     }
+    lifecycle::await_ciphertext(tgid);
     lifecycle::report(tgid, 0, Change::MET);
     1
 }

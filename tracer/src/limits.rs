@@ -76,3 +76,12 @@ pub const MAX_REFUSALS: usize = 256;
 
 /// Drains of which it waits to be followed what happened to processes; beyond it the kernel is asked what there is.
 pub const MAX_LIVES: usize = 256;
+
+/// Files that a program which is waited for would map, and that are examined for it; the rest is found when it runs.
+pub const MAX_EXPECTED_FILES: usize = 256;
+
+/// Entries of the dynamic linker's list that are read.
+pub const MAX_CACHED_LIBRARIES: usize = 65_536;
+
+/// Scripts that name each other as interpreters; the kernel follows as many (`exec_binprm` in `fs/exec.c`).
+pub const MAX_SCRIPT_DEPTH: usize = 5;

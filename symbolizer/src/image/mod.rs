@@ -201,6 +201,16 @@ impl<'data> Image<'data> {
         self.dynamic_names(dynamic::DT_NEEDED)
     }
 
+    /// Returns the folders in which the dynamic linker searches first for the images this one needs: `DT_RUNPATH`, or
+    /// `DT_RPATH` where there is none; unexpanded.
+    #[must_use]
+    pub fn search_paths(&self) -> Vec<&'data [u8]> {
+        let by = |tag| self.dynamic_names(tag).pop();
+        let paths = by(dynamic::DT_RUNPATH).or_else(|| by(dynamic::DT_RPATH));
+        let folders = paths.into_iter().flat_map(|paths| paths.split(|byte| *byte == b':'));
+        folders.filter(|folder| !folder.is_empty()).collect()
+    }
+
     fn dynamic_names(&self, tag: u64) -> Vec<&'data [u8]> {
         self.dynamic()
             .map(|dynamic| dynamic::names(dynamic, tag, |address| self.bytes_from(address)))

@@ -6,5 +6,6 @@ mod late;
 mod namespaces;
 mod files;
 mod selection;
+mod first;
 mod growth;
 mod deaths;

@@ -109,8 +109,33 @@ impl SettingFlags {
     pub const CONNECTIONS: Self = Self(1 << 1);
     /// The processes that traced ones fork are not traced with them.
     pub const ALONE: Self = Self(1 << 2);
+    /// The kernel's structures are known: until a process that begins a program was examined, its ciphertext is looked for.
+    pub const CIPHERTEXT: Self = Self(1 << 3);
 
     /// Tells whether all bits of `other` are set.
+    pub const fn contains(self, other: Self) -> bool {
+        self.0 & other.0 == other.0
+    }
+
+    /// Adds the bits of `other`.
+    #[must_use]
+    pub const fn with(self, other: Self) -> Self {
+        Self(self.0 | other.0)
+    }
+}
+
+/// What a short name of the table of names stands for, as bits.
+#[derive(Clone, Copy, Debug, Default, Eq, FromBytes, Immutable, IntoBytes, KnownLayout, PartialEq)]
+#[repr(transparent)]
+pub struct NameKind(pub u32);
+
+impl NameKind {
+    /// The whole name of a program.
+    pub const WHOLE: Self = Self(1);
+    /// The beginning of longer names, which the kernel cut: the name of the program's file decides.
+    pub const CUT: Self = Self(1 << 1);
+
+    /// Returns whether all bits of `other` are set.
     pub const fn contains(self, other: Self) -> bool {
         self.0 & other.0 == other.0
     }
@@ -126,6 +151,8 @@ impl SettingFlags {
 #[derive(Clone, Copy, Debug, Default, Eq, FromBytes, Immutable, IntoBytes, KnownLayout, PartialEq)]
 #[repr(C)]
 pub struct KernelOffsets {
+    /// `linux_binprm.filename`.
+    pub binprm_filename: u32,
     /// `task_struct.files`.
     pub task_files: u32,
     /// `files_struct.fdt`.
@@ -224,7 +251,7 @@ impl KernelOffsets {
 
 const _: () = assert!(size_of::<SiteConfig>() == 24);
 const _: () = assert!(size_of::<Settings>() == 16);
-const _: () = assert!(size_of::<KernelOffsets>() == 172);
+const _: () = assert!(size_of::<KernelOffsets>() == 176);
 
 #[cfg(test)]
 mod tests {

@@ -53,6 +53,12 @@ pub const MAX_TARGETS: usize = 16384;
 /// Short names of programs that are traced wherever they run.
 pub const MAX_NAMES: usize = 64;
 
+/// Bytes of a file's name with the zero behind it (`NAME_MAX` in `include/uapi/linux/limits.h`).
+pub const FILE_NAME_BYTES: usize = 256;
+
+/// Bytes of a program's path that are read; a path is not longer (`PATH_MAX` in `include/uapi/linux/limits.h`).
+pub const PATH_BYTES: usize = 4096;
+
 /// Control groups whose processes are traced.
 pub const MAX_CGROUPS: usize = 1024;
 

@@ -239,6 +239,7 @@ fn offsets(btf: &Btf) -> Result<KernelOffsets, Undescribed> {
         task_tgid: of("task_struct", "tgid", "task_struct.tgid")?,
         task_signal: of("task_struct", "signal", "task_struct.signal")?,
         signal_live: of("signal_struct", "live", "signal_struct.live")?,
+        binprm_filename: may("linux_binprm", "filename"),
         sock_net: may("sock_common", "skc_net"),
         net_inum: namespace_number(btf).unwrap_or(KernelOffsets::UNKNOWN),
         sock_protocol: may("sock", "sk_protocol"),

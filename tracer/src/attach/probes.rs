@@ -43,6 +43,8 @@ pub struct Probes {
     sockets: Sockets,
     /// What the kernel says of itself; without it, sockets are not watched.
     btf: Option<Btf>,
+    /// Whether the programs can compare the name of a program's file.
+    compares_paths: bool,
     /// Whether the calls of handshakes are of use.
     handshakes: bool,
 }
@@ -58,9 +60,13 @@ impl Probes {
     /// Loads the programs; nothing is reported before the [`Switch`] is on.
     pub fn load(kernel: &Kernel, options: Options) -> Result<(Self, Rings, Cpus, Switch), Error> {
         let offsets: MapValue<KernelOffsets> = MapValue(kernel.offsets);
+        let ciphertext = match kernel.undescribed {
+            None => SettingFlags::CIPHERTEXT,
+            Some(_) => SettingFlags::default(),
+        };
         let settings = MapValue(Settings {
             call_bytes: options.call_bytes,
-            flags: options.flags,
+            flags: options.flags.with(ciphertext),
             own_tgid: std::process::id(),
         });
         let mut loader = EbpfLoader::new();
@@ -90,6 +96,7 @@ impl Probes {
             changes,
             sockets,
             btf,
+            compares_paths: kernel.offsets.binprm_filename != KernelOffsets::UNKNOWN,
             // Without BTF, they tell early of a descriptor that has to be looked at.
             handshakes: options.flags.contains(SettingFlags::CONNECTIONS) || kernel.undescribed.is_some(),
         };
@@ -111,6 +118,12 @@ impl Probes {
         &self.sockets.missing
     }
 
+    /// Returns whether the programs know a process by a name that is longer than the kernel's short names. Where they do
+    /// not, they report every program whose short name is the beginning of such a name, and trace none.
+    pub const fn knows_long_names(&self) -> bool {
+        self.compares_paths
+    }
+
     /// Has the kernel keep account of processes, and of those that come later by name or control group.
     pub fn trace(&mut self, pids: &BTreeSet<u32>, selection: &Selection) -> Result<(), Error> {
         let flags = if selection.follow {
@@ -119,7 +132,7 @@ impl Probes {
             TargetFlags::default()
         };
         let mut tables = self.tables();
-        tables.expect_names(selection.short_names())?;
+        tables.expect_names(selection)?;
         tables.expect_groups(&selection.control_groups())?;
         tables.trace(pids, flags)
     }
@@ -175,38 +188,43 @@ impl Probes {
 
     /// Places the probes of an announced file that a process needs and that are not in place.
     pub fn attach(&mut self, identity: FileIdentity, pid: u32, reach: Reach, needs: Needs) -> Result<(), Error> {
+        self.attach_shared(identity, reach, needs)?;
         let (Some(file), Some(id)) = (self.files.get_mut(&identity), NonZeroU32::new(pid)) else {
             return Ok(());
         };
-        let is_for_everyone = |function: &Function| reach == Reach::Everyone && is_cheap(function);
         let handshakes = self.handshakes;
-        let needed = |placement: &Placement, function: &Function| is_needed(placement, function, needs, handshakes);
-        let shared = file.missing(&file.shared, |placement, function| {
-            is_for_everyone(function) && needed(placement, function)
-        });
-        file.place(&mut self.ebpf, shared, None)?;
         let none = Links::new();
         let own = file.own.get(&pid).unwrap_or(&none);
         let own = file.missing(own, |placement, function| {
-            !is_for_everyone(function) && needed(placement, function)
+            !is_shared(reach, function) && is_needed(placement, function, needs, handshakes)
         });
-        file.place(&mut self.ebpf, own, Some(id))?;
-        if let (true, Some(btf)) = (needs.ciphertext, &self.btf) {
-            self.sockets.look_for_ciphertext(&mut self.ebpf, btf)?;
-            self.tables().add_flags(pid, TargetFlags::CIPHERTEXT)?;
+        file.place(&mut self.ebpf, own, Some(id))
+    }
+
+    /// Places the probes of an announced file that are for every process, whether one maps it already or not.
+    pub fn attach_shared(&mut self, identity: FileIdentity, reach: Reach, needs: Needs) -> Result<(), Error> {
+        let handshakes = self.handshakes;
+        if let Some(file) = self.files.get_mut(&identity) {
+            let shared = file.missing(&file.shared, |placement, function| {
+                is_shared(reach, function) && is_needed(placement, function, needs, handshakes)
+            });
+            file.place(&mut self.ebpf, shared, None)?;
         }
         Ok(())
     }
 
-    /// Has the programs look for the sockets of a process by its ciphertext. Returns what this kernel does not offer of
-    /// it, the first time.
-    pub fn look_for_ciphertext(&mut self, pid: u32) -> Result<Vec<Missing>, Error> {
-        let Some(btf) = &self.btf else {
-            return Ok(Vec::new());
-        };
-        let missing = self.sockets.look_for_ciphertext(&mut self.ebpf, btf)?.to_vec();
-        self.tables().add_flags(pid, TargetFlags::CIPHERTEXT)?;
-        Ok(missing)
+    /// Makes the programs that look for ciphertext in what goes through sockets ready. Returns what this kernel does not
+    /// offer of it, the first time.
+    pub fn watch_ciphertext(&mut self) -> Result<Vec<Missing>, Error> {
+        match &self.btf {
+            Some(btf) => Ok(self.sockets.look_for_ciphertext(&mut self.ebpf, btf)?.to_vec()),
+            None => Ok(Vec::new()),
+        }
+    }
+
+    /// Says whether the programs look for the sockets of a process by its ciphertext.
+    pub fn look_for_ciphertext(&mut self, pid: u32, wanted: bool) -> Result<(), Error> {
+        self.tables().look_for_ciphertext(pid, wanted)
     }
 
     /// Tells whether a file has sites that only probes for one process each may sit on.
@@ -266,4 +284,8 @@ impl Probes {
         }
         Ok(())
     }
+}
+
+fn is_shared(reach: Reach, function: &Function) -> bool {
+    reach == Reach::Everyone && is_cheap(function)
 }

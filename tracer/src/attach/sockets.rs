@@ -39,6 +39,13 @@ impl Part {
     }
 }
 
+impl Missing {
+    /// Returns whether it matters only once such a socket is met, as few programs use one.
+    pub fn is_rare(&self) -> bool {
+        self.part == Part::SentUnix
+    }
+}
+
 impl fmt::Display for Missing {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}: {}", self.part.lost(), self.why)
@@ -144,6 +151,16 @@ mod tests {
             texts,
             ["the closing of sockets is not noticed: the program is not loaded"]
         );
+    }
+
+    #[test]
+    fn what_is_missing_for_unix_sockets_alone_is_rare() {
+        let mut sockets = Sockets::default();
+        for part in [Part::Sent, Part::SentUnix, Part::Closed, Part::Reset] {
+            sockets.note(part, Err(ProgramError::NotLoaded));
+        }
+        let rare: Vec<_> = sockets.missing.iter().map(Missing::is_rare).collect();
+        assert_eq!(rare, [false, true, false, false]);
     }
 
     #[test]

@@ -6,9 +6,12 @@ use aya::{
     Ebpf,
     maps::{Array, HashMap as BpfHashMap, MapData, MapError},
 };
-use tracer_ebpf::{KernelCounters, ProcessState, SiteConfig, SiteCounters, TargetFlags, TargetState};
+use tracer_ebpf::{
+    FILE_NAME_BYTES, KernelCounters, NameKind, ProcessState, SiteConfig, SiteCounters, TargetFlags, TargetState,
+};
 
 use super::{Error, sweep::read_named, value::MapValue};
+use crate::target::Selection;
 
 /// The tables of the loaded programs.
 #[derive(Debug)]
@@ -23,10 +26,10 @@ impl Tables<'_> {
             .map_err(Error::map("TARGETS"))
     }
 
-    /// Adds to how a process is traced, if it is.
-    pub(super) fn add_flags(&mut self, pid: u32, flags: TargetFlags) -> Result<(), Error> {
+    /// Says whether the ciphertext of a traced process is looked for.
+    pub(super) fn look_for_ciphertext(&mut self, pid: u32, wanted: bool) -> Result<(), Error> {
         let mut targets = self.hash("TARGETS")?;
-        add_flags(&mut targets, pid, flags).map_err(Error::map("TARGETS"))
+        look_for_ciphertext(&mut targets, pid, wanted).map_err(Error::map("TARGETS"))
     }
 
     /// Takes processes out of those that are traced.
@@ -52,11 +55,15 @@ impl Tables<'_> {
         Ok(traced)
     }
 
-    /// Has programs of these short names traced from their `exec` on.
-    pub(super) fn expect_names(&mut self, names: impl Iterator<Item = [u8; 16]>) -> Result<(), Error> {
-        let mut table = self.hash::<[u8; 16], u32>("NAMES")?;
-        for name in names {
-            table.insert(name, 1, 0).map_err(Error::map("NAMES"))?;
+    /// Has programs of these names traced from their `exec` on.
+    pub(super) fn expect_names(&mut self, selection: &Selection) -> Result<(), Error> {
+        let mut long = self.hash::<[u8; FILE_NAME_BYTES], u32>("LONG_NAMES")?;
+        for name in selection.long_names() {
+            long.insert(name, 1, 0).map_err(Error::map("LONG_NAMES"))?;
+        }
+        let mut short = self.hash::<[u8; 16], MapValue<NameKind>>("NAMES")?;
+        for (name, kind) in selection.short_names() {
+            short.insert(name, MapValue(kind), 0).map_err(Error::map("NAMES"))?;
         }
         Ok(())
     }
@@ -119,13 +126,19 @@ fn trace_one(targets: &mut Targets<'_>, pid: u32, flags: TargetFlags) -> Result<
     }
 }
 
-fn add_flags(targets: &mut Targets<'_>, pid: u32, flags: TargetFlags) -> Result<(), MapError> {
-    match targets.get(&pid, 0) {
-        Ok(MapValue(state)) if !state.flags.contains(flags) => {
-            replace(targets, pid, TargetState::new(state.flags.with(flags)))
-        }
-        Ok(_) | Err(_) => Ok(()),
+fn look_for_ciphertext(targets: &mut Targets<'_>, pid: u32, wanted: bool) -> Result<(), MapError> {
+    let Ok(MapValue(TargetState { flags, .. })) = targets.get(&pid, 0) else {
+        return Ok(());
+    };
+    let changed = if wanted {
+        flags.with(TargetFlags::CIPHERTEXT)
+    } else {
+        flags.without(TargetFlags::CIPHERTEXT)
+    };
+    if changed == flags {
+        return Ok(());
     }
+    replace(targets, pid, TargetState::new(changed))
 }
 
 /// A process may have ended since its entry was read: then that does not come back, for nothing would remove it again.
@@ -163,7 +176,7 @@ mod tests {
         let MapValue(state) = targets.get(&1, 0).unwrap();
         targets.remove(&1).unwrap();
         replace(&mut targets, 1, state).unwrap();
-        add_flags(&mut targets, 1, TargetFlags::CIPHERTEXT).unwrap();
+        look_for_ciphertext(&mut targets, 1, true).unwrap();
         assert_eq!(targets.keys().count(), 0);
     }
 
@@ -173,9 +186,11 @@ mod tests {
         let mut map = table();
         let mut targets: Targets<'_> = (&mut map).try_into().unwrap();
         trace_one(&mut targets, 1, TargetFlags::FOLLOW).unwrap();
-        add_flags(&mut targets, 1, TargetFlags::CIPHERTEXT).unwrap();
+        look_for_ciphertext(&mut targets, 1, true).unwrap();
         trace_one(&mut targets, 1, TargetFlags::default()).unwrap();
         let both = TargetFlags::FOLLOW.with(TargetFlags::CIPHERTEXT);
         assert_eq!(targets.get(&1, 0).unwrap().0.flags, both);
+        look_for_ciphertext(&mut targets, 1, false).unwrap();
+        assert_eq!(targets.get(&1, 0).unwrap().0.flags, TargetFlags::FOLLOW);
     }
 }

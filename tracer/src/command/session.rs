@@ -33,7 +33,7 @@ use super::{
     looking::Looker,
     queue::{Queue, Queued, queue},
     say,
-    totals::{say_losses, say_totals},
+    totals::{say_losses, say_missing, say_totals},
 };
 use crate::{
     attach::{Cpus, Rings, Switch},
@@ -125,6 +125,7 @@ impl Session {
         let summary = worker
             .join()
             .map_err(|_panic| anyhow!("the decoder stopped unexpectedly"))??;
+        say_missing(follower.probes().missing(), summary.as_ref());
         say_totals(summary.as_ref(), totals);
         // Only now, because the kernel takes its time to take probes away.
         drop(follower);

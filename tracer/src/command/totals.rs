@@ -6,7 +6,11 @@ use anyhow::Result;
 use tracer_ebpf::{KernelCounters, SiteCounters};
 
 use super::say;
-use crate::{attach::Probes, pipeline::Summary, source::Totals};
+use crate::{
+    attach::{Missing, Probes},
+    pipeline::Summary,
+    source::Totals,
+};
 
 /// Adds up what the kernel counted as lost, and says where.
 pub(super) fn say_losses(probes: &mut Probes) -> Result<Totals> {
@@ -88,6 +92,14 @@ const fn losses(counters: &SiteCounters) -> [(&'static str, u64, u64); 5] {
         ("too many calls in flight", call_table_full, 0),
         ("the count could not be read", count_unreadable, 0),
     ]
+}
+
+/// Says what the kernel does not offer and few programs need, if a connection of theirs had no addresses in time.
+pub(super) fn say_missing(missing: &[Missing], summary: Option<&Summary>) {
+    let late = summary.map_or(0, |summary| summary.counters.addresses_late);
+    for missing in missing.iter().filter(|missing| late > 0 && missing.is_rare()) {
+        say(&missing.to_string());
+    }
 }
 
 /// Says what could not be used, then the one line of totals.

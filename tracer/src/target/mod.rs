@@ -9,6 +9,8 @@ mod verify;
 mod life;
 mod sockets;
 mod unix;
+mod linker;
+mod program;
 
 use std::{
     collections::BTreeSet,

@@ -12,6 +12,7 @@ use std::{
 };
 
 use procfs::process::{Process, all_processes};
+use tracer_ebpf::{FILE_NAME_BYTES, NameKind};
 
 use super::{Error, check_is_process, owner_of};
 use crate::limits::MAX_CGROUP_DEPTH;
@@ -42,15 +43,32 @@ impl Selection {
         self.all || self.wait || !self.names.is_empty() || !self.containers.is_empty()
     }
 
-    /// Short names as the kernel keeps them, padded with zeros.
-    pub fn short_names(&self) -> impl Iterator<Item = [u8; 16]> {
-        self.names.iter().map(|name| {
-            let mut short = [0; 16];
-            for (to, from) in short.iter_mut().zip(name.bytes().take(COMM_BYTES)) {
-                *to = from;
-            }
-            short
-        })
+    /// Short names as the kernel keeps them, padded with zeros, and what each stands for.
+    pub fn short_names(&self) -> BTreeMap<[u8; COMM_BYTES + 1], NameKind> {
+        let mut short_names: BTreeMap<_, NameKind> = BTreeMap::new();
+        for name in &self.names {
+            let kind = if is_long(name) { NameKind::CUT } else { NameKind::WHOLE };
+            let known = short_names.entry(padded(short(name))).or_default();
+            *known = known.with(kind);
+        }
+        short_names
+    }
+
+    /// Names that are longer than short names, padded with zeros; those longer than any file's name are no file's.
+    pub fn long_names(&self) -> impl Iterator<Item = [u8; FILE_NAME_BYTES]> {
+        let long = self
+            .names
+            .iter()
+            .filter(|name| is_long(name) && name.len() < FILE_NAME_BYTES);
+        long.map(|name| padded(name.as_bytes()))
+    }
+
+    /// Returns whether a process bears a name that was asked for and that is longer than a short name; the kernel knows
+    /// the others by itself.
+    pub fn has_long_name(&self, pid: u32) -> bool {
+        let process = i32::try_from(pid).ok().and_then(|pid| Process::new(pid).ok());
+        let mut long = self.names.iter().filter(|name| is_long(name));
+        process.is_some_and(|process| long.any(|name| is_named(&process, name)))
     }
 
     /// Numbers of the control groups of the containers, and of those within them, in the unified hierarchy.
@@ -149,15 +167,53 @@ fn pids_of(processes: &[Process], wanted: impl Fn(&Process) -> bool) -> BTreeSet
         .collect()
 }
 
-/// A process goes by its short name, which it may change, and by its program's.
+/// Returns whether a process goes by a name: its short name, which it may change, or its program's. The kernel cuts short
+/// names, so a longer name is compared with that of the program's file as well: it is the file that was executed, or,
+/// where that is a script, one of the first words after the interpreter.
 fn is_named(process: &Process, name: &str) -> bool {
-    let short: &[u8] = name.as_bytes();
-    let short = short.get(..COMM_BYTES).unwrap_or(short);
-    let by_comm = process.stat().is_ok_and(|stat| stat.comm.as_bytes() == short);
-    by_comm
-        || process
-            .exe()
-            .is_ok_and(|program| program.file_name() == Some(OsStr::new(name)))
+    let is_program = process
+        .exe()
+        .is_ok_and(|program| file_name(program.as_os_str().as_bytes()) == name.as_bytes());
+    if is_program {
+        return true;
+    }
+    let by_comm = process.stat().is_ok_and(|stat| stat.comm.as_bytes() == short(name));
+    by_comm && (!is_long(name) || is_called(&process.cmdline().unwrap_or_default(), name))
+}
+
+/// Returns whether a command line runs a program of this name, by itself or by an interpreter with options.
+fn is_called(words: &[String], name: &str) -> bool {
+    let is_name = |word: &String| file_name(word.as_bytes()) == name.as_bytes();
+    let begins_alike = |word: &String| file_name(word.as_bytes()).starts_with(short(name));
+    let mut rest = words.iter().skip(1).skip_while(|word| word.starts_with('-'));
+    match words.first() {
+        Some(program) if begins_alike(program) => is_name(program),
+        Some(_interpreter) => rest.next().is_some_and(is_name),
+        None => false,
+    }
+}
+
+/// The last component of a path; the kernel marks one that was removed.
+fn file_name(path: &[u8]) -> &[u8] {
+    let path = path.strip_suffix(b" (deleted)").unwrap_or(path);
+    path.rsplit(|byte| *byte == b'/').next().unwrap_or_default()
+}
+
+const fn is_long(name: &str) -> bool {
+    name.len() > COMM_BYTES
+}
+
+/// Cuts a name as the kernel does.
+fn short(name: &str) -> &[u8] {
+    name.as_bytes().get(..COMM_BYTES).unwrap_or(name.as_bytes())
+}
+
+fn padded<const N: usize>(name: &[u8]) -> [u8; N] {
+    let mut padded = [0; N];
+    for (to, from) in padded.iter_mut().zip(name) {
+        *to = *from;
+    }
+    padded
 }
 
 /// Reads the short name of a process.
@@ -289,12 +345,55 @@ mod tests {
     }
 
     #[test]
-    fn a_name_is_cut_as_the_kernel_cuts_it() {
-        let named = Selection {
-            names: vec!["a-name-of-twenty-two-b".to_owned(), "nginx".to_owned()],
+    fn a_name_is_cut_as_the_kernel_cuts_it_and_kept_whole_beside() {
+        let names = [
+            "a-name-of-twenty-two-b",
+            "a-name-of-twenty-two-c",
+            "nginx",
+            "a-name-of-twent",
+        ];
+        let asked = Selection {
+            names: names.map(str::to_owned).to_vec(),
             ..selection()
         };
-        let short: Vec<_> = named.short_names().collect();
-        assert_eq!(short, [*b"a-name-of-twent\0", *b"nginx\0\0\0\0\0\0\0\0\0\0\0"]);
+        let short: Vec<_> = asked.short_names().into_iter().collect();
+        let both = NameKind::CUT.with(NameKind::WHOLE);
+        let nginx = *b"nginx\0\0\0\0\0\0\0\0\0\0\0";
+        assert_eq!(short, [(*b"a-name-of-twent\0", both), (nginx, NameKind::WHOLE)]);
+        let long: Vec<_> = asked.long_names().collect();
+        assert!(long.len() == 2 && long[0].starts_with(b"a-name-of-twenty-two-b\0"));
+    }
+
+    #[test]
+    fn a_long_name_is_that_of_a_program_or_of_a_script() {
+        let of = |words: &[&str]| {
+            let words: Vec<_> = words.iter().map(|word| (*word).to_owned()).collect();
+            is_called(&words, "gateway-server-one")
+        };
+        assert!(of(&["/opt/gateway-server-one", "--port", "1"]));
+        assert!(of(&["python3", "-u", "/opt/gateway-server-one"]));
+        assert!(!of(&["/opt/gateway-server-two", "--peer", "gateway-server-one"]));
+        assert!(!of(&["/opt/gateway-server-two"]) && !of(&[]));
+        assert_eq!(file_name(b"/opt/gateway-server-one (deleted)"), b"gateway-server-one");
+    }
+
+    #[test]
+    fn a_program_whose_name_begins_alike_is_another() {
+        let folder = tempfile::tempdir().unwrap();
+        let mut children = ["gateway-server-one", "gateway-server-two"].map(|name| {
+            let path = folder.path().join(name);
+            std::os::unix::fs::symlink("/bin/cat", &path).unwrap();
+            Command::new(path).stdin(Stdio::piped()).spawn().unwrap()
+        });
+        let by_name = Selection {
+            names: vec!["gateway-server-one".to_owned()],
+            ..selection()
+        };
+        assert_eq!(find(&by_name).unwrap(), BTreeSet::from([children[0].id()]));
+        assert!(by_name.has_long_name(children[0].id()) && !by_name.has_long_name(children[1].id()));
+        for child in &mut children {
+            drop(child.stdin.take());
+            child.wait().unwrap();
+        }
     }
 }

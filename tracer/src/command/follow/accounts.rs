@@ -4,7 +4,7 @@
 //! number that is kept for programs that are started again.
 
 use std::{
-    collections::{HashMap, VecDeque},
+    collections::{BTreeSet, HashMap, VecDeque},
     sync::Arc,
 };
 
@@ -28,6 +28,8 @@ pub(super) struct Accounts {
     /// How many processes use a file.
     users: HashMap<FileIdentity, usize>,
     unused: VecDeque<FileIdentity>,
+    /// Files that a program which is waited for would map.
+    kept: BTreeSet<FileIdentity>,
 }
 
 impl Accounts {
@@ -71,6 +73,14 @@ impl Accounts {
     pub(super) fn remove(&mut self, pid: u32) {
         if let Some(mapped) = self.processes.remove(&pid) {
             self.release(&mapped);
+        }
+    }
+
+    /// Keeps the probes of a file whether anyone uses it or not.
+    pub(super) fn keep(&mut self, file: FileIdentity) {
+        if self.kept.insert(file) {
+            *self.users.entry(file).or_default() += 1;
+            self.unused.retain(|unused| *unused != file);
         }
     }
 
@@ -144,6 +154,17 @@ mod tests {
         accounts.set_idle(&[file(kept), file(kept)]);
         assert_eq!(accounts.take_unused(), Some(file(0)));
         assert_eq!(accounts.take_unused(), None);
+    }
+
+    #[test]
+    fn a_file_that_is_kept_is_never_unused() {
+        let mut accounts = Accounts::default();
+        accounts.set_idle(&[file(7)]);
+        accounts.keep(file(7));
+        accounts.keep(file(7));
+        accounts.set(1, mapping([7]));
+        accounts.remove(1);
+        assert!(accounts.unused.is_empty());
     }
 
     #[test]

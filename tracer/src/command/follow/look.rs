@@ -6,13 +6,14 @@
 use std::sync::{Arc, PoisonError};
 
 use anyhow::Result;
+use symbolizer::ProbePlan;
 
 use super::{Follower, accounts::Mapped, say};
 use crate::{
     attach::{self, Needs, Placement},
     resolve::{Resolution, Resolved, has_none, why_not},
     source::SiteEntry,
-    target::{FileIdentity, MappedObject, Target, verify},
+    target::{MappedObject, Target, exists, verify},
 };
 
 /// What looking at a process gave.
@@ -41,11 +42,7 @@ impl Follower {
                 && files.iter().any(Resolved::needs_ciphertext)
                 && files.iter().any(has_plan),
         };
-        if needs.ciphertext {
-            for missing in self.probes.look_for_ciphertext(pid)? {
-                say(&missing.to_string());
-            }
-        }
+        self.await_ciphertext(needs)?;
         let first = first || self.accounts.of(pid).expected;
         let mut probed = Vec::new();
         for (object, file) in target.objects.iter().zip(&files) {
@@ -53,7 +50,12 @@ impl Follower {
                 continue;
             };
             if let Err(mismatch) = verify(pid, object, placement.offsets()) {
-                return Ok(Look::Doubtful(mismatch.to_string()));
+                if exists(pid) {
+                    return Ok(Look::Doubtful(mismatch.to_string()));
+                }
+                // It has ended meanwhile; the next that maps the file is seen from its first call on.
+                self.place_ahead(object, placement, needs)?;
+                continue;
             }
             let is_new = self.place(pid, object, placement, needs)?;
             probed.push(object.identity);
@@ -67,9 +69,14 @@ impl Follower {
             (false, false) => Look::Refused(why_not(&files)),
         };
         let expected = matches!(looked, Look::None);
+        let mut needs = needs;
         if expected {
-            probed = self.probe_ahead(&target, needs);
+            // Whatever it loads, its first call may be on a BIO of its own.
+            needs.ciphertext = self.probes.watches_sockets();
+            self.await_ciphertext(needs)?;
+            probed = self.place_expected(&target.expected(), needs);
         }
+        self.probes.look_for_ciphertext(pid, needs.ciphertext)?;
         let files = probed;
         if self.accounts.has(pid) {
             self.accounts.set(pid, Arc::new(Mapped { files, needs, expected }));
@@ -80,32 +87,21 @@ impl Follower {
         Ok(looked)
     }
 
-    /// Places probes in the libraries that a process would load, so that nothing is missed between loading and looking.
-    fn probe_ahead(&mut self, target: &Target, needs: Needs) -> Vec<FileIdentity> {
-        let expected = target.expected();
-        let files = self.resolver.resolve(&expected);
-        let mut probed = Vec::new();
-        for (object, file) in expected.objects.iter().zip(&files) {
-            let Some(placement) = placement(file, needs) else {
-                continue;
-            };
-            // What cannot be probed ahead is looked at again once it is mapped, and then it is said.
-            if self.place(target.pid, object, placement, needs).is_ok() {
-                probed.push(object.identity);
-            }
-        }
-        probed
-    }
-
     /// Places the probes of a file that a process needs; tells whether the file is new.
-    fn place(&mut self, pid: u32, object: &MappedObject, placement: Placement, needs: Needs) -> Result<bool> {
+    pub(super) fn place(
+        &mut self,
+        pid: u32,
+        object: &MappedObject,
+        placement: Placement,
+        needs: Needs,
+    ) -> Result<bool> {
         let is_new = self.announce(object, placement)?;
         self.probes.attach(object.identity, pid, self.reach, needs)?;
         Ok(is_new)
     }
 
     /// Makes the sites of a file known before its probes are placed; tells whether they are new.
-    fn announce(&mut self, object: &MappedObject, placement: Placement) -> Result<bool> {
+    pub(super) fn announce(&mut self, object: &MappedObject, placement: Placement) -> Result<bool> {
         let new = self.probes.announce(object, placement)?;
         let is_new = !new.is_empty();
         let new = new.iter().map(|site| SiteEntry {
@@ -119,12 +115,12 @@ impl Follower {
     }
 }
 
-fn has_plan(file: &Resolved) -> bool {
+pub(super) fn has_plan(file: &Resolved) -> bool {
     matches!(file.resolution.as_ref(), Resolution::Plan(_))
 }
 
 /// What is to be probed in a file; nothing in most.
-fn placement(file: &Resolved, needs: Needs) -> Option<Placement> {
+pub(super) fn placement(file: &Resolved, needs: Needs) -> Option<Placement> {
     match file.resolution.as_ref() {
         Resolution::Plan(plan) => Some(Placement::of_plan(plan)),
         Resolution::Reason(_) | Resolution::Failed(_) => {
@@ -138,13 +134,21 @@ fn say_attached(target: &Target, file: &Resolved) {
     let Resolution::Plan(plan) = file.resolution.as_ref() else {
         return;
     };
-    let version = plan.library.version.as_ref();
     say(&format!(
-        "attached to {} ({}): {} in {}, {} functions",
+        "attached to {} ({}): {}",
         target.name,
         target.pid,
+        described(plan, file)
+    ));
+}
+
+/// Names the library of a file, where it is, and how much of it is probed.
+pub(super) fn described(plan: &ProbePlan, file: &Resolved) -> String {
+    let version = plan.library.version.as_ref();
+    format!(
+        "{} in {}, {} functions",
         version.map_or(plan.library.family.name(), |version| &version.text),
         file.path.display(),
         plan.functions.len(),
-    ));
+    )
 }

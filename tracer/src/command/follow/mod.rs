@@ -7,6 +7,7 @@
 mod accounts;
 mod look;
 mod sweep;
+mod ahead;
 mod watch;
 
 use std::{
@@ -22,7 +23,12 @@ use std::{
 
 use anyhow::{Result, bail};
 
-use self::{accounts::Accounts, look::Look, sweep::Sweeps, watch::Watch};
+use self::{
+    accounts::{Accounts, Mapped},
+    look::Look,
+    sweep::Sweeps,
+    watch::Watch,
+};
 use super::say;
 use crate::{
     attach::{self, Changes, Probes, Reach},
@@ -147,7 +153,8 @@ impl Follower {
     pub(super) fn begin(&mut self) -> Result<()> {
         let asked = find(&self.selection)?;
         if self.selection.all {
-            return self.look_at_all(&asked, &BTreeSet::new());
+            self.look_at_all(&asked, &BTreeSet::new())?;
+            return self.place_for_later();
         }
         let mut known = asked.clone();
         self.probes.trace(&known, &self.selection)?;
@@ -165,6 +172,7 @@ impl Follower {
             known.extend(found);
         }
         self.look_at_all(&known, &asked)?;
+        self.place_for_later()?;
         if (self.selection.follow || self.selection.is_open())
             && let Some(reason) = attach::late_start()
         {
@@ -259,10 +267,17 @@ impl Follower {
             Life::Forked { pid, parent } if self.watch.is_some() => self.note_child(pid, parent),
             Life::Forked { pid, parent } => self.fork(pid, parent),
             Life::Executed { pid, at_ns } => {
+                if !self.is_traced_by_name(pid) {
+                    return;
+                }
                 self.probes.detach_own(pid);
                 // Every address in it means something else now.
                 self.sweeps.ended(pid, at_ns);
-                self.accounts.set(pid, Arc::default());
+                let begun = Mapped {
+                    expected: true,
+                    ..Mapped::default()
+                };
+                self.accounts.set(pid, Arc::new(begun));
                 self.look_soon(pid, AFTER_EXEC);
             }
             Life::Met { pid } => {
@@ -283,6 +298,20 @@ impl Follower {
             }
             Life::Ended { pid, at_ns } => self.end(pid, at_ns),
         }
+    }
+
+    /// Returns whether a process that began a program is traced. Where the kernel cannot compare long names it reports
+    /// all that begin alike, and those that are meant are traced from now on.
+    fn is_traced_by_name(&mut self, pid: u32) -> bool {
+        if self.accounts.has(pid) || self.probes.knows_long_names() {
+            return true;
+        }
+        if self.selection.has_long_name(pid) {
+            let traced = self.probes.trace(&BTreeSet::from([pid]), &self.selection);
+            return traced.is_ok();
+        }
+        // Those of other names are in the kernel's table already.
+        self.probes.traced().is_ok_and(|traced| traced.contains(&pid))
     }
 
     /// A child maps what its parent maps.

@@ -1,0 +1,86 @@
+//! Programs that are waited for: the first one is seen from its first request on, however soon it ends.
+
+use anyhow::Result;
+use support::{Nginx, Tracer, curl, nginx::Setup, search};
+
+use crate::claims::{
+    assert_addresses_of_client, assert_facts_of_client, assert_facts_of_server, assert_same_requests, stop_after,
+};
+
+#[test]
+#[ignore = "needs root, BPF and uprobes: scripts/test runs it"]
+fn the_first_curl_is_seen_whole_each_time_it_is_waited_for() -> Result<()> {
+    const TIMES: usize = 20;
+    let nginx = Nginx::start()?;
+    for time in 1..=TIMES {
+        let tracer = Tracer::ready(&["trace", "--name", "curl", "--wait"])?;
+        curl::ask(&[&nginx.url(&format!("/small/{time}"))])?;
+        let log = nginx.wait_for_log(time)?;
+        tracer.wait_for_lines(1)?;
+        let trace = tracer.stop()?;
+        let last = &log[time - 1..];
+        let exchanges = assert_same_requests(&trace, last)?;
+        assert_facts_of_client(&exchanges, last)?;
+        assert_addresses_of_client(&exchanges, last, &nginx, "ciphertext")?;
+    }
+    Ok(())
+}
+
+#[test]
+#[ignore = "needs root, BPF and uprobes: scripts/test runs it"]
+fn a_gateway_that_is_waited_for_is_seen_from_its_first_request() -> Result<()> {
+    const REQUESTS: usize = 5;
+    let tracer = Tracer::ready(&["trace", "--name", "nginx", "--wait"])?;
+    let nginx = Nginx::start()?;
+    curl::ask(&[&nginx.url(&format!("/small/[1-{REQUESTS}]"))])?;
+    let (trace, log) = stop_after(tracer, &nginx, REQUESTS)?;
+    let exchanges = assert_same_requests(&trace, &log)?;
+    assert_facts_of_server(&exchanges, &log, &nginx)
+}
+
+#[test]
+#[ignore = "needs root, BPF and uprobes: scripts/test runs it"]
+fn every_one_of_many_short_clients_has_its_addresses() -> Result<()> {
+    const CLIENTS: usize = 100;
+    let nginx = Nginx::start()?;
+    for words in [&["trace", "--name", "curl", "--wait"][..], &["trace", "--all"]] {
+        let before = nginx.log()?.len();
+        let tracer = Tracer::ready(words)?;
+        for client in 0..CLIENTS {
+            curl::ask(&[&nginx.url(&format!("/small/{client}"))])?;
+        }
+        let log = nginx.wait_for_log(before + CLIENTS)?;
+        support::wait::until_true("each client is seen", || {
+            Ok(tracer.count_lines("\"process\":\"curl\"") >= CLIENTS)
+        })?;
+        let trace = tracer.stop()?;
+        let of_curl = |exchange: &support::Exchange| exchange.text("/process") == Some("curl");
+        let exchanges: Vec<_> = trace.exchanges()?.into_iter().filter(of_curl).collect();
+        assert_eq!(exchanges.len(), CLIENTS, "{words:?}");
+        assert_addresses_of_client(&exchanges, &log, &nginx, "ciphertext")?;
+    }
+    Ok(())
+}
+
+#[test]
+#[ignore = "needs root, BPF and uprobes: scripts/test runs it"]
+fn a_long_name_is_not_another_that_begins_alike() -> Result<()> {
+    const REQUESTS: usize = 5;
+    let folder = tempfile::tempdir()?;
+    let start = |name: &str| -> Result<Nginx> {
+        let program = folder.path().join(name);
+        std::fs::copy(search::program("nginx")?, &program)?;
+        Nginx::start_with(Setup {
+            program: Some(&program),
+            workers: Some(1),
+            ..Setup::default()
+        })
+    };
+    let tracer = Tracer::ready(&["trace", "--name", "gateway-server-one", "--wait"])?;
+    let (meant, other) = (start("gateway-server-one")?, start("gateway-server-two")?);
+    for nginx in [&other, &meant] {
+        curl::ask(&[&nginx.url(&format!("/small/[1-{REQUESTS}]"))])?;
+    }
+    let (trace, log) = stop_after(tracer, &meant, REQUESTS)?;
+    assert_same_requests(&trace, &log).map(drop)
+}

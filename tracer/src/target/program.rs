@@ -1,0 +1,150 @@
+//! What a program of a name would run, before it does.
+//!
+//! In: a name. Out: a [`Target`] without a process: the files that the shell would find under that name, the interpreter
+//! of a script, and the libraries they need. Refuses nothing: a program that lies elsewhere, or in another mount
+//! namespace, cannot be known before it runs.
+
+use std::{
+    collections::BTreeSet,
+    env, fs,
+    fs::File,
+    io::Read as _,
+    path::{Path, PathBuf},
+};
+
+use super::{Seccomp, Target, linker::Linker};
+use crate::limits::MAX_SCRIPT_DEPTH;
+
+/// Where programs lie that are not in everyone's `PATH`.
+const FOLDERS: [&str; 6] = [
+    "/usr/local/sbin",
+    "/usr/local/bin",
+    "/usr/sbin",
+    "/usr/bin",
+    "/sbin",
+    "/bin",
+];
+
+/// Bytes of a script's first line that the kernel reads (`BINPRM_BUF_SIZE` in `include/uapi/linux/binfmts.h`).
+const FIRST_LINE_BYTES: u64 = 256;
+
+impl Target {
+    /// What programs of a name would map: their files and the libraries they need. Empty where there is no such program.
+    #[must_use]
+    pub fn of_program(name: &str) -> Self {
+        let linker = Linker::of_system();
+        let (mut seen, mut objects) = (BTreeSet::new(), Vec::new());
+        for program in programs(name).into_iter().filter_map(interpreted) {
+            let opened = linker.objects_of(program);
+            objects.extend(opened.into_iter().filter(|object| seen.insert(object.identity)));
+        }
+        Self {
+            pid: 0,
+            name: name.to_owned(),
+            seccomp: Seccomp::Off,
+            objects,
+        }
+    }
+}
+
+/// The files of a name in `PATH` and in the system's folders, each once.
+fn programs(name: &str) -> BTreeSet<PathBuf> {
+    // A name with a folder is nobody's.
+    if name.contains('/') || name.is_empty() {
+        return BTreeSet::new();
+    }
+    let path = env::var_os("PATH").unwrap_or_default();
+    let folders = env::split_paths(&path).chain(FOLDERS.map(PathBuf::from));
+    let found = folders.filter_map(|folder| fs::canonicalize(folder.join(name)).ok());
+    found.filter(|path| path.is_file()).collect()
+}
+
+/// The program itself, or the one that a script names in its first line.
+fn interpreted(program: PathBuf) -> Option<PathBuf> {
+    let mut program = program;
+    for _ in 0..MAX_SCRIPT_DEPTH {
+        let Some(interpreter) = interpreter_of(&program) else {
+            return Some(program);
+        };
+        program = interpreter;
+    }
+    None
+}
+
+fn interpreter_of(script: &Path) -> Option<PathBuf> {
+    let mut line = Vec::new();
+    File::open(script)
+        .ok()?
+        .take(FIRST_LINE_BYTES)
+        .read_to_end(&mut line)
+        .ok()?;
+    named_in(&line).and_then(|name| programs_or_path(&name))
+}
+
+fn programs_or_path(name: &str) -> Option<PathBuf> {
+    if name.contains('/') {
+        fs::canonicalize(name).ok()
+    } else {
+        programs(name).pop_first()
+    }
+}
+
+/// Reads `#!/usr/bin/python3 -u`, or `#!/usr/bin/env python3`, which searches in `PATH`.
+fn named_in(line: &[u8]) -> Option<String> {
+    let line = line.strip_prefix(b"#!")?.split(|byte| *byte == b'\n').next()?;
+    let mut words = str::from_utf8(line).ok()?.split_ascii_whitespace();
+    let interpreter = words.next()?;
+    if interpreter.rsplit('/').next() == Some("env") {
+        let mut programs = words.skip_while(|word| word.starts_with('-') || word.contains('='));
+        return programs.next().map(str::to_owned);
+    }
+    Some(interpreter.to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_script_runs_what_its_first_line_names() {
+        let of = |line: &[u8]| named_in(line);
+        assert_eq!(
+            of(b"#!/usr/bin/python3 -u\nprint()"),
+            Some("/usr/bin/python3".to_owned())
+        );
+        assert_eq!(of(b"#! /usr/bin/env python3\n"), Some("python3".to_owned()));
+        assert_eq!(of(b"#!/usr/bin/env -S A=1 python3 -u\n"), Some("python3".to_owned()));
+        for nothing in [&b"\x7fELF"[..], b"#!", b"#!\n", b"#!/usr/bin/env", b"#!\xff"] {
+            assert_eq!(of(nothing), None);
+        }
+    }
+
+    #[test]
+    fn a_name_in_the_system_is_its_program_with_the_libraries_it_needs() {
+        let target = Target::of_program("cat");
+        let names = |part: &str| {
+            target
+                .objects
+                .iter()
+                .filter(|object| object.path.to_string_lossy().contains(part))
+                .count()
+        };
+        assert_eq!((names("/cat"), names("/libc.so") + names("/ld-musl")), (1, 1));
+    }
+
+    #[test]
+    fn a_name_that_is_no_programs_stands_for_nothing() {
+        for name in ["", "no program of this name", "../bin/cat", "/bin/cat"] {
+            assert!(Target::of_program(name).objects.is_empty(), "{name}");
+        }
+    }
+
+    #[test]
+    fn scripts_that_name_each_other_are_nobodys_interpreter() {
+        let folder = tempfile::tempdir().unwrap();
+        let scripts = ["one", "other"].map(|name| folder.path().join(name));
+        fs::write(&scripts[0], format!("#!{}\n", scripts[1].display())).unwrap();
+        fs::write(&scripts[1], format!("#!{}\n", scripts[0].display())).unwrap();
+        assert_eq!(interpreted(scripts[0].clone()), None);
+    }
+}
