@@ -1,10 +1,10 @@
 //! Attaching to gateways under load: what is printed is right, or says what it does not know.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, HashSet};
 
-use anyhow::{Context as _, Result};
+use anyhow::Result;
 use support::{
-    Access, Exchange, Nghttpx, Nginx, Tracer, access_log,
+    Access, Exchange, Nghttpx, Nginx, Trace, Tracer, access_log, curl,
     h2load::{H2load, Load},
     nginx::{LARGE, Setup},
 };
@@ -28,14 +28,41 @@ const LOAD: Load<'_> = Load {
     ..Load::of(100_000_000, "/small/NUMBER")
 };
 
+/// What is asked for once the load has ended.
+const LAST: &str = "/small/last";
+
 /// A trace that began, and ended, under load.
 struct Joined {
     exchanges: Vec<Exchange>,
-    halves: u64,
+    /// Halves in all, where nothing was lost; a busy machine may lose records.
+    halves: Option<u64>,
+    losses: Losses,
     /// What nginx had logged between the tracer's being ready and the end of the load.
     between: Vec<Access>,
     /// All that nginx has logged.
     log: Vec<Access>,
+}
+
+/// The connections that loss lines name: what is claimed of whole exchanges is not claimed of theirs.
+struct Losses {
+    ids: HashSet<String>,
+    addresses: HashSet<String>,
+}
+
+impl Losses {
+    fn of(trace: &Trace) -> Result<Self> {
+        let lines = trace.lines_of("loss")?;
+        let texts = |members: &[&str]| -> HashSet<String> {
+            let values = lines
+                .iter()
+                .flat_map(|line| members.iter().filter_map(|member| line["connection"][*member].as_str()));
+            values.map(str::to_owned).collect()
+        };
+        Ok(Self {
+            ids: texts(&["id"]),
+            addresses: texts(&["local", "remote"]),
+        })
+    }
 }
 
 /// Attaches to `pids` while h2load runs, prints so many lines, and ends.
@@ -47,15 +74,28 @@ fn join_under_load(pids: &[u32], base: &str, nginx: &Nginx, load: Load<'_>, line
     tracer.wait_for_lines(lines)?;
     let between = nginx.log()?.split_off(ready);
     h2load.kill()?;
-    let last = between.last().context("something was logged")?;
-    support::wait::until_true("the last request", || Ok(tracer.has_printed(&last.id)))?;
+    // Once a request comes through that is made last, all that was captured before it has come through.
+    support::wait::until_true("the last request", || {
+        curl::ask(&[&format!("{base}{LAST}")])?;
+        Ok(tracer.has_printed(LAST))
+    })?;
     let trace = tracer.stop()?;
-    assert_eq!((trace.code, trace.totals()?.lost_records), (Some(0), 0));
+    let totals = trace.totals()?;
+    assert_eq!(trace.code, Some(0));
+    let complaint = if totals.lost_records == 0 {
+        "not decoded"
+    } else {
+        "not HTTP"
+    };
+    let complaint = trace.stderr.iter().find(|line| line.contains(complaint));
+    assert_eq!(complaint, None);
+    let of_load = |exchange: &Exchange| exchange.text("/request/path") != Some(LAST);
     Ok(Joined {
-        exchanges: trace.exchanges()?,
-        halves: trace.totals()?.half,
+        exchanges: trace.exchanges()?.into_iter().filter(of_load).collect(),
+        halves: (totals.lost_records == 0).then_some(totals.half),
+        losses: Losses::of(&trace)?,
         between,
-        log: nginx.log()?,
+        log: nginx.log()?.into_iter().filter(|access| access.uri != LAST).collect(),
     })
 }
 
@@ -68,7 +108,7 @@ fn logged_id<'a>(exchange: &'a Exchange, log: &HashMap<&str, &Access>) -> Option
     values.into_iter().find(|value| log.contains_key(value))
 }
 
-/// Asserts that what was asked for after the tracer was ready is there, both halves of it.
+/// Asserts that what was asked for after the tracer was ready is there, both halves of it, where nothing was lost.
 ///
 /// On a connection to nginx, up to `open` streams were open at that time; they are answered before later ones.
 fn assert_all_is_there(joined: &Joined, exchanges: &[&Exchange], open: usize) {
@@ -81,7 +121,7 @@ fn assert_all_is_there(joined: &Joined, exchanges: &[&Exchange], open: usize) {
     for access in &joined.between {
         let count = passed_over.entry(&access.remote).or_default();
         *count += 1;
-        if *count > open {
+        if *count > open && !joined.losses.addresses.contains(&access.remote) {
             let exchange = by_id.get(access.id.as_str());
             assert!(
                 exchange.is_some_and(|exchange| exchange.is_whole()),
@@ -90,17 +130,20 @@ fn assert_all_is_there(joined: &Joined, exchanges: &[&Exchange], open: usize) {
             checked += 1;
         }
     }
-    assert!(checked > 100, "{checked}");
+    assert!(checked > 100 || joined.halves.is_none(), "{checked}");
 }
 
 /// Asserts that no stream is missing behind those that were open at the beginning, and that only those are halves that
 /// were open at the end. h2load uses one number after the other; a gateway passes over those it gives up unsent.
-fn assert_no_stream_is_missing(exchanges: &[&Exchange], open: usize) {
+///
+/// Where something was lost nothing is asserted.
+fn assert_no_stream_is_missing(exchanges: &[&Exchange], losses: &Losses, open: usize) {
     let mut connections: BTreeMap<_, BTreeMap<_, &Exchange>> = BTreeMap::new();
     for exchange in exchanges {
         let streams = connections.entry(exchange.text("/connection/id")).or_default();
         streams.insert(exchange.number("/stream"), *exchange);
     }
+    connections.retain(|id, _| id.is_none_or(|id| !losses.ids.contains(id)));
     for streams in connections.values() {
         let later: Vec<_> = streams.iter().skip(open).collect();
         for pair in later.windows(2) {
@@ -189,7 +232,7 @@ fn a_trace_that_joins_nginx_under_load_is_right_or_says_what_it_does_not_know() 
     let joined = join_under_load(&[nginx.master()], &nginx.url(""), &nginx, LOAD, 10_000)?;
     let exchanges: Vec<_> = joined.exchanges.iter().collect();
     assert_all_is_there(&joined, &exchanges, LOAD.streams);
-    assert_no_stream_is_missing(&exchanges, LOAD.streams);
+    assert_no_stream_is_missing(&exchanges, &joined.losses, LOAD.streams);
     let log = access_log::by_id(&joined.log);
     let authority = format!("127.0.0.1:{}", nginx.port());
     let answered = fields(&[
@@ -203,7 +246,11 @@ fn a_trace_that_joins_nginx_under_load_is_right_or_says_what_it_does_not_know() 
     show_unknown("nginx", &exchanges);
     // Each stream may have been open at the beginning, or at the end.
     let open = u64::try_from(LOAD.connections * LOAD.streams)?;
-    assert!(joined.halves <= 2 * open, "{}", joined.halves);
+    assert!(
+        joined.halves.is_none_or(|halves| halves <= 2 * open),
+        "{:?}",
+        joined.halves
+    );
     Ok(())
 }
 
@@ -218,7 +265,7 @@ fn a_trace_that_joins_a_gateway_under_load_is_right_on_both_sides() -> Result<()
     let is_server = |exchange: &&Exchange| exchange.text("/side") == Some("server");
     let (servers, clients): (Vec<_>, Vec<_>) = joined.exchanges.iter().partition(is_server);
     assert_all_is_there(&joined, &clients, OPEN);
-    assert_no_stream_is_missing(&servers, LOAD.streams);
+    assert_no_stream_is_missing(&servers, &joined.losses, LOAD.streams);
     let log = access_log::by_id(&joined.log);
     let authority = format!("127.0.0.1:{}", nghttpx.port());
     let passed_on = [("x-forwarded-proto", "https"), ("via", "2 nghttpx")];
@@ -250,7 +297,7 @@ fn assert_bodies_are_right(load: Load<'_>, status: u64, response: u64) -> Result
     })?;
     let joined = join_under_load(&nginx.workers()?, &nginx.url(""), &nginx, load, 300)?;
     let exchanges: Vec<_> = joined.exchanges.iter().collect();
-    assert_no_stream_is_missing(&exchanges, load.streams);
+    assert_no_stream_is_missing(&exchanges, &joined.losses, load.streams);
     let (request, mut complete) = (u64::try_from(load.body)?, 0);
     let log = access_log::by_id(&joined.log);
     for exchange in &exchanges {
@@ -266,12 +313,16 @@ fn assert_bodies_are_right(load: Load<'_>, status: u64, response: u64) -> Result
             "{exchange:?}"
         );
         if exchange.is_whole() && exchange.text("/ended") == Some("complete") {
-            assert_eq!(exchange.number("/request/body_bytes"), Some(request), "{exchange:?}");
-            assert_eq!(exchange.number("/response/body_bytes"), Some(response), "{exchange:?}");
+            let id = exchange.text("/connection/id");
+            let lossy = id.is_some_and(|id| joined.losses.ids.contains(id));
+            for (bytes, expected) in [("/request/body_bytes", request), ("/response/body_bytes", response)] {
+                let bytes = exchange.number(bytes);
+                assert!(bytes == Some(expected) || (lossy && bytes.is_none()), "{exchange:?}");
+            }
             complete += 1;
         }
     }
-    assert!(complete > 200, "{complete}");
+    assert!(complete > 200 || joined.halves.is_none(), "{complete}");
     Ok(())
 }
 
