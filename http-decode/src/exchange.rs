@@ -190,6 +190,8 @@ pub enum Reason {
     NotHttp,
     /// No HTTP was recognised, on a connection whose beginning was not seen or of which bytes were lost.
     Unrecognised,
+    /// A client of HTTP/2 began anew, as when the server refused its early data: what it had asked before was not received.
+    Restarted,
     /// Bytes of HTTP/2 were not frames (RFC 9113 sections 4 and 6), or could not be told from others after a loss.
     MalformedFrame,
     /// A head was longer, or had more fields, than the limits allow.

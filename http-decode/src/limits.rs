@@ -186,6 +186,8 @@ pub struct Counters {
     pub uncertain_pairs: u64,
     /// Requests of HTTP/2 that were read only after their response had come out as a half, and so do not come out.
     pub late_requests: u64,
+    /// Requests of HTTP/2 that do not come out, because their client began anew before they were answered.
+    pub requests_void: u64,
     /// Frames of HTTP/2 that were not well-formed, so that the step was lost.
     pub malformed_frames: u64,
     /// Times `max_streams` or `max_stream_bytes` made a stream be given up.
@@ -220,6 +222,7 @@ impl Counters {
             informational_dropped,
             uncertain_pairs,
             late_requests,
+            requests_void,
             malformed_frames,
             streams_given_up,
             heads_cut,
@@ -242,6 +245,7 @@ impl Counters {
         self.pending_overflows = self.pending_overflows.saturating_add(pending_overflows);
         self.informational_dropped = self.informational_dropped.saturating_add(informational_dropped);
         self.uncertain_pairs = self.uncertain_pairs.saturating_add(uncertain_pairs);
+        self.requests_void = self.requests_void.saturating_add(requests_void);
         self.late_requests = self.late_requests.saturating_add(late_requests);
         self.malformed_frames = self.malformed_frames.saturating_add(malformed_frames);
         self.streams_given_up = self.streams_given_up.saturating_add(streams_given_up);

@@ -257,6 +257,7 @@ fn tell_reason(reason: Reason) -> &'static str {
     match reason {
         Reason::NotHttp => "not-http",
         Reason::Unrecognised => "unrecognised",
+        Reason::Restarted => "restarted",
         Reason::MalformedFrame => "malformed-frame",
         Reason::HeadTooLarge => "head-too-large",
         Reason::MalformedHead => "malformed-head",

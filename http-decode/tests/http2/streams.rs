@@ -1,6 +1,6 @@
 //! Exchanges on streams of a connection seen from its beginning.
 
-use super::wire::{END_STREAM, data, frame, get, goaway, headers, ok, promise, request, reset};
+use super::wire::{END_STREAM, data, frame, get, goaway, headers, hello, ok, promise, request, reset, settings};
 use super::{READ, Tape, WRITE};
 
 #[test]
@@ -302,4 +302,55 @@ fn what_is_never_indexed_is_marked() {
     let head = &tape.exchanges()[0].request.as_ref().unwrap().head;
     assert!(head.never_indexed.path && !head.never_indexed.authority);
     assert!(head.fields.get("x-key").unwrap().never_indexed);
+}
+
+#[test]
+fn a_second_preface_voids_what_was_not_answered() {
+    // Early data that the server refused: the client asks again, with a table that is empty again.
+    let asked = |path: &str| {
+        frame(
+            1,
+            0x5,
+            1,
+            &[
+                super::wire::block(&request("GET", path)),
+                super::wire::indexed(&[("a", path)]),
+            ]
+            .concat(),
+        )
+    };
+    let mut tape = Tape::new();
+    tape.push(READ, [hello(), asked("/early")].concat())
+        .push(READ, [hello(), asked("/early")].concat())
+        .push(WRITE, [settings(), ok(1, "x")].concat());
+    let next = [
+        super::wire::block(&request("GET", "/next")),
+        vec![super::wire::entry(62)],
+    ]
+    .concat();
+    tape.push(READ, frame(1, 0x5, 3, &next)).push(WRITE, ok(3, "")).close();
+    assert_eq!(
+        tape.told(),
+        ["1 GET /early > 200 1 complete", "3 GET /next > 200 0 complete"]
+    );
+    let head = &tape.exchanges()[1].request.as_ref().unwrap().head;
+    assert_eq!(super::tell_fields(&head.fields), " [a=/early]");
+    assert_eq!(tape.reasons(), [http_decode::Reason::Restarted]);
+    assert_eq!(tape.connection.counters().requests_void, 1);
+}
+
+#[test]
+fn content_that_is_a_preface_is_content() {
+    let mut tape = Tape::begun();
+    tape.push(
+        READ,
+        [
+            headers(1, 0, &request("POST", "/x")),
+            data(1, END_STREAM, super::wire::PREFACE),
+        ]
+        .concat(),
+    )
+    .push(WRITE, ok(1, ""));
+    assert_eq!(tape.told(), ["1 POST /x 24 > 200 0 complete"]);
+    assert!(tape.reasons().is_empty());
 }

@@ -34,6 +34,8 @@ pub struct Undecoded {
     pub not_http: u64,
     /// Joined late or with losses, and without anything that was recognised as HTTP.
     pub unrecognised: u64,
+    /// Begun anew by a client of HTTP/2.
+    pub restarted: u64,
     /// Bytes of HTTP/2 that were no frames.
     pub malformed_frame: u64,
     /// A head over the limits.
@@ -54,6 +56,7 @@ impl Undecoded {
         let counter = match reason {
             Reason::NotHttp => &mut self.not_http,
             Reason::Unrecognised => &mut self.unrecognised,
+            Reason::Restarted => &mut self.restarted,
             Reason::MalformedFrame => &mut self.malformed_frame,
             Reason::HeadTooLarge => &mut self.head_too_large,
             Reason::MalformedHead => &mut self.malformed_head,
@@ -89,6 +92,7 @@ impl Counters {
         let Undecoded {
             not_http,
             unrecognised,
+            restarted,
             malformed_frame,
             head_too_large,
             malformed_head,
@@ -99,6 +103,7 @@ impl Counters {
         let counted = [
             (not_http, "connections not decoded, not HTTP"),
             (unrecognised, "connections not decoded, no HTTP recognised"),
+            (restarted, "connections begun anew by a client of HTTP/2"),
             (malformed_frame, "stretches not decoded, no frames of HTTP/2"),
             (head_too_large, "heads not decoded, over the limits"),
             (malformed_head, "heads not decoded, malformed"),
@@ -146,6 +151,7 @@ impl Counters {
             informational_dropped,
             uncertain_pairs,
             late_requests,
+            requests_void,
             malformed_frames,
             streams_given_up,
             heads_cut,
@@ -163,6 +169,10 @@ impl Counters {
             (
                 late_requests,
                 "requests not reported, understood after their response was",
+            ),
+            (
+                requests_void,
+                "requests not reported, their client began anew unanswered",
             ),
             (heads_too_large, "heads and trailers over the limits"),
             (heads_cut, "heads of HTTP/2 cut at the limits"),
@@ -211,6 +221,7 @@ pub(super) const fn describe(reason: Reason) -> &'static str {
     match reason {
         Reason::NotHttp => "this is not HTTP",
         Reason::Unrecognised => "no HTTP was recognised in what was seen of it",
+        Reason::Restarted => "the client of HTTP/2 began anew, and what it asked before was not received",
         Reason::MalformedFrame => "these are no frames of HTTP/2",
         Reason::HeadTooLarge => "a head is over the limits",
         Reason::MalformedHead => "a head is malformed",

@@ -272,6 +272,7 @@ impl Dialogue {
             Reason::MalformedHead
             | Reason::NotHttp
             | Reason::Unrecognised
+            | Reason::Restarted
             | Reason::MalformedFrame
             | Reason::TooManyPending
             | Reason::UnknownSide => context.counters.malformed_heads += 1,

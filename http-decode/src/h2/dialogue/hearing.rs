@@ -175,6 +175,15 @@ impl Hearing<'_> {
         self.streams.end_above(last_stream, parity, at, self.context);
     }
 
+    /// Takes the client's preface in the middle of a connection: what it had asked before was not received.
+    pub(super) fn restart(&mut self, position: u64, at: Timestamp) {
+        self.find_side(Role::Requests);
+        if self.role() == Some(Role::Requests) {
+            self.context.undecoded(self.direction, position, Reason::Restarted);
+            self.streams.restart(at, self.context);
+        }
+    }
+
     /// Notes that frames were lost here.
     pub(super) fn lose(&mut self, at: Timestamp) {
         match self.role() {

@@ -110,6 +110,10 @@ impl Dialogue {
         };
         match event {
             Event::Preface => hearing.find_side(Role::Requests),
+            Event::SecondPreface { position } => {
+                hearing.restart(position, at);
+                half.table = hpack::Decoder::from_start(hearing.context.settings.limits.max_table_bytes);
+            }
             Event::Block(block) if block.headless => hearing.miss_block(block.stream, at),
             Event::Block(block) => {
                 let section = hearing.decode(sections, &block, &mut half.table);

@@ -92,6 +92,24 @@ impl Streams {
         self.requests_seen = true;
     }
 
+    /// Takes it that the client began anew: it asks again for what was not received. Streams that were answered were, and
+    /// how they end is not known.
+    pub(super) fn restart(&mut self, at: Timestamp, context: &mut Context) {
+        for mut stream in std::mem::take(&mut self.open).into_values() {
+            if stream.is_answered() || stream.has_ended() {
+                stream.give_up(at);
+                stream.finish(context);
+            } else {
+                context.counters.requests_void += 1;
+            }
+        }
+        *self = Self {
+            requests_seen: true,
+            lost: self.lost,
+            ..Self::default()
+        };
+    }
+
     /// Takes a section that the client sent.
     pub(super) fn take_request(&mut self, origin: Origin, section: Section, context: &mut Context) {
         let Origin { stream, mark, last, .. } = origin;

@@ -140,6 +140,7 @@ impl Story {
             (Event::Settings(settings), _) => (Event::Settings(settings), Vec::new()),
             (Event::Malformed { position, code }, _) => (Event::Malformed { position, code }, Vec::new()),
             (Event::Preface, _) => (Event::Preface, Vec::new()),
+            (Event::SecondPreface { position }, _) => (Event::SecondPreface { position }, Vec::new()),
         };
         self.told.push(Told { event, bytes });
     }

@@ -76,6 +76,11 @@ impl Assembly {
         })
     }
 
+    /// Returns whether a block has not ended.
+    pub(super) fn is_open(&self) -> bool {
+        self.open.is_some()
+    }
+
     /// Checks that a block is followed by its own CONTINUATION, and nothing else is (RFC 9113 section 6.10).
     pub(super) fn check_order(&self, header: &Header) -> Result<(), ErrorCode> {
         let continues = header.kind == kind::CONTINUATION;

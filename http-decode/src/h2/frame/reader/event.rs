@@ -13,6 +13,11 @@ use crate::stream::Mark;
 pub(crate) enum Event<'a> {
     /// The client's connection preface.
     Preface,
+    /// The same behind frames: the client began anew, as it does when the server refused its early data.
+    SecondPreface {
+        /// Position of its first byte.
+        position: u64,
+    },
     /// A header block with all its CONTINUATIONs, or the beginning of one that is over the limit.
     Block(Block<'a>),
     /// So many bytes of DATA content, padding not counted, as they come; never none.

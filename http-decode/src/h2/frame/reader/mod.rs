@@ -33,6 +33,8 @@ pub(crate) struct Reader {
     assembly: Assembly,
     settings: Settings,
     max_frame_size: u32,
+    /// Whether the header of a frame was read.
+    within: bool,
     counters: Counters,
 }
 
@@ -93,6 +95,7 @@ impl Reader {
             assembly: Assembly::new(max_block_bytes, true),
             settings: Settings::default(),
             max_frame_size: MAX_LENGTH,
+            within: false,
             counters: Counters::default(),
         }
     }
@@ -158,7 +161,12 @@ impl Reader {
         let expected = PREFACE.get(behind..).unwrap_or_default();
         if expected.is_empty() {
             self.state = State::Header;
-            return Step::Event(Event::Preface);
+            let position = self.mark.position;
+            return Step::Event(if self.within {
+                Event::SecondPreface { position }
+            } else {
+                Event::Preface
+            });
         }
         let pairs = expected.iter().zip(chunk.bytes);
         let count = pairs.take_while(|(expected, byte)| expected == byte).count();
@@ -184,6 +192,12 @@ impl Reader {
         let Some(bytes) = self.fixed.gather(9, chunk) else {
             return Step::More;
         };
+        if PREFACE.starts_with(&bytes) && !self.assembly.is_open() {
+            // It would be a frame of an unassigned kind, longer than any that is sent.
+            self.state = State::Preface(bytes.len());
+            return Step::On;
+        }
+        self.within = true;
         let (header, mark) = (Header::parse(&bytes), self.mark);
         let joined = self.assembly.join(&header, mark);
         match self.enter(header, mark) {

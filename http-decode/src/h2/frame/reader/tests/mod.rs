@@ -70,6 +70,7 @@ fn show(event: &Event<'_>) -> String {
         Event::Settings(settings) => format!("{settings:?}"),
         Event::Malformed { position, code } => format!("malformed at {position}: {code:?}"),
         Event::Preface => "preface".to_owned(),
+        Event::SecondPreface { position } => format!("preface at {position}"),
     }
 }
 
@@ -276,4 +277,28 @@ fn behind_a_malformed_frame_the_chunk_is_left_to_the_caller() {
     let event = Reader::new(LIMIT).read(&mut chunk).map(|event| show(&event));
     assert_eq!(event.as_deref(), Some("malformed at 0: Protocol"));
     assert_eq!(chunk.bytes, b"what follows");
+}
+
+#[test]
+fn a_second_preface_is_no_frame() {
+    let wire = [
+        &PREFACE[..],
+        &frame(4, 0, 0, b""),
+        PREFACE,
+        &frame(3, 0, 1, &[0, 0, 0, 8]),
+    ]
+    .concat();
+    let mut reader = Reader::at_preface(LIMIT);
+    let told: Vec<String> = wire
+        .iter()
+        .zip(0..)
+        .flat_map(|(byte, position)| read_at(&mut reader, position, &[*byte]))
+        .collect();
+    assert_eq!(told.last().map(String::as_str), Some("1: reset 8"));
+    assert_eq!(
+        told.iter()
+            .filter(|told| told.starts_with("preface"))
+            .collect::<Vec<_>>(),
+        ["preface", "preface at 33"]
+    );
 }
