@@ -140,6 +140,11 @@ proptest! {
     }
 
     #[test]
+    fn no_exchange_of_http2_comes_out_twice_or_closed_too_early(data in proptest::collection::vec(any::<u8>(), 0..600)) {
+        http_decode::fuzz::http2(&data);
+    }
+
+    #[test]
     fn a_stream_gives_every_byte_once_and_in_order(data in proptest::collection::vec(any::<u8>(), 0..600)) {
         http_decode::fuzz::stream(&data);
     }
