@@ -17,6 +17,7 @@ mod loss;
 mod cpus;
 mod hostile;
 mod endings;
+mod stalled;
 mod refusals;
 mod inspect;
 mod addresses;

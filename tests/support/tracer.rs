@@ -49,6 +49,29 @@ impl Tracer {
         Ok(tracer)
     }
 
+    /// Starts `tlscope trace` on processes with its stdout elsewhere, and waits until it is ready.
+    pub fn printing_to(stdout: impl Into<Stdio>, pids: &[u32], words: &[&str]) -> Result<Self> {
+        let pids = pids.iter().flat_map(|pid| ["-p".to_owned(), pid.to_string()]);
+        let all: Vec<_> = ["trace".to_owned()].into_iter().chain(pids).collect();
+        let mut command = binary::command(&all.iter().map(String::as_str).collect::<Vec<_>>())?;
+        command
+            .args(words)
+            .stdin(Stdio::null())
+            .stdout(stdout)
+            .stderr(Stdio::piped());
+        let mut child = command.spawn().context("tlscope did not start")?;
+        // What was handed over must be open there alone.
+        drop(command);
+        let stderr = child.stderr.take().map(Lines::read);
+        let tracer = Self {
+            child,
+            stdout: None,
+            stderr,
+        };
+        tracer.wait_until_ready()?;
+        Ok(tracer)
+    }
+
     /// Starts `tlscope trace` on processes where a file says which CPUs are `possible` or `online`, and waits until it is
     /// ready.
     pub fn with_cpus(name: &str, file: &Path, pids: &[u32]) -> Result<Self> {
@@ -152,6 +175,13 @@ impl Tracer {
     /// What it holds in the kernel now: programs and links.
     pub fn holdings(&self) -> Result<kernel::Holdings> {
         kernel::Holdings::of(self.pid())
+    }
+
+    /// Waits until it has taken its probes away, though it has not ended.
+    pub fn wait_until_detached(&self, held: &kernel::Holdings) -> Result<()> {
+        wait::until_true("the probes are taken away", || {
+            Ok(kernel::listed("link")?.is_disjoint(&held.links))
+        })
     }
 
     /// Sends it a signal.

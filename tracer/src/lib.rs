@@ -18,6 +18,7 @@
 //! [`pipeline`] joins what lies above the kernel into one function from batches to lines; [`command`] runs it.
 
 pub mod limits;
+pub mod health;
 pub mod target;
 pub mod resolve;
 pub mod attach;

@@ -39,6 +39,12 @@ pub const MAX_QUEUED_BYTES: usize = 24 * 1024 * 1024;
 /// is counted.
 pub const MAX_UNORDERED_BYTES: usize = 48 * 1024 * 1024;
 
+/// Bytes of lines that wait for whoever reads the output; beyond it lines are dropped, and counted.
+pub const MAX_OUTPUT_BYTES: usize = 8 * 1024 * 1024;
+
+/// Bytes of messages that wait for whoever reads them; beyond it they are dropped, and counted.
+pub const MAX_MESSAGES_BYTES: usize = 256 * 1024;
+
 /// Bytes of a batch on a tape, the last record aside.
 pub const MAX_BATCH_BYTES: usize = 32 * 1024 * 1024;
 

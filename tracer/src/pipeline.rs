@@ -3,10 +3,13 @@
 //! In: [`Batch`]es, from rings or from a tape. Out: redacted lines in a sink, and a [`Summary`]. Refuses nothing, reads
 //! no clock and does no other I/O: the same tape gives the same lines, byte for byte.
 
+use std::time::{Duration, SystemTime};
+
 use crate::{
     correlate::{Correlator, Counters, Happening, Observed},
     filter::Filter,
-    output::{self, Sink},
+    health::{Figures, Health, State, Subject, Watch},
+    output::{self, Sink, Written},
     redact::Redactor,
     source::{Batch, Header, Merger},
 };
@@ -22,6 +25,11 @@ pub struct Pipeline {
     last_ns: u64,
     limit: Option<u64>,
     summary: Summary,
+    /// When the records' clock was zero.
+    boot: SystemTime,
+    watch: Watch,
+    /// Lines that were dropped and of which nothing was said yet.
+    dropped: u64,
 }
 
 /// What came out.
@@ -31,6 +39,8 @@ pub struct Summary {
     pub exchanges: u64,
     /// Of these, the ones of which only one half was seen.
     pub half: u64,
+    /// Lines that were dropped, because their reader had stalled.
+    pub dropped: u64,
     /// What could not be used.
     pub counters: Counters,
     /// Ends of printed exchanges that were not printed, because too many were open at once.
@@ -94,6 +104,9 @@ impl Pipeline {
                 verbose,
                 ..Summary::default()
             },
+            boot: SystemTime::UNIX_EPOCH + Duration::from_nanos(header.boot_unix_ns),
+            watch: Watch::default(),
+            dropped: 0,
         }
     }
 
@@ -118,28 +131,35 @@ impl Pipeline {
         self.correlator.take_notes()
     }
 
-    /// Writes what is still going on, as it stands, and ends the output.
-    pub fn finish(mut self) -> Result<Summary, output::Error> {
+    /// Writes what is still going on, as it stands; nothing more will come.
+    pub fn conclude(&mut self) -> Result<(), output::Error> {
         let Self {
             merger,
             correlator,
             observed,
             last_ns,
             ..
-        } = &mut self;
+        } = self;
         merger.release_all(|item| correlator.take(item, observed));
         correlator.finish(*last_ns, observed);
-        if let Err(error) = self.write() {
-            return quiet(error, &self.summary());
-        }
-        let summary = self.summary();
-        match self.sink.finish() {
-            Ok(()) => Ok(summary),
-            Err(error) => quiet(error, &summary),
+        quiet(self.write().and_then(|_| self.write_rest()))
+    }
+
+    /// Says what was dropped since it was last said.
+    fn write_rest(&mut self) -> Result<(), output::Error> {
+        match self.watch.rest(&Subject::Output) {
+            Some((state, figures)) => self.write_health(Subject::Output, state, figures),
+            None => Ok(()),
         }
     }
 
-    fn summary(&self) -> Summary {
+    /// Ends the output, and waits until it is written.
+    pub fn close(self) -> Result<(), output::Error> {
+        quiet(self.sink.finish())
+    }
+
+    /// What came out so far.
+    pub fn summary(&self) -> Summary {
         let counters = Counters {
             late_records: self.merger.late(),
             ..self.correlator.counters()
@@ -164,6 +184,7 @@ impl Pipeline {
                 self.write_one(&observed)?;
             }
         }
+        self.tell_dropped()?;
         self.sink.flush()?;
         Ok(self.enough())
     }
@@ -173,18 +194,49 @@ impl Pipeline {
         if !self.filter.passes(&line) {
             return Ok(());
         }
+        self.tell_dropped()?;
+        if self.sink.write(&line)? == Written::Dropped {
+            self.dropped += 1;
+            self.summary.dropped += 1;
+            return Ok(());
+        }
         if let Happening::Exchange(exchange) = &observed.happening {
             self.summary.exchanges += 1;
             self.summary.half += u64::from(exchange.request.is_none() || exchange.response.is_none());
         }
-        self.sink.write(&line)
+        Ok(())
+    }
+
+    /// Says how many lines were dropped, as soon as there is room for that again.
+    fn tell_dropped(&mut self) -> Result<(), output::Error> {
+        let figures = Figures {
+            dropped: std::mem::take(&mut self.dropped),
+            ..Figures::default()
+        };
+        match self.watch.note(&Subject::Output, figures, self.last_ns) {
+            Some((state, figures)) => self.write_health(Subject::Output, state, figures),
+            None => Ok(()),
+        }
+    }
+
+    fn write_health(&mut self, subject: Subject, state: State, figures: Figures) -> Result<(), output::Error> {
+        let health = Health {
+            time: self.boot + Duration::from_nanos(self.last_ns),
+            subject,
+            state,
+            figures,
+        };
+        if self.sink.write(&self.redactor.health(&health))? == Written::Dropped {
+            self.watch.put_back(&health.subject, figures);
+        }
+        Ok(())
     }
 }
 
 /// A reader that went away is a quiet end.
-fn quiet(error: output::Error, summary: &Summary) -> Result<Summary, output::Error> {
-    match error {
-        output::Error::BrokenPipe => Ok(*summary),
-        error @ output::Error::Write(_) => Err(error),
+fn quiet(result: Result<(), output::Error>) -> Result<(), output::Error> {
+    match result {
+        Err(output::Error::BrokenPipe) => Ok(()),
+        Ok(()) | Err(output::Error::Write(_)) => result,
     }
 }

@@ -8,13 +8,7 @@ use std::time::SystemTime;
 use anyhow::{Result, anyhow};
 use tracer_ebpf::SettingFlags;
 
-use super::{
-    Outcome,
-    arguments::LiveArgs,
-    follow::Follower,
-    say,
-    session::{Consumer, Session},
-};
+use super::{Outcome, arguments::LiveArgs, follow::Follower, messages, say, session::Session, work::Consumer};
 use crate::{
     attach::{self, Kernel, Probes},
     source::{Header, now_ns},
@@ -38,6 +32,7 @@ pub(super) fn run(
     told: SettingFlags,
     consumer: impl FnOnce(&Header) -> Result<Box<dyn Consumer>>,
 ) -> Result<Outcome> {
+    messages::begin()?;
     let (probes, rings, cpus, switch) = Probes::load(kernel, live.options(told))?;
     let mut follower = Follower::new(probes, live.selection(), rings.mappings.is_some());
     follower.begin()?;

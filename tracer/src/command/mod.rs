@@ -9,6 +9,10 @@ mod live;
 mod follow;
 mod looking;
 mod session;
+mod work;
+mod following;
+mod ending;
+mod writer;
 mod totals;
 mod queue;
 mod cpus;
@@ -44,14 +48,16 @@ pub fn run() -> ExitCode {
         Ok(CommandLine { command }) => dispatch(&command),
         Err(usage) => return reject(&usage),
     };
-    match outcome {
+    let code = match outcome {
         Ok(Outcome::Done) => ExitCode::SUCCESS,
         Ok(Outcome::Failed) => ExitCode::FAILURE,
         Err(error) => {
             say(&format!("{error:#}"));
             ExitCode::FAILURE
         }
-    }
+    };
+    messages::finish();
+    code
 }
 
 fn dispatch(command: &Command) -> Result<Outcome> {

@@ -44,6 +44,11 @@ impl Queue {
         self.bytes.load(Ordering::Relaxed) > MAX_QUEUED_BYTES
     }
 
+    /// Counts the bytes that wait, now and later.
+    pub(super) fn counter(&self) -> Arc<AtomicUsize> {
+        Arc::clone(&self.bytes)
+    }
+
     /// Adds a batch; [`Flow::Done`] when nobody takes batches any more.
     pub(super) fn send(&self, batch: Batch) -> Flow {
         self.bytes.fetch_add(batch.len(), Ordering::Relaxed);

@@ -1,18 +1,29 @@
 //! From the flags that say what is shown to a pipeline's options.
 
 use std::{
-    fs::OpenOptions,
-    io::{IsTerminal as _, Write, stdout},
+    fs::{File, OpenOptions},
+    io::{BufWriter, IsTerminal as _, Write, stdout},
     os::unix::fs::OpenOptionsExt as _,
+    path::Path,
 };
 
 use anyhow::{Context as _, Result};
 
-use super::{arguments::ShowArgs, say};
-use crate::{filter::Filter, output::Format, pipeline::Options, redact::Redactor};
+use super::{
+    arguments::ShowArgs,
+    say,
+    writer::{Queue, WhenFull},
+};
+use crate::{
+    filter::Filter,
+    limits::MAX_OUTPUT_BYTES,
+    output::{Format, Lines},
+    pipeline::Options,
+    redact::Redactor,
+};
 
 /// Opens the output and checks every rule, before anything is attached or printed.
-pub(super) fn options(show: &ShowArgs) -> Result<Options> {
+pub(super) fn options(show: &ShowArgs, lines: impl Lines + Send + 'static) -> Result<Options> {
     let redactor = Redactor::new(show.redact.rules()?);
     let filter = Filter::new(show.filter.clone());
     if show.redact.show_secrets {
@@ -26,7 +37,7 @@ pub(super) fn options(show: &ShowArgs) -> Result<Options> {
         },
         redactor,
         filter,
-        sink: format(show).open(writer(show)?),
+        sink: format(show).open(lines),
         limit: show.count,
         connections: show.connections,
         verbose: show.verbose,
@@ -42,17 +53,30 @@ fn format(show: &ShowArgs) -> Format {
     show.output.unwrap_or(usual)
 }
 
-fn writer(show: &ShowArgs) -> Result<Box<dyn Write + Send>> {
-    let Some(path) = &show.file else {
-        return Ok(Box::new(stdout()));
+/// Opens where lines go, and keeps whoever writes waiting.
+pub(super) fn writer(show: &ShowArgs) -> Result<BufWriter<Box<dyn Write + Send>>> {
+    let writer: Box<dyn Write + Send> = match &show.file {
+        Some(path) => Box::new(create(path)?),
+        None => Box::new(stdout()),
     };
+    Ok(BufWriter::new(writer))
+}
+
+/// Opens where lines go, through a thread that nobody has to wait for but for a file's sake.
+pub(super) fn queue(show: &ShowArgs) -> Result<Queue> {
+    let queue = match &show.file {
+        Some(path) => Queue::start("write", create(path)?, MAX_OUTPUT_BYTES, WhenFull::Wait),
+        None => Queue::start("write", stdout(), MAX_OUTPUT_BYTES, WhenFull::Drop),
+    };
+    Ok(queue?)
+}
+
+fn create(path: &Path) -> Result<File> {
     let file = OpenOptions::new()
         .write(true)
         .create(true)
         .truncate(true)
         .mode(0o600)
         .open(path);
-    Ok(Box::new(
-        file.with_context(|| format!("{} cannot be written", path.display()))?,
-    ))
+    file.with_context(|| format!("{} cannot be written", path.display()))
 }

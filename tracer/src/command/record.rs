@@ -9,7 +9,7 @@ use std::{
 use anyhow::{Context as _, Result};
 use tracer_ebpf::SettingFlags;
 
-use super::{Outcome, arguments::RecordArgs, live, say, session::Consumer};
+use super::{Outcome, arguments::RecordArgs, live, say, work::Consumer, writer::Queue};
 use crate::{
     pipeline::{Flow, Summary},
     source::{Batch, Totals, Writer, create_tape},
@@ -25,7 +25,7 @@ pub(super) fn run(arguments: &RecordArgs) -> Result<Outcome> {
             "{} will hold plaintext, secrets included; it is readable by its owner alone",
             path.display()
         ));
-        Ok(Box::new(Tape(Writer::new(file, header)?)))
+        Ok(Box::new(Tape(Some(Writer::new(file, header)?))))
     });
     if outcome.is_err() {
         remove_if_empty(path);
@@ -40,17 +40,31 @@ fn remove_if_empty(path: &Path) {
     }
 }
 
-/// Writes batches as they are.
-struct Tape(Writer<BufWriter<File>>);
+/// Writes batches as they are, until it is concluded.
+struct Tape(Option<Writer<BufWriter<File>>>);
 
 impl Consumer for Tape {
     fn batch(&mut self, batch: Batch) -> Result<Flow> {
-        self.0.batch(&batch)?;
+        if let Self(Some(writer)) = self {
+            writer.batch(&batch)?;
+        }
         Ok(Flow::Continue)
     }
 
-    fn finish(self: Box<Self>, totals: Totals) -> Result<Option<Summary>> {
-        self.0.finish(totals)?;
-        Ok(None)
+    fn conclude(&mut self, totals: Totals) -> Result<()> {
+        let writer = self.0.take();
+        Ok(writer.map_or(Ok(()), |writer| writer.finish(totals))?)
+    }
+
+    fn summary(&self) -> Option<Summary> {
+        None
+    }
+
+    fn lines(&self) -> Option<Queue> {
+        None
+    }
+
+    fn close(self: Box<Self>) -> Result<()> {
+        Ok(())
     }
 }

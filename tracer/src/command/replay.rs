@@ -2,7 +2,7 @@
 
 use anyhow::{Context as _, Result};
 
-use super::{Outcome, arguments::ReplayArgs, reader, say, session::Consumer as _, stream::Stream, totals::say_totals};
+use super::{Outcome, arguments::ReplayArgs, reader, say, stream::Stream, totals::say_totals, work::Consumer as _};
 use crate::{
     pipeline::{Flow, Pipeline},
     source::{Reader, TapeError},
@@ -12,7 +12,9 @@ use crate::{
 pub(super) fn run(arguments: &ReplayArgs) -> Result<Outcome> {
     let name = arguments.tape.display();
     let mut tape = Reader::open(&arguments.tape).with_context(|| name.to_string())?;
-    let mut stream = Box::new(Stream(Pipeline::new(tape.header(), reader::options(&arguments.show)?)));
+    let options = reader::options(&arguments.show, reader::writer(&arguments.show)?)?;
+    let pipeline = Pipeline::new(tape.header(), options);
+    let mut stream = Box::new(Stream { pipeline, lines: None });
     let end = loop {
         match tape.next_batch() {
             Ok(Some(batch)) => {
@@ -25,7 +27,10 @@ pub(super) fn run(arguments: &ReplayArgs) -> Result<Outcome> {
         }
     };
     let totals = tape.totals().unwrap_or_default();
-    say_totals(stream.finish(totals)?.as_ref(), totals);
+    stream.conclude(totals)?;
+    let summary = stream.summary();
+    stream.close()?;
+    say_totals(summary.as_ref(), totals);
     Ok(outcome(end, &arguments.tape))
 }
 

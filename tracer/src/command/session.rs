@@ -1,19 +1,13 @@
 //! Draining records until it is enough.
 //!
 //! One thread drains the rings on a timer and watches signals; another one, behind a bounded queue, consumes; a third
-//! follows processes; where descriptors have to be looked at, a fourth does that. When the queue is full the rings hold the records, and the kernel counts what they lose.
+//! follows processes, and where descriptors have to be looked at, a fourth does that; what is printed is written by a
+//! thread of its own, and what is said by another. When the queue is full the rings hold the records, and the kernel
+//! counts what they lose; processes are followed all the same.
 
-use std::{
-    os::fd::AsFd as _,
-    sync::{
-        Arc,
-        mpsc::{Receiver, Sender, channel},
-    },
-    thread::{self, JoinHandle},
-    time::Duration,
-};
+use std::{os::fd::AsFd as _, sync::mpsc::Sender, time::Duration};
 
-use anyhow::{Result, anyhow};
+use anyhow::Result;
 use thread_priority::{
     RealtimeThreadSchedulePolicy, ScheduleParams, ThreadPriority, ThreadSchedulePolicy, set_thread_priority_and_policy,
     thread_native_id,
@@ -28,18 +22,16 @@ use super::{
     Outcome,
     arguments::LiveArgs,
     cpus,
-    follow::{Follower, Told},
-    lives::Lives,
-    looking::Looker,
-    queue::{Queue, Queued, queue},
+    follow::Follower,
+    following::Following,
     say,
-    totals::{say_losses, say_missing, say_totals},
+    work::{Consumer, Work},
 };
 use crate::{
     attach::{Cpus, Rings, Switch},
     limits::MAX_DRAIN_BYTES,
-    pipeline::{Flow, Summary},
-    source::{Batch, Drained, Drainer, Told as DrainEvent, Totals, now_ns},
+    pipeline::Flow,
+    source::{Batch, Drained, Drainer, now_ns},
 };
 
 /// How long the rings are left alone at the most.
@@ -47,15 +39,6 @@ const LONGEST_PAUSE: Duration = Duration::from_millis(10);
 
 /// How long they are left alone at the least.
 const SHORTEST_PAUSE: Duration = Duration::from_millis(1);
-
-/// Takes batches, in a thread of its own.
-pub(super) trait Consumer: Send + 'static {
-    /// Takes one batch.
-    fn batch(&mut self, batch: Batch) -> Result<Flow>;
-
-    /// Ends; nothing more will come.
-    fn finish(self: Box<Self>, totals: Totals) -> Result<Option<Summary>>;
-}
 
 /// Rings that fill, and whom they tell of.
 pub(super) struct Session {
@@ -70,19 +53,13 @@ pub(super) struct Session {
     drained_ns: u64,
 }
 
-/// The thread that follows processes, and the ways to and from it.
-struct Following {
-    lives: Lives,
-    told: Arc<Told>,
-    thread: JoinHandle<Follower>,
-    looker: Option<Looker>,
-}
-
 /// Why draining came to an end.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
-enum Stop {
-    /// A signal, the time is over, or the consumer has enough.
+pub(super) enum Stop {
+    /// A signal, or the time is over.
     Asked,
+    /// The consumer has enough, or failed.
+    Enough,
     /// There is nothing left to trace.
     AllEnded,
 }
@@ -100,48 +77,30 @@ impl Session {
         })
     }
 
-    /// Lets the probes report, drains into the consumer until it is enough, detaches, and says the totals.
+    /// Lets the probes report, drains into the consumer until it is enough, detaches, and says the totals. A signal while
+    /// it ends is the end.
     pub(super) async fn run(mut self, follower: Follower, consumer: Box<dyn Consumer>) -> Result<Outcome> {
-        let (batches, queue) = queue();
-        let (last_word, last_words) = channel();
-        let worker = thread::Builder::new().name("decode".to_owned());
-        let worker = worker.spawn(move || consume(consumer, queue, &last_words))?;
+        let work = Work::start(consumer)?;
         let mut following = Following::start(follower)?;
         if !hurry() {
             say("draining has no real-time priority (CAP_SYS_NICE): records may be lost beside a busy gateway");
         }
-        let signals = Signals::new()?;
+        let mut signals = Signals::new()?;
         self.switch.set(true)?;
         // Whoever reads this may send a signal at once.
         say("ready");
-        let stop = self.drain_until_stopped(&batches, &mut following, signals).await?;
-        self.switch.set(false)?;
-        self.drain_rest(&batches, &mut following);
-        drop(batches);
-        let mut follower = following.stop()?;
-        let totals = say_losses(follower.probes())?;
-        // A worker that failed no longer waits for it; its error comes with the join.
-        let _worker_gone = last_word.send(totals).is_err();
-        let summary = worker
-            .join()
-            .map_err(|_panic| anyhow!("the decoder stopped unexpectedly"))??;
-        say_missing(follower.probes().missing(), summary.as_ref());
-        say_totals(summary.as_ref(), totals);
-        // Only now, because the kernel takes its time to take probes away.
-        drop(follower);
-        let enough = summary.is_some_and(|summary| summary.enough == Flow::Done);
-        if stop == Stop::AllEnded && !enough {
-            say("every traced process has ended");
-            return Ok(Outcome::Failed);
+        let stop = self.drain_until_stopped(&work, &mut following, &mut signals).await?;
+        tokio::select! {
+            outcome = self.end(stop, work, following) => outcome,
+            () = signals.any() => Ok(Outcome::Done),
         }
-        Ok(Outcome::Done)
     }
 
     async fn drain_until_stopped(
         &mut self,
-        batches: &Queue,
+        work: &Work,
         following: &mut Following,
-        mut signals: Signals,
+        signals: &mut Signals,
     ) -> Result<Stop> {
         let time_is_over = sleep(self.duration.unwrap_or(Duration::MAX));
         let urgent = self.rings.as_fd().try_clone_to_owned()?;
@@ -155,84 +114,56 @@ impl Session {
                 () = &mut time_is_over => return Ok(Stop::Asked),
                 () = signals.any() => return Ok(Stop::Asked),
             }
-            if self.hand_over(batches, following) == Flow::Done {
-                return Ok(Stop::Asked);
+            if self.hand_over(work, following) == Flow::Done {
+                return Ok(Stop::Enough);
             }
-            if following.told.all_ended() {
+            if following.all_ended() {
                 return Ok(Stop::AllEnded);
             }
         }
     }
 
-    /// Drains the rings into the queue, unless the queue is full.
-    fn hand_over(&mut self, batches: &Queue, following: &mut Following) -> Flow {
-        let bound = if batches.is_full() { 0 } else { MAX_DRAIN_BYTES };
+    /// Lets the probes report nothing more.
+    pub(super) fn stop_reporting(&mut self) -> Result<()> {
+        Ok(self.switch.set(false)?)
+    }
+
+    /// Drains the rings into the queue; if that is full, what happened to processes alone.
+    pub(super) fn hand_over(&mut self, work: &Work, following: &mut Following) -> Flow {
+        let bound = if work.is_full() { 0 } else { MAX_DRAIN_BYTES };
         let (batch, _) = self.drain(following, bound);
         // The queue counts bytes, and must not grow without them.
         if bound == 0 && batch.is_empty() {
             return Flow::Continue;
         }
-        batches.send(batch)
+        work.send(batch)
+    }
+
+    /// Drains what is left once nothing is added any more; returns whether that was all, or nobody takes it.
+    pub(super) fn hand_over_rest(&mut self, work: &Work, following: &mut Following) -> bool {
+        while !work.is_full() {
+            let (batch, drained) = self.drain(following, MAX_DRAIN_BYTES);
+            let last = batch.is_empty() && !drained.leftover;
+            if work.send(batch) == Flow::Done || last {
+                return true;
+            }
+        }
+        false
+    }
+
+    /// How many bytes the rings still hold.
+    pub(super) fn left_over(&self) -> u64 {
+        self.rings.left_over()
     }
 
     fn drain(&mut self, following: &mut Following, bound: usize) -> (Batch, Drained) {
         let mut lives = Vec::new();
-        let (mut batch, drained) = self.rings.drain(bound, |told| match (told, &following.looker) {
-            (DrainEvent::Life(life), _) => lives.push(life),
-            (DrainEvent::Record(record), Some(looker)) => looker.ask(record),
-            (DrainEvent::Record(_), None) => {}
-        });
-        for record in following.told.take_records() {
-            batch.push(&record);
-        }
-        // Sites are announced before their probes are placed: those of all records above are there by now.
-        batch.sites = following.told.take_sites();
-        following.lives.tell(lives);
+        let (mut batch, drained) = self.rings.drain(bound, |event| following.take(event, &mut lives));
+        following.exchange(lives, &mut batch);
         let elapsed = Duration::from_nanos(batch.drained_ns.saturating_sub(self.drained_ns));
         self.drained_ns = batch.drained_ns;
         self.pause = pause(elapsed, drained);
         (batch, drained)
-    }
-
-    /// Drains what is left once nothing is added any more.
-    fn drain_rest(&mut self, batches: &Queue, following: &mut Following) {
-        loop {
-            let (batch, drained) = self.drain(following, MAX_DRAIN_BYTES);
-            let last = batch.is_empty() && !drained.leftover;
-            if batches.send(batch) == Flow::Done || last {
-                return;
-            }
-        }
-    }
-}
-
-impl Following {
-    fn start(mut follower: Follower) -> Result<Self> {
-        let (lives, received) = Lives::channel();
-        let told = follower.told();
-        let looker = if follower.probes().watches_sockets() {
-            None
-        } else {
-            Some(Looker::start(Arc::clone(&told))?)
-        };
-        let thread = thread::Builder::new().name("follow".to_owned());
-        Ok(Self {
-            lives,
-            told,
-            thread: thread.spawn(move || follower.run(&received))?,
-            looker,
-        })
-    }
-
-    fn stop(self) -> Result<Follower> {
-        drop(self.lives);
-        let refused = self.looker.map_or(Ok(0), Looker::stop)?;
-        if refused > 0 {
-            say(&format!("descriptors not looked at, too many at once: {refused}"));
-        }
-        self.thread
-            .join()
-            .map_err(|_panic| anyhow!("following stopped unexpectedly"))
     }
 }
 
@@ -256,18 +187,6 @@ pub(super) fn hurry() -> bool {
     let policy = ThreadSchedulePolicy::Realtime(RealtimeThreadSchedulePolicy::RoundRobin);
     let lowest = ThreadPriority::from_posix(ScheduleParams { sched_priority: 1 });
     set_thread_priority_and_policy(thread_native_id(), lowest, policy).is_ok()
-}
-
-/// The consumer's thread.
-fn consume(mut consumer: Box<dyn Consumer>, queue: Queued, last_word: &Receiver<Totals>) -> Result<Option<Summary>> {
-    while let Some(batch) = queue.receive() {
-        if consumer.batch(batch)? == Flow::Done {
-            break;
-        }
-    }
-    // Whoever drains finds out by this that nobody takes batches any more.
-    drop(queue);
-    consumer.finish(last_word.recv().unwrap_or_default())
 }
 
 /// The signals that mean: enough.

@@ -2,7 +2,7 @@
 
 use anyhow::Result;
 
-use super::{say, session::Consumer};
+use super::{say, work::Consumer, writer::Queue};
 use crate::{
     output,
     pipeline::{Flow, Pipeline, Summary},
@@ -10,12 +10,16 @@ use crate::{
 };
 
 /// Writes what the pipeline makes of batches.
-pub(super) struct Stream(pub(super) Pipeline);
+pub(super) struct Stream {
+    pub(super) pipeline: Pipeline,
+    /// Where its lines wait to be written.
+    pub(super) lines: Option<Queue>,
+}
 
 impl Consumer for Stream {
     fn batch(&mut self, batch: Batch) -> Result<Flow> {
-        let flow = self.0.batch(batch);
-        for note in self.0.take_notes() {
+        let flow = self.pipeline.batch(batch);
+        for note in self.pipeline.take_notes() {
             say(&note);
         }
         match flow {
@@ -25,7 +29,23 @@ impl Consumer for Stream {
         }
     }
 
-    fn finish(self: Box<Self>, _totals: Totals) -> Result<Option<Summary>> {
-        Ok(Some(self.0.finish()?))
+    fn conclude(&mut self, _totals: Totals) -> Result<()> {
+        self.pipeline.conclude()?;
+        for note in self.pipeline.take_notes() {
+            say(&note);
+        }
+        Ok(())
+    }
+
+    fn summary(&self) -> Option<Summary> {
+        Some(self.pipeline.summary())
+    }
+
+    fn lines(&self) -> Option<Queue> {
+        self.lines.clone()
+    }
+
+    fn close(self: Box<Self>) -> Result<()> {
+        Ok(self.pipeline.close()?)
     }
 }

@@ -111,6 +111,7 @@ pub(super) fn say_totals(summary: Option<&Summary>, totals: Totals) {
     let Summary {
         exchanges,
         half,
+        dropped,
         counters,
         forgotten_ends,
         verbose,
@@ -123,6 +124,9 @@ pub(super) fn say_totals(summary: Option<&Summary>, totals: Totals) {
         for line in counters.decoding_lines() {
             say(&format!("decoding: {line}"));
         }
+    }
+    if dropped > 0 {
+        say(&format!("lines dropped, their reader had stalled: {dropped}"));
     }
     if forgotten_ends > 0 {
         say(&format!(

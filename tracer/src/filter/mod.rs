@@ -40,7 +40,7 @@ impl Filter {
                 wanted
             }
             Line::End(end) => self.open.remove(&end.id),
-            Line::Loss(_) => true,
+            Line::Loss(_) | Line::Health(_) => true,
             Line::Connection(_) => self.asks_nothing(),
         }
     }

@@ -4,16 +4,18 @@
 //! finish, so that memory holds one entry. Refuses bodies, which are not captured; an end that comes after its entry
 //! was written is left out, so are connections, and losses are summed up in the closing comment.
 
-use std::io::{BufWriter, Write};
+use std::io::Write as _;
 
 use serde::Serialize;
 
-use super::{Error, Sink, escape::write_json};
+use super::{Error, Lines, Sink, Written, escape::write_json};
 use crate::redact::{ExchangeLine, FieldLine, Line, LossLine, Redacted, RequestLine, ResponseLine};
 
 /// Writes one HAR document.
-pub struct Har<W: Write> {
-    out: BufWriter<W>,
+pub struct Har<L: Lines> {
+    lines: L,
+    /// What is being written, as one.
+    out: Vec<u8>,
     entries: u64,
     losses: u64,
     lost_bytes: u64,
@@ -21,11 +23,12 @@ pub struct Har<W: Write> {
     uncounted: u64,
 }
 
-impl<W: Write> Har<W> {
-    /// Writes to `writer`, through a buffer.
-    pub fn new(writer: W) -> Self {
+impl<L: Lines> Har<L> {
+    /// Hands the document to `lines`, entry by entry.
+    pub const fn new(lines: L) -> Self {
         Self {
-            out: BufWriter::new(writer),
+            lines,
+            out: Vec::new(),
             entries: 0,
             losses: 0,
             lost_bytes: 0,
@@ -54,15 +57,18 @@ impl<W: Write> Har<W> {
     }
 }
 
-impl<W: Write> Sink for Har<W> {
-    fn write(&mut self, line: &Redacted<Line>) -> Result<(), Error> {
+impl<L: Lines> Sink for Har<L> {
+    fn write(&mut self, line: &Redacted<Line>) -> Result<Written, Error> {
         match &**line {
             Line::Exchange(exchange) => {
+                self.out.clear();
                 self.separate()?;
-                self.entries += 1;
-                Ok(write_json(&mut self.out, &entry(exchange))?)
+                write_json(&mut self.out, &entry(exchange))?;
+                let written = self.lines.line(&self.out)?;
+                self.entries += u64::from(written == Written::Yes);
+                Ok(written)
             }
-            Line::End(_) | Line::Connection(_) => Ok(()),
+            Line::End(_) | Line::Connection(_) | Line::Health(_) => Ok(Written::Yes),
             Line::Loss(loss) => {
                 let LossLine {
                     time: _,
@@ -77,16 +83,17 @@ impl<W: Write> Sink for Har<W> {
                 self.losses += 1;
                 self.lost_bytes = self.lost_bytes.saturating_add(bytes.unwrap_or(0));
                 self.uncounted += u64::from(bytes.is_none());
-                Ok(())
+                Ok(Written::Yes)
             }
         }
     }
 
     fn flush(&mut self) -> Result<(), Error> {
-        Ok(self.out.flush()?)
+        Ok(self.lines.flush()?)
     }
 
     fn finish(mut self: Box<Self>) -> Result<(), Error> {
+        self.out.clear();
         if self.entries == 0 {
             self.begin()?;
         }
@@ -103,7 +110,7 @@ impl<W: Write> Sink for Har<W> {
             self.out.write_all(b"\"")?;
         }
         self.out.write_all(b"}}\n")?;
-        self.flush()
+        Ok(self.lines.finish(&self.out)?)
     }
 }
 

@@ -2,37 +2,39 @@
 //!
 //! In: redacted lines. Out: one JSON object a line. Refuses nothing.
 
-use std::io::{BufWriter, Write};
-
-use super::{Error, Sink, escape::write_json};
+use super::{Error, Lines, Sink, Written, escape::write_json};
 use crate::redact::{Line, Redacted};
 
 /// Writes one JSON object a line.
-pub struct Json<W: Write> {
-    out: BufWriter<W>,
+pub struct Json<L: Lines> {
+    lines: L,
+    line: Vec<u8>,
 }
 
-impl<W: Write> Json<W> {
-    /// Writes to `writer`, through a buffer.
-    pub fn new(writer: W) -> Self {
+impl<L: Lines> Json<L> {
+    /// Hands its lines to `lines`.
+    pub const fn new(lines: L) -> Self {
         Self {
-            out: BufWriter::new(writer),
+            lines,
+            line: Vec::new(),
         }
     }
 }
 
-impl<W: Write> Sink for Json<W> {
-    fn write(&mut self, line: &Redacted<Line>) -> Result<(), Error> {
-        write_json(&mut self.out, line)?;
-        Ok(self.out.write_all(b"\n")?)
+impl<L: Lines> Sink for Json<L> {
+    fn write(&mut self, line: &Redacted<Line>) -> Result<Written, Error> {
+        self.line.clear();
+        write_json(&mut self.line, line)?;
+        self.line.push(b'\n');
+        Ok(self.lines.line(&self.line)?)
     }
 
     fn flush(&mut self) -> Result<(), Error> {
-        Ok(self.out.flush()?)
+        Ok(self.lines.flush()?)
     }
 
     fn finish(mut self: Box<Self>) -> Result<(), Error> {
-        self.flush()
+        Ok(self.lines.finish(b"")?)
     }
 }
 
@@ -100,6 +102,20 @@ mod tests {
                 "\n"
             )
         );
+    }
+
+    #[test]
+    fn health_has_the_shape_of_the_contract() {
+        assert_eq!(
+            written(&sample::health()),
+            concat!(
+                r#"{"v":1,"type":"health","time":"2026-11-21T07:45:00.123456789Z","subject":"table","name":"calls","#,
+                r#""state":"nearly_full","used":91,"capacity":100}"#,
+                "\n"
+            )
+        );
+        let dropped = r#""subject":"output","state":"dropped","dropped":7}"#;
+        assert!(written(&sample::health_of_output()).trim_end().ends_with(dropped));
     }
 
     #[test]

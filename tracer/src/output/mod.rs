@@ -19,6 +19,43 @@ pub use text::Text;
 
 use crate::redact::{Line, Redacted};
 
+/// What became of a line.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Written {
+    /// It is written, or will be.
+    Yes,
+    /// It was dropped: its reader has stalled.
+    Dropped,
+}
+
+/// Where the bytes of lines go. Whatever can be written to takes every line, and keeps its caller waiting.
+pub trait Lines {
+    /// Takes a whole line, or drops it as a whole.
+    fn line(&mut self, line: &[u8]) -> io::Result<Written>;
+
+    /// Makes visible what was taken.
+    fn flush(&mut self) -> io::Result<()>;
+
+    /// Takes what belongs at the end, and waits until everything is written.
+    fn finish(&mut self, last: &[u8]) -> io::Result<()>;
+}
+
+impl<W: Write> Lines for W {
+    fn line(&mut self, line: &[u8]) -> io::Result<Written> {
+        self.write_all(line)?;
+        Ok(Written::Yes)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Write::flush(self)
+    }
+
+    fn finish(&mut self, last: &[u8]) -> io::Result<()> {
+        self.write_all(last)?;
+        Write::flush(self)
+    }
+}
+
 /// Takes lines that were redacted.
 ///
 /// ```compile_fail,E0308
@@ -29,7 +66,7 @@ use crate::redact::{Line, Redacted};
 /// ```
 pub trait Sink {
     /// Writes a line; it may wait in a buffer until the next flush.
-    fn write(&mut self, line: &Redacted<Line>) -> Result<(), Error>;
+    fn write(&mut self, line: &Redacted<Line>) -> Result<Written, Error>;
 
     /// Makes visible what was written.
     fn flush(&mut self) -> Result<(), Error>;
@@ -50,12 +87,12 @@ pub enum Format {
 }
 
 impl Format {
-    /// Opens a sink that writes to `writer` through a buffer of its own.
-    pub fn open(self, writer: Box<dyn Write + Send>) -> Box<dyn Sink + Send> {
+    /// Opens a sink that hands its lines to `lines`.
+    pub fn open(self, lines: impl Lines + Send + 'static) -> Box<dyn Sink + Send> {
         match self {
-            Self::Json => Box::new(Json::new(writer)),
-            Self::Text => Box::new(Text::new(writer)),
-            Self::Har => Box::new(Har::new(writer)),
+            Self::Json => Box::new(Json::new(lines)),
+            Self::Text => Box::new(Text::new(lines)),
+            Self::Har => Box::new(Har::new(lines)),
         }
     }
 }
@@ -106,8 +143,8 @@ mod tests {
     #[test]
     fn a_reader_that_went_away_is_told_apart() {
         for format in [Format::Json, Format::Text, Format::Har] {
-            let mut sink = format.open(Box::new(Closed));
-            let written = sink.write(&sample::exchange()).and_then(|()| sink.flush());
+            let mut sink = format.open(Closed);
+            let written = sink.write(&sample::exchange()).and_then(|_| sink.flush());
             assert!(matches!(written, Err(Error::BrokenPipe)), "{format:?}");
         }
     }

@@ -13,6 +13,7 @@ use http_decode::{
 use crate::{
     correlate::{Address, AddressSource, Connection, ConnectionSummary, Happening, Observed, Process, Transport},
     event::{SocketEnd, TlsFacts},
+    health::{Figures, Health, State, Subject},
     redact::{Line, Redacted, Redactor, Rules},
 };
 
@@ -168,7 +169,7 @@ pub(crate) fn observed(happening: Happening, source: AddressSource) -> Observed 
     let address = |port: u16| Address::Inet(format!("[::ffff:127.0.0.1]:{port}").parse().unwrap());
     let address = |port| source.is_known().then(|| address(port));
     Observed {
-        time: SystemTime::UNIX_EPOCH + Duration::new(1_795_247_100, 123_456_789),
+        time: time(),
         connection: Arc::new(Connection {
             id: "7".to_owned(),
             process: Process {
@@ -183,6 +184,10 @@ pub(crate) fn observed(happening: Happening, source: AddressSource) -> Observed 
         }),
         happening,
     }
+}
+
+fn time() -> SystemTime {
+    SystemTime::UNIX_EPOCH + Duration::new(1_795_247_100, 123_456_789)
 }
 
 /// An exchange in which everything is known, and some of it secret.
@@ -234,4 +239,33 @@ pub(crate) fn whole() -> Exchange {
 
 fn redacted(happening: Happening, source: AddressSource) -> Redacted<Line> {
     Redactor::new(Rules::default()).redact(&observed(happening, source))
+}
+
+/// A table that is nearly full.
+pub(crate) fn health() -> Redacted<Line> {
+    let figures = Figures {
+        used: Some(91),
+        capacity: Some(100),
+        dropped: 0,
+    };
+    health_of(Subject::Table("calls"), State::NearlyFull, figures)
+}
+
+/// Lines that were dropped.
+pub(crate) fn health_of_output() -> Redacted<Line> {
+    let figures = Figures {
+        dropped: 7,
+        ..Figures::default()
+    };
+    health_of(Subject::Output, State::Dropped, figures)
+}
+
+fn health_of(subject: Subject, state: State, figures: Figures) -> Redacted<Line> {
+    let redactor = Redactor::new(Rules::default());
+    redactor.health(&Health {
+        time: time(),
+        subject,
+        state,
+        figures,
+    })
 }

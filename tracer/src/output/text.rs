@@ -3,25 +3,26 @@
 //! In: redacted lines. Out: `*` notes, `>` what the request said, `<` what the response said. Refuses control characters
 //! and the like, in whatever they come: they are spelled out.
 
-use std::io::{BufWriter, Write};
+use std::io::Write as _;
 
-use super::{Error, Sink, escape::Shown, summary};
+use super::{Error, Lines, Sink, Written, escape::Shown, summary};
 use crate::redact::{
-    ConnectionLine, EndLine, ExchangeLine, FieldLine, InformationalLine, Line, LossLine, Redacted, RequestLine,
-    ResponseLine, SummaryLine,
+    ConnectionLine, EndLine, ExchangeLine, FieldLine, HealthLine, InformationalLine, Line, LossLine, Redacted,
+    RequestLine, ResponseLine, SummaryLine,
 };
 
 /// Writes text for people.
-pub struct Text<W: Write> {
-    out: BufWriter<W>,
+pub struct Text<L: Lines> {
+    lines: L,
+    /// What is being written, as one.
+    out: Vec<u8>,
 }
 
-impl<W: Write> Text<W> {
-    /// Writes to `writer`, through a buffer.
-    pub fn new(writer: W) -> Self {
-        Self {
-            out: BufWriter::new(writer),
-        }
+impl<L: Lines> Text<L> {
+    /// Hands what it writes to `lines`.
+    pub const fn new(lines: L) -> Self {
+        let out = Vec::new();
+        Self { lines, out }
     }
 
     fn exchange(&mut self, line: &ExchangeLine) -> Result<(), Error> {
@@ -263,6 +264,30 @@ impl<W: Write> Text<W> {
         Ok(writeln!(self.out, "\n")?)
     }
 
+    fn health(&mut self, line: &HealthLine) -> Result<(), Error> {
+        let HealthLine {
+            time,
+            subject,
+            name,
+            state,
+            used,
+            capacity,
+            dropped,
+        } = line;
+        write!(self.out, "* {time} HEALTH of {subject}")?;
+        if let Some(name) = name {
+            write!(self.out, " {name}")?;
+        }
+        write!(self.out, ": {}", state.replace('_', " "))?;
+        if let (Some(used), Some(capacity)) = (used, capacity) {
+            write!(self.out, ", {used} of {capacity}")?;
+        }
+        if let Some(dropped) = dropped {
+            write!(self.out, ", {dropped} dropped")?;
+        }
+        Ok(writeln!(self.out, "\n")?)
+    }
+
     fn summary(&mut self, line: &SummaryLine) -> Result<(), Error> {
         let SummaryLine {
             time,
@@ -279,22 +304,25 @@ impl<W: Write> Text<W> {
     }
 }
 
-impl<W: Write> Sink for Text<W> {
-    fn write(&mut self, line: &Redacted<Line>) -> Result<(), Error> {
+impl<L: Lines> Sink for Text<L> {
+    fn write(&mut self, line: &Redacted<Line>) -> Result<Written, Error> {
+        self.out.clear();
         match &**line {
-            Line::Exchange(line) => self.exchange(line),
-            Line::End(line) => self.end(line),
-            Line::Loss(line) => self.loss(line),
-            Line::Connection(line) => self.summary(line),
+            Line::Exchange(line) => self.exchange(line)?,
+            Line::End(line) => self.end(line)?,
+            Line::Loss(line) => self.loss(line)?,
+            Line::Connection(line) => self.summary(line)?,
+            Line::Health(line) => self.health(line)?,
         }
+        Ok(self.lines.line(&self.out)?)
     }
 
     fn flush(&mut self) -> Result<(), Error> {
-        Ok(self.out.flush()?)
+        Ok(self.lines.flush()?)
     }
 
     fn finish(mut self: Box<Self>) -> Result<(), Error> {
-        self.flush()
+        Ok(self.lines.finish(b"")?)
     }
 }
 
@@ -373,6 +401,17 @@ mod tests {
     fn a_loss_and_an_end_are_notes() {
         assert!(written(&sample::loss()).contains("LOSS of 100 bytes (over_limit), read from position 4096 on"));
         assert!(written(&sample::end()).contains("* closed, 9 bytes of response body, end after 2000000 us\n"));
+    }
+
+    #[test]
+    fn health_is_one_note() {
+        let text = written(&sample::health());
+        assert!(
+            text.ends_with("HEALTH of table calls: nearly full, 91 of 100\n\n"),
+            "{text}"
+        );
+        let text = written(&sample::health_of_output());
+        assert!(text.ends_with("HEALTH of output: dropped, 7 dropped\n\n"), "{text}");
     }
 
     #[test]

@@ -11,10 +11,14 @@ use http_decode::{
 };
 
 use super::{
-    EndLine, EndResponseLine, ExchangeLine, FieldLine, GrpcLine, InformationalLine, Line, LossLine, Redactor,
-    RequestLine, ResponseLine, connection::connection_line, field, fingerprint::has_mask, secrets::Secrets, url::Text,
+    EndLine, EndResponseLine, ExchangeLine, FieldLine, GrpcLine, HealthLine, InformationalLine, Line, LossLine,
+    Redactor, RequestLine, ResponseLine, connection::connection_line, field, fingerprint::has_mask, secrets::Secrets,
+    url::Text,
 };
-use crate::correlate::{Connection, Happening, Observed, Process};
+use crate::{
+    correlate::{Connection, Happening, Observed, Process},
+    health::{Figures, Health, State, Subject},
+};
 
 /// Makes a line, redacted.
 pub(super) fn line(redactor: &Redactor, observed: &Observed) -> Line {
@@ -33,6 +37,38 @@ pub(super) fn line(redactor: &Redactor, observed: &Observed) -> Line {
         Happening::Loss(gap) => Line::Loss(Box::new(loss(*time, connection, gap))),
         Happening::Connection(summary) => Line::Connection(Box::new(composer.summary(*time, connection, summary))),
     }
+}
+
+/// Makes a line of numbers and of words of our own.
+pub(super) fn health(health: &Health) -> Line {
+    let Health {
+        time,
+        subject,
+        state,
+        figures: Figures {
+            used,
+            capacity,
+            dropped,
+        },
+    } = health;
+    let (subject, name) = match subject {
+        Subject::Ring => ("ring", None),
+        Subject::Table(name) => ("table", Some(*name)),
+        Subject::Output => ("output", None),
+    };
+    Line::Health(Box::new(HealthLine {
+        time: rfc3339(*time),
+        subject,
+        name,
+        state: match state {
+            State::Fine => "fine",
+            State::NearlyFull => "nearly_full",
+            State::Dropped => "dropped",
+        },
+        used: *used,
+        capacity: *capacity,
+        dropped: Some(*dropped).filter(|dropped| *dropped > 0),
+    }))
 }
 
 pub(super) struct Composer<'a> {

@@ -7,7 +7,7 @@ use std::ops::Deref;
 use serde::{Serialize, Serializer};
 
 use super::{Line, Rules, compose, fingerprint::Mask, rules::Extra, secrets::Secrets, url::Search};
-use crate::correlate::Observed;
+use crate::{correlate::Observed, health::Health};
 
 /// Proof that a value went through a [`Redactor`], which alone can make one.
 ///
@@ -69,6 +69,11 @@ impl Redactor {
     /// Makes the line that may be printed of what was observed.
     pub fn redact(&self, observed: &Observed) -> Redacted<Line> {
         Redacted::new(compose::line(self, observed))
+    }
+
+    /// Makes the line of something about the tracing itself: nothing in it comes from a traced process.
+    pub fn health(&self, health: &Health) -> Redacted<Line> {
+        Redacted::new(compose::health(health))
     }
 
     /// Marks with `rule` and with the user's patterns.

@@ -17,6 +17,8 @@ pub enum Line {
     Loss(Box<LossLine>),
     /// A connection as a whole.
     Connection(Box<SummaryLine>),
+    /// Something about the tracing itself.
+    Health(Box<HealthLine>),
 }
 
 impl Serialize for Line {
@@ -43,6 +45,12 @@ impl Serialize for Line {
             Self::Connection(line) => Tagged {
                 v: VERSION,
                 kind: "connection",
+                line,
+            }
+            .serialize(serializer),
+            Self::Health(line) => Tagged {
+                v: VERSION,
+                kind: "health",
                 line,
             }
             .serialize(serializer),
@@ -277,6 +285,29 @@ pub struct LossLine {
     /// Why: `lost`, `over_limit`, `dropped`, `sendfile` (they went from a file to the kernel), `not_captured` (the call that
     /// moved them could not be followed) or `unreadable` (so was their number).
     pub cause: &'static str,
+}
+
+/// Something about the tracing itself that its user should know. A member that does not apply is absent.
+#[derive(Clone, Debug, Eq, PartialEq, Serialize)]
+pub struct HealthLine {
+    /// When, RFC 3339.
+    pub time: String,
+    /// What of: `ring`, the fullest of them; `table`, one of the programs in the kernel; `output`.
+    pub subject: &'static str,
+    /// Which table, by what it holds.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub name: Option<&'static str>,
+    /// `nearly_full` from nine tenths on; `dropped` when it refused something; `fine` when that is over.
+    pub state: &'static str,
+    /// Bytes in a ring, entries in a table.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub used: Option<u64>,
+    /// How many it has room for.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub capacity: Option<u64>,
+    /// What it refused since the line before: records of a ring, entries of a table, lines of the output.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub dropped: Option<u64>,
 }
 
 /// A connection as a whole: at its end, or at the end of the run while it is open. A member that is absent is not known.

@@ -31,8 +31,8 @@ pub use error::{Error, RuleError};
 pub use fingerprint::FingerprintKey;
 pub use gate::{Redacted, Redactor};
 pub use line::{
-    ConnectionLine, EndLine, EndResponseLine, ExchangeLine, FieldLine, GrpcLine, InformationalLine, Line, LossLine,
-    RequestLine, ResponseLine, SummaryLine,
+    ConnectionLine, EndLine, EndResponseLine, ExchangeLine, FieldLine, GrpcLine, HealthLine, InformationalLine, Line,
+    LossLine, RequestLine, ResponseLine, SummaryLine,
 };
 pub use rules::{NameRule, PatternRule, Rules};
 

@@ -106,6 +106,11 @@ impl Drainer {
         (batch, drained)
     }
 
+    /// How many bytes of what was captured are not read.
+    pub fn left_over(&self) -> u64 {
+        self.captured.left_over()
+    }
+
     /// Adds what was made for CPUs that came online. While one waits to be added, programs may write into its ring.
     fn adopt(&mut self, batch: &mut Batch) {
         let (arrivals, hold_ns) = self.arrivals.take();

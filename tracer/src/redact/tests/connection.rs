@@ -22,7 +22,9 @@ fn summary(rules: Rules, change: impl FnOnce(&mut ConnectionSummary)) -> Summary
     let observed = sample::observed(Happening::Connection(Box::new(summary)), AddressSource::Bio);
     match &*redactor(rules).redact(&observed) {
         Line::Connection(line) => (**line).clone(),
-        Line::Exchange(_) | Line::End(_) | Line::Loss(_) => panic!("a connection became something else"),
+        Line::Exchange(_) | Line::End(_) | Line::Loss(_) | Line::Health(_) => {
+            panic!("a connection became something else")
+        }
     }
 }
 
@@ -37,7 +39,9 @@ fn connection(change: impl FnOnce(&mut Connection)) -> ConnectionLine {
     change(Arc::make_mut(&mut observed.connection));
     match &*redactor(Rules::default()).redact(&observed) {
         Line::Exchange(line) => line.connection.clone(),
-        Line::End(_) | Line::Loss(_) | Line::Connection(_) => panic!("an exchange became something else"),
+        Line::End(_) | Line::Loss(_) | Line::Connection(_) | Line::Health(_) => {
+            panic!("an exchange became something else")
+        }
     }
 }
 

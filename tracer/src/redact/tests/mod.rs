@@ -72,7 +72,9 @@ fn redact_with(redactor: &Redactor, exchange: Exchange) -> ExchangeLine {
     let observed = sample::observed(Happening::Exchange(Box::new(exchange)), AddressSource::Bio);
     match &*redactor.redact(&observed) {
         Line::Exchange(line) => (**line).clone(),
-        Line::End(_) | Line::Loss(_) | Line::Connection(_) => panic!("an exchange became something else"),
+        Line::End(_) | Line::Loss(_) | Line::Connection(_) | Line::Health(_) => {
+            panic!("an exchange became something else")
+        }
     }
 }
 

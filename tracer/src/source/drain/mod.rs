@@ -87,6 +87,12 @@ impl<R: RecordQueue> Drain<R> {
         Drained { fullest, leftover }
     }
 
+    /// How many bytes are in the rings now.
+    pub(super) fn left_over(&self) -> u64 {
+        let waiting = |source: &Source<R>| source.ring.produced() - source.ring.consumed();
+        self.sources.iter().map(waiting).sum()
+    }
+
     /// Reads the rings in turns; returns whether the bound ended it.
     fn take_turns(&mut self, batch: &mut Batch, ends: &[u64], bound: usize) -> bool {
         let full = batch.len().saturating_add(bound);

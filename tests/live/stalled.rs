@@ -1,0 +1,113 @@
+//! A reader of the output that stalls: it costs lines, and nothing else.
+
+use std::{
+    io,
+    time::{Duration, Instant},
+};
+
+use anyhow::{Context as _, Result};
+use serde_json::Value;
+use support::{
+    Nginx, Trace, Tracer, curl,
+    lines::Lines,
+    wait,
+    wrk::{Load, Wrk},
+};
+
+/// More than the output holds while nobody reads.
+const REQUESTS: usize = 40_000;
+
+/// How long the end may take.
+const SOON: Duration = Duration::from_secs(2);
+
+/// The number at the end of the message that begins with these words.
+fn said(trace: &Trace, words: &str) -> Option<u64> {
+    let message = trace.stderr.iter().find(|line| line.contains(words))?;
+    message.rsplit(' ').next()?.parse().ok()
+}
+
+#[test]
+#[ignore = "needs root, BPF and uprobes: scripts/test runs it"]
+fn a_stalled_reader_under_load_keeps_nobody_from_ending() -> Result<()> {
+    let nginx = Nginx::start()?;
+    let (reader, writer) = io::pipe()?;
+    let tracer = Tracer::printing_to(writer, &[nginx.master()], &[])?;
+    let held = tracer.holdings()?;
+    let wrk = Wrk::start(&nginx, Load::of(100_000_000, "/small/NUMBER"))?;
+    nginx.wait_until_logged(REQUESTS)?;
+    let began = Instant::now();
+    let trace = tracer.stop()?;
+    let took = began.elapsed();
+    assert!(trace.code == Some(0) && took < SOON, "{took:?}");
+    let (dropped, unwritten) = (said(&trace, "lines dropped"), said(&trace, "lines not written"));
+    assert!(dropped > Some(0) && unwritten > Some(0), "{dropped:?} {unwritten:?}");
+    assert_eq!(trace.totals()?.lost_records, 0, "draining went on");
+    held.wait_until_gone()?;
+    nginx.wait_until_logged(nginx.log()?.len() + 1_000)?;
+    wrk.stop()?;
+    drop(reader);
+    curl::ask(&["--fail", &nginx.url("/small/afterwards")]).map(drop)
+}
+
+#[test]
+#[ignore = "needs root, BPF and uprobes: scripts/test runs it"]
+fn a_stalled_reader_keeps_no_duration_from_ending_and_a_second_signal_ends_at_once() -> Result<()> {
+    let nginx = Nginx::start()?;
+    let (reader, writer) = io::pipe()?;
+    let wrk = Wrk::start(&nginx, Load::of(100_000_000, "/small/NUMBER"))?;
+    let tracer = Tracer::printing_to(writer.try_clone()?, &[nginx.master()], &["--duration", "1s"])?;
+    let began = Instant::now();
+    let trace = tracer.finish()?;
+    let took = began.elapsed();
+    assert!(
+        trace.code == Some(0) && took < SOON + Duration::from_secs(1),
+        "{took:?}"
+    );
+    // With a count, lines are waited for: until a signal.
+    let tracer = Tracer::printing_to(writer, &[nginx.master()], &["-n", "5000"])?;
+    let held = tracer.holdings()?;
+    nginx.wait_until_logged(nginx.log()?.len() + 10_000)?;
+    tracer.wait_until_detached(&held)?;
+    let began = Instant::now();
+    let trace = tracer.stop()?;
+    assert!(trace.code == Some(0) && began.elapsed() < SOON, "{:?}", began.elapsed());
+    held.wait_until_gone()?;
+    wrk.stop()?;
+    drop(reader);
+    Ok(())
+}
+
+#[test]
+#[ignore = "needs root, BPF and uprobes: scripts/test runs it"]
+fn a_reader_that_comes_back_gets_whole_lines_and_the_number_of_those_that_are_missing() -> Result<()> {
+    let nginx = Nginx::start()?;
+    let (reader, writer) = io::pipe()?;
+    let tracer = Tracer::printing_to(writer, &[nginx.master()], &[])?;
+    let wrk = Wrk::start(&nginx, Load::of(REQUESTS, "/small/NUMBER"))?;
+    nginx.wait_until_logged(REQUESTS)?;
+    wrk.stop()?;
+    // From now on it reads. A request that is made once there is room again is printed.
+    let lines = Lines::read(reader);
+    let mut asked = 0;
+    wait::until_true("a request that is printed", || {
+        curl::ask(&[&nginx.url("/small/last")])?;
+        asked += 1;
+        Ok(lines.any(|line| line.contains("/small/last")))
+    })?;
+    let trace = tracer.stop()?;
+    let (mut exchanges, mut dropped) = (0, 0);
+    for line in lines.finish() {
+        let line: Value = serde_json::from_str(&line).with_context(|| format!("no whole line: {line}"))?;
+        exchanges += u64::from(line["type"] == "exchange");
+        if line["type"] == "health" {
+            assert_eq!(line["subject"], "output");
+            dropped += line["dropped"].as_u64().unwrap_or(0);
+        }
+    }
+    let totals = trace.totals()?;
+    assert_eq!((exchanges, totals.lost_records), (totals.exchanges, 0));
+    assert_eq!(exchanges + dropped, u64::try_from(REQUESTS + asked)?);
+    assert_eq!(said(&trace, "lines dropped"), Some(dropped));
+    assert!(dropped > 0);
+    Ok(())
+}
