@@ -29,6 +29,29 @@ fn a_library_is_inspected_without_root() -> Result<()> {
 }
 
 #[test]
+fn a_library_is_inspected_with_the_crypto_library_beside_it() -> Result<()> {
+    let library = libssl()?;
+    let beside = tlscope(&["inspect", &library.display().to_string(), "-o", "text"])?.stdout;
+    assert!(
+        beside.contains("OpenSSL 3") && beside.contains("from the socket BIO"),
+        "{beside}"
+    );
+    // Alone, its structures are not known.
+    let folder = tempfile::tempdir()?;
+    let alone = folder.path().join("libssl.so.3");
+    fs::copy(library, &alone)?;
+    let alone = tlscope(&["inspect", &alone.display().to_string(), "-o", "text"])?.stdout;
+    assert!(alone.contains("only from SSL_set_fd"), "{alone}");
+    Ok(())
+}
+
+#[test]
+fn a_name_that_nobody_bears_is_refused_with_the_name() -> Result<()> {
+    let name = format!("nobody-{}", process::id());
+    assert_refused(&["inspect", "--name", &name], &[&name, "no process is named"])
+}
+
+#[test]
 fn what_is_not_an_elf_file_is_refused() -> Result<()> {
     let file = tempfile::NamedTempFile::new()?;
     let path = file.path().display().to_string();

@@ -4,7 +4,7 @@ use std::{collections::HashMap, path::Path, process::Command};
 
 use anyhow::{Context as _, Result};
 use serde_json::Value;
-use support::{Nginx, binary, run};
+use support::{Nginx, binary, kernel, run};
 
 /// What `readelf` says of a library.
 struct Readelf {
@@ -137,5 +137,25 @@ fn the_version_is_the_one_that_openssl_states() -> Result<()> {
         assert!(printed.contains(library), "{library} is not in: {printed}");
         assert!(printed.contains("SSL_read") && printed.contains(".dynsym"), "{printed}");
     }
+    Ok(())
+}
+
+#[test]
+#[ignore = "needs root, BPF and uprobes: scripts/test runs it"]
+fn a_name_stands_for_all_its_processes() -> Result<()> {
+    let nginx = Nginx::start()?;
+    let printed = run::succeed(&mut binary::command(&["inspect", "--name", "nginx", "-o", "json"])?)?.stdout;
+    let lines: Vec<Value> = printed.lines().map(serde_json::from_str).collect::<Result<_, _>>()?;
+    let mut pids = kernel::children(nginx.master())?;
+    pids.push(nginx.master());
+    for pid in pids {
+        let of_pid = |line: &&Value| line["pid"] == pid && line["plan"].is_object();
+        assert_eq!(lines.iter().filter(of_pid).count(), 1, "{pid} is not in: {printed}");
+    }
+    let text = run::succeed(&mut binary::command(&["inspect", "--name", "nginx", "-o", "text"])?)?.stdout;
+    assert!(
+        text.contains("processes  ") && text.contains(&nginx.master().to_string()),
+        "{text}"
+    );
     Ok(())
 }

@@ -77,7 +77,13 @@ pub const MAX_RINGS_BYTES: u32 = 256 * 1024 * 1024;
 /// Bytes in which each CPU's account of executable mappings waits to be read; a power of two.
 pub const MAPPINGS_BYTES: usize = 64 * 1024;
 
-/// Reasons that are said why processes which came later are not traced; beyond it no more are.
+/// Processes that were forked and wait to be named; beyond it they are not.
+pub const MAX_ARRIVALS: usize = 1024;
+
+/// Lines that name processes which were forked; beyond it they are no longer named, and that is said.
+pub const MAX_ARRIVAL_LINES: usize = 64;
+
+/// Reasons that are said why processes which came later are not traced; beyond it they are counted.
 pub const MAX_REFUSALS: usize = 256;
 
 /// Drains of which it waits to be followed what happened to processes; beyond it the kernel is asked what there is.

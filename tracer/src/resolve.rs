@@ -185,14 +185,39 @@ pub fn has_none(files: &[Resolved]) -> bool {
     files.iter().all(|one| !one.resolution.is_telling())
 }
 
-/// The most telling reason of all files: a library that cannot be probed says more than one that is not TLS.
+/// A TLS library that is there and is not traced.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Untraced {
+    /// Its file.
+    pub path: PathBuf,
+    /// Why.
+    pub reason: String,
+}
+
+/// Every TLS library among these files that is not traced.
+pub fn untraced(files: &[Resolved]) -> Vec<Untraced> {
+    let of_file = |one: &Resolved| {
+        let reason = match one.resolution.as_ref() {
+            Resolution::Reason(reason) if Resolution::concerns_tls(reason) => reason.to_string(),
+            Resolution::Failed(error) => error.clone(),
+            Resolution::Reason(_) | Resolution::Plan(_) => return None,
+        };
+        let path = one.path.clone();
+        Some(Untraced { path, reason })
+    };
+    files.iter().filter_map(of_file).collect()
+}
+
+/// Why nothing among these files is traced: for each library that is there, or that there is none.
 pub fn why_not(files: &[Resolved]) -> String {
-    let telling = files.iter().find_map(|one| match one.resolution.as_ref() {
-        Resolution::Reason(reason) if Resolution::concerns_tls(reason) => {
-            Some(format!("{}: {reason}", one.path.display()))
-        }
-        Resolution::Failed(error) => Some(format!("{}: {error}", one.path.display())),
-        Resolution::Reason(_) | Resolution::Plan(_) => None,
-    });
-    telling.unwrap_or_else(|| "it has no TLS library that tlscope knows".to_owned())
+    let untraced = untraced(files);
+    let each: Vec<_> = untraced
+        .iter()
+        .map(|one| format!("{}: {}", one.path.display(), one.reason))
+        .collect();
+    if each.is_empty() {
+        "it has no TLS library that tlscope knows".to_owned()
+    } else {
+        each.join("; ")
+    }
 }

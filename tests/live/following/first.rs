@@ -18,6 +18,12 @@ fn the_first_curl_is_seen_whole_each_time_it_is_waited_for() -> Result<()> {
         let log = nginx.wait_for_log(time)?;
         tracer.wait_for_lines(1)?;
         let trace = tracer.stop()?;
+        // What concerns other programs is not said of this one.
+        assert!(
+            !trace.stderr.iter().any(|line| line.contains("unix sockets")),
+            "{:?}",
+            trace.stderr
+        );
         let last = &log[time - 1..];
         let exchanges = assert_same_requests(&trace, last)?;
         assert_facts_of_client(&exchanges, last)?;

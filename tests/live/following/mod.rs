@@ -7,5 +7,6 @@ mod namespaces;
 mod files;
 mod selection;
 mod first;
+mod untraced;
 mod growth;
 mod deaths;

@@ -100,7 +100,21 @@ fn a_name_that_nobody_bears_is_refused_with_the_name() -> Result<()> {
         "{}",
         ran.stderr
     );
-    assert!(ran.stderr.contains(&name), "{}", ran.stderr);
+    assert!(
+        ran.stderr.contains(&name) && ran.stderr.contains("--wait"),
+        "{}",
+        ran.stderr
+    );
+    Ok(())
+}
+
+#[test]
+#[ignore = "needs root, BPF and uprobes: scripts/test runs it"]
+fn a_name_that_nobody_bears_is_refused_with_one_that_is_like_it() -> Result<()> {
+    let _nginx = Nginx::start()?;
+    let ran = run::run(&mut binary::command(&["trace", "--name", "NGINX"])?)?;
+    assert_eq!((ran.code, ran.complaints()), (Some(1), 1), "{}", ran.stderr);
+    assert!(ran.stderr.contains("there is nginx"), "{}", ran.stderr);
     Ok(())
 }
 

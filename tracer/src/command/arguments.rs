@@ -66,6 +66,9 @@ pub(super) struct InspectWhat {
     /// A process
     #[arg(short = 'p', long = "pid", value_name = "PID", value_parser = clap::value_parser!(u32).range(1..))]
     pub(super) pid: Option<u32>,
+    /// Every process of a program, by its name
+    #[arg(long = "name", value_name = "NAME")]
+    pub(super) name: Option<String>,
     /// An ELF file
     #[arg(value_name = "FILE")]
     pub(super) file: Option<PathBuf>,

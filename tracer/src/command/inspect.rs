@@ -4,7 +4,7 @@
 //! process on stderr what the kernel does not offer; nothing is attached.
 
 use std::{
-    fs::File,
+    collections::BTreeSet,
     io::{self, IsTerminal as _, Write as _, stdout},
     path::Path,
 };
@@ -13,19 +13,26 @@ use anyhow::{Context as _, Result, bail};
 use serde::Serialize;
 use symbolizer::{Facts, Function, Library, ProbePlan, SymbolSource, Tier};
 
-use super::{Outcome, arguments::InspectArgs, messages::harmless, say};
+use super::{
+    Outcome,
+    arguments::{InspectArgs, InspectWhat},
+    messages::harmless,
+    say,
+};
 use crate::{
     attach,
-    resolve::{Resolution, Resolved, Resolver, analyse, why_not},
-    target::{Target, read_image},
+    resolve::{Resolution, Resolved, Resolver, why_not},
+    target::{self, Selection, Target, find},
 };
 
-/// Says what is known of a process's files, or of one file; in one line if there is nothing to probe.
+/// Prints what is known of the files of processes, or of one file; fails in one line if there is nothing to probe.
 pub(super) fn run(arguments: &InspectArgs) -> Result<Outcome> {
-    let files = match (arguments.what.pid, &arguments.what.file) {
-        (Some(pid), _) => inspect_process(pid)?,
-        (None, Some(path)) => vec![inspect_file(path)?],
-        (None, None) => Vec::new(),
+    let InspectWhat { pid, name, file } = &arguments.what;
+    let files = match (pid, name, file) {
+        (Some(pid), _, _) => inspect_processes(&BTreeSet::from([*pid]))?,
+        (None, Some(name), _) => inspect_processes(&named(name)?)?,
+        (None, None, Some(path)) => vec![inspect_file(path)?],
+        (None, None, None) => Vec::new(),
     };
     let json = arguments
         .output
@@ -37,32 +44,65 @@ pub(super) fn run(arguments: &InspectArgs) -> Result<Outcome> {
     }
 }
 
-/// Gives the files that carry a TLS library, and those that carry one that cannot be probed.
-fn inspect_process(pid: u32) -> Result<Vec<FileLine>> {
-    let target = Target::discover(pid)?;
-    let resolved = Resolver::default().resolve(&target);
-    let is_plan = |one: &Resolved| matches!(*one.resolution, Resolution::Plan(_));
-    if !resolved.iter().any(is_plan) {
-        bail!("{} ({pid}): nothing to probe: {}", target.name, why_not(&resolved));
-    }
+fn named(name: &str) -> Result<BTreeSet<u32>, target::Error> {
+    find(&Selection {
+        names: vec![name.to_owned()],
+        ..Selection::default()
+    })
+}
+
+/// Gives the files of all these processes; fails if none of them has anything to probe, and else says of which that is.
+fn inspect_processes(pids: &BTreeSet<u32>) -> Result<Vec<FileLine>> {
     let kernel = attach::check_kernel();
+    let mut resolver = Resolver::default();
+    let (mut files, mut refusals) = (Vec::new(), Vec::new());
+    for pid in pids {
+        match inspect_process(&mut resolver, *pid, &kernel) {
+            Ok(of_process) => files.extend(of_process),
+            Err(error) => refusals.push(format!("{error:#}")),
+        }
+    }
+    if files.is_empty() {
+        bail!(refusals.join("; "));
+    }
     if let Some(undescribed) = kernel.as_ref().ok().and_then(|kernel| kernel.undescribed) {
         say(&undescribed.to_string());
     }
-    if let Err(reason) = kernel.and_then(|_| attach::check_target(&target)) {
+    for refusal in refusals {
+        say(&refusal);
+    }
+    Ok(files)
+}
+
+/// Gives the files that carry a TLS library, and those that carry one that cannot be probed.
+fn inspect_process(
+    resolver: &mut Resolver,
+    pid: u32,
+    kernel: &Result<attach::Kernel, attach::Reason>,
+) -> Result<Vec<FileLine>> {
+    let target = Target::discover(pid)?;
+    let files = resolver.resolve(&target);
+    let is_plan = |one: &Resolved| matches!(*one.resolution, Resolution::Plan(_));
+    if !files.iter().any(is_plan) {
+        bail!("{} ({pid}): nothing to probe: {}", target.name, why_not(&files));
+    }
+    let refused = kernel.as_ref().map(|_| ()).map_err(Clone::clone);
+    if let Err(reason) = refused.and_then(|()| attach::check_target(&target)) {
         say(&format!("{} ({pid}) would not be traced: {reason}", target.name));
     }
-    let telling = resolved.iter().filter(|one| one.resolution.is_telling());
+    let telling = files.iter().filter(|one| one.resolution.is_telling());
     Ok(telling
         .map(|one| FileLine::new(Some(pid), &one.path, &one.resolution))
         .collect())
 }
 
+/// Analyses one file, beside the crypto libraries in its folder: the structures of its connections are theirs.
 fn inspect_file(path: &Path) -> Result<FileLine> {
-    let file = File::open(path).with_context(|| path.display().to_string())?;
-    let resolution = analyse(&read_image(&file, path)?, None);
-    match &resolution {
-        Resolution::Plan(_) => Ok(FileLine::new(None, path, &resolution)),
+    let target = Target::of_file(path)?;
+    let resolved = Resolver::default().resolve(&target);
+    let resolution = &resolved.first().context("the file was analysed")?.resolution;
+    match resolution.as_ref() {
+        Resolution::Plan(_) => Ok(FileLine::new(None, path, resolution)),
         Resolution::Reason(reason) => bail!("{}: nothing to probe: {reason}", path.display()),
         Resolution::Failed(error) => bail!("{}: {error}", path.display()),
     }
@@ -70,15 +110,33 @@ fn inspect_file(path: &Path) -> Result<FileLine> {
 
 fn print(files: &[FileLine], json: bool) -> io::Result<()> {
     let mut out = stdout().lock();
-    for file in files {
-        if json {
+    if json {
+        for file in files {
             serde_json::to_writer(&mut out, file)?;
             writeln!(out)?;
-        } else {
-            write!(out, "{}", harmless(&file.text()))?;
+        }
+        return out.flush();
+    }
+    for (text, pids) in grouped(files) {
+        write!(out, "{}", harmless(&text))?;
+        if pids.len() > 1 {
+            writeln!(out, "  processes  {}", pids.join(", "))?;
         }
     }
     out.flush()
+}
+
+/// What several processes have in common, once, in the order in which it was found.
+fn grouped(files: &[FileLine]) -> Vec<(String, Vec<String>)> {
+    let mut grouped: Vec<(String, Vec<String>)> = Vec::new();
+    for file in files {
+        let (text, pid) = (file.text(), file.pid.map(|pid| pid.to_string()));
+        match grouped.iter_mut().find(|(known, _)| *known == text) {
+            Some((_, pids)) => pids.extend(pid),
+            None => grouped.push((text, pid.into_iter().collect())),
+        }
+    }
+    grouped
 }
 
 /// A file, as it is printed.

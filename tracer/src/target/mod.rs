@@ -4,6 +4,7 @@
 //! process that does not exist or has ended.
 
 mod select;
+mod names;
 mod object;
 mod verify;
 mod life;
@@ -11,6 +12,7 @@ mod sockets;
 mod unix;
 mod linker;
 mod program;
+mod denial;
 
 use std::{
     collections::BTreeSet,
@@ -27,6 +29,7 @@ use thiserror::Error;
 use self::{life::owner_of, object::open_objects};
 use crate::limits::MAX_IMAGE_BYTES;
 
+pub use denial::Denial;
 pub use life::{Life, exists, has_thread, parent_of, start_of};
 pub use object::{FileIdentity, FileVersion, MappedObject, read_image};
 pub use select::{Selection, descendants_of, find, name_of};
@@ -89,14 +92,24 @@ pub enum Error {
         pid: u32,
     },
     /// No process bears the name.
-    #[error("no process is named {0}; --wait waits for one")]
-    NoSuchName(String),
+    #[error("no process is named {name}{near}")]
+    NoSuchName {
+        /// The name.
+        name: String,
+        /// Names of processes that are like it, in words.
+        near: String,
+    },
     /// No process lives in the container.
     #[error("no process is in a control group of container {0}; --wait waits for one")]
     NoSuchContainer(String),
-    /// It is not ours to look at.
-    #[error("process {0} may not be looked at: permission denied; tlscope needs root")]
-    Denied(u32),
+    /// It is not ours to examine.
+    #[error("process {pid} may not be examined: permission denied{denial}")]
+    Denied {
+        /// The process.
+        pid: u32,
+        /// What is known of why.
+        denial: Denial,
+    },
     /// It is a kernel thread or has ended.
     #[error("process {0} maps no files: a kernel thread, or it has ended")]
     NoMaps(u32),
@@ -207,7 +220,10 @@ fn check_is_process(pid: u32, tgid: i32) -> Result<(), Error> {
 fn from_proc(pid: u32, source: ProcError) -> Error {
     match source {
         ProcError::NotFound(_) => Error::NoSuchProcess(pid),
-        ProcError::PermissionDenied(_) => Error::Denied(pid),
+        ProcError::PermissionDenied(_) => Error::Denied {
+            pid,
+            denial: Denial::find(),
+        },
         source @ (ProcError::Incomplete(_) | ProcError::Io(..) | ProcError::Other(_) | ProcError::InternalError(_)) => {
             Error::Proc { pid, source }
         }

@@ -6,14 +6,14 @@
 
 use std::{
     collections::BTreeSet,
-    env, fs,
-    fs::File,
-    io::Read as _,
+    env,
+    fs::{self, File},
+    io::{self, Read as _},
     path::{Path, PathBuf},
 };
 
-use super::{Seccomp, Target, linker::Linker};
-use crate::limits::MAX_SCRIPT_DEPTH;
+use super::{Error, MappedObject, Seccomp, Target, linker::Linker};
+use crate::limits::{MAX_EXPECTED_FILES, MAX_SCRIPT_DEPTH};
 
 /// Where programs lie that are not in everyone's `PATH`.
 const FOLDERS: [&str; 6] = [
@@ -29,6 +29,25 @@ const FOLDERS: [&str; 6] = [
 const FIRST_LINE_BYTES: u64 = 256;
 
 impl Target {
+    /// A file, with the crypto libraries that lie beside it: what is known of one of them is part of its plan.
+    pub fn of_file(path: &Path) -> Result<Self, Error> {
+        let unreadable = |source| Error::Read {
+            path: path.to_path_buf(),
+            source,
+        };
+        let file = File::open(path).map_err(unreadable)?;
+        let object = MappedObject::unmapped(path.to_path_buf(), file);
+        let object = object.ok_or_else(|| unreadable(io::ErrorKind::IsADirectory.into()))?;
+        let mut objects = vec![object];
+        objects.extend(cryptos_beside(path));
+        Ok(Self {
+            pid: 0,
+            name: String::new(),
+            seccomp: Seccomp::Off,
+            objects,
+        })
+    }
+
     /// What programs of a name would map: their files and the libraries they need. Empty where there is no such program.
     #[must_use]
     pub fn of_program(name: &str) -> Self {
@@ -45,6 +64,26 @@ impl Target {
             objects,
         }
     }
+}
+
+fn cryptos_beside(path: &Path) -> Vec<MappedObject> {
+    let folder = fs::canonicalize(path)
+        .ok()
+        .and_then(|path| Some(path.parent()?.to_path_buf()));
+    let entries = folder.and_then(|folder| fs::read_dir(folder).ok());
+    let is_crypto = |entry: &fs::DirEntry| entry.file_name().as_encoded_bytes().starts_with(b"libcrypto.so");
+    let open = |entry: fs::DirEntry| MappedObject::unmapped(entry.path(), File::open(entry.path()).ok()?);
+    let mut seen = BTreeSet::new();
+    let opened = entries
+        .into_iter()
+        .flatten()
+        .flatten()
+        .filter(is_crypto)
+        .filter_map(open);
+    opened
+        .filter(|object| seen.insert(object.identity))
+        .take(MAX_EXPECTED_FILES)
+        .collect()
 }
 
 /// The files of a name in `PATH` and in the system's folders, each once.

@@ -14,11 +14,12 @@ use std::{
 use procfs::process::{Process, all_processes};
 use tracer_ebpf::{FILE_NAME_BYTES, NameKind};
 
-use super::{Error, check_is_process, owner_of};
+use super::{
+    Error, check_is_process,
+    names::{COMM_BYTES, is_long, is_named, near_names, padded, short},
+    owner_of,
+};
 use crate::limits::MAX_CGROUP_DEPTH;
-
-/// Longest short name of a process, without its zero (`TASK_COMM_LEN`).
-const COMM_BYTES: usize = 15;
 
 /// What was asked for; the parts add up.
 #[derive(Clone, Debug, Default)]
@@ -135,7 +136,10 @@ pub fn find(selection: &Selection) -> Result<BTreeSet<u32>, Error> {
     let processes: Vec<Process> = all_processes().into_iter().flatten().flatten().collect();
     for name in &selection.names {
         let named = pids_of(&processes, |process| is_named(process, name));
-        check(selection, &named, || Error::NoSuchName(name.clone()))?;
+        check(selection, &named, || Error::NoSuchName {
+            name: name.clone(),
+            near: near_names(&processes, name),
+        })?;
         found.extend(named);
     }
     for id in &selection.containers {
@@ -165,55 +169,6 @@ fn pids_of(processes: &[Process], wanted: impl Fn(&Process) -> bool) -> BTreeSet
         .map(|process| process.pid.unsigned_abs())
         .filter(|pid| *pid != own)
         .collect()
-}
-
-/// Returns whether a process goes by a name: its short name, which it may change, or its program's. The kernel cuts short
-/// names, so a longer name is compared with that of the program's file as well: it is the file that was executed, or,
-/// where that is a script, one of the first words after the interpreter.
-fn is_named(process: &Process, name: &str) -> bool {
-    let is_program = process
-        .exe()
-        .is_ok_and(|program| file_name(program.as_os_str().as_bytes()) == name.as_bytes());
-    if is_program {
-        return true;
-    }
-    let by_comm = process.stat().is_ok_and(|stat| stat.comm.as_bytes() == short(name));
-    by_comm && (!is_long(name) || is_called(&process.cmdline().unwrap_or_default(), name))
-}
-
-/// Returns whether a command line runs a program of this name, by itself or by an interpreter with options.
-fn is_called(words: &[String], name: &str) -> bool {
-    let is_name = |word: &String| file_name(word.as_bytes()) == name.as_bytes();
-    let begins_alike = |word: &String| file_name(word.as_bytes()).starts_with(short(name));
-    let mut rest = words.iter().skip(1).skip_while(|word| word.starts_with('-'));
-    match words.first() {
-        Some(program) if begins_alike(program) => is_name(program),
-        Some(_interpreter) => rest.next().is_some_and(is_name),
-        None => false,
-    }
-}
-
-/// The last component of a path; the kernel marks one that was removed.
-fn file_name(path: &[u8]) -> &[u8] {
-    let path = path.strip_suffix(b" (deleted)").unwrap_or(path);
-    path.rsplit(|byte| *byte == b'/').next().unwrap_or_default()
-}
-
-const fn is_long(name: &str) -> bool {
-    name.len() > COMM_BYTES
-}
-
-/// Cuts a name as the kernel does.
-fn short(name: &str) -> &[u8] {
-    name.as_bytes().get(..COMM_BYTES).unwrap_or(name.as_bytes())
-}
-
-fn padded<const N: usize>(name: &[u8]) -> [u8; N] {
-    let mut padded = [0; N];
-    for (to, from) in padded.iter_mut().zip(name) {
-        *to = *from;
-    }
-    padded
 }
 
 /// Reads the short name of a process.
@@ -317,7 +272,7 @@ mod tests {
             names: vec!["no program of this name".to_owned()],
             ..selection()
         };
-        assert!(matches!(find(&absent), Err(Error::NoSuchName(_))));
+        assert!(matches!(find(&absent), Err(Error::NoSuchName { .. })));
         let waiting = Selection { wait: true, ..absent };
         assert_eq!(find(&waiting).unwrap(), BTreeSet::new());
         let no_pid = Selection {
@@ -365,16 +320,19 @@ mod tests {
     }
 
     #[test]
-    fn a_long_name_is_that_of_a_program_or_of_a_script() {
-        let of = |words: &[&str]| {
-            let words: Vec<_> = words.iter().map(|word| (*word).to_owned()).collect();
-            is_called(&words, "gateway-server-one")
+    fn a_name_that_nobody_bears_is_refused_with_those_that_are_near() {
+        let mut child = Command::new("cat").stdin(Stdio::piped()).spawn().unwrap();
+        let shouted = Selection {
+            names: vec!["CAT".to_owned()],
+            ..selection()
         };
-        assert!(of(&["/opt/gateway-server-one", "--port", "1"]));
-        assert!(of(&["python3", "-u", "/opt/gateway-server-one"]));
-        assert!(!of(&["/opt/gateway-server-two", "--peer", "gateway-server-one"]));
-        assert!(!of(&["/opt/gateway-server-two"]) && !of(&[]));
-        assert_eq!(file_name(b"/opt/gateway-server-one (deleted)"), b"gateway-server-one");
+        let said = find(&shouted).unwrap_err().to_string();
+        drop(child.stdin.take());
+        child.wait().unwrap();
+        assert!(
+            said.contains("CAT") && said.contains("there is") && said.contains("cat"),
+            "{said}"
+        );
     }
 
     #[test]

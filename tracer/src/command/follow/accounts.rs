@@ -19,6 +19,10 @@ pub(super) struct Mapped {
     pub(super) needs: Needs,
     /// Whether it maps none of them yet.
     pub(super) expected: bool,
+    /// The TLS libraries that are probed, in words.
+    pub(super) traced: Vec<String>,
+    /// Those that are not, in words: its children need not be named for them again.
+    pub(super) untraced: Vec<String>,
 }
 
 /// The traced processes and their files.

@@ -11,7 +11,7 @@ use symbolizer::ProbePlan;
 use super::{Follower, accounts::Mapped, say};
 use crate::{
     attach::{self, Needs, Placement},
-    resolve::{Resolution, Resolved, has_none, why_not},
+    resolve::{Resolution, Resolved, Untraced, has_none, untraced, why_not},
     source::SiteEntry,
     target::{MappedObject, Target, exists, verify},
 };
@@ -43,8 +43,9 @@ impl Follower {
                 && files.iter().any(has_plan),
         };
         self.await_ciphertext(needs)?;
-        let first = first || self.accounts.of(pid).expected;
-        let mut probed = Vec::new();
+        let known = self.accounts.of(pid);
+        let first = first || known.expected;
+        let (mut probed, mut traced) = (Vec::new(), Vec::new());
         for (object, file) in target.objects.iter().zip(&files) {
             let Some(placement) = placement(file, needs) else {
                 continue;
@@ -59,10 +60,15 @@ impl Follower {
             }
             let is_new = self.place(pid, object, placement, needs)?;
             probed.push(object.identity);
-            if (is_new || first) && has_plan(file) {
-                say_attached(&target, file);
+            if let Resolution::Plan(plan) = file.resolution.as_ref() {
+                let library = described(plan, file);
+                if is_new || first {
+                    say(&format!("attached to {} ({pid}): {library}", target.name));
+                }
+                traced.push(library);
             }
         }
+        let untraced = self.note_untraced(&target, &files, &known);
         let looked = match (files.iter().any(has_plan), has_none(&files)) {
             (true, _) => Look::Attached,
             (false, true) => Look::None,
@@ -79,12 +85,32 @@ impl Follower {
         self.probes.look_for_ciphertext(pid, needs.ciphertext)?;
         let files = probed;
         if self.accounts.has(pid) {
-            self.accounts.set(pid, Arc::new(Mapped { files, needs, expected }));
+            let mapped = Mapped {
+                files,
+                needs,
+                expected,
+                traced,
+                untraced,
+            };
+            self.accounts.set(pid, Arc::new(mapped));
         } else {
             // Where all are traced, a process that has not met a probe yet is not known.
             self.accounts.set_idle(&files);
         }
         Ok(looked)
+    }
+
+    /// Notes each TLS library of a process that is not traced beside one that is; returns them in words.
+    fn note_untraced(&mut self, target: &Target, files: &[Resolved], known: &Mapped) -> Vec<String> {
+        if !files.iter().any(has_plan) {
+            return Vec::new();
+        }
+        let in_words = |one: Untraced| format!(": {} is not traced: {}", one.path.display(), one.reason);
+        let untraced: Vec<_> = untraced(files).into_iter().map(in_words).collect();
+        for words in untraced.iter().filter(|words| !known.untraced.contains(words)) {
+            self.notices.note(&target.name, target.pid, words);
+        }
+        untraced
     }
 
     /// Places the probes of a file that a process needs; tells whether the file is new.
@@ -128,18 +154,6 @@ pub(super) fn placement(file: &Resolved, needs: Needs) -> Option<Placement> {
             Some(Placement::of_bio_write(write))
         }
     }
-}
-
-fn say_attached(target: &Target, file: &Resolved) {
-    let Resolution::Plan(plan) = file.resolution.as_ref() else {
-        return;
-    };
-    say(&format!(
-        "attached to {} ({}): {}",
-        target.name,
-        target.pid,
-        described(plan, file)
-    ));
 }
 
 /// Names the library of a file, where it is, and how much of it is probed.

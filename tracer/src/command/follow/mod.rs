@@ -8,10 +8,12 @@ mod accounts;
 mod look;
 mod sweep;
 mod ahead;
+mod notices;
+mod begin;
 mod watch;
 
 use std::{
-    collections::{BTreeMap, BTreeSet, HashSet},
+    collections::{BTreeMap, BTreeSet},
     mem::take,
     sync::{
         Arc, Mutex, PoisonError,
@@ -21,21 +23,21 @@ use std::{
     time::{Duration, Instant},
 };
 
-use anyhow::{Result, bail};
+use anyhow::Result;
 
 use self::{
     accounts::{Accounts, Mapped},
     look::Look,
+    notices::Notices,
     sweep::Sweeps,
     watch::Watch,
 };
 use super::say;
 use crate::{
     attach::{self, Changes, Probes, Reach},
-    limits::MAX_REFUSALS,
     resolve::Resolver,
     source::{ProcessEntry, SiteEntry, now_ns},
-    target::{Life, Selection, descendants_of, exists, find, name_of},
+    target::{self, Life, Selection, exists, name_of},
 };
 
 /// How long after a mapping its process is looked at: a library and those it needs come together.
@@ -99,8 +101,8 @@ pub(super) struct Follower {
     watch: Option<Watch>,
     /// Processes to look at once more before something is said of them.
     doubtful: BTreeSet<u32>,
-    /// Names and reasons of processes that came later and are not traced.
-    refused: HashSet<(String, String)>,
+    /// What the user is told of processes.
+    notices: Notices,
     /// Whether the kernel tells of mappings.
     mappings_are_told: bool,
     told: Arc<Told>,
@@ -120,7 +122,7 @@ impl Follower {
             swept: Instant::now(),
             overlooked: false,
             doubtful: BTreeSet::new(),
-            refused: HashSet::new(),
+            notices: Notices::default(),
             mappings_are_told,
             told: Arc::default(),
         }
@@ -148,95 +150,6 @@ impl Follower {
         pids.into_iter().filter_map(entry).collect()
     }
 
-    /// Attaches to what is there. The kernel keeps account of the processes first, and only then are their descendants
-    /// counted, so that none is forked in between.
-    pub(super) fn begin(&mut self) -> Result<()> {
-        let asked = find(&self.selection)?;
-        if self.selection.all {
-            self.look_at_all(&asked, &BTreeSet::new())?;
-            return self.place_for_later();
-        }
-        let mut known = asked.clone();
-        self.probes.trace(&known, &self.selection)?;
-        if self.selection.wait {
-            // In the table before it exists, a process is traced from its first instruction.
-            self.probes
-                .trace(&self.selection.pids.iter().copied().collect(), &self.selection)?;
-        }
-        loop {
-            let found = self.with_descendants(&known);
-            if found.is_subset(&known) {
-                break;
-            }
-            self.probes.trace(&found, &self.selection)?;
-            known.extend(found);
-        }
-        self.look_at_all(&known, &asked)?;
-        self.place_for_later()?;
-        if (self.selection.follow || self.selection.is_open())
-            && let Some(reason) = attach::late_start()
-        {
-            say(&reason);
-        }
-        Ok(())
-    }
-
-    fn with_descendants(&self, pids: &BTreeSet<u32>) -> BTreeSet<u32> {
-        let mut found = if self.selection.follow {
-            descendants_of(pids)
-        } else {
-            pids.clone()
-        };
-        // Started from a shell that is traced, the tracer is a descendant too.
-        found.remove(&std::process::id());
-        found
-    }
-
-    /// Of those that were asked for and cannot be traced it says why, in one line if nothing is left.
-    fn look_at_all(&mut self, pids: &BTreeSet<u32>, asked: &BTreeSet<u32>) -> Result<()> {
-        let mut refused = Vec::new();
-        let mut hopes = self.selection.is_open();
-        for pid in pids {
-            self.accounts.add(*pid);
-            if self.selection.all {
-                // Only those with a TLS library stay in the table.
-                self.probes.trace(&BTreeSet::from([*pid]), &self.selection)?;
-            }
-            let name = name_of(*pid).unwrap_or_default();
-            match self.look_at(*pid, true) {
-                Ok(Look::Attached) => hopes = true,
-                Ok(Look::None) if self.selection.all => self.leave(*pid)?,
-                Ok(Look::None) => {
-                    hopes = true;
-                    if asked.contains(pid) {
-                        say(&format!(
-                            "{name} ({pid}) has no TLS library that tlscope knows; it is traced as soon as it loads one"
-                        ));
-                    }
-                }
-                Ok(Look::Refused(reason) | Look::Doubtful(reason)) if asked.contains(pid) && !self.selection.all => {
-                    refused.push(format!("{name} ({pid}) is not traced: {reason}"));
-                }
-                Ok(Look::Refused(reason)) => self.say_refused(*pid, &reason),
-                Ok(Look::Doubtful(_)) => self.look_soon(*pid, AFTER_EXEC),
-                Err(error) if asked.contains(pid) && !self.selection.is_open() && exists(*pid) => return Err(error),
-                Err(_gone) => self.leave(*pid)?,
-            }
-        }
-        if !hopes {
-            bail!(refused.join("; "));
-        }
-        for refusal in &refused {
-            say(refusal);
-        }
-        Ok(())
-    }
-
-    fn leave(&mut self, pid: u32) -> Result<()> {
-        self.accounts.remove(pid);
-        Ok(self.probes.leave(&BTreeSet::from([pid]))?)
-    }
-
     /// Follows until nobody tells of anything any more.
     pub(super) fn run(mut self, lives: &Receiver<Vec<Life>>) -> Self {
         loop {
@@ -245,6 +158,7 @@ impl Follower {
                 Err(RecvTimeoutError::Timeout) => {}
                 Err(RecvTimeoutError::Disconnected) => {
                     self.sweeps.say_left_over();
+                    self.notices.say_repeated();
                     return self;
                 }
             }
@@ -331,6 +245,12 @@ impl Follower {
                 ));
             }
         }
+        // It bears its parent's name until it runs another program, and is named by the next sweep.
+        if let Some(name) = name_of(pid).filter(|_| !mapped.traced.is_empty()) {
+            for library in &mapped.traced {
+                self.notices.arrived(&name, pid, library);
+            }
+        }
         self.accounts.set(pid, mapped);
         if let Some(at) = self.due.get(&parent) {
             self.due.insert(pid, *at);
@@ -392,8 +312,9 @@ impl Follower {
             Ok(Look::Attached | Look::None) => {}
             Ok(Look::Doubtful(_)) if self.doubtful.insert(pid) => self.look_soon(pid, AFTER_EXEC),
             Ok(Look::Refused(reason) | Look::Doubtful(reason)) => self.say_refused(pid, &reason),
-            Err(error) if exists(pid) => say(&format!("process {pid} is not traced: {error:#}")),
-            Err(_gone) => {}
+            // It maps nothing any more: its end is about to be told.
+            Err(error) if matches!(error.downcast_ref(), Some(target::Error::NoMaps(_))) => {}
+            Err(error) => self.say_refused(pid, &format!("{error:#}")),
         }
     }
 
@@ -402,9 +323,7 @@ impl Follower {
         let Some(name) = name_of(pid).filter(|_| exists(pid)) else {
             return;
         };
-        if self.refused.len() < MAX_REFUSALS && self.refused.insert((name.clone(), reason.to_owned())) {
-            say(&format!("{name} ({pid}) is not traced: {reason}"));
-        }
+        self.notices.note(&name, pid, &format!(" is not traced: {reason}"));
     }
 
     /// Takes the probes of files away that nobody has mapped for longest.
@@ -434,6 +353,7 @@ impl Follower {
 
     /// Forgets processes that have ended, also those whose end was not told.
     fn sweep(&mut self) -> Result<()> {
+        self.notices.say_arrived(exists);
         self.doubtful.retain(|pid| exists(*pid));
         let gone: Vec<u32> = self.accounts.pids().filter(|pid| !exists(*pid)).collect();
         self.probes.leave(&gone.iter().copied().collect())?;

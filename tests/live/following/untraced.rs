@@ -1,0 +1,119 @@
+//! What is said of libraries and processes that are not traced: each thing once, however many processes there are.
+
+use std::process::{Command, Stdio};
+
+use anyhow::{Context as _, Result};
+use support::{Nginx, Trace, Tracer, binary, kernel, nginx::Setup, program::Program, run};
+
+const CHILDREN: &str = "3";
+
+/// The lines on stderr that say why a library is not traced.
+fn said_of_gnutls(trace: &Trace) -> Vec<&str> {
+    let lines = trace.stderr.iter().map(String::as_str);
+    lines
+        .filter(|line| line.contains("libgnutls") && line.contains("is not traced"))
+        .collect()
+}
+
+#[test]
+#[ignore = "needs root, BPF and uprobes: scripts/test runs it"]
+fn a_library_that_is_not_traced_is_named_once_beside_one_that_is() -> Result<()> {
+    let python = Program::python("beside.py", &["now", CHILDREN])?;
+    let tracer = Tracer::of(&[python.pid()], &[])?;
+    let trace = tracer.stop()?;
+    let said = said_of_gnutls(&trace);
+    let [line] = said.as_slice() else {
+        panic!("not one line: {:?}", trace.stderr);
+    };
+    let mut pids = kernel::children(python.pid())?;
+    pids.push(python.pid());
+    assert_eq!(pids.len(), 4);
+    for pid in pids {
+        assert!(line.contains(&pid.to_string()), "{pid} is not in: {line}");
+    }
+    // What is said of it is what `inspect` says.
+    let (_, reason) = line.split_once("is not traced: ").context("it has a reason")?;
+    let words = ["inspect", "-p", &python.pid().to_string(), "-o", "text"];
+    let inspected = run::succeed(&mut binary::command(&words)?)?.stdout;
+    assert!(
+        inspected.contains("libgnutls") && inspected.contains(reason),
+        "{inspected}"
+    );
+    python.finish().map(drop)
+}
+
+#[test]
+#[ignore = "needs root, BPF and uprobes: scripts/test runs it"]
+fn a_library_that_comes_later_and_is_not_traced_is_named_once() -> Result<()> {
+    let mut python = Program::python("beside.py", &["later", CHILDREN])?;
+    let tracer = Tracer::of(&[python.pid()], &[])?;
+    python.begin()?;
+    let pid = format!("({})", python.pid());
+    tracer.wait_for_message(&[&pid, "libgnutls", "is not traced"])?;
+    python.wait_for("loaded")?;
+    // Its children are announced after it, so all that would be said of them has been.
+    let child = kernel::children(python.pid())?
+        .first()
+        .context("it has children")?
+        .to_string();
+    tracer.wait_for_message(&["attached to", &child])?;
+    let trace = tracer.stop()?;
+    assert_eq!(said_of_gnutls(&trace).len(), 1, "{:?}", trace.stderr);
+    python.finish().map(drop)
+}
+
+#[test]
+#[ignore = "needs root, BPF and uprobes: scripts/test runs it"]
+fn children_that_end_at_once_are_no_reason_to_say_anything() -> Result<()> {
+    let script =
+        "echo up; read go; i=0; while [ $i -lt 200 ]; do /bin/true; i=$((i+1)); done; echo did; read end; exit 0";
+    let mut shell = Program::run(Command::new("sh").args(["-c", script]).stderr(Stdio::inherit()))?;
+    let tracer = Tracer::of(&[shell.pid()], &[])?;
+    shell.begin()?;
+    shell.wait_for("did")?;
+    let trace = tracer.stop()?;
+    shell.finish()?;
+    let said: Vec<_> = trace.stderr.iter().filter(|line| line.contains("not traced")).collect();
+    assert!(said.is_empty(), "{said:?}");
+    Ok(())
+}
+
+#[test]
+#[ignore = "needs root, BPF and uprobes: scripts/test runs it"]
+fn the_workers_of_a_reload_are_announced() -> Result<()> {
+    let nginx = Nginx::start_with(Setup {
+        background: true,
+        workers: Some(1),
+        ..Setup::default()
+    })?;
+    let tracer = Tracer::of(&[nginx.master()], &[])?;
+    nginx.reload()?;
+    let worker = *kernel::children(nginx.master())?.last().context("it has a worker")?;
+    tracer.wait_for_message(&["attached to nginx", &worker.to_string(), "OpenSSL"])?;
+    assert_eq!(tracer.stop()?.code, Some(0));
+    Ok(())
+}
+
+#[test]
+#[ignore = "needs root, BPF and uprobes: scripts/test runs it"]
+fn a_process_with_nothing_but_another_library_is_refused_by_its_name() -> Result<()> {
+    // It has GnuTLS, and no other.
+    let script = "import ctypes, sys; ctypes.CDLL('libgnutls.so.30'); print('up', flush=True); sys.stdin.read()";
+    let python = Program::run(Command::new("python3").args(["-c", script]))?;
+    let pid = python.pid().to_string();
+    for words in [["trace", "-p", &pid], ["inspect", "-p", &pid]] {
+        let ran = run::run(&mut binary::command(&words)?)?;
+        assert_eq!(
+            (ran.code, ran.stdout.as_str(), ran.complaints()),
+            (Some(1), "", 1),
+            "{}",
+            ran.stderr
+        );
+        assert!(
+            ran.stderr.contains("libgnutls") && ran.stderr.contains("GnuTLS is not"),
+            "{}",
+            ran.stderr
+        );
+    }
+    python.finish().map(drop)
+}

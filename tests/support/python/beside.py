@@ -1,0 +1,29 @@
+"""A program with a TLS library that is traced, and one that is not. Words: `now` or `later`, number of children.
+
+`later` loads the second one at the first line on stdin. Children are forked after that.
+"""
+
+import ctypes
+import os
+import ssl  # noqa: F401
+import sys
+
+when, children = sys.argv[1], int(sys.argv[2])
+
+
+def load():
+    ctypes.CDLL("libgnutls.so.30")
+    for _ in range(children):
+        if os.fork() == 0:
+            sys.stdin.read()
+            os._exit(0)
+
+
+if when == "now":
+    load()
+print("up", flush=True)
+sys.stdin.readline()
+if when == "later":
+    load()
+print("loaded", flush=True)
+sys.stdin.read()

@@ -1,0 +1,181 @@
+//! What the user is told of processes: each thing once, for all processes of which it is true.
+//!
+//! In: what is found of one process after the other. Out: lines on stderr. While the tracing begins they are gathered, so
+//! that the workers of a gateway are one line; later the first process is named, and how many more there were is said at
+//! the end. Both what is said and what waits to be said is bounded.
+
+use std::{
+    collections::{BTreeMap, HashMap},
+    mem::take,
+};
+
+use super::say;
+use crate::limits::{MAX_ARRIVAL_LINES, MAX_ARRIVALS, MAX_REFUSALS};
+
+/// Process ids that one line names.
+const NAMED_PIDS: usize = 8;
+
+/// What was found, by the name of the process and the words.
+type Found = BTreeMap<(String, String), Vec<u32>>;
+
+/// What was said, and what is to be.
+#[derive(Debug, Default)]
+pub(super) struct Notices {
+    /// What is said as soon as all processes that are there were examined.
+    gathered: Found,
+    /// Whether that is over.
+    begun: bool,
+    /// How many processes more there were of what was said.
+    said: HashMap<(String, String), u64>,
+    /// How many times nothing was said, because too much had been.
+    unsaid: u64,
+    /// Processes that were forked and are traced, since the last time that was said.
+    arrived: Found,
+    arrived_pids: usize,
+    arrival_lines: usize,
+}
+
+impl Notices {
+    /// Notes something of a process: its name and id come first, and the words follow.
+    pub(super) fn note(&mut self, name: &str, pid: u32, words: &str) {
+        let key = (name.to_owned(), words.to_owned());
+        if !self.begun {
+            self.gathered.entry(key).or_default().push(pid);
+        } else if let Some(more) = self.said.get_mut(&key) {
+            *more += 1;
+        } else if self.said.len() >= MAX_REFUSALS {
+            self.unsaid += 1;
+        } else {
+            say(&line(&key, &[pid]));
+            self.said.insert(key, 0);
+        }
+    }
+
+    /// Says what was gathered, one line for all processes of a name of which the same is true.
+    pub(super) fn say_gathered(&mut self) {
+        self.begun = true;
+        for (key, pids) in take(&mut self.gathered) {
+            say(&line(&key, &pids));
+            if self.said.len() < MAX_REFUSALS {
+                self.said.insert(key, 0);
+            }
+        }
+    }
+
+    /// What was gathered in one line, for an error.
+    pub(super) fn take_gathered(&mut self) -> String {
+        let lines: Vec<_> = take(&mut self.gathered)
+            .iter()
+            .map(|(key, pids)| line(key, pids))
+            .collect();
+        lines.join("; ")
+    }
+
+    /// Notes that a process was forked and is traced from its beginning.
+    pub(super) fn arrived(&mut self, name: &str, pid: u32, library: &str) {
+        if self.arrived_pids < MAX_ARRIVALS && self.arrival_lines < MAX_ARRIVAL_LINES {
+            self.arrived_pids += 1;
+            let key = (name.to_owned(), library.to_owned());
+            self.arrived.entry(key).or_default().push(pid);
+        }
+    }
+
+    /// Says which processes were forked, as far as they are still there.
+    pub(super) fn say_arrived(&mut self, exists: impl Fn(u32) -> bool) {
+        self.arrived_pids = 0;
+        for ((name, library), mut pids) in take(&mut self.arrived) {
+            pids.retain(|pid| exists(*pid));
+            if pids.is_empty() || self.arrival_lines >= MAX_ARRIVAL_LINES {
+                continue;
+            }
+            self.arrival_lines += 1;
+            say(&format!("attached to {name} ({}): {library}", listed(&pids)));
+            if self.arrival_lines == MAX_ARRIVAL_LINES {
+                say("processes that are forked from now on are traced and no longer named");
+            }
+        }
+    }
+
+    /// Says how many more processes there were of what was said once.
+    pub(super) fn say_repeated(&self) {
+        let mut repeated: Vec<_> = self.said.iter().filter(|(_, more)| **more > 0).collect();
+        repeated.sort();
+        for ((name, words), more) in repeated {
+            say(&format!("{name}, {more} processes more{words}"));
+        }
+        if self.unsaid > 0 {
+            say(&format!("reasons not said, too many: {}", self.unsaid));
+        }
+    }
+}
+
+fn line((name, words): &(String, String), pids: &[u32]) -> String {
+    format!("{name} ({}){words}", listed(pids))
+}
+
+/// Names a few process ids, and how many there are.
+fn listed(pids: &[u32]) -> String {
+    let named: Vec<_> = pids.iter().take(NAMED_PIDS).map(u32::to_string).collect();
+    let more = pids.len().saturating_sub(NAMED_PIDS);
+    if more > 0 {
+        format!("{} and {more} more", named.join(", "))
+    } else {
+        named.join(", ")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_true_of_many_processes_of_a_name_is_one_line() {
+        let mut notices = Notices::default();
+        for pid in 1..=168 {
+            notices.note("curl", pid, " is not traced: x");
+        }
+        notices.note("nginx", 200, " is not traced: x");
+        assert_eq!(
+            notices.take_gathered(),
+            "curl (1, 2, 3, 4, 5, 6, 7, 8 and 160 more) is not traced: x; nginx (200) is not traced: x"
+        );
+    }
+
+    #[test]
+    fn what_is_found_later_is_said_once_and_counted() {
+        let mut notices = Notices::default();
+        notices.note("curl", 1, " a");
+        notices.say_gathered();
+        for pid in 2..=10 {
+            notices.note("curl", pid, " a");
+            notices.note("curl", pid, " b");
+        }
+        let key = |words: &str| ("curl".to_owned(), words.to_owned());
+        assert_eq!(notices.said, HashMap::from([(key(" a"), 9), (key(" b"), 8)]));
+    }
+
+    #[test]
+    fn as_much_is_said_as_the_bound_and_the_rest_is_counted() {
+        let mut notices = Notices::default();
+        notices.say_gathered();
+        for number in 0..MAX_REFUSALS + 3 {
+            notices.note("x", 1, &format!(" {number}"));
+        }
+        assert_eq!((notices.said.len(), notices.unsaid), (MAX_REFUSALS, 3));
+    }
+
+    #[test]
+    fn processes_that_come_and_go_are_no_more_than_the_bound() {
+        let mut notices = Notices::default();
+        for round in 0..MAX_ARRIVAL_LINES + 3 {
+            for pid in 0..2_000 {
+                notices.arrived("x", pid, "y");
+            }
+            assert!(notices.arrived_pids <= MAX_ARRIVALS);
+            // In the first round all have ended.
+            notices.say_arrived(|_| round > 0);
+            assert!(notices.arrived.is_empty());
+        }
+        assert_eq!(notices.arrival_lines, MAX_ARRIVAL_LINES);
+    }
+}
