@@ -9,10 +9,23 @@
 pub(super) struct Seen {
     /// The byte, in lower case.
     pub(super) byte: u8,
+    /// Whether it was a capital letter.
+    pub(super) capital: bool,
     /// Where in the value its spelling begins.
     start: usize,
     /// How many times it was percent-encoded.
     pub(super) depth: u8,
+}
+
+impl Seen {
+    /// The byte in the case it was sent in.
+    pub(super) const fn as_sent(self) -> u8 {
+        if self.capital {
+            self.byte.to_ascii_uppercase()
+        } else {
+            self.byte
+        }
+    }
 }
 
 /// A value with its percent-encoding undone.
@@ -26,6 +39,7 @@ impl Decoded {
     pub(super) fn new(value: &[u8]) -> Self {
         let mut seen = decode(value);
         for each in &mut seen {
+            each.capital = each.byte.is_ascii_uppercase();
             each.byte.make_ascii_lowercase();
         }
         Self {
@@ -63,7 +77,12 @@ impl Decoded {
 fn decode(value: &[u8]) -> Vec<Seen> {
     let mut seen = Vec::with_capacity(value.len());
     for (start, &byte) in value.iter().enumerate() {
-        seen.push(Seen { byte, start, depth: 0 });
+        seen.push(Seen {
+            byte,
+            capital: false,
+            start,
+            depth: 0,
+        });
         while let Some(folded) = fold(&seen) {
             seen.truncate(seen.len().saturating_sub(3));
             seen.push(folded);
@@ -82,6 +101,7 @@ fn fold(seen: &[Seen]) -> Option<Seen> {
     let depth = percent.depth.max(high.depth).max(low.depth).saturating_add(1);
     Some(Seen {
         byte,
+        capital: false,
         start: percent.start,
         depth,
     })

@@ -74,7 +74,8 @@ impl Search<'_> {
     fn is_secret(self, name: &[u8], before: Option<Seen>) -> bool {
         let name = name.trim_ascii();
         let in_url = before.is_some_and(|seen| matches!(seen.byte, b'?' | b'&' | b'#' | b';'));
-        let built_in = self.built_in && (names::is_secret(name) || in_url && names::is_secret_in_urls_only(name));
+        let built_in = self.built_in
+            && (names::is_secret(name) || in_url && names::is_secret_in_urls_only(&name.to_ascii_lowercase()));
         built_in || self.extra.names(name)
     }
 }
@@ -106,8 +107,9 @@ impl Name {
     }
 }
 
+/// A name in the case it was sent in, since that is where its words end.
 fn bytes(seen: &[Seen]) -> Vec<u8> {
-    seen.iter().map(|seen| seen.byte).collect()
+    seen.iter().map(|seen| seen.as_sent()).collect()
 }
 
 /// Marks what comes before the host in an authority (RFC 3986 section 3.2.1).

@@ -1,5 +1,6 @@
 //! Tests of the gate as a whole: what goes in as [`Observed`](crate::correlate::Observed) and what comes out.
 
+mod names;
 mod rules;
 mod shape;
 mod connection;
