@@ -7,6 +7,7 @@ use std::ops::Range;
 
 use super::{
     secrets::Secrets,
+    shape,
     url::{Search, Text},
 };
 
@@ -24,14 +25,40 @@ pub(super) fn mark_set_cookie(value: &[u8], search: Search<'_>, secrets: &mut Se
         mark_pair(value, pair, secrets);
     }
     for attribute in pieces {
-        mark_attribute(value, attribute, search, secrets);
+        mark_attributes(value, attribute, search, secrets);
+    }
+}
+
+/// Marks an attribute, and whole the cookies behind it where fields were joined at commas (RFC 9110 section 5.3, which asks not
+/// to). Only a date has a comma of its own.
+fn mark_attributes(value: &[u8], piece: Range<usize>, search: Search<'_>, secrets: &mut Secrets) {
+    let bytes = value.get(piece.clone()).unwrap_or_default();
+    let is_date = bytes.get(..7).is_some_and(|name| name.eq_ignore_ascii_case(b"expires"));
+    let commas = bytes
+        .iter()
+        .enumerate()
+        .filter(|(_, byte)| **byte == b',')
+        .map(|(at, _)| piece.start + at);
+    let mut start = piece.start;
+    let mut first = true;
+    for end in commas.skip(usize::from(is_date)).chain([piece.end]) {
+        let part = trimmed(value, start..end);
+        if first {
+            mark_attribute(value, part, search, secrets);
+        } else {
+            secrets.mark(part);
+        }
+        first = false;
+        start = end + 1;
     }
 }
 
 fn mark_pair(value: &[u8], piece: Range<usize>, secrets: &mut Secrets) {
     let bytes = value.get(piece.clone()).unwrap_or_default();
     match bytes.iter().position(|&byte| byte == b'=') {
-        Some(equals) if is_pair(bytes, equals) => secrets.mark(trimmed(value, piece.start + equals + 1..piece.end)),
+        Some(equals) if is_pair(bytes, equals) && !shape::is_in(bytes.get(..equals).unwrap_or_default()) => {
+            secrets.mark(trimmed(value, piece.start + equals + 1..piece.end))
+        }
         _ => secrets.mark(piece),
     }
 }
@@ -90,10 +117,7 @@ fn is_known_attribute(name: &[u8], content: &[u8]) -> bool {
     match &*name.to_ascii_lowercase() {
         b"domain" => every(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'-')),
         b"max-age" => every(|byte| byte.is_ascii_digit() || *byte == b'-'),
-        b"expires" => {
-            content.len() <= LONGEST_DATE
-                && every(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b' ' | b',' | b':' | b'-' | b'+'))
-        }
+        b"expires" => is_date(content),
         b"samesite" | b"priority" => {
             matches!(
                 &*content.to_ascii_lowercase(),
@@ -102,6 +126,20 @@ fn is_known_attribute(name: &[u8], content: &[u8]) -> bool {
         }
         _ => false,
     }
+}
+
+/// Returns whether `content` is made of numbers and of the words of dates (RFC 6265 section 5.1.1).
+fn is_date(content: &[u8]) -> bool {
+    let mut words = content
+        .split(|byte| matches!(byte, b' ' | b',' | b':' | b'-' | b'+'))
+        .filter(|word| !word.is_empty());
+    content.len() <= LONGEST_DATE
+        && words.all(|word| {
+            let number = word.len() <= 4 && word.iter().all(u8::is_ascii_digit);
+            let start = word.get(..3).unwrap_or_default();
+            number
+                || word.iter().all(u8::is_ascii_alphabetic) && DATES.iter().any(|date| start.eq_ignore_ascii_case(date))
+        })
 }
 
 /// Splits at `;`, leaving out the white space around the pieces.
@@ -120,11 +158,17 @@ fn trimmed(value: &[u8], range: Range<usize>) -> Range<usize> {
     start..start + bytes.trim_ascii().len()
 }
 
+/// How the names of days, months and time zones begin.
+const DATES: [&[u8]; 21] = [
+    b"mon", b"tue", b"wed", b"thu", b"fri", b"sat", b"sun", b"jan", b"feb", b"mar", b"apr", b"may", b"jun", b"jul",
+    b"aug", b"sep", b"oct", b"nov", b"dec", b"gmt", b"utc",
+];
+
 /// Longer than any name in use, shorter than what a token without a name would be.
 const LONGEST_NAME: usize = 64;
 
 /// Eight bytes in base64: a shorter name with nothing after its `=` is taken for a name.
 const SHORTEST_BASE64: usize = 12;
 
-/// Room for each of the date formats of RFC 9110 section 5.6.7.
-const LONGEST_DATE: usize = 40;
+/// The longest of the date formats of RFC 9110 section 5.6.7.
+const LONGEST_DATE: usize = 33;

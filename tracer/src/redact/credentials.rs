@@ -2,7 +2,7 @@
 //! use for want of them.
 //!
 //! In: a field's value. Out: marks on all but a scheme's name, and in a challenge on all but the parameters that tell
-//! a client what to do. Refuses a scheme that may be a secret itself: then the value is marked whole.
+//! a client what to do. Refuses a scheme that no list knows, since it may be a secret: then the value is marked whole.
 
 use super::secrets::Secrets;
 
@@ -50,19 +50,12 @@ fn after_scheme(value: &[u8]) -> Option<usize> {
     let space = value.iter().position(|&byte| byte == b' ')?;
     let (scheme, rest) = value.split_at_checked(space)?;
     let blank = rest.len() - rest.trim_ascii_start().len();
-    is_plausible_scheme(scheme).then_some(space + blank)
+    is_known_scheme(scheme).then_some(space + blank)
 }
 
 /// Tells a scheme with its first parameter from a parameter with spaces around its `=`.
 fn is_scheme_here(text: &[u8], after: usize) -> bool {
     text.get(after).is_some_and(|&byte| byte != b'=')
-}
-
-fn is_plausible_scheme(scheme: &[u8]) -> bool {
-    let short_word = (1..=LONGEST_UNKNOWN_SCHEME).contains(&scheme.len())
-        && scheme.first().is_some_and(u8::is_ascii_alphabetic)
-        && scheme.iter().all(|byte| byte.is_ascii_alphabetic() || *byte == b'-');
-    short_word || is_known_scheme(scheme)
 }
 
 fn is_known_scheme(scheme: &[u8]) -> bool {
@@ -86,6 +79,12 @@ fn is_harmless_parameter(text: &[u8]) -> bool {
             .any(|harmless| name.trim_ascii().eq_ignore_ascii_case(harmless))
 }
 
+/// Returns whether `text` begins with a parameter that tells a client what to do.
+pub(super) fn is_challenge_parameter(text: &[u8]) -> bool {
+    let name = text.split(|byte| *byte == b'=').next().unwrap_or_default();
+    name.len() < text.len() && HARMLESS.iter().any(|harmless| name.eq_ignore_ascii_case(harmless))
+}
+
 /// Splits at commas outside quotes; `None` if a quote never ends.
 fn split_unquoted(value: &[u8]) -> Option<Vec<&[u8]>> {
     let (mut quoted, mut escaped) = (false, false);
@@ -101,13 +100,11 @@ fn split_unquoted(value: &[u8]) -> Option<Vec<&[u8]>> {
     (!quoted).then_some(split)
 }
 
-/// A longer word that no list knows may be a secret.
-const LONGEST_UNKNOWN_SCHEME: usize = 16;
-
-/// Schemes that are long, or have digits in them, or stand alone in challenges.
-const SCHEMES: [&[u8]; 16] = [
+/// Schemes of the IANA registry, and those that large APIs use beside it.
+const SCHEMES: [&[u8]; 48] = [
     b"Basic",
     b"Bearer",
+    b"Concealed",
     b"Digest",
     b"DPoP",
     b"GNAP",
@@ -119,9 +116,40 @@ const SCHEMES: [&[u8]; 16] = [
     b"PrivateToken",
     b"SCRAM-SHA-1",
     b"SCRAM-SHA-256",
-    b"AWS4-HMAC-SHA256",
+    b"vapid",
+    b"ACS3-HMAC-SHA256",
+    b"AWS",
     b"AWS4-ECDSA-P256-SHA256",
+    b"AWS4-HMAC-SHA256",
+    b"Api-Key",
+    b"ApiKey",
+    b"Bot",
+    b"EG1-HMAC-SHA256",
+    b"GOOG1",
+    b"GOOG4-HMAC-SHA256",
     b"GOOG4-RSA-SHA256",
+    b"GenieKey",
+    b"GoogleLogin",
+    b"Hawk",
+    b"JWT",
+    b"Kerberos",
+    b"Key",
+    b"MAC",
+    b"OSS",
+    b"OSS4-HMAC-SHA256",
+    b"PoP",
+    b"SAPISIDHASH",
+    b"SSWS",
+    b"SharedAccessSignature",
+    b"SharedKey",
+    b"SharedKeyLite",
+    b"Signature",
+    b"Splunk",
+    b"TC3-HMAC-SHA256",
+    b"Token",
+    b"WRAP",
+    b"WSSE",
+    b"Zoho-oauthtoken",
 ];
 
 /// Parameters of challenges that say what is wanted and what went wrong; `nonce` and `opaque` are not among them.

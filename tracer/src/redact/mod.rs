@@ -16,6 +16,8 @@ mod names;
 mod secrets;
 mod fingerprint;
 mod decoded;
+mod shape;
+mod members;
 mod url;
 mod cookie;
 mod credentials;

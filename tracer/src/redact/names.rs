@@ -170,8 +170,7 @@ fn is_secret_pair(first: &[u8], second: &[u8]) -> bool {
                 | b"signing"
                 | b"subscription"
         ),
-        b"principal" => first == b"client",
-        b"cert" | b"certificate" => first == b"client",
+        b"principal" | b"cert" | b"certificate" => first == b"client",
         _ => false,
     }
 }

@@ -1,15 +1,18 @@
 //! Secrets in URLs, in parts of URLs, and in whatever has URLs in it.
 //!
 //! In: a path, an authority, or any field value. Out: marks on the values of secret parameters (query, fragment,
-//! matrix and `name=value` anywhere) and on userinfo. Refuses to be fooled by percent-encoding: it searches the
+//! matrix and `name=value` anywhere), of secret [`members`] and on userinfo. Refuses to be fooled by percent-encoding: it searches the
 //! [`Decoded`] value. A parameter in a nested, encoded URL ends where that URL's own delimiters end it, since only
 //! those are delimiters to whoever reads it (RFC 3986 section 2.2). When in doubt it marks more.
 
+use std::ops::Range;
+
 use super::{
     decoded::{Decoded, Seen},
-    names,
+    members, names,
     rules::Extra,
     secrets::Secrets,
+    shape,
 };
 
 /// What kind of text a value is, which decides where in it a parameter ends.
@@ -33,14 +36,30 @@ pub(super) struct Search<'a> {
 impl Search<'_> {
     /// Marks the secrets in a path or a field's value.
     pub(super) fn mark(self, value: &[u8], text: Text, secrets: &mut Secrets) {
+        if !value.contains(&b'%') {
+            self.mark_plain(value, text, |place| secrets.mark(place));
+        }
         // Most values have none of these and end here.
         if !value.iter().any(|byte| matches!(byte, b'=' | b'@' | b'%')) {
             return;
         }
         let decoded = Decoded::new(value);
+        if value.contains(&b'%') {
+            self.mark_plain(&bytes(decoded.seen()), text, |place| {
+                secrets.mark_encoded(decoded.origin(place.start)..decoded.origin(place.end));
+            });
+        }
         self.mark_parameters(&decoded, text, secrets);
         if self.built_in {
             mark_userinfo(&decoded, text, secrets);
+        }
+    }
+
+    /// Marks what shows in text without percent-encoding: secret members, and credentials by their form.
+    fn mark_plain(self, plain: &[u8], text: Text, mut mark: impl FnMut(Range<usize>)) {
+        members::find(plain, text, |name| self.is_secret(name, None), &mut mark);
+        if self.built_in {
+            shape::find(plain, mark);
         }
     }
 
@@ -107,7 +126,7 @@ impl Name {
     }
 }
 
-/// A name in the case it was sent in, since that is where its words end.
+/// Text in the case it was sent in, since that is where the words of names end.
 fn bytes(seen: &[Seen]) -> Vec<u8> {
     seen.iter().map(|seen| seen.as_sent()).collect()
 }
@@ -186,7 +205,7 @@ struct Ends {
 }
 
 impl Ends {
-    fn value(&self, decoded: &Decoded, after_equals: usize) -> std::ops::Range<usize> {
+    fn value(&self, decoded: &Decoded, after_equals: usize) -> Range<usize> {
         let end = decoded.seen().len();
         let blank = |seen: &&Seen| self.text == Text::Value && is_blank(seen.byte);
         let start = skip(decoded, after_equals, end, blank);

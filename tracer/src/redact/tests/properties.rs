@@ -129,6 +129,19 @@ fn long_hostile_values_take_no_longer_than_their_length() {
         "\\",
         ",a \"",
         "<",
+        "\"key\":",
+        "\"key\":\"\\",
+        "\"key\":[{",
+        "key:",
+        "\\\"key\\\":",
+        "<key>",
+        "Bearer ",
+        "eyJ",
+        "sk-",
+        "token+",
+        "bearer+realm=",
+        "Basic+",
+        "basic ",
     ] {
         for end in ["", "@", "=", "\""] {
             let value = piece.repeat(100_000 / piece.len()) + end;

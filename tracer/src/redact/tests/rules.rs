@@ -16,7 +16,7 @@ fn credentials_keep_their_scheme() {
         ("basic  aHVudGVyMg==  ", "basic  ~  "),
         ("AWS4-HMAC-SHA256 Credential=a/b, Signature=c", "AWS4-HMAC-SHA256 ~"),
         ("Digest username=\"bob\", response=\"6629\"", "Digest ~"),
-        ("MyScheme hunter2", "MyScheme ~"),
+        ("SharedKey bob:hunter2", "SharedKey ~"),
         ("Bearer ", "Bearer "),
         ("", ""),
     ];
@@ -38,6 +38,8 @@ fn credentials_without_a_plausible_scheme_are_lost() {
         ("Bearer\thunter2", "~"),
         ("key=hunter2 x", "~"),
         ("abcdefghijklmnopq hunter2", "~"),
+        ("hunter rest", "~"),
+        ("MyScheme hunter2", "~"),
         (" Bearer hunter2", "~"),
         ("-a hunter2", "~"),
     ];
@@ -112,6 +114,14 @@ fn a_set_cookie_keeps_its_name_and_the_attributes_that_are_known() {
         ("a=1; Domain=hunter2@a.test", "a=~; Domain=~"),
         ("hunter2", "~"),
         ("a=; Max-Age=0", "a=; Max-Age=0"),
+        ("a=1; Path=/, tok=hunter2; Secure", "a=~; Path=/, ~; Secure"),
+        (
+            "a=1; Expires=Wed, 21 Oct 2026 07:28:00 GMT, tok=hunter2; Path=/b, hunter3",
+            "a=~; Expires=Wed, 21 Oct 2026 07:28:00 GMT, ~; Path=/b, ~",
+        ),
+        ("a=1; Expires=hunter2", "a=~; Expires=~"),
+        ("a=1; HttpOnly, tok=hunter2", "a=~; HttpOnly, ~"),
+        ("a=1; Max-Age=60,tok=hunter2", "a=~; Max-Age=60,~"),
     ];
     check(|value| field("set-cookie", value), &table);
 }
@@ -206,6 +216,48 @@ fn parameters_in_any_field_lose_their_values() {
     ] {
         check(|value| field(name, value), &table);
     }
+}
+
+#[test]
+fn members_of_json_lose_their_values_in_any_field_and_path() {
+    let table = [
+        (r#"{"password":"hunter2","a":1}"#, r#"{"password":"~","a":1}"#),
+        (r#"{"a":"{\"apiKey\":\"hunter2\"}"}"#, r#"{"a":"{\"apiKey\":\"~\"}"}"#),
+        (r#"{"user":{"token":["hunter2","hunter3"#, r#"{"user":{"token":~"#),
+        (
+            "%7B%22password%22%3A%22hunter2%22%2C%22a%22%3A1%7D",
+            "%7B%22password%22%3A%22~%22%2C%22a%22%3A1%7D",
+        ),
+        ("%257B%2522pin%2522%253A1234%257D", "%257B%2522pin%2522%253A~%257D"),
+    ];
+    for name in ["x-anything", "x-amz-meta-data", "grpc-message", "baggage"] {
+        check(|value| field(name, value), &table);
+    }
+    check(
+        |value| path(&format!("/x?filter={value}")).replacen("/x?filter=", "", 1),
+        &table,
+    );
+}
+
+#[test]
+fn credentials_are_lost_wherever_they_show_by_their_form() {
+    let table = [
+        ("b Authorization: Bearer hunter2", "b Authorization: ~"),
+        ("curl -H 'X-Api-Key: hunter2'", "curl -H 'X-Api-Key: ~"),
+        ("got Bearer hunter2", "got Bearer ~"),
+        ("a=Basic Ym9iOmh1bnRlcjI=", "a=Basic ~"),
+        ("Bearer%20hunter2", "Bearer%20~"),
+        ("x eyJhbGciOiJIUzI1NiJ9.e30.c2ln y", "x ~ y"),
+        ("user=bob; password=hunter2, b", "user=bob; password=~ b"),
+        ("-----BEGIN%20CERTIFICATE-----%0AMII", "~"),
+    ];
+    check(|value| field("x-anything", value), &table);
+    let table = [
+        ("/bot/ghp_0123456789abcdefghij/x", "/bot/~"),
+        ("/x?q=Bearer+hunter2&b=1", "/x?q=Bearer+~&b=1"),
+        ("/x#eyJhbGciOiJIUzI1NiJ9.e30.c2ln", "/x#~"),
+    ];
+    check(path, &table);
 }
 
 #[test]

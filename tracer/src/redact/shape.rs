@@ -1,0 +1,309 @@
+//! Credentials that show by their form, whatever the name they are under.
+//!
+//! In: any text, percent-encoding undone. Out: where in it are tokens with a known beginning (`ghp_`, `AKIA`), JSON Web
+//! Tokens, PEM, and what follows the name of an HTTP authentication scheme. Refuses to trust a word's neighbours: only a
+//! letter or digit before it keeps a word from being a beginning.
+
+use std::ops::Range;
+
+use super::{credentials::is_challenge_parameter, decoded::Decoded};
+
+/// Calls `mark` with each credential's place in `text`, in order; each byte is passed over a few times at the most.
+pub(super) fn find(text: &[u8], mut mark: impl FnMut(Range<usize>)) {
+    let mut at = 0;
+    let mut inside_word = false;
+    while let Some((byte, rest)) = text.get(at..).and_then(<[u8]>::split_first) {
+        let here = text.get(at..).unwrap_or_default();
+        let found = if inside_word || !BEGINNINGS.contains(byte) {
+            None
+        } else {
+            credential(here)
+        };
+        if let Some(found) = found {
+            mark(at + found.start..at + found.end);
+            at += found.end.max(1);
+            inside_word = false;
+            continue;
+        }
+        inside_word = byte.is_ascii_alphanumeric();
+        at += 1;
+        if inside_word {
+            // The rest of a word is no beginning.
+            at += rest.iter().take_while(|byte| byte.is_ascii_alphanumeric()).count();
+        }
+    }
+}
+
+/// Returns whether there is a credential in `text`, which may be percent-encoded.
+pub(super) fn is_in(text: &[u8]) -> bool {
+    let mut found = false;
+    if text.contains(&b'%') {
+        find(&Decoded::plain(text), |_| found = true);
+    } else {
+        find(text, |_| found = true);
+    }
+    found
+}
+
+/// Returns whether a word of `text` has the form of a key or an identifier drawn at random: long, of letters and digits.
+pub(super) fn is_random(text: &[u8]) -> bool {
+    text.split(|byte| !byte.is_ascii_alphanumeric()).any(|word| {
+        let digits = word.iter().filter(|byte| byte.is_ascii_digit()).count();
+        word.len() >= SHORTEST_RANDOM && digits >= 2 && digits < word.len()
+    })
+}
+
+fn credential(here: &[u8]) -> Option<Range<usize>> {
+    if here.starts_with(PEM) {
+        return Some(0..here.len());
+    }
+    let prefixed = PREFIXES.iter().find_map(|(prefix, shortest)| {
+        let tail = here.strip_prefix(*prefix)?;
+        // Of a tail that is no token only this much is read, for it may hold as many beginnings as it has words.
+        let read = tail.get(..token_length(tail, LONGEST_READ))?;
+        let random = read.iter().any(u8::is_ascii_digit);
+        (read.len() >= *shortest && random).then(|| 0..prefix.len() + token_length(tail, usize::MAX))
+    });
+    prefixed.or_else(|| after_scheme(here))
+}
+
+/// Finds the credentials behind a scheme's name.
+fn after_scheme(here: &[u8]) -> Option<Range<usize>> {
+    let word = here.iter().take_while(|byte| byte.is_ascii_alphanumeric()).count();
+    let (scheme, rest) = here.split_at_checked(word)?;
+    let is = |name: &[u8]| scheme.eq_ignore_ascii_case(name);
+    if !SCHEMES.iter().any(|known| is(known)) {
+        return None;
+    }
+    let blank = rest.iter().take_while(|byte| is_blank(**byte)).count();
+    if blank == 0 {
+        return None;
+    }
+    let credentials = rest.get(blank..).unwrap_or_default();
+    // As above: the whole run is read only if it is marked.
+    let length = |most| {
+        let run = credentials.iter().take(most);
+        run.take_while(|byte| !ends_credentials(**byte)).count()
+    };
+    let run = credentials.get(..length(LONGEST_READ))?;
+    let long = run.len() >= SHORTEST_RANDOM;
+    let credential = if is(b"bearer") {
+        !run.is_empty() && !is_challenge_parameter(run)
+    } else if is(b"basic") {
+        has_user_and_password(run) || long && !is_challenge_parameter(run)
+    } else if is(b"digest") {
+        // All of its parameters are about one password.
+        let digest = run
+            .get(..9)
+            .is_some_and(|start| start.eq_ignore_ascii_case(b"username="));
+        return digest.then_some(word + blank..here.len());
+    } else {
+        let capital = run.iter().skip(1).any(u8::is_ascii_uppercase);
+        long && (capital || run.iter().any(u8::is_ascii_digit))
+    };
+    credential.then(|| word + blank..word + blank + length(usize::MAX))
+}
+
+/// Returns whether `run` begins with a user's name and a colon in base64 (RFC 7617).
+fn has_user_and_password(run: &[u8]) -> bool {
+    let (mut bits, mut held) = (0_u32, 0_u32);
+    for byte in run {
+        let Some(six) = sextet(*byte) else { return false };
+        bits = bits << 6 & 0xffff | six;
+        held += 6;
+        if held >= 8 {
+            held -= 8;
+            if bits >> held & 0xff == u32::from(b':') {
+                return true;
+            }
+        }
+    }
+    false
+}
+
+fn sextet(byte: u8) -> Option<u32> {
+    let value = match byte {
+        b'A'..=b'Z' => byte - b'A',
+        b'a'..=b'z' => byte - b'a' + 26,
+        b'0'..=b'9' => byte - b'0' + 52,
+        b'+' | b'-' => 62,
+        b'/' | b'_' => 63,
+        _ => return None,
+    };
+    Some(u32::from(value))
+}
+
+fn token_length(tail: &[u8], most: usize) -> usize {
+    let in_token = |byte: &&u8| byte.is_ascii_alphanumeric() || b"-_.~+/=".contains(byte);
+    tail.iter().take(most).take_while(in_token).count()
+}
+
+/// White space, and what stands for it in forms.
+fn is_blank(byte: u8) -> bool {
+    matches!(byte, b' ' | b'\t' | b'\r' | b'\n' | b'+')
+}
+
+fn ends_credentials(byte: u8) -> bool {
+    matches!(
+        byte,
+        b' ' | b'\t' | b'\r' | b'\n' | b'"' | b'<' | b'>' | b'&' | b',' | b';'
+    )
+}
+
+const PEM: &[u8] = b"-----BEGIN ";
+
+/// A shorter word is too likely to mean something.
+const SHORTEST_RANDOM: usize = 20;
+
+/// Bytes in which a token shows that it is one.
+const LONGEST_READ: usize = 256;
+
+/// Every byte with which a credential begins, so that most words are passed over at once.
+const BEGINNINGS: &[u8] = b"-1ABDEGNPSTabdefghklnoprstvwxy";
+
+/// Schemes whose credentials are recognised outside the fields that are for them.
+const SCHEMES: [&[u8]; 7] = [
+    b"bearer",
+    b"basic",
+    b"digest",
+    b"negotiate",
+    b"ntlm",
+    b"token",
+    b"apikey",
+];
+
+/// How tokens begin that say whose they are, and how long the rest is at the least.
+const PREFIXES: [(&[u8], usize); 62] = [
+    (b"eyJ", 16),
+    (b"AKIA", 12),
+    (b"ASIA", 12),
+    (b"ABIA", 12),
+    (b"ACCA", 12),
+    (b"AIza", 24),
+    (b"AGE-SECRET-KEY-1", 16),
+    (b"ATATT3", 16),
+    (b"ATCTT3", 16),
+    (b"EAAA", 24),
+    (b"GOCSPX-", 16),
+    (b"NRAK-", 16),
+    (b"PMAK-", 16),
+    (b"SG.", 16),
+    (b"SSWS ", 16),
+    (b"1//0", 24),
+    (b"age-secret-key-1", 16),
+    (b"dapi", 24),
+    (b"do.v1.", 16),
+    (b"doo_v1_", 16),
+    (b"dop_v1_", 16),
+    (b"dor_v1_", 16),
+    (b"dp.pt.", 16),
+    (b"figd_", 16),
+    (b"fo1_", 16),
+    (b"gho_", 16),
+    (b"ghp_", 16),
+    (b"ghr_", 16),
+    (b"ghs_", 16),
+    (b"ghu_", 16),
+    (b"github_pat_", 16),
+    (b"glc_", 16),
+    (b"gldt-", 12),
+    (b"glpat-", 12),
+    (b"glptt-", 12),
+    (b"glrt-", 12),
+    (b"glsa_", 16),
+    (b"gsk_", 16),
+    (b"hf_", 16),
+    (b"hvb.", 16),
+    (b"hvs.", 16),
+    (b"key-", 24),
+    (b"lin_api_", 16),
+    (b"npm_", 16),
+    (b"nvapi-", 16),
+    (b"oy2", 24),
+    (b"pplx-", 16),
+    (b"pypi-", 16),
+    (b"r8_", 16),
+    (b"rk_live_", 10),
+    (b"rk_test_", 10),
+    (b"sbp_", 16),
+    (b"secret_", 16),
+    (b"shp", 24),
+    (b"sk-", 16),
+    (b"sk_live_", 10),
+    (b"sk_test_", 10),
+    (b"sq0", 16),
+    (b"whsec_", 16),
+    (b"xapp-", 10),
+    (b"xox", 12),
+    (b"ya29.", 16),
+];
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn masked(text: &str) -> String {
+        let mut places = Vec::new();
+        find(text.as_bytes(), |place| places.push(place));
+        let mut masked = text.to_owned();
+        for place in places.into_iter().rev() {
+            masked.replace_range(place, "~");
+        }
+        masked
+    }
+
+    #[test]
+    fn credentials_are_found_by_their_form() {
+        for (text, wanted) in [
+            ("a Bearer hunter2 b", "a Bearer ~ b"),
+            ("Authorization=bearer+hunter2", "Authorization=bearer+~"),
+            ("Basic dXNlcjpwTGFudGVk", "Basic ~"),
+            ("Basic YTpi,x y", "Basic ~,x y"),
+            ("x=Digest username=\"bob\", response=\"66\"", "x=Digest ~"),
+            ("Negotiate YIIJvwYGKwYBBQUCoIIJszCCCa", "Negotiate ~"),
+            ("Token 9944b09199c62bcf9418ad846dd0e4bb", "Token ~"),
+            ("(eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiIxIn0.c2ln)", "(~)"),
+            ("AKIAIOSFODNN7EXAMPLE/x", "~"),
+            ("key ghp_0123456789abcdefghij0123", "key ~"),
+            ("\"xoxb-123456789012-abc\"", "\"~\""),
+            ("sk-proj-0123456789abcdefghij", "~"),
+            ("a -----BEGIN PRIVATE KEY----- MII b", "a ~"),
+        ] {
+            assert_eq!(masked(text), wanted);
+        }
+    }
+
+    #[test]
+    fn words_that_begin_alike_are_not() {
+        for text in [
+            "Bearer realm=\"a\"",
+            "Bearer",
+            "Bearer, Basic realm=\"a\"",
+            "Basic realm=\"a\"",
+            "a Basic plan",
+            "token required",
+            "monkey-business",
+            "/sk-sk/page",
+            "key-value",
+            "eyJ",
+            "x-shp-1",
+            "shopping",
+            "secret_santa_is_coming_home",
+        ] {
+            assert_eq!(masked(text), text);
+        }
+    }
+
+    #[test]
+    fn long_words_of_letters_and_digits_are_random() {
+        assert!(is_random(b"x-5f4dcc3b5aa765d61d8327deb882cf99"));
+        for text in [
+            "x-amz-server-side-encryption",
+            "x-internationalizations",
+            "12345678901234567890",
+            "x-b3-traceid",
+        ] {
+            assert!(!is_random(text.as_bytes()), "{text}");
+        }
+    }
+}
