@@ -13,7 +13,7 @@ use http_decode::{
 use super::{
     EndLine, EndResponseLine, ExchangeLine, FieldLine, GrpcLine, HealthLine, InformationalLine, Line, LossLine,
     Redactor, RequestLine, ResponseLine, connection::connection_line, field, fingerprint::has_mask, secrets::Secrets,
-    url::Text,
+    url::Text, words::Word,
 };
 use crate::{
     correlate::{Connection, Happening, Observed, Process},
@@ -31,12 +31,12 @@ pub(super) fn line(redactor: &Redactor, observed: &Observed) -> Line {
         redactor,
         latin1: false,
     };
-    match happening {
-        Happening::Exchange(exchange) => Line::Exchange(Box::new(composer.exchange(*time, connection, exchange))),
-        Happening::End(end) => Line::End(Box::new(composer.end(connection, end))),
-        Happening::Loss(gap) => Line::Loss(Box::new(loss(*time, connection, gap))),
-        Happening::Connection(summary) => Line::Connection(Box::new(composer.summary(*time, connection, summary))),
+    let line = composer.line(*time, connection, happening);
+    if composer.latin1 {
+        // One value is not UTF-8: in all of its line, then, a character stands for a byte.
+        return composer.line(*time, connection, happening);
     }
+    line
 }
 
 /// Makes a line of numbers and of words of our own.
@@ -73,11 +73,20 @@ pub(super) fn health(health: &Health) -> Line {
 
 pub(super) struct Composer<'a> {
     redactor: &'a Redactor,
-    /// Whether a value was not UTF-8.
+    /// Whether a value was not UTF-8, so that each is printed byte for byte.
     latin1: bool,
 }
 
 impl Composer<'_> {
+    fn line(&mut self, time: SystemTime, connection: &Connection, happening: &Happening) -> Line {
+        match happening {
+            Happening::Exchange(exchange) => Line::Exchange(Box::new(self.exchange(time, connection, exchange))),
+            Happening::End(end) => Line::End(Box::new(self.end(connection, end))),
+            Happening::Loss(gap) => Line::Loss(Box::new(loss(time, connection, gap))),
+            Happening::Connection(summary) => Line::Connection(Box::new(self.summary(time, connection, summary))),
+        }
+    }
+
     fn exchange(&mut self, time: SystemTime, connection: &Connection, exchange: &Exchange) -> ExchangeLine {
         let Exchange {
             ordinal,
@@ -167,13 +176,15 @@ impl Composer<'_> {
             unknown,
         } = head;
         RequestLine {
-            method: method.as_deref().map(Into::into),
-            scheme: scheme.as_deref().map(Into::into),
+            method: method.as_deref().map(|method| self.word(Word::Method, method)),
+            scheme: scheme.as_deref().map(|scheme| self.word(Word::Scheme, scheme)),
             authority: head
                 .authority()
                 .map(|authority| self.authority(authority.expose(), never_indexed.authority)),
             path: path.as_ref().map(|path| self.path(path, never_indexed.path)),
-            protocol_upgrade: protocol_upgrade.clone(),
+            protocol_upgrade: protocol_upgrade
+                .as_deref()
+                .map(|upgrade| self.word(Word::Upgrade, upgrade)),
             headers: self.fields(fields),
             complete: *unknown == 0,
             unknown: some_unknown(*unknown),
@@ -230,7 +241,13 @@ impl Composer<'_> {
             let secrets = self.field_secrets(field);
             self.text(value.expose(), secrets)
         });
-        (name.map(Into::into), value)
+        (name.map(|name| self.word(Word::FieldName, name)), value)
+    }
+
+    /// Prints a word as it is, or masked.
+    fn word(&mut self, word: Word, text: &str) -> Box<str> {
+        let secrets = self.redactor.word_secrets(word, text.as_bytes());
+        self.text(text.as_bytes(), secrets)
     }
 
     pub(super) fn authority(&mut self, bytes: &[u8], never_indexed: bool) -> Box<str> {
@@ -291,6 +308,8 @@ impl Composer<'_> {
             never_indexed,
         } = field;
         let bytes = value.map_or(&[][..], Unredacted::<&[u8]>::expose);
+        // What stands under a name that is masked is as unknown as what has none.
+        let name = name.filter(|name| self.redactor.word_secrets(Word::FieldName, name.as_bytes()).is_empty());
         self.redactor.secrets(bytes, |search, secrets| {
             field::mark(name, bytes, never_indexed, search, secrets);
         })
@@ -308,13 +327,17 @@ impl Composer<'_> {
     }
 
     fn text(&mut self, value: &[u8], secrets: Secrets) -> Box<str> {
-        match String::from_utf8(self.redactor.mask(value, secrets)) {
-            Ok(text) => text.into_boxed_str(),
-            Err(not_utf8) => {
-                self.latin1 = true;
-                not_utf8.into_bytes().into_iter().map(char::from).collect()
+        let masked = self.redactor.mask(value, secrets);
+        if !self.latin1 {
+            match String::from_utf8(masked) {
+                Ok(text) => return text.into_boxed_str(),
+                Err(not_utf8) => {
+                    self.latin1 = true;
+                    return not_utf8.into_bytes().into_iter().map(char::from).collect();
+                }
             }
         }
+        masked.into_iter().map(char::from).collect()
     }
 
     pub(super) fn encoding(&self) -> Option<&'static str> {

@@ -57,7 +57,7 @@ fn mark_pair(value: &[u8], piece: Range<usize>, secrets: &mut Secrets) {
     let bytes = value.get(piece.clone()).unwrap_or_default();
     match bytes.iter().position(|&byte| byte == b'=') {
         Some(equals) if is_pair(bytes, equals) && !shape::is_in(bytes.get(..equals).unwrap_or_default()) => {
-            secrets.mark(trimmed(value, piece.start + equals + 1..piece.end))
+            secrets.mark(trimmed(value, piece.start + equals + 1..piece.end));
         }
         _ => secrets.mark(piece),
     }

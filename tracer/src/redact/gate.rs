@@ -6,7 +6,7 @@ use std::ops::Deref;
 
 use serde::{Serialize, Serializer};
 
-use super::{Line, Rules, compose, fingerprint::Mask, rules::Extra, secrets::Secrets, url::Search};
+use super::{Line, Rules, compose, fingerprint::Mask, rules::Extra, secrets::Secrets, url::Search, words::Word};
 use crate::{correlate::Observed, health::Health};
 
 /// Proof that a value went through a [`Redactor`], which alone can make one.
@@ -87,6 +87,15 @@ impl Redactor {
             &mut secrets,
         );
         self.extra.mark(value, &mut secrets);
+        secrets
+    }
+
+    /// Marks a word whole unless it may be shown.
+    pub(super) fn word_secrets(&self, word: Word, text: &[u8]) -> Secrets {
+        let mut secrets = Secrets::default();
+        if self.built_in && !word.is_shown(text) {
+            secrets.mark(0..text.len());
+        }
         secrets
     }
 

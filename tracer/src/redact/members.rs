@@ -192,7 +192,7 @@ fn is_blank(byte: u8) -> bool {
 }
 
 fn in_plain_name(byte: u8) -> bool {
-    byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b'.' | b'$' | b'@')
+    byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b'.' | b'$' | b'@' | b'[' | b']')
 }
 
 /// A name's last bytes decide.

@@ -18,6 +18,7 @@ mod fingerprint;
 mod decoded;
 mod shape;
 mod members;
+mod words;
 mod url;
 mod cookie;
 mod credentials;

@@ -32,55 +32,67 @@ pub(super) struct Sent {
 
 /// Generates exchanges with planted secrets.
 pub(super) fn sent() -> impl Strategy<Value = Sent> {
-    (planted_path(), planted_authority(), vec(vec(planted_field(), 0..4), 6)).prop_map(|(path, authority, fields)| {
-        let mut words = vec![path.word, authority.word];
-        let mut lists = fields.into_iter().map(|list| {
-            words.extend(list.iter().map(|planted| planted.word.clone()));
-            list.into_iter().map(|planted| planted.sent).collect::<Fields>()
-        });
-        let mut next = || lists.next().unwrap_or_default();
-        let head = RequestHead {
-            path: Some(path.sent.into_bytes().into()),
-            target_authority: Some(authority.sent.into_bytes().into()),
-            fields: next(),
-            ..RequestHead::default()
-        };
-        let request = Request {
-            head,
-            body_bytes: None,
-            trailers: next(),
-        };
-        let informational = vec![ResponseHead {
-            fields: next(),
-            ..ResponseHead::default()
-        }];
-        let head = ResponseHead {
-            fields: next(),
-            ..ResponseHead::default()
-        };
-        let response = Response {
-            head,
-            body_bytes: None,
-            trailers: next(),
-        };
-        let exchange = Exchange {
-            request: Some(request),
-            informational,
-            response: Some(response),
-            ..sample::whole()
-        };
-        let (began, ended_at) = (Timestamp(0), Timestamp(1));
-        let end = End {
-            ordinal: 1,
-            began,
-            ended_at,
-            ended: Ended::Complete,
-            body_bytes: None,
-            trailers: next(),
-        };
-        drop(lists);
-        Sent { exchange, end, words }
-    })
+    let words = vec(secret(ODD), 3);
+    (
+        planted_path(),
+        planted_authority(),
+        vec(vec(planted_field(), 0..4), 6),
+        words,
+    )
+        .prop_map(|(path, authority, fields, shown)| {
+            let mut words = vec![path.word, authority.word];
+            words.extend(shown.iter().map(|planted| planted.word.clone()));
+            let mut shown = shown.into_iter().map(|planted| planted.sent);
+            let mut lists = fields.into_iter().map(|list| {
+                words.extend(list.iter().map(|planted| planted.word.clone()));
+                list.into_iter().map(|planted| planted.sent).collect::<Fields>()
+            });
+            let mut next = || lists.next().unwrap_or_default();
+            let head = RequestHead {
+                method: shown.next().map(Into::into),
+                scheme: shown.next().map(Into::into),
+                protocol_upgrade: shown.next().map(Into::into),
+                path: Some(path.sent.into_bytes().into()),
+                target_authority: Some(authority.sent.into_bytes().into()),
+                fields: next(),
+                ..RequestHead::default()
+            };
+            let request = Request {
+                head,
+                body_bytes: None,
+                trailers: next(),
+            };
+            let informational = vec![ResponseHead {
+                fields: next(),
+                ..ResponseHead::default()
+            }];
+            let head = ResponseHead {
+                fields: next(),
+                ..ResponseHead::default()
+            };
+            let response = Response {
+                head,
+                body_bytes: None,
+                trailers: next(),
+            };
+            let exchange = Exchange {
+                request: Some(request),
+                informational,
+                response: Some(response),
+                ..sample::whole()
+            };
+            let (began, ended_at) = (Timestamp(0), Timestamp(1));
+            let end = End {
+                ordinal: 1,
+                began,
+                ended_at,
+                ended: Ended::Complete,
+                body_bytes: None,
+                trailers: next(),
+            };
+            drop(lists);
+            Sent { exchange, end, words }
+        })
 }
 
 /// Generates exchanges of arbitrary bytes.
@@ -221,7 +233,26 @@ fn planted_field() -> BoxedStrategy<Planted<OwnedField>> {
             sent: sample::field(name, &format!("{before}{}{after}", parameter.sent)),
             word: parameter.word,
         });
-    prop_oneof![4 => simple, 1 => parameter].boxed()
+    let member = (
+        select(OPEN_FIELDS),
+        select(MEMBERS),
+        select(PARAMETERS),
+        secret(NO_QUOTE),
+        select(&["\"}", "\",\"a\":1}", "", "\\\"}\"}"][..]),
+    )
+        .prop_map(|(name, (before, after_name), parameter, secret, after)| Planted {
+            sent: sample::field(name, &format!("{before}{parameter}{after_name}{}{after}", secret.sent)),
+            word: secret.word,
+        });
+    let by_form = (select(OPEN_FIELDS), select(FORMS), "zq[a-z0-9]{14}").prop_map(|(name, before, word)| Planted {
+        sent: sample::field(name, &format!("{before}{word}00000000 rest")),
+        word,
+    });
+    let name = (select(NAME_FORMS), "zq[a-z0-9]{14}").prop_map(|(before, word)| Planted {
+        sent: sample::field(&format!("{before}{word}00000000"), "x"),
+        word,
+    });
+    prop_oneof![8 => simple, 2 => parameter, 2 => member, 1 => by_form, 1 => name].boxed()
 }
 
 fn planted_path() -> impl Strategy<Value = Planted<String>> {
@@ -284,6 +315,7 @@ fn spell(plain: &str, choices: &[u8]) -> String {
     spelled.collect()
 }
 
+const NO_QUOTE: &str = r"[a-z/;?=@:,.+~!#<>\[\]{}|^$*()é-]{0,6}";
 const PLAIN: &str = "[a-z]{0,3}";
 const ODD: &str = r#"[a-z/;?=@:,.+~!#'"<>\\ \t\[\]{}|^$*()é-]{0,6}"#;
 const NO_SEMICOLON: &str = r#"[a-z/?=@:,.+~!#'"<>\\ \[\]{}|^$*()é-]{0,6}"#;
@@ -355,6 +387,25 @@ const URL_STARTS: &[&str] = &[
     "a https:\\\\",
     "https%3A%2F%2Fbob:",
 ];
+const MEMBERS: &[(&str, &str)] = &[
+    ("{\"", "\":\""),
+    ("{\"a\":[{\"", "\" : \""),
+    ("{\"a\":\"{\\\"", "\\\":\\\""),
+    ("x {'", "': '"),
+    ("b ", ": "),
+    ("{\"b\":{\"", "\":[1,\""),
+];
+const FORMS: &[&str] = &[
+    "got Bearer ",
+    "ghp_",
+    "x=(eyJhbGciOiJI",
+    "AKIA",
+    "sk-",
+    "Basic ",
+    "-----BEGIN ",
+    "glpat-",
+];
+const NAME_FORMS: &[&str] = &["x-", "ghp_", "password=", "a b", "{\"token\":\""];
 const FIELD_BEFORE: &[&str] = &[
     "https://a.test/x?",
     "<https://a.test/?a=1&",

@@ -6,6 +6,7 @@ mod shape;
 mod connection;
 mod generators;
 mod properties;
+mod wire;
 
 use http_decode::{Exchange, Fields, NeverIndexed, Request, RequestHead, Response, ResponseHead, Unredacted};
 

@@ -154,7 +154,7 @@ fn long_hostile_values_take_no_longer_than_their_length() {
     }
 }
 
-const FORMATS: [Format; 3] = [Format::Json, Format::Text, Format::Har];
+pub(super) const FORMATS: [Format; 3] = [Format::Json, Format::Text, Format::Har];
 const NAMES: [&str; 6] = [
     "authorization",
     "cookie",
@@ -170,7 +170,7 @@ fn arbitrary_bytes() -> impl Strategy<Value = Vec<u8>> {
     vec(byte, 0..40)
 }
 
-fn written(format: Format, lines: &[Redacted<Line>]) -> Vec<u8> {
+pub(super) fn written(format: Format, lines: &[Redacted<Line>]) -> Vec<u8> {
     let file = tempfile::NamedTempFile::new().unwrap();
     let mut sink = format.open(Box::new(file.reopen().unwrap()));
     for line in lines {

@@ -419,3 +419,65 @@ fn debug_of_what_is_not_redacted_shows_no_value() {
     let observed = sample::observed(Happening::Exchange(Box::new(exchange)), AddressSource::Bio);
     assert!(!format!("{observed:?} {:?}", Unredacted::new(b"hunter2")).contains("hunter2"));
 }
+
+#[test]
+fn words_of_a_head_that_may_be_something_else_are_lost() {
+    let mut exchange = exchange(
+        "/",
+        "a.test",
+        vec![sample::field("x-5f4dcc3b5aa765d61d8327deb882cf99", "hunter2")],
+    );
+    let head = &mut exchange.request.as_mut().unwrap().head;
+    head.method = Some("bbbbbbbbGET".into());
+    head.scheme = Some("hunter2".into());
+    head.protocol_upgrade = Some("hunter2".into());
+    let request = redact(Rules::default(), exchange.clone()).request.unwrap();
+    let masked = || Some("[redacted]".into());
+    assert_eq!(
+        (request.method, request.scheme, request.protocol_upgrade),
+        (masked(), masked(), masked())
+    );
+    assert_eq!(request.headers, [(masked(), masked())]);
+    let shown = redact(
+        Rules {
+            show: true,
+            ..Rules::default()
+        },
+        exchange,
+    )
+    .request
+    .unwrap();
+    assert_eq!(shown.method.as_deref(), Some("bbbbbbbbGET"));
+}
+
+#[test]
+fn in_a_line_with_a_value_that_is_not_utf8_every_character_stands_for_a_byte() {
+    let mut exchange = exchange("/caf\u{e9}", "a.test", vec![sample::field("x-a", "\u{e9}")]);
+    let bytes = |line: &ExchangeLine| {
+        let request = line.request.as_ref().unwrap();
+        let response = line.response.as_ref().unwrap();
+        [
+            request.path.clone().unwrap(),
+            request.headers[0].1.clone().unwrap(),
+            response.trailers[0].1.clone().unwrap(),
+        ]
+    };
+    exchange.response.as_mut().unwrap().trailers = sample::fields([sample::field("x-b", "\u{e9}")]);
+    let line = redact(Rules::default(), exchange.clone());
+    assert_eq!(
+        (bytes(&line).concat(), line.encoding),
+        ("/caf\u{e9}\u{e9}\u{e9}".to_owned(), None)
+    );
+    // The last value of the line is the one that is not UTF-8.
+    let last = OwnedField {
+        value: Some(Unredacted::new(b"\xff")),
+        ..sample::field("x-c", "")
+    };
+    let trailers = [sample::field("x-b", "\u{e9}"), last];
+    exchange.response.as_mut().unwrap().trailers = sample::fields(trailers);
+    let line = redact(Rules::default(), exchange);
+    assert_eq!(
+        (bytes(&line).concat(), line.encoding),
+        ("/caf\u{c3}\u{a9}\u{c3}\u{a9}\u{c3}\u{a9}".to_owned(), Some("latin1"))
+    );
+}
