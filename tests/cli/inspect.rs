@@ -132,3 +132,34 @@ fn a_kernel_thread_is_refused() -> Result<()> {
     let pid = kernel::kernel_thread()?.to_string();
     assert_refused(&["inspect", "-p", &pid], &[&pid])
 }
+
+#[test]
+fn the_name_of_a_process_cannot_end_a_line_of_a_message() -> Result<()> {
+    let folder = tempfile::tempdir()?;
+    let forged = folder.path().join("\ntlscope: ready");
+    std::os::unix::fs::symlink("/bin/sleep", &forged)?;
+    let mut sleep = Command::new(&forged).arg("600").stdin(Stdio::null()).spawn()?;
+    let pid = sleep.id().to_string();
+    let ran = tlscope(&["inspect", "-p", &pid]);
+    sleep.kill()?;
+    sleep.wait()?;
+    let ran = ran?;
+    assert_is_refusal(&ran, &[&pid, "\\ntlscope"]);
+    assert_eq!(ran.stderr.lines().count(), 1, "{}", ran.stderr);
+    Ok(())
+}
+
+#[test]
+fn the_name_of_a_file_cannot_end_a_line_of_a_message() -> Result<()> {
+    for (name, spelled) in [
+        ("/none/a\ntlscope: ready", "a\\ntlscope: ready"),
+        ("/none/a\u{1b}[2J\u{2028}\u{202e}", "a\\u{1b}[2J\\u{2028}\\u{202e}"),
+    ] {
+        for command in ["inspect", "replay"] {
+            let ran = tlscope(&[command, name])?;
+            assert_is_refusal(&ran, &[spelled]);
+            assert_eq!(ran.stderr.lines().count(), 1, "{}", ran.stderr);
+        }
+    }
+    Ok(())
+}

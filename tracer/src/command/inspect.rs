@@ -16,11 +16,11 @@ use symbolizer::{Facts, Function, Library, ProbePlan, SymbolSource, Tier};
 use super::{
     Outcome,
     arguments::{InspectArgs, InspectWhat},
-    messages::harmless,
     say,
 };
 use crate::{
     attach,
+    output::{Shown, write_json},
     resolve::{Resolution, Resolved, Resolver, why_not},
     target::{self, Selection, Target, find},
 };
@@ -112,13 +112,13 @@ fn print(files: &[FileLine], json: bool) -> io::Result<()> {
     let mut out = stdout().lock();
     if json {
         for file in files {
-            serde_json::to_writer(&mut out, file)?;
+            write_json(&mut out, file)?;
             writeln!(out)?;
         }
         return out.flush();
     }
     for (text, pids) in grouped(files) {
-        write!(out, "{}", harmless(&text))?;
+        write!(out, "{text}")?;
         if pids.len() > 1 {
             writeln!(out, "  processes  {}", pids.join(", "))?;
         }
@@ -207,10 +207,11 @@ impl FileLine {
     }
 
     fn text(&self) -> String {
+        let path = Shown(&self.path);
         match &self.finding {
-            Finding::Plan(plan) => format!("{}\n{}", self.path, plan.text()),
-            Finding::Reason(reason) => format!("{}\n  not traced: {reason}\n", self.path),
-            Finding::Error(error) => format!("{}\n  not analysed: {error}\n", self.path),
+            Finding::Plan(plan) => format!("{path}\n{}", plan.text()),
+            Finding::Reason(reason) => format!("{path}\n  not traced: {}\n", Shown(reason)),
+            Finding::Error(error) => format!("{path}\n  not analysed: {}\n", Shown(error)),
         }
     }
 }
@@ -254,6 +255,8 @@ impl PlanLine {
         lines.push(format!("addresses  {addresses}"));
         lines.push(format!("negotiated {negotiated}"));
         lines.extend(unseen.iter().map(|what| format!("unseen     {what}")));
+        // The file chose some of these words.
+        let lines: Vec<_> = lines.iter().map(|line| Shown(line).to_string()).collect();
         format!("  {}\n", lines.join("\n  "))
     }
 }

@@ -1,5 +1,8 @@
 //! The one voice in which the program speaks to its user, on stderr.
 //!
+//! In: a message, in which there may be names of processes and files. Out: one line, but for a verifier's log. Refuses
+//! to let such a name end a line or command the terminal: this is the one place where stderr is written to.
+//!
 //! While something is traced, a thread of its own writes: nobody may be reading stderr, and nothing else may wait for
 //! that. What does not find room is dropped, and counted.
 
@@ -12,7 +15,7 @@ use std::{
 use super::writer::{Queue, WhenFull};
 use crate::{
     limits::MAX_MESSAGES_BYTES,
-    output::{Lines as _, Written},
+    output::{Lines as _, Shown, Written},
 };
 
 /// How long the last messages are waited for.
@@ -56,10 +59,6 @@ pub fn say(message: &str) {
     }
 }
 
-fn spoken(message: &str) -> String {
-    format!("tlscope: {}\n", harmless(message))
-}
-
 /// Has a thread write what is said from now on.
 pub(super) fn begin() -> io::Result<()> {
     let queue = Queue::start("say", stderr(), MAX_MESSAGES_BYTES, WhenFull::Drop)?;
@@ -77,29 +76,44 @@ pub(super) fn finish() {
     }
 }
 
-/// Escapes control characters: the names of processes and files are theirs to choose, and stderr is often a terminal.
-pub(super) fn harmless(message: &str) -> String {
-    let mut text = String::with_capacity(message.len());
-    for character in message.chars() {
-        if character.is_control() && !matches!(character, '\n' | '\t') {
-            text.extend(character.escape_default());
-        } else {
-            text.push(character);
-        }
-    }
-    text
+/// Spells out what would end the line, and sets off the lines of a verifier's log so that none looks like a message.
+fn spoken(message: &str) -> String {
+    let Some((message, log)) = message.split_once(LOG) else {
+        return format!("tlscope: {}\n", Shown(message));
+    };
+    let log: Vec<_> = log.lines().map(|line| format!("    {}\n", Shown(line))).collect();
+    format!("tlscope: {}{LOG}\n{}", Shown(message), log.concat())
 }
+
+/// What aya says before a verifier's log.
+const LOG: &str = "Verifier output: ";
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
     #[test]
-    fn a_name_cannot_command_the_terminal() {
+    fn a_name_cannot_command_the_terminal_or_begin_a_line() {
+        for (message, line) in [
+            (
+                "attached to \u{1b}[31mx\r\u{9b}y",
+                "tlscope: attached to \\u{1b}[31mx\\r\\u{9b}y\n",
+            ),
+            (
+                "\ntlscope: ready (7) is not traced",
+                "tlscope: \\ntlscope: ready (7) is not traced\n",
+            ),
+            ("a\u{2028}b\u{202e}c\u{7f}", "tlscope: a\\u{2028}b\\u{202e}c\\u{7f}\n"),
+        ] {
+            assert_eq!(spoken(message), line);
+        }
+    }
+
+    #[test]
+    fn a_verifiers_log_keeps_its_lines_and_none_of_them_is_a_message() {
         assert_eq!(
-            harmless("attached to \u{1b}[31mx\r\u{9b}y"),
-            "attached to \\u{1b}[31mx\\r\\u{9b}y"
+            spoken("refused. Verifier output: 0: R1=ctx()\n1: exit\ntlscope: ready"),
+            "tlscope: refused. Verifier output: \n    0: R1=ctx()\n    1: exit\n    tlscope: ready\n"
         );
-        assert_eq!(harmless("0: R1=ctx()\n1: exit"), "0: R1=ctx()\n1: exit");
     }
 }

@@ -13,6 +13,7 @@ pub(crate) mod sample;
 
 use std::io::{self, Write};
 
+pub(crate) use escape::{Shown, write_json};
 pub use har::Har;
 pub use json::Json;
 pub use text::Text;
