@@ -2,6 +2,7 @@
 
 use std::{
     fs,
+    os::unix::fs::PermissionsExt as _,
     path::{Path, PathBuf},
     process::Command,
 };
@@ -95,5 +96,20 @@ fn a_reader_that_goes_away_is_a_quiet_end() -> Result<()> {
         "{}",
         ran.stderr
     );
+    Ok(())
+}
+
+#[test]
+fn a_file_that_exists_becomes_its_owners_alone_before_anything_is_written() -> Result<()> {
+    let folder = tempfile::tempdir()?;
+    let out = folder.path().join("out.json");
+    fs::write(&out, "old\n")?;
+    fs::set_permissions(&out, fs::Permissions::from_mode(0o644))?;
+    let name = out.to_str().context("the path is text")?;
+    let ran = tlscope(&["replay", &any()?, "-o", "json", "-w", name])?;
+    assert_eq!((ran.code, ran.stdout.as_str()), (Some(0), ""));
+    let written = fs::read_to_string(&out)?;
+    assert_eq!(fs::metadata(&out)?.permissions().mode() & 0o777, 0o600);
+    assert!(written.starts_with("{\"v\":1,"), "{written}");
     Ok(())
 }

@@ -23,6 +23,7 @@ mod record;
 mod replay;
 mod inspect;
 mod reader;
+mod private;
 
 use std::process::ExitCode;
 

@@ -1,17 +1,12 @@
 //! From the flags that say what is shown to a pipeline's options.
 
-use std::{
-    fs::{File, OpenOptions},
-    io::{BufWriter, IsTerminal as _, Write, stdout},
-    os::unix::fs::OpenOptionsExt as _,
-    path::Path,
-};
+use std::io::{BufWriter, IsTerminal as _, Write, stdout};
 
-use anyhow::{Context as _, Result};
+use anyhow::Result;
 
 use super::{
     arguments::ShowArgs,
-    say,
+    private, say,
     writer::{Queue, WhenFull},
 };
 use crate::{
@@ -56,7 +51,7 @@ fn format(show: &ShowArgs) -> Format {
 /// Opens where lines go, and keeps whoever writes waiting.
 pub(super) fn writer(show: &ShowArgs) -> Result<BufWriter<Box<dyn Write + Send>>> {
     let writer: Box<dyn Write + Send> = match &show.file {
-        Some(path) => Box::new(create(path)?),
+        Some(path) => Box::new(private::create(path)?),
         None => Box::new(stdout()),
     };
     Ok(BufWriter::new(writer))
@@ -65,18 +60,8 @@ pub(super) fn writer(show: &ShowArgs) -> Result<BufWriter<Box<dyn Write + Send>>
 /// Opens where lines go, through a thread that nobody has to wait for but for a file's sake.
 pub(super) fn queue(show: &ShowArgs) -> Result<Queue> {
     let queue = match &show.file {
-        Some(path) => Queue::start("write", create(path)?, MAX_OUTPUT_BYTES, WhenFull::Wait),
+        Some(path) => Queue::start("write", private::create(path)?, MAX_OUTPUT_BYTES, WhenFull::Wait),
         None => Queue::start("write", stdout(), MAX_OUTPUT_BYTES, WhenFull::Drop),
     };
     Ok(queue?)
-}
-
-fn create(path: &Path) -> Result<File> {
-    let file = OpenOptions::new()
-        .write(true)
-        .create(true)
-        .truncate(true)
-        .mode(0o600)
-        .open(path);
-    file.with_context(|| format!("{} cannot be written", path.display()))
 }
