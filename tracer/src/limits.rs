@@ -97,3 +97,7 @@ pub const MAX_CACHED_LIBRARIES: usize = 65_536;
 
 /// Scripts that name each other as interpreters; the kernel follows as many (`exec_binprm` in `fs/exec.c`).
 pub const MAX_SCRIPT_DEPTH: usize = 5;
+
+/// Bytes of exchanges that wait for their ends, because an archive cannot bring these later; beyond it the one that waits
+/// longest is written as it stands, and counted.
+pub const MAX_HAR_WAITING_BYTES: usize = 64 * 1024 * 1024;

@@ -1,15 +1,27 @@
 //! HTTP Archive 1.2.
 //!
-//! In: redacted lines. Out: one JSON document: its beginning at once, an entry for each exchange as it comes, its end at
-//! finish, so that memory holds one entry. Refuses bodies, which are not captured; an end that comes after its entry
-//! was written is left out, so are connections, and losses are summed up in the closing comment.
+//! In: redacted lines. Out: one JSON document: its beginning at once, an entry for each exchange when it has ended, its end
+//! at finish. What goes on waits for its end, which the document cannot bring later; beyond a bound of memory the one that
+//! waits longest is written as it stands, and says so. Refuses bodies, which are not captured; connections are left out,
+//! and losses are summed up in the closing comment.
+
+mod cookies;
+mod entry;
+mod waiting;
 
 use std::io::Write as _;
 
 use serde::Serialize;
 
+use self::{
+    entry::entry,
+    waiting::{Waited, Waiting},
+};
 use super::{Error, Lines, Sink, Written, escape::write_json};
-use crate::redact::{ExchangeLine, FieldLine, Line, LossLine, Redacted, RequestLine, ResponseLine};
+use crate::{
+    limits::MAX_HAR_WAITING_BYTES,
+    redact::{ExchangeLine, Line, LossLine, Redacted},
+};
 
 /// Writes one HAR document.
 pub struct Har<L: Lines> {
@@ -21,11 +33,15 @@ pub struct Har<L: Lines> {
     lost_bytes: u64,
     /// Losses of unknown length.
     uncounted: u64,
+    /// What has begun and not ended.
+    waiting: Waiting,
+    /// Exchanges that were written before they had ended, for want of memory.
+    unfinished: u64,
 }
 
 impl<L: Lines> Har<L> {
     /// Hands the document to `lines`, entry by entry.
-    pub const fn new(lines: L) -> Self {
+    pub fn new(lines: L) -> Self {
         Self {
             lines,
             out: Vec::new(),
@@ -33,6 +49,8 @@ impl<L: Lines> Har<L> {
             losses: 0,
             lost_bytes: 0,
             uncounted: 0,
+            waiting: Waiting::new(MAX_HAR_WAITING_BYTES),
+            unfinished: 0,
         }
     }
 
@@ -42,6 +60,45 @@ impl<L: Lines> Har<L> {
             return self.begin();
         }
         Ok(self.out.write_all(b",\n")?)
+    }
+
+    fn entry(&mut self, line: &ExchangeLine, comment: Option<&'static str>) -> Result<Written, Error> {
+        self.out.clear();
+        self.separate()?;
+        write_json(&mut self.out, &entry(line, comment))?;
+        let written = self.lines.line(&self.out)?;
+        self.entries += u64::from(written == Written::Yes);
+        Ok(written)
+    }
+
+    /// Keeps an exchange until its end comes; what has no room any more is written.
+    fn wait(&mut self, line: ExchangeLine) -> Result<Written, Error> {
+        self.waiting.add(line);
+        let mut written = Written::Yes;
+        while let Some(longest) = self.waiting.take_over_bound() {
+            self.unfinished += 1;
+            if self.entry(&longest, Some("not ended when it was written"))? == Written::Dropped {
+                written = Written::Dropped;
+            }
+        }
+        Ok(written)
+    }
+
+    fn comment(&self) -> Option<String> {
+        let mut losses = format!("{} holes, {} bytes not captured", self.losses, self.lost_bytes);
+        if self.uncounted > 0 {
+            losses += &format!(", and an unknown number in {} of them", self.uncounted);
+        }
+        let unfinished = format!(
+            "{} entries written before their end, for want of memory",
+            self.unfinished
+        );
+        match (self.losses > 0, self.unfinished > 0) {
+            (true, true) => Some(format!("{losses}; {unfinished}")),
+            (true, false) => Some(losses),
+            (false, true) => Some(unfinished),
+            (false, false) => None,
+        }
     }
 
     fn begin(&mut self) -> Result<(), Error> {
@@ -60,15 +117,13 @@ impl<L: Lines> Har<L> {
 impl<L: Lines> Sink for Har<L> {
     fn write(&mut self, line: &Redacted<Line>) -> Result<Written, Error> {
         match &**line {
-            Line::Exchange(exchange) => {
-                self.out.clear();
-                self.separate()?;
-                write_json(&mut self.out, &entry(exchange))?;
-                let written = self.lines.line(&self.out)?;
-                self.entries += u64::from(written == Written::Yes);
-                Ok(written)
-            }
-            Line::End(_) | Line::Connection(_) | Line::Health(_) => Ok(Written::Yes),
+            Line::Exchange(exchange) if exchange.ended.is_none() => self.wait((**exchange).clone()),
+            Line::Exchange(exchange) => self.entry(exchange, None),
+            Line::End(end) => match self.waiting.end(end) {
+                Waited::Ended(exchange) => self.entry(&exchange, None),
+                Waited::Not => Ok(Written::Yes),
+            },
+            Line::Connection(_) | Line::Health(_) => Ok(Written::Yes),
             Line::Loss(loss) => {
                 let LossLine {
                     time: _,
@@ -93,159 +148,21 @@ impl<L: Lines> Sink for Har<L> {
     }
 
     fn finish(mut self: Box<Self>) -> Result<(), Error> {
+        for line in self.waiting.take_all() {
+            self.entry(&line, Some("goes on"))?;
+        }
         self.out.clear();
         if self.entries == 0 {
             self.begin()?;
         }
         self.out.write_all(b"\n]")?;
-        if self.losses > 0 {
-            write!(
-                self.out,
-                ",\"comment\":\"{} holes, {} bytes not captured",
-                self.losses, self.lost_bytes
-            )?;
-            if self.uncounted > 0 {
-                write!(self.out, ", and an unknown number in {} of them", self.uncounted)?;
-            }
-            self.out.write_all(b"\"")?;
+        if let Some(comment) = self.comment() {
+            self.out.write_all(b",\"comment\":")?;
+            write_json(&mut self.out, &comment)?;
         }
         self.out.write_all(b"}}\n")?;
         Ok(self.lines.finish(&self.out)?)
     }
-}
-
-fn entry(line: &ExchangeLine) -> Entry<'_> {
-    let ExchangeLine {
-        id,
-        time,
-        pid,
-        tid: _,
-        process,
-        tls: _,
-        side,
-        connection,
-        protocol,
-        stream: _,
-        request,
-        informational: _,
-        response,
-        head_us,
-        duration_us,
-        ended,
-        request_id,
-        grpc: _,
-        encoding: _,
-    } = line;
-    let wait = head_us.map(millis);
-    let total = duration_us.map(millis);
-    let receive = total.zip(wait).map(|(total, wait)| (total - wait).max(0.0));
-    Entry {
-        started_date_time: time,
-        time: total.or(wait).unwrap_or(0.0),
-        request: request_of(request.as_ref(), protocol),
-        response: response_of(response.as_ref(), protocol),
-        cache: Cache {},
-        timings: Timings {
-            send: 0.0,
-            wait: wait.unwrap_or(0.0),
-            receive: receive.unwrap_or(0.0),
-        },
-        connection: &connection.id,
-        comment: comment(request.as_ref(), response.as_ref()),
-        id,
-        pid: *pid,
-        process,
-        side,
-        ended: *ended,
-        request_id: request_id.as_deref(),
-    }
-}
-
-fn request_of<'a>(request: Option<&'a RequestLine>, protocol: &'a str) -> Request<'a> {
-    let Some(request) = request else {
-        return Request {
-            http_version: protocol,
-            headers_size: -1,
-            body_size: -1,
-            ..Request::default()
-        };
-    };
-    let part = |part: &'a Option<Box<str>>| part.as_deref().unwrap_or_default();
-    Request {
-        method: part(&request.method),
-        url: format!(
-            "{}://{}{}",
-            request.scheme.as_deref().unwrap_or("https"),
-            part(&request.authority),
-            part(&request.path)
-        ),
-        http_version: protocol,
-        cookies: [],
-        headers: named(&request.headers),
-        query_string: query(part(&request.path)),
-        headers_size: -1,
-        body_size: size(request.body_bytes),
-    }
-}
-
-fn response_of<'a>(response: Option<&'a ResponseLine>, protocol: &'a str) -> Response<'a> {
-    let headers = response.map(|response| response.headers.as_slice()).unwrap_or_default();
-    let body_bytes = response.and_then(|response| response.body_bytes);
-    Response {
-        status: response.and_then(|response| response.status).unwrap_or(0),
-        status_text: "",
-        http_version: protocol,
-        cookies: [],
-        headers: named(headers),
-        content: Content {
-            size: body_bytes.unwrap_or(0),
-            mime_type: value_of(headers, "content-type"),
-        },
-        redirect_url: value_of(headers, "location"),
-        headers_size: -1,
-        body_size: size(body_bytes),
-    }
-}
-
-fn comment(request: Option<&RequestLine>, response: Option<&ResponseLine>) -> Option<String> {
-    let unknown = request.and_then(|request| request.unknown).unwrap_or(0);
-    let unknown = u64::from(unknown) + u64::from(response.and_then(|response| response.unknown).unwrap_or(0));
-    match (request, response) {
-        (None, _) => Some("request not known".to_owned()),
-        (_, None) => Some("response not known".to_owned()),
-        _ if unknown > 0 => Some(format!("{unknown} fields not wholly known")),
-        _ => None,
-    }
-}
-
-/// Leaves out what has no name or no value: HAR has no way to say so, and the entry's comment does.
-fn named(fields: &[FieldLine]) -> Vec<Pair<'_>> {
-    let known = fields
-        .iter()
-        .filter_map(|(name, value)| name.as_deref().zip(value.as_deref()));
-    known.map(|(name, value)| Pair { name, value }).collect()
-}
-
-/// Splits a query as it is, redacted and not decoded.
-fn query(path: &str) -> Vec<Pair<'_>> {
-    let query = path.split_once('?').map_or("", |(_, query)| query);
-    let parts = query.split('&').filter(|part| !part.is_empty());
-    let pairs = parts.map(|part| part.split_once('=').unwrap_or((part, "")));
-    pairs.map(|(name, value)| Pair { name, value }).collect()
-}
-
-fn value_of<'a>(fields: &'a [FieldLine], wanted: &str) -> &'a str {
-    let found = fields.iter().find(|(name, _)| name.as_deref() == Some(wanted));
-    found.and_then(|(_, value)| value.as_deref()).unwrap_or_default()
-}
-
-fn size(bytes: Option<u64>) -> i64 {
-    bytes.and_then(|bytes| i64::try_from(bytes).ok()).unwrap_or(-1)
-}
-
-#[expect(clippy::cast_precision_loss, reason = "exact up to 285 years of microseconds")]
-fn millis(micros: u64) -> f64 {
-    micros as f64 / 1000.0
 }
 
 #[derive(Serialize)]
@@ -254,90 +171,13 @@ struct Creator {
     version: &'static str,
 }
 
-/// An entry; the members that begin with an underscore are ours, as HAR 1.2 allows.
-#[derive(Serialize)]
-#[serde(rename_all = "camelCase")]
-struct Entry<'a> {
-    started_date_time: &'a str,
-    time: f64,
-    request: Request<'a>,
-    response: Response<'a>,
-    cache: Cache,
-    timings: Timings,
-    connection: &'a str,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    comment: Option<String>,
-    #[serde(rename = "_id")]
-    id: &'a str,
-    #[serde(rename = "_pid")]
-    pid: u32,
-    #[serde(rename = "_process")]
-    process: &'a str,
-    #[serde(rename = "_side")]
-    side: &'a str,
-    #[serde(rename = "_ended", skip_serializing_if = "Option::is_none")]
-    ended: Option<&'static str>,
-    #[serde(rename = "_request_id", skip_serializing_if = "Option::is_none")]
-    request_id: Option<&'a str>,
-}
-
-#[derive(Default, Serialize)]
-#[serde(rename_all = "camelCase")]
-struct Request<'a> {
-    method: &'a str,
-    url: String,
-    http_version: &'a str,
-    cookies: [(); 0],
-    headers: Vec<Pair<'a>>,
-    query_string: Vec<Pair<'a>>,
-    headers_size: i64,
-    body_size: i64,
-}
-
-#[derive(Serialize)]
-#[serde(rename_all = "camelCase")]
-struct Response<'a> {
-    status: u16,
-    status_text: &'static str,
-    http_version: &'a str,
-    cookies: [(); 0],
-    headers: Vec<Pair<'a>>,
-    content: Content<'a>,
-    #[serde(rename = "redirectURL")]
-    redirect_url: &'a str,
-    headers_size: i64,
-    body_size: i64,
-}
-
-#[derive(Serialize)]
-struct Pair<'a> {
-    name: &'a str,
-    value: &'a str,
-}
-
-#[derive(Serialize)]
-#[serde(rename_all = "camelCase")]
-struct Content<'a> {
-    size: u64,
-    mime_type: &'a str,
-}
-
-#[derive(Serialize)]
-struct Cache {}
-
-#[derive(Serialize)]
-struct Timings {
-    send: f64,
-    wait: f64,
-    receive: f64,
-}
-
 #[cfg(test)]
 mod tests {
     use serde_json::{Value, json};
 
     use super::*;
     use crate::output::sample;
+    use http_decode::Exchange;
 
     fn written(lines: &[Redacted<Line>]) -> Value {
         let mut bytes = Vec::new();
@@ -365,17 +205,155 @@ mod tests {
         );
         assert_eq!(entry["response"]["status"], 200);
         assert_eq!(entry["response"]["content"], json!({"size": 6, "mimeType": ""}));
-        assert_eq!(
-            entry["timings"],
-            json!({"send": 0.0, "wait": 0.38, "receive": 0.412 - 0.38})
-        );
+        assert_eq!(entry["timings"], json!({"send": 0.0, "wait": 0.38, "receive": 0.032}));
         for member in ["startedDateTime", "time", "cache"] {
             assert!(!entry[member].is_null(), "{member}");
         }
     }
 
+    /// Makes an exchange one that goes on.
+    fn going_on(exchange: &mut Exchange) {
+        (exchange.ended, exchange.ended_at) = (None, None);
+    }
+
     #[test]
-    fn losses_are_summed_up_and_late_ends_left_out() {
+    fn an_exchange_that_goes_on_waits_for_its_end() {
+        let log = written(&[sample::exchange_with(going_on), sample::half(), sample::end()])["log"].clone();
+        let [ended, half] = log["entries"].as_array().unwrap().as_slice() else {
+            panic!("{log}")
+        };
+        assert_eq!((&ended["_id"], &ended["_ended"]), (&json!("7-1"), &json!("closed")));
+        assert_eq!(
+            (&ended["time"], &ended["response"]["bodySize"]),
+            (&json!(2000.0), &json!(9))
+        );
+        assert_eq!(ended["timings"], json!({"send": 0.0, "wait": 0.38, "receive": 1999.62}));
+        assert_eq!(half["comment"], "request not known; goes on");
+        assert_eq!(log["comment"], Value::Null);
+    }
+
+    #[test]
+    fn what_still_goes_on_at_the_end_is_written_as_it_stands() {
+        let log = written(&[sample::exchange_with(going_on)])["log"].clone();
+        assert_eq!(log["entries"][0]["comment"], "goes on");
+        assert_eq!(log["entries"][0]["time"], 0.38);
+    }
+
+    #[test]
+    fn beyond_the_bound_the_exchange_that_waits_longest_is_written_as_it_stands() {
+        let mut bytes = Vec::new();
+        let mut sink = Har::new(&mut bytes);
+        sink.waiting = Waiting::new(4000);
+        for ordinal in 1..=4 {
+            let line = sample::exchange_with(|exchange| {
+                going_on(exchange);
+                exchange.ordinal = ordinal;
+            });
+            sink.write(&line).unwrap();
+        }
+        Box::new(sink).finish().unwrap();
+        let log = serde_json::from_slice::<Value>(&bytes).unwrap()["log"].clone();
+        let comments: Vec<_> = log["entries"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .map(|entry| entry["comment"].clone())
+            .collect();
+        let early = comments
+            .iter()
+            .filter(|comment| **comment == "not ended when it was written")
+            .count();
+        assert!(early > 0 && early < 4 && comments.len() == 4, "{comments:?}");
+        assert_eq!(
+            log["comment"],
+            format!("{early} entries written before their end, for want of memory")
+        );
+    }
+
+    #[test]
+    fn an_entry_has_every_member_that_har_requires() {
+        let lines = [
+            sample::exchange(),
+            sample::half(),
+            sample::exchange_with(|exchange| exchange.response = None),
+        ];
+        let document = written(&lines);
+        let has = |value: &Value, members: &[&str]| {
+            for member in members {
+                assert!(!value[member].is_null(), "{member} is not in {value}");
+            }
+        };
+        has(&document["log"], &["version", "creator", "entries"]);
+        has(&document["log"]["creator"], &["name", "version"]);
+        for entry in document["log"]["entries"].as_array().unwrap() {
+            has(
+                entry,
+                &["startedDateTime", "time", "request", "response", "cache", "timings"],
+            );
+            has(
+                &entry["request"],
+                &[
+                    "method",
+                    "url",
+                    "httpVersion",
+                    "cookies",
+                    "headers",
+                    "queryString",
+                    "headersSize",
+                    "bodySize",
+                ],
+            );
+            has(
+                &entry["response"],
+                &[
+                    "status",
+                    "statusText",
+                    "httpVersion",
+                    "cookies",
+                    "headers",
+                    "content",
+                    "redirectURL",
+                    "headersSize",
+                    "bodySize",
+                ],
+            );
+            has(&entry["response"]["content"], &["size", "mimeType"]);
+            has(&entry["timings"], &["send", "wait", "receive"]);
+            let parts = ["send", "wait", "receive"].map(|part| entry["timings"][part].as_f64().unwrap());
+            assert!((parts.iter().sum::<f64>() - entry["time"].as_f64().unwrap()).abs() < 1e-9);
+        }
+    }
+
+    #[test]
+    fn an_entry_has_the_address_of_the_end_that_answers_and_cookies_without_values() {
+        let line = sample::exchange_with(|exchange| {
+            let request = exchange.request.as_mut().unwrap();
+            request.head.fields = sample::fields([sample::field("cookie", "sid=hunter2; b=1")]);
+            let response = exchange.response.as_mut().unwrap();
+            response.head.fields = sample::fields([sample::field("set-cookie", "sid=hunter2; Path=/; Secure")]);
+        });
+        let entry = written(&[line])["log"]["entries"][0].clone();
+        assert_eq!(
+            (&entry["serverIPAddress"], &entry["connection"]),
+            (&json!("127.0.0.1"), &json!("7"))
+        );
+        let masked = "[redacted]";
+        assert_eq!(
+            entry["request"]["cookies"],
+            json!([{"name": "sid", "value": masked}, {"name": "b", "value": masked}])
+        );
+        assert_eq!(
+            entry["response"]["cookies"],
+            json!([{"name": "sid", "value": masked, "path": "/", "httpOnly": false, "secure": true}])
+        );
+        let unknown = written(&[sample::exchange_with(|exchange| {
+            exchange.side = http_decode::Side::Client;
+        })]);
+        assert_eq!(unknown["log"]["entries"][0]["serverIPAddress"], "127.0.0.1");
+    }
+
+    #[test]
+    fn losses_are_summed_up_and_ends_that_were_not_waited_for_left_out() {
         let log = written(&[
             sample::half(),
             sample::loss(),
@@ -386,7 +364,7 @@ mod tests {
         ])["log"]
             .clone();
         assert_eq!(log["entries"].as_array().map(Vec::len), Some(2));
-        assert_eq!(log["entries"][0]["comment"], "request not known");
+        assert_eq!(log["entries"][1]["comment"], "request not known; goes on");
         assert_eq!(log["comment"], "2 holes, 200 bytes not captured");
     }
 }
