@@ -85,10 +85,14 @@ impl<L: Lines> Har<L> {
     }
 
     fn comment(&self) -> Option<String> {
-        let mut losses = format!("{} holes, {} bytes not captured", self.losses, self.lost_bytes);
-        if self.uncounted > 0 {
-            losses += &format!(", and an unknown number in {} of them", self.uncounted);
-        }
+        let uncounted = match self.uncounted {
+            0 => String::new(),
+            holes => format!(", and an unknown number in {holes} of them"),
+        };
+        let losses = format!(
+            "{} holes, {} bytes not captured{uncounted}",
+            self.losses, self.lost_bytes
+        );
         let unfinished = format!(
             "{} entries written before their end, for want of memory",
             self.unfinished
