@@ -26,6 +26,8 @@ pub struct RequestHead {
     pub fields: Fields,
     /// How many fields, pseudo-header fields included, are not wholly known; 0 means the head is complete.
     pub unknown: u32,
+    /// In what the head is not well-formed, if it is not.
+    pub malformed: Option<Malformed>,
 }
 
 impl RequestHead {
@@ -60,6 +62,23 @@ pub struct ResponseHead {
     pub fields: Fields,
     /// How many fields, pseudo-header fields included, are not wholly known; 0 means the head is complete.
     pub unknown: u32,
+    /// In what the head is not well-formed, if it is not.
+    pub malformed: Option<Malformed>,
+}
+
+/// In what a head of HTTP/1 is not well-formed. What is not is left out of it and counted as unknown.
+#[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
+pub enum Malformed {
+    /// The method is an unknown one where content may have run into it.
+    Method,
+    /// The request line or the status line.
+    StartLine,
+    /// A field.
+    Field,
+    /// The start line is longer than the limits allow.
+    TooLarge,
+    /// The head had not ended when it was answered.
+    Unfinished,
 }
 
 /// A method token; the common ones are not copied.

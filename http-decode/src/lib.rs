@@ -30,7 +30,7 @@ pub use exchange::{
     Timestamp,
 };
 pub use fields::{Field, Fields, Iter};
-pub use head::{NeverIndexed, RequestHead, ResponseHead};
+pub use head::{Malformed, NeverIndexed, RequestHead, ResponseHead};
 pub use limits::{Counters, Limits, MAX_CONNECTION_BYTES, Settings};
 pub use stream::Chunk;
 pub use unredacted::Unredacted;

@@ -93,11 +93,11 @@ impl Limits {
         2 * direction + dialogue + self.max_queued_bytes
     }
 
-    /// Per direction: a head being read and one that waits for its request. Twice, kept and queued: the unanswered
+    /// Per direction: a head being read, what was read for one and is content, and one that waits for its request. Twice, kept and queued: the unanswered
     /// requests, and the exchange in progress with its 1xx responses and both trailer sections.
     const fn max_http1_bytes(&self) -> usize {
         let head = self.max_parsed_head_bytes();
-        let direction = 2 * self.max_head_bytes + head;
+        let direction = 3 * self.max_head_bytes + head;
         let pending = self.max_pending_bytes + 2 * head;
         2 * direction + 2 * (pending + self.max_exchange_bytes())
     }

@@ -19,6 +19,7 @@ mod hostile;
 mod endings;
 mod stalled;
 mod refusals;
+mod refused;
 mod inspect;
 mod addresses;
 mod connections;

@@ -104,8 +104,9 @@ impl Connection {
         let side = role.side(direction);
         self.context.side = Some(side);
         let lost = Both::new(|direction| self.halves.of(direction).lost_until);
+        let first = self.context.from_start.then_some(0);
         self.context.counters.resynchronised += u64::from(self.halves.of(direction).lost_until.is_some());
-        self.dialogue = Dialogue::Http1(Box::new(h1::dialogue::Dialogue::new(side, direction, &lost)));
+        self.dialogue = Dialogue::Http1(Box::new(h1::dialogue::Dialogue::new(side, direction, &lost, first)));
         for half in self.halves.all_mut() {
             half.scout = None;
         }

@@ -9,11 +9,15 @@ mod resync;
 pub(crate) mod dialogue;
 mod pair;
 pub(crate) mod section;
+mod either;
+mod method;
 
 use std::mem;
 
 use body::{Body, Read, Skip};
+use either::{Again, Either};
 use head::{Versioned, parse_request, parse_response, read_request, read_response};
+use method::{Place, hide_doubtful};
 pub(crate) use resync::Passed;
 use resync::{Found, Seek};
 use section::Section;
@@ -64,14 +68,18 @@ pub(crate) enum Skipped {
 #[derive(Debug)]
 pub(crate) struct Decoder {
     role: Role,
+    /// Position of the first byte of the connection in this direction, if that is known.
+    first: Option<u64>,
     state: State,
+    /// What is read before the next bytes.
+    again: Option<Again>,
 }
 
 /// What is known of a direction's place in its messages.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(crate) enum Step {
-    /// A head begins with the next byte.
-    In,
+    /// A head seems to begin with the next byte.
+    Found,
     /// Nothing has been seen yet.
     Unknown,
     /// Bytes were passed over.
@@ -88,6 +96,10 @@ enum State {
     Pause,
     /// Behind the head of a response to an unknown request: without a body if that was HEAD.
     Doubt(Body),
+    /// Behind a head: a body is announced, and nothing of it has come.
+    Fresh(Body),
+    /// In the call that begins that body, or the next head in its place.
+    Either(Either),
     /// In a body.
     Body(Body),
 }
@@ -99,14 +111,19 @@ impl Default for State {
 }
 
 impl Decoder {
-    /// Begins to read what carries `role`.
-    pub(crate) fn new(role: Role, step: Step) -> Self {
+    /// Begins to read what carries `role`, and began at `first` if that was seen.
+    pub(crate) fn new(role: Role, step: Step, first: Option<u64>) -> Self {
         let state = match step {
-            Step::In => State::Head(Section::default()),
+            Step::Found => State::Head(Section::found()),
             Step::Unknown => State::Seek(Seek::default()),
             Step::Out => State::Seek(Seek::out_of_step()),
         };
-        Self { role, state }
+        Self {
+            role,
+            first,
+            state,
+            again: None,
+        }
     }
 
     /// Says what this direction carries.
@@ -116,6 +133,13 @@ impl Decoder {
 
     /// Reads on; `None` when `chunk` is used up.
     pub(crate) fn read(&mut self, chunk: &mut Chunk<'_>, limits: &Limits) -> Option<Event> {
+        match self.again.take() {
+            Some(again) => self.read_again(again, chunk, limits),
+            None => self.read_on(chunk, limits),
+        }
+    }
+
+    fn read_on(&mut self, chunk: &mut Chunk<'_>, limits: &Limits) -> Option<Event> {
         match &mut self.state {
             State::Seek(seek) => match seek.read(chunk, self.role, limits)? {
                 Found::Start(section, passed) => {
@@ -127,20 +151,46 @@ impl Decoder {
             State::Head(_) => self.read_head(chunk, limits),
             State::Pause => None,
             State::Doubt(_) => self.resolve_doubt(chunk),
+            State::Fresh(_) if chunk.bytes.is_empty() => None,
+            State::Fresh(body) => {
+                self.state = State::Body(mem::replace(body, Body::UntilClose));
+                self.read_body(chunk, limits)
+            }
+            State::Either(either) => {
+                let either = mem::replace(either, Either::new(Body::UntilClose));
+                self.read_either(either, chunk, limits)
+            }
             State::Body(_) => self.read_body(chunk, limits),
         }
     }
 
     /// Says what follows the head.
     pub(crate) fn begin_body(&mut self, body: Body) {
-        self.state = State::Body(body);
+        self.state = State::Fresh(body);
     }
 
     /// Says that the body just begun is not there if the request, which was not seen, was HEAD.
     pub(crate) fn doubt_body(&mut self) {
-        if let State::Body(body) = &mut self.state {
+        if let State::Fresh(body) = &mut self.state {
             self.state = State::Doubt(mem::replace(body, Body::UntilClose));
         }
+    }
+
+    /// Returns whether a body of known framing is announced, and nothing of it has come.
+    pub(crate) fn awaits_body(&self) -> bool {
+        matches!(self.state, State::Fresh(Body::Length(_) | Body::Chunked(_)))
+    }
+
+    /// Says that the next head may come in place of the body just begun.
+    pub(crate) fn doubt_that_body_comes(&mut self) {
+        if let State::Fresh(body) = &mut self.state {
+            self.state = State::Either(Either::new(mem::replace(body, Body::UntilClose)));
+        }
+    }
+
+    /// Returns whether what came behind a head may be of its body or not.
+    pub(crate) fn is_undecided(&self) -> bool {
+        matches!(self.state, State::Either(_))
     }
 
     /// Says that the next head follows at once.
@@ -160,8 +210,12 @@ impl Decoder {
                 self.lose_step();
                 return Skipped::Heads;
             }
-            State::Doubt(_) => Skip::Unknown,
-            State::Body(body) => body.skip(bytes),
+            State::Doubt(_) | State::Either(_) => Skip::Unknown,
+            State::Fresh(body) | State::Body(body) => {
+                let skip = body.skip(bytes);
+                self.state = State::Body(mem::replace(body, Body::UntilClose));
+                skip
+            }
         };
         match skip {
             Skip::Content(_) | Skip::Uncounted => {}
@@ -176,22 +230,29 @@ impl Decoder {
         matches!(&self.state, State::Head(section) if section.mark().is_none())
     }
 
+    /// Returns whether it searches for the next head, because its place in the messages was lost.
+    pub(crate) fn is_out_of_step(&self) -> bool {
+        matches!(&self.state, State::Seek(seek) if seek.has_passed())
+    }
+
     /// Tells whether the end of the connection is the end of the message.
     pub(crate) fn ends_with_connection(&self) -> bool {
         matches!(
             self.state,
-            State::Body(Body::UntilClose) | State::Doubt(Body::UntilClose)
+            State::Fresh(Body::UntilClose) | State::Body(Body::UntilClose) | State::Doubt(Body::UntilClose)
         )
     }
 
     /// Counts the memory in use.
     pub(crate) fn held_bytes(&self) -> usize {
-        match &self.state {
+        let state = match &self.state {
             State::Seek(seek) => seek.held_bytes(),
             State::Head(section) => section.held_bytes(),
-            State::Doubt(body) | State::Body(body) => body.held_bytes(),
+            State::Doubt(body) | State::Fresh(body) | State::Body(body) => body.held_bytes(),
+            State::Either(either) => either.held_bytes(),
             State::Pause => 0,
-        }
+        };
+        state + self.again.as_ref().map_or(0, Again::held_bytes)
     }
 
     fn read_head(&mut self, chunk: &mut Chunk<'_>, limits: &Limits) -> Option<Event> {
@@ -201,7 +262,7 @@ impl Decoder {
         let start = chunk.position;
         let read = section
             .skip_blank(chunk, limits)
-            .and_then(|()| read_event(section, self.role, chunk, limits));
+            .and_then(|()| read_event(section, self.role, self.first, chunk, limits));
         let start = section.mark().map_or(start, |mark| mark.position);
         match read {
             Ok(None) => None,
@@ -262,19 +323,17 @@ impl Decoder {
 fn read_event(
     section: &mut Section,
     role: Role,
+    first: Option<u64>,
     chunk: &mut Chunk<'_>,
     limits: &Limits,
 ) -> Result<Option<Event>, Reason> {
     if chunk.bytes.is_empty() {
         return Ok(None);
     }
-    let mark = section.mark().unwrap_or(Mark {
-        position: chunk.position,
-        at: chunk.at,
-        origin: chunk.origin,
-    });
+    let mark = section.mark().unwrap_or_else(|| Mark::of(chunk));
+    let is_first = first == Some(mark.position);
     if section.mark().is_none()
-        && let Some(event) = read_in_place(role, chunk, mark, limits)
+        && let Some(event) = read_in_place(role, section.place_of(chunk, is_first), chunk, mark, limits)
     {
         return Ok(Some(event));
     }
@@ -292,15 +351,20 @@ fn read_event(
     };
     match role {
         Role::Responses => parse_response(&whole, limits).map(|head| Some(Event::Response(head, mark))),
-        Role::Requests => parse_request(&whole, limits).map(|head| Some(Event::Request(head, mark))),
+        Role::Requests => parse_request(&whole, limits).map(|mut request| {
+            let place = if is_first { Place::First } else { whole.place };
+            hide_doubtful(&mut request.head, place);
+            Some(Event::Request(request, mark))
+        }),
     }
 }
 
 /// Reads a head that begins with `chunk` and lies in it as a whole, as most do: its end need not be looked for first.
-fn read_in_place(role: Role, chunk: &mut Chunk<'_>, mark: Mark, limits: &Limits) -> Option<Event> {
+fn read_in_place(role: Role, place: Place, chunk: &mut Chunk<'_>, mark: Mark, limits: &Limits) -> Option<Event> {
     let (event, length) = match role {
         Role::Requests => {
-            let (head, length) = read_request(chunk.bytes, limits)?;
+            let (mut head, length) = read_request(chunk.bytes, limits)?;
+            hide_doubtful(&mut head.head, place);
             (Event::Request(head, mark), length)
         }
         Role::Responses => {

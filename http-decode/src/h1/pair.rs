@@ -108,6 +108,17 @@ impl Pairing {
         self.responses_lost = Some(until.unwrap_or(Timestamp(u64::MAX)));
     }
 
+    /// Says until when responses may have been lost, if any were.
+    pub(crate) fn lost_responses_until(&self) -> Option<Timestamp> {
+        self.responses_lost
+    }
+
+    /// Says when the first request began, if the client is not known to send requests before it has its answers.
+    pub(crate) fn next_in_turn(&self) -> Option<Timestamp> {
+        let first = self.pending.front().filter(|_| !self.pipelined)?;
+        Some(first.exchange.began)
+    }
+
     /// Finds what a response that began at `began` answers.
     pub(crate) fn assign(&mut self, began: Timestamp, arrivals: Arrivals) -> Assignment {
         self.responses_lost = self.responses_lost.map(|until| until.min(began));

@@ -3,6 +3,7 @@
 //! In: bytes in order, however they are split. Out: the whole section, once its empty line has come. Refuses to hold
 //! more than it is told, and looks at no byte twice, so that a head that dribbles in costs no more than one that does not.
 
+use super::method::Place;
 use crate::stream::Mark;
 use crate::{Chunk, Limits, Reason};
 
@@ -17,6 +18,11 @@ pub(crate) struct Section {
     line_bytes: usize,
     line_first: u8,
     folded: bool,
+    /// Whether it is a head by its looks alone, and not because one must be there.
+    found: bool,
+    /// Whether its first byte is that of a call, and where in it the next call begins.
+    begins_call: bool,
+    call_ends: Option<usize>,
 }
 
 /// A section that has come to its end.
@@ -28,9 +34,28 @@ pub(crate) struct Whole<'a> {
     pub(crate) folded: bool,
     /// How many lines it has, the empty one included.
     pub(crate) lines: usize,
+    /// Where it began.
+    pub(crate) place: Place,
 }
 
 impl Section {
+    /// Begins where a head is, or seems to be, by its looks alone.
+    pub(crate) fn found() -> Self {
+        Self {
+            found: true,
+            ..Self::default()
+        }
+    }
+
+    /// Says where a head begins that is the whole of `chunk`, or its beginning.
+    pub(crate) fn place_of(&self, chunk: &Chunk<'_>, is_first: bool) -> Place {
+        match chunk.call_start {
+            _ if is_first => Place::First,
+            true if !self.found => Place::Call(chunk.bytes.len()),
+            true | false => Place::Inside,
+        }
+    }
+
     /// Says where it began, once it has.
     pub(crate) fn mark(&self) -> Option<Mark> {
         self.mark
@@ -39,6 +64,11 @@ impl Section {
     /// Shows what has come so far.
     pub(crate) fn bytes(&self) -> &[u8] {
         &self.bytes
+    }
+
+    /// Gives what has come so far.
+    pub(crate) fn into_bytes(self) -> Vec<u8> {
+        self.bytes
     }
 
     /// Counts the memory in use.
@@ -84,6 +114,7 @@ impl Section {
                 bytes: part,
                 folded: self.folded,
                 lines: self.lines,
+                place: self.place(part.len()),
             }));
         }
         self.append(part, limits);
@@ -91,6 +122,7 @@ impl Section {
             bytes: &self.bytes,
             folded: self.folded,
             lines: self.lines,
+            place: self.place(self.bytes.len()),
         }))
     }
 
@@ -110,11 +142,18 @@ impl Section {
 
     fn begin(&mut self, chunk: &Chunk<'_>) {
         if self.mark.is_none() && !chunk.bytes.is_empty() {
-            self.mark = Some(Mark {
-                position: chunk.position,
-                at: chunk.at,
-                origin: chunk.origin,
-            });
+            self.mark = Some(Mark::of(chunk));
+            self.begins_call = chunk.call_start;
+        } else if chunk.call_start && !chunk.bytes.is_empty() && self.call_ends.is_none() {
+            self.call_ends = Some(self.bytes.len());
+        }
+    }
+
+    fn place(&self, length: usize) -> Place {
+        if self.begins_call && !self.found {
+            Place::Call(self.call_ends.unwrap_or(length))
+        } else {
+            Place::Inside
         }
     }
 

@@ -148,6 +148,7 @@ impl Section {
             never_indexed,
             fields,
             unknown,
+            malformed: None,
         }
     }
 
@@ -157,6 +158,7 @@ impl Section {
             status: self.status,
             fields: self.fields,
             unknown: self.unknown,
+            malformed: None,
         }
     }
 

@@ -111,6 +111,7 @@ impl<L: Lines> Text<L> {
             headers,
             complete: _,
             unknown,
+            malformed,
             body_bytes,
             trailers,
         } = request;
@@ -138,7 +139,7 @@ impl<L: Lines> Text<L> {
         if let Some(protocol_upgrade) = protocol_upgrade {
             writeln!(self.out, "* asks for {}", Shown(protocol_upgrade))?;
         }
-        self.head('>', headers, *unknown)?;
+        self.head('>', headers, *unknown, *malformed)?;
         if let Some(bytes @ 1..) = body_bytes {
             writeln!(self.out, "* {bytes} bytes of request body")?;
         }
@@ -151,9 +152,10 @@ impl<L: Lines> Text<L> {
             headers,
             complete: _,
             unknown,
+            malformed,
         } = head;
         self.status(*status, protocol)?;
-        self.head('<', headers, *unknown)
+        self.head('<', headers, *unknown, *malformed)
     }
 
     fn response(&mut self, response: &ResponseLine, protocol: &str) -> Result<(), Error> {
@@ -162,11 +164,12 @@ impl<L: Lines> Text<L> {
             headers,
             complete: _,
             unknown,
+            malformed,
             body_bytes: _,
             trailers,
         } = response;
         self.status(*status, protocol)?;
-        self.head('<', headers, *unknown)?;
+        self.head('<', headers, *unknown, *malformed)?;
         self.trailers('<', trailers)
     }
 
@@ -175,9 +178,18 @@ impl<L: Lines> Text<L> {
         Ok(writeln!(self.out, "< {} {status}", version(protocol))?)
     }
 
-    fn head(&mut self, mark: char, headers: &[FieldLine], unknown: Option<u32>) -> Result<(), Error> {
+    fn head(
+        &mut self,
+        mark: char,
+        headers: &[FieldLine],
+        unknown: Option<u32>,
+        malformed: Option<&str>,
+    ) -> Result<(), Error> {
         self.fields(mark, headers)?;
         writeln!(self.out, "{mark}")?;
+        if let Some(malformed) = malformed {
+            writeln!(self.out, "* this head is not well-formed ({malformed})")?;
+        }
         if let Some(unknown) = unknown {
             writeln!(self.out, "* {unknown} fields of this head are not wholly known")?;
         }

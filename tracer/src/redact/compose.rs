@@ -6,7 +6,7 @@
 use std::time::{Duration, SystemTime};
 
 use http_decode::{
-    Direction, End, Ended, Exchange, Field, Fields, Gap, GapCause, Protocol, Request, RequestHead, Response,
+    Direction, End, Ended, Exchange, Field, Fields, Gap, GapCause, Malformed, Protocol, Request, RequestHead, Response,
     ResponseHead, Side, Timestamp, Unredacted,
 };
 
@@ -165,6 +165,7 @@ impl Composer<'_> {
             never_indexed,
             fields,
             unknown,
+            malformed,
         } = head;
         RequestLine {
             method: method.as_deref().map(Into::into),
@@ -175,8 +176,9 @@ impl Composer<'_> {
             path: path.as_ref().map(|path| self.path(path, never_indexed.path)),
             protocol_upgrade: protocol_upgrade.clone(),
             headers: self.fields(fields),
-            complete: *unknown == 0,
+            complete: *unknown == 0 && malformed.is_none(),
             unknown: some_unknown(*unknown),
+            malformed: malformed.map(malformed_word),
             body_bytes: *body_bytes,
             trailers: self.fields(trailers),
         }
@@ -187,30 +189,35 @@ impl Composer<'_> {
             status,
             fields,
             unknown,
+            malformed,
         } = head;
         InformationalLine {
             status: *status,
             headers: self.fields(fields),
-            complete: (*unknown > 0).then_some(false),
+            complete: (*unknown > 0 || malformed.is_some()).then_some(false),
             unknown: some_unknown(*unknown),
+            malformed: malformed.map(malformed_word),
         }
     }
 
     fn response(&mut self, response: &Response) -> ResponseLine {
         let Response {
-            head: ResponseHead {
-                status,
-                fields,
-                unknown,
-            },
+            head:
+                ResponseHead {
+                    status,
+                    fields,
+                    unknown,
+                    malformed,
+                },
             body_bytes,
             trailers,
         } = response;
         ResponseLine {
             status: *status,
             headers: self.fields(fields),
-            complete: *unknown == 0,
+            complete: *unknown == 0 && malformed.is_none(),
             unknown: some_unknown(*unknown),
+            malformed: malformed.map(malformed_word),
             body_bytes: *body_bytes,
             trailers: self.fields(trailers),
         }
@@ -382,6 +389,16 @@ fn ended_word(ended: Ended) -> &'static str {
         Ended::Closed => "closed",
         Ended::Upgraded => "upgraded",
         Ended::Lost => "lost",
+    }
+}
+
+fn malformed_word(malformed: Malformed) -> &'static str {
+    match malformed {
+        Malformed::Method => "method",
+        Malformed::StartLine => "start-line",
+        Malformed::Field => "field",
+        Malformed::TooLarge => "too-large",
+        Malformed::Unfinished => "unfinished",
     }
 }
 

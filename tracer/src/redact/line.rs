@@ -169,11 +169,14 @@ pub struct RequestLine {
     pub protocol_upgrade: Option<Box<str>>,
     /// Header fields in wire order.
     pub headers: Vec<FieldLine>,
-    /// Whether every field of the head is known.
+    /// Whether the head is well-formed and every field of it is known.
     pub complete: bool,
     /// How many fields are not.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub unknown: Option<u32>,
+    /// In what the head is not well-formed, if it is not: `method`, `start-line`, `field`, `too-large` or `unfinished`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub malformed: Option<&'static str>,
     /// Body bytes so far.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub body_bytes: Option<u64>,
@@ -196,6 +199,9 @@ pub struct InformationalLine {
     /// How many fields are not.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub unknown: Option<u32>,
+    /// In what the head is not well-formed, if it is not: `method`, `start-line`, `field`, `too-large` or `unfinished`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub malformed: Option<&'static str>,
 }
 
 /// A final response.
@@ -206,11 +212,14 @@ pub struct ResponseLine {
     pub status: Option<u16>,
     /// Header fields in wire order.
     pub headers: Vec<FieldLine>,
-    /// Whether every field of the head is known.
+    /// Whether the head is well-formed and every field of it is known.
     pub complete: bool,
     /// How many fields are not.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub unknown: Option<u32>,
+    /// In what the head is not well-formed, if it is not: `method`, `start-line`, `field`, `too-large` or `unfinished`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub malformed: Option<&'static str>,
     /// Body bytes so far.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub body_bytes: Option<u64>,

@@ -3,7 +3,7 @@
 //! In: a head, then bytes or holes. Out: counts of body bytes, framing left out, and the trailers. Refuses framing that
 //! the RFC calls an error, and to go on behind a hole that may have held framing. No body byte is kept.
 
-use super::head::{Has, Versioned, parse_trailers};
+use super::head::{Has, Known, Versioned, parse_trailers};
 use super::section::Section;
 use crate::{Chunk, Fields, Limits, Protocol, Reason, RequestHead, ResponseHead};
 
@@ -108,6 +108,11 @@ impl Body {
             Self::Chunked(_) => Skip::Unknown,
             Self::UntilClose => Skip::Content(count),
         }
+    }
+
+    /// Returns whether it is so many bytes long and no more.
+    pub(crate) fn is_of_length(&self, length: usize) -> bool {
+        matches!(self, Self::Length(left) if *left == length as u64)
     }
 
     /// Counts the memory in use.
@@ -241,7 +246,7 @@ enum Coding {
 
 /// Finds the last transfer coding. In HTTP/1.0 the field is a framing error (RFC 9112 section 6.1).
 fn transfer_coding(fields: &Fields, has: Has, protocol: Protocol) -> Result<Coding, Reason> {
-    if !has.transfer_encoding {
+    if !has.any(Known::TransferEncoding) {
         return Ok(Coding::None);
     }
     let Some(last) = elements(fields, "transfer-encoding").last() else {
@@ -259,7 +264,7 @@ fn transfer_coding(fields: &Fields, has: Has, protocol: Protocol) -> Result<Codi
 
 /// Reads Content-Length. Equal values in a list count as one, others are an error (RFC 9112 section 6.3, rule 5).
 fn content_length(fields: &Fields, has: Has) -> Result<Option<u64>, Reason> {
-    if !has.content_length {
+    if !has.any(Known::ContentLength) {
         return Ok(None);
     }
     let mut length = None;

@@ -21,6 +21,7 @@ fn response(fields: &[(&str, &str)]) -> Versioned<ResponseHead> {
             status: Some(200),
             fields,
             unknown: 0,
+            malformed: None,
         },
         protocol: Protocol::Http11,
         has,

@@ -3,15 +3,17 @@
 //! In: events of the decoders. Out: requests to the pairing, responses to the exchange in progress, word to the outbox.
 //! Refuses to frame a response before it is known what it answers.
 
-use super::{Dialogue, Outcome, Waiting};
+use super::doubt::expects_continue;
+use super::upgrade::{Offered, may_tunnel};
+use super::{Dialogue, Waiting};
 use crate::context::{Arrivals, Context, Role};
 use crate::h1::body::Body;
-use crate::h1::head::Versioned;
+use crate::h1::head::{Known, Versioned};
 use crate::h1::pair::Answers;
 use crate::h1::{Decoder, Event, Part, Passed};
 use crate::progress::{Ending, Progress};
 use crate::stream::Mark;
-use crate::{Direction, Ended, Field, Fields, Reason, Request, RequestHead, ResponseHead, Timestamp};
+use crate::{Direction, Ended, Fields, Reason, Request, RequestHead, ResponseHead, Timestamp};
 
 impl Dialogue {
     /// Takes one event of a direction, which came with bytes captured at `at`.
@@ -21,6 +23,7 @@ impl Dialogue {
             Event::Found(passed) => context.counters.resynchronised += u64::from(passed == Passed::Some),
             Event::Request(request, mark) => self.begin_request(direction, request, mark, context),
             Event::Response(response, mark) => {
+                self.end_overtaken(mark.at, context);
                 self.waiting = Some(Waiting { response, mark, at });
                 self.assign_waiting(Arrivals::Open, context);
             }
@@ -92,6 +95,7 @@ impl Dialogue {
         let mut exchange = context.begin_exchange(mark, request.protocol);
         let body = Body::of_request(&request);
         self.receiving = Some(exchange.ordinal);
+        self.expects = request.has.any(Known::Expect) && expects_continue(&request.head.fields);
         self.tunnel = may_tunnel(&request).then_some(exchange.ordinal);
         let body_bytes = body.is_ok().then_some(0);
         exchange.request = Some(Request {
@@ -151,13 +155,15 @@ impl Dialogue {
             Some(Progress::Within(exchange)) => exchange.request.as_ref().map(|request| request.head.method.clone()),
             Some(Progress::Out(_)) | None => None,
         };
+        let offered = self.offered();
         let body = Body::of_response(&response);
         let status = response.head.status.unwrap_or_default();
         match (
             status,
             method.as_ref().map(|method| method.as_deref().unwrap_or_default()),
         ) {
-            (101, _) | (200..=299, Some("CONNECT")) => self.upgrade(response.head, at, context),
+            (101, _) if offered == Offered::Nothing => self.add_informational(response.head, context),
+            (101, _) | (200..=299, Some("CONNECT")) => self.upgrade(response.head, offered, at, context),
             (100..=199, _) => self.add_informational(response.head, context),
             // Rule 1: these end with their head, whatever it says.
             (204 | 304, _) | (_, Some("HEAD")) => {
@@ -182,6 +188,7 @@ impl Dialogue {
         mark: Mark,
         context: &mut Context,
     ) {
+        self.responded = Some(at);
         if let Some(progress) = &mut self.progress {
             progress.set_response(head, body.is_ok().then_some(0), at);
         }
@@ -202,40 +209,11 @@ impl Dialogue {
         }
     }
 
-    /// Decoding behind a request that might have made a tunnel goes on once it is known not to.
-    fn leave_tunnel(&mut self) {
-        let awaited = self.progress.as_ref().and_then(Progress::awaits_response);
-        if let Some(ordinal) = self.tunnel
-            && awaited != Some(ordinal)
-            && !self.pairing.contains(ordinal)
-        {
-            self.tunnel = None;
-        }
-    }
-
     fn add_informational(&mut self, head: ResponseHead, context: &mut Context) {
         if let Some(progress) = &mut self.progress {
             progress.add_informational(head, context);
         }
         self.responses(context).expect_head();
-    }
-
-    fn upgrade(&mut self, head: ResponseHead, at: Timestamp, context: &mut Context) {
-        let to_http2 = head.status == Some(101) && head.fields.get("upgrade").is_some_and(names_h2c);
-        self.outcome = match self.progress.take() {
-            Some(mut progress) if to_http2 => {
-                progress.add_informational(head, context);
-                progress.into_exchange().map(Outcome::Http2)
-            }
-            Some(mut progress) => {
-                progress.set_response(head, Some(0), at);
-                progress.end(Ending::seen(Ended::Upgraded, at, Fields::default()), context);
-                Some(Outcome::Opaque)
-            }
-            None => Some(Outcome::Opaque),
-        };
-        self.put_out_pending(Some(Ended::Closed), context);
-        self.tunnel = None;
     }
 
     fn add_content(&mut self, role: Role, count: u64) {
@@ -293,16 +271,4 @@ impl Dialogue {
             }
         }
     }
-}
-
-/// Tells whether a server switched to HTTP/2 over the same connection (RFC 7540 section 3.2).
-fn names_h2c(upgrade: Field<'_>) -> bool {
-    upgrade
-        .value
-        .is_some_and(|value| value.expose().eq_ignore_ascii_case(b"h2c"))
-}
-
-/// Tells whether what follows a request may not be HTTP: CONNECT, or an offer to upgrade (RFC 9110 section 7.8).
-fn may_tunnel(request: &Versioned<RequestHead>) -> bool {
-    request.has.upgrade || request.head.method.as_deref() == Some("CONNECT")
 }

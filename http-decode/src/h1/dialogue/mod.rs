@@ -5,6 +5,8 @@
 //! until then its direction is blocked.
 
 mod messages;
+mod upgrade;
+mod doubt;
 
 use super::body::Skip;
 use super::head::Versioned;
@@ -28,6 +30,10 @@ pub(crate) struct Dialogue {
     waiting: Option<Waiting>,
     /// The request whose body is coming, by its ordinal.
     receiving: Option<u64>,
+    /// Whether that request asked for an interim response before its body.
+    expects: bool,
+    /// When the head of the response whose body is coming had come, where the next head may come in place of that body.
+    responded: Option<Timestamp>,
     /// A request that may turn the connection into a tunnel, by its ordinal: behind it nothing is decoded until it
     /// is answered.
     tunnel: Option<u64>,
@@ -59,8 +65,8 @@ struct Waiting {
 impl Dialogue {
     /// Begins where `found` carries a start line next, which showed the traced process to be on `side`.
     ///
-    /// `lost` says until when bytes of each direction were passed over before.
-    pub(crate) fn new(side: Side, found: Direction, lost: &Both<Option<Timestamp>>) -> Self {
+    /// `lost` says until when bytes of each direction were passed over before, `first` where both begin if that was seen.
+    pub(crate) fn new(side: Side, found: Direction, lost: &Both<Option<Timestamp>>, first: Option<u64>) -> Self {
         let mut pairing = Pairing::default();
         let halves = Both::new(|direction| {
             let (role, lost) = (Role::of(direction, side), *lost.of(direction));
@@ -70,12 +76,12 @@ impl Dialogue {
                 (_, None) => {}
             }
             let step = match lost {
-                _ if direction == found => Step::In,
+                _ if direction == found => Step::Found,
                 None => Step::Unknown,
                 Some(_) => Step::Out,
             };
             Half {
-                decoder: Decoder::new(role, step),
+                decoder: Decoder::new(role, step, first),
                 last_at: Timestamp::default(),
             }
         });
@@ -85,6 +91,8 @@ impl Dialogue {
             progress: None,
             waiting: None,
             receiving: None,
+            expects: false,
+            responded: None,
             tunnel: None,
             outcome: None,
         }
@@ -93,6 +101,9 @@ impl Dialogue {
     /// Reads on in a direction; false when `chunk` is used up or must wait.
     pub(crate) fn read(&mut self, direction: Direction, chunk: &mut Chunk<'_>, context: &mut Context) -> bool {
         let at = chunk.at;
+        if chunk.call_start && self.halves.of(direction).decoder.awaits_body() {
+            self.doubt_body(direction, at);
+        }
         let half = self.halves.of_mut(direction);
         half.last_at = at;
         let Some(event) = half.decoder.read(chunk, &context.settings.limits) else {
@@ -135,6 +146,9 @@ impl Dialogue {
 
     /// Puts out the exchange in progress although it goes on.
     pub(crate) fn release(&mut self, context: &mut Context) {
+        if self.responds_with_http() {
+            self.responded = None;
+        }
         if let Some(progress) = &mut self.progress {
             progress.release(context);
         }
@@ -152,9 +166,16 @@ impl Dialogue {
 
     /// Puts out what is in progress when the connection, or its observation, has ended.
     pub(crate) fn end(&mut self, now: Timestamp, ended: Option<Ended>, context: &mut Context) {
-        let [_, responses] = context.request_direction();
-        let to_the_end = self.halves.of(responses).decoder.ends_with_connection();
-        if let Some(progress) = self.progress.take() {
+        let [requests, responses] = context.request_direction();
+        if self.halves.of(requests).decoder.is_undecided() {
+            self.lose_request_body();
+        }
+        let decoder = &self.halves.of(responses).decoder;
+        let (to_the_end, undecided) = (decoder.ends_with_connection(), decoder.is_undecided());
+        if let Some(mut progress) = self.progress.take() {
+            if undecided {
+                progress.lose_body();
+            }
             match ended {
                 None => progress.abandon(context),
                 Some(ended) => {
@@ -165,7 +186,14 @@ impl Dialogue {
                 }
             }
         }
-        self.put_out_pending(ended, context);
+        // What was passed over may have been the answers, and not the connection's end what they lack.
+        let lost = self.halves.of(responses).decoder.is_out_of_step();
+        let until = self.pairing.lost_responses_until();
+        while let Some(exchange) = self.pairing.pop() {
+            let lost = lost || until.is_some_and(|until| exchange.began <= until);
+            let ended = ended.map(|ended| if lost { Ended::Lost } else { ended });
+            context.put_out(exchange, ended);
+        }
     }
 
     /// Counts the memory in use.
@@ -225,6 +253,7 @@ impl Dialogue {
         };
         progress.end(ending, context);
         if !matches!(skip, Skip::Rest(_)) {
+            // Responses in what that call moved are lost, and none behind it.
             self.pairing.lose_responses(passed_at);
         }
     }

@@ -24,21 +24,33 @@ pub(crate) struct Versioned<T> {
 
 /// Fields that concern the decoder, found while a head is read, so that nobody looks for those that are not there.
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
-pub(crate) struct Has {
-    pub(crate) upgrade: bool,
-    pub(crate) content_length: bool,
-    pub(crate) transfer_encoding: bool,
+pub(crate) struct Has(u8);
+
+/// A field that concerns the decoder.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) enum Known {
+    Expect = 1,
+    Upgrade = 2,
+    ContentLength = 4,
+    TransferEncoding = 8,
 }
 
 impl Has {
     pub(crate) fn see(&mut self, name: &str) {
-        let (seen, known) = match name.len() {
-            7 => (&mut self.upgrade, "upgrade"),
-            14 => (&mut self.content_length, "content-length"),
-            17 => (&mut self.transfer_encoding, "transfer-encoding"),
+        let (known, its_name) = match name.len() {
+            6 => (Known::Expect, "expect"),
+            7 => (Known::Upgrade, "upgrade"),
+            14 => (Known::ContentLength, "content-length"),
+            17 => (Known::TransferEncoding, "transfer-encoding"),
             _ => return,
         };
-        *seen |= name.eq_ignore_ascii_case(known);
+        if name.eq_ignore_ascii_case(its_name) {
+            self.0 |= known as u8;
+        }
+    }
+
+    pub(crate) const fn any(self, known: Known) -> bool {
+        self.0 & known as u8 != 0
     }
 }
 
@@ -101,6 +113,7 @@ fn request_head(request: &httparse::Request<'_, '_>, bytes: &[u8]) -> Versioned<
         never_indexed: NeverIndexed::default(),
         fields,
         unknown: 0,
+        malformed: None,
     };
     Versioned {
         head,
@@ -119,6 +132,7 @@ fn response_head(response: &httparse::Response<'_, '_>, bytes: &[u8]) -> Result<
         status: Some(status),
         fields,
         unknown: 0,
+        malformed: None,
     };
     Ok(Versioned {
         head,

@@ -1,6 +1,7 @@
 //! What a head is refused for, and how a target is parted.
 
 use super::*;
+use crate::h1::method::Place;
 
 fn whole(head: &str) -> Whole<'_> {
     let folded = head.contains("\n ") || head.contains("\n\t");
@@ -8,6 +9,7 @@ fn whole(head: &str) -> Whole<'_> {
         bytes: head.as_bytes(),
         folded,
         lines: head.matches('\n').count(),
+        place: Place::Inside,
     }
 }
 
