@@ -4,7 +4,7 @@
 
 use crate::outbox::Outbox;
 use crate::stream::Mark;
-use crate::{Counters, Direction, Ended, Exchange, Output, Protocol, Reason, Settings, Side};
+use crate::{Counters, Direction, Ended, Exchange, Output, Protocol, Reason, Request, Settings, Side};
 
 /// Whether bytes may still arrive that were captured before now.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -93,8 +93,12 @@ impl Context {
         })
     }
 
-    /// Puts out an exchange that goes on, or has ended as `ended` says.
+    /// Puts out an exchange that goes on, or has ended as `ended` says; what is no request and was not answered is none.
     pub(crate) fn put_out(&mut self, exchange: Box<Exchange>, ended: Option<Ended>) {
+        let is_refused = |request: &Request| request.head.is_refused();
+        if exchange.response.is_none() && exchange.request.as_ref().is_some_and(is_refused) {
+            return;
+        }
         self.outbox.push_exchange(exchange, ended, &mut self.counters);
     }
 

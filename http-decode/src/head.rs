@@ -31,6 +31,24 @@ pub struct RequestHead {
 }
 
 impl RequestHead {
+    /// What is left of a head of which nothing is clear.
+    pub(crate) fn refused() -> Self {
+        Self {
+            scheme: Some(Cow::Borrowed("https")),
+            unknown: 1,
+            malformed: Some(Malformed::StartLine),
+            ..Self::default()
+        }
+    }
+
+    /// Returns whether it is what is left of a head that is none.
+    pub(crate) fn is_refused(&self) -> bool {
+        match self.malformed {
+            Some(Malformed::StartLine | Malformed::TooLarge | Malformed::Unfinished) => true,
+            Some(Malformed::Method | Malformed::Spaces | Malformed::Field) | None => false,
+        }
+    }
+
     /// Says whom the request is for: the authority of its target, else that in Host (RFC 9110 section 7.2), unless there
     /// are several that differ (RFC 9112 section 3.2: an invalid request).
     pub fn authority(&self) -> Option<Unredacted<&[u8]>> {
@@ -71,6 +89,8 @@ pub struct ResponseHead {
 pub enum Malformed {
     /// The method is an unknown one where content may have run into it.
     Method,
+    /// The request line has other white space than one space between its parts.
+    Spaces,
     /// The request line or the status line.
     StartLine,
     /// A field.

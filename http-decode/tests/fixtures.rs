@@ -259,6 +259,7 @@ fn tell_ended(ended: Ended) -> &'static str {
 fn tell_malformed(malformed: Malformed) -> &'static str {
     match malformed {
         Malformed::Method => "method",
+        Malformed::Spaces => "spaces",
         Malformed::StartLine => "start-line",
         Malformed::Field => "field",
         Malformed::TooLarge => "too-large",

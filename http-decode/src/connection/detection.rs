@@ -3,7 +3,7 @@
 //! In: the verdicts of the scouts. Out: the dialogue that reads on, or bytes discarded and counted. Refuses to take one
 //! direction for HTTP/1 and the other for HTTP/2.
 
-use super::{Connection, Dialogue, Phase};
+use super::{Connection, Dialogue, Half, Phase};
 use crate::both::Both;
 use crate::context::Role;
 use crate::scout::{Scout, Verdict};
@@ -13,16 +13,31 @@ impl Connection {
     /// Lets the scout of a direction scan the next bytes; false when there are none.
     pub(super) fn scan_ahead(&mut self, direction: Direction) -> bool {
         let limits = self.context.settings.limits;
+        let begins = self.begins_with_next(direction);
         let half = self.halves.of_mut(direction);
         let Some(scout) = &mut half.scout else { return false };
         let next = half.stream.next().max(scout.scanned());
         let verdict = match half.stream.held_at(next) {
-            Some(chunk) => scout.scan(&chunk, &limits),
+            Some(chunk) => scout.scan(&chunk, begins, &limits),
             None if scout.is_undecided() && half.stream.is_missing_at(next) => scout.conclude(),
             None => return false,
         };
         self.take_verdict(direction, verdict);
+        self.refuse_both();
         true
+    }
+
+    /// Gives up on both directions once neither begins like HTTP: then there is no error that answers a bad request.
+    fn refuse_both(&mut self) {
+        let waits = |half: &Half| half.scout.as_ref().is_some_and(Scout::awaits_refusal);
+        if self.halves.all().into_iter().all(waits) {
+            for direction in [Direction::Read, Direction::Write] {
+                if let Some(scout) = &mut self.halves.of_mut(direction).scout {
+                    scout.drop_refused();
+                }
+                self.discard_useless(direction);
+            }
+        }
     }
 
     /// Returns whether a direction cannot go on because bytes are missing, while some behind them are there.
@@ -104,9 +119,9 @@ impl Connection {
         let side = role.side(direction);
         self.context.side = Some(side);
         let lost = Both::new(|direction| self.halves.of(direction).lost_until);
-        let first = self.context.from_start.then_some(0);
+        let begins = Both::new(|direction| self.begins_with_next(direction));
         self.context.counters.resynchronised += u64::from(self.halves.of(direction).lost_until.is_some());
-        self.dialogue = Dialogue::Http1(Box::new(h1::dialogue::Dialogue::new(side, direction, &lost, first)));
+        self.dialogue = Dialogue::Http1(Box::new(h1::dialogue::Dialogue::new(side, direction, &lost, &begins)));
         for half in self.halves.all_mut() {
             half.scout = None;
         }
@@ -119,6 +134,11 @@ impl Connection {
         } else {
             self.begin_http2(direction, at_preface);
         }
+    }
+
+    /// Returns whether the next byte of a direction is the first one of a connection that was seen to begin.
+    fn begins_with_next(&self, direction: Direction) -> bool {
+        self.context.from_start && self.halves.of(direction).stream.next() == 0
     }
 
     fn begin_http2(&mut self, direction: Direction, at_preface: bool) {

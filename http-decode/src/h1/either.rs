@@ -22,6 +22,16 @@ pub(super) struct Either {
     head: Section,
     /// Whether the first line is a whole start line.
     begins_head: bool,
+    instead: Instead,
+}
+
+/// What it means that a head is where the body should begin.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) enum Instead {
+    /// It comes instead of the body.
+    Head,
+    /// It may be the body.
+    Open,
 }
 
 /// Bytes that were gathered as a head and are none: they are read once more, as content.
@@ -33,11 +43,12 @@ pub(super) struct Again {
 }
 
 impl Either {
-    pub(super) fn new(body: Body) -> Self {
+    pub(super) fn new(body: Body, instead: Instead) -> Self {
         Self {
             body,
             head: Section::found(),
             begins_head: false,
+            instead,
         }
     }
 
@@ -72,6 +83,10 @@ impl Decoder {
     /// Reads on in what may be a head or the body, until it is known which.
     pub(super) fn read_either(&mut self, mut either: Either, chunk: &mut Chunk<'_>, limits: &Limits) -> Option<Event> {
         if !either.begins_head && !chunk.bytes.is_empty() {
+            // A start line that comes in place of a body is in one call: the next one decides that it was none.
+            if chunk.call_start && either.head.mark().is_some() {
+                return self.read_as_body(either, chunk, limits);
+            }
             match either.read_line(self.role, chunk, limits) {
                 Likeness::Whole => either.begins_head = true,
                 Likeness::Part => {}
@@ -92,7 +107,7 @@ impl Decoder {
                 self.state = State::Either(either);
                 return None;
             }
-            Ok(Some(whole)) if either.body.is_of_length(whole.bytes.len()) => None,
+            Ok(Some(whole)) if either.instead == Instead::Open || either.body.is_of_length(whole.bytes.len()) => None,
             Ok(Some(whole)) => match self.role {
                 Role::Requests => parse_request(&whole, limits)
                     .ok()

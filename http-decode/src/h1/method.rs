@@ -21,12 +21,12 @@ pub(crate) enum Place {
 }
 
 /// Takes the method out of a head where it may be something else.
-pub(super) fn hide_doubtful(head: &mut RequestHead, place: Place) {
+pub(super) fn hide(head: &mut RequestHead, place: Place) {
     // Known methods that are common are borrowed, and are most.
     let Some(Cow::Owned(method)) = &head.method else { return };
     if !is_shown(method, place) {
         head.method = None;
-        head.malformed = Some(Malformed::Method);
+        head.malformed.get_or_insert(Malformed::Method);
         head.unknown = head.unknown.saturating_add(1);
     }
 }
@@ -36,7 +36,7 @@ pub(super) fn is_known(method: &str) -> bool {
     REGISTERED.contains(&method) || IN_USE.contains(&method)
 }
 
-fn is_shown(method: &str, place: Place) -> bool {
+pub(super) fn is_shown(method: &str, place: Place) -> bool {
     if is_known(method) {
         return true;
     }
@@ -60,7 +60,7 @@ fn is_wordlike(method: &str) -> bool {
 
 fn ends_like_known(method: &str) -> bool {
     let ends_with = |known: &&'static str| {
-        let start = method.len().checked_sub(known.len());
+        let start = method.len().checked_sub(known.len()).filter(|start| *start > 0);
         let end = start.and_then(|start| method.get(start..));
         end.is_some_and(|end| end.eq_ignore_ascii_case(known))
     };
@@ -163,6 +163,7 @@ mod tests {
             ("GO", Place::First, true),
             ("x9", Place::First, true),
             ("GO", Place::Call(3), true),
+            ("get", Place::Call(100), true),
             ("GO", Place::Call(2), false),
             ("GO", Place::Inside, false),
             ("x9", Place::Call(100), false),

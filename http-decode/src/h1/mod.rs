@@ -15,9 +15,13 @@ mod method;
 use std::mem;
 
 use body::{Body, Read, Skip};
+pub(crate) use either::Instead;
 use either::{Again, Either};
-use head::{Versioned, parse_request, parse_response, read_request, read_response};
-use method::{Place, hide_doubtful};
+pub(crate) use head::damaged::is_request_line;
+use head::damaged::{self, Parsed};
+use head::{Versioned, read_request, read_response, read_whole_request, read_whole_response};
+pub(crate) use method::MAX_METHOD as LONGEST_METHOD;
+use method::Place;
 pub(crate) use resync::Passed;
 use resync::{Found, Seek};
 use section::Section;
@@ -25,7 +29,7 @@ use section::Section;
 use crate::context::Role;
 use crate::detect::{self, Likeness};
 use crate::stream::Mark;
-use crate::{Chunk, Fields, Limits, Reason, RequestHead, ResponseHead};
+use crate::{Chunk, Fields, Limits, Malformed, Reason, RequestHead, ResponseHead, Timestamp};
 
 /// What was read.
 #[derive(Debug)]
@@ -34,6 +38,8 @@ pub(crate) enum Event {
     Found(Passed),
     /// A request head; [`Decoder::begin_body`] must follow.
     Request(Versioned<RequestHead>, Mark),
+    /// What is clear of a request head that is none; the step is lost.
+    Refused(RequestHead, Mark),
     /// A response head; [`Decoder::begin_body`] must follow.
     Response(Versioned<ResponseHead>, Mark),
     /// So many bytes of content.
@@ -68,8 +74,8 @@ pub(crate) enum Skipped {
 #[derive(Debug)]
 pub(crate) struct Decoder {
     role: Role,
-    /// Position of the first byte of the connection in this direction, if that is known.
-    first: Option<u64>,
+    /// Whether nothing has been read of a connection that was seen to begin.
+    begins: bool,
     state: State,
     /// What is read before the next bytes.
     again: Option<Again>,
@@ -78,6 +84,8 @@ pub(crate) struct Decoder {
 /// What is known of a direction's place in its messages.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(crate) enum Step {
+    /// The connection begins with the next byte.
+    Begins,
     /// A head seems to begin with the next byte.
     Found,
     /// Nothing has been seen yet.
@@ -111,16 +119,17 @@ impl Default for State {
 }
 
 impl Decoder {
-    /// Begins to read what carries `role`, and began at `first` if that was seen.
-    pub(crate) fn new(role: Role, step: Step, first: Option<u64>) -> Self {
+    /// Begins to read what carries `role`.
+    pub(crate) fn new(role: Role, step: Step) -> Self {
         let state = match step {
+            Step::Begins => State::Head(Section::default()),
             Step::Found => State::Head(Section::found()),
             Step::Unknown => State::Seek(Seek::default()),
             Step::Out => State::Seek(Seek::out_of_step()),
         };
         Self {
             role,
-            first,
+            begins: step == Step::Begins,
             state,
             again: None,
         }
@@ -157,7 +166,7 @@ impl Decoder {
                 self.read_body(chunk, limits)
             }
             State::Either(either) => {
-                let either = mem::replace(either, Either::new(Body::UntilClose));
+                let either = mem::replace(either, Either::new(Body::UntilClose, Instead::Open));
                 self.read_either(either, chunk, limits)
             }
             State::Body(_) => self.read_body(chunk, limits),
@@ -182,9 +191,9 @@ impl Decoder {
     }
 
     /// Says that the next head may come in place of the body just begun.
-    pub(crate) fn doubt_that_body_comes(&mut self) {
+    pub(crate) fn doubt_that_body_comes(&mut self, instead: Instead) {
         if let State::Fresh(body) = &mut self.state {
-            self.state = State::Either(Either::new(mem::replace(body, Body::UntilClose)));
+            self.state = State::Either(Either::new(mem::replace(body, Body::UntilClose), instead));
         }
     }
 
@@ -200,6 +209,7 @@ impl Decoder {
 
     /// Gives up on what is in progress: no start line is trusted but at the first byte of a call.
     pub(crate) fn lose_step(&mut self) {
+        self.begins = false;
         self.state = State::Seek(Seek::out_of_step());
     }
 
@@ -223,6 +233,30 @@ impl Decoder {
             Skip::Beyond(_) | Skip::Unknown => self.lose_step(),
         }
         Skipped::Body(skip)
+    }
+
+    /// Takes what has come of a request head that will not be whole, and where it began.
+    pub(crate) fn take_unfinished(&mut self) -> Option<(RequestHead, Mark)> {
+        let State::Head(section) = &self.state else { return None };
+        let mark = section.mark().filter(|_| !section.is_found())?;
+        let place = if self.begins {
+            Place::First
+        } else {
+            section.place_of_all()
+        };
+        let head = damaged::unfinished(section.bytes(), place);
+        self.lose_step();
+        Some((head, mark))
+    }
+
+    /// Says when the head in progress began, if one is.
+    pub(crate) fn head_begun(&self) -> Option<Timestamp> {
+        match &self.state {
+            State::Head(section) => section.mark().map(|mark| mark.at),
+            State::Seek(_) | State::Pause | State::Doubt(_) | State::Fresh(_) | State::Either(_) | State::Body(_) => {
+                None
+            }
+        }
     }
 
     /// Tells whether a message has ended and nothing of the next one has come.
@@ -262,10 +296,16 @@ impl Decoder {
         let start = chunk.position;
         let read = section
             .skip_blank(chunk, limits)
-            .and_then(|()| read_event(section, self.role, self.first, chunk, limits));
+            .and_then(|()| read_event(section, self.role, self.begins, chunk, limits));
         let start = section.mark().map_or(start, |mark| mark.position);
+        self.begins &= matches!(read, Ok(None));
         match read {
             Ok(None) => None,
+            Ok(Some(event @ Event::Refused(..))) => {
+                self.lose_step();
+                chunk.call_start = false;
+                Some(event)
+            }
             Ok(event) => {
                 self.state = State::Pause;
                 event
@@ -323,7 +363,7 @@ impl Decoder {
 fn read_event(
     section: &mut Section,
     role: Role,
-    first: Option<u64>,
+    is_first: bool,
     chunk: &mut Chunk<'_>,
     limits: &Limits,
 ) -> Result<Option<Event>, Reason> {
@@ -331,31 +371,47 @@ fn read_event(
         return Ok(None);
     }
     let mark = section.mark().unwrap_or_else(|| Mark::of(chunk));
-    let is_first = first == Some(mark.position);
     if section.mark().is_none()
         && let Some(event) = read_in_place(role, section.place_of(chunk, is_first), chunk, mark, limits)
     {
         return Ok(Some(event));
     }
+    let is_found = section.is_found();
     let Some(whole) = section.read(chunk, limits)? else {
         let beginning = section.bytes().get(..BEGINNING).unwrap_or(section.bytes());
-        let plausible = match role {
-            Role::Responses => detect::may_begin_response(beginning),
-            Role::Requests => detect::may_begin_request(beginning),
-        };
-        return if plausible {
-            Ok(None)
-        } else {
-            Err(Reason::MalformedHead)
+        return match role {
+            Role::Responses if detect::may_begin_response(beginning) => Ok(None),
+            Role::Responses => Err(Reason::MalformedHead),
+            Role::Requests if detect::may_begin_request(beginning) => Ok(None),
+            Role::Requests if is_found => Err(Reason::MalformedHead),
+            Role::Requests => Ok(Some(Event::Refused(RequestHead::refused(), mark))),
         };
     };
     match role {
-        Role::Responses => parse_response(&whole, limits).map(|head| Some(Event::Response(head, mark))),
-        Role::Requests => parse_request(&whole, limits).map(|mut request| {
-            let place = if is_first { Place::First } else { whole.place };
-            hide_doubtful(&mut request.head, place);
-            Some(Event::Request(request, mark))
+        Role::Responses => read_whole_response(&whole, limits).and_then(|response| {
+            look_well(is_found, response.head.malformed).map(|()| Some(Event::Response(response, mark)))
         }),
+        Role::Requests => {
+            let place = if is_first { Place::First } else { whole.place };
+            Ok(Some(match read_whole_request(&whole, place, limits) {
+                Parsed::Head(mut request) => {
+                    look_well(is_found, request.head.malformed)?;
+                    method::hide(&mut request.head, place);
+                    Event::Request(request, mark)
+                }
+                Parsed::Refused(_) if is_found => return Err(Reason::MalformedHead),
+                Parsed::Refused(head) => Event::Refused(head, mark),
+            }))
+        }
+    }
+}
+
+/// Refuses a head that is one by its looks alone, and does not look well.
+fn look_well(is_found: bool, malformed: Option<Malformed>) -> Result<(), Reason> {
+    if is_found && malformed.is_some() {
+        Err(Reason::MalformedHead)
+    } else {
+        Ok(())
     }
 }
 
@@ -364,7 +420,7 @@ fn read_in_place(role: Role, place: Place, chunk: &mut Chunk<'_>, mark: Mark, li
     let (event, length) = match role {
         Role::Requests => {
             let (mut head, length) = read_request(chunk.bytes, limits)?;
-            hide_doubtful(&mut head.head, place);
+            method::hide(&mut head.head, place);
             (Event::Request(head, mark), length)
         }
         Role::Responses => {

@@ -108,6 +108,16 @@ impl Pairing {
         self.responses_lost = Some(until.unwrap_or(Timestamp(u64::MAX)));
     }
 
+    /// Returns whether no request waits, and none may have been lost.
+    pub(crate) fn is_idle(&self) -> bool {
+        self.pending.is_empty() && !self.requests_lost
+    }
+
+    /// Returns whether the first request that waits began before `at`.
+    pub(crate) fn has_before(&self, at: Timestamp) -> bool {
+        self.pending.front().is_some_and(|first| first.exchange.began < at)
+    }
+
     /// Says until when responses may have been lost, if any were.
     pub(crate) fn lost_responses_until(&self) -> Option<Timestamp> {
         self.responses_lost

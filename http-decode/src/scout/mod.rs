@@ -45,6 +45,18 @@ struct Candidate {
     /// The start line that was found, while a candidate before it may yet prove to be a frame around it.
     found: Option<Role>,
     chain: Chain,
+    beginning: Beginning,
+}
+
+/// Whether a candidate is the beginning of a connection.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(super) enum Beginning {
+    /// It is not, or not for sure.
+    Unknown,
+    /// It is.
+    Sure,
+    /// It is, and is neither HTTP nor frames: a bad request, if the other side answers so.
+    Refused,
 }
 
 /// What scanning came to.
@@ -75,8 +87,8 @@ impl Scout {
         self.scanned
     }
 
-    /// Scans the bytes that follow those before.
-    pub(crate) fn scan(&mut self, chunk: &Chunk<'_>, limits: &Limits) -> Verdict {
+    /// Scans the bytes that follow those before; `from_start` says that position 0 is where the connection begins.
+    pub(crate) fn scan(&mut self, chunk: &Chunk<'_>, from_start: bool, limits: &Limits) -> Verdict {
         // A connection begins where its positions do; behind a hole it is in the middle of something.
         let begins = chunk.call_start || (!self.begun && chunk.position == 0);
         self.begun = true;
@@ -88,6 +100,9 @@ impl Scout {
         self.drop_hopeless();
         if begins {
             let mut candidate = self.candidate(chunk.position);
+            if from_start && chunk.position == 0 && self.known == Known::Nothing {
+                candidate.beginning = Beginning::Sure;
+            }
             preface = preface.or(candidate.scan(chunk.bytes, limits));
             self.make_room();
             self.candidates.push(candidate);
@@ -97,7 +112,7 @@ impl Scout {
             return Verdict::Preface(start);
         }
         let verdict = self.judge(0);
-        self.keep_within(limits.max_scouted_bytes as u64);
+        self.keep_within(limits);
         verdict
     }
 
@@ -111,6 +126,7 @@ impl Scout {
         };
         for candidate in &mut self.candidates {
             candidate.found = None;
+            candidate.beginning = Beginning::Unknown;
             candidate.line.expect_preface(may_begin && candidate.start == 0);
         }
         self.drop_hopeless();
@@ -137,6 +153,20 @@ impl Scout {
     /// Takes it that bytes are missing behind what was scanned.
     pub(crate) fn pass_hole(&mut self) {
         self.candidates.clear();
+    }
+
+    /// Returns whether what began the connection is kept for nothing but that the other side may refuse it.
+    pub(crate) fn awaits_refusal(&self) -> bool {
+        let [candidate] = &self.candidates[..] else {
+            return false;
+        };
+        candidate.beginning == Beginning::Refused
+    }
+
+    /// Gives up what is kept for that.
+    pub(crate) fn drop_refused(&mut self) {
+        self.candidates
+            .retain(|candidate| candidate.beginning != Beginning::Refused);
     }
 
     /// Returns the position up to which bytes are of no use any more.
@@ -166,11 +196,17 @@ impl Scout {
             line,
             found: None,
             chain: Chain::default(),
+            beginning: Beginning::Unknown,
         }
     }
 
     fn drop_hopeless(&mut self) {
-        self.candidates.retain(|candidate| !candidate.is_hopeless());
+        self.candidates.retain_mut(|candidate| {
+            if candidate.is_hopeless() && candidate.beginning == Beginning::Sure {
+                candidate.beginning = Beginning::Refused;
+            }
+            !candidate.is_hopeless()
+        });
     }
 
     /// Drops the oldest of those that have the least evidence.
@@ -190,10 +226,13 @@ impl Scout {
     /// A later one that lies within what would be an earlier one's frame needs as much more as speaks for the earlier one.
     fn judge(&self, ends: u32) -> Verdict {
         let mut contrary = 0;
-        for Candidate {
-            start, found, chain, ..
-        } in &self.candidates
-        {
+        for candidate in &self.candidates {
+            let Candidate {
+                start, found, chain, ..
+            } = candidate;
+            if candidate.beginning == Beginning::Refused {
+                continue;
+            }
             if let Some(role) = *found
                 && contrary == 0
             {
@@ -216,9 +255,13 @@ impl Scout {
     }
 
     /// Gives up what the limit does not allow to keep: of a long frame its content, else the candidate.
-    fn keep_within(&mut self, limit: u64) {
+    fn keep_within(&mut self, limits: &Limits) {
+        let limit = limits.max_scouted_bytes as u64;
         let scanned = self.scanned;
         self.candidates.retain_mut(|candidate| {
+            if candidate.beginning == Beginning::Refused {
+                return scanned <= limits.max_refused_bytes as u64;
+            }
             if scanned.saturating_sub(candidate.start) <= limit {
                 return true;
             }
@@ -233,7 +276,7 @@ impl Scout {
 impl Candidate {
     /// Scans what follows; gives the position of the client's preface if this is one.
     fn scan(&mut self, bytes: &[u8], limits: &Limits) -> Option<u64> {
-        match self.line.scan(bytes, limits) {
+        match self.line.scan(bytes, self.beginning, limits) {
             Guess::Request => self.find(Role::Requests),
             Guess::Response => self.find(Role::Responses),
             Guess::Http2 => return Some(self.start),
@@ -249,7 +292,10 @@ impl Candidate {
     }
 
     fn is_hopeless(&self) -> bool {
-        self.chain.is_broken() && self.found.is_none() && matches!(self.line, Line::Closed)
+        self.beginning != Beginning::Refused
+            && self.chain.is_broken()
+            && self.found.is_none()
+            && matches!(self.line, Line::Closed)
     }
 }
 

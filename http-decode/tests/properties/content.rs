@@ -1,7 +1,7 @@
 //! Content is never taken for a method, a target or a field, however it is announced, refused, cut, or lost.
 
 use super::support::{Call, Piece, cut, drain, exchanges, push};
-use http_decode::{Direction, Ended, Exchange, Fields, Output, RequestHead, Settings, Timestamp};
+use http_decode::{Direction, Ended, Exchange, Fields, Output, RequestHead, Settings, Timestamp, Unredacted};
 use proptest::prelude::*;
 use proptest::sample::Index;
 
@@ -10,19 +10,25 @@ proptest! {
 
     #[test]
     fn content_never_comes_out(
-        plans in proptest::collection::vec(plan(DECOYS), 1..6),
+        plans in proptest::collection::vec(plan(DECOYS, None), 1..6),
         cuts in proptest::collection::vec(1_usize..90, 1..12),
         from_start in any::<bool>(),
     ) {
-        let calls = calls(&plans);
-        let whole = decode(&cut(&calls, &[usize::MAX]), from_start);
-        expect_no_content(&whole)?;
-        prop_assert_eq!(whole, decode(&cut(&calls, &cuts), from_start));
+        expect_no_content_in(&calls(&plans), &cuts, from_start)?;
+    }
+
+    #[test]
+    fn content_that_is_called_no_request_never_comes_out(
+        plans in proptest::collection::vec(plan(INNER_DECOYS, Some(Framing::Garbage)), 1..6),
+        cuts in proptest::collection::vec(1_usize..90, 1..12),
+        from_start in any::<bool>(),
+    ) {
+        expect_no_content_in(&calls(&plans), &cuts, from_start)?;
     }
 
     #[test]
     fn content_never_comes_out_where_something_was_lost(
-        plans in proptest::collection::vec(plan(INNER_DECOYS), 1..6),
+        plans in proptest::collection::vec(plan(INNER_DECOYS, Some(Framing::Garbage)), 1..6),
         cuts in proptest::collection::vec(1_usize..90, 1..12),
         lost in proptest::collection::vec(any::<Index>(), 1..4),
     ) {
@@ -42,6 +48,8 @@ enum Framing {
     Chunked,
     /// Not at all: whoever reads it takes it for the next head.
     Unannounced,
+    /// Nothing announces it, and the server says that it is no request.
+    Garbage,
     /// The server answers before the content has come, and it comes.
     Early,
     /// It waits for 100 Continue, which comes.
@@ -71,11 +79,12 @@ const INNER_DECOYS: [&str; 2] = [
     "x\r\n\r\nGET /secret HTTP/1[.]1\r\nsecret: secret\r\n\r\n",
 ];
 
-fn plan([decoy, other]: [&'static str; 2]) -> impl Strategy<Value = Plan> {
+fn plan([decoy, other]: [&'static str; 2], more: Option<Framing>) -> impl Strategy<Value = Plan> {
     let framing = prop_oneof![
         Just(Framing::Length),
         Just(Framing::Chunked),
         Just(Framing::Unannounced),
+        Just(more.unwrap_or(Framing::Length)),
         Just(Framing::Early),
         Just(Framing::Continued),
         Just(Framing::Refused),
@@ -93,7 +102,13 @@ fn plan([decoy, other]: [&'static str; 2]) -> impl Strategy<Value = Plan> {
         // What is whole and announced by nothing is a request.
         content: match framing {
             Framing::Unannounced => content.replace([' ', '\r', '\n'], "").into_bytes(),
-            _ => content.into_bytes(),
+            Framing::Garbage => content.replace(" HTTP/1.1", " secret").into_bytes(),
+            Framing::Length
+            | Framing::Chunked
+            | Framing::Early
+            | Framing::Continued
+            | Framing::Refused
+            | Framing::Withheld => content.into_bytes(),
         },
         framing,
         joined,
@@ -134,13 +149,18 @@ fn calls(plans: &[Plan]) -> Vec<Call> {
                 };
                 writer.read(&[head(field)], true);
                 writer.write("413 Content Too Large");
-                writer.read(&[content.clone()], true);
+                writer.read(std::slice::from_ref(content), true);
                 continue;
             }
             Framing::Continued => {
                 writer.read(&[head(&expecting)], true);
                 writer.call(Direction::Write, b"HTTP/1.1 100 Continue\r\n\r\n".to_vec());
-                writer.read(&[content.clone()], true);
+                writer.read(std::slice::from_ref(content), true);
+            }
+            Framing::Garbage => {
+                writer.read(std::slice::from_ref(content), true);
+                writer.write("400 Bad Request");
+                continue;
             }
             Framing::Withheld => writer.read(&[head(&expecting)], true),
         }
@@ -203,6 +223,14 @@ fn decode(pieces: &[Piece], from_start: bool) -> Vec<Output> {
     outputs
 }
 
+/// However the calls are cut, the same comes out, and no content.
+fn expect_no_content_in(calls: &[Call], cuts: &[usize], from_start: bool) -> Result<(), TestCaseError> {
+    let whole = decode(&cut(calls, &[usize::MAX]), from_start);
+    expect_no_content(&whole)?;
+    prop_assert_eq!(whole, decode(&cut(calls, cuts), from_start));
+    Ok(())
+}
+
 fn expect_no_content(outputs: &[Output]) -> Result<(), TestCaseError> {
     for exchange in exchanges(outputs) {
         let Exchange { request, response, .. } = exchange;
@@ -210,7 +238,7 @@ fn expect_no_content(outputs: &[Output]) -> Result<(), TestCaseError> {
             let RequestHead {
                 method, path, fields, ..
             } = &request.head;
-            let path = path.as_ref().map(|path| path.expose()).unwrap_or_default();
+            let path = path.as_ref().map(Unredacted::<Box<[u8]>>::expose).unwrap_or_default();
             let method = method.as_deref().unwrap_or_default().as_bytes();
             prop_assert!(!holds_secret(method) && !holds_secret(path), "{exchange:?}");
             prop_assert!(!hold_secret(fields) && !hold_secret(&request.trailers), "{exchange:?}");
@@ -225,7 +253,7 @@ fn expect_no_content(outputs: &[Output]) -> Result<(), TestCaseError> {
 fn hold_secret(fields: &Fields) -> bool {
     fields.iter().any(|field| {
         holds_secret(field.name.unwrap_or_default().as_bytes())
-            || holds_secret(field.value.map(|value| value.expose()).unwrap_or_default())
+            || holds_secret(field.value.map(Unredacted::<&[u8]>::expose).unwrap_or_default())
     })
 }
 

@@ -395,6 +395,7 @@ fn ended_word(ended: Ended) -> &'static str {
 fn malformed_word(malformed: Malformed) -> &'static str {
     match malformed {
         Malformed::Method => "method",
+        Malformed::Spaces => "spaces",
         Malformed::StartLine => "start-line",
         Malformed::Field => "field",
         Malformed::TooLarge => "too-large",

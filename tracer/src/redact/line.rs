@@ -174,7 +174,7 @@ pub struct RequestLine {
     /// How many fields are not.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub unknown: Option<u32>,
-    /// In what the head is not well-formed, if it is not: `method`, `start-line`, `field`, `too-large` or `unfinished`.
+    /// In what the head is not well-formed, if it is not: `method`, `spaces`, `start-line`, `field`, `too-large` or `unfinished`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub malformed: Option<&'static str>,
     /// Body bytes so far.
@@ -199,7 +199,7 @@ pub struct InformationalLine {
     /// How many fields are not.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub unknown: Option<u32>,
-    /// In what the head is not well-formed, if it is not: `method`, `start-line`, `field`, `too-large` or `unfinished`.
+    /// In what the head is not well-formed, if it is not: `method`, `spaces`, `start-line`, `field`, `too-large` or `unfinished`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub malformed: Option<&'static str>,
 }
@@ -217,7 +217,7 @@ pub struct ResponseLine {
     /// How many fields are not.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub unknown: Option<u32>,
-    /// In what the head is not well-formed, if it is not: `method`, `start-line`, `field`, `too-large` or `unfinished`.
+    /// In what the head is not well-formed, if it is not: `method`, `spaces`, `start-line`, `field`, `too-large` or `unfinished`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub malformed: Option<&'static str>,
     /// Body bytes so far.

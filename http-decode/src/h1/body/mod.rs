@@ -47,6 +47,9 @@ pub(crate) enum Skip {
 impl Body {
     /// Frames a request body (RFC 9112 section 6.3, rules 4 to 7).
     pub(crate) fn of_request(request: &Versioned<RequestHead>) -> Result<Self, Reason> {
+        if !request.is_framed {
+            return Err(Reason::MalformedBody);
+        }
         let fields = &request.head.fields;
         match transfer_coding(fields, request.has, request.protocol)? {
             Coding::Chunked => Ok(Self::chunked()),
@@ -58,6 +61,9 @@ impl Body {
 
     /// Frames the body of a final response that may have one (RFC 9112 section 6.3, rules 4 to 8).
     pub(crate) fn of_response(response: &Versioned<ResponseHead>) -> Result<Self, Reason> {
+        if !response.is_framed {
+            return Err(Reason::MalformedBody);
+        }
         let fields = &response.head.fields;
         match transfer_coding(fields, response.has, response.protocol)? {
             Coding::Chunked => Ok(Self::chunked()),
@@ -208,7 +214,7 @@ impl Chunked {
 
     fn begin_chunk(&mut self, size: u64) -> ChunkState {
         if size == 0 {
-            self.trailers = Section::default();
+            self.trailers = Section::of_trailers();
             ChunkState::Trailers
         } else {
             ChunkState::Data(size)

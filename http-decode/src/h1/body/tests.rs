@@ -25,6 +25,8 @@ fn response(fields: &[(&str, &str)]) -> Versioned<ResponseHead> {
         },
         protocol: Protocol::Http11,
         has,
+        is_cut: false,
+        is_framed: true,
     }
 }
 

@@ -1,12 +1,13 @@
 //! Whether an announced body comes, or the next head in its place.
 //!
 //! Two things make that doubtful. A request that waits for 100 Continue and had a final answer may be followed by the
-//! next request at once (RFC 9110 section 10.1.1). And where a client that never pipelines has sent its next request,
+//! next request at once (RFC 9110 section 10.1.1); if no answer was seen, one may have been lost. And where a client that never pipelines has sent its next request,
 //! it has had the whole response to the one before: what of it was not seen passed beside the library. Content that is
 //! itself HTTP messages is never doubted, since a head at its beginning proves nothing.
 
 use super::Dialogue;
 use crate::context::{Context, Role};
+use crate::h1::Instead;
 use crate::progress::{Ending, Progress};
 use crate::{Direction, Fields, Timestamp};
 
@@ -15,11 +16,23 @@ impl Dialogue {
     pub(super) fn doubt_body(&mut self, direction: Direction, at: Timestamp) {
         let decoder = &self.halves.of(direction).decoder;
         let doubtful = match decoder.role() {
-            Role::Requests => self.was_refused(),
+            Role::Requests => self.expects,
             Role::Responses => self.next_was_sent(at) && !self.responds_with_http(),
         };
         if doubtful {
-            self.halves.of_mut(direction).decoder.doubt_that_body_comes();
+            let instead = match decoder.role() {
+                Role::Requests if !self.was_answered() && !self.may_have_been_answered(direction) => Instead::Open,
+                Role::Requests | Role::Responses => Instead::Head,
+            };
+            self.halves.of_mut(direction).decoder.doubt_that_body_comes(instead);
+        }
+    }
+
+    /// Takes it that the body of the request whose body is awaited comes, since 100 Continue does.
+    pub(super) fn expect_body(&mut self) {
+        let awaited = self.progress.as_ref().and_then(Progress::awaits_response);
+        if awaited == self.receiving {
+            self.expects = false;
         }
     }
 
@@ -50,13 +63,16 @@ impl Dialogue {
             .is_some_and(|(responded, next)| responded < next && next <= at)
     }
 
-    /// Returns whether the request whose body is coming waited for 100 Continue and had a final answer.
-    fn was_refused(&self) -> bool {
+    /// Returns whether the request whose body is coming had a final answer.
+    fn was_answered(&self) -> bool {
         let awaited = self.progress.as_ref().and_then(Progress::awaits_response);
-        self.expects
-            && self
-                .receiving
-                .is_some_and(|ordinal| awaited != Some(ordinal) && !self.pairing.contains(ordinal))
+        self.receiving
+            .is_some_and(|ordinal| awaited != Some(ordinal) && !self.pairing.contains(ordinal))
+    }
+
+    /// Returns whether that answer may be lost.
+    fn may_have_been_answered(&self, requests: Direction) -> bool {
+        self.pairing.lost_responses_until().is_some() || self.halves.of(requests.other()).decoder.is_out_of_step()
     }
 }
 

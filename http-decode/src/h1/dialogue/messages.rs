@@ -22,6 +22,7 @@ impl Dialogue {
         match event {
             Event::Found(passed) => context.counters.resynchronised += u64::from(passed == Passed::Some),
             Event::Request(request, mark) => self.begin_request(direction, request, mark, context),
+            Event::Refused(head, mark) => self.begin_refused(direction, head, mark, context),
             Event::Response(response, mark) => {
                 self.end_overtaken(mark.at, context);
                 self.waiting = Some(Waiting { response, mark, at });
@@ -49,11 +50,19 @@ impl Dialogue {
             return false;
         };
         if self.progress.is_none() {
+            if arrivals == Arrivals::Settled {
+                self.take_unfinished(&waiting, context);
+            }
             let assignment = self.pairing.assign(waiting.mark.at, arrivals);
             for exchange in assignment.unanswered {
                 context.put_out(exchange, Some(Ended::Lost));
             }
             let exchange = match assignment.answers {
+                Answers::Request(exchange) if !self.may_answer(&exchange, &waiting) => {
+                    self.pairing.lose_first();
+                    self.waiting = Some(waiting);
+                    return self.assign_waiting(arrivals, context);
+                }
                 Answers::Request(exchange) => exchange,
                 Answers::Unseen => context.begin_exchange(waiting.mark, waiting.response.protocol),
                 Answers::Unsure => {
@@ -93,6 +102,8 @@ impl Dialogue {
         context: &mut Context,
     ) {
         let mut exchange = context.begin_exchange(mark, request.protocol);
+        context.counters.heads_cut += u64::from(request.is_cut);
+        context.counters.malformed_heads += u64::from(request.head.malformed.is_some());
         let body = Body::of_request(&request);
         self.receiving = Some(exchange.ordinal);
         self.expects = request.has.any(Known::Expect) && expects_continue(&request.head.fields);
@@ -123,7 +134,7 @@ impl Dialogue {
         }
     }
 
-    fn give_up_pending(&mut self, context: &mut Context) {
+    pub(super) fn give_up_pending(&mut self, context: &mut Context) {
         context.counters.pending_overflows += 1;
         self.put_out_pending(Some(Ended::Lost), context);
         self.tunnel = None;
@@ -151,6 +162,8 @@ impl Dialogue {
     /// Frames a response by RFC 9112 section 6.3, now that its request is known or known to be unseen.
     fn begin_response(&mut self, waiting: Waiting, context: &mut Context) {
         let Waiting { response, mark, at } = waiting;
+        context.counters.heads_cut += u64::from(response.is_cut);
+        context.counters.malformed_heads += u64::from(response.head.malformed.is_some());
         let method = match &self.progress {
             Some(Progress::Within(exchange)) => exchange.request.as_ref().map(|request| request.head.method.clone()),
             Some(Progress::Out(_)) | None => None,
@@ -210,6 +223,9 @@ impl Dialogue {
     }
 
     fn add_informational(&mut self, head: ResponseHead, context: &mut Context) {
+        if head.status == Some(100) {
+            self.expect_body();
+        }
         if let Some(progress) = &mut self.progress {
             progress.add_informational(head, context);
         }

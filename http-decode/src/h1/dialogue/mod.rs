@@ -7,11 +7,12 @@
 mod messages;
 mod upgrade;
 mod doubt;
+mod refused;
 
 use super::body::Skip;
 use super::head::Versioned;
 use super::pair::Pairing;
-use super::{Decoder, Skipped, Step};
+use super::{Decoder, Instead, Skipped, Step};
 use crate::both::Both;
 use crate::context::{Arrivals, Context, Role};
 use crate::outbox::response_head_bytes;
@@ -65,8 +66,9 @@ struct Waiting {
 impl Dialogue {
     /// Begins where `found` carries a start line next, which showed the traced process to be on `side`.
     ///
-    /// `lost` says until when bytes of each direction were passed over before, `first` where both begin if that was seen.
-    pub(crate) fn new(side: Side, found: Direction, lost: &Both<Option<Timestamp>>, first: Option<u64>) -> Self {
+    /// `lost` says until when bytes of each direction were passed over before, `begins` whether the connection begins with
+    /// its next byte.
+    pub(crate) fn new(side: Side, found: Direction, lost: &Both<Option<Timestamp>>, begins: &Both<bool>) -> Self {
         let mut pairing = Pairing::default();
         let halves = Both::new(|direction| {
             let (role, lost) = (Role::of(direction, side), *lost.of(direction));
@@ -76,12 +78,13 @@ impl Dialogue {
                 (_, None) => {}
             }
             let step = match lost {
+                None if *begins.of(direction) => Step::Begins,
                 _ if direction == found => Step::Found,
                 None => Step::Unknown,
                 Some(_) => Step::Out,
             };
             Half {
-                decoder: Decoder::new(role, step, first),
+                decoder: Decoder::new(role, step),
                 last_at: Timestamp::default(),
             }
         });
@@ -125,6 +128,10 @@ impl Dialogue {
     /// Steps over a hole.
     pub(crate) fn skip(&mut self, direction: Direction, hole: &Hole, context: &mut Context) {
         let half = self.halves.of_mut(direction);
+        if half.decoder.role() == Role::Requests && self.expects {
+            // The body may not come, and this be a part of the next head.
+            half.decoder.doubt_that_body_comes(Instead::Open);
+        }
         let skipped = half.decoder.skip(hole.bytes());
         match (half.decoder.role(), skipped) {
             (Role::Requests, Skipped::Heads) => self.pairing.lose_requests(),

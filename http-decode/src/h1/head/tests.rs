@@ -1,7 +1,6 @@
 //! What a head is refused for, and how a target is parted.
 
 use super::*;
-use crate::h1::method::Place;
 
 fn whole(head: &str) -> Whole<'_> {
     let folded = head.contains("\n ") || head.contains("\n\t");
@@ -10,6 +9,7 @@ fn whole(head: &str) -> Whole<'_> {
         folded,
         lines: head.matches('\n').count(),
         place: Place::Inside,
+        cut: None,
     }
 }
 
@@ -65,10 +65,10 @@ fn targets_in_their_parts() {
         ("OPTIONS", "*", None, None, Some("*")),
         ("CONNECT", "a:443", None, Some("a:443"), None),
     ] {
-        let parts = split_target(method, target);
+        let parts = split_target(method, target.as_bytes());
         assert_eq!(
             (parts.scheme, parts.authority, parts.path),
-            (scheme, authority, path),
+            (scheme, authority.map(str::as_bytes), path.map(str::as_bytes)),
             "{method} {target}"
         );
     }
