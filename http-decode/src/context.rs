@@ -3,6 +3,7 @@
 //! In: exchanges and reasons. Out: the same, queued and counted. Refuses nothing, but says when the queue is full.
 
 use crate::outbox::Outbox;
+use crate::proxy::Proxied;
 use crate::stream::Mark;
 use crate::{Counters, Direction, Ended, Exchange, Output, Protocol, Reason, Request, Settings, Side};
 
@@ -49,6 +50,8 @@ pub(crate) struct Context {
     pub(crate) side: Option<Side>,
     /// Whether position 0 of both directions is known to be their first byte.
     pub(crate) from_start: bool,
+    /// Whom the connection is for, if that was said.
+    pub(crate) proxied: Option<Proxied>,
     pub(crate) outbox: Outbox,
     pub(crate) counters: Counters,
     ordinals: u64,
@@ -60,6 +63,7 @@ impl Context {
             settings,
             side: None,
             from_start: false,
+            proxied: None,
             outbox: Outbox::default(),
             counters: Counters::default(),
             ordinals: 0,

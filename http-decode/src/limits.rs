@@ -154,6 +154,8 @@ pub(crate) const CANDIDATE_BYTES: usize = 128;
 /// Bytes of HPACK table kept where the encoder's limit is not known: four times what common encoders use.
 pub(crate) const LATE_TABLE_BYTES: usize = 16 * 1024;
 
+/// Bytes that are gathered of what may be a header of the PROXY protocol: more than its addresses take.
+pub(crate) const PROXY_BYTES: usize = 232;
 /// What is charged for a held chunk besides its bytes.
 pub(crate) const ENTRY_BYTES: usize = 96;
 /// What is charged for an exchange, or the half of one, besides its fields.

@@ -339,9 +339,9 @@ fn after_max_unrecognised_bytes_a_connection_is_not_http_until_it_is() {
     };
     let mut tape = Tape::new(limits);
     tape.connection.mark_from_start();
-    tape.push(READ, "\0".repeat(100));
+    tape.push(READ, [0xff; 100]);
     assert_eq!(tape.undecoded(), []);
-    tape.push(READ, "\0").push(WRITE, "\0").push(READ, "\0");
+    tape.push(READ, [0xff]).push(WRITE, [0xff; 9]).push(READ, [0xff; 9]);
     assert_eq!(tape.outputs, [Output::Undecoded(READ, 0, Reason::NotHttp)]);
     tape.push(READ, GET).settle().push(WRITE, ok("")).settle();
     assert_eq!(tape.exchanges().len(), 1);

@@ -20,6 +20,7 @@ mod endings;
 mod stalled;
 mod refusals;
 mod refused;
+mod unusual;
 mod inspect;
 mod addresses;
 mod connections;

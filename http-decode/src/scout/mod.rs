@@ -19,6 +19,8 @@ pub(crate) struct Scout {
     known: Known,
     /// Position up to which bytes were scanned.
     scanned: u64,
+    /// Where messages begin, if not before.
+    start: u64,
     /// Whether the beginning of the connection has been scanned.
     begun: bool,
     /// Places where reading may begin, in the order of their positions.
@@ -87,10 +89,11 @@ impl Scout {
         self.scanned
     }
 
-    /// Scans the bytes that follow those before; `from_start` says that position 0 is where the connection begins.
-    pub(crate) fn scan(&mut self, chunk: &Chunk<'_>, from_start: bool, limits: &Limits) -> Verdict {
+    /// Scans the bytes that follow those before. Messages begin at `start`, if not before; `from_start` says that they do.
+    pub(crate) fn scan(&mut self, chunk: &Chunk<'_>, start: u64, from_start: bool, limits: &Limits) -> Verdict {
+        self.start = start;
         // A connection begins where its positions do; behind a hole it is in the middle of something.
-        let begins = chunk.call_start || (!self.begun && chunk.position == 0);
+        let begins = chunk.call_start || (!self.begun && chunk.position == start);
         self.begun = true;
         self.scanned = chunk.position.saturating_add(chunk.bytes.len() as u64);
         let mut preface = None;
@@ -100,7 +103,7 @@ impl Scout {
         self.drop_hopeless();
         if begins {
             let mut candidate = self.candidate(chunk.position);
-            if from_start && chunk.position == 0 && self.known == Known::Nothing {
+            if from_start && chunk.position == start && self.known == Known::Nothing {
                 candidate.beginning = Beginning::Sure;
             }
             preface = preface.or(candidate.scan(chunk.bytes, limits));
@@ -127,7 +130,9 @@ impl Scout {
         for candidate in &mut self.candidates {
             candidate.found = None;
             candidate.beginning = Beginning::Unknown;
-            candidate.line.expect_preface(may_begin && candidate.start == 0);
+            candidate
+                .line
+                .expect_preface(may_begin && candidate.start == self.start);
         }
         self.drop_hopeless();
         self.judge(0)

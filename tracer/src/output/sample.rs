@@ -181,6 +181,7 @@ pub(crate) fn observed(happening: Happening, source: AddressSource) -> Observed 
             local: address(8443),
             remote: address(50312),
             source,
+            proxied: None,
             netns: None,
         }),
         happening,

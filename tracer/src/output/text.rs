@@ -7,8 +7,8 @@ use std::io::Write as _;
 
 use super::{Error, Lines, Sink, Written, escape::Shown, summary};
 use crate::redact::{
-    ConnectionLine, EndLine, ExchangeLine, FieldLine, HealthLine, InformationalLine, Line, LossLine, Redacted,
-    RequestLine, ResponseLine, SummaryLine,
+    ConnectionLine, EndLine, ExchangeLine, FieldLine, HealthLine, InformationalLine, Line, LossLine, ProxiedLine,
+    Redacted, RequestLine, ResponseLine, SummaryLine,
 };
 
 /// Writes text for people.
@@ -83,6 +83,7 @@ impl<L: Lines> Text<L> {
             remote,
             source: _,
             reason,
+            proxied,
             netns,
         } = connection;
         write!(self.out, "connection {}", Shown(id))?;
@@ -91,6 +92,9 @@ impl<L: Lines> Text<L> {
         }
         if let Some(remote) = remote {
             write!(self.out, ", remote {}", Shown(remote))?;
+        }
+        if let Some(ProxiedLine { source, destination }) = proxied {
+            write!(self.out, ", for {source} to {destination}")?;
         }
         if let Some(netns) = netns {
             write!(self.out, ", network namespace {netns}")?;

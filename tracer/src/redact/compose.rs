@@ -100,6 +100,7 @@ impl Composer<'_> {
             local: _,
             remote: _,
             source: _,
+            proxied: _,
             netns: _,
         } = connection;
         // What began with the response says nothing of the time since the request.

@@ -144,9 +144,21 @@ pub struct ConnectionLine {
     /// Why there are none.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub reason: Option<&'static str>,
+    /// Whom the peer said it speaks for by the PROXY protocol.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub proxied: Option<ProxiedLine>,
     /// Inode of the network namespace they belong to, where it is not the tracer's own.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub netns: Option<u32>,
+}
+
+/// Whom a connection is for, as its peer said by the PROXY protocol.
+#[derive(Clone, Debug, Eq, PartialEq, Serialize)]
+pub struct ProxiedLine {
+    /// Where it comes from.
+    pub source: String,
+    /// Where it was meant to go.
+    pub destination: String,
 }
 
 /// A request.
