@@ -45,7 +45,14 @@ impl RequestHead {
     pub(crate) fn is_refused(&self) -> bool {
         match self.malformed {
             Some(Malformed::StartLine | Malformed::TooLarge | Malformed::Unfinished) => true,
-            Some(Malformed::Method | Malformed::Spaces | Malformed::Field) | None => false,
+            Some(
+                Malformed::Method
+                | Malformed::Spaces
+                | Malformed::PseudoHeader
+                | Malformed::Field
+                | Malformed::HeaderBlock,
+            )
+            | None => false,
         }
     }
 
@@ -84,7 +91,7 @@ pub struct ResponseHead {
     pub malformed: Option<Malformed>,
 }
 
-/// In what a head of HTTP/1 is not well-formed. What is not is left out of it and counted as unknown.
+/// In what a head is not well-formed. What is not is left out of it and counted as unknown.
 #[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
 pub enum Malformed {
     /// The method is an unknown one where content may have run into it.
@@ -93,8 +100,12 @@ pub enum Malformed {
     Spaces,
     /// The request line or the status line.
     StartLine,
+    /// A pseudo-header field of HTTP/2 that is unknown, repeated, missing, without a value it can have, or behind others.
+    PseudoHeader,
     /// A field.
     Field,
+    /// The header block of HTTP/2 cannot be decoded: what could be is there.
+    HeaderBlock,
     /// The start line is longer than the limits allow.
     TooLarge,
     /// The head had not ended when it was answered.

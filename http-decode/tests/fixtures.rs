@@ -264,6 +264,8 @@ fn tell_malformed(malformed: Malformed) -> &'static str {
         Malformed::Field => "field",
         Malformed::TooLarge => "too-large",
         Malformed::Unfinished => "unfinished",
+        Malformed::PseudoHeader => "pseudo-header",
+        Malformed::HeaderBlock => "header-block",
     }
 }
 

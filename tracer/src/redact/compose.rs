@@ -398,7 +398,9 @@ fn malformed_word(malformed: Malformed) -> &'static str {
         Malformed::Method => "method",
         Malformed::Spaces => "spaces",
         Malformed::StartLine => "start-line",
+        Malformed::PseudoHeader => "pseudo-header",
         Malformed::Field => "field",
+        Malformed::HeaderBlock => "header-block",
         Malformed::TooLarge => "too-large",
         Malformed::Unfinished => "unfinished",
     }

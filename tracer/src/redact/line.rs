@@ -186,7 +186,8 @@ pub struct RequestLine {
     /// How many fields are not.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub unknown: Option<u32>,
-    /// In what the head is not well-formed, if it is not: `method`, `spaces`, `start-line`, `field`, `too-large` or `unfinished`.
+    /// In what the head is not well-formed, if it is not: `method`, `spaces`, `start-line`, `pseudo-header`, `field`,
+    /// `header-block`, `too-large` or `unfinished`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub malformed: Option<&'static str>,
     /// Body bytes so far.
@@ -211,7 +212,8 @@ pub struct InformationalLine {
     /// How many fields are not.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub unknown: Option<u32>,
-    /// In what the head is not well-formed, if it is not: `method`, `spaces`, `start-line`, `field`, `too-large` or `unfinished`.
+    /// In what the head is not well-formed, if it is not: `method`, `spaces`, `start-line`, `pseudo-header`, `field`,
+    /// `header-block`, `too-large` or `unfinished`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub malformed: Option<&'static str>,
 }
@@ -229,7 +231,8 @@ pub struct ResponseLine {
     /// How many fields are not.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub unknown: Option<u32>,
-    /// In what the head is not well-formed, if it is not: `method`, `spaces`, `start-line`, `field`, `too-large` or `unfinished`.
+    /// In what the head is not well-formed, if it is not: `method`, `spaces`, `start-line`, `pseudo-header`, `field`,
+    /// `header-block`, `too-large` or `unfinished`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub malformed: Option<&'static str>,
     /// Body bytes so far.

@@ -73,30 +73,17 @@ impl Hearing<'_> {
         sections: &mut SectionReader,
         block: &Block<'_>,
         table: &mut hpack::Decoder,
-    ) -> Option<Section> {
+    ) -> Section {
         let Context { settings, counters, .. } = &mut *self.context;
-        match sections.read(block, table, &settings.limits, counters) {
-            Ok(section) => Some(section),
-            Err(reason) => {
-                self.context.counters.malformed_heads += 1;
-                self.context.undecoded(self.direction, block.mark.position, reason);
-                None
-            }
-        }
+        sections.read(block, table, &settings.limits, counters)
     }
 
-    pub(super) fn take_block(&mut self, block: &Block<'_>, section: Option<Section>) {
+    pub(super) fn take_block(&mut self, block: &Block<'_>, section: Section) {
         let mut origin = Origin {
             stream: block.stream,
             mark: block.mark,
             at: block.at,
             last: block.end_stream,
-        };
-        let Some(section) = section else {
-            if block.end_stream {
-                self.end_stream(block.stream, block.at, Seen::Yes);
-            }
-            return;
         };
         let role = match (block.promised, section.kind()) {
             (Some(_), _) | (None, Kind::Response) => Some(Role::Responses),
@@ -126,14 +113,24 @@ impl Hearing<'_> {
     fn take_section(&mut self, origin: Origin, section: Section) {
         match (self.role(), section.kind()) {
             (None, _) => self.wait(What::Section(origin, section)),
-            (Some(Role::Requests), Kind::Response) | (Some(Role::Responses), Kind::Request) => {
-                self.context.counters.malformed_heads += 1;
-                self.context
-                    .undecoded(self.direction, origin.mark.position, Reason::MalformedHead);
+            (Some(Role::Requests), Kind::Response) if !section.asks() => self.refuse(origin),
+            (Some(Role::Responses), Kind::Request) => {
+                self.refuse(origin);
+                self.streams.miss_response(origin.stream, origin.at, self.context);
+                if origin.last {
+                    self.end_stream(origin.stream, origin.at, Seen::Yes);
+                }
             }
             (Some(Role::Requests), _) => self.streams.take_request(origin, section, self.context),
             (Some(Role::Responses), _) => self.streams.take_response(origin, section, self.context),
         }
+    }
+
+    /// Reports the head of a response among requests, or the reverse.
+    fn refuse(&mut self, origin: Origin) {
+        self.context.counters.malformed_heads += 1;
+        self.context
+            .undecoded(self.direction, origin.mark.position, Reason::MalformedHead);
     }
 
     pub(super) fn take_content(&mut self, stream: u32, count: Option<u64>, at: Timestamp) {

@@ -164,11 +164,19 @@ impl Streams {
         let hidden = self.lost.is_some_and(|lost| lost.may_hide_head(open.began()));
         let unsure = open.doubtful_since.take().is_some() || !open.is_requested() || hidden;
         // Behind a head, a section whose fields are not known is either the head of the final response or trailers.
-        if section.kind() == Kind::Trailers || (open.is_answered() && last && section.status().is_none()) {
+        let is_trailers = match section.kind() {
+            Kind::Trailers => unsure || open.is_answered(),
+            Kind::Unknown => open.is_answered() && last,
+            // Behind the head of a final response none can be another.
+            Kind::Request | Kind::Response => open.has_final_head(),
+        };
+        if is_trailers && (last || section.kind() == Kind::Trailers) {
             open.take_trailers(section.into_trailers());
+        } else if is_trailers {
+            context.counters.malformed_heads += 1;
         } else {
             let may_be_trailers = unsure && last && section.kind() == Kind::Unknown;
-            open.take_response(section.into_response(), at, last, context);
+            open.take_response(section.into_response(&mut context.counters), at, last, context);
             if may_be_trailers {
                 open.add_content(None);
             }
@@ -355,7 +363,7 @@ impl Streams {
         }
         if let Some(open) = self.open.get_mut(&origin.stream) {
             context.counters.late_requests += u64::from(open.is_reported());
-            open.set_request(section.into_request(), at, caller);
+            open.set_request(section.into_request(&mut context.counters), at, caller);
             if let Some(lost) = self.lost.filter(|lost| lost.may_hide(at))
                 && !open.is_answered()
                 && !open.has_ended()
