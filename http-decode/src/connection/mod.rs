@@ -447,10 +447,12 @@ impl Connection {
         if let Some(scout) = &mut self.halves.of_mut(direction).scout {
             scout.pass_hole();
         }
+        let stream = &self.halves.of(direction).stream;
+        let behind_at = stream.held_at(stream.next()).map(|chunk| chunk.at);
         match &mut self.dialogue {
             Dialogue::Unknown => self.halves.of_mut(direction).lost_until = Some(Timestamp(u64::MAX)),
             Dialogue::Http1(dialogue) => dialogue.skip(direction, &hole, &mut self.context),
-            Dialogue::Http2(dialogue) => dialogue.skip(direction, &hole, &mut self.context),
+            Dialogue::Http2(dialogue) => dialogue.skip(direction, &hole, behind_at, &mut self.context),
         }
         self.resync_if_lost(direction);
     }

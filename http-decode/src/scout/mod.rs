@@ -98,7 +98,7 @@ impl Scout {
         self.scanned = chunk.position.saturating_add(chunk.bytes.len() as u64);
         let mut preface = None;
         for candidate in &mut self.candidates {
-            preface = preface.or(candidate.scan(chunk.bytes, limits));
+            preface = preface.or(candidate.scan(chunk, limits));
         }
         self.drop_hopeless();
         if begins {
@@ -106,7 +106,7 @@ impl Scout {
             if from_start && chunk.position == start && self.known == Known::Nothing {
                 candidate.beginning = Beginning::Sure;
             }
-            preface = preface.or(candidate.scan(chunk.bytes, limits));
+            preface = preface.or(candidate.scan(chunk, limits));
             self.make_room();
             self.candidates.push(candidate);
             self.drop_hopeless();
@@ -280,14 +280,14 @@ impl Scout {
 
 impl Candidate {
     /// Scans what follows; gives the position of the client's preface if this is one.
-    fn scan(&mut self, bytes: &[u8], limits: &Limits) -> Option<u64> {
-        match self.line.scan(bytes, self.beginning, limits) {
+    fn scan(&mut self, chunk: &Chunk<'_>, limits: &Limits) -> Option<u64> {
+        match self.line.scan(chunk.bytes, self.beginning, limits) {
             Guess::Request => self.find(Role::Requests),
             Guess::Response => self.find(Role::Responses),
             Guess::Http2 => return Some(self.start),
             Guess::NotYet | Guess::Neither => {}
         }
-        self.chain.scan(bytes);
+        self.chain.scan(chunk.bytes, chunk.call_start);
         None
     }
 

@@ -30,8 +30,8 @@ pub(super) struct Streams {
     early: VecDeque<(u32, Timestamp)>,
     /// When frames of responses were last lost, for streams whose requests come to be known only after that.
     lost: Option<LostResponses>,
-    /// When frames of requests were last lost, a reset among them perhaps.
-    lost_requests_at: Option<Timestamp>,
+    /// By when frames of requests were last lost, a reset among them perhaps.
+    lost_requests_until: Option<Timestamp>,
     /// Streams that have ended unless something is still to arrive.
     ending: Vec<u32>,
     /// When the next exchange may have to be put out although it goes on; it may be earlier than need be.
@@ -41,8 +41,10 @@ pub(super) struct Streams {
 /// Frames of responses that were lost.
 #[derive(Clone, Copy, Debug)]
 struct LostResponses {
-    /// The time of the last of them, as far as that is known.
+    /// When the last that was heard before them came.
     at: Timestamp,
+    /// By when the last of them came.
+    until: Timestamp,
     /// When the first that was heard behind them came.
     heard_at: Option<Timestamp>,
 }
@@ -50,7 +52,7 @@ struct LostResponses {
 impl LostResponses {
     /// Returns whether they may be of the response to a request that began then.
     fn may_hide(self, began: Timestamp) -> bool {
-        began <= self.at
+        began <= self.until
     }
 
     /// Returns whether what is heard now may be behind the head of a response that was lost.
@@ -271,19 +273,25 @@ impl Streams {
         }
     }
 
-    /// Notes that frames of requests were lost up to `at`, whose streams are not known.
-    pub(super) fn lose_requests(&mut self, at: Timestamp) {
-        self.lost_requests_at = Some(at);
+    /// Notes that frames of requests were lost, the last of them by `until`, whose streams are not known.
+    pub(super) fn lose_requests(&mut self, until: Timestamp) {
+        self.lost_requests_until = Some(until);
         self.requests_seen = false;
         for stream in self.open.values_mut() {
             stream.lose_request();
         }
     }
 
-    /// Notes that frames of responses were lost up to `at`, whose streams are not known.
-    pub(super) fn lose_responses(&mut self, at: Timestamp, context: &Context) {
-        self.lost = Some(LostResponses { at, heard_at: None });
-        for stream in self.open.values_mut().filter(|open| !open.has_ended()) {
+    /// Notes that frames of responses were lost behind `at`, the last of them by `until`, whose streams are not known.
+    pub(super) fn lose_responses(&mut self, at: Timestamp, until: Timestamp, context: &Context) {
+        let lost = LostResponses {
+            at,
+            until,
+            heard_at: None,
+        };
+        self.lost = Some(lost);
+        let may_hide = |open: &&mut Stream| !open.has_ended() && open.began().is_none_or(|began| lost.may_hide(began));
+        for stream in self.open.values_mut().filter(may_hide) {
             stream.add_content(None);
             stream.doubtful_since = Some(at);
         }
@@ -381,7 +389,7 @@ impl Streams {
         if let Some(at) = self.early_reset(origin.stream) {
             stream.end(Ended::Reset, at, true);
         }
-        if self.lost_requests_at.is_some_and(|at| origin.mark.at <= at) {
+        if self.lost_requests_until.is_some_and(|until| origin.mark.at <= until) {
             stream.lose_request();
         }
         self.open.insert(origin.stream, stream);
