@@ -3,8 +3,9 @@
 //! In: exchanges and reasons. Out: the same, queued and counted. Refuses nothing, but says when the queue is full.
 
 use crate::outbox::Outbox;
+use crate::proxy::Proxied;
 use crate::stream::Mark;
-use crate::{Counters, Direction, Ended, Exchange, Output, Protocol, Reason, Settings, Side};
+use crate::{Counters, Direction, Ended, Exchange, Output, Protocol, Reason, Request, Settings, Side};
 
 /// Whether bytes may still arrive that were captured before now.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -49,6 +50,8 @@ pub(crate) struct Context {
     pub(crate) side: Option<Side>,
     /// Whether position 0 of both directions is known to be their first byte.
     pub(crate) from_start: bool,
+    /// Whom the connection is for, if that was said.
+    pub(crate) proxied: Option<Proxied>,
     pub(crate) outbox: Outbox,
     pub(crate) counters: Counters,
     ordinals: u64,
@@ -60,6 +63,7 @@ impl Context {
             settings,
             side: None,
             from_start: false,
+            proxied: None,
             outbox: Outbox::default(),
             counters: Counters::default(),
             ordinals: 0,
@@ -93,8 +97,12 @@ impl Context {
         })
     }
 
-    /// Puts out an exchange that goes on, or has ended as `ended` says.
+    /// Puts out an exchange that goes on, or has ended as `ended` says; what is no request and was not answered is none.
     pub(crate) fn put_out(&mut self, exchange: Box<Exchange>, ended: Option<Ended>) {
+        let is_refused = |request: &Request| request.head.is_refused();
+        if exchange.response.is_none() && exchange.request.as_ref().is_some_and(is_refused) {
+            return;
+        }
         self.outbox.push_exchange(exchange, ended, &mut self.counters);
     }
 

@@ -3,6 +3,8 @@
 //! In: the first bytes of a call, or of a connection. Out: a [`Guess`]. Refuses to guess early: a start line counts
 //! when it is whole, and what merely resembles one is `Neither`.
 
+use crate::h1::{LONGEST_METHOD, is_request_line};
+
 /// What the bytes look like.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(crate) enum Guess {
@@ -16,6 +18,22 @@ pub(crate) enum Guess {
     NotYet,
     /// They are none of these.
     Neither,
+}
+
+/// Judges `bytes` where it is known that a connection begins: any method will do.
+pub(crate) fn guess_first(bytes: &[u8]) -> Guess {
+    match guess(bytes) {
+        Guess::Neither => {}
+        known @ (Guess::Request | Guess::Response | Guess::Http2 | Guess::NotYet) => return known,
+    }
+    let beginning = bytes.get(..=LONGEST_METHOD).unwrap_or(bytes);
+    match first_line(bytes) {
+        Some(line) if is_request_line(line) => Guess::Request,
+        None if may_begin_request(beginning) && (beginning.len() <= LONGEST_METHOD || beginning.contains(&b' ')) => {
+            Guess::NotYet
+        }
+        Some(_) | None => Guess::Neither,
+    }
 }
 
 /// Judges `bytes`.
@@ -112,7 +130,13 @@ pub(crate) fn may_begin_request(bytes: &[u8]) -> bool {
 
 /// Tells whether the first bytes of a head in step could begin a status line.
 pub(crate) fn may_begin_response(bytes: &[u8]) -> bool {
-    bytes.iter().zip(b"HTTP/1.").all(|(byte, literal)| byte == literal)
+    let begins = |literal: &[u8]| {
+        bytes
+            .iter()
+            .zip(literal)
+            .all(|(byte, literal)| byte.eq_ignore_ascii_case(literal))
+    };
+    begins(b"HTTP/") || begins(b"ICY ")
 }
 
 fn first_line(bytes: &[u8]) -> Option<&[u8]> {
@@ -120,7 +144,7 @@ fn first_line(bytes: &[u8]) -> Option<&[u8]> {
     Some(line.strip_suffix(b"\r").unwrap_or(line))
 }
 
-fn is_target(byte: u8) -> bool {
+pub(crate) const fn is_target(byte: u8) -> bool {
     byte > b' ' && byte != 0x7f
 }
 

@@ -26,9 +26,36 @@ pub struct RequestHead {
     pub fields: Fields,
     /// How many fields, pseudo-header fields included, are not wholly known; 0 means the head is complete.
     pub unknown: u32,
+    /// In what the head is not well-formed, if it is not.
+    pub malformed: Option<Malformed>,
 }
 
 impl RequestHead {
+    /// What is left of a head of which nothing is clear.
+    pub(crate) fn refused() -> Self {
+        Self {
+            scheme: Some(Cow::Borrowed("https")),
+            unknown: 1,
+            malformed: Some(Malformed::StartLine),
+            ..Self::default()
+        }
+    }
+
+    /// Returns whether it is what is left of a head that is none.
+    pub(crate) fn is_refused(&self) -> bool {
+        match self.malformed {
+            Some(Malformed::StartLine | Malformed::TooLarge | Malformed::Unfinished) => true,
+            Some(
+                Malformed::Method
+                | Malformed::Spaces
+                | Malformed::PseudoHeader
+                | Malformed::Field
+                | Malformed::HeaderBlock,
+            )
+            | None => false,
+        }
+    }
+
     /// Says whom the request is for: the authority of its target, else that in Host (RFC 9110 section 7.2), unless there
     /// are several that differ (RFC 9112 section 3.2: an invalid request).
     pub fn authority(&self) -> Option<Unredacted<&[u8]>> {
@@ -60,6 +87,29 @@ pub struct ResponseHead {
     pub fields: Fields,
     /// How many fields, pseudo-header fields included, are not wholly known; 0 means the head is complete.
     pub unknown: u32,
+    /// In what the head is not well-formed, if it is not.
+    pub malformed: Option<Malformed>,
+}
+
+/// In what a head is not well-formed. What is not is left out of it and counted as unknown.
+#[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
+pub enum Malformed {
+    /// The method is an unknown one where content may have run into it.
+    Method,
+    /// The request line has other white space than one space between its parts.
+    Spaces,
+    /// The request line or the status line.
+    StartLine,
+    /// A pseudo-header field of HTTP/2 that is unknown, repeated, missing, without a value it can have, or behind others.
+    PseudoHeader,
+    /// A field.
+    Field,
+    /// The header block of HTTP/2 cannot be decoded: what could be is there.
+    HeaderBlock,
+    /// The start line is longer than the limits allow.
+    TooLarge,
+    /// The head had not ended when it was answered.
+    Unfinished,
 }
 
 /// A method token; the common ones are not copied.

@@ -14,6 +14,7 @@ mod exchange;
 mod both;
 mod stream;
 mod detect;
+mod proxy;
 mod h1;
 pub mod h2;
 mod scout;
@@ -30,7 +31,8 @@ pub use exchange::{
     Timestamp,
 };
 pub use fields::{Field, Fields, Iter};
-pub use head::{NeverIndexed, RequestHead, ResponseHead};
+pub use head::{Malformed, NeverIndexed, RequestHead, ResponseHead};
 pub use limits::{Counters, Limits, MAX_CONNECTION_BYTES, Settings};
+pub use proxy::Proxied;
 pub use stream::Chunk;
 pub use unredacted::Unredacted;

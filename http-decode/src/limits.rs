@@ -27,10 +27,16 @@ impl Default for Settings {
 /// Bounds on what one connection keeps.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub struct Limits {
-    /// Bytes of a head or of a trailer section; a longer one is [`HeadTooLarge`](crate::Reason::HeadTooLarge).
+    /// Bytes of a head, which is cut there, or of a trailer section; a longer one of these is
+    /// [`HeadTooLarge`](crate::Reason::HeadTooLarge).
     pub max_head_bytes: usize,
-    /// Fields of a head or of a trailer section; more are [`HeadTooLarge`](crate::Reason::HeadTooLarge).
+    /// Fields of a head, which is cut there, or of a trailer section; more of these are
+    /// [`HeadTooLarge`](crate::Reason::HeadTooLarge).
     pub max_fields: usize,
+    /// Bytes of an HTTP/1 head that are read and not kept; more are [`HeadTooLarge`](crate::Reason::HeadTooLarge).
+    pub max_cut_bytes: usize,
+    /// Bytes at a connection's beginning that are no HTTP and are held, for the server may call them a bad request.
+    pub max_refused_bytes: usize,
     /// Bytes before a start line that are nothing but line ends; more are a malformed head.
     pub max_blank_bytes: usize,
     /// Bytes of a chunk-size line with its extensions; a longer one is a malformed body.
@@ -65,6 +71,8 @@ impl Limits {
     pub const DEFAULT: Self = Self {
         max_head_bytes: 64 * 1024,
         max_fields: 512,
+        max_cut_bytes: 1024 * 1024,
+        max_refused_bytes: 16 * 1024,
         max_blank_bytes: 64,
         max_chunk_line_bytes: 4096,
         max_held_bytes: 1024 * 1024,
@@ -93,11 +101,11 @@ impl Limits {
         2 * direction + dialogue + self.max_queued_bytes
     }
 
-    /// Per direction: a head being read and one that waits for its request. Twice, kept and queued: the unanswered
+    /// Per direction: a head being read, what was read for one and is content, and one that waits for its request. Twice, kept and queued: the unanswered
     /// requests, and the exchange in progress with its 1xx responses and both trailer sections.
     const fn max_http1_bytes(&self) -> usize {
         let head = self.max_parsed_head_bytes();
-        let direction = 2 * self.max_head_bytes + head;
+        let direction = 3 * self.max_head_bytes + head;
         let pending = self.max_pending_bytes + 2 * head;
         2 * direction + 2 * (pending + self.max_exchange_bytes())
     }
@@ -146,6 +154,8 @@ pub(crate) const CANDIDATE_BYTES: usize = 128;
 /// Bytes of HPACK table kept where the encoder's limit is not known: four times what common encoders use.
 pub(crate) const LATE_TABLE_BYTES: usize = 16 * 1024;
 
+/// Bytes that are gathered of what may be a header of the PROXY protocol: more than its addresses take.
+pub(crate) const PROXY_BYTES: usize = 232;
 /// What is charged for a held chunk besides its bytes.
 pub(crate) const ENTRY_BYTES: usize = 96;
 /// What is charged for an exchange, or the half of one, besides its fields.
@@ -158,7 +168,7 @@ pub struct Counters {
     pub exchanges: u64,
     /// Of these, the ones without a request or without a response.
     pub halves: u64,
-    /// Heads and trailer sections over `max_head_bytes` or `max_fields`.
+    /// Trailer sections over `max_head_bytes` or `max_fields`, and heads over `max_cut_bytes`.
     pub heads_too_large: u64,
     /// Heads that were not well-formed.
     pub malformed_heads: u64,
@@ -192,7 +202,7 @@ pub struct Counters {
     pub malformed_frames: u64,
     /// Times `max_streams` or `max_stream_bytes` made a stream be given up.
     pub streams_given_up: u64,
-    /// Heads of HTTP/2 over `max_head_bytes` or `max_fields`, cut there.
+    /// Heads over `max_head_bytes` or `max_fields`, cut there.
     pub heads_cut: u64,
     /// Frames of HTTP/2 without bytes and without an end.
     pub empty_frames: u64,

@@ -5,8 +5,8 @@ use std::fs;
 use std::path::Path;
 
 use http_decode::{
-    Chunk, Connection, Direction, End, Ended, Exchange, Fields, Gap, GapCause, Output, Protocol, Reason, Settings,
-    Side, Timestamp, Unredacted,
+    Chunk, Connection, Direction, End, Ended, Exchange, Fields, Gap, GapCause, Malformed, Output, Protocol, Reason,
+    Settings, Side, Timestamp, Unredacted,
 };
 use serde_json::{Value, json};
 
@@ -67,6 +67,7 @@ impl Tape {
     fn take(&mut self, step: &Value) {
         let now = Timestamp(self.now);
         match step[0].as_str().unwrap() {
+            "from-start" => self.connection.mark_from_start(),
             "read" => self.call(Direction::Read, step),
             "write" => self.call(Direction::Write, step),
             "lost" => drop(self.pass(direction(&step[1]), step[2].as_u64().unwrap())),
@@ -204,6 +205,7 @@ fn tell_exchange(exchange: &Exchange) -> Value {
             "authority": request.head.authority().map(|authority| tell_text(authority.expose())),
             "path": request.head.path.as_ref().map(tell_bytes),
             "fields": tell_fields(&request.head.fields),
+            "malformed": request.head.malformed.map(tell_malformed),
             "body_bytes": request.body_bytes,
             "trailers": tell_fields(&request.trailers),
         })),
@@ -214,6 +216,7 @@ fn tell_exchange(exchange: &Exchange) -> Value {
         "response": exchange.response.as_ref().map(|response| json!({
             "status": response.head.status,
             "fields": tell_fields(&response.head.fields),
+            "malformed": response.head.malformed.map(tell_malformed),
             "body_bytes": response.body_bytes,
             "trailers": tell_fields(&response.trailers),
         })),
@@ -250,6 +253,19 @@ fn tell_ended(ended: Ended) -> &'static str {
         Ended::Closed => "closed",
         Ended::Upgraded => "upgraded",
         Ended::Lost => "lost",
+    }
+}
+
+fn tell_malformed(malformed: Malformed) -> &'static str {
+    match malformed {
+        Malformed::Method => "method",
+        Malformed::Spaces => "spaces",
+        Malformed::StartLine => "start-line",
+        Malformed::Field => "field",
+        Malformed::TooLarge => "too-large",
+        Malformed::Unfinished => "unfinished",
+        Malformed::PseudoHeader => "pseudo-header",
+        Malformed::HeaderBlock => "header-block",
     }
 }
 

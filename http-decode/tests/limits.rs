@@ -97,12 +97,12 @@ fn ok(body: &str) -> String {
 }
 
 #[test]
-fn a_head_may_have_max_head_bytes_and_no_more() {
+fn a_start_line_may_have_max_head_bytes_and_no_more() {
     let limits = Limits {
         max_head_bytes: 100,
         ..Limits::DEFAULT
     };
-    for (length, fits) in [(100, true), (101, false)] {
+    for (length, fits) in [(102, true), (103, false)] {
         for step in [1, 7, 1000] {
             let head = format!("GET /{} HTTP/1.1\r\n\r\n", "x".repeat(length - 18));
             let mut tape = Tape::new(limits);
@@ -111,8 +111,10 @@ fn a_head_may_have_max_head_bytes_and_no_more() {
                 tape.push(READ, part);
             }
             tape.push(WRITE, ok("")).settle();
-            assert_eq!(tape.undecoded(), if fits { vec![] } else { vec![Reason::HeadTooLarge] });
-            assert_eq!(tape.counters().heads_too_large, u64::from(!fits));
+            assert_eq!(
+                tape.undecoded(),
+                if fits { vec![] } else { vec![Reason::MalformedHead] }
+            );
             assert_eq!(tape.exchanges().len(), 2);
             assert_eq!(tape.exchanges()[1].request.is_some(), fits);
         }
@@ -120,7 +122,7 @@ fn a_head_may_have_max_head_bytes_and_no_more() {
 }
 
 #[test]
-fn a_head_may_have_max_fields_and_no_more() {
+fn a_head_is_cut_at_max_fields() {
     let limits = Limits {
         max_fields: 10,
         ..Limits::DEFAULT
@@ -129,9 +131,52 @@ fn a_head_may_have_max_fields_and_no_more() {
         let mut tape = Tape::new(limits);
         tape.push(READ, format!("GET / HTTP/1.1\r\n{}\r\n", "A: b\r\n".repeat(count)))
             .push(WRITE, ok(""));
-        assert_eq!(tape.undecoded().is_empty(), fits);
-        assert_eq!(tape.exchanges().len(), usize::from(fits));
-        assert_eq!(tape.counters().heads_too_large, u64::from(!fits));
+        assert_eq!(tape.undecoded(), []);
+        let head = &tape.exchanges()[0].request.as_ref().unwrap().head;
+        assert_eq!((head.fields.len(), head.unknown), (10, u32::from(!fits)));
+        assert_eq!(tape.counters().heads_cut, u64::from(!fits));
+    }
+}
+
+#[test]
+fn a_head_is_cut_at_max_head_bytes_at_the_end_of_a_field() {
+    let limits = Limits {
+        max_head_bytes: 100,
+        ..Limits::DEFAULT
+    };
+    // The request line and four fields, one of them folded, fill the room but for ten bytes.
+    let head = format!(
+        "GET /xy HTTP/1.1\r\n{}c: secret\r\n d\r\n",
+        "a: bcdefghijklmno\r\n".repeat(3)
+    );
+    assert_eq!(head.len(), 90);
+    for (rest, fields, unknown) in [
+        ("e: f\r\n\r\n", 5, 0),
+        ("e: fghij\r\n\r\n", 5, 0),
+        ("e: fghijk\r\n\r\n", 4, 1),
+        ("e: secret\r\n f: g\r\nh: i\r\n\r\n", 4, 2),
+        (" e: secret\r\n\r\n", 3, 1),
+        ("e: fgh\r\nContent-Length: 4\r\n\r\n", 5, 1),
+    ] {
+        for step in [1, 7, 1000] {
+            let mut tape = Tape::new(limits);
+            tape.push(READ, GET).push(WRITE, ok(""));
+            for part in [&head, rest].concat().as_bytes().chunks(step) {
+                tape.push(READ, part);
+            }
+            let framed = !rest.contains("Content-Length");
+            tape.push(WRITE, ok("")).push(READ, GET).push(WRITE, ok("")).settle();
+            assert_eq!(tape.exchanges().len(), 3, "{rest:?} by {step}");
+            let request = tape.exchanges()[1].request.as_ref().unwrap();
+            let head = &request.head;
+            assert_eq!(
+                (head.fields.len(), head.unknown),
+                (fields, unknown),
+                "{rest:?} by {step}"
+            );
+            assert_eq!(request.body_bytes, framed.then_some(0), "{rest:?} by {step}");
+            assert_eq!(tape.counters().heads_cut, u64::from(head.unknown > 0));
+        }
     }
 }
 
@@ -294,9 +339,9 @@ fn after_max_unrecognised_bytes_a_connection_is_not_http_until_it_is() {
     };
     let mut tape = Tape::new(limits);
     tape.connection.mark_from_start();
-    tape.push(READ, "x".repeat(100));
+    tape.push(READ, [0xff; 100]);
     assert_eq!(tape.undecoded(), []);
-    tape.push(READ, "x").push(WRITE, "x").push(READ, "x");
+    tape.push(READ, [0xff]).push(WRITE, [0xff; 9]).push(READ, [0xff; 9]);
     assert_eq!(tape.outputs, [Output::Undecoded(READ, 0, Reason::NotHttp)]);
     tape.push(READ, GET).settle().push(WRITE, ok("")).settle();
     assert_eq!(tape.exchanges().len(), 1);

@@ -19,6 +19,8 @@ mod hostile;
 mod endings;
 mod stalled;
 mod refusals;
+mod refused;
+mod unusual;
 mod inspect;
 mod addresses;
 mod connections;

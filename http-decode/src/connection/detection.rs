@@ -3,26 +3,86 @@
 //! In: the verdicts of the scouts. Out: the dialogue that reads on, or bytes discarded and counted. Refuses to take one
 //! direction for HTTP/1 and the other for HTTP/2.
 
-use super::{Connection, Dialogue, Phase};
+use super::{Connection, Dialogue, Half, Phase};
 use crate::both::Both;
 use crate::context::Role;
+use crate::proxy::{Found, Preamble};
 use crate::scout::{Scout, Verdict};
 use crate::{Direction, Reason, h1, h2};
 
 impl Connection {
     /// Lets the scout of a direction scan the next bytes; false when there are none.
     pub(super) fn scan_ahead(&mut self, direction: Direction) -> bool {
+        if let Some(scanned) = self.scan_preamble(direction) {
+            return scanned;
+        }
         let limits = self.context.settings.limits;
+        let begins = self.begins_with_next(direction);
         let half = self.halves.of_mut(direction);
         let Some(scout) = &mut half.scout else { return false };
         let next = half.stream.next().max(scout.scanned());
         let verdict = match half.stream.held_at(next) {
-            Some(chunk) => scout.scan(&chunk, &limits),
+            Some(chunk) => scout.scan(&chunk, half.start, begins, &limits),
             None if scout.is_undecided() && half.stream.is_missing_at(next) => scout.conclude(),
             None => return false,
         };
         self.take_verdict(direction, verdict);
+        self.refuse_both();
         true
+    }
+
+    /// Scans for a header of the PROXY protocol, and steps over it; says whether that did anything, or nothing if there is
+    /// none.
+    fn scan_preamble(&mut self, direction: Direction) -> Option<bool> {
+        let half = self.halves.of_mut(direction);
+        let preamble = half.preamble.as_mut()?;
+        let next = half.stream.next();
+        if let Preamble::Within(end) = *preamble {
+            let Some(held) = half.stream.take() else {
+                return Some(false);
+            };
+            let chunk = held.chunk(next);
+            let left = usize::try_from(end.saturating_sub(next)).unwrap_or(usize::MAX);
+            let count = chunk.bytes.len().min(left);
+            half.stream.put_back(held, count);
+            if half.stream.next() >= end {
+                half.preamble = None;
+            }
+            return Some(true);
+        }
+        if next > 0 || half.stream.is_missing_at(preamble.scanned()) {
+            half.preamble = None;
+            return None;
+        }
+        let Some(chunk) = half.stream.held_at(preamble.scanned()) else {
+            return Some(false);
+        };
+        match preamble.scan(chunk.bytes) {
+            Found::NotYet => Some(true),
+            Found::Nothing => {
+                half.preamble = None;
+                None
+            }
+            Found::Header(length, proxied) => {
+                *preamble = Preamble::Within(length);
+                half.start = length;
+                self.context.proxied = proxied;
+                Some(true)
+            }
+        }
+    }
+
+    /// Gives up on both directions once neither begins like HTTP: then there is no error that answers a bad request.
+    fn refuse_both(&mut self) {
+        let waits = |half: &Half| half.scout.as_ref().is_some_and(Scout::awaits_refusal);
+        if self.halves.all().into_iter().all(waits) {
+            for direction in [Direction::Read, Direction::Write] {
+                if let Some(scout) = &mut self.halves.of_mut(direction).scout {
+                    scout.drop_refused();
+                }
+                self.discard_useless(direction);
+            }
+        }
     }
 
     /// Returns whether a direction cannot go on because bytes are missing, while some behind them are there.
@@ -104,8 +164,9 @@ impl Connection {
         let side = role.side(direction);
         self.context.side = Some(side);
         let lost = Both::new(|direction| self.halves.of(direction).lost_until);
+        let begins = Both::new(|direction| self.begins_with_next(direction));
         self.context.counters.resynchronised += u64::from(self.halves.of(direction).lost_until.is_some());
-        self.dialogue = Dialogue::Http1(Box::new(h1::dialogue::Dialogue::new(side, direction, &lost)));
+        self.dialogue = Dialogue::Http1(Box::new(h1::dialogue::Dialogue::new(side, direction, &lost, &begins)));
         for half in self.halves.all_mut() {
             half.scout = None;
         }
@@ -118,6 +179,12 @@ impl Connection {
         } else {
             self.begin_http2(direction, at_preface);
         }
+    }
+
+    /// Returns whether the next byte of a direction is the first one of a connection that was seen to begin.
+    fn begins_with_next(&self, direction: Direction) -> bool {
+        let half = self.halves.of(direction);
+        self.context.from_start && half.stream.next() == half.start
     }
 
     fn begin_http2(&mut self, direction: Direction, at_preface: bool) {

@@ -9,6 +9,7 @@ mod detection;
 use crate::both::Both;
 use crate::context::{Arrivals, Context};
 use crate::h1::dialogue::Outcome;
+use crate::proxy::{Preamble, Proxied};
 use crate::scout::Scout;
 use crate::stream::{Hole, Stream};
 use crate::{Chunk, Counters, Direction, Ended, Gap, GapCause, Output, Settings, Side, Timestamp, h1, h2};
@@ -35,6 +36,9 @@ struct Half {
     stream: Stream,
     /// What looks ahead, until it is known how to read.
     scout: Option<Scout>,
+    /// What may be a header of the PROXY protocol, and where what follows it begins.
+    preamble: Option<Preamble>,
+    start: u64,
     /// Until when bytes were passed over here before it was known what the direction carries.
     lost_until: Option<Timestamp>,
 }
@@ -44,6 +48,8 @@ impl Default for Half {
         Self {
             stream: Stream::default(),
             scout: Some(Scout::default()),
+            preamble: Some(Preamble::default()),
+            start: 0,
             lost_until: None,
         }
     }
@@ -227,6 +233,11 @@ impl Connection {
         self.context.side
     }
 
+    /// Says whom the connection is for, if its first bytes were a header of the PROXY protocol that says so.
+    pub fn proxied(&self) -> Option<Proxied> {
+        self.context.proxied
+    }
+
     /// Says how often what happened.
     pub fn counters(&self) -> Counters {
         self.context.counters
@@ -234,7 +245,11 @@ impl Connection {
 
     /// Counts the memory in use, which never exceeds [`max_connection_bytes`](crate::Limits::max_connection_bytes).
     pub fn held_bytes(&self) -> usize {
-        let half = |half: &Half| half.stream.held_bytes() + half.scout.as_ref().map_or(0, Scout::held_bytes);
+        let half = |half: &Half| {
+            half.stream.held_bytes()
+                + half.scout.as_ref().map_or(0, Scout::held_bytes)
+                + half.preamble.as_ref().map_or(0, Preamble::held_bytes)
+        };
         let dialogue = match &self.dialogue {
             Dialogue::Unknown => 0,
             Dialogue::Http1(dialogue) => dialogue.held_bytes(),
@@ -432,10 +447,12 @@ impl Connection {
         if let Some(scout) = &mut self.halves.of_mut(direction).scout {
             scout.pass_hole();
         }
+        let stream = &self.halves.of(direction).stream;
+        let behind_at = stream.held_at(stream.next()).map(|chunk| chunk.at);
         match &mut self.dialogue {
             Dialogue::Unknown => self.halves.of_mut(direction).lost_until = Some(Timestamp(u64::MAX)),
             Dialogue::Http1(dialogue) => dialogue.skip(direction, &hole, &mut self.context),
-            Dialogue::Http2(dialogue) => dialogue.skip(direction, &hole, &mut self.context),
+            Dialogue::Http2(dialogue) => dialogue.skip(direction, &hole, behind_at, &mut self.context),
         }
         self.resync_if_lost(direction);
     }
@@ -469,6 +486,7 @@ impl Connection {
         for half in self.halves.all_mut() {
             half.stream.clear();
             half.scout = None;
+            half.preamble = None;
         }
     }
 

@@ -272,7 +272,7 @@ fn closing_completes_a_body_that_ends_with_the_connection() {
 }
 
 #[test]
-fn final_positions_reveal_what_was_lost_at_the_end() {
+fn final_positions_reveal_what_was_lost_at_the_end_and_that_it_may_have_been_the_answer() {
     let mut tape = Tape::new();
     tape.push(READ, get("/x"));
     let read = tape.positions[0];
@@ -286,7 +286,7 @@ fn final_positions_reveal_what_was_lost_at_the_end() {
     };
     let outputs = tape.outputs();
     assert_eq!(outputs[0], Output::Gap(gap));
-    assert!(matches!(&outputs[1], Output::Exchange(exchange) if exchange.ended == Some(Ended::Closed)));
+    assert!(matches!(&outputs[1], Output::Exchange(exchange) if exchange.ended == Some(Ended::Lost)));
 }
 
 #[test]

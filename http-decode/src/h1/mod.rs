@@ -9,11 +9,19 @@ mod resync;
 pub(crate) mod dialogue;
 mod pair;
 pub(crate) mod section;
+mod either;
+mod method;
 
 use std::mem;
 
 use body::{Body, Read, Skip};
-use head::{Versioned, parse_request, parse_response, read_request, read_response};
+pub(crate) use either::Instead;
+use either::{Again, Either};
+pub(crate) use head::damaged::is_request_line;
+use head::damaged::{self, Parsed};
+use head::{Versioned, read_request, read_response, read_whole_request, read_whole_response};
+pub(crate) use method::MAX_METHOD as LONGEST_METHOD;
+use method::Place;
 pub(crate) use resync::Passed;
 use resync::{Found, Seek};
 use section::Section;
@@ -21,7 +29,7 @@ use section::Section;
 use crate::context::Role;
 use crate::detect::{self, Likeness};
 use crate::stream::Mark;
-use crate::{Chunk, Fields, Limits, Reason, RequestHead, ResponseHead};
+use crate::{Chunk, Fields, Limits, Malformed, Reason, RequestHead, ResponseHead, Timestamp};
 
 /// What was read.
 #[derive(Debug)]
@@ -30,6 +38,8 @@ pub(crate) enum Event {
     Found(Passed),
     /// A request head; [`Decoder::begin_body`] must follow.
     Request(Versioned<RequestHead>, Mark),
+    /// What is clear of a request head that is none; the step is lost.
+    Refused(RequestHead, Mark),
     /// A response head; [`Decoder::begin_body`] must follow.
     Response(Versioned<ResponseHead>, Mark),
     /// So many bytes of content.
@@ -64,14 +74,20 @@ pub(crate) enum Skipped {
 #[derive(Debug)]
 pub(crate) struct Decoder {
     role: Role,
+    /// Whether nothing has been read of a connection that was seen to begin.
+    begins: bool,
     state: State,
+    /// What is read before the next bytes.
+    again: Option<Again>,
 }
 
 /// What is known of a direction's place in its messages.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(crate) enum Step {
-    /// A head begins with the next byte.
-    In,
+    /// The connection begins with the next byte.
+    Begins,
+    /// A head seems to begin with the next byte.
+    Found,
     /// Nothing has been seen yet.
     Unknown,
     /// Bytes were passed over.
@@ -88,6 +104,10 @@ enum State {
     Pause,
     /// Behind the head of a response to an unknown request: without a body if that was HEAD.
     Doubt(Body),
+    /// Behind a head: a body is announced, and nothing of it has come.
+    Fresh(Body),
+    /// In the call that begins that body, or the next head in its place.
+    Either(Either),
     /// In a body.
     Body(Body),
 }
@@ -102,11 +122,17 @@ impl Decoder {
     /// Begins to read what carries `role`.
     pub(crate) fn new(role: Role, step: Step) -> Self {
         let state = match step {
-            Step::In => State::Head(Section::default()),
+            Step::Begins => State::Head(Section::default()),
+            Step::Found => State::Head(Section::found()),
             Step::Unknown => State::Seek(Seek::default()),
             Step::Out => State::Seek(Seek::out_of_step()),
         };
-        Self { role, state }
+        Self {
+            role,
+            begins: step == Step::Begins,
+            state,
+            again: None,
+        }
     }
 
     /// Says what this direction carries.
@@ -116,6 +142,13 @@ impl Decoder {
 
     /// Reads on; `None` when `chunk` is used up.
     pub(crate) fn read(&mut self, chunk: &mut Chunk<'_>, limits: &Limits) -> Option<Event> {
+        match self.again.take() {
+            Some(again) => self.read_again(again, chunk, limits),
+            None => self.read_on(chunk, limits),
+        }
+    }
+
+    fn read_on(&mut self, chunk: &mut Chunk<'_>, limits: &Limits) -> Option<Event> {
         match &mut self.state {
             State::Seek(seek) => match seek.read(chunk, self.role, limits)? {
                 Found::Start(section, passed) => {
@@ -127,20 +160,46 @@ impl Decoder {
             State::Head(_) => self.read_head(chunk, limits),
             State::Pause => None,
             State::Doubt(_) => self.resolve_doubt(chunk),
+            State::Fresh(_) if chunk.bytes.is_empty() => None,
+            State::Fresh(body) => {
+                self.state = State::Body(mem::replace(body, Body::UntilClose));
+                self.read_body(chunk, limits)
+            }
+            State::Either(either) => {
+                let either = mem::replace(either, Either::new(Body::UntilClose, Instead::Open));
+                self.read_either(either, chunk, limits)
+            }
             State::Body(_) => self.read_body(chunk, limits),
         }
     }
 
     /// Says what follows the head.
     pub(crate) fn begin_body(&mut self, body: Body) {
-        self.state = State::Body(body);
+        self.state = State::Fresh(body);
     }
 
     /// Says that the body just begun is not there if the request, which was not seen, was HEAD.
     pub(crate) fn doubt_body(&mut self) {
-        if let State::Body(body) = &mut self.state {
+        if let State::Fresh(body) = &mut self.state {
             self.state = State::Doubt(mem::replace(body, Body::UntilClose));
         }
+    }
+
+    /// Returns whether a body of known framing is announced, and nothing of it has come.
+    pub(crate) fn awaits_body(&self) -> bool {
+        matches!(self.state, State::Fresh(Body::Length(_) | Body::Chunked(_)))
+    }
+
+    /// Says that the next head may come in place of the body just begun.
+    pub(crate) fn doubt_that_body_comes(&mut self, instead: Instead) {
+        if let State::Fresh(body) = &mut self.state {
+            self.state = State::Either(Either::new(mem::replace(body, Body::UntilClose), instead));
+        }
+    }
+
+    /// Returns whether what came behind a head may be of its body or not.
+    pub(crate) fn is_undecided(&self) -> bool {
+        matches!(self.state, State::Either(_))
     }
 
     /// Says that the next head follows at once.
@@ -150,6 +209,7 @@ impl Decoder {
 
     /// Gives up on what is in progress: no start line is trusted but at the first byte of a call.
     pub(crate) fn lose_step(&mut self) {
+        self.begins = false;
         self.state = State::Seek(Seek::out_of_step());
     }
 
@@ -160,8 +220,12 @@ impl Decoder {
                 self.lose_step();
                 return Skipped::Heads;
             }
-            State::Doubt(_) => Skip::Unknown,
-            State::Body(body) => body.skip(bytes),
+            State::Doubt(_) | State::Either(_) => Skip::Unknown,
+            State::Fresh(body) | State::Body(body) => {
+                let skip = body.skip(bytes);
+                self.state = State::Body(mem::replace(body, Body::UntilClose));
+                skip
+            }
         };
         match skip {
             Skip::Content(_) | Skip::Uncounted => {}
@@ -171,27 +235,58 @@ impl Decoder {
         Skipped::Body(skip)
     }
 
+    /// Takes what has come of a request head that will not be whole, and where it began.
+    pub(crate) fn take_unfinished(&mut self) -> Option<(RequestHead, Mark)> {
+        let State::Head(section) = &self.state else { return None };
+        let mark = section.mark().filter(|_| !section.is_found())?;
+        let place = if self.begins {
+            Place::First
+        } else {
+            section.place_of_all()
+        };
+        let head = damaged::unfinished(section.bytes(), place);
+        self.lose_step();
+        Some((head, mark))
+    }
+
+    /// Says when the head in progress began, if one is.
+    pub(crate) fn head_begun(&self) -> Option<Timestamp> {
+        match &self.state {
+            State::Head(section) => section.mark().map(|mark| mark.at),
+            State::Seek(_) | State::Pause | State::Doubt(_) | State::Fresh(_) | State::Either(_) | State::Body(_) => {
+                None
+            }
+        }
+    }
+
     /// Tells whether a message has ended and nothing of the next one has come.
     pub(crate) fn is_between_messages(&self) -> bool {
         matches!(&self.state, State::Head(section) if section.mark().is_none())
+    }
+
+    /// Returns whether it searches for the next head, because its place in the messages was lost.
+    pub(crate) fn is_out_of_step(&self) -> bool {
+        matches!(&self.state, State::Seek(seek) if seek.has_passed())
     }
 
     /// Tells whether the end of the connection is the end of the message.
     pub(crate) fn ends_with_connection(&self) -> bool {
         matches!(
             self.state,
-            State::Body(Body::UntilClose) | State::Doubt(Body::UntilClose)
+            State::Fresh(Body::UntilClose) | State::Body(Body::UntilClose) | State::Doubt(Body::UntilClose)
         )
     }
 
     /// Counts the memory in use.
     pub(crate) fn held_bytes(&self) -> usize {
-        match &self.state {
+        let state = match &self.state {
             State::Seek(seek) => seek.held_bytes(),
             State::Head(section) => section.held_bytes(),
-            State::Doubt(body) | State::Body(body) => body.held_bytes(),
+            State::Doubt(body) | State::Fresh(body) | State::Body(body) => body.held_bytes(),
+            State::Either(either) => either.held_bytes(),
             State::Pause => 0,
-        }
+        };
+        state + self.again.as_ref().map_or(0, Again::held_bytes)
     }
 
     fn read_head(&mut self, chunk: &mut Chunk<'_>, limits: &Limits) -> Option<Event> {
@@ -201,10 +296,16 @@ impl Decoder {
         let start = chunk.position;
         let read = section
             .skip_blank(chunk, limits)
-            .and_then(|()| read_event(section, self.role, chunk, limits));
+            .and_then(|()| read_event(section, self.role, self.begins, chunk, limits));
         let start = section.mark().map_or(start, |mark| mark.position);
+        self.begins &= matches!(read, Ok(None));
         match read {
             Ok(None) => None,
+            Ok(Some(event @ Event::Refused(..))) => {
+                self.lose_step();
+                chunk.call_start = false;
+                Some(event)
+            }
             Ok(event) => {
                 self.state = State::Pause;
                 event
@@ -262,45 +363,64 @@ impl Decoder {
 fn read_event(
     section: &mut Section,
     role: Role,
+    is_first: bool,
     chunk: &mut Chunk<'_>,
     limits: &Limits,
 ) -> Result<Option<Event>, Reason> {
     if chunk.bytes.is_empty() {
         return Ok(None);
     }
-    let mark = section.mark().unwrap_or(Mark {
-        position: chunk.position,
-        at: chunk.at,
-        origin: chunk.origin,
-    });
+    let mark = section.mark().unwrap_or_else(|| Mark::of(chunk));
     if section.mark().is_none()
-        && let Some(event) = read_in_place(role, chunk, mark, limits)
+        && let Some(event) = read_in_place(role, section.place_of(chunk, is_first), chunk, mark, limits)
     {
         return Ok(Some(event));
     }
+    let is_found = section.is_found();
     let Some(whole) = section.read(chunk, limits)? else {
         let beginning = section.bytes().get(..BEGINNING).unwrap_or(section.bytes());
-        let plausible = match role {
-            Role::Responses => detect::may_begin_response(beginning),
-            Role::Requests => detect::may_begin_request(beginning),
-        };
-        return if plausible {
-            Ok(None)
-        } else {
-            Err(Reason::MalformedHead)
+        return match role {
+            Role::Responses if detect::may_begin_response(beginning) => Ok(None),
+            Role::Responses => Err(Reason::MalformedHead),
+            Role::Requests if detect::may_begin_request(beginning) => Ok(None),
+            Role::Requests if is_found => Err(Reason::MalformedHead),
+            Role::Requests => Ok(Some(Event::Refused(RequestHead::refused(), mark))),
         };
     };
     match role {
-        Role::Responses => parse_response(&whole, limits).map(|head| Some(Event::Response(head, mark))),
-        Role::Requests => parse_request(&whole, limits).map(|head| Some(Event::Request(head, mark))),
+        Role::Responses => read_whole_response(&whole, limits).and_then(|response| {
+            look_well(is_found, response.head.malformed).map(|()| Some(Event::Response(response, mark)))
+        }),
+        Role::Requests => {
+            let place = if is_first { Place::First } else { whole.place };
+            Ok(Some(match read_whole_request(&whole, place, limits) {
+                Parsed::Head(mut request) => {
+                    look_well(is_found, request.head.malformed)?;
+                    method::hide(&mut request.head, place);
+                    Event::Request(request, mark)
+                }
+                Parsed::Refused(_) if is_found => return Err(Reason::MalformedHead),
+                Parsed::Refused(head) => Event::Refused(head, mark),
+            }))
+        }
+    }
+}
+
+/// Refuses a head that is one by its looks alone, and does not look well.
+fn look_well(is_found: bool, malformed: Option<Malformed>) -> Result<(), Reason> {
+    if is_found && malformed.is_some() {
+        Err(Reason::MalformedHead)
+    } else {
+        Ok(())
     }
 }
 
 /// Reads a head that begins with `chunk` and lies in it as a whole, as most do: its end need not be looked for first.
-fn read_in_place(role: Role, chunk: &mut Chunk<'_>, mark: Mark, limits: &Limits) -> Option<Event> {
+fn read_in_place(role: Role, place: Place, chunk: &mut Chunk<'_>, mark: Mark, limits: &Limits) -> Option<Event> {
     let (event, length) = match role {
         Role::Requests => {
-            let (head, length) = read_request(chunk.bytes, limits)?;
+            let (mut head, length) = read_request(chunk.bytes, limits)?;
+            method::hide(&mut head.head, place);
             (Event::Request(head, mark), length)
         }
         Role::Responses => {

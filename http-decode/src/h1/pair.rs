@@ -108,6 +108,27 @@ impl Pairing {
         self.responses_lost = Some(until.unwrap_or(Timestamp(u64::MAX)));
     }
 
+    /// Returns whether no request waits, and none may have been lost.
+    pub(crate) fn is_idle(&self) -> bool {
+        self.pending.is_empty() && !self.requests_lost
+    }
+
+    /// Returns whether the first request that waits began before `at`.
+    pub(crate) fn has_before(&self, at: Timestamp) -> bool {
+        self.pending.front().is_some_and(|first| first.exchange.began < at)
+    }
+
+    /// Says until when responses may have been lost, if any were.
+    pub(crate) fn lost_responses_until(&self) -> Option<Timestamp> {
+        self.responses_lost
+    }
+
+    /// Says when the first request began, if the client is not known to send requests before it has its answers.
+    pub(crate) fn next_in_turn(&self) -> Option<Timestamp> {
+        let first = self.pending.front().filter(|_| !self.pipelined)?;
+        Some(first.exchange.began)
+    }
+
     /// Finds what a response that began at `began` answers.
     pub(crate) fn assign(&mut self, began: Timestamp, arrivals: Arrivals) -> Assignment {
         self.responses_lost = self.responses_lost.map(|until| until.min(began));

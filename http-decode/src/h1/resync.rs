@@ -48,6 +48,11 @@ impl Seek {
         }
     }
 
+    /// Returns whether bytes were passed over.
+    pub(super) fn has_passed(&self) -> bool {
+        self.passed == Passed::Some
+    }
+
     /// Looks at `chunk`; `None` when it is used up and the answer is still open.
     pub(crate) fn read(&mut self, chunk: &mut Chunk<'_>, role: Role, limits: &Limits) -> Option<Found> {
         if chunk.bytes.is_empty() {
@@ -67,7 +72,7 @@ impl Seek {
         // A connection begins where its positions do; behind a hole it is in the middle of something.
         if chunk.call_start || (!self.begun && chunk.position == 0) {
             self.begun = true;
-            return self.try_line(Section::default(), chunk, role, limits);
+            return self.try_line(Section::found(), chunk, role, limits);
         }
         Some(Found::Nothing(chunk.discard()))
     }

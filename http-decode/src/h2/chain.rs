@@ -14,6 +14,8 @@ pub(crate) struct Chain {
     evidence: u32,
     /// Whether it began with frames that no everyday peer sends: what follows has to speak for them, too.
     odd: bool,
+    /// Whether the latest frame that ended may be believed for where it ended.
+    ends_well: bool,
 }
 
 #[derive(Debug)]
@@ -21,7 +23,7 @@ enum Place {
     /// In a frame header, of which so many bytes have been seen.
     Header([u8; HEADER_BYTES], usize),
     /// In the payload of such a frame, of which so many bytes are left.
-    Payload(usize, Likeness),
+    Payload(usize, Likeness, Extent),
     /// These were no frames.
     Broken,
 }
@@ -34,7 +36,7 @@ impl Default for Place {
 
 impl Chain {
     /// Counts what speaks for frames: a plausible header is one, a frame of a length that is prescribed another, so is a
-    /// frame that ends where the captured bytes do, and a header block that begins like a head counts for two. Frames of
+    /// frame with its payload in one call that ends where the captured bytes do, and a header block that begins like a head counts for two. Frames of
     /// unassigned kinds speak for nothing, and unusual flags take away what a plausible header counts for.
     pub(crate) fn evidence(&self) -> u32 {
         if self.is_broken() { 0 } else { self.evidence }
@@ -48,14 +50,14 @@ impl Chain {
     /// Returns how many bytes of the frame in progress are to come, if its header is an everyday one.
     pub(crate) fn within_frame(&self) -> Option<u64> {
         match self.place {
-            Place::Payload(left, Likeness::Frame) => Some(left as u64),
+            Place::Payload(left, Likeness::Frame, _) => Some(left as u64),
             Place::Payload(..) | Place::Header(..) | Place::Broken => None,
         }
     }
 
-    /// Returns whether what was seen ends where a frame does.
+    /// Returns whether what was seen ends where a frame does whose payload lies in one piece.
     pub(crate) fn is_whole(&self) -> bool {
-        matches!(self.place, Place::Header(_, 0))
+        self.ends_well && matches!(self.place, Place::Header(_, 0))
     }
 
     /// Returns whether these cannot be frames.
@@ -63,15 +65,23 @@ impl Chain {
         matches!(self.place, Place::Broken)
     }
 
-    /// Scans what follows.
-    pub(crate) fn scan(&mut self, mut bytes: &[u8]) {
+    /// Scans what follows, in the same call or, if it starts one, in the next.
+    pub(crate) fn scan(&mut self, mut bytes: &[u8], starts_call: bool) {
+        if let Place::Payload(_, _, extent @ Extent::Begun) = &mut self.place
+            && starts_call
+        {
+            *extent = Extent::Parted;
+        }
         while !bytes.is_empty() {
             match &mut self.place {
                 Place::Broken => return,
-                Place::Payload(left, _) => {
+                Place::Payload(left, _, extent) => {
                     let count = bytes.len().min(*left);
                     bytes = bytes.get(count..).unwrap_or_default();
                     *left -= count;
+                    if *extent == Extent::Awaited {
+                        *extent = Extent::Begun;
+                    }
                     self.end_payload(bytes);
                 }
                 Place::Header(header, seen) => {
@@ -111,18 +121,37 @@ impl Chain {
         self.odd |= self.evidence == 0 && likeness != Likeness::Frame;
         let usual = likeness == Likeness::Frame && !is_weak(header);
         self.evidence = self.evidence.saturating_add(judged + u32::from(usual));
-        self.place = Place::Payload(length, likeness);
+        let extent = if rest.is_empty() {
+            Extent::Awaited
+        } else {
+            Extent::Begun
+        };
+        self.place = Place::Payload(length, likeness, extent);
         self.end_payload(rest);
     }
 
     fn end_payload(&mut self, rest: &[u8]) {
-        if let Place::Payload(0, likeness) = self.place {
+        if let Place::Payload(0, likeness, extent) = self.place {
             self.place = Place::default();
-            // Many protocols have a length before each message, so an unassigned kind is not believed for its length.
-            let ends = rest.is_empty() && likeness != Likeness::Unassigned;
-            self.evidence = self.evidence.saturating_add(u32::from(ends));
+            // Many protocols have a length before each message, so an unassigned kind is not believed for its length. What
+            // begins like a frame by chance ends by chance where one of many calls does.
+            self.ends_well = likeness != Likeness::Unassigned && extent != Extent::Parted;
+            self.evidence = self
+                .evidence
+                .saturating_add(u32::from(rest.is_empty() && self.ends_well));
         }
     }
+}
+
+/// In how many calls a payload lies.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+enum Extent {
+    /// Nothing of it has come.
+    Awaited,
+    /// In one, so far.
+    Begun,
+    /// In several.
+    Parted,
 }
 
 /// How much nine bytes are like a frame's header.

@@ -1,14 +1,15 @@
 //! A header block as what it says: pseudo-header fields apart from the others (RFC 9113 section 8.3).
 //!
-//! In: a [`Block`] and the table it refers to. Out: a [`Section`]. Refuses names and values that RFC 9113 section 8.2.1
-//! calls malformed, pseudo-header fields that are unknown, repeated or behind other fields, and whatever HPACK refuses.
+//! In: a [`Block`] and the table it refers to. Out: a [`Section`], which says if it is malformed. Leaves out names and
+//! values that RFC 9113 section 8.2.1 calls malformed, pseudo-header fields that are unknown, repeated or have no such
+//! value, and what is behind an error of HPACK. One that is behind other fields counts, as it does for some gateways.
 
 use std::borrow::Cow;
 
 use super::frame::Block;
 use super::hpack;
 use crate::detect::is_tchar;
-use crate::{Counters, Fields, Limits, Reason, RequestHead, ResponseHead, Unredacted, head};
+use crate::{Counters, Fields, Limits, Malformed, RequestHead, ResponseHead, Unredacted, head};
 
 /// What a header block says.
 #[derive(Debug, Default)]
@@ -24,6 +25,7 @@ pub(super) struct Section {
     unknown: u32,
     /// Whether a field is not known that may have been a pseudo-header field.
     begins_unknown: bool,
+    malformed: Option<Malformed>,
 }
 
 /// What a section is, as far as it tells by itself.
@@ -47,20 +49,20 @@ pub(super) struct SectionReader {
 }
 
 impl SectionReader {
-    /// Decodes a block. Of one that is not whole, what was decoded stands, and one unknown field for the rest.
+    /// Decodes a block. Of one that is not whole, or that HPACK refuses, what was decoded stands, and one unknown field for
+    /// the rest.
     pub(super) fn read(
         &mut self,
         block: &Block<'_>,
         table: &mut hpack::Decoder,
         limits: &Limits,
         counters: &mut Counters,
-    ) -> Result<Section, Reason> {
+    ) -> Section {
         self.scratch.clear();
         let mut builder = Builder {
             section: Section::default(),
             fields: &mut self.scratch,
             in_fields: false,
-            malformed: false,
         };
         let bounds = hpack::Bounds {
             max_fields: limits.max_fields,
@@ -71,21 +73,22 @@ impl SectionReader {
             Ok(decoded) => decoded.over_limit,
             // The end of a field that was cut off looks like one that is malformed.
             Err(_) if !block.whole => 0,
-            Err(_) => return Err(Reason::MalformedHead),
+            Err(_) => {
+                builder.refuse(Malformed::HeaderBlock);
+                1
+            }
         };
-        if builder.malformed {
-            return Err(Reason::MalformedHead);
-        }
         if !block.whole {
             table.forget();
         }
         builder.miss(missing.saturating_add(u32::from(!block.whole)));
-        counters.heads_cut += u64::from(missing > 0 && block.whole);
+        counters.heads_cut += u64::from(decoded.is_ok() && missing > 0 && block.whole);
         let Builder { section, fields, .. } = builder;
-        Ok(Section {
+        counters.malformed_heads += u64::from(section.malformed.is_some());
+        Section {
             fields: fields.clone(),
             ..section
-        })
+        }
     }
 
     /// Counts the memory in use.
@@ -117,24 +120,31 @@ impl Section {
         }
     }
 
-    /// Gives the status code.
-    pub(super) fn status(&self) -> Option<u16> {
-        self.status
+    /// Returns whether it has pseudo-header fields of a request, whatever else it has.
+    pub(super) fn asks(&self) -> bool {
+        self.method.is_some() || self.path.is_some()
     }
 
     /// Takes it for the head of a request.
-    pub(super) fn into_request(self) -> RequestHead {
+    pub(super) fn into_request(self, counters: &mut Counters) -> RequestHead {
         let Self {
             method,
             scheme,
             authority,
             path,
             protocol,
+            status,
             mut never_indexed,
             fields,
             unknown,
-            ..
+            begins_unknown: _,
+            malformed,
         } = self;
+        let asks_for_path = method.as_deref() != Some("CONNECT");
+        let lacks = method.is_none() || (asks_for_path && (scheme.is_none() || path.is_none()));
+        let wrong = (lacks && unknown == 0) || status.is_some();
+        counters.malformed_heads += u64::from(wrong && malformed.is_none());
+        let malformed = malformed.or(wrong.then_some(Malformed::PseudoHeader));
         if authority.is_none() {
             // RFC 9113 section 8.3.1: what has no :authority is about the host in Host.
             never_indexed.authority = fields.get("host").is_some_and(|host| host.never_indexed);
@@ -148,15 +158,19 @@ impl Section {
             never_indexed,
             fields,
             unknown,
+            malformed,
         }
     }
 
     /// Takes it for the head of a response.
-    pub(super) fn into_response(self) -> ResponseHead {
+    pub(super) fn into_response(self, counters: &mut Counters) -> ResponseHead {
+        let wrong = self.asks() || (self.status.is_none() && self.unknown == 0);
+        counters.malformed_heads += u64::from(wrong && self.malformed.is_none());
         ResponseHead {
             status: self.status,
             fields: self.fields,
             unknown: self.unknown,
+            malformed: self.malformed.or(wrong.then_some(Malformed::PseudoHeader)),
         }
     }
 
@@ -182,7 +196,6 @@ struct Builder<'a> {
     fields: &'a mut Fields,
     /// Whether a field that is no pseudo-header field has come.
     in_fields: bool,
-    malformed: bool,
 }
 
 impl Builder<'_> {
@@ -205,11 +218,17 @@ impl Builder<'_> {
 
     fn take_field(&mut self, name: Option<&[u8]>, value: Option<&[u8]>, never_indexed: bool) {
         self.in_fields |= name.is_some();
-        self.malformed |= name.is_some_and(|name| !is_field_name(name));
-        self.malformed |= value.is_some_and(|value| !is_field_value(value));
-        if !self.malformed {
+        if name.is_none_or(is_field_name) && value.is_none_or(is_field_value) {
             self.fields.push_checked(name, value, never_indexed);
+        } else {
+            self.refuse(Malformed::Field);
+            self.section.unknown = self.section.unknown.saturating_add(1);
         }
+    }
+
+    /// Notes in what the section is malformed; the first counts.
+    fn refuse(&mut self, malformed: Malformed) {
+        self.section.malformed.get_or_insert(malformed);
     }
 
     fn take_pseudo(&mut self, name: &[u8], value: &[u8], never_indexed: bool) {
@@ -242,7 +261,12 @@ impl Builder<'_> {
             }
             _ => false,
         };
-        self.malformed |= self.in_fields || !fresh;
+        if !fresh {
+            section.unknown = section.unknown.saturating_add(1);
+        }
+        if self.in_fields || !fresh {
+            self.refuse(Malformed::PseudoHeader);
+        }
     }
 
     /// Adds fields of which nothing is known, as one.

@@ -3,6 +3,7 @@
 //! In: contiguous bytes from the beginning of a call. Out: a [`Guess`] as soon as the line is whole or cannot become a
 //! start line. Refuses to gather more than a head may have.
 
+use super::Beginning;
 use crate::Limits;
 use crate::detect::{self, Guess};
 
@@ -26,7 +27,7 @@ impl Default for Line {
 
 impl Line {
     /// Scans what follows.
-    pub(super) fn scan(&mut self, bytes: &[u8], limits: &Limits) -> Guess {
+    pub(super) fn scan(&mut self, bytes: &[u8], beginning: Beginning, limits: &Limits) -> Guess {
         let Self::Open { gathered, blank } = self else {
             return Guess::Neither;
         };
@@ -38,10 +39,14 @@ impl Line {
             rest = bytes.get(skipped..).unwrap_or_default();
         }
         let ended = memchr::memchr(b'\n', rest).is_some();
+        let judge = match beginning {
+            Beginning::Sure => detect::guess_first,
+            Beginning::Unknown | Beginning::Refused => detect::guess,
+        };
         let guess = if *blank > limits.max_blank_bytes || gathered.len() + rest.len() > limits.max_head_bytes {
             Guess::Neither
         } else if gathered.is_empty() {
-            detect::guess(rest)
+            judge(rest)
         } else {
             let judged = gathered.len() > PREFIX;
             gathered.extend_from_slice(rest);
@@ -49,7 +54,7 @@ impl Line {
             if judged && !ended {
                 Guess::NotYet
             } else {
-                detect::guess(gathered)
+                judge(gathered)
             }
         };
         match guess {

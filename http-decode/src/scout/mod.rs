@@ -19,6 +19,8 @@ pub(crate) struct Scout {
     known: Known,
     /// Position up to which bytes were scanned.
     scanned: u64,
+    /// Where messages begin, if not before.
+    start: u64,
     /// Whether the beginning of the connection has been scanned.
     begun: bool,
     /// Places where reading may begin, in the order of their positions.
@@ -45,6 +47,18 @@ struct Candidate {
     /// The start line that was found, while a candidate before it may yet prove to be a frame around it.
     found: Option<Role>,
     chain: Chain,
+    beginning: Beginning,
+}
+
+/// Whether a candidate is the beginning of a connection.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(super) enum Beginning {
+    /// It is not, or not for sure.
+    Unknown,
+    /// It is.
+    Sure,
+    /// It is, and is neither HTTP nor frames: a bad request, if the other side answers so.
+    Refused,
 }
 
 /// What scanning came to.
@@ -75,20 +89,24 @@ impl Scout {
         self.scanned
     }
 
-    /// Scans the bytes that follow those before.
-    pub(crate) fn scan(&mut self, chunk: &Chunk<'_>, limits: &Limits) -> Verdict {
+    /// Scans the bytes that follow those before. Messages begin at `start`, if not before; `from_start` says that they do.
+    pub(crate) fn scan(&mut self, chunk: &Chunk<'_>, start: u64, from_start: bool, limits: &Limits) -> Verdict {
+        self.start = start;
         // A connection begins where its positions do; behind a hole it is in the middle of something.
-        let begins = chunk.call_start || (!self.begun && chunk.position == 0);
+        let begins = chunk.call_start || (!self.begun && chunk.position == start);
         self.begun = true;
         self.scanned = chunk.position.saturating_add(chunk.bytes.len() as u64);
         let mut preface = None;
         for candidate in &mut self.candidates {
-            preface = preface.or(candidate.scan(chunk.bytes, limits));
+            preface = preface.or(candidate.scan(chunk, limits));
         }
         self.drop_hopeless();
         if begins {
             let mut candidate = self.candidate(chunk.position);
-            preface = preface.or(candidate.scan(chunk.bytes, limits));
+            if from_start && chunk.position == start && self.known == Known::Nothing {
+                candidate.beginning = Beginning::Sure;
+            }
+            preface = preface.or(candidate.scan(chunk, limits));
             self.make_room();
             self.candidates.push(candidate);
             self.drop_hopeless();
@@ -97,7 +115,7 @@ impl Scout {
             return Verdict::Preface(start);
         }
         let verdict = self.judge(0);
-        self.keep_within(limits.max_scouted_bytes as u64);
+        self.keep_within(limits);
         verdict
     }
 
@@ -111,7 +129,10 @@ impl Scout {
         };
         for candidate in &mut self.candidates {
             candidate.found = None;
-            candidate.line.expect_preface(may_begin && candidate.start == 0);
+            candidate.beginning = Beginning::Unknown;
+            candidate
+                .line
+                .expect_preface(may_begin && candidate.start == self.start);
         }
         self.drop_hopeless();
         self.judge(0)
@@ -137,6 +158,20 @@ impl Scout {
     /// Takes it that bytes are missing behind what was scanned.
     pub(crate) fn pass_hole(&mut self) {
         self.candidates.clear();
+    }
+
+    /// Returns whether what began the connection is kept for nothing but that the other side may refuse it.
+    pub(crate) fn awaits_refusal(&self) -> bool {
+        let [candidate] = &self.candidates[..] else {
+            return false;
+        };
+        candidate.beginning == Beginning::Refused
+    }
+
+    /// Gives up what is kept for that.
+    pub(crate) fn drop_refused(&mut self) {
+        self.candidates
+            .retain(|candidate| candidate.beginning != Beginning::Refused);
     }
 
     /// Returns the position up to which bytes are of no use any more.
@@ -166,11 +201,17 @@ impl Scout {
             line,
             found: None,
             chain: Chain::default(),
+            beginning: Beginning::Unknown,
         }
     }
 
     fn drop_hopeless(&mut self) {
-        self.candidates.retain(|candidate| !candidate.is_hopeless());
+        self.candidates.retain_mut(|candidate| {
+            if candidate.is_hopeless() && candidate.beginning == Beginning::Sure {
+                candidate.beginning = Beginning::Refused;
+            }
+            !candidate.is_hopeless()
+        });
     }
 
     /// Drops the oldest of those that have the least evidence.
@@ -190,10 +231,13 @@ impl Scout {
     /// A later one that lies within what would be an earlier one's frame needs as much more as speaks for the earlier one.
     fn judge(&self, ends: u32) -> Verdict {
         let mut contrary = 0;
-        for Candidate {
-            start, found, chain, ..
-        } in &self.candidates
-        {
+        for candidate in &self.candidates {
+            let Candidate {
+                start, found, chain, ..
+            } = candidate;
+            if candidate.beginning == Beginning::Refused {
+                continue;
+            }
             if let Some(role) = *found
                 && contrary == 0
             {
@@ -216,9 +260,13 @@ impl Scout {
     }
 
     /// Gives up what the limit does not allow to keep: of a long frame its content, else the candidate.
-    fn keep_within(&mut self, limit: u64) {
+    fn keep_within(&mut self, limits: &Limits) {
+        let limit = limits.max_scouted_bytes as u64;
         let scanned = self.scanned;
         self.candidates.retain_mut(|candidate| {
+            if candidate.beginning == Beginning::Refused {
+                return scanned <= limits.max_refused_bytes as u64;
+            }
             if scanned.saturating_sub(candidate.start) <= limit {
                 return true;
             }
@@ -232,14 +280,14 @@ impl Scout {
 
 impl Candidate {
     /// Scans what follows; gives the position of the client's preface if this is one.
-    fn scan(&mut self, bytes: &[u8], limits: &Limits) -> Option<u64> {
-        match self.line.scan(bytes, limits) {
+    fn scan(&mut self, chunk: &Chunk<'_>, limits: &Limits) -> Option<u64> {
+        match self.line.scan(chunk.bytes, self.beginning, limits) {
             Guess::Request => self.find(Role::Requests),
             Guess::Response => self.find(Role::Responses),
             Guess::Http2 => return Some(self.start),
             Guess::NotYet | Guess::Neither => {}
         }
-        self.chain.scan(bytes);
+        self.chain.scan(chunk.bytes, chunk.call_start);
         None
     }
 
@@ -249,7 +297,10 @@ impl Candidate {
     }
 
     fn is_hopeless(&self) -> bool {
-        self.chain.is_broken() && self.found.is_none() && matches!(self.line, Line::Closed)
+        self.beginning != Beginning::Refused
+            && self.chain.is_broken()
+            && self.found.is_none()
+            && matches!(self.line, Line::Closed)
     }
 }
 

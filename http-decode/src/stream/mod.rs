@@ -54,6 +54,17 @@ pub(crate) struct Mark {
     pub(crate) origin: u32,
 }
 
+impl Mark {
+    /// Marks the first byte of `chunk`.
+    pub(crate) const fn of(chunk: &Chunk<'_>) -> Self {
+        Self {
+            position: chunk.position,
+            at: chunk.at,
+            origin: chunk.origin,
+        }
+    }
+}
+
 /// One direction of a connection.
 #[derive(Debug, Default)]
 pub(crate) struct Stream {

@@ -28,6 +28,31 @@ fn a_server_may_speak_first() {
 }
 
 #[test]
+fn the_other_side_has_no_preface() {
+    let mut tape = Tape::new();
+    tape.push(READ, [hello(), get(1, "/")].concat())
+        .push(WRITE, PREFACE)
+        .push(WRITE, settings())
+        .push(WRITE, ok(1, "x"));
+    assert_eq!(tape.connection.side(), Some(Side::Server));
+    assert_eq!(tape.told(), ["1 GET / > 200 1 complete"]);
+}
+
+#[test]
+fn a_preface_in_the_middle_of_frames_makes_nothing_known() {
+    let mut tape = Tape::new();
+    tape.push(READ, b"middle of some content")
+        .push(WRITE, [settings(), ok(1, "x")].concat())
+        .push(READ, [hello(), get(3, "/")].concat())
+        .push(READ, get(5, "/"))
+        .push(WRITE, ok(5, "y"))
+        .close();
+    let told = tape.told();
+    assert!(told.iter().all(|told| !told.starts_with("3 ")), "{told:?}");
+    assert!(told.contains(&"5 GET / > 200 1 complete".to_owned()), "{told:?}");
+}
+
+#[test]
 fn every_byte_may_come_alone() {
     let mut tape = Tape::new();
     for (direction, bytes) in [

@@ -11,8 +11,8 @@ mod wire;
 use std::fmt::Write as _;
 
 use http_decode::{
-    Chunk, Connection, Direction, Ended, Exchange, Fields, Limits, Output, Protocol, Reason, Request, Response,
-    ResponseHead, Settings, Timestamp,
+    Chunk, Connection, Direction, Ended, Exchange, Fields, Limits, Malformed, Output, Protocol, Reason, Request,
+    Response, ResponseHead, Settings, Timestamp,
 };
 
 const READ: Direction = Direction::Read;
@@ -149,7 +149,7 @@ fn tell(exchange: &Exchange) -> String {
             write!(line, " {}", tell_bytes(*body_bytes)).unwrap();
         }
         line += &tell_fields(trailers);
-        line += &tell_unknown(head.unknown);
+        line += &tell_unknown(head.unknown, head.malformed);
     }
     for ResponseHead { status, .. } in &exchange.informational {
         write!(line, " > {}", tell_status(*status)).unwrap();
@@ -162,7 +162,7 @@ fn tell(exchange: &Exchange) -> String {
     {
         write!(line, " > {} {}", tell_status(head.status), tell_bytes(*body_bytes)).unwrap();
         line += &tell_fields(trailers);
-        line += &tell_unknown(head.unknown);
+        line += &tell_unknown(head.unknown, head.malformed);
     }
     line + " " + tell_end(exchange.ended)
 }
@@ -175,11 +175,12 @@ fn tell_bytes(bytes: Option<u64>) -> String {
     bytes.map_or_else(|| "?".to_owned(), |bytes| bytes.to_string())
 }
 
-fn tell_unknown(unknown: u32) -> String {
-    if unknown == 0 {
-        String::new()
-    } else {
-        format!(" ({unknown} unknown)")
+fn tell_unknown(unknown: u32, malformed: Option<Malformed>) -> String {
+    match (unknown, malformed) {
+        (0, None) => String::new(),
+        (_, None) => format!(" ({unknown} unknown)"),
+        (0, Some(malformed)) => format!(" ({malformed:?})"),
+        (_, Some(malformed)) => format!(" ({unknown} unknown, {malformed:?})"),
     }
 }
 

@@ -262,32 +262,144 @@ fn a_response_that_arrives_before_its_request_waits_for_it() {
 }
 
 #[test]
-fn malformed_heads_are_refused_and_the_table_stays_true() {
-    let refused: [&[(&str, &str)]; 8] = [
-        &[(":method", "GET"), ("x", "y"), (":path", "/")],
-        &[(":method", "GET"), (":method", "GET"), (":path", "/")],
-        &[(":method", "G T"), (":path", "/")],
-        &[(":method", "GET"), (":path", "/"), ("X-Upper", "y")],
-        &[(":method", "GET"), (":path", "/"), ("", "y")],
-        &[(":method", "GET"), (":path", "/"), ("a", "line\r\nbreak")],
-        &[(":method", "GET"), (":unknown", "y"), (":path", "/")],
-        &[(":status", "200")],
+fn of_malformed_heads_what_is_well_formed_is_there_and_the_table_stays_true() {
+    let get = ":method";
+    let cases: [(&[(&str, &str)], &str); 13] = [
+        // Some gateways take a pseudo-header field behind others.
+        (
+            &[(get, "GET"), (":scheme", "https"), ("x", "y"), (":path", "/1")],
+            "GET /1 (PseudoHeader) [x=y]",
+        ),
+        (
+            &[(get, "GET"), (get, "PUT"), (":scheme", "https"), (":path", "/1")],
+            "GET /1 (1 unknown, PseudoHeader)",
+        ),
+        (
+            &[(get, "G T"), (":scheme", "https"), (":path", "/1")],
+            "? /1 (1 unknown, PseudoHeader)",
+        ),
+        (
+            &[(get, "GET"), (":scheme", "https"), (":path", "/1"), ("X-Upper", "y")],
+            "GET /1 (1 unknown, Field)",
+        ),
+        (
+            &[
+                (get, "GET"),
+                (":scheme", "https"),
+                (":path", "/1"),
+                ("", "y"),
+                ("z", "1"),
+            ],
+            "GET /1 (1 unknown, Field) [z=1]",
+        ),
+        (
+            &[
+                (get, "GET"),
+                (":scheme", "https"),
+                (":path", "/1"),
+                ("a", "line\r\nbreak"),
+            ],
+            "GET /1 (1 unknown, Field)",
+        ),
+        (
+            &[(get, "GET"), (":unknown", "y"), (":scheme", "https"), (":path", "/1")],
+            "GET /1 (1 unknown, PseudoHeader)",
+        ),
+        (
+            &[(get, "GET"), (":scheme", "https"), (":path", "/1"), (":status", "200")],
+            "GET /1 (PseudoHeader)",
+        ),
+        (&[(":scheme", "https"), (":path", "/1")], "? /1 (PseudoHeader)"),
+        (&[(get, "GET"), (":path", "/1")], "GET /1 (PseudoHeader)"),
+        (&[("x", "y")], "? ? (PseudoHeader) [x=y]"),
+        // What is about one connection is as it was sent: many gateways only ignore it.
+        (
+            &[
+                (get, "GET"),
+                (":scheme", "https"),
+                (":path", "/1"),
+                ("connection", "close"),
+                ("te", "gzip"),
+            ],
+            "GET /1 [connection=close te=gzip]",
+        ),
+        (&[(get, "CONNECT"), (":authority", "a:1")], "CONNECT ?"),
     ];
-    for fields in refused {
+    for (fields, expected) in cases {
         let mut tape = Tape::begun();
-        let block = [super::wire::indexed(&[("a", "b")]), super::wire::block(fields)].concat();
-        let indexed_first = super::wire::block(&request("GET", "/next"));
+        let block = [super::wire::block(fields), super::wire::indexed(&[("a", "b")])].concat();
+        let next = [
+            super::wire::block(&request("GET", "/next")),
+            vec![super::wire::entry(62)],
+        ]
+        .concat();
         tape.push(READ, frame(1, 0x5, 1, &block))
+            .push(READ, frame(1, 0x5, 3, &next))
             .push(
-                READ,
-                frame(1, 0x5, 3, &[&indexed_first[..], &[super::wire::entry(62)]].concat()),
-            )
-            .push(WRITE, ok(3, ""));
-        assert_eq!(tape.reasons(), [http_decode::Reason::MalformedHead], "{fields:?}");
-        assert_eq!(tape.told(), ["3 GET /next > 200 0 complete"]);
+                WRITE,
+                [headers(1, END_STREAM, &[(":status", "400")]), ok(3, "")].concat(),
+            );
         let head = &tape.exchanges()[0].request.as_ref().unwrap().head;
+        let fields = super::tell_fields(&head.fields)
+            .replace(" a=b", "")
+            .replace(" [a=b]", "");
+        let told = format!("{}{fields}", tape.told()[0]);
+        assert_eq!(told.replace(" > 400 0 complete", ""), format!("1 {expected}"));
+        assert_eq!(tape.told()[1], "3 GET /next > 200 0 complete");
+        let head = &tape.exchanges()[1].request.as_ref().unwrap().head;
         assert_eq!(super::tell_fields(&head.fields), " [a=b]");
+        assert!(tape.reasons().is_empty());
+        let malformed = u64::from(expected.contains('('));
+        assert_eq!(tape.connection.counters().malformed_heads, malformed, "{expected}");
     }
+}
+
+#[test]
+fn a_malformed_response_is_one_that_came() {
+    for (head, expected) in [
+        (
+            &[("server", "x"), (":status", "200")][..],
+            "1 GET / > 200 0 (PseudoHeader) complete",
+        ),
+        (&[("server", "x")], "1 GET / > ? 0 (PseudoHeader) complete"),
+        (&[(":status", "20")], "1 GET / > ? 0 (1 unknown, PseudoHeader) complete"),
+        (
+            &[(":status", "200"), (":path", "/")],
+            "1 GET / > 200 0 (PseudoHeader) complete",
+        ),
+        (
+            &[(":status", "200"), ("Server", "x")],
+            "1 GET / > 200 0 (1 unknown, Field) complete",
+        ),
+    ] {
+        let mut tape = Tape::begun();
+        tape.push(READ, get(1, "/")).push(WRITE, headers(1, END_STREAM, head));
+        assert_eq!(tape.told(), [expected]);
+    }
+    // The head of a request instead, or what HPACK refuses.
+    let mut tape = Tape::begun();
+    tape.push(READ, get(1, "/"))
+        .push(WRITE, headers(1, END_STREAM, &request("GET", "/")));
+    assert_eq!(tape.told(), ["1 GET / > ? ? (1 unknown) complete"]);
+    assert_eq!(tape.reasons(), [http_decode::Reason::MalformedHead]);
+    let mut tape = Tape::begun();
+    tape.push(READ, get(1, "/"))
+        .push(WRITE, frame(1, 0x5, 1, &[0x88, 0x80]));
+    assert_eq!(tape.told(), ["1 GET / > 200 0 (1 unknown, HeaderBlock) complete"]);
+}
+
+#[test]
+fn a_status_among_trailers_makes_no_other_response() {
+    let mut tape = Tape::begun();
+    tape.push(READ, get(1, "/"))
+        .push(WRITE, headers(1, 0, &[(":status", "200")]))
+        .push(WRITE, data(1, 0, b"abc"))
+        .push(WRITE, headers(1, 0, &[(":status", "404")]))
+        .push(
+            WRITE,
+            headers(1, END_STREAM, &[(":status", "500"), ("grpc-status", "0")]),
+        );
+    assert_eq!(tape.told(), ["1 GET / > 200 3 [grpc-status=0] complete"]);
 }
 
 #[test]

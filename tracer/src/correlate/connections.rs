@@ -208,6 +208,7 @@ mod tests {
             local: None,
             remote: None,
             source: AddressSource::Unseen,
+            proxied: None,
             netns: None,
         };
         let mut tracked = Tracked::new(connection, Settings::default(), 0);

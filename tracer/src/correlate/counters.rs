@@ -175,7 +175,7 @@ impl Counters {
                 "requests not reported, their client began anew unanswered",
             ),
             (heads_too_large, "heads and trailers over the limits"),
-            (heads_cut, "heads of HTTP/2 cut at the limits"),
+            (heads_cut, "heads cut at the limits"),
             (malformed_heads, "heads that were not well-formed"),
             (malformed_bodies, "bodies whose framing was not well-formed"),
             (malformed_frames, "frames of HTTP/2 that were not well-formed"),
@@ -251,6 +251,6 @@ mod tests {
             "heads cut, over the limits: 3",
         ];
         assert_eq!(counters.lines(), lines);
-        assert_eq!(counters.decoding_lines(), ["heads of HTTP/2 cut at the limits: 3"]);
+        assert_eq!(counters.decoding_lines(), ["heads cut at the limits: 3"]);
     }
 }

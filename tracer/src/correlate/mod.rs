@@ -231,6 +231,7 @@ impl Correlator {
             local: None,
             remote: None,
             source: AddressSource::Unseen,
+            proxied: None,
             netns: None,
         };
         self.connections
@@ -258,6 +259,7 @@ impl Correlator {
         let Some(tracked) = self.connections.find(key) else {
             return;
         };
+        tracked.note_proxied();
         while !tracked.waits(now_ns, &mut self.counters)
             && let Some(output) = tracked.decoder.poll()
         {

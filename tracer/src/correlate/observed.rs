@@ -2,7 +2,7 @@
 
 use std::{net::SocketAddr, sync::Arc, time::SystemTime};
 
-use http_decode::{End, Exchange, Gap};
+use http_decode::{End, Exchange, Gap, Proxied};
 
 use crate::event::{SocketEnd, TlsFacts};
 
@@ -72,6 +72,8 @@ pub struct Connection {
     pub remote: Option<Address>,
     /// How the two were learned.
     pub source: AddressSource,
+    /// Whom it is for, as the peer said by the PROXY protocol.
+    pub proxied: Option<Proxied>,
     /// Inode of the network namespace that the addresses belong to, where it is not the tracer's own.
     pub netns: Option<u32>,
 }

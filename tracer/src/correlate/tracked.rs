@@ -169,6 +169,14 @@ impl Tracked {
         self.wait = Wait::Over;
     }
 
+    /// Notes whom the connection is for, once its first bytes have said so.
+    pub(super) fn note_proxied(&mut self) {
+        let proxied = self.decoder.proxied();
+        if proxied.is_some() && self.connection.proxied != proxied {
+            Arc::make_mut(&mut self.connection).proxied = proxied;
+        }
+    }
+
     /// Says when it wants to be looked at again.
     pub(super) fn next_due(&self) -> Option<u64> {
         let tick = self.decoder.next_tick().map(|due| due.0);

@@ -49,6 +49,7 @@ pub(crate) fn half() -> Redacted<Line> {
         status: None,
         fields: fields.into_iter().collect(),
         unknown: 4,
+        malformed: None,
     };
     exchange_with(|exchange| {
         exchange.ordinal = 2;
@@ -180,6 +181,7 @@ pub(crate) fn observed(happening: Happening, source: AddressSource) -> Observed 
             local: address(8443),
             remote: address(50312),
             source,
+            proxied: None,
             netns: None,
         }),
         happening,
@@ -201,17 +203,20 @@ pub(crate) fn whole() -> Exchange {
         never_indexed: NeverIndexed::default(),
         fields: fields([field("host", "a.test"), field("authorization", "Bearer hunter2")]),
         unknown: 0,
+        malformed: None,
     };
     let early = ResponseHead {
         status: Some(103),
         fields: fields([field("link", "</a.css>")]),
         unknown: 0,
+        malformed: None,
     };
     let response = fields([field("server", "nginx"), field("x-request-id", "abc")]);
     let response = ResponseHead {
         status: Some(200),
         fields: response,
         unknown: 0,
+        malformed: None,
     };
     Exchange {
         ordinal: 1,

@@ -7,8 +7,8 @@ use std::io::Write as _;
 
 use super::{Error, Lines, Sink, Written, escape::Shown, summary};
 use crate::redact::{
-    ConnectionLine, EndLine, ExchangeLine, FieldLine, HealthLine, InformationalLine, Line, LossLine, Redacted,
-    RequestLine, ResponseLine, SummaryLine,
+    ConnectionLine, EndLine, ExchangeLine, FieldLine, HealthLine, InformationalLine, Line, LossLine, ProxiedLine,
+    Redacted, RequestLine, ResponseLine, SummaryLine,
 };
 
 /// Writes text for people.
@@ -83,6 +83,7 @@ impl<L: Lines> Text<L> {
             remote,
             source: _,
             reason,
+            proxied,
             netns,
         } = connection;
         write!(self.out, "connection {}", Shown(id))?;
@@ -91,6 +92,9 @@ impl<L: Lines> Text<L> {
         }
         if let Some(remote) = remote {
             write!(self.out, ", remote {}", Shown(remote))?;
+        }
+        if let Some(ProxiedLine { source, destination }) = proxied {
+            write!(self.out, ", for {source} to {destination}")?;
         }
         if let Some(netns) = netns {
             write!(self.out, ", network namespace {netns}")?;
@@ -111,6 +115,7 @@ impl<L: Lines> Text<L> {
             headers,
             complete: _,
             unknown,
+            malformed,
             body_bytes,
             trailers,
         } = request;
@@ -138,7 +143,7 @@ impl<L: Lines> Text<L> {
         if let Some(protocol_upgrade) = protocol_upgrade {
             writeln!(self.out, "* asks for {}", Shown(protocol_upgrade))?;
         }
-        self.head('>', headers, *unknown)?;
+        self.head('>', headers, *unknown, *malformed)?;
         if let Some(bytes @ 1..) = body_bytes {
             writeln!(self.out, "* {bytes} bytes of request body")?;
         }
@@ -151,9 +156,10 @@ impl<L: Lines> Text<L> {
             headers,
             complete: _,
             unknown,
+            malformed,
         } = head;
         self.status(*status, protocol)?;
-        self.head('<', headers, *unknown)
+        self.head('<', headers, *unknown, *malformed)
     }
 
     fn response(&mut self, response: &ResponseLine, protocol: &str) -> Result<(), Error> {
@@ -162,11 +168,12 @@ impl<L: Lines> Text<L> {
             headers,
             complete: _,
             unknown,
+            malformed,
             body_bytes: _,
             trailers,
         } = response;
         self.status(*status, protocol)?;
-        self.head('<', headers, *unknown)?;
+        self.head('<', headers, *unknown, *malformed)?;
         self.trailers('<', trailers)
     }
 
@@ -175,9 +182,18 @@ impl<L: Lines> Text<L> {
         Ok(writeln!(self.out, "< {} {status}", version(protocol))?)
     }
 
-    fn head(&mut self, mark: char, headers: &[FieldLine], unknown: Option<u32>) -> Result<(), Error> {
+    fn head(
+        &mut self,
+        mark: char,
+        headers: &[FieldLine],
+        unknown: Option<u32>,
+        malformed: Option<&str>,
+    ) -> Result<(), Error> {
         self.fields(mark, headers)?;
         writeln!(self.out, "{mark}")?;
+        if let Some(malformed) = malformed {
+            writeln!(self.out, "* this head is not well-formed ({malformed})")?;
+        }
         if let Some(unknown) = unknown {
             writeln!(self.out, "* {unknown} fields of this head are not wholly known")?;
         }

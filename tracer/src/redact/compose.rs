@@ -6,7 +6,7 @@
 use std::time::{Duration, SystemTime};
 
 use http_decode::{
-    Direction, End, Ended, Exchange, Field, Fields, Gap, GapCause, Protocol, Request, RequestHead, Response,
+    Direction, End, Ended, Exchange, Field, Fields, Gap, GapCause, Malformed, Protocol, Request, RequestHead, Response,
     ResponseHead, Side, Timestamp, Unredacted,
 };
 
@@ -109,6 +109,7 @@ impl Composer<'_> {
             local: _,
             remote: _,
             source: _,
+            proxied: _,
             netns: _,
         } = connection;
         // What began with the response says nothing of the time since the request.
@@ -174,6 +175,7 @@ impl Composer<'_> {
             never_indexed,
             fields,
             unknown,
+            malformed,
         } = head;
         RequestLine {
             method: method.as_deref().map(|method| self.word(Word::Method, method)),
@@ -186,8 +188,9 @@ impl Composer<'_> {
                 .as_deref()
                 .map(|upgrade| self.word(Word::Upgrade, upgrade)),
             headers: self.fields(fields),
-            complete: *unknown == 0,
+            complete: *unknown == 0 && malformed.is_none(),
             unknown: some_unknown(*unknown),
+            malformed: malformed.map(malformed_word),
             body_bytes: *body_bytes,
             trailers: self.fields(trailers),
         }
@@ -198,30 +201,35 @@ impl Composer<'_> {
             status,
             fields,
             unknown,
+            malformed,
         } = head;
         InformationalLine {
             status: *status,
             headers: self.fields(fields),
-            complete: (*unknown > 0).then_some(false),
+            complete: (*unknown > 0 || malformed.is_some()).then_some(false),
             unknown: some_unknown(*unknown),
+            malformed: malformed.map(malformed_word),
         }
     }
 
     fn response(&mut self, response: &Response) -> ResponseLine {
         let Response {
-            head: ResponseHead {
-                status,
-                fields,
-                unknown,
-            },
+            head:
+                ResponseHead {
+                    status,
+                    fields,
+                    unknown,
+                    malformed,
+                },
             body_bytes,
             trailers,
         } = response;
         ResponseLine {
             status: *status,
             headers: self.fields(fields),
-            complete: *unknown == 0,
+            complete: *unknown == 0 && malformed.is_none(),
             unknown: some_unknown(*unknown),
+            malformed: malformed.map(malformed_word),
             body_bytes: *body_bytes,
             trailers: self.fields(trailers),
         }
@@ -405,6 +413,19 @@ fn ended_word(ended: Ended) -> &'static str {
         Ended::Closed => "closed",
         Ended::Upgraded => "upgraded",
         Ended::Lost => "lost",
+    }
+}
+
+fn malformed_word(malformed: Malformed) -> &'static str {
+    match malformed {
+        Malformed::Method => "method",
+        Malformed::Spaces => "spaces",
+        Malformed::StartLine => "start-line",
+        Malformed::PseudoHeader => "pseudo-header",
+        Malformed::Field => "field",
+        Malformed::HeaderBlock => "header-block",
+        Malformed::TooLarge => "too-large",
+        Malformed::Unfinished => "unfinished",
     }
 }
 

@@ -5,8 +5,10 @@
 
 use std::{net::SocketAddr, time::SystemTime};
 
+use http_decode::Proxied;
+
 use super::{
-    ConnectionLine, SummaryLine,
+    ConnectionLine, ProxiedLine, SummaryLine,
     compose::{Composer, rfc3339},
 };
 use crate::{
@@ -28,6 +30,7 @@ impl Composer<'_> {
             local: _,
             remote: _,
             source: _,
+            proxied: _,
             netns: _,
         } = connection;
         let ConnectionSummary {
@@ -148,6 +151,7 @@ pub(super) fn connection_line(connection: &Connection) -> ConnectionLine {
         local,
         remote,
         source,
+        proxied,
         netns,
     } = connection;
     let (source, reason) = match source {
@@ -167,7 +171,16 @@ pub(super) fn connection_line(connection: &Connection) -> ConnectionLine {
         remote: remote.as_ref().map(address),
         source,
         reason,
+        proxied: proxied.map(proxied_line),
         netns: *netns,
+    }
+}
+
+fn proxied_line(proxied: Proxied) -> ProxiedLine {
+    let Proxied { source, destination } = proxied;
+    ProxiedLine {
+        source: inet(source),
+        destination: inet(destination),
     }
 }
 

@@ -144,9 +144,21 @@ pub struct ConnectionLine {
     /// Why there are none.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub reason: Option<&'static str>,
+    /// Whom the peer said it speaks for by the PROXY protocol.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub proxied: Option<ProxiedLine>,
     /// Inode of the network namespace they belong to, where it is not the tracer's own.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub netns: Option<u32>,
+}
+
+/// Whom a connection is for, as its peer said by the PROXY protocol.
+#[derive(Clone, Debug, Eq, PartialEq, Serialize)]
+pub struct ProxiedLine {
+    /// Where it comes from.
+    pub source: String,
+    /// Where it was meant to go.
+    pub destination: String,
 }
 
 /// A request.
@@ -169,11 +181,15 @@ pub struct RequestLine {
     pub protocol_upgrade: Option<Box<str>>,
     /// Header fields in wire order.
     pub headers: Vec<FieldLine>,
-    /// Whether every field of the head is known.
+    /// Whether the head is well-formed and every field of it is known.
     pub complete: bool,
     /// How many fields are not.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub unknown: Option<u32>,
+    /// In what the head is not well-formed, if it is not: `method`, `spaces`, `start-line`, `pseudo-header`, `field`,
+    /// `header-block`, `too-large` or `unfinished`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub malformed: Option<&'static str>,
     /// Body bytes so far.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub body_bytes: Option<u64>,
@@ -196,6 +212,10 @@ pub struct InformationalLine {
     /// How many fields are not.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub unknown: Option<u32>,
+    /// In what the head is not well-formed, if it is not: `method`, `spaces`, `start-line`, `pseudo-header`, `field`,
+    /// `header-block`, `too-large` or `unfinished`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub malformed: Option<&'static str>,
 }
 
 /// A final response.
@@ -206,11 +226,15 @@ pub struct ResponseLine {
     pub status: Option<u16>,
     /// Header fields in wire order.
     pub headers: Vec<FieldLine>,
-    /// Whether every field of the head is known.
+    /// Whether the head is well-formed and every field of it is known.
     pub complete: bool,
     /// How many fields are not.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub unknown: Option<u32>,
+    /// In what the head is not well-formed, if it is not: `method`, `spaces`, `start-line`, `pseudo-header`, `field`,
+    /// `header-block`, `too-large` or `unfinished`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub malformed: Option<&'static str>,
     /// Body bytes so far.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub body_bytes: Option<u64>,

@@ -35,7 +35,7 @@ pub use fingerprint::FingerprintKey;
 pub use gate::{Redacted, Redactor};
 pub use line::{
     ConnectionLine, EndLine, EndResponseLine, ExchangeLine, FieldLine, GrpcLine, HealthLine, InformationalLine, Line,
-    LossLine, RequestLine, ResponseLine, SummaryLine,
+    LossLine, ProxiedLine, RequestLine, ResponseLine, SummaryLine,
 };
 pub use rules::{NameRule, PatternRule, Rules};
 

@@ -3,7 +3,7 @@
 //! In: a head, then bytes or holes. Out: counts of body bytes, framing left out, and the trailers. Refuses framing that
 //! the RFC calls an error, and to go on behind a hole that may have held framing. No body byte is kept.
 
-use super::head::{Has, Versioned, parse_trailers};
+use super::head::{Has, Known, Versioned, parse_trailers};
 use super::section::Section;
 use crate::{Chunk, Fields, Limits, Protocol, Reason, RequestHead, ResponseHead};
 
@@ -47,6 +47,9 @@ pub(crate) enum Skip {
 impl Body {
     /// Frames a request body (RFC 9112 section 6.3, rules 4 to 7).
     pub(crate) fn of_request(request: &Versioned<RequestHead>) -> Result<Self, Reason> {
+        if !request.is_framed {
+            return Err(Reason::MalformedBody);
+        }
         let fields = &request.head.fields;
         match transfer_coding(fields, request.has, request.protocol)? {
             Coding::Chunked => Ok(Self::chunked()),
@@ -58,6 +61,9 @@ impl Body {
 
     /// Frames the body of a final response that may have one (RFC 9112 section 6.3, rules 4 to 8).
     pub(crate) fn of_response(response: &Versioned<ResponseHead>) -> Result<Self, Reason> {
+        if !response.is_framed {
+            return Err(Reason::MalformedBody);
+        }
         let fields = &response.head.fields;
         match transfer_coding(fields, response.has, response.protocol)? {
             Coding::Chunked => Ok(Self::chunked()),
@@ -108,6 +114,11 @@ impl Body {
             Self::Chunked(_) => Skip::Unknown,
             Self::UntilClose => Skip::Content(count),
         }
+    }
+
+    /// Returns whether it is so many bytes long and no more.
+    pub(crate) fn is_of_length(&self, length: usize) -> bool {
+        matches!(self, Self::Length(left) if *left == length as u64)
     }
 
     /// Counts the memory in use.
@@ -203,7 +214,7 @@ impl Chunked {
 
     fn begin_chunk(&mut self, size: u64) -> ChunkState {
         if size == 0 {
-            self.trailers = Section::default();
+            self.trailers = Section::of_trailers();
             ChunkState::Trailers
         } else {
             ChunkState::Data(size)
@@ -241,7 +252,7 @@ enum Coding {
 
 /// Finds the last transfer coding. In HTTP/1.0 the field is a framing error (RFC 9112 section 6.1).
 fn transfer_coding(fields: &Fields, has: Has, protocol: Protocol) -> Result<Coding, Reason> {
-    if !has.transfer_encoding {
+    if !has.any(Known::TransferEncoding) {
         return Ok(Coding::None);
     }
     let Some(last) = elements(fields, "transfer-encoding").last() else {
@@ -259,7 +270,7 @@ fn transfer_coding(fields: &Fields, has: Has, protocol: Protocol) -> Result<Codi
 
 /// Reads Content-Length. Equal values in a list count as one, others are an error (RFC 9112 section 6.3, rule 5).
 fn content_length(fields: &Fields, has: Has) -> Result<Option<u64>, Reason> {
-    if !has.content_length {
+    if !has.any(Known::ContentLength) {
         return Ok(None);
     }
     let mut length = None;

@@ -21,9 +21,12 @@ fn response(fields: &[(&str, &str)]) -> Versioned<ResponseHead> {
             status: Some(200),
             fields,
             unknown: 0,
+            malformed: None,
         },
         protocol: Protocol::Http11,
         has,
+        is_cut: false,
+        is_framed: true,
     }
 }
 

@@ -3,15 +3,17 @@
 //! In: events of the decoders. Out: requests to the pairing, responses to the exchange in progress, word to the outbox.
 //! Refuses to frame a response before it is known what it answers.
 
-use super::{Dialogue, Outcome, Waiting};
+use super::doubt::expects_continue;
+use super::upgrade::{Offered, may_tunnel};
+use super::{Dialogue, Waiting};
 use crate::context::{Arrivals, Context, Role};
 use crate::h1::body::Body;
-use crate::h1::head::Versioned;
+use crate::h1::head::{Known, Versioned};
 use crate::h1::pair::Answers;
 use crate::h1::{Decoder, Event, Part, Passed};
 use crate::progress::{Ending, Progress};
 use crate::stream::Mark;
-use crate::{Direction, Ended, Field, Fields, Reason, Request, RequestHead, ResponseHead, Timestamp};
+use crate::{Direction, Ended, Fields, Reason, Request, RequestHead, ResponseHead, Timestamp};
 
 impl Dialogue {
     /// Takes one event of a direction, which came with bytes captured at `at`.
@@ -20,7 +22,9 @@ impl Dialogue {
         match event {
             Event::Found(passed) => context.counters.resynchronised += u64::from(passed == Passed::Some),
             Event::Request(request, mark) => self.begin_request(direction, request, mark, context),
+            Event::Refused(head, mark) => self.begin_refused(direction, head, mark, context),
             Event::Response(response, mark) => {
+                self.end_overtaken(mark.at, context);
                 self.waiting = Some(Waiting { response, mark, at });
                 self.assign_waiting(Arrivals::Open, context);
             }
@@ -46,11 +50,19 @@ impl Dialogue {
             return false;
         };
         if self.progress.is_none() {
+            if arrivals == Arrivals::Settled {
+                self.take_unfinished(&waiting, context);
+            }
             let assignment = self.pairing.assign(waiting.mark.at, arrivals);
             for exchange in assignment.unanswered {
                 context.put_out(exchange, Some(Ended::Lost));
             }
             let exchange = match assignment.answers {
+                Answers::Request(exchange) if !self.may_answer(&exchange, &waiting) => {
+                    self.pairing.lose_first();
+                    self.waiting = Some(waiting);
+                    return self.assign_waiting(arrivals, context);
+                }
                 Answers::Request(exchange) => exchange,
                 Answers::Unseen => context.begin_exchange(waiting.mark, waiting.response.protocol),
                 Answers::Unsure => {
@@ -90,8 +102,11 @@ impl Dialogue {
         context: &mut Context,
     ) {
         let mut exchange = context.begin_exchange(mark, request.protocol);
+        context.counters.heads_cut += u64::from(request.is_cut);
+        context.counters.malformed_heads += u64::from(request.head.malformed.is_some());
         let body = Body::of_request(&request);
         self.receiving = Some(exchange.ordinal);
+        self.expects = request.has.any(Known::Expect) && expects_continue(&request.head.fields);
         self.tunnel = may_tunnel(&request).then_some(exchange.ordinal);
         let body_bytes = body.is_ok().then_some(0);
         exchange.request = Some(Request {
@@ -119,7 +134,7 @@ impl Dialogue {
         }
     }
 
-    fn give_up_pending(&mut self, context: &mut Context) {
+    pub(super) fn give_up_pending(&mut self, context: &mut Context) {
         context.counters.pending_overflows += 1;
         self.put_out_pending(Some(Ended::Lost), context);
         self.tunnel = None;
@@ -147,17 +162,21 @@ impl Dialogue {
     /// Frames a response by RFC 9112 section 6.3, now that its request is known or known to be unseen.
     fn begin_response(&mut self, waiting: Waiting, context: &mut Context) {
         let Waiting { response, mark, at } = waiting;
+        context.counters.heads_cut += u64::from(response.is_cut);
+        context.counters.malformed_heads += u64::from(response.head.malformed.is_some());
         let method = match &self.progress {
             Some(Progress::Within(exchange)) => exchange.request.as_ref().map(|request| request.head.method.clone()),
             Some(Progress::Out(_)) | None => None,
         };
+        let offered = self.offered();
         let body = Body::of_response(&response);
         let status = response.head.status.unwrap_or_default();
         match (
             status,
             method.as_ref().map(|method| method.as_deref().unwrap_or_default()),
         ) {
-            (101, _) | (200..=299, Some("CONNECT")) => self.upgrade(response.head, at, context),
+            (101, _) if offered == Offered::Nothing => self.add_informational(response.head, context),
+            (101, _) | (200..=299, Some("CONNECT")) => self.upgrade(response.head, offered, at, context),
             (100..=199, _) => self.add_informational(response.head, context),
             // Rule 1: these end with their head, whatever it says.
             (204 | 304, _) | (_, Some("HEAD")) => {
@@ -182,6 +201,7 @@ impl Dialogue {
         mark: Mark,
         context: &mut Context,
     ) {
+        self.responded = Some(at);
         if let Some(progress) = &mut self.progress {
             progress.set_response(head, body.is_ok().then_some(0), at);
         }
@@ -202,40 +222,14 @@ impl Dialogue {
         }
     }
 
-    /// Decoding behind a request that might have made a tunnel goes on once it is known not to.
-    fn leave_tunnel(&mut self) {
-        let awaited = self.progress.as_ref().and_then(Progress::awaits_response);
-        if let Some(ordinal) = self.tunnel
-            && awaited != Some(ordinal)
-            && !self.pairing.contains(ordinal)
-        {
-            self.tunnel = None;
-        }
-    }
-
     fn add_informational(&mut self, head: ResponseHead, context: &mut Context) {
+        if head.status == Some(100) {
+            self.expect_body();
+        }
         if let Some(progress) = &mut self.progress {
             progress.add_informational(head, context);
         }
         self.responses(context).expect_head();
-    }
-
-    fn upgrade(&mut self, head: ResponseHead, at: Timestamp, context: &mut Context) {
-        let to_http2 = head.status == Some(101) && head.fields.get("upgrade").is_some_and(names_h2c);
-        self.outcome = match self.progress.take() {
-            Some(mut progress) if to_http2 => {
-                progress.add_informational(head, context);
-                progress.into_exchange().map(Outcome::Http2)
-            }
-            Some(mut progress) => {
-                progress.set_response(head, Some(0), at);
-                progress.end(Ending::seen(Ended::Upgraded, at, Fields::default()), context);
-                Some(Outcome::Opaque)
-            }
-            None => Some(Outcome::Opaque),
-        };
-        self.put_out_pending(Some(Ended::Closed), context);
-        self.tunnel = None;
     }
 
     fn add_content(&mut self, role: Role, count: u64) {
@@ -293,16 +287,4 @@ impl Dialogue {
             }
         }
     }
-}
-
-/// Tells whether a server switched to HTTP/2 over the same connection (RFC 7540 section 3.2).
-fn names_h2c(upgrade: Field<'_>) -> bool {
-    upgrade
-        .value
-        .is_some_and(|value| value.expose().eq_ignore_ascii_case(b"h2c"))
-}
-
-/// Tells whether what follows a request may not be HTTP: CONNECT, or an offer to upgrade (RFC 9110 section 7.8).
-fn may_tunnel(request: &Versioned<RequestHead>) -> bool {
-    request.has.upgrade || request.head.method.as_deref() == Some("CONNECT")
 }

@@ -5,11 +5,14 @@
 //! until then its direction is blocked.
 
 mod messages;
+mod upgrade;
+mod doubt;
+mod refused;
 
 use super::body::Skip;
 use super::head::Versioned;
 use super::pair::Pairing;
-use super::{Decoder, Skipped, Step};
+use super::{Decoder, Instead, Skipped, Step};
 use crate::both::Both;
 use crate::context::{Arrivals, Context, Role};
 use crate::outbox::response_head_bytes;
@@ -28,6 +31,10 @@ pub(crate) struct Dialogue {
     waiting: Option<Waiting>,
     /// The request whose body is coming, by its ordinal.
     receiving: Option<u64>,
+    /// Whether that request asked for an interim response before its body.
+    expects: bool,
+    /// When the head of the response whose body is coming had come, where the next head may come in place of that body.
+    responded: Option<Timestamp>,
     /// A request that may turn the connection into a tunnel, by its ordinal: behind it nothing is decoded until it
     /// is answered.
     tunnel: Option<u64>,
@@ -59,8 +66,9 @@ struct Waiting {
 impl Dialogue {
     /// Begins where `found` carries a start line next, which showed the traced process to be on `side`.
     ///
-    /// `lost` says until when bytes of each direction were passed over before.
-    pub(crate) fn new(side: Side, found: Direction, lost: &Both<Option<Timestamp>>) -> Self {
+    /// `lost` says until when bytes of each direction were passed over before, `begins` whether the connection begins with
+    /// its next byte.
+    pub(crate) fn new(side: Side, found: Direction, lost: &Both<Option<Timestamp>>, begins: &Both<bool>) -> Self {
         let mut pairing = Pairing::default();
         let halves = Both::new(|direction| {
             let (role, lost) = (Role::of(direction, side), *lost.of(direction));
@@ -70,7 +78,8 @@ impl Dialogue {
                 (_, None) => {}
             }
             let step = match lost {
-                _ if direction == found => Step::In,
+                None if *begins.of(direction) => Step::Begins,
+                _ if direction == found => Step::Found,
                 None => Step::Unknown,
                 Some(_) => Step::Out,
             };
@@ -85,6 +94,8 @@ impl Dialogue {
             progress: None,
             waiting: None,
             receiving: None,
+            expects: false,
+            responded: None,
             tunnel: None,
             outcome: None,
         }
@@ -93,6 +104,9 @@ impl Dialogue {
     /// Reads on in a direction; false when `chunk` is used up or must wait.
     pub(crate) fn read(&mut self, direction: Direction, chunk: &mut Chunk<'_>, context: &mut Context) -> bool {
         let at = chunk.at;
+        if chunk.call_start && self.halves.of(direction).decoder.awaits_body() {
+            self.doubt_body(direction, at);
+        }
         let half = self.halves.of_mut(direction);
         half.last_at = at;
         let Some(event) = half.decoder.read(chunk, &context.settings.limits) else {
@@ -114,6 +128,10 @@ impl Dialogue {
     /// Steps over a hole.
     pub(crate) fn skip(&mut self, direction: Direction, hole: &Hole, context: &mut Context) {
         let half = self.halves.of_mut(direction);
+        if half.decoder.role() == Role::Requests && self.expects {
+            // The body may not come, and this be a part of the next head.
+            half.decoder.doubt_that_body_comes(Instead::Open);
+        }
         let skipped = half.decoder.skip(hole.bytes());
         match (half.decoder.role(), skipped) {
             (Role::Requests, Skipped::Heads) => self.pairing.lose_requests(),
@@ -135,6 +153,9 @@ impl Dialogue {
 
     /// Puts out the exchange in progress although it goes on.
     pub(crate) fn release(&mut self, context: &mut Context) {
+        if self.responds_with_http() {
+            self.responded = None;
+        }
         if let Some(progress) = &mut self.progress {
             progress.release(context);
         }
@@ -152,9 +173,16 @@ impl Dialogue {
 
     /// Puts out what is in progress when the connection, or its observation, has ended.
     pub(crate) fn end(&mut self, now: Timestamp, ended: Option<Ended>, context: &mut Context) {
-        let [_, responses] = context.request_direction();
-        let to_the_end = self.halves.of(responses).decoder.ends_with_connection();
-        if let Some(progress) = self.progress.take() {
+        let [requests, responses] = context.request_direction();
+        if self.halves.of(requests).decoder.is_undecided() {
+            self.lose_request_body();
+        }
+        let decoder = &self.halves.of(responses).decoder;
+        let (to_the_end, undecided) = (decoder.ends_with_connection(), decoder.is_undecided());
+        if let Some(mut progress) = self.progress.take() {
+            if undecided {
+                progress.lose_body();
+            }
             match ended {
                 None => progress.abandon(context),
                 Some(ended) => {
@@ -165,7 +193,14 @@ impl Dialogue {
                 }
             }
         }
-        self.put_out_pending(ended, context);
+        // What was passed over may have been the answers, and not the connection's end what they lack.
+        let lost = self.halves.of(responses).decoder.is_out_of_step();
+        let until = self.pairing.lost_responses_until();
+        while let Some(exchange) = self.pairing.pop() {
+            let lost = lost || until.is_some_and(|until| exchange.began <= until);
+            let ended = ended.map(|ended| if lost { Ended::Lost } else { ended });
+            context.put_out(exchange, ended);
+        }
     }
 
     /// Counts the memory in use.
@@ -225,6 +260,7 @@ impl Dialogue {
         };
         progress.end(ending, context);
         if !matches!(skip, Skip::Rest(_)) {
+            // Responses in what that call moved are lost, and none behind it.
             self.pairing.lose_responses(passed_at);
         }
     }

@@ -3,11 +3,16 @@
 //! In: a whole [`section`](super::section). Out: a head. Refuses what the RFC tells a recipient to refuse: white space
 //! before the first field, white space before a colon in a request, control characters, versions other than 1.0 and 1.1.
 
+pub(crate) mod damaged;
+
 use std::borrow::Cow;
 use std::mem::MaybeUninit;
 
 use httparse::{EMPTY_HEADER, Header, ParserConfig, Status};
 
+use damaged::Parsed;
+
+use super::method::Place;
 use super::section::Whole;
 use crate::{Fields, Limits, NeverIndexed, Protocol, Reason, RequestHead, ResponseHead, Unredacted, head};
 
@@ -20,25 +25,41 @@ pub(crate) struct Versioned<T> {
     pub(crate) protocol: Protocol,
     /// Which of the fields that concern the decoder it has.
     pub(crate) has: Has,
+    /// Whether fields were left out because there were too many.
+    pub(crate) is_cut: bool,
+    /// Whether nothing was left out that may frame the body.
+    pub(crate) is_framed: bool,
 }
 
 /// Fields that concern the decoder, found while a head is read, so that nobody looks for those that are not there.
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
-pub(crate) struct Has {
-    pub(crate) upgrade: bool,
-    pub(crate) content_length: bool,
-    pub(crate) transfer_encoding: bool,
+pub(crate) struct Has(u8);
+
+/// A field that concerns the decoder.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) enum Known {
+    Expect = 1,
+    Upgrade = 2,
+    ContentLength = 4,
+    TransferEncoding = 8,
 }
 
 impl Has {
     pub(crate) fn see(&mut self, name: &str) {
-        let (seen, known) = match name.len() {
-            7 => (&mut self.upgrade, "upgrade"),
-            14 => (&mut self.content_length, "content-length"),
-            17 => (&mut self.transfer_encoding, "transfer-encoding"),
+        let (known, its_name) = match name.len() {
+            6 => (Known::Expect, "expect"),
+            7 => (Known::Upgrade, "upgrade"),
+            14 => (Known::ContentLength, "content-length"),
+            17 => (Known::TransferEncoding, "transfer-encoding"),
             _ => return,
         };
-        *seen |= name.eq_ignore_ascii_case(known);
+        if name.eq_ignore_ascii_case(its_name) {
+            self.0 |= known as u8;
+        }
+    }
+
+    pub(crate) const fn any(self, known: Known) -> bool {
+        self.0 & known as u8 != 0
     }
 }
 
@@ -67,6 +88,22 @@ pub(crate) fn read_response(bytes: &[u8], limits: &Limits) -> Option<(Versioned<
     (length <= limits.max_head_bytes).then_some((head, length))
 }
 
+/// Reads a request section, well-formed or not.
+pub(crate) fn read_whole_request(whole: &Whole<'_>, place: Place, limits: &Limits) -> Parsed {
+    match parse_request(whole, limits) {
+        Ok(request) if whole.cut.is_none() => Parsed::Head(request),
+        Ok(_) | Err(_) => damaged::request(whole, place, limits),
+    }
+}
+
+/// Reads a response section, well-formed or not.
+pub(crate) fn read_whole_response(whole: &Whole<'_>, limits: &Limits) -> Result<Versioned<ResponseHead>, Reason> {
+    match parse_response(whole, limits) {
+        Ok(response) if whole.cut.is_none() => Ok(response),
+        Ok(_) | Err(_) => damaged::response(whole, limits),
+    }
+}
+
 /// Parses a request head.
 pub(crate) fn parse_request(whole: &Whole<'_>, limits: &Limits) -> Result<Versioned<RequestHead>, Reason> {
     let bytes = unfold(whole, Start::Line)?;
@@ -90,22 +127,28 @@ pub(crate) fn parse_response(whole: &Whole<'_>, limits: &Limits) -> Result<Versi
 
 fn request_head(request: &httparse::Request<'_, '_>, bytes: &[u8]) -> Versioned<RequestHead> {
     let (method, target) = (request.method.unwrap_or_default(), request.path.unwrap_or_default());
-    let target = split_target(method, target);
     let (fields, has) = fields(request.headers, bytes);
-    let head = RequestHead {
+    Versioned {
+        head: head_of_request(method, target.as_bytes(), fields),
+        protocol: protocol(request.version),
+        has,
+        is_cut: false,
+        is_framed: true,
+    }
+}
+
+fn head_of_request(method: &str, target: &[u8], fields: Fields) -> RequestHead {
+    let target = split_target(method, target);
+    RequestHead {
         method: Some(head::method(method)),
         scheme: Some(head::scheme(target.scheme.unwrap_or("https"))),
-        target_authority: target.authority.map(|authority| Unredacted::new(authority.as_bytes())),
-        path: target.path.map(|path| Unredacted::new(path.as_bytes())),
+        target_authority: target.authority.map(Unredacted::new),
+        path: target.path.map(Unredacted::new),
         protocol_upgrade: None,
         never_indexed: NeverIndexed::default(),
         fields,
         unknown: 0,
-    };
-    Versioned {
-        head,
-        protocol: protocol(request.version),
-        has,
+        malformed: None,
     }
 }
 
@@ -119,11 +162,14 @@ fn response_head(response: &httparse::Response<'_, '_>, bytes: &[u8]) -> Result<
         status: Some(status),
         fields,
         unknown: 0,
+        malformed: None,
     };
     Ok(Versioned {
         head,
         protocol: protocol(response.version),
         has,
+        is_cut: false,
+        is_framed: true,
     })
 }
 
@@ -221,12 +267,12 @@ fn protocol(version: Option<u8>) -> Protocol {
 /// A request target in its parts.
 struct Target<'a> {
     scheme: Option<&'a str>,
-    authority: Option<&'a str>,
-    path: Option<&'a str>,
+    authority: Option<&'a [u8]>,
+    path: Option<&'a [u8]>,
 }
 
 /// Tells the four forms of RFC 9112 section 3.2 apart.
-fn split_target<'a>(method: &str, target: &'a str) -> Target<'a> {
+fn split_target<'a>(method: &str, target: &'a [u8]) -> Target<'a> {
     if method == "CONNECT" {
         return Target {
             scheme: None,
@@ -234,10 +280,10 @@ fn split_target<'a>(method: &str, target: &'a str) -> Target<'a> {
             path: None,
         };
     }
-    let absolute = if target.starts_with('/') {
+    let absolute = if target.starts_with(b"/") {
         None
     } else {
-        target.split_once("://").filter(|(scheme, _)| is_scheme(scheme))
+        split_scheme(target)
     };
     let Some((scheme, rest)) = absolute else {
         return Target {
@@ -246,11 +292,12 @@ fn split_target<'a>(method: &str, target: &'a str) -> Target<'a> {
             path: Some(target),
         };
     };
-    let (authority, path) = rest.split_at(rest.find(['/', '?', '#']).unwrap_or(rest.len()));
+    let end = rest.iter().position(|byte| b"/?#".contains(byte)).unwrap_or(rest.len());
+    let (authority, path) = rest.split_at_checked(end).unwrap_or((rest, &[]));
     // Section 3.2.4: OPTIONS with an empty path is about the server; section 3.2.1: otherwise empty means "/".
-    let path = match path {
-        "" if method == "OPTIONS" => "*",
-        "" => "/",
+    let path: &[u8] = match path {
+        [] if method == "OPTIONS" => b"*",
+        [] => b"/",
         path => path,
     };
     Target {
@@ -258,6 +305,20 @@ fn split_target<'a>(method: &str, target: &'a str) -> Target<'a> {
         authority: Some(authority),
         path: Some(path),
     }
+}
+
+/// Parts a target in absolute form behind its scheme.
+fn split_scheme(target: &[u8]) -> Option<(&str, &[u8])> {
+    let end = memchr::memmem::find(target, b"://")?;
+    let scheme = target.get(..end).and_then(|scheme| std::str::from_utf8(scheme).ok())?;
+    is_scheme(scheme).then_some((scheme, target.get(end + 3..).unwrap_or_default()))
+}
+
+/// Reads three digits.
+fn status_of(code: &[u8]) -> Option<u16> {
+    let digits = code.iter().all(u8::is_ascii_digit);
+    let code = std::str::from_utf8(code).ok().filter(|_| digits)?;
+    code.parse().ok().filter(|code| (100..=999).contains(code))
 }
 
 /// Knows a scheme by RFC 3986 section 3.1.

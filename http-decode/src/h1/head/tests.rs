@@ -8,6 +8,8 @@ fn whole(head: &str) -> Whole<'_> {
         bytes: head.as_bytes(),
         folded,
         lines: head.matches('\n').count(),
+        place: Place::Inside,
+        cut: None,
     }
 }
 
@@ -63,10 +65,10 @@ fn targets_in_their_parts() {
         ("OPTIONS", "*", None, None, Some("*")),
         ("CONNECT", "a:443", None, Some("a:443"), None),
     ] {
-        let parts = split_target(method, target);
+        let parts = split_target(method, target.as_bytes());
         assert_eq!(
             (parts.scheme, parts.authority, parts.path),
-            (scheme, authority, path),
+            (scheme, authority.map(str::as_bytes), path.map(str::as_bytes)),
             "{method} {target}"
         );
     }

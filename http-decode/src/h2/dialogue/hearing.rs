@@ -25,7 +25,7 @@ enum What {
     Section(Origin, Section),
     Content(u32, Option<u64>, Timestamp),
     EndStream(u32, Timestamp, Seen),
-    Lost(Timestamp),
+    Lost(Timestamp, Timestamp),
 }
 
 /// Whether something came at the time that is told, or fell into a hole behind it.
@@ -40,7 +40,7 @@ impl Waiting {
     pub(super) fn section_at(&self) -> Option<(Direction, u64)> {
         match &self.what {
             What::Section(origin, _) => Some((self.direction, origin.mark.position)),
-            What::Content(..) | What::EndStream(..) | What::Lost(_) => None,
+            What::Content(..) | What::EndStream(..) | What::Lost(..) => None,
         }
     }
 
@@ -49,7 +49,7 @@ impl Waiting {
         size_of::<Self>()
             + match &self.what {
                 What::Section(_, section) => section.held_bytes(),
-                What::Content(..) | What::EndStream(..) | What::Lost(_) => 0,
+                What::Content(..) | What::EndStream(..) | What::Lost(..) => 0,
             }
     }
 }
@@ -73,30 +73,17 @@ impl Hearing<'_> {
         sections: &mut SectionReader,
         block: &Block<'_>,
         table: &mut hpack::Decoder,
-    ) -> Option<Section> {
+    ) -> Section {
         let Context { settings, counters, .. } = &mut *self.context;
-        match sections.read(block, table, &settings.limits, counters) {
-            Ok(section) => Some(section),
-            Err(reason) => {
-                self.context.counters.malformed_heads += 1;
-                self.context.undecoded(self.direction, block.mark.position, reason);
-                None
-            }
-        }
+        sections.read(block, table, &settings.limits, counters)
     }
 
-    pub(super) fn take_block(&mut self, block: &Block<'_>, section: Option<Section>) {
+    pub(super) fn take_block(&mut self, block: &Block<'_>, section: Section) {
         let mut origin = Origin {
             stream: block.stream,
             mark: block.mark,
             at: block.at,
             last: block.end_stream,
-        };
-        let Some(section) = section else {
-            if block.end_stream {
-                self.end_stream(block.stream, block.at, Seen::Yes);
-            }
-            return;
         };
         let role = match (block.promised, section.kind()) {
             (Some(_), _) | (None, Kind::Response) => Some(Role::Responses),
@@ -119,21 +106,31 @@ impl Hearing<'_> {
         match self.role() {
             Some(Role::Requests) => self.streams.miss_request(stream),
             Some(Role::Responses) => self.streams.miss_response(stream, at, self.context),
-            None => self.wait(What::Lost(at)),
+            None => self.wait(What::Lost(at, at)),
         }
     }
 
     fn take_section(&mut self, origin: Origin, section: Section) {
         match (self.role(), section.kind()) {
             (None, _) => self.wait(What::Section(origin, section)),
-            (Some(Role::Requests), Kind::Response) | (Some(Role::Responses), Kind::Request) => {
-                self.context.counters.malformed_heads += 1;
-                self.context
-                    .undecoded(self.direction, origin.mark.position, Reason::MalformedHead);
+            (Some(Role::Requests), Kind::Response) if !section.asks() => self.refuse(origin),
+            (Some(Role::Responses), Kind::Request) => {
+                self.refuse(origin);
+                self.streams.miss_response(origin.stream, origin.at, self.context);
+                if origin.last {
+                    self.end_stream(origin.stream, origin.at, Seen::Yes);
+                }
             }
             (Some(Role::Requests), _) => self.streams.take_request(origin, section, self.context),
             (Some(Role::Responses), _) => self.streams.take_response(origin, section, self.context),
         }
+    }
+
+    /// Reports the head of a response among requests, or the reverse.
+    fn refuse(&mut self, origin: Origin) {
+        self.context.counters.malformed_heads += 1;
+        self.context
+            .undecoded(self.direction, origin.mark.position, Reason::MalformedHead);
     }
 
     pub(super) fn take_content(&mut self, stream: u32, count: Option<u64>, at: Timestamp) {
@@ -184,12 +181,12 @@ impl Hearing<'_> {
         }
     }
 
-    /// Notes that frames were lost here.
-    pub(super) fn lose(&mut self, at: Timestamp) {
+    /// Notes that frames were lost here, behind what was heard at `at`; the last of them came by `until`.
+    pub(super) fn lose(&mut self, at: Timestamp, until: Timestamp) {
         match self.role() {
-            Some(Role::Requests) => self.streams.lose_requests(at),
-            Some(Role::Responses) => self.streams.lose_responses(at, self.context),
-            None => self.wait(What::Lost(at)),
+            Some(Role::Requests) => self.streams.lose_requests(until),
+            Some(Role::Responses) => self.streams.lose_responses(at, until, self.context),
+            None => self.wait(What::Lost(at, until)),
         }
     }
 
@@ -210,7 +207,7 @@ impl Hearing<'_> {
                 What::Section(origin, section) => hearing.take_section(origin, section),
                 What::Content(stream, count, at) => hearing.take_content(stream, count, at),
                 What::EndStream(stream, at, seen) => hearing.end_stream(stream, at, seen),
-                What::Lost(at) => hearing.lose(at),
+                What::Lost(at, until) => hearing.lose(at, until),
             }
         }
     }
@@ -221,14 +218,14 @@ impl Hearing<'_> {
         let direction = self.direction;
         match what {
             What::Section(..) => {}
-            What::Lost(at) => {
+            What::Lost(at, until) => {
                 if let Some(Waiting {
                     direction: same,
-                    what: What::Lost(lost_at),
+                    what: What::Lost(lost_at, lost_until),
                 }) = self.waiting.back_mut()
                     && *same == direction
                 {
-                    *lost_at = at;
+                    (*lost_at, *lost_until) = (at, until);
                     return;
                 }
             }

@@ -127,7 +127,7 @@ impl Dialogue {
             Event::Malformed { position, code: _ } => {
                 hearing.context.undecoded(direction, position, Reason::MalformedFrame);
                 hearing.context.counters.malformed_frames += 1;
-                hearing.lose(at);
+                hearing.lose(at, at);
                 half.in_step = false;
                 half.table.forget();
             }
@@ -135,8 +135,14 @@ impl Dialogue {
         true
     }
 
-    /// Steps over a hole.
-    pub(crate) fn skip(&mut self, direction: Direction, hole: &Hole, context: &mut Context) {
+    /// Steps over a hole; `behind_at` is when the bytes behind it were captured, if they are there.
+    pub(crate) fn skip(
+        &mut self,
+        direction: Direction,
+        hole: &Hole,
+        behind_at: Option<Timestamp>,
+        context: &mut Context,
+    ) {
         let (half, sections, mut hearing) = self.hear(direction, context);
         let (at, seen) = match (hole.passed_at(half.last_at), hole.bytes()) {
             (Some(at), Some(_)) => (at, Seen::Yes),
@@ -163,7 +169,8 @@ impl Dialogue {
             Lost::Reset { stream } => hearing.take_reset(stream, at, Seen::No),
         }
         if !in_step {
-            hearing.lose(at);
+            let until = hole.passed_at(half.last_at).or(behind_at);
+            hearing.lose(at, until.unwrap_or(Timestamp(u64::MAX)));
             half.in_step = false;
             half.table.forget();
         }
@@ -172,7 +179,7 @@ impl Dialogue {
     /// Notes that bytes of a direction that is out of step, up to `at`, were discarded.
     pub(crate) fn lose(&mut self, direction: Direction, at: Timestamp, context: &mut Context) {
         let (_, _, mut hearing) = self.hear(direction, context);
-        hearing.lose(at);
+        hearing.lose(at, at);
     }
 
     /// Tells whether something waits that only settling can end.

@@ -30,8 +30,8 @@ pub(super) struct Streams {
     early: VecDeque<(u32, Timestamp)>,
     /// When frames of responses were last lost, for streams whose requests come to be known only after that.
     lost: Option<LostResponses>,
-    /// When frames of requests were last lost, a reset among them perhaps.
-    lost_requests_at: Option<Timestamp>,
+    /// By when frames of requests were last lost, a reset among them perhaps.
+    lost_requests_until: Option<Timestamp>,
     /// Streams that have ended unless something is still to arrive.
     ending: Vec<u32>,
     /// When the next exchange may have to be put out although it goes on; it may be earlier than need be.
@@ -41,8 +41,10 @@ pub(super) struct Streams {
 /// Frames of responses that were lost.
 #[derive(Clone, Copy, Debug)]
 struct LostResponses {
-    /// The time of the last of them, as far as that is known.
+    /// When the last that was heard before them came.
     at: Timestamp,
+    /// By when the last of them came.
+    until: Timestamp,
     /// When the first that was heard behind them came.
     heard_at: Option<Timestamp>,
 }
@@ -50,7 +52,7 @@ struct LostResponses {
 impl LostResponses {
     /// Returns whether they may be of the response to a request that began then.
     fn may_hide(self, began: Timestamp) -> bool {
-        began <= self.at
+        began <= self.until
     }
 
     /// Returns whether what is heard now may be behind the head of a response that was lost.
@@ -164,11 +166,19 @@ impl Streams {
         let hidden = self.lost.is_some_and(|lost| lost.may_hide_head(open.began()));
         let unsure = open.doubtful_since.take().is_some() || !open.is_requested() || hidden;
         // Behind a head, a section whose fields are not known is either the head of the final response or trailers.
-        if section.kind() == Kind::Trailers || (open.is_answered() && last && section.status().is_none()) {
+        let is_trailers = match section.kind() {
+            Kind::Trailers => unsure || open.is_answered(),
+            Kind::Unknown => open.is_answered() && last,
+            // Behind the head of a final response none can be another.
+            Kind::Request | Kind::Response => open.has_final_head(),
+        };
+        if is_trailers && (last || section.kind() == Kind::Trailers) {
             open.take_trailers(section.into_trailers());
+        } else if is_trailers {
+            context.counters.malformed_heads += 1;
         } else {
             let may_be_trailers = unsure && last && section.kind() == Kind::Unknown;
-            open.take_response(section.into_response(), at, last, context);
+            open.take_response(section.into_response(&mut context.counters), at, last, context);
             if may_be_trailers {
                 open.add_content(None);
             }
@@ -263,19 +273,25 @@ impl Streams {
         }
     }
 
-    /// Notes that frames of requests were lost up to `at`, whose streams are not known.
-    pub(super) fn lose_requests(&mut self, at: Timestamp) {
-        self.lost_requests_at = Some(at);
+    /// Notes that frames of requests were lost, the last of them by `until`, whose streams are not known.
+    pub(super) fn lose_requests(&mut self, until: Timestamp) {
+        self.lost_requests_until = Some(until);
         self.requests_seen = false;
         for stream in self.open.values_mut() {
             stream.lose_request();
         }
     }
 
-    /// Notes that frames of responses were lost up to `at`, whose streams are not known.
-    pub(super) fn lose_responses(&mut self, at: Timestamp, context: &Context) {
-        self.lost = Some(LostResponses { at, heard_at: None });
-        for stream in self.open.values_mut().filter(|open| !open.has_ended()) {
+    /// Notes that frames of responses were lost behind `at`, the last of them by `until`, whose streams are not known.
+    pub(super) fn lose_responses(&mut self, at: Timestamp, until: Timestamp, context: &Context) {
+        let lost = LostResponses {
+            at,
+            until,
+            heard_at: None,
+        };
+        self.lost = Some(lost);
+        let may_hide = |open: &&mut Stream| !open.has_ended() && open.began().is_none_or(|began| lost.may_hide(began));
+        for stream in self.open.values_mut().filter(may_hide) {
             stream.add_content(None);
             stream.doubtful_since = Some(at);
         }
@@ -355,7 +371,7 @@ impl Streams {
         }
         if let Some(open) = self.open.get_mut(&origin.stream) {
             context.counters.late_requests += u64::from(open.is_reported());
-            open.set_request(section.into_request(), at, caller);
+            open.set_request(section.into_request(&mut context.counters), at, caller);
             if let Some(lost) = self.lost.filter(|lost| lost.may_hide(at))
                 && !open.is_answered()
                 && !open.has_ended()
@@ -373,7 +389,7 @@ impl Streams {
         if let Some(at) = self.early_reset(origin.stream) {
             stream.end(Ended::Reset, at, true);
         }
-        if self.lost_requests_at.is_some_and(|at| origin.mark.at <= at) {
+        if self.lost_requests_until.is_some_and(|until| origin.mark.at <= until) {
             stream.lose_request();
         }
         self.open.insert(origin.stream, stream);

@@ -31,7 +31,10 @@ pub(super) struct Stream {
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 enum Response {
     Awaited,
+    /// By a head whose status may be that of an informational response.
     Begun,
+    /// By the head of the final response.
+    Final,
 }
 
 /// An end that one direction told of.
@@ -160,16 +163,17 @@ impl Stream {
             (_, Some(100..=199)) if !last => self.progress.add_informational(head, context),
             (Response::Awaited, status) => {
                 self.progress.set_response(head, Some(0), at);
-                self.response = Response::Begun;
+                self.response = status.map_or(Response::Begun, |_| Response::Final);
                 if self.is_connect() && matches!(status, Some(200..=299)) {
                     self.end(Ended::Upgraded, at, true);
                 }
             }
             // Only trailers may follow the head of the final response, and they end the stream: what seemed to be it was an
             // informational one, whose status is not known.
-            (Response::Begun, _) => {
+            (Response::Begun | Response::Final, status) => {
                 self.progress.demote_response(context);
                 self.progress.set_response(head, Some(0), at);
+                self.response = status.map_or(Response::Begun, |_| Response::Final);
             }
         }
     }
@@ -190,7 +194,12 @@ impl Stream {
 
     /// Tells whether the head of the response has been seen.
     pub(super) fn is_answered(&self) -> bool {
-        self.response == Response::Begun
+        self.response != Response::Awaited
+    }
+
+    /// Returns whether the head of the final response has been seen, and is known to be that.
+    pub(super) fn has_final_head(&self) -> bool {
+        self.response == Response::Final
     }
 
     /// Counts content of the response; `None` if its length is not known.

@@ -112,9 +112,12 @@ fn comment_of(
 ) -> Option<String> {
     let unknown = request.and_then(|request| request.unknown).unwrap_or(0);
     let unknown = u64::from(unknown) + u64::from(response.and_then(|response| response.unknown).unwrap_or(0));
+    let malformed = request.and_then(|request| request.malformed);
+    let malformed = malformed.or(response.and_then(|response| response.malformed));
     let said = match (request, response) {
         (None, _) => Some("request not known".to_owned()),
         (_, None) => Some("response not known".to_owned()),
+        _ if malformed.is_some() => malformed.map(|malformed| format!("not well-formed: {malformed}")),
         _ if unknown > 0 => Some(format!("{unknown} fields not wholly known")),
         _ => None,
     };

@@ -120,16 +120,19 @@ pub(super) fn arbitrary_exchange() -> impl Strategy<Value = Exchange> {
                 never_indexed: NeverIndexed::default(),
                 fields: next(),
                 unknown: 1,
+                malformed: None,
             };
             let informational = vec![ResponseHead {
                 status,
                 fields: next(),
                 unknown: 0,
+                malformed: None,
             }];
             let response = ResponseHead {
                 status,
                 fields: next(),
                 unknown: 0,
+                malformed: None,
             };
             Exchange {
                 request: Some(Request {

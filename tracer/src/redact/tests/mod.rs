@@ -45,6 +45,7 @@ fn exchange(path: &str, authority: &str, fields: Vec<OwnedField>) -> Exchange {
         never_indexed: NeverIndexed::default(),
         fields: fields.into_iter().collect(),
         unknown: 0,
+        malformed: None,
     };
     let response = ResponseHead {
         status: Some(200),

@@ -68,6 +68,7 @@ fn an_informational_head_says_only_when_it_is_not_complete() {
         status: Some(103),
         fields: Fields::default(),
         unknown,
+        malformed: None,
     };
     let line = redact(
         Rules::default(),

@@ -1,6 +1,7 @@
 //! What holds for every conversation, however it is cut, shuffled, or full of holes.
 #![cfg(test)]
 
+mod content;
 mod support;
 
 use std::collections::BTreeSet;

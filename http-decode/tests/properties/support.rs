@@ -77,30 +77,35 @@ impl fmt::Debug for Piece {
 impl Conversation {
     /// Cuts the calls into pieces, at places that `cuts` decides.
     pub(crate) fn pieces(&self, cuts: &[usize]) -> Vec<Piece> {
-        let mut cuts = cuts.iter().copied().cycle();
-        let mut pieces = Vec::new();
-        for call in &self.calls {
-            let mut start = 0;
-            while start < call.bytes.len() {
-                let length = cuts.next().unwrap_or(usize::MAX).clamp(1, call.bytes.len() - start);
-                pieces.push(Piece {
-                    direction: call.direction,
-                    at: call.at,
-                    position: call.position + start as u64,
-                    call_start: start == 0,
-                    bytes: call.bytes[start..start + length].to_vec(),
-                    telltale: call.telltale,
-                });
-                start += length;
-            }
-        }
-        pieces
+        cut(&self.calls, cuts)
     }
 
     /// The moment after everything.
     pub(crate) fn end(&self) -> Timestamp {
         Timestamp(self.calls.last().map_or(0, |call| call.at) + 10)
     }
+}
+
+/// Cuts calls into pieces, at places that `cuts` decides.
+pub(crate) fn cut(calls: &[Call], cuts: &[usize]) -> Vec<Piece> {
+    let mut cuts = cuts.iter().copied().cycle();
+    let mut pieces = Vec::new();
+    for call in calls {
+        let mut start = 0;
+        while start < call.bytes.len() {
+            let length = cuts.next().unwrap_or(usize::MAX).clamp(1, call.bytes.len() - start);
+            pieces.push(Piece {
+                direction: call.direction,
+                at: call.at,
+                position: call.position + start as u64,
+                call_start: start == 0,
+                bytes: call.bytes[start..start + length].to_vec(),
+                telltale: call.telltale,
+            });
+            start += length;
+        }
+    }
+    pieces
 }
 
 /// Pushes a piece.
