@@ -14,6 +14,7 @@ mod clients;
 mod openssl;
 mod secrets;
 mod loss;
+mod footprint;
 mod cpus;
 mod hostile;
 mod endings;

@@ -4,6 +4,8 @@
 //! them while the tracing goes on, and [`Rings`]. Built first and enabled last: until the [`Switch`] is on no
 //! probe reports anything. Everything detaches when it is dropped, and with the process if that is killed.
 
+mod btf;
+mod heap;
 mod kernel;
 mod value;
 mod error;
@@ -53,6 +55,8 @@ pub struct Options {
     pub call_bytes: u64,
     /// Bytes of each CPU's ring; a power of two, and at least a page.
     pub ring_bytes: u32,
+    /// Connections whose positions are kept, at most [`tracer_ebpf::MAX_CONNECTIONS`].
+    pub connections: u32,
     /// What is traced and told.
     pub flags: SettingFlags,
 }

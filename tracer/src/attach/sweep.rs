@@ -49,7 +49,7 @@ impl Table {
         match self {
             Self::Targets => ("processes", "processes are not traced"),
             Self::Calls => ("calls in flight", "calls are not captured"),
-            Self::Connections => ("connections", "calls are not captured"),
+            Self::Connections => ("connections", "calls are not captured (--max-connections)"),
             Self::Threads => (
                 "threads in a call",
                 "connections whose BIO is not a socket's own have no address",

@@ -235,11 +235,41 @@ fn unified_mounts() -> Vec<PathBuf> {
     unified.map(|mount| mount.mount_point).collect()
 }
 
+/// How many descriptors there is room for in the processes that are asked for and there, and in their descendants: at
+/// least as many as are open.
+pub fn descriptors_of(selection: &Selection) -> u64 {
+    // Whoever attaches says what is not there.
+    let found = find(selection).unwrap_or_default();
+    let all = if selection.follow {
+        descendants_of(&found)
+    } else {
+        found
+    };
+    let status = |pid: &u32| Process::new(i32::try_from(*pid).ok()?).ok()?.status().ok();
+    all.iter()
+        .filter_map(status)
+        .map(|status| u64::from(status.fdsize))
+        .sum()
+}
+
 #[cfg(test)]
 mod tests {
     use std::process::{Command, Stdio};
 
     use super::*;
+
+    #[test]
+    fn a_process_has_room_for_the_descriptors_it_has_open() {
+        let of = |pid| {
+            descriptors_of(&Selection {
+                pids: vec![pid],
+                ..Selection::default()
+            })
+        };
+        let open: Vec<_> = (0..300).map(|_| fs::File::open("/proc/self/stat").unwrap()).collect();
+        assert!(of(std::process::id()) >= open.len() as u64);
+        assert_eq!(of(u32::MAX), 0);
+    }
 
     fn selection() -> Selection {
         Selection::default()
