@@ -1,7 +1,13 @@
-//! How much memory tlscope takes, with two CPUs: of its own, and of the kernel's.
+//! How much memory tlscope takes, with two CPUs, of its own and of the kernel's; and what it says when that is too little.
 
 use anyhow::Result;
-use support::{Nginx, Tracer, curl};
+use support::{
+    Nginx, Tracer,
+    certificate::Certificate,
+    curl,
+    program::Program,
+    wrk::{Load, Wrk},
+};
 
 const MIB: u64 = 1024 * 1024;
 
@@ -21,4 +27,56 @@ fn on_an_idle_nginx_little_memory_is_held_inside_the_kernel_and_outside() -> Res
     let trace = tracer.stop()?;
     assert_eq!(trace.exchanges()?.len(), 1);
     Ok(())
+}
+
+#[test]
+#[ignore = "needs root, BPF and uprobes: scripts/test runs it"]
+fn a_program_of_a_hundred_megabytes_is_analysed_in_less_memory_than_that() -> Result<()> {
+    let directory = tempfile::tempdir()?;
+    let Certificate { key, certificate } = Certificate::make(directory.path())?;
+    let words = [
+        &key.display().to_string(),
+        &certificate.display().to_string(),
+        "127.0.0.1",
+    ];
+    let program = Program::node("server.js", &words)?;
+    let tracer = Tracer::of(&[program.pid()], &[])?;
+    let peak = tracer.peak_kib()? * 1024;
+    assert!(peak < 80 * MIB, "{peak} bytes at the peak");
+    tracer.stop().map(drop)
+}
+
+#[test]
+#[ignore = "needs root, BPF and uprobes: scripts/test runs it"]
+fn a_table_that_refuses_calls_is_named_while_the_trace_goes_on() -> Result<()> {
+    let mut program = Program::c("deaths.c", &[])?;
+    let tracer = Tracer::of(&[program.pid()], &["--max-connections", "16"])?;
+    // So many calls are in flight at once.
+    program.tell("cancel 64")?;
+    tracer.wait_for_message(&["the table of calls in flight was full (16): calls are not captured"])?;
+    let trace = tracer.stop()?;
+    program.finish()?;
+    let lost = "48 records, 0 bytes: too many calls in flight";
+    assert!(
+        trace.stderr.iter().any(|line| line.contains(lost)),
+        "{:?}",
+        trace.stderr
+    );
+    Ok(())
+}
+
+#[test]
+#[ignore = "needs root, BPF and uprobes: scripts/test runs it"]
+fn a_table_that_refuses_connections_is_named_while_the_trace_goes_on() -> Result<()> {
+    let nginx = Nginx::start()?;
+    let tracer = Tracer::of(&[nginx.master()], &["--max-connections", "16"])?;
+    let load = Load {
+        connections: 64,
+        ..Load::of(1000, "/small/NUMBER")
+    };
+    let wrk = Wrk::start(&nginx, load)?;
+    nginx.wait_until_logged(1000)?;
+    wrk.stop()?;
+    tracer.wait_for_message(&["the table of connections was full (16)", "--max-connections"])?;
+    tracer.stop().map(drop)
 }

@@ -6,6 +6,9 @@ pub const MAX_IMAGE_BYTES: u64 = 1024 * 1024 * 1024;
 /// Bytes read of what the kernel says of its types; it says some five million.
 pub const MAX_BTF_BYTES: u64 = 64 * 1024 * 1024;
 
+/// Bytes of the table of an image's sections, and of their names; with larger ones the image is read as a whole.
+pub const MAX_HEADERS: u64 = 8 * 1024 * 1024;
+
 /// Connections that the kernel side keeps unless more are open when the trace begins, or the user says otherwise.
 pub const USUAL_CONNECTIONS: u32 = 16_384;
 

@@ -30,6 +30,7 @@ use tracer_ebpf::SettingFlags;
 
 pub use cpus::{Arrival, Arrivals, Cpus};
 pub use error::Error;
+pub use heap::give_back;
 pub use hooks::Changes;
 pub use kernel::{Kernel, KernelVersion, Reason, Undescribed, check, check_kernel, check_target, late_start, reach};
 pub use mappings::{Mappings, Watched};

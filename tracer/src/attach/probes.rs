@@ -11,7 +11,9 @@ use std::{
 
 use aya::{Ebpf, EbpfLoader, programs::UProbe};
 use symbolizer::Function;
-use tracer_ebpf::{KernelCounters, KernelOffsets, MAX_SITES, SettingFlags, Settings, SiteCounters, TargetFlags};
+use tracer_ebpf::{
+    KernelCounters, KernelOffsets, MAX_CALLS, MAX_SITES, SettingFlags, Settings, SiteCounters, TargetFlags,
+};
 
 use super::{
     Changes, Cpus, Ends, Error, Kernel, Missing, OBJECT, Options, Placement, Rings, SiteInfo, Swept, Switch, heap,
@@ -296,14 +298,18 @@ fn is_shared(reach: Reach, function: &Function) -> bool {
     reach == Reach::Everyone && is_cheap(function)
 }
 
-/// The room of each table that grows with the number of connections.
-fn sizes(options: Options) -> [(&'static str, u32); 4] {
+/// The room of each table that grows with the number of connections: one is in one call at a time.
+fn sizes(options: Options) -> [(&'static str, u32); 6] {
+    let most = u32::try_from(MAX_CALLS).unwrap_or(u32::MAX);
+    let calls = options.connections.min(most);
     let opened = if options.flags.contains(SettingFlags::CONNECTIONS) {
         options.connections
     } else {
         1
     };
     [
+        ("CALLS", calls),
+        ("THREADS", calls),
         ("CONNECTIONS", options.connections),
         ("CIPHERTEXTS", options.connections),
         ("SOCKETS", options.connections),
