@@ -39,7 +39,7 @@ pub use probes::{Needs, Probes, Reach};
 pub use ring::Ring;
 pub use rings::{Rings, Switch};
 pub use sockets::Missing;
-pub use sweep::{Ends, Fill, Swept, Table};
+pub use sweep::{Ends, Fill, Swept, Table, Threads};
 
 /// The BPF object, built from `tracer-ebpf`.
 static OBJECT: &[u8] = aya::include_bytes_aligned!(concat!(env!("OUT_DIR"), "/tlscope.bpf.o"));

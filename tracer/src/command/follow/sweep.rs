@@ -12,8 +12,8 @@ use anyhow::Result;
 
 use super::{Follower, say};
 use crate::{
-    attach::{Ends, Fill, Swept, Table},
-    target::has_thread,
+    attach::{Ends, Fill, Swept, Table, Threads},
+    target::{thread_has_ended, threads_of},
 };
 
 /// How long after an end the tables are swept.
@@ -123,7 +123,10 @@ impl Follower {
         let threads_ended = totals.threads_ended != self.sweeps.threads_ended;
         let result = self.probes.sweep(Ends {
             processes: &self.sweeps.ended,
-            has_thread: threads_ended.then_some(&has_thread),
+            threads: threads_ended.then_some(Threads {
+                of_process: threads_of,
+                has_ended: thread_has_ended,
+            }),
             suspects: &self.sweeps.suspects,
         });
         // Should it fail, it is not tried again without a pause.
