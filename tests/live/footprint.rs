@@ -1,6 +1,7 @@
 //! How much memory tlscope takes, with two CPUs, of its own and of the kernel's; and what it says when that is too little.
 
 use anyhow::Result;
+use serde_json::Value;
 use support::{
     Nginx, Tracer,
     certificate::Certificate,
@@ -62,6 +63,13 @@ fn a_table_that_refuses_calls_is_named_while_the_trace_goes_on() -> Result<()> {
         "{:?}",
         trace.stderr
     );
+    let health = trace.lines_of("health")?;
+    let of_calls = |line: &&Value| line["subject"] == "table" && line["name"] == "calls" && line["state"] == "dropped";
+    let dropped = health
+        .iter()
+        .filter(of_calls)
+        .filter_map(|line| line["dropped"].as_u64());
+    assert_eq!(dropped.sum::<u64>(), 48, "{health:?}");
     Ok(())
 }
 

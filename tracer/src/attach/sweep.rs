@@ -45,6 +45,18 @@ impl Table {
         }
     }
 
+    /// What it holds, in one word.
+    pub const fn word(self) -> &'static str {
+        match self {
+            Self::Targets => "processes",
+            Self::Calls => "calls",
+            Self::Connections => "connections",
+            Self::Threads => "threads",
+            Self::Ciphertexts => "ciphertexts",
+            Self::Sockets => "sockets",
+        }
+    }
+
     /// What it holds, and what happens when it takes no more.
     pub const fn words(self) -> (&'static str, &'static str) {
         match self {
