@@ -38,6 +38,7 @@ mod crypto;
 mod traces;
 mod absence;
 mod plan;
+pub mod sieve;
 mod reason;
 mod error;
 

@@ -105,6 +105,9 @@ fn stands_alone(image: &[u8], at: usize) -> bool {
     before.is_none_or(|byte| !byte.is_ascii_graphic() && *byte != b' ')
 }
 
+/// What each of these texts begins with, for whoever reads no more of a file than it has to.
+pub(crate) const MARKS: [&[u8]; 3] = [b"OpenSSL ", b"LibreSSL ", b"AWS-LC "];
+
 /// The longest prefix comes first where one begins another.
 const FAMILIES: [(&str, Family); 4] = [
     ("OpenSSL ", Family::OpenSsl),

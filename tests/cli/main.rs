@@ -7,3 +7,4 @@ mod usage;
 mod inspect;
 mod tape;
 mod object;
+mod core_dump;

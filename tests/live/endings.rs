@@ -141,7 +141,12 @@ fn a_tracer_holds_nothing_that_the_kernel_does_not_list() -> Result<()> {
     // Guards the other tests: what they wait for to be gone must have been there.
     let nginx = Nginx::start()?;
     let tracer = Tracer::of(&[nginx.master()], &[])?;
-    let Holdings { programs, links, maps } = tracer.holdings()?;
+    let Holdings {
+        programs,
+        links,
+        maps,
+        bytes: _,
+    } = tracer.holdings()?;
     assert!(!programs.is_empty() && programs.is_subset(&support::kernel::listed("prog")?));
     assert!(!links.is_empty() && links.is_subset(&support::kernel::listed("link")?));
     assert!(!maps.is_empty() && maps.is_subset(&support::kernel::listed("map")?));

@@ -15,6 +15,7 @@ mod openssl;
 mod passed;
 mod secrets;
 mod loss;
+mod footprint;
 mod cpus;
 mod hostile;
 mod endings;

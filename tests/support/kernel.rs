@@ -16,6 +16,8 @@ pub struct Holdings {
     pub links: BTreeSet<u64>,
     /// Ids of maps.
     pub maps: BTreeSet<u64>,
+    /// Bytes of memory that these maps take, rings included.
+    pub bytes: u64,
 }
 
 impl Holdings {
@@ -25,13 +27,18 @@ impl Holdings {
             programs: BTreeSet::new(),
             links: BTreeSet::new(),
             maps: BTreeSet::new(),
+            bytes: 0,
         };
         for entry in fs::read_dir(format!("/proc/{pid}/fdinfo"))? {
             // A descriptor may be closed in between.
             let text = fs::read_to_string(entry?.path()).unwrap_or_default();
             holdings.links.extend(number_after(&text, "link_id:"));
             holdings.programs.extend(number_after(&text, "prog_id:"));
-            holdings.maps.extend(number_after(&text, "map_id:"));
+            if let Some(map) = number_after(&text, "map_id:")
+                && holdings.maps.insert(map)
+            {
+                holdings.bytes += number_after(&text, "memlock:").unwrap_or(0);
+            }
         }
         Ok(holdings)
     }

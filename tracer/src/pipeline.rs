@@ -111,9 +111,14 @@ impl Pipeline {
     }
 
     /// Takes a batch and writes what it completes.
-    pub fn batch(&mut self, batch: Batch) -> Result<Flow, output::Error> {
+    pub fn batch(&mut self, mut batch: Batch) -> Result<Flow, output::Error> {
         self.last_ns = self.last_ns.max(batch.drained_ns);
         self.correlator.add_sites(&batch.sites);
+        for (subject, figures) in std::mem::take(&mut batch.health) {
+            if let Some((state, figures)) = self.watch.note(&subject, figures, self.last_ns) {
+                self.write_health(subject, state, figures)?;
+            }
+        }
         self.merger.add(batch);
         let Self {
             merger,

@@ -2,13 +2,16 @@
  *
  *   kill COUNT      forks COUNT children, a few at a time, each of which is killed inside its first SSL_read
  *   cancel COUNT    begins COUNT threads, and cancels them all inside their first SSL_read
+ *   jump COUNT      jumps out of COUNT calls of SSL_read on a connection, each less deep on the stack, then reads a byte
  */
 #include <openssl/err.h>
 #include <openssl/ssl.h>
 #include <pthread.h>
+#include <setjmp.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/socket.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -84,6 +87,100 @@ static void cancel_threads(int count) {
     }
 }
 
+static jmp_buf out;
+static int jumps;
+
+/* Reads what the peer sent, or jumps out of whoever asks. */
+static int read_or_jump(BIO *bio, char *into, int room) {
+    if (jumps)
+        longjmp(out, 1);
+    int got = recv((int)(long)BIO_get_data(bio), into, room, MSG_DONTWAIT);
+    BIO_clear_retry_flags(bio);
+    if (got < 0)
+        BIO_set_retry_read(bio);
+    return got;
+}
+
+static int write_all(BIO *bio, const char *from, int size) {
+    return send((int)(long)BIO_get_data(bio), from, size, 0);
+}
+
+static long control(BIO *bio, int command, long number, void *pointer) {
+    (void)bio, (void)number, (void)pointer;
+    return command == BIO_CTRL_FLUSH;
+}
+
+/* A connection over one end of a pair of sockets. Without certificates: both know a key. */
+static SSL *connection_over(SSL_CTX *of, int fd) {
+    BIO_METHOD *method = BIO_meth_new(BIO_get_new_index() | BIO_TYPE_SOURCE_SINK, "jumping");
+    BIO_meth_set_read(method, read_or_jump);
+    BIO_meth_set_write(method, write_all);
+    BIO_meth_set_ctrl(method, control);
+    BIO *bio = BIO_new(method);
+    SSL *ssl = SSL_new(of);
+    check(ssl != NULL && bio != NULL, "SSL_new");
+    BIO_set_data(bio, (void *)(long)fd);
+    BIO_set_init(bio, 1);
+    SSL_set_bio(ssl, bio, bio);
+    return ssl;
+}
+
+static unsigned client_key(SSL *ssl, const char *hint, char *name, unsigned room, unsigned char *key, unsigned size) {
+    (void)ssl, (void)hint, (void)size;
+    snprintf(name, room, "name");
+    memset(key, 7, 32);
+    return 32;
+}
+
+static unsigned server_key(SSL *ssl, const char *name, unsigned char *key, unsigned size) {
+    (void)ssl, (void)name, (void)size;
+    memset(key, 7, 32);
+    return 32;
+}
+
+static SSL_CTX *with_key(const SSL_METHOD *method) {
+    SSL_CTX *made = SSL_CTX_new(method);
+    check(made != NULL && SSL_CTX_set_max_proto_version(made, TLS1_2_VERSION) == 1, "SSL_CTX_new");
+    check(SSL_CTX_set_cipher_list(made, "PSK") == 1, "ciphers");
+    SSL_CTX_set_psk_client_callback(made, client_key);
+    SSL_CTX_set_psk_server_callback(made, server_key);
+    return made;
+}
+
+/* The compiler must not make one frame of all. */
+__attribute__((noinline)) static void read_at_depth(SSL *ssl, int depth) {
+    char byte;
+    volatile char frame[256];
+    frame[0] = (char)depth;
+    if (depth > 0)
+        read_at_depth(ssl, depth - 1);
+    else
+        SSL_read(ssl, &byte, 1);
+    frame[0]++;
+}
+
+static void jump_out(int count) {
+    int pair[2];
+    char byte = 'x';
+    check(socketpair(AF_UNIX, SOCK_STREAM, 0, pair) == 0, "socketpair");
+    SSL *client = connection_over(with_key(TLS_client_method()), pair[0]);
+    SSL *server = connection_over(with_key(TLS_server_method()), pair[1]);
+    SSL_set_connect_state(client);
+    SSL_set_accept_state(server);
+    for (int turn = 0; turn < 10; turn++) {
+        SSL_do_handshake(client);
+        SSL_do_handshake(server);
+    }
+    check(SSL_is_init_finished(client) && SSL_is_init_finished(server), "handshake");
+    for (volatile int depth = count; depth > 0; depth--) {
+        jumps = 1;
+        if (setjmp(out) == 0)
+            read_at_depth(client, depth);
+    }
+    jumps = 0;
+    check(SSL_write(server, &byte, 1) == 1 && SSL_read(client, &byte, 1) == 1, "a byte");
+}
+
 int main(void) {
     char line[128];
     int count;
@@ -96,6 +193,8 @@ int main(void) {
             kill_children(count);
         else if (sscanf(line, "cancel %d", &count) == 1)
             cancel_threads(count);
+        else if (sscanf(line, "jump %d", &count) == 1)
+            jump_out(count);
         else
             check(0, line);
         printf("did %s", line);

@@ -3,13 +3,21 @@
 //! In: `/proc`, `/sys`. Out: a [`Kernel`], or the [`Reason`] tracing is not possible here. Refuses to guess an offset:
 //! where BTF does not describe a structure as expected, none is used, and that is [`Undescribed`].
 
-use std::{fmt, fs, os::unix::fs::MetadataExt as _, path::Path};
+use std::{
+    fmt,
+    fs::{self, File},
+    io::Read as _,
+    os::unix::fs::MetadataExt as _,
+    path::Path,
+};
 
-use btf::{Btf, Type};
 use tracer_ebpf::KernelOffsets;
 
-use super::Reach;
-use crate::target::{Seccomp, Target};
+use super::{Reach, btf::Btf, heap};
+use crate::{
+    limits::MAX_BTF_BYTES,
+    target::{Seccomp, Target},
+};
 
 const PID_NAMESPACE: &str = "/proc/self/ns/pid";
 /// Number of the host's PID namespace (`PROC_PID_INIT_INO`, `include/linux/proc_ns.h`).
@@ -18,8 +26,6 @@ const BTF_PATH: &str = "/sys/kernel/btf/vmlinux";
 const UPROBE_PATH: &str = "/sys/bus/event_source/devices/uprobe/type";
 /// Bit of `CAP_SYS_ADMIN` in a capability set (`include/uapi/linux/capability.h`).
 const CAP_SYS_ADMIN: u32 = 21;
-/// How deep anonymous structures nest at the most.
-const MAX_NESTING: u32 = 8;
 
 /// Why nothing can be traced on this machine, or in a process on it.
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -155,8 +161,9 @@ pub fn check_kernel() -> Result<Kernel, Reason> {
 impl Kernel {
     /// Reads what a kernel says of its structures: all that is needed, or nothing.
     fn describe(btf: &Path) -> Self {
-        let found = Btf::from_file(btf).map_err(|_unreadable| Undescribed::NoBtf);
-        match found.and_then(|btf| offsets(&btf)) {
+        let found = read_offsets(btf);
+        heap::give_back();
+        match found {
             Ok(offsets) => Self {
                 offsets,
                 undescribed: None,
@@ -213,11 +220,21 @@ fn check_privileges() -> Result<(), Reason> {
     }
 }
 
+/// Some megabytes are read, and a few numbers stay.
+fn read_offsets(btf: &Path) -> Result<KernelOffsets, Undescribed> {
+    let mut data = Vec::new();
+    let file = File::open(btf).map_err(|_unreadable| Undescribed::NoBtf)?;
+    file.take(MAX_BTF_BYTES)
+        .read_to_end(&mut data)
+        .map_err(|_unreadable| Undescribed::NoBtf)?;
+    offsets(&Btf::parse(&data).ok_or(Undescribed::NoBtf)?)
+}
+
 /// Where things are: what names a socket by its descriptor must be known, the rest may be [`KernelOffsets::UNKNOWN`].
-fn offsets(btf: &Btf) -> Result<KernelOffsets, Undescribed> {
-    let of = |structure, field, both| member_offset(btf, structure, field).ok_or(Undescribed::Field(both));
-    let may = |structure, field| member_offset(btf, structure, field).unwrap_or(KernelOffsets::UNKNOWN);
-    let value = |name, of| enumerator(btf, name, of).unwrap_or(KernelOffsets::UNKNOWN);
+fn offsets(btf: &Btf<'_>) -> Result<KernelOffsets, Undescribed> {
+    let of = |structure, field, both| btf.member_offset(structure, field).ok_or(Undescribed::Field(both));
+    let may = |structure, field| btf.member_offset(structure, field).unwrap_or(KernelOffsets::UNKNOWN);
+    let value = |name, of| btf.enumerator(name, of).unwrap_or(KernelOffsets::UNKNOWN);
     Ok(KernelOffsets {
         task_files: of("task_struct", "files", "task_struct.files")?,
         files_fdt: of("files_struct", "fdt", "files_struct.fdt")?,
@@ -254,7 +271,9 @@ fn offsets(btf: &Btf) -> Result<KernelOffsets, Undescribed> {
         msg_iter: may("msghdr", "msg_iter"),
         iter_type: may("iov_iter", "iter_type"),
         iter_offset: may("iov_iter", "iov_offset"),
-        iter_iov: member_offset(btf, "iov_iter", "__iov").unwrap_or_else(|| may("iov_iter", "iov")),
+        iter_iov: btf
+            .member_offset("iov_iter", "__iov")
+            .unwrap_or_else(|| may("iov_iter", "iov")),
         iter_ubuf: may("iov_iter", "ubuf"),
         iter_segments: may("iov_iter", "nr_segs"),
         tcp_srtt: may("tcp_sock", "srtt_us"),
@@ -266,48 +285,10 @@ fn offsets(btf: &Btf) -> Result<KernelOffsets, Undescribed> {
     })
 }
 
-fn member_offset(btf: &Btf, structure: &str, field: &str) -> Option<u32> {
-    let named = |found: &&btf::FlattenedType| found.name.as_deref() == Some(structure);
-    let structures = btf.get_types().iter().filter(named);
-    let mut bits = structures.filter_map(|found| member_bits(btf, &found.base_type, field, MAX_NESTING));
-    bits.next().filter(|bits| bits % 8 == 0).map(|bits| bits / 8)
-}
-
 /// `net.ns.inum`: of a structure within a structure.
-fn namespace_number(btf: &Btf) -> Option<u32> {
-    Some(member_offset(btf, "net", "ns")? + member_offset(btf, "ns_common", "inum")?)
-}
-
-/// The value that an enumeration gives to a name.
-fn enumerator(btf: &Btf, enumeration: &str, name: &str) -> Option<u32> {
-    let named = |found: &&btf::FlattenedType| found.name.as_deref() == Some(enumeration);
-    btf.get_types().iter().filter(named).find_map(|found| {
-        let (Type::Enum32(values) | Type::Enum64(values)) = &found.base_type else {
-            return None;
-        };
-        let mut entries = values.entries.iter();
-        let entry = entries.find(|entry| entry.name.as_deref() == Some(name))?;
-        u32::try_from(entry.value).ok()
-    })
-}
-
-/// Looks for a member, in anonymous members too, as C does.
-fn member_bits(btf: &Btf, within: &Type, field: &str, depth: u32) -> Option<u32> {
-    let (Type::Struct(structure) | Type::Union(structure)) = within else {
-        return None;
-    };
-    let deeper = depth.checked_sub(1)?;
-    structure
-        .members
-        .iter()
-        .find_map(|member| match member.name.as_deref() {
-            Some(name) if name == field => Some(member.offset),
-            None | Some("") => {
-                let inner = btf.get_type_by_id(member.type_id).ok()?;
-                member_bits(btf, &inner.base_type, field, deeper).map(|bits| member.offset + bits)
-            }
-            Some(_) => None,
-        })
+fn namespace_number(btf: &Btf<'_>) -> Option<u32> {
+    btf.member_offset("net", "ns")?
+        .checked_add(btf.member_offset("ns_common", "inum")?)
 }
 
 #[cfg(test)]

@@ -4,6 +4,8 @@
 //! them while the tracing goes on, and [`Rings`]. Built first and enabled last: until the [`Switch`] is on no
 //! probe reports anything. Everything detaches when it is dropped, and with the process if that is killed.
 
+mod btf;
+mod heap;
 mod kernel;
 mod value;
 mod error;
@@ -28,6 +30,7 @@ use tracer_ebpf::SettingFlags;
 
 pub use cpus::{Arrival, Arrivals, Cpus};
 pub use error::Error;
+pub use heap::give_back;
 pub use hooks::Changes;
 pub use kernel::{Kernel, KernelVersion, Reason, Undescribed, check, check_kernel, check_target, late_start, reach};
 pub use mappings::{Mappings, Watched};
@@ -36,7 +39,7 @@ pub use probes::{Needs, Probes, Reach};
 pub use ring::Ring;
 pub use rings::{Rings, Switch};
 pub use sockets::Missing;
-pub use sweep::{Ends, Fill, Swept, Table};
+pub use sweep::{Ends, Fill, Swept, Table, Threads};
 
 /// The BPF object, built from `tracer-ebpf`.
 static OBJECT: &[u8] = aya::include_bytes_aligned!(concat!(env!("OUT_DIR"), "/tlscope.bpf.o"));
@@ -55,6 +58,8 @@ pub struct Options {
     pub ring_bytes: u32,
     /// Calls that may be in flight, if it is not the usual number.
     pub calls: Option<u32>,
+    /// Connections whose positions are kept, at most [`tracer_ebpf::MAX_CONNECTIONS`].
+    pub connections: u32,
     /// What is traced and told.
     pub flags: SettingFlags,
 }

@@ -9,12 +9,15 @@ use std::{
     num::NonZeroU32,
 };
 
-use aya::{Btf, Ebpf, EbpfLoader, programs::UProbe};
+use aya::{Ebpf, EbpfLoader, programs::UProbe};
 use symbolizer::Function;
-use tracer_ebpf::{KernelCounters, KernelOffsets, MAX_SITES, SettingFlags, Settings, SiteCounters, TargetFlags};
+use tracer_ebpf::{
+    KernelCounters, KernelOffsets, MAX_CALLS, MAX_SITES, SettingFlags, Settings, SiteCounters, TargetFlags,
+};
 
 use super::{
-    Changes, Cpus, Ends, Error, Kernel, Missing, OBJECT, Options, Placement, Rings, SiteInfo, Swept, Switch, hooks,
+    Changes, Cpus, Ends, Error, Kernel, Missing, OBJECT, Options, Placement, Rings, SiteInfo, Swept, Switch, heap,
+    hooks,
     probed::{Links, Probed, detach, is_cheap},
     program::{Program, is_needed},
     program_of,
@@ -41,8 +44,8 @@ pub struct Probes {
     files: HashMap<FileIdentity, Probed>,
     changes: Changes,
     sockets: Sockets,
-    /// What the kernel says of itself; without it, sockets are not watched.
-    btf: Option<Btf>,
+    /// Whether the kernel's structures are known; else sockets are not watched.
+    is_described: bool,
     /// Whether the programs can compare the name of a program's file.
     compares_paths: bool,
     /// Whether the calls of handshakes are of use.
@@ -70,11 +73,13 @@ impl Probes {
             own_tgid: std::process::id(),
         });
         let mut loader = EbpfLoader::new();
+        // It has read what the kernel says of its types, for relocations that these programs do not have.
+        loader.btf(None);
         loader
             .override_global("KERNEL_OFFSETS", &offsets, true)
             .override_global("SETTINGS", &settings, true);
-        if let Some(calls) = options.calls {
-            loader.map_max_entries("CALLS", calls);
+        for (table, entries) in sizes(options) {
+            loader.map_max_entries(table, entries);
         }
         let mut ebpf = loader.load(OBJECT).map_err(|source| Error::Load(Box::new(source)))?;
         for name in Program::ALL.map(Program::name) {
@@ -83,14 +88,14 @@ impl Probes {
         }
         let (rings, cpus) = Rings::make(&mut ebpf, options.ring_bytes, kernel.undescribed.is_some())?;
         let switch = Switch::take(&mut ebpf)?;
-        let btf = match kernel.undescribed {
-            None => Some(Btf::from_sys_fs().map_err(|source| Error::Load(Box::new(source.into())))?),
-            Some(_) => None,
-        };
-        let changes = hooks::attach(&mut ebpf, btf.is_some())?;
-        let sockets = match btf {
-            Some(_) => sockets::attach(&mut ebpf, options.flags.contains(SettingFlags::CONNECTIONS))?,
-            None => Sockets::default(),
+        let is_described = kernel.undescribed.is_none();
+        drop(loader);
+        heap::give_back();
+        let changes = hooks::attach(&mut ebpf, is_described)?;
+        let sockets = if is_described {
+            sockets::attach(&mut ebpf, options.flags.contains(SettingFlags::CONNECTIONS))?
+        } else {
+            Sockets::default()
         };
         let probes = Self {
             ebpf,
@@ -98,7 +103,7 @@ impl Probes {
             files: HashMap::new(),
             changes,
             sockets,
-            btf,
+            is_described,
             compares_paths: kernel.offsets.binprm_filename != KernelOffsets::UNKNOWN,
             // Without BTF, they tell early of a descriptor that has to be looked at.
             handshakes: options.flags.contains(SettingFlags::CONNECTIONS) || kernel.undescribed.is_some(),
@@ -113,7 +118,7 @@ impl Probes {
 
     /// Tells whether sockets can be watched, and ciphertext be found in what goes through them.
     pub const fn watches_sockets(&self) -> bool {
-        self.btf.is_some()
+        self.is_described
     }
 
     /// What this kernel does not offer to learn of sockets, as far as it was wanted.
@@ -219,10 +224,10 @@ impl Probes {
     /// Makes the programs that look for ciphertext in what goes through sockets ready. Returns what this kernel does not
     /// offer of it, the first time.
     pub fn watch_ciphertext(&mut self) -> Result<Vec<Missing>, Error> {
-        match &self.btf {
-            Some(btf) => Ok(self.sockets.look_for_ciphertext(&mut self.ebpf, btf)?.to_vec()),
-            None => Ok(Vec::new()),
+        if !self.is_described {
+            return Ok(Vec::new());
         }
+        Ok(self.sockets.look_for_ciphertext(&mut self.ebpf)?.to_vec())
     }
 
     /// Says whether the programs look for the sockets of a process by its ciphertext.
@@ -291,4 +296,23 @@ impl Probes {
 
 fn is_shared(reach: Reach, function: &Function) -> bool {
     reach == Reach::Everyone && is_cheap(function)
+}
+
+/// The room of each table that grows with the number of connections: one is in one call at a time.
+fn sizes(options: Options) -> [(&'static str, u32); 6] {
+    let most = u32::try_from(MAX_CALLS).unwrap_or(u32::MAX);
+    let usual = options.connections.min(most);
+    let opened = if options.flags.contains(SettingFlags::CONNECTIONS) {
+        options.connections
+    } else {
+        1
+    };
+    [
+        ("CALLS", options.calls.unwrap_or(usual)),
+        ("THREADS", usual),
+        ("CONNECTIONS", options.connections),
+        ("CIPHERTEXTS", options.connections),
+        ("SOCKETS", options.connections),
+        ("OPENED", opened),
+    ]
 }

@@ -10,7 +10,7 @@ use aya::{
     programs::{FEntry, ProgramError, RawTracePoint},
 };
 
-use super::{Error, program_of};
+use super::{Error, heap, program_of};
 
 /// A part that this kernel does not offer.
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -90,17 +90,21 @@ pub(super) fn attach(ebpf: &mut Ebpf, connections: bool) -> Result<Sockets, Erro
 impl Sockets {
     /// Looks for ciphertext in what processes send, from the first call on; to be called before any process has
     /// [`tracer_ebpf::TargetFlags::CIPHERTEXT`]. Returns what this kernel does not offer of it.
-    pub(super) fn look_for_ciphertext(&mut self, ebpf: &mut Ebpf, btf: &Btf) -> Result<&[Missing], Error> {
+    pub(super) fn look_for_ciphertext(&mut self, ebpf: &mut Ebpf) -> Result<&[Missing], Error> {
         let before = self.missing.len();
         if !self.ciphertext {
             self.ciphertext = true;
-            let mut attached = attach_function(ebpf, btf, "tcp_sendmsg")?;
+            // Tens of megabytes, for two numbers.
+            let btf = Btf::from_sys_fs().map_err(|source| Error::Load(Box::new(source.into())))?;
+            let mut attached = attach_function(ebpf, &btf, "tcp_sendmsg")?;
             if attached.is_err() {
                 attached = attach_tracepoint(ebpf, SENDING)?;
             }
             self.note(Part::Sent, attached);
-            let attached = attach_function(ebpf, btf, "unix_stream_sendmsg")?;
+            let attached = attach_function(ebpf, &btf, "unix_stream_sendmsg")?;
             self.note(Part::SentUnix, attached);
+            drop(btf);
+            heap::give_back();
         }
         Ok(self.missing.get(before..).unwrap_or_default())
     }

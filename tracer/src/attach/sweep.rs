@@ -9,7 +9,8 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use aya::{Ebpf, maps::Map};
 use tracer_ebpf::{
-    AddressKey, CallState, CiphertextKey, ConnectionState, ProcessState, SocketState, TargetState, ThreadState,
+    AddressKey, CallState, CiphertextKey, ConnectionState, Direction, ProcessState, SocketState, TargetState,
+    ThreadState,
 };
 use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout};
 
@@ -44,12 +45,24 @@ impl Table {
         }
     }
 
+    /// What it holds, in one word.
+    pub const fn word(self) -> &'static str {
+        match self {
+            Self::Targets => "processes",
+            Self::Calls => "calls",
+            Self::Connections => "connections",
+            Self::Threads => "threads",
+            Self::Ciphertexts => "ciphertexts",
+            Self::Sockets => "sockets",
+        }
+    }
+
     /// What it holds, and what happens when it takes no more.
     pub const fn words(self) -> (&'static str, &'static str) {
         match self {
             Self::Targets => ("processes", "processes are not traced"),
             Self::Calls => ("calls in flight", "calls are not captured"),
-            Self::Connections => ("connections", "calls are not captured"),
+            Self::Connections => ("connections", "calls are not captured (--max-connections)"),
             Self::Threads => (
                 "threads in a call",
                 "connections whose BIO is not a socket's own have no address",
@@ -79,10 +92,19 @@ pub struct Fill {
 pub struct Ends<'a> {
     /// Processes that ended, or began another program, and when.
     pub processes: &'a BTreeMap<u32, u64>,
-    /// Whether a process still has a thread; asked only if threads ended since the last sweep.
-    pub has_thread: Option<&'a dyn Fn(u32, u32) -> bool>,
+    /// How to find threads that ended; absent if none did since the last sweep.
+    pub threads: Option<Threads>,
     /// Processes that are not traced and had entries in the last sweep.
     pub suspects: &'a BTreeSet<u32>,
+}
+
+/// How to find threads that ended.
+#[derive(Clone, Copy, Debug)]
+pub struct Threads {
+    /// Lists those a process has; it may lack some.
+    pub of_process: fn(u32) -> BTreeSet<u32>,
+    /// Returns whether one of a process has ended, if that is certain.
+    pub has_ended: fn(u32, u32) -> bool,
 }
 
 /// What a sweep found.
@@ -111,6 +133,8 @@ struct Owner {
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 enum Fate {
     Stays,
+    /// Unless its thread has ended.
+    StaysWith(u32),
     Over,
     LeftOver,
 }
@@ -126,11 +150,10 @@ impl Tables<'_> {
                 since_ns: Some(state.generation),
             }
         })?;
-        sweep.table(self, Table::Calls, |key: &AddressKey, call: &CallState| Owner {
-            tgid: key.tgid,
-            tid: Some(call.tid),
-            since_ns: Some(call.began_ns),
-        })?;
+        sweep.table(self, Table::Calls, owner_of_call)?;
+        if sweep.is_half_full(Table::Calls) {
+            self.drop_superseded()?;
+        }
         sweep.table(self, Table::Ciphertexts, |key: &CiphertextKey, _: &u64| Owner {
             tgid: key.tgid,
             tid: None,
@@ -144,6 +167,44 @@ impl Tables<'_> {
         sweep.sockets(self)?;
         Ok(sweep.found)
     }
+
+    /// Removes calls since which another one of the same connection and direction was reported: a jump or an exception left
+    /// them in a process that goes on, or they contain the other one, and what they return has been reported.
+    fn drop_superseded(&mut self) -> Result<(), Error> {
+        let mut calls = Vec::new();
+        read(self.0, Table::Calls, |key: AddressKey, call: CallState| {
+            calls.push((key, call));
+        })?;
+        let connections = self.hash::<MapValue<AddressKey>, MapValue<ConnectionState>>("CONNECTIONS")?;
+        calls.retain(|(key, call)| {
+            let connection = connections.get(&MapValue(AddressKey::new(call.ssl, key.tgid)), 0);
+            connection.is_ok_and(|connection| is_superseded(call, &connection.0))
+        });
+        let calls: Vec<_> = calls
+            .iter()
+            .map(|(key, call)| (*key, owner_of_call(key, call)))
+            .collect();
+        remove(self, Table::Calls, &calls, owner_of_call)?;
+        Ok(())
+    }
+}
+
+const fn owner_of_call(key: &AddressKey, call: &CallState) -> Owner {
+    Owner {
+        tgid: key.tgid,
+        tid: Some(call.tid),
+        since_ns: Some(call.began_ns),
+    }
+}
+
+/// Returns whether the programs reported another call of the same connection and direction since a call began.
+fn is_superseded(call: &CallState, connection: &ConnectionState) -> bool {
+    let [read, written] = connection.reported_ns;
+    let reported_ns = match call.direction() {
+        Direction::READ => read,
+        _ => written,
+    };
+    reported_ns > call.began_ns
 }
 
 /// A sweep under way.
@@ -185,15 +246,18 @@ impl<'a> Sweep<'a> {
     {
         let mut over = Vec::new();
         let mut unknown = Vec::new();
+        let mut of_threads = Vec::new();
         let fill = read(tables.0, table, |key: K, value: V| {
             let owner = owner(&key, &value);
             match self.fate(owner) {
                 Fate::Stays => {}
+                Fate::StaysWith(tid) => of_threads.push((key, owner, tid)),
                 Fate::Over => over.push((key, owner)),
                 Fate::LeftOver => unknown.push((key, owner)),
             }
         })?;
         self.found.fills.push(fill);
+        over.extend(self.without_thread(of_threads));
         // One that was forked meanwhile is traced by now.
         let now_traced = if unknown.is_empty() {
             BTreeSet::new()
@@ -217,16 +281,34 @@ impl<'a> Sweep<'a> {
         let is_older = since_ns.is_some_and(|since_ns| {
             ended_ns.is_some_and(|ended_ns| since_ns < *ended_ns) || (since_ns != 0 && since_ns < began_ns)
         });
-        let thread_ended = || {
-            let ended = |has_thread: &dyn Fn(u32, u32) -> bool| tid.is_some_and(|tid| !has_thread(tgid, tid));
-            self.ends.has_thread.is_some_and(ended)
-        };
         match self.traced.contains(&tgid) {
-            true if is_older || thread_ended() => Fate::Over,
-            true => Fate::Stays,
+            true if is_older => Fate::Over,
+            true => match tid.filter(|_| self.ends.threads.is_some()) {
+                Some(tid) => Fate::StaysWith(tid),
+                None => Fate::Stays,
+            },
             false if ended_ns.is_some() => Fate::Over,
             false => Fate::LeftOver,
         }
+    }
+
+    fn is_half_full(&self, table: Table) -> bool {
+        let mut fills = self.found.fills.iter();
+        fills.any(|fill| fill.table == table && fill.used > fill.room / 2)
+    }
+
+    /// Which entries no thread will remove. The threads of each process are listed once, and after its entries were read:
+    /// one that began meanwhile is among them.
+    fn without_thread<K>(&self, entries: Vec<(K, Owner, u32)>) -> Vec<(K, Owner)> {
+        let Some(Threads { of_process, has_ended }) = self.ends.threads else {
+            return Vec::new();
+        };
+        let mut listed = BTreeMap::new();
+        let ended = entries.into_iter().filter(|(_, owner, tid)| {
+            let listed = listed.entry(owner.tgid).or_insert_with(|| of_process(owner.tgid));
+            !listed.contains(tid) && has_ended(owner.tgid, *tid)
+        });
+        ended.map(|(key, owner, _)| (key, owner)).collect()
     }
 
     /// A socket outlives its process, and has something to say when it is destroyed: of sockets whose process is gone the
@@ -298,4 +380,30 @@ where
         }
     }
     Ok(removed)
+}
+
+#[cfg(test)]
+mod tests {
+    use tracer_ebpf::{Cookie, Role};
+    use zerocopy::FromZeros as _;
+
+    use super::*;
+
+    #[test]
+    fn a_call_is_superseded_by_a_later_report_of_its_own_direction_alone() {
+        let call = CallState {
+            began_ns: 10,
+            cookie: Cookie::new(0, Role::READ),
+            ..CallState::new_zeroed()
+        };
+        let reported = |reported_ns| {
+            let connection = ConnectionState {
+                reported_ns,
+                ..ConnectionState::new_zeroed()
+            };
+            is_superseded(&call, &connection)
+        };
+        assert!(reported([11, 0]));
+        assert!(!reported([10, 99]) && !reported([0, 11]));
+    }
 }

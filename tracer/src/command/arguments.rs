@@ -3,15 +3,15 @@
 use std::{path::PathBuf, time::Duration};
 
 use clap::{Args, Parser, Subcommand, builder::RangedU64ValueParser};
-use tracer_ebpf::{DEFAULT_CALL_BYTES, MAX_CALL_BYTES, SettingFlags};
+use tracer_ebpf::{DEFAULT_CALL_BYTES, MAX_CALL_BYTES, MAX_CONNECTIONS, SettingFlags};
 
 use crate::{
     attach,
     filter::FilterArgs,
-    limits::{LARGEST_USUAL_RING_BYTES, MAX_RINGS_BYTES, SMALLEST_USUAL_RING_BYTES},
+    limits::{LARGEST_USUAL_RING_BYTES, MAX_RINGS_BYTES, SMALLEST_USUAL_RING_BYTES, USUAL_CONNECTIONS},
     output::Format,
     redact::RedactArgs,
-    target::Selection,
+    target::{Selection, descriptors_of},
 };
 
 /// Streams the HTTP heads of a running gateway's TLS traffic.
@@ -103,7 +103,10 @@ pub(super) struct LiveArgs {
         value_parser = RangedU64ValueParser::<u64>::new().range(1..=MAX_CALL_BYTES)
     )]
     pub(super) call_bytes: u64,
-    /// KiB of each CPU's ring buffer, a power of two; 16384, or less where more than 16 CPUs are online
+    /// Connections kept account of at once, up to 65536; at least 16384, and as many as the processes have descriptors
+    #[arg(long, value_name = "COUNT", value_parser = RangedU64ValueParser::<u32>::new().range(1..=65536))]
+    pub(super) max_connections: Option<u32>,
+    /// KiB of each CPU's ring buffer, a power of two; 8192, or less where more than 32 CPUs are online
     #[arg(long, value_name = "KIB", value_parser = parse_ring)]
     pub(super) ring_kib: Option<u32>,
     /// Calls that may be in flight, for tests of what happens beyond
@@ -172,8 +175,15 @@ impl LiveArgs {
             call_bytes: self.call_bytes,
             ring_bytes: self.ring_bytes(),
             calls: self.calls,
+            connections: self.connections(),
             flags: told.with(all).with(alone),
         }
+    }
+
+    /// Room for as many connections as the processes could have open when the trace begins.
+    fn connections(&self) -> u32 {
+        self.max_connections
+            .unwrap_or_else(|| usual_connections_of(descriptors_of(&self.selection())))
     }
 
     pub(super) fn ring_bytes(&self) -> u32 {
@@ -191,6 +201,12 @@ impl LiveArgs {
             wait: self.wait,
         }
     }
+}
+
+fn usual_connections_of(descriptors: u64) -> u32 {
+    let most = u32::try_from(MAX_CONNECTIONS).unwrap_or(u32::MAX);
+    let descriptors = u32::try_from(descriptors).unwrap_or(u32::MAX).min(most);
+    descriptors.next_power_of_two().clamp(USUAL_CONNECTIONS, most)
 }
 
 /// What one CPU can write in the longest time the rings are left alone, as long as all rings together stay in bounds.
@@ -246,7 +262,14 @@ mod tests {
     fn rings_are_as_large_as_the_bound_of_all_allows() {
         const MIB: u32 = 1024 * 1024;
         let of = |cpus| usual_ring_bytes_of(cpus) / MIB;
-        assert_eq!([1, 2, 16, 17, 64, 1024].map(of), [16, 16, 16, 8, 4, 1]);
+        assert_eq!([1, 2, 32, 33, 64, 1024].map(of), [8, 8, 8, 4, 4, 1]);
+    }
+
+    #[test]
+    fn tables_have_room_for_the_connections_there_are_within_bounds() {
+        let of = usual_connections_of;
+        assert_eq!([0, 768, 16_384, 16_385].map(of), [16_384, 16_384, 16_384, 32_768]);
+        assert_eq!([65_536, 65_537, u64::MAX].map(of), [65_536; 3]);
     }
 
     #[test]

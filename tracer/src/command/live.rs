@@ -6,6 +6,7 @@
 use std::time::SystemTime;
 
 use anyhow::{Result, anyhow};
+use rustix::thread::disable_transparent_huge_pages;
 use tracer_ebpf::SettingFlags;
 
 use super::{Outcome, arguments::LiveArgs, follow::Follower, messages, say, session::Session, work::Consumer};
@@ -17,6 +18,8 @@ use crate::{
 
 /// Checks that this kernel, and these privileges, allow tracing at all; nothing has been opened or attached then.
 pub(super) fn check() -> Result<Kernel> {
+    // Else each text that is read of an image may take two megabytes.
+    let _unsupported = disable_transparent_huge_pages(true).is_err();
     let kernel = attach::check().map_err(|reason| anyhow!("{reason}"))?;
     if let Some(undescribed) = kernel.undescribed {
         say(&undescribed.to_string());

@@ -24,6 +24,7 @@ mod replay;
 mod inspect;
 mod reader;
 mod private;
+mod secrecy;
 
 use std::process::ExitCode;
 
@@ -62,6 +63,11 @@ pub fn run() -> ExitCode {
 }
 
 fn dispatch(command: &Command) -> Result<Outcome> {
+    match command {
+        // It sees no plaintext.
+        Command::Inspect(_) => {}
+        Command::Trace(_) | Command::Record(_) | Command::Replay(_) => secrecy::forbid_core_dumps(),
+    }
     match command {
         Command::Trace(arguments) => trace::run(arguments),
         Command::Inspect(arguments) => inspect::run(arguments),

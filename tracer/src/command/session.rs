@@ -35,7 +35,7 @@ use crate::{
 };
 
 /// How long the rings are left alone at the most.
-const LONGEST_PAUSE: Duration = Duration::from_millis(10);
+const LONGEST_PAUSE: Duration = Duration::from_millis(5);
 
 /// How long they are left alone at the least.
 const SHORTEST_PAUSE: Duration = Duration::from_millis(1);

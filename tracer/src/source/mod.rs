@@ -14,6 +14,8 @@ pub use merge::Merger;
 pub use rings::{Drainer, Told, now_ns};
 pub use tape::{Error as TapeError, Header, ProcessEntry, Reader, SiteEntry, Totals, Writer, create as create_tape};
 
+use crate::health::{Figures, Subject};
+
 /// What was in the rings at one moment.
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
 pub struct Batch {
@@ -25,6 +27,8 @@ pub struct Batch {
     pub complete_until_ns: u64,
     /// Sites that are new since the last batch; they come before any record that names them.
     pub sites: Vec<SiteEntry>,
+    /// How full the programs' tables are, and what they refused; of a live trace alone, no tape has it.
+    pub health: Vec<(Subject, Figures)>,
 }
 
 impl Batch {

@@ -2,6 +2,8 @@
 //!
 //! In: a record of the ring of processes. Out: a [`Life`]. Refuses every other record.
 
+use std::{collections::BTreeSet, fs, io, path::Path};
+
 use procfs::process::{ProcState, Process, Stat};
 use tracer_ebpf::{Change, Kind, ProcessRecord, RecordHeader};
 use zerocopy::FromBytes as _;
@@ -69,9 +71,26 @@ impl Life {
     }
 }
 
-/// Tells whether there is such a process, and it has not ended; its parent may not have taken note of that.
+/// Returns whether there is such a process, and it has not ended; its parent may not have taken note of that.
 pub fn exists(pid: u32) -> bool {
-    stat_of(pid).is_some()
+    !has_ended(Path::new(&format!("/proc/{pid}/stat")))
+}
+
+/// Returns whether a thread has ended.
+pub fn thread_has_ended(pid: u32, tid: u32) -> bool {
+    has_ended(Path::new(&format!("/proc/{pid}/task/{tid}/stat")))
+}
+
+/// What cannot be read for another reason, such as too many open files, has not ended.
+fn has_ended(stat: &Path) -> bool {
+    match fs::read(stat) {
+        // The state stands behind the name, which may have any bytes in it.
+        Ok(text) => {
+            let state = text.rsplit(|byte| *byte == b')').next().and_then(|rest| rest.get(1));
+            matches!(state, Some(b'Z' | b'X' | b'x'))
+        }
+        Err(error) => error.kind() == io::ErrorKind::NotFound || error.raw_os_error() == Some(libc::ESRCH),
+    }
 }
 
 /// The process that a process or thread which has not ended belongs to: a process to itself.
@@ -81,13 +100,15 @@ pub(super) fn owner_of(pid: u32) -> Option<i32> {
     process.status().ok().map(|status| status.tgid)
 }
 
-/// Returns whether a process has a thread that has not ended.
-pub fn has_thread(pid: u32, tid: u32) -> bool {
-    let ids = i32::try_from(pid).ok().zip(i32::try_from(tid).ok());
-    let thread = ids.and_then(|(pid, tid)| Process::new(pid).ok()?.task_from_tid(tid).ok());
-    thread
-        .and_then(|thread| thread.stat().ok())
-        .is_some_and(|stat| is_alive(&stat))
+/// Threads of a process, the first one left out; it may lack some where threads end meanwhile (`proc_task_readdir`,
+/// `fs/proc/base.c`, v6.18).
+pub fn threads_of(pid: u32) -> BTreeSet<u32> {
+    let entries = fs::read_dir(format!("/proc/{pid}/task"))
+        .into_iter()
+        .flatten()
+        .flatten();
+    let tids = entries.filter_map(|entry| entry.file_name().to_str()?.parse().ok());
+    tids.filter(|tid| *tid != pid).collect()
 }
 
 /// When a process began, in clock ticks since the machine did, unless it has ended.
@@ -174,19 +195,36 @@ mod tests {
     }
 
     #[test]
-    fn a_thread_is_its_processs_own_until_it_ends() {
+    fn a_thread_is_listed_and_has_not_ended_until_it_does() {
         let own = std::process::id();
-        let tid = std::thread::spawn(|| {
+        let tid = std::thread::spawn(move || {
             let tid = rustix::thread::gettid().as_raw_nonzero().get().unsigned_abs();
-            assert!(has_thread(std::process::id(), tid));
+            assert!(threads_of(own).contains(&tid) && !thread_has_ended(own, tid));
             tid
         });
         let tid = tid.join().unwrap();
-        assert!(has_thread(own, own) && !has_thread(own, u32::MAX));
         let deadline = Instant::now() + Duration::from_mins(1);
-        while has_thread(own, tid) {
+        while threads_of(own).contains(&tid) || !thread_has_ended(own, tid) {
             assert!(Instant::now() < deadline, "the thread has ended");
             std::thread::yield_now();
+        }
+        assert!(!thread_has_ended(own, own) && thread_has_ended(own, u32::MAX));
+    }
+
+    #[test]
+    fn what_cannot_be_read_has_not_ended() {
+        assert!(has_ended(Path::new("/proc/self/nothing of this name")));
+        assert!(!has_ended(Path::new("/proc/self")), "a folder cannot be read so");
+        let folder = tempfile::tempdir().unwrap();
+        let stat = folder.path().join("stat");
+        for (text, ended) in [
+            ("1 (a) Z) S 1", false),
+            ("1 (a) S) Z 1", true),
+            ("1 (x) X 0", true),
+            ("", false),
+        ] {
+            fs::write(&stat, text).unwrap();
+            assert_eq!(has_ended(&stat), ended, "{text}");
         }
     }
 

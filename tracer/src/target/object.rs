@@ -7,15 +7,18 @@
 use std::{
     collections::BTreeSet,
     fs::File,
-    io::{self, Read as _, Seek as _, SeekFrom},
-    os::unix::fs::MetadataExt as _,
+    io,
+    ops::Range,
+    os::unix::fs::{FileExt as _, MetadataExt as _},
     path::{Path, PathBuf},
 };
 
 use procfs::process::{MMPermissions, MMapPath, MemoryMap, MemoryMaps};
 
+use symbolizer::sieve;
+
 use super::Error;
-use crate::limits::MAX_IMAGE_BYTES;
+use crate::limits::{MAX_HEADERS, MAX_IMAGE_BYTES};
 
 /// A file that a process maps as executable.
 #[derive(Debug)]
@@ -92,14 +95,18 @@ impl MappedObject {
         })
     }
 
-    /// Reads the whole file.
+    /// Reads what matters of the file.
     pub fn read(&self) -> Result<Vec<u8>, Error> {
         read_image(&self.file, &self.path)
     }
 }
 
-/// Reads a whole file that is no larger than a program can be.
-pub fn read_image(mut file: &File, path: &Path) -> Result<Vec<u8>, Error> {
+/// Bytes of a large section of data that are read at once.
+const PIECE: usize = 256 * 1024;
+
+/// Reads a file that is no larger than a program can be: of its large sections of data only what matters to a plan, and
+/// zeros elsewhere. It is read and not mapped: whoever may write to a file could end this process by truncating it.
+pub fn read_image(file: &File, path: &Path) -> Result<Vec<u8>, Error> {
     let failed = |source| Error::Read {
         path: path.to_path_buf(),
         source,
@@ -111,10 +118,66 @@ pub fn read_image(mut file: &File, path: &Path) -> Result<Vec<u8>, Error> {
             bytes,
         });
     }
-    file.seek(SeekFrom::Start(0)).map_err(failed)?;
-    let mut image = Vec::with_capacity(usize::try_from(bytes).unwrap_or(0));
-    file.take(MAX_IMAGE_BYTES).read_to_end(&mut image).map_err(failed)?;
+    // Of what is never written, no memory is taken.
+    let mut image = vec![0; usize::try_from(bytes).unwrap_or(0)];
+    let mut at = 0;
+    for section in data_sections(file, bytes).unwrap_or_default() {
+        read_at(file, &mut image, at..section.start).map_err(failed)?;
+        read_marks(file, &mut image, &section).map_err(failed)?;
+        at = section.end;
+    }
+    read_at(file, &mut image, at..bytes).map_err(failed)?;
     Ok(image)
+}
+
+/// The sections of which little matters, as far as the headers say it.
+fn data_sections(file: &File, bytes: u64) -> Option<Vec<Range<u64>>> {
+    let read = |range: Range<u64>| {
+        let mut part = vec![0; usize::try_from(range.end.checked_sub(range.start)?).ok()?];
+        file.read_exact_at(&mut part, range.start).ok()?;
+        Some(part)
+    };
+    let is_small = |range: &Range<u64>| range.end <= bytes && range.end.saturating_sub(range.start) <= MAX_HEADERS;
+    let header = read(0..sieve::HEADER_BYTES.try_into().ok()?)?;
+    let table = read(sieve::section_table(&header).filter(is_small)?)?;
+    let names = read(sieve::section_names(&header, &table).filter(is_small)?)?;
+    let mut sections = sieve::data_sections(&table, &names);
+    sections.retain(|section| section.end <= bytes);
+    Some(sections)
+}
+
+fn read_at(file: &File, image: &mut [u8], range: Range<u64>) -> io::Result<()> {
+    match image.get_mut(as_usize(&range)) {
+        Some(part) => file.read_exact_at(part, range.start),
+        None => Err(io::ErrorKind::UnexpectedEof.into()),
+    }
+}
+
+/// Reads a section piece by piece, and keeps what matters of it.
+fn read_marks(file: &File, image: &mut [u8], section: &Range<u64>) -> io::Result<()> {
+    let mut piece = vec![0; PIECE];
+    let mut start = section.start;
+    loop {
+        let left = usize::try_from(section.end - start).unwrap_or(usize::MAX);
+        let piece = piece.get_mut(..left.min(PIECE)).unwrap_or_default();
+        file.read_exact_at(piece, start)?;
+        sieve::marks(piece, |mark| {
+            let from = usize::try_from(start).unwrap_or(usize::MAX);
+            let place = from.saturating_add(mark.start)..from.saturating_add(mark.end);
+            if let (Some(to), Some(from)) = (image.get_mut(place), piece.get(mark)) {
+                to.copy_from_slice(from);
+            }
+        });
+        if left <= PIECE {
+            return Ok(());
+        }
+        start += u64::try_from(PIECE - sieve::OVERLAP).unwrap_or(u64::MAX);
+    }
+}
+
+fn as_usize(range: &Range<u64>) -> Range<usize> {
+    let of = |at| usize::try_from(at).unwrap_or(usize::MAX);
+    of(range.start)..of(range.end)
 }
 
 /// Opens every executable file once. A mapping that went away in between is left out: the process is alive, and its
@@ -159,5 +222,89 @@ fn open_by_path(pid: u32, map: &MemoryMap, path: &Path) -> io::Result<File> {
         Ok(file)
     } else {
         Err(io::ErrorKind::NotFound.into())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::Write as _;
+
+    use super::*;
+
+    /// A file with a section of constants of some size, in which `text` stands `at` some place.
+    fn image_with(text: &[u8], at: usize, bytes: usize) -> Vec<u8> {
+        let mut constants = vec![7; bytes];
+        constants[at..at + text.len()].copy_from_slice(text);
+        let constants_at = 4096_u64;
+        let table_at = constants_at + constants.len() as u64;
+        let mut header = vec![0; 4096];
+        header[..6].copy_from_slice(b"\x7fELF\x02\x01");
+        header[40..48].copy_from_slice(&table_at.to_le_bytes());
+        header[58..64].copy_from_slice(&[64, 0, 2, 0, 1, 0]);
+        let section = |kind: u32, start: u64, bytes: u64| {
+            let mut section = [0; 64];
+            section[4..8].copy_from_slice(&kind.to_le_bytes());
+            section[8] = 2;
+            section[24..32].copy_from_slice(&start.to_le_bytes());
+            section[32..40].copy_from_slice(&bytes.to_le_bytes());
+            section
+        };
+        let names = section(3, table_at + 128, 1);
+        let table = [section(1, constants_at, constants.len() as u64), names].concat();
+        [header, constants, table, vec![0]].concat()
+    }
+
+    fn read(image: &[u8]) -> Vec<u8> {
+        let mut file = tempfile::NamedTempFile::new().unwrap();
+        file.write_all(image).unwrap();
+        read_image(file.as_file(), file.path()).unwrap()
+    }
+
+    #[test]
+    fn of_large_constants_only_what_is_searched_for_is_read() {
+        let image = image_with(b"OpenSSL 3.0.2 15 Mar 2022\0", 700_000, 2_000_000);
+        let read = read(&image);
+        assert_eq!(read.len(), image.len());
+        let kept = read.iter().zip(&image).filter(|(read, whole)| read == whole);
+        assert!(kept.count() < 20_000, "the rest is zeros");
+        let around = 4096 + 699_500..4096 + 700_500;
+        assert_eq!(read[around.clone()], image[around]);
+    }
+
+    #[test]
+    fn what_lies_across_two_pieces_is_read_whole() {
+        for at in (PIECE - 600..PIECE + 10).step_by(7) {
+            let image = image_with(b"/rustls-0.23.46/src/a/long/name/of/a/file.rs", at, 2_000_000);
+            let around = 4096 + at - 100..4096 + at + 400;
+            assert_eq!(read(&image)[around.clone()], image[around], "at {at}");
+        }
+    }
+
+    #[test]
+    fn small_images_and_what_is_no_image_are_read_whole() {
+        for bytes in [0, 63, 64, 5000] {
+            let image = vec![9; bytes];
+            assert_eq!(read(&image), image);
+        }
+        let small = image_with(b"nothing", 5, 1000);
+        assert_eq!(read(&small), small);
+        for cut in [4096, 5000, 2_004_000, 2_004_100] {
+            let image = &image_with(b"OpenSSL ", 5, 2_000_000)[..cut];
+            assert_eq!(read(image), image, "the table is cut off at {cut}");
+        }
+    }
+
+    #[test]
+    fn the_libraries_of_this_machine_give_the_same_plan_read_so_and_whole() {
+        let folder = Path::new("/usr/lib/x86_64-linux-gnu");
+        let names = ["libssl.so.3", "libcrypto.so.3"];
+        for path in names.map(|name| folder.join(name)) {
+            let Ok(whole) = std::fs::read(&path) else { continue };
+            let sieved = read_image(&File::open(&path).unwrap(), &path).unwrap();
+            let plan = |image: &[u8]| format!("{:?}", symbolizer::plan(image, None));
+            assert_eq!(plan(&sieved), plan(&whole), "{}", path.display());
+            let crypto = |image: &[u8]| symbolizer::crypto(image).unwrap();
+            assert_eq!(crypto(&sieved), crypto(&whole), "{}", path.display());
+        }
     }
 }

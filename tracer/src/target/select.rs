@@ -235,11 +235,37 @@ fn unified_mounts() -> Vec<PathBuf> {
     unified.map(|mount| mount.mount_point).collect()
 }
 
+/// How many descriptors there is room for in the processes that are asked for and there, and in their descendants: at
+/// least as many as are open.
+pub fn descriptors_of(selection: &Selection) -> u64 {
+    // Whoever attaches says what is not there.
+    let found = find(selection).unwrap_or_default();
+    let all = if selection.follow {
+        descendants_of(&found)
+    } else {
+        found
+    };
+    all.into_iter().filter_map(room_for_descriptors).sum()
+}
+
+fn room_for_descriptors(pid: u32) -> Option<u64> {
+    let process = Process::new(i32::try_from(pid).ok()?).ok()?;
+    process.status().ok().map(|status| status.fdsize.into())
+}
+
 #[cfg(test)]
 mod tests {
     use std::process::{Command, Stdio};
 
     use super::*;
+
+    #[test]
+    fn a_process_has_room_for_the_descriptors_it_has_open() {
+        let open: Vec<_> = (0..300).map(|_| fs::File::open("/proc/self/stat").unwrap()).collect();
+        assert!(room_for_descriptors(std::process::id()) >= Some(300));
+        drop(open);
+        assert_eq!(room_for_descriptors(u32::MAX), None);
+    }
 
     fn selection() -> Selection {
         Selection::default()

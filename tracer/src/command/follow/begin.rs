@@ -42,6 +42,7 @@ impl Follower {
         }
         self.look_at_all(&known, &asked)?;
         self.place_for_later()?;
+        attach::give_back();
         if (self.selection.follow || self.selection.is_open())
             && let Some(reason) = attach::late_start()
         {

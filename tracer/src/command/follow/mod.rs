@@ -35,6 +35,7 @@ use self::{
 use super::say;
 use crate::{
     attach::{self, Changes, Probes, Reach},
+    health::{Figures, Subject},
     resolve::Resolver,
     source::{ProcessEntry, SiteEntry, now_ns},
     target::{self, Life, Selection, exists, name_of},
@@ -57,6 +58,7 @@ const LOOK: Duration = Duration::from_millis(500);
 pub(super) struct Told {
     sites: Mutex<Vec<SiteEntry>>,
     records: Mutex<Vec<Vec<u8>>>,
+    health: Mutex<BTreeMap<Subject, Figures>>,
     all_ended: AtomicBool,
 }
 
@@ -75,6 +77,20 @@ impl Told {
     /// Takes the records that are new.
     pub(super) fn take_records(&self) -> Vec<Vec<u8>> {
         take(&mut *self.records.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// Adds how something is now; what was not taken of it before is replaced, and what it refused is added up.
+    pub(super) fn add_health(&self, subject: Subject, figures: Figures) {
+        let mut health = self.health.lock().unwrap_or_else(PoisonError::into_inner);
+        let before = health.get(&subject).map_or(0, |before| before.dropped);
+        let dropped = figures.dropped.saturating_add(before);
+        health.insert(subject, Figures { dropped, ..figures });
+    }
+
+    /// Takes how things are, as far as it is new.
+    pub(super) fn take_health(&self) -> Vec<(Subject, Figures)> {
+        let health = take(&mut *self.health.lock().unwrap_or_else(PoisonError::into_inner));
+        health.into_iter().collect()
     }
 
     /// Tells whether there is nothing left to trace.
@@ -361,5 +377,27 @@ impl Follower {
             self.end(pid, now_ns());
         }
         self.catch_missed()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn of_health_that_nobody_takes_the_last_is_kept_and_what_was_refused_adds_up() {
+        let told = Told::default();
+        let subject = Subject::Table("calls");
+        for used in 1..=1000 {
+            let figures = Figures {
+                used: Some(used),
+                capacity: Some(1000),
+                dropped: 2,
+            };
+            told.add_health(subject.clone(), figures);
+        }
+        let [(of, figures)] = <[_; 1]>::try_from(told.take_health()).unwrap();
+        assert_eq!((of, figures.used, figures.dropped), (subject, Some(1000), 2000));
+        assert!(told.take_health().is_empty());
     }
 }

@@ -12,8 +12,9 @@ use anyhow::Result;
 
 use super::{Follower, say};
 use crate::{
-    attach::{Ends, Fill, Swept, Table},
-    target::has_thread,
+    attach::{Ends, Fill, Swept, Table, Threads},
+    health::{Figures, Subject},
+    target::{thread_has_ended, threads_of},
 };
 
 /// How long after an end the tables are swept.
@@ -42,6 +43,8 @@ pub(super) struct Sweeps {
     threads_ended: u64,
     /// Entries found of processes whose end was overlooked.
     left_over: u64,
+    /// How much each table had refused by then.
+    refused: BTreeMap<Table, u64>,
     /// When something was last said of a table, and how much it had refused by then.
     said: BTreeMap<Table, (Instant, u64)>,
 }
@@ -56,6 +59,7 @@ impl Sweeps {
             took: Duration::ZERO,
             threads_ended: 0,
             left_over: 0,
+            refused: BTreeMap::new(),
             said: BTreeMap::new(),
         }
     }
@@ -84,6 +88,12 @@ impl Sweeps {
                 self.left_over
             ));
         }
+    }
+
+    /// How much more a table refused than by the last time, of so much in all.
+    fn newly_refused(&mut self, table: Table, refused: u64) -> u64 {
+        let before = self.refused.insert(table, refused).unwrap_or(0);
+        refused.saturating_sub(before)
     }
 
     /// What is to be said of a table that refused so much in all, if anything.
@@ -123,7 +133,10 @@ impl Follower {
         let threads_ended = totals.threads_ended != self.sweeps.threads_ended;
         let result = self.probes.sweep(Ends {
             processes: &self.sweeps.ended,
-            has_thread: threads_ended.then_some(&has_thread),
+            threads: threads_ended.then_some(Threads {
+                of_process: threads_of,
+                has_ended: thread_has_ended,
+            }),
             suspects: &self.sweeps.suspects,
         });
         // Should it fail, it is not tried again without a pause.
@@ -154,6 +167,12 @@ impl Follower {
                 Table::Ciphertexts => totals.ciphertext_table_full,
                 Table::Sockets => totals.socket_table_full,
             };
+            let figures = Figures {
+                used: u64::try_from(fill.used).ok(),
+                capacity: u64::try_from(fill.room).ok(),
+                dropped: self.sweeps.newly_refused(fill.table, refused),
+            };
+            self.told.add_health(Subject::Table(fill.table.word()), figures);
             if let Some(complaint) = self.sweeps.complain(*fill, refused, now) {
                 say(&complaint);
             }

@@ -1,0 +1,90 @@
+//! How much memory tlscope takes, with two CPUs, of its own and of the kernel's; and what it says when that is too little.
+
+use anyhow::Result;
+use serde_json::Value;
+use support::{
+    Nginx, Tracer,
+    certificate::Certificate,
+    curl,
+    program::Program,
+    wrk::{Load, Wrk},
+};
+
+const MIB: u64 = 1024 * 1024;
+
+#[test]
+#[ignore = "needs root, BPF and uprobes: scripts/test runs it"]
+fn on_an_idle_nginx_little_memory_is_held_inside_the_kernel_and_outside() -> Result<()> {
+    let nginx = Nginx::start()?;
+    let tracer = Tracer::of(&[nginx.master()], &[])?;
+    curl::ask(&[&nginx.url("/small/1")])?;
+    tracer.wait_for_lines(1)?;
+    let (held, in_kernel) = (tracer.held_kib()? * 1024, tracer.holdings()?.bytes);
+    assert!(held < 48 * MIB, "{held} bytes resident");
+    // A ring for each CPU comes on top.
+    let cpus = u64::try_from(std::thread::available_parallelism()?.get())?;
+    let rings = cpus.saturating_sub(2) * 9 * MIB;
+    assert!(in_kernel < 40 * MIB + rings, "{in_kernel} bytes of maps and rings");
+    let trace = tracer.stop()?;
+    assert_eq!(trace.exchanges()?.len(), 1);
+    Ok(())
+}
+
+#[test]
+#[ignore = "needs root, BPF and uprobes: scripts/test runs it"]
+fn a_program_of_a_hundred_megabytes_is_analysed_in_less_memory_than_that() -> Result<()> {
+    let directory = tempfile::tempdir()?;
+    let Certificate { key, certificate } = Certificate::make(directory.path())?;
+    let words = [
+        &key.display().to_string(),
+        &certificate.display().to_string(),
+        "127.0.0.1",
+    ];
+    let program = Program::node("server.js", &words)?;
+    let tracer = Tracer::of(&[program.pid()], &[])?;
+    let peak = tracer.peak_kib()? * 1024;
+    assert!(peak < 80 * MIB, "{peak} bytes at the peak");
+    tracer.stop().map(drop)
+}
+
+#[test]
+#[ignore = "needs root, BPF and uprobes: scripts/test runs it"]
+fn a_table_that_refuses_calls_is_named_while_the_trace_goes_on() -> Result<()> {
+    let mut program = Program::c("deaths.c", &[])?;
+    let tracer = Tracer::of(&[program.pid()], &["--max-connections", "16"])?;
+    // So many calls are in flight at once.
+    program.tell("cancel 64")?;
+    tracer.wait_for_message(&["the table of calls in flight was full (16): calls are not captured"])?;
+    let trace = tracer.stop()?;
+    program.finish()?;
+    let lost = "48 records, 0 bytes: too many calls in flight";
+    assert!(
+        trace.stderr.iter().any(|line| line.contains(lost)),
+        "{:?}",
+        trace.stderr
+    );
+    let health = trace.lines_of("health")?;
+    let of_calls = |line: &&Value| line["subject"] == "table" && line["name"] == "calls" && line["state"] == "dropped";
+    let dropped = health
+        .iter()
+        .filter(of_calls)
+        .filter_map(|line| line["dropped"].as_u64());
+    assert_eq!(dropped.sum::<u64>(), 48, "{health:?}");
+    Ok(())
+}
+
+#[test]
+#[ignore = "needs root, BPF and uprobes: scripts/test runs it"]
+fn a_table_that_refuses_connections_is_named_while_the_trace_goes_on() -> Result<()> {
+    let nginx = Nginx::start()?;
+    let tracer = Tracer::of(&[nginx.master()], &["--max-connections", "16"])?;
+    let load = Load {
+        connections: 64,
+        ..Load::of(1000, "/small/NUMBER")
+    };
+    let wrk = Wrk::start(&nginx, load)?;
+    nginx.wait_until_logged(1000)?;
+    wrk.stop()?;
+    tracer.wait_for_message(&["the table of connections was full (16)", "--max-connections"])?;
+    tracer.stop().map(drop)
+}
