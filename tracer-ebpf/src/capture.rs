@@ -16,7 +16,7 @@ use tracer_ebpf::{
 
 use crate::{
     connection, handshake,
-    maps::{COUNTERS, RINGS, call_bytes, settings},
+    maps::{COUNTERS, LIFECYCLE, RINGS, call_bytes, settings},
     memory::{add, copy_user, forgotten},
     passed, socket, transport,
 };
@@ -83,13 +83,6 @@ fn limit(call: &mut CallState) {
         call.moved
     };
     call.done = 0;
-    if call.moved > call.wanted {
-        count(
-            call.cookie,
-            |counters| &raw mut counters.over_limit_bytes,
-            call.moved - call.wanted,
-        );
-    }
 }
 
 #[inline(always)]
@@ -104,8 +97,10 @@ fn send_pieces(call: &mut CallState, connection: &ConnectionState) {
         }
         call.done += stepped;
     }
-    // So many pages were not present that the pieces ran out before the bytes did.
-    count_fault(call, call.wanted - call.done);
+    if call.done < call.wanted {
+        // So many pages were not present that the pieces ran out before the bytes did.
+        count_fault(call, call.wanted - call.done);
+    }
 }
 
 /// Sends the next piece of a call; tells how many bytes are done with, 0 when the ring is full.
@@ -189,15 +184,22 @@ fn count_full(call: &CallState) -> u64 {
     count(
         call.cookie,
         |counters| &raw mut counters.ring_full_bytes,
-        call.wanted - call.done,
+        // What lay over the limit, too: the record that would say so is lost as well.
+        call.moved - call.done,
     );
     0
 }
 
 #[inline(never)]
 fn count_fault(call: &CallState, skipped: u64) -> u64 {
+    // No record says what lay over the limit if the last piece is not there.
+    let unsaid = if call.done + skipped >= call.wanted {
+        call.moved - call.wanted
+    } else {
+        0
+    };
     count(call.cookie, |counters| &raw mut counters.fault_records, 1);
-    count(call.cookie, |counters| &raw mut counters.fault_bytes, skipped);
+    count(call.cookie, |counters| &raw mut counters.fault_bytes, skipped + unsaid);
     skipped
 }
 
@@ -217,6 +219,13 @@ unsafe fn describe(data: *mut DataRecord, call: &CallState, connection: &Connect
     } else {
         0
     };
+    if last != 0 && over != 0 {
+        count(
+            call.cookie,
+            |counters| &raw mut counters.over_limit_bytes,
+            call.moved - call.wanted,
+        );
+    }
     // SAFETY: the caller vouches for the pointer.
     unsafe {
         connection::fill_header(&raw mut (*data).header, connection.generation, call.ssl, call.cookie);
@@ -284,6 +293,12 @@ pub(crate) fn reserve<T: 'static>() -> Option<RingBufEntry<T>> {
         None => RINGS.get(SPARE_RING)?,
     };
     ring.reserve_untyped::<T>(0)
+}
+
+/// Reserves room for the end of something, where data cannot crowd it out.
+#[inline(always)]
+pub(crate) fn reserve_end<T: 'static>() -> Option<RingBufEntry<T>> {
+    LIFECYCLE.reserve_untyped::<T>(0)
 }
 
 /// Submits a record without waking the reader.

@@ -61,6 +61,7 @@ impl Following {
         }
         // Sites are announced before their probes are placed: those of all records above are there by now.
         batch.sites = self.told.take_sites();
+        batch.health = self.told.take_health();
         if let Some(told) = &mut self.lives {
             told.tell(lives);
         }

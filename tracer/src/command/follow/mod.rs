@@ -6,6 +6,7 @@
 
 mod accounts;
 mod look;
+mod losses;
 mod sweep;
 mod ahead;
 mod watch;
@@ -26,12 +27,14 @@ use anyhow::{Result, bail};
 use self::{
     accounts::{Accounts, Mapped},
     look::Look,
+    losses::Losses,
     sweep::Sweeps,
     watch::Watch,
 };
 use super::say;
 use crate::{
     attach::{self, Changes, Probes, Reach},
+    health::{Figures, Subject},
     limits::MAX_REFUSALS,
     resolve::Resolver,
     source::{ProcessEntry, SiteEntry, now_ns},
@@ -55,6 +58,7 @@ const LOOK: Duration = Duration::from_millis(500);
 pub(super) struct Told {
     sites: Mutex<Vec<SiteEntry>>,
     records: Mutex<Vec<Vec<u8>>>,
+    health: Mutex<Vec<(Subject, Figures)>>,
     all_ended: AtomicBool,
 }
 
@@ -75,6 +79,17 @@ impl Told {
         take(&mut *self.records.lock().unwrap_or_else(PoisonError::into_inner))
     }
 
+    /// Adds how full something is, and what it refused since it was last told.
+    pub(super) fn add_health(&self, subject: Subject, figures: Figures) {
+        let mut health = self.health.lock().unwrap_or_else(PoisonError::into_inner);
+        health.push((subject, figures));
+    }
+
+    /// Takes how full things are.
+    pub(super) fn take_health(&self) -> Vec<(Subject, Figures)> {
+        take(&mut *self.health.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+
     /// Tells whether there is nothing left to trace.
     pub(super) fn all_ended(&self) -> bool {
         self.all_ended.load(Ordering::Acquire)
@@ -92,6 +107,8 @@ pub(super) struct Follower {
     due: BTreeMap<u32, Instant>,
     /// What the programs are to forget.
     sweeps: Sweeps,
+    /// What the kernel counted as lost.
+    losses: Losses,
     swept: Instant,
     /// Whether something happened that was not told.
     overlooked: bool,
@@ -117,6 +134,7 @@ impl Follower {
             accounts: Accounts::default(),
             due: BTreeMap::new(),
             sweeps: Sweeps::new(),
+            losses: Losses::default(),
             swept: Instant::now(),
             overlooked: false,
             doubtful: BTreeSet::new(),
