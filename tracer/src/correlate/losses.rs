@@ -119,3 +119,40 @@ impl Correlator {
         });
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::correlate::{AddressSource, Process};
+
+    #[test]
+    fn departed_connections_are_remembered_within_a_bound_and_the_oldest_is_forgotten() {
+        let connection = Arc::new(Connection {
+            id: String::new(),
+            process: Process {
+                pid: 7,
+                name: String::new(),
+            },
+            tls: "openssl",
+            local: None,
+            remote: None,
+            source: AddressSource::Unseen,
+            netns: None,
+        });
+        let key = |generation| ConnKey {
+            tgid: 7,
+            ssl: 1,
+            generation,
+        };
+        let mut departed = Departed::new(3);
+        for generation in 1..=5 {
+            departed.insert(key(generation), Arc::clone(&connection), [generation; 2]);
+        }
+        assert_eq!(departed.moved(key(2)), [0; 2]);
+        assert_eq!(
+            [3, 5].map(|generation| departed.moved(key(generation))),
+            [[3; 2], [5; 2]]
+        );
+        assert_eq!((departed.known.len(), departed.order.len()), (3, 3));
+    }
+}

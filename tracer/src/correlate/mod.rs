@@ -30,6 +30,7 @@ use self::{
 };
 use crate::{
     event::{self, Basis, ConnKey, Data, Event, Facts, Origin, Passed},
+    limits::MAX_DEPARTED,
     source::{Header, SiteEntry},
 };
 
@@ -70,7 +71,7 @@ impl Correlator {
             libraries: Vec::new(),
             processes: Processes::new(bounds.processes),
             endings: Endings::new(bounds.endings),
-            departed: Departed::new(bounds.endings),
+            departed: Departed::new(MAX_DEPARTED),
             connections: Connections::new(bounds),
             counters: Counters::default(),
             notes: Vec::new(),
