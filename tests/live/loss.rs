@@ -3,8 +3,11 @@
 use std::collections::{HashMap, HashSet};
 
 use anyhow::Result;
+use serde_json::Value;
 use support::{
-    Access, Nginx, Trace, Tracer, access_log, curl, wait,
+    Access, Nginx, Trace, Tracer, access_log, curl,
+    program::Program,
+    wait,
     wrk::{Load, Wrk},
 };
 
@@ -58,6 +61,54 @@ fn what_was_lost_is_counted_where_it_was_lost() -> Result<()> {
     );
     let told: u64 = losses.iter().filter_map(|loss| loss["bytes"].as_u64()).sum();
     assert_eq!(told, totals.lost_bytes, "every lost byte has a place");
+    Ok(())
+}
+
+#[test]
+#[ignore = "needs root, BPF and uprobes: scripts/test runs it"]
+fn connections_that_were_lost_as_a_whole_are_told_while_the_trace_goes_on() -> Result<()> {
+    const CONNECTIONS: usize = 40;
+    let nginx = Nginx::start()?;
+    let tracer = Tracer::of(
+        &[nginx.master()],
+        &["--ring-kib", "256", "--connections", "--call-bytes", "20000"],
+    )?;
+    tracer.signal(libc::SIGSTOP)?;
+    // Each on a connection of its own: all but the first ones find the rings full.
+    let urls = nginx.url(&format!("/large/[1-{CONNECTIONS}]"));
+    curl::ask(&["--header", "Connection: close", "--output", "/dev/null", &urls])?;
+    // One that stays open, and is silent.
+    let mut silent = Program::python("client.py", &[&nginx.port().to_string(), "1"])?;
+    silent.begin()?;
+    silent.wait_for("done")?;
+    tracer.signal(libc::SIGCONT)?;
+    wait::until_true("a connection of each", || {
+        Ok(tracer.count_lines(r#""type":"connection""#) >= CONNECTIONS)
+    })?;
+    let ids = |lines: &[String]| -> HashSet<String> {
+        let of = |line: &String| {
+            Some(
+                line.split(r#""connection":{"id":""#)
+                    .nth(1)?
+                    .split('"')
+                    .next()?
+                    .to_owned(),
+            )
+        };
+        lines.iter().filter_map(of).collect()
+    };
+    wait::until_true("losses of most", || {
+        Ok(ids(&tracer.printed(r#""cause":"lost""#)).len() > CONNECTIONS / 2)
+    })?;
+    let trace = tracer.stop()?;
+    let totals = trace.totals()?;
+    let lost = |loss: &Value| (loss["cause"] == "lost").then(|| loss["bytes"].as_u64()).flatten();
+    let told: u64 = trace.lines_of("loss")?.iter().filter_map(lost).sum();
+    assert!(totals.lost_bytes > 0, "{totals:?}");
+    assert_eq!(told, totals.lost_bytes, "every lost byte is told once");
+    let open = trace.lines_of("connection")?;
+    let open = open.iter().filter(|connection| connection["open"] == true).count();
+    assert!(open <= 1, "{open} connections are said to be open");
     Ok(())
 }
 

@@ -18,7 +18,7 @@ use crate::{
     connection,
     early::{self, Early},
     handshake,
-    maps::{COUNTERS, RINGS, call_bytes, settings},
+    maps::{COUNTERS, LIFECYCLE, RINGS, call_bytes, settings},
     memory::{add, copy_user, forgotten},
     passed, socket, transport,
 };
@@ -94,13 +94,6 @@ fn limit(call: &mut CallState) {
         call.moved
     };
     call.done = 0;
-    if call.moved > call.wanted {
-        count(
-            call.cookie,
-            |counters| &raw mut counters.over_limit_bytes,
-            call.moved - call.wanted,
-        );
-    }
 }
 
 #[inline(always)]
@@ -115,8 +108,10 @@ fn send_pieces(call: &mut CallState, connection: &ConnectionState) {
         }
         call.done += stepped;
     }
-    // So many pages were not present that the pieces ran out before the bytes did.
-    count_fault(call, call.wanted - call.done);
+    if call.done < call.wanted {
+        // So many pages were not present that the pieces ran out before the bytes did.
+        count_fault(call, call.wanted - call.done);
+    }
 }
 
 /// Sends the next piece of a call; tells how many bytes are done with, 0 when the ring is full.
@@ -200,15 +195,22 @@ fn count_full(call: &CallState) -> u64 {
     count(
         call.cookie,
         |counters| &raw mut counters.ring_full_bytes,
-        call.wanted - call.done,
+        // What lay over the limit, too: the record that would say so is lost as well.
+        call.moved - call.done,
     );
     0
 }
 
 #[inline(never)]
 fn count_fault(call: &CallState, skipped: u64) -> u64 {
+    // No record says what lay over the limit if the last piece is not there.
+    let unsaid = if call.done + skipped >= call.wanted {
+        call.moved - call.wanted
+    } else {
+        0
+    };
     count(call.cookie, |counters| &raw mut counters.fault_records, 1);
-    count(call.cookie, |counters| &raw mut counters.fault_bytes, skipped);
+    count(call.cookie, |counters| &raw mut counters.fault_bytes, skipped + unsaid);
     skipped
 }
 
@@ -229,6 +231,13 @@ unsafe fn describe(data: *mut DataRecord, call: &CallState, connection: &Connect
         0
     };
     let early = if call.early != 0 { RecordFlags::EARLY.0 } else { 0 };
+    if last != 0 && over != 0 {
+        count(
+            call.cookie,
+            |counters| &raw mut counters.over_limit_bytes,
+            call.moved - call.wanted,
+        );
+    }
     // SAFETY: the caller vouches for the pointer.
     unsafe {
         connection::fill_header(&raw mut (*data).header, connection.generation, call.ssl, call.cookie);
@@ -296,6 +305,12 @@ pub(crate) fn reserve<T: 'static>() -> Option<RingBufEntry<T>> {
         None => RINGS.get(SPARE_RING)?,
     };
     ring.reserve_untyped::<T>(0)
+}
+
+/// Reserves room for the end of something, where data cannot crowd it out.
+#[inline(always)]
+pub(crate) fn reserve_end<T: 'static>() -> Option<RingBufEntry<T>> {
+    LIFECYCLE.reserve_untyped::<T>(0)
 }
 
 /// Submits a record without waking the reader.

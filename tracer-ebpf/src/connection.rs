@@ -166,9 +166,8 @@ fn begin_anew(connection: *mut ConnectionState, tgid: u32) {
     ciphertext::forget(connection, tgid);
     // SAFETY: a live map value; no other thread uses this SSL object now.
     let connection = unsafe { &mut *connection };
-    // SAFETY: the helper takes no arguments.
-    connection.generation = unsafe { bpf_ktime_get_ns() };
-    connection.positions = [0; 2];
+    // SAFETY: a field of a live map value.
+    unsafe { core::ptr::write_volatile(&raw mut connection.positions, [0; 2]) };
     connection.reported_ns = [0; 2];
     connection.reported_bytes = [0; 2];
     connection.from_start = 0;
@@ -187,6 +186,9 @@ fn begin_anew(connection: *mut ConnectionState, tgid: u32) {
     connection.heard = 0;
     connection.told = 0;
     connection.closing = 0;
+    // Last, and seen to be: the loader reads the generation first, and must not find the positions of another with it.
+    // SAFETY: a field of a live map value; the helper takes no arguments.
+    unsafe { core::ptr::write_volatile(&raw mut connection.generation, bpf_ktime_get_ns()) };
 }
 
 /// Sends the end of a connection that moved bytes, or that was told of; of others nobody has heard.
@@ -197,7 +199,7 @@ fn report_end(connection: *const ConnectionState, ssl: u64, cookie: Cookie) {
     if connection.positions[0] | connection.positions[1] | u64::from(connection.heard) == 0 {
         return;
     }
-    let Some(mut entry) = capture::reserve::<EndRecord>() else {
+    let Some(mut entry) = capture::reserve_end::<EndRecord>() else {
         capture::count(cookie, |counters| &raw mut counters.ring_full_records, 1);
         return;
     };

@@ -20,7 +20,7 @@ const RING_TEMPLATE: usize = 4096;
 #[btf_map]
 pub(crate) static RINGS: ArrayOfMaps<RingBuf<u64, RING_TEMPLATE>, MAX_CPUS> = ArrayOfMaps::new();
 
-/// What happens to processes, and descriptors to look at: apart from the rings of the CPUs, so that traffic cannot crowd
+/// What happens to processes, how connections and sockets end, and descriptors to look at: apart from the rings of the CPUs, so that traffic cannot crowd
 /// it out, and the one ring that wakes its reader.
 #[btf_map]
 pub(crate) static LIFECYCLE: RingBuf<u64, LIFECYCLE_RING_BYTES> = RingBuf::new();

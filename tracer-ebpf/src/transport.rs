@@ -229,7 +229,7 @@ fn mark(socket: &SocketState, sock: u64) {
 /// Sends what the transport had to say.
 #[inline(never)]
 fn report(socket: &SocketState) {
-    let Some(mut entry) = capture::reserve::<SocketRecord>() else {
+    let Some(mut entry) = capture::reserve_end::<SocketRecord>() else {
         capture::count(socket.cookie, |counters| &raw mut counters.ring_full_records, 1);
         return;
     };

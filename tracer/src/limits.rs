@@ -22,6 +22,10 @@ pub const MAX_PROCESSES: usize = 65_536;
 /// without, and counted.
 pub const MAX_ENDINGS: usize = 65_536;
 
+/// Connections that are over, or were given up, and of which it is remembered how far they had come, for what is heard of
+/// them later; beyond it the one that departed first is forgotten.
+pub const MAX_DEPARTED: usize = 16_384;
+
 /// How long, in nanoseconds of the records' clock, one waits for the other.
 pub const ENDING_NS: u64 = 1_000_000_000;
 

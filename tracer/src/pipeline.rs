@@ -3,8 +3,6 @@
 //! In: [`Batch`]es, from rings or from a tape. Out: redacted lines in a sink, and a [`Summary`]. Refuses nothing, reads
 //! no clock and does no other I/O: the same tape gives the same lines, byte for byte.
 
-use std::time::{Duration, SystemTime};
-
 use crate::{
     correlate::{Correlator, Counters, Happening, Observed},
     filter::Filter,
@@ -25,8 +23,6 @@ pub struct Pipeline {
     last_ns: u64,
     limit: Option<u64>,
     summary: Summary,
-    /// When the records' clock was zero.
-    boot: SystemTime,
     watch: Watch,
     /// Lines that were dropped and of which nothing was said yet.
     dropped: u64,
@@ -104,7 +100,6 @@ impl Pipeline {
                 verbose,
                 ..Summary::default()
             },
-            boot: SystemTime::UNIX_EPOCH + Duration::from_nanos(header.boot_unix_ns),
             watch: Watch::default(),
             dropped: 0,
         }
@@ -114,10 +109,9 @@ impl Pipeline {
     pub fn batch(&mut self, mut batch: Batch) -> Result<Flow, output::Error> {
         self.last_ns = self.last_ns.max(batch.drained_ns);
         self.correlator.add_sites(&batch.sites);
-        for (subject, figures) in std::mem::take(&mut batch.health) {
-            if let Some((state, figures)) = self.watch.note(&subject, figures, self.last_ns) {
-                self.write_health(subject, state, figures)?;
-            }
+        let health = std::mem::take(&mut batch.health);
+        if let Some(boot_unix_ns) = batch.boot_unix_ns {
+            self.correlator.set_clock(batch.drained_ns, boot_unix_ns);
         }
         self.merger.add(batch);
         let Self {
@@ -128,7 +122,13 @@ impl Pipeline {
         } = self;
         merger.release(|item| correlator.take(item, observed));
         correlator.advance(merger.watermark_ns(), observed);
-        self.write()
+        let flow = self.write()?;
+        for (subject, figures) in health {
+            if let Some((state, figures)) = self.watch.note(&subject, figures, self.last_ns) {
+                self.write_health(subject, state, figures)?;
+            }
+        }
+        Ok(flow)
     }
 
     /// Takes what the user should be told at once.
@@ -226,7 +226,7 @@ impl Pipeline {
 
     fn write_health(&mut self, subject: Subject, state: State, figures: Figures) -> Result<(), output::Error> {
         let health = Health {
-            time: self.boot + Duration::from_nanos(self.last_ns),
+            time: self.correlator.time(self.last_ns),
             subject,
             state,
             figures,

@@ -23,6 +23,8 @@ impl Kind {
     pub const TLS: Self = Self(6);
     /// Bytes that passed and that no other record brings: a [`crate::PassedRecord`].
     pub const PASSED: Self = Self(7);
+    /// How far a connection has come that goes on: an [`crate::EndRecord`], made by the loader after a loss.
+    pub const REACHED: Self = Self(8);
 }
 
 /// Which way bytes go, as the traced process sees it.

@@ -62,7 +62,8 @@ pub const PATH_BYTES: usize = 4096;
 /// Control groups whose processes are traced.
 pub const MAX_CGROUPS: usize = 1024;
 
-/// Bytes of the ring that tells of processes: apart from the others, so that traffic cannot fill it.
+/// Bytes of the ring that tells of processes, and of the ends of connections and sockets: apart from the others, so that
+/// traffic cannot fill it. A hundred thousand ends a second are some 17 MB, of which the ring holds sixty milliseconds.
 pub const LIFECYCLE_RING_BYTES: usize = 1024 * 1024;
 
 /// Probe sites configured and counted at once.
@@ -73,7 +74,7 @@ pub const fn max_record_size(kind: Kind) -> Option<usize> {
     match kind {
         Kind::DATA => Some(size_of::<DataRecord>() + LARGEST_CLASS),
         Kind::CONNECTION => Some(size_of::<ConnectionRecord>()),
-        Kind::END => Some(size_of::<EndRecord>()),
+        Kind::END | Kind::REACHED => Some(size_of::<EndRecord>()),
         Kind::PROCESS => Some(size_of::<ProcessRecord>()),
         Kind::SOCKET => Some(size_of::<SocketRecord>()),
         Kind::TLS => Some(size_of::<TlsRecord>()),

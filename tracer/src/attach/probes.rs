@@ -12,8 +12,10 @@ use std::{
 use aya::{Ebpf, EbpfLoader, programs::UProbe};
 use symbolizer::Function;
 use tracer_ebpf::{
-    KernelCounters, KernelOffsets, MAX_CALLS, MAX_SITES, SettingFlags, Settings, SiteCounters, TargetFlags,
+    AddressKey, ConnectionState, EndRecord, KernelCounters, KernelOffsets, Kind, MAX_CALLS, MAX_SITES, RecordHeader,
+    SettingFlags, Settings, SiteCounters, TargetFlags,
 };
+use zerocopy::FromZeros as _;
 
 use super::{
     Changes, Cpus, Ends, Error, Kernel, Missing, OBJECT, Options, Placement, Rings, SiteInfo, Swept, Switch, heap,
@@ -22,6 +24,7 @@ use super::{
     program::{Program, is_needed},
     program_of,
     sockets::{self, Sockets},
+    sweep::read_named,
     tables::Tables,
     value::MapValue,
 };
@@ -275,6 +278,27 @@ impl Probes {
     pub fn losses(&mut self) -> Result<Vec<SiteCounters>, Error> {
         let sites = self.sites.len();
         self.tables().losses(sites)
+    }
+
+    /// How far each connection has come, as records without a time.
+    pub fn reached(&self) -> Result<Vec<EndRecord>, Error> {
+        let mut reached = Vec::new();
+        read_named(&self.ebpf, "CONNECTIONS", |key: AddressKey, state: ConnectionState| {
+            let [read, written] = state.positions;
+            if state.generation != 0 && read | written != 0 {
+                let header = RecordHeader {
+                    cookie: state.cookie,
+                    ssl: key.address,
+                    generation: state.generation,
+                    tgid: key.tgid,
+                    tid: key.tgid,
+                    kind: Kind::REACHED,
+                    ..RecordHeader::new_zeroed()
+                };
+                reached.push(EndRecord { header, read, written });
+            }
+        })?;
+        Ok(reached)
     }
 
     /// What was lost and belongs to no site.

@@ -93,6 +93,7 @@ impl Session {
 
 /// Says what was lost, and has the kernel take the probes away, which takes its time.
 fn detach(mut follower: Follower) -> Result<(Totals, Option<JoinHandle<()>>)> {
+    follower.tell_last()?;
     let totals = say_losses(follower.probes())?;
     let thread = thread::Builder::new().name("detach".to_owned());
     Ok((totals, Some(thread.spawn(move || drop(follower))?)))

@@ -3,8 +3,6 @@
 //! In: what was asked for. Out: records, drained into a consumer. Refuses what cannot be traced, with the reason, before
 //! anything is printed.
 
-use std::time::SystemTime;
-
 use anyhow::{Result, anyhow};
 use rustix::thread::disable_transparent_huge_pages;
 use tracer_ebpf::SettingFlags;
@@ -12,7 +10,7 @@ use tracer_ebpf::SettingFlags;
 use super::{Outcome, arguments::LiveArgs, follow::Follower, messages, say, session::Session, work::Consumer};
 use crate::{
     attach::{self, Kernel, Probes},
-    source::{Header, now_ns},
+    source::{Header, boot_unix_ns},
     target,
 };
 
@@ -46,13 +44,9 @@ pub(super) fn run(
 
 /// Sites come with the first batch, as those do that come later.
 fn header(follower: &Follower) -> Header {
-    let since_1970 = SystemTime::now()
-        .duration_since(SystemTime::UNIX_EPOCH)
-        .unwrap_or_default();
-    let unix_ns = u64::try_from(since_1970.as_nanos()).unwrap_or(u64::MAX);
     Header {
         own_netns: target::own_netns(),
-        boot_unix_ns: unix_ns.saturating_sub(now_ns()),
+        boot_unix_ns: boot_unix_ns(),
         processes: follower.entries(),
         ..Header::default()
     }

@@ -29,6 +29,7 @@ use super::{
 };
 use crate::{
     attach::{Cpus, Rings, Switch},
+    health::{Figures, Subject},
     limits::MAX_DRAIN_BYTES,
     pipeline::Flow,
     source::{Batch, Drained, Drainer, now_ns},
@@ -160,6 +161,13 @@ impl Session {
         let mut lives = Vec::new();
         let (mut batch, drained) = self.rings.drain(bound, |event| following.take(event, &mut lives));
         following.exchange(lives, &mut batch);
+        let (used, capacity) = drained.fullest;
+        let figures = Figures {
+            used: Some(used),
+            capacity: Some(capacity),
+            dropped: 0,
+        };
+        batch.health.push((Subject::Ring, figures));
         let elapsed = Duration::from_nanos(batch.drained_ns.saturating_sub(self.drained_ns));
         self.drained_ns = batch.drained_ns;
         self.pause = pause(elapsed, drained);

@@ -3,9 +3,9 @@
 //! In: changes of processes, ends of connections and of their sockets. Out: what their decoders had left to say, then,
 //! where it is asked for, the connection as a whole. Refuses to tell of a connection twice.
 
-use std::{sync::Arc, time::Duration};
+use std::sync::Arc;
 
-use http_decode::{Ended, Timestamp};
+use http_decode::{Direction, Ended, Timestamp};
 
 use super::{
     Correlator, Happening, Observed,
@@ -81,7 +81,7 @@ impl Correlator {
             return;
         }
         if let Some(mut ending) = self.endings.take(origin.key) {
-            ending.summary.transport = Some(transport(facts, self.boot));
+            ending.summary.transport = Some(transport(facts, &self.clock));
             ending.at_ns = ending.at_ns.max(origin.ts_ns);
             self.tell(ending, out);
         } else if let Some(tracked) = self.connections.find(origin.key) {
@@ -102,13 +102,20 @@ impl Correlator {
             return;
         };
         let at_ns = at_ns.unwrap_or(tracked.last_ns);
+        if let Some([read, written]) = positions {
+            self.lose_until(key, Direction::Read, read, at_ns, out);
+            self.lose_until(key, Direction::Write, written, at_ns, out);
+        }
+        let Some(tracked) = self.connections.find(key) else {
+            return;
+        };
         tracked.decoder.close(Timestamp(at_ns), Ended::Closed, positions);
         tracked.moved = positions.unwrap_or(tracked.moved);
         tracked.stop_waiting();
         self.counters.add(&tracked.decoder.counters());
         self.collect(key, at_ns, out);
         self.sum_up(key, at_ns, out);
-        self.connections.remove(key);
+        self.depart(key);
     }
 
     /// Tells of a connection that has ended as a whole, now or when its socket was closed, too.
@@ -119,7 +126,7 @@ impl Correlator {
         let socket_ns = tracked.socket.map(|(ts_ns, _)| ts_ns);
         let ending = Ending {
             connection: Arc::clone(&tracked.connection),
-            summary: tracked.summary(false, self.boot),
+            summary: tracked.summary(false, &self.clock),
             at_ns: at_ns.max(socket_ns.unwrap_or(0)),
         };
         if socket_ns.is_some() {
@@ -137,7 +144,7 @@ impl Correlator {
         };
         let ending = Ending {
             connection: Arc::clone(&tracked.connection),
-            summary: tracked.summary(true, self.boot),
+            summary: tracked.summary(true, &self.clock),
             at_ns: now_ns,
         };
         self.tell(ending, out);
@@ -163,7 +170,7 @@ impl Correlator {
             at_ns,
         } = ending;
         out.push(Observed {
-            time: self.boot + Duration::from_nanos(at_ns),
+            time: self.clock.time(at_ns),
             connection,
             happening: Happening::Connection(summary),
         });

@@ -10,26 +10,28 @@ mod connections;
 mod early;
 mod endings;
 mod life;
+mod clock;
+mod losses;
 mod counters;
 
-use std::{
-    sync::Arc,
-    time::{Duration, SystemTime},
-};
+use std::{sync::Arc, time::SystemTime};
 
-use http_decode::{Direction, Output, Settings, Timestamp};
+use http_decode::{Direction, GapCause, Output, Settings, Timestamp};
 
 use symbolizer::Family;
 use tracer_ebpf::MAX_SITES;
 
 use self::{
+    clock::Clock,
     connections::{Bounds, Connections},
     endings::Endings,
+    losses::Departed,
     processes::Processes,
     tracked::Tracked,
 };
 use crate::{
     event::{self, Basis, ConnKey, Data, Early, Event, Facts, Origin, Passed},
+    limits::MAX_DEPARTED,
     source::{Header, SiteEntry},
 };
 
@@ -40,7 +42,7 @@ pub use observed::{Address, AddressSource, Connection, ConnectionSummary, Happen
 #[derive(Debug)]
 pub struct Correlator {
     settings: Settings,
-    boot: SystemTime,
+    clock: Clock,
     own_netns: u32,
     /// Whether the ends of connections are told.
     tells_connections: bool,
@@ -48,6 +50,7 @@ pub struct Correlator {
     processes: Processes,
     connections: Connections,
     endings: Endings,
+    departed: Departed,
     counters: Counters,
     notes: Vec<String>,
     /// The time of the latest record.
@@ -63,12 +66,13 @@ impl Correlator {
     fn bounded(header: &Header, settings: Settings, connections: bool, bounds: Bounds) -> Self {
         let mut correlator = Self {
             settings,
-            boot: SystemTime::UNIX_EPOCH + Duration::from_nanos(header.boot_unix_ns),
+            clock: Clock::new(header.boot_unix_ns),
             own_netns: header.own_netns,
             tells_connections: connections,
             libraries: Vec::new(),
             processes: Processes::new(bounds.processes),
             endings: Endings::new(bounds.endings),
+            departed: Departed::new(MAX_DEPARTED),
             connections: Connections::new(bounds),
             counters: Counters::default(),
             notes: Vec::new(),
@@ -86,6 +90,16 @@ impl Correlator {
         let room = MAX_SITES.saturating_sub(self.libraries.len());
         let names = sites.iter().map(|site| library_name(&site.library));
         self.libraries.extend(names.take(room));
+    }
+
+    /// Takes what the wall clock showed, at a moment of the records' clock, when that was zero.
+    pub fn set_clock(&mut self, at_ns: u64, boot_unix_ns: u64) {
+        self.clock.sample(at_ns, boot_unix_ns);
+    }
+
+    /// The time of a moment of the records' clock.
+    pub fn time(&self, at_ns: u64) -> SystemTime {
+        self.clock.time(at_ns)
     }
 
     /// Takes a record.
@@ -134,7 +148,8 @@ impl Correlator {
             Event::Passed(passed) => self.take_passed(origin, &passed, out),
             Event::Facts(facts) => self.take_facts(origin, facts, out),
             Event::Tls(facts) => self.take_tls(origin, *facts, out),
-            Event::End(positions) => self.end(origin.key, Some(origin.ts_ns), Some(positions), out),
+            Event::End(positions) => self.take_end(origin, positions, out),
+            Event::Reached(positions) => self.take_reached(origin, positions, out),
             Event::Socket(facts) => self.take_socket(origin, facts, out),
             Event::Process(change) => self.take_change(origin, change, out),
         }
@@ -142,6 +157,7 @@ impl Correlator {
 
     fn take_data(&mut self, origin: &Origin, data: &Data<'_>, out: &mut Vec<Observed>) {
         self.begin(origin, out);
+        self.lose_until(origin.key, data.direction, data.position, origin.ts_ns, out);
         let Some(tracked) = self.connections.find(origin.key) else {
             return;
         };
@@ -161,6 +177,8 @@ impl Correlator {
 
     fn take_passed(&mut self, origin: &Origin, passed: &Passed, out: &mut Vec<Observed>) {
         self.begin(origin, out);
+        let (direction, position) = (passed.gap.direction, passed.gap.position);
+        self.lose_until(origin.key, direction, position, origin.ts_ns, out);
         let Some(tracked) = self.connections.find(origin.key) else {
             return;
         };
@@ -211,13 +229,23 @@ impl Correlator {
             proxied: None,
             netns: None,
         };
-        self.connections
-            .insert(origin.key, Tracked::new(connection, self.settings, origin.ts_ns));
+        let mut tracked = Tracked::new(connection, self.settings, origin.ts_ns);
+        tracked.moved = self.departed.moved(origin.key);
+        self.connections.insert(origin.key, tracked);
     }
 
     fn give_up(&mut self, key: ConnKey, now_ns: u64, out: &mut Vec<Observed>) {
         self.counters.given_up += 1;
         self.finish_decoding(key, now_ns, out);
+        self.depart(key);
+    }
+
+    /// Tracks a connection no longer.
+    fn depart(&mut self, key: ConnKey) {
+        if let Some(tracked) = self.connections.find(key) {
+            let (connection, moved) = (Arc::clone(&tracked.connection), tracked.moved);
+            self.departed.insert(key, connection, moved);
+        }
         self.connections.remove(key);
     }
 
@@ -246,6 +274,8 @@ impl Correlator {
                     (exchange.began.0, Happening::Exchange(exchange))
                 }
                 Output::End(end) => (end.ended_at.0, Happening::End(end)),
+                // Told when it was seen by the positions.
+                Output::Gap(gap) if gap.cause == GapCause::Lost => continue,
                 Output::Gap(gap) => {
                     self.counters.missing_bytes = self.counters.missing_bytes.saturating_add(gap.bytes().unwrap_or(0));
                     (now_ns, Happening::Loss(gap))
@@ -261,7 +291,7 @@ impl Correlator {
                     continue;
                 }
             };
-            let time = self.boot + Duration::from_nanos(at);
+            let time = self.clock.time(at);
             out.push(Observed {
                 time,
                 connection: Arc::clone(&tracked.connection),

@@ -6,11 +6,11 @@
 //! until then another socket may have been there. A program that closes the descriptor, opens another socket in its
 //! place, and still reads what the library had decrypted before, would be believed wrongly; nothing else would.
 
-use std::{sync::Arc, time::SystemTime};
+use std::sync::Arc;
 
 use http_decode::{Chunk, Connection as Decoder, Direction, Gap, GapCause, STRETCH, Settings, Timestamp};
 
-use super::{Connection, ConnectionSummary, Transport, counters::Counters, early::EarlyData};
+use super::{Connection, ConnectionSummary, Transport, clock::Clock, counters::Counters, early::EarlyData};
 use crate::{
     event::{Basis, Data, Early, Facts, SocketFacts, TlsFacts},
     limits::{ADDRESS_NS, MAX_ADDRESS_BYTES},
@@ -177,12 +177,14 @@ impl Tracked {
 
     /// Notes that a direction has come up to a position.
     pub(super) fn reach(&mut self, direction: Direction, end: u64) {
-        let [read, written] = &mut self.moved;
-        let moved = match direction {
-            Direction::Read => read,
-            Direction::Write => written,
-        };
+        let moved = moved_of(&mut self.moved, direction);
         *moved = end.max(*moved);
+    }
+
+    /// Notes where a direction goes on. What is missing before that is lost, and given: records come in the order they
+    /// were made.
+    pub(super) fn lose_until(&mut self, direction: Direction, position: u64) -> Option<Gap> {
+        lose_until(&mut self.moved, direction, position)
     }
 
     /// Notes that the connection goes on.
@@ -233,11 +235,11 @@ impl Tracked {
         tick.into_iter().chain(wait).min()
     }
 
-    /// Sums it up; `open` if it goes on, `boot` is when the records' clock was zero.
-    pub(super) fn summary(&self, open: bool, boot: SystemTime) -> Box<ConnectionSummary> {
+    /// Sums it up; `open` if it goes on, and the wall clock.
+    pub(super) fn summary(&self, open: bool, clock: &Clock) -> Box<ConnectionSummary> {
         Box::new(ConnectionSummary {
             tls: self.tls.clone(),
-            transport: self.socket.map(|(_, socket)| transport(socket, boot)),
+            transport: self.socket.map(|(_, socket)| transport(socket, clock)),
             moved: self.moved.map(|end| (end < STRETCH).then_some(end)),
             exchanges: self.exchanges,
             open: open && self.socket.is_none(),
@@ -245,8 +247,30 @@ impl Tracked {
     }
 }
 
+/// Moves a direction on to a position, and gives what is missing before it.
+pub(super) fn lose_until(moved: &mut [u64; 2], direction: Direction, position: u64) -> Option<Gap> {
+    let moved = moved_of(moved, direction);
+    let lost = (position > *moved).then(|| Gap {
+        direction,
+        position: *moved,
+        span: position - *moved,
+        cause: GapCause::Lost,
+        at: None,
+    });
+    *moved = position.max(*moved);
+    lost
+}
+
+const fn moved_of(moved: &mut [u64; 2], direction: Direction) -> &mut u64 {
+    let [read, written] = moved;
+    match direction {
+        Direction::Read => read,
+        Direction::Write => written,
+    }
+}
+
 /// Puts a socket's last word on the wall clock.
-pub(super) fn transport(socket: SocketFacts, boot: SystemTime) -> Transport {
+pub(super) fn transport(socket: SocketFacts, clock: &Clock) -> Transport {
     let SocketFacts {
         opened_ns,
         received,
@@ -256,7 +280,7 @@ pub(super) fn transport(socket: SocketFacts, boot: SystemTime) -> Transport {
         ended,
     } = socket;
     Transport {
-        opened: opened_ns.map(|opened_ns| boot + std::time::Duration::from_nanos(opened_ns)),
+        opened: opened_ns.map(|opened_ns| clock.time(opened_ns)),
         received,
         acknowledged,
         rtt_us,

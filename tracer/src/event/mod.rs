@@ -110,6 +110,8 @@ pub enum Event<'a> {
     Tls(Box<TlsFacts>),
     /// The end of a connection, with its final positions: read, written.
     End([u64; 2]),
+    /// How far a connection has come that goes on: read, written.
+    Reached([u64; 2]),
     /// The end of a connection's socket.
     Socket(SocketFacts),
     /// The process of the event's key began, was replaced, or ended.
@@ -136,6 +138,10 @@ pub fn parse(record: &[u8]) -> Result<(Origin, Event<'_>), Error> {
         Kind::END => {
             let (end, _) = prefix::<EndRecord>(record)?;
             Event::End([end.read, end.written])
+        }
+        Kind::REACHED => {
+            let (reached, _) = prefix::<EndRecord>(record)?;
+            Event::Reached([reached.read, reached.written])
         }
         Kind::SOCKET => Event::Socket(SocketFacts::read(&prefix(record)?.0)?),
         Kind::PROCESS => Event::Process(ProcessChange::read(&prefix(record)?.0)?),

@@ -11,7 +11,7 @@ mod merge;
 
 pub use drain::Drained;
 pub use merge::Merger;
-pub use rings::{Drainer, Told, now_ns};
+pub use rings::{Drainer, Told, boot_unix_ns, now_ns};
 pub use tape::{Error as TapeError, Header, ProcessEntry, Reader, SiteEntry, Totals, Writer, create as create_tape};
 
 use crate::health::{Figures, Subject};
@@ -25,10 +25,13 @@ pub struct Batch {
     pub drained_ns: u64,
     /// Every record that was made before then is in this batch or an earlier one.
     pub complete_until_ns: u64,
+    /// Nanoseconds since 1970 when `CLOCK_MONOTONIC` was zero, by what both clocks show now. The wall clock may be set,
+    /// and goes on while the machine is suspended.
+    pub boot_unix_ns: Option<u64>,
+    /// How full rings and tables are, and what they refused. A tape does not have it.
+    pub health: Vec<(Subject, Figures)>,
     /// Sites that are new since the last batch; they come before any record that names them.
     pub sites: Vec<SiteEntry>,
-    /// How full the programs' tables are, and what they refused; of a live trace alone, no tape has it.
-    pub health: Vec<(Subject, Figures)>,
 }
 
 impl Batch {
@@ -84,7 +87,7 @@ impl Batch {
         self.bytes.len()
     }
 
-    /// Tells whether there is nothing in it but its moment.
+    /// Tells whether there is nothing in it but its moment and how full things are.
     pub fn is_empty(&self) -> bool {
         self.ends.is_empty() && self.sites.is_empty()
     }

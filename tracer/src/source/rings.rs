@@ -12,7 +12,7 @@ use rustix::time::{ClockId, clock_gettime};
 
 use super::{
     Batch,
-    drain::{Drain, Drained, RecordQueue},
+    drain::{Drain, Drained, RecordQueue, fuller},
 };
 use crate::{
     attach::{Arrival, Arrivals, Mappings, Ring, Rings},
@@ -85,15 +85,16 @@ impl Drainer {
     /// to `tell`, with what they mapped, which concerns nobody else, and records that may have to be looked into.
     pub fn drain(&mut self, bound: usize, mut tell: impl FnMut(Told<'_>)) -> (Batch, Drained) {
         let mut batch = Batch::new(now_ns());
+        batch.boot_unix_ns = Some(boot_unix_ns());
         self.adopt(&mut batch);
-        let drained = self.captured.read(&mut batch, bound);
+        let mut drained = self.captured.read(&mut batch, bound);
         // Before what happened to processes: by then it is known whose mappings these are.
         let mut mapped = Vec::new();
         if let Some(mappings) = &mut self.mappings {
             mappings.take(|life| mapped.push(life));
         }
         let before = batch.count();
-        self.lifecycle.read(&mut batch, usize::MAX);
+        drained.fullest = fuller(drained.fullest, self.lifecycle.read(&mut batch, usize::MAX).fullest);
         for record in batch.records().skip(before) {
             match Life::parse(record) {
                 Some(life) => tell(Told::Life(life)),
@@ -140,7 +141,16 @@ impl AsFd for Drainer {
 
 /// Reads the clock that the programs read: `CLOCK_MONOTONIC`, in nanoseconds.
 pub fn now_ns() -> u64 {
-    let now = clock_gettime(ClockId::Monotonic);
+    nanoseconds(ClockId::Monotonic)
+}
+
+/// Reads what the wall clock showed, if it went on like that clock, when that was zero: nanoseconds since 1970.
+pub fn boot_unix_ns() -> u64 {
+    nanoseconds(ClockId::Realtime).saturating_sub(now_ns())
+}
+
+fn nanoseconds(clock: ClockId) -> u64 {
+    let now = clock_gettime(clock);
     let seconds = u64::try_from(now.tv_sec).unwrap_or(0);
     seconds
         .saturating_mul(1_000_000_000)

@@ -180,9 +180,14 @@ impl<W: Write> Writer<W> {
         let Batch {
             drained_ns,
             complete_until_ns,
+            boot_unix_ns,
             ..
         } = batch;
-        let mark = [drained_ns.to_le_bytes(), complete_until_ns.to_le_bytes()];
+        let mark = [
+            drained_ns.to_le_bytes(),
+            complete_until_ns.to_le_bytes(),
+            boot_unix_ns.unwrap_or(0).to_le_bytes(),
+        ];
         self.frame(FRAME_MARK, mark.as_flattened())
     }
 
@@ -268,7 +273,7 @@ impl<R: Read> Reader<R> {
                 FRAME_RECORD => batch.push(&bytes),
                 FRAME_SITE => batch.sites.push(self.site(&bytes)?),
                 FRAME_MARK => {
-                    (batch.drained_ns, batch.complete_until_ns) = mark(&bytes)?;
+                    (batch.drained_ns, batch.complete_until_ns, batch.boot_unix_ns) = mark(&bytes)?;
                     return Ok(Some(batch));
                 }
                 FRAME_TOTALS => {
@@ -321,14 +326,21 @@ fn read_bytes(input: &mut impl Read, bytes: u32, limit: usize) -> Result<Vec<u8>
     }
 }
 
-/// Reads when a batch was drained, and until when it is complete.
-fn mark(bytes: &[u8]) -> Result<(u64, u64), Error> {
+/// Reads when a batch was drained, until when it is complete, and what the wall clock said.
+fn mark(bytes: &[u8]) -> Result<(u64, u64, Option<u64>), Error> {
     let (drained_ns, rest) = bytes.split_first_chunk().ok_or(Error::Damaged)?;
     let drained_ns = u64::from_le_bytes(*drained_ns);
     if rest.is_empty() {
-        return Ok((drained_ns, drained_ns.saturating_sub(SETTLE_NS)));
+        return Ok((drained_ns, drained_ns.saturating_sub(SETTLE_NS), None));
     }
-    Ok((drained_ns, u64::from_le_bytes(fixed(rest)?)))
+    let (complete_until_ns, rest) = rest.split_first_chunk().ok_or(Error::Damaged)?;
+    let complete_until_ns = u64::from_le_bytes(*complete_until_ns);
+    let boot_unix_ns = if rest.is_empty() {
+        None
+    } else {
+        Some(u64::from_le_bytes(fixed(rest)?)).filter(|boot_unix_ns| *boot_unix_ns != 0)
+    };
+    Ok((drained_ns, complete_until_ns, boot_unix_ns))
 }
 
 fn fixed<const N: usize>(bytes: &[u8]) -> Result<[u8; N], Error> {
@@ -368,7 +380,7 @@ mod tests {
         };
         let mut writer = Writer::new(&mut bytes, &header).unwrap();
         let mut batch = Batch::new(5);
-        batch.complete_until_ns = 4;
+        (batch.complete_until_ns, batch.boot_unix_ns) = (4, Some(7));
         batch.push(b"one");
         batch.push(b"two");
         batch.sites.push(site());
@@ -391,6 +403,7 @@ mod tests {
         let batch = reader.next_batch().unwrap().unwrap();
         assert_eq!(batch.records().collect::<Vec<_>>(), [b"one", b"two"]);
         assert_eq!((batch.drained_ns, batch.complete_until_ns), (5, 4));
+        assert_eq!(batch.boot_unix_ns, Some(7));
         assert_eq!(batch.sites, vec![site()]);
         assert_eq!(reader.next_batch().unwrap().unwrap(), Batch::new(6));
         assert_eq!(reader.next_batch().unwrap(), None);

@@ -6,6 +6,7 @@
 
 mod accounts;
 mod look;
+mod losses;
 mod sweep;
 mod ahead;
 mod notices;
@@ -28,6 +29,7 @@ use anyhow::Result;
 use self::{
     accounts::{Accounts, Mapped},
     look::Look,
+    losses::Losses,
     notices::Notices,
     sweep::Sweeps,
     watch::Watch,
@@ -110,6 +112,8 @@ pub(super) struct Follower {
     due: BTreeMap<u32, Instant>,
     /// What the programs are to forget.
     sweeps: Sweeps,
+    /// What the kernel counted as lost.
+    losses: Losses,
     swept: Instant,
     /// Whether something happened that was not told.
     overlooked: bool,
@@ -135,6 +139,7 @@ impl Follower {
             accounts: Accounts::default(),
             due: BTreeMap::new(),
             sweeps: Sweeps::new(),
+            losses: Losses::default(),
             swept: Instant::now(),
             overlooked: false,
             doubtful: BTreeSet::new(),

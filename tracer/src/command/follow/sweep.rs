@@ -10,7 +10,7 @@ use std::{
 
 use anyhow::Result;
 
-use super::{Follower, say};
+use super::{Follower, losses::When, say};
 use crate::{
     attach::{Ends, Fill, Swept, Table, Threads},
     health::{Figures, Subject},
@@ -43,10 +43,10 @@ pub(super) struct Sweeps {
     threads_ended: u64,
     /// Entries found of processes whose end was overlooked.
     left_over: u64,
-    /// How much each table had refused by then.
-    refused: BTreeMap<Table, u64>,
     /// When something was last said of a table, and how much it had refused by then.
     said: BTreeMap<Table, (Instant, u64)>,
+    /// What tables had refused by the last sweep, and records rings.
+    refused: BTreeMap<Subject, u64>,
 }
 
 impl Sweeps {
@@ -59,8 +59,8 @@ impl Sweeps {
             took: Duration::ZERO,
             threads_ended: 0,
             left_over: 0,
-            refused: BTreeMap::new(),
             said: BTreeMap::new(),
+            refused: BTreeMap::new(),
         }
     }
 
@@ -68,6 +68,11 @@ impl Sweeps {
     pub(super) fn ended(&mut self, pid: u32, at_ns: u64) {
         let last = self.ended.entry(pid).or_default();
         *last = at_ns.max(*last);
+    }
+
+    /// Returns whether a process is known to have ended, or begun another program, after something in it began.
+    pub(super) fn has_ended(&self, pid: u32, since_ns: u64) -> bool {
+        self.ended.get(&pid).is_some_and(|ended_ns| since_ns < *ended_ns)
     }
 
     /// When the tables are to be swept again.
@@ -90,9 +95,9 @@ impl Sweeps {
         }
     }
 
-    /// How much more a table refused than by the last time, of so much in all.
-    fn newly_refused(&mut self, table: Table, refused: u64) -> u64 {
-        let before = self.refused.insert(table, refused).unwrap_or(0);
+    /// How much of what something refused in all is new.
+    fn newly_refused(&mut self, subject: Subject, refused: u64) -> u64 {
+        let before = self.refused.insert(subject, refused).unwrap_or(0);
         refused.saturating_sub(before)
     }
 
@@ -129,6 +134,7 @@ impl Follower {
         if self.sweeps.next() > began {
             return Ok(());
         }
+        self.tell_reached(When::AfterLoss)?;
         let totals = self.probes.totals()?;
         let threads_ended = totals.threads_ended != self.sweeps.threads_ended;
         let result = self.probes.sweep(Ends {
@@ -157,6 +163,15 @@ impl Follower {
     fn say_fills(&mut self, fills: &[Fill]) -> Result<()> {
         let totals = self.probes.totals()?;
         let sites = self.probes.losses()?;
+        let lost = sites.iter().map(|site| site.ring_full_records).sum();
+        let dropped = self.sweeps.newly_refused(Subject::Ring, lost);
+        if dropped > 0 {
+            let figures = Figures {
+                dropped,
+                ..Figures::default()
+            };
+            self.told.add_health(Subject::Ring, figures);
+        }
         let now = Instant::now();
         for fill in fills {
             let refused = match fill.table {
@@ -167,12 +182,13 @@ impl Follower {
                 Table::Ciphertexts => totals.ciphertext_table_full,
                 Table::Sockets => totals.socket_table_full,
             };
+            let subject = Subject::Table(fill.table.word());
             let figures = Figures {
-                used: u64::try_from(fill.used).ok(),
-                capacity: u64::try_from(fill.room).ok(),
-                dropped: self.sweeps.newly_refused(fill.table, refused),
+                used: fill.used.try_into().ok(),
+                capacity: fill.room.try_into().ok(),
+                dropped: self.sweeps.newly_refused(subject.clone(), refused),
             };
-            self.told.add_health(Subject::Table(fill.table.word()), figures);
+            self.told.add_health(subject, figures);
             if let Some(complaint) = self.sweeps.complain(*fill, refused, now) {
                 say(&complaint);
             }

@@ -1,6 +1,6 @@
 //! From bytes to exchanges, and what is not decoded.
 
-use http_decode::{GapCause, STRETCH};
+use http_decode::STRETCH;
 
 use super::*;
 use crate::limits::{ADDRESS_NS, MAX_EARLY_BYTES};

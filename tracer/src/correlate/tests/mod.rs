@@ -3,7 +3,10 @@
 mod decoding;
 mod addresses;
 mod life;
+mod losses;
 mod summaries;
+
+use std::time::Duration;
 
 use http_decode::{Ended, Exchange};
 use tracer_ebpf::{

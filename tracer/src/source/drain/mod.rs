@@ -130,7 +130,8 @@ impl<R: RecordQueue> Default for Drain<R> {
     }
 }
 
-fn fuller(one: (u64, u64), other: (u64, u64)) -> (u64, u64) {
+/// The fuller of two rings, by the bytes in it and those it can hold.
+pub(super) fn fuller(one: (u64, u64), other: (u64, u64)) -> (u64, u64) {
     let share = |(filled, capacity): (u64, u64)| u128::from(filled) * 1_000_000 / u128::from(capacity.max(1));
     if share(other) > share(one) { other } else { one }
 }
