@@ -12,7 +12,7 @@ use crate::traces;
 
 /// Explains why there is no plan.
 pub(crate) fn explain(image: &Image<'_>, survey: &Survey) -> Result<Reason, Error> {
-    if let Some(library) = other_by_symbols(survey) {
+    if let Some(library) = by_symbols(survey).next() {
         return Ok(Reason::LibraryUnsupported(library));
     }
     if traces::holds_openssl_code(image.data()) {
@@ -34,10 +34,18 @@ pub(crate) fn is_wrapper(image: &Image<'_>, survey: &Survey) -> bool {
     (survey.imports(gnutls) || survey.defines(gnutls)) && !traces::holds_openssl_code(image.data())
 }
 
-/// Finds a library that defines the name of a function which no other has.
-fn other_by_symbols(survey: &Survey) -> Option<OtherLibrary> {
-    let mut others = OTHERS.into_iter();
-    others.find_map(|(marker, library)| survey.defines(Wanted::Marker(marker)).then_some(library))
+/// Finds the libraries that an image holds beside one that is planned.
+pub(crate) fn others(image: &Image<'_>, survey: &Survey) -> Result<Vec<OtherLibrary>, Error> {
+    Ok(by_symbols(survey).chain(traces::other(image)?).collect())
+}
+
+/// Finds the libraries that define the name of a function which no other has.
+fn by_symbols(survey: &Survey) -> impl Iterator<Item = OtherLibrary> {
+    let defined = |marker| survey.defines(Wanted::Marker(marker));
+    OTHERS
+        .into_iter()
+        .filter(move |(marker, _)| defined(*marker))
+        .map(|(_, library)| library)
 }
 
 const OTHERS: [(Marker, OtherLibrary); 6] = [

@@ -40,6 +40,8 @@ pub struct ProbePlan {
     pub layout: Result<Layout, LayoutUnknown>,
     /// How to get from an `SSL*` to what was negotiated.
     pub facts: Facts,
+    /// Other TLS libraries that the same image holds, which are not probed.
+    pub others: Vec<OtherLibrary>,
 }
 
 /// Describes one function to probe.
@@ -98,6 +100,7 @@ pub(crate) fn plan_image(image: &Image<'_>, crypto: Option<&Crypto>) -> Result<R
         absent,
         layout,
         facts,
+        others: absence::others(image, &survey)?,
     }))
 }
 

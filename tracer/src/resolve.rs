@@ -185,39 +185,45 @@ pub fn has_none(files: &[Resolved]) -> bool {
     files.iter().all(|one| !one.resolution.is_telling())
 }
 
-/// A TLS library that is there and is not traced.
-#[derive(Clone, Debug, Eq, PartialEq)]
-pub struct Untraced {
-    /// Its file.
-    pub path: PathBuf,
-    /// Why.
-    pub reason: String,
+/// Says of every TLS library among these files that is not traced why it is not.
+pub fn untraced(files: &[Resolved]) -> Vec<String> {
+    files.iter().flat_map(untraced_in).collect()
 }
 
-/// Every TLS library among these files that is not traced.
-pub fn untraced(files: &[Resolved]) -> Vec<Untraced> {
-    let of_file = |one: &Resolved| {
-        let reason = match one.resolution.as_ref() {
-            Resolution::Reason(reason) if Resolution::concerns_tls(reason) => reason.to_string(),
-            Resolution::Failed(error) => error.clone(),
-            Resolution::Reason(_) | Resolution::Plan(_) => return None,
-        };
-        let path = one.path.clone();
-        Some(Untraced { path, reason })
-    };
-    files.iter().filter_map(of_file).collect()
+fn untraced_in(file: &Resolved) -> Vec<String> {
+    let path = file.path.display();
+    match file.resolution.as_ref() {
+        Resolution::Plan(plan) => beside(plan)
+            .map(|reason| format!("{path} is traced but for a library in it: {reason}"))
+            .collect(),
+        Resolution::Reason(reason) if Resolution::concerns_tls(reason) => {
+            vec![format!("{path} is not traced: {reason}")]
+        }
+        Resolution::Reason(_) => Vec::new(),
+        Resolution::Failed(error) => vec![format!("{path} is not traced: {error}")],
+    }
+}
+
+/// Why the other libraries in the image of a plan are not traced.
+pub fn beside(plan: &ProbePlan) -> impl Iterator<Item = Reason> {
+    plan.others.iter().copied().map(Reason::LibraryUnsupported)
 }
 
 /// Why nothing among these files is traced: for each library that is there, or that there is none.
 pub fn why_not(files: &[Resolved]) -> String {
-    let untraced = untraced(files);
-    let each: Vec<_> = untraced
-        .iter()
-        .map(|one| format!("{}: {}", one.path.display(), one.reason))
-        .collect();
+    let each: Vec<_> = files.iter().filter_map(telling).collect();
     if each.is_empty() {
         "it has no TLS library that tlscope knows".to_owned()
     } else {
         each.join("; ")
+    }
+}
+
+fn telling(file: &Resolved) -> Option<String> {
+    let path = file.path.display();
+    match file.resolution.as_ref() {
+        Resolution::Reason(reason) if Resolution::concerns_tls(reason) => Some(format!("{path}: {reason}")),
+        Resolution::Failed(error) => Some(format!("{path}: {error}")),
+        Resolution::Reason(_) | Resolution::Plan(_) => None,
     }
 }

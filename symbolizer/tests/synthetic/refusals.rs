@@ -147,6 +147,15 @@ fn a_library_that_an_image_holds_explains_it_before_one_that_it_calls() {
 }
 
 #[test]
+fn a_plan_names_the_other_libraries_in_its_image() {
+    let alone = Elf::with_tls(Table::Dynsym, &PUSH);
+    assert!(planned(&alone).others.is_empty());
+    let beside = RUSTLS.into_iter().fold(alone.string(LABEL), Elf::string);
+    let beside = beside.function(Table::Dynsym, "s2n_recv", &PUSH);
+    assert_eq!(planned(&beside).others, [OtherLibrary::S2n, OtherLibrary::Rustls]);
+}
+
+#[test]
 fn a_wrapper_around_gnutls_is_no_openssl() {
     let elf = Elf::with_tls(Table::Dynsym, &PUSH).import("gnutls_record_send");
     assert_eq!(refused(&elf), Reason::LibraryUnsupported(OtherLibrary::GnuTls));

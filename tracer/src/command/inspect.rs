@@ -21,7 +21,7 @@ use super::{
 use crate::{
     attach,
     output::{Shown, write_json},
-    resolve::{Resolution, Resolved, Resolver, why_not},
+    resolve::{Resolution, Resolved, Resolver, beside, why_not},
     target::{self, Selection, Target, find},
 };
 
@@ -170,7 +170,7 @@ struct PlanLine {
     absent: Vec<&'static str>,
     addresses: String,
     negotiated: String,
-    unseen: Vec<&'static str>,
+    unseen: Vec<String>,
 }
 
 #[derive(Debug, Serialize)]
@@ -303,13 +303,14 @@ fn version(library: &Library) -> Option<String> {
     })
 }
 
-fn unseen(plan: &ProbePlan) -> Vec<&'static str> {
+fn unseen(plan: &ProbePlan) -> Vec<String> {
     let is_public = |function: &Function| function.found != SymbolSource::Callers;
     let carries_plaintext = |function: &&Function| function.role.reads() || function.role.writes();
-    let mut unseen = vec![UNSEEN];
+    let mut unseen = vec![UNSEEN.to_owned()];
     if plan.functions.iter().filter(carries_plaintext).any(is_public) {
-        unseen.push(UNSEEN_BEHIND);
+        unseen.push(UNSEEN_BEHIND.to_owned());
     }
+    unseen.extend(beside(plan).map(|reason| format!("what another library in the same file does: {reason}")));
     unseen
 }
 

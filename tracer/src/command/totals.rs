@@ -96,8 +96,9 @@ const fn losses(counters: &SiteCounters) -> [(&'static str, u64, u64); 5] {
 
 /// Says what the kernel does not offer and few programs need, if a connection of theirs had no addresses in time.
 pub(super) fn say_missing(missing: &[Missing], summary: Option<&Summary>) {
-    let late = summary.map_or(0, |summary| summary.counters.addresses_late);
-    for missing in missing.iter().filter(|missing| late > 0 && missing.is_rare()) {
+    let unaddressed =
+        summary.is_some_and(|Summary { counters, .. }| counters.addresses_late > 0 || counters.addresses_never > 0);
+    for missing in missing.iter().filter(|missing| unaddressed && missing.is_rare()) {
         say(&missing.to_string());
     }
 }

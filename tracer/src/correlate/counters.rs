@@ -15,6 +15,8 @@ pub struct Counters {
     pub given_up: u64,
     /// Connections told without addresses, because they did not come in time or too much waited for them.
     pub addresses_late: u64,
+    /// Connections that ended while what happened on them waited for addresses.
+    pub addresses_never: u64,
     /// Connections whose end was told without their socket's, because too many waited.
     pub endings_early: u64,
     /// Processes whose names were forgotten, because there were too many.
@@ -85,6 +87,7 @@ impl Counters {
             late_records,
             given_up,
             addresses_late,
+            addresses_never,
             endings_early,
             processes_forgotten,
             missing_bytes: _,
@@ -120,6 +123,10 @@ impl Counters {
             (decoding.streams_given_up, "streams given up, over the limits"),
             (given_up, "connections given up, over the limits"),
             (addresses_late, "connections told before their addresses were known"),
+            (
+                addresses_never,
+                "connections that ended before their addresses were known",
+            ),
             (
                 endings_early,
                 "ends of connections told without their sockets', over the limits",

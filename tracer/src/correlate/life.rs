@@ -111,7 +111,7 @@ impl Correlator {
         };
         tracked.decoder.close(Timestamp(at_ns), Ended::Closed, positions);
         tracked.moved = positions.unwrap_or(tracked.moved);
-        tracked.stop_waiting();
+        tracked.stop_waiting(&mut self.counters);
         self.counters.add(&tracked.decoder.counters());
         self.collect(key, at_ns, out);
         self.sum_up(key, at_ns, out);

@@ -253,7 +253,7 @@ impl Correlator {
     fn finish_decoding(&mut self, key: ConnKey, now_ns: u64, out: &mut Vec<Observed>) {
         if let Some(tracked) = self.connections.find(key) {
             tracked.decoder.finish(Timestamp(now_ns));
-            tracked.stop_waiting();
+            tracked.stop_waiting(&mut self.counters);
             self.counters.add(&tracked.decoder.counters());
         }
         self.collect(key, now_ns, out);

@@ -213,7 +213,10 @@ impl Tracked {
     }
 
     /// Lets nothing wait any longer, since nothing more will be learned.
-    pub(super) const fn stop_waiting(&mut self) {
+    pub(super) fn stop_waiting(&mut self, counters: &mut Counters) {
+        if matches!(self.wait, Wait::Until(_)) && self.connection.local.is_none() && self.decoder.queued_bytes() > 0 {
+            counters.addresses_never += 1;
+        }
         self.wait = Wait::Over;
     }
 

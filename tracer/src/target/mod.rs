@@ -15,6 +15,7 @@ mod program;
 mod denial;
 
 use std::{
+    cmp::Reverse,
     collections::BTreeSet,
     ffi::OsStr,
     fs::{self, File},
@@ -184,7 +185,10 @@ impl Target {
         let libraries = entries
             .flatten()
             .filter(|entry| starts_with(&entry.path(), &["libssl.so", "libcrypto.so"]));
-        let opened = libraries.filter_map(|entry| {
+        // Of the names of one file the longest is the library's own; the others are links for linking.
+        let mut libraries: Vec<_> = libraries.collect();
+        libraries.sort_by_key(|entry| Reverse(entry.file_name().len()));
+        let opened = libraries.into_iter().filter_map(|entry| {
             let file = File::open(entry.path()).ok()?;
             MappedObject::unmapped(directory.join(entry.file_name()), file)
         });

@@ -11,7 +11,7 @@ use symbolizer::ProbePlan;
 use super::{Follower, accounts::Mapped, say};
 use crate::{
     attach::{self, Needs, Placement},
-    resolve::{Resolution, Resolved, Untraced, has_none, untraced, why_not},
+    resolve::{Resolution, Resolved, has_none, untraced, why_not},
     source::SiteEntry,
     target::{MappedObject, Target, exists, verify},
 };
@@ -105,8 +105,7 @@ impl Follower {
         if !files.iter().any(has_plan) {
             return Vec::new();
         }
-        let in_words = |one: Untraced| format!(": {} is not traced: {}", one.path.display(), one.reason);
-        let untraced: Vec<_> = untraced(files).into_iter().map(in_words).collect();
+        let untraced: Vec<_> = untraced(files).into_iter().map(|words| format!(": {words}")).collect();
         for words in untraced.iter().filter(|words| !known.untraced.contains(words)) {
             self.notices.note(&target.name, target.pid, words);
         }
