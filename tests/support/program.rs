@@ -149,6 +149,6 @@ pub(crate) fn compile(source: &Path, program: &Path) -> Result<()> {
         .args(["-O1", "-Wall", "-Wextra", "-Werror", "-o"])
         .arg(program)
         .arg(source)
-        .args(["-lssl", "-lcrypto", "-pthread"]);
+        .args(["-Wl,--as-needed", "-lssl", "-lcrypto", "-pthread"]);
     run::succeed(&mut compiler).map(drop)
 }

@@ -53,6 +53,8 @@ pub struct Options {
     pub call_bytes: u64,
     /// Bytes of each CPU's ring; a power of two, and at least a page.
     pub ring_bytes: u32,
+    /// Calls that may be in flight, if it is not the usual number.
+    pub calls: Option<u32>,
     /// What is traced and told.
     pub flags: SettingFlags,
 }

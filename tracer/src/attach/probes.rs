@@ -73,6 +73,9 @@ impl Probes {
         loader
             .override_global("KERNEL_OFFSETS", &offsets, true)
             .override_global("SETTINGS", &settings, true);
+        if let Some(calls) = options.calls {
+            loader.map_max_entries("CALLS", calls);
+        }
         let mut ebpf = loader.load(OBJECT).map_err(|source| Error::Load(Box::new(source)))?;
         for name in Program::ALL.map(Program::name) {
             let program: &mut UProbe = program_of(&mut ebpf, name)?;

@@ -103,6 +103,9 @@ pub(super) struct LiveArgs {
     /// KiB of each CPU's ring buffer, a power of two; 16384, or less where more than 16 CPUs are online
     #[arg(long, value_name = "KIB", value_parser = parse_ring)]
     pub(super) ring_kib: Option<u32>,
+    /// Calls that may be in flight, for tests of what happens beyond
+    #[arg(long, value_name = "COUNT", hide = true, value_parser = clap::value_parser!(u32).range(1..))]
+    pub(super) calls: Option<u32>,
 }
 
 /// Whom to trace; everything that is given adds up.
@@ -165,6 +168,7 @@ impl LiveArgs {
         attach::Options {
             call_bytes: self.call_bytes,
             ring_bytes: self.ring_bytes(),
+            calls: self.calls,
             flags: told.with(all).with(alone),
         }
     }

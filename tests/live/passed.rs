@@ -1,0 +1,134 @@
+//! Bytes that pass without being captured: nothing before them is joined to anything behind them.
+
+use anyhow::{Context as _, Result};
+use support::{Exchange, Nginx, Trace, Tracer, program::Program};
+
+/// Traces a program of `support/c` until it has done its work.
+fn trace(source: &str, program_words: &[&str], words: &[&str]) -> Result<Trace> {
+    let mut program = Program::c(source, program_words)?;
+    let tracer = Tracer::of(&[program.pid()], words)?;
+    program.begin()?;
+    program.wait_for("done")?;
+    program.finish()?;
+    tracer.stop()
+}
+
+/// What a stand-in for the library did in so many rounds.
+fn trace_standin(way: &str, rounds: usize) -> Result<Trace> {
+    trace("standin.c", &[way, &rounds.to_string()], &[])
+}
+
+/// Asserts that no line has a value that is put together of two calls with a lost one between them.
+fn assert_nothing_joined(trace: &Trace) {
+    let joined: Vec<_> = trace.stdout.iter().filter(|line| line.contains("aladmin")).collect();
+    assert!(joined.is_empty(), "{joined:?}");
+}
+
+/// Asserts so many losses of unknown length.
+fn assert_losses(trace: &Trace, direction: &str, cause: &str, count: usize) -> Result<()> {
+    let losses = trace.lines_of("loss")?;
+    assert_eq!(losses.len(), count, "{losses:?}");
+    for loss in losses {
+        assert_eq!(
+            (loss["direction"].as_str(), loss["cause"].as_str()),
+            (Some(direction), Some(cause))
+        );
+        assert!(loss.get("bytes").is_none(), "{loss}");
+    }
+    Ok(())
+}
+
+fn path(exchange: &Exchange) -> &str {
+    exchange.text("/request/path").unwrap_or("-")
+}
+
+/// The exchanges behind the one in which a call was lost are whole and right.
+fn assert_later_are_whole(exchanges: &[Exchange]) -> Result<()> {
+    let first = exchanges.iter().position(|exchange| path(exchange) == "/small/3");
+    let later = exchanges.get(first.context("a third request")?..).unwrap_or_default();
+    assert_eq!(
+        later.iter().map(path).collect::<Vec<_>>(),
+        ["/small/3", "/small/4", "/small/5"]
+    );
+    for exchange in later {
+        assert_eq!(
+            (
+                exchange.number("/response/status"),
+                exchange.number("/response/body_bytes")
+            ),
+            (Some(200), Some(6)),
+            "{exchange:?}"
+        );
+    }
+    Ok(())
+}
+
+#[test]
+#[ignore = "needs root, BPF and uprobes: scripts/test runs it"]
+fn a_request_with_a_call_for_which_the_table_had_no_room_is_not_put_together() -> Result<()> {
+    let nginx = Nginx::start()?;
+    let trace = trace("full.c", &[&nginx.port().to_string(), "request"], &["--calls", "1"])?;
+    assert_nothing_joined(&trace);
+    assert_losses(&trace, "write", "not_captured", 1)?;
+    let exchanges = trace.exchanges()?;
+    assert_eq!(exchanges.iter().map(path).collect::<Vec<_>>()[..2], ["/small/1", "-"]);
+    assert_later_are_whole(&exchanges)
+}
+
+#[test]
+#[ignore = "needs root, BPF and uprobes: scripts/test runs it"]
+fn a_response_with_a_call_for_which_the_table_had_no_room_is_not_put_together() -> Result<()> {
+    let nginx = Nginx::start()?;
+    let trace = trace("full.c", &[&nginx.port().to_string(), "response"], &["--calls", "1"])?;
+    assert_losses(&trace, "read", "not_captured", 1)?;
+    let exchanges = trace.exchanges()?;
+    let second = exchanges.iter().find(|exchange| path(exchange) == "/small/2");
+    assert!(second.is_some_and(|exchange| !exchange.is_whole()), "{second:?}");
+    assert_later_are_whole(&exchanges)
+}
+
+#[test]
+#[ignore = "needs root, BPF and uprobes: scripts/test runs it"]
+fn a_call_whose_count_is_unreadable_or_wrong_joins_nothing() -> Result<()> {
+    for (way, cause) in [
+        ("unreadable", "unreadable"),
+        ("lie", "unreadable"),
+        ("nested", "not_captured"),
+    ] {
+        let trace = trace_standin(way, 3)?;
+        assert_nothing_joined(&trace);
+        assert_losses(&trace, "write", cause, 3)?;
+        let requests = trace.exchanges()?;
+        let paths: Vec<_> = requests.iter().map(path).filter(|path| *path != "-").collect();
+        assert_eq!(paths, ["/0", "/1", "/2"], "{way}");
+        assert!(
+            requests
+                .iter()
+                .all(|exchange| exchange.text("/response/headers/0/1").is_none()),
+            "{way}"
+        );
+    }
+    Ok(())
+}
+
+#[test]
+#[ignore = "needs root, BPF and uprobes: scripts/test runs it"]
+fn what_the_kernel_sends_from_files_is_the_body_and_every_exchange_is_whole() -> Result<()> {
+    const ROUNDS: usize = 1000;
+    let trace = trace_standin("sendfile", ROUNDS)?;
+    let exchanges = trace.exchanges()?;
+    assert_eq!(exchanges.len(), ROUNDS);
+    for (round, exchange) in exchanges.iter().enumerate() {
+        assert_eq!(path(exchange), format!("/{round}"));
+        assert_eq!(exchange.number("/response/body_bytes"), Some(700), "{exchange:?}");
+        assert_eq!(exchange.text("/ended"), Some("complete"), "{exchange:?}");
+    }
+    let losses = trace.lines_of("loss")?;
+    let bytes = losses.iter().filter_map(|loss| loss["bytes"].as_u64());
+    assert_eq!(
+        (losses.len(), bytes.sum::<u64>()),
+        (2 * ROUNDS, 700 * u64::try_from(ROUNDS)?)
+    );
+    assert!(losses.iter().all(|loss| loss["cause"] == "sendfile"));
+    Ok(())
+}
