@@ -22,6 +22,8 @@ pub struct BioLayout {
 pub struct Facts {
     /// From an `SSL` to the protocol version, an `int`.
     pub version: Option<u16>,
+    /// From an `SSL` to what became of early data, an `int`.
+    pub early_data: Option<u16>,
     /// From an `SSL` to the pointer to its session.
     pub session: Option<u16>,
     /// From a session to the pointer to its cipher.
@@ -98,6 +100,7 @@ impl<'image> Accessors<'image> {
         };
         Facts {
             version: self.ask(Accessor::Version, accessor::int_of_ssl),
+            early_data: self.ask(Accessor::EarlyDataStatus, accessor::int_of_ssl),
             session,
             session_cipher: cipher.and_then(in_session),
             cipher_name: self.ask(Accessor::CipherName, accessor::pointer),

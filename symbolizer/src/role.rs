@@ -36,13 +36,17 @@ pub enum Role {
     Handshake,
     /// `SSL_sendfile`: has the kernel send from a file, count returned (OpenSSL 3.0).
     Sendfile,
+    /// `SSL_write_early_data`: takes plaintext before it is known whether the peer accepts it, and calls what writes.
+    WriteEarly,
+    /// `SSL_read_early_data`: hands out plaintext that was accepted, and calls what reads; only servers call it.
+    ReadEarly,
     /// `BIO_write`, of the crypto library: takes ciphertext from the TLS library.
     BioWrite,
 }
 
 impl Role {
     /// Lists every role.
-    pub const ALL: [Self; 16] = [
+    pub const ALL: [Self; 18] = [
         Self::Read,
         Self::Write,
         Self::ReadEx,
@@ -58,6 +62,8 @@ impl Role {
         Self::Clear,
         Self::Handshake,
         Self::Sendfile,
+        Self::WriteEarly,
+        Self::ReadEarly,
         Self::BioWrite,
     ];
 
@@ -80,6 +86,8 @@ impl Role {
             Self::Clear => "SSL_clear",
             Self::Handshake => "SSL_do_handshake",
             Self::Sendfile => "SSL_sendfile",
+            Self::WriteEarly => "SSL_write_early_data",
+            Self::ReadEarly => "SSL_read_early_data",
             Self::BioWrite => "BIO_write",
         }
     }
@@ -107,14 +115,14 @@ impl Role {
             || self.writes()
             || matches!(
                 self,
-                Self::SetFd | Self::SetRfd | Self::SetWfd | Self::Handshake | Self::Sendfile
+                Self::SetFd | Self::SetRfd | Self::SetWfd | Self::Handshake | Self::Sendfile | Self::WriteEarly
             )
     }
 
     /// Returns how many arguments the function has.
     pub(crate) const fn arguments(self) -> usize {
         match self {
-            Self::Free | Self::Clear | Self::Handshake | Self::Sendfile => 1,
+            Self::Free | Self::Clear | Self::Handshake | Self::Sendfile | Self::WriteEarly | Self::ReadEarly => 1,
             Self::SetFd | Self::SetRfd | Self::SetWfd | Self::SetRbio | Self::SetWbio => 2,
             Self::Read | Self::Write | Self::SetBio | Self::BioWrite => 3,
             Self::ReadEx | Self::WriteEx => 4,

@@ -64,6 +64,7 @@ pub(crate) enum Accessor {
     Rbio,
     Wbio,
     Version,
+    EarlyDataStatus,
     Session,
     CurrentCipher,
     CipherName,
@@ -77,10 +78,11 @@ pub(crate) enum Accessor {
 }
 
 impl Accessor {
-    const ALL: [(&[u8], Self); 13] = [
+    const ALL: [(&[u8], Self); 14] = [
         (b"SSL_get_rbio", Self::Rbio),
         (b"SSL_get_wbio", Self::Wbio),
         (b"SSL_version", Self::Version),
+        (b"SSL_get_early_data_status", Self::EarlyDataStatus),
         (b"SSL_get_session", Self::Session),
         (b"SSL_get_current_cipher", Self::CurrentCipher),
         (b"SSL_CIPHER_get_name", Self::CipherName),

@@ -132,3 +132,26 @@ fn what_the_kernel_sends_from_files_is_the_body_and_every_exchange_is_whole() ->
     assert!(losses.iter().all(|loss| loss["cause"] == "sendfile"));
     Ok(())
 }
+
+#[test]
+#[ignore = "needs root, BPF and uprobes: scripts/test runs it"]
+fn early_data_counts_once_whether_the_server_takes_it_or_not() -> Result<()> {
+    for (side, fate) in [
+        ("client", "taken"),
+        ("client", "refused"),
+        ("server", "taken"),
+        ("server", "refused"),
+    ] {
+        let trace = trace("early.c", &[side, fate], &["--no-follow"])?;
+        let exchanges = trace.exchanges()?;
+        let pairs: Vec<_> = exchanges
+            .iter()
+            .map(|exchange| (path(exchange), exchange.response_header("x-path").unwrap_or("-")))
+            .collect();
+        let expected = ["/first", "/early", "/second", "/third"].map(|path| (path, path));
+        assert_eq!(pairs, expected, "{side}, {fate}");
+        assert!(exchanges.iter().all(|exchange| exchange.text("/side") == Some(side)));
+        assert_eq!(trace.lines_of("loss")?.len(), 0);
+    }
+    Ok(())
+}

@@ -15,7 +15,9 @@ use tracer_ebpf::{
 };
 
 use crate::{
-    connection, handshake,
+    connection,
+    early::{self, Early},
+    handshake,
     maps::{COUNTERS, RINGS, call_bytes, settings},
     memory::{add, copy_user, forgotten},
     passed, socket, transport,
@@ -49,6 +51,12 @@ pub(crate) fn capture(call: &mut CallState) {
         return;
     }
     connection::mark_start(connection, call);
+    let early = early::judge(connection, call);
+    if early == Early::Unknowable {
+        passed::advance(connection, call.ssl, call.cookie, PassedCause::NOT_CAPTURED);
+        return;
+    }
+    call.early = (early == Early::Yes).into();
     if connection.introduced == 0 {
         let sock = transport::sock_of(connection);
         socket::introduce(connection, call.ssl, sock);
@@ -66,6 +74,9 @@ pub(crate) fn capture(call: &mut CallState) {
     connection.positions[side] += call.moved;
     connection.reported_bytes[side] = call.moved;
     connection.unknown[side] = 0;
+    if early == Early::Yes {
+        connection.early_bytes += call.moved;
+    }
     // SAFETY: the helper takes no arguments.
     connection.reported_ns[side] = unsafe { bpf_ktime_get_ns() };
 }
@@ -217,12 +228,13 @@ unsafe fn describe(data: *mut DataRecord, call: &CallState, connection: &Connect
     } else {
         0
     };
+    let early = if call.early != 0 { RecordFlags::EARLY.0 } else { 0 };
     // SAFETY: the caller vouches for the pointer.
     unsafe {
         connection::fill_header(&raw mut (*data).header, connection.generation, call.ssl, call.cookie);
         (*data).header.kind = Kind::DATA;
         (*data).header.direction = call.direction();
-        (*data).header.flags = RecordFlags(last | over | passed::flags(connection).0);
+        (*data).header.flags = RecordFlags(last | over | early | passed::flags(connection).0);
         (*data).began_ns = call.began_ns;
         (*data).position = start + call.done;
         (*data).call_position = start;

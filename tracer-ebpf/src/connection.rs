@@ -7,7 +7,7 @@
 use aya_ebpf::helpers::bpf_ktime_get_ns;
 use tracer_ebpf::{
     AddressKey, AddressSource, CIPHERTEXT_BYTES, CallState, CiphertextKey, ConnectionState, Cookie, Direction,
-    EndRecord, Kind, RecordFlags, RecordHeader, Role,
+    EarlyState, EndRecord, Kind, RecordFlags, RecordHeader, Role,
 };
 
 use crate::{capture, ciphertext, lifecycle, maps::CONNECTIONS, scope::current_task, transport};
@@ -18,6 +18,7 @@ static NEW: ConnectionState = ConnectionState {
     positions: [0; 2],
     reported_ns: [0; 2],
     reported_bytes: [0; 2],
+    early_bytes: 0,
     cookie: Cookie(0),
     sock: 0,
     cleared_ns: 0,
@@ -37,6 +38,8 @@ static NEW: ConnectionState = ConnectionState {
     source: AddressSource::UNKNOWN_LAYOUT,
     from_start: 0,
     unknown: [0; 2],
+    early: EarlyState::NONE,
+    reserved: [0; 7],
 };
 
 /// Finds the connection that an `SSL` object is now, or begins it; `None`, and counted, when the table takes no more.
@@ -170,6 +173,11 @@ fn begin_anew(connection: *mut ConnectionState, tgid: u32) {
     connection.reported_bytes = [0; 2];
     connection.from_start = 0;
     connection.unknown = [0; 2];
+    connection.early_bytes = 0;
+    // A call that writes early data clears its connection first; an object that was a server's stays one.
+    if connection.early != EarlyState::WRITING && connection.early != EarlyState::SERVER {
+        connection.early = EarlyState::NONE;
+    }
     connection.sock = 0;
     connection.source = AddressSource::UNKNOWN_LAYOUT;
     connection.cleared_ns = 0;

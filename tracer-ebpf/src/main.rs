@@ -22,6 +22,7 @@ mod ciphertext;
 mod message;
 mod transport;
 mod passed;
+mod early;
 mod capture;
 
 /// The helpers used need it: `bpf_probe_read_user`, `bpf_ktime_get_ns` and their like are GPL-only.

@@ -14,7 +14,7 @@ use aya_ebpf::{
 use tracer_ebpf::{AddressKey, CallState, Cookie, PassedCause, Role, TargetFlags, ThreadState};
 
 use crate::{
-    capture, connection, handshake,
+    capture, connection, early, handshake,
     maps::CALLS,
     memory::read_user,
     passed,
@@ -34,6 +34,7 @@ static NO_CALL: CallState = CallState {
     moved: 0,
     wanted: 0,
     done: 0,
+    early: 0,
     entered: 0,
     outer: ThreadState {
         ssl: 0,
@@ -94,6 +95,12 @@ pub(crate) fn connection_end(ctx: ProbeContext) -> u32 {
 fn note_call(ctx: &ProbeContext, task: Task, flags: TargetFlags) {
     let cookie = attach_cookie(ctx.as_ptr());
     let key = AddressKey::new(entry_sp(ctx), task.tgid);
+    if matches!(cookie.role(), Role::WRITE_EARLY | Role::READ_EARLY) {
+        early::begin(argument::<0>(ctx), task.tgid, cookie);
+        if cookie.role() == Role::READ_EARLY {
+            return;
+        }
+    }
     if CALLS.insert(&key, &NO_CALL, 0).is_err() {
         // Should a call be noted there that was never seen to return, then this one's return may not find it.
         let _removed = CALLS.remove(&key);
@@ -158,6 +165,10 @@ fn report(call: *mut CallState, register: i64) {
     let call = unsafe { &mut *call };
     let role = call.cookie.role();
     let result = result_of(role, register);
+    if role == Role::WRITE_EARLY {
+        early::end(call);
+        return;
+    }
     if role == Role::HANDSHAKE {
         handshake::advance(call, result == 1);
         return;

@@ -6,7 +6,7 @@
 
 use aya_ebpf::helpers::bpf_ktime_get_ns;
 use tracer_ebpf::{
-    CallState, ConnectionState, Cookie, Direction, Kind, PassedCause, PassedRecord, RecordFlags, STRETCH,
+    CallState, ConnectionState, Cookie, Direction, EarlyState, Kind, PassedCause, PassedRecord, RecordFlags, STRETCH,
     behind_unknown,
 };
 
@@ -101,11 +101,17 @@ unsafe fn describe(record: *mut PassedRecord, connection: &ConnectionState, ssl:
 /// What every record of bytes says of its connection.
 #[inline(always)]
 pub(crate) const fn flags(connection: &ConnectionState) -> RecordFlags {
-    if connection.from_start != 0 {
-        RecordFlags::FROM_START
+    let start = if connection.from_start != 0 {
+        RecordFlags::FROM_START.0
     } else {
-        RecordFlags(0)
-    }
+        0
+    };
+    let refused = if connection.early.0 == EarlyState::REFUSED.0 {
+        RecordFlags::EARLY_REFUSED.0
+    } else {
+        0
+    };
+    RecordFlags(start | refused)
 }
 
 /// The place of a direction in what is kept by direction.

@@ -23,6 +23,10 @@ pub const ADDRESS_NS: u64 = 100_000_000;
 /// Bytes of one connection that wait for its addresses; beyond it they are told without, and counted.
 pub const MAX_ADDRESS_BYTES: usize = 256 * 1024;
 
+/// Bytes of early data that wait on one connection until it is known whether the server takes them; what is beyond is a hole,
+/// and counted. Servers take 16 KiB unless they are told otherwise.
+pub const MAX_EARLY_BYTES: usize = 64 * 1024;
+
 /// Bytes that all decoders may hold together; beyond it the connection that asks for more is given up, and counted.
 pub const MAX_HELD_BYTES: usize = 256 * 1024 * 1024;
 

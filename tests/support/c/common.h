@@ -15,7 +15,7 @@ static void check(int holds, const char *what) {
     }
 }
 
-static int connect_to(int port) {
+static inline int connect_to(int port) {
     struct sockaddr_in to = {.sin_family = AF_INET, .sin_port = htons(port), .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
     int fd = socket(AF_INET, SOCK_STREAM, 0);
     check(fd >= 0 && connect(fd, (struct sockaddr *)&to, sizeof to) == 0, "connect");
@@ -23,7 +23,7 @@ static int connect_to(int port) {
 }
 
 /* What a BIO is asked besides reading and writing. */
-static long control(BIO *bio, int command, long number, void *pointer) {
+static inline long control(BIO *bio, int command, long number, void *pointer) {
     (void)bio, (void)number, (void)pointer;
     return command == BIO_CTRL_FLUSH;
 }

@@ -43,6 +43,8 @@ pub struct SiteConfig {
     pub bio_num: u16,
     /// From `SSL*` to the protocol version, an `int`.
     pub version: u16,
+    /// From `SSL*` to what became of early data, an `int`.
+    pub early_data: u16,
     /// From `SSL*` to the session.
     pub session: u16,
     /// From the session to the cipher.
@@ -70,6 +72,7 @@ impl SiteConfig {
         bio_method: Self::UNKNOWN,
         bio_num: Self::UNKNOWN,
         version: Self::UNKNOWN,
+        early_data: Self::UNKNOWN,
         session: Self::UNKNOWN,
         session_cipher: Self::UNKNOWN,
         cipher_name: Self::UNKNOWN,
@@ -249,7 +252,7 @@ impl KernelOffsets {
     pub const NONE: Self = zerocopy::transmute!([Self::UNKNOWN; size_of::<Self>() / size_of::<u32>()]);
 }
 
-const _: () = assert!(size_of::<SiteConfig>() == 24);
+const _: () = assert!(size_of::<SiteConfig>() == 26);
 const _: () = assert!(size_of::<Settings>() == 16);
 const _: () = assert!(size_of::<KernelOffsets>() == 176);
 

@@ -67,6 +67,10 @@ impl Role {
     pub const BIO_WRITE: Self = Self(10);
     /// `SSL_sendfile(ssl, fd, offset, size, flags)`: the result is the count, of bytes that only the kernel sees.
     pub const SENDFILE: Self = Self(11);
+    /// `SSL_write_early_data(ssl, …)`: what is written within it is early data.
+    pub const WRITE_EARLY: Self = Self(12);
+    /// `SSL_read_early_data(ssl, …)`: the process is the server.
+    pub const READ_EARLY: Self = Self(13);
 }
 
 impl Role {
@@ -113,6 +117,11 @@ impl RecordFlags {
     pub const OVER_LIMIT: Self = Self(1 << 1);
     /// The connection was seen to begin, so that position 0 of both its directions is their first byte.
     pub const FROM_START: Self = Self(1 << 2);
+    /// Early data, of which it is not known whether the server takes it: the next record of the connection without this
+    /// flag decides.
+    pub const EARLY: Self = Self(1 << 3);
+    /// The server refused the early data: its bytes are no part of the direction, whose positions begin anew.
+    pub const EARLY_REFUSED: Self = Self(1 << 4);
 
     /// Tells whether all bits of `other` are set.
     pub const fn contains(self, other: Self) -> bool {

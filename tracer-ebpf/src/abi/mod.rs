@@ -22,5 +22,6 @@ pub use record::{
     UNIX_PATH, behind_unknown,
 };
 pub use state::{
-    AddressKey, CallState, ConnectionState, ProcessState, SocketState, TargetFlags, TargetState, ThreadState,
+    AddressKey, CallState, ConnectionState, EarlyState, ProcessState, SocketState, TargetFlags, TargetState,
+    ThreadState,
 };

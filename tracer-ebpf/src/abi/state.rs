@@ -49,6 +49,8 @@ pub struct CallState {
     pub wanted: u64,
     /// How many of those are done with.
     pub done: u64,
+    /// 1 when what it moves is early data.
+    pub early: u64,
     /// 1 when the thread was noted to be in it.
     pub entered: u64,
     /// What the thread's state was before it, for its return to restore; zero when there is nothing to restore.
@@ -182,6 +184,8 @@ pub struct ConnectionState {
     pub reported_ns: [u64; 2],
     /// How many they were.
     pub reported_bytes: [u64; 2],
+    /// Bytes of early data that were written.
+    pub early_bytes: u64,
     /// The cookie of the site that it was first met at.
     pub cookie: Cookie,
     /// The kernel's `struct sock` that it goes through; 0 while unknown. Compared, and read with care: it may be gone.
@@ -212,12 +216,34 @@ pub struct ConnectionState {
     pub from_start: u8,
     /// 1 for a direction whose last bytes were an unknown number of them, which was told or will show by the positions.
     pub unknown: [u8; 2],
+    /// Whether early data is being written, and what is known of it.
+    pub early: EarlyState,
+    /// Zero.
+    pub reserved: [u8; 7],
+}
+
+/// What is known of a connection's early data.
+#[derive(Clone, Copy, Debug, Eq, FromBytes, Immutable, IntoBytes, KnownLayout, PartialEq)]
+#[repr(transparent)]
+pub struct EarlyState(pub u8);
+
+impl EarlyState {
+    /// None is being written.
+    pub const NONE: Self = Self(0);
+    /// The process is within a call that writes it.
+    pub const WRITING: Self = Self(1);
+    /// The server took it; there will be none any more.
+    pub const SETTLED: Self = Self(2);
+    /// The server refused it.
+    pub const REFUSED: Self = Self(3);
+    /// The process is the server, and so is never in question.
+    pub const SERVER: Self = Self(4);
 }
 
 const _: () = assert!(size_of::<AddressKey>() == 16);
 const _: () = assert!(size_of::<TargetState>() == 8);
 const _: () = assert!(size_of::<ProcessState>() == 16);
-const _: () = assert!(size_of::<CallState>() == 120);
+const _: () = assert!(size_of::<CallState>() == 128);
 const _: () = assert!(size_of::<ThreadState>() == 32);
 const _: () = assert!(size_of::<SocketState>() == 64);
-const _: () = assert!(size_of::<ConnectionState>() == 160);
+const _: () = assert!(size_of::<ConnectionState>() == 176);

@@ -58,6 +58,7 @@ fn site_config(plan: &ProbePlan) -> SiteConfig {
         bio_method: known(layout.map(|layout| layout.bio_method)),
         bio_num: known(layout.map(|layout| layout.bio_num)),
         version: known(facts.version),
+        early_data: known(facts.early_data),
         session: known(facts.session),
         session_cipher: known(facts.session_cipher),
         cipher_name: known(facts.cipher_name),

@@ -43,10 +43,12 @@ impl Program {
             | Role::WriteEx
             | Role::WriteEx2
             | Role::Sendfile
+            | Role::WriteEarly
             | Role::Handshake
             | Role::SetFd
             | Role::SetRfd
             | Role::SetWfd => &[Self::CallReturn, Self::CallEntry],
+            Role::ReadEarly => &[Self::CallEntry],
             Role::SetBio | Role::SetRbio | Role::SetWbio => &[Self::BioReplaced],
             Role::Free | Role::Clear => &[Self::ConnectionEnd],
             Role::BioWrite => &[Self::BioWrite],
@@ -71,6 +73,8 @@ pub(super) fn is_needed(placement: &Placement, function: &Function, needs: Needs
         | Role::WriteEx
         | Role::WriteEx2
         | Role::Sendfile
+        | Role::WriteEarly
+        | Role::ReadEarly
         | Role::Free
         | Role::Clear => true,
     }
@@ -89,6 +93,8 @@ pub(super) const fn abi_role(role: Role) -> tracer_ebpf::Role {
         Role::Clear => tracer_ebpf::Role::CLEAR,
         Role::Handshake => tracer_ebpf::Role::HANDSHAKE,
         Role::Sendfile => tracer_ebpf::Role::SENDFILE,
+        Role::WriteEarly => tracer_ebpf::Role::WRITE_EARLY,
+        Role::ReadEarly => tracer_ebpf::Role::READ_EARLY,
         Role::BioWrite => tracer_ebpf::Role::BIO_WRITE,
     }
 }

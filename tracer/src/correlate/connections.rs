@@ -136,7 +136,7 @@ impl Connections {
     /// Takes note of what a connection's decoder holds; tells whether all together hold too much.
     pub(super) fn note_held(&mut self, key: ConnKey) -> bool {
         if let Some(tracked) = self.by_key.get_mut(&key) {
-            let held = tracked.decoder.held_bytes();
+            let held = tracked.decoder.held_bytes() + tracked.early.bytes();
             self.held = self.held - tracked.held + held;
             tracked.held = held;
         }

@@ -21,6 +21,8 @@ pub struct Counters {
     pub processes_forgotten: u64,
     /// Bytes in holes, whatever the cause.
     pub missing_bytes: u64,
+    /// Bytes of early data that were not decoded: the server refused them, or too many waited for its answer.
+    pub early_bytes: u64,
     /// What the decoders of connections that have ended counted.
     pub decoding: http_decode::Counters,
     /// Stretches that were not decoded.
@@ -86,6 +88,7 @@ impl Counters {
             endings_early,
             processes_forgotten,
             missing_bytes: _,
+            early_bytes,
             decoding,
             undecoded,
         } = *self;
@@ -122,6 +125,10 @@ impl Counters {
                 "ends of connections told without their sockets', over the limits",
             ),
             (processes_forgotten, "names of processes forgotten, over the limits"),
+            (
+                early_bytes,
+                "bytes of early data not decoded, refused by the server or over the limits",
+            ),
             (unknown_records, "records not understood, of an unknown kind"),
             (short_records, "records not understood, cut short"),
             (

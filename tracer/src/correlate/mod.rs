@@ -7,6 +7,7 @@ mod observed;
 mod processes;
 mod tracked;
 mod connections;
+mod early;
 mod endings;
 mod life;
 mod counters;
@@ -16,7 +17,7 @@ use std::{
     time::{Duration, SystemTime},
 };
 
-use http_decode::{Chunk, Direction, Gap, GapCause, Output, Settings, Timestamp};
+use http_decode::{Direction, Output, Settings, Timestamp};
 
 use symbolizer::Family;
 use tracer_ebpf::MAX_SITES;
@@ -28,7 +29,7 @@ use self::{
     tracked::Tracked,
 };
 use crate::{
-    event::{self, Basis, ConnKey, Data, Event, Facts, Origin, Passed},
+    event::{self, Basis, ConnKey, Data, Early, Event, Facts, Origin, Passed},
     source::{Header, SiteEntry},
 };
 
@@ -145,37 +146,12 @@ impl Correlator {
             return;
         };
         tracked.go_on(origin.ts_ns, self.own_netns);
-        tracked.count(data);
-        let decoder = &mut tracked.decoder;
-        if data.from_start {
-            decoder.mark_from_start();
-        }
-        decoder.push(
-            data.direction,
-            Chunk {
-                position: data.position,
-                at: Timestamp(data.at_ns),
-                origin: origin.tid,
-                call_start: data.position == data.call_position,
-                bytes: data.bytes,
-            },
-        );
-        let end = data
-            .position
-            .saturating_add(data.bytes.len().try_into().unwrap_or(u64::MAX));
-        if data.over_limit > 0 {
-            let cause = GapCause::OverLimit;
-            decoder.gap(Gap {
-                direction: data.direction,
-                position: end,
-                span: data.over_limit,
-                cause,
-                at: None,
-            });
-        }
-        // Records come in the order they were made, so what is missing now will not come.
-        if decoder.unsettled() {
-            decoder.settle(Timestamp(data.at_ns));
+        if data.early == Early::Undecided {
+            let dropped = tracked.early.hold(origin.tid, data);
+            self.counters.early_bytes += u64::try_from(dropped).unwrap_or(u64::MAX);
+        } else {
+            self.counters.early_bytes += tracked.decide_early(data.early);
+            tracked.push(origin.tid, data);
         }
         self.collect(origin.key, origin.ts_ns, out);
         if self.connections.note_held(origin.key) {
@@ -188,8 +164,9 @@ impl Correlator {
         let Some(tracked) = self.connections.find(origin.key) else {
             return;
         };
-        let Passed { gap, from_start } = *passed;
+        let Passed { gap, from_start, early } = *passed;
         tracked.go_on(origin.ts_ns, self.own_netns);
+        self.counters.early_bytes += tracked.decide_early(early);
         tracked.reach(gap.direction, gap.position.saturating_add(gap.span));
         let decoder = &mut tracked.decoder;
         if from_start {

@@ -8,11 +8,11 @@
 
 use std::{sync::Arc, time::SystemTime};
 
-use http_decode::{Connection as Decoder, Direction, STRETCH, Settings};
+use http_decode::{Chunk, Connection as Decoder, Direction, Gap, GapCause, STRETCH, Settings, Timestamp};
 
-use super::{Connection, ConnectionSummary, Transport, counters::Counters};
+use super::{Connection, ConnectionSummary, Transport, counters::Counters, early::EarlyData};
 use crate::{
-    event::{Basis, Data, Facts, SocketFacts, TlsFacts},
+    event::{Basis, Data, Early, Facts, SocketFacts, TlsFacts},
     limits::{ADDRESS_NS, MAX_ADDRESS_BYTES},
 };
 
@@ -27,6 +27,8 @@ pub(super) struct Tracked {
     pub(super) moved: [u64; 2],
     pub(super) tls: Option<TlsFacts>,
     pub(super) socket: Option<(u64, SocketFacts)>,
+    /// What waits until it is known whether it counts.
+    pub(super) early: EarlyData,
     wait: Wait,
     /// The descriptor, where no more than that is known, and since when.
     descriptor: Option<(i32, u64)>,
@@ -60,6 +62,7 @@ impl Tracked {
             moved: [0; 2],
             tls: None,
             socket: None,
+            early: EarlyData::default(),
             wait: Wait::Until(now_ns.saturating_add(ADDRESS_NS)),
             descriptor: None,
             found: None,
@@ -122,8 +125,51 @@ impl Tracked {
         connection.netns = netns.filter(|netns| own_netns != 0 && *netns != own_netns);
     }
 
+    /// Pushes captured bytes into the decoder.
+    pub(super) fn push(&mut self, tid: u32, data: &Data<'_>) {
+        self.count(data);
+        if data.from_start {
+            self.decoder.mark_from_start();
+        }
+        let chunk = Chunk {
+            position: data.position,
+            at: Timestamp(data.at_ns),
+            origin: tid,
+            call_start: data.position == data.call_position,
+            bytes: data.bytes,
+        };
+        self.decoder.push(data.direction, chunk);
+        if data.over_limit > 0 {
+            let bytes = data.bytes.len().try_into().unwrap_or(u64::MAX);
+            self.decoder.gap(Gap {
+                direction: data.direction,
+                position: data.position.saturating_add(bytes),
+                span: data.over_limit,
+                cause: GapCause::OverLimit,
+                at: None,
+            });
+        }
+        // Records come in the order they were made, so what is missing now will not come.
+        if self.decoder.unsettled() {
+            self.decoder.settle(Timestamp(data.at_ns));
+        }
+    }
+
+    /// Decodes early data that was taken, now that this is known, and forgets what was not; returns how many bytes that were.
+    pub(super) fn decide_early(&mut self, early: Early) -> u64 {
+        let refused = self.early.bytes();
+        let held = self.early.take();
+        if early == Early::Refused {
+            return refused.try_into().unwrap_or(u64::MAX);
+        }
+        for piece in held {
+            self.push(piece.tid, &piece.data());
+        }
+        0
+    }
+
     /// Notes how far a direction has come.
-    pub(super) fn count(&mut self, data: &Data<'_>) {
+    fn count(&mut self, data: &Data<'_>) {
         let bytes = data.bytes.len().try_into().unwrap_or(u64::MAX);
         let end = data.position.saturating_add(bytes).saturating_add(data.over_limit);
         self.reach(data.direction, end);

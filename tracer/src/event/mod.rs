@@ -54,8 +54,33 @@ pub struct Data<'a> {
     pub over_limit: u64,
     /// Whether the connection was seen to begin: position 0 of both its directions is their first byte.
     pub from_start: bool,
+    /// What it says of early data.
+    pub early: Early,
     /// The bytes.
     pub bytes: &'a [u8],
+}
+
+/// What a record of bytes says of a connection's early data.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Early {
+    /// This is early data, of which it is not known yet whether the server takes it.
+    Undecided,
+    /// Early data before it, if there was any, was taken.
+    Taken,
+    /// Early data before it was refused, and is no part of the connection.
+    Refused,
+}
+
+impl Early {
+    const fn of(flags: RecordFlags) -> Self {
+        if flags.contains(RecordFlags::EARLY) {
+            Self::Undecided
+        } else if flags.contains(RecordFlags::EARLY_REFUSED) {
+            Self::Refused
+        } else {
+            Self::Taken
+        }
+    }
 }
 
 /// Bytes that passed and that no record brings.
@@ -65,6 +90,8 @@ pub struct Passed {
     pub gap: Gap,
     /// As with [`Data`].
     pub from_start: bool,
+    /// As with [`Data`].
+    pub early: Early,
 }
 
 // Positions mean the same to who makes them and to who reads them.
@@ -154,6 +181,7 @@ fn parse_data(record: &[u8]) -> Result<Data<'_>, Error> {
         call_position: data.call_position,
         over_limit,
         from_start: data.header.flags.contains(RecordFlags::FROM_START),
+        early: Early::of(data.header.flags),
         bytes,
     })
 }
@@ -175,6 +203,7 @@ fn parse_passed(record: &PassedRecord) -> Result<Passed, Error> {
             at: Some(Timestamp(at_ns)),
         },
         from_start: record.header.flags.contains(RecordFlags::FROM_START),
+        early: Early::of(record.header.flags),
     })
 }
 
@@ -243,6 +272,7 @@ mod tests {
             call_position: 100,
             over_limit: 35,
             from_start: false,
+            early: Early::Taken,
             bytes: b"hello",
         };
         assert_eq!(event, Event::Data(expected));

@@ -1,9 +1,9 @@
 //! From bytes to exchanges, and what is not decoded.
 
-use http_decode::STRETCH;
+use http_decode::{GapCause, STRETCH};
 
 use super::*;
-use crate::limits::ADDRESS_NS;
+use crate::limits::{ADDRESS_NS, MAX_EARLY_BYTES};
 
 #[test]
 fn a_request_and_its_response_are_one_exchange_of_their_process() {
@@ -174,4 +174,53 @@ fn bytes_without_a_number_are_a_loss_without_one_and_so_is_the_sum() {
     bench.end(1, read.try_into().unwrap(), written);
     assert_eq!(bench.exchanges().len(), 1, "nothing was joined");
     assert_eq!(bench.summaries()[0].1.moved, [None, Some(written as u64)]);
+}
+
+#[test]
+fn early_data_that_was_taken_is_decoded_once_that_is_known() {
+    let mut bench = Bench::new(Bounds::default());
+    bench.unknown(1, false);
+    bench.early(1, 0, REQUEST, RecordFlags::EARLY);
+    let began_ns = bench.now_ns;
+    bench.data(1, Way::READ, 0, RESPONSE);
+    bench.data(1, Way::WRITE, REQUEST.len() as u64, REQUEST);
+    bench.data(1, Way::READ, RESPONSE.len() as u64, RESPONSE);
+    let began: Vec<_> = bench.exchanges().iter().map(|exchange| exchange.began.0).collect();
+    assert_eq!(began, [began_ns, began_ns + 2 * MILLISECOND]);
+    assert_eq!(bench.correlator.counters().early_bytes, 0);
+}
+
+#[test]
+fn early_data_that_was_refused_is_no_part_of_its_connection() {
+    let mut bench = Bench::of_connections();
+    bench.unknown(1, false);
+    bench.early(1, 0, b"GET /refused HTTP/1.1\r\nHost: a\r\n\r\n", RecordFlags::EARLY);
+    bench.early(1, 0, REQUEST, RecordFlags::EARLY_REFUSED);
+    bench.data(1, Way::READ, 0, RESPONSE);
+    let [exchange] = bench.exchanges()[..] else {
+        panic!("one exchange")
+    };
+    let path = exchange.request.as_ref().unwrap().head.path.as_ref().unwrap();
+    assert_eq!(path.expose(), b"/x");
+    assert_eq!(bench.correlator.counters().early_bytes, 34);
+}
+
+#[test]
+fn early_data_of_which_nothing_is_known_at_the_end_was_never_said() {
+    let mut bench = Bench::new(Bounds::default());
+    bench.unknown(1, false);
+    bench.early(1, 0, REQUEST, RecordFlags::EARLY);
+    bench.end(1, 0, REQUEST.len());
+    assert!(bench.exchanges().is_empty());
+}
+
+#[test]
+fn early_data_waits_up_to_the_limit() {
+    let mut bench = Bench::new(Bounds::default());
+    bench.unknown(1, false);
+    let piece = [b'x'; MAX_EARLY_BYTES / 4];
+    for index in 0..5 {
+        bench.early(1, index * piece.len() as u64, &piece, RecordFlags::EARLY);
+    }
+    assert_eq!(bench.correlator.counters().early_bytes, piece.len() as u64);
 }

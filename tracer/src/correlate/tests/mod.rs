@@ -91,6 +91,18 @@ impl Bench {
         self.take(&[record.as_bytes(), bytes].concat());
     }
 
+    /// Bytes of a client, with what their record says of early data.
+    fn early(&mut self, ssl: u64, position: u64, bytes: &[u8], flags: RecordFlags) {
+        let mut record = DataRecord::new_zeroed();
+        record.header = self.header(ssl, Kind::DATA, Way::WRITE);
+        record.header.flags = flags;
+        record.began_ns = self.now_ns;
+        (record.position, record.call_position) = (position, position);
+        record.call_length = bytes.len() as u64;
+        record.captured = bytes.len().try_into().unwrap();
+        self.take(&[record.as_bytes(), bytes].concat());
+    }
+
     /// Bytes that passed and that nothing brings.
     fn passed(&mut self, ssl: u64, direction: Way, position: u64, span: u64, cause: PassedCause) {
         let record = PassedRecord {

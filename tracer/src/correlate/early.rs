@@ -1,0 +1,86 @@
+//! Early data of a client that waits until it is known whether the server takes it: what was refused was never said.
+
+use http_decode::Direction;
+
+use crate::{event::Data, limits::MAX_EARLY_BYTES};
+
+/// What waits on one connection.
+#[derive(Debug, Default)]
+pub(super) struct EarlyData {
+    held: Vec<Held>,
+    bytes: usize,
+}
+
+/// A piece of it, which outlives its record.
+#[derive(Debug)]
+pub(super) struct Held {
+    /// The thread that wrote it.
+    pub(super) tid: u32,
+    direction: Direction,
+    at_ns: u64,
+    position: u64,
+    call_position: u64,
+    over_limit: u64,
+    from_start: bool,
+    early: crate::event::Early,
+    bytes: Box<[u8]>,
+}
+
+impl EarlyData {
+    /// Keeps a piece; returns how many bytes found no room.
+    pub(super) fn hold(&mut self, tid: u32, data: &Data<'_>) -> usize {
+        let Data {
+            direction,
+            at_ns,
+            position,
+            call_position,
+            over_limit,
+            from_start,
+            early,
+            bytes,
+        } = *data;
+        if self.bytes.saturating_add(bytes.len()) > MAX_EARLY_BYTES {
+            return bytes.len();
+        }
+        self.bytes += bytes.len();
+        self.held.push(Held {
+            tid,
+            direction,
+            at_ns,
+            position,
+            call_position,
+            over_limit,
+            from_start,
+            early,
+            bytes: bytes.into(),
+        });
+        0
+    }
+
+    /// Takes all of it.
+    pub(super) fn take(&mut self) -> Vec<Held> {
+        self.bytes = 0;
+        std::mem::take(&mut self.held)
+    }
+
+    /// Counts the bytes that wait.
+    pub(super) const fn bytes(&self) -> usize {
+        self.bytes
+    }
+}
+
+impl Held {
+    /// Shows it as it came.
+    pub(super) fn data(&self) -> Data<'_> {
+        Data {
+            direction: self.direction,
+            at_ns: self.at_ns,
+            position: self.position,
+            call_position: self.call_position,
+            over_limit: self.over_limit,
+            from_start: self.from_start,
+            early: self.early,
+            bytes: &self.bytes,
+        }
+    }
+}
