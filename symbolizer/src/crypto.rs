@@ -7,6 +7,7 @@
 use crate::derived::{Accessors, BioLayout};
 use crate::error::Error;
 use crate::image::{Image, Table};
+use crate::socket_method;
 use crate::symbols::Survey;
 use crate::version::{self, LibraryVersion};
 
@@ -17,6 +18,8 @@ pub struct Crypto {
     pub version: Option<LibraryVersion>,
     /// The layout of its BIOs, if its accessors say it.
     pub bio: Option<BioLayout>,
+    /// How far the name of its method of socket BIOs is from that method, if its code says so.
+    pub socket_name: Option<i32>,
     /// The name that images which need it call it by (`DT_SONAME`).
     pub name: Option<Vec<u8>>,
 }
@@ -30,6 +33,7 @@ pub(crate) fn describe(image: &Image<'_>) -> Result<Option<Crypto>, Error> {
     Ok(found.then(|| Crypto {
         version,
         bio,
+        socket_name: socket_method::name_distance(image, &survey),
         name: image.own_name().map(<[u8]>::to_vec),
     }))
 }

@@ -34,6 +34,7 @@ mod accessor;
 mod derived;
 mod layout;
 mod openssl;
+mod socket_method;
 mod crypto;
 mod traces;
 mod absence;

@@ -19,6 +19,7 @@ use crate::openssl;
 use crate::reason::{OtherLibrary, Reason};
 use crate::role::Role;
 use crate::site::{self, Site, Tier};
+use crate::socket_method;
 use crate::symbols::{Finding, Survey, SymbolSource, Wanted};
 use crate::version::{self, LibraryVersion};
 
@@ -38,6 +39,9 @@ pub struct ProbePlan {
     pub absent: Vec<Role>,
     /// How to get from an `SSL*` to a descriptor, or why that is not known.
     pub layout: Result<Layout, LayoutUnknown>,
+    /// How far the name of the crypto library's method of socket BIOs is from that method: a BIO whose method is another one
+    /// only calls itself a socket. `None` where that is not known.
+    pub socket_name: Option<i32>,
     /// How to get from an `SSL*` to what was negotiated.
     pub facts: Facts,
 }
@@ -79,6 +83,8 @@ pub(crate) fn plan_image(image: &Image<'_>, crypto: Option<&Crypto>) -> Result<R
     } else {
         (layout(accessors, &library, &stated, crypto), accessors.facts())
     };
+    let own = socket_method::name_distance(image, &survey);
+    let socket_name = own.or_else(|| crypto.and_then(|crypto| crypto.socket_name));
     // Where the image imports `BIO_write`, another image holds it.
     let absent = Role::ALL
         .into_iter()
@@ -97,6 +103,7 @@ pub(crate) fn plan_image(image: &Image<'_>, crypto: Option<&Crypto>) -> Result<R
         functions,
         absent,
         layout,
+        socket_name,
         facts,
     }))
 }

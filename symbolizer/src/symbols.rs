@@ -75,10 +75,11 @@ pub(crate) enum Accessor {
     BioInit,
     BioShutdown,
     BioRetryReason,
+    SocketMethod,
 }
 
 impl Accessor {
-    const ALL: [(&[u8], Self); 14] = [
+    const ALL: [(&[u8], Self); 15] = [
         (b"SSL_get_rbio", Self::Rbio),
         (b"SSL_get_wbio", Self::Wbio),
         (b"SSL_version", Self::Version),
@@ -93,6 +94,7 @@ impl Accessor {
         (b"BIO_get_init", Self::BioInit),
         (b"BIO_get_shutdown", Self::BioShutdown),
         (b"BIO_get_retry_reason", Self::BioRetryReason),
+        (b"BIO_s_socket", Self::SocketMethod),
     ];
 
     fn of_symbol(name: &[u8]) -> Option<Self> {

@@ -19,6 +19,8 @@ use crate::{
 
 /// `BIO_TYPE_SOCKET` of OpenSSL: 5, a source and a sink, with a descriptor (`openssl/bio.h`, 1.0.2 to 4.0).
 const BIO_TYPE_SOCKET: u32 = 5 | 0x0400 | 0x0100;
+/// From a method to its name, behind the type.
+const METHOD_NAME: u64 = 8;
 /// File type bits of `i_mode`, and a socket's (`include/uapi/linux/stat.h`).
 const S_IFMT: u16 = 0o170_000;
 const S_IFSOCK: u16 = 0o140_000;
@@ -153,7 +155,10 @@ fn socket_bio(ssl: u64, site: &SiteConfig) -> Option<i32> {
     let bio: u64 = read_user(ssl + u64::from(site.rbio))?;
     let method: u64 = read_user(bio + u64::from(site.bio_method))?;
     let kind: u32 = read_user(method)?;
-    if kind == BIO_TYPE_SOCKET {
+    let name: u64 = read_user(method + METHOD_NAME)?;
+    // Whoever makes a method may give it any type, and keeps its descriptor where it likes.
+    let is_own = name.wrapping_sub(method) == i64::from(site.socket_name) as u64;
+    if kind == BIO_TYPE_SOCKET && is_own {
         read_user(bio + u64::from(site.bio_num))
     } else {
         None

@@ -189,6 +189,23 @@ impl<'data> Image<'data> {
         Ok(None)
     }
 
+    /// Returns the address that stands at a place once the dynamic linker is done, before it moves the image.
+    #[must_use]
+    pub fn pointer_at(&self, place: Vaddr) -> Option<Vaddr> {
+        let stored = u64::from_le_bytes(*self.bytes_from(place)?.first_chunk()?);
+        if stored != 0 {
+            return Some(Vaddr(stored));
+        }
+        let mut tables = self
+            .sections
+            .iter()
+            .filter(|section| section.sh_type(LE) == elf::SHT_RELA);
+        tables.find_map(|section| {
+            let bytes = self.section_bytes(section, "relocation table").ok()?;
+            relocations::relative_at(bytes, self.machine, place).ok().flatten()
+        })
+    }
+
     /// Returns the name by which other images ask for this one.
     #[must_use]
     pub fn own_name(&self) -> Option<&'data [u8]> {

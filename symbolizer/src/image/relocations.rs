@@ -14,6 +14,19 @@ type Relocation = elf::Rela64<object::endian::LittleEndian>;
 
 /// Finds the symbol whose address goes to `place`, by its index in the dynamic table.
 pub(super) fn symbol_at(table: &[u8], machine: Machine, place: Vaddr) -> Result<Option<usize>, Error> {
+    let links = |kind| is_address(machine, kind);
+    let found = entry_at(table, place, links)?;
+    Ok(found.and_then(|entry| usize::try_from(entry.r_sym(LE, false)).ok()))
+}
+
+/// Finds the address within the image that goes to `place`.
+pub(super) fn relative_at(table: &[u8], machine: Machine, place: Vaddr) -> Result<Option<Vaddr>, Error> {
+    let found = entry_at(table, place, |kind| is_relative(machine, kind))?;
+    let addend = found.and_then(|entry| u64::try_from(entry.r_addend.get(LE)).ok());
+    Ok(addend.map(Vaddr))
+}
+
+fn entry_at(table: &[u8], place: Vaddr, is_kind: impl Fn(u32) -> bool) -> Result<Option<&Relocation>, Error> {
     let part = "relocation table";
     let count = table.len() / size_of::<Relocation>();
     if count > limits::RELOCATIONS {
@@ -24,9 +37,15 @@ pub(super) fn symbol_at(table: &[u8], machine: Machine, place: Vaddr) -> Result<
     }
     let malformed = |()| Error::Malformed { part };
     let (entries, _rest) = object::pod::slice_from_bytes::<Relocation>(table, count).map_err(malformed)?;
-    let links = |entry: &&Relocation| entry.r_offset.get(LE) == place.0 && is_address(machine, entry.r_type(LE, false));
-    let found = entries.iter().find(links);
-    Ok(found.and_then(|entry| usize::try_from(entry.r_sym(LE, false)).ok()))
+    let is_it = |entry: &&Relocation| entry.r_offset.get(LE) == place.0 && is_kind(entry.r_type(LE, false));
+    Ok(entries.iter().find(is_it))
+}
+
+const fn is_relative(machine: Machine, kind: u32) -> bool {
+    match machine {
+        Machine::X86_64 => kind == elf::R_X86_64_RELATIVE,
+        Machine::Aarch64 => kind == elf::R_AARCH64_RELATIVE,
+    }
 }
 
 const fn is_address(machine: Machine, kind: u32) -> bool {
@@ -59,6 +78,18 @@ mod tests {
         assert_eq!(symbol_in(&table, 0x4000), Some(3));
         assert_eq!(symbol_in(&table, 0x4008), Some(7));
         assert_eq!(symbol_in(&table, 0x4010), None);
+    }
+
+    #[test]
+    fn an_address_within_the_image_is_found() {
+        let mut table = [0x4000_u64, elf::R_X86_64_RELATIVE.into(), 0x1234]
+            .map(u64::to_le_bytes)
+            .concat();
+        let found = |table: &[u8], place| relative_at(table, Machine::X86_64, Vaddr(place)).unwrap();
+        assert_eq!(found(&table, 0x4000), Some(Vaddr(0x1234)));
+        assert_eq!(found(&table, 0x4008), None);
+        table[8] = 6;
+        assert_eq!(found(&table, 0x4000), None, "another kind");
     }
 
     #[test]

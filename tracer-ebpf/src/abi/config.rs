@@ -33,6 +33,8 @@ impl Cookie {
 #[derive(Clone, Copy, Debug, Eq, FromBytes, Immutable, IntoBytes, KnownLayout, PartialEq)]
 #[repr(C)]
 pub struct SiteConfig {
+    /// From the method of the crypto library's socket BIOs to its name, which no other method has; 0 where that is not known.
+    pub socket_name: i32,
     /// From `SSL*` to the read `BIO*`.
     pub rbio: u16,
     /// From `SSL*` to the write `BIO*`.
@@ -59,6 +61,8 @@ pub struct SiteConfig {
     pub server_name: u16,
     /// From the session to the pointer to the server name.
     pub session_server_name: u16,
+    /// Zero.
+    pub reserved: u16,
 }
 
 impl SiteConfig {
@@ -67,6 +71,7 @@ impl SiteConfig {
 
     /// Nothing known.
     pub const NONE: Self = Self {
+        socket_name: 0,
         rbio: Self::UNKNOWN,
         wbio: Self::UNKNOWN,
         bio_method: Self::UNKNOWN,
@@ -80,11 +85,15 @@ impl SiteConfig {
         alpn_length: Self::UNKNOWN,
         server_name: Self::UNKNOWN,
         session_server_name: Self::UNKNOWN,
+        reserved: 0,
     };
 
     /// Tells whether the way from `SSL*` to the descriptor is known.
     pub const fn knows_descriptor(&self) -> bool {
-        self.rbio != Self::UNKNOWN && self.bio_method != Self::UNKNOWN && self.bio_num != Self::UNKNOWN
+        self.socket_name != 0
+            && self.rbio != Self::UNKNOWN
+            && self.bio_method != Self::UNKNOWN
+            && self.bio_num != Self::UNKNOWN
     }
 }
 
@@ -252,7 +261,7 @@ impl KernelOffsets {
     pub const NONE: Self = zerocopy::transmute!([Self::UNKNOWN; size_of::<Self>() / size_of::<u32>()]);
 }
 
-const _: () = assert!(size_of::<SiteConfig>() == 26);
+const _: () = assert!(size_of::<SiteConfig>() == 32);
 const _: () = assert!(size_of::<Settings>() == 16);
 const _: () = assert!(size_of::<KernelOffsets>() == 176);
 

@@ -53,6 +53,7 @@ fn site_config(plan: &ProbePlan) -> SiteConfig {
     let layout = plan.layout.as_ref().ok();
     let facts = &plan.facts;
     SiteConfig {
+        socket_name: plan.socket_name.unwrap_or(0),
         rbio: known(layout.map(|layout| layout.rbio)),
         wbio: known(layout.map(|layout| layout.wbio)),
         bio_method: known(layout.map(|layout| layout.bio_method)),
@@ -66,5 +67,6 @@ fn site_config(plan: &ProbePlan) -> SiteConfig {
         alpn_length: known(facts.alpn_length),
         server_name: known(facts.server_name),
         session_server_name: known(facts.session_server_name),
+        reserved: 0,
     }
 }

@@ -254,6 +254,9 @@ fn unseen(plan: &ProbePlan) -> Vec<&'static str> {
 
 fn addresses(plan: &ProbePlan) -> String {
     match &plan.layout {
+        Ok(_) if plan.socket_name.is_none() => {
+            "only from SSL_set_fd: the crypto library's own kind of socket BIO cannot be told from others".to_owned()
+        }
         Ok(layout) => format!(
             "from the socket BIO (SSL+{:#x}, BIO+{:#x}, by {})",
             layout.rbio, layout.bio_num, layout.origin

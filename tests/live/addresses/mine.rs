@@ -1,0 +1,36 @@
+//! BIOs that call themselves sockets, and are none of the library's: Squid and Envoy make such.
+
+use anyhow::Result;
+use support::{Nginx, Tracer, program::Program};
+
+#[test]
+#[ignore = "needs root, BPF and uprobes: scripts/test runs it"]
+fn a_bio_that_calls_itself_a_socket_names_no_descriptor_that_it_does_not_use() -> Result<()> {
+    const REQUESTS: usize = 20;
+    let nginx = Nginx::start()?;
+    let mut program = Program::c("mine.c", &[&nginx.port().to_string(), &REQUESTS.to_string()])?;
+    let tracer = Tracer::of(&[program.pid()], &[])?;
+    program.begin()?;
+    program.wait_for("done")?;
+    tracer.wait_for_lines(REQUESTS)?;
+    program.finish()?;
+    let trace = tracer.stop()?;
+    let log = nginx.wait_for_log(REQUESTS)?;
+    let server = format!("127.0.0.1:{}", nginx.port());
+    let exchanges = trace.exchanges()?;
+    assert_eq!(exchanges.len(), REQUESTS);
+    for exchange in &exchanges {
+        let ends = ["/connection/local", "/connection/remote", "/connection/source"].map(|part| exchange.text(part));
+        let right = [
+            log.first().map(|access| access.remote.as_str()),
+            Some(server.as_str()),
+            Some("ciphertext"),
+        ];
+        assert!(ends == right || ends == [None; 3], "{ends:?}, not {right:?}");
+    }
+    let named = exchanges
+        .iter()
+        .filter(|exchange| exchange.text("/connection/local").is_some());
+    assert!(named.count() > REQUESTS / 2, "most are named by their ciphertext");
+    Ok(())
+}
