@@ -45,7 +45,7 @@ fn a_stalled_reader_under_load_keeps_nobody_from_ending() -> Result<()> {
     let tracer = Tracer::printing_to(writer, &[nginx.master()], &[])?;
     let held = tracer.holdings()?;
     let wrk = Wrk::start(&nginx, Load::of(100_000_000, "/small/NUMBER"))?;
-    nginx.wait_until_logged(REQUESTS)?;
+    tracer.wait_for_message(&["has stalled"])?;
     let began = Instant::now();
     tracer.signal(libc::SIGINT)?;
     let trace = finish_soon(tracer, began)?;
@@ -96,6 +96,7 @@ fn a_reader_that_comes_back_gets_whole_lines_and_the_number_of_those_that_are_mi
     let wrk = Wrk::start(&nginx, Load::of(REQUESTS, "/small/NUMBER"))?;
     nginx.wait_until_logged(REQUESTS)?;
     wrk.stop()?;
+    tracer.wait_for_message(&["has stalled"])?;
     // From now on it reads. A request that is made once there is room again is printed.
     let lines = Lines::read(reader);
     let mut asked = 0;
