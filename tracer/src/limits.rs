@@ -49,7 +49,8 @@ pub const MAX_DRAIN_BYTES: usize = 8 * 1024 * 1024;
 /// Bytes that a ring gives in one turn of a drain, the last record aside; then it is the next one's.
 pub const DRAIN_TURN_BYTES: usize = 256 * 1024;
 
-/// Bytes that wait for the decoder; beyond it the rings hold the records, and the kernel counts what they lose.
+/// Bytes that wait for the decoder; beyond it the rings hold what was captured, beyond twice as many also what happens to
+/// processes, and the kernel counts what they lose.
 pub const MAX_QUEUED_BYTES: usize = 24 * 1024 * 1024;
 
 /// Bytes of batches that wait until no earlier record can come; beyond it the oldest go on, and what then comes too late

@@ -26,6 +26,8 @@ pub struct Pipeline {
     watch: Watch,
     /// Lines that were dropped and of which nothing was said yet.
     dropped: u64,
+    /// Whether it was said that lines are dropped.
+    told_stalled: bool,
 }
 
 /// What came out.
@@ -102,6 +104,7 @@ impl Pipeline {
             },
             watch: Watch::default(),
             dropped: 0,
+            told_stalled: false,
         }
     }
 
@@ -133,7 +136,11 @@ impl Pipeline {
 
     /// Takes what the user should be told at once.
     pub fn take_notes(&mut self) -> Vec<String> {
-        self.correlator.take_notes()
+        let mut notes = self.correlator.take_notes();
+        if self.summary.dropped > 0 && !std::mem::replace(&mut self.told_stalled, true) {
+            notes.push("whoever reads the output has stalled: lines are dropped, and counted".to_owned());
+        }
+        notes
     }
 
     /// Writes what is still going on, as it stands; nothing more will come.

@@ -44,6 +44,12 @@ impl Queue {
         self.bytes.load(Ordering::Relaxed) > MAX_QUEUED_BYTES
     }
 
+    /// Returns whether so much waits that nothing at all may be added: then the rings of processes and ends hold what comes,
+    /// too.
+    pub(super) fn is_overfull(&self) -> bool {
+        self.bytes.load(Ordering::Relaxed) > 2 * MAX_QUEUED_BYTES
+    }
+
     /// Counts the bytes that wait, now and later.
     pub(super) fn counter(&self) -> Arc<AtomicUsize> {
         Arc::clone(&self.bytes)
@@ -83,8 +89,12 @@ mod tests {
         let mut large = Batch::default();
         large.push(&vec![0; MAX_QUEUED_BYTES + 1]);
         queue.send(large);
-        assert!(queue.is_full());
-        for _ in 0..=1000 {
+        assert!(queue.is_full() && !queue.is_overfull());
+        let mut more = Batch::default();
+        more.push(&vec![0; MAX_QUEUED_BYTES]);
+        queue.send(more);
+        assert!(queue.is_overfull());
+        for _ in 0..=1001 {
             queued.receive();
         }
         assert!(!queue.is_full());

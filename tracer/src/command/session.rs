@@ -50,6 +50,8 @@ pub(super) struct Session {
     duration: Option<Duration>,
     /// How long the rings are left alone this time.
     pause: Duration,
+    /// What was refused, and not handed over because the queue was full.
+    unsent: Vec<(Subject, Figures)>,
     /// When they were last drained, on the clock of the records.
     drained_ns: u64,
 }
@@ -74,6 +76,7 @@ impl Session {
             switch,
             duration: live.duration,
             pause: LONGEST_PAUSE,
+            unsent: Vec::new(),
             drained_ns: now_ns(),
         })
     }
@@ -131,12 +134,19 @@ impl Session {
 
     /// Drains the rings into the queue; if that is full, what happened to processes alone.
     pub(super) fn hand_over(&mut self, work: &Work, following: &mut Following) -> Flow {
-        let bound = if work.is_full() { 0 } else { MAX_DRAIN_BYTES };
-        let (batch, _) = self.drain(following, bound);
-        // The queue counts bytes, and must not grow without them.
-        if bound == 0 && batch.is_empty() {
+        if work.is_overfull() {
             return Flow::Continue;
         }
+        let bound = if work.is_full() { 0 } else { MAX_DRAIN_BYTES };
+        let (mut batch, _) = self.drain(following, bound);
+        // The queue counts bytes, and must not grow without them.
+        if bound == 0 && batch.is_empty() {
+            self.unsent.append(&mut batch.health);
+            // What was refused is worth keeping, and comes every other second.
+            self.unsent.retain(|(_, figures)| figures.dropped > 0);
+            return Flow::Continue;
+        }
+        batch.health.append(&mut self.unsent);
         work.send(batch)
     }
 

@@ -75,6 +75,11 @@ impl Work {
         self.batches.as_ref().is_some_and(Queue::is_full)
     }
 
+    /// Returns whether so much waits that nothing at all is to be handed over.
+    pub(super) fn is_overfull(&self) -> bool {
+        self.batches.as_ref().is_some_and(Queue::is_overfull)
+    }
+
     /// Hands over a batch; [`Flow::Done`] when no more are taken.
     pub(super) fn send(&self, batch: Batch) -> Flow {
         self.batches.as_ref().map_or(Flow::Done, |batches| batches.send(batch))
