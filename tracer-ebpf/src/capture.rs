@@ -214,36 +214,36 @@ fn count_fault(call: &CallState, skipped: u64) -> u64 {
     skipped
 }
 
-/// # Safety
-///
-/// `data` must be writable.
+/// What a piece says of its call. What the call moved over the limit is counted with its last piece: if that is lost, then
+/// so is the rest. A function of its own, so that the frame of [`describe`] stays small.
 #[inline(never)]
-unsafe fn describe(data: *mut DataRecord, call: &CallState, connection: &ConnectionState, copied: u64) -> u64 {
-    let start = connection.positions[side(call)];
-    let last = if call.done + copied == call.wanted {
-        RecordFlags::LAST.0
-    } else {
-        0
-    };
-    let over = if call.moved > call.wanted {
-        RecordFlags::OVER_LIMIT.0
-    } else {
-        0
-    };
-    let early = if call.early != 0 { RecordFlags::EARLY.0 } else { 0 };
-    if last != 0 && over != 0 {
+fn flags(call: &CallState, copied: u64) -> u16 {
+    let last = call.done + copied == call.wanted;
+    let over = call.moved > call.wanted;
+    if last && over {
         count(
             call.cookie,
             |counters| &raw mut counters.over_limit_bytes,
             call.moved - call.wanted,
         );
     }
+    let bit = |set: bool, flag: RecordFlags| if set { flag.0 } else { 0 };
+    bit(last, RecordFlags::LAST) | bit(over, RecordFlags::OVER_LIMIT) | bit(call.early != 0, RecordFlags::EARLY)
+}
+
+/// # Safety
+///
+/// `data` must be writable.
+#[inline(never)]
+unsafe fn describe(data: *mut DataRecord, call: &CallState, connection: &ConnectionState, copied: u64) -> u64 {
+    let start = connection.positions[side(call)];
+    let flags = flags(call, copied);
     // SAFETY: the caller vouches for the pointer.
     unsafe {
         connection::fill_header(&raw mut (*data).header, connection.generation, call.ssl, call.cookie);
         (*data).header.kind = Kind::DATA;
         (*data).header.direction = call.direction();
-        (*data).header.flags = RecordFlags(last | over | early | passed::flags(connection).0);
+        (*data).header.flags = RecordFlags(flags | passed::flags(connection).0);
         (*data).began_ns = call.began_ns;
         (*data).position = start + call.done;
         (*data).call_position = start;

@@ -157,11 +157,14 @@ impl Correlator {
 
     fn take_data(&mut self, origin: &Origin, data: &Data<'_>, out: &mut Vec<Observed>) {
         self.begin(origin, out);
+        self.rewind_if_refused(origin.key, data.early, data.direction, data.position);
         self.lose_until(origin.key, data.direction, data.position, origin.ts_ns, out);
         let Some(tracked) = self.connections.find(origin.key) else {
             return;
         };
         tracked.go_on(origin.ts_ns, self.own_netns);
+        // Also of early data that is held: what was captured is not lost.
+        tracked.count(data);
         if data.early == Early::Undecided {
             let dropped = tracked.early.hold(origin.tid, data);
             self.counters.early_bytes += u64::try_from(dropped).unwrap_or(u64::MAX);
@@ -175,9 +178,19 @@ impl Correlator {
         }
     }
 
+    /// Positions begin anew where early data was refused.
+    fn rewind_if_refused(&mut self, key: ConnKey, early: Early, direction: Direction, position: u64) {
+        if early == Early::Refused
+            && let Some(tracked) = self.connections.find(key)
+        {
+            tracked.rewind(direction, position);
+        }
+    }
+
     fn take_passed(&mut self, origin: &Origin, passed: &Passed, out: &mut Vec<Observed>) {
         self.begin(origin, out);
         let (direction, position) = (passed.gap.direction, passed.gap.position);
+        self.rewind_if_refused(origin.key, passed.early, direction, position);
         self.lose_until(origin.key, direction, position, origin.ts_ns, out);
         let Some(tracked) = self.connections.find(origin.key) else {
             return;

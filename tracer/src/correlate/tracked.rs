@@ -127,7 +127,6 @@ impl Tracked {
 
     /// Pushes captured bytes into the decoder.
     pub(super) fn push(&mut self, tid: u32, data: &Data<'_>) {
-        self.count(data);
         if data.from_start {
             self.decoder.mark_from_start();
         }
@@ -169,10 +168,16 @@ impl Tracked {
     }
 
     /// Notes how far a direction has come.
-    fn count(&mut self, data: &Data<'_>) {
+    pub(super) fn count(&mut self, data: &Data<'_>) {
         let bytes = data.bytes.len().try_into().unwrap_or(u64::MAX);
         let end = data.position.saturating_add(bytes).saturating_add(data.over_limit);
         self.reach(data.direction, end);
+    }
+
+    /// Notes that a direction goes on from a position which it had come beyond: what was there was refused early data.
+    pub(super) fn rewind(&mut self, direction: Direction, position: u64) {
+        let moved = moved_of(&mut self.moved, direction);
+        *moved = position.min(*moved);
     }
 
     /// Notes that a direction has come up to a position.

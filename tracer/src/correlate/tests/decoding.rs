@@ -203,6 +203,10 @@ fn early_data_that_was_refused_is_no_part_of_its_connection() {
     let path = exchange.request.as_ref().unwrap().head.path.as_ref().unwrap();
     assert_eq!(path.expose(), b"/x");
     assert_eq!(bench.correlator.counters().early_bytes, 34);
+    // Positions begin anew behind it: neither is it lost, nor does it hide that a byte is.
+    bench.end(1, RESPONSE.len(), REQUEST.len() + 1);
+    let lost = REQUEST.len() as u64;
+    assert_eq!(bench.losses(), [("7-1", Direction::Write, lost, Some(1))]);
 }
 
 #[test]

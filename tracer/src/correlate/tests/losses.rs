@@ -12,7 +12,7 @@ impl Bench {
         self.take(record.as_bytes());
     }
 
-    fn losses(&self) -> Vec<(&str, Direction, u64, Option<u64>)> {
+    pub(super) fn losses(&self) -> Vec<(&str, Direction, u64, Option<u64>)> {
         let told = self
             .out
             .iter()
