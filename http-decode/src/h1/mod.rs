@@ -107,7 +107,7 @@ enum State {
     /// Behind a head: a body is announced, and nothing of it has come.
     Fresh(Body),
     /// In the call that begins that body, or the next head in its place.
-    Either(Either),
+    Either(Box<Either>),
     /// In a body.
     Body(Body),
 }
@@ -165,10 +165,7 @@ impl Decoder {
                 self.state = State::Body(mem::replace(body, Body::UntilClose));
                 self.read_body(chunk, limits)
             }
-            State::Either(either) => {
-                let either = mem::replace(either, Either::new(Body::UntilClose, Instead::Open));
-                self.read_either(either, chunk, limits)
-            }
+            State::Either(_) => self.read_either(chunk, limits),
             State::Body(_) => self.read_body(chunk, limits),
         }
     }
@@ -193,7 +190,8 @@ impl Decoder {
     /// Says that the next head may come in place of the body just begun.
     pub(crate) fn doubt_that_body_comes(&mut self, instead: Instead) {
         if let State::Fresh(body) = &mut self.state {
-            self.state = State::Either(Either::new(mem::replace(body, Body::UntilClose), instead));
+            let either = Either::new(mem::replace(body, Body::UntilClose), instead);
+            self.state = State::Either(Box::new(either));
         }
     }
 
