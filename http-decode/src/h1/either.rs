@@ -83,6 +83,7 @@ impl Again {
 
 impl Decoder {
     /// Reads on in what may be a head or the body, until it is known which.
+    #[cold]
     pub(super) fn read_either(&mut self, chunk: &mut Chunk<'_>, limits: &Limits) -> Option<Event> {
         let State::Either(mut either) = mem::take(&mut self.state) else {
             return None;
@@ -143,6 +144,7 @@ impl Decoder {
     }
 
     /// Reads on in what was gathered, and then in `chunk`.
+    #[cold]
     pub(super) fn read_again(&mut self, mut again: Again, chunk: &mut Chunk<'_>, limits: &Limits) -> Option<Event> {
         let bytes = again.bytes.get(again.read..).unwrap_or_default();
         let mut part = Chunk {
@@ -152,13 +154,13 @@ impl Decoder {
             call_start: false,
             bytes,
         };
-        let event = self.read_on(&mut part, limits);
+        let event = self.read(&mut part, limits);
         again.read = again.bytes.len() - part.bytes.len();
         if again.read < again.bytes.len() {
             self.again = Some(again);
             return event;
         }
-        event.or_else(|| self.read_on(chunk, limits))
+        event.or_else(|| self.read(chunk, limits))
     }
 }
 

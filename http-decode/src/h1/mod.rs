@@ -141,14 +141,13 @@ impl Decoder {
     }
 
     /// Reads on; `None` when `chunk` is used up.
+    #[inline]
     pub(crate) fn read(&mut self, chunk: &mut Chunk<'_>, limits: &Limits) -> Option<Event> {
-        match self.again.take() {
-            Some(again) => self.read_again(again, chunk, limits),
-            None => self.read_on(chunk, limits),
+        if self.again.is_some()
+            && let Some(again) = self.again.take()
+        {
+            return self.read_again(again, chunk, limits);
         }
-    }
-
-    fn read_on(&mut self, chunk: &mut Chunk<'_>, limits: &Limits) -> Option<Event> {
         match &mut self.state {
             State::Seek(seek) => match seek.read(chunk, self.role, limits)? {
                 Found::Start(section, passed) => {
@@ -297,19 +296,15 @@ impl Decoder {
             .and_then(|()| read_event(section, self.role, self.begins, chunk, limits));
         let start = section.mark().map_or(start, |mark| mark.position);
         self.begins &= matches!(read, Ok(None));
-        match read {
-            Ok(None) => None,
-            Ok(Some(event @ Event::Refused(..))) => {
+        match &read {
+            Ok(Some(Event::Refused(..))) => {
                 self.lose_step();
                 chunk.call_start = false;
-                Some(event)
             }
-            Ok(event) => {
-                self.state = State::Pause;
-                event
-            }
-            Err(reason) => Some(self.fail(Part::Head, reason, start, chunk)),
+            Ok(Some(_)) => self.state = State::Pause,
+            Ok(None) | Err(_) => {}
         }
+        read.unwrap_or_else(|reason| Some(self.fail(Part::Head, reason, start, chunk)))
     }
 
     fn read_body(&mut self, chunk: &mut Chunk<'_>, limits: &Limits) -> Option<Event> {
