@@ -77,6 +77,8 @@ pub(crate) struct Decoder {
     /// Whether nothing has been read of a connection that was seen to begin.
     begins: bool,
     state: State,
+    /// Whether nothing has come of the body that the state is in.
+    is_fresh: bool,
     /// What is read before the next bytes.
     again: Option<Again>,
 }
@@ -104,8 +106,6 @@ enum State {
     Pause,
     /// Behind the head of a response to an unknown request: without a body if that was HEAD.
     Doubt(Body),
-    /// Behind a head: a body is announced, and nothing of it has come.
-    Fresh(Body),
     /// In the call that begins that body, or the next head in its place.
     Either(Box<Either>),
     /// In a body.
@@ -131,6 +131,7 @@ impl Decoder {
             role,
             begins: step == Step::Begins,
             state,
+            is_fresh: false,
             again: None,
         }
     }
@@ -159,11 +160,6 @@ impl Decoder {
             State::Head(_) => self.read_head(chunk, limits),
             State::Pause => None,
             State::Doubt(_) => self.resolve_doubt(chunk),
-            State::Fresh(_) if chunk.bytes.is_empty() => None,
-            State::Fresh(body) => {
-                self.state = State::Body(mem::replace(body, Body::UntilClose));
-                self.read_body(chunk, limits)
-            }
             State::Either(_) => self.read_either(chunk, limits),
             State::Body(_) => self.read_body(chunk, limits),
         }
@@ -171,24 +167,27 @@ impl Decoder {
 
     /// Says what follows the head.
     pub(crate) fn begin_body(&mut self, body: Body) {
-        self.state = State::Fresh(body);
+        self.state = State::Body(body);
+        self.is_fresh = true;
     }
 
     /// Says that the body just begun is not there if the request, which was not seen, was HEAD.
     pub(crate) fn doubt_body(&mut self) {
-        if let State::Fresh(body) = &mut self.state {
+        if let State::Body(body) = &mut self.state {
             self.state = State::Doubt(mem::replace(body, Body::UntilClose));
         }
     }
 
     /// Returns whether a body of known framing is announced, and nothing of it has come.
     pub(crate) fn awaits_body(&self) -> bool {
-        matches!(self.state, State::Fresh(Body::Length(_) | Body::Chunked(_)))
+        self.is_fresh && matches!(self.state, State::Body(Body::Length(_) | Body::Chunked(_)))
     }
 
     /// Says that the next head may come in place of the body just begun.
     pub(crate) fn doubt_that_body_comes(&mut self, instead: Instead) {
-        if let State::Fresh(body) = &mut self.state {
+        if let State::Body(body) = &mut self.state
+            && self.is_fresh
+        {
             let either = Either::new(mem::replace(body, Body::UntilClose), instead);
             self.state = State::Either(Box::new(either));
         }
@@ -218,10 +217,9 @@ impl Decoder {
                 return Skipped::Heads;
             }
             State::Doubt(_) | State::Either(_) => Skip::Unknown,
-            State::Fresh(body) | State::Body(body) => {
-                let skip = body.skip(bytes);
-                self.state = State::Body(mem::replace(body, Body::UntilClose));
-                skip
+            State::Body(body) => {
+                self.is_fresh = false;
+                body.skip(bytes)
             }
         };
         match skip {
@@ -250,9 +248,7 @@ impl Decoder {
     pub(crate) fn head_begun(&self) -> Option<Timestamp> {
         match &self.state {
             State::Head(section) => section.mark().map(|mark| mark.at),
-            State::Seek(_) | State::Pause | State::Doubt(_) | State::Fresh(_) | State::Either(_) | State::Body(_) => {
-                None
-            }
+            State::Seek(_) | State::Pause | State::Doubt(_) | State::Either(_) | State::Body(_) => None,
         }
     }
 
@@ -270,7 +266,7 @@ impl Decoder {
     pub(crate) fn ends_with_connection(&self) -> bool {
         matches!(
             self.state,
-            State::Fresh(Body::UntilClose) | State::Body(Body::UntilClose) | State::Doubt(Body::UntilClose)
+            State::Body(Body::UntilClose) | State::Doubt(Body::UntilClose)
         )
     }
 
@@ -279,7 +275,7 @@ impl Decoder {
         let state = match &self.state {
             State::Seek(seek) => seek.held_bytes(),
             State::Head(section) => section.held_bytes(),
-            State::Doubt(body) | State::Fresh(body) | State::Body(body) => body.held_bytes(),
+            State::Doubt(body) | State::Body(body) => body.held_bytes(),
             State::Either(either) => either.held_bytes(),
             State::Pause => 0,
         };
@@ -311,6 +307,7 @@ impl Decoder {
         let State::Body(body) = &mut self.state else {
             return None;
         };
+        self.is_fresh &= chunk.bytes.is_empty();
         match body.read(chunk, limits) {
             Ok(Read::Content(count)) => Some(Event::Content(count)),
             Ok(Read::More) => None,
