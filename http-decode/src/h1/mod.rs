@@ -409,8 +409,7 @@ fn look_well(is_found: bool, malformed: Option<Malformed>) -> Result<(), Reason>
 fn read_in_place(role: Role, place: Place, chunk: &mut Chunk<'_>, mark: Mark, limits: &Limits) -> Option<Event> {
     let (event, length) = match role {
         Role::Requests => {
-            let (mut head, length) = read_request(chunk.bytes, limits)?;
-            method::hide(&mut head.head, place);
+            let (head, length) = read_request(chunk.bytes, limits)?;
             (Event::Request(head, mark), length)
         }
         Role::Responses => {
@@ -419,7 +418,11 @@ fn read_in_place(role: Role, place: Place, chunk: &mut Chunk<'_>, mark: Mark, li
         }
     };
     chunk.advance(length);
-    Some(event)
+    let mut event = Some(event);
+    if let Some(Event::Request(request, _)) = &mut event {
+        method::hide(&mut request.head, place);
+    }
+    event
 }
 
 /// How much of a head that is not whole is looked at, so that garbage is not gathered until it is too large.
