@@ -1,7 +1,7 @@
 //! Requests that are refused, before their content has come or because they are not well-formed.
 
 use anyhow::Result;
-use support::{Exchange, Tracer, curl, program::Program};
+use support::{Exchange, Nginx, Tracer, curl, program::Program};
 
 /// What was sent as content, which is printed nowhere.
 const CONTENT: &str = "SecretSecretSecret";
@@ -51,5 +51,146 @@ fn a_client_that_is_refused_before_its_content_goes_on_with_the_next_request() -
     ];
     assert_eq!(exchanges, expected);
     assert!(!trace.everything().contains(CONTENT));
+    Ok(())
+}
+
+/// What is sent, and what is to be said of it: method, path, and in what it is not well-formed.
+type Case = (
+    &'static str,
+    Option<&'static str>,
+    Option<&'static str>,
+    Option<&'static str>,
+);
+
+const LINE: Option<&str> = Some("start-line");
+const FIELD: Option<&str> = Some("field");
+const GET: Option<&str> = Some("GET");
+const PATH: Option<&str> = Some("/small/a");
+
+/// Requests that nginx refuses; what is out of grammar in them is, or is followed by, the word that may not be printed.
+const CASES: [Case; 40] = [
+    ("GET /small/a Secret HTTP/1.1\r\nHost: a\r\n\r\n", GET, None, LINE),
+    ("GET /small/a\tSecret HTTP/1.1\r\nHost: a\r\n\r\n", GET, None, LINE),
+    ("GET /Secret\u{1} HTTP/1.1\r\nHost: Secret\r\n\r\n", GET, None, LINE),
+    ("GET /Secret\u{7f} HTTP/1.1\r\nHost: Secret\r\n\r\n", GET, None, LINE),
+    ("GET /Secret\0 HTTP/1.1\r\nHost: Secret\r\n\r\n", GET, None, LINE),
+    ("GET /Secret\rSecret HTTP/1.1\r\nHost: Secret\r\n\r\n", GET, None, LINE),
+    ("GET /small/a http/1.1\r\nHost: Secret\r\n\r\n", GET, PATH, LINE),
+    ("GET /small/a Http/1.1\r\nHost: Secret\r\n\r\n", GET, PATH, LINE),
+    ("GET /small/a HTTP/2.0\r\nHost: Secret\r\n\r\n", GET, PATH, LINE),
+    ("GET /small/a HTTP/1.1x\r\nHost: Secret\r\n\r\n", GET, PATH, LINE),
+    ("GET /small/a HTTP/x.1\r\nHost: Secret\r\n\r\n", GET, PATH, LINE),
+    ("GET /small/a HTTP/\r\nHost: Secret\r\n\r\n", GET, PATH, LINE),
+    ("GET /Secret HTTP1.1\r\nHost: Secret\r\n\r\n", GET, None, LINE),
+    ("GET /Secret HTP/1.1\r\nHost: Secret\r\n\r\n", GET, None, LINE),
+    ("GET /Secret HTTP/1.1 Secret\r\nHost: Secret\r\n\r\n", GET, None, LINE),
+    ("PUT /small/a http/1.1\r\nHost: Secret\r\n\r\n", Some("PUT"), PATH, LINE),
+    ("get /small/a http/1.1\r\nHost: Secret\r\n\r\n", Some("get"), PATH, LINE),
+    ("get /small/a HTTP/1.1\r\nHost: a\r\n\r\n", Some("get"), PATH, None),
+    ("Get /small/a HTTP/1.1\r\nHost: a\r\n\r\n", Some("Get"), PATH, None),
+    ("G(T /Secret HTTP/1.1\r\nHost: Secret\r\n\r\n", None, None, LINE),
+    ("\u{16}\u{3}\u{1}Secret\r\n\r\n", None, None, LINE),
+    (" GET /Secret HTTP/1.1\r\nHost: Secret\r\n\r\n", None, None, LINE),
+    ("GET\t/Secret HTTP/1.1\r\nHost: Secret\r\n\r\n", None, None, LINE),
+    (": Secret\r\n\r\n", None, None, LINE),
+    ("Secret\r\n\r\n", None, None, LINE),
+    ("Secret and more\r\n\r\n", None, None, LINE),
+    ("{\"password\":\"Secret\"}\r\n\r\n", None, None, LINE),
+    (
+        "GET /small/a HTTP/1.1\r\nHost: a\r\nX: a\0Secret\r\n\r\n",
+        GET,
+        PATH,
+        FIELD,
+    ),
+    (
+        "GET /small/a HTTP/1.1\r\nHost: a\r\nX: a\rSecret: b\r\n\r\n",
+        GET,
+        PATH,
+        FIELD,
+    ),
+    (
+        "GET /small/a HTTP/1.1\r\nHost: a\r\nSecret : Secret\r\n\r\n",
+        GET,
+        PATH,
+        FIELD,
+    ),
+    (
+        "GET /small/a HTTP/1.1\r\n Secret: Secret\r\nHost: a\r\n\r\n",
+        GET,
+        PATH,
+        FIELD,
+    ),
+    (
+        "POST /small/a HTTP/1.1\r\nHost: a\r\nContent-Length : 6\r\n\r\nSecret",
+        Some("POST"),
+        PATH,
+        FIELD,
+    ),
+    ("GET /small/a HTTP/1.1\r\nX: y\r\n\r\n", GET, PATH, None),
+    ("GET /small/a HTTP/1.1\r\nHost: a\r\nHost: b\r\n\r\n", GET, PATH, None),
+    (
+        "POST /small/a HTTP/1.1\r\nHost: a\r\nContent-Length: x\r\n\r\nSecret",
+        Some("POST"),
+        PATH,
+        None,
+    ),
+    (
+        "POST /small/a HTTP/1.1\r\nHost: a\r\nContent-Length: 1\r\nContent-Length: 6\r\n\r\nSecret",
+        Some("POST"),
+        PATH,
+        None,
+    ),
+    (
+        "POST /small/a HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: gzip\r\n\r\nSecret",
+        Some("POST"),
+        PATH,
+        None,
+    ),
+    (
+        "POST /small/a HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\nContent-Length: 6\r\n\r\nSecret",
+        Some("POST"),
+        PATH,
+        None,
+    ),
+    (
+        "GET / HTTP/1.1\r\nHost: a\r\nX: LONG\r\n\r\n",
+        GET,
+        Some("/"),
+        Some("unfinished"),
+    ),
+    ("GET /LONG HTTP/1.1\r\nHost: a\r\n\r\n", GET, None, Some("unfinished")),
+];
+
+#[test]
+#[ignore = "needs root, BPF and uprobes: scripts/test runs it"]
+fn what_nginx_refuses_is_shown_as_far_as_it_is_well_formed() -> Result<()> {
+    let nginx = Nginx::start()?;
+    let mut client = Program::python("raw.py", &[&nginx.port().to_string()])?;
+    let tracer = Tracer::of(&[nginx.master()], &[])?;
+    for (sent, ..) in CASES {
+        client.tell(&serde_json::to_string(&[sent.replace("LONG", &"Secret".repeat(5000))])?)?;
+    }
+    client.wait_for_count("answered", CASES.len())?;
+    tracer.wait_for_lines(CASES.len())?;
+    let trace = tracer.stop()?;
+    let exchanges = trace.exchanges()?;
+    assert_eq!(exchanges.len(), CASES.len(), "{exchanges:#?}");
+    let answers = client.finish()?;
+    let answers = answers.iter().filter_map(|line| line.strip_prefix("answered "));
+    for ((exchange, (sent, method, path, malformed)), answer) in exchanges.iter().zip(CASES).zip(answers) {
+        let said = [
+            exchange.text("/request/method"),
+            exchange.text("/request/path"),
+            exchange.text("/request/malformed"),
+        ];
+        assert_eq!(said, [method, path, malformed], "{sent:?}: {exchange:?}");
+        let status = exchange.number("/response/status").map(|status| status.to_string());
+        assert_eq!(status.as_deref(), Some(answer), "{sent:?}: {exchange:?}");
+        assert!(answer.starts_with(['4', '5']), "{sent:?} is answered {answer}");
+    }
+    assert!(
+        !trace.everything().contains("Secret"),
+        "what is no part of a head is not printed"
+    );
     Ok(())
 }

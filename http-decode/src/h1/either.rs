@@ -5,6 +5,8 @@
 //! from its first byte on, or the body begins. A body that is exactly as long as that head leaves it open, and then
 //! nothing is said.
 
+use std::mem;
+
 use super::body::Body;
 use super::head::{parse_request, parse_response};
 use super::method;
@@ -81,7 +83,11 @@ impl Again {
 
 impl Decoder {
     /// Reads on in what may be a head or the body, until it is known which.
-    pub(super) fn read_either(&mut self, mut either: Either, chunk: &mut Chunk<'_>, limits: &Limits) -> Option<Event> {
+    #[cold]
+    pub(super) fn read_either(&mut self, chunk: &mut Chunk<'_>, limits: &Limits) -> Option<Event> {
+        let State::Either(mut either) = mem::take(&mut self.state) else {
+            return None;
+        };
         if !either.begins_head && !chunk.bytes.is_empty() {
             // A start line that comes in place of a body is in one call: the next one decides that it was none.
             if chunk.call_start && either.head.mark().is_some() {
@@ -100,7 +106,7 @@ impl Decoder {
         None
     }
 
-    fn read_as_head(&mut self, mut either: Either, chunk: &mut Chunk<'_>, limits: &Limits) -> Option<Event> {
+    fn read_as_head(&mut self, mut either: Box<Either>, chunk: &mut Chunk<'_>, limits: &Limits) -> Option<Event> {
         let mark = either.head.mark().unwrap_or_else(|| Mark::of(chunk));
         let event = match either.head.read(chunk, limits) {
             Ok(None) => {
@@ -125,8 +131,8 @@ impl Decoder {
         Some(self.fail(Part::Body, Reason::MalformedBody, mark.position, chunk))
     }
 
-    fn read_as_body(&mut self, either: Either, chunk: &mut Chunk<'_>, limits: &Limits) -> Option<Event> {
-        let Either { body, head, .. } = either;
+    fn read_as_body(&mut self, either: Box<Either>, chunk: &mut Chunk<'_>, limits: &Limits) -> Option<Event> {
+        let Either { body, head, .. } = *either;
         let mark = head.mark().unwrap_or_else(|| Mark::of(chunk));
         self.state = State::Body(body);
         let again = Again {
@@ -138,6 +144,7 @@ impl Decoder {
     }
 
     /// Reads on in what was gathered, and then in `chunk`.
+    #[cold]
     pub(super) fn read_again(&mut self, mut again: Again, chunk: &mut Chunk<'_>, limits: &Limits) -> Option<Event> {
         let bytes = again.bytes.get(again.read..).unwrap_or_default();
         let mut part = Chunk {
@@ -147,13 +154,13 @@ impl Decoder {
             call_start: false,
             bytes,
         };
-        let event = self.read_on(&mut part, limits);
+        let event = self.read(&mut part, limits);
         again.read = again.bytes.len() - part.bytes.len();
         if again.read < again.bytes.len() {
             self.again = Some(again);
             return event;
         }
-        event.or_else(|| self.read_on(chunk, limits))
+        event.or_else(|| self.read(chunk, limits))
     }
 }
 

@@ -77,6 +77,8 @@ pub(crate) struct Decoder {
     /// Whether nothing has been read of a connection that was seen to begin.
     begins: bool,
     state: State,
+    /// Whether nothing has come of the body that the state is in.
+    is_fresh: bool,
     /// What is read before the next bytes.
     again: Option<Again>,
 }
@@ -104,10 +106,8 @@ enum State {
     Pause,
     /// Behind the head of a response to an unknown request: without a body if that was HEAD.
     Doubt(Body),
-    /// Behind a head: a body is announced, and nothing of it has come.
-    Fresh(Body),
     /// In the call that begins that body, or the next head in its place.
-    Either(Either),
+    Either(Box<Either>),
     /// In a body.
     Body(Body),
 }
@@ -131,6 +131,7 @@ impl Decoder {
             role,
             begins: step == Step::Begins,
             state,
+            is_fresh: false,
             again: None,
         }
     }
@@ -141,14 +142,13 @@ impl Decoder {
     }
 
     /// Reads on; `None` when `chunk` is used up.
+    #[inline]
     pub(crate) fn read(&mut self, chunk: &mut Chunk<'_>, limits: &Limits) -> Option<Event> {
-        match self.again.take() {
-            Some(again) => self.read_again(again, chunk, limits),
-            None => self.read_on(chunk, limits),
+        if self.again.is_some()
+            && let Some(again) = self.again.take()
+        {
+            return self.read_again(again, chunk, limits);
         }
-    }
-
-    fn read_on(&mut self, chunk: &mut Chunk<'_>, limits: &Limits) -> Option<Event> {
         match &mut self.state {
             State::Seek(seek) => match seek.read(chunk, self.role, limits)? {
                 Found::Start(section, passed) => {
@@ -160,40 +160,36 @@ impl Decoder {
             State::Head(_) => self.read_head(chunk, limits),
             State::Pause => None,
             State::Doubt(_) => self.resolve_doubt(chunk),
-            State::Fresh(_) if chunk.bytes.is_empty() => None,
-            State::Fresh(body) => {
-                self.state = State::Body(mem::replace(body, Body::UntilClose));
-                self.read_body(chunk, limits)
-            }
-            State::Either(either) => {
-                let either = mem::replace(either, Either::new(Body::UntilClose, Instead::Open));
-                self.read_either(either, chunk, limits)
-            }
+            State::Either(_) => self.read_either(chunk, limits),
             State::Body(_) => self.read_body(chunk, limits),
         }
     }
 
     /// Says what follows the head.
     pub(crate) fn begin_body(&mut self, body: Body) {
-        self.state = State::Fresh(body);
+        self.state = State::Body(body);
+        self.is_fresh = true;
     }
 
     /// Says that the body just begun is not there if the request, which was not seen, was HEAD.
     pub(crate) fn doubt_body(&mut self) {
-        if let State::Fresh(body) = &mut self.state {
+        if let State::Body(body) = &mut self.state {
             self.state = State::Doubt(mem::replace(body, Body::UntilClose));
         }
     }
 
     /// Returns whether a body of known framing is announced, and nothing of it has come.
     pub(crate) fn awaits_body(&self) -> bool {
-        matches!(self.state, State::Fresh(Body::Length(_) | Body::Chunked(_)))
+        self.is_fresh && matches!(self.state, State::Body(Body::Length(_) | Body::Chunked(_)))
     }
 
     /// Says that the next head may come in place of the body just begun.
     pub(crate) fn doubt_that_body_comes(&mut self, instead: Instead) {
-        if let State::Fresh(body) = &mut self.state {
-            self.state = State::Either(Either::new(mem::replace(body, Body::UntilClose), instead));
+        if let State::Body(body) = &mut self.state
+            && self.is_fresh
+        {
+            let either = Either::new(mem::replace(body, Body::UntilClose), instead);
+            self.state = State::Either(Box::new(either));
         }
     }
 
@@ -221,10 +217,9 @@ impl Decoder {
                 return Skipped::Heads;
             }
             State::Doubt(_) | State::Either(_) => Skip::Unknown,
-            State::Fresh(body) | State::Body(body) => {
-                let skip = body.skip(bytes);
-                self.state = State::Body(mem::replace(body, Body::UntilClose));
-                skip
+            State::Body(body) => {
+                self.is_fresh = false;
+                body.skip(bytes)
             }
         };
         match skip {
@@ -253,9 +248,7 @@ impl Decoder {
     pub(crate) fn head_begun(&self) -> Option<Timestamp> {
         match &self.state {
             State::Head(section) => section.mark().map(|mark| mark.at),
-            State::Seek(_) | State::Pause | State::Doubt(_) | State::Fresh(_) | State::Either(_) | State::Body(_) => {
-                None
-            }
+            State::Seek(_) | State::Pause | State::Doubt(_) | State::Either(_) | State::Body(_) => None,
         }
     }
 
@@ -273,7 +266,7 @@ impl Decoder {
     pub(crate) fn ends_with_connection(&self) -> bool {
         matches!(
             self.state,
-            State::Fresh(Body::UntilClose) | State::Body(Body::UntilClose) | State::Doubt(Body::UntilClose)
+            State::Body(Body::UntilClose) | State::Doubt(Body::UntilClose)
         )
     }
 
@@ -282,7 +275,7 @@ impl Decoder {
         let state = match &self.state {
             State::Seek(seek) => seek.held_bytes(),
             State::Head(section) => section.held_bytes(),
-            State::Doubt(body) | State::Fresh(body) | State::Body(body) => body.held_bytes(),
+            State::Doubt(body) | State::Body(body) => body.held_bytes(),
             State::Either(either) => either.held_bytes(),
             State::Pause => 0,
         };
@@ -299,25 +292,22 @@ impl Decoder {
             .and_then(|()| read_event(section, self.role, self.begins, chunk, limits));
         let start = section.mark().map_or(start, |mark| mark.position);
         self.begins &= matches!(read, Ok(None));
-        match read {
-            Ok(None) => None,
-            Ok(Some(event @ Event::Refused(..))) => {
+        match &read {
+            Ok(Some(Event::Refused(..))) => {
                 self.lose_step();
                 chunk.call_start = false;
-                Some(event)
             }
-            Ok(event) => {
-                self.state = State::Pause;
-                event
-            }
-            Err(reason) => Some(self.fail(Part::Head, reason, start, chunk)),
+            Ok(Some(_)) => self.state = State::Pause,
+            Ok(None) | Err(_) => {}
         }
+        read.unwrap_or_else(|reason| Some(self.fail(Part::Head, reason, start, chunk)))
     }
 
     fn read_body(&mut self, chunk: &mut Chunk<'_>, limits: &Limits) -> Option<Event> {
         let State::Body(body) = &mut self.state else {
             return None;
         };
+        self.is_fresh &= chunk.bytes.is_empty();
         match body.read(chunk, limits) {
             Ok(Read::Content(count)) => Some(Event::Content(count)),
             Ok(Read::More) => None,
@@ -419,8 +409,7 @@ fn look_well(is_found: bool, malformed: Option<Malformed>) -> Result<(), Reason>
 fn read_in_place(role: Role, place: Place, chunk: &mut Chunk<'_>, mark: Mark, limits: &Limits) -> Option<Event> {
     let (event, length) = match role {
         Role::Requests => {
-            let (mut head, length) = read_request(chunk.bytes, limits)?;
-            method::hide(&mut head.head, place);
+            let (head, length) = read_request(chunk.bytes, limits)?;
             (Event::Request(head, mark), length)
         }
         Role::Responses => {
@@ -429,7 +418,11 @@ fn read_in_place(role: Role, place: Place, chunk: &mut Chunk<'_>, mark: Mark, li
         }
     };
     chunk.advance(length);
-    Some(event)
+    let mut event = Some(event);
+    if let Some(Event::Request(request, _)) = &mut event {
+        method::hide(&mut request.head, place);
+    }
+    event
 }
 
 /// How much of a head that is not whole is looked at, so that garbage is not gathered until it is too large.

@@ -168,15 +168,14 @@ impl Dialogue {
             Some(Progress::Within(exchange)) => exchange.request.as_ref().map(|request| request.head.method.clone()),
             Some(Progress::Out(_)) | None => None,
         };
-        let offered = self.offered();
         let body = Body::of_response(&response);
         let status = response.head.status.unwrap_or_default();
         match (
             status,
             method.as_ref().map(|method| method.as_deref().unwrap_or_default()),
         ) {
-            (101, _) if offered == Offered::Nothing => self.add_informational(response.head, context),
-            (101, _) | (200..=299, Some("CONNECT")) => self.upgrade(response.head, offered, at, context),
+            (101, _) if self.offered() == Offered::Nothing => self.add_informational(response.head, context),
+            (101, _) | (200..=299, Some("CONNECT")) => self.upgrade(response.head, at, context),
             (100..=199, _) => self.add_informational(response.head, context),
             // Rule 1: these end with their head, whatever it says.
             (204 | 304, _) | (_, Some("HEAD")) => {

@@ -35,10 +35,10 @@ impl Dialogue {
         }
     }
 
-    /// Ends HTTP/1 with a response to which `offered` may have led.
-    pub(super) fn upgrade(&mut self, head: ResponseHead, offered: Offered, at: Timestamp, context: &mut Context) {
+    /// Ends HTTP/1 with a response that switches to something else.
+    pub(super) fn upgrade(&mut self, head: ResponseHead, at: Timestamp, context: &mut Context) {
         let named = head.status == Some(101) && protocols(&head.fields).any(is_h2c);
-        let to_http2 = named && matches!(offered, Offered::Http2 | Offered::Unseen);
+        let to_http2 = named && matches!(self.offered(), Offered::Http2 | Offered::Unseen);
         self.outcome = match self.progress.take() {
             Some(mut progress) if to_http2 => {
                 progress.add_informational(head, context);

@@ -137,6 +137,7 @@ fn request_head(request: &httparse::Request<'_, '_>, bytes: &[u8]) -> Versioned<
     }
 }
 
+#[inline]
 fn head_of_request(method: &str, target: &[u8], fields: Fields) -> RequestHead {
     let target = split_target(method, target);
     RequestHead {
