@@ -2,6 +2,8 @@
 //!
 //! In: a record of the ring of processes. Out: a [`Life`]. Refuses every other record.
 
+use std::fs;
+
 use procfs::process::{ProcState, Process, Stat};
 use tracer_ebpf::{Change, Kind, ProcessRecord, RecordHeader};
 use zerocopy::FromBytes as _;
@@ -88,6 +90,11 @@ pub fn has_thread(pid: u32, tid: u32) -> bool {
     thread
         .and_then(|thread| thread.stat().ok())
         .is_some_and(|stat| is_alive(&stat))
+}
+
+/// Returns whether a process has memory: one that is ending gives it back before it is gone.
+pub fn has_memory(pid: u32) -> bool {
+    fs::read(format!("/proc/{pid}/maps")).is_ok_and(|maps| !maps.is_empty())
 }
 
 /// When a process began, in clock ticks since the machine did, unless it has ended.
@@ -188,6 +195,12 @@ mod tests {
             assert!(Instant::now() < deadline, "the thread has ended");
             std::thread::yield_now();
         }
+    }
+
+    #[test]
+    fn a_process_has_memory_and_one_that_is_gone_has_none() {
+        assert!(has_memory(std::process::id()));
+        assert!(!has_memory(u32::MAX));
     }
 
     #[test]
