@@ -111,6 +111,11 @@ pub fn threads_of(pid: u32) -> BTreeSet<u32> {
     tids.filter(|tid| *tid != pid).collect()
 }
 
+/// Returns whether a process has memory: one that is ending gives it back before it is gone.
+pub fn has_memory(pid: u32) -> bool {
+    fs::read(format!("/proc/{pid}/maps")).is_ok_and(|maps| !maps.is_empty())
+}
+
 /// When a process began, in clock ticks since the machine did, unless it has ended.
 pub fn start_of(pid: u32) -> Option<u64> {
     stat_of(pid).map(|stat| stat.starttime)
@@ -226,6 +231,12 @@ mod tests {
             fs::write(&stat, text).unwrap();
             assert_eq!(has_ended(&stat), ended, "{text}");
         }
+    }
+
+    #[test]
+    fn a_process_has_memory_and_one_that_is_gone_has_none() {
+        assert!(has_memory(std::process::id()));
+        assert!(!has_memory(u32::MAX));
     }
 
     #[test]

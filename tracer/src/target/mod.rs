@@ -31,7 +31,7 @@ use self::{life::owner_of, object::open_objects};
 use crate::limits::MAX_IMAGE_BYTES;
 
 pub use denial::Denial;
-pub use life::{Life, exists, parent_of, start_of, thread_has_ended, threads_of};
+pub use life::{Life, exists, has_memory, parent_of, start_of, thread_has_ended, threads_of};
 pub use object::{FileIdentity, FileVersion, MappedObject, read_image};
 pub use select::{Selection, descendants_of, descriptors_of, find, name_of};
 pub use sockets::{Connected, inode_of_descriptor, netns_of};

@@ -13,7 +13,7 @@ use crate::{
     attach::{self, Needs, Placement},
     resolve::{Resolution, Resolved, has_none, untraced, why_not},
     source::SiteEntry,
-    target::{MappedObject, Target, exists, verify},
+    target::{MappedObject, Target, exists, has_memory, verify},
 };
 
 /// What looking at a process gave.
@@ -75,6 +75,10 @@ impl Follower {
             (false, false) => Look::Refused(why_not(&files)),
         };
         let expected = matches!(looked, Look::None);
+        if expected && !has_memory(pid) {
+            // It ended while its files were opened, so those that could not be are no sign of what it lacks.
+            return Ok(looked);
+        }
         let mut needs = needs;
         if expected {
             // Whatever it loads, its first call may be on a BIO of its own.

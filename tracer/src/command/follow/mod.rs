@@ -206,6 +206,7 @@ impl Follower {
                     return;
                 }
                 self.probes.detach_own(pid);
+                self.notices.left(pid);
                 // Every address in it means something else now.
                 self.sweeps.ended(pid, at_ns);
                 let begun = Mapped {
@@ -266,12 +267,7 @@ impl Follower {
                 ));
             }
         }
-        // It bears its parent's name until it runs another program, and is named by the next sweep.
-        if let Some(name) = name_of(pid).filter(|_| !mapped.traced.is_empty()) {
-            for library in &mapped.traced {
-                self.notices.arrived(&name, pid, library);
-            }
-        }
+        self.notices.arrived(pid, &mapped);
         self.accounts.set(pid, mapped);
         if let Some(at) = self.due.get(&parent) {
             self.due.insert(pid, *at);
@@ -282,6 +278,7 @@ impl Follower {
         self.due.remove(&pid);
         self.doubtful.remove(&pid);
         self.accounts.remove(pid);
+        self.notices.left(pid);
         self.probes.detach_own(pid);
         self.sweeps.ended(pid, at_ns);
     }
@@ -374,7 +371,7 @@ impl Follower {
 
     /// Forgets processes that have ended, also those whose end was not told.
     fn sweep(&mut self) -> Result<()> {
-        self.notices.say_arrived(exists);
+        self.notices.say_arrived(name_of);
         self.doubtful.retain(|pid| exists(*pid));
         let gone: Vec<u32> = self.accounts.pids().filter(|pid| !exists(*pid)).collect();
         self.probes.leave(&gone.iter().copied().collect())?;

@@ -7,9 +7,10 @@
 use std::{
     collections::{BTreeMap, HashMap},
     mem::take,
+    sync::Arc,
 };
 
-use super::say;
+use super::{accounts::Mapped, say};
 use crate::limits::{MAX_ARRIVAL_LINES, MAX_ARRIVALS, MAX_REFUSALS};
 
 /// Process ids that one line names.
@@ -29,9 +30,8 @@ pub(super) struct Notices {
     said: HashMap<(String, String), u64>,
     /// How many times nothing was said, because too much had been.
     unsaid: u64,
-    /// Processes that were forked and are traced, since the last time that was said.
-    arrived: Found,
-    arrived_pids: usize,
+    /// Processes that were forked since the last time that was said, are still there and run their parent's program.
+    arrived: BTreeMap<u32, Arc<Mapped>>,
     arrival_lines: usize,
 }
 
@@ -71,22 +71,31 @@ impl Notices {
         lines.join("; ")
     }
 
-    /// Notes that a process was forked and is traced from its beginning.
-    pub(super) fn arrived(&mut self, name: &str, pid: u32, library: &str) {
-        if self.arrived_pids < MAX_ARRIVALS && self.arrival_lines < MAX_ARRIVAL_LINES {
-            self.arrived_pids += 1;
-            let key = (name.to_owned(), library.to_owned());
-            self.arrived.entry(key).or_default().push(pid);
+    /// Notes that a process was forked and is traced from its beginning, as its parent is.
+    pub(super) fn arrived(&mut self, pid: u32, mapped: &Arc<Mapped>) {
+        let has_room = self.arrived.len() < MAX_ARRIVALS && self.arrival_lines < MAX_ARRIVAL_LINES;
+        if has_room && !mapped.traced.is_empty() {
+            self.arrived.insert(pid, Arc::clone(mapped));
         }
     }
 
-    /// Says which processes were forked, as far as they are still there.
-    pub(super) fn say_arrived(&mut self, exists: impl Fn(u32) -> bool) {
-        self.arrived_pids = 0;
-        for ((name, library), mut pids) in take(&mut self.arrived) {
-            pids.retain(|pid| exists(*pid));
-            if pids.is_empty() || self.arrival_lines >= MAX_ARRIVAL_LINES {
-                continue;
+    /// Forgets that a process was forked: it has ended, or runs another program.
+    pub(super) fn left(&mut self, pid: u32) {
+        self.arrived.remove(&pid);
+    }
+
+    /// Says which processes were forked.
+    pub(super) fn say_arrived(&mut self, name_of: impl Fn(u32) -> Option<String>) {
+        let mut found = Found::new();
+        for (pid, mapped) in take(&mut self.arrived) {
+            let Some(name) = name_of(pid) else { continue };
+            for library in &mapped.traced {
+                found.entry((name.clone(), library.clone())).or_default().push(pid);
+            }
+        }
+        for ((name, library), pids) in found {
+            if self.arrival_lines >= MAX_ARRIVAL_LINES {
+                return;
             }
             self.arrival_lines += 1;
             say(&format!("attached to {name} ({}): {library}", listed(&pids)));
@@ -167,15 +176,31 @@ mod tests {
     #[test]
     fn processes_that_come_and_go_are_no_more_than_the_bound() {
         let mut notices = Notices::default();
-        for round in 0..MAX_ARRIVAL_LINES + 3 {
+        let mapped = Arc::new(Mapped {
+            traced: vec!["y".to_owned()],
+            ..Mapped::default()
+        });
+        for _ in 0..MAX_ARRIVAL_LINES + 3 {
             for pid in 0..2_000 {
-                notices.arrived("x", pid, "y");
+                notices.arrived(pid, &mapped);
             }
-            assert!(notices.arrived_pids <= MAX_ARRIVALS);
-            // In the first round all have ended.
-            notices.say_arrived(|_| round > 0);
+            assert!(notices.arrived.len() <= MAX_ARRIVALS);
+            notices.say_arrived(|_| Some("x".to_owned()));
             assert!(notices.arrived.is_empty());
         }
         assert_eq!(notices.arrival_lines, MAX_ARRIVAL_LINES);
+    }
+
+    #[test]
+    fn a_process_that_ended_or_runs_another_program_is_not_announced_as_its_parent() {
+        let mut notices = Notices::default();
+        let mapped = Arc::new(Mapped {
+            traced: vec!["y".to_owned()],
+            ..Mapped::default()
+        });
+        notices.arrived(1, &mapped);
+        notices.arrived(2, &Arc::default());
+        notices.left(1);
+        assert!(notices.arrived.is_empty());
     }
 }
