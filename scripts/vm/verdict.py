@@ -6,7 +6,7 @@ from collections import Counter
 
 EXPECTED = Counter({"HTTP/1.1": 5 + 2 + 5 + 2, "HTTP/2.0": 3})  # here, reloaded, forked, executed
 
-kinds = {"KERNEL": [], "EXIT": [], "MESSAGE": [], "LOG": [], "LINE": []}
+kinds = {"KERNEL": [], "KTLS": [], "EXIT": [], "MESSAGE": [], "LOG": [], "LINE": []}
 for line in open(sys.argv[1], encoding="utf-8", errors="replace"):
     kind, _, rest = line.rstrip("\n").partition(" ")
     kinds.get(kind, []).append(rest)
@@ -26,9 +26,13 @@ for line in kinds["LOG"]:
     workers.setdefault(path.startswith(("/reloaded", "/small/")), set()).add(pid)
     protocols[protocol] += 1
 
-seen, unnamed = {"server": [], "client": []}, []
+seen, unnamed, sent = {"server": [], "client": []}, [], {"whole": 0, "passed": 0}
 for line in (json.loads(line) for line in kinds["LINE"]):
+    if line["type"] == "loss" and line["cause"] == "sendfile":
+        sent["passed"] += line["bytes"]
     if line["type"] == "exchange":
+        if line.get("request", {}).get("path") == "/large" and line.get("ended") == "complete":
+            sent["whole"] += line["response"]["body_bytes"]
         where = line["connection"]
         facts = (line.get("request_id"), line.get("request", {}).get("path"), where.get("local"), where.get("remote"))
         seen[line["side"]].append(facts + ((line["pid"],) if line["side"] == "server" else ()))
@@ -43,6 +47,8 @@ client = [facts for facts in known if facts[:2] not in unnamed]
 # Some kernels do not let the first thing that a new process does be seen; tlscope says so, and nothing may be wrong.
 late = any("begins later" in message for message in kinds["MESSAGE"])
 release = tuple(int(number) for number in kinds["KERNEL"][0].split(".")[:2])
+# Where the kernel lacks what OpenSSL asks for, OpenSSL encrypts by itself, and nginx does not send by SSL_sendfile.
+encrypts = kinds["KTLS"] not in ([], [""], ["0"])
 client_is_wrong = Counter(seen["client"]) != Counter(client)
 if late:
     whole = [facts for facts in seen["client"] if None not in facts]
@@ -56,6 +62,8 @@ wrong = {
     "what is said of processes that begin later": late != ((6, 11) <= release <= (6, 13)),
     "exchanges of the clients": client_is_wrong or len(client) + len(unnamed) != len(known),
     "the totals": not lossless,
+    "what SSL_sendfile sent": sent["passed"] != (sent["whole"] if encrypts else 0),
+    "kernel TLS": release == (6, 1) and not encrypts,
 }
 if any(wrong.values()):
     for side, facts in (("server", server), ("client", client)):
