@@ -51,7 +51,7 @@ pub const DRAIN_TURN_BYTES: usize = 256 * 1024;
 
 /// Bytes that wait for the decoder; beyond it the rings hold what was captured, beyond twice as many also what happens to
 /// processes, and the kernel counts what they lose.
-pub const MAX_QUEUED_BYTES: usize = 24 * 1024 * 1024;
+pub const MAX_QUEUED_BYTES: usize = 40 * 1024 * 1024;
 
 /// Bytes of batches that wait until no earlier record can come; beyond it the oldest go on, and what then comes too late
 /// is counted.
