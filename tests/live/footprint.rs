@@ -23,7 +23,7 @@ fn on_an_idle_nginx_little_memory_is_held_inside_the_kernel_and_outside() -> Res
     assert!(held < 48 * MIB, "{held} bytes resident");
     // A ring for each CPU comes on top.
     let cpus = u64::try_from(std::thread::available_parallelism()?.get())?;
-    let rings = cpus.saturating_sub(2) * 9 * MIB;
+    let rings = cpus.saturating_sub(2) * 17 * MIB;
     assert!(in_kernel < 40 * MIB + rings, "{in_kernel} bytes of maps and rings");
     let trace = tracer.stop()?;
     assert_eq!(trace.exchanges()?.len(), 1);

@@ -9,8 +9,9 @@ pub const MAX_BTF_BYTES: u64 = 64 * 1024 * 1024;
 /// Bytes of the table of an image's sections, and of their names; with larger ones the image is read as a whole.
 pub const MAX_HEADERS: u64 = 8 * 1024 * 1024;
 
-/// Connections that the kernel side keeps unless more are open when the trace begins, or the user says otherwise.
-pub const USUAL_CONNECTIONS: u32 = 16_384;
+/// Connections that the kernel side keeps unless more are open when the trace begins, or the user says otherwise. With
+/// two CPUs this, and the rings, stay under 40 MiB.
+pub const USUAL_CONNECTIONS: u32 = 8192;
 
 /// Connections decoded at once; beyond it the one that was silent longest is given up, and counted.
 pub const MAX_CONNECTIONS: usize = 65_536;
@@ -83,8 +84,8 @@ pub const MAX_UNUSED_FILES: usize = 16;
 pub const MAX_ANALYSED_FILES: usize = 8192;
 
 /// Bytes of one CPU's ring unless the user says otherwise: a worker of nginx that sends large files at the pace of one CPU
-/// writes some 5 MiB while the rings are left alone.
-pub const LARGEST_USUAL_RING_BYTES: u32 = 8 * 1024 * 1024;
+/// writes some 9 MiB while the rings are left alone and read.
+pub const LARGEST_USUAL_RING_BYTES: u32 = 16 * 1024 * 1024;
 
 /// Bytes of one CPU's ring at the least, however many CPUs are online.
 pub const SMALLEST_USUAL_RING_BYTES: u32 = 1024 * 1024;

@@ -14,12 +14,18 @@ import hostile_http2
 from server import context
 
 GARBAGE = b"\n".join(os.urandom(1000) + b"pLanted" for _ in range(4000))
+# A head is cut at so many fields; those before it are shown, and those behind it are not.
+FIELDS = 512
+FIELD = (b"shown", b"pLanted")
 ASK = b"GET /%s HTTP/1.1\r\nHost: localhost\r\n"
 ANSWER = b"HTTP/1.1 200 OK\r\nX-Request-ID: %s\r\nContent-Length: 0\r\n"
 
 CASES = {
     "random": (GARBAGE, GARBAGE),
-    "fields": (ASK % b"fields" + b"".join(b"X-%d: pLanted\r\n" % n for n in range(10_000)) + b"\r\n", ANSWER % b"fields" + b"\r\n"),
+    "fields": (
+        ASK % b"fields" + b"".join(b"X-%d: %s\r\n" % (n, FIELD[n >= FIELDS]) for n in range(10_000)) + b"\r\n",
+        ANSWER % b"fields" + b"\r\n",
+    ),
     "line": (ASK % b"line" + b"X-Long: " + b"pLanted" * 150_000 + b"\r\n\r\n", ANSWER % b"line" + b"\r\n"),
     "unasked": (b"", ANSWER % b"unasked" + b"\r\n"),
     "head": (b"GET /\x00\xff pLanted\r\nX\x01 pLanted: pLanted\r\n\r\n", b"HTTP/1.1 pLanted\r\npLanted\r\n\r\n"),

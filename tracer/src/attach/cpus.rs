@@ -108,7 +108,10 @@ impl Cpus {
     }
 
     fn add(&mut self, cpu: u32, now_ns: impl Fn() -> u64) -> Result<(), Error> {
-        let ring = self.lacks_ring(cpu).then(|| self.make_ring()).transpose()?;
+        let mut ring = self.lacks_ring(cpu).then(|| self.make_ring()).transpose()?;
+        if let Some(ring) = &mut ring {
+            ring.map_data().map_err(Error::ring("RINGS"))?;
+        }
         // From here on the reader claims nothing of later times, until it has the ring.
         let since_ns = now_ns();
         self.hold_ns.store(since_ns, Ordering::SeqCst);

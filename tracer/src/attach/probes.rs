@@ -12,8 +12,8 @@ use std::{
 use aya::{Ebpf, EbpfLoader, programs::UProbe};
 use symbolizer::Function;
 use tracer_ebpf::{
-    AddressKey, ConnectionState, EndRecord, KernelCounters, KernelOffsets, Kind, MAX_CALLS, MAX_SITES, RecordHeader,
-    SettingFlags, Settings, SiteCounters, TargetFlags,
+    AddressKey, ConnectionState, EndRecord, KernelCounters, KernelOffsets, Kind, MAX_CALLS, MAX_SITES, MAX_TARGETS,
+    RecordHeader, SettingFlags, Settings, SiteCounters, TargetFlags,
 };
 use zerocopy::FromZeros as _;
 
@@ -322,10 +322,20 @@ fn is_shared(reach: Reach, function: &Function) -> bool {
     reach == Reach::Everyone && is_cheap(function)
 }
 
-/// The room of each table that grows with the number of connections: one is in one call at a time.
-fn sizes(options: Options) -> [(&'static str, u32); 6] {
+/// Calls in flight at once that there is room for if there is room for as many connections.
+const FEW_CALLS: u32 = 4096;
+
+/// The room of each table that grows with what is traced: not every connection is in a call, or has ciphertext that is
+/// looked for, at one time.
+fn sizes(options: Options) -> [(&'static str, u32); 8] {
     let most = u32::try_from(MAX_CALLS).unwrap_or(u32::MAX);
-    let usual = options.connections.min(most);
+    let usual = (options.connections / 2).clamp(options.connections.min(FEW_CALLS), most);
+    let every = u32::try_from(MAX_TARGETS).unwrap_or(u32::MAX);
+    let targets = if options.flags.contains(SettingFlags::ALL) {
+        every
+    } else {
+        every / 2
+    };
     let opened = if options.flags.contains(SettingFlags::CONNECTIONS) {
         options.connections
     } else {
@@ -335,8 +345,10 @@ fn sizes(options: Options) -> [(&'static str, u32); 6] {
         ("CALLS", options.calls.unwrap_or(usual)),
         ("THREADS", usual),
         ("CONNECTIONS", options.connections),
-        ("CIPHERTEXTS", options.connections),
+        ("CIPHERTEXTS", usual),
         ("SOCKETS", options.connections),
         ("OPENED", opened),
+        ("TARGETS", targets),
+        ("PROCESSES", targets),
     ]
 }

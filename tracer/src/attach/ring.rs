@@ -30,6 +30,8 @@ pub struct Ring {
     map: MapData,
     consumer: Pages,
     producer: Pages,
+    /// The data, once the reader wants it.
+    data: Option<Pages>,
     bytes: u64,
     /// How far it was read.
     consumed: u64,
@@ -43,20 +45,31 @@ impl Ring {
         Self::over(MapData::create(definition, "ring", None)?, bytes).map_err(|source| MapError::IoError(source.into()))
     }
 
-    /// Reads a ring that exists, of so many bytes.
+    /// Takes a ring that exists, of so many bytes. Nothing can be read of it before [`map_data`](Self::map_data).
     pub(super) fn over(map: MapData, bytes: u32) -> io::Result<Self> {
         let page = page_size();
         let fd = map.fd().as_fd();
         let consumer = Pages::map(fd, 0, page, ProtFlags::READ | ProtFlags::WRITE)?;
-        let data = usize::try_from(bytes).unwrap_or(usize::MAX);
-        let producer = Pages::map(fd, page, page.saturating_add(data), ProtFlags::READ)?;
+        let producer = Pages::map(fd, page, page, ProtFlags::READ)?;
         Ok(Self {
+            data: None,
             map,
             consumed: consumer.position().load(Ordering::Acquire),
             consumer,
             producer,
             bytes: bytes.into(),
         })
+    }
+
+    /// Maps the data, which counts as resident memory from then on: rings are made before images are analysed, which
+    /// takes memory too, and read after that.
+    pub fn map_data(&mut self) -> io::Result<()> {
+        if self.data.is_none() {
+            let bytes = usize::try_from(self.bytes).map_err(|_overflow| io::Errno::OVERFLOW)?;
+            let offset = page_size().saturating_mul(2);
+            self.data = Some(Pages::map(self.map.fd().as_fd(), offset, bytes, ProtFlags::READ)?);
+        }
+        Ok(())
     }
 
     /// How far programs have filled it, in bytes since it was made.
@@ -118,18 +131,14 @@ impl Ring {
         if length > self.bytes {
             return None;
         }
-        let page = u64::try_from(page_size()).ok()?;
-        Some((
-            self.producer.slice(page + offset, first)?,
-            self.producer.slice(page, rest)?,
-        ))
+        let data = self.data.as_ref()?;
+        Some((data.slice(offset, first)?, data.slice(0, rest)?))
     }
 
     /// Reads the header of the record at a position: its length and what became of it.
     fn header(&self, position: u64) -> Option<u32> {
-        let page = u64::try_from(page_size()).ok()?;
-        let offset = page + (position & (self.bytes - 1));
-        let place = self.producer.slice(offset, HEADER)?.as_ptr();
+        let offset = position & (self.bytes - 1);
+        let place = self.data.as_ref()?.slice(offset, HEADER)?.as_ptr();
         // SAFETY: the slice proves that eight bytes are mapped there; headers are eight bytes apart at the least, so it
         // is aligned. The kernel writes this word with an atomic exchange, and this side only ever loads it.
         let header = unsafe { AtomicU32::from_ptr(place.cast_mut().cast()) };

@@ -103,10 +103,10 @@ pub(super) struct LiveArgs {
         value_parser = RangedU64ValueParser::<u64>::new().range(1..=MAX_CALL_BYTES)
     )]
     pub(super) call_bytes: u64,
-    /// Connections kept account of at once, up to 65536; at least 16384, and as many as the processes have descriptors
+    /// Connections kept account of at once, up to 65536; at least 8192, and as many as the processes have descriptors
     #[arg(long, value_name = "COUNT", value_parser = RangedU64ValueParser::<u32>::new().range(1..=65536))]
     pub(super) max_connections: Option<u32>,
-    /// KiB of each CPU's ring buffer, a power of two; 8192, or less where more than 32 CPUs are online
+    /// KiB of each CPU's ring buffer, a power of two; 16384, or less where more than 16 CPUs are online
     #[arg(long, value_name = "KIB", value_parser = parse_ring)]
     pub(super) ring_kib: Option<u32>,
     /// Calls that may be in flight, for tests of what happens beyond
@@ -262,13 +262,13 @@ mod tests {
     fn rings_are_as_large_as_the_bound_of_all_allows() {
         const MIB: u32 = 1024 * 1024;
         let of = |cpus| usual_ring_bytes_of(cpus) / MIB;
-        assert_eq!([1, 2, 32, 33, 64, 1024].map(of), [8, 8, 8, 4, 4, 1]);
+        assert_eq!([1, 2, 16, 17, 64, 1024].map(of), [16, 16, 16, 8, 4, 1]);
     }
 
     #[test]
     fn tables_have_room_for_the_connections_there_are_within_bounds() {
         let of = usual_connections_of;
-        assert_eq!([0, 768, 16_384, 16_385].map(of), [16_384, 16_384, 16_384, 32_768]);
+        assert_eq!([0, 768, 8192, 8193].map(of), [8192, 8192, 8192, 16_384]);
         assert_eq!([65_536, 65_537, u64::MAX].map(of), [65_536; 3]);
     }
 

@@ -62,7 +62,7 @@ impl Drainer {
     pub fn new(rings: Rings) -> io::Result<Self> {
         let Rings {
             captured,
-            lifecycle,
+            mut lifecycle,
             mappings,
             arrivals,
         } = rings;
@@ -74,9 +74,11 @@ impl Drainer {
             arrivals,
             woken: lifecycle.as_fd().try_clone_to_owned()?,
         };
-        for ring in captured {
+        for mut ring in captured {
+            ring.map_data()?;
             drainer.captured.add(ring, now_ns);
         }
+        lifecycle.map_data()?;
         drainer.lifecycle.add(lifecycle, now_ns);
         Ok(drainer)
     }
