@@ -125,8 +125,12 @@ impl Section {
         self.method.is_some() || self.path.is_some()
     }
 
-    /// Takes it for the head of a request.
-    pub(super) fn into_request(self, counters: &mut Counters) -> RequestHead {
+    /// Takes it for the head of a request. Where nothing in it is a request's, what it holds may be anything that HPACK
+    /// happens to decode, content included: then its fields are only counted.
+    pub(super) fn into_request(mut self, counters: &mut Counters) -> RequestHead {
+        if !self.asks() && (self.status.is_some() || !self.begins_unknown) {
+            self.leave_fields_out(counters);
+        }
         let Self {
             method,
             scheme,
@@ -162,8 +166,11 @@ impl Section {
         }
     }
 
-    /// Takes it for the head of a response.
-    pub(super) fn into_response(self, counters: &mut Counters) -> ResponseHead {
+    /// Takes it for the head of a response; of one that nothing in it is of, the fields are only counted, as of a request.
+    pub(super) fn into_response(mut self, counters: &mut Counters) -> ResponseHead {
+        if self.status.is_none() && (self.asks() || !self.begins_unknown) {
+            self.leave_fields_out(counters);
+        }
         let wrong = self.asks() || (self.status.is_none() && self.unknown == 0);
         counters.malformed_heads += u64::from(wrong && self.malformed.is_none());
         ResponseHead {
@@ -172,6 +179,14 @@ impl Section {
             unknown: self.unknown,
             malformed: self.malformed.or(wrong.then_some(Malformed::PseudoHeader)),
         }
+    }
+
+    fn leave_fields_out(&mut self, counters: &mut Counters) {
+        let fields = u32::try_from(self.fields.len()).unwrap_or(u32::MAX);
+        self.unknown = self.unknown.saturating_add(fields);
+        self.fields = Fields::default();
+        counters.malformed_heads += u64::from(self.malformed.is_none());
+        self.malformed = self.malformed.or(Some(Malformed::PseudoHeader));
     }
 
     /// Takes it for trailers.
