@@ -3,10 +3,12 @@
 //! In: sections, content and ends, each with its stream. Out: exchanges, into the [`Context`]. Refuses to take a late
 //! frame of a stream that ended for the beginning of another exchange, and to keep more streams than the limits allow.
 
+mod lost;
 mod stream;
 
 use std::collections::{BTreeMap, VecDeque};
 
+use self::lost::{LostResponses, doubt_ends, hear};
 use self::stream::{State, Stream};
 use super::section::{Kind, Section};
 use crate::context::Context;
@@ -36,32 +38,6 @@ pub(super) struct Streams {
     ending: Vec<u32>,
     /// When the next exchange may have to be put out although it goes on; it may be earlier than need be.
     due: Option<Timestamp>,
-}
-
-/// Frames of responses that were lost.
-#[derive(Clone, Copy, Debug)]
-struct LostResponses {
-    /// When the last that was heard before them came.
-    at: Timestamp,
-    /// By when the last of them came.
-    until: Timestamp,
-    /// When the first that was heard behind them came.
-    heard_at: Option<Timestamp>,
-}
-
-impl LostResponses {
-    /// Returns whether they may be of the response to a request that began then.
-    fn may_hide(self, began: Timestamp) -> bool {
-        began <= self.until
-    }
-
-    /// Returns whether what is heard now may be behind the head of a response that was lost.
-    fn may_hide_head(self, began: Option<Timestamp>) -> bool {
-        match (self.heard_at, began) {
-            (None, _) | (_, None) => true,
-            (Some(heard_at), Some(began)) => began <= heard_at,
-        }
-    }
 }
 
 /// Where a section came from.
@@ -448,13 +424,6 @@ impl Streams {
     }
 }
 
-/// Notes that something of responses was heard.
-fn hear(lost: &mut Option<LostResponses>, at: Timestamp) {
-    if let Some(lost) = lost {
-        lost.heard_at.get_or_insert(at);
-    }
-}
-
 /// Keeps the latest ones.
 fn remember<T>(latest: &mut VecDeque<T>, one: T) {
     if latest.len() >= MAX_GONE {
@@ -463,16 +432,5 @@ fn remember<T>(latest: &mut VecDeque<T>, one: T) {
     latest.push_back(one);
 }
 
-/// Says until when a stream is kept of which frames may have been lost.
-fn doubt_ends(since: Timestamp, context: &Context) -> Timestamp {
-    Timestamp(
-        since
-            .0
-            .saturating_add(context.settings.hold_ns.saturating_mul(DOUBT_HOLDS)),
-    )
-}
-
 /// The stream of a request that was upgraded (RFC 7540 section 3.2).
 const UPGRADED: u32 = 1;
-/// How many times as long as an answered exchange one is kept whose response may have been lost.
-const DOUBT_HOLDS: u64 = 10;

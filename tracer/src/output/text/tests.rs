@@ -1,0 +1,95 @@
+use http_decode::Unredacted;
+
+use super::*;
+use crate::output::sample;
+
+fn written(line: &Redacted<Line>) -> String {
+    let mut bytes = Vec::new();
+    let mut sink = Text::new(&mut bytes);
+    sink.write(line).unwrap();
+    Box::new(sink).finish().unwrap();
+    String::from_utf8(bytes).unwrap()
+}
+
+#[test]
+fn an_exchange_reads_like_curl() {
+    let expected = "\
+* 2026-11-21T07:45:00.123456789Z 7-1 nginx[1] openssl server connection 7, local 127.0.0.1:8443, remote 127.0.0.1:50312
+> GET /x?token=[redacted] HTTP/1.1
+> host: a.test
+> authorization: Bearer [redacted]
+>
+< HTTP/1.1 103
+< link: </a.css>
+<
+< HTTP/1.1 200
+< server: nginx
+< x-request-id: abc
+<
+* trailers
+< grpc-status: 0
+* complete, 6 bytes of response body, head after 380 us, end after 412 us
+* request id abc
+
+";
+    assert_eq!(written(&sample::exchange()), expected);
+}
+
+#[test]
+fn what_is_not_known_is_a_question_mark() {
+    let text = written(&sample::half());
+    for line in [
+        "* request not known",
+        "< HTTP/2 ?",
+        "< x-tenant: ?",
+        "< ?: [redacted]",
+        "< ?: ?",
+        "* goes on",
+    ] {
+        assert!(text.lines().any(|found| found == line), "{line}: {text}");
+    }
+}
+
+#[test]
+fn control_characters_are_spelled_out() {
+    assert!(written(&sample::half()).contains("< x-name: \u{e9}\\u{1}\n"));
+}
+
+#[test]
+fn a_loss_and_an_end_are_notes() {
+    assert!(written(&sample::loss()).contains("LOSS of 100 bytes (over_limit), read from position 4096 on"));
+    assert!(written(&sample::end()).contains("* closed, 9 bytes of response body, end after 2000000 us\n"));
+}
+
+#[test]
+fn health_is_one_note() {
+    let text = written(&sample::health());
+    assert!(
+        text.ends_with("HEALTH of table calls: nearly full, 91 of 100\n\n"),
+        "{text}"
+    );
+    let text = written(&sample::health_of_output());
+    assert!(text.ends_with("HEALTH of output: dropped, 7 dropped\n\n"), "{text}");
+}
+
+#[test]
+fn a_connection_is_one_note() {
+    let expected = "\
+* 2026-11-21T07:45:00.123456789Z nginx[1] openssl connection 7, local 127.0.0.1:8443, remote 127.0.0.1:50312 closed: \
+fin by remote, opened 2026-11-21T07:44:59.000000005Z, TLSv1.3, TLS_AES_256_GCM_SHA384, alpn h2, server name a.test, \
+handshake 1200 us, round trip 40 us, 0 retransmits, 2000 bytes received, 3000 acknowledged, 100 read, 200 written, \
+3 exchanges
+
+";
+    assert_eq!(written(&sample::summary()), expected);
+}
+
+#[test]
+fn a_peer_cannot_break_the_note_of_its_connection() {
+    let line = sample::summary_with(|summary| {
+        let tls = summary.tls.as_mut().unwrap();
+        tls.server_name = Some(Unredacted::new(b"a\nb\x1b[2J"));
+    });
+    let text = written(&line);
+    assert!(text.contains(r"server name a\nb\u{1b}[2J, "), "{text}");
+}
