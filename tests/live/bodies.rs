@@ -7,14 +7,18 @@ use support::{
     wrk::{Load, Wrk},
 };
 
-use crate::claims::{assert_bodies, assert_facts_of_server, assert_same_requests, stop_after};
+use crate::claims::{assert_bodies, assert_facts_of_server, assert_same_requests, stop_after, without_loss};
 
 fn trace_load(load: Load<'_>) -> Result<Vec<Exchange>> {
-    let nginx = Nginx::start()?;
-    let tracer = Tracer::of(&[nginx.master()], &[])?;
-    let wrk = Wrk::start(&nginx, load)?;
-    let (trace, log) = stop_after(tracer, &nginx, load.requests)?;
-    wrk.stop()?;
+    let traced = || {
+        let nginx = Nginx::start()?;
+        let tracer = Tracer::of(&[nginx.master()], &[])?;
+        let wrk = Wrk::start(&nginx, load)?;
+        let (trace, log) = stop_after(tracer, &nginx, load.requests)?;
+        wrk.stop()?;
+        Ok((trace, log, nginx))
+    };
+    let (trace, log, nginx) = without_loss(traced, |(trace, ..)| trace)?;
     let exchanges = assert_same_requests(&trace, &log)?;
     assert_facts_of_server(&exchanges, &log, &nginx)?;
     Ok(exchanges)

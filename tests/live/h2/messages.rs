@@ -12,7 +12,7 @@ use support::{
 };
 
 use super::claims::{assert_http2, assert_known, assert_no_complaint};
-use crate::claims::{assert_bodies, assert_facts_of_server, assert_same_requests, stop_after};
+use crate::claims::{assert_bodies, assert_facts_of_server, assert_same_requests, stop_after, without_loss};
 
 /// Traces nginx while `ask` asks for so many things.
 fn trace_nginx(setup: Setup<'_>, requests: usize, ask: impl FnOnce(&Nginx) -> Result<()>) -> Result<Seen> {
@@ -43,9 +43,9 @@ impl Seen {
 }
 
 fn assert_load_is_seen(load: Load<'_>, response: u64) -> Result<()> {
-    let seen = trace_nginx(Setup::default(), load.requests, |nginx| {
-        H2load::start(&nginx.url(""), load)?.finish()
-    })?;
+    let ask = |nginx: &Nginx| H2load::start(&nginx.url(""), load)?.finish();
+    let traced = || trace_nginx(Setup::default(), load.requests, ask);
+    let seen = without_loss(traced, |seen| &seen.trace)?;
     let exchanges = seen.check()?;
     assert_http2(&exchanges);
     assert_bodies(&exchanges, load.body.try_into()?, response);
