@@ -200,7 +200,7 @@ fn sizes() -> impl Strategy<Value = Vec<usize>> {
     prop_oneof![1 => Just(vec![usize::MAX]), 1 => few, 2 => many]
 }
 
-/// Room for everything to wait for the first byte.
+/// Room for everything to wait for the first byte, and exchanges that come out at their ends however long the tape is.
 fn roomy() -> Settings {
     let limits = Limits {
         max_held_bytes: 1 << 26,
@@ -209,7 +209,7 @@ fn roomy() -> Settings {
     };
     Settings {
         limits,
-        ..Settings::default()
+        hold_ns: u64::MAX,
     }
 }
 
