@@ -16,7 +16,7 @@ use tracer_ebpf::{
 
 use crate::{
     maps::{CGROUPS, LIFECYCLE, LONG_NAMES, NAMES, PATH, PROCESSES, TARGETS, THREADS, TOTALS, kernel_offset, settings},
-    memory::{add, copy_kernel_text, read_field, read_kernel},
+    memory::{add, copy_kernel_text, forgotten, read_field, read_kernel},
     scope::{Task, current_task},
 };
 
@@ -220,7 +220,9 @@ extern "C" fn has_long_name(path: u64) -> u32 {
     let mut before = 0;
     // Without the zero that ends it.
     let characters = length as usize - 1;
-    for back in 1..FILE_NAME_BYTES + 1 {
+    for count in 1..FILE_NAME_BYTES + 1 {
+        // Else the compiler counts in `at`, whose end the verifier of Linux 6.1 does not know.
+        let back = forgotten(count as u64) as usize;
         if back > characters {
             break;
         }
