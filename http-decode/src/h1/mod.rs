@@ -286,10 +286,33 @@ impl Decoder {
         let State::Head(section) = &mut self.state else {
             return None;
         };
+        if chunk.bytes.is_empty() {
+            return None;
+        }
+        if section.mark().is_none() {
+            let start = chunk.position;
+            if let Err(reason) = section.skip_blank(chunk, limits) {
+                self.begins = false;
+                return Some(self.fail(Part::Head, reason, start, chunk));
+            }
+            let place = section.place_of(chunk, self.begins);
+            if let Some(event) = read_in_place(self.role, place, chunk, limits) {
+                self.begins = false;
+                self.state = State::Pause;
+                return Some(event);
+            }
+        }
+        self.gather_head(chunk, limits)
+    }
+
+    /// Reads a head that does not lie whole in one chunk, or needs a closer look.
+    #[inline(never)]
+    fn gather_head(&mut self, chunk: &mut Chunk<'_>, limits: &Limits) -> Option<Event> {
+        let State::Head(section) = &mut self.state else {
+            return None;
+        };
         let start = chunk.position;
-        let read = section
-            .skip_blank(chunk, limits)
-            .and_then(|()| read_event(section, self.role, self.begins, chunk, limits));
+        let read = read_event(section, self.role, self.begins, chunk, limits);
         let start = section.mark().map_or(start, |mark| mark.position);
         self.begins &= matches!(read, Ok(None));
         match &read {
@@ -349,7 +372,7 @@ impl Decoder {
     }
 }
 
-/// Reads on in a head, and parses it once it is whole.
+/// Reads on in a head that is gathered, and parses it once it is whole.
 fn read_event(
     section: &mut Section,
     role: Role,
@@ -361,11 +384,6 @@ fn read_event(
         return Ok(None);
     }
     let mark = section.mark().unwrap_or_else(|| Mark::of(chunk));
-    if section.mark().is_none()
-        && let Some(event) = read_in_place(role, section.place_of(chunk, is_first), chunk, mark, limits)
-    {
-        return Ok(Some(event));
-    }
     let is_found = section.is_found();
     let Some(whole) = section.read(chunk, limits)? else {
         let beginning = section.bytes().get(..BEGINNING).unwrap_or(section.bytes());
@@ -406,23 +424,16 @@ fn look_well(is_found: bool, malformed: Option<Malformed>) -> Result<(), Reason>
 }
 
 /// Reads a head that begins with `chunk` and lies in it as a whole, as most do: its end need not be looked for first.
-fn read_in_place(role: Role, place: Place, chunk: &mut Chunk<'_>, mark: Mark, limits: &Limits) -> Option<Event> {
-    let (event, length) = match role {
+fn read_in_place(role: Role, place: Place, chunk: &mut Chunk<'_>, limits: &Limits) -> Option<Event> {
+    let mark = Mark::of(chunk);
+    match role {
         Role::Requests => {
-            let (head, length) = read_request(chunk.bytes, limits)?;
-            (Event::Request(head, mark), length)
+            let mut request = read_request(chunk, limits)?;
+            method::hide(&mut request.head, place);
+            Some(Event::Request(request, mark))
         }
-        Role::Responses => {
-            let (head, length) = read_response(chunk.bytes, limits)?;
-            (Event::Response(head, mark), length)
-        }
-    };
-    chunk.advance(length);
-    let mut event = Some(event);
-    if let Some(Event::Request(request, _)) = &mut event {
-        method::hide(&mut request.head, place);
+        Role::Responses => Some(Event::Response(read_response(chunk, limits)?, mark)),
     }
-    event
 }
 
 /// How much of a head that is not whole is looked at, so that garbage is not gathered until it is too large.

@@ -14,7 +14,7 @@ use damaged::Parsed;
 
 use super::method::Place;
 use super::section::Whole;
-use crate::{Fields, Limits, NeverIndexed, Protocol, Reason, RequestHead, ResponseHead, Unredacted, head};
+use crate::{Chunk, Fields, Limits, NeverIndexed, Protocol, Reason, RequestHead, ResponseHead, Unredacted, head};
 
 /// A head, and what else it tells the decoder.
 #[derive(Debug)]
@@ -63,29 +63,36 @@ impl Has {
     }
 }
 
-/// Reads a request head that lies whole at the beginning of `bytes`, and says how long it is; `None` if that is not so,
-/// or if it needs a closer look.
-pub(crate) fn read_request(bytes: &[u8], limits: &Limits) -> Option<(Versioned<RequestHead>, usize)> {
+/// Reads a request head that lies whole at the beginning of `chunk`; `None`, with nothing read, if that is not so, or if
+/// it needs a closer look.
+pub(crate) fn read_request(chunk: &mut Chunk<'_>, limits: &Limits) -> Option<Versioned<RequestHead>> {
     let mut headers = [const { MaybeUninit::uninit() }; USUAL_FIELDS];
     let headers = headers.get_mut(..limits.max_fields.min(USUAL_FIELDS))?;
     let mut request = httparse::Request::new(&mut []);
-    let Ok(Status::Complete(length)) = request.parse_with_uninit_headers(bytes, headers) else {
-        return None;
-    };
-    (length <= limits.max_head_bytes).then(|| (request_head(&request, bytes), length))
+    match request.parse_with_uninit_headers(chunk.bytes, headers) {
+        Ok(Status::Complete(length)) if length <= limits.max_head_bytes => {
+            let bytes = chunk.bytes;
+            chunk.advance(length);
+            Some(request_head(&request, bytes))
+        }
+        Ok(_) | Err(_) => None,
+    }
 }
 
 /// Reads a response head in the same way.
-pub(crate) fn read_response(bytes: &[u8], limits: &Limits) -> Option<(Versioned<ResponseHead>, usize)> {
+pub(crate) fn read_response(chunk: &mut Chunk<'_>, limits: &Limits) -> Option<Versioned<ResponseHead>> {
     let mut headers = [const { MaybeUninit::uninit() }; USUAL_FIELDS];
     let headers = headers.get_mut(..limits.max_fields.min(USUAL_FIELDS))?;
     let mut response = httparse::Response::new(&mut []);
-    let parsed = ParserConfig::default().parse_response_with_uninit_headers(&mut response, bytes, headers);
-    let Ok(Status::Complete(length)) = parsed else {
-        return None;
-    };
-    let head = response_head(&response, bytes).ok()?;
-    (length <= limits.max_head_bytes).then_some((head, length))
+    let bytes = chunk.bytes;
+    match ParserConfig::default().parse_response_with_uninit_headers(&mut response, bytes, headers) {
+        Ok(Status::Complete(length)) if length <= limits.max_head_bytes => {
+            let status = status(&response)?;
+            chunk.advance(length);
+            Some(response_head(&response, status, bytes))
+        }
+        Ok(_) | Err(_) => None,
+    }
 }
 
 /// Reads a request section, well-formed or not.
@@ -122,7 +129,8 @@ pub(crate) fn parse_response(whole: &Whole<'_>, limits: &Limits) -> Result<Versi
     // RFC 9112 section 5.1: white space before the colon is removed from a response, not refused.
     config.allow_spaces_after_header_name_in_responses(true);
     whole_or_malformed(config.parse_response(&mut response, &bytes), bytes.len())?;
-    response_head(&response, &bytes)
+    let status = status(&response).ok_or(Reason::MalformedHead)?;
+    Ok(response_head(&response, status, &bytes))
 }
 
 fn request_head(request: &httparse::Request<'_, '_>, bytes: &[u8]) -> Versioned<RequestHead> {
@@ -153,25 +161,24 @@ fn head_of_request(method: &str, target: &[u8], fields: Fields) -> RequestHead {
     }
 }
 
-fn response_head(response: &httparse::Response<'_, '_>, bytes: &[u8]) -> Result<Versioned<ResponseHead>, Reason> {
-    let status = response
-        .code
-        .filter(|code| (100..=999).contains(code))
-        .ok_or(Reason::MalformedHead)?;
+fn status(response: &httparse::Response<'_, '_>) -> Option<u16> {
+    response.code.filter(|code| (100..=999).contains(code))
+}
+
+fn response_head(response: &httparse::Response<'_, '_>, status: u16, bytes: &[u8]) -> Versioned<ResponseHead> {
     let (fields, has) = fields(response.headers, bytes);
-    let head = ResponseHead {
-        status: Some(status),
-        fields,
-        unknown: 0,
-        malformed: None,
-    };
-    Ok(Versioned {
-        head,
+    Versioned {
+        head: ResponseHead {
+            status: Some(status),
+            fields,
+            unknown: 0,
+            malformed: None,
+        },
         protocol: protocol(response.version),
         has,
         is_cut: false,
         is_framed: true,
-    })
+    }
 }
 
 /// Parses a trailer section.

@@ -3,16 +3,17 @@
 //! In: sections, content and ends, each with its stream. Out: exchanges, into the [`Context`]. Refuses to take a late
 //! frame of a stream that ended for the beginning of another exchange, and to keep more streams than the limits allow.
 
+mod gone;
 mod lost;
 mod stream;
 
 use std::collections::{BTreeMap, VecDeque};
 
+use self::gone::{Gone, remember};
 use self::lost::{LostResponses, doubt_ends, hear};
 use self::stream::{State, Stream};
 use super::section::{Kind, Section};
 use crate::context::Context;
-use crate::limits::MAX_GONE;
 use crate::stream::Mark;
 use crate::{Ended, Exchange, Protocol, Timestamp};
 
@@ -26,8 +27,8 @@ pub(super) struct Streams {
     highest: u32,
     /// Whether every request was seen since the connection began.
     requests_seen: bool,
-    /// Streams whose exchange is out, the latest ones: a frame of one of them begins nothing.
-    gone: VecDeque<u32>,
+    /// Streams whose exchange is out: a frame of one of them begins nothing.
+    gone: Gone,
     /// Resets that arrived before what they reset, the latest ones.
     early: VecDeque<(u32, Timestamp)>,
     /// When frames of responses were last lost, for streams whose requests come to be known only after that.
@@ -93,7 +94,7 @@ impl Streams {
         let Origin { stream, mark, last, .. } = origin;
         let fresh = stream > self.highest;
         self.highest = self.highest.max(stream);
-        if fresh && self.gone.contains(&stream) {
+        if fresh && self.gone.contains(stream) {
             // Its response was reported alone, because nothing was held or missing that might have been this.
             context.counters.late_requests += 1;
             return;
@@ -129,7 +130,7 @@ impl Streams {
     pub(super) fn take_response(&mut self, origin: Origin, section: Section, context: &mut Context) {
         let Origin { stream, mark, at, last } = origin;
         if !self.open.contains_key(&stream) {
-            if self.gone.contains(&stream) || self.early_reset(stream).is_some_and(|at| at < mark.at) {
+            if self.gone.contains(stream) || self.early_reset(stream).is_some_and(|at| at < mark.at) {
                 return;
             }
             self.begin(origin, context);
@@ -213,7 +214,7 @@ impl Streams {
     pub(super) fn reset(&mut self, stream: u32, at: Timestamp, seen: bool, context: &mut Context) {
         if self.open.contains_key(&stream) {
             self.end(stream, Ended::Reset, at, seen, context);
-        } else if seen && !self.gone.contains(&stream) {
+        } else if seen && !self.gone.contains(stream) {
             remember(&mut self.early, (stream, at));
         }
     }
@@ -335,7 +336,8 @@ impl Streams {
     /// Counts the memory in use.
     pub(super) fn held_bytes(&self) -> usize {
         self.bytes
-            + (self.gone.capacity() + self.ending.capacity()) * size_of::<u32>()
+            + self.gone.held_bytes()
+            + self.ending.capacity() * size_of::<u32>()
             + self.early.capacity() * size_of::<(u32, Timestamp)>()
     }
 
@@ -395,7 +397,7 @@ impl Streams {
         };
         self.bytes -= ended.charge;
         self.ending.retain(|ending| *ending != stream);
-        remember(&mut self.gone, stream);
+        self.gone.insert(stream);
         ended.finish(context);
     }
 
@@ -422,14 +424,6 @@ impl Streams {
     fn remind(&mut self, at: Option<Timestamp>) {
         self.due = [self.due, at].into_iter().flatten().min();
     }
-}
-
-/// Keeps the latest ones.
-fn remember<T>(latest: &mut VecDeque<T>, one: T) {
-    if latest.len() >= MAX_GONE {
-        latest.pop_front();
-    }
-    latest.push_back(one);
 }
 
 /// The stream of a request that was upgraded (RFC 7540 section 3.2).
