@@ -43,9 +43,11 @@ for line in (json.loads(line) for line in kinds["LINE"]):
             unnamed.append(facts[:2])
 
 known = client
-client = [facts for facts in known if facts[:2] not in unnamed]
 # Some kernels do not let the first thing that a new process does be seen; tlscope says so, and nothing may be wrong.
 late = any("begins later" in message for message in kinds["MESSAGE"])
+# There, what is seen of a program may begin with its request and end before the response, which brings the id.
+halves = {path for request, path in unnamed if late and request is None}
+client = [facts for facts in known if facts[:2] not in unnamed and facts[1] not in halves]
 release = tuple(int(number) for number in kinds["KERNEL"][0].split(".")[:2])
 # Where the kernel lacks what OpenSSL asks for, OpenSSL encrypts by itself, and nginx does not send by SSL_sendfile.
 encrypts = kinds["KTLS"] not in ([], [""], ["0"])
