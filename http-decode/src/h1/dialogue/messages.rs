@@ -16,32 +16,42 @@ use crate::stream::Mark;
 use crate::{Direction, Ended, Fields, Reason, Request, RequestHead, ResponseHead, Timestamp};
 
 impl Dialogue {
-    /// Takes one event of a direction, which came with bytes captured at `at`.
-    pub(super) fn take_event(&mut self, direction: Direction, event: Event, at: Timestamp, context: &mut Context) {
+    /// Takes one event of a direction, which came with bytes captured at `at`; false if there is none.
+    ///
+    /// Takes it as the decoder returns it: an event holds a head, and unwrapping it first would copy that once more.
+    pub(super) fn take_event(
+        &mut self,
+        direction: Direction,
+        event: Option<Event>,
+        at: Timestamp,
+        context: &mut Context,
+    ) -> bool {
         let role = self.halves.of(direction).decoder.role();
         match event {
-            Event::Found(passed) => context.counters.resynchronised += u64::from(passed == Passed::Some),
-            Event::Request(request, mark) => self.begin_request(direction, request, mark, context),
-            Event::Refused(head, mark) => self.begin_refused(direction, head, mark, context),
-            Event::Response(response, mark) => {
+            None => return false,
+            Some(Event::Found(passed)) => context.counters.resynchronised += u64::from(passed == Passed::Some),
+            Some(Event::Request(request, mark)) => self.begin_request(direction, request, mark, context),
+            Some(Event::Refused(head, mark)) => self.begin_refused(direction, head, mark, context),
+            Some(Event::Response(response, mark)) => {
                 self.end_overtaken(mark.at, context);
                 self.waiting = Some(Waiting { response, mark, at });
                 self.assign_waiting(Arrivals::Open, context);
             }
-            Event::Content(count) => self.add_content(role, count),
-            Event::End(count, trailers) => {
+            Some(Event::Content(count)) => self.add_content(role, count),
+            Some(Event::End(count, trailers)) => {
                 self.add_content(role, count);
                 match role {
                     Role::Responses => self.end_response(Ending::seen(Ended::Complete, at, trailers), context),
                     Role::Requests => self.end_request(trailers),
                 }
             }
-            Event::Discarded(bytes) => self.discard(role, bytes, at, context),
-            Event::Failed(part, reason, position) => {
+            Some(Event::Discarded(bytes)) => self.discard(role, bytes, at, context),
+            Some(Event::Failed(part, reason, position)) => {
                 context.undecoded(direction, position, reason);
                 self.fail(role, part, reason, at, context);
             }
         }
+        true
     }
 
     /// Finds what the waiting response answers, and goes on with it; false when that cannot be told yet.

@@ -109,11 +109,8 @@ impl Dialogue {
         }
         let half = self.halves.of_mut(direction);
         half.last_at = at;
-        let Some(event) = half.decoder.read(chunk, &context.settings.limits) else {
-            return false;
-        };
-        self.take_event(direction, event, at, context);
-        true
+        let event = half.decoder.read(chunk, &context.settings.limits);
+        self.take_event(direction, event, at, context)
     }
 
     /// Tells whether a direction must wait for the other one.

@@ -74,7 +74,7 @@ pub struct Header {
 
 impl Header {
     /// Reads the nine bytes, any of which make a header.
-    pub fn parse(bytes: &[u8; 9]) -> Self {
+    pub const fn parse(bytes: &[u8; 9]) -> Self {
         let &[l0, l1, l2, kind, flags, s0, s1, s2, s3] = bytes;
         Self {
             length: u32::from_be_bytes([0, l0, l1, l2]),

@@ -20,6 +20,9 @@ pub(crate) use hole::{Lost, Skipped};
 
 /// What a client sends first (RFC 9113 section 3.4).
 const PREFACE: &[u8; 24] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
+
+/// Its first nine bytes, read as a frame's: one of an unassigned kind, longer than any that is sent.
+const PREFACE_AS_HEADER: Header = Header::parse(b"PRI * HTT");
 /// The largest length that a header can announce.
 const MAX_LENGTH: u32 = 0xff_ffff;
 
@@ -192,13 +195,12 @@ impl Reader {
         let Some(bytes) = self.fixed.gather(9, chunk) else {
             return Step::More;
         };
-        if PREFACE.starts_with(&bytes) && !self.assembly.is_open() {
-            // It would be a frame of an unassigned kind, longer than any that is sent.
+        let (header, mark) = (Header::parse(&bytes), self.mark);
+        if header == PREFACE_AS_HEADER && !self.assembly.is_open() {
             self.state = State::Preface(bytes.len());
             return Step::On;
         }
         self.within = true;
-        let (header, mark) = (Header::parse(&bytes), self.mark);
         let joined = self.assembly.join(&header, mark);
         match self.enter(header, mark) {
             Ok(state) => {
