@@ -18,7 +18,7 @@ const TARGET: &str = "bpfel-unknown-none";
 fn main() -> Result<()> {
     let manifest = PathBuf::from(env::var_os("CARGO_MANIFEST_DIR").context("cargo sets CARGO_MANIFEST_DIR")?);
     let out = PathBuf::from(env::var_os("OUT_DIR").context("cargo sets OUT_DIR")?);
-    let workspace = manifest.parent().context("the package has a parent folder")?;
+    let workspace = manifest.ancestors().nth(2).context("the package is two folders down")?;
     for input in ["tracer-ebpf/src", "tracer-ebpf/Cargo.toml", "Cargo.lock"] {
         println!("cargo:rerun-if-changed={}", workspace.join(input).display());
     }

@@ -15,7 +15,7 @@ use anyhow::{Context as _, Result, ensure};
 use rustix::process::geteuid;
 
 /// Opens a file for writing, empty and with mode 0600, whether it exists or not.
-pub(super) fn create(path: &Path) -> Result<File> {
+pub(crate) fn create(path: &Path) -> Result<File> {
     let name = path.display();
     if is_already_open(path) {
         return open(path, true).with_context(|| format!("{name} cannot be written"));

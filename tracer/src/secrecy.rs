@@ -2,11 +2,11 @@
 
 use rustix::process::{DumpableBehavior, Resource, Rlimit, set_dumpable_behavior, setrlimit};
 
-use super::say;
+use crate::messages::say;
 
 /// Has the kernel write no core of this process. A limit of none does not hold where cores are piped to a program
 /// (`core(5)`), so the process is made one that is not dumped, too.
-pub(super) fn forbid_core_dumps() {
+pub(crate) fn forbid_core_dumps() {
     let none = Rlimit {
         current: Some(0),
         maximum: Some(0),

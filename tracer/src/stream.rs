@@ -1,25 +1,21 @@
 //! A pipeline as a consumer: what it notes is said, and a reader that went away is a quiet end.
 
 use anyhow::Result;
-
-use super::{say, work::Consumer, writer::Queue};
-use crate::{
+use tracer_observe::{
+    batch::{Batch, Totals},
     output,
     pipeline::{Flow, Pipeline, Summary},
-    source::{Batch, Totals},
 };
 
+use crate::{consumer::Consumer, messages::say};
+
 /// Writes what the pipeline makes of batches.
-pub(super) struct Stream {
-    pub(super) pipeline: Pipeline,
-    /// Where its lines wait to be written.
-    pub(super) lines: Option<Queue>,
-}
+pub(crate) struct Stream(pub(crate) Pipeline);
 
 impl Consumer for Stream {
     fn batch(&mut self, batch: Batch) -> Result<Flow> {
-        let flow = self.pipeline.batch(batch);
-        for note in self.pipeline.take_notes() {
+        let flow = self.0.batch(batch);
+        for note in self.0.take_notes() {
             say(&note);
         }
         match flow {
@@ -30,22 +26,18 @@ impl Consumer for Stream {
     }
 
     fn conclude(&mut self, _totals: Totals) -> Result<()> {
-        self.pipeline.conclude()?;
-        for note in self.pipeline.take_notes() {
+        self.0.conclude()?;
+        for note in self.0.take_notes() {
             say(&note);
         }
         Ok(())
     }
 
     fn summary(&self) -> Option<Summary> {
-        Some(self.pipeline.summary())
-    }
-
-    fn lines(&self) -> Option<Queue> {
-        self.lines.clone()
+        Some(self.0.summary())
     }
 
     fn close(self: Box<Self>) -> Result<()> {
-        Ok(self.pipeline.close()?)
+        Ok(self.0.close()?)
     }
 }

@@ -1,101 +1,14 @@
-//! What is said at the end: what was lost, where and why, and the one line of totals.
-//!
-//! In: the kernel's counters, and what came out. Out: lines on stderr. Leaves out what did not occur.
+//! What is said at the end: what could not be used, and the one line of totals. Leaves out what did not occur.
 
-use anyhow::Result;
-use tracer_ebpf::{KernelCounters, SiteCounters};
+#[cfg(feature = "live")]
+use tracer_capture::attach::Missing;
+use tracer_observe::{batch::Totals, pipeline::Summary};
 
-use super::say;
-use crate::{
-    attach::{Missing, Probes},
-    pipeline::Summary,
-    source::Totals,
-};
-
-/// Adds up what the kernel counted as lost, and says where.
-pub(super) fn say_losses(probes: &mut Probes) -> Result<Totals> {
-    let mut totals = Totals::default();
-    let counted = probes.losses()?;
-    for (site, counters) in probes.sites().iter().zip(counted) {
-        for (what, records, bytes) in losses(&counters) {
-            totals.lost_records += records;
-            totals.lost_bytes += bytes;
-            if records > 0 {
-                let path = site.path.display();
-                say(&format!(
-                    "lost at {} of {path}: {records} records, {bytes} bytes: {what}",
-                    site.function
-                ));
-            }
-        }
-        if counters.over_limit_bytes > 0 {
-            let bytes = counters.over_limit_bytes;
-            say(&format!(
-                "left out at {}: {bytes} bytes over the limit per call (--call-bytes)",
-                site.function
-            ));
-        }
-    }
-    for (what, count) in unplaced_losses(&probes.totals()?) {
-        if count > 0 {
-            say(&format!("{what}: {count}"));
-        }
-    }
-    Ok(totals)
-}
-
-/// Every cause of loss that belongs to no site.
-const fn unplaced_losses(totals: &KernelCounters) -> [(&'static str, u64); 5] {
-    let KernelCounters {
-        target_table_full,
-        lifecycle_ring_full,
-        socket_table_full,
-        ciphertext_table_full,
-        thread_table_full,
-        // No loss.
-        threads_ended: _,
-    } = *totals;
-    [
-        ("processes not traced, too many at once", target_table_full),
-        (
-            "changes of processes not noticed, too many at once",
-            lifecycle_ring_full,
-        ),
-        ("ends of sockets not noticed, too many at once", socket_table_full),
-        (
-            "pieces of ciphertext not looked for, too many at once",
-            ciphertext_table_full,
-        ),
-        (
-            "calls whose ciphertext is not looked for, too many threads at once",
-            thread_table_full,
-        ),
-    ]
-}
-
-/// Every cause of loss of a site: why, records, bytes.
-const fn losses(counters: &SiteCounters) -> [(&'static str, u64, u64); 5] {
-    let SiteCounters {
-        ring_full_records,
-        ring_full_bytes,
-        fault_records,
-        fault_bytes,
-        over_limit_bytes: _,
-        connection_table_full,
-        call_table_full,
-        count_unreadable,
-    } = *counters;
-    [
-        ("the ring was full", ring_full_records, ring_full_bytes),
-        ("the page was not present", fault_records, fault_bytes),
-        ("too many connections", connection_table_full, 0),
-        ("too many calls in flight", call_table_full, 0),
-        ("the count could not be read", count_unreadable, 0),
-    ]
-}
+use crate::messages::say;
 
 /// Says what the kernel does not offer and few programs need, if a connection of theirs had no addresses in time.
-pub(super) fn say_missing(missing: &[Missing], summary: Option<&Summary>) {
+#[cfg(feature = "live")]
+pub(crate) fn say_missing(missing: &[Missing], summary: Option<&Summary>) {
     let unaddressed =
         summary.is_some_and(|Summary { counters, .. }| counters.addresses_late > 0 || counters.addresses_never > 0);
     for missing in missing.iter().filter(|missing| unaddressed && missing.is_rare()) {
@@ -104,7 +17,7 @@ pub(super) fn say_missing(missing: &[Missing], summary: Option<&Summary>) {
 }
 
 /// Says what could not be used, then the one line of totals.
-pub(super) fn say_totals(summary: Option<&Summary>, totals: Totals) {
+pub(crate) fn say_totals(summary: Option<&Summary>, totals: Totals) {
     let Totals {
         lost_records,
         lost_bytes,

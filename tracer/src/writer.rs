@@ -16,7 +16,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use crate::output::{Lines, Written};
+use tracer_observe::output::{Lines, Written};
 
 /// What a pipe takes as a whole or not at all (`PIPE_BUF`): a reader that comes back gets whole lines.
 const PIPE_BYTES: usize = 4096;
@@ -26,7 +26,7 @@ const FILE_BYTES: usize = 64 * 1024;
 
 /// What happens to a line when too much waits.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub(super) enum WhenFull {
+pub(crate) enum WhenFull {
     /// It is dropped.
     Drop,
     /// It waits.
@@ -35,7 +35,7 @@ pub(super) enum WhenFull {
 
 /// The end that lines are handed to.
 #[derive(Clone, Debug)]
-pub(super) struct Queue(Arc<Shared>);
+pub(crate) struct Queue(Arc<Shared>);
 
 #[derive(Debug)]
 struct Shared {
@@ -60,7 +60,7 @@ struct State {
 
 impl Queue {
     /// Begins to write to a descriptor, with so many bytes waiting at the most.
-    pub(super) fn start(name: &str, to: impl AsFd, bound: usize, when_full: WhenFull) -> io::Result<Self> {
+    pub(crate) fn start(name: &str, to: impl AsFd, bound: usize, when_full: WhenFull) -> io::Result<Self> {
         let to = to.as_fd().try_clone_to_owned()?;
         let shared = Arc::new(Shared {
             state: Mutex::default(),
@@ -76,13 +76,13 @@ impl Queue {
     }
 
     /// How many lines wait, or are being written.
-    pub(super) fn waiting(&self) -> usize {
+    pub(crate) fn waiting(&self) -> usize {
         let state = self.0.lock();
         state.lines.len() + state.written
     }
 
     /// Waits until all lines are written, for so long at the most.
-    pub(super) fn wait(&self, at_most: Duration) {
+    pub(crate) fn wait(&self, at_most: Duration) {
         let until = Instant::now() + at_most;
         let mut state = self.0.lock();
         while !state.is_done() {

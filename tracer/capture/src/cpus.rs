@@ -8,28 +8,27 @@ use std::{
 
 use anyhow::Result;
 
-use super::say;
-use crate::{attach::Cpus, source::now_ns};
+use crate::{attach::Cpus, clock::now_ns, message::Messages};
 
 /// How often it is checked which CPUs are online.
 const CHECK: Duration = Duration::from_millis(500);
 
 /// Gives each CPU that comes online a ring, until the handle is dropped.
-pub(super) fn watch(mut cpus: Cpus) -> Result<Sender<()>> {
+pub(crate) fn watch(mut cpus: Cpus, messages: Messages) -> Result<Sender<()>> {
     let (handle, dropped) = channel();
     let thread = thread::Builder::new().name("cpus".to_owned());
-    thread.spawn(move || watch_until(&dropped, &mut cpus))?;
+    thread.spawn(move || watch_until(&dropped, &mut cpus, messages))?;
     Ok(handle)
 }
 
-fn watch_until(dropped: &Receiver<()>, cpus: &mut Cpus) {
+fn watch_until(dropped: &Receiver<()>, cpus: &mut Cpus, messages: Messages) {
     let mut failed = false;
     while dropped.recv_timeout(CHECK) == Err(RecvTimeoutError::Timeout) {
         if let Err(error) = cpus.check(now_ns)
             && !failed
         {
             failed = true;
-            say(&format!(
+            messages.say(&format!(
                 "CPUs that came online share a ring: {:#}",
                 anyhow::Error::from(error)
             ));

@@ -6,88 +6,90 @@ use std::{
 };
 
 use anyhow::{Result, anyhow};
+use tracer_observe::batch::Batch;
 
-use super::{
-    follow::{Follower, Told},
-    lives::Lives,
-    looking::Looker,
-    say,
-};
 use crate::{
-    source::{Batch, Told as DrainEvent},
+    descriptor_lookup::DescriptorLookup,
+    follow::{FollowOutput, Follower},
+    lives::Lives,
+    message::Messages,
+    rings::DrainEvent,
     target::Life,
 };
 
 /// Whoever follows, as whoever drains has it.
-pub(super) struct Following {
+pub(crate) struct Following {
     lives: Option<Lives>,
-    told: Arc<Told>,
+    output: Arc<FollowOutput>,
     thread: Option<JoinHandle<Follower>>,
-    looker: Option<Looker>,
+    lookup: Option<DescriptorLookup>,
+    messages: Messages,
 }
 
 impl Following {
     /// Begins to follow.
-    pub(super) fn start(mut follower: Follower) -> Result<Self> {
+    pub(crate) fn start(mut follower: Follower, messages: Messages) -> Result<Self> {
         let (lives, received) = Lives::channel();
-        let told = follower.told();
-        let looker = if follower.probes().watches_sockets() {
+        let output = follower.output();
+        let lookup = if follower.probes().watches_sockets() {
             None
         } else {
-            Some(Looker::start(Arc::clone(&told))?)
+            Some(DescriptorLookup::start(Arc::clone(&output))?)
         };
         let thread = thread::Builder::new().name("follow".to_owned());
         Ok(Self {
             lives: Some(lives),
-            told,
+            output,
             thread: Some(thread.spawn(move || follower.run(&received))?),
-            looker,
+            lookup,
+            messages,
         })
     }
 
     /// Takes what a drain found that is no record, or a record to be looked into.
-    pub(super) fn take(&self, event: DrainEvent<'_>, lives: &mut Vec<Life>) {
-        match (event, &self.looker) {
+    pub(crate) fn take(&self, event: DrainEvent<'_>, lives: &mut Vec<Life>) {
+        match (event, &self.lookup) {
             (DrainEvent::Life(life), _) => lives.push(life),
-            (DrainEvent::Record(record), Some(looker)) => looker.ask(record),
+            (DrainEvent::Record(record), Some(lookup)) => lookup.ask(record),
             (DrainEvent::Record(_), None) => {}
         }
     }
 
     /// Tells of the changes of one drain, and adds to its batch what was found out meanwhile.
-    pub(super) fn exchange(&mut self, lives: Vec<Life>, batch: &mut Batch) {
-        for record in self.told.take_records() {
+    pub(crate) fn exchange(&mut self, lives: Vec<Life>, batch: &mut Batch) {
+        for record in self.output.take_records() {
             batch.push(&record);
         }
         // Sites are announced before their probes are placed: those of all records above are there by now.
-        batch.sites = self.told.take_sites();
-        batch.health = self.told.take_health();
-        if let Some(told) = &mut self.lives {
-            told.tell(lives);
+        batch.sites = self.output.take_sites();
+        batch.health = self.output.take_health();
+        if let Some(ends) = &mut self.lives {
+            ends.tell(lives);
         }
     }
 
     /// Returns whether there is nothing left to trace.
-    pub(super) fn all_ended(&self) -> bool {
-        self.told.all_ended()
+    pub(crate) fn all_ended(&self) -> bool {
+        self.output.all_ended()
     }
 
     /// Has the following come to its end.
-    pub(super) fn conclude(&mut self) {
+    pub(crate) fn conclude(&mut self) {
         self.lives = None;
-        let refused = self.looker.take().map_or(0, Looker::stop);
+        let refused = self.lookup.take().map_or(0, DescriptorLookup::stop);
         if refused > 0 {
-            say(&format!("descriptors not looked at, too many at once: {refused}"));
+            self.messages
+                .say(&format!("descriptors not looked at, too many at once: {refused}"));
         }
     }
 
     /// Returns whether it has come to its end.
-    pub(super) fn is_over(&self) -> bool {
+    pub(crate) fn is_over(&self) -> bool {
         self.thread.as_ref().is_none_or(JoinHandle::is_finished)
     }
 
     /// Takes whoever followed; `None` while it is not over.
-    pub(super) fn take_follower(&mut self) -> Result<Option<Follower>> {
+    pub(crate) fn take_follower(&mut self) -> Result<Option<Follower>> {
         if !self.is_over() {
             return Ok(None);
         }

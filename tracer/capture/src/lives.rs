@@ -9,21 +9,21 @@ use crate::{limits::MAX_LIVES, target::Life};
 
 /// The end that drains.
 #[derive(Debug)]
-pub(super) struct Lives {
+pub(crate) struct Lives {
     lives: SyncSender<Vec<Life>>,
     overlooked: bool,
 }
 
 impl Lives {
     /// Makes both ends.
-    pub(super) fn channel() -> (Self, Receiver<Vec<Life>>) {
+    pub(crate) fn channel() -> (Self, Receiver<Vec<Life>>) {
         let (lives, received) = sync_channel(MAX_LIVES);
         let overlooked = false;
         (Self { lives, overlooked }, received)
     }
 
     /// Tells what one drain found.
-    pub(super) fn tell(&mut self, mut lives: Vec<Life>) {
+    pub(crate) fn tell(&mut self, mut lives: Vec<Life>) {
         if self.overlooked {
             lives.push(Life::Overlooked);
         }

@@ -1,20 +1,57 @@
-//! Where records come from: the rings of a running kernel, or a tape.
+//! What a source of records gives: the rings of a running kernel, or a tape.
 //!
-//! Out: [`Batch`]es. A batch is all that was in the rings at one moment, and that moment: with it, everything behind
-//! this point is a function of its input, and a tape gives what the rings gave.
+//! A source begins with a [`Header`], goes on with [`Batch`]es and ends with [`Totals`]. A batch is all that was in the
+//! rings at one moment, and that moment: with it, everything behind this point is a function of its input, and a tape
+//! gives what the rings gave.
 
-mod progress;
-mod drain;
-mod rings;
-mod tape;
-mod merge;
-
-pub use drain::Drained;
-pub use merge::Merger;
-pub use rings::{Drainer, Told, boot_unix_ns, now_ns};
-pub use tape::{Error as TapeError, Header, ProcessEntry, Reader, SiteEntry, Totals, Writer, create as create_tape};
+use serde::{Deserialize, Serialize};
 
 use crate::health::{Figures, Subject};
+
+/// What a tape says of itself.
+#[derive(Clone, Debug, Default, Deserialize, Eq, PartialEq, Serialize)]
+pub struct Header {
+    /// Sizes of the record header, of the record of each kind in the order of the kinds, and of the largest payload; then
+    /// of the kinds that were added since.
+    pub abi: Vec<usize>,
+    /// Nanoseconds since 1970 when `CLOCK_MONOTONIC` was zero.
+    pub boot_unix_ns: u64,
+    /// Inode of the tracer's own network namespace; 0 when unknown.
+    pub own_netns: u32,
+    /// The processes that were traced at the beginning; records tell of others.
+    pub processes: Vec<ProcessEntry>,
+    /// The functions that were probed at the beginning, by the index that records name; frames add others.
+    pub sites: Vec<SiteEntry>,
+}
+
+/// A traced process.
+#[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
+pub struct ProcessEntry {
+    /// Process id.
+    pub pid: u32,
+    /// Short name.
+    pub name: String,
+}
+
+/// A probed function.
+#[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
+pub struct SiteEntry {
+    /// The file, as the process saw it.
+    pub path: String,
+    /// The function.
+    pub function: String,
+    /// The TLS library, in one word.
+    pub library: String,
+}
+
+/// What was lost in the kernel, in all.
+#[derive(Clone, Copy, Debug, Default, Deserialize, Eq, PartialEq, Serialize)]
+pub struct Totals {
+    /// Records that were not captured.
+    pub lost_records: u64,
+    /// Bytes they would have held.
+    pub lost_bytes: u64,
+}
 
 /// What was in the rings at one moment.
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
@@ -51,18 +88,18 @@ impl Batch {
     }
 
     /// Makes room for so many bytes.
-    fn reserve(&mut self, bytes: usize) {
+    pub fn reserve(&mut self, bytes: usize) {
         self.bytes.reserve_exact(bytes);
     }
 
     /// Adds a record that comes in two parts.
-    fn push_parts(&mut self, first: &[u8], rest: &[u8]) {
+    pub fn push_parts(&mut self, first: &[u8], rest: &[u8]) {
         self.bytes.extend_from_slice(first);
         self.push(rest);
     }
 
     /// How many records it has.
-    const fn count(&self) -> usize {
+    pub const fn count(&self) -> usize {
         self.ends.len()
     }
 

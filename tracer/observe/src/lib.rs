@@ -1,32 +1,28 @@
-//! tlscope: the HTTP heads of a running gateway's TLS traffic, from its plaintext.
+//! From batches of records to redacted lines. The same tape gives the same lines, byte for byte, on any machine.
 //!
 //! The modules stand in the order of the data's way. Each stage has one named input and one named output:
 //!
 //! | stage | out | lives in | its "no" | its failure |
 //! | --- | --- | --- | --- | --- |
-//! | discover processes and the files they map, arrivals, exits | [`target::Target`], [`target::Life`] | [`target`] | not selected | `Error` |
-//! | resolve: ELF to probe sites and struct offsets | `symbolizer::ProbePlan` | [`resolve`], `symbolizer` | `Reason` | not a usable ELF |
-//! | attach, also later; enable last; detach on drop | [`attach::Probes`], [`attach::Rings`] | [`attach`] | kernel lacks X: `Reason` | `Error` with the verifier's log |
-//! | capture in the kernel | ABI records | `tracer-ebpf` | filtered in the kernel | a counter per site and cause |
-//! | receive: rings, or a recorded tape; put in order | [`source::Batch`] | [`source`] | | `Error` |
+//! | receive: what the rings or a tape gave | [`batch::Batch`] | [`batch`], [`tape`] | | [`tape::Error`] |
 //! | type the bytes | [`event::Event`] | [`event`] | unknown kind: counted | cut short: counted |
+//! | put records in the order they were made | records | [`order`] | | too late: counted |
 //! | reassemble, decode, pair | `http_decode::Output` | `http-decode` | not HTTP, joined late | malformed: resynchronise |
 //! | correlate: process, peer, request id | [`correlate::Observed`] | [`correlate`] | unknown peer, said so | |
 //! | redact: the only gate | [`redact::Redacted`] | [`redact`] | value masked | |
-//! | filter, output | lines | [`filter`], [`output`] | broken pipe: done | `Error` |
+//! | filter, output | lines | [`filter`], [`output`] | broken pipe: done | [`output::Error`] |
 //!
-//! [`pipeline`] joins what lies above the kernel into one function from batches to lines; [`command`] runs it.
+//! [`pipeline`] joins them into one function from batches to lines. Nothing here knows BPF, ELF or `/proc`, and nothing
+//! reads a clock: what could not be replayed from a tape has no place in this package.
 
 pub mod limits;
 pub mod health;
-pub mod target;
-pub mod resolve;
-pub mod attach;
-pub mod source;
+pub mod batch;
+pub mod tape;
 pub mod event;
+pub mod order;
 pub mod correlate;
 pub mod redact;
 pub mod filter;
 pub mod output;
 pub mod pipeline;
-pub mod command;

@@ -6,8 +6,7 @@
 
 use std::collections::BTreeMap;
 
-use super::Batch;
-use crate::{event, limits::MAX_UNORDERED_BYTES};
+use crate::{batch::Batch, event, limits::MAX_UNORDERED_BYTES};
 
 /// Puts records in order.
 #[derive(Debug, Default)]
@@ -56,7 +55,7 @@ impl Merger {
         // Stable: what one ring gave in order stays in order.
         self.entries.sort_by_key(|entry| entry.ts_ns);
         self.waiting_bytes += batch.len();
-        let left = batch.ends.len();
+        let left = batch.count();
         if left > 0 {
             self.batches.insert(number, Waiting { batch, left });
         }

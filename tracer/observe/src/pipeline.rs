@@ -4,12 +4,13 @@
 //! no clock and does no other I/O: the same tape gives the same lines, byte for byte.
 
 use crate::{
+    batch::{Batch, Header},
     correlate::{Correlator, Counters, Happening, Observed},
     filter::Filter,
     health::{Figures, Health, State, Subject, Watch},
+    order::Merger,
     output::{self, Sink, Written},
     redact::Redactor,
-    source::{Batch, Header, Merger},
 };
 
 /// Decodes, redacts, filters and writes.

@@ -5,23 +5,21 @@
 //! a reader who has stalled.
 
 use std::{
-    thread::{self, JoinHandle},
+    thread::JoinHandle,
     time::{Duration, Instant},
 };
 
 use anyhow::Result;
 use tokio::time::sleep;
+use tracer_capture::session::Detaching;
+use tracer_observe::{batch::Totals, pipeline::Flow};
 
-use super::{
-    Outcome,
-    follow::Follower,
-    following::Following,
-    say,
-    session::{Session, Stop},
-    totals::{say_losses, say_missing, say_totals},
-    work::Work,
+use super::session::{Session, Stop};
+use crate::{
+    messages::say,
+    outcome::Outcome,
+    totals::{say_missing, say_totals},
 };
-use crate::{pipeline::Flow, source::Totals};
 
 /// How long what is buffered has to be decoded and written.
 const GRACE: Duration = Duration::from_secs(1);
@@ -51,52 +49,46 @@ impl Limit {
     }
 }
 
-impl Session {
-    /// Ends the session. What was asked to stop has [`GRACE`]; what ended by itself has the time its reader takes.
-    pub(super) async fn end(&mut self, stop: Stop, mut work: Work, mut following: Following) -> Result<Outcome> {
-        let began = Instant::now();
-        let limit = Limit((stop == Stop::Asked).then_some(began + GRACE));
-        self.stop_reporting()?;
-        following.conclude();
-        limit
-            .wait(|| self.hand_over(&work, &mut following) == Flow::Done || following.is_over())
-            .await;
-        limit.wait(|| following.is_over()).await;
-        let mut missing = Vec::new();
-        let (totals, detaching) = if let Some(mut follower) = following.take_follower()? {
-            missing.extend_from_slice(follower.probes().missing());
-            detach(follower)?
-        } else {
-            say("what was lost is not known: following did not come to its end in time");
-            (Totals::default(), None)
-        };
-        limit.wait(|| self.hand_over_rest(&work, &mut following)).await;
-        work.conclude(totals);
-        limit.wait(|| work.is_over()).await;
-        let undecoded = self.left_over() + work.undecoded();
-        let unwritten = work.unwritten();
-        let summary = work.end()?;
-        say_unfinished(undecoded, unwritten);
-        say_missing(&missing, summary.as_ref());
-        say_totals(summary.as_ref(), totals);
-        Limit(Some(began + DETACH))
-            .wait(|| detaching.as_ref().is_none_or(JoinHandle::is_finished))
-            .await;
-        let enough = summary.is_some_and(|summary| summary.enough == Flow::Done);
-        if stop == Stop::AllEnded && !enough {
-            say("every traced process has ended");
-            return Ok(Outcome::Failed);
-        }
-        Ok(Outcome::Done)
+/// Ends a session. What was asked to stop has [`GRACE`]; what ended by itself has the time its reader takes.
+pub(super) async fn end(mut session: Session, stop: Stop) -> Result<Outcome> {
+    let began = Instant::now();
+    let limit = Limit((stop == Stop::Asked).then_some(began + GRACE));
+    session.capture.stop_reporting()?;
+    session.capture.stop_following();
+    limit
+        .wait(|| session.hand_over() == Flow::Done || session.capture.is_over())
+        .await;
+    limit.wait(|| session.capture.is_over()).await;
+    let (totals, missing, detaching) = if let Some(detaching) = session.capture.detach()? {
+        let Detaching {
+            totals,
+            missing,
+            thread,
+        } = detaching;
+        (totals, missing, Some(thread))
+    } else {
+        say("what was lost is not known: following did not come to its end in time");
+        (Totals::default(), Vec::new(), None)
+    };
+    limit.wait(|| session.hand_over_rest()).await;
+    let Session { capture, mut work, .. } = session;
+    work.conclude(totals);
+    limit.wait(|| work.is_over()).await;
+    let undecoded = capture.left_over() + work.undecoded();
+    let unwritten = work.unwritten();
+    let summary = work.end()?;
+    say_unfinished(undecoded, unwritten);
+    say_missing(&missing, summary.as_ref());
+    say_totals(summary.as_ref(), totals);
+    Limit(Some(began + DETACH))
+        .wait(|| detaching.as_ref().is_none_or(JoinHandle::is_finished))
+        .await;
+    let enough = summary.is_some_and(|summary| summary.enough == Flow::Done);
+    if stop == Stop::AllEnded && !enough {
+        say("every traced process has ended");
+        return Ok(Outcome::Failed);
     }
-}
-
-/// Says what was lost, and has the kernel take the probes away, which takes its time.
-fn detach(mut follower: Follower) -> Result<(Totals, Option<JoinHandle<()>>)> {
-    follower.tell_last()?;
-    let totals = say_losses(follower.probes())?;
-    let thread = thread::Builder::new().name("detach".to_owned());
-    Ok((totals, Some(thread.spawn(move || drop(follower))?)))
+    Ok(Outcome::Done)
 }
 
 fn say_unfinished(undecoded: u64, unwritten: u64) {

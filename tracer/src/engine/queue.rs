@@ -6,7 +6,9 @@ use std::sync::{
     mpsc::{Receiver, Sender, channel},
 };
 
-use crate::{limits::MAX_QUEUED_BYTES, pipeline::Flow, source::Batch};
+use tracer_observe::{batch::Batch, pipeline::Flow};
+
+use crate::limits::MAX_QUEUED_BYTES;
 
 /// The end that drains.
 #[derive(Debug)]

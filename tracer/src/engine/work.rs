@@ -13,33 +13,13 @@ use std::{
 };
 
 use anyhow::{Result, anyhow};
-
-use super::{
-    queue::{Queue, Queued, queue},
-    writer::Queue as Lines,
-};
-use crate::{
+use tracer_observe::{
+    batch::{Batch, Totals},
     pipeline::{Flow, Summary},
-    source::{Batch, Totals},
 };
 
-/// Takes batches, in a thread of its own.
-pub(super) trait Consumer: Send + 'static {
-    /// Takes one batch.
-    fn batch(&mut self, batch: Batch) -> Result<Flow>;
-
-    /// Takes what was lost in all; nothing more will come.
-    fn conclude(&mut self, totals: Totals) -> Result<()>;
-
-    /// What came out so far, if that is exchanges.
-    fn summary(&self) -> Option<Summary>;
-
-    /// Where its lines wait to be written, if it does not write them itself.
-    fn lines(&self) -> Option<Lines>;
-
-    /// Ends, and waits until everything is written.
-    fn close(self: Box<Self>) -> Result<()>;
-}
+use super::queue::{Queue, Queued, queue};
+use crate::{consumer::Consumer, writer::Queue as Lines};
 
 /// A consumer at work.
 pub(super) struct Work {
@@ -53,8 +33,8 @@ pub(super) struct Work {
 }
 
 impl Work {
-    /// Begins.
-    pub(super) fn start(consumer: Box<dyn Consumer>) -> Result<Self> {
+    /// Starts the thread. `lines` is where the consumer's lines wait, if it does not write them itself.
+    pub(super) fn start(consumer: Box<dyn Consumer>, lines: Option<Lines>) -> Result<Self> {
         let (batches, queued) = queue();
         let (sender, totals) = channel();
         let progress = Arc::default();
@@ -62,7 +42,7 @@ impl Work {
         let thread = thread::Builder::new().name("decode".to_owned());
         Ok(Self {
             undecoded: batches.counter(),
-            lines: consumer.lines(),
+            lines,
             batches: Some(batches),
             totals: Some(sender),
             progress,

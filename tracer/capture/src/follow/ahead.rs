@@ -9,7 +9,6 @@ use anyhow::Result;
 use super::{
     Follower,
     look::{described, has_plan, placement},
-    say,
 };
 use crate::{
     attach::{Needs, Placement, Reach},
@@ -37,7 +36,7 @@ impl Follower {
         let target = Target::of_program(name);
         let files = self.resolver.resolve(&target);
         if self.selection.wait && target.objects.is_empty() {
-            say(&format!(
+            self.messages.say(&format!(
                 "no program is named {name} in PATH: of one that lies elsewhere, the first milliseconds may not be seen"
             ));
         }
@@ -49,7 +48,7 @@ impl Follower {
             self.place_beside_own_libc(&mut new)?;
         }
         for library in new {
-            say(&format!("expecting {name}: {library}"));
+            self.messages.say(&format!("expecting {name}: {library}"));
         }
         Ok(())
     }
@@ -107,7 +106,7 @@ impl Follower {
             // What is rare is said at the end, if a connection missed it.
             let missing = self.probes.watch_ciphertext()?;
             for missing in missing.iter().filter(|missing| !missing.is_rare()) {
-                say(&missing.to_string());
+                self.messages.say(&missing.to_string());
             }
         }
         Ok(())

@@ -7,7 +7,7 @@ use std::collections::BTreeSet;
 
 use anyhow::{Result, bail};
 
-use super::{AFTER_EXEC, Follower, look::Look, say};
+use super::{AFTER_EXEC, Follower, look::Look};
 use crate::{
     attach,
     target::{self, descendants_of, exists, find, name_of},
@@ -16,7 +16,7 @@ use crate::{
 impl Follower {
     /// Attaches to what is there. The kernel keeps account of the processes first, and only then are their descendants
     /// counted, so that none is forked in between.
-    pub(in crate::command) fn begin(&mut self) -> Result<()> {
+    pub(crate) fn begin(&mut self) -> Result<()> {
         let asked = match find(&self.selection) {
             Err(error @ target::Error::NoSuchName { .. }) => bail!("{error}; --wait waits for one"),
             found => found?,
@@ -46,7 +46,7 @@ impl Follower {
         if (self.selection.follow || self.selection.is_open())
             && let Some(reason) = attach::late_start()
         {
-            say(&reason);
+            self.messages.say(&reason);
         }
         Ok(())
     }

@@ -3,16 +3,16 @@
 //! In: a process. Out: probes in the files with a TLS library, and one line for each that is new. Refuses, with the
 //! reason, a process whose library is not to be traced, and a file that is not what the process runs.
 
-use std::sync::{Arc, PoisonError};
+use std::sync::Arc;
 
 use anyhow::Result;
 use symbolizer::ProbePlan;
+use tracer_observe::batch::SiteEntry;
 
-use super::{Follower, accounts::Mapped, say};
+use super::{Follower, accounts::Mapped};
 use crate::{
     attach::{self, Needs, Placement},
     resolve::{Resolution, Resolved, has_none, untraced, why_not},
-    source::SiteEntry,
     target::{MappedObject, Target, exists, has_memory, verify},
 };
 
@@ -63,7 +63,8 @@ impl Follower {
             if let Resolution::Plan(plan) = file.resolution.as_ref() {
                 let library = described(plan, file);
                 if is_new || first {
-                    say(&format!("attached to {} ({pid}): {library}", target.name));
+                    self.messages
+                        .say(&format!("attached to {} ({pid}): {library}", target.name));
                 }
                 traced.push(library);
             }
@@ -138,8 +139,7 @@ impl Follower {
             function: site.function.clone(),
             library: site.library.to_owned(),
         });
-        let mut told = self.told.sites.lock().unwrap_or_else(PoisonError::into_inner);
-        told.extend(new);
+        self.output.add_sites(new);
         Ok(is_new)
     }
 }

@@ -8,7 +8,7 @@ use tracer_ebpf::{Kind, SiteCounters};
 use zerocopy::IntoBytes as _;
 
 use super::Follower;
-use crate::source::now_ns;
+use crate::clock::now_ns;
 
 /// What was counted when it was last read, and the time before that.
 #[derive(Clone, Copy, Debug, Default)]
@@ -53,13 +53,13 @@ impl Follower {
             if self.sweeps.has_ended(record.header.tgid, record.header.generation) {
                 record.header.kind = Kind::END;
             }
-            self.told.add_record(record.as_bytes());
+            self.output.add_record(record.as_bytes());
         }
         Ok(())
     }
 
     /// Tells how far the connections have come, at the end.
-    pub(in crate::command) fn tell_last(&mut self) -> Result<()> {
+    pub(crate) fn tell_last(&mut self) -> Result<()> {
         self.tell_reached(When::AtEnd)
     }
 }

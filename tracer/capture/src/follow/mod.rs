@@ -4,6 +4,7 @@
 //! record, one line for each process or file that is attached to, and one for each asked for that is not. Forgets what
 //! has ended.
 
+mod output;
 mod accounts;
 mod look;
 mod losses;
@@ -17,15 +18,16 @@ use std::{
     collections::{BTreeMap, BTreeSet},
     mem::take,
     sync::{
-        Arc, Mutex, PoisonError,
-        atomic::{AtomicBool, Ordering},
+        Arc,
         mpsc::{Receiver, RecvTimeoutError},
     },
     time::{Duration, Instant},
 };
 
 use anyhow::Result;
+use tracer_observe::batch::ProcessEntry;
 
+pub(crate) use self::output::FollowOutput;
 use self::{
     accounts::{Accounts, Mapped},
     look::Look,
@@ -34,12 +36,11 @@ use self::{
     sweep::Sweeps,
     watch::Watch,
 };
-use super::say;
 use crate::{
     attach::{self, Changes, Probes, Reach},
-    health::{Figures, Subject},
+    clock::now_ns,
+    message::Messages,
     resolve::Resolver,
-    source::{ProcessEntry, SiteEntry, now_ns},
     target::{self, Life, Selection, exists, name_of},
 };
 
@@ -55,54 +56,8 @@ const SWEEP: Duration = Duration::from_secs(2);
 /// How often processes are looked at where the kernel does not tell of mappings.
 const LOOK: Duration = Duration::from_millis(500);
 
-/// What the follower tells whoever drains.
-#[derive(Debug, Default)]
-pub(super) struct Told {
-    sites: Mutex<Vec<SiteEntry>>,
-    records: Mutex<Vec<Vec<u8>>>,
-    health: Mutex<BTreeMap<Subject, Figures>>,
-    all_ended: AtomicBool,
-}
-
-impl Told {
-    /// Takes the sites that are new.
-    pub(super) fn take_sites(&self) -> Vec<SiteEntry> {
-        take(&mut *self.sites.lock().unwrap_or_else(PoisonError::into_inner))
-    }
-
-    /// Adds a record that the kernel would have written, if it could.
-    pub(super) fn add_record(&self, record: &[u8]) {
-        let mut records = self.records.lock().unwrap_or_else(PoisonError::into_inner);
-        records.push(record.to_vec());
-    }
-
-    /// Takes the records that are new.
-    pub(super) fn take_records(&self) -> Vec<Vec<u8>> {
-        take(&mut *self.records.lock().unwrap_or_else(PoisonError::into_inner))
-    }
-
-    /// Adds how something is now; what was not taken of it before is replaced, and what it refused is added up.
-    pub(super) fn add_health(&self, subject: Subject, figures: Figures) {
-        let mut health = self.health.lock().unwrap_or_else(PoisonError::into_inner);
-        let before = health.get(&subject).map_or(0, |before| before.dropped);
-        let dropped = figures.dropped.saturating_add(before);
-        health.insert(subject, Figures { dropped, ..figures });
-    }
-
-    /// Takes how things are, as far as it is new.
-    pub(super) fn take_health(&self) -> Vec<(Subject, Figures)> {
-        let health = take(&mut *self.health.lock().unwrap_or_else(PoisonError::into_inner));
-        health.into_iter().collect()
-    }
-
-    /// Tells whether there is nothing left to trace.
-    pub(super) fn all_ended(&self) -> bool {
-        self.all_ended.load(Ordering::Acquire)
-    }
-}
-
 /// Keeps account of the traced processes, and of the probes they need.
-pub(super) struct Follower {
+pub(crate) struct Follower {
     probes: Probes,
     resolver: Resolver,
     selection: Selection,
@@ -125,11 +80,12 @@ pub(super) struct Follower {
     notices: Notices,
     /// Whether the kernel tells of mappings.
     mappings_are_told: bool,
-    told: Arc<Told>,
+    output: Arc<FollowOutput>,
+    messages: Messages,
 }
 
 impl Follower {
-    pub(super) fn new(probes: Probes, selection: Selection, mappings_are_told: bool) -> Self {
+    pub(crate) fn new(probes: Probes, selection: Selection, mappings_are_told: bool, messages: Messages) -> Self {
         Self {
             reach: attach::reach(selection.follow),
             watch: (probes.changes() == Changes::LookedFor).then(Watch::new),
@@ -143,24 +99,25 @@ impl Follower {
             swept: Instant::now(),
             overlooked: false,
             doubtful: BTreeSet::new(),
-            notices: Notices::default(),
+            notices: Notices::new(messages),
             mappings_are_told,
-            told: Arc::default(),
+            output: Arc::default(),
+            messages,
         }
     }
 
-    /// What it tells whoever drains.
-    pub(super) fn told(&self) -> Arc<Told> {
-        Arc::clone(&self.told)
+    /// What it hands to whoever drains.
+    pub(crate) fn output(&self) -> Arc<FollowOutput> {
+        Arc::clone(&self.output)
     }
 
     /// The probes, for their sites and losses.
-    pub(super) const fn probes(&mut self) -> &mut Probes {
+    pub(crate) const fn probes(&mut self) -> &mut Probes {
         &mut self.probes
     }
 
     /// The processes that are traced, with their names.
-    pub(super) fn entries(&self) -> Vec<ProcessEntry> {
+    pub(crate) fn entries(&self) -> Vec<ProcessEntry> {
         let pids: BTreeSet<u32> = self.accounts.pids().collect();
         let entry = |pid| {
             Some(ProcessEntry {
@@ -172,19 +129,19 @@ impl Follower {
     }
 
     /// Follows until nobody tells of anything any more.
-    pub(super) fn run(mut self, lives: &Receiver<Vec<Life>>) -> Self {
+    pub(crate) fn run(mut self, lives: &Receiver<Vec<Life>>) -> Self {
         loop {
             match lives.recv_timeout(self.next_due()) {
                 Ok(lives) => lives.into_iter().for_each(|life| self.take(life)),
                 Err(RecvTimeoutError::Timeout) => {}
                 Err(RecvTimeoutError::Disconnected) => {
-                    self.sweeps.say_left_over();
+                    self.sweeps.say_left_over(self.messages);
                     self.notices.say_repeated();
                     return self;
                 }
             }
             if let Err(error) = self.catch_up() {
-                say(&format!("following is not complete: {error:#}"));
+                self.messages.say(&format!("following is not complete: {error:#}"));
             }
         }
     }
@@ -262,7 +219,7 @@ impl Follower {
             if let Err(error) = self.probes.attach(*file, pid, self.reach, needs)
                 && exists(pid)
             {
-                say(&format!(
+                self.messages.say(&format!(
                     "process {pid} is not traced from its first request on: {error:#}"
                 ));
             }
@@ -319,9 +276,8 @@ impl Follower {
         if take(&mut self.overlooked) || self.accounts.is_empty() {
             self.catch_missed()?;
         }
-        self.told
-            .all_ended
-            .store(self.accounts.is_empty() && !self.selection.is_open(), Ordering::Release);
+        self.output
+            .set_all_ended(self.accounts.is_empty() && !self.selection.is_open());
         Ok(())
     }
 
@@ -379,27 +335,5 @@ impl Follower {
             self.end(pid, now_ns());
         }
         self.catch_missed()
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn of_health_that_nobody_takes_the_last_is_kept_and_what_was_refused_adds_up() {
-        let told = Told::default();
-        let subject = Subject::Table("calls");
-        for used in 1..=1000 {
-            let figures = Figures {
-                used: Some(used),
-                capacity: Some(1000),
-                dropped: 2,
-            };
-            told.add_health(subject.clone(), figures);
-        }
-        let [(of, figures)] = <[_; 1]>::try_from(told.take_health()).unwrap();
-        assert_eq!((of, figures.used, figures.dropped), (subject, Some(1000), 2000));
-        assert!(told.take_health().is_empty());
     }
 }

@@ -10,8 +10,11 @@ use std::{
     sync::Arc,
 };
 
-use super::{accounts::Mapped, say};
-use crate::limits::{MAX_ARRIVAL_LINES, MAX_ARRIVALS, MAX_REFUSALS};
+use super::accounts::Mapped;
+use crate::{
+    limits::{MAX_ARRIVAL_LINES, MAX_ARRIVALS, MAX_REFUSALS},
+    message::Messages,
+};
 
 /// Process ids that one line names.
 const NAMED_PIDS: usize = 8;
@@ -20,8 +23,9 @@ const NAMED_PIDS: usize = 8;
 type Found = BTreeMap<(String, String), Vec<u32>>;
 
 /// What was said, and what is to be.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct Notices {
+    messages: Messages,
     /// What is said as soon as all processes that are there were examined.
     gathered: Found,
     /// Whether that is over.
@@ -36,6 +40,19 @@ pub(super) struct Notices {
 }
 
 impl Notices {
+    /// Begins to gather.
+    pub(super) fn new(messages: Messages) -> Self {
+        Self {
+            messages,
+            gathered: Found::new(),
+            begun: false,
+            said: HashMap::new(),
+            unsaid: 0,
+            arrived: BTreeMap::new(),
+            arrival_lines: 0,
+        }
+    }
+
     /// Notes something of a process: its name and id come first, and the words follow.
     pub(super) fn note(&mut self, name: &str, pid: u32, words: &str) {
         let key = (name.to_owned(), words.to_owned());
@@ -46,7 +63,7 @@ impl Notices {
         } else if self.said.len() >= MAX_REFUSALS {
             self.unsaid += 1;
         } else {
-            say(&line(&key, &[pid]));
+            self.messages.say(&line(&key, &[pid]));
             self.said.insert(key, 0);
         }
     }
@@ -55,7 +72,7 @@ impl Notices {
     pub(super) fn say_gathered(&mut self) {
         self.begun = true;
         for (key, pids) in take(&mut self.gathered) {
-            say(&line(&key, &pids));
+            self.messages.say(&line(&key, &pids));
             if self.said.len() < MAX_REFUSALS {
                 self.said.insert(key, 0);
             }
@@ -98,9 +115,11 @@ impl Notices {
                 return;
             }
             self.arrival_lines += 1;
-            say(&format!("attached to {name} ({}): {library}", listed(&pids)));
+            self.messages
+                .say(&format!("attached to {name} ({}): {library}", listed(&pids)));
             if self.arrival_lines == MAX_ARRIVAL_LINES {
-                say("processes that are forked from now on are traced and no longer named");
+                self.messages
+                    .say("processes that are forked from now on are traced and no longer named");
             }
         }
     }
@@ -110,10 +129,11 @@ impl Notices {
         let mut repeated: Vec<_> = self.said.iter().filter(|(_, more)| **more > 0).collect();
         repeated.sort();
         for ((name, words), more) in repeated {
-            say(&format!("{name}, {more} processes more{words}"));
+            self.messages.say(&format!("{name}, {more} processes more{words}"));
         }
         if self.unsaid > 0 {
-            say(&format!("reasons not said, too many: {}", self.unsaid));
+            self.messages
+                .say(&format!("reasons not said, too many: {}", self.unsaid));
         }
     }
 }
@@ -139,7 +159,7 @@ mod tests {
 
     #[test]
     fn what_is_true_of_many_processes_of_a_name_is_one_line() {
-        let mut notices = Notices::default();
+        let mut notices = Notices::new(Messages::to(|_| {}));
         for pid in 1..=168 {
             notices.note("curl", pid, " is not traced: x");
         }
@@ -152,7 +172,7 @@ mod tests {
 
     #[test]
     fn what_is_found_later_is_said_once_and_counted() {
-        let mut notices = Notices::default();
+        let mut notices = Notices::new(Messages::to(|_| {}));
         notices.note("curl", 1, " a");
         notices.say_gathered();
         for pid in 2..=10 {
@@ -165,7 +185,7 @@ mod tests {
 
     #[test]
     fn as_much_is_said_as_the_bound_and_the_rest_is_counted() {
-        let mut notices = Notices::default();
+        let mut notices = Notices::new(Messages::to(|_| {}));
         notices.say_gathered();
         for number in 0..MAX_REFUSALS + 3 {
             notices.note("x", 1, &format!(" {number}"));
@@ -175,7 +195,7 @@ mod tests {
 
     #[test]
     fn processes_that_come_and_go_are_no_more_than_the_bound() {
-        let mut notices = Notices::default();
+        let mut notices = Notices::new(Messages::to(|_| {}));
         let mapped = Arc::new(Mapped {
             traced: vec!["y".to_owned()],
             ..Mapped::default()
@@ -193,7 +213,7 @@ mod tests {
 
     #[test]
     fn a_process_that_ended_or_runs_another_program_is_not_announced_as_its_parent() {
-        let mut notices = Notices::default();
+        let mut notices = Notices::new(Messages::to(|_| {}));
         let mapped = Arc::new(Mapped {
             traced: vec!["y".to_owned()],
             ..Mapped::default()

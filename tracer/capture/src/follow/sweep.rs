@@ -9,11 +9,12 @@ use std::{
 };
 
 use anyhow::Result;
+use tracer_observe::health::{Figures, Subject};
 
-use super::{Follower, losses::When, say};
+use super::{Follower, losses::When};
 use crate::{
     attach::{Ends, Fill, Swept, Table, Threads},
-    health::{Figures, Subject},
+    message::Messages,
     target::{thread_has_ended, threads_of},
 };
 
@@ -86,9 +87,9 @@ impl Sweeps {
     }
 
     /// Says how many entries were found of processes whose end was overlooked, if any.
-    pub(super) fn say_left_over(&self) {
+    pub(super) fn say_left_over(&self, messages: Messages) {
         if self.left_over > 0 {
-            say(&format!(
+            messages.say(&format!(
                 "entries of processes whose end was overlooked, removed: {}",
                 self.left_over
             ));
@@ -170,7 +171,7 @@ impl Follower {
                 dropped,
                 ..Figures::default()
             };
-            self.told.add_health(Subject::Ring, figures);
+            self.output.add_health(Subject::Ring, figures);
         }
         let now = Instant::now();
         for fill in fills {
@@ -188,9 +189,9 @@ impl Follower {
                 capacity: fill.room.try_into().ok(),
                 dropped: self.sweeps.newly_refused(subject.clone(), refused),
             };
-            self.told.add_health(subject, figures);
+            self.output.add_health(subject, figures);
             if let Some(complaint) = self.sweeps.complain(*fill, refused, now) {
-                say(&complaint);
+                self.messages.say(&complaint);
             }
         }
         Ok(())

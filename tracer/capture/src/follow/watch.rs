@@ -14,9 +14,9 @@ use anyhow::Result;
 use tracer_ebpf::{Change, Cookie, Direction, Kind, ProcessRecord, RecordFlags, RecordHeader};
 use zerocopy::IntoBytes as _;
 
-use super::{Follower, say};
+use super::Follower;
 use crate::{
-    source::now_ns,
+    clock::now_ns,
     target::{descendants_of, name_of, parent_of, start_of},
 };
 
@@ -86,7 +86,7 @@ impl Follower {
         self.probes.leave(ended)?;
         for pid in ended {
             let record = record(*pid, 0, Change::ENDED);
-            self.told.add_record(record.as_bytes());
+            self.output.add_record(record.as_bytes());
             self.end(*pid, record.header.ts_ns);
         }
         Ok(())
@@ -112,9 +112,9 @@ impl Follower {
         }
         // Nothing of it is traced before this, so that nothing of it is older than the record.
         let record = record(pid, parent, Change::FORKED);
-        self.told.add_record(record.as_bytes());
+        self.output.add_record(record.as_bytes());
         if let Err(error) = self.probes.trace(&BTreeSet::from([pid]), &self.selection) {
-            say(&format!("process {pid} is not traced: {error:#}"));
+            self.messages.say(&format!("process {pid} is not traced: {error:#}"));
         }
         self.fork(pid, parent);
         // It may run another program than its parent by now.

@@ -3,25 +3,28 @@
 //! In: [`Rings`], and CPUs that come online. Out: [`Batch`]es, each with the time until which it is complete, and what
 //! happened to processes.
 
+mod progress;
+mod drain;
+
 use std::{
     io,
     os::fd::{AsFd, BorrowedFd, OwnedFd},
 };
 
-use rustix::time::{ClockId, clock_gettime};
+use tracer_observe::batch::Batch;
 
-use super::{
-    Batch,
-    drain::{Drain, Drained, RecordQueue, fuller},
-};
+use self::drain::{Drain, RecordQueue, fuller};
 use crate::{
     attach::{Arrival, Arrivals, Mappings, Ring, Rings},
+    clock::{boot_unix_ns, now_ns},
     target::Life,
 };
 
+pub use drain::Drained;
+
 /// What is told while the rings are drained, apart from records.
 #[derive(Debug)]
-pub enum Told<'a> {
+pub enum DrainEvent<'a> {
     /// Something happened to a process.
     Life(Life),
     /// A record of the ring that wakes its reader.
@@ -85,7 +88,7 @@ impl Drainer {
 
     /// Takes what is in the rings, up to so many bytes of what was captured. What happened to processes is also handed
     /// to `tell`, with what they mapped, which concerns nobody else, and records that may have to be looked into.
-    pub fn drain(&mut self, bound: usize, mut tell: impl FnMut(Told<'_>)) -> (Batch, Drained) {
+    pub fn drain(&mut self, bound: usize, mut tell: impl FnMut(DrainEvent<'_>)) -> (Batch, Drained) {
         let mut batch = Batch::new(now_ns());
         batch.boot_unix_ns = Some(boot_unix_ns());
         self.adopt(&mut batch);
@@ -99,12 +102,12 @@ impl Drainer {
         drained.fullest = fuller(drained.fullest, self.lifecycle.read(&mut batch, usize::MAX).fullest);
         for record in batch.records().skip(before) {
             match Life::parse(record) {
-                Some(life) => tell(Told::Life(life)),
-                None => tell(Told::Record(record)),
+                Some(life) => tell(DrainEvent::Life(life)),
+                None => tell(DrainEvent::Record(record)),
             }
         }
         for life in mapped {
-            tell(Told::Life(life));
+            tell(DrainEvent::Life(life));
         }
         (batch, drained)
     }
@@ -139,22 +142,4 @@ impl AsFd for Drainer {
     fn as_fd(&self) -> BorrowedFd<'_> {
         self.woken.as_fd()
     }
-}
-
-/// Reads the clock that the programs read: `CLOCK_MONOTONIC`, in nanoseconds.
-pub fn now_ns() -> u64 {
-    nanoseconds(ClockId::Monotonic)
-}
-
-/// Reads what the wall clock showed, if it went on like that clock, when that was zero: nanoseconds since 1970.
-pub fn boot_unix_ns() -> u64 {
-    nanoseconds(ClockId::Realtime).saturating_sub(now_ns())
-}
-
-fn nanoseconds(clock: ClockId) -> u64 {
-    let now = clock_gettime(clock);
-    let seconds = u64::try_from(now.tv_sec).unwrap_or(0);
-    seconds
-        .saturating_mul(1_000_000_000)
-        .saturating_add(u64::try_from(now.tv_nsec).unwrap_or(0))
 }

@@ -177,7 +177,10 @@ mod tests {
     use http_decode::{Chunk, Direction, Settings, Timestamp};
 
     use super::*;
-    use crate::correlate::{AddressSource, Connection, Process};
+    use crate::{
+        correlate::{Connection, LibraryName, Process},
+        event::AddressSource,
+    };
 
     #[test]
     fn times_of_connections_that_are_gone_do_not_pile_up() {
@@ -204,7 +207,7 @@ mod tests {
                 pid: 7,
                 name: String::new(),
             },
-            tls: "openssl",
+            tls: LibraryName::new("openssl"),
             local: None,
             remote: None,
             source: AddressSource::Unseen,

@@ -123,7 +123,10 @@ impl Correlator {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::correlate::{AddressSource, Process};
+    use crate::{
+        correlate::{LibraryName, Process},
+        event::AddressSource,
+    };
 
     #[test]
     fn departed_connections_are_remembered_within_a_bound_and_the_oldest_is_forgotten() {
@@ -133,7 +136,7 @@ mod tests {
                 pid: 7,
                 name: String::new(),
             },
-            tls: "openssl",
+            tls: LibraryName::new("openssl"),
             local: None,
             remote: None,
             source: AddressSource::Unseen,

@@ -3,6 +3,7 @@
 //! In: records in the order they were made. Out: [`Observed`]. Refuses to guess: an unknown peer stays unknown, with
 //! the reason. Nothing that comes out can be printed before it went through `redact`.
 
+mod library;
 mod observed;
 mod processes;
 mod tracked;
@@ -18,7 +19,6 @@ use std::{sync::Arc, time::SystemTime};
 
 use http_decode::{Direction, GapCause, Output, Settings, Timestamp};
 
-use symbolizer::Family;
 use tracer_ebpf::MAX_SITES;
 
 use self::{
@@ -30,13 +30,14 @@ use self::{
     tracked::Tracked,
 };
 use crate::{
-    event::{self, Basis, ConnKey, Data, Early, Event, Facts, Origin, Passed},
+    batch::{Header, SiteEntry},
+    event::{self, AddressSource, Basis, ConnKey, Data, Early, Event, Facts, Origin, Passed},
     limits::MAX_DEPARTED,
-    source::{Header, SiteEntry},
 };
 
 pub use counters::{Counters, Undecoded};
-pub use observed::{Address, AddressSource, Connection, ConnectionSummary, Happening, Observed, Process, Transport};
+pub use library::LibraryName;
+pub use observed::{Connection, ConnectionSummary, Happening, Observed, Process, Transport};
 
 /// Decodes connections and tells what happened on them.
 #[derive(Debug)]
@@ -46,7 +47,7 @@ pub struct Correlator {
     own_netns: u32,
     /// Whether the ends of connections are told.
     tells_connections: bool,
-    libraries: Vec<&'static str>,
+    libraries: Vec<LibraryName>,
     processes: Processes,
     connections: Connections,
     endings: Endings,
@@ -88,7 +89,7 @@ impl Correlator {
     /// Takes the next sites, in the order of their indexes; no record has an index beyond [`MAX_SITES`].
     pub fn add_sites(&mut self, sites: &[SiteEntry]) {
         let room = MAX_SITES.saturating_sub(self.libraries.len());
-        let names = sites.iter().map(|site| library_name(&site.library));
+        let names = sites.iter().map(|site| LibraryName::new(&site.library));
         self.libraries.extend(names.take(room));
     }
 
@@ -235,7 +236,7 @@ impl Correlator {
         let connection = Connection {
             id,
             process,
-            tls: self.libraries.get(site).copied().unwrap_or("unknown"),
+            tls: self.libraries.get(site).copied().unwrap_or(LibraryName::UNKNOWN),
             local: None,
             remote: None,
             source: AddressSource::Unseen,
@@ -320,16 +321,6 @@ const fn way(direction: Direction) -> &'static str {
         Direction::Read => "read",
         Direction::Write => "written",
     }
-}
-
-/// Turns a library's name from a tape into one that lives as long as the program.
-fn library_name(name: &str) -> &'static str {
-    let families = [Family::OpenSsl, Family::LibreSsl, Family::BoringSsl, Family::AwsLc];
-    families
-        .into_iter()
-        .map(Family::name)
-        .find(|known| *known == name)
-        .unwrap_or("unknown")
 }
 
 #[cfg(test)]

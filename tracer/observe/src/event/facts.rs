@@ -7,8 +7,11 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
 use tracer_ebpf::{ConnectionRecord, UNIX_PATH};
 
-use super::{Error, text};
-use crate::correlate::{Address, AddressSource};
+use super::{
+    Error,
+    address::{Address, AddressSource},
+    text,
+};
 
 const AF_UNIX: u16 = 1;
 const AF_INET: u16 = 2;

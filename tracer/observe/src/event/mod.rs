@@ -3,6 +3,7 @@
 //! In: the bytes of one record. Out: an [`Event`]. Refuses a record of an unknown kind, and one that is cut short; both
 //! are counted by the caller.
 
+mod address;
 mod facts;
 mod process;
 mod transport;
@@ -11,6 +12,7 @@ use http_decode::{Direction, Gap, GapCause, STRETCH, Timestamp};
 use tracer_ebpf::{DataRecord, EndRecord, Kind, PassedCause, PassedRecord, RecordFlags, RecordHeader};
 use zerocopy::{FromBytes, Immutable, KnownLayout};
 
+pub use address::{Address, AddressSource};
 pub use facts::{Basis, Facts};
 pub use process::{Change, ProcessChange};
 pub use transport::{SocketEnd, SocketFacts, TlsFacts};

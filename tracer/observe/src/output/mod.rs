@@ -13,7 +13,7 @@ pub(crate) mod sample;
 
 use std::io::{self, Write};
 
-pub(crate) use escape::{Shown, write_json};
+pub use escape::{Shown, write_json};
 pub use har::Har;
 pub use json::Json;
 pub use text::Text;
@@ -60,7 +60,7 @@ impl<W: Write> Lines for W {
 /// Takes lines that were redacted.
 ///
 /// ```compile_fail,E0308
-/// use tracer::{correlate::Observed, output::Sink};
+/// use tracer_observe::{correlate::Observed, output::Sink};
 /// fn forget_to_redact(sink: &mut dyn Sink, observed: &Observed) {
 ///     let _ = sink.write(observed);
 /// }

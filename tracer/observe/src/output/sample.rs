@@ -11,8 +11,8 @@ use http_decode::{
 };
 
 use crate::{
-    correlate::{Address, AddressSource, Connection, ConnectionSummary, Happening, Observed, Process, Transport},
-    event::{SocketEnd, TlsFacts},
+    correlate::{Connection, ConnectionSummary, Happening, LibraryName, Observed, Process, Transport},
+    event::{Address, AddressSource, SocketEnd, TlsFacts},
     health::{Figures, Health, State, Subject},
     redact::{Line, Redacted, Redactor, Rules},
 };
@@ -177,7 +177,7 @@ pub(crate) fn observed(happening: Happening, source: AddressSource) -> Observed 
                 pid: 1,
                 name: "nginx".to_owned(),
             },
-            tls: "openssl",
+            tls: LibraryName::new("openssl"),
             local: address(8443),
             remote: address(50312),
             source,

@@ -3,17 +3,21 @@
 //! In: [`Observed`], unredacted. Out: [`Line`]. Refuses to forget a field: every struct is taken apart by name, so that
 //! a new one does not compile before someone decided whether it may be printed.
 
-use std::time::{Duration, SystemTime};
+use std::time::SystemTime;
 
 use http_decode::{
-    Direction, End, Ended, Exchange, Field, Fields, Gap, GapCause, Malformed, Protocol, Request, RequestHead, Response,
-    ResponseHead, Side, Timestamp, Unredacted,
+    Direction, End, Ended, Exchange, Fields, Gap, GapCause, Malformed, Protocol, Request, RequestHead, Response,
+    ResponseHead, Side, Timestamp,
 };
 
 use super::{
-    EndLine, EndResponseLine, ExchangeLine, FieldLine, GrpcLine, HealthLine, InformationalLine, Line, LossLine,
-    Redactor, RequestLine, ResponseLine, connection::connection_line, field, fingerprint::has_mask, secrets::Secrets,
-    url::Text, words::Word,
+    EndLine, EndResponseLine, ExchangeLine, GrpcLine, HealthLine, InformationalLine, Line, LossLine, Redactor,
+    RequestLine, ResponseLine,
+    connection::connection_line,
+    fingerprint::has_mask,
+    secrets::Secrets,
+    values::{Composer, rfc3339},
+    words::Word,
 };
 use crate::{
     correlate::{Connection, Happening, Observed, Process},
@@ -71,12 +75,6 @@ pub(super) fn health(health: &Health) -> Line {
     }))
 }
 
-pub(super) struct Composer<'a> {
-    redactor: &'a Redactor,
-    /// Whether a value was not UTF-8, so that each is printed byte for byte.
-    latin1: bool,
-}
-
 impl Composer<'_> {
     fn line(&mut self, time: SystemTime, connection: &Connection, happening: &Happening) -> Line {
         match happening {
@@ -120,7 +118,7 @@ impl Composer<'_> {
             pid: *pid,
             tid: *origin,
             process: name.clone(),
-            tls,
+            tls: *tls,
             side: side_word(*side),
             connection: connection_line(connection),
             protocol: protocol_word(*protocol),
@@ -235,54 +233,6 @@ impl Composer<'_> {
         }
     }
 
-    fn fields(&mut self, fields: &Fields) -> Vec<FieldLine> {
-        fields.iter().map(|field| self.field(field)).collect()
-    }
-
-    fn field(&mut self, field: Field<'_>) -> FieldLine {
-        let Field {
-            name,
-            value,
-            never_indexed: _,
-        } = field;
-        let value = value.map(|value| {
-            let secrets = self.field_secrets(field);
-            self.text(value.expose(), secrets)
-        });
-        (name.map(|name| self.word(Word::FieldName, name)), value)
-    }
-
-    /// Prints a word as it is, or masked.
-    fn word(&mut self, word: Word, text: &str) -> Box<str> {
-        let secrets = self.redactor.word_secrets(word, text.as_bytes());
-        self.text(text.as_bytes(), secrets)
-    }
-
-    pub(super) fn authority(&mut self, bytes: &[u8], never_indexed: bool) -> Box<str> {
-        let secrets = self.redactor.secrets(bytes, |search, secrets| {
-            field::mark_authority(bytes, search, secrets);
-            field::mark_never_indexed(bytes, never_indexed, search, secrets);
-        });
-        self.text(bytes, secrets)
-    }
-
-    /// Masks a value of no field, in which there may be a URL.
-    pub(super) fn value(&mut self, bytes: &[u8]) -> Box<str> {
-        let secrets = self
-            .redactor
-            .secrets(bytes, |search, secrets| search.mark(bytes, Text::Value, secrets));
-        self.text(bytes, secrets)
-    }
-
-    fn path(&mut self, path: &Unredacted, never_indexed: bool) -> Box<str> {
-        let bytes = path.expose();
-        let secrets = self.redactor.secrets(bytes, |search, secrets| {
-            search.mark(bytes, Text::Path, secrets);
-            field::mark_never_indexed(bytes, never_indexed, search, secrets);
-        });
-        self.text(bytes, secrets)
-    }
-
     /// Finds what gRPC says of a call: how it ended in the trailers, or in the head of a response that has nothing else.
     fn grpc(&mut self, request: Option<&Request>, response: Option<&Response>) -> GrpcLine {
         let none = Fields::default();
@@ -309,20 +259,6 @@ impl Composer<'_> {
         }
     }
 
-    fn field_secrets(&self, field: Field<'_>) -> Secrets {
-        let Field {
-            name,
-            value,
-            never_indexed,
-        } = field;
-        let bytes = value.map_or(&[][..], Unredacted::<&[u8]>::expose);
-        // What stands under a name that is masked is as unknown as what has none.
-        let name = name.filter(|name| self.redactor.word_secrets(Word::FieldName, name.as_bytes()).is_empty());
-        self.redactor.secrets(bytes, |search, secrets| {
-            field::mark(name, bytes, never_indexed, search, secrets);
-        })
-    }
-
     /// Finds the request id, in the response first: if the gateway answered with one, that is what it logged.
     fn request_id(&mut self, request: Option<&Request>, response: Option<&Response>) -> Option<Box<str>> {
         let field = response
@@ -332,24 +268,6 @@ impl Composer<'_> {
         let value = field.value.filter(|value| !value.is_empty() && secrets.is_empty())?;
         // Another tracer, or another hop, may have masked it before it came here.
         (!has_mask(value.expose())).then(|| self.text(value.expose(), Secrets::default()))
-    }
-
-    fn text(&mut self, value: &[u8], secrets: Secrets) -> Box<str> {
-        let masked = self.redactor.mask(value, secrets);
-        if !self.latin1 {
-            match String::from_utf8(masked) {
-                Ok(text) => return text.into_boxed_str(),
-                Err(not_utf8) => {
-                    self.latin1 = true;
-                    return not_utf8.into_bytes().into_iter().map(char::from).collect();
-                }
-            }
-        }
-        masked.into_iter().map(char::from).collect()
-    }
-
-    pub(super) fn encoding(&self) -> Option<&'static str> {
-        self.latin1.then_some("latin1")
     }
 }
 
@@ -436,12 +354,3 @@ fn some_unknown(unknown: u32) -> Option<u32> {
 fn micros(began: Timestamp, end: Timestamp) -> u64 {
     end.0.saturating_sub(began.0) / 1000
 }
-
-/// Writes a time, which a tape may have set before 1970 or after 9999, where RFC 3339 ends.
-pub(super) fn rfc3339(time: SystemTime) -> String {
-    let latest = SystemTime::UNIX_EPOCH + LATEST;
-    humantime::format_rfc3339_nanos(time.clamp(SystemTime::UNIX_EPOCH, latest)).to_string()
-}
-
-/// The last second of 9999.
-const LATEST: Duration = Duration::from_secs(253_402_300_799);

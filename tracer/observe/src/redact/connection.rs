@@ -9,11 +9,11 @@ use http_decode::Proxied;
 
 use super::{
     ConnectionLine, ProxiedLine, SummaryLine,
-    compose::{Composer, rfc3339},
+    values::{Composer, rfc3339},
 };
 use crate::{
-    correlate::{Address, AddressSource, Connection, ConnectionSummary, Process, Transport},
-    event::{SocketEnd, TlsFacts},
+    correlate::{Connection, ConnectionSummary, Process, Transport},
+    event::{Address, AddressSource, SocketEnd, TlsFacts},
 };
 
 impl Composer<'_> {
@@ -45,7 +45,7 @@ impl Composer<'_> {
             time: rfc3339(time),
             pid: *pid,
             process: name.clone(),
-            tls,
+            tls: *tls,
             connection: connection_line(connection),
             opened: None,
             tls_version: None,

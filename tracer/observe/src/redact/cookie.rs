@@ -5,11 +5,7 @@
 
 use std::ops::Range;
 
-use super::{
-    secrets::Secrets,
-    shape,
-    url::{Search, Text},
-};
+use super::{members::Text, secrets::Secrets, shape, url::Search};
 
 /// Marks the values in a Cookie field.
 pub(super) fn mark_cookie(value: &[u8], secrets: &mut Secrets) {

@@ -5,9 +5,11 @@
 //! understands is left of it.
 
 use super::{
-    cookie, credentials, names,
+    cookie, credentials,
+    members::Text,
+    names,
     secrets::Secrets,
-    url::{self, Search, Text},
+    url::{self, Search},
 };
 
 /// How much of a field's value is secret.

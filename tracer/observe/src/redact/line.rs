@@ -6,6 +6,8 @@
 
 use serde::{Serialize, Serializer};
 
+use crate::correlate::LibraryName;
+
 /// One line of output.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub enum Line {
@@ -88,7 +90,7 @@ pub struct ExchangeLine {
     /// The traced process's short name.
     pub process: String,
     /// The TLS library.
-    pub tls: &'static str,
+    pub tls: LibraryName,
     /// The traced process's role.
     pub side: &'static str,
     /// The connection.
@@ -346,7 +348,7 @@ pub struct SummaryLine {
     /// The traced process's short name.
     pub process: String,
     /// The TLS library.
-    pub tls: &'static str,
+    pub tls: LibraryName,
     /// The connection, as in the lines of its exchanges.
     pub connection: ConnectionLine,
     /// When its socket was established, RFC 3339.

@@ -5,7 +5,14 @@
 
 use std::ops::Range;
 
-use super::url::Text;
+/// What kind of text a value is, which decides where in it a parameter ends.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(super) enum Text {
+    /// A path with its query: nothing but a delimiter of URLs ends a parameter.
+    Path,
+    /// A field's value: white space, quotes and angle brackets end one too.
+    Value,
+}
 
 /// Calls `mark` with the place of each value whose name is secret, in order.
 pub(super) fn find(text: &[u8], kind: Text, is_secret: impl Fn(&[u8]) -> bool, mut mark: impl FnMut(Range<usize>)) {

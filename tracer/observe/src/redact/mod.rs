@@ -23,20 +23,23 @@ mod url;
 mod cookie;
 mod credentials;
 mod field;
-mod gate;
-mod compose;
+mod redactor;
+mod values;
 mod connection;
+mod compose;
+mod gate;
 #[cfg(test)]
 mod tests;
 
 pub use args::RedactArgs;
 pub use error::{Error, RuleError};
 pub use fingerprint::FingerprintKey;
-pub use gate::{Redacted, Redactor};
+pub use gate::Redacted;
 pub use line::{
     ConnectionLine, EndLine, EndResponseLine, ExchangeLine, FieldLine, GrpcLine, HealthLine, InformationalLine, Line,
     LossLine, ProxiedLine, RequestLine, ResponseLine, SummaryLine,
 };
+pub use redactor::Redactor;
 pub use rules::{NameRule, PatternRule, Rules};
 
 pub(crate) use glob::Glob;

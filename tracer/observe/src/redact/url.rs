@@ -9,20 +9,12 @@ use std::ops::Range;
 
 use super::{
     decoded::{Decoded, Seen},
-    members, names,
+    members::{self, Text},
+    names,
     rules::Extra,
     secrets::Secrets,
     shape,
 };
-
-/// What kind of text a value is, which decides where in it a parameter ends.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub(super) enum Text {
-    /// A path with its query: nothing but a delimiter of URLs ends a parameter.
-    Path,
-    /// A field's value: white space, quotes and angle brackets end one too.
-    Value,
-}
 
 /// What a search looks for, beside userinfo.
 #[derive(Clone, Copy)]

@@ -11,15 +11,16 @@ use std::{
     path::Path,
 };
 
-use serde::{Deserialize, Serialize};
 use thiserror::Error as ThisError;
 use tracer_ebpf::{
     ConnectionRecord, DataRecord, EndRecord, LARGEST_CLASS, MAX_SITES, PassedRecord, ProcessRecord, RecordHeader,
     SocketRecord, TlsRecord,
 };
 
-use super::Batch;
-use crate::limits::{MAX_BATCH_BYTES, MAX_TAPE_HEADER_BYTES};
+use crate::{
+    batch::{Batch, Header, SiteEntry, Totals},
+    limits::{MAX_BATCH_BYTES, MAX_TAPE_HEADER_BYTES},
+};
 
 const MAGIC: &[u8; 8] = b"TLSTAPE\n";
 const VERSION: u32 = 3;
@@ -37,51 +38,6 @@ const FRAME_RECORD: u8 = 1;
 const FRAME_MARK: u8 = 3;
 const FRAME_TOTALS: u8 = 4;
 const FRAME_SITE: u8 = 5;
-
-/// What a tape says of itself.
-#[derive(Clone, Debug, Default, Deserialize, Eq, PartialEq, Serialize)]
-pub struct Header {
-    /// Sizes of the record header, of the record of each kind in the order of the kinds, and of the largest payload; then
-    /// of the kinds that were added since.
-    pub abi: Vec<usize>,
-    /// Nanoseconds since 1970 when `CLOCK_MONOTONIC` was zero.
-    pub boot_unix_ns: u64,
-    /// Inode of the tracer's own network namespace; 0 when unknown.
-    pub own_netns: u32,
-    /// The processes that were traced at the beginning; records tell of others.
-    pub processes: Vec<ProcessEntry>,
-    /// The functions that were probed at the beginning, by the index that records name; frames add others.
-    pub sites: Vec<SiteEntry>,
-}
-
-/// A traced process.
-#[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
-pub struct ProcessEntry {
-    /// Process id.
-    pub pid: u32,
-    /// Short name.
-    pub name: String,
-}
-
-/// A probed function.
-#[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
-pub struct SiteEntry {
-    /// The file, as the process saw it.
-    pub path: String,
-    /// The function.
-    pub function: String,
-    /// The TLS library, in one word.
-    pub library: String,
-}
-
-/// What was lost in the kernel, in all.
-#[derive(Clone, Copy, Debug, Default, Deserialize, Eq, PartialEq, Serialize)]
-pub struct Totals {
-    /// Records that were not captured.
-    pub lost_records: u64,
-    /// Bytes they would have held.
-    pub lost_bytes: u64,
-}
 
 /// Why a tape could not be written or read.
 #[derive(Debug, ThisError)]

@@ -1,4 +1,5 @@
 use super::*;
+use crate::batch::ProcessEntry;
 
 fn site() -> SiteEntry {
     SiteEntry {

@@ -5,9 +5,10 @@
 //! that follows from the rings themselves ([`super::progress`]).
 
 use tracer_ebpf::{DataRecord, Kind};
+use tracer_observe::batch::Batch;
 use zerocopy::FromBytes as _;
 
-use super::{Batch, progress::Progress};
+use super::progress::Progress;
 use crate::limits::DRAIN_TURN_BYTES;
 
 /// One ring, as its only reader has it. Positions count bytes since the ring was made.

@@ -1,7 +1,10 @@
 //! When addresses become known, and what waits for them.
 
 use super::*;
-use crate::limits::{ADDRESS_NS, MAX_ADDRESS_BYTES};
+use crate::{
+    event::Address,
+    limits::{ADDRESS_NS, MAX_ADDRESS_BYTES},
+};
 
 fn remote(observed: &Observed) -> Option<u16> {
     match observed.connection.remote {

@@ -12,7 +12,7 @@ fn a_request_and_its_response_are_one_exchange_of_their_process() {
     bench.wait(ADDRESS_NS);
     assert_eq!(bench.exchanges().len(), 1);
     let connection = &bench.out[0].connection;
-    assert_eq!((connection.id.as_str(), connection.tls), ("7-1", "openssl"));
+    assert_eq!((connection.id.as_str(), connection.tls.as_str()), ("7-1", "openssl"));
     assert_eq!(
         (connection.process.name.as_str(), connection.source),
         ("nginx", AddressSource::Unseen)

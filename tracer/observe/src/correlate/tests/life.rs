@@ -134,7 +134,11 @@ fn sites_that_are_added_later_have_the_next_indexes() {
         bench.take(record.as_bytes());
         bench.exchange(ssl, 0);
     }
-    let libraries: Vec<_> = bench.out.iter().map(|observed| observed.connection.tls).collect();
+    let libraries: Vec<_> = bench
+        .out
+        .iter()
+        .map(|observed| observed.connection.tls.as_str())
+        .collect();
     assert_eq!(libraries, ["openssl", "boringssl", "unknown"]);
 }
 

@@ -16,7 +16,7 @@ use tracer_ebpf::{
 use zerocopy::{FromZeros as _, IntoBytes as _};
 
 use super::*;
-use crate::source::ProcessEntry;
+use crate::batch::ProcessEntry;
 
 const PID: u32 = 7;
 const REQUEST: &[u8] = b"GET /x HTTP/1.1\r\nHost: a\r\n\r\n";

@@ -4,8 +4,8 @@ use std::sync::Arc;
 
 use super::*;
 use crate::{
-    correlate::{Address, Connection, ConnectionSummary},
-    event::{SocketEnd, TlsFacts},
+    correlate::{Connection, ConnectionSummary},
+    event::{Address, SocketEnd, TlsFacts},
     redact::{ConnectionLine, SummaryLine},
 };
 

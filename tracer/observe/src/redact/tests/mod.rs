@@ -12,7 +12,8 @@ use http_decode::{Exchange, Fields, NeverIndexed, Request, RequestHead, Response
 
 use super::{ExchangeLine, Line, Redactor, Rules};
 use crate::{
-    correlate::{AddressSource, Happening},
+    correlate::Happening,
+    event::AddressSource,
     output::sample::{self, OwnedField},
 };
 

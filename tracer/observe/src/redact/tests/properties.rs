@@ -14,8 +14,7 @@ use super::{
     *,
 };
 use crate::{
-    correlate::Address,
-    event::TlsFacts,
+    event::{Address, TlsFacts},
     output::Format,
     redact::{FieldLine, FingerprintKey, Redacted},
 };

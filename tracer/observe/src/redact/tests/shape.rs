@@ -5,7 +5,7 @@ use std::time::{Duration, SystemTime};
 use http_decode::{Ended, Timestamp};
 
 use super::*;
-use crate::correlate::Address;
+use crate::event::Address;
 
 fn with_ids(request: Option<&str>, response: Option<&str>, rules: Rules) -> Option<Box<str>> {
     let fields = |id: Option<&str>| id.map(|id| sample::field("x-request-id", id)).into_iter();

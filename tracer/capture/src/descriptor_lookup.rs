@@ -22,11 +22,12 @@ use rustix::time::{ClockId, clock_gettime};
 use tracer_ebpf::{AddressSource, ConnectionRecord, Kind};
 use zerocopy::{FromBytes as _, IntoBytes as _};
 
-use super::{follow::Told, session::hurry};
 use crate::{
+    clock::now_ns,
+    follow::FollowOutput,
     limits::MAX_LOOKS,
-    source::now_ns,
     target::{Connected, inode_of_descriptor, netns_of, own_netns, unix_names},
+    thread::set_realtime,
 };
 
 const AF_UNIX: u16 = 1;
@@ -43,18 +44,18 @@ const CHEAP: Duration = Duration::from_millis(25);
 
 /// The thread that searches.
 #[derive(Debug)]
-pub(super) struct Looker {
+pub(crate) struct DescriptorLookup {
     asked: SyncSender<ConnectionRecord>,
     refused: Arc<AtomicU64>,
 }
 
-impl Looker {
+impl DescriptorLookup {
     /// Starts it; what it finds goes to whoever drains.
-    pub(super) fn start(told: Arc<Told>) -> Result<Self> {
+    pub(crate) fn start(output: Arc<FollowOutput>) -> Result<Self> {
         let (asked, received) = sync_channel(MAX_LOOKS);
         let thread = thread::Builder::new().name("look".to_owned());
         // Nobody waits for its end: what it finds is of no use any more then.
-        drop(thread.spawn(move || search_for_all(&received, &told))?);
+        drop(thread.spawn(move || search_for_all(&received, &output))?);
         Ok(Self {
             asked,
             refused: Arc::default(),
@@ -62,7 +63,7 @@ impl Looker {
     }
 
     /// Asks about the descriptor that a record has, if it has that alone, and there is a socket.
-    pub(super) fn ask(&self, record: &[u8]) {
+    pub(crate) fn ask(&self, record: &[u8]) {
         if let Some(asked) = descriptor_alone(record)
             && let Some(followed) = follow(&asked)
             && self.asked.try_send(followed).is_err()
@@ -72,7 +73,7 @@ impl Looker {
     }
 
     /// Ends it, at its next rest; gives how many descriptors were not looked at.
-    pub(super) fn stop(self) -> u64 {
+    pub(crate) fn stop(self) -> u64 {
         drop(self.asked);
         self.refused.load(Ordering::Relaxed)
     }
@@ -84,13 +85,13 @@ fn descriptor_alone(record: &[u8]) -> Option<ConnectionRecord> {
     (alone && record.fd >= 0).then_some(record)
 }
 
-fn search_for_all(asked: &Receiver<ConnectionRecord>, told: &Told) {
+fn search_for_all(asked: &Receiver<ConnectionRecord>, output: &FollowOutput) {
     // A connection goes on meanwhile, and may be over soon: beside a busy gateway most answers would come too late.
-    let _hurried = hurry();
+    let _realtime = set_realtime();
     while let Ok(first) = asked.recv() {
         let began = own_time();
         let waiting = std::iter::once(first).chain(asked.try_iter().take(MAX_LOOKS));
-        search(waiting.collect(), |record| told.add_record(record.as_bytes()));
+        search(waiting.collect(), |record| output.add_record(record.as_bytes()));
         let took = own_time().saturating_sub(began);
         thread::sleep(took * if took > CHEAP { LONG_REST } else { REST });
     }
@@ -174,10 +175,10 @@ mod tests {
     };
 
     use tracer_ebpf::RecordHeader;
+    use tracer_observe::event::{Address, Basis, Event, Facts, parse};
     use zerocopy::FromZeros as _;
 
     use super::*;
-    use crate::event::{Basis, Event, Facts, parse};
 
     fn asking(fd: i32) -> ConnectionRecord {
         let own = std::process::id();
@@ -224,7 +225,7 @@ mod tests {
         let facts = facts(&answer);
         assert_eq!(facts.basis, Basis::Proc(client.as_raw_fd()));
         let own = client.local_addr().unwrap();
-        let addresses = [own, client.peer_addr().unwrap()].map(crate::correlate::Address::Inet);
+        let addresses = [own, client.peer_addr().unwrap()].map(Address::Inet);
         let [local, remote] = addresses;
         assert_eq!(facts.addresses, Some((local, remote)));
         assert_eq!(facts.netns, netns_of(std::process::id()));
@@ -238,7 +239,7 @@ mod tests {
         let client = UnixStream::connect(&path).unwrap();
         let (_server, _) = listener.accept().unwrap();
         let [answer] = answers(&[asking(client.as_raw_fd())]).try_into().unwrap();
-        let unix = |path: &[u8]| crate::correlate::Address::Unix(path.into());
+        let unix = |path: &[u8]| Address::Unix(path.into());
         let expected = (unix(b""), unix(path.as_os_str().as_encoded_bytes()));
         assert_eq!(facts(&answer).addresses, Some(expected));
     }
@@ -265,15 +266,15 @@ mod tests {
     #[test]
     fn what_is_asked_beyond_the_bound_is_counted() {
         let (asked, received) = sync_channel(MAX_LOOKS);
-        let looker = Looker {
+        let lookup = DescriptorLookup {
             asked,
             refused: Arc::default(),
         };
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         for _ in 0..MAX_LOOKS + 3 {
-            looker.ask(asking(listener.as_raw_fd()).as_bytes());
+            lookup.ask(asking(listener.as_raw_fd()).as_bytes());
         }
         assert_eq!(received.try_iter().count(), MAX_LOOKS);
-        assert_eq!(looker.stop(), 3);
+        assert_eq!(lookup.stop(), 3);
     }
 }

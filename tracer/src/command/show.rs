@@ -3,19 +3,15 @@
 use std::io::{BufWriter, IsTerminal as _, Write, stdout};
 
 use anyhow::Result;
-
-use super::{
-    arguments::ShowArgs,
-    private, say,
-    writer::{Queue, WhenFull},
-};
-use crate::{
+use tracer_observe::{
     filter::Filter,
-    limits::MAX_OUTPUT_BYTES,
     output::{Format, Lines},
     pipeline::Options,
     redact::Redactor,
 };
+
+use super::arguments::ShowArgs;
+use crate::{messages::say, private};
 
 /// Opens the output and checks every rule, before anything is attached or printed.
 pub(super) fn options(show: &ShowArgs, lines: impl Lines + Send + 'static) -> Result<Options> {
@@ -55,13 +51,4 @@ pub(super) fn writer(show: &ShowArgs) -> Result<BufWriter<Box<dyn Write + Send>>
         None => Box::new(stdout()),
     };
     Ok(BufWriter::new(writer))
-}
-
-/// Opens where lines go, through a thread that nobody has to wait for but for a file's sake.
-pub(super) fn queue(show: &ShowArgs) -> Result<Queue> {
-    let queue = match &show.file {
-        Some(path) => Queue::start("write", private::create(path)?, MAX_OUTPUT_BYTES, WhenFull::Wait),
-        None => Queue::start("write", stdout(), MAX_OUTPUT_BYTES, WhenFull::Drop),
-    };
-    Ok(queue?)
 }
