@@ -10,7 +10,7 @@ use tracer_capture::{
 };
 use tracer_ebpf::{DEFAULT_CALL_BYTES, MAX_CALL_BYTES, SettingFlags};
 
-use super::arguments::ShowArgs;
+use super::show::ShowArgs;
 use crate::engine::Request;
 
 #[derive(Args, Debug)]

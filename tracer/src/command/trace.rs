@@ -6,7 +6,10 @@ use anyhow::Result;
 use tracer_ebpf::SettingFlags;
 use tracer_observe::pipeline::Pipeline;
 
-use super::{arguments::ShowArgs, live_arguments::TraceArgs, show};
+use super::{
+    live_arguments::TraceArgs,
+    show::{self, ShowArgs},
+};
 use crate::{
     engine,
     limits::MAX_OUTPUT_BYTES,

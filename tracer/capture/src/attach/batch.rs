@@ -8,9 +8,14 @@ use std::{
     os::fd::{AsFd as _, AsRawFd as _, BorrowedFd},
 };
 
-use aya::maps::MapData;
+use aya::{
+    Ebpf,
+    maps::{Map, MapData},
+};
 use aya_obj::generated::bpf_cmd::BPF_MAP_LOOKUP_BATCH;
 use zerocopy::FromBytes;
+
+use super::Error;
 
 /// Entries asked for at once, unless a single bucket holds more.
 const CHUNK: u32 = 1024;
@@ -28,8 +33,20 @@ struct Attributes {
     flags: u64,
 }
 
+/// Gives every entry of a table to `each`; returns how many it has room for.
+pub(super) fn read_named<K: FromBytes, V: FromBytes>(
+    ebpf: &Ebpf,
+    name: &'static str,
+    each: impl FnMut(K, V),
+) -> Result<usize, Error> {
+    let Some(Map::HashMap(table)) = ebpf.map(name) else {
+        return Err(Error::Missing(name));
+    };
+    read_all(table, each).map_err(|source| Error::Table { name, source })
+}
+
 /// Gives every entry of a hash table to `each`; returns how many it has room for. Refuses a table of other types.
-pub(super) fn read_all<K: FromBytes, V: FromBytes>(table: &MapData, each: impl FnMut(K, V)) -> io::Result<usize> {
+fn read_all<K: FromBytes, V: FromBytes>(table: &MapData, each: impl FnMut(K, V)) -> io::Result<usize> {
     let info = table.info().map_err(io::Error::other)?;
     let sizes = (usize::try_from(info.key_size()), usize::try_from(info.value_size()));
     if sizes != (Ok(size_of::<K>()), Ok(size_of::<V>())) {
@@ -139,7 +156,7 @@ fn address<T>(of: *mut T) -> u64 {
 mod tests {
     use std::collections::BTreeMap;
 
-    use aya::maps::{HashMap, Map};
+    use aya::maps::HashMap;
 
     use super::*;
 

@@ -12,7 +12,7 @@ use aya::{
         uprobe::{UProbeAttachLocation, UProbeAttachPoint, UProbeLinkId, UProbeScope},
     },
 };
-use symbolizer::{Function, Tier};
+use symbolizer::Function;
 use tracer_ebpf::Cookie;
 
 use super::{
@@ -106,11 +106,6 @@ impl Probed {
             source: Box::new(source),
         }
     }
-}
-
-/// Bystanders meet the probes for everyone too, so those sit where a hit costs one trap.
-pub(super) fn is_cheap(function: &Function) -> bool {
-    function.site.tier == Tier::Emulated
 }
 
 pub(super) fn detach(ebpf: &mut Ebpf, placed: impl IntoIterator<Item = (Program, UProbeLinkId)>) {

@@ -18,26 +18,18 @@ use tracer_ebpf::{
 use zerocopy::FromZeros as _;
 
 use super::{
-    Changes, Cpus, Ends, Error, Kernel, Missing, OBJECT, Options, Placement, Rings, SiteInfo, Swept, Switch, heap,
-    hooks,
-    probed::{Links, Probed, detach, is_cheap},
-    program::{Program, is_needed},
+    Changes, Cpus, Ends, Error, Kernel, Missing, Needs, OBJECT, Options, Placement, Reach, Rings, SiteInfo, Swept,
+    Switch,
+    batch::read_named,
+    heap, hooks,
+    probed::{Links, Probed, detach},
+    program::{Program, is_cheap, is_needed},
     program_of,
     sockets::{self, Sockets},
-    sweep::read_named,
     tables::Tables,
     value::MapValue,
 };
 use crate::target::{FileIdentity, MappedObject, Selection};
-
-/// Whom the probes of a file are for.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub enum Reach {
-    /// For every process that maps the file, as far as its sites are cheap; the programs tell apart whom they are for.
-    Everyone,
-    /// For one process.
-    Process,
-}
 
 /// The loaded programs and the probes in place; dropping it detaches everything.
 #[derive(Debug)]
@@ -53,13 +45,6 @@ pub struct Probes {
     compares_paths: bool,
     /// Whether the calls of handshakes are of use.
     handshakes: bool,
-}
-
-/// What of a file a process needs.
-#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
-pub struct Needs {
-    /// It may give an SSL object a BIO that is not a socket's: then the ciphertext tells which socket it uses.
-    pub ciphertext: bool,
 }
 
 impl Probes {

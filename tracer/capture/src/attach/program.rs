@@ -1,8 +1,8 @@
 //! Which BPF programs a function needs, by its role.
 
-use symbolizer::{Function, Role};
+use symbolizer::{Function, Role, Tier};
 
-use super::{Needs, Placement, probed::is_cheap};
+use super::{Needs, Placement};
 
 /// The BPF programs.
 #[derive(Clone, Copy, Debug)]
@@ -54,6 +54,11 @@ impl Program {
             Role::BioWrite => &[Self::BioWrite],
         }
     }
+}
+
+/// Bystanders meet the probes for everyone too, so those sit where a hit costs one trap.
+pub(super) fn is_cheap(function: &Function) -> bool {
+    function.site.tier == Tier::Emulated
 }
 
 /// Which functions a process needs probes at. Where the library's structures are known, they tell the descriptor, and

@@ -7,14 +7,14 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use aya::{Ebpf, maps::Map};
+use aya::Ebpf;
 use tracer_ebpf::{
     AddressKey, CallState, CiphertextKey, ConnectionState, Direction, ProcessState, SocketState, TargetState,
     ThreadState,
 };
 use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout};
 
-use super::{Error, batch::read_all, tables::Tables, value::MapValue};
+use super::{Error, batch::read_named, tables::Tables, value::MapValue};
 
 /// A table that can fill.
 #[derive(Clone, Copy, Debug, Eq, Ord, PartialEq, PartialOrd)]
@@ -341,18 +341,6 @@ fn read<K: FromBytes, V: FromBytes>(ebpf: &Ebpf, table: Table, mut each: impl Fn
         each(key, value);
     })?;
     Ok(Fill { table, used, room })
-}
-
-/// Gives every entry of a table to `each`; returns how many it has room for.
-pub(super) fn read_named<K: FromBytes, V: FromBytes>(
-    ebpf: &Ebpf,
-    name: &'static str,
-    each: impl FnMut(K, V),
-) -> Result<usize, Error> {
-    let Some(Map::HashMap(table)) = ebpf.map(name) else {
-        return Err(Error::Missing(name));
-    };
-    read_all(table, each).map_err(|source| Error::Table { name, source })
 }
 
 /// Removes entries that are still the same; returns how many there were.

@@ -10,7 +10,7 @@ use tracer_ebpf::{
     FILE_NAME_BYTES, KernelCounters, NameKind, ProcessState, SiteConfig, SiteCounters, TargetFlags, TargetState,
 };
 
-use super::{Error, sweep::read_named, value::MapValue};
+use super::{Error, batch::read_named, value::MapValue};
 use crate::target::Selection;
 
 /// The tables of the loaded programs.

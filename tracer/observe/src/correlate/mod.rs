@@ -12,6 +12,7 @@ mod early;
 mod endings;
 mod life;
 mod clock;
+mod departed;
 mod losses;
 mod counters;
 
@@ -24,8 +25,8 @@ use tracer_ebpf::MAX_SITES;
 use self::{
     clock::Clock,
     connections::{Bounds, Connections},
+    departed::Departed,
     endings::Endings,
-    losses::Departed,
     processes::Processes,
     tracked::Tracked,
 };
