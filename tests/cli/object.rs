@@ -50,7 +50,7 @@ impl Instruction {
 
 /// Each function's instructions, by its name.
 fn functions() -> Result<BTreeMap<String, Vec<Instruction>>> {
-    let object = object::File::parse(tracer::attach::object())?;
+    let object = object::File::parse(tracer_capture::attach::object())?;
     let mut functions = BTreeMap::new();
     for symbol in object
         .symbols()
@@ -113,7 +113,7 @@ fn the_object_has_the_programs_that_are_looked_at() -> Result<()> {
             functions.keys()
         );
     }
-    let object = object::File::parse(tracer::attach::object())?;
+    let object = object::File::parse(tracer_capture::attach::object())?;
     let code: u64 = object
         .sections()
         .filter(|section| section.kind() == SectionKind::Text)

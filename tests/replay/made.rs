@@ -3,10 +3,13 @@
 use anyhow::{Context as _, Result};
 use support::Trace;
 use tempfile::TempDir;
-use tracer::source::{Batch, Header, ProcessEntry, SiteEntry, Totals, Writer, create_tape};
 use tracer_ebpf::{
     AddressSource, Change, ConnectionRecord, Cookie, DataRecord, Direction, EndRecord, Kind, ProcessRecord,
     RecordFlags, RecordHeader, Role, SocketEnd, SocketRecord, TlsRecord,
+};
+use tracer_observe::{
+    batch::{Batch, Header, ProcessEntry, SiteEntry, Totals},
+    tape::{Writer, create},
 };
 use zerocopy::{FromZeros as _, Immutable, IntoBytes};
 
@@ -190,7 +193,7 @@ impl Made {
             sites: vec![site("openssl")],
             ..Header::default()
         };
-        let mut writer = Writer::new(create_tape(&folder.path().join("made.tape"))?, &header)?;
+        let mut writer = Writer::new(create(&folder.path().join("made.tape"))?, &header)?;
         let mut last = self.batch.clone();
         last.drained_ns = self.now_ns;
         for batch in self.drained.iter().chain([&last]) {

@@ -1,18 +1,14 @@
 //! The words of the command line; a contract, stable from the first release.
 
-use std::{path::PathBuf, time::Duration};
+use std::path::PathBuf;
 
-use clap::{Args, Parser, Subcommand, builder::RangedU64ValueParser};
-use tracer_ebpf::{DEFAULT_CALL_BYTES, MAX_CALL_BYTES, MAX_CONNECTIONS, SettingFlags};
+use clap::{Args, Parser, Subcommand};
 
-use crate::{
-    attach,
-    filter::FilterArgs,
-    limits::{LARGEST_USUAL_RING_BYTES, MAX_RINGS_BYTES, SMALLEST_USUAL_RING_BYTES, USUAL_CONNECTIONS},
-    output::Format,
-    redact::RedactArgs,
-    target::{Selection, descriptors_of},
-};
+#[cfg(feature = "live")]
+use super::live_arguments::{InspectArgs, RecordArgs, TraceArgs};
+use super::show::ShowArgs;
+#[cfg(not(feature = "live"))]
+use super::unavailable::{Unavailable as InspectArgs, Unavailable as RecordArgs, Unavailable as TraceArgs};
 
 /// Streams the HTTP heads of a running gateway's TLS traffic.
 #[derive(Debug, Parser)]
@@ -25,30 +21,13 @@ pub(super) struct CommandLine {
 #[derive(Debug, Subcommand)]
 pub(super) enum Command {
     /// Attach to running processes and stream their requests and responses
-    Trace(TraceArgs),
+    Trace(Box<TraceArgs>),
     /// Say what would be probed in a process or file, how it was found, and what will not be seen
     Inspect(InspectArgs),
     /// Attach to running processes and write raw records to a tape: plaintext, secrets included
     Record(RecordArgs),
     /// Stream the requests and responses of a tape; needs no root
-    Replay(ReplayArgs),
-}
-
-#[derive(Args, Debug)]
-pub(super) struct TraceArgs {
-    #[command(flatten)]
-    pub(super) live: LiveArgs,
-    #[command(flatten)]
-    pub(super) show: ShowArgs,
-}
-
-#[derive(Args, Debug)]
-pub(super) struct RecordArgs {
-    #[command(flatten)]
-    pub(super) live: LiveArgs,
-    /// The tape; must not exist yet
-    #[arg(short = 'w', long = "write", value_name = "FILE")]
-    pub(super) tape: PathBuf,
+    Replay(Box<ReplayArgs>),
 }
 
 #[derive(Args, Debug)]
@@ -60,193 +39,6 @@ pub(super) struct ReplayArgs {
     pub(super) show: ShowArgs,
 }
 
-#[derive(Args, Debug)]
-#[group(required = true, multiple = false)]
-pub(super) struct InspectWhat {
-    /// A process
-    #[arg(short = 'p', long = "pid", value_name = "PID", value_parser = clap::value_parser!(u32).range(1..))]
-    pub(super) pid: Option<u32>,
-    /// Every process of a program, by its name
-    #[arg(long = "name", value_name = "NAME")]
-    pub(super) name: Option<String>,
-    /// An ELF file
-    #[arg(value_name = "FILE")]
-    pub(super) file: Option<PathBuf>,
-}
-
-#[derive(Args, Debug)]
-pub(super) struct InspectArgs {
-    #[command(flatten)]
-    pub(super) what: InspectWhat,
-    /// Form of the output; text on a terminal, else json
-    #[arg(short = 'o', long = "output", value_name = "FORMAT", value_parser = ["json", "text"])]
-    pub(super) output: Option<String>,
-}
-
-/// What is traced, and how.
-#[derive(Args, Debug)]
-pub(super) struct LiveArgs {
-    #[command(flatten)]
-    pub(super) whom: WhomArgs,
-    /// Leave the children of these processes alone
-    #[arg(long)]
-    pub(super) no_follow: bool,
-    /// Wait for what is not there yet
-    #[arg(long)]
-    pub(super) wait: bool,
-    /// Stop after this long, such as 10s
-    #[arg(long, value_name = "DURATION", value_parser = humantime::parse_duration)]
-    pub(super) duration: Option<Duration>,
-    /// Bytes captured of one read or write; what lies beyond is a hole
-    #[arg(
-        long, value_name = "BYTES", default_value_t = DEFAULT_CALL_BYTES,
-        value_parser = RangedU64ValueParser::<u64>::new().range(1..=MAX_CALL_BYTES)
-    )]
-    pub(super) call_bytes: u64,
-    /// Connections kept account of at once, up to 65536; at least 8192, and as many as the processes have descriptors
-    #[arg(long, value_name = "COUNT", value_parser = RangedU64ValueParser::<u32>::new().range(1..=65536))]
-    pub(super) max_connections: Option<u32>,
-    /// KiB of each CPU's ring buffer, a power of two; 16384, or less where more than 16 CPUs are online
-    #[arg(long, value_name = "KIB", value_parser = parse_ring)]
-    pub(super) ring_kib: Option<u32>,
-    /// Calls that may be in flight, for tests of what happens beyond
-    #[arg(long, value_name = "COUNT", hide = true, value_parser = clap::value_parser!(u32).range(1..))]
-    pub(super) calls: Option<u32>,
-}
-
-/// Whom to trace; everything that is given adds up.
-#[derive(Args, Debug)]
-#[group(required = true, multiple = true)]
-pub(super) struct WhomArgs {
-    /// A process, with the descendants it has now and later; may be repeated
-    #[arg(short = 'p', long = "pid", value_name = "PID", value_parser = clap::value_parser!(u32).range(1..))]
-    pub(super) pids: Vec<u32>,
-    /// Every process of a program, by its name, now and later; may be repeated
-    #[arg(long = "name", value_name = "NAME", value_parser = parse_program)]
-    pub(super) programs: Vec<String>,
-    /// Every process in a container, by its id or twelve digits of it, now and later; may be repeated
-    #[arg(long = "container", value_name = "ID", value_parser = parse_container)]
-    pub(super) containers: Vec<String>,
-    /// Every process that has a TLS library, now and later
-    #[arg(long)]
-    pub(super) all: bool,
-}
-
-/// What is shown, and how.
-#[derive(Args, Debug)]
-pub(super) struct ShowArgs {
-    /// Form of the output; text on a terminal, else json
-    #[arg(short = 'o', long = "output", value_name = "FORMAT")]
-    pub(super) output: Option<Format>,
-    /// Write to this file and not to stdout
-    #[arg(short = 'w', long = "write", value_name = "FILE")]
-    pub(super) file: Option<PathBuf>,
-    /// Stop after this many exchanges
-    #[arg(short = 'n', long = "count", value_name = "COUNT", value_parser = clap::value_parser!(u64).range(1..))]
-    pub(super) count: Option<u64>,
-    /// Print an exchange this long after its response head, even if it goes on
-    #[arg(long, value_name = "DURATION", default_value = "1s", value_parser = humantime::parse_duration)]
-    pub(super) hold: Duration,
-    /// Print each connection at its end, too: its handshake, its transport, how it ended
-    #[arg(long)]
-    pub(super) connections: bool,
-    /// Say on stderr, at the end, what was counted while decoding
-    #[arg(short = 'v', long)]
-    pub(super) verbose: bool,
-    #[command(flatten)]
-    pub(super) filter: FilterArgs,
-    #[command(flatten)]
-    pub(super) redact: RedactArgs,
-}
-
-impl LiveArgs {
-    pub(super) fn options(&self, told: SettingFlags) -> attach::Options {
-        let all = if self.whom.all {
-            SettingFlags::ALL
-        } else {
-            SettingFlags::default()
-        };
-        let alone = if self.no_follow {
-            SettingFlags::ALONE
-        } else {
-            SettingFlags::default()
-        };
-        attach::Options {
-            call_bytes: self.call_bytes,
-            ring_bytes: self.ring_bytes(),
-            calls: self.calls,
-            connections: self.connections(),
-            flags: told.with(all).with(alone),
-        }
-    }
-
-    /// Room for as many connections as the processes could have open when the trace begins.
-    fn connections(&self) -> u32 {
-        self.max_connections
-            .unwrap_or_else(|| usual_connections_of(descriptors_of(&self.selection())))
-    }
-
-    pub(super) fn ring_bytes(&self) -> u32 {
-        self.ring_kib
-            .map_or_else(usual_ring_bytes, |kib| kib.saturating_mul(1024))
-    }
-
-    pub(super) fn selection(&self) -> Selection {
-        Selection {
-            pids: self.whom.pids.clone(),
-            names: self.whom.programs.clone(),
-            containers: self.whom.containers.clone(),
-            all: self.whom.all,
-            follow: !self.no_follow,
-            wait: self.wait,
-        }
-    }
-}
-
-fn usual_connections_of(descriptors: u64) -> u32 {
-    let most = u32::try_from(MAX_CONNECTIONS).unwrap_or(u32::MAX);
-    let descriptors = u32::try_from(descriptors).unwrap_or(u32::MAX).min(most);
-    descriptors.next_power_of_two().clamp(USUAL_CONNECTIONS, most)
-}
-
-/// What one CPU can write in the longest time the rings are left alone, as long as all rings together stay in bounds.
-fn usual_ring_bytes() -> u32 {
-    let cpus = aya::util::online_cpus().map_or(1, |cpus| cpus.len());
-    usual_ring_bytes_of(u32::try_from(cpus).unwrap_or(u32::MAX))
-}
-
-fn usual_ring_bytes_of(cpus: u32) -> u32 {
-    let share = MAX_RINGS_BYTES / cpus.max(1);
-    let largest_power = share.checked_ilog2().map_or(0, |log| 1_u32 << log);
-    largest_power.clamp(SMALLEST_USUAL_RING_BYTES, LARGEST_USUAL_RING_BYTES)
-}
-
-/// The kernel takes powers of two that are whole pages; 1 GiB a CPU is more than any drain needs.
-fn parse_ring(word: &str) -> Result<u32, String> {
-    let kib: u32 = word.parse().map_err(|error| format!("{error}"))?;
-    if kib.is_power_of_two() && (256..=1024 * 1024).contains(&kib) {
-        Ok(kib)
-    } else {
-        Err("wanted a power of two from 256 to 1048576".to_owned())
-    }
-}
-
-fn parse_program(name: &str) -> Result<String, &'static str> {
-    if name.is_empty() || name.contains('/') {
-        return Err("wanted the name of a program, without folders");
-    }
-    Ok(name.to_owned())
-}
-
-/// Runtimes name containers by digits, or by words that they allow in a path.
-fn parse_container(id: &str) -> Result<String, &'static str> {
-    let allowed = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b'.');
-    if id.is_empty() || !id.bytes().all(allowed) {
-        return Err("wanted the id of a container, or its first twelve digits");
-    }
-    Ok(id.to_owned())
-}
-
 #[cfg(test)]
 mod tests {
     use clap::CommandFactory as _;
@@ -256,27 +48,5 @@ mod tests {
     #[test]
     fn the_command_line_is_consistent() {
         CommandLine::command().debug_assert();
-    }
-
-    #[test]
-    fn rings_are_as_large_as_the_bound_of_all_allows() {
-        const MIB: u32 = 1024 * 1024;
-        let of = |cpus| usual_ring_bytes_of(cpus) / MIB;
-        assert_eq!([1, 2, 16, 17, 64, 1024].map(of), [16, 16, 16, 8, 4, 1]);
-    }
-
-    #[test]
-    fn tables_have_room_for_the_connections_there_are_within_bounds() {
-        let of = usual_connections_of;
-        assert_eq!([0, 768, 8192, 8193].map(of), [8192, 8192, 8192, 16_384]);
-        assert_eq!([65_536, 65_537, u64::MAX].map(of), [65_536; 3]);
-    }
-
-    #[test]
-    fn a_ring_is_a_power_of_two_of_whole_pages() {
-        assert_eq!(parse_ring("8192"), Ok(8192));
-        for word in ["0", "128", "300", "2097152", "x"] {
-            parse_ring(word).unwrap_err();
-        }
     }
 }

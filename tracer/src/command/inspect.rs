@@ -12,18 +12,15 @@ use std::{
 use anyhow::{Context as _, Result, bail};
 use serde::Serialize;
 use symbolizer::{Facts, Function, Library, ProbePlan, SymbolSource, Tier};
-
-use super::{
-    Outcome,
-    arguments::{InspectArgs, InspectWhat},
-    say,
-};
-use crate::{
+use tracer_capture::{
     attach,
-    output::{Shown, write_json},
     resolve::{Resolution, Resolved, Resolver, beside, why_not},
     target::{self, Selection, Target, find},
 };
+use tracer_observe::output::{Shown, write_json};
+
+use super::live_arguments::{InspectArgs, InspectWhat};
+use crate::{messages::say, outcome::Outcome};
 
 /// Prints what is known of the files of processes, or of one file; fails in one line if there is nothing to probe.
 pub(super) fn run(arguments: &InspectArgs) -> Result<Outcome> {

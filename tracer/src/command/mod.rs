@@ -4,27 +4,18 @@
 //! usage with exit code 2, before anything is attached or printed.
 
 mod arguments;
-mod messages;
-mod live;
-mod follow;
-mod looking;
-mod session;
-mod work;
-mod following;
-mod ending;
-mod writer;
-mod totals;
-mod queue;
-mod cpus;
-mod lives;
-mod stream;
+#[cfg(feature = "live")]
+mod live_arguments;
+mod show;
+#[cfg(feature = "live")]
 mod trace;
+#[cfg(feature = "live")]
 mod record;
 mod replay;
+#[cfg(feature = "live")]
 mod inspect;
-mod reader;
-mod private;
-mod secrecy;
+#[cfg(not(feature = "live"))]
+mod unavailable;
 
 use std::process::ExitCode;
 
@@ -32,20 +23,14 @@ use anyhow::Result;
 use clap::Parser as _;
 
 use self::arguments::{Command, CommandLine};
-
-pub use messages::say;
-
-/// How a command ended.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-enum Outcome {
-    /// It did what it was asked to: exit code 0.
-    Done,
-    /// It could not, and has said why: exit code 1.
-    Failed,
-}
+#[cfg(not(feature = "live"))]
+use self::{unavailable as inspect, unavailable as record, unavailable as trace};
+#[cfg(feature = "live")]
+use crate::messages;
+use crate::{messages::say, outcome::Outcome, secrecy};
 
 /// Runs the command line; errors are said once, in one line.
-pub fn run() -> ExitCode {
+pub(crate) fn run() -> ExitCode {
     let outcome = match CommandLine::try_parse() {
         Ok(CommandLine { command }) => dispatch(&command),
         Err(usage) => return reject(&usage),
@@ -58,6 +43,7 @@ pub fn run() -> ExitCode {
             ExitCode::FAILURE
         }
     };
+    #[cfg(feature = "live")]
     messages::finish();
     code
 }

@@ -8,25 +8,32 @@ use std::{
 
 use anyhow::{Context as _, Result};
 use tracer_ebpf::SettingFlags;
-
-use super::{Outcome, arguments::RecordArgs, live, say, work::Consumer, writer::Queue};
-use crate::{
+use tracer_observe::{
+    batch::{Batch, Totals},
     pipeline::{Flow, Summary},
-    source::{Batch, Totals, Writer, create_tape},
+    tape::{self, Writer},
 };
+
+use super::live_arguments::RecordArgs;
+use crate::{consumer::Consumer, engine, messages::say, outcome::Outcome};
 
 /// Records running processes.
 pub(super) fn run(arguments: &RecordArgs) -> Result<Outcome> {
     let path = &arguments.tape;
-    let kernel = live::check()?;
-    let file = create_tape(path).with_context(|| path.display().to_string())?;
-    let outcome = live::run(&kernel, &arguments.live, SettingFlags::CONNECTIONS, |header| {
-        say(&format!(
-            "{} will hold plaintext, secrets included; it is readable by its owner alone",
-            path.display()
-        ));
-        Ok(Box::new(Tape(Some(Writer::new(file, header)?))))
-    });
+    let kernel = engine::check()?;
+    let file = tape::create(path).with_context(|| path.display().to_string())?;
+    let outcome = engine::run(
+        &kernel,
+        arguments.live.request(SettingFlags::CONNECTIONS),
+        None,
+        |header| {
+            say(&format!(
+                "{} will hold plaintext, secrets included; it is readable by its owner alone",
+                path.display()
+            ));
+            Ok(Box::new(Tape(Some(Writer::new(file, header)?))))
+        },
+    );
     if outcome.is_err() {
         remove_if_empty(path);
     }
@@ -57,10 +64,6 @@ impl Consumer for Tape {
     }
 
     fn summary(&self) -> Option<Summary> {
-        None
-    }
-
-    fn lines(&self) -> Option<Queue> {
         None
     }
 

@@ -1,20 +1,21 @@
 //! `tlscope replay`: a tape through everything above the kernel.
 
 use anyhow::{Context as _, Result};
-
-use super::{Outcome, arguments::ReplayArgs, reader, say, stream::Stream, totals::say_totals, work::Consumer as _};
-use crate::{
+use tracer_observe::{
     pipeline::{Flow, Pipeline},
-    source::{Reader, TapeError},
+    tape::{self, Reader},
 };
+
+use super::{arguments::ReplayArgs, show};
+use crate::{consumer::Consumer as _, messages::say, outcome::Outcome, stream::Stream, totals::say_totals};
 
 /// Streams the exchanges of a tape; of a tape that is cut short, those before the cut.
 pub(super) fn run(arguments: &ReplayArgs) -> Result<Outcome> {
     let name = arguments.tape.display();
     let mut tape = Reader::open(&arguments.tape).with_context(|| name.to_string())?;
-    let options = reader::options(&arguments.show, reader::writer(&arguments.show)?)?;
+    let options = show::options(&arguments.show, show::writer(&arguments.show)?)?;
     let pipeline = Pipeline::new(tape.header(), options);
-    let mut stream = Box::new(Stream { pipeline, lines: None });
+    let mut stream = Box::new(Stream(pipeline));
     let end = loop {
         match tape.next_batch() {
             Ok(Some(batch)) => {
@@ -34,7 +35,7 @@ pub(super) fn run(arguments: &ReplayArgs) -> Result<Outcome> {
     Ok(outcome(end, &arguments.tape))
 }
 
-fn outcome(end: Result<(), TapeError>, tape: &std::path::Path) -> Outcome {
+fn outcome(end: Result<(), tape::Error>, tape: &std::path::Path) -> Outcome {
     match end {
         Ok(()) => Outcome::Done,
         Err(error) => {

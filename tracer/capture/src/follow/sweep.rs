@@ -1,0 +1,83 @@
+//! Sweeping the programs' tables: within a second nothing is left in them of a process that ended. A table that is nearly
+//! full or refused something is reported, as a message and as health.
+
+use std::time::Instant;
+
+use anyhow::Result;
+use tracer_observe::health::{Figures, Subject};
+
+use super::{Follower, reached::When};
+use crate::{
+    attach::{Ends, Fill, Swept, Table, Threads},
+    target::{thread_has_ended, threads_of},
+};
+
+impl Follower {
+    /// Has the programs' tables swept, if it is time to.
+    pub(super) fn sweep_tables(&mut self) -> Result<()> {
+        let began = Instant::now();
+        if self.sweeps.next() > began {
+            return Ok(());
+        }
+        self.tell_reached(When::AfterLoss)?;
+        let totals = self.probes.totals()?;
+        let threads_ended = totals.threads_ended != self.sweeps.threads_ended;
+        let result = self.probes.sweep(Ends {
+            processes: &self.sweeps.ended,
+            threads: threads_ended.then_some(Threads {
+                of_process: threads_of,
+                has_ended: thread_has_ended,
+            }),
+            suspects: &self.sweeps.suspects,
+        });
+        // Should it fail, it is not tried again without a pause.
+        self.sweeps.swept = Instant::now();
+        self.sweeps.took = began.elapsed();
+        let Swept {
+            fills,
+            suspects,
+            left_over,
+        } = result?;
+        self.sweeps.threads_ended = totals.threads_ended;
+        self.sweeps.ended.clear();
+        self.sweeps.suspects = suspects;
+        self.sweeps.left_over += left_over;
+        self.say_fills(&fills)
+    }
+
+    fn say_fills(&mut self, fills: &[Fill]) -> Result<()> {
+        let totals = self.probes.totals()?;
+        let sites = self.probes.losses()?;
+        let lost = sites.iter().map(|site| site.ring_full_records).sum();
+        let dropped = self.sweeps.newly_refused(Subject::Ring, lost);
+        if dropped > 0 {
+            let figures = Figures {
+                dropped,
+                ..Figures::default()
+            };
+            self.output.add_health(Subject::Ring, figures);
+        }
+        let now = Instant::now();
+        for fill in fills {
+            let refused = match fill.table {
+                Table::Targets => totals.target_table_full,
+                Table::Calls => sites.iter().map(|site| site.call_table_full).sum(),
+                Table::Connections => sites.iter().map(|site| site.connection_table_full).sum(),
+                Table::Threads => totals.thread_table_full,
+                Table::Ciphertexts => totals.ciphertext_table_full,
+                Table::Sockets => totals.socket_table_full,
+            };
+            let subject = Subject::Table(fill.table.word());
+            let figures = Figures {
+                used: fill.used.try_into().ok(),
+                capacity: fill.room.try_into().ok(),
+                dropped: self.sweeps.newly_refused(subject.clone(), refused),
+            };
+            self.output.add_health(subject, figures);
+            if let Some(complaint) = self.sweeps.complain(*fill, refused, now) {
+                self.messages.say(&complaint);
+            }
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,89 @@
+//! What the kernel counted as lost, in words: where, how much, and why. Leaves out what did not occur.
+
+use anyhow::Result;
+use tracer_ebpf::{KernelCounters, SiteCounters};
+use tracer_observe::batch::Totals;
+
+use crate::{attach::Probes, message::Messages};
+
+/// Adds up what the kernel counted as lost, and says where.
+pub(crate) fn say_losses(probes: &mut Probes, messages: Messages) -> Result<Totals> {
+    let mut totals = Totals::default();
+    let counted = probes.losses()?;
+    for (site, counters) in probes.sites().iter().zip(counted) {
+        for (what, records, bytes) in losses(&counters) {
+            totals.lost_records += records;
+            totals.lost_bytes += bytes;
+            if records > 0 {
+                let path = site.path.display();
+                messages.say(&format!(
+                    "lost at {} of {path}: {records} records, {bytes} bytes: {what}",
+                    site.function
+                ));
+            }
+        }
+        if counters.over_limit_bytes > 0 {
+            let bytes = counters.over_limit_bytes;
+            messages.say(&format!(
+                "left out at {}: {bytes} bytes over the limit per call (--call-bytes)",
+                site.function
+            ));
+        }
+    }
+    for (what, count) in unplaced_losses(&probes.totals()?) {
+        if count > 0 {
+            messages.say(&format!("{what}: {count}"));
+        }
+    }
+    Ok(totals)
+}
+
+/// Every cause of loss that belongs to no site.
+const fn unplaced_losses(totals: &KernelCounters) -> [(&'static str, u64); 5] {
+    let KernelCounters {
+        target_table_full,
+        lifecycle_ring_full,
+        socket_table_full,
+        ciphertext_table_full,
+        thread_table_full,
+        // No loss.
+        threads_ended: _,
+    } = *totals;
+    [
+        ("processes not traced, too many at once", target_table_full),
+        (
+            "changes of processes not noticed, too many at once",
+            lifecycle_ring_full,
+        ),
+        ("ends of sockets not noticed, too many at once", socket_table_full),
+        (
+            "pieces of ciphertext not looked for, too many at once",
+            ciphertext_table_full,
+        ),
+        (
+            "calls whose ciphertext is not looked for, too many threads at once",
+            thread_table_full,
+        ),
+    ]
+}
+
+/// Every cause of loss of a site: why, records, bytes.
+const fn losses(counters: &SiteCounters) -> [(&'static str, u64, u64); 5] {
+    let SiteCounters {
+        ring_full_records,
+        ring_full_bytes,
+        fault_records,
+        fault_bytes,
+        over_limit_bytes: _,
+        connection_table_full,
+        call_table_full,
+        count_unreadable,
+    } = *counters;
+    [
+        ("the ring was full", ring_full_records, ring_full_bytes),
+        ("the page was not present", fault_records, fault_bytes),
+        ("too many connections", connection_table_full, 0),
+        ("too many calls in flight", call_table_full, 0),
+        ("the count could not be read", count_unreadable, 0),
+    ]
+}

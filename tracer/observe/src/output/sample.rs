@@ -1,0 +1,276 @@
+//! Lines for the tests of sinks and filters, made the only way there is: through a redactor.
+
+use std::{
+    sync::Arc,
+    time::{Duration, SystemTime},
+};
+
+use http_decode::{
+    Direction, End, Ended, Exchange, Field, Fields, Gap, GapCause, NeverIndexed, Protocol, Request, RequestHead,
+    Response, ResponseHead, Side, Timestamp, Unredacted,
+};
+
+use crate::{
+    correlate::{Connection, ConnectionSummary, Happening, LibraryName, Observed, Process, Transport},
+    event::{Address, AddressSource, SocketEnd, TlsFacts},
+    health::{Figures, Health, State, Subject},
+    redact::{Line, Redacted, Redactor, Rules},
+};
+
+/// A whole exchange, as in the contract.
+pub(crate) fn exchange() -> Redacted<Line> {
+    exchange_with(|_| {})
+}
+
+/// A whole exchange with a change to it.
+pub(crate) fn exchange_with(change: impl FnOnce(&mut Exchange)) -> Redacted<Line> {
+    let mut exchange = whole();
+    change(&mut exchange);
+    redacted(Happening::Exchange(Box::new(exchange)), AddressSource::Bio)
+}
+
+/// A response joined late, without its request.
+pub(crate) fn half() -> Redacted<Line> {
+    let unknown = |name: Option<&str>, value: Option<&str>| OwnedField {
+        name: name.map(Into::into),
+        value: value.map(|value| Unredacted::new(value.as_bytes())),
+        never_indexed: false,
+    };
+    let mut fields = vec![
+        unknown(Some("x-tenant"), None),
+        unknown(None, Some("gzip")),
+        unknown(None, None),
+    ];
+    fields.push(OwnedField {
+        value: Some(Unredacted::new(b"\xe9\x01")),
+        ..field("x-name", "")
+    });
+    let head = ResponseHead {
+        status: None,
+        fields: fields.into_iter().collect(),
+        unknown: 4,
+        malformed: None,
+    };
+    exchange_with(|exchange| {
+        exchange.ordinal = 2;
+        exchange.protocol = Protocol::Http2;
+        exchange.stream = 3;
+        exchange.request = None;
+        exchange.informational.clear();
+        exchange.response = Some(Response {
+            head,
+            body_bytes: None,
+            trailers: Fields::default(),
+        });
+        exchange.ended = None;
+        exchange.ended_at = None;
+    })
+}
+
+/// The end of the exchange.
+pub(crate) fn end() -> Redacted<Line> {
+    let end = End {
+        ordinal: 1,
+        began: Timestamp(1_000),
+        ended_at: Timestamp(2_000_001_000),
+        ended: Ended::Closed,
+        body_bytes: Some(9),
+        trailers: fields([field("x-token", "hunter2")]),
+    };
+    redacted(Happening::End(Box::new(end)), AddressSource::Bio)
+}
+
+/// A hole.
+pub(crate) fn loss() -> Redacted<Line> {
+    let gap = Gap {
+        direction: Direction::Read,
+        position: 4096,
+        span: 100,
+        cause: GapCause::OverLimit,
+        at: None,
+    };
+    redacted(Happening::Loss(gap), AddressSource::CustomBio)
+}
+
+/// A connection that has ended.
+pub(crate) fn summary() -> Redacted<Line> {
+    summary_with(|_| {})
+}
+
+/// A connection that has ended, with a change to it.
+pub(crate) fn summary_with(change: impl FnOnce(&mut ConnectionSummary)) -> Redacted<Line> {
+    let summary = summary_of(change);
+    redacted(Happening::Connection(Box::new(summary)), AddressSource::Ciphertext)
+}
+
+/// The same, unredacted.
+pub(crate) fn summary_of(change: impl FnOnce(&mut ConnectionSummary)) -> ConnectionSummary {
+    let mut summary = ConnectionSummary {
+        tls: Some(TlsFacts {
+            version: Some(0x0304),
+            cipher: Some(Unredacted::new(b"TLS_AES_256_GCM_SHA384")),
+            alpn: Some(Unredacted::new(b"h2")),
+            server_name: Some(Unredacted::new(b"a.test")),
+            handshake_ns: Some(1_200_999),
+        }),
+        transport: Some(Transport {
+            opened: Some(SystemTime::UNIX_EPOCH + Duration::new(1_795_247_099, 5)),
+            received: 2000,
+            acknowledged: 3000,
+            rtt_us: Some(40),
+            retransmits: 0,
+            ended: Some(SocketEnd::FinRemote),
+        }),
+        moved: [Some(100), Some(200)],
+        exchanges: 3,
+        open: false,
+    };
+    change(&mut summary);
+    summary
+}
+
+/// A field that owns what a [`Field`] borrows.
+#[derive(Clone, Debug)]
+pub(crate) struct OwnedField {
+    pub(crate) name: Option<Box<str>>,
+    pub(crate) value: Option<Unredacted>,
+    pub(crate) never_indexed: bool,
+}
+
+impl FromIterator<OwnedField> for Fields {
+    fn from_iter<I: IntoIterator<Item = OwnedField>>(fields: I) -> Self {
+        let mut all = Self::default();
+        for field in fields {
+            all.push(Field {
+                name: field.name.as_deref(),
+                value: field.value.as_ref().map(|value| Unredacted::borrowed(value.expose())),
+                never_indexed: field.never_indexed,
+            });
+        }
+        all
+    }
+}
+
+/// Fields in order.
+pub(crate) fn fields<const N: usize>(fields: [OwnedField; N]) -> Fields {
+    fields.into_iter().collect()
+}
+
+/// A field.
+pub(crate) fn field(name: &str, value: &str) -> OwnedField {
+    OwnedField {
+        name: Some(name.into()),
+        value: Some(Unredacted::new(value.as_bytes())),
+        never_indexed: false,
+    }
+}
+
+/// Puts a happening where and when the other samples are.
+pub(crate) fn observed(happening: Happening, source: AddressSource) -> Observed {
+    let address = |port: u16| Address::Inet(format!("[::ffff:127.0.0.1]:{port}").parse().unwrap());
+    let address = |port| source.is_known().then(|| address(port));
+    Observed {
+        time: time(),
+        connection: Arc::new(Connection {
+            id: "7".to_owned(),
+            process: Process {
+                pid: 1,
+                name: "nginx".to_owned(),
+            },
+            tls: LibraryName::new("openssl"),
+            local: address(8443),
+            remote: address(50312),
+            source,
+            proxied: None,
+            netns: None,
+        }),
+        happening,
+    }
+}
+
+fn time() -> SystemTime {
+    SystemTime::UNIX_EPOCH + Duration::new(1_795_247_100, 123_456_789)
+}
+
+/// An exchange in which everything is known, and some of it secret.
+pub(crate) fn whole() -> Exchange {
+    let request = RequestHead {
+        method: Some("GET".into()),
+        scheme: Some("https".into()),
+        target_authority: Some(Unredacted::new(b"a.test")),
+        path: Some(Unredacted::new(b"/x?token=hunter2")),
+        protocol_upgrade: None,
+        never_indexed: NeverIndexed::default(),
+        fields: fields([field("host", "a.test"), field("authorization", "Bearer hunter2")]),
+        unknown: 0,
+        malformed: None,
+    };
+    let early = ResponseHead {
+        status: Some(103),
+        fields: fields([field("link", "</a.css>")]),
+        unknown: 0,
+        malformed: None,
+    };
+    let response = fields([field("server", "nginx"), field("x-request-id", "abc")]);
+    let response = ResponseHead {
+        status: Some(200),
+        fields: response,
+        unknown: 0,
+        malformed: None,
+    };
+    Exchange {
+        ordinal: 1,
+        protocol: Protocol::Http11,
+        stream: 1,
+        side: Side::Server,
+        origin: 2,
+        request: Some(Request {
+            head: request,
+            body_bytes: Some(0),
+            trailers: Fields::default(),
+        }),
+        informational: vec![early],
+        response: Some(Response {
+            head: response,
+            body_bytes: Some(6),
+            trailers: fields([field("grpc-status", "0")]),
+        }),
+        began: Timestamp(1_000),
+        head_at: Some(Timestamp(381_999)),
+        ended_at: Some(Timestamp(413_000)),
+        ended: Some(Ended::Complete),
+    }
+}
+
+fn redacted(happening: Happening, source: AddressSource) -> Redacted<Line> {
+    Redactor::new(Rules::default()).redact(&observed(happening, source))
+}
+
+/// A table that is nearly full.
+pub(crate) fn health() -> Redacted<Line> {
+    let figures = Figures {
+        used: Some(91),
+        capacity: Some(100),
+        dropped: 0,
+    };
+    health_of(Subject::Table("calls"), State::NearlyFull, figures)
+}
+
+/// Lines that were dropped.
+pub(crate) fn health_of_output() -> Redacted<Line> {
+    let figures = Figures {
+        dropped: 7,
+        ..Figures::default()
+    };
+    health_of(Subject::Output, State::Dropped, figures)
+}
+
+fn health_of(subject: Subject, state: State, figures: Figures) -> Redacted<Line> {
+    let redactor = Redactor::new(Rules::default());
+    redactor.health(&Health {
+        time: time(),
+        subject,
+        state,
+        figures,
+    })
+}

@@ -1,0 +1,96 @@
+//! Which rule holds for which field.
+//!
+//! In: a field's name and value. Out: marks on what is secret in the value. Refuses to trust a value whose field is not
+//! known, or whose sender said never to index it (RFC 7541 section 7.1.3): only what a rule for that very field
+//! understands is left of it.
+
+use super::{
+    cookie, credentials,
+    members::Text,
+    names,
+    secrets::Secrets,
+    url::{self, Search},
+};
+
+/// How much of a field's value is secret.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+enum Kind {
+    Credentials,
+    Challenge,
+    Cookie,
+    SetCookie,
+    Subprotocols,
+    Authority,
+    Whole,
+    /// Not secret, but there may be URLs in it.
+    Open,
+}
+
+/// Marks the secrets of a field's value.
+pub(super) fn mark(name: Option<&str>, value: &[u8], never_indexed: bool, search: Search<'_>, secrets: &mut Secrets) {
+    if name.is_some_and(|name| search.extra.names(name.as_bytes())) {
+        secrets.mark(0..value.len());
+    }
+    let kind = if search.built_in {
+        name.map_or(Kind::Whole, kind_in_any_case)
+    } else {
+        Kind::Open
+    };
+    match kind {
+        Kind::Credentials => credentials::mark_credentials(value, secrets),
+        Kind::Cookie => cookie::mark_cookie(value, secrets),
+        Kind::SetCookie => cookie::mark_set_cookie(value, search, secrets),
+        _ if never_indexed && search.built_in => secrets.mark(0..value.len()),
+        Kind::Challenge => {
+            credentials::mark_challenge(value, secrets);
+            // What is left of it, such as a realm, may be a URL.
+            search.mark(value, Text::Value, secrets);
+        }
+        Kind::Subprotocols => credentials::mark_subprotocols(value, secrets),
+        Kind::Authority => mark_authority(value, search, secrets),
+        Kind::Whole => secrets.mark(0..value.len()),
+        Kind::Open => search.mark(value, Text::Value, secrets),
+    }
+}
+
+/// Marks what its sender said never to index.
+pub(super) fn mark_never_indexed(value: &[u8], never_indexed: bool, search: Search<'_>, secrets: &mut Secrets) {
+    if never_indexed && search.built_in {
+        secrets.mark(0..value.len());
+    }
+}
+
+/// Marks the secrets of an authority, of a head or in a field.
+pub(super) fn mark_authority(value: &[u8], search: Search<'_>, secrets: &mut Secrets) {
+    if search.built_in {
+        url::mark_authority(value, secrets);
+    }
+    search.mark(value, Text::Value, secrets);
+}
+
+/// Names come in lower case; if ever one does not, its value is no less secret.
+fn kind_in_any_case(name: &str) -> Kind {
+    if name.bytes().any(|byte| byte.is_ascii_uppercase()) {
+        return kind_of(&name.to_ascii_lowercase());
+    }
+    kind_of(name)
+}
+
+fn kind_of(name: &str) -> Kind {
+    match name {
+        "authorization" | "proxy-authorization" => Kind::Credentials,
+        "www-authenticate" | "proxy-authenticate" => Kind::Challenge,
+        "cookie" => Kind::Cookie,
+        "set-cookie" => Kind::SetCookie,
+        "sec-websocket-protocol" => Kind::Subprotocols,
+        "host" | "x-forwarded-host" | "x-original-host" | "x-forwarded-server" | "x-host" => Kind::Authority,
+        _ if is_other_authorization(name) => Kind::Credentials,
+        _ if names::is_secret(name.as_bytes()) => Kind::Whole,
+        _ => Kind::Open,
+    }
+}
+
+/// Tells whether a gateway put the Authorization it got under this name, as in `x-forwarded-authorization`.
+fn is_other_authorization(name: &str) -> bool {
+    name.ends_with("-authorization")
+}

@@ -1,0 +1,118 @@
+//! Tests of the gate as a whole: what goes in as [`Observed`](crate::correlate::Observed) and what comes out.
+
+mod names;
+mod rules;
+mod shape;
+mod connection;
+mod generators;
+mod properties;
+mod wire;
+
+use http_decode::{Exchange, Fields, NeverIndexed, Request, RequestHead, Response, ResponseHead, Unredacted};
+
+use super::{ExchangeLine, Line, Redactor, Rules};
+use crate::{
+    correlate::Happening,
+    event::AddressSource,
+    output::sample::{self, OwnedField},
+};
+
+fn redactor(rules: Rules) -> Redactor {
+    Redactor::new(rules)
+}
+
+fn named(names: &[&str]) -> Rules {
+    Rules {
+        names: names.iter().map(|name| name.parse().unwrap()).collect(),
+        ..Rules::default()
+    }
+}
+
+fn patterned(patterns: &[&str]) -> Rules {
+    Rules {
+        patterns: patterns.iter().map(|pattern| pattern.parse().unwrap()).collect(),
+        ..Rules::default()
+    }
+}
+
+/// An exchange whose request has this path, authority and fields.
+fn exchange(path: &str, authority: &str, fields: Vec<OwnedField>) -> Exchange {
+    let head = RequestHead {
+        method: Some("GET".into()),
+        scheme: Some("https".into()),
+        path: Some(Unredacted::new(path.as_bytes())),
+        target_authority: Some(Unredacted::new(authority.as_bytes())),
+        protocol_upgrade: None,
+        never_indexed: NeverIndexed::default(),
+        fields: fields.into_iter().collect(),
+        unknown: 0,
+        malformed: None,
+    };
+    let response = ResponseHead {
+        status: Some(200),
+        ..ResponseHead::default()
+    };
+    Exchange {
+        request: Some(Request {
+            head,
+            body_bytes: Some(0),
+            trailers: Fields::default(),
+        }),
+        informational: Vec::new(),
+        response: Some(Response {
+            head: response,
+            body_bytes: None,
+            trailers: Fields::default(),
+        }),
+        ..sample::whole()
+    }
+}
+
+fn redact(rules: Rules, exchange: Exchange) -> ExchangeLine {
+    redact_with(&redactor(rules), exchange)
+}
+
+fn redact_with(redactor: &Redactor, exchange: Exchange) -> ExchangeLine {
+    let observed = sample::observed(Happening::Exchange(Box::new(exchange)), AddressSource::Bio);
+    match &*redactor.redact(&observed) {
+        Line::Exchange(line) => (**line).clone(),
+        Line::End(_) | Line::Loss(_) | Line::Connection(_) | Line::Health(_) => {
+            panic!("an exchange became something else")
+        }
+    }
+}
+
+fn field_with(rules: Rules, name: &str, value: &[u8]) -> String {
+    let field = OwnedField {
+        value: Some(Unredacted::new(value)),
+        ..sample::field(name, "")
+    };
+    let line = redact(rules, exchange("/", "a.test", vec![field]));
+    line.request.unwrap().headers[0].1.as_deref().unwrap().to_owned()
+}
+
+fn field(name: &str, value: &str) -> String {
+    field_with(Rules::default(), name, value.as_bytes())
+}
+
+fn path_with(rules: Rules, path: &str) -> String {
+    redact(rules, exchange(path, "a.test", Vec::new()))
+        .request
+        .unwrap()
+        .path
+        .unwrap()
+        .into()
+}
+
+fn path(path: &str) -> String {
+    path_with(Rules::default(), path)
+}
+
+fn authority(authority: &str) -> String {
+    redact(Rules::default(), exchange("/", authority, Vec::new()))
+        .request
+        .unwrap()
+        .authority
+        .unwrap()
+        .into()
+}

@@ -1,0 +1,204 @@
+//! What holds for every exchange.
+
+use http_decode::Field;
+use proptest::{
+    collection::vec,
+    prelude::{Strategy, any},
+    prop_assert, prop_assert_eq, prop_oneof, proptest,
+    sample::select,
+};
+
+use super::{
+    super::decoded::Decoded,
+    generators::{Sent, arbitrary_exchange, arbitrary_value, sent},
+    *,
+};
+use crate::{
+    event::{Address, TlsFacts},
+    output::Format,
+    redact::{FieldLine, FingerprintKey, Redacted},
+};
+
+proptest! {
+    /// The one that matters most.
+    #[test]
+    fn no_planted_secret_is_in_any_output(sent in sent(), with_key in any::<bool>()) {
+        let Sent { exchange, end, words } = sent;
+        let fingerprint = with_key.then(|| FingerprintKey::from_file_bytes(&[7; 32]).ok().unwrap());
+        let redactor = redactor(Rules { fingerprint, ..Rules::default() });
+        let happenings = [Happening::Exchange(Box::new(exchange)), Happening::End(Box::new(end))];
+        let lines = happenings.map(|happening| redactor.redact(&sample::observed(happening, AddressSource::Bio)));
+        for format in FORMATS {
+            let output = written(format, &lines);
+            let decoded = Decoded::plain(&output).to_ascii_lowercase();
+            for word in &words {
+                let found = decoded.windows(word.len()).any(|window| window == word.as_bytes());
+                prop_assert!(!found, "{} is in {}", word, String::from_utf8_lossy(&output));
+            }
+        }
+    }
+
+    #[test]
+    fn redacting_once_more_changes_nothing(exchange in arbitrary_exchange()) {
+        let once = redact(Rules::default(), exchange.clone());
+        let again = redact(Rules::default(), sent_again(&once, exchange));
+        prop_assert_eq!(ExchangeLine { encoding: None, ..once }, ExchangeLine { encoding: None, ..again });
+    }
+
+    #[test]
+    fn nothing_breaks_a_line_or_moves_a_cursor(exchange in arbitrary_exchange(), process in any::<String>()) {
+        let mut observed = sample::observed(Happening::Exchange(Box::new(exchange)), AddressSource::NotInet);
+        std::sync::Arc::make_mut(&mut observed.connection).process.name = process;
+        let lines = [redactor(Rules::default()).redact(&observed)];
+
+        let json = String::from_utf8(written(Format::Json, &lines)).unwrap();
+        let object = json.strip_suffix('\n').unwrap();
+        prop_assert!(!object.contains(char::is_control));
+        prop_assert!(serde_json::from_str::<serde_json::Value>(object).unwrap().is_object());
+
+        let text = String::from_utf8(written(Format::Text, &lines)).unwrap();
+        prop_assert!(!text.contains(|character: char| character.is_control() && character != '\n'));
+        prop_assert!(text.lines().all(|line| line.is_empty() || line.starts_with(['*', '>', '<'])));
+
+        let har = written(Format::Har, &lines);
+        prop_assert!(serde_json::from_slice::<serde_json::Value>(&har).unwrap()["log"]["entries"][0].is_object());
+    }
+
+    #[test]
+    fn nothing_of_a_connection_breaks_a_line_or_moves_a_cursor(texts in vec(arbitrary_bytes(), 6)) {
+        let unredacted = |index: usize| Some(Unredacted::new(&texts[index]));
+        let summary = sample::summary_of(|summary| {
+            summary.tls = Some(TlsFacts {
+                cipher: unredacted(0),
+                alpn: unredacted(1),
+                server_name: unredacted(2),
+                ..TlsFacts::default()
+            });
+        });
+        let mut observed = sample::observed(Happening::Connection(Box::new(summary)), AddressSource::Bio);
+        let connection = std::sync::Arc::make_mut(&mut observed.connection);
+        connection.process.name = String::from_utf8_lossy(&texts[3]).into_owned();
+        connection.local = Some(Address::Unix(texts[4].as_slice().into()));
+        connection.remote = Some(Address::Abstract(texts[5].as_slice().into()));
+        let lines = [redactor(Rules::default()).redact(&observed)];
+
+        let json = String::from_utf8(written(Format::Json, &lines)).unwrap();
+        let object = json.strip_suffix('\n').unwrap();
+        prop_assert!(!object.contains(char::is_control));
+        prop_assert!(serde_json::from_str::<serde_json::Value>(object).unwrap().is_object());
+
+        let text = String::from_utf8(written(Format::Text, &lines)).unwrap();
+        prop_assert!(!text.contains(|character: char| character.is_control() && character != '\n'));
+        prop_assert!(text.lines().all(|line| line.is_empty() || line.starts_with('*')));
+    }
+
+    #[test]
+    fn no_match_of_the_users_pattern_is_left(
+        pattern in select(&["[0-9]+", "ab+", "(?i)tok", "[^a-z]{2}", "[=&]", "e.?a"][..]),
+        values in vec(arbitrary_value().prop_map(|value| value.expose().to_vec()), 3),
+        show in any::<bool>(),
+    ) {
+        let regex = regex::Regex::new(pattern).unwrap();
+        let text = |index: usize| String::from_utf8_lossy(&values[index]).replace("[redacted]", "");
+        let exchange = exchange(&text(0), &text(1), vec![sample::field("x-plain", &text(2))]);
+        let request = redact(Rules { show, ..patterned(&[pattern]) }, exchange).request.unwrap();
+        for value in [request.path, request.authority, request.headers[0].1.clone()] {
+            let value = value.unwrap();
+            prop_assert!(!value.split("[redacted]").any(|kept| regex.is_match(kept)), "{}", value);
+        }
+    }
+}
+
+/// Something quadratic would take minutes here.
+#[test]
+fn long_hostile_values_take_no_longer_than_their_length() {
+    for piece in [
+        "%25",
+        "%2",
+        "=",
+        "//a:b",
+        "//a:b@",
+        "//",
+        "token=\"\\",
+        ";",
+        "a=",
+        "a;",
+        "?a&",
+        "\t=",
+        "\\",
+        ",a \"",
+        "<",
+        "\"key\":",
+        "\"key\":\"\\",
+        "\"key\":[{",
+        "key:",
+        "\\\"key\\\":",
+        "<key>",
+        "Bearer ",
+        "eyJ",
+        "sk-",
+        "token+",
+        "bearer+realm=",
+        "Basic+",
+        "basic ",
+    ] {
+        for end in ["", "@", "=", "\""] {
+            let value = piece.repeat(100_000 / piece.len()) + end;
+            let line = redact(
+                named(&["*a*b*c*d"]),
+                exchange(&value, &value, NAMES.map(|name| sample::field(name, &value)).to_vec()),
+            );
+            assert_eq!(line.request.unwrap().headers.len(), NAMES.len());
+        }
+    }
+}
+
+pub(super) const FORMATS: [Format; 3] = [Format::Json, Format::Text, Format::Har];
+const NAMES: [&str; 6] = [
+    "authorization",
+    "cookie",
+    "set-cookie",
+    "www-authenticate",
+    "referer",
+    "host",
+];
+
+/// Bytes, the ones that mean something to a terminal or a parser more often than others.
+fn arbitrary_bytes() -> impl Strategy<Value = Vec<u8>> {
+    let byte = prop_oneof![any::<u8>(), select(&b"\n\r\x1b\"\\\x9b\xe2\x80\xae@:=?"[..])];
+    vec(byte, 0..40)
+}
+
+pub(super) fn written(format: Format, lines: &[Redacted<Line>]) -> Vec<u8> {
+    let file = tempfile::NamedTempFile::new().unwrap();
+    let mut sink = format.open(Box::new(file.reopen().unwrap()));
+    for line in lines {
+        sink.write(line).unwrap();
+    }
+    sink.finish().unwrap();
+    std::fs::read(file.path()).unwrap()
+}
+
+/// The exchange as it would be if its output had been sent.
+fn sent_again(line: &ExchangeLine, mut exchange: Exchange) -> Exchange {
+    let bytes = |text: &Option<Box<str>>| text.as_ref().map(|text| Unredacted::new(text.as_bytes()));
+    let replace = |fields: &mut Fields, lines: &[FieldLine]| {
+        let sent = fields.iter().zip(lines).map(|(field, (_, value))| Field {
+            value: value.as_ref().map(|value| Unredacted::borrowed(value.as_bytes())),
+            ..field
+        });
+        *fields = sent.collect();
+    };
+    let (request, seen) = (exchange.request.as_mut().unwrap(), line.request.as_ref().unwrap());
+    request.head.path = bytes(&seen.path);
+    request.head.target_authority = bytes(&seen.authority);
+    replace(&mut request.head.fields, &seen.headers);
+    replace(&mut request.trailers, &seen.trailers);
+    for (head, seen) in exchange.informational.iter_mut().zip(&line.informational) {
+        replace(&mut head.fields, &seen.headers);
+    }
+    let (response, seen) = (exchange.response.as_mut().unwrap(), line.response.as_ref().unwrap());
+    replace(&mut response.head.fields, &seen.headers);
+    replace(&mut response.trailers, &seen.trailers);
+    exchange
+}

@@ -1,0 +1,315 @@
+//! Records on a tape: what the rings gave, to be decoded again without a kernel and without root.
+//!
+//! A tape begins with a magic number, a version, and a header in JSON that carries the sizes of the ABI's records, so
+//! that a tape of another ABI fails loudly. Frames follow: a kind, a length, and that many bytes. A tape holds
+//! plaintext: it is created for its owner alone, and never over an existing file.
+
+use std::{
+    fs::{File, OpenOptions},
+    io::{self, BufReader, BufWriter, Read, Write},
+    os::unix::fs::OpenOptionsExt as _,
+    path::Path,
+};
+
+use thiserror::Error as ThisError;
+use tracer_ebpf::{
+    ConnectionRecord, DataRecord, EndRecord, LARGEST_CLASS, MAX_SITES, PassedRecord, ProcessRecord, RecordHeader,
+    SocketRecord, TlsRecord,
+};
+
+use crate::{
+    batch::{Batch, Header, SiteEntry, Totals},
+    limits::{MAX_BATCH_BYTES, MAX_TAPE_HEADER_BYTES},
+};
+
+const MAGIC: &[u8; 8] = b"TLSTAPE\n";
+const VERSION: u32 = 3;
+
+/// A version whose marks have the time of the drain alone.
+const VERSION_WITHOUT_COMPLETION: u32 = 2;
+
+/// How long before its drain a batch of such a tape is taken to be complete.
+const SETTLE_NS: u64 = 30_000_000;
+
+/// How many sizes the first tapes of this version have.
+const OLDEST_SIZES: usize = 8;
+
+const FRAME_RECORD: u8 = 1;
+const FRAME_MARK: u8 = 3;
+const FRAME_TOTALS: u8 = 4;
+const FRAME_SITE: u8 = 5;
+
+/// Why a tape could not be written or read.
+#[derive(Debug, ThisError)]
+pub enum Error {
+    /// The file could not be opened, read or written.
+    #[error("the tape could not be read or written")]
+    Io(#[from] io::Error),
+    /// There is a file of that name, which a tape would destroy.
+    #[error("there is such a file already, and a tape is never written over another file")]
+    Exists,
+    /// The file is something else.
+    #[error("not a tape of tlscope")]
+    NotATape,
+    /// The tape was written by another version.
+    #[error("the tape is of version {0}, this tlscope reads version {VERSION}")]
+    Version(u32),
+    /// The tape's records have another layout.
+    #[error("the tape's records are of another layout {found:?}, this tlscope reads {expected:?}")]
+    Abi {
+        /// What the tape says.
+        found: Vec<usize>,
+        /// What this binary has.
+        expected: Vec<usize>,
+    },
+    /// The header is not what it should be.
+    #[error("the tape's header is damaged")]
+    Header(#[source] serde_json::Error),
+    /// The tape ends in the middle of a frame.
+    #[error("the tape is cut short")]
+    Cut,
+    /// A frame is of a kind or length that no tape has.
+    #[error("the tape is damaged")]
+    Damaged,
+}
+
+/// The sizes by which a tape of another ABI is recognised; those of kinds that were added later come last.
+fn abi() -> Vec<usize> {
+    vec![
+        size_of::<RecordHeader>(),
+        size_of::<DataRecord>(),
+        size_of::<ConnectionRecord>(),
+        size_of::<EndRecord>(),
+        size_of::<ProcessRecord>(),
+        size_of::<SocketRecord>(),
+        size_of::<TlsRecord>(),
+        LARGEST_CLASS,
+        size_of::<PassedRecord>(),
+    ]
+}
+
+/// Tells whether a tape's sizes are this binary's, as far as the kinds of record go that it may hold: one that was made
+/// before a kind was added has none of it.
+fn is_known(sizes: &[usize]) -> bool {
+    sizes.len() >= OLDEST_SIZES && abi().starts_with(sizes)
+}
+
+/// Writes a tape.
+#[derive(Debug)]
+pub struct Writer<W: Write> {
+    out: W,
+}
+
+/// Creates the file of a tape, readable by its owner alone; never over an existing file.
+pub fn create(path: &Path) -> Result<BufWriter<File>, Error> {
+    let file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(path);
+    match file {
+        Ok(file) => Ok(BufWriter::new(file)),
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Err(Error::Exists),
+        Err(error) => Err(error.into()),
+    }
+}
+
+impl<W: Write> Writer<W> {
+    /// Begins a tape.
+    pub fn new(mut out: W, header: &Header) -> Result<Self, Error> {
+        let header = Header {
+            abi: abi(),
+            ..header.clone()
+        };
+        let json = serde_json::to_vec(&header).map_err(Error::Header)?;
+        out.write_all(MAGIC)?;
+        out.write_all(&VERSION.to_le_bytes())?;
+        out.write_all(&length(json.len())?.to_le_bytes())?;
+        out.write_all(&json)?;
+        Ok(Self { out })
+    }
+
+    /// Adds a batch; one that holds nothing but its moment is added too, because time passes with it.
+    pub fn batch(&mut self, batch: &Batch) -> Result<(), Error> {
+        for site in &batch.sites {
+            self.frame(FRAME_SITE, &serde_json::to_vec(site).map_err(Error::Header)?)?;
+        }
+        for record in batch.records() {
+            self.frame(FRAME_RECORD, record)?;
+        }
+        let Batch {
+            drained_ns,
+            complete_until_ns,
+            boot_unix_ns,
+            ..
+        } = batch;
+        let mark = [
+            drained_ns.to_le_bytes(),
+            complete_until_ns.to_le_bytes(),
+            boot_unix_ns.unwrap_or(0).to_le_bytes(),
+        ];
+        self.frame(FRAME_MARK, mark.as_flattened())
+    }
+
+    /// Ends the tape.
+    pub fn finish(mut self, totals: Totals) -> Result<(), Error> {
+        self.frame(FRAME_TOTALS, &serde_json::to_vec(&totals).map_err(Error::Header)?)?;
+        Ok(self.out.flush()?)
+    }
+
+    fn frame(&mut self, kind: u8, bytes: &[u8]) -> Result<(), Error> {
+        self.out.write_all(&[kind])?;
+        self.out.write_all(&length(bytes.len())?.to_le_bytes())?;
+        Ok(self.out.write_all(bytes)?)
+    }
+}
+
+fn length(bytes: usize) -> Result<u32, Error> {
+    u32::try_from(bytes).map_err(|_overflow| Error::Damaged)
+}
+
+/// Reads a tape.
+#[derive(Debug)]
+pub struct Reader<R: Read> {
+    input: R,
+    header: Header,
+    /// How many sites it has named so far.
+    sites: usize,
+    totals: Option<Totals>,
+}
+
+impl Reader<BufReader<File>> {
+    /// Opens a tape.
+    pub fn open(path: &Path) -> Result<Self, Error> {
+        Self::new(BufReader::new(File::open(path)?))
+    }
+}
+
+impl<R: Read> Reader<R> {
+    /// Reads the header.
+    pub fn new(mut input: R) -> Result<Self, Error> {
+        let mut magic = [0; MAGIC.len()];
+        input.read_exact(&mut magic).map_err(|_short| Error::NotATape)?;
+        if magic != *MAGIC {
+            return Err(Error::NotATape);
+        }
+        let version = read_u32(&mut input)?;
+        if ![VERSION, VERSION_WITHOUT_COMPLETION].contains(&version) {
+            return Err(Error::Version(version));
+        }
+        let bytes = read_u32(&mut input)?;
+        let json = read_bytes(&mut input, bytes, MAX_TAPE_HEADER_BYTES)?;
+        let header: Header = serde_json::from_slice(&json).map_err(Error::Header)?;
+        if !is_known(&header.abi) {
+            return Err(Error::Abi {
+                found: header.abi,
+                expected: abi(),
+            });
+        }
+        Ok(Self {
+            input,
+            sites: header.sites.len(),
+            header,
+            totals: None,
+        })
+    }
+
+    /// What the tape says of itself.
+    pub const fn header(&self) -> &Header {
+        &self.header
+    }
+
+    /// What was lost when the tape was recorded; known once its end was read.
+    pub const fn totals(&self) -> Option<Totals> {
+        self.totals
+    }
+
+    /// Reads the next batch; `None` at the end of the tape.
+    pub fn next_batch(&mut self) -> Result<Option<Batch>, Error> {
+        let mut batch = Batch::default();
+        loop {
+            let (kind, bytes) = self.frame()?;
+            match kind {
+                FRAME_RECORD => batch.push(&bytes),
+                FRAME_SITE => batch.sites.push(self.site(&bytes)?),
+                FRAME_MARK => {
+                    (batch.drained_ns, batch.complete_until_ns, batch.boot_unix_ns) = mark(&bytes)?;
+                    return Ok(Some(batch));
+                }
+                FRAME_TOTALS => {
+                    self.totals = Some(serde_json::from_slice(&bytes).map_err(Error::Header)?);
+                    return Ok(None);
+                }
+                _ => return Err(Error::Damaged),
+            }
+            if batch.len() > 2 * MAX_BATCH_BYTES {
+                return Err(Error::Damaged);
+            }
+        }
+    }
+
+    /// Reads a site; there are never more than indexes.
+    fn site(&mut self, json: &[u8]) -> Result<SiteEntry, Error> {
+        self.sites += 1;
+        if self.sites > MAX_SITES {
+            return Err(Error::Damaged);
+        }
+        serde_json::from_slice(json).map_err(Error::Header)
+    }
+
+    fn frame(&mut self) -> Result<(u8, Vec<u8>), Error> {
+        let mut kind = [0];
+        self.input.read_exact(&mut kind).map_err(cut)?;
+        let bytes = read_u32(&mut self.input)?;
+        let [kind] = kind;
+        Ok((kind, read_bytes(&mut self.input, bytes, MAX_BATCH_BYTES)?))
+    }
+}
+
+fn read_u32(input: &mut impl Read) -> Result<u32, Error> {
+    let mut bytes = [0; 4];
+    input.read_exact(&mut bytes).map_err(cut)?;
+    Ok(u32::from_le_bytes(bytes))
+}
+
+fn read_bytes(input: &mut impl Read, bytes: u32, limit: usize) -> Result<Vec<u8>, Error> {
+    let wanted = usize::try_from(bytes)
+        .ok()
+        .filter(|wanted| *wanted <= limit)
+        .ok_or(Error::Damaged)?;
+    let mut read = Vec::new();
+    input.take(bytes.into()).read_to_end(&mut read)?;
+    if read.len() == wanted {
+        Ok(read)
+    } else {
+        Err(Error::Cut)
+    }
+}
+
+/// Reads when a batch was drained, until when it is complete, and what the wall clock said.
+fn mark(bytes: &[u8]) -> Result<(u64, u64, Option<u64>), Error> {
+    let (drained_ns, rest) = bytes.split_first_chunk().ok_or(Error::Damaged)?;
+    let drained_ns = u64::from_le_bytes(*drained_ns);
+    if rest.is_empty() {
+        return Ok((drained_ns, drained_ns.saturating_sub(SETTLE_NS), None));
+    }
+    let (complete_until_ns, rest) = rest.split_first_chunk().ok_or(Error::Damaged)?;
+    let complete_until_ns = u64::from_le_bytes(*complete_until_ns);
+    let boot_unix_ns = if rest.is_empty() {
+        None
+    } else {
+        Some(u64::from_le_bytes(fixed(rest)?)).filter(|boot_unix_ns| *boot_unix_ns != 0)
+    };
+    Ok((drained_ns, complete_until_ns, boot_unix_ns))
+}
+
+fn fixed<const N: usize>(bytes: &[u8]) -> Result<[u8; N], Error> {
+    bytes.try_into().map_err(|_length| Error::Damaged)
+}
+
+fn cut(error: io::Error) -> Error {
+    if error.kind() == io::ErrorKind::UnexpectedEof {
+        Error::Cut
+    } else {
+        Error::Io(error)
+    }
+}
+
+#[cfg(test)]
+mod tests;
