@@ -2,7 +2,9 @@
 
 use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout};
 
-use crate::{AddressSource, Change, Cookie, Direction, Kind, PassedCause, RecordFlags, STRETCH, SocketEnd};
+use crate::{
+    AddressSource, Change, Cookie, Direction, Kind, LARGEST_CLASS, PassedCause, RecordFlags, STRETCH, SocketEnd,
+};
 
 /// What every record begins with: when, which connection, who.
 #[derive(Clone, Copy, Debug, Eq, FromBytes, Immutable, IntoBytes, KnownLayout, PartialEq)]
@@ -180,6 +182,20 @@ pub struct TlsRecord {
     pub alpn: [u8; 32],
     /// The server name that the client asked for.
     pub server_name: [u8; 128],
+}
+
+/// Size of the largest record of a kind, so that a new kind cannot be forgotten; `None` for an unknown kind.
+pub const fn max_record_size(kind: Kind) -> Option<usize> {
+    match kind {
+        Kind::DATA => Some(size_of::<DataRecord>() + LARGEST_CLASS),
+        Kind::CONNECTION => Some(size_of::<ConnectionRecord>()),
+        Kind::END | Kind::REACHED => Some(size_of::<EndRecord>()),
+        Kind::PROCESS => Some(size_of::<ProcessRecord>()),
+        Kind::SOCKET => Some(size_of::<SocketRecord>()),
+        Kind::TLS => Some(size_of::<TlsRecord>()),
+        Kind::PASSED => Some(size_of::<PassedRecord>()),
+        _ => None,
+    }
 }
 
 const _: () = assert!(size_of::<RecordHeader>() == 48);
