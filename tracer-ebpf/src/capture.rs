@@ -3,13 +3,13 @@
 //! A call that moved bytes becomes one record per piece, each with its position. A piece that finds no room, or cannot be
 //! read, is a gap: counted, and stepped over.
 
-use tracer_ebpf::{CLASSES, CallState, ConnectionState, DataRecord, Kind, MAX_PIECES, RecordFlags};
+use tracer_ebpf::{CLASSES, CallState, DataRecord, Flow, Kind, MAX_PIECES, RecordFlags};
 
 use crate::{
-    flow,
+    flow::{self, fill_header},
     maps::call_bytes,
     memory::{copy_user, forgotten},
-    record::{count, discard, fill_header, reserve, submit},
+    record::{count, discard, reserve, submit},
 };
 
 const PAGE: u64 = 4096;
@@ -23,9 +23,9 @@ struct Slot<const N: usize> {
 
 /// Sends the bytes that a call moved, as many of them as the limit per call allows.
 #[inline(never)]
-pub(crate) fn send_bytes(call: &mut CallState, connection: &ConnectionState) {
+pub(crate) fn send_bytes(call: &mut CallState, flow: &Flow) {
     limit(call);
-    send_pieces(call, connection);
+    send_pieces(call, flow);
 }
 
 #[inline(always)]
@@ -39,12 +39,12 @@ fn limit(call: &mut CallState) {
 }
 
 #[inline(always)]
-fn send_pieces(call: &mut CallState, connection: &ConnectionState) {
+fn send_pieces(call: &mut CallState, flow: &Flow) {
     for _ in 0..MAX_PIECES {
         if call.done >= call.wanted {
             return;
         }
-        let stepped = send_next(call, connection);
+        let stepped = send_next(call, flow);
         if stepped == 0 {
             return;
         }
@@ -62,56 +62,56 @@ fn send_pieces(call: &mut CallState, connection: &ConnectionState) {
 /// walk it anew for every piece, and give up. It must take its pointers for what they may be then, null.
 #[unsafe(no_mangle)]
 #[inline(never)]
-extern "C" fn send_next(call: *const CallState, connection: *const ConnectionState) -> u64 {
-    if call.is_null() || connection.is_null() {
+extern "C" fn send_next(call: *const CallState, flow: *const Flow) -> u64 {
+    if call.is_null() || flow.is_null() {
         return 0;
     }
     // SAFETY: not null. Only this thread holds the call; of the connection, others write no field of its flow.
-    let (call, connection) = unsafe { (&*call, &*connection) };
+    let (call, flow) = unsafe { (&*call, &*flow) };
     let left = call.wanted - call.done;
     if left >= CLASSES[4] as u64 {
-        send_64k(call, connection)
+        send_64k(call, flow)
     } else if left > CLASSES[2] as u64 {
-        send_16k(call, connection)
+        send_16k(call, flow)
     } else if left > CLASSES[1] as u64 {
-        send_4k(call, connection)
+        send_4k(call, flow)
     } else if left > CLASSES[0] as u64 {
-        send_1k(call, connection)
+        send_1k(call, flow)
     } else {
-        send_256(call, connection)
+        send_256(call, flow)
     }
 }
 
 // One function each, and none of them inlined: their frames are not added up.
 
 #[inline(never)]
-fn send_256(call: &CallState, connection: &ConnectionState) -> u64 {
-    send::<{ CLASSES[0] }>(call, connection)
+fn send_256(call: &CallState, flow: &Flow) -> u64 {
+    send::<{ CLASSES[0] }>(call, flow)
 }
 
 #[inline(never)]
-fn send_1k(call: &CallState, connection: &ConnectionState) -> u64 {
-    send::<{ CLASSES[1] }>(call, connection)
+fn send_1k(call: &CallState, flow: &Flow) -> u64 {
+    send::<{ CLASSES[1] }>(call, flow)
 }
 
 #[inline(never)]
-fn send_4k(call: &CallState, connection: &ConnectionState) -> u64 {
-    send::<{ CLASSES[2] }>(call, connection)
+fn send_4k(call: &CallState, flow: &Flow) -> u64 {
+    send::<{ CLASSES[2] }>(call, flow)
 }
 
 #[inline(never)]
-fn send_16k(call: &CallState, connection: &ConnectionState) -> u64 {
-    send::<{ CLASSES[3] }>(call, connection)
+fn send_16k(call: &CallState, flow: &Flow) -> u64 {
+    send::<{ CLASSES[3] }>(call, flow)
 }
 
 #[inline(never)]
-fn send_64k(call: &CallState, connection: &ConnectionState) -> u64 {
-    send::<{ CLASSES[4] }>(call, connection)
+fn send_64k(call: &CallState, flow: &Flow) -> u64 {
+    send::<{ CLASSES[4] }>(call, flow)
 }
 
 /// Sends up to `N` bytes of a call; returns how many bytes are done with, 0 when the ring is full.
 #[inline(always)]
-fn send<const N: usize>(call: &CallState, connection: &ConnectionState) -> u64 {
+fn send<const N: usize>(call: &CallState, flow: &Flow) -> u64 {
     let left = call.wanted - call.done;
     let Some(mut entry) = reserve::<Slot<N>>() else {
         return count_full(call);
@@ -126,7 +126,7 @@ fn send<const N: usize>(call: &CallState, connection: &ConnectionState) -> u64 {
         return count_fault(call, to_page_end(source, wanted));
     }
     // SAFETY: as above.
-    let captured = unsafe { describe(&raw mut (*slot).data, call, connection, copied) };
+    let captured = unsafe { describe(&raw mut (*slot).data, call, flow, copied) };
     submit(entry);
     captured
 }
@@ -183,15 +183,15 @@ fn flags(call: &CallState, copied: u64) -> u16 {
 ///
 /// `data` must lie in a reservation, which no other program can reach before it is submitted.
 #[inline(never)]
-unsafe fn describe(data: *mut DataRecord, call: &CallState, connection: &ConnectionState, copied: u64) -> u64 {
-    let start = connection.positions[flow::side(call.direction())];
+unsafe fn describe(data: *mut DataRecord, call: &CallState, flow: &Flow, copied: u64) -> u64 {
+    let start = flow::position(flow, call.direction());
     let flags = flags(call, copied);
     // SAFETY: the caller vouches that only this program can reach the record.
     unsafe {
-        fill_header(&raw mut (*data).header, connection.generation, call.ssl, call.cookie);
+        fill_header(&raw mut (*data).header, flow, call.object, call.cookie);
         (*data).header.kind = Kind::DATA;
         (*data).header.direction = call.direction();
-        (*data).header.flags = RecordFlags(flags | flow::flags(connection).0);
+        (*data).header.flags = RecordFlags(flags | flow::flags(flow).0);
         (*data).began_ns = call.began_ns;
         (*data).position = start + call.done;
         (*data).call_position = start;

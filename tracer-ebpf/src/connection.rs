@@ -4,7 +4,8 @@
 //! TLS object to its end.
 
 use tracer_ebpf::{
-    AddressKey, CallState, ConnectionState, Cookie, EndRecord, Kind, PassedCause, Role, SettingFlags, ThreadState,
+    AddressKey, CallState, ConnectionState, Cookie, Direction, EndRecord, Flow, Kind, PassedCause, Role, SettingFlags,
+    ThreadState,
 };
 
 use crate::{
@@ -14,7 +15,7 @@ use crate::{
     identity::{self, binding, ciphertext, descriptor::only_descriptors, introduction::introduce},
     maps::{CONNECTIONS, settings},
     passed,
-    record::{count, fill_header, reserve_end, submit},
+    record::{count, reserve_end, submit},
     task::current_task,
 };
 
@@ -28,14 +29,12 @@ fn current<'a>(object: u64, tgid: u32, cookie: Cookie) -> Option<&'a mut Connect
     // SAFETY: this thread is in a call on the object, and a library's caller must not use one object for one direction in
     // two threads at once. Tracepoints on other CPUs write the mark that it is closing, and nothing else.
     let connection = unsafe { &mut *connection };
-    if connection.closing != 0 && binding::is_gone(connection) {
-        // Whatever comes now goes through another socket.
+    if binding::is_over(&connection.identity, &connection.flow) {
+        // The next bytes go through another socket.
         renew(connection, object, tgid, cookie);
-        connection.noted_fd = 0;
+        identity::set_descriptor(&mut connection.identity, 0);
     }
-    if connection.cookie.0 == 0 {
-        connection.cookie = cookie;
-    }
+    flow::note_site(&mut connection.flow, cookie);
     Some(connection)
 }
 
@@ -50,36 +49,35 @@ fn find<'a>(object: u64, tgid: u32) -> Option<&'a mut ConnectionState> {
 /// Captures what a call moved, unless a call nested in it has already done so.
 #[inline(always)]
 pub(crate) fn moved(call: &mut CallState) {
-    let Some(connection) = current(call.ssl, call.tgid, call.cookie) else {
+    let Some(connection) = current(call.object, call.tgid, call.cookie) else {
         return;
     };
-    let side = flow::side(call.direction());
-    if connection.reported_ns[side] > call.began_ns {
-        if connection.reported_bytes[side] != call.moved {
-            skip_unknown(connection, call.ssl, call.cookie, PassedCause::NOT_CAPTURED);
+    if let Some(reported) = flow::reported_within(&connection.flow, call) {
+        if reported != call.moved {
+            skip_unknown(connection, call.object, call.cookie, PassedCause::NOT_CAPTURED);
         }
         return;
     }
-    flow::mark_start(connection, call);
-    let early = flow::judge_early(connection, call);
+    flow::mark_start(&mut connection.flow, call);
+    let early = flow::judge_early(&mut connection.flow, call);
     if early == Early::Unknowable {
-        skip_unknown(connection, call.ssl, call.cookie, PassedCause::NOT_CAPTURED);
+        skip_unknown(connection, call.object, call.cookie, PassedCause::NOT_CAPTURED);
         return;
     }
     call.early = (early == Early::Yes).into();
-    if connection.introduced == 0 {
-        let sock = binding::sock_of(connection);
-        introduce(connection, call.ssl, sock);
+    if !identity::is_introduced(&connection.identity) {
+        let sock = binding::sock_of(&connection.identity, &connection.flow);
+        introduce(connection, call.object, sock);
     }
-    if settings().contains(SettingFlags::CONNECTIONS) && connection.told == 0 {
-        handshake::report(connection, call.ssl);
+    if settings().contains(SettingFlags::CONNECTIONS) && !handshake::is_reported(&connection.handshake) {
+        handshake::report(connection, call.object);
     }
     if call.cookie.role() == Role::SENDFILE {
-        passed::report_known(call, connection);
+        passed::report_known(call, &connection.flow);
     } else {
-        capture::send_bytes(call, connection);
+        capture::send_bytes(call, &connection.flow);
     }
-    flow::advance(connection, call);
+    flow::advance(&mut connection.flow, call);
 }
 
 /// Notes that a call moves bytes, or moved some, and that their number is unknown.
@@ -94,7 +92,7 @@ pub(crate) fn moved_unknown(object: u64, tgid: u32, cookie: Cookie, cause: Passe
 /// from its middle, as if joined late.
 #[inline(never)]
 fn skip_unknown(connection: &mut ConnectionState, object: u64, cookie: Cookie, cause: PassedCause) {
-    if passed::skip_unknown(connection, object, cookie, cause) == 0 {
+    if passed::skip_unknown(&mut connection.flow, object, cookie, cause) == 0 {
         renew(connection, object, current_task().tgid, cookie);
     }
 }
@@ -102,8 +100,8 @@ fn skip_unknown(connection: &mut ConnectionState, object: u64, cookie: Cookie, c
 /// Notes that a call which was seen from its entry has returned without moving bytes: it may have cleared its connection.
 #[inline(never)]
 pub(crate) fn note_start(call: &CallState) {
-    if let Some(connection) = find(call.ssl, call.tgid) {
-        flow::mark_start(connection, call);
+    if let Some(connection) = find(call.object, call.tgid) {
+        flow::mark_start(&mut connection.flow, call);
     }
 }
 
@@ -111,15 +109,15 @@ pub(crate) fn note_start(call: &CallState) {
 #[inline(never)]
 pub(crate) fn begin_early(object: u64, tgid: u32, cookie: Cookie) {
     if let Some(connection) = current(object, tgid, cookie) {
-        flow::begin_early(connection, cookie.role());
+        flow::begin_early(&mut connection.flow, cookie.role());
     }
 }
 
 /// Notes that a call that wrote early data has returned.
 #[inline(never)]
 pub(crate) fn end_early(call: &CallState) {
-    if let Some(connection) = current(call.ssl, call.tgid, call.cookie) {
-        flow::end_early(connection);
+    if let Some(connection) = current(call.object, call.tgid, call.cookie) {
+        flow::end_early(&mut connection.flow);
     }
 }
 
@@ -139,24 +137,24 @@ pub(crate) fn advance_handshake(call: &CallState, is_done: bool) {
     if !reports && !only_descriptors() {
         return;
     }
-    let Some(connection) = current(call.ssl, call.tgid, call.cookie) else {
+    let Some(connection) = current(call.object, call.tgid, call.cookie) else {
         return;
     };
-    if only_descriptors() && connection.introduced == 0 {
+    if only_descriptors() && !identity::is_introduced(&connection.identity) {
         // The loader asks `/proc` what the descriptor leads to. The earlier it asks, the more of the connection follows and
         // confirms the answer.
-        introduce(connection, call.ssl, 0);
+        introduce(connection, call.object, 0);
     }
     if reports {
-        handshake::advance(connection, call, is_done);
+        handshake::advance(&mut connection.handshake, &connection.flow, call, is_done);
     }
 }
 
 /// Notes the descriptor that a call gave to a connection.
 #[inline(always)]
 pub(crate) fn note_descriptor(call: &CallState) {
-    if let Some(connection) = current(call.ssl, call.tgid, call.cookie) {
-        identity::set_descriptor(connection, (call.buffer as u32).wrapping_add(1));
+    if let Some(connection) = current(call.object, call.tgid, call.cookie) {
+        identity::set_descriptor(&mut connection.identity, (call.buffer as u32).wrapping_add(1));
     }
 }
 
@@ -164,7 +162,7 @@ pub(crate) fn note_descriptor(call: &CallState) {
 #[inline(always)]
 pub(crate) fn forget_descriptor(object: u64, tgid: u32) {
     if let Some(connection) = find(object, tgid) {
-        identity::set_descriptor(connection, 0);
+        identity::set_descriptor(&mut connection.identity, 0);
     }
 }
 
@@ -173,8 +171,8 @@ pub(crate) fn forget_descriptor(object: u64, tgid: u32) {
 pub(crate) fn remember_ciphertext(thread: *const ThreadState, bio: u64, data: u64) {
     // SAFETY: only this thread uses the value; the loader removes it when the thread has ended.
     let thread = unsafe { &*thread };
-    if let Some(connection) = current(thread.ssl, thread.tgid, thread.cookie) {
-        ciphertext::remember(connection, thread, bio, data);
+    if let Some(connection) = current(thread.object, thread.tgid, thread.cookie) {
+        ciphertext::remember(&mut connection.identity, thread, bio, data);
     }
 }
 
@@ -182,8 +180,8 @@ pub(crate) fn remember_ciphertext(thread: *const ThreadState, bio: u64, data: u6
 #[inline(always)]
 pub(crate) fn end(object: u64, tgid: u32, cookie: Cookie) {
     if let Some(connection) = find(object, tgid) {
-        report_end(connection, object, cookie);
-        ciphertext::forget(connection, tgid);
+        report_end(&connection.flow, object, cookie);
+        ciphertext::forget(&mut connection.identity, tgid);
         let _removed = CONNECTIONS.remove(AddressKey::new(object, tgid));
     }
 }
@@ -198,22 +196,22 @@ pub(crate) fn clear(object: u64, tgid: u32, cookie: Cookie) {
     // SAFETY: as in [`current`].
     let connection = unsafe { &mut *connection };
     renew(connection, object, tgid, cookie);
-    flow::mark_cleared(connection);
+    flow::mark_cleared(&mut connection.flow);
 }
 
 /// Ends a connection, and begins another one on the same object.
 #[inline(never)]
 fn renew(connection: &mut ConnectionState, object: u64, tgid: u32, cookie: Cookie) {
-    report_end(connection, object, cookie);
-    identity::reset(connection, tgid);
-    handshake::reset(connection);
-    flow::reset(connection);
+    report_end(&connection.flow, object, cookie);
+    identity::reset(&mut connection.identity, tgid);
+    handshake::reset(&mut connection.handshake);
+    flow::reset(&mut connection.flow);
 }
 
 /// Reports the end of a connection that moved bytes, or that another record told of; nobody knows the others.
 #[inline(never)]
-fn report_end(connection: &ConnectionState, object: u64, cookie: Cookie) {
-    if !flow::is_known(connection) {
+fn report_end(flow: &Flow, object: u64, cookie: Cookie) {
+    if !flow::is_known(flow) {
         return;
     }
     let Some(mut entry) = reserve_end::<EndRecord>() else {
@@ -222,11 +220,11 @@ fn report_end(connection: &ConnectionState, object: u64, cookie: Cookie) {
     };
     let record = entry.as_mut_ptr();
     // SAFETY: only this program can reach the reservation before it is submitted.
-    unsafe { fill_header(&raw mut (*record).header, connection.generation, object, cookie) };
+    unsafe { flow::fill_header(&raw mut (*record).header, flow, object, cookie) };
     // SAFETY: as above; any bytes are a record.
     let record = unsafe { &mut *record };
     record.header.kind = Kind::END;
-    record.read = connection.positions[0];
-    record.written = connection.positions[1];
+    record.read = flow::position(flow, Direction::READ);
+    record.written = flow::position(flow, Direction::WRITE);
     submit(entry);
 }

@@ -10,14 +10,14 @@
 
 use aya_ebpf::helpers::bpf_ktime_get_ns;
 use tracer_ebpf::{
-    AddressKey, AddressSource, CIPHERTEXT_BYTES, CallState, CiphertextKey, ConnectionState, Cookie, Direction,
-    EarlyState, RecordFlags, Role, SiteConfig,
+    AddressKey, CallState, ConnectionState, Cookie, Direction, EarlyState, Flow, RecordFlags, RecordHeader, Role,
+    SiteConfig,
 };
 
 use crate::{
     maps::{CONNECTIONS, SITES},
     memory::read_user,
-    task,
+    record, task,
 };
 
 /// Values of `SSL_get_early_data_status` (`openssl/ssl.h`): rejected, also until the server answers; and accepted.
@@ -25,34 +25,7 @@ const REJECTED: u32 = 1;
 const ACCEPTED: u32 = 2;
 
 /// In .rodata and not on the stack, which is scarce.
-static NEW: ConnectionState = ConnectionState {
-    generation: 0,
-    positions: [0; 2],
-    reported_ns: [0; 2],
-    reported_bytes: [0; 2],
-    early_bytes: 0,
-    cookie: Cookie(0),
-    sock: 0,
-    cleared_ns: 0,
-    handshake_began_ns: 0,
-    handshake_ns: 0,
-    pending_ns: 0,
-    piece: CiphertextKey {
-        bytes: [0; CIPHERTEXT_BYTES],
-        tgid: 0,
-        reserved: 0,
-    },
-    noted_fd: 0,
-    introduced: 0,
-    heard: 0,
-    told: 0,
-    closing: 0,
-    source: AddressSource::UNKNOWN_LAYOUT,
-    from_start: 0,
-    unknown: [0; 2],
-    early: EarlyState::NONE,
-    reserved: [0; 7],
-};
+static NEW: ConnectionState = ConnectionState::NEW;
 
 /// Whether a call wrote early data.
 #[derive(Clone, Copy, Eq, PartialEq)]
@@ -71,14 +44,14 @@ pub(crate) enum Early {
 pub(crate) fn find_or_begin(key: &AddressKey) -> Option<*mut ConnectionState> {
     if let Some(found) = CONNECTIONS.get_ptr_mut(key)
         // SAFETY: tracepoints on other CPUs may hold the value now, and write none of the flow.
-        && unsafe { (*found).generation } >= task::since_ns(key.tgid)
+        && unsafe { (*found).flow.generation } >= task::since_ns(key.tgid)
     {
         return Some(found);
     }
     let _inserted = CONNECTIONS.insert(key, &NEW, 0);
     let connection = CONNECTIONS.get_ptr_mut(key)?;
     // SAFETY: the value is as good as new. Only this thread uses the object, so no other one writes its flow.
-    unsafe { (*connection).generation = bpf_ktime_get_ns() };
+    unsafe { (*connection).flow.generation = bpf_ktime_get_ns() };
     Some(connection)
 }
 
@@ -86,73 +59,150 @@ pub(crate) fn find_or_begin(key: &AddressKey) -> Option<*mut ConnectionState> {
 /// first byte. A clearing in a call that was not seen from its entry proves nothing, since the bytes of that call are not
 /// seen either.
 #[inline(always)]
-pub(crate) fn mark_start(connection: &mut ConnectionState, call: &CallState) {
-    if connection.cleared_ns > call.began_ns && connection.positions[0] | connection.positions[1] == 0 {
-        connection.from_start = 1;
+pub(crate) fn mark_start(flow: &mut Flow, call: &CallState) {
+    if is_cleared_within(flow, call) && flow.positions[0] | flow.positions[1] == 0 {
+        flow.from_start = 1;
     }
+}
+
+/// Returns whether a call that was seen from its entry cleared the connection.
+#[inline(always)]
+pub(crate) fn is_cleared_within(flow: &Flow, call: &CallState) -> bool {
+    flow.cleared != 0 && flow.generation > call.began_ns
+}
+
+/// Returns how many bytes of a call's direction a call nested in it reported last; `None` if none did.
+#[inline(always)]
+pub(crate) fn reported_within(flow: &Flow, call: &CallState) -> Option<u64> {
+    let side = side(call.direction());
+    (flow.reported_ns[side] > call.began_ns).then(|| flow.reported_bytes[side])
+}
+
+/// Notes that so many bytes of a direction are reported now.
+#[inline(always)]
+pub(crate) fn mark_reported(flow: &mut Flow, direction: Direction, bytes: u64) {
+    let side = side(direction);
+    // SAFETY: the helper takes no arguments.
+    flow.reported_ns[side] = unsafe { bpf_ktime_get_ns() };
+    flow.reported_bytes[side] = bytes;
 }
 
 /// Moves a direction on by the bytes of a call, whether or not they were captured.
 #[inline(always)]
-pub(crate) fn advance(connection: &mut ConnectionState, call: &CallState) {
+pub(crate) fn advance(flow: &mut Flow, call: &CallState) {
     let side = side(call.direction());
-    connection.positions[side] += call.moved;
-    connection.reported_bytes[side] = call.moved;
-    connection.unknown[side] = 0;
+    flow.positions[side] += call.moved;
+    flow.unknown[side] = 0;
     if call.early != 0 {
-        connection.early_bytes += call.moved;
+        flow.early_bytes += call.moved;
     }
-    // SAFETY: the helper takes no arguments.
-    connection.reported_ns[side] = unsafe { bpf_ktime_get_ns() };
+    mark_reported(flow, call.direction(), call.moved);
+}
+
+/// Moves a direction on to the position behind an unknown number of bytes.
+#[inline(always)]
+pub(crate) fn skip_to(flow: &mut Flow, direction: Direction, position: u64) {
+    let side = side(direction);
+    flow.positions[side] = position;
+    flow.unknown[side] = 1;
+}
+
+/// Returns whether the last bytes of a direction were an unknown number of them.
+#[inline(always)]
+pub(crate) fn is_unknown(flow: &Flow, direction: Direction) -> bool {
+    flow.unknown[side(direction)] != 0
+}
+
+/// Returns the position behind the last byte of a direction.
+#[inline(always)]
+pub(crate) fn position(flow: &Flow, direction: Direction) -> u64 {
+    flow.positions[side(direction)]
+}
+
+/// Returns the generation of a connection.
+#[inline(always)]
+pub(crate) fn generation(flow: &Flow) -> u64 {
+    flow.generation
+}
+
+/// Returns the cookie of the site that the connection was first seen at.
+#[inline(always)]
+pub(crate) fn cookie(flow: &Flow) -> Cookie {
+    flow.cookie
+}
+
+/// Notes the site that a connection is seen at, if it is the first one.
+#[inline(always)]
+pub(crate) fn note_site(flow: &mut Flow, cookie: Cookie) {
+    if flow.cookie.0 == 0 {
+        flow.cookie = cookie;
+    }
+}
+
+/// Notes that a record tells of the connection.
+#[inline(always)]
+pub(crate) fn mark_known(flow: &mut Flow) {
+    flow.known = 1;
+}
+
+/// Fills in the header of a record of a connection, but for its kind.
+///
+/// # Safety
+///
+/// As for [`record::fill_header`].
+#[inline(always)]
+pub(crate) unsafe fn fill_header(header: *mut RecordHeader, flow: &Flow, object: u64, cookie: Cookie) {
+    // SAFETY: the caller vouches for the same.
+    unsafe { record::fill_header(header, flow.generation, object, cookie) };
 }
 
 /// Notes that the connection was begun by a clearing of its object.
 #[inline(always)]
-pub(crate) fn mark_cleared(connection: &mut ConnectionState) {
-    connection.cleared_ns = connection.generation;
+pub(crate) fn mark_cleared(flow: &mut Flow) {
+    flow.cleared = 1;
 }
 
-/// Returns whether any record told of the connection.
+/// Returns whether any record told of the flow.
 #[inline(always)]
-pub(crate) fn is_known(connection: &ConnectionState) -> bool {
-    connection.positions[0] | connection.positions[1] | u64::from(connection.heard) != 0
+pub(crate) fn is_known(flow: &Flow) -> bool {
+    flow.positions[0] | flow.positions[1] | u64::from(flow.known) != 0
 }
 
 /// Begins a flow anew: another connection uses the object.
 #[inline(always)]
-pub(crate) fn reset(connection: &mut ConnectionState) {
+pub(crate) fn reset(flow: &mut Flow) {
     // SAFETY: the loader may read the value now, in the order of its fields; volatile keeps this write first.
-    unsafe { core::ptr::write_volatile(&raw mut connection.positions, [0; 2]) };
-    connection.reported_ns = [0; 2];
-    connection.reported_bytes = [0; 2];
-    connection.from_start = 0;
-    connection.unknown = [0; 2];
-    connection.heard = 0;
-    connection.cleared_ns = 0;
-    connection.early_bytes = 0;
+    unsafe { core::ptr::write_volatile(&raw mut flow.positions, [0; 2]) };
+    flow.reported_ns = [0; 2];
+    flow.reported_bytes = [0; 2];
+    flow.from_start = 0;
+    flow.unknown = [0; 2];
+    flow.known = 0;
+    flow.cleared = 0;
+    flow.early_bytes = 0;
     // A call that writes early data clears its connection first; an object that was a server's stays one.
-    if connection.early != EarlyState::WRITING && connection.early != EarlyState::SERVER {
-        connection.early = EarlyState::NONE;
+    if flow.early != EarlyState::WRITING && flow.early != EarlyState::SERVER {
+        flow.early = EarlyState::NONE;
     }
     // SAFETY: as above. Last: the loader must not find this generation with the positions of the one before.
-    unsafe { core::ptr::write_volatile(&raw mut connection.generation, bpf_ktime_get_ns()) };
+    unsafe { core::ptr::write_volatile(&raw mut flow.generation, bpf_ktime_get_ns()) };
 }
 
 /// Returns the index of a direction in arrays by direction.
 #[inline(always)]
-pub(crate) const fn side(direction: Direction) -> usize {
+const fn side(direction: Direction) -> usize {
     (direction.0 & 1) as usize
 }
 
 /// Returns the flags of a connection that every record of bytes carries.
 #[inline(always)]
-pub(crate) const fn flags(connection: &ConnectionState) -> RecordFlags {
-    let start = if connection.from_start != 0 {
+pub(crate) const fn flags(flow: &Flow) -> RecordFlags {
+    let start = if flow.from_start != 0 {
         RecordFlags::FROM_START.0
     } else {
         0
     };
-    let refused = if connection.early.0 == EarlyState::REFUSED.0 {
+    let refused = if flow.early.0 == EarlyState::REFUSED.0 {
         RecordFlags::EARLY_REFUSED.0
     } else {
         0
@@ -162,47 +212,47 @@ pub(crate) const fn flags(connection: &ConnectionState) -> RecordFlags {
 
 /// Notes that a call begins that writes or reads early data.
 #[inline(always)]
-pub(crate) fn begin_early(connection: &mut ConnectionState, role: Role) {
+pub(crate) fn begin_early(flow: &mut Flow, role: Role) {
     if role == Role::READ_EARLY {
-        connection.early = EarlyState::SERVER;
-    } else if connection.early == EarlyState::NONE {
-        connection.early = EarlyState::WRITING;
+        flow.early = EarlyState::SERVER;
+    } else if flow.early == EarlyState::NONE {
+        flow.early = EarlyState::WRITING;
     }
 }
 
 /// Notes that a call that wrote early data has returned.
 #[inline(always)]
-pub(crate) fn end_early(connection: &mut ConnectionState) {
-    if connection.early == EarlyState::WRITING {
-        connection.early = EarlyState::NONE;
+pub(crate) fn end_early(flow: &mut Flow) {
+    if flow.early == EarlyState::WRITING {
+        flow.early = EarlyState::NONE;
     }
 }
 
 /// Returns whether a call wrote early data. If it did not, the handshake is over, and the early data before it is settled.
 #[inline(never)]
-pub(crate) fn judge_early(connection: &mut ConnectionState, call: &CallState) -> Early {
-    if connection.early == EarlyState::WRITING && call.direction() == Direction::WRITE {
+pub(crate) fn judge_early(flow: &mut Flow, call: &CallState) -> Early {
+    if flow.early == EarlyState::WRITING && call.direction() == Direction::WRITE {
         return match early_status(call) {
             Some(REJECTED) => Early::Yes,
             Some(_) => Early::No,
             None => Early::Unknowable,
         };
     }
-    if connection.early_bytes != 0 && connection.early == EarlyState::NONE {
-        settle_early(connection, early_status(call) == Some(ACCEPTED));
+    if flow.early_bytes != 0 && flow.early == EarlyState::NONE {
+        settle_early(flow, early_status(call) == Some(ACCEPTED));
     }
     Early::No
 }
 
 #[inline(always)]
-fn settle_early(connection: &mut ConnectionState, is_accepted: bool) {
+fn settle_early(flow: &mut Flow, is_accepted: bool) {
     if is_accepted {
-        connection.early = EarlyState::SETTLED;
+        flow.early = EarlyState::SETTLED;
         return;
     }
-    connection.early = EarlyState::REFUSED;
+    flow.early = EarlyState::REFUSED;
     let side = side(Direction::WRITE);
-    connection.positions[side] = connection.positions[side].saturating_sub(connection.early_bytes);
+    flow.positions[side] = flow.positions[side].saturating_sub(flow.early_bytes);
 }
 
 #[inline(always)]
@@ -211,5 +261,5 @@ fn early_status(call: &CallState) -> Option<u32> {
     if site.early_data == SiteConfig::UNKNOWN {
         return None;
     }
-    read_user(call.ssl + u64::from(site.early_data))
+    read_user(call.object + u64::from(site.early_data))
 }

@@ -4,68 +4,68 @@
 //! handshake whose beginning was not seen has no duration.
 
 use aya_ebpf::helpers::{bpf_ktime_get_ns, generated::bpf_probe_read_user_str};
-use tracer_ebpf::{CallState, ConnectionState, Kind, SiteConfig, TlsRecord};
+use tracer_ebpf::{CallState, ConnectionState, Flow, Handshake, Kind, SiteConfig, TlsRecord};
 
 use crate::{
+    flow::{self, fill_header},
     maps::SITES,
     memory::{copy_user, forgotten, read_user},
-    record::{fill_header, reserve, submit},
+    record::{reserve, submit},
 };
 
 /// Notes the times of a handshake as one of its calls returns. The first one clears the object first thing.
 #[inline(always)]
-pub(crate) fn advance(connection: &mut ConnectionState, call: &CallState, is_done: bool) {
-    if connection.handshake_began_ns == 0 && connection.cleared_ns > call.began_ns {
-        connection.handshake_began_ns = call.began_ns;
+pub(crate) fn advance(handshake: &mut Handshake, flow: &Flow, call: &CallState, is_done: bool) {
+    if handshake.began_ns == 0 && flow::is_cleared_within(flow, call) {
+        handshake.began_ns = call.began_ns;
     }
-    if is_done && connection.handshake_began_ns != 0 && connection.handshake_ns == 0 {
+    if is_done && handshake.began_ns != 0 && handshake.took_ns == 0 {
         // SAFETY: the helper takes no arguments.
-        connection.handshake_ns = unsafe { bpf_ktime_get_ns() } - connection.handshake_began_ns;
+        handshake.took_ns = unsafe { bpf_ktime_get_ns() } - handshake.began_ns;
     }
 }
 
 /// Forgets a handshake: another connection uses the object.
 #[inline(always)]
-pub(crate) fn reset(connection: &mut ConnectionState) {
-    connection.handshake_began_ns = 0;
-    connection.handshake_ns = 0;
-    connection.told = 0;
+pub(crate) fn reset(handshake: &mut Handshake) {
+    *handshake = Handshake::NEW;
+}
+
+/// Returns whether the result of the handshake was reported.
+#[inline(always)]
+pub(crate) fn is_reported(handshake: &Handshake) -> bool {
+    handshake.reported != 0
 }
 
 /// Sends what the handshake agreed on. If the record finds no room, the next call tries again.
 #[inline(never)]
 pub(crate) fn report(connection: &mut ConnectionState, object: u64) {
+    let (flow, handshake) = (&mut connection.flow, &mut connection.handshake);
+    let cookie = flow::cookie(flow);
     let Some(mut entry) = reserve::<TlsRecord>() else {
         return;
     };
     let record = entry.as_mut_ptr();
     // SAFETY: only this program can reach the reservation before it is submitted.
-    unsafe {
-        fill_header(
-            &raw mut (*record).header,
-            connection.generation,
-            object,
-            connection.cookie,
-        )
-    };
+    unsafe { fill_header(&raw mut (*record).header, flow, object, cookie) };
     // SAFETY: as above; any bytes are a record.
     let record = unsafe { &mut *record };
     record.header.kind = Kind::TLS;
-    record.handshake_ns = connection.handshake_ns;
+    record.handshake_ns = handshake.took_ns;
     record.version = 0;
     record.reserved = [0; 6];
     record.cipher = [0; 48];
     record.alpn = [0; 32];
     record.server_name = [0; 128];
-    if let Some(site) = SITES.get(connection.cookie.site()) {
+    if let Some(site) = SITES.get(cookie.site()) {
         record.version = at::<u32>(object, site.version).map_or(0, |version| version as u16);
         fill_cipher(record, object, site);
         fill_protocol(record, object, site);
         fill_server_name(record, object, site);
     }
     submit(entry);
-    connection.told = 1;
-    connection.heard = 1;
+    handshake.reported = 1;
+    flow::mark_known(flow);
 }
 
 #[inline(never)]

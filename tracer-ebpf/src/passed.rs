@@ -4,26 +4,25 @@
 //! on all the same: by the number of bytes, or into the next stretch where the number is unknown. The positions alone show
 //! the gap, so a record that finds no room loses no information.
 
-use aya_ebpf::helpers::bpf_ktime_get_ns;
-use tracer_ebpf::{CallState, ConnectionState, Cookie, Kind, PassedCause, PassedRecord, STRETCH, behind_unknown};
+use tracer_ebpf::{CallState, Cookie, Flow, Kind, PassedCause, PassedRecord, STRETCH, behind_unknown};
 
 use crate::{
-    flow::{flags, side},
-    record::{count, fill_header, reserve, submit},
+    flow::{self, fill_header},
+    record::{count, reserve, submit},
 };
 
 /// Reports the bytes of a call that has none of them at hand.
 #[inline(never)]
-pub(crate) fn report_known(call: &CallState, connection: &ConnectionState) {
+pub(crate) fn report_known(call: &CallState, flow: &Flow) {
     let direction = call.direction();
-    let position = connection.positions[side(direction)];
+    let position = flow::position(flow, direction);
     let Some(mut entry) = reserve::<PassedRecord>() else {
         count(call.cookie, |counters| &raw mut counters.ring_full_records, 1);
         return;
     };
     let record = entry.as_mut_ptr();
     // SAFETY: only this program can reach the reservation before it is submitted.
-    let record = unsafe { describe(record, connection, call.ssl, call.cookie) };
+    let record = unsafe { describe(record, flow, call.object, call.cookie) };
     record.header.direction = direction;
     record.began_ns = call.began_ns;
     record.position = position;
@@ -35,25 +34,22 @@ pub(crate) fn report_known(call: &CallState, connection: &ConnectionState) {
 /// Moves a direction on to its next stretch, unless its last bytes were an unknown number already; 0 if it has no stretch
 /// left.
 #[inline(never)]
-pub(crate) fn skip_unknown(state: &mut ConnectionState, object: u64, cookie: Cookie, cause: PassedCause) -> u32 {
-    let side = side(cookie.role().direction());
-    // SAFETY: the helper takes no arguments.
-    state.reported_ns[side] = unsafe { bpf_ktime_get_ns() };
-    state.reported_bytes[side] = 0;
-    if state.unknown[side] != 0 {
+pub(crate) fn skip_unknown(flow: &mut Flow, object: u64, cookie: Cookie, cause: PassedCause) -> u32 {
+    let direction = cookie.role().direction();
+    flow::mark_reported(flow, direction, 0);
+    if flow::is_unknown(flow, direction) {
         return 1;
     }
-    let Some(behind) = behind_unknown(state.positions[side]) else {
+    let Some(behind) = behind_unknown(flow::position(flow, direction)) else {
         return 0;
     };
-    report_unknown(state, object, cookie, cause);
-    state.positions[side] = behind;
-    state.unknown[side] = 1;
+    report_unknown(flow, object, cookie, cause);
+    flow::skip_to(flow, direction, behind);
     1
 }
 
 #[inline(never)]
-fn report_unknown(connection: &ConnectionState, object: u64, cookie: Cookie, cause: PassedCause) {
+fn report_unknown(flow: &Flow, object: u64, cookie: Cookie, cause: PassedCause) {
     let direction = cookie.role().direction();
     let Some(mut entry) = reserve::<PassedRecord>() else {
         count(cookie, |counters| &raw mut counters.ring_full_records, 1);
@@ -61,10 +57,10 @@ fn report_unknown(connection: &ConnectionState, object: u64, cookie: Cookie, cau
     };
     let record = entry.as_mut_ptr();
     // SAFETY: only this program can reach the reservation before it is submitted.
-    let record = unsafe { describe(record, connection, object, cookie) };
+    let record = unsafe { describe(record, flow, object, cookie) };
     record.header.direction = direction;
     record.began_ns = record.header.ts_ns;
-    record.position = connection.positions[side(direction)];
+    record.position = flow::position(flow, direction);
     record.span = STRETCH;
     record.cause = cause;
     submit(entry);
@@ -76,18 +72,13 @@ fn report_unknown(connection: &ConnectionState, object: u64, cookie: Cookie, cau
 ///
 /// `record` must be a reservation, which no other program can reach before it is submitted.
 #[inline(always)]
-unsafe fn describe<'a>(
-    record: *mut PassedRecord,
-    connection: &ConnectionState,
-    object: u64,
-    cookie: Cookie,
-) -> &'a mut PassedRecord {
+unsafe fn describe<'a>(record: *mut PassedRecord, flow: &Flow, object: u64, cookie: Cookie) -> &'a mut PassedRecord {
     // SAFETY: the caller vouches that only this program can reach the record.
-    unsafe { fill_header(&raw mut (*record).header, connection.generation, object, cookie) };
+    unsafe { fill_header(&raw mut (*record).header, flow, object, cookie) };
     // SAFETY: as above; any bytes are a record.
     let record = unsafe { &mut *record };
     record.header.kind = Kind::PASSED;
-    record.header.flags = flags(connection);
+    record.header.flags = flow::flags(flow);
     record.reserved = [0; 7];
     record
 }

@@ -112,13 +112,20 @@ fn report(socket: &SocketState) {
     };
     let record = entry.as_mut_ptr();
     // SAFETY: only this program can reach the reservation before it is submitted.
-    unsafe { fill_header(&raw mut (*record).header, socket.generation, socket.ssl, socket.cookie) };
+    unsafe {
+        fill_header(
+            &raw mut (*record).header,
+            socket.flow.generation,
+            socket.flow.object,
+            socket.cookie,
+        )
+    };
     // SAFETY: as above; any bytes are a record.
     let record = unsafe { &mut *record };
     record.header.kind = Kind::SOCKET;
     // The tracepoint fires in whatever process runs when the last packet comes.
-    record.header.tgid = socket.tgid;
-    record.header.tid = socket.tgid;
+    record.header.tgid = socket.flow.tgid;
+    record.header.tid = socket.flow.tgid;
     record.opened_ns = socket.opened_ns;
     record.ended = socket.ended;
     record.reserved = [0; 7];

@@ -3,7 +3,8 @@
 use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout};
 
 use crate::{
-    AddressSource, Change, Cookie, Direction, Kind, LARGEST_CLASS, PassedCause, RecordFlags, STRETCH, SocketEnd,
+    AddressSource, Change, Cookie, Direction, FlowKey, Kind, LARGEST_CLASS, PassedCause, RecordFlags, STRETCH,
+    SocketEnd,
 };
 
 /// What every record begins with: when, which connection, who.
@@ -14,9 +15,9 @@ pub struct RecordHeader {
     pub ts_ns: u64,
     /// The attach cookie of the site that made it.
     pub cookie: Cookie,
-    /// Address of the `SSL` object.
+    /// Address of the TLS object.
     pub ssl: u64,
-    /// Tells apart the connections that had the same `SSL` address: nanoseconds when it was first seen.
+    /// Separates the connections that had the same object: nanoseconds when it was first seen.
     pub generation: u64,
     /// Process.
     pub tgid: u32,
@@ -30,6 +31,13 @@ pub struct RecordHeader {
     pub flags: RecordFlags,
     /// Zero.
     pub reserved: u32,
+}
+
+impl RecordHeader {
+    /// Returns the key of the connection; the object and the generation are 0 in a record of a process.
+    pub const fn flow(&self) -> FlowKey {
+        FlowKey::new(self.ssl, self.generation, self.tgid)
+    }
 }
 
 /// A piece of what one call moved; the payload follows.

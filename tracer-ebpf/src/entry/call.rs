@@ -11,7 +11,7 @@ use aya_ebpf::{
     macros::{uprobe, uretprobe},
     programs::{ProbeContext, RetProbeContext},
 };
-use tracer_ebpf::{AddressKey, CIPHERTEXT_BYTES, CallState, Cookie, PassedCause, Role, TargetFlags, ThreadState};
+use tracer_ebpf::{AddressKey, CIPHERTEXT_BYTES, CallState, Cookie, PassedCause, Role, TargetFlags};
 
 use crate::{
     connection,
@@ -25,28 +25,7 @@ use crate::{
 };
 
 /// In .rodata and not on the stack.
-static NO_CALL: CallState = CallState {
-    ssl: 0,
-    buffer: 0,
-    length: 0,
-    count: 0,
-    began_ns: 0,
-    cookie: Cookie(0),
-    moved: 0,
-    wanted: 0,
-    done: 0,
-    early: 0,
-    entered: 0,
-    outer: ThreadState {
-        ssl: 0,
-        entry_sp: 0,
-        cookie: Cookie(0),
-        tgid: 0,
-        reserved: 0,
-    },
-    tgid: 0,
-    tid: 0,
-};
+static NO_CALL: CallState = CallState::NEW;
 
 /// Notes a read, a write, a handshake, or a descriptor being set.
 #[uprobe]
@@ -139,7 +118,7 @@ fn note_call(ctx: &ProbeContext, task: Task, flags: TargetFlags) {
     };
     // SAFETY: as in [`call_return`].
     let call = unsafe { &mut *call };
-    call.ssl = argument::<0>(ctx);
+    call.object = argument::<0>(ctx);
     call.buffer = argument::<1>(ctx);
     call.length = third;
     call.count = count;
@@ -149,7 +128,7 @@ fn note_call(ctx: &ProbeContext, task: Task, flags: TargetFlags) {
     call.tid = task.tid;
     call.cookie = cookie;
     if cookie.role() == Role::HANDSHAKE {
-        connection::begin_handshake(call.ssl, call.tgid, cookie);
+        connection::begin_handshake(call.object, call.tgid, cookie);
     }
     if flags.contains(TargetFlags::CIPHERTEXT) && cookie.role() != Role::SET_FD {
         call.entered = 1;
@@ -209,7 +188,7 @@ fn report(call: &mut CallState, register: i64) {
         }
         None => {
             count(call.cookie, |counters| &raw mut counters.count_unreadable, 1);
-            connection::moved_unknown(call.ssl, call.tgid, call.cookie, PassedCause::UNREADABLE);
+            connection::moved_unknown(call.object, call.tgid, call.cookie, PassedCause::UNREADABLE);
         }
     }
 }

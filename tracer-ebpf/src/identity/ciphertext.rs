@@ -5,9 +5,7 @@
 //! because others could be sent by two connections; bytes that two connections handed out all the same match neither.
 
 use aya_ebpf::{bindings::BPF_NOEXIST, helpers::bpf_ktime_get_ns};
-use tracer_ebpf::{
-    AddressKey, AddressSource, CIPHERTEXT_BYTES, CiphertextKey, ConnectionState, SiteConfig, ThreadState,
-};
+use tracer_ebpf::{AddressKey, AddressSource, CIPHERTEXT_BYTES, CiphertextKey, Identity, SiteConfig, ThreadState};
 
 use super::{
     binding, descriptor,
@@ -29,19 +27,19 @@ const KEPT_NS: u64 = 100_000_000;
 /// Remembers how the ciphertext begins that a TLS library hands to a BIO within a call, unless the socket of the connection
 /// is known.
 #[inline(always)]
-pub(crate) fn remember(connection: &mut ConnectionState, thread: &ThreadState, bio: u64, data: u64) {
-    if is_identified(connection) || !leads_elsewhere(thread, bio) || is_fresh(connection) {
+pub(crate) fn remember(identity: &mut Identity, thread: &ThreadState, bio: u64, data: u64) {
+    if is_identified(identity) || !leads_elsewhere(thread, bio) || is_fresh(identity) {
         return;
     }
-    forget(connection, thread.tgid);
-    if read_piece(connection, data, thread.tgid) != 0 {
-        insert(connection, thread.ssl);
+    forget(identity, thread.tgid);
+    if read_piece(identity, data, thread.tgid) != 0 {
+        insert(identity, thread.object);
     }
 }
 
 #[inline(always)]
-fn is_identified(connection: &ConnectionState) -> bool {
-    connection.sock != 0 || connection.source.0 == AddressSource::CIPHERTEXT.0
+fn is_identified(identity: &Identity) -> bool {
+    identity.sock != 0 || identity.source.0 == AddressSource::CIPHERTEXT.0
 }
 
 /// Returns whether a BIO is the one that the connection writes to, where that is known, and is not a socket's own.
@@ -50,24 +48,24 @@ fn leads_elsewhere(thread: &ThreadState, bio: u64) -> bool {
     let Some(site) = SITES.get(thread.cookie.site()) else {
         return true;
     };
-    if site.wbio != SiteConfig::UNKNOWN && read_user(thread.ssl + u64::from(site.wbio)) != Some(bio) {
+    if site.wbio != SiteConfig::UNKNOWN && read_user(thread.object + u64::from(site.wbio)) != Some(bio) {
         return false;
     }
-    !site.knows_descriptor() || descriptor::of_bio(thread.ssl, site) < 0
+    !site.knows_descriptor() || descriptor::of_bio(thread.object, site) < 0
 }
 
 /// Returns whether the connection has a piece that is not old yet.
 #[inline(always)]
-fn is_fresh(connection: &ConnectionState) -> bool {
+fn is_fresh(identity: &Identity) -> bool {
     // SAFETY: the helper takes no arguments.
     let now = unsafe { bpf_ktime_get_ns() };
-    connection.pending_ns != 0 && now - connection.pending_ns < KEPT_NS
+    identity.pending_ns != 0 && now - identity.pending_ns < KEPT_NS
 }
 
 /// Reads the first bytes; 0 if another connection may send the same.
 #[inline(never)]
-fn read_piece(connection: &mut ConnectionState, data: u64, tgid: u32) -> u32 {
-    let piece = &mut connection.piece;
+fn read_piece(identity: &mut Identity, data: u64, tgid: u32) -> u32 {
+    let piece = &mut identity.piece;
     piece.tgid = tgid;
     // SAFETY: the piece has room for the bytes. No other program reads it: it is in no table now.
     let read = unsafe { copy_user((&raw mut piece.bytes).cast(), data, CIPHERTEXT_BYTES as u32) };
@@ -75,12 +73,12 @@ fn read_piece(connection: &mut ConnectionState, data: u64, tgid: u32) -> u32 {
 }
 
 #[inline(always)]
-fn insert(connection: &mut ConnectionState, object: u64) {
+fn insert(identity: &mut Identity, object: u64) {
     if CIPHERTEXTS
-        .insert(&connection.piece, &object, BPF_NOEXIST.into())
+        .insert(&identity.piece, &object, BPF_NOEXIST.into())
         .is_err()
     {
-        match CIPHERTEXTS.get_ptr_mut(&connection.piece) {
+        match CIPHERTEXTS.get_ptr_mut(&identity.piece) {
             // SAFETY: another thread of the process may read the word now, and gets its old value or the new one. The
             // same bytes from two connections identify neither.
             Some(owner) => unsafe { *owner = 0 },
@@ -88,24 +86,24 @@ fn insert(connection: &mut ConnectionState, object: u64) {
         }
         return;
     }
-    if task::keep(connection.piece.tgid) == 0 {
-        let _removed = CIPHERTEXTS.remove(&connection.piece);
+    if task::keep(identity.piece.tgid) == 0 {
+        let _removed = CIPHERTEXTS.remove(&identity.piece);
         count_total(|totals| &raw mut totals.ciphertext_table_full);
         return;
     }
     // SAFETY: the helper takes no arguments.
-    connection.pending_ns = unsafe { bpf_ktime_get_ns() };
-    count_pending(connection.piece.tgid, 1);
+    identity.pending_ns = unsafe { bpf_ktime_get_ns() };
+    count_pending(identity.piece.tgid, 1);
 }
 
-/// Removes the piece of a connection.
+/// Removes the piece of a identity.
 #[inline(never)]
-pub(crate) fn forget(connection: &mut ConnectionState, tgid: u32) {
-    if connection.pending_ns == 0 {
+pub(crate) fn forget(identity: &mut Identity, tgid: u32) {
+    if identity.pending_ns == 0 {
         return;
     }
-    connection.pending_ns = 0;
-    let _removed = CIPHERTEXTS.remove(&connection.piece);
+    identity.pending_ns = 0;
+    let _removed = CIPHERTEXTS.remove(&identity.piece);
     count_pending(tgid, u64::MAX);
 }
 
@@ -162,12 +160,13 @@ fn found(object: u64, piece: &CiphertextKey, sock: u64) {
     // sends, the object's own may write the value now: what it may change is compared and not trusted, and both write
     // words that any later call may write again.
     let connection = unsafe { &mut *connection };
-    if connection.pending_ns == 0 || connection.piece.bytes != piece.bytes || !socket::has_peer(sock) {
+    let (flow, identity) = (&connection.flow, &mut connection.identity);
+    if identity.pending_ns == 0 || identity.piece.bytes != piece.bytes || !socket::has_peer(sock) {
         return;
     }
-    forget(connection, piece.tgid);
+    forget(identity, piece.tgid);
     if !binding::is_taken(sock, object, piece.tgid) {
-        binding::bind(connection, object, sock, AddressSource::CIPHERTEXT);
+        binding::bind(identity, flow, object, sock, AddressSource::CIPHERTEXT);
         introduce(connection, object, sock);
     }
 }

@@ -5,7 +5,7 @@
 //! none is read from it.
 
 use aya_ebpf::helpers::bpf_get_current_task;
-use tracer_ebpf::{AddressSource, ConnectionState, KernelOffsets, SiteConfig};
+use tracer_ebpf::{AddressSource, Cookie, Identity, KernelOffsets, SiteConfig};
 
 use crate::{
     maps::{SITES, kernel_offset},
@@ -30,8 +30,8 @@ pub(crate) fn only_descriptors() -> bool {
 /// Finds the descriptor of a connection, -1 if there is none: that of the BIO where its structures are known, because the
 /// library uses that one now; else the one that was noted.
 #[inline(always)]
-pub(super) fn find(connection: &ConnectionState, object: u64) -> (i32, AddressSource) {
-    if let Some(site) = SITES.get(connection.cookie.site())
+pub(super) fn find(identity: &Identity, cookie: Cookie, object: u64) -> (i32, AddressSource) {
+    if let Some(site) = SITES.get(cookie.site())
         && site.knows_descriptor()
     {
         let fd = of_bio(object, site);
@@ -41,10 +41,10 @@ pub(super) fn find(connection: &ConnectionState, object: u64) -> (i32, AddressSo
             (fd, AddressSource::BIO)
         };
     }
-    if connection.noted_fd == 0 {
+    if identity.noted_fd == 0 {
         return (-1, AddressSource::UNKNOWN_LAYOUT);
     }
-    (connection.noted_fd.wrapping_sub(1) as i32, AddressSource::SET_FD)
+    (identity.noted_fd.wrapping_sub(1) as i32, AddressSource::SET_FD)
 }
 
 /// Reads the descriptor of the read BIO; -1 when that is not a socket's own.

@@ -5,7 +5,7 @@
 //! descriptor alone, and wakes the loader, which asks `/proc`.
 
 use aya_ebpf::maps::ring_buf::RingBufEntry;
-use tracer_ebpf::{AddressSource, ConnectionRecord, ConnectionState, Kind, TargetFlags, UNIX_PATH};
+use tracer_ebpf::{AddressSource, ConnectionRecord, ConnectionState, Flow, Identity, Kind, TargetFlags, UNIX_PATH};
 
 use super::{
     binding,
@@ -13,7 +13,8 @@ use super::{
     socket,
 };
 use crate::{
-    record::{self, fill_header},
+    flow::{self, fill_header},
+    record,
     task::{current_task, target_flags},
 };
 
@@ -21,35 +22,29 @@ use crate::{
 /// the next call tries again.
 #[inline(never)]
 pub(crate) fn introduce(connection: &mut ConnectionState, object: u64, sock: u64) {
+    let (flow, identity) = (&mut connection.flow, &mut connection.identity);
     let Some(mut entry) = reserve() else {
         return;
     };
     let record = entry.as_mut_ptr();
     // SAFETY: only this program can reach the reservation before it is submitted.
-    unsafe {
-        fill_header(
-            &raw mut (*record).header,
-            connection.generation,
-            object,
-            connection.cookie,
-        )
-    };
+    unsafe { fill_header(&raw mut (*record).header, flow, object, flow::cookie(flow)) };
     // SAFETY: as above; any bytes are a record.
     let record = unsafe { &mut *record };
     clear(record);
     if sock == 0 {
-        find_by_descriptor(record, connection, object);
+        find_by_descriptor(record, identity, flow, object);
     } else if socket::fill(record, sock) == 0 {
         record.source = AddressSource::NOT_INET;
     } else {
-        record.source = connection.source;
+        record.source = identity.source;
     }
     if record.family == 0 && may_be_learned(record.source) {
         record.pending = 1;
     }
     submit(entry);
-    connection.introduced = 1;
-    connection.heard = 1;
+    identity.introduced = 1;
+    flow::mark_known(flow);
 }
 
 /// A record that the loader has to complete goes where the loader is woken from.
@@ -97,8 +92,8 @@ fn may_be_learned(source: AddressSource) -> bool {
 }
 
 #[inline(always)]
-fn find_by_descriptor(record: &mut ConnectionRecord, connection: &mut ConnectionState, object: u64) {
-    (record.fd, record.source) = descriptor::find(connection, object);
+fn find_by_descriptor(record: &mut ConnectionRecord, identity: &mut Identity, flow: &Flow, object: u64) {
+    (record.fd, record.source) = descriptor::find(identity, flow::cookie(flow), object);
     if record.fd < 0 {
         return;
     }
@@ -110,6 +105,6 @@ fn find_by_descriptor(record: &mut ConnectionRecord, connection: &mut Connection
     if sock == 0 || socket::fill(record, sock) == 0 {
         record.source = AddressSource::NOT_INET;
     } else {
-        binding::bind(connection, object, sock, record.source);
+        binding::bind(identity, flow, object, sock, record.source);
     }
 }

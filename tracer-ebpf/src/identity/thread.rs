@@ -4,18 +4,12 @@
 //! with it. On stacks that the program switches itself an outer call may be dropped too: then the ciphertext within it
 //! matches no connection, rather than a wrong one.
 
-use tracer_ebpf::{CallState, Cookie, ThreadState};
+use tracer_ebpf::{CallState, ThreadState};
 
 use crate::{maps::THREADS, record::count_total, task::Task};
 
 /// In .rodata and not on the stack.
-static NONE: ThreadState = ThreadState {
-    ssl: 0,
-    entry_sp: 0,
-    cookie: Cookie(0),
-    tgid: 0,
-    reserved: 0,
-};
+static NONE: ThreadState = ThreadState::NONE;
 
 /// Maximum distance on the stack between a call and one nested in it.
 const DEPTH: u64 = 65536;
@@ -30,7 +24,7 @@ pub(crate) fn enter(call: *mut CallState, entry_sp: u64) {
             // SAFETY: only this thread uses the value; the loader removes it when the thread has ended.
             let outer = unsafe { &*thread };
             if outer.tgid == call.tgid && outer.entry_sp > entry_sp && outer.entry_sp - entry_sp < DEPTH {
-                call.outer.ssl = outer.ssl;
+                call.outer.object = outer.object;
                 call.outer.entry_sp = outer.entry_sp;
                 call.outer.cookie = outer.cookie;
             }
@@ -44,7 +38,7 @@ pub(crate) fn enter(call: *mut CallState, entry_sp: u64) {
     };
     // SAFETY: as above.
     let thread = unsafe { &mut *thread };
-    thread.ssl = call.ssl;
+    thread.object = call.object;
     thread.entry_sp = entry_sp;
     thread.cookie = call.cookie;
     thread.tgid = call.tgid;
@@ -69,11 +63,11 @@ pub(crate) fn leave(call: *const CallState, entry_sp: u64) {
     if thread.tgid != call.tgid || thread.entry_sp != entry_sp {
         return;
     }
-    if call.outer.ssl == 0 {
+    if call.outer.object == 0 {
         let _removed = THREADS.remove(&call.tid);
         return;
     }
-    thread.ssl = call.outer.ssl;
+    thread.object = call.outer.object;
     thread.entry_sp = call.outer.entry_sp;
     thread.cookie = call.outer.cookie;
 }
