@@ -1,239 +1,230 @@
-//! A connection, from the first call on an `SSL` object to its end.
+//! A connection as a whole: its flow, its identity and its handshake, which begin and end together.
 //!
-//! Keyed by process and `SSL` address; a generation tells apart the connections that had the same address. Positions
-//! need no atomics: a library's caller must not use one `SSL` object in two threads at once. The table is not an LRU
-//! one, which could hand an entry to another connection while a preempted program still holds it.
+//! The modules below own one of the three each. Whatever concerns more than one of them is here, from the first call on a
+//! TLS object to its end.
 
-use aya_ebpf::helpers::bpf_ktime_get_ns;
 use tracer_ebpf::{
-    AddressKey, AddressSource, CIPHERTEXT_BYTES, CallState, CiphertextKey, ConnectionState, Cookie, Direction,
-    EarlyState, EndRecord, Kind, RecordFlags, RecordHeader, Role,
+    AddressKey, CallState, ConnectionState, Cookie, Direction, EndRecord, Flow, Kind, PassedCause, Role, SettingFlags,
+    ThreadState,
 };
 
-use crate::{capture, ciphertext, lifecycle, maps::CONNECTIONS, scope::current_task, transport};
-
-/// In .rodata and not on the stack, which is scarce.
-static NEW: ConnectionState = ConnectionState {
-    generation: 0,
-    positions: [0; 2],
-    reported_ns: [0; 2],
-    reported_bytes: [0; 2],
-    early_bytes: 0,
-    cookie: Cookie(0),
-    sock: 0,
-    cleared_ns: 0,
-    handshake_began_ns: 0,
-    handshake_ns: 0,
-    pending_ns: 0,
-    piece: CiphertextKey {
-        bytes: [0; CIPHERTEXT_BYTES],
-        tgid: 0,
-        reserved: 0,
-    },
-    noted_fd: 0,
-    introduced: 0,
-    heard: 0,
-    told: 0,
-    closing: 0,
-    source: AddressSource::UNKNOWN_LAYOUT,
-    from_start: 0,
-    unknown: [0; 2],
-    early: EarlyState::NONE,
-    reserved: [0; 7],
+use crate::{
+    capture,
+    flow::{self, Early},
+    handshake,
+    identity::{self, binding, ciphertext, descriptor::only_descriptors, introduction::introduce},
+    maps::{CONNECTIONS, settings},
+    passed,
+    record::{count, reserve_end, submit},
+    task::current_task,
 };
 
-/// Finds the connection that an `SSL` object is now, or begins it; `None`, and counted, when the table takes no more.
+/// Finds the connection that uses an object now, or begins it; `None`, and counted, when the table is full.
 #[inline(always)]
-pub(crate) fn current(ssl: u64, tgid: u32, cookie: Cookie) -> Option<*mut ConnectionState> {
-    let Some(connection) = find_or_begin(&AddressKey::new(ssl, tgid)) else {
-        capture::count(cookie, |counters| &raw mut counters.connection_table_full, 1);
+fn current<'a>(object: u64, tgid: u32, cookie: Cookie) -> Option<&'a mut ConnectionState> {
+    let Some(connection) = flow::find_or_begin(&AddressKey::new(object, tgid)) else {
+        count(cookie, |counters| &raw mut counters.connection_table_full, 1);
         return None;
     };
-    // SAFETY: a live map value; no other thread uses this SSL object now.
-    let state = unsafe { &mut *connection };
-    if state.closing != 0 && transport::is_gone(state) {
-        // Whatever comes now goes through another socket.
-        report_end(connection, ssl, cookie);
-        begin_anew(connection, tgid);
-        state.noted_fd = 0;
+    // SAFETY: this thread is in a call on the object, and a library's caller must not use one object for one direction in
+    // two threads at once. Tracepoints on other CPUs write the mark that it is closing, and nothing else.
+    let connection = unsafe { &mut *connection };
+    if binding::is_over(&connection.identity, &connection.flow) {
+        // The next bytes go through another socket.
+        renew(connection, object, tgid, cookie);
+        identity::set_descriptor(&mut connection.identity, 0);
     }
-    if state.cookie.0 == 0 {
-        state.cookie = cookie;
-    }
+    flow::note_site(&mut connection.flow, cookie);
     Some(connection)
 }
 
-/// Finds a connection, or begins it; `None` when the table takes no more. One that is older than the program which runs
-/// in the process now is not found: its end is known by now, and the loader has yet to remove it.
+/// Finds the connection of an object as it is.
 #[inline(always)]
-fn find_or_begin(key: &AddressKey) -> Option<*mut ConnectionState> {
-    if let Some(found) = CONNECTIONS.get_ptr_mut(key)
-        // SAFETY: a live map value; no other thread uses this SSL object now.
-        && unsafe { (*found).generation } >= lifecycle::since_ns(key.tgid)
-    {
-        return Some(found);
-    }
-    let _inserted = CONNECTIONS.insert(key, &NEW, 0);
-    let connection = CONNECTIONS.get_ptr_mut(key)?;
-    // SAFETY: a live map value; no other thread uses this SSL object now.
-    unsafe { (*connection).generation = bpf_ktime_get_ns() };
-    Some(connection)
+fn find<'a>(object: u64, tgid: u32) -> Option<&'a mut ConnectionState> {
+    let connection = CONNECTIONS.get_ptr_mut(AddressKey::new(object, tgid))?;
+    // SAFETY: as in [`current`].
+    Some(unsafe { &mut *connection })
 }
 
-/// Notes the descriptor that `SSL_set_fd` gave to a connection.
+/// Captures what a call moved, unless a call nested in it has already done so.
 #[inline(always)]
-pub(crate) fn note_descriptor(tgid: u32, ssl: u64, fd: i32, cookie: Cookie) {
-    if let Some(connection) = current(ssl, tgid, cookie) {
-        set_descriptor(connection, (fd as u32).wrapping_add(1));
+pub(crate) fn moved(call: &mut CallState) {
+    let Some(connection) = current(call.object, call.tgid, call.cookie) else {
+        return;
+    };
+    if let Some(reported) = flow::reported_within(&connection.flow, call) {
+        if reported != call.moved {
+            skip_unknown(connection, call.object, call.cookie, PassedCause::NOT_CAPTURED);
+        }
+        return;
+    }
+    flow::mark_start(&mut connection.flow, call);
+    let early = flow::judge_early(&mut connection.flow, call);
+    if early == Early::Unknowable {
+        skip_unknown(connection, call.object, call.cookie, PassedCause::NOT_CAPTURED);
+        return;
+    }
+    call.early = (early == Early::Yes).into();
+    if !identity::is_introduced(&connection.identity) {
+        let sock = binding::sock_of(&connection.identity, &connection.flow);
+        introduce(connection, call.object, sock);
+    }
+    if settings().contains(SettingFlags::CONNECTIONS) && !handshake::is_reported(&connection.handshake) {
+        handshake::report(connection, call.object);
+    }
+    if call.cookie.role() == Role::SENDFILE {
+        passed::report_known(call, &connection.flow);
+    } else {
+        capture::send_bytes(call, &connection.flow);
+    }
+    flow::advance(&mut connection.flow, call);
+}
+
+/// Notes that a call moves bytes, or moved some, and that their number is unknown.
+#[inline(never)]
+pub(crate) fn moved_unknown(object: u64, tgid: u32, cookie: Cookie, cause: PassedCause) {
+    if let Some(connection) = current(object, tgid, cookie) {
+        skip_unknown(connection, object, cookie, cause);
+    }
+}
+
+/// Moves a direction on to its next stretch. A connection of which a direction has no stretch left ends, and begins anew
+/// from its middle, as if joined late.
+#[inline(never)]
+fn skip_unknown(connection: &mut ConnectionState, object: u64, cookie: Cookie, cause: PassedCause) {
+    if passed::skip_unknown(&mut connection.flow, object, cookie, cause) == 0 {
+        renew(connection, object, current_task().tgid, cookie);
+    }
+}
+
+/// Notes that a call which was seen from its entry has returned without moving bytes: it may have cleared its connection.
+#[inline(never)]
+pub(crate) fn note_start(call: &CallState) {
+    if let Some(connection) = find(call.object, call.tgid) {
+        flow::mark_start(&mut connection.flow, call);
+    }
+}
+
+/// Notes that a call begins that writes or reads early data.
+#[inline(never)]
+pub(crate) fn begin_early(object: u64, tgid: u32, cookie: Cookie) {
+    if let Some(connection) = current(object, tgid, cookie) {
+        flow::begin_early(&mut connection.flow, cookie.role());
+    }
+}
+
+/// Notes that a call that wrote early data has returned.
+#[inline(never)]
+pub(crate) fn end_early(call: &CallState) {
+    if let Some(connection) = current(call.object, call.tgid, call.cookie) {
+        flow::end_early(&mut connection.flow);
+    }
+}
+
+/// Begins the connection of a handshake as a call of it begins, so that the call is seen to clear it.
+#[inline(never)]
+pub(crate) fn begin_handshake(object: u64, tgid: u32, cookie: Cookie) {
+    if settings().contains(SettingFlags::CONNECTIONS) {
+        let _begun = current(object, tgid, cookie);
+    }
+}
+
+/// Notes the result of a call of a handshake.
+#[inline(never)]
+pub(crate) fn advance_handshake(call: &CallState, is_done: bool) {
+    note_start(call);
+    let reports = settings().contains(SettingFlags::CONNECTIONS);
+    if !reports && !only_descriptors() {
+        return;
+    }
+    let Some(connection) = current(call.object, call.tgid, call.cookie) else {
+        return;
+    };
+    if only_descriptors() && !identity::is_introduced(&connection.identity) {
+        // The loader asks `/proc` what the descriptor leads to. The earlier it asks, the more of the connection follows and
+        // confirms the answer.
+        introduce(connection, call.object, 0);
+    }
+    if reports {
+        handshake::advance(&mut connection.handshake, &connection.flow, call, is_done);
+    }
+}
+
+/// Notes the descriptor that a call gave to a connection.
+#[inline(always)]
+pub(crate) fn note_descriptor(call: &CallState) {
+    if let Some(connection) = current(call.object, call.tgid, call.cookie) {
+        identity::set_descriptor(&mut connection.identity, (call.buffer as u32).wrapping_add(1));
     }
 }
 
 /// Forgets the noted descriptor: the connection has another BIO now.
 #[inline(always)]
-pub(crate) fn forget_descriptor(tgid: u32, ssl: u64) {
-    if let Some(connection) = CONNECTIONS.get_ptr_mut(&AddressKey::new(ssl, tgid)) {
-        set_descriptor(connection, 0);
+pub(crate) fn forget_descriptor(object: u64, tgid: u32) {
+    if let Some(connection) = find(object, tgid) {
+        identity::set_descriptor(&mut connection.identity, 0);
     }
 }
 
+/// Remembers ciphertext that a TLS library hands to a BIO within a call.
 #[inline(never)]
-fn set_descriptor(connection: *mut ConnectionState, noted_fd: u32) {
-    // SAFETY: the caller hands over a live map value; no other thread uses this SSL object now.
-    let connection = unsafe { &mut *connection };
-    connection.noted_fd = noted_fd;
-    connection.introduced = 0;
-    connection.sock = 0;
-    connection.closing = 0;
-    connection.source = AddressSource::UNKNOWN_LAYOUT;
+pub(crate) fn remember_ciphertext(thread: *const ThreadState, bio: u64, data: u64) {
+    // SAFETY: only this thread uses the value; the loader removes it when the thread has ended.
+    let thread = unsafe { &*thread };
+    if let Some(connection) = current(thread.object, thread.tgid, thread.cookie) {
+        ciphertext::remember(&mut connection.identity, thread, bio, data);
+    }
 }
 
-/// Ends a connection: `SSL_free` forgets it, `SSL_clear` begins it anew on the same descriptor.
+/// Ends a connection whose object is freed.
 #[inline(always)]
-pub(crate) fn end(tgid: u32, ssl: u64, cookie: Cookie) {
-    if cookie.role() == Role::CLEAR {
-        clear(tgid, ssl, cookie);
-        return;
-    }
-    let key = AddressKey::new(ssl, tgid);
-    if let Some(connection) = CONNECTIONS.get_ptr_mut(&key) {
-        report_end(connection, ssl, cookie);
-        ciphertext::forget(connection, tgid);
-        let _removed = CONNECTIONS.remove(&key);
+pub(crate) fn end(object: u64, tgid: u32, cookie: Cookie) {
+    if let Some(connection) = find(object, tgid) {
+        report_end(&connection.flow, object, cookie);
+        ciphertext::forget(&mut connection.identity, tgid);
+        let _removed = CONNECTIONS.remove(AddressKey::new(object, tgid));
     }
 }
 
-/// Begins a connection anew, or has it known from now on: whether a call clears it tells whether that call is its first.
+/// Begins the connection of a cleared object anew, on the same descriptor. One that was not known is known from here on:
+/// whether a call clears its object shows whether the call is the connection's first.
 #[inline(never)]
-fn clear(tgid: u32, ssl: u64, cookie: Cookie) {
-    let Some(connection) = find_or_begin(&AddressKey::new(ssl, tgid)) else {
+pub(crate) fn clear(object: u64, tgid: u32, cookie: Cookie) {
+    let Some(connection) = flow::find_or_begin(&AddressKey::new(object, tgid)) else {
         return;
     };
-    report_end(connection, ssl, cookie);
-    begin_anew(connection, tgid);
-    // SAFETY: a live map value; no other thread uses this SSL object now.
-    unsafe { (*connection).cleared_ns = (*connection).generation };
-}
-
-/// Notes that a call that was seen from its entry has cleared its connection, which it does first thing: whatever the
-/// connection moves is seen from its first byte on. A clearing in a call that was not seen from its entry proves nothing,
-/// since what that call moves is not seen either.
-#[inline(never)]
-pub(crate) fn note_start(call: &CallState) {
-    if let Some(connection) = CONNECTIONS.get_ptr_mut(&AddressKey::new(call.ssl, call.tgid)) {
-        // SAFETY: a live map value; no other thread uses this SSL object now.
-        mark_start(unsafe { &mut *connection }, call);
-    }
-}
-
-/// As [`note_start`], for the call's connection.
-#[inline(always)]
-pub(crate) fn mark_start(connection: &mut ConnectionState, call: &CallState) {
-    if connection.cleared_ns > call.began_ns && connection.positions[0] | connection.positions[1] == 0 {
-        connection.from_start = 1;
-    }
-}
-
-/// Ends a connection of which a direction has no stretch left, and begins it anew: from its middle, as if joined late.
-#[inline(never)]
-pub(crate) fn renew(connection: *mut ConnectionState, ssl: u64, cookie: Cookie) {
-    report_end(connection, ssl, cookie);
-    begin_anew(connection, current_task().tgid);
-}
-
-/// Resets what `SSL_clear` resets; a handshake begins with it, so what `SSL_set_fd` named before it stays.
-#[inline(never)]
-fn begin_anew(connection: *mut ConnectionState, tgid: u32) {
-    ciphertext::forget(connection, tgid);
-    // SAFETY: a live map value; no other thread uses this SSL object now.
+    // SAFETY: as in [`current`].
     let connection = unsafe { &mut *connection };
-    // SAFETY: a field of a live map value.
-    unsafe { core::ptr::write_volatile(&raw mut connection.positions, [0; 2]) };
-    connection.reported_ns = [0; 2];
-    connection.reported_bytes = [0; 2];
-    connection.from_start = 0;
-    connection.unknown = [0; 2];
-    connection.early_bytes = 0;
-    // A call that writes early data clears its connection first; an object that was a server's stays one.
-    if connection.early != EarlyState::WRITING && connection.early != EarlyState::SERVER {
-        connection.early = EarlyState::NONE;
-    }
-    connection.sock = 0;
-    connection.source = AddressSource::UNKNOWN_LAYOUT;
-    connection.cleared_ns = 0;
-    connection.handshake_began_ns = 0;
-    connection.handshake_ns = 0;
-    connection.introduced = 0;
-    connection.heard = 0;
-    connection.told = 0;
-    connection.closing = 0;
-    // Last, and seen to be: the loader reads the generation first, and must not find the positions of another with it.
-    // SAFETY: a field of a live map value; the helper takes no arguments.
-    unsafe { core::ptr::write_volatile(&raw mut connection.generation, bpf_ktime_get_ns()) };
+    renew(connection, object, tgid, cookie);
+    flow::mark_cleared(&mut connection.flow);
 }
 
-/// Sends the end of a connection that moved bytes, or that was told of; of others nobody has heard.
+/// Ends a connection, and begins another one on the same object.
 #[inline(never)]
-fn report_end(connection: *const ConnectionState, ssl: u64, cookie: Cookie) {
-    // SAFETY: the caller hands over a live map value; no other thread uses this SSL object now.
-    let connection = unsafe { &*connection };
-    if connection.positions[0] | connection.positions[1] | u64::from(connection.heard) == 0 {
+fn renew(connection: &mut ConnectionState, object: u64, tgid: u32, cookie: Cookie) {
+    report_end(&connection.flow, object, cookie);
+    identity::reset(&mut connection.identity, tgid);
+    handshake::reset(&mut connection.handshake);
+    flow::reset(&mut connection.flow);
+}
+
+/// Reports the end of a connection that moved bytes, or that another record told of; nobody knows the others.
+#[inline(never)]
+fn report_end(flow: &Flow, object: u64, cookie: Cookie) {
+    if !flow::is_known(flow) {
         return;
     }
-    let Some(mut entry) = capture::reserve_end::<EndRecord>() else {
-        capture::count(cookie, |counters| &raw mut counters.ring_full_records, 1);
+    let Some(mut entry) = reserve_end::<EndRecord>() else {
+        count(cookie, |counters| &raw mut counters.ring_full_records, 1);
         return;
     };
     let record = entry.as_mut_ptr();
-    // SAFETY: the record is reserved.
-    unsafe { fill_header(&raw mut (*record).header, connection.generation, ssl, cookie) };
-    // SAFETY: as above.
-    unsafe { (*record).header.kind = Kind::END };
-    // SAFETY: as above.
-    unsafe { (*record).read = connection.positions[0] };
-    // SAFETY: as above.
-    unsafe { (*record).written = connection.positions[1] };
-    capture::submit(entry);
-}
-
-/// Fills in what every record begins with, field by field: a header on the stack would be too large for it. The kind
-/// is the caller's to set.
-///
-/// # Safety
-///
-/// `header` must be writable.
-#[inline(never)]
-pub(crate) unsafe fn fill_header(header: *mut RecordHeader, generation: u64, ssl: u64, cookie: Cookie) {
-    let task = current_task();
-    // SAFETY: the caller vouches for the pointer; the helper takes no arguments.
-    unsafe {
-        (*header).ts_ns = bpf_ktime_get_ns();
-        (*header).cookie = cookie;
-        (*header).ssl = ssl;
-        (*header).generation = generation;
-        (*header).tgid = task.tgid;
-        (*header).tid = task.tid;
-        (*header).direction = Direction::READ;
-        (*header).flags = RecordFlags(0);
-        (*header).reserved = 0;
-    }
+    // SAFETY: only this program can reach the reservation before it is submitted.
+    unsafe { flow::fill_header(&raw mut (*record).header, flow, object, cookie) };
+    // SAFETY: as above; any bytes are a record.
+    let record = unsafe { &mut *record };
+    record.header.kind = Kind::END;
+    record.read = flow::position(flow, Direction::READ);
+    record.written = flow::position(flow, Direction::WRITE);
+    submit(entry);
 }

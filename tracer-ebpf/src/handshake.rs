@@ -1,118 +1,104 @@
 //! What a connection's handshake agreed on, once per connection, when the user asked for it.
 //!
-//! In: the calls of `SSL_do_handshake`, and the library's structures by the offsets of the site. Out: a record before
-//! the connection's first data. Refuses to guess: what is not known is zero, and a handshake whose beginning was not
-//! seen has no duration.
+//! The facts are read from the library's structures, by the offsets of the site; one that is not known is zero. A
+//! handshake whose beginning was not seen has no duration.
 
 use aya_ebpf::helpers::{bpf_ktime_get_ns, generated::bpf_probe_read_user_str};
-use tracer_ebpf::{CallState, ConnectionState, Cookie, Kind, SettingFlags, SiteConfig, TlsRecord};
+use tracer_ebpf::{CallState, ConnectionState, Flow, Handshake, Kind, SiteConfig, TlsRecord};
 
 use crate::{
-    capture, connection,
-    maps::{SITES, settings},
+    flow::{self, fill_header},
+    maps::SITES,
     memory::{copy_user, forgotten, read_user},
-    socket,
+    record::{reserve, submit},
 };
 
-/// Has the connection known when a call of a handshake begins, so that the call is seen to clear it.
-#[inline(never)]
-pub(crate) fn begin(ssl: u64, tgid: u32, cookie: Cookie) {
-    if settings().contains(SettingFlags::CONNECTIONS) {
-        let _begun = connection::current(ssl, tgid, cookie);
+/// Notes the times of a handshake as one of its calls returns. The first one clears the object first thing.
+#[inline(always)]
+pub(crate) fn advance(handshake: &mut Handshake, flow: &Flow, call: &CallState, is_done: bool) {
+    if handshake.began_ns == 0 && flow::is_cleared_within(flow, call) {
+        handshake.began_ns = call.began_ns;
     }
-}
-
-/// Notes what a call of a handshake has come to. The first one clears the connection's `SSL` object first thing.
-#[inline(never)]
-pub(crate) fn advance(call: *const CallState, is_done: bool) {
-    // SAFETY: the caller hands over a live map value that belongs to this call alone.
-    let call = unsafe { &*call };
-    connection::note_start(call);
-    let is_told = settings().contains(SettingFlags::CONNECTIONS);
-    if !is_told && !socket::only_descriptors() {
-        return;
-    }
-    let Some(connection) = connection::current(call.ssl, call.tgid, call.cookie) else {
-        return;
-    };
-    // SAFETY: a live map value; no other thread uses this SSL object now.
-    let connection = unsafe { &mut *connection };
-    if socket::only_descriptors() && connection.introduced == 0 {
-        // The sooner a descriptor is looked at, the more of the connection comes after, and shows that it was its own.
-        socket::introduce(connection, call.ssl, 0);
-    }
-    if !is_told {
-        return;
-    }
-    if connection.handshake_began_ns == 0 && connection.cleared_ns > call.began_ns {
-        connection.handshake_began_ns = call.began_ns;
-    }
-    if is_done && connection.handshake_began_ns != 0 && connection.handshake_ns == 0 {
+    if is_done && handshake.began_ns != 0 && handshake.took_ns == 0 {
         // SAFETY: the helper takes no arguments.
-        connection.handshake_ns = unsafe { bpf_ktime_get_ns() } - connection.handshake_began_ns;
+        handshake.took_ns = unsafe { bpf_ktime_get_ns() } - handshake.began_ns;
     }
 }
 
-/// Sends what the handshake agreed on; a record that finds no room is sent with the next call.
+/// Forgets a handshake: another connection uses the object.
+#[inline(always)]
+pub(crate) fn reset(handshake: &mut Handshake) {
+    *handshake = Handshake::NEW;
+}
+
+/// Returns whether the result of the handshake was reported.
+#[inline(always)]
+pub(crate) fn is_reported(handshake: &Handshake) -> bool {
+    handshake.reported != 0
+}
+
+/// Sends what the handshake agreed on. If the record finds no room, the next call tries again.
 #[inline(never)]
-pub(crate) fn tell(connection: &mut ConnectionState, ssl: u64) {
-    let Some(mut entry) = capture::reserve::<TlsRecord>() else {
+pub(crate) fn report(connection: &mut ConnectionState, object: u64) {
+    let (flow, handshake) = (&mut connection.flow, &mut connection.handshake);
+    let cookie = flow::cookie(flow);
+    let Some(mut entry) = reserve::<TlsRecord>() else {
         return;
     };
     let record = entry.as_mut_ptr();
-    // SAFETY: the record is reserved.
-    unsafe { connection::fill_header(&raw mut (*record).header, connection.generation, ssl, connection.cookie) };
-    // SAFETY: as above; the record is plain data.
+    // SAFETY: only this program can reach the reservation before it is submitted.
+    unsafe { fill_header(&raw mut (*record).header, flow, object, cookie) };
+    // SAFETY: as above; any bytes are a record.
     let record = unsafe { &mut *record };
     record.header.kind = Kind::TLS;
-    record.handshake_ns = connection.handshake_ns;
+    record.handshake_ns = handshake.took_ns;
     record.version = 0;
     record.reserved = [0; 6];
     record.cipher = [0; 48];
     record.alpn = [0; 32];
     record.server_name = [0; 128];
-    if let Some(site) = SITES.get(connection.cookie.site()) {
-        record.version = at::<u32>(ssl, site.version).map_or(0, |version| version as u16);
-        fill_cipher(record, ssl, site);
-        fill_protocol(record, ssl, site);
-        fill_server_name(record, ssl, site);
+    if let Some(site) = SITES.get(cookie.site()) {
+        record.version = at::<u32>(object, site.version).map_or(0, |version| version as u16);
+        fill_cipher(record, object, site);
+        fill_protocol(record, object, site);
+        fill_server_name(record, object, site);
     }
-    capture::submit(entry);
-    connection.told = 1;
-    connection.heard = 1;
+    submit(entry);
+    handshake.reported = 1;
+    flow::mark_known(flow);
 }
 
 #[inline(never)]
-fn fill_cipher(record: &mut TlsRecord, ssl: u64, site: &SiteConfig) {
-    let name = at(ssl, site.session)
+fn fill_cipher(record: &mut TlsRecord, object: u64, site: &SiteConfig) {
+    let name = at(object, site.session)
         .and_then(|session| at(session, site.session_cipher))
         .and_then(|cipher| at(cipher, site.cipher_name));
     copy_text(&mut record.cipher, name);
 }
 
-/// The protocol's name is not terminated; its length stands beside it.
+/// Copies the name of the protocol, which is not terminated: its length is a field of its own.
 #[inline(never)]
-fn fill_protocol(record: &mut TlsRecord, ssl: u64, site: &SiteConfig) {
-    let (Some(name), Some(length)) = (at::<u64>(ssl, site.alpn), at::<u32>(ssl, site.alpn_length)) else {
+fn fill_protocol(record: &mut TlsRecord, object: u64, site: &SiteConfig) {
+    let (Some(name), Some(length)) = (at::<u64>(object, site.alpn), at::<u32>(object, site.alpn_length)) else {
         return;
     };
     if name == 0 || length == 0 {
         return;
     }
-    // Apart, because the compiler would make one comparison of the two, and old verifiers learn no bound from it.
+    // The compiler would merge the two comparisons into one, from which old verifiers derive no bound.
     let length = forgotten(length.into());
     if length > record.alpn.len() as u64 {
         return;
     }
-    // SAFETY: the name fits.
+    // SAFETY: the record is this program's alone, and the name fits.
     let _copied = unsafe { copy_user((&raw mut record.alpn).cast(), name, length as u32) };
 }
 
-/// The connection's own, else that of the session it resumed.
+/// Copies the server name of the connection, else that of the session it resumed.
 #[inline(never)]
-fn fill_server_name(record: &mut TlsRecord, ssl: u64, site: &SiteConfig) {
-    let own = at(ssl, site.server_name).filter(|name| *name != 0);
-    let name = own.or_else(|| at(ssl, site.session).and_then(|session| at(session, site.session_server_name)));
+fn fill_server_name(record: &mut TlsRecord, object: u64, site: &SiteConfig) {
+    let own = at(object, site.server_name).filter(|name| *name != 0);
+    let name = own.or_else(|| at(object, site.session).and_then(|session| at(session, site.session_server_name)));
     copy_text(&mut record.server_name, name);
 }
 
@@ -125,13 +111,14 @@ fn at<T>(structure: u64, offset: u16) -> Option<T> {
     read_user(structure + u64::from(offset))
 }
 
-/// Copies a terminated text, as much of it as there is room for.
+/// Copies a terminated text, cut to the room.
 #[inline(always)]
 fn copy_text<const N: usize>(into: &mut [u8; N], text: Option<u64>) {
     if let Some(text) = text
         && text != 0
     {
-        // SAFETY: the room is as large as the helper is told; it checks the address, and zeroes the room if it is bad.
+        // SAFETY: the room is this program's alone and has N bytes; the helper checks the address, and zeroes the room if
+        // it is bad.
         let _length = unsafe { bpf_probe_read_user_str((&raw mut *into).cast(), N as u32, text as *const _) };
     }
 }

@@ -1,121 +1,84 @@
-//! Bytes that pass and that no data record brings.
+//! Records of bytes that passed without being captured.
 //!
-//! In: calls whose bytes the process never held, that could not be noted, or whose count cannot be read. Out: a record of
-//! each, and positions that have gone on: by the number of bytes, or into the next stretch where nobody knows the number.
-//! The positions alone tell of the loss, so a record that finds no room is missed by nobody.
+//! Their calls hand over no bytes (`SSL_sendfile`), could not be noted, or have a count that cannot be read. Positions go
+//! on all the same: by the number of bytes, or into the next stretch where the number is unknown. The positions alone show
+//! the gap, so a record that finds no room loses no information.
 
-use aya_ebpf::helpers::bpf_ktime_get_ns;
-use tracer_ebpf::{
-    CallState, ConnectionState, Cookie, Direction, EarlyState, Kind, PassedCause, PassedRecord, RecordFlags, STRETCH,
-    behind_unknown,
+use tracer_ebpf::{CallState, Cookie, Flow, Kind, PassedCause, PassedRecord, STRETCH, behind_unknown};
+
+use crate::{
+    flow::{self, fill_header},
+    record::{count, reserve, submit},
 };
 
-use crate::{capture, connection};
-
-/// Tells of the bytes that a call moved, whose number is known.
+/// Reports the bytes of a call that has none of them at hand.
 #[inline(never)]
-pub(crate) fn tell_known(call: &CallState, connection: &ConnectionState) {
+pub(crate) fn report_known(call: &CallState, flow: &Flow) {
     let direction = call.direction();
-    let position = connection.positions[side(direction)];
-    let Some(mut entry) = capture::reserve::<PassedRecord>() else {
-        capture::count(call.cookie, |counters| &raw mut counters.ring_full_records, 1);
+    let position = flow::position(flow, direction);
+    let Some(mut entry) = reserve::<PassedRecord>() else {
+        count(call.cookie, |counters| &raw mut counters.ring_full_records, 1);
         return;
     };
     let record = entry.as_mut_ptr();
-    // SAFETY: the record is reserved.
-    unsafe { describe(record, connection, call.ssl, call.cookie) };
-    // SAFETY: as above; the record is plain data.
-    let record = unsafe { &mut *record };
+    // SAFETY: only this program can reach the reservation before it is submitted.
+    let record = unsafe { describe(record, flow, call.object, call.cookie) };
     record.header.direction = direction;
     record.began_ns = call.began_ns;
     record.position = position;
     record.span = call.moved;
     record.cause = PassedCause::SENDFILE;
-    capture::submit(entry);
+    submit(entry);
 }
 
-/// Notes that a call moves bytes, or moved some, and that nobody knows how many.
+/// Moves a direction on to its next stretch, unless its last bytes were an unknown number already; 0 if it has no stretch
+/// left.
 #[inline(never)]
-pub(crate) fn note_unknown(ssl: u64, tgid: u32, cookie: Cookie, cause: PassedCause) {
-    if let Some(connection) = connection::current(ssl, tgid, cookie) {
-        advance(connection, ssl, cookie, cause);
-    }
-}
-
-/// Goes on in the next stretch of a direction, unless nothing was brought of this one yet.
-#[inline(never)]
-pub(crate) fn advance(connection: *mut ConnectionState, ssl: u64, cookie: Cookie, cause: PassedCause) {
-    // SAFETY: the caller hands over a live map value; no other thread uses this SSL object in this direction now.
-    let state = unsafe { &mut *connection };
+pub(crate) fn skip_unknown(flow: &mut Flow, object: u64, cookie: Cookie, cause: PassedCause) -> u32 {
     let direction = cookie.role().direction();
-    let side = side(direction);
-    // SAFETY: the helper takes no arguments.
-    state.reported_ns[side] = unsafe { bpf_ktime_get_ns() };
-    state.reported_bytes[side] = 0;
-    if state.unknown[side] != 0 {
-        return;
+    flow::mark_reported(flow, direction, 0);
+    if flow::is_unknown(flow, direction) {
+        return 1;
     }
-    let Some(behind) = behind_unknown(state.positions[side]) else {
-        connection::renew(connection, ssl, cookie);
-        return;
+    let Some(behind) = behind_unknown(flow::position(flow, direction)) else {
+        return 0;
     };
-    tell_unknown(state, ssl, cookie, cause);
-    state.positions[side] = behind;
-    state.unknown[side] = 1;
+    report_unknown(flow, object, cookie, cause);
+    flow::skip_to(flow, direction, behind);
+    1
 }
 
 #[inline(never)]
-fn tell_unknown(connection: &ConnectionState, ssl: u64, cookie: Cookie, cause: PassedCause) {
+fn report_unknown(flow: &Flow, object: u64, cookie: Cookie, cause: PassedCause) {
     let direction = cookie.role().direction();
-    let Some(mut entry) = capture::reserve::<PassedRecord>() else {
-        capture::count(cookie, |counters| &raw mut counters.ring_full_records, 1);
+    let Some(mut entry) = reserve::<PassedRecord>() else {
+        count(cookie, |counters| &raw mut counters.ring_full_records, 1);
         return;
     };
     let record = entry.as_mut_ptr();
-    // SAFETY: the record is reserved.
-    unsafe { describe(record, connection, ssl, cookie) };
-    // SAFETY: as above; the record is plain data.
-    let record = unsafe { &mut *record };
+    // SAFETY: only this program can reach the reservation before it is submitted.
+    let record = unsafe { describe(record, flow, object, cookie) };
     record.header.direction = direction;
     record.began_ns = record.header.ts_ns;
-    record.position = connection.positions[side(direction)];
+    record.position = flow::position(flow, direction);
     record.span = STRETCH;
     record.cause = cause;
-    capture::submit(entry);
+    submit(entry);
 }
 
+/// Fills in what both records share.
+///
 /// # Safety
 ///
-/// `record` must be writable.
+/// `record` must be a reservation, which no other program can reach before it is submitted.
 #[inline(always)]
-unsafe fn describe(record: *mut PassedRecord, connection: &ConnectionState, ssl: u64, cookie: Cookie) {
-    // SAFETY: the caller vouches for the pointer.
-    unsafe { connection::fill_header(&raw mut (*record).header, connection.generation, ssl, cookie) };
-    // SAFETY: as above; the record is plain data.
+unsafe fn describe<'a>(record: *mut PassedRecord, flow: &Flow, object: u64, cookie: Cookie) -> &'a mut PassedRecord {
+    // SAFETY: the caller vouches that only this program can reach the record.
+    unsafe { fill_header(&raw mut (*record).header, flow, object, cookie) };
+    // SAFETY: as above; any bytes are a record.
     let record = unsafe { &mut *record };
     record.header.kind = Kind::PASSED;
-    record.header.flags = flags(connection);
+    record.header.flags = flow::flags(flow);
     record.reserved = [0; 7];
-}
-
-/// What every record of bytes says of its connection.
-#[inline(always)]
-pub(crate) const fn flags(connection: &ConnectionState) -> RecordFlags {
-    let start = if connection.from_start != 0 {
-        RecordFlags::FROM_START.0
-    } else {
-        0
-    };
-    let refused = if connection.early.0 == EarlyState::REFUSED.0 {
-        RecordFlags::EARLY_REFUSED.0
-    } else {
-        0
-    };
-    RecordFlags(start | refused)
-}
-
-/// The place of a direction in what is kept by direction.
-#[inline(always)]
-pub(crate) const fn side(direction: Direction) -> usize {
-    (direction.0 & 1) as usize
+    record
 }

@@ -2,9 +2,10 @@
 
 use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout};
 
-use crate::Role;
+use crate::{Carrier, Role};
 
-/// An attach cookie: which site a probe sits on, and what the function there does.
+/// An attach cookie: the index of a probe's site (32 bits), its role (8), and the carrier of its connections (8). Records
+/// bear the cookie of their site.
 ///
 /// Minimum kernel version: 5.15 (`bpf_get_attach_cookie`).
 #[derive(Clone, Copy, Debug, Default, Eq, FromBytes, Immutable, IntoBytes, KnownLayout, PartialEq)]
@@ -12,17 +13,28 @@ use crate::Role;
 pub struct Cookie(pub u64);
 
 impl Cookie {
-    /// Packs a site's index and its role.
+    /// Packs a site's index and its role, for connections that a TLS library carries.
     pub const fn new(site: u32, role: Role) -> Self {
         Self(site as u64 | (role.0 as u64) << 32)
     }
 
-    /// Index into the site configurations and counters.
+    /// Returns the index into the site configurations and counters.
     pub const fn site(self) -> u32 {
         (self.0 & 0xffff_ffff) as u32
     }
 
-    /// What the function does.
+    /// Returns the cookie with another carrier.
+    #[must_use]
+    pub const fn with_carrier(self, carrier: Carrier) -> Self {
+        Self(self.0 & !(0xff << 40) | (carrier.0 as u64) << 40)
+    }
+
+    /// Returns what carries the bytes of the site's connections.
+    pub const fn carrier(self) -> Carrier {
+        Carrier(((self.0 >> 40) & 0xff) as u8)
+    }
+
+    /// Returns what the function does.
     pub const fn role(self) -> Role {
         Role(((self.0 >> 32) & 0xff) as u8)
     }
@@ -273,5 +285,11 @@ mod tests {
     fn a_cookie_gives_back_what_was_packed() {
         let cookie = Cookie::new(0xdead_beef, Role::CLEAR);
         assert_eq!((cookie.site(), cookie.role()), (0xdead_beef, Role::CLEAR));
+        assert_eq!(cookie.carrier(), Carrier::TLS);
+        let plain = cookie.with_carrier(Carrier::PLAIN);
+        assert_eq!(
+            (plain.site(), plain.role(), plain.carrier()),
+            (0xdead_beef, Role::CLEAR, Carrier::PLAIN)
+        );
     }
 }

@@ -39,6 +39,20 @@ impl Direction {
     pub const WRITE: Self = Self(1);
 }
 
+/// What carries the bytes of a connection. The TLS library, if there is one, is that of the site.
+#[derive(Clone, Copy, Debug, Eq, FromBytes, Immutable, IntoBytes, KnownLayout, PartialEq)]
+#[repr(transparent)]
+pub struct Carrier(pub u8);
+
+impl Carrier {
+    /// TLS in the process, by a library.
+    pub const TLS: Self = Self(0);
+    /// TLS in the kernel, once a library has agreed on keys.
+    pub const KERNEL_TLS: Self = Self(1);
+    /// Nothing: the bytes are those on the wire.
+    pub const PLAIN: Self = Self(2);
+}
+
 /// What a probed function does.
 #[derive(Clone, Copy, Debug, Eq, FromBytes, Immutable, IntoBytes, KnownLayout, PartialEq)]
 #[repr(transparent)]

@@ -1,7 +1,5 @@
 //! Every bound that the programs and the loader rely on.
 
-use crate::{ConnectionRecord, DataRecord, EndRecord, Kind, PassedRecord, ProcessRecord, SocketRecord, TlsRecord};
-
 /// Payload sizes of data records: a reservation in a ring must have a constant size, so a piece takes the smallest of
 /// these that holds it, and the largest only when it fills it.
 pub const CLASSES: [usize; 5] = [256, 1024, 4096, 16384, 65536];
@@ -68,20 +66,6 @@ pub const LIFECYCLE_RING_BYTES: usize = 1024 * 1024;
 
 /// Probe sites configured and counted at once.
 pub const MAX_SITES: usize = 4096;
-
-/// Size of the largest record of a kind, so that a new kind cannot be forgotten; `None` for an unknown kind.
-pub const fn max_record_size(kind: Kind) -> Option<usize> {
-    match kind {
-        Kind::DATA => Some(size_of::<DataRecord>() + LARGEST_CLASS),
-        Kind::CONNECTION => Some(size_of::<ConnectionRecord>()),
-        Kind::END | Kind::REACHED => Some(size_of::<EndRecord>()),
-        Kind::PROCESS => Some(size_of::<ProcessRecord>()),
-        Kind::SOCKET => Some(size_of::<SocketRecord>()),
-        Kind::TLS => Some(size_of::<TlsRecord>()),
-        Kind::PASSED => Some(size_of::<PassedRecord>()),
-        _ => None,
-    }
-}
 
 const _: () = assert!(MAX_CALL_BYTES < MAX_PIECES as u64 * LARGEST_CLASS as u64);
 const _: () = assert!(DEFAULT_CALL_BYTES <= MAX_CALL_BYTES);

@@ -6,22 +6,21 @@ mod record;
 mod config;
 mod counter;
 mod ciphertext;
+mod flow;
 mod state;
 
 pub use ciphertext::{CIPHERTEXT_BYTES, CiphertextKey};
 pub use config::{Cookie, KernelOffsets, NameKind, SettingFlags, Settings, SiteConfig};
 pub use counter::{KernelCounters, SiteCounters};
-pub use kind::{AddressSource, Change, Direction, Kind, PassedCause, RecordFlags, Role, SocketEnd};
+pub use flow::{AddressKey, ConnectionState, EarlyState, Flow, FlowKey, Handshake, Identity};
+pub use kind::{AddressSource, Carrier, Change, Direction, Kind, PassedCause, RecordFlags, Role, SocketEnd};
 pub use limits::{
     CLASSES, DEFAULT_CALL_BYTES, FILE_NAME_BYTES, LARGEST_CLASS, LIFECYCLE_RING_BYTES, MAX_CALL_BYTES, MAX_CALLS,
     MAX_CGROUPS, MAX_CIPHERTEXTS, MAX_CONNECTIONS, MAX_CPUS, MAX_NAMES, MAX_OPENED, MAX_PIECES, MAX_SITES, MAX_SOCKETS,
-    MAX_TARGETS, MAX_THREADS, PATH_BYTES, STRETCH, max_record_size,
+    MAX_TARGETS, MAX_THREADS, PATH_BYTES, STRETCH,
 };
 pub use record::{
     ConnectionRecord, DataRecord, EndRecord, PassedRecord, ProcessRecord, RecordHeader, SocketRecord, TlsRecord,
-    UNIX_PATH, behind_unknown,
+    UNIX_PATH, behind_unknown, max_record_size,
 };
-pub use state::{
-    AddressKey, CallState, ConnectionState, EarlyState, ProcessState, SocketState, TargetFlags, TargetState,
-    ThreadState,
-};
+pub use state::{CallState, ProcessState, SocketState, TargetFlags, TargetState, ThreadState};

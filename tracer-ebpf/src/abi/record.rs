@@ -2,7 +2,10 @@
 
 use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout};
 
-use crate::{AddressSource, Change, Cookie, Direction, Kind, PassedCause, RecordFlags, STRETCH, SocketEnd};
+use crate::{
+    AddressSource, Change, Cookie, Direction, FlowKey, Kind, LARGEST_CLASS, PassedCause, RecordFlags, STRETCH,
+    SocketEnd,
+};
 
 /// What every record begins with: when, which connection, who.
 #[derive(Clone, Copy, Debug, Eq, FromBytes, Immutable, IntoBytes, KnownLayout, PartialEq)]
@@ -12,9 +15,9 @@ pub struct RecordHeader {
     pub ts_ns: u64,
     /// The attach cookie of the site that made it.
     pub cookie: Cookie,
-    /// Address of the `SSL` object.
+    /// Address of the TLS object.
     pub ssl: u64,
-    /// Tells apart the connections that had the same `SSL` address: nanoseconds when it was first seen.
+    /// Separates the connections that had the same object: nanoseconds when it was first seen.
     pub generation: u64,
     /// Process.
     pub tgid: u32,
@@ -28,6 +31,13 @@ pub struct RecordHeader {
     pub flags: RecordFlags,
     /// Zero.
     pub reserved: u32,
+}
+
+impl RecordHeader {
+    /// Returns the key of the connection; the object and the generation are 0 in a record of a process.
+    pub const fn flow(&self) -> FlowKey {
+        FlowKey::new(self.ssl, self.generation, self.tgid)
+    }
 }
 
 /// A piece of what one call moved; the payload follows.
@@ -180,6 +190,20 @@ pub struct TlsRecord {
     pub alpn: [u8; 32],
     /// The server name that the client asked for.
     pub server_name: [u8; 128],
+}
+
+/// Size of the largest record of a kind, so that a new kind cannot be forgotten; `None` for an unknown kind.
+pub const fn max_record_size(kind: Kind) -> Option<usize> {
+    match kind {
+        Kind::DATA => Some(size_of::<DataRecord>() + LARGEST_CLASS),
+        Kind::CONNECTION => Some(size_of::<ConnectionRecord>()),
+        Kind::END | Kind::REACHED => Some(size_of::<EndRecord>()),
+        Kind::PROCESS => Some(size_of::<ProcessRecord>()),
+        Kind::SOCKET => Some(size_of::<SocketRecord>()),
+        Kind::TLS => Some(size_of::<TlsRecord>()),
+        Kind::PASSED => Some(size_of::<PassedRecord>()),
+        _ => None,
+    }
 }
 
 const _: () = assert!(size_of::<RecordHeader>() == 48);

@@ -1,45 +1,23 @@
-//! What the programs remember between probes; the loader only ever forgets it, for processes that have ended.
+//! What the programs keep between probes, but for connections: calls, threads, sockets, processes. The loader only removes
+//! values, of processes and threads that ended.
 
 use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout};
 
-use crate::{AddressSource, CiphertextKey, Cookie, Direction, SocketEnd};
+use crate::{Cookie, Direction, FlowKey, SocketEnd};
 
-/// An address in a process: of an `SSL` object, or the stack pointer a call was entered with.
-#[derive(Clone, Copy, Debug, Eq, FromBytes, Immutable, IntoBytes, KnownLayout, PartialEq)]
-#[repr(C)]
-pub struct AddressKey {
-    /// The address.
-    pub address: u64,
-    /// The process.
-    pub tgid: u32,
-    /// Zero.
-    pub reserved: u32,
-}
-
-impl AddressKey {
-    /// Names an address in a process.
-    pub const fn new(address: u64, tgid: u32) -> Self {
-        Self {
-            address,
-            tgid,
-            reserved: 0,
-        }
-    }
-}
-
-/// A call in flight, and how far its capture is: in a map and not on the stack, which is scarce.
+/// A call in flight, and how far its capture has come: in a map and not on the stack, which is scarce.
 #[derive(Clone, Copy, Debug, Eq, FromBytes, Immutable, IntoBytes, KnownLayout, PartialEq)]
 #[repr(C)]
 pub struct CallState {
-    /// The connection.
-    pub ssl: u64,
-    /// The caller's buffer; the descriptor for `SSL_set_fd`.
+    /// Address of the TLS object.
+    pub object: u64,
+    /// The caller's buffer; the descriptor for a call that sets one.
     pub buffer: u64,
     /// How many bytes it may move at the most.
     pub length: u64,
-    /// Where the count will be written; 0 when it is the result itself.
+    /// Where the count will be written; 0 if the result is the count.
     pub count: u64,
-    /// When it began.
+    /// When it began, `CLOCK_MONOTONIC` nanoseconds.
     pub began_ns: u64,
     /// The cookie of the site it returns through.
     pub cookie: Cookie,
@@ -47,33 +25,54 @@ pub struct CallState {
     pub moved: u64,
     /// How many of them may be captured.
     pub wanted: u64,
-    /// How many of those are done with.
+    /// How many of those were captured or counted as lost.
     pub done: u64,
-    /// 1 when what it moves is early data.
-    pub early: u64,
-    /// 1 when the thread was noted to be in it.
-    pub entered: u64,
-    /// What the thread's state was before it, for its return to restore; zero when there is nothing to restore.
+    /// The call that the thread was in before it; zero for none.
     pub outer: ThreadState,
     /// Process.
     pub tgid: u32,
     /// Thread.
     pub tid: u32,
+    /// 1 if it moved early data.
+    pub early: u8,
+    /// 1 if it is its thread's [`ThreadState`].
+    pub entered: u8,
+    /// Zero.
+    pub reserved: [u8; 6],
 }
 
 impl CallState {
-    /// Tells which way its bytes go.
+    /// Nothing known.
+    pub const NEW: Self = Self {
+        object: 0,
+        buffer: 0,
+        length: 0,
+        count: 0,
+        began_ns: 0,
+        cookie: Cookie(0),
+        moved: 0,
+        wanted: 0,
+        done: 0,
+        outer: ThreadState::NONE,
+        tgid: 0,
+        tid: 0,
+        early: 0,
+        entered: 0,
+        reserved: [0; 6],
+    };
+
+    /// Returns the direction of its bytes.
     pub const fn direction(&self) -> Direction {
         self.cookie.role().direction()
     }
 }
 
-/// The call of a TLS library that a thread is in.
+/// The innermost call of a TLS library that a thread is in.
 #[derive(Clone, Copy, Debug, Default, Eq, FromBytes, Immutable, IntoBytes, KnownLayout, PartialEq)]
 #[repr(C)]
 pub struct ThreadState {
-    /// Whose it is; 0 for none.
-    pub ssl: u64,
+    /// Address of the call's TLS object; 0 for no call.
+    pub object: u64,
     /// Stack pointer it was entered with.
     pub entry_sp: u64,
     /// The cookie of the site it was entered through.
@@ -84,17 +83,26 @@ pub struct ThreadState {
     pub reserved: u32,
 }
 
-/// What is kept of a socket that a connection was found to go through.
+impl ThreadState {
+    /// No call.
+    pub const NONE: Self = Self {
+        object: 0,
+        entry_sp: 0,
+        cookie: Cookie(0),
+        tgid: 0,
+        reserved: 0,
+    };
+}
+
+/// A socket that a connection was found to go through.
 #[derive(Clone, Copy, Debug, Eq, FromBytes, Immutable, IntoBytes, KnownLayout, PartialEq)]
 #[repr(C)]
 pub struct SocketState {
-    /// Address of the connection's `SSL` object.
-    pub ssl: u64,
-    /// The connection's generation.
-    pub generation: u64,
-    /// The cookie of the site that the connection was first met at.
+    /// The connection.
+    pub flow: FlowKey,
+    /// The cookie of the site that the connection was first seen at.
     pub cookie: Cookie,
-    /// When it was established; 0 when that was not seen.
+    /// When it was established, `CLOCK_MONOTONIC` nanoseconds; 0 if that was not seen.
     pub opened_ns: u64,
     /// Bytes received, once it is closed.
     pub received: u64,
@@ -104,14 +112,28 @@ pub struct SocketState {
     pub srtt_us: u32,
     /// Segments sent again, once it is closed.
     pub retransmits: u32,
-    /// Process.
-    pub tgid: u32,
     /// How it ended, once that is known.
     pub ended: SocketEnd,
-    /// 1 once it is closed, and its figures were taken.
+    /// 1 once it is closed, and its figures were read.
     pub closed: u8,
     /// Zero.
-    pub reserved: [u8; 2],
+    pub reserved: [u8; 6],
+}
+
+impl SocketState {
+    /// Nothing known.
+    pub const NEW: Self = Self {
+        flow: FlowKey::NONE,
+        cookie: Cookie(0),
+        opened_ns: 0,
+        received: 0,
+        acknowledged: 0,
+        srtt_us: 0,
+        retransmits: 0,
+        ended: SocketEnd::UNKNOWN,
+        closed: 0,
+        reserved: [0; 6],
+    };
 }
 
 /// How a process is traced: written by the loader and by the programs, each time as a whole.
@@ -125,21 +147,21 @@ pub struct TargetState {
 }
 
 impl TargetState {
-    /// Of a process that is traced so.
+    /// Returns the state of a process that is traced with these flags.
     pub const fn new(flags: TargetFlags) -> Self {
         Self { flags, reserved: 0 }
     }
 }
 
-/// What the programs keep of a traced process. The loader only removes it: it reads and writes a value in two steps, and
-/// what the programs count in between would be lost.
+/// What the programs keep of a traced process. The loader only removes it: it would read and write a value in two steps, and
+/// lose what the programs count in between.
 #[derive(Clone, Copy, Debug, Default, Eq, FromBytes, Immutable, IntoBytes, KnownLayout, PartialEq)]
 #[repr(C)]
 pub struct ProcessState {
-    /// When its program began: what bears its id and is older belongs to another program. 0 when it began before it was
-    /// traced.
+    /// When its program began: entries of the same process id that are older belong to another program. 0 if that was
+    /// before it was traced.
     pub since_ns: u64,
-    /// How many pieces of its ciphertext are looked for; changed atomically.
+    /// How many pieces of its ciphertext wait for the message that sends them; changed atomically.
     pub pending: u64,
 }
 
@@ -151,10 +173,10 @@ pub struct TargetFlags(pub u32);
 impl TargetFlags {
     /// The processes it forks are traced as it is.
     pub const FOLLOW: Self = Self(1);
-    /// It may give an `SSL` object a BIO of its own, so its ciphertext is looked for in what it sends.
+    /// It may give a TLS object a BIO of its own, so its ciphertext is matched with the messages it sends.
     pub const CIPHERTEXT: Self = Self(1 << 1);
 
-    /// Tells whether all bits of `other` are set.
+    /// Returns whether all bits of `other` are set.
     pub const fn contains(self, other: Self) -> bool {
         self.0 & other.0 == other.0
     }
@@ -165,85 +187,15 @@ impl TargetFlags {
         Self(self.0 | other.0)
     }
 
-    /// Takes the bits of `other` away.
+    /// Removes the bits of `other`.
     #[must_use]
     pub const fn without(self, other: Self) -> Self {
         Self(self.0 & !other.0)
     }
 }
 
-/// What is kept of a connection.
-#[derive(Clone, Copy, Debug, Eq, FromBytes, Immutable, IntoBytes, KnownLayout, PartialEq)]
-#[repr(C)]
-pub struct ConnectionState {
-    /// When it was first seen.
-    pub generation: u64,
-    /// Positions behind the last byte that has passed, by direction.
-    pub positions: [u64; 2],
-    /// When bytes were last reported, by direction.
-    pub reported_ns: [u64; 2],
-    /// How many they were.
-    pub reported_bytes: [u64; 2],
-    /// Bytes of early data that were written.
-    pub early_bytes: u64,
-    /// The cookie of the site that it was first met at.
-    pub cookie: Cookie,
-    /// The kernel's `struct sock` that it goes through; 0 while unknown. Compared, and read with care: it may be gone.
-    pub sock: u64,
-    /// When its `SSL` object was cleared, as it is first thing in a handshake; 0 when that was not seen.
-    pub cleared_ns: u64,
-    /// When its handshake began; 0 when that was not seen.
-    pub handshake_began_ns: u64,
-    /// How long its handshake took; 0 while it is unknown.
-    pub handshake_ns: u64,
-    /// When the piece was remembered; 0 while none is looked for.
-    pub pending_ns: u64,
-    /// The ciphertext that is looked for.
-    pub piece: CiphertextKey,
-    /// The descriptor `SSL_set_fd` named plus one; 0 when it named none.
-    pub noted_fd: u32,
-    /// 1 once the facts were sent.
-    pub introduced: u32,
-    /// 1 once any record of it was sent.
-    pub heard: u32,
-    /// 1 once what its handshake agreed on was sent.
-    pub told: u32,
-    /// 1 once its socket began to close: when the process has let go of it, what comes next is another connection.
-    pub closing: u32,
-    /// How the socket was learned.
-    pub source: AddressSource,
-    /// 1 once it was seen to begin: its `SSL` object was cleared within a call that was seen from its entry.
-    pub from_start: u8,
-    /// 1 for a direction whose last bytes were an unknown number of them, which was told or will show by the positions.
-    pub unknown: [u8; 2],
-    /// Whether early data is being written, and what is known of it.
-    pub early: EarlyState,
-    /// Zero.
-    pub reserved: [u8; 7],
-}
-
-/// What is known of a connection's early data.
-#[derive(Clone, Copy, Debug, Eq, FromBytes, Immutable, IntoBytes, KnownLayout, PartialEq)]
-#[repr(transparent)]
-pub struct EarlyState(pub u8);
-
-impl EarlyState {
-    /// None is being written.
-    pub const NONE: Self = Self(0);
-    /// The process is within a call that writes it.
-    pub const WRITING: Self = Self(1);
-    /// The server took it; there will be none any more.
-    pub const SETTLED: Self = Self(2);
-    /// The server refused it.
-    pub const REFUSED: Self = Self(3);
-    /// The process is the server, and so is never in question.
-    pub const SERVER: Self = Self(4);
-}
-
-const _: () = assert!(size_of::<AddressKey>() == 16);
 const _: () = assert!(size_of::<TargetState>() == 8);
 const _: () = assert!(size_of::<ProcessState>() == 16);
-const _: () = assert!(size_of::<CallState>() == 128);
+const _: () = assert!(size_of::<CallState>() == 120);
 const _: () = assert!(size_of::<ThreadState>() == 32);
-const _: () = assert!(size_of::<SocketState>() == 64);
-const _: () = assert!(size_of::<ConnectionState>() == 176);
+const _: () = assert!(size_of::<SocketState>() == 72);

@@ -269,12 +269,12 @@ impl Probes {
     pub fn reached(&self) -> Result<Vec<EndRecord>, Error> {
         let mut reached = Vec::new();
         read_named(&self.ebpf, "CONNECTIONS", |key: AddressKey, state: ConnectionState| {
-            let [read, written] = state.positions;
-            if state.generation != 0 && read | written != 0 {
+            let [read, written] = state.flow.positions;
+            if state.flow.generation != 0 && read | written != 0 {
                 let header = RecordHeader {
-                    cookie: state.cookie,
+                    cookie: state.flow.cookie,
                     ssl: key.address,
-                    generation: state.generation,
+                    generation: state.flow.generation,
                     tgid: key.tgid,
                     tid: key.tgid,
                     kind: Kind::REACHED,

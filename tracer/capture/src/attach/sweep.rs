@@ -9,8 +9,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use aya::Ebpf;
 use tracer_ebpf::{
-    AddressKey, CallState, CiphertextKey, ConnectionState, Direction, ProcessState, SocketState, TargetState,
-    ThreadState,
+    AddressKey, CallState, CiphertextKey, ConnectionState, ProcessState, SocketState, TargetState, ThreadState,
 };
 use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout};
 
@@ -147,7 +146,7 @@ impl Tables<'_> {
             Owner {
                 tgid: key.tgid,
                 tid: None,
-                since_ns: Some(state.generation),
+                since_ns: Some(state.flow.generation),
             }
         })?;
         sweep.table(self, Table::Calls, owner_of_call)?;
@@ -177,7 +176,7 @@ impl Tables<'_> {
         })?;
         let connections = self.hash::<MapValue<AddressKey>, MapValue<ConnectionState>>("CONNECTIONS")?;
         calls.retain(|(key, call)| {
-            let connection = connections.get(&MapValue(AddressKey::new(call.ssl, key.tgid)), 0);
+            let connection = connections.get(&MapValue(AddressKey::new(call.object, key.tgid)), 0);
             connection.is_ok_and(|connection| is_superseded(call, &connection.0))
         });
         let calls: Vec<_> = calls
@@ -199,12 +198,7 @@ const fn owner_of_call(key: &AddressKey, call: &CallState) -> Owner {
 
 /// Returns whether the programs reported another call of the same connection and direction since a call began.
 fn is_superseded(call: &CallState, connection: &ConnectionState) -> bool {
-    let [read, written] = connection.reported_ns;
-    let reported_ns = match call.direction() {
-        Direction::READ => read,
-        _ => written,
-    };
-    reported_ns > call.began_ns
+    connection.flow.reported_ns(call.direction()) > call.began_ns
 }
 
 /// A sweep under way.
@@ -316,12 +310,12 @@ impl<'a> Sweep<'a> {
     fn sockets(&mut self, tables: &mut Tables<'_>) -> Result<(), Error> {
         let mut orphans = Vec::new();
         let owner = |_: &u64, socket: &SocketState| Owner {
-            tgid: socket.tgid,
+            tgid: socket.flow.tgid,
             tid: None,
-            since_ns: Some(socket.generation),
+            since_ns: Some(socket.flow.generation),
         };
         let fill = read(tables.0, Table::Sockets, |sock: u64, socket: SocketState| {
-            if !self.traced.contains(&socket.tgid) {
+            if !self.traced.contains(&socket.flow.tgid) {
                 orphans.push((sock, owner(&sock, &socket)));
             }
         })?;
@@ -385,10 +379,8 @@ mod tests {
             ..CallState::new_zeroed()
         };
         let reported = |reported_ns| {
-            let connection = ConnectionState {
-                reported_ns,
-                ..ConnectionState::new_zeroed()
-            };
+            let mut connection = ConnectionState::NEW;
+            connection.flow.reported_ns = reported_ns;
             is_superseded(&call, &connection)
         };
         assert!(reported([11, 0]));

@@ -1,8 +1,6 @@
-//! How a message begins that a process sends.
+//! The first bytes of a message that a process sends, from the first few buffers of its `struct msghdr`.
 //!
-//! In: a `struct msghdr`, by the offsets from the kernel's BTF. Out: the first bytes of what it is about to send, from the
-//! first few of its buffers. Refuses messages of the kernel's own pages: they are no ciphertext that a library of the
-//! process made.
+//! Messages of the kernel's own pages have none: they are not ciphertext that a library of the process made.
 
 use tracer_ebpf::CIPHERTEXT_BYTES;
 
@@ -12,18 +10,18 @@ use crate::{
 };
 
 const WANTED: u64 = CIPHERTEXT_BYTES as u64;
-/// Buffers that are looked into at the most.
+/// Maximum buffers that are read.
 const BUFFERS: u64 = 4;
 /// Bytes of a `struct iovec`: an address and a length.
 const IOVEC: u64 = 16;
 
 /// Room for the first bytes of a message, and as much again: the verifier does not see that a piece that begins late is
 /// short.
-pub(crate) type Room = [u8; 2 * CIPHERTEXT_BYTES];
+pub(super) type Room = [u8; 2 * CIPHERTEXT_BYTES];
 
 /// Reads the first bytes of a message; 0 when it has fewer, or they cannot be read.
 #[inline(never)]
-pub(crate) fn first_bytes(message: u64, into: &mut Room) -> u32 {
+pub(super) fn first_bytes(message: u64, into: &mut Room) -> u32 {
     read(message, into).unwrap_or(0)
 }
 
@@ -34,7 +32,7 @@ fn read(message: u64, into: &mut Room) -> Option<u32> {
     let skipped: u64 = read_field(iterator, |offsets| &raw const offsets.iter_offset)?;
     if usize::from(kind) == kernel_offset(|offsets| &raw const offsets.iter_is_ubuf) {
         let buffer: u64 = read_field(iterator, |offsets| &raw const offsets.iter_ubuf)?;
-        // SAFETY: there is room for so many. What lies behind a shorter message does no harm: it matches nothing.
+        // SAFETY: there is room for as many. Bytes behind a shorter message match no ciphertext.
         return Some(unsafe { copy_user((&raw mut *into).cast(), buffer + skipped, WANTED as u32) }.into());
     }
     if usize::from(kind) == kernel_offset(|offsets| &raw const offsets.iter_is_iovec) {
@@ -67,7 +65,7 @@ fn gather(into: &mut Room, first: u64, count: u64, skipped: u64) -> u32 {
     0
 }
 
-/// Copies what is still wanted from one buffer; tells how many bytes that was.
+/// Copies the bytes that are still wanted from one buffer; returns how many it had.
 #[inline(always)]
 fn copy_from(into: &mut Room, done: u64, buffer: u64, skipped: u64) -> Option<u64> {
     let address: u64 = read_kernel(buffer as usize)?;

@@ -1,7 +1,5 @@
-//! The paths of a unix socket.
-//!
-//! In: a `struct unix_sock`, by the offsets from the kernel's BTF. Out: the paths that its end and its peer's are bound
-//! to, as in `sun_path`. An end that is bound to nothing has no path, and an abstract name begins with a zero byte.
+//! The paths that a unix socket and its peer are bound to, as in `sun_path`: an unbound end has none, and an abstract name
+//! begins with a zero byte.
 
 use tracer_ebpf::{ConnectionRecord, UNIX_PATH};
 
@@ -12,7 +10,7 @@ const FAMILY: u64 = 2;
 
 /// Fills in both paths.
 #[inline(never)]
-pub(crate) fn fill_paths(record: &mut ConnectionRecord, sock: u64) {
+pub(super) fn fill_paths(record: &mut ConnectionRecord, sock: u64) {
     copy_path(&mut record.local_path, sock);
     let peer: u64 = read_field(sock, |offsets| &raw const offsets.unix_peer).unwrap_or(0);
     copy_path(&mut record.remote_path, peer);
@@ -36,12 +34,12 @@ fn try_copy(into: &mut [u8; UNIX_PATH], sock: u64) -> Option<bool> {
     if path == 0 {
         return None;
     }
-    // Apart, because the compiler would make one comparison of the two, and old verifiers learn no bound from it.
+    // The compiler would merge the two comparisons into one, from which old verifiers derive no bound.
     let path = forgotten(path);
     if path > UNIX_PATH as u64 {
         return None;
     }
     let name = field(address, |offsets| &raw const offsets.unix_address_name)?;
-    // SAFETY: the path was found to fit.
+    // SAFETY: the record is this program's alone, and the path fits.
     Some(unsafe { copy_kernel((&raw mut *into).cast(), name + FAMILY, path as u32) })
 }

@@ -1,0 +1,242 @@
+//! Connections: their key, their carrier, and what the programs keep of each, as three values with one owner each.
+
+use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout};
+
+use crate::{AddressSource, CIPHERTEXT_BYTES, CiphertextKey, Cookie, Direction};
+
+/// An address in a process: of a TLS object, or the stack pointer that a call was entered with.
+#[derive(Clone, Copy, Debug, Eq, FromBytes, Immutable, IntoBytes, KnownLayout, PartialEq)]
+#[repr(C)]
+pub struct AddressKey {
+    /// The address.
+    pub address: u64,
+    /// The process.
+    pub tgid: u32,
+    /// Zero.
+    pub reserved: u32,
+}
+
+impl AddressKey {
+    /// Makes the key of an address in a process.
+    pub const fn new(address: u64, tgid: u32) -> Self {
+        Self {
+            address,
+            tgid,
+            reserved: 0,
+        }
+    }
+}
+
+/// A connection. An object is used for one after another; the generation separates them.
+#[derive(Clone, Copy, Debug, Eq, FromBytes, Immutable, IntoBytes, KnownLayout, PartialEq)]
+#[repr(C)]
+pub struct FlowKey {
+    /// Address of the object that stands for it: an `SSL`, a `gnutls_session_t`, a `tls.Conn`, or the kernel's `struct sock`.
+    pub object: u64,
+    /// When it was first seen, `CLOCK_MONOTONIC` nanoseconds.
+    pub generation: u64,
+    /// The process.
+    pub tgid: u32,
+    /// Zero.
+    pub reserved: u32,
+}
+
+impl FlowKey {
+    /// No connection.
+    pub const NONE: Self = Self::new(0, 0, 0);
+
+    /// Makes the key of a connection.
+    pub const fn new(object: u64, generation: u64, tgid: u32) -> Self {
+        Self {
+            object,
+            generation,
+            tgid,
+            reserved: 0,
+        }
+    }
+
+    /// Returns the key that all connections of its object have in the tables.
+    pub const fn address(&self) -> AddressKey {
+        AddressKey::new(self.object, self.tgid)
+    }
+}
+
+/// What the programs keep of a connection: one value, so that a call looks it up once.
+#[derive(Clone, Copy, Debug, Eq, FromBytes, Immutable, IntoBytes, KnownLayout, PartialEq)]
+#[repr(C)]
+pub struct ConnectionState {
+    /// How far it has come.
+    pub flow: Flow,
+    /// Who it is.
+    pub identity: Identity,
+    /// How it began.
+    pub handshake: Handshake,
+}
+
+impl ConnectionState {
+    /// Nothing known.
+    pub const NEW: Self = Self {
+        flow: Flow::NEW,
+        identity: Identity::NEW,
+        handshake: Handshake::NEW,
+    };
+}
+
+/// How far a connection has come; changes with every call.
+#[derive(Clone, Copy, Debug, Eq, FromBytes, Immutable, IntoBytes, KnownLayout, PartialEq)]
+#[repr(C)]
+pub struct Flow {
+    /// When it was first seen, `CLOCK_MONOTONIC` nanoseconds.
+    pub generation: u64,
+    /// Positions behind the last byte that has passed, by direction.
+    pub positions: [u64; 2],
+    /// When bytes were last reported, by direction.
+    pub reported_ns: [u64; 2],
+    /// How many bytes that was.
+    pub reported_bytes: [u64; 2],
+    /// Bytes of early data that were written.
+    pub early_bytes: u64,
+    /// The cookie of the site that it was first seen at.
+    pub cookie: Cookie,
+    /// 1 for a direction whose last bytes were an unknown number of them.
+    pub unknown: [u8; 2],
+    /// Whether early data is being written, and what became of it.
+    pub early: EarlyState,
+    /// 1 if its generation began with a clearing of its object.
+    pub cleared: u8,
+    /// 1 if it was seen to begin: its object was cleared within a call that was seen from its entry.
+    pub from_start: u8,
+    /// 1 once any record told of it.
+    pub known: u8,
+    /// Zero.
+    pub reserved: [u8; 2],
+}
+
+impl Flow {
+    /// Nothing has passed.
+    pub const NEW: Self = Self {
+        generation: 0,
+        positions: [0; 2],
+        reported_ns: [0; 2],
+        reported_bytes: [0; 2],
+        early_bytes: 0,
+        cookie: Cookie(0),
+        unknown: [0; 2],
+        early: EarlyState::NONE,
+        cleared: 0,
+        from_start: 0,
+        known: 0,
+        reserved: [0; 2],
+    };
+
+    /// Returns when bytes of a direction were last reported, `CLOCK_MONOTONIC` nanoseconds; 0 if none were.
+    pub const fn reported_ns(&self, direction: Direction) -> u64 {
+        let [read, written] = self.reported_ns;
+        match direction {
+            Direction::READ => read,
+            _ => written,
+        }
+    }
+}
+
+/// Who a connection is: changes when its descriptor or socket becomes known, or another one.
+#[derive(Clone, Copy, Debug, Eq, FromBytes, Immutable, IntoBytes, KnownLayout, PartialEq)]
+#[repr(C)]
+pub struct Identity {
+    /// The kernel's `struct sock` that it goes through; 0 while unknown. Compared, and read with care: it may be gone.
+    pub sock: u64,
+    /// When the piece was remembered, `CLOCK_MONOTONIC` nanoseconds; 0 if there is none.
+    pub pending_ns: u64,
+    /// The ciphertext that waits for the message that sends it.
+    pub piece: CiphertextKey,
+    /// The descriptor that a call set plus one; 0 if none did.
+    pub noted_fd: u32,
+    /// How the socket was found, or why it was not.
+    pub source: AddressSource,
+    /// 1 once its addresses were reported.
+    pub introduced: u8,
+    /// 1 once its socket began to close: when the process no longer holds it, the next bytes are another connection's.
+    pub closing: u8,
+    /// Zero.
+    pub reserved: u8,
+}
+
+impl Identity {
+    /// Nothing known.
+    pub const NEW: Self = Self {
+        sock: 0,
+        pending_ns: 0,
+        piece: CiphertextKey {
+            bytes: [0; CIPHERTEXT_BYTES],
+            tgid: 0,
+            reserved: 0,
+        },
+        noted_fd: 0,
+        source: AddressSource::UNKNOWN_LAYOUT,
+        introduced: 0,
+        closing: 0,
+        reserved: 0,
+    };
+}
+
+/// How a connection began.
+#[derive(Clone, Copy, Debug, Eq, FromBytes, Immutable, IntoBytes, KnownLayout, PartialEq)]
+#[repr(C)]
+pub struct Handshake {
+    /// When the handshake began, `CLOCK_MONOTONIC` nanoseconds; 0 if that was not seen.
+    pub began_ns: u64,
+    /// How long it took in nanoseconds; 0 while that is unknown.
+    pub took_ns: u64,
+    /// 1 once its result was reported.
+    pub reported: u8,
+    /// Zero.
+    pub reserved: [u8; 7],
+}
+
+impl Handshake {
+    /// Nothing known.
+    pub const NEW: Self = Self {
+        began_ns: 0,
+        took_ns: 0,
+        reported: 0,
+        reserved: [0; 7],
+    };
+}
+
+/// What is known of a connection's early data.
+#[derive(Clone, Copy, Debug, Eq, FromBytes, Immutable, IntoBytes, KnownLayout, PartialEq)]
+#[repr(transparent)]
+pub struct EarlyState(pub u8);
+
+impl EarlyState {
+    /// None is being written.
+    pub const NONE: Self = Self(0);
+    /// The process is within a call that writes it.
+    pub const WRITING: Self = Self(1);
+    /// The server accepted it; there will be no more.
+    pub const SETTLED: Self = Self(2);
+    /// The server rejected it.
+    pub const REFUSED: Self = Self(3);
+    /// The process is the server, whose early data is sent in any case.
+    pub const SERVER: Self = Self(4);
+}
+
+const _: () = assert!(size_of::<AddressKey>() == 16);
+const _: () = assert!(size_of::<FlowKey>() == 24);
+const _: () = assert!(size_of::<Flow>() == 80);
+const _: () = assert!(size_of::<Identity>() == 56);
+const _: () = assert!(size_of::<Handshake>() == 24);
+const _: () = assert!(size_of::<ConnectionState>() == 160);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn connections_of_one_object_differ_and_share_their_place_in_the_tables() {
+        let (first, second) = (FlowKey::new(1, 2, 3), FlowKey::new(1, 4, 3));
+        assert_ne!(first, second);
+        assert_eq!(first.address(), second.address());
+        assert_ne!(first.address(), FlowKey::new(1, 2, 4).address());
+    }
+}

@@ -1,0 +1,67 @@
+//! The kernel's functions and tracepoints of sockets.
+
+use aya_ebpf::{
+    macros::{fentry, raw_tracepoint},
+    programs::{FEntryContext, RawTracePointContext},
+};
+use tracer_ebpf::SocketEnd;
+
+use crate::{identity::ciphertext, memory::read_field, transport};
+
+/// `tcp_sendmsg(sock, message, size)`: a process sends through TCP.
+#[fentry(function = "tcp_sendmsg")]
+pub(crate) fn tcp_sendmsg(ctx: FEntryContext) -> i32 {
+    if ciphertext::is_awaited() {
+        ciphertext::find(ctx.arg(0), ctx.arg(1));
+    }
+    0
+}
+
+/// `tcp_sendmsg_locked(sock, message, size)`, a tracepoint since Linux 6.16, for kernels that allow no program at their
+/// functions.
+#[raw_tracepoint(tracepoint = "tcp_sendmsg_locked")]
+pub(crate) fn tcp_sending(ctx: RawTracePointContext) -> i32 {
+    if ciphertext::is_awaited() {
+        ciphertext::find(ctx.arg(0), ctx.arg(1));
+    }
+    0
+}
+
+/// `unix_stream_sendmsg(socket, message, size)`: a process sends through a unix socket.
+#[fentry(function = "unix_stream_sendmsg")]
+pub(crate) fn unix_stream_sendmsg(ctx: FEntryContext) -> i32 {
+    if ciphertext::is_awaited()
+        && let Some(sock) = read_field(ctx.arg(0), |offsets| &raw const offsets.socket_sk)
+    {
+        ciphertext::find(sock, ctx.arg(1));
+    }
+    0
+}
+
+/// `inet_sock_set_state(sock, old, new)`: a socket is established, or somebody ends it.
+#[raw_tracepoint(tracepoint = "inet_sock_set_state")]
+pub(crate) fn socket_state(ctx: RawTracePointContext) -> i32 {
+    transport::enter_state(ctx.arg(0), ctx.arg(2));
+    0
+}
+
+/// `tcp_destroy_sock(sock)`.
+#[raw_tracepoint(tracepoint = "tcp_destroy_sock")]
+pub(crate) fn socket_destroyed(ctx: RawTracePointContext) -> i32 {
+    transport::destroy(ctx.arg(0));
+    0
+}
+
+/// `tcp_receive_reset(sock)`: the peer reset a connection.
+#[raw_tracepoint(tracepoint = "tcp_receive_reset")]
+pub(crate) fn reset_received(ctx: RawTracePointContext) -> i32 {
+    transport::reset(ctx.arg(0), SocketEnd::RESET_REMOTE);
+    0
+}
+
+/// `tcp_send_reset(sock, packet)`: the kernel reset a connection.
+#[raw_tracepoint(tracepoint = "tcp_send_reset")]
+pub(crate) fn reset_sent(ctx: RawTracePointContext) -> i32 {
+    transport::reset(ctx.arg(0), SocketEnd::RESET_LOCAL);
+    0
+}

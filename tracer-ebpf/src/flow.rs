@@ -1,0 +1,265 @@
+//! The hot state of a connection: its generation, how far each direction has come, and its early data.
+//!
+//! A connection is keyed by process and `SSL` address; a generation separates the connections that had the same address.
+//! Positions need no atomics: a library's caller must not use one object for one direction in two threads at once. The
+//! table is not an LRU one, which could hand an entry to another connection while a preempted program still holds it.
+//!
+//! Early data of a client (RFC 8446 section 2.3) counts as sent only if the server accepts it. Where the server rejects
+//! it, the positions of the direction are taken back. A server receives only what it accepted, and what it writes early
+//! is sent in any case.
+
+use aya_ebpf::helpers::bpf_ktime_get_ns;
+use tracer_ebpf::{
+    AddressKey, CallState, ConnectionState, Cookie, Direction, EarlyState, Flow, RecordFlags, RecordHeader, Role,
+    SiteConfig,
+};
+
+use crate::{
+    maps::{CONNECTIONS, SITES},
+    memory::read_user,
+    record, task,
+};
+
+/// Values of `SSL_get_early_data_status` (`openssl/ssl.h`): rejected, also until the server answers; and accepted.
+const REJECTED: u32 = 1;
+const ACCEPTED: u32 = 2;
+
+/// In .rodata and not on the stack, which is scarce.
+static NEW: ConnectionState = ConnectionState::NEW;
+
+/// Whether a call wrote early data.
+#[derive(Clone, Copy, Eq, PartialEq)]
+pub(crate) enum Early {
+    /// It wrote none.
+    No,
+    /// It did, and the server has not accepted it yet.
+    Yes,
+    /// It did, and the library's layout does not tell whether the server accepts it.
+    Unknowable,
+}
+
+/// Finds a connection, or begins it; `None` when the table is full. One that is older than the program of the process is
+/// not found: its end is known already, and the loader has yet to remove it.
+#[inline(always)]
+pub(crate) fn find_or_begin(key: &AddressKey) -> Option<*mut ConnectionState> {
+    if let Some(found) = CONNECTIONS.get_ptr_mut(key)
+        // SAFETY: tracepoints on other CPUs may hold the value now, and write none of the flow.
+        && unsafe { (*found).flow.generation } >= task::since_ns(key.tgid)
+    {
+        return Some(found);
+    }
+    let _inserted = CONNECTIONS.insert(key, &NEW, 0);
+    let connection = CONNECTIONS.get_ptr_mut(key)?;
+    // SAFETY: the value is as good as new. Only this thread uses the object, so no other one writes its flow.
+    unsafe { (*connection).flow.generation = bpf_ktime_get_ns() };
+    Some(connection)
+}
+
+/// Marks a connection whose call cleared it first thing, if that call was seen from its entry: then position 0 is its
+/// first byte. A clearing in a call that was not seen from its entry proves nothing, since the bytes of that call are not
+/// seen either.
+#[inline(always)]
+pub(crate) fn mark_start(flow: &mut Flow, call: &CallState) {
+    if is_cleared_within(flow, call) && flow.positions[0] | flow.positions[1] == 0 {
+        flow.from_start = 1;
+    }
+}
+
+/// Returns whether a call that was seen from its entry cleared the connection.
+#[inline(always)]
+pub(crate) fn is_cleared_within(flow: &Flow, call: &CallState) -> bool {
+    flow.cleared != 0 && flow.generation > call.began_ns
+}
+
+/// Returns how many bytes of a call's direction a call nested in it reported last; `None` if none did.
+#[inline(always)]
+pub(crate) fn reported_within(flow: &Flow, call: &CallState) -> Option<u64> {
+    let side = side(call.direction());
+    (flow.reported_ns[side] > call.began_ns).then(|| flow.reported_bytes[side])
+}
+
+/// Notes that so many bytes of a direction are reported now.
+#[inline(always)]
+pub(crate) fn mark_reported(flow: &mut Flow, direction: Direction, bytes: u64) {
+    let side = side(direction);
+    // SAFETY: the helper takes no arguments.
+    flow.reported_ns[side] = unsafe { bpf_ktime_get_ns() };
+    flow.reported_bytes[side] = bytes;
+}
+
+/// Moves a direction on by the bytes of a call, whether or not they were captured.
+#[inline(always)]
+pub(crate) fn advance(flow: &mut Flow, call: &CallState) {
+    let side = side(call.direction());
+    flow.positions[side] += call.moved;
+    flow.unknown[side] = 0;
+    if call.early != 0 {
+        flow.early_bytes += call.moved;
+    }
+    mark_reported(flow, call.direction(), call.moved);
+}
+
+/// Moves a direction on to the position behind an unknown number of bytes.
+#[inline(always)]
+pub(crate) fn skip_to(flow: &mut Flow, direction: Direction, position: u64) {
+    let side = side(direction);
+    flow.positions[side] = position;
+    flow.unknown[side] = 1;
+}
+
+/// Returns whether the last bytes of a direction were an unknown number of them.
+#[inline(always)]
+pub(crate) fn is_unknown(flow: &Flow, direction: Direction) -> bool {
+    flow.unknown[side(direction)] != 0
+}
+
+/// Returns the position behind the last byte of a direction.
+#[inline(always)]
+pub(crate) fn position(flow: &Flow, direction: Direction) -> u64 {
+    flow.positions[side(direction)]
+}
+
+/// Returns the generation of a connection.
+#[inline(always)]
+pub(crate) fn generation(flow: &Flow) -> u64 {
+    flow.generation
+}
+
+/// Returns the cookie of the site that the connection was first seen at.
+#[inline(always)]
+pub(crate) fn cookie(flow: &Flow) -> Cookie {
+    flow.cookie
+}
+
+/// Notes the site that a connection is seen at, if it is the first one.
+#[inline(always)]
+pub(crate) fn note_site(flow: &mut Flow, cookie: Cookie) {
+    if flow.cookie.0 == 0 {
+        flow.cookie = cookie;
+    }
+}
+
+/// Notes that a record tells of the connection.
+#[inline(always)]
+pub(crate) fn mark_known(flow: &mut Flow) {
+    flow.known = 1;
+}
+
+/// Fills in the header of a record of a connection, but for its kind.
+///
+/// # Safety
+///
+/// As for [`record::fill_header`].
+#[inline(always)]
+pub(crate) unsafe fn fill_header(header: *mut RecordHeader, flow: &Flow, object: u64, cookie: Cookie) {
+    // SAFETY: the caller vouches for the same.
+    unsafe { record::fill_header(header, flow.generation, object, cookie) };
+}
+
+/// Notes that the connection was begun by a clearing of its object.
+#[inline(always)]
+pub(crate) fn mark_cleared(flow: &mut Flow) {
+    flow.cleared = 1;
+}
+
+/// Returns whether any record told of the flow.
+#[inline(always)]
+pub(crate) fn is_known(flow: &Flow) -> bool {
+    flow.positions[0] | flow.positions[1] | u64::from(flow.known) != 0
+}
+
+/// Begins a flow anew: another connection uses the object.
+#[inline(always)]
+pub(crate) fn reset(flow: &mut Flow) {
+    // SAFETY: the loader may read the value now, in the order of its fields; volatile keeps this write first.
+    unsafe { core::ptr::write_volatile(&raw mut flow.positions, [0; 2]) };
+    flow.reported_ns = [0; 2];
+    flow.reported_bytes = [0; 2];
+    flow.from_start = 0;
+    flow.unknown = [0; 2];
+    flow.known = 0;
+    flow.cleared = 0;
+    flow.early_bytes = 0;
+    // A call that writes early data clears its connection first; an object that was a server's stays one.
+    if flow.early != EarlyState::WRITING && flow.early != EarlyState::SERVER {
+        flow.early = EarlyState::NONE;
+    }
+    // SAFETY: as above. Last: the loader must not find this generation with the positions of the one before.
+    unsafe { core::ptr::write_volatile(&raw mut flow.generation, bpf_ktime_get_ns()) };
+}
+
+/// Returns the index of a direction in arrays by direction.
+#[inline(always)]
+const fn side(direction: Direction) -> usize {
+    (direction.0 & 1) as usize
+}
+
+/// Returns the flags of a connection that every record of bytes carries.
+#[inline(always)]
+pub(crate) const fn flags(flow: &Flow) -> RecordFlags {
+    let start = if flow.from_start != 0 {
+        RecordFlags::FROM_START.0
+    } else {
+        0
+    };
+    let refused = if flow.early.0 == EarlyState::REFUSED.0 {
+        RecordFlags::EARLY_REFUSED.0
+    } else {
+        0
+    };
+    RecordFlags(start | refused)
+}
+
+/// Notes that a call begins that writes or reads early data.
+#[inline(always)]
+pub(crate) fn begin_early(flow: &mut Flow, role: Role) {
+    if role == Role::READ_EARLY {
+        flow.early = EarlyState::SERVER;
+    } else if flow.early == EarlyState::NONE {
+        flow.early = EarlyState::WRITING;
+    }
+}
+
+/// Notes that a call that wrote early data has returned.
+#[inline(always)]
+pub(crate) fn end_early(flow: &mut Flow) {
+    if flow.early == EarlyState::WRITING {
+        flow.early = EarlyState::NONE;
+    }
+}
+
+/// Returns whether a call wrote early data. If it did not, the handshake is over, and the early data before it is settled.
+#[inline(never)]
+pub(crate) fn judge_early(flow: &mut Flow, call: &CallState) -> Early {
+    if flow.early == EarlyState::WRITING && call.direction() == Direction::WRITE {
+        return match early_status(call) {
+            Some(REJECTED) => Early::Yes,
+            Some(_) => Early::No,
+            None => Early::Unknowable,
+        };
+    }
+    if flow.early_bytes != 0 && flow.early == EarlyState::NONE {
+        settle_early(flow, early_status(call) == Some(ACCEPTED));
+    }
+    Early::No
+}
+
+#[inline(always)]
+fn settle_early(flow: &mut Flow, is_accepted: bool) {
+    if is_accepted {
+        flow.early = EarlyState::SETTLED;
+        return;
+    }
+    flow.early = EarlyState::REFUSED;
+    let side = side(Direction::WRITE);
+    flow.positions[side] = flow.positions[side].saturating_sub(flow.early_bytes);
+}
+
+#[inline(always)]
+fn early_status(call: &CallState) -> Option<u32> {
+    let site = SITES.get(call.cookie.site())?;
+    if site.early_data == SiteConfig::UNKNOWN {
+        return None;
+    }
+    read_user(call.object + u64::from(site.early_data))
+}

@@ -1,0 +1,114 @@
+//! Which kernel socket a connection goes through, until that socket is destroyed.
+//!
+//! A connection knows its socket by the address of the `struct sock`, and the table of sockets leads back. Both sides name
+//! the generation: an address is used again, by sockets and by TLS objects. Sockets whose end no tracepoint reports, unix
+//! sockets among them, are not in the table: their connections have addresses, and are not marked as closing.
+
+use tracer_ebpf::{AddressSource, ConnectionState, Flow, FlowKey, Identity, SettingFlags, SocketState};
+
+use super::socket::{family, is_internet};
+use crate::{
+    flow::{cookie, generation},
+    maps::{CONNECTIONS, OPENED, SOCKETS, settings},
+    memory::read_field,
+    record::count_total,
+    task::current_task,
+};
+
+const IPPROTO_TCP: u16 = 6;
+
+/// In .rodata and not on the stack.
+static NEW: SocketState = SocketState::NEW;
+
+/// Returns the socket of a connection, while it is the connection's; else 0.
+#[inline(always)]
+pub(crate) fn sock_of(identity: &Identity, flow: &Flow) -> u64 {
+    let known = identity.sock != 0
+        && SOCKETS
+            .get_ptr(identity.sock)
+            // SAFETY: other CPUs may hold the value now; the generation is one word, which is written once.
+            .is_some_and(|socket| unsafe { (*socket).flow.generation } == generation(flow));
+    if known { identity.sock } else { 0 }
+}
+
+/// Returns whether a socket is that of another connection of the process, which goes on.
+#[inline(never)]
+pub(super) fn is_taken(sock: u64, object: u64, tgid: u32) -> bool {
+    let Some(socket) = SOCKETS.get_ptr(sock) else {
+        return false;
+    };
+    // SAFETY: tracepoints on other CPUs may hold the value now; they write none of the fields read here.
+    let other = unsafe { &(*socket).flow };
+    if other.tgid != tgid || other.object == object {
+        return false;
+    }
+    CONNECTIONS
+        .get_ptr(other.address())
+        .is_some_and(|connection| goes_through(connection, other, sock))
+}
+
+/// Returns whether the connection that uses an object now is the one of a key, and goes through a socket.
+#[inline(always)]
+fn goes_through(connection: *const ConnectionState, key: &FlowKey, sock: u64) -> bool {
+    // SAFETY: the thread that uses the object may change both words now: then they no longer match.
+    unsafe { generation(&(*connection).flow) == key.generation && (*connection).identity.sock == sock }
+}
+
+/// Notes which socket a connection goes through, if the socket's end will be reported.
+#[inline(never)]
+pub(super) fn bind(identity: &mut Identity, flow: &Flow, object: u64, sock: u64, source: AddressSource) {
+    identity.source = source;
+    if !is_watched(sock) {
+        return;
+    }
+    let _inserted = SOCKETS.insert(sock, &NEW, 0);
+    let Some(socket) = SOCKETS.get_ptr_mut(sock) else {
+        count_total(|totals| &raw mut totals.socket_table_full);
+        return;
+    };
+    // SAFETY: a tracepoint on another CPU may find the value as soon as it is in the table. Until the generation matches
+    // it changes no connection, and it writes none of the fields written here.
+    let socket = unsafe { &mut *socket };
+    socket.flow.object = object;
+    socket.flow.generation = generation(flow);
+    socket.flow.tgid = current_task().tgid;
+    socket.cookie = cookie(flow);
+    if settings().contains(SettingFlags::CONNECTIONS)
+        && let Some(opened) = OPENED.get_ptr(sock)
+    {
+        // SAFETY: the table may hand the value to another socket now, but only if this one is gone.
+        socket.opened_ns = unsafe { *opened };
+    }
+    identity.sock = sock;
+}
+
+/// Returns whether a tracepoint reports the end of a socket.
+#[inline(always)]
+fn is_watched(sock: u64) -> bool {
+    is_internet(family(sock)) && read_field(sock, |offsets| &raw const offsets.sock_protocol) == Some(IPPROTO_TCP)
+}
+
+/// Returns whether a connection's socket began to close and the process no longer holds it.
+#[inline(always)]
+pub(crate) fn is_over(identity: &Identity, flow: &Flow) -> bool {
+    identity.closing != 0 && is_gone(identity, flow)
+}
+
+#[inline(never)]
+fn is_gone(identity: &Identity, flow: &Flow) -> bool {
+    let sock = sock_of(identity, flow);
+    sock == 0 || read_field(sock, |offsets| &raw const offsets.sock_socket) == Some(0_u64)
+}
+
+/// Marks the connection that goes through a socket as closing, unless its object has become another one's: from now on
+/// each call checks whether the process still holds the socket.
+#[inline(never)]
+pub(crate) fn mark_closing(socket: &SocketState, sock: u64) {
+    if let Some(connection) = CONNECTIONS.get_ptr_mut(socket.flow.address())
+        && goes_through(connection, &socket.flow, sock)
+    {
+        // SAFETY: the thread that uses the object may hold the value now. The mark is a byte of its own, written through
+        // the pointer; should the object become another connection's meanwhile, the mark costs that one a check.
+        unsafe { (*connection).identity.closing = 1 };
+    }
+}

@@ -1,0 +1,67 @@
+//! The current thread, and what is kept of its process.
+//!
+//! A probe fires in every process that maps the probed file; the table of targets separates those that are traced.
+
+use aya_ebpf::{bindings::BPF_NOEXIST, helpers::bpf_get_current_pid_tgid};
+use tracer_ebpf::{ProcessState, TargetFlags};
+
+use crate::maps::{PROCESSES, SWITCH, TARGETS};
+
+/// In .rodata and not on the stack.
+static OF_UNKNOWN_AGE: ProcessState = ProcessState {
+    since_ns: 0,
+    pending: 0,
+};
+
+/// A thread.
+#[derive(Clone, Copy)]
+pub(crate) struct Task {
+    pub(crate) tgid: u32,
+    pub(crate) tid: u32,
+}
+
+/// Returns the current thread, of a traced process or not.
+#[inline(always)]
+pub(crate) fn current_task() -> Task {
+    let pid_tgid = bpf_get_current_pid_tgid();
+    Task {
+        tgid: (pid_tgid >> 32) as u32,
+        tid: pid_tgid as u32,
+    }
+}
+
+/// Returns how a process is traced; `None` if it is not.
+#[inline(always)]
+pub(crate) fn target_flags(tgid: u32) -> Option<TargetFlags> {
+    let target = TARGETS.get_ptr(&tgid)?;
+    // SAFETY: the loader and other CPUs may replace the flags now. They are one word, so this reads the old or the new.
+    Some(unsafe { (*target).flags })
+}
+
+/// Returns whether the probes may report: not before all are in place, and not after the tracer decided to end.
+#[inline(always)]
+pub(crate) fn is_on() -> bool {
+    match SWITCH.get_ptr(0) {
+        // SAFETY: the loader may write the switch now. It is one word, so this reads the old or the new.
+        Some(on) => unsafe { *on == 1 },
+        None => false,
+    }
+}
+
+/// Returns when a process began its program; 0 if that was before it was traced.
+#[inline(never)]
+pub(crate) fn since_ns(tgid: u32) -> u64 {
+    match PROCESSES.get_ptr(&tgid) {
+        // SAFETY: other CPUs only add to `pending`; `since_ns` is written before the value is in the table, and never
+        // again.
+        Some(process) => unsafe { (*process).since_ns },
+        None => 0,
+    }
+}
+
+/// Adds the state of a process that may have begun before it was traced; 0 if the table is full.
+#[inline(never)]
+pub(crate) fn keep(tgid: u32) -> u32 {
+    let _inserted = PROCESSES.insert(&tgid, &OF_UNKNOWN_AGE, BPF_NOEXIST.into());
+    PROCESSES.get_ptr(&tgid).is_some().into()
+}
