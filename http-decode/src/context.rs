@@ -2,9 +2,9 @@
 //!
 //! In: exchanges and reasons. Out: the same, queued and counted. Refuses nothing, but says when the queue is full.
 
+use crate::chunk::Mark;
 use crate::outbox::Outbox;
 use crate::proxy::Proxied;
-use crate::stream::Mark;
 use crate::{Counters, Direction, Ended, Exchange, Output, Protocol, Reason, Request, Settings, Side};
 
 /// Whether bytes may still arrive that were captured before now.
@@ -111,7 +111,7 @@ impl Context {
         self.outbox.push(Output::Undecoded(direction, position, reason));
     }
 
-    /// Tells whether decoding has to pause.
+    /// Returns whether decoding has to pause.
     pub(crate) fn is_full(&self) -> bool {
         self.outbox.held_bytes() >= self.settings.limits.max_queued_bytes
     }

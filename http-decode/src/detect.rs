@@ -53,7 +53,7 @@ pub(crate) fn guess(bytes: &[u8]) -> Guess {
     }
 }
 
-/// Tells whether bytes are, or could become, the connection preface of HTTP/2.
+/// Returns whether bytes are, or could become, the connection preface of HTTP/2.
 pub(crate) fn is_preface(bytes: &[u8]) -> bool {
     bytes.starts_with(PREFACE) || PREFACE.starts_with(bytes)
 }
@@ -122,13 +122,13 @@ pub(crate) fn status_line(bytes: &[u8]) -> Likeness {
     if whole { Likeness::Whole } else { Likeness::Part }
 }
 
-/// Tells whether the first bytes of a head in step could begin a request line: a token (RFC 9110 section 5.6.2).
+/// Returns whether the first bytes of a head in step could begin a request line: a token (RFC 9110 section 5.6.2).
 pub(crate) fn may_begin_request(bytes: &[u8]) -> bool {
     let token = bytes.iter().take_while(|byte| is_tchar(**byte)).count();
     bytes.get(token).is_none_or(|&after| token > 0 && after == b' ')
 }
 
-/// Tells whether the first bytes of a head in step could begin a status line.
+/// Returns whether the first bytes of a head in step could begin a status line.
 pub(crate) fn may_begin_response(bytes: &[u8]) -> bool {
     let begins = |literal: &[u8]| {
         bytes

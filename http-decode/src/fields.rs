@@ -94,12 +94,12 @@ impl Fields {
         self.spans.clear();
     }
 
-    /// Counts the fields.
+    /// Returns the number of fields.
     pub fn len(&self) -> usize {
         self.spans.len()
     }
 
-    /// Tells whether there are none.
+    /// Returns whether there are none.
     pub fn is_empty(&self) -> bool {
         self.spans.is_empty()
     }
@@ -125,7 +125,7 @@ impl Fields {
         self.spans.iter().filter(named).filter_map(value)
     }
 
-    /// Counts the memory in use.
+    /// Returns the memory in use, in bytes.
     pub fn held_bytes(&self) -> usize {
         self.text.capacity() + self.spans.capacity() * FIELD_BYTES
     }

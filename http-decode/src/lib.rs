@@ -10,9 +10,12 @@ mod limits;
 mod unredacted;
 mod fields;
 mod head;
+mod direction;
+mod chunk;
+mod gap;
 mod exchange;
-mod both;
-mod stream;
+mod output;
+mod reassembly;
 mod detect;
 mod proxy;
 mod h1;
@@ -25,14 +28,14 @@ mod connection;
 #[doc(hidden)]
 pub mod fuzz;
 
+pub use chunk::Chunk;
 pub use connection::Connection;
-pub use exchange::{
-    Direction, End, Ended, Exchange, Gap, GapCause, Output, Protocol, Reason, Request, Response, STRETCH, Side,
-    Timestamp,
-};
+pub use direction::{Direction, Side};
+pub use exchange::{End, Ended, Exchange, Protocol, Request, Response, Timestamp};
 pub use fields::{Field, Fields, Iter};
+pub use gap::{Gap, GapCause, STRETCH};
 pub use head::{Malformed, NeverIndexed, RequestHead, ResponseHead};
 pub use limits::{Counters, Limits, MAX_CONNECTION_BYTES, Settings};
+pub use output::{Output, Reason};
 pub use proxy::Proxied;
-pub use stream::Chunk;
 pub use unredacted::Unredacted;

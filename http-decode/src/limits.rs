@@ -181,11 +181,11 @@ pub struct Counters {
     /// Bytes that came and were dropped at `max_held_bytes` or `max_held_chunks`.
     pub dropped_bytes: u64,
     /// Times `max_held_bytes` or `max_held_chunks` made a hole final.
-    pub holes_forced: u64,
+    pub gaps_forced: u64,
     /// Bytes that never came, as told in gaps of known length.
     pub missing_bytes: u64,
     /// Gaps of unknown length.
-    pub uncounted_holes: u64,
+    pub unknown_gaps: u64,
     /// Bytes that came a second time.
     pub repeated_bytes: u64,
     /// Times `max_pending` or `max_pending_bytes` was hit.
@@ -224,9 +224,9 @@ impl Counters {
             resynchronised,
             discarded_bytes,
             dropped_bytes,
-            holes_forced,
+            gaps_forced,
             missing_bytes,
-            uncounted_holes,
+            unknown_gaps,
             repeated_bytes,
             pending_overflows,
             informational_dropped,
@@ -248,9 +248,9 @@ impl Counters {
         self.resynchronised = self.resynchronised.saturating_add(resynchronised);
         self.discarded_bytes = self.discarded_bytes.saturating_add(discarded_bytes);
         self.dropped_bytes = self.dropped_bytes.saturating_add(dropped_bytes);
-        self.holes_forced = self.holes_forced.saturating_add(holes_forced);
+        self.gaps_forced = self.gaps_forced.saturating_add(gaps_forced);
         self.missing_bytes = self.missing_bytes.saturating_add(missing_bytes);
-        self.uncounted_holes = self.uncounted_holes.saturating_add(uncounted_holes);
+        self.unknown_gaps = self.unknown_gaps.saturating_add(unknown_gaps);
         self.repeated_bytes = self.repeated_bytes.saturating_add(repeated_bytes);
         self.pending_overflows = self.pending_overflows.saturating_add(pending_overflows);
         self.informational_dropped = self.informational_dropped.saturating_add(informational_dropped);

@@ -37,7 +37,7 @@ impl Outbox {
         Some(output)
     }
 
-    /// Counts the memory in use.
+    /// Returns the memory in use, in bytes.
     pub(crate) fn held_bytes(&self) -> usize {
         self.bytes
     }

@@ -69,7 +69,7 @@ impl Progress {
         }
     }
 
-    /// Gives the request, if this is the exchange with that ordinal and it is still here.
+    /// Returns the request, if this is the exchange with that ordinal and it is still here.
     pub(crate) fn request_mut(&mut self, ordinal: u64) -> Option<&mut Request> {
         match self {
             Self::Within(exchange) if exchange.ordinal == ordinal => exchange.request.as_mut(),
@@ -77,7 +77,7 @@ impl Progress {
         }
     }
 
-    /// Gives the exchange, unless it is out.
+    /// Returns the exchange, unless it is out.
     pub(crate) fn exchange_mut(&mut self) -> Option<&mut Exchange> {
         match self {
             Self::Within(exchange) => Some(exchange),
@@ -92,7 +92,7 @@ impl Progress {
         }
     }
 
-    /// Gives the ordinal of an exchange that has no final response yet.
+    /// Returns the ordinal of an exchange that has no final response yet.
     pub(crate) fn awaits_response(&self) -> Option<u64> {
         match self {
             Self::Within(exchange) if exchange.response.is_none() => Some(exchange.ordinal),
@@ -100,7 +100,7 @@ impl Progress {
         }
     }
 
-    /// Says when the exchange is to be put out although it goes on.
+    /// Returns when the exchange is to be put out although it goes on.
     pub(crate) fn release_at(&self, hold_ns: u64) -> Option<Timestamp> {
         match self {
             Self::Within(exchange) => exchange.head_at.map(|at| Timestamp(at.0.saturating_add(hold_ns))),
@@ -156,7 +156,7 @@ impl Progress {
         }
     }
 
-    /// Gives the exchange, unless it is out.
+    /// Returns the exchange, unless it is out.
     pub(crate) fn into_exchange(self) -> Option<Box<Exchange>> {
         match self {
             Self::Within(exchange) => Some(exchange),
@@ -164,7 +164,7 @@ impl Progress {
         }
     }
 
-    /// Counts the memory in use.
+    /// Returns the memory in use, in bytes.
     pub(crate) fn held_bytes(&self) -> usize {
         match self {
             Self::Within(exchange) => exchange_bytes(exchange),

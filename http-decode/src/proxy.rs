@@ -69,7 +69,7 @@ impl Preamble {
         }
     }
 
-    /// Counts the memory in use.
+    /// Returns the memory in use, in bytes.
     pub(crate) fn held_bytes(&self) -> usize {
         match self {
             Self::Open(gathered) => gathered.capacity(),

@@ -34,12 +34,12 @@ impl<'a> Unredacted<&'a [u8]> {
 }
 
 impl<T: AsRef<[u8]>> Unredacted<T> {
-    /// Counts the bytes.
+    /// Returns the number of bytes.
     pub fn len(&self) -> usize {
         self.0.as_ref().len()
     }
 
-    /// Tells whether there are no bytes.
+    /// Returns whether there are no bytes.
     pub fn is_empty(&self) -> bool {
         self.0.as_ref().is_empty()
     }

@@ -3,9 +3,9 @@
 //! In: the verdicts of the scouts. Out: the dialogue that reads on, or bytes discarded and counted. Refuses to take one
 //! direction for HTTP/1 and the other for HTTP/2.
 
-use super::{Connection, Dialogue, Half, Phase};
-use crate::both::Both;
+use super::{Connection, Dialogue, DirectionState, Phase};
 use crate::context::Role;
+use crate::direction::PerDirection;
 use crate::proxy::{Found, Preamble};
 use crate::scout::{Scout, Verdict};
 use crate::{Direction, Reason, h1, h2};
@@ -18,12 +18,12 @@ impl Connection {
         }
         let limits = self.context.settings.limits;
         let begins = self.begins_with_next(direction);
-        let half = self.halves.of_mut(direction);
-        let Some(scout) = &mut half.scout else { return false };
-        let next = half.stream.next().max(scout.scanned());
-        let verdict = match half.stream.held_at(next) {
-            Some(chunk) => scout.scan(&chunk, half.start, begins, &limits),
-            None if scout.is_undecided() && half.stream.is_missing_at(next) => scout.conclude(),
+        let state = self.directions.of_mut(direction);
+        let Some(scout) = &mut state.scout else { return false };
+        let next = state.reassembler.next().max(scout.scanned());
+        let verdict = match state.reassembler.held_at(next) {
+            Some(chunk) => scout.scan(&chunk, state.start, begins, &limits),
+            None if scout.is_undecided() && state.reassembler.is_known_gap_at(next) => scout.conclude(),
             None => return false,
         };
         self.take_verdict(direction, verdict);
@@ -34,38 +34,38 @@ impl Connection {
     /// Scans for a header of the PROXY protocol, and steps over it; says whether that did anything, or nothing if there is
     /// none.
     fn scan_preamble(&mut self, direction: Direction) -> Option<bool> {
-        let half = self.halves.of_mut(direction);
-        let preamble = half.preamble.as_mut()?;
-        let next = half.stream.next();
+        let state = self.directions.of_mut(direction);
+        let preamble = state.preamble.as_mut()?;
+        let next = state.reassembler.next();
         if let Preamble::Within(end) = *preamble {
-            let Some(held) = half.stream.take() else {
+            let Some(held) = state.reassembler.take() else {
                 return Some(false);
             };
             let chunk = held.chunk(next);
             let left = usize::try_from(end.saturating_sub(next)).unwrap_or(usize::MAX);
             let count = chunk.bytes.len().min(left);
-            half.stream.put_back(held, count);
-            if half.stream.next() >= end {
-                half.preamble = None;
+            state.reassembler.put_back(held, count);
+            if state.reassembler.next() >= end {
+                state.preamble = None;
             }
             return Some(true);
         }
-        if next > 0 || half.stream.is_missing_at(preamble.scanned()) {
-            half.preamble = None;
+        if next > 0 || state.reassembler.is_known_gap_at(preamble.scanned()) {
+            state.preamble = None;
             return None;
         }
-        let Some(chunk) = half.stream.held_at(preamble.scanned()) else {
+        let Some(chunk) = state.reassembler.held_at(preamble.scanned()) else {
             return Some(false);
         };
         match preamble.scan(chunk.bytes) {
             Found::NotYet => Some(true),
             Found::Nothing => {
-                half.preamble = None;
+                state.preamble = None;
                 None
             }
             Found::Header(length, proxied) => {
                 *preamble = Preamble::Within(length);
-                half.start = length;
+                state.start = length;
                 self.context.proxied = proxied;
                 Some(true)
             }
@@ -74,10 +74,10 @@ impl Connection {
 
     /// Gives up on both directions once neither begins like HTTP: then there is no error that answers a bad request.
     fn refuse_both(&mut self) {
-        let waits = |half: &Half| half.scout.as_ref().is_some_and(Scout::awaits_refusal);
-        if self.halves.all().into_iter().all(waits) {
+        let waits = |state: &DirectionState| state.scout.as_ref().is_some_and(Scout::awaits_refusal);
+        if self.directions.all().into_iter().all(waits) {
             for direction in [Direction::Read, Direction::Write] {
-                if let Some(scout) = &mut self.halves.of_mut(direction).scout {
+                if let Some(scout) = &mut self.directions.of_mut(direction).scout {
                     scout.drop_refused();
                 }
                 self.discard_useless(direction);
@@ -86,25 +86,25 @@ impl Connection {
     }
 
     /// Returns whether a direction cannot go on because bytes are missing, while some behind them are there.
-    pub(super) fn waits_for_hole(&self, direction: Direction) -> bool {
-        let half = self.halves.of(direction);
-        half.stream.has_hole()
-            || half
+    pub(super) fn waits_for_gap(&self, direction: Direction) -> bool {
+        let state = self.directions.of(direction);
+        state.reassembler.has_gap()
+            || state
                 .scout
                 .as_ref()
-                .is_some_and(|scout| scout.is_undecided() && half.stream.has_hole_at(scout.scanned()))
+                .is_some_and(|scout| scout.is_undecided() && state.reassembler.has_gap_at(scout.scanned()))
     }
 
     /// Returns whether bytes of a direction are held of which it is not known yet how to read them.
     pub(super) fn is_undecided(&self, direction: Direction) -> bool {
-        let scout = self.halves.of(direction).scout.as_ref();
+        let scout = self.directions.of(direction).scout.as_ref();
         scout.is_some_and(Scout::is_undecided)
     }
 
     /// Has a scout decide on what it scanned, where nothing will follow; false when there is nothing to decide.
     pub(super) fn conclude(&mut self, direction: Direction) -> bool {
-        let half = self.halves.of_mut(direction);
-        let Some(scout) = half.scout.as_mut().filter(|scout| scout.is_undecided()) else {
+        let state = self.directions.of_mut(direction);
+        let Some(scout) = state.scout.as_mut().filter(|scout| scout.is_undecided()) else {
             return false;
         };
         let verdict = scout.conclude();
@@ -116,9 +116,9 @@ impl Connection {
     pub(super) fn resync_if_lost(&mut self, direction: Direction) {
         if let Dialogue::Http2(dialogue) = &mut self.dialogue
             && !dialogue.is_in_step(direction)
-            && self.halves.of(direction).scout.is_none()
+            && self.directions.of(direction).scout.is_none()
         {
-            self.halves.of_mut(direction).scout = Some(Scout::for_http2());
+            self.directions.of_mut(direction).scout = Some(Scout::for_http2());
         }
     }
 
@@ -163,19 +163,19 @@ impl Connection {
     fn begin_http1(&mut self, direction: Direction, role: Role) {
         let side = role.side(direction);
         self.context.side = Some(side);
-        let lost = Both::new(|direction| self.halves.of(direction).lost_until);
-        let begins = Both::new(|direction| self.begins_with_next(direction));
-        self.context.counters.resynchronised += u64::from(self.halves.of(direction).lost_until.is_some());
+        let lost = PerDirection::new(|direction| self.directions.of(direction).lost_until);
+        let begins = PerDirection::new(|direction| self.begins_with_next(direction));
+        self.context.counters.resynchronised += u64::from(self.directions.of(direction).lost_until.is_some());
         self.dialogue = Dialogue::Http1(Box::new(h1::dialogue::Dialogue::new(side, direction, &lost, &begins)));
-        for half in self.halves.all_mut() {
-            half.scout = None;
+        for state in self.directions.all_mut() {
+            state.scout = None;
         }
     }
 
     fn begin_frames(&mut self, direction: Direction, at_preface: bool) {
         if let Dialogue::Http2(dialogue) = &mut self.dialogue {
             dialogue.find_step(direction, at_preface, &mut self.context);
-            self.halves.of_mut(direction).scout = None;
+            self.directions.of_mut(direction).scout = None;
         } else {
             self.begin_http2(direction, at_preface);
         }
@@ -183,23 +183,23 @@ impl Connection {
 
     /// Returns whether the next byte of a direction is the first one of a connection that was seen to begin.
     fn begins_with_next(&self, direction: Direction) -> bool {
-        let half = self.halves.of(direction);
-        self.context.from_start && half.stream.next() == half.start
+        let state = self.directions.of(direction);
+        self.context.from_start && state.reassembler.next() == state.start
     }
 
     fn begin_http2(&mut self, direction: Direction, at_preface: bool) {
         let mut dialogue = h2::dialogue::Dialogue::new(direction, at_preface, &self.context);
         for direction in [Direction::Read, Direction::Write] {
-            if let Some(at) = self.halves.of(direction).lost_until {
+            if let Some(at) = self.directions.of(direction).lost_until {
                 dialogue.lose(direction, at, &mut self.context);
             }
         }
         self.dialogue = Dialogue::Http2(Box::new(dialogue));
-        self.halves.of_mut(direction).scout = None;
+        self.directions.of_mut(direction).scout = None;
         let other = direction.other();
         let of_other = Some(Role::Requests.side(other));
         let may_begin = self.context.side.is_none() || self.context.side == of_other;
-        if let Some(scout) = &mut self.halves.of_mut(other).scout {
+        if let Some(scout) = &mut self.directions.of_mut(other).scout {
             let verdict = scout.expect_http2(may_begin);
             self.take_verdict(other, verdict);
         }
@@ -207,7 +207,7 @@ impl Connection {
 
     /// Discards what the scout has no use for.
     fn discard_useless(&mut self, direction: Direction) {
-        let scout = self.halves.of(direction).scout.as_ref();
+        let scout = self.directions.of(direction).scout.as_ref();
         if let Some(until) = scout.map(Scout::useless_until) {
             self.discard_until(direction, until);
         }
@@ -215,26 +215,26 @@ impl Connection {
 
     /// Discards what cannot be read, up to a position that was scanned.
     fn discard_until(&mut self, direction: Direction, until: u64) {
-        let half = self.halves.of_mut(direction);
-        let from = half.stream.next();
+        let state = self.directions.of_mut(direction);
+        let from = state.reassembler.next();
         let mut last_at = None;
-        while half.stream.next() < until
-            && let Some(held) = half.stream.take()
+        while state.reassembler.next() < until
+            && let Some(held) = state.reassembler.take()
         {
-            let chunk = held.chunk(half.stream.next());
-            let left = usize::try_from(until - half.stream.next()).unwrap_or(usize::MAX);
+            let chunk = held.chunk(state.reassembler.next());
+            let left = usize::try_from(until - state.reassembler.next()).unwrap_or(usize::MAX);
             let count = chunk.bytes.len().min(left);
             last_at = Some(chunk.at);
-            half.stream.put_back(held, count);
+            state.reassembler.put_back(held, count);
         }
-        let bytes = half.stream.next() - from;
+        let bytes = state.reassembler.next() - from;
         self.context.counters.discarded_bytes += bytes;
         let Some(at) = last_at else { return };
         match &mut self.dialogue {
             Dialogue::Http2(dialogue) => dialogue.lose(direction, at, &mut self.context),
             Dialogue::Http1(_) => {}
             Dialogue::Unknown => {
-                half.lost_until = Some(at);
+                state.lost_until = Some(at);
                 self.count_unrecognised(direction, from, bytes);
             }
         }

@@ -7,18 +7,18 @@
 mod detection;
 mod steps;
 
-use crate::both::Both;
 use crate::context::{Arrivals, Context};
+use crate::direction::PerDirection;
 use crate::proxy::{Preamble, Proxied};
+use crate::reassembly::Reassembler;
 use crate::scout::Scout;
-use crate::stream::{Hole, Stream};
 use crate::{Chunk, Counters, Direction, Ended, Gap, GapCause, Output, Settings, Side, Timestamp, h1, h2};
 
 /// Decodes one connection.
 #[derive(Debug)]
 pub struct Connection {
     context: Context,
-    halves: Both<Half>,
+    directions: PerDirection<DirectionState>,
     dialogue: Dialogue,
     phase: Phase,
     /// Whether nothing captured before now will arrive any more.
@@ -32,8 +32,8 @@ pub struct Connection {
 
 /// One direction of it.
 #[derive(Debug)]
-struct Half {
-    stream: Stream,
+struct DirectionState {
+    reassembler: Reassembler,
     /// What looks ahead, until it is known how to read.
     scout: Option<Scout>,
     /// What may be a header of the PROXY protocol, and where what follows it begins.
@@ -43,10 +43,10 @@ struct Half {
     lost_until: Option<Timestamp>,
 }
 
-impl Default for Half {
-    fn default() -> Self {
+impl DirectionState {
+    fn new(direction: Direction) -> Self {
         Self {
-            stream: Stream::default(),
+            reassembler: Reassembler::new(direction),
             scout: Some(Scout::default()),
             preamble: Some(Preamble::default()),
             start: 0,
@@ -81,7 +81,7 @@ impl Connection {
     pub fn new(settings: Settings) -> Self {
         Self {
             context: Context::new(settings),
-            halves: Both::default(),
+            directions: PerDirection::new(DirectionState::new),
             dialogue: Dialogue::Unknown,
             phase: Phase::Open,
             arrivals: Arrivals::Open,
@@ -113,15 +113,15 @@ impl Connection {
         }
         self.arrivals = Arrivals::Open;
         let repeated = self
-            .halves
+            .directions
             .of(direction)
-            .stream
+            .reassembler
             .next()
             .saturating_sub(chunk.position)
             .min(length);
         self.context.counters.repeated_bytes += repeated;
         chunk.advance(usize::try_from(repeated).unwrap_or(usize::MAX));
-        if self.halves.of(direction).stream.is_next(&chunk) {
+        if self.directions.of(direction).reassembler.is_next(&chunk) {
             self.decode(direction, &mut chunk);
         }
         self.hold(direction, chunk);
@@ -133,28 +133,15 @@ impl Connection {
     /// Takes word of bytes that will not come, as soon as that is known.
     pub fn gap(&mut self, gap: Gap) {
         if self.phase == Phase::Open {
-            let Gap {
-                direction,
-                position,
-                span,
-                cause,
-                at,
-            } = gap;
-            let hole = Hole {
-                position,
-                span,
-                cause,
-                at,
-            };
             let limits = self.context.settings.limits;
-            self.halves.of_mut(direction).stream.missing(&hole, &limits);
+            self.directions.of_mut(gap.direction).reassembler.add_gap(&gap, &limits);
             self.run();
         }
     }
 
-    /// Tells whether something waits that only [`settle`](Self::settle) can end.
+    /// Returns whether something waits that only [`settle`](Self::settle) can end.
     pub fn unsettled(&self) -> bool {
-        let hole = |direction| self.waits_for_hole(direction) && !self.is_blocked(direction);
+        let hole = |direction| self.waits_for_gap(direction) && !self.is_blocked(direction);
         let dialogue = match &self.dialogue {
             Dialogue::Unknown => false,
             Dialogue::Http1(dialogue) => dialogue.is_unsettled(),
@@ -176,15 +163,17 @@ impl Connection {
             && let Some([read, written]) = positions
         {
             let limits = self.context.settings.limits;
-            for (half, end) in self.halves.all_mut().into_iter().zip([read, written]) {
-                let position = half.stream.next();
-                let hole = Hole {
+            for (direction, end) in [(Direction::Read, read), (Direction::Write, written)] {
+                let reassembler = &mut self.directions.of_mut(direction).reassembler;
+                let position = reassembler.next();
+                let gap = Gap {
+                    direction,
                     position,
                     span: end.saturating_sub(position),
                     cause: GapCause::Lost,
                     at: None,
                 };
-                half.stream.missing(&hole, &limits);
+                reassembler.add_gap(&gap, &limits);
             }
         }
         self.wind_up(now, Some(ended));
@@ -206,7 +195,7 @@ impl Connection {
         }
     }
 
-    /// Says when [`tick`](Self::tick) has something to do.
+    /// Returns when [`tick`](Self::tick) has something to do.
     pub fn next_tick(&self) -> Option<Timestamp> {
         match &self.dialogue {
             Dialogue::Unknown => None,
@@ -243,19 +232,19 @@ impl Connection {
         self.context.counters
     }
 
-    /// Counts the memory in use, which never exceeds [`max_connection_bytes`](crate::Limits::max_connection_bytes).
+    /// Returns the memory in use, in bytes, which never exceeds [`max_connection_bytes`](crate::Limits::max_connection_bytes).
     pub fn held_bytes(&self) -> usize {
-        let half = |half: &Half| {
-            half.stream.held_bytes()
-                + half.scout.as_ref().map_or(0, Scout::held_bytes)
-                + half.preamble.as_ref().map_or(0, Preamble::held_bytes)
+        let state = |state: &DirectionState| {
+            state.reassembler.held_bytes()
+                + state.scout.as_ref().map_or(0, Scout::held_bytes)
+                + state.preamble.as_ref().map_or(0, Preamble::held_bytes)
         };
         let dialogue = match &self.dialogue {
             Dialogue::Unknown => 0,
             Dialogue::Http1(dialogue) => dialogue.held_bytes(),
             Dialogue::Http2(dialogue) => dialogue.held_bytes(),
         };
-        self.halves.all().map(half).iter().sum::<usize>() + dialogue + self.context.outbox.held_bytes()
+        self.directions.all().map(state).iter().sum::<usize>() + dialogue + self.context.outbox.held_bytes()
     }
 }
 

@@ -3,13 +3,12 @@
 use super::{Connection, Dialogue, Phase};
 use crate::context::Arrivals;
 use crate::h1::dialogue::Outcome;
-use crate::stream::Hole;
 use crate::{Chunk, Direction, Ended, Gap, Output, Timestamp, h2};
 
 impl Connection {
-    /// Tells whether everything that came has been decoded, and nothing waits.
+    /// Returns whether everything that came has been decoded, and nothing waits.
     pub(super) fn is_idle(&self) -> bool {
-        let streams_empty = self.halves.all().iter().all(|half| half.stream.is_empty());
+        let streams_empty = self.directions.all().iter().all(|state| state.reassembler.is_empty());
         streams_empty
             && self.phase == Phase::Open
             && !matches!(&self.dialogue, Dialogue::Http1(dialogue) if dialogue.is_unsettled())
@@ -21,17 +20,17 @@ impl Connection {
         if chunk.bytes.is_empty() || self.phase != Phase::Open {
             return;
         }
-        if !self.halves.of(direction).stream.fits(&chunk, &limits) {
-            self.context.counters.holes_forced += 1;
+        if !self.directions.of(direction).reassembler.fits(&chunk, &limits) {
+            self.context.counters.gaps_forced += 1;
             self.arrivals = Arrivals::Settled;
             self.run();
             self.arrivals = Arrivals::Open;
-            if self.halves.of(direction).stream.is_next(&chunk) {
+            if self.directions.of(direction).reassembler.is_next(&chunk) {
                 self.decode(direction, &mut chunk);
             }
         }
         if self.phase == Phase::Open {
-            let inserted = self.halves.of_mut(direction).stream.insert(chunk, &limits);
+            let inserted = self.directions.of_mut(direction).reassembler.insert(chunk, &limits);
             self.context.counters.repeated_bytes += inserted.repeated;
             self.context.counters.dropped_bytes += inserted.dropped;
         }
@@ -66,9 +65,9 @@ impl Connection {
             return true;
         }
         let settled = self.arrivals == Arrivals::Settled
-            && (self.open_hole(requests)
+            && (self.give_up_gap(requests)
                 || self.assign(Arrivals::Settled)
-                || self.open_hole(responses)
+                || self.give_up_gap(responses)
                 || self.settle_streams());
         let ending = matches!(self.phase, Phase::Ending(..));
         settled || (ending && (self.conclude(requests) || self.conclude(responses)))
@@ -79,34 +78,37 @@ impl Connection {
         if self.is_blocked(direction) {
             return false;
         }
-        if let Some(hole) = self.halves.of_mut(direction).stream.take_missing() {
-            self.skip(direction, hole);
+        if let Some(gap) = self.directions.of_mut(direction).reassembler.take_known_gap() {
+            self.skip_gap(gap);
             return true;
         }
-        if self.halves.of(direction).scout.is_some() {
+        if self.directions.of(direction).scout.is_some() {
             return self.scan_ahead(direction);
         }
-        let stream = &mut self.halves.of_mut(direction).stream;
+        let stream = &mut self.directions.of_mut(direction).reassembler;
         let Some(held) = stream.take() else { return false };
         let mut chunk = held.chunk(stream.next());
         let length = chunk.bytes.len();
         let consumed = self.decode_piece(direction, &mut chunk);
         let left = chunk.bytes.len();
-        self.halves.of_mut(direction).stream.put_back(held, length - left);
+        self.directions
+            .of_mut(direction)
+            .reassembler
+            .put_back(held, length - left);
         consumed
     }
 
-    fn open_hole(&mut self, direction: Direction) -> bool {
+    fn give_up_gap(&mut self, direction: Direction) -> bool {
         if self.is_blocked(direction) {
             return false;
         }
-        if self.waits_for_hole(direction) && self.conclude(direction) {
+        if self.waits_for_gap(direction) && self.conclude(direction) {
             return true;
         }
-        let Some(hole) = self.halves.of_mut(direction).stream.take_hole() else {
+        let Some(gap) = self.directions.of_mut(direction).reassembler.take_gap() else {
             return false;
         };
-        self.skip(direction, hole);
+        self.skip_gap(gap);
         true
     }
 
@@ -136,7 +138,10 @@ impl Connection {
         let length = chunk.bytes.len();
         self.decode_piece(direction, chunk);
         let left = chunk.bytes.len();
-        self.halves.of_mut(direction).stream.consumed((length - left) as u64);
+        self.directions
+            .of_mut(direction)
+            .reassembler
+            .consumed((length - left) as u64);
     }
 
     /// Decodes `chunk` until it is used up or must wait; tells whether anything came of it.
@@ -160,13 +165,13 @@ impl Connection {
     }
 
     fn can_decode(&self, direction: Direction) -> bool {
-        self.halves.of(direction).scout.is_none()
+        self.directions.of(direction).scout.is_none()
             && !self.is_blocked(direction)
             && matches!(self.phase, Phase::Open | Phase::Ending(..))
             && !self.context.is_full()
     }
 
-    /// Tells whether a direction must wait for the other one.
+    /// Returns whether a direction must wait for the other one.
     pub(super) fn is_blocked(&self, direction: Direction) -> bool {
         match &self.dialogue {
             Dialogue::Http1(dialogue) => dialogue.is_blocked(direction),
@@ -174,34 +179,23 @@ impl Connection {
         }
     }
 
-    fn skip(&mut self, direction: Direction, hole: Hole) {
-        let Hole {
-            position,
-            span,
-            cause,
-            at,
-        } = hole;
+    fn skip_gap(&mut self, gap: Gap) {
+        let direction = gap.direction;
         let counters = &mut self.context.counters;
-        match hole.bytes() {
+        match gap.bytes() {
             Some(bytes) => counters.missing_bytes = counters.missing_bytes.saturating_add(bytes),
-            None => counters.uncounted_holes += 1,
+            None => counters.unknown_gaps += 1,
         }
-        self.context.outbox.push(Output::Gap(Gap {
-            direction,
-            position,
-            span,
-            cause,
-            at,
-        }));
-        if let Some(scout) = &mut self.halves.of_mut(direction).scout {
-            scout.pass_hole();
+        self.context.outbox.push(Output::Gap(gap));
+        if let Some(scout) = &mut self.directions.of_mut(direction).scout {
+            scout.skip_gap();
         }
-        let stream = &self.halves.of(direction).stream;
+        let stream = &self.directions.of(direction).reassembler;
         let behind_at = stream.held_at(stream.next()).map(|chunk| chunk.at);
         match &mut self.dialogue {
-            Dialogue::Unknown => self.halves.of_mut(direction).lost_until = Some(Timestamp(u64::MAX)),
-            Dialogue::Http1(dialogue) => dialogue.skip(direction, &hole, &mut self.context),
-            Dialogue::Http2(dialogue) => dialogue.skip(direction, &hole, behind_at, &mut self.context),
+            Dialogue::Unknown => self.directions.of_mut(direction).lost_until = Some(Timestamp(u64::MAX)),
+            Dialogue::Http1(dialogue) => dialogue.skip_gap(&gap, &mut self.context),
+            Dialogue::Http2(dialogue) => dialogue.skip_gap(&gap, behind_at, &mut self.context),
         }
         self.resync_if_lost(direction);
     }
@@ -232,10 +226,10 @@ impl Connection {
     /// Lets go of what will not be decoded.
     fn clear(&mut self) {
         self.dialogue = Dialogue::Unknown;
-        for half in self.halves.all_mut() {
-            half.stream.clear();
-            half.scout = None;
-            half.preamble = None;
+        for state in self.directions.all_mut() {
+            state.reassembler.clear();
+            state.scout = None;
+            state.preamble = None;
         }
     }
 
@@ -255,9 +249,9 @@ impl Connection {
     fn end(&mut self, now: Timestamp, ended: Option<Ended>) {
         self.phase = Phase::Over;
         self.context.counters.discarded_bytes += self
-            .halves
+            .directions
             .all_mut()
-            .map(|half| half.stream.clear())
+            .map(|state| state.reassembler.clear())
             .iter()
             .sum::<u64>();
         match &mut self.dialogue {

@@ -8,7 +8,7 @@ mod outputs;
 
 use self::outputs::Outputs;
 use crate::h2::hpack::{Bounds, Decoder, Error};
-use crate::stream::{Hole, Stream};
+use crate::reassembly::Reassembler;
 use crate::{Chunk, Connection, Direction, Ended, Gap, GapCause, Limits, Settings, Timestamp};
 
 /// Pushes, loses, settles and closes as `data` says, and watches the memory.
@@ -86,13 +86,13 @@ pub fn connection(data: &[u8]) {
 }
 
 /// Inserts chunks whose bytes tell their positions, and checks that they come out once and in order.
-pub fn stream(data: &[u8]) {
+pub fn reassembly(data: &[u8]) {
     let limits = Limits {
         max_held_bytes: 300,
         max_held_chunks: 6,
         ..Limits::DEFAULT
     };
-    let mut stream = Stream::default();
+    let mut reassembler = Reassembler::new(Direction::Read);
     for pair in data.chunks_exact(3) {
         let &[what, position, length] = pair else { return };
         let position = u64::from(position);
@@ -108,29 +108,30 @@ pub fn stream(data: &[u8]) {
         };
         match what & 3 {
             0 | 1 => {
-                let inserted = stream.insert(chunk, &limits);
+                let inserted = reassembler.insert(chunk, &limits);
                 assert!(
                     inserted.repeated + inserted.dropped <= content.len() as u64,
                     "more is counted than came"
                 );
             }
             2 => {
-                let hole = Hole {
+                let gap = Gap {
+                    direction: Direction::Read,
                     position,
                     span: u64::from(length),
                     cause: GapCause::OverLimit,
                     at: None,
                 };
-                stream.missing(&hole, &limits);
+                reassembler.add_gap(&gap, &limits);
             }
             _ => assert!(
-                stream.take_hole().is_none_or(|hole| hole.span > 0),
-                "a hole is not empty"
+                reassembler.take_gap().is_none_or(|gap| gap.span > 0),
+                "a gap is not empty"
             ),
         }
-        take_some(&mut stream, usize::from(what >> 2));
+        take_some(&mut reassembler, usize::from(what >> 2));
         assert!(
-            stream.held_bytes() <= limits.max_held_bytes + limits.max_held_chunks * 96,
+            reassembler.held_bytes() <= limits.max_held_bytes + limits.max_held_chunks * 96,
             "too much is held"
         );
     }
@@ -206,12 +207,12 @@ pub fn frames(data: &[u8]) {
 }
 
 /// Takes what is next, and puts back all but `count` bytes of it.
-fn take_some(stream: &mut Stream, count: usize) {
-    if let Some(hole) = stream.take_missing() {
-        assert_eq!(stream.next(), hole.position + hole.span, "a hole is stepped over");
+fn take_some(reassembler: &mut Reassembler, count: usize) {
+    if let Some(gap) = reassembler.take_known_gap() {
+        assert_eq!(reassembler.next(), gap.position + gap.span, "a gap is stepped over");
     }
-    let position = stream.next();
-    if let Some(held) = stream.take() {
+    let position = reassembler.next();
+    if let Some(held) = reassembler.take() {
         let chunk = held.chunk(position);
         let expected = (position..).map(telltale).take(chunk.bytes.len());
         assert!(
@@ -219,9 +220,9 @@ fn take_some(stream: &mut Stream, count: usize) {
             "the bytes at {position} are others"
         );
         let count = count.min(chunk.bytes.len());
-        stream.put_back(held, count);
+        reassembler.put_back(held, count);
         assert_eq!(
-            stream.next(),
+            reassembler.next(),
             position + count as u64,
             "exactly what was decoded is behind"
         );

@@ -12,9 +12,9 @@ use super::head::{parse_request, parse_response};
 use super::method;
 use super::section::Section;
 use super::{Decoder, Event, Part, State};
+use crate::chunk::Mark;
 use crate::context::Role;
 use crate::detect::{self, Likeness};
-use crate::stream::Mark;
 use crate::{Chunk, Limits, Reason};
 
 /// A body of which nothing has come, and the call that may be a head.

@@ -26,9 +26,9 @@ pub(crate) use resync::Passed;
 use resync::{Found, Seek};
 use section::Section;
 
+use crate::chunk::Mark;
 use crate::context::Role;
 use crate::detect::{self, Likeness};
-use crate::stream::Mark;
 use crate::{Chunk, Fields, Limits, Malformed, Reason, RequestHead, ResponseHead, Timestamp};
 
 /// What was read.
@@ -210,7 +210,7 @@ impl Decoder {
     }
 
     /// Steps over a hole of `bytes`, or of an unknown number of them.
-    pub(crate) fn skip(&mut self, bytes: Option<u64>) -> Skipped {
+    pub(crate) fn skip_gap(&mut self, bytes: Option<u64>) -> Skipped {
         let skip = match &mut self.state {
             State::Seek(_) | State::Head(_) | State::Pause => {
                 self.lose_step();
@@ -219,7 +219,7 @@ impl Decoder {
             State::Doubt(_) | State::Either(_) => Skip::Unknown,
             State::Body(body) => {
                 self.is_fresh = false;
-                body.skip(bytes)
+                body.skip_gap(bytes)
             }
         };
         match skip {
@@ -244,7 +244,7 @@ impl Decoder {
         Some((head, mark))
     }
 
-    /// Says when the head in progress began, if one is.
+    /// Returns when the head in progress began, if one is.
     pub(crate) fn head_begun(&self) -> Option<Timestamp> {
         match &self.state {
             State::Head(section) => section.mark().map(|mark| mark.at),
@@ -252,7 +252,7 @@ impl Decoder {
         }
     }
 
-    /// Tells whether a message has ended and nothing of the next one has come.
+    /// Returns whether a message has ended and nothing of the next one has come.
     pub(crate) fn is_between_messages(&self) -> bool {
         matches!(&self.state, State::Head(section) if section.mark().is_none())
     }
@@ -262,7 +262,7 @@ impl Decoder {
         matches!(&self.state, State::Seek(seek) if seek.has_passed())
     }
 
-    /// Tells whether the end of the connection is the end of the message.
+    /// Returns whether the end of the connection is the end of the message.
     pub(crate) fn ends_with_connection(&self) -> bool {
         matches!(
             self.state,
@@ -270,7 +270,7 @@ impl Decoder {
         )
     }
 
-    /// Counts the memory in use.
+    /// Returns the memory in use, in bytes.
     pub(crate) fn held_bytes(&self) -> usize {
         let state = match &self.state {
             State::Seek(seek) => seek.held_bytes(),

@@ -123,7 +123,7 @@ impl Pairing {
         self.responses_lost
     }
 
-    /// Says when the first request began, if the client is not known to send requests before it has its answers.
+    /// Returns when the first request began, if the client is not known to send requests before it has its answers.
     pub(crate) fn next_in_turn(&self) -> Option<Timestamp> {
         let first = self.pending.front().filter(|_| !self.pipelined)?;
         Some(first.exchange.began)
@@ -170,7 +170,7 @@ impl Pairing {
         }
     }
 
-    /// Tells whether a request waits for its response.
+    /// Returns whether a request waits for its response.
     pub(crate) fn contains(&self, ordinal: u64) -> bool {
         self.pending
             .iter()
@@ -197,7 +197,7 @@ impl Pairing {
         Some(exchange)
     }
 
-    /// Counts the memory in use.
+    /// Returns the memory in use, in bytes.
     pub(crate) fn held_bytes(&self) -> usize {
         self.bytes
     }

@@ -77,7 +77,7 @@ impl Seek {
         Some(Found::Nothing(chunk.discard()))
     }
 
-    /// Counts the memory in use.
+    /// Returns the memory in use, in bytes.
     pub(crate) fn held_bytes(&self) -> usize {
         self.line.as_ref().map_or(0, Section::held_bytes)
     }

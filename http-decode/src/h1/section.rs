@@ -4,7 +4,7 @@
 //! more than it is told, and looks at no byte twice, so that a head that dribbles in costs no more than one that does not.
 
 use super::method::Place;
-use crate::stream::Mark;
+use crate::chunk::Mark;
 use crate::{Chunk, Limits, Reason};
 
 /// A head or trailer section that is being read.
@@ -112,7 +112,7 @@ impl Section {
         self.bytes
     }
 
-    /// Counts the memory in use.
+    /// Returns the memory in use, in bytes.
     pub(crate) fn held_bytes(&self) -> usize {
         self.bytes.capacity() + self.cut.as_ref().map_or(0, |cut| size_of_val(cut.as_ref()))
     }
@@ -318,7 +318,7 @@ pub(crate) fn may_frame(line: &[u8]) -> bool {
     holds(b"contentlength") || holds(b"transferencoding")
 }
 
-/// Says how many of the first `length` bytes are whole lines.
+/// Returns how many of the first `length` bytes are whole lines.
 fn keep_lines(bytes: &[u8], length: usize) -> usize {
     let bytes = bytes.get(..length).unwrap_or_default();
     memchr::memrchr(b'\n', bytes).map_or(0, |end| end + 1)

@@ -91,7 +91,7 @@ impl SectionReader {
         }
     }
 
-    /// Counts the memory in use.
+    /// Returns the memory in use, in bytes.
     pub(super) fn held_bytes(&self) -> usize {
         self.scratch.held_bytes()
     }
@@ -194,7 +194,7 @@ impl Section {
         self.fields
     }
 
-    /// Counts the memory in use.
+    /// Returns the memory in use, in bytes.
     pub(super) fn held_bytes(&self) -> usize {
         let text = [&self.authority, &self.path]
             .into_iter()
@@ -308,7 +308,7 @@ fn status(text: &str) -> Option<u16> {
     code.filter(|_| text.len() == 3)
 }
 
-/// Knows the name of a field: a token without capitals (RFC 9113 section 8.2.1).
+/// Returns whether bytes are the name of a field: a token without capitals (RFC 9113 section 8.2.1).
 pub(super) fn is_field_name(name: &[u8]) -> bool {
     let fits = |byte: &u8| IN_NAMES.get(usize::from(*byte)).copied().unwrap_or_default();
     !name.is_empty() && name.iter().all(fits)

@@ -79,7 +79,7 @@ impl Line {
         matches!(self, Self::Open { .. })
     }
 
-    /// Counts the memory in use.
+    /// Returns the memory in use, in bytes.
     pub(super) fn held_bytes(&self) -> usize {
         match self {
             Self::Open { gathered, .. } => gathered.capacity(),

@@ -156,7 +156,7 @@ impl Scout {
     }
 
     /// Takes it that bytes are missing behind what was scanned.
-    pub(crate) fn pass_hole(&mut self) {
+    pub(crate) fn skip_gap(&mut self) {
         self.candidates.clear();
     }
 
@@ -180,7 +180,7 @@ impl Scout {
         first.unwrap_or(u64::MAX).min(self.scanned)
     }
 
-    /// Counts the memory in use.
+    /// Returns the memory in use, in bytes.
     pub(crate) fn held_bytes(&self) -> usize {
         let lines = self.candidates.iter().map(|candidate| candidate.line.held_bytes());
         lines.sum::<usize>() + self.candidates.capacity() * size_of::<Candidate>()

@@ -90,7 +90,7 @@ impl Body {
     }
 
     /// Steps over a hole of `count` bytes, or of an unknown number of them.
-    pub(crate) fn skip(&mut self, count: Option<u64>) -> Skip {
+    pub(crate) fn skip_gap(&mut self, count: Option<u64>) -> Skip {
         let Some(count) = count else {
             return match self {
                 Self::UntilClose => Skip::Uncounted,
@@ -121,7 +121,7 @@ impl Body {
         matches!(self, Self::Length(left) if *left == length as u64)
     }
 
-    /// Counts the memory in use.
+    /// Returns the memory in use, in bytes.
     pub(crate) fn held_bytes(&self) -> usize {
         match self {
             Self::Chunked(chunked) => chunked.trailers.held_bytes(),

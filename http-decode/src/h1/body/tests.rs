@@ -89,14 +89,14 @@ fn chunk_sizes_that_are_none_are_malformed() {
 
 #[test]
 fn a_hole_counts_only_where_there_can_be_no_framing() {
-    assert_eq!(Body::Length(5).skip(Some(4)), Skip::Content(4));
-    assert_eq!(Body::Length(5).skip(Some(5)), Skip::Rest(5));
-    assert_eq!(Body::Length(5).skip(Some(6)), Skip::Beyond(5));
-    assert_eq!(Body::UntilClose.skip(Some(u64::MAX)), Skip::Content(u64::MAX));
+    assert_eq!(Body::Length(5).skip_gap(Some(4)), Skip::Content(4));
+    assert_eq!(Body::Length(5).skip_gap(Some(5)), Skip::Rest(5));
+    assert_eq!(Body::Length(5).skip_gap(Some(6)), Skip::Beyond(5));
+    assert_eq!(Body::UntilClose.skip_gap(Some(u64::MAX)), Skip::Content(u64::MAX));
     let mut body = Body::chunked();
-    assert_eq!(body.skip(Some(1)), Skip::Unknown);
+    assert_eq!(body.skip_gap(Some(1)), Skip::Unknown);
     let mut bytes = chunk(b"5\r\n1");
     while let Ok(Read::Content(_)) = body.read(&mut bytes, &Limits::DEFAULT) {}
-    assert_eq!(body.skip(Some(4)), Skip::Content(4));
-    assert_eq!(body.skip(Some(1)), Skip::Unknown);
+    assert_eq!(body.skip_gap(Some(4)), Skip::Content(4));
+    assert_eq!(body.skip_gap(Some(1)), Skip::Unknown);
 }

@@ -14,7 +14,7 @@ use crate::{Direction, Fields, Timestamp};
 impl Dialogue {
     /// Has the decoder of a direction judge whether the body that it awaits begins with a call of `at`.
     pub(super) fn doubt_body(&mut self, direction: Direction, at: Timestamp) {
-        let decoder = &self.halves.of(direction).decoder;
+        let decoder = &self.directions.of(direction).decoder;
         let doubtful = match decoder.role() {
             Role::Requests => self.expects,
             Role::Responses => self.next_was_sent(at) && !self.responds_with_http(),
@@ -24,7 +24,7 @@ impl Dialogue {
                 Role::Requests if !self.was_answered() && !self.may_have_been_answered(direction) => Instead::Open,
                 Role::Requests | Role::Responses => Instead::Head,
             };
-            self.halves.of_mut(direction).decoder.doubt_that_body_comes(instead);
+            self.directions.of_mut(direction).decoder.doubt_that_body_comes(instead);
         }
     }
 
@@ -72,7 +72,7 @@ impl Dialogue {
 
     /// Returns whether that answer may be lost.
     fn may_have_been_answered(&self, requests: Direction) -> bool {
-        self.pairing.lost_responses_until().is_some() || self.halves.of(requests.other()).decoder.is_out_of_step()
+        self.pairing.lost_responses_until().is_some() || self.directions.of(requests.other()).decoder.is_out_of_step()
     }
 }
 

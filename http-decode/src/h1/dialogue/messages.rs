@@ -6,13 +6,13 @@
 use super::doubt::expects_continue;
 use super::upgrade::{Offered, may_tunnel};
 use super::{Dialogue, Waiting};
+use crate::chunk::Mark;
 use crate::context::{Arrivals, Context, Role};
 use crate::h1::body::Body;
 use crate::h1::head::{Known, Versioned};
 use crate::h1::pair::Answers;
 use crate::h1::{Decoder, Event, Part, Passed};
 use crate::progress::{Ending, Progress};
-use crate::stream::Mark;
 use crate::{Direction, Ended, Fields, Reason, Request, RequestHead, ResponseHead, Timestamp};
 
 impl Dialogue {
@@ -26,7 +26,7 @@ impl Dialogue {
         at: Timestamp,
         context: &mut Context,
     ) -> bool {
-        let role = self.halves.of(direction).decoder.role();
+        let role = self.directions.of(direction).decoder.role();
         match event {
             None => return false,
             Some(Event::Found(passed)) => context.counters.resynchronised += u64::from(passed == Passed::Some),
@@ -129,11 +129,11 @@ impl Dialogue {
             // There is nothing to wait for, not even the next byte.
             Ok(Body::Length(0)) => {
                 self.receiving = None;
-                self.halves.of_mut(direction).decoder.expect_head();
+                self.directions.of_mut(direction).decoder.expect_head();
             }
-            Ok(body) => self.halves.of_mut(direction).decoder.begin_body(body),
+            Ok(body) => self.directions.of_mut(direction).decoder.begin_body(body),
             Err(reason) => {
-                self.halves.of_mut(direction).decoder.lose_step();
+                self.directions.of_mut(direction).decoder.lose_step();
                 context.undecoded(direction, mark.position, reason);
                 self.fail(Role::Requests, Part::Body, reason, mark.at, context);
             }
@@ -251,7 +251,7 @@ impl Dialogue {
 
     fn responses(&mut self, context: &Context) -> &mut Decoder {
         let [_, responses] = context.request_direction();
-        &mut self.halves.of_mut(responses).decoder
+        &mut self.directions.of_mut(responses).decoder
     }
 
     fn end_response(&mut self, ending: Ending, context: &mut Context) {

@@ -13,17 +13,17 @@ use super::body::Skip;
 use super::head::Versioned;
 use super::pair::Pairing;
 use super::{Decoder, Instead, Skipped, Step};
-use crate::both::Both;
+use crate::chunk::Mark;
 use crate::context::{Arrivals, Context, Role};
+use crate::direction::PerDirection;
 use crate::outbox::response_head_bytes;
 use crate::progress::{Ending, Progress};
-use crate::stream::{Hole, Mark};
-use crate::{Chunk, Direction, Ended, Exchange, Fields, ResponseHead, Side, Timestamp};
+use crate::{Chunk, Direction, Ended, Exchange, Fields, Gap, ResponseHead, Side, Timestamp};
 
 /// An HTTP/1 connection.
 #[derive(Debug)]
 pub(crate) struct Dialogue {
-    halves: Both<Half>,
+    directions: PerDirection<DirectionState>,
     pairing: Pairing,
     /// The exchange whose response is coming.
     progress: Option<Progress>,
@@ -51,7 +51,7 @@ pub(crate) enum Outcome {
 }
 
 #[derive(Debug)]
-struct Half {
+struct DirectionState {
     decoder: Decoder,
     last_at: Timestamp,
 }
@@ -68,9 +68,14 @@ impl Dialogue {
     ///
     /// `lost` says until when bytes of each direction were passed over before, `begins` whether the connection begins with
     /// its next byte.
-    pub(crate) fn new(side: Side, found: Direction, lost: &Both<Option<Timestamp>>, begins: &Both<bool>) -> Self {
+    pub(crate) fn new(
+        side: Side,
+        found: Direction,
+        lost: &PerDirection<Option<Timestamp>>,
+        begins: &PerDirection<bool>,
+    ) -> Self {
         let mut pairing = Pairing::default();
-        let halves = Both::new(|direction| {
+        let directions = PerDirection::new(|direction| {
             let (role, lost) = (Role::of(direction, side), *lost.of(direction));
             match (role, lost) {
                 (Role::Requests, Some(_)) => pairing.lose_requests(),
@@ -83,13 +88,13 @@ impl Dialogue {
                 None => Step::Unknown,
                 Some(_) => Step::Out,
             };
-            Half {
+            DirectionState {
                 decoder: Decoder::new(role, step),
                 last_at: Timestamp::default(),
             }
         });
         Self {
-            halves,
+            directions,
             pairing,
             progress: None,
             waiting: None,
@@ -104,41 +109,41 @@ impl Dialogue {
     /// Reads on in a direction; false when `chunk` is used up or must wait.
     pub(crate) fn read(&mut self, direction: Direction, chunk: &mut Chunk<'_>, context: &mut Context) -> bool {
         let at = chunk.at;
-        if chunk.call_start && self.halves.of(direction).decoder.awaits_body() {
+        if chunk.call_start && self.directions.of(direction).decoder.awaits_body() {
             self.doubt_body(direction, at);
         }
-        let half = self.halves.of_mut(direction);
-        half.last_at = at;
-        let event = half.decoder.read(chunk, &context.settings.limits);
+        let state = self.directions.of_mut(direction);
+        state.last_at = at;
+        let event = state.decoder.read(chunk, &context.settings.limits);
         self.take_event(direction, event, at, context)
     }
 
-    /// Tells whether a direction must wait for the other one.
+    /// Returns whether a direction must wait for the other one.
     pub(crate) fn is_blocked(&self, direction: Direction) -> bool {
-        let decoder = &self.halves.of(direction).decoder;
+        let decoder = &self.directions.of(direction).decoder;
         match decoder.role() {
             Role::Responses => self.waiting.is_some(),
             Role::Requests => self.tunnel.is_some() && decoder.is_between_messages(),
         }
     }
 
-    /// Steps over a hole.
-    pub(crate) fn skip(&mut self, direction: Direction, hole: &Hole, context: &mut Context) {
-        let half = self.halves.of_mut(direction);
-        if half.decoder.role() == Role::Requests && self.expects {
+    /// Steps over a gap.
+    pub(crate) fn skip_gap(&mut self, gap: &Gap, context: &mut Context) {
+        let state = self.directions.of_mut(gap.direction);
+        if state.decoder.role() == Role::Requests && self.expects {
             // The body may not come, and this be a part of the next head.
-            half.decoder.doubt_that_body_comes(Instead::Open);
+            state.decoder.doubt_that_body_comes(Instead::Open);
         }
-        let skipped = half.decoder.skip(hole.bytes());
-        match (half.decoder.role(), skipped) {
+        let skipped = state.decoder.skip_gap(gap.bytes());
+        match (state.decoder.role(), skipped) {
             (Role::Requests, Skipped::Heads) => self.pairing.lose_requests(),
             (Role::Requests, Skipped::Body(skip)) => self.skip_request_body(skip),
-            (Role::Responses, Skipped::Heads) => self.lose_response_head(hole.at, context),
-            (Role::Responses, Skipped::Body(skip)) => self.skip_response_body(direction, skip, hole, context),
+            (Role::Responses, Skipped::Heads) => self.lose_response_head(gap.at, context),
+            (Role::Responses, Skipped::Body(skip)) => self.skip_response_body(skip, gap, context),
         }
     }
 
-    /// Tells whether something waits that only settling can end.
+    /// Returns whether something waits that only settling can end.
     pub(crate) fn is_unsettled(&self) -> bool {
         self.waiting.is_some()
     }
@@ -158,7 +163,7 @@ impl Dialogue {
         }
     }
 
-    /// Says when that is due.
+    /// Returns when that is due.
     pub(crate) fn release_at(&self, hold_ns: u64) -> Option<Timestamp> {
         self.progress.as_ref()?.release_at(hold_ns)
     }
@@ -171,10 +176,10 @@ impl Dialogue {
     /// Puts out what is in progress when the connection, or its observation, has ended.
     pub(crate) fn end(&mut self, now: Timestamp, ended: Option<Ended>, context: &mut Context) {
         let [requests, responses] = context.request_direction();
-        if self.halves.of(requests).decoder.is_undecided() {
+        if self.directions.of(requests).decoder.is_undecided() {
             self.lose_request_body();
         }
-        let decoder = &self.halves.of(responses).decoder;
+        let decoder = &self.directions.of(responses).decoder;
         let (to_the_end, undecided) = (decoder.ends_with_connection(), decoder.is_undecided());
         if let Some(mut progress) = self.progress.take() {
             if undecided {
@@ -191,7 +196,7 @@ impl Dialogue {
             }
         }
         // What was passed over may have been the answers, and not the connection's end what they lack.
-        let lost = self.halves.of(responses).decoder.is_out_of_step();
+        let lost = self.directions.of(responses).decoder.is_out_of_step();
         let until = self.pairing.lost_responses_until();
         while let Some(exchange) = self.pairing.pop() {
             let lost = lost || until.is_some_and(|until| exchange.began <= until);
@@ -200,15 +205,15 @@ impl Dialogue {
         }
     }
 
-    /// Counts the memory in use.
+    /// Returns the memory in use, in bytes.
     pub(crate) fn held_bytes(&self) -> usize {
         let waiting = self
             .waiting
             .as_ref()
             .map_or(0, |waiting| response_head_bytes(&waiting.response.head));
-        self.halves
+        self.directions
             .all()
-            .map(|half| half.decoder.held_bytes())
+            .map(|state| state.decoder.held_bytes())
             .iter()
             .sum::<usize>()
             + self.pairing.held_bytes()
@@ -237,7 +242,7 @@ impl Dialogue {
         }
     }
 
-    fn skip_response_body(&mut self, direction: Direction, skip: Skip, hole: &Hole, context: &mut Context) {
+    fn skip_response_body(&mut self, skip: Skip, gap: &Gap, context: &mut Context) {
         let Some(mut progress) = self.progress.take() else {
             return;
         };
@@ -249,16 +254,16 @@ impl Dialogue {
             self.progress = Some(progress);
             return;
         }
-        let last_at = self.halves.of(direction).last_at;
-        let passed_at = hole.passed_at(last_at);
-        let ending = match (skip, passed_at) {
+        let last_at = self.directions.of(gap.direction).last_at;
+        let gap_ended_at = gap.ended_at(last_at);
+        let ending = match (skip, gap_ended_at) {
             (Skip::Rest(_) | Skip::Beyond(_), Some(at)) => Ending::seen(Ended::Complete, at, Fields::default()),
             (_, _) => Ending::unseen(last_at),
         };
         progress.end(ending, context);
         if !matches!(skip, Skip::Rest(_)) {
             // Responses in what that call moved are lost, and none behind it.
-            self.pairing.lose_responses(passed_at);
+            self.pairing.lose_responses(gap_ended_at);
         }
     }
 

@@ -5,8 +5,8 @@
 //! the bytes may have been something else, and nothing is said of them.
 
 use super::{Dialogue, Waiting};
+use crate::chunk::Mark;
 use crate::context::Context;
-use crate::stream::Mark;
 use crate::{Direction, Exchange, Fields, Reason, Request, RequestHead};
 
 impl Dialogue {
@@ -20,7 +20,7 @@ impl Dialogue {
     /// Takes up a head that had not ended when an error was answered, and nothing else waits for an answer.
     pub(super) fn take_unfinished(&mut self, waiting: &Waiting, context: &mut Context) {
         let [requests, _] = context.request_direction();
-        let decoder = &mut self.halves.of_mut(requests).decoder;
+        let decoder = &mut self.directions.of_mut(requests).decoder;
         let begun_before = decoder.head_begun().is_some_and(|begun| begun <= waiting.mark.at);
         if begun_before
             && self.pairing.is_idle()

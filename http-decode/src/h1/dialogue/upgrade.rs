@@ -68,7 +68,7 @@ impl Dialogue {
     }
 }
 
-/// Tells whether what follows a request may not be HTTP: CONNECT, or an offer to upgrade (RFC 9110 section 7.8).
+/// Returns whether what follows a request may not be HTTP: CONNECT, or an offer to upgrade (RFC 9110 section 7.8).
 pub(super) fn may_tunnel(request: &Versioned<RequestHead>) -> bool {
     request.has.any(Known::Upgrade) || request.head.method.as_deref() == Some("CONNECT")
 }

@@ -110,7 +110,7 @@ pub(crate) fn unfinished(bytes: &[u8], place: Place) -> RequestHead {
     }
 }
 
-/// Says how far a whole first line of a connection resembles a request line, with any token as its method.
+/// Returns how far a whole first line of a connection resembles a request line, with any token as its method.
 pub(crate) fn is_request_line(line: &[u8]) -> bool {
     matches!(request_line(line), RequestLine::Whole(line) if line.method.len() <= method::MAX_METHOD)
 }

@@ -44,7 +44,7 @@ impl Waiting {
         }
     }
 
-    /// Counts the memory in use.
+    /// Returns the memory in use, in bytes.
     pub(super) fn held_bytes(&self) -> usize {
         size_of::<Self>()
             + match &self.what {

@@ -13,17 +13,16 @@ use super::frame::{self, Event, Lost, Reader, Skipped};
 use super::hpack;
 use super::section::SectionReader;
 use super::streams::Streams;
-use crate::both::Both;
 use crate::context::Context;
 use crate::context::Role;
+use crate::direction::PerDirection;
 use crate::limits::LATE_TABLE_BYTES;
-use crate::stream::Hole;
-use crate::{Chunk, Direction, Ended, Exchange, Limits, Reason, Timestamp};
+use crate::{Chunk, Direction, Ended, Exchange, Gap, Limits, Reason, Timestamp};
 
 /// An HTTP/2 connection.
 #[derive(Debug)]
 pub(crate) struct Dialogue {
-    halves: Both<Half>,
+    directions: PerDirection<DirectionState>,
     sections: SectionReader,
     streams: Streams,
     /// What was decoded before it was known which side asks.
@@ -32,7 +31,7 @@ pub(crate) struct Dialogue {
 
 /// One direction.
 #[derive(Debug)]
-struct Half {
+struct DirectionState {
     reader: Reader,
     table: hpack::Decoder,
     in_step: bool,
@@ -43,14 +42,14 @@ impl Dialogue {
     /// Begins where `found` carries a frame next, or the client's preface; the other direction is out of step.
     pub(crate) fn new(found: Direction, at_preface: bool, context: &Context) -> Self {
         let limits = &context.settings.limits;
-        let half = |direction| Half {
+        let state = |direction| DirectionState {
             reader: Reader::new(limits.max_head_bytes),
             table: hpack::Decoder::new(limits.max_table_bytes.min(LATE_TABLE_BYTES)),
             in_step: direction == found,
             last_at: Timestamp::default(),
         };
         let mut dialogue = Self {
-            halves: Both::new(half),
+            directions: PerDirection::new(state),
             sections: SectionReader::default(),
             streams: Streams::default(),
             waiting: VecDeque::new(),
@@ -65,22 +64,22 @@ impl Dialogue {
     pub(crate) fn upgraded(exchange: Box<Exchange>, context: &Context) -> Self {
         let [requests, responses] = context.request_direction();
         let mut dialogue = Self::new(requests, true, context);
-        dialogue.halves.of_mut(responses).in_step = true;
+        dialogue.directions.of_mut(responses).in_step = true;
         dialogue.streams.adopt(exchange);
         dialogue
     }
 
-    /// Tells whether it is known where the next frame of a direction begins.
+    /// Returns whether it is known where the next frame of a direction begins.
     pub(crate) fn is_in_step(&self, direction: Direction) -> bool {
-        self.halves.of(direction).in_step
+        self.directions.of(direction).in_step
     }
 
     /// Goes on where a direction carries a frame next, or the client's preface.
     pub(crate) fn find_step(&mut self, direction: Direction, at_preface: bool, context: &mut Context) {
         let limits = &context.settings.limits;
-        let half = self.halves.of_mut(direction);
-        half.reader = Reader::new(limits.max_head_bytes);
-        half.in_step = true;
+        let state = self.directions.of_mut(direction);
+        state.reader = Reader::new(limits.max_head_bytes);
+        state.in_step = true;
         if at_preface {
             self.begin(direction, limits);
         } else {
@@ -91,9 +90,9 @@ impl Dialogue {
     /// Begins with the connection: no header block precedes the client's preface in either direction.
     fn begin(&mut self, requests: Direction, limits: &Limits) {
         self.streams.begin_connection();
-        self.halves.of_mut(requests).reader = Reader::at_preface(limits.max_head_bytes);
-        self.halves.of_mut(requests).table = hpack::Decoder::from_start(limits.max_table_bytes);
-        let responses = self.halves.of_mut(requests.other());
+        self.directions.of_mut(requests).reader = Reader::at_preface(limits.max_head_bytes);
+        self.directions.of_mut(requests).table = hpack::Decoder::from_start(limits.max_table_bytes);
+        let responses = self.directions.of_mut(requests.other());
         // Where its bytes arrived first, blocks may have been decoded already.
         if !responses.in_step {
             responses.table = hpack::Decoder::from_start(limits.max_table_bytes);
@@ -102,21 +101,21 @@ impl Dialogue {
 
     /// Reads on in a direction; false when `chunk` is used up.
     pub(crate) fn read(&mut self, direction: Direction, chunk: &mut Chunk<'_>, context: &mut Context) -> bool {
-        let (half, sections, mut hearing) = self.hear(direction, context);
-        half.last_at = chunk.at;
+        let (state, sections, mut hearing) = self.hear(direction, context);
+        state.last_at = chunk.at;
         let at = chunk.at;
-        let Some(event) = half.reader.read(chunk) else {
+        let Some(event) = state.reader.read(chunk) else {
             return false;
         };
         match event {
             Event::Preface => hearing.find_side(Role::Requests),
             Event::SecondPreface { position } => {
                 hearing.restart(position, at);
-                half.table = hpack::Decoder::from_start(hearing.context.settings.limits.max_table_bytes);
+                state.table = hpack::Decoder::from_start(hearing.context.settings.limits.max_table_bytes);
             }
             Event::Block(block) if block.headless => hearing.miss_block(block.stream, at),
             Event::Block(block) => {
-                let section = hearing.decode(sections, &block, &mut half.table);
+                let section = hearing.decode(sections, &block, &mut state.table);
                 hearing.take_block(&block, section);
             }
             Event::Content { stream, bytes } => hearing.take_content(stream, Some(bytes), at),
@@ -128,28 +127,22 @@ impl Dialogue {
                 hearing.context.undecoded(direction, position, Reason::MalformedFrame);
                 hearing.context.counters.malformed_frames += 1;
                 hearing.lose(at, at);
-                half.in_step = false;
-                half.table.forget();
+                state.in_step = false;
+                state.table.forget();
             }
         }
         true
     }
 
     /// Steps over a hole; `behind_at` is when the bytes behind it were captured, if they are there.
-    pub(crate) fn skip(
-        &mut self,
-        direction: Direction,
-        hole: &Hole,
-        behind_at: Option<Timestamp>,
-        context: &mut Context,
-    ) {
-        let (half, sections, mut hearing) = self.hear(direction, context);
-        let (at, seen) = match (hole.passed_at(half.last_at), hole.bytes()) {
+    pub(crate) fn skip_gap(&mut self, gap: &Gap, behind_at: Option<Timestamp>, context: &mut Context) {
+        let (state, sections, mut hearing) = self.hear(gap.direction, context);
+        let (at, seen) = match (gap.ended_at(state.last_at), gap.bytes()) {
             (Some(at), Some(_)) => (at, Seen::Yes),
-            (_, _) => (half.last_at, Seen::No),
+            (_, _) => (state.last_at, Seen::No),
         };
-        let (lost, in_step) = match half.reader.skip(hole.bytes()) {
-            Skipped::InStep(lost) => (lost, half.in_step),
+        let (lost, in_step) = match state.reader.skip_gap(gap.bytes()) {
+            Skipped::InStep(lost) => (lost, state.in_step),
             Skipped::OutOfStep(lost) => (lost, false),
         };
         match lost {
@@ -163,16 +156,16 @@ impl Dialogue {
                 hearing.miss_content(stream, None, ends_stream.then_some(seen), at);
             }
             Lost::Block(block) => {
-                let section = hearing.decode(sections, &block, &mut half.table);
+                let section = hearing.decode(sections, &block, &mut state.table);
                 hearing.take_block(&block, section);
             }
             Lost::Reset { stream } => hearing.take_reset(stream, at, Seen::No),
         }
         if !in_step {
-            let until = hole.passed_at(half.last_at).or(behind_at);
+            let until = gap.ended_at(state.last_at).or(behind_at);
             hearing.lose(at, until.unwrap_or(Timestamp(u64::MAX)));
-            half.in_step = false;
-            half.table.forget();
+            state.in_step = false;
+            state.table.forget();
         }
     }
 
@@ -182,7 +175,7 @@ impl Dialogue {
         hearing.lose(at, at);
     }
 
-    /// Tells whether something waits that only settling can end.
+    /// Returns whether something waits that only settling can end.
     pub(crate) fn is_unsettled(&self) -> bool {
         self.streams.is_unsettled()
     }
@@ -197,7 +190,7 @@ impl Dialogue {
         self.streams.release(now, context);
     }
 
-    /// Says when that is due.
+    /// Returns when that is due.
     pub(crate) fn release_at(&self) -> Option<Timestamp> {
         self.streams.release_at()
     }
@@ -208,18 +201,18 @@ impl Dialogue {
             context.undecoded(direction, position, Reason::UnknownSide);
         }
         self.streams.end_all(now, ended, context);
-        for half in self.halves.all_mut() {
-            let counted = half.reader.take_counters();
+        for state in self.directions.all_mut() {
+            let counted = state.reader.take_counters();
             context.counters.heads_cut += counted.blocks_cut;
             context.counters.empty_frames += counted.empty_fragments + counted.empty_data;
             context.counters.oversize_frames += counted.oversize_frames;
         }
     }
 
-    /// Counts the memory in use.
+    /// Returns the memory in use, in bytes.
     pub(crate) fn held_bytes(&self) -> usize {
-        let half = |half: &Half| half.reader.held_bytes() + half.table.held_bytes();
-        self.halves.all().map(half).iter().sum::<usize>()
+        let state = |state: &DirectionState| state.reader.held_bytes() + state.table.held_bytes();
+        self.directions.all().map(state).iter().sum::<usize>()
             + self.sections.held_bytes()
             + self.streams.held_bytes()
             + self.waiting.iter().map(Waiting::held_bytes).sum::<usize>()
@@ -230,19 +223,22 @@ impl Dialogue {
         &'a mut self,
         direction: Direction,
         context: &'a mut Context,
-    ) -> (&'a mut Half, &'a mut SectionReader, Hearing<'a>) {
+    ) -> (&'a mut DirectionState, &'a mut SectionReader, Hearing<'a>) {
         let hearing = Hearing {
             direction,
             streams: &mut self.streams,
             waiting: &mut self.waiting,
             context,
         };
-        (self.halves.of_mut(direction), &mut self.sections, hearing)
+        (self.directions.of_mut(direction), &mut self.sections, hearing)
     }
 
     fn take_settings(&mut self, direction: Direction, settings: frame::Settings) {
         if let Some(bytes) = settings.max_frame_size {
-            self.halves.of_mut(direction.other()).reader.set_max_frame_size(bytes);
+            self.directions
+                .of_mut(direction.other())
+                .reader
+                .set_max_frame_size(bytes);
         }
     }
 }

@@ -106,7 +106,7 @@ impl Header {
         }
     }
 
-    /// Tells whether these nine bytes look like a frame's, for a reader that does not know where frames begin.
+    /// Returns whether these nine bytes look like a frame's, for a reader that does not know where frames begin.
     ///
     /// Stricter than [`check`](Self::check): the reserved bit is 0, the kind is known, its undefined flags are 0, the
     /// stream is what the kind asks for, and the length is one that senders use. Of uniformly random bytes 1 in 390,000 pass.
@@ -129,17 +129,17 @@ impl Header {
         !self.reserved && self.flags & !flags == 0 && self.check(longest).is_ok()
     }
 
-    /// Tells whether a flag is set.
+    /// Returns whether a flag is set.
     pub fn has(&self, flag: u8) -> bool {
         self.flags & flag != 0
     }
 
-    /// Tells whether a frame that fails [`check`](Self::check) ends no more than its stream (RFC 9113 section 4.2).
+    /// Returns whether a frame that fails [`check`](Self::check) ends no more than its stream (RFC 9113 section 4.2).
     pub(super) fn ends_stream_only(&self, code: ErrorCode) -> bool {
         code == ErrorCode::FrameSize && matches!(self.kind, kind::DATA | kind::PRIORITY)
     }
 
-    /// Says how many bytes of fixed fields a payload begins with: for SETTINGS, those of one entry.
+    /// Returns how many bytes of fixed fields a payload begins with: for SETTINGS, those of one entry.
     pub(super) fn fixed_length(&self) -> u32 {
         let padded = u32::from(self.has(flag::PADDED));
         match self.kind {

@@ -167,7 +167,7 @@ fn parse_push_promise<'a>(header: &Header, payload: &'a [u8]) -> Result<Payload<
     })
 }
 
-/// Tells whether a stream may be promised: servers' streams have even numbers (RFC 9113 section 5.1.1).
+/// Returns whether a stream may be promised: servers' streams have even numbers (RFC 9113 section 5.1.1).
 pub(super) fn is_promised(stream: u32) -> bool {
     stream != 0 && stream.is_multiple_of(2)
 }

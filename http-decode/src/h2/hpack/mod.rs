@@ -130,14 +130,14 @@ impl Decoder {
         self.table.forget();
     }
 
-    /// Counts the memory in use between blocks: never more than [`max_held_bytes`](Self::max_held_bytes).
+    /// Returns the memory in use, in bytes between blocks: never more than [`max_held_bytes`](Self::max_held_bytes).
     ///
     /// While a block is decoded, its longest field may take eight fifths of its length on the wire besides.
     pub fn held_bytes(&self) -> usize {
         self.table.held_bytes() + self.scratch.held_bytes()
     }
 
-    /// Says how much memory a decoder may come to hold: two and a half times `max_table_bytes`, and 4 KiB.
+    /// Returns how much memory a decoder may come to hold: two and a half times `max_table_bytes`, and 4 KiB.
     pub const fn max_held_bytes(max_table_bytes: usize) -> usize {
         Table::max_held_bytes(max_table_bytes) + Scratch::MAX_KEPT_BYTES
     }

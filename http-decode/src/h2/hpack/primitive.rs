@@ -18,7 +18,7 @@ impl<'b> Input<'b> {
         Self(block)
     }
 
-    /// Shows the next byte.
+    /// Returns the next byte.
     #[inline]
     pub(super) fn peek(&self) -> Option<u8> {
         self.0.first().copied()
@@ -108,7 +108,7 @@ impl Scratch {
         }
     }
 
-    /// Counts the memory in use.
+    /// Returns the memory in use, in bytes.
     pub(super) fn held_bytes(&self) -> usize {
         self.bytes.capacity()
     }

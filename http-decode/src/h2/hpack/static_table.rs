@@ -5,7 +5,7 @@
 /// How many entries there are; greater indices are of the dynamic table.
 pub(super) const LENGTH: u32 = 61;
 
-/// Gives the name and value of an entry.
+/// Returns the name and value of an entry.
 #[inline]
 pub(super) fn get(index: u32) -> Option<(&'static [u8], &'static [u8])> {
     ENTRIES.get(index.checked_sub(1)? as usize).copied()

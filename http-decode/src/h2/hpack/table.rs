@@ -71,7 +71,7 @@ impl Table {
         }
     }
 
-    /// Says how much memory a table of a size may take: its octets twice, as they are moved together only once half of
+    /// Returns how much memory a table of a size may take: its octets twice, as they are moved together only once half of
     /// them are dead, and its entries.
     pub(super) const fn max_held_bytes(max_bytes: usize) -> usize {
         let max_bytes = if max_bytes < Self::MAX_BYTES {
@@ -82,17 +82,17 @@ impl Table {
         2 * max_bytes + Self::max_entries(max_bytes) * size_of::<Entry>()
     }
 
-    /// Counts the memory in use.
+    /// Returns the memory in use, in bytes.
     pub(super) fn held_bytes(&self) -> usize {
         self.octets.capacity() + self.entries.capacity() * size_of::<Entry>()
     }
 
-    /// Counts the entries.
+    /// Returns the number of entries.
     pub(super) fn len(&self) -> usize {
         self.entries.len()
     }
 
-    /// Gives the name and the value of the entry with this index, as far as they were seen.
+    /// Returns the name and the value of the entry with this index, as far as they were seen.
     #[inline]
     pub(super) fn get(&self, index: u32) -> (Option<&[u8]>, Option<&[u8]>) {
         if let Some((name, value)) = static_table::get(index) {

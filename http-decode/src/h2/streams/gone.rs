@@ -26,7 +26,7 @@ impl Gone {
         stream <= self.highest && self.latest.contains(&stream)
     }
 
-    /// Counts the memory in use.
+    /// Returns the memory in use, in bytes.
     pub(super) fn held_bytes(&self) -> usize {
         self.latest.capacity() * size_of::<u32>()
     }

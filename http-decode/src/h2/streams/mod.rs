@@ -13,8 +13,8 @@ use self::gone::{Gone, remember};
 use self::lost::{LostResponses, doubt_ends, hear};
 use self::stream::{State, Stream};
 use super::section::{Kind, Section};
+use crate::chunk::Mark;
 use crate::context::Context;
-use crate::stream::Mark;
 use crate::{Ended, Exchange, Protocol, Timestamp};
 
 /// The streams of a connection.
@@ -277,7 +277,7 @@ impl Streams {
         }
     }
 
-    /// Tells whether a stream has ended unless something is still to arrive.
+    /// Returns whether a stream has ended unless something is still to arrive.
     pub(super) fn is_unsettled(&self) -> bool {
         !self.ending.is_empty()
     }
@@ -317,7 +317,7 @@ impl Streams {
         self.due = due.min();
     }
 
-    /// Says when [`release`](Self::release) has something to do.
+    /// Returns when [`release`](Self::release) has something to do.
     pub(super) fn release_at(&self) -> Option<Timestamp> {
         self.due
     }
@@ -333,7 +333,7 @@ impl Streams {
         self.bytes = 0;
     }
 
-    /// Counts the memory in use.
+    /// Returns the memory in use, in bytes.
     pub(super) fn held_bytes(&self) -> usize {
         self.bytes
             + self.gone.held_bytes()
@@ -375,7 +375,7 @@ impl Streams {
         self.take_state(origin.stream, context);
     }
 
-    /// Says when a stream was reset of which nothing has been seen.
+    /// Returns when a stream was reset of which nothing has been seen.
     fn early_reset(&self, stream: u32) -> Option<Timestamp> {
         let reset = self.early.iter().find(|(early, _)| *early == stream);
         reset.map(|(_, at)| *at)

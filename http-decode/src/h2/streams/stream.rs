@@ -72,7 +72,7 @@ impl Stream {
         }
     }
 
-    /// Says whether it goes on.
+    /// Returns whether it goes on.
     pub(super) fn state(&self) -> State {
         match self.end {
             None => State::Open,
@@ -85,7 +85,7 @@ impl Stream {
         }
     }
 
-    /// Tells whether what the server sent at `at` came too late to be about this exchange.
+    /// Returns whether what the server sent at `at` came too late to be about this exchange.
     pub(super) fn is_over(&self, at: Timestamp) -> bool {
         self.end.is_some_and(|end| end.at < at)
     }
@@ -108,7 +108,7 @@ impl Stream {
         matches!(self.progress, Progress::Out(_))
     }
 
-    /// Tells whether the head of the request has been seen.
+    /// Returns whether the head of the request has been seen.
     pub(super) fn is_requested(&self) -> bool {
         self.requested
     }
@@ -192,7 +192,7 @@ impl Stream {
         }
     }
 
-    /// Tells whether the head of the response has been seen.
+    /// Returns whether the head of the response has been seen.
     pub(super) fn is_answered(&self) -> bool {
         self.response != Response::Awaited
     }
@@ -256,7 +256,7 @@ impl Stream {
         self.progress.end(ending, context);
     }
 
-    /// Counts the memory in use.
+    /// Returns the memory in use, in bytes.
     pub(super) fn held_bytes(&self) -> usize {
         size_of::<Self>() + self.progress.held_bytes() + self.trailers.held_bytes()
     }

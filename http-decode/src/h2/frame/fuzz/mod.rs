@@ -68,7 +68,7 @@ pub(super) fn tell(wire: &[u8], preface: bool, cut: &[usize], hole: Range<usize>
     let (before, _) = wire.split_at_checked(hole.start).unwrap_or((wire, &[]));
     read_pieces(&mut reader, before, 0, cut, &mut story);
     if !hole.is_empty() {
-        let skipped = reader.skip(Some(hole.len() as u64));
+        let skipped = reader.skip_gap(Some(hole.len() as u64));
         story.out_of_step = matches!(skipped, Skipped::OutOfStep(_));
         let (Skipped::InStep(lost) | Skipped::OutOfStep(lost)) = skipped;
         story.lose(lost);

@@ -5,8 +5,8 @@
 
 use super::{MAX_BLOCK_BYTES, PREFACE, Story, Told};
 use crate::Timestamp;
+use crate::chunk::Mark;
 use crate::h2::frame::{Block, ErrorCode, Event, Header, Payload, Settings, flag, parse};
-use crate::stream::Mark;
 
 /// Says what the frames tell, by [`parse`], and how many bytes they are.
 pub(in super::super) fn expect(wire: &[u8], preface: bool) -> (Vec<Told>, usize) {
@@ -102,7 +102,7 @@ fn expect_frame(
     Ok(())
 }
 
-/// Gives the event of a frame that is neither content nor part of a block.
+/// Returns the event of a frame that is neither content nor part of a block.
 fn event(header: &Header, payload: &Payload<'_>) -> Option<Event<'static>> {
     match payload {
         Payload::Reset { code } => Some(Event::Reset {

@@ -6,8 +6,8 @@
 use super::Step;
 use super::event::{Block, Event};
 use crate::Timestamp;
+use crate::chunk::Mark;
 use crate::h2::frame::{ErrorCode, Header, flag, kind};
-use crate::stream::Mark;
 
 /// What is kept of the memory of a block that was handed out: enough for the next one of usual size.
 pub(super) const KEPT: usize = 4096;
@@ -35,7 +35,7 @@ impl Assembly {
         }
     }
 
-    /// Counts the memory in use.
+    /// Returns the memory in use, in bytes.
     pub(super) fn held_bytes(&self) -> usize {
         self.bytes.capacity()
     }
@@ -100,7 +100,7 @@ impl Assembly {
         }
     }
 
-    /// Tells whether the block in progress has not been handed out.
+    /// Returns whether the block in progress has not been handed out.
     pub(super) fn is_wanted(&self) -> bool {
         self.open.is_some_and(|open| open.wanted)
     }

@@ -4,9 +4,9 @@
 //! its range.
 
 use crate::Timestamp;
+use crate::chunk::Mark;
 use crate::h2::frame::ErrorCode;
 use crate::h2::frame::payload::{check_setting, setting};
-use crate::stream::Mark;
 
 /// What was read. PING, PRIORITY, `WINDOW_UPDATE` and unknown kinds make no event.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]

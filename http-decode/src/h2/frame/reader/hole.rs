@@ -66,7 +66,7 @@ impl Lost<'_> {
 
 impl Reader {
     /// Steps over a hole of `bytes` bytes, or of an unknown number of them, which may end anywhere.
-    pub(crate) fn skip(&mut self, bytes: Option<u64>) -> Skipped<'_> {
+    pub(crate) fn skip_gap(&mut self, bytes: Option<u64>) -> Skipped<'_> {
         self.assembly.forget();
         let span = bytes.unwrap_or(u64::MAX);
         if span == 0 {

@@ -11,7 +11,7 @@ mod hole;
 mod payload;
 
 use super::{ErrorCode, Header, flag, kind};
-use crate::stream::Mark;
+use crate::chunk::Mark;
 use crate::{Chunk, Timestamp};
 use block::{Assembly, Open};
 pub(crate) use event::{Block, Counters, Event, Settings};
@@ -118,7 +118,7 @@ impl Reader {
         self.max_frame_size = bytes;
     }
 
-    /// Counts the memory in use.
+    /// Returns the memory in use, in bytes.
     pub(crate) fn held_bytes(&self) -> usize {
         self.assembly.held_bytes()
     }

@@ -68,7 +68,7 @@ struct Short {
 }
 
 impl Reader<'_> {
-    /// Shows the next bits, the first one highest: 57 at least, ones where the string has ended.
+    /// Returns the next bits, the first one highest: 57 at least, ones where the string has ended.
     #[inline]
     fn window(&self) -> u64 {
         let bytes = self.block.get(self.position / 8..).unwrap_or_default();
@@ -94,7 +94,7 @@ impl Reader<'_> {
         Short { octets, width, last }
     }
 
-    /// Tells whether the string ends here, where no short code was found. Then the next eight bits are ones, as all long
+    /// Returns whether the string ends here, where no short code was found. Then the next eight bits are ones, as all long
     /// codes begin with more of them.
     #[inline]
     fn is_end(&self) -> bool {

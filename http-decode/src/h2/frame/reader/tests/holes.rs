@@ -7,7 +7,7 @@ fn a_hole_in_the_preface_takes_nothing_as_long_as_it_ends_there() {
     for (hole, expected) in [(4, "InStep(Nothing)"), (5, "OutOfStep(Nothing)")] {
         let mut reader = Reader::at_preface(LIMIT);
         assert_eq!(read_at(&mut reader, 0, &PREFACE[..20]), none());
-        assert_eq!(format!("{:?}", reader.skip(Some(hole))), expected);
+        assert_eq!(format!("{:?}", reader.skip_gap(Some(hole))), expected);
         let after = read_at(&mut reader, 24, &frame(3, 0, 1, &[0, 0, 0, 8]));
         let known = ["preface", "1: reset 8"];
         assert_eq!(after, if hole == 4 { &known[..] } else { &[] });
@@ -128,7 +128,7 @@ fn a_hole_takes_what_a_control_frame_says_and_no_event_makes_it_up() {
 #[test]
 fn no_hole_is_no_hole() {
     let mut reader = Reader::new(LIMIT);
-    assert_eq!(reader.skip(Some(0)), Skipped::InStep(Lost::Nothing));
+    assert_eq!(reader.skip_gap(Some(0)), Skipped::InStep(Lost::Nothing));
     assert_eq!(read_at(&mut reader, 0, &frame(1, 4, 1, b"ab")), ["1: ab"]);
 }
 
@@ -136,7 +136,7 @@ fn no_hole_is_no_hole() {
 fn behind_a_hole_out_of_step_nothing_is_read_or_handed_out_again() {
     let mut reader = Reader::new(LIMIT);
     assert_eq!(read_at(&mut reader, 0, &frame(1, 0, 1, b"ab")), none());
-    assert!(matches!(reader.skip(Some(1)), Skipped::OutOfStep(Lost::Block(_))));
+    assert!(matches!(reader.skip_gap(Some(1)), Skipped::OutOfStep(Lost::Block(_))));
     assert_eq!(read_at(&mut reader, 12, &frame(9, 4, 1, b"cd")), none());
-    assert_eq!(reader.skip(Some(1)), Skipped::OutOfStep(Lost::Nothing));
+    assert_eq!(reader.skip_gap(Some(1)), Skipped::OutOfStep(Lost::Nothing));
 }

@@ -49,7 +49,7 @@ fn read(wire: &[u8]) -> Vec<String> {
 fn read_around(before: &[u8], hole: u64, after: &[u8]) -> [Vec<String>; 3] {
     let mut reader = Reader::new(LIMIT);
     let events = read_at(&mut reader, 0, before);
-    let skipped = match reader.skip(Some(hole)) {
+    let skipped = match reader.skip_gap(Some(hole)) {
         Skipped::InStep(lost) => show_lost(&lost),
         Skipped::OutOfStep(lost) => format!("out of step, {}", show_lost(&lost)),
     };
@@ -265,7 +265,7 @@ fn an_error_of_the_connection_ends_reading() {
             "kind {kind}"
         );
         assert_eq!(read_at(&mut reader, 100, &frame(1, 4, 1, b"abc")), none());
-        assert_eq!(reader.skip(Some(1)), Skipped::OutOfStep(Lost::Nothing));
+        assert_eq!(reader.skip_gap(Some(1)), Skipped::OutOfStep(Lost::Nothing));
     }
 }
 

@@ -250,7 +250,7 @@ fn a_hole_without_a_length_is_counted_and_told_without_one() {
             .collect();
         assert_eq!(gaps, [(get("/1").len() as u64, None)]);
         let counters = tape.connection.counters();
-        assert_eq!((counters.uncounted_holes, counters.missing_bytes), (1, 0));
+        assert_eq!((counters.unknown_gaps, counters.missing_bytes), (1, 0));
     });
 }
 
