@@ -1,17 +1,17 @@
-//! From a connection of which nothing is known to one that is read, and back into step.
+//! Detection of the protocol, and resynchronisation: applying the verdicts of the boundary scanners.
 //!
-//! In: the verdicts of the scouts. Out: the dialogue that reads on, or bytes discarded and counted. Refuses to take one
-//! direction for HTTP/1 and the other for HTTP/2.
+//! Once one direction shows the protocol, the other direction is read as the same protocol.
 
-use super::{Connection, Dialogue, DirectionState, Phase};
+use super::Connection;
+use super::state::{DirectionState, Phase, Session};
+use crate::boundary::{BoundaryScanner, Verdict};
 use crate::context::Role;
 use crate::direction::PerDirection;
 use crate::proxy::{Found, Preamble};
-use crate::scout::{Scout, Verdict};
 use crate::{Direction, Reason, h1, h2};
 
 impl Connection {
-    /// Lets the scout of a direction scan the next bytes; false when there are none.
+    /// Scans the next bytes of a direction; `false` if there are none.
     pub(super) fn scan_ahead(&mut self, direction: Direction) -> bool {
         if let Some(scanned) = self.scan_preamble(direction) {
             return scanned;
@@ -19,20 +19,22 @@ impl Connection {
         let limits = self.context.settings.limits;
         let begins = self.begins_with_next(direction);
         let state = self.directions.of_mut(direction);
-        let Some(scout) = &mut state.scout else { return false };
-        let next = state.reassembler.next().max(scout.scanned());
+        let Some(scanner) = &mut state.scanner else {
+            return false;
+        };
+        let next = state.reassembler.next().max(scanner.scanned());
         let verdict = match state.reassembler.held_at(next) {
-            Some(chunk) => scout.scan(&chunk, state.start, begins, &limits),
-            None if scout.is_undecided() && state.reassembler.is_known_gap_at(next) => scout.conclude(),
+            Some(chunk) => scanner.scan(&chunk, state.start, begins, &limits),
+            None if scanner.is_undecided() && state.reassembler.is_known_gap_at(next) => scanner.conclude(),
             None => return false,
         };
-        self.take_verdict(direction, verdict);
-        self.refuse_both();
+        self.apply_verdict(direction, verdict);
+        self.drop_unparsable();
         true
     }
 
-    /// Scans for a header of the PROXY protocol, and steps over it; says whether that did anything, or nothing if there is
-    /// none.
+    /// Scans for a PROXY protocol header, and skips it. Returns whether that changed anything, or `None` if there is no
+    /// header.
     fn scan_preamble(&mut self, direction: Direction) -> Option<bool> {
         let state = self.directions.of_mut(direction);
         let preamble = state.preamble.as_mut()?;
@@ -58,7 +60,7 @@ impl Connection {
             return Some(false);
         };
         match preamble.scan(chunk.bytes) {
-            Found::NotYet => Some(true),
+            Found::NeedMore => Some(true),
             Found::Nothing => {
                 state.preamble = None;
                 None
@@ -72,59 +74,59 @@ impl Connection {
         }
     }
 
-    /// Gives up on both directions once neither begins like HTTP: then there is no error that answers a bad request.
-    fn refuse_both(&mut self) {
-        let waits = |state: &DirectionState| state.scout.as_ref().is_some_and(Scout::awaits_refusal);
-        if self.directions.all().into_iter().all(waits) {
+    /// Discards the beginning of both directions once neither is HTTP: then no error can answer a bad request.
+    fn drop_unparsable(&mut self) {
+        let awaits_error = |state: &DirectionState| state.scanner.as_ref().is_some_and(BoundaryScanner::awaits_error);
+        if self.directions.all().into_iter().all(awaits_error) {
             for direction in [Direction::Read, Direction::Write] {
-                if let Some(scout) = &mut self.directions.of_mut(direction).scout {
-                    scout.drop_refused();
+                if let Some(scanner) = &mut self.directions.of_mut(direction).scanner {
+                    scanner.drop_unparsable();
                 }
-                self.discard_useless(direction);
+                self.discard_unneeded(direction);
             }
         }
     }
 
-    /// Returns whether a direction cannot go on because bytes are missing, while some behind them are there.
+    /// Returns whether a direction waits for missing bytes while bytes behind them have arrived.
     pub(super) fn waits_for_gap(&self, direction: Direction) -> bool {
         let state = self.directions.of(direction);
         state.reassembler.has_gap()
             || state
-                .scout
+                .scanner
                 .as_ref()
-                .is_some_and(|scout| scout.is_undecided() && state.reassembler.has_gap_at(scout.scanned()))
+                .is_some_and(|scanner| scanner.is_undecided() && state.reassembler.has_gap_at(scanner.scanned()))
     }
 
-    /// Returns whether bytes of a direction are held of which it is not known yet how to read them.
+    /// Returns whether bytes of a direction are held because no boundary was found yet.
     pub(super) fn is_undecided(&self, direction: Direction) -> bool {
-        let scout = self.directions.of(direction).scout.as_ref();
-        scout.is_some_and(Scout::is_undecided)
+        let scanner = self.directions.of(direction).scanner.as_ref();
+        scanner.is_some_and(BoundaryScanner::is_undecided)
     }
 
-    /// Has a scout decide on what it scanned, where nothing will follow; false when there is nothing to decide.
+    /// Decides on the scanned bytes of a direction, which nothing will follow; `false` if there are none.
     pub(super) fn conclude(&mut self, direction: Direction) -> bool {
         let state = self.directions.of_mut(direction);
-        let Some(scout) = state.scout.as_mut().filter(|scout| scout.is_undecided()) else {
+        let Some(scanner) = state.scanner.as_mut().filter(|scanner| scanner.is_undecided()) else {
             return false;
         };
-        let verdict = scout.conclude();
-        self.take_verdict(direction, verdict);
+        let verdict = scanner.conclude();
+        self.apply_verdict(direction, verdict);
         true
     }
 
-    /// Starts scanning for a frame where HTTP/2 lost its step in a direction.
+    /// Starts looking for a frame boundary if HTTP/2 framing was lost in this direction.
     pub(super) fn resync_if_lost(&mut self, direction: Direction) {
-        if let Dialogue::Http2(dialogue) = &mut self.dialogue
-            && !dialogue.is_in_step(direction)
-            && self.directions.of(direction).scout.is_none()
+        if let Session::Http2(session) = &mut self.session
+            && !session.is_in_sync(direction)
+            && self.directions.of(direction).scanner.is_none()
         {
-            self.directions.of_mut(direction).scout = Some(Scout::for_http2());
+            self.directions.of_mut(direction).scanner = Some(BoundaryScanner::for_http2());
         }
     }
 
-    /// Reports once that this is not HTTP, or, of a connection that was not seen whole, that no HTTP was recognised.
+    /// Reports, once, that this is not HTTP, or that no HTTP was recognised if bytes were lost or the connection was joined late.
     pub(super) fn report_unrecognised(&mut self) {
-        if matches!(self.dialogue, Dialogue::Unknown)
+        if matches!(self.session, Session::Unknown)
             && let Some((direction, position)) = self.unrecognised_from.take()
         {
             let reason = if self.is_seen_whole() {
@@ -136,14 +138,14 @@ impl Connection {
         }
     }
 
-    /// Returns whether every byte was seen, so that the first ones would have said that this is HTTP.
+    /// Returns whether every byte was seen, so that HTTP would have been recognised by the first bytes.
     fn is_seen_whole(&self) -> bool {
         self.context.from_start && self.context.counters.missing_bytes == 0
     }
 
-    fn take_verdict(&mut self, direction: Direction, verdict: Verdict) {
+    fn apply_verdict(&mut self, direction: Direction, verdict: Verdict) {
         match verdict {
-            Verdict::Wait => self.discard_useless(direction),
+            Verdict::NeedMore => self.discard_unneeded(direction),
             Verdict::StartLine(role, start) => {
                 self.discard_until(direction, start);
                 self.begin_http1(direction, role);
@@ -166,54 +168,54 @@ impl Connection {
         let lost = PerDirection::new(|direction| self.directions.of(direction).lost_until);
         let begins = PerDirection::new(|direction| self.begins_with_next(direction));
         self.context.counters.resynchronised += u64::from(self.directions.of(direction).lost_until.is_some());
-        self.dialogue = Dialogue::Http1(Box::new(h1::dialogue::Dialogue::new(side, direction, &lost, &begins)));
+        self.session = Session::Http1(Box::new(h1::session::Session::new(side, direction, &lost, &begins)));
         for state in self.directions.all_mut() {
-            state.scout = None;
+            state.scanner = None;
         }
     }
 
     fn begin_frames(&mut self, direction: Direction, at_preface: bool) {
-        if let Dialogue::Http2(dialogue) = &mut self.dialogue {
-            dialogue.find_step(direction, at_preface, &mut self.context);
-            self.directions.of_mut(direction).scout = None;
+        if let Session::Http2(session) = &mut self.session {
+            session.resync(direction, at_preface, &mut self.context);
+            self.directions.of_mut(direction).scanner = None;
         } else {
             self.begin_http2(direction, at_preface);
         }
     }
 
-    /// Returns whether the next byte of a direction is the first one of a connection that was seen to begin.
+    /// Returns whether the next byte of a direction is known to be the first of the connection.
     fn begins_with_next(&self, direction: Direction) -> bool {
         let state = self.directions.of(direction);
         self.context.from_start && state.reassembler.next() == state.start
     }
 
     fn begin_http2(&mut self, direction: Direction, at_preface: bool) {
-        let mut dialogue = h2::dialogue::Dialogue::new(direction, at_preface, &self.context);
+        let mut session = h2::session::Session::new(direction, at_preface, &self.context);
         for direction in [Direction::Read, Direction::Write] {
             if let Some(at) = self.directions.of(direction).lost_until {
-                dialogue.lose(direction, at, &mut self.context);
+                session.lose(direction, at, &mut self.context);
             }
         }
-        self.dialogue = Dialogue::Http2(Box::new(dialogue));
-        self.directions.of_mut(direction).scout = None;
+        self.session = Session::Http2(Box::new(session));
+        self.directions.of_mut(direction).scanner = None;
         let other = direction.other();
         let of_other = Some(Role::Requests.side(other));
         let may_begin = self.context.side.is_none() || self.context.side == of_other;
-        if let Some(scout) = &mut self.directions.of_mut(other).scout {
-            let verdict = scout.expect_http2(may_begin);
-            self.take_verdict(other, verdict);
+        if let Some(scanner) = &mut self.directions.of_mut(other).scanner {
+            let verdict = scanner.expect_http2(may_begin);
+            self.apply_verdict(other, verdict);
         }
     }
 
-    /// Discards what the scout has no use for.
-    fn discard_useless(&mut self, direction: Direction) {
-        let scout = self.directions.of(direction).scout.as_ref();
-        if let Some(until) = scout.map(Scout::useless_until) {
+    /// Discards bytes that the scanner does not need.
+    fn discard_unneeded(&mut self, direction: Direction) {
+        let scanner = self.directions.of(direction).scanner.as_ref();
+        if let Some(until) = scanner.map(BoundaryScanner::unneeded_until) {
             self.discard_until(direction, until);
         }
     }
 
-    /// Discards what cannot be read, up to a position that was scanned.
+    /// Discards bytes that cannot be decoded, up to a scanned position.
     fn discard_until(&mut self, direction: Direction, until: u64) {
         let state = self.directions.of_mut(direction);
         let from = state.reassembler.next();
@@ -230,10 +232,10 @@ impl Connection {
         let bytes = state.reassembler.next() - from;
         self.context.counters.discarded_bytes += bytes;
         let Some(at) = last_at else { return };
-        match &mut self.dialogue {
-            Dialogue::Http2(dialogue) => dialogue.lose(direction, at, &mut self.context),
-            Dialogue::Http1(_) => {}
-            Dialogue::Unknown => {
+        match &mut self.session {
+            Session::Http2(session) => session.lose(direction, at, &mut self.context),
+            Session::Http1(_) => {}
+            Session::Unknown => {
                 state.lost_until = Some(at);
                 self.count_unrecognised(direction, from, bytes);
             }
@@ -246,7 +248,7 @@ impl Connection {
                 self.unrecognised_from = Some((direction, from));
             }
             self.unrecognised = self.unrecognised.saturating_add(bytes);
-            // Where the beginning was not seen, or bytes were lost, what comes next may show at any time that this is HTTP.
+            // If bytes were lost or the connection was joined late, later bytes may still show that this is HTTP.
             if self.unrecognised > self.context.settings.limits.max_unrecognised_bytes && self.is_seen_whole() {
                 self.report_unrecognised();
             }

@@ -1,20 +1,21 @@
-//! What a connection does next: one step after the other, as far as what has arrived allows.
+//! The steps of decoding, taken until bytes that have not arrived are needed.
 
-use super::{Connection, Dialogue, Phase};
+use super::Connection;
+use super::state::{Phase, Session};
 use crate::context::Arrivals;
-use crate::h1::dialogue::Outcome;
+use crate::h1::session::Outcome;
 use crate::{Chunk, Direction, Ended, Gap, Output, Timestamp, h2};
 
 impl Connection {
-    /// Returns whether everything that came has been decoded, and nothing waits.
+    /// Returns whether everything that arrived is decoded, and nothing waits.
     pub(super) fn is_idle(&self) -> bool {
         let streams_empty = self.directions.all().iter().all(|state| state.reassembler.is_empty());
         streams_empty
             && self.phase == Phase::Open
-            && !matches!(&self.dialogue, Dialogue::Http1(dialogue) if dialogue.is_unsettled())
+            && !matches!(&self.session, Session::Http1(session) if session.is_unsettled())
     }
 
-    /// Holds what could not be decoded in place. At the limit, what was waited for is given up to make room.
+    /// Holds bytes that could not be decoded in place. If they do not fit, the wait for missing bytes ends to make room.
     pub(super) fn hold(&mut self, direction: Direction, mut chunk: Chunk<'_>) {
         let limits = self.context.settings.limits;
         if chunk.bytes.is_empty() || self.phase != Phase::Open {
@@ -24,7 +25,7 @@ impl Connection {
             self.context.counters.gaps_forced += 1;
             self.arrivals = Arrivals::Settled;
             self.run();
-            self.arrivals = Arrivals::Open;
+            self.arrivals = Arrivals::Pending;
             if self.directions.of(direction).reassembler.is_next(&chunk) {
                 self.decode(direction, &mut chunk);
             }
@@ -36,7 +37,7 @@ impl Connection {
         }
     }
 
-    /// Decodes as far as what has arrived allows.
+    /// Decodes as far as possible with what has arrived.
     pub(super) fn run(&mut self) {
         loop {
             if matches!(self.phase, Phase::Opaque | Phase::Over) {
@@ -56,24 +57,24 @@ impl Connection {
         }
     }
 
-    /// Does the next thing there is to do, if there is one.
+    /// Takes the next step; `false` if there is none.
     ///
-    /// Requests go first, and all of them before a response is matched by time: it may answer any that came before it.
+    /// All requests are decoded before a response is paired by time, because it may answer any earlier request.
     fn step(&mut self) -> bool {
         let [requests, responses] = self.context.request_direction();
-        if self.advance(requests) || self.assign(Arrivals::Open) || self.advance(responses) {
+        if self.advance(requests) || self.assign(Arrivals::Pending) || self.advance(responses) {
             return true;
         }
         let settled = self.arrivals == Arrivals::Settled
-            && (self.give_up_gap(requests)
+            && (self.skip_unknown_gap(requests)
                 || self.assign(Arrivals::Settled)
-                || self.give_up_gap(responses)
+                || self.skip_unknown_gap(responses)
                 || self.settle_streams());
         let ending = matches!(self.phase, Phase::Ending(..));
         settled || (ending && (self.conclude(requests) || self.conclude(responses)))
     }
 
-    /// Decodes the next piece that is held, or steps over the next hole that is known.
+    /// Decodes the next held chunk, or skips the next known gap; `false` if neither is next.
     pub(super) fn advance(&mut self, direction: Direction) -> bool {
         if self.is_blocked(direction) {
             return false;
@@ -82,14 +83,14 @@ impl Connection {
             self.skip_gap(gap);
             return true;
         }
-        if self.directions.of(direction).scout.is_some() {
+        if self.directions.of(direction).scanner.is_some() {
             return self.scan_ahead(direction);
         }
         let stream = &mut self.directions.of_mut(direction).reassembler;
         let Some(held) = stream.take() else { return false };
         let mut chunk = held.chunk(stream.next());
         let length = chunk.bytes.len();
-        let consumed = self.decode_piece(direction, &mut chunk);
+        let consumed = self.decode_chunk(direction, &mut chunk);
         let left = chunk.bytes.len();
         self.directions
             .of_mut(direction)
@@ -98,7 +99,8 @@ impl Connection {
         consumed
     }
 
-    fn give_up_gap(&mut self, direction: Direction) -> bool {
+    /// Ends the wait for missing bytes, and skips them as a gap.
+    fn skip_unknown_gap(&mut self, direction: Direction) -> bool {
         if self.is_blocked(direction) {
             return false;
         }
@@ -113,30 +115,30 @@ impl Connection {
     }
 
     fn assign(&mut self, arrivals: Arrivals) -> bool {
-        match &mut self.dialogue {
-            Dialogue::Http1(dialogue) => {
-                let assigned = dialogue.assign(arrivals, &mut self.context);
-                self.take_outcome();
+        match &mut self.session {
+            Session::Http1(session) => {
+                let assigned = session.pair_response(arrivals, &mut self.context);
+                self.apply_outcome();
                 assigned
             }
-            Dialogue::Unknown | Dialogue::Http2(_) => false,
+            Session::Unknown | Session::Http2(_) => false,
         }
     }
 
     fn settle_streams(&mut self) -> bool {
-        // What waits may be the other half of a stream that has ended.
+        // The undecided bytes may hold the request of a stream whose response has ended.
         let undecided = self.is_undecided(Direction::Read) || self.is_undecided(Direction::Write);
-        match &mut self.dialogue {
-            Dialogue::Http2(_) if undecided => false,
-            Dialogue::Http2(dialogue) => dialogue.settle(&mut self.context),
-            Dialogue::Unknown | Dialogue::Http1(_) => false,
+        match &mut self.session {
+            Session::Http2(_) if undecided => false,
+            Session::Http2(session) => session.settle(&mut self.context),
+            Session::Unknown | Session::Http1(_) => false,
         }
     }
 
-    /// Decodes bytes that are next, where they are.
+    /// Decodes the next bytes in place.
     pub(super) fn decode(&mut self, direction: Direction, chunk: &mut Chunk<'_>) {
         let length = chunk.bytes.len();
-        self.decode_piece(direction, chunk);
+        self.decode_chunk(direction, chunk);
         let left = chunk.bytes.len();
         self.directions
             .of_mut(direction)
@@ -144,28 +146,28 @@ impl Connection {
             .consumed((length - left) as u64);
     }
 
-    /// Decodes `chunk` until it is used up or must wait; tells whether anything came of it.
-    fn decode_piece(&mut self, direction: Direction, chunk: &mut Chunk<'_>) -> bool {
+    /// Decodes `chunk` until it is used up or must wait, and returns whether that changed anything.
+    fn decode_chunk(&mut self, direction: Direction, chunk: &mut Chunk<'_>) -> bool {
         let length = chunk.bytes.len();
         let mut events = false;
         while self.can_decode(direction) {
-            let read = match &mut self.dialogue {
-                Dialogue::Unknown => false,
-                Dialogue::Http1(dialogue) => dialogue.read(direction, chunk, &mut self.context),
-                Dialogue::Http2(dialogue) => dialogue.read(direction, chunk, &mut self.context),
+            let read = match &mut self.session {
+                Session::Unknown => false,
+                Session::Http1(session) => session.read(direction, chunk, &mut self.context),
+                Session::Http2(session) => session.read(direction, chunk, &mut self.context),
             };
             if !read {
                 break;
             }
             events = true;
-            self.take_outcome();
+            self.apply_outcome();
             self.resync_if_lost(direction);
         }
         events || chunk.bytes.len() < length
     }
 
     fn can_decode(&self, direction: Direction) -> bool {
-        self.directions.of(direction).scout.is_none()
+        self.directions.of(direction).scanner.is_none()
             && !self.is_blocked(direction)
             && matches!(self.phase, Phase::Open | Phase::Ending(..))
             && !self.context.is_full()
@@ -173,9 +175,9 @@ impl Connection {
 
     /// Returns whether a direction must wait for the other one.
     pub(super) fn is_blocked(&self, direction: Direction) -> bool {
-        match &self.dialogue {
-            Dialogue::Http1(dialogue) => dialogue.is_blocked(direction),
-            Dialogue::Unknown | Dialogue::Http2(_) => false,
+        match &self.session {
+            Session::Http1(session) => session.is_blocked(direction),
+            Session::Unknown | Session::Http2(_) => false,
         }
     }
 
@@ -186,31 +188,31 @@ impl Connection {
             Some(bytes) => counters.missing_bytes = counters.missing_bytes.saturating_add(bytes),
             None => counters.unknown_gaps += 1,
         }
-        self.context.outbox.push(Output::Gap(gap));
-        if let Some(scout) = &mut self.directions.of_mut(direction).scout {
-            scout.skip_gap();
+        self.context.queue.push(Output::Gap(gap));
+        if let Some(scanner) = &mut self.directions.of_mut(direction).scanner {
+            scanner.skip_gap();
         }
         let stream = &self.directions.of(direction).reassembler;
-        let behind_at = stream.held_at(stream.next()).map(|chunk| chunk.at);
-        match &mut self.dialogue {
-            Dialogue::Unknown => self.directions.of_mut(direction).lost_until = Some(Timestamp(u64::MAX)),
-            Dialogue::Http1(dialogue) => dialogue.skip_gap(&gap, &mut self.context),
-            Dialogue::Http2(dialogue) => dialogue.skip_gap(&gap, behind_at, &mut self.context),
+        let resumed_at = stream.held_at(stream.next()).map(|chunk| chunk.at);
+        match &mut self.session {
+            Session::Unknown => self.directions.of_mut(direction).lost_until = Some(Timestamp(u64::MAX)),
+            Session::Http1(session) => session.skip_gap(&gap, &mut self.context),
+            Session::Http2(session) => session.skip_gap(&gap, resumed_at, &mut self.context),
         }
         self.resync_if_lost(direction);
     }
 
-    /// Takes up what HTTP/1 turned into.
-    fn take_outcome(&mut self) {
-        let Dialogue::Http1(dialogue) = &mut self.dialogue else {
+    /// Goes on with what HTTP/1 turned into, if it did.
+    fn apply_outcome(&mut self) {
+        let Session::Http1(session) = &mut self.session else {
             return;
         };
-        match dialogue.take_outcome() {
+        match session.take_outcome() {
             None => {}
             Some(Outcome::Opaque) => self.become_opaque(),
             Some(Outcome::Http2(exchange)) => {
-                let upgraded = h2::dialogue::Dialogue::upgraded(exchange, &self.context);
-                self.dialogue = Dialogue::Http2(Box::new(upgraded));
+                let upgraded = h2::session::Session::upgraded(exchange, &self.context);
+                self.session = Session::Http2(Box::new(upgraded));
             }
         }
     }
@@ -223,16 +225,17 @@ impl Connection {
         self.clear();
     }
 
-    /// Lets go of what will not be decoded.
+    /// Drops what will not be decoded.
     fn clear(&mut self) {
-        self.dialogue = Dialogue::Unknown;
+        self.session = Session::Unknown;
         for state in self.directions.all_mut() {
             state.reassembler.clear();
-            state.scout = None;
+            state.scanner = None;
             state.preamble = None;
         }
     }
 
+    /// Ends the connection once everything that arrived is decoded.
     pub(super) fn wind_up(&mut self, now: Timestamp, ended: Option<Ended>) {
         match self.phase {
             Phase::Open => {
@@ -245,7 +248,7 @@ impl Connection {
         }
     }
 
-    /// Puts out what is in progress when the connection, or its observation, has ended.
+    /// Emits what is in progress, at the end of the connection or of its observation.
     fn end(&mut self, now: Timestamp, ended: Option<Ended>) {
         self.phase = Phase::Over;
         self.context.counters.discarded_bytes += self
@@ -254,10 +257,10 @@ impl Connection {
             .map(|state| state.reassembler.clear())
             .iter()
             .sum::<u64>();
-        match &mut self.dialogue {
-            Dialogue::Unknown => {}
-            Dialogue::Http1(dialogue) => dialogue.end(now, ended, &mut self.context),
-            Dialogue::Http2(dialogue) => dialogue.end(now, ended, &mut self.context),
+        match &mut self.session {
+            Session::Unknown => {}
+            Session::Http1(session) => session.end(now, ended, &mut self.context),
+            Session::Http2(session) => session.end(now, ended, &mut self.context),
         }
         self.report_unrecognised();
         self.clear();

@@ -5,7 +5,7 @@
 
 use std::collections::BTreeSet;
 
-use crate::limits::MAX_GONE;
+use crate::limits::MAX_FINISHED_STREAMS;
 use crate::{Connection, Exchange, Output, Protocol, Reason};
 
 /// What came out of a connection.
@@ -38,7 +38,7 @@ impl Outputs {
         }
         self.ended_by_connection |= exchange.ended == Some(crate::Ended::Closed);
         // Only the latest streams are remembered.
-        if exchange.protocol == Protocol::Http2 && self.streams.len() < MAX_GONE {
+        if exchange.protocol == Protocol::Http2 && self.streams.len() < MAX_FINISHED_STREAMS {
             assert!(self.streams.insert(exchange.stream), "a stream twice: {exchange:?}");
         }
     }

@@ -8,7 +8,7 @@ use std::borrow::Cow;
 
 use super::frame::Block;
 use super::hpack;
-use crate::detect::is_tchar;
+use crate::grammar::is_tchar;
 use crate::{Counters, Fields, Limits, Malformed, RequestHead, ResponseHead, Unredacted, head};
 
 /// What a header block says.

@@ -24,11 +24,7 @@ pub(crate) fn by_stream(outputs: &[Output]) -> Result<BTreeMap<u64, Vec<&Exchang
     for halves in found.values() {
         let requests = halves.iter().filter(|exchange| exchange.request.is_some());
         let responses = halves.iter().filter(|exchange| exchange.response.is_some());
-        prop_assert!(
-            requests.count() <= 1 && responses.count() <= 1,
-            "twice: {:?}",
-            halves
-        );
+        prop_assert!(requests.count() <= 1 && responses.count() <= 1, "twice: {:?}", halves);
     }
     Ok(found)
 }

@@ -11,7 +11,7 @@ pub(super) struct LostResponses {
     /// By when the last of them came.
     pub(super) until: Timestamp,
     /// When the first that was heard behind them came.
-    pub(super) heard_at: Option<Timestamp>,
+    pub(super) resumed_at: Option<Timestamp>,
 }
 
 impl LostResponses {
@@ -22,28 +22,28 @@ impl LostResponses {
 
     /// Returns whether what is heard now may be behind the head of a response that was lost.
     pub(super) fn may_hide_head(self, began: Option<Timestamp>) -> bool {
-        match (self.heard_at, began) {
+        match (self.resumed_at, began) {
             (None, _) | (_, None) => true,
-            (Some(heard_at), Some(began)) => began <= heard_at,
+            (Some(resumed_at), Some(began)) => began <= resumed_at,
         }
     }
 }
 
 /// Notes that something of responses was heard.
-pub(super) fn hear(lost: &mut Option<LostResponses>, at: Timestamp) {
+pub(super) fn note_response(lost: &mut Option<LostResponses>, at: Timestamp) {
     if let Some(lost) = lost {
-        lost.heard_at.get_or_insert(at);
+        lost.resumed_at.get_or_insert(at);
     }
 }
 
 /// Says until when a stream is kept of which frames may have been lost.
-pub(super) fn doubt_ends(since: Timestamp, context: &Context) -> Timestamp {
+pub(super) fn gives_up_at(since: Timestamp, context: &Context) -> Timestamp {
     Timestamp(
         since
             .0
-            .saturating_add(context.settings.hold_ns.saturating_mul(DOUBT_HOLDS)),
+            .saturating_add(context.settings.hold_ns.saturating_mul(LOST_END_HOLDS)),
     )
 }
 
 /// How many times as long as an answered exchange one is kept whose response may have been lost.
-const DOUBT_HOLDS: u64 = 10;
+const LOST_END_HOLDS: u64 = 10;

@@ -3,14 +3,14 @@
 //! In: sections, content and ends, each with its stream. Out: exchanges, into the [`Context`]. Refuses to take a late
 //! frame of a stream that ended for the beginning of another exchange, and to keep more streams than the limits allow.
 
-mod gone;
+mod finished;
 mod lost;
 mod stream;
 
 use std::collections::{BTreeMap, VecDeque};
 
-use self::gone::{Gone, remember};
-use self::lost::{LostResponses, doubt_ends, hear};
+use self::finished::{FinishedStreams, remember};
+use self::lost::{LostResponses, gives_up_at, note_response};
 use self::stream::{State, Stream};
 use super::section::{Kind, Section};
 use crate::chunk::Mark;
@@ -28,9 +28,9 @@ pub(super) struct Streams {
     /// Whether every request was seen since the connection began.
     requests_seen: bool,
     /// Streams whose exchange is out: a frame of one of them begins nothing.
-    gone: Gone,
+    finished: FinishedStreams,
     /// Resets that arrived before what they reset, the latest ones.
-    early: VecDeque<(u32, Timestamp)>,
+    early_resets: VecDeque<(u32, Timestamp)>,
     /// When frames of responses were last lost, for streams whose requests come to be known only after that.
     lost: Option<LostResponses>,
     /// By when frames of requests were last lost, a reset among them perhaps.
@@ -90,11 +90,11 @@ impl Streams {
     }
 
     /// Takes a section that the client sent.
-    pub(super) fn take_request(&mut self, origin: Origin, section: Section, context: &mut Context) {
+    pub(super) fn handle_request(&mut self, origin: Origin, section: Section, context: &mut Context) {
         let Origin { stream, mark, last, .. } = origin;
         let fresh = stream > self.highest;
         self.highest = self.highest.max(stream);
-        if fresh && self.gone.contains(stream) {
+        if fresh && self.finished.contains(stream) {
             // Its response was reported alone, because nothing was held or missing that might have been this.
             context.counters.late_requests += 1;
             return;
@@ -116,7 +116,7 @@ impl Streams {
     }
 
     /// Takes the request that a server makes up in a `PUSH_PROMISE`.
-    pub(super) fn take_promise(&mut self, origin: Origin, section: Section, context: &mut Context) {
+    pub(super) fn handle_promise(&mut self, origin: Origin, section: Section, context: &mut Context) {
         if section.kind() == Kind::Trailers || self.open.contains_key(&origin.stream) {
             return;
         }
@@ -127,10 +127,10 @@ impl Streams {
     }
 
     /// Takes a section that the server sent.
-    pub(super) fn take_response(&mut self, origin: Origin, section: Section, context: &mut Context) {
+    pub(super) fn handle_response(&mut self, origin: Origin, section: Section, context: &mut Context) {
         let Origin { stream, mark, at, last } = origin;
         if !self.open.contains_key(&stream) {
-            if self.gone.contains(stream) || self.early_reset(stream).is_some_and(|at| at < mark.at) {
+            if self.finished.contains(stream) || self.early_reset(stream).is_some_and(|at| at < mark.at) {
                 return;
             }
             self.begin(origin, context);
@@ -139,9 +139,9 @@ impl Streams {
             return;
         };
         // The head may have come before anything was seen, or have been lost.
-        hear(&mut self.lost, at);
+        note_response(&mut self.lost, at);
         let hidden = self.lost.is_some_and(|lost| lost.may_hide_head(open.began()));
-        let unsure = open.doubtful_since.take().is_some() || !open.is_requested() || hidden;
+        let unsure = open.end_lost_since.take().is_some() || !open.is_requested() || hidden;
         // Behind a head, a section whose fields are not known is either the head of the final response or trailers.
         let is_trailers = match section.kind() {
             Kind::Trailers => unsure || open.is_answered(),
@@ -150,12 +150,12 @@ impl Streams {
             Kind::Request | Kind::Response => open.has_final_head(),
         };
         if is_trailers && (last || section.kind() == Kind::Trailers) {
-            open.take_trailers(section.into_trailers());
+            open.set_trailers(section.into_trailers());
         } else if is_trailers {
             context.counters.malformed_heads += 1;
         } else {
             let may_be_trailers = unsure && last && section.kind() == Kind::Unknown;
-            open.take_response(section.into_response(&mut context.counters), at, last, context);
+            open.handle_response(section.into_response(&mut context.counters), at, last, context);
             if may_be_trailers {
                 open.add_content(None);
             }
@@ -165,9 +165,9 @@ impl Streams {
         }
         let hold_ns = context.settings.hold_ns;
         let release_at = open.progress.release_at(hold_ns);
-        self.remind(release_at);
+        self.schedule(release_at);
         self.charge(stream);
-        self.take_state(stream, context);
+        self.finish_if_ended(stream, context);
         self.keep_within_limits(origin.at, context);
     }
 
@@ -180,7 +180,7 @@ impl Streams {
 
     /// Counts content of a response; `None` if its length is not known.
     pub(super) fn add_content(&mut self, stream: u32, count: Option<u64>, at: Timestamp) {
-        hear(&mut self.lost, at);
+        note_response(&mut self.lost, at);
         if let Some(open) = self.open.get_mut(&stream).filter(|open| !open.is_over(at)) {
             open.add_content(count);
         }
@@ -190,14 +190,14 @@ impl Streams {
     pub(super) fn end_request(&mut self, stream: u32, context: &mut Context) {
         if let Some(open) = self.open.get_mut(&stream) {
             open.end_request();
-            self.take_state(stream, context);
+            self.finish_if_ended(stream, context);
         }
     }
 
     /// Takes the end of a response; `seen` says whether it came at that time, or fell into a hole behind it.
     pub(super) fn end_response(&mut self, stream: u32, at: Timestamp, seen: bool, context: &mut Context) {
         if let Some(open) = self.open.get_mut(&stream) {
-            open.miss_head();
+            open.note_unseen_head();
         }
         let ended = if seen { Ended::Complete } else { Ended::Lost };
         self.end(stream, ended, at, seen, context);
@@ -206,7 +206,7 @@ impl Streams {
     fn end(&mut self, stream: u32, ended: Ended, at: Timestamp, seen: bool, context: &mut Context) {
         if let Some(open) = self.open.get_mut(&stream) {
             open.end(ended, at, seen);
-            self.take_state(stream, context);
+            self.finish_if_ended(stream, context);
         }
     }
 
@@ -214,8 +214,8 @@ impl Streams {
     pub(super) fn reset(&mut self, stream: u32, at: Timestamp, seen: bool, context: &mut Context) {
         if self.open.contains_key(&stream) {
             self.end(stream, Ended::Reset, at, seen, context);
-        } else if seen && !self.gone.contains(stream) {
-            remember(&mut self.early, (stream, at));
+        } else if seen && !self.finished.contains(stream) {
+            remember(&mut self.early_resets, (stream, at));
         }
     }
 
@@ -233,7 +233,7 @@ impl Streams {
     }
 
     /// Takes a block of a request that is not known: a head or trailers.
-    pub(super) fn miss_request(&mut self, stream: u32) {
+    pub(super) fn lose_request_block(&mut self, stream: u32) {
         self.requests_seen = false;
         self.highest = self.highest.max(stream);
         if let Some(open) = self.open.get_mut(&stream) {
@@ -242,11 +242,11 @@ impl Streams {
     }
 
     /// Takes a block of a response that is not known: a head or trailers, perhaps the last of the stream.
-    pub(super) fn miss_response(&mut self, stream: u32, at: Timestamp, context: &Context) {
+    pub(super) fn lose_response_block(&mut self, stream: u32, at: Timestamp, context: &Context) {
         if let Some(open) = self.open.get_mut(&stream).filter(|open| !open.has_ended()) {
             open.add_content(None);
-            open.doubtful_since = Some(at);
-            self.remind(Some(doubt_ends(at, context)));
+            open.end_lost_since = Some(at);
+            self.schedule(Some(gives_up_at(at, context)));
         }
     }
 
@@ -264,16 +264,16 @@ impl Streams {
         let lost = LostResponses {
             at,
             until,
-            heard_at: None,
+            resumed_at: None,
         };
         self.lost = Some(lost);
         let may_hide = |open: &&mut Stream| !open.has_ended() && open.began().is_none_or(|began| lost.may_hide(began));
         for stream in self.open.values_mut().filter(may_hide) {
             stream.add_content(None);
-            stream.doubtful_since = Some(at);
+            stream.end_lost_since = Some(at);
         }
         if !self.open.is_empty() {
-            self.remind(Some(doubt_ends(at, context)));
+            self.schedule(Some(gives_up_at(at, context)));
         }
     }
 
@@ -302,7 +302,10 @@ impl Streams {
             if stream.progress.release_at(hold_ns).is_some_and(|at| at <= now) {
                 stream.progress.release(context);
             }
-            if let Some(since) = stream.doubtful_since.filter(|since| doubt_ends(*since, context) <= now) {
+            if let Some(since) = stream
+                .end_lost_since
+                .filter(|since| gives_up_at(*since, context) <= now)
+            {
                 stream.give_up(since);
                 lost.push(*id);
             }
@@ -311,7 +314,7 @@ impl Streams {
             self.finish(stream, context);
         }
         let due = self.open.values().filter_map(|stream| {
-            let doubt = stream.doubtful_since.map(|since| doubt_ends(since, context));
+            let doubt = stream.end_lost_since.map(|since| gives_up_at(since, context));
             [stream.progress.release_at(hold_ns), doubt].into_iter().flatten().min()
         });
         self.due = due.min();
@@ -336,9 +339,9 @@ impl Streams {
     /// Returns the memory in use, in bytes.
     pub(super) fn held_bytes(&self) -> usize {
         self.bytes
-            + self.gone.held_bytes()
+            + self.finished.held_bytes()
             + self.ending.capacity() * size_of::<u32>()
-            + self.early.capacity() * size_of::<(u32, Timestamp)>()
+            + self.early_resets.capacity() * size_of::<(u32, Timestamp)>()
     }
 
     /// Begins an exchange, or gives the one whose response came first its request.
@@ -354,8 +357,8 @@ impl Streams {
                 && !open.is_answered()
                 && !open.has_ended()
             {
-                open.doubtful_since = Some(lost.at);
-                self.remind(Some(doubt_ends(lost.at, context)));
+                open.end_lost_since = Some(lost.at);
+                self.schedule(Some(gives_up_at(lost.at, context)));
             }
         }
     }
@@ -372,17 +375,20 @@ impl Streams {
         }
         self.open.insert(origin.stream, stream);
         self.charge(origin.stream);
-        self.take_state(origin.stream, context);
+        self.finish_if_ended(origin.stream, context);
     }
 
     /// Returns when a stream was reset of which nothing has been seen.
     fn early_reset(&self, stream: u32) -> Option<Timestamp> {
-        let reset = self.early.iter().find(|(early, _)| *early == stream);
+        let reset = self
+            .early_resets
+            .iter()
+            .find(|(early_resets, _)| *early_resets == stream);
         reset.map(|(_, at)| *at)
     }
 
     /// Puts out the exchange of a stream that has ended, or remembers that it will once that is settled.
-    fn take_state(&mut self, stream: u32, context: &mut Context) {
+    fn finish_if_ended(&mut self, stream: u32, context: &mut Context) {
         match self.open.get(&stream).map(Stream::state) {
             None | Some(State::Open) => {}
             Some(State::Ended) => self.finish(stream, context),
@@ -397,7 +403,7 @@ impl Streams {
         };
         self.bytes -= ended.charge;
         self.ending.retain(|ending| *ending != stream);
-        self.gone.insert(stream);
+        self.finished.insert(stream);
         ended.finish(context);
     }
 
@@ -421,7 +427,7 @@ impl Streams {
         }
     }
 
-    fn remind(&mut self, at: Option<Timestamp>) {
+    fn schedule(&mut self, at: Option<Timestamp>) {
         self.due = [self.due, at].into_iter().flatten().min();
     }
 }

@@ -20,9 +20,9 @@ pub(super) struct Stream {
     /// How it ended, and when, once one direction said so.
     end: Option<End>,
     /// Since when frames of the response may have been lost, the last one of them too.
-    pub(super) doubtful_since: Option<Timestamp>,
+    pub(super) end_lost_since: Option<Timestamp>,
     /// Whether a reset by the client may have been lost.
-    may_be_reset: bool,
+    reset_may_be_lost: bool,
     /// What it was last charged for.
     pub(super) charge: usize,
 }
@@ -60,14 +60,14 @@ impl Stream {
     pub(super) fn new(exchange: Box<Exchange>) -> Self {
         let requested = exchange.request.is_some();
         Self {
-            progress: Progress::Within(exchange),
+            progress: Progress::Pending(exchange),
             requested,
             request_ended: false,
             response: Response::Awaited,
             trailers: Fields::default(),
             end: None,
-            doubtful_since: None,
-            may_be_reset: false,
+            end_lost_since: None,
+            reset_may_be_lost: false,
             charge: 0,
         }
     }
@@ -98,14 +98,14 @@ impl Stream {
     /// When its first byte came; `None` once its exchange is out.
     pub(super) fn began(&self) -> Option<Timestamp> {
         match &self.progress {
-            Progress::Within(exchange) => Some(exchange.began),
-            Progress::Out(_) => None,
+            Progress::Pending(exchange) => Some(exchange.began),
+            Progress::Emitted(_) => None,
         }
     }
 
     /// Returns whether its exchange is out.
     pub(super) fn is_reported(&self) -> bool {
-        matches!(self.progress, Progress::Out(_))
+        matches!(self.progress, Progress::Emitted(_))
     }
 
     /// Returns whether the head of the request has been seen.
@@ -146,7 +146,7 @@ impl Stream {
 
     /// Notes that frames of the request may have been lost, a reset too.
     pub(super) fn lose_request(&mut self) {
-        self.may_be_reset = true;
+        self.reset_may_be_lost = true;
         if !self.request_ended {
             self.add_request_content(None);
         }
@@ -158,7 +158,7 @@ impl Stream {
     }
 
     /// Takes a block that the server sent; `status` is not known if it is `None`.
-    pub(super) fn take_response(&mut self, head: ResponseHead, at: Timestamp, last: bool, context: &mut Context) {
+    pub(super) fn handle_response(&mut self, head: ResponseHead, at: Timestamp, last: bool, context: &mut Context) {
         match (self.response, head.status) {
             (_, Some(100..=199)) if !last => self.progress.add_informational(head, context),
             (Response::Awaited, status) => {
@@ -179,13 +179,13 @@ impl Stream {
     }
 
     /// Takes trailers of the response, whose head may not have been seen.
-    pub(super) fn take_trailers(&mut self, trailers: Fields) {
-        self.miss_head();
+    pub(super) fn set_trailers(&mut self, trailers: Fields) {
+        self.note_unseen_head();
         self.trailers = trailers;
     }
 
     /// Notes that the response has a head, which was not seen, if none was.
-    pub(super) fn miss_head(&mut self) {
+    pub(super) fn note_unseen_head(&mut self) {
         if self.response == Response::Awaited {
             self.progress.set_unseen_response();
             self.response = Response::Begun;
@@ -204,7 +204,7 @@ impl Stream {
 
     /// Counts content of the response; `None` if its length is not known.
     pub(super) fn add_content(&mut self, count: Option<u64>) {
-        self.doubtful_since = None;
+        self.end_lost_since = None;
         match count {
             Some(count) => self.progress.add_content(count),
             None => self.progress.lose_body(),
@@ -223,9 +223,9 @@ impl Stream {
 
     /// Takes the end of the connection, unless the stream has ended before or may have.
     pub(super) fn close(&mut self, ended: Ended, at: Timestamp) {
-        match self.doubtful_since {
+        match self.end_lost_since {
             Some(since) => self.give_up(since),
-            None if self.may_be_reset => self.give_up(at),
+            None if self.reset_may_be_lost => self.give_up(at),
             None => {
                 self.end.get_or_insert(End { ended, at, seen: true });
             }

@@ -1,14 +1,14 @@
 //! What must hold for the frames of any bytes: the body of `fuzz::frames`.
 //!
 //! In: arbitrary bytes. Out: nothing. Panics when the reader says something else of the same bytes cut differently, or
-//! other than [`parse`](super::parse) says of the whole frames, or behind a hole what is not so, or when it holds too much.
+//! other than [`parse`](super::parse) says of the whole frames, or behind a gap what is not so, or when it holds too much.
 
 mod reference;
 
 use std::collections::BTreeMap;
 use std::ops::Range;
 
-use super::{Block, Counters, Event, Lost, Reader, Skipped};
+use super::{Block, Counters, Event, GapEffect, Lost, Reader};
 use crate::{Chunk, Timestamp};
 pub(super) use reference::expect;
 
@@ -26,9 +26,9 @@ pub(super) struct Told {
 #[derive(Debug, Default)]
 pub(super) struct Story {
     pub(super) told: Vec<Told>,
-    /// Whether a hole put it out of step.
-    out_of_step: bool,
-    /// Streams whose content is no longer known, and events that a hole took.
+    /// Whether a gap put it out of step.
+    out_of_sync: bool,
+    /// Streams whose content is no longer known, and events that a gap took.
     unknown: Vec<u32>,
     lost: usize,
 }
@@ -51,13 +51,13 @@ pub(crate) fn frames(data: &[u8]) {
     };
     let start = usize::from(u16::from_be_bytes([start_high, start])) % (wire.len() + 1);
     let length = usize::from(u16::from_be_bytes([length_high % 4, length]));
-    let hole = start..(start + length).min(wire.len());
+    let gap = start..(start + length).min(wire.len());
     let whole = tell(wire, preface, &[usize::MAX], 0..0);
-    compare_with_hole(&whole, &tell(wire, preface, &cut, hole));
+    compare_with_hole(&whole, &tell(wire, preface, &cut, gap));
 }
 
-/// Reads `wire`, cut into pieces of these lengths by turns, and steps over the hole in it.
-pub(super) fn tell(wire: &[u8], preface: bool, cut: &[usize], hole: Range<usize>) -> Story {
+/// Reads `wire`, cut into pieces of these lengths by turns, and steps over the gap in it.
+pub(super) fn tell(wire: &[u8], preface: bool, cut: &[usize], gap: Range<usize>) -> Story {
     let mut reader = if preface {
         Reader::at_preface(MAX_BLOCK_BYTES)
     } else {
@@ -65,17 +65,17 @@ pub(super) fn tell(wire: &[u8], preface: bool, cut: &[usize], hole: Range<usize>
     };
     reader.set_max_frame_size(16384);
     let mut story = Story::default();
-    let (before, _) = wire.split_at_checked(hole.start).unwrap_or((wire, &[]));
+    let (before, _) = wire.split_at_checked(gap.start).unwrap_or((wire, &[]));
     read_pieces(&mut reader, before, 0, cut, &mut story);
-    if !hole.is_empty() {
-        let skipped = reader.skip_gap(Some(hole.len() as u64));
-        story.out_of_step = matches!(skipped, Skipped::OutOfStep(_));
-        let (Skipped::InStep(lost) | Skipped::OutOfStep(lost)) = skipped;
+    if !gap.is_empty() {
+        let skipped = reader.skip_gap(Some(gap.len() as u64));
+        story.out_of_sync = matches!(skipped, GapEffect::OutOfSync(_));
+        let (GapEffect::InSync(lost) | GapEffect::OutOfSync(lost)) = skipped;
         story.lose(lost);
     }
-    if !story.out_of_step {
-        let after = wire.get(hole.end..).unwrap_or_default();
-        read_pieces(&mut reader, after, hole.end, cut, &mut story);
+    if !story.out_of_sync {
+        let after = wire.get(gap.end..).unwrap_or_default();
+        read_pieces(&mut reader, after, gap.end, cut, &mut story);
     }
     let Counters {
         blocks_cut,
@@ -145,12 +145,12 @@ impl Story {
         self.told.push(Told { event, bytes });
     }
 
-    /// Takes down what a hole took, in the same words where it is known all the same.
+    /// Takes down what a gap took, in the same words where it is known all the same.
     fn lose(&mut self, lost: Lost<'_>) {
         let (content, ended) = match lost {
             Lost::Nothing => (None, None),
             Lost::Block(block) => {
-                assert!(!block.whole, "a hole leaves no whole block");
+                assert!(!block.whole, "a gap leaves no whole block");
                 return self.hear(Event::Block(block));
             }
             Lost::Content {
@@ -213,7 +213,7 @@ fn well_formed(story: &Story, length: usize) -> usize {
     }
 }
 
-/// Checks what was told around a hole against what is told without it.
+/// Checks what was told around a gap against what is told without it.
 fn compare_with_hole(whole: &Story, holed: &Story) {
     compare_content(whole, holed);
     for (block, bytes) in holed.blocks() {
@@ -234,7 +234,7 @@ fn compare_with_hole(whole: &Story, holed: &Story) {
     for event in &known {
         assert!(rest.any(|other| other == event), "{event:?} is invented");
     }
-    let complete = holed.out_of_step || known.len() + holed.lost >= all.len();
+    let complete = holed.out_of_sync || known.len() + holed.lost >= all.len();
     assert!(complete, "{known:?} in step is not {all:?}");
 }
 
@@ -246,7 +246,7 @@ fn compare_content(whole: &Story, holed: &Story) {
     }
     for (stream, bytes) in &all {
         let least = known.get(stream).copied().unwrap_or_default();
-        let may_lack = holed.out_of_step || holed.unknown.contains(stream);
+        let may_lack = holed.out_of_sync || holed.unknown.contains(stream);
         assert!(may_lack || least == *bytes, "content of {stream} is lost in step");
     }
 }

@@ -16,13 +16,13 @@ pub(in super::super) fn expect(wire: &[u8], preface: bool) -> (Vec<Told>, usize)
         expected.hear(Event::Preface);
     }
     let mut block: Option<(Block<'static>, Vec<u8>)> = None;
-    let mut within = false;
+    let mut frame_seen = false;
     while let Some((bytes, rest)) = wire.get(position..).unwrap_or_default().split_first_chunk::<9>() {
         if PREFACE.starts_with(bytes) && block.is_none() {
             if !wire.get(position..).is_some_and(|bytes| bytes.starts_with(PREFACE)) {
                 break;
             }
-            expected.hear(if within {
+            expected.hear(if frame_seen {
                 Event::SecondPreface {
                     position: position as u64,
                 }
@@ -32,7 +32,7 @@ pub(in super::super) fn expect(wire: &[u8], preface: bool) -> (Vec<Told>, usize)
             position += PREFACE.len();
             continue;
         }
-        within = true;
+        frame_seen = true;
         let header = Header::parse(bytes);
         let payload = rest.get(..header.length as usize).unwrap_or(rest);
         let Ok(parsed) = parse(&header, payload, 0xff_ffff) else {

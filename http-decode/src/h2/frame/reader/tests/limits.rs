@@ -135,6 +135,6 @@ fn the_largest_frame_is_read() {
         bytes: (1 << 24) - 2,
         ends_stream: false,
     };
-    assert_eq!(lost, Skipped::InStep(content));
+    assert_eq!(lost, GapEffect::InSync(content));
     assert_eq!(read_at(&mut reader, 0, b"x"), ["1: 1 bytes", "1: end"]);
 }

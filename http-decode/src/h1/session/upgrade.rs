@@ -1,33 +1,33 @@
-//! The end of HTTP/1 on a connection: a tunnel, or HTTP/2.
+//! Switching protocols: from HTTP/1 to a tunnel or to HTTP/2.
 //!
-//! A server may switch only to what the request offered (RFC 9110 section 7.8). A 101 that nobody asked for is ignored
-//! by clients (section 15.2), and so it is here: what follows is read as what it would be without it.
+//! A server may switch only to a protocol that the request offered (RFC 9110 section 7.8). Clients ignore an unsolicited 101
+//! (section 15.2), and so does this decoder: the next bytes are the next response.
 
-use super::{Dialogue, Outcome};
+use super::{Outcome, Session};
 use crate::context::Context;
-use crate::h1::head::{Known, Versioned};
+use crate::h1::head::{KnownField, ParsedHead};
 use crate::progress::{Ending, Progress};
 use crate::{Ended, Fields, RequestHead, ResponseHead, Timestamp};
 
-/// What a request offered to switch to.
+/// The protocols that a request offered to switch to.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(super) enum Offered {
-    /// The request, or a part of its head, was not seen.
+    /// Unknown: the request, or a part of its head, was not seen.
     Unseen,
-    /// Nothing.
+    /// None.
     Nothing,
-    /// HTTP/2, perhaps beside other protocols (RFC 7540 section 3.2).
+    /// HTTP/2, possibly among others (RFC 7540 section 3.2).
     Http2,
-    /// Other protocols.
+    /// Others.
     Other,
 }
 
-impl Dialogue {
-    /// Says what the request of the exchange in progress offered.
+impl Session {
+    /// Returns what the request of the exchange in progress offered.
     pub(super) fn offered(&self) -> Offered {
         let request = match &self.progress {
-            Some(Progress::Within(exchange)) => exchange.request.as_ref(),
-            Some(Progress::Out(_)) | None => None,
+            Some(Progress::Pending(exchange)) => exchange.request.as_ref(),
+            Some(Progress::Emitted(_)) | None => None,
         };
         match request {
             Some(request) if request.head.unknown == 0 => offered_in(&request.head.fields),
@@ -35,7 +35,7 @@ impl Dialogue {
         }
     }
 
-    /// Ends HTTP/1 with a response that switches to something else.
+    /// Ends HTTP/1 with a response that switches to another protocol.
     pub(super) fn upgrade(&mut self, head: ResponseHead, at: Timestamp, context: &mut Context) {
         let named = head.status == Some(101) && protocols(&head.fields).any(is_h2c);
         let to_http2 = named && matches!(self.offered(), Offered::Http2 | Offered::Unseen);
@@ -51,13 +51,13 @@ impl Dialogue {
             }
             None => Some(Outcome::Opaque),
         };
-        // The connection goes on, and whether these are answered is not read any more.
-        self.put_out_pending(Some(Ended::Lost), context);
+        // The connection goes on, and whether these are answered cannot be seen.
+        self.emit_pending(Some(Ended::Lost), context);
         self.tunnel = None;
     }
 
-    /// Decoding behind a request that might have made a tunnel goes on once it is known not to.
-    pub(super) fn leave_tunnel(&mut self) {
+    /// Lets decoding continue behind a request that did not make a tunnel.
+    pub(super) fn rule_out_tunnel(&mut self) {
         let awaited = self.progress.as_ref().and_then(Progress::awaits_response);
         if let Some(ordinal) = self.tunnel
             && awaited != Some(ordinal)
@@ -68,9 +68,9 @@ impl Dialogue {
     }
 }
 
-/// Returns whether what follows a request may not be HTTP: CONNECT, or an offer to upgrade (RFC 9110 section 7.8).
-pub(super) fn may_tunnel(request: &Versioned<RequestHead>) -> bool {
-    request.has.any(Known::Upgrade) || request.head.method.as_deref() == Some("CONNECT")
+/// Returns whether the bytes behind a request may not be HTTP: CONNECT, or an offer to upgrade (RFC 9110 section 7.8).
+pub(super) fn may_tunnel(request: &ParsedHead<RequestHead>) -> bool {
+    request.known.contains(KnownField::Upgrade) || request.head.method.as_deref() == Some("CONNECT")
 }
 
 fn offered_in(fields: &Fields) -> Offered {
@@ -83,7 +83,7 @@ fn offered_in(fields: &Fields) -> Offered {
     }
 }
 
-/// Lists the protocols in Upgrade.
+/// Iterates over the protocols in Upgrade.
 fn protocols(fields: &Fields) -> impl Iterator<Item = &[u8]> {
     fields
         .values("upgrade")

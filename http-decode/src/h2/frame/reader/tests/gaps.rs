@@ -1,16 +1,16 @@
-//! What is known behind a hole.
+//! What is known behind a gap.
 
 use super::*;
 
 #[test]
 fn a_hole_in_the_preface_takes_nothing_as_long_as_it_ends_there() {
-    for (hole, expected) in [(4, "InStep(Nothing)"), (5, "OutOfStep(Nothing)")] {
+    for (gap, expected) in [(4, "InSync(Nothing)"), (5, "OutOfSync(Nothing)")] {
         let mut reader = Reader::at_preface(LIMIT);
         assert_eq!(read_at(&mut reader, 0, &PREFACE[..20]), none());
-        assert_eq!(format!("{:?}", reader.skip_gap(Some(hole))), expected);
+        assert_eq!(format!("{:?}", reader.skip_gap(Some(gap))), expected);
         let after = read_at(&mut reader, 24, &frame(3, 0, 1, &[0, 0, 0, 8]));
         let known = ["preface", "1: reset 8"];
-        assert_eq!(after, if hole == 4 { &known[..] } else { &[] });
+        assert_eq!(after, if gap == 4 { &known[..] } else { &[] });
     }
 }
 
@@ -30,7 +30,7 @@ fn a_hole_in_content_is_counted_as_content() {
     let wire = frame(0, 9, 1, b"\x02abcdef..");
     let after = frame(3, 0, 1, &[0; 4]);
     let reset = "1: reset 0";
-    for (start, hole, before, lost, behind) in [
+    for (start, gap, before, lost, behind) in [
         (10, 3, "", "1: 3 bytes", vec!["1: 3 bytes", "1: end", reset]),
         (12, 4, "1: 2 bytes", "1: 4 bytes", vec!["1: end", reset]),
         (12, 5, "1: 2 bytes", "1: 4 bytes", vec!["1: end", reset]),
@@ -43,14 +43,14 @@ fn a_hole_in_content_is_counted_as_content() {
         (12, 7, "1: 2 bytes", "out of step, 1: 4 bytes, end", vec![]),
         (8, 1, "", "out of step, nothing", vec![]),
     ] {
-        let mut following = wire.get(start + hole..).unwrap_or_default().to_vec();
+        let mut following = wire.get(start + gap..).unwrap_or_default().to_vec();
         following.extend(&after);
-        let [first, skipped, second] = read_around(&wire[..start], hole as u64, &following);
+        let [first, skipped, second] = read_around(&wire[..start], gap as u64, &following);
         let before = Vec::from_iter(Some(before).filter(|before| !before.is_empty()));
         assert_eq!(
             (first, skipped, second),
             (owned(&before), owned(&[lost]), owned(&behind)),
-            "{start}, {hole}"
+            "{start}, {gap}"
         );
     }
 }
@@ -60,7 +60,7 @@ fn a_hole_in_a_block_leaves_its_beginning() {
     let mut wire = frame(1, 0x29, 1, b"\x02\0\0\0\x03\x10abcd..");
     wire.extend(frame(9, 4, 1, b"efgh"));
     wire.extend(frame(1, 4, 3, b"ij"));
-    for (start, hole, lost, behind) in [
+    for (start, gap, lost, behind) in [
         (9, 1, "1:  and more, end", &["3: ij"][..]),
         (14, 1, "1:  and more, end", &["3: ij"]),
         (17, 2, "1: ab and more, end", &["3: ij"]),
@@ -73,11 +73,11 @@ fn a_hole_in_a_block_leaves_its_beginning() {
         (32, 2, "1: abcdef and more, end", &["3: ij"]),
         (32, 3, "out of step, 1: abcdef and more, end", &[]),
     ] {
-        let [first, skipped, second] = read_around(&wire[..start], hole as u64, &wire[start + hole..]);
+        let [first, skipped, second] = read_around(&wire[..start], gap as u64, &wire[start + gap..]);
         assert_eq!(
             (first, skipped, second),
             (none(), owned(&[lost]), owned(behind)),
-            "{start}, {hole}"
+            "{start}, {gap}"
         );
     }
 }
@@ -104,7 +104,7 @@ fn a_hole_in_what_is_passed_over_of_a_block_hands_out_nothing_twice() {
 fn a_hole_takes_what_a_control_frame_says_and_no_event_makes_it_up() {
     let after = frame(3, 0, 9, &[0; 4]);
     let settings = frame(4, 0, 0, &[0, 1, 0, 0, 0, 1, 0, 1, 0, 0, 0, 2]);
-    for (wire, start, hole, lost) in [
+    for (wire, start, gap, lost) in [
         (frame(3, 0, 5, &[0; 4]), 11, 2, "5: reset"),
         (frame(3, 0, 5, &[0; 4]), 11, 1, "5: reset"),
         (frame(7, 0, 0, &[0; 12]), 12, 5, "kind 7"),
@@ -113,8 +113,8 @@ fn a_hole_takes_what_a_control_frame_says_and_no_event_makes_it_up() {
         (frame(6, 0, 0, &[0; 8]), 10, 7, "nothing"),
         (frame(0xbb, 0, 0, &[0; 8]), 9, 8, "nothing"),
     ] {
-        let rest = [&wire[start + hole..], &after].concat();
-        let [first, skipped, second] = read_around(&wire[..start], hole as u64, &rest);
+        let rest = [&wire[start + gap..], &after].concat();
+        let [first, skipped, second] = read_around(&wire[..start], gap as u64, &rest);
         assert_eq!(
             (first, skipped, second),
             (none(), owned(&[lost]), owned(&["9: reset 0"])),
@@ -128,7 +128,7 @@ fn a_hole_takes_what_a_control_frame_says_and_no_event_makes_it_up() {
 #[test]
 fn no_hole_is_no_hole() {
     let mut reader = Reader::new(LIMIT);
-    assert_eq!(reader.skip_gap(Some(0)), Skipped::InStep(Lost::Nothing));
+    assert_eq!(reader.skip_gap(Some(0)), GapEffect::InSync(Lost::Nothing));
     assert_eq!(read_at(&mut reader, 0, &frame(1, 4, 1, b"ab")), ["1: ab"]);
 }
 
@@ -136,7 +136,7 @@ fn no_hole_is_no_hole() {
 fn behind_a_hole_out_of_step_nothing_is_read_or_handed_out_again() {
     let mut reader = Reader::new(LIMIT);
     assert_eq!(read_at(&mut reader, 0, &frame(1, 0, 1, b"ab")), none());
-    assert!(matches!(reader.skip_gap(Some(1)), Skipped::OutOfStep(Lost::Block(_))));
+    assert!(matches!(reader.skip_gap(Some(1)), GapEffect::OutOfSync(Lost::Block(_))));
     assert_eq!(read_at(&mut reader, 12, &frame(9, 4, 1, b"cd")), none());
-    assert_eq!(reader.skip_gap(Some(1)), Skipped::OutOfStep(Lost::Nothing));
+    assert_eq!(reader.skip_gap(Some(1)), GapEffect::OutOfSync(Lost::Nothing));
 }

@@ -1,6 +1,7 @@
-//! Outputs that wait to be polled.
+//! The queue of outputs that wait to be polled, and what each costs in memory.
 //!
-//! In: outputs. Out: the same, in order. Refuses nothing, but says when it is full, and then its owner stops decoding.
+//! The queue takes every output. Its owner compares [`held_bytes`](OutputQueue::held_bytes) with the limit and pauses
+//! decoding.
 
 use std::collections::VecDeque;
 
@@ -9,12 +10,12 @@ use crate::{Counters, Ended, Exchange, Output, ResponseHead, Unredacted};
 
 /// The queue of outputs.
 #[derive(Debug, Default)]
-pub(crate) struct Outbox {
+pub(crate) struct OutputQueue {
     outputs: VecDeque<(Output, usize)>,
     bytes: usize,
 }
 
-impl Outbox {
+impl OutputQueue {
     /// Queues an output.
     pub(crate) fn push(&mut self, output: Output) {
         let cost = output_bytes(&output);
@@ -22,7 +23,7 @@ impl Outbox {
         self.outputs.push_back((output, cost));
     }
 
-    /// Queues an exchange that goes on, or has ended as `ended` says, and counts it.
+    /// Queues and counts an exchange that has ended as `ended` says, or goes on if that is `None`.
     pub(crate) fn push_exchange(&mut self, mut exchange: Box<Exchange>, ended: Option<Ended>, counters: &mut Counters) {
         exchange.ended = ended;
         counters.exchanges += 1;
@@ -30,7 +31,7 @@ impl Outbox {
         self.push(Output::Exchange(exchange));
     }
 
-    /// Takes the oldest output.
+    /// Removes the oldest output.
     pub(crate) fn pop(&mut self) -> Option<Output> {
         let (output, cost) = self.outputs.pop_front()?;
         self.bytes -= cost;
@@ -43,7 +44,7 @@ impl Outbox {
     }
 }
 
-/// Counts the memory of an exchange.
+/// Returns the memory of an exchange, in bytes.
 pub(crate) fn exchange_bytes(exchange: &Exchange) -> usize {
     let request = exchange.request.as_ref().map_or(0, |request| {
         let head = &request.head;
@@ -65,7 +66,7 @@ pub(crate) fn exchange_bytes(exchange: &Exchange) -> usize {
     EXCHANGE_BYTES + request + response + informational
 }
 
-/// Counts the memory of a response head.
+/// Returns the memory of a response head, in bytes.
 pub(crate) fn response_head_bytes(head: &ResponseHead) -> usize {
     size_of::<ResponseHead>() + head.fields.held_bytes()
 }

@@ -1,9 +1,14 @@
-//! The end of a head, or of a trailer section: the first empty line.
+//! Finding the end of a head or of a trailer section: the first empty line.
 //!
-//! In: bytes in order, however they are split. Out: the whole section, once its empty line has come. Refuses to hold
-//! more than it is told, and looks at no byte twice, so that a head that dribbles in costs no more than one that does not.
+//! The bytes may arrive in any number of chunks, and each is scanned once, so that a head that arrives byte by byte costs no
+//! more than one that arrives whole. A head that is longer than the limit is cut at the end of a field; the rest is scanned
+//! and counted, since the message behind it must still be found.
 
-use super::method::Place;
+mod cut;
+
+use self::cut::Cut;
+pub(crate) use self::cut::may_frame;
+use super::method::HeadStart;
 use crate::chunk::Mark;
 use crate::{Chunk, Limits, Reason};
 
@@ -14,70 +19,56 @@ pub(crate) struct Section {
     mark: Option<Mark>,
     blank_bytes: usize,
     lines: usize,
-    /// Bytes of the line in progress, and the first of them.
+    /// The length of the line in progress, and its first byte.
     line_bytes: usize,
     line_first: u8,
-    folded: bool,
+    is_folded: bool,
     kind: Kind,
     cut: Option<Box<Cut>>,
-    /// Whether its first byte is that of a call, and where in it the next call begins.
+    /// Whether the first byte of the section is the first of a call, and where in the section the next call begins.
     begins_call: bool,
-    call_ends: Option<usize>,
+    next_call_at: Option<usize>,
 }
 
-/// What a section is.
+/// The kind of a section.
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
 enum Kind {
-    /// A head, where one must be.
+    /// A head, where one must begin.
     #[default]
     Head,
-    /// A head by its looks alone.
-    Found,
-    /// Trailers, which are refused when they are too long.
+    /// A head that was found by its start line.
+    FoundHead,
+    /// Trailers. They are not cut: what is too long is an error.
     Trailers,
 }
 
-/// A section that has come to its end.
+/// A complete section.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Whole<'a> {
-    /// All of it, the empty line included.
+pub(crate) struct WholeSection<'a> {
+    /// Its bytes, including the empty line.
     pub(crate) bytes: &'a [u8],
     /// Whether a line in it begins with white space.
-    pub(crate) folded: bool,
-    /// How many lines it has, the empty one included.
+    pub(crate) is_folded: bool,
+    /// The number of lines, including the empty one.
     pub(crate) lines: usize,
     /// Where it began.
-    pub(crate) place: Place,
-    /// What is not in it.
+    pub(crate) start: HeadStart,
+    /// What was cut off.
     pub(crate) cut: Option<Cut>,
 }
 
-/// What was left out of a head because it was longer than the limits allow.
-#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
-pub(crate) struct Cut {
-    /// How many fields.
-    pub(crate) fields: u32,
-    /// Whether one of them may frame the body.
-    pub(crate) may_frame: bool,
-    /// Bytes of them.
-    bytes: usize,
-    /// The beginning of the line in progress.
-    line: [u8; LINE_BYTES],
-    line_bytes: usize,
-}
-
 impl Section {
-    /// Begins where a head is, or seems to be, by its looks alone.
+    /// Begins a head that was found by its start line, and may be something else.
     pub(crate) fn found() -> Self {
         Self {
-            kind: Kind::Found,
+            kind: Kind::FoundHead,
             ..Self::default()
         }
     }
 
-    /// Returns whether it is a head by its looks alone.
+    /// Returns whether it is a head that was found by its start line.
     pub(crate) fn is_found(&self) -> bool {
-        self.kind == Kind::Found
+        self.kind == Kind::FoundHead
     }
 
     /// Begins a trailer section.
@@ -88,26 +79,26 @@ impl Section {
         }
     }
 
-    /// Says where a head begins that is the whole of `chunk`, or its beginning.
-    pub(crate) fn place_of(&self, chunk: &Chunk<'_>, is_first: bool) -> Place {
+    /// Returns where a head begins whose first byte is that of `chunk`.
+    pub(crate) fn head_start(&self, chunk: &Chunk<'_>, is_first: bool) -> HeadStart {
         match chunk.call_start {
-            _ if is_first => Place::First,
-            true if self.kind != Kind::Found => Place::Call(chunk.bytes.len()),
-            true | false => Place::Inside,
+            _ if is_first => HeadStart::Connection,
+            true if self.kind != Kind::FoundHead => HeadStart::Call(chunk.bytes.len()),
+            true | false => HeadStart::Elsewhere,
         }
     }
 
-    /// Says where it began, once it has.
+    /// Returns where the section began, once it has.
     pub(crate) fn mark(&self) -> Option<Mark> {
         self.mark
     }
 
-    /// Shows what has come so far.
+    /// Returns the bytes so far.
     pub(crate) fn bytes(&self) -> &[u8] {
         &self.bytes
     }
 
-    /// Gives what has come so far.
+    /// Returns the bytes so far.
     pub(crate) fn into_bytes(self) -> Vec<u8> {
         self.bytes
     }
@@ -136,12 +127,12 @@ impl Section {
         }
     }
 
-    /// Reads on, to the end of the section if `chunk` holds it.
+    /// Reads up to the end of the section; `None` if `chunk` does not hold it.
     pub(crate) fn read<'s, 'c: 's>(
         &'s mut self,
         chunk: &mut Chunk<'c>,
         limits: &Limits,
-    ) -> Result<Option<Whole<'s>>, Reason> {
+    ) -> Result<Option<WholeSection<'s>>, Reason> {
         self.begin(chunk);
         let bytes: &'c [u8] = chunk.bytes;
         let end = self.find_end(bytes);
@@ -155,11 +146,11 @@ impl Section {
             return Ok(end.map(|_| self.whole()));
         }
         if end.is_some() && self.bytes.is_empty() {
-            return Ok(Some(Whole {
+            return Ok(Some(WholeSection {
                 bytes: part,
-                folded: self.folded,
+                is_folded: self.is_folded,
                 lines: self.lines,
-                place: self.place(part.len()),
+                start: self.head_start_of(part.len()),
                 cut: None,
             }));
         }
@@ -167,19 +158,19 @@ impl Section {
         Ok(end.map(|_| self.whole()))
     }
 
-    fn whole(&self) -> Whole<'_> {
-        Whole {
+    fn whole(&self) -> WholeSection<'_> {
+        WholeSection {
             bytes: &self.bytes,
-            folded: self.folded,
+            is_folded: self.is_folded,
             lines: self.lines,
-            place: self.place_of_all(),
+            start: self.head_start_of_all(),
             cut: self.cut.as_deref().copied(),
         }
     }
 
-    /// Says where what has come so far began.
-    pub(crate) fn place_of_all(&self) -> Place {
-        self.place(self.bytes.len())
+    /// Returns where the bytes so far began.
+    pub(crate) fn head_start_of_all(&self) -> HeadStart {
+        self.head_start_of(self.bytes.len())
     }
 
     /// Keeps what fits, up to the end of a field, and counts the rest.
@@ -188,30 +179,30 @@ impl Section {
             return Err(Reason::HeadTooLarge);
         }
         if let Some(cut) = &mut self.cut {
-            cut.take(part);
+            cut.add(part);
         } else {
             let room = limits.max_head_bytes.saturating_sub(self.bytes.len()).min(part.len());
             let (fits, rest) = part.split_at_checked(room).unwrap_or((part, &[]));
             self.append(fits, limits);
             let mut cut = Box::<Cut>::default();
             let first = rest.first().copied();
-            let mut kept = keep_lines(&self.bytes, self.bytes.len());
+            let mut kept = whole_lines(&self.bytes, self.bytes.len());
             let mut next = self.bytes.get(kept).copied().or(first);
-            // A line that continues the one before it is cut with that.
+            // A folded line is cut together with the line that it continues.
             while kept > 0 && matches!(next, Some(b' ' | b'\t')) {
-                kept = keep_lines(&self.bytes, kept - 1);
+                kept = whole_lines(&self.bytes, kept - 1);
                 next = self.bytes.get(kept).copied();
             }
-            cut.take(self.bytes.get(kept..).unwrap_or_default());
-            cut.take(rest);
+            cut.add(self.bytes.get(kept..).unwrap_or_default());
+            cut.add(rest);
             self.bytes.truncate(kept);
             self.cut = Some(cut);
         }
-        let is_endless = self.cut.as_ref().is_some_and(|cut| cut.bytes > limits.max_cut_bytes);
-        if is_endless { Err(Reason::HeadTooLarge) } else { Ok(()) }
+        let is_too_long = self.cut.as_ref().is_some_and(|cut| cut.bytes() > limits.max_cut_bytes);
+        if is_too_long { Err(Reason::HeadTooLarge) } else { Ok(()) }
     }
 
-    /// Reads on, but at most to the end of the first line, and says whether that end has come.
+    /// Reads at most to the end of the first line, and returns whether that end was reached.
     pub(crate) fn read_line(&mut self, chunk: &mut Chunk<'_>, limits: &Limits) -> Result<bool, Reason> {
         self.begin(chunk);
         let end = memchr::memchr(b'\n', chunk.bytes).map(|index| index + 1);
@@ -229,20 +220,21 @@ impl Section {
         if self.mark.is_none() && !chunk.bytes.is_empty() {
             self.mark = Some(Mark::of(chunk));
             self.begins_call = chunk.call_start;
-        } else if chunk.call_start && !chunk.bytes.is_empty() && self.call_ends.is_none() {
-            self.call_ends = Some(self.bytes.len());
+        } else if chunk.call_start && !chunk.bytes.is_empty() && self.next_call_at.is_none() {
+            self.next_call_at = Some(self.bytes.len());
         }
     }
 
-    fn place(&self, length: usize) -> Place {
-        if self.begins_call && self.kind != Kind::Found {
-            Place::Call(self.call_ends.unwrap_or(length))
+    /// Returns where the section began, of which `length` bytes have arrived.
+    fn head_start_of(&self, length: usize) -> HeadStart {
+        if self.begins_call && self.kind != Kind::FoundHead {
+            HeadStart::Call(self.next_call_at.unwrap_or(length))
         } else {
-            Place::Inside
+            HeadStart::Elsewhere
         }
     }
 
-    /// Doubles as it grows, but never beyond the limit.
+    /// Appends bytes. The capacity doubles as it grows, up to the limit.
     fn append(&mut self, part: &[u8], limits: &Limits) {
         let wanted = self.bytes.len() + part.len();
         if wanted > self.bytes.capacity() {
@@ -252,77 +244,35 @@ impl Section {
         self.bytes.extend_from_slice(part);
     }
 
-    /// Finds where the empty line ends in `bytes`, which follow what was seen before.
+    /// Finds the end of the empty line in `bytes`, which follow those scanned before.
     fn find_end(&mut self, bytes: &[u8]) -> Option<usize> {
         let mut start = 0;
         for end in memchr::memchr_iter(b'\n', bytes) {
-            self.see(bytes.get(start..end).unwrap_or_default());
+            self.scan_line(bytes.get(start..end).unwrap_or_default());
             self.lines += 1;
-            let empty = self.line_bytes == 0 || (self.line_bytes == 1 && self.line_first == b'\r');
+            let is_empty = self.line_bytes == 0 || (self.line_bytes == 1 && self.line_first == b'\r');
             self.line_bytes = 0;
             start = end + 1;
-            if empty {
+            if is_empty {
                 return Some(start);
             }
         }
-        self.see(bytes.get(start..).unwrap_or_default());
+        self.scan_line(bytes.get(start..).unwrap_or_default());
         None
     }
 
-    /// Notes more bytes of the line in progress.
-    fn see(&mut self, bytes: &[u8]) {
+    /// Scans more bytes of the line in progress.
+    fn scan_line(&mut self, bytes: &[u8]) {
         if let (0, Some(&first)) = (self.line_bytes, bytes.first()) {
             self.line_first = first;
-            self.folded |= matches!(first, b' ' | b'\t');
+            self.is_folded |= matches!(first, b' ' | b'\t');
         }
         self.line_bytes = self.line_bytes.saturating_add(bytes.len());
     }
 }
 
-impl Cut {
-    /// Counts the fields in `bytes`, which follow what was cut before.
-    fn take(&mut self, bytes: &[u8]) {
-        self.bytes = self.bytes.saturating_add(bytes.len());
-        for part in bytes.split_inclusive(|byte| *byte == b'\n') {
-            let room = self.line.get_mut(self.line_bytes..).unwrap_or_default();
-            let count = room.len().min(part.len());
-            for (to, from) in room.iter_mut().zip(part) {
-                *to = *from;
-            }
-            self.line_bytes += count;
-            if part.ends_with(b"\n") {
-                self.end_line();
-            }
-        }
-    }
-
-    fn end_line(&mut self) {
-        let line = self.line.get(..self.line_bytes).unwrap_or_default();
-        self.line_bytes = 0;
-        if !line.trim_ascii().is_empty() {
-            self.may_frame |= may_frame(line);
-            let continues = matches!(line.first(), Some(b' ' | b'\t'));
-            self.fields = self.fields.saturating_add(u32::from(!continues));
-        }
-    }
-}
-
-/// Returns whether a line that is no field, or is not kept, may say to some reader how long the body is.
-pub(crate) fn may_frame(line: &[u8]) -> bool {
-    let squeezed: Vec<u8> = line
-        .iter()
-        .filter(|byte| byte.is_ascii_alphanumeric())
-        .map(u8::to_ascii_lowercase)
-        .collect();
-    let holds = |name: &[u8]| squeezed.windows(name.len()).any(|part| part == name);
-    holds(b"contentlength") || holds(b"transferencoding")
-}
-
 /// Returns how many of the first `length` bytes are whole lines.
-fn keep_lines(bytes: &[u8], length: usize) -> usize {
+fn whole_lines(bytes: &[u8], length: usize) -> usize {
     let bytes = bytes.get(..length).unwrap_or_default();
     memchr::memrchr(b'\n', bytes).map_or(0, |end| end + 1)
 }
-
-/// Bytes of a line that is not kept in which its name is looked for.
-const LINE_BYTES: usize = 32;

@@ -1,22 +1,18 @@
-//! A first line in the making.
-//!
-//! In: contiguous bytes from the beginning of a call. Out: a [`Guess`] as soon as the line is whole or cannot become a
-//! start line. Refuses to gather more than a head may have.
+//! The first line of a candidate, gathered until it is complete or cannot be a start line.
 
-use super::Beginning;
 use crate::Limits;
 use crate::detect::{self, Guess};
 
-/// A first line in the making.
+/// A first line in progress.
 #[derive(Debug)]
-pub(super) enum Line {
-    /// It could become one that tells what this is.
+pub(super) enum FirstLine {
+    /// It may become a start line.
     Open { gathered: Vec<u8>, blank: usize },
-    /// It cannot.
+    /// It cannot, or it did.
     Closed,
 }
 
-impl Default for Line {
+impl Default for FirstLine {
     fn default() -> Self {
         Self::Open {
             gathered: Vec::new(),
@@ -25,9 +21,9 @@ impl Default for Line {
     }
 }
 
-impl Line {
-    /// Scans what follows.
-    pub(super) fn scan(&mut self, bytes: &[u8], beginning: Beginning, limits: &Limits) -> Guess {
+impl FirstLine {
+    /// Scans the next bytes; `is_first` tells whether the line is the first of the connection.
+    pub(super) fn scan(&mut self, bytes: &[u8], is_first: bool, limits: &Limits) -> Guess {
         let Self::Open { gathered, blank } = self else {
             return Guess::Neither;
         };
@@ -39,33 +35,30 @@ impl Line {
             rest = bytes.get(skipped..).unwrap_or_default();
         }
         let ended = memchr::memchr(b'\n', rest).is_some();
-        let judge = match beginning {
-            Beginning::Sure => detect::guess_first,
-            Beginning::Unknown | Beginning::Refused => detect::guess,
-        };
+        let guess_line = if is_first { detect::guess_first } else { detect::guess };
         let guess = if *blank > limits.max_blank_bytes || gathered.len() + rest.len() > limits.max_head_bytes {
             Guess::Neither
         } else if gathered.is_empty() {
-            judge(rest)
+            guess_line(rest)
         } else {
-            let judged = gathered.len() > PREFIX;
+            let is_plausible = gathered.len() > PREFIX;
             gathered.extend_from_slice(rest);
-            // Once its beginning was found plausible, a line is not judged again until it has ended.
-            if judged && !ended {
-                Guess::NotYet
+            // The beginning was plausible; the rest is compared once the line has ended.
+            if is_plausible && !ended {
+                Guess::NeedMore
             } else {
-                judge(gathered)
+                guess_line(gathered)
             }
         };
         match guess {
-            Guess::NotYet if gathered.is_empty() => gathered.extend_from_slice(rest),
+            Guess::NeedMore if gathered.is_empty() => gathered.extend_from_slice(rest),
             Guess::Neither => *self = Self::Closed,
-            Guess::NotYet | Guess::Request | Guess::Response | Guess::Http2 => {}
+            Guess::NeedMore | Guess::Request | Guess::Response | Guess::Http2 => {}
         }
         guess
     }
 
-    /// Gives up what cannot become the client's preface, or whatever it is if that cannot come here.
+    /// Closes a line that cannot become the client preface, or any line if the preface cannot come here.
     pub(super) fn expect_preface(&mut self, may_begin: bool) {
         if let Self::Open { gathered, .. } = self
             && !(may_begin && detect::is_preface(gathered))
@@ -74,7 +67,7 @@ impl Line {
         }
     }
 
-    /// Returns whether this may yet become a start line.
+    /// Returns whether it may become a start line.
     pub(super) fn is_open(&self) -> bool {
         matches!(self, Self::Open { .. })
     }
@@ -88,5 +81,5 @@ impl Line {
     }
 }
 
-/// Longer than the beginnings of start lines that [`detect`] judges.
+/// More bytes than [`detect`] needs to reject a line.
 const PREFIX: usize = 64;

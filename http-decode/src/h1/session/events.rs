@@ -1,25 +1,22 @@
-//! What each event of a direction does to the exchanges.
-//!
-//! In: events of the decoders. Out: requests to the pairing, responses to the exchange in progress, word to the outbox.
-//! Refuses to frame a response before it is known what it answers.
+//! Handling the events of the decoders: requests go to the pairing, responses to the exchange in progress.
 
-use super::doubt::expects_continue;
+use super::omitted_body::expects_continue;
 use super::upgrade::{Offered, may_tunnel};
-use super::{Dialogue, Waiting};
+use super::{Session, UnpairedResponse};
 use crate::chunk::Mark;
 use crate::context::{Arrivals, Context, Role};
 use crate::h1::body::Body;
-use crate::h1::head::{Known, Versioned};
+use crate::h1::decoder::{Decoder, Event, Part};
+use crate::h1::head::{KnownField, ParsedHead};
 use crate::h1::pair::Answers;
-use crate::h1::{Decoder, Event, Part, Passed};
 use crate::progress::{Ending, Progress};
 use crate::{Direction, Ended, Fields, Reason, Request, RequestHead, ResponseHead, Timestamp};
 
-impl Dialogue {
-    /// Takes one event of a direction, which came with bytes captured at `at`; false if there is none.
+impl Session {
+    /// Handles an event of a direction, read from bytes that were captured at `at`; `false` if there is none.
     ///
-    /// Takes it as the decoder returns it: an event holds a head, and unwrapping it first would copy that once more.
-    pub(super) fn take_event(
+    /// The event is passed as the decoder returns it: it holds a head, which unwrapping would copy once more.
+    pub(super) fn handle_event(
         &mut self,
         direction: Direction,
         event: Option<Event>,
@@ -29,13 +26,13 @@ impl Dialogue {
         let role = self.directions.of(direction).decoder.role();
         match event {
             None => return false,
-            Some(Event::Found(passed)) => context.counters.resynchronised += u64::from(passed == Passed::Some),
+            Some(Event::StartLine { after_loss }) => context.counters.resynchronised += u64::from(after_loss),
             Some(Event::Request(request, mark)) => self.begin_request(direction, request, mark, context),
-            Some(Event::Refused(head, mark)) => self.begin_refused(direction, head, mark, context),
+            Some(Event::Unparsable(head, mark)) => self.add_unparsable(direction, head, mark, context),
             Some(Event::Response(response, mark)) => {
-                self.end_overtaken(mark.at, context);
-                self.waiting = Some(Waiting { response, mark, at });
-                self.assign_waiting(Arrivals::Open, context);
+                self.end_without_body(mark.at, context);
+                self.unpaired = Some(UnpairedResponse { response, mark, at });
+                self.pair_response(Arrivals::Pending, context);
             }
             Some(Event::Content(count)) => self.add_content(role, count),
             Some(Event::End(count, trailers)) => {
@@ -54,50 +51,50 @@ impl Dialogue {
         true
     }
 
-    /// Finds what the waiting response answers, and goes on with it; false when that cannot be told yet.
-    pub(super) fn assign_waiting(&mut self, arrivals: Arrivals, context: &mut Context) -> bool {
-        let Some(waiting) = self.waiting.take() else {
+    /// Finds the request of the unpaired response, and goes on with the response; `false` if the request is undecided.
+    pub(crate) fn pair_response(&mut self, arrivals: Arrivals, context: &mut Context) -> bool {
+        let Some(unpaired) = self.unpaired.take() else {
             return false;
         };
         if self.progress.is_none() {
             if arrivals == Arrivals::Settled {
-                self.take_unfinished(&waiting, context);
+                self.take_unfinished(&unpaired, context);
             }
-            let assignment = self.pairing.assign(waiting.mark.at, arrivals);
+            let assignment = self.pairing.assign(unpaired.mark.at, arrivals);
             for exchange in assignment.unanswered {
-                context.put_out(exchange, Some(Ended::Lost));
+                context.emit(exchange, Some(Ended::Lost));
             }
             let exchange = match assignment.answers {
-                Answers::Request(exchange) if !self.may_answer(&exchange, &waiting) => {
+                Answers::Request(exchange) if !self.may_answer(&exchange, &unpaired) => {
                     self.pairing.lose_first();
-                    self.waiting = Some(waiting);
-                    return self.assign_waiting(arrivals, context);
+                    self.unpaired = Some(unpaired);
+                    return self.pair_response(arrivals, context);
                 }
                 Answers::Request(exchange) => exchange,
-                Answers::Unseen => context.begin_exchange(waiting.mark, waiting.response.protocol),
-                Answers::Unsure => {
+                Answers::Unseen => context.begin_exchange(unpaired.mark, unpaired.response.protocol),
+                Answers::Ambiguous => {
                     context.counters.uncertain_pairs += 1;
-                    context.begin_exchange(waiting.mark, waiting.response.protocol)
+                    context.begin_exchange(unpaired.mark, unpaired.response.protocol)
                 }
                 Answers::Wait => {
-                    self.waiting = Some(waiting);
+                    self.unpaired = Some(unpaired);
                     return false;
                 }
             };
-            self.progress = Some(Progress::Within(exchange));
+            self.progress = Some(Progress::Pending(exchange));
         }
-        self.begin_response(waiting, context);
+        self.begin_response(unpaired, context);
         true
     }
 
-    /// Counts content of the request whose body is coming.
+    /// Adds content to the request in progress.
     pub(super) fn add_request_content(&mut self, count: u64) {
         if let Some(request) = self.receiving() {
             request.body_bytes = request.body_bytes.map(|bytes| bytes.saturating_add(count));
         }
     }
 
-    /// Notes that the length of that body is uncertain.
+    /// Notes that the body length of the request in progress is uncertain.
     pub(super) fn lose_request_body(&mut self) {
         if let Some(request) = self.receiving() {
             request.body_bytes = None;
@@ -107,7 +104,7 @@ impl Dialogue {
     fn begin_request(
         &mut self,
         direction: Direction,
-        request: Versioned<RequestHead>,
+        request: ParsedHead<RequestHead>,
         mark: Mark,
         context: &mut Context,
     ) {
@@ -116,7 +113,7 @@ impl Dialogue {
         context.counters.malformed_heads += u64::from(request.head.malformed.is_some());
         let body = Body::of_request(&request);
         self.receiving = Some(exchange.ordinal);
-        self.expects = request.has.any(Known::Expect) && expects_continue(&request.head.fields);
+        self.expects_continue = request.known.contains(KnownField::Expect) && expects_continue(&request.head.fields);
         self.tunnel = may_tunnel(&request).then_some(exchange.ordinal);
         let body_bytes = body.is_ok().then_some(0);
         exchange.request = Some(Request {
@@ -126,14 +123,14 @@ impl Dialogue {
         });
         let fits = self.pairing.push(exchange, &context.settings.limits);
         match body {
-            // There is nothing to wait for, not even the next byte.
+            // The request ends here, without waiting for the next byte.
             Ok(Body::Length(0)) => {
                 self.receiving = None;
                 self.directions.of_mut(direction).decoder.expect_head();
             }
             Ok(body) => self.directions.of_mut(direction).decoder.begin_body(body),
             Err(reason) => {
-                self.directions.of_mut(direction).decoder.lose_step();
+                self.directions.of_mut(direction).decoder.lose_sync();
                 context.undecoded(direction, mark.position, reason);
                 self.fail(Role::Requests, Part::Body, reason, mark.at, context);
             }
@@ -146,7 +143,7 @@ impl Dialogue {
 
     pub(super) fn give_up_pending(&mut self, context: &mut Context) {
         context.counters.pending_overflows += 1;
-        self.put_out_pending(Some(Ended::Lost), context);
+        self.emit_pending(Some(Ended::Lost), context);
         self.tunnel = None;
         self.pairing.lose_requests();
     }
@@ -169,14 +166,14 @@ impl Dialogue {
         self.receiving = None;
     }
 
-    /// Frames a response by RFC 9112 section 6.3, now that its request is known or known to be unseen.
-    fn begin_response(&mut self, waiting: Waiting, context: &mut Context) {
-        let Waiting { response, mark, at } = waiting;
+    /// Frames a response (RFC 9112 section 6.3), now that its request is known, or known to be unseen.
+    fn begin_response(&mut self, unpaired: UnpairedResponse, context: &mut Context) {
+        let UnpairedResponse { response, mark, at } = unpaired;
         context.counters.heads_cut += u64::from(response.is_cut);
         context.counters.malformed_heads += u64::from(response.head.malformed.is_some());
         let method = match &self.progress {
-            Some(Progress::Within(exchange)) => exchange.request.as_ref().map(|request| request.head.method.clone()),
-            Some(Progress::Out(_)) | None => None,
+            Some(Progress::Pending(exchange)) => exchange.request.as_ref().map(|request| request.head.method.clone()),
+            Some(Progress::Emitted(_)) | None => None,
         };
         let body = Body::of_response(&response);
         let status = response.head.status.unwrap_or_default();
@@ -187,16 +184,16 @@ impl Dialogue {
             (101, _) if self.offered() == Offered::Nothing => self.add_informational(response.head, context),
             (101, _) | (200..=299, Some("CONNECT")) => self.upgrade(response.head, at, context),
             (100..=199, _) => self.add_informational(response.head, context),
-            // Rule 1: these end with their head, whatever it says.
+            // Rule 1: these have no body, whatever the head says.
             (204 | 304, _) | (_, Some("HEAD")) => {
                 self.begin_final(response.head, at, Ok(Body::Length(0)), mark, context);
             }
             (_, Some(_)) => self.begin_final(response.head, at, body, mark, context),
             (_, None) => {
-                let doubtful = !matches!(body, Ok(Body::Length(0)));
+                let may_have_body = !matches!(body, Ok(Body::Length(0)));
                 self.begin_final(response.head, at, body, mark, context);
-                if doubtful {
-                    self.responses(context).doubt_body();
+                if may_have_body {
+                    self.responses(context).note_unknown_method();
                 }
             }
         }
@@ -210,20 +207,20 @@ impl Dialogue {
         mark: Mark,
         context: &mut Context,
     ) {
-        self.responded = Some(at);
+        self.final_head_at = Some(at);
         if let Some(progress) = &mut self.progress {
             progress.set_response(head, body.is_ok().then_some(0), at);
         }
-        self.leave_tunnel();
+        self.rule_out_tunnel();
         match body {
-            // There is nothing to wait for, not even the next byte.
+            // The response ends here, without waiting for the next byte.
             Ok(Body::Length(0)) => {
                 self.responses(context).expect_head();
                 self.end_response(Ending::seen(Ended::Complete, at, Fields::default()), context);
             }
             Ok(body) => self.responses(context).begin_body(body),
             Err(reason) => {
-                self.responses(context).lose_step();
+                self.responses(context).lose_sync();
                 let [_, responses] = context.request_direction();
                 context.undecoded(responses, mark.position, reason);
                 self.fail(Role::Responses, Part::Body, reason, at, context);

@@ -6,10 +6,10 @@
 
 use std::collections::VecDeque;
 
-mod hearing;
+mod events;
 
-use self::hearing::{Hearing, Seen, Waiting};
-use super::frame::{self, Event, Lost, Reader, Skipped};
+use self::events::{EventHandler, QueuedEvent, Seen};
+use super::frame::{self, Event, GapEffect, Lost, Reader};
 use super::hpack;
 use super::section::SectionReader;
 use super::streams::Streams;
@@ -21,12 +21,12 @@ use crate::{Chunk, Direction, Ended, Exchange, Gap, Limits, Reason, Timestamp};
 
 /// An HTTP/2 connection.
 #[derive(Debug)]
-pub(crate) struct Dialogue {
+pub(crate) struct Session {
     directions: PerDirection<DirectionState>,
     sections: SectionReader,
     streams: Streams,
-    /// What was decoded before it was known which side asks.
-    waiting: VecDeque<Waiting>,
+    /// QueuedKind was decoded before it was known which side asks.
+    queued: VecDeque<QueuedEvent>,
 }
 
 /// One direction.
@@ -34,52 +34,52 @@ pub(crate) struct Dialogue {
 struct DirectionState {
     reader: Reader,
     table: hpack::Decoder,
-    in_step: bool,
+    in_sync: bool,
     last_at: Timestamp,
 }
 
-impl Dialogue {
+impl Session {
     /// Begins where `found` carries a frame next, or the client's preface; the other direction is out of step.
     pub(crate) fn new(found: Direction, at_preface: bool, context: &Context) -> Self {
         let limits = &context.settings.limits;
         let state = |direction| DirectionState {
             reader: Reader::new(limits.max_head_bytes),
             table: hpack::Decoder::new(limits.max_table_bytes.min(LATE_TABLE_BYTES)),
-            in_step: direction == found,
+            in_sync: direction == found,
             last_at: Timestamp::default(),
         };
-        let mut dialogue = Self {
+        let mut session = Self {
             directions: PerDirection::new(state),
             sections: SectionReader::default(),
             streams: Streams::default(),
-            waiting: VecDeque::new(),
+            queued: VecDeque::new(),
         };
         if at_preface {
-            dialogue.begin(found, limits);
+            session.begin(found, limits);
         }
-        dialogue
+        session
     }
 
     /// Begins behind the 101 response to `exchange`, whose request is stream 1 (RFC 7540 section 3.2).
     pub(crate) fn upgraded(exchange: Box<Exchange>, context: &Context) -> Self {
         let [requests, responses] = context.request_direction();
-        let mut dialogue = Self::new(requests, true, context);
-        dialogue.directions.of_mut(responses).in_step = true;
-        dialogue.streams.adopt(exchange);
-        dialogue
+        let mut session = Self::new(requests, true, context);
+        session.directions.of_mut(responses).in_sync = true;
+        session.streams.adopt(exchange);
+        session
     }
 
     /// Returns whether it is known where the next frame of a direction begins.
-    pub(crate) fn is_in_step(&self, direction: Direction) -> bool {
-        self.directions.of(direction).in_step
+    pub(crate) fn is_in_sync(&self, direction: Direction) -> bool {
+        self.directions.of(direction).in_sync
     }
 
     /// Goes on where a direction carries a frame next, or the client's preface.
-    pub(crate) fn find_step(&mut self, direction: Direction, at_preface: bool, context: &mut Context) {
+    pub(crate) fn resync(&mut self, direction: Direction, at_preface: bool, context: &mut Context) {
         let limits = &context.settings.limits;
         let state = self.directions.of_mut(direction);
         state.reader = Reader::new(limits.max_head_bytes);
-        state.in_step = true;
+        state.in_sync = true;
         if at_preface {
             self.begin(direction, limits);
         } else {
@@ -94,40 +94,40 @@ impl Dialogue {
         self.directions.of_mut(requests).table = hpack::Decoder::from_start(limits.max_table_bytes);
         let responses = self.directions.of_mut(requests.other());
         // Where its bytes arrived first, blocks may have been decoded already.
-        if !responses.in_step {
+        if !responses.in_sync {
             responses.table = hpack::Decoder::from_start(limits.max_table_bytes);
         }
     }
 
     /// Reads on in a direction; false when `chunk` is used up.
     pub(crate) fn read(&mut self, direction: Direction, chunk: &mut Chunk<'_>, context: &mut Context) -> bool {
-        let (state, sections, mut hearing) = self.hear(direction, context);
+        let (state, sections, mut handler) = self.split(direction, context);
         state.last_at = chunk.at;
         let at = chunk.at;
         let Some(event) = state.reader.read(chunk) else {
             return false;
         };
         match event {
-            Event::Preface => hearing.find_side(Role::Requests),
+            Event::Preface => handler.find_side(Role::Requests),
             Event::SecondPreface { position } => {
-                hearing.restart(position, at);
-                state.table = hpack::Decoder::from_start(hearing.context.settings.limits.max_table_bytes);
+                handler.restart(position, at);
+                state.table = hpack::Decoder::from_start(handler.context.settings.limits.max_table_bytes);
             }
-            Event::Block(block) if block.headless => hearing.miss_block(block.stream, at),
+            Event::Block(block) if block.headless => handler.handle_headless_block(block.stream, at),
             Event::Block(block) => {
-                let section = hearing.decode(sections, &block, &mut state.table);
-                hearing.take_block(&block, section);
+                let section = handler.decode(sections, &block, &mut state.table);
+                handler.handle_block(&block, section);
             }
-            Event::Content { stream, bytes } => hearing.take_content(stream, Some(bytes), at),
-            Event::EndStream { stream } => hearing.end_stream(stream, at, Seen::Yes),
-            Event::Reset { stream, code: _ } => hearing.take_reset(stream, at, Seen::Yes),
-            Event::GoAway { last_stream, code: _ } => hearing.take_goaway(last_stream, at),
-            Event::Settings(settings) => self.take_settings(direction, settings),
+            Event::Content { stream, bytes } => handler.handle_content(stream, Some(bytes), at),
+            Event::EndStream { stream } => handler.end_stream(stream, at, Seen::Yes),
+            Event::Reset { stream, code: _ } => handler.handle_reset(stream, at, Seen::Yes),
+            Event::GoAway { last_stream, code: _ } => handler.handle_goaway(last_stream, at),
+            Event::Settings(settings) => self.apply_settings(direction, settings),
             Event::Malformed { position, code: _ } => {
-                hearing.context.undecoded(direction, position, Reason::MalformedFrame);
-                hearing.context.counters.malformed_frames += 1;
-                hearing.lose(at, at);
-                state.in_step = false;
+                handler.context.undecoded(direction, position, Reason::MalformedFrame);
+                handler.context.counters.malformed_frames += 1;
+                handler.lose(at, at);
+                state.in_sync = false;
                 state.table.forget();
             }
         }
@@ -136,14 +136,14 @@ impl Dialogue {
 
     /// Steps over a hole; `behind_at` is when the bytes behind it were captured, if they are there.
     pub(crate) fn skip_gap(&mut self, gap: &Gap, behind_at: Option<Timestamp>, context: &mut Context) {
-        let (state, sections, mut hearing) = self.hear(gap.direction, context);
+        let (state, sections, mut handler) = self.split(gap.direction, context);
         let (at, seen) = match (gap.ended_at(state.last_at), gap.bytes()) {
             (Some(at), Some(_)) => (at, Seen::Yes),
             (_, _) => (state.last_at, Seen::No),
         };
-        let (lost, in_step) = match state.reader.skip_gap(gap.bytes()) {
-            Skipped::InStep(lost) => (lost, state.in_step),
-            Skipped::OutOfStep(lost) => (lost, false),
+        let (lost, in_sync) = match state.reader.skip_gap(gap.bytes()) {
+            GapEffect::InSync(lost) => (lost, state.in_sync),
+            GapEffect::OutOfSync(lost) => (lost, false),
         };
         match lost {
             Lost::Nothing | Lost::Control { .. } => {}
@@ -151,28 +151,28 @@ impl Dialogue {
                 stream,
                 bytes,
                 ends_stream,
-            } => hearing.miss_content(stream, Some(bytes), ends_stream.then_some(seen), at),
+            } => handler.handle_lost_content(stream, Some(bytes), ends_stream.then_some(seen), at),
             Lost::ContentUnknown { stream, ends_stream } => {
-                hearing.miss_content(stream, None, ends_stream.then_some(seen), at);
+                handler.handle_lost_content(stream, None, ends_stream.then_some(seen), at);
             }
             Lost::Block(block) => {
-                let section = hearing.decode(sections, &block, &mut state.table);
-                hearing.take_block(&block, section);
+                let section = handler.decode(sections, &block, &mut state.table);
+                handler.handle_block(&block, section);
             }
-            Lost::Reset { stream } => hearing.take_reset(stream, at, Seen::No),
+            Lost::Reset { stream } => handler.handle_reset(stream, at, Seen::No),
         }
-        if !in_step {
+        if !in_sync {
             let until = gap.ended_at(state.last_at).or(behind_at);
-            hearing.lose(at, until.unwrap_or(Timestamp(u64::MAX)));
-            state.in_step = false;
+            handler.lose(at, until.unwrap_or(Timestamp(u64::MAX)));
+            state.in_sync = false;
             state.table.forget();
         }
     }
 
     /// Notes that bytes of a direction that is out of step, up to `at`, were discarded.
     pub(crate) fn lose(&mut self, direction: Direction, at: Timestamp, context: &mut Context) {
-        let (_, _, mut hearing) = self.hear(direction, context);
-        hearing.lose(at, at);
+        let (_, _, mut handler) = self.split(direction, context);
+        handler.lose(at, at);
     }
 
     /// Returns whether something waits that only settling can end.
@@ -197,7 +197,7 @@ impl Dialogue {
 
     /// Puts out what is in progress when the connection, or its observation, has ended.
     pub(crate) fn end(&mut self, now: Timestamp, ended: Option<Ended>, context: &mut Context) {
-        for (direction, position) in self.waiting.drain(..).filter_map(|waiting| waiting.section_at()) {
+        for (direction, position) in self.queued.drain(..).filter_map(|queued| queued.section_at()) {
             context.undecoded(direction, position, Reason::UnknownSide);
         }
         self.streams.end_all(now, ended, context);
@@ -215,25 +215,25 @@ impl Dialogue {
         self.directions.all().map(state).iter().sum::<usize>()
             + self.sections.held_bytes()
             + self.streams.held_bytes()
-            + self.waiting.iter().map(Waiting::held_bytes).sum::<usize>()
+            + self.queued.iter().map(QueuedEvent::held_bytes).sum::<usize>()
     }
 
     /// Parts what reads a direction from what has to know.
-    fn hear<'a>(
+    fn split<'a>(
         &'a mut self,
         direction: Direction,
         context: &'a mut Context,
-    ) -> (&'a mut DirectionState, &'a mut SectionReader, Hearing<'a>) {
-        let hearing = Hearing {
+    ) -> (&'a mut DirectionState, &'a mut SectionReader, EventHandler<'a>) {
+        let events = EventHandler {
             direction,
             streams: &mut self.streams,
-            waiting: &mut self.waiting,
+            queued: &mut self.queued,
             context,
         };
-        (self.directions.of_mut(direction), &mut self.sections, hearing)
+        (self.directions.of_mut(direction), &mut self.sections, events)
     }
 
-    fn take_settings(&mut self, direction: Direction, settings: frame::Settings) {
+    fn apply_settings(&mut self, direction: Direction, settings: frame::Settings) {
         if let Some(bytes) = settings.max_frame_size {
             self.directions
                 .of_mut(direction.other())

@@ -4,17 +4,17 @@
 
 use std::collections::VecDeque;
 
-use crate::limits::MAX_GONE;
+use crate::limits::MAX_FINISHED_STREAMS;
 
 /// The latest streams whose exchange is out.
 #[derive(Debug, Default)]
-pub(super) struct Gone {
+pub(super) struct FinishedStreams {
     latest: VecDeque<u32>,
     /// The highest of all: a stream above it, as that of most requests is, need not be looked for.
     highest: u32,
 }
 
-impl Gone {
+impl FinishedStreams {
     /// Adds a stream, in place of the one added first if there are too many.
     pub(super) fn insert(&mut self, stream: u32) {
         self.highest = self.highest.max(stream);
@@ -34,7 +34,7 @@ impl Gone {
 
 /// Adds to a queue, which keeps the latest entries.
 pub(super) fn remember<T>(latest: &mut VecDeque<T>, one: T) {
-    if latest.len() >= MAX_GONE {
+    if latest.len() >= MAX_FINISHED_STREAMS {
         latest.pop_front();
     }
     latest.push_back(one);

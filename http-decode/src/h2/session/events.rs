@@ -1,4 +1,4 @@
-//! What each event of a direction does to the streams.
+//! QueuedKind each event of a direction does to the streams.
 //!
 //! In: events of the readers, with the direction they are of. Out: requests and responses to the streams. Refuses to tell
 //! one from the other before it is known which side asks: until then sections wait.
@@ -10,18 +10,18 @@ use crate::h2::frame::Block;
 use crate::h2::hpack;
 use crate::h2::section::{Kind, Section, SectionReader};
 use crate::h2::streams::{Origin, Streams};
-use crate::limits::MAX_WAITING;
+use crate::limits::MAX_QUEUED_EVENTS;
 use crate::{Direction, Reason, Timestamp};
 
 /// Something heard before it was known which side asks: a section, or what followed one.
 #[derive(Debug)]
-pub(super) struct Waiting {
+pub(super) struct QueuedEvent {
     direction: Direction,
-    what: What,
+    what: QueuedKind,
 }
 
 #[derive(Debug)]
-enum What {
+enum QueuedKind {
     Section(Origin, Section),
     Content(u32, Option<u64>, Timestamp),
     EndStream(u32, Timestamp, Seen),
@@ -35,12 +35,12 @@ pub(super) enum Seen {
     No,
 }
 
-impl Waiting {
+impl QueuedEvent {
     /// Says where a section is that still waits when the connection ends.
     pub(super) fn section_at(&self) -> Option<(Direction, u64)> {
         match &self.what {
-            What::Section(origin, _) => Some((self.direction, origin.mark.position)),
-            What::Content(..) | What::EndStream(..) | What::Lost(..) => None,
+            QueuedKind::Section(origin, _) => Some((self.direction, origin.mark.position)),
+            QueuedKind::Content(..) | QueuedKind::EndStream(..) | QueuedKind::Lost(..) => None,
         }
     }
 
@@ -48,21 +48,21 @@ impl Waiting {
     pub(super) fn held_bytes(&self) -> usize {
         size_of::<Self>()
             + match &self.what {
-                What::Section(_, section) => section.held_bytes(),
-                What::Content(..) | What::EndStream(..) | What::Lost(..) => 0,
+                QueuedKind::Section(_, section) => section.held_bytes(),
+                QueuedKind::Content(..) | QueuedKind::EndStream(..) | QueuedKind::Lost(..) => 0,
             }
     }
 }
 
-/// What is heard in one direction, and who has to know.
-pub(super) struct Hearing<'a> {
+/// QueuedKind is heard in one direction, and who has to know.
+pub(super) struct EventHandler<'a> {
     pub(super) direction: Direction,
     pub(super) streams: &'a mut Streams,
-    pub(super) waiting: &'a mut VecDeque<Waiting>,
+    pub(super) queued: &'a mut VecDeque<QueuedEvent>,
     pub(super) context: &'a mut Context,
 }
 
-impl Hearing<'_> {
+impl EventHandler<'_> {
     /// Says what this direction carries, if that is known.
     fn role(&self) -> Option<Role> {
         self.context.side.map(|side| Role::of(self.direction, side))
@@ -78,7 +78,7 @@ impl Hearing<'_> {
         sections.read(block, table, &settings.limits, counters)
     }
 
-    pub(super) fn take_block(&mut self, block: &Block<'_>, section: Section) {
+    pub(super) fn handle_block(&mut self, block: &Block<'_>, section: Section) {
         let mut origin = Origin {
             stream: block.stream,
             mark: block.mark,
@@ -95,34 +95,34 @@ impl Hearing<'_> {
         }
         if let Some(promised) = block.promised {
             origin.stream = promised;
-            self.streams.take_promise(origin, section, self.context);
+            self.streams.handle_promise(origin, section, self.context);
         } else {
-            self.take_section(origin, section);
+            self.handle_section(origin, section);
         }
     }
 
     /// Takes the rest of a block whose first frame was not seen, and with it perhaps the end of the stream.
-    pub(super) fn miss_block(&mut self, stream: u32, at: Timestamp) {
+    pub(super) fn handle_headless_block(&mut self, stream: u32, at: Timestamp) {
         match self.role() {
-            Some(Role::Requests) => self.streams.miss_request(stream),
-            Some(Role::Responses) => self.streams.miss_response(stream, at, self.context),
-            None => self.wait(What::Lost(at, at)),
+            Some(Role::Requests) => self.streams.lose_request_block(stream),
+            Some(Role::Responses) => self.streams.lose_response_block(stream, at, self.context),
+            None => self.queue(QueuedKind::Lost(at, at)),
         }
     }
 
-    fn take_section(&mut self, origin: Origin, section: Section) {
+    fn handle_section(&mut self, origin: Origin, section: Section) {
         match (self.role(), section.kind()) {
-            (None, _) => self.wait(What::Section(origin, section)),
+            (None, _) => self.queue(QueuedKind::Section(origin, section)),
             (Some(Role::Requests), Kind::Response) if !section.asks() => self.refuse(origin),
             (Some(Role::Responses), Kind::Request) => {
                 self.refuse(origin);
-                self.streams.miss_response(origin.stream, origin.at, self.context);
+                self.streams.lose_response_block(origin.stream, origin.at, self.context);
                 if origin.last {
                     self.end_stream(origin.stream, origin.at, Seen::Yes);
                 }
             }
-            (Some(Role::Requests), _) => self.streams.take_request(origin, section, self.context),
-            (Some(Role::Responses), _) => self.streams.take_response(origin, section, self.context),
+            (Some(Role::Requests), _) => self.streams.handle_request(origin, section, self.context),
+            (Some(Role::Responses), _) => self.streams.handle_response(origin, section, self.context),
         }
     }
 
@@ -133,17 +133,17 @@ impl Hearing<'_> {
             .undecoded(self.direction, origin.mark.position, Reason::MalformedHead);
     }
 
-    pub(super) fn take_content(&mut self, stream: u32, count: Option<u64>, at: Timestamp) {
+    pub(super) fn handle_content(&mut self, stream: u32, count: Option<u64>, at: Timestamp) {
         match self.role() {
             Some(Role::Requests) => self.streams.add_request_content(stream, count, at),
             Some(Role::Responses) => self.streams.add_content(stream, count, at),
-            None => self.wait(What::Content(stream, count, at)),
+            None => self.queue(QueuedKind::Content(stream, count, at)),
         }
     }
 
     /// Takes content that fell into a hole, and with it the end of the stream, if it did.
-    pub(super) fn miss_content(&mut self, stream: u32, count: Option<u64>, end: Option<Seen>, at: Timestamp) {
-        self.take_content(stream, count, at);
+    pub(super) fn handle_lost_content(&mut self, stream: u32, count: Option<u64>, end: Option<Seen>, at: Timestamp) {
+        self.handle_content(stream, count, at);
         if let Some(seen) = end {
             self.end_stream(stream, at, seen);
         }
@@ -154,15 +154,15 @@ impl Hearing<'_> {
         match self.role() {
             Some(Role::Requests) => self.streams.end_request(stream, self.context),
             Some(Role::Responses) => self.streams.end_response(stream, at, seen == Seen::Yes, self.context),
-            None => self.wait(What::EndStream(stream, at, seen)),
+            None => self.queue(QueuedKind::EndStream(stream, at, seen)),
         }
     }
 
-    pub(super) fn take_reset(&mut self, stream: u32, at: Timestamp, seen: Seen) {
+    pub(super) fn handle_reset(&mut self, stream: u32, at: Timestamp, seen: Seen) {
         self.streams.reset(stream, at, seen == Seen::Yes, self.context);
     }
 
-    pub(super) fn take_goaway(&mut self, last_stream: u32, at: Timestamp) {
+    pub(super) fn handle_goaway(&mut self, last_stream: u32, at: Timestamp) {
         // Clients begin streams with odd identifiers, servers those with even ones (RFC 9113 section 5.1.1).
         let parity = match self.role() {
             Some(Role::Responses) => 1,
@@ -186,7 +186,7 @@ impl Hearing<'_> {
         match self.role() {
             Some(Role::Requests) => self.streams.lose_requests(until),
             Some(Role::Responses) => self.streams.lose_responses(at, until, self.context),
-            None => self.wait(What::Lost(at, until)),
+            None => self.queue(QueuedKind::Lost(at, until)),
         }
     }
 
@@ -196,50 +196,50 @@ impl Hearing<'_> {
             return;
         }
         self.context.side = Some(role.side(self.direction));
-        for Waiting { direction, what } in std::mem::take(self.waiting) {
-            let mut hearing = Hearing {
+        for QueuedEvent { direction, what } in std::mem::take(self.queued) {
+            let mut handler = EventHandler {
                 direction,
                 streams: self.streams,
-                waiting: self.waiting,
+                queued: self.queued,
                 context: self.context,
             };
             match what {
-                What::Section(origin, section) => hearing.take_section(origin, section),
-                What::Content(stream, count, at) => hearing.take_content(stream, count, at),
-                What::EndStream(stream, at, seen) => hearing.end_stream(stream, at, seen),
-                What::Lost(at, until) => hearing.lose(at, until),
+                QueuedKind::Section(origin, section) => handler.handle_section(origin, section),
+                QueuedKind::Content(stream, count, at) => handler.handle_content(stream, count, at),
+                QueuedKind::EndStream(stream, at, seen) => handler.end_stream(stream, at, seen),
+                QueuedKind::Lost(at, until) => handler.lose(at, until),
             }
         }
     }
 
     /// Queues an event until it is known which side asks. Content and ends that do not follow a queued header block say
     /// nothing and are dropped.
-    fn wait(&mut self, what: What) {
+    fn queue(&mut self, what: QueuedKind) {
         let direction = self.direction;
         match what {
-            What::Section(..) => {}
-            What::Lost(at, until) => {
-                if let Some(Waiting {
+            QueuedKind::Section(..) => {}
+            QueuedKind::Lost(at, until) => {
+                if let Some(QueuedEvent {
                     direction: same,
-                    what: What::Lost(lost_at, lost_until),
-                }) = self.waiting.back_mut()
+                    what: QueuedKind::Lost(lost_at, lost_until),
+                }) = self.queued.back_mut()
                     && *same == direction
                 {
                     (*lost_at, *lost_until) = (at, until);
                     return;
                 }
             }
-            What::Content(..) | What::EndStream(..) => {
-                if !self.waiting.iter().any(|waiting| waiting.section_at().is_some()) {
+            QueuedKind::Content(..) | QueuedKind::EndStream(..) => {
+                if !self.queued.iter().any(|queued| queued.section_at().is_some()) {
                     return;
                 }
             }
         }
-        if self.waiting.len() >= MAX_WAITING
-            && let Some((direction, position)) = self.waiting.pop_front().and_then(|first| first.section_at())
+        if self.queued.len() >= MAX_QUEUED_EVENTS
+            && let Some((direction, position)) = self.queued.pop_front().and_then(|first| first.section_at())
         {
             self.context.undecoded(direction, position, Reason::UnknownSide);
         }
-        self.waiting.push_back(Waiting { direction, what });
+        self.queued.push_back(QueuedEvent { direction, what });
     }
 }
