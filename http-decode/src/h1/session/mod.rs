@@ -245,7 +245,7 @@ impl Session {
         };
         match skip {
             BodyGap::Content(count) | BodyGap::RestOfContent(count) | BodyGap::PastEnd(count) => {
-                progress.add_content(count)
+                progress.add_content(count);
             }
             BodyGap::UnknownContent | BodyGap::MaybeFraming => progress.lose_body(),
         }

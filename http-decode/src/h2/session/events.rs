@@ -1,7 +1,6 @@
-//! QueuedKind each event of a direction does to the streams.
+//! Handling the events of a direction: header blocks, content and ends go to the streams.
 //!
-//! In: events of the readers, with the direction they are of. Out: requests and responses to the streams. Refuses to tell
-//! one from the other before it is known which side asks: until then sections wait.
+//! The streams need to know whether an event is of a request or of a response. Until that is known, events are queued.
 
 use std::collections::VecDeque;
 
@@ -13,13 +12,14 @@ use crate::h2::streams::{Origin, Streams};
 use crate::limits::MAX_QUEUED_EVENTS;
 use crate::{Direction, Reason, Timestamp};
 
-/// Something heard before it was known which side asks: a section, or what followed one.
+/// An event that came before it was known which side is the client.
 #[derive(Debug)]
 pub(super) struct QueuedEvent {
     direction: Direction,
     what: QueuedKind,
 }
 
+/// A queued event: a header block, or what followed one.
 #[derive(Debug)]
 enum QueuedKind {
     Section(Origin, Section),
@@ -28,7 +28,7 @@ enum QueuedKind {
     Lost(Timestamp, Timestamp),
 }
 
-/// Whether something came at the time that is told, or fell into a hole behind it.
+/// Whether an event was seen at the given time, or was lost in a gap behind it.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(super) enum Seen {
     Yes,
@@ -36,7 +36,7 @@ pub(super) enum Seen {
 }
 
 impl QueuedEvent {
-    /// Says where a section is that still waits when the connection ends.
+    /// Returns the direction and the position of a queued header block.
     pub(super) fn section_at(&self) -> Option<(Direction, u64)> {
         match &self.what {
             QueuedKind::Section(origin, _) => Some((self.direction, origin.mark.position)),
@@ -54,7 +54,7 @@ impl QueuedEvent {
     }
 }
 
-/// QueuedKind is heard in one direction, and who has to know.
+/// Handles the events of one direction.
 pub(super) struct EventHandler<'a> {
     pub(super) direction: Direction,
     pub(super) streams: &'a mut Streams,
@@ -63,7 +63,7 @@ pub(super) struct EventHandler<'a> {
 }
 
 impl EventHandler<'_> {
-    /// Says what this direction carries, if that is known.
+    /// Returns what the direction carries, if that is known.
     fn role(&self) -> Option<Role> {
         self.context.side.map(|side| Role::of(self.direction, side))
     }
@@ -83,7 +83,7 @@ impl EventHandler<'_> {
             stream: block.stream,
             mark: block.mark,
             at: block.at,
-            last: block.end_stream,
+            ends_stream: block.end_stream,
         };
         let role = match (block.promised, section.kind()) {
             (Some(_), _) | (None, Kind::Response) => Some(Role::Responses),
@@ -91,7 +91,7 @@ impl EventHandler<'_> {
             (None, Kind::Trailers | Kind::Unknown) => None,
         };
         if let (None, Some(role)) = (self.context.side, role) {
-            self.find_side(role);
+            self.set_role(role);
         }
         if let Some(promised) = block.promised {
             origin.stream = promised;
@@ -101,7 +101,7 @@ impl EventHandler<'_> {
         }
     }
 
-    /// Takes the rest of a block whose first frame was not seen, and with it perhaps the end of the stream.
+    /// Handles the rest of a header block whose first frame was not seen, which may have ended the stream.
     pub(super) fn handle_headless_block(&mut self, stream: u32, at: Timestamp) {
         match self.role() {
             Some(Role::Requests) => self.streams.lose_request_block(stream),
@@ -113,11 +113,11 @@ impl EventHandler<'_> {
     fn handle_section(&mut self, origin: Origin, section: Section) {
         match (self.role(), section.kind()) {
             (None, _) => self.queue(QueuedKind::Section(origin, section)),
-            (Some(Role::Requests), Kind::Response) if !section.asks() => self.refuse(origin),
+            (Some(Role::Requests), Kind::Response) if !section.has_request_fields() => self.reject(origin),
             (Some(Role::Responses), Kind::Request) => {
-                self.refuse(origin);
+                self.reject(origin);
                 self.streams.lose_response_block(origin.stream, origin.at, self.context);
-                if origin.last {
+                if origin.ends_stream {
                     self.end_stream(origin.stream, origin.at, Seen::Yes);
                 }
             }
@@ -127,7 +127,7 @@ impl EventHandler<'_> {
     }
 
     /// Reports the head of a response among requests, or the reverse.
-    fn refuse(&mut self, origin: Origin) {
+    fn reject(&mut self, origin: Origin) {
         self.context.counters.malformed_heads += 1;
         self.context
             .undecoded(self.direction, origin.mark.position, Reason::MalformedHead);
@@ -141,7 +141,7 @@ impl EventHandler<'_> {
         }
     }
 
-    /// Takes content that fell into a hole, and with it the end of the stream, if it did.
+    /// Handles content that was lost in a gap, and the end of the stream if it was lost with it.
     pub(super) fn handle_lost_content(&mut self, stream: u32, count: Option<u64>, end: Option<Seen>, at: Timestamp) {
         self.handle_content(stream, count, at);
         if let Some(seen) = end {
@@ -149,7 +149,7 @@ impl EventHandler<'_> {
         }
     }
 
-    /// Takes the end of a stream in this direction.
+    /// Handles the end of a stream in this direction.
     pub(super) fn end_stream(&mut self, stream: u32, at: Timestamp, seen: Seen) {
         match self.role() {
             Some(Role::Requests) => self.streams.end_request(stream, self.context),
@@ -172,16 +172,16 @@ impl EventHandler<'_> {
         self.streams.end_above(last_stream, parity, at, self.context);
     }
 
-    /// Takes the client's preface in the middle of a connection: what it had asked before was not received.
+    /// Handles a second client preface: the requests before it were not received.
     pub(super) fn restart(&mut self, position: u64, at: Timestamp) {
-        self.find_side(Role::Requests);
+        self.set_role(Role::Requests);
         if self.role() == Some(Role::Requests) {
             self.context.undecoded(self.direction, position, Reason::Restarted);
             self.streams.restart(at, self.context);
         }
     }
 
-    /// Notes that frames were lost here, behind what was heard at `at`; the last of them came by `until`.
+    /// Notes that frames were lost behind those captured at `at`, the last of them by `until`.
     pub(super) fn lose(&mut self, at: Timestamp, until: Timestamp) {
         match self.role() {
             Some(Role::Requests) => self.streams.lose_requests(until),
@@ -190,8 +190,8 @@ impl EventHandler<'_> {
         }
     }
 
-    /// Takes note of what this direction carries, and goes on with what waited for that.
-    pub(super) fn find_side(&mut self, role: Role) {
+    /// Sets what this direction carries, and handles the queued events.
+    pub(super) fn set_role(&mut self, role: Role) {
         if self.context.side.is_some() {
             return;
         }
@@ -212,8 +212,8 @@ impl EventHandler<'_> {
         }
     }
 
-    /// Queues an event until it is known which side asks. Content and ends that do not follow a queued header block say
-    /// nothing and are dropped.
+    /// Queues an event until it is known which side is the client. Content and ends that do not follow a queued header block
+    /// are dropped: they carry no information by themselves.
     fn queue(&mut self, what: QueuedKind) {
         let direction = self.direction;
         match what {

@@ -1,20 +1,18 @@
 //! Both directions of an HTTP/2 connection.
 //!
-//! In: contiguous bytes of either direction, in step with its frames, and holes. Out: exchanges, into the [`Context`].
-//! Refuses to say what a stream carries before it is known which side asks: until then header blocks wait. One direction's
-//! loss leaves the other one as it is.
-
-use std::collections::VecDeque;
+//! Whether a direction carries requests or responses may be unknown at first, if the connection was joined late. Until the
+//! header blocks show it, events are queued. A loss in one direction does not affect the framing of the other.
 
 mod events;
+
+use std::collections::VecDeque;
 
 use self::events::{EventHandler, QueuedEvent, Seen};
 use super::frame::{self, Event, GapEffect, Lost, Reader};
 use super::hpack;
 use super::section::SectionReader;
 use super::streams::Streams;
-use crate::context::Context;
-use crate::context::Role;
+use crate::context::{Context, Role};
 use crate::direction::PerDirection;
 use crate::limits::LATE_TABLE_BYTES;
 use crate::{Chunk, Direction, Ended, Exchange, Gap, Limits, Reason, Timestamp};
@@ -25,7 +23,7 @@ pub(crate) struct Session {
     directions: PerDirection<DirectionState>,
     sections: SectionReader,
     streams: Streams,
-    /// QueuedKind was decoded before it was known which side asks.
+    /// Events that wait until it is known which side is the client.
     queued: VecDeque<QueuedEvent>,
 }
 
@@ -39,7 +37,7 @@ struct DirectionState {
 }
 
 impl Session {
-    /// Begins where `found` carries a frame next, or the client's preface; the other direction is out of step.
+    /// Begins at a frame, or at the client preface, in direction `found`. The other direction is out of sync.
     pub(crate) fn new(found: Direction, at_preface: bool, context: &Context) -> Self {
         let limits = &context.settings.limits;
         let state = |direction| DirectionState {
@@ -60,7 +58,7 @@ impl Session {
         session
     }
 
-    /// Begins behind the 101 response to `exchange`, whose request is stream 1 (RFC 7540 section 3.2).
+    /// Begins behind the 101 response to `exchange`, whose request becomes stream 1 (RFC 7540 section 3.2).
     pub(crate) fn upgraded(exchange: Box<Exchange>, context: &Context) -> Self {
         let [requests, responses] = context.request_direction();
         let mut session = Self::new(requests, true, context);
@@ -69,12 +67,12 @@ impl Session {
         session
     }
 
-    /// Returns whether it is known where the next frame of a direction begins.
+    /// Returns whether the next frame boundary of a direction is known.
     pub(crate) fn is_in_sync(&self, direction: Direction) -> bool {
         self.directions.of(direction).in_sync
     }
 
-    /// Goes on where a direction carries a frame next, or the client's preface.
+    /// Resumes a direction at a frame, or at the client preface.
     pub(crate) fn resync(&mut self, direction: Direction, at_preface: bool, context: &mut Context) {
         let limits = &context.settings.limits;
         let state = self.directions.of_mut(direction);
@@ -87,19 +85,19 @@ impl Session {
         }
     }
 
-    /// Begins with the connection: no header block precedes the client's preface in either direction.
+    /// Notes that the connection begins: no header block precedes the client preface in either direction.
     fn begin(&mut self, requests: Direction, limits: &Limits) {
         self.streams.begin_connection();
         self.directions.of_mut(requests).reader = Reader::at_preface(limits.max_head_bytes);
         self.directions.of_mut(requests).table = hpack::Decoder::from_start(limits.max_table_bytes);
         let responses = self.directions.of_mut(requests.other());
-        // Where its bytes arrived first, blocks may have been decoded already.
+        // If its bytes arrived first, blocks may have been decoded with the table already.
         if !responses.in_sync {
             responses.table = hpack::Decoder::from_start(limits.max_table_bytes);
         }
     }
 
-    /// Reads on in a direction; false when `chunk` is used up.
+    /// Reads one event of a direction; `false` when `chunk` is used up.
     pub(crate) fn read(&mut self, direction: Direction, chunk: &mut Chunk<'_>, context: &mut Context) -> bool {
         let (state, sections, mut handler) = self.split(direction, context);
         state.last_at = chunk.at;
@@ -108,7 +106,7 @@ impl Session {
             return false;
         };
         match event {
-            Event::Preface => handler.find_side(Role::Requests),
+            Event::Preface => handler.set_role(Role::Requests),
             Event::SecondPreface { position } => {
                 handler.restart(position, at);
                 state.table = hpack::Decoder::from_start(handler.context.settings.limits.max_table_bytes);
@@ -134,8 +132,8 @@ impl Session {
         true
     }
 
-    /// Steps over a hole; `behind_at` is when the bytes behind it were captured, if they are there.
-    pub(crate) fn skip_gap(&mut self, gap: &Gap, behind_at: Option<Timestamp>, context: &mut Context) {
+    /// Steps over a gap; `resumed_at` is when the bytes behind it were captured, if they have arrived.
+    pub(crate) fn skip_gap(&mut self, gap: &Gap, resumed_at: Option<Timestamp>, context: &mut Context) {
         let (state, sections, mut handler) = self.split(gap.direction, context);
         let (at, seen) = match (gap.ended_at(state.last_at), gap.bytes()) {
             (Some(at), Some(_)) => (at, Seen::Yes),
@@ -162,40 +160,40 @@ impl Session {
             Lost::Reset { stream } => handler.handle_reset(stream, at, Seen::No),
         }
         if !in_sync {
-            let until = gap.ended_at(state.last_at).or(behind_at);
+            let until = gap.ended_at(state.last_at).or(resumed_at);
             handler.lose(at, until.unwrap_or(Timestamp(u64::MAX)));
             state.in_sync = false;
             state.table.forget();
         }
     }
 
-    /// Notes that bytes of a direction that is out of step, up to `at`, were discarded.
+    /// Notes that bytes of a direction that is out of sync were discarded, up to those captured at `at`.
     pub(crate) fn lose(&mut self, direction: Direction, at: Timestamp, context: &mut Context) {
         let (_, _, mut handler) = self.split(direction, context);
         handler.lose(at, at);
     }
 
-    /// Returns whether something waits that only settling can end.
+    /// Returns whether a stream has ended unless bytes captured earlier are still to arrive.
     pub(crate) fn is_unsettled(&self) -> bool {
         self.streams.is_unsettled()
     }
 
-    /// Takes the promise that nothing captured before now will arrive; false if that changed nothing.
+    /// Notes that no bytes captured before now will arrive; `false` if that changed nothing.
     pub(crate) fn settle(&mut self, context: &mut Context) -> bool {
         self.streams.settle(context)
     }
 
-    /// Puts out each exchange that was held long enough and goes on.
+    /// Emits each exchange that was held for long enough and goes on.
     pub(crate) fn release(&mut self, now: Timestamp, context: &mut Context) {
         self.streams.release(now, context);
     }
 
-    /// Returns when that is due.
+    /// Returns when [`release`](Self::release) is due.
     pub(crate) fn release_at(&self) -> Option<Timestamp> {
         self.streams.release_at()
     }
 
-    /// Puts out what is in progress when the connection, or its observation, has ended.
+    /// Emits what is in progress, at the end of the connection, or of its observation if `ended` is `None`.
     pub(crate) fn end(&mut self, now: Timestamp, ended: Option<Ended>, context: &mut Context) {
         for (direction, position) in self.queued.drain(..).filter_map(|queued| queued.section_at()) {
             context.undecoded(direction, position, Reason::UnknownSide);
@@ -218,7 +216,7 @@ impl Session {
             + self.queued.iter().map(QueuedEvent::held_bytes).sum::<usize>()
     }
 
-    /// Parts what reads a direction from what has to know.
+    /// Borrows what reads a direction apart from what handles its events.
     fn split<'a>(
         &'a mut self,
         direction: Direction,

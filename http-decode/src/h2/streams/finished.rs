@@ -1,21 +1,19 @@
-//! What is remembered of streams that are not open.
-//!
-//! In: streams whose exchange is out. Out: whether a stream is one of the latest of them. Refuses to grow.
+//! The latest finished streams, so that a late frame of one of them does not begin an exchange.
 
 use std::collections::VecDeque;
 
 use crate::limits::MAX_FINISHED_STREAMS;
 
-/// The latest streams whose exchange is out.
+/// The latest streams whose exchange has been emitted.
 #[derive(Debug, Default)]
 pub(super) struct FinishedStreams {
     latest: VecDeque<u32>,
-    /// The highest of all: a stream above it, as that of most requests is, need not be looked for.
+    /// The highest of all. Most requests are on a higher stream, which need not be searched for.
     highest: u32,
 }
 
 impl FinishedStreams {
-    /// Adds a stream, in place of the one added first if there are too many.
+    /// Adds a stream. At the limit it replaces the oldest one.
     pub(super) fn insert(&mut self, stream: u32) {
         self.highest = self.highest.max(stream);
         remember(&mut self.latest, stream);
@@ -32,7 +30,7 @@ impl FinishedStreams {
     }
 }
 
-/// Adds to a queue, which keeps the latest entries.
+/// Adds an entry to a queue that keeps the latest entries.
 pub(super) fn remember<T>(latest: &mut VecDeque<T>, one: T) {
     if latest.len() >= MAX_FINISHED_STREAMS {
         latest.pop_front();
