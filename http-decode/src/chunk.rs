@@ -10,7 +10,7 @@ pub struct Chunk<'a> {
     pub position: u64,
     /// When they were captured.
     pub at: Timestamp,
-    /// A number of the caller's, such as a thread identifier; it comes out with the exchange that begins here.
+    /// A number of the caller's, such as a thread identifier; an exchange that begins here carries it.
     pub origin: u32,
     /// Whether the first byte is the first one of a read or write call. After a loss, decoding resumes only there.
     pub call_start: bool,

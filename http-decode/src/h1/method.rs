@@ -1,8 +1,8 @@
 //! Which methods are shown, so that content is never shown as a method.
 //!
 //! Any token is a valid method, so a body that no field announces runs into the method behind it: `secretGET`. A known
-//! method cannot come about in this way. An unknown one is shown only at the start of the connection, or where a head must
-//! begin, it begins a call, is a word, and does not end like a known method. Otherwise the request is shown without it.
+//! method cannot come about in this way. An unknown one is shown only at the start of the connection, or if it begins a call
+//! where a head must begin, is a word, and does not end like a known method. Otherwise the request is shown without it.
 
 use std::borrow::Cow;
 

@@ -77,7 +77,7 @@ impl Pairing {
         self.pending.len() <= limits.max_pending && self.bytes <= limits.max_pending_bytes
     }
 
-    /// Puts back the first request: its response was lost before its head was complete.
+    /// Puts back the first request: the response that was lost may not have been its final response.
     pub(crate) fn put_back(&mut self, exchange: Box<Exchange>) {
         let bytes = exchange_bytes(&exchange);
         self.bytes += bytes;

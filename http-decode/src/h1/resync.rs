@@ -24,7 +24,7 @@ pub(crate) struct StartLineSearch {
 pub(crate) enum Found {
     /// The section that a start line begins, and whether bytes before it were lost or discarded.
     StartLine(Section, bool),
-    /// No start line in so many bytes.
+    /// No start line in this number of bytes.
     Nothing(u64),
 }
 

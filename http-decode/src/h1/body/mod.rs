@@ -26,13 +26,13 @@ pub(crate) enum Body {
 /// What a body lost in a gap.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(crate) enum BodyGap {
-    /// So many bytes of content, of which more follow.
+    /// Content of this length; more content follows.
     Content(u64),
-    /// The rest of the content, so many bytes, and nothing behind it.
+    /// The rest of the content, of this length, and nothing behind the body.
     RestOfContent(u64),
-    /// The rest of the content, so many bytes, and bytes behind the body.
+    /// The rest of the content, of this length, and bytes behind the body.
     PastEnd(u64),
-    /// An unknown number of bytes of content, of which more follow.
+    /// Content of unknown length; more content follows.
     UnknownContent,
     /// Possibly framing, so that the end of the body is unknown.
     MaybeFraming,
@@ -83,7 +83,7 @@ impl Body {
         }
     }
 
-    /// Steps over a hole of `count` bytes, or of an unknown number of them.
+    /// Steps over a gap of `count` bytes, or of an unknown number of them.
     pub(crate) fn skip_gap(&mut self, count: Option<u64>) -> BodyGap {
         let Some(count) = count else {
             return match self {

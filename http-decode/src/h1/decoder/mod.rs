@@ -129,7 +129,7 @@ impl Decoder {
         self.state = State::Resync(StartLineSearch::after_loss());
     }
 
-    /// Steps over a gap of so many bytes, or of an unknown number of them.
+    /// Steps over a gap of `bytes` bytes, or of an unknown number of them.
     pub(crate) fn skip_gap(&mut self, bytes: Option<u64>) -> GapEffect {
         let lost = match &mut self.state {
             State::Resync(_) | State::Head(_) | State::Pause => {

@@ -12,7 +12,7 @@ pub(super) enum State {
     Resync(StartLineSearch),
     /// A head.
     Head(Section),
-    /// The decoder waits to be told what follows a head.
+    /// Undecided: the decoder pauses behind a head.
     Pause,
     /// The body of a response to a request of unknown method, or the next head if that method was HEAD.
     UnknownMethod(Body),

@@ -85,7 +85,7 @@ pub(crate) fn parse_response(whole: &WholeSection<'_>, limits: &Limits) -> Resul
     let mut headers = vec![EMPTY_HEADER; room_for(whole, limits)];
     let mut response = httparse::Response::new(&mut headers);
     let mut config = ParserConfig::default();
-    // RFC 9112 section 5.1: white space before the colon is removed from a response, not refused.
+    // RFC 9112 section 5.1: white space before the colon is removed from a response, not rejected.
     config.allow_spaces_after_header_name_in_responses(true);
     whole_or_malformed(config.parse_response(&mut response, &bytes), bytes.len())?;
     let status = status(&response).ok_or(Reason::MalformedHead)?;

@@ -41,7 +41,7 @@ enum Name {
     Unknown,
     /// That of an entry of the static table.
     Static(u8),
-    /// Stored with the entry: so many octets before those of the value.
+    /// Stored with the entry, before the value: the number of its octets.
     Own(u32),
 }
 

@@ -6,7 +6,7 @@ use crate::chunk::Mark;
 use crate::h2::PREFACE;
 use crate::h2::frame::{Block, ErrorCode, Event, Header, Payload, Settings, flag, parse};
 
-/// Says what the frames transcript_of, by [`parse`], and how many bytes they are.
+/// Returns the events of the frames that [`parse`] accepts, and the length of these frames.
 pub(in super::super) fn expect(wire: &[u8], preface: bool) -> (Vec<Recorded>, usize) {
     let mut expected = Transcript::default();
     let mut position = if preface { PREFACE.len() } else { 0 };
