@@ -1,22 +1,20 @@
-//! What every stage of a connection shares: its settings, what is known of it, and where its outputs go.
-//!
-//! In: exchanges and reasons. Out: the same, queued and counted. Refuses nothing, but says when the queue is full.
+//! What the stages of one connection share: settings, the side of the traced process, counters, and the output queue.
 
-use crate::outbox::Outbox;
+use crate::chunk::Mark;
 use crate::proxy::Proxied;
-use crate::stream::Mark;
+use crate::queue::OutputQueue;
 use crate::{Counters, Direction, Ended, Exchange, Output, Protocol, Reason, Request, Settings, Side};
 
 /// Whether bytes may still arrive that were captured before now.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(crate) enum Arrivals {
     /// They may.
-    Open,
-    /// The caller has promised that they will not.
+    Pending,
+    /// They will not: the caller has settled the connection.
     Settled,
 }
 
-/// What a direction carries.
+/// The messages that a direction carries.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(crate) enum Role {
     /// Requests.
@@ -26,7 +24,7 @@ pub(crate) enum Role {
 }
 
 impl Role {
-    /// Says what `direction` carries where the traced process is on `side`.
+    /// Returns what `direction` carries if the traced process is on `side`.
     pub(crate) const fn of(direction: Direction, side: Side) -> Self {
         match (direction, side) {
             (Direction::Read, Side::Server) | (Direction::Write, Side::Client) => Self::Requests,
@@ -34,7 +32,7 @@ impl Role {
         }
     }
 
-    /// Says on which side the traced process is where `direction` carries this.
+    /// Returns the side of the traced process if `direction` carries this.
     pub(crate) const fn side(self, direction: Direction) -> Side {
         match (direction, self) {
             (Direction::Read, Self::Requests) | (Direction::Write, Self::Responses) => Side::Server,
@@ -43,16 +41,16 @@ impl Role {
     }
 }
 
-/// What the stages of one connection share.
+/// The shared state of one connection.
 #[derive(Debug)]
 pub(crate) struct Context {
     pub(crate) settings: Settings,
     pub(crate) side: Option<Side>,
     /// Whether position 0 of both directions is known to be their first byte.
     pub(crate) from_start: bool,
-    /// Whom the connection is for, if that was said.
+    /// The addresses that a PROXY protocol header named, if there was one.
     pub(crate) proxied: Option<Proxied>,
-    pub(crate) outbox: Outbox,
+    pub(crate) queue: OutputQueue,
     pub(crate) counters: Counters,
     ordinals: u64,
 }
@@ -64,13 +62,13 @@ impl Context {
             side: None,
             from_start: false,
             proxied: None,
-            outbox: Outbox::default(),
+            queue: OutputQueue::default(),
             counters: Counters::default(),
             ordinals: 0,
         }
     }
 
-    /// Orders the directions: the one with the requests, then the one with the responses.
+    /// Returns the direction of the requests, then that of the responses.
     pub(crate) fn request_direction(&self) -> [Direction; 2] {
         match self.side {
             Some(Side::Client) => [Direction::Write, Direction::Read],
@@ -97,22 +95,23 @@ impl Context {
         })
     }
 
-    /// Puts out an exchange that goes on, or has ended as `ended` says; what is no request and was not answered is none.
-    pub(crate) fn put_out(&mut self, exchange: Box<Exchange>, ended: Option<Ended>) {
-        let is_refused = |request: &Request| request.head.is_refused();
-        if exchange.response.is_none() && exchange.request.as_ref().is_some_and(is_refused) {
+    /// Emits an exchange that has ended as `ended` says, or goes on if that is `None`. An unparsable request that was not
+    /// answered is not emitted: it may have been something else.
+    pub(crate) fn emit(&mut self, exchange: Box<Exchange>, ended: Option<Ended>) {
+        let is_unparsable = |request: &Request| request.head.is_unparsable();
+        if exchange.response.is_none() && exchange.request.as_ref().is_some_and(is_unparsable) {
             return;
         }
-        self.outbox.push_exchange(exchange, ended, &mut self.counters);
+        self.queue.push_exchange(exchange, ended, &mut self.counters);
     }
 
-    /// Says that bytes from `position` on were not decoded.
+    /// Emits a notice that bytes from `position` on were not decoded.
     pub(crate) fn undecoded(&mut self, direction: Direction, position: u64, reason: Reason) {
-        self.outbox.push(Output::Undecoded(direction, position, reason));
+        self.queue.push(Output::Undecoded(direction, position, reason));
     }
 
-    /// Tells whether decoding has to pause.
+    /// Returns whether decoding must pause until outputs are polled.
     pub(crate) fn is_full(&self) -> bool {
-        self.outbox.held_bytes() >= self.settings.limits.max_queued_bytes
+        self.queue.held_bytes() >= self.settings.limits.max_queued_bytes
     }
 }

@@ -1,7 +1,7 @@
 //! Header and trailer fields of one section, in wire order.
 //!
-//! In: names and values as the decoders read them. Out: [`Field`]s that borrow. Refuses nothing, and allocates twice
-//! however many fields there are: heads are what this crate makes most of.
+//! All names and values are in one buffer, so that a section costs two allocations, whatever the number of its fields: this
+//! crate makes more sections than anything else.
 
 use std::fmt;
 use std::ops::Range;
@@ -11,23 +11,23 @@ use crate::Unredacted;
 /// One header or trailer field.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub struct Field<'a> {
-    /// Lower-case name; `None` when it was an index into a table never seen (HTTP/2 joined late).
+    /// The name in lower case; `None` if it was a reference to a table entry that was not seen (HTTP/2 joined late).
     pub name: Option<&'a str>,
-    /// Value; `None` when it was an index into a table never seen.
+    /// The value; `None` if it was a reference to a table entry that was not seen.
     pub value: Option<Unredacted<&'a [u8]>>,
-    /// Whether the sender forbade compressing it (RFC 7541 section 6.2.3), as one does with secrets.
+    /// Whether the sender forbade to index it (RFC 7541 section 6.2.3), as is done with secrets.
     pub never_indexed: bool,
 }
 
 /// Fields in wire order; a name may occur more than once.
 #[derive(Clone, Default)]
 pub struct Fields {
-    /// Names and values, and at times what was between them.
+    /// Names and values, possibly with other bytes between them.
     text: Vec<u8>,
     spans: Vec<Span>,
 }
 
-/// Where a field's name and value lie in the text.
+/// Where the name and the value of a field are in the text.
 #[derive(Clone, Copy)]
 struct Span {
     name: Part,
@@ -35,7 +35,7 @@ struct Span {
     never_indexed: bool,
 }
 
-/// A part of the text, or none if it begins where no text can.
+/// A part of the text; unknown if it begins beyond the end of any text.
 #[derive(Clone, Copy)]
 struct Part {
     start: u32,
@@ -43,7 +43,7 @@ struct Part {
 }
 
 impl Fields {
-    /// Takes over fields whose names and values are parts of `text`; names are put in lower case.
+    /// Copies fields whose names and values are parts of `text`, and converts the names to lower case.
     pub(crate) fn of_text<'a>(text: &'a [u8], parts: impl ExactSizeIterator<Item = [&'a [u8]; 2]>) -> Self {
         let base = text.as_ptr().addr();
         let mut text = text.to_vec();
@@ -51,7 +51,7 @@ impl Fields {
             let name = Part::new(name.as_ptr().addr().wrapping_sub(base), name.len());
             lower(text.get_mut(name.range()).unwrap_or_default());
             let value = match value {
-                // An empty slice may lie anywhere.
+                // An empty slice need not point into the text.
                 [] => Part::new(0, 0),
                 value => Part::new(value.as_ptr().addr().wrapping_sub(base), value.len()),
             };
@@ -65,7 +65,7 @@ impl Fields {
         Self { text, spans }
     }
 
-    /// Adds a field at the end; its name is put in lower case.
+    /// Adds a field at the end, and converts its name to lower case.
     pub fn push(&mut self, field: Field<'_>) {
         let name = self.append(field.name.map(str::as_bytes));
         lower(self.text.get_mut(name.range()).unwrap_or_default());
@@ -77,7 +77,7 @@ impl Fields {
         });
     }
 
-    /// Adds a field whose name is known to be a token in lower case.
+    /// Adds a field whose name has been checked to be a token in lower case.
     pub(crate) fn push_checked(&mut self, name: Option<&[u8]>, value: Option<&[u8]>, never_indexed: bool) {
         let name = self.append(name);
         let value = self.append(value);
@@ -88,23 +88,23 @@ impl Fields {
         });
     }
 
-    /// Drops all fields and keeps their room.
+    /// Removes all fields and keeps the capacity.
     pub fn clear(&mut self) {
         self.text.clear();
         self.spans.clear();
     }
 
-    /// Counts the fields.
+    /// Returns the number of fields.
     pub fn len(&self) -> usize {
         self.spans.len()
     }
 
-    /// Tells whether there are none.
+    /// Returns whether there are no fields.
     pub fn is_empty(&self) -> bool {
         self.spans.is_empty()
     }
 
-    /// Goes through the fields in order.
+    /// Iterates over the fields in order.
     pub fn iter(&self) -> Iter<'_> {
         Iter {
             text: &self.text,
@@ -112,20 +112,20 @@ impl Fields {
         }
     }
 
-    /// Finds the first field of a name, given in lower case.
+    /// Returns the first field of a name, which is given in lower case.
     pub fn get(&self, name: &str) -> Option<Field<'_>> {
         let named = |span: &&Span| span.name.of_text(&self.text) == Some(name.as_bytes());
         self.spans.iter().find(named).map(|span| span.field(&self.text))
     }
 
-    /// Finds the values of a name, given in lower case, as far as they are known.
+    /// Iterates over the known values of a name, which is given in lower case.
     pub fn values<'a>(&'a self, name: &'a str) -> impl Iterator<Item = Unredacted<&'a [u8]>> {
         let named = |span: &&Span| span.name.of_text(&self.text) == Some(name.as_bytes());
         let value = |span: &Span| span.value.of_text(&self.text).map(Unredacted::borrowed);
         self.spans.iter().filter(named).filter_map(value)
     }
 
-    /// Counts the memory in use.
+    /// Returns the memory in use, in bytes.
     pub fn held_bytes(&self) -> usize {
         self.text.capacity() + self.spans.capacity() * FIELD_BYTES
     }
@@ -138,13 +138,13 @@ impl Fields {
     }
 }
 
-/// What a field costs besides its bytes.
+/// The memory of a field besides its bytes.
 pub(crate) const FIELD_BYTES: usize = size_of::<Span>();
 
-/// Puts ASCII letters in lower case, a word at a time: names are too short for what vectors would gain.
+/// Converts ASCII letters to lower case, eight at a time: names are too short for vector instructions to pay off.
 fn lower(name: &mut [u8]) {
     let lowered = |bytes: &[u8; 8]| lower_word(u64::from_le_bytes(*bytes)).to_le_bytes();
-    // The last word is read before those it overlaps are written: a processor would wait for them.
+    // The last word is read before the words that it overlaps are written, so that the load does not wait for the stores.
     if let Some(last) = name.last_chunk().map(lowered) {
         for word in name.as_chunks_mut().0 {
             *word = lowered(word);
@@ -157,7 +157,7 @@ fn lower(name: &mut [u8]) {
     }
 }
 
-/// Does it for less than eight letters.
+/// Converts a name of fewer than eight letters.
 fn lower_short(name: &mut [u8]) {
     let lowered = |&[a, b, c, d]: &[u8; 4]| {
         let [a, b, c, d, ..] = lower_word(u64::from_le_bytes([a, b, c, d, 0, 0, 0, 0])).to_le_bytes();
@@ -175,12 +175,12 @@ fn lower_short(name: &mut [u8]) {
     }
 }
 
-/// Puts eight ASCII letters in lower case; other bytes stay as they are.
+/// Converts eight ASCII letters to lower case; other bytes stay as they are.
 fn lower_word(word: u64) -> u64 {
     const ONES: u64 = u64::from_le_bytes([1; 8]);
     const HIGH: u64 = 0x80 * ONES;
     let low = word & !HIGH;
-    // The highest bit of each byte: whether it is at least A, and whether it is beyond Z.
+    // The highest bit of each byte tells whether the byte is at least A, and whether it is above Z.
     let from_a = low + (0x80 - 0x41) * ONES;
     let beyond_z = low + (0x80 - 0x5b) * ONES;
     let is_capital = (from_a ^ beyond_z) & !word & HIGH;
@@ -203,7 +203,7 @@ impl Part {
         length: 0,
     };
 
-    /// Sections are bounded far below 4 GiB; beyond it a part would be unknown, not another.
+    /// Sections are bounded far below 4 GiB; a part beyond that would be unknown, not wrong.
     fn new(start: usize, length: usize) -> Self {
         match (u32::try_from(start), u32::try_from(length)) {
             (Ok(start), Ok(length)) => Self { start, length },
@@ -221,7 +221,7 @@ impl Part {
     }
 }
 
-/// Goes through [`Fields`].
+/// An iterator over [`Fields`].
 pub struct Iter<'a> {
     text: &'a [u8],
     spans: std::slice::Iter<'a, Span>,
@@ -285,7 +285,7 @@ mod tests {
     }
 
     #[test]
-    fn fields_come_out_as_they_went_in_but_for_the_case_of_names() {
+    fn fields_are_returned_as_pushed_except_for_the_case_of_names() {
         let given = [
             field(Some("Host"), Some("a")),
             field(None, Some("gzip")),
@@ -308,7 +308,7 @@ mod tests {
     }
 
     #[test]
-    fn fields_may_lie_in_a_text() {
+    fn fields_may_be_parts_of_a_text() {
         let text = b"Host: A\r\nEmpty:\r\n";
         let fields = Fields::of_text(text, [[&text[..4], &text[6..7]], [&text[9..14], b""]].into_iter());
         assert!(
@@ -319,7 +319,7 @@ mod tests {
     }
 
     #[test]
-    fn every_byte_in_every_place_is_lowered_as_ascii_is() {
+    fn every_byte_at_every_position_is_lowered_as_ascii() {
         for length in 0..20 {
             for (place, byte) in (0..length).flat_map(|place| (0..=255).map(move |byte| (place, byte))) {
                 let mut name = vec![b'Q'; length];

@@ -1,38 +1,38 @@
-//! Request and response heads, alike for HTTP/1.1 and HTTP/2.
+//! Request and response heads, the same for HTTP/1 and HTTP/2.
 //!
-//! In: what the decoders read. Out: plain data. Refuses to guess: what is not known is `None`, and the head says how
-//! many fields that concerns. Values are [`Unredacted`]; method, scheme and field names are checked tokens.
+//! What is not known is `None`, and each head counts how many of its fields that concerns. Values are [`Unredacted`];
+//! method, scheme and field names are valid tokens.
 
 use std::borrow::Cow;
 
 use crate::{Fields, Unredacted};
 
-/// What a request says before its body.
+/// The head of a request: request line or pseudo-header fields, and header fields.
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
 pub struct RequestHead {
     /// Method token, as sent.
     pub method: Option<Cow<'static, str>>,
     /// `https` in HTTP/1 unless the request target says otherwise.
     pub scheme: Option<Cow<'static, str>>,
-    /// Host and port from the request target, or `:authority`; most requests of HTTP/1 have them in Host alone.
+    /// Host and port from the request target, or `:authority`; most HTTP/1 requests have them in Host alone.
     pub target_authority: Option<Unredacted>,
     /// Path and query, or `*`; absent for CONNECT.
     pub path: Option<Unredacted>,
     /// `:protocol` of an extended CONNECT (RFC 8441).
     pub protocol_upgrade: Option<Box<str>>,
-    /// Which of these the sender forbade compressing.
+    /// Those of the above that the sender forbade to index.
     pub never_indexed: NeverIndexed,
     /// Header fields in wire order, pseudo-header fields left out.
     pub fields: Fields,
-    /// How many fields, pseudo-header fields included, are not wholly known; 0 means the head is complete.
+    /// The number of fields, including pseudo-header fields, that are not wholly known; 0 means the head is complete.
     pub unknown: u32,
-    /// In what the head is not well-formed, if it is not.
+    /// What is malformed in the head, if anything is.
     pub malformed: Option<Malformed>,
 }
 
 impl RequestHead {
-    /// What is left of a head of which nothing is clear.
-    pub(crate) fn refused() -> Self {
+    /// Makes the head of a request of which nothing is clear.
+    pub(crate) fn unparsable() -> Self {
         Self {
             scheme: Some(Cow::Borrowed("https")),
             unknown: 1,
@@ -41,8 +41,8 @@ impl RequestHead {
         }
     }
 
-    /// Returns whether it is what is left of a head that is none.
-    pub(crate) fn is_refused(&self) -> bool {
+    /// Returns whether the bytes were not a request head, so that only those parts that are clear are here.
+    pub(crate) fn is_unparsable(&self) -> bool {
         match self.malformed {
             Some(Malformed::StartLine | Malformed::TooLarge | Malformed::Unfinished) => true,
             Some(
@@ -56,8 +56,8 @@ impl RequestHead {
         }
     }
 
-    /// Says whom the request is for: the authority of its target, else that in Host (RFC 9110 section 7.2), unless there
-    /// are several that differ (RFC 9112 section 3.2: an invalid request).
+    /// Returns the authority that the request is for: that of its target, else that in Host (RFC 9110 section 7.2), unless
+    /// several Host fields differ, which makes the request invalid (RFC 9112 section 3.2).
     pub fn authority(&self) -> Option<Unredacted<&[u8]>> {
         if let Some(authority) = &self.target_authority {
             return Some(Unredacted::borrowed(authority.expose()));
@@ -69,7 +69,7 @@ impl RequestHead {
     }
 }
 
-/// Which parts of a request's target the sender forbade compressing (RFC 7541 section 6.2.3), as one does with secrets.
+/// The parts of a request target that the sender forbade to index (RFC 7541 section 6.2.3), as is done with secrets.
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
 pub struct NeverIndexed {
     /// `:authority`, or Host in its place.
@@ -78,48 +78,48 @@ pub struct NeverIndexed {
     pub path: bool,
 }
 
-/// What a response says before its body.
+/// The head of a response.
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
 pub struct ResponseHead {
     /// Status code, 100 to 999.
     pub status: Option<u16>,
     /// Header fields in wire order, pseudo-header fields left out.
     pub fields: Fields,
-    /// How many fields, pseudo-header fields included, are not wholly known; 0 means the head is complete.
+    /// The number of fields, including pseudo-header fields, that are not wholly known; 0 means the head is complete.
     pub unknown: u32,
-    /// In what the head is not well-formed, if it is not.
+    /// What is malformed in the head, if anything is.
     pub malformed: Option<Malformed>,
 }
 
-/// In what a head is not well-formed. What is not is left out of it and counted as unknown.
+/// What is malformed in a head. The malformed part is left out of the head and counted as unknown.
 #[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
 pub enum Malformed {
-    /// The method is an unknown one where content may have run into it.
+    /// The method, which is not a known one and may be content.
     Method,
-    /// The request line has other white space than one space between its parts.
+    /// The white space in the request line: not exactly one space between its parts.
     Spaces,
     /// The request line or the status line.
     StartLine,
-    /// A pseudo-header field of HTTP/2 that is unknown, repeated, missing, without a value it can have, or behind others.
+    /// A pseudo-header field of HTTP/2 that is undefined, repeated, missing, invalid, or behind a field that is not one.
     PseudoHeader,
     /// A field.
     Field,
-    /// The header block of HTTP/2 cannot be decoded: what could be is there.
+    /// The header block of HTTP/2, which HPACK could not decode to its end.
     HeaderBlock,
-    /// The start line is longer than the limits allow.
+    /// The start line, which is longer than the limits allow.
     TooLarge,
-    /// The head had not ended when it was answered.
+    /// The end: the head was answered before it was complete.
     Unfinished,
 }
 
-/// A method token; the common ones are not copied.
+/// Returns a method token. The common ones are not copied.
 pub(crate) fn method(token: &str) -> Cow<'static, str> {
     const COMMON: [&str; 8] = ["GET", "POST", "HEAD", "PUT", "DELETE", "OPTIONS", "PATCH", "CONNECT"];
     let common = COMMON.into_iter().find(|common| *common == token);
     common.map_or_else(|| token.to_owned().into(), Cow::Borrowed)
 }
 
-/// A scheme, in lower case; the common ones are not copied.
+/// Returns a scheme in lower case. The common ones are not copied.
 pub(crate) fn scheme(scheme: &str) -> Cow<'static, str> {
     const COMMON: [&str; 2] = ["https", "http"];
     let common = COMMON.into_iter().find(|common| common.eq_ignore_ascii_case(scheme));

@@ -1,38 +1,53 @@
-//! Passive HTTP decoding: bytes with positions in, exchanges out.
+//! Passive HTTP decoding: captured bytes with positions in, exchanges out.
 //!
-//! In: [`Chunk`]s of both directions of one connection, in any order, and word of what is missing. Out: [`Output`]s.
-//! The way through: `stream` puts a direction in order, `detect` tells what it carries, `h1` reads heads and
-//! frames bodies, `pair` finds the request of a response, `progress` gathers the exchange, `outbox` queues it.
-//! Refuses to read a clock, to do I/O, to guess across a hole, and to hold more than [`MAX_CONNECTION_BYTES`].
+//! A [`Connection`] takes [`Chunk`]s of both directions, in any order, and [`Gap`]s, and emits [`Output`]s. It does no I/O and
+//! reads no clock, its memory is bounded by [`MAX_CONNECTION_BYTES`], and nothing is joined across a gap. It may be joined
+//! at any time.
+//!
+//! | stage | module | its output |
+//! | --- | --- | --- |
+//! | put each direction in order | `reassembly` | chunks and gaps |
+//! | find the protocol, and where messages or frames begin | `detect`, `boundary` | a `Verdict` |
+//! | decode messages or frames, and pair requests with responses | `h1`, `h2` | exchanges |
+//! | collect an exchange until its response has ended | `progress` | [`Exchange`], [`End`] |
+//! | queue outputs until they are polled | `queue` | [`Output`] |
+//!
+//! `connection` drives the stages.
 #![forbid(unsafe_code)]
 
 mod limits;
+mod counters;
 mod unredacted;
 mod fields;
 mod head;
+mod direction;
+mod chunk;
+mod gap;
 mod exchange;
-mod both;
-mod stream;
+mod output;
+mod reassembly;
+mod grammar;
 mod detect;
 mod proxy;
 mod h1;
 pub mod h2;
-mod scout;
+mod boundary;
 mod context;
 mod progress;
-mod outbox;
+mod queue;
 mod connection;
 #[doc(hidden)]
 pub mod fuzz;
 
+pub use chunk::Chunk;
 pub use connection::Connection;
-pub use exchange::{
-    Direction, End, Ended, Exchange, Gap, GapCause, Output, Protocol, Reason, Request, Response, STRETCH, Side,
-    Timestamp,
-};
+pub use counters::Counters;
+pub use direction::{Direction, Side};
+pub use exchange::{End, Ended, Exchange, Protocol, Request, Response, Timestamp};
 pub use fields::{Field, Fields, Iter};
+pub use gap::{Gap, GapCause, STRETCH};
 pub use head::{Malformed, NeverIndexed, RequestHead, ResponseHead};
-pub use limits::{Counters, Limits, MAX_CONNECTION_BYTES, Settings};
+pub use limits::{Limits, MAX_CONNECTION_BYTES, Settings};
+pub use output::{Output, Reason};
 pub use proxy::Proxied;
-pub use stream::Chunk;
 pub use unredacted::Unredacted;

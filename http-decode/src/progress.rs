@@ -1,37 +1,37 @@
-//! The exchange whose response is coming.
+//! The exchange whose response is in progress.
 //!
-//! In: the request, response heads, body counts, ends. Out: the exchange when its response has ended or was held long
-//! enough, and after that its [`End`]. Refuses to put an exchange out twice.
+//! It is emitted once: when its response has ended, or earlier when it was held for long enough. In the latter case its
+//! [`End`] follows.
 
 use std::mem;
 
 use crate::context::Context;
-use crate::outbox::exchange_bytes;
+use crate::queue::exchange_bytes;
 use crate::{End, Ended, Exchange, Fields, Output, Request, Response, ResponseHead, Timestamp};
 
-/// An exchange whose response is coming.
+/// An exchange whose response is in progress.
 #[derive(Debug)]
 pub(crate) enum Progress {
-    /// It has not been put out.
-    Within(Box<Exchange>),
-    /// It has been put out, and this is what is known about its end.
-    Out(Box<End>),
+    /// It has not been emitted.
+    Pending(Box<Exchange>),
+    /// It has been emitted; this is what is known of its end.
+    Emitted(Box<End>),
 }
 
 impl Progress {
-    /// Adds a 1xx response; one too many is counted and not kept.
+    /// Adds a 1xx response. One over the limit is counted and not kept.
     pub(crate) fn add_informational(&mut self, head: ResponseHead, context: &mut Context) {
         match self {
-            Self::Within(exchange) if exchange.informational.len() < context.settings.limits.max_informational => {
+            Self::Pending(exchange) if exchange.informational.len() < context.settings.limits.max_informational => {
                 exchange.informational.push(head);
             }
-            Self::Within(_) | Self::Out(_) => context.counters.informational_dropped += 1,
+            Self::Pending(_) | Self::Emitted(_) => context.counters.informational_dropped += 1,
         }
     }
 
     /// Adds the final response's head.
     pub(crate) fn set_response(&mut self, head: ResponseHead, body_bytes: Option<u64>, at: Timestamp) {
-        if let Self::Within(exchange) = self {
+        if let Self::Pending(exchange) = self {
             exchange.head_at = Some(at);
             exchange.response = Some(Response {
                 head,
@@ -41,9 +41,9 @@ impl Progress {
         }
     }
 
-    /// Notes that there is a final response whose head was not seen; when it came is not known either.
+    /// Adds a final response whose head was not seen, nor when it came.
     pub(crate) fn set_unseen_response(&mut self) {
-        if let Self::Within(exchange) = self {
+        if let Self::Pending(exchange) = self {
             exchange.response = Some(Response {
                 head: ResponseHead {
                     unknown: 1,
@@ -55,7 +55,7 @@ impl Progress {
         }
     }
 
-    /// Counts bytes of the response body.
+    /// Adds content to the response.
     pub(crate) fn add_content(&mut self, count: u64) {
         if let Some(bytes) = self.body_bytes_mut() {
             *bytes = bytes.map(|bytes| bytes.saturating_add(count));
@@ -69,48 +69,48 @@ impl Progress {
         }
     }
 
-    /// Gives the request, if this is the exchange with that ordinal and it is still here.
+    /// Returns the request, if the exchange has that ordinal and was not emitted.
     pub(crate) fn request_mut(&mut self, ordinal: u64) -> Option<&mut Request> {
         match self {
-            Self::Within(exchange) if exchange.ordinal == ordinal => exchange.request.as_mut(),
-            Self::Within(_) | Self::Out(_) => None,
+            Self::Pending(exchange) if exchange.ordinal == ordinal => exchange.request.as_mut(),
+            Self::Pending(_) | Self::Emitted(_) => None,
         }
     }
 
-    /// Gives the exchange, unless it is out.
+    /// Returns the exchange, unless it was emitted.
     pub(crate) fn exchange_mut(&mut self) -> Option<&mut Exchange> {
         match self {
-            Self::Within(exchange) => Some(exchange),
-            Self::Out(_) => None,
+            Self::Pending(exchange) => Some(exchange),
+            Self::Emitted(_) => None,
         }
     }
 
-    /// Makes an informational response of what seemed to be the final one.
+    /// Turns the final response into an informational one: it only seemed to be final.
     pub(crate) fn demote_response(&mut self, context: &mut Context) {
         if let Some(response) = self.exchange_mut().and_then(|exchange| exchange.response.take()) {
             self.add_informational(response.head, context);
         }
     }
 
-    /// Gives the ordinal of an exchange that has no final response yet.
+    /// Returns the ordinal of an exchange that has no final response yet.
     pub(crate) fn awaits_response(&self) -> Option<u64> {
         match self {
-            Self::Within(exchange) if exchange.response.is_none() => Some(exchange.ordinal),
-            Self::Within(_) | Self::Out(_) => None,
+            Self::Pending(exchange) if exchange.response.is_none() => Some(exchange.ordinal),
+            Self::Pending(_) | Self::Emitted(_) => None,
         }
     }
 
-    /// Says when the exchange is to be put out although it goes on.
+    /// Returns when the exchange is to be emitted even if it goes on.
     pub(crate) fn release_at(&self, hold_ns: u64) -> Option<Timestamp> {
         match self {
-            Self::Within(exchange) => exchange.head_at.map(|at| Timestamp(at.0.saturating_add(hold_ns))),
-            Self::Out(_) => None,
+            Self::Pending(exchange) => exchange.head_at.map(|at| Timestamp(at.0.saturating_add(hold_ns))),
+            Self::Emitted(_) => None,
         }
     }
 
-    /// Puts the exchange out although it goes on.
+    /// Emits the exchange, which goes on.
     pub(crate) fn release(&mut self, context: &mut Context) {
-        let Self::Within(exchange) = self else { return };
+        let Self::Pending(exchange) = self else { return };
         let end = End {
             ordinal: exchange.ordinal,
             began: exchange.began,
@@ -119,12 +119,12 @@ impl Progress {
             body_bytes: exchange.response.as_ref().and_then(|response| response.body_bytes),
             trailers: Fields::default(),
         };
-        if let Self::Within(exchange) = mem::replace(self, Self::Out(Box::new(end))) {
-            context.put_out(exchange, None);
+        if let Self::Pending(exchange) = mem::replace(self, Self::Emitted(Box::new(end))) {
+            context.emit(exchange, None);
         }
     }
 
-    /// Puts out how it ended: the exchange, or only its end when the exchange is out.
+    /// Emits the exchange, or only its end if the exchange was emitted before.
     pub(crate) fn end(self, ending: Ending, context: &mut Context) {
         let Ending {
             ended,
@@ -133,49 +133,49 @@ impl Progress {
             trailers,
         } = ending;
         match self {
-            Self::Within(mut exchange) => {
+            Self::Pending(mut exchange) => {
                 if let Some(response) = &mut exchange.response {
                     response.trailers = trailers;
                     exchange.ended_at = seen.then_some(at);
                 }
-                context.put_out(exchange, Some(ended));
+                context.emit(exchange, Some(ended));
             }
-            Self::Out(mut end) => {
+            Self::Emitted(mut end) => {
                 end.ended = ended;
                 end.ended_at = at;
                 end.trailers = trailers;
-                context.outbox.push(Output::End(end));
+                context.queue.push(Output::End(end));
             }
         }
     }
 
-    /// Puts out an exchange that goes on when observation ends; one that is out already has no end.
+    /// Emits an exchange that goes on when observation ends. One that was emitted before gets no end.
     pub(crate) fn abandon(self, context: &mut Context) {
-        if let Self::Within(exchange) = self {
-            context.put_out(exchange, None);
+        if let Self::Pending(exchange) = self {
+            context.emit(exchange, None);
         }
     }
 
-    /// Gives the exchange, unless it is out.
+    /// Returns the exchange, unless it was emitted.
     pub(crate) fn into_exchange(self) -> Option<Box<Exchange>> {
         match self {
-            Self::Within(exchange) => Some(exchange),
-            Self::Out(_) => None,
+            Self::Pending(exchange) => Some(exchange),
+            Self::Emitted(_) => None,
         }
     }
 
-    /// Counts the memory in use.
+    /// Returns the memory in use, in bytes.
     pub(crate) fn held_bytes(&self) -> usize {
         match self {
-            Self::Within(exchange) => exchange_bytes(exchange),
-            Self::Out(end) => size_of_val(end.as_ref()),
+            Self::Pending(exchange) => exchange_bytes(exchange),
+            Self::Emitted(end) => size_of_val(end.as_ref()),
         }
     }
 
     fn body_bytes_mut(&mut self) -> Option<&mut Option<u64>> {
         match self {
-            Self::Within(exchange) => exchange.response.as_mut().map(|response| &mut response.body_bytes),
-            Self::Out(end) => Some(&mut end.body_bytes),
+            Self::Pending(exchange) => exchange.response.as_mut().map(|response| &mut response.body_bytes),
+            Self::Emitted(end) => Some(&mut end.body_bytes),
         }
     }
 }
@@ -185,13 +185,13 @@ impl Progress {
 pub(crate) struct Ending {
     ended: Ended,
     at: Timestamp,
-    /// Whether `at` is when it ended, and not merely the last that was seen of it.
+    /// Whether `at` is the time of the end, and not that of the last bytes seen before it.
     seen: bool,
     trailers: Fields,
 }
 
 impl Ending {
-    /// An end that was seen at `at`.
+    /// An end at `at`.
     pub(crate) fn seen(ended: Ended, at: Timestamp, trailers: Fields) -> Self {
         Self {
             ended,
@@ -201,7 +201,7 @@ impl Ending {
         }
     }
 
-    /// An end that was not seen; the last that was seen is of `at`.
+    /// An end that was not seen; the last bytes before it came at `at`.
     pub(crate) fn unseen(at: Timestamp) -> Self {
         Self {
             ended: Ended::Lost,

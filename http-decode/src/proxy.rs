@@ -1,38 +1,39 @@
-//! The PROXY protocol: what a load balancer puts before everything else, to say whom it speaks for.
+//! The PROXY protocol: a header that a load balancer sends first, with the addresses of the connection that it forwards.
 //!
 //! Version 1 is a line of text, version 2 is binary and may carry more; both are in haproxy's
-//! `doc/proxy-protocol.txt` (2.9). Both are stepped over; what does not keep to the grammar is not taken for one.
+//! `doc/proxy-protocol.txt` (2.9). Both are skipped; what does not keep to the
+//! grammar is not a header.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
 use crate::limits::PROXY_BYTES;
 
-/// Whom a connection is for, as the PROXY protocol says.
+/// The addresses in a PROXY protocol header.
 #[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
 pub struct Proxied {
-    /// Where it comes from.
+    /// The address of the client.
     pub source: SocketAddr,
-    /// Where it was meant to go.
+    /// The address that the client connected to.
     pub destination: SocketAddr,
 }
 
 /// The first bytes of a connection.
 #[derive(Debug)]
 pub(crate) enum Preamble {
-    /// They could be a header; these have come.
+    /// They may be a header; these have arrived.
     Open(Vec<u8>),
-    /// They are one, which reaches up to this position.
+    /// They are a header, which ends at this position.
     Within(u64),
 }
 
-/// What scanning came to.
+/// The result of scanning.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(crate) enum Found {
-    /// More has to be seen.
-    NotYet,
-    /// No header.
+    /// More bytes are needed.
+    NeedMore,
+    /// There is no header.
     Nothing,
-    /// A header of so many bytes, and whom it names.
+    /// There is a header of this length, with these addresses, if it names any.
     Header(u64, Option<Proxied>),
 }
 
@@ -43,7 +44,7 @@ impl Default for Preamble {
 }
 
 impl Preamble {
-    /// Scans the bytes that follow those before.
+    /// Scans bytes that follow those scanned before.
     pub(crate) fn scan(&mut self, bytes: &[u8]) -> Found {
         let Self::Open(gathered) = self else {
             return Found::Nothing;
@@ -51,9 +52,9 @@ impl Preamble {
         let found = if gathered.is_empty() {
             find(bytes)
         } else {
-            Found::NotYet
+            Found::NeedMore
         };
-        if found != Found::NotYet {
+        if found != Found::NeedMore {
             return found;
         }
         let room = PROXY_BYTES.saturating_sub(gathered.len());
@@ -61,7 +62,7 @@ impl Preamble {
         find(gathered)
     }
 
-    /// Returns how many bytes were scanned.
+    /// Returns the number of bytes scanned.
     pub(crate) fn scanned(&self) -> u64 {
         match self {
             Self::Open(gathered) => gathered.len() as u64,
@@ -69,7 +70,7 @@ impl Preamble {
         }
     }
 
-    /// Counts the memory in use.
+    /// Returns the memory in use, in bytes.
     pub(crate) fn held_bytes(&self) -> usize {
         match self {
             Self::Open(gathered) => gathered.capacity(),
@@ -86,18 +87,18 @@ fn find(bytes: &[u8]) -> Found {
         return version_1(bytes);
     }
     if SIGNATURE.starts_with(bytes) || TEXT.starts_with(bytes) {
-        Found::NotYet
+        Found::NeedMore
     } else {
         Found::Nothing
     }
 }
 
-/// Reads `PROXY TCP4 source destination port port`, or `PROXY UNKNOWN` and whatever.
+/// Parses `PROXY TCP4 source destination port port`, or `PROXY UNKNOWN` and anything behind it.
 fn version_1(bytes: &[u8]) -> Found {
     let line = bytes.get(..MAX_LINE).unwrap_or(bytes);
     let Some(end) = memchr::memchr(b'\n', line) else {
         return if line.len() < MAX_LINE {
-            Found::NotYet
+            Found::NeedMore
         } else {
             Found::Nothing
         };
@@ -129,17 +130,17 @@ fn version_1(bytes: &[u8]) -> Found {
     }
 }
 
-/// Reads the binary header: signature, version and command, family, length, addresses, and whatever else.
+/// Parses the binary header: signature, version and command, family, length, addresses, and anything behind them.
 fn version_2(bytes: &[u8]) -> Found {
     let Some((header, rest)) = bytes.split_at_checked(HEADER) else {
-        return Found::NotYet;
+        return Found::NeedMore;
     };
     let [.., command, family, high, low] = *header else {
         return Found::Nothing;
     };
     let length = u16::from_be_bytes([high, low]);
     let (needed, addresses): (_, Addresses) = match (command, family) {
-        // A balancer that checks on its own whether the server lives.
+        // 0x20 is the LOCAL command: a health check of the balancer itself.
         (0x20, _) | (0x21, 0x00 | 0x31 | 0x32) => (0, |_| None),
         (0x21, 0x11 | 0x12) => (12, inet),
         (0x21, 0x21 | 0x22) => (36, inet6),
@@ -149,12 +150,12 @@ fn version_2(bytes: &[u8]) -> Found {
         return Found::Nothing;
     }
     if rest.len() < needed {
-        return Found::NotYet;
+        return Found::NeedMore;
     }
     Found::Header(HEADER as u64 + u64::from(length), addresses(rest))
 }
 
-/// Reads the addresses of a family.
+/// Parses the addresses of a family.
 type Addresses = fn(&[u8]) -> Option<Proxied>;
 
 fn inet(bytes: &[u8]) -> Option<Proxied> {
@@ -181,7 +182,7 @@ const SIGNATURE: &[u8] = b"\r\n\r\n\0\r\nQUIT\n";
 const TEXT: &[u8] = b"PROXY ";
 /// Signature, version and command, family, and length.
 const HEADER: usize = SIGNATURE.len() + 4;
-/// The longest line of version 1, its end included.
+/// The longest line of version 1, including its end.
 const MAX_LINE: usize = 107;
 
 #[cfg(test)]
@@ -234,7 +235,7 @@ mod tests {
             let by_byte = whole
                 .chunks(1)
                 .map(|byte| preamble.scan(byte))
-                .find(|found| *found != Found::NotYet);
+                .find(|found| *found != Found::NeedMore);
             assert_eq!(by_byte, Some(Found::Header(length, expected)));
             assert!(preamble.held_bytes() <= 2 * PROXY_BYTES);
         }

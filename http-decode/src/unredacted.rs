@@ -1,7 +1,7 @@
-//! Bytes of a traced process that nobody has redacted yet.
+//! Bytes of a traced process that have not been redacted yet.
 //!
-//! In: bytes off the wire. Out: the same bytes, only to a caller that asks by name. Refuses to be printed: there is
-//! no `Display`, and `Debug` gives the length alone, so that a forgotten `{:?}` leaks nothing.
+//! The type has no `Display`, and its `Debug` prints the length alone, so that a forgotten `{:?}` leaks nothing. The only
+//! way to the bytes is `expose`, which is easy to search for.
 
 use std::fmt;
 
@@ -10,36 +10,36 @@ use std::fmt;
 pub struct Unredacted<T = Box<[u8]>>(T);
 
 impl Unredacted {
-    /// Keeps a copy of `bytes`.
+    /// Copies `bytes`.
     pub fn new(bytes: &[u8]) -> Self {
         Self(bytes.into())
     }
 
-    /// Hands out the bytes; whoever calls it answers for where they go.
+    /// Returns the bytes. The caller is responsible for where they go.
     pub fn expose(&self) -> &[u8] {
         &self.0
     }
 }
 
 impl<'a> Unredacted<&'a [u8]> {
-    /// Points at `bytes`.
+    /// Borrows `bytes`.
     pub const fn borrowed(bytes: &'a [u8]) -> Self {
         Self(bytes)
     }
 
-    /// Hands out the bytes; whoever calls it answers for where they go.
+    /// Returns the bytes. The caller is responsible for where they go.
     pub const fn expose(self) -> &'a [u8] {
         self.0
     }
 }
 
 impl<T: AsRef<[u8]>> Unredacted<T> {
-    /// Counts the bytes.
+    /// Returns the number of bytes.
     pub fn len(&self) -> usize {
         self.0.as_ref().len()
     }
 
-    /// Tells whether there are no bytes.
+    /// Returns whether there are no bytes.
     pub fn is_empty(&self) -> bool {
         self.0.as_ref().is_empty()
     }

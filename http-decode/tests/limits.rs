@@ -244,7 +244,7 @@ fn max_held_bytes_wait_for_a_hole_to_be_filled_and_no_more() {
         let position = tape.positions[1] + 5;
         tape.push_at(WRITE, position, &vec![b'x'; length - 500]);
         tape.push_at(WRITE, position + length as u64 - 500, &[b'x'; 500]);
-        assert_eq!(tape.counters().holes_forced, u64::from(!fits));
+        assert_eq!(tape.counters().gaps_forced, u64::from(!fits));
         assert_eq!(tape.gaps().len(), usize::from(!fits));
         assert_eq!(tape.connection.unsettled(), fits);
     }
@@ -287,7 +287,7 @@ fn max_held_chunks_wait_and_no_more() {
         for index in 0..count {
             tape.push_at(READ, 1000 + index * 10, b"x");
         }
-        assert_eq!(tape.counters().holes_forced, u64::from(!fits));
+        assert_eq!(tape.counters().gaps_forced, u64::from(!fits));
     }
 }
 

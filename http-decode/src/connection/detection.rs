@@ -1,130 +1,132 @@
-//! From a connection of which nothing is known to one that is read, and back into step.
+//! Detection of the protocol, and resynchronisation: applying the verdicts of the boundary scanners.
 //!
-//! In: the verdicts of the scouts. Out: the dialogue that reads on, or bytes discarded and counted. Refuses to take one
-//! direction for HTTP/1 and the other for HTTP/2.
+//! Once one direction shows the protocol, the other direction is read as the same protocol.
 
-use super::{Connection, Dialogue, Half, Phase};
-use crate::both::Both;
+use super::Connection;
+use super::state::{DirectionState, Phase, Session};
+use crate::boundary::{BoundaryScanner, Verdict};
 use crate::context::Role;
+use crate::direction::PerDirection;
 use crate::proxy::{Found, Preamble};
-use crate::scout::{Scout, Verdict};
 use crate::{Direction, Reason, h1, h2};
 
 impl Connection {
-    /// Lets the scout of a direction scan the next bytes; false when there are none.
+    /// Scans the next bytes of a direction; `false` if there are none.
     pub(super) fn scan_ahead(&mut self, direction: Direction) -> bool {
         if let Some(scanned) = self.scan_preamble(direction) {
             return scanned;
         }
         let limits = self.context.settings.limits;
         let begins = self.begins_with_next(direction);
-        let half = self.halves.of_mut(direction);
-        let Some(scout) = &mut half.scout else { return false };
-        let next = half.stream.next().max(scout.scanned());
-        let verdict = match half.stream.held_at(next) {
-            Some(chunk) => scout.scan(&chunk, half.start, begins, &limits),
-            None if scout.is_undecided() && half.stream.is_missing_at(next) => scout.conclude(),
+        let state = self.directions.of_mut(direction);
+        let Some(scanner) = &mut state.scanner else {
+            return false;
+        };
+        let next = state.reassembler.next().max(scanner.scanned());
+        let verdict = match state.reassembler.held_at(next) {
+            Some(chunk) => scanner.scan(&chunk, state.start, begins, &limits),
+            None if scanner.is_undecided() && state.reassembler.is_known_gap_at(next) => scanner.conclude(),
             None => return false,
         };
-        self.take_verdict(direction, verdict);
-        self.refuse_both();
+        self.apply_verdict(direction, verdict);
+        self.drop_unparsable();
         true
     }
 
-    /// Scans for a header of the PROXY protocol, and steps over it; says whether that did anything, or nothing if there is
-    /// none.
+    /// Scans for a PROXY protocol header, and skips it. Returns whether that changed anything, or `None` if there is no
+    /// header.
     fn scan_preamble(&mut self, direction: Direction) -> Option<bool> {
-        let half = self.halves.of_mut(direction);
-        let preamble = half.preamble.as_mut()?;
-        let next = half.stream.next();
+        let state = self.directions.of_mut(direction);
+        let preamble = state.preamble.as_mut()?;
+        let next = state.reassembler.next();
         if let Preamble::Within(end) = *preamble {
-            let Some(held) = half.stream.take() else {
+            let Some(held) = state.reassembler.take() else {
                 return Some(false);
             };
             let chunk = held.chunk(next);
             let left = usize::try_from(end.saturating_sub(next)).unwrap_or(usize::MAX);
             let count = chunk.bytes.len().min(left);
-            half.stream.put_back(held, count);
-            if half.stream.next() >= end {
-                half.preamble = None;
+            state.reassembler.put_back(held, count);
+            if state.reassembler.next() >= end {
+                state.preamble = None;
             }
             return Some(true);
         }
-        if next > 0 || half.stream.is_missing_at(preamble.scanned()) {
-            half.preamble = None;
+        if next > 0 || state.reassembler.is_known_gap_at(preamble.scanned()) {
+            state.preamble = None;
             return None;
         }
-        let Some(chunk) = half.stream.held_at(preamble.scanned()) else {
+        let Some(chunk) = state.reassembler.held_at(preamble.scanned()) else {
             return Some(false);
         };
         match preamble.scan(chunk.bytes) {
-            Found::NotYet => Some(true),
+            Found::NeedMore => Some(true),
             Found::Nothing => {
-                half.preamble = None;
+                state.preamble = None;
                 None
             }
             Found::Header(length, proxied) => {
                 *preamble = Preamble::Within(length);
-                half.start = length;
+                state.start = length;
                 self.context.proxied = proxied;
                 Some(true)
             }
         }
     }
 
-    /// Gives up on both directions once neither begins like HTTP: then there is no error that answers a bad request.
-    fn refuse_both(&mut self) {
-        let waits = |half: &Half| half.scout.as_ref().is_some_and(Scout::awaits_refusal);
-        if self.halves.all().into_iter().all(waits) {
+    /// Discards the beginning of both directions once neither is HTTP: then no error can answer a bad request.
+    fn drop_unparsable(&mut self) {
+        let awaits_error = |state: &DirectionState| state.scanner.as_ref().is_some_and(BoundaryScanner::awaits_error);
+        if self.directions.all().into_iter().all(awaits_error) {
             for direction in [Direction::Read, Direction::Write] {
-                if let Some(scout) = &mut self.halves.of_mut(direction).scout {
-                    scout.drop_refused();
+                if let Some(scanner) = &mut self.directions.of_mut(direction).scanner {
+                    scanner.drop_unparsable();
                 }
-                self.discard_useless(direction);
+                self.discard_unneeded(direction);
             }
         }
     }
 
-    /// Returns whether a direction cannot go on because bytes are missing, while some behind them are there.
-    pub(super) fn waits_for_hole(&self, direction: Direction) -> bool {
-        let half = self.halves.of(direction);
-        half.stream.has_hole()
-            || half
-                .scout
+    /// Returns whether a direction waits for missing bytes while bytes behind them have arrived.
+    pub(super) fn waits_for_gap(&self, direction: Direction) -> bool {
+        let state = self.directions.of(direction);
+        state.reassembler.has_gap()
+            || state
+                .scanner
                 .as_ref()
-                .is_some_and(|scout| scout.is_undecided() && half.stream.has_hole_at(scout.scanned()))
+                .is_some_and(|scanner| scanner.is_undecided() && state.reassembler.has_gap_at(scanner.scanned()))
     }
 
-    /// Returns whether bytes of a direction are held of which it is not known yet how to read them.
+    /// Returns whether bytes of a direction are held because no boundary was found yet.
     pub(super) fn is_undecided(&self, direction: Direction) -> bool {
-        let scout = self.halves.of(direction).scout.as_ref();
-        scout.is_some_and(Scout::is_undecided)
+        let scanner = self.directions.of(direction).scanner.as_ref();
+        scanner.is_some_and(BoundaryScanner::is_undecided)
     }
 
-    /// Has a scout decide on what it scanned, where nothing will follow; false when there is nothing to decide.
+    /// Decides on the scanned bytes of a direction, which nothing will follow; `false` if there are none.
     pub(super) fn conclude(&mut self, direction: Direction) -> bool {
-        let half = self.halves.of_mut(direction);
-        let Some(scout) = half.scout.as_mut().filter(|scout| scout.is_undecided()) else {
+        let state = self.directions.of_mut(direction);
+        let Some(scanner) = state.scanner.as_mut().filter(|scanner| scanner.is_undecided()) else {
             return false;
         };
-        let verdict = scout.conclude();
-        self.take_verdict(direction, verdict);
+        let verdict = scanner.conclude();
+        self.apply_verdict(direction, verdict);
         true
     }
 
-    /// Starts scanning for a frame where HTTP/2 lost its step in a direction.
+    /// Starts looking for a frame boundary if HTTP/2 framing was lost in this direction.
     pub(super) fn resync_if_lost(&mut self, direction: Direction) {
-        if let Dialogue::Http2(dialogue) = &mut self.dialogue
-            && !dialogue.is_in_step(direction)
-            && self.halves.of(direction).scout.is_none()
+        if let Session::Http2(session) = &mut self.session
+            && !session.is_in_sync(direction)
+            && self.directions.of(direction).scanner.is_none()
         {
-            self.halves.of_mut(direction).scout = Some(Scout::for_http2());
+            self.directions.of_mut(direction).scanner = Some(BoundaryScanner::for_http2());
         }
     }
 
-    /// Reports once that this is not HTTP, or, of a connection that was not seen whole, that no HTTP was recognised.
+    /// Reports, once, that this is not HTTP, or that no HTTP was recognised if bytes were lost or the connection was joined late.
     pub(super) fn report_unrecognised(&mut self) {
-        if matches!(self.dialogue, Dialogue::Unknown)
+        if matches!(self.session, Session::Unknown)
             && let Some((direction, position)) = self.unrecognised_from.take()
         {
             let reason = if self.is_seen_whole() {
@@ -136,14 +138,14 @@ impl Connection {
         }
     }
 
-    /// Returns whether every byte was seen, so that the first ones would have said that this is HTTP.
+    /// Returns whether every byte was seen, so that HTTP would have been recognised by the first bytes.
     fn is_seen_whole(&self) -> bool {
         self.context.from_start && self.context.counters.missing_bytes == 0
     }
 
-    fn take_verdict(&mut self, direction: Direction, verdict: Verdict) {
+    fn apply_verdict(&mut self, direction: Direction, verdict: Verdict) {
         match verdict {
-            Verdict::Wait => self.discard_useless(direction),
+            Verdict::NeedMore => self.discard_unneeded(direction),
             Verdict::StartLine(role, start) => {
                 self.discard_until(direction, start);
                 self.begin_http1(direction, role);
@@ -163,78 +165,78 @@ impl Connection {
     fn begin_http1(&mut self, direction: Direction, role: Role) {
         let side = role.side(direction);
         self.context.side = Some(side);
-        let lost = Both::new(|direction| self.halves.of(direction).lost_until);
-        let begins = Both::new(|direction| self.begins_with_next(direction));
-        self.context.counters.resynchronised += u64::from(self.halves.of(direction).lost_until.is_some());
-        self.dialogue = Dialogue::Http1(Box::new(h1::dialogue::Dialogue::new(side, direction, &lost, &begins)));
-        for half in self.halves.all_mut() {
-            half.scout = None;
+        let lost = PerDirection::new(|direction| self.directions.of(direction).lost_until);
+        let begins = PerDirection::new(|direction| self.begins_with_next(direction));
+        self.context.counters.resynchronised += u64::from(self.directions.of(direction).lost_until.is_some());
+        self.session = Session::Http1(Box::new(h1::session::Session::new(side, direction, &lost, &begins)));
+        for state in self.directions.all_mut() {
+            state.scanner = None;
         }
     }
 
     fn begin_frames(&mut self, direction: Direction, at_preface: bool) {
-        if let Dialogue::Http2(dialogue) = &mut self.dialogue {
-            dialogue.find_step(direction, at_preface, &mut self.context);
-            self.halves.of_mut(direction).scout = None;
+        if let Session::Http2(session) = &mut self.session {
+            session.resync(direction, at_preface, &mut self.context);
+            self.directions.of_mut(direction).scanner = None;
         } else {
             self.begin_http2(direction, at_preface);
         }
     }
 
-    /// Returns whether the next byte of a direction is the first one of a connection that was seen to begin.
+    /// Returns whether the next byte of a direction is known to be the first of the connection.
     fn begins_with_next(&self, direction: Direction) -> bool {
-        let half = self.halves.of(direction);
-        self.context.from_start && half.stream.next() == half.start
+        let state = self.directions.of(direction);
+        self.context.from_start && state.reassembler.next() == state.start
     }
 
     fn begin_http2(&mut self, direction: Direction, at_preface: bool) {
-        let mut dialogue = h2::dialogue::Dialogue::new(direction, at_preface, &self.context);
+        let mut session = h2::session::Session::new(direction, at_preface, &self.context);
         for direction in [Direction::Read, Direction::Write] {
-            if let Some(at) = self.halves.of(direction).lost_until {
-                dialogue.lose(direction, at, &mut self.context);
+            if let Some(at) = self.directions.of(direction).lost_until {
+                session.lose(direction, at, &mut self.context);
             }
         }
-        self.dialogue = Dialogue::Http2(Box::new(dialogue));
-        self.halves.of_mut(direction).scout = None;
+        self.session = Session::Http2(Box::new(session));
+        self.directions.of_mut(direction).scanner = None;
         let other = direction.other();
         let of_other = Some(Role::Requests.side(other));
         let may_begin = self.context.side.is_none() || self.context.side == of_other;
-        if let Some(scout) = &mut self.halves.of_mut(other).scout {
-            let verdict = scout.expect_http2(may_begin);
-            self.take_verdict(other, verdict);
+        if let Some(scanner) = &mut self.directions.of_mut(other).scanner {
+            let verdict = scanner.expect_http2(may_begin);
+            self.apply_verdict(other, verdict);
         }
     }
 
-    /// Discards what the scout has no use for.
-    fn discard_useless(&mut self, direction: Direction) {
-        let scout = self.halves.of(direction).scout.as_ref();
-        if let Some(until) = scout.map(Scout::useless_until) {
+    /// Discards bytes that the scanner does not need.
+    fn discard_unneeded(&mut self, direction: Direction) {
+        let scanner = self.directions.of(direction).scanner.as_ref();
+        if let Some(until) = scanner.map(BoundaryScanner::unneeded_until) {
             self.discard_until(direction, until);
         }
     }
 
-    /// Discards what cannot be read, up to a position that was scanned.
+    /// Discards bytes that cannot be decoded, up to a scanned position.
     fn discard_until(&mut self, direction: Direction, until: u64) {
-        let half = self.halves.of_mut(direction);
-        let from = half.stream.next();
+        let state = self.directions.of_mut(direction);
+        let from = state.reassembler.next();
         let mut last_at = None;
-        while half.stream.next() < until
-            && let Some(held) = half.stream.take()
+        while state.reassembler.next() < until
+            && let Some(held) = state.reassembler.take()
         {
-            let chunk = held.chunk(half.stream.next());
-            let left = usize::try_from(until - half.stream.next()).unwrap_or(usize::MAX);
+            let chunk = held.chunk(state.reassembler.next());
+            let left = usize::try_from(until - state.reassembler.next()).unwrap_or(usize::MAX);
             let count = chunk.bytes.len().min(left);
             last_at = Some(chunk.at);
-            half.stream.put_back(held, count);
+            state.reassembler.put_back(held, count);
         }
-        let bytes = half.stream.next() - from;
+        let bytes = state.reassembler.next() - from;
         self.context.counters.discarded_bytes += bytes;
         let Some(at) = last_at else { return };
-        match &mut self.dialogue {
-            Dialogue::Http2(dialogue) => dialogue.lose(direction, at, &mut self.context),
-            Dialogue::Http1(_) => {}
-            Dialogue::Unknown => {
-                half.lost_until = Some(at);
+        match &mut self.session {
+            Session::Http2(session) => session.lose(direction, at, &mut self.context),
+            Session::Http1(_) => {}
+            Session::Unknown => {
+                state.lost_until = Some(at);
                 self.count_unrecognised(direction, from, bytes);
             }
         }
@@ -246,7 +248,7 @@ impl Connection {
                 self.unrecognised_from = Some((direction, from));
             }
             self.unrecognised = self.unrecognised.saturating_add(bytes);
-            // Where the beginning was not seen, or bytes were lost, what comes next may show at any time that this is HTTP.
+            // If bytes were lost or the connection was joined late, later bytes may still show that this is HTTP.
             if self.unrecognised > self.context.settings.limits.max_unrecognised_bytes && self.is_seen_whole() {
                 self.report_unrecognised();
             }

@@ -1,102 +1,55 @@
-//! One connection: both directions, in order and paired.
+//! One connection: both directions, put in order, decoded and paired.
 //!
-//! In: chunks, gaps, and the caller's word on time and ends. Out: [`Output`]s, by `poll`. Refuses to decide alone that
-//! bytes will not come: holes are final, and responses without a request are let through, when the caller says
-//! [`settle`](Connection::settle), or when a limit leaves no choice. Decoding pauses while the outbox is full.
+//! A connection never decides by itself that bytes will not arrive. Missing bytes become a gap, and a response is emitted
+//! without its request, when the caller [settles](Connection::settle) the connection or when a limit leaves no choice.
+//! Decoding pauses while the output queue is full.
 
 mod detection;
+mod state;
 mod steps;
 
-use crate::both::Both;
+use self::state::{DirectionState, Phase, Session};
 use crate::context::{Arrivals, Context};
-use crate::proxy::{Preamble, Proxied};
-use crate::scout::Scout;
-use crate::stream::{Hole, Stream};
-use crate::{Chunk, Counters, Direction, Ended, Gap, GapCause, Output, Settings, Side, Timestamp, h1, h2};
+use crate::direction::PerDirection;
+use crate::{Chunk, Counters, Direction, Ended, Gap, GapCause, Output, Proxied, Settings, Side, Timestamp};
 
 /// Decodes one connection.
 #[derive(Debug)]
 pub struct Connection {
     context: Context,
-    halves: Both<Half>,
-    dialogue: Dialogue,
+    directions: PerDirection<DirectionState>,
+    session: Session,
     phase: Phase,
-    /// Whether nothing captured before now will arrive any more.
+    /// Whether bytes captured before now may still arrive.
     arrivals: Arrivals,
-    /// Bytes discarded before any HTTP was seen, and the first of them.
+    /// The number of bytes discarded before any HTTP was seen, and the first of them.
     unrecognised: u64,
     unrecognised_from: Option<(Direction, u64)>,
-    /// Whether decoding stopped because the outbox was full.
+    /// Whether decoding is paused because the output queue is full.
     paused: bool,
 }
 
-/// One direction of it.
-#[derive(Debug)]
-struct Half {
-    stream: Stream,
-    /// What looks ahead, until it is known how to read.
-    scout: Option<Scout>,
-    /// What may be a header of the PROXY protocol, and where what follows it begins.
-    preamble: Option<Preamble>,
-    start: u64,
-    /// Until when bytes were passed over here before it was known what the direction carries.
-    lost_until: Option<Timestamp>,
-}
-
-impl Default for Half {
-    fn default() -> Self {
-        Self {
-            stream: Stream::default(),
-            scout: Some(Scout::default()),
-            preamble: Some(Preamble::default()),
-            start: 0,
-            lost_until: None,
-        }
-    }
-}
-
-/// What is spoken.
-#[derive(Debug)]
-enum Dialogue {
-    Unknown,
-    Http1(Box<h1::dialogue::Dialogue>),
-    Http2(Box<h2::dialogue::Dialogue>),
-}
-
-/// How far the life of the connection has come.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-enum Phase {
-    /// It goes on.
-    Open,
-    /// A tunnel: nothing is decoded any more.
-    Opaque,
-    /// Ended, but what came is not all decoded.
-    Ending(Timestamp, Option<Ended>),
-    /// Ended.
-    Over,
-}
-
 impl Connection {
-    /// Starts with a connection of which nothing is known.
+    /// Starts to decode a connection of which nothing is known.
     pub fn new(settings: Settings) -> Self {
         Self {
             context: Context::new(settings),
-            halves: Both::default(),
-            dialogue: Dialogue::Unknown,
+            directions: PerDirection::new(DirectionState::new),
+            session: Session::Unknown,
             phase: Phase::Open,
-            arrivals: Arrivals::Open,
+            arrivals: Arrivals::Pending,
             unrecognised: 0,
             unrecognised_from: None,
             paused: false,
         }
     }
 
-    /// Takes word that position 0 of both directions is truly their first byte: the connection was seen to begin.
+    /// Notes that position 0 of both directions is their first byte: the connection was traced from its start.
     pub fn mark_from_start(&mut self) {
         self.context.from_start = true;
     }
 
-    /// Takes captured bytes of one direction.
+    /// Decodes captured bytes of one direction, or holds them until bytes before them have arrived.
     pub fn push(&mut self, direction: Direction, mut chunk: Chunk<'_>) {
         let length = chunk.bytes.len() as u64;
         match self.phase {
@@ -111,17 +64,17 @@ impl Connection {
             self.context.counters.dropped_bytes += length;
             return;
         }
-        self.arrivals = Arrivals::Open;
+        self.arrivals = Arrivals::Pending;
         let repeated = self
-            .halves
+            .directions
             .of(direction)
-            .stream
+            .reassembler
             .next()
             .saturating_sub(chunk.position)
             .min(length);
         self.context.counters.repeated_bytes += repeated;
         chunk.advance(usize::try_from(repeated).unwrap_or(usize::MAX));
-        if self.halves.of(direction).stream.is_next(&chunk) {
+        if self.directions.of(direction).reassembler.is_next(&chunk) {
             self.decode(direction, &mut chunk);
         }
         self.hold(direction, chunk);
@@ -130,132 +83,122 @@ impl Connection {
         }
     }
 
-    /// Takes word of bytes that will not come, as soon as that is known.
+    /// Notes bytes that will not arrive.
     pub fn gap(&mut self, gap: Gap) {
         if self.phase == Phase::Open {
-            let Gap {
-                direction,
-                position,
-                span,
-                cause,
-                at,
-            } = gap;
-            let hole = Hole {
-                position,
-                span,
-                cause,
-                at,
-            };
             let limits = self.context.settings.limits;
-            self.halves.of_mut(direction).stream.missing(&hole, &limits);
+            self.directions.of_mut(gap.direction).reassembler.add_gap(&gap, &limits);
             self.run();
         }
     }
 
-    /// Tells whether something waits that only [`settle`](Self::settle) can end.
+    /// Returns whether anything waits that only [`settle`](Self::settle) can end.
     pub fn unsettled(&self) -> bool {
-        let hole = |direction| self.waits_for_hole(direction) && !self.is_blocked(direction);
-        let dialogue = match &self.dialogue {
-            Dialogue::Unknown => false,
-            Dialogue::Http1(dialogue) => dialogue.is_unsettled(),
-            Dialogue::Http2(dialogue) => dialogue.is_unsettled(),
+        let gap = |direction| self.waits_for_gap(direction) && !self.is_blocked(direction);
+        let session = match &self.session {
+            Session::Unknown => false,
+            Session::Http1(session) => session.is_unsettled(),
+            Session::Http2(session) => session.is_unsettled(),
         };
-        self.phase == Phase::Open && (dialogue || hole(Direction::Read) || hole(Direction::Write))
+        self.phase == Phase::Open && (session || gap(Direction::Read) || gap(Direction::Write))
     }
 
-    /// Takes the caller's promise that whatever has not arrived by `now` never will.
+    /// Settles the connection: bytes captured before `now` that have not arrived will not arrive.
     pub fn settle(&mut self, now: Timestamp) {
         self.tick(now);
         self.arrivals = Arrivals::Settled;
         self.run();
     }
 
-    /// Takes the end of the connection: how it ended, and how many bytes were read and written in all, if known.
+    /// Ends the connection. `positions` are the numbers of bytes read and written in all, if they are known.
     pub fn close(&mut self, now: Timestamp, ended: Ended, positions: Option<[u64; 2]>) {
         if self.phase == Phase::Open
             && let Some([read, written]) = positions
         {
             let limits = self.context.settings.limits;
-            for (half, end) in self.halves.all_mut().into_iter().zip([read, written]) {
-                let position = half.stream.next();
-                let hole = Hole {
+            for (direction, end) in [(Direction::Read, read), (Direction::Write, written)] {
+                let reassembler = &mut self.directions.of_mut(direction).reassembler;
+                let position = reassembler.next();
+                let gap = Gap {
+                    direction,
                     position,
                     span: end.saturating_sub(position),
                     cause: GapCause::Lost,
                     at: None,
                 };
-                half.stream.missing(&hole, &limits);
+                reassembler.add_gap(&gap, &limits);
             }
         }
         self.wind_up(now, Some(ended));
     }
 
-    /// Takes the end of observation: everything in progress comes out as it stands.
+    /// Ends observation: everything in progress is emitted as it is.
     pub fn finish(&mut self, now: Timestamp) {
         self.wind_up(now, None);
     }
 
-    /// Puts out each exchange whose response head is older than the hold and that goes on.
+    /// Emits each exchange that goes on and whose response head is older than [`Settings::hold_ns`].
     pub fn tick(&mut self, now: Timestamp) {
         if self.next_tick().is_some_and(|at| at <= now) {
-            match &mut self.dialogue {
-                Dialogue::Unknown => {}
-                Dialogue::Http1(dialogue) => dialogue.release(&mut self.context),
-                Dialogue::Http2(dialogue) => dialogue.release(now, &mut self.context),
+            match &mut self.session {
+                Session::Unknown => {}
+                Session::Http1(session) => session.release(&mut self.context),
+                Session::Http2(session) => session.release(now, &mut self.context),
             }
         }
     }
 
-    /// Says when [`tick`](Self::tick) has something to do.
+    /// Returns when [`tick`](Self::tick) is to be called.
     pub fn next_tick(&self) -> Option<Timestamp> {
-        match &self.dialogue {
-            Dialogue::Unknown => None,
-            Dialogue::Http1(dialogue) => dialogue.release_at(self.context.settings.hold_ns),
-            Dialogue::Http2(dialogue) => dialogue.release_at(),
+        match &self.session {
+            Session::Unknown => None,
+            Session::Http1(session) => session.release_at(self.context.settings.hold_ns),
+            Session::Http2(session) => session.release_at(),
         }
     }
 
-    /// Takes the next output.
+    /// Removes and returns the next output.
     pub fn poll(&mut self) -> Option<Output> {
-        if self.context.outbox.held_bytes() == 0 && self.paused {
+        if self.context.queue.held_bytes() == 0 && self.paused {
             self.run();
         }
-        self.context.outbox.pop()
+        self.context.queue.pop()
     }
 
-    /// Counts the memory of what waits to be polled: 0 if nothing does.
+    /// Returns the memory of the outputs that wait to be polled, in bytes; 0 if none do.
     pub fn queued_bytes(&self) -> usize {
-        self.context.outbox.held_bytes()
+        self.context.queue.held_bytes()
     }
 
-    /// Says which side of the connection the traced process is, once that is known.
+    /// Returns the side of the traced process, once it is known.
     pub fn side(&self) -> Option<Side> {
         self.context.side
     }
 
-    /// Says whom the connection is for, if its first bytes were a header of the PROXY protocol that says so.
+    /// Returns the addresses in the PROXY protocol header, if the connection began with one that has addresses.
     pub fn proxied(&self) -> Option<Proxied> {
         self.context.proxied
     }
 
-    /// Says how often what happened.
+    /// Returns the counters.
     pub fn counters(&self) -> Counters {
         self.context.counters
     }
 
-    /// Counts the memory in use, which never exceeds [`max_connection_bytes`](crate::Limits::max_connection_bytes).
+    /// Returns the memory in use, in bytes, which never exceeds [`max_connection_bytes`](crate::Limits::max_connection_bytes).
     pub fn held_bytes(&self) -> usize {
-        let half = |half: &Half| {
-            half.stream.held_bytes()
-                + half.scout.as_ref().map_or(0, Scout::held_bytes)
-                + half.preamble.as_ref().map_or(0, Preamble::held_bytes)
+        let session = match &self.session {
+            Session::Unknown => 0,
+            Session::Http1(session) => session.held_bytes(),
+            Session::Http2(session) => session.held_bytes(),
         };
-        let dialogue = match &self.dialogue {
-            Dialogue::Unknown => 0,
-            Dialogue::Http1(dialogue) => dialogue.held_bytes(),
-            Dialogue::Http2(dialogue) => dialogue.held_bytes(),
-        };
-        self.halves.all().map(half).iter().sum::<usize>() + dialogue + self.context.outbox.held_bytes()
+        self.directions
+            .all()
+            .map(DirectionState::held_bytes)
+            .iter()
+            .sum::<usize>()
+            + session
+            + self.context.queue.held_bytes()
     }
 }
 

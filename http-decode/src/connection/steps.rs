@@ -1,43 +1,43 @@
-//! What a connection does next: one step after the other, as far as what has arrived allows.
+//! The steps of decoding, taken until bytes that have not arrived are needed.
 
-use super::{Connection, Dialogue, Phase};
+use super::Connection;
+use super::state::{Phase, Session};
 use crate::context::Arrivals;
-use crate::h1::dialogue::Outcome;
-use crate::stream::Hole;
+use crate::h1::session::Outcome;
 use crate::{Chunk, Direction, Ended, Gap, Output, Timestamp, h2};
 
 impl Connection {
-    /// Tells whether everything that came has been decoded, and nothing waits.
+    /// Returns whether everything that arrived is decoded, and nothing waits.
     pub(super) fn is_idle(&self) -> bool {
-        let streams_empty = self.halves.all().iter().all(|half| half.stream.is_empty());
+        let streams_empty = self.directions.all().iter().all(|state| state.reassembler.is_empty());
         streams_empty
             && self.phase == Phase::Open
-            && !matches!(&self.dialogue, Dialogue::Http1(dialogue) if dialogue.is_unsettled())
+            && !matches!(&self.session, Session::Http1(session) if session.is_unsettled())
     }
 
-    /// Holds what could not be decoded in place. At the limit, what was waited for is given up to make room.
+    /// Holds bytes that could not be decoded in place. If they do not fit, the wait for missing bytes ends to make room.
     pub(super) fn hold(&mut self, direction: Direction, mut chunk: Chunk<'_>) {
         let limits = self.context.settings.limits;
         if chunk.bytes.is_empty() || self.phase != Phase::Open {
             return;
         }
-        if !self.halves.of(direction).stream.fits(&chunk, &limits) {
-            self.context.counters.holes_forced += 1;
+        if !self.directions.of(direction).reassembler.fits(&chunk, &limits) {
+            self.context.counters.gaps_forced += 1;
             self.arrivals = Arrivals::Settled;
             self.run();
-            self.arrivals = Arrivals::Open;
-            if self.halves.of(direction).stream.is_next(&chunk) {
+            self.arrivals = Arrivals::Pending;
+            if self.directions.of(direction).reassembler.is_next(&chunk) {
                 self.decode(direction, &mut chunk);
             }
         }
         if self.phase == Phase::Open {
-            let inserted = self.halves.of_mut(direction).stream.insert(chunk, &limits);
+            let inserted = self.directions.of_mut(direction).reassembler.insert(chunk, &limits);
             self.context.counters.repeated_bytes += inserted.repeated;
             self.context.counters.dropped_bytes += inserted.dropped;
         }
     }
 
-    /// Decodes as far as what has arrived allows.
+    /// Decodes as far as possible with what has arrived.
     pub(super) fn run(&mut self) {
         loop {
             if matches!(self.phase, Phase::Opaque | Phase::Over) {
@@ -57,166 +57,162 @@ impl Connection {
         }
     }
 
-    /// Does the next thing there is to do, if there is one.
+    /// Takes the next step; `false` if there is none.
     ///
-    /// Requests go first, and all of them before a response is matched by time: it may answer any that came before it.
+    /// All requests are decoded before a response is paired by time, because it may answer any earlier request.
     fn step(&mut self) -> bool {
         let [requests, responses] = self.context.request_direction();
-        if self.advance(requests) || self.assign(Arrivals::Open) || self.advance(responses) {
+        if self.advance(requests) || self.assign(Arrivals::Pending) || self.advance(responses) {
             return true;
         }
         let settled = self.arrivals == Arrivals::Settled
-            && (self.open_hole(requests)
+            && (self.skip_unknown_gap(requests)
                 || self.assign(Arrivals::Settled)
-                || self.open_hole(responses)
+                || self.skip_unknown_gap(responses)
                 || self.settle_streams());
         let ending = matches!(self.phase, Phase::Ending(..));
         settled || (ending && (self.conclude(requests) || self.conclude(responses)))
     }
 
-    /// Decodes the next piece that is held, or steps over the next hole that is known.
+    /// Decodes the next held chunk, or skips the next known gap; `false` if neither is next.
     pub(super) fn advance(&mut self, direction: Direction) -> bool {
         if self.is_blocked(direction) {
             return false;
         }
-        if let Some(hole) = self.halves.of_mut(direction).stream.take_missing() {
-            self.skip(direction, hole);
+        if let Some(gap) = self.directions.of_mut(direction).reassembler.take_known_gap() {
+            self.skip_gap(gap);
             return true;
         }
-        if self.halves.of(direction).scout.is_some() {
+        if self.directions.of(direction).scanner.is_some() {
             return self.scan_ahead(direction);
         }
-        let stream = &mut self.halves.of_mut(direction).stream;
+        let stream = &mut self.directions.of_mut(direction).reassembler;
         let Some(held) = stream.take() else { return false };
         let mut chunk = held.chunk(stream.next());
         let length = chunk.bytes.len();
-        let consumed = self.decode_piece(direction, &mut chunk);
+        let consumed = self.decode_chunk(direction, &mut chunk);
         let left = chunk.bytes.len();
-        self.halves.of_mut(direction).stream.put_back(held, length - left);
+        self.directions
+            .of_mut(direction)
+            .reassembler
+            .put_back(held, length - left);
         consumed
     }
 
-    fn open_hole(&mut self, direction: Direction) -> bool {
+    /// Ends the wait for missing bytes, and skips them as a gap.
+    fn skip_unknown_gap(&mut self, direction: Direction) -> bool {
         if self.is_blocked(direction) {
             return false;
         }
-        if self.waits_for_hole(direction) && self.conclude(direction) {
+        if self.waits_for_gap(direction) && self.conclude(direction) {
             return true;
         }
-        let Some(hole) = self.halves.of_mut(direction).stream.take_hole() else {
+        let Some(gap) = self.directions.of_mut(direction).reassembler.take_gap() else {
             return false;
         };
-        self.skip(direction, hole);
+        self.skip_gap(gap);
         true
     }
 
     fn assign(&mut self, arrivals: Arrivals) -> bool {
-        match &mut self.dialogue {
-            Dialogue::Http1(dialogue) => {
-                let assigned = dialogue.assign(arrivals, &mut self.context);
-                self.take_outcome();
+        match &mut self.session {
+            Session::Http1(session) => {
+                let assigned = session.pair_response(arrivals, &mut self.context);
+                self.apply_outcome();
                 assigned
             }
-            Dialogue::Unknown | Dialogue::Http2(_) => false,
+            Session::Unknown | Session::Http2(_) => false,
         }
     }
 
     fn settle_streams(&mut self) -> bool {
-        // What waits may be the other half of a stream that has ended.
+        // The undecided bytes may hold the request of a stream whose response has ended.
         let undecided = self.is_undecided(Direction::Read) || self.is_undecided(Direction::Write);
-        match &mut self.dialogue {
-            Dialogue::Http2(_) if undecided => false,
-            Dialogue::Http2(dialogue) => dialogue.settle(&mut self.context),
-            Dialogue::Unknown | Dialogue::Http1(_) => false,
+        match &mut self.session {
+            Session::Http2(_) if undecided => false,
+            Session::Http2(session) => session.settle(&mut self.context),
+            Session::Unknown | Session::Http1(_) => false,
         }
     }
 
-    /// Decodes bytes that are next, where they are.
+    /// Decodes the next bytes in place.
     pub(super) fn decode(&mut self, direction: Direction, chunk: &mut Chunk<'_>) {
         let length = chunk.bytes.len();
-        self.decode_piece(direction, chunk);
+        self.decode_chunk(direction, chunk);
         let left = chunk.bytes.len();
-        self.halves.of_mut(direction).stream.consumed((length - left) as u64);
+        self.directions
+            .of_mut(direction)
+            .reassembler
+            .consumed((length - left) as u64);
     }
 
-    /// Decodes `chunk` until it is used up or must wait; tells whether anything came of it.
-    fn decode_piece(&mut self, direction: Direction, chunk: &mut Chunk<'_>) -> bool {
+    /// Decodes `chunk` until it is used up or must wait, and returns whether that changed anything.
+    fn decode_chunk(&mut self, direction: Direction, chunk: &mut Chunk<'_>) -> bool {
         let length = chunk.bytes.len();
         let mut events = false;
         while self.can_decode(direction) {
-            let read = match &mut self.dialogue {
-                Dialogue::Unknown => false,
-                Dialogue::Http1(dialogue) => dialogue.read(direction, chunk, &mut self.context),
-                Dialogue::Http2(dialogue) => dialogue.read(direction, chunk, &mut self.context),
+            let read = match &mut self.session {
+                Session::Unknown => false,
+                Session::Http1(session) => session.read(direction, chunk, &mut self.context),
+                Session::Http2(session) => session.read(direction, chunk, &mut self.context),
             };
             if !read {
                 break;
             }
             events = true;
-            self.take_outcome();
+            self.apply_outcome();
             self.resync_if_lost(direction);
         }
         events || chunk.bytes.len() < length
     }
 
     fn can_decode(&self, direction: Direction) -> bool {
-        self.halves.of(direction).scout.is_none()
+        self.directions.of(direction).scanner.is_none()
             && !self.is_blocked(direction)
             && matches!(self.phase, Phase::Open | Phase::Ending(..))
             && !self.context.is_full()
     }
 
-    /// Tells whether a direction must wait for the other one.
+    /// Returns whether a direction must wait for the other one.
     pub(super) fn is_blocked(&self, direction: Direction) -> bool {
-        match &self.dialogue {
-            Dialogue::Http1(dialogue) => dialogue.is_blocked(direction),
-            Dialogue::Unknown | Dialogue::Http2(_) => false,
+        match &self.session {
+            Session::Http1(session) => session.is_blocked(direction),
+            Session::Unknown | Session::Http2(_) => false,
         }
     }
 
-    fn skip(&mut self, direction: Direction, hole: Hole) {
-        let Hole {
-            position,
-            span,
-            cause,
-            at,
-        } = hole;
+    fn skip_gap(&mut self, gap: Gap) {
+        let direction = gap.direction;
         let counters = &mut self.context.counters;
-        match hole.bytes() {
+        match gap.bytes() {
             Some(bytes) => counters.missing_bytes = counters.missing_bytes.saturating_add(bytes),
-            None => counters.uncounted_holes += 1,
+            None => counters.unknown_gaps += 1,
         }
-        self.context.outbox.push(Output::Gap(Gap {
-            direction,
-            position,
-            span,
-            cause,
-            at,
-        }));
-        if let Some(scout) = &mut self.halves.of_mut(direction).scout {
-            scout.pass_hole();
+        self.context.queue.push(Output::Gap(gap));
+        if let Some(scanner) = &mut self.directions.of_mut(direction).scanner {
+            scanner.skip_gap();
         }
-        let stream = &self.halves.of(direction).stream;
-        let behind_at = stream.held_at(stream.next()).map(|chunk| chunk.at);
-        match &mut self.dialogue {
-            Dialogue::Unknown => self.halves.of_mut(direction).lost_until = Some(Timestamp(u64::MAX)),
-            Dialogue::Http1(dialogue) => dialogue.skip(direction, &hole, &mut self.context),
-            Dialogue::Http2(dialogue) => dialogue.skip(direction, &hole, behind_at, &mut self.context),
+        let stream = &self.directions.of(direction).reassembler;
+        let resumed_at = stream.held_at(stream.next()).map(|chunk| chunk.at);
+        match &mut self.session {
+            Session::Unknown => self.directions.of_mut(direction).lost_until = Some(Timestamp(u64::MAX)),
+            Session::Http1(session) => session.skip_gap(&gap, &mut self.context),
+            Session::Http2(session) => session.skip_gap(&gap, resumed_at, &mut self.context),
         }
         self.resync_if_lost(direction);
     }
 
-    /// Takes up what HTTP/1 turned into.
-    fn take_outcome(&mut self) {
-        let Dialogue::Http1(dialogue) = &mut self.dialogue else {
+    /// Goes on with what HTTP/1 turned into, if it did.
+    fn apply_outcome(&mut self) {
+        let Session::Http1(session) = &mut self.session else {
             return;
         };
-        match dialogue.take_outcome() {
+        match session.take_outcome() {
             None => {}
             Some(Outcome::Opaque) => self.become_opaque(),
             Some(Outcome::Http2(exchange)) => {
-                let upgraded = h2::dialogue::Dialogue::upgraded(exchange, &self.context);
-                self.dialogue = Dialogue::Http2(Box::new(upgraded));
+                let upgraded = h2::session::Session::upgraded(exchange, &self.context);
+                self.session = Session::Http2(Box::new(upgraded));
             }
         }
     }
@@ -229,16 +225,17 @@ impl Connection {
         self.clear();
     }
 
-    /// Lets go of what will not be decoded.
+    /// Drops what will not be decoded.
     fn clear(&mut self) {
-        self.dialogue = Dialogue::Unknown;
-        for half in self.halves.all_mut() {
-            half.stream.clear();
-            half.scout = None;
-            half.preamble = None;
+        self.session = Session::Unknown;
+        for state in self.directions.all_mut() {
+            state.reassembler.clear();
+            state.scanner = None;
+            state.preamble = None;
         }
     }
 
+    /// Ends the connection once everything that arrived is decoded.
     pub(super) fn wind_up(&mut self, now: Timestamp, ended: Option<Ended>) {
         match self.phase {
             Phase::Open => {
@@ -251,19 +248,19 @@ impl Connection {
         }
     }
 
-    /// Puts out what is in progress when the connection, or its observation, has ended.
+    /// Emits what is in progress, at the end of the connection or of its observation.
     fn end(&mut self, now: Timestamp, ended: Option<Ended>) {
         self.phase = Phase::Over;
         self.context.counters.discarded_bytes += self
-            .halves
+            .directions
             .all_mut()
-            .map(|half| half.stream.clear())
+            .map(|state| state.reassembler.clear())
             .iter()
             .sum::<u64>();
-        match &mut self.dialogue {
-            Dialogue::Unknown => {}
-            Dialogue::Http1(dialogue) => dialogue.end(now, ended, &mut self.context),
-            Dialogue::Http2(dialogue) => dialogue.end(now, ended, &mut self.context),
+        match &mut self.session {
+            Session::Unknown => {}
+            Session::Http1(session) => session.end(now, ended, &mut self.context),
+            Session::Http2(session) => session.end(now, ended, &mut self.context),
         }
         self.report_unrecognised();
         self.clear();

@@ -1,18 +1,16 @@
-//! Frames of any sort in any order, some of them in two calls, some lost.
-//!
-//! In: arbitrary bytes, three for each frame or event. Out: nothing. Panics when something that must hold does not.
+//! HTTP/2 frames of any type in any order, some of them in two calls, some lost.
 
 use super::outputs::Outputs;
 use crate::{Chunk, Connection, Direction, Ended, Settings, Timestamp};
 
-/// A connection that is joined at any frame.
+/// The positions and the time of a connection.
 #[derive(Default)]
 struct Tape {
     positions: [u64; 2],
     now: u64,
 }
 
-/// Plays what `data` says, to its end or to that of the connection.
+/// Pushes frames as `data` says, and checks the outputs.
 pub(super) fn http2(data: &[u8]) {
     let settings = Settings {
         hold_ns: 20,
@@ -46,11 +44,11 @@ pub(super) fn http2(data: &[u8]) {
     assert_eq!(connection.held_bytes(), 0, "nothing is held in the end");
 }
 
-/// Makes a frame, or bytes that resemble the beginning of one.
+/// Makes a frame, or bytes that look like the beginning of one.
 fn frame(kind: u8, stream: u8, length: u8) -> Vec<u8> {
     let content = vec![length; length.into()];
     let (kind, flags, payload): (u8, u8, &[u8]) = match kind {
-        // GET https /, :status: 200, and a reference to what was not seen.
+        // GET https /, :status: 200, and a reference to an entry that was not seen.
         2 | 3 => (1, 5, &[0x82, 0x87, 0x84]),
         4 => (1, 4, &[0x82, 0x87, 0x84, 0xbe]),
         5 | 6 => (1, 4, &[0x88]),
@@ -68,7 +66,7 @@ fn frame(kind: u8, stream: u8, length: u8) -> Vec<u8> {
 }
 
 impl Tape {
-    /// Pushes a frame in one call or in two, the first of them or the second lost or not.
+    /// Pushes a frame in one call or in two, of which the first or the second may be lost.
     fn push(&mut self, connection: &mut Connection, direction: Direction, how: u8, frame: &[u8]) {
         let (header, payload) = frame.split_at(frame.len().min(9));
         match how {
@@ -78,15 +76,15 @@ impl Tape {
                 self.call(connection, direction, payload);
             }
             4 => {
-                self.pass(direction, header);
+                self.advance(direction, header);
                 self.call(connection, direction, payload);
             }
             5 => {
                 self.call(connection, direction, header);
-                self.pass(direction, payload);
+                self.advance(direction, payload);
             }
             6 => {
-                self.pass(direction, frame);
+                self.advance(direction, frame);
             }
             _ => {
                 let (first, second) = frame.split_at(4);
@@ -97,7 +95,7 @@ impl Tape {
     }
 
     fn call(&mut self, connection: &mut Connection, direction: Direction, bytes: &[u8]) {
-        let position = self.pass(direction, bytes);
+        let position = self.advance(direction, bytes);
         let chunk = Chunk {
             position,
             at: Timestamp(self.now),
@@ -110,8 +108,8 @@ impl Tape {
         }
     }
 
-    /// Counts bytes, captured or not, and gives the position of the first.
-    fn pass(&mut self, direction: Direction, bytes: &[u8]) -> u64 {
+    /// Advances the position over bytes, captured or not, and returns the position of the first.
+    fn advance(&mut self, direction: Direction, bytes: &[u8]) -> u64 {
         let position = match direction {
             Direction::Read => &mut self.positions[0],
             Direction::Write => &mut self.positions[1],

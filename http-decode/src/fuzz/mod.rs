@@ -1,19 +1,18 @@
-//! What must hold for any bytes at all: the bodies of the fuzz targets, which the property tests share.
+//! Properties that hold for any input: the bodies of the fuzz targets, which the property tests share.
 //!
-//! In: arbitrary bytes, read as a list of operations. Out: nothing. Panics when something that must hold does not;
-//! nothing else in this crate calls it.
+//! Each function takes arbitrary bytes, and panics if its property does not hold.
 
 mod http2;
 mod outputs;
 
 use self::outputs::Outputs;
 use crate::h2::hpack::{Bounds, Decoder, Error};
-use crate::stream::{Hole, Stream};
+use crate::reassembly::Reassembler;
 use crate::{Chunk, Connection, Direction, Ended, Gap, GapCause, Limits, Settings, Timestamp};
 
-/// Pushes, loses, settles and closes as `data` says, and watches the memory.
+/// Pushes chunks, leaves gaps, settles and closes as `data` says, and checks that memory stays within the limit.
 ///
-/// An operation is a byte for what, a byte for how many bytes it takes, and these bytes.
+/// An operation is a byte for its kind, a byte for its length, and its bytes.
 pub fn connection(data: &[u8]) {
     let limits = Limits {
         max_held_bytes: 600,
@@ -24,14 +23,14 @@ pub fn connection(data: &[u8]) {
     let mut connection = Connection::new(Settings { limits, hold_ns: 5 });
     let mut positions = [0_u64; 2];
     let mut outputs = Outputs::default();
-    for (at, Operation { what, bytes }) in (0_u64..).zip(operations(data)) {
+    for (at, Operation { kind, bytes }) in (0_u64..).zip(operations(data)) {
         let now = Timestamp(at);
-        let direction = if what & 1 == 0 {
+        let direction = if kind & 1 == 0 {
             Direction::Read
         } else {
             Direction::Write
         };
-        let position = if what & 1 == 0 {
+        let position = if kind & 1 == 0 {
             &mut positions[0]
         } else {
             &mut positions[1]
@@ -41,10 +40,10 @@ pub fn connection(data: &[u8]) {
             position: *position,
             at: now,
             origin: 0,
-            call_start: what & 2 == 0,
+            call_start: kind & 2 == 0,
             bytes,
         };
-        match what >> 2 & 7 {
+        match kind >> 2 & 7 {
             0..=2 => {
                 *position += length;
                 connection.push(direction, chunk);
@@ -68,7 +67,7 @@ pub fn connection(data: &[u8]) {
                 *position += length;
             }
             6 => connection.settle(now),
-            _ if what & 0xe0 == 0xe0 => connection.close(now, Ended::Closed, Some(positions)),
+            _ if kind & 0xe0 == 0xe0 => connection.close(now, Ended::Closed, Some(positions)),
             _ => connection.tick(now),
         }
         assert!(
@@ -76,7 +75,7 @@ pub fn connection(data: &[u8]) {
             "{} bytes held",
             connection.held_bytes()
         );
-        if what & 0x60 != 0x60 {
+        if kind & 0x60 != 0x60 {
             outputs.drain(&mut connection);
         }
     }
@@ -85,19 +84,19 @@ pub fn connection(data: &[u8]) {
     assert_eq!(connection.held_bytes(), 0, "nothing is held in the end");
 }
 
-/// Inserts chunks whose bytes tell their positions, and checks that they come out once and in order.
-pub fn stream(data: &[u8]) {
+/// Inserts chunks whose bytes depend on their positions, and checks that each byte is taken once and in order.
+pub fn reassembly(data: &[u8]) {
     let limits = Limits {
         max_held_bytes: 300,
         max_held_chunks: 6,
         ..Limits::DEFAULT
     };
-    let mut stream = Stream::default();
+    let mut reassembler = Reassembler::new(Direction::Read);
     for pair in data.chunks_exact(3) {
-        let &[what, position, length] = pair else { return };
+        let &[kind, position, length] = pair else { return };
         let position = u64::from(position);
         let content = (position..position + u64::from(length % 64))
-            .map(telltale)
+            .map(byte_at)
             .collect::<Vec<_>>();
         let chunk = Chunk {
             position,
@@ -106,40 +105,42 @@ pub fn stream(data: &[u8]) {
             call_start: false,
             bytes: &content,
         };
-        match what & 3 {
+        match kind & 3 {
             0 | 1 => {
-                let inserted = stream.insert(chunk, &limits);
+                let inserted = reassembler.insert(chunk, &limits);
                 assert!(
                     inserted.repeated + inserted.dropped <= content.len() as u64,
                     "more is counted than came"
                 );
             }
             2 => {
-                let hole = Hole {
+                let gap = Gap {
+                    direction: Direction::Read,
                     position,
                     span: u64::from(length),
                     cause: GapCause::OverLimit,
                     at: None,
                 };
-                stream.missing(&hole, &limits);
+                reassembler.add_gap(&gap, &limits);
             }
             _ => assert!(
-                stream.take_hole().is_none_or(|hole| hole.span > 0),
-                "a hole is not empty"
+                reassembler.take_gap().is_none_or(|gap| gap.span > 0),
+                "a gap is not empty"
             ),
         }
-        take_some(&mut stream, usize::from(what >> 2));
+        take_some(&mut reassembler, usize::from(kind >> 2));
         assert!(
-            stream.held_bytes() <= limits.max_held_bytes + limits.max_held_chunks * 96,
+            reassembler.held_bytes() <= limits.max_held_bytes + limits.max_held_chunks * 96,
             "too much is held"
         );
     }
 }
 
-/// Decodes blocks with a decoder that saw the connection's beginning and one that joined late, keeps a smaller table and
-/// loses what the first one sees, and checks that the second never says anything else, only less.
+/// Decodes header blocks with a decoder that saw the beginning of the connection, and with one that joined late, has a
+/// smaller table and loses blocks. Checks that the second decodes the same fields or fewer parts of them.
 ///
-/// The first byte is the second one's table, in units of 16 bytes; then come operations as above, each with a block.
+/// The first byte is the table size of the second decoder, in units of 16 bytes. Operations as above follow, each with a
+/// block.
 pub fn hpack(data: &[u8]) {
     let Some((&table, data)) = data.split_first() else {
         return;
@@ -147,11 +148,11 @@ pub fn hpack(data: &[u8]) {
     let table = usize::from(table) * 16;
     let mut full = Decoder::from_start(65536);
     let mut late = Decoder::new(table);
-    for Operation { what, bytes } in operations(data) {
+    for Operation { kind, bytes } in operations(data) {
         let (expected, result) = decode_block(&mut full, bytes);
-        let seen = match what & 7 {
+        let seen = match kind & 7 {
             0 => 0,
-            1 => usize::from(what >> 3).min(bytes.len()),
+            1 => usize::from(kind >> 3).min(bytes.len()),
             _ => bytes.len(),
         };
         let (fields, late_result) = decode_block(&mut late, bytes.get(..seen).unwrap_or_default());
@@ -173,10 +174,10 @@ pub fn hpack(data: &[u8]) {
     }
 }
 
-/// The name and the value of a field, where they are known.
+/// The name and the value of a field, if they are known.
 type Parts = [Option<Vec<u8>>; 2];
 
-/// Decodes a block under bounds that keep the fuzzer's inputs small, and counts what is not visited as well.
+/// Decodes a block under small bounds, and counts the fields over the bounds too.
 fn decode_block(decoder: &mut Decoder, block: &[u8]) -> (Vec<Parts>, Result<u32, Error>) {
     let bounds = Bounds {
         max_fields: 100,
@@ -189,60 +190,61 @@ fn decode_block(decoder: &mut Decoder, block: &[u8]) -> (Vec<Parts>, Result<u32,
     (fields, result.map(|decoded| decoded.fields + decoded.over_limit))
 }
 
-/// Plays frames of HTTP/2 in any order, some of them in two calls, some lost, to a connection that is joined at any of them,
-/// and checks that no exchange comes out twice, as two halves too, or is closed before the connection is.
+/// Pushes HTTP/2 frames in any order, some of them in two calls, some lost, to a connection joined at any of them. Checks that
+/// no exchange is emitted twice, even as two halves, and that none is closed before the connection is.
 ///
-/// Three bytes are a frame or an event: what and how, the stream, the length.
+/// Three bytes are a frame or an event: its kind and how it is pushed, the stream, and the length.
 pub fn http2(data: &[u8]) {
     http2::http2(data);
 }
 
-/// Reads one direction of HTTP/2 whole, in pieces and with a hole, and checks that all agree.
+/// Reads one direction of HTTP/2 as a whole, in chunks, and with a gap, and checks that the events agree.
 ///
-/// The first byte says whether the client's preface comes first, two more how to cut, four where the hole is and how
-/// long; the rest are frames.
+/// The first byte tells whether the client preface comes first, the next two give the lengths of chunks, the next four the
+/// position and the length of the gap; the rest are frames.
 pub fn frames(data: &[u8]) {
     crate::h2::frame::fuzz::frames(data);
 }
 
-/// Takes what is next, and puts back all but `count` bytes of it.
-fn take_some(stream: &mut Stream, count: usize) {
-    if let Some(hole) = stream.take_missing() {
-        assert_eq!(stream.next(), hole.position + hole.span, "a hole is stepped over");
+/// Takes the next gap and bytes, and puts back all but `count` bytes.
+fn take_some(reassembler: &mut Reassembler, count: usize) {
+    if let Some(gap) = reassembler.take_known_gap() {
+        assert_eq!(reassembler.next(), gap.position + gap.span, "a gap is stepped over");
     }
-    let position = stream.next();
-    if let Some(held) = stream.take() {
+    let position = reassembler.next();
+    if let Some(held) = reassembler.take() {
         let chunk = held.chunk(position);
-        let expected = (position..).map(telltale).take(chunk.bytes.len());
+        let expected = (position..).map(byte_at).take(chunk.bytes.len());
         assert!(
             chunk.bytes.iter().copied().eq(expected),
             "the bytes at {position} are others"
         );
         let count = count.min(chunk.bytes.len());
-        stream.put_back(held, count);
+        reassembler.put_back(held, count);
         assert_eq!(
-            stream.next(),
+            reassembler.next(),
             position + count as u64,
             "exactly what was decoded is behind"
         );
     }
 }
 
-fn telltale(position: u64) -> u8 {
+/// Returns the byte at a position.
+fn byte_at(position: u64) -> u8 {
     position.to_le_bytes()[0].wrapping_mul(31)
 }
 
 /// One operation on a connection.
 struct Operation<'a> {
-    what: u8,
+    kind: u8,
     bytes: &'a [u8],
 }
 
 fn operations(mut data: &[u8]) -> impl Iterator<Item = Operation<'_>> {
     std::iter::from_fn(move || {
-        let (&[what, length], rest) = data.split_first_chunk()?;
+        let (&[kind, length], rest) = data.split_first_chunk()?;
         let (bytes, rest) = rest.split_at(usize::from(length).min(rest.len()));
         data = rest;
-        Some(Operation { what, bytes })
+        Some(Operation { kind, bytes })
     })
 }

@@ -1,30 +1,29 @@
-//! Which methods are shown.
+//! Which methods are shown, so that content is never shown as a method.
 //!
-//! Any token is a method, so what follows a body that was sent without being announced reads like one: `secretGET`. The
-//! methods that are known cannot come about so. Another one is shown where it is the first thing on the connection, or
-//! where a head must be and it fills the beginning of a call, is a word, and does not end like a known one; else the
-//! request is shown without it.
+//! Any token is a valid method, so a body that no field announces runs into the method behind it: `secretGET`. A known
+//! method cannot come about in this way. An unknown one is shown only at the start of the connection, or if it begins a call
+//! where a head must begin, is a word, and does not end like a known method. Otherwise the request is shown without it.
 
 use std::borrow::Cow;
 
 use crate::{Malformed, RequestHead};
 
-/// Where a request line began.
+/// Where a request line begins.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub(crate) enum Place {
+pub(crate) enum HeadStart {
     /// At the first byte of the connection.
-    First,
-    /// Where a head must be, and at the first byte of a call, whose bytes reach so far.
+    Connection,
+    /// Where a head must begin, at the first byte of a call of this many bytes.
     Call(usize),
     /// Elsewhere.
-    Inside,
+    Elsewhere,
 }
 
-/// Takes the method out of a head where it may be something else.
-pub(super) fn hide(head: &mut RequestHead, place: Place) {
-    // Known methods that are common are borrowed, and are most.
+/// Removes the method from a head if it may be content.
+pub(super) fn hide_unclear(head: &mut RequestHead, start: HeadStart) {
+    // The common methods are borrowed, and known.
     let Some(Cow::Owned(method)) = &head.method else { return };
-    if !is_shown(method, place) {
+    if !is_shown(method, start) {
         head.method = None;
         head.malformed.get_or_insert(Malformed::Method);
         head.unknown = head.unknown.saturating_add(1);
@@ -32,23 +31,24 @@ pub(super) fn hide(head: &mut RequestHead, place: Place) {
 }
 
 /// Returns whether `method` is registered or in common use.
-pub(super) fn is_known(method: &str) -> bool {
+pub(crate) fn is_known(method: &str) -> bool {
     REGISTERED.contains(&method) || IN_USE.contains(&method)
 }
 
-pub(super) fn is_shown(method: &str, place: Place) -> bool {
+/// Returns whether `method` cannot be content.
+pub(super) fn is_shown(method: &str, start: HeadStart) -> bool {
     if is_known(method) {
         return true;
     }
-    match place {
+    match start {
         _ if method.len() > MAX_METHOD => false,
-        Place::First => true,
-        Place::Call(length) => length > method.len() && is_wordlike(method) && !ends_like_known(method),
-        Place::Inside => false,
+        HeadStart::Connection => true,
+        HeadStart::Call(length) => length > method.len() && is_wordlike(method) && !ends_like_known(method),
+        HeadStart::Elsewhere => false,
     }
 }
 
-/// Returns whether a token has letters of one case alone, and what parts words.
+/// Returns whether a token consists of letters of one case, hyphens and underscores.
 fn is_wordlike(method: &str) -> bool {
     let (upper, lower) = (u8::is_ascii_uppercase, u8::is_ascii_lowercase);
     [upper, lower].iter().any(|is_of_case| {
@@ -157,24 +157,24 @@ mod tests {
 
     #[test]
     fn an_unknown_method_is_shown_where_nothing_can_have_run_into_it() {
-        for (method, place, shown) in [
-            ("CCM_POST", Place::Inside, true),
-            ("PROPFIND", Place::Inside, true),
-            ("GO", Place::First, true),
-            ("x9", Place::First, true),
-            ("GO", Place::Call(3), true),
-            ("get", Place::Call(100), true),
-            ("GO", Place::Call(2), false),
-            ("GO", Place::Inside, false),
-            ("x9", Place::Call(100), false),
-            ("secretGET", Place::Call(100), false),
-            ("secretget", Place::Call(100), false),
+        for (method, start, shown) in [
+            ("CCM_POST", HeadStart::Elsewhere, true),
+            ("PROPFIND", HeadStart::Elsewhere, true),
+            ("GO", HeadStart::Connection, true),
+            ("x9", HeadStart::Connection, true),
+            ("GO", HeadStart::Call(3), true),
+            ("get", HeadStart::Call(100), true),
+            ("GO", HeadStart::Call(2), false),
+            ("GO", HeadStart::Elsewhere, false),
+            ("x9", HeadStart::Call(100), false),
+            ("secretGET", HeadStart::Call(100), false),
+            ("secretget", HeadStart::Call(100), false),
         ] {
-            assert_eq!(is_shown(method, place), shown, "{method} {place:?}");
+            assert_eq!(is_shown(method, start), shown, "{method} {start:?}");
         }
-        for place in [Place::First, Place::Call(100)] {
-            assert!(is_shown(&"X".repeat(MAX_METHOD), place));
-            assert!(!is_shown(&"X".repeat(MAX_METHOD + 1), place));
+        for start in [HeadStart::Connection, HeadStart::Call(100)] {
+            assert!(is_shown(&"X".repeat(MAX_METHOD), start));
+            assert!(!is_shown(&"X".repeat(MAX_METHOD + 1), start));
         }
     }
 }

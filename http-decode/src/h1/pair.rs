@@ -1,32 +1,31 @@
-//! Which request a response answers.
+//! Pairing: which request a response answers.
 //!
-//! In: requests in order, responses in order, and word of losses. Out: for each response its request, or none.
-//! Responses answer in the order of the requests (RFC 9112 section 9.3.2); while nothing is lost that alone decides.
+//! Responses come in the order of the requests (RFC 9112 section 9.3.2). While nothing is lost, that alone decides.
 //!
-//! After a loss the count is off, and times help: a response cannot answer a request that came after it, nor a lost
-//! one a request that came after the loss. A client that was never seen to pipeline is taken to wait for each answer.
-//! Where another request could be meant all the same, even one that would be lost without a trace yet, both come out
-//! as halves: a wrong exchange is worse than a missing one.
+//! After a loss the order is not enough, and times decide: a response cannot answer a request that came after it, and a
+//! lost response cannot answer a request that came after the loss. A client that was never seen to pipeline is assumed to
+//! wait for each response. If a response may answer another request all the same, even a lost one, request and response are
+//! emitted as halves: a wrong exchange is worse than a missing one.
 
 use std::collections::VecDeque;
 
 use crate::Limits;
 use crate::context::Arrivals;
-use crate::outbox::exchange_bytes;
+use crate::queue::exchange_bytes;
 use crate::{Exchange, Request, Timestamp};
 
-/// Requests that wait for their responses.
+/// The unanswered requests, in order.
 #[derive(Debug, Default)]
 pub(crate) struct Pairing {
     pending: VecDeque<Pending>,
     bytes: usize,
     /// Whether requests may have been lost behind the last one.
     requests_lost: bool,
-    /// Until when responses may have been lost, if any were.
+    /// The time up to which responses may have been lost, if any were.
     responses_lost: Option<Timestamp>,
     /// When the last request began.
     last_began: Option<Timestamp>,
-    /// Whether a request was seen to be sent before the last one was answered.
+    /// Whether the client was seen to send a request before the previous one was answered.
     pipelined: bool,
 }
 
@@ -38,35 +37,35 @@ struct Pending {
     bytes: usize,
 }
 
-/// What a response answers.
+/// The request that a response answers.
 #[derive(Debug, Eq, PartialEq)]
 pub(crate) enum Answers {
     /// This request.
     Request(Box<Exchange>),
     /// A request that was not seen.
     Unseen,
-    /// A request that cannot be told from others.
-    Unsure,
-    /// Not to be told yet: what has not arrived may decide it.
+    /// More than one request may be the one.
+    Ambiguous,
+    /// Undecided: bytes that have not arrived may decide it.
     Wait,
 }
 
-/// What a response answers, and the requests that will have no answer because of it.
+/// The request that a response answers, and the requests that stay unanswered because of that.
 #[derive(Debug, Eq, PartialEq)]
 #[expect(clippy::vec_box, reason = "exchanges are boxed from their beginning to their output")]
 pub(crate) struct Assignment {
-    /// What it answers.
+    /// The request it answers.
     pub(crate) answers: Answers,
-    /// Requests whose responses were lost, or cannot be told from others.
+    /// Requests whose responses were lost or are ambiguous.
     pub(crate) unanswered: Vec<Box<Exchange>>,
 }
 
 impl Pairing {
-    /// Adds a request; false when that hits a limit.
+    /// Adds a request; `false` if that exceeds a limit.
     pub(crate) fn push(&mut self, exchange: Box<Exchange>, limits: &Limits) -> bool {
         let bytes = exchange_bytes(&exchange);
         self.bytes += bytes;
-        // Both began in one call: the second one was not sent because the first one had been answered.
+        // Both requests are in one call, so the second was sent before the first was answered.
         self.pipelined |= self.last_began == Some(exchange.began);
         self.last_began = Some(exchange.began);
         let after_loss = std::mem::take(&mut self.requests_lost);
@@ -78,7 +77,7 @@ impl Pairing {
         self.pending.len() <= limits.max_pending && self.bytes <= limits.max_pending_bytes
     }
 
-    /// Puts back the first request: what seemed to answer it was lost before that was certain.
+    /// Puts back the first request: the response that was lost may not have been its final response.
     pub(crate) fn put_back(&mut self, exchange: Box<Exchange>) {
         let bytes = exchange_bytes(&exchange);
         self.bytes += bytes;
@@ -94,7 +93,7 @@ impl Pairing {
         self.requests_lost = true;
     }
 
-    /// Notes that a request that is not here may be unanswered before the first one.
+    /// Notes that an unanswered request before the first one may have been lost.
     pub(crate) fn lose_first(&mut self) {
         let next = self
             .pending
@@ -103,46 +102,46 @@ impl Pairing {
         *next = true;
     }
 
-    /// Notes that responses may have been lost before the next one, and until when if that is known.
+    /// Notes that responses before the next one may have been lost, up to `until` if that is known.
     pub(crate) fn lose_responses(&mut self, until: Option<Timestamp>) {
         self.responses_lost = Some(until.unwrap_or(Timestamp(u64::MAX)));
     }
 
-    /// Returns whether no request waits, and none may have been lost.
+    /// Returns whether no request is unanswered, and none may have been lost.
     pub(crate) fn is_idle(&self) -> bool {
         self.pending.is_empty() && !self.requests_lost
     }
 
-    /// Returns whether the first request that waits began before `at`.
+    /// Returns whether the first unanswered request began before `at`.
     pub(crate) fn has_before(&self, at: Timestamp) -> bool {
         self.pending.front().is_some_and(|first| first.exchange.began < at)
     }
 
-    /// Says until when responses may have been lost, if any were.
+    /// Returns the time up to which responses may have been lost, if any were.
     pub(crate) fn lost_responses_until(&self) -> Option<Timestamp> {
         self.responses_lost
     }
 
-    /// Says when the first request began, if the client is not known to send requests before it has its answers.
+    /// Returns when the first request began, if the client was never seen to pipeline.
     pub(crate) fn next_in_turn(&self) -> Option<Timestamp> {
         let first = self.pending.front().filter(|_| !self.pipelined)?;
         Some(first.exchange.began)
     }
 
-    /// Finds what a response that began at `began` answers.
+    /// Finds the request that a response answers which began at `began`.
     pub(crate) fn assign(&mut self, began: Timestamp, arrivals: Arrivals) -> Assignment {
         self.responses_lost = self.responses_lost.map(|until| until.min(began));
-        let doubt = self.pending.front().map_or(self.requests_lost, |first| {
+        let may_be_lost = self.pending.front().map_or(self.requests_lost, |first| {
             first.after_loss || self.responses_lost.is_some_and(|until| first.exchange.began <= until)
         });
-        match (doubt, arrivals) {
+        match (may_be_lost, arrivals) {
             (false, _) if !self.pending.is_empty() => self.assign_in_turn(began),
-            (_, Arrivals::Open) => Assignment {
+            (_, Arrivals::Pending) => Assignment {
                 answers: Answers::Wait,
                 unanswered: Vec::new(),
             },
             (false, Arrivals::Settled) => {
-                // One unseen request may not be the only one.
+                // Other requests may have been lost with this one.
                 self.requests_lost = true;
                 Assignment {
                     answers: Answers::Unseen,
@@ -162,7 +161,7 @@ impl Pairing {
         last.exchange.request.as_mut()
     }
 
-    /// Charges the last request for trailers it was given.
+    /// Adds the size of trailers to the memory of the last request.
     pub(crate) fn charge_trailers(&mut self, ordinal: u64, bytes: usize) {
         if let Some(last) = self.pending.back_mut().filter(|last| last.exchange.ordinal == ordinal) {
             last.bytes += bytes;
@@ -170,7 +169,7 @@ impl Pairing {
         }
     }
 
-    /// Tells whether a request waits for its response.
+    /// Returns whether a request is unanswered.
     pub(crate) fn contains(&self, ordinal: u64) -> bool {
         self.pending
             .iter()
@@ -178,7 +177,7 @@ impl Pairing {
             .any(|pending| pending.exchange.ordinal == ordinal)
     }
 
-    /// Takes the first request out, unanswered.
+    /// Removes the first request.
     pub(crate) fn pop(&mut self) -> Option<Box<Exchange>> {
         let Pending {
             exchange,
@@ -187,7 +186,7 @@ impl Pairing {
         } = self.pending.pop_front()?;
         self.bytes -= bytes;
         if after_loss {
-            // What was lost before this request was lost before the next one.
+            // What was lost before this request was also lost before the next one.
             let next = self
                 .pending
                 .front_mut()
@@ -197,7 +196,7 @@ impl Pairing {
         Some(exchange)
     }
 
-    /// Counts the memory in use.
+    /// Returns the memory in use, in bytes.
     pub(crate) fn held_bytes(&self) -> usize {
         self.bytes
     }
@@ -226,18 +225,18 @@ impl Pairing {
         }
         let candidate = |index: usize| self.pending.get(index);
         let lost_before = self.pending.iter().take(candidates).any(|pending| pending.after_loss);
-        // The loss of a request shows when the next one has come.
+        // Whether a request behind the last candidate was lost is known only once the next request has arrived.
         let lost_behind = candidate(candidates).is_none_or(|next| next.after_loss);
         let answer_lost = self
             .responses_lost
             .is_some_and(|until| candidate(candidates - 1).is_some_and(|last| last.exchange.began <= until));
-        // Responses that are all there answer in turn: two requests before the next one were sent without waiting.
+        // No response was lost, so two unanswered requests mean that the client did not wait for the first response.
         self.pipelined |= candidates > 1 && self.responses_lost.is_none();
         let sure = !self.pipelined || (candidates == 1 && !lost_before);
         if sure && !(answer_lost && lost_behind) {
             self.assign_last_of(candidates)
         } else if self.pipelined {
-            // This response may have answered any request before it.
+            // This response may answer any request before it.
             self.responses_lost = Some(began);
             self.give_up(1)
         } else {
@@ -264,12 +263,12 @@ impl Pairing {
             *next = true;
         }
         Assignment {
-            answers: Answers::Unsure,
+            answers: Answers::Ambiguous,
             unanswered,
         }
     }
 
-    /// Takes the first `count` requests out, and with them what was lost before them.
+    /// Removes the first `count` requests, and with them what was lost before them.
     #[expect(clippy::vec_box, reason = "exchanges are boxed from their beginning to their output")]
     fn take(&mut self, count: usize) -> Vec<Box<Exchange>> {
         let taken: Vec<Pending> = self.pending.drain(..count.min(self.pending.len())).collect();

@@ -1,8 +1,7 @@
-//! The next place where a message begins, after it was lost or before it was known.
+//! The search for the next message, after sync was lost or before the first message.
 //!
-//! In: bytes that may be anything. Out: the section of a head whose first line is a start line, or how much was
-//! skipped. Refuses a start line anywhere but at the first byte of a call: content may hold one, a sender's calls
-//! hardly ever part there.
+//! A start line counts only at the first byte of a call. Content may contain one anywhere, but senders hardly ever begin a
+//! call within content that looks like one.
 
 use super::section::Section;
 use crate::context::Role;
@@ -11,65 +10,56 @@ use crate::{Chunk, Limits};
 
 /// A search for a start line.
 #[derive(Debug, Default)]
-pub(crate) struct Seek {
-    /// Whether the beginning of the connection has been looked at.
+pub(crate) struct StartLineSearch {
+    /// Whether the beginning of the connection has been read.
     begun: bool,
-    passed: Passed,
-    /// A line that could become a start line.
+    /// Whether bytes were lost or discarded.
+    after_loss: bool,
+    /// A line that may become a start line.
     line: Option<Section>,
 }
 
-/// Whether bytes were passed over in a search.
-#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
-pub(crate) enum Passed {
-    /// None were.
-    #[default]
-    Nothing,
-    /// Some were, or are lost.
-    Some,
-}
-
-/// What a search came to.
+/// The result of a search.
 #[derive(Debug)]
 pub(crate) enum Found {
-    /// A start line's section, and whether anything was skipped before it.
-    Start(Section, Passed),
-    /// Nothing in so many bytes.
+    /// The section that a start line begins, and whether bytes before it were lost or discarded.
+    StartLine(Section, bool),
+    /// No start line in this number of bytes.
     Nothing(u64),
 }
 
-impl Seek {
-    /// Searches where it is known that bytes were lost.
-    pub(crate) fn out_of_step() -> Self {
+impl StartLineSearch {
+    /// Searches after bytes were lost.
+    pub(crate) fn after_loss() -> Self {
         Self {
             begun: true,
-            passed: Passed::Some,
+            after_loss: true,
             line: None,
         }
     }
 
-    /// Returns whether bytes were passed over.
-    pub(super) fn has_passed(&self) -> bool {
-        self.passed == Passed::Some
+    /// Returns whether bytes were lost or discarded.
+    pub(super) fn is_after_loss(&self) -> bool {
+        self.after_loss
     }
 
-    /// Looks at `chunk`; `None` when it is used up and the answer is still open.
+    /// Searches `chunk`; `None` when it is used up and the result is still open.
     pub(crate) fn read(&mut self, chunk: &mut Chunk<'_>, role: Role, limits: &Limits) -> Option<Found> {
         if chunk.bytes.is_empty() {
             return None;
         }
         if let Some(line) = self.line.take() {
-            // What was gathered may be the end of something else, and this call the beginning of a message.
-            let again = chunk.call_start.then_some(*chunk);
+            // The gathered bytes may be the end of something else, and this call the beginning of a message.
+            let call = chunk.call_start.then_some(*chunk);
             let found = self.try_line(line, chunk, role, limits);
-            if let (Some(Found::Nothing(bytes)), Some(again)) = (&found, again) {
-                let skipped = bytes.saturating_sub(again.bytes.len() as u64);
-                *chunk = again;
-                return Some(Found::Nothing(skipped));
+            if let (Some(Found::Nothing(bytes)), Some(call)) = (&found, call) {
+                let discarded = bytes.saturating_sub(call.bytes.len() as u64);
+                *chunk = call;
+                return Some(Found::Nothing(discarded));
             }
             return found;
         }
-        // A connection begins where its positions do; behind a hole it is in the middle of something.
+        // Position 0 may be the first byte of the connection, although no call begins there.
         if chunk.call_start || (!self.begun && chunk.position == 0) {
             self.begun = true;
             return self.try_line(Section::found(), chunk, role, limits);
@@ -77,12 +67,12 @@ impl Seek {
         Some(Found::Nothing(chunk.discard()))
     }
 
-    /// Counts the memory in use.
+    /// Returns the memory in use, in bytes.
     pub(crate) fn held_bytes(&self) -> usize {
         self.line.as_ref().map_or(0, Section::held_bytes)
     }
 
-    /// Reads on line by line until it is clear what `section` begins.
+    /// Reads line by line until it is clear whether `section` begins with a start line.
     fn try_line(&mut self, mut section: Section, chunk: &mut Chunk<'_>, role: Role, limits: &Limits) -> Option<Found> {
         loop {
             let blank = section.skip_blank(chunk, limits);
@@ -90,21 +80,21 @@ impl Seek {
                 self.line = Some(section);
                 return None;
             }
-            let judged = section.bytes().len() > PREFIX;
+            let is_plausible = section.bytes().len() > PREFIX;
             let line_ended = blank.and_then(|()| section.read_line(chunk, limits));
             let guess = match line_ended {
                 Err(_) => Guess::Neither,
-                // Once its beginning was found plausible, a line is not looked at again until it has ended.
-                Ok(false) if judged => Guess::NotYet,
+                // The beginning was plausible; the rest is compared once the line has ended.
+                Ok(false) if is_plausible => Guess::NeedMore,
                 Ok(_) => detect::guess(section.bytes()),
             };
             match (guess, role) {
                 (Guess::Request, Role::Requests) | (Guess::Response, Role::Responses) => {
-                    return Some(Found::Start(section, self.passed));
+                    return Some(Found::StartLine(section, self.after_loss));
                 }
-                (Guess::NotYet, _) => {}
+                (Guess::NeedMore, _) => {}
                 (_, _) => {
-                    self.passed = Passed::Some;
+                    self.after_loss = true;
                     let bytes = section.bytes().len() as u64 + chunk.discard();
                     return Some(Found::Nothing(bytes));
                 }
@@ -113,5 +103,5 @@ impl Seek {
     }
 }
 
-/// Longer than the beginnings of start lines that [`detect`] looks at.
+/// More bytes than [`detect`] needs to reject a line.
 const PREFIX: usize = 64;

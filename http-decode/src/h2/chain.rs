@@ -1,7 +1,7 @@
-//! Evidence that bytes are frames of HTTP/2, where nothing but the bytes says so.
+//! Evidence that bytes are HTTP/2 frames, where the beginning of the connection was not seen.
 //!
-//! In: contiguous bytes from a place where a frame may begin. Out: how much speaks for it. Refuses as soon as nine bytes
-//! cannot be a frame's header, or a header block cannot be decoded.
+//! A chain starts at a position where a frame may begin, and follows the frames from there by their lengths. It is broken as
+//! soon as nine bytes cannot be a frame header, or a header block cannot be decoded.
 
 use super::frame::{self, Header, Payload, flag, kind};
 use super::hpack;
@@ -9,82 +9,83 @@ use super::section::is_field_name;
 
 /// Frames that seem to follow each other.
 #[derive(Debug, Default)]
-pub(crate) struct Chain {
-    place: Place,
+pub(crate) struct FrameChain {
+    state: State,
     evidence: u32,
-    /// Whether it began with frames that no everyday peer sends: what follows has to speak for them, too.
-    odd: bool,
-    /// Whether the latest frame that ended may be believed for where it ended.
-    ends_well: bool,
+    /// Whether it began with an unusual frame, so that more evidence is needed.
+    unusual_start: bool,
+    /// Whether the end of the latest frame is evidence.
+    ended_reliably: bool,
 }
 
+/// What the next byte belongs to.
 #[derive(Debug)]
-enum Place {
-    /// In a frame header, of which so many bytes have been seen.
+enum State {
+    /// A frame header, of which this number of bytes has been scanned.
     Header([u8; HEADER_BYTES], usize),
-    /// In the payload of such a frame, of which so many bytes are left.
-    Payload(usize, Likeness, Extent),
-    /// These were no frames.
+    /// A payload, of which this number of bytes is left.
+    Payload(usize, Plausibility, Extent),
+    /// These are not frames.
     Broken,
 }
 
-impl Default for Place {
+impl Default for State {
     fn default() -> Self {
         Self::Header([0; HEADER_BYTES], 0)
     }
 }
 
-impl Chain {
-    /// Counts what speaks for frames: a plausible header is one, a frame of a length that is prescribed another, so is a
-    /// frame with its payload in one call that ends where the captured bytes do, and a header block that begins like a head counts for two. Frames of
-    /// unassigned kinds speak for nothing, and unusual flags take away what a plausible header counts for.
+impl FrameChain {
+    /// Returns the evidence for frames. A plausible header counts one. A frame of a prescribed length counts one more, and so
+    /// does a frame whose payload is in one call and ends where the captured bytes end. A header block with pseudo-header
+    /// fields counts two. Frames of unassigned types and headers with unusual flags count nothing.
     pub(crate) fn evidence(&self) -> u32 {
         if self.is_broken() { 0 } else { self.evidence }
     }
 
-    /// Returns whether it began with frames that no everyday peer sends.
-    pub(crate) fn is_odd(&self) -> bool {
-        self.odd
+    /// Returns whether the chain began with an unusual frame.
+    pub(crate) fn has_unusual_start(&self) -> bool {
+        self.unusual_start
     }
 
-    /// Returns how many bytes of the frame in progress are to come, if its header is an everyday one.
-    pub(crate) fn within_frame(&self) -> Option<u64> {
-        match self.place {
-            Place::Payload(left, Likeness::Frame, _) => Some(left as u64),
-            Place::Payload(..) | Place::Header(..) | Place::Broken => None,
+    /// Returns how many bytes of the frame in progress have not arrived, if its header is a usual one.
+    pub(crate) fn left_in_frame(&self) -> Option<u64> {
+        match self.state {
+            State::Payload(left, Plausibility::Usual, _) => Some(left as u64),
+            State::Payload(..) | State::Header(..) | State::Broken => None,
         }
     }
 
-    /// Returns whether what was seen ends where a frame does whose payload lies in one piece.
-    pub(crate) fn is_whole(&self) -> bool {
-        self.ends_well && matches!(self.place, Place::Header(_, 0))
+    /// Returns whether the scanned bytes end where a frame ends whose payload is in one call.
+    pub(crate) fn ends_at_boundary(&self) -> bool {
+        self.ended_reliably && matches!(self.state, State::Header(_, 0))
     }
 
     /// Returns whether these cannot be frames.
     pub(crate) fn is_broken(&self) -> bool {
-        matches!(self.place, Place::Broken)
+        matches!(self.state, State::Broken)
     }
 
-    /// Scans what follows, in the same call or, if it starts one, in the next.
+    /// Scans the next bytes; `starts_call` tells whether they begin a call.
     pub(crate) fn scan(&mut self, mut bytes: &[u8], starts_call: bool) {
-        if let Place::Payload(_, _, extent @ Extent::Begun) = &mut self.place
+        if let State::Payload(_, _, extent @ Extent::OneCall) = &mut self.state
             && starts_call
         {
-            *extent = Extent::Parted;
+            *extent = Extent::SeveralCalls;
         }
         while !bytes.is_empty() {
-            match &mut self.place {
-                Place::Broken => return,
-                Place::Payload(left, _, extent) => {
+            match &mut self.state {
+                State::Broken => return,
+                State::Payload(left, _, extent) => {
                     let count = bytes.len().min(*left);
                     bytes = bytes.get(count..).unwrap_or_default();
                     *left -= count;
-                    if *extent == Extent::Awaited {
-                        *extent = Extent::Begun;
+                    if *extent == Extent::NotStarted {
+                        *extent = Extent::OneCall;
                     }
                     self.end_payload(bytes);
                 }
-                Place::Header(header, seen) => {
+                State::Header(header, seen) => {
                     let missing = header.get_mut(*seen..).unwrap_or_default();
                     let count = bytes.len().min(missing.len());
                     let (these, rest) = bytes.split_at(count);
@@ -94,7 +95,7 @@ impl Chain {
                     *seen += count;
                     bytes = rest;
                     if header.first() > Some(&MAX_FIRST) {
-                        self.place = Place::Broken;
+                        self.state = State::Broken;
                         return;
                     }
                     if *seen == HEADER_BYTES {
@@ -108,75 +109,77 @@ impl Chain {
 
     fn begin_frame(&mut self, header: &Header, rest: &[u8]) {
         let length = usize::try_from(header.length).unwrap_or(usize::MAX);
-        let likeness = Likeness::of(header);
-        let judged = match likeness {
-            Likeness::Frame | Likeness::Unusual => rest.get(..length).map_or(Some(0), |payload| judge(header, payload)),
-            Likeness::Unassigned => Some(0),
-            Likeness::None => None,
+        let plausibility = Plausibility::of(header);
+        let weight = match plausibility {
+            Plausibility::Usual | Plausibility::Unusual => {
+                rest.get(..length).map_or(Some(0), |payload| weigh(header, payload))
+            }
+            Plausibility::Unassigned => Some(0),
+            Plausibility::NotAFrame => None,
         };
-        let Some(judged) = judged else {
-            self.place = Place::Broken;
+        let Some(weight) = weight else {
+            self.state = State::Broken;
             return;
         };
-        self.odd |= self.evidence == 0 && likeness != Likeness::Frame;
-        let usual = likeness == Likeness::Frame && !is_weak(header);
-        self.evidence = self.evidence.saturating_add(judged + u32::from(usual));
+        self.unusual_start |= self.evidence == 0 && plausibility != Plausibility::Usual;
+        let is_usual = plausibility == Plausibility::Usual && !is_weak(header);
+        self.evidence = self.evidence.saturating_add(weight + u32::from(is_usual));
         let extent = if rest.is_empty() {
-            Extent::Awaited
+            Extent::NotStarted
         } else {
-            Extent::Begun
+            Extent::OneCall
         };
-        self.place = Place::Payload(length, likeness, extent);
+        self.state = State::Payload(length, plausibility, extent);
         self.end_payload(rest);
     }
 
     fn end_payload(&mut self, rest: &[u8]) {
-        if let Place::Payload(0, likeness, extent) = self.place {
-            self.place = Place::default();
-            // Many protocols have a length before each message, so an unassigned kind is not believed for its length. What
-            // begins like a frame by chance ends by chance where one of many calls does.
-            self.ends_well = likeness != Likeness::Unassigned && extent != Extent::Parted;
+        if let State::Payload(0, plausibility, extent) = self.state {
+            self.state = State::default();
+            // Many protocols send a length before each message, so the length of an unassigned type is no evidence. Bytes
+            // that look like a frame by chance may end by chance where one of several calls ends.
+            self.ended_reliably = plausibility != Plausibility::Unassigned && extent != Extent::SeveralCalls;
             self.evidence = self
                 .evidence
-                .saturating_add(u32::from(rest.is_empty() && self.ends_well));
+                .saturating_add(u32::from(rest.is_empty() && self.ended_reliably));
         }
     }
 }
 
-/// In how many calls a payload lies.
+/// The number of calls that a payload is in.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 enum Extent {
-    /// Nothing of it has come.
-    Awaited,
-    /// In one, so far.
-    Begun,
-    /// In several.
-    Parted,
+    /// None: no byte has arrived.
+    NotStarted,
+    /// One, so far.
+    OneCall,
+    /// Several.
+    SeveralCalls,
 }
 
-/// How much nine bytes are like a frame's header.
+/// How plausible nine bytes are as a frame header.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
-enum Likeness {
-    /// An everyday frame's.
-    Frame,
-    /// A frame's whose kind does not define its flags, or with the reserved bit set: both are to be ignored.
+enum Plausibility {
+    /// They are one of a frame as senders send it.
+    Usual,
+    /// They have flags that the frame type does not define, or the reserved bit: a receiver ignores both.
     Unusual,
-    /// One of a kind that an endpoint has to ignore, as some clients send to see whether it does (RFC 8701).
+    /// The frame type is unassigned: a receiver ignores it, and some clients send one to test that (RFC 8701).
     Unassigned,
-    /// No frame's.
-    None,
+    /// They are not a frame header.
+    NotAFrame,
 }
 
-impl Likeness {
+impl Plausibility {
     fn of(header: &Header) -> Self {
         let assigned = matches!(
             header.kind,
             kind::DATA..=kind::CONTINUATION | kind::ALTSVC | kind::ORIGIN | kind::PRIORITY_UPDATE
         );
         if header.is_plausible() {
-            Self::Frame
+            Self::Usual
         } else if header.check(USUAL_LENGTH).is_err() {
-            Self::None
+            Self::NotAFrame
         } else if assigned {
             Self::Unusual
         } else {
@@ -185,16 +188,17 @@ impl Likeness {
     }
 }
 
-/// Knows content that bytes in the middle of a header resemble: none at all, or more than peers take unless they say so.
+/// Returns whether the header is one that bytes in the middle of a real header resemble: a DATA frame that is empty, or
+/// larger than peers accept by default.
 fn is_weak(header: &Header) -> bool {
-    let nothing = header.length == 0 && !header.has(flag::END_STREAM);
-    header.kind == kind::DATA && (nothing || header.length > USUAL_LENGTH)
+    let is_empty = header.length == 0 && !header.has(flag::END_STREAM);
+    header.kind == kind::DATA && (is_empty || header.length > USUAL_LENGTH)
 }
 
-/// Says what a whole frame adds to its plausible header; `None` when it cannot be one.
-fn judge(header: &Header, payload: &[u8]) -> Option<u32> {
+/// Returns the evidence that a whole frame adds to that of its header; `None` if it cannot be a frame.
+fn weigh(header: &Header, payload: &[u8]) -> Option<u32> {
     match frame::parse(header, payload, u32::MAX).ok()? {
-        Payload::Headers { fragment, .. } => judge_block(fragment, header.has(flag::END_HEADERS)),
+        Payload::Headers { fragment, .. } => weigh_block(fragment, header.has(flag::END_HEADERS)),
         Payload::Priority { .. }
         | Payload::Reset { .. }
         | Payload::Settings { .. }
@@ -207,7 +211,7 @@ fn judge(header: &Header, payload: &[u8]) -> Option<u32> {
     }
 }
 
-fn judge_block(fragment: &[u8], whole: bool) -> Option<u32> {
+fn weigh_block(fragment: &[u8], whole: bool) -> Option<u32> {
     let bounds = hpack::Bounds {
         max_fields: MAX_FIELDS,
         max_bytes: usize::MAX,
@@ -228,11 +232,12 @@ fn judge_block(fragment: &[u8], whole: bool) -> Option<u32> {
 }
 
 const HEADER_BYTES: usize = 9;
-/// The longest payload that every peer takes (RFC 9113 section 4.2).
+/// The largest payload that every peer accepts (RFC 9113 section 4.2).
 const USUAL_LENGTH: u32 = 16_384;
-/// The first byte of a header is the highest of a length, which is plausible up to 1 MiB; text begins with a higher one.
+/// The first byte of a header is the highest byte of the length, which is plausible up to 1 MiB. Text begins with a higher
+/// byte.
 const MAX_FIRST: u8 = 0x10;
-/// Fields of a block that are looked at.
+/// Fields of a block that are checked.
 const MAX_FIELDS: usize = 64;
-/// Bytes of a table that is thrown away after one block.
+/// Bytes of the table for one block, which is dropped afterwards.
 const TABLE_BYTES: usize = 4096;

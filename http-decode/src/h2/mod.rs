@@ -1,13 +1,15 @@
 //! HTTP/2 (RFC 9113), read from both directions of a connection that may have been joined late.
 //!
-//! In: contiguous bytes and holes. Out: exchanges, into the connection's context. The way through: `frame` reads a
-//! direction, `hpack` decodes its header blocks, `section` sorts what they say, `streams` gathers the exchanges;
-//! `dialogue` holds them together, and `chain` tells frames from other bytes where nothing else does. Refuses to guess:
-//! what an unseen part of the connection would have told stays unknown.
+//! `frame` reads the frames of one direction, `hpack` decodes its header blocks, `section` sorts their fields, `streams`
+//! collects the exchanges, and `session` joins both directions. `chain` decides whether bytes are frames where the
+//! connection's beginning was not seen. What only an unseen part of the connection would show stays unknown.
 
 pub mod frame;
 pub mod hpack;
 mod section;
 mod streams;
 pub(crate) mod chain;
-pub(crate) mod dialogue;
+pub(crate) mod session;
+
+/// The client connection preface (RFC 9113 section 3.4).
+pub(crate) const PREFACE: &[u8; 24] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";

@@ -1,17 +1,17 @@
-//! A header block as what it says: pseudo-header fields apart from the others (RFC 9113 section 8.3).
+//! A decoded header block: pseudo-header fields apart from the other fields (RFC 9113 section 8.3).
 //!
-//! In: a [`Block`] and the table it refers to. Out: a [`Section`], which says if it is malformed. Leaves out names and
-//! values that RFC 9113 section 8.2.1 calls malformed, pseudo-header fields that are unknown, repeated or have no such
-//! value, and what is behind an error of HPACK. One that is behind other fields counts, as it does for some gateways.
+//! A malformed block is not dropped, because gateways may still act on it. Left out, and counted as unknown, are names and
+//! values that RFC 9113 section 8.2.1 calls malformed, pseudo-header fields that are undefined, repeated or invalid, and what
+//! is behind an HPACK error. A pseudo-header field behind other fields counts, as it does for some gateways.
 
 use std::borrow::Cow;
 
 use super::frame::Block;
 use super::hpack;
-use crate::detect::is_tchar;
+use crate::grammar::is_tchar;
 use crate::{Counters, Fields, Limits, Malformed, RequestHead, ResponseHead, Unredacted, head};
 
-/// What a header block says.
+/// The fields of a header block.
 #[derive(Debug, Default)]
 pub(super) struct Section {
     method: Option<Cow<'static, str>>,
@@ -23,34 +23,34 @@ pub(super) struct Section {
     never_indexed: head::NeverIndexed,
     fields: Fields,
     unknown: u32,
-    /// Whether a field is not known that may have been a pseudo-header field.
+    /// Whether a field is unknown that may be a pseudo-header field.
     begins_unknown: bool,
     malformed: Option<Malformed>,
 }
 
-/// What a section is, as far as it tells by itself.
+/// The kind of a section, as far as its fields show it.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(super) enum Kind {
     /// The head of a request.
     Request,
     /// The head of a response.
     Response,
-    /// Trailers: the first field is known, and is no pseudo-header field.
+    /// Trailers: the first field is known, and is not a pseudo-header field.
     Trailers,
-    /// Not to be told.
+    /// Any of these.
     Unknown,
 }
 
-/// Decodes header blocks, one after the other.
+/// Decodes header blocks.
 #[derive(Debug, Default)]
 pub(super) struct SectionReader {
-    /// Where fields are gathered before as much room as they need is made for them.
+    /// A buffer in which fields are gathered, so that each section is allocated once with its final size.
     scratch: Fields,
 }
 
 impl SectionReader {
-    /// Decodes a block. Of one that is not whole, or that HPACK refuses, what was decoded stands, and one unknown field for
-    /// the rest.
+    /// Decodes a block. If it is not whole, or has an HPACK error, the section has the decoded fields, and one unknown field
+    /// for the rest.
     pub(super) fn read(
         &mut self,
         block: &Block<'_>,
@@ -68,20 +68,20 @@ impl SectionReader {
             max_fields: limits.max_fields,
             max_bytes: limits.max_head_bytes,
         };
-        let decoded = table.decode(block.bytes, &bounds, |field| builder.take(field));
+        let decoded = table.decode(block.bytes, &bounds, |field| builder.add(field));
         let missing = match decoded {
             Ok(decoded) => decoded.over_limit,
-            // The end of a field that was cut off looks like one that is malformed.
+            // A block that was cut off within a field looks malformed.
             Err(_) if !block.whole => 0,
             Err(_) => {
-                builder.refuse(Malformed::HeaderBlock);
+                builder.note_malformed(Malformed::HeaderBlock);
                 1
             }
         };
         if !block.whole {
             table.forget();
         }
-        builder.miss(missing.saturating_add(u32::from(!block.whole)));
+        builder.add_unknown(missing.saturating_add(u32::from(!block.whole)));
         counters.heads_cut += u64::from(decoded.is_ok() && missing > 0 && block.whole);
         let Builder { section, fields, .. } = builder;
         counters.malformed_heads += u64::from(section.malformed.is_some());
@@ -91,14 +91,14 @@ impl SectionReader {
         }
     }
 
-    /// Counts the memory in use.
+    /// Returns the memory in use, in bytes.
     pub(super) fn held_bytes(&self) -> usize {
         self.scratch.held_bytes()
     }
 }
 
 impl Section {
-    /// Says what this is.
+    /// Returns what this is.
     pub(super) fn kind(&self) -> Kind {
         let Self {
             method,
@@ -120,15 +120,15 @@ impl Section {
         }
     }
 
-    /// Returns whether it has pseudo-header fields of a request, whatever else it has.
-    pub(super) fn asks(&self) -> bool {
+    /// Returns whether it has pseudo-header fields of a request.
+    pub(super) fn has_request_fields(&self) -> bool {
         self.method.is_some() || self.path.is_some()
     }
 
-    /// Takes it for the head of a request. Where nothing in it is a request's, what it holds may be anything that HPACK
-    /// happens to decode, content included: then its fields are only counted.
+    /// Returns it as the head of a request. If nothing in it is of a request, it may be anything that HPACK happens to decode,
+    /// even content: then its fields are only counted.
     pub(super) fn into_request(mut self, counters: &mut Counters) -> RequestHead {
-        if !self.asks() && (self.status.is_some() || !self.begins_unknown) {
+        if !self.has_request_fields() && (self.status.is_some() || !self.begins_unknown) {
             self.leave_fields_out(counters);
         }
         let Self {
@@ -144,13 +144,13 @@ impl Section {
             begins_unknown: _,
             malformed,
         } = self;
-        let asks_for_path = method.as_deref() != Some("CONNECT");
-        let lacks = method.is_none() || (asks_for_path && (scheme.is_none() || path.is_none()));
+        let needs_path = method.as_deref() != Some("CONNECT");
+        let lacks = method.is_none() || (needs_path && (scheme.is_none() || path.is_none()));
         let wrong = (lacks && unknown == 0) || status.is_some();
         counters.malformed_heads += u64::from(wrong && malformed.is_none());
         let malformed = malformed.or(wrong.then_some(Malformed::PseudoHeader));
         if authority.is_none() {
-            // RFC 9113 section 8.3.1: what has no :authority is about the host in Host.
+            // RFC 9113 section 8.3.1: without :authority, the authority is in Host.
             never_indexed.authority = fields.get("host").is_some_and(|host| host.never_indexed);
         }
         RequestHead {
@@ -166,12 +166,12 @@ impl Section {
         }
     }
 
-    /// Takes it for the head of a response; of one that nothing in it is of, the fields are only counted, as of a request.
+    /// Returns it as the head of a response. If nothing in it is of a response, its fields are only counted, as for a request.
     pub(super) fn into_response(mut self, counters: &mut Counters) -> ResponseHead {
-        if self.status.is_none() && (self.asks() || !self.begins_unknown) {
+        if self.status.is_none() && (self.has_request_fields() || !self.begins_unknown) {
             self.leave_fields_out(counters);
         }
-        let wrong = self.asks() || (self.status.is_none() && self.unknown == 0);
+        let wrong = self.has_request_fields() || (self.status.is_none() && self.unknown == 0);
         counters.malformed_heads += u64::from(wrong && self.malformed.is_none());
         ResponseHead {
             status: self.status,
@@ -189,12 +189,12 @@ impl Section {
         self.malformed = self.malformed.or(Some(Malformed::PseudoHeader));
     }
 
-    /// Takes it for trailers.
+    /// Returns it as trailers.
     pub(super) fn into_trailers(self) -> Fields {
         self.fields
     }
 
-    /// Counts the memory in use.
+    /// Returns the memory in use, in bytes.
     pub(super) fn held_bytes(&self) -> usize {
         let text = [&self.authority, &self.path]
             .into_iter()
@@ -205,16 +205,16 @@ impl Section {
     }
 }
 
-/// Sorts fields as they are decoded.
+/// Sorts the fields into a section as they are decoded.
 struct Builder<'a> {
     section: Section,
     fields: &'a mut Fields,
-    /// Whether a field that is no pseudo-header field has come.
+    /// Whether a field that is not a pseudo-header field has been decoded.
     in_fields: bool,
 }
 
 impl Builder<'_> {
-    fn take(&mut self, field: hpack::Header<'_>) {
+    fn add(&mut self, field: hpack::Header<'_>) {
         let hpack::Header {
             name,
             value,
@@ -225,31 +225,31 @@ impl Builder<'_> {
             self.section.begins_unknown |= !self.in_fields && name.is_none();
         }
         match (name, value) {
-            (Some([b':', name @ ..]), Some(value)) => self.take_pseudo(name, value, never_indexed),
+            (Some([b':', name @ ..]), Some(value)) => self.add_pseudo(name, value, never_indexed),
             (Some([b':', ..]), None) => {}
-            (name, value) => self.take_field(name, value, never_indexed),
+            (name, value) => self.add_field(name, value, never_indexed),
         }
     }
 
-    fn take_field(&mut self, name: Option<&[u8]>, value: Option<&[u8]>, never_indexed: bool) {
+    fn add_field(&mut self, name: Option<&[u8]>, value: Option<&[u8]>, never_indexed: bool) {
         self.in_fields |= name.is_some();
         if name.is_none_or(is_field_name) && value.is_none_or(is_field_value) {
             self.fields.push_checked(name, value, never_indexed);
         } else {
-            self.refuse(Malformed::Field);
+            self.note_malformed(Malformed::Field);
             self.section.unknown = self.section.unknown.saturating_add(1);
         }
     }
 
-    /// Notes in what the section is malformed; the first counts.
-    fn refuse(&mut self, malformed: Malformed) {
+    /// Notes what is malformed; the first note counts.
+    fn note_malformed(&mut self, malformed: Malformed) {
         self.section.malformed.get_or_insert(malformed);
     }
 
-    fn take_pseudo(&mut self, name: &[u8], value: &[u8], never_indexed: bool) {
+    fn add_pseudo(&mut self, name: &[u8], value: &[u8], never_indexed: bool) {
         let section = &mut self.section;
         let text = str::from_utf8(value).ok().filter(|text| !text.is_empty());
-        let fresh = match name {
+        let is_valid = match name {
             b"method" => set(
                 &mut section.method,
                 text.filter(|text| is_token(text)).map(head::method),
@@ -276,16 +276,16 @@ impl Builder<'_> {
             }
             _ => false,
         };
-        if !fresh {
+        if !is_valid {
             section.unknown = section.unknown.saturating_add(1);
         }
-        if self.in_fields || !fresh {
-            self.refuse(Malformed::PseudoHeader);
+        if self.in_fields || !is_valid {
+            self.note_malformed(Malformed::PseudoHeader);
         }
     }
 
-    /// Adds fields of which nothing is known, as one.
-    fn miss(&mut self, count: u32) {
+    /// Adds a number of unknown fields, represented by one.
+    fn add_unknown(&mut self, count: u32) {
         if count > 0 {
             self.section.unknown = self.section.unknown.saturating_add(count);
             self.section.begins_unknown |= !self.in_fields;
@@ -294,13 +294,13 @@ impl Builder<'_> {
     }
 }
 
-/// Sets what must be there once and be valid.
+/// Sets a value that must be valid and come once, and returns whether both are so.
 fn set<T>(place: &mut Option<T>, value: Option<T>) -> bool {
-    let fresh = place.is_none() && value.is_some();
-    if fresh {
+    let is_valid = place.is_none() && value.is_some();
+    if is_valid {
         *place = value;
     }
-    fresh
+    is_valid
 }
 
 fn status(text: &str) -> Option<u16> {
@@ -308,15 +308,15 @@ fn status(text: &str) -> Option<u16> {
     code.filter(|_| text.len() == 3)
 }
 
-/// Knows the name of a field: a token without capitals (RFC 9113 section 8.2.1).
+/// Returns whether `name` is a valid field name: a token without upper-case letters (RFC 9113 section 8.2.1).
 pub(super) fn is_field_name(name: &[u8]) -> bool {
-    let fits = |byte: &u8| IN_NAMES.get(usize::from(*byte)).copied().unwrap_or_default();
-    !name.is_empty() && name.iter().all(fits)
+    let is_valid = |byte: &u8| NAME_BYTES.get(usize::from(*byte)).copied().unwrap_or_default();
+    !name.is_empty() && name.iter().all(is_valid)
 }
 
-/// Which bytes a name is made of.
+/// The bytes that a field name may have.
 #[expect(clippy::indexing_slicing, reason = "the compiler evaluates it")]
-const IN_NAMES: [bool; 256] = {
+const NAME_BYTES: [bool; 256] = {
     let mut table = [false; 256];
     let mut byte = 0_u8;
     while byte < 128 {
@@ -326,7 +326,8 @@ const IN_NAMES: [bool; 256] = {
     table
 };
 
-/// Knows a value that breaks no line (RFC 9113 section 8.2.1); spaces around it are let pass, as most gateways do.
+/// Returns whether `value` has no line break or NUL (RFC 9113 section 8.2.1). White space around it is accepted, as it is by
+/// most gateways.
 fn is_field_value(value: &[u8]) -> bool {
     memchr::memchr3(0, b'\r', b'\n', value).is_none()
 }

@@ -238,7 +238,7 @@ fn honest_responses(exchange: &Exchange, heard: &Heard, intact: &Intact) -> Outc
     Ok(())
 }
 
-/// Tells whether a count of body bytes may be told of a body of so many bytes, if that is known.
+/// Returns whether a count of body bytes may be told of a body of so many bytes, if that is known.
 fn is_within(told: Option<u64>, truth: Option<u64>, complete: bool) -> bool {
     match (told, truth) {
         (Some(told), Some(truth)) => told == truth || (told < truth && !complete),
@@ -246,14 +246,14 @@ fn is_within(told: Option<u64>, truth: Option<u64>, complete: bool) -> bool {
     }
 }
 
-/// Tells whether what is known of some fields occurs in others in that order.
+/// Returns whether what is known of some fields occurs in others in that order.
 fn is_part(found: &Fields, truth: &[heard::Field]) -> bool {
     let mut truth = truth.iter();
     let mut known = found.iter().filter(|field| field.name.is_some());
     known.all(|field| truth.any(|truth| is_like(&field, truth)))
 }
 
-/// Tells whether nothing that is known of a field is wrong.
+/// Returns whether nothing that is known of a field is wrong.
 fn is_like(found: &http_decode::Field<'_>, truth: &heard::Field) -> bool {
     let value = found.value.as_ref().map(|value| value.expose().to_vec());
     found.name.is_none_or(|name| name == truth.name)

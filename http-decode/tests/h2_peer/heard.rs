@@ -126,7 +126,7 @@ impl Record {
         })
     }
 
-    /// Tells whether a promise is on its way.
+    /// Returns whether a promise is on its way.
     pub(crate) fn is_promising(&self) -> bool {
         self.promising.get()
     }

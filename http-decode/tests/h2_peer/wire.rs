@@ -29,7 +29,7 @@ pub(crate) struct Wire {
 }
 
 impl Wire {
-    /// Tells whether all of it lies behind such places in requests and in responses.
+    /// Returns whether all of it lies behind such places in requests and in responses.
     pub(crate) fn is_behind(&self, [requests, responses]: [usize; 2]) -> bool {
         let request = if self.is_promised { responses } else { requests };
         self.request.as_ref().is_some_and(|block| block.start >= request)

@@ -72,7 +72,7 @@ fn a_block_may_have_max_head_bytes_and_max_fields_and_no_more() {
 #[test]
 fn max_scouted_bytes_are_looked_at_and_no_more() {
     let limits = Limits {
-        max_scouted_bytes: 1000,
+        max_scanned_bytes: 1000,
         ..Limits::DEFAULT
     };
     let large = data(1, 0, &[b'x'; 4000]);

@@ -147,7 +147,7 @@ proptest! {
 
     #[test]
     fn a_stream_gives_every_byte_once_and_in_order(data in proptest::collection::vec(any::<u8>(), 0..600)) {
-        http_decode::fuzz::stream(&data);
+        http_decode::fuzz::reassembly(&data);
     }
 }
 

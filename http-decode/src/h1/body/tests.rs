@@ -1,12 +1,12 @@
-//! Framing decisions and holes, where a fixture would hide the branch.
+//! Framing decisions and gaps, where a fixture would hide the branch.
 
 use super::*;
 use crate::{Field, Timestamp, Unredacted};
 
-fn response(fields: &[(&str, &str)]) -> Versioned<ResponseHead> {
-    let mut has = Has::default();
+fn response(fields: &[(&str, &str)]) -> ParsedHead<ResponseHead> {
+    let mut known = KnownFields::default();
     for (name, _) in fields {
-        has.see(name);
+        known.note(name);
     }
     let fields = fields
         .iter()
@@ -16,7 +16,7 @@ fn response(fields: &[(&str, &str)]) -> Versioned<ResponseHead> {
             never_indexed: false,
         })
         .collect();
-    Versioned {
+    ParsedHead {
         head: ResponseHead {
             status: Some(200),
             fields,
@@ -24,7 +24,7 @@ fn response(fields: &[(&str, &str)]) -> Versioned<ResponseHead> {
             malformed: None,
         },
         protocol: Protocol::Http11,
-        has,
+        known,
         is_cut: false,
         is_framed: true,
     }
@@ -88,15 +88,15 @@ fn chunk_sizes_that_are_none_are_malformed() {
 }
 
 #[test]
-fn a_hole_counts_only_where_there_can_be_no_framing() {
-    assert_eq!(Body::Length(5).skip(Some(4)), Skip::Content(4));
-    assert_eq!(Body::Length(5).skip(Some(5)), Skip::Rest(5));
-    assert_eq!(Body::Length(5).skip(Some(6)), Skip::Beyond(5));
-    assert_eq!(Body::UntilClose.skip(Some(u64::MAX)), Skip::Content(u64::MAX));
+fn a_gap_counts_only_where_there_can_be_no_framing() {
+    assert_eq!(Body::Length(5).skip_gap(Some(4)), BodyGap::Content(4));
+    assert_eq!(Body::Length(5).skip_gap(Some(5)), BodyGap::RestOfContent(5));
+    assert_eq!(Body::Length(5).skip_gap(Some(6)), BodyGap::PastEnd(5));
+    assert_eq!(Body::UntilClose.skip_gap(Some(u64::MAX)), BodyGap::Content(u64::MAX));
     let mut body = Body::chunked();
-    assert_eq!(body.skip(Some(1)), Skip::Unknown);
+    assert_eq!(body.skip_gap(Some(1)), BodyGap::MaybeFraming);
     let mut bytes = chunk(b"5\r\n1");
     while let Ok(Read::Content(_)) = body.read(&mut bytes, &Limits::DEFAULT) {}
-    assert_eq!(body.skip(Some(4)), Skip::Content(4));
-    assert_eq!(body.skip(Some(1)), Skip::Unknown);
+    assert_eq!(body.skip_gap(Some(4)), BodyGap::Content(4));
+    assert_eq!(body.skip_gap(Some(1)), BodyGap::MaybeFraming);
 }

@@ -1,20 +1,20 @@
-//! What a head is refused for, and how a target is parted.
+//! Which heads are rejected, and how folded lines are joined.
 
 use super::*;
 
-fn whole(head: &str) -> Whole<'_> {
-    let folded = head.contains("\n ") || head.contains("\n\t");
-    Whole {
+fn whole(head: &str) -> WholeSection<'_> {
+    let is_folded = head.contains("\n ") || head.contains("\n\t");
+    WholeSection {
         bytes: head.as_bytes(),
-        folded,
+        is_folded,
         lines: head.matches('\n').count(),
-        place: Place::Inside,
+        start: HeadStart::Elsewhere,
         cut: None,
     }
 }
 
 #[test]
-fn refused_request_heads() {
+fn malformed_request_heads_are_rejected() {
     for head in [
         "GET / HTTP/1.2\r\n\r\n",
         "GET / HTTP/2.0\r\n\r\n",
@@ -37,7 +37,7 @@ fn refused_request_heads() {
 }
 
 #[test]
-fn refused_status_lines() {
+fn malformed_status_lines_are_rejected() {
     for line in [
         "HTTP/1.1 099 X",
         "HTTP/1.1 20 X",
@@ -55,27 +55,7 @@ fn refused_status_lines() {
 }
 
 #[test]
-fn targets_in_their_parts() {
-    for (method, target, scheme, authority, path) in [
-        ("GET", "/a?b", None, None, Some("/a?b")),
-        ("GET", "//a/b", None, None, Some("//a/b")),
-        ("GET", "/to?u=http://b/c", None, None, Some("/to?u=http://b/c")),
-        ("GET", "http://a:1/b?c", Some("http"), Some("a:1"), Some("/b?c")),
-        ("GET", "http://a?c", Some("http"), Some("a"), Some("?c")),
-        ("OPTIONS", "*", None, None, Some("*")),
-        ("CONNECT", "a:443", None, Some("a:443"), None),
-    ] {
-        let parts = split_target(method, target.as_bytes());
-        assert_eq!(
-            (parts.scheme, parts.authority, parts.path),
-            (scheme, authority.map(str::as_bytes), path.map(str::as_bytes)),
-            "{method} {target}"
-        );
-    }
-}
-
-#[test]
-fn a_fold_becomes_one_space() {
+fn a_folded_line_is_joined_with_one_space() {
     let head = "GET / HTTP/1.1\r\na: 1 \r\n \t 2\n\t3\r\nb:\r\n c\r\n\r\n";
     let fields = parse_request(&whole(head), &Limits::DEFAULT).unwrap().head.fields;
     let values = fields

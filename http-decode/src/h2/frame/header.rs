@@ -1,43 +1,43 @@
-//! The nine bytes before every frame (RFC 9113 section 4.1).
+//! Frame headers (RFC 9113 section 4.1).
 //!
-//! In: nine bytes. Out: a [`Header`]. Refuses what section 6 forbids of a kind, its stream and its length; and, where no
-//! boundary is known, everything that is no everyday frame.
+//! [`Header::check`] is for a reader that is in sync: it rejects what section 6 forbids for the frame type. Where no frame
+//! boundary is known, [`Header::is_plausible`] rejects everything that senders do not usually send.
 
-use super::ErrorCode;
+use super::error::ErrorCode;
 
-/// The kinds of frame (RFC 9113 section 6) and the extensions that are met in the field.
+/// Frame types (RFC 9113 section 6), and the extensions that are in use.
 pub mod kind {
     /// Content.
     pub const DATA: u8 = 0x0;
     /// The beginning of a header block.
     pub const HEADERS: u8 = 0x1;
-    /// What RFC 9113 section 5.3.2 deprecates.
+    /// A priority signal, which RFC 9113 section 5.3.2 deprecates.
     pub const PRIORITY: u8 = 0x2;
-    /// The end of a stream that was given up.
+    /// The reset of a stream.
     pub const RST_STREAM: u8 = 0x3;
     /// Parameters of the connection.
     pub const SETTINGS: u8 = 0x4;
-    /// The beginning of the header block of a request the server makes up.
+    /// The beginning of the header block of a promised request.
     pub const PUSH_PROMISE: u8 = 0x5;
-    /// A sign of life.
+    /// A measurement of the round-trip time.
     pub const PING: u8 = 0x6;
-    /// The announced end of the connection.
+    /// The shutdown of the connection.
     pub const GOAWAY: u8 = 0x7;
-    /// Room for more content.
+    /// More flow-control window.
     pub const WINDOW_UPDATE: u8 = 0x8;
     /// More of a header block.
     pub const CONTINUATION: u8 = 0x9;
-    /// RFC 7838 section 4.
+    /// An alternative service (RFC 7838 section 4).
     pub const ALTSVC: u8 = 0xa;
-    /// RFC 8336 section 2.
+    /// The origins of the connection (RFC 8336 section 2).
     pub const ORIGIN: u8 = 0xc;
-    /// RFC 9218 section 7.1.
+    /// A priority update (RFC 9218 section 7.1).
     pub const PRIORITY_UPDATE: u8 = 0x10;
 }
 
 /// The flags of a frame (RFC 9113 section 6).
 pub mod flag {
-    /// SETTINGS and PING: an answer.
+    /// SETTINGS and PING: an acknowledgement.
     pub const ACK: u8 = 0x1;
     /// DATA and HEADERS: the last frame of the stream in this direction, but for CONTINUATION.
     pub const END_STREAM: u8 = 0x1;
@@ -49,31 +49,31 @@ pub mod flag {
     pub const PRIORITY: u8 = 0x20;
 }
 
-/// Content in one plausible DATA frame: Go's servers take frames of up to 1 MiB, and few senders use as much.
+/// Bytes of a plausible DATA frame: Go's servers accept frames of up to 1 MiB, and few senders use as much.
 const PLAUSIBLE_DATA: u32 = 1 << 20;
-/// Bytes of a header block in one plausible frame. Where the peer takes larger frames, as nginx does, the whole block
-/// comes in one; one longer than this is over what is decoded.
+/// Bytes of a header block in a plausible frame. Where the peer accepts larger frames, as nginx does, the whole block is in
+/// one; a longer one is over the limit of what is decoded.
 const PLAUSIBLE_BLOCK: u32 = 1 << 16;
-/// Bytes of any other plausible frame: the size every endpoint takes.
+/// Bytes of any other plausible frame: the size that every endpoint accepts.
 const PLAUSIBLE_OTHER: u32 = 1 << 14;
 
-/// The nine bytes before every frame.
+/// A frame header.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub struct Header {
-    /// Bytes of payload, below 2^24.
+    /// The length of the payload in bytes, below 2^24.
     pub length: u32,
-    /// The kind, one of [`kind`] or unknown.
+    /// The frame type: one of [`kind`], or an unknown one.
     pub kind: u8,
-    /// The flags, whose meaning depends on the kind.
+    /// The flags, whose meaning depends on the type.
     pub flags: u8,
-    /// The stream identifier, below 2^31; 0 is the connection.
+    /// The stream identifier, below 2^31; 0 stands for the connection.
     pub stream: u32,
-    /// The reserved bit, which is ignored but sent as 0.
+    /// The reserved bit, which senders leave 0 and receivers ignore.
     pub reserved: bool,
 }
 
 impl Header {
-    /// Reads the nine bytes, any of which make a header.
+    /// Parses nine bytes; any nine bytes are a header.
     pub const fn parse(bytes: &[u8; 9]) -> Self {
         let &[l0, l1, l2, kind, flags, s0, s1, s2, s3] = bytes;
         Self {
@@ -85,7 +85,7 @@ impl Header {
         }
     }
 
-    /// Checks what RFC 9113 section 6 says of a frame's kind, stream and length, and section 4.2 of its size.
+    /// Checks the stream and the length against the frame type (RFC 9113 section 6), and the size (section 4.2).
     pub fn check(&self, max_frame_size: u32) -> Result<(), ErrorCode> {
         let wrong_stream = match self.kind {
             kind::SETTINGS | kind::PING | kind::GOAWAY => self.stream != 0,
@@ -106,10 +106,10 @@ impl Header {
         }
     }
 
-    /// Tells whether these nine bytes look like a frame's, for a reader that does not know where frames begin.
+    /// Returns whether the nine bytes look like a frame header, for a reader that does not know where frames begin.
     ///
-    /// Stricter than [`check`](Self::check): the reserved bit is 0, the kind is known, its undefined flags are 0, the
-    /// stream is what the kind asks for, and the length is one that senders use. Of uniformly random bytes 1 in 390,000 pass.
+    /// This is stricter than [`check`](Self::check): the reserved bit is 0, the type is known, its undefined flags are 0, the
+    /// stream fits the type, and the length is one that senders use. Of uniformly random bytes 1 in 390,000 pass.
     pub fn is_plausible(&self) -> bool {
         let (flags, longest) = match self.kind {
             kind::DATA => (flag::END_STREAM | flag::PADDED, PLAUSIBLE_DATA),
@@ -129,17 +129,17 @@ impl Header {
         !self.reserved && self.flags & !flags == 0 && self.check(longest).is_ok()
     }
 
-    /// Tells whether a flag is set.
+    /// Returns whether a flag is set.
     pub fn has(&self, flag: u8) -> bool {
         self.flags & flag != 0
     }
 
-    /// Tells whether a frame that fails [`check`](Self::check) ends no more than its stream (RFC 9113 section 4.2).
+    /// Returns whether a failed [`check`](Self::check) is an error of the stream only (RFC 9113 section 4.2).
     pub(super) fn ends_stream_only(&self, code: ErrorCode) -> bool {
         code == ErrorCode::FrameSize && matches!(self.kind, kind::DATA | kind::PRIORITY)
     }
 
-    /// Says how many bytes of fixed fields a payload begins with: for SETTINGS, those of one entry.
+    /// Returns the length of the fixed fields that the payload begins with; for SETTINGS, that of one entry.
     pub(super) fn fixed_length(&self) -> u32 {
         let padded = u32::from(self.has(flag::PADDED));
         match self.kind {
@@ -167,7 +167,7 @@ impl Header {
 
 #[cfg(test)]
 mod tests {
-    //! What each kind of frame may be.
+    //! What each type of frame may be.
 
     use super::*;
 
@@ -234,14 +234,14 @@ mod tests {
     }
 
     #[test]
-    fn a_frame_is_as_long_as_the_peer_takes_it() {
+    fn a_frame_may_be_as_long_as_the_peer_accepts() {
         assert_eq!(header(16384, 0, 0, 1).check(16384), Ok(()));
         assert_eq!(header(16385, 0, 0, 1).check(16384), Err(ErrorCode::FrameSize));
         assert_eq!(header(16385, 0xff, 0, 1).check(16384), Err(ErrorCode::FrameSize));
     }
 
     #[test]
-    fn an_everyday_frame_is_plausible() {
+    fn a_usual_frame_is_plausible() {
         for (length, kind, flags, stream) in [
             (1 << 20, 0, 9, 1),
             (1 << 16, 1, 0x2d, 1),
@@ -262,7 +262,7 @@ mod tests {
     }
 
     #[test]
-    fn a_plausible_frame_has_no_flag_that_its_kind_does_not_define() {
+    fn a_plausible_frame_has_no_flag_that_its_type_does_not_define() {
         for (length, kind, stream, defined) in [
             (6, 0, 1, 0x9),
             (6, 1, 1, 0x2d),

@@ -1,11 +1,11 @@
-//! One whole frame with everything in it (RFC 9113 section 6), for inspection.
+//! Parsing one whole frame (RFC 9113 section 6), for inspection and as a reference for the reader.
 //!
-//! In: a [`Header`] and all of its payload. Out: a [`Payload`] that borrows it. Refuses what section 6 calls an error of
-//! the connection or of the stream, with the code that it names.
+//! What section 6 calls an error of the connection or of the stream is an error here, with the code that it names.
 
-use super::{ErrorCode, Header, flag, kind};
+use super::error::ErrorCode;
+use super::header::{Header, flag, kind};
 
-/// What a frame says.
+/// The payload of a frame.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub enum Payload<'a> {
     /// Content (section 6.1).
@@ -24,9 +24,9 @@ pub enum Payload<'a> {
         /// The padding, if the frame has any, possibly of no bytes.
         padding: Option<&'a [u8]>,
     },
-    /// Section 6.3.
+    /// A priority signal (section 6.3).
     Priority(Priority),
-    /// The end of a stream that was given up (section 6.4).
+    /// The reset of a stream (section 6.4).
     Reset {
         /// The error code, known or not.
         code: u32,
@@ -45,21 +45,21 @@ pub enum Payload<'a> {
         /// The padding, if the frame has any, possibly of no bytes.
         padding: Option<&'a [u8]>,
     },
-    /// A sign of life (section 6.7).
+    /// A measurement of the round-trip time (section 6.7).
     Ping {
-        /// What an answer repeats.
+        /// The data that the acknowledgement repeats.
         data: [u8; 8],
     },
-    /// The announced end of the connection (section 6.8).
+    /// The shutdown of the connection (section 6.8).
     GoAway {
         /// The last stream that was or might be acted upon.
         last_stream: u32,
         /// The error code, known or not.
         code: u32,
-        /// Anything.
+        /// Debug data.
         debug: &'a [u8],
     },
-    /// Room for more content (section 6.9).
+    /// More flow-control window (section 6.9).
     WindowUpdate {
         /// Bytes, from 1 to 2^31-1.
         increment: u32,
@@ -69,7 +69,7 @@ pub enum Payload<'a> {
         /// This frame's part of it.
         fragment: &'a [u8],
     },
-    /// A kind that RFC 9113 does not have.
+    /// A frame type that RFC 9113 does not define.
     Unknown {
         /// All of it.
         payload: &'a [u8],
@@ -83,11 +83,15 @@ pub struct Priority {
     pub exclusive: bool,
     /// The stream it depends on.
     pub dependency: u32,
-    /// From 1 to 256: one more than is on the wire.
+    /// The weight, from 1 to 256: one more than the number on the wire.
     pub weight: u16,
 }
 
-/// Reads one frame whose payload is there in full; a payload of another length is [`ErrorCode::FrameSize`].
+/// Parses one whole frame.
+///
+/// # Errors
+///
+/// The code that RFC 9113 names; [`ErrorCode::FrameSize`] if `payload` is not as long as the header says.
 pub fn parse<'a>(header: &Header, payload: &'a [u8], max_frame_size: u32) -> Result<Payload<'a>, ErrorCode> {
     header.check(max_frame_size)?;
     if u32::try_from(payload.len()) != Ok(header.length) {
@@ -141,7 +145,7 @@ pub(super) mod setting {
 fn parse_headers<'a>(header: &Header, payload: &'a [u8]) -> Result<Payload<'a>, ErrorCode> {
     let (rest, padding) = unpad(header, payload)?;
     let (priority, fragment) = if header.has(flag::PRIORITY) {
-        // What is missing here, the padding has taken.
+        // The frame is long enough, so the padding takes up the missing bytes.
         let (priority, fragment) = parse_priority(rest).or(Err(ErrorCode::Protocol))?;
         (Some(priority), fragment)
     } else {
@@ -167,7 +171,7 @@ fn parse_push_promise<'a>(header: &Header, payload: &'a [u8]) -> Result<Payload<
     })
 }
 
-/// Tells whether a stream may be promised: servers' streams have even numbers (RFC 9113 section 5.1.1).
+/// Returns whether a server may promise a stream: its streams have even identifiers (RFC 9113 section 5.1.1).
 pub(super) fn is_promised(stream: u32) -> bool {
     stream != 0 && stream.is_multiple_of(2)
 }
@@ -226,7 +230,7 @@ fn word(bytes: &[u8]) -> Result<(u32, &[u8]), ErrorCode> {
 
 #[cfg(test)]
 mod tests {
-    //! What the public frame cases leave out.
+    //! What the public frame cases do not cover.
 
     use super::*;
 
@@ -301,7 +305,7 @@ mod tests {
     }
 
     #[test]
-    fn a_kind_that_nobody_knows_is_shown_as_it_is() {
+    fn a_frame_of_an_unknown_type_keeps_its_payload() {
         let unknown = parse_at(&[0, 0, 1, 0xfe, 0xff, 0, 0, 0, 1, 7], 16384);
         assert_eq!(unknown, Ok(Payload::Unknown { payload: &[7] }));
     }

@@ -1,11 +1,12 @@
-//! Header compression (RFC 7541), for a decoder that may not have seen the connection's beginning.
+//! Header compression (RFC 7541), for a decoder that may not have seen the beginning of the connection.
 //!
-//! In: the header blocks of one direction, whole and in order, and word of those that were lost. Out: their fields.
-//! Refuses to guess: a field, or the name of one, that was inserted where nobody looked is `None`, and decoding goes on.
+//! The header blocks of one direction are decoded in order, and lost ones are reported by [`Decoder::forget`]. A name or value
+//! that was inserted into the table unseen is `None`, and decoding goes on.
 //!
-//! An index into the dynamic table counts from its newest entry. So after joining late, an index is known exactly when
-//! as many insertions were seen since, and what an encoder goes on inserting makes the table known again.
+//! An index into the dynamic table counts from the newest entry. So after joining late, an index is known exactly if as many
+//! insertions were seen since, and the encoder makes the table known again as it goes on inserting.
 
+mod error;
 mod huffman;
 mod primitive;
 mod static_table;
@@ -13,20 +14,21 @@ mod table;
 
 use std::fmt;
 
+pub use error::Error;
 use primitive::{Input, Scratch};
 use table::{NewName, Table};
 
-/// The encoder's limit on its table before any size update (RFC 9113 section 6.5.2).
+/// The size limit of the table before any size update (RFC 9113 section 6.5.2).
 const INITIAL_LIMIT: u32 = 4096;
 
-/// A decoded field. What an index to an entry that was not seen would have told is `None`.
+/// A decoded field. A part that refers to a table entry that was not seen is `None`.
 #[derive(Clone, Copy, Eq, PartialEq)]
 pub struct Header<'a> {
-    /// The name's octets, unless it is not known.
+    /// The octets of the name, if it is known.
     pub name: Option<&'a [u8]>,
-    /// The value's octets, unless they are not known.
+    /// The octets of the value, if it is known.
     pub value: Option<&'a [u8]>,
-    /// Whether no hop may put it into a table: the sender holds it for a secret (RFC 7541 section 7.1.3).
+    /// Whether no hop may insert it into a table, because it is a secret (RFC 7541 section 7.1.3).
     pub never_indexed: bool,
 }
 
@@ -42,63 +44,44 @@ impl fmt::Debug for Header<'_> {
     }
 }
 
-/// What a block came to.
+/// What was decoded of a block.
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
 pub struct Decoded {
-    /// Fields visited.
+    /// The number of fields visited.
     pub fields: u32,
-    /// Of these, the ones whose name or value is not known.
+    /// Those of them whose name or value is unknown.
     pub unknown: u32,
-    /// Fields decoded but not visited: the first one beyond a bound, and all behind it.
+    /// The number of fields decoded but not visited: the first one over a bound, and all behind it.
     pub over_limit: u32,
 }
 
-/// Bounds on what is visited of one block. Beyond them a field costs no more than its bytes on the wire.
+/// Bounds on the fields of one block that are visited. Over them, a field costs no more than its bytes on the wire.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub struct Bounds {
-    /// Fields.
+    /// The number of fields.
     pub max_fields: usize,
-    /// Octets of names and values, decoded.
+    /// The number of octets of names and values, decoded.
     pub max_bytes: usize,
 }
 
-/// Why a block could not be decoded to its end.
-#[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
-pub enum Error {
-    /// It ends within a field.
-    Truncated,
-    /// An integer does not fit into 32 bits, or goes on for more than five bytes behind its first (section 5.1).
-    IntegerOverflow,
-    /// A field with index 0 (section 6.1).
-    ZeroIndex,
-    /// A size update behind a field (section 4.2).
-    LateSizeUpdate,
-    /// A string with the code of EOS in it (section 5.2).
-    HuffmanEos,
-    /// A string that is padded with other bits than ones (section 5.2).
-    HuffmanPadding,
-    /// A string that is padded with eight bits or more (section 5.2).
-    HuffmanPaddingTooLong,
-}
-
-/// The decoding side of one direction.
+/// The decoder of one direction.
 ///
-/// It takes any size update for the encoder's word, since the limit the peer announced may not have been seen.
+/// It accepts any size update, since the limit that the other side announced may not have been seen.
 pub struct Decoder {
     table: Table,
     scratch: Scratch,
 }
 
 impl Decoder {
-    /// Decodes a direction that was joined late: nothing is known of its table.
+    /// Decodes a direction that was joined late: its table is unknown.
     ///
-    /// At most `max_table_bytes` of the table, counted as in RFC 7541 section 4.1, are kept: this bounds memory, and
-    /// says how far back an index is known if the encoder keeps more.
+    /// At most `max_table_bytes` of the table, counted as in RFC 7541 section 4.1, are kept. This bounds memory; if the encoder
+    /// keeps more, older entries are unknown.
     pub fn new(max_table_bytes: usize) -> Self {
         Self::with_limit(max_table_bytes, None)
     }
 
-    /// Decodes a direction whose beginning was seen: its table is empty, and its limit 4096 until a size update.
+    /// Decodes a direction from its beginning: its table is empty, and limited to 4096 bytes until a size update.
     pub fn from_start(max_table_bytes: usize) -> Self {
         Self::with_limit(max_table_bytes, Some(INITIAL_LIMIT))
     }
@@ -110,11 +93,14 @@ impl Decoder {
         }
     }
 
-    /// Decodes a block and shows its fields in order.
+    /// Decodes a block and visits its fields in order.
     ///
-    /// A block whose end was lost is given as far as it came, and shows the fields that are whole; if it happened to be
-    /// cut between two of them this is no error, and [`forget`](Self::forget) must follow. After an error, the fields
-    /// that were visited are right, and the decoder has forgotten its table by itself.
+    /// For a block whose end was lost, pass its beginning: the whole fields in it are visited. It may happen to end between
+    /// two fields, so that there is no error: call [`forget`](Self::forget) in any case.
+    ///
+    /// # Errors
+    ///
+    /// If the block is not well-formed or not whole. The visited fields are right, and the table is forgotten.
     pub fn decode(&mut self, block: &[u8], bounds: &Bounds, visit: impl FnMut(Header<'_>)) -> Result<Decoded, Error> {
         let mut visitor = Visitor::new(bounds, visit);
         let result = self.read_block(Input::new(block), &mut visitor);
@@ -125,19 +111,19 @@ impl Decoder {
         result.map(|()| visitor.decoded)
     }
 
-    /// Takes note that bytes of a header block were lost: what they inserted is not known, nor how much it was.
+    /// Notes that bytes of a header block were lost: what they inserted is unknown, and how much.
     pub fn forget(&mut self) {
         self.table.forget();
     }
 
-    /// Counts the memory in use between blocks: never more than [`max_held_bytes`](Self::max_held_bytes).
+    /// Returns the memory in use between blocks, in bytes; at most [`max_held_bytes`](Self::max_held_bytes).
     ///
-    /// While a block is decoded, its longest field may take eight fifths of its length on the wire besides.
+    /// While a block is decoded, its longest field takes up to eight fifths of its length on the wire in addition.
     pub fn held_bytes(&self) -> usize {
         self.table.held_bytes() + self.scratch.held_bytes()
     }
 
-    /// Says how much memory a decoder may come to hold: two and a half times `max_table_bytes`, and 4 KiB.
+    /// Returns the most memory that a decoder holds, in bytes: two and a half times `max_table_bytes`, and 4 KiB.
     pub const fn max_held_bytes(max_table_bytes: usize) -> usize {
         Table::max_held_bytes(max_table_bytes) + Scratch::MAX_KEPT_BYTES
     }
@@ -170,7 +156,7 @@ impl Decoder {
             return Err(Error::ZeroIndex);
         }
         let (name, value) = self.table.get(index);
-        visitor.see(Header {
+        visitor.visit(Header {
             name,
             value,
             never_indexed: false,
@@ -192,7 +178,7 @@ impl Decoder {
         let value = input.string(&mut self.scratch)?;
         let literal = literal.as_ref().map(|text| self.scratch.get(text));
         let value = self.scratch.get(&value);
-        visitor.see(Header {
+        visitor.visit(Header {
             name: literal.or_else(|| self.table.get(index).0),
             value: Some(value),
             never_indexed: matches!(indexing, Indexing::Never),
@@ -205,7 +191,7 @@ impl Decoder {
     }
 }
 
-/// Prints lengths only: the table holds secrets.
+/// Prints lengths only: the table has secrets.
 impl fmt::Debug for Decoder {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         formatter
@@ -216,7 +202,7 @@ impl fmt::Debug for Decoder {
     }
 }
 
-/// What becomes of a literal field.
+/// The indexing of a literal field.
 #[derive(Clone, Copy)]
 enum Indexing {
     /// It is inserted into the table (section 6.2.1).
@@ -228,7 +214,7 @@ enum Indexing {
 }
 
 impl Indexing {
-    /// Bits of the first byte that begin the name's index.
+    /// Returns the number of bits in the first byte that begin the index of the name.
     const fn prefix(self) -> u32 {
         match self {
             Self::Incremental => 6,
@@ -237,7 +223,7 @@ impl Indexing {
     }
 }
 
-/// The caller's closure, and what it may still be shown.
+/// The caller's closure, and how much it may still visit.
 struct Visitor<F> {
     visit: F,
     fields_left: usize,
@@ -256,7 +242,7 @@ impl<F: FnMut(Header<'_>)> Visitor<F> {
     }
 
     #[inline]
-    fn see(&mut self, header: Header<'_>) {
+    fn visit(&mut self, header: Header<'_>) {
         let bytes = header.name.map_or(0, <[u8]>::len) + header.value.map_or(0, <[u8]>::len);
         if self.fields_left == 0 || bytes > self.bytes_left {
             self.fields_left = 0;

@@ -1,16 +1,16 @@
-//! Integers and strings as they lie in a block (RFC 7541 section 5).
+//! Integers and strings of a header block (RFC 7541 section 5).
 //!
-//! In: a header block. Out: its integers, and its strings as they are or decoded into a [`Scratch`]. Refuses integers over
-//! 32 bits, and strings that are longer than what is left of the block: an announced length alone allocates nothing.
+//! A string that is longer than the rest of the block is an error, so that an announced length allocates nothing.
 
 use std::ops::Range;
 
-use super::{Error, huffman};
+use super::error::Error;
+use super::huffman;
 
-/// Bytes behind an integer's first that are read at most; five hold 32 bits.
+/// The most bytes behind the first byte of an integer; five hold 32 bits.
 const MAX_CONTINUATION: usize = 5;
 
-/// What is left of a block.
+/// The rest of a block.
 pub(super) struct Input<'b>(&'b [u8]);
 
 impl<'b> Input<'b> {
@@ -18,7 +18,7 @@ impl<'b> Input<'b> {
         Self(block)
     }
 
-    /// Shows the next byte.
+    /// Returns the next byte.
     #[inline]
     pub(super) fn peek(&self) -> Option<u8> {
         self.0.first().copied()
@@ -68,13 +68,13 @@ impl<'b> Input<'b> {
 
 /// A string that was read.
 pub(super) enum Text<'b> {
-    /// It stands in the block as it is.
+    /// It is in the block as it is.
     Plain(&'b [u8]),
-    /// It was decoded to this place in the scratch.
+    /// It was decoded to this range of the scratch buffer.
     Decoded(Range<usize>),
 }
 
-/// Where the strings of a field are decoded to.
+/// A buffer for the decoded strings of a field.
 #[derive(Default)]
 pub(super) struct Scratch {
     bytes: Vec<u8>,
@@ -85,13 +85,13 @@ impl Scratch {
     /// Bytes kept from one block to the next.
     pub(super) const MAX_KEPT_BYTES: usize = 4096;
 
-    /// Forgets the strings of the field before.
+    /// Drops the strings of the previous field.
     #[inline]
     pub(super) fn clear(&mut self) {
         self.used = 0;
     }
 
-    /// Shows a string.
+    /// Returns the octets of a string.
     #[inline]
     pub(super) fn get<'s>(&'s self, text: &Text<'s>) -> &'s [u8] {
         match text {
@@ -100,7 +100,7 @@ impl Scratch {
         }
     }
 
-    /// Lets go of what an unusually long string took.
+    /// Shrinks the buffer after an unusually long string.
     pub(super) fn trim(&mut self) {
         if self.bytes.capacity() > Self::MAX_KEPT_BYTES {
             self.bytes.truncate(Self::MAX_KEPT_BYTES);
@@ -108,7 +108,7 @@ impl Scratch {
         }
     }
 
-    /// Counts the memory in use.
+    /// Returns the memory in use, in bytes.
     pub(super) fn held_bytes(&self) -> usize {
         self.bytes.capacity()
     }

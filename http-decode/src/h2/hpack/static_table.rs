@@ -1,17 +1,14 @@
 //! The static table (RFC 7541 Appendix A).
-//!
-//! In: an index from 1 to 61. Out: its name and value. Refuses nothing: an index outside has no entry.
 
-/// How many entries there are; greater indices are of the dynamic table.
+/// The number of entries; greater indices belong to the dynamic table.
 pub(super) const LENGTH: u32 = 61;
 
-/// Gives the name and value of an entry.
+/// Returns the name and the value of an entry; the first index is 1.
 #[inline]
 pub(super) fn get(index: u32) -> Option<(&'static [u8], &'static [u8])> {
     ENTRIES.get(index.checked_sub(1)? as usize).copied()
 }
 
-/// Entry 1 comes first.
 static ENTRIES: [(&[u8], &[u8]); LENGTH as usize] = [
     (b":authority", b""),
     (b":method", b"GET"),

@@ -1,34 +1,32 @@
 //! The dynamic table (RFC 7541 section 2.3.2), as far as its entries were seen.
 //!
-//! In: insertions, and the limit once it is known. Out: the k-th newest entry. Refuses to hold more than it was allowed:
-//! then the oldest entries are forgotten, as if they had never been seen.
-//!
-//! An index counts from the newest entry, and a table loses its oldest first. So whatever is kept here beyond what the
-//! encoder still has lies behind all that it has, where a valid encoder never points, and moves no index. That is why
-//! the limit need not be known, nor the size of a name that was not seen.
+//! An index counts from the newest entry, and the oldest entry is evicted first. So entries that are kept here for longer
+//! than the encoder keeps them are behind all that the encoder has: a valid encoder never refers to them, and they shift no
+//! index. That is why the limit of the encoder need not be known, nor the size of a name that was not seen. Over the limit
+//! given here, the oldest entries are forgotten, as if they had not been seen.
 
 use std::collections::VecDeque;
 
 use super::static_table;
 
-/// What an entry counts for besides its octets (RFC 7541 section 4.1). The memory for one is less.
+/// The size of an entry besides its octets (RFC 7541 section 4.1). Its memory is less.
 const OVERHEAD: usize = 32;
 const _: () = assert!(size_of::<Entry>() <= OVERHEAD / 2, "max_held_bytes counts on it");
 
-/// Entries that were inserted, the newest first, and their octets, the newest last.
+/// Inserted entries, the newest first, and their octets, the newest last.
 pub(super) struct Table {
     entries: VecDeque<Entry>,
     octets: Vec<u8>,
-    /// Position of the first octet held. Positions wrap around; no two octets held are that far apart.
+    /// Position of the first held octet. Positions wrap around; held octets are never that far apart.
     origin: u32,
-    /// The entries' sizes, as far as they are known.
+    /// The size of the entries, as far as it is known.
     size: usize,
-    /// The encoder's limit, unless it is not known.
+    /// The encoder's limit, if it is known.
     limit: Option<u32>,
     max_bytes: usize,
 }
 
-/// One entry. Its octets are those of its name, where it has any of its own, and then those of its value.
+/// An entry. Its octets are those of its name, if they are stored with it, and then those of its value.
 #[derive(Clone, Copy)]
 struct Entry {
     position: u32,
@@ -36,14 +34,14 @@ struct Entry {
     value: u32,
 }
 
-/// An entry's name.
+/// The name of an entry.
 #[derive(Clone, Copy)]
 enum Name {
     /// Not seen.
     Unknown,
-    /// That of a static entry.
+    /// That of an entry of the static table.
     Static(u8),
-    /// So many octets before the value's.
+    /// Stored with the entry, before the value: the number of its octets.
     Own(u32),
 }
 
@@ -57,7 +55,7 @@ pub(super) enum NewName<'a> {
 }
 
 impl Table {
-    /// The greatest size there is: positions of 32 bits must tell twice as many octets apart.
+    /// The greatest size: positions of 32 bits must distinguish twice as many octets.
     const MAX_BYTES: usize = 1 << 30;
 
     pub(super) fn new(max_bytes: usize, limit: Option<u32>) -> Self {
@@ -71,7 +69,7 @@ impl Table {
         }
     }
 
-    /// Says how much memory a table of a size may take: its octets twice, as they are moved together only once half of
+    /// Returns the most memory that a table of a size takes, in bytes: its octets twice, since they are moved only when half of
     /// them are dead, and its entries.
     pub(super) const fn max_held_bytes(max_bytes: usize) -> usize {
         let max_bytes = if max_bytes < Self::MAX_BYTES {
@@ -82,17 +80,17 @@ impl Table {
         2 * max_bytes + Self::max_entries(max_bytes) * size_of::<Entry>()
     }
 
-    /// Counts the memory in use.
+    /// Returns the memory in use, in bytes.
     pub(super) fn held_bytes(&self) -> usize {
         self.octets.capacity() + self.entries.capacity() * size_of::<Entry>()
     }
 
-    /// Counts the entries.
+    /// Returns the number of entries.
     pub(super) fn len(&self) -> usize {
         self.entries.len()
     }
 
-    /// Gives the name and the value of the entry with this index, as far as they were seen.
+    /// Returns the name and the value of the entry with this index, as far as they were seen.
     #[inline]
     pub(super) fn get(&self, index: u32) -> (Option<&[u8]>, Option<&[u8]>) {
         if let Some((name, value)) = static_table::get(index) {
@@ -111,7 +109,7 @@ impl Table {
         (name, rest.get(..entry.value as usize))
     }
 
-    /// Inserts an entry (RFC 7541 section 4.4); one that is too large leaves the table empty.
+    /// Inserts an entry (RFC 7541 section 4.4). One that is too large leaves the table empty.
     pub(super) fn insert(&mut self, name: NewName<'_>, value: &[u8]) {
         let kept = match name {
             NewName::Literal(literal) => Name::Own(narrow(literal.len())),
@@ -134,13 +132,13 @@ impl Table {
             NewName::Of(index) => self.repeat_name(index),
         }
         self.octets.extend_from_slice(value);
-        // Only now, since the name may be that of an entry that goes.
+        // This comes last: the name may be that of an entry that is evicted.
         self.evict(self.max_size() - size);
         self.push(Entry { position, ..entry });
         self.size += size;
     }
 
-    /// Notes the encoder's limit, now that it is known (RFC 7541 section 4.3).
+    /// Sets the encoder's limit (RFC 7541 section 4.3).
     pub(super) fn set_limit(&mut self, limit: u32) {
         self.limit = Some(limit);
         self.evict(self.max_size());
@@ -158,7 +156,7 @@ impl Table {
         self.size = 0;
     }
 
-    /// Forgets the oldest entries until the rest has no more than `size`.
+    /// Forgets the oldest entries until the size of the rest is at most `size`.
     #[inline]
     fn evict(&mut self, size: usize) {
         while self.size > size {
@@ -167,7 +165,7 @@ impl Table {
         }
     }
 
-    /// Adds an entry, and room for as many again as there are, but for no more than there can be.
+    /// Adds an entry. The capacity doubles as it grows, up to the greatest number of entries.
     fn push(&mut self, entry: Entry) {
         if self.entries.len() == self.entries.capacity() {
             let left = Self::max_entries(self.max_bytes).saturating_sub(self.entries.len());
@@ -176,7 +174,7 @@ impl Table {
         self.entries.push_front(entry);
     }
 
-    /// The size that is kept: what the encoder keeps if that is known, but no more than is allowed here.
+    /// Returns the size that is kept: that of the encoder if it is known, up to the limit given here.
     #[inline]
     fn max_size(&self) -> usize {
         self.limit
@@ -204,7 +202,7 @@ impl Table {
         }
     }
 
-    /// Appends the octets of the name of an entry that is still there.
+    /// Appends the octets of the name of an entry.
     fn repeat_name(&mut self, index: u32) {
         if let Some(entry) = self.entry(index) {
             let offset = self.offset(entry);
@@ -213,8 +211,8 @@ impl Table {
         }
     }
 
-    /// Makes room for the octets of one more entry. Octets in use are moved together at most once for as many that are
-    /// new or dead, so that this costs no more than a copy of each.
+    /// Makes room for the octets of one more entry. Octets in use are moved only when at least as many are dead, so that this
+    /// costs no more than one copy of each octet.
     fn make_room(&mut self, octets: usize) {
         if octets <= self.octets.capacity() - self.octets.len() {
             return;
@@ -237,7 +235,7 @@ impl Table {
 }
 
 impl Entry {
-    /// Octets of the name that were stored for this entry.
+    /// Returns the number of octets of the name that are stored with the entry.
     #[inline]
     fn own(&self) -> u32 {
         match self.name {
@@ -250,7 +248,7 @@ impl Entry {
         (self.own() as usize).saturating_add(self.value as usize)
     }
 
-    /// The size (RFC 7541 section 4.1), without a name that was not seen.
+    /// Returns the size (RFC 7541 section 4.1), without a name that was not seen.
     fn size(&self) -> usize {
         let name = match self.name {
             Name::Static(index) => static_table::get(index.into()).map_or(0, |(name, _)| name.len()),
@@ -260,7 +258,7 @@ impl Entry {
     }
 }
 
-/// Narrows a length; one that does not fit is beyond any size of a table.
+/// Narrows a length; one that does not fit is over any size of a table.
 #[inline]
 fn narrow(length: usize) -> u32 {
     u32::try_from(length).unwrap_or(u32::MAX)
@@ -282,6 +280,6 @@ mod tests {
             assert_eq!(table.get(62), (Some(b"name".as_slice()), Some([round; 70].as_slice())));
             assert_eq!(table.get(63), (Some(b"name".as_slice()), Some([round; 60].as_slice())));
         }
-        assert!(table.origin < u32::MAX - 1000, "they did");
+        assert!(table.origin < u32::MAX - 1000, "positions did wrap around");
     }
 }

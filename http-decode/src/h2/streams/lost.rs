@@ -1,49 +1,49 @@
-//! What may hide in frames of responses that were lost.
+//! Lost frames of responses: which streams they may be of, and how long such a stream is kept.
 
 use crate::Timestamp;
 use crate::context::Context;
 
-/// Frames of responses that were lost.
+/// A range of lost frames of responses.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct LostResponses {
-    /// When the last that was heard before them came.
+    /// When the last frame before them came.
     pub(super) at: Timestamp,
     /// By when the last of them came.
     pub(super) until: Timestamp,
-    /// When the first that was heard behind them came.
-    pub(super) heard_at: Option<Timestamp>,
+    /// When the first frame behind them came.
+    pub(super) resumed_at: Option<Timestamp>,
 }
 
 impl LostResponses {
-    /// Returns whether they may be of the response to a request that began then.
+    /// Returns whether they may be of the response to a request that began at `began`.
     pub(super) fn may_hide(self, began: Timestamp) -> bool {
         began <= self.until
     }
 
-    /// Returns whether what is heard now may be behind the head of a response that was lost.
+    /// Returns whether the head of the response to a request that began at `began` may be among them.
     pub(super) fn may_hide_head(self, began: Option<Timestamp>) -> bool {
-        match (self.heard_at, began) {
+        match (self.resumed_at, began) {
             (None, _) | (_, None) => true,
-            (Some(heard_at), Some(began)) => began <= heard_at,
+            (Some(resumed_at), Some(began)) => began <= resumed_at,
         }
     }
 }
 
-/// Notes that something of responses was heard.
-pub(super) fn hear(lost: &mut Option<LostResponses>, at: Timestamp) {
+/// Notes that a frame of a response came at `at`.
+pub(super) fn note_response(lost: &mut Option<LostResponses>, at: Timestamp) {
     if let Some(lost) = lost {
-        lost.heard_at.get_or_insert(at);
+        lost.resumed_at.get_or_insert(at);
     }
 }
 
-/// Says until when a stream is kept of which frames may have been lost.
-pub(super) fn doubt_ends(since: Timestamp, context: &Context) -> Timestamp {
+/// Returns when a stream is given up whose end may have been lost at `since`.
+pub(super) fn gives_up_at(since: Timestamp, context: &Context) -> Timestamp {
     Timestamp(
         since
             .0
-            .saturating_add(context.settings.hold_ns.saturating_mul(DOUBT_HOLDS)),
+            .saturating_add(context.settings.hold_ns.saturating_mul(LOST_END_HOLDS)),
     )
 }
 
-/// How many times as long as an answered exchange one is kept whose response may have been lost.
-const DOUBT_HOLDS: u64 = 10;
+/// The time that a stream is kept whose end may have been lost, in multiples of the hold of an exchange.
+const LOST_END_HOLDS: u64 = 10;

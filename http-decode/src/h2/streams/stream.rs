@@ -1,8 +1,7 @@
-//! One stream: the exchange on it, and how far each side has come.
+//! One stream: its exchange, and how far each side of it has come.
 //!
-//! In: what the frames of both directions say of the stream, in any order between the directions. Out: the exchange, in
-//! the [`Progress`]. Refuses to end while the other direction may still have something to say: until then an end is
-//! pending.
+//! The two directions may be decoded in any order. So an end in one direction is pending while frames of the other
+//! direction that were sent before it may still arrive.
 
 use crate::context::Context;
 use crate::progress::{Ending, Progress};
@@ -12,32 +11,33 @@ use crate::{Ended, Exchange, Fields, Request, RequestHead, ResponseHead, Timesta
 #[derive(Debug)]
 pub(super) struct Stream {
     pub(super) progress: Progress,
-    /// Whether the head of the request has been seen.
+    /// Whether the head of the request was seen.
     requested: bool,
     request_ended: bool,
     response: Response,
     trailers: Fields,
-    /// How it ended, and when, once one direction said so.
+    /// How and when it ended, once one direction showed it.
     end: Option<End>,
-    /// Since when frames of the response may have been lost, the last one of them too.
-    pub(super) doubtful_since: Option<Timestamp>,
+    /// The time since which frames of the response may have been lost, including the last one.
+    pub(super) end_lost_since: Option<Timestamp>,
     /// Whether a reset by the client may have been lost.
-    may_be_reset: bool,
-    /// What it was last charged for.
-    pub(super) charge: usize,
+    reset_may_be_lost: bool,
+    /// The memory that was last counted for it, in bytes.
+    pub(super) counted_bytes: usize,
 }
 
 /// How far the response has come.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 enum Response {
+    /// No head was seen.
     Awaited,
-    /// By a head whose status may be that of an informational response.
+    /// A head was seen whose status is unknown, so that the response may be informational.
     Begun,
-    /// By the head of the final response.
+    /// The head of the final response was seen.
     Final,
 }
 
-/// An end that one direction told of.
+/// An end that one direction showed.
 #[derive(Clone, Copy, Debug)]
 struct End {
     ended: Ended,
@@ -50,7 +50,7 @@ struct End {
 pub(super) enum State {
     /// It does.
     Open,
-    /// It ended, if nothing that was captured before is still to arrive.
+    /// It ended, unless frames captured earlier are still to arrive.
     Ending,
     /// It ended.
     Ended,
@@ -60,23 +60,23 @@ impl Stream {
     pub(super) fn new(exchange: Box<Exchange>) -> Self {
         let requested = exchange.request.is_some();
         Self {
-            progress: Progress::Within(exchange),
+            progress: Progress::Pending(exchange),
             requested,
             request_ended: false,
             response: Response::Awaited,
             trailers: Fields::default(),
             end: None,
-            doubtful_since: None,
-            may_be_reset: false,
-            charge: 0,
+            end_lost_since: None,
+            reset_may_be_lost: false,
+            counted_bytes: 0,
         }
     }
 
-    /// Says whether it goes on.
+    /// Returns whether it goes on.
     pub(super) fn state(&self) -> State {
         match self.end {
             None => State::Open,
-            // Nothing that the request may still say would change a response that ended, or a tunnel.
+            // No later frame of the request can change a response that ended, or a tunnel.
             Some(End { ended, .. }) => match ended {
                 Ended::Complete if self.requested && self.request_ended => State::Ended,
                 Ended::Upgraded => State::Ended,
@@ -85,35 +85,35 @@ impl Stream {
         }
     }
 
-    /// Tells whether what the server sent at `at` came too late to be about this exchange.
+    /// Returns whether a frame of the server at `at` came too late to belong to this exchange.
     pub(super) fn is_over(&self, at: Timestamp) -> bool {
         self.end.is_some_and(|end| end.at < at)
     }
 
-    /// Tells the same of what the client sent: behind a complete response a request may go on.
+    /// Returns whether a frame of the client at `at` came too late. A request may go on behind a complete response.
     pub(super) fn is_given_up(&self, at: Timestamp) -> bool {
         self.end.is_some_and(|end| end.at < at && end.ended != Ended::Complete)
     }
 
-    /// When its first byte came; `None` once its exchange is out.
+    /// Returns when its first byte came; `None` once its exchange was emitted.
     pub(super) fn began(&self) -> Option<Timestamp> {
         match &self.progress {
-            Progress::Within(exchange) => Some(exchange.began),
-            Progress::Out(_) => None,
+            Progress::Pending(exchange) => Some(exchange.began),
+            Progress::Emitted(_) => None,
         }
     }
 
-    /// Returns whether its exchange is out.
-    pub(super) fn is_reported(&self) -> bool {
-        matches!(self.progress, Progress::Out(_))
+    /// Returns whether its exchange was emitted.
+    pub(super) fn is_emitted(&self) -> bool {
+        matches!(self.progress, Progress::Emitted(_))
     }
 
-    /// Tells whether the head of the request has been seen.
+    /// Returns whether the head of the request was seen.
     pub(super) fn is_requested(&self) -> bool {
         self.requested
     }
 
-    /// Takes the head of the request, which began at `began`.
+    /// Sets the head of the request, which began at `began`.
     pub(super) fn set_request(&mut self, head: RequestHead, began: Timestamp, origin: u32) {
         self.requested = true;
         if let Some(exchange) = self.progress.exchange_mut() {
@@ -127,14 +127,14 @@ impl Stream {
         }
     }
 
-    /// Takes trailers of the request.
+    /// Sets the trailers of the request.
     pub(super) fn set_request_trailers(&mut self, trailers: Fields) {
         if let Some(request) = self.request_mut() {
             request.trailers = trailers;
         }
     }
 
-    /// Counts content of the request; `None` if its length is not known.
+    /// Adds content to the request; `None` if its length is unknown.
     pub(super) fn add_request_content(&mut self, count: Option<u64>) {
         if let Some(request) = self.request_mut() {
             request.body_bytes = request
@@ -144,21 +144,21 @@ impl Stream {
         }
     }
 
-    /// Notes that frames of the request may have been lost, a reset too.
+    /// Notes that frames of the request may have been lost, including a reset.
     pub(super) fn lose_request(&mut self) {
-        self.may_be_reset = true;
+        self.reset_may_be_lost = true;
         if !self.request_ended {
             self.add_request_content(None);
         }
     }
 
-    /// Takes the end of the request.
+    /// Notes the end of the request.
     pub(super) fn end_request(&mut self) {
         self.request_ended = true;
     }
 
-    /// Takes a block that the server sent; `status` is not known if it is `None`.
-    pub(super) fn take_response(&mut self, head: ResponseHead, at: Timestamp, last: bool, context: &mut Context) {
+    /// Adds the head of a response; if its status is `None`, it may be an informational one.
+    pub(super) fn add_response(&mut self, head: ResponseHead, at: Timestamp, last: bool, context: &mut Context) {
         match (self.response, head.status) {
             (_, Some(100..=199)) if !last => self.progress.add_informational(head, context),
             (Response::Awaited, status) => {
@@ -168,8 +168,8 @@ impl Stream {
                     self.end(Ended::Upgraded, at, true);
                 }
             }
-            // Only trailers may follow the head of the final response, and they end the stream: what seemed to be it was an
-            // informational one, whose status is not known.
+            // Only trailers follow the head of a final response, and they end the stream. So the earlier head was that of an
+            // informational response whose status is unknown.
             (Response::Begun | Response::Final, status) => {
                 self.progress.demote_response(context);
                 self.progress.set_response(head, Some(0), at);
@@ -178,40 +178,40 @@ impl Stream {
         }
     }
 
-    /// Takes trailers of the response, whose head may not have been seen.
-    pub(super) fn take_trailers(&mut self, trailers: Fields) {
-        self.miss_head();
+    /// Sets the trailers of the response, whose head may not have been seen.
+    pub(super) fn set_trailers(&mut self, trailers: Fields) {
+        self.note_unseen_head();
         self.trailers = trailers;
     }
 
-    /// Notes that the response has a head, which was not seen, if none was.
-    pub(super) fn miss_head(&mut self) {
+    /// Notes that the response has a head, even if it was not seen.
+    pub(super) fn note_unseen_head(&mut self) {
         if self.response == Response::Awaited {
             self.progress.set_unseen_response();
             self.response = Response::Begun;
         }
     }
 
-    /// Tells whether the head of the response has been seen.
+    /// Returns whether a head of the response was seen, or is known to exist.
     pub(super) fn is_answered(&self) -> bool {
         self.response != Response::Awaited
     }
 
-    /// Returns whether the head of the final response has been seen, and is known to be that.
+    /// Returns whether a head was seen that is known to be that of the final response.
     pub(super) fn has_final_head(&self) -> bool {
         self.response == Response::Final
     }
 
-    /// Counts content of the response; `None` if its length is not known.
+    /// Adds content to the response; `None` if its length is unknown.
     pub(super) fn add_content(&mut self, count: Option<u64>) {
-        self.doubtful_since = None;
+        self.end_lost_since = None;
         match count {
             Some(count) => self.progress.add_content(count),
             None => self.progress.lose_body(),
         }
     }
 
-    /// Takes an end that one direction told of; `seen` says whether at that time. The earlier end counts.
+    /// Notes an end that one direction showed; `seen` tells whether `at` is its time. The earlier end counts.
     pub(super) fn end(&mut self, ended: Ended, at: Timestamp, seen: bool) {
         if self
             .end
@@ -221,18 +221,18 @@ impl Stream {
         }
     }
 
-    /// Takes the end of the connection, unless the stream has ended before or may have.
+    /// Ends the stream with the connection, unless it ended before, or its end may have been lost.
     pub(super) fn close(&mut self, ended: Ended, at: Timestamp) {
-        match self.doubtful_since {
+        match self.end_lost_since {
             Some(since) => self.give_up(since),
-            None if self.may_be_reset => self.give_up(at),
+            None if self.reset_may_be_lost => self.give_up(at),
             None => {
                 self.end.get_or_insert(End { ended, at, seen: true });
             }
         }
     }
 
-    /// Takes it that the end was lost, unless one was seen; the last that was heard is of `at`.
+    /// Notes that the end was lost, unless one was seen; the last frame before it came at `at`.
     pub(super) fn give_up(&mut self, at: Timestamp) {
         let ended = Ended::Lost;
         self.end.get_or_insert(End { ended, at, seen: false });
@@ -243,7 +243,7 @@ impl Stream {
         self.end.is_some()
     }
 
-    /// Puts out how it ended.
+    /// Emits the exchange, or its end.
     pub(super) fn finish(self, context: &mut Context) {
         let Some(End { ended, at, seen }) = self.end else {
             return self.progress.abandon(context);
@@ -256,7 +256,7 @@ impl Stream {
         self.progress.end(ending, context);
     }
 
-    /// Counts the memory in use.
+    /// Returns the memory in use, in bytes.
     pub(super) fn held_bytes(&self) -> usize {
         size_of::<Self>() + self.progress.held_bytes() + self.trailers.held_bytes()
     }

@@ -1,39 +1,20 @@
-//! What must hold for the frames of any bytes: the body of `fuzz::frames`.
+//! The property that the fuzz target `frame` checks: reading any bytes.
 //!
-//! In: arbitrary bytes. Out: nothing. Panics when the reader says something else of the same bytes cut differently, or
-//! other than [`parse`](super::parse) says of the whole frames, or behind a hole what is not so, or when it holds too much.
+//! The reader must report the same events whatever the cut into chunks, the same as [`parse`](super::parse) for whole frames,
+//! and around a gap no event that is not there without the gap. Its memory must stay bounded.
 
 mod reference;
+mod transcript;
 
-use std::collections::BTreeMap;
 use std::ops::Range;
 
-use super::{Block, Counters, Event, Lost, Reader, Skipped};
+use super::{Counters, Event, GapEffect, Reader};
+use crate::h2::PREFACE;
 use crate::{Chunk, Timestamp};
 pub(super) use reference::expect;
+use transcript::{MAX_BLOCK_BYTES, Recorded, Transcript};
 
-const MAX_BLOCK_BYTES: usize = 64;
-const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
-
-/// An event without what depends on the cut: times, and where its bytes are.
-#[derive(Clone, Debug, Eq, PartialEq)]
-pub(super) struct Told {
-    pub(super) event: Event<'static>,
-    pub(super) bytes: Vec<u8>,
-}
-
-/// What one direction told.
-#[derive(Debug, Default)]
-pub(super) struct Story {
-    pub(super) told: Vec<Told>,
-    /// Whether a hole put it out of step.
-    out_of_step: bool,
-    /// Streams whose content is no longer known, and events that a hole took.
-    unknown: Vec<u32>,
-    lost: usize,
-}
-
-/// As `fuzz::frames` says.
+/// Checks the property for the frames in `data`; see `fuzz::frames`.
 pub(crate) fn frames(data: &[u8]) {
     let Some((&[preface, first, second, start_high, start, length_high, length], frames)) = data.split_first_chunk()
     else {
@@ -43,39 +24,43 @@ pub(crate) fn frames(data: &[u8]) {
     let mut wire = if preface { PREFACE.to_vec() } else { Vec::new() };
     wire.extend_from_slice(frames);
     let cut = [usize::from(first % 16) + 1, usize::from(second) + 1];
-    let whole = tell(&wire, preface, &[usize::MAX], 0..0);
-    assert_eq!(whole.told, tell(&wire, preface, &cut, 0..0).told, "cut into {cut:?}");
+    let whole = transcript_of(&wire, preface, &[usize::MAX], 0..0);
+    assert_eq!(
+        whole.events,
+        transcript_of(&wire, preface, &cut, 0..0).events,
+        "cut into {cut:?}"
+    );
     compare_with_parse(&wire, preface);
     let Some(wire) = wire.get(..well_formed(&whole, wire.len())) else {
         return;
     };
     let start = usize::from(u16::from_be_bytes([start_high, start])) % (wire.len() + 1);
     let length = usize::from(u16::from_be_bytes([length_high % 4, length]));
-    let hole = start..(start + length).min(wire.len());
-    let whole = tell(wire, preface, &[usize::MAX], 0..0);
-    compare_with_hole(&whole, &tell(wire, preface, &cut, hole));
+    let gap = start..(start + length).min(wire.len());
+    let whole = transcript_of(wire, preface, &[usize::MAX], 0..0);
+    compare_with_gap(&whole, &transcript_of(wire, preface, &cut, gap));
 }
 
-/// Reads `wire`, cut into pieces of these lengths by turns, and steps over the hole in it.
-pub(super) fn tell(wire: &[u8], preface: bool, cut: &[usize], hole: Range<usize>) -> Story {
+/// Reads `wire`, cut into chunks of these lengths in turn, and steps over the gap in it.
+pub(super) fn transcript_of(wire: &[u8], preface: bool, cut: &[usize], gap: Range<usize>) -> Transcript {
     let mut reader = if preface {
         Reader::at_preface(MAX_BLOCK_BYTES)
     } else {
         Reader::new(MAX_BLOCK_BYTES)
     };
     reader.set_max_frame_size(16384);
-    let mut story = Story::default();
-    let (before, _) = wire.split_at_checked(hole.start).unwrap_or((wire, &[]));
-    read_pieces(&mut reader, before, 0, cut, &mut story);
-    if !hole.is_empty() {
-        let skipped = reader.skip(Some(hole.len() as u64));
-        story.out_of_step = matches!(skipped, Skipped::OutOfStep(_));
-        let (Skipped::InStep(lost) | Skipped::OutOfStep(lost)) = skipped;
-        story.lose(lost);
+    let mut transcript = Transcript::default();
+    let (before, _) = wire.split_at_checked(gap.start).unwrap_or((wire, &[]));
+    read_pieces(&mut reader, before, 0, cut, &mut transcript);
+    if !gap.is_empty() {
+        let skipped = reader.skip_gap(Some(gap.len() as u64));
+        transcript.out_of_sync = matches!(skipped, GapEffect::OutOfSync(_));
+        let (GapEffect::InSync(lost) | GapEffect::OutOfSync(lost)) = skipped;
+        transcript.lose(lost);
     }
-    if !story.out_of_step {
-        let after = wire.get(hole.end..).unwrap_or_default();
-        read_pieces(&mut reader, after, hole.end, cut, &mut story);
+    if !transcript.out_of_sync {
+        let after = wire.get(gap.end..).unwrap_or_default();
+        read_pieces(&mut reader, after, gap.end, cut, &mut transcript);
     }
     let Counters {
         blocks_cut,
@@ -85,10 +70,10 @@ pub(super) fn tell(wire: &[u8], preface: bool, cut: &[usize], hole: Range<usize>
     } = reader.take_counters();
     let counted = blocks_cut + empty_fragments + empty_data + oversize_frames;
     assert!(counted <= wire.len() as u64, "more frames are counted than came");
-    story
+    transcript
 }
 
-fn read_pieces(reader: &mut Reader, mut bytes: &[u8], start: usize, cut: &[usize], story: &mut Story) {
+fn read_pieces(reader: &mut Reader, mut bytes: &[u8], start: usize, cut: &[usize], transcript: &mut Transcript) {
     let mut position = start;
     for length in cut.iter().cycle() {
         let (piece, rest) = bytes.split_at(bytes.len().min(*length));
@@ -100,9 +85,9 @@ fn read_pieces(reader: &mut Reader, mut bytes: &[u8], start: usize, cut: &[usize
             bytes: piece,
         };
         while let Some(event) = reader.read(&mut chunk) {
-            story.hear(event);
+            transcript.record(event);
             assert!(
-                story.told.len() <= 2 * (position + piece.len()) + 2,
+                transcript.events.len() <= 2 * (position + piece.len()) + 2,
                 "an event for every byte, and one for an end"
             );
         }
@@ -117,95 +102,10 @@ fn read_pieces(reader: &mut Reader, mut bytes: &[u8], start: usize, cut: &[usize
     }
 }
 
-impl Story {
-    /// Takes down an event; content that follows on content is one.
-    fn hear(&mut self, event: Event<'_>) {
-        let last = self.told.last_mut().map(|told| &mut told.event);
-        let (event, bytes) = match (event, last) {
-            (
-                Event::Content { stream, bytes },
-                Some(Event::Content {
-                    stream: same,
-                    bytes: sum,
-                }),
-            ) if stream == *same => {
-                *sum += bytes;
-                return;
-            }
-            (Event::Block(block), _) => (Event::Block(Block { bytes: &[], ..block }), block.bytes.to_vec()),
-            (Event::Content { stream, bytes }, _) => (Event::Content { stream, bytes }, Vec::new()),
-            (Event::EndStream { stream }, _) => (Event::EndStream { stream }, Vec::new()),
-            (Event::Reset { stream, code }, _) => (Event::Reset { stream, code }, Vec::new()),
-            (Event::GoAway { last_stream, code }, _) => (Event::GoAway { last_stream, code }, Vec::new()),
-            (Event::Settings(settings), _) => (Event::Settings(settings), Vec::new()),
-            (Event::Malformed { position, code }, _) => (Event::Malformed { position, code }, Vec::new()),
-            (Event::Preface, _) => (Event::Preface, Vec::new()),
-            (Event::SecondPreface { position }, _) => (Event::SecondPreface { position }, Vec::new()),
-        };
-        self.told.push(Told { event, bytes });
-    }
-
-    /// Takes down what a hole took, in the same words where it is known all the same.
-    fn lose(&mut self, lost: Lost<'_>) {
-        let (content, ended) = match lost {
-            Lost::Nothing => (None, None),
-            Lost::Block(block) => {
-                assert!(!block.whole, "a hole leaves no whole block");
-                return self.hear(Event::Block(block));
-            }
-            Lost::Content {
-                stream,
-                bytes,
-                ends_stream,
-            } => (Some((stream, bytes)), ends_stream.then_some(stream)),
-            Lost::ContentUnknown { stream, ends_stream } => {
-                self.unknown.push(stream);
-                (None, ends_stream.then_some(stream))
-            }
-            Lost::Reset { .. } | Lost::Control { .. } => {
-                self.lost += 1;
-                (None, None)
-            }
-        };
-        if let Some((stream, bytes)) = content.filter(|content| content.1 > 0) {
-            self.hear(Event::Content { stream, bytes });
-        }
-        if let Some(stream) = ended {
-            self.hear(Event::EndStream { stream });
-        }
-    }
-
-    /// Adds up the content of each stream.
-    fn content(&self) -> BTreeMap<u32, u64> {
-        let mut sums = BTreeMap::new();
-        for told in &self.told {
-            if let Event::Content { stream, bytes } = told.event {
-                *sums.entry(stream).or_default() += bytes;
-            }
-        }
-        sums
-    }
-
-    fn blocks(&self) -> impl Iterator<Item = (Block<'static>, &[u8])> {
-        self.told.iter().filter_map(|told| {
-            let Event::Block(block) = told.event else { return None };
-            Some((block, told.bytes.as_slice()))
-        })
-    }
-
-    /// Lists what is neither content nor a block.
-    fn others(&self) -> Vec<Event<'static>> {
-        let events = self.told.iter().map(|told| told.event);
-        events
-            .filter(|event| !matches!(event, Event::Content { .. } | Event::Block(_)))
-            .collect()
-    }
-}
-
-/// Says where the first frame begins that the reader refused.
-fn well_formed(story: &Story, length: usize) -> usize {
-    match story.told.last() {
-        Some(Told {
+/// Returns the position of the first frame that the reader rejected.
+fn well_formed(transcript: &Transcript, length: usize) -> usize {
+    match transcript.events.last() {
+        Some(Recorded {
             event: Event::Malformed { position, .. },
             ..
         }) => usize::try_from(*position).unwrap_or(length),
@@ -213,10 +113,10 @@ fn well_formed(story: &Story, length: usize) -> usize {
     }
 }
 
-/// Checks what was told around a hole against what is told without it.
-fn compare_with_hole(whole: &Story, holed: &Story) {
-    compare_content(whole, holed);
-    for (block, bytes) in holed.blocks() {
+/// Compares the events around a gap with those without the gap.
+fn compare_with_gap(whole: &Transcript, with_gap: &Transcript) {
+    compare_content(whole, with_gap);
+    for (block, bytes) in with_gap.blocks() {
         let found = whole
             .blocks()
             .find(|(other, _)| other.mark.position == block.mark.position);
@@ -229,31 +129,31 @@ fn compare_with_hole(whole: &Story, holed: &Story) {
             );
         }
     }
-    let (all, known) = (whole.others(), holed.others());
+    let (all, known) = (whole.others(), with_gap.others());
     let mut rest = all.iter();
     for event in &known {
         assert!(rest.any(|other| other == event), "{event:?} is invented");
     }
-    let complete = holed.out_of_step || known.len() + holed.lost >= all.len();
-    assert!(complete, "{known:?} in step is not {all:?}");
+    let complete = with_gap.out_of_sync || known.len() + with_gap.lost >= all.len();
+    assert!(complete, "{known:?} in sync is not {all:?}");
 }
 
-fn compare_content(whole: &Story, holed: &Story) {
-    let (all, known) = (whole.content(), holed.content());
+fn compare_content(whole: &Transcript, with_gap: &Transcript) {
+    let (all, known) = (whole.content(), with_gap.content());
     for (stream, bytes) in &known {
         let most = all.get(stream).copied().unwrap_or_default();
         assert!(*bytes <= most, "content of {stream} is invented");
     }
     for (stream, bytes) in &all {
         let least = known.get(stream).copied().unwrap_or_default();
-        let may_lack = holed.out_of_step || holed.unknown.contains(stream);
-        assert!(may_lack || least == *bytes, "content of {stream} is lost in step");
+        let may_lack = with_gap.out_of_sync || with_gap.unknown.contains(stream);
+        assert!(may_lack || least == *bytes, "content of {stream} is lost in sync");
     }
 }
 
-/// Checks the reader against [`parse`](super::parse) on all frames that are whole and that neither refuses.
+/// Compares the reader with [`parse`](super::parse) on the whole frames that neither rejects.
 fn compare_with_parse(wire: &[u8], preface: bool) {
     let (expected, length) = expect(wire, preface);
-    let told = tell(wire.get(..length).unwrap_or_default(), preface, &[usize::MAX], 0..0).told;
-    assert_eq!(told, expected, "the reader and the parser differ");
+    let events = transcript_of(wire.get(..length).unwrap_or_default(), preface, &[usize::MAX], 0..0).events;
+    assert_eq!(events, expected, "the reader and the parser differ");
 }

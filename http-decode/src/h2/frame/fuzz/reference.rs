@@ -1,28 +1,26 @@
-//! What a direction tells, read the simple way: frame by frame, each of them whole.
-//!
-//! In: all bytes of a direction. Out: what the reader has to tell of them, and how far that goes. Refuses frames that are
-//! not whole or that [`parse`] refuses: there it ends.
+//! The expected events of one direction, from a simple reader that parses whole frames one after the other.
 
-use super::{MAX_BLOCK_BYTES, PREFACE, Story, Told};
+use super::transcript::{MAX_BLOCK_BYTES, Recorded, Transcript};
 use crate::Timestamp;
+use crate::chunk::Mark;
+use crate::h2::PREFACE;
 use crate::h2::frame::{Block, ErrorCode, Event, Header, Payload, Settings, flag, parse};
-use crate::stream::Mark;
 
-/// Says what the frames tell, by [`parse`], and how many bytes they are.
-pub(in super::super) fn expect(wire: &[u8], preface: bool) -> (Vec<Told>, usize) {
-    let mut expected = Story::default();
+/// Returns the events of the frames that [`parse`] accepts, and the length of these frames.
+pub(in super::super) fn expect(wire: &[u8], preface: bool) -> (Vec<Recorded>, usize) {
+    let mut expected = Transcript::default();
     let mut position = if preface { PREFACE.len() } else { 0 };
     if preface {
-        expected.hear(Event::Preface);
+        expected.record(Event::Preface);
     }
     let mut block: Option<(Block<'static>, Vec<u8>)> = None;
-    let mut within = false;
+    let mut frame_seen = false;
     while let Some((bytes, rest)) = wire.get(position..).unwrap_or_default().split_first_chunk::<9>() {
         if PREFACE.starts_with(bytes) && block.is_none() {
             if !wire.get(position..).is_some_and(|bytes| bytes.starts_with(PREFACE)) {
                 break;
             }
-            expected.hear(if within {
+            expected.record(if frame_seen {
                 Event::SecondPreface {
                     position: position as u64,
                 }
@@ -32,7 +30,7 @@ pub(in super::super) fn expect(wire: &[u8], preface: bool) -> (Vec<Told>, usize)
             position += PREFACE.len();
             continue;
         }
-        within = true;
+        frame_seen = true;
         let header = Header::parse(bytes);
         let payload = rest.get(..header.length as usize).unwrap_or(rest);
         let Ok(parsed) = parse(&header, payload, 0xff_ffff) else {
@@ -43,13 +41,13 @@ pub(in super::super) fn expect(wire: &[u8], preface: bool) -> (Vec<Told>, usize)
         }
         position += bytes.len() + payload.len();
     }
-    // A block without its last frame is told only if it is over the limit.
+    // A block without its last frame is reported only if it is over the limit.
     if let Some((open, bytes)) = block
         && bytes.len() > MAX_BLOCK_BYTES
     {
-        expected.hear_block(open, &bytes);
+        expected.record_block(open, &bytes);
     }
-    (expected.told, position)
+    (expected.events, position)
 }
 
 fn expect_frame(
@@ -57,7 +55,7 @@ fn expect_frame(
     payload: &Payload<'_>,
     position: usize,
     block: &mut Option<(Block<'static>, Vec<u8>)>,
-    expected: &mut Story,
+    expected: &mut Transcript,
 ) -> Result<(), ErrorCode> {
     let stream = header.stream;
     match payload {
@@ -69,10 +67,10 @@ fn expect_frame(
         Payload::Data { content, .. } => {
             if !content.is_empty() {
                 let bytes = content.len() as u64;
-                expected.hear(Event::Content { stream, bytes });
+                expected.record(Event::Content { stream, bytes });
             }
             if header.has(flag::END_STREAM) {
-                expected.hear(Event::EndStream { stream });
+                expected.record(Event::EndStream { stream });
             }
         }
         Payload::Headers { fragment, .. } => {
@@ -90,19 +88,19 @@ fn expect_frame(
         | Payload::WindowUpdate { .. }
         | Payload::Unknown { .. } => {
             if let Some(event) = event(header, payload) {
-                expected.hear(event);
+                expected.record(event);
             }
         }
     }
     if header.has(flag::END_HEADERS)
         && let Some((open, bytes)) = block.take()
     {
-        expected.hear_block(open, &bytes);
+        expected.record_block(open, &bytes);
     }
     Ok(())
 }
 
-/// Gives the event of a frame that is neither content nor part of a block.
+/// Returns the event of a frame that is neither content nor part of a block.
 fn event(header: &Header, payload: &Payload<'_>) -> Option<Event<'static>> {
     match payload {
         Payload::Reset { code } => Some(Event::Reset {
@@ -125,9 +123,9 @@ fn event(header: &Header, payload: &Payload<'_>) -> Option<Event<'static>> {
     }
 }
 
-impl Story {
-    fn hear_block(&mut self, open: Block<'static>, bytes: &[u8]) {
-        self.hear(Event::Block(Block {
+impl Transcript {
+    fn record_block(&mut self, open: Block<'static>, bytes: &[u8]) {
+        self.record(Event::Block(Block {
             bytes: bytes.get(..MAX_BLOCK_BYTES).unwrap_or(bytes),
             whole: bytes.len() <= MAX_BLOCK_BYTES,
             ..open

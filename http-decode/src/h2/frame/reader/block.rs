@@ -1,30 +1,30 @@
-//! A header block, put together from its frames (RFC 9113 section 4.3).
+//! Assembly of a header block from its frames (RFC 9113 section 4.3).
 //!
-//! In: HEADERS or `PUSH_PROMISE`, CONTINUATION, and their fragments. Out: one [`Block`]. Refuses frames that come between
-//! those of a block, and to hold more than the limit or more than twice what came.
+//! A block that is in one piece is not copied. Memory for the others is bounded by the limit, and by twice the bytes that
+//! arrived.
 
-use super::Step;
 use super::event::{Block, Event};
+use super::state::Step;
 use crate::Timestamp;
+use crate::chunk::Mark;
 use crate::h2::frame::{ErrorCode, Header, flag, kind};
-use crate::stream::Mark;
 
-/// What is kept of the memory of a block that was handed out: enough for the next one of usual size.
+/// Memory that is kept when a block was handed out: enough for the next block of usual size.
 pub(super) const KEPT: usize = 4096;
 
-/// The block in progress, and its bytes if they came in more than one piece.
+/// The block in progress, and its bytes if they are in more than one piece.
 #[derive(Debug)]
-pub(super) struct Assembly {
-    open: Option<Open>,
+pub(super) struct BlockAssembly {
+    open: Option<OpenBlock>,
     bytes: Vec<u8>,
-    /// Whether the bytes were handed out, and nobody needs them any more.
+    /// Whether the bytes were handed out and are not needed any more.
     spent: bool,
     max_bytes: usize,
-    /// Whether no frame was read yet, so that a block may have begun before.
+    /// Whether no frame was read yet, so that a block may have begun earlier.
     joins_late: bool,
 }
 
-impl Assembly {
+impl BlockAssembly {
     pub(super) fn new(max_bytes: usize, joins_late: bool) -> Self {
         Self {
             open: None,
@@ -35,13 +35,13 @@ impl Assembly {
         }
     }
 
-    /// Counts the memory in use.
+    /// Returns the memory in use, in bytes.
     pub(super) fn held_bytes(&self) -> usize {
         self.bytes.capacity()
     }
 
-    /// Lets go of bytes that were handed out.
-    pub(super) fn forget(&mut self) {
+    /// Drops bytes that were handed out.
+    pub(super) fn release(&mut self) {
         if self.spent {
             self.spent = false;
             self.bytes.clear();
@@ -49,24 +49,24 @@ impl Assembly {
         }
     }
 
-    /// Lets go of everything.
+    /// Drops everything.
     pub(super) fn clear(&mut self) {
         self.open = None;
         self.bytes = Vec::new();
     }
 
-    /// Notes that nothing more of the block in progress can come.
+    /// Closes the block in progress: its other frames are lost.
     pub(super) fn close(&mut self) {
         self.open = None;
     }
 
-    /// Opens the block of a CONTINUATION that is the first frame of all, and gives what is known of it.
-    pub(super) fn join(&mut self, header: &Header, mark: Mark) -> Option<Block<'static>> {
-        let joins = std::mem::take(&mut self.joins_late) && header.kind == kind::CONTINUATION;
-        joins.then(|| {
-            let open = Open {
+    /// Opens the block of a CONTINUATION that is the first frame, and returns it without its unknown beginning.
+    pub(super) fn open_headless(&mut self, header: &Header, mark: Mark) -> Option<Block<'static>> {
+        let is_headless = std::mem::take(&mut self.joins_late) && header.kind == kind::CONTINUATION;
+        is_headless.then(|| {
+            let open = OpenBlock {
                 wanted: false,
-                ..Open::new(header, mark)
+                ..OpenBlock::new(header, mark)
             };
             self.open = Some(open);
             Block {
@@ -81,7 +81,7 @@ impl Assembly {
         self.open.is_some()
     }
 
-    /// Checks that a block is followed by its own CONTINUATION, and nothing else is (RFC 9113 section 6.10).
+    /// Checks that CONTINUATION, and nothing else, follows the frames of an open block (RFC 9113 section 6.10).
     pub(super) fn check_order(&self, header: &Header) -> Result<(), ErrorCode> {
         let continues = header.kind == kind::CONTINUATION;
         let in_order = self
@@ -90,7 +90,7 @@ impl Assembly {
         if in_order { Ok(()) } else { Err(ErrorCode::Protocol) }
     }
 
-    pub(super) fn begin(&mut self, open: Open) {
+    pub(super) fn begin(&mut self, open: OpenBlock) {
         self.open = Some(open);
     }
 
@@ -100,22 +100,24 @@ impl Assembly {
         }
     }
 
-    /// Tells whether the block in progress has not been handed out.
-    pub(super) fn is_wanted(&self) -> bool {
+    /// Returns whether more fragments of the block in progress are needed.
+    pub(super) fn wants_more(&self) -> bool {
         self.open.is_some_and(|open| open.wanted)
     }
 
-    /// Notes that the rest of the block is not wanted, and that it ends here if this frame says so.
-    pub(super) fn pass(&mut self, header: &Header) {
+    /// Skips the rest of the block, which ends with this frame if it has `END_HEADERS`.
+    pub(super) fn skip_rest(&mut self, header: &Header) {
         self.open = self.open.take().filter(|_| !header.has(flag::END_HEADERS));
         if let Some(open) = &mut self.open {
             open.wanted = false;
         }
     }
 
-    /// Takes in part of a fragment, and gives out the block if it ends here or is over the limit.
+    /// Adds a part of a fragment, and returns the block if it ends here or exceeds the limit.
     pub(super) fn append<'c>(&mut self, part: &'c [u8], at: Timestamp, ends: bool) -> Step<'c> {
-        let Some(mut open) = self.open else { return Step::On };
+        let Some(mut open) = self.open else {
+            return Step::Continue;
+        };
         open.at = at;
         self.open = Some(open).filter(|_| !ends);
         let room = self.max_bytes.saturating_sub(self.bytes.len());
@@ -126,20 +128,20 @@ impl Assembly {
         }
         self.hold(part);
         if whole && !ends {
-            return Step::On;
+            return Step::Continue;
         }
         self.spent = true;
-        Step::Held(open.block(&[], whole))
+        Step::HeldBlock(open.block(&[], whole))
     }
 
-    /// Gives up the block in progress, unless it was handed out.
+    /// Returns the bytes so far of the block in progress, of which others are lost, unless it was handed out.
     pub(super) fn lose(&mut self) -> Option<Block<'static>> {
         let open = self.open.filter(|open| open.wanted)?;
         self.spent = true;
         Some(open.block(&[], false))
     }
 
-    /// Gives a block its bytes.
+    /// Adds the held bytes to a block.
     pub(super) fn fill<'a>(&'a self, block: Block<'_>) -> Block<'a> {
         Block {
             bytes: &self.bytes,
@@ -147,7 +149,7 @@ impl Assembly {
         }
     }
 
-    /// Doubles as it grows, but never beyond the limit.
+    /// Holds bytes. The capacity doubles as it grows, up to the limit.
     fn hold(&mut self, part: &[u8]) {
         let wanted = self.bytes.len().saturating_add(part.len());
         if wanted > self.bytes.capacity() {
@@ -158,20 +160,20 @@ impl Assembly {
     }
 }
 
-/// A block whose last frame has not come, or not in full.
+/// A block whose last frame is not complete.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Open {
+pub(super) struct OpenBlock {
     stream: u32,
     promised: Option<u32>,
     end_stream: bool,
     mark: Mark,
-    /// When the last chunk of it came.
+    /// When its last chunk came.
     at: Timestamp,
-    /// Whether what follows is still wanted: the block has not been handed out.
+    /// Whether more fragments are needed: the block has not been handed out.
     wanted: bool,
 }
 
-impl Open {
+impl OpenBlock {
     pub(super) fn new(header: &Header, mark: Mark) -> Self {
         Self {
             stream: header.stream,

@@ -1,56 +1,53 @@
-//! What a reader of frames has to say.
-//!
-//! In: fields of frames. Out: [`Event`]s and [`Counters`]. Refuses to take over the value of a parameter that is out of
-//! its range.
+//! The events that a reader of frames reports.
 
 use crate::Timestamp;
+use crate::chunk::Mark;
 use crate::h2::frame::ErrorCode;
 use crate::h2::frame::payload::{check_setting, setting};
-use crate::stream::Mark;
 
-/// What was read. PING, PRIORITY, `WINDOW_UPDATE` and unknown kinds make no event.
+/// What was read. PING, PRIORITY, `WINDOW_UPDATE` and frames of unknown types are not reported.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(crate) enum Event<'a> {
-    /// The client's connection preface.
+    /// The client preface.
     Preface,
-    /// The same behind frames: the client began anew, as it does when the server refused its early data.
+    /// The client preface behind frames: the client started over, as it does when the server rejected its early data.
     SecondPreface {
         /// Position of its first byte.
         position: u64,
     },
-    /// A header block with all its CONTINUATIONs, or the beginning of one that is over the limit.
+    /// A header block with all its CONTINUATION frames, or the beginning of one that is over the limit.
     Block(Block<'a>),
-    /// So many bytes of DATA content, padding not counted, as they come; never none.
+    /// DATA content without padding, as it arrives; at least one byte.
     Content {
-        /// The stream they are on.
+        /// The stream.
         stream: u32,
-        /// How many.
+        /// The number of bytes.
         bytes: u64,
     },
-    /// `END_STREAM` of a DATA frame, behind the frame's last byte. For HEADERS it is in the block.
+    /// The end of a DATA frame with `END_STREAM`. That of HEADERS is in the block.
     EndStream {
         /// The stream that ends in this direction.
         stream: u32,
     },
     /// `RST_STREAM`.
     Reset {
-        /// The stream that is given up.
+        /// The stream that is reset.
         stream: u32,
         /// Why, in the codes of RFC 9113 section 7.
         code: u32,
     },
-    /// GOAWAY, once its fixed fields are there.
+    /// GOAWAY, once its fixed fields have arrived.
     GoAway {
         /// The last stream that was or might be acted upon.
         last_stream: u32,
         /// Why, in the codes of RFC 9113 section 7.
         code: u32,
     },
-    /// SETTINGS, at its end.
+    /// A whole SETTINGS frame.
     Settings(Settings),
-    /// What came is not a frame, or breaks section 6 so that the connection cannot go on: the reader is out of step.
+    /// Bytes that are not a frame, or an error of the connection by section 6. The reader is out of sync.
     Malformed {
-        /// Position of the frame's first byte, or of the first that differs from the preface.
+        /// Position of the first byte of the frame, or of the first byte that differs from the preface.
         position: u64,
         /// What is wrong.
         code: ErrorCode,
@@ -60,35 +57,35 @@ pub(crate) enum Event<'a> {
 /// A header block.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(crate) struct Block<'a> {
-    /// The stream it came on.
+    /// The stream of its frames.
     pub(crate) stream: u32,
-    /// The stream that `PUSH_PROMISE` promises; `None` for HEADERS, and where it was lost.
+    /// The stream that `PUSH_PROMISE` promises; `None` for HEADERS, or if it was lost.
     pub(crate) promised: Option<u32>,
-    /// Whether HEADERS says `END_STREAM`.
+    /// Whether HEADERS has `END_STREAM`.
     pub(crate) end_stream: bool,
-    /// Whether the block began before the reader did: neither its kind nor its fields nor `end_stream` are known.
+    /// Whether the block began before the reader: its frame type, its fields and `end_stream` are unknown.
     pub(crate) headless: bool,
-    /// The fragments put together, padding and priority fields taken off.
+    /// The concatenated fragments, without padding and priority fields.
     pub(crate) bytes: &'a [u8],
-    /// False if `bytes` is only a beginning, possibly of none: the rest fell into a hole, lay over the limit, or the
-    /// block had begun before the reader did.
+    /// Whether `bytes` is the whole block. If not, it is a beginning, possibly empty: the rest was lost or over the limit, or
+    /// the block began before the reader.
     pub(crate) whole: bool,
     /// The first byte of the first frame's header.
     pub(crate) mark: Mark,
-    /// When the chunk came that completed the block or made it too long; before a hole, the last one of the block.
+    /// When the last chunk of the block came; for a block over the limit, the chunk that exceeded it.
     pub(crate) at: Timestamp,
 }
 
-/// What a SETTINGS frame says; the last entry wins, and one out of its range is left out.
+/// The entries of a SETTINGS frame. The last entry of an identifier counts; one out of range is ignored.
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
 pub(crate) struct Settings {
-    /// An answer to the other side's, without entries.
+    /// Whether it acknowledges the SETTINGS of the other side; then it has no entries.
     pub(crate) ack: bool,
-    /// Bytes of HPACK table the sender allows the other side's encoder.
+    /// The size of the HPACK table that the sender allows to the encoder of the other side, in bytes.
     pub(crate) header_table_size: Option<u32>,
-    /// Bytes of payload the sender takes in a frame.
+    /// The largest payload that the sender accepts, in bytes.
     pub(crate) max_frame_size: Option<u32>,
-    /// Whether the sender, a server, takes extended CONNECT (RFC 8441).
+    /// Whether the sender, a server, accepts extended CONNECT (RFC 8441).
     pub(crate) enable_connect_protocol: Option<bool>,
 }
 
@@ -97,8 +94,8 @@ impl Settings {
         Self { ack, ..Self::default() }
     }
 
-    /// Takes in one entry, which is in the first six bytes.
-    pub(super) fn enter(&mut self, &[i0, i1, v0, v1, v2, v3, ..]: &[u8; 9]) {
+    /// Sets one entry, which is in the first six bytes.
+    pub(super) fn set(&mut self, &[i0, i1, v0, v1, v2, v3, ..]: &[u8; 9]) {
         let identifier = u16::from_be_bytes([i0, i1]);
         let value = u32::from_be_bytes([v0, v1, v2, v3]);
         if check_setting(identifier, value).is_err() {
@@ -113,15 +110,15 @@ impl Settings {
     }
 }
 
-/// How often a peer did what costs an endpoint more than us.
+/// Counters of frames with which peers attack endpoints.
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
 pub(crate) struct Counters {
     /// Header blocks over the limit (CVE-2024-27316).
     pub(crate) blocks_cut: u64,
-    /// HEADERS and CONTINUATION frames of no bytes that do not end their block.
+    /// Empty HEADERS and CONTINUATION frames that do not end their block.
     pub(crate) empty_fragments: u64,
-    /// DATA frames of no bytes that do not end their stream (CVE-2019-9518).
+    /// Empty DATA frames that do not end their stream (CVE-2019-9518).
     pub(crate) empty_data: u64,
-    /// Frames larger than the other side allows.
+    /// Frames larger than the other side accepts.
     pub(crate) oversize_frames: u64,
 }

@@ -1,19 +1,16 @@
-//! Fixed fields: frame headers, and what payloads begin with.
-//!
-//! In: chunks that may end in the middle of a field. Out: all the fields at once. Refuses nothing: what they mean is
-//! known to whom asks for them.
+//! Fixed fields: frame headers, and the fields that payloads begin with. Chunks may end in the middle of them.
 
 use crate::Chunk;
 
-/// Fixed fields that may lie in more than one chunk: at most the nine bytes of a frame header.
+/// Fixed fields in progress: at most the nine bytes of a frame header.
 #[derive(Debug, Default)]
-pub(super) struct Fixed {
+pub(super) struct FixedFields {
     bytes: [u8; 9],
     pub(super) have: usize,
 }
 
-impl Fixed {
-    /// Gives all `length` of them, in front, once they have come.
+impl FixedFields {
+    /// Returns all `length` bytes, at the front of the array, once they have arrived.
     pub(super) fn gather(&mut self, length: u32, chunk: &mut Chunk<'_>) -> Option<[u8; 9]> {
         let length = length as usize;
         if let (0, 9, Some(&bytes)) = (self.have, length, chunk.bytes.first_chunk()) {
@@ -35,7 +32,7 @@ impl Fixed {
     }
 }
 
-/// Reads four bytes from `start` on.
+/// Parses the four bytes at `start`.
 pub(super) fn word(bytes: &[u8; 9], start: usize) -> u32 {
     let word = bytes.get(start..).and_then(<[u8]>::first_chunk);
     word.copied().map(u32::from_be_bytes).unwrap_or_default()

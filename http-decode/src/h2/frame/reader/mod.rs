@@ -1,146 +1,106 @@
-//! One direction's frames, read in step from bytes that arrive in any split.
+//! Reading the frames of one direction, in sync with their boundaries.
 //!
-//! In: chunks in order, and holes. Out: [`Event`]s, and what each hole took. Refuses what leaves unknown where the next
-//! frame begins or whose it is; a wrong value inside a frame is passed over, as many gateways do. Content is counted and
-//! not kept; of a header block at most the limit is held, and only while it lies in more than one piece.
+//! Chunks may split frames anywhere. An error that leaves it unknown where the next frame begins, or to which stream it
+//! belongs, puts the reader out of sync; a wrong value inside a frame is ignored, as many gateways do. Content is counted
+//! and not kept. A header block is copied only if it is in more than one piece, up to the limit.
 
 mod block;
 mod event;
 mod fixed;
-mod hole;
+mod gap;
+mod lost;
 mod payload;
+mod state;
 
+use self::block::{BlockAssembly, OpenBlock};
+pub(crate) use self::event::{Block, Counters, Event, Settings};
+use self::fixed::FixedFields;
+pub(crate) use self::lost::{GapEffect, Lost};
+use self::state::{Frame, State, Step};
 use super::{ErrorCode, Header, flag, kind};
-use crate::stream::Mark;
+use crate::chunk::Mark;
+use crate::h2::PREFACE;
 use crate::{Chunk, Timestamp};
-use block::{Assembly, Open};
-pub(crate) use event::{Block, Counters, Event, Settings};
-use fixed::Fixed;
-pub(crate) use hole::{Lost, Skipped};
 
-/// What a client sends first (RFC 9113 section 3.4).
-const PREFACE: &[u8; 24] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
-
-/// Its first nine bytes, read as a frame's: one of an unassigned kind, longer than any that is sent.
+/// The first nine bytes of the preface, parsed as a frame header: of an unassigned type, and longer than any frame in use.
 const PREFACE_AS_HEADER: Header = Header::parse(b"PRI * HTT");
-/// The largest length that a header can announce.
+/// The largest length that a header can have.
 const MAX_LENGTH: u32 = 0xff_ffff;
 
-/// Reads one direction in step with its frames.
+/// The reader of one direction.
 #[derive(Debug)]
 pub(crate) struct Reader {
     state: State,
-    fixed: Fixed,
+    fixed: FixedFields,
     /// Where the frame in progress began.
     mark: Mark,
-    assembly: Assembly,
+    assembly: BlockAssembly,
     settings: Settings,
     max_frame_size: u32,
-    /// Whether the header of a frame was read.
-    within: bool,
+    /// Whether a frame header was read.
+    frame_seen: bool,
     counters: Counters,
 }
 
-/// What the next byte belongs to.
-#[derive(Clone, Copy, Debug)]
-enum State {
-    /// The preface: so many of its bytes are behind.
-    Preface(usize),
-    /// A frame header.
-    Header,
-    /// Fixed fields at the beginning of a payload, or an entry of SETTINGS.
-    Fixed(Frame),
-    /// Content, or a fragment of a header block.
-    Body(Frame),
-    /// Nothing of interest, to the end of the frame.
-    Rest(Frame),
-    /// Nobody knows.
-    OutOfStep,
-}
-
-/// A frame in progress.
-#[derive(Clone, Copy, Debug)]
-struct Frame {
-    header: Header,
-    /// Position of its first byte.
-    position: u64,
-    /// Bytes of payload to come, those of fixed fields that are not complete included.
-    left: u32,
-    /// Of these, the padding at the end.
-    padding: u32,
-}
-
-/// What came of a step.
-enum Step<'c> {
-    /// There may be more to read.
-    On,
-    /// The chunk is used up.
-    More,
-    /// An event that does not need the reader's memory.
-    Event(Event<'c>),
-    /// A header block whose bytes the reader holds.
-    Held(Block<'c>),
-}
-
 impl Reader {
-    /// Begins where a frame header is next.
+    /// Begins at a frame header.
     ///
-    /// Should the first frame be CONTINUATION, then its block began before: it comes out as not whole and without bytes.
+    /// If the first frame is CONTINUATION, its block began earlier, and is reported as headless and without bytes.
     pub(crate) fn new(max_block_bytes: usize) -> Self {
         Self {
             state: State::Header,
-            fixed: Fixed::default(),
+            fixed: FixedFields::default(),
             mark: Mark {
                 position: 0,
                 at: Timestamp(0),
                 origin: 0,
             },
-            assembly: Assembly::new(max_block_bytes, true),
+            assembly: BlockAssembly::new(max_block_bytes, true),
             settings: Settings::default(),
             max_frame_size: MAX_LENGTH,
-            within: false,
+            frame_seen: false,
             counters: Counters::default(),
         }
     }
 
-    /// Begins where the client's connection preface is next.
+    /// Begins at the client preface.
     pub(crate) fn at_preface(max_block_bytes: usize) -> Self {
         Self {
             state: State::Preface(0),
-            assembly: Assembly::new(max_block_bytes, false),
+            assembly: BlockAssembly::new(max_block_bytes, false),
             ..Self::new(max_block_bytes)
         }
     }
 
-    /// Sets what the other side's `SETTINGS_MAX_FRAME_SIZE` allows. Larger frames are counted and read all the same:
-    /// when a new limit takes effect cannot be seen, and a frame refused for nothing would cost the connection.
+    /// Sets the `SETTINGS_MAX_FRAME_SIZE` of the other side. Larger frames are counted and read all the same: a tap cannot see
+    /// when a new limit takes effect, and a frame rejected in error would lose the connection.
     pub(crate) fn set_max_frame_size(&mut self, bytes: u32) {
         self.max_frame_size = bytes;
     }
 
-    /// Counts the memory in use.
+    /// Returns the memory in use, in bytes.
     pub(crate) fn held_bytes(&self) -> usize {
         self.assembly.held_bytes()
     }
 
-    /// Takes what was counted since the last time.
+    /// Takes the counters since the last call.
     pub(crate) fn take_counters(&mut self) -> Counters {
         std::mem::take(&mut self.counters)
     }
 
-    /// Reads on, to the next event; to be called until it gives `None`, and then the chunk is used up.
+    /// Reads up to the next event; `None` when the chunk is used up.
     ///
-    /// Only [`Event::Malformed`] leaves unread bytes behind for good: a reader that is out of step discards what it is
-    /// given.
+    /// Behind [`Event::Malformed`] the reader is out of sync: the rest of the chunk is the caller's, and later chunks are
+    /// discarded.
     pub(crate) fn read<'s, 'c: 's>(&'s mut self, chunk: &mut Chunk<'c>) -> Option<Event<'s>> {
-        self.assembly.forget();
+        self.assembly.release();
         loop {
             let step: Step<'c> = self.step(chunk);
             match step {
-                Step::On => {}
-                Step::More => return None,
+                Step::Continue => {}
+                Step::NeedMore => return None,
                 Step::Event(event) => return Some(event),
-                Step::Held(block) => return Some(Event::Block(self.assembly.fill(block))),
+                Step::HeldBlock(block) => return Some(Event::Block(self.assembly.fill(block))),
             }
         }
     }
@@ -152,20 +112,20 @@ impl Reader {
             State::Body(frame) if frame.header.kind == kind::DATA => self.read_content(frame, chunk),
             State::Body(frame) => self.read_fragment(frame, chunk),
             State::Rest(frame) => self.read_rest(frame, chunk),
-            State::Preface(behind) => self.read_preface(behind, chunk),
-            State::OutOfStep => {
+            State::Preface(read) => self.read_preface(read, chunk),
+            State::OutOfSync => {
                 chunk.discard();
-                Step::More
+                Step::NeedMore
             }
         }
     }
 
-    fn read_preface<'c>(&mut self, behind: usize, chunk: &mut Chunk<'c>) -> Step<'c> {
-        let expected = PREFACE.get(behind..).unwrap_or_default();
+    fn read_preface<'c>(&mut self, read: usize, chunk: &mut Chunk<'c>) -> Step<'c> {
+        let expected = PREFACE.get(read..).unwrap_or_default();
         if expected.is_empty() {
             self.state = State::Header;
             let position = self.mark.position;
-            return Step::Event(if self.within {
+            return Step::Event(if self.frame_seen {
                 Event::SecondPreface { position }
             } else {
                 Event::Preface
@@ -174,13 +134,13 @@ impl Reader {
         let pairs = expected.iter().zip(chunk.bytes);
         let count = pairs.take_while(|(expected, byte)| expected == byte).count();
         chunk.advance(count);
-        self.state = State::Preface(behind + count);
+        self.state = State::Preface(read + count);
         if count == expected.len() {
-            Step::On
+            Step::Continue
         } else if chunk.bytes.is_empty() {
-            Step::More
+            Step::NeedMore
         } else {
-            self.refuse(chunk.position, ErrorCode::Protocol)
+            self.reject(chunk.position, ErrorCode::Protocol)
         }
     }
 
@@ -193,26 +153,26 @@ impl Reader {
             };
         }
         let Some(bytes) = self.fixed.gather(9, chunk) else {
-            return Step::More;
+            return Step::NeedMore;
         };
         let (header, mark) = (Header::parse(&bytes), self.mark);
         if header == PREFACE_AS_HEADER && !self.assembly.is_open() {
             self.state = State::Preface(bytes.len());
-            return Step::On;
+            return Step::Continue;
         }
-        self.within = true;
-        let joined = self.assembly.join(&header, mark);
-        match self.enter(header, mark) {
+        self.frame_seen = true;
+        let headless = self.assembly.open_headless(&header, mark);
+        match self.begin_frame(header, mark) {
             Ok(state) => {
                 self.state = state;
-                joined.map_or(Step::On, |block| Step::Event(Event::Block(block)))
+                headless.map_or(Step::Continue, |block| Step::Event(Event::Block(block)))
             }
-            Err(code) => self.refuse(mark.position, code),
+            Err(code) => self.reject(mark.position, code),
         }
     }
 
-    /// Finds out what to read behind a frame header.
-    fn enter(&mut self, header: Header, mark: Mark) -> Result<State, ErrorCode> {
+    /// Checks a frame header, and returns the state behind it.
+    fn begin_frame(&mut self, header: Header, mark: Mark) -> Result<State, ErrorCode> {
         let frame = Frame {
             header,
             position: mark.position,
@@ -238,12 +198,12 @@ impl Reader {
         match header.kind {
             kind::DATA => fields,
             kind::HEADERS | kind::PUSH_PROMISE => {
-                self.assembly.begin(Open::new(&header, mark));
+                self.assembly.begin(OpenBlock::new(&header, mark));
                 fields
             }
-            kind::CONTINUATION if self.assembly.is_wanted() => State::Body(frame),
+            kind::CONTINUATION if self.assembly.wants_more() => State::Body(frame),
             kind::CONTINUATION => {
-                self.assembly.pass(&header);
+                self.assembly.skip_rest(&header);
                 State::Rest(frame)
             }
             kind::SETTINGS => {
@@ -274,8 +234,8 @@ impl Reader {
         }
     }
 
-    fn refuse<'c>(&mut self, position: u64, code: ErrorCode) -> Step<'c> {
-        self.state = State::OutOfStep;
+    fn reject<'c>(&mut self, position: u64, code: ErrorCode) -> Step<'c> {
+        self.state = State::OutOfSync;
         self.assembly.clear();
         Step::Event(Event::Malformed { position, code })
     }

@@ -1,11 +1,11 @@
-//! The payload of the frame in progress.
+//! Reading the payload of the frame in progress.
 //!
-//! In: the frame, and chunks. Out: its events, as soon as they are known. Refuses padding that is longer than the frame,
-//! and a promise of a stream that no server may open.
+//! Padding longer than the frame, and a promise of a stream that no server may open, are errors of the connection.
 
+use super::Reader;
 use super::event::Event;
 use super::fixed::word;
-use super::{Frame, Reader, State, Step};
+use super::state::{Frame, State, Step};
 use crate::Chunk;
 use crate::h2::frame::payload::is_promised;
 use crate::h2::frame::{ErrorCode, flag, kind};
@@ -19,15 +19,15 @@ impl Reader {
         }
         let length = header.fixed_length();
         let Some(bytes) = self.fixed.gather(length, chunk) else {
-            return Step::More;
+            return Step::NeedMore;
         };
         frame.left = frame.left.saturating_sub(length);
         self.state = State::Rest(frame);
         match header.kind {
             kind::SETTINGS => {
-                self.settings.enter(&bytes);
+                self.settings.set(&bytes);
                 self.state = State::Fixed(frame);
-                Step::On
+                Step::Continue
             }
             kind::RST_STREAM => Step::Event(Event::Reset {
                 stream: header.stream,
@@ -41,24 +41,24 @@ impl Reader {
         }
     }
 
-    /// Takes in the pad length of a frame with content or a fragment, and the stream that is promised.
+    /// Applies the pad length of a frame with content or a fragment, and the stream that is promised.
     fn read_body_fields<'c>(&mut self, mut frame: Frame, bytes: &[u8; 9]) -> Step<'c> {
         let padded = frame.header.has(flag::PADDED);
         if padded {
             frame.padding = bytes.first().copied().unwrap_or_default().into();
         }
         if frame.padding > frame.left {
-            return self.refuse(frame.position, ErrorCode::Protocol);
+            return self.reject(frame.position, ErrorCode::Protocol);
         }
         if frame.header.kind == kind::PUSH_PROMISE {
             let promised = word(bytes, usize::from(padded)) & 0x7fff_ffff;
             if !is_promised(promised) {
-                return self.refuse(frame.position, ErrorCode::Protocol);
+                return self.reject(frame.position, ErrorCode::Protocol);
             }
             self.assembly.promise(promised);
         }
         self.state = State::Body(frame);
-        Step::On
+        Step::Continue
     }
 
     pub(super) fn read_content<'c>(&mut self, mut frame: Frame, chunk: &mut Chunk<'c>) -> Step<'c> {
@@ -71,8 +71,8 @@ impl Reader {
             State::Body(frame)
         };
         match (count, wanted) {
-            (0, 0) => Step::On,
-            (0, _) => Step::More,
+            (0, 0) => Step::Continue,
+            (0, _) => Step::NeedMore,
             _ => Step::Event(Event::Content {
                 stream: frame.header.stream,
                 bytes: count.into(),
@@ -93,16 +93,16 @@ impl Reader {
             State::Body(frame)
         };
         let step = self.assembly.append(part, at, ends);
-        if let Step::Event(Event::Block(block)) | Step::Held(block) = &step
+        if let Step::Event(Event::Block(block)) | Step::HeldBlock(block) = &step
             && !block.whole
         {
-            // The rest of this frame is passed over, as that of every frame of the block that follows.
+            // The rest of this frame is skipped, as are the other frames of the block.
             self.counters.blocks_cut += 1;
-            self.assembly.pass(&frame.header);
+            self.assembly.skip_rest(&frame.header);
             self.state = State::Rest(frame);
         }
-        if !complete && matches!(step, Step::On) {
-            return Step::More;
+        if !complete && matches!(step, Step::Continue) {
+            return Step::NeedMore;
         }
         step
     }
@@ -112,18 +112,18 @@ impl Reader {
         frame.left -= count;
         if frame.left > 0 {
             self.state = State::Rest(frame);
-            return Step::More;
+            return Step::NeedMore;
         }
         self.state = State::Header;
         if frame.header.kind == kind::DATA && frame.header.has(flag::END_STREAM) {
             let stream = frame.header.stream;
             return Step::Event(Event::EndStream { stream });
         }
-        Step::On
+        Step::Continue
     }
 }
 
-/// Takes up to `count` bytes off a chunk, and says how many they are.
+/// Takes up to `count` bytes off a chunk, and returns them with their number.
 fn take<'c>(chunk: &mut Chunk<'c>, count: u32) -> (&'c [u8], u32) {
     let bytes: &'c [u8] = chunk.bytes;
     let part = bytes.get(..count as usize).unwrap_or(bytes);

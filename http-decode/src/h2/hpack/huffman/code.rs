@@ -1,21 +1,21 @@
-//! The Huffman code (RFC 7541 Appendix B), made into lookup tables while compiling.
+//! The Huffman code (RFC 7541 Appendix B), as lookup tables made at compile time.
 //!
-//! In: the next bits of a string. Out: the symbols they begin with. The code is canonical: within a length codes rise
-//! with the symbol, and a longer code follows the shorter ones; so the lengths say everything.
+//! The code is canonical: codes of one length rise with the symbol, and longer codes follow shorter ones. So the lengths
+//! define the code.
 #![expect(
     clippy::indexing_slicing,
     reason = "only const evaluation indexes here, and an index out of bounds would not compile"
 )]
 
-/// Bits that [`lookup`] looks at, room for two codes of six; a code that is longer is left to [`long`]. Measured: 10 and
-/// 11 are slower, and 13 would fill a first-level cache.
+/// Bits of a [`lookup`], enough for two codes of six bits; [`long`] finds longer codes. Measured: 10 and 11 are slower, and a
+/// table for 13 would fill a first-level cache.
 const INDEX_BITS: u32 = 12;
 /// The longest code, which is that of EOS.
 const MAX_BITS: u32 = 30;
-/// The symbol that ends nothing: a string that holds its code is an error.
+/// The symbol EOS: a string that contains its code is an error.
 const EOS: u16 = 256;
 
-/// Bits of the code of each octet, and of EOS.
+/// The length of the code of each octet, and of EOS, in bits.
 pub(in super::super) const LENGTHS: [u8; 257] = [
     13, 23, 28, 28, 28, 28, 28, 28, 28, 24, 30, 28, 28, 30, 28, 28, 28, 28, 28, 28, 28, 28, 30, 28, 28, 28, 28, 28, 28,
     28, 28, 28, 6, 10, 10, 12, 13, 6, 8, 11, 10, 10, 8, 11, 8, 6, 6, 6, 5, 5, 5, 6, 6, 6, 6, 6, 6, 6, 7, 8, 15, 6, 12,
@@ -28,7 +28,7 @@ pub(in super::super) const LENGTHS: [u8; 257] = [
     27, 27, 27, 27, 27, 26, 30,
 ];
 
-/// The one or two symbols that some bits begin with, packed: see its methods.
+/// The one or two symbols whose codes some bits begin with, packed.
 #[derive(Clone, Copy)]
 pub(super) struct Symbols(u32);
 
@@ -44,26 +44,26 @@ impl Symbols {
         Self(self.0 & 0xff | (next.0 & 0xff) << 8 | (self.bits() + next.bits()) << 16 | 16 << 24)
     }
 
-    /// The octets, the first one lowest.
+    /// Returns the octets, the first one lowest.
     #[inline]
     pub(super) const fn octets(self) -> u64 {
         (self.0 & 0xffff) as u64
     }
 
-    /// Bits of their codes; none if the first code is a long one.
+    /// Returns the length of their codes in bits; 0 if the first code is a long one.
     #[inline]
     pub(super) const fn bits(self) -> u32 {
         self.0 >> 16 & 0xff
     }
 
-    /// Bits of `octets` that are in use: 0, 8 or 16.
+    /// Returns the number of bits in use in `octets`: 0, 8 or 16.
     #[inline]
     pub(super) const fn width(self) -> u32 {
         self.0 >> 24
     }
 }
 
-/// Finds what the highest bits of `window` begin with.
+/// Finds the symbols whose codes the highest bits of `window` begin with.
 #[inline]
 pub(super) fn lookup(window: u64) -> Symbols {
     let index = (window >> (u64::BITS - INDEX_BITS)) as usize;
@@ -84,20 +84,20 @@ pub(super) fn long(window: u64) -> (u16, u32) {
         .unwrap_or((EOS, MAX_BITS))
 }
 
-/// Where the codes of one length lie among all bit strings of 32 bits.
+/// The range of the codes of one length among all bit strings of 32 bits.
 #[derive(Clone, Copy)]
 struct Rank {
     bits: u32,
-    /// Where the first code begins, and where the last one ends.
+    /// The start of the first code, and the end of the last one.
     first: u64,
     end: u64,
-    /// The first code's symbol in [`SORTED`].
+    /// The index in [`SORTED`] of the symbol of the first code.
     sorted: usize,
 }
 
 /// All symbols in the order of their codes.
 static SORTED: [u16; 257] = sorted();
-/// One rank a length, the shortest first; a length without codes has an empty one.
+/// One rank per length, the shortest first; it is empty for a length without codes.
 static RANKS: [Rank; MAX_BITS as usize] = ranks();
 static TABLE: [Symbols; 1 << INDEX_BITS] = table();
 
@@ -161,7 +161,7 @@ const fn table() -> [Symbols; 1 << INDEX_BITS] {
     table
 }
 
-/// The table with one symbol an entry, and none where its code is longer than the index.
+/// Returns the table with one symbol per entry, and none where the code is longer than the index.
 const fn singles() -> [Symbols; 1 << INDEX_BITS] {
     let sorted = sorted();
     let mut table = [Symbols::NONE; 1 << INDEX_BITS];

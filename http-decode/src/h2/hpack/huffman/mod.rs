@@ -1,28 +1,24 @@
-//! Strings in the Huffman code (RFC 7541 section 5.2).
-//!
-//! In: a coded string. Out: its octets. Refuses a string that holds EOS, and padding that is longer than seven bits or
-//! is not the beginning of EOS.
+//! Huffman-coded strings (RFC 7541 section 5.2).
 
 mod code;
 
-use super::Error;
+use super::error::Error;
 #[cfg(test)]
 pub(super) use code::LENGTHS;
 use code::Symbols;
 
-/// Lookups whose codes of up to 12 bits fit into a window, of which 57 bits are sure to be filled.
+/// Lookups per window: at least 57 bits of a window are filled, and a lookup takes up to 12.
 const LOOKUPS: usize = 4;
 
-/// The most that [`decode`] may want to write for a string: codes have five bits or more, and it writes eight octets at
-/// a time.
+/// Returns the room that [`decode`] needs for a string: codes have five bits or more, and it writes eight octets at a time.
 pub(super) const fn max_decoded(length: usize) -> usize {
     length.saturating_add(length.div_ceil(5) * 3).saturating_add(8)
 }
 
-/// Decodes the string of `length` bytes that `block` begins with into the beginning of `output`, which has room for
-/// [`max_decoded`], and gives how many octets it has.
+/// Decodes the string of `length` bytes at the beginning of `block` into `output`, which has room for [`max_decoded`], and
+/// returns the number of octets.
 ///
-/// What follows the string is read along with its last bytes, and not used: this saves copying them.
+/// Bytes behind the string are read along with its last bytes, and ignored: this saves a copy.
 pub(super) fn decode(block: &[u8], length: usize, output: &mut [u8]) -> Result<usize, Error> {
     let mut reader = Reader {
         block,
@@ -32,43 +28,43 @@ pub(super) fn decode(block: &[u8], length: usize, output: &mut [u8]) -> Result<u
     let mut written = 0;
     loop {
         let short = reader.read_short();
-        put(output, written, short.octets.to_le_bytes());
+        write(output, written, short.octets.to_le_bytes());
         written += short.width as usize / 8;
         if short.last.width() == 0 {
             if reader.is_end() {
                 return Ok(written);
             }
-            put(output, written, [reader.read_long()?]);
+            write(output, written, [reader.read_long()?]);
             written += 1;
         }
     }
 }
 
 #[inline]
-fn put<const N: usize>(output: &mut [u8], at: usize, octets: [u8; N]) {
+fn write<const N: usize>(output: &mut [u8], at: usize, octets: [u8; N]) {
     if let Some(room) = output.get_mut(at..).and_then(<[u8]>::first_chunk_mut) {
         *room = octets;
     }
 }
 
-/// A string and how far it was read, in bits.
+/// A string, and the position in it, in bits.
 struct Reader<'a> {
     block: &'a [u8],
     position: usize,
     end: usize,
 }
 
-/// Octets with short codes.
+/// Octets of short codes.
 struct Short {
-    /// Up to eight octets, the first one lowest, and the bits that are in use.
+    /// Up to eight octets, the first one lowest, and the number of bits in use.
     octets: u64,
     width: u32,
-    /// The last lookup's answer.
+    /// The result of the last lookup.
     last: Symbols,
 }
 
 impl Reader<'_> {
-    /// Shows the next bits, the first one highest: 57 at least, ones where the string has ended.
+    /// Returns the next bits, the first one highest: at least 57, with ones behind the end of the string.
     #[inline]
     fn window(&self) -> u64 {
         let bytes = self.block.get(self.position / 8..).unwrap_or_default();
@@ -94,17 +90,17 @@ impl Reader<'_> {
         Short { octets, width, last }
     }
 
-    /// Tells whether the string ends here, where no short code was found. Then the next eight bits are ones, as all long
+    /// Returns whether the string ends here, where no short code was found. Then the next eight bits are ones, as all long
     /// codes begin with more of them.
     #[inline]
     fn is_end(&self) -> bool {
         self.end.checked_sub(self.position).is_some_and(|left| left < 8)
     }
 
-    /// Reads one octet where no short code was found, nor the end of the string.
+    /// Reads one octet where neither a short code nor the end of the string was found.
     #[cold]
     fn read_long(&mut self) -> Result<u8, Error> {
-        // A code that ended beyond the string was made of other padding than ones: ones begin no short code.
+        // A code that ended behind the string has padding with other bits than ones: no short code begins with ones.
         let left = self.end.checked_sub(self.position).ok_or(Error::HuffmanPadding)?;
         let window = self.window();
         let (symbol, bits) = code::long(window);

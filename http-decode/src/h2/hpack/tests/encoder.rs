@@ -4,7 +4,6 @@ use std::collections::VecDeque;
 use std::sync::LazyLock;
 
 use super::super::{huffman, static_table};
-use super::count;
 
 /// Needs nothing that an earlier block inserted.
 pub(super) const NOTHING: u64 = u64::MAX;
@@ -163,7 +162,12 @@ fn low(value: u32) -> u8 {
 /// Writes a string (RFC 7541 section 5.2).
 pub(super) fn string(block: &mut Vec<u8>, string: &[u8], huffman: bool) {
     let coded = if huffman { encode(string) } else { string.to_vec() };
-    integer(block, if huffman { 0x80 } else { 0 }, 7, count(coded.len()));
+    integer(
+        block,
+        if huffman { 0x80 } else { 0 },
+        7,
+        u32::try_from(coded.len()).unwrap(),
+    );
     block.extend(coded);
 }
 

@@ -129,12 +129,12 @@ fn the_largest_frame_is_read() {
     let mut reader = Reader::new(LIMIT);
     let header = [0xff, 0xff, 0xff, 0, 1, 0, 0, 0, 1];
     assert_eq!(read_at(&mut reader, 0, &header), none());
-    let lost = reader.skip(Some((1 << 24) - 2));
+    let lost = reader.skip_gap(Some((1 << 24) - 2));
     let content = Lost::Content {
         stream: 1,
         bytes: (1 << 24) - 2,
         ends_stream: false,
     };
-    assert_eq!(lost, Skipped::InStep(content));
+    assert_eq!(lost, GapEffect::InSync(content));
     assert_eq!(read_at(&mut reader, 0, b"x"), ["1: 1 bytes", "1: end"]);
 }

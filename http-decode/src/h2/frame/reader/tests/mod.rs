@@ -1,6 +1,6 @@
 //! Every kind of frame.
 
-mod holes;
+mod gaps;
 mod limits;
 mod properties;
 
@@ -45,18 +45,18 @@ fn read(wire: &[u8]) -> Vec<String> {
     read_at(&mut Reader::new(LIMIT), 0, wire)
 }
 
-/// Reads `before`, steps over a hole, and reads `after`.
-fn read_around(before: &[u8], hole: u64, after: &[u8]) -> [Vec<String>; 3] {
+/// Reads `before`, steps over a gap, and reads `after`.
+fn read_around(before: &[u8], gap: u64, after: &[u8]) -> [Vec<String>; 3] {
     let mut reader = Reader::new(LIMIT);
     let events = read_at(&mut reader, 0, before);
-    let skipped = match reader.skip(Some(hole)) {
-        Skipped::InStep(lost) => show_lost(&lost),
-        Skipped::OutOfStep(lost) => format!("out of step, {}", show_lost(&lost)),
+    let skipped = match reader.skip_gap(Some(gap)) {
+        GapEffect::InSync(lost) => show_lost(&lost),
+        GapEffect::OutOfSync(lost) => format!("out of step, {}", show_lost(&lost)),
     };
     [
         events,
         vec![skipped],
-        read_at(&mut reader, before.len() as u64 + hole, after),
+        read_at(&mut reader, before.len() as u64 + gap, after),
     ]
 }
 
@@ -265,7 +265,7 @@ fn an_error_of_the_connection_ends_reading() {
             "kind {kind}"
         );
         assert_eq!(read_at(&mut reader, 100, &frame(1, 4, 1, b"abc")), none());
-        assert_eq!(reader.skip(Some(1)), Skipped::OutOfStep(Lost::Nothing));
+        assert_eq!(reader.skip_gap(Some(1)), GapEffect::OutOfSync(Lost::Nothing));
     }
 }
 

@@ -1,4 +1,4 @@
-//! What holds for any frames, however they are cut, and wherever a hole is.
+//! What holds for any frames, however they are cut, and wherever a gap is.
 
 use proptest::prelude::*;
 

@@ -1,4 +1,0 @@
-//! A direction gives every byte once and in order.
-#![no_main]
-
-libfuzzer_sys::fuzz_target!(|data: &[u8]| http_decode::fuzz::stream(data));

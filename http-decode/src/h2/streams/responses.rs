@@ -1,0 +1,104 @@
+//! What the server sends: heads, content, trailers and ends of responses.
+
+use super::lost::{LostResponses, gives_up_at, note_response};
+use super::stream::Stream;
+use super::{Origin, Streams};
+use crate::context::Context;
+use crate::h2::section::{Kind, Section};
+use crate::{Ended, Timestamp};
+
+impl Streams {
+    /// Handles a header block that the server sent.
+    pub(crate) fn handle_response(&mut self, origin: Origin, section: Section, context: &mut Context) {
+        let Origin {
+            stream,
+            mark,
+            at,
+            ends_stream,
+        } = origin;
+        if !self.open.contains_key(&stream) {
+            if self.finished.contains(stream) || self.early_reset(stream).is_some_and(|at| at < mark.at) {
+                return;
+            }
+            self.begin(origin, context);
+        }
+        let Some(open) = self.open.get_mut(&stream).filter(|open| !open.is_over(mark.at)) else {
+            return;
+        };
+        // The head may have come before tracing began, or have been lost.
+        note_response(&mut self.lost, at);
+        let head_may_be_lost = self.lost.is_some_and(|lost| lost.may_hide_head(open.began()));
+        let may_lack_head = open.end_lost_since.take().is_some() || !open.is_requested() || head_may_be_lost;
+        // Behind a head, a block of unknown fields is either the head of the final response or trailers.
+        let is_trailers = match section.kind() {
+            Kind::Trailers => may_lack_head || open.is_answered(),
+            Kind::Unknown => open.is_answered() && ends_stream,
+            // No other head follows the head of a final response.
+            Kind::Request | Kind::Response => open.has_final_head(),
+        };
+        if is_trailers && (ends_stream || section.kind() == Kind::Trailers) {
+            open.set_trailers(section.into_trailers());
+        } else if is_trailers {
+            context.counters.malformed_heads += 1;
+        } else {
+            let may_be_trailers = may_lack_head && ends_stream && section.kind() == Kind::Unknown;
+            open.add_response(section.into_response(&mut context.counters), at, ends_stream, context);
+            if may_be_trailers {
+                open.add_content(None);
+            }
+        }
+        if ends_stream {
+            open.end(Ended::Complete, at, true);
+        }
+        let hold_ns = context.settings.hold_ns;
+        let release_at = open.progress.release_at(hold_ns);
+        self.schedule(release_at);
+        self.count_memory(stream);
+        self.finish_if_ended(stream, context);
+        self.keep_within_limits(origin.at, context);
+    }
+
+    /// Adds content to a response; `None` if its length is unknown.
+    pub(crate) fn add_content(&mut self, stream: u32, count: Option<u64>, at: Timestamp) {
+        note_response(&mut self.lost, at);
+        if let Some(open) = self.open.get_mut(&stream).filter(|open| !open.is_over(at)) {
+            open.add_content(count);
+        }
+    }
+
+    /// Handles the end of a response; `seen` tells whether it came at `at`, or was lost in a gap behind it.
+    pub(crate) fn end_response(&mut self, stream: u32, at: Timestamp, seen: bool, context: &mut Context) {
+        if let Some(open) = self.open.get_mut(&stream) {
+            open.note_unseen_head();
+        }
+        let ended = if seen { Ended::Complete } else { Ended::Lost };
+        self.end(stream, ended, at, seen, context);
+    }
+
+    /// Notes that a header block of a response was lost: a head or trailers, which may have ended the stream.
+    pub(crate) fn lose_response_block(&mut self, stream: u32, at: Timestamp, context: &Context) {
+        if let Some(open) = self.open.get_mut(&stream).filter(|open| !open.has_ended()) {
+            open.add_content(None);
+            open.end_lost_since = Some(at);
+            self.schedule(Some(gives_up_at(at, context)));
+        }
+    }
+
+    /// Notes that frames of responses were lost behind `at`, the last of them by `until`. Their streams are unknown.
+    pub(crate) fn lose_responses(&mut self, at: Timestamp, until: Timestamp, context: &Context) {
+        let lost = LostResponses {
+            at,
+            until,
+            resumed_at: None,
+        };
+        self.lost = Some(lost);
+        let may_hide = |open: &&mut Stream| !open.has_ended() && open.began().is_none_or(|began| lost.may_hide(began));
+        for stream in self.open.values_mut().filter(may_hide) {
+            stream.add_content(None);
+            stream.end_lost_since = Some(at);
+        }
+        if !self.open.is_empty() {
+            self.schedule(Some(gives_up_at(at, context)));
+        }
+    }
+}
