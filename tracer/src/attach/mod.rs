@@ -12,6 +12,7 @@ mod error;
 mod placement;
 mod probed;
 mod program;
+mod operands;
 mod ring;
 mod rings;
 mod cpus;

@@ -20,6 +20,7 @@ use zerocopy::FromZeros as _;
 use super::{
     Changes, Cpus, Ends, Error, Kernel, Missing, OBJECT, Options, Placement, Rings, SiteInfo, Swept, Switch, heap,
     hooks,
+    operands::operands_of,
     probed::{Links, Probed, detach, is_cheap},
     program::{Program, is_needed},
     program_of,
@@ -311,8 +312,9 @@ impl Probes {
     }
 
     fn configure(&mut self, first: u32, placement: &Placement) -> Result<(), Error> {
-        for (site, _) in (first..).zip(&placement.functions) {
+        for (site, function) in (first..).zip(&placement.functions) {
             self.tables().configure(site, placement.config)?;
+            self.tables().place_operands(site, operands_of(function.role))?;
         }
         Ok(())
     }
