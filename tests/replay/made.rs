@@ -153,7 +153,7 @@ impl Made {
         self.now_ns += MILLISECOND;
         RecordHeader {
             ts_ns: self.now_ns,
-            cookie: Cookie::new(self.site, Role::READ_EX),
+            cookie: Cookie::new(self.site, Role::Read),
             ssl,
             generation: ssl,
             tgid: self.pid,

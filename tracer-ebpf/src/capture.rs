@@ -184,13 +184,13 @@ fn flags(call: &CallState, copied: u64) -> u16 {
 /// `data` must lie in a reservation, which no other program can reach before it is submitted.
 #[inline(never)]
 unsafe fn describe(data: *mut DataRecord, call: &CallState, flow: &Flow, copied: u64) -> u64 {
-    let start = flow::position(flow, call.direction());
+    let start = flow::position(flow, call.direction);
     let flags = flags(call, copied);
     // SAFETY: the caller vouches that only this program can reach the record.
     unsafe {
         fill_header(&raw mut (*data).header, flow, call.object, call.cookie);
         (*data).header.kind = Kind::DATA;
-        (*data).header.direction = call.direction();
+        (*data).header.direction = call.direction;
         (*data).header.flags = RecordFlags(flags | flow::flags(flow).0);
         (*data).began_ns = call.began_ns;
         (*data).position = start + call.done;

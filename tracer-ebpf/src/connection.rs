@@ -4,7 +4,7 @@
 //! TLS object to its end.
 
 use tracer_ebpf::{
-    AddressKey, CallState, ConnectionState, Cookie, Direction, EndRecord, Flow, Kind, PassedCause, Role, SettingFlags,
+    AddressKey, CallState, ConnectionState, Cookie, Direction, EndRecord, Flow, Kind, PassedCause, SettingFlags,
     ThreadState,
 };
 
@@ -46,22 +46,35 @@ fn find<'a>(object: u64, tgid: u32) -> Option<&'a mut ConnectionState> {
     Some(unsafe { &mut *connection })
 }
 
-/// Captures what a call moved, unless a call nested in it has already done so.
-#[inline(always)]
-pub(crate) fn moved(call: &mut CallState) {
+/// Captures what a call moved, unless a call nested in it has already done so. Without bytes at hand their number alone is
+/// reported.
+#[inline(never)]
+pub(crate) fn moved(call: &mut CallState, has_bytes: bool) {
     let Some(connection) = current(call.object, call.tgid, call.cookie) else {
         return;
     };
     if let Some(reported) = flow::reported_within(&connection.flow, call) {
         if reported != call.moved {
-            skip_unknown(connection, call.object, call.cookie, PassedCause::NOT_CAPTURED);
+            skip_unknown(
+                connection,
+                call.object,
+                call.cookie,
+                call.direction,
+                PassedCause::NOT_CAPTURED,
+            );
         }
         return;
     }
     flow::mark_start(&mut connection.flow, call);
     let early = flow::judge_early(&mut connection.flow, call);
     if early == Early::Unknowable {
-        skip_unknown(connection, call.object, call.cookie, PassedCause::NOT_CAPTURED);
+        skip_unknown(
+            connection,
+            call.object,
+            call.cookie,
+            call.direction,
+            PassedCause::NOT_CAPTURED,
+        );
         return;
     }
     call.early = (early == Early::Yes).into();
@@ -72,27 +85,33 @@ pub(crate) fn moved(call: &mut CallState) {
     if settings().contains(SettingFlags::CONNECTIONS) && !handshake::is_reported(&connection.handshake) {
         handshake::report(connection, call.object);
     }
-    if call.cookie.role() == Role::SENDFILE {
-        passed::report_known(call, &connection.flow);
-    } else {
+    if has_bytes {
         capture::send_bytes(call, &connection.flow);
+    } else {
+        passed::report_known(call, &connection.flow);
     }
     flow::advance(&mut connection.flow, call);
 }
 
 /// Notes that a call moves bytes, or moved some, and that their number is unknown.
 #[inline(never)]
-pub(crate) fn moved_unknown(object: u64, tgid: u32, cookie: Cookie, cause: PassedCause) {
+pub(crate) fn moved_unknown(object: u64, tgid: u32, cookie: Cookie, direction: Direction, cause: PassedCause) {
     if let Some(connection) = current(object, tgid, cookie) {
-        skip_unknown(connection, object, cookie, cause);
+        skip_unknown(connection, object, cookie, direction, cause);
     }
 }
 
 /// Moves a direction on to its next stretch. A connection of which a direction has no stretch left ends, and begins anew
 /// from its middle, as if joined late.
 #[inline(never)]
-fn skip_unknown(connection: &mut ConnectionState, object: u64, cookie: Cookie, cause: PassedCause) {
-    if passed::skip_unknown(&mut connection.flow, object, cookie, cause) == 0 {
+fn skip_unknown(
+    connection: &mut ConnectionState,
+    object: u64,
+    cookie: Cookie,
+    direction: Direction,
+    cause: PassedCause,
+) {
+    if passed::skip_unknown(&mut connection.flow, object, cookie, direction, cause) == 0 {
         renew(connection, object, current_task().tgid, cookie);
     }
 }
@@ -105,11 +124,19 @@ pub(crate) fn note_start(call: &CallState) {
     }
 }
 
-/// Notes that a call begins that writes or reads early data.
+/// Notes that a call reads early data.
+#[inline(never)]
+pub(crate) fn read_early(object: u64, tgid: u32, cookie: Cookie) {
+    if let Some(connection) = current(object, tgid, cookie) {
+        flow::read_early(&mut connection.flow);
+    }
+}
+
+/// Notes that a call begins that writes early data.
 #[inline(never)]
 pub(crate) fn begin_early(object: u64, tgid: u32, cookie: Cookie) {
     if let Some(connection) = current(object, tgid, cookie) {
-        flow::begin_early(&mut connection.flow, cookie.role());
+        flow::begin_early(&mut connection.flow);
     }
 }
 
@@ -151,10 +178,10 @@ pub(crate) fn advance_handshake(call: &CallState, is_done: bool) {
 }
 
 /// Notes the descriptor that a call gave to a connection.
-#[inline(always)]
-pub(crate) fn note_descriptor(call: &CallState) {
-    if let Some(connection) = current(call.object, call.tgid, call.cookie) {
-        identity::set_descriptor(&mut connection.identity, (call.buffer as u32).wrapping_add(1));
+#[inline(never)]
+pub(crate) fn note_descriptor(object: u64, tgid: u32, cookie: Cookie, fd: u32) {
+    if let Some(connection) = current(object, tgid, cookie) {
+        identity::set_descriptor(&mut connection.identity, fd.wrapping_add(1));
     }
 }
 
@@ -208,7 +235,7 @@ fn renew(connection: &mut ConnectionState, object: u64, tgid: u32, cookie: Cooki
     flow::reset(&mut connection.flow);
 }
 
-/// Reports the end of a connection that moved bytes, or that another record told of; nobody knows the others.
+/// Reports the end of a connection that moved bytes or is in another record; a reader knows of no others.
 #[inline(never)]
 fn report_end(flow: &Flow, object: u64, cookie: Cookie) {
     if !flow::is_known(flow) {

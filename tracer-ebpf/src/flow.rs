@@ -10,8 +10,7 @@
 
 use aya_ebpf::helpers::bpf_ktime_get_ns;
 use tracer_ebpf::{
-    AddressKey, CallState, ConnectionState, Cookie, Direction, EarlyState, Flow, RecordFlags, RecordHeader, Role,
-    SiteConfig,
+    AddressKey, CallState, ConnectionState, Cookie, Direction, EarlyState, Flow, RecordFlags, RecordHeader, SiteConfig,
 };
 
 use crate::{
@@ -34,7 +33,7 @@ pub(crate) enum Early {
     No,
     /// It did, and the server has not accepted it yet.
     Yes,
-    /// It did, and the library's layout does not tell whether the server accepts it.
+    /// It did, and the layout of the library's status is not known.
     Unknowable,
 }
 
@@ -74,7 +73,7 @@ pub(crate) fn is_cleared_within(flow: &Flow, call: &CallState) -> bool {
 /// Returns how many bytes of a call's direction a call nested in it reported last; `None` if none did.
 #[inline(always)]
 pub(crate) fn reported_within(flow: &Flow, call: &CallState) -> Option<u64> {
-    let side = side(call.direction());
+    let side = side(call.direction);
     (flow.reported_ns[side] > call.began_ns).then(|| flow.reported_bytes[side])
 }
 
@@ -90,13 +89,13 @@ pub(crate) fn mark_reported(flow: &mut Flow, direction: Direction, bytes: u64) {
 /// Moves a direction on by the bytes of a call, whether or not they were captured.
 #[inline(always)]
 pub(crate) fn advance(flow: &mut Flow, call: &CallState) {
-    let side = side(call.direction());
+    let side = side(call.direction);
     flow.positions[side] += call.moved;
     flow.unknown[side] = 0;
     if call.early != 0 {
         flow.early_bytes += call.moved;
     }
-    mark_reported(flow, call.direction(), call.moved);
+    mark_reported(flow, call.direction, call.moved);
 }
 
 /// Moves a direction on to the position behind an unknown number of bytes.
@@ -139,7 +138,7 @@ pub(crate) fn note_site(flow: &mut Flow, cookie: Cookie) {
     }
 }
 
-/// Notes that a record tells of the connection.
+/// Notes that the connection is in a record.
 #[inline(always)]
 pub(crate) fn mark_known(flow: &mut Flow) {
     flow.known = 1;
@@ -210,12 +209,16 @@ pub(crate) const fn flags(flow: &Flow) -> RecordFlags {
     RecordFlags(start | refused)
 }
 
-/// Notes that a call begins that writes or reads early data.
+/// Notes that a call reads early data: the process is the server.
 #[inline(always)]
-pub(crate) fn begin_early(flow: &mut Flow, role: Role) {
-    if role == Role::READ_EARLY {
-        flow.early = EarlyState::SERVER;
-    } else if flow.early == EarlyState::NONE {
+pub(crate) fn read_early(flow: &mut Flow) {
+    flow.early = EarlyState::SERVER;
+}
+
+/// Notes that a call begins that writes early data.
+#[inline(always)]
+pub(crate) fn begin_early(flow: &mut Flow) {
+    if flow.early == EarlyState::NONE {
         flow.early = EarlyState::WRITING;
     }
 }
@@ -229,9 +232,17 @@ pub(crate) fn end_early(flow: &mut Flow) {
 }
 
 /// Returns whether a call wrote early data. If it did not, the handshake is over, and the early data before it is settled.
-#[inline(never)]
+#[inline(always)]
 pub(crate) fn judge_early(flow: &mut Flow, call: &CallState) -> Early {
-    if flow.early == EarlyState::WRITING && call.direction() == Direction::WRITE {
+    if flow.early_bytes == 0 && flow.early == EarlyState::NONE {
+        return Early::No;
+    }
+    examine_early(flow, call)
+}
+
+#[inline(never)]
+fn examine_early(flow: &mut Flow, call: &CallState) -> Early {
+    if flow.early == EarlyState::WRITING && call.direction == Direction::WRITE {
         return match early_status(call) {
             Some(REJECTED) => Early::Yes,
             Some(_) => Early::No,

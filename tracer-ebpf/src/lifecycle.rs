@@ -63,7 +63,7 @@ pub(crate) fn forked(child: u64) {
 }
 
 /// The current process, which has one thread, runs another program; that thread had the id `old_tid`. It is traced from
-/// here on if it bears a name that is traced, or lives in such a control group.
+/// here on if its name is traced, or its control group is.
 #[inline(always)]
 pub(crate) fn executed(old_tid: u32, binary: u64) {
     let task = current_task();
@@ -166,7 +166,7 @@ const WANTED: u32 = 1;
 /// Its name is the beginning of a longer one that is traced, and this kernel's BTF does not lead to the name of its file.
 const UNDECIDED: u32 = 2;
 
-/// Returns whether the current process bears a name that is traced, or lives in a control group that is.
+/// Returns whether the name of the current process is traced, or its control group is.
 #[inline(never)]
 fn wanted(binary: u64) -> u32 {
     // SAFETY: the helper takes no arguments.
@@ -194,7 +194,7 @@ fn named(kind: NameKind, binary: u64) -> u32 {
     }
 }
 
-/// Returns whether the file that a path leads to bears a name that is traced. The path is the one that was executed, as
+/// Returns whether the name of the file that a path leads to is traced. The path is the one that was executed, as
 /// the short name is: through a link it is the link's, and of a script the script's.
 ///
 /// A global function, and so verified once and by itself: the verifier of Linux 6.1 would walk the rest of its caller

@@ -1,4 +1,17 @@
-//! All maps and globals, in one place.
+//! All maps and globals, and who may hold their values.
+//!
+//! A value stays readable as long as a program that looked it up runs, but a removed entry may become another key's at once.
+//! - `CALLS`: its thread alone, from the entry of the call to its return.
+//! - `CONNECTIONS`: the thread in a call on the object. A library's caller must not use one object for one direction in two
+//!   threads at once, and fields by direction are apart. Tracepoints on other CPUs mark it as closing; a sender whose
+//!   message begins with its ciphertext writes its identity.
+//! - `THREADS`: its thread alone.
+//! - `SOCKETS`: the thread that binds it, and the tracepoints of the socket, which the kernel calls under its lock.
+//! - `TARGETS`, `SWITCH`, `CIPHERTEXTS`: anyone; values are one word.
+//! - `PROCESSES`, `TOTALS`, `COUNTERS`: anyone; words that change are added to atomically.
+//!
+//! The loader writes `TARGETS`, the names and control groups, `SWITCH`, `SITES` and `OPERANDS`; of the others it removes
+//! entries whose process or thread has ended.
 
 use core::ptr::read_volatile;
 
@@ -10,7 +23,7 @@ use tracer_ebpf::{
     AddressKey, CallState, CiphertextKey, ConnectionState, FILE_NAME_BYTES, KernelCounters, KernelOffsets,
     LIFECYCLE_RING_BYTES, MAX_CALLS, MAX_CGROUPS, MAX_CIPHERTEXTS, MAX_CONNECTIONS, MAX_CPUS, MAX_NAMES, MAX_OPENED,
     MAX_SITES, MAX_SOCKETS, MAX_TARGETS, MAX_THREADS, NameKind, PATH_BYTES, ProcessState, SettingFlags, Settings,
-    SiteConfig, SiteCounters, SocketState, TargetState, ThreadState,
+    SiteConfig, SiteCounters, SiteOperands, SocketState, TargetState, ThreadState,
 };
 
 /// Only the template of an inner ring: the loader makes the rings themselves, of the size the user asks for.
@@ -20,12 +33,12 @@ const RING_TEMPLATE: usize = 4096;
 #[btf_map]
 pub(crate) static RINGS: ArrayOfMaps<RingBuf<u64, RING_TEMPLATE>, MAX_CPUS> = ArrayOfMaps::new();
 
-/// What happens to processes, how connections and sockets end, and descriptors to look at: apart from the rings of the CPUs, so that traffic cannot crowd
-/// it out, and the one ring that wakes its reader.
+/// Changes of processes, ends of connections and sockets, and descriptors that the loader looks up: apart from the rings of
+/// the CPUs, so that traffic cannot crowd them out, and the one ring that wakes its reader.
 #[btf_map]
 pub(crate) static LIFECYCLE: RingBuf<u64, LIFECYCLE_RING_BYTES> = RingBuf::new();
 
-/// 1 while probes may report; set last and taken back first.
+/// 1 while probes may report; set last and cleared first.
 #[btf_map]
 pub(crate) static SWITCH: Array<u32, 1> = Array::new();
 
@@ -33,7 +46,7 @@ pub(crate) static SWITCH: Array<u32, 1> = Array::new();
 #[btf_map]
 pub(crate) static TARGETS: HashMap<u32, TargetState, MAX_TARGETS> = HashMap::new();
 
-/// What is kept of the traced processes that have begun since, or whose ciphertext is looked for.
+/// State of the traced processes that began since tracing did, or whose ciphertext is matched.
 #[btf_map]
 pub(crate) static PROCESSES: HashMap<u32, ProcessState, MAX_TARGETS> = HashMap::new();
 
@@ -45,7 +58,7 @@ pub(crate) static NAMES: HashMap<[u8; 16], NameKind, MAX_NAMES> = HashMap::new()
 #[btf_map]
 pub(crate) static LONG_NAMES: HashMap<[u8; FILE_NAME_BYTES], u32, MAX_NAMES> = HashMap::new();
 
-/// Room for the path of a program and the name of its file, while one is compared.
+/// Scratch for the path of a program and the name of its file.
 #[btf_map]
 pub(crate) static PATH: PerCpuArray<ProgramPath, 1> = PerCpuArray::new();
 
@@ -59,39 +72,43 @@ pub(crate) struct ProgramPath {
 #[btf_map]
 pub(crate) static CGROUPS: HashMap<u64, u32, MAX_CGROUPS> = HashMap::new();
 
-/// What was lost and belongs to no site.
+/// Losses that belong to no site.
 #[btf_map]
 pub(crate) static TOTALS: Array<KernelCounters, 1> = Array::new();
 
-/// What is known of the library each site belongs to.
+/// Offsets in the structures of the library of each site.
 #[btf_map]
 pub(crate) static SITES: Array<SiteConfig, MAX_SITES> = Array::new();
 
-/// What each site did not capture.
+/// Where the operands of each site are.
+#[btf_map]
+pub(crate) static OPERANDS: Array<SiteOperands, MAX_SITES> = Array::new();
+
+/// Losses of each site.
 #[btf_map]
 pub(crate) static COUNTERS: Array<SiteCounters, MAX_SITES> = Array::new();
 
-/// Calls that have begun and not returned.
+/// Calls in flight, by process and call key.
 #[btf_map]
 pub(crate) static CALLS: HashMap<AddressKey, CallState, MAX_CALLS> = HashMap::new();
 
-/// Positions and descriptors of connections.
+/// Connections, by process and object.
 #[btf_map]
 pub(crate) static CONNECTIONS: HashMap<AddressKey, ConnectionState, MAX_CONNECTIONS> = HashMap::new();
 
-/// The call of a TLS library that a thread is in, by its id; of processes whose ciphertext is looked for.
+/// The innermost call of a TLS library that a thread is in, by thread id; of processes whose ciphertext is matched.
 #[btf_map]
 pub(crate) static THREADS: HashMap<u32, ThreadState, MAX_THREADS> = HashMap::new();
 
-/// The `SSL` object that a piece of ciphertext came from; 0 when it came from several.
+/// The object that a piece of ciphertext came from; 0 if it came from several.
 #[btf_map]
 pub(crate) static CIPHERTEXTS: HashMap<CiphertextKey, u64, MAX_CIPHERTEXTS> = HashMap::new();
 
-/// The connection that goes through a socket, by the address of the kernel's `struct sock`; until that is closed.
+/// The connection that goes through a socket, by the address of the kernel's `struct sock`; until that is destroyed.
 #[btf_map]
 pub(crate) static SOCKETS: HashMap<u64, SocketState, MAX_SOCKETS> = HashMap::new();
 
-/// When the sockets of this machine were established. The values are copied, so that the oldest may go at any time.
+/// When the sockets of this machine were established. Values are copied, so the oldest may be dropped at any time.
 #[btf_map]
 pub(crate) static OPENED: LruHashMap<u64, u64, MAX_OPENED> = LruHashMap::new();
 
@@ -159,21 +176,21 @@ pub(crate) fn kernel_offset(pick: impl FnOnce(&KernelOffsets) -> *const u32) -> 
     unsafe { read_volatile(pick(&KERNEL_OFFSETS)) as usize }
 }
 
-/// Reads how many bytes of a call may be captured.
+/// Reads the limit of captured bytes per call.
 #[inline(always)]
 pub(crate) fn call_bytes() -> u64 {
     // SAFETY: the pointer is to a static; volatile, because the loader replaces the value the compiler sees.
     unsafe { read_volatile(&raw const SETTINGS.call_bytes) }
 }
 
-/// Reads what is traced and told.
+/// Reads what is traced and reported.
 #[inline(always)]
 pub(crate) fn settings() -> SettingFlags {
     // SAFETY: the pointer is to a static; volatile, because the loader replaces the value the compiler sees.
     unsafe { read_volatile(&raw const SETTINGS.flags) }
 }
 
-/// Reads the tracer's own process.
+/// Reads the id of the tracer's own process.
 #[inline(always)]
 pub(crate) fn own_tgid() -> u32 {
     // SAFETY: the pointer is to a static; volatile, because the loader replaces the value the compiler sees.

@@ -1,4 +1,4 @@
-//! Reading memory, the process's and the kernel's: a bad address is an error, and never a fault.
+//! Reads of user and kernel memory: a bad address is an error, and never a fault.
 
 use core::arch::asm;
 
@@ -20,7 +20,7 @@ pub(crate) fn read_user<T>(address: u64) -> Option<T> {
     unsafe { bpf_probe_read_user(address as *const T) }.ok()
 }
 
-/// Copies bytes of the current process; tells whether all of them were there.
+/// Copies bytes of the current process; returns whether all of them were present.
 ///
 /// # Safety
 ///
@@ -38,7 +38,7 @@ pub(crate) fn read_kernel<T>(address: usize) -> Option<T> {
     unsafe { bpf_probe_read_kernel(address as *const T) }.ok()
 }
 
-/// Copies bytes of the kernel; tells whether all of them were there.
+/// Copies bytes of the kernel; returns whether all of them could be read.
 ///
 /// # Safety
 ///
@@ -56,7 +56,7 @@ pub(crate) fn copy_kernel_text<const N: usize>(into: &mut [u8; N], address: u64)
     unsafe { read_kernel_text(into.as_mut_ptr().cast(), N as u32, address as *const _) }
 }
 
-/// The address of a field of one of the kernel's structures; `None` where its BTF does not describe it.
+/// Returns the address of a field of one of the kernel's structures; `None` if its BTF does not describe it.
 #[inline(always)]
 pub(crate) fn field(structure: u64, pick: impl FnOnce(&KernelOffsets) -> *const u32) -> Option<u64> {
     let offset = kernel_offset(pick);
@@ -69,12 +69,12 @@ pub(crate) fn read_field<T>(structure: u64, pick: impl FnOnce(&KernelOffsets) ->
     read_kernel(field(structure, pick)? as usize)
 }
 
-/// Makes the compiler forget what it knows of a value, so that it keeps the check behind it: verifiers before 6.8 or so
-/// learn a bound from a comparison with a constant only, and not from one with another register. An instruction and not
-/// nothing, since the kernel refuses two lines of source at one instruction.
+/// Hides from the compiler what it knows of a value, so that it keeps the check that follows: verifiers before 6.8 or so
+/// derive a bound only from a comparison with a constant, not from one with another register. It is an instruction, because
+/// the kernel rejects two lines of source at one instruction.
 #[inline(always)]
 pub(crate) fn forgotten(mut value: u64) -> u64 {
-    // SAFETY: a register is set to what it is.
+    // SAFETY: the instruction sets a register to its own value.
     unsafe { asm!("{0} = {0}", inout(reg) value, options(pure, nomem, nostack)) };
     value
 }

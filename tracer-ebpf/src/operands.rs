@@ -1,7 +1,7 @@
-//! The registers a probe reads, per architecture.
+//! The operands of a probed function, from registers and user memory: where they are is data, per site.
 //!
-//! Reads are volatile: the verifier allows a program to read its context at constant offsets only, and a compiler that
-//! may would choose between two registers by computing an address.
+//! The verifier allows a program to read its context at constant offsets only, so a register is chosen by a switch whose
+//! every arm reads one. Reads are volatile: otherwise the compiler would choose the address and read once.
 
 use core::ptr::read_volatile;
 
@@ -9,26 +9,123 @@ use aya_ebpf::{
     bindings::pt_regs,
     programs::{ProbeContext, RetProbeContext},
 };
+use tracer_ebpf::{Cookie, Operand, Place, SiteOperands, Width};
 
-/// Stack pointer at the first instruction of a function, or at its first `push`: at the return address on x86-64.
+use crate::{maps::OPERANDS, memory::read_user};
+
+/// Where the operands of C functions usually are, which is tried first: one comparison is cheaper than the switch.
+const OBJECT: Operand = Operand::argument(0, Width::U64);
+const BUFFER: Operand = Operand::argument(1, Width::U64);
+const LENGTH: Operand = Operand::argument(2, Width::U64);
+const COUNT: Operand = Operand::behind_argument(3, Width::U64);
+
+/// Returns where the operands of a site are.
 #[inline(always)]
-pub(crate) fn entry_sp(ctx: &ProbeContext) -> u64 {
+pub(crate) fn of_site<'a>(cookie: Cookie) -> Option<&'a SiteOperands> {
+    OPERANDS.get(cookie.site())
+}
+
+/// Returns the key of a call, among those of its process, at its entry: the stack pointer, which no other call of a thread
+/// has at the same time.
+#[inline(always)]
+pub(crate) fn call_key(ctx: &ProbeContext) -> u64 {
     // SAFETY: the kernel hands a valid register set to the program.
     unsafe { stack_pointer(ctx.regs) }
 }
 
-/// Stack pointer the function was entered with, seen from its return.
+/// Returns the key of a call as it returns.
 #[inline(always)]
-pub(crate) fn entry_sp_at_return(ctx: &RetProbeContext) -> u64 {
-    // SAFETY: the kernel hands a valid register set to the program.
+pub(crate) fn call_key_at_return(ctx: &RetProbeContext) -> u64 {
+    // SAFETY: as above.
     unsafe { stack_pointer(ctx.regs) }.wrapping_sub(RETURN_ADDRESS_BYTES)
 }
 
-/// The `N`th argument of the function, from 0.
+/// Reads the object of a call; 0 if it has none, or it cannot be read.
 #[inline(always)]
-pub(crate) fn argument<const N: usize>(ctx: &ProbeContext) -> u64 {
+pub(crate) fn object(ctx: &ProbeContext, site: &SiteOperands) -> u64 {
+    if site.object.word() == OBJECT.word() {
+        return argument::<0>(ctx);
+    }
+    read(ctx.regs, &site.object)
+}
+
+/// Reads the buffer of a call, or the descriptor that it sets; 0 as above.
+#[inline(always)]
+pub(crate) fn buffer(ctx: &ProbeContext, site: &SiteOperands) -> u64 {
+    if site.buffer.word() == BUFFER.word() {
+        return argument::<1>(ctx);
+    }
+    read(ctx.regs, &site.buffer)
+}
+
+/// Reads the length of a call; 0 as above.
+#[inline(always)]
+pub(crate) fn length(ctx: &ProbeContext, site: &SiteOperands) -> u64 {
+    if site.length.word() == LENGTH.word() {
+        return argument::<2>(ctx);
+    }
+    read(ctx.regs, &site.length)
+}
+
+/// Reads what is in the place of the count of a call; the function has yet to write what an address there leads to.
+#[inline(always)]
+pub(crate) fn place_of_count(ctx: &ProbeContext, site: &SiteOperands) -> u64 {
+    if site.count.word() == COUNT.word() {
+        return argument::<3>(ctx);
+    }
+    if site.count.place == Place::RESULT {
+        return 0;
+    }
+    place(ctx.regs, &site.count)
+}
+
+#[inline(never)]
+fn read(regs: *const pt_regs, operand: &Operand) -> u64 {
+    follow(place(regs, operand), operand).unwrap_or(0)
+}
+
+#[inline(never)]
+fn place(regs: *const pt_regs, operand: &Operand) -> u64 {
     // SAFETY: the kernel hands a valid register set to the program.
-    unsafe { read_volatile(argument_register::<N>(ctx.regs)) }
+    unsafe { register(regs, operand.place) }
+}
+
+/// Reads an operand from what was in its place; `None` if a load fails.
+#[inline(always)]
+pub(crate) fn follow(place: u64, operand: &Operand) -> Option<u64> {
+    let [first, second] = operand.loads;
+    if first == Operand::UNKNOWN {
+        return Some(extend(place, operand.width));
+    }
+    let mut address = at(place, first);
+    if second != Operand::UNKNOWN {
+        address = at(read_user(address)?, second);
+    }
+    if operand.width == Width::U64 || operand.width == Width::S64 {
+        return read_user(address);
+    }
+    let half: u32 = read_user(address)?;
+    Some(extend(half.into(), operand.width))
+}
+
+/// Reads the result of a function that returns.
+#[inline(always)]
+pub(crate) fn result(ctx: &RetProbeContext, operand: &Operand) -> i64 {
+    extend(ctx.ret::<u64>(), operand.width) as i64
+}
+
+#[inline(always)]
+fn extend(value: u64, width: Width) -> u64 {
+    match width {
+        Width::S32 => i64::from(value as i32) as u64,
+        Width::U32 => (value as u32).into(),
+        _ => value,
+    }
+}
+
+#[inline(always)]
+fn at(address: u64, offset: i16) -> u64 {
+    address.wrapping_add(i64::from(offset) as u64)
 }
 
 #[cfg(bpf_target_arch = "aarch64")]
@@ -36,26 +133,74 @@ const RETURN_ADDRESS_BYTES: u64 = 0;
 #[cfg(not(bpf_target_arch = "aarch64"))]
 const RETURN_ADDRESS_BYTES: u64 = 8;
 
-#[cfg(bpf_target_arch = "aarch64")]
+/// Reads the `N`th argument of a function, from 0.
 #[inline(always)]
-unsafe fn argument_register<const N: usize>(regs: *const pt_regs) -> *const u64 {
-    // SAFETY: the caller vouches for `regs`; AAPCS64 passes the first eight in x0 to x7.
-    unsafe { &raw const (*regs).regs[N] }
+fn argument<const N: u8>(ctx: &ProbeContext) -> u64 {
+    // SAFETY: the kernel hands a valid register set to the program.
+    unsafe { register(ctx.regs, const { Place::argument(N) }) }
 }
 
+/// Reads a register; 0 if the place is none.
+///
+/// # Safety
+///
+/// `regs` must be the register set that the kernel handed to the program.
 #[cfg(not(bpf_target_arch = "aarch64"))]
 #[inline(always)]
-unsafe fn argument_register<const N: usize>(regs: *const pt_regs) -> *const u64 {
-    // SAFETY: the caller vouches for `regs`; the System V ABI passes these five in these registers.
-    unsafe {
-        match N {
-            0 => &raw const (*regs).rdi,
-            1 => &raw const (*regs).rsi,
-            2 => &raw const (*regs).rdx,
-            3 => &raw const (*regs).rcx,
-            _ => &raw const (*regs).r8,
-        }
+unsafe fn register(regs: *const pt_regs, place: Place) -> u64 {
+    macro_rules! read {
+        ($($field:ident: $($place:literal)|+;)*) => {
+            match place.0 {
+                // SAFETY: the caller vouches for `regs`, which nobody writes while the program runs.
+                $($($place)|+ => unsafe { read_volatile(&raw const (*regs).$field) },)*
+                _ => 0,
+            }
+        };
     }
+    read!(
+        rdi: 0 | 21;
+        rsi: 1 | 20;
+        rdx: 2 | 17;
+        rcx: 3 | 18;
+        r8: 4 | 24;
+        r9: 5 | 25;
+        rax: 16;
+        rbx: 19;
+        rbp: 22;
+        rsp: 23;
+        r10: 26;
+        r11: 27;
+        r12: 28;
+        r13: 29;
+        r14: 30;
+        r15: 31;
+    )
+}
+
+/// Reads a register; 0 if the place is none.
+///
+/// # Safety
+///
+/// `regs` must be the register set that the kernel handed to the program.
+#[cfg(bpf_target_arch = "aarch64")]
+#[inline(always)]
+unsafe fn register(regs: *const pt_regs, place: Place) -> u64 {
+    macro_rules! read {
+        ($($number:literal: $($place:literal)|+;)*) => {
+            match place.0 {
+                // SAFETY: the caller vouches for `regs`, which nobody writes while the program runs.
+                $($($place)|+ => unsafe { read_volatile(&raw const (*regs).regs[$number]) },)*
+                // SAFETY: as above.
+                47 => unsafe { stack_pointer(regs) },
+                _ => 0,
+            }
+        };
+    }
+    read!(
+        0: 0 | 16; 1: 1 | 17; 2: 2 | 18; 3: 3 | 19; 4: 4 | 20; 5: 5 | 21; 6: 6 | 22; 7: 7 | 23;
+        8: 24; 9: 25; 10: 26; 11: 27; 12: 28; 13: 29; 14: 30; 15: 31; 16: 32; 17: 33; 18: 34; 19: 35;
+        20: 36; 21: 37; 22: 38; 23: 39; 24: 40; 25: 41; 26: 42; 27: 43; 28: 44; 29: 45; 30: 46;
+    )
 }
 
 #[cfg(bpf_target_arch = "aarch64")]

@@ -4,7 +4,7 @@
 //! on all the same: by the number of bytes, or into the next stretch where the number is unknown. The positions alone show
 //! the gap, so a record that finds no room loses no information.
 
-use tracer_ebpf::{CallState, Cookie, Flow, Kind, PassedCause, PassedRecord, STRETCH, behind_unknown};
+use tracer_ebpf::{CallState, Cookie, Direction, Flow, Kind, PassedCause, PassedRecord, STRETCH, behind_unknown};
 
 use crate::{
     flow::{self, fill_header},
@@ -14,7 +14,7 @@ use crate::{
 /// Reports the bytes of a call that has none of them at hand.
 #[inline(never)]
 pub(crate) fn report_known(call: &CallState, flow: &Flow) {
-    let direction = call.direction();
+    let direction = call.direction;
     let position = flow::position(flow, direction);
     let Some(mut entry) = reserve::<PassedRecord>() else {
         count(call.cookie, |counters| &raw mut counters.ring_full_records, 1);
@@ -34,8 +34,13 @@ pub(crate) fn report_known(call: &CallState, flow: &Flow) {
 /// Moves a direction on to its next stretch, unless its last bytes were an unknown number already; 0 if it has no stretch
 /// left.
 #[inline(never)]
-pub(crate) fn skip_unknown(flow: &mut Flow, object: u64, cookie: Cookie, cause: PassedCause) -> u32 {
-    let direction = cookie.role().direction();
+pub(crate) fn skip_unknown(
+    flow: &mut Flow,
+    object: u64,
+    cookie: Cookie,
+    direction: Direction,
+    cause: PassedCause,
+) -> u32 {
     flow::mark_reported(flow, direction, 0);
     if flow::is_unknown(flow, direction) {
         return 1;
@@ -43,14 +48,13 @@ pub(crate) fn skip_unknown(flow: &mut Flow, object: u64, cookie: Cookie, cause: 
     let Some(behind) = behind_unknown(flow::position(flow, direction)) else {
         return 0;
     };
-    report_unknown(flow, object, cookie, cause);
+    report_unknown(flow, object, cookie, direction, cause);
     flow::skip_to(flow, direction, behind);
     1
 }
 
 #[inline(never)]
-fn report_unknown(flow: &Flow, object: u64, cookie: Cookie, cause: PassedCause) {
-    let direction = cookie.role().direction();
+fn report_unknown(flow: &Flow, object: u64, cookie: Cookie, direction: Direction, cause: PassedCause) {
     let Some(mut entry) = reserve::<PassedRecord>() else {
         count(cookie, |counters| &raw mut counters.ring_full_records, 1);
         return;

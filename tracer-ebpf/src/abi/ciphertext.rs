@@ -1,9 +1,10 @@
-//! How ciphertext begins that a process is about to send, and whether that tells one connection from another.
+//! The first bytes of ciphertext, by which the socket of a connection is found.
+//!
+//! Only bytes that are random or encrypted identify a connection: others could be sent by two.
 
 use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout};
 
-/// Bytes of ciphertext that are looked for: of a hello they reach 13 bytes into its random ones, of an encrypted record
-/// they hold at least as many.
+/// Bytes of ciphertext that are compared: of a hello, 13 of them are random; of an encrypted record, all behind its header.
 pub const CIPHERTEXT_BYTES: usize = 24;
 
 /// Record types (RFC 8446 section 5.1) and the handshake messages that begin with random bytes (section 4).
@@ -14,14 +15,14 @@ const CLIENT_HELLO: u8 = 1;
 const SERVER_HELLO: u8 = 2;
 /// The major version in every record since SSL 3.0.
 const MAJOR: u8 = 3;
-/// How the random bytes of a request for another hello begin: they are the same in all of them (RFC 8446 section 4.1.3).
+/// The first random bytes of a `HelloRetryRequest`, which are the same in all of them (RFC 8446 section 4.1.3).
 const RETRY: [u8; 4] = [0xcf, 0x21, 0xad, 0x74];
 
 /// The first bytes of ciphertext that a process is about to send.
 #[derive(Clone, Copy, Debug, Default, Eq, FromBytes, Immutable, IntoBytes, KnownLayout, PartialEq)]
 #[repr(C)]
 pub struct CiphertextKey {
-    /// A record's header and what follows it, as it stands in memory.
+    /// A record's header and what follows it, as in memory.
     pub bytes: [u8; CIPHERTEXT_BYTES],
     /// Process.
     pub tgid: u32,
@@ -30,8 +31,8 @@ pub struct CiphertextKey {
 }
 
 impl CiphertextKey {
-    /// Tells whether the bytes are random or encrypted, so that no other connection has the same. A certificate is
-    /// neither, nor is a request for another hello; an alert is shorter where it is not encrypted.
+    /// Returns whether the bytes are random or encrypted, so that no other connection sends the same. A certificate is
+    /// neither, nor is a `HelloRetryRequest`; an alert that is not encrypted is shorter than these bytes.
     pub fn is_unique(&self) -> bool {
         let [kind, major, _, _, _, message, _, _, _, _, _, a, b, c, d, ..] = self.bytes;
         if major != MAJOR {

@@ -1,4 +1,4 @@
-//! What the loader tells the programs.
+//! What the loader hands to the programs.
 
 use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout};
 
@@ -15,7 +15,7 @@ pub struct Cookie(pub u64);
 impl Cookie {
     /// Packs a site's index and its role, for connections that a TLS library carries.
     pub const fn new(site: u32, role: Role) -> Self {
-        Self(site as u64 | (role.0 as u64) << 32)
+        Self(site as u64 | (role.number() as u64) << 32)
     }
 
     /// Returns the index into the site configurations and counters.
@@ -34,9 +34,9 @@ impl Cookie {
         Carrier(((self.0 >> 40) & 0xff) as u8)
     }
 
-    /// Returns what the function does.
-    pub const fn role(self) -> Role {
-        Role(((self.0 >> 32) & 0xff) as u8)
+    /// Returns what the function does; `None` if this version has no such role.
+    pub const fn role(self) -> Option<Role> {
+        Role::of_number(((self.0 >> 32) & 0xff) as u8)
     }
 }
 
@@ -57,7 +57,7 @@ pub struct SiteConfig {
     pub bio_num: u16,
     /// From `SSL*` to the protocol version, an `int`.
     pub version: u16,
-    /// From `SSL*` to what became of early data, an `int`.
+    /// From `SSL*` to the status of early data, an `int`.
     pub early_data: u16,
     /// From `SSL*` to the session.
     pub session: u16,
@@ -100,7 +100,7 @@ impl SiteConfig {
         reserved: 0,
     };
 
-    /// Tells whether the way from `SSL*` to the descriptor is known.
+    /// Returns whether the way from `SSL*` to the descriptor is known.
     pub const fn knows_descriptor(&self) -> bool {
         self.socket_name != 0
             && self.rbio != Self::UNKNOWN
@@ -109,34 +109,35 @@ impl SiteConfig {
     }
 }
 
-/// What the user decides for all sites; a global of the BPF object.
+/// The user's settings, for all sites; a global of the BPF object.
 #[derive(Clone, Copy, Debug, Eq, FromBytes, Immutable, IntoBytes, KnownLayout, PartialEq)]
 #[repr(C)]
 pub struct Settings {
     /// Bytes captured per call, at most [`crate::MAX_CALL_BYTES`].
     pub call_bytes: u64,
-    /// What is traced and told.
+    /// What is traced and reported.
     pub flags: SettingFlags,
     /// The tracer's own process, which is never traced.
     pub own_tgid: u32,
 }
 
-/// What is traced and told, as bits.
+/// What is traced and reported, as bits.
 #[derive(Clone, Copy, Debug, Default, Eq, FromBytes, Immutable, IntoBytes, KnownLayout, PartialEq)]
 #[repr(transparent)]
 pub struct SettingFlags(pub u32);
 
 impl SettingFlags {
-    /// Every process that meets a probe is traced.
+    /// Every process that hits a probe is traced.
     pub const ALL: Self = Self(1);
-    /// What handshakes and sockets have to say is told.
+    /// Handshakes and sockets are reported; only connections that are listed need them.
     pub const CONNECTIONS: Self = Self(1 << 1);
-    /// The processes that traced ones fork are not traced with them.
+    /// Forked processes are not traced with their parents.
     pub const ALONE: Self = Self(1 << 2);
-    /// The kernel's structures are known: until a process that begins a program was examined, its ciphertext is looked for.
+    /// The kernel describes its structures: ciphertext of a process that begins a program is matched until the loader has
+    /// examined it.
     pub const CIPHERTEXT: Self = Self(1 << 3);
 
-    /// Tells whether all bits of `other` are set.
+    /// Returns whether all bits of `other` are set.
     pub const fn contains(self, other: Self) -> bool {
         self.0 & other.0 == other.0
     }
@@ -148,7 +149,7 @@ impl SettingFlags {
     }
 }
 
-/// What a short name of the table of names stands for, as bits.
+/// What a short name in the table of names stands for, as bits.
 #[derive(Clone, Copy, Debug, Default, Eq, FromBytes, Immutable, IntoBytes, KnownLayout, PartialEq)]
 #[repr(transparent)]
 pub struct NameKind(pub u32);
@@ -156,7 +157,7 @@ pub struct NameKind(pub u32);
 impl NameKind {
     /// The whole name of a program.
     pub const WHOLE: Self = Self(1);
-    /// The beginning of longer names, which the kernel cut: the name of the program's file decides.
+    /// The beginning of longer names, which the kernel truncates: the name of the program's file decides.
     pub const CUT: Self = Self(1 << 1);
 
     /// Returns whether all bits of `other` are set.
@@ -266,10 +267,10 @@ pub struct KernelOffsets {
 }
 
 impl KernelOffsets {
-    /// What the kernel's BTF does not describe, and tracing can do without.
+    /// Marks an offset that the kernel's BTF does not describe.
     pub const UNKNOWN: u32 = u32::MAX;
 
-    /// Nothing known, as where the kernel has no BTF.
+    /// Nothing known: the kernel has no BTF.
     pub const NONE: Self = zerocopy::transmute!([Self::UNKNOWN; size_of::<Self>() / size_of::<u32>()]);
 }
 
@@ -283,13 +284,13 @@ mod tests {
 
     #[test]
     fn a_cookie_gives_back_what_was_packed() {
-        let cookie = Cookie::new(0xdead_beef, Role::CLEAR);
-        assert_eq!((cookie.site(), cookie.role()), (0xdead_beef, Role::CLEAR));
+        let cookie = Cookie::new(0xdead_beef, Role::Clear);
+        assert_eq!((cookie.site(), cookie.role()), (0xdead_beef, Some(Role::Clear)));
         assert_eq!(cookie.carrier(), Carrier::TLS);
         let plain = cookie.with_carrier(Carrier::PLAIN);
         assert_eq!(
             (plain.site(), plain.role(), plain.carrier()),
-            (0xdead_beef, Role::CLEAR, Carrier::PLAIN)
+            (0xdead_beef, Some(Role::Clear), Carrier::PLAIN)
         );
     }
 }

@@ -8,17 +8,17 @@ use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout};
 pub struct SiteCounters {
     /// Records for which the ring had no room.
     pub ring_full_records: u64,
-    /// Bytes of the calls those records would have held.
+    /// Bytes of the calls that those records would have held.
     pub ring_full_bytes: u64,
     /// Reads of the process's memory that failed: the page was not present.
     pub fault_records: u64,
     /// Bytes those reads asked for.
     pub fault_bytes: u64,
-    /// Bytes left out because their call was over the limit per call.
+    /// Bytes beyond the limit per call.
     pub over_limit_bytes: u64,
-    /// Calls not captured because the table of connections took no more.
+    /// Calls not captured because the table of connections was full.
     pub connection_table_full: u64,
-    /// Calls not captured because the table of calls in flight took no more.
+    /// Calls not captured because the table of calls in flight was full.
     pub call_table_full: u64,
     /// Successful calls whose count could not be read from the process's memory; their length is unknown.
     pub count_unreadable: u64,
@@ -28,19 +28,21 @@ pub struct SiteCounters {
 #[derive(Clone, Copy, Debug, Default, Eq, FromBytes, Immutable, IntoBytes, KnownLayout, PartialEq)]
 #[repr(C)]
 pub struct KernelCounters {
-    /// Processes not traced because the table of processes took no more.
+    /// Processes not traced because the table of processes was full.
     pub target_table_full: u64,
-    /// Changes of processes, and mappings, not told because their ring was full.
+    /// Changes of processes not reported because their ring was full.
     pub lifecycle_ring_full: u64,
-    /// Sockets whose end is not told because the table of sockets took no more.
+    /// Sockets whose end is not reported because the table of sockets was full.
     pub socket_table_full: u64,
-    /// Pieces of ciphertext not looked for because their table took no more.
+    /// Pieces of ciphertext not matched because their table was full.
     pub ciphertext_table_full: u64,
-    /// Calls whose ciphertext is not looked for because the table of threads took no more.
+    /// Calls whose ciphertext is not matched because the table of threads was full.
     pub thread_table_full: u64,
+    /// Hits of probes that were ignored because the role of the site is not known, or its object could not be read.
+    pub hits_ignored: u64,
     /// Threads of traced processes that ended, without the last one of each process.
     pub threads_ended: u64,
 }
 
 const _: () = assert!(size_of::<SiteCounters>() == 64);
-const _: () = assert!(size_of::<KernelCounters>() == 48);
+const _: () = assert!(size_of::<KernelCounters>() == 56);

@@ -106,7 +106,7 @@ pub struct Flow {
     pub cleared: u8,
     /// 1 if it was seen to begin: its object was cleared within a call that was seen from its entry.
     pub from_start: u8,
-    /// 1 once any record told of it.
+    /// 1 once it is in any record.
     pub known: u8,
     /// Zero.
     pub reserved: [u8; 2],

@@ -21,9 +21,9 @@ impl Kind {
     pub const SOCKET: Self = Self(5);
     /// What a connection's handshake agreed on: a [`crate::TlsRecord`].
     pub const TLS: Self = Self(6);
-    /// Bytes that passed and that no other record brings: a [`crate::PassedRecord`].
+    /// Bytes that passed and are in no other record: a [`crate::PassedRecord`].
     pub const PASSED: Self = Self(7);
-    /// How far a connection has come that goes on: an [`crate::EndRecord`], made by the loader after a loss.
+    /// The positions of a connection that goes on: an [`crate::EndRecord`], made by the loader after a loss.
     pub const REACHED: Self = Self(8);
 }
 
@@ -53,61 +53,78 @@ impl Carrier {
     pub const PLAIN: Self = Self(2);
 }
 
-/// What a probed function does.
-#[derive(Clone, Copy, Debug, Eq, FromBytes, Immutable, IntoBytes, KnownLayout, PartialEq)]
-#[repr(transparent)]
-pub struct Role(pub u8);
-
-impl Role {
-    /// `SSL_read(ssl, buf, num)`: the result is the count.
-    pub const READ: Self = Self(0);
-    /// `SSL_write(ssl, buf, num)`: the result is the count.
-    pub const WRITE: Self = Self(1);
-    /// `SSL_read_ex(ssl, buf, num, *count)`: the result is 0 or 1.
-    pub const READ_EX: Self = Self(2);
-    /// `SSL_write_ex(ssl, buf, num, *count)`: the result is 0 or 1.
-    pub const WRITE_EX: Self = Self(3);
-    /// `SSL_write_ex2(ssl, buf, num, flags, *count)`: the result is 0 or 1.
-    pub const WRITE_EX2: Self = Self(4);
-    /// `SSL_set_fd(ssl, fd)` and its two one-way forms.
-    pub const SET_FD: Self = Self(5);
-    /// `SSL_set_bio(ssl, …)` and its two one-way forms: a descriptor noted before holds no longer.
-    pub const SET_BIO: Self = Self(6);
-    /// `SSL_free(ssl)`.
-    pub const FREE: Self = Self(7);
-    /// `SSL_clear(ssl)`.
-    pub const CLEAR: Self = Self(8);
-    /// `SSL_do_handshake(ssl)`: the result is 1 once it is done.
-    pub const HANDSHAKE: Self = Self(9);
-    /// `BIO_write(bio, data, len)`: within a call of a TLS library, `data` is ciphertext.
-    pub const BIO_WRITE: Self = Self(10);
-    /// `SSL_sendfile(ssl, fd, offset, size, flags)`: the result is the count, of bytes that only the kernel sees.
-    pub const SENDFILE: Self = Self(11);
-    /// `SSL_write_early_data(ssl, …)`: what is written within it is early data.
-    pub const WRITE_EARLY: Self = Self(12);
-    /// `SSL_read_early_data(ssl, …)`: the process is the server.
-    pub const READ_EARLY: Self = Self(13);
+/// What a probed function does; [`crate::SiteOperands`] has where its operands are.
+///
+/// 2 to 4 are not used again: in tapes up to version 3 they are reads and writes whose count an argument points to.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+#[repr(u8)]
+pub enum Role {
+    /// Hands out plaintext.
+    Read = 0,
+    /// Takes plaintext.
+    Write = 1,
+    /// Sets the descriptor of an object.
+    Descriptor = 5,
+    /// Sets a BIO of an object: a descriptor noted before holds no longer.
+    Bio = 6,
+    /// Frees an object.
+    End = 7,
+    /// Clears an object for another connection.
+    Clear = 8,
+    /// Agrees on keys.
+    Handshake = 9,
+    /// Takes ciphertext, if it is called within a call of a TLS library.
+    Ciphertext = 10,
+    /// Has the kernel send plaintext from a file.
+    Sendfile = 11,
+    /// Writes early data, by a write within it.
+    EarlyWrite = 12,
+    /// Reads early data, by a read within it: the process is the server.
+    EarlyRead = 13,
 }
 
 impl Role {
-    /// Tells which way the bytes of its calls go.
-    pub const fn direction(self) -> Direction {
+    /// Returns the role of a number; `None` if no role has it.
+    pub const fn of_number(number: u8) -> Option<Self> {
+        Some(match number {
+            0 => Self::Read,
+            1 => Self::Write,
+            5 => Self::Descriptor,
+            6 => Self::Bio,
+            7 => Self::End,
+            8 => Self::Clear,
+            9 => Self::Handshake,
+            10 => Self::Ciphertext,
+            11 => Self::Sendfile,
+            12 => Self::EarlyWrite,
+            13 => Self::EarlyRead,
+            _ => return None,
+        })
+    }
+
+    /// Returns the number of the role.
+    pub const fn number(self) -> u8 {
+        self as u8
+    }
+
+    /// Returns the direction of the bytes that calls move; `None` if they move none themselves.
+    pub const fn moves(self) -> Option<Direction> {
         match self {
-            Self::READ | Self::READ_EX => Direction::READ,
-            _ => Direction::WRITE,
+            Self::Read => Some(Direction::READ),
+            Self::Write | Self::Sendfile => Some(Direction::WRITE),
+            Self::Descriptor
+            | Self::Bio
+            | Self::End
+            | Self::Clear
+            | Self::Handshake
+            | Self::Ciphertext
+            | Self::EarlyWrite
+            | Self::EarlyRead => None,
         }
     }
-
-    /// Tells whether its calls move bytes that an application reads or writes.
-    pub const fn moves_bytes(self) -> bool {
-        matches!(
-            self,
-            Self::READ | Self::READ_EX | Self::WRITE | Self::WRITE_EX | Self::WRITE_EX2 | Self::SENDFILE
-        )
-    }
 }
 
-/// Why bytes passed without being brought.
+/// Why bytes passed without being captured.
 #[derive(Clone, Copy, Debug, Eq, FromBytes, Immutable, IntoBytes, KnownLayout, PartialEq)]
 #[repr(transparent)]
 pub struct PassedCause(pub u8);
@@ -115,13 +132,13 @@ pub struct PassedCause(pub u8);
 impl PassedCause {
     /// The kernel sent them from a file.
     pub const SENDFILE: Self = Self(1);
-    /// The call that moved them is not known, or not all that it moved: how many they are is not known either.
+    /// The call that moved them was not noted, or not all that it moved: their number is unknown.
     pub const NOT_CAPTURED: Self = Self(2);
-    /// How many a call moved could not be read from the process's memory.
+    /// The count of a call could not be read from the process's memory: their number is unknown.
     pub const UNREADABLE: Self = Self(3);
 }
 
-/// What a record says of itself, as bits.
+/// Properties of a record of bytes, as bits.
 #[derive(Clone, Copy, Debug, Eq, FromBytes, Immutable, IntoBytes, KnownLayout, PartialEq)]
 #[repr(transparent)]
 pub struct RecordFlags(pub u16);
@@ -133,13 +150,12 @@ impl RecordFlags {
     pub const OVER_LIMIT: Self = Self(1 << 1);
     /// The connection was seen to begin, so that position 0 of both its directions is their first byte.
     pub const FROM_START: Self = Self(1 << 2);
-    /// Early data, of which it is not known whether the server takes it: the next record of the connection without this
-    /// flag decides.
+    /// Early data that the server has not accepted yet: the next record of the connection without this flag decides.
     pub const EARLY: Self = Self(1 << 3);
-    /// The server refused the early data: its bytes are no part of the direction, whose positions begin anew.
+    /// The server rejected the early data: its bytes are no part of the direction, whose positions begin anew.
     pub const EARLY_REFUSED: Self = Self(1 << 4);
 
-    /// Tells whether all bits of `other` are set.
+    /// Returns whether all bits of `other` are set.
     pub const fn contains(self, other: Self) -> bool {
         self.0 & other.0 == other.0
     }
@@ -163,7 +179,7 @@ impl AddressSource {
     pub const NOT_INET: Self = Self(4);
     /// From the socket that the ciphertext went out through, byte for byte what the `SSL` object had handed to its BIO.
     pub const CIPHERTEXT: Self = Self(5);
-    /// Not yet: the descriptor is known, and the kernel's structures are not, so that `/proc` has to be asked.
+    /// Not yet: the descriptor is known, and the loader has to ask `/proc`, because the kernel describes no structures.
     pub const DESCRIPTOR: Self = Self(6);
     /// From `/proc`, by the loader: what the descriptor led to at the time of the record. It is the connection's if the
     /// connection goes on after that.
@@ -182,7 +198,7 @@ impl Change {
     pub const EXECUTED: Self = Self(2);
     /// Its last thread has ended.
     pub const ENDED: Self = Self(3);
-    /// It was met at a probe while all processes are traced.
+    /// It hit a probe for the first time, while all processes are traced.
     pub const MET: Self = Self(4);
 }
 
@@ -202,6 +218,19 @@ impl SocketEnd {
     pub const RESET_LOCAL: Self = Self(3);
     /// The peer sent a reset.
     pub const RESET_REMOTE: Self = Self(4);
-    /// The peer did not answer any more.
+    /// The peer no longer answered.
     pub const TIMEOUT: Self = Self(5);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_role_is_found_by_its_number_and_no_other_number_is_one() {
+        let known = (0..=u8::MAX).filter_map(Role::of_number);
+        assert!(known.clone().all(|role| Role::of_number(role.number()) == Some(role)));
+        assert_eq!(known.count(), 11);
+        assert!((2..5).all(|number| Role::of_number(number).is_none()));
+    }
 }

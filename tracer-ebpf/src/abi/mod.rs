@@ -3,6 +3,7 @@
 mod limits;
 mod kind;
 mod record;
+mod operand;
 mod config;
 mod counter;
 mod ciphertext;
@@ -19,6 +20,7 @@ pub use limits::{
     MAX_CGROUPS, MAX_CIPHERTEXTS, MAX_CONNECTIONS, MAX_CPUS, MAX_NAMES, MAX_OPENED, MAX_PIECES, MAX_SITES, MAX_SOCKETS,
     MAX_TARGETS, MAX_THREADS, PATH_BYTES, STRETCH,
 };
+pub use operand::{Operand, Place, SiteOperands, Success, Width};
 pub use record::{
     ConnectionRecord, DataRecord, EndRecord, PassedRecord, ProcessRecord, RecordHeader, SocketRecord, TlsRecord,
     UNIX_PATH, behind_unknown, max_record_size,

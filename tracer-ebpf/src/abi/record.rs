@@ -60,8 +60,8 @@ pub struct DataRecord {
     pub reserved: u32,
 }
 
-/// Bytes that passed and that no other record brings. Positions go on behind them: where their number is not known, in the
-/// next stretch of [`STRETCH`] positions, so that a reader knows of the loss by the positions alone.
+/// Bytes that passed and are in no other record. Positions go on behind them: if their number is unknown, in the next stretch
+/// of [`STRETCH`] positions, so that the positions alone show the loss.
 #[derive(Clone, Copy, Debug, Eq, FromBytes, Immutable, IntoBytes, KnownLayout, PartialEq)]
 #[repr(C)]
 pub struct PassedRecord {
@@ -71,20 +71,20 @@ pub struct PassedRecord {
     pub began_ns: u64,
     /// Position of the first of them in its direction.
     pub position: u64,
-    /// How many positions they take up: [`STRETCH`] where their number is not known.
+    /// How many positions they take: [`STRETCH`] if their number is unknown.
     pub span: u64,
-    /// Why they were not brought.
+    /// Why they were not captured.
     pub cause: PassedCause,
     /// Zero.
     pub reserved: [u8; 7],
 }
 
-/// The position behind an unknown number of bytes; `None` where a direction has no stretch left.
+/// Returns the position behind an unknown number of bytes; `None` if a direction has no stretch left.
 pub const fn behind_unknown(position: u64) -> Option<u64> {
     position.checked_add(STRETCH)
 }
 
-/// The facts of a connection, sent before its first data and again when more is known or its descriptor changes.
+/// The addresses of a connection, sent before its first data and again when more is known or its descriptor changes.
 #[derive(Clone, Copy, Debug, Eq, FromBytes, Immutable, IntoBytes, KnownLayout, PartialEq)]
 #[repr(C)]
 pub struct ConnectionRecord {
@@ -104,9 +104,9 @@ pub struct ConnectionRecord {
     pub remote_port: u16,
     /// `AF_UNIX` (1), `AF_INET` (2) or `AF_INET6` (10); 0 when the addresses are unknown.
     pub family: u16,
-    /// How the socket was learned, or why it was not.
+    /// How the socket was found, or why it was not.
     pub source: AddressSource,
-    /// 1 while the addresses are unknown and may still become known, with the ciphertext that goes out next.
+    /// 1 while the addresses are unknown and the next ciphertext may identify the socket.
     pub pending: u8,
     /// Inode of the socket's network namespace; 0 when unknown.
     pub netns: u32,
@@ -119,7 +119,7 @@ pub struct ConnectionRecord {
 /// Bytes of `sun_path` (`include/uapi/linux/un.h`).
 pub const UNIX_PATH: usize = 108;
 
-/// The end of a connection: its `SSL` object was freed or cleared.
+/// The end of a connection: its object was freed, cleared, or used for another one.
 #[derive(Clone, Copy, Debug, Eq, FromBytes, Immutable, IntoBytes, KnownLayout, PartialEq)]
 #[repr(C)]
 pub struct EndRecord {
@@ -149,21 +149,21 @@ pub struct ProcessRecord {
     pub reserved: [u8; 7],
 }
 
-/// A connection's socket was closed: what its transport had to say.
+/// A connection's socket was destroyed: the figures of its transport.
 #[derive(Clone, Copy, Debug, Eq, FromBytes, Immutable, IntoBytes, KnownLayout, PartialEq)]
 #[repr(C)]
 pub struct SocketRecord {
     /// When, which connection, who.
     pub header: RecordHeader,
-    /// When it was established, `CLOCK_MONOTONIC` nanoseconds; 0 when that was not seen.
+    /// When it was established, `CLOCK_MONOTONIC` nanoseconds; 0 if that was not seen.
     pub opened_ns: u64,
     /// Bytes received, ciphertext (`tcp_sock.bytes_received`).
     pub received: u64,
     /// Bytes sent and acknowledged, ciphertext (`tcp_sock.bytes_acked`).
     pub acknowledged: u64,
-    /// Smoothed round-trip time in microseconds; 0 when it was not measured.
+    /// Smoothed round-trip time in microseconds; 0 if it was not measured.
     pub rtt_us: u32,
-    /// Segments sent again in all.
+    /// Retransmitted segments.
     pub retransmits: u32,
     /// How it ended.
     pub ended: SocketEnd,
@@ -171,8 +171,8 @@ pub struct SocketRecord {
     pub reserved: [u8; 7],
 }
 
-/// What a connection's handshake agreed on, sent before its first data; each text is padded with zeros, and empty when
-/// it is unknown.
+/// What a connection's handshake agreed on, sent before its first data; each text is padded with zeros, and empty if it is
+/// unknown.
 #[derive(Clone, Copy, Debug, Eq, FromBytes, Immutable, IntoBytes, KnownLayout, PartialEq)]
 #[repr(C)]
 pub struct TlsRecord {

@@ -11,11 +11,11 @@ use crate::{Cookie, Direction, FlowKey, SocketEnd};
 pub struct CallState {
     /// Address of the TLS object.
     pub object: u64,
-    /// The caller's buffer; the descriptor for a call that sets one.
+    /// The caller's buffer, or the descriptor that it sets.
     pub buffer: u64,
     /// How many bytes it may move at the most.
     pub length: u64,
-    /// Where the count will be written; 0 if the result is the count.
+    /// What is in the place of the count: the count itself, or the address where the function will write it.
     pub count: u64,
     /// When it began, `CLOCK_MONOTONIC` nanoseconds.
     pub began_ns: u64,
@@ -33,12 +33,14 @@ pub struct CallState {
     pub tgid: u32,
     /// Thread.
     pub tid: u32,
+    /// The direction of its bytes; any for a call that moves none.
+    pub direction: Direction,
     /// 1 if it moved early data.
     pub early: u8,
     /// 1 if it is its thread's [`ThreadState`].
     pub entered: u8,
     /// Zero.
-    pub reserved: [u8; 6],
+    pub reserved: [u8; 5],
 }
 
 impl CallState {
@@ -56,15 +58,11 @@ impl CallState {
         outer: ThreadState::NONE,
         tgid: 0,
         tid: 0,
+        direction: Direction::WRITE,
         early: 0,
         entered: 0,
-        reserved: [0; 6],
+        reserved: [0; 5],
     };
-
-    /// Returns the direction of its bytes.
-    pub const fn direction(&self) -> Direction {
-        self.cookie.role().direction()
-    }
 }
 
 /// The innermost call of a TLS library that a thread is in.

@@ -1,9 +1,10 @@
-//! The functions of TLS libraries: arguments are noted at entry, bytes are captured at return.
+//! The functions of TLS libraries: operands are noted at entry, bytes are captured at return.
 //!
-//! A call is keyed by its process and the stack pointer it was entered with: that is one call in all threads, on coroutine
-//! stacks too, and lets calls nest. A nested call on the same connection and direction (`SSL_read_ex` over `SSL_read` in
-//! LibreSSL, `SSL_write_ex` over `SSL_write_ex2` in OpenSSL 3.3) returns first and reports the bytes; the outer one then
-//! finds that the direction has moved since it began, and reports nothing.
+//! What a function does and where its operands are comes from the site of the probe, so no program knows a library. A call
+//! is keyed by its process and the stack pointer it was entered with: that is one call in all threads, on coroutine stacks
+//! too, and lets calls nest. A nested call on the same connection and direction (`SSL_read_ex` over `SSL_read` in LibreSSL,
+//! `SSL_write_ex` over `SSL_write_ex2` in OpenSSL 3.3) returns first and reports the bytes; the outer one then finds that
+//! the direction has moved since it began, and reports nothing.
 
 use aya_ebpf::{
     EbpfContext as _,
@@ -11,195 +12,273 @@ use aya_ebpf::{
     macros::{uprobe, uretprobe},
     programs::{ProbeContext, RetProbeContext},
 };
-use tracer_ebpf::{AddressKey, CIPHERTEXT_BYTES, CallState, Cookie, PassedCause, Role, TargetFlags};
+use tracer_ebpf::{
+    AddressKey, CIPHERTEXT_BYTES, CallState, Cookie, Direction, Operand, PassedCause, Place, Role, SiteOperands,
+    Success, TargetFlags,
+};
 
 use crate::{
     connection,
     identity::thread,
     lifecycle::traced_task,
     maps::CALLS,
-    memory::read_user,
-    operands::{argument, entry_sp, entry_sp_at_return},
-    record::count,
+    operands::{self, call_key, call_key_at_return, of_site},
+    record::{count, count_total},
     task::{Task, current_task},
 };
 
 /// In .rodata and not on the stack.
 static NO_CALL: CallState = CallState::NEW;
 
-/// Notes a read, a write, a handshake, or a descriptor being set.
+/// A read, a write, a handshake, or another function whose result matters begins.
 #[uprobe]
 pub(crate) fn call_entry(ctx: ProbeContext) -> u32 {
     if let Some((task, flags)) = traced_task() {
-        note_call(&ctx, task, flags);
+        let cookie = attach_cookie(ctx.as_ptr());
+        match (cookie.role(), of_site(cookie)) {
+            (Some(role), Some(site)) => begin(&ctx, task, flags, cookie, role, site),
+            (None, _) | (_, None) => ignore(),
+        }
     }
     0
 }
 
-/// Captures what a read or write moved, or notes the result of another call.
+/// Such a function returns.
 #[uretprobe]
 pub(crate) fn call_return(ctx: RetProbeContext) -> u32 {
-    let key = AddressKey::new(entry_sp_at_return(&ctx), current_task().tgid);
+    let key = AddressKey::new(call_key_at_return(&ctx), current_task().tgid);
     if let Some(call) = CALLS.get_ptr_mut(&key) {
         // SAFETY: only this thread looks for the key, which is an address on its own stack. The loader removes a call only
         // when its thread has ended, or when another call was reported since; it never writes one.
         let call = unsafe { &mut *call };
-        call.cookie = attach_cookie(ctx.as_ptr());
         if call.entered != 0 {
             thread::leave(call, key.address);
         }
-        report(call, ctx.ret::<i64>());
+        if let Some(site) = of_site(call.cookie) {
+            report(call, site, operands::result(&ctx, &site.result));
+        }
         let _removed = CALLS.remove(&key);
     }
     0
 }
 
-/// Forgets the descriptor that was noted: another BIO takes its place.
+/// Another BIO takes the place of the descriptor that was noted.
 #[uprobe]
 pub(crate) fn bio_replaced(ctx: ProbeContext) -> u32 {
-    if let Some((task, _)) = traced_task() {
-        connection::forget_descriptor(argument::<0>(&ctx), task.tgid);
+    if let Some((task, _)) = traced_task()
+        && let Some((_, object)) = object_at(&ctx)
+    {
+        connection::forget_descriptor(object, task.tgid);
     }
     0
 }
 
-/// Remembers how the ciphertext begins that a TLS library hands to its BIO.
+/// A TLS library hands ciphertext to its BIO.
 #[uprobe]
 pub(crate) fn bio_write(ctx: ProbeContext) -> u32 {
     if let Some((task, flags)) = traced_task()
         && flags.contains(TargetFlags::CIPHERTEXT)
-        && (argument::<2>(&ctx) as i32) >= CIPHERTEXT_BYTES as i32
-        && let Some(thread) = thread::current(task, entry_sp(&ctx))
+        && let Some(thread) = thread::current(task, call_key(&ctx))
+        && let Some(site) = of_site(attach_cookie(ctx.as_ptr()))
+        && operands::length(&ctx, site) as i64 >= CIPHERTEXT_BYTES as i64
     {
-        connection::remember_ciphertext(thread, argument::<0>(&ctx), argument::<1>(&ctx));
+        connection::remember_ciphertext(thread, operands::object(&ctx, site), operands::buffer(&ctx, site));
     }
     0
 }
 
-/// Ends a connection, or begins it anew.
+/// A connection ends, or its object is cleared for another one.
 #[uprobe]
 pub(crate) fn connection_end(ctx: ProbeContext) -> u32 {
-    if let Some((task, _)) = traced_task() {
-        let (object, cookie) = (argument::<0>(&ctx), attach_cookie(ctx.as_ptr()));
-        if cookie.role() == Role::CLEAR {
-            connection::clear(object, task.tgid, cookie);
-        } else {
-            connection::end(object, task.tgid, cookie);
+    if let Some((task, _)) = traced_task()
+        && let Some((cookie, object)) = object_at(&ctx)
+    {
+        match cookie.role() {
+            Some(Role::Clear) => connection::clear(object, task.tgid, cookie),
+            Some(Role::End) => connection::end(object, task.tgid, cookie),
+            Some(
+                Role::Read
+                | Role::Write
+                | Role::Sendfile
+                | Role::Descriptor
+                | Role::Bio
+                | Role::Handshake
+                | Role::Ciphertext
+                | Role::EarlyWrite
+                | Role::EarlyRead,
+            )
+            | None => ignore(),
         }
     }
     0
+}
+
+/// Counts a hit of a probe that no program can do anything with.
+#[inline(never)]
+fn ignore() {
+    count_total(|totals| &raw mut totals.hits_ignored);
+}
+
+/// Reads the object of a call that needs no other operand.
+#[inline(always)]
+fn object_at(ctx: &ProbeContext) -> Option<(Cookie, u64)> {
+    let cookie = attach_cookie(ctx.as_ptr());
+    let object = read_object(ctx, of_site(cookie)?);
+    (object != 0).then_some((cookie, object))
+}
+
+/// Reads the object of a call; 0 if it has none, and counted if it cannot be read.
+#[inline(always)]
+fn read_object(ctx: &ProbeContext, site: &SiteOperands) -> u64 {
+    let object = operands::object(ctx, site);
+    let [first, _] = site.object.loads;
+    if object == 0 && first != Operand::UNKNOWN {
+        ignore();
+    }
+    object
 }
 
 #[inline(always)]
-fn note_call(ctx: &ProbeContext, task: Task, flags: TargetFlags) {
-    let cookie = attach_cookie(ctx.as_ptr());
-    let key = AddressKey::new(entry_sp(ctx), task.tgid);
-    if matches!(cookie.role(), Role::WRITE_EARLY | Role::READ_EARLY) {
-        connection::begin_early(argument::<0>(ctx), task.tgid, cookie);
-        if cookie.role() == Role::READ_EARLY {
-            return;
+fn begin(ctx: &ProbeContext, task: Task, flags: TargetFlags, cookie: Cookie, role: Role, site: &SiteOperands) {
+    match role {
+        Role::Read | Role::Write | Role::Sendfile | Role::Handshake => {}
+        Role::Descriptor if site.result.is_some() => {}
+        Role::EarlyWrite
+        | Role::EarlyRead
+        | Role::Descriptor
+        | Role::Bio
+        | Role::End
+        | Role::Clear
+        | Role::Ciphertext => {
+            if begin_other(ctx, task.tgid, cookie, site) == 0 {
+                return;
+            }
         }
     }
+    let key = AddressKey::new(call_key(ctx), task.tgid);
     if CALLS.insert(&key, &NO_CALL, 0).is_err() {
         // A call that never returned may be noted there; the return of this one must not find it.
         let _removed = CALLS.remove(&key);
-        miss(task.tgid, argument::<0>(ctx), cookie);
+        miss(read_object(ctx, site), task.tgid, cookie, role);
         return;
     }
     let Some(call) = CALLS.get_ptr_mut(&key) else {
         return;
     };
-    // All are read whatever the role: see `operands`.
-    let (third, fourth, fifth) = (argument::<2>(ctx), argument::<3>(ctx), argument::<4>(ctx));
-    let count = match cookie.role() {
-        Role::READ_EX | Role::WRITE_EX => fourth,
-        Role::WRITE_EX2 => fifth,
-        _ => 0,
-    };
     // SAFETY: as in [`call_return`].
     let call = unsafe { &mut *call };
-    call.object = argument::<0>(ctx);
-    call.buffer = argument::<1>(ctx);
-    call.length = third;
-    call.count = count;
-    // SAFETY: the helper takes no arguments.
-    call.began_ns = unsafe { bpf_ktime_get_ns() };
     call.tgid = task.tgid;
     call.tid = task.tid;
     call.cookie = cookie;
-    if cookie.role() == Role::HANDSHAKE {
-        connection::begin_handshake(call.object, call.tgid, cookie);
+    call.direction = role.moves().unwrap_or(Direction::WRITE);
+    call.object = read_object(ctx, site);
+    if call.object == 0 {
+        let _removed = CALLS.remove(&key);
+        return;
     }
-    if flags.contains(TargetFlags::CIPHERTEXT) && cookie.role() != Role::SET_FD {
+    call.buffer = operands::buffer(ctx, site);
+    call.length = operands::length(ctx, site);
+    call.count = operands::place_of_count(ctx, site);
+    // SAFETY: the helper takes no arguments.
+    call.began_ns = unsafe { bpf_ktime_get_ns() };
+    if role == Role::Handshake {
+        connection::begin_handshake(call.object, call.tgid, call.cookie);
+    }
+    if flags.contains(TargetFlags::CIPHERTEXT) && role != Role::Descriptor {
         call.entered = 1;
         thread::enter(call, key.address);
     }
 }
 
+/// Does what is to be done at the entry of calls that are rare; 0 if their return does not matter.
+#[inline(never)]
+fn begin_other(ctx: &ProbeContext, tgid: u32, cookie: Cookie, site: &SiteOperands) -> u32 {
+    let object = read_object(ctx, site);
+    if object == 0 {
+        return 0;
+    }
+    match cookie.role() {
+        Some(Role::EarlyWrite) => {
+            connection::begin_early(object, tgid, cookie);
+            return 1;
+        }
+        Some(Role::EarlyRead) => connection::read_early(object, tgid, cookie),
+        Some(Role::Descriptor) => {
+            connection::note_descriptor(object, tgid, cookie, operands::buffer(ctx, site) as u32);
+        }
+        Some(
+            Role::Read
+            | Role::Write
+            | Role::Sendfile
+            | Role::Handshake
+            | Role::Bio
+            | Role::End
+            | Role::Clear
+            | Role::Ciphertext,
+        )
+        | None => ignore(),
+    }
+    0
+}
+
 /// Notes that the return of a call will not be seen: neither how many bytes it moves, nor which descriptor it sets.
 #[inline(never)]
-fn miss(tgid: u32, ssl: u64, cookie: Cookie) {
+fn miss(object: u64, tgid: u32, cookie: Cookie, role: Role) {
     count(cookie, |counters| &raw mut counters.call_table_full, 1);
-    if cookie.role().moves_bytes() {
-        connection::moved_unknown(ssl, tgid, cookie, PassedCause::NOT_CAPTURED);
-    } else if cookie.role() == Role::SET_FD {
-        connection::forget_descriptor(ssl, tgid);
+    if object == 0 {
+        return;
+    }
+    if let Some(direction) = role.moves() {
+        connection::moved_unknown(object, tgid, cookie, direction, PassedCause::NOT_CAPTURED);
+    } else if role == Role::Descriptor {
+        connection::forget_descriptor(object, tgid);
     }
 }
 
-/// Reads the result as the C functions mean it: an `int`, for which the upper half of the register means nothing, but for
-/// the count of `SSL_sendfile`.
+/// Reports what a call did, by its result.
 #[inline(always)]
-fn result_of(role: Role, register: i64) -> i64 {
-    if role == Role::SENDFILE {
-        register
-    } else {
-        (register as i32).into()
+fn report(call: &mut CallState, site: &SiteOperands, result: i64) {
+    let succeeded = result > 0 || result == 0 && site.success == Success::NOT_NEGATIVE;
+    match call.cookie.role() {
+        Some(Role::Read | Role::Write | Role::Sendfile) if succeeded => report_bytes(call, site, result),
+        Some(Role::Read | Role::Write | Role::Sendfile) => connection::note_start(call),
+        Some(Role::Descriptor) => {
+            if succeeded {
+                connection::note_descriptor(call.object, call.tgid, call.cookie, call.buffer as u32);
+            }
+        }
+        Some(Role::Handshake) => connection::advance_handshake(call, succeeded),
+        Some(Role::EarlyWrite) => connection::end_early(call),
+        // Their calls are not noted.
+        Some(Role::Bio | Role::End | Role::Clear | Role::Ciphertext | Role::EarlyRead) | None => {}
     }
 }
 
-#[inline(never)]
-fn report(call: &mut CallState, register: i64) {
-    let role = call.cookie.role();
-    let result = result_of(role, register);
-    if role == Role::WRITE_EARLY {
-        connection::end_early(call);
-        return;
-    }
-    if role == Role::HANDSHAKE {
-        connection::advance_handshake(call, result == 1);
-        return;
-    }
-    if result <= 0 {
-        if role.moves_bytes() {
-            connection::note_start(call);
-        }
-        return;
-    }
-    if role == Role::SET_FD {
-        connection::note_descriptor(call);
-        return;
-    }
-    match moved_bytes(call, result) {
+#[inline(always)]
+fn report_bytes(call: &mut CallState, site: &SiteOperands, result: i64) {
+    match moved_bytes(call, &site.count, result) {
         Some(0) => {}
         Some(moved) => {
             call.moved = moved;
-            connection::moved(call);
+            connection::moved(call, site.buffer.is_some());
         }
         None => {
             count(call.cookie, |counters| &raw mut counters.count_unreadable, 1);
-            connection::moved_unknown(call.object, call.tgid, call.cookie, PassedCause::UNREADABLE);
+            let cause = PassedCause::UNREADABLE;
+            connection::moved_unknown(call.object, call.tgid, call.cookie, call.direction, cause);
         }
     }
 }
 
 /// Reads how many bytes a call moved; `None` if that cannot be read, or is more than it was given room for.
 #[inline(always)]
-fn moved_bytes(call: &CallState, result: i64) -> Option<u64> {
-    if call.count == 0 {
-        return Some(result as u64);
-    }
-    read_user(call.count).filter(|moved| *moved <= call.length)
+fn moved_bytes(call: &CallState, operand: &Operand, result: i64) -> Option<u64> {
+    let moved = if operand.place == Place::RESULT {
+        result as u64
+    } else {
+        operands::follow(call.count, operand)?
+    };
+    (moved <= call.length).then_some(moved)
 }
 
 /// Reads the cookie of the probe that fired.

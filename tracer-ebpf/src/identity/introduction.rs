@@ -1,7 +1,7 @@
 //! The record of a connection's addresses, once per connection.
 //!
 //! Addresses come from the descriptor of the connection, or from the socket that its ciphertext went out through. Where
-//! neither is known for certain the record has no addresses and says why. On kernels without BTF the record has the
+//! neither is known for certain the record has no addresses, and the reason. On kernels without BTF the record has the
 //! descriptor alone, and wakes the loader, which asks `/proc`.
 
 use aya_ebpf::maps::ring_buf::RingBufEntry;
@@ -81,7 +81,7 @@ fn clear(record: &mut ConnectionRecord) {
     record.remote_path = [0; UNIX_PATH];
 }
 
-/// Returns whether the ciphertext, or `/proc`, may still tell the socket.
+/// Returns whether the ciphertext, or `/proc`, may still identify the socket.
 #[inline(always)]
 fn may_be_learned(source: AddressSource) -> bool {
     if only_descriptors() {

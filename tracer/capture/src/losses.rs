@@ -39,13 +39,14 @@ pub(crate) fn say_losses(probes: &mut Probes, messages: Messages) -> Result<Tota
 }
 
 /// Every cause of loss that belongs to no site.
-const fn unplaced_losses(totals: &KernelCounters) -> [(&'static str, u64); 5] {
+const fn unplaced_losses(totals: &KernelCounters) -> [(&'static str, u64); 6] {
     let KernelCounters {
         target_table_full,
         lifecycle_ring_full,
         socket_table_full,
         ciphertext_table_full,
         thread_table_full,
+        hits_ignored,
         // No loss.
         threads_ended: _,
     } = *totals;
@@ -64,6 +65,7 @@ const fn unplaced_losses(totals: &KernelCounters) -> [(&'static str, u64); 5] {
             "calls whose ciphertext is not looked for, too many threads at once",
             thread_table_full,
         ),
+        ("probe hits ignored, of a site not understood", hits_ignored),
     ]
 }
 

@@ -13,6 +13,7 @@ mod needs;
 mod placement;
 mod probed;
 mod program;
+mod operands;
 mod ring;
 mod rings;
 mod cpus;

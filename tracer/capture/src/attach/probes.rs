@@ -22,6 +22,7 @@ use super::{
     Switch,
     batch::read_named,
     heap, hooks,
+    operands::operands_of,
     probed::{Links, Probed, detach},
     program::{Program, is_cheap, is_needed},
     program_of,
@@ -296,8 +297,9 @@ impl Probes {
     }
 
     fn configure(&mut self, first: u32, placement: &Placement) -> Result<(), Error> {
-        for (site, _) in (first..).zip(&placement.functions) {
+        for (site, function) in (first..).zip(&placement.functions) {
             self.tables().configure(site, placement.config)?;
+            self.tables().place_operands(site, operands_of(function.role))?;
         }
         Ok(())
     }

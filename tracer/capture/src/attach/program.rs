@@ -87,19 +87,16 @@ pub(super) fn is_needed(placement: &Placement, function: &Function, needs: Needs
 
 pub(super) const fn abi_role(role: Role) -> tracer_ebpf::Role {
     match role {
-        Role::Read => tracer_ebpf::Role::READ,
-        Role::Write => tracer_ebpf::Role::WRITE,
-        Role::ReadEx => tracer_ebpf::Role::READ_EX,
-        Role::WriteEx => tracer_ebpf::Role::WRITE_EX,
-        Role::WriteEx2 => tracer_ebpf::Role::WRITE_EX2,
-        Role::SetFd | Role::SetRfd | Role::SetWfd => tracer_ebpf::Role::SET_FD,
-        Role::SetBio | Role::SetRbio | Role::SetWbio => tracer_ebpf::Role::SET_BIO,
-        Role::Free => tracer_ebpf::Role::FREE,
-        Role::Clear => tracer_ebpf::Role::CLEAR,
-        Role::Handshake => tracer_ebpf::Role::HANDSHAKE,
-        Role::Sendfile => tracer_ebpf::Role::SENDFILE,
-        Role::WriteEarly => tracer_ebpf::Role::WRITE_EARLY,
-        Role::ReadEarly => tracer_ebpf::Role::READ_EARLY,
-        Role::BioWrite => tracer_ebpf::Role::BIO_WRITE,
+        Role::Read | Role::ReadEx => tracer_ebpf::Role::Read,
+        Role::Write | Role::WriteEx | Role::WriteEx2 => tracer_ebpf::Role::Write,
+        Role::SetFd | Role::SetRfd | Role::SetWfd => tracer_ebpf::Role::Descriptor,
+        Role::SetBio | Role::SetRbio | Role::SetWbio => tracer_ebpf::Role::Bio,
+        Role::Free => tracer_ebpf::Role::End,
+        Role::Clear => tracer_ebpf::Role::Clear,
+        Role::Handshake => tracer_ebpf::Role::Handshake,
+        Role::Sendfile => tracer_ebpf::Role::Sendfile,
+        Role::WriteEarly => tracer_ebpf::Role::EarlyWrite,
+        Role::ReadEarly => tracer_ebpf::Role::EarlyRead,
+        Role::BioWrite => tracer_ebpf::Role::Ciphertext,
     }
 }

@@ -198,7 +198,7 @@ const fn owner_of_call(key: &AddressKey, call: &CallState) -> Owner {
 
 /// Returns whether the programs reported another call of the same connection and direction since a call began.
 fn is_superseded(call: &CallState, connection: &ConnectionState) -> bool {
-    connection.flow.reported_ns(call.direction()) > call.began_ns
+    connection.flow.reported_ns(call.direction) > call.began_ns
 }
 
 /// A sweep under way.
@@ -366,7 +366,7 @@ where
 
 #[cfg(test)]
 mod tests {
-    use tracer_ebpf::{Cookie, Role};
+    use tracer_ebpf::{Cookie, Direction, Role};
     use zerocopy::FromZeros as _;
 
     use super::*;
@@ -375,7 +375,8 @@ mod tests {
     fn a_call_is_superseded_by_a_later_report_of_its_own_direction_alone() {
         let call = CallState {
             began_ns: 10,
-            cookie: Cookie::new(0, Role::READ),
+            cookie: Cookie::new(0, Role::Read),
+            direction: Direction::READ,
             ..CallState::new_zeroed()
         };
         let reported = |reported_ns| {

@@ -7,7 +7,8 @@ use aya::{
     maps::{Array, HashMap as BpfHashMap, MapData, MapError},
 };
 use tracer_ebpf::{
-    FILE_NAME_BYTES, KernelCounters, NameKind, ProcessState, SiteConfig, SiteCounters, TargetFlags, TargetState,
+    FILE_NAME_BYTES, KernelCounters, NameKind, ProcessState, SiteConfig, SiteCounters, SiteOperands, TargetFlags,
+    TargetState,
 };
 
 use super::{Error, batch::read_named, value::MapValue};
@@ -82,6 +83,13 @@ impl Tables<'_> {
         let map = self.0.map_mut("SITES").ok_or(Error::Missing("SITES"))?;
         let mut sites: Array<_, MapValue<SiteConfig>> = map.try_into().map_err(Error::map("SITES"))?;
         sites.set(site, MapValue(config), 0).map_err(Error::map("SITES"))
+    }
+
+    /// Says where the operands of a site are.
+    pub(super) fn place_operands(&mut self, site: u32, operands: SiteOperands) -> Result<(), Error> {
+        let map = self.0.map_mut("OPERANDS").ok_or(Error::Missing("OPERANDS"))?;
+        let mut sites: Array<_, MapValue<SiteOperands>> = map.try_into().map_err(Error::map("OPERANDS"))?;
+        sites.set(site, MapValue(operands), 0).map_err(Error::map("OPERANDS"))
     }
 
     /// What a number of sites did not capture, from the first on.

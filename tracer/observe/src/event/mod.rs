@@ -243,7 +243,7 @@ mod tests {
     pub(super) fn header(kind: Kind) -> RecordHeader {
         RecordHeader {
             ts_ns: 9,
-            cookie: Cookie::new(3, Role::READ),
+            cookie: Cookie::new(3, Role::Read),
             ssl: 0x1000,
             generation: 2,
             tgid: 7,

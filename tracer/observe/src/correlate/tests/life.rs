@@ -129,7 +129,7 @@ fn sites_that_are_added_later_have_the_next_indexes() {
     for (ssl, site) in [(1, 0), (2, 1), (3, 2)] {
         let mut record = ConnectionRecord::new_zeroed();
         record.header = bench.header(ssl, Kind::CONNECTION, Way::READ);
-        record.header.cookie = Cookie::new(site, Role::READ);
+        record.header.cookie = Cookie::new(site, Role::Read);
         record.source = Source::CUSTOM_BIO;
         bench.take(record.as_bytes());
         bench.exchange(ssl, 0);

@@ -69,7 +69,7 @@ impl Bench {
         self.now_ns += MILLISECOND;
         RecordHeader {
             ts_ns: self.now_ns,
-            cookie: Cookie::new(0, Role::READ),
+            cookie: Cookie::new(0, Role::Read),
             ssl,
             generation: ssl,
             tgid: self.pid,

@@ -1,0 +1,209 @@
+//! Where the operands of a probed function are: data that the loader hands to the programs, per site.
+
+use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout};
+
+/// A place that a value is read from when a probe fires.
+///
+/// 0 to 7 are the arguments of a C function. From 16 on come the registers, by their DWARF numbers: on x86-64 those of the
+/// System V ABI (16 is `rax`, 23 is `rsp`), on aarch64 those of AAPCS64 (16 is `x0`, 47 is `sp`). A slot of the stack is
+/// the stack pointer with an offset to load from.
+#[derive(Clone, Copy, Debug, Eq, FromBytes, Immutable, IntoBytes, KnownLayout, PartialEq)]
+#[repr(transparent)]
+pub struct Place(pub u8);
+
+impl Place {
+    /// There is no such operand.
+    pub const NONE: Self = Self(0xff);
+    /// The register of a function's result, once it returned.
+    pub const RESULT: Self = Self(0xfe);
+
+    /// The first of the registers.
+    const REGISTERS: u8 = 16;
+
+    /// Returns the place of the `n`th argument of a C function, from 0; [`Self::NONE`] where no register passes it.
+    pub const fn argument(n: u8) -> Self {
+        if n < 8 { Self(n) } else { Self::NONE }
+    }
+
+    /// Returns the place of a register, by its DWARF number; [`Self::NONE`] if no place stands for it.
+    pub const fn register(number: u8) -> Self {
+        if number < 32 {
+            Self(Self::REGISTERS + number)
+        } else {
+            Self::NONE
+        }
+    }
+}
+
+/// How much of a register or of memory a value takes, and whether it is signed.
+#[derive(Clone, Copy, Debug, Eq, FromBytes, Immutable, IntoBytes, KnownLayout, PartialEq)]
+#[repr(transparent)]
+pub struct Width(pub u8);
+
+impl Width {
+    /// Four bytes, without a sign.
+    pub const U32: Self = Self(4);
+    /// Eight bytes: a size, or an address.
+    pub const U64: Self = Self(8);
+    /// Four bytes with a sign: a C `int`, for which the upper half of a register means nothing.
+    pub const S32: Self = Self(0x84);
+    /// Eight bytes with a sign.
+    pub const S64: Self = Self(0x88);
+}
+
+/// Where one operand of a function is: a place, and up to two addresses to load from in turn.
+///
+/// With loads, the place holds an address: the first offset is added to it, and a pointer read there is the address for
+/// the second. The last load reads the operand itself.
+#[derive(Clone, Copy, Debug, Eq, FromBytes, Immutable, IntoBytes, KnownLayout, PartialEq)]
+#[repr(C, align(8))]
+pub struct Operand {
+    /// Where it, or the first address, is.
+    pub place: Place,
+    /// How much of it counts.
+    pub width: Width,
+    /// Offsets to load from; [`Self::UNKNOWN`] from the first on that is not used.
+    pub loads: [i16; 2],
+    /// Zero.
+    pub reserved: [u8; 2],
+}
+
+impl Operand {
+    /// Marks a load that is not used.
+    pub const UNKNOWN: i16 = i16::MIN;
+
+    /// No operand.
+    pub const NONE: Self = Self::at(Place::NONE, Width::U64);
+
+    /// Makes an operand that is in a place itself.
+    pub const fn at(place: Place, width: Width) -> Self {
+        Self {
+            place,
+            width,
+            loads: [Self::UNKNOWN; 2],
+            reserved: [0; 2],
+        }
+    }
+
+    /// Makes an operand that is the `n`th argument of a C function, from 0.
+    pub const fn argument(n: u8, width: Width) -> Self {
+        Self::at(Place::argument(n), width)
+    }
+
+    /// Makes an operand that the `n`th argument of a C function points to.
+    pub const fn behind_argument(n: u8, width: Width) -> Self {
+        Self {
+            place: Place::argument(n),
+            width,
+            loads: [0, Self::UNKNOWN],
+            reserved: [0; 2],
+        }
+    }
+
+    /// Makes an operand that is the result of a function.
+    pub const fn result(width: Width) -> Self {
+        Self::at(Place::RESULT, width)
+    }
+
+    /// Returns the operand as one word, by which it is compared at once.
+    pub const fn word(self) -> u64 {
+        zerocopy::transmute!(self)
+    }
+
+    /// Returns whether the function has the operand.
+    pub const fn is_some(&self) -> bool {
+        self.place.0 != Place::NONE.0
+    }
+}
+
+/// Which results mean that a function did what it was called for.
+#[derive(Clone, Copy, Debug, Eq, FromBytes, Immutable, IntoBytes, KnownLayout, PartialEq)]
+#[repr(transparent)]
+pub struct Success(pub u8);
+
+impl Success {
+    /// Those above zero: for all functions of OpenSSL, and wherever the result is a count of bytes.
+    pub const POSITIVE: Self = Self(0);
+    /// Zero too: for `gnutls_handshake`, whose result is an error code.
+    pub const NOT_NEGATIVE: Self = Self(1);
+}
+
+/// The operands of a site.
+///
+/// All but the result are read at entry; loads of the count are followed at return, when the function has written it.
+/// - A read or write has all of them. Its count is the result, or what an argument points to; it is never taken to be more
+///   than its length. `SSL_sendfile` has no buffer.
+/// - A function that sets a descriptor has it as its `buffer`. If it has no result it is taken to succeed, and needs no
+///   return probe: `gnutls_transport_set_int2(session, recv_fd, send_fd)` has the second argument as its `buffer`.
+/// - A function that takes ciphertext has the BIO as its object, and a buffer with a length.
+/// - All others have an object, and a handshake and early data that is written have a result.
+#[derive(Clone, Copy, Debug, Eq, FromBytes, Immutable, IntoBytes, KnownLayout, PartialEq)]
+#[repr(C)]
+pub struct SiteOperands {
+    /// The TLS object.
+    pub object: Operand,
+    /// Address of the bytes that are moved; of a function that sets a descriptor, the descriptor.
+    pub buffer: Operand,
+    /// How many bytes may be moved at the most.
+    pub length: Operand,
+    /// How many bytes were moved.
+    pub count: Operand,
+    /// The result, by which the function succeeded or failed.
+    pub result: Operand,
+    /// Which results do.
+    pub success: Success,
+    /// Zero.
+    pub reserved: [u8; 7],
+}
+
+impl SiteOperands {
+    /// The operands of a C function whose first argument is the object, and that has no others.
+    pub const OBJECT: Self = Self {
+        object: Operand::argument(0, Width::U64),
+        buffer: Operand::NONE,
+        length: Operand::NONE,
+        count: Operand::NONE,
+        result: Operand::NONE,
+        success: Success::POSITIVE,
+        reserved: [0; 7],
+    };
+}
+
+const _: () = assert!(size_of::<Operand>() == 8);
+const _: () = assert!(size_of::<SiteOperands>() == 48);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn arguments_and_registers_have_places_of_their_own() {
+        let arguments = (0..=u8::MAX).map(Place::argument).filter(|place| *place != Place::NONE);
+        let registers = (0..=u8::MAX).map(Place::register).filter(|place| *place != Place::NONE);
+        assert_eq!((arguments.clone().count(), registers.clone().count()), (8, 32));
+        assert!(
+            arguments
+                .chain([Place::RESULT])
+                .all(|one| registers.clone().all(|other| one != other))
+        );
+    }
+
+    #[test]
+    fn operands_are_equal_where_their_words_are() {
+        let one = Operand::argument(2, Width::U64);
+        assert_eq!(one.word(), Operand::argument(2, Width::U64).word());
+        for other in [
+            Operand::argument(2, Width::U32),
+            Operand::behind_argument(2, Width::U64),
+        ] {
+            assert_ne!(one.word(), other.word());
+        }
+    }
+
+    #[test]
+    fn no_offset_that_a_load_can_have_marks_it_as_unused() {
+        let behind = Operand::behind_argument(3, Width::U64);
+        assert_eq!(behind.loads, [0, Operand::UNKNOWN]);
+        assert_eq!(Operand::argument(3, Width::U64).loads, [Operand::UNKNOWN; 2]);
+    }
+}
