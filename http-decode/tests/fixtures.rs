@@ -1,4 +1,4 @@
-//! Plays the conversations of `fixtures/http1`, whose README tells the format.
+//! Plays the conversations of `fixtures/http1`, whose README describes the format.
 #![cfg(test)]
 
 use std::fs;
@@ -11,7 +11,7 @@ use http_decode::{
 use serde_json::{Value, json};
 
 #[test]
-fn every_conversation_reads_as_it_says() {
+fn every_fixture_gives_its_expected_outputs() {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../fixtures/http1");
     let mut failures = Vec::new();
     let mut count = 0;
@@ -70,11 +70,11 @@ impl Tape {
             "from-start" => self.connection.mark_from_start(),
             "read" => self.call(Direction::Read, step),
             "write" => self.call(Direction::Write, step),
-            "lost" => drop(self.pass(direction(&step[1]), step[2].as_u64().unwrap())),
+            "lost" => drop(self.advance(direction(&step[1]), step[2].as_u64().unwrap())),
             "over-limit" => {
                 let direction = direction(&step[1]);
                 let bytes = step[2].as_u64().unwrap();
-                let position = self.pass(direction, bytes);
+                let position = self.advance(direction, bytes);
                 self.connection.gap(Gap {
                     direction,
                     position,
@@ -104,7 +104,7 @@ impl Tape {
             .collect::<Vec<_>>();
         let position = step[2]
             .as_u64()
-            .unwrap_or_else(|| self.pass(direction, bytes.len() as u64));
+            .unwrap_or_else(|| self.advance(direction, bytes.len() as u64));
         let more = step[2].is_string();
         for (index, part) in bytes.chunks(self.step.min(bytes.len())).enumerate() {
             self.connection.push(
@@ -121,7 +121,7 @@ impl Tape {
         }
     }
 
-    fn pass(&mut self, direction: Direction, count: u64) -> u64 {
+    fn advance(&mut self, direction: Direction, count: u64) -> u64 {
         let position = &mut self.positions[usize::from(direction == Direction::Write)];
         *position += count;
         *position - count
@@ -129,12 +129,12 @@ impl Tape {
 
     fn poll(&mut self) {
         while let Some(output) = self.connection.poll() {
-            self.outputs.push(tell(&output));
+            self.outputs.push(output_to_json(&output));
         }
     }
 }
 
-/// Says where `actual` lacks something of `expected`.
+/// Returns the first difference between `expected` and those parts of `actual` that it names.
 fn differ(expected: &Value, actual: &Value) -> Option<String> {
     match (expected, actual) {
         (Value::Object(expected), Value::Object(_)) => expected
@@ -156,9 +156,9 @@ fn direction(value: &Value) -> Direction {
     }
 }
 
-fn tell(output: &Output) -> Value {
+fn output_to_json(output: &Output) -> Value {
     match output {
-        Output::Exchange(exchange) => tell_exchange(exchange),
+        Output::Exchange(exchange) => exchange_to_json(exchange),
         Output::End(end) => {
             let End {
                 ordinal,
@@ -169,12 +169,12 @@ fn tell(output: &Output) -> Value {
                 trailers,
             } = end.as_ref();
             json!({
-                "end": ordinal, "ended_at": ended_at.0, "ended": tell_ended(*ended), "body_bytes": body_bytes,
-                "trailers": tell_fields(trailers),
+                "end": ordinal, "ended_at": ended_at.0, "ended": ended_name(*ended), "body_bytes": body_bytes,
+                "trailers": fields_to_json(trailers),
             })
         }
         Output::Gap(gap) => json!({
-            "gap": tell_direction(gap.direction), "position": gap.position, "bytes": gap.bytes(),
+            "gap": direction_name(gap.direction), "position": gap.position, "bytes": gap.bytes(),
             "cause": match gap.cause {
                 GapCause::Lost => "lost",
                 GapCause::OverLimit => "over-limit",
@@ -185,12 +185,12 @@ fn tell(output: &Output) -> Value {
             },
         }),
         Output::Undecoded(direction, position, reason) => json!({
-            "undecoded": tell_direction(*direction), "position": position, "reason": tell_reason(*reason),
+            "undecoded": direction_name(*direction), "position": position, "reason": reason_name(*reason),
         }),
     }
 }
 
-fn tell_exchange(exchange: &Exchange) -> Value {
+fn exchange_to_json(exchange: &Exchange) -> Value {
     json!({
         "exchange": exchange.ordinal,
         "side": if exchange.side == Side::Server { "server" } else { "client" },
@@ -202,51 +202,51 @@ fn tell_exchange(exchange: &Exchange) -> Value {
         "request": exchange.request.as_ref().map(|request| json!({
             "method": request.head.method,
             "scheme": request.head.scheme,
-            "authority": request.head.authority().map(|authority| tell_text(authority.expose())),
-            "path": request.head.path.as_ref().map(tell_bytes),
-            "fields": tell_fields(&request.head.fields),
-            "malformed": request.head.malformed.map(tell_malformed),
+            "authority": request.head.authority().map(|authority| to_text(authority.expose())),
+            "path": request.head.path.as_ref().map(bytes_to_text),
+            "fields": fields_to_json(&request.head.fields),
+            "malformed": request.head.malformed.map(malformed_name),
             "body_bytes": request.body_bytes,
-            "trailers": tell_fields(&request.trailers),
+            "trailers": fields_to_json(&request.trailers),
         })),
         "informational": exchange.informational.iter().map(|head| json!({
             "status": head.status,
-            "fields": tell_fields(&head.fields),
+            "fields": fields_to_json(&head.fields),
         })).collect::<Vec<_>>(),
         "response": exchange.response.as_ref().map(|response| json!({
             "status": response.head.status,
-            "fields": tell_fields(&response.head.fields),
-            "malformed": response.head.malformed.map(tell_malformed),
+            "fields": fields_to_json(&response.head.fields),
+            "malformed": response.head.malformed.map(malformed_name),
             "body_bytes": response.body_bytes,
-            "trailers": tell_fields(&response.trailers),
+            "trailers": fields_to_json(&response.trailers),
         })),
         "began": exchange.began.0,
         "head_at": exchange.head_at.map(|at| at.0),
         "ended_at": exchange.ended_at.map(|at| at.0),
-        "ended": exchange.ended.map(tell_ended),
+        "ended": exchange.ended.map(ended_name),
     })
 }
 
-fn tell_fields(fields: &Fields) -> Value {
+fn fields_to_json(fields: &Fields) -> Value {
     fields
         .iter()
-        .map(|field| json!([field.name, field.value.map(|value| tell_text(value.expose()))]))
+        .map(|field| json!([field.name, field.value.map(|value| to_text(value.expose()))]))
         .collect()
 }
 
-fn tell_bytes(value: &Unredacted) -> String {
-    tell_text(value.expose())
+fn bytes_to_text(value: &Unredacted) -> String {
+    to_text(value.expose())
 }
 
-fn tell_text(bytes: &[u8]) -> String {
+fn to_text(bytes: &[u8]) -> String {
     bytes.iter().map(|byte| char::from(*byte)).collect()
 }
 
-fn tell_direction(direction: Direction) -> &'static str {
+fn direction_name(direction: Direction) -> &'static str {
     if direction == Direction::Read { "read" } else { "write" }
 }
 
-fn tell_ended(ended: Ended) -> &'static str {
+fn ended_name(ended: Ended) -> &'static str {
     match ended {
         Ended::Complete => "complete",
         Ended::Reset => "reset",
@@ -256,7 +256,7 @@ fn tell_ended(ended: Ended) -> &'static str {
     }
 }
 
-fn tell_malformed(malformed: Malformed) -> &'static str {
+fn malformed_name(malformed: Malformed) -> &'static str {
     match malformed {
         Malformed::Method => "method",
         Malformed::Spaces => "spaces",
@@ -269,7 +269,7 @@ fn tell_malformed(malformed: Malformed) -> &'static str {
     }
 }
 
-fn tell_reason(reason: Reason) -> &'static str {
+fn reason_name(reason: Reason) -> &'static str {
     match reason {
         Reason::NotHttp => "not-http",
         Reason::Unrecognised => "unrecognised",

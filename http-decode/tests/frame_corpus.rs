@@ -1,7 +1,7 @@
-//! The public HTTP/2 frame cases: every frame has the properties listed, every error one of the codes listed.
+//! The public HTTP/2 frame cases: each frame has the listed properties, each error is one of the listed codes.
 //!
-//! They are read from the folder `http2-frames` of the one that `TLSCOPE_CORPORA` names, by default `../shared/corpora`
-//! beside the project, and show as ignored where they are not there.
+//! They are read from `../shared/corpora/http2-frames`, or from `http2-frames` in the folder that `TLSCOPE_CORPORA` names. If
+//! they are absent, an ignored trial says so.
 #![cfg(test)]
 
 use std::path::{Path, PathBuf};
@@ -33,7 +33,7 @@ fn trials() -> Vec<Trial> {
     }
 }
 
-/// Lists the cases, which are one folder down.
+/// Returns the cases, which are one folder down.
 fn cases(folder: &Path) -> io::Result<Vec<PathBuf>> {
     let mut cases = Vec::new();
     for kind in fs::read_dir(folder)? {
@@ -66,7 +66,7 @@ fn run(case: &Path) -> Result<(), Failed> {
     }
 }
 
-/// Checks everything that a case lists.
+/// Compares the properties that a case lists.
 fn compare(listed: &Value, read: &Value) -> Result<(), Failed> {
     for (name, value) in listed.as_object().ok_or("no properties")? {
         match (value, read.get(name)) {

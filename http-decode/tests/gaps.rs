@@ -1,5 +1,5 @@
-//! Bytes that passed without being brought: where their number is known they are stepped over, and where it is not,
-//! nothing before them is joined to anything behind them.
+//! Gaps that the caller reports, or does not: those of known length are skipped, and nothing is joined across those of
+//! unknown length.
 #![cfg(test)]
 
 use http_decode::{Chunk, Connection, Direction, Ended, Exchange, Gap, GapCause, Output, STRETCH, Settings, Timestamp};
@@ -7,7 +7,7 @@ use http_decode::{Chunk, Connection, Direction, Ended, Exchange, Gap, GapCause, 
 const READ: Direction = Direction::Read;
 const WRITE: Direction = Direction::Write;
 
-/// A connection of a server, fed with whole calls, one every ten nanoseconds.
+/// A connection of a server, fed with calls, one every ten nanoseconds.
 struct Tape {
     connection: Connection,
     positions: [u64; 2],
@@ -27,7 +27,7 @@ impl Tape {
 
     fn push(&mut self, direction: Direction, bytes: impl AsRef<[u8]>) -> &mut Self {
         let bytes = bytes.as_ref();
-        let position = self.pass(direction, bytes.len() as u64);
+        let position = self.advance(direction, bytes.len() as u64);
         let chunk = Chunk {
             position,
             at: Timestamp(self.now),
@@ -39,9 +39,9 @@ impl Tape {
         self.drain()
     }
 
-    /// Lets bytes pass, says so, and says when.
-    fn tell(&mut self, direction: Direction, span: u64, cause: GapCause) -> &mut Self {
-        let position = self.pass(direction, span);
+    /// Reports a gap with its time.
+    fn report_gap(&mut self, direction: Direction, span: u64, cause: GapCause) -> &mut Self {
+        let position = self.advance(direction, span);
         self.connection.gap(Gap {
             direction,
             position,
@@ -52,17 +52,18 @@ impl Tape {
         self.drain()
     }
 
-    /// Lets an unknown number of bytes pass, and says so or not.
-    fn lose(&mut self, direction: Direction, told: bool) -> &mut Self {
-        if told {
-            self.tell(direction, STRETCH, GapCause::NotCaptured)
+    /// Makes a gap of unknown length, and reports it or not.
+    fn lose(&mut self, direction: Direction, reported: bool) -> &mut Self {
+        if reported {
+            self.report_gap(direction, STRETCH, GapCause::NotCaptured)
         } else {
-            self.pass(direction, STRETCH);
+            self.advance(direction, STRETCH);
             self
         }
     }
 
-    fn pass(&mut self, direction: Direction, span: u64) -> u64 {
+    /// Advances the position of a direction, and returns the previous one.
+    fn advance(&mut self, direction: Direction, span: u64) -> u64 {
         self.now += 10;
         let position = &mut self.positions[usize::from(direction == WRITE)];
         *position += span;
@@ -91,13 +92,13 @@ impl Tape {
         exchanges.collect()
     }
 
-    /// Each exchange as its path, its fields, its status, its bytes and its end.
-    fn told(&self) -> Vec<String> {
-        self.exchanges().into_iter().map(tell).collect()
+    /// Returns a line for each exchange: path, fields, status, body bytes and end.
+    fn lines(&self) -> Vec<String> {
+        self.exchanges().into_iter().map(line).collect()
     }
 }
 
-fn tell(exchange: &Exchange) -> String {
+fn line(exchange: &Exchange) -> String {
     let request = exchange.request.as_ref().map_or("-".to_owned(), |request| {
         let path = request.head.path.as_ref().unwrap().expose();
         format!("{}{}", path.escape_ascii(), fields(&request.head.fields))
@@ -130,22 +131,22 @@ fn ok(body: &str) -> String {
     format!("HTTP/1.1 200 OK\r\nContent-Length: {}\r\n\r\n{body}", body.len())
 }
 
-/// Does something once with word of the loss, and once without.
+/// Runs a test once with reported gaps and once without.
 fn both_ways(mut test: impl FnMut(bool, Tape)) {
-    for told in [true, false] {
-        test(told, Tape::new());
+    for reported in [true, false] {
+        test(reported, Tape::new());
     }
 }
 
 #[test]
 fn a_value_is_not_joined_over_a_lost_call() {
-    both_ways(|told, mut tape| {
+    both_ways(|reported, mut tape| {
         tape.push(READ, get("/1")).push(WRITE, ok(""));
-        tape.push(READ, "GET /2 HTTP/1.1\r\nX-Account: al").lose(READ, told);
+        tape.push(READ, "GET /2 HTTP/1.1\r\nX-Account: al").lose(READ, reported);
         tape.push(READ, "admin\r\n\r\n").push(WRITE, ok(""));
         tape.push(READ, get("/3")).push(WRITE, ok(""));
         assert_eq!(
-            tape.told(),
+            tape.lines(),
             ["/1 > 200 0 Complete", "- > 200 0 Complete", "/3 > 200 0 Complete"]
         );
     });
@@ -153,62 +154,64 @@ fn a_value_is_not_joined_over_a_lost_call() {
 
 #[test]
 fn the_first_call_of_a_connection_may_be_the_one_that_is_lost() {
-    both_ways(|told, mut tape| {
-        tape.lose(READ, told).push(READ, "admin\r\n\r\n").push(WRITE, ok(""));
+    both_ways(|reported, mut tape| {
+        tape.lose(READ, reported)
+            .push(READ, "admin\r\n\r\n")
+            .push(WRITE, ok(""));
         tape.push(READ, get("/2")).push(WRITE, ok(""));
-        assert_eq!(tape.told(), ["- > 200 0 Complete", "/2 > 200 0 Complete"]);
+        assert_eq!(tape.lines(), ["- > 200 0 Complete", "/2 > 200 0 Complete"]);
     });
 }
 
 #[test]
 fn a_body_of_known_length_is_not_continued_behind_a_lost_call() {
-    both_ways(|told, mut tape| {
+    both_ways(|reported, mut tape| {
         tape.push(READ, get("/1"));
         tape.push(WRITE, "HTTP/1.1 200 OK\r\nContent-Length: 6\r\n\r\nabc")
-            .lose(WRITE, told);
+            .lose(WRITE, reported);
         tape.push(READ, get("/2")).push(WRITE, ok("xy"));
-        // Unless it is known when they passed, the answer to the second one may have been among the bytes.
-        let expected: &[&str] = if told {
+        // If the time of the gap is unknown, the response to the second request may have been in it.
+        let expected: &[&str] = if reported {
             &["/1 > 200 ? Lost", "/2 > 200 2 Complete"]
         } else {
             &["/1 > 200 ? Lost", "/2 > - Lost", "- > 200 2 Complete"]
         };
-        assert_eq!(tape.told(), expected);
+        assert_eq!(tape.lines(), expected);
     });
 }
 
 #[test]
 fn a_size_of_a_chunk_is_not_joined_over_a_lost_call() {
-    both_ways(|told, mut tape| {
+    both_ways(|reported, mut tape| {
         tape.push(READ, get("/1"));
         tape.push(WRITE, "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n1")
-            .lose(WRITE, told);
+            .lose(WRITE, reported);
         tape.push(WRITE, "0\r\n\r\n")
             .push(READ, get("/2"))
             .push(WRITE, ok("xy"));
-        assert_eq!(tape.told(), ["/1 > 200 ? Lost", "/2 > 200 2 Complete"]);
+        assert_eq!(tape.lines(), ["/1 > 200 ? Lost", "/2 > 200 2 Complete"]);
     });
 }
 
 #[test]
 fn a_body_up_to_the_end_of_the_connection_goes_on_behind_a_lost_call() {
-    both_ways(|told, mut tape| {
+    both_ways(|reported, mut tape| {
         tape.push(READ, get("/1"));
-        tape.push(WRITE, "HTTP/1.1 200 OK\r\n\r\nabc").lose(WRITE, told);
+        tape.push(WRITE, "HTTP/1.1 200 OK\r\n\r\nabc").lose(WRITE, reported);
         tape.push(WRITE, ok("HTTP/1.1 404 no more than content")).close();
-        assert_eq!(tape.told(), ["/1 > 200 ? Complete"]);
+        assert_eq!(tape.lines(), ["/1 > 200 ? Complete"]);
     });
 }
 
 #[test]
 fn a_request_body_is_not_continued_behind_a_lost_call() {
-    both_ways(|told, mut tape| {
+    both_ways(|reported, mut tape| {
         tape.push(READ, "POST /1 HTTP/1.1\r\nContent-Length: 60\r\n\r\nabc")
-            .lose(READ, told);
+            .lose(READ, reported);
         tape.push(WRITE, ok("1")).push(READ, get("/2")).push(WRITE, ok("2"));
-        let told = tape.told();
+        let reported = tape.lines();
         assert_eq!(
-            (told[0].ends_with("> 200 1 Complete"), told[1].as_str()),
+            (reported[0].ends_with("> 200 1 Complete"), reported[1].as_str()),
             (true, "/2 > 200 1 Complete")
         );
         assert!(tape.exchanges().iter().all(|exchange| {
@@ -221,15 +224,15 @@ fn a_request_body_is_not_continued_behind_a_lost_call() {
 }
 
 #[test]
-fn what_a_file_brought_is_content_and_ends_its_response_when_it_passed() {
+fn bytes_of_sendfile_are_content_and_end_the_response_at_their_time() {
     let mut tape = Tape::new();
     for round in 0..1000 {
         tape.push(READ, get(&format!("/{round}")));
         tape.push(WRITE, "HTTP/1.1 200 OK\r\nContent-Length: 700\r\n\r\n")
-            .tell(WRITE, 300, GapCause::Sendfile)
-            .tell(WRITE, 400, GapCause::Sendfile);
+            .report_gap(WRITE, 300, GapCause::Sendfile)
+            .report_gap(WRITE, 400, GapCause::Sendfile);
         let exchange = *tape.exchanges().last().unwrap();
-        assert_eq!(tell(exchange), format!("/{round} > 200 700 Complete"));
+        assert_eq!(line(exchange), format!("/{round} > 200 700 Complete"));
         assert_eq!(exchange.ended_at, Some(Timestamp(tape.now)));
     }
     assert_eq!(tape.exchanges().len(), 1000);
@@ -237,9 +240,9 @@ fn what_a_file_brought_is_content_and_ends_its_response_when_it_passed() {
 }
 
 #[test]
-fn a_hole_without_a_length_is_counted_and_told_without_one() {
-    both_ways(|told, mut tape| {
-        tape.push(READ, get("/1")).lose(READ, told).push(READ, get("/2"));
+fn a_gap_of_unknown_length_is_counted_and_reported_without_one() {
+    both_ways(|reported, mut tape| {
+        tape.push(READ, get("/1")).lose(READ, reported).push(READ, get("/2"));
         let gaps: Vec<_> = tape
             .outputs
             .iter()
@@ -263,7 +266,7 @@ fn frame(kind: u8, flags: u8, stream: u8, payload: &[u8]) -> Vec<u8> {
     [&header[..], payload].concat()
 }
 
-/// A request whose path is named in the block, and a field that the block does not put into the table.
+/// A header block with a path, and a field that is not inserted into the table.
 fn block(path: &[u8], value: &[u8]) -> Vec<u8> {
     let length = |bytes: &[u8]| u8::try_from(bytes.len()).unwrap();
     [
@@ -277,12 +280,12 @@ fn block(path: &[u8], value: &[u8]) -> Vec<u8> {
 
 #[test]
 fn a_header_block_is_not_joined_over_a_lost_call() {
-    both_ways(|told, mut tape| {
+    both_ways(|reported, mut tape| {
         tape.push(READ, PREFACE).push(WRITE, SETTINGS);
         let whole = block(b"/1", b"alice");
         let (first, rest) = whole.split_at(whole.len() - 3);
-        // HEADERS without its end; what is lost is a CONTINUATION, and what comes is another one.
-        tape.push(READ, frame(1, 0x1, 1, first)).lose(READ, told);
+        // HEADERS without its end; a CONTINUATION is lost, and another one arrives.
+        tape.push(READ, frame(1, 0x1, 1, first)).lose(READ, reported);
         tape.push(READ, frame(9, 0x4, 1, rest));
         tape.push(
             READ,
@@ -292,24 +295,25 @@ fn a_header_block_is_not_joined_over_a_lost_call() {
             .push(WRITE, frame(1, 0x5, 3, &[0x88]))
             .close();
         for exchange in tape.exchanges() {
-            let told = exchange.request.as_ref().map(|request| fields(&request.head.fields));
+            let reported = exchange.request.as_ref().map(|request| fields(&request.head.fields));
             assert!(
-                told.as_deref()
-                    .is_none_or(|told| ["", " ?=?", " a=bob"].contains(&told)),
-                "{told:?}"
+                reported
+                    .as_deref()
+                    .is_none_or(|reported| ["", " ?=?", " a=bob"].contains(&reported)),
+                "{reported:?}"
             );
         }
     });
 }
 
 #[test]
-fn frames_behind_a_lost_call_are_looked_for_and_the_table_is_doubted() {
-    both_ways(|told, mut tape| {
+fn frames_behind_a_lost_call_are_found_and_the_table_is_forgotten() {
+    both_ways(|reported, mut tape| {
         tape.push(READ, PREFACE).push(WRITE, SETTINGS);
-        // Puts `a: secret` into the table, and names it as the newest entry later: what was lost may have put in another.
+        // Inserts `a: secret` into the table, and refers to the newest entry later: the lost frames may have inserted another.
         let inserting = [&[0x82, 0x86, 0x04, 2, b'/', b'1', 0x40, 1, b'a', 6][..], b"secret"].concat();
         let naming = [0x82, 0x86, 0x04, 2, b'/', b'5', 0xbe];
-        tape.push(READ, frame(1, 0x5, 1, &inserting)).lose(READ, told);
+        tape.push(READ, frame(1, 0x5, 1, &inserting)).lose(READ, reported);
         tape.push(READ, [frame(1, 0x5, 5, &naming), SETTINGS.to_vec()].concat());
         tape.push(WRITE, frame(1, 0x5, 1, &[0x88]))
             .push(WRITE, frame(1, 0x5, 5, &[0x88]))
@@ -322,15 +326,15 @@ fn frames_behind_a_lost_call_are_looked_for_and_the_table_is_doubted() {
 
 #[test]
 fn content_of_a_frame_in_which_a_call_was_lost_has_no_length() {
-    both_ways(|told, mut tape| {
+    both_ways(|reported, mut tape| {
         tape.push(READ, [PREFACE.to_vec(), frame(1, 0x5, 1, &block(b"/1", b"x"))].concat());
         let data = frame(0, 0x1, 1, &[b'x'; 100]);
         tape.push(
             WRITE,
             [SETTINGS.to_vec(), frame(1, 0x4, 1, &[0x88]), data[..50].to_vec()].concat(),
         )
-        .lose(WRITE, told);
+        .lose(WRITE, reported);
         tape.push(WRITE, [SETTINGS, SETTINGS, SETTINGS].concat()).close();
-        assert_eq!(tape.told(), ["/1 a=x > 200 ? Lost"]);
+        assert_eq!(tape.lines(), ["/1 a=x > 200 ? Lost"]);
     });
 }

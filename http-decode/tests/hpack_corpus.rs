@@ -1,7 +1,7 @@
 //! The public HPACK stories (http2jp/hpack-test-case), one trial each: decoded whole, joined late, and with a loss.
 //!
-//! They are looked for in `../shared/corpora/hpack`, or in `hpack` under the folder that `TLSCOPE_CORPORA` names. Where
-//! they are absent, a trial that says so is ignored. At the end comes how much is known after joining late.
+//! They are read from `../shared/corpora/hpack`, or from `hpack` in the folder that `TLSCOPE_CORPORA` names. If they are
+//! absent, an ignored trial says so. At the end, the test prints how many fields are known after joining late.
 #![cfg(test)]
 
 use std::collections::BTreeMap;
@@ -13,12 +13,12 @@ use http_decode::h2::hpack::{Bounds, Decoder};
 use libtest_mimic::{Arguments, Failed, Trial};
 use serde_json::Value;
 
-/// The blocks after joining that are reported on.
+/// The blocks after joining for which numbers are printed.
 const REPORTED: [usize; 7] = [1, 2, 3, 5, 10, 20, 50];
-/// Blocks that are followed after joining: by then the tables of these stories are known, and a story of 600 blocks takes
-/// no minute.
+/// Blocks that are decoded after joining: by then the tables of these stories are known, and a story of 600 blocks takes less
+/// than a minute.
 const FOLLOWED: usize = 100;
-/// Of so many blocks in a row one is lost.
+/// One block of this many is lost.
 const LOSS_PERIOD: usize = 20;
 const TABLE_BYTES: usize = 65536;
 const BOUNDS: Bounds = Bounds {
@@ -50,7 +50,7 @@ fn corpus() -> PathBuf {
         .join("hpack")
 }
 
-/// How much is known, by encoder.
+/// The known fields by encoder.
 type Figures = Mutex<BTreeMap<String, Known>>;
 
 fn trials(corpus: &Path, figures: &Arc<Figures>) -> Vec<Trial> {
@@ -69,7 +69,7 @@ fn trials(corpus: &Path, figures: &Arc<Figures>) -> Vec<Trial> {
         .collect()
 }
 
-/// Lists what is in a folder; nothing if it is none.
+/// Returns the entries of a folder; none if there is no such folder.
 fn entries(folder: &Path) -> Vec<PathBuf> {
     let mut entries: Vec<_> = std::fs::read_dir(folder)
         .into_iter()
@@ -154,12 +154,12 @@ fn within(what: &str, number: usize, failed: &Failed) -> Failed {
     format!("{what} at case {number}: {}", failed.message().unwrap_or_default()).into()
 }
 
-/// Decodes a story from one of its blocks on.
+/// Decodes a story from a block on.
 fn join(story: &Story, joined: usize, known: &mut Known) -> Result<(), Failed> {
     let mut decoder = Decoder::new(TABLE_BYTES);
     for (number, case) in story.cases.iter().enumerate().skip(joined).take(FOLLOWED) {
         let fields = decode(&mut decoder, case, number)?;
-        // To join before the first block is not to join late.
+        // Joining before the first block is not joining late.
         if joined > 0 {
             known.count(number - joined, fields, case.fields.len());
         }
@@ -167,7 +167,7 @@ fn join(story: &Story, joined: usize, known: &mut Known) -> Result<(), Failed> {
     Ok(())
 }
 
-/// Decodes a story but for the block `lost` and every one that follows at [`LOSS_PERIOD`].
+/// Decodes a story without the block `lost` and every [`LOSS_PERIOD`]th one behind it.
 fn lose(story: &Story, lost: usize) -> Result<(), Failed> {
     let mut decoder = Decoder::from_start(TABLE_BYTES);
     for (number, case) in story.cases.iter().enumerate() {
@@ -180,7 +180,7 @@ fn lose(story: &Story, lost: usize) -> Result<(), Failed> {
     Ok(())
 }
 
-/// Decodes a block, fails if anything is wrong, and counts the fields that are wholly known.
+/// Decodes a block, fails if anything is wrong, and returns the number of fields that are wholly known.
 fn decode(decoder: &mut Decoder, case: &Case, number: usize) -> Result<usize, Failed> {
     let mut expected = case.fields.iter();
     let mut known = 0;
@@ -203,7 +203,7 @@ fn decode(decoder: &mut Decoder, case: &Case, number: usize) -> Result<usize, Fa
     Ok(known)
 }
 
-/// Fields in the blocks of [`REPORTED`]: those that are wholly known, and all.
+/// The numbers of fields in the blocks of [`REPORTED`]: wholly known, and all.
 #[derive(Default)]
 struct Known([(usize, usize); REPORTED.len()]);
 

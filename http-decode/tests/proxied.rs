@@ -1,10 +1,10 @@
-//! A header of the PROXY protocol before everything else: stepped over, however it is cut, and told.
+//! PROXY protocol headers: skipped whatever the chunks, and their addresses reported.
 #![cfg(test)]
 
 use http_decode::{Chunk, Connection, Direction, Output, Proxied, Settings, Side, Timestamp};
 
-/// Pushes what is read and what is written, cut into pieces of `step`, and tells path and status of each exchange.
-fn told(read: &[&[u8]], written: &[u8], step: usize, from_start: bool) -> (Connection, Vec<String>) {
+/// Pushes the calls, cut into chunks of `step` bytes, and returns the connection, and path and status of each exchange.
+fn decode(read: &[&[u8]], written: &[u8], step: usize, from_start: bool) -> (Connection, Vec<String>) {
     let mut connection = Connection::new(Settings::default());
     if from_start {
         connection.mark_from_start();
@@ -29,7 +29,7 @@ fn told(read: &[&[u8]], written: &[u8], step: usize, from_start: bool) -> (Conne
         position = 0;
     }
     connection.settle(Timestamp(at));
-    let told = std::iter::from_fn(|| connection.poll()).filter_map(|output| match output {
+    let lines = std::iter::from_fn(|| connection.poll()).filter_map(|output| match output {
         Output::Exchange(exchange) => {
             let path = exchange.request.and_then(|request| request.head.path);
             let path = path.map(|path| String::from_utf8_lossy(path.expose()).into_owned());
@@ -38,8 +38,8 @@ fn told(read: &[&[u8]], written: &[u8], step: usize, from_start: bool) -> (Conne
         }
         Output::End(_) | Output::Gap(_) | Output::Undecoded(..) => None,
     });
-    let told = told.collect();
-    (connection, told)
+    let lines = lines.collect();
+    (connection, lines)
 }
 
 const HEADERS: [&[u8]; 2] = [
@@ -56,15 +56,15 @@ fn named() -> Proxied {
 }
 
 #[test]
-fn a_request_follows_in_the_same_call_or_in_the_next() {
+fn a_request_may_follow_in_the_same_call_or_in_the_next() {
     for header in HEADERS {
         for (line, path) in [("GET /x", "/x"), ("RPC_IN_DATA /y", "/y")] {
             let request = format!("{line} HTTP/1.1\r\nHost: a\r\n\r\n").into_bytes();
             for step in [1, 7, usize::MAX] {
                 let joined = [header, &request].concat();
                 for calls in [&[&joined[..]][..], &[header, &request]] {
-                    let (connection, told) = told(calls, OK, step, true);
-                    assert_eq!(told, [format!("{path} 200")], "{step}");
+                    let (connection, lines) = decode(calls, OK, step, true);
+                    assert_eq!(lines, [format!("{path} 200")], "{step}");
                     assert_eq!(
                         (connection.proxied(), connection.side()),
                         (Some(named()), Some(Side::Server))
@@ -76,35 +76,38 @@ fn a_request_follows_in_the_same_call_or_in_the_next() {
 }
 
 #[test]
-fn what_is_refused_behind_it_is_shown() {
+fn an_unparsable_request_behind_a_header_is_shown() {
     let bad = b"HTTP/1.1 400 Bad Request\r\nContent-Length: 0\r\n\r\n";
     for header in HEADERS {
         for step in [1, usize::MAX] {
             let calls = [header, b"GET /a http/1.1\r\nHost: secret\r\n\r\n"].concat();
-            let (connection, told) = told(&[&calls], bad, step, true);
-            assert_eq!((told, connection.proxied()), (vec!["/a 400".to_owned()], Some(named())));
+            let (connection, lines) = decode(&[&calls], bad, step, true);
+            assert_eq!(
+                (lines, connection.proxied()),
+                (vec!["/a 400".to_owned()], Some(named()))
+            );
         }
     }
 }
 
 #[test]
-fn http2_may_follow() {
-    // The preface, empty SETTINGS, and GET / of the static table; the answer is 200 of it.
+fn http2_may_follow_a_header() {
+    // The preface, empty SETTINGS, and GET / from the static table; the response is 200 from the static table.
     let read = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\0\0\0\x04\0\0\0\0\0\0\0\x03\x01\x05\0\0\0\x01\x82\x84\x87";
     let written = b"\0\0\0\x04\0\0\0\0\0\0\0\x01\x01\x05\0\0\0\x01\x88";
     for header in HEADERS {
         for step in [1, usize::MAX] {
             let calls = [header, read].concat();
-            let (connection, told) = told(&[&calls], written, step, true);
-            assert_eq!((told, connection.proxied()), (vec!["/ 200".to_owned()], Some(named())));
+            let (connection, lines) = decode(&[&calls], written, step, true);
+            assert_eq!((lines, connection.proxied()), (vec!["/ 200".to_owned()], Some(named())));
         }
     }
 }
 
 #[test]
-fn only_the_beginning_of_a_connection_is_a_header() {
+fn a_header_counts_only_at_the_beginning_of_a_connection() {
     let get = b"GET /1 HTTP/1.1\r\nHost: a\r\n\r\n";
     let again = [HEADERS[0], b"GET /2 HTTP/1.1\r\nHost: a\r\n\r\n"].concat();
-    let (connection, told) = told(&[get, &again], OK, usize::MAX, true);
-    assert_eq!((told, connection.proxied()), (vec!["/1 200".to_owned()], None));
+    let (connection, lines) = decode(&[get, &again], OK, usize::MAX, true);
+    assert_eq!((lines, connection.proxied()), (vec!["/1 200".to_owned()], None));
 }

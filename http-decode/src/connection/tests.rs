@@ -1,4 +1,4 @@
-//! What a whole connection does, told in chunks and outputs.
+//! Whole connections, from chunks to outputs.
 
 use super::*;
 use crate::{Exchange, Limits};
@@ -6,7 +6,7 @@ use crate::{Exchange, Limits};
 const READ: Direction = Direction::Read;
 const WRITE: Direction = Direction::Write;
 
-/// A connection of a server, fed with whole calls whose positions and times count up by themselves.
+/// A connection of a server. Each call gets the next position and the next time.
 struct Tape {
     connection: Connection,
     positions: [u64; 2],
@@ -47,7 +47,7 @@ impl Tape {
         self
     }
 
-    /// Passes over bytes that were never captured.
+    /// Skips bytes that were not captured, and returns their position.
     fn lose(&mut self, direction: Direction, count: usize) -> u64 {
         let position = &mut self.positions[usize::from(direction == WRITE)];
         *position += count as u64;
@@ -77,13 +77,13 @@ impl Tape {
         self.outputs().into_iter().filter_map(exchange).collect()
     }
 
-    /// Tells each exchange as `path status body-bytes`, with `-` for what is not there.
-    fn told(&mut self) -> Vec<String> {
-        self.exchanges().iter().map(tell).collect()
+    /// Returns each exchange as `path status body-bytes`, with `-` for absent parts.
+    fn lines(&mut self) -> Vec<String> {
+        self.exchanges().iter().map(line).collect()
     }
 }
 
-fn tell(exchange: &Exchange) -> String {
+fn line(exchange: &Exchange) -> String {
     let path = exchange.request.as_ref().and_then(|request| request.head.path.as_ref());
     let path = path.map_or("-".into(), |path| String::from_utf8_lossy(path.expose()).into_owned());
     let status = exchange.response.as_ref().and_then(|response| response.head.status);
@@ -128,13 +128,13 @@ fn the_rest_of_a_first_request_line_is_no_request_line() {
 }
 
 #[test]
-fn an_exchange_comes_out_with_its_times() {
+fn an_exchange_has_its_times() {
     let mut tape = Tape::new();
     tape.push(READ, get("/x")).push(WRITE, ok("hello"));
     let [exchange] = &tape.exchanges()[..] else {
         panic!("one exchange")
     };
-    assert_eq!(tell(exchange), "/x 200 5");
+    assert_eq!(line(exchange), "/x 200 5");
     assert_eq!(
         (exchange.began, exchange.head_at, exchange.ended_at),
         (Timestamp(10), Some(Timestamp(20)), Some(Timestamp(20)))
@@ -161,7 +161,7 @@ fn a_response_waits_for_the_request_that_arrives_later() {
     assert!(tape.connection.unsettled());
     assert_eq!(tape.outputs(), []);
     tape.push(READ, get("/x"));
-    assert_eq!(tape.told(), ["/x 200 5"]);
+    assert_eq!(tape.lines(), ["/x 200 5"]);
 }
 
 #[test]
@@ -169,7 +169,7 @@ fn settling_lets_a_response_through_without_its_request() {
     let mut tape = Tape::new();
     tape.push(WRITE, ok("hello")).settle();
     assert!(!tape.connection.unsettled());
-    assert_eq!(tape.told(), ["- 200 5"]);
+    assert_eq!(tape.lines(), ["- 200 5"]);
 }
 
 #[test]
@@ -182,7 +182,7 @@ fn a_lost_request_does_not_shift_the_ones_behind_it() {
         .push(WRITE, ok("333"))
         .settle();
     tape.push(READ, get("/4")).push(WRITE, ok("4444"));
-    assert_eq!(tape.told(), ["/1 200 1", "- 200 2", "/3 200 3", "/4 200 4"]);
+    assert_eq!(tape.lines(), ["/1 200 1", "- 200 2", "/3 200 3", "/4 200 4"]);
 }
 
 #[test]
@@ -193,7 +193,7 @@ fn a_lost_response_does_not_shift_the_ones_behind_it() {
     // That no request is lost behind /2 shows only when /3 has come.
     tape.push(READ, get("/2")).push(WRITE, ok("22")).settle();
     tape.push(READ, get("/3")).push(WRITE, ok("333"));
-    assert_eq!(tape.told(), ["/1 - -", "/2 - -", "- 200 2", "/3 200 3"]);
+    assert_eq!(tape.lines(), ["/1 - -", "/2 - -", "- 200 2", "/3 200 3"]);
 }
 
 #[test]
@@ -205,7 +205,7 @@ fn a_lost_response_leaves_pairs_alone_when_the_next_request_shows_that_none_is_m
         .push(WRITE, ok("22"))
         .push(READ, get("/3"))
         .settle();
-    assert_eq!(tape.told(), ["/1 - -", "/2 200 2"]);
+    assert_eq!(tape.lines(), ["/1 - -", "/2 200 2"]);
 }
 
 #[test]
@@ -216,7 +216,7 @@ fn a_response_and_the_next_request_lost_together_make_no_wrong_pair() {
     tape.lose(READ, get("/2").len());
     tape.push(WRITE, ok("22")).settle();
     tape.push(READ, get("/3")).push(WRITE, ok("333")).settle();
-    assert_eq!(tape.told(), ["/1 - -", "- 200 2", "/3 200 3"]);
+    assert_eq!(tape.lines(), ["/1 - -", "- 200 2", "/3 200 3"]);
 }
 
 #[test]
@@ -225,7 +225,7 @@ fn a_connection_joined_in_a_response_is_paired_from_the_next_request_on() {
     tape.push(WRITE, "the end of a body")
         .push(READ, get("/1"))
         .push(WRITE, ok("1"));
-    assert_eq!(tape.told(), ["/1 200 1"]);
+    assert_eq!(tape.lines(), ["/1 200 1"]);
 }
 
 #[test]
@@ -239,11 +239,11 @@ fn a_client_that_pipelines_gets_halves_after_a_lost_request() {
         .push(WRITE, ok("333"))
         .push(WRITE, ok("4444"))
         .settle();
-    assert_eq!(tape.told(), ["/1 200 1", "/2 200 2", "/4 - -", "- 200 3", "- 200 4"]);
+    assert_eq!(tape.lines(), ["/1 200 1", "/2 200 2", "/4 - -", "- 200 3", "- 200 4"]);
 }
 
 #[test]
-fn a_held_exchange_comes_out_once_and_then_its_end() {
+fn a_held_exchange_is_emitted_once_and_then_its_end() {
     let mut tape = Tape::new();
     tape.push(READ, get("/x"))
         .push(WRITE, "HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nhe");
@@ -272,7 +272,7 @@ fn closing_completes_a_body_that_ends_with_the_connection() {
 }
 
 #[test]
-fn final_positions_reveal_what_was_lost_at_the_end_and_that_it_may_have_been_the_answer() {
+fn final_positions_reveal_bytes_lost_at_the_end_which_may_be_the_response() {
     let mut tape = Tape::new();
     tape.push(READ, get("/x"));
     let read = tape.positions[0];
@@ -296,7 +296,7 @@ fn finishing_ends_nothing() {
         .push(WRITE, "HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nhe");
     tape.connection.finish(Timestamp(99));
     let exchanges = tape.exchanges();
-    assert_eq!(exchanges.iter().map(tell).collect::<Vec<_>>(), ["/1 200 2", "/2 - -"]);
+    assert_eq!(exchanges.iter().map(line).collect::<Vec<_>>(), ["/1 200 2", "/2 - -"]);
     assert!(exchanges.iter().all(|exchange| exchange.ended.is_none()));
 }
 
@@ -309,18 +309,18 @@ fn nothing_is_decoded_in_a_tunnel() {
         .push(WRITE, ok("no"))
         .push(READ, get("/no"));
     assert!(!tape.connection.unsettled());
-    assert_eq!(tape.told(), ["- 200 0"]);
+    assert_eq!(tape.lines(), ["- 200 0"]);
     assert_eq!(tape.connection.held_bytes(), 0);
 }
 
 #[test]
-fn a_refused_tunnel_goes_on_as_http() {
+fn a_rejected_tunnel_goes_on_as_http() {
     let mut tape = Tape::new();
     tape.push(READ, "CONNECT b:1 HTTP/1.1\r\nHost: b:1\r\n\r\n")
         .push(READ, get("/x"));
     tape.push(WRITE, "HTTP/1.1 407 No\r\nContent-Length: 0\r\n\r\n")
         .push(WRITE, ok("yes"));
-    assert_eq!(tape.told(), ["- 407 0", "/x 200 3"]);
+    assert_eq!(tape.lines(), ["- 407 0", "/x 200 3"]);
 }
 
 #[test]
@@ -329,11 +329,11 @@ fn a_status_line_behind_the_head_of_a_lone_response_shows_that_it_answered_head(
     tape.push(WRITE, "HTTP/1.1 200 OK\r\nContent-Length: 500\r\n\r\n")
         .settle();
     tape.push(READ, get("/y")).push(WRITE, ok("y")).settle();
-    assert_eq!(tape.told(), ["- 200 0", "/y 200 1"]);
+    assert_eq!(tape.lines(), ["- 200 0", "/y 200 1"]);
 }
 
 #[test]
-fn nothing_is_held_when_a_close_meets_a_preface_and_garbage() {
+fn nothing_is_held_after_a_close_behind_a_preface_and_garbage() {
     let mut tape = Tape::new();
     tape.connection.push(
         READ,
@@ -358,11 +358,11 @@ fn a_preface_in_the_middle_of_http1_is_not_believed() {
     tape.push(READ, "no\r\n\r\n")
         .push(READ, "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n")
         .push(WRITE, "llo");
-    assert_eq!(tape.told(), ["/1 200 5"]);
+    assert_eq!(tape.lines(), ["/1 200 5"]);
 }
 
 #[test]
-fn what_waits_to_be_polled_is_counted_until_it_is() {
+fn queued_outputs_are_counted_until_they_are_polled() {
     let mut tape = Tape::new();
     tape.push(READ, get("/1"));
     assert_eq!(tape.connection.queued_bytes(), 0);

@@ -39,7 +39,7 @@ fn take_all(reassembler: &mut Reassembler) -> String {
 }
 
 #[test]
-fn chunks_come_out_in_order() {
+fn chunks_are_taken_in_order() {
     let mut reassembler = Reassembler::new(Direction::Read);
     insert(&mut reassembler, 3, "def");
     insert(&mut reassembler, 6, "g");

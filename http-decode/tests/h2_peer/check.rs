@@ -1,19 +1,17 @@
-//! What http-decode says, held against what the peers said.
-//!
-//! In: exchanges and the truth. Out: a failure at the first untrue word.
+//! Comparing the exchanges of http-decode with what the peers received.
 
 use std::collections::BTreeMap;
 
 use http_decode::{End, Ended, Exchange, Fields, Output, Protocol, RequestHead, ResponseHead};
 use proptest::prelude::*;
 
-use crate::heard::{self, Heard};
+use crate::received::{self, Received};
 use crate::tape::Tape;
 use crate::wire::Wire;
 
 type Outcome = Result<(), TestCaseError>;
 
-/// Sorts exchanges by stream. No half of one may come twice.
+/// Returns the exchanges by stream. No half of an exchange may come twice.
 pub(crate) fn by_stream(outputs: &[Output]) -> Result<BTreeMap<u64, Vec<&Exchange>>, TestCaseError> {
     let mut found = BTreeMap::<u64, Vec<&Exchange>>::new();
     for output in outputs {
@@ -29,48 +27,48 @@ pub(crate) fn by_stream(outputs: &[Output]) -> Result<BTreeMap<u64, Vec<&Exchang
     Ok(found)
 }
 
-/// Checks an exchange of which every byte was captured; `end` is its end, if it was put out before that.
-pub(crate) fn whole(tape: &Tape, exchange: &Exchange, end: Option<&End>, heard: &Heard, wire: &Wire) -> Outcome {
+/// Checks an exchange of which every byte was captured; `end` is its end, if the exchange was emitted before that.
+pub(crate) fn whole(tape: &Tape, exchange: &Exchange, end: Option<&End>, received: &Received, wire: &Wire) -> Outcome {
     let (ended_at, ended) = wire.end.expect("every stream ended");
-    let told = match end {
+    let reported = match end {
         Some(end) => (Some(end.ended_at), Some(end.ended)),
         None => (exchange.ended_at, exchange.ended),
     };
-    prop_assert_eq!(told, (heard.response.as_ref().map(|_| ended_at), Some(ended)));
+    prop_assert_eq!(reported, (received.response.as_ref().map(|_| ended_at), Some(ended)));
     prop_assert_eq!((exchange.began, exchange.origin), (wire.began, 7));
     prop_assert_eq!((exchange.protocol, exchange.side), (Protocol::Http2, tape.side));
     let counted_until = end.and(exchange.head_at).unwrap_or(ended_at);
     whole_request(
         exchange,
-        heard,
+        received,
         wire.request_ended_at.is_none_or(|at| at <= counted_until),
     )?;
-    prop_assert_eq!(exchange.informational.len(), heard.informational.len());
-    for (found, truth) in exchange.informational.iter().zip(&heard.informational) {
+    prop_assert_eq!(exchange.informational.len(), received.informational.len());
+    for (found, truth) in exchange.informational.iter().zip(&received.informational) {
         whole_response_head(found, truth)?;
     }
-    prop_assert_eq!(exchange.response.is_some(), heard.response.is_some());
-    let (Some(response), Some(truth)) = (&exchange.response, &heard.response) else {
+    prop_assert_eq!(exchange.response.is_some(), received.response.is_some());
+    let (Some(response), Some(truth)) = (&exchange.response, &received.response) else {
         return Ok(());
     };
     whole_response_head(&response.head, truth)?;
-    prop_assert_eq!(exchange.head_at, Some(wire.block_at[heard.informational.len()]));
-    let told = match end {
+    prop_assert_eq!(exchange.head_at, Some(wire.block_at[received.informational.len()]));
+    let reported = match end {
         Some(end) => (end.body_bytes, &end.trailers),
         None => (response.body_bytes, &response.trailers),
     };
-    if let Some(end) = &heard.response_end {
-        prop_assert_eq!((told.0, list(told.1)), (Some(end.bytes), end.trailers.clone()));
+    if let Some(end) = &received.response_end {
+        prop_assert_eq!((reported.0, list(reported.1)), (Some(end.bytes), end.trailers.clone()));
     }
     Ok(())
 }
 
-/// Checks a request; what the client sends after the exchange is over is not counted any more.
-fn whole_request(exchange: &Exchange, heard: &Heard, counted: bool) -> Outcome {
-    let truth = heard.request.as_ref().expect("every stream began");
+/// Checks a request. What the client sends after the end of the exchange is not counted.
+fn whole_request(exchange: &Exchange, received: &Received, counted: bool) -> Outcome {
+    let truth = received.request.as_ref().expect("every stream began");
     let request = exchange.request.as_ref().expect("it has a request");
     whole_request_head(&request.head, truth)?;
-    match &heard.request_end {
+    match &received.request_end {
         None => {}
         Some(end) if counted => {
             prop_assert_eq!(request.body_bytes, Some(end.bytes));
@@ -84,7 +82,7 @@ fn whole_request(exchange: &Exchange, heard: &Heard, counted: bool) -> Outcome {
     Ok(())
 }
 
-fn whole_request_head(found: &RequestHead, truth: &heard::Request) -> Outcome {
+fn whole_request_head(found: &RequestHead, truth: &received::Request) -> Outcome {
     let RequestHead { method, scheme, .. } = found;
     prop_assert_eq!(method.as_deref(), Some(truth.method.as_str()));
     prop_assert_eq!(scheme.as_deref(), Some(truth.scheme.as_str()));
@@ -95,7 +93,7 @@ fn whole_request_head(found: &RequestHead, truth: &heard::Request) -> Outcome {
     Ok(())
 }
 
-fn whole_response_head(found: &ResponseHead, truth: &heard::Response) -> Outcome {
+fn whole_response_head(found: &ResponseHead, truth: &received::Response) -> Outcome {
     prop_assert_eq!((found.status, found.unknown), (Some(truth.status), 0));
     prop_assert_eq!(&list(&found.fields), &truth.fields);
     Ok(())
@@ -109,9 +107,9 @@ fn path(head: &RequestHead) -> Option<Vec<u8>> {
     head.path.as_ref().map(|path| path.expose().to_vec())
 }
 
-/// Lists fields that are all known.
-fn list(fields: &Fields) -> Vec<heard::Field> {
-    let field = |field: http_decode::Field<'_>| heard::Field {
+/// Returns fields that are all known.
+fn list(fields: &Fields) -> Vec<received::Field> {
+    let field = |field: http_decode::Field<'_>| received::Field {
         name: field.name.expect("the name is known").to_owned(),
         value: field.value.expect("the value is known").expose().to_vec(),
         never_indexed: field.never_indexed,
@@ -119,12 +117,12 @@ fn list(fields: &Fields) -> Vec<heard::Field> {
     fields.iter().map(field).collect()
 }
 
-/// Checks what came of an exchange of which bytes were not captured: nothing in it may be untrue.
-pub(crate) fn honest(exchange: &Exchange, heard: &Heard, wire: &Wire, intact: &Intact) -> Outcome {
+/// Checks an exchange of which bytes were not captured: nothing in it may be wrong.
+pub(crate) fn honest(exchange: &Exchange, received: &Received, wire: &Wire, intact: &Intact) -> Outcome {
     if let Some(request) = &exchange.request {
-        let truth = heard.request.as_ref().expect("every stream began");
-        // Nobody knows the trailers of a request that the server did not read.
-        let end = heard.request_end.as_ref();
+        let truth = received.request.as_ref().expect("every stream began");
+        // If the server did not read the request, its trailers are unknown.
+        let end = received.request_end.as_ref();
         let trailers = end.map_or(&[][..], |end| &end.trailers);
         let is_trailers = |fields| end.is_none() || is_part(fields, trailers);
         if intact.request {
@@ -137,7 +135,7 @@ pub(crate) fn honest(exchange: &Exchange, heard: &Heard, wire: &Wire, intact: &I
         let (bytes, end) = (request.body_bytes, end.map(|end| end.bytes));
         prop_assert!(is_within(bytes, end, false), "{:?} of {:?}", bytes, end);
     }
-    honest_responses(exchange, heard, intact)?;
+    honest_responses(exchange, received, intact)?;
     let (_, ended) = wire.end.expect("every stream ended");
     match exchange.ended {
         // Of a reset behind a response that ended, the earlier end may be lost.
@@ -149,14 +147,14 @@ pub(crate) fn honest(exchange: &Exchange, heard: &Heard, wire: &Wire, intact: &I
     Ok(())
 }
 
-/// Which header blocks can certainly be read.
+/// The header blocks that must be decoded.
 pub(crate) struct Intact {
     pub(crate) request: bool,
-    /// Every one of the response's: 1xx, final, trailers.
+    /// All header blocks of the response: 1xx, final, trailers.
     pub(crate) response: bool,
 }
 
-fn honest_request(found: &RequestHead, truth: &heard::Request, whole: bool) -> Outcome {
+fn honest_request(found: &RequestHead, truth: &received::Request, whole: bool) -> Outcome {
     let RequestHead {
         method,
         scheme,
@@ -183,14 +181,14 @@ fn honest_request(found: &RequestHead, truth: &heard::Request, whole: bool) -> O
     honest_section(fields, *unknown, unseen, &truth.fields, whole)
 }
 
-fn honest_response(found: &ResponseHead, truth: &heard::Response, whole: bool) -> Outcome {
+fn honest_response(found: &ResponseHead, truth: &received::Response, whole: bool) -> Outcome {
     prop_assert!(found.status.is_none_or(|status| status == truth.status), "{:?}", found);
     let unseen = usize::from(found.status.is_none());
     honest_section(&found.fields, found.unknown, unseen, &truth.fields, whole)
 }
 
-/// Checks the fields of a head of which `unseen` pseudo-header fields are not known.
-fn honest_section(found: &Fields, unknown: u32, unseen: usize, truth: &[heard::Field], whole: bool) -> Outcome {
+/// Checks the fields of a head of which `unseen` pseudo-header fields are unknown.
+fn honest_section(found: &Fields, unknown: u32, unseen: usize, truth: &[received::Field], whole: bool) -> Outcome {
     prop_assert!(is_part(found, truth), "{:?} of {:?}", found, truth);
     let partial = found
         .iter()
@@ -210,9 +208,9 @@ fn honest_section(found: &Fields, unknown: u32, unseen: usize, truth: &[heard::F
     Ok(())
 }
 
-fn honest_responses(exchange: &Exchange, heard: &Heard, intact: &Intact) -> Outcome {
-    let heads: Vec<&heard::Response> = heard.informational.iter().chain(&heard.response).collect();
-    let trailers = heard.response_end.as_ref().map_or(&[][..], |end| &end.trailers);
+fn honest_responses(exchange: &Exchange, received: &Received, intact: &Intact) -> Outcome {
+    let heads: Vec<&received::Response> = received.informational.iter().chain(&received.response).collect();
+    let trailers = received.response_end.as_ref().map_or(&[][..], |end| &end.trailers);
     for found in &exchange.informational {
         let known = heads.iter().any(|truth| honest_response(found, truth, false).is_ok());
         prop_assert!(known, "{:?} of {:?}", found, heads);
@@ -221,7 +219,7 @@ fn honest_responses(exchange: &Exchange, heard: &Heard, intact: &Intact) -> Outc
         return Ok(());
     };
     if intact.response
-        && let Some(truth) = &heard.response
+        && let Some(truth) = &received.response
     {
         honest_response(&response.head, truth, true)?;
         prop_assert!(is_part(&response.trailers, trailers));
@@ -232,29 +230,29 @@ fn honest_responses(exchange: &Exchange, heard: &Heard, intact: &Intact) -> Outc
         let is_trailers = response.head.status.is_none() && is_part(&response.head.fields, trailers);
         prop_assert!(is_head || is_trailers, "neither head nor trailers");
     }
-    let bytes = heard.response_end.as_ref().map(|end| end.bytes);
+    let bytes = received.response_end.as_ref().map(|end| end.bytes);
     let complete = exchange.ended == Some(Ended::Complete);
     prop_assert!(is_within(response.body_bytes, bytes, complete), "{:?}", bytes);
     Ok(())
 }
 
-/// Returns whether a count of body bytes may be told of a body of so many bytes, if that is known.
-fn is_within(told: Option<u64>, truth: Option<u64>, complete: bool) -> bool {
-    match (told, truth) {
-        (Some(told), Some(truth)) => told == truth || (told < truth && !complete),
+/// Returns whether a body may be reported to have `found` bytes, if it has `truth` bytes and that is known.
+fn is_within(found: Option<u64>, truth: Option<u64>, complete: bool) -> bool {
+    match (found, truth) {
+        (Some(found), Some(truth)) => found == truth || (found < truth && !complete),
         (None, _) | (_, None) => true,
     }
 }
 
 /// Returns whether what is known of some fields occurs in others in that order.
-fn is_part(found: &Fields, truth: &[heard::Field]) -> bool {
+fn is_part(found: &Fields, truth: &[received::Field]) -> bool {
     let mut truth = truth.iter();
     let mut known = found.iter().filter(|field| field.name.is_some());
     known.all(|field| truth.any(|truth| is_like(&field, truth)))
 }
 
 /// Returns whether nothing that is known of a field is wrong.
-fn is_like(found: &http_decode::Field<'_>, truth: &heard::Field) -> bool {
+fn is_like(found: &http_decode::Field<'_>, truth: &received::Field) -> bool {
     let value = found.value.as_ref().map(|value| value.expose().to_vec());
     found.name.is_none_or(|name| name == truth.name)
         && value.is_none_or(|value| value == truth.value && found.never_indexed == truth.never_indexed)

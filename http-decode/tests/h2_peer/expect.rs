@@ -1,6 +1,4 @@
-//! What has to come of a whole tape.
-//!
-//! In: outputs. Out: a failure at the first exchange that is missing, too many, or untrue.
+//! What must hold for all outputs of a tape: no exchange is missing, repeated, or wrong.
 
 use std::collections::BTreeMap;
 use std::ops::Range;
@@ -9,13 +7,13 @@ use http_decode::{End, Exchange, Output};
 use proptest::prelude::*;
 
 use crate::check::{self, Intact};
-use crate::heard::Heard;
+use crate::received::Received;
 use crate::tape::{Lane, Piece, Tape};
 use crate::wire::{self, Wire};
 
 type Outcome = Result<(), TestCaseError>;
 
-/// Every stream comes out once and whole, and nothing else does.
+/// Expects every stream once and whole, and nothing else.
 pub(crate) fn expect_all(tape: &Tape, outputs: &[Output]) -> Outcome {
     let found = check::by_stream(outputs)?;
     let ends: BTreeMap<u64, &End> = outputs
@@ -33,29 +31,29 @@ pub(crate) fn expect_all(tape: &Tape, outputs: &[Output]) -> Outcome {
         tape.streams
     );
     let wires = wire::streams(tape);
-    for (stream, heard) in &tape.streams {
+    for (stream, received) in &tape.streams {
         let (exchange, wire) = (found[stream][0], &wires[stream]);
         let end = ends.get(&exchange.ordinal).copied();
-        check::whole(tape, exchange, end, heard, wire).map_err(|error| explain(&error, exchange, heard))?;
+        check::whole(tape, exchange, end, received, wire).map_err(|error| explain(&error, exchange, received))?;
     }
     Ok(())
 }
 
-/// What comes out is true, as far as it goes.
+/// Expects nothing that is wrong.
 pub(crate) fn expect_honest(tape: &Tape, outputs: &[Output], readable: &Readable) -> Outcome {
     let wires = wire::streams(tape);
     for (stream, halves) in check::by_stream(outputs)? {
         prop_assert!(tape.streams.contains_key(&stream), "{:?}", halves);
-        let (heard, wire) = (&tape.streams[&stream], &wires[&stream]);
+        let (received, wire) = (&tape.streams[&stream], &wires[&stream]);
         for exchange in halves {
-            let checked = check::honest(exchange, heard, wire, &readable.intact(wire));
-            checked.map_err(|error| explain(&error, exchange, heard))?;
+            let checked = check::honest(exchange, received, wire, &readable.intact(wire));
+            checked.map_err(|error| explain(&error, exchange, received))?;
         }
     }
     Ok(())
 }
 
-/// No stream comes out as two halves.
+/// Expects no stream as two halves.
 pub(crate) fn expect_once(outputs: &[Output]) -> Outcome {
     for (stream, halves) in check::by_stream(outputs)? {
         prop_assert_eq!(halves.len(), 1, "stream {}: {:?}", stream, halves);
@@ -63,11 +61,11 @@ pub(crate) fn expect_once(outputs: &[Output]) -> Outcome {
     Ok(())
 }
 
-/// Streams that lie wholly behind where both directions can be read come out with both halves.
-pub(crate) fn expect_later(tape: &Tape, outputs: &[Output], steps: [usize; 2]) -> Outcome {
+/// Expects both halves of the streams that are wholly behind the first frame boundaries of both directions.
+pub(crate) fn expect_later(tape: &Tape, outputs: &[Output], boundaries: [usize; 2]) -> Outcome {
     let found = check::by_stream(outputs)?;
     for (stream, wire) in wire::streams(tape) {
-        if wire.is_behind(steps) && tape.streams[&stream].response.is_some() {
+        if wire.is_behind(boundaries) && tape.streams[&stream].response.is_some() {
             let exchange = found.get(&stream).map(|halves| halves[0]);
             let both = exchange.map(|exchange| (exchange.request.is_some(), exchange.response.is_some()));
             prop_assert_eq!(both, Some((true, true)), "stream {}: {:?}", stream, exchange);
@@ -76,11 +74,11 @@ pub(crate) fn expect_later(tape: &Tape, outputs: &[Output], steps: [usize; 2]) -
     Ok(())
 }
 
-fn explain(error: &TestCaseError, exchange: &Exchange, heard: &Heard) -> TestCaseError {
-    TestCaseError::fail(format!("{error}: {exchange:?} of {heard:?}"))
+fn explain(error: &TestCaseError, exchange: &Exchange, received: &Received) -> TestCaseError {
+    TestCaseError::fail(format!("{error}: {exchange:?} of {received:?}"))
 }
 
-/// What of each direction can certainly be read: from a place where a frame begins to the first byte that is missing.
+/// The range of each direction that must be decoded: from a frame boundary to the first missing byte.
 pub(crate) struct Readable {
     requests: Range<usize>,
     responses: Range<usize>,

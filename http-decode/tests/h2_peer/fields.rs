@@ -1,7 +1,5 @@
-//! Header and trailer fields that peers send: names and values from a small pool, so that they enter tables and are found
-//! there again, and others.
-//!
-//! In: random numbers. Out: lists of fields, and what the crate `http` makes of them.
+//! Header and trailer fields that the peers send: names and values from a small pool, so that they are inserted into tables
+//! and referred to, and random ones.
 
 use std::fmt;
 
@@ -10,8 +8,7 @@ use proptest::collection::vec;
 use proptest::prelude::*;
 use proptest::sample::select;
 
-use crate::dice::Dice;
-use crate::heard::show;
+use crate::random::Random;
 
 #[derive(Clone)]
 pub(crate) struct Field {
@@ -25,9 +22,15 @@ impl fmt::Debug for Field {
     }
 }
 
-/// Says which values a peer marks as never to be indexed.
+/// Returns whether a peer marks a value as never indexed.
 pub(crate) fn is_sensitive(value: &[u8]) -> bool {
     value.starts_with(b"secret")
+}
+
+/// Formats a field with at most the beginning of its value.
+pub(crate) fn show(f: &mut fmt::Formatter<'_>, name: &str, value: &[u8]) -> fmt::Result {
+    let shown = value.iter().take(40).copied().collect::<Vec<u8>>();
+    write!(f, "{name}: {} bytes, {}", value.len(), shown.escape_ascii())
 }
 
 pub(crate) fn header_map(fields: &[Field]) -> HeaderMap {
@@ -48,7 +51,7 @@ pub(crate) fn fields() -> impl Strategy<Value = Vec<Field>> {
     let large = vec(6000_usize..7000, 4..6).prop_map(|sizes| {
         let field = |size| Field {
             name: "x-large".to_owned(),
-            value: Dice::new(size as u64).letters(size),
+            value: Random::new(size as u64).letters(size),
         };
         sizes.into_iter().map(field).collect()
     });

@@ -1,16 +1,18 @@
-//! The crate `h2` as an independent peer: what it says of a conversation, http-decode has to read off the bytes.
+//! The crate `h2` as an independent peer: http-decode must decode from the bytes what h2 reports of a conversation.
 #![cfg(test)]
 
-mod ask;
 mod check;
-mod dice;
+mod client;
+mod conversation;
 mod expect;
 mod fields;
 mod frame;
-mod heard;
+mod peer;
 mod plan;
-mod serve;
-mod talk;
+mod random;
+mod received;
+mod rewrite;
+mod server;
 mod tap;
 mod tape;
 mod wire;
@@ -19,7 +21,6 @@ use std::collections::BTreeSet;
 
 use expect::{Readable, expect_all, expect_honest, expect_later, expect_once};
 use frame::Frame;
-use heard::Heard;
 use http_decode::{Limits, Output, Settings};
 use plan::{plan, usual_plan};
 use proptest::collection::vec;
@@ -27,6 +28,7 @@ use proptest::prelude::*;
 use proptest::sample::Index;
 use proptest::strategy::ValueTree as _;
 use proptest::test_runner::TestRunner;
+use received::Received;
 use tape::{Decoding, Piece, Tape, disorder};
 
 proptest! {
@@ -44,7 +46,7 @@ proptest! {
     }
 
     #[test]
-    fn put_out_early_every_exchange_ends_as_the_peers_saw_it(plan in plan(), sizes in sizes(), hold_ns in 1_u64..300) {
+    fn an_exchange_that_is_emitted_early_ends_as_the_peers_saw_it(plan in plan(), sizes in sizes(), hold_ns in 1_u64..300) {
         let tape = Tape::record(&plan);
         let mut decoding = Decoding::new(&tape, [0, 0], Settings { hold_ns, ..roomy() });
         for piece in tape.pieces(&sizes) {
@@ -68,7 +70,7 @@ proptest! {
     }
 
     #[test]
-    fn joined_late_nothing_untrue_is_said_and_later_streams_are_paired(
+    fn joined_late_nothing_is_wrong_and_later_streams_are_paired(
         plan in usual_plan(),
         sizes in sizes(),
         joined in any::<Index>(),
@@ -82,25 +84,25 @@ proptest! {
             decoding.push(piece);
         }
         let outputs = decoding.end();
-        let steps = tape.first_steps(joined);
-        expect_honest(&tape, &outputs, &Readable::of(&tape, &pieces, steps))?;
-        expect_later(&tape, &outputs, steps)?;
+        let boundaries = tape.first_boundaries(joined);
+        expect_honest(&tape, &outputs, &Readable::of(&tape, &pieces, boundaries))?;
+        expect_later(&tape, &outputs, boundaries)?;
     }
 
     #[test]
-    fn joined_at_any_call_nothing_is_untrue_or_comes_out_twice(
+    fn joined_at_any_call_nothing_is_wrong_or_emitted_twice(
         plan in plan(),
         sizes in sizes(),
-        parted in any::<bool>(),
+        split in any::<bool>(),
         settled in any::<bool>(),
     ) {
         let mut tape = Tape::record(&plan);
-        if parted {
-            tape.part();
+        if split {
+            tape.split_calls();
         }
         let pieces = tape.pieces(&sizes);
         let times = tape.times();
-        // Many at the beginning, where the most is still to come, and some of the others.
+        // Many calls at the beginning, where most is still to come, and some of the others.
         let step = 1 + times.len() / 15;
         for joined in times.iter().take(15).chain(times.iter().step_by(step)) {
             let later: Vec<_> = pieces.iter().filter(|piece| piece.at > *joined).cloned().collect();
@@ -112,18 +114,18 @@ proptest! {
                 }
             }
             let outputs = decoding.end();
-            let readable = Readable::of(&tape, &later, tape.first_steps(*joined));
+            let readable = Readable::of(&tape, &later, tape.first_boundaries(*joined));
             expect_honest(&tape, &outputs, &readable)?;
             expect_once(&outputs)?;
         }
     }
 
     #[test]
-    fn holes_make_nothing_untrue(
+    fn gaps_make_nothing_wrong(
         plan in usual_plan(),
         sizes in sizes(),
-        holes in vec(any::<Index>(), 1..6),
-        told in any::<bool>(),
+        gaps in vec(any::<Index>(), 1..6),
+        reported in any::<bool>(),
         counted in any::<bool>(),
         settled in vec(any::<bool>(), 1..8),
         reach in prop_oneof![Just(1_usize), 2_usize..20],
@@ -131,9 +133,9 @@ proptest! {
     ) {
         let tape = Tape::record(&plan);
         let mut pieces = tape.pieces(&sizes);
-        for hole in holes {
-            let hole = hole.index(pieces.len());
-            pieces[hole].is_lost = true;
+        for gap in gaps {
+            let gap = gap.index(pieces.len());
+            pieces[gap].is_lost = true;
         }
         disorder(&mut pieces, reach, seed);
         let mut decoding = Decoding::new(&tape, [0, 0], roomy());
@@ -141,12 +143,12 @@ proptest! {
             decoding.forget_lengths(&pieces);
         }
         for (piece, settle) in pieces.iter().zip(settled.iter().cycle()) {
-            match (piece.is_lost, told) {
+            match (piece.is_lost, reported) {
                 (false, _) => decoding.push(piece),
-                (true, true) => decoding.tell(piece),
+                (true, true) => decoding.report_gap(piece),
                 (true, false) => {}
             }
-            // Settling is a promise that nothing older will come.
+            // Settling promises that nothing older will arrive.
             if *settle && reach == 1 {
                 decoding.settle(piece.at);
             }
@@ -156,16 +158,16 @@ proptest! {
 }
 
 #[test]
-fn conversations_hold_everything_that_is_to_be_read() {
+fn conversations_have_every_feature() {
     let mut runner = TestRunner::deterministic();
     let mut seen = BTreeSet::new();
     for _ in 0..40 {
         let plan = plan().new_tree(&mut runner).expect("a plan").current();
         let tape = Tape::record(&plan);
         for lane in [&tape.requests, &tape.responses] {
-            seen.extend(lane.frames().iter().flat_map(Frame::particulars));
+            seen.extend(lane.frames().iter().flat_map(Frame::features));
         }
-        seen.extend(tape.streams.values().flat_map(Heard::particulars));
+        seen.extend(tape.streams.values().flat_map(Received::features));
     }
     let expected = [
         "1xx",
@@ -200,7 +202,7 @@ fn sizes() -> impl Strategy<Value = Vec<usize>> {
     prop_oneof![1 => Just(vec![usize::MAX]), 1 => few, 2 => many]
 }
 
-/// Room for everything to wait for the first byte, and exchanges that come out at their ends however long the tape is.
+/// Limits that hold everything while the first byte is missing, and a hold longer than any tape.
 fn roomy() -> Settings {
     let limits = Limits {
         max_held_bytes: 1 << 26,

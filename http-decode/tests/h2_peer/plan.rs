@@ -1,6 +1,4 @@
-//! What two HTTP/2 peers are to say to each other.
-//!
-//! In: random numbers. Out: [`Plan`]s, which shrink towards one stream without a body.
+//! Plans of what two HTTP/2 peers send to each other. They shrink towards one stream without a body.
 
 use http_decode::Side;
 use proptest::collection::vec;
@@ -14,13 +12,13 @@ use crate::frame::{PRIORITY_UPDATE, UNASSIGNED};
 #[derive(Clone, Debug)]
 pub(crate) struct Plan {
     pub(crate) streams: Vec<Stream>,
-    /// Whose process is traced.
+    /// The side of the traced process.
     pub(crate) traced: Side,
     pub(crate) client: Endpoint,
     pub(crate) server: Endpoint,
     /// Bytes that fit into the connection each way.
     pub(crate) pipe: usize,
-    /// Whether the traced process writes a frame's head and its payload in one call.
+    /// Whether the traced process writes the header and the payload of a frame in one call.
     pub(crate) vectored: bool,
     pub(crate) goaway: bool,
     pub(crate) rewrite: Rewrite,
@@ -33,12 +31,12 @@ pub(crate) struct Endpoint {
     pub(crate) window: u32,
 }
 
-/// What is done to frames on their way to the tape, because h2 does not do it: padding, priorities, more
-/// CONTINUATIONs, frames of other types.
+/// What is added to frames on their way to the tape, because h2 does not send it: padding, priorities, more CONTINUATION
+/// frames, frames of other types.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Rewrite {
     pub(crate) seed: u64,
-    /// Of 100 frames, so many.
+    /// The percentage of frames that are rewritten.
     pub(crate) share: u8,
     /// The type of frames that are put between others.
     pub(crate) other_type: u8,
@@ -46,7 +44,7 @@ pub(crate) struct Rewrite {
 
 #[derive(Clone, Debug)]
 pub(crate) struct Stream {
-    /// How often its client gives way to others before it begins.
+    /// The number of times that its client yields before it begins.
     pub(crate) late: usize,
     pub(crate) manner: Manner,
     pub(crate) request: Request,
@@ -56,7 +54,7 @@ pub(crate) struct Stream {
 }
 
 impl Stream {
-    /// How many promises come before the response, if one does.
+    /// Returns the number of promises before the response, if there is a response.
     pub(crate) fn promises(&self) -> usize {
         let unanswered = matches!(self.manner, Manner::ClientResetsEarly | Manner::ServerResetsEarly);
         if unanswered { 0 } else { self.pushes.len() }
@@ -71,14 +69,14 @@ impl Stream {
     }
 }
 
-/// How the two sides of a stream go about it.
+/// The order of events on a stream.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(crate) enum Manner {
     /// The server reads the whole request, then answers.
     InTurn,
     /// The server sends its response head before it reads the request.
     Bidirectional,
-    /// The server answers without reading the request, and gives the stream up.
+    /// The server responds without reading the request, and drops the stream.
     Unread,
     /// The client resets the stream before it has a response.
     ClientResetsEarly,
@@ -112,7 +110,7 @@ pub(crate) struct Body {
     pub(crate) pieces: Vec<usize>,
     /// Whether an empty DATA frame ends it, where no trailers do.
     pub(crate) closing: bool,
-    /// How often the sender gives way to others between pieces.
+    /// The number of times that the sender yields between pieces.
     pub(crate) pause: usize,
     pub(crate) trailers: Option<Vec<Field>>,
 }

@@ -1,6 +1,4 @@
-//! A pipe whose one end writes down what passes.
-//!
-//! In: the read and write calls of the traced process. Out: a list of them, with the order number as the time.
+//! A pipe of which one end logs the read and write calls of the traced process, in order; the order gives the times.
 
 use std::cell::RefCell;
 use std::io;

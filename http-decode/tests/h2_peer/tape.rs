@@ -1,19 +1,18 @@
-//! The calls of a conversation as they are captured: with positions, cut into pieces, and in any order.
-//!
-//! In: a [`Plan`]. Out: a [`Tape`], and what http-decode makes of its pieces.
+//! A captured conversation: calls with positions, cut into chunks, and in any order.
 
 use std::collections::BTreeSet;
 use std::ops::Range;
 
 use http_decode::{Chunk, Connection, Direction, Ended, Gap, GapCause, Output, STRETCH, Settings, Side, Timestamp};
 
-use crate::dice::Dice;
-use crate::frame::{Frame, Rewritten, frames, rewrite};
-use crate::heard::Streams;
+use crate::conversation::converse;
+use crate::frame::{Frame, frames};
 use crate::plan::Plan;
-use crate::talk::talk;
+use crate::random::Random;
+use crate::received::Streams;
+use crate::rewrite::{Rewritten, rewrite};
 
-/// A captured conversation, and what it says.
+/// A captured conversation, and what the peers received.
 #[derive(Clone, Debug)]
 pub(crate) struct Tape {
     pub(crate) side: Side,
@@ -38,8 +37,8 @@ pub(crate) struct Call {
 }
 
 impl Call {
-    /// Parts it at such places, a moment between one part and the next.
-    fn part(&self, cuts: &[usize]) -> Vec<Self> {
+    /// Splits it at these positions, with later times for later parts.
+    fn split(&self, cuts: &[usize]) -> Vec<Self> {
         let Range { start, end } = self.range;
         let within = cuts.iter().copied().filter(|cut| (start + 1..end).contains(cut));
         let mut starts = vec![start];
@@ -57,7 +56,7 @@ pub(crate) struct Piece {
     pub(crate) at: u64,
     pub(crate) range: Range<usize>,
     pub(crate) call_start: bool,
-    /// Whether it will not come.
+    /// Whether it never arrives.
     pub(crate) is_lost: bool,
 }
 
@@ -68,14 +67,14 @@ impl std::fmt::Debug for Lane {
 }
 
 impl Lane {
-    /// When the byte at a place was captured.
+    /// Returns when the byte at a position was captured.
     pub(crate) fn at(&self, place: usize) -> Timestamp {
         let call = self.calls.partition_point(|call| call.range.end <= place);
         Timestamp(self.calls[call].at)
     }
 
-    /// Where the first call after `joined` lies that begins with a frame, at the end if none does.
-    fn first_step(&self, joined: u64) -> usize {
+    /// Returns the position of the first call after `joined` that begins with a frame, or the end.
+    fn first_boundary(&self, joined: u64) -> usize {
         let frames = self.frames();
         let later = self.calls.iter().filter(|call| call.at > joined);
         let mut starts = later.map(|call| call.range.start);
@@ -89,9 +88,9 @@ impl Lane {
 }
 
 impl Tape {
-    /// Has the peers talk, and rewrites what they sent.
+    /// Runs the conversation, and rewrites what the peers sent.
     pub(crate) fn record(plan: &Plan) -> Self {
-        let (calls, streams) = talk(plan);
+        let (calls, streams) = converse(plan);
         let lane = |direction| {
             let calls: Vec<_> = calls.iter().filter(|call| call.direction == direction).collect();
             let bytes = calls
@@ -118,7 +117,7 @@ impl Tape {
         }
     }
 
-    /// Where the captured bytes of each direction begin if nothing is captured up to `joined`.
+    /// Returns the positions where the captured bytes begin if nothing is captured up to `joined`.
     pub(crate) fn origins(&self, joined: u64) -> [usize; 2] {
         [&self.requests, &self.responses].map(|lane| {
             let first = lane
@@ -129,9 +128,9 @@ impl Tape {
         })
     }
 
-    /// Where each direction has its first step then.
-    pub(crate) fn first_steps(&self, joined: u64) -> [usize; 2] {
-        [&self.requests, &self.responses].map(|lane| lane.first_step(joined))
+    /// Returns the positions of the first frame boundaries then.
+    pub(crate) fn first_boundaries(&self, joined: u64) -> [usize; 2] {
+        [&self.requests, &self.responses].map(|lane| lane.first_boundary(joined))
     }
 
     fn lane(&self, direction: Direction) -> &Lane {
@@ -142,14 +141,14 @@ impl Tape {
         }
     }
 
-    /// The moment after everything.
+    /// Returns a time after everything.
     pub(crate) fn end(&self) -> Timestamp {
         let last = [&self.requests, &self.responses].map(|lane| lane.calls.last().map_or(0, |call| call.at));
         Timestamp(last[0].max(last[1]) + 10)
     }
 
-    /// Parts the calls where frames begin and where their payloads do.
-    pub(crate) fn part(&mut self) {
+    /// Splits the calls where frames and payloads begin.
+    pub(crate) fn split_calls(&mut self) {
         for lane in [&mut self.requests, &mut self.responses] {
             let frames = lane.frames();
             let starts = frames.iter().map(|frame| frame.range.start);
@@ -157,17 +156,17 @@ impl Tape {
             let mut cuts: Vec<usize> = starts.chain(payloads).collect();
             cuts.sort_unstable();
             cuts.dedup();
-            lane.calls = lane.calls.iter().flat_map(|call| call.part(&cuts)).collect();
+            lane.calls = lane.calls.iter().flat_map(|call| call.split(&cuts)).collect();
         }
     }
 
-    /// The times of all calls.
+    /// Returns the times of all calls.
     pub(crate) fn times(&self) -> BTreeSet<u64> {
         let calls = self.requests.calls.iter().chain(&self.responses.calls);
         calls.map(|call| call.at).collect()
     }
 
-    /// Cuts the calls into pieces of such sizes, in the order of their capture.
+    /// Cuts the calls into chunks of these sizes, in the order of capture.
     pub(crate) fn pieces(&self, sizes: &[usize]) -> Vec<Piece> {
         let mut sizes = sizes.iter().copied().cycle();
         let mut pieces = Vec::new();
@@ -192,7 +191,7 @@ impl Tape {
     }
 }
 
-/// Puts calls of such lengths where their bytes went.
+/// Returns calls of these lengths at the new positions of their bytes.
 fn place(rewritten: &Rewritten, calls: impl Iterator<Item = (u64, usize)>) -> Vec<Call> {
     let mut old = 0;
     let mut placed = Vec::new();
@@ -210,12 +209,12 @@ fn place(rewritten: &Rewritten, calls: impl Iterator<Item = (u64, usize)>) -> Ve
     placed
 }
 
-/// A connection that pieces of a tape are pushed into.
+/// A connection that chunks of a tape are pushed into.
 pub(crate) struct Decoding<'a> {
     tape: &'a Tape,
     /// Where tracing began, in requests and in responses.
     origins: [usize; 2],
-    /// What was lost without a length, and where it ended.
+    /// The ends of gaps of unknown length.
     uncounted: Vec<(Direction, usize)>,
     connection: Connection,
     outputs: Vec<Output>,
@@ -232,7 +231,7 @@ impl<'a> Decoding<'a> {
         }
     }
 
-    /// Lets nobody know how long the lost pieces were.
+    /// Makes the gaps of unknown length.
     pub(crate) fn forget_lengths(&mut self, pieces: &[Piece]) {
         let lost = pieces.iter().filter(|piece| piece.is_lost);
         self.uncounted = lost.map(|piece| (piece.direction, piece.range.end)).collect();
@@ -270,7 +269,7 @@ impl<'a> Decoding<'a> {
         (place - origin) as u64 + self.stretch(direction, place) * STRETCH
     }
 
-    /// Lets time pass.
+    /// Advances the time.
     pub(crate) fn tick(&mut self, at: u64) {
         self.connection.tick(Timestamp(at));
         self.drain();
@@ -281,13 +280,13 @@ impl<'a> Decoding<'a> {
         self.drain();
     }
 
-    /// Tells of a piece that will not come.
-    pub(crate) fn tell(&mut self, hole: &Piece) {
+    /// Reports a chunk that will not arrive as a gap.
+    pub(crate) fn report_gap(&mut self, lost: &Piece) {
         let gap = Gap {
-            direction: hole.direction,
-            position: self.position(hole),
-            span: hole.range.len() as u64
-                + (self.stretch(hole.direction, hole.range.end) - self.stretch(hole.direction, hole.range.start))
+            direction: lost.direction,
+            position: self.position(lost),
+            span: lost.range.len() as u64
+                + (self.stretch(lost.direction, lost.range.end) - self.stretch(lost.direction, lost.range.start))
                     * STRETCH,
             cause: GapCause::Lost,
             at: None,
@@ -296,7 +295,7 @@ impl<'a> Decoding<'a> {
         self.drain();
     }
 
-    /// Settles, closes, and gives out everything.
+    /// Settles, closes, and returns all outputs.
     pub(crate) fn end(mut self) -> Vec<Output> {
         let end = self.tape.end();
         self.connection.settle(end);
@@ -315,10 +314,10 @@ impl<'a> Decoding<'a> {
     }
 }
 
-/// Puts pieces in another order: each at most so many places from where it was.
+/// Shuffles chunks, each within `reach` places of where it was.
 pub(crate) fn disorder(pieces: &mut [Piece], reach: usize, seed: u64) {
-    let mut dice = Dice::new(seed);
+    let mut random = Random::new(seed);
     for window in pieces.chunks_mut(reach.max(1)) {
-        dice.shuffle(window);
+        random.shuffle(window);
     }
 }

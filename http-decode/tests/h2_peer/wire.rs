@@ -1,7 +1,5 @@
-//! Where and when on a tape each stream's parts lie.
-//!
-//! In: a [`Tape`]. Out: header blocks and ends by stream, which tell the times an exchange must have, and what of it lies
-//! behind a place or within a hole.
+//! Where and when the parts of each stream are on a tape: header blocks and ends, which give the times that an exchange must
+//! have, and which of its parts are behind a position or in a gap.
 
 use std::collections::BTreeMap;
 use std::ops::Range;
@@ -11,25 +9,25 @@ use http_decode::{Ended, Timestamp};
 use crate::frame::{DATA, END_HEADERS, END_STREAM, Frame, HEADERS, PUSH_PROMISE, RST_STREAM};
 use crate::tape::{Lane, Tape};
 
-/// What the wire says of one stream.
+/// The parts of one stream on the wire.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Wire {
-    /// A promise lies among the responses, every other request among the requests.
+    /// The header block of the request; that of a promised request is among the responses.
     pub(crate) request: Option<Range<usize>>,
     pub(crate) is_promised: bool,
     /// Absent for a promise.
     pub(crate) request_ended_at: Option<Timestamp>,
     /// Header blocks of the response: 1xx, final, trailers.
     pub(crate) response: Vec<Range<usize>>,
-    /// The first end that either side told of.
+    /// The first end that either side sent.
     pub(crate) end: Option<(Timestamp, Ended)>,
     pub(crate) began: Timestamp,
-    /// When each header block of the response had come.
+    /// When each header block of the response was complete.
     pub(crate) block_at: Vec<Timestamp>,
 }
 
 impl Wire {
-    /// Returns whether all of it lies behind such places in requests and in responses.
+    /// Returns whether all of it is behind these positions in requests and in responses.
     pub(crate) fn is_behind(&self, [requests, responses]: [usize; 2]) -> bool {
         let request = if self.is_promised { responses } else { requests };
         self.request.as_ref().is_some_and(|block| block.start >= request)
@@ -89,7 +87,7 @@ fn end_at(wire: &mut Wire, at: Timestamp, ended: Ended) {
     }
 }
 
-/// Where the frames of the header block lie that begins with the first frame.
+/// Returns the range of the header block that begins with the first frame.
 fn block(frames: &[Frame<'_>]) -> Range<usize> {
     let last = frames.iter().find(|frame| frame.has(END_HEADERS)).unwrap_or(&frames[0]);
     frames[0].range.start..last.range.end

@@ -1,12 +1,12 @@
-//! How it is found out that a connection speaks HTTP/2.
+//! Detection of HTTP/2.
 
 use http_decode::{Reason, Side};
 
+use super::tape::{READ, Tape, WRITE};
 use super::wire::{END_STREAM, PREFACE, data, entry, frame, get, headers, hello, ok, request, settings};
-use super::{READ, Tape, WRITE};
 
 #[test]
-fn the_preface_tells_in_either_direction() {
+fn the_preface_shows_http2_in_either_direction() {
     for (requests, responses, side) in [(READ, WRITE, Side::Server), (WRITE, READ, Side::Client)] {
         let mut tape = Tape::new();
         tape.push(requests, hello())
@@ -14,7 +14,7 @@ fn the_preface_tells_in_either_direction() {
             .push(requests, get(1, "/"))
             .push(responses, ok(1, "x"));
         assert_eq!(tape.connection.side(), Some(side));
-        assert_eq!(tape.told(), ["1 GET / > 200 1 complete"]);
+        assert_eq!(tape.lines(), ["1 GET / > 200 1 complete"]);
     }
 }
 
@@ -24,7 +24,7 @@ fn a_server_may_speak_first() {
     tape.push(WRITE, settings())
         .push(READ, [hello(), get(1, "/")].concat())
         .push(WRITE, ok(1, "x"));
-    assert_eq!(tape.told(), ["1 GET / > 200 1 complete"]);
+    assert_eq!(tape.lines(), ["1 GET / > 200 1 complete"]);
 }
 
 #[test]
@@ -35,7 +35,7 @@ fn the_other_side_has_no_preface() {
         .push(WRITE, settings())
         .push(WRITE, ok(1, "x"));
     assert_eq!(tape.connection.side(), Some(Side::Server));
-    assert_eq!(tape.told(), ["1 GET / > 200 1 complete"]);
+    assert_eq!(tape.lines(), ["1 GET / > 200 1 complete"]);
 }
 
 #[test]
@@ -47,9 +47,9 @@ fn a_preface_in_the_middle_of_frames_makes_nothing_known() {
         .push(READ, get(5, "/"))
         .push(WRITE, ok(5, "y"))
         .close();
-    let told = tape.told();
-    assert!(told.iter().all(|told| !told.starts_with("3 ")), "{told:?}");
-    assert!(told.contains(&"5 GET / > 200 1 complete".to_owned()), "{told:?}");
+    let lines = tape.lines();
+    assert!(lines.iter().all(|lines| !lines.starts_with("3 ")), "{lines:?}");
+    assert!(lines.contains(&"5 GET / > 200 1 complete".to_owned()), "{lines:?}");
 }
 
 #[test]
@@ -65,7 +65,7 @@ fn every_byte_may_come_alone() {
             tape.push_part(direction, [*byte], index == 0);
         }
     }
-    assert_eq!(tape.told(), ["1 GET / > 200 1 complete"]);
+    assert_eq!(tape.lines(), ["1 GET / > 200 1 complete"]);
     assert!(tape.reasons().is_empty());
 }
 
@@ -73,7 +73,7 @@ fn every_byte_may_come_alone() {
 fn a_head_that_is_a_whole_call_is_enough() {
     let mut tape = Tape::new();
     tape.push(READ, get(7, "/late")).push(WRITE, ok(7, "x"));
-    assert_eq!(tape.told(), ["7 GET /late > 200 1 complete"]);
+    assert_eq!(tape.lines(), ["7 GET /late > 200 1 complete"]);
     assert_eq!(tape.connection.side(), Some(Side::Server));
 }
 
@@ -88,11 +88,11 @@ fn three_plausible_frames_are_enough_and_two_are_not() {
     assert_eq!(tape.connection.side(), None);
     tape.push_part(READ, b"x", false).push(READ, get(7, "/late"));
     tape.push(WRITE, ok(7, "x")).close();
-    assert_eq!(tape.told(), ["7 GET /late > 200 1 complete"]);
+    assert_eq!(tape.lines(), ["7 GET /late > 200 1 complete"]);
     let mut tape = Tape::new();
     tape.push(WRITE, [ping(1), content(5)].concat()).push(READ, get(1, "/"));
     tape.push(WRITE, ok(1, "x"));
-    assert_eq!(tape.told(), ["1 GET / > 200 1 complete"]);
+    assert_eq!(tape.lines(), ["1 GET / > 200 1 complete"]);
 }
 
 #[test]
@@ -102,11 +102,11 @@ fn a_connection_joined_in_the_middle_of_a_frame_is_read_from_the_next_call_on() 
         .push(READ, get(9, "/x"))
         .push(WRITE, b"middle of some content")
         .push(WRITE, ok(9, "x"));
-    assert_eq!(tape.told(), ["9 GET /x > 200 1 complete"]);
+    assert_eq!(tape.lines(), ["9 GET /x > 200 1 complete"]);
 }
 
 #[test]
-fn what_resembles_frames_is_not_http() {
+fn bytes_that_resemble_frames_are_not_http() {
     for bytes in [
         &[0_u8; 400][..],
         &[0xff; 400],
@@ -126,7 +126,7 @@ fn what_resembles_frames_is_not_http() {
                 tape.push(READ, bytes).push(WRITE, bytes);
             }
             tape.close();
-            assert!(tape.told().is_empty(), "{bytes:?}");
+            assert!(tape.lines().is_empty(), "{bytes:?}");
             assert_eq!(tape.reasons(), [reason], "{bytes:?}");
         }
     }
@@ -150,7 +150,7 @@ fn an_http1_request_may_upgrade_to_http2() {
     .push(READ, [hello(), get(3, "/next")].concat())
     .push(WRITE, [ok(1, "first"), ok(3, "second")].concat());
     assert_eq!(
-        tape.told(),
+        tape.lines(),
         ["1 GET /up > 101 > 200 5 complete", "3 GET /next > 200 6 complete"]
     );
 }
@@ -163,30 +163,30 @@ fn which_side_asks_may_be_known_late() {
     tape.push(WRITE, [settings(), unknown.clone()].concat());
     assert_eq!(tape.connection.side(), None);
     tape.push(READ, get(7, "/x")).settle();
-    assert_eq!(tape.told(), ["5 > ? ? (2 unknown) complete"]);
+    assert_eq!(tape.lines(), ["5 > ? ? (2 unknown) complete"]);
     let mut tape = Tape::new();
     tape.push(WRITE, [settings(), unknown].concat()).close();
     assert_eq!(tape.reasons(), [Reason::UnknownSide]);
 }
 
 #[test]
-fn what_follows_a_head_before_the_side_is_known_counts() {
+fn events_behind_a_head_are_queued_until_the_side_is_known() {
     let unknown = frame(1, 0x4, 1, &[entry(62), entry(63)]);
     let mut tape = Tape::new();
     tape.push(WRITE, [settings(), unknown, data(1, END_STREAM, b"hello")].concat())
         .push(READ, get(3, "/"))
         .settle();
-    assert_eq!(tape.told(), ["1 > ? 5 (2 unknown) complete"]);
+    assert_eq!(tape.lines(), ["1 > ? 5 (2 unknown) complete"]);
 }
 
 #[test]
-fn frames_of_unassigned_kinds_are_passed_over() {
-    // RFC 8701: some clients send what has no meaning, to see that it is ignored.
+fn frames_of_unassigned_types_are_skipped() {
+    // RFC 8701: some clients send unassigned types to test that they are ignored.
     let grease = frame(0x0b, 0xa5, 1, b"grease");
     let mut tape = Tape::new();
     tape.push(READ, [data(1, 0, b"x"), grease, get(3, "/x")].concat())
         .push(WRITE, ok(3, "y"));
-    assert_eq!(tape.told(), ["3 GET /x > 200 1 complete"]);
+    assert_eq!(tape.lines(), ["3 GET /x > 200 1 complete"]);
 }
 
 #[test]
@@ -202,19 +202,19 @@ fn a_first_call_may_begin_with_frames_that_are_to_be_ignored() {
         // An unknown flag, and the reserved bit.
         frame(6, 0x80, 0, &[7; 8]),
         frame(8, 0, 0x8000_0000, &[0, 0, 1, 0]),
-        // Parameters that nobody knows.
+        // Undefined parameters.
         frame(4, 0, 0, &[0xfa, 0xce, 0, 0, 0, 1, 0, 0x10, 0, 0, 0, 1]),
     ] {
         let mut tape = Tape::new();
         tape.push(READ, [&ignored[..], &get(3, "/x")].concat())
             .push(WRITE, ok(3, "y"));
-        assert_eq!(tape.told(), ["3 GET /x > 200 1 complete"], "{ignored:?}");
+        assert_eq!(tape.lines(), ["3 GET /x > 200 1 complete"], "{ignored:?}");
         assert_eq!(tape.connection.counters().discarded_bytes, 0, "{ignored:?}");
     }
 }
 
 #[test]
-fn frames_of_unassigned_kinds_alone_speak_for_nothing() {
+fn frames_of_unassigned_types_alone_are_no_evidence() {
     // A protocol whose messages have a length of three bytes and a kind before them.
     let mut tape = Tape::new();
     for kind in 0x20..0x40 {
@@ -222,12 +222,12 @@ fn frames_of_unassigned_kinds_alone_speak_for_nothing() {
         tape.push(READ, &message).push(WRITE, &message);
     }
     tape.close();
-    assert_eq!((tape.told().len(), tape.reasons()), (0, vec![Reason::Unrecognised]));
+    assert_eq!((tape.lines().len(), tape.reasons()), (0, vec![Reason::Unrecognised]));
 }
 
 #[test]
 fn the_middle_of_a_download_is_not_called_something_else() {
-    // Calls of 16 KiB whose beginnings are anywhere in frames, and a hole now and then; what the client says comes late.
+    // Calls of 16 KiB that begin anywhere in frames, with a gap now and then; the client sends late.
     let content = vec![0xa5; 16_384];
     for answer in [
         frame(8, 0, 0, &[0, 1, 0, 0]),
@@ -244,13 +244,13 @@ fn the_middle_of_a_download_is_not_called_something_else() {
         }
         tape.push(READ, answer).push(WRITE, &content[..100]);
         tape.push(READ, get(9, "/x")).push(WRITE, ok(9, "x")).close();
-        assert_eq!(tape.told(), ["9 GET /x > 200 1 complete"]);
+        assert_eq!(tape.lines(), ["9 GET /x > 200 1 complete"]);
         assert!(tape.reasons().is_empty(), "{:?}", tape.reasons());
     }
 }
 
 #[test]
-fn content_that_goes_on_for_longer_than_is_kept_ends_where_its_frame_says() {
+fn content_over_the_scan_limit_ends_where_its_frame_does() {
     // The header of a long frame in a call of its own, then its payload, then one whole call that begins in its end.
     let body = data(3, 0, &vec![0xa5; 1 << 20]);
     let mut tape = Tape::new();
@@ -266,7 +266,7 @@ fn content_that_goes_on_for_longer_than_is_kept_ends_where_its_frame_says() {
         );
     }
     tape.push(READ, get(5, "/x")).push(WRITE, [end, &ok(5, "y")].concat());
-    assert_eq!(tape.told(), ["5 GET /x > 200 1 complete"]);
+    assert_eq!(tape.lines(), ["5 GET /x > 200 1 complete"]);
 }
 
 #[test]
@@ -291,5 +291,5 @@ fn a_request_and_its_response_in_one_call_each_are_read_whatever_the_flags() {
     let mut tape = Tape::new();
     tape.push(READ, priority)
         .push(WRITE, headers(3, END_STREAM, &[(":status", "304")]));
-    assert_eq!(tape.told(), ["3 GET /p > 304 0 complete"]);
+    assert_eq!(tape.lines(), ["3 GET /p > 304 0 complete"]);
 }

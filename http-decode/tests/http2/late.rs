@@ -1,7 +1,8 @@
-//! Connections joined late: what is known is right, and what is not is marked.
+//! Connections joined late: what is known is right, and the rest is marked as unknown.
 
+use super::format::format_fields;
+use super::tape::{READ, Tape, WRITE};
 use super::wire::{END_STREAM, block, data, entry, frame, get, headers, indexed, ok, request, reset};
-use super::{READ, Tape, WRITE, tell_fields};
 
 /// A request whose head ends in references to these entries of the table, the newest being 62.
 fn referring(stream: u32, path: &str, entries: &[u8]) -> Vec<u8> {
@@ -18,14 +19,14 @@ fn an_entry_that_was_not_seen_is_unknown_and_one_that_was_is_known() {
     tape.push(READ, referring(9, "/3", &[62, 63, 64]))
         .push(WRITE, ok(9, ""));
     assert_eq!(
-        tape.told(),
+        tape.lines(),
         [
             "5 GET /1 (2 unknown) > 200 0 complete",
             "7 GET /2 > 200 0 complete",
             "9 GET /3 (1 unknown) > 200 0 complete"
         ]
     );
-    let fields = |index: usize| tell_fields(&tape.exchanges()[index].request.as_ref().unwrap().head.fields);
+    let fields = |index: usize| format_fields(&tape.exchanges()[index].request.as_ref().unwrap().head.fields);
     assert_eq!(fields(0), " [?=? ?=?]");
     assert_eq!(fields(2), " [b=2 a=1 ?=?]");
 }
@@ -33,21 +34,21 @@ fn an_entry_that_was_not_seen_is_unknown_and_one_that_was_is_known() {
 #[test]
 fn a_name_that_was_not_seen_is_unknown_and_its_value_is_known() {
     let mut tape = Tape::new();
-    // Literals whose names are entry 62: one that enters the table, then a reference to it.
+    // Literals whose names are entry 62: one that is inserted into the table, then a reference to it.
     let head = [block(&request("GET", "/1")), b"\x7e\x03new".to_vec(), vec![entry(62)]].concat();
     tape.push(READ, frame(1, 0x5, 5, &head)).push(WRITE, ok(5, ""));
     let head = &tape.exchanges()[0].request.as_ref().unwrap().head;
-    assert_eq!(tell_fields(&head.fields), " [?=new ?=new]");
+    assert_eq!(format_fields(&head.fields), " [?=new ?=new]");
     assert_eq!(head.unknown, 2);
 }
 
 #[test]
 fn lost_pseudo_header_fields_are_absent() {
     let mut tape = Tape::new();
-    // :method and :path come from the table, :scheme is known to everybody.
+    // :method and :path are references to unseen entries; :scheme is in the static table.
     tape.push(READ, frame(1, 0x5, 5, &[entry(62), 0x87, entry(63)]))
         .push(WRITE, ok(5, ""));
-    assert_eq!(tape.told(), ["5 ? ? (2 unknown) > 200 0 complete"]);
+    assert_eq!(tape.lines(), ["5 ? ? (2 unknown) > 200 0 complete"]);
     let head = &tape.exchanges()[0].request.as_ref().unwrap().head;
     assert_eq!(head.scheme.as_deref(), Some("https"));
 }
@@ -57,7 +58,7 @@ fn a_response_whose_request_came_before_is_a_half() {
     let mut tape = Tape::new();
     tape.push(WRITE, ok(5, "abc")).settle();
     tape.push(READ, get(7, "/x")).push(WRITE, ok(7, ""));
-    assert_eq!(tape.told(), ["5 > 200 3 complete", "7 GET /x > 200 0 complete"]);
+    assert_eq!(tape.lines(), ["5 > 200 3 complete", "7 GET /x > 200 0 complete"]);
 }
 
 #[test]
@@ -67,22 +68,22 @@ fn trailers_whose_head_came_before_are_a_half_with_an_unknown_head() {
         .push(WRITE, data(5, 0, b"message"))
         .push(WRITE, headers(5, END_STREAM, &[("grpc-status", "0")]))
         .settle();
-    assert_eq!(tape.told(), ["5 > ? ? [grpc-status=0] (1 unknown) complete"]);
+    assert_eq!(tape.lines(), ["5 > ? ? [grpc-status=0] (1 unknown) complete"]);
 }
 
 #[test]
-fn what_may_be_a_head_or_trailers_tells_no_length() {
+fn a_block_that_may_be_a_head_or_trailers_leaves_the_length_unknown() {
     let last = frame(1, 0x5, 5, &[entry(62)]);
     let mut tape = Tape::new();
     tape.push(READ, get(7, "/x"))
         .push(WRITE, data(5, 0, b"message"))
         .push(WRITE, &last)
         .settle();
-    assert_eq!(tape.told(), ["5 > ? ? (1 unknown) complete"]);
+    assert_eq!(tape.lines(), ["5 > ? ? (1 unknown) complete"]);
     // A response to a request that was seen begins with its head.
     let mut tape = Tape::new();
     tape.push(READ, get(5, "/x")).push(WRITE, &last);
-    assert_eq!(tape.told(), ["5 GET /x > ? 0 (1 unknown) complete"]);
+    assert_eq!(tape.lines(), ["5 GET /x > ? 0 (1 unknown) complete"]);
 }
 
 #[test]
@@ -96,28 +97,28 @@ fn the_end_of_a_request_whose_head_came_before_is_no_request() {
     .settle()
     .push(READ, get(7, "/x"))
     .push(WRITE, ok(7, ""));
-    assert_eq!(tape.told(), ["5 > 200 1 complete", "7 GET /x > 200 0 complete"]);
+    assert_eq!(tape.lines(), ["5 > 200 1 complete", "7 GET /x > 200 0 complete"]);
 }
 
 #[test]
-fn what_seemed_a_final_response_is_an_informational_one_when_another_follows() {
+fn a_response_of_unknown_status_is_informational_when_another_follows() {
     let mut tape = Tape::new();
     tape.push(READ, get(5, "/x"))
         .push(WRITE, frame(1, 0x4, 5, &[entry(62)]))
         .push(WRITE, ok(5, "abc"));
-    assert_eq!(tape.told(), ["5 GET /x > ? > 200 3 complete"]);
+    assert_eq!(tape.lines(), ["5 GET /x > ? > 200 3 complete"]);
 }
 
 #[test]
 fn an_upload_that_goes_on_does_not_hide_the_requests_behind_it() {
     let mut tape = Tape::new();
-    // Joined within a DATA frame; then its end, another DATA frame, and a request, in calls as TLS records part them.
+    // Joined within a DATA frame; then its end, another DATA frame, and a request, in calls as TLS records split them.
     tape.push(READ, [b'x'; 500])
         .push(READ, [&[b'x'; 20][..], &data(3, 0, &[b'y'; 400])].concat())
         .push(READ, data(3, 0, &[b'z'; 400]))
         .push(READ, get(5, "/x"))
         .push(WRITE, ok(5, ""));
-    assert_eq!(tape.told(), ["5 GET /x > 200 0 complete"]);
+    assert_eq!(tape.lines(), ["5 GET /x > 200 0 complete"]);
 }
 
 /// Content that begins like the header of a DATA frame of 0x609 bytes.
@@ -135,13 +136,13 @@ fn content_that_begins_like_a_frame_does_not_swallow_the_requests_behind_it() {
         .push(WRITE, ok(5, "x"))
         .settle()
         .close();
-    assert_eq!(tape.told(), ["3 GET /3 > 200 0 complete", "5 GET /5 > 200 1 complete"]);
+    assert_eq!(tape.lines(), ["3 GET /3 > 200 0 complete", "5 GET /5 > 200 1 complete"]);
     assert!(tape.reasons().is_empty());
 }
 
 #[test]
-fn a_response_waits_for_what_may_be_its_request() {
-    // The request's head comes in two calls, the first of which says too little.
+fn a_response_waits_for_bytes_that_may_be_its_request() {
+    // The head of the request is in two calls, the first of which is not enough evidence.
     let asked = headers(3, END_STREAM, &[&request("GET", "/3")[..], &[("a", "1")]].concat());
     for goes_on in [true, false] {
         let mut tape = Tape::new();
@@ -150,30 +151,30 @@ fn a_response_waits_for_what_may_be_its_request() {
             .push(WRITE, headers(3, END_STREAM, &[(":status", "200")]))
             .push(READ, &asked[9..])
             .settle();
-        assert!(tape.told().is_empty(), "{:?}", tape.told());
+        assert!(tape.lines().is_empty(), "{:?}", tape.lines());
         if goes_on {
             tape.push(READ, reset(3)).settle();
         } else {
             tape.close();
         }
-        assert_eq!(tape.told(), ["3 GET /3 > 200 0 complete"]);
+        assert_eq!(tape.lines(), ["3 GET /3 > 200 0 complete"]);
     }
 }
 
 #[test]
-fn a_request_that_is_understood_after_its_response_is_out_is_counted() {
+fn a_request_that_is_decoded_after_its_response_was_emitted_is_counted() {
     let mut late = Tape::new();
     let asked = get(3, "/3");
     late.push(READ, &asked[..9])
         .push(WRITE, headers(3, 0, &[(":status", "200")]))
         .settle()
         .pass_time(2000);
-    assert_eq!(late.told(), ["3 > 200 0 goes on"]);
+    assert_eq!(late.lines(), ["3 > 200 0 goes on"]);
     late.push(READ, &asked[9..])
         .push(WRITE, data(3, END_STREAM, b"x"))
         .settle()
         .close();
-    assert_eq!(late.told(), ["3 > 200 0 goes on", "end 1 complete"]);
+    assert_eq!(late.lines(), ["3 > 200 0 goes on", "end 1 complete"]);
     assert_eq!(late.connection.counters().late_requests, 1);
 }
 
@@ -198,32 +199,32 @@ fn content_that_begins_like_a_frame_does_not_swallow_the_start_line_of_http1() {
 }
 
 #[test]
-fn what_may_have_ended_before_the_connection_did_is_lost_and_not_closed() {
-    // The response was in what was passed over; or the end of it; or a reset was.
+fn a_stream_that_may_have_ended_before_the_connection_is_lost_and_not_closed() {
+    // The response was in the lost bytes; or its end; or a reset.
     let mut tape = Tape::new();
     tape.push(READ, get(3, "/3")).push(WRITE, [0xee; 200]).close();
-    assert_eq!(tape.told(), ["3 GET /3 lost"]);
+    assert_eq!(tape.lines(), ["3 GET /3 lost"]);
     let mut tape = Tape::begun();
     tape.push(READ, get(1, "/1"))
         .push(WRITE, headers(1, 0, &[(":status", "200")]));
     tape.lose(WRITE, 30);
     tape.push(WRITE, [0xee; 200]).settle().close();
-    assert_eq!(tape.told(), ["1 GET /1 > 200 ? lost"]);
+    assert_eq!(tape.lines(), ["1 GET /1 > 200 ? lost"]);
     let mut tape = Tape::begun();
     tape.push(READ, get(1, "/1"))
         .push(WRITE, headers(1, 0, &[(":status", "200")]));
     tape.lose(READ, 13);
     tape.push(READ, [0xee; 200]).settle().close();
-    assert_eq!(tape.told(), ["1 GET /1 > 200 0 lost"]);
+    assert_eq!(tape.lines(), ["1 GET /1 > 200 0 lost"]);
 }
 
 #[test]
-fn a_connection_that_ends_first_closes_what_began_behind_a_loss() {
+fn a_connection_that_ends_first_closes_streams_that_began_behind_a_loss() {
     let mut tape = Tape::begun();
     tape.lose(WRITE, 30);
     tape.push(WRITE, super::wire::settings()).settle();
     tape.push(READ, get(1, "/1")).close();
-    assert_eq!(tape.told(), ["1 GET /1 closed"]);
+    assert_eq!(tape.lines(), ["1 GET /1 closed"]);
 }
 
 #[test]
@@ -233,6 +234,6 @@ fn the_end_of_a_response_whose_head_was_passed_over_is_no_half() {
         .push(WRITE, [0xee; 200])
         .push(WRITE, data(3, 0, b"abc"))
         .push(WRITE, data(3, END_STREAM, b"def"));
-    assert_eq!(tape.told(), ["3 GET /3 > ? ? (1 unknown) complete"]);
+    assert_eq!(tape.lines(), ["3 GET /3 > ? ? (1 unknown) complete"]);
     assert_eq!(tape.exchanges()[0].head_at, None);
 }

@@ -2,8 +2,8 @@
 
 use http_decode::Limits;
 
+use super::tape::{READ, Tape, WRITE};
 use super::wire::{END_HEADERS, END_STREAM, block, data, entry, frame, get, headers, indexed, ok, request, settings};
-use super::{READ, Tape, WRITE};
 
 #[test]
 fn max_streams_are_open_and_no_more() {
@@ -17,9 +17,9 @@ fn max_streams_are_open_and_no_more() {
     assert_eq!(tape.connection.counters().streams_given_up, 0);
     tape.push(READ, get(7, "/7"));
     assert_eq!(tape.connection.counters().streams_given_up, 1);
-    assert_eq!(tape.told(), ["1 GET /1 lost"]);
+    assert_eq!(tape.lines(), ["1 GET /1 lost"]);
     tape.push(WRITE, [ok(1, "late"), ok(7, "")].concat()).settle();
-    assert_eq!(tape.told()[1..], ["7 GET /7 > 200 0 complete"]);
+    assert_eq!(tape.lines()[1..], ["7 GET /7 > 200 0 complete"]);
 }
 
 #[test]
@@ -59,7 +59,7 @@ fn a_block_may_have_max_head_bytes_and_max_fields_and_no_more() {
         .push(WRITE, ok(5, ""))
         .close();
     assert_eq!(
-        tape.told(),
+        tape.lines(),
         [
             "1 GET / > 200 0 complete",
             "3 GET / (2 unknown) > 200 0 complete",
@@ -70,7 +70,7 @@ fn a_block_may_have_max_head_bytes_and_max_fields_and_no_more() {
 }
 
 #[test]
-fn max_scouted_bytes_are_looked_at_and_no_more() {
+fn max_scanned_bytes_are_scanned_and_no_more() {
     let limits = Limits {
         max_scanned_bytes: 1000,
         ..Limits::DEFAULT
@@ -103,7 +103,7 @@ fn entries_over_max_table_bytes_become_unknown() {
     )
     .push(WRITE, ok(3, ""));
     let head = &tape.exchanges()[0].request.as_ref().unwrap().head;
-    assert_eq!(super::tell_fields(&head.fields), " [c=3 b=2 ?=?]");
+    assert_eq!(super::format::format_fields(&head.fields), " [c=3 b=2 ?=?]");
 }
 
 /// CVE-2024-27316, CVE-2019-9518, CVE-2023-44487, CVE-2016-6581: what costs an endpoint much costs us little.

@@ -1,12 +1,13 @@
-//! Holes: what they take is marked, and what they leave is told.
+//! Gaps: the parts that they take are marked as unknown, and the rest is reported.
 
 use http_decode::{Gap, GapCause};
 
+use super::format::format_fields;
+use super::tape::{READ, Tape, WRITE};
 use super::wire::{END_STREAM, block, data, entry, frame, get, headers, indexed, ok, request};
-use super::{READ, Tape, WRITE, tell_fields};
 
 #[test]
-fn a_hole_within_content_is_no_loss() {
+fn a_gap_within_content_is_counted_as_content() {
     let mut tape = Tape::begun();
     let body = data(1, END_STREAM, &[b'x'; 100]);
     tape.push(READ, get(1, "/"))
@@ -14,11 +15,11 @@ fn a_hole_within_content_is_no_loss() {
         .push(WRITE, &body[..20]);
     tape.lose(WRITE, 60);
     tape.push_part(WRITE, &body[80..], false).settle();
-    assert_eq!(tape.told(), ["1 GET / > 200 100 complete"]);
+    assert_eq!(tape.lines(), ["1 GET / > 200 100 complete"]);
 }
 
 #[test]
-fn a_hole_in_one_direction_leaves_the_other_ones_table() {
+fn a_gap_in_one_direction_does_not_affect_the_table_of_the_other() {
     let mut tape = Tape::begun();
     let inserting = [block(&request("GET", "/1")), indexed(&[("a", "1")])].concat();
     tape.push(READ, frame(1, 0x5, 1, &inserting)).push(WRITE, ok(1, ""));
@@ -26,19 +27,19 @@ fn a_hole_in_one_direction_leaves_the_other_ones_table() {
     tape.push(WRITE, super::wire::settings()).settle();
     let referring = [block(&request("GET", "/3")), vec![entry(62)]].concat();
     tape.push(READ, frame(1, 0x5, 3, &referring)).push(WRITE, ok(3, ""));
-    assert_eq!(tape.told()[1], "3 GET /3 > 200 0 complete");
+    assert_eq!(tape.lines()[1], "3 GET /3 > 200 0 complete");
     let head = &tape.exchanges()[1].request.as_ref().unwrap().head;
-    assert_eq!(tell_fields(&head.fields), " [a=1]");
+    assert_eq!(format_fields(&head.fields), " [a=1]");
 }
 
 #[test]
-fn after_a_hole_in_a_header_block_the_table_is_forgotten_and_heals() {
+fn after_a_gap_in_a_header_block_the_table_is_forgotten_and_recovers() {
     let mut tape = Tape::begun();
     let inserting = |path: &str| [block(&request("GET", path)), indexed(&[("a", "1")])].concat();
     let referring = |path: &str| [block(&request("GET", path)), vec![entry(62)]].concat();
     tape.push(READ, frame(1, 0x5, 1, &inserting("/1")))
         .push(WRITE, ok(1, ""));
-    // Its beginning came, and the frame header tells where it ends.
+    // Its beginning arrived, and the frame header shows where it ends.
     let cut = frame(1, 0x5, 3, &inserting("/3"));
     tape.push(READ, &cut[..cut.len() - 5]);
     tape.lose(READ, 5);
@@ -47,7 +48,7 @@ fn after_a_hole_in_a_header_block_the_table_is_forgotten_and_heals() {
         .push(READ, frame(1, 0x5, 9, &referring("/9")))
         .push(WRITE, [ok(3, ""), ok(5, ""), ok(7, ""), ok(9, "")].concat());
     assert_eq!(
-        tape.told(),
+        tape.lines(),
         [
             "1 GET /1 > 200 0 complete",
             "3 GET /3 (1 unknown) > 200 0 complete",
@@ -59,14 +60,14 @@ fn after_a_hole_in_a_header_block_the_table_is_forgotten_and_heals() {
 }
 
 #[test]
-fn after_a_hole_over_frames_the_next_call_is_read() {
+fn after_a_gap_over_frames_decoding_resumes_at_the_next_call() {
     let mut tape = Tape::begun();
     tape.push(READ, get(1, "/1"));
     tape.lose(READ, get(3, "/3").len());
     tape.push(READ, get(5, "/5")).settle();
     tape.push(WRITE, [ok(1, "a"), ok(3, "b"), ok(5, "c")].concat()).settle();
     assert_eq!(
-        tape.told(),
+        tape.lines(),
         [
             "1 GET /1 > 200 1 complete",
             "5 GET /5 > 200 1 complete",
@@ -76,7 +77,7 @@ fn after_a_hole_over_frames_the_next_call_is_read() {
 }
 
 #[test]
-fn a_response_whose_end_was_lost_is_out_as_lost_after_a_while() {
+fn a_response_whose_end_was_lost_is_emitted_as_lost_after_a_while() {
     let mut tape = Tape::begun();
     tape.push(READ, [get(1, "/1"), get(3, "/3")].concat())
         .push(WRITE, headers(1, 0, &[(":status", "200")]));
@@ -84,13 +85,13 @@ fn a_response_whose_end_was_lost_is_out_as_lost_after_a_while() {
     tape.push(WRITE, ok(3, "x")).settle();
     tape.pass_time(20_000);
     assert_eq!(
-        tape.told(),
+        tape.lines(),
         ["3 GET /3 > 200 1 complete", "1 GET /1 > 200 ? goes on", "end ? lost"]
     );
 }
 
 #[test]
-fn what_lies_over_the_limit_of_a_call_ended_when_the_call_did() {
+fn bytes_over_the_limit_of_a_call_ended_when_the_call_did() {
     let mut tape = Tape::begun();
     let body = data(1, END_STREAM, &[b'x'; 100]);
     tape.push(READ, get(1, "/")).push(
@@ -106,11 +107,11 @@ fn what_lies_over_the_limit_of_a_call_ended_when_the_call_did() {
     };
     tape.connection.gap(gap);
     tape.drain();
-    assert_eq!(tape.told(), ["1 GET / > 200 100 complete"]);
+    assert_eq!(tape.lines(), ["1 GET / > 200 100 complete"]);
 }
 
 #[test]
-fn what_may_be_a_head_or_trailers_behind_a_hole_tells_no_length() {
+fn a_block_behind_a_gap_that_may_be_a_head_or_trailers_leaves_the_length_unknown() {
     let mut tape = Tape::begun();
     tape.push(READ, get(1, "/"));
     tape.lose(WRITE, 300);
@@ -119,11 +120,11 @@ fn what_may_be_a_head_or_trailers_behind_a_hole_tells_no_length() {
         [frame(1, 0x5, 1, &[entry(62)]), super::wire::settings()].concat(),
     )
     .settle();
-    assert_eq!(tape.told(), ["1 GET / > ? ? (1 unknown) complete"]);
+    assert_eq!(tape.lines(), ["1 GET / > ? ? (1 unknown) complete"]);
 }
 
 #[test]
-fn the_rest_of_a_block_behind_a_hole_is_no_other_exchange() {
+fn the_rest_of_a_block_behind_a_gap_is_no_other_exchange() {
     let mut tape = Tape::begun();
     tape.push(READ, get(1, "/"));
     let head = frame(1, END_STREAM, 1, &block(&[(":status", "200"), ("a", "0123456789")]));
@@ -133,7 +134,7 @@ fn the_rest_of_a_block_behind_a_hole_is_no_other_exchange() {
     tape.push(WRITE, [rest, super::wire::settings()].concat())
         .settle()
         .close();
-    assert_eq!(tape.told(), ["1 GET / > 200 0 (1 unknown) complete"]);
+    assert_eq!(tape.lines(), ["1 GET / > 200 0 (1 unknown) complete"]);
 }
 
 #[test]
@@ -146,6 +147,6 @@ fn garbage_in_a_direction_costs_no_more_than_the_streams_in_it() {
         .push(READ, get(3, "/3"))
         .push(WRITE, ok(3, "y"));
     assert_eq!(tape.reasons(), [http_decode::Reason::MalformedFrame]);
-    assert_eq!(tape.told()[1..], ["3 GET /3 > 200 1 complete"]);
+    assert_eq!(tape.lines()[1..], ["3 GET /3 > 200 1 complete"]);
     assert_eq!(tape.connection.counters().malformed_frames, 1);
 }

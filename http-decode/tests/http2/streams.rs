@@ -1,7 +1,7 @@
-//! Exchanges on streams of a connection seen from its beginning.
+//! Exchanges on the streams of a connection that was traced from its start.
 
+use super::tape::{READ, Tape, WRITE};
 use super::wire::{END_STREAM, data, frame, get, goaway, headers, hello, ok, promise, request, reset, settings};
-use super::{READ, Tape, WRITE};
 
 #[test]
 fn streams_interleave() {
@@ -12,11 +12,11 @@ fn streams_interleave() {
         .push(WRITE, data(3, 0, b"abc"))
         .push(WRITE, data(1, END_STREAM, b"no"))
         .push(WRITE, data(3, END_STREAM, b"def"));
-    assert_eq!(tape.told(), ["1 GET /1 > 404 2 complete", "3 GET /3 > 200 6 complete"]);
+    assert_eq!(tape.lines(), ["1 GET /1 > 404 2 complete", "3 GET /3 > 200 6 complete"]);
 }
 
 #[test]
-fn a_head_says_what_its_pseudo_header_fields_say() {
+fn pseudo_header_fields_become_parts_of_the_head() {
     let mut tape = Tape::begun();
     let fields = [
         &request("GET", "/x?y")[..],
@@ -28,7 +28,10 @@ fn a_head_says_what_its_pseudo_header_fields_say() {
     let head = &exchange.request.as_ref().unwrap().head;
     assert_eq!(head.scheme.as_deref(), Some("https"));
     assert_eq!(head.authority().unwrap().expose(), b"a.test");
-    assert_eq!(super::tell_fields(&head.fields), " [accept=*/* cookie=a cookie=b]");
+    assert_eq!(
+        super::format::format_fields(&head.fields),
+        " [accept=*/* cookie=a cookie=b]"
+    );
     assert_eq!((exchange.origin, exchange.ordinal), (7, 1));
     assert!(exchange.began < exchange.head_at.unwrap());
 }
@@ -48,7 +51,7 @@ fn host_is_the_authority_where_there_is_no_other() {
 }
 
 #[test]
-fn bodies_trailers_and_informational_responses_are_told() {
+fn bodies_trailers_and_informational_responses_are_reported() {
     let mut tape = Tape::begun();
     tape.push(READ, headers(1, 0, &request("POST", "/x")))
         .push(WRITE, headers(1, 0, &[(":status", "100")]))
@@ -59,7 +62,7 @@ fn bodies_trailers_and_informational_responses_are_told() {
         .push(WRITE, data(1, 0, b"xy"))
         .push(WRITE, headers(1, END_STREAM, &[("grpc-status", "0")]));
     assert_eq!(
-        tape.told(),
+        tape.lines(),
         ["1 POST /x 5 [x-sum=5] > 100 > 103 > 200 2 [grpc-status=0] complete"]
     );
 }
@@ -71,19 +74,19 @@ fn padding_is_no_content() {
     tape.push(READ, get(1, "/"))
         .push(WRITE, headers(1, 0, &[(":status", "200")]))
         .push(WRITE, padded);
-    assert_eq!(tape.told(), ["1 GET / > 200 4 complete"]);
+    assert_eq!(tape.lines(), ["1 GET / > 200 4 complete"]);
 }
 
 #[test]
-fn a_response_that_beats_the_end_of_its_request_is_out_once_that_is_settled() {
+fn a_response_that_ends_before_its_request_is_emitted_once_settled() {
     let mut tape = Tape::begun();
     tape.push(READ, headers(1, 0, &request("POST", "/x")))
         .push(READ, data(1, 0, b"123"))
         .push(WRITE, ok(1, "no"));
-    assert!(tape.told().is_empty());
+    assert!(tape.lines().is_empty());
     assert!(tape.connection.unsettled());
     tape.settle().push(READ, data(1, END_STREAM, b"456"));
-    assert_eq!(tape.told(), ["1 POST /x 3 > 200 2 complete"]);
+    assert_eq!(tape.lines(), ["1 POST /x 3 > 200 2 complete"]);
 }
 
 #[test]
@@ -95,7 +98,7 @@ fn a_reset_by_either_side_ends_a_stream() {
             .push(WRITE, data(1, 0, b"part"))
             .push(side, [reset(1), reset(3)].concat())
             .settle();
-        assert_eq!(tape.told(), ["1 GET /1 > 200 4 reset", "3 GET /3 reset"]);
+        assert_eq!(tape.lines(), ["1 GET /1 > 200 4 reset", "3 GET /3 reset"]);
     }
 }
 
@@ -104,7 +107,7 @@ fn a_response_in_flight_when_its_request_is_reset_is_no_exchange_of_its_own() {
     let mut tape = Tape::begun();
     tape.push(READ, get(1, "/")).push(READ, reset(1)).settle();
     tape.push(WRITE, ok(1, "late")).settle().close();
-    assert_eq!(tape.told(), ["1 GET / reset"]);
+    assert_eq!(tape.lines(), ["1 GET / reset"]);
 }
 
 #[test]
@@ -116,18 +119,18 @@ fn a_reset_that_arrives_before_its_request_counts() {
     tape.push(READ, get(1, "/"));
     tape.now += 100;
     tape.settle();
-    assert_eq!(tape.told(), ["1 GET / reset"]);
+    assert_eq!(tape.lines(), ["1 GET / reset"]);
 }
 
 #[test]
 fn a_response_in_flight_when_an_unseen_request_is_reset_is_no_exchange() {
     let mut tape = Tape::begun();
     tape.push(READ, reset(1)).push(WRITE, ok(1, "late")).settle().close();
-    assert!(tape.told().is_empty(), "{:?}", tape.told());
+    assert!(tape.lines().is_empty(), "{:?}", tape.lines());
 }
 
 #[test]
-fn content_of_a_request_counts_until_its_exchange_is_out() {
+fn content_of_a_request_counts_until_its_exchange_is_emitted() {
     let mut tape = Tape::begun();
     tape.push(
         READ,
@@ -135,7 +138,7 @@ fn content_of_a_request_counts_until_its_exchange_is_out() {
     )
     .push(WRITE, ok(1, ""))
     .push(READ, data(1, END_STREAM, b"def"));
-    assert_eq!(tape.told(), ["1 POST / 6 > 200 0 complete"]);
+    assert_eq!(tape.lines(), ["1 POST / 6 > 200 0 complete"]);
 }
 
 #[test]
@@ -145,7 +148,7 @@ fn a_reset_behind_a_complete_response_changes_nothing() {
         .push(WRITE, ok(1, "early"))
         .push(WRITE, reset(1))
         .settle();
-    assert_eq!(tape.told(), ["1 POST /x > 200 5 complete"]);
+    assert_eq!(tape.lines(), ["1 POST /x > 200 5 complete"]);
 }
 
 #[test]
@@ -156,20 +159,20 @@ fn a_push_is_an_exchange_whose_request_the_server_made_up() {
         .push(WRITE, ok(1, "page"))
         .push(WRITE, ok(2, "style"));
     assert_eq!(
-        tape.told(),
+        tape.lines(),
         ["1 GET / > 200 4 complete", "2 GET /style.css > 200 5 complete"]
     );
 }
 
 #[test]
-fn streams_that_goaway_refuses_are_closed() {
+fn streams_above_the_last_stream_of_goaway_are_closed() {
     let mut tape = Tape::begun();
     tape.push(READ, [get(1, "/1"), get(3, "/3")].concat())
         .push(WRITE, goaway(1))
         .settle();
-    assert_eq!(tape.told(), ["3 GET /3 closed"]);
+    assert_eq!(tape.lines(), ["3 GET /3 closed"]);
     tape.push(WRITE, ok(1, ""));
-    assert_eq!(tape.told()[1], "1 GET /1 > 200 0 complete");
+    assert_eq!(tape.lines()[1], "1 GET /1 > 200 0 complete");
 }
 
 #[test]
@@ -202,7 +205,7 @@ fn a_tunnel_is_opaque() {
     .settle()
     .close();
     assert_eq!(
-        tape.told(),
+        tape.lines(),
         [
             "1 CONNECT /chat > 200 0 upgraded",
             "3 CONNECT ? > 200 0 upgraded",
@@ -215,29 +218,29 @@ fn a_tunnel_is_opaque() {
 }
 
 #[test]
-fn an_exchange_that_goes_on_is_out_after_the_hold_and_its_end_follows() {
+fn an_exchange_that_goes_on_is_emitted_after_the_hold_and_its_end_follows() {
     let mut tape = Tape::begun();
     tape.push(READ, get(1, "/"))
         .push(WRITE, headers(1, 0, &[(":status", "200")]))
         .push(WRITE, data(1, 0, b"ab"))
         .pass_time(500);
-    assert!(tape.told().is_empty());
+    assert!(tape.lines().is_empty());
     tape.pass_time(1000)
         .push(WRITE, data(1, 0, b"cd"))
         .push(WRITE, headers(1, END_STREAM, &[("grpc-status", "5")]));
     assert_eq!(
-        tape.told(),
+        tape.lines(),
         ["1 GET / > 200 2 goes on", "end 4 [grpc-status=5] complete"]
     );
 }
 
 #[test]
-fn what_is_open_when_the_connection_closes_is_closed() {
+fn open_streams_are_closed_with_the_connection() {
     let mut tape = Tape::begun();
     tape.push(READ, [get(1, "/1"), get(3, "/3")].concat())
         .push(WRITE, headers(1, 0, &[(":status", "200")]))
         .close();
-    assert_eq!(tape.told(), ["1 GET /1 > 200 0 closed", "3 GET /3 closed"]);
+    assert_eq!(tape.lines(), ["1 GET /1 > 200 0 closed", "3 GET /3 closed"]);
 }
 
 #[test]
@@ -247,7 +250,7 @@ fn a_response_that_arrives_before_its_request_waits_for_it() {
     let asked = get(1, "/x");
     tape.lose(READ, asked.len());
     tape.push(WRITE, ok(1, "yes"));
-    assert!(tape.told().is_empty());
+    assert!(tape.lines().is_empty());
     assert_eq!(tape.positions[1], write + ok(1, "yes").len() as u64);
     let chunk = http_decode::Chunk {
         position: read,
@@ -258,153 +261,11 @@ fn a_response_that_arrives_before_its_request_waits_for_it() {
     };
     tape.connection.push(READ, chunk);
     tape.drain();
-    assert_eq!(tape.told(), ["1 GET /x > 200 3 complete"]);
+    assert_eq!(tape.lines(), ["1 GET /x > 200 3 complete"]);
 }
 
 #[test]
-fn of_malformed_heads_what_is_well_formed_is_there_and_the_table_stays_true() {
-    let get = ":method";
-    let cases: [(&[(&str, &str)], &str); 13] = [
-        // Some gateways take a pseudo-header field behind others.
-        (
-            &[(get, "GET"), (":scheme", "https"), ("x", "y"), (":path", "/1")],
-            "GET /1 (PseudoHeader) [x=y]",
-        ),
-        (
-            &[(get, "GET"), (get, "PUT"), (":scheme", "https"), (":path", "/1")],
-            "GET /1 (1 unknown, PseudoHeader)",
-        ),
-        (
-            &[(get, "G T"), (":scheme", "https"), (":path", "/1")],
-            "? /1 (1 unknown, PseudoHeader)",
-        ),
-        (
-            &[(get, "GET"), (":scheme", "https"), (":path", "/1"), ("X-Upper", "y")],
-            "GET /1 (1 unknown, Field)",
-        ),
-        (
-            &[
-                (get, "GET"),
-                (":scheme", "https"),
-                (":path", "/1"),
-                ("", "y"),
-                ("z", "1"),
-            ],
-            "GET /1 (1 unknown, Field) [z=1]",
-        ),
-        (
-            &[
-                (get, "GET"),
-                (":scheme", "https"),
-                (":path", "/1"),
-                ("a", "line\r\nbreak"),
-            ],
-            "GET /1 (1 unknown, Field)",
-        ),
-        (
-            &[(get, "GET"), (":unknown", "y"), (":scheme", "https"), (":path", "/1")],
-            "GET /1 (1 unknown, PseudoHeader)",
-        ),
-        (
-            &[(get, "GET"), (":scheme", "https"), (":path", "/1"), (":status", "200")],
-            "GET /1 (PseudoHeader)",
-        ),
-        (&[(":scheme", "https"), (":path", "/1")], "? /1 (PseudoHeader)"),
-        (&[(get, "GET"), (":path", "/1")], "GET /1 (PseudoHeader)"),
-        (&[("x", "y")], "? ? (2 unknown, PseudoHeader)"),
-        // What is about one connection is as it was sent: many gateways only ignore it.
-        (
-            &[
-                (get, "GET"),
-                (":scheme", "https"),
-                (":path", "/1"),
-                ("connection", "close"),
-                ("te", "gzip"),
-            ],
-            "GET /1 [connection=close te=gzip]",
-        ),
-        (&[(get, "CONNECT"), (":authority", "a:1")], "CONNECT ?"),
-    ];
-    for (fields, expected) in cases {
-        let mut tape = Tape::begun();
-        let block = [super::wire::block(fields), super::wire::indexed(&[("a", "b")])].concat();
-        let next = [
-            super::wire::block(&request("GET", "/next")),
-            vec![super::wire::entry(62)],
-        ]
-        .concat();
-        tape.push(READ, frame(1, 0x5, 1, &block))
-            .push(READ, frame(1, 0x5, 3, &next))
-            .push(
-                WRITE,
-                [headers(1, END_STREAM, &[(":status", "400")]), ok(3, "")].concat(),
-            );
-        let head = &tape.exchanges()[0].request.as_ref().unwrap().head;
-        let fields = super::tell_fields(&head.fields)
-            .replace(" a=b", "")
-            .replace(" [a=b]", "");
-        let told = format!("{}{fields}", tape.told()[0]);
-        assert_eq!(told.replace(" > 400 0 complete", ""), format!("1 {expected}"));
-        assert_eq!(tape.told()[1], "3 GET /next > 200 0 complete");
-        let head = &tape.exchanges()[1].request.as_ref().unwrap().head;
-        assert_eq!(super::tell_fields(&head.fields), " [a=b]");
-        assert!(tape.reasons().is_empty());
-        let malformed = u64::from(expected.contains('('));
-        assert_eq!(tape.connection.counters().malformed_heads, malformed, "{expected}");
-    }
-}
-
-#[test]
-fn a_malformed_response_is_one_that_came() {
-    for (head, expected) in [
-        (
-            &[("server", "x"), (":status", "200")][..],
-            "1 GET / > 200 0 (PseudoHeader) complete",
-        ),
-        // Nothing in it is a response's: its fields may be anything.
-        (&[("server", "x")], "1 GET / > ? 0 (1 unknown, PseudoHeader) complete"),
-        (&[(":status", "20")], "1 GET / > ? 0 (1 unknown, PseudoHeader) complete"),
-        (
-            &[(":status", "200"), (":path", "/")],
-            "1 GET / > 200 0 (PseudoHeader) complete",
-        ),
-        (
-            &[(":status", "200"), ("Server", "x")],
-            "1 GET / > 200 0 (1 unknown, Field) complete",
-        ),
-    ] {
-        let mut tape = Tape::begun();
-        tape.push(READ, get(1, "/")).push(WRITE, headers(1, END_STREAM, head));
-        assert_eq!(tape.told(), [expected]);
-    }
-    // The head of a request instead, or what HPACK refuses.
-    let mut tape = Tape::begun();
-    tape.push(READ, get(1, "/"))
-        .push(WRITE, headers(1, END_STREAM, &request("GET", "/")));
-    assert_eq!(tape.told(), ["1 GET / > ? ? (1 unknown) complete"]);
-    assert_eq!(tape.reasons(), [http_decode::Reason::MalformedHead]);
-    let mut tape = Tape::begun();
-    tape.push(READ, get(1, "/"))
-        .push(WRITE, frame(1, 0x5, 1, &[0x88, 0x80]));
-    assert_eq!(tape.told(), ["1 GET / > 200 0 (1 unknown, HeaderBlock) complete"]);
-}
-
-#[test]
-fn a_status_among_trailers_makes_no_other_response() {
-    let mut tape = Tape::begun();
-    tape.push(READ, get(1, "/"))
-        .push(WRITE, headers(1, 0, &[(":status", "200")]))
-        .push(WRITE, data(1, 0, b"abc"))
-        .push(WRITE, headers(1, 0, &[(":status", "404")]))
-        .push(
-            WRITE,
-            headers(1, END_STREAM, &[(":status", "500"), ("grpc-status", "0")]),
-        );
-    assert_eq!(tape.told(), ["1 GET / > 200 3 [grpc-status=0] complete"]);
-}
-
-#[test]
-fn what_is_never_indexed_is_marked() {
+fn never_indexed_fields_are_marked() {
     let mut tape = Tape::begun();
     let block = [
         super::wire::block(&[(":method", "GET"), (":scheme", "https")]),
@@ -418,8 +279,8 @@ fn what_is_never_indexed_is_marked() {
 }
 
 #[test]
-fn a_second_preface_voids_what_was_not_answered() {
-    // Early data that the server refused: the client asks again, with a table that is empty again.
+fn a_second_preface_voids_unanswered_requests() {
+    // The server rejected early data: the client sends its request again, with an empty table.
     let asked = |path: &str| {
         frame(
             1,
@@ -443,11 +304,11 @@ fn a_second_preface_voids_what_was_not_answered() {
     .concat();
     tape.push(READ, frame(1, 0x5, 3, &next)).push(WRITE, ok(3, "")).close();
     assert_eq!(
-        tape.told(),
+        tape.lines(),
         ["1 GET /early > 200 1 complete", "3 GET /next > 200 0 complete"]
     );
     let head = &tape.exchanges()[1].request.as_ref().unwrap().head;
-    assert_eq!(super::tell_fields(&head.fields), " [a=/early]");
+    assert_eq!(super::format::format_fields(&head.fields), " [a=/early]");
     assert_eq!(tape.reasons(), [http_decode::Reason::Restarted]);
     assert_eq!(tape.connection.counters().requests_void, 1);
 }
@@ -464,6 +325,6 @@ fn content_that_is_a_preface_is_content() {
         .concat(),
     )
     .push(WRITE, ok(1, ""));
-    assert_eq!(tape.told(), ["1 POST /x 24 > 200 0 complete"]);
+    assert_eq!(tape.lines(), ["1 POST /x 24 > 200 0 complete"]);
     assert!(tape.reasons().is_empty());
 }

@@ -1,6 +1,4 @@
-//! Bytes of HTTP/2, written by hand.
-//!
-//! In: streams, flags, fields. Out: frames. Header blocks are literals that leave the table alone, unless said otherwise.
+//! HTTP/2 frames, written by hand. Header blocks are literals that are not inserted into the table, unless noted.
 
 pub(crate) const END_STREAM: u8 = 0x1;
 pub(crate) const END_HEADERS: u8 = 0x4;
@@ -19,7 +17,7 @@ pub(crate) fn settings() -> Vec<u8> {
     frame(4, 0, 0, &[0, 3, 0, 0, 0, 100])
 }
 
-/// What a client sends first.
+/// The preface and SETTINGS of a client.
 pub(crate) fn hello() -> Vec<u8> {
     [PREFACE, &settings()].concat()
 }
@@ -69,7 +67,7 @@ pub(crate) fn block(fields: &[(&str, &str)]) -> Vec<u8> {
     literals(0x00, fields)
 }
 
-/// Fields as literals that enter the table (RFC 7541 section 6.2.1).
+/// Fields as literals that are inserted into the table (RFC 7541 section 6.2.1).
 pub(crate) fn indexed(fields: &[(&str, &str)]) -> Vec<u8> {
     literals(0x40, fields)
 }

@@ -1,4 +1,4 @@
-//! Content is never taken for a method, a target or a field, however it is announced, refused, cut, or lost.
+//! Content is never emitted as a method, a target or a field, however it is announced, rejected, cut, or lost.
 
 use super::support::{Call, Piece, cut, drain, exchanges, push};
 use http_decode::{Direction, Ended, Exchange, Fields, Output, RequestHead, Settings, Timestamp, Unredacted};
@@ -9,7 +9,7 @@ proptest! {
     #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
-    fn content_never_comes_out(
+    fn content_is_never_emitted(
         plans in proptest::collection::vec(plan(DECOYS, None), 1..6),
         cuts in proptest::collection::vec(1_usize..90, 1..12),
         from_start in any::<bool>(),
@@ -18,7 +18,7 @@ proptest! {
     }
 
     #[test]
-    fn content_that_is_called_no_request_never_comes_out(
+    fn content_that_is_answered_as_a_bad_request_is_never_emitted(
         plans in proptest::collection::vec(plan(INNER_DECOYS, Some(Framing::Garbage)), 1..6),
         cuts in proptest::collection::vec(1_usize..90, 1..12),
         from_start in any::<bool>(),
@@ -27,7 +27,7 @@ proptest! {
     }
 
     #[test]
-    fn content_never_comes_out_where_something_was_lost(
+    fn content_is_never_emitted_where_bytes_were_lost(
         plans in proptest::collection::vec(plan(INNER_DECOYS, Some(Framing::Garbage)), 1..6),
         cuts in proptest::collection::vec(1_usize..90, 1..12),
         lost in proptest::collection::vec(any::<Index>(), 1..4),
@@ -41,22 +41,22 @@ proptest! {
     }
 }
 
-/// How a request's content is announced, and what the server says to that.
+/// How the content of a request is announced, and how the server responds.
 #[derive(Clone, Debug)]
 enum Framing {
     Length,
     Chunked,
-    /// Not at all: whoever reads it takes it for the next head.
+    /// Not at all: a recipient reads it as the next head.
     Unannounced,
-    /// Nothing announces it, and the server says that it is no request.
+    /// Not at all, and the server responds with 400.
     Garbage,
-    /// The server answers before the content has come, and it comes.
+    /// The server responds before the content, which is sent all the same.
     Early,
-    /// It waits for 100 Continue, which comes.
+    /// The client waits for 100 Continue, and gets it.
     Continued,
-    /// It waits for 100 Continue, is refused, and comes all the same.
+    /// The client waits for 100 Continue, gets 413, and sends the content all the same.
     Refused,
-    /// It waits for 100 Continue, is refused, and does not come.
+    /// The client waits for 100 Continue, gets a final response, and does not send the content.
     Withheld,
 }
 
@@ -64,16 +64,16 @@ enum Framing {
 struct Plan {
     framing: Framing,
     content: Vec<u8>,
-    /// Whether the content, or the next request where there is none, comes in the same call as what is before it.
+    /// Whether the content, or the next request if there is none, is in the same call as what is before it.
     joined: bool,
 }
 
-/// Content that begins like a request, or holds one.
+/// Content that begins like a request, or contains one.
 const DECOYS: [&str; 2] = [
     "SECRET /secret HTTP/1[.]1\r\nsecret: secret\r\n\r\n",
     "x\r\n\r\nGET /secret HTTP/1[.]1\r\nsecret: secret\r\n\r\n",
 ];
-/// The same, but not at the first byte of a call: there a request is searched for when it is not known where one begins.
+/// The same, but not at the first byte of a call, where a decoder that is out of sync accepts a request.
 const INNER_DECOYS: [&str; 2] = [
     "xSECRET /secret HTTP/1[.]1\r\nsecret: secret\r\n\r\n",
     "x\r\n\r\nGET /secret HTTP/1[.]1\r\nsecret: secret\r\n\r\n",
@@ -99,7 +99,7 @@ fn plan([decoy, other]: [&'static str; 2], more: Option<Framing>) -> impl Strate
         other,
     ];
     (framing, content, any::<bool>()).prop_map(|(framing, content, joined)| Plan {
-        // What is whole and announced by nothing is a request.
+        // A whole request that nothing announces as content is a request.
         content: match framing {
             Framing::Unannounced => content.replace([' ', '\r', '\n'], "").into_bytes(),
             Framing::Garbage => content.replace(" HTTP/1.1", " secret").into_bytes(),
@@ -200,7 +200,7 @@ impl Writer {
             at: 10 * (self.calls.len() as u64 + 1),
             position,
             bytes,
-            telltale: false,
+            shows_pipelining: false,
         });
     }
 }
@@ -218,12 +218,12 @@ fn decode(pieces: &[Piece], from_start: bool) -> Vec<Output> {
     }
     connection.close(Timestamp(u64::MAX), Ended::Closed, None);
     outputs.extend(drain(&mut connection));
-    // Where something was not decoded depends on when it was known.
+    // The position of a notice depends on when it was known that bytes could not be decoded.
     outputs.retain(|output| matches!(output, Output::Exchange(_) | Output::End(_)));
     outputs
 }
 
-/// However the calls are cut, the same comes out, and no content.
+/// Expects the same outputs however the calls are cut, and no content in them.
 fn expect_no_content_in(calls: &[Call], cuts: &[usize], from_start: bool) -> Result<(), TestCaseError> {
     let whole = decode(&cut(calls, &[usize::MAX]), from_start);
     expect_no_content(&whole)?;

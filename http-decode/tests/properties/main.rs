@@ -1,4 +1,4 @@
-//! What holds for every conversation, however it is cut, shuffled, or full of holes.
+//! Properties of every conversation, however it is cut, shuffled, or full of gaps.
 #![cfg(test)]
 
 mod content;
@@ -39,17 +39,17 @@ proptest! {
     }
 
     #[test]
-    fn a_hole_invents_no_head_and_no_pair(
+    fn a_gap_invents_no_head_and_no_pair(
         conversation in conversation(),
         cuts in proptest::collection::vec(1_usize..200, 1..20),
-        holes in proptest::collection::vec(any::<Index>(), 1..4),
+        gaps in proptest::collection::vec(any::<Index>(), 1..4),
         settled in proptest::collection::vec(any::<bool>(), 1..8),
     ) {
         let mut pieces = conversation.pieces(&cuts);
-        for hole in holes {
-            let hole = hole.index(pieces.len());
-            if !pieces[hole].telltale {
-                pieces.remove(hole);
+        for gap in gaps {
+            let lost = gap.index(pieces.len());
+            if !pieces[lost].shows_pipelining {
+                pieces.remove(lost);
             }
         }
         let mut connection = Connection::new(Settings::default());
@@ -67,25 +67,25 @@ proptest! {
     }
 
     #[test]
-    fn a_hole_of_unknown_length_joins_nothing(
+    fn nothing_is_joined_across_a_gap_of_unknown_length(
         conversation in conversation(),
         cuts in proptest::collection::vec(1_usize..200, 1..20),
-        holes in proptest::collection::vec((any::<Index>(), any::<bool>()), 1..4),
+        gaps in proptest::collection::vec((any::<Index>(), any::<bool>()), 1..4),
         settled in proptest::collection::vec(any::<bool>(), 1..8),
     ) {
         let mut pieces = conversation.pieces(&cuts);
         let mut connection = Connection::new(Settings::default());
         let mut outputs = Vec::new();
-        let mut gaps = Vec::new();
-        for (hole, told) in holes {
-            let hole = hole.index(pieces.len());
-            if !pieces[hole].telltale {
-                let gap = lose_uncounted(&mut pieces, hole);
-                gaps.extend(told.then_some((hole, gap)));
+        let mut reports = Vec::new();
+        for (gap, reported) in gaps {
+            let lost = gap.index(pieces.len());
+            if !pieces[lost].shows_pipelining {
+                let gap = lose_uncounted(&mut pieces, lost);
+                reports.extend(reported.then_some((lost, gap)));
             }
         }
         for (index, (piece, settle)) in pieces.iter().zip(settled.iter().cycle()).enumerate() {
-            for (_, gap) in gaps.iter().filter(|(at, _)| *at == index) {
+            for (_, gap) in reports.iter().filter(|(at, _)| *at == index) {
                 connection.gap(*gap);
             }
             push(&mut connection, piece);
@@ -101,13 +101,13 @@ proptest! {
     }
 
     #[test]
-    fn holes_and_disorder_together_invent_nothing(
+    fn gaps_and_disorder_together_invent_nothing(
         (conversation, pieces) in (conversation(), proptest::collection::vec(1_usize..200, 1..20), any::<Index>())
-            .prop_flat_map(|(conversation, cuts, hole)| {
+            .prop_flat_map(|(conversation, cuts, gap)| {
                 let mut pieces = conversation.pieces(&cuts);
-                let hole = hole.index(pieces.len());
-                if !pieces[hole].telltale {
-                    pieces.remove(hole);
+                let lost = gap.index(pieces.len());
+                if !pieces[lost].shows_pipelining {
+                    pieces.remove(lost);
                 }
                 (Just(conversation), Just(pieces).prop_shuffle())
             }),
@@ -141,12 +141,12 @@ proptest! {
     }
 
     #[test]
-    fn no_exchange_of_http2_comes_out_twice_or_closed_too_early(data in proptest::collection::vec(any::<u8>(), 0..600)) {
+    fn no_http2_exchange_is_emitted_twice_or_closed_too_early(data in proptest::collection::vec(any::<u8>(), 0..600)) {
         http_decode::fuzz::http2(&data);
     }
 
     #[test]
-    fn a_stream_gives_every_byte_once_and_in_order(data in proptest::collection::vec(any::<u8>(), 0..600)) {
+    fn the_reassembler_returns_every_byte_once_and_in_order(data in proptest::collection::vec(any::<u8>(), 0..600)) {
         http_decode::fuzz::reassembly(&data);
     }
 }
@@ -159,7 +159,7 @@ fn cases() -> u32 {
         .unwrap_or(256)
 }
 
-/// Says which exchange the call of that time belongs to, for a client that waits.
+/// Returns the exchange that the call at `at` belongs to, for a client that does not pipeline.
 fn first_touched(conversation: &Conversation, at: u64) -> usize {
     let heads = conversation
         .calls
@@ -175,14 +175,14 @@ fn is_head(bytes: &[u8]) -> bool {
         .any(|method| bytes.starts_with(method))
 }
 
-/// How pieces arrive.
+/// The order in which pieces arrive.
 #[derive(Clone, Copy)]
 enum Arrival {
     InOrder,
     Shuffled,
 }
 
-/// Every exchange comes out whole, in order, and nothing else does.
+/// Expects every exchange, whole and in order, and nothing else.
 fn expect_all(conversation: &Conversation, outputs: &[Output], arrival: Arrival) -> Result<(), TestCaseError> {
     let found = exchanges(outputs);
     prop_assert_eq!(found.len(), outputs.len(), "{:?}", outputs);
@@ -198,7 +198,7 @@ fn expect_all(conversation: &Conversation, outputs: &[Output], arrival: Arrival)
             return Err(TestCaseError::fail(format!("a half: {exchange:?}")));
         };
         prop_assert_eq!((request_id(&request.head), id(&response.head.fields)), (index, index));
-        // An exchange comes out when its response has ended, with what had arrived of the request's body by then.
+        // An exchange is emitted when its response has ended, with what had arrived of the request body by then.
         match arrival {
             Arrival::InOrder => prop_assert_eq!(request.body_bytes, Some(known.request_bytes)),
             Arrival::Shuffled => prop_assert!(request.body_bytes.is_some_and(|bytes| bytes <= known.request_bytes)),
@@ -210,7 +210,7 @@ fn expect_all(conversation: &Conversation, outputs: &[Output], arrival: Arrival)
     Ok(())
 }
 
-/// What comes out was there, once, and what is paired belongs together.
+/// Expects only exchanges of the conversation, each at most once, and only right pairs.
 fn expect_honest(conversation: &Conversation, outputs: &[Output]) -> Result<(), TestCaseError> {
     let mut requests = BTreeSet::new();
     let mut responses = BTreeSet::new();

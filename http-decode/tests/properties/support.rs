@@ -1,7 +1,4 @@
-//! Conversations whose every exchange is known beforehand.
-//!
-//! In: random numbers. Out: calls in the order of the wire, and for each exchange what a decoder must find. Both heads
-//! of an exchange carry its number in `x-id`, so that a wrong pair shows.
+//! Random conversations with known exchanges. Both heads of an exchange have its number in `x-id`, so that a wrong pair shows.
 
 use std::fmt::{self, Write as _};
 
@@ -10,7 +7,7 @@ use http_decode::{
 };
 use proptest::prelude::*;
 
-/// What is known about an exchange.
+/// The expected numbers of an exchange.
 #[derive(Clone, Debug)]
 pub(crate) struct Known {
     pub(crate) request_bytes: u64,
@@ -25,11 +22,11 @@ pub(crate) struct Call {
     pub(crate) at: u64,
     pub(crate) position: u64,
     pub(crate) bytes: Vec<u8>,
-    /// The first call of a client that pipelines is what shows that it does.
-    pub(crate) telltale: bool,
+    /// Whether it is the first call of a client that pipelines, which shows that it does.
+    pub(crate) shows_pipelining: bool,
 }
 
-/// A whole conversation.
+/// A conversation.
 #[derive(Clone, Debug)]
 pub(crate) struct Conversation {
     pub(crate) calls: Vec<Call>,
@@ -44,7 +41,7 @@ pub(crate) struct Piece {
     pub(crate) position: u64,
     pub(crate) call_start: bool,
     pub(crate) bytes: Vec<u8>,
-    pub(crate) telltale: bool,
+    pub(crate) shows_pipelining: bool,
 }
 
 impl fmt::Debug for Call {
@@ -75,18 +72,18 @@ impl fmt::Debug for Piece {
 }
 
 impl Conversation {
-    /// Cuts the calls into pieces, at places that `cuts` decides.
+    /// Cuts the calls into pieces of these lengths.
     pub(crate) fn pieces(&self, cuts: &[usize]) -> Vec<Piece> {
         cut(&self.calls, cuts)
     }
 
-    /// The moment after everything.
+    /// Returns a time after everything.
     pub(crate) fn end(&self) -> Timestamp {
         Timestamp(self.calls.last().map_or(0, |call| call.at) + 10)
     }
 }
 
-/// Cuts calls into pieces, at places that `cuts` decides.
+/// Cuts calls into pieces of these lengths.
 pub(crate) fn cut(calls: &[Call], cuts: &[usize]) -> Vec<Piece> {
     let mut cuts = cuts.iter().copied().cycle();
     let mut pieces = Vec::new();
@@ -100,7 +97,7 @@ pub(crate) fn cut(calls: &[Call], cuts: &[usize]) -> Vec<Piece> {
                 position: call.position + start as u64,
                 call_start: start == 0,
                 bytes: call.bytes[start..start + length].to_vec(),
-                telltale: call.telltale,
+                shows_pipelining: call.shows_pipelining,
             });
             start += length;
         }
@@ -116,7 +113,7 @@ pub(crate) fn push(connection: &mut Connection, piece: &Piece) {
         position,
         call_start,
         bytes,
-        telltale: _,
+        shows_pipelining: _,
     } = piece;
     let chunk = Chunk {
         position: *position,
@@ -128,7 +125,7 @@ pub(crate) fn push(connection: &mut Connection, piece: &Piece) {
     connection.push(*direction, chunk);
 }
 
-/// Takes a piece away whose length nobody knows: what follows it in its direction is in another stretch.
+/// Removes a piece as a gap of unknown length: what follows it in its direction is in another stretch.
 pub(crate) fn lose_uncounted(pieces: &mut Vec<Piece>, index: usize) -> Gap {
     let lost = pieces.remove(index);
     let length = lost.bytes.len() as u64;
@@ -145,12 +142,12 @@ pub(crate) fn lose_uncounted(pieces: &mut Vec<Piece>, index: usize) -> Gap {
     }
 }
 
-/// Polls everything there is.
+/// Polls all outputs.
 pub(crate) fn drain(connection: &mut Connection) -> Vec<Output> {
     std::iter::from_fn(|| connection.poll()).collect()
 }
 
-/// Pushes pieces, settles, closes, and gives out what came of it.
+/// Pushes pieces, settles, closes, and returns the outputs.
 pub(crate) fn decode(pieces: &[Piece], end: Timestamp) -> Vec<Output> {
     let mut connection = Connection::new(http_decode::Settings::default());
     let mut outputs = Vec::new();
@@ -165,7 +162,7 @@ pub(crate) fn decode(pieces: &[Piece], end: Timestamp) -> Vec<Output> {
     outputs
 }
 
-/// Keeps the exchanges.
+/// Returns the exchanges among outputs.
 pub(crate) fn exchanges(outputs: &[Output]) -> Vec<&Exchange> {
     let exchanges = outputs.iter().filter_map(|output| match output {
         Output::Exchange(exchange) => Some(exchange.as_ref()),
@@ -174,12 +171,12 @@ pub(crate) fn exchanges(outputs: &[Output]) -> Vec<&Exchange> {
     exchanges.collect()
 }
 
-/// Reads the number of an exchange off a request head.
+/// Returns the number of an exchange in a request head.
 pub(crate) fn request_id(head: &RequestHead) -> usize {
     id(&head.fields)
 }
 
-/// Reads the number of an exchange off the fields of a head.
+/// Returns the number of an exchange in the fields of a head.
 pub(crate) fn id(fields: &Fields) -> usize {
     let value = fields.get("x-id").expect("an x-id").value.expect("a value").expose();
     std::str::from_utf8(value).expect("a number").parse().expect("a number")
@@ -256,7 +253,7 @@ fn body() -> impl Strategy<Value = BodyPlan> {
     ]
 }
 
-/// Writes a message as its head and what follows.
+/// Writes a message as head and body.
 fn message(start: &str, id: usize, body: &BodyPlan, sent: bool) -> [Vec<u8>; 2] {
     let mut head = format!("{start}\r\nHost: a\r\nX-Id: {id}\r\n");
     let mut rest = Vec::new();
@@ -356,7 +353,7 @@ impl Writer {
         }
     }
 
-    fn call(&mut self, direction: Direction, bytes: Vec<u8>, telltale: bool) {
+    fn call(&mut self, direction: Direction, bytes: Vec<u8>, shows_pipelining: bool) {
         if bytes.is_empty() {
             return;
         }
@@ -373,7 +370,7 @@ impl Writer {
             at,
             position,
             bytes,
-            telltale,
+            shows_pipelining,
         });
     }
 }

@@ -1,4 +1,4 @@
-//! Every bound at the bound and one beyond, and blocks that are made to cost much.
+//! Every bound, at the bound and one beyond, and blocks that are made to be expensive.
 
 use super::*;
 
@@ -68,7 +68,7 @@ fn the_initial_limit_is_4096_octets() {
 }
 
 #[test]
-fn joined_late_the_limit_is_what_is_kept_at_most() {
+fn joined_late_the_table_is_bounded_by_max_table_bytes() {
     let mut decoder = Decoder::new(TABLE_BYTES);
     for _ in 0..60 {
         assert_eq!(

@@ -1,4 +1,4 @@
-//! An encoder that does what it is told, and knows what each field rests on.
+//! An encoder that encodes fields as asked, and records the table entries that each field refers to.
 
 use std::collections::VecDeque;
 use std::sync::LazyLock;

@@ -1,4 +1,4 @@
-//! Blocks that are not well-formed, and strings at the edge of being so.
+//! Blocks and strings that are not well-formed, and those that just are.
 
 use super::encoder::{CODES, code_bits, pack};
 use super::*;

@@ -48,7 +48,7 @@ fn a_known_name_may_come_from_an_entry_that_is_evicted_by_it() {
 }
 
 #[test]
-fn after_a_loss_only_what_was_inserted_since_is_known() {
+fn after_a_loss_only_later_entries_are_known() {
     let mut decoder = Decoder::from_start(TABLE_BYTES);
     decode(&mut decoder, "4001610162");
     decoder.forget();
@@ -114,7 +114,7 @@ fn an_entry_larger_than_the_limit_empties_the_table() {
 }
 
 #[test]
-fn what_the_encoder_may_not_have_kept_lies_behind_what_it_has() {
+fn entries_that_the_encoder_evicted_are_behind_those_it_has() {
     // Joined late, so that the limit is not known here; the encoder's is 60, and has no room for the second entry.
     let mut decoder = Decoder::new(TABLE_BYTES);
     decode(&mut decoder, "4001610162");

@@ -1,4 +1,4 @@
-//! Blocks made by hand; `encoder` makes them by chance.
+//! Header blocks written by hand; `properties` makes random ones with `encoder`.
 
 use super::*;
 
@@ -9,7 +9,7 @@ mod late;
 mod bounds;
 mod properties;
 
-/// Bounds that no test hits by accident.
+/// Bounds that no test reaches by accident.
 const GENEROUS: Bounds = Bounds {
     max_fields: usize::MAX,
     max_bytes: usize::MAX,
@@ -26,7 +26,7 @@ fn bytes(hex: &str) -> Vec<u8> {
         .collect()
 }
 
-/// Writes a field on a line, with `?` for what is not known and `!` before what is never indexed.
+/// Formats a field as a line, with `?` for unknown parts and `!` before a never-indexed field.
 fn line(header: &Header<'_>) -> String {
     let part = |part: Option<&[u8]>| part.map_or_else(|| "?".to_owned(), |part| part.escape_ascii().to_string());
     let mark = if header.never_indexed { "!" } else { "" };
@@ -37,7 +37,7 @@ fn count(length: usize) -> u32 {
     u32::try_from(length).unwrap()
 }
 
-/// Decodes a block in hexadecimal and writes its fields on lines.
+/// Decodes a block in hexadecimal and returns its fields as lines.
 fn decode(decoder: &mut Decoder, hex: &str) -> Vec<String> {
     let (lines, result) = decode_all(decoder, &bytes(hex), &GENEROUS);
     let unknown = lines.iter().filter(|line| line.contains('?')).count();
@@ -56,7 +56,7 @@ fn decode_all(decoder: &mut Decoder, block: &[u8], bounds: &Bounds) -> (Vec<Stri
     (lines, result)
 }
 
-/// Lists the dynamic table, up to the first entry that is not known at all.
+/// Returns the dynamic table, up to the first unknown entry.
 fn table(decoder: &mut Decoder) -> Vec<String> {
     (0xbe..=0xfe)
         .map(|index| decode(decoder, &format!("{index:x}")).remove(0))

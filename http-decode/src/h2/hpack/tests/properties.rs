@@ -1,4 +1,4 @@
-//! What holds for any bytes, and for whatever a valid encoder may do.
+//! Properties of any bytes, and of the output of any valid encoder.
 
 use proptest::prelude::*;
 
@@ -22,7 +22,7 @@ proptest! {
     }
 
     #[test]
-    fn after_joining_late_exactly_what_rests_on_something_unseen_is_unknown(blocks in blocks(), missed in 0_usize..12) {
+    fn after_joining_late_exactly_the_parts_that_refer_to_unseen_entries_are_unknown(blocks in blocks(), missed in 0_usize..12) {
         let mut decoder = Decoder::new(TABLE_BYTES);
         let mut encoder = Encoder::new();
         let mut joined = 0;
@@ -37,7 +37,7 @@ proptest! {
     }
 
     #[test]
-    fn after_a_loss_exactly_what_rests_on_something_unseen_is_unknown(
+    fn after_a_loss_exactly_the_parts_that_refer_to_unseen_entries_are_unknown(
         blocks in blocks(),
         lost in proptest::collection::vec(proptest::bool::weighted(0.2), 24),
     ) {

@@ -31,7 +31,7 @@ fn a_literal_without_indexing_is_not_inserted_as_in_c_2_2() {
 }
 
 #[test]
-fn a_literal_never_indexed_says_so_as_in_c_2_3() {
+fn a_literal_never_indexed_is_marked_as_in_c_2_3() {
     let mut decoder = Decoder::from_start(TABLE_BYTES);
     assert_eq!(
         decode(&mut decoder, "1008 7061 7373 776f 7264 0673 6563 7265 74"),

@@ -1,9 +1,9 @@
-//! What is known behind a gap.
+//! What the reader knows behind a gap.
 
 use super::*;
 
 #[test]
-fn a_hole_in_the_preface_takes_nothing_as_long_as_it_ends_there() {
+fn a_gap_within_the_preface_takes_nothing() {
     for (gap, expected) in [(4, "InSync(Nothing)"), (5, "OutOfSync(Nothing)")] {
         let mut reader = Reader::at_preface(LIMIT);
         assert_eq!(read_at(&mut reader, 0, &PREFACE[..20]), none());
@@ -26,7 +26,7 @@ fn a_block_that_began_before_the_reader_is_not_whole() {
 }
 
 #[test]
-fn a_hole_in_content_is_counted_as_content() {
+fn a_gap_in_content_is_counted_as_content() {
     let wire = frame(0, 9, 1, b"\x02abcdef..");
     let after = frame(3, 0, 1, &[0; 4]);
     let reset = "1: reset 0";
@@ -56,7 +56,7 @@ fn a_hole_in_content_is_counted_as_content() {
 }
 
 #[test]
-fn a_hole_in_a_block_leaves_its_beginning() {
+fn a_gap_in_a_block_leaves_its_beginning() {
     let mut wire = frame(1, 0x29, 1, b"\x02\0\0\0\x03\x10abcd..");
     wire.extend(frame(9, 4, 1, b"efgh"));
     wire.extend(frame(1, 4, 3, b"ij"));
@@ -83,7 +83,7 @@ fn a_hole_in_a_block_leaves_its_beginning() {
 }
 
 #[test]
-fn a_hole_in_what_is_passed_over_of_a_block_hands_out_nothing_twice() {
+fn a_gap_in_the_skipped_rest_of_a_block_reports_nothing_twice() {
     let wire = frame(1, 0, 1, &[b'x'; LIMIT + 2]);
     let mut rest = frame(9, 4, 1, b"yz");
     rest.extend(frame(1, 4, 3, b"ab"));
@@ -101,7 +101,7 @@ fn a_hole_in_what_is_passed_over_of_a_block_hands_out_nothing_twice() {
 }
 
 #[test]
-fn a_hole_takes_what_a_control_frame_says_and_no_event_makes_it_up() {
+fn a_gap_in_a_control_frame_loses_its_event() {
     let after = frame(3, 0, 9, &[0; 4]);
     let settings = frame(4, 0, 0, &[0, 1, 0, 0, 0, 1, 0, 1, 0, 0, 0, 2]);
     for (wire, start, gap, lost) in [
@@ -126,14 +126,14 @@ fn a_hole_takes_what_a_control_frame_says_and_no_event_makes_it_up() {
 }
 
 #[test]
-fn no_hole_is_no_hole() {
+fn a_gap_of_no_bytes_changes_nothing() {
     let mut reader = Reader::new(LIMIT);
     assert_eq!(reader.skip_gap(Some(0)), GapEffect::InSync(Lost::Nothing));
     assert_eq!(read_at(&mut reader, 0, &frame(1, 4, 1, b"ab")), ["1: ab"]);
 }
 
 #[test]
-fn behind_a_hole_out_of_step_nothing_is_read_or_handed_out_again() {
+fn out_of_sync_behind_a_gap_nothing_is_read_or_reported_again() {
     let mut reader = Reader::new(LIMIT);
     assert_eq!(read_at(&mut reader, 0, &frame(1, 0, 1, b"ab")), none());
     assert!(matches!(reader.skip_gap(Some(1)), GapEffect::OutOfSync(Lost::Block(_))));

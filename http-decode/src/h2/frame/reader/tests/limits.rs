@@ -1,9 +1,9 @@
-//! What is held and for how long, and what is counted.
+//! Memory and counters.
 
 use super::*;
 
 #[test]
-fn a_block_in_one_chunk_is_not_copied_and_says_where_it_began() {
+fn a_block_in_one_chunk_is_not_copied_and_has_its_position() {
     let mut wire = frame(6, 0, 0, &[0; 8]);
     wire.extend(frame(1, 4, 1, b"abc"));
     let mut reader = Reader::new(LIMIT);
@@ -24,7 +24,7 @@ fn a_block_in_one_chunk_is_not_copied_and_says_where_it_began() {
 }
 
 #[test]
-fn a_block_in_pieces_says_when_it_began_and_when_it_ended() {
+fn a_block_in_pieces_has_the_times_of_its_beginning_and_end() {
     let wire = frame(1, 4, 1, b"abc");
     let mut reader = Reader::new(LIMIT);
     for position in 0..11_u8 {
@@ -44,7 +44,7 @@ fn a_block_in_pieces_says_when_it_began_and_when_it_ended() {
 }
 
 #[test]
-fn a_block_over_the_limit_is_cut_and_its_rest_passed_over() {
+fn a_block_over_the_limit_is_cut_and_its_rest_skipped() {
     let most = "x".repeat(LIMIT);
     assert_eq!(read(&frame(1, 4, 1, most.as_bytes())), [format!("1: {most}")]);
     for cut in [false, true] {
@@ -68,7 +68,7 @@ fn a_block_over_the_limit_is_cut_and_its_rest_passed_over() {
 }
 
 #[test]
-fn memory_grows_with_what_comes_and_not_with_what_is_announced() {
+fn memory_grows_with_what_arrives_and_not_with_what_is_announced() {
     let mut reader = Reader::new(1 << 20);
     let header = &frame(1, 4, 1, &vec![0; 1 << 19])[..9];
     read_at(&mut reader, 0, header);
@@ -79,7 +79,7 @@ fn memory_grows_with_what_comes_and_not_with_what_is_announced() {
 }
 
 #[test]
-fn memory_of_a_large_block_is_let_go_once_it_was_handed_out() {
+fn memory_of_a_large_block_is_freed_once_it_was_reported() {
     let mut reader = Reader::new(1 << 20);
     let wire = frame(1, 4, 1, &vec![b'x'; 1 << 16]);
     read_at(&mut reader, 0, &wire[..10]);

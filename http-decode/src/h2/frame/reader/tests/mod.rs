@@ -1,4 +1,4 @@
-//! Every kind of frame.
+//! Every type of frame.
 
 mod gaps;
 mod limits;
@@ -140,7 +140,7 @@ fn headers_come_without_padding_and_priority() {
 }
 
 #[test]
-fn a_promise_says_the_stream_it_promises() {
+fn a_promise_has_the_stream_that_it_promises() {
     assert_eq!(read(&frame(5, 4, 1, b"\x80\0\0\x02abc")), ["1 promises 2: abc"]);
     assert_eq!(read(&frame(5, 0xc, 1, b"\x01\0\0\0\x04abc.")), ["1 promises 4: abc"]);
     for promised in [b"\0\0\0\0", b"\0\0\0\x03"] {
@@ -188,7 +188,7 @@ fn content_is_counted_without_padding() {
 }
 
 #[test]
-fn what_is_said_of_the_connection_is_read() {
+fn control_frames_are_read() {
     assert_eq!(read(&frame(3, 0, 5, &[0, 0, 0, 8])), ["5: reset 8"]);
     assert_eq!(read(&frame(7, 0, 0, b"\x80\0\0\x09\0\0\0\x02because")), ["goaway 9 2"]);
     let settings = [
@@ -212,14 +212,14 @@ fn what_is_said_of_the_connection_is_read() {
 }
 
 #[test]
-fn a_parameter_out_of_its_range_is_left_out() {
+fn a_parameter_out_of_range_is_ignored() {
     let settings = [[0, 5, 0, 0, 0x3f, 0xff], [0, 8, 0, 0, 0, 2], [0, 2, 0, 0, 0, 9]];
     let expected = format!("{:?}", Settings::default());
     assert_eq!(read(&frame(4, 0, 0, settings.as_flattened())), [expected]);
 }
 
 #[test]
-fn frames_without_interest_are_passed_over() {
+fn frames_that_are_not_reported_are_skipped() {
     let mut wire = Vec::new();
     for (kind, flags, stream, length) in [
         (6, 1, 0, 8),
@@ -235,7 +235,7 @@ fn frames_without_interest_are_passed_over() {
 }
 
 #[test]
-fn an_error_of_a_stream_keeps_the_step() {
+fn an_error_of_a_stream_keeps_the_reader_in_sync() {
     let mut wire = frame(2, 0, 1, &[0; 4]);
     wire.extend(frame(2, 0, 1, &[0; 6]));
     wire.extend(frame(8, 0, 1, &[0; 4]));

@@ -1,4 +1,4 @@
-//! What holds for any frames, however they are cut, and wherever a gap is.
+//! Properties of any frames, however they are cut, and wherever a gap is.
 
 use proptest::prelude::*;
 
@@ -9,7 +9,7 @@ proptest! {
     #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
-    fn valid_frames_tell_the_same_in_any_cut_and_around_any_hole(
+    fn valid_frames_give_the_same_events_in_any_cut_and_around_any_gap(
         preface in any::<bool>(),
         frames in proptest::collection::vec(frames(), 0..12),
         cut in any::<[u8; 2]>(),
@@ -26,7 +26,7 @@ proptest! {
     }
 
     #[test]
-    fn no_bytes_are_read_beyond_what_holds_for_all(data in proptest::collection::vec(any::<u8>(), 0..600)) {
+    fn the_properties_hold_for_any_bytes(data in proptest::collection::vec(any::<u8>(), 0..600)) {
         fuzz::frames(&data);
     }
 }

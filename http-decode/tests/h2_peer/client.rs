@@ -10,10 +10,9 @@ use http::{HeaderValue, Request};
 use tokio::task::{JoinHandle, spawn_local};
 
 use crate::fields::header_map;
-use crate::heard::{self, End, Record};
+use crate::peer::{ID, pause, receive, send, send_some, until};
 use crate::plan::{self, Body, Manner, Plan};
-use crate::serve::ID;
-use crate::talk::{pause, receive, send, send_some, until};
+use crate::received::{self, End, Record};
 use crate::tap::Tap;
 
 pub(crate) async fn run(plan: Rc<Plan>, pipe: Tap, record: Record) {
@@ -47,7 +46,7 @@ async fn ask(id: usize, planned: &plan::Stream, sender: SendRequest<Bytes>, reco
     let sent = sender.send_request(head(id, &planned.request), body.is_empty());
     let (mut response, mut out) = sent.expect("a request");
     drop(sender);
-    let promised = hear_promised(response.push_promises(), planned.promises(), record.clone());
+    let promised = receive_promised(response.push_promises(), planned.promises(), record.clone());
     let promised = spawn_local(promised);
     match planned.manner {
         Manner::ClientResetsEarly => {
@@ -58,7 +57,7 @@ async fn ask(id: usize, planned: &plan::Stream, sender: SendRequest<Bytes>, reco
         }
         Manner::ClientResetsLate => {
             begin(&mut out, body);
-            hear_head(response, record).await.expect("a response").data().await;
+            receive_head(response, record).await.expect("a response").data().await;
             out.send_reset(Reason::CANCEL);
         }
         // Where the server gives up, what either has sent by then still counts.
@@ -66,7 +65,7 @@ async fn ask(id: usize, planned: &plan::Stream, sender: SendRequest<Bytes>, reco
         | Manner::Bidirectional
         | Manner::Unread
         | Manner::ServerResetsEarly
-        | Manner::ServerResetsLate => drop(tokio::join!(send(&mut out, body), hear(response, record))),
+        | Manner::ServerResetsLate => drop(tokio::join!(send(&mut out, body), receive_response(response, record))),
     }
     promised.await.expect("it does not panic");
 }
@@ -85,37 +84,37 @@ fn head(id: usize, request: &plan::Request) -> Request<()> {
     head.body(()).expect("a valid request")
 }
 
-async fn hear(response: ResponseFuture, record: &Record) {
+async fn receive_response(response: ResponseFuture, record: &Record) {
     let id = response.stream_id();
-    if let Ok(mut body) = hear_head(response, record).await {
+    if let Ok(mut body) = receive_head(response, record).await {
         let end = receive(&mut body).await;
         record.stream(id).response_end = end;
     }
 }
 
 /// Receives the 1xx responses and the final one, unless the stream is reset before.
-async fn hear_head(mut response: ResponseFuture, record: &Record) -> Result<RecvStream, h2::Error> {
+async fn receive_head(mut response: ResponseFuture, record: &Record) -> Result<RecvStream, h2::Error> {
     let id = response.stream_id();
     while let Some(interim) = poll_fn(|cx| response.poll_informational(cx)).await {
-        record.stream(id).informational.push(heard::response(&interim?));
+        record.stream(id).informational.push(received::response(&interim?));
     }
     let response = response.await?;
-    record.stream(id).response = Some(heard::response(&response));
+    record.stream(id).response = Some(received::response(&response));
     Ok(response.into_body())
 }
 
-/// Receives so many promised streams; h2 does not tell a waiting task that no more will come.
-async fn hear_promised(mut promises: PushPromises, count: usize, record: Record) {
+/// Receives this many promised streams; h2 does not wake a waiting task when no more will come.
+async fn receive_promised(mut promises: PushPromises, count: usize, record: Record) {
     let mut streams = Vec::new();
     while streams.len() < count {
         let promise = promises.push_promise().await.expect("a promise").expect("a promise");
         let (request, response) = promise.into_parts();
         let (id, record) = (response.stream_id(), record.clone());
-        record.stream(id).request = Some(heard::request(&request));
+        record.stream(id).request = Some(received::request(&request));
         record.stream(id).request_end = Some(End::default());
         streams.push(spawn_local(async move {
             let response = response.await.expect("a response");
-            record.stream(id).response = Some(heard::response(&response));
+            record.stream(id).response = Some(received::response(&response));
             let end = receive(&mut response.into_body()).await;
             record.stream(id).response_end = end;
         }));

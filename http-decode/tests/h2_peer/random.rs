@@ -1,10 +1,8 @@
-//! Numbers that follow from a seed, for what need not shrink: contents, cuts of frames, orders of arrival.
-//!
-//! In: a seed. Out: the same numbers each time (`SplitMix64`).
+//! Random numbers from a seed (`SplitMix64`), for what need not shrink: contents, cuts of frames, orders of arrival.
 
-pub(crate) struct Dice(u64);
+pub(crate) struct Random(u64);
 
-impl Dice {
+impl Random {
     pub(crate) fn new(seed: u64) -> Self {
         Self(seed)
     }

@@ -10,13 +10,10 @@ use http::Request;
 use tokio::task::spawn_local;
 
 use crate::fields::header_map;
-use crate::heard::{self, Record};
+use crate::peer::{ID, receive, send, send_some, until};
 use crate::plan::{self, Manner, Plan};
-use crate::talk::{receive, send, send_some, until};
+use crate::received::{self, Record};
 use crate::tap::Tap;
-
-/// The field that tells which planned stream a request belongs to.
-pub(crate) const ID: &str = "x-id";
 
 pub(crate) async fn run(plan: Rc<Plan>, pipe: Tap, record: Record) {
     let mut builder = Builder::new();
@@ -55,7 +52,7 @@ async fn serve(
     record: &Record,
 ) {
     let id = respond.stream_id();
-    record.stream(id).request = Some(heard::request(&request));
+    record.stream(id).request = Some(received::request(&request));
     let mut body = request.into_body();
     match planned.manner {
         Manner::ClientResetsEarly => {
@@ -94,7 +91,7 @@ async fn give_up(planned: &plan::Stream, out: &mut SendStream<Bytes>, record: &R
         until(|| record.stream(id).response.is_some()).await;
         out.send_reset(Reason::INTERNAL_ERROR);
     } else {
-        // Where the client is done with everything else, the connection may end before it is told.
+        // If the client has finished everything else, the connection may end before the reset arrives.
         drop(poll_fn(|cx| out.poll_reset(cx)).await);
     }
 }

@@ -1,6 +1,6 @@
-//! What the peers report: each head, body and trailer section as the side that received it decoded it.
+//! What the peers report: each head, body and trailer section, as the side that received it decoded it.
 //!
-//! In: the `http` crate's types. Out: plain data by stream, which is the truth that http-decode is held against.
+//! This is the truth that the outputs of http-decode are compared with.
 
 use std::cell::{Cell, RefCell, RefMut};
 use std::collections::BTreeMap;
@@ -10,35 +10,35 @@ use std::rc::Rc;
 use h2::StreamId;
 use http::HeaderMap;
 
-use crate::fields::is_sensitive;
+use crate::fields::{is_sensitive, show};
 
 /// Everything that was received, by stream.
-pub(crate) type Streams = BTreeMap<u64, Heard>;
+pub(crate) type Streams = BTreeMap<u64, Received>;
 
 /// What was received on one stream.
 #[derive(Clone, Debug, Default)]
-pub(crate) struct Heard {
+pub(crate) struct Received {
     pub(crate) request: Option<Request>,
-    /// Absent where the receiver did not see the end.
+    /// Absent if the receiver did not see the end.
     pub(crate) request_end: Option<End>,
     pub(crate) informational: Vec<Response>,
     pub(crate) response: Option<Response>,
-    /// Absent where the receiver did not see the end.
+    /// Absent if the receiver did not see the end.
     pub(crate) response_end: Option<End>,
 }
 
-impl Heard {
-    /// Says what is particular about it.
-    pub(crate) fn particulars(&self) -> impl Iterator<Item = &'static str> {
+impl Received {
+    /// Returns the features that occur on it.
+    pub(crate) fn features(&self) -> impl Iterator<Item = &'static str> {
         let trailers = |end: &Option<End>| end.as_ref().is_some_and(|end| !end.trailers.is_empty());
         let mut head = self.request.iter().flat_map(|request| &request.fields);
-        let particulars = [
+        let features = [
             (!self.informational.is_empty(), "1xx"),
             (trailers(&self.request_end), "request trailers"),
             (trailers(&self.response_end), "response trailers"),
             (head.any(|field| field.never_indexed), "never indexed"),
         ];
-        particulars.into_iter().filter_map(|(has, name)| has.then_some(name))
+        features.into_iter().filter_map(|(has, name)| has.then_some(name))
     }
 }
 
@@ -78,12 +78,6 @@ impl fmt::Debug for Field {
     }
 }
 
-/// Shows a field, and at most the beginning of its value.
-pub(crate) fn show(f: &mut fmt::Formatter<'_>, name: &str, value: &[u8]) -> fmt::Result {
-    let shown = value.iter().take(40).copied().collect::<Vec<u8>>();
-    write!(f, "{name}: {} bytes, {}", value.len(), shown.escape_ascii())
-}
-
 pub(crate) fn request<T>(request: &http::Request<T>) -> Request {
     let uri = request.uri();
     Request {
@@ -111,7 +105,7 @@ pub(crate) fn fields(map: &HeaderMap) -> Vec<Field> {
     map.iter().map(field).collect()
 }
 
-/// Where both peers write down what they received.
+/// The record of what both peers received.
 #[derive(Clone, Default)]
 pub(crate) struct Record {
     streams: Rc<RefCell<Streams>>,
@@ -120,13 +114,13 @@ pub(crate) struct Record {
 }
 
 impl Record {
-    pub(crate) fn stream(&self, id: StreamId) -> RefMut<'_, Heard> {
+    pub(crate) fn stream(&self, id: StreamId) -> RefMut<'_, Received> {
         RefMut::map(self.streams.borrow_mut(), |streams| {
             streams.entry(u64::from(id.as_u32())).or_default()
         })
     }
 
-    /// Returns whether a promise is on its way.
+    /// Returns whether a promise is in flight.
     pub(crate) fn is_promising(&self) -> bool {
         self.promising.get()
     }
@@ -135,7 +129,7 @@ impl Record {
         self.promising.set(promising);
     }
 
-    /// Counts the requests that the server is done with.
+    /// Returns the number of requests that the server has finished.
     pub(crate) fn served(&self) -> usize {
         self.served.get()
     }

@@ -1,100 +1,8 @@
-//! Every limit, at its bound and one beyond, and its counter; and hostile streams, which stay within the memory limit.
-#![cfg(test)]
+//! Every limit at its bound and one beyond, and its counter.
 
-use http_decode::{
-    Chunk, Connection, Counters, Direction, Ended, Exchange, Gap, GapCause, Limits, MAX_CONNECTION_BYTES, Output,
-    Reason, Settings, Timestamp,
-};
+use http_decode::{Chunk, Connection, Ended, Gap, GapCause, Limits, Output, Reason, Settings, Timestamp};
 
-const READ: Direction = Direction::Read;
-const WRITE: Direction = Direction::Write;
-const GET: &str = "GET / HTTP/1.1\r\nHost: a\r\n\r\n";
-
-struct Tape {
-    connection: Connection,
-    limits: Limits,
-    positions: [u64; 2],
-    now: u64,
-    outputs: Vec<Output>,
-}
-
-impl Tape {
-    fn new(limits: Limits) -> Self {
-        let connection = Connection::new(Settings {
-            limits,
-            ..Settings::default()
-        });
-        Self {
-            connection,
-            limits,
-            positions: [0; 2],
-            now: 0,
-            outputs: Vec::new(),
-        }
-    }
-
-    fn push(&mut self, direction: Direction, bytes: impl AsRef<[u8]>) -> &mut Self {
-        let index = usize::from(direction == WRITE);
-        let position = self.positions[index];
-        self.positions[index] += bytes.as_ref().len() as u64;
-        self.push_at(direction, position, bytes.as_ref());
-        self
-    }
-
-    fn push_at(&mut self, direction: Direction, position: u64, bytes: &[u8]) {
-        self.now += 1;
-        self.connection.push(
-            direction,
-            Chunk {
-                position,
-                at: Timestamp(self.now),
-                origin: 0,
-                call_start: true,
-                bytes,
-            },
-        );
-        assert!(self.connection.held_bytes() <= self.limits.max_connection_bytes());
-        self.outputs.extend(std::iter::from_fn(|| self.connection.poll()));
-    }
-
-    fn settle(&mut self) -> &mut Self {
-        self.connection.settle(Timestamp(self.now));
-        self.outputs.extend(std::iter::from_fn(|| self.connection.poll()));
-        self
-    }
-
-    fn counters(&self) -> Counters {
-        self.connection.counters()
-    }
-
-    fn exchanges(&self) -> Vec<&Exchange> {
-        let exchanges = self.outputs.iter().filter_map(|output| match output {
-            Output::Exchange(exchange) => Some(exchange.as_ref()),
-            Output::End(_) | Output::Gap(_) | Output::Undecoded(..) => None,
-        });
-        exchanges.collect()
-    }
-
-    fn undecoded(&self) -> Vec<Reason> {
-        let reasons = self.outputs.iter().filter_map(|output| match output {
-            Output::Undecoded(_, _, reason) => Some(*reason),
-            Output::Exchange(_) | Output::End(_) | Output::Gap(_) => None,
-        });
-        reasons.collect()
-    }
-
-    fn gaps(&self) -> Vec<Gap> {
-        let gaps = self.outputs.iter().filter_map(|output| match output {
-            Output::Gap(gap) => Some(*gap),
-            Output::Exchange(_) | Output::End(_) | Output::Undecoded(..) => None,
-        });
-        gaps.collect()
-    }
-}
-
-fn ok(body: &str) -> String {
-    format!("HTTP/1.1 200 OK\r\nContent-Length: {}\r\n\r\n{body}", body.len())
-}
+use super::tape::{GET, READ, Tape, WRITE, ok};
 
 #[test]
 fn a_start_line_may_have_max_head_bytes_and_no_more() {
@@ -232,7 +140,7 @@ fn a_chunk_line_may_have_max_chunk_line_bytes_and_no_more() {
 }
 
 #[test]
-fn max_held_bytes_wait_for_a_hole_to_be_filled_and_no_more() {
+fn max_held_bytes_wait_for_missing_bytes_and_no_more() {
     let limits = Limits {
         max_held_bytes: 1000,
         ..Limits::DEFAULT
@@ -251,7 +159,7 @@ fn max_held_bytes_wait_for_a_hole_to_be_filled_and_no_more() {
 }
 
 #[test]
-fn what_finds_no_room_becomes_a_gap_of_its_own_cause() {
+fn bytes_that_find_no_room_become_a_gap_with_its_own_cause() {
     let limits = Limits {
         max_held_bytes: 1000,
         ..Limits::DEFAULT
@@ -373,82 +281,4 @@ fn decoding_pauses_at_max_queued_bytes_until_outputs_are_taken() {
     }
     assert!(connection.counters().exchanges < 10);
     assert_eq!(std::iter::from_fn(|| connection.poll()).count(), 100);
-}
-
-#[test]
-fn a_head_that_dribbles_in_is_read_in_linear_time() {
-    let head = format!("GET /{} HTTP/1.1\r\n\r\n", "x".repeat(65_000));
-    let mut tape = Tape::new(Limits::DEFAULT);
-    let begun = std::time::Instant::now();
-    for _ in 0..4 {
-        for byte in head.as_bytes().chunks(1) {
-            tape.push(READ, byte);
-        }
-    }
-    // Reading from the start for each byte would look at eight thousand million bytes.
-    assert!(begun.elapsed() < std::time::Duration::from_secs(10));
-    assert_eq!(tape.counters().heads_too_large, 0);
-}
-
-#[test]
-fn hostile_streams_stay_within_the_memory_limit() {
-    let endless: [(&str, &[u8], &[u8]); 12] = [
-        ("line ends", b"", b"\r\n"),
-        ("one header line", b"GET / HTTP/1.1\r\nA: ", b"xxxxxxxxxxxxxxxx"),
-        ("header lines", b"GET / HTTP/1.1\r\n", b"A: b\r\n"),
-        ("folded lines", b"GET / HTTP/1.1\r\nA: b\r\n", b" c\r\n"),
-        ("a request line", b"GET /", b"xxxxxxxxxxxxxxxx"),
-        ("requests", b"", b"GET / HTTP/1.1\r\nA: b\r\n\r\n"),
-        ("short requests", b"", b"G / HTTP/1.0\n\n"),
-        (
-            "chunks",
-            b"POST / HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n",
-            b"1\r\nx\r\n",
-        ),
-        (
-            "chunk extensions",
-            b"POST / HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n1;",
-            b"xxxxxxxx",
-        ),
-        (
-            "trailers",
-            b"POST / HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n",
-            b"A: b\r\n",
-        ),
-        (
-            "1xx responses",
-            b"HTTP/1.1 100 Continue\r\n\r\n",
-            b"HTTP/1.1 100 Continue\r\nA: b\r\n\r\n",
-        ),
-        ("zeros", b"\0", b"\0\0\0\0\0\0\0\0"),
-    ];
-    for (what, first, then) in endless {
-        for answered in [false, true] {
-            let mut tape = Tape::new(Limits::DEFAULT);
-            assert_eq!(tape.limits.max_connection_bytes(), MAX_CONNECTION_BYTES);
-            if answered {
-                tape.push(READ, GET).push(WRITE, ok(""));
-            }
-            let direction = if what == "1xx responses" { WRITE } else { READ };
-            tape.push(direction, first);
-            let block = then.repeat(16_384 / then.len());
-            for round in 0..100 {
-                tape.push(direction, &block);
-                if round % 16 == 0 {
-                    tape.settle();
-                }
-                tape.outputs.clear();
-            }
-        }
-    }
-}
-
-#[test]
-fn holes_everywhere_stay_within_the_memory_limit() {
-    let mut tape = Tape::new(Limits::DEFAULT);
-    for index in 0..20_000_u64 {
-        tape.push_at(READ, index * 50 + 1, GET.as_bytes());
-        tape.push_at(WRITE, index * 500 + 1, &[b'x'; 400]);
-        tape.outputs.clear();
-    }
 }
