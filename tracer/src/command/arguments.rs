@@ -32,6 +32,8 @@ pub(super) enum Command {
     Record(RecordArgs),
     /// Stream the requests and responses of a tape; needs no root
     Replay(ReplayArgs),
+    /// Print the JSON Schema of the lines of `-o json`
+    Schema,
 }
 
 #[derive(Args, Debug)]
