@@ -6,5 +6,6 @@ mod refused;
 mod usage;
 mod inspect;
 mod tape;
+mod schema;
 mod object;
 mod core_dump;

@@ -1,11 +1,13 @@
 //! What a refusal looks like: one line that says what and why, and no other trace of it.
 
 use anyhow::Result;
-use support::{Ran, binary, run};
+use support::{Ran, binary, run, schema};
 
-/// Runs `tlscope`.
+/// Runs `tlscope`, whose lines of JSON must be as the schema has them.
 pub(crate) fn tlscope(words: &[&str]) -> Result<Ran> {
-    run::run(&mut binary::command(words)?)
+    let ran = run::run(&mut binary::command(words)?)?;
+    schema::check_lines(ran.stdout.lines())?;
+    Ok(ran)
 }
 
 /// Asserts that `tlscope` with these words ends with 1, prints nothing, and says one line that has `said` in it.

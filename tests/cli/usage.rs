@@ -9,7 +9,7 @@ use crate::refused::{assert_is_refusal, assert_refused, tlscope};
 
 #[test]
 fn wrong_usage_ends_with_2() -> Result<()> {
-    let wrong: [&[&str]; 29] = [
+    let wrong: [&[&str]; 30] = [
         &[],
         &["nonsense"],
         &["trace"],
@@ -39,6 +39,7 @@ fn wrong_usage_ends_with_2() -> Result<()> {
         &["replay"],
         &["replay", "one", "two"],
         &["replay", "one", "-p", "1"],
+        &["schema", "one"],
     ];
     for words in wrong {
         let ran = tlscope(words)?;
@@ -59,7 +60,7 @@ fn wrong_usage_ends_with_2() -> Result<()> {
 
 #[test]
 fn help_and_version_are_answers() -> Result<()> {
-    let commands = ["trace", "inspect", "record", "replay"];
+    let commands = ["trace", "inspect", "record", "replay", "schema"];
     let help = tlscope(&["--help"])?;
     assert_eq!((help.code, help.stderr.as_str()), (Some(0), ""));
     for command in commands {

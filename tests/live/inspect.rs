@@ -4,7 +4,7 @@ use std::{collections::HashMap, path::Path, process::Command};
 
 use anyhow::{Context as _, Result};
 use serde_json::Value;
-use support::{Nginx, binary, kernel, run};
+use support::{Nginx, binary, kernel, run, schema};
 
 /// What `readelf` says of a library.
 struct Readelf {
@@ -79,7 +79,7 @@ fn calls(library: &Path, caller: &str, address: u64) -> Result<bool> {
 fn every_function_is_where_readelf_says_it_is() -> Result<()> {
     let nginx = Nginx::start()?;
     let printed = inspect(nginx.master(), "json")?;
-    let line: Value = serde_json::from_str(printed.lines().next().context("a file is named")?)?;
+    let line = schema::parse(printed.lines().next().context("a file is named")?)?;
     let path = Path::new(line["path"].as_str().context("it has a path")?);
     assert!(path.ends_with("libssl.so.3"), "{line}");
     let (plan, readelf) = (&line["plan"], Readelf::of(path)?);
@@ -145,7 +145,7 @@ fn the_version_is_the_one_that_openssl_states() -> Result<()> {
 fn a_name_stands_for_all_its_processes() -> Result<()> {
     let nginx = Nginx::start()?;
     let printed = run::succeed(&mut binary::command(&["inspect", "--name", "nginx", "-o", "json"])?)?.stdout;
-    let lines: Vec<Value> = printed.lines().map(serde_json::from_str).collect::<Result<_, _>>()?;
+    let lines: Vec<Value> = printed.lines().map(schema::parse).collect::<Result<_>>()?;
     let mut pids = kernel::children(nginx.master())?;
     pids.push(nginx.master());
     for pid in pids {

@@ -2,7 +2,7 @@
 
 use anyhow::Result;
 use support::{
-    Nginx, Trace, Tracer, binary, run,
+    Nginx, Trace, Tracer, binary, run, schema,
     wrk::{Load, Wrk},
 };
 
@@ -57,6 +57,7 @@ fn a_tape_of_a_load_replays_every_request_once() -> Result<()> {
     assert_eq!(mode & 0o777, 0o600);
     let replayed = run::succeed(&mut binary::command(&["replay", &tape])?)?;
     let lines = |text: &str| text.lines().map(str::to_owned).collect();
+    schema::check_lines(replayed.stdout.lines())?;
     let trace = Trace {
         code: replayed.code,
         stdout: lines(&replayed.stdout),

@@ -5,12 +5,11 @@ use std::{
     time::{Duration, Instant},
 };
 
-use anyhow::{Context as _, Result};
-use serde_json::Value;
+use anyhow::Result;
 use support::{
     Nginx, Trace, Tracer, curl,
     lines::Lines,
-    wait,
+    schema, wait,
     wrk::{Load, Wrk},
 };
 
@@ -110,7 +109,7 @@ fn a_reader_that_comes_back_gets_whole_lines_and_the_number_of_those_that_are_mi
     let trace = tracer.stop()?;
     let (mut exchanges, mut dropped) = (0, 0);
     for line in lines.finish() {
-        let line: Value = serde_json::from_str(&line).with_context(|| format!("no whole line: {line}"))?;
+        let line = schema::parse(&line)?;
         exchanges += u64::from(line["type"] == "exchange");
         if line["type"] == "health" {
             assert_eq!(line["subject"], "output");

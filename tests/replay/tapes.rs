@@ -6,7 +6,7 @@ use std::{
 };
 
 use anyhow::{Context as _, Result, ensure};
-use support::{Trace, binary, run};
+use support::{Trace, binary, run, schema};
 
 /// All tapes, in the order of their names.
 pub(crate) fn all() -> Result<Vec<PathBuf>> {
@@ -31,10 +31,11 @@ pub(crate) fn nginx() -> Result<PathBuf> {
     named("nginx")
 }
 
-/// Replays a tape, which must succeed; gives stdout as it is, and stderr.
+/// Replays a tape, which must succeed; gives stdout as it is, whose lines are as the schema has them, and stderr.
 pub(crate) fn replay(tape: &Path, words: &[&str]) -> Result<(String, String)> {
     let mut command = binary::command(&["replay"])?;
     let ran = run::succeed(command.arg(tape).args(words))?;
+    schema::check_lines(ran.stdout.lines())?;
     Ok((ran.stdout, ran.stderr))
 }
 

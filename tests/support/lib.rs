@@ -19,6 +19,7 @@ pub mod certificate;
 pub mod nginx;
 pub mod generations;
 pub mod access_log;
+pub mod schema;
 pub mod told;
 pub mod session;
 pub mod haproxy;

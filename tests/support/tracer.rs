@@ -11,7 +11,7 @@ use std::{
 
 use anyhow::{Context as _, Result};
 
-use crate::{Trace, binary, kernel, lines::Lines, trace, wait};
+use crate::{Trace, binary, kernel, lines::Lines, schema, trace, wait};
 
 /// A running `tlscope`.
 #[derive(Debug)]
@@ -195,16 +195,21 @@ impl Tracer {
         self.finish()
     }
 
-    /// Waits for its end.
+    /// Waits for its end, and checks each line of JSON against the schema.
     pub fn finish(mut self) -> Result<Trace> {
         let status = wait::until("the end of tlscope", || Ok(self.child.try_wait()?))?;
         let stdout = self.stdout.take().map(Lines::finish).unwrap_or_default();
         let stderr = self.stderr.take().map(Lines::finish).unwrap_or_default();
-        Ok(Trace {
+        let trace = Trace {
             code: status.code(),
             stdout,
             stderr,
-        })
+        };
+        // A signal may have cut the last line.
+        if trace.code.is_some() {
+            schema::check_lines(&trace.stdout)?;
+        }
+        Ok(trace)
     }
 }
 

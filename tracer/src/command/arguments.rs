@@ -28,6 +28,8 @@ pub(super) enum Command {
     Record(RecordArgs),
     /// Stream the requests and responses of a tape; needs no root
     Replay(Box<ReplayArgs>),
+    /// Print the JSON Schema of the lines of `-o json`
+    Schema,
 }
 
 #[derive(Args, Debug)]

@@ -1,4 +1,4 @@
-//! The command line, and what its four commands do.
+//! The command line, and what its five commands do.
 //!
 //! In: the words that were typed. Out: lines on stdout, everything else on stderr, and an exit code. Refuses wrong
 //! usage with exit code 2, before anything is attached or printed.
@@ -16,6 +16,7 @@ mod replay;
 mod inspect;
 #[cfg(not(feature = "live"))]
 mod unavailable;
+mod schema;
 
 use std::process::ExitCode;
 
@@ -50,8 +51,8 @@ pub(crate) fn run() -> ExitCode {
 
 fn dispatch(command: &Command) -> Result<Outcome> {
     match command {
-        // It sees no plaintext.
-        Command::Inspect(_) => {}
+        // They see no plaintext.
+        Command::Inspect(_) | Command::Schema => {}
         Command::Trace(_) | Command::Record(_) | Command::Replay(_) => secrecy::forbid_core_dumps(),
     }
     match command {
@@ -59,6 +60,7 @@ fn dispatch(command: &Command) -> Result<Outcome> {
         Command::Inspect(arguments) => inspect::run(arguments),
         Command::Record(arguments) => record::run(arguments),
         Command::Replay(arguments) => replay::run(arguments),
+        Command::Schema => schema::run(),
     }
 }
 

@@ -5,6 +5,9 @@
 use super::{Error, Lines, Sink, Written, escape::write_json};
 use crate::redact::{Line, Redacted};
 
+/// JSON Schema (draft 2020-12) of the lines, as text. It forbids members that it does not describe.
+pub const SCHEMA: &str = include_str!("schema.json");
+
 /// Writes one JSON object a line.
 pub struct Json<L: Lines> {
     lines: L,
@@ -40,6 +43,8 @@ impl<L: Lines> Sink for Json<L> {
 
 #[cfg(test)]
 mod tests {
+    use serde_json::Value;
+
     use super::*;
     use crate::output::sample;
 
@@ -131,6 +136,31 @@ mod tests {
             "\n"
         );
         assert_eq!(written(&sample::summary()), expected);
+    }
+
+    #[test]
+    fn every_member_of_a_line_is_in_the_schema_and_every_required_one_in_the_line() {
+        let schema: Value = serde_json::from_str(SCHEMA).unwrap();
+        let lines = [
+            sample::exchange(),
+            sample::half(),
+            sample::end(),
+            sample::loss(),
+            sample::health(),
+            sample::health_of_output(),
+            sample::summary(),
+        ];
+        for line in lines {
+            let line: Value = serde_json::from_str(&written(&line)).unwrap();
+            let kind = line["type"].as_str().unwrap();
+            let described = &schema["$defs"][format!("{kind}_line")];
+            for (name, _) in line.as_object().unwrap() {
+                assert!(described["properties"].get(name).is_some(), "{name} of {kind}");
+            }
+            for name in described["required"].as_array().unwrap() {
+                assert!(line.get(name.as_str().unwrap()).is_some(), "{name} of {kind}");
+            }
+        }
     }
 
     #[test]

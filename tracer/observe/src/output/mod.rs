@@ -15,7 +15,7 @@ use std::io::{self, Write};
 
 pub use escape::{Shown, write_json};
 pub use har::Har;
-pub use json::Json;
+pub use json::{Json, SCHEMA};
 pub use text::Text;
 
 use crate::redact::{Line, Redacted};

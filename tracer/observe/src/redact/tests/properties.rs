@@ -143,7 +143,7 @@ fn long_hostile_values_take_no_longer_than_their_length() {
         "basic ",
     ] {
         for end in ["", "@", "=", "\""] {
-            let value = piece.repeat(100_000 / piece.len()) + end;
+            let value = piece.repeat(25_000 / piece.len()) + end;
             let line = redact(
                 named(&["*a*b*c*d"]),
                 exchange(&value, &value, NAMES.map(|name| sample::field(name, &value)).to_vec()),

@@ -1,0 +1,100 @@
+//! `tlscope schema`: lines are as it has them, and others are not.
+
+use std::{fs, path::Path};
+
+use anyhow::{Context as _, Result};
+use serde_json::{Value, json};
+use support::schema;
+
+use crate::refused::tlscope;
+
+fn repository() -> &'static Path {
+    Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/.."))
+}
+
+/// The lines that are expected of tapes.
+fn expected() -> Result<Vec<String>> {
+    let mut lines = Vec::new();
+    for entry in fs::read_dir(repository().join("fixtures/tapes"))? {
+        let path = entry?.path();
+        if path.extension().is_some_and(|extension| extension == "jsonl") {
+            lines.extend(fs::read_to_string(path)?.lines().map(str::to_owned));
+        }
+    }
+    Ok(lines)
+}
+
+fn object(value: &Value) -> impl Iterator<Item = (&String, &Value)> {
+    value.as_object().into_iter().flatten()
+}
+
+#[test]
+fn the_schema_is_an_answer() -> Result<()> {
+    let ran = tlscope(&["schema"])?;
+    assert_eq!((ran.code, ran.stderr.as_str()), (Some(0), ""));
+    let printed: Value = serde_json::from_str(&ran.stdout)?;
+    assert_eq!(printed["$schema"], "https://json-schema.org/draft/2020-12/schema");
+    Ok(())
+}
+
+#[test]
+fn no_object_of_the_schema_lets_an_undescribed_member_through() -> Result<()> {
+    fn closed(rule: &Value) -> bool {
+        let is_closed = rule.get("properties").is_none() || rule["additionalProperties"] == json!(false);
+        is_closed && object(rule).all(|(_, rule)| closed(rule))
+    }
+    assert!(closed(schema::whole()?));
+    Ok(())
+}
+
+#[test]
+fn every_expected_line_is_as_the_schema_has_it() -> Result<()> {
+    let lines = expected()?;
+    assert!(lines.len() > 40, "{} lines", lines.len());
+    schema::check_lines(&lines)
+}
+
+#[test]
+fn a_line_with_anything_else_in_it_is_not() -> Result<()> {
+    let line = expected()?.into_iter().find(|line| line.contains("exchange"));
+    let line: Value = serde_json::from_str(&line.context("there is an exchange")?)?;
+    let changes: [(&str, &str, Value); 9] = [
+        ("", "new", json!(1)),
+        ("", "tls", json!("none of ours")),
+        ("", "stream", json!("1")),
+        ("", "stream", json!(-1)),
+        ("", "type", json!("other")),
+        ("/request", "new", json!(1)),
+        ("/connection", "id", json!(null)),
+        ("/response", "headers", json!([["name"]])),
+        ("/response", "headers", json!([["name", "value", "more"]])),
+    ];
+    schema::parse(&line.to_string())?;
+    for (pointer, name, value) in changes {
+        let mut line = line.clone();
+        let part = line.pointer_mut(pointer).context("it has that part")?;
+        part[name] = value.clone();
+        let said = schema::parse(&line.to_string()).expect_err(&format!("{pointer}/{name}: {value}"));
+        let is_named = said.to_string().contains(&format!("{pointer}/{name}"));
+        assert!(is_named || name == "type", "{said}");
+    }
+    let mut line = line;
+    line.as_object_mut().context("a line is an object")?.remove("pid");
+    assert!(schema::parse(&line.to_string()).is_err());
+    Ok(())
+}
+
+#[test]
+fn the_page_about_the_output_names_every_member() -> Result<()> {
+    let page = fs::read_to_string(repository().join("tracer/docs/output.md"))?;
+    let definitions = &schema::whole()?["$defs"];
+    for (definition, rule) in object(definitions) {
+        for (name, _) in object(&rule["properties"]) {
+            assert!(
+                page.contains(&format!("`{name}`")),
+                "`{name}` of {definition} is missing"
+            );
+        }
+    }
+    Ok(())
+}
