@@ -4,11 +4,11 @@
 //! order matters: what the image holds itself explains it before what it calls, since that is another image's to explain.
 //! Refused: nothing; the last resort is that there is no TLS library.
 
+use crate::elf::image::Image;
+use crate::elf::survey::{Marker, Survey, Wanted};
 use crate::error::Error;
-use crate::image::Image;
+use crate::libraries::traces;
 use crate::reason::{OtherLibrary, Reason};
-use crate::symbols::{Marker, Survey, Wanted};
-use crate::traces;
 
 /// Explains why there is no plan.
 pub(crate) fn explain(image: &Image<'_>, survey: &Survey) -> Result<Reason, Error> {

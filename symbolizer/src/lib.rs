@@ -4,11 +4,8 @@
 //! outer [`Error`] says that the bytes could not be read, the inner [`Reason`] that they hold nothing to trace, and
 //! why. No input makes it panic, and [`limits`] bounds what any input can make it do.
 //!
-//! The way of the data: [`Image`] reads the file, `symbols` gathers the names that matter, `library` and `version`
-//! say what they belong to, `internal` finds the functions behind the public ones, `site` chooses the instruction, both by
-//! what `x86_64` makes of the code. `walk` follows the code of accessor functions, `accessor` and `derived` read structure
-//! offsets off it, `openssl` holds them against its table. `plan` puts all together, `traces` finds libraries without names, and `absence` explains an
-//! empty result.
+//! `elf` reads the file, `code` reads machine code, and `libraries` has a room for each TLS library that is understood.
+//! `plan` asks them all, and `absence` explains an empty result.
 #![forbid(unsafe_code)]
 #![expect(
     clippy::doc_markdown,
@@ -17,46 +14,34 @@
 
 pub mod limits;
 
-mod address;
-mod image;
-mod dynamic;
-mod debugdata;
-mod symbols;
+mod elf;
+mod code;
+mod libraries;
 mod role;
-mod identity;
-mod version;
-mod library;
-mod x86_64;
-mod site;
-mod internal;
-mod walk;
-mod accessor;
-mod derived;
-mod layout;
-mod openssl;
-mod socket_method;
-mod crypto;
-mod traces;
 mod absence;
 mod plan;
 pub mod sieve;
 mod reason;
 mod error;
 
-pub use address::{Access, FileOffset, Segment, Segments, Vaddr};
-pub use crypto::Crypto;
-pub use derived::{BioLayout, Facts};
+pub use code::site::{Instruction, Site, Tier};
+pub use elf::address::{Access, FileOffset, Segment, Segments, Vaddr};
+pub use elf::identity::{BuildId, BuildIdKind};
+pub use elf::image::{Image, Machine, Presence, Symbol, SymbolKind, Symbols, Table};
+pub use elf::survey::SymbolSource;
 pub use error::Error;
-pub use identity::{BuildId, BuildIdKind};
-pub use image::{Image, Machine, Presence, Symbol, SymbolKind, Symbols, Table};
-pub use layout::{Layout, LayoutUnknown, Origin};
-pub use library::{Evidence, Family, Library};
+pub use libraries::library::{Evidence, Family, Library};
+pub use libraries::openssl::crypto::Crypto;
+pub use libraries::openssl::derived::{BioLayout, Facts};
+pub use libraries::openssl::layout::{Layout, LayoutUnknown, Origin};
+pub use libraries::version::{LibraryVersion, Stage};
 pub use plan::{Function, ProbePlan};
 pub use reason::{OtherLibrary, Reason};
 pub use role::Role;
-pub use site::{Instruction, Site, Tier};
-pub use symbols::SymbolSource;
-pub use version::{LibraryVersion, Stage};
+
+use code::{site, walk, x86_64};
+use elf::{debugdata, survey};
+use libraries::openssl::crypto as describe_crypto;
 
 /// Plans the probes for an image.
 ///
@@ -79,16 +64,16 @@ pub fn bio_write(image: &[u8]) -> Result<Option<Function>, Error> {
     }
 }
 
-/// Says whether an image may give connections BIOs of its own: it imports `SSL_set_bio` or one of its one-way forms.
+/// Returns whether an image may give connections BIOs of its own: it imports `SSL_set_bio` or one of its one-way forms.
 pub fn sets_bio(image: &[u8]) -> Result<bool, Error> {
     let Ok(image) = Image::parse(image)? else {
         return Ok(false);
     };
-    let survey = symbols::Survey::of_tables(&image, &[Table::Dynsym])?;
+    let survey = survey::Survey::of_tables(&image, &[Table::Dynsym])?;
     let setters = [Role::SetBio, Role::SetRbio, Role::SetWbio];
     Ok(setters
         .into_iter()
-        .any(|role| survey.imports(symbols::Wanted::Role(role))))
+        .any(|role| survey.imports(survey::Wanted::Role(role))))
 }
 
 /// Describes the crypto library that an image carries, if it carries one.
@@ -97,14 +82,14 @@ pub fn sets_bio(image: &[u8]) -> Result<bool, Error> {
 /// image that holds the library.
 pub fn crypto(image: &[u8]) -> Result<Option<Crypto>, Error> {
     match Image::parse(image)? {
-        Ok(image) => crypto::describe(&image),
+        Ok(image) => describe_crypto::describe(&image),
         Err(_) => Ok(None),
     }
 }
 
 /// Finds the index of the crypto library that an image needs by its name; none if it needs none of these.
 pub fn needed_crypto(image: &[u8], candidates: &[&Crypto]) -> Result<Option<usize>, Error> {
-    Ok(Image::parse(image)?.map_or(None, |image| crypto::needed_by(&image, candidates)))
+    Ok(Image::parse(image)?.map_or(None, |image| describe_crypto::needed_by(&image, candidates)))
 }
 
 /// Opens a `.gnu_debugdata` section; exported for the fuzzer alone.

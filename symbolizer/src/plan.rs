@@ -6,22 +6,22 @@
 //! names.
 
 use crate::absence;
-use crate::address::{Access, FileOffset, Vaddr};
-use crate::crypto::Crypto;
-use crate::derived::{Accessors, Facts};
+use crate::code::site::{self, Site, Tier};
+use crate::elf::address::{Access, FileOffset, Vaddr};
+use crate::elf::identity::BuildId;
+use crate::elf::image::{Image, Machine, Presence, SymbolKind, Table};
+use crate::elf::survey::{Finding, Survey, SymbolSource, Wanted};
 use crate::error::Error;
-use crate::identity::BuildId;
-use crate::image::{Image, Machine, Presence, SymbolKind, Table};
-use crate::internal::{self, Internal};
-use crate::layout::{Layout, LayoutUnknown};
-use crate::library::{self, Family, Library};
-use crate::openssl;
+use crate::libraries::library::{self, Family, Library};
+use crate::libraries::openssl::crypto::Crypto;
+use crate::libraries::openssl::derived::{Accessors, Facts};
+use crate::libraries::openssl::internal::{self, Internal};
+use crate::libraries::openssl::layout::{Layout, LayoutUnknown};
+use crate::libraries::openssl::socket_method;
+use crate::libraries::openssl::table;
+use crate::libraries::version::{self, LibraryVersion};
 use crate::reason::{OtherLibrary, Reason};
 use crate::role::Role;
-use crate::site::{self, Site, Tier};
-use crate::socket_method;
-use crate::symbols::{Finding, Survey, SymbolSource, Wanted};
-use crate::version::{self, LibraryVersion};
 
 /// Says what to probe in one image.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -219,7 +219,7 @@ fn refuse(image: &Image<'_>, survey: &Survey, functions: &[Function]) -> Result<
 }
 
 fn is_too_old(version: &LibraryVersion) -> bool {
-    version.family == Family::OpenSsl && version.number() < openssl::OLDEST
+    version.family == Family::OpenSsl && version.number() < table::OLDEST
 }
 
 /// Finds the way to the descriptor; several versions of a library leave its code to be asked.
@@ -235,9 +235,9 @@ fn layout(
     let beside = crypto.filter(|crypto| crypto.version.as_ref().is_none_or(fits));
     derived.bio = derived.bio.or(beside.and_then(|crypto| crypto.bio));
     if stated.len() > 1 {
-        return openssl::layout_by_code(derived).ok_or(LayoutUnknown::SeveralVersions);
+        return table::layout_by_code(derived).ok_or(LayoutUnknown::SeveralVersions);
     }
-    openssl::layout(library, derived)
+    table::layout(library, derived)
 }
 
 fn has_copies(functions: &[Function]) -> bool {

@@ -9,7 +9,7 @@ use std::ops::Range;
 
 use memchr::memmem;
 
-use crate::{traces, version};
+use crate::libraries::{traces, version};
 
 /// Bytes of the header, and of a section's.
 pub const HEADER_BYTES: usize = 64;

@@ -13,7 +13,7 @@ mod step;
 mod value;
 mod x86_64;
 
-use crate::image::Machine;
+use crate::elf::image::Machine;
 use crate::limits;
 
 use operation::{Convention, Lifted, Operation, Target};

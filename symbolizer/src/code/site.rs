@@ -5,10 +5,10 @@
 //! probe beside it goes where the stack pointer still points at the return address; any other may go deeper, as long as
 //! its arguments are still in their registers. Refused: nothing; the first instruction always works.
 
-use crate::address::{FileOffset, Vaddr};
-use crate::image::Machine;
+use crate::code::x86_64::{Code, Needs, Place, find_place};
+use crate::elf::address::{FileOffset, Vaddr};
+use crate::elf::image::Machine;
 use crate::role::Role;
-use crate::x86_64::{Code, Needs, Place, find_place};
 
 /// Says what the kernel does with the instruction under a probe.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]

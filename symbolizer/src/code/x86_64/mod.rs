@@ -14,7 +14,7 @@ pub(crate) use state::Value;
 
 use iced_x86::{Decoder, DecoderOptions, Instruction, Register};
 
-use crate::address::Vaddr;
+use crate::elf::address::Vaddr;
 
 /// The registers of the first arguments (System V ABI, AMD64 supplement, 3.2.3).
 const ARGUMENTS: [Register; 5] = [Register::RDI, Register::RSI, Register::RDX, Register::RCX, Register::R8];

@@ -7,7 +7,7 @@ use object::elf;
 use object::read::elf::{FileHeader as _, ProgramHeader as _, SectionHeader as _};
 
 use super::{Header, LE, ProgramHeader, SectionHeader};
-use crate::address::{Access, FileOffset, Segment, Segments, Vaddr};
+use crate::elf::address::{Access, FileOffset, Segment, Segments, Vaddr};
 use crate::error::Error;
 use crate::limits;
 use crate::reason::Reason;
@@ -107,7 +107,7 @@ fn within<'data, T>(entries: &'data [T], limit: usize, part: &'static str) -> Re
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::image::Image;
+    use crate::elf::image::Image;
 
     const HEADER: usize = size_of::<Header>();
 

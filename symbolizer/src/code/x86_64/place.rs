@@ -9,8 +9,8 @@ use iced_x86::{FlowControl, InstructionInfoFactory, Mnemonic, Register};
 
 use super::state::writes;
 use super::{ARGUMENTS, Code};
+use crate::code::site::Instruction;
 use crate::limits;
-use crate::site::Instruction;
 
 /// Is an instruction fit for a probe.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -123,7 +123,7 @@ fn goes_on(flow: FlowControl) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::address::Vaddr;
+    use crate::elf::address::Vaddr;
 
     const WITH_RETURN: Needs = Needs {
         arguments: 4,

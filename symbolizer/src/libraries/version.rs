@@ -8,7 +8,7 @@
 
 use memchr::memmem;
 
-use crate::library::Family;
+use crate::libraries::library::Family;
 use crate::limits;
 
 /// Is the version a library states.

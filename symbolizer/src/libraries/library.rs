@@ -6,9 +6,9 @@
 
 use memchr::memmem;
 
+use crate::elf::survey::{Marker, Survey, Wanted};
+use crate::libraries::version::LibraryVersion;
 use crate::role::Role;
-use crate::symbols::{Marker, Survey, Wanted};
-use crate::version::LibraryVersion;
 
 /// Names a library that offers OpenSSL's interface.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]

@@ -5,10 +5,10 @@
 //! full; else a table of versions, each row with the source it came from. Refused: versions that neither covers, and
 //! rows that the library's code contradicts: a wrong offset would attribute a request to the wrong peer.
 
-use crate::derived::{BioLayout, Derived};
-use crate::layout::{Layout, LayoutUnknown, Origin};
-use crate::library::{Family, Library};
-use crate::version::{LibraryVersion, Stage};
+use crate::libraries::library::{Family, Library};
+use crate::libraries::openssl::derived::{BioLayout, Derived};
+use crate::libraries::openssl::layout::{Layout, LayoutUnknown, Origin};
+use crate::libraries::version::{LibraryVersion, Stage};
 
 /// The oldest OpenSSL whose functions are known to behave as the newer ones do.
 pub(crate) const OLDEST: (u16, u16, u16) = (1, 0, 2);
@@ -129,7 +129,7 @@ fn is_older_than_its_symbols(version: &LibraryVersion, at_least: Option<(u16, u1
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::library::Evidence;
+    use crate::libraries::library::Evidence;
 
     fn library(text: &str) -> Library {
         let version = LibraryVersion::parse(text).unwrap();

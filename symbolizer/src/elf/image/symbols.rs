@@ -7,7 +7,7 @@ use object::elf;
 use object::read::elf::Sym as _;
 
 use super::{LE, RawSymbol};
-use crate::address::Vaddr;
+use crate::elf::address::Vaddr;
 use crate::error::Error;
 use crate::limits;
 

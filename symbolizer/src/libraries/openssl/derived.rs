@@ -4,9 +4,9 @@
 //! its BIO in [`BioLayout`], as far as the code of the accessors could be followed. Refused: accessors of which there
 //! are several, or whose size is not stated, and answers that contradict each other.
 
-use crate::accessor;
-use crate::image::{Image, Machine};
-use crate::symbols::{Accessor, Survey, Wanted};
+use crate::code::accessor;
+use crate::elf::image::{Image, Machine};
+use crate::elf::survey::{Accessor, Survey, Wanted};
 
 /// Gives the byte offsets that lead from a `BIO*` to a descriptor.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -5,7 +5,7 @@
 //! a hash table over it (`DT_HASH` or `DT_GNU_HASH`; gABI and the GNU hash section's layout). Refused: tables
 //! that point outside the segments.
 
-use crate::address::Vaddr;
+use crate::elf::address::Vaddr;
 use crate::error::Error;
 use crate::limits;
 

@@ -10,7 +10,7 @@ use iced_x86::{FlowControl, Instruction, InstructionInfoFactory, OpKind, Registe
 
 use super::Code;
 use super::state::{State, Value};
-use crate::address::Vaddr;
+use crate::elf::address::Vaddr;
 use crate::limits;
 
 /// Says where a call goes.

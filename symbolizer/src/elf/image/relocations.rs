@@ -6,7 +6,7 @@
 use object::elf;
 
 use super::{LE, Machine};
-use crate::address::Vaddr;
+use crate::elf::address::Vaddr;
 use crate::error::Error;
 use crate::limits;
 

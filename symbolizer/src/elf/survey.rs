@@ -5,10 +5,10 @@
 //! only while the functions that carry plaintext are missing and nothing says that they live elsewhere.
 //! Refused: tables over the limits.
 
-use crate::address::Vaddr;
-use crate::debugdata;
+use crate::elf::address::Vaddr;
+use crate::elf::debugdata;
+use crate::elf::image::{Image, Presence, Symbol, SymbolKind, Symbols, Table};
 use crate::error::Error;
-use crate::image::{Image, Presence, Symbol, SymbolKind, Symbols, Table};
 use crate::limits;
 use crate::role::Role;
 

@@ -6,8 +6,8 @@
 
 use std::fmt;
 
-use crate::address::Access;
-use crate::image::Image;
+use crate::elf::address::Access;
+use crate::elf::image::Image;
 use crate::limits;
 
 /// Identifies a build of an image.

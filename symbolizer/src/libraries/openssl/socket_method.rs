@@ -4,9 +4,9 @@
 //! the method's name is from the method: in a process both move with the image, so that no other method has its name there.
 //! Refused: code that does anything but return an address, and a method whose name is not `socket`.
 
-use crate::address::Vaddr;
-use crate::image::{Image, Machine};
-use crate::symbols::{Accessor, Survey, Wanted};
+use crate::elf::address::Vaddr;
+use crate::elf::image::{Image, Machine};
+use crate::elf::survey::{Accessor, Survey, Wanted};
 
 /// Where in a method its name stands, behind the type (`struct bio_method_st` of OpenSSL 1.0.2 to 4.0, and of its forks).
 const NAME: u64 = 8;

@@ -8,8 +8,8 @@ use std::collections::BTreeSet;
 
 use memchr::memmem;
 
+use crate::elf::image::Image;
 use crate::error::Error;
-use crate::image::Image;
 use crate::limits;
 use crate::reason::OtherLibrary;
 

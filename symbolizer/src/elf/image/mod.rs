@@ -14,8 +14,8 @@ use object::elf;
 use object::endian::LittleEndian;
 use object::read::elf::{FileHeader as _, NoteIterator, ProgramHeader as _, SectionHeader as _, VerdauxIterator};
 
-use crate::address::{Segments, Vaddr};
-use crate::dynamic;
+use crate::elf::address::{Segments, Vaddr};
+use crate::elf::dynamic;
 use crate::error::Error;
 use crate::limits;
 use crate::reason::Reason;

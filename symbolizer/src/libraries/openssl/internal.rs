@@ -5,11 +5,11 @@
 //! data and `BIO_f_ssl` as well, and its place is a cheap one. Refused: whatever is not proved, as where a compiler put
 //! the function into its callers.
 
-use crate::address::Vaddr;
-use crate::image::{Image, Machine};
+use crate::code::x86_64::{Calls, Code, Target, Value, calls_of, stub_slot};
+use crate::elf::address::Vaddr;
+use crate::elf::image::{Image, Machine};
+use crate::elf::survey::{Finding, Helper, Survey, Wanted};
 use crate::role::Role;
-use crate::symbols::{Finding, Helper, Survey, Wanted};
-use crate::x86_64::{Calls, Code, Target, Value, calls_of, stub_slot};
 
 /// Describes a function that public ones share.
 #[derive(Clone, Debug, PartialEq, Eq)]

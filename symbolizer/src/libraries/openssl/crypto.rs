@@ -4,12 +4,12 @@
 //! itself, and the layout of BIOs. One process may map several, so the name by which others ask for it comes along.
 //! Refused: images that state several versions count as stating none.
 
-use crate::derived::{Accessors, BioLayout};
+use crate::elf::image::{Image, Table};
+use crate::elf::survey::Survey;
 use crate::error::Error;
-use crate::image::{Image, Table};
-use crate::socket_method;
-use crate::symbols::Survey;
-use crate::version::{self, LibraryVersion};
+use crate::libraries::openssl::derived::{Accessors, BioLayout};
+use crate::libraries::openssl::socket_method;
+use crate::libraries::version::{self, LibraryVersion};
 
 /// Describes a crypto library.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
