@@ -16,6 +16,7 @@ pub mod limits;
 
 mod elf;
 mod code;
+mod operand;
 mod libraries;
 mod role;
 mod absence;
@@ -24,7 +25,8 @@ pub mod sieve;
 mod reason;
 mod error;
 
-pub use code::site::{Instruction, Site, Tier};
+pub use code::instruction::Instruction;
+pub use code::site::{Site, Tier};
 pub use elf::address::{Access, FileOffset, Segment, Segments, Vaddr};
 pub use elf::identity::{BuildId, BuildIdKind};
 pub use elf::image::{Image, Machine, Presence, Symbol, SymbolKind, Symbols, Table};
@@ -35,11 +37,13 @@ pub use libraries::openssl::crypto::Crypto;
 pub use libraries::openssl::derived::{BioLayout, Facts};
 pub use libraries::openssl::layout::{Layout, LayoutUnknown, Origin};
 pub use libraries::version::{LibraryVersion, Stage};
+pub use operand::{Operand, Place};
 pub use plan::{Function, ProbePlan};
 pub use reason::{OtherLibrary, Reason};
 pub use role::Role;
 
-use code::{site, walk, x86_64};
+use code::bytes::Code;
+use code::{calls, site};
 use elf::{debugdata, survey};
 use libraries::openssl::crypto as describe_crypto;
 
@@ -100,8 +104,9 @@ pub fn fuzz_debugdata(compressed: &[u8]) -> Option<usize> {
 
 /// Follows code as an accessor's, on both machines; exported for the fuzzer alone.
 #[doc(hidden)]
-pub fn fuzz_accessor(code: &[u8]) -> usize {
-    let ways = |machine| walk::outcomes(machine, code, walk::Call::Ssl).map_or(0, |outcomes| outcomes.len());
+pub fn fuzz_accessor(code_bytes: &[u8]) -> usize {
+    let ways =
+        |machine| code::outcomes(machine, code_bytes, code::AccessorCall::Ssl).map_or(0, |outcomes| outcomes.len());
     ways(Machine::X86_64).saturating_add(ways(Machine::Aarch64))
 }
 
@@ -109,8 +114,13 @@ pub fn fuzz_accessor(code: &[u8]) -> usize {
 #[doc(hidden)]
 pub fn fuzz_code(bytes: &[u8]) -> Option<usize> {
     let address = Vaddr(0x1000);
+    let code = Code {
+        machine: Machine::X86_64,
+        bytes,
+        address,
+    };
     for role in Role::ALL {
-        let site = site::choose(Machine::X86_64, bytes, address, FileOffset(0x1000), role);
+        let site = site::choose(code, FileOffset(0x1000), &plan::needs(code.machine, role));
         let inside = site
             .address
             .0
@@ -121,6 +131,6 @@ pub fn fuzz_code(bytes: &[u8]) -> Option<usize> {
             "{site:?} is outside"
         );
     }
-    let calls = x86_64::calls_of(x86_64::Code { bytes, address })?;
+    let calls = calls::calls_of(code)?;
     Some(calls.direct.len())
 }

@@ -6,6 +6,9 @@
 //! names.
 
 use crate::absence;
+use crate::code::Needs;
+use crate::code::bytes::Code;
+use crate::code::convention::Convention;
 use crate::code::site::{self, Site, Tier};
 use crate::elf::address::{Access, FileOffset, Vaddr};
 use crate::elf::identity::BuildId;
@@ -178,7 +181,12 @@ fn plan_function(image: &Image<'_>, role: Role, finding: &Finding) -> Option<Fun
         .containing(address)
         .filter(|segment| segment.access == Access::Code)?;
     let code = code_of(image, finding).filter(|code| !code.is_empty())?;
-    let site = site::choose(image.machine(), code, address, offset, role);
+    let code = Code {
+        machine: image.machine(),
+        bytes: code,
+        address,
+    };
+    let site = site::choose(code, offset, &needs(image.machine(), role));
     Some(Function {
         role,
         name: role.symbol().to_owned(),
@@ -188,6 +196,14 @@ fn plan_function(image: &Image<'_>, role: Role, finding: &Finding) -> Option<Fun
         size,
         site,
     })
+}
+
+pub(crate) fn needs(machine: Machine, role: Role) -> Needs {
+    let registers = Convention::of(machine).arguments.iter().take(role.arguments());
+    Needs {
+        registers: registers.copied().collect(),
+        stack: role.has_result(),
+    }
 }
 
 /// Returns the bytes of a function, or all to the end of its segment if its size is not stated.

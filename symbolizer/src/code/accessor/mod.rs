@@ -4,7 +4,8 @@
 //! on every way through it. It is the library's own word on its layout, independent of any table. A way that returns
 //! null says nothing. Refused: functions that return several things, or one that is not loaded from the argument.
 
-use crate::code::walk::{Call, Field, Outcome, Value, outcomes};
+use crate::code::fields::{Call, Outcome, outcomes};
+use crate::code::value::{Field, Value};
 use crate::elf::image::Machine;
 
 const POINTER: u8 = 8;

@@ -1,11 +1,12 @@
 //! The one function behind `SSL_read` and `SSL_read_ex`, and the one behind the functions that write.
 //!
-//! In: the names found in an OpenSSL image, and its code. Out: an [`Internal`], if the code of every public function
-//! proves that it hands its own arguments to the same function, and keeps the count. A probe there serves them all, early
-//! data and `BIO_f_ssl` as well, and its place is a cheap one. Refused: whatever is not proved, as where a compiler put
-//! the function into its callers.
+//! An [`Internal`] is returned only if the code of every public function proves that it hands its own arguments to the same
+//! function, and keeps the count. A probe there serves them all, early data and `BIO_f_ssl` as well, and its place is a cheap
+//! one. Where a compiler put the function into its callers, there is nothing to find.
 
-use crate::code::x86_64::{Calls, Code, Target, Value, calls_of, stub_slot};
+use crate::code::bytes::Code;
+use crate::code::calls::{ARGUMENTS, Calls, calls_of, stub_slot};
+use crate::code::{Destination, Field, Value};
 use crate::elf::address::Vaddr;
 use crate::elf::image::{Image, Machine};
 use crate::elf::survey::{Finding, Helper, Survey, Wanted};
@@ -76,7 +77,7 @@ struct Callers<'a, 'data> {
 
 impl Callers<'_, '_> {
     /// Returns where a function leads with arguments of the form given; `None` if it may lead anywhere.
-    fn callees(&self, caller: Wanted, form: fn(&[Value; 5]) -> bool) -> Option<Vec<Target>> {
+    fn callees(&self, caller: Wanted, form: fn(&[Value; ARGUMENTS]) -> bool) -> Option<Vec<Destination>> {
         let calls = self.calls(caller).filter(|calls| !calls.has_indirect)?;
         let formed = calls.direct.into_iter().filter(|call| form(&call.arguments));
         Some(formed.map(|call| call.target).collect())
@@ -86,10 +87,18 @@ impl Callers<'_, '_> {
         let finding = self.only(caller)?;
         let size = usize::try_from(finding.size).ok().filter(|size| *size > 0)?;
         let bytes = self.image.bytes_from(finding.address)?.get(..size)?;
-        let address = finding.address;
-        (self.image.machine() == Machine::X86_64)
-            .then(|| calls_of(Code { bytes, address }))
-            .flatten()
+        let code = self.code(finding.address, bytes);
+        // The forms below were established on this machine's libraries alone.
+        (code.machine == Machine::X86_64).then(|| calls_of(code)).flatten()
+    }
+
+    const fn code<'code>(&self, address: Vaddr, bytes: &'code [u8]) -> Code<'code> {
+        let machine = self.image.machine();
+        Code {
+            machine,
+            bytes,
+            address,
+        }
     }
 
     fn only(&self, wanted: Wanted) -> Option<Finding> {
@@ -100,42 +109,48 @@ impl Callers<'_, '_> {
     }
 
     /// Returns the one address in both lists, if it is none of a public function.
-    fn only_common(&self, plain: &[Target], counted: &[Target]) -> Option<Vaddr> {
+    fn only_common(&self, plain: &[Destination], counted: &[Destination]) -> Option<Vaddr> {
         let mut common = plain.iter().filter(|target| counted.contains(target));
-        let (Some(Target::Code(address)), None) = (common.next(), common.next()) else {
+        let (Some(Destination::Code(address)), None) = (common.next(), common.next()) else {
             return None;
         };
         (!self.survey.is_public(*address)).then_some(*address)
     }
 
-    /// Says whether a function may call the address by itself: it does, or it is not understood; an absent one does not.
+    /// Returns whether a function may call the address by itself: it does, or it is not understood; an absent one does not.
     fn may_call(&self, caller: Wanted, address: Vaddr) -> bool {
         if !self.survey.defines(caller) {
             return false;
         }
         let calls = self.calls(caller);
-        calls.is_none_or(|calls| calls.direct.iter().any(|call| call.target == Target::Code(address)))
+        calls.is_none_or(|calls| {
+            calls
+                .direct
+                .iter()
+                .any(|call| call.target == Destination::Code(address))
+        })
     }
 
-    /// Says whether `SSL_write_ex` hands its arguments to the address, by itself or through `SSL_write_ex2`.
+    /// Returns whether `SSL_write_ex` hands its arguments to the address, by itself or through `SSL_write_ex2`.
     fn write_ex_leads_to(&self, address: Vaddr) -> bool {
         let targets = self.callees(Wanted::Role(Role::WriteEx), is_counted_without_flags);
         let flagged = self.only(Wanted::Role(Role::WriteEx2));
         targets.unwrap_or_default().into_iter().any(|target| {
-            target == Target::Code(address)
-                || flagged.is_some_and(|flagged| target == Target::Code(flagged.address))
+            target == Destination::Code(address)
+                || flagged.is_some_and(|flagged| target == Destination::Code(flagged.address))
                 || self.is_linked_to(target, Role::WriteEx2.symbol())
         })
     }
 
-    /// Says whether the dynamic linker makes a target lead to the symbol.
-    fn is_linked_to(&self, target: Target, symbol: &str) -> bool {
+    /// Returns whether the dynamic linker makes a target lead to the symbol.
+    fn is_linked_to(&self, target: Destination, symbol: &str) -> bool {
         let slot = match target {
-            Target::Slot(slot) => Some(slot),
-            Target::Code(address) => self
+            Destination::Unknown => None,
+            Destination::Slot(slot) => Some(slot),
+            Destination::Code(address) => self
                 .image
                 .bytes_from(address)
-                .and_then(|bytes| stub_slot(Code { bytes, address })),
+                .and_then(|bytes| stub_slot(self.code(address, bytes))),
         };
         let name = slot.and_then(|slot| self.image.linked_name(slot).ok().flatten());
         name == Some(symbol.as_bytes())
@@ -143,18 +158,24 @@ impl Callers<'_, '_> {
 }
 
 /// Recognises the arguments of every form: the connection, the buffer and its length.
-fn is_buffer(arguments: &[Value; 5], length: impl Fn(Value) -> bool) -> bool {
+fn is_buffer(arguments: &[Value; ARGUMENTS], length: impl Fn(Value) -> bool) -> bool {
     let [connection, buffer, bytes, ..] = *arguments;
-    connection == Value::Argument(0) && buffer == Value::Argument(1) && length(bytes)
+    is_argument(connection, 0) && is_argument(buffer, 1) && length(bytes)
+}
+
+/// Recognises an argument of the caller's own, whole.
+fn is_argument(value: Value, index: usize) -> bool {
+    value.field().and_then(Field::as_argument) == Some(index)
 }
 
 /// The caller has an `int` for a length.
-const fn is_length(value: Value) -> bool {
-    matches!(value, Value::Argument(2) | Value::Half(2))
+fn is_length(value: Value) -> bool {
+    let part = value.field().and_then(Field::as_part_of_argument);
+    matches!(part, Some((2, 4 | 8)))
 }
 
 fn is_size(value: Value) -> bool {
-    value == Value::Argument(2)
+    is_argument(value, 2)
 }
 
 /// The count goes to a variable of the caller's own.
@@ -162,42 +183,48 @@ const fn is_local(value: Value) -> bool {
     matches!(value, Value::Stack(at) if at < 0)
 }
 
-fn is_plain(arguments: &[Value; 5]) -> bool {
+fn is_plain(arguments: &[Value; ARGUMENTS]) -> bool {
     is_buffer(arguments, is_length) && is_local(arguments[3])
 }
 
-fn is_counted(arguments: &[Value; 5]) -> bool {
-    is_buffer(arguments, is_size) && arguments[3] == Value::Argument(3)
+fn is_counted(arguments: &[Value; ARGUMENTS]) -> bool {
+    is_buffer(arguments, is_size) && is_argument(arguments[3], 3)
 }
 
-fn is_plain_with_flags(arguments: &[Value; 5]) -> bool {
+fn is_plain_with_flags(arguments: &[Value; ARGUMENTS]) -> bool {
     is_buffer(arguments, is_length) && arguments[3] == Value::Constant(0) && is_local(arguments[4])
 }
 
-fn is_counted_with_flags(arguments: &[Value; 5]) -> bool {
-    is_buffer(arguments, is_size) && arguments[3] == Value::Argument(3) && arguments[4] == Value::Argument(4)
+fn is_counted_with_flags(arguments: &[Value; ARGUMENTS]) -> bool {
+    is_buffer(arguments, is_size) && is_argument(arguments[3], 3) && is_argument(arguments[4], 4)
 }
 
-fn is_counted_without_flags(arguments: &[Value; 5]) -> bool {
-    is_buffer(arguments, is_size) && arguments[3] == Value::Constant(0) && arguments[4] == Value::Argument(3)
+fn is_counted_without_flags(arguments: &[Value; ARGUMENTS]) -> bool {
+    is_buffer(arguments, is_size) && arguments[3] == Value::Constant(0) && is_argument(arguments[4], 3)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    type Form = fn(&[Value; 5]) -> bool;
+    type Form = fn(&[Value; ARGUMENTS]) -> bool;
 
     /// Returns how far from its beginning a function calls with arguments of a form.
     fn callee(bytes: &[u8], form: Form) -> Vec<u64> {
         const BASE: u64 = 0x10_0000;
         let address = Vaddr(BASE);
-        let calls = calls_of(Code { bytes, address }).unwrap();
+        let machine = Machine::X86_64;
+        let calls = calls_of(Code {
+            machine,
+            bytes,
+            address,
+        })
+        .unwrap();
         assert!(!calls.has_indirect);
         let formed = calls.direct.iter().filter(|call| form(&call.arguments));
         let targets = formed.map(|call| match call.target {
-            Target::Code(target) => target.0 - BASE,
-            Target::Slot(_) => panic!("no slot is used"),
+            Destination::Code(target) => target.0 - BASE,
+            Destination::Slot(_) | Destination::Unknown => panic!("no slot is used"),
         });
         targets.collect()
     }

@@ -1,13 +1,13 @@
-//! What a register may hold, as far as it is of interest.
+//! Abstract values: what a register or a place on the stack is known to hold.
 //!
-//! In: loads from what is known. Out: the chain of loads from an argument that a value is, or that it is unknown.
-//! Refused: chains longer than two loads, fields before their structure, and offsets that do not fit 16 bits.
+//! The only values that matter are arguments, what chains of at most two loads from them give, addresses of the stack, and
+//! numbers. A field before its structure, or whose offset does not fit 16 bits, is unknown.
 
-/// The offset that stands for "unknown" further on, and so is never a field's.
+/// The offset that means "unknown" to the programs in the kernel, and so is never a field's.
 const UNKNOWN_OFFSET: u16 = u16::MAX;
 
 /// An argument, or what a chain of loads from it gives: `[[argument+first]+second]`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(crate) struct Field {
     argument: usize,
     depth: usize,
@@ -17,7 +17,7 @@ pub(crate) struct Field {
 
 impl Field {
     /// The argument itself.
-    pub(super) const fn argument(argument: usize) -> Self {
+    pub(crate) const fn argument(argument: usize) -> Self {
         Self {
             argument,
             depth: 0,
@@ -44,9 +44,17 @@ impl Field {
     }
 
     /// The argument, if this is one.
-    pub(super) const fn as_argument(self) -> Option<usize> {
-        match (self.depth, self.width) {
-            (0, 8) => Some(self.argument),
+    pub(crate) const fn as_argument(self) -> Option<usize> {
+        match self.as_part_of_argument() {
+            Some((argument, 8)) => Some(argument),
+            _ => None,
+        }
+    }
+
+    /// The argument whose lower bytes this is, and how many of them; what is above them extends their sign, or is zero.
+    pub(crate) const fn as_part_of_argument(self) -> Option<(usize, u8)> {
+        match self.depth {
+            0 => Some((self.argument, self.width)),
             _ => None,
         }
     }
@@ -68,14 +76,14 @@ impl Field {
         }
     }
 
-    /// Tells whether it is the first word of the first argument, or a part of that.
+    /// Returns whether it is the first word of the first argument, or a part of that.
     pub(super) const fn is_type(self) -> bool {
         matches!(self.one(), Some((0, 1..=4)))
     }
 }
 
 /// What a register or a place on the stack holds.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(crate) enum Value {
     /// Anything.
     Unknown,
@@ -88,6 +96,14 @@ pub(crate) enum Value {
 }
 
 impl Value {
+    /// Its lower bytes, extended by their sign; the sign of a number is not followed.
+    pub(super) const fn sign_extended(self, width: u8) -> Self {
+        match self.truncated(width) {
+            Self::Field(field) => Self::Field(field),
+            Self::Unknown | Self::Constant(_) | Self::Stack(_) => Self::Unknown,
+        }
+    }
+
     /// Its lower bytes, the rest zero.
     pub(super) const fn truncated(self, width: u8) -> Self {
         match (self, width) {
@@ -107,6 +123,7 @@ impl Value {
         }
     }
 
+    /// The field or argument that this is.
     pub(crate) const fn field(self) -> Option<Field> {
         match self {
             Self::Field(field) => Some(field),

@@ -1,98 +1,100 @@
 //! Instructions of x86-64 as operations.
 //!
-//! In: bytes. Out: [`Lifted`]. An instruction that is not of interest spoils the registers it writes, by the decoder's
-//! own account of it. Refused: what the decoder does not know, jumps by a table, and instructions that write memory
-//! in ways of their own.
+//! An instruction that is not of interest spoils the registers it writes, by the decoder's own account of it, and says so if it
+//! writes memory.
 #![expect(
     clippy::wildcard_enum_match_arm,
     reason = "the decoder's enums name every instruction there is"
 )]
 
 use iced_x86::{
-    Code, ConditionCode, Decoder, DecoderOptions, FlowControl, Instruction, InstructionInfoFactory, Mnemonic, OpAccess,
-    OpKind, Register as Name,
+    Code, ConditionCode, Decoder, DecoderOptions, FlowControl, Instruction, InstructionInfo, InstructionInfoFactory,
+    Mnemonic, OpAccess, OpKind, Register as Name,
 };
 
-use super::operation::{Condition, Convention, Lifted, Memory, Operand, Operation, Register, Target};
-
-/// The System V calling convention.
-pub(super) const CONVENTION: Convention = Convention {
-    arguments: [7, 6, 2],
-    result: 0,
-    stack: STACK,
-    // rax, rcx, rdx, rsi, rdi, r8 to r11.
-    lost_in_calls: 0b1111_1100_0111,
-};
+use super::convention::Register;
+use super::operation::{Condition, Destination, Lifted, Memory, Operation, Source};
+use crate::elf::address::Vaddr;
 
 const STACK: Register = 4;
 const FRAME: Register = 5;
 
-/// Reads one instruction.
-pub(super) fn lift(code: &[u8], at: usize) -> Option<Lifted> {
-    let address = u64::try_from(at).ok()?;
-    let mut decoder = Decoder::with_ip(64, code.get(at..)?, address, DecoderOptions::NONE);
-    let instruction = decoder.decode();
+/// Translates the first instruction of some bytes, which lie at `at`.
+pub(super) fn lift(code: &[u8], at: Vaddr) -> Option<Lifted> {
+    let mut decoder = Decoder::with_ip(64, code, at.0, DecoderOptions::NONE);
+    let instruction = decoder.can_decode().then(|| decoder.decode())?;
     if instruction.is_invalid() {
         return None;
     }
     Some(Lifted {
-        operations: operations(&instruction)?,
-        length: instruction.len(),
+        operations: operations(&instruction),
+        length: u64::try_from(instruction.len()).ok()?,
     })
 }
 
-fn operations(instruction: &Instruction) -> Option<Vec<Operation>> {
+fn operations(instruction: &Instruction) -> Vec<Operation> {
     match instruction.flow_control() {
-        FlowControl::Next => straight(instruction).or_else(|| other(instruction)),
+        FlowControl::Next => straight(instruction).unwrap_or_else(|| other(instruction)),
         FlowControl::ConditionalBranch => branch(instruction),
-        FlowControl::UnconditionalBranch => Some(vec![Operation::Jump(target(instruction))]),
-        // Through a pointer of the image: to another one. Through a register: by a table.
-        FlowControl::IndirectBranch => instruction
-            .is_ip_rel_memory_operand()
-            .then(|| vec![Operation::Jump(None)]),
-        FlowControl::Return => (instruction.op_count() == 0).then(|| vec![Operation::Return]),
-        FlowControl::Call | FlowControl::IndirectCall => Some(vec![Operation::Call]),
-        FlowControl::Exception => Some(vec![Operation::Trap]),
-        FlowControl::Interrupt | FlowControl::XbeginXabortXend => None,
+        FlowControl::UnconditionalBranch => vec![Operation::Jump(target(instruction))],
+        FlowControl::IndirectBranch => vec![Operation::Jump(slot(instruction))],
+        FlowControl::Return if instruction.op_count() == 0 => vec![Operation::Return],
+        FlowControl::Return | FlowControl::Interrupt => vec![Operation::Odd],
+        FlowControl::Call if instruction.is_call_near() => vec![Operation::Call(target(instruction))],
+        FlowControl::IndirectCall if instruction.is_call_near_indirect() => vec![Operation::Call(slot(instruction))],
+        // Far calls and system calls.
+        FlowControl::Call | FlowControl::IndirectCall | FlowControl::XbeginXabortXend => vec![Operation::Opaque],
+        FlowControl::Exception => vec![Operation::Trap],
     }
 }
 
-fn branch(instruction: &Instruction) -> Option<Vec<Operation>> {
+/// `loop` counts down a register.
+fn branch(instruction: &Instruction) -> Vec<Operation> {
     let when = match instruction.condition_code() {
-        ConditionCode::None => return None,
-        code => condition(code),
+        ConditionCode::e => Condition::Equal,
+        ConditionCode::ne => Condition::NotEqual,
+        _ => Condition::Other,
     };
-    let target = target(instruction);
-    Some(vec![Operation::Branch { when, target }])
+    let written = written(InstructionInfoFactory::new().info(instruction));
+    let target = Vaddr(instruction.near_branch_target());
+    let counted = (written != 0).then_some(Operation::Spoil(written));
+    counted
+        .into_iter()
+        .chain([Operation::Branch { when, target }])
+        .collect()
 }
 
-fn condition(code: ConditionCode) -> Condition {
-    if code == ConditionCode::e {
-        Condition::Equal
-    } else if code == ConditionCode::ne {
-        Condition::NotEqual
+fn target(instruction: &Instruction) -> Destination {
+    Destination::Code(Vaddr(instruction.near_branch_target()))
+}
+
+/// Where an indirect branch takes its target from, if that is a fixed place.
+fn slot(branch: &Instruction) -> Destination {
+    if branch.op0_kind() == OpKind::Memory && branch.is_ip_rel_memory_operand() {
+        Destination::Slot(Vaddr(branch.ip_rel_memory_address()))
     } else {
-        Condition::Other
+        Destination::Unknown
     }
-}
-
-/// An address below the function's beginning wraps around, and is outside like one behind its end.
-fn target(instruction: &Instruction) -> Target {
-    usize::try_from(instruction.near_branch_target()).ok()
 }
 
 /// Reads the instructions whose results matter; `None` for all others.
 fn straight(instruction: &Instruction) -> Option<Vec<Operation>> {
     match instruction.mnemonic() {
         Mnemonic::Mov | Mnemonic::Movzx => moved(instruction),
+        Mnemonic::Movsxd => {
+            let (to, _) = register(instruction.op0_register())?;
+            let width = source_width(instruction)?;
+            let from = operand(instruction, 1, width)?;
+            Some(vec![Operation::SetSigned { to, from, width }])
+        }
         Mnemonic::Lea => {
             let (to, width) = register(instruction.op0_register())?;
-            let from = Operand::Address(memory(instruction));
+            let from = Source::Address(memory(instruction));
             Some(vec![Operation::Set { to, from, width }])
         }
         Mnemonic::Xor | Mnemonic::Sub if is_same_register(instruction) => {
             let (to, width) = register(instruction.op0_register())?;
-            let from = Operand::Constant(0);
+            let from = Source::Constant(0);
             Some(vec![Operation::Set { to, from, width }, Operation::Spoil(0)])
         }
         Mnemonic::Add | Mnemonic::Sub => adjusted(instruction),
@@ -107,7 +109,7 @@ fn straight(instruction: &Instruction) -> Option<Vec<Operation>> {
             (width == 8).then(|| vec![Operation::Pop(to)])
         }
         Mnemonic::Leave => {
-            let from = Operand::Register(FRAME);
+            let from = Source::Register(FRAME);
             let unwound = Operation::Set {
                 to: STACK,
                 from,
@@ -150,7 +152,7 @@ fn moved_if(instruction: &Instruction, when: Condition) -> Option<Vec<Operation>
 /// Adds to a register; only an address on the stack is followed through it.
 fn adjusted(instruction: &Instruction) -> Option<Vec<Operation>> {
     let (to, width) = register(instruction.op0_register())?;
-    let Operand::Constant(amount) = operand(instruction, 1, width)? else {
+    let Source::Constant(amount) = operand(instruction, 1, width)? else {
         return None;
     };
     let amount = amount.cast_signed();
@@ -158,7 +160,7 @@ fn adjusted(instruction: &Instruction) -> Option<Vec<Operation>> {
         Mnemonic::Add => amount,
         _ => amount.checked_neg()?,
     };
-    let from = Operand::Address(Memory { base: Some(to), offset });
+    let from = Source::Address(Memory { base: Some(to), offset });
     Some(vec![Operation::Set { to, from, width }, Operation::Spoil(0)])
 }
 
@@ -174,17 +176,36 @@ fn compared(instruction: &Instruction) -> Option<Vec<Operation>> {
     }])
 }
 
-/// Spoils what an instruction writes.
-fn other(instruction: &Instruction) -> Option<Vec<Operation>> {
+/// Spoils what an instruction writes, but for a stack pointer that moves by a known distance.
+fn other(instruction: &Instruction) -> Vec<Operation> {
     let mut factory = InstructionInfoFactory::new();
     let info = factory.info(instruction);
-    if info.used_memory().iter().any(|memory| writes(memory.access())) {
-        return None;
-    }
+    let overwrites = info.used_memory().iter().any(|memory| writes(memory.access()));
+    let mut spoiled = written(info);
+    let distance = instruction.stack_pointer_increment();
+    let moved = (distance != 0).then(|| {
+        spoiled &= !(1 << STACK);
+        let memory = Memory {
+            base: Some(STACK),
+            offset: distance.into(),
+        };
+        let from = Source::Address(memory);
+        Operation::Set {
+            to: STACK,
+            from,
+            width: 8,
+        }
+    });
+    let overwritten = overwrites.then_some(Operation::Overwrite);
+    let spoiled = [Operation::Spoil(spoiled)];
+    overwritten.into_iter().chain(spoiled).chain(moved).collect()
+}
+
+/// The registers that an instruction writes, as bits.
+fn written(info: &InstructionInfo) -> u32 {
     let written = info.used_registers().iter().filter(|used| writes(used.access()));
     let bits = written.filter_map(|used| number(used.register()));
-    let registers = bits.fold(0, |all, register| all | 1_u32 << register);
-    Some(vec![Operation::Spoil(registers)])
+    bits.fold(0, |all, register| all | 1_u32 << register)
 }
 
 const fn writes(access: OpAccess) -> bool {
@@ -194,17 +215,17 @@ const fn writes(access: OpAccess) -> bool {
     }
 }
 
-fn operand(instruction: &Instruction, index: u32, width: u8) -> Option<Operand> {
+fn operand(instruction: &Instruction, index: u32, width: u8) -> Option<Source> {
     match instruction.try_op_kind(index).ok()? {
         OpKind::Register => {
             let name = instruction.try_op_register(index).ok()?;
             // The second byte of a register is no lower part of it.
             let is_high = matches!(name, Name::AH | Name::BH | Name::CH | Name::DH);
             let is_whole = name.size() >= usize::from(width);
-            number(name).filter(|_| is_whole && !is_high).map(Operand::Register)
+            number(name).filter(|_| is_whole && !is_high).map(Source::Register)
         }
-        OpKind::Memory => Some(Operand::Memory(memory(instruction))),
-        _ => instruction.try_immediate(index).ok().map(Operand::Constant),
+        OpKind::Memory => Some(Source::Memory(memory(instruction))),
+        _ => instruction.try_immediate(index).ok().map(Source::Constant),
     }
 }
 
@@ -232,7 +253,8 @@ fn register(name: Name) -> Option<(Register, u8)> {
 
 fn number(name: Name) -> Option<Register> {
     let whole = name.full_register();
-    whole.is_gpr64().then(|| whole.number())
+    let number = whole.is_gpr64().then(|| whole.number())?;
+    Register::try_from(number).ok()
 }
 
 fn is_same_register(instruction: &Instruction) -> bool {

@@ -1,27 +1,19 @@
 //! Instructions of aarch64 as operations.
 //!
-//! In: bytes. Out: [`Lifted`]. Encodings are those of the Arm Architecture Reference Manual (C4.1). An instruction that
-//! only computes spoils its destination. Refused: every other that accessors do not use, because what it writes is then
-//! not known.
+//! Encodings are those of the Arm Architecture Reference Manual (C4.1). An instruction that only computes spoils its
+//! destination. Every other that accessors do not use is unknown, because so is what it writes.
 
-use super::operation::{Condition, Convention, Lifted, Memory, Operand, Operation, Register, Target};
-
-/// The procedure call standard.
-pub(super) const CONVENTION: Convention = Convention {
-    arguments: [0, 1, 2],
-    result: 0,
-    stack: STACK,
-    // x0 to x18, and the link register.
-    lost_in_calls: 0x4007_ffff,
-};
+use super::convention::Register;
+use super::operation::{Condition, Destination, Lifted, Memory, Operation, Source};
+use crate::elf::address::Vaddr;
 
 /// The stack pointer and the zero register share the number 31; here it is always the stack pointer.
 const STACK: Register = 31;
-const LENGTH: usize = 4;
+const LENGTH: u64 = 4;
 
-/// Reads one instruction.
-pub(super) fn lift(code: &[u8], at: usize) -> Option<Lifted> {
-    let word = u32::from_le_bytes(*code.get(at..)?.first_chunk()?);
+/// Translates the first instruction of some bytes, which lie at `at`.
+pub(super) fn lift(code: &[u8], at: Vaddr) -> Option<Lifted> {
+    let word = u32::from_le_bytes(*code.first_chunk()?);
     let readers = [hint, load_or_store, pair, compare_or_add, moved, computed];
     let operations = readers
         .into_iter()
@@ -39,16 +31,16 @@ const fn bits(word: u32, low: u32, count: u32) -> u32 {
 }
 
 fn register(word: u32, low: u32) -> Option<Register> {
-    usize::try_from(bits(word, low, 5)).ok()
+    Register::try_from(bits(word, low, 5)).ok()
 }
 
 /// A register where 31 means zero.
-fn operand(word: u32, low: u32) -> Option<Operand> {
+fn operand(word: u32, low: u32) -> Option<Source> {
     let register = register(word, low)?;
     Some(if register == STACK {
-        Operand::Constant(0)
+        Source::Constant(0)
     } else {
-        Operand::Register(register)
+        Source::Register(register)
     })
 }
 
@@ -64,8 +56,9 @@ fn words(word: u32, low: u32, count: u32) -> Option<i64> {
     signed.checked_mul(4)
 }
 
-fn target(at: usize, words: i64) -> Target {
-    i64::try_from(at).ok()?.checked_add(words)?.try_into().ok()
+/// An address below the function's beginning may wrap around, and is outside like one behind its end.
+const fn target(at: Vaddr, words: i64) -> Vaddr {
+    Vaddr(at.0.wrapping_add_signed(words))
 }
 
 /// `nop`, `bti`, `paciasp` and the like.
@@ -91,7 +84,7 @@ fn load_or_store(word: u32) -> Option<Vec<Operation>> {
         1 if bits(word, 0, 5) == 31 => return Some(Vec::new()),
         1 => Operation::Set {
             to: register(word, 0)?,
-            from: Operand::Memory(memory),
+            from: Source::Memory(memory),
             width,
         },
         _ => return None,
@@ -112,7 +105,7 @@ fn pair(word: u32) -> Option<Vec<Operation>> {
         _ => return None,
     };
     let moved = |amount| {
-        let from = Operand::Address(Memory {
+        let from = Source::Address(Memory {
             base: Some(base),
             offset: amount,
         });
@@ -132,7 +125,7 @@ fn pair(word: u32) -> Option<Vec<Operation>> {
         Some(if loads {
             Operation::Set {
                 to: register(word, low)?,
-                from: Operand::Memory(memory),
+                from: Source::Memory(memory),
                 width: 8,
             }
         } else {
@@ -165,7 +158,7 @@ fn compare_or_add(word: u32) -> Option<Vec<Operation>> {
     let base = register(word, 5)?;
     match (bits(word, 29, 2), register(word, 0)?) {
         (3, STACK) => {
-            let (left, right) = (Operand::Register(base), Operand::Constant(number.into()));
+            let (left, right) = (Source::Register(base), Source::Constant(number.into()));
             Some(vec![Operation::Compare { left, right, width }])
         }
         (kind @ (0 | 2), to) => {
@@ -174,7 +167,7 @@ fn compare_or_add(word: u32) -> Option<Vec<Operation>> {
             } else {
                 i64::from(number).checked_neg()?
             };
-            let from = Operand::Address(Memory {
+            let from = Source::Address(Memory {
                 base: Some(base),
                 offset,
             });
@@ -203,7 +196,7 @@ fn moved(word: u32) -> Option<Vec<Operation>> {
         let number = u64::from(bits(word, 5, 16)).checked_shl(shift)?;
         return Some(vec![Operation::Set {
             to,
-            from: Operand::Constant(number),
+            from: Source::Constant(number),
             width,
         }]);
     }
@@ -224,7 +217,7 @@ fn computed(word: u32) -> Option<Vec<Operation>> {
     is_computed.then(|| vec![Operation::Spoil(1_u32 << to)])
 }
 
-fn control(word: u32, at: usize) -> Option<Vec<Operation>> {
+fn control(word: u32, at: Vaddr) -> Option<Vec<Operation>> {
     // ret and retaa
     if matches!(word, 0xd65f_03c0 | 0xd65f_0bff) {
         return Some(vec![Operation::Return]);
@@ -234,11 +227,20 @@ fn control(word: u32, at: usize) -> Option<Vec<Operation>> {
         return Some(vec![Operation::Trap]);
     }
     if word & 0xfc00_0000 == 0x1400_0000 {
-        return Some(vec![Operation::Jump(target(at, words(word, 0, 26)?))]);
+        return Some(vec![Operation::Jump(Destination::Code(target(
+            at,
+            words(word, 0, 26)?,
+        )))]);
     }
     // bl and blr
-    if word & 0xfc00_0000 == 0x9400_0000 || word & 0xffff_fc1f == 0xd63f_0000 {
-        return Some(vec![Operation::Call]);
+    if word & 0xfc00_0000 == 0x9400_0000 {
+        return Some(vec![Operation::Call(Destination::Code(target(
+            at,
+            words(word, 0, 26)?,
+        )))]);
+    }
+    if word & 0xffff_fc1f == 0xd63f_0000 {
+        return Some(vec![Operation::Call(Destination::Unknown)]);
     }
     if word & 0xff00_0010 == 0x5400_0000 {
         let when = match bits(word, 0, 4) {
@@ -253,7 +255,7 @@ fn control(word: u32, at: usize) -> Option<Vec<Operation>> {
 }
 
 /// `cbz`, `cbnz`, `tbz` and `tbnz`.
-fn branch_on_register(word: u32, at: usize) -> Option<Vec<Operation>> {
+fn branch_on_register(word: u32, at: Vaddr) -> Option<Vec<Operation>> {
     let width = if bits(word, 31, 1) == 1 { 8 } else { 4 };
     let when = if bits(word, 24, 1) == 0 {
         Condition::Equal
@@ -263,7 +265,7 @@ fn branch_on_register(word: u32, at: usize) -> Option<Vec<Operation>> {
     let left = operand(word, 0)?;
     match word & 0x7e00_0000 {
         0x3400_0000 => {
-            let compared = (left, Operand::Constant(0));
+            let compared = (left, Source::Constant(0));
             let target = target(at, words(word, 5, 19)?);
             Some(vec![Operation::BranchOn {
                 compared,

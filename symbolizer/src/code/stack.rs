@@ -1,13 +1,13 @@
 //! What a function has put on its stack.
 //!
-//! In: stores at places counted from where the stack pointer stood when the function was entered. Out: what a load
-//! there gives. Refused: loads of more than was stored, and of what a later store has overwritten in part.
+//! Places are counted from where the stack pointer stood when the function was entered. A load of more than was stored, or of
+//! what a later store has overwritten in part, gives nothing.
 
 use std::collections::BTreeMap;
 
 use super::value::Value;
 
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
 pub(super) struct Stack {
     slots: BTreeMap<i64, (Value, u8)>,
     /// An address on the stack is in memory, where calls may find it.

@@ -1,10 +1,9 @@
 //! What comes after an operation.
-//!
-//! In: an operation that `state` has carried out. Out: where the walk goes on. Refused: nothing; what cannot be followed
-//! has no step.
 
-use super::operation::{Condition, Operand, Register, Target};
+use super::convention::Register;
+use super::operation::{Condition, Destination, Source};
 use super::value::Value;
+use crate::elf::address::Vaddr;
 
 /// A condition, and what it is about.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -17,15 +16,17 @@ pub(super) struct When {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Step {
     Next,
-    Jump(Target),
+    Jump(Destination),
+    /// The state is that before the call.
+    Call(Destination),
     Branch {
         when: When,
-        target: Target,
+        target: Vaddr,
     },
     SetIf {
         when: When,
         to: Register,
-        from: Operand,
+        from: Source,
         width: u8,
     },
     Return,
