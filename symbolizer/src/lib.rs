@@ -1,8 +1,8 @@
-//! Finds where to probe a TLS library: the bytes of an ELF image in, a [`ProbePlan`] out.
+//! Finds where to probe a TLS library: the bytes of an ELF image in, [`ProbePlan`]s out.
 //!
-//! It opens no files and knows nothing of processes, of the kernel's loader or of eBPF. Results have two levels: the
-//! outer [`Error`] says that the bytes could not be read, the inner [`Reason`] that they hold nothing to trace, and
-//! why. No input makes it panic, and [`limits`] bounds what any input can make it do.
+//! It opens no files and knows nothing of processes, of the kernel's loader or of eBPF. There are two kinds of no: an [`enum@Error`]
+//! says that the bytes could not be read, a [`Reason`] why they hold nothing to trace, or a library that is not traced. No input makes
+//! it panic, and [`limits`] bounds what any input can make it do.
 //!
 //! `elf` reads the file, `code` reads machine code, and `libraries` has a room for each TLS library that is understood.
 //! `plan` asks them all, and `absence` explains an empty result.
@@ -17,10 +17,11 @@ pub mod limits;
 mod elf;
 mod code;
 mod operand;
+mod hook;
 mod libraries;
-mod role;
-mod absence;
 mod plan;
+mod planner;
+mod absence;
 pub mod sieve;
 mod reason;
 mod error;
@@ -32,52 +33,51 @@ pub use elf::identity::{BuildId, BuildIdKind};
 pub use elf::image::{Image, Machine, Presence, Symbol, SymbolKind, Symbols, Table};
 pub use elf::survey::SymbolSource;
 pub use error::Error;
-pub use libraries::library::{Evidence, Family, Library};
+pub use hook::{Hook, HookKind, Proof, Role};
+pub use libraries::family::Family;
+pub use libraries::layout::{BioLayout, Facts, Layout, LayoutUnknown, Origin};
+pub use libraries::library::{Evidence, Library};
 pub use libraries::openssl::crypto::Crypto;
-pub use libraries::openssl::derived::{BioLayout, Facts};
-pub use libraries::openssl::layout::{Layout, LayoutUnknown, Origin};
 pub use libraries::version::{LibraryVersion, Stage};
-pub use operand::{Operand, Place};
-pub use plan::{Function, ProbePlan};
+pub use operand::{Operand, Operands, Outcome, Place, Success};
+pub use plan::{Plans, ProbePlan};
 pub use reason::{OtherLibrary, Reason};
-pub use role::Role;
 
 use code::bytes::Code;
 use code::{calls, site};
-use elf::{debugdata, survey};
-use libraries::openssl::crypto as describe_crypto;
+use elf::debugdata;
+use libraries::{hooks, openssl};
 
-/// Plans the probes for an image.
+/// Plans the hooks of every TLS library in an image.
 ///
 /// `crypto` is the crypto library the image is linked with, if that is another image: OpenSSL's libssl does not state
 /// its own version, and its BIOs live there.
-pub fn plan(image: &[u8], crypto: Option<&Crypto>) -> Result<Result<ProbePlan, Reason>, Error> {
+pub fn plan(image: &[u8], crypto: Option<&Crypto>) -> Result<Plans, Error> {
     match Image::parse(image)? {
-        Ok(image) => plan::plan_image(&image, crypto),
-        Err(reason) => Ok(Err(reason)),
+        Ok(image) => planner::plan_image(&image, crypto),
+        Err(reason) => Ok(Plans {
+            plans: Vec::new(),
+            reasons: vec![reason],
+        }),
     }
 }
 
 /// Finds `BIO_write` in the image of a crypto library, which has no plan of its own.
 ///
-/// A plan of an image that holds both libraries has it among its functions.
-pub fn bio_write(image: &[u8]) -> Result<Option<Function>, Error> {
+/// A plan of an image that holds both libraries has it among its hooks.
+pub fn bio_write(image: &[u8]) -> Result<Option<Hook>, Error> {
     match Image::parse(image)? {
-        Ok(image) => plan::plan_bio_write(&image),
+        Ok(image) => openssl::bio_write(&image),
         Err(_nothing_here) => Ok(None),
     }
 }
 
 /// Returns whether an image may give connections BIOs of its own: it imports `SSL_set_bio` or one of its one-way forms.
 pub fn sets_bio(image: &[u8]) -> Result<bool, Error> {
-    let Ok(image) = Image::parse(image)? else {
-        return Ok(false);
-    };
-    let survey = survey::Survey::of_tables(&image, &[Table::Dynsym])?;
-    let setters = [Role::SetBio, Role::SetRbio, Role::SetWbio];
-    Ok(setters
-        .into_iter()
-        .any(|role| survey.imports(survey::Wanted::Role(role))))
+    match Image::parse(image)? {
+        Ok(image) => openssl::sets_bio(&image),
+        Err(_nothing_here) => Ok(false),
+    }
 }
 
 /// Describes the crypto library that an image carries, if it carries one.
@@ -86,17 +86,17 @@ pub fn sets_bio(image: &[u8]) -> Result<bool, Error> {
 /// image that holds the library.
 pub fn crypto(image: &[u8]) -> Result<Option<Crypto>, Error> {
     match Image::parse(image)? {
-        Ok(image) => describe_crypto::describe(&image),
+        Ok(image) => openssl::crypto::describe(&image),
         Err(_) => Ok(None),
     }
 }
 
 /// Finds the index of the crypto library that an image needs by its name; none if it needs none of these.
 pub fn needed_crypto(image: &[u8], candidates: &[&Crypto]) -> Result<Option<usize>, Error> {
-    Ok(Image::parse(image)?.map_or(None, |image| describe_crypto::needed_by(&image, candidates)))
+    Ok(Image::parse(image)?.map_or(None, |image| openssl::crypto::needed_by(&image, candidates)))
 }
 
-/// Opens a `.gnu_debugdata` section; exported for the fuzzer alone.
+/// Decompresses a `.gnu_debugdata` section; exported for the fuzzer alone.
 #[doc(hidden)]
 pub fn fuzz_debugdata(compressed: &[u8]) -> Option<usize> {
     debugdata::decompress(compressed).ok().map(|image| image.len())
@@ -119,8 +119,8 @@ pub fn fuzz_code(bytes: &[u8]) -> Option<usize> {
         bytes,
         address,
     };
-    for role in Role::ALL {
-        let site = site::choose(code, FileOffset(0x1000), &plan::needs(code.machine, role));
+    for function in &openssl::functions::FUNCTIONS {
+        let site = site::choose(code, FileOffset(0x1000), &hooks::needs(function, code.machine));
         let inside = site
             .address
             .0

@@ -48,3 +48,69 @@ impl Operand {
         }
     }
 }
+
+/// Says where a probe finds what its hook is about; what is absent does not exist or is not needed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Operands {
+    /// The connection: the library's object for it. For a hook on ciphertext, what takes it.
+    pub object: Operand,
+    /// The bytes.
+    pub buffer: Option<Operand>,
+    /// How many bytes the caller offers, or has room for.
+    pub length: Option<Operand>,
+    /// How many bytes have passed, if the call was successful.
+    pub count: Option<Operand>,
+    /// What the connection is to read from, and to write to: descriptors, or pointers that need not be such.
+    pub transports: [Option<Operand>; 2],
+    /// What the function returns.
+    pub result: Option<Outcome>,
+}
+
+/// Says what a function's result is, and which results mean that it was successful.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Outcome {
+    /// How many bytes the result has; what the result register holds above them is noise. It is signed.
+    pub width: u8,
+    /// Which results mean success.
+    pub success: Success,
+}
+
+/// Says which results of a function mean that it was successful.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Success {
+    /// Those over zero.
+    Positive,
+    /// Those that are not negative.
+    NotNegative,
+}
+
+impl Operands {
+    /// Returns the registers that hold arguments of the function.
+    #[must_use]
+    pub fn registers(&self) -> Vec<u8> {
+        let Self {
+            object,
+            buffer,
+            length,
+            count,
+            transports: [read, written],
+            result: _,
+        } = self;
+        let all = [
+            Some(object),
+            buffer.as_ref(),
+            length.as_ref(),
+            count.as_ref(),
+            read.as_ref(),
+            written.as_ref(),
+        ];
+        let register = |operand: &Operand| match operand.place {
+            Place::Register(register) => Some(register),
+            Place::Stack(_) | Place::Result => None,
+        };
+        let mut registers: Vec<u8> = all.into_iter().flatten().filter_map(register).collect();
+        registers.sort_unstable();
+        registers.dedup();
+        registers
+    }
+}

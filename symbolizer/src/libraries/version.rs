@@ -1,14 +1,13 @@
 //! The version that a TLS or crypto library states of itself.
 //!
-//! In: the bytes of an image. Out: the version texts in it, parsed. The text is the library's
-//! `OPENSSL_VERSION_TEXT`: "OpenSSL 3.0.19 27 Jan 2026", "LibreSSL 3.8.2", "AWS-LC 1.69.0". OpenSSL keeps it in
-//! libcrypto. Refused: texts of other shapes, such as "OpenSSL 1.1.1 (compatible; BoringSSL)" of a library that
-//! states no version. Programs repeat the text of the headers they were built with, so a text that stands alone
-//! is preferred to one at the end of a longer one, and two that differ are both returned.
+//! The text is the library's `OPENSSL_VERSION_TEXT`: "OpenSSL 3.0.19 27 Jan 2026", "LibreSSL 3.8.2", "AWS-LC 1.69.0". OpenSSL keeps
+//! it in libcrypto. "OpenSSL 1.1.1 (compatible; BoringSSL)" is no version: that library states none. Programs repeat the text of
+//! the headers they were built with, so a text that stands alone is preferred to one at the end of a longer one, and two that
+//! differ are both returned.
 
 use memchr::memmem;
 
-use crate::libraries::library::Family;
+use crate::libraries::family::Family;
 use crate::limits;
 
 /// Is the version a library states.
@@ -99,7 +98,7 @@ fn find_prefixed(image: &[u8], prefix: &str) -> Vec<LibraryVersion> {
     if alone.is_empty() { trailing } else { alone }
 }
 
-/// Says whether no text leads up to this one; what does may be any data, such as a jump table.
+/// Returns whether no text leads up to this one; what does may be any data, such as a jump table.
 fn stands_alone(image: &[u8], at: usize) -> bool {
     let before = at.checked_sub(1).and_then(|before| image.get(before));
     before.is_none_or(|byte| !byte.is_ascii_graphic() && *byte != b' ')

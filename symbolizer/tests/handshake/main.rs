@@ -115,7 +115,8 @@ impl Program {
         );
         let crypto = symbolizer::crypto(&crypto)?.ok_or("the libcrypto is none")?;
         assert_eq!(symbolizer::needed_crypto(&ssl, &[&crypto])?, Some(0));
-        let plan = symbolizer::plan(&ssl, Some(&crypto))?.map_err(|reason| reason.to_string())?;
+        let plans = symbolizer::plan(&ssl, Some(&crypto))?;
+        let plan = plans.plans.first().ok_or_else(|| format!("{:?}", plans.reasons))?;
         let layout = plan.layout.map_err(|unknown| unknown.to_string())?;
         Ok(words(&layout, &plan.facts))
     }

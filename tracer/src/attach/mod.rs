@@ -12,6 +12,7 @@ mod error;
 mod placement;
 mod probed;
 mod program;
+mod translate;
 mod ring;
 mod rings;
 mod cpus;
@@ -40,6 +41,7 @@ pub use ring::Ring;
 pub use rings::{Rings, Switch};
 pub use sockets::Missing;
 pub use sweep::{Ends, Fill, Swept, Table, Threads};
+pub use translate::refusal;
 
 /// The BPF object, built from `tracer-ebpf`.
 static OBJECT: &[u8] = aya::include_bytes_aligned!(concat!(env!("OUT_DIR"), "/tlscope.bpf.o"));

@@ -324,8 +324,7 @@ const fn way(direction: Direction) -> &'static str {
 
 /// Turns a library's name from a tape into one that lives as long as the program.
 fn library_name(name: &str) -> &'static str {
-    let families = [Family::OpenSsl, Family::LibreSsl, Family::BoringSsl, Family::AwsLc];
-    families
+    Family::ALL
         .into_iter()
         .map(Family::name)
         .find(|known| *known == name)

@@ -1,14 +1,15 @@
-//! What the crypto library of a process says of the TLS library beside it.
+//! What the crypto library of a process says of the TLS library beside it: the version that OpenSSL's libssl does not state itself,
+//! and the layout of BIOs.
 //!
-//! In: an image that carries a crypto library. Out: a [`Crypto`]: the version that OpenSSL's libssl does not state
-//! itself, and the layout of BIOs. One process may map several, so the name by which others ask for it comes along.
-//! Refused: images that state several versions count as stating none.
+//! One process may map several, so the name by which others ask for it comes along. An image that states several versions counts
+//! as stating none.
 
+use super::derived::Accessors;
+use super::{functions, socket_method};
 use crate::elf::image::{Image, Table};
-use crate::elf::survey::Survey;
+use crate::elf::survey::{Names, Survey};
 use crate::error::Error;
-use crate::libraries::openssl::derived::{Accessors, BioLayout};
-use crate::libraries::openssl::socket_method;
+use crate::libraries::layout::BioLayout;
 use crate::libraries::version::{self, LibraryVersion};
 
 /// Describes a crypto library.
@@ -27,7 +28,7 @@ pub struct Crypto {
 pub(crate) fn describe(image: &Image<'_>) -> Result<Option<Crypto>, Error> {
     let mut stated = version::find(image.data());
     let version = if stated.len() == 1 { stated.pop() } else { None };
-    let survey = Survey::of_tables(image, &[Table::Dynsym, Table::Symtab])?;
+    let survey = Survey::of(image, &[Table::Dynsym, Table::Symtab], &Names::new(functions::names()))?;
     let bio = Accessors::new(image, &survey).bio();
     let found = version.is_some() || bio.is_some();
     Ok(found.then(|| Crypto {

@@ -1,44 +1,13 @@
 //! What the library's own accessors say of its structures.
 //!
-//! In: an [`Image`] and the names found in it. Out: the offsets of its `SSL` in [`Derived`] and [`Facts`], and those of
-//! its BIO in [`BioLayout`], as far as the code of the accessors could be followed. Refused: accessors of which there
-//! are several, or whose size is not stated, and answers that contradict each other.
+//! An offset is known as far as the code of the accessor could be followed. Accessors of which there are several, or whose size
+//! is not stated, say nothing, and neither do answers that contradict each other.
 
+use super::functions;
 use crate::code::accessor;
 use crate::elf::image::{Image, Machine};
-use crate::elf::survey::{Accessor, Survey, Wanted};
-
-/// Gives the byte offsets that lead from a `BIO*` to a descriptor.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct BioLayout {
-    /// To the pointer to its method, whose first word is the type.
-    pub method: u16,
-    /// To its number, the descriptor of a socket BIO.
-    pub num: u16,
-}
-
-/// Gives the byte offsets to what a TLS connection has negotiated, each if the library's accessors say it.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Facts {
-    /// From an `SSL` to the protocol version, an `int`.
-    pub version: Option<u16>,
-    /// From an `SSL` to what became of early data, an `int`.
-    pub early_data: Option<u16>,
-    /// From an `SSL` to the pointer to its session.
-    pub session: Option<u16>,
-    /// From a session to the pointer to its cipher.
-    pub session_cipher: Option<u16>,
-    /// From a cipher to the pointer to its name.
-    pub cipher_name: Option<u16>,
-    /// From an `SSL` to the pointer to the application protocol, which no zero byte ends.
-    pub alpn: Option<u16>,
-    /// From an `SSL` to the length of that protocol, 32 bits of it.
-    pub alpn_length: Option<u16>,
-    /// From an `SSL` to the pointer to the server name.
-    pub server_name: Option<u16>,
-    /// From a session to the pointer to the server name, for sessions that were resumed without one of their own.
-    pub session_server_name: Option<u16>,
-}
+use crate::elf::survey::Survey;
+use crate::libraries::layout::{BioLayout, Facts};
 
 /// Holds what leads from an `SSL` to its BIOs and on, where the accessors say it.
 #[derive(Clone, Copy, Debug, Default)]
@@ -63,8 +32,8 @@ impl<'image> Accessors<'image> {
     /// The way to the descriptor, but for what another image holds.
     pub(crate) fn derived(self) -> Derived {
         Derived {
-            rbio: self.ask(Accessor::Rbio, accessor::pointer_of_ssl),
-            wbio: self.ask(Accessor::Wbio, accessor::wbio),
+            rbio: self.ask(functions::RBIO, accessor::pointer_of_ssl),
+            wbio: self.ask(functions::WBIO, accessor::wbio),
             bio: self.bio(),
         }
     }
@@ -75,11 +44,11 @@ impl<'image> Accessors<'image> {
     /// `shutdown`, `flags`, `retry_reason` and `num` are `int`s, then comes the pointer `ptr` (bio_local.h of OpenSSL
     /// 1.1.0 to 4.0 and of LibreSSL, `struct bio_st` of BoringSSL and AWS-LC). All of them must be found in that order.
     pub(crate) fn bio(self) -> Option<BioLayout> {
-        let method = self.ask(Accessor::BioMethodType, accessor::first_int_behind)?;
-        let data = self.ask(Accessor::BioData, accessor::pointer)?;
-        let init = self.ask(Accessor::BioInit, accessor::int)?;
-        let shutdown = self.ask(Accessor::BioShutdown, accessor::int)?;
-        let retry_reason = self.ask(Accessor::BioRetryReason, accessor::int);
+        let method = self.ask(functions::BIO_METHOD_TYPE, accessor::first_int_behind)?;
+        let data = self.ask(functions::BIO_DATA, accessor::pointer)?;
+        let init = self.ask(functions::BIO_INIT, accessor::int)?;
+        let shutdown = self.ask(functions::BIO_SHUTDOWN, accessor::int)?;
+        let retry_reason = self.ask(functions::BIO_RETRY_REASON, accessor::int);
         let num = data.checked_sub(8)?;
         let in_order = num.checked_sub(16) == Some(init)
             && num.checked_sub(12) == Some(shutdown)
@@ -89,21 +58,21 @@ impl<'image> Accessors<'image> {
 
     /// What a connection has negotiated.
     pub(crate) fn facts(self) -> Facts {
-        let cipher = self.ask(Accessor::CurrentCipher, accessor::pointer_behind);
-        let session = self.ask(Accessor::Session, accessor::pointer_of_ssl);
+        let cipher = self.ask(functions::CURRENT_CIPHER, accessor::pointer_behind);
+        let session = self.ask(functions::SESSION, accessor::pointer_of_ssl);
         let session = only([session, cipher.map(|[session, _]| session)]);
-        let alpn = self.ask(Accessor::SelectedAlpn, accessor::pointer_and_length);
-        let name = self.ask(Accessor::ServerName, accessor::pointer_or_behind);
+        let alpn = self.ask(functions::SELECTED_ALPN, accessor::pointer_and_length);
+        let name = self.ask(functions::SERVER_NAME, accessor::pointer_or_behind);
         let in_session = |offsets: [u16; 2]| {
             let [first, second] = offsets;
             (Some(first) == session).then_some(second)
         };
         Facts {
-            version: self.ask(Accessor::Version, accessor::int_of_ssl),
-            early_data: self.ask(Accessor::EarlyDataStatus, accessor::int_of_ssl),
+            version: self.ask(functions::VERSION, accessor::int_of_ssl),
+            early_data: self.ask(functions::EARLY_DATA_STATUS, accessor::int_of_ssl),
             session,
             session_cipher: cipher.and_then(in_session),
-            cipher_name: self.ask(Accessor::CipherName, accessor::pointer),
+            cipher_name: self.ask(functions::CIPHER_NAME, accessor::pointer),
             alpn: alpn.map(|(pointer, _)| pointer),
             alpn_length: alpn.map(|(_, length)| length),
             server_name: name.map(|(own, _)| own),
@@ -111,14 +80,11 @@ impl<'image> Accessors<'image> {
         }
     }
 
-    fn ask<T>(self, accessor: Accessor, read: impl Fn(Machine, &[u8]) -> Option<T>) -> Option<T> {
-        match self.survey.functions(Wanted::Accessor(accessor)).as_slice() {
-            [only] if only.size != 0 => {
-                let size = usize::try_from(only.size).ok()?;
-                read(self.image.machine(), self.image.bytes_from(only.address)?.get(..size)?)
-            }
-            _ => None,
-        }
+    fn ask<T>(self, name: &str, read: impl Fn(Machine, &[u8]) -> Option<T>) -> Option<T> {
+        let function = self.survey.function(name).filter(|function| function.size != 0)?;
+        let size = usize::try_from(function.size).ok()?;
+        let code = self.image.bytes_from(function.address)?.get(..size)?;
+        read(self.image.machine(), code)
     }
 }
 

@@ -4,68 +4,68 @@
 //! function, and keeps the count. A probe there serves them all, early data and `BIO_f_ssl` as well, and its place is a cheap
 //! one. Where a compiler put the function into its callers, there is nothing to find.
 
-use crate::code::bytes::Code;
-use crate::code::calls::{ARGUMENTS, Calls, calls_of, stub_slot};
+use super::functions::{PEEK, READ, READ_EX, READ_INTERNAL, WRITE, WRITE_EX, WRITE_EX2, WRITE_INTERNAL};
+use crate::code::calls::{ARGUMENTS, Calls, calls_of};
 use crate::code::{Destination, Field, Value};
 use crate::elf::address::Vaddr;
 use crate::elf::image::{Image, Machine};
-use crate::elf::survey::{Finding, Helper, Survey, Wanted};
-use crate::role::Role;
+use crate::elf::survey::Survey;
+use crate::libraries::hooks::code_of;
+use crate::libraries::linkage::leads_to_symbol;
 
 /// Describes a function that public ones share.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Internal {
     /// The public function that has the same arguments.
-    pub(crate) role: Role,
+    pub(crate) like: &'static str,
     pub(crate) address: Vaddr,
     /// Its name in OpenSSL's source.
-    pub(crate) helper: Helper,
+    pub(crate) name: &'static str,
     /// The public function whose code was read first.
-    pub(crate) caller: Role,
+    pub(crate) caller: &'static str,
     /// The public functions that do nothing but call it.
-    pub(crate) serves: Vec<Role>,
+    pub(crate) serves: Vec<&'static str>,
 }
 
 /// Finds the function behind `SSL_read` and `SSL_read_ex`.
 pub(crate) fn reading(image: &Image<'_>, survey: &Survey) -> Option<Internal> {
     let library = Callers { image, survey };
-    let plain = library.callees(Wanted::Role(Role::Read), is_plain)?;
-    let counted = library.callees(Wanted::Role(Role::ReadEx), is_counted)?;
+    let plain = library.callees(READ, is_plain)?;
+    let counted = library.callees(READ_EX, is_counted)?;
     let address = library.only_common(&plain, &counted)?;
-    if library.may_call(Wanted::Helper(Helper::Peek), address) {
+    if library.may_call(PEEK, address) {
         return None;
     }
     Some(Internal {
-        role: Role::ReadEx,
+        like: READ_EX,
         address,
-        helper: Helper::ReadInternal,
-        caller: Role::Read,
-        serves: vec![Role::Read, Role::ReadEx],
+        name: READ_INTERNAL,
+        caller: READ,
+        serves: vec![READ, READ_EX],
     })
 }
 
 /// Finds the function behind `SSL_write`, `SSL_write_ex` and `SSL_write_ex2`.
 pub(crate) fn writing(image: &Image<'_>, survey: &Survey) -> Option<Internal> {
     let library = Callers { image, survey };
-    let flagged = survey.defines(Wanted::Role(Role::WriteEx2));
-    let (role, address, serves) = if flagged {
-        let plain = library.callees(Wanted::Role(Role::Write), is_plain_with_flags)?;
-        let counted = library.callees(Wanted::Role(Role::WriteEx2), is_counted_with_flags)?;
+    let (like, address, serves) = if survey.defines(WRITE_EX2) {
+        let plain = library.callees(WRITE, is_plain_with_flags)?;
+        let counted = library.callees(WRITE_EX2, is_counted_with_flags)?;
         let address = library.only_common(&plain, &counted)?;
-        let mut serves = vec![Role::Write, Role::WriteEx2];
-        serves.extend(library.write_ex_leads_to(address).then_some(Role::WriteEx));
-        (Role::WriteEx2, address, serves)
+        let mut serves = vec![WRITE, WRITE_EX2];
+        serves.extend(library.write_ex_leads_to(address).then_some(WRITE_EX));
+        (WRITE_EX2, address, serves)
     } else {
-        let plain = library.callees(Wanted::Role(Role::Write), is_plain)?;
-        let counted = library.callees(Wanted::Role(Role::WriteEx), is_counted)?;
+        let plain = library.callees(WRITE, is_plain)?;
+        let counted = library.callees(WRITE_EX, is_counted)?;
         let address = library.only_common(&plain, &counted)?;
-        (Role::WriteEx, address, vec![Role::Write, Role::WriteEx])
+        (WRITE_EX, address, vec![WRITE, WRITE_EX])
     };
     Some(Internal {
-        role,
+        like,
         address,
-        helper: Helper::WriteInternal,
-        caller: Role::Write,
+        name: WRITE_INTERNAL,
+        caller: WRITE,
         serves,
     })
 }
@@ -77,35 +77,17 @@ struct Callers<'a, 'data> {
 
 impl Callers<'_, '_> {
     /// Returns where a function leads with arguments of the form given; `None` if it may lead anywhere.
-    fn callees(&self, caller: Wanted, form: fn(&[Value; ARGUMENTS]) -> bool) -> Option<Vec<Destination>> {
+    fn callees(&self, caller: &str, form: fn(&[Value; ARGUMENTS]) -> bool) -> Option<Vec<Destination>> {
         let calls = self.calls(caller).filter(|calls| !calls.has_indirect)?;
         let formed = calls.direct.into_iter().filter(|call| form(&call.arguments));
         Some(formed.map(|call| call.target).collect())
     }
 
-    fn calls(&self, caller: Wanted) -> Option<Calls> {
-        let finding = self.only(caller)?;
-        let size = usize::try_from(finding.size).ok().filter(|size| *size > 0)?;
-        let bytes = self.image.bytes_from(finding.address)?.get(..size)?;
-        let code = self.code(finding.address, bytes);
+    fn calls(&self, caller: &str) -> Option<Calls> {
+        let finding = self.survey.function(caller).filter(|finding| finding.size != 0)?;
+        let code = code_of(self.image, &finding)?;
         // The forms below were established on this machine's libraries alone.
         (code.machine == Machine::X86_64).then(|| calls_of(code)).flatten()
-    }
-
-    const fn code<'code>(&self, address: Vaddr, bytes: &'code [u8]) -> Code<'code> {
-        let machine = self.image.machine();
-        Code {
-            machine,
-            bytes,
-            address,
-        }
-    }
-
-    fn only(&self, wanted: Wanted) -> Option<Finding> {
-        match self.survey.functions(wanted).as_slice() {
-            [only] => Some(*only),
-            _ => None,
-        }
     }
 
     /// Returns the one address in both lists, if it is none of a public function.
@@ -114,11 +96,12 @@ impl Callers<'_, '_> {
         let (Some(Destination::Code(address)), None) = (common.next(), common.next()) else {
             return None;
         };
-        (!self.survey.is_public(*address)).then_some(*address)
+        let is_internal = |name| [READ_INTERNAL, WRITE_INTERNAL].contains(&name);
+        self.survey.names_at(*address).all(is_internal).then_some(*address)
     }
 
     /// Returns whether a function may call the address by itself: it does, or it is not understood; an absent one does not.
-    fn may_call(&self, caller: Wanted, address: Vaddr) -> bool {
+    fn may_call(&self, caller: &str, address: Vaddr) -> bool {
         if !self.survey.defines(caller) {
             return false;
         }
@@ -133,27 +116,13 @@ impl Callers<'_, '_> {
 
     /// Returns whether `SSL_write_ex` hands its arguments to the address, by itself or through `SSL_write_ex2`.
     fn write_ex_leads_to(&self, address: Vaddr) -> bool {
-        let targets = self.callees(Wanted::Role(Role::WriteEx), is_counted_without_flags);
-        let flagged = self.only(Wanted::Role(Role::WriteEx2));
+        let targets = self.callees(WRITE_EX, is_counted_without_flags);
+        let flagged = self.survey.function(WRITE_EX2);
         targets.unwrap_or_default().into_iter().any(|target| {
             target == Destination::Code(address)
                 || flagged.is_some_and(|flagged| target == Destination::Code(flagged.address))
-                || self.is_linked_to(target, Role::WriteEx2.symbol())
+                || leads_to_symbol(self.image, target, WRITE_EX2)
         })
-    }
-
-    /// Returns whether the dynamic linker makes a target lead to the symbol.
-    fn is_linked_to(&self, target: Destination, symbol: &str) -> bool {
-        let slot = match target {
-            Destination::Unknown => None,
-            Destination::Slot(slot) => Some(slot),
-            Destination::Code(address) => self
-                .image
-                .bytes_from(address)
-                .and_then(|bytes| stub_slot(self.code(address, bytes))),
-        };
-        let name = slot.and_then(|slot| self.image.linked_name(slot).ok().flatten());
-        name == Some(symbol.as_bytes())
     }
 }
 
@@ -206,6 +175,7 @@ fn is_counted_without_flags(arguments: &[Value; ARGUMENTS]) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::code::bytes::Code;
 
     type Form = fn(&[Value; ARGUMENTS]) -> bool;
 

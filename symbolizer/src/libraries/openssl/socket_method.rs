@@ -1,21 +1,19 @@
 //! The crypto library's own method of socket BIOs, told from those that only call themselves one.
 //!
-//! In: the image that holds `BIO_s_socket`, and the code of that function, which returns the method's address. Out: how far
-//! the method's name is from the method: in a process both move with the image, so that no other method has its name there.
-//! Refused: code that does anything but return an address, and a method whose name is not `socket`.
+//! `BIO_s_socket` returns the method's address. In a process the method's name moves with the method, so that no other method has
+//! its name at that distance.
 
+use super::functions::SOCKET_METHOD;
 use crate::elf::address::Vaddr;
 use crate::elf::image::{Image, Machine};
-use crate::elf::survey::{Accessor, Survey, Wanted};
+use crate::elf::survey::Survey;
 
 /// Where in a method its name stands, behind the type (`struct bio_method_st` of OpenSSL 1.0.2 to 4.0, and of its forks).
 const NAME: u64 = 8;
 
 /// Finds the distance from the method of socket BIOs to its name.
 pub(crate) fn name_distance(image: &Image<'_>, survey: &Survey) -> Option<i32> {
-    let [function] = survey.functions(Wanted::Accessor(Accessor::SocketMethod))[..] else {
-        return None;
-    };
+    let function = survey.function(SOCKET_METHOD)?;
     let size = usize::try_from(function.size).ok()?;
     let code = image.bytes_from(function.address)?.get(..size)?;
     let method = returned_address(image.machine(), code, function.address)?;

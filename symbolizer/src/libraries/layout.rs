@@ -1,7 +1,4 @@
-//! The way from an `SSL*` to a descriptor.
-//!
-//! In: what `openssl` found. Out: a [`Layout`] with its [`Origin`], or the [`LayoutUnknown`] that a user reads. Refused:
-//! nothing; these are the answers.
+//! The way from an `SSL*` to a descriptor and to what was negotiated, or why it is not known.
 
 use std::fmt;
 
@@ -20,6 +17,38 @@ pub struct Layout {
     pub bio_num: u16,
     /// What says so.
     pub origin: Origin,
+}
+
+/// Gives the byte offsets that lead from a `BIO*` to a descriptor.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct BioLayout {
+    /// To the pointer to its method, whose first word is the type.
+    pub method: u16,
+    /// To its number, the descriptor of a socket BIO.
+    pub num: u16,
+}
+
+/// Gives the byte offsets to what a TLS connection has negotiated, each if the library's accessors say it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Facts {
+    /// From an `SSL` to the protocol version, an `int`.
+    pub version: Option<u16>,
+    /// From an `SSL` to what became of early data, an `int`.
+    pub early_data: Option<u16>,
+    /// From an `SSL` to the pointer to its session.
+    pub session: Option<u16>,
+    /// From a session to the pointer to its cipher.
+    pub session_cipher: Option<u16>,
+    /// From a cipher to the pointer to its name.
+    pub cipher_name: Option<u16>,
+    /// From an `SSL` to the pointer to the application protocol, which no zero byte ends.
+    pub alpn: Option<u16>,
+    /// From an `SSL` to the length of that protocol, 32 bits of it.
+    pub alpn_length: Option<u16>,
+    /// From an `SSL` to the pointer to the server name.
+    pub server_name: Option<u16>,
+    /// From a session to the pointer to the server name, for sessions that were resumed without one of their own.
+    pub session_server_name: Option<u16>,
 }
 
 /// Says where a [`Layout`] comes from.

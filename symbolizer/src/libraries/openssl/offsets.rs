@@ -1,17 +1,14 @@
 //! Where the OpenSSL family keeps the BIOs and descriptors of a connection.
 //!
-//! In: the family and version of a library, and what its own accessors say. Out: a [`Layout`], or why it is not
-//! known. The structures are private and move between versions. The library's code is believed where it answers in
-//! full; else a table of versions, each row with the source it came from. Refused: versions that neither covers, and
-//! rows that the library's code contradicts: a wrong offset would attribute a request to the wrong peer.
+//! The structures are private and move between versions. The library's code is believed where it answers in full; else a table
+//! of versions, each row with the source it came from. A row that the library's code contradicts counts as unknown: a wrong
+//! offset would attribute a request to the wrong peer.
 
-use crate::libraries::library::{Family, Library};
-use crate::libraries::openssl::derived::{BioLayout, Derived};
-use crate::libraries::openssl::layout::{Layout, LayoutUnknown, Origin};
+use super::derived::Derived;
+use crate::libraries::family::Family;
+use crate::libraries::layout::{BioLayout, Layout, LayoutUnknown, Origin};
+use crate::libraries::library::Library;
 use crate::libraries::version::{LibraryVersion, Stage};
-
-/// The oldest OpenSSL whose functions are known to behave as the newer ones do.
-pub(crate) const OLDEST: (u16, u16, u16) = (1, 0, 2);
 
 /// The four offsets of a [`Layout`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
