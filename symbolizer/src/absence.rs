@@ -6,7 +6,7 @@ use crate::elf::image::Image;
 use crate::elf::survey::Survey;
 use crate::error::Error;
 use crate::libraries::coverage::is_imported;
-use crate::libraries::{openssl, traces};
+use crate::libraries::{gnutls, openssl, traces};
 use crate::reason::{OtherLibrary, Reason};
 
 /// Explains why there is no plan, by what tells the user most.
@@ -36,7 +36,9 @@ pub(crate) fn others(image: &Image<'_>, survey: &Survey) -> Result<Vec<Reason>, 
 /// Returns whether the image calls a TLS library that is another object.
 pub(crate) fn imports_tls(survey: &Survey) -> bool {
     let mut others = OTHERS.iter().filter(|(_, library)| *library != OtherLibrary::Java);
-    is_imported(survey, &openssl::functions::FUNCTIONS) || others.any(|(name, _)| survey.imports(name))
+    is_imported(survey, &openssl::functions::FUNCTIONS)
+        || is_imported(survey, &gnutls::functions::FUNCTIONS)
+        || others.any(|(name, _)| survey.imports(name))
 }
 
 /// Lists the names that are looked for.
@@ -50,11 +52,7 @@ fn by_symbols(survey: &Survey) -> impl Iterator<Item = OtherLibrary> {
     defined.map(|(_, library)| library)
 }
 
-/// A function that GnuTLS alone has, or what wraps it.
-pub(crate) const GNUTLS: &str = "gnutls_record_send";
-
-const OTHERS: [(&str, OtherLibrary); 6] = [
-    (GNUTLS, OtherLibrary::GnuTls),
+const OTHERS: [(&str, OtherLibrary); 5] = [
     ("SSL_ImportFD", OtherLibrary::Nss),
     ("mbedtls_ssl_read", OtherLibrary::MbedTls),
     ("wolfSSL_read", OtherLibrary::WolfSsl),

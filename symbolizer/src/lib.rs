@@ -46,7 +46,7 @@ pub use reason::{OtherLibrary, Reason};
 use code::bytes::Code;
 use code::{calls, site};
 use elf::debugdata;
-use libraries::{hooks, openssl};
+use libraries::{gnutls, hooks, openssl};
 
 /// Plans the hooks of every TLS library in an image.
 ///
@@ -119,7 +119,8 @@ pub fn fuzz_code(bytes: &[u8]) -> Option<usize> {
         bytes,
         address,
     };
-    for function in &openssl::functions::FUNCTIONS {
+    let functions = openssl::functions::FUNCTIONS.iter();
+    for function in functions.chain(&gnutls::functions::FUNCTIONS) {
         let site = site::choose(code, FileOffset(0x1000), &hooks::needs(function, code.machine));
         let inside = site
             .address

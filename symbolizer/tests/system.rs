@@ -13,8 +13,8 @@ mod support;
 
 use goblin::elf::Elf;
 use symbolizer::{
-    Evidence, Family, Hook, Instruction, LayoutUnknown, Origin, Place, Plans, ProbePlan, Reason, Role, SymbolSource,
-    Tier,
+    Evidence, Family, Hook, HookKind, Instruction, LayoutUnknown, Origin, Place, Plans, ProbePlan, Reason, Role,
+    SymbolSource, Tier,
 };
 
 use support::{Built, compiled};
@@ -274,4 +274,61 @@ fn the_function_that_takes_ciphertext_is_found_in_either_table() {
 fn a_crypto_library_holds_no_tls() {
     let (_built, image) = compiled("bio.c", "crypto.so", &["-O2", "-shared", "-fPIC"]);
     assert_eq!(refused(&image), [Reason::NoTls]);
+}
+
+#[test]
+fn the_installed_gnutls_is_planned_by_its_interface() {
+    let image = installed("libgnutls.so.30");
+    let plan = planned(&image, None);
+    assert_addresses_are_those_of_goblin(&plan, &image);
+    assert_eq!((plan.library.family, plan.library.version), (Family::GnuTls, None));
+    assert!(plan.library.at_least.is_some_and(|version| version >= (3, 6, 0)));
+    assert_eq!(plan.layout, Err(LayoutUnknown::NoBios));
+    let every = [
+        ("gnutls_record_recv", HookKind::Return, Role::Read),
+        ("gnutls_record_recv_seq", HookKind::Return, Role::Read),
+        ("gnutls_record_send", HookKind::Return, Role::Write),
+        ("gnutls_record_send2", HookKind::Return, Role::Write),
+        ("gnutls_record_uncork", HookKind::Return, Role::Flush),
+        ("gnutls_record_send_early_data", HookKind::Return, Role::EarlyWrite),
+        ("gnutls_record_recv_early_data", HookKind::Return, Role::EarlyRead),
+        ("gnutls_transport_set_int2", HookKind::Entry, Role::Descriptor),
+        ("gnutls_transport_set_ptr", HookKind::Entry, Role::Bio),
+        ("gnutls_transport_set_ptr2", HookKind::Entry, Role::Bio),
+        ("gnutls_handshake", HookKind::Return, Role::Handshake),
+        ("gnutls_deinit", HookKind::Entry, Role::End),
+    ];
+    let hooks = plan.hooks.iter().map(|hook| (hook.name.as_str(), hook.kind, hook.role));
+    // Where sending does nothing but call the function with more arguments, that one serves both.
+    let hooks: Vec<_> = hooks.collect();
+    let expected = every
+        .iter()
+        .filter(|hook| hook.0 != "gnutls_record_send" || hooks.contains(hook));
+    assert_eq!(hooks, expected.copied().collect::<Vec<_>>());
+    assert!(plan.absent.is_empty(), "{:?}", plan.absent);
+}
+
+#[test]
+#[ignore = "needs Debian 12's libgnutls.so.30 for x86-64"]
+fn debian_s_gnutls_is_probed_where_both_ways_to_send_meet() {
+    let plan = planned(&installed("libgnutls.so.30"), None);
+    let sites = plan.hooks.iter().map(|hook| {
+        let distance = hook.site.address.0 - hook.address.0;
+        (hook.name.as_str(), distance, hook.site.instruction, hook.site.tier)
+    });
+    let (push, jump) = (Instruction::Push, Instruction::ConditionalJump);
+    let expected = [
+        ("gnutls_record_recv", 0, Instruction::SubRsp, Tier::Stepped),
+        ("gnutls_record_recv_seq", 0, Instruction::Other, Tier::Stepped),
+        ("gnutls_record_send2", 0, push, Tier::Emulated),
+        ("gnutls_record_uncork", 0, push, Tier::Emulated),
+        ("gnutls_record_send_early_data", 0, push, Tier::Emulated),
+        ("gnutls_record_recv_early_data", 0, push, Tier::Emulated),
+        ("gnutls_transport_set_int2", 0, Instruction::Other, Tier::Stepped),
+        ("gnutls_transport_set_ptr", 0, Instruction::Other, Tier::Stepped),
+        ("gnutls_transport_set_ptr2", 0, Instruction::Other, Tier::Stepped),
+        ("gnutls_handshake", 0, push, Tier::Emulated),
+        ("gnutls_deinit", 3, jump, Tier::Emulated),
+    ];
+    assert_eq!(sites.collect::<Vec<_>>(), expected);
 }

@@ -11,11 +11,19 @@ pub enum Family {
     BoringSsl,
     /// Amazon's AWS-LC, a relative of BoringSSL.
     AwsLc,
+    /// GnuTLS.
+    GnuTls,
 }
 
 impl Family {
     /// Lists every library.
-    pub const ALL: [Self; 4] = [Self::OpenSsl, Self::LibreSsl, Self::BoringSsl, Self::AwsLc];
+    pub const ALL: [Self; 5] = [
+        Self::OpenSsl,
+        Self::LibreSsl,
+        Self::BoringSsl,
+        Self::AwsLc,
+        Self::GnuTls,
+    ];
 
     /// Returns its lower-case name.
     #[must_use]
@@ -25,6 +33,7 @@ impl Family {
             Self::LibreSsl => "libressl",
             Self::BoringSsl => "boringssl",
             Self::AwsLc => "aws-lc",
+            Self::GnuTls => "gnutls",
         }
     }
 }

@@ -29,6 +29,8 @@ pub(crate) enum Count {
     Returned,
     /// It stores the number where this argument points to.
     Behind(Argument),
+    /// It takes all or nothing.
+    All(Argument),
 }
 
 /// The result of a function that returns an `int` over zero on success.
@@ -99,6 +101,7 @@ impl Function {
         let count = |count| match count {
             Count::Returned => Operand::at(Place::Result, result_width),
             Count::Behind(Argument(index, width)) => Operand::behind(convention.argument(index), width),
+            Count::All(argument) => at(argument),
         };
         Operands {
             object: at(Argument(0, WORD)),

@@ -76,6 +76,8 @@ impl fmt::Display for Origin {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum LayoutUnknown {
+    /// Its connections have no BIOs.
+    NoBios,
     /// Neither the image nor its crypto library states a version.
     VersionUnknown,
     /// The image states several versions.
@@ -97,6 +99,7 @@ pub enum LayoutUnknown {
 impl fmt::Display for LayoutUnknown {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
+            Self::NoBios => "the library's connections have no BIOs",
             Self::VersionUnknown => "no version of the library is stated",
             Self::SeveralVersions => "several versions of the library are stated",
             Self::SeveralCopies => "there are several copies of the library",

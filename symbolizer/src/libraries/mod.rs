@@ -9,6 +9,7 @@ pub(crate) mod coverage;
 pub(crate) mod family;
 pub(crate) mod found;
 pub(crate) mod function;
+pub(crate) mod gnutls;
 pub(crate) mod hooks;
 pub(crate) mod layout;
 pub(crate) mod library;

@@ -53,7 +53,9 @@ impl LibraryVersion {
                 letter(suffix),
                 is_suffix(suffix) && (stage == Stage::PreRelease || ends_with_date(after)),
             ),
-            Family::LibreSsl | Family::BoringSsl | Family::AwsLc => (None, suffix.is_empty() && after.is_empty()),
+            Family::LibreSsl | Family::BoringSsl | Family::AwsLc | Family::GnuTls => {
+                (None, suffix.is_empty() && after.is_empty())
+            }
         };
         complete.then(|| Self {
             family,

@@ -5,6 +5,7 @@
 #![cfg(test)]
 
 mod layout;
+mod gnutls;
 mod library;
 mod plans;
 mod refusals;

@@ -3,12 +3,13 @@
 //! The ABI's roles each imply a function of OpenSSL's interface, with its operands. A library whose functions are none of these is
 //! refused as a whole: half of its hooks would tell half the truth.
 
-use symbolizer::{Family, Hook, HookKind, Operands, Place, ProbePlan, Reason, Role};
+use symbolizer::{Family, Hook, HookKind, Operands, OtherLibrary, Place, ProbePlan, Reason, Role};
 
 /// Returns why a plan cannot be carried out, if it cannot.
 pub const fn refusal(plan: &ProbePlan) -> Option<Reason> {
     match plan.library.family {
         Family::OpenSsl | Family::LibreSsl | Family::BoringSsl | Family::AwsLc => None,
+        Family::GnuTls => Some(Reason::LibraryUnsupported(OtherLibrary::GnuTls)),
     }
 }
 
@@ -22,7 +23,10 @@ pub(super) fn abi_role(family: Family, hook: &Hook) -> Option<tracer_ebpf::Role>
         (
             Family::OpenSsl | Family::LibreSsl | Family::BoringSsl | Family::AwsLc,
             HookKind::Exit | HookKind::Tap | HookKind::Lift,
-        ) => None,
+        )
+        | (Family::GnuTls, HookKind::Entry | HookKind::Exit | HookKind::Tap | HookKind::Lift | HookKind::Return) => {
+            None
+        }
     }
 }
 

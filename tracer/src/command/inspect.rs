@@ -11,7 +11,7 @@ use std::{
 
 use anyhow::{Context as _, Result, bail};
 use serde::Serialize;
-use symbolizer::{Facts, Hook, Library, Operand, Operands, Place, Plans, ProbePlan, SymbolSource, Tier};
+use symbolizer::{Facts, Family, Hook, Library, Operand, Operands, Place, Plans, ProbePlan, SymbolSource, Tier};
 
 use super::{
     Outcome,
@@ -208,6 +208,10 @@ struct OperandsLine {
 /// What no probe of this version sees, whatever the file.
 const UNSEEN: &str = "SSL_sendfile and other kernel TLS: the plaintext does not pass through the library";
 
+/// The same of `GnuTLS`.
+const UNSEEN_OF_GNUTLS: &str =
+    "what gnutls_record_recv_packet hands out, and what the kernel sends and receives by kernel TLS";
+
 /// What is not seen either, where the public functions are probed.
 const UNSEEN_BEHIND: &str =
     "SSL objects used through BIO_f_ssl (BIO_read, BIO_write): the library does not call its own entry points there";
@@ -378,8 +382,10 @@ fn version(library: &Library) -> Option<String> {
 fn unseen(plan: &ProbePlan, beside: &Plans) -> Vec<String> {
     let is_public = |hook: &Hook| hook.found != SymbolSource::Callers;
     let carries_plaintext = |hook: &&Hook| hook.role.carries_plaintext();
-    let mut unseen = vec![UNSEEN.to_owned()];
-    if plan.hooks.iter().filter(carries_plaintext).any(is_public) {
+    let is_gnutls = plan.library.family == Family::GnuTls;
+    let always = if is_gnutls { UNSEEN_OF_GNUTLS } else { UNSEEN };
+    let mut unseen = vec![always.to_owned()];
+    if !is_gnutls && plan.hooks.iter().filter(carries_plaintext).any(is_public) {
         unseen.push(UNSEEN_BEHIND.to_owned());
     }
     unseen.extend(
@@ -392,6 +398,9 @@ fn unseen(plan: &ProbePlan, beside: &Plans) -> Vec<String> {
 }
 
 fn addresses(plan: &ProbePlan) -> String {
+    if plan.library.family == Family::GnuTls {
+        return "from gnutls_transport_set_int2, or by the ciphertext in what goes through sockets".to_owned();
+    }
     match &plan.layout {
         Ok(_) if plan.socket_name.is_none() => {
             "only from SSL_set_fd: the crypto library's own kind of socket BIO cannot be told from others".to_owned()
