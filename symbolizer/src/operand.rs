@@ -38,12 +38,12 @@ impl Operand {
         }
     }
 
-    /// Takes the value that a pointer at a place points to.
+    /// Takes the value that lies so many bytes behind what a pointer at a place points to.
     #[must_use]
-    pub const fn behind(place: Place, width: u8) -> Self {
+    pub const fn loaded(place: Place, offset: u16, width: u8) -> Self {
         Self {
             place,
-            loads: [Some(0), None],
+            loads: [Some(offset), None],
             width,
         }
     }
@@ -60,7 +60,7 @@ pub struct Operands {
     pub length: Option<Operand>,
     /// How many bytes have passed, if the call was successful.
     pub count: Option<Operand>,
-    /// What the connection is to read from, and to write to: descriptors, or pointers that need not be such.
+    /// What the connection reads from, and writes to: descriptors, or pointers that need not be such.
     pub transports: [Option<Operand>; 2],
     /// What the function returns.
     pub result: Option<Outcome>,

@@ -13,8 +13,8 @@ mod support;
 
 use goblin::elf::Elf;
 use symbolizer::{
-    Evidence, Family, Hook, HookKind, Instruction, LayoutUnknown, Origin, Place, Plans, ProbePlan, Reason, Role,
-    SymbolSource, Tier,
+    Evidence, Family, Hook, HookKind, Instruction, LayoutUnknown, Operand, Origin, Place, Plans, ProbePlan, Reason,
+    Role, SymbolSource, Tier,
 };
 
 use support::{Built, compiled};
@@ -331,4 +331,6 @@ fn debian_s_gnutls_is_probed_where_both_ways_to_send_meet() {
         ("gnutls_deinit", 3, jump, Tier::Emulated),
     ];
     assert_eq!(sites.collect::<Vec<_>>(), expected);
+    let fields = [0x600, 0x608].map(|offset| Some(Operand::loaded(Place::Register(7), offset, 8)));
+    assert_eq!(plan.hooks[0].operands.transports, fields);
 }

@@ -100,7 +100,7 @@ impl Function {
         let result_width = self.result.map_or(0, |result| result.width);
         let count = |count| match count {
             Count::Returned => Operand::at(Place::Result, result_width),
-            Count::Behind(Argument(index, width)) => Operand::behind(convention.argument(index), width),
+            Count::Behind(Argument(index, width)) => Operand::loaded(convention.argument(index), 0, width),
             Count::All(argument) => at(argument),
         };
         Operands {

@@ -135,6 +135,24 @@ fn operands_are_words_and_failure_is_negative() {
 }
 
 #[test]
+fn a_session_s_own_fields_say_what_it_reads_and_writes() {
+    // mov rax,[rdi+0x60]; mov [rsi],rax; mov rax,[rdi+0x68]; mov [rdx],rax; ret
+    let accessor = [
+        0x48, 0x8b, 0x47, 0x60, 0x48, 0x89, 0x06, 0x48, 0x8b, 0x47, 0x68, 0x48, 0x89, 0x02, 0xc3,
+    ];
+    let elf = with_gnutls(Elf::new()).function(Table::Dynsym, "gnutls_transport_get_ptr2", &accessor);
+    let hooks = planned(&elf.function(Table::Dynsym, "gnutls_deinit", &PUSH)).hooks;
+    let field = |offset| Some(Operand::loaded(Place::Register(7), offset, 8));
+    let transports: Vec<_> = hooks.iter().map(|hook| hook.operands.transports).collect();
+    let known = [field(0x60), field(0x68)];
+    assert_eq!(
+        transports,
+        [known, known, [None, None]],
+        "only what moves bytes has them"
+    );
+}
+
+#[test]
 fn one_image_may_hold_both_libraries() {
     let image = with_gnutls(Elf::with_tls(Table::Dynsym, &PUSH))
         .string("../ssl/ssl_lib.c")

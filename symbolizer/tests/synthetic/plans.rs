@@ -154,7 +154,7 @@ fn operands_follow_from_the_calling_convention() {
         count: Some(count),
         ..read
     };
-    let behind = |register| Operand::behind(Place::Register(register), 8);
+    let behind = |register| Operand::loaded(Place::Register(register), 0, 8);
     assert_eq!(operands(elf::EM_X86_64, "SSL_read_ex"), counted(at(2, 8), behind(1)));
     assert_eq!(operands(elf::EM_X86_64, "SSL_write_ex2"), counted(at(2, 8), behind(8)));
     assert_eq!(behind(1).loads, [Some(0), None]);

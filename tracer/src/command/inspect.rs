@@ -399,7 +399,8 @@ fn unseen(plan: &ProbePlan, beside: &Plans) -> Vec<String> {
 
 fn addresses(plan: &ProbePlan) -> String {
     if plan.library.family == Family::GnuTls {
-        return "from gnutls_transport_set_int2, or by the ciphertext in what goes through sockets".to_owned();
+        return "from the session, where it holds a descriptor, else by the ciphertext in what goes through sockets"
+            .to_owned();
     }
     match &plan.layout {
         Ok(_) if plan.socket_name.is_none() => {

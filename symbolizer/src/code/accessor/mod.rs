@@ -63,17 +63,26 @@ pub(crate) fn wbio(machine: Machine, code: &[u8]) -> Option<u16> {
 
 /// Reads where `SSL_get0_alpn_selected` finds the protocol and its length.
 pub(crate) fn pointer_and_length(machine: Machine, code: &[u8]) -> Option<(u16, u16)> {
-    let outcomes = outcomes(machine, code, Call::Ssl)?;
+    stored(machine, code, Call::Ssl, [POINTER, INT])
+}
+
+/// Reads the two pointers that a function stores where its arguments point to, such as `gnutls_transport_get_ptr2`.
+pub(crate) fn two_pointers(machine: Machine, code: &[u8]) -> Option<(u16, u16)> {
+    stored(machine, code, Call::Object, [POINTER, POINTER])
+}
+
+/// Reads the two fields of these widths that a function stores where its second and third argument point to, unless the first is
+/// null.
+fn stored(machine: Machine, code: &[u8], call: Call, widths: [u8; 2]) -> Option<(u16, u16)> {
+    let outcomes = outcomes(machine, code, call)?;
     let mut stored = outcomes
         .iter()
         .map(|outcome| outcome.stored)
         .filter(|[first, _]| !is_null(*first));
     let pair = stored.next()?;
-    let [pointer, length] = pair.map(|value| value.field().and_then(Field::one));
-    match (pointer?, length?) {
-        ((pointer, POINTER), (length, INT)) if stored.all(|other| other == pair) => Some((pointer, length)),
-        _ => None,
-    }
+    let [first, second] = pair.map(|value| value.field().and_then(Field::one));
+    let ((first, one), (second, other)) = (first?, second?);
+    ([one, other] == widths && stored.all(|other| other == pair)).then_some((first, second))
 }
 
 /// Reads the two places where `SSL_get_servername` finds a name: the `SSL`, and its session.

@@ -146,6 +146,15 @@ fn a_protocol_that_is_kept_elsewhere_is_not_known() {
 }
 
 #[test]
+fn two_pointers_are_named_in_the_order_of_the_arguments() {
+    let gnutls = "48 8b 87 00 06 00 00 48 89 06 48 8b 87 08 06 00 00 48 89 02 c3";
+    assert_eq!(asked(two_pointers, gnutls), Some((0x600, 0x608)));
+    assert_eq!(asked(pointer_and_length, gnutls), None);
+    let one = "48 8b 87 00 06 00 00 48 89 06 c3";
+    assert_eq!(asked(two_pointers, one), None);
+}
+
+#[test]
 fn the_server_name_is_in_the_ssl_or_its_session() {
     let listing = "53 48 89 fb 85 f6 75 3e 83 7f 38 00 74 26 83 bf d0 04 00 00 00 74 26
         48 8b 47 08 8b 00 3d 03 03 00 00 7f 19

@@ -68,7 +68,10 @@ const NO_ERROR: Outcome = Outcome {
     success: Success::NotNegative,
 };
 
+/// Stores what a session reads from, and writes to.
+pub(crate) const GET_TRANSPORTS: &str = "gnutls_transport_get_ptr2";
+
 /// Lists every name that is looked for.
 pub(crate) fn names() -> impl Iterator<Item = &'static str> {
-    FUNCTIONS.iter().map(|function| function.name)
+    FUNCTIONS.iter().map(|function| function.name).chain([GET_TRANSPORTS])
 }

@@ -1,11 +1,13 @@
 //! GnuTLS, by the names of its interface.
 //!
 //! Its sessions have no BIOs: a session reads and writes a descriptor, or whatever functions that the application brings make of a
-//! pointer. So the descriptor is known where `gnutls_transport_set_int2` is called, and has to be found by the ciphertext elsewhere.
+//! pointer. Both are kept in the same two fields, which the library's own accessor names; `gnutls_transport_set_int2` says that they
+//! are descriptors. Where they are not, the socket has to be found by the ciphertext.
 //! What `gnutls_record_recv_packet` hands out is not seen: it copies nothing to a buffer of the caller's.
 
 pub(crate) mod functions;
 
+use crate::code::accessor;
 use crate::code::calls::calls_of;
 use crate::code::{Destination, Field};
 use crate::elf::identity::BuildId;
@@ -16,13 +18,15 @@ use crate::hook::Hook;
 use crate::libraries::coverage::incomplete;
 use crate::libraries::family::Family;
 use crate::libraries::found::Found;
+use crate::libraries::function::WORD;
 use crate::libraries::hooks::{code_of, hooks_of};
 use crate::libraries::layout::{Facts, LayoutUnknown};
 use crate::libraries::library::{Evidence, Library};
 use crate::libraries::linkage::leads_to_symbol;
+use crate::operand::Operand;
 use crate::plan::ProbePlan;
 
-use functions::{FUNCTIONS, SEND, SEND2};
+use functions::{FUNCTIONS, GET_TRANSPORTS, SEND, SEND2};
 
 /// Looks for GnuTLS.
 pub(crate) fn find(image: &Image<'_>, survey: &Survey) -> Result<Found, Error> {
@@ -41,6 +45,11 @@ pub(crate) fn find(image: &Image<'_>, survey: &Survey) -> Result<Found, Error> {
     if has_send2 && send_leads_to_send2(image, survey) {
         hooks.retain(|hook| hook.name != SEND);
     }
+    let transports = transports(image, survey);
+    for hook in hooks.iter_mut().filter(|hook| hook.role.carries_plaintext()) {
+        let Operand { place, .. } = hook.operands.object;
+        hook.operands.transports = transports.map(|offset| Some(Operand::loaded(place, offset?, WORD)));
+    }
     let versions = image.defined_versions()?;
     Ok(Found::Plan(Box::new(ProbePlan {
         library: Library {
@@ -57,6 +66,15 @@ pub(crate) fn find(image: &Image<'_>, survey: &Survey) -> Result<Found, Error> {
         socket_name: None,
         facts: Facts::default(),
     })))
+}
+
+/// Returns where a session keeps what it reads from, and what it writes to, if the library's accessor says it.
+fn transports(image: &Image<'_>, survey: &Survey) -> [Option<u16>; 2] {
+    let offsets = || {
+        let function = survey.function(GET_TRANSPORTS).filter(|function| function.size != 0)?;
+        accessor::two_pointers(image.machine(), code_of(image, &function)?.bytes)
+    };
+    offsets().map_or([None; 2], |(read, written)| [Some(read), Some(written)])
 }
 
 /// Returns whether `gnutls_record_send` does nothing but hand its arguments to `gnutls_record_send2`: then a probe in the inner
