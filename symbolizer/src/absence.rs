@@ -1,6 +1,7 @@
 //! Why an image has no plan, and which TLS libraries it holds that have no room.
 //!
-//! The order matters: what the image holds itself explains it before what it calls, since that is another image's to explain.
+//! The order matters: what the image holds itself explains it before what it calls, since that is another image's to
+//! explain.
 
 use crate::elf::image::Image;
 use crate::elf::survey::Survey;
@@ -41,7 +42,7 @@ pub(crate) fn imports_tls(survey: &Survey) -> bool {
         || others.any(|(name, _)| survey.imports(name))
 }
 
-/// Lists the names that are looked for.
+/// Lists the names to look for.
 pub(crate) fn names() -> impl Iterator<Item = &'static str> {
     OTHERS.into_iter().map(|(name, _)| name)
 }

@@ -35,13 +35,15 @@ pub struct Hook {
 pub enum HookKind {
     /// At the function's entry: the arguments are at hand, the work is not done.
     Entry,
-    /// At an instruction that every successful way out of the function passes, the result at hand, without a return probe.
+    /// At an instruction that every successful way out of the function passes, the result at hand, without a return
+    /// probe.
     Exit,
     /// At one instruction where the connection, the bytes and their number are all at hand: one hit brings all.
     Tap,
     /// Nowhere in the process: the bytes are read where the kernel already is, when the connection's socket sends.
     Lift,
-    /// At the function's entry, which notes the arguments, and at its end by the kernel's return probe. Both have the same site.
+    /// At the function's entry, which notes the arguments, and at its end by the kernel's return probe. Both have the
+    /// same site.
     Return,
 }
 
@@ -66,20 +68,20 @@ pub enum Role {
     Read,
     /// Takes plaintext.
     Write,
-    /// Hands out plaintext that came before the handshake was complete; only servers call it. Where there is no buffer among the
-    /// operands, the function calls one that reads.
+    /// Hands out plaintext that came before the handshake was complete; only servers call it. Where there is no buffer
+    /// among the operands, the function calls one that reads.
     EarlyRead,
-    /// Takes plaintext before it is known whether the peer accepts it. Where there is no buffer among the operands, the function
-    /// calls one that writes.
+    /// Takes plaintext before it is known whether the peer accepts it. Where there is no buffer among the operands, the
+    /// function calls one that writes.
     EarlyWrite,
     /// Sends what functions that write have accepted before. What they do within its calls is not new.
     Flush,
     /// Has the kernel send from a file: bytes pass that no program of this process has.
     Sendfile,
-    /// Sets the descriptors of a connection.
+    /// Sets the file descriptors of a connection.
     Descriptor,
-    /// Sets what a connection reads from and writes to, which need not be a descriptor: a descriptor that was known holds no
-    /// longer.
+    /// Sets what a connection reads from and writes to, which need not be a file descriptor: one that was known
+    /// holds no longer.
     Bio,
     /// Agrees on keys.
     Handshake,

@@ -1,8 +1,8 @@
 //! Finds where to probe a TLS library: the bytes of an ELF image in, [`ProbePlan`]s out.
 //!
-//! It opens no files and knows nothing of processes, of the kernel's loader or of eBPF. There are two kinds of no: an [`enum@Error`]
-//! says that the bytes could not be read, a [`Reason`] why they hold nothing to trace, or a library that is not traced. No input makes
-//! it panic, and [`limits`] bounds what any input can make it do.
+//! It opens no files and knows nothing of processes, of the kernel's loader or of eBPF. There are two kinds of no: an
+//! [`enum@Error`] says that the bytes could not be read, a [`Reason`] why they hold nothing to trace, or a library that
+//! is not traced. No input makes it panic, and [`limits`] bounds what any input can make it do.
 //!
 //! `elf` reads the file, `code` reads machine code, and `libraries` has a room for each TLS library that is understood.
 //! `plan` asks them all, and `absence` explains an empty result.
@@ -30,7 +30,8 @@ pub use code::instruction::Instruction;
 pub use code::site::{Site, Tier};
 pub use elf::address::{Access, FileOffset, Segment, Segments, Vaddr};
 pub use elf::identity::{BuildId, BuildIdKind};
-pub use elf::image::{Image, Machine, Presence, Symbol, SymbolKind, Symbols, Table};
+pub use elf::image::{Image, Presence, Symbol, SymbolKind, Symbols, Table};
+pub use elf::machine::Machine;
 pub use elf::survey::SymbolSource;
 pub use error::Error;
 pub use hook::{Hook, HookKind, Proof, Role};

@@ -60,7 +60,7 @@ pub struct Operands {
     pub length: Option<Operand>,
     /// How many bytes have passed, if the call was successful.
     pub count: Option<Operand>,
-    /// What the connection reads from, and writes to: descriptors, or pointers that need not be such.
+    /// What the connection reads from, and writes to: file descriptors, or pointers that need not be such.
     pub transports: [Option<Operand>; 2],
     /// What the function returns.
     pub result: Option<Outcome>,

@@ -1,7 +1,7 @@
 //! What a plan is: the hooks of one TLS library in one image, and what is known of its structures.
 
 use crate::elf::identity::BuildId;
-use crate::elf::image::Machine;
+use crate::elf::machine::Machine;
 use crate::hook::Hook;
 use crate::libraries::layout::{Facts, Layout, LayoutUnknown};
 use crate::libraries::library::Library;
@@ -25,15 +25,15 @@ pub struct ProbePlan {
     pub build_id: BuildId,
     /// The machine of the code.
     pub machine: Machine,
-    /// The hooks, in the order of the library's table of functions. A hook in a function behind public ones stands for all of
-    /// them, in the place of the one that has its arguments.
+    /// The hooks, in the order of the library's table of functions. A hook in a function behind public ones stands for
+    /// all of them, in the place of the one that has its arguments.
     pub hooks: Vec<Hook>,
     /// The functions of the table that the image does not have.
     pub absent: Vec<&'static str>,
     /// How to get from a connection to a descriptor, or why that is not known.
     pub layout: Result<Layout, LayoutUnknown>,
-    /// How far the name of the crypto library's method of socket BIOs is from that method: a BIO whose method is another one
-    /// only calls itself a socket. `None` where that is not known.
+    /// How far the name of the crypto library's method of socket BIOs is from that method: a BIO whose method is
+    /// another one only calls itself a socket. `None` where that is not known.
     pub socket_name: Option<i32>,
     /// How to get from a connection to what was negotiated.
     pub facts: Facts,

@@ -41,7 +41,8 @@ fn is_wrapper(image: &Image<'_>, survey: &Survey) -> bool {
     has_gnutls && !traces::holds_openssl_code(image.data())
 }
 
-/// Looks for all names. The compressed table is opened only while no library is complete and nothing says that one lives elsewhere.
+/// Looks for all names. The compressed table is opened only while no library is complete and nothing says that one
+/// lives elsewhere.
 fn survey(image: &Image<'_>) -> Result<Survey, Error> {
     let names = names();
     let mut survey = Survey::of(image, &[Table::Dynsym, Table::Symtab], &names)?;

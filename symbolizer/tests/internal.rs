@@ -1,6 +1,7 @@
-//! The functions behind the public ones, in small libraries that the C compiler makes with many flags.
+//! The functions behind the public ones, in small libraries that the C compiler makes of `fixtures/elf/wrappers.c` with
+//! many flags.
 //!
-//! In: `fixtures/elf/wrappers.c`. Out: the plan, held against the symbol table that goblin reads.
+//! What a plan says of them is held against the symbol table that goblin reads.
 
 #![cfg(test)]
 #![cfg(target_arch = "x86_64")]

@@ -1,6 +1,5 @@
-//! No input makes the crate panic.
-//!
-//! In: a real library, cut and damaged. Out: an error, a reason or a plan, each in reasonable time.
+//! No input makes the crate panic: a real library, cut and damaged, gives an error, a reason or a plan, each in
+//! reasonable time.
 
 #![cfg(test)]
 

@@ -1,7 +1,7 @@
-//! Plans of real libraries: the system's own, and small ones that the C compiler makes for the test.
+//! Plans of real libraries: the system's own, and small ones that the C compiler makes for the test of `fixtures/elf`.
 //!
-//! In: the installed OpenSSL, and `fixtures/elf`. Out: what is known of them by other means. Tests of software that a
-//! machine may lack are ignored by default, never passed over in silence; `--include-ignored` runs them.
+//! Tests of software that a machine may lack are ignored by default, never passed over in silence; `--include-ignored`
+//! runs them.
 
 #![cfg(test)]
 

@@ -1,7 +1,7 @@
 //! The bytes of one function.
 
 use crate::elf::address::Vaddr;
-use crate::elf::image::Machine;
+use crate::elf::machine::Machine;
 
 /// Is the code of one function: its bytes, where they lie, and the machine they are for.
 #[derive(Clone, Copy, Debug)]

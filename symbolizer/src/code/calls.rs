@@ -1,7 +1,7 @@
 //! The calls a function makes, each with what is known of its arguments.
 //!
-//! All direct calls and tail calls within the function are listed. Calls through registers and structures are passed over, and
-//! reported as such.
+//! All direct calls and tail calls within the function are listed. Calls through registers and structures are passed
+//! over, and reported as such.
 
 use super::bytes::Code;
 use super::convention::Convention;
@@ -91,7 +91,7 @@ impl Calls {
 mod tests {
     use super::*;
     use crate::code::value::Field;
-    use crate::elf::image::Machine;
+    use crate::elf::machine::Machine;
 
     const fn x86_64(bytes: &[u8], address: Vaddr) -> Code<'_> {
         Code {
@@ -154,7 +154,7 @@ mod tests {
     }
 
     #[test]
-    fn a_call_through_a_register_or_a_structure_is_passed_over_and_told() {
+    fn a_call_through_a_register_or_a_structure_is_passed_over_and_reported() {
         let code = [0xff, 0x50, 0x60, 0xe8, 0, 1, 0, 0, 0xc3]; // call [rax+0x60]; call; ret
         let found = all_calls(&code).unwrap();
         assert!(found.has_indirect);

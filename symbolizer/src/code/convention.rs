@@ -2,7 +2,7 @@
 //!
 //! System V ABI, AMD64 supplement 1.0, 3.2.3; Procedure Call Standard for the Arm 64-bit Architecture 2024Q3, 6.8.2.
 
-use crate::elf::image::Machine;
+use crate::elf::machine::Machine;
 use crate::operand::Place;
 
 /// The number of a register in the machine's own encoding.

@@ -10,7 +10,7 @@ pub(super) struct Facts {
     tested: Vec<(Field, bool)>,
 }
 
-/// Says whether two values are equal.
+/// The answer to whether two values are equal.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Equality {
     Known(bool),

@@ -1,7 +1,7 @@
 //! Follows the paths through one function.
 //!
-//! The same driver serves every question: a [`Visitor`] is called where something happens that its question is about. Paths
-//! end where they leave the function: the part that a compiler moves away holds what it thinks unlikely.
+//! The same driver serves every question: a [`Visitor`] is called where something happens that its question is about.
+//! Paths end where they leave the function: the part that a compiler moves away holds what it thinks unlikely.
 
 use std::collections::HashSet;
 
@@ -33,7 +33,7 @@ pub(super) enum Exit {
     End,
 }
 
-/// Says whether paths that meet in the same state are followed further once, or each.
+/// What becomes of paths that meet in the same state: they are followed further once, or each.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Merge {
     /// Once.

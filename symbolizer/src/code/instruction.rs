@@ -1,6 +1,6 @@
 //! The instructions under probes, by what a probe on them costs.
 
-use crate::elf::image::Machine;
+use crate::elf::machine::Machine;
 
 /// Names the instruction under a probe, as far as its cost or its place is of interest.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -4,7 +4,7 @@ use super::bytes::Code;
 use super::operation::Lifted;
 use super::{aarch64, x86_64};
 use crate::elf::address::Vaddr;
-use crate::elf::image::Machine;
+use crate::elf::machine::Machine;
 
 /// Translates the instruction at an address; `None` if it lies outside the code or is not known.
 pub(super) fn lift(code: Code<'_>, at: Vaddr) -> Option<Lifted> {

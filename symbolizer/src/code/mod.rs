@@ -1,7 +1,8 @@
 //! Reads machine code: which structure fields a function returns, what it calls, and where a probe may sit in it.
 //!
-//! There is one interpreter. `x86_64` and `aarch64` translate an instruction to operations, `state` executes those on abstract
-//! values, and `flow` follows the paths of a function with it. `accessor`, `calls` and `place` are what is asked of it.
+//! There is one interpreter. `x86_64` and `aarch64` translate an instruction to operations, `state` executes those on
+//! abstract values, and `flow` follows the paths of a function with it. `accessor`, `calls` and `place` are what is
+//! asked of it.
 
 mod aarch64;
 mod facts;

@@ -1,8 +1,8 @@
 //! The first instruction of a function that the kernel emulates under a probe.
 //!
-//! Every call passes it once, before any branch. Instructions with prefixes are left out, because some kernels step those; nops
-//! of several bytes, because a probe there overwrites the red zone on some kernels; and calls, because on a kernel that knows
-//! nothing of shadow stacks, an emulated call ends a process that has one.
+//! Every call passes it once, before any branch. Instructions with prefixes are left out, because some kernels step
+//! those; nops of several bytes, because a probe there overwrites the red zone on some kernels; and calls, because on a
+//! kernel that knows nothing of shadow stacks, an emulated call ends a process that has one.
 
 use super::bytes::Code;
 use super::convention::{Convention, Register};
@@ -76,8 +76,8 @@ fn emulated(code: &[u8]) -> Option<Instruction> {
     }
 }
 
-/// Returns whether a branch within the function leads behind its first instruction and no further than `at`: a probe there
-/// would then be hit again, with other values in the registers.
+/// Returns whether a branch within the function leads behind its first instruction and no further than `at`: a probe
+/// there would then be hit again, with other values in the registers.
 fn is_entered_at(code: Code<'_>, at: Vaddr) -> bool {
     let padded = code.bytes.starts_with(&ENDBR64);
     let body = if padded {
@@ -124,7 +124,7 @@ fn is_new(seen: &mut [bool], code: Code<'_>, at: Vaddr) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::elf::image::Machine;
+    use crate::elf::machine::Machine;
 
     fn needs(arguments: usize, stack: bool) -> Needs {
         let registers = Convention::of(Machine::X86_64).arguments[..arguments].to_vec();

@@ -1,14 +1,15 @@
 //! Where in a function the probe goes.
 //!
-//! The kernel emulates a few instructions and single-steps the rest out of line, at some twenty times the cost in a virtual
-//! machine. A probe that has a return probe beside it goes where the stack pointer still points at the return address; any other
-//! may go deeper, as long as its operands are still in their registers. The first instruction always works.
+//! The kernel emulates a few instructions and single-steps the rest out of line, at some twenty times the cost in a
+//! virtual machine. A probe that has a return probe beside it goes where the stack pointer still points at the return
+//! address; any other may go deeper, as long as its operands are still in their registers. The first instruction always
+//! works.
 
 use super::bytes::Code;
 use super::instruction::{self, Instruction};
 use super::place::{Needs, Place, find_place};
 use crate::elf::address::{FileOffset, Vaddr};
-use crate::elf::image::Machine;
+use crate::elf::machine::Machine;
 
 /// Says what the kernel does with the instruction under a probe.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -19,10 +20,11 @@ pub enum Tier {
     Stepped,
 }
 
-/// Describes the place of a probe: the beginning of an instruction that every call of the function passes, while its operands
-/// are in their registers.
+/// Describes the place of a probe: the beginning of an instruction that every call of the function passes, while its
+/// operands are in their registers.
 ///
-/// Where a return probe is to be placed at the same site, the stack pointer is there what it was when the function was entered.
+/// Where a return probe is to be placed at the same site, the stack pointer is there what it was when the function was
+/// entered.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Site {
     /// What a hit costs.

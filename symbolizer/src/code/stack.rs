@@ -1,7 +1,7 @@
 //! What a function has put on its stack.
 //!
-//! Places are counted from where the stack pointer stood when the function was entered. A load of more than was stored, or of
-//! what a later store has overwritten in part, gives nothing.
+//! Places are counted from where the stack pointer stood when the function was entered. A load of more than was stored,
+//! or of what a later store has overwritten in part, gives nothing.
 
 use std::collections::BTreeMap;
 

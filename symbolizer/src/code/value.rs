@@ -1,7 +1,7 @@
 //! Abstract values: what a register or a place on the stack is known to hold.
 //!
-//! The only values that matter are arguments, what chains of at most two loads from them give, addresses of the stack, and
-//! numbers. A field before its structure, or whose offset does not fit 16 bits, is unknown.
+//! The only values that matter are arguments, what chains of at most two loads from them give, addresses of the stack,
+//! and numbers. A field before its structure, or whose offset does not fit 16 bits, is unknown.
 
 /// The offset that means "unknown" to the programs in the kernel, and so is never a field's.
 const UNKNOWN_OFFSET: u16 = u16::MAX;

@@ -1,7 +1,7 @@
 //! Instructions of x86-64 as operations.
 //!
-//! An instruction that is not of interest spoils the registers it writes, by the decoder's own account of it, and says so if it
-//! writes memory.
+//! An instruction that is not of interest spoils the registers it writes, by the decoder's own account of it, and says
+//! so if it writes memory.
 #![expect(
     clippy::wildcard_enum_match_arm,
     reason = "the decoder's enums name every instruction there is"

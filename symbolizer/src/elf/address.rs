@@ -1,8 +1,7 @@
 //! Virtual addresses, file offsets, and the one conversion between them.
 //!
-//! In: the loadable segments of an image. Out: where in the file an address lies, and the reverse. The kernel
-//! places a probe by file offset, symbols speak of addresses, and only program headers relate the two: section
-//! headers may be absent. Refused: an address that no segment takes from the file.
+//! The kernel places a probe by file offset, and symbols speak of addresses. Only program headers relate the two:
+//! section headers may be absent. An address that no segment takes from the file has no offset.
 
 use std::fmt;
 
@@ -42,7 +41,7 @@ impl fmt::Display for FileOffset {
     }
 }
 
-/// Says whether the processor may run a segment's bytes.
+/// What a segment is mapped for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Access {
     /// The segment is mapped executable.

@@ -1,8 +1,8 @@
 //! The compressed symbol table that Fedora and its kin leave in stripped images.
 //!
-//! In: the bytes of `.gnu_debugdata`, an xz stream. Out: the bytes of the ELF image inside, whose `.symtab` names
-//! the functions that `.dynsym` does not. Refused: streams that are broken, that decompress to more than
-//! [`limits::DEBUGDATA`], or whose decoder would need more than [`limits::DEBUGDATA_MEMORY_KIB`].
+//! `.gnu_debugdata` is an xz stream of an ELF image, whose `.symtab` names the functions that `.dynsym` does not.
+//! Whoever built the image chose how large it becomes, so both the result ([`limits::DEBUGDATA`]) and the decoder's
+//! memory ([`limits::DEBUGDATA_MEMORY_KIB`]) are bounded.
 
 use std::io::Read as _;
 

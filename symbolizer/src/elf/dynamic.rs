@@ -1,9 +1,7 @@
-//! What the dynamic section says: names, and the symbol table of an image whose section headers are gone.
+//! The dynamic section: names, and the symbol table of an image whose section headers are gone.
 //!
-//! In: the bytes of `PT_DYNAMIC`, and a way to read at an address. Out: the names of the image and of those it needs,
-//! and the bytes of the symbol table and of its strings. The dynamic section states where the table begins and never how long it is, so the length comes from
-//! a hash table over it (`DT_HASH` or `DT_GNU_HASH`; gABI and the GNU hash section's layout). Refused: tables
-//! that point outside the segments.
+//! The section states where the table begins and never how long it is, so the length comes from a hash table over it
+//! (`DT_HASH` or `DT_GNU_HASH`; gABI and the GNU hash section's layout).
 
 use crate::elf::address::Vaddr;
 use crate::error::Error;

@@ -1,8 +1,8 @@
 //! What tells one image from another: the key of a cache of plans.
 //!
-//! In: an [`Image`]. Out: a [`BuildId`], from the GNU note if there is one, else a hash of the first executable
-//! segment. An image can state any identifier it likes, so it is a key among honest images and no defence;
-//! a hash that resists forgery would therefore add nothing. Refused: notes that are empty or over the limit.
+//! The key is the GNU note if there is one, else a hash of the first executable segment. An image can state any
+//! identifier it likes, so it is a key among honest images and no defence; a hash that resists forgery would therefore
+//! add nothing.
 
 use std::fmt;
 

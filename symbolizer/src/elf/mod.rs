@@ -8,4 +8,5 @@ pub(crate) mod debugdata;
 pub(crate) mod dynamic;
 pub(crate) mod identity;
 pub(crate) mod image;
+pub(crate) mod machine;
 pub(crate) mod survey;

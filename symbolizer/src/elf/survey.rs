@@ -1,7 +1,7 @@
 //! The few names that somebody asks for, gathered from the symbol tables.
 //!
-//! Whoever asks brings the [`Names`]; nothing here knows what they mean. The tables in the image itself cost one pass. The
-//! compressed one costs a decompression as well, so it is added only on demand.
+//! Whoever asks brings the [`Names`]; nothing here knows what they mean. The tables in the image itself cost one pass.
+//! The compressed one costs a decompression as well, so it is added only on demand.
 
 use crate::elf::address::Vaddr;
 use crate::elf::debugdata;
@@ -35,7 +35,7 @@ impl SymbolSource {
     }
 }
 
-/// Holds the names that are looked for.
+/// Holds the names to look for.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Names(Vec<&'static str>);
 
@@ -65,7 +65,7 @@ pub(crate) struct Finding {
     pub(crate) size: u64,
 }
 
-/// Holds every symbol of an image that has a name looked for.
+/// Holds every symbol of an image that has one of the names.
 #[derive(Debug, Default)]
 pub(crate) struct Survey {
     findings: Vec<Finding>,

@@ -1,4 +1,5 @@
-//! How a library's room describes the functions that it looks for: by the numbers of their arguments, for every machine alike.
+//! How a library's room describes the functions that it looks for: by the numbers of their arguments, for every machine
+//! alike.
 
 use crate::code::convention::Convention;
 use crate::hook::{HookKind, Role};

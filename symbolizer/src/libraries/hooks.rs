@@ -6,7 +6,8 @@ use crate::code::bytes::Code;
 use crate::code::convention::Convention;
 use crate::code::site;
 use crate::elf::address::Access;
-use crate::elf::image::{Image, Machine};
+use crate::elf::image::Image;
+use crate::elf::machine::Machine;
 use crate::elf::survey::{Finding, Survey};
 use crate::hook::{Hook, HookKind, Proof};
 

@@ -5,7 +5,8 @@ use crate::code::bytes::Code;
 use crate::code::calls::stub_slot;
 use crate::elf::image::Image;
 
-/// Returns whether the dynamic linker makes a call lead to the symbol, directly or by a stub of the procedure linkage table.
+/// Returns whether the dynamic linker makes a call lead to the symbol, directly or by a stub of the procedure linkage
+/// table.
 pub(crate) fn leads_to_symbol(image: &Image<'_>, target: Destination, symbol: &str) -> bool {
     let slot = match target {
         Destination::Unknown => None,

@@ -1,8 +1,8 @@
-//! What proves that an image holds a TLS library although no symbol names its functions.
+//! Libraries without names: what proves that an image holds one although no symbol names its functions.
 //!
-//! In: an [`Image`]. Out: the library whose code left several independent marks in it. One string is no proof: a tracer, a
-//! scanner or a list of error messages holds any single one of them, and so does this program. So each library needs marks
-//! of two kinds, and the constants here are cut so that this program's own image has none of them whole.
+//! One string is no proof: a tracer, a scanner or a list of error messages holds any single one of them, and so does
+//! this program. So each library needs several independent marks of two kinds, and the constants here are cut so that
+//! this program's own image has none of them whole.
 
 use std::collections::BTreeSet;
 
@@ -13,8 +13,8 @@ use crate::error::Error;
 use crate::limits;
 use crate::reason::OtherLibrary;
 
-/// Says whether an image holds code of OpenSSL's libssl, or of one of its relatives: several of its source files are named
-/// as its error messages name them, and so is a label of TLS's key derivation.
+/// Returns whether an image holds code of OpenSSL's libssl, or of one of its relatives: several of its source files are
+/// named as its error messages name them, and so is a label of TLS's key derivation.
 pub(crate) fn holds_openssl_code(image: &[u8]) -> bool {
     source_files(image).len() >= FEWEST_FILES && derives_keys(image)
 }
@@ -74,7 +74,7 @@ fn rust_file(text: &[u8]) -> Option<&[u8]> {
     (path.iter().all(is_path) && memmem::find(path, b"/src/").is_some()).then_some(path)
 }
 
-/// Says whether an image holds a label that TLS derives keys with (RFC 5246 section 6.3, RFC 8446 section 7.1).
+/// Returns whether an image holds a label that TLS derives keys with (RFC 5246 section 6.3, RFC 8446 section 7.1).
 fn derives_keys(image: &[u8]) -> bool {
     LABELS.into_iter().any(|label| memmem::find(image, label).is_some())
 }

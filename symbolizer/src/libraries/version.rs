@@ -1,9 +1,9 @@
 //! The version that a TLS or crypto library states of itself.
 //!
-//! The text is the library's `OPENSSL_VERSION_TEXT`: "OpenSSL 3.0.19 27 Jan 2026", "LibreSSL 3.8.2", "AWS-LC 1.69.0". OpenSSL keeps
-//! it in libcrypto. "OpenSSL 1.1.1 (compatible; BoringSSL)" is no version: that library states none. Programs repeat the text of
-//! the headers they were built with, so a text that stands alone is preferred to one at the end of a longer one, and two that
-//! differ are both returned.
+//! The text is the library's `OPENSSL_VERSION_TEXT`: "OpenSSL 3.0.19 27 Jan 2026", "LibreSSL 3.8.2", "AWS-LC 1.69.0".
+//! OpenSSL keeps it in libcrypto. "OpenSSL 1.1.1 (compatible; BoringSSL)" is no version: that library states none.
+//! Programs repeat the text of the headers they were built with, so a text that stands alone is preferred to one at the
+//! end of a longer one, and two that differ are both returned.
 
 use memchr::memmem;
 
@@ -29,7 +29,7 @@ pub struct LibraryVersion {
     pub stage: Stage,
 }
 
-/// Says whether a version was released.
+/// Tells releases from what comes before them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Stage {
     /// It is a release.

@@ -1,6 +1,4 @@
-//! Images that are built in memory, one property each.
-//!
-//! In: what `support` builds. Out: the claims of the crate's interface, including what it refuses.
+//! Images that are built in memory, one property each: the claims of the crate's interface, and what it refuses.
 
 #![cfg(test)]
 

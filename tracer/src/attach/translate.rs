@@ -1,7 +1,8 @@
-//! What the programs in the kernel call a hook: the one place that knows both the hooks of a plan and the roles of the ABI.
+//! What the programs in the kernel call a hook: the one place that knows both the hooks of a plan and the roles of the
+//! ABI.
 //!
-//! The ABI's roles each imply a function of OpenSSL's interface, with its operands. A library whose functions are none of these is
-//! refused as a whole: half of its hooks would tell half the truth.
+//! The ABI's roles each imply a function of OpenSSL's interface, with its operands. A library whose functions are none
+//! of these is refused as a whole: half of its hooks would tell half the truth.
 
 use symbolizer::{Family, Hook, HookKind, Operands, OtherLibrary, Place, ProbePlan, Reason, Role};
 

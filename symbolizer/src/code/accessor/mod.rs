@@ -1,12 +1,11 @@
-//! The fields that an accessor function of the library returns.
+//! The offsets of structure fields, read from the functions that return them.
 //!
-//! In: the code of a function such as `SSL_get_rbio`. Out: the byte offsets of the fields that it returns, or stores,
-//! on every way through it. It is the library's own word on its layout, independent of any table. A way that returns
-//! null says nothing. Refused: functions that return several things, or one that is not loaded from the argument.
+//! The code of a function such as `SSL_get_rbio` is the library's own word on its layout, independent of any table. An
+//! offset is returned only if every path through the function that does not return null returns the same field.
 
 use crate::code::fields::{Call, Outcome, outcomes};
 use crate::code::value::{Field, Value};
-use crate::elf::image::Machine;
+use crate::elf::machine::Machine;
 
 const POINTER: u8 = 8;
 const INT: u8 = 4;
@@ -71,8 +70,8 @@ pub(crate) fn two_pointers(machine: Machine, code: &[u8]) -> Option<(u16, u16)> 
     stored(machine, code, Call::Object, [POINTER, POINTER])
 }
 
-/// Reads the two fields of these widths that a function stores where its second and third argument point to, unless the first is
-/// null.
+/// Reads the two fields of these widths that a function stores where its second and third argument point to, unless the
+/// first is null.
 fn stored(machine: Machine, code: &[u8], call: Call, widths: [u8; 2]) -> Option<(u16, u16)> {
     let outcomes = outcomes(machine, code, call)?;
     let mut stored = outcomes

@@ -1,7 +1,7 @@
 //! What a small function returns, on every path through it.
 //!
-//! A path is followed wherever it is not excluded, so a result that all outcomes share is the function's. Functions that are
-//! long, fork often, jump by a table, or change anything but what their arguments point to have no outcomes.
+//! A path is followed wherever it is not excluded, so a result that all outcomes share is the function's. Functions
+//! that are long, fork often, jump by a table, or change anything but what their arguments point to have no outcomes.
 
 use super::bytes::Code;
 use super::convention::Convention;
@@ -10,7 +10,7 @@ use super::operation::Destination;
 use super::state::{Purpose, State};
 use super::value::{Field, Value};
 use crate::elf::address::Vaddr;
-use crate::elf::image::Machine;
+use crate::elf::machine::Machine;
 use crate::limits;
 
 /// One path through a function.

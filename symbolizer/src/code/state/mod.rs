@@ -13,8 +13,8 @@ const REGISTERS: usize = 32;
 /// Says what a function is followed for, which decides what is assumed of it and what it may do.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(super) enum Purpose {
-    /// For the fields that it returns. No argument is null, what is on the stack is known, and a function that changes anything
-    /// else, or loses its stack pointer, is no accessor.
+    /// For the fields that it returns. No argument is null, what is on the stack is known, and a function that changes
+    /// anything else, or loses its stack pointer, is no accessor.
     Fields {
         /// Whether the first word of the object is zero where the function asks: of several kinds of object, the first.
         typed: bool,

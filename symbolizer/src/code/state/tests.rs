@@ -3,7 +3,7 @@
 use super::*;
 use crate::code::bytes::Code;
 use crate::code::lift::lift;
-use crate::elf::image::Machine;
+use crate::elf::machine::Machine;
 
 const RCX: Register = 1;
 const RDX: Register = 2;

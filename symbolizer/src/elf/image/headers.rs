@@ -1,12 +1,12 @@
-//! The headers of an ELF file.
+//! The headers of an ELF file, in place, and the segments to load.
 //!
-//! In: the bytes of a file. Out: its program and section headers, in place, and the segments to load. Refused: 32-bit
-//! and big-endian files (a [`Reason`]), and tables that are cut short, malformed or over the limits (an [`Error`]).
+//! A file for another machine or of another class is sound, and has a [`Reason`]. Tables that are cut short, malformed
+//! or over the limits are an [`Error`].
 
 use object::elf;
 use object::read::elf::{FileHeader as _, ProgramHeader as _, SectionHeader as _};
 
-use super::{Header, LE, ProgramHeader, SectionHeader};
+use super::raw::{Header, LE, ProgramHeader, SectionHeader};
 use crate::elf::address::{Access, FileOffset, Segment, Segments, Vaddr};
 use crate::error::Error;
 use crate::limits;

@@ -1,53 +1,28 @@
 //! One ELF image: its segments, notes, symbol tables and the bytes at an address.
 //!
-//! In: the bytes of a file. Out: [`Image`], and everything the other modules ask of ELF. This folder
-//! alone names the `object` crate. Refused: what is not a 64-bit little-endian x86-64 or aarch64 executable or
-//! shared object (a [`Reason`]), and tables that do not fit the file or the limits (an [`Error`]).
+//! This folder alone names the `object` crate. It reads executables and shared objects for 64-bit little-endian x86-64
+//! and aarch64; for others there is a [`Reason`].
 
 mod headers;
+mod raw;
 mod relocations;
 mod symbols;
 
 pub use symbols::{Presence, Symbol, SymbolKind, Symbols};
 
 use object::elf;
-use object::endian::LittleEndian;
 use object::read::elf::{FileHeader as _, NoteIterator, ProgramHeader as _, SectionHeader as _, VerdauxIterator};
 
 use crate::elf::address::{Segments, Vaddr};
 use crate::elf::dynamic;
+use crate::elf::machine::Machine;
 use crate::error::Error;
 use crate::limits;
 use crate::reason::Reason;
 
+use raw::{Header, LE, ProgramHeader, SectionHeader};
+
 use headers::{cut_or_malformed, loadable, program_headers, refuse_by_identification, section_headers, section_names};
-
-type Header = elf::FileHeader64<LittleEndian>;
-type ProgramHeader = elf::ProgramHeader64<LittleEndian>;
-type SectionHeader = elf::SectionHeader64<LittleEndian>;
-type RawSymbol = elf::Sym64<LittleEndian>;
-
-const LE: LittleEndian = LittleEndian;
-
-/// Names a machine whose images are planned.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Machine {
-    /// x86-64 with 64-bit pointers.
-    X86_64,
-    /// aarch64, little-endian.
-    Aarch64,
-}
-
-impl Machine {
-    /// Returns its usual lower-case name.
-    #[must_use]
-    pub const fn name(self) -> &'static str {
-        match self {
-            Self::X86_64 => "x86_64",
-            Self::Aarch64 => "aarch64",
-        }
-    }
-}
 
 /// Names a symbol table that lies in the image as it is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -287,7 +262,7 @@ fn build_id_among(mut notes: NoteIterator<'_, Header>) -> Option<&[u8]> {
 
 /// Reads where the name of each version begins.
 fn name_offset(
-    version: object::Result<(&elf::Verdef<LittleEndian>, VerdauxIterator<'_, Header>)>,
+    version: object::Result<(&elf::Verdef<object::endian::LittleEndian>, VerdauxIterator<'_, Header>)>,
 ) -> Result<Option<u32>, Error> {
     let malformed = |_unsaid| Error::Malformed {
         part: "symbol version table",

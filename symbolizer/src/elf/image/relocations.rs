@@ -1,16 +1,14 @@
-//! What the dynamic linker puts where.
+//! What the dynamic linker puts where, by a relocation table with addends.
 //!
-//! In: the bytes of a relocation table with addends. Out: the index of the symbol whose address goes to a place.
-//! Refused: tables over the limit; entries that mean anything but the plain address of a symbol are passed over.
+//! Entries that mean anything but the plain address of a symbol, or of a place in the image, are passed over.
 
 use object::elf;
 
-use super::{LE, Machine};
+use super::raw::{LE, Relocation};
 use crate::elf::address::Vaddr;
+use crate::elf::machine::Machine;
 use crate::error::Error;
 use crate::limits;
-
-type Relocation = elf::Rela64<object::endian::LittleEndian>;
 
 /// Finds the symbol whose address goes to `place`, by its index in the dynamic table.
 pub(super) fn symbol_at(table: &[u8], machine: Machine, place: Vaddr) -> Result<Option<usize>, Error> {

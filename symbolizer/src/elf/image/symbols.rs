@@ -1,12 +1,11 @@
-//! The entries of a symbol table.
+//! The entries of a symbol table, one at a time and borrowed.
 //!
-//! In: the bytes of a table and of its strings. Out: [`Symbols`], one [`Symbol`] at a time, borrowed. A name is cut
-//! out of the strings only when it is asked for, and only up to a length. Refused: tables over the limit.
+//! A table may have millions of entries, so a name is cut out of the strings only on demand, and only up to a length.
 
 use object::elf;
 use object::read::elf::Sym as _;
 
-use super::{LE, RawSymbol};
+use super::raw::{LE, Symbol as RawSymbol};
 use crate::elf::address::Vaddr;
 use crate::error::Error;
 use crate::limits;
@@ -22,7 +21,7 @@ pub enum SymbolKind {
     Other,
 }
 
-/// Says whether the image holds what a symbol names.
+/// Whether the image defines a symbol or leaves it to another object.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Presence {
     /// The image holds it.

@@ -1,8 +1,8 @@
 //! The functions of GnuTLS's interface that matter (`lib/record.c`, `lib/system_override.c` of 3.6 to 3.8).
 //!
-//! All return a negative number on failure; a function that reads returns zero at the end of the stream. A call that failed with
-//! `GNUTLS_E_AGAIN` may be repeated with a null buffer of length zero, and then returns the number of bytes of the first call: those
-//! bytes pass and cannot be read.
+//! All return a negative number on failure; a function that reads returns zero at the end of the stream. A call that
+//! failed with `GNUTLS_E_AGAIN` may be repeated with a null buffer of length zero, and then returns the number of bytes
+//! of the first call: those bytes pass and cannot be read.
 
 use crate::hook::Role;
 use crate::libraries::function::{Argument, Count, Function, INT, WORD};
@@ -19,8 +19,8 @@ pub(crate) const FUNCTIONS: [Function; 12] = [
     Function::moving(SEND, Role::Write, WORD, Count::Returned, COUNTED),
     // Its further arguments are padding and flags.
     Function::moving(SEND2, Role::Write, WORD, Count::Returned, COUNTED),
-    // While a session is corked, what sends only appends to a buffer and returns the length: the bytes are accepted, and are
-    // counted then. This function hands that buffer to what sends, once the session is no longer corked.
+    // While a session is corked, what sends only appends to a buffer and returns the length: the bytes are accepted,
+    // and are counted then. This function hands that buffer to what sends, once the session is no longer corked.
     Function::returning("gnutls_record_uncork", Role::Flush, NO_ERROR),
     // It returns zero once it has appended all to what goes out with the handshake (3.6.5).
     Function::moving(
@@ -71,7 +71,7 @@ const NO_ERROR: Outcome = Outcome {
 /// Stores what a session reads from, and writes to.
 pub(crate) const GET_TRANSPORTS: &str = "gnutls_transport_get_ptr2";
 
-/// Lists every name that is looked for.
+/// Lists every name to look for.
 pub(crate) fn names() -> impl Iterator<Item = &'static str> {
     FUNCTIONS.iter().map(|function| function.name).chain([GET_TRANSPORTS])
 }

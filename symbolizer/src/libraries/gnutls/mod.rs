@@ -1,9 +1,9 @@
 //! GnuTLS, by the names of its interface.
 //!
-//! Its sessions have no BIOs: a session reads and writes a descriptor, or whatever functions that the application brings make of a
-//! pointer. Both are kept in the same two fields, which the library's own accessor names; `gnutls_transport_set_int2` says that they
-//! are descriptors. Where they are not, the socket has to be found by the ciphertext.
-//! What `gnutls_record_recv_packet` hands out is not seen: it copies nothing to a buffer of the caller's.
+//! Its sessions have no BIOs: a session reads and writes a descriptor, or whatever functions that the application
+//! brings make of a pointer. Both are kept in the same two fields, which the library's own accessor names;
+//! `gnutls_transport_set_int2` says that they are descriptors. Where they are not, the socket has to be found by the
+//! ciphertext. What `gnutls_record_recv_packet` hands out is not seen: it copies nothing to a buffer of the caller's.
 
 pub(crate) mod functions;
 
@@ -11,7 +11,8 @@ use crate::code::accessor;
 use crate::code::calls::calls_of;
 use crate::code::{Destination, Field};
 use crate::elf::identity::BuildId;
-use crate::elf::image::{Image, Machine};
+use crate::elf::image::Image;
+use crate::elf::machine::Machine;
 use crate::elf::survey::{Finding, Survey};
 use crate::error::Error;
 use crate::hook::Hook;
@@ -77,8 +78,9 @@ fn transports(image: &Image<'_>, survey: &Survey) -> [Option<u16>; 2] {
     offsets().map_or([None; 2], |(read, written)| [Some(read), Some(written)])
 }
 
-/// Returns whether `gnutls_record_send` does nothing but hand its arguments to `gnutls_record_send2`: then a probe in the inner
-/// function serves both. Where that is not proved both are probed, and the outer call of a nested pair counts for nothing.
+/// Returns whether `gnutls_record_send` does nothing but hand its arguments to `gnutls_record_send2`: then a probe in
+/// the inner function serves both. Where that is not proved both are probed, and the outer call of a nested pair counts
+/// for nothing.
 fn send_leads_to_send2(image: &Image<'_>, survey: &Survey) -> bool {
     let (Some(send), Some(send2)) = (survey.function(SEND), survey.function(SEND2)) else {
         return false;

@@ -1,8 +1,8 @@
-//! What the crypto library of a process says of the TLS library beside it: the version that OpenSSL's libssl does not state itself,
-//! and the layout of BIOs.
+//! What the crypto library of a process says of the TLS library beside it: the version that OpenSSL's libssl does not
+//! state itself, and the layout of BIOs.
 //!
-//! One process may map several, so the name by which others ask for it comes along. An image that states several versions counts
-//! as stating none.
+//! One process may map several, so the name by which others ask for it comes along. An image that states several
+//! versions counts as stating none.
 
 use super::derived::Accessors;
 use super::{functions, socket_method};

@@ -1,11 +1,12 @@
 //! What the library's own accessors say of its structures.
 //!
-//! An offset is known as far as the code of the accessor could be followed. Accessors of which there are several, or whose size
-//! is not stated, say nothing, and neither do answers that contradict each other.
+//! An offset is known as far as the code of the accessor could be followed. Accessors of which there are several, or
+//! whose size is not stated, say nothing, and neither do answers that contradict each other.
 
 use super::functions;
 use crate::code::accessor;
-use crate::elf::image::{Image, Machine};
+use crate::elf::image::Image;
+use crate::elf::machine::Machine;
 use crate::elf::survey::Survey;
 use crate::libraries::layout::{BioLayout, Facts};
 

@@ -85,7 +85,7 @@ pub(crate) const BIO_SHUTDOWN: &str = "BIO_get_shutdown";
 pub(crate) const BIO_RETRY_REASON: &str = "BIO_get_retry_reason";
 pub(crate) const SOCKET_METHOD: &str = "BIO_s_socket";
 
-/// The names that are looked for beside those of [`FUNCTIONS`].
+/// The names to look for beside those of [`FUNCTIONS`].
 const OTHERS: [&str; 20] = [
     READ_INTERNAL,
     WRITE_INTERNAL,
@@ -109,7 +109,7 @@ const OTHERS: [&str; 20] = [
     SOCKET_METHOD,
 ];
 
-/// Lists every name that is looked for.
+/// Lists every name to look for.
 pub(crate) fn names() -> impl Iterator<Item = &'static str> {
     FUNCTIONS.iter().map(|function| function.name).chain(OTHERS)
 }

@@ -1,7 +1,7 @@
 //! Which library of OpenSSL's family an image carries.
 //!
-//! The family never rests on silence alone without saying so: [`Evidence::Names`] means that nothing but the common names was
-//! found.
+//! The family never rests on silence alone without saying so: [`Evidence::Names`] means that nothing but the common
+//! names was found.
 
 use memchr::memmem;
 

@@ -1,14 +1,15 @@
 //! The one function behind `SSL_read` and `SSL_read_ex`, and the one behind the functions that write.
 //!
-//! An [`Internal`] is returned only if the code of every public function proves that it hands its own arguments to the same
-//! function, and keeps the count. A probe there serves them all, early data and `BIO_f_ssl` as well, and its place is a cheap
-//! one. Where a compiler put the function into its callers, there is nothing to find.
+//! An [`Internal`] is returned only if the code of every public function proves that it hands its own arguments to the
+//! same function, and keeps the count. A probe there serves them all, early data and `BIO_f_ssl` as well, and its place
+//! is a cheap one. Where a compiler put the function into its callers, there is nothing to find.
 
 use super::functions::{PEEK, READ, READ_EX, READ_INTERNAL, WRITE, WRITE_EX, WRITE_EX2, WRITE_INTERNAL};
 use crate::code::calls::{ARGUMENTS, Calls, calls_of};
 use crate::code::{Destination, Field, Value};
 use crate::elf::address::Vaddr;
-use crate::elf::image::{Image, Machine};
+use crate::elf::image::Image;
+use crate::elf::machine::Machine;
 use crate::elf::survey::Survey;
 use crate::libraries::hooks::code_of;
 use crate::libraries::linkage::leads_to_symbol;
@@ -100,7 +101,8 @@ impl Callers<'_, '_> {
         self.survey.names_at(*address).all(is_internal).then_some(*address)
     }
 
-    /// Returns whether a function may call the address by itself: it does, or it is not understood; an absent one does not.
+    /// Returns whether a function may call the address by itself: it does, or it is not understood; an absent one does
+    /// not.
     fn may_call(&self, caller: &str, address: Vaddr) -> bool {
         if !self.survey.defines(caller) {
             return false;

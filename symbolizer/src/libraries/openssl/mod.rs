@@ -1,7 +1,7 @@
 //! OpenSSL and the libraries that offer its interface under its names: LibreSSL, BoringSSL and AWS-LC.
 //!
-//! A plan needs at least one function that hands out plaintext and one that takes it; all others are optional and reported as
-//! absent.
+//! A plan needs at least one function that hands out plaintext and one that takes it; all others are optional and
+//! reported as absent.
 
 pub(crate) mod crypto;
 pub(crate) mod functions;

@@ -1,8 +1,8 @@
 //! Where the OpenSSL family keeps the BIOs and descriptors of a connection.
 //!
-//! The structures are private and move between versions. The library's code is believed where it answers in full; else a table
-//! of versions, each row with the source it came from. A row that the library's code contradicts counts as unknown: a wrong
-//! offset would attribute a request to the wrong peer.
+//! The structures are private and move between versions. The library's code is believed where it answers in full; else
+//! a table of versions, each row with the source it came from. A row that the library's code contradicts counts as
+//! unknown: a wrong offset would attribute a request to the wrong peer.
 
 use super::derived::Derived;
 use crate::libraries::family::Family;

@@ -1,14 +1,16 @@
-//! The crypto library's own method of socket BIOs, told from those that only call themselves one.
+//! The crypto library's own method of socket BIOs, distinguished from those that only call themselves one.
 //!
-//! `BIO_s_socket` returns the method's address. In a process the method's name moves with the method, so that no other method has
-//! its name at that distance.
+//! `BIO_s_socket` returns the method's address. In a process the method's name moves with the method, so that no other
+//! method has its name at that distance.
 
 use super::functions::SOCKET_METHOD;
 use crate::elf::address::Vaddr;
-use crate::elf::image::{Image, Machine};
+use crate::elf::image::Image;
+use crate::elf::machine::Machine;
 use crate::elf::survey::Survey;
 
-/// Where in a method its name stands, behind the type (`struct bio_method_st` of OpenSSL 1.0.2 to 4.0, and of its forks).
+/// Where in a method its name stands, behind the type (`struct bio_method_st` of OpenSSL 1.0.2 to 4.0, and of its
+/// forks).
 const NAME: u64 = 8;
 
 /// Finds the distance from the method of socket BIOs to its name.
