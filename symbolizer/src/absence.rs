@@ -1,16 +1,16 @@
-//! Why an image without the functions of a plan has none.
+//! Why an image has no plan, and which TLS libraries it holds that have no room.
 //!
-//! In: an image that was read, and the names found in it. Out: the one [`Reason`] that tells the user most. The
-//! order matters: what the image holds itself explains it before what it calls, since that is another image's to explain.
-//! Refused: nothing; the last resort is that there is no TLS library.
+//! The order matters: what the image holds itself explains it before what it calls, since that is another image's to
+//! explain.
 
+use crate::elf::image::Image;
+use crate::elf::survey::Survey;
 use crate::error::Error;
-use crate::image::Image;
+use crate::libraries::coverage::is_imported;
+use crate::libraries::{gnutls, openssl, traces};
 use crate::reason::{OtherLibrary, Reason};
-use crate::symbols::{Marker, Survey, Wanted};
-use crate::traces;
 
-/// Explains why there is no plan.
+/// Explains why there is no plan, by what tells the user most.
 pub(crate) fn explain(image: &Image<'_>, survey: &Survey) -> Result<Reason, Error> {
     if let Some(library) = by_symbols(survey).next() {
         return Ok(Reason::LibraryUnsupported(library));
@@ -21,38 +21,43 @@ pub(crate) fn explain(image: &Image<'_>, survey: &Survey) -> Result<Reason, Erro
     if let Some(library) = traces::other(image)? {
         return Ok(Reason::LibraryUnsupported(library));
     }
-    Ok(if survey.imports_tls() {
+    Ok(if imports_tls(survey) {
         Reason::ImportsTls
     } else {
         Reason::NoTls
     })
 }
 
-/// Says whether another library merely offers OpenSSL's names: GnuTLS ships such a wrapper.
-pub(crate) fn is_wrapper(image: &Image<'_>, survey: &Survey) -> bool {
-    let gnutls = Wanted::Marker(Marker::GnuTls);
-    (survey.imports(gnutls) || survey.defines(gnutls)) && !traces::holds_openssl_code(image.data())
+/// Finds the libraries that an image holds beside those that are planned.
+pub(crate) fn others(image: &Image<'_>, survey: &Survey) -> Result<Vec<Reason>, Error> {
+    let found = by_symbols(survey).chain(traces::other(image)?);
+    Ok(found.map(Reason::LibraryUnsupported).collect())
 }
 
-/// Finds the libraries that an image holds beside one that is planned.
-pub(crate) fn others(image: &Image<'_>, survey: &Survey) -> Result<Vec<OtherLibrary>, Error> {
-    Ok(by_symbols(survey).chain(traces::other(image)?).collect())
+/// Returns whether the image calls a TLS library that is another object.
+pub(crate) fn imports_tls(survey: &Survey) -> bool {
+    let mut others = OTHERS.iter().filter(|(_, library)| *library != OtherLibrary::Java);
+    is_imported(survey, &openssl::functions::FUNCTIONS)
+        || is_imported(survey, &gnutls::functions::FUNCTIONS)
+        || others.any(|(name, _)| survey.imports(name))
+}
+
+/// Lists the names to look for.
+pub(crate) fn names() -> impl Iterator<Item = &'static str> {
+    OTHERS.into_iter().map(|(name, _)| name)
 }
 
 /// Finds the libraries that define the name of a function which no other has.
 fn by_symbols(survey: &Survey) -> impl Iterator<Item = OtherLibrary> {
-    let defined = |marker| survey.defines(Wanted::Marker(marker));
-    OTHERS
-        .into_iter()
-        .filter(move |(marker, _)| defined(*marker))
-        .map(|(_, library)| library)
+    let defined = OTHERS.into_iter().filter(|(name, _)| survey.defines(name));
+    defined.map(|(_, library)| library)
 }
 
-const OTHERS: [(Marker, OtherLibrary); 6] = [
-    (Marker::GnuTls, OtherLibrary::GnuTls),
-    (Marker::Nss, OtherLibrary::Nss),
-    (Marker::MbedTls, OtherLibrary::MbedTls),
-    (Marker::WolfSsl, OtherLibrary::WolfSsl),
-    (Marker::S2n, OtherLibrary::S2n),
-    (Marker::Java, OtherLibrary::Java),
+const OTHERS: [(&str, OtherLibrary); 5] = [
+    ("SSL_ImportFD", OtherLibrary::Nss),
+    ("mbedtls_ssl_read", OtherLibrary::MbedTls),
+    ("wolfSSL_read", OtherLibrary::WolfSsl),
+    ("s2n_recv", OtherLibrary::S2n),
+    // What starts a Java virtual machine, which brings TLS in its own code.
+    ("JNI_CreateJavaVM", OtherLibrary::Java),
 ];

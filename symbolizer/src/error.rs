@@ -1,7 +1,7 @@
 //! Why the bytes of an image could not be read.
 //!
-//! In: what a reader found broken. Out: one [`enum@Error`]. It says that we failed on these bytes; that there is
-//! nothing to trace in a sound image is a [`Reason`](crate::Reason) and no error.
+//! An [`enum@Error`] says that we failed on these bytes. That there is nothing to trace in a sound image is a
+//! [`Reason`](crate::Reason) and no error.
 
 use thiserror::Error;
 

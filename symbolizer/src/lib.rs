@@ -1,14 +1,11 @@
-//! Finds where to probe a TLS library: the bytes of an ELF image in, a [`ProbePlan`] out.
+//! Finds where to probe a TLS library: the bytes of an ELF image in, [`ProbePlan`]s out.
 //!
-//! It opens no files and knows nothing of processes, of the kernel's loader or of eBPF. Results have two levels: the
-//! outer [`Error`] says that the bytes could not be read, the inner [`Reason`] that they hold nothing to trace, and
-//! why. No input makes it panic, and [`limits`] bounds what any input can make it do.
+//! It opens no files and knows nothing of processes, of the kernel's loader or of eBPF. There are two kinds of no: an
+//! [`enum@Error`] says that the bytes could not be read, a [`Reason`] why they hold nothing to trace, or a library that
+//! is not traced. No input makes it panic, and [`limits`] bounds what any input can make it do.
 //!
-//! The way of the data: [`Image`] reads the file, `symbols` gathers the names that matter, `library` and `version`
-//! say what they belong to, `internal` finds the functions behind the public ones, `site` chooses the instruction, both by
-//! what `x86_64` makes of the code. `walk` follows the code of accessor functions, `accessor` and `derived` read structure
-//! offsets off it, `openssl` holds them against its table. `plan` puts all together, `traces` finds libraries without names, and `absence` explains an
-//! empty result.
+//! `elf` reads the file, `code` reads machine code, and `libraries` has a room for each TLS library that is understood.
+//! `plan` asks them all, and `absence` explains an empty result.
 #![forbid(unsafe_code)]
 #![expect(
     clippy::doc_markdown,
@@ -17,78 +14,71 @@
 
 pub mod limits;
 
-mod address;
-mod image;
-mod dynamic;
-mod debugdata;
-mod symbols;
-mod role;
-mod identity;
-mod version;
-mod library;
-mod x86_64;
-mod site;
-mod internal;
-mod walk;
-mod accessor;
-mod derived;
-mod layout;
-mod openssl;
-mod socket_method;
-mod crypto;
-mod traces;
-mod absence;
+mod elf;
+mod code;
+mod operand;
+mod hook;
+mod libraries;
 mod plan;
+mod planner;
+mod absence;
 pub mod sieve;
 mod reason;
 mod error;
 
-pub use address::{Access, FileOffset, Segment, Segments, Vaddr};
-pub use crypto::Crypto;
-pub use derived::{BioLayout, Facts};
+pub use code::instruction::Instruction;
+pub use code::site::{Site, Tier};
+pub use elf::address::{Access, FileOffset, Segment, Segments, Vaddr};
+pub use elf::identity::{BuildId, BuildIdKind};
+pub use elf::image::{Image, Presence, Symbol, SymbolKind, Symbols, Table};
+pub use elf::machine::Machine;
+pub use elf::survey::SymbolSource;
 pub use error::Error;
-pub use identity::{BuildId, BuildIdKind};
-pub use image::{Image, Machine, Presence, Symbol, SymbolKind, Symbols, Table};
-pub use layout::{Layout, LayoutUnknown, Origin};
-pub use library::{Evidence, Family, Library};
-pub use plan::{Function, ProbePlan};
+pub use hook::{Hook, HookKind, Proof, Role};
+pub use libraries::family::Family;
+pub use libraries::layout::{BioLayout, Facts, Layout, LayoutUnknown, Origin};
+pub use libraries::library::{Evidence, Library};
+pub use libraries::openssl::crypto::Crypto;
+pub use libraries::version::{LibraryVersion, Stage};
+pub use operand::{Operand, Operands, Outcome, Place, Success};
+pub use plan::{Plans, ProbePlan};
 pub use reason::{OtherLibrary, Reason};
-pub use role::Role;
-pub use site::{Instruction, Site, Tier};
-pub use symbols::SymbolSource;
-pub use version::{LibraryVersion, Stage};
 
-/// Plans the probes for an image.
+use code::bytes::Code;
+use code::{calls, site};
+use elf::debugdata;
+use libraries::{gnutls, hooks, openssl};
+
+/// Plans the hooks of every TLS library in an image.
 ///
 /// `crypto` is the crypto library the image is linked with, if that is another image: OpenSSL's libssl does not state
 /// its own version, and its BIOs live there.
-pub fn plan(image: &[u8], crypto: Option<&Crypto>) -> Result<Result<ProbePlan, Reason>, Error> {
+pub fn plan(image: &[u8], crypto: Option<&Crypto>) -> Result<Plans, Error> {
     match Image::parse(image)? {
-        Ok(image) => plan::plan_image(&image, crypto),
-        Err(reason) => Ok(Err(reason)),
+        Ok(image) => planner::plan_image(&image, crypto),
+        Err(reason) => Ok(Plans {
+            plans: Vec::new(),
+            reasons: vec![reason],
+        }),
     }
 }
 
 /// Finds `BIO_write` in the image of a crypto library, which has no plan of its own.
 ///
-/// A plan of an image that holds both libraries has it among its functions.
-pub fn bio_write(image: &[u8]) -> Result<Option<Function>, Error> {
+/// A plan of an image that holds both libraries has it among its hooks.
+pub fn bio_write(image: &[u8]) -> Result<Option<Hook>, Error> {
     match Image::parse(image)? {
-        Ok(image) => plan::plan_bio_write(&image),
+        Ok(image) => openssl::bio_write(&image),
         Err(_nothing_here) => Ok(None),
     }
 }
 
-/// Says whether an image may give connections BIOs of its own: it imports `SSL_set_bio` or one of its one-way forms.
+/// Returns whether an image may give connections BIOs of its own: it imports `SSL_set_bio` or one of its one-way forms.
 pub fn sets_bio(image: &[u8]) -> Result<bool, Error> {
-    let Ok(image) = Image::parse(image)? else {
-        return Ok(false);
-    };
-    let survey = symbols::Survey::of_tables(&image, &[Table::Dynsym])?;
-    let setters = [Role::SetBio, Role::SetRbio, Role::SetWbio];
-    Ok(setters
-        .into_iter()
-        .any(|role| survey.imports(symbols::Wanted::Role(role))))
+    match Image::parse(image)? {
+        Ok(image) => openssl::sets_bio(&image),
+        Err(_nothing_here) => Ok(false),
+    }
 }
 
 /// Describes the crypto library that an image carries, if it carries one.
@@ -97,17 +87,17 @@ pub fn sets_bio(image: &[u8]) -> Result<bool, Error> {
 /// image that holds the library.
 pub fn crypto(image: &[u8]) -> Result<Option<Crypto>, Error> {
     match Image::parse(image)? {
-        Ok(image) => crypto::describe(&image),
+        Ok(image) => openssl::crypto::describe(&image),
         Err(_) => Ok(None),
     }
 }
 
 /// Finds the index of the crypto library that an image needs by its name; none if it needs none of these.
 pub fn needed_crypto(image: &[u8], candidates: &[&Crypto]) -> Result<Option<usize>, Error> {
-    Ok(Image::parse(image)?.map_or(None, |image| crypto::needed_by(&image, candidates)))
+    Ok(Image::parse(image)?.map_or(None, |image| openssl::crypto::needed_by(&image, candidates)))
 }
 
-/// Opens a `.gnu_debugdata` section; exported for the fuzzer alone.
+/// Decompresses a `.gnu_debugdata` section; exported for the fuzzer alone.
 #[doc(hidden)]
 pub fn fuzz_debugdata(compressed: &[u8]) -> Option<usize> {
     debugdata::decompress(compressed).ok().map(|image| image.len())
@@ -115,8 +105,9 @@ pub fn fuzz_debugdata(compressed: &[u8]) -> Option<usize> {
 
 /// Follows code as an accessor's, on both machines; exported for the fuzzer alone.
 #[doc(hidden)]
-pub fn fuzz_accessor(code: &[u8]) -> usize {
-    let ways = |machine| walk::outcomes(machine, code, walk::Call::Ssl).map_or(0, |outcomes| outcomes.len());
+pub fn fuzz_accessor(code_bytes: &[u8]) -> usize {
+    let ways =
+        |machine| code::outcomes(machine, code_bytes, code::AccessorCall::Ssl).map_or(0, |outcomes| outcomes.len());
     ways(Machine::X86_64).saturating_add(ways(Machine::Aarch64))
 }
 
@@ -124,8 +115,14 @@ pub fn fuzz_accessor(code: &[u8]) -> usize {
 #[doc(hidden)]
 pub fn fuzz_code(bytes: &[u8]) -> Option<usize> {
     let address = Vaddr(0x1000);
-    for role in Role::ALL {
-        let site = site::choose(Machine::X86_64, bytes, address, FileOffset(0x1000), role);
+    let code = Code {
+        machine: Machine::X86_64,
+        bytes,
+        address,
+    };
+    let functions = openssl::functions::FUNCTIONS.iter();
+    for function in functions.chain(&gnutls::functions::FUNCTIONS) {
+        let site = site::choose(code, FileOffset(0x1000), &hooks::needs(function, code.machine));
         let inside = site
             .address
             .0
@@ -136,6 +133,6 @@ pub fn fuzz_code(bytes: &[u8]) -> Option<usize> {
             "{site:?} is outside"
         );
     }
-    let calls = x86_64::calls_of(x86_64::Code { bytes, address })?;
+    let calls = calls::calls_of(code)?;
     Some(calls.direct.len())
 }

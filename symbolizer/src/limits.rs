@@ -1,16 +1,16 @@
 //! Every bound on what an image can make this crate do.
 //!
-//! In: nothing. Out: constants, each with a test that stands at it. An image is written by whoever built the
-//! traced program, so none of its counts and sizes is trusted. Refused: whatever lies beyond, as
-//! [`Error::OverLimit`](crate::Error::OverLimit).
+//! An image is written by whoever built the traced program, so none of its counts and sizes is trusted. What lies
+//! beyond a bound is an [`Error::OverLimit`](crate::Error::OverLimit), or is not followed. Each bound has a test that
+//! stands at it.
 
-/// The largest number of program headers looked at.
+/// The largest number of program headers read.
 pub const PROGRAM_HEADERS: usize = 1024;
 
-/// The largest number of section headers looked at.
+/// The largest number of section headers read.
 pub const SECTIONS: usize = 1 << 16;
 
-/// The largest number of entries of one symbol table looked at.
+/// The largest number of entries of one symbol table read.
 pub const SYMBOLS: usize = 1 << 22;
 
 /// The longest symbol name handed out; C++ names reach some thousand bytes.
@@ -43,7 +43,7 @@ pub const WANTED_NAME: usize = 32;
 /// The largest number of symbols with a wanted name.
 pub const FINDINGS: usize = 256;
 
-/// The largest number of notes looked at in one segment.
+/// The largest number of notes read in one segment.
 pub const NOTES: usize = 256;
 
 /// The largest number of instructions followed, over all paths, to find what a function calls.
@@ -55,11 +55,11 @@ pub const SITE_INSTRUCTIONS: usize = 32;
 /// How much of a function is searched for branches back to its beginning, in bytes.
 pub const SITE_WINDOW: usize = 4096;
 
-/// The largest number of relocations looked at.
+/// The largest number of relocations read.
 pub const RELOCATIONS: usize = 1 << 22;
 
 /// The largest accessor function followed to the fields it returns, in bytes; `SSL_get_servername` has some 400.
 pub const ACCESSOR: usize = 1024;
 
-/// The most instructions followed in one accessor function, all ways through it together.
+/// The most instructions followed in one accessor function, over all paths.
 pub const ACCESSOR_STEPS: usize = 4096;

@@ -1,11 +1,10 @@
 //! Why a sound image is not traced.
 //!
-//! In: what was found in the image. Out: a [`Reason`] whose `Display` finishes the sentence "not traced because …".
-//! Bytes that could not be read at all are an [`Error`](crate::Error) instead.
+//! The `Display` of a [`Reason`] finishes the sentence "not traced because …".
 
 use std::fmt;
 
-use crate::LibraryVersion;
+use crate::libraries::version::LibraryVersion;
 
 /// Says why there is no plan for an image that was read.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -1,15 +1,15 @@
 //! Which bytes of an image matter to a plan.
 //!
-//! In: an image's headers, then pieces of its large sections of data. Out: where those sections lie, and where in a piece
-//! there is something that the other modules search the whole image for. Programs carry tens of megabytes of constants and
-//! debugging information; of these nothing is wanted but a few texts, so whoever reads the file can leave the rest out and
-//! put zeros in its place. Refused: nothing; where the headers do not say it, all bytes matter.
+//! Programs carry tens of megabytes of constants and debugging information, of which a plan needs a few texts. So
+//! whoever reads the file finds the large sections of data by its headers, reads them piece by piece, keeps what
+//! surrounds the [`marks`], and puts zeros in the place of the rest. Where the headers do not say which sections those
+//! are, all bytes matter.
 
 use std::ops::Range;
 
 use memchr::memmem;
 
-use crate::{traces, version};
+use crate::libraries::{traces, version};
 
 /// Bytes of the header, and of a section's.
 pub const HEADER_BYTES: usize = 64;

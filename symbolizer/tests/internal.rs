@@ -1,6 +1,7 @@
-//! The functions behind the public ones, in small libraries that the C compiler makes with many flags.
+//! The functions behind the public ones, in small libraries that the C compiler makes of `fixtures/elf/wrappers.c` with
+//! many flags.
 //!
-//! In: `fixtures/elf/wrappers.c`. Out: the plan, held against the symbol table that goblin reads.
+//! What a plan says of them is held against the symbol table that goblin reads.
 
 #![cfg(test)]
 #![cfg(target_arch = "x86_64")]
@@ -11,7 +12,7 @@ use std::collections::BTreeMap;
 
 use goblin::elf::Elf;
 use proptest::prelude::*;
-use symbolizer::{Function, ProbePlan, Role, SymbolSource, Tier};
+use symbolizer::{Hook, Place, ProbePlan, Proof, SymbolSource, Tier};
 
 use support::compiled;
 
@@ -41,7 +42,9 @@ fn build(name: &str, flags: &[&str]) -> Vec<u8> {
 }
 
 fn planned(image: &[u8]) -> ProbePlan {
-    symbolizer::plan(image, None).unwrap().unwrap()
+    let mut plans = symbolizer::plan(image, None).unwrap().plans;
+    assert_eq!(plans.len(), 1);
+    plans.remove(0)
 }
 
 /// Returns where the full symbol table says that functions lie.
@@ -51,27 +54,33 @@ fn symbols(image: &[u8]) -> BTreeMap<String, u64> {
     elf.syms.iter().filter_map(named).collect()
 }
 
-fn names(plan: &ProbePlan) -> Vec<(Role, &str)> {
-    let functions = plan.functions.iter();
-    functions
-        .map(|function| (function.role, function.name.as_str()))
+/// Where functions leave the count: in their result, behind their fourth argument, and behind their fifth.
+const RETURNED: Place = Place::Result;
+const FOURTH: Place = Place::Register(1);
+const FIFTH: Place = Place::Register(8);
+
+fn names(plan: &ProbePlan) -> Vec<(Place, &str)> {
+    let named = |hook: &'_ Hook| hook.operands.count.unwrap().place;
+    plan.hooks
+        .iter()
+        .map(|hook| (named(hook), hook.name.as_str()))
         .collect()
 }
 
 #[test]
 fn what_the_public_functions_share_is_found_however_they_are_compiled() {
     for (index, flags) in BUILDS.iter().enumerate() {
-        for (version, with_flags, write) in [("30", None, Role::WriteEx), ("33", Some("-DFLAGS"), Role::WriteEx2)] {
+        for (version, with_flags, write) in [("30", None, FOURTH), ("33", Some("-DFLAGS"), FIFTH)] {
             let all: Vec<_> = flags.iter().copied().chain(with_flags).collect();
             let image = build(&format!("shared-{index}-{version}.so"), &all);
             let (plan, symbols) = (planned(&image), symbols(&image));
-            let expected = [(Role::ReadEx, "ssl_read_internal"), (write, "ssl_write_internal")];
+            let expected = [(FOURTH, "ssl_read_internal"), (write, "ssl_write_internal")];
             assert_eq!(names(&plan), expected, "{all:?}");
-            for function in &plan.functions {
+            for function in &plan.hooks {
                 assert_eq!(symbols.get(&function.name), Some(&function.address.0), "{all:?}");
                 assert_eq!(
-                    (function.found, function.site.tier),
-                    (SymbolSource::Callers, Tier::Emulated),
+                    (function.found, function.proof, function.site.tier),
+                    (SymbolSource::Callers, Proof::Callers, Tier::Emulated),
                     "{all:?}"
                 );
             }
@@ -82,20 +91,18 @@ fn what_the_public_functions_share_is_found_however_they_are_compiled() {
 #[test]
 fn what_has_no_symbol_is_named_by_its_caller() {
     let image = build("nameless.so", &["-O2", "-s"]);
-    let expected = [
-        (Role::ReadEx, "SSL_read's callee"),
-        (Role::WriteEx, "SSL_write's callee"),
-    ];
+    let expected = [(FOURTH, "SSL_read's callee"), (FOURTH, "SSL_write's callee")];
     assert_eq!(names(&planned(&image)), expected);
 }
 
 #[test]
 fn roles_that_are_served_by_a_shared_function_are_not_absent() {
     let plan = planned(&build("served.so", &["-O2"]));
-    let carries = |role: &&Role| role.reads() || role.writes();
+    let carries = |name: &&&str| name.starts_with("SSL_read") || name.starts_with("SSL_write");
+    let carries = |name: &&&str| carries(name) && !name.ends_with("early_data");
     assert_eq!(
         plan.absent.iter().filter(carries).collect::<Vec<_>>(),
-        [&Role::WriteEx2]
+        [&"SSL_write_ex2"]
     );
 }
 
@@ -108,10 +115,9 @@ fn public_functions_that_share_nothing_are_probed_themselves() {
         &["-O0"],
     ] {
         let plan = planned(&build("apart.so", flags));
-        let is_public =
-            |function: &Function| function.found == SymbolSource::Dynsym && function.name.starts_with("SSL_");
-        assert!(plan.functions.iter().all(is_public), "{flags:?}: {:?}", names(&plan));
-        assert!(plan.functions.len() >= 4, "{flags:?}");
+        let is_public = |function: &Hook| function.found == SymbolSource::Dynsym && function.name.starts_with("SSL_");
+        assert!(plan.hooks.iter().all(is_public), "{flags:?}: {:?}", names(&plan));
+        assert!(plan.hooks.len() >= 4, "{flags:?}");
     }
 }
 
@@ -120,9 +126,9 @@ fn reading_is_probed_at_the_public_functions_when_one_of_them_goes_another_way()
     for way in ["-DPEEKED", "-DAPART", "-DSTORED"] {
         let plan = planned(&build("astray.so", &["-O2", way]));
         let expected = [
-            (Role::Read, "SSL_read"),
-            (Role::ReadEx, "SSL_read_ex"),
-            (Role::WriteEx, "ssl_write_internal"),
+            (RETURNED, "SSL_read"),
+            (FOURTH, "SSL_read_ex"),
+            (FOURTH, "ssl_write_internal"),
         ];
         assert_eq!(names(&plan), expected, "{way}");
     }
@@ -134,9 +140,9 @@ fn a_public_function_whose_way_is_not_known_is_probed_as_well() {
     image[0x28..0x30].fill(0); // e_shoff: nothing tells what the linkage table leads to
     image[0x3c..0x40].fill(0); // e_shnum, e_shstrndx
     let expected = [
-        (Role::ReadEx, "SSL_read's callee"),
-        (Role::WriteEx, "SSL_write_ex"),
-        (Role::WriteEx2, "SSL_write's callee"),
+        (FOURTH, "SSL_read's callee"),
+        (FOURTH, "SSL_write_ex"),
+        (FIFTH, "SSL_write's callee"),
     ];
     assert_eq!(names(&planned(&image)), expected);
 }
@@ -148,7 +154,7 @@ proptest! {
     fn damaged_code_is_survived(damage in prop::collection::vec((0..0x400_usize, any::<u8>()), 1..8)) {
         static IMAGE: std::sync::LazyLock<(Vec<u8>, usize)> = std::sync::LazyLock::new(|| {
             let image = build("damaged.so", &["-O2", "-DFLAGS"]);
-            let first = planned(&image).functions.iter().map(|function| function.offset.0).min();
+            let first = planned(&image).hooks.iter().map(|function| function.offset.0).min();
             (image, usize::try_from(first.unwrap()).unwrap())
         });
         let (mut image, first) = (IMAGE.0.clone(), IMAGE.1);
@@ -158,7 +164,7 @@ proptest! {
             }
         }
         let plan = planned(&image);
-        for function in &plan.functions {
+        for function in &plan.hooks {
             prop_assert!(function.site.address >= function.address);
             prop_assert_eq!(function.site.address.0 - function.address.0, function.site.offset.0 - function.offset.0);
         }

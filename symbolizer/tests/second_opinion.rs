@@ -1,8 +1,8 @@
 //! Two ELF readers, one answer.
 //!
-//! In: every ELF image installed on the machine that runs the test. Out: agreement of this crate, which reads with
-//! `object`, with `goblin`, on every loadable segment and on the name and address of every function. A fault that
-//! both readers share is the only one left.
+//! This crate reads with `object`. On every ELF image installed on the machine, it has to agree with `goblin` on every
+//! loadable segment and on the name and address of every function. A fault that both readers share is the only one
+//! left.
 #![cfg(test)]
 
 use std::collections::BTreeSet;

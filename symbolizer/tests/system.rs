@@ -1,7 +1,7 @@
-//! Plans of real libraries: the system's own, and small ones that the C compiler makes for the test.
+//! Plans of real libraries: the system's own, and small ones that the C compiler makes for the test of `fixtures/elf`.
 //!
-//! In: the installed OpenSSL, and `fixtures/elf`. Out: what is known of them by other means. Tests of software that a
-//! machine may lack are ignored by default, never passed over in silence; `--include-ignored` runs them.
+//! Tests of software that a machine may lack are ignored by default, never passed over in silence; `--include-ignored`
+//! runs them.
 
 #![cfg(test)]
 
@@ -12,7 +12,10 @@ use std::path::Path;
 mod support;
 
 use goblin::elf::Elf;
-use symbolizer::{Evidence, Family, Function, Instruction, LayoutUnknown, Origin, ProbePlan, Role, SymbolSource, Tier};
+use symbolizer::{
+    Evidence, Family, Hook, HookKind, Instruction, LayoutUnknown, Operand, Origin, Place, Plans, ProbePlan, Reason,
+    Role, SymbolSource, Tier,
+};
 
 use support::{Built, compiled};
 
@@ -36,9 +39,20 @@ fn compile(name: &str, flags: &[&str]) -> (Built, Vec<u8>) {
 
 fn planned(image: &[u8], crypto: Option<&[u8]>) -> ProbePlan {
     let crypto = crypto.and_then(|image| symbolizer::crypto(image).unwrap());
-    symbolizer::plan(image, crypto.as_ref())
-        .unwrap()
-        .unwrap_or_else(|reason| panic!("not traced because {reason}"))
+    only(symbolizer::plan(image, crypto.as_ref()).unwrap())
+}
+
+/// Returns the plan of an image that holds one library.
+fn only(mut plans: Plans) -> ProbePlan {
+    assert_eq!(plans.plans.len(), 1, "not traced because {:?}", plans.reasons);
+    plans.plans.remove(0)
+}
+
+/// Returns why an image has no plan.
+fn refused(image: &[u8]) -> Vec<Reason> {
+    let plans = symbolizer::plan(image, None).unwrap();
+    assert_eq!(plans.plans, []);
+    plans.reasons
 }
 
 fn exports(image: &[u8]) -> BTreeMap<String, u64> {
@@ -56,8 +70,8 @@ fn exports(image: &[u8]) -> BTreeMap<String, u64> {
 
 fn assert_addresses_are_those_of_goblin(plan: &ProbePlan, image: &[u8]) {
     let exports = exports(image);
-    let exported = |function: &&Function| function.found == SymbolSource::Dynsym;
-    for function in plan.functions.iter().filter(exported) {
+    let exported = |function: &&Hook| function.found == SymbolSource::Dynsym;
+    for function in plan.hooks.iter().filter(exported) {
         assert_eq!(
             exports.get(&function.name),
             Some(&function.address.0),
@@ -77,9 +91,9 @@ fn the_installed_openssl_has_every_role_but_the_newest() {
         (plan.library.family, plan.library.evidence),
         (Family::OpenSsl, Evidence::SymbolVersions)
     );
-    assert_eq!(plan.absent.contains(&Role::WriteEx2), version.number() < (3, 3, 0));
+    assert_eq!(plan.absent.contains(&"SSL_write_ex2"), version.number() < (3, 3, 0));
     assert!(
-        plan.absent.iter().all(|role| *role == Role::WriteEx2),
+        plan.absent.iter().all(|name| *name == "SSL_write_ex2"),
         "absent: {:?}",
         plan.absent
     );
@@ -111,28 +125,30 @@ fn the_layout_of_the_installed_openssl_needs_no_table() {
     assert_eq!(plan.layout.map(|layout| layout.origin), Ok(Origin::Both));
     let mut crypto = symbolizer::crypto(&installed("libcrypto.so.3")).unwrap().unwrap();
     crypto.version = None;
-    let plan = symbolizer::plan(&installed("libssl.so.3"), Some(&crypto))
-        .unwrap()
-        .unwrap();
+    let plan = only(symbolizer::plan(&installed("libssl.so.3"), Some(&crypto)).unwrap());
     assert_eq!(plan.layout.map(|layout| layout.origin), Ok(Origin::Accessors));
     crypto.bio = None;
-    let plan = symbolizer::plan(&installed("libssl.so.3"), Some(&crypto))
-        .unwrap()
-        .unwrap();
+    let plan = only(symbolizer::plan(&installed("libssl.so.3"), Some(&crypto)).unwrap());
     assert_eq!(plan.layout, Err(LayoutUnknown::VersionUnknown));
 }
 
-/// Returns role, origin and probed instruction of each function that carries plaintext.
-fn plaintext(plan: &ProbePlan) -> Vec<(Role, SymbolSource, Instruction)> {
-    let functions = plan.functions.iter();
-    let plaintext = functions.filter(|function| function.role.reads() || function.role.writes());
+/// Returns role, place of the count, origin and probed instruction of each hook that carries plaintext.
+fn plaintext(plan: &ProbePlan) -> Vec<(Role, Place, SymbolSource, Instruction)> {
+    let plaintext = plan.hooks.iter().filter(|hook| hook.role.carries_plaintext());
     plaintext
-        .map(|function| (function.role, function.found, function.site.instruction))
+        .map(|hook| {
+            let count = hook.operands.count.unwrap().place;
+            (hook.role, count, hook.found, hook.site.instruction)
+        })
         .collect()
 }
 
+/// Where functions leave the count: in their result, or behind their fourth argument.
+const RETURNED: Place = Place::Result;
+const FOURTH: Place = Place::Register(1);
+
 fn assert_all_emulated(plan: &ProbePlan) {
-    for function in &plan.functions {
+    for function in &plan.hooks {
         assert_eq!(function.site.tier, Tier::Emulated, "{}", function.name);
     }
 }
@@ -145,7 +161,7 @@ fn debian_s_openssl_is_probed_behind_its_public_functions() {
         plan.layout.as_ref().map(|layout| (layout.rbio, layout.wbio)),
         Ok((0x10, 0x18))
     );
-    let expected = [Role::ReadEx, Role::WriteEx].map(|role| (role, SymbolSource::Callers, Instruction::Push));
+    let expected = [Role::Read, Role::Write].map(|role| (role, FOURTH, SymbolSource::Callers, Instruction::Push));
     assert_eq!(plaintext(&plan), expected);
     assert_all_emulated(&plan);
 }
@@ -156,9 +172,9 @@ fn debian_s_crypto_library_has_the_function_that_takes_ciphertext() {
     let image = installed("libcrypto.so.3");
     let function = symbolizer::bio_write(&image).unwrap().expect("it exports BIO_write");
     assert_eq!(exports(&image).get("BIO_write"), Some(&function.address.0));
-    assert_eq!((function.role, function.site.tier), (Role::BioWrite, Tier::Emulated));
+    assert_eq!((function.role, function.site.tier), (Role::Ciphertext, Tier::Emulated));
     assert!(function.site.address.0 > function.address.0);
-    assert_eq!(symbolizer::plan(&image, None).unwrap(), Err(symbolizer::Reason::NoTls));
+    assert_eq!(refused(&image), [Reason::NoTls]);
 }
 
 #[test]
@@ -169,11 +185,11 @@ fn node_s_static_openssl_is_probed_at_its_public_functions() {
     assert_addresses_are_those_of_goblin(&plan, &image);
     assert_eq!(plan.library.evidence, Evidence::VersionText);
     assert_eq!(plan.layout.as_ref().map(|layout| layout.rbio), Ok(0x10));
-    let expected = [Role::Read, Role::Write, Role::ReadEx, Role::WriteEx]
-        .map(|role| (role, SymbolSource::Dynsym, Instruction::Push));
-    assert_eq!(plaintext(&plan), expected);
+    let public = |role, count| (role, count, SymbolSource::Dynsym, Instruction::Push);
+    let expected = [RETURNED, FOURTH].map(|count| [Role::Read, Role::Write].map(|role| public(role, count)));
+    assert_eq!(plaintext(&plan), expected.concat());
     assert_all_emulated(&plan);
-    assert!(plan.functions.iter().any(|function| function.role == Role::BioWrite));
+    assert!(plan.hooks.iter().any(|hook| hook.role == Role::Ciphertext));
 }
 
 #[test]
@@ -181,12 +197,8 @@ fn a_stripped_shared_object_is_planned_from_its_dynamic_table() {
     let (_built, image) = compile("stripped.so", &["-O2", "-shared", "-fPIC", "-s"]);
     let plan = planned(&image, None);
     assert_addresses_are_those_of_goblin(&plan, &image);
-    assert!(
-        plan.functions
-            .iter()
-            .all(|function| function.found == SymbolSource::Dynsym)
-    );
-    assert_eq!(plan.functions.len(), 3);
+    assert!(plan.hooks.iter().all(|function| function.found == SymbolSource::Dynsym));
+    assert_eq!(plan.hooks.len(), 3);
     assert_eq!(plan.layout.map(|layout| layout.rbio), Ok(0x10));
 }
 
@@ -194,20 +206,13 @@ fn a_stripped_shared_object_is_planned_from_its_dynamic_table() {
 fn an_executable_is_planned_from_its_full_table() {
     let (_built, image) = compile("executable", &["-O2", "-DMAIN"]);
     let plan = planned(&image, None);
-    assert!(
-        plan.functions
-            .iter()
-            .all(|function| function.found == SymbolSource::Symtab)
-    );
+    assert!(plan.hooks.iter().all(|function| function.found == SymbolSource::Symtab));
 }
 
 #[test]
 fn a_stripped_executable_says_that_its_names_are_gone() {
     let (_built, image) = compile("gone", &["-O2", "-DMAIN", "-s"]);
-    assert_eq!(
-        symbolizer::plan(&image, None).unwrap(),
-        Err(symbolizer::Reason::NoSymbols)
-    );
+    assert_eq!(refused(&image), [Reason::NoSymbols]);
 }
 
 #[test]
@@ -227,7 +232,7 @@ fn a_dynamic_table_is_found_without_section_headers() {
 fn the_place_of_the_probe_follows_the_landing_pad() {
     let offset_and_tier = |flags: &[&str]| {
         let (_built, image) = compile("cet.so", &[&["-O0", "-shared", "-fPIC"], flags].concat());
-        let function = planned(&image, None).functions.remove(0);
+        let function = planned(&image, None).hooks.remove(0);
         (function.site.offset.0 - function.offset.0, function.site.tier)
     };
     assert_eq!(offset_and_tier(&["-fcf-protection=full"]), (4, Tier::Emulated));
@@ -268,5 +273,64 @@ fn the_function_that_takes_ciphertext_is_found_in_either_table() {
 #[test]
 fn a_crypto_library_holds_no_tls() {
     let (_built, image) = compiled("bio.c", "crypto.so", &["-O2", "-shared", "-fPIC"]);
-    assert_eq!(symbolizer::plan(&image, None).unwrap(), Err(symbolizer::Reason::NoTls));
+    assert_eq!(refused(&image), [Reason::NoTls]);
+}
+
+#[test]
+fn the_installed_gnutls_is_planned_by_its_interface() {
+    let image = installed("libgnutls.so.30");
+    let plan = planned(&image, None);
+    assert_addresses_are_those_of_goblin(&plan, &image);
+    assert_eq!((plan.library.family, plan.library.version), (Family::GnuTls, None));
+    assert!(plan.library.at_least.is_some_and(|version| version >= (3, 6, 0)));
+    assert_eq!(plan.layout, Err(LayoutUnknown::NoBios));
+    let every = [
+        ("gnutls_record_recv", HookKind::Return, Role::Read),
+        ("gnutls_record_recv_seq", HookKind::Return, Role::Read),
+        ("gnutls_record_send", HookKind::Return, Role::Write),
+        ("gnutls_record_send2", HookKind::Return, Role::Write),
+        ("gnutls_record_uncork", HookKind::Return, Role::Flush),
+        ("gnutls_record_send_early_data", HookKind::Return, Role::EarlyWrite),
+        ("gnutls_record_recv_early_data", HookKind::Return, Role::EarlyRead),
+        ("gnutls_transport_set_int2", HookKind::Entry, Role::Descriptor),
+        ("gnutls_transport_set_ptr", HookKind::Entry, Role::Bio),
+        ("gnutls_transport_set_ptr2", HookKind::Entry, Role::Bio),
+        ("gnutls_handshake", HookKind::Return, Role::Handshake),
+        ("gnutls_deinit", HookKind::Entry, Role::End),
+    ];
+    let hooks = plan.hooks.iter().map(|hook| (hook.name.as_str(), hook.kind, hook.role));
+    // Where sending does nothing but call the function with more arguments, that one serves both.
+    let hooks: Vec<_> = hooks.collect();
+    let expected = every
+        .iter()
+        .filter(|hook| hook.0 != "gnutls_record_send" || hooks.contains(hook));
+    assert_eq!(hooks, expected.copied().collect::<Vec<_>>());
+    assert!(plan.absent.is_empty(), "{:?}", plan.absent);
+}
+
+#[test]
+#[ignore = "needs Debian 12's libgnutls.so.30 for x86-64"]
+fn debian_s_gnutls_is_probed_where_both_ways_to_send_meet() {
+    let plan = planned(&installed("libgnutls.so.30"), None);
+    let sites = plan.hooks.iter().map(|hook| {
+        let distance = hook.site.address.0 - hook.address.0;
+        (hook.name.as_str(), distance, hook.site.instruction, hook.site.tier)
+    });
+    let (push, jump) = (Instruction::Push, Instruction::ConditionalJump);
+    let expected = [
+        ("gnutls_record_recv", 0, Instruction::SubRsp, Tier::Stepped),
+        ("gnutls_record_recv_seq", 0, Instruction::Other, Tier::Stepped),
+        ("gnutls_record_send2", 0, push, Tier::Emulated),
+        ("gnutls_record_uncork", 0, push, Tier::Emulated),
+        ("gnutls_record_send_early_data", 0, push, Tier::Emulated),
+        ("gnutls_record_recv_early_data", 0, push, Tier::Emulated),
+        ("gnutls_transport_set_int2", 0, Instruction::Other, Tier::Stepped),
+        ("gnutls_transport_set_ptr", 0, Instruction::Other, Tier::Stepped),
+        ("gnutls_transport_set_ptr2", 0, Instruction::Other, Tier::Stepped),
+        ("gnutls_handshake", 0, push, Tier::Emulated),
+        ("gnutls_deinit", 3, jump, Tier::Emulated),
+    ];
+    assert_eq!(sites.collect::<Vec<_>>(), expected);
+    let fields = [0x600, 0x608].map(|offset| Some(Operand::loaded(Place::Register(7), offset, 8)));
+    assert_eq!(plan.hooks[0].operands.transports, fields);
 }

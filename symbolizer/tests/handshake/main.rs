@@ -1,7 +1,7 @@
 //! The offsets derived from the installed OpenSSL, held against what the library's own functions say at run time.
 //!
-//! In: `handshake.c`, compiled against the system's libssl, and the plan of that libssl. Out: one trial for each kind of
-//! handshake. Where the C compiler or the library's headers are absent, a trial that says so is ignored.
+//! `handshake.c` is compiled against the system's libssl, and does one kind of handshake for each trial. Where the C
+//! compiler or the library's headers are absent, a trial that says so is ignored.
 #![cfg(test)]
 
 use std::error::Error;
@@ -115,7 +115,8 @@ impl Program {
         );
         let crypto = symbolizer::crypto(&crypto)?.ok_or("the libcrypto is none")?;
         assert_eq!(symbolizer::needed_crypto(&ssl, &[&crypto])?, Some(0));
-        let plan = symbolizer::plan(&ssl, Some(&crypto))?.map_err(|reason| reason.to_string())?;
+        let plans = symbolizer::plan(&ssl, Some(&crypto))?;
+        let plan = plans.plans.first().ok_or_else(|| format!("{:?}", plans.reasons))?;
         let layout = plan.layout.map_err(|unknown| unknown.to_string())?;
         Ok(words(&layout, &plan.facts))
     }

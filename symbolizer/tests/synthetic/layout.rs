@@ -3,7 +3,7 @@
 use symbolizer::{BioLayout, Crypto, Facts, Layout, LayoutUnknown, Origin, ProbePlan};
 
 use crate::support::{Elf, Table};
-use crate::{OPENSSL, PUSH, SUB, planned};
+use crate::{OPENSSL, PUSH, SUB, only, planned};
 
 /// Loads a pointer from a field of the first argument and returns it.
 fn pointer(field: u8) -> [u8; 5] {
@@ -143,5 +143,5 @@ fn two_copies_of_the_library_say_nothing() {
 }
 
 fn plan_beside(elf: &Elf, crypto: &Crypto) -> ProbePlan {
-    symbolizer::plan(&elf.build(), Some(crypto)).unwrap().unwrap()
+    only(symbolizer::plan(&elf.build(), Some(crypto)).unwrap())
 }

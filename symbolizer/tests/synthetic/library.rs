@@ -3,7 +3,7 @@
 use symbolizer::{BuildIdKind, Evidence, Family, LayoutUnknown, limits};
 
 use crate::support::{Elf, Table};
-use crate::{OPENSSL, PUSH, SUB, planned};
+use crate::{OPENSSL, PUSH, SUB, only, planned};
 
 #[test]
 fn the_version_in_the_image_decides_the_layout() {
@@ -21,9 +21,8 @@ fn the_version_in_the_image_decides_the_layout() {
 #[test]
 fn the_version_of_the_crypto_library_decides_when_the_image_states_none() {
     let crypto = symbolizer::crypto(&Elf::new().string("OpenSSL 3.4.1 11 Feb 2025").build()).unwrap();
-    let plan = symbolizer::plan(&Elf::with_tls(Table::Dynsym, &PUSH).build(), crypto.as_ref())
-        .unwrap()
-        .unwrap();
+    let image = Elf::with_tls(Table::Dynsym, &PUSH).build();
+    let plan = only(symbolizer::plan(&image, crypto.as_ref()).unwrap());
     assert_eq!(plan.library.evidence, Evidence::CryptoLibrary);
     assert_eq!(plan.layout.map(|layout| layout.rbio), Ok(0x50));
 }
@@ -57,7 +56,7 @@ fn two_copies_of_the_library_have_no_layout() {
             .function(Table::Symtab, "SSL_read", &SUB)
             .string(OPENSSL),
     );
-    assert_eq!(plan.functions.len(), 3);
+    assert_eq!(plan.hooks.len(), 3);
     assert_eq!(plan.layout, Err(LayoutUnknown::SeveralCopies));
 }
 

@@ -1,10 +1,9 @@
-//! Images that are built in memory, one property each.
-//!
-//! In: what `support` builds. Out: the claims of the crate's interface, including what it refuses.
+//! Images that are built in memory, one property each: the claims of the crate's interface, and what it refuses.
 
 #![cfg(test)]
 
 mod layout;
+mod gnutls;
 mod library;
 mod plans;
 mod refusals;
@@ -13,7 +12,7 @@ mod support;
 use std::io::Write as _;
 
 use lzma_rust2::{XzOptions, XzWriter};
-use symbolizer::{ProbePlan, Reason};
+use symbolizer::{Plans, ProbePlan, Reason};
 
 use support::Elf;
 
@@ -24,9 +23,13 @@ const SUB: [u8; 5] = [0x48, 0x83, 0xec, 0x18, 0xc3];
 const OPENSSL: &str = "OpenSSL 3.0.19 27 Jan 2026";
 
 fn planned(elf: &Elf) -> ProbePlan {
-    symbolizer::plan(&elf.build(), None)
-        .unwrap()
-        .unwrap_or_else(|reason| panic!("not traced because {reason}"))
+    only(symbolizer::plan(&elf.build(), None).unwrap())
+}
+
+/// Returns the plan of an image that holds one library.
+fn only(mut plans: Plans) -> ProbePlan {
+    assert_eq!(plans.plans.len(), 1, "not traced because {:?}", plans.reasons);
+    plans.plans.remove(0)
 }
 
 fn refused(elf: &Elf) -> Reason {
@@ -34,9 +37,10 @@ fn refused(elf: &Elf) -> Reason {
 }
 
 fn refused_bytes(image: &[u8]) -> Reason {
-    symbolizer::plan(image, None)
-        .unwrap()
-        .expect_err("there is nothing to trace")
+    let mut plans = symbolizer::plan(image, None).unwrap();
+    assert_eq!(plans.plans, [], "there is nothing to trace");
+    assert_eq!(plans.reasons.len(), 1);
+    plans.reasons.remove(0)
 }
 
 fn xz(bytes: &[u8]) -> Vec<u8> {

@@ -1,6 +1,5 @@
-//! Builds small ELF images in memory, so that each test shows the one thing it is about.
-//!
-//! In: functions, strings and headers. Out: the bytes of an image with one data and one code segment.
+//! Builds small ELF images in memory, with one data and one code segment, so that each test shows the one thing it is
+//! about.
 
 use object::Endianness;
 use object::elf;

@@ -5,9 +5,10 @@
 
 use std::{collections::HashMap, ffi::OsStr, path::PathBuf, sync::Arc};
 
-use symbolizer::{Crypto, Function, ProbePlan, Reason, Role};
+use symbolizer::{Crypto, Hook, Plans, ProbePlan, Reason, Role};
 
 use crate::{
+    attach::refusal,
     limits::MAX_ANALYSED_FILES,
     target::{FileIdentity, FileVersion, MappedObject, Target},
 };
@@ -15,8 +16,8 @@ use crate::{
 /// What a file gave.
 #[derive(Debug)]
 pub enum Resolution {
-    /// It carries a TLS library.
-    Plan(Arc<ProbePlan>),
+    /// It carries TLS libraries for which there are plans.
+    Plans(Plans),
     /// It does not, or none that can be probed.
     Reason(Reason),
     /// It could not be analysed.
@@ -27,8 +28,16 @@ impl Resolution {
     /// Tells whether it says anything of a TLS library; of most files it only says that there is none.
     pub const fn is_telling(&self) -> bool {
         match self {
-            Self::Plan(_) | Self::Failed(_) => true,
+            Self::Plans(_) | Self::Failed(_) => true,
             Self::Reason(reason) => Self::concerns_tls(reason),
+        }
+    }
+
+    /// Returns the plan that can be carried out.
+    pub fn plan(&self) -> Option<&ProbePlan> {
+        match self {
+            Self::Plans(plans) => plans.plans.iter().find(|plan| refusal(plan).is_none()),
+            Self::Reason(_) | Self::Failed(_) => None,
         }
     }
 
@@ -56,18 +65,15 @@ pub struct Bios {
     /// It may give an SSL object a BIO that is not a socket's.
     pub sets: bool,
     /// It is a crypto library, and writes to BIOs here.
-    pub write: Option<Function>,
+    pub write: Option<Hook>,
 }
 
 impl Resolved {
     /// Tells whether the process of this file needs its ciphertext looked at to learn which sockets it uses: it sets BIOs,
     /// or it holds the TLS library itself and does not have to ask for them by name.
     pub fn needs_ciphertext(&self) -> bool {
-        let holds_all = match self.resolution.as_ref() {
-            Resolution::Plan(plan) => plan.functions.iter().any(|function| function.role == Role::BioWrite),
-            Resolution::Reason(_) | Resolution::Failed(_) => false,
-        };
-        self.bios.sets || holds_all
+        let holds_all = |plan: &ProbePlan| plan.hooks.iter().any(|hook| hook.role == Role::Ciphertext);
+        self.bios.sets || self.resolution.plan().is_some_and(holds_all)
     }
 }
 
@@ -174,8 +180,8 @@ fn analyse_beside(image: &[u8], cryptos: &[Arc<Crypto>]) -> Resolution {
 /// Analyses the bytes of one file.
 pub fn analyse(image: &[u8], crypto: Option<&Crypto>) -> Resolution {
     match symbolizer::plan(image, crypto) {
-        Ok(Ok(plan)) => Resolution::Plan(Arc::new(plan)),
-        Ok(Err(reason)) => Resolution::Reason(reason),
+        Ok(plans) if !plans.plans.is_empty() => Resolution::Plans(plans),
+        Ok(mut plans) => Resolution::Reason(plans.reasons.pop().unwrap_or(Reason::NoTls)),
         Err(error) => Resolution::Failed(error.to_string()),
     }
 }
@@ -193,9 +199,14 @@ pub fn untraced(files: &[Resolved]) -> Vec<String> {
 fn untraced_in(file: &Resolved) -> Vec<String> {
     let path = file.path.display();
     match file.resolution.as_ref() {
-        Resolution::Plan(plan) => beside(plan)
-            .map(|reason| format!("{path} is traced but for a library in it: {reason}"))
-            .collect(),
+        Resolution::Plans(plans) => {
+            let what = match file.resolution.plan() {
+                Some(_) => "is traced but for a library in it",
+                None => "is not traced",
+            };
+            let each = refused(plans).map(|reason| format!("{path} {what}: {reason}"));
+            each.collect()
+        }
         Resolution::Reason(reason) if Resolution::concerns_tls(reason) => {
             vec![format!("{path} is not traced: {reason}")]
         }
@@ -204,9 +215,10 @@ fn untraced_in(file: &Resolved) -> Vec<String> {
     }
 }
 
-/// Why the other libraries in the image of a plan are not traced.
-pub fn beside(plan: &ProbePlan) -> impl Iterator<Item = Reason> {
-    plan.others.iter().copied().map(Reason::LibraryUnsupported)
+/// Why libraries of an image that has plans are not traced.
+pub fn refused(plans: &Plans) -> impl Iterator<Item = Reason> {
+    let refused = plans.plans.iter().filter_map(refusal);
+    refused.chain(plans.reasons.iter().cloned())
 }
 
 /// Why nothing among these files is traced: for each library that is there, or that there is none.
@@ -224,6 +236,10 @@ fn telling(file: &Resolved) -> Option<String> {
     match file.resolution.as_ref() {
         Resolution::Reason(reason) if Resolution::concerns_tls(reason) => Some(format!("{path}: {reason}")),
         Resolution::Failed(error) => Some(format!("{path}: {error}")),
-        Resolution::Reason(_) | Resolution::Plan(_) => None,
+        Resolution::Plans(plans) if file.resolution.plan().is_none() => {
+            let each: Vec<_> = refused(plans).map(|reason| reason.to_string()).collect();
+            Some(format!("{path}: {}", each.join("; ")))
+        }
+        Resolution::Reason(_) | Resolution::Plans(_) => None,
     }
 }

@@ -11,10 +11,10 @@ use std::{
 
 use anyhow::{Context as _, Result, bail};
 use serde::Serialize;
-use symbolizer::{Facts, Function, Library, ProbePlan, SymbolSource, Tier};
+use symbolizer::{Facts, Family, Hook, Library, Operand, Operands, Place, Plans, ProbePlan, SymbolSource, Tier};
 use tracer_capture::{
     attach,
-    resolve::{Resolution, Resolved, Resolver, beside, why_not},
+    resolve::{Resolution, Resolver, why_not},
     target::{self, Selection, Target, find},
 };
 use tracer_observe::output::{Shown, write_json};
@@ -28,7 +28,7 @@ pub(super) fn run(arguments: &InspectArgs) -> Result<Outcome> {
     let files = match (pid, name, file) {
         (Some(pid), _, _) => inspect_processes(&BTreeSet::from([*pid]))?,
         (None, Some(name), _) => inspect_processes(&named(name)?)?,
-        (None, None, Some(path)) => vec![inspect_file(path)?],
+        (None, None, Some(path)) => inspect_file(path)?,
         (None, None, None) => Vec::new(),
     };
     let json = arguments
@@ -79,8 +79,7 @@ fn inspect_process(
 ) -> Result<Vec<FileLine>> {
     let target = Target::discover(pid)?;
     let files = resolver.resolve(&target);
-    let is_plan = |one: &Resolved| matches!(*one.resolution, Resolution::Plan(_));
-    if !files.iter().any(is_plan) {
+    if files.iter().all(|one| one.resolution.plan().is_none()) {
         bail!("{} ({pid}): nothing to probe: {}", target.name, why_not(&files));
     }
     let refused = kernel.as_ref().map(|_| ()).map_err(Clone::clone);
@@ -89,17 +88,17 @@ fn inspect_process(
     }
     let telling = files.iter().filter(|one| one.resolution.is_telling());
     Ok(telling
-        .map(|one| FileLine::new(Some(pid), &one.path, &one.resolution))
+        .flat_map(|one| FileLine::all(Some(pid), &one.path, &one.resolution))
         .collect())
 }
 
 /// Analyses one file, beside the crypto libraries in its folder: the structures of its connections are theirs.
-fn inspect_file(path: &Path) -> Result<FileLine> {
+fn inspect_file(path: &Path) -> Result<Vec<FileLine>> {
     let target = Target::of_file(path)?;
     let resolved = Resolver::default().resolve(&target);
     let resolution = &resolved.first().context("the file was analysed")?.resolution;
     match resolution.as_ref() {
-        Resolution::Plan(_) => Ok(FileLine::new(None, path, resolution)),
+        Resolution::Plans(_) => Ok(FileLine::all(None, path, resolution)),
         Resolution::Reason(reason) => bail!("{}: nothing to probe: {reason}", path.display()),
         Resolution::Failed(error) => bail!("{}: {error}", path.display()),
     }
@@ -168,6 +167,9 @@ struct PlanLine {
     addresses: String,
     negotiated: String,
     unseen: Vec<String>,
+    /// Why nothing of it is attached to.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    refused: Option<String>,
 }
 
 #[derive(Debug, Serialize)]
@@ -178,29 +180,58 @@ struct FunctionLine {
     offset: String,
     site: String,
     cost: &'static str,
+    kind: &'static str,
+    role: &'static str,
+    operands: OperandsLine,
+    proof: &'static str,
+}
+
+/// Where a probe finds what its hook is about.
+#[derive(Debug, Serialize)]
+struct OperandsLine {
+    object: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    buffer: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    length: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    count: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    read_from: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    written_to: Option<String>,
 }
 
 /// What no probe of this version sees, whatever the file.
 const UNSEEN: &str = "SSL_sendfile and other kernel TLS: the plaintext does not pass through the library";
+
+/// The same of `GnuTLS`.
+const UNSEEN_OF_GNUTLS: &str =
+    "what gnutls_record_recv_packet hands out, and what the kernel sends and receives by kernel TLS";
 
 /// What is not seen either, where the public functions are probed.
 const UNSEEN_BEHIND: &str =
     "SSL objects used through BIO_f_ssl (BIO_read, BIO_write): the library does not call its own entry points there";
 
 impl FileLine {
-    fn new(pid: Option<u32>, path: &Path, resolution: &Resolution) -> Self {
-        let finding = match resolution {
-            Resolution::Plan(plan) => Finding::Plan(PlanLine::new(plan)),
-            Resolution::Reason(reason) => Finding::Reason(reason.to_string()),
-            Resolution::Failed(error) => Finding::Error(error.clone()),
+    /// A line for each plan of a file, or one that says why there is none.
+    fn all(pid: Option<u32>, path: &Path, resolution: &Resolution) -> Vec<Self> {
+        let findings = match resolution {
+            Resolution::Plans(plans) => {
+                let lines = plans.plans.iter().map(|plan| PlanLine::new(plan, plans));
+                lines.map(Finding::Plan).collect()
+            }
+            Resolution::Reason(reason) => vec![Finding::Reason(reason.to_string())],
+            Resolution::Failed(error) => vec![Finding::Error(error.clone())],
         };
-        Self {
+        let line = |finding| Self {
             v: 1,
             r#type: "file",
             pid,
             path: path.display().to_string(),
             finding,
-        }
+        };
+        findings.into_iter().map(line).collect()
     }
 
     fn text(&self) -> String {
@@ -214,17 +245,18 @@ impl FileLine {
 }
 
 impl PlanLine {
-    fn new(plan: &ProbePlan) -> Self {
+    fn new(plan: &ProbePlan, beside: &Plans) -> Self {
         Self {
             library: plan.library.family.name(),
             version: version(&plan.library),
             build_id: plan.build_id.to_string(),
             machine: plan.machine.name(),
-            functions: plan.functions.iter().map(FunctionLine::new).collect(),
-            absent: plan.absent.iter().map(|role| role.symbol()).collect(),
+            functions: plan.hooks.iter().map(FunctionLine::new).collect(),
+            absent: plan.absent.clone(),
             addresses: addresses(plan),
             negotiated: negotiated(&plan.facts),
-            unseen: unseen(plan),
+            unseen: unseen(plan, beside),
+            refused: attach::refusal(plan).map(|reason| reason.to_string()),
         }
     }
 
@@ -239,6 +271,7 @@ impl PlanLine {
             addresses,
             negotiated,
             unseen,
+            refused,
         } = self;
         let version = version.as_deref().unwrap_or("version unknown");
         let mut lines = vec![
@@ -252,6 +285,7 @@ impl PlanLine {
         lines.push(format!("addresses  {addresses}"));
         lines.push(format!("negotiated {negotiated}"));
         lines.extend(unseen.iter().map(|what| format!("unseen     {what}")));
+        lines.extend(refused.iter().map(|reason| format!("not traced: {reason}")));
         // The file chose some of these words.
         let lines: Vec<_> = lines.iter().map(|line| Shown(line).to_string()).collect();
         format!("  {}\n", lines.join("\n  "))
@@ -267,11 +301,15 @@ impl FunctionLine {
             offset,
             site,
             cost,
+            kind: _,
+            role: _,
+            operands: _,
+            proof: _,
         } = self;
         format!("probe      {name:<18} at file offset {offset:<10} by {found}; {site}, {cost}")
     }
 
-    fn new(function: &Function) -> Self {
+    fn new(function: &Hook) -> Self {
         Self {
             name: function.name.clone(),
             found: function.found.name(),
@@ -286,8 +324,46 @@ impl FunctionLine {
                 Tier::Emulated => "emulated by the kernel",
                 Tier::Stepped => "single-stepped by the kernel, which is slower",
             },
+            kind: function.kind.name(),
+            role: function.role.name(),
+            operands: OperandsLine::new(&function.operands),
+            proof: function.proof.name(),
         }
     }
+}
+
+impl OperandsLine {
+    fn new(operands: &Operands) -> Self {
+        let Operands {
+            object,
+            buffer,
+            length,
+            count,
+            transports: [read, written],
+            result: _,
+        } = operands;
+        let shown = |operand: &Option<Operand>| operand.as_ref().map(shown_operand);
+        Self {
+            object: shown_operand(object),
+            buffer: shown(buffer),
+            length: shown(length),
+            count: shown(count),
+            read_from: shown(read),
+            written_to: shown(written),
+        }
+    }
+}
+
+/// Shows an operand as its place, the loads from there, and its width: `[r1+0x0]:8`.
+fn shown_operand(operand: &Operand) -> String {
+    let place = match operand.place {
+        Place::Register(number) => format!("r{number}"),
+        Place::Stack(offset) => format!("sp+{offset:#x}"),
+        Place::Result => "result".to_owned(),
+    };
+    let loads = operand.loads.iter().flatten();
+    let address = loads.fold(place, |from, offset| format!("[{from}+{offset:#x}]"));
+    format!("{address}:{}", operand.width)
 }
 
 /// The version that is stated, else what is known of it.
@@ -300,18 +376,29 @@ fn version(library: &Library) -> Option<String> {
     })
 }
 
-fn unseen(plan: &ProbePlan) -> Vec<String> {
-    let is_public = |function: &Function| function.found != SymbolSource::Callers;
-    let carries_plaintext = |function: &&Function| function.role.reads() || function.role.writes();
-    let mut unseen = vec![UNSEEN.to_owned()];
-    if plan.functions.iter().filter(carries_plaintext).any(is_public) {
+fn unseen(plan: &ProbePlan, beside: &Plans) -> Vec<String> {
+    let is_public = |hook: &Hook| hook.found != SymbolSource::Callers;
+    let carries_plaintext = |hook: &&Hook| hook.role.carries_plaintext();
+    let is_gnutls = plan.library.family == Family::GnuTls;
+    let always = if is_gnutls { UNSEEN_OF_GNUTLS } else { UNSEEN };
+    let mut unseen = vec![always.to_owned()];
+    if !is_gnutls && plan.hooks.iter().filter(carries_plaintext).any(is_public) {
         unseen.push(UNSEEN_BEHIND.to_owned());
     }
-    unseen.extend(beside(plan).map(|reason| format!("what another library in the same file does: {reason}")));
+    unseen.extend(
+        beside
+            .reasons
+            .iter()
+            .map(|reason| format!("what another library in the same file does: {reason}")),
+    );
     unseen
 }
 
 fn addresses(plan: &ProbePlan) -> String {
+    if plan.library.family == Family::GnuTls {
+        return "from the session, where it holds a descriptor, else by the ciphertext in what goes through sockets"
+            .to_owned();
+    }
     match &plan.layout {
         Ok(_) if plan.socket_name.is_none() => {
             "only from SSL_set_fd: the crypto library's own kind of socket BIO cannot be told from others".to_owned()

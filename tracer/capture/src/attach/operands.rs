@@ -1,54 +1,134 @@
-//! Where the operands of the functions of OpenSSL's interface are, for the programs.
+//! What a hook is to the programs in the kernel: the one place that knows both the hooks of a plan and the ABI.
 
-use symbolizer::Role;
-use tracer_ebpf::{Operand, SiteOperands, Width};
+use symbolizer::{Family, Hook, HookKind, Operands, OtherLibrary, ProbePlan, Reason, Role, Success};
+use tracer_ebpf::{SiteOperands, Width};
 
-/// Returns where the operands of a function are, by its role.
-pub(super) const fn operands_of(role: Role) -> SiteOperands {
-    let result = Operand::result(Width::S32);
-    let object = SiteOperands::OBJECT;
-    let buffer = Operand::argument(1, Width::U64);
-    match role {
-        Role::Read | Role::Write => SiteOperands {
-            buffer,
-            length: Operand::argument(2, Width::U32),
-            count: result,
-            result,
-            ..object
-        },
-        Role::ReadEx | Role::WriteEx => counted_behind(3),
-        Role::WriteEx2 => counted_behind(4),
-        Role::Sendfile => SiteOperands {
-            length: Operand::argument(3, Width::U64),
-            count: Operand::result(Width::S64),
-            result: Operand::result(Width::S64),
-            ..object
-        },
-        Role::SetFd | Role::SetRfd | Role::SetWfd => SiteOperands {
-            buffer: Operand::argument(1, Width::S32),
-            result,
-            ..object
-        },
-        Role::BioWrite => SiteOperands {
-            buffer,
-            length: Operand::argument(2, Width::S32),
-            ..object
-        },
-        Role::Handshake | Role::WriteEarly => SiteOperands { result, ..object },
-        Role::SetBio | Role::SetRbio | Role::SetWbio | Role::Free | Role::Clear | Role::ReadEarly => object,
+/// Returns why a plan cannot be carried out, if it cannot.
+pub const fn refusal(plan: &ProbePlan) -> Option<Reason> {
+    match plan.library.family {
+        Family::OpenSsl | Family::LibreSsl | Family::BoringSsl | Family::AwsLc => None,
+        Family::GnuTls => Some(Reason::LibraryUnsupported(OtherLibrary::GnuTls)),
     }
 }
 
-/// Returns the operands of a read or write that stores its count where its `n`th argument points to.
-const fn counted_behind(n: u8) -> SiteOperands {
+/// Returns the role that the programs know a hook by; `None` if they cannot carry it out.
+pub(super) const fn abi_role(hook: &Hook) -> Option<tracer_ebpf::Role> {
+    match hook.kind {
+        HookKind::Entry | HookKind::Return => {}
+        HookKind::Exit | HookKind::Tap | HookKind::Lift => return None,
+    }
+    let has_buffer = hook.operands.buffer.is_some();
+    Some(match hook.role {
+        Role::Read => tracer_ebpf::Role::Read,
+        Role::Write => tracer_ebpf::Role::Write,
+        // What a server reads early was accepted.
+        Role::EarlyRead if has_buffer => tracer_ebpf::Role::Read,
+        Role::EarlyRead => tracer_ebpf::Role::EarlyRead,
+        Role::EarlyWrite if has_buffer => return None,
+        Role::EarlyWrite => tracer_ebpf::Role::EarlyWrite,
+        Role::Flush => return None,
+        Role::Sendfile => tracer_ebpf::Role::Sendfile,
+        Role::Descriptor => tracer_ebpf::Role::Descriptor,
+        Role::Bio => tracer_ebpf::Role::Bio,
+        Role::Handshake => tracer_ebpf::Role::Handshake,
+        Role::Clear => tracer_ebpf::Role::Clear,
+        Role::End => tracer_ebpf::Role::End,
+        Role::Ciphertext => tracer_ebpf::Role::Ciphertext,
+    })
+}
+
+/// Returns where the operands of a hook are, for the programs.
+pub(super) fn operands_of(hook: &Hook) -> SiteOperands {
+    let Operands {
+        object,
+        buffer,
+        length,
+        count,
+        transports: [read, written],
+        result,
+    } = &hook.operands;
+    let descriptor = read.as_ref().or(written.as_ref());
+    let buffer = if hook.role == Role::Descriptor {
+        descriptor
+    } else {
+        buffer.as_ref()
+    };
+    let maybe = |operand: Option<&symbolizer::Operand>| operand.map_or(tracer_ebpf::Operand::NONE, operand_of);
     SiteOperands {
-        buffer: Operand::argument(1, Width::U64),
-        length: Operand::argument(2, Width::U64),
-        count: Operand::behind_argument(n, Width::U64),
-        result: Operand::result(Width::S32),
-        ..SiteOperands::OBJECT
+        object: operand_of(object),
+        buffer: maybe(buffer),
+        length: maybe(length.as_ref()),
+        count: maybe(count.as_ref()),
+        result: result.as_ref().map_or(tracer_ebpf::Operand::NONE, |result| {
+            tracer_ebpf::Operand::result(signed(result.width))
+        }),
+        success: match result.as_ref().map(|result| result.success) {
+            Some(Success::NotNegative) => tracer_ebpf::Success::NOT_NEGATIVE,
+            Some(Success::Positive) | None => tracer_ebpf::Success::POSITIVE,
+        },
+        reserved: [0; 7],
     }
 }
+
+/// Returns an operand as the programs read it; one that needs more loads than they do is none.
+fn operand_of(operand: &symbolizer::Operand) -> tracer_ebpf::Operand {
+    let symbolizer::Operand { place, loads, width } = *operand;
+    let offset = |load: Option<u16>| match load {
+        None => Some(tracer_ebpf::Operand::UNKNOWN),
+        Some(offset) => i16::try_from(offset).ok(),
+    };
+    let (place, loads) = match place {
+        symbolizer::Place::Register(number) => (place_of_register(number), loads),
+        symbolizer::Place::Result => return tracer_ebpf::Operand::result(signed(width)),
+        symbolizer::Place::Stack(above) => match loads {
+            [first, None] => (place_of_register(STACK_POINTER), [Some(above), first]),
+            [_, Some(_)] => return tracer_ebpf::Operand::NONE,
+        },
+    };
+    let [Some(first), Some(second)] = loads.map(offset) else {
+        return tracer_ebpf::Operand::NONE;
+    };
+    tracer_ebpf::Operand {
+        place,
+        // A C `int` has a sign; sizes and addresses have none.
+        width: if width == 4 { Width::S32 } else { Width::U64 },
+        loads: [first, second],
+        reserved: [0; 2],
+    }
+}
+
+const fn signed(width: u8) -> Width {
+    if width == 4 { Width::S32 } else { Width::S64 }
+}
+
+/// The stack pointer, by the number that the machine's instructions have for it.
+const STACK_POINTER: u8 = if cfg!(target_arch = "aarch64") { 31 } else { 4 };
+
+/// Returns the place of a register by the number that the machine's instructions have for it: that of an argument, for
+/// which the programs look first, if it passes one.
+fn place_of_register(number: u8) -> tracer_ebpf::Place {
+    let argument = ARGUMENTS.iter().position(|register| *register == number);
+    if let Some(argument) = argument.and_then(|argument| u8::try_from(argument).ok()) {
+        return tracer_ebpf::Place::argument(argument);
+    }
+    let dwarf = usize::from(number);
+    tracer_ebpf::Place::register(DWARF.get(dwarf).copied().unwrap_or(number))
+}
+
+/// The registers that pass arguments: `rdi`, `rsi`, `rdx`, `rcx`, `r8`, `r9`, or `x0` to `x7`.
+const ARGUMENTS: &[u8] = if cfg!(target_arch = "aarch64") {
+    &[0, 1, 2, 3, 4, 5, 6, 7]
+} else {
+    &[7, 6, 2, 1, 8, 9]
+};
+
+/// The DWARF numbers of the registers whose number is another one in instructions: `rax`, `rcx`, `rdx`, `rbx`, `rsp`, `rbp`,
+/// `rsi`, `rdi` (System V ABI, AMD64 supplement 1.0, figure 3.36).
+const DWARF: &[u8] = if cfg!(target_arch = "aarch64") {
+    &[]
+} else {
+    &[0, 2, 1, 3, 7, 6, 4, 5]
+};
 
 #[cfg(test)]
 mod tests {
@@ -62,8 +142,8 @@ mod tests {
         },
     };
     use tracer_ebpf::{
-        AddressSource, ConnectionRecord, Cookie, DataRecord, KernelOffsets, Kind, PassedCause, PassedRecord, Place,
-        RecordHeader, Role, SettingFlags, Settings, Success, TargetFlags,
+        AddressSource, ConnectionRecord, Cookie, DataRecord, KernelOffsets, Kind, Operand, PassedCause, PassedRecord,
+        Place, RecordHeader, Role, SettingFlags, Settings, Success, TargetFlags,
     };
     use zerocopy::FromBytes as _;
 
@@ -224,6 +304,36 @@ mod tests {
         assert_eq!(data.header.kind, Kind::DATA);
         let captured = usize::try_from(data.captured).unwrap();
         (data.header.ssl, data.position, &payload[..captured])
+    }
+
+    fn converted(place: symbolizer::Place, loads: [Option<u16>; 2], width: u8) -> Operand {
+        operand_of(&symbolizer::Operand { place, loads, width })
+    }
+
+    #[test]
+    fn arguments_are_told_by_their_number_and_other_registers_by_dwarf_s() {
+        let at = |register| converted(symbolizer::Place::Register(register), [None; 2], 8).place;
+        if X86 {
+            let arguments = [7, 6, 2, 1, 8, 9].map(at);
+            assert_eq!(arguments, [0, 1, 2, 3, 4, 5].map(Place::argument));
+            // rax, rbx, rsp, rbp, r15.
+            assert_eq!([0, 3, 4, 5, 15].map(at), [0, 3, 7, 6, 15].map(Place::register));
+        } else {
+            assert_eq!(
+                [0, 7, 8, 31].map(at),
+                [Place(0), Place(7), Place::register(8), Place::register(31)]
+            );
+        }
+    }
+
+    #[test]
+    fn a_slot_of_the_stack_takes_one_of_the_two_loads() {
+        let slot = |loads| converted(symbolizer::Place::Stack(8), loads, 8);
+        assert_eq!(slot([None; 2]).loads, [8, Operand::UNKNOWN]);
+        assert_eq!(slot([Some(16), None]).loads, [8, 16]);
+        assert_eq!(slot([Some(16), Some(0)]), Operand::NONE);
+        let far = converted(symbolizer::Place::Register(0), [Some(0x8000), None], 8);
+        assert_eq!(far, Operand::NONE, "an offset that the programs cannot express");
     }
 
     #[test]

@@ -1,44 +1,44 @@
 //! What is to be probed in one file, as the programs want it.
 //!
-//! In: a plan, or the one function of a crypto library. Out: the functions, and the configuration of their sites; what
+//! In: a plan, or the one hook of a crypto library. Out: the hooks, and the configuration of their sites; what
 //! the plan does not know is marked as unknown. Refuses nothing.
 
-use symbolizer::{Function, ProbePlan};
+use symbolizer::{Family, Hook, ProbePlan};
 use tracer_ebpf::SiteConfig;
 
-/// The functions of a file to probe, and what their sites are told.
+/// The hooks of a file, and what their sites are told.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct Placement {
-    /// The functions; a site each.
-    pub(super) functions: Vec<Function>,
-    /// The TLS library, in one word.
-    pub(super) library: &'static str,
+    /// The hooks; a site each.
+    pub(super) hooks: Vec<Hook>,
+    /// The TLS library.
+    pub(super) library: Family,
     /// What every site is told.
     pub(super) config: SiteConfig,
 }
 
 impl Placement {
-    /// All functions of a plan.
+    /// All hooks of a plan.
     pub fn of_plan(plan: &ProbePlan) -> Self {
         Self {
-            functions: plan.functions.clone(),
-            library: plan.library.family.name(),
+            hooks: plan.hooks.clone(),
+            library: plan.library.family,
             config: site_config(plan),
         }
     }
 
     /// `BIO_write` of a crypto library, which knows nothing of connections.
-    pub fn of_bio_write(function: &Function) -> Self {
+    pub fn of_bio_write(hook: &Hook) -> Self {
         Self {
-            functions: vec![function.clone()],
-            library: "openssl",
+            hooks: vec![hook.clone()],
+            library: Family::OpenSsl,
             config: SiteConfig::NONE,
         }
     }
 
     /// Where in the file the probes go.
     pub fn offsets(&self) -> impl Iterator<Item = u64> {
-        self.functions.iter().map(|function| function.site.offset.0)
+        self.hooks.iter().map(|hook| hook.site.offset.0)
     }
 
     /// Whether the way from a connection to its descriptor is known.

@@ -1,6 +1,6 @@
 //! The probes of one file.
 //!
-//! In: a file held open, and what is to be probed in it. Out: links, for everyone or for one process. Those of a function
+//! In: a file held open, and what is to be probed in it. Out: links, for everyone or for one process. Those of a hook
 //! are placed all or none.
 
 use std::{collections::BTreeMap, fs::File, num::NonZeroU32, os::fd::AsRawFd as _, path::PathBuf};
@@ -12,14 +12,10 @@ use aya::{
         uprobe::{UProbeAttachLocation, UProbeAttachPoint, UProbeLinkId, UProbeScope},
     },
 };
-use symbolizer::Function;
+use symbolizer::Hook;
 use tracer_ebpf::Cookie;
 
-use super::{
-    Error, Placement,
-    program::{Program, abi_role},
-    program_of,
-};
+use super::{Error, Placement, operands::abi_role, program::Program, program_of};
 
 /// A file with sites.
 #[derive(Debug)]
@@ -28,7 +24,7 @@ pub(super) struct Probed {
     /// Held open, so that its number cannot come to mean another file.
     pub(super) file: File,
     pub(super) placement: Placement,
-    /// Its first site; its functions follow in the order of their placement.
+    /// Its first site; its hooks follow in the order of their placement.
     pub(super) first: u32,
     /// The probes for everyone.
     pub(super) shared: Links,
@@ -40,34 +36,33 @@ pub(super) struct Probed {
 pub(super) type Links = BTreeMap<u32, Vec<(Program, UProbeLinkId)>>;
 
 impl Probed {
-    /// The functions that are wanted and have no probes in `links`, with their sites.
-    pub(super) fn missing(
-        &self,
-        links: &Links,
-        wanted: impl Fn(&Placement, &Function) -> bool,
-    ) -> Vec<(u32, Function)> {
-        let numbered = (self.first..).zip(&self.placement.functions);
-        let missing =
-            numbered.filter(|(site, function)| !links.contains_key(site) && wanted(&self.placement, function));
-        missing.map(|(site, function)| (site, function.clone())).collect()
+    /// The hooks that are wanted and have no probes in `links`, with their sites.
+    pub(super) fn missing(&self, links: &Links, wanted: impl Fn(&Placement, &Hook) -> bool) -> Vec<(u32, Hook)> {
+        let numbered = (self.first..).zip(&self.placement.hooks);
+        let missing = numbered.filter(|(site, hook)| !links.contains_key(site) && wanted(&self.placement, hook));
+        missing.map(|(site, hook)| (site, hook.clone())).collect()
     }
 
-    /// Places the probes of functions, for one process or for everyone; those of a function all or none.
+    /// Places the probes of hooks, for one process or for everyone; those of a hook all or none.
     pub(super) fn place(
         &mut self,
         ebpf: &mut Ebpf,
-        functions: Vec<(u32, Function)>,
+        hooks: Vec<(u32, Hook)>,
         pid: Option<NonZeroU32>,
     ) -> Result<(), Error> {
         let scope = pid.map_or(UProbeScope::AllProcesses, UProbeScope::OneProcess);
-        for (site, function) in functions {
+        for (site, hook) in hooks {
+            let Some(role) = abi_role(&hook) else {
+                continue;
+            };
+            let cookie = Cookie::new(site, role);
             let mut placed = Vec::new();
-            for program in Program::of_role(function.role) {
-                match self.place_one(ebpf, *program, site, &function, scope) {
+            for program in Program::of_role(hook.role) {
+                match self.place_one(ebpf, *program, cookie, &hook, scope) {
                     Ok(link) => placed.push((*program, link)),
                     Err(source) => {
                         detach(ebpf, placed);
-                        return Err(self.error(source, &function));
+                        return Err(self.error(source, &hook));
                     }
                 }
             }
@@ -85,24 +80,24 @@ impl Probed {
         &self,
         ebpf: &mut Ebpf,
         program: Program,
-        site: u32,
-        function: &Function,
+        cookie: Cookie,
+        hook: &Hook,
         scope: UProbeScope,
     ) -> Result<UProbeLinkId, ProgramError> {
         let path = PathBuf::from(format!("/proc/self/fd/{}", self.file.as_raw_fd()));
         let point = UProbeAttachPoint {
-            location: UProbeAttachLocation::AbsoluteOffset(function.site.offset.0),
-            cookie: Some(Cookie::new(site, abi_role(function.role)).0),
+            location: UProbeAttachLocation::AbsoluteOffset(hook.site.offset.0),
+            cookie: Some(cookie.0),
         };
         let probe: &mut UProbe = program_of(ebpf, program.name()).map_err(|_missing| ProgramError::NotLoaded)?;
         probe.attach(point, path, scope)
     }
 
-    fn error(&self, source: ProgramError, function: &Function) -> Error {
+    fn error(&self, source: ProgramError, hook: &Hook) -> Error {
         Error::Probe {
-            function: function.name.clone(),
+            function: hook.name.clone(),
             path: self.path.clone(),
-            offset: function.site.offset.0,
+            offset: hook.site.offset.0,
             source: Box::new(source),
         }
     }

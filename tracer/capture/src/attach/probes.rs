@@ -10,7 +10,7 @@ use std::{
 };
 
 use aya::{Ebpf, EbpfLoader, programs::UProbe};
-use symbolizer::Function;
+use symbolizer::Hook;
 use tracer_ebpf::{
     AddressKey, ConnectionState, EndRecord, KernelCounters, KernelOffsets, Kind, MAX_CALLS, MAX_SITES, MAX_TARGETS,
     RecordHeader, SettingFlags, Settings, SiteCounters, TargetFlags,
@@ -148,19 +148,19 @@ impl Probes {
     pub fn announce(&mut self, object: &MappedObject, placement: Placement) -> Result<Vec<SiteInfo>, Error> {
         if let Some(known) = self.files.get_mut(&object.identity) {
             // A library is mapped before the one it needs: then more is known of it the second time.
-            if known.placement.functions == placement.functions && known.placement != placement {
+            if known.placement.hooks == placement.hooks && known.placement != placement {
                 let first = known.first;
                 known.placement = placement.clone();
                 self.configure(first, &placement)?;
             }
             return Ok(Vec::new());
         }
-        let site = |function: &Function| SiteInfo {
+        let site = |hook: &Hook| SiteInfo {
             path: object.path.clone(),
-            function: function.name.clone(),
-            library: placement.library,
+            function: hook.name.clone(),
+            library: placement.library.name(),
         };
-        let new: Vec<_> = placement.functions.iter().map(site).collect();
+        let new: Vec<_> = placement.hooks.iter().map(site).collect();
         let first = u32::try_from(self.sites.len()).map_err(|_overflow| Error::TooManySites)?;
         if self.sites.len() + new.len() > MAX_SITES {
             return Err(Error::TooManySites);
@@ -192,8 +192,8 @@ impl Probes {
         let handshakes = self.handshakes;
         let none = Links::new();
         let own = file.own.get(&pid).unwrap_or(&none);
-        let own = file.missing(own, |placement, function| {
-            !is_shared(reach, function) && is_needed(placement, function, needs, handshakes)
+        let own = file.missing(own, |placement, hook| {
+            !is_shared(reach, hook) && is_needed(placement, hook, needs, handshakes)
         });
         file.place(&mut self.ebpf, own, Some(id))
     }
@@ -202,8 +202,8 @@ impl Probes {
     pub fn attach_shared(&mut self, identity: FileIdentity, reach: Reach, needs: Needs) -> Result<(), Error> {
         let handshakes = self.handshakes;
         if let Some(file) = self.files.get_mut(&identity) {
-            let shared = file.missing(&file.shared, |placement, function| {
-                is_shared(reach, function) && is_needed(placement, function, needs, handshakes)
+            let shared = file.missing(&file.shared, |placement, hook| {
+                is_shared(reach, hook) && is_needed(placement, hook, needs, handshakes)
             });
             file.place(&mut self.ebpf, shared, None)?;
         }
@@ -226,10 +226,10 @@ impl Probes {
 
     /// Tells whether a file has sites that only probes for one process each may sit on.
     pub fn has_dear_sites(&self, identity: FileIdentity, needs: Needs) -> bool {
-        let is_dear = |function: &Function| !is_cheap(function);
+        let is_dear = |hook: &Hook| !is_cheap(hook);
         let has = |file: &Probed| {
-            let mut needed = file.placement.functions.iter();
-            needed.any(|function| is_dear(function) && is_needed(&file.placement, function, needs, self.handshakes))
+            let mut needed = file.placement.hooks.iter();
+            needed.any(|hook| is_dear(hook) && is_needed(&file.placement, hook, needs, self.handshakes))
         };
         self.files.get(&identity).is_some_and(has)
     }
@@ -297,16 +297,16 @@ impl Probes {
     }
 
     fn configure(&mut self, first: u32, placement: &Placement) -> Result<(), Error> {
-        for (site, function) in (first..).zip(&placement.functions) {
+        for (site, hook) in (first..).zip(&placement.hooks) {
             self.tables().configure(site, placement.config)?;
-            self.tables().place_operands(site, operands_of(function.role))?;
+            self.tables().place_operands(site, operands_of(hook))?;
         }
         Ok(())
     }
 }
 
-fn is_shared(reach: Reach, function: &Function) -> bool {
-    reach == Reach::Everyone && is_cheap(function)
+fn is_shared(reach: Reach, hook: &Hook) -> bool {
+    reach == Reach::Everyone && is_cheap(hook)
 }
 
 /// Calls in flight at once that there is room for if there is room for as many connections.

@@ -12,7 +12,7 @@ use super::{
 };
 use crate::{
     attach::{Needs, Placement, Reach},
-    resolve::{Resolution, Resolved},
+    resolve::Resolved,
     target::{FileIdentity, MappedObject, Target},
 };
 
@@ -69,7 +69,7 @@ impl Follower {
             };
             let is_new = self.place_ahead(object, placement, needs)?;
             self.accounts.keep(object.identity);
-            if let (true, Resolution::Plan(plan)) = (is_new, file.resolution.as_ref()) {
+            if let (true, Some(plan)) = (is_new, file.resolution.plan()) {
                 new.push(described(plan, file));
             }
         }

@@ -12,7 +12,7 @@ use tracer_observe::batch::SiteEntry;
 use super::{Follower, accounts::Mapped};
 use crate::{
     attach::{self, Needs, Placement},
-    resolve::{Resolution, Resolved, has_none, untraced, why_not},
+    resolve::{Resolved, has_none, untraced, why_not},
     target::{MappedObject, Target, exists, has_memory, verify},
 };
 
@@ -60,7 +60,7 @@ impl Follower {
             }
             let is_new = self.place(pid, object, placement, needs)?;
             probed.push(object.identity);
-            if let Resolution::Plan(plan) = file.resolution.as_ref() {
+            if let Some(plan) = file.resolution.plan() {
                 let library = described(plan, file);
                 if is_new || first {
                     self.messages
@@ -145,18 +145,16 @@ impl Follower {
 }
 
 pub(super) fn has_plan(file: &Resolved) -> bool {
-    matches!(file.resolution.as_ref(), Resolution::Plan(_))
+    file.resolution.plan().is_some()
 }
 
 /// What is to be probed in a file; nothing in most.
 pub(super) fn placement(file: &Resolved, needs: Needs) -> Option<Placement> {
-    match file.resolution.as_ref() {
-        Resolution::Plan(plan) => Some(Placement::of_plan(plan)),
-        Resolution::Reason(_) | Resolution::Failed(_) => {
-            let write = file.bios.write.as_ref().filter(|_| needs.ciphertext)?;
-            Some(Placement::of_bio_write(write))
-        }
+    if let Some(plan) = file.resolution.plan() {
+        return Some(Placement::of_plan(plan));
     }
+    let write = file.bios.write.as_ref().filter(|_| needs.ciphertext)?;
+    Some(Placement::of_bio_write(write))
 }
 
 /// Names the library of a file, where it is, and how much of it is probed.
@@ -166,6 +164,6 @@ pub(super) fn described(plan: &ProbePlan, file: &Resolved) -> String {
         "{} in {}, {} functions",
         version.map_or(plan.library.family.name(), |version| &version.text),
         file.path.display(),
-        plan.functions.len(),
+        plan.hooks.len(),
     )
 }

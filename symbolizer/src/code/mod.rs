@@ -1,0 +1,29 @@
+//! Reads machine code: which structure fields a function returns, what it calls, and where a probe may sit in it.
+//!
+//! There is one interpreter. `x86_64` and `aarch64` translate an instruction to operations, `state` executes those on
+//! abstract values, and `flow` follows the paths of a function with it. `accessor`, `calls` and `place` are what is
+//! asked of it.
+
+mod aarch64;
+mod facts;
+mod fields;
+mod flow;
+mod lift;
+mod operation;
+mod place;
+mod stack;
+mod state;
+mod step;
+mod value;
+mod x86_64;
+pub(crate) mod accessor;
+pub(crate) mod bytes;
+pub(crate) mod calls;
+pub(crate) mod convention;
+pub(crate) mod instruction;
+pub(crate) mod site;
+
+pub(crate) use fields::{Call as AccessorCall, outcomes};
+pub(crate) use operation::Destination;
+pub(crate) use place::Needs;
+pub(crate) use value::{Field, Value};

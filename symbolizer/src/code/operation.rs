@@ -1,0 +1,149 @@
+//! What an instruction does, machine apart: the language that `x86_64` and `aarch64` translate to and `state` executes.
+
+use super::convention::Register;
+use crate::elf::address::Vaddr;
+
+/// A place in memory whose address comes from one register.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Memory {
+    /// `None` if the address does not come from one register alone.
+    pub(super) base: Option<Register>,
+    pub(super) offset: i64,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Source {
+    Register(Register),
+    Constant(u64),
+    Memory(Memory),
+    /// The address itself.
+    Address(Memory),
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Condition {
+    Equal,
+    NotEqual,
+    /// Any that is not decided.
+    Other,
+}
+
+/// Where a jump or a call leads.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Destination {
+    /// To this address.
+    Code(Vaddr),
+    /// To the address that the dynamic linker has put here.
+    Slot(Vaddr),
+    /// Anywhere: the target is in a register, or in memory that changes.
+    Unknown,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Operation {
+    /// Zeroes what is above the width.
+    Set {
+        to: Register,
+        from: Source,
+        width: u8,
+    },
+    /// Extends the sign of a value of that width.
+    SetSigned {
+        to: Register,
+        from: Source,
+        width: u8,
+    },
+    /// As `Set`; if the condition fails, what is above the width is zeroed all the same.
+    SetIf {
+        when: Condition,
+        to: Register,
+        from: Source,
+        width: u8,
+    },
+    Store {
+        to: Memory,
+        from: Source,
+        width: u8,
+    },
+    /// Writes memory in a way that is not followed.
+    Overwrite,
+    Push(Source),
+    Pop(Register),
+    /// Sets the flags by the difference.
+    Compare {
+        left: Source,
+        right: Source,
+        width: u8,
+    },
+    /// Sets the flags by the common bits.
+    Test {
+        left: Source,
+        right: Source,
+        width: u8,
+    },
+    Branch {
+        when: Condition,
+        target: Vaddr,
+    },
+    /// Compares and branches, whatever the flags, and leaves them alone.
+    BranchOn {
+        compared: (Source, Source),
+        width: u8,
+        when: Condition,
+        target: Vaddr,
+    },
+    Jump(Destination),
+    Call(Destination),
+    Return,
+    /// Ends the program.
+    Trap,
+    /// Ends the path in a way that compilers use for what cannot happen: an interrupt, or a return of another kind.
+    Odd,
+    /// Does what is not understood: a system call, a far call, a transaction.
+    Opaque,
+    /// Leaves anything in these registers, as bits, and in the flags.
+    Spoil(u32),
+}
+
+/// The operations of one instruction, and its length.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(super) struct Lifted {
+    pub(super) operations: Vec<Operation>,
+    pub(super) length: u64,
+}
+
+impl Lifted {
+    /// Returns where a jump within the code may lead.
+    pub(super) fn target(&self) -> Option<Vaddr> {
+        match self.operations.last()? {
+            Operation::Branch { target, .. }
+            | Operation::BranchOn { target, .. }
+            | Operation::Jump(Destination::Code(target)) => Some(*target),
+            Operation::Jump(Destination::Slot(_) | Destination::Unknown)
+            | Operation::Set { .. }
+            | Operation::SetSigned { .. }
+            | Operation::SetIf { .. }
+            | Operation::Store { .. }
+            | Operation::Overwrite
+            | Operation::Push(_)
+            | Operation::Pop(_)
+            | Operation::Compare { .. }
+            | Operation::Test { .. }
+            | Operation::Call(_)
+            | Operation::Return
+            | Operation::Trap
+            | Operation::Odd
+            | Operation::Opaque
+            | Operation::Spoil(_) => None,
+        }
+    }
+
+    /// Returns whether the next instruction may be executed after this one.
+    pub(super) fn goes_on(&self) -> bool {
+        let ends = matches!(
+            self.operations.last(),
+            Some(Operation::Jump(_) | Operation::Return | Operation::Trap | Operation::Odd)
+        );
+        !ends
+    }
+}

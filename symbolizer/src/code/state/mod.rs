@@ -1,0 +1,312 @@
+//! Executes operations on abstract values, along one path through a function.
+
+use crate::code::convention::{Convention, Register};
+use crate::code::facts::{Equality, Facts};
+use crate::code::operation::{Condition, Destination, Memory, Operation, Source};
+use crate::code::stack::Stack;
+use crate::code::step::{Step, When};
+use crate::code::value::{Field, Value};
+use crate::elf::address::Vaddr;
+
+const REGISTERS: usize = 32;
+
+/// Says what a function is followed for, which decides what is assumed of it and what it may do.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(super) enum Purpose {
+    /// For the fields that it returns. No argument is null, what is on the stack is known, and a function that changes
+    /// anything else, or loses its stack pointer, is no accessor.
+    Fields {
+        /// Whether the first word of the object is zero where the function asks: of several kinds of object, the first.
+        typed: bool,
+    },
+    /// For what becomes of its arguments. It may do anything, take every branch, and change all memory.
+    Arguments,
+}
+
+/// Holds what is known at one place of one path.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub(super) struct State {
+    pub(super) at: Vaddr,
+    convention: Convention,
+    purpose: Purpose,
+    registers: [Value; REGISTERS],
+    stack: Stack,
+    /// What was compared last.
+    flags: (Value, Value),
+    facts: Facts,
+    stored: [Value; 2],
+}
+
+impl State {
+    /// The state in which a function is entered, with these arguments.
+    pub(super) fn new(at: Vaddr, convention: Convention, arguments: &[Value], purpose: Purpose) -> Self {
+        let typed = purpose == (Purpose::Fields { typed: true });
+        let mut state = Self {
+            at,
+            convention,
+            purpose,
+            registers: [Value::Unknown; REGISTERS],
+            stack: Stack::default(),
+            flags: (Value::Unknown, Value::Unknown),
+            facts: Facts::new(typed),
+            stored: [Value::Unknown; 2],
+        };
+        for (register, value) in convention.arguments.iter().zip(arguments) {
+            state.set(*register, *value);
+        }
+        state.set(convention.stack, Value::Stack(0));
+        state
+    }
+
+    /// The state in which a function is entered for what becomes of its arguments.
+    pub(super) fn at_entry(at: Vaddr, convention: Convention) -> Self {
+        let every: Vec<_> = (0..convention.arguments.len())
+            .map(|index| Value::Field(Field::argument(index)))
+            .collect();
+        Self::new(at, convention, &every, Purpose::Arguments)
+    }
+
+    /// Executes one operation; `None` if the function cannot be followed any more.
+    pub(super) fn step(&mut self, operation: Operation) -> Option<Step> {
+        match operation {
+            Operation::Set { to, from, width } => self.set(to, self.read(from, width)),
+            Operation::SetSigned { to, from, width } => self.set(to, self.read(from, width).sign_extended(width)),
+            Operation::Store { to, from, width } => self.store(to, self.read(from, width), width)?,
+            // A jump to anywhere is one by a table.
+            Operation::Overwrite | Operation::Odd | Operation::Jump(Destination::Unknown) if self.is_for_fields() => {
+                return None;
+            }
+            Operation::Overwrite => {}
+            Operation::Push(from) => self.push(from)?,
+            Operation::Pop(to) => self.pop(to)?,
+            Operation::Compare { left, right, width } => {
+                self.set_flags((self.read(left, width), self.read(right, width)));
+            }
+            Operation::Test { left, right, width } => self.test(left, right, width),
+            Operation::Spoil(registers) => self.spoil(registers),
+            Operation::SetIf { to, .. } if !self.is_for_fields() => self.set(to, Value::Unknown),
+            Operation::SetIf { when, to, from, width } => {
+                let when = self.by_flags(when);
+                return Some(Step::SetIf { when, to, from, width });
+            }
+            Operation::Branch { when, target } => {
+                let when = self.by_flags(when);
+                return Some(Step::Branch { when, target });
+            }
+            Operation::BranchOn {
+                compared: (left, right),
+                width,
+                when: condition,
+                target,
+            } => {
+                let compared = (self.read(left, width), self.read(right, width));
+                let when = When { condition, compared };
+                return Some(Step::Branch { when, target });
+            }
+            Operation::Jump(target) => return Some(Step::Jump(target)),
+            Operation::Call(target) => return Some(Step::Call(target)),
+            // A return takes its address from where the call left it, or control is lost.
+            Operation::Return => {
+                let returns = !self.is_for_fields() || self.is_at_return_address();
+                return returns.then_some(Step::Return);
+            }
+            Operation::Trap | Operation::Odd => return Some(Step::Trap),
+            Operation::Opaque => return None,
+        }
+        Some(Step::Next)
+    }
+
+    /// The states in which a condition holds and does not, where that can be.
+    pub(super) fn split(self, when: When) -> (Option<Self>, Option<Self>) {
+        let When { condition, compared } = when;
+        let equality = if self.is_for_fields() {
+            self.facts.equality(compared)
+        } else {
+            Equality::Unknown
+        };
+        let (equal, unequal) = match (condition, equality) {
+            (Condition::Other, _) | (_, Equality::Unknown) => return (Some(self.clone()), Some(self)),
+            (_, Equality::Known(true)) => (Some(self), None),
+            (_, Equality::Known(false)) => (None, Some(self)),
+            (_, Equality::IfZero(field)) => (Some(self.clone().with(field, true)), Some(self.with(field, false))),
+        };
+        if condition == Condition::Equal {
+            (equal, unequal)
+        } else {
+            (unequal, equal)
+        }
+    }
+
+    /// Forgets what a called function may have changed.
+    pub(super) fn call(&mut self) {
+        let reaches_stack = |register: &Register| matches!(self.register(*register), Value::Stack(_));
+        let reached = self.convention.arguments.iter().any(reaches_stack);
+        self.stack.call(reached);
+        self.facts.clear();
+        self.stored = [Value::Unknown; 2];
+        self.spoil(self.convention.lost_in_calls);
+    }
+
+    /// What the function returns, and what it has stored behind its second and third argument.
+    pub(super) fn results(&self) -> (Value, [Value; 2]) {
+        let returned = self.register(self.convention.result);
+        let known = |value| self.facts.known(value);
+        (known(returned), self.stored.map(known))
+    }
+
+    /// The fields that are zero on this path.
+    pub(super) fn zeros(&self) -> Vec<Field> {
+        self.facts.zeros()
+    }
+
+    /// What the registers of the first arguments hold, as a call finds them.
+    pub(super) fn arguments<const COUNT: usize>(&self) -> [Value; COUNT] {
+        std::array::from_fn(|index| {
+            let register = self.convention.arguments.get(index);
+            register.map_or(Value::Unknown, |register| self.register(*register))
+        })
+    }
+
+    /// Returns whether the stack pointer is where it was when the function was entered.
+    pub(super) fn is_at_return_address(&self) -> bool {
+        self.register(self.convention.stack) == Value::Stack(0)
+    }
+
+    /// Carries out an assignment whose condition is decided.
+    pub(super) fn set_if(mut self, holds: bool, to: Register, from: Source, width: u8) -> Self {
+        let value = if holds {
+            self.read(from, width)
+        } else {
+            self.register(to).truncated(width)
+        };
+        self.set(to, value);
+        self
+    }
+
+    pub(super) fn register(&self, register: Register) -> Value {
+        let held = self.registers.get(usize::from(register));
+        held.copied().unwrap_or(Value::Unknown)
+    }
+
+    const fn is_for_fields(&self) -> bool {
+        match self.purpose {
+            Purpose::Fields { .. } => true,
+            Purpose::Arguments => false,
+        }
+    }
+
+    fn with(mut self, field: Field, is_zero: bool) -> Self {
+        self.facts.add(field, is_zero);
+        self
+    }
+
+    fn set(&mut self, register: Register, value: Value) {
+        if let Some(slot) = self.registers.get_mut(usize::from(register)) {
+            *slot = value;
+        }
+    }
+
+    fn read(&self, from: Source, width: u8) -> Value {
+        match from {
+            Source::Constant(number) => Value::Constant(number),
+            Source::Register(register) => self.register(register),
+            Source::Address(memory) => self.base(memory).plus(memory.offset),
+            Source::Memory(memory) => self.load(memory, width),
+        }
+        .truncated(width)
+    }
+
+    fn base(&self, memory: Memory) -> Value {
+        memory.base.map_or(Value::Unknown, |base| self.register(base))
+    }
+
+    fn load(&self, from: Memory, width: u8) -> Value {
+        if !self.is_for_fields() {
+            return Value::Unknown;
+        }
+        match self.base(from) {
+            Value::Field(field) => field.load(from.offset, width).map_or(Value::Unknown, Value::Field),
+            Value::Stack(at) => {
+                let at = at.checked_add(from.offset);
+                at.map_or(Value::Unknown, |at| self.stack.load(at, width))
+            }
+            Value::Unknown | Value::Constant(_) => Value::Unknown,
+        }
+    }
+
+    fn store(&mut self, to: Memory, value: Value, width: u8) -> Option<()> {
+        if !self.is_for_fields() {
+            return Some(());
+        }
+        match self.base(to) {
+            Value::Stack(at) => self.stack.store(at.checked_add(to.offset)?, value, width),
+            Value::Field(field) if to.offset == 0 => {
+                let stored = field.as_argument()?.checked_sub(1)?;
+                *self.stored.get_mut(stored)? = value;
+                Some(())
+            }
+            Value::Unknown | Value::Constant(_) | Value::Field(_) => None,
+        }
+    }
+
+    fn push(&mut self, from: Source) -> Option<()> {
+        let value = self.read(from, 8);
+        let stack = self.register(self.convention.stack).plus(-8);
+        self.set(self.convention.stack, stack);
+        match stack {
+            _ if !self.is_for_fields() => Some(()),
+            Value::Stack(at) => self.stack.store(at, value, 8),
+            Value::Unknown | Value::Constant(_) | Value::Field(_) => None,
+        }
+    }
+
+    fn pop(&mut self, to: Register) -> Option<()> {
+        let stack = self.register(self.convention.stack);
+        let value = match stack {
+            _ if !self.is_for_fields() => Value::Unknown,
+            Value::Stack(at) => self.stack.load(at, 8),
+            Value::Unknown | Value::Constant(_) | Value::Field(_) => return None,
+        };
+        self.set(self.convention.stack, stack.plus(8));
+        self.set(to, value);
+        Some(())
+    }
+
+    fn test(&mut self, left: Source, right: Source, width: u8) {
+        let (left, right) = (self.read(left, width), self.read(right, width));
+        let common = if left == right {
+            left
+        } else if [left, right].into_iter().any(|side| self.facts.is_zero(side)) {
+            Value::Constant(0)
+        } else {
+            Value::Unknown
+        };
+        self.set_flags((common, Value::Constant(0)));
+    }
+
+    /// Where no branch is decided, states that differ in their flags alone are the same.
+    const fn set_flags(&mut self, flags: (Value, Value)) {
+        if self.is_for_fields() {
+            self.flags = flags;
+        }
+    }
+
+    fn spoil(&mut self, registers: u32) {
+        self.flags = (Value::Unknown, Value::Unknown);
+        for (number, register) in (0..).zip(&mut self.registers) {
+            if registers.checked_shr(number).unwrap_or(0) & 1 == 1 {
+                *register = Value::Unknown;
+            }
+        }
+    }
+
+    const fn by_flags(&self, condition: Condition) -> When {
+        When {
+            condition,
+            compared: self.flags,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

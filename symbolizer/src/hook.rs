@@ -1,0 +1,153 @@
+//! Hooks: where a probe goes, when it is hit, and what it finds there.
+
+use crate::code::site::Site;
+use crate::elf::address::{FileOffset, Vaddr};
+use crate::elf::survey::SymbolSource;
+use crate::operand::Operands;
+
+/// Describes one hook in a function of a library.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Hook {
+    /// When the probe is hit.
+    pub kind: HookKind,
+    /// What the function does for its caller.
+    pub role: Role,
+    /// The function's name, or whose callee it is.
+    pub name: String,
+    /// What the function was found by.
+    pub found: SymbolSource,
+    /// Where the function begins in memory, before the loader moves the image.
+    pub address: Vaddr,
+    /// Where the function begins in the file.
+    pub offset: FileOffset,
+    /// How many bytes the function covers; zero if the symbol table does not say.
+    pub size: u64,
+    /// Where the probe goes.
+    pub site: Site,
+    /// Where the probe finds the connection, its bytes and their number.
+    pub operands: Operands,
+    /// What makes sure that the operands are right.
+    pub proof: Proof,
+}
+
+/// Says when a probe is hit, and what is known then.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum HookKind {
+    /// At the function's entry: the arguments are at hand, the work is not done.
+    Entry,
+    /// At an instruction that every successful way out of the function passes, the result at hand, without a return
+    /// probe.
+    Exit,
+    /// At one instruction where the connection, the bytes and their number are all at hand: one hit brings all.
+    Tap,
+    /// Nowhere in the process: the bytes are read where the kernel already is, when the connection's socket sends.
+    Lift,
+    /// At the function's entry, which notes the arguments, and at its end by the kernel's return probe. Both have the
+    /// same site.
+    Return,
+}
+
+impl HookKind {
+    /// Returns a short lower-case name.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Entry => "entry",
+            Self::Exit => "exit",
+            Self::Tap => "tap",
+            Self::Lift => "lift",
+            Self::Return => "return",
+        }
+    }
+}
+
+/// Says what a function does for its caller, in any library.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Role {
+    /// Hands out plaintext.
+    Read,
+    /// Takes plaintext.
+    Write,
+    /// Hands out plaintext that came before the handshake was complete; only servers call it. Where there is no buffer
+    /// among the operands, the function calls one that reads.
+    EarlyRead,
+    /// Takes plaintext before it is known whether the peer accepts it. Where there is no buffer among the operands, the
+    /// function calls one that writes.
+    EarlyWrite,
+    /// Sends what functions that write have accepted before. What they do within its calls is not new.
+    Flush,
+    /// Has the kernel send from a file: bytes pass that no program of this process has.
+    Sendfile,
+    /// Sets the file descriptors of a connection.
+    Descriptor,
+    /// Sets what a connection reads from and writes to, which need not be a file descriptor: one that was known
+    /// holds no longer.
+    Bio,
+    /// Agrees on keys.
+    Handshake,
+    /// Resets a connection's state for another connection.
+    Clear,
+    /// Ends a connection's state.
+    End,
+    /// Takes ciphertext from the TLS library; its object is no connection.
+    Ciphertext,
+}
+
+impl Role {
+    /// Returns a short lower-case name.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Read => "read",
+            Self::Write => "write",
+            Self::EarlyRead => "early-read",
+            Self::EarlyWrite => "early-write",
+            Self::Flush => "flush",
+            Self::Sendfile => "sendfile",
+            Self::Descriptor => "descriptor",
+            Self::Bio => "bio",
+            Self::Handshake => "handshake",
+            Self::Clear => "clear",
+            Self::End => "end",
+            Self::Ciphertext => "ciphertext",
+        }
+    }
+
+    /// Returns whether plaintext of an established connection passes through the function.
+    #[must_use]
+    pub const fn carries_plaintext(self) -> bool {
+        match self {
+            Self::Read | Self::Write => true,
+            Self::EarlyRead
+            | Self::EarlyWrite
+            | Self::Flush
+            | Self::Sendfile
+            | Self::Descriptor
+            | Self::Bio
+            | Self::Handshake
+            | Self::Clear
+            | Self::End
+            | Self::Ciphertext => false,
+        }
+    }
+}
+
+/// Says what makes sure that the operands of a hook are right.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Proof {
+    /// The function is one of the library's public interface, which lays its arguments down.
+    Interface,
+    /// The code of every public function that calls it hands over its own arguments.
+    Callers,
+}
+
+impl Proof {
+    /// Returns what it is, in a few words.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Interface => "public interface",
+            Self::Callers => "code of its callers",
+        }
+    }
+}

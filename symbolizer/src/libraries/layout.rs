@@ -1,0 +1,113 @@
+//! The way from an `SSL*` to a descriptor and to what was negotiated, or why it is not known.
+
+use std::fmt;
+
+/// Gives the byte offsets that lead from an `SSL*` to a file descriptor.
+///
+/// They are the same on x86-64 and aarch64. A descriptor of a BIO that is no socket is meaningless.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Layout {
+    /// From an `SSL` to the pointer to the BIO it reads from.
+    pub rbio: u16,
+    /// From an `SSL` to the pointer to the BIO it writes to.
+    pub wbio: u16,
+    /// From a BIO to the pointer to its method, whose first word is the type.
+    pub bio_method: u16,
+    /// From a BIO to its number, the descriptor of a socket BIO.
+    pub bio_num: u16,
+    /// What says so.
+    pub origin: Origin,
+}
+
+/// Gives the byte offsets that lead from a `BIO*` to a descriptor.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct BioLayout {
+    /// To the pointer to its method, whose first word is the type.
+    pub method: u16,
+    /// To its number, the descriptor of a socket BIO.
+    pub num: u16,
+}
+
+/// Gives the byte offsets to what a TLS connection has negotiated, each if the library's accessors say it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Facts {
+    /// From an `SSL` to the protocol version, an `int`.
+    pub version: Option<u16>,
+    /// From an `SSL` to what became of early data, an `int`.
+    pub early_data: Option<u16>,
+    /// From an `SSL` to the pointer to its session.
+    pub session: Option<u16>,
+    /// From a session to the pointer to its cipher.
+    pub session_cipher: Option<u16>,
+    /// From a cipher to the pointer to its name.
+    pub cipher_name: Option<u16>,
+    /// From an `SSL` to the pointer to the application protocol, which no zero byte ends.
+    pub alpn: Option<u16>,
+    /// From an `SSL` to the length of that protocol, 32 bits of it.
+    pub alpn_length: Option<u16>,
+    /// From an `SSL` to the pointer to the server name.
+    pub server_name: Option<u16>,
+    /// From a session to the pointer to the server name, for sessions that were resumed without one of their own.
+    pub session_server_name: Option<u16>,
+}
+
+/// Says where a [`Layout`] comes from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Origin {
+    /// The library's own accessors; the table does not have its version.
+    Accessors,
+    /// The table of versions, which no accessor contradicts.
+    Table,
+    /// Both, and they agree.
+    Both,
+}
+
+impl fmt::Display for Origin {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Accessors => "the library's own code",
+            Self::Table => "the table of versions",
+            Self::Both => "the library's own code and the table of versions",
+        })
+    }
+}
+
+/// Says why the layout of a library is not known.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum LayoutUnknown {
+    /// Its connections have no BIOs.
+    NoBios,
+    /// Neither the image nor its crypto library states a version.
+    VersionUnknown,
+    /// The image states several versions.
+    SeveralVersions,
+    /// The image holds several copies of the library.
+    SeveralCopies,
+    /// The library states no version as a matter of policy.
+    VersionNeverStated,
+    /// The version is not among those whose source was read.
+    VersionNotInTable,
+    /// The library has symbols newer than the version that is stated for it.
+    VersionContradicted,
+    /// The library's accessors load other fields than the table says.
+    AccessorsDisagree,
+    /// The version alone does not decide, and the library's accessors could not be read.
+    AccessorsUnreadable,
+}
+
+impl fmt::Display for LayoutUnknown {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::NoBios => "the library's connections have no BIOs",
+            Self::VersionUnknown => "no version of the library is stated",
+            Self::SeveralVersions => "several versions of the library are stated",
+            Self::SeveralCopies => "there are several copies of the library",
+            Self::VersionNeverStated => "the library never states its version",
+            Self::VersionNotInTable => "the structures of this version have not been examined",
+            Self::VersionContradicted => "the library has symbols newer than its stated version",
+            Self::AccessorsDisagree => "the library's own code contradicts the table of its versions",
+            Self::AccessorsUnreadable => "the library's own code does not confirm the table of its versions",
+        })
+    }
+}

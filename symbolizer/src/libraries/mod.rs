@@ -1,0 +1,18 @@
+//! The TLS libraries that are understood, a room for each.
+//!
+//! A room has a table of the library's functions and a finder, which turns an image into a plan. The rest is shared:
+//! `function` is how a table describes a function, `hooks` makes hooks of those that are found, `coverage` says whether
+//! they are enough, and `traces` recognises libraries that have no room by the marks they leave.
+
+pub(crate) mod coverage;
+pub(crate) mod family;
+pub(crate) mod found;
+pub(crate) mod function;
+pub(crate) mod gnutls;
+pub(crate) mod hooks;
+pub(crate) mod layout;
+pub(crate) mod library;
+pub(crate) mod linkage;
+pub(crate) mod openssl;
+pub(crate) mod traces;
+pub(crate) mod version;

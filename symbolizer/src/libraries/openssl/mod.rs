@@ -1,0 +1,170 @@
+//! OpenSSL and the libraries that offer its interface under its names: LibreSSL, BoringSSL and AWS-LC.
+//!
+//! A plan needs at least one function that hands out plaintext and one that takes it; all others are optional and
+//! reported as absent.
+
+pub(crate) mod crypto;
+pub(crate) mod functions;
+mod derived;
+mod identify;
+mod internal;
+mod offsets;
+mod socket_method;
+
+use crate::code::site::Tier;
+use crate::elf::identity::BuildId;
+use crate::elf::image::{Image, Presence, SymbolKind, Table};
+use crate::elf::survey::{Finding, Names, Survey, SymbolSource};
+use crate::error::Error;
+use crate::hook::{Hook, Proof, Role};
+use crate::libraries::coverage::incomplete;
+use crate::libraries::family::Family;
+use crate::libraries::found::Found;
+use crate::libraries::hooks::{hook, hooks_of};
+use crate::libraries::library::Library;
+use crate::libraries::version::{self, LibraryVersion};
+use crate::plan::ProbePlan;
+use crate::reason::Reason;
+
+use crate::libraries::layout::{Facts, Layout, LayoutUnknown};
+use crypto::Crypto;
+use derived::Accessors;
+use functions::{BIO_WRITE, FUNCTIONS};
+use internal::Internal;
+
+/// A hook, by the place of its function in the table.
+type Placed = (usize, Hook);
+
+/// Looks for a library of the family.
+pub(crate) fn find(image: &Image<'_>, survey: &Survey, crypto: Option<&Crypto>) -> Result<Found, Error> {
+    let mut hooks = placed(image, survey);
+    if let Some(found) = incomplete(survey, &FUNCTIONS, hooks.iter().map(|(_, hook)| hook.role)) {
+        return Ok(found);
+    }
+    let stated = identify::believable(version::find(image.data()), image.data());
+    let crypto_version = crypto.and_then(|crypto| crypto.version.as_ref());
+    let library = identify::identify(survey, stated.first(), &image.defined_versions()?, crypto_version);
+    if let Some(version) = library.version.clone().filter(is_too_old) {
+        return Ok(Found::Refused(Reason::VersionUnsupported(version)));
+    }
+    let accessors = Accessors::new(image, survey);
+    let (layout, facts) = if has_copies(&hooks) {
+        (Err(LayoutUnknown::SeveralCopies), Facts::default())
+    } else {
+        (layout(accessors, &library, &stated, crypto), accessors.facts())
+    };
+    let own = socket_method::name_distance(image, survey);
+    let absent = absent(survey, &hooks);
+    if library.family == Family::OpenSsl {
+        share(image, survey, &mut hooks);
+    }
+    Ok(Found::Plan(Box::new(ProbePlan {
+        library,
+        build_id: BuildId::of(image),
+        machine: image.machine(),
+        hooks: hooks.into_iter().map(|(_, hook)| hook).collect(),
+        absent,
+        layout,
+        socket_name: own.or_else(|| crypto.and_then(|crypto| crypto.socket_name)),
+        facts,
+    })))
+}
+
+/// Finds the hook of `BIO_write` alone, which a crypto library has without a TLS library.
+pub(crate) fn bio_write(image: &Image<'_>) -> Result<Option<Hook>, Error> {
+    let survey = Survey::of(image, &[Table::Dynsym, Table::Symtab], &Names::new([BIO_WRITE]))?;
+    let function = FUNCTIONS.iter().find(|function| function.name == BIO_WRITE);
+    Ok(function.and_then(|function| hooks_of(image, &survey, function).into_iter().next()))
+}
+
+/// Returns whether an image may give connections BIOs of its own: it imports one of the functions that set them.
+pub(crate) fn sets_bio(image: &Image<'_>) -> Result<bool, Error> {
+    let setters = || FUNCTIONS.iter().filter(|function| function.role == Role::Bio);
+    let names = Names::new(setters().map(|function| function.name));
+    let survey = Survey::of(image, &[Table::Dynsym], &names)?;
+    Ok(setters().any(|setter| survey.imports(setter.name)))
+}
+
+fn placed(image: &Image<'_>, survey: &Survey) -> Vec<Placed> {
+    let of_function = |(index, function)| {
+        let hooks = hooks_of(image, survey, function).into_iter();
+        hooks.map(move |hook| (index, hook))
+    };
+    FUNCTIONS.iter().enumerate().flat_map(of_function).collect()
+}
+
+/// Lists the functions that are not there; where the image imports `BIO_write`, another image holds it.
+fn absent(survey: &Survey, hooks: &[Placed]) -> Vec<&'static str> {
+    let is_absent = |name: &&str| {
+        let is_found = hooks.iter().any(|(_, hook)| hook.name == *name);
+        !is_found && (*name != BIO_WRITE || !survey.imports(name))
+    };
+    FUNCTIONS
+        .iter()
+        .map(|function| function.name)
+        .filter(is_absent)
+        .collect()
+}
+
+/// Puts the functions behind the public ones in their place, where that makes a probe no more expensive.
+fn share(image: &Image<'_>, survey: &Survey, hooks: &mut Vec<Placed>) {
+    let found = [internal::reading(image, survey), internal::writing(image, survey)];
+    for internal in found.into_iter().flatten() {
+        let shared = shared(image, survey, &internal);
+        if let Some(shared) = shared.filter(|(_, hook)| hook.site.tier == Tier::Emulated) {
+            hooks.retain(|(_, hook)| !internal.serves.contains(&hook.name.as_str()));
+            hooks.push(shared);
+        }
+    }
+    hooks.sort_by_key(|(index, hook)| (*index, hook.address));
+}
+
+fn shared(image: &Image<'_>, survey: &Survey, internal: &Internal) -> Option<Placed> {
+    let named = survey.functions(internal.name);
+    let symbol = named.iter().find(|finding| finding.address == internal.address);
+    let finding = Finding {
+        name: internal.name,
+        source: SymbolSource::Callers,
+        presence: Presence::Defined,
+        kind: SymbolKind::Function,
+        address: internal.address,
+        size: symbol.map_or(0, |symbol| symbol.size),
+    };
+    let name = match symbol {
+        Some(_) => internal.name.to_owned(),
+        None => format!("{}'s callee", internal.caller),
+    };
+    let (index, function) = functions::function(internal.like)?;
+    let hook = hook(image, function, &finding, Proof::Callers)?;
+    Some((index, Hook { name, ..hook }))
+}
+
+/// The oldest OpenSSL whose functions are known to behave as the newer ones do.
+const OLDEST: (u16, u16, u16) = (1, 0, 2);
+
+fn is_too_old(version: &LibraryVersion) -> bool {
+    version.family == Family::OpenSsl && version.number() < OLDEST
+}
+
+/// Finds the way to the descriptor; where several versions of a library are stated, only its code can tell.
+fn layout(
+    accessors: Accessors<'_>,
+    library: &Library,
+    stated: &[LibraryVersion],
+    crypto: Option<&Crypto>,
+) -> Result<Layout, LayoutUnknown> {
+    let mut derived = accessors.derived();
+    // The crypto library of another family belongs to another library of the same process.
+    let fits = |version: &LibraryVersion| version.family == library.family;
+    let beside = crypto.filter(|crypto| crypto.version.as_ref().is_none_or(fits));
+    derived.bio = derived.bio.or(beside.and_then(|crypto| crypto.bio));
+    if stated.len() > 1 {
+        return offsets::layout_by_code(derived).ok_or(LayoutUnknown::SeveralVersions);
+    }
+    offsets::layout(library, derived)
+}
+
+fn has_copies(hooks: &[Placed]) -> bool {
+    let copies = |index| hooks.iter().filter(|(other, _)| *other == index).count();
+    (0..FUNCTIONS.len()).any(|index| copies(index) > 1)
+}

@@ -1,0 +1,116 @@
+//! Where a probe finds what it needs: registers, the stack, and the memory that they point to.
+//!
+//! Operands are data, so that one program in the kernel serves every function of every library.
+
+/// Names a place that holds a value when a probe is hit.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Place {
+    /// A general register, by its number in the machine's own encoding: `rdi` is 7, `x3` is 3.
+    Register(u8),
+    /// So many bytes above the stack pointer.
+    Stack(u16),
+    /// What the function returns; known to a probe at its end only.
+    Result,
+}
+
+/// Says how to get at a value: begin with a place, then load through as many pointers as there are offsets.
+///
+/// A place that holds an argument is read when the function is entered; loads take place when the value is used, which
+/// for the count of a call is when it returns.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct Operand {
+    /// Where to begin.
+    pub place: Place,
+    /// Offsets in bytes of the loads, in order; the first absent one ends them. All but the last load a pointer.
+    pub loads: [Option<u16>; 2],
+    /// How many bytes the value has; more significant ones are noise.
+    pub width: u8,
+}
+
+impl Operand {
+    /// Takes the value at a place.
+    #[must_use]
+    pub const fn at(place: Place, width: u8) -> Self {
+        Self {
+            place,
+            loads: [None; 2],
+            width,
+        }
+    }
+
+    /// Takes the value that lies so many bytes behind what a pointer at a place points to.
+    #[must_use]
+    pub const fn loaded(place: Place, offset: u16, width: u8) -> Self {
+        Self {
+            place,
+            loads: [Some(offset), None],
+            width,
+        }
+    }
+}
+
+/// Says where a probe finds what its hook is about; what is absent does not exist or is not needed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Operands {
+    /// The connection: the library's object for it. For a hook on ciphertext, what takes it.
+    pub object: Operand,
+    /// The bytes.
+    pub buffer: Option<Operand>,
+    /// How many bytes the caller offers, or has room for.
+    pub length: Option<Operand>,
+    /// How many bytes have passed, if the call was successful.
+    pub count: Option<Operand>,
+    /// What the connection reads from, and writes to: file descriptors, or pointers that need not be such.
+    pub transports: [Option<Operand>; 2],
+    /// What the function returns.
+    pub result: Option<Outcome>,
+}
+
+/// Says what a function's result is, and which results mean that it was successful.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Outcome {
+    /// How many bytes the result has; what the result register holds above them is noise. It is signed.
+    pub width: u8,
+    /// Which results mean success.
+    pub success: Success,
+}
+
+/// Says which results of a function mean that it was successful.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Success {
+    /// Those over zero.
+    Positive,
+    /// Those that are not negative.
+    NotNegative,
+}
+
+impl Operands {
+    /// Returns the registers that hold arguments of the function.
+    #[must_use]
+    pub fn registers(&self) -> Vec<u8> {
+        let Self {
+            object,
+            buffer,
+            length,
+            count,
+            transports: [read, written],
+            result: _,
+        } = self;
+        let all = [
+            Some(object),
+            buffer.as_ref(),
+            length.as_ref(),
+            count.as_ref(),
+            read.as_ref(),
+            written.as_ref(),
+        ];
+        let register = |operand: &Operand| match operand.place {
+            Place::Register(register) => Some(register),
+            Place::Stack(_) | Place::Result => None,
+        };
+        let mut registers: Vec<u8> = all.into_iter().flatten().filter_map(register).collect();
+        registers.sort_unstable();
+        registers.dedup();
+        registers
+    }
+}
