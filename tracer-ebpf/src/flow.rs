@@ -1,6 +1,6 @@
 //! The hot state of a connection: its generation, how far each direction has come, and its early data.
 //!
-//! A connection is keyed by process and `SSL` address; a generation separates the connections that had the same address.
+//! A connection is keyed by process and TLS object; a generation separates the connections of one object.
 //! Positions need no atomics: a library's caller must not use one object for one direction in two threads at once. The
 //! table is not an LRU one, which could hand an entry to another connection while a preempted program still holds it.
 //!

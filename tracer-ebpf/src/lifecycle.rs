@@ -1,7 +1,7 @@
 //! Traced processes: they begin, run another program, end, or hit a probe for the first time.
 //!
-//! The table of targets has a child before it runs its first instruction, and each change is a record. Threads are no
-//! processes here: a process is what `/proc` lists.
+//! A child is in the table of targets before it runs its first instruction, and each change is a record. A process is what
+//! `/proc` lists; its other threads are not reported.
 
 use aya_ebpf::helpers::{bpf_get_current_cgroup_id, bpf_get_current_comm, bpf_ktime_get_ns};
 use tracer_ebpf::{
@@ -48,7 +48,7 @@ fn add_and_report(tgid: u32) -> u32 {
     1
 }
 
-/// A process forked a child: the child is traced if its parent is followed.
+/// Traces the child that the current process has forked, if the process is followed.
 #[inline(always)]
 pub(crate) fn forked(child: u64) {
     let child = child as usize;
@@ -62,8 +62,8 @@ pub(crate) fn forked(child: u64) {
     }
 }
 
-/// The current process, which has one thread, runs another program; that thread had the id `old_tid`. It is traced from
-/// here on if its name is traced, or its control group is.
+/// Notes that the current process runs another program, and traces it if its name or its control group is selected. Its one
+/// remaining thread had the id `old_tid`.
 #[inline(always)]
 pub(crate) fn executed(old_tid: u32, binary: u64) {
     let task = current_task();
@@ -85,7 +85,8 @@ pub(crate) fn executed(old_tid: u32, binary: u64) {
     report(task.tgid, 0, Change::EXECUTED);
 }
 
-/// The current thread ends. The calls it was in never return; the loader removes them.
+/// Notes that the current thread ends, and with the last one its process. Calls it was in never return; the loader removes
+/// them.
 #[inline(always)]
 pub(crate) fn ended(thread: u64) {
     let task = current_task();
@@ -101,6 +102,7 @@ pub(crate) fn ended(thread: u64) {
         count_total(|totals| &raw mut totals.threads_ended);
     }
 }
+
 #[inline(always)]
 fn add_executed(tgid: u32) -> bool {
     let new = if settings().contains(SettingFlags::ALONE) {

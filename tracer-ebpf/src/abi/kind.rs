@@ -167,7 +167,7 @@ impl RecordFlags {
 pub struct AddressSource(pub u8);
 
 impl AddressSource {
-    /// From the socket BIO of the `SSL` object.
+    /// From the socket BIO of the TLS object.
     pub const BIO: Self = Self(0);
     /// From `SSL_set_fd` or one of its kind.
     pub const SET_FD: Self = Self(1);
@@ -177,7 +177,7 @@ impl AddressSource {
     pub const UNKNOWN_LAYOUT: Self = Self(3);
     /// Unknown: the descriptor is not an internet or unix socket, or not a connected one.
     pub const NOT_INET: Self = Self(4);
-    /// From the socket that the ciphertext went out through, byte for byte what the `SSL` object had handed to its BIO.
+    /// From the socket that the ciphertext went out through, byte for byte what the TLS object handed to its BIO.
     pub const CIPHERTEXT: Self = Self(5);
     /// Not yet: the descriptor is known, and the loader has to ask `/proc`, because the kernel describes no structures.
     pub const DESCRIPTOR: Self = Self(6);

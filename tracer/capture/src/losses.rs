@@ -65,7 +65,7 @@ const fn unplaced_losses(totals: &KernelCounters) -> [(&'static str, u64); 6] {
             "calls whose ciphertext is not looked for, too many threads at once",
             thread_table_full,
         ),
-        ("probe hits ignored, of a site not understood", hits_ignored),
+        ("probe hits ignored, role or object unknown", hits_ignored),
     ]
 }
 

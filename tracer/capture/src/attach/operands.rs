@@ -148,7 +148,7 @@ mod tests {
     use zerocopy::FromBytes as _;
 
     use super::*;
-    use crate::attach::{OBJECT, Ring, Rings, Switch, program_of, tables::Tables, value::MapValue};
+    use crate::attach::{OBJECT, Ring, Rings, Switch, program::abi_role, program_of, tables::Tables, value::MapValue};
 
     /// As `gnutls_record_recv`: the result is the count, or a negative error.
     #[inline(never)]
@@ -334,6 +334,18 @@ mod tests {
         assert_eq!(slot([Some(16), Some(0)]), Operand::NONE);
         let far = converted(symbolizer::Place::Register(0), [Some(0x8000), None], 8);
         assert_eq!(far, Operand::NONE, "an offset that the programs cannot express");
+    }
+
+    #[test]
+    fn every_function_has_the_operands_that_its_role_needs() {
+        for role in symbolizer::Role::ALL {
+            let operands = operands_of(role);
+            assert!(operands.object.is_some(), "{role:?}");
+            assert_eq!(operands.result.is_some(), role.has_result(), "{role:?}");
+            let moves = abi_role(role).moves().is_some();
+            assert_eq!(operands.count.is_some(), moves, "{role:?}");
+            assert!(operands.length.is_some() || !moves, "{role:?}");
+        }
     }
 
     #[test]

@@ -85,7 +85,7 @@ impl Tables<'_> {
         sites.set(site, MapValue(config), 0).map_err(Error::map("SITES"))
     }
 
-    /// Says where the operands of a site are.
+    /// Writes where the operands of a site are.
     pub(super) fn place_operands(&mut self, site: u32, operands: SiteOperands) -> Result<(), Error> {
         let map = self.0.map_mut("OPERANDS").ok_or(Error::Missing("OPERANDS"))?;
         let mut sites: Array<_, MapValue<SiteOperands>> = map.try_into().map_err(Error::map("OPERANDS"))?;
