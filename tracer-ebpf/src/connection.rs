@@ -4,8 +4,8 @@
 //! TLS object to its end.
 
 use tracer_ebpf::{
-    AddressKey, CallState, ConnectionState, Cookie, Direction, EndRecord, Flow, Kind, PassedCause, SettingFlags,
-    ThreadState,
+    AddressKey, CallState, ConnectionState, Cookie, Direction, EndRecord, Flow, FlushState, Kind, PassedCause,
+    SettingFlags, ThreadState,
 };
 
 use crate::{
@@ -53,6 +53,14 @@ pub(crate) fn moved(call: &mut CallState, has_bytes: bool) {
     let Some(connection) = current(call.object, call.tgid, call.cookie) else {
         return;
     };
+    let flushing = flow::flushing(&connection.flow, call);
+    if flushing != FlushState::NONE {
+        if flushing == FlushState::UNKNOWN {
+            let cause = PassedCause::NOT_CAPTURED;
+            skip_unknown(connection, call.object, call.cookie, call.direction, cause);
+        }
+        return;
+    }
     if let Some(reported) = flow::reported_within(&connection.flow, call) {
         if reported != call.moved {
             skip_unknown(
@@ -145,6 +153,14 @@ pub(crate) fn begin_early(object: u64, tgid: u32, cookie: Cookie) {
 pub(crate) fn end_early(call: &CallState) {
     if let Some(connection) = current(call.object, call.tgid, call.cookie) {
         flow::end_early(&mut connection.flow);
+    }
+}
+
+/// Notes whether writes are sent from now on that were accepted before.
+#[inline(never)]
+pub(crate) fn set_flushing(object: u64, tgid: u32, cookie: Cookie, state: FlushState) {
+    if let Some(connection) = current(object, tgid, cookie) {
+        flow::set_flushing(&mut connection.flow, state);
     }
 }
 

@@ -10,7 +10,8 @@
 
 use aya_ebpf::helpers::bpf_ktime_get_ns;
 use tracer_ebpf::{
-    AddressKey, CallState, ConnectionState, Cookie, Direction, EarlyState, Flow, RecordFlags, RecordHeader, SiteConfig,
+    AddressKey, CallState, ConnectionState, Cookie, Direction, EarlyState, Flow, FlushState, RecordFlags, RecordHeader,
+    SiteConfig,
 };
 
 use crate::{
@@ -178,6 +179,7 @@ pub(crate) fn reset(flow: &mut Flow) {
     flow.unknown = [0; 2];
     flow.known = 0;
     flow.cleared = 0;
+    flow.flushing = FlushState::NONE;
     flow.early_bytes = 0;
     // A call that writes early data clears its connection first; an object that was a server's stays one.
     if flow.early != EarlyState::WRITING && flow.early != EarlyState::SERVER {
@@ -228,6 +230,22 @@ pub(crate) fn begin_early(flow: &mut Flow) {
 pub(crate) fn end_early(flow: &mut Flow) {
     if flow.early == EarlyState::WRITING {
         flow.early = EarlyState::NONE;
+    }
+}
+
+/// Notes whether writes are sent from now on that were accepted before.
+#[inline(always)]
+pub(crate) fn set_flushing(flow: &mut Flow, state: FlushState) {
+    flow.flushing = state;
+}
+
+/// Returns whether what a call moved was accepted, and reported, before.
+#[inline(always)]
+pub(crate) fn flushing(flow: &Flow, call: &CallState) -> FlushState {
+    if call.direction == Direction::WRITE {
+        flow.flushing
+    } else {
+        FlushState::NONE
     }
 }
 

@@ -73,8 +73,8 @@ pub struct SiteConfig {
     pub server_name: u16,
     /// From the session to the pointer to the server name.
     pub session_server_name: u16,
-    /// Zero.
-    pub reserved: u16,
+    /// From an object without BIOs to what it reads from: a descriptor, or a pointer for functions of the program's own.
+    pub transport: u16,
 }
 
 impl SiteConfig {
@@ -97,7 +97,7 @@ impl SiteConfig {
         alpn_length: Self::UNKNOWN,
         server_name: Self::UNKNOWN,
         session_server_name: Self::UNKNOWN,
-        reserved: 0,
+        transport: Self::UNKNOWN,
     };
 
     /// Returns whether the way from `SSL*` to the descriptor is known.

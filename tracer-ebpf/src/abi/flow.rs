@@ -82,6 +82,20 @@ impl ConnectionState {
     };
 }
 
+/// Whether writes are within a call that sends what was accepted before, so that they are not new.
+#[derive(Clone, Copy, Debug, Eq, FromBytes, Immutable, IntoBytes, KnownLayout, PartialEq)]
+#[repr(transparent)]
+pub struct FlushState(pub u8);
+
+impl FlushState {
+    /// They are new.
+    pub const NONE: Self = Self(0);
+    /// They are not.
+    pub const WITHIN: Self = Self(1);
+    /// Such a call began whose return is not seen: from then on nobody knows.
+    pub const UNKNOWN: Self = Self(2);
+}
+
 /// How far a connection has come; changes with every call.
 #[derive(Clone, Copy, Debug, Eq, FromBytes, Immutable, IntoBytes, KnownLayout, PartialEq)]
 #[repr(C)]
@@ -108,8 +122,10 @@ pub struct Flow {
     pub from_start: u8,
     /// 1 once it is in any record.
     pub known: u8,
+    /// Whether writes are sent now that were accepted before.
+    pub flushing: FlushState,
     /// Zero.
-    pub reserved: [u8; 2],
+    pub reserved: u8,
 }
 
 impl Flow {
@@ -126,7 +142,8 @@ impl Flow {
         cleared: 0,
         from_start: 0,
         known: 0,
-        reserved: [0; 2],
+        flushing: FlushState::NONE,
+        reserved: 0,
     };
 
     /// Returns when bytes of a direction were last reported, `CLOCK_MONOTONIC` nanoseconds; 0 if none were.

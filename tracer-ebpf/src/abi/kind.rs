@@ -81,6 +81,8 @@ pub enum Role {
     EarlyWrite = 12,
     /// Reads early data, by a read within it: the process is the server.
     EarlyRead = 13,
+    /// Sends what writes have accepted before, by writes within it.
+    Flush = 14,
 }
 
 impl Role {
@@ -98,6 +100,7 @@ impl Role {
             11 => Self::Sendfile,
             12 => Self::EarlyWrite,
             13 => Self::EarlyRead,
+            14 => Self::Flush,
             _ => return None,
         })
     }
@@ -119,7 +122,8 @@ impl Role {
             | Self::Handshake
             | Self::Ciphertext
             | Self::EarlyWrite
-            | Self::EarlyRead => None,
+            | Self::EarlyRead
+            | Self::Flush => None,
         }
     }
 }

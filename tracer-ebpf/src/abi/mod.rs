@@ -13,7 +13,7 @@ mod state;
 pub use ciphertext::{CIPHERTEXT_BYTES, CiphertextKey};
 pub use config::{Cookie, KernelOffsets, NameKind, SettingFlags, Settings, SiteConfig};
 pub use counter::{KernelCounters, SiteCounters};
-pub use flow::{AddressKey, ConnectionState, EarlyState, Flow, FlowKey, Handshake, Identity};
+pub use flow::{AddressKey, ConnectionState, EarlyState, Flow, FlowKey, FlushState, Handshake, Identity};
 pub use kind::{AddressSource, Carrier, Change, Direction, Kind, PassedCause, RecordFlags, Role, SocketEnd};
 pub use limits::{
     CLASSES, DEFAULT_CALL_BYTES, FILE_NAME_BYTES, LARGEST_CLASS, LIFECYCLE_RING_BYTES, MAX_CALL_BYTES, MAX_CALLS,

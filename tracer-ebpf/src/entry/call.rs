@@ -13,8 +13,8 @@ use aya_ebpf::{
     programs::{ProbeContext, RetProbeContext},
 };
 use tracer_ebpf::{
-    AddressKey, CIPHERTEXT_BYTES, CallState, Cookie, Direction, Operand, PassedCause, Place, Role, SiteOperands,
-    Success, TargetFlags,
+    AddressKey, CIPHERTEXT_BYTES, CallState, Cookie, Direction, FlushState, Operand, PassedCause, Place, Role,
+    SiteOperands, Success, TargetFlags,
 };
 
 use crate::{
@@ -105,7 +105,8 @@ pub(crate) fn connection_end(ctx: ProbeContext) -> u32 {
                 | Role::Handshake
                 | Role::Ciphertext
                 | Role::EarlyWrite
-                | Role::EarlyRead,
+                | Role::EarlyRead
+                | Role::Flush,
             )
             | None => ignore(),
         }
@@ -145,6 +146,7 @@ fn begin(ctx: &ProbeContext, task: Task, flags: TargetFlags, cookie: Cookie, rol
         Role::Descriptor if site.result.is_some() => {}
         Role::EarlyWrite
         | Role::EarlyRead
+        | Role::Flush
         | Role::Descriptor
         | Role::Bio
         | Role::End
@@ -202,6 +204,10 @@ fn begin_other(ctx: &ProbeContext, tgid: u32, cookie: Cookie, site: &SiteOperand
             connection::begin_early(object, tgid, cookie);
             return 1;
         }
+        Some(Role::Flush) => {
+            connection::set_flushing(object, tgid, cookie, FlushState::WITHIN);
+            return 1;
+        }
         Some(Role::EarlyRead) => connection::read_early(object, tgid, cookie),
         Some(Role::Descriptor) => {
             connection::note_descriptor(object, tgid, cookie, operands::buffer(ctx, site) as u32);
@@ -232,6 +238,8 @@ fn miss(object: u64, tgid: u32, cookie: Cookie, role: Role) {
         connection::moved_unknown(object, tgid, cookie, direction, PassedCause::NOT_CAPTURED);
     } else if role == Role::Descriptor {
         connection::forget_descriptor(object, tgid);
+    } else if role == Role::Flush {
+        connection::set_flushing(object, tgid, cookie, FlushState::UNKNOWN);
     }
 }
 
@@ -249,6 +257,9 @@ fn report(call: &mut CallState, site: &SiteOperands, result: i64) {
         }
         Some(Role::Handshake) => connection::advance_handshake(call, succeeded),
         Some(Role::EarlyWrite) => connection::end_early(call),
+        Some(Role::Flush) => {
+            connection::set_flushing(call.object, call.tgid, call.cookie, FlushState::NONE);
+        }
         // Their calls are not noted.
         Some(Role::Bio | Role::End | Role::Clear | Role::Ciphertext | Role::EarlyRead) | None => {}
     }

@@ -41,10 +41,29 @@ pub(super) fn find(identity: &Identity, cookie: Cookie, object: u64) -> (i32, Ad
             (fd, AddressSource::BIO)
         };
     }
+    if let Some(site) = SITES.get(cookie.site())
+        && site.transport != SiteConfig::UNKNOWN
+    {
+        return match of_transport(object, site) {
+            Some(fd) => (fd, AddressSource::SET_FD),
+            None => (-1, AddressSource::CUSTOM_BIO),
+        };
+    }
     if identity.noted_fd == 0 {
         return (-1, AddressSource::UNKNOWN_LAYOUT);
     }
     (identity.noted_fd.wrapping_sub(1) as i32, AddressSource::SET_FD)
+}
+
+/// Reads the descriptor that an object without BIOs reads from; `None` where it has functions of the program's own, which
+/// are handed a pointer in that place.
+#[inline(always)]
+fn of_transport(object: u64, site: &SiteConfig) -> Option<i32> {
+    let transport: u64 = read_user(object + u64::from(site.transport))?;
+    if transport > i32::MAX as u64 {
+        return None;
+    }
+    Some(transport as i32)
 }
 
 /// Reads the descriptor of the read BIO; -1 when that is not a socket's own.

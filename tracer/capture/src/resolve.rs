@@ -8,7 +8,6 @@ use std::{collections::HashMap, ffi::OsStr, path::PathBuf, sync::Arc};
 use symbolizer::{Crypto, Hook, Plans, ProbePlan, Reason, Role};
 
 use crate::{
-    attach::refusal,
     limits::MAX_ANALYSED_FILES,
     target::{FileIdentity, FileVersion, MappedObject, Target},
 };
@@ -33,10 +32,10 @@ impl Resolution {
         }
     }
 
-    /// Returns the plan that can be carried out.
+    /// Returns the plan that is carried out: one for each file.
     pub fn plan(&self) -> Option<&ProbePlan> {
         match self {
-            Self::Plans(plans) => plans.plans.iter().find(|plan| refusal(plan).is_none()),
+            Self::Plans(plans) => plans.plans.first(),
             Self::Reason(_) | Self::Failed(_) => None,
         }
     }
@@ -217,7 +216,8 @@ fn untraced_in(file: &Resolved) -> Vec<String> {
 
 /// Why libraries of an image that has plans are not traced.
 pub fn refused(plans: &Plans) -> impl Iterator<Item = Reason> {
-    let refused = plans.plans.iter().filter_map(refusal);
+    let others = plans.plans.iter().skip(1);
+    let refused = others.map(|plan| Reason::SecondLibrary(plan.library.family));
     refused.chain(plans.reasons.iter().cloned())
 }
 

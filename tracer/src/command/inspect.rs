@@ -167,9 +167,6 @@ struct PlanLine {
     addresses: String,
     negotiated: String,
     unseen: Vec<String>,
-    /// Why nothing of it is attached to.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    refused: Option<String>,
 }
 
 #[derive(Debug, Serialize)]
@@ -256,7 +253,6 @@ impl PlanLine {
             addresses: addresses(plan),
             negotiated: negotiated(&plan.facts),
             unseen: unseen(plan, beside),
-            refused: attach::refusal(plan).map(|reason| reason.to_string()),
         }
     }
 
@@ -271,7 +267,6 @@ impl PlanLine {
             addresses,
             negotiated,
             unseen,
-            refused,
         } = self;
         let version = version.as_deref().unwrap_or("version unknown");
         let mut lines = vec![
@@ -285,7 +280,6 @@ impl PlanLine {
         lines.push(format!("addresses  {addresses}"));
         lines.push(format!("negotiated {negotiated}"));
         lines.extend(unseen.iter().map(|what| format!("unseen     {what}")));
-        lines.extend(refused.iter().map(|reason| format!("not traced: {reason}")));
         // The file chose some of these words.
         let lines: Vec<_> = lines.iter().map(|line| Shown(line).to_string()).collect();
         format!("  {}\n", lines.join("\n  "))

@@ -37,7 +37,6 @@ pub use hooks::Changes;
 pub use kernel::{Kernel, KernelVersion, Reason, Undescribed, check, check_kernel, check_target, late_start, reach};
 pub use mappings::{Mappings, Watched};
 pub use needs::{Needs, Reach};
-pub use operands::refusal;
 pub use placement::Placement;
 pub use probes::Probes;
 pub use ring::Ring;

@@ -1,15 +1,7 @@
 //! What a hook is to the programs in the kernel: the one place that knows both the hooks of a plan and the ABI.
 
-use symbolizer::{Family, Hook, HookKind, Operands, OtherLibrary, ProbePlan, Reason, Role, Success};
+use symbolizer::{Hook, HookKind, Operands, Role, Success};
 use tracer_ebpf::{SiteOperands, Width};
-
-/// Returns why a plan cannot be carried out, if it cannot.
-pub const fn refusal(plan: &ProbePlan) -> Option<Reason> {
-    match plan.library.family {
-        Family::OpenSsl | Family::LibreSsl | Family::BoringSsl | Family::AwsLc => None,
-        Family::GnuTls => Some(Reason::LibraryUnsupported(OtherLibrary::GnuTls)),
-    }
-}
 
 /// Returns the role that the programs know a hook by; `None` if they cannot carry it out.
 pub(super) const fn abi_role(hook: &Hook) -> Option<tracer_ebpf::Role> {
@@ -26,7 +18,7 @@ pub(super) const fn abi_role(hook: &Hook) -> Option<tracer_ebpf::Role> {
         Role::EarlyRead => tracer_ebpf::Role::EarlyRead,
         Role::EarlyWrite if has_buffer => return None,
         Role::EarlyWrite => tracer_ebpf::Role::EarlyWrite,
-        Role::Flush => return None,
+        Role::Flush => tracer_ebpf::Role::Flush,
         Role::Sendfile => tracer_ebpf::Role::Sendfile,
         Role::Descriptor => tracer_ebpf::Role::Descriptor,
         Role::Bio => tracer_ebpf::Role::Bio,

@@ -3,7 +3,7 @@
 //! In: a plan, or the one hook of a crypto library. Out: the hooks, and the configuration of their sites; what
 //! the plan does not know is marked as unknown. Refuses nothing.
 
-use symbolizer::{Family, Hook, ProbePlan};
+use symbolizer::{Family, Hook, ProbePlan, Role};
 use tracer_ebpf::SiteConfig;
 
 /// The hooks of a file, and what their sites are told.
@@ -43,8 +43,16 @@ impl Placement {
 
     /// Whether the way from a connection to its descriptor is known.
     pub(super) const fn knows_descriptor(&self) -> bool {
-        self.config.knows_descriptor()
+        self.config.knows_descriptor() || self.config.transport != SiteConfig::UNKNOWN
     }
+}
+
+/// Returns where the objects of a library without BIOs keep what they read from.
+fn transport(plan: &ProbePlan) -> Option<u16> {
+    let mut reads = plan.hooks.iter().filter(|hook| hook.role == Role::Read);
+    let [read, _] = reads.next()?.operands.transports;
+    let [offset, _] = read?.loads;
+    offset
 }
 
 /// Gives the configuration that all sites of a plan share.
@@ -67,6 +75,6 @@ fn site_config(plan: &ProbePlan) -> SiteConfig {
         alpn_length: known(facts.alpn_length),
         server_name: known(facts.server_name),
         session_server_name: known(facts.session_server_name),
-        reserved: 0,
+        transport: known(transport(plan)),
     }
 }

@@ -37,15 +37,17 @@ impl Program {
     /// calls, a return without its entry finds nothing there.
     pub(super) const fn of_role(role: Role) -> &'static [Self] {
         match role {
-            Role::Read | Role::Write | Role::Sendfile | Role::EarlyWrite | Role::Handshake | Role::Descriptor => {
-                &[Self::CallReturn, Self::CallEntry]
-            }
+            Role::Read
+            | Role::Write
+            | Role::Flush
+            | Role::Sendfile
+            | Role::EarlyWrite
+            | Role::Handshake
+            | Role::Descriptor => &[Self::CallReturn, Self::CallEntry],
             Role::EarlyRead => &[Self::CallEntry],
             Role::Bio => &[Self::BioReplaced],
             Role::End | Role::Clear => &[Self::ConnectionEnd],
             Role::Ciphertext => &[Self::BioWrite],
-            // No library that is attached to has it.
-            Role::Flush => &[],
         }
     }
 }
