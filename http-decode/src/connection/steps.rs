@@ -9,8 +9,8 @@ use crate::{Chunk, Direction, Ended, Gap, Output, Timestamp, h2};
 impl Connection {
     /// Returns whether everything that arrived is decoded, and nothing waits.
     pub(super) fn is_idle(&self) -> bool {
-        let streams_empty = self.directions.all().iter().all(|state| state.reassembler.is_empty());
-        streams_empty
+        let nothing_held = self.directions.all().iter().all(|state| state.reassembler.is_empty());
+        nothing_held
             && self.phase == Phase::Open
             && !matches!(&self.session, Session::Http1(session) if session.is_unsettled())
     }
@@ -62,12 +62,12 @@ impl Connection {
     /// All requests are decoded before a response is paired by time, because it may answer any earlier request.
     fn step(&mut self) -> bool {
         let [requests, responses] = self.context.request_direction();
-        if self.advance(requests) || self.assign(Arrivals::Pending) || self.advance(responses) {
+        if self.advance(requests) || self.pair_response(Arrivals::Pending) || self.advance(responses) {
             return true;
         }
         let settled = self.arrivals == Arrivals::Settled
             && (self.skip_unknown_gap(requests)
-                || self.assign(Arrivals::Settled)
+                || self.pair_response(Arrivals::Settled)
                 || self.skip_unknown_gap(responses)
                 || self.settle_streams());
         let ending = matches!(self.phase, Phase::Ending(..));
@@ -86,9 +86,9 @@ impl Connection {
         if self.directions.of(direction).scanner.is_some() {
             return self.scan_ahead(direction);
         }
-        let stream = &mut self.directions.of_mut(direction).reassembler;
-        let Some(held) = stream.take() else { return false };
-        let mut chunk = held.chunk(stream.next());
+        let reassembler = &mut self.directions.of_mut(direction).reassembler;
+        let Some(held) = reassembler.take() else { return false };
+        let mut chunk = held.chunk(reassembler.next());
         let length = chunk.bytes.len();
         let consumed = self.decode_chunk(direction, &mut chunk);
         let left = chunk.bytes.len();
@@ -114,22 +114,24 @@ impl Connection {
         true
     }
 
-    fn assign(&mut self, arrivals: Arrivals) -> bool {
+    /// Pairs the HTTP/1 response that waits for its request; `false` if that is undecided.
+    fn pair_response(&mut self, arrivals: Arrivals) -> bool {
         match &mut self.session {
             Session::Http1(session) => {
-                let assigned = session.pair_response(arrivals, &mut self.context);
+                let paired = session.pair_response(arrivals, &mut self.context);
                 self.apply_outcome();
-                assigned
+                paired
             }
             Session::Unknown | Session::Http2(_) => false,
         }
     }
 
+    /// Ends the HTTP/2 streams that nothing can change any more; `false` if there are none.
     fn settle_streams(&mut self) -> bool {
         // The undecided bytes may hold the request of a stream whose response has ended.
-        let undecided = self.is_undecided(Direction::Read) || self.is_undecided(Direction::Write);
+        let is_undecided = self.is_undecided(Direction::Read) || self.is_undecided(Direction::Write);
         match &mut self.session {
-            Session::Http2(_) if undecided => false,
+            Session::Http2(_) if is_undecided => false,
             Session::Http2(session) => session.settle(&mut self.context),
             Session::Unknown | Session::Http1(_) => false,
         }
@@ -149,7 +151,7 @@ impl Connection {
     /// Decodes `chunk` until it is used up or must wait, and returns whether that changed anything.
     fn decode_chunk(&mut self, direction: Direction, chunk: &mut Chunk<'_>) -> bool {
         let length = chunk.bytes.len();
-        let mut events = false;
+        let mut has_events = false;
         while self.can_decode(direction) {
             let read = match &mut self.session {
                 Session::Unknown => false,
@@ -159,11 +161,11 @@ impl Connection {
             if !read {
                 break;
             }
-            events = true;
+            has_events = true;
             self.apply_outcome();
             self.resync_if_lost(direction);
         }
-        events || chunk.bytes.len() < length
+        has_events || chunk.bytes.len() < length
     }
 
     fn can_decode(&self, direction: Direction) -> bool {
@@ -181,6 +183,7 @@ impl Connection {
         }
     }
 
+    /// Reports a gap, and lets the decoder step over it.
     fn skip_gap(&mut self, gap: Gap) {
         let direction = gap.direction;
         let counters = &mut self.context.counters;

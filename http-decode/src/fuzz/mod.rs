@@ -2,86 +2,21 @@
 //!
 //! Each function takes arbitrary bytes, and panics if its property does not hold.
 
+mod connection;
 mod http2;
+mod operation;
 mod outputs;
 
-use self::outputs::Outputs;
+use self::operation::{Operation, operations};
 use crate::h2::hpack::{Bounds, Decoder, Error};
 use crate::reassembly::Reassembler;
-use crate::{Chunk, Connection, Direction, Ended, Gap, GapCause, Limits, Settings, Timestamp};
+use crate::{Chunk, Direction, Gap, GapCause, Limits, Timestamp};
 
 /// Pushes chunks, leaves gaps, settles and closes as `data` says, and checks that memory stays within the limit.
 ///
 /// An operation is a byte for its kind, a byte for its length, and its bytes.
 pub fn connection(data: &[u8]) {
-    let limits = Limits {
-        max_held_bytes: 600,
-        max_held_chunks: 8,
-        max_queued_bytes: 4000,
-        ..Limits::DEFAULT
-    };
-    let mut connection = Connection::new(Settings { limits, hold_ns: 5 });
-    let mut positions = [0_u64; 2];
-    let mut outputs = Outputs::default();
-    for (at, Operation { kind, bytes }) in (0_u64..).zip(operations(data)) {
-        let now = Timestamp(at);
-        let direction = if kind & 1 == 0 {
-            Direction::Read
-        } else {
-            Direction::Write
-        };
-        let position = if kind & 1 == 0 {
-            &mut positions[0]
-        } else {
-            &mut positions[1]
-        };
-        let length = bytes.len() as u64;
-        let chunk = Chunk {
-            position: *position,
-            at: now,
-            origin: 0,
-            call_start: kind & 2 == 0,
-            bytes,
-        };
-        match kind >> 2 & 7 {
-            0..=2 => {
-                *position += length;
-                connection.push(direction, chunk);
-            }
-            3 => connection.push(
-                direction,
-                Chunk {
-                    position: position.saturating_sub(20) + length * 3,
-                    ..chunk
-                },
-            ),
-            4 => *position += length,
-            5 => {
-                connection.gap(Gap {
-                    direction,
-                    position: *position,
-                    span: length,
-                    cause: GapCause::OverLimit,
-                    at: None,
-                });
-                *position += length;
-            }
-            6 => connection.settle(now),
-            _ if kind & 0xe0 == 0xe0 => connection.close(now, Ended::Closed, Some(positions)),
-            _ => connection.tick(now),
-        }
-        assert!(
-            connection.held_bytes() <= limits.max_connection_bytes(),
-            "{} bytes held",
-            connection.held_bytes()
-        );
-        if kind & 0x60 != 0x60 {
-            outputs.drain(&mut connection);
-        }
-    }
-    connection.finish(Timestamp(u64::MAX));
-    outputs.drain(&mut connection);
-    assert_eq!(connection.held_bytes(), 0, "nothing is held in the end");
+    connection::connection(data);
 }
 
 /// Inserts chunks whose bytes depend on their positions, and checks that each byte is taken once and in order.
@@ -232,19 +167,4 @@ fn take_some(reassembler: &mut Reassembler, count: usize) {
 /// Returns the byte at a position.
 fn byte_at(position: u64) -> u8 {
     position.to_le_bytes()[0].wrapping_mul(31)
-}
-
-/// One operation on a connection.
-struct Operation<'a> {
-    kind: u8,
-    bytes: &'a [u8],
-}
-
-fn operations(mut data: &[u8]) -> impl Iterator<Item = Operation<'_>> {
-    std::iter::from_fn(move || {
-        let (&[kind, length], rest) = data.split_first_chunk()?;
-        let (bytes, rest) = rest.split_at(usize::from(length).min(rest.len()));
-        data = rest;
-        Some(Operation { kind, bytes })
-    })
 }

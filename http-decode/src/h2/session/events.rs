@@ -16,10 +16,10 @@ use crate::{Direction, Reason, Timestamp};
 #[derive(Debug)]
 pub(super) struct QueuedEvent {
     direction: Direction,
-    what: QueuedKind,
+    kind: QueuedKind,
 }
 
-/// A queued event: a header block, or what followed one.
+/// A queued event: a header block, or kind followed one.
 #[derive(Debug)]
 enum QueuedKind {
     Section(Origin, Section),
@@ -38,7 +38,7 @@ pub(super) enum Seen {
 impl QueuedEvent {
     /// Returns the direction and the position of a queued header block.
     pub(super) fn section_at(&self) -> Option<(Direction, u64)> {
-        match &self.what {
+        match &self.kind {
             QueuedKind::Section(origin, _) => Some((self.direction, origin.mark.position)),
             QueuedKind::Content(..) | QueuedKind::EndStream(..) | QueuedKind::Lost(..) => None,
         }
@@ -47,7 +47,7 @@ impl QueuedEvent {
     /// Returns the memory in use, in bytes.
     pub(super) fn held_bytes(&self) -> usize {
         size_of::<Self>()
-            + match &self.what {
+            + match &self.kind {
                 QueuedKind::Section(_, section) => section.held_bytes(),
                 QueuedKind::Content(..) | QueuedKind::EndStream(..) | QueuedKind::Lost(..) => 0,
             }
@@ -63,7 +63,7 @@ pub(super) struct EventHandler<'a> {
 }
 
 impl EventHandler<'_> {
-    /// Returns what the direction carries, if that is known.
+    /// Returns kind the direction carries, if that is known.
     fn role(&self) -> Option<Role> {
         self.context.side.map(|side| Role::of(self.direction, side))
     }
@@ -190,20 +190,20 @@ impl EventHandler<'_> {
         }
     }
 
-    /// Sets what this direction carries, and handles the queued events.
+    /// Sets kind this direction carries, and handles the queued events.
     pub(super) fn set_role(&mut self, role: Role) {
         if self.context.side.is_some() {
             return;
         }
         self.context.side = Some(role.side(self.direction));
-        for QueuedEvent { direction, what } in std::mem::take(self.queued) {
+        for QueuedEvent { direction, kind } in std::mem::take(self.queued) {
             let mut handler = EventHandler {
                 direction,
                 streams: self.streams,
                 queued: self.queued,
                 context: self.context,
             };
-            match what {
+            match kind {
                 QueuedKind::Section(origin, section) => handler.handle_section(origin, section),
                 QueuedKind::Content(stream, count, at) => handler.handle_content(stream, count, at),
                 QueuedKind::EndStream(stream, at, seen) => handler.end_stream(stream, at, seen),
@@ -214,14 +214,14 @@ impl EventHandler<'_> {
 
     /// Queues an event until it is known which side is the client. Content and ends that do not follow a queued header block
     /// are dropped: they carry no information by themselves.
-    fn queue(&mut self, what: QueuedKind) {
+    fn queue(&mut self, kind: QueuedKind) {
         let direction = self.direction;
-        match what {
+        match kind {
             QueuedKind::Section(..) => {}
             QueuedKind::Lost(at, until) => {
                 if let Some(QueuedEvent {
                     direction: same,
-                    what: QueuedKind::Lost(lost_at, lost_until),
+                    kind: QueuedKind::Lost(lost_at, lost_until),
                 }) = self.queued.back_mut()
                     && *same == direction
                 {
@@ -240,6 +240,6 @@ impl EventHandler<'_> {
         {
             self.context.undecoded(direction, position, Reason::UnknownSide);
         }
-        self.queued.push_back(QueuedEvent { direction, what });
+        self.queued.push_back(QueuedEvent { direction, kind });
     }
 }

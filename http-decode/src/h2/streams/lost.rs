@@ -37,7 +37,7 @@ pub(super) fn note_response(lost: &mut Option<LostResponses>, at: Timestamp) {
 }
 
 /// Returns when a stream is given up whose end may have been lost at `since`.
-pub(super) fn gives_up_at(since: Timestamp, context: &Context) -> Timestamp {
+pub(super) fn give_up_at(since: Timestamp, context: &Context) -> Timestamp {
     Timestamp(
         since
             .0

@@ -12,7 +12,7 @@ mod stream;
 use std::collections::{BTreeMap, VecDeque};
 
 use self::finished::{FinishedStreams, remember};
-use self::lost::{LostResponses, gives_up_at};
+use self::lost::{LostResponses, give_up_at};
 use self::stream::{State, Stream};
 use crate::chunk::Mark;
 use crate::context::Context;
@@ -144,10 +144,7 @@ impl Streams {
             if stream.progress.release_at(hold_ns).is_some_and(|at| at <= now) {
                 stream.progress.release(context);
             }
-            if let Some(since) = stream
-                .end_lost_since
-                .filter(|since| gives_up_at(*since, context) <= now)
-            {
+            if let Some(since) = stream.end_lost_since.filter(|since| give_up_at(*since, context) <= now) {
                 stream.give_up(since);
                 lost.push(*id);
             }
@@ -156,7 +153,7 @@ impl Streams {
             self.finish(stream, context);
         }
         let due = self.open.values().filter_map(|stream| {
-            let gives_up = stream.end_lost_since.map(|since| gives_up_at(since, context));
+            let gives_up = stream.end_lost_since.map(|since| give_up_at(since, context));
             [stream.progress.release_at(hold_ns), gives_up]
                 .into_iter()
                 .flatten()

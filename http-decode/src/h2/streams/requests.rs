@@ -1,6 +1,6 @@
 //! What the client sends: heads, content, trailers and ends of requests.
 
-use super::lost::gives_up_at;
+use super::lost::give_up_at;
 use super::{Origin, Streams};
 use crate::Timestamp;
 use crate::chunk::Mark;
@@ -97,7 +97,7 @@ impl Streams {
                 && !open.has_ended()
             {
                 open.end_lost_since = Some(lost.at);
-                self.schedule(Some(gives_up_at(lost.at, context)));
+                self.schedule(Some(give_up_at(lost.at, context)));
             }
         }
     }

@@ -1,6 +1,6 @@
 //! What the server sends: heads, content, trailers and ends of responses.
 
-use super::lost::{LostResponses, gives_up_at, note_response};
+use super::lost::{LostResponses, give_up_at, note_response};
 use super::stream::Stream;
 use super::{Origin, Streams};
 use crate::context::Context;
@@ -10,12 +10,7 @@ use crate::{Ended, Timestamp};
 impl Streams {
     /// Handles a header block that the server sent.
     pub(crate) fn handle_response(&mut self, origin: Origin, section: Section, context: &mut Context) {
-        let Origin {
-            stream,
-            mark,
-            at,
-            ends_stream,
-        } = origin;
+        let Origin { stream, mark, at, .. } = origin;
         if !self.open.contains_key(&stream) {
             if self.finished.contains(stream) || self.early_reset(stream).is_some_and(|at| at < mark.at) {
                 return;
@@ -25,31 +20,11 @@ impl Streams {
         let Some(open) = self.open.get_mut(&stream).filter(|open| !open.is_over(mark.at)) else {
             return;
         };
-        // The head may have come before tracing began, or have been lost.
         note_response(&mut self.lost, at);
+        // The head of the response may have come before tracing began, or have been lost.
         let head_may_be_lost = self.lost.is_some_and(|lost| lost.may_hide_head(open.began()));
         let may_lack_head = open.end_lost_since.take().is_some() || !open.is_requested() || head_may_be_lost;
-        // Behind a head, a block of unknown fields is either the head of the final response or trailers.
-        let is_trailers = match section.kind() {
-            Kind::Trailers => may_lack_head || open.is_answered(),
-            Kind::Unknown => open.is_answered() && ends_stream,
-            // No other head follows the head of a final response.
-            Kind::Request | Kind::Response => open.has_final_head(),
-        };
-        if is_trailers && (ends_stream || section.kind() == Kind::Trailers) {
-            open.set_trailers(section.into_trailers());
-        } else if is_trailers {
-            context.counters.malformed_heads += 1;
-        } else {
-            let may_be_trailers = may_lack_head && ends_stream && section.kind() == Kind::Unknown;
-            open.add_response(section.into_response(&mut context.counters), at, ends_stream, context);
-            if may_be_trailers {
-                open.add_content(None);
-            }
-        }
-        if ends_stream {
-            open.end(Ended::Complete, at, true);
-        }
+        add_section(open, section, &origin, may_lack_head, context);
         let hold_ns = context.settings.hold_ns;
         let release_at = open.progress.release_at(hold_ns);
         self.schedule(release_at);
@@ -80,7 +55,7 @@ impl Streams {
         if let Some(open) = self.open.get_mut(&stream).filter(|open| !open.has_ended()) {
             open.add_content(None);
             open.end_lost_since = Some(at);
-            self.schedule(Some(gives_up_at(at, context)));
+            self.schedule(Some(give_up_at(at, context)));
         }
     }
 
@@ -98,7 +73,35 @@ impl Streams {
             stream.end_lost_since = Some(at);
         }
         if !self.open.is_empty() {
-            self.schedule(Some(gives_up_at(at, context)));
+            self.schedule(Some(give_up_at(at, context)));
         }
+    }
+}
+
+/// Adds a section to the response on a stream, as a head or as trailers.
+#[inline]
+fn add_section(open: &mut Stream, section: Section, origin: &Origin, may_lack_head: bool, context: &mut Context) {
+    let Origin { at, ends_stream, .. } = *origin;
+    let kind = section.kind();
+    let is_trailers = match kind {
+        Kind::Trailers => may_lack_head || open.is_answered(),
+        // Behind a head, a block of unknown fields is either the head of the final response or trailers.
+        Kind::Unknown => open.is_answered() && ends_stream,
+        // No other head follows the head of a final response.
+        Kind::Request | Kind::Response => open.has_final_head(),
+    };
+    if is_trailers && (ends_stream || kind == Kind::Trailers) {
+        open.set_trailers(section.into_trailers());
+    } else if is_trailers {
+        context.counters.malformed_heads += 1;
+    } else {
+        open.add_response(section.into_response(&mut context.counters), at, ends_stream, context);
+        if may_lack_head && ends_stream && kind == Kind::Unknown {
+            // The block may be trailers behind content that was not seen.
+            open.add_content(None);
+        }
+    }
+    if ends_stream {
+        open.end(Ended::Complete, at, true);
     }
 }

@@ -289,15 +289,16 @@ fn a_second_preface_is_no_frame() {
     ]
     .concat();
     let mut reader = Reader::at_preface(LIMIT);
-    let told: Vec<String> = wire
+    let events: Vec<String> = wire
         .iter()
         .zip(0..)
         .flat_map(|(byte, position)| read_at(&mut reader, position, &[*byte]))
         .collect();
-    assert_eq!(told.last().map(String::as_str), Some("1: reset 8"));
+    assert_eq!(events.last().map(String::as_str), Some("1: reset 8"));
     assert_eq!(
-        told.iter()
-            .filter(|told| told.starts_with("preface"))
+        events
+            .iter()
+            .filter(|event| event.starts_with("preface"))
             .collect::<Vec<_>>(),
         ["preface", "preface at 33"]
     );

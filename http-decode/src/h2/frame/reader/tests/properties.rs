@@ -13,12 +13,12 @@ proptest! {
         preface in any::<bool>(),
         frames in proptest::collection::vec(frames(), 0..12),
         cut in any::<[u8; 2]>(),
-        holes in proptest::collection::vec((0..600_u16, prop_oneof![0..12_u16, 0..300_u16]), 1..8),
+        gaps in proptest::collection::vec((0..600_u16, prop_oneof![0..12_u16, 0..300_u16]), 1..8),
     ) {
         let wire = frames.concat();
         let whole = if preface { [PREFACE, &wire[..]].concat() } else { wire.clone() };
         prop_assert_eq!(fuzz::expect(&whole, preface).1, whole.len(), "every frame is valid");
-        for (start, length) in holes {
+        for (start, length) in gaps {
             let [[start_high, start], [length_high, length]] = [start.to_be_bytes(), length.to_be_bytes()];
             let data = [preface.into(), cut[0], cut[1], start_high, start, length_high, length];
             fuzz::frames(&[&data, &wire[..]].concat());
