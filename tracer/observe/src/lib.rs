@@ -26,3 +26,6 @@ pub mod redact;
 pub mod filter;
 pub mod output;
 pub mod pipeline;
+#[cfg(feature = "fuzz")]
+#[doc(hidden)]
+pub mod fuzz;

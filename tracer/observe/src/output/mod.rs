@@ -8,7 +8,8 @@ mod text;
 mod summary;
 mod har;
 mod escape;
-#[cfg(test)]
+#[cfg(any(test, feature = "fuzz"))]
+#[cfg_attr(not(test), expect(dead_code, reason = "fuzz targets need a few of them"))]
 pub(crate) mod sample;
 
 use std::io::{self, Write};

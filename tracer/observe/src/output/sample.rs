@@ -1,6 +1,7 @@
 //! Lines for the tests of sinks and filters, made the only way there is: through a redactor.
 
 use std::{
+    net::{Ipv4Addr, SocketAddr},
     sync::Arc,
     time::{Duration, SystemTime},
 };
@@ -167,8 +168,12 @@ pub(crate) fn field(name: &str, value: &str) -> OwnedField {
 
 /// Puts a happening where and when the other samples are.
 pub(crate) fn observed(happening: Happening, source: AddressSource) -> Observed {
-    let address = |port: u16| Address::Inet(format!("[::ffff:127.0.0.1]:{port}").parse().unwrap());
-    let address = |port| source.is_known().then(|| address(port));
+    let ip = Ipv4Addr::LOCALHOST.to_ipv6_mapped();
+    let address = |port: u16| {
+        source
+            .is_known()
+            .then(|| Address::Inet(SocketAddr::new(ip.into(), port)))
+    };
     Observed {
         time: time(),
         connection: Arc::new(Connection {

@@ -28,6 +28,11 @@ mod values;
 mod connection;
 mod compose;
 mod gate;
+#[cfg(any(test, feature = "fuzz"))]
+#[cfg_attr(not(test), expect(dead_code, reason = "fuzz targets need a few of them"))]
+pub(crate) mod generators;
+#[cfg(any(test, feature = "fuzz"))]
+pub(crate) mod claims;
 #[cfg(test)]
 mod tests;
 

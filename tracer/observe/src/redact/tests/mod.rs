@@ -4,7 +4,6 @@ mod names;
 mod rules;
 mod shape;
 mod connection;
-mod generators;
 mod properties;
 mod wire;
 

@@ -17,86 +17,132 @@ use crate::output::sample::{self, OwnedField};
 
 /// Something to send, and the word in it that must not come out.
 #[derive(Clone, Debug)]
-pub(super) struct Planted<T> {
-    pub(super) sent: T,
-    pub(super) word: String,
+pub(crate) struct Planted<T> {
+    pub(crate) sent: T,
+    pub(crate) word: String,
 }
 
 /// An exchange, the end of another one, and the words that must not come out of either.
 #[derive(Clone, Debug)]
-pub(super) struct Sent {
-    pub(super) exchange: Exchange,
-    pub(super) end: End,
-    pub(super) words: Vec<String>,
+pub(crate) struct Sent {
+    pub(crate) exchange: Exchange,
+    pub(crate) end: End,
+    pub(crate) words: Vec<String>,
 }
 
 /// Generates exchanges with planted secrets.
-pub(super) fn sent() -> impl Strategy<Value = Sent> {
-    let words = vec(secret(ODD), 3);
-    (
+pub(crate) fn sent() -> impl Strategy<Value = Sent> {
+    let plan = (
         planted_path(),
         planted_authority(),
         vec(vec(planted_field(), 0..4), 6),
-        words,
-    )
-        .prop_map(|(path, authority, fields, shown)| {
-            let mut words = vec![path.word, authority.word];
-            words.extend(shown.iter().map(|planted| planted.word.clone()));
-            let mut shown = shown.into_iter().map(|planted| planted.sent);
-            let mut lists = fields.into_iter().map(|list| {
-                words.extend(list.iter().map(|planted| planted.word.clone()));
-                list.into_iter().map(|planted| planted.sent).collect::<Fields>()
-            });
-            let mut next = || lists.next().unwrap_or_default();
-            let head = RequestHead {
-                method: shown.next().map(Into::into),
-                scheme: shown.next().map(Into::into),
-                protocol_upgrade: shown.next().map(Into::into),
-                path: Some(path.sent.into_bytes().into()),
-                target_authority: Some(authority.sent.into_bytes().into()),
-                fields: next(),
-                ..RequestHead::default()
-            };
-            let request = Request {
-                head,
-                body_bytes: None,
-                trailers: next(),
-            };
-            let informational = vec![ResponseHead {
-                fields: next(),
-                ..ResponseHead::default()
-            }];
-            let head = ResponseHead {
-                fields: next(),
-                ..ResponseHead::default()
-            };
-            let response = Response {
-                head,
-                body_bytes: None,
-                trailers: next(),
-            };
-            let exchange = Exchange {
-                request: Some(request),
-                informational,
-                response: Some(response),
-                ..sample::whole()
-            };
-            let (began, ended_at) = (Timestamp(0), Timestamp(1));
-            let end = End {
-                ordinal: 1,
-                began,
-                ended_at,
-                ended: Ended::Complete,
-                body_bytes: None,
-                trailers: next(),
-            };
-            drop(lists);
-            Sent { exchange, end, words }
-        })
+        vec(secret(ODD), 3),
+    );
+    plan.prop_map(|(path, authority, fields, shown)| planted(path, authority, fields, &shown))
+}
+
+/// Makes a part of the planted exchange of each seed, whatever the seeds are and however many there are.
+#[cfg(feature = "fuzz")]
+pub(crate) fn sent_by_seeds(seeds: &mut dyn Iterator<Item = u32>) -> Sent {
+    /// An exchange of more fields takes longer and shows nothing else.
+    const MOST_FIELDS: usize = 24;
+    type Text = BoxedStrategy<Planted<String>>;
+    thread_local! {
+        static TEXTS: [Text; 3] = [planted_path().boxed(), planted_authority().boxed(), secret(ODD).boxed()];
+        static FIELD: BoxedStrategy<Planted<OwnedField>> = planted_field();
+    }
+    let mut seeds = seeds.fuse();
+    let [path, authority, shown] = TEXTS.with(Clone::clone);
+    let (path, authority) = (made_by(&path, seeds.next()), made_by(&authority, seeds.next()));
+    let shown = [(); 3].map(|()| made_by(&shown, seeds.next()));
+    let mut fields = vec![Vec::new(); 6];
+    for (number, seed) in seeds.take(MOST_FIELDS).enumerate() {
+        let list = number % fields.len();
+        if let Some(list) = fields.get_mut(list) {
+            list.push(FIELD.with(|field| made_by(field, Some(seed))));
+        }
+    }
+    planted(path, authority, fields, &shown)
+}
+
+#[cfg(feature = "fuzz")]
+#[expect(clippy::unwrap_used, reason = "none of these strategies refuses")]
+fn made_by<T: std::fmt::Debug>(strategy: &impl Strategy<Value = T>, seed: Option<u32>) -> T {
+    use proptest::{
+        strategy::ValueTree as _,
+        test_runner::{Config, RngAlgorithm, TestRng, TestRunner},
+    };
+    let mut bytes = [0; 32];
+    for (to, from) in bytes.iter_mut().zip(seed.unwrap_or_default().to_le_bytes()) {
+        *to = from;
+    }
+    let chance = TestRng::from_seed(RngAlgorithm::ChaCha, &bytes);
+    let mut runner = TestRunner::new_with_rng(Config::default(), chance);
+    strategy.new_tree(&mut runner).unwrap().current()
+}
+
+fn planted(
+    path: Planted<String>,
+    authority: Planted<String>,
+    fields: Vec<Vec<Planted<OwnedField>>>,
+    shown: &[Planted<String>],
+) -> Sent {
+    let mut words = vec![path.word, authority.word];
+    words.extend(shown.iter().map(|planted| planted.word.clone()));
+    let mut shown = shown.iter().map(|planted| planted.sent.clone());
+    let mut lists = fields.into_iter().map(|list| {
+        words.extend(list.iter().map(|planted| planted.word.clone()));
+        list.into_iter().map(|planted| planted.sent).collect::<Fields>()
+    });
+    let mut next = || lists.next().unwrap_or_default();
+    let head = RequestHead {
+        method: shown.next().map(Into::into),
+        scheme: shown.next().map(Into::into),
+        protocol_upgrade: shown.next().map(Into::into),
+        path: Some(path.sent.into_bytes().into()),
+        target_authority: Some(authority.sent.into_bytes().into()),
+        fields: next(),
+        ..RequestHead::default()
+    };
+    let request = Request {
+        head,
+        body_bytes: None,
+        trailers: next(),
+    };
+    let informational = vec![ResponseHead {
+        fields: next(),
+        ..ResponseHead::default()
+    }];
+    let head = ResponseHead {
+        fields: next(),
+        ..ResponseHead::default()
+    };
+    let response = Response {
+        head,
+        body_bytes: None,
+        trailers: next(),
+    };
+    let exchange = Exchange {
+        request: Some(request),
+        informational,
+        response: Some(response),
+        ..sample::whole()
+    };
+    let (began, ended_at) = (Timestamp(0), Timestamp(1));
+    let end = End {
+        ordinal: 1,
+        began,
+        ended_at,
+        ended: Ended::Complete,
+        body_bytes: None,
+        trailers: next(),
+    };
+    drop(lists);
+    Sent { exchange, end, words }
 }
 
 /// Generates exchanges of arbitrary bytes.
-pub(super) fn arbitrary_exchange() -> impl Strategy<Value = Exchange> {
+pub(crate) fn arbitrary_exchange() -> impl Strategy<Value = Exchange> {
     let token = || option::of(any::<String>());
     let value = || option::of(arbitrary_value());
     (
@@ -152,7 +198,7 @@ pub(super) fn arbitrary_exchange() -> impl Strategy<Value = Exchange> {
 }
 
 /// Generates values that rules look into, and others.
-pub(super) fn arbitrary_value() -> impl Strategy<Value = Unredacted> {
+pub(crate) fn arbitrary_value() -> impl Strategy<Value = Unredacted> {
     prop_oneof![
         vec(any::<u8>(), 0..40),
         // What has a meaning for one rule or another, in every order.
@@ -288,6 +334,7 @@ fn parameter(odd: &'static str) -> impl Strategy<Value = Planted<String>> {
 }
 
 /// A word with odd characters around it, at times percent-encoded.
+#[expect(clippy::unwrap_used, reason = "a pattern that does not parse must not go unnoticed")]
 fn secret(odd: &'static str) -> impl Strategy<Value = Planted<String>> {
     let around = || proptest::string::string_regex(odd).unwrap();
     (
