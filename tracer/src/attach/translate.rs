@@ -75,3 +75,66 @@ fn count(operands: &Operands) -> Count {
         _ => Count::Other,
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use symbolizer::{FileOffset, Instruction, Operand, Proof, Site, SymbolSource, Tier, Vaddr};
+
+    use super::*;
+
+    fn hook(kind: HookKind, role: Role, count: Option<Operand>) -> Hook {
+        let (address, offset) = (Vaddr(0x1000), FileOffset(0x1000));
+        let site = Site {
+            tier: Tier::Emulated,
+            address,
+            offset,
+            instruction: Instruction::Push,
+        };
+        Hook {
+            kind,
+            role,
+            name: "a function".to_owned(),
+            found: SymbolSource::Dynsym,
+            address,
+            offset,
+            size: 1,
+            site,
+            operands: Operands {
+                object: Operand::at(Place::Register(7), 8),
+                buffer: None,
+                length: None,
+                count,
+                transports: [None; 2],
+                result: None,
+            },
+            proof: Proof::Interface,
+        }
+    }
+
+    #[test]
+    fn the_place_of_the_count_tells_the_functions_of_openssl_apart() {
+        let role = |role, count| abi_role(Family::OpenSsl, &hook(HookKind::Return, role, Some(count)));
+        let returned = Operand::at(Place::Result, 4);
+        let behind = |register| Operand::loaded(Place::Register(register), 0, 8);
+        assert_eq!(role(Role::Read, returned), Some(tracer_ebpf::Role::READ));
+        assert_eq!(role(Role::Write, returned), Some(tracer_ebpf::Role::WRITE));
+        // rcx and x3, r8 and x4.
+        for fourth in [1, 3] {
+            assert_eq!(role(Role::Read, behind(fourth)), Some(tracer_ebpf::Role::READ_EX));
+            assert_eq!(role(Role::Write, behind(fourth)), Some(tracer_ebpf::Role::WRITE_EX));
+        }
+        for fifth in [4, 8] {
+            assert_eq!(role(Role::Write, behind(fifth)), Some(tracer_ebpf::Role::WRITE_EX2));
+            assert_eq!(role(Role::Read, behind(fifth)), None);
+        }
+        assert_eq!(role(Role::Read, Operand::at(Place::Register(2), 8)), None);
+    }
+
+    #[test]
+    fn what_the_programs_do_not_know_has_no_role() {
+        let end = |family, kind| abi_role(family, &hook(kind, Role::End, None));
+        assert_eq!(end(Family::LibreSsl, HookKind::Entry), Some(tracer_ebpf::Role::FREE));
+        assert_eq!(end(Family::OpenSsl, HookKind::Tap), None);
+        assert_eq!(end(Family::GnuTls, HookKind::Entry), None);
+    }
+}
