@@ -87,9 +87,10 @@ impl Function {
         }
     }
 
-    /// Adds a number of bytes.
-    pub(crate) const fn with_count(self, count: Count) -> Self {
+    /// Adds numbers of bytes, of a function that has no buffer.
+    pub(crate) const fn with_count(self, length: Argument, count: Count) -> Self {
         Self {
+            length: Some(length),
             count: Some(count),
             ..self
         }
