@@ -7,7 +7,8 @@ use crate::elf::image::Image;
 use crate::elf::survey::Survey;
 use crate::error::Error;
 use crate::libraries::coverage::is_imported;
-use crate::libraries::{gnutls, openssl, traces};
+use crate::libraries::function::Function;
+use crate::libraries::{rooms, traces};
 use crate::reason::{OtherLibrary, Reason};
 
 /// Explains why there is no plan, by what tells the user most.
@@ -37,9 +38,8 @@ pub(crate) fn others(image: &Image<'_>, survey: &Survey) -> Result<Vec<Reason>, 
 /// Returns whether the image calls a TLS library that is another object.
 pub(crate) fn imports_tls(survey: &Survey) -> bool {
     let mut others = OTHERS.iter().filter(|(_, library)| *library != OtherLibrary::Java);
-    is_imported(survey, &openssl::functions::FUNCTIONS)
-        || is_imported(survey, &gnutls::functions::FUNCTIONS)
-        || others.any(|(name, _)| survey.imports(name))
+    let is_imported = |functions: &&[Function]| is_imported(survey, functions);
+    rooms::TABLES.iter().any(is_imported) || others.any(|(name, _)| survey.imports(name))
 }
 
 /// Lists the names to look for.

@@ -5,7 +5,7 @@
 //! is not traced. No input makes it panic, and [`limits`] bounds what any input can make it do.
 //!
 //! `elf` reads the file, `code` reads machine code, and `libraries` has a room for each TLS library that is understood.
-//! `plan` asks them all, and `absence` explains an empty result.
+//! `planner` asks them all, and `absence` explains what has no plan.
 #![forbid(unsafe_code)]
 #![expect(
     clippy::doc_markdown,
@@ -47,7 +47,7 @@ pub use reason::{OtherLibrary, Reason};
 use code::bytes::Code;
 use code::{calls, site};
 use elf::debugdata;
-use libraries::{gnutls, hooks, openssl};
+use libraries::{hooks, openssl, rooms};
 
 /// Plans the hooks of every TLS library in an image.
 ///
@@ -120,8 +120,7 @@ pub fn fuzz_code(bytes: &[u8]) -> Option<usize> {
         bytes,
         address,
     };
-    let functions = openssl::functions::FUNCTIONS.iter();
-    for function in functions.chain(&gnutls::functions::FUNCTIONS) {
+    for function in rooms::TABLES.into_iter().flatten() {
         let site = site::choose(code, FileOffset(0x1000), &hooks::needs(function, code.machine));
         let inside = site
             .address

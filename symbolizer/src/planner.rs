@@ -1,26 +1,20 @@
-//! Asks every library's finder for its plan.
+//! Plans an image: asks every library's finder, and explains what has no plan.
 
 use crate::absence;
 use crate::elf::image::{Image, Table};
 use crate::elf::survey::{Names, Survey};
 use crate::error::Error;
-use crate::libraries::coverage::{is_complete, is_imported};
+use crate::libraries::coverage::is_complete;
 use crate::libraries::found::Found;
-use crate::libraries::function::Function;
 use crate::libraries::openssl::crypto::Crypto;
-use crate::libraries::{gnutls, openssl, traces};
+use crate::libraries::rooms;
 use crate::plan::Plans;
 
 /// Plans the hooks of every TLS library in an image.
 pub(crate) fn plan_image(image: &Image<'_>, crypto: Option<&Crypto>) -> Result<Plans, Error> {
     let survey = survey(image)?;
     let mut plans = Plans::default();
-    let openssl = if is_wrapper(image, &survey) {
-        Found::Nothing
-    } else {
-        openssl::find(image, &survey, crypto)?
-    };
-    for found in [openssl, gnutls::find(image, &survey)?] {
+    for found in rooms::find(image, &survey, crypto)? {
         match found {
             Found::Plan(plan) => plans.plans.push(*plan),
             Found::Refused(reason) => plans.reasons.push(reason),
@@ -35,31 +29,20 @@ pub(crate) fn plan_image(image: &Image<'_>, crypto: Option<&Crypto>) -> Result<P
     Ok(plans)
 }
 
-/// Returns whether another library merely offers OpenSSL's names: GnuTLS ships such a wrapper.
-fn is_wrapper(image: &Image<'_>, survey: &Survey) -> bool {
-    let has_gnutls = is_imported(survey, GNUTLS) || is_complete(survey, GNUTLS);
-    has_gnutls && !traces::holds_openssl_code(image.data())
-}
-
 /// Looks for all names. The compressed table is opened only while no library is complete and nothing says that one
 /// lives elsewhere.
 fn survey(image: &Image<'_>) -> Result<Survey, Error> {
-    let names = names();
+    let names = Names::new(names());
     let mut survey = Survey::of(image, &[Table::Dynsym, Table::Symtab], &names)?;
-    let tables = [OPENSSL, GNUTLS];
-    if !tables.iter().any(|functions| is_complete(&survey, functions)) && !absence::imports_tls(&survey) {
+    let has_library = rooms::TABLES.iter().any(|functions| is_complete(&survey, functions));
+    if !has_library && !absence::imports_tls(&survey) {
         survey.add_debugdata(image, &names)?;
     }
     Ok(survey)
 }
 
-const OPENSSL: &[Function] = &openssl::functions::FUNCTIONS;
-const GNUTLS: &[Function] = &gnutls::functions::FUNCTIONS;
-
-fn names() -> Names {
-    let openssl = openssl::functions::names();
-    let gnutls = gnutls::functions::names();
-    Names::new(openssl.chain(gnutls).chain(absence::names()))
+fn names() -> impl Iterator<Item = &'static str> {
+    rooms::names().chain(absence::names())
 }
 
 #[cfg(test)]
@@ -69,9 +52,6 @@ mod tests {
 
     #[test]
     fn every_name_is_short_enough_to_be_found() {
-        let names = openssl::functions::names()
-            .chain(gnutls::functions::names())
-            .chain(absence::names());
-        assert!(names.into_iter().all(|name| name.len() <= limits::WANTED_NAME));
+        assert!(names().all(|name| name.len() <= limits::WANTED_NAME));
     }
 }

@@ -37,7 +37,12 @@ impl SymbolSource {
 
 /// Holds the names to look for.
 #[derive(Clone, Debug, Default)]
-pub(crate) struct Names(Vec<&'static str>);
+pub(crate) struct Names {
+    /// In order.
+    names: Vec<&'static str>,
+    /// The letters that they begin with, as bits: most symbols of an image begin with another.
+    initials: u128,
+}
 
 impl Names {
     /// Takes names in any order.
@@ -45,13 +50,20 @@ impl Names {
         let mut names: Vec<_> = names.into_iter().collect();
         names.sort_unstable();
         names.dedup();
-        Self(names)
+        let initials = names.iter().filter_map(|name| initial(name.as_bytes()));
+        let initials = initials.fold(0, |all, initial| all | initial);
+        Self { names, initials }
     }
 
     fn find(&self, name: &[u8]) -> Option<&'static str> {
-        let found = self.0.binary_search_by(|known| known.as_bytes().cmp(name)).ok()?;
-        self.0.get(found).copied()
+        initial(name).filter(|initial| self.initials & initial != 0)?;
+        let found = self.names.binary_search_by(|known| known.as_bytes().cmp(name)).ok()?;
+        self.names.get(found).copied()
     }
+}
+
+fn initial(name: &[u8]) -> Option<u128> {
+    1_u128.checked_shl((*name.first()?).into())
 }
 
 /// Is one name in one table.

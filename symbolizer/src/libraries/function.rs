@@ -87,17 +87,10 @@ impl Function {
         }
     }
 
-    /// Adds the argument that limits how many bytes pass.
-    pub(crate) const fn with_length(self, length: Argument) -> Self {
+    /// Adds numbers of bytes, of a function that has no buffer.
+    pub(crate) const fn with_count(self, length: Argument, count: Count) -> Self {
         Self {
             length: Some(length),
-            ..self
-        }
-    }
-
-    /// Adds where the number of bytes that have passed is left.
-    pub(crate) const fn with_count(self, count: Count) -> Self {
-        Self {
             count: Some(count),
             ..self
         }

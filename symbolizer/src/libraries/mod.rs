@@ -1,8 +1,9 @@
 //! The TLS libraries that are understood, a room for each.
 //!
-//! A room has a table of the library's functions and a finder, which turns an image into a plan. The rest is shared:
-//! `function` is how a table describes a function, `hooks` makes hooks of those that are found, `coverage` says whether
-//! they are enough, and `traces` recognises libraries that have no room by the marks they leave.
+//! A room has a table of the library's functions and a finder, which turns an image into a plan; `rooms` lists them.
+//! The rest is shared: `function` is how a table describes a function, `hooks` makes hooks of those that are found,
+//! `coverage` says whether they are enough, and `traces` recognises libraries that have no room by the marks they
+//! leave.
 
 pub(crate) mod coverage;
 pub(crate) mod family;
@@ -14,5 +15,6 @@ pub(crate) mod layout;
 pub(crate) mod library;
 pub(crate) mod linkage;
 pub(crate) mod openssl;
+pub(crate) mod rooms;
 pub(crate) mod traces;
 pub(crate) mod version;

@@ -164,6 +164,9 @@ fn operands_follow_from_the_calling_convention() {
         ..counted(at(2, 8), behind(4))
     };
     assert_eq!(operands(elf::EM_AARCH64, "SSL_write_ex2"), aarch64);
+    let sendfile = operands(elf::EM_X86_64, "SSL_sendfile");
+    let counted = (sendfile.buffer, sendfile.length, sendfile.count);
+    assert_eq!(counted, (None, Some(at(1, 8)), Some(Operand::at(Place::Result, 8))));
 }
 
 #[test]

@@ -33,10 +33,8 @@ pub(crate) const FUNCTIONS: [Function; 18] = [
     Function::called("SSL_free", Role::End),
     Function::called("SSL_clear", Role::Clear),
     Function::returning("SSL_do_handshake", Role::Handshake, POSITIVE_INT),
-    // Its length is the fourth argument; it returns an `ossl_ssize_t` (OpenSSL 3.0).
-    Function::returning("SSL_sendfile", Role::Sendfile, COUNTED_BYTES)
-        .with_length(Argument(3, WORD))
-        .with_count(Count::Returned),
+    // It takes a file descriptor and an offset before the length, and returns an `ossl_ssize_t` (OpenSSL 3.0).
+    Function::returning("SSL_sendfile", Role::Sendfile, COUNTED_BYTES).with_count(Argument(3, WORD), Count::Returned),
     // Both call the function that moves the bytes.
     Function::returning("SSL_write_early_data", Role::EarlyWrite, POSITIVE_INT),
     Function::called("SSL_read_early_data", Role::EarlyRead),

@@ -1,0 +1,36 @@
+//! The list of rooms: what is asked of every library.
+
+use super::coverage::{is_complete, is_imported};
+use super::found::Found;
+use super::function::Function;
+use super::openssl::crypto::Crypto;
+use super::{gnutls, openssl, traces};
+use crate::elf::image::Image;
+use crate::elf::survey::Survey;
+use crate::error::Error;
+
+/// The functions of each library.
+pub(crate) const TABLES: [&[Function]; 2] = [&openssl::functions::FUNCTIONS, GNUTLS];
+
+const GNUTLS: &[Function] = &gnutls::functions::FUNCTIONS;
+
+/// Lists every name to look for.
+pub(crate) fn names() -> impl Iterator<Item = &'static str> {
+    openssl::functions::names().chain(gnutls::functions::names())
+}
+
+/// Looks for each library in an image.
+pub(crate) fn find(image: &Image<'_>, survey: &Survey, crypto: Option<&Crypto>) -> Result<[Found; 2], Error> {
+    let openssl = if is_wrapper(image, survey) {
+        Found::Nothing
+    } else {
+        openssl::find(image, survey, crypto)?
+    };
+    Ok([openssl, gnutls::find(image, survey)?])
+}
+
+/// Returns whether another library merely offers OpenSSL's names: GnuTLS ships such a wrapper.
+fn is_wrapper(image: &Image<'_>, survey: &Survey) -> bool {
+    let has_gnutls = is_imported(survey, GNUTLS) || is_complete(survey, GNUTLS);
+    has_gnutls && !traces::holds_openssl_code(image.data())
+}
