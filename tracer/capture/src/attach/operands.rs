@@ -333,7 +333,7 @@ mod tests {
         let folder = format!("/usr/lib/{}-linux-gnu", std::env::consts::ARCH);
         for library in ["libssl.so.3", "libgnutls.so.30"] {
             let image = fs::read(format!("{folder}/{library}")).unwrap();
-            let plans = symbolizer::plan(&image, None).unwrap().unwrap().plans;
+            let plans = symbolizer::plan(&image, None).unwrap().plans;
             assert!(!plans.is_empty(), "{library}");
             for hook in plans.iter().flat_map(|plan| &plan.hooks) {
                 let Some(role) = abi_role(hook) else { continue };
