@@ -340,7 +340,10 @@ mod tests {
                 let (operands, moves, name) = (operands_of(hook), role.moves().is_some(), &hook.name);
                 assert!(operands.object.is_some(), "{name}");
                 assert_eq!(operands.count.is_some(), moves, "{name}");
-                assert!(!moves || operands.length.is_some() && operands.result.is_some(), "{name}");
+                assert!(
+                    !moves || operands.length.is_some() && operands.result.is_some(),
+                    "{name}"
+                );
                 assert!(operands.buffer.is_some() || role != Role::Descriptor, "{name}");
             }
         }
