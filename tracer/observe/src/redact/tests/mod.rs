@@ -2,6 +2,7 @@
 
 mod names;
 mod rules;
+mod users;
 mod shape;
 mod connection;
 mod properties;

@@ -2,6 +2,8 @@
 //!
 //! A secret is a word that nothing else here contains, with odd characters around it and, at times, percent-encoded.
 
+mod tables;
+
 use http_decode::{
     End, Ended, Exchange, Fields, NeverIndexed, Request, RequestHead, Response, ResponseHead, Timestamp, Unredacted,
 };
@@ -13,6 +15,11 @@ use proptest::{
     sample::select,
 };
 
+use self::tables::{
+    AFTER_COOKIES, ATTRIBUTES, AUTHORIZATIONS, CHALLENGES, COOKIES, FIELD_AFTER, FIELD_BEFORE, FORMS, MEMBERS,
+    NAME_FORMS, NAMES, NO_BLANK, NO_QUOTE, NO_SEMICOLON, NO_SLASH, ODD, OPEN_FIELDS, PARAMETERS, PATH_BEFORE, PIECES,
+    PLAIN, SCHEMES, SECRET_FIELDS, URL_STARTS,
+};
 use crate::output::sample::{self, OwnedField};
 
 /// Something to send, and the word in it that must not come out.
@@ -336,20 +343,17 @@ fn parameter(odd: &'static str) -> impl Strategy<Value = Planted<String>> {
 /// A word with odd characters around it, at times percent-encoded.
 #[expect(clippy::unwrap_used, reason = "a pattern that does not parse must not go unnoticed")]
 fn secret(odd: &'static str) -> impl Strategy<Value = Planted<String>> {
+    let word = proptest::string::string_regex("zq[a-z0-9]{14}").unwrap();
     let around = || proptest::string::string_regex(odd).unwrap();
-    (
-        around(),
-        "zq[a-z0-9]{14}",
-        around(),
-        option::weighted(0.3, vec(any::<u8>(), 16)),
-    )
-        .prop_map(|(before, word, after, choices)| {
+    (around(), word, around(), option::weighted(0.3, vec(any::<u8>(), 16))).prop_map(
+        |(before, word, after, choices)| {
             let spelled = choices.map_or_else(|| word.clone(), |choices| spell(&word, &choices));
             Planted {
                 sent: format!("{before}{spelled}{after}"),
                 word,
             }
-        })
+        },
+    )
 }
 
 /// Spells a name or word so that its reader still understands it.
@@ -364,204 +368,3 @@ fn spell(plain: &str, choices: &[u8]) -> String {
         });
     spelled.collect()
 }
-
-const NO_QUOTE: &str = r"[a-z/;?=@:,.+~!#<>\[\]{}|^$*()é-]{0,6}";
-const PLAIN: &str = "[a-z]{0,3}";
-const ODD: &str = r#"[a-z/;?=@:,.+~!#'"<>\\ \t\[\]{}|^$*()é-]{0,6}"#;
-const NO_SEMICOLON: &str = r#"[a-z/?=@:,.+~!#'"<>\\ \[\]{}|^$*()é-]{0,6}"#;
-const NO_BLANK: &str = r"[a-z/;?=@:,.+~!#'\\\[\]{}|^$*()é-]{0,6}";
-const NO_SLASH: &str = r"[a-z=:,.+~!'\[\]{}|^$*()é-]{0,6}";
-
-const SECRET_FIELDS: &[&str] = &[
-    "x-api-key",
-    "api-key",
-    "x-goog-api-key",
-    "x-auth-token",
-    "x-amz-security-token",
-    "x-csrf-token",
-    "x-xsrf-token",
-    "x-vault-token",
-    "private-token",
-    "x-session-id",
-    "ocp-apim-subscription-key",
-    "x-hub-signature-256",
-    "authentication-info",
-    "proxy-authentication-info",
-    "x-acme-secret",
-    "x-user-password",
-    "sec-websocket-protocol",
-];
-const AUTHORIZATIONS: &[&str] = &["authorization", "proxy-authorization", "x-original-authorization"];
-const SCHEMES: &[&str] = &[
-    "Bearer ",
-    "basic ",
-    "DIGEST  ",
-    "AWS4-HMAC-SHA256 ",
-    "Custom ",
-    "not_a_scheme",
-    "9 ",
-    "",
-];
-const COOKIES: &[&str] = &["a=", "a=\"", "a b=", "x=1; sid = ", "x; =", "\u{e9}=", ";;a=", "a=="];
-const AFTER_COOKIES: &[&str] = &["", ";", "; b=2", "\"; Path=/"];
-const ATTRIBUTES: &[&str] = &[
-    "a=1; X-Unknown=",
-    "a=1; Domain=_",
-    "a=1; Max-Age=1,",
-    "a=1; HttpOnly=",
-    "a=1; SameSite=Lax,",
-    "a=1; Path=/?sid=",
-];
-const CHALLENGES: &[&str] = &[
-    "Digest nonce=\"",
-    "Basic realm=\"a\", opaque=\"",
-    "Negotiate ",
-    "",
-    "Basic x, Digest x=\"",
-];
-const OPEN_FIELDS: &[&str] = &[
-    "referer",
-    "location",
-    "content-location",
-    "link",
-    "refresh",
-    "x-anything",
-    "host",
-    "via",
-];
-const URL_STARTS: &[&str] = &[
-    "https://",
-    "//bob:",
-    "HTTPS://bob:x@",
-    "<https://",
-    "a https:\\\\",
-    "https%3A%2F%2Fbob:",
-];
-const MEMBERS: &[(&str, &str)] = &[
-    ("{\"", "\":\""),
-    ("{\"a\":[{\"", "\" : \""),
-    ("{\"a\":\"{\\\"", "\\\":\\\""),
-    ("x {'", "': '"),
-    ("b ", ": "),
-    ("{\"b\":{\"", "\":[1,\""),
-];
-const FORMS: &[&str] = &[
-    "got Bearer ",
-    "ghp_",
-    "x=(eyJhbGciOiJI",
-    "AKIA",
-    "sk-",
-    "Basic ",
-    "-----BEGIN ",
-    "glpat-",
-];
-const NAME_FORMS: &[&str] = &["x-", "ghp_", "password=", "a b", "{\"token\":\""];
-const FIELD_BEFORE: &[&str] = &[
-    "https://a.test/x?",
-    "<https://a.test/?a=1&",
-    "0; url=/#",
-    "/?next=%2Fcb%3F",
-    "",
-    "a, ",
-    "/x;",
-];
-const FIELD_AFTER: &[&str] = &["", "&b=2", ">; rel=next", " b", "\""];
-const PATH_BEFORE: &[&str] = &[
-    "/x?",
-    "/x?a=1&",
-    "/x#",
-    "/?next=https%3A%2F%2Fa%2F%3F",
-    "/%3F",
-    "//a.test/?a;",
-    "?",
-];
-const PARAMETERS: &[&str] = &[
-    "access_token",
-    "token",
-    "key",
-    "api_key",
-    "apikey",
-    "sig",
-    "signature",
-    "password",
-    "passwd",
-    "pwd",
-    "secret",
-    "client_secret",
-    "refresh_token",
-    "id_token",
-    "jwt",
-    "auth",
-    "session",
-    "sid",
-    "X-Amz-Signature",
-    "X-Amz-Credential",
-    "X-Amz-Security-Token",
-    "X-Goog-Signature",
-    "accessToken",
-    "PHPSESSID",
-    "user[password]",
-];
-const NAMES: &[&str] = &[
-    "authorization",
-    "cookie",
-    "set-cookie",
-    "www-authenticate",
-    "x-api-key",
-    "referer",
-    "host",
-    "x-request-id",
-    "accept",
-    "sec-websocket-protocol",
-    "location",
-];
-const PIECES: &[&str] = &[
-    "=",
-    "&",
-    ";",
-    "?",
-    "#",
-    "/",
-    "//",
-    "\\",
-    "@",
-    ":",
-    "%",
-    "%3D",
-    "%26",
-    "%25",
-    "%2f%2F",
-    " ",
-    "\t",
-    "\"",
-    "<",
-    ">",
-    ",",
-    "a",
-    "token",
-    "code",
-    "Bearer",
-    "Basic ",
-    "realm",
-    "path",
-    "expires",
-    "[redacted]",
-    "[redacted:0123456789abcdef]",
-    "{",
-    "[",
-    "}",
-    "]",
-    "'",
-    "\"password\":",
-    "\\\"pin\\\":",
-    "<key>",
-    "Bearer ",
-    "Basic YTpi",
-    "Digest username=",
-    "eyJhbGciOiJIUzI1NiJ9.e30",
-    "-----BEGIN ",
-    "\u{e9}",
-    "\u{202e}",
-    "1",
-    "\n",
-];
