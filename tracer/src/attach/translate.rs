@@ -65,12 +65,12 @@ enum Count {
     Other,
 }
 
-/// The registers are those of both machines: x3 and rcx, x4 and r8.
+/// The registers are those of both machines by their DWARF numbers: rcx and x3, r8 and x4.
 fn count(operands: &Operands) -> Count {
     let count = operands.count.map(|count| (count.place, count.loads));
     match count {
         Some((Place::Result, [None, None])) => Count::Returned,
-        Some((Place::Register(1 | 3), [Some(0), None])) => Count::Fourth,
+        Some((Place::Register(2 | 3), [Some(0), None])) => Count::Fourth,
         Some((Place::Register(4 | 8), [Some(0), None])) => Count::Fifth,
         _ => Count::Other,
     }
@@ -100,7 +100,7 @@ mod tests {
             size: 1,
             site,
             operands: Operands {
-                object: Operand::at(Place::Register(7), 8),
+                object: Operand::at(Place::Register(5), 8),
                 buffer: None,
                 length: None,
                 count,
@@ -119,7 +119,7 @@ mod tests {
         assert_eq!(role(Role::Read, returned), Some(tracer_ebpf::Role::READ));
         assert_eq!(role(Role::Write, returned), Some(tracer_ebpf::Role::WRITE));
         // rcx and x3, r8 and x4.
-        for fourth in [1, 3] {
+        for fourth in [2, 3] {
             assert_eq!(role(Role::Read, behind(fourth)), Some(tracer_ebpf::Role::READ_EX));
             assert_eq!(role(Role::Write, behind(fourth)), Some(tracer_ebpf::Role::WRITE_EX));
         }
@@ -127,7 +127,7 @@ mod tests {
             assert_eq!(role(Role::Write, behind(fifth)), Some(tracer_ebpf::Role::WRITE_EX2));
             assert_eq!(role(Role::Read, behind(fifth)), None);
         }
-        assert_eq!(role(Role::Read, Operand::at(Place::Register(2), 8)), None);
+        assert_eq!(role(Role::Read, Operand::at(Place::Register(1), 8)), None);
     }
 
     #[test]
