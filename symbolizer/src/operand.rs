@@ -5,7 +5,7 @@
 /// Names a place that holds a value when a probe is hit.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Place {
-    /// A general register, by its number in the machine's own encoding: `rdi` is 7, `x3` is 3.
+    /// A general register, by its DWARF number in the ABI of the machine: `rdi` is 5, `x3` is 3.
     Register(u8),
     /// So many bytes above the stack pointer.
     Stack(u16),
@@ -85,7 +85,7 @@ pub enum Success {
 }
 
 impl Operands {
-    /// Returns the registers that hold arguments of the function.
+    /// Returns the registers that hold arguments of the function, by their DWARF numbers.
     #[must_use]
     pub fn registers(&self) -> Vec<u8> {
         let Self {

@@ -56,7 +56,7 @@ fn symbols(image: &[u8]) -> BTreeMap<String, u64> {
 
 /// Where functions leave the count: in their result, behind their fourth argument, and behind their fifth.
 const RETURNED: Place = Place::Result;
-const FOURTH: Place = Place::Register(1);
+const FOURTH: Place = Place::Register(2);
 const FIFTH: Place = Place::Register(8);
 
 fn names(plan: &ProbePlan) -> Vec<(Place, &str)> {

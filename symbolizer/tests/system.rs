@@ -145,7 +145,7 @@ fn plaintext(plan: &ProbePlan) -> Vec<(Role, Place, SymbolSource, Instruction)> 
 
 /// Where functions leave the count: in their result, or behind their fourth argument.
 const RETURNED: Place = Place::Result;
-const FOURTH: Place = Place::Register(1);
+const FOURTH: Place = Place::Register(2);
 
 fn assert_all_emulated(plan: &ProbePlan) {
     for function in &plan.hooks {
@@ -331,6 +331,6 @@ fn debian_s_gnutls_is_probed_where_both_ways_to_send_meet() {
         ("gnutls_deinit", 3, jump, Tier::Emulated),
     ];
     assert_eq!(sites.collect::<Vec<_>>(), expected);
-    let fields = [0x600, 0x608].map(|offset| Some(Operand::loaded(Place::Register(7), offset, 8)));
+    let fields = [0x600, 0x608].map(|offset| Some(Operand::loaded(Place::Register(5), offset, 8)));
     assert_eq!(plan.hooks[0].operands.transports, fields);
 }

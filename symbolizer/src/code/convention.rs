@@ -1,6 +1,7 @@
 //! Calling conventions: where a machine's functions find their arguments and leave their result.
 //!
-//! System V ABI, AMD64 supplement 1.0, 3.2.3; Procedure Call Standard for the Arm 64-bit Architecture 2024Q3, 6.8.2.
+//! System V ABI, AMD64 supplement 1.0, 3.2.3 and 3.6.2 (DWARF numbers); Procedure Call Standard for the Arm 64-bit
+//! Architecture 2024Q3, 6.8.2, and DWARF for it, 4.1.
 
 use crate::elf::machine::Machine;
 use crate::operand::Place;
@@ -17,6 +18,8 @@ pub(crate) struct Convention {
     pub(super) stack: Register,
     /// The registers that a call may change, as bits.
     pub(super) lost_in_calls: u32,
+    /// The DWARF numbers of the first registers; those of all others are the machine's own.
+    dwarf: &'static [u8],
     /// Where the first argument that has no register lies, in bytes above the stack pointer at the function's entry.
     first_on_stack: u16,
 }
@@ -28,6 +31,8 @@ const SYSTEM_V: Convention = Convention {
     stack: 4,
     // rax, rcx, rdx, rsi, rdi, r8 to r11.
     lost_in_calls: 0b1111_1100_0111,
+    // rax, rcx, rdx, rbx, rsp, rbp, rsi, rdi.
+    dwarf: &[0, 2, 1, 3, 7, 6, 4, 5],
     // The return address lies below it.
     first_on_stack: 8,
 };
@@ -39,6 +44,7 @@ const AAPCS64: Convention = Convention {
     stack: 31,
     // x0 to x18, and the link register.
     lost_in_calls: 0x4007_ffff,
+    dwarf: &[],
     first_on_stack: 0,
 };
 
@@ -54,11 +60,23 @@ impl Convention {
     /// Returns where a function finds an argument of at most eight bytes, counted from 0, when it is entered.
     pub(crate) fn argument(self, index: u8) -> Place {
         if let Some(register) = self.arguments.get(usize::from(index)) {
-            return Place::Register(*register);
+            return Place::Register(self.dwarf_number(*register));
         }
         let registers = u8::try_from(self.arguments.len()).unwrap_or(u8::MAX);
         let slots = u16::from(index.saturating_sub(registers));
         Place::Stack(self.first_on_stack.saturating_add(slots.saturating_mul(8)))
+    }
+
+    /// Returns the register of a DWARF number.
+    pub(crate) fn register(self, dwarf_number: u8) -> Register {
+        let mut registers = (0..).zip(self.dwarf);
+        let found = registers.find(|(_, number)| **number == dwarf_number);
+        found.map_or(dwarf_number, |(register, _)| register)
+    }
+
+    fn dwarf_number(self, register: Register) -> u8 {
+        let number = self.dwarf.get(usize::from(register));
+        number.copied().unwrap_or(register)
     }
 
     /// Returns which argument a register holds when a function is entered.
@@ -77,8 +95,8 @@ mod tests {
         assert_eq!(
             places(Machine::X86_64),
             [
-                Place::Register(7),
-                Place::Register(1),
+                Place::Register(5),
+                Place::Register(2),
                 Place::Register(9),
                 Place::Stack(8),
                 Place::Stack(24),
@@ -96,5 +114,15 @@ mod tests {
                 Place::Stack(8)
             ]
         );
+    }
+
+    #[test]
+    fn every_register_has_a_dwarf_number_of_its_own() {
+        for machine in [Machine::X86_64, Machine::Aarch64] {
+            let convention = Convention::of(machine);
+            for register in 0..32 {
+                assert_eq!(convention.register(convention.dwarf_number(register)), register);
+            }
+        }
     }
 }

@@ -50,8 +50,10 @@ pub(crate) fn hook(image: &Image<'_>, function: &Function, finding: &Finding, pr
 
 /// Returns what the probe of a function needs to find as it was at the entry.
 pub(crate) fn needs(function: &Function, machine: Machine) -> Needs {
+    let convention = Convention::of(machine);
+    let registers = function.operands(convention).registers().into_iter();
     Needs {
-        registers: function.operands(Convention::of(machine)).registers(),
+        registers: registers.map(|number| convention.register(number)).collect(),
         stack: match function.kind {
             HookKind::Return => true,
             HookKind::Entry | HookKind::Exit | HookKind::Tap | HookKind::Lift => false,

@@ -84,9 +84,9 @@ fn operands_are_words_and_failure_is_negative() {
     let result = |width, success| Some(Outcome { width, success });
     let none = [None; 2];
     let moving = Operands {
-        object: at(7, 8),
-        buffer: Some(at(6, 8)),
-        length: Some(at(2, 8)),
+        object: at(5, 8),
+        buffer: Some(at(4, 8)),
+        length: Some(at(1, 8)),
         count: Some(Operand::at(Place::Result, 8)),
         transports: none,
         result: result(8, Success::Positive),
@@ -103,6 +103,7 @@ fn operands_are_words_and_failure_is_negative() {
     let on_aarch64 = Operands {
         object: at(0, 8),
         buffer: Some(at(1, 8)),
+        length: Some(at(2, 8)),
         ..moving
     };
     assert_eq!(operands(elf::EM_AARCH64, SEND), on_aarch64);
@@ -128,7 +129,7 @@ fn operands_are_words_and_failure_is_negative() {
     };
     assert_eq!(operands(elf::EM_X86_64, "gnutls_record_uncork"), flushing);
     let descriptors = Operands {
-        transports: [Some(at(6, 4)), Some(at(2, 4))],
+        transports: [Some(at(4, 4)), Some(at(1, 4))],
         ..called
     };
     assert_eq!(operands(elf::EM_X86_64, "gnutls_transport_set_int2"), descriptors);
@@ -142,7 +143,7 @@ fn a_session_s_own_fields_say_what_it_reads_and_writes() {
     ];
     let elf = with_gnutls(Elf::new()).function(Table::Dynsym, "gnutls_transport_get_ptr2", &accessor);
     let hooks = planned(&elf.function(Table::Dynsym, "gnutls_deinit", &PUSH)).hooks;
-    let field = |offset| Some(Operand::loaded(Place::Register(7), offset, 8));
+    let field = |offset| Some(Operand::loaded(Place::Register(5), offset, 8));
     let transports: Vec<_> = hooks.iter().map(|hook| hook.operands.transports).collect();
     let known = [field(0x60), field(0x68)];
     assert_eq!(

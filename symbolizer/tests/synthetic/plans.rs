@@ -140,9 +140,9 @@ fn operands_follow_from_the_calling_convention() {
     let at = |register, width| Operand::at(Place::Register(register), width);
     let none = [None; 2];
     let read = Operands {
-        object: at(7, 8),
-        buffer: Some(at(6, 8)),
-        length: Some(at(2, 4)),
+        object: at(5, 8),
+        buffer: Some(at(4, 8)),
+        length: Some(at(1, 4)),
         count: Some(Operand::at(Place::Result, 4)),
         transports: none,
         result: INT_OVER_ZERO,
@@ -155,9 +155,9 @@ fn operands_follow_from_the_calling_convention() {
         ..read
     };
     let behind = |register| Operand::loaded(Place::Register(register), 0, 8);
-    assert_eq!(operands(elf::EM_X86_64, "SSL_read_ex"), counted(at(2, 8), behind(1)));
-    assert_eq!(operands(elf::EM_X86_64, "SSL_write_ex2"), counted(at(2, 8), behind(8)));
-    assert_eq!(behind(1).loads, [Some(0), None]);
+    assert_eq!(operands(elf::EM_X86_64, "SSL_read_ex"), counted(at(1, 8), behind(2)));
+    assert_eq!(operands(elf::EM_X86_64, "SSL_write_ex2"), counted(at(1, 8), behind(8)));
+    assert_eq!(behind(2).loads, [Some(0), None]);
     let aarch64 = Operands {
         object: at(0, 8),
         buffer: Some(at(1, 8)),
@@ -166,18 +166,18 @@ fn operands_follow_from_the_calling_convention() {
     assert_eq!(operands(elf::EM_AARCH64, "SSL_write_ex2"), aarch64);
     let sendfile = operands(elf::EM_X86_64, "SSL_sendfile");
     let counted = (sendfile.buffer, sendfile.length, sendfile.count);
-    assert_eq!(counted, (None, Some(at(1, 8)), Some(Operand::at(Place::Result, 8))));
+    assert_eq!(counted, (None, Some(at(2, 8)), Some(Operand::at(Place::Result, 8))));
 }
 
 #[test]
 fn operands_name_what_a_connection_reads_from_and_writes_to() {
     let transports = |name| operands(elf::EM_X86_64, name).transports;
     let at = |register, width| Some(Operand::at(Place::Register(register), width));
-    assert_eq!(transports("SSL_set_fd"), [at(6, 4), at(6, 4)]);
-    assert_eq!(transports("SSL_set_rfd"), [at(6, 4), None]);
-    assert_eq!(transports("SSL_set_wfd"), [None, at(6, 4)]);
-    assert_eq!(transports("SSL_set_bio"), [at(6, 8), at(2, 8)]);
-    assert_eq!(transports("SSL_set0_wbio"), [None, at(6, 8)]);
+    assert_eq!(transports("SSL_set_fd"), [at(4, 4), at(4, 4)]);
+    assert_eq!(transports("SSL_set_rfd"), [at(4, 4), None]);
+    assert_eq!(transports("SSL_set_wfd"), [None, at(4, 4)]);
+    assert_eq!(transports("SSL_set_bio"), [at(4, 8), at(1, 8)]);
+    assert_eq!(transports("SSL_set0_wbio"), [None, at(4, 8)]);
     assert_eq!(transports("SSL_free"), [None, None]);
 }
 

@@ -93,33 +93,24 @@ const fn signed(width: u8) -> Width {
     if width == 4 { Width::S32 } else { Width::S64 }
 }
 
-/// The stack pointer, by the number that the machine's instructions have for it.
-const STACK_POINTER: u8 = if cfg!(target_arch = "aarch64") { 31 } else { 4 };
+/// The stack pointer, by its DWARF number.
+const STACK_POINTER: u8 = if cfg!(target_arch = "aarch64") { 31 } else { 7 };
 
-/// Returns the place of a register by the number that the machine's instructions have for it: that of an argument, for
-/// which the programs look first, if it passes one.
+/// Returns the place of a register, by its DWARF number: that of an argument, for which the programs look first, if it
+/// passes one.
 fn place_of_register(number: u8) -> tracer_ebpf::Place {
     let argument = ARGUMENTS.iter().position(|register| *register == number);
-    if let Some(argument) = argument.and_then(|argument| u8::try_from(argument).ok()) {
-        return tracer_ebpf::Place::argument(argument);
+    match argument.and_then(|argument| u8::try_from(argument).ok()) {
+        Some(argument) => tracer_ebpf::Place::argument(argument),
+        None => tracer_ebpf::Place::register(number),
     }
-    let dwarf = usize::from(number);
-    tracer_ebpf::Place::register(DWARF.get(dwarf).copied().unwrap_or(number))
 }
 
-/// The registers that pass arguments: `rdi`, `rsi`, `rdx`, `rcx`, `r8`, `r9`, or `x0` to `x7`.
+/// The DWARF numbers of the registers that pass arguments: `rdi`, `rsi`, `rdx`, `rcx`, `r8`, `r9`, or `x0` to `x7`.
 const ARGUMENTS: &[u8] = if cfg!(target_arch = "aarch64") {
     &[0, 1, 2, 3, 4, 5, 6, 7]
 } else {
-    &[7, 6, 2, 1, 8, 9]
-};
-
-/// The DWARF numbers of the registers whose number is another one in instructions: `rax`, `rcx`, `rdx`, `rbx`, `rsp`, `rbp`,
-/// `rsi`, `rdi` (System V ABI, AMD64 supplement 1.0, figure 3.36).
-const DWARF: &[u8] = if cfg!(target_arch = "aarch64") {
-    &[]
-} else {
-    &[0, 2, 1, 3, 7, 6, 4, 5]
+    &[5, 4, 1, 2, 8, 9]
 };
 
 #[cfg(test)]
@@ -303,13 +294,13 @@ mod tests {
     }
 
     #[test]
-    fn arguments_are_told_by_their_number_and_other_registers_by_dwarf_s() {
+    fn registers_that_pass_arguments_have_the_places_of_those() {
         let at = |register| converted(symbolizer::Place::Register(register), [None; 2], 8).place;
         if X86 {
-            let arguments = [7, 6, 2, 1, 8, 9].map(at);
+            let arguments = [5, 4, 1, 2, 8, 9].map(at);
             assert_eq!(arguments, [0, 1, 2, 3, 4, 5].map(Place::argument));
-            // rax, rbx, rsp, rbp, r15.
-            assert_eq!([0, 3, 4, 5, 15].map(at), [0, 3, 7, 6, 15].map(Place::register));
+            // rax, rbx, rbp, rsp, r15.
+            assert_eq!([0, 3, 6, 7, 15].map(at), [0, 3, 6, 7, 15].map(Place::register));
         } else {
             assert_eq!(
                 [0, 7, 8, 31].map(at),
