@@ -26,13 +26,18 @@ for line in kinds["LOG"]:
     workers.setdefault(path.startswith(("/reloaded", "/small/")), set()).add(pid)
     protocols[protocol] += 1
 
-seen, unnamed, sent = {"server": [], "client": []}, [], {"whole": 0, "passed": 0}
+seen, unnamed, sent, large = {"server": [], "client": []}, [], {"whole": 0, "passed": 0}, set()
 for line in (json.loads(line) for line in kinds["LINE"]):
     if line["type"] == "loss" and line["cause"] == "sendfile":
         sent["passed"] += line["bytes"]
+    # One that takes longer than a second is printed before it ends; then a line says how.
+    if line["type"] == "end" and line["id"] in large and line["ended"] == "complete":
+        sent["whole"] += line["response"]["body_bytes"]
     if line["type"] == "exchange":
-        if line.get("request", {}).get("path") == "/large" and line.get("ended") == "complete":
-            sent["whole"] += line["response"]["body_bytes"]
+        if line.get("request", {}).get("path") == "/large":
+            large.add(line["id"])
+            if line.get("ended") == "complete":
+                sent["whole"] += line["response"]["body_bytes"]
         where = line["connection"]
         facts = (line.get("request_id"), line.get("request", {}).get("path"), where.get("local"), where.get("remote"))
         seen[line["side"]].append(facts + ((line["pid"],) if line["side"] == "server" else ()))
