@@ -17,6 +17,9 @@ pub(crate) struct StartLineSearch {
     after_loss: bool,
     /// A line that may become a start line.
     line: Option<Section>,
+    /// The end of that line, from the first byte of the latest call on: the line may be content whose end is the end of a
+    /// call before.
+    latest: Option<Section>,
 }
 
 /// The result of a search.
@@ -34,7 +37,7 @@ impl StartLineSearch {
         Self {
             begun: true,
             after_loss: true,
-            line: None,
+            ..Self::default()
         }
     }
 
@@ -49,15 +52,7 @@ impl StartLineSearch {
             return None;
         }
         if let Some(line) = self.line.take() {
-            // The gathered bytes may be the end of something else, and this call the beginning of a message.
-            let call = chunk.call_start.then_some(*chunk);
-            let found = self.try_line(line, chunk, role, limits);
-            if let (Some(Found::Nothing(bytes)), Some(call)) = (&found, call) {
-                let discarded = bytes.saturating_sub(call.bytes.len() as u64);
-                *chunk = call;
-                return Some(Found::Nothing(discarded));
-            }
-            return found;
+            return self.read_on(line, chunk, role, limits);
         }
         // Position 0 may be the first byte of the connection, although no call begins there.
         if chunk.call_start || (!self.begun && chunk.position == 0) {
@@ -67,9 +62,41 @@ impl StartLineSearch {
         Some(Found::Nothing(chunk.discard()))
     }
 
+    /// Reads on in a line. If it cannot be a start line, what begins with the latest call may be one.
+    fn read_on(&mut self, line: Section, chunk: &mut Chunk<'_>, role: Role, limits: &Limits) -> Option<Found> {
+        let before = line.bytes().len() as u64;
+        let latest = if chunk.call_start {
+            Some(Section::found())
+        } else {
+            self.latest.take()
+        };
+        let mut call = *chunk;
+        let found = self.try_line(line, chunk, role, limits);
+        match (found, latest) {
+            (Some(Found::Nothing(_)), Some(latest)) => {
+                *chunk = call;
+                let discarded = before.saturating_sub(latest.bytes().len() as u64);
+                // What begins with this call is read anew.
+                self.line = (!chunk.call_start).then_some(latest);
+                Some(Found::Nothing(discarded))
+            }
+            (None, Some(latest)) => {
+                let (line, after_loss) = (self.line.take(), self.after_loss);
+                self.latest = match self.try_line(latest, &mut call, role, limits) {
+                    None => self.line.take(),
+                    Some(_) => None,
+                };
+                (self.line, self.after_loss) = (line, after_loss);
+                None
+            }
+            (found, _) => found,
+        }
+    }
+
     /// Returns the memory in use, in bytes.
     pub(crate) fn held_bytes(&self) -> usize {
-        self.line.as_ref().map_or(0, Section::held_bytes)
+        let sections = self.line.iter().chain(&self.latest);
+        sections.map(Section::held_bytes).sum()
     }
 
     /// Reads line by line until it is clear whether `section` begins with a start line.

@@ -41,6 +41,20 @@ proptest! {
     }
 }
 
+#[test]
+fn a_request_behind_a_line_that_ended_with_its_call_is_found_in_pieces_too() {
+    let plan = |framing, content: &[u8]| Plan {
+        framing,
+        content: content.to_vec(),
+        joined: false,
+    };
+    let plans = [
+        plan(Framing::Garbage, b"SECRETAAAAAAAAAAAAAAA"),
+        plan(Framing::Length, b"SECRET"),
+    ];
+    expect_no_content_in(&calls(&plans), &[8, 1], false).unwrap();
+}
+
 /// How the content of a request is announced, and how the server responds.
 #[derive(Clone, Debug)]
 enum Framing {

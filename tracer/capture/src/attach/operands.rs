@@ -126,7 +126,7 @@ mod tests {
     };
     use tracer_ebpf::{
         AddressSource, ConnectionRecord, Cookie, DataRecord, KernelOffsets, Kind, Operand, PassedCause, PassedRecord,
-        Place, RecordHeader, Role, SettingFlags, Settings, Success, TargetFlags,
+        Place, RecordHeader, Role, SettingFlags, Settings, SiteConfig, Success, TargetFlags,
     };
     use zerocopy::FromBytes as _;
 
@@ -239,6 +239,7 @@ mod tests {
         fn probe(&mut self, function: *const (), role: u8, operands: SiteOperands) {
             let site = self.sites;
             self.sites += 1;
+            Tables(&mut self.ebpf).configure(site, SiteConfig::NONE).unwrap();
             Tables(&mut self.ebpf).place_operands(site, operands).unwrap();
             let point = || UProbeAttachPoint {
                 location: UProbeAttachLocation::AbsoluteOffset(file_offset(function)),
