@@ -9,7 +9,7 @@ use crate::refused::{assert_is_refusal, assert_refused, tlscope};
 
 #[test]
 fn wrong_usage_ends_with_2() -> Result<()> {
-    let wrong: [&[&str]; 30] = [
+    let wrong: [&[&str]; 34] = [
         &[],
         &["nonsense"],
         &["trace"],
@@ -20,6 +20,10 @@ fn wrong_usage_ends_with_2() -> Result<()> {
         &["trace", "--name", ""],
         &["trace", "--name", "/usr/sbin/nginx"],
         &["trace", "--container", "no id"],
+        &["trace", "--uid"],
+        &["trace", "--uid", ""],
+        &["trace", "--uid", "4294967295"],
+        &["trace", "--uid", "-1"],
         &["trace", "-p", "4294967296"],
         &["trace", "-p", "1", "-o", "xml"],
         &["trace", "-p", "1", "-n", "0"],
@@ -54,6 +58,18 @@ fn wrong_usage_ends_with_2() -> Result<()> {
             "{words:?}: {}",
             ran.stderr
         );
+    }
+    Ok(())
+}
+
+#[test]
+fn a_user_that_does_not_exist_ends_with_2_and_names_the_option() -> Result<()> {
+    for command in ["trace", "record"] {
+        let ran = tlscope(&[command, "--uid", "root", "--uid", "no-such-user", "-w", "/none/such"])?;
+        assert_eq!((ran.code, ran.stdout.as_str()), (Some(2), ""), "{}", ran.stderr);
+        for word in ["--uid", "no-such-user", "passwd"] {
+            assert!(ran.stderr.contains(word), "{word}: {}", ran.stderr);
+        }
     }
     Ok(())
 }

@@ -67,6 +67,8 @@ pub struct Setup<'a> {
     pub program: Option<&'a Path>,
     /// The port, if it is to be a certain one.
     pub port: Option<u16>,
+    /// The user that its workers become, if it is not root.
+    pub user: Option<&'a str>,
     /// Whether it goes to the background, as a service does: only then can its binary be upgraded.
     pub background: bool,
 }
@@ -254,11 +256,12 @@ fn configure(root: &Path, certificate: &Certificate, port: u16, setup: Setup<'_>
         .into_iter()
         .map(|host| format!("listen {host}:{port} ssl http2;"));
     let listens = listens.collect::<Vec<_>>().concat();
+    let user = setup.user.unwrap_or("root");
     let daemon = if setup.background { "on" } else { "off" };
     let Certificate { key, certificate } = certificate;
     let (key, certificate) = (key.display(), certificate.display());
     format!(
-        "daemon {daemon}; user root; worker_processes {workers}; pid nginx.pid; error_log error.log;
+        "daemon {daemon}; user {user} root; worker_processes {workers}; pid nginx.pid; error_log error.log;
         env LD_LIBRARY_PATH;
         events {{ worker_connections 1024; }}
         http {{

@@ -3,14 +3,14 @@
 //! A child is in the table of targets before it runs its first instruction, and each change is a record. A process is what
 //! `/proc` lists; its other threads are not reported.
 
-use aya_ebpf::helpers::{bpf_get_current_cgroup_id, bpf_get_current_comm, bpf_ktime_get_ns};
+use aya_ebpf::helpers::{bpf_get_current_cgroup_id, bpf_get_current_comm, bpf_get_current_uid_gid, bpf_ktime_get_ns};
 use tracer_ebpf::{
     Change, Cookie, FILE_NAME_BYTES, Kind, NameKind, PATH_BYTES, ProcessRecord, ProcessState, SettingFlags,
     TargetFlags, TargetState,
 };
 
 use crate::{
-    maps::{CGROUPS, LONG_NAMES, NAMES, PATH, PROCESSES, TARGETS, THREADS, kernel_offset, own_tgid, settings},
+    maps::{CGROUPS, LONG_NAMES, NAMES, PATH, PROCESSES, TARGETS, THREADS, UIDS, kernel_offset, own_tgid, settings},
     memory::{copy_kernel_text, forgotten, read_field, read_kernel},
     record::{count_total, fill_header, reserve_end, submit},
     task::{Task, current_task, is_on, target_flags},
@@ -21,7 +21,7 @@ static FOLLOWED: TargetState = TargetState::new(TargetFlags::FOLLOW);
 static ALONE: TargetState = TargetState::new(TargetFlags(0));
 
 /// Returns the current thread if its process is traced, and how it is traced. In a process that is seen for the first
-/// time while all are traced, tracing begins here.
+/// time while all are traced, or all of its user, tracing begins here.
 #[inline(always)]
 pub(crate) fn traced_task() -> Option<(Task, TargetFlags)> {
     let task = current_task();
@@ -32,10 +32,20 @@ pub(crate) fn traced_task() -> Option<(Task, TargetFlags)> {
     is_on().then_some((task, flags))
 }
 
-/// Adds a process that is not in the table, if all processes are traced; returns whether it is traced now.
+/// Adds a process that is not in the table, if all processes are traced or all of its user; returns whether it is traced
+/// now.
 #[inline(always)]
 fn add_on_first_hit(tgid: u32) -> bool {
-    settings().contains(SettingFlags::ALL) && tgid != own_tgid() && add_and_report(tgid) == 1
+    (settings().contains(SettingFlags::ALL) || has_traced_user() == WANTED)
+        && tgid != own_tgid()
+        && add_and_report(tgid) == 1
+}
+
+/// Returns [`WANTED`] if the processes of the current process's user are traced. It is the real user, numbered as in the
+/// initial user namespace, in whatever namespace the process is.
+#[inline(never)]
+fn has_traced_user() -> u32 {
+    UIDS.get_ptr(&(bpf_get_current_uid_gid() as u32)).is_some().into()
 }
 
 #[inline(never)]
@@ -62,8 +72,8 @@ pub(crate) fn forked(child: u64) {
     }
 }
 
-/// Notes that the current process runs another program, and traces it if its name or its control group is selected. Its one
-/// remaining thread had the id `old_tid`.
+/// Notes that the current process runs another program, and traces it if its name, its control group or its user is
+/// selected. Its one remaining thread had the id `old_tid`.
 #[inline(always)]
 pub(crate) fn executed(old_tid: u32, binary: u64) {
     let task = current_task();
@@ -168,11 +178,14 @@ const WANTED: u32 = 1;
 /// Its name is the beginning of a longer one that is traced, and this kernel's BTF does not lead to the name of its file.
 const UNDECIDED: u32 = 2;
 
-/// Returns whether the name of the current process is traced, or its control group is.
+/// Returns whether the name of the current process is traced, or its control group or its user is.
 #[inline(never)]
 fn wanted(binary: u64) -> u32 {
     // SAFETY: the helper takes no arguments.
     if CGROUPS.get_ptr(&unsafe { bpf_get_current_cgroup_id() }).is_some() {
+        return WANTED;
+    }
+    if has_traced_user() == WANTED {
         return WANTED;
     }
     let Ok(name) = bpf_get_current_comm() else {

@@ -10,8 +10,8 @@
 //! - `TARGETS`, `SWITCH`, `CIPHERTEXTS`: anyone; values are one word.
 //! - `PROCESSES`, `TOTALS`, `COUNTERS`: anyone; words that change are added to atomically.
 //!
-//! The loader writes `TARGETS`, the names and control groups, `SWITCH`, `SITES` and `OPERANDS`; of the others it removes
-//! entries whose process or thread has ended.
+//! The loader writes `TARGETS`, the names, control groups and users, `SWITCH`, `SITES` and `OPERANDS`; of the others it
+//! removes entries whose process or thread has ended.
 
 use core::ptr::read_volatile;
 
@@ -22,8 +22,8 @@ use aya_ebpf::{
 use tracer_ebpf::{
     AddressKey, CallState, CiphertextKey, ConnectionState, FILE_NAME_BYTES, KernelCounters, KernelOffsets,
     LIFECYCLE_RING_BYTES, MAX_CALLS, MAX_CGROUPS, MAX_CIPHERTEXTS, MAX_CONNECTIONS, MAX_CPUS, MAX_NAMES, MAX_OPENED,
-    MAX_SITES, MAX_SOCKETS, MAX_TARGETS, MAX_THREADS, NameKind, PATH_BYTES, ProcessState, SettingFlags, Settings,
-    SiteConfig, SiteCounters, SiteOperands, SocketState, TargetState, ThreadState,
+    MAX_SITES, MAX_SOCKETS, MAX_TARGETS, MAX_THREADS, MAX_UIDS, NameKind, PATH_BYTES, ProcessState, SettingFlags,
+    Settings, SiteConfig, SiteCounters, SiteOperands, SocketState, TargetState, ThreadState,
 };
 
 /// Only the template of an inner ring: the loader makes the rings themselves, of the size the user asks for.
@@ -71,6 +71,10 @@ pub(crate) struct ProgramPath {
 /// Control groups whose programs are traced from their `exec` on.
 #[btf_map]
 pub(crate) static CGROUPS: HashMap<u64, u32, MAX_CGROUPS> = HashMap::new();
+
+/// Users whose processes are traced from their `exec` or from their first hit of a probe on.
+#[btf_map]
+pub(crate) static UIDS: HashMap<u32, u32, MAX_UIDS> = HashMap::new();
 
 /// Losses that belong to no site.
 #[btf_map]

@@ -1,4 +1,4 @@
-//! Which processes are traced: by name, by what they map, now or later.
+//! Which processes are traced: by name, by user, by what they map, now or later.
 
 use std::{path::PathBuf, process};
 
@@ -128,6 +128,42 @@ fn names_and_process_ids_combine() -> Result<()> {
     ask(&named)?;
     ask(&by_id)?;
     assert_gateways_are_seen(tracer, &[&named, &by_id])
+}
+
+/// An nginx whose master is root's, and whose workers become another user's.
+fn start_as(user: &str) -> Result<Nginx> {
+    Nginx::start_with(Setup {
+        workers: Some(1),
+        user: Some(user),
+        ..Setup::default()
+    })
+}
+
+#[test]
+#[ignore = "needs root, BPF and uprobes: scripts/test runs it"]
+fn a_user_stands_for_the_processes_that_become_his_from_their_first_request_on() -> Result<()> {
+    let (of_user, of_root) = (start_as("nobody")?, start_as("root")?);
+    let tracer = Tracer::ready(&["trace", "--uid", "nobody"])?;
+    // Forked by a master that is not traced.
+    of_user.reload()?;
+    ask(&of_root)?;
+    ask(&of_user)?;
+    let worker = of_user.workers()?.first().copied().map(u64::from);
+    assert!(of_user.log()?.iter().all(|access| access.pid == worker));
+    assert_gateways_are_seen(tracer, &[&of_user])
+}
+
+#[test]
+#[ignore = "needs root, BPF and uprobes: scripts/test runs it"]
+fn a_user_without_a_process_is_refused_with_the_name_and_waited_for_if_asked_to() -> Result<()> {
+    let ran = run::run(&mut binary::command(&["trace", "--uid", "nobody"])?)?;
+    assert_eq!((ran.code, ran.complaints()), (Some(1), 1), "{}", ran.stderr);
+    let said = ["user nobody", "--wait"];
+    assert!(said.iter().all(|word| ran.stderr.contains(word)), "{}", ran.stderr);
+    let tracer = Tracer::ready(&["trace", "--uid", "nobody", "--wait"])?;
+    let nginx = start_as("nobody")?;
+    ask(&nginx)?;
+    assert_gateways_are_seen(tracer, &[&nginx])
 }
 
 #[test]

@@ -18,7 +18,7 @@ pub use kind::{AddressSource, Carrier, Change, Direction, Kind, PassedCause, Rec
 pub use limits::{
     CLASSES, DEFAULT_CALL_BYTES, FILE_NAME_BYTES, LARGEST_CLASS, LIFECYCLE_RING_BYTES, MAX_CALL_BYTES, MAX_CALLS,
     MAX_CGROUPS, MAX_CIPHERTEXTS, MAX_CONNECTIONS, MAX_CPUS, MAX_NAMES, MAX_OPENED, MAX_PIECES, MAX_SITES, MAX_SOCKETS,
-    MAX_TARGETS, MAX_THREADS, PATH_BYTES, STRETCH,
+    MAX_TARGETS, MAX_THREADS, MAX_UIDS, PATH_BYTES, STRETCH,
 };
 pub use operand::{Operand, Place, SiteOperands, Success, Width};
 pub use record::{

@@ -6,7 +6,7 @@ use clap::{Args, builder::RangedU64ValueParser};
 use tracer_capture::{
     attach::Options,
     sizes::{usual_connections, usual_ring_bytes},
-    target::Selection,
+    target::{Selection, User},
 };
 use tracer_ebpf::{DEFAULT_CALL_BYTES, MAX_CALL_BYTES, SettingFlags};
 
@@ -97,6 +97,10 @@ pub(super) struct WhomArgs {
     /// Every process in a container, by its id or twelve digits of it, now and later; may be repeated
     #[arg(long = "container", value_name = "ID", value_parser = parse_container)]
     pub(super) containers: Vec<String>,
+    /// Every process that runs as a user, by name or number, now and later, also one that becomes that user; may be
+    /// repeated
+    #[arg(long = "uid", value_name = "USER")]
+    pub(super) users: Vec<User>,
     /// Every process that has a TLS library, now and later
     #[arg(long)]
     pub(super) all: bool,
@@ -148,6 +152,7 @@ impl LiveArgs {
             pids: self.whom.pids.clone(),
             names: self.whom.programs.clone(),
             containers: self.whom.containers.clone(),
+            users: self.whom.users.clone(),
             all: self.whom.all,
             follow: !self.no_follow,
             wait: self.wait,

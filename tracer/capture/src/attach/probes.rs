@@ -121,7 +121,7 @@ impl Probes {
         self.compares_paths
     }
 
-    /// Has the kernel keep account of processes, and of those that come later by name or control group.
+    /// Has the kernel keep account of processes, and of those that come later by name, control group or user.
     pub fn trace(&mut self, pids: &BTreeSet<u32>, selection: &Selection) -> Result<(), Error> {
         let flags = if selection.follow {
             TargetFlags::FOLLOW
@@ -131,6 +131,7 @@ impl Probes {
         let mut tables = self.tables();
         tables.expect_names(selection)?;
         tables.expect_groups(&selection.control_groups())?;
+        tables.expect_users(&selection.users)?;
         tables.trace(pids, flags)
     }
 

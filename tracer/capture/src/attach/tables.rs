@@ -12,7 +12,7 @@ use tracer_ebpf::{
 };
 
 use super::{Error, batch::read_named, value::MapValue};
-use crate::target::Selection;
+use crate::target::{Selection, User};
 
 /// The tables of the loaded programs.
 #[derive(Debug)]
@@ -74,6 +74,15 @@ impl Tables<'_> {
         let mut table = self.hash::<u64, u32>("CGROUPS")?;
         for group in groups {
             table.insert(*group, 1, 0).map_err(Error::map("CGROUPS"))?;
+        }
+        Ok(())
+    }
+
+    /// Has processes of these users traced from their `exec` or from their first hit of a probe on.
+    pub(super) fn expect_users(&mut self, users: &[User]) -> Result<(), Error> {
+        let mut table = self.hash::<u32, u32>("UIDS")?;
+        for user in users {
+            table.insert(user.uid, 1, 0).map_err(Error::map("UIDS"))?;
         }
         Ok(())
     }

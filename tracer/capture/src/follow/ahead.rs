@@ -17,7 +17,8 @@ use crate::{
 };
 
 impl Follower {
-    /// Places probes in what the programs that may come would load: those of the names, or, where all are traced, any.
+    /// Places probes in what the programs that may come would load: those of the names, or, where all are traced or
+    /// all of a user, any.
     pub(super) fn place_for_later(&mut self) -> Result<()> {
         if self.reach != Reach::Everyone {
             return Ok(());
@@ -25,7 +26,7 @@ impl Follower {
         for name in self.selection.names.clone() {
             self.place_for_program(&name)?;
         }
-        if self.selection.all {
+        if self.selection.all || !self.selection.users.is_empty() {
             self.place_beside_own_libc(&mut Vec::new())?;
         }
         Ok(())

@@ -73,6 +73,21 @@ impl Follower {
         // It may run another program than its parent by now.
         self.look_soon(pid, Duration::ZERO);
     }
+
+    /// Traces processes of the selected users that the programs have not reported: those that became a user's after they
+    /// began, and have hit no probe, because nobody probed the files that they map or because no probe is for all processes.
+    pub(super) fn note_processes_of_users(&mut self) -> Result<()> {
+        for pid in self.selection.pids_of_users() {
+            if self.accounts.has(pid) {
+                continue;
+            }
+            self.output.add_record(record(pid, 0, Change::MET).as_bytes());
+            self.probes.trace(&BTreeSet::from([pid]), &self.selection)?;
+            self.accounts.add(pid);
+            self.look_soon(pid, Duration::ZERO);
+        }
+        Ok(())
+    }
 }
 
 /// What the kernel would have written.

@@ -187,6 +187,7 @@ impl Follower {
         for pid in gone {
             self.end(pid, now_ns());
         }
+        self.note_processes_of_users()?;
         self.catch_missed()
     }
 }

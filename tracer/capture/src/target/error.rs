@@ -45,6 +45,9 @@ pub enum Error {
     /// No process lives in the container.
     #[error("no process is in a control group of container {0}; --wait waits for one")]
     NoSuchContainer(String),
+    /// No process runs as the user.
+    #[error("no process runs as user {0}; --wait waits for one")]
+    NoProcessOfUser(String),
     /// It is not ours to examine.
     #[error("process {pid} may not be examined: permission denied{denial}")]
     Denied {

@@ -1,10 +1,11 @@
 //! Which processes, and which files they run.
 //!
-//! In: process ids, names, containers. Out: [`Target`]s, each with the executable files it maps, opened. Refuses a
+//! In: process ids, names, containers, users. Out: [`Target`]s, each with the executable files it maps, opened. Refuses a
 //! process that does not exist or has ended.
 
 mod select;
 mod names;
+mod user;
 mod object;
 mod verify;
 mod life;
@@ -35,6 +36,7 @@ pub use object::{FileIdentity, FileVersion, MappedObject, read_image};
 pub use select::{Selection, descendants_of, descriptors_of, find, name_of};
 pub use sockets::{Connected, inode_of_descriptor, netns_of};
 pub use unix::unix_names;
+pub use user::{User, UserError};
 pub use verify::{Mismatch, verify};
 
 /// A process to trace.

@@ -1,7 +1,8 @@
 //! Which processes were asked for, as they are now.
 //!
-//! In: a [`Selection`]: process ids, names, containers, or all. Out: process ids, and what the kernel needs to recognise
-//! those that come later. Refuses a process, a name and a container that is not there, unless they are waited for.
+//! In: a [`Selection`]: process ids, names, containers, users, or all. Out: process ids, and what the kernel needs to
+//! recognise those that come later. Refuses a process, a name and a container that is not there, and a user without a
+//! process, unless they are waited for.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -18,6 +19,7 @@ use super::{
     Error, check_is_process,
     names::{COMM_BYTES, is_long, is_named, near_names, padded, short},
     owner_of,
+    user::{User, runs_as},
 };
 use crate::limits::MAX_CGROUP_DEPTH;
 
@@ -30,6 +32,8 @@ pub struct Selection {
     pub names: Vec<String>,
     /// Containers, by their id or its beginning.
     pub containers: Vec<String>,
+    /// Users whose processes are meant.
+    pub users: Vec<User>,
     /// Every process with a TLS library.
     pub all: bool,
     /// Whether descendants are meant too.
@@ -41,7 +45,8 @@ pub struct Selection {
 impl Selection {
     /// Tells whether processes may come that are no descendants of those there are.
     pub const fn is_open(&self) -> bool {
-        self.all || self.wait || !self.names.is_empty() || !self.containers.is_empty()
+        let is_closed = self.names.is_empty() && self.containers.is_empty() && self.users.is_empty();
+        self.all || self.wait || !is_closed
     }
 
     /// Short names as the kernel keeps them, padded with zeros, and what each stands for.
@@ -70,6 +75,15 @@ impl Selection {
         let process = i32::try_from(pid).ok().and_then(|pid| Process::new(pid).ok());
         let mut long = self.names.iter().filter(|name| is_long(name));
         process.is_some_and(|process| long.any(|name| is_named(&process, name)))
+    }
+
+    /// Processes that run as one of the users now.
+    pub fn pids_of_users(&self) -> BTreeSet<u32> {
+        if self.users.is_empty() {
+            return BTreeSet::new();
+        }
+        let processes: Vec<Process> = all_processes().into_iter().flatten().flatten().collect();
+        pids_of(&processes, |process| runs_as(process, &self.users))
     }
 
     /// Numbers of the control groups of the containers, and of those within them, in the unified hierarchy.
@@ -146,6 +160,11 @@ pub fn find(selection: &Selection) -> Result<BTreeSet<u32>, Error> {
         let inside = pids_of(&processes, |process| is_in_container(process, id));
         check(selection, &inside, || Error::NoSuchContainer(id.clone()))?;
         found.extend(inside);
+    }
+    for user in &selection.users {
+        let own = pids_of(&processes, |process| runs_as(process, std::slice::from_ref(user)));
+        check(selection, &own, || Error::NoProcessOfUser(user.name.clone()))?;
+        found.extend(own);
     }
     if selection.all {
         found.extend(pids_of(&processes, |_| true));
@@ -306,6 +325,15 @@ mod tests {
             ..selection()
         };
         assert!(matches!(find(&no_pid), Err(Error::NoSuchProcess(u32::MAX))));
+        let no_user = Selection {
+            users: vec!["4294967294".parse().unwrap()],
+            ..selection()
+        };
+        assert!(no_user.pids_of_users().is_empty() && no_user.is_open());
+        assert_eq!(
+            find(&no_user).unwrap_err().to_string(),
+            "no process runs as user 4294967294; --wait waits for one"
+        );
         let no_container = Selection {
             containers: vec!["0123456789abcdef".to_owned()],
             ..selection()
