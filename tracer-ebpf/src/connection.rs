@@ -138,7 +138,7 @@ pub(crate) fn refused(call: &mut CallState) {
 /// Returns whether a call has neither bytes nor room for any: GnuTLS then goes on with what it kept of the call before.
 #[inline(always)]
 pub(crate) fn gives_no_bytes(call: &CallState) -> bool {
-    call.buffer == 0 && call.length == 0
+    call.buffer == 0 && call.length == 0 && call.direction == Direction::WRITE
 }
 
 /// Notes that a call moves bytes, or moved some, and that their number is unknown.
