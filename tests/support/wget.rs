@@ -1,4 +1,4 @@
-//! wget, which Debian links with `GnuTLS`: one that can be attached to before it begins.
+//! wget, which Debian links with `GnuTLS`: one that asks and is done, and one that can be attached to before it begins.
 
 use std::{
     io::Write as _,
@@ -7,7 +7,7 @@ use std::{
 
 use anyhow::{Context as _, Result, ensure};
 
-use crate::wait;
+use crate::{run, wait};
 
 /// What is the same for all: no file, no configuration, and no question about the certificate.
 const COMMON: [&str; 6] = [
@@ -18,6 +18,11 @@ const COMMON: [&str; 6] = [
     "--output-document=/dev/null",
     "--tries=1",
 ];
+
+/// Asks for all of `urls`, one after the other on one connection, and must succeed.
+pub fn ask(urls: &[String]) -> Result<()> {
+    run::succeed(Command::new("wget").args(COMMON).args(urls)).map(drop)
+}
 
 /// A wget that has loaded its libraries and waits for addresses.
 #[derive(Debug)]
