@@ -12,6 +12,7 @@ mod nginx;
 mod bodies;
 mod clients;
 mod openssl;
+mod gnutls;
 mod passed;
 mod secrets;
 mod loss;

@@ -10,7 +10,7 @@ use tempfile::TempDir;
 
 use crate::{
     copy, kernel,
-    program::{self, Program},
+    program::{self, OPENSSL, Program},
     search, source_file, wait,
 };
 
@@ -85,7 +85,7 @@ impl Jailed {
 /// A program, and the libraries it loads, each at its own place.
 fn fill(root: &Path, source: &str) -> Result<()> {
     let program = root.join("program");
-    program::compile(&source_file("c").join(source), &program)?;
+    program::compile(&source_file("c").join(source), &program, OPENSSL)?;
     for library in search::libraries(&program)? {
         let place = root.join(library.strip_prefix("/")?);
         fs::create_dir_all(place.parent().context("a library lies in a folder")?)?;

@@ -49,9 +49,18 @@ impl Program {
 
     /// Compiles a program of `support/c` against libssl and starts it.
     pub fn c(source: &str, words: &[&str]) -> Result<Self> {
+        Self::compiled(source, OPENSSL, words)
+    }
+
+    /// Compiles a program of `support/c` against libgnutls and starts it.
+    pub fn c_with_gnutls(source: &str, words: &[&str]) -> Result<Self> {
+        Self::compiled(source, &["-lgnutls"], words)
+    }
+
+    fn compiled(source: &str, libraries: &[&str], words: &[&str]) -> Result<Self> {
         let directory = tempfile::tempdir()?;
         let program = directory.path().join("program");
-        compile(&source_file("c").join(source), &program)?;
+        compile(&source_file("c").join(source), &program, libraries)?;
         Self::start(Command::new(program).args(words), Some(directory))
     }
 
@@ -143,12 +152,17 @@ fn python(script: &str, words: &[&str]) -> Command {
     command
 }
 
-pub(crate) fn compile(source: &Path, program: &Path) -> Result<()> {
+/// What a program that calls OpenSSL is linked with.
+pub(crate) const OPENSSL: &[&str] = &["-lssl", "-lcrypto"];
+
+pub(crate) fn compile(source: &Path, program: &Path, libraries: &[&str]) -> Result<()> {
     let mut compiler = Command::new("gcc");
     compiler
         .args(["-O1", "-Wall", "-Wextra", "-Werror", "-o"])
         .arg(program)
         .arg(source)
-        .args(["-Wl,--as-needed", "-lssl", "-lcrypto", "-pthread"]);
+        .arg("-Wl,--as-needed")
+        .args(libraries)
+        .arg("-pthread");
     run::succeed(&mut compiler).map(drop)
 }

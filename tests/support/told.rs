@@ -76,6 +76,8 @@ impl Told {
 
 /// Writes an address as tlscope does: IPv6 in brackets, IPv4 as such wherever it came from.
 fn address(host: &str, port: &str) -> Result<String> {
+    // lighttpd writes brackets.
+    let host = host.trim_matches(['[', ']']);
     let host: IpAddr = host.parse().with_context(|| format!("{host} is no address"))?;
     let port = port.parse().with_context(|| format!("{port} is no port"))?;
     Ok(SocketAddr::new(host.to_canonical(), port).to_string())

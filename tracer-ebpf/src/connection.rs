@@ -46,16 +46,28 @@ fn find<'a>(object: u64, tgid: u32) -> Option<&'a mut ConnectionState> {
     Some(unsafe { &mut *connection })
 }
 
+/// Plaintext of a TLS record at most: GnuTLS takes no more of one call, and less only if the peer has asked for less.
+const TLS_RECORD_BYTES: u64 = 16 * 1024;
+
 /// Captures what a call moved, unless a call nested in it has already done so. Without bytes at hand their number alone is
-/// reported.
+/// reported: the function has no buffer, or the call repeats one that failed and gives none.
 #[inline(never)]
-pub(crate) fn moved(call: &mut CallState, has_bytes: bool) {
+pub(crate) fn moved(call: &mut CallState, has_buffer: bool) {
     let Some(connection) = current(call.object, call.tgid, call.cookie) else {
         return;
     };
     let flushing = flow::flushing(&connection.flow, call);
     if flushing != FlushState::NONE {
         if flushing == FlushState::UNKNOWN {
+            let cause = PassedCause::NOT_CAPTURED;
+            skip_unknown(connection, call.object, call.cookie, call.direction, cause);
+        }
+        return;
+    }
+    if let Some(reported) = flow::take_refused(&mut connection.flow, call) {
+        if reported == call.moved {
+            flow::mark_reported(&mut connection.flow, call.direction, reported);
+        } else {
             let cause = PassedCause::NOT_CAPTURED;
             skip_unknown(connection, call.object, call.cookie, call.direction, cause);
         }
@@ -93,12 +105,40 @@ pub(crate) fn moved(call: &mut CallState, has_bytes: bool) {
     if settings().contains(SettingFlags::CONNECTIONS) && !handshake::is_reported(&connection.handshake) {
         handshake::report(connection, call.object);
     }
-    if has_bytes {
-        capture::send_bytes(call, &connection.flow);
+    if !has_buffer {
+        passed::report_known(call, &connection.flow, PassedCause::SENDFILE);
+    } else if gives_no_bytes(call) {
+        passed::report_known(call, &connection.flow, PassedCause::NOT_CAPTURED);
     } else {
-        passed::report_known(call, &connection.flow);
+        capture::send_bytes(call, &connection.flow);
     }
     flow::advance(&mut connection.flow, call);
+}
+
+/// Captures what GnuTLS has taken from a write that fails for now: the call that sends it may have no bytes of its own, or
+/// others, and its result is their number.
+#[inline(never)]
+pub(crate) fn refused(call: &mut CallState) {
+    let Some(connection) = current(call.object, call.tgid, call.cookie) else {
+        return;
+    };
+    let repeated = flow::is_refused(&connection.flow) || gives_no_bytes(call);
+    if repeated || flow::flushing(&connection.flow, call) != FlushState::NONE {
+        return;
+    }
+    call.moved = if call.length < TLS_RECORD_BYTES {
+        call.length
+    } else {
+        TLS_RECORD_BYTES
+    };
+    moved(call, true);
+    flow::mark_refused(&mut connection.flow);
+}
+
+/// Returns whether a call has neither bytes nor room for any: GnuTLS then goes on with what it kept of the call before.
+#[inline(always)]
+pub(crate) fn gives_no_bytes(call: &CallState) -> bool {
+    call.buffer == 0 && call.length == 0 && call.direction == Direction::WRITE
 }
 
 /// Notes that a call moves bytes, or moved some, and that their number is unknown.

@@ -105,6 +105,9 @@ pub(crate) fn skip_to(flow: &mut Flow, direction: Direction, position: u64) {
     let side = side(direction);
     flow.positions[side] = position;
     flow.unknown[side] = 1;
+    if direction == Direction::WRITE {
+        flow.refused = 0;
+    }
 }
 
 /// Returns whether the last bytes of a direction were an unknown number of them.
@@ -180,6 +183,7 @@ pub(crate) fn reset(flow: &mut Flow) {
     flow.known = 0;
     flow.cleared = 0;
     flow.flushing = FlushState::NONE;
+    flow.refused = 0;
     flow.early_bytes = 0;
     // A call that writes early data clears its connection first; an object that was a server's stays one.
     if flow.early != EarlyState::WRITING && flow.early != EarlyState::SERVER {
@@ -247,6 +251,29 @@ pub(crate) fn flushing(flow: &Flow, call: &CallState) -> FlushState {
     } else {
         FlushState::NONE
     }
+}
+
+/// Notes that the bytes last reported were of a write that failed for now: the library keeps them, and a later call sends
+/// them.
+#[inline(always)]
+pub(crate) fn mark_refused(flow: &mut Flow) {
+    flow.refused = 1;
+}
+
+/// Returns whether a write has failed for now, and none has succeeded since.
+#[inline(always)]
+pub(crate) fn is_refused(flow: &Flow) -> bool {
+    flow.refused != 0
+}
+
+/// Returns how many bytes were reported of a write that failed for now, if this call is the one that has sent them.
+#[inline(always)]
+pub(crate) fn take_refused(flow: &mut Flow, call: &CallState) -> Option<u64> {
+    if call.direction != Direction::WRITE || flow.refused == 0 {
+        return None;
+    }
+    flow.refused = 0;
+    Some(flow.reported_bytes[side(Direction::WRITE)])
 }
 
 /// Returns whether a call wrote early data. If it did not, the handshake is over, and the early data before it is settled.

@@ -1,6 +1,6 @@
 //! Records of bytes that passed without being captured.
 //!
-//! Their calls hand over no bytes (`SSL_sendfile`), could not be noted, or have a count that cannot be read. Positions go
+//! Their calls hand over no bytes (`SSL_sendfile`, a GnuTLS call that is repeated with null), could not be noted, or have a count that cannot be read. Positions go
 //! on all the same: by the number of bytes, or into the next stretch where the number is unknown. The positions alone show
 //! the gap, so a record that finds no room loses no information.
 
@@ -13,7 +13,7 @@ use crate::{
 
 /// Reports the bytes of a call that has none of them at hand.
 #[inline(never)]
-pub(crate) fn report_known(call: &CallState, flow: &Flow) {
+pub(crate) fn report_known(call: &CallState, flow: &Flow, cause: PassedCause) {
     let direction = call.direction;
     let position = flow::position(flow, direction);
     let Some(mut entry) = reserve::<PassedRecord>() else {
@@ -27,7 +27,7 @@ pub(crate) fn report_known(call: &CallState, flow: &Flow) {
     record.began_ns = call.began_ns;
     record.position = position;
     record.span = call.moved;
-    record.cause = PassedCause::SENDFILE;
+    record.cause = cause;
     submit(entry);
 }
 

@@ -2,7 +2,7 @@
 //!
 //! Each program is traced by its pid and nothing else. Connections go to 127.0.0.1 and to `::1`; both have to exist.
 
-mod claims;
+pub(crate) mod claims;
 mod mine;
 mod nginx;
 mod haproxy;

@@ -8,10 +8,12 @@ use support::{Nginx, Trace, Tracer, binary, kernel, nginx::Setup, program::Progr
 const CHILDREN: &str = "3";
 
 /// The lines on stderr that say why a library is not traced, but for how many more processes that is true of.
-fn said_of_gnutls(trace: &Trace) -> Vec<&str> {
+fn said_of_mbedtls(trace: &Trace) -> Vec<&str> {
     let lines = trace.stderr.iter().map(String::as_str);
     lines
-        .filter(|line| line.contains("libgnutls") && line.contains("is not traced") && !line.contains("processes more"))
+        .filter(|line| {
+            line.contains("libmbedtls") && line.contains("is not traced") && !line.contains("processes more")
+        })
         .collect()
 }
 
@@ -21,7 +23,7 @@ fn a_library_that_is_not_traced_is_named_once_beside_one_that_is() -> Result<()>
     let python = Program::python("beside.py", &["now", CHILDREN])?;
     let tracer = Tracer::of(&[python.pid()], &[])?;
     let trace = tracer.stop()?;
-    let said = said_of_gnutls(&trace);
+    let said = said_of_mbedtls(&trace);
     let [line] = said.as_slice() else {
         panic!("not one line: {:?}", trace.stderr);
     };
@@ -36,7 +38,7 @@ fn a_library_that_is_not_traced_is_named_once_beside_one_that_is() -> Result<()>
     let words = ["inspect", "-p", &python.pid().to_string(), "-o", "text"];
     let inspected = run::succeed(&mut binary::command(&words)?)?.stdout;
     assert!(
-        inspected.contains("libgnutls") && inspected.contains(reason),
+        inspected.contains("libmbedtls") && inspected.contains(reason),
         "{inspected}"
     );
     python.finish().map(drop)
@@ -49,7 +51,7 @@ fn a_library_that_comes_later_and_is_not_traced_is_named_once() -> Result<()> {
     let tracer = Tracer::of(&[python.pid()], &[])?;
     python.begin()?;
     let pid = format!("({})", python.pid());
-    tracer.wait_for_message(&[&pid, "libgnutls", "is not traced"])?;
+    tracer.wait_for_message(&[&pid, "libmbedtls", "is not traced"])?;
     python.wait_for("loaded")?;
     // Its children are announced after it, so all that would be said of them has been.
     let child = kernel::children(python.pid())?
@@ -58,7 +60,7 @@ fn a_library_that_comes_later_and_is_not_traced_is_named_once() -> Result<()> {
         .to_string();
     tracer.wait_for_message(&["attached to", &child])?;
     let trace = tracer.stop()?;
-    assert_eq!(said_of_gnutls(&trace).len(), 1, "{:?}", trace.stderr);
+    assert_eq!(said_of_mbedtls(&trace).len(), 1, "{:?}", trace.stderr);
     python.finish().map(drop)
 }
 
@@ -97,8 +99,8 @@ fn the_workers_of_a_reload_are_announced() -> Result<()> {
 #[test]
 #[ignore = "needs root, BPF and uprobes: scripts/test runs it"]
 fn a_process_with_nothing_but_another_library_is_refused_by_its_name() -> Result<()> {
-    // It has GnuTLS, and no other.
-    let script = "import ctypes, sys; ctypes.CDLL('libgnutls.so.30'); print('up', flush=True); sys.stdin.read()";
+    // It has Mbed TLS, and no other.
+    let script = "import ctypes, sys; ctypes.CDLL('libmbedtls.so.14'); print('up', flush=True); sys.stdin.read()";
     let python = Program::run(Command::new("python3").args(["-c", script]))?;
     let pid = python.pid().to_string();
     for words in [["trace", "-p", &pid], ["inspect", "-p", &pid]] {
@@ -110,7 +112,7 @@ fn a_process_with_nothing_but_another_library_is_refused_by_its_name() -> Result
             ran.stderr
         );
         assert!(
-            ran.stderr.contains("libgnutls") && ran.stderr.contains("GnuTLS is not"),
+            ran.stderr.contains("libmbedtls") && ran.stderr.contains("Mbed TLS is not"),
             "{}",
             ran.stderr
         );

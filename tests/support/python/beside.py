@@ -12,7 +12,7 @@ when, children = sys.argv[1], int(sys.argv[2])
 
 
 def load():
-    ctypes.CDLL("libgnutls.so.30")
+    ctypes.CDLL("libmbedtls.so.14")
     for _ in range(children):
         if os.fork() == 0:
             sys.stdin.read()

@@ -124,8 +124,8 @@ pub struct Flow {
     pub known: u8,
     /// Whether writes are sent now that were accepted before.
     pub flushing: FlushState,
-    /// Zero.
-    pub reserved: u8,
+    /// 1 if what was last written is reported, and the call that is to send it has not succeeded yet.
+    pub refused: u8,
 }
 
 impl Flow {
@@ -143,7 +143,7 @@ impl Flow {
         from_start: 0,
         known: 0,
         flushing: FlushState::NONE,
-        reserved: 0,
+        refused: 0,
     };
 
     /// Returns when bytes of a direction were last reported, `CLOCK_MONOTONIC` nanoseconds; 0 if none were.

@@ -136,7 +136,8 @@ pub struct PassedCause(pub u8);
 impl PassedCause {
     /// The kernel sent them from a file.
     pub const SENDFILE: Self = Self(1);
-    /// The call that moved them was not noted, or not all that it moved: their number is unknown.
+    /// The call that moved them was not noted, or not all that it moved, and their number is unknown; or it repeats one that
+    /// failed, and has no bytes of its own.
     pub const NOT_CAPTURED: Self = Self(2);
     /// The count of a call could not be read from the process's memory: their number is unknown.
     pub const UNREADABLE: Self = Self(3);

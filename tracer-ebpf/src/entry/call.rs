@@ -243,12 +243,19 @@ fn miss(object: u64, tgid: u32, cookie: Cookie, role: Role) {
     }
 }
 
+/// The socket takes no more now: GnuTLS keeps what it took from the call. No function of OpenSSL returns it.
+const GNUTLS_E_AGAIN: i64 = -28;
+
+/// The same, because of a signal.
+const GNUTLS_E_INTERRUPTED: i64 = -52;
+
 /// Reports what a call did, by its result.
 #[inline(always)]
 fn report(call: &mut CallState, site: &SiteOperands, result: i64) {
     let succeeded = result > 0 || result == 0 && site.success == Success::NOT_NEGATIVE;
     match call.cookie.role() {
         Some(Role::Read | Role::Write | Role::Sendfile) if succeeded => report_bytes(call, site, result),
+        Some(Role::Write) if result == GNUTLS_E_AGAIN || result == GNUTLS_E_INTERRUPTED => connection::refused(call),
         Some(Role::Read | Role::Write | Role::Sendfile) => connection::note_start(call),
         Some(Role::Descriptor) => {
             if succeeded {
@@ -282,6 +289,7 @@ fn report_bytes(call: &mut CallState, site: &SiteOperands, result: i64) {
 }
 
 /// Reads how many bytes a call moved; `None` if that cannot be read, or is more than it was given room for.
+/// A call without any room may move what an earlier one gave.
 #[inline(always)]
 fn moved_bytes(call: &CallState, operand: &Operand, result: i64) -> Option<u64> {
     let moved = if operand.place == Place::RESULT {
@@ -289,7 +297,7 @@ fn moved_bytes(call: &CallState, operand: &Operand, result: i64) -> Option<u64> 
     } else {
         operands::follow(call.count, operand)?
     };
-    (moved <= call.length).then_some(moved)
+    (moved <= call.length || connection::gives_no_bytes(call)).then_some(moved)
 }
 
 /// Reads the cookie of the probe that fired.

@@ -8,13 +8,15 @@ use crate::hook::Role;
 use crate::libraries::function::{Argument, Count, Function, INT, WORD};
 use crate::operand::{Outcome, Success};
 
+pub(crate) const RECEIVE: &str = "gnutls_record_recv";
+pub(crate) const RECEIVE_SEQ: &str = "gnutls_record_recv_seq";
 pub(crate) const SEND: &str = "gnutls_record_send";
 pub(crate) const SEND2: &str = "gnutls_record_send2";
 
 /// The functions, in the order of a plan.
 pub(crate) const FUNCTIONS: [Function; 12] = [
-    Function::moving("gnutls_record_recv", Role::Read, WORD, Count::Returned, COUNTED),
-    Function::moving("gnutls_record_recv_seq", Role::Read, WORD, Count::Returned, COUNTED),
+    Function::moving(RECEIVE, Role::Read, WORD, Count::Returned, COUNTED),
+    Function::moving(RECEIVE_SEQ, Role::Read, WORD, Count::Returned, COUNTED),
     // Since 3.6.3 it calls `gnutls_record_send2`.
     Function::moving(SEND, Role::Write, WORD, Count::Returned, COUNTED),
     // Its further arguments are padding and flags.
@@ -51,7 +53,7 @@ pub(crate) const FUNCTIONS: [Function; 12] = [
 const LENGTH: Argument = Argument(2, WORD);
 
 /// An `ssize_t` that counts bytes.
-const COUNTED: Outcome = Outcome {
+pub(crate) const COUNTED: Outcome = Outcome {
     width: WORD,
     success: Success::Positive,
 };

@@ -6,6 +6,7 @@
 //! ciphertext. What `gnutls_record_recv_packet` hands out is not seen: it copies nothing to a buffer of the caller's.
 
 pub(crate) mod functions;
+mod receiving;
 
 use crate::code::accessor;
 use crate::code::calls::calls_of;
@@ -46,6 +47,7 @@ pub(crate) fn find(image: &Image<'_>, survey: &Survey) -> Result<Found, Error> {
     if has_send2 && send_leads_to_send2(image, survey) {
         hooks.retain(|hook| hook.name != SEND);
     }
+    receiving::share(image, survey, &mut hooks);
     let transports = transports(image, survey);
     for hook in hooks.iter_mut().filter(|hook| hook.role.carries_plaintext()) {
         let Operand { place, .. } = hook.operands.object;

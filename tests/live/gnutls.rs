@@ -1,0 +1,265 @@
+//! `GnuTLS`: lighttpd and wget, and programs that call it in every way it has.
+
+use std::collections::BTreeMap;
+
+use anyhow::{Result, ensure};
+use support::{
+    Access, Exchange, Lighttpd, Nginx, Told, Trace, Tracer, curl,
+    h2load::{H2load, Load},
+    lighttpd, nginx,
+    program::Program,
+    wget,
+};
+
+use crate::{
+    addresses::claims::{CONNECTIONS, REQUESTS, assert_same, connections, hosts, load, stop_and_assert},
+    claims::{
+        assert_addresses_of_client, assert_bodies, assert_facts_of_client, assert_facts_of_server, assert_nothing_lost,
+        assert_same_requests, multiset, stop_after,
+    },
+};
+
+/// Bytes that `gnutls.c` puts.
+const BODY: u64 = 2 * 1024 * 1024 + 5;
+
+/// How the address of a session with a descriptor is known.
+const BY_DESCRIPTOR: &str = "set_fd";
+
+fn assert_all(exchanges: &[Exchange], pointer: &str, expected: &str) {
+    for exchange in exchanges {
+        assert_eq!(exchange.text(pointer), Some(expected), "{exchange:?}");
+    }
+}
+
+#[test]
+#[ignore = "needs root, BPF and uprobes: scripts/test runs it"]
+fn every_exchange_of_a_lighttpd_has_the_addresses_that_its_log_has() -> Result<()> {
+    let lighttpd = Lighttpd::start()?;
+    let tracer = Tracer::of(&[lighttpd.pid()], &[])?;
+    let asked = load(lighttpd.port(), "/small/")?;
+    let told = lighttpd.wait_for_log(REQUESTS)?;
+    assert_same(&told, &asked);
+    let exchanges = stop_and_assert("lighttpd", tracer, &told)?;
+    assert_eq!(connections(&exchanges, "server"), CONNECTIONS);
+    assert_bodies(&exchanges, 0, 6);
+    assert_all(&exchanges, "/protocol", "http/1.1");
+    assert_all(&exchanges, "/connection/source", BY_DESCRIPTOR);
+    Ok(())
+}
+
+#[test]
+#[ignore = "needs root, BPF and uprobes: scripts/test runs it"]
+fn every_stream_of_a_lighttpd_has_the_addresses_that_its_client_has() -> Result<()> {
+    let lighttpd = Lighttpd::start()?;
+    let tracer = Tracer::of(&[lighttpd.pid()], &[])?;
+    let hosts = hosts()?;
+    let address = |number: usize| format!("https://{}:{}/small/{number}", hosts[number % 2], lighttpd.port());
+    let urls: Vec<_> = (0..REQUESTS).map(address).collect();
+    let asked = curl::Waiting::start("http2")?.ask_in_parallel(&urls, CONNECTIONS)?;
+    let told: Vec<_> = asked.into_iter().map(Told::by_peer).collect();
+    let exchanges = stop_and_assert("lighttpd over HTTP/2", tracer, &told)?;
+    assert_same(&lighttpd.wait_for_log(REQUESTS)?, &told);
+    assert_bodies(&exchanges, 0, 6);
+    assert_all(&exchanges, "/protocol", "http/2");
+    Ok(())
+}
+
+#[test]
+#[ignore = "needs root, BPF and uprobes: scripts/test runs it"]
+fn every_request_of_many_open_streams_of_a_lighttpd_is_printed_once() -> Result<()> {
+    let sent = Load {
+        fields: &["x-request-id: load"],
+        streams: 10,
+        ..Load::of(REQUESTS, "/small/NUMBER")
+    };
+    let lighttpd = Lighttpd::start()?;
+    let tracer = Tracer::of(&[lighttpd.pid()], &[])?;
+    H2load::start(&lighttpd.url(""), sent)?.finish()?;
+    tracer.wait_for_lines(REQUESTS)?;
+    let trace = tracer.stop()?;
+    assert_nothing_lost(&trace, REQUESTS)?;
+    let exchanges = trace.exchanges()?;
+    assert_all(&exchanges, "/protocol", "http/2");
+    assert_bodies(&exchanges, 0, 6);
+    let told = lighttpd.wait_for_log(REQUESTS)?;
+    let remotes = |exchange: &Exchange| exchange.text("/connection/remote").unwrap_or("none").to_owned();
+    let printed: Vec<_> = exchanges.iter().map(remotes).collect();
+    assert_eq!(
+        multiset(printed.iter().map(String::as_str)),
+        multiset(told.iter().map(|one| one.remote.as_str()))
+    );
+    // Each connection asks for each path once.
+    let mut asked = BTreeMap::new();
+    for (exchange, remote) in exchanges.iter().zip(&printed) {
+        *asked.entry((remote, exchange.text("/request/path"))).or_insert(0_usize) += 1;
+    }
+    assert_eq!(asked.len(), REQUESTS);
+    Ok(())
+}
+
+#[test]
+#[ignore = "needs root, BPF and uprobes: scripts/test runs it"]
+fn bodies_of_a_lighttpd_are_counted_to_their_last_byte() -> Result<()> {
+    const EACH: usize = 20;
+    const UPLOAD: usize = 1_234_567;
+    for version in ["--http1.1", "--http2"] {
+        let lighttpd = Lighttpd::start()?;
+        let tracer = Tracer::of(&[lighttpd.pid()], &[])?;
+        let large = lighttpd.url(&format!("/large/[1-{EACH}]"));
+        curl::ask(&[version, "--output", "/dev/null", &large])?;
+        let folder = tempfile::tempdir()?;
+        let upload = folder.path().join("upload");
+        std::fs::write(&upload, vec![b'u'; UPLOAD])?;
+        let data = format!("@{}", upload.display());
+        let count = lighttpd.url(&format!("/count/[1-{EACH}]"));
+        let counted = curl::ask(&[version, "--data-binary", &data, &count])?.stdout;
+        assert_eq!(counted, format!("{UPLOAD}\n").repeat(EACH));
+        let exchanges = finish(tracer, 2 * EACH)?;
+        let (gets, posts): (Vec<_>, Vec<_>) = exchanges
+            .into_iter()
+            .partition(|exchange| exchange.text("/request/method") == Some("GET"));
+        assert_eq!((gets.len(), posts.len()), (EACH, EACH));
+        assert_bodies(&gets, 0, lighttpd::LARGE);
+        assert_bodies(&posts, UPLOAD.try_into()?, 8);
+    }
+    Ok(())
+}
+
+/// Waits for so many exchanges and stops the tracer; nothing is lost, and nothing else is printed.
+fn finish(tracer: Tracer, exchanges: usize) -> Result<Vec<Exchange>> {
+    tracer.wait_for_lines(exchanges)?;
+    let trace = tracer.stop()?;
+    assert_nothing_lost(&trace, exchanges)?;
+    trace.exchanges()
+}
+
+fn urls(nginx: &Nginx, path: &str, count: usize) -> Vec<String> {
+    (0..count).map(|number| nginx.url(&format!("{path}{number}"))).collect()
+}
+
+#[test]
+#[ignore = "needs root, BPF and uprobes: scripts/test runs it"]
+fn every_request_of_a_wget_is_printed_once_by_it_and_by_its_server() -> Result<()> {
+    let nginx = Nginx::start()?;
+    let wget = wget::Waiting::start()?;
+    let tracer = Tracer::of(&[wget.pid(), nginx.master()], &[])?;
+    wget.ask(&urls(&nginx, "/small/", REQUESTS))?;
+    let log = nginx.wait_for_log(REQUESTS)?;
+    let exchanges = finish(tracer, 2 * REQUESTS)?;
+    let (client, server): (Vec<_>, Vec<_>) = exchanges
+        .into_iter()
+        .partition(|exchange| exchange.text("/side") == Some("client"));
+    for side in [&client, &server] {
+        assert_each_once(side, &log);
+        assert_bodies(side, 0, 6);
+    }
+    assert_all(&client, "/process", "wget");
+    assert_eq!(connections(&client, "client"), 1);
+    assert_facts_of_client(&client, &log)?;
+    assert_addresses_of_client(&client, &log, &nginx, BY_DESCRIPTOR)?;
+    assert_facts_of_server(&server, &log, &nginx)
+}
+
+fn assert_each_once(exchanges: &[Exchange], log: &[Access]) {
+    let printed = exchanges.iter().map(|exchange| exchange.request_id().unwrap_or("none"));
+    assert_eq!(multiset(printed), multiset(log.iter().map(|access| access.id.as_str())));
+}
+
+#[test]
+#[ignore = "needs root, BPF and uprobes: scripts/test runs it"]
+fn large_answers_to_a_wget_that_is_waited_for_are_counted_from_the_first() -> Result<()> {
+    const CLIENTS: usize = 10;
+    const EACH: usize = 5;
+    let nginx = Nginx::start()?;
+    let tracer = Tracer::ready(&["trace", "--name", "wget", "--wait"])?;
+    for _ in 0..CLIENTS {
+        wget::ask(&urls(&nginx, "/large/", EACH))?;
+    }
+    let (trace, log) = stop_after(tracer, &nginx, CLIENTS * EACH)?;
+    let exchanges = assert_same_requests(&trace, &log)?;
+    assert_eq!(connections(&exchanges, "client"), CLIENTS);
+    assert_bodies(&exchanges, 0, nginx::LARGE);
+    assert_facts_of_client(&exchanges, &log)?;
+    assert_addresses_of_client(&exchanges, &log, &nginx, BY_DESCRIPTOR)
+}
+
+/// Traces `gnutls.c` from when it can be attached to; gives the trace, and what the server logged since.
+fn trace_program(nginx: &Nginx, way: &str, before: usize) -> Result<(Trace, Vec<Access>)> {
+    const EACH: usize = 40;
+    let requests = before + EACH;
+    let words = [&nginx.port().to_string(), &requests.to_string(), way];
+    let mut program = Program::c_with_gnutls("gnutls.c", &words)?;
+    let earlier = nginx.wait_for_log(before)?.len();
+    let tracer = Tracer::of(&[program.pid()], &[])?;
+    program.begin()?;
+    program.wait_for("done")?;
+    let (trace, mut log) = (stop(tracer, EACH)?, nginx.wait_for_log(earlier + EACH)?);
+    program.finish()?;
+    Ok((trace, log.split_off(earlier)))
+}
+
+fn stop(tracer: Tracer, lines: usize) -> Result<Trace> {
+    tracer.wait_for_lines(lines)?;
+    tracer.stop()
+}
+
+fn assert_exchanges(trace: &Trace, log: &[Access]) -> Result<Vec<Exchange>> {
+    let exchanges = assert_same_requests(trace, log)?;
+    assert_facts_of_client(&exchanges, log)?;
+    let (gets, puts): (Vec<_>, Vec<_>) = exchanges
+        .iter()
+        .cloned()
+        .partition(|exchange| exchange.text("/request/method") == Some("GET"));
+    ensure!(!gets.is_empty() && !puts.is_empty(), "it asks in both ways");
+    assert_bodies(&gets, 0, 6);
+    assert_bodies(&puts, BODY, 0);
+    Ok(exchanges)
+}
+
+fn assert_way(way: &str, before: usize) -> Result<()> {
+    let nginx = Nginx::start()?;
+    let (trace, log) = trace_program(&nginx, way, before)?;
+    let exchanges = assert_exchanges(&trace, &log)?;
+    assert_addresses_of_client(&exchanges, &log, &nginx, BY_DESCRIPTOR)
+}
+
+#[test]
+#[ignore = "needs root, BPF and uprobes: scripts/test runs it"]
+fn what_a_session_holds_back_is_counted_once() -> Result<()> {
+    assert_way("corked", 0)?;
+    // The library is asked again for as long as the socket takes no more.
+    assert_way("corked-again", 0)
+}
+
+#[test]
+#[ignore = "needs root, BPF and uprobes: scripts/test runs it"]
+fn calls_that_are_repeated_are_counted_once() -> Result<()> {
+    assert_way("plain", 0)?;
+    assert_way("again", 0)?;
+    // The call that is repeated has no bytes of its own.
+    assert_way("null", 0)
+}
+
+#[test]
+#[ignore = "needs root, BPF and uprobes: scripts/test runs it"]
+fn a_session_that_is_joined_late_is_known_by_its_descriptor() -> Result<()> {
+    assert_way("late", 1)
+}
+
+#[test]
+#[ignore = "needs root, BPF and uprobes: scripts/test runs it"]
+fn a_descriptor_that_is_given_as_a_pointer_is_known() -> Result<()> {
+    assert_way("pointer", 0)
+}
+
+#[test]
+#[ignore = "needs root, BPF and uprobes: scripts/test runs it"]
+fn a_session_that_sends_with_functions_of_the_program_has_no_address() -> Result<()> {
+    let nginx = Nginx::start()?;
+    let (trace, log) = trace_program(&nginx, "own", 0)?;
+    for exchange in assert_exchanges(&trace, &log)? {
+        assert_eq!(exchange.text("/connection/remote"), None, "{exchange:?}");
+        assert_eq!(exchange.text("/connection/reason"), Some("custom-bio"), "{exchange:?}");
+    }
+    Ok(())
+}
