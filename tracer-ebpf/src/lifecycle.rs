@@ -45,6 +45,9 @@ fn add_on_first_hit(tgid: u32) -> bool {
 /// initial user namespace, in whatever namespace the process is.
 #[inline(never)]
 fn has_traced_user() -> u32 {
+    if !settings().contains(SettingFlags::USERS) {
+        return UNWANTED;
+    }
     UIDS.get_ptr(&(bpf_get_current_uid_gid() as u32)).is_some().into()
 }
 

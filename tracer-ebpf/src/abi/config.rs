@@ -136,6 +136,8 @@ impl SettingFlags {
     /// The kernel describes its structures: ciphertext of a process that begins a program is matched until the loader has
     /// examined it.
     pub const CIPHERTEXT: Self = Self(1 << 3);
+    /// Processes are traced by their users. Without it, a process that is not traced pays for no look at its own.
+    pub const USERS: Self = Self(1 << 4);
 
     /// Returns whether all bits of `other` are set.
     pub const fn contains(self, other: Self) -> bool {

@@ -117,22 +117,20 @@ impl LiveArgs {
     }
 
     fn options(&self, flags: SettingFlags) -> Options {
-        let all = if self.whom.all {
-            SettingFlags::ALL
-        } else {
-            SettingFlags::default()
-        };
-        let alone = if self.no_follow {
-            SettingFlags::ALONE
-        } else {
-            SettingFlags::default()
-        };
+        let flags = [
+            (self.whom.all, SettingFlags::ALL),
+            (self.no_follow, SettingFlags::ALONE),
+            (!self.whom.users.is_empty(), SettingFlags::USERS),
+        ]
+        .into_iter()
+        .filter(|(is_set, _)| *is_set)
+        .fold(flags, |flags, (_, flag)| flags.with(flag));
         Options {
             call_bytes: self.call_bytes,
             ring_bytes: self.ring_bytes(),
             calls: self.calls,
             connections: self.connections(),
-            flags: flags.with(all).with(alone),
+            flags,
         }
     }
 
