@@ -1,7 +1,7 @@
 //! Records of bytes that passed without being captured.
 //!
-//! Their calls hand over no bytes (`SSL_sendfile`, a GnuTLS call that is repeated with null), could not be noted, or have a count that cannot be read. Positions go
-//! on all the same: by the number of bytes, or into the next stretch where the number is unknown. The positions alone show
+//! Their calls hand over no bytes (`SSL_sendfile`, a GnuTLS call that is repeated with null), could not be noted, or have
+//! a count that cannot be read. Positions go on all the same: by the number of bytes, or into the next stretch where the number is unknown. The positions alone show
 //! the gap, so a record that finds no room loses no information.
 
 use tracer_ebpf::{CallState, Cookie, Direction, Flow, Kind, PassedCause, PassedRecord, STRETCH, behind_unknown};
