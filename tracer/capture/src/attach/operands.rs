@@ -287,7 +287,7 @@ mod tests {
         let (data, payload) = DataRecord::read_from_prefix(record).unwrap();
         assert_eq!(data.header.kind, Kind::DATA);
         let captured = usize::try_from(data.captured).unwrap();
-        (data.header.ssl, data.position, &payload[..captured])
+        (data.header.object, data.position, &payload[..captured])
     }
 
     fn converted(place: symbolizer::Place, loads: [Option<u16>; 2], width: u8) -> Operand {

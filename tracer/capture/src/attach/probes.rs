@@ -275,7 +275,7 @@ impl Probes {
             if state.flow.generation != 0 && read | written != 0 {
                 let header = RecordHeader {
                     cookie: state.flow.cookie,
-                    ssl: key.address,
+                    object: key.address,
                     generation: state.flow.generation,
                     tgid: key.tgid,
                     tid: key.tgid,

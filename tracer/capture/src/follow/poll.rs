@@ -101,7 +101,7 @@ fn record(pid: u32, parent: u32, change: Change) -> ProcessRecord {
         header: RecordHeader {
             ts_ns: now_ns(),
             cookie: Cookie(0),
-            ssl: 0,
+            object: 0,
             generation: 0,
             tgid: pid,
             tid: pid,
