@@ -15,8 +15,8 @@ pub struct RecordHeader {
     pub ts_ns: u64,
     /// The attach cookie of the site that made it.
     pub cookie: Cookie,
-    /// Address of the library's object for the connection, such as an `SSL` or a GnuTLS session; 0 in a record of a
-    /// process.
+    /// Address of the library's object for the connection, such as an `SSL` or a `gnutls_session_t`; 0 in a record of
+    /// a process.
     pub object: u64,
     /// Separates the connections that had the same object: nanoseconds when it was first seen.
     pub generation: u64,

@@ -15,34 +15,45 @@ use crate::{
 /// What a file gave.
 #[derive(Debug)]
 pub enum Resolution {
-    /// It carries TLS libraries for which there are plans.
+    /// Plans for TLS libraries in the file, at least one; and why others in it have none.
     Plans(Plans),
-    /// It does not, or none that can be probed.
-    Reason(Reason),
+    /// Why the file has no plan: a reason for each TLS library in it, or the one that there is none.
+    Reasons(Vec<Reason>),
     /// It could not be analysed.
     Failed(String),
 }
 
 impl Resolution {
     /// Tells whether it says anything of a TLS library; of most files it only says that there is none.
-    pub const fn is_telling(&self) -> bool {
+    pub fn is_telling(&self) -> bool {
         match self {
             Self::Plans(_) | Self::Failed(_) => true,
-            Self::Reason(reason) => Self::concerns_tls(reason),
+            Self::Reasons(reasons) => reasons.iter().any(concerns_tls),
         }
     }
 
-    /// Returns the plan that is carried out: one for each file.
-    pub fn plan(&self) -> Option<&ProbePlan> {
+    /// Returns the plans of the file, one for each TLS library that is traced.
+    pub fn plans(&self) -> &[ProbePlan] {
         match self {
-            Self::Plans(plans) => plans.plans.first(),
-            Self::Reason(_) | Self::Failed(_) => None,
+            Self::Plans(plans) => &plans.plans,
+            Self::Reasons(_) | Self::Failed(_) => &[],
         }
     }
 
-    const fn concerns_tls(reason: &Reason) -> bool {
-        !matches!(reason, Reason::NoTls | Reason::ImportsTls | Reason::NotLoadable)
+    /// Returns why TLS libraries in the file are not traced; empty for a file without one.
+    fn refusals(&self) -> Vec<String> {
+        match self {
+            Self::Plans(Plans { reasons, .. }) | Self::Reasons(reasons) => {
+                let reasons = reasons.iter().filter(|reason| concerns_tls(reason));
+                reasons.map(ToString::to_string).collect()
+            }
+            Self::Failed(error) => vec![error.clone()],
+        }
     }
+}
+
+const fn concerns_tls(reason: &Reason) -> bool {
+    !matches!(reason, Reason::NoTls | Reason::ImportsTls | Reason::NotLoadable)
 }
 
 /// A file of a target, analysed.
@@ -72,7 +83,7 @@ impl Resolved {
     /// or it holds the TLS library itself and does not have to ask for them by name.
     pub fn needs_ciphertext(&self) -> bool {
         let holds_all = |plan: &ProbePlan| plan.hooks.iter().any(|hook| hook.role == Role::Ciphertext);
-        self.bios.sets || self.resolution.plan().is_some_and(holds_all)
+        self.bios.sets || self.resolution.plans().iter().any(holds_all)
     }
 }
 
@@ -180,7 +191,7 @@ fn analyse_beside(image: &[u8], cryptos: &[Arc<Crypto>]) -> Resolution {
 pub fn analyse(image: &[u8], crypto: Option<&Crypto>) -> Resolution {
     match symbolizer::plan(image, crypto) {
         Ok(plans) if !plans.plans.is_empty() => Resolution::Plans(plans),
-        Ok(mut plans) => Resolution::Reason(plans.reasons.pop().unwrap_or(Reason::NoTls)),
+        Ok(plans) => Resolution::Reasons(plans.reasons),
         Err(error) => Resolution::Failed(error.to_string()),
     }
 }
@@ -197,33 +208,17 @@ pub fn untraced(files: &[Resolved]) -> Vec<String> {
 
 fn untraced_in(file: &Resolved) -> Vec<String> {
     let path = file.path.display();
-    match file.resolution.as_ref() {
-        Resolution::Plans(plans) => {
-            let what = match file.resolution.plan() {
-                Some(_) => "is traced but for a library in it",
-                None => "is not traced",
-            };
-            let each = refused(plans).map(|reason| format!("{path} {what}: {reason}"));
-            each.collect()
-        }
-        Resolution::Reason(reason) if Resolution::concerns_tls(reason) => {
-            vec![format!("{path} is not traced: {reason}")]
-        }
-        Resolution::Reason(_) => Vec::new(),
-        Resolution::Failed(error) => vec![format!("{path} is not traced: {error}")],
-    }
-}
-
-/// Why libraries of an image that has plans are not traced.
-pub fn refused(plans: &Plans) -> impl Iterator<Item = Reason> {
-    let others = plans.plans.iter().skip(1);
-    let refused = others.map(|plan| Reason::SecondLibrary(plan.library.family));
-    refused.chain(plans.reasons.iter().cloned())
+    let what = match file.resolution.as_ref() {
+        Resolution::Plans(_) => "is traced but for a library in it",
+        Resolution::Reasons(_) | Resolution::Failed(_) => "is not traced",
+    };
+    let refusals = file.resolution.refusals().into_iter();
+    refusals.map(|reason| format!("{path} {what}: {reason}")).collect()
 }
 
 /// Why nothing among these files is traced: for each library that is there, or that there is none.
 pub fn why_not(files: &[Resolved]) -> String {
-    let each: Vec<_> = files.iter().filter_map(telling).collect();
+    let each: Vec<_> = files.iter().filter_map(refused_in).collect();
     if each.is_empty() {
         "it has no TLS library that tlscope knows".to_owned()
     } else {
@@ -231,15 +226,83 @@ pub fn why_not(files: &[Resolved]) -> String {
     }
 }
 
-fn telling(file: &Resolved) -> Option<String> {
-    let path = file.path.display();
-    match file.resolution.as_ref() {
-        Resolution::Reason(reason) if Resolution::concerns_tls(reason) => Some(format!("{path}: {reason}")),
-        Resolution::Failed(error) => Some(format!("{path}: {error}")),
-        Resolution::Plans(plans) if file.resolution.plan().is_none() => {
-            let each: Vec<_> = refused(plans).map(|reason| reason.to_string()).collect();
-            Some(format!("{path}: {}", each.join("; ")))
+fn refused_in(file: &Resolved) -> Option<String> {
+    let refusals = match file.resolution.as_ref() {
+        Resolution::Plans(_) => return None,
+        Resolution::Reasons(_) | Resolution::Failed(_) => file.resolution.refusals(),
+    };
+    (!refusals.is_empty()).then(|| format!("{}: {}", file.path.display(), refusals.join("; ")))
+}
+
+#[cfg(test)]
+mod tests {
+    use symbolizer::OtherLibrary;
+
+    use super::*;
+
+    fn resolved(resolution: Resolution) -> Resolved {
+        Resolved {
+            path: "/usr/bin/gateway".into(),
+            identity: FileIdentity { device: 1, inode: 2 },
+            resolution: Arc::new(resolution),
+            bios: Arc::default(),
         }
-        Resolution::Reason(_) | Resolution::Plans(_) => None,
+    }
+
+    #[test]
+    fn each_library_of_a_file_is_refused_with_its_own_reason() {
+        let reasons = vec![Reason::OneDirection, Reason::LibraryUnsupported(OtherLibrary::Rustls)];
+        let files = [resolved(Resolution::Reasons(reasons.clone()))];
+        assert!(!has_none(&files));
+        assert_eq!(
+            untraced(&files),
+            [
+                "/usr/bin/gateway is not traced: it has TLS functions for one direction only",
+                "/usr/bin/gateway is not traced: rustls is not supported yet",
+            ]
+        );
+        assert_eq!(
+            why_not(&files),
+            "/usr/bin/gateway: it has TLS functions for one direction only; rustls is not supported yet"
+        );
+        let traced = Resolution::Plans(Plans {
+            reasons,
+            ..Plans::default()
+        });
+        assert_eq!(
+            untraced(&[resolved(traced)])[1],
+            "/usr/bin/gateway is traced but for a library in it: rustls is not supported yet"
+        );
+    }
+
+    #[test]
+    fn a_file_without_a_tls_library_is_refused_with_no_reason_of_its_own() {
+        for reason in [Reason::NoTls, Reason::ImportsTls, Reason::NotLoadable] {
+            let files = [resolved(Resolution::Reasons(vec![reason]))];
+            assert!(has_none(&files));
+            assert!(untraced(&files).is_empty());
+            assert_eq!(why_not(&files), "it has no TLS library that tlscope knows");
+        }
+    }
+
+    #[test]
+    fn any_plan_of_a_file_may_need_ciphertext() {
+        let folder = format!("/usr/lib/{}-linux-gnu", std::env::consts::ARCH);
+        let read = |library| std::fs::read(format!("{folder}/{library}")).unwrap();
+        let plans = |image: &[u8]| symbolizer::plan(image, None).unwrap().plans;
+        let gnutls = plans(&read("libgnutls.so.30"));
+        let mut openssl = plans(&read("libssl.so.3"));
+        let both = |openssl: &[ProbePlan]| {
+            let plans = [gnutls.as_slice(), openssl].concat();
+            resolved(Resolution::Plans(Plans {
+                plans,
+                ..Plans::default()
+            }))
+        };
+        assert_eq!(both(&openssl).resolution.plans().len(), 2);
+        assert!(!both(&openssl).needs_ciphertext());
+        let write = symbolizer::bio_write(&read("libcrypto.so.3")).unwrap();
+        openssl[0].hooks.extend(write);
+        assert!(both(&openssl).needs_ciphertext());
     }
 }

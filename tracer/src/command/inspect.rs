@@ -79,7 +79,7 @@ fn inspect_process(
 ) -> Result<Vec<FileLine>> {
     let target = Target::discover(pid)?;
     let files = resolver.resolve(&target);
-    if files.iter().all(|one| one.resolution.plan().is_none()) {
+    if files.iter().all(|one| one.resolution.plans().is_empty()) {
         bail!("{} ({pid}): nothing to probe: {}", target.name, why_not(&files));
     }
     let refused = kernel.as_ref().map(|_| ()).map_err(Clone::clone);
@@ -99,7 +99,10 @@ fn inspect_file(path: &Path) -> Result<Vec<FileLine>> {
     let resolution = &resolved.first().context("the file was analysed")?.resolution;
     match resolution.as_ref() {
         Resolution::Plans(_) => Ok(FileLine::all(None, path, resolution)),
-        Resolution::Reason(reason) => bail!("{}: nothing to probe: {reason}", path.display()),
+        Resolution::Reasons(reasons) => {
+            let reasons: Vec<_> = reasons.iter().map(ToString::to_string).collect();
+            bail!("{}: nothing to probe: {}", path.display(), reasons.join("; "))
+        }
         Resolution::Failed(error) => bail!("{}: {error}", path.display()),
     }
 }
@@ -218,7 +221,10 @@ impl FileLine {
                 let lines = plans.plans.iter().map(|plan| PlanLine::new(plan, plans));
                 lines.map(Finding::Plan).collect()
             }
-            Resolution::Reason(reason) => vec![Finding::Reason(reason.to_string())],
+            Resolution::Reasons(reasons) => {
+                let reasons = reasons.iter().map(ToString::to_string);
+                reasons.map(Finding::Reason).collect()
+            }
             Resolution::Failed(error) => vec![Finding::Error(error.clone())],
         };
         let line = |finding| Self {

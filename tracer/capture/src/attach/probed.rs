@@ -15,7 +15,7 @@ use aya::{
 use symbolizer::Hook;
 use tracer_ebpf::Cookie;
 
-use super::{Error, Placement, operands::abi_role, program::Program, program_of};
+use super::{Error, Placement, operands::abi_role, placement::PlannedSite, program::Program, program_of};
 
 /// A file with sites.
 #[derive(Debug)]
@@ -37,10 +37,10 @@ pub(super) type Links = BTreeMap<u32, Vec<(Program, UProbeLinkId)>>;
 
 impl Probed {
     /// The hooks that are wanted and have no probes in `links`, with their sites.
-    pub(super) fn missing(&self, links: &Links, wanted: impl Fn(&Placement, &Hook) -> bool) -> Vec<(u32, Hook)> {
-        let numbered = (self.first..).zip(&self.placement.hooks);
-        let missing = numbered.filter(|(site, hook)| !links.contains_key(site) && wanted(&self.placement, hook));
-        missing.map(|(site, hook)| (site, hook.clone())).collect()
+    pub(super) fn missing(&self, links: &Links, wanted: impl Fn(&PlannedSite) -> bool) -> Vec<(u32, Hook)> {
+        let numbered = (self.first..).zip(&self.placement.sites);
+        let missing = numbered.filter(|(index, site)| !links.contains_key(index) && wanted(site));
+        missing.map(|(index, site)| (index, site.hook.clone())).collect()
     }
 
     /// Places the probes of hooks, for one process or for everyone; those of a hook all or none.

@@ -23,6 +23,7 @@ use super::{
     batch::read_named,
     heap, hooks,
     operands::operands_of,
+    placement::PlannedSite,
     probed::{Links, Probed, detach},
     program::{Program, is_cheap, is_needed},
     program_of,
@@ -149,19 +150,19 @@ impl Probes {
     pub fn announce(&mut self, object: &MappedObject, placement: Placement) -> Result<Vec<SiteInfo>, Error> {
         if let Some(known) = self.files.get_mut(&object.identity) {
             // A library is mapped before the one it needs: then more is known of it the second time.
-            if known.placement.hooks == placement.hooks && known.placement != placement {
+            if known.placement.has_hooks_of(&placement) && known.placement != placement {
                 let first = known.first;
                 known.placement = placement.clone();
                 self.configure(first, &placement)?;
             }
             return Ok(Vec::new());
         }
-        let site = |hook: &Hook| SiteInfo {
+        let info = |site: &PlannedSite| SiteInfo {
             path: object.path.clone(),
-            function: hook.name.clone(),
-            library: placement.library.name(),
+            function: site.hook.name.clone(),
+            library: site.library.name(),
         };
-        let new: Vec<_> = placement.hooks.iter().map(site).collect();
+        let new: Vec<_> = placement.sites.iter().map(info).collect();
         let first = u32::try_from(self.sites.len()).map_err(|_overflow| Error::TooManySites)?;
         if self.sites.len() + new.len() > MAX_SITES {
             return Err(Error::TooManySites);
@@ -193,8 +194,8 @@ impl Probes {
         let handshakes = self.handshakes;
         let none = Links::new();
         let own = file.own.get(&pid).unwrap_or(&none);
-        let own = file.missing(own, |placement, hook| {
-            !is_shared(reach, hook) && is_needed(placement, hook, needs, handshakes)
+        let own = file.missing(own, |site| {
+            !is_shared(reach, &site.hook) && is_needed(site, needs, handshakes)
         });
         file.place(&mut self.ebpf, own, Some(id))
     }
@@ -203,8 +204,8 @@ impl Probes {
     pub fn attach_shared(&mut self, identity: FileIdentity, reach: Reach, needs: Needs) -> Result<(), Error> {
         let handshakes = self.handshakes;
         if let Some(file) = self.files.get_mut(&identity) {
-            let shared = file.missing(&file.shared, |placement, hook| {
-                is_shared(reach, hook) && is_needed(placement, hook, needs, handshakes)
+            let shared = file.missing(&file.shared, |site| {
+                is_shared(reach, &site.hook) && is_needed(site, needs, handshakes)
             });
             file.place(&mut self.ebpf, shared, None)?;
         }
@@ -227,10 +228,9 @@ impl Probes {
 
     /// Tells whether a file has sites that only probes for one process each may sit on.
     pub fn has_dear_sites(&self, identity: FileIdentity, needs: Needs) -> bool {
-        let is_dear = |hook: &Hook| !is_cheap(hook);
         let has = |file: &Probed| {
-            let mut needed = file.placement.hooks.iter();
-            needed.any(|hook| is_dear(hook) && is_needed(&file.placement, hook, needs, self.handshakes))
+            let mut sites = file.placement.sites.iter();
+            sites.any(|site| !is_cheap(&site.hook) && is_needed(site, needs, self.handshakes))
         };
         self.files.get(&identity).is_some_and(has)
     }
@@ -298,9 +298,9 @@ impl Probes {
     }
 
     fn configure(&mut self, first: u32, placement: &Placement) -> Result<(), Error> {
-        for (site, hook) in (first..).zip(&placement.hooks) {
-            self.tables().configure(site, placement.config)?;
-            self.tables().place_operands(site, operands_of(hook))?;
+        for (index, site) in (first..).zip(&placement.sites) {
+            self.tables().configure(index, site.config)?;
+            self.tables().place_operands(index, operands_of(&site.hook))?;
         }
         Ok(())
     }

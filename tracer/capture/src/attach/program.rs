@@ -2,7 +2,7 @@
 
 use symbolizer::{Hook, Role, Tier};
 
-use super::{Needs, Placement};
+use super::{Needs, placement::PlannedSite};
 
 /// The BPF programs.
 #[derive(Clone, Copy, Debug)]
@@ -60,11 +60,11 @@ pub(super) fn is_cheap(hook: &Hook) -> bool {
 /// Which hooks a process needs probes at. Where the library's structures are known, they tell the descriptor, and
 /// nobody needs to note it. Every probe less is less to pay for, and a tenth of a second less to wait at the end: the
 /// kernel takes them away one after the other.
-pub(super) fn is_needed(placement: &Placement, hook: &Hook, needs: Needs, handshakes: bool) -> bool {
-    match hook.role {
-        Role::Descriptor | Role::Bio => !placement.knows_descriptor(),
+pub(super) fn is_needed(site: &PlannedSite, needs: Needs, handshakes: bool) -> bool {
+    match site.hook.role {
+        Role::Descriptor | Role::Bio => !site.knows_descriptor(),
         // The first call of a handshake shows that a connection is seen from its first byte on; that is worth a cheap probe.
-        Role::Handshake => needs.ciphertext || handshakes || is_cheap(hook),
+        Role::Handshake => needs.ciphertext || handshakes || is_cheap(&site.hook),
         Role::Ciphertext => needs.ciphertext,
         Role::Read
         | Role::Write

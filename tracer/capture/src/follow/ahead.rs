@@ -70,8 +70,9 @@ impl Follower {
             };
             let is_new = self.place_ahead(object, placement, needs)?;
             self.accounts.keep(object.identity);
-            if let (true, Some(plan)) = (is_new, file.resolution.plan()) {
-                new.push(described(plan, file));
+            if is_new {
+                let plans = file.resolution.plans().iter();
+                new.extend(plans.map(|plan| described(plan, file)));
             }
         }
         Ok(())

@@ -60,7 +60,7 @@ impl Follower {
             }
             let is_new = self.place(pid, object, placement, needs)?;
             probed.push(object.identity);
-            if let Some(plan) = file.resolution.plan() {
+            for plan in file.resolution.plans() {
                 let library = described(plan, file);
                 if is_new || first {
                     self.messages
@@ -145,19 +145,19 @@ impl Follower {
 }
 
 pub(super) fn has_plan(file: &Resolved) -> bool {
-    file.resolution.plan().is_some()
+    !file.resolution.plans().is_empty()
 }
 
 /// What is to be probed in a file; nothing in most.
 pub(super) fn placement(file: &Resolved, needs: Needs) -> Option<Placement> {
-    if let Some(plan) = file.resolution.plan() {
-        return Some(Placement::of_plan(plan));
+    if has_plan(file) {
+        return Some(Placement::of_plans(file.resolution.plans()));
     }
     let write = file.bios.write.as_ref().filter(|_| needs.ciphertext)?;
     Some(Placement::of_bio_write(write))
 }
 
-/// Names the library of a file, where it is, and how much of it is probed.
+/// Names a library of a file, where it is, and how much of it is probed.
 pub(super) fn described(plan: &ProbePlan, file: &Resolved) -> String {
     let version = plan.library.version.as_ref();
     format!(
