@@ -14,7 +14,9 @@ const CONNECTIONS: usize = 20;
 /// Requests on each connection.
 const EACH: usize = 50;
 
-const LIBRARIES: [&str; 2] = ["openssl", "gnutls"];
+/// Each library, and where the addresses of its connections come from. The socket BIO of a libcrypto that is linked into
+/// the program is not recognised, so the ciphertext is looked up in what sockets send.
+const LIBRARIES: [(&str, &str); 2] = [("openssl", "ciphertext"), ("gnutls", "set_fd")];
 
 #[test]
 #[ignore = "needs root, BPF and uprobes: scripts/test runs it"]
@@ -29,13 +31,13 @@ fn each_exchange_names_the_library_of_its_own_connection() -> Result<()> {
     client.finish()?;
     let exchanges = assert_same_requests(&trace, &log)?;
     assert_facts_of_client(&exchanges, &log)?;
-    assert_addresses_of_client(&exchanges, &log, &nginx, "set_fd")?;
     assert_bodies(&exchanges, 0, 6);
-    for library in LIBRARIES {
+    for (library, source) in LIBRARIES {
         let mut own = exchanges.clone();
         own.retain(|exchange| exchange.text("/tls") == Some(library));
         assert_eq!(own.len(), CONNECTIONS * EACH, "{library}");
         assert_eq!(connections(&own, "client"), CONNECTIONS, "{library}");
+        assert_addresses_of_client(&own, &log, &nginx, source)?;
         for exchange in own {
             let path = exchange.text("/request/path").unwrap_or_default();
             assert!(path.starts_with(&format!("/small/{library}-")), "{exchange:?}");
@@ -72,6 +74,6 @@ fn inspect_prints_a_plan_for_each_library() -> Result<()> {
             "{line}"
         );
     }
-    assert_eq!(found, LIBRARIES);
+    assert_eq!(found, LIBRARIES.map(|(library, _)| library));
     Ok(())
 }
