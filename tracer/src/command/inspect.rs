@@ -86,8 +86,8 @@ fn inspect_process(
     if let Err(reason) = refused.and_then(|()| attach::check_target(&target)) {
         say(&format!("{} ({pid}) would not be traced: {reason}", target.name));
     }
-    let telling = files.iter().filter(|one| one.resolution.is_telling());
-    Ok(telling
+    let with_tls = files.iter().filter(|one| one.resolution.concerns_tls());
+    Ok(with_tls
         .flat_map(|one| FileLine::all(Some(pid), &one.path, &one.resolution))
         .collect())
 }

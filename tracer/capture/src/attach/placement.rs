@@ -1,7 +1,7 @@
-//! What is to be probed in one file, as the programs want it.
+//! Turns the plans of one file into sites for the BPF programs.
 //!
-//! In: a plan, or the one hook of a crypto library. Out: the hooks, and the configuration of their sites; what
-//! the plan does not know is marked as unknown. Refuses nothing.
+//! Each site carries the library and the configuration of its own plan. A file may hold several libraries, and what one
+//! of them stores at an offset means nothing in an object of another.
 
 use symbolizer::{Family, Hook, ProbePlan, Role};
 use tracer_ebpf::SiteConfig;
@@ -12,7 +12,7 @@ pub struct Placement {
     pub(super) sites: Vec<PlannedSite>,
 }
 
-/// A hook with the library and the configuration of its own plan: a file may hold several libraries.
+/// A hook, with the library and the configuration of its plan.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub(super) struct PlannedSite {
     pub(super) hook: Hook,
@@ -21,7 +21,7 @@ pub(super) struct PlannedSite {
 }
 
 impl Placement {
-    /// Places the hooks of all plans of a file, in the order of the plans.
+    /// Returns the sites of all plans of a file, in the order of the plans.
     pub fn of_plans(plans: &[ProbePlan]) -> Self {
         let sites = plans.iter().flat_map(|plan| {
             let config = site_config(plan);
@@ -34,7 +34,8 @@ impl Placement {
         Self { sites: sites.collect() }
     }
 
-    /// `BIO_write` of a crypto library, which knows nothing of connections.
+    /// Returns the site of a crypto library's `BIO_write`. Its object is a BIO, so the layout of connections does not
+    /// matter.
     pub fn of_bio_write(hook: &Hook) -> Self {
         let site = PlannedSite {
             hook: hook.clone(),
@@ -44,7 +45,7 @@ impl Placement {
         Self { sites: vec![site] }
     }
 
-    /// Where in the file the probes go.
+    /// Returns the file offsets of the sites.
     pub fn offsets(&self) -> impl Iterator<Item = u64> {
         self.sites.iter().map(|site| site.hook.site.offset.0)
     }
@@ -57,13 +58,13 @@ impl Placement {
 }
 
 impl PlannedSite {
-    /// Whether the way from a connection to its descriptor is known.
+    /// Returns whether the programs can read a connection's descriptor from its object.
     pub(super) const fn knows_descriptor(&self) -> bool {
         self.config.knows_descriptor() || self.config.transport != SiteConfig::UNKNOWN
     }
 }
 
-/// Returns where the objects of a library without BIOs keep what they read from.
+/// Returns the offset of the transport that a connection reads from, in the objects of a library without BIOs.
 fn transport(plan: &ProbePlan) -> Option<u16> {
     let mut reads = plan.hooks.iter().filter(|hook| hook.role == Role::Read);
     let [read, _] = reads.next()?.operands.transports;
@@ -71,7 +72,8 @@ fn transport(plan: &ProbePlan) -> Option<u16> {
     offset
 }
 
-/// Gives the configuration that all sites of a plan share.
+/// Returns the configuration that all sites of a plan share. Offsets that the plan lacks are
+/// [`SiteConfig::UNKNOWN`].
 fn site_config(plan: &ProbePlan) -> SiteConfig {
     let known = |offset: Option<u16>| offset.unwrap_or(SiteConfig::UNKNOWN);
     let layout = plan.layout.as_ref().ok();

@@ -20,7 +20,7 @@ impl Follower {
     /// Places probes in what the programs that may come would load: those of the names, or, where all are traced or
     /// all of a user, any.
     pub(super) fn place_for_later(&mut self) -> Result<()> {
-        if self.reach != Reach::Everyone {
+        if self.reach != Reach::AllProcesses {
             return Ok(());
         }
         for name in self.selection.names.clone() {
@@ -106,7 +106,7 @@ impl Follower {
     pub(super) fn await_ciphertext(&mut self, needs: Needs) -> Result<()> {
         if needs.ciphertext {
             // What is rare is said at the end, if a connection missed it.
-            let missing = self.probes.watch_ciphertext()?;
+            let missing = self.probes.attach_ciphertext_lookup()?;
             for missing in missing.iter().filter(|missing| !missing.is_rare()) {
                 self.messages.say(&missing.to_string());
             }

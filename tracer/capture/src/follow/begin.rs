@@ -42,7 +42,7 @@ impl Follower {
         }
         self.look_at_all(&known, &asked)?;
         self.place_for_later()?;
-        attach::give_back();
+        attach::trim_heap();
         if (self.selection.follow || self.selection.is_open())
             && let Some(reason) = attach::late_start()
         {
@@ -104,6 +104,6 @@ impl Follower {
 
     fn leave(&mut self, pid: u32) -> Result<()> {
         self.accounts.remove(pid);
-        Ok(self.probes.leave(&BTreeSet::from([pid]))?)
+        Ok(self.probes.untrace(&BTreeSet::from([pid]))?)
     }
 }

@@ -87,7 +87,7 @@ impl Follower {
             self.await_ciphertext(needs)?;
             probed = self.place_expected(&target.expected(), needs);
         }
-        self.probes.look_for_ciphertext(pid, needs.ciphertext)?;
+        self.probes.set_ciphertext_lookup(pid, needs.ciphertext)?;
         let files = probed;
         if self.accounts.has(pid) {
             let mapped = Mapped {
@@ -132,7 +132,7 @@ impl Follower {
 
     /// Makes the sites of a file known before its probes are placed; tells whether they are new.
     pub(super) fn announce(&mut self, object: &MappedObject, placement: Placement) -> Result<bool> {
-        let new = self.probes.announce(object, placement)?;
+        let new = self.probes.register(object, placement)?;
         let is_new = !new.is_empty();
         let new = new.iter().map(|site| SiteEntry {
             path: site.path.display().to_string(),

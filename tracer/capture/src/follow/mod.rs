@@ -29,7 +29,7 @@ use tracer_observe::batch::ProcessEntry;
 pub(crate) use self::output::FollowOutput;
 use self::{accounts::Accounts, losses::Losses, notices::Notices, sweeps::Sweeps, watch::Watch};
 use crate::{
-    attach::{self, Changes, Probes, Reach},
+    attach::{self, Lifecycle, Probes, Reach},
     message::Messages,
     resolve::Resolver,
     target::{Selection, exists, name_of},
@@ -70,7 +70,7 @@ impl Follower {
     pub(crate) fn new(probes: Probes, selection: Selection, mappings_are_told: bool, messages: Messages) -> Self {
         Self {
             reach: attach::reach(selection.follow),
-            watch: (probes.changes() == Changes::LookedFor).then(Watch::new),
+            watch: (probes.lifecycle() == Lifecycle::Polled).then(Watch::new),
             probes,
             resolver: Resolver::default(),
             selection,
@@ -115,7 +115,7 @@ impl Follower {
         let mapped = self.accounts.of(parent);
         let needs = mapped.needs;
         for file in &mapped.files {
-            if self.reach == Reach::Everyone && !self.probes.has_dear_sites(*file, needs) {
+            if self.reach == Reach::AllProcesses && !self.probes.needs_per_process_probes(*file, needs) {
                 continue;
             }
             // A child that is gone already needs no probes of its own.

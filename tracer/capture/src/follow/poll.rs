@@ -36,7 +36,7 @@ impl Follower {
     }
 
     fn note_ends(&mut self, ended: &BTreeSet<u32>) -> Result<()> {
-        self.probes.leave(ended)?;
+        self.probes.untrace(ended)?;
         for pid in ended {
             let record = record(*pid, 0, Change::ENDED);
             self.output.add_record(record.as_bytes());

@@ -171,7 +171,7 @@ impl Follower {
                 self.look_soon(pid, Duration::ZERO);
             } else if !self.selection.pids.contains(&pid) {
                 // Its end was overlooked. One that was asked for may be waited for.
-                self.probes.leave(&BTreeSet::from([pid]))?;
+                self.probes.untrace(&BTreeSet::from([pid]))?;
                 self.sweeps.ended(pid, now_ns());
             }
         }
@@ -183,7 +183,7 @@ impl Follower {
         self.notices.say_arrived(name_of);
         self.doubtful.retain(|pid| exists(*pid));
         let gone: Vec<u32> = self.accounts.pids().filter(|pid| !exists(*pid)).collect();
-        self.probes.leave(&gone.iter().copied().collect())?;
+        self.probes.untrace(&gone.iter().copied().collect())?;
         for pid in gone {
             self.end(pid, now_ns());
         }

@@ -109,7 +109,7 @@ impl Sweeps {
             return None;
         }
         self.said.insert(table, (now, refused));
-        let (what, consequence) = table.words();
+        let (what, consequence) = table.description();
         Some(if new {
             format!("the table of {what} was full ({room}): {consequence}; so often by now: {refused}")
         } else {
