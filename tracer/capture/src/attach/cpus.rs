@@ -164,11 +164,12 @@ impl Arrivals {
         let hold_ns = self.hold_ns.load(Ordering::SeqCst);
         let arrivals: Vec<Arrival> = self.made.try_iter().collect();
         let arrived = arrivals.iter().any(|arrival| arrival.since_ns == hold_ns);
-        if arrived {
-            // Keeps a time that was stored in between.
+        for arrival in &arrivals {
+            // Keeps the time of a ring that was not sent yet. Every arrival counts and not only the one whose time was
+            // loaded: a later one may have been sent since, and it is taken only once.
             let _same = self
                 .hold_ns
-                .compare_exchange(hold_ns, NO_HOLD, Ordering::SeqCst, Ordering::SeqCst);
+                .compare_exchange(arrival.since_ns, NO_HOLD, Ordering::SeqCst, Ordering::SeqCst);
         }
         (arrivals, if arrived { NO_HOLD } else { hold_ns })
     }
@@ -177,4 +178,47 @@ impl Arrivals {
 fn online() -> Result<BTreeSet<u32>, Error> {
     let cpus = online_cpus().map_err(|(path, source)| Error::Cpus { path, source })?;
     Ok(cpus.into_iter().collect())
+}
+
+#[cfg(test)]
+mod tests {
+    use std::{
+        thread,
+        time::{Duration, Instant},
+    };
+
+    use super::*;
+
+    #[test]
+    fn no_time_is_held_once_its_ring_was_taken() {
+        const RINGS: u64 = 20_000;
+        let (made, receiver) = channel();
+        let hold_ns = Arc::new(AtomicU64::new(NO_HOLD));
+        let arrivals = Arrivals {
+            made: receiver,
+            hold_ns: Arc::clone(&hold_ns),
+        };
+        let deadline = Instant::now() + Duration::from_secs(60);
+        let maker = thread::spawn(move || {
+            for since_ns in 1..=RINGS {
+                while hold_ns.load(Ordering::SeqCst) != NO_HOLD {
+                    assert!(Instant::now() < deadline, "{since_ns} is held back");
+                    thread::yield_now();
+                }
+                hold_ns.store(since_ns, Ordering::SeqCst);
+                let arrival = Arrival {
+                    ring: None,
+                    watched: None,
+                    since_ns,
+                };
+                made.send(arrival).unwrap();
+            }
+        });
+        while !maker.is_finished() {
+            arrivals.take();
+        }
+        maker.join().unwrap();
+        arrivals.take();
+        assert_eq!(arrivals.take().1, NO_HOLD);
+    }
 }
