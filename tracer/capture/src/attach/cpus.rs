@@ -198,7 +198,7 @@ mod tests {
             made: receiver,
             hold_ns: Arc::clone(&hold_ns),
         };
-        let deadline = Instant::now() + Duration::from_secs(60);
+        let deadline = Instant::now() + Duration::from_mins(1);
         let maker = thread::spawn(move || {
             for since_ns in 1..=RINGS {
                 while hold_ns.load(Ordering::SeqCst) != NO_HOLD {
