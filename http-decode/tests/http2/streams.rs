@@ -314,6 +314,32 @@ fn a_second_preface_voids_unanswered_requests() {
 }
 
 #[test]
+fn exchanges_from_before_a_second_preface_are_emitted_before_it() {
+    // The response has begun, so the server received the request, and how it ends is unknown.
+    let mut tape = Tape::begun();
+    tape.push(READ, get(1, "/before"))
+        .push(WRITE, headers(1, 0, &[(":status", "200")]))
+        .push(READ, [hello(), get(1, "/after")].concat())
+        .push(WRITE, [settings(), ok(1, "")].concat())
+        .close();
+    assert_eq!(
+        tape.lines(),
+        ["1 GET /before > 200 0 lost", "1 GET /after > 200 0 complete"]
+    );
+    let order: Vec<_> = tape
+        .outputs
+        .iter()
+        .map(|output| {
+            matches!(
+                output,
+                http_decode::Output::Undecoded(_, _, http_decode::Reason::Restarted)
+            )
+        })
+        .collect();
+    assert_eq!(order, [false, true, false]);
+}
+
+#[test]
 fn content_that_is_a_preface_is_content() {
     let mut tape = Tape::begun();
     tape.push(

@@ -14,7 +14,7 @@ pub(crate) struct Tape {
     limits: Limits,
     pub(crate) positions: [u64; 2],
     pub(crate) now: u64,
-    outputs: Vec<Output>,
+    pub(crate) outputs: Vec<Output>,
 }
 
 impl Tape {

@@ -19,7 +19,7 @@ pub(super) struct QueuedEvent {
     kind: QueuedKind,
 }
 
-/// A queued event: a header block, or kind followed one.
+/// A queued event: a header block, or what followed one.
 #[derive(Debug)]
 enum QueuedKind {
     Section(Origin, Section),
@@ -63,7 +63,7 @@ pub(super) struct EventHandler<'a> {
 }
 
 impl EventHandler<'_> {
-    /// Returns kind the direction carries, if that is known.
+    /// Returns what the direction carries, if that is known.
     fn role(&self) -> Option<Role> {
         self.context.side.map(|side| Role::of(self.direction, side))
     }
@@ -176,8 +176,9 @@ impl EventHandler<'_> {
     pub(super) fn restart(&mut self, position: u64, at: Timestamp) {
         self.set_role(Role::Requests);
         if self.role() == Some(Role::Requests) {
-            self.context.undecoded(self.direction, position, Reason::Restarted);
+            // First, because what it emits is from before: stream identifiers start over too.
             self.streams.restart(at, self.context);
+            self.context.undecoded(self.direction, position, Reason::Restarted);
         }
     }
 
@@ -190,7 +191,7 @@ impl EventHandler<'_> {
         }
     }
 
-    /// Sets kind this direction carries, and handles the queued events.
+    /// Sets what this direction carries, and handles the queued events.
     pub(super) fn set_role(&mut self, role: Role) {
         if self.context.side.is_some() {
             return;
