@@ -166,7 +166,7 @@ impl Capture {
         self.following.all_ended()
     }
 
-    /// Tells the follower to stop. What it has found by then comes with the next drains.
+    /// Stops the follower. What it has found by then comes with the next drains.
     pub fn stop_following(&mut self) {
         self.following.conclude();
     }

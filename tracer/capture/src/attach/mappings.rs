@@ -51,18 +51,18 @@ impl Mappings {
     }
 
     /// Reads the events since the last call.
-    pub fn take(&mut self, mut tell: impl FnMut(Life)) {
+    pub fn take(&mut self, mut emit: impl FnMut(Life)) {
         for Watched(sampler) in &mut self.watched {
             while let Some(record) = sampler.next_record() {
                 match record.parse_record() {
-                    Ok(Record::Mmap2(mapped)) => tell(Life::Mapped { pid: mapped.pid }),
-                    Ok(Record::Mmap(mapped)) => tell(Life::Mapped { pid: mapped.pid }),
+                    Ok(Record::Mmap2(mapped)) => emit(Life::Mapped { pid: mapped.pid }),
+                    Ok(Record::Mmap(mapped)) => emit(Life::Mapped { pid: mapped.pid }),
                     // The parent's pid is that of the child for a thread.
-                    Ok(Record::Fork(forked)) if self.forks && forked.pid != forked.ppid => tell(Life::Forked {
+                    Ok(Record::Fork(forked)) if self.forks && forked.pid != forked.ppid => emit(Life::Forked {
                         pid: forked.pid,
                         parent: forked.ppid,
                     }),
-                    Ok(Record::Lost(_)) | Err(_) => tell(Life::Overlooked),
+                    Ok(Record::Lost(_)) | Err(_) => emit(Life::Overlooked),
                     Ok(_) => {}
                 }
             }
@@ -99,15 +99,15 @@ mod tests {
         let own = Life::Mapped {
             pid: std::process::id(),
         };
-        let mut told = |access| {
+        let mut is_reported = |access| {
             mappings.take(drop);
             map(access);
             let mut found = false;
             mappings.take(|life| found |= life == own);
             found
         };
-        assert!(told(ProtFlags::READ | ProtFlags::EXEC));
-        assert!(!told(ProtFlags::READ));
+        assert!(is_reported(ProtFlags::READ | ProtFlags::EXEC));
+        assert!(!is_reported(ProtFlags::READ));
     }
 
     #[test]
@@ -121,9 +121,9 @@ mod tests {
                 pid: child.id(),
                 parent: std::process::id(),
             };
-            let mut told = false;
-            mappings.take(|life| told |= life == forked);
-            assert_eq!(told, asked);
+            let mut reported = false;
+            mappings.take(|life| reported |= life == forked);
+            assert_eq!(reported, asked);
         }
     }
 

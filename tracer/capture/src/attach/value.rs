@@ -3,7 +3,7 @@
 use aya::Pod;
 use zerocopy::{Immutable, IntoBytes, KnownLayout};
 
-/// Wraps an ABI type: `Pod` and the type are of other crates.
+/// Wraps an ABI type, because `Pod` cannot be implemented here for a type of another crate.
 #[derive(Clone, Copy)]
 #[repr(transparent)]
 pub(super) struct MapValue<T>(pub(super) T);
