@@ -1,6 +1,13 @@
 //! The sites of one file, and the links of the probes that are attached to them.
 
-use std::{collections::BTreeMap, fs::File, num::NonZeroU32, os::fd::AsRawFd as _, path::PathBuf};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    fs::File,
+    io,
+    num::NonZeroU32,
+    os::fd::{AsFd as _, AsRawFd as _, OwnedFd},
+    path::PathBuf,
+};
 
 use aya::{
     Ebpf,
@@ -8,11 +15,14 @@ use aya::{
         ProgramError, UProbe,
         uprobe::{UProbeAttachLocation, UProbeAttachPoint, UProbeLinkId, UProbeScope},
     },
+    sys::SyscallError,
 };
 use symbolizer::Hook;
-use tracer_ebpf::Cookie;
+use tracer_ebpf::{Cookie, Role};
 
-use super::{Error, Placement, operands::abi_role, placement::PlannedSite, program::Program, program_of};
+use super::{
+    Error, Placement, multi::MultiPrograms, operands::abi_role, placement::PlannedSite, program::Program, program_of,
+};
 
 /// A file whose sites are registered.
 #[derive(Debug)]
@@ -29,48 +39,146 @@ pub(super) struct Probed {
     pub(super) own: BTreeMap<u32, Links>,
 }
 
-/// Links of attached probes, by the index of their site.
-pub(super) type Links = BTreeMap<u32, Vec<(Program, UProbeLinkId)>>;
+/// The probes that are attached to sites of a file.
+#[derive(Debug, Default)]
+pub(super) struct Links {
+    /// Indexes of the sites that have all their probes.
+    sites: BTreeSet<u32>,
+    /// Each of them of one probe.
+    single: Vec<(Program, UProbeLinkId)>,
+    /// Each of them of all probes that one program got at one time.
+    multi: Vec<OwnedFd>,
+}
+
+/// The programs of probes, and how they are attached.
+pub(super) struct Attacher<'a> {
+    pub(super) ebpf: &'a mut Ebpf,
+    /// Absent where the kernel has no links of many uprobes.
+    pub(super) multi: Option<&'a MultiPrograms>,
+}
+
+/// A hook that is to be probed.
+struct Wanted<'a> {
+    index: u32,
+    role: Role,
+    hook: &'a Hook,
+}
 
 impl Probed {
     /// Returns the wanted hooks that have no probes in `links`, with the indexes of their sites.
-    pub(super) fn missing(&self, links: &Links, wanted: impl Fn(&PlannedSite) -> bool) -> Vec<(u32, Hook)> {
+    pub(super) fn missing(&self, links: Option<&Links>, wanted: impl Fn(&PlannedSite) -> bool) -> Vec<(u32, Hook)> {
         let numbered = (self.first..).zip(&self.placement.sites);
-        let missing = numbered.filter(|(index, site)| !links.contains_key(index) && wanted(site));
+        let is_probed = |index: &u32| links.is_some_and(|links| links.sites.contains(index));
+        let missing = numbered.filter(|(index, site)| !is_probed(index) && wanted(site));
         missing.map(|(index, site)| (index, site.hook.clone())).collect()
     }
 
-    /// Attaches the probes of hooks for one process, or for all if `pid` is absent. If one probe of a hook fails, the
-    /// others of that hook are detached.
+    /// Attaches the probes of hooks for one process, or for all if `pid` is absent. If one of them fails, those of the
+    /// same call, or of the same hook where each probe has a link of its own, are detached.
     pub(super) fn attach(
         &mut self,
-        ebpf: &mut Ebpf,
-        hooks: Vec<(u32, Hook)>,
+        attacher: &mut Attacher<'_>,
+        hooks: &[(u32, Hook)],
         pid: Option<NonZeroU32>,
     ) -> Result<(), Error> {
-        let scope = pid.map_or(UProbeScope::AllProcesses, UProbeScope::OneProcess);
-        for (site, hook) in hooks {
-            let Some(role) = abi_role(&hook) else {
-                continue;
-            };
-            let cookie = Cookie::new(site, role);
-            let mut attached = Vec::new();
-            for program in Program::of_role(hook.role) {
-                match self.attach_program(ebpf, *program, cookie, &hook, scope) {
-                    Ok(link) => attached.push((*program, link)),
-                    Err(source) => {
-                        detach(ebpf, attached);
-                        return Err(self.error(source, &hook));
-                    }
-                }
-            }
-            let links = match pid {
-                Some(pid) => self.own.entry(pid.get()).or_default(),
-                None => &mut self.shared,
-            };
-            links.insert(site, attached);
+        let wanted = hooks.iter().filter_map(|(index, hook)| {
+            let role = abi_role(hook)?;
+            Some(Wanted {
+                index: *index,
+                role,
+                hook,
+            })
+        });
+        let wanted: Vec<_> = wanted.collect();
+        if wanted.is_empty() {
+            return Ok(());
+        }
+        if let Some(multi) = attacher.multi {
+            let many = self.attach_many(multi, &wanted, pid)?;
+            let links = self.links(pid);
+            links.multi.extend(many);
+            links.sites.extend(wanted.iter().map(|wanted| wanted.index));
+            return Ok(());
+        }
+        for wanted in &wanted {
+            let single = self.attach_singly(attacher.ebpf, wanted, pid)?;
+            let links = self.links(pid);
+            links.single.extend(single);
+            links.sites.insert(wanted.index);
         }
         Ok(())
+    }
+
+    fn links(&mut self, pid: Option<NonZeroU32>) -> &mut Links {
+        match pid {
+            Some(pid) => self.own.entry(pid.get()).or_default(),
+            None => &mut self.shared,
+        }
+    }
+
+    /// Attaches one link for each program, in the order of [`Program::ALL`].
+    fn attach_many(
+        &self,
+        multi: &MultiPrograms,
+        wanted: &[Wanted<'_>],
+        pid: Option<NonZeroU32>,
+    ) -> Result<Vec<OwnedFd>, Error> {
+        let mut links = Vec::new();
+        for program in Program::ALL {
+            let runs = |wanted: &&Wanted<'_>| Program::of_role(wanted.hook.role).contains(&program);
+            let wanted: Vec<_> = wanted.iter().filter(runs).collect();
+            if !wanted.is_empty() {
+                links.push(self.attach_link(multi, program, &wanted, pid)?);
+            }
+        }
+        Ok(links)
+    }
+
+    fn attach_link(
+        &self,
+        multi: &MultiPrograms,
+        program: Program,
+        wanted: &[&Wanted<'_>],
+        pid: Option<NonZeroU32>,
+    ) -> Result<OwnedFd, Error> {
+        let pid = pid.map_or(0, NonZeroU32::get);
+        let point = |wanted: &&Wanted<'_>| (wanted.hook.site.offset.0, Cookie::new(wanted.index, wanted.role).0);
+        let points: Vec<_> = wanted.iter().map(point).collect();
+        let attach = |points: &[(u64, u64)]| multi.attach(program, self.file.as_fd(), points, pid);
+        attach(&points).map_err(|source| {
+            // The kernel does not say which of the probes it refuses.
+            let alone = wanted.iter().zip(&points).find_map(|(wanted, point)| {
+                let refused = attach(&[*point]).err()?;
+                Some((*wanted, refused))
+            });
+            match (alone, wanted.first()) {
+                (Some((wanted, refused)), _) => self.error(link_error(refused), wanted.hook),
+                (None, Some(first)) => self.error(link_error(source), first.hook),
+                (None, None) => Error::Missing(program.name()),
+            }
+        })
+    }
+
+    /// Attaches each probe of a hook by a link of its own.
+    fn attach_singly(
+        &self,
+        ebpf: &mut Ebpf,
+        wanted: &Wanted<'_>,
+        pid: Option<NonZeroU32>,
+    ) -> Result<Vec<(Program, UProbeLinkId)>, Error> {
+        let scope = pid.map_or(UProbeScope::AllProcesses, UProbeScope::OneProcess);
+        let cookie = Cookie::new(wanted.index, wanted.role);
+        let mut attached = Vec::new();
+        for program in Program::of_role(wanted.hook.role) {
+            match self.attach_program(ebpf, *program, cookie, wanted.hook, scope) {
+                Ok(link) => attached.push((*program, link)),
+                Err(source) => {
+                    detach_singly(ebpf, attached);
+                    return Err(self.error(source, wanted.hook));
+                }
+            }
+        }
+        Ok(attached)
     }
 
     /// Names the file by its open descriptor: its path may lead to another file by now.
@@ -102,11 +210,28 @@ impl Probed {
 }
 
 /// Detaches probes.
-pub(super) fn detach(ebpf: &mut Ebpf, links: impl IntoIterator<Item = (Program, UProbeLinkId)>) {
+pub(super) fn detach(ebpf: &mut Ebpf, links: Links) {
+    let Links {
+        sites: _,
+        single,
+        multi,
+    } = links;
+    detach_singly(ebpf, single);
+    drop(multi);
+}
+
+fn detach_singly(ebpf: &mut Ebpf, links: Vec<(Program, UProbeLinkId)>) {
     for (program, link) in links {
         if let Ok(probe) = program_of::<UProbe>(ebpf, program.name()) {
             // Fails only if the program does not have the link.
             drop(probe.detach(link));
         }
     }
+}
+
+fn link_error(io_error: io::Error) -> ProgramError {
+    ProgramError::SyscallError(SyscallError {
+        call: "bpf_link_create",
+        io_error,
+    })
 }

@@ -22,9 +22,10 @@ use super::{
     Switch,
     batch::read_named,
     heap, lifecycle,
+    multi::MultiPrograms,
     operands::operands_of,
     placement::PlannedSite,
-    probed::{Links, Probed, detach},
+    probed::{Attacher, Links, Probed, detach},
     program::{Program, is_emulated, is_needed},
     program_of,
     sockets::{self, Sockets},
@@ -37,6 +38,8 @@ use crate::target::{FileIdentity, MappedObject, Selection};
 #[derive(Debug)]
 pub struct Probes {
     ebpf: Ebpf,
+    /// The programs of uprobes, where the kernel has links of many.
+    multi: Option<MultiPrograms>,
     sites: Vec<SiteInfo>,
     files: HashMap<FileIdentity, Probed>,
     lifecycle: Lifecycle,
@@ -72,10 +75,7 @@ impl Probes {
             loader.map_max_entries(map, entries);
         }
         let mut ebpf = loader.load(OBJECT).map_err(|source| Error::Load(Box::new(source)))?;
-        for name in Program::ALL.map(Program::name) {
-            let program: &mut UProbe = program_of(&mut ebpf, name)?;
-            program.load().map_err(Error::program(name))?;
-        }
+        let multi = load_uprobes(&mut ebpf)?;
         let (rings, cpus) = Rings::make(&mut ebpf, options.ring_bytes, kernel.undescribed.is_some())?;
         let switch = Switch::take(&mut ebpf)?;
         let has_offsets = kernel.undescribed.is_none();
@@ -89,6 +89,7 @@ impl Probes {
         };
         let probes = Self {
             ebpf,
+            multi,
             sites: Vec::new(),
             files: HashMap::new(),
             lifecycle,
@@ -179,7 +180,7 @@ impl Probes {
             file,
             placement,
             first,
-            shared: Links::new(),
+            shared: Links::default(),
             own: BTreeMap::new(),
         };
         self.files.insert(object.identity, probed);
@@ -193,22 +194,28 @@ impl Probes {
             return Ok(());
         };
         let handshakes = self.handshakes;
-        let none = Links::new();
-        let own = file.own.get(&pid).unwrap_or(&none);
-        let own = file.missing(own, |site| {
+        let own = file.missing(file.own.get(&pid), |site| {
             !is_shared(reach, &site.hook) && is_needed(site, needs, handshakes)
         });
-        file.attach(&mut self.ebpf, own, Some(id))
+        let mut attacher = Attacher {
+            ebpf: &mut self.ebpf,
+            multi: self.multi.as_ref(),
+        };
+        file.attach(&mut attacher, &own, Some(id))
     }
 
     /// Attaches the probes of a registered file that are for all processes. No process has to map the file yet.
     pub fn attach_shared(&mut self, identity: FileIdentity, reach: Reach, needs: Needs) -> Result<(), Error> {
         let handshakes = self.handshakes;
         if let Some(file) = self.files.get_mut(&identity) {
-            let shared = file.missing(&file.shared, |site| {
+            let shared = file.missing(Some(&file.shared), |site| {
                 is_shared(reach, &site.hook) && is_needed(site, needs, handshakes)
             });
-            file.attach(&mut self.ebpf, shared, None)?;
+            let mut attacher = Attacher {
+                ebpf: &mut self.ebpf,
+                multi: self.multi.as_ref(),
+            };
+            file.attach(&mut attacher, &shared, None)?;
         }
         Ok(())
     }
@@ -240,15 +247,16 @@ impl Probes {
     pub fn detach_own(&mut self, pid: u32) {
         for file in self.files.values_mut() {
             let links = file.own.remove(&pid).unwrap_or_default();
-            detach(&mut self.ebpf, links.into_values().flatten());
+            detach(&mut self.ebpf, links);
         }
     }
 
     /// Detaches all probes of a file, and forgets it.
     pub fn detach_file(&mut self, identity: FileIdentity) {
         if let Some(file) = self.files.remove(&identity) {
-            let own = file.own.into_values().flat_map(Links::into_values);
-            detach(&mut self.ebpf, file.shared.into_values().chain(own).flatten());
+            for links in file.own.into_values().chain([file.shared]) {
+                detach(&mut self.ebpf, links);
+            }
         }
     }
 
@@ -305,6 +313,18 @@ impl Probes {
         }
         Ok(())
     }
+}
+
+/// Loads the programs of uprobes for links of many, or by themselves where the kernel has no such links.
+fn load_uprobes(ebpf: &mut Ebpf) -> Result<Option<MultiPrograms>, Error> {
+    if let Ok(multi) = MultiPrograms::load(ebpf) {
+        return Ok(Some(multi));
+    }
+    for name in Program::ALL.map(Program::name) {
+        let program: &mut UProbe = program_of(ebpf, name)?;
+        program.load().map_err(Error::program(name))?;
+    }
+    Ok(None)
 }
 
 fn is_shared(reach: Reach, hook: &Hook) -> bool {

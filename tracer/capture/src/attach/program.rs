@@ -5,7 +5,7 @@ use symbolizer::{Hook, Role, Tier};
 use super::{Needs, placement::PlannedSite};
 
 /// A BPF program for uprobes.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(super) enum Program {
     CallEntry,
     CallReturn,
@@ -15,9 +15,11 @@ pub(super) enum Program {
 }
 
 impl Program {
+    /// The programs in the order in which their probes are attached: returns first, because a call whose return is not
+    /// probed would stay in the map of calls, and a return without its entry is ignored.
     pub(super) const ALL: [Self; 5] = [
-        Self::CallEntry,
         Self::CallReturn,
+        Self::CallEntry,
         Self::BioReplaced,
         Self::ConnectionEnd,
         Self::BioWrite,
@@ -30,6 +32,14 @@ impl Program {
             Self::BioReplaced => "bio_replaced",
             Self::ConnectionEnd => "connection_end",
             Self::BioWrite => "bio_write",
+        }
+    }
+
+    /// Returns whether the program runs as a function returns.
+    pub(super) const fn is_return(self) -> bool {
+        match self {
+            Self::CallReturn => true,
+            Self::CallEntry | Self::BioReplaced | Self::ConnectionEnd | Self::BioWrite => false,
         }
     }
 
@@ -58,8 +68,8 @@ pub(super) fn is_emulated(hook: &Hook) -> bool {
     hook.site.tier == Tier::Emulated
 }
 
-/// Returns whether a process needs probes at a site. Each probe that is not needed is overhead for the process, and the
-/// kernel takes some 0.1 s to remove it, one after the other.
+/// Returns whether a process needs probes at a site. Each probe that is not needed is overhead for the process, and
+/// kernels before Linux 6.6 take some 0.1 s to remove it, one after the other.
 pub(super) fn is_needed(site: &PlannedSite, needs: Needs, handshakes: bool) -> bool {
     match site.hook.role {
         // Where the descriptor can be read from the object, nothing has to note it when it is set.

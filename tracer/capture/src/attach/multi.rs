@@ -1,0 +1,119 @@
+//! Programs whose probes are attached many at a time.
+//!
+//! A probe of its own is a perf event, and the kernel waits for all of RCU's readers before it has removed one and begins
+//! to remove the next: seconds in all where every CPU is busy, and more where a reader of low priority waits for a CPU.
+//! Linux 6.6 has links of many uprobes, which go at once. aya cannot make them, because their programs have to be loaded
+//! for this kind of link; so aya-obj links the programs with the maps that aya created, and the system calls are made here.
+
+use std::{
+    collections::{HashMap, HashSet},
+    io,
+    os::fd::{AsFd as _, AsRawFd as _, BorrowedFd, OwnedFd, RawFd},
+};
+
+use aya::{Ebpf, maps::Map};
+use aya_obj::{Object, btf::BtfFeatures};
+use thiserror::Error as ThisError;
+
+use super::{
+    OBJECT,
+    program::Program,
+    syscall::{self, MultiLink},
+};
+
+/// Why the programs could not be loaded.
+#[derive(Debug, ThisError)]
+pub(super) enum Refusal {
+    /// The object is not what it has to be.
+    #[error("the BPF object cannot be linked: {0}")]
+    Object(String),
+    /// The kernel refused a program, or its type information.
+    #[error("the kernel has no links of many uprobes")]
+    Kernel(#[from] io::Error),
+}
+
+/// The programs of uprobes, loaded for links of many.
+#[derive(Debug)]
+pub(super) struct MultiPrograms(HashMap<&'static str, OwnedFd>);
+
+impl MultiPrograms {
+    /// Loads the programs, with the maps of `ebpf`. Fails on kernels before 6.6.
+    pub(super) fn load(ebpf: &Ebpf) -> Result<Self, Refusal> {
+        let mut object = Object::parse(OBJECT).map_err(|error| unusable(&error))?;
+        let btf = {
+            // Each has been there since before the links.
+            let features = BtfFeatures::new(true, true, true, true, true, true, true, true);
+            let btf = object
+                .fixup_and_sanitize_btf(&features)
+                .map_err(|error| unusable(&error))?;
+            let btf = btf.ok_or_else(|| unusable(&"no type information"))?;
+            syscall::load_btf(&btf.to_bytes())?
+        };
+        link(&mut object, ebpf)?;
+        let load = |name| {
+            let program = object.programs.get(name);
+            let function = program.and_then(|program| object.functions.get(&program.function_key()));
+            let (Some(program), Some(function)) = (program, function) else {
+                return Err(unusable(&name));
+            };
+            Ok((name, syscall::load_program(program, function, btf.as_fd())?))
+        };
+        let loaded = Program::ALL.map(Program::name).into_iter().map(load);
+        loaded.collect::<Result<_, _>>().map(Self)
+    }
+
+    /// Attaches a program at offsets of a file, each with its cookie; for one process, or for all if `pid` is 0.
+    pub(super) fn attach(
+        &self,
+        program: Program,
+        file: BorrowedFd<'_>,
+        points: &[(u64, u64)],
+        pid: u32,
+    ) -> io::Result<OwnedFd> {
+        let loaded = self.0.get(program.name()).ok_or(io::ErrorKind::NotFound)?;
+        // The descriptor names the file that was analysed, whatever its path leads to by now.
+        let path = std::ffi::CString::new(format!("/proc/self/fd/{}", file.as_raw_fd()))?;
+        syscall::attach(&MultiLink {
+            program: loaded.as_fd(),
+            path: &path,
+            points,
+            is_return: program.is_return(),
+            pid,
+        })
+    }
+}
+
+fn unusable(error: &impl ToString) -> Refusal {
+    Refusal::Object(error.to_string())
+}
+
+/// Puts the descriptors of maps into the instructions, and functions behind the programs that call them.
+fn link(object: &mut Object, ebpf: &Ebpf) -> Result<(), Refusal> {
+    let created: HashMap<&str, RawFd> = ebpf
+        .maps()
+        .filter_map(|(name, map)| Some((name, fd_of(map)?.as_raw_fd())))
+        .collect();
+    let maps = std::mem::take(&mut object.maps);
+    let with_fds = maps
+        .iter()
+        .filter_map(|(name, map)| Some((name.as_str(), *created.get(name.as_str())?, map)));
+    let sections: HashSet<usize> = object.functions.keys().map(|(section, _)| *section).collect();
+    object
+        .relocate_maps(with_fds, &sections)
+        .map_err(|error| unusable(&error))?;
+    object.relocate_calls(&sections).map_err(|error| unusable(&error))
+}
+
+/// Returns the descriptor of a map, if it is of a kind that the programs use.
+fn fd_of(map: &Map) -> Option<BorrowedFd<'_>> {
+    let (Map::Array(data)
+    | Map::ArrayOfMaps(data)
+    | Map::HashMap(data)
+    | Map::LruHashMap(data)
+    | Map::PerCpuArray(data)
+    | Map::RingBuf(data)) = map
+    else {
+        return None;
+    };
+    Some(data.fd().as_fd())
+}
