@@ -1,26 +1,26 @@
-//! What a source of records gives: the rings of a running kernel, or a tape.
+//! The input of the pipeline: a [`Header`], then [`Batch`]es, then [`Totals`], from the rings of a running kernel or from a
+//! tape.
 //!
-//! A source begins with a [`Header`], goes on with [`Batch`]es and ends with [`Totals`]. A batch is all that was in the
-//! rings at one moment, and that moment: with it, everything behind this point is a function of its input, and a tape
-//! gives what the rings gave.
+//! A batch holds the records that one drain of the rings returned, and the time of that drain. The pipeline therefore needs
+//! no clock, and treats a tape and the rings alike.
 
 use serde::{Deserialize, Serialize};
 
 use crate::health::{Figures, Subject};
 
-/// What a tape says of itself.
+/// The header of a source.
 #[derive(Clone, Debug, Default, Deserialize, Eq, PartialEq, Serialize)]
 pub struct Header {
-    /// Sizes of the record header, of the record of each kind in the order of the kinds, and of the largest payload; then
-    /// of the kinds that were added since.
+    /// Sizes in bytes of the record header, of the record of each kind in the order of the kinds, and of the largest
+    /// payload; then of the kinds that were added later.
     pub abi: Vec<usize>,
     /// Nanoseconds since 1970 when `CLOCK_MONOTONIC` was zero.
     pub boot_unix_ns: u64,
-    /// Inode of the tracer's own network namespace; 0 when unknown.
+    /// Inode of the tracer's own network namespace; 0 if unknown.
     pub own_netns: u32,
-    /// The processes that were traced at the beginning; records tell of others.
+    /// The processes traced at the start. Later ones are reported by records.
     pub processes: Vec<ProcessEntry>,
-    /// The functions that were probed at the beginning, by the index that records name; frames add others.
+    /// The functions probed at the start, indexed by [`Origin::site`](crate::event::Origin::site). Batches add more.
     pub sites: Vec<SiteEntry>,
 }
 
@@ -36,43 +36,43 @@ pub struct ProcessEntry {
 /// A probed function.
 #[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
 pub struct SiteEntry {
-    /// The file, as the process saw it.
+    /// Path of the file, as the process sees it.
     pub path: String,
-    /// The function.
+    /// Name of the function.
     pub function: String,
-    /// The TLS library, in one word.
+    /// Name of the TLS library, such as `openssl`.
     pub library: String,
 }
 
-/// What was lost in the kernel, in all.
+/// Totals of what was lost in the kernel.
 #[derive(Clone, Copy, Debug, Default, Deserialize, Eq, PartialEq, Serialize)]
 pub struct Totals {
     /// Records that were not captured.
     pub lost_records: u64,
-    /// Bytes they would have held.
+    /// Bytes that those records would have held.
     pub lost_bytes: u64,
 }
 
-/// What was in the rings at one moment.
+/// The records that one drain of the rings returned.
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
 pub struct Batch {
     bytes: Vec<u8>,
     ends: Vec<usize>,
-    /// `CLOCK_MONOTONIC` nanoseconds when draining began.
+    /// `CLOCK_MONOTONIC` nanoseconds at the start of the drain.
     pub drained_ns: u64,
-    /// Every record that was made before then is in this batch or an earlier one.
+    /// The watermark: every record made before it is in this batch or an earlier one.
     pub complete_until_ns: u64,
-    /// Nanoseconds since 1970 when `CLOCK_MONOTONIC` was zero, by what both clocks show now. The wall clock may be set,
-    /// and goes on while the machine is suspended.
+    /// Nanoseconds since 1970 when `CLOCK_MONOTONIC` was zero, computed from both clocks at the drain. It changes when the
+    /// wall clock is set and when the machine is suspended, during which `CLOCK_MONOTONIC` stands still.
     pub boot_unix_ns: Option<u64>,
-    /// How full rings and tables are, and what they refused. A tape does not have it.
+    /// How full the rings and tables are, and what they dropped. Empty on a tape.
     pub health: Vec<(Subject, Figures)>,
-    /// Sites that are new since the last batch; they come before any record that names them.
+    /// Sites added since the previous batch. A site is added before any record that refers to it.
     pub sites: Vec<SiteEntry>,
 }
 
 impl Batch {
-    /// Begins a batch, complete until then.
+    /// Creates an empty batch that is complete up to `drained_ns`.
     pub fn new(drained_ns: u64) -> Self {
         Self {
             drained_ns,
@@ -81,29 +81,29 @@ impl Batch {
         }
     }
 
-    /// Adds a record.
+    /// Appends a record.
     pub fn push(&mut self, record: &[u8]) {
         self.bytes.extend_from_slice(record);
         self.ends.push(self.bytes.len());
     }
 
-    /// Makes room for so many bytes.
+    /// Reserves capacity for exactly `bytes` more bytes of records.
     pub fn reserve(&mut self, bytes: usize) {
         self.bytes.reserve_exact(bytes);
     }
 
-    /// Adds a record that comes in two parts.
+    /// Appends a record given in two parts.
     pub fn push_parts(&mut self, first: &[u8], rest: &[u8]) {
         self.bytes.extend_from_slice(first);
         self.push(rest);
     }
 
-    /// How many records it has.
+    /// Returns the number of records.
     pub const fn count(&self) -> usize {
         self.ends.len()
     }
 
-    /// The records, in the order they were added.
+    /// Iterates over the records in the order they were added.
     pub fn records(&self) -> impl Iterator<Item = &[u8]> {
         let starts = std::iter::once(0).chain(self.ends.iter().copied());
         starts
@@ -111,7 +111,7 @@ impl Batch {
             .filter_map(|(start, end)| self.bytes.get(start..*end))
     }
 
-    /// The record that was added as number `index`, from 0.
+    /// Returns the record at `index`.
     pub fn record(&self, index: usize) -> Option<&[u8]> {
         let start = index
             .checked_sub(1)
@@ -119,12 +119,12 @@ impl Batch {
         self.bytes.get(start..*self.ends.get(index)?)
     }
 
-    /// Tells how many bytes the records have.
+    /// Returns the size of all records in bytes.
     pub fn len(&self) -> usize {
         self.bytes.len()
     }
 
-    /// Tells whether there is nothing in it but its moment and how full things are.
+    /// Returns whether the batch has neither records nor sites.
     pub fn is_empty(&self) -> bool {
         self.ends.is_empty() && self.sites.is_empty()
     }

@@ -1,6 +1,4 @@
-//! What must hold for any bytes at all: the bodies of the fuzz targets.
-//!
-//! In: arbitrary bytes. Out: nothing. Panics when something that must hold does not; nothing else in this crate calls it.
+//! The bodies of the fuzz targets. Each takes arbitrary bytes and panics if a property does not hold.
 
 use std::io;
 
@@ -13,14 +11,14 @@ use crate::{
     tape::{Reader, Writer},
 };
 
-/// Reads a tape and sends it through the pipeline; what was read and is written again reads as the same.
+/// Reads a tape, checks that writing and reading it again gives the same batches, and runs them through the pipeline.
 ///
-/// The first byte says whether the rest is a tape, or what stands behind a valid header.
+/// If the first byte is even, the rest is a tape; otherwise it is what follows a valid header.
 pub fn tape(data: &[u8]) {
-    let Some((has_header, rest)) = data.split_first() else {
+    let Some((choice, rest)) = data.split_first() else {
         return;
     };
-    let (header, batches) = if has_header % 2 == 0 {
+    let (header, batches) = if choice % 2 == 0 {
         read(rest)
     } else {
         let mut bytes = Vec::new();
@@ -29,7 +27,7 @@ pub fn tape(data: &[u8]) {
         read(&bytes)
     };
     let again = read(&written(&header, &batches));
-    assert!(again.1 == batches, "a tape gives back what was written");
+    assert!(again.1 == batches, "the batches differ after a round trip");
     let mut pipeline = Pipeline::new(
         &header,
         Options {
@@ -43,10 +41,13 @@ pub fn tape(data: &[u8]) {
         },
     );
     let failed = batches.into_iter().any(|batch| pipeline.batch(batch).is_err());
-    assert!(!failed && pipeline.conclude().is_ok(), "nothing but the output fails");
+    assert!(
+        !failed && pipeline.conclude().is_ok(),
+        "only writing the output can fail"
+    );
 }
 
-/// Reads up to the first error, or to the end.
+/// Reads up to the first error or the end.
 fn read(bytes: &[u8]) -> (Header, Vec<Batch>) {
     let mut batches = Vec::new();
     let Ok(mut reader) = Reader::new(bytes) else {
@@ -64,14 +65,14 @@ fn written(header: &Header, batches: &[Batch]) -> Vec<u8> {
         let failed = batches.iter().any(|batch| writer.batch(batch).is_err());
         assert!(
             !failed && writer.finish(Totals::default()).is_ok(),
-            "memory takes everything"
+            "writing to memory failed"
         );
     }
     bytes
 }
 
-/// Plants secrets wherever a rule says that something is secret, a part for each four bytes, and looks for them in every
-/// output; and prints the bytes as they are, as the value of each field that a rule looks into.
+/// Checks that no planted secret is in any output, and that the bytes can be printed as the value of any field that has a
+/// rule. Each four bytes seed one part of the exchange that the secrets are planted in.
 pub fn redaction(data: &[u8]) {
     let (seeds, rest) = data.as_chunks();
     let mut seeds = seeds.iter().map(|seed| u32::from_le_bytes(*seed));

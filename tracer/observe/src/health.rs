@@ -1,56 +1,56 @@
-//! What is wrong with the tracing itself, while it goes on: what was dropped, and what is about to be.
+//! The health of the tracer itself: rings, tables and the output that are nearly full or drop data.
 //!
-//! In: how full something is, and what it refused. Out: [`Health`], when that gets worse, once a second at the most, and
-//! when it is over. Refuses to say the same twice.
+//! A live run has no end at which totals are read, so [`Watch`] reports each change of state while the tracer runs, at most
+//! once a second for each subject.
 
 use std::{collections::BTreeMap, time::SystemTime};
 
-/// How far apart, in nanoseconds, two words about one subject are at the least.
+/// Minimum time between two reports on one subject, in nanoseconds.
 const QUIET_NS: u64 = 1_000_000_000;
 
-/// Something about the tracing itself that its user should know.
+/// A report on the health of the tracer.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct Health {
-    /// When.
+    /// When it was noticed.
     pub time: SystemTime,
-    /// What of.
+    /// The subject.
     pub subject: Subject,
-    /// How it is.
+    /// Its state.
     pub state: State,
-    /// Where there are figures.
+    /// Its figures.
     pub figures: Figures,
 }
 
-/// What may be unwell.
+/// The subject of a health report.
 #[derive(Clone, Debug, Eq, Ord, PartialEq, PartialOrd)]
 pub enum Subject {
-    /// The ring that is fullest.
+    /// The fullest ring.
     Ring,
-    /// A table of the programs, by what it holds.
+    /// A BPF map, by what it holds.
     Table(&'static str),
     /// The output.
     Output,
 }
 
-/// How a subject is.
+/// The state of a subject.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum State {
-    /// Well again.
+    /// Recovered.
     Fine,
     /// Over nine tenths full.
     NearlyFull,
-    /// Something was refused or dropped.
+    /// Data was dropped.
     Dropped,
 }
 
-/// How full a subject is, and what it refused since it was last spoken of. What does not apply is `None`.
+/// How full a subject is, and what it dropped since the previous report. A figure that does not apply is `None`.
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
 pub struct Figures {
-    /// How much it holds: bytes of a ring, entries of a table.
+    /// Bytes in use of a ring, entries in use of a table.
     pub used: Option<u64>,
-    /// How much it can hold.
+    /// Bytes or entries that it has room for.
     pub capacity: Option<u64>,
-    /// How much it refused: records of a ring, entries of a table, lines of the output.
+    /// Records that a ring dropped, entries that a table refused, lines that the output dropped.
     pub dropped: u64,
 }
 
@@ -71,7 +71,7 @@ impl Figures {
     }
 }
 
-/// Decides what is worth a word.
+/// Decides when a subject is reported.
 #[derive(Debug, Default)]
 pub struct Watch {
     subjects: BTreeMap<Subject, Watched>,
@@ -79,24 +79,25 @@ pub struct Watch {
 
 #[derive(Debug)]
 struct Watched {
-    /// What was last said.
-    said: State,
-    said_ns: u64,
-    /// What was refused since.
+    /// The state of the last report.
+    reported: State,
+    /// When the last report was made; 0 if there was none.
+    reported_ns: u64,
+    /// What was dropped since.
     dropped: u64,
 }
 
 impl Watch {
-    /// Takes how a subject is at a moment of the records' clock; `figures.dropped` is what it refused since the last time.
-    /// Returns what is to be said, if anything.
-    pub fn note(&mut self, subject: &Subject, figures: Figures, now_ns: u64) -> Option<(State, Figures)> {
+    /// Updates a subject at `now_ns` of the records' clock; `figures.dropped` is what it dropped since the previous call.
+    /// Returns the state and the figures to report, if a report is due.
+    pub fn update(&mut self, subject: &Subject, figures: Figures, now_ns: u64) -> Option<(State, Figures)> {
         let new = figures.state();
         if new == State::Fine && !self.subjects.contains_key(subject) {
             return None;
         }
         let watched = self.subjects.entry(subject.clone()).or_insert(Watched {
-            said: State::Fine,
-            said_ns: 0,
+            reported: State::Fine,
+            reported_ns: 0,
             dropped: 0,
         });
         watched.dropped = watched.dropped.saturating_add(figures.dropped);
@@ -105,13 +106,13 @@ impl Watch {
             ..figures
         };
         let state = figures.state();
-        let is_news = state != watched.said || state == State::Dropped;
-        let is_time = watched.said_ns == 0 || now_ns.saturating_sub(watched.said_ns) >= QUIET_NS;
-        if !is_news || !is_time {
+        let is_news = state != watched.reported || state == State::Dropped;
+        let is_due = watched.reported_ns == 0 || now_ns.saturating_sub(watched.reported_ns) >= QUIET_NS;
+        if !is_news || !is_due {
             return None;
         }
-        watched.said = state;
-        watched.said_ns = now_ns;
+        watched.reported = state;
+        watched.reported_ns = now_ns;
         watched.dropped = 0;
         if state == State::Fine {
             self.subjects.remove(subject);
@@ -119,15 +120,15 @@ impl Watch {
         Some((state, figures))
     }
 
-    /// Takes back what was to be said of a subject, and could not be: it is said later.
-    pub fn put_back(&mut self, subject: &Subject, figures: Figures) {
+    /// Adds the drops of a report that could not be written to the next one.
+    pub fn restore(&mut self, subject: &Subject, figures: Figures) {
         if let Some(watched) = self.subjects.get_mut(subject) {
             watched.dropped = watched.dropped.saturating_add(figures.dropped);
         }
     }
 
-    /// Takes what a subject refused and of which nothing was said yet, at the end.
-    pub fn rest(&mut self, subject: &Subject) -> Option<(State, Figures)> {
+    /// Removes a subject at the end of the run, and returns a report of the drops that were not reported yet.
+    pub fn remove(&mut self, subject: &Subject) -> Option<(State, Figures)> {
         let watched = self.subjects.remove(subject)?;
         let figures = Figures {
             dropped: watched.dropped,
@@ -153,16 +154,16 @@ mod tests {
 
     fn states(watch: &mut Watch, steps: &[(u64, Figures)]) -> Vec<Option<(State, u64)>> {
         let subject = Subject::Table("calls");
-        let mut said = Vec::new();
+        let mut reports = Vec::new();
         for (at_ns, figures) in steps {
-            let word = watch.note(&subject, *figures, *at_ns);
-            said.push(word.map(|(state, figures)| (state, figures.dropped)));
+            let report = watch.update(&subject, *figures, *at_ns);
+            reports.push(report.map(|(state, figures)| (state, figures.dropped)));
         }
-        said
+        reports
     }
 
     #[test]
-    fn a_subject_is_spoken_of_from_nine_tenths_on_and_when_it_is_over() {
+    fn a_subject_is_reported_over_nine_tenths_and_when_it_recovers() {
         let steps = [
             (SECOND, table(90, 0)),
             (SECOND, table(91, 0)),
@@ -175,7 +176,7 @@ mod tests {
     }
 
     #[test]
-    fn what_was_refused_is_added_up_and_said_once_a_second() {
+    fn drops_are_added_up_and_reported_once_a_second() {
         let steps = [
             (10 * SECOND, table(100, 5)),
             (10 * SECOND + 1, table(100, 6)),
@@ -194,22 +195,22 @@ mod tests {
     }
 
     #[test]
-    fn what_could_not_be_said_is_said_later_or_at_the_end() {
+    fn drops_that_could_not_be_reported_are_reported_later_or_at_the_end() {
         let mut watch = Watch::default();
         let subject = Subject::Output;
         let dropped = |dropped| Figures {
             dropped,
             ..Figures::default()
         };
-        let said = watch.note(&subject, dropped(3), SECOND).unwrap();
-        watch.put_back(&subject, said.1);
-        assert_eq!(watch.note(&subject, dropped(1), SECOND + 1), None);
-        assert_eq!(watch.rest(&subject), Some((State::Dropped, dropped(4))));
-        assert_eq!(watch.rest(&subject), None);
+        let (_, figures) = watch.update(&subject, dropped(3), SECOND).unwrap();
+        watch.restore(&subject, figures);
+        assert_eq!(watch.update(&subject, dropped(1), SECOND + 1), None);
+        assert_eq!(watch.remove(&subject), Some((State::Dropped, dropped(4))));
+        assert_eq!(watch.remove(&subject), None);
     }
 
     #[test]
-    fn a_subject_that_is_well_leaves_nothing_behind() {
+    fn a_subject_that_recovered_is_removed() {
         let mut watch = Watch::default();
         states(
             &mut watch,

@@ -1,19 +1,19 @@
-//! From batches of records to redacted lines. The same tape gives the same lines, byte for byte, on any machine.
+//! Turns batches of captured records into redacted lines of output.
 //!
-//! The modules stand in the order of the data's way. Each stage has one named input and one named output:
+//! The modules are listed in the order of the data. Each stage has one named input and one named output:
 //!
 //! | stage | out | lives in | its "no" | its failure |
 //! | --- | --- | --- | --- | --- |
-//! | receive: what the rings or a tape gave | [`batch::Batch`] | [`batch`], [`tape`] | | [`tape::Error`] |
-//! | type the bytes | [`event::Event`] | [`event`] | unknown kind: counted | cut short: counted |
-//! | put records in the order they were made | records | [`order`] | | too late: counted |
-//! | reassemble, decode, pair | `http_decode::Output` | `http-decode` | not HTTP, joined late | malformed: resynchronise |
-//! | correlate: process, peer, request id | [`correlate::Observed`] | [`correlate`] | unknown peer, said so | |
+//! | receive: a batch from the rings or a tape | [`batch::Batch`] | [`batch`], [`tape`] | | [`tape::Error`] |
+//! | parse a record | [`event::Event`] | [`event`] | unknown kind: counted | cut short: counted |
+//! | sort records by time | records | [`order`] | | too late: counted |
+//! | reassemble, decode, pair | `http_decode::Output` | `http-decode` | not HTTP, joined late | malformed: resync |
+//! | correlate: process, peer, addresses | [`correlate::Observed`] | [`correlate`] | unknown peer, with the reason | |
 //! | redact: the only gate | [`redact::Redacted`] | [`redact`] | value masked | |
 //! | filter, output | lines | [`filter`], [`output`] | broken pipe: done | [`output::Error`] |
 //!
-//! [`pipeline`] joins them into one function from batches to lines. Nothing here knows BPF, ELF or `/proc`, and nothing
-//! reads a clock: what could not be replayed from a tape has no place in this package.
+//! [`pipeline`] composes them. Nothing here knows BPF, ELF or `/proc`, and nothing reads a clock, so that replaying a tape
+//! gives the same lines, byte for byte, on any machine.
 
 pub mod limits;
 pub mod health;

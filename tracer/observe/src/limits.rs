@@ -1,46 +1,47 @@
-//! Every bound of this package that a traced process or its peer could otherwise push.
+//! Bounds on everything that a traced process or its peer can grow.
 
-/// Connections decoded at once; beyond it the one that was silent longest is given up, and counted.
+/// Maximum connections decoded at once. At the bound, those idle longest are evicted and counted.
 pub const MAX_CONNECTIONS: usize = 65_536;
 
-/// Processes whose names are kept; beyond it those without connections are forgotten, and counted.
+/// Maximum processes whose names are kept. At the bound, those without connections are dropped and counted.
 pub const MAX_PROCESSES: usize = 65_536;
 
-/// Connections that have ended and wait for their socket's last word, or the reverse; beyond it the oldest is told
-/// without, and counted.
+/// Maximum connections that wait for the close of their socket, or whose socket waits for theirs. Beyond it, the oldest is
+/// reported with what is known of it, and counted.
 pub const MAX_ENDINGS: usize = 65_536;
 
-/// Connections that are over, or were given up, and of which it is remembered how far they had come, for what is heard of
-/// them later; beyond it the one that departed first is forgotten.
-pub const MAX_DEPARTED: usize = 16_384;
+/// Maximum closed or evicted connections whose final positions are remembered, for records that arrive late. Beyond it, the
+/// one that was closed first is forgotten.
+pub const MAX_CLOSED: usize = 16_384;
 
-/// How long, in nanoseconds of the records' clock, one waits for the other.
+/// How long a closed connection waits for the close of its socket, or the reverse, in nanoseconds of the records' clock.
 pub const ENDING_NS: u64 = 1_000_000_000;
 
-/// How long, in nanoseconds of the records' clock, what happens on a connection waits for its addresses; beyond it it is
-/// told without, and counted.
+/// How long the output of a connection is held back until its addresses are known, in nanoseconds of the records' clock.
+/// After it, the output is emitted without addresses, and the connection is counted.
 pub const ADDRESS_NS: u64 = 100_000_000;
 
-/// Bytes of one connection that wait for its addresses; beyond it they are told without, and counted.
+/// Maximum bytes of output that one connection holds back until its addresses are known. Beyond it, the output is emitted
+/// without addresses, and the connection is counted.
 pub const MAX_ADDRESS_BYTES: usize = 256 * 1024;
 
-/// Bytes of early data that wait on one connection until it is known whether the server takes them; what is beyond is a hole,
-/// and counted. Servers take 16 KiB unless they are told otherwise.
+/// Maximum bytes of early data held for one connection until the server has accepted or rejected them. Bytes beyond it are
+/// dropped and counted. Servers accept 16 KiB by default.
 pub const MAX_EARLY_BYTES: usize = 64 * 1024;
 
-/// Bytes that all decoders may hold together; beyond it the connection that asks for more is given up, and counted.
+/// Maximum bytes that all decoders hold together. Beyond it, the connection that asks for more is evicted and counted.
 pub const MAX_HELD_BYTES: usize = 256 * 1024 * 1024;
 
-/// Bytes of batches that wait until no earlier record can come; beyond it the oldest go on, and what then comes too late
-/// is counted.
+/// Maximum bytes of batches that are held until no earlier record can arrive. Beyond it, the oldest records are released,
+/// and records that arrive too late are counted.
 pub const MAX_UNORDERED_BYTES: usize = 48 * 1024 * 1024;
 
-/// Bytes of a batch on a tape, the last record aside.
+/// Maximum bytes of a batch on a tape, not counting the last record.
 pub const MAX_BATCH_BYTES: usize = 32 * 1024 * 1024;
 
-/// Bytes of a tape's header.
+/// Maximum bytes of the header of a tape.
 pub const MAX_TAPE_HEADER_BYTES: usize = 1024 * 1024;
 
-/// Bytes of exchanges that wait for their ends, because an archive cannot bring these later; beyond it the one that waits
-/// longest is written as it stands, and counted.
+/// Maximum bytes of exchanges that wait for their end in HAR output, which cannot add it later. Beyond it, the oldest is
+/// written as it is, and counted.
 pub const MAX_HAR_WAITING_BYTES: usize = 64 * 1024 * 1024;

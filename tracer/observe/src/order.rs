@@ -1,29 +1,30 @@
-//! Records of many rings in the order they were made.
+//! Sorts the records of all rings by the time they were made.
 //!
-//! In: batches. Out: records, sorted by time, each once its batch, or a later one, is complete until then: no record that
-//! was made before it can come any more. Where one ring holds the others up for too long, records go on all the same;
-//! what comes after later ones is then counted.
+//! Each CPU has its own ring, so a drain returns records out of order. A record is released once the watermark of some batch
+//! is past it: no earlier record can arrive any more. If one ring holds the watermark back until too many bytes are held,
+//! the oldest records are released without it, and records that arrive too late are counted.
 
 use std::collections::BTreeMap;
 
 use crate::{batch::Batch, event, limits::MAX_UNORDERED_BYTES};
 
-/// Puts records in order.
+/// Merges the records of batches in order of time.
 #[derive(Debug, Default)]
 pub struct Merger {
-    batches: BTreeMap<u64, Waiting>,
+    batches: BTreeMap<u64, Held>,
     entries: Vec<Entry>,
     next_batch: u64,
     watermark_ns: u64,
-    waiting_bytes: usize,
-    /// The time up to which records had to go on without waiting.
+    held_bytes: usize,
+    /// The time of the latest record that was released past the watermark.
     forced_ns: u64,
     late: u64,
 }
 
 #[derive(Debug)]
-struct Waiting {
+struct Held {
     batch: Batch,
+    /// Records of the batch that were not released yet.
     left: usize,
 }
 
@@ -31,7 +32,7 @@ struct Waiting {
 struct Entry {
     ts_ns: u64,
     batch: u64,
-    /// Which record of the batch.
+    /// Index of the record in its batch.
     index: usize,
 }
 
@@ -52,52 +53,53 @@ impl Merger {
         let late = new.filter(|entry| entry.ts_ns > watermark_ns && entry.ts_ns < forced_ns);
         self.late += u64::try_from(late.count()).unwrap_or(u64::MAX);
         self.watermark_ns = watermark_ns.max(batch.complete_until_ns);
-        // Stable: what one ring gave in order stays in order.
+        // The sort is stable, so records of one ring with the same time keep their order.
         self.entries.sort_by_key(|entry| entry.ts_ns);
-        self.waiting_bytes += batch.len();
+        self.held_bytes += batch.len();
         let left = batch.count();
         if left > 0 {
-            self.batches.insert(number, Waiting { batch, left });
+            self.batches.insert(number, Held { batch, left });
         }
     }
 
-    /// The moment up to which everything has come out.
+    /// Returns the time up to which every record can be released.
     pub const fn watermark_ns(&self) -> u64 {
         self.watermark_ns
     }
 
-    /// Counts the records that came after later ones had to go on.
+    /// Returns the number of records that arrived after later ones had been released.
     pub const fn late(&self) -> u64 {
         self.late
     }
 
-    /// Gives out what no earlier record can come before, and of the rest what is too much.
-    pub fn release(&mut self, mut take: impl FnMut(&[u8])) {
+    /// Passes the records up to the watermark to `handle`, and older half after older half of the rest while more than
+    /// [`MAX_UNORDERED_BYTES`] are held.
+    pub fn release(&mut self, mut handle: impl FnMut(&[u8])) {
         let until_ns = self.watermark_ns;
         let settled = self.entries.partition_point(|entry| entry.ts_ns <= until_ns);
-        self.release_first(settled, &mut take);
-        while self.waiting_bytes > MAX_UNORDERED_BYTES && !self.entries.is_empty() {
+        self.release_first(settled, &mut handle);
+        while self.held_bytes > MAX_UNORDERED_BYTES && !self.entries.is_empty() {
             let half = self.entries.len().div_ceil(2);
             let last = self.entries.get(half - 1).map_or(0, |entry| entry.ts_ns);
             self.forced_ns = self.forced_ns.max(last);
-            self.release_first(half, &mut take);
+            self.release_first(half, &mut handle);
         }
     }
 
-    /// Gives out everything, at the end.
-    pub fn release_all(&mut self, mut take: impl FnMut(&[u8])) {
-        self.release_first(self.entries.len(), &mut take);
+    /// Passes all records to `handle`, at the end of the run.
+    pub fn release_all(&mut self, mut handle: impl FnMut(&[u8])) {
+        self.release_first(self.entries.len(), &mut handle);
     }
 
-    fn release_first(&mut self, count: usize, take: &mut impl FnMut(&[u8])) {
+    fn release_first(&mut self, count: usize, handle: &mut impl FnMut(&[u8])) {
         for entry in self.entries.drain(..count) {
-            let Some(waiting) = self.batches.get_mut(&entry.batch) else {
+            let Some(held) = self.batches.get_mut(&entry.batch) else {
                 continue;
             };
-            take(waiting.batch.record(entry.index).unwrap_or_default());
-            waiting.left -= 1;
-            if waiting.left == 0 {
-                self.waiting_bytes -= waiting.batch.len();
+            handle(held.batch.record(entry.index).unwrap_or_default());
+            held.left -= 1;
+            if held.left == 0 {
+                self.held_bytes -= held.batch.len();
                 self.batches.remove(&entry.batch);
             }
         }
@@ -148,13 +150,13 @@ mod tests {
     }
 
     #[test]
-    fn a_record_waits_until_none_from_before_it_can_come() {
+    fn a_record_is_held_until_no_earlier_one_can_arrive() {
         let mut merger = Merger::default();
         merger.add(batch(40, &[50, 90]));
         assert!(times(&mut merger).is_empty());
         merger.add(batch(85, &[80, 105]));
         assert_eq!(times(&mut merger), [50, 80]);
-        // A ring that stands still gives an older time.
+        // The watermark of a batch can be older than that of the batch before it.
         merger.add(batch(60, &[]));
         assert!(times(&mut merger).is_empty());
         merger.add(batch(105, &[]));
@@ -163,7 +165,7 @@ mod tests {
     }
 
     #[test]
-    fn at_the_end_everything_comes_out() {
+    fn release_all_releases_every_record_in_order() {
         let mut merger = Merger::default();
         merger.add(batch(10, &[90, 50]));
         let mut seen = Vec::new();
@@ -172,17 +174,17 @@ mod tests {
     }
 
     #[test]
-    fn batches_are_forgotten_once_they_are_out() {
+    fn a_batch_is_dropped_once_its_records_are_released() {
         let mut merger = Merger::default();
         for round in 1..100 {
             merger.add(batch(round * 10, &[round * 10 - 1]));
             times(&mut merger);
         }
-        assert!(merger.batches.is_empty() && merger.entries.is_empty() && merger.waiting_bytes == 0);
+        assert!(merger.batches.is_empty() && merger.entries.is_empty() && merger.held_bytes == 0);
     }
 
     #[test]
-    fn beyond_the_bound_the_oldest_go_on_in_order_and_what_comes_too_late_is_counted() {
+    fn at_the_bound_the_oldest_records_are_released_in_order_and_late_ones_counted() {
         let mut merger = Merger::default();
         let share = MAX_UNORDERED_BYTES / 3;
         for ts_ns in [30, 20, 40, 50] {
@@ -193,7 +195,7 @@ mod tests {
             merger.add(batch);
         }
         assert_eq!(times(&mut merger), [20, 30]);
-        assert!(merger.waiting_bytes <= MAX_UNORDERED_BYTES);
+        assert!(merger.held_bytes <= MAX_UNORDERED_BYTES);
         merger.add(batch(60, &[25, 35]));
         assert_eq!(times(&mut merger), [25, 35, 40, 50]);
         assert_eq!(merger.late(), 1);

@@ -1,11 +1,11 @@
-//! Everything above the kernel in one function: batches in, lines out.
+//! The pipeline from batches of records to lines in a sink.
 //!
-//! In: [`Batch`]es, from rings or from a tape. Out: redacted lines in a sink, and a [`Summary`]. Refuses nothing, reads
-//! no clock and does no other I/O: the same tape gives the same lines, byte for byte.
+//! It is the only code that runs between a source and a sink, live and in replay, and it reads no clock: the same tape gives
+//! the same lines, byte for byte.
 
 use crate::{
     batch::{Batch, Header},
-    correlate::{Correlator, Counters, Happening, Observed},
+    correlate::{Correlator, Counters, Observed, ObservedKind},
     filter::Filter,
     health::{Figures, Health, State, Subject, Watch},
     order::Merger,
@@ -13,7 +13,7 @@ use crate::{
     redact::Redactor,
 };
 
-/// Decodes, redacts, filters and writes.
+/// Decodes, redacts, filters and writes batches of records.
 pub struct Pipeline {
     merger: Merger,
     correlator: Correlator,
@@ -25,61 +25,61 @@ pub struct Pipeline {
     limit: Option<u64>,
     summary: Summary,
     watch: Watch,
-    /// Lines that were dropped and of which nothing was said yet.
+    /// Lines dropped since the last update of `watch`.
     dropped: u64,
-    /// Whether it was said that lines are dropped.
-    told_stalled: bool,
+    /// Whether the note that lines are dropped was returned.
+    stall_noted: bool,
 }
 
-/// What came out.
+/// Totals of a run.
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
 pub struct Summary {
     /// Exchanges printed.
     pub exchanges: u64,
-    /// Of these, the ones of which only one half was seen.
+    /// Exchanges printed without their request or without their response.
     pub half: u64,
-    /// Lines that were dropped, because their reader had stalled.
+    /// Lines dropped because the reader of the output stalled.
     pub dropped: u64,
-    /// What could not be used.
+    /// Counters of what could not be used.
     pub counters: Counters,
-    /// Ends of printed exchanges that were not printed, because too many were open at once.
+    /// Ends of printed exchanges that were not printed because too many exchanges were open at once.
     pub forgotten_ends: u64,
-    /// Whether the user wants to know what the decoders counted.
+    /// [`Options::verbose`].
     pub verbose: bool,
-    /// Whether that is all that was asked for.
+    /// [`Flow::Done`] if [`Options::limit`] is reached.
     pub enough: Flow,
 }
 
-/// Whether more is wanted.
+/// Whether the pipeline accepts more batches.
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
 pub enum Flow {
-    /// Go on.
+    /// It does.
     #[default]
     Continue,
-    /// As many exchanges as were asked for are printed, or nobody reads any more.
+    /// It does not: the limit of exchanges is reached, or the output is closed.
     Done,
 }
 
-/// What the user wants to see, and how.
+/// Settings of a pipeline.
 pub struct Options {
-    /// How exchanges are decoded and held.
+    /// Settings of the decoder.
     pub decode: http_decode::Settings,
-    /// What is masked.
+    /// Masks secrets.
     pub redactor: Redactor,
-    /// What is left out.
+    /// Selects lines.
     pub filter: Filter,
-    /// Where it goes.
+    /// Writes lines.
     pub sink: Box<dyn Sink + Send>,
-    /// How many exchanges are printed before it is enough.
+    /// Maximum number of exchanges to print.
     pub limit: Option<u64>,
-    /// Whether connections are told as a whole, too.
+    /// Whether a line is printed for each connection.
     pub connections: bool,
-    /// Whether the user wants to know what the decoders counted.
+    /// Whether the totals include the counters of the decoders.
     pub verbose: bool,
 }
 
 impl Pipeline {
-    /// Begins with what a tape's header, or the loader, says.
+    /// Creates a pipeline for a source with this header.
     pub fn new(header: &Header, options: Options) -> Self {
         let Options {
             decode,
@@ -105,11 +105,11 @@ impl Pipeline {
             },
             watch: Watch::default(),
             dropped: 0,
-            told_stalled: false,
+            stall_noted: false,
         }
     }
 
-    /// Takes a batch and writes what it completes.
+    /// Processes a batch and writes the lines that it completes.
     pub fn batch(&mut self, mut batch: Batch) -> Result<Flow, output::Error> {
         self.last_ns = self.last_ns.max(batch.drained_ns);
         self.correlator.add_sites(&batch.sites);
@@ -124,27 +124,27 @@ impl Pipeline {
             observed,
             ..
         } = self;
-        merger.release(|item| correlator.take(item, observed));
+        merger.release(|record| correlator.push(record, observed));
         correlator.advance(merger.watermark_ns(), observed);
         let flow = self.write()?;
         for (subject, figures) in health {
-            if let Some((state, figures)) = self.watch.note(&subject, figures, self.last_ns) {
+            if let Some((state, figures)) = self.watch.update(&subject, figures, self.last_ns) {
                 self.write_health(subject, state, figures)?;
             }
         }
         Ok(flow)
     }
 
-    /// Takes what the user should be told at once.
+    /// Removes and returns the notes to print on stderr now.
     pub fn take_notes(&mut self) -> Vec<String> {
         let mut notes = self.correlator.take_notes();
-        if self.summary.dropped > 0 && !std::mem::replace(&mut self.told_stalled, true) {
+        if self.summary.dropped > 0 && !std::mem::replace(&mut self.stall_noted, true) {
             notes.push("whoever reads the output has stalled: lines are dropped, and counted".to_owned());
         }
         notes
     }
 
-    /// Writes what is still going on, as it stands; nothing more will come.
+    /// Writes everything that is in progress as it is, at the end of the run.
     pub fn conclude(&mut self) -> Result<(), output::Error> {
         let Self {
             merger,
@@ -153,25 +153,25 @@ impl Pipeline {
             last_ns,
             ..
         } = self;
-        merger.release_all(|item| correlator.take(item, observed));
+        merger.release_all(|record| correlator.push(record, observed));
         correlator.finish(*last_ns, observed);
-        quiet(self.write().and_then(|_| self.write_rest()))
+        ignore_broken_pipe(self.write().and_then(|_| self.write_last_health()))
     }
 
-    /// Says what was dropped since it was last said.
-    fn write_rest(&mut self) -> Result<(), output::Error> {
-        match self.watch.rest(&Subject::Output) {
+    /// Reports the lines dropped since the last health line.
+    fn write_last_health(&mut self) -> Result<(), output::Error> {
+        match self.watch.remove(&Subject::Output) {
             Some((state, figures)) => self.write_health(Subject::Output, state, figures),
             None => Ok(()),
         }
     }
 
-    /// Ends the output, and waits until it is written.
+    /// Ends the output, and waits until all of it is written.
     pub fn close(self) -> Result<(), output::Error> {
-        quiet(self.sink.finish())
+        ignore_broken_pipe(self.sink.finish())
     }
 
-    /// What came out so far.
+    /// Returns the totals so far.
     pub fn summary(&self) -> Summary {
         let counters = Counters {
             late_records: self.merger.late(),
@@ -192,12 +192,12 @@ impl Pipeline {
 
     fn write(&mut self) -> Result<Flow, output::Error> {
         for observed in std::mem::take(&mut self.observed) {
-            // The connections of the exchanges that were asked for come after them.
-            if self.enough() == Flow::Continue || matches!(observed.happening, Happening::Connection(_)) {
+            // The lines of connections follow those of the last exchange within the limit.
+            if self.enough() == Flow::Continue || matches!(observed.kind, ObservedKind::Connection(_)) {
                 self.write_one(&observed)?;
             }
         }
-        self.tell_dropped()?;
+        self.report_dropped()?;
         self.sink.flush()?;
         Ok(self.enough())
     }
@@ -207,26 +207,26 @@ impl Pipeline {
         if !self.filter.passes(&line) {
             return Ok(());
         }
-        self.tell_dropped()?;
+        self.report_dropped()?;
         if self.sink.write(&line)? == Written::Dropped {
             self.dropped += 1;
             self.summary.dropped += 1;
             return Ok(());
         }
-        if let Happening::Exchange(exchange) = &observed.happening {
+        if let ObservedKind::Exchange(exchange) = &observed.kind {
             self.summary.exchanges += 1;
             self.summary.half += u64::from(exchange.request.is_none() || exchange.response.is_none());
         }
         Ok(())
     }
 
-    /// Says how many lines were dropped, as soon as there is room for that again.
-    fn tell_dropped(&mut self) -> Result<(), output::Error> {
+    /// Reports how many lines were dropped. If that line is dropped too, the count goes into the next report.
+    fn report_dropped(&mut self) -> Result<(), output::Error> {
         let figures = Figures {
             dropped: std::mem::take(&mut self.dropped),
             ..Figures::default()
         };
-        match self.watch.note(&Subject::Output, figures, self.last_ns) {
+        match self.watch.update(&Subject::Output, figures, self.last_ns) {
             Some((state, figures)) => self.write_health(Subject::Output, state, figures),
             None => Ok(()),
         }
@@ -240,14 +240,14 @@ impl Pipeline {
             figures,
         };
         if self.sink.write(&self.redactor.health(&health))? == Written::Dropped {
-            self.watch.put_back(&health.subject, figures);
+            self.watch.restore(&health.subject, figures);
         }
         Ok(())
     }
 }
 
-/// A reader that went away is a quiet end.
-fn quiet(result: Result<(), output::Error>) -> Result<(), output::Error> {
+/// Treats a reader that closed the output as the end of the run, not as a failure.
+fn ignore_broken_pipe(result: Result<(), output::Error>) -> Result<(), output::Error> {
     match result {
         Err(output::Error::BrokenPipe) => Ok(()),
         Ok(()) | Err(output::Error::Write(_)) => result,

@@ -1,4 +1,4 @@
-//! However secrets are planted, none is in any output.
+//! Redacts generated exchanges, and checks that no planted secret is printed.
 #![no_main]
 
 libfuzzer_sys::fuzz_target!(|choices: &[u8]| tracer_observe::fuzz::redaction(choices));

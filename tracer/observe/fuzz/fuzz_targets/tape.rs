@@ -1,4 +1,4 @@
-//! Any bytes are a tape or not, and whatever is read of one goes through the pipeline.
+//! Reads arbitrary bytes as a tape, and runs the pipeline over it.
 #![no_main]
 
 libfuzzer_sys::fuzz_target!(|data: &[u8]| tracer_observe::fuzz::tape(data));

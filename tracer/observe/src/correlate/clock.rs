@@ -1,36 +1,35 @@
-//! The wall clock of what was observed.
+//! Converts `CLOCK_MONOTONIC`, the clock of the records, to the wall clock.
 //!
-//! In: what the wall clock showed when the records' clock was zero, as sampled with each batch. Out: the time of a moment
-//! on the records' clock. The records' clock stands still while the machine is suspended, and nobody sets it; the wall
-//! clock goes on, and is set: so a moment has the time by the sample before it.
+//! Unlike the wall clock, it is never set, and it stands still while the machine is suspended, so the offset between the two
+//! changes. It is sampled with each batch, and a time is converted by the sample before it.
 
 use std::{
     collections::VecDeque,
     time::{Duration, SystemTime},
 };
 
-/// Samples that are remembered: those in which the clock was set, or the machine slept.
+/// Maximum number of samples kept. Only one that differs from its predecessor is kept.
 const MAX_SAMPLES: usize = 64;
 
-/// What the samples may differ by without anybody having set the clock: they are taken by reading two clocks in turn.
+/// Difference up to which two samples count as equal: a sample reads the two clocks one after the other.
 const JITTER_NS: u64 = 1_000_000;
 
-/// Turns moments on the records' clock into times.
+/// Samples of the offset between the clocks.
 #[derive(Debug)]
 pub(super) struct Clock {
-    /// From when on which sample holds.
+    /// The time of each sample, and the offset: nanoseconds since 1970 when the records' clock was zero.
     samples: VecDeque<(u64, u64)>,
 }
 
 impl Clock {
-    /// Begins with what holds until something else is sampled: nanoseconds since 1970 when the records' clock was zero.
+    /// Creates a clock with the offset that holds until the first sample.
     pub(super) fn new(boot_unix_ns: u64) -> Self {
         Self {
             samples: VecDeque::from([(0, boot_unix_ns)]),
         }
     }
 
-    /// Takes a sample of a moment.
+    /// Adds a sample.
     pub(super) fn sample(&mut self, at_ns: u64, boot_unix_ns: u64) {
         let Some((_, last)) = self.samples.back() else {
             return;
@@ -44,7 +43,7 @@ impl Clock {
         }
     }
 
-    /// The time of a moment.
+    /// Converts a time of the records' clock.
     pub(super) fn time(&self, at_ns: u64) -> SystemTime {
         let before = self.samples.iter().rev().find(|(from_ns, _)| *from_ns <= at_ns);
         let (_, boot_unix_ns) = before.or(self.samples.front()).copied().unwrap_or_default();
@@ -64,10 +63,10 @@ mod tests {
     }
 
     #[test]
-    fn a_moment_has_the_time_by_the_sample_before_it() {
+    fn a_time_is_converted_by_the_sample_before_it() {
         let mut clock = Clock::new(1000 * SECOND);
         clock.sample(5 * SECOND, 1000 * SECOND + JITTER_NS);
-        // An hour of sleep, and then the clock is set back.
+        // The machine is suspended for an hour, and then the clock is set back.
         clock.sample(10 * SECOND, 4600 * SECOND);
         clock.sample(20 * SECOND, 4500 * SECOND);
         assert_eq!(
@@ -77,7 +76,7 @@ mod tests {
     }
 
     #[test]
-    fn samples_are_bounded_and_what_is_older_has_the_oldest_one() {
+    fn at_the_bound_older_times_are_converted_by_the_oldest_sample() {
         let mut clock = Clock::new(0);
         for step in 1..1000 {
             clock.sample(step * SECOND, step * 10 * SECOND);

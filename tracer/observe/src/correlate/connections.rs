@@ -1,20 +1,24 @@
-//! The connections that are being decoded, bounded in number and in what they hold together.
+//! The tracked connections, bounded in number and in the memory that their decoders hold together.
 
 use std::{
     cmp::Reverse,
     collections::{BTreeSet, BinaryHeap, HashMap},
 };
 
-use super::tracked::Tracked;
+use super::{
+    closed::{Closed, ClosedConnections},
+    tracked::Tracked,
+};
 use crate::{
     event::ConnKey,
-    limits::{MAX_CONNECTIONS, MAX_ENDINGS, MAX_HELD_BYTES, MAX_PROCESSES},
+    limits::{MAX_CLOSED, MAX_CONNECTIONS, MAX_ENDINGS, MAX_HELD_BYTES, MAX_PROCESSES},
 };
 
-/// How many of what there may be at once, and what decoders may hold together.
+/// The bounds of a correlator.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Bounds {
     pub(super) connections: usize,
+    pub(super) closed: usize,
     pub(super) held_bytes: usize,
     pub(super) processes: usize,
     pub(super) endings: usize,
@@ -24,6 +28,7 @@ impl Default for Bounds {
     fn default() -> Self {
         Self {
             connections: MAX_CONNECTIONS,
+            closed: MAX_CLOSED,
             held_bytes: MAX_HELD_BYTES,
             processes: MAX_PROCESSES,
             endings: MAX_ENDINGS,
@@ -32,23 +37,25 @@ impl Default for Bounds {
 }
 
 impl Bounds {
-    /// Connections given up at once when there are too many: looking for the oldest takes a walk over all.
-    const fn room(self) -> usize {
+    /// Connections evicted at once: finding the idle ones scans all connections, so it must not happen for each new one.
+    const fn evicted_at_once(self) -> usize {
         self.connections.div_ceil(16)
     }
 }
 
-/// Entries of the queue of times that are never worth a sweep.
+/// Length up to which the queue of due times is never swept.
 const SWEEP_ABOVE: usize = 1024;
 
 /// All connections.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct Connections {
     bounds: Bounds,
     by_key: HashMap<ConnKey, Tracked>,
-    /// Generation and `SSL` address of each connection of a process.
+    /// Generation and object address of each connection of a process.
     by_process: HashMap<u32, BTreeSet<(u64, u64)>>,
-    held: usize,
+    closed: ClosedConnections,
+    held_bytes: usize,
+    /// Due times, with process, object address and generation. Entries can be stale.
     due: BinaryHeap<Reverse<(u64, u32, u64, u64)>>,
 }
 
@@ -56,7 +63,11 @@ impl Connections {
     pub(super) fn new(bounds: Bounds) -> Self {
         Self {
             bounds,
-            ..Self::default()
+            by_key: HashMap::new(),
+            by_process: HashMap::new(),
+            closed: ClosedConnections::new(bounds.closed),
+            held_bytes: 0,
+            due: BinaryHeap::new(),
         }
     }
 
@@ -64,15 +75,28 @@ impl Connections {
         self.by_key.get_mut(&key)
     }
 
-    pub(super) fn insert(&mut self, key: ConnKey, tracked: Tracked) {
+    /// Finds a connection that was closed or evicted.
+    pub(super) fn find_closed(&mut self, key: ConnKey) -> Option<&mut Closed> {
+        self.closed.find(key)
+    }
+
+    /// Adds a connection. One that was evicted continues from the positions it had reached.
+    pub(super) fn insert(&mut self, key: ConnKey, mut tracked: Tracked) {
+        tracked.positions = self.closed.positions(key);
         self.by_key.insert(key, tracked);
         let of_process = self.by_process.entry(key.tgid).or_default();
         of_process.insert((key.generation, key.ssl));
     }
 
-    pub(super) fn remove(&mut self, key: ConnKey) {
+    /// Stops tracking a connection, and remembers the positions it has reached.
+    pub(super) fn close(&mut self, key: ConnKey) {
         if let Some(tracked) = self.by_key.remove(&key) {
-            self.held -= tracked.held;
+            self.held_bytes -= tracked.held_bytes;
+            let closed = Closed {
+                connection: tracked.connection,
+                positions: tracked.positions,
+            };
+            self.closed.insert(key, closed);
         }
         if let Some(of_process) = self.by_process.get_mut(&key.tgid) {
             of_process.remove(&(key.generation, key.ssl));
@@ -80,12 +104,12 @@ impl Connections {
                 self.by_process.remove(&key.tgid);
             }
         }
-        self.forget_stale();
+        self.sweep_due();
     }
 
-    /// Times of connections that are gone stay in the queue until they come; with a long hold that is long, so the queue
-    /// is swept before they are the most of it.
-    fn forget_stale(&mut self) {
+    /// Removes the due times of closed connections before they outnumber the others: with a long `--hold` they would stay
+    /// in the queue for as long.
+    fn sweep_due(&mut self) {
         if self.due.len() > 2 * self.by_key.len() + SWEEP_ABOVE {
             let Self { by_key, due, .. } = self;
             due.retain(|Reverse((_, tgid, ssl, generation))| {
@@ -95,14 +119,14 @@ impl Connections {
         }
     }
 
-    /// All keys, in the order their connections began.
+    /// Returns all keys, in the order in which the connections began.
     pub(super) fn keys(&self) -> Vec<ConnKey> {
         let mut keys: Vec<_> = self.by_key.keys().copied().collect();
         keys.sort_by_key(|key| (key.generation, key.tgid, key.ssl));
         keys
     }
 
-    /// The keys of one process, in the order their connections began.
+    /// Returns the keys of one process, in the order in which the connections began.
     pub(super) fn of_process(&self, pid: u32) -> Vec<ConnKey> {
         let of_process = self.by_process.get(&pid).into_iter().flatten();
         let key = |(generation, ssl): &(u64, u64)| ConnKey {
@@ -113,42 +137,42 @@ impl Connections {
         of_process.map(key).collect()
     }
 
-    /// Tells whether a process has a connection.
+    /// Returns whether a process has a connection.
     pub(super) fn has_process(&self, pid: u32) -> bool {
         self.by_process.contains_key(&pid)
     }
 
-    /// The connections that were silent longest, when there is no room for one more.
-    pub(super) fn to_make_room(&self) -> Vec<ConnKey> {
+    /// Returns the connections to evict before one can be added: those idle longest, or none if there is room.
+    pub(super) fn to_evict(&self) -> Vec<ConnKey> {
         if self.by_key.len() < self.bounds.connections {
             return Vec::new();
         }
-        let mut silent: Vec<_> = self
+        let mut idle: Vec<_> = self
             .by_key
             .iter()
             .map(|(key, tracked)| (tracked.last_ns, *key))
             .collect();
-        silent.sort_unstable_by_key(|(last_ns, key)| (*last_ns, key.generation));
-        silent.truncate(self.bounds.room());
-        silent.into_iter().map(|(_, key)| key).collect()
+        idle.sort_unstable_by_key(|(last_ns, key)| (*last_ns, key.generation));
+        idle.truncate(self.bounds.evicted_at_once());
+        idle.into_iter().map(|(_, key)| key).collect()
     }
 
-    /// Takes note of what a connection's decoder holds; tells whether all together hold too much.
-    pub(super) fn note_held(&mut self, key: ConnKey) -> bool {
+    /// Updates the bytes that a connection holds, and returns whether all together hold too many.
+    pub(super) fn update_held(&mut self, key: ConnKey) -> bool {
         if let Some(tracked) = self.by_key.get_mut(&key) {
             let held = tracked.decoder.held_bytes() + tracked.early.bytes();
-            self.held = self.held - tracked.held + held;
-            tracked.held = held;
+            self.held_bytes = self.held_bytes - tracked.held_bytes + held;
+            tracked.held_bytes = held;
         }
-        self.held > self.bounds.held_bytes
+        self.held_bytes > self.bounds.held_bytes
     }
 
-    /// Remembers when a connection wants to be looked at again.
+    /// Queues the next due time of a connection.
     pub(super) fn schedule(&mut self, key: ConnKey) {
         let Some(tracked) = self.by_key.get_mut(&key) else {
             return;
         };
-        // An entry that is no longer true is passed over when its time comes, so only a new or earlier one is added.
+        // A stale entry does no harm when it comes up, so an entry is added only for a new or an earlier time.
         if let Some(at) = tracked.next_due()
             && tracked.due_ns.is_none_or(|known| at < known)
         {
@@ -157,7 +181,7 @@ impl Connections {
         }
     }
 
-    /// Takes a connection whose time has come.
+    /// Removes and returns the next connection that is due.
     pub(super) fn next_due(&mut self, now_ns: u64) -> Option<ConnKey> {
         let Reverse((at, tgid, ssl, generation)) = *self.due.peek()?;
         if at > now_ns {
@@ -177,14 +201,11 @@ mod tests {
     use http_decode::{Chunk, Direction, Settings, Timestamp};
 
     use super::*;
-    use crate::{
-        correlate::{Connection, LibraryName, Process},
-        event::AddressSource,
-    };
+    use crate::correlate::tests::connection;
 
     #[test]
-    fn times_of_connections_that_are_gone_do_not_pile_up() {
-        let mut connections = Connections::default();
+    fn due_times_of_closed_connections_do_not_pile_up() {
+        let mut connections = Connections::new(Bounds::default());
         for ssl in 0..10 * SWEEP_ABOVE as u64 {
             let key = ConnKey {
                 tgid: 7,
@@ -193,28 +214,15 @@ mod tests {
             };
             connections.insert(key, answered());
             connections.schedule(key);
-            connections.remove(key);
+            connections.close(key);
         }
         assert!(connections.due.len() <= SWEEP_ABOVE + 1, "{}", connections.due.len());
         assert!(connections.by_process.is_empty() && !connections.has_process(7));
     }
 
-    /// A connection on which a response has begun, so that it wants to be looked at again.
+    /// Returns a connection on which a response has begun, which makes it due later.
     fn answered() -> Tracked {
-        let connection = Connection {
-            id: String::new(),
-            process: Process {
-                pid: 7,
-                name: String::new(),
-            },
-            tls: LibraryName::new("openssl"),
-            local: None,
-            remote: None,
-            source: AddressSource::Unseen,
-            proxied: None,
-            netns: None,
-        };
-        let mut tracked = Tracked::new(connection, Settings::default(), 0);
+        let mut tracked = Tracked::new(connection(), Settings::default(), 0);
         let chunk = |bytes| Chunk {
             position: 0,
             at: Timestamp(1),

@@ -1,61 +1,61 @@
-//! What could not be used, counted by cause, and said in words.
+//! Counters of what could not be used, by cause, and their text on stderr.
 
 use http_decode::Reason;
 
-/// What could not be used so far.
+/// Counters of what could not be used.
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
 pub struct Counters {
     /// Records of an unknown kind.
     pub unknown_records: u64,
     /// Records shorter than their kind.
     pub short_records: u64,
-    /// Records that came after later ones had gone on, because too many waited.
+    /// Records that arrived after later ones had been released, at `MAX_UNORDERED_BYTES`.
     pub late_records: u64,
-    /// Connections given up because there were too many, or because they together held too much.
+    /// Connections evicted at `MAX_CONNECTIONS` or `MAX_HELD_BYTES`.
     pub given_up: u64,
-    /// Connections told without addresses, because they did not come in time or too much waited for them.
+    /// Connections whose output was emitted without addresses, at `ADDRESS_NS` or `MAX_ADDRESS_BYTES`.
     pub addresses_late: u64,
-    /// Connections that ended while what happened on them waited for addresses.
+    /// Connections that ended while their output was held until the addresses were known.
     pub addresses_never: u64,
-    /// Connections whose end was told without their socket's, because too many waited.
+    /// Connections reported without the close of their socket, at `MAX_ENDINGS`.
     pub endings_early: u64,
-    /// Processes whose names were forgotten, because there were too many.
+    /// Processes whose names were dropped, at `MAX_PROCESSES`.
     pub processes_forgotten: u64,
-    /// Bytes in holes, whatever the cause.
+    /// Bytes in gaps of known length.
     pub missing_bytes: u64,
-    /// Bytes of early data that were not decoded: the server refused them, or too many waited for its answer.
+    /// Bytes of early data that were not decoded: the server rejected them, or they were over `MAX_EARLY_BYTES`.
     pub early_bytes: u64,
-    /// What the decoders of connections that have ended counted.
+    /// The counters of the decoders of connections that have ended.
     pub decoding: http_decode::Counters,
-    /// Stretches that were not decoded.
+    /// Notices of bytes that were not decoded.
     pub undecoded: Undecoded,
 }
 
-/// Stretches that came and were not decoded, by reason.
+/// Notices of bytes that arrived and were not decoded, by [`Reason`].
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
 pub struct Undecoded {
-    /// Not HTTP.
+    /// [`Reason::NotHttp`].
     pub not_http: u64,
-    /// Joined late or with losses, and without anything that was recognised as HTTP.
+    /// [`Reason::Unrecognised`].
     pub unrecognised: u64,
-    /// Begun anew by a client of HTTP/2.
+    /// [`Reason::Restarted`].
     pub restarted: u64,
-    /// Bytes of HTTP/2 that were no frames.
+    /// [`Reason::MalformedFrame`].
     pub malformed_frame: u64,
-    /// A head over the limits.
+    /// [`Reason::HeadTooLarge`].
     pub head_too_large: u64,
-    /// A malformed head.
+    /// [`Reason::MalformedHead`].
     pub malformed_head: u64,
-    /// A body whose framing was malformed.
+    /// [`Reason::MalformedBody`].
     pub malformed_body: u64,
-    /// More unanswered requests than the limits allow.
+    /// [`Reason::TooManyPending`].
     pub too_many_pending: u64,
-    /// A head of HTTP/2 that does not tell which side asks.
+    /// [`Reason::UnknownSide`].
     pub unknown_side: u64,
 }
 
 impl Undecoded {
-    /// Counts one stretch; tells whether it is the first for its reason.
+    /// Counts one notice, and returns whether it is the first with its reason.
     pub(super) const fn count(&mut self, reason: Reason) -> bool {
         let counter = match reason {
             Reason::NotHttp => &mut self.not_http,
@@ -74,12 +74,12 @@ impl Undecoded {
 }
 
 impl Counters {
-    /// Adds what a decoder counted.
+    /// Adds the counters of a decoder.
     pub(super) const fn add(&mut self, decoder: &http_decode::Counters) {
         self.decoding.add(decoder);
     }
 
-    /// Says what was counted, a line for each cause that occurred.
+    /// Describes the counters that are not zero, one line each.
     pub fn lines(&self) -> Vec<String> {
         let Self {
             unknown_records,
@@ -146,7 +146,7 @@ impl Counters {
         lines(&counted)
     }
 
-    /// Says what the decoders counted, a line for each counter that is not zero; a new one has to be put into words here.
+    /// Describes the counters of the decoders that are not zero, one line each.
     pub fn decoding_lines(&self) -> Vec<String> {
         let http_decode::Counters {
             exchanges,
@@ -230,7 +230,7 @@ fn lines(counted: &[(u64, &str)]) -> Vec<String> {
         .collect()
 }
 
-/// Says why bytes were not decoded, to finish the sentence "not decoded: ...".
+/// Describes a reason, to complete the sentence "not decoded: ...".
 pub(super) const fn describe(reason: Reason) -> &'static str {
     match reason {
         Reason::NotHttp => "this is not HTTP",
@@ -250,7 +250,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn only_what_occurred_is_said() {
+    fn only_counters_that_are_not_zero_are_described() {
         let mut counters = Counters::default();
         counters.add(&http_decode::Counters::default());
         assert!(counters.lines().is_empty());

@@ -1,20 +1,21 @@
-//! Early data of a client that waits until it is known whether the server takes it: what was refused was never said.
+//! Early data of a client, held until the server has accepted or rejected it.
+//!
+//! Rejected early data never reached the server, and the client sends it again, so decoding it would invent requests.
 
 use http_decode::Direction;
 
 use crate::{event::Data, limits::MAX_EARLY_BYTES};
 
-/// What waits on one connection.
+/// The early data of one connection.
 #[derive(Debug, Default)]
 pub(super) struct EarlyData {
     held: Vec<Held>,
     bytes: usize,
 }
 
-/// A piece of it, which outlives its record.
+/// A [`Data`] that owns its bytes, because it outlives its record.
 #[derive(Debug)]
 pub(super) struct Held {
-    /// The thread that wrote it.
     pub(super) tid: u32,
     direction: Direction,
     at_ns: u64,
@@ -27,7 +28,7 @@ pub(super) struct Held {
 }
 
 impl EarlyData {
-    /// Keeps a piece; returns how many bytes found no room.
+    /// Holds data, or drops it if it is over the limit. Returns the number of bytes dropped.
     pub(super) fn hold(&mut self, tid: u32, data: &Data<'_>) -> usize {
         let Data {
             direction,
@@ -57,20 +58,20 @@ impl EarlyData {
         0
     }
 
-    /// Takes all of it.
+    /// Removes and returns all data.
     pub(super) fn take(&mut self) -> Vec<Held> {
         self.bytes = 0;
         std::mem::take(&mut self.held)
     }
 
-    /// Counts the bytes that wait.
+    /// Returns the number of bytes held.
     pub(super) const fn bytes(&self) -> usize {
         self.bytes
     }
 }
 
 impl Held {
-    /// Shows it as it came.
+    /// Borrows it.
     pub(super) fn data(&self) -> Data<'_> {
         Data {
             direction: self.direction,

@@ -1,8 +1,7 @@
-//! Connections whose end was told in one half, and that wait for the other: a TLS library forgets its object, and the
-//! kernel closes the socket, in either order and perhaps long apart.
+//! Connections of which either the TLS object was freed or the socket was closed, and that wait for the other.
 //!
-//! In: ended connections, and word of sockets that were closed first. Out: each again, when its time is over. Refuses to
-//! hold more than a bound: beyond it the oldest comes out at once.
+//! The two happen in either order and can be far apart. A summary needs both, so it is held until the second arrives or the
+//! wait times out. At the bound, the oldest does not wait any longer.
 
 use std::{
     collections::{HashMap, VecDeque},
@@ -12,12 +11,12 @@ use std::{
 use super::{Connection, ConnectionSummary};
 use crate::{event::ConnKey, limits::ENDING_NS};
 
-/// What waits.
+/// The connections that wait.
 #[derive(Debug)]
 pub(super) struct Endings {
     bound: usize,
     ended: HashMap<ConnKey, Ending>,
-    /// In the order in which waiting began; what came out since is still in it.
+    /// Timeouts, in order. A connection whose wait has ended stays in the queue until its timeout.
     due: VecDeque<(u64, ConnKey)>,
 }
 
@@ -30,11 +29,11 @@ pub(super) struct Ending {
     pub(super) at_ns: u64,
 }
 
-/// A connection that need not wait any longer.
+/// A connection whose wait is over.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(super) struct Due {
     pub(super) key: ConnKey,
-    /// Its time was not over, but too many waited.
+    /// Whether it is over before the timeout, because too many connections wait.
     pub(super) early: bool,
 }
 
@@ -47,23 +46,23 @@ impl Endings {
         }
     }
 
-    /// Lets a connection that has ended wait for its socket.
+    /// Adds a connection that has ended, and waits for the close of its socket.
     pub(super) fn await_socket(&mut self, key: ConnKey, ending: Ending, now_ns: u64) {
         self.ended.insert(key, ending);
         self.await_end(key, now_ns);
     }
 
-    /// Remembers that a connection waits for its end, since its socket was closed.
+    /// Waits for the end of a connection whose socket was closed.
     pub(super) fn await_end(&mut self, key: ConnKey, now_ns: u64) {
         self.due.push_back((now_ns.saturating_add(ENDING_NS), key));
     }
 
-    /// Takes a connection that has ended.
+    /// Removes and returns a connection that has ended.
     pub(super) fn take(&mut self, key: ConnKey) -> Option<Ending> {
         self.ended.remove(&key)
     }
 
-    /// Says which connection need not wait any longer; it may have come out already.
+    /// Removes and returns the next connection whose wait is over. It may have been removed by [`take`](Self::take) before.
     pub(super) fn next_due(&mut self, now_ns: u64) -> Option<Due> {
         let (due_ns, key) = *self.due.front()?;
         let early = due_ns > now_ns;

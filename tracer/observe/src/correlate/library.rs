@@ -1,14 +1,16 @@
-//! The name of a TLS library, as it travels from the site of a probe to a line.
+//! The name of a TLS library.
 
 use std::fmt::{self, Debug, Display, Formatter};
 
 use serde::{Serialize, Serializer};
 
-/// Longer than the name of any TLS library.
+/// Maximum length of a name.
 const MAX_BYTES: usize = 16;
 
-/// The name of a TLS library in one word: `openssl`. Which names there are is known to whoever places probes; here a
-/// name is any word of a few lower-case letters, digits and hyphens, so that a tape cannot bring anything else to a line.
+/// The name of a TLS library, such as `openssl`.
+///
+/// The names are defined where probes are placed. Here, any short word of lower-case letters, digits and hyphens is a name,
+/// so that a new library needs no change, and a forged tape cannot print anything else.
 #[derive(Clone, Copy, Eq, PartialEq)]
 pub struct LibraryName {
     bytes: [u8; MAX_BYTES],
@@ -16,13 +18,13 @@ pub struct LibraryName {
 }
 
 impl LibraryName {
-    /// What stands for a library of which there is no name.
+    /// The name of a library whose name is not known.
     pub const UNKNOWN: Self = Self {
         bytes: *b"unknown\0\0\0\0\0\0\0\0\0",
         length: 7,
     };
 
-    /// Takes a name; [`Self::UNKNOWN`] for what cannot be one.
+    /// Converts a name; [`Self::UNKNOWN`] if it is not valid.
     pub fn new(name: &str) -> Self {
         let is_word = name
             .bytes()
@@ -38,7 +40,7 @@ impl LibraryName {
         }
     }
 
-    /// The name.
+    /// Returns the name.
     pub fn as_str(&self) -> &str {
         let word = self.bytes.get(..self.length).unwrap_or_default();
         str::from_utf8(word).unwrap_or_default()
@@ -68,7 +70,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_name_is_a_short_word_and_anything_else_is_unknown() {
+    fn a_name_that_is_not_a_short_word_is_unknown() {
         for name in ["openssl", "aws-lc", "s2n", "sixteen-letters-"] {
             assert_eq!(LibraryName::new(name).as_str(), name);
         }

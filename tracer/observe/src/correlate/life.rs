@@ -1,26 +1,23 @@
-//! How processes and connections come and go.
-//!
-//! In: changes of processes, ends of connections and of their sockets. Out: what their decoders had left to say, then,
-//! where it is asked for, the connection as a whole. Refuses to tell of a connection twice.
+//! The life of processes and connections: forks, executed programs, exits, ends of connections and closed sockets.
 
 use std::sync::Arc;
 
 use http_decode::{Direction, Ended, Timestamp};
 
 use super::{
-    Correlator, Happening, Observed,
+    Correlator, Observed, ObservedKind,
     endings::{Due, Ending},
     tracked::transport,
 };
 use crate::event::{Change, ConnKey, Origin, ProcessChange, SocketFacts, TlsFacts};
 
 impl Correlator {
-    pub(super) fn take_change(&mut self, origin: &Origin, change: ProcessChange, out: &mut Vec<Observed>) {
+    pub(super) fn push_change(&mut self, origin: &Origin, change: ProcessChange, out: &mut Vec<Observed>) {
         let pid = origin.key.tgid;
         let ProcessChange { change, name } = change;
         match change {
             Change::Forked { parent } => {
-                // If the id was used before, the record of that end was lost.
+                // A process with this id has ended, even if the record of its end was lost.
                 self.end_connections(pid, origin.ts_ns, None, out);
                 self.processes.forget(pid);
                 let inherited = || self.processes.name_of(parent).to_owned();
@@ -31,8 +28,11 @@ impl Correlator {
                 self.end_connections(pid, origin.ts_ns, Some(origin.ts_ns), out);
                 self.name_process(pid, name);
             }
-            Change::Met => self.name_process(pid, name),
-            Change::Ended => self.end_process(pid, out),
+            Change::FirstHit => self.name_process(pid, name),
+            Change::Ended => {
+                self.end_connections(pid, u64::MAX, None, out);
+                self.processes.forget(pid);
+            }
         }
     }
 
@@ -41,13 +41,7 @@ impl Correlator {
         self.processes.name(pid, name);
     }
 
-    /// Ends a process and forgets it.
-    pub(super) fn end_process(&mut self, pid: u32, out: &mut Vec<Observed>) {
-        self.end_connections(pid, u64::MAX, None, out);
-        self.processes.forget(pid);
-    }
-
-    /// Ends what began in a process before a moment.
+    /// Ends the connections of a process that began before `before_ns`, at `at_ns`.
     fn end_connections(&mut self, pid: u32, before_ns: u64, at_ns: Option<u64>, out: &mut Vec<Observed>) {
         for key in self.connections.of_process(pid) {
             if key.generation < before_ns {
@@ -56,41 +50,43 @@ impl Correlator {
         }
     }
 
-    /// Where the ends of so many processes were lost that no more fit, those without connections are taken to have ended.
+    /// Forgets the processes without connections if another one does not fit. The bound is only reached if records of
+    /// exits were lost, so most of them have ended.
     pub(super) fn make_room_for_process(&mut self, pid: u32) {
         if self.processes.is_full() && !self.processes.knows(pid) {
             let connections = &self.connections;
-            let forgotten = self.processes.forget_but(|known| connections.has_process(known));
+            let forgotten = self.processes.retain(|known| connections.has_process(known));
             self.counters.processes_forgotten += forgotten;
         }
     }
 
-    pub(super) fn take_tls(&mut self, origin: &Origin, facts: TlsFacts, out: &mut Vec<Observed>) {
-        if !self.tells_connections {
+    pub(super) fn push_tls(&mut self, origin: &Origin, facts: TlsFacts, out: &mut Vec<Observed>) {
+        if !self.summarize {
             return;
         }
-        self.begin(origin, out);
+        self.track(origin, out);
         if let Some(tracked) = self.connections.find(origin.key) {
             tracked.tls = Some(facts);
         }
     }
 
-    /// Takes the last word of a socket; what is left in the library then may still be read.
-    pub(super) fn take_socket(&mut self, origin: &Origin, facts: SocketFacts, out: &mut Vec<Observed>) {
-        if !self.tells_connections {
+    /// Processes the close of a socket. It does not end the connection: the process may still read what the library has
+    /// decrypted.
+    pub(super) fn push_socket(&mut self, origin: &Origin, facts: SocketFacts, out: &mut Vec<Observed>) {
+        if !self.summarize {
             return;
         }
         if let Some(mut ending) = self.endings.take(origin.key) {
             ending.summary.transport = Some(transport(facts, &self.clock));
             ending.at_ns = ending.at_ns.max(origin.ts_ns);
-            self.tell(ending, out);
+            self.emit_summary(ending, out);
         } else if let Some(tracked) = self.connections.find(origin.key) {
             tracked.socket = Some((origin.ts_ns, facts));
             self.endings.await_end(origin.key, origin.ts_ns);
         }
     }
 
-    /// Ends a connection at a moment; if nobody saw it, at the last that is known.
+    /// Ends a connection at `at_ns`, or when it last moved data if the time of its end is not known.
     pub(super) fn end(
         &mut self,
         key: ConnKey,
@@ -103,24 +99,24 @@ impl Correlator {
         };
         let at_ns = at_ns.unwrap_or(tracked.last_ns);
         if let Some([read, written]) = positions {
-            self.lose_until(key, Direction::Read, read, at_ns, out);
-            self.lose_until(key, Direction::Write, written, at_ns, out);
+            self.detect_gap(key, Direction::Read, read, at_ns, out);
+            self.detect_gap(key, Direction::Write, written, at_ns, out);
         }
         let Some(tracked) = self.connections.find(key) else {
             return;
         };
         tracked.decoder.close(Timestamp(at_ns), Ended::Closed, positions);
-        tracked.moved = positions.unwrap_or(tracked.moved);
-        tracked.stop_waiting(&mut self.counters);
+        tracked.positions = positions.unwrap_or(tracked.positions);
+        tracked.stop_holding(&mut self.counters);
         self.counters.add(&tracked.decoder.counters());
-        self.collect(key, at_ns, out);
-        self.sum_up(key, at_ns, out);
-        self.depart(key);
+        self.emit_outputs(key, at_ns, out);
+        self.summarize_ended(key, at_ns, out);
+        self.connections.close(key);
     }
 
-    /// Tells of a connection that has ended as a whole, now or when its socket was closed, too.
-    fn sum_up(&mut self, key: ConnKey, at_ns: u64, out: &mut Vec<Observed>) {
-        let Some(tracked) = self.connections.find(key).filter(|_| self.tells_connections) else {
+    /// Emits the summary of a connection that has ended, now if its socket is closed, else once it is.
+    fn summarize_ended(&mut self, key: ConnKey, at_ns: u64, out: &mut Vec<Observed>) {
+        let Some(tracked) = self.connections.find(key).filter(|_| self.summarize) else {
             return;
         };
         let socket_ns = tracked.socket.map(|(ts_ns, _)| ts_ns);
@@ -130,16 +126,16 @@ impl Correlator {
             at_ns: at_ns.max(socket_ns.unwrap_or(0)),
         };
         if socket_ns.is_some() {
-            self.tell(ending, out);
+            self.emit_summary(ending, out);
         } else {
             self.endings.await_socket(key, ending, self.now_ns);
-            self.tell_due(self.now_ns, out);
+            self.emit_due(self.now_ns, out);
         }
     }
 
-    /// Tells of a connection at the end of the observation.
-    pub(super) fn tell_open(&mut self, key: ConnKey, now_ns: u64, out: &mut Vec<Observed>) {
-        let Some(tracked) = self.connections.find(key).filter(|_| self.tells_connections) else {
+    /// Emits the summary of a connection that is open at the end of the run.
+    pub(super) fn emit_open(&mut self, key: ConnKey, now_ns: u64, out: &mut Vec<Observed>) {
+        let Some(tracked) = self.connections.find(key).filter(|_| self.summarize) else {
             return;
         };
         let ending = Ending {
@@ -147,15 +143,15 @@ impl Correlator {
             summary: tracked.summary(true, &self.clock),
             at_ns: now_ns,
         };
-        self.tell(ending, out);
+        self.emit_summary(ending, out);
     }
 
-    /// Tells of the connections whose other half did not come in time.
-    pub(super) fn tell_due(&mut self, now_ns: u64, out: &mut Vec<Observed>) {
+    /// Emits the summaries of the connections whose wait for their end, or for that of their socket, is over.
+    pub(super) fn emit_due(&mut self, now_ns: u64, out: &mut Vec<Observed>) {
         while let Some(Due { key, early }) = self.endings.next_due(now_ns) {
             if let Some(ending) = self.endings.take(key) {
                 self.counters.endings_early += u64::from(early);
-                self.tell(ending, out);
+                self.emit_summary(ending, out);
             } else if let Some((closed_ns, _)) = self.connections.find(key).and_then(|tracked| tracked.socket) {
                 self.counters.endings_early += u64::from(early);
                 self.end(key, Some(closed_ns), None, out);
@@ -163,7 +159,7 @@ impl Correlator {
         }
     }
 
-    fn tell(&self, ending: Ending, out: &mut Vec<Observed>) {
+    fn emit_summary(&self, ending: Ending, out: &mut Vec<Observed>) {
         let Ending {
             connection,
             summary,
@@ -172,7 +168,7 @@ impl Correlator {
         out.push(Observed {
             time: self.clock.time(at_ns),
             connection,
-            happening: Happening::Connection(summary),
+            kind: ObservedKind::Connection(summary),
         });
     }
 }

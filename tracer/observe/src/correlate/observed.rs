@@ -1,4 +1,4 @@
-//! The types of what was observed; nothing of them is redacted yet.
+//! What the correlator emits. None of it is redacted yet, so nothing here implements `Serialize`.
 
 use std::{sync::Arc, time::SystemTime};
 
@@ -7,88 +7,88 @@ use http_decode::{End, Exchange, Gap, Proxied};
 use super::library::LibraryName;
 use crate::event::{Address, AddressSource, SocketEnd, TlsFacts};
 
-/// The traced process as it was when its connection was first seen.
+/// A traced process, as of the time its connection was first seen.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct Process {
-    /// Process id as the tracer's PID namespace counts.
+    /// Process id in the PID namespace of the tracer.
     pub pid: u32,
-    /// Short name, as `/proc/PID/comm` has it.
+    /// Short name, as in `/proc/PID/comm`.
     pub name: String,
 }
 
 /// A TLS connection of a traced process.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct Connection {
-    /// Unique within a run, the same again when its tape is replayed.
+    /// Unique within a run, and the same when its tape is replayed.
     pub id: String,
     /// The process.
     pub process: Process,
-    /// Which TLS library, in one word: `openssl`.
+    /// Name of the TLS library.
     pub tls: LibraryName,
-    /// The traced process's own address.
+    /// Address of the traced process.
     pub local: Option<Address>,
-    /// Its peer's address.
+    /// Address of its peer.
     pub remote: Option<Address>,
-    /// How the two were learned.
+    /// How the addresses were learned, or why they were not.
     pub source: AddressSource,
-    /// Whom it is for, as the peer said by the PROXY protocol.
+    /// Addresses in the PROXY protocol header, if the peer sent one.
     pub proxied: Option<Proxied>,
-    /// Inode of the network namespace that the addresses belong to, where it is not the tracer's own.
+    /// Inode of the network namespace of the addresses, if it is not that of the tracer.
     pub netns: Option<u32>,
 }
 
-/// What happened on a connection.
+/// What was observed on a connection.
 #[derive(Clone, Debug, Eq, PartialEq)]
-pub enum Happening {
+pub enum ObservedKind {
     /// An exchange.
     Exchange(Box<Exchange>),
-    /// The end of an exchange that was put out earlier.
+    /// The end of an exchange that was emitted before it had ended.
     End(Box<End>),
-    /// A hole in what was captured.
-    Loss(Gap),
-    /// The end of the connection, or of the observation while it goes on.
+    /// Bytes that are missing.
+    Gap(Gap),
+    /// The end of the connection, or the state of an open one at the end of the run.
     Connection(Box<ConnectionSummary>),
 }
 
-/// A connection as a whole.
+/// The summary of a connection.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct ConnectionSummary {
-    /// What its handshake agreed on, if that was seen.
+    /// Parameters of its handshake, if it was seen.
     pub tls: Option<TlsFacts>,
-    /// What its socket had to say, if that was seen to be closed.
+    /// Statistics of its socket, if its close was seen.
     pub transport: Option<Transport>,
-    /// Bytes of plaintext that were read and written; `None` where more passed, and nobody knows how many.
-    pub moved: [Option<u64>; 2],
-    /// How many exchanges it had.
+    /// Bytes of plaintext read and written; `None` if an unknown number of them is missing.
+    pub transferred: [Option<u64>; 2],
+    /// Number of exchanges.
     pub exchanges: u64,
-    /// Whether it was still open when the observation ended.
+    /// Whether it was open at the end of the run.
     pub open: bool,
 }
 
-/// What a socket had to say when it was closed.
+/// The statistics of a socket at its close.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct Transport {
     /// When it was established, if that was seen.
     pub opened: Option<SystemTime>,
-    /// Bytes received, ciphertext.
+    /// Bytes of ciphertext received.
     pub received: u64,
-    /// Bytes sent and acknowledged, ciphertext.
+    /// Bytes of ciphertext sent and acknowledged.
     pub acknowledged: u64,
     /// Smoothed round-trip time in microseconds, if measured.
     pub rtt_us: Option<u32>,
-    /// Segments sent again.
+    /// Retransmitted segments.
     pub retransmits: u32,
-    /// How it ended, if known.
+    /// How it was closed, if known.
     pub ended: Option<SocketEnd>,
 }
 
-/// Something that happened, where, and when; not redacted.
+/// An observation on a connection. It is not redacted.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct Observed {
-    /// When: the exchange's first byte, the connection's end, or the moment the rest became known.
+    /// When the exchange began, the exchange or the connection ended, or the gap was noticed.
     pub time: SystemTime,
-    /// Where.
+    /// The connection.
     pub connection: Arc<Connection>,
-    /// What.
-    pub happening: Happening,
+    /// What was observed.
+    pub kind: ObservedKind,
 }

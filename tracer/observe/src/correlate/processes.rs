@@ -1,27 +1,27 @@
-//! The traced processes as of now: their names, and how many connections each has had.
+//! The names of the traced processes, and the ids of their connections.
 //!
-//! In: names, changes and ends of processes. Out: a [`Process`] and an id for each connection. Refuses to use an id
-//! twice, though processes are forgotten when they end and their ids are used again.
+//! The id of a connection is a process id and a number. The kernel reuses process ids, and processes are forgotten when they
+//! end; an id must be unique all the same, so a process whose id may have been used before counts from [`Processes::floor`].
 
 use std::collections::HashMap;
 
 use super::Process;
 
-/// The processes that are known.
+/// The known processes.
 #[derive(Debug)]
 pub(super) struct Processes {
     bound: usize,
     known: HashMap<u32, Known>,
-    /// The highest process id that ever was known: one above it was never forgotten.
+    /// The highest process id so far. No process with a higher id was forgotten.
     highest: u32,
-    /// The highest number of a connection in a process that was forgotten.
+    /// The highest connection number of all forgotten processes.
     floor: u64,
 }
 
 #[derive(Debug)]
 struct Known {
     name: String,
-    /// The number of its last connection.
+    /// The number of its latest connection.
     last: u64,
 }
 
@@ -35,23 +35,23 @@ impl Processes {
         }
     }
 
-    /// Names a process, which may be new.
+    /// Sets the name of a process, which may be new.
     pub(super) fn name(&mut self, pid: u32, name: String) {
         self.find_or_add(pid).name = name;
     }
 
-    /// The name of a process; empty where it is not known.
+    /// Returns the name of a process; empty if it is not known.
     pub(super) fn name_of(&self, pid: u32) -> &str {
         self.known.get(&pid).map_or("", |known| &known.name)
     }
 
-    /// Tells whether a process is known.
+    /// Returns whether a process is known.
     pub(super) fn knows(&self, pid: u32) -> bool {
         self.known.contains_key(&pid)
     }
 
-    /// Counts a connection: its id, and its process.
-    pub(super) fn connect(&mut self, pid: u32) -> (String, Process) {
+    /// Counts a connection of a process, and returns its id and the process.
+    pub(super) fn add_connection(&mut self, pid: u32) -> (String, Process) {
         let known = self.find_or_add(pid);
         known.last += 1;
         let name = known.name.clone();
@@ -65,13 +65,13 @@ impl Processes {
         }
     }
 
-    /// Tells whether one more would be too many.
+    /// Returns whether the bound is reached.
     pub(super) fn is_full(&self) -> bool {
         self.known.len() >= self.bound
     }
 
-    /// Forgets all processes but those that `keep` names; tells how many.
-    pub(super) fn forget_but(&mut self, keep: impl Fn(u32) -> bool) -> u64 {
+    /// Forgets all processes for which `keep` is false, and returns their number.
+    pub(super) fn retain(&mut self, keep: impl Fn(u32) -> bool) -> u64 {
         let gone: Vec<u32> = self.known.keys().copied().filter(|pid| !keep(*pid)).collect();
         for pid in &gone {
             self.forget(*pid);
@@ -88,7 +88,6 @@ impl Processes {
         })
     }
 
-    /// How many are known.
     #[cfg(test)]
     pub(super) fn len(&self) -> usize {
         self.known.len()
@@ -102,15 +101,15 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_process_id_used_again_gives_no_id_again() {
+    fn a_reused_process_id_does_not_repeat_the_id_of_a_connection() {
         let mut processes = Processes::new(4);
         let mut ids = HashSet::new();
         for round in 0..1000_u32 {
-            // Two ids in turns, and one that rises.
+            // Two ids that are reused, and one that rises.
             for pid in [7, 5, 8 + round] {
                 processes.name(pid, format!("life {round}"));
                 for _ in 0..=round % 3 {
-                    let (id, process) = processes.connect(pid);
+                    let (id, process) = processes.add_connection(pid);
                     assert_eq!((process.pid, process.name), (pid, format!("life {round}")));
                     assert!(ids.insert(id));
                 }
@@ -126,7 +125,7 @@ mod tests {
         let ids: Vec<_> = [7, 7, 9, 8]
             .into_iter()
             .map(|pid| {
-                let (id, _) = processes.connect(pid);
+                let (id, _) = processes.add_connection(pid);
                 processes.forget(9);
                 id
             })
@@ -135,14 +134,14 @@ mod tests {
     }
 
     #[test]
-    fn at_the_bound_all_but_the_ones_in_use_are_forgotten() {
+    fn retain_forgets_all_other_processes() {
         let mut processes = Processes::new(3);
         for pid in [1, 2, 3] {
             assert!(!processes.is_full());
             processes.name(pid, pid.to_string());
         }
         assert!(processes.is_full());
-        assert_eq!(processes.forget_but(|pid| pid == 2), 2);
+        assert_eq!(processes.retain(|pid| pid == 2), 2);
         assert_eq!((processes.name_of(1), processes.name_of(2)), ("", "2"));
     }
 }

@@ -1,10 +1,11 @@
-//! A connection that is being decoded, and what is known of it so far.
+//! A tracked connection: its decoder, its addresses, and what its summary needs.
 //!
-//! In: its facts, one after the other. Out: the connection as it is now, and a summary at its end. Refuses to forget
-//! addresses that were known, unless the descriptor they came from is given anew, and lets what happens wait a moment for
-//! addresses that are about to be. What `/proc` said of a descriptor is believed once the connection goes on after that:
-//! until then another socket may have been there. A program that closes the descriptor, opens another socket in its
-//! place, and still reads what the library had decrypted before, would be believed wrongly; nothing else would.
+//! Output is held for a moment if the addresses are about to become known. Known addresses are only dropped when the
+//! connection gets a new file descriptor.
+//!
+//! Addresses from `/proc` are used once the connection moves data after the lookup: until then, another socket may have had
+//! the descriptor. They are wrong only for a program that closes the descriptor, opens another socket under the same number,
+//! and then reads data that the library had decrypted before.
 
 use std::sync::Arc;
 
@@ -23,87 +24,87 @@ pub(super) struct Tracked {
     pub(super) decoder: Decoder,
     pub(super) last_ns: u64,
     pub(super) exchanges: u64,
-    /// Positions behind the last bytes that were read and written.
-    pub(super) moved: [u64; 2],
+    /// Positions after the last bytes that were read and written.
+    pub(super) positions: [u64; 2],
     pub(super) tls: Option<TlsFacts>,
+    /// When the socket was closed, and its statistics.
     pub(super) socket: Option<(u64, SocketFacts)>,
-    /// What waits until it is known whether it counts.
     pub(super) early: EarlyData,
-    wait: Wait,
-    /// The descriptor, where no more than that is known, and since when.
+    hold: Hold,
+    /// The file descriptor, if only that is known of the socket, and the time of its record.
     descriptor: Option<(i32, u64)>,
-    /// What `/proc` said of it, and when.
-    found: Option<(u64, Facts)>,
-    /// What the decoder held when it was last asked.
-    pub(super) held: usize,
-    /// When the connection is looked at again.
+    /// The time and the result of a lookup in `/proc` that is not confirmed yet.
+    lookup: Option<(u64, Facts)>,
+    /// Bytes that the connection held at the last update.
+    pub(super) held_bytes: usize,
+    /// The earliest time for which the connection is queued.
     pub(super) due_ns: Option<u64>,
 }
 
-/// Whether what happens waits for addresses.
+/// Whether output is held until the addresses are known.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
-enum Wait {
-    /// Nothing waits: they are known, or will not come.
-    Over,
-    /// What happens first will wait.
-    Ready,
-    /// What happened waits until then.
+enum Hold {
+    /// It is not: the addresses are known, or will not become known.
+    Off,
+    /// The next output will be held.
+    Armed,
+    /// Output is held until that time.
     Until(u64),
 }
 
 impl Tracked {
-    /// Begins; nobody has told the connection's facts yet, which come before anything else unless they were lost.
+    /// Starts to track a connection. Its first record has its addresses, unless that record was lost.
     pub(super) fn new(connection: Connection, settings: Settings, now_ns: u64) -> Self {
         Self {
             connection: Arc::new(connection),
             decoder: Decoder::new(settings),
             last_ns: now_ns,
             exchanges: 0,
-            moved: [0; 2],
+            positions: [0; 2],
             tls: None,
             socket: None,
             early: EarlyData::default(),
-            wait: Wait::Until(now_ns.saturating_add(ADDRESS_NS)),
+            hold: Hold::Until(now_ns.saturating_add(ADDRESS_NS)),
             descriptor: None,
-            found: None,
-            held: 0,
+            lookup: None,
+            held_bytes: 0,
             due_ns: None,
         }
     }
 
-    /// Takes facts of a moment, unless they know less than what is known.
-    pub(super) fn learn(&mut self, facts: Facts, at_ns: u64, own_netns: u32) {
+    /// Updates the addresses. Facts without addresses do not replace known ones.
+    pub(super) fn update_facts(&mut self, facts: Facts, at_ns: u64, own_netns: u32) {
         match facts.basis {
             Basis::Memory => {}
             Basis::Descriptor(descriptor) => {
                 self.descriptor = Some((descriptor, at_ns));
-                self.found = None;
+                self.lookup = None;
                 let connection = Arc::make_mut(&mut self.connection);
                 (connection.local, connection.remote) = (None, None);
             }
             Basis::Proc(descriptor) => {
-                // What was asked of another descriptor, or before this one was given, says nothing of it.
+                // A lookup of another descriptor, or from before this one was set, is stale.
                 if self
                     .descriptor
                     .is_some_and(|(own, since_ns)| own == descriptor && since_ns < at_ns)
                 {
-                    self.found = Some((at_ns, facts));
-                    self.confirm(self.last_ns, own_netns);
+                    self.lookup = Some((at_ns, facts));
+                    self.confirm_lookup(self.last_ns, own_netns);
                 }
                 return;
             }
         }
-        self.adopt(facts, own_netns);
+        self.set_facts(facts, own_netns);
     }
 
-    /// Believes what `/proc` said, if the connection has gone on after that.
-    pub(super) fn confirm(&mut self, at_ns: u64, own_netns: u32) {
-        if let Some((_, facts)) = self.found.take_if(|(asked_ns, _)| *asked_ns < at_ns) {
-            self.adopt(facts, own_netns);
+    /// Uses the result of a lookup in `/proc` if the connection moved data at `at_ns`, after the lookup.
+    fn confirm_lookup(&mut self, at_ns: u64, own_netns: u32) {
+        if let Some((_, facts)) = self.lookup.take_if(|(lookup_ns, _)| *lookup_ns < at_ns) {
+            self.set_facts(facts, own_netns);
         }
     }
 
-    fn adopt(&mut self, facts: Facts, own_netns: u32) {
+    fn set_facts(&mut self, facts: Facts, own_netns: u32) {
         let Facts {
             addresses,
             source,
@@ -114,10 +115,10 @@ impl Tracked {
         if addresses.is_none() && self.connection.local.is_some() {
             return;
         }
-        self.wait = match (pending, self.wait) {
-            (false, _) => Wait::Over,
-            (true, waiting @ Wait::Until(_)) if self.decoder.queued_bytes() > 0 => waiting,
-            (true, _) => Wait::Ready,
+        self.hold = match (pending, self.hold) {
+            (false, _) => Hold::Off,
+            (true, held @ Hold::Until(_)) if self.decoder.queued_bytes() > 0 => held,
+            (true, _) => Hold::Armed,
         };
         let connection = Arc::make_mut(&mut self.connection);
         (connection.local, connection.remote) = addresses.unzip();
@@ -148,18 +149,18 @@ impl Tracked {
                 at: None,
             });
         }
-        // Records come in the order they were made, so what is missing now will not come.
+        // Records arrive in the order they were made, so bytes that are missing now are lost.
         if self.decoder.unsettled() {
             self.decoder.settle(Timestamp(data.at_ns));
         }
     }
 
-    /// Decodes early data that was taken, now that this is known, and forgets what was not; returns how many bytes that were.
-    pub(super) fn decide_early(&mut self, early: Early) -> u64 {
-        let refused = self.early.bytes();
+    /// Decodes the early data that is held if it was accepted, else drops it. Returns the number of bytes dropped.
+    pub(super) fn resolve_early(&mut self, early: Early) -> u64 {
+        let bytes = self.early.bytes();
         let held = self.early.take();
-        if early == Early::Refused {
-            return refused.try_into().unwrap_or(u64::MAX);
+        if early == Early::Rejected {
+            return bytes.try_into().unwrap_or(u64::MAX);
         }
         for piece in held {
             self.push(piece.tid, &piece.data());
@@ -167,117 +168,111 @@ impl Tracked {
         0
     }
 
-    /// Notes how far a direction has come.
-    pub(super) fn count(&mut self, data: &Data<'_>) {
+    /// Advances a direction past captured bytes.
+    pub(super) fn advance_past(&mut self, data: &Data<'_>) {
         let bytes = data.bytes.len().try_into().unwrap_or(u64::MAX);
         let end = data.position.saturating_add(bytes).saturating_add(data.over_limit);
-        self.reach(data.direction, end);
+        self.advance_to(data.direction, end);
     }
 
-    /// Notes that a direction goes on from a position which it had come beyond: what was there was refused early data.
-    pub(super) fn rewind(&mut self, direction: Direction, position: u64) {
-        let moved = moved_of(&mut self.moved, direction);
-        *moved = position.min(*moved);
+    /// Advances a direction to a position, unless it is already past it.
+    pub(super) fn advance_to(&mut self, direction: Direction, end: u64) {
+        let position = position_of(&mut self.positions, direction);
+        *position = end.max(*position);
     }
 
-    /// Notes that a direction has come up to a position.
-    pub(super) fn reach(&mut self, direction: Direction, end: u64) {
-        let moved = moved_of(&mut self.moved, direction);
-        *moved = end.max(*moved);
+    /// Moves a direction back to a position, if it is past it.
+    pub(super) fn rewind(&mut self, direction: Direction, to: u64) {
+        let position = position_of(&mut self.positions, direction);
+        *position = to.min(*position);
     }
 
-    /// Notes where a direction goes on. What is missing before that is lost, and given: records come in the order they
-    /// were made.
-    pub(super) fn lose_until(&mut self, direction: Direction, position: u64) -> Option<Gap> {
-        lose_until(&mut self.moved, direction, position)
-    }
-
-    /// Notes that the connection goes on.
-    pub(super) fn go_on(&mut self, at_ns: u64, own_netns: u32) {
+    /// Notes that the connection moved data.
+    pub(super) fn mark_active(&mut self, at_ns: u64, own_netns: u32) {
         self.last_ns = at_ns;
-        self.confirm(at_ns, own_netns);
+        self.confirm_lookup(at_ns, own_netns);
     }
 
-    /// Tells whether what the decoder has to say has to wait for the connection's addresses.
-    pub(super) fn waits(&mut self, now_ns: u64, counters: &mut Counters) -> bool {
+    /// Returns whether the output of the decoder is held until the addresses are known.
+    pub(super) fn holds_output(&mut self, now_ns: u64, counters: &mut Counters) -> bool {
         let queued = self.decoder.queued_bytes();
-        if self.wait == Wait::Over || queued == 0 {
+        if self.hold == Hold::Off || queued == 0 {
             return false;
         }
-        let until_ns = match self.wait {
-            Wait::Until(until_ns) => until_ns,
-            Wait::Over | Wait::Ready => now_ns.saturating_add(ADDRESS_NS),
+        let until_ns = match self.hold {
+            Hold::Until(until_ns) => until_ns,
+            Hold::Off | Hold::Armed => now_ns.saturating_add(ADDRESS_NS),
         };
-        self.wait = Wait::Until(until_ns);
+        self.hold = Hold::Until(until_ns);
         if now_ns < until_ns && queued <= MAX_ADDRESS_BYTES {
             return true;
         }
-        self.wait = Wait::Over;
+        self.hold = Hold::Off;
         counters.addresses_late += 1;
         false
     }
 
-    /// Lets nothing wait any longer, since nothing more will be learned.
-    pub(super) fn stop_waiting(&mut self, counters: &mut Counters) {
-        if matches!(self.wait, Wait::Until(_)) && self.connection.local.is_none() && self.decoder.queued_bytes() > 0 {
+    /// Stops holding output, because the addresses cannot become known any more.
+    pub(super) fn stop_holding(&mut self, counters: &mut Counters) {
+        if matches!(self.hold, Hold::Until(_)) && self.connection.local.is_none() && self.decoder.queued_bytes() > 0 {
             counters.addresses_never += 1;
         }
-        self.wait = Wait::Over;
+        self.hold = Hold::Off;
     }
 
-    /// Notes whom the connection is for, once its first bytes have said so.
-    pub(super) fn note_proxied(&mut self) {
+    /// Copies the addresses of the PROXY protocol header once the decoder has parsed it.
+    pub(super) fn update_proxied(&mut self) {
         let proxied = self.decoder.proxied();
         if proxied.is_some() && self.connection.proxied != proxied {
             Arc::make_mut(&mut self.connection).proxied = proxied;
         }
     }
 
-    /// Says when it wants to be looked at again.
+    /// Returns when the decoder is to be ticked or its output is no longer held, whichever is first.
     pub(super) fn next_due(&self) -> Option<u64> {
         let tick = self.decoder.next_tick().map(|due| due.0);
-        let wait = match self.wait {
-            Wait::Until(until_ns) if self.decoder.queued_bytes() > 0 => Some(until_ns),
-            Wait::Over | Wait::Ready | Wait::Until(_) => None,
+        let hold = match self.hold {
+            Hold::Until(until_ns) if self.decoder.queued_bytes() > 0 => Some(until_ns),
+            Hold::Off | Hold::Armed | Hold::Until(_) => None,
         };
-        tick.into_iter().chain(wait).min()
+        tick.into_iter().chain(hold).min()
     }
 
-    /// Sums it up; `open` if it goes on, and the wall clock.
+    /// Returns the summary of the connection; `open` if it has not ended.
     pub(super) fn summary(&self, open: bool, clock: &Clock) -> Box<ConnectionSummary> {
         Box::new(ConnectionSummary {
             tls: self.tls.clone(),
             transport: self.socket.map(|(_, socket)| transport(socket, clock)),
-            moved: self.moved.map(|end| (end < STRETCH).then_some(end)),
+            transferred: self.positions.map(|end| (end < STRETCH).then_some(end)),
             exchanges: self.exchanges,
             open: open && self.socket.is_none(),
         })
     }
 }
 
-/// Moves a direction on to a position, and gives what is missing before it.
-pub(super) fn lose_until(moved: &mut [u64; 2], direction: Direction, position: u64) -> Option<Gap> {
-    let moved = moved_of(moved, direction);
-    let lost = (position > *moved).then(|| Gap {
+/// Advances a direction to a position, and returns the gap before it.
+pub(super) fn detect_gap(positions: &mut [u64; 2], direction: Direction, position: u64) -> Option<Gap> {
+    let current = position_of(positions, direction);
+    let gap = (position > *current).then(|| Gap {
         direction,
-        position: *moved,
-        span: position - *moved,
+        position: *current,
+        span: position - *current,
         cause: GapCause::Lost,
         at: None,
     });
-    *moved = position.max(*moved);
-    lost
+    *current = position.max(*current);
+    gap
 }
 
-const fn moved_of(moved: &mut [u64; 2], direction: Direction) -> &mut u64 {
-    let [read, written] = moved;
+const fn position_of(positions: &mut [u64; 2], direction: Direction) -> &mut u64 {
+    let [read, written] = positions;
     match direction {
         Direction::Read => read,
         Direction::Write => written,
     }
 }
 
-/// Puts a socket's last word on the wall clock.
+/// Converts the statistics of a socket to the wall clock.
 pub(super) fn transport(socket: SocketFacts, clock: &Clock) -> Transport {
     let SocketFacts {
         opened_ns,

@@ -5,29 +5,29 @@ use std::net::SocketAddr;
 /// How a connection's addresses were learned, or why they were not.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum AddressSource {
-    /// The socket BIO of the `SSL` object names the descriptor.
+    /// The file descriptor is in the socket BIO of the `SSL` object.
     Bio,
-    /// `SSL_set_fd` or one of its kind named the descriptor.
+    /// The file descriptor was passed to `SSL_set_fd` or a function like it.
     SetFd,
-    /// The socket through which went, byte for byte, the ciphertext that the `SSL` object had handed out.
+    /// The socket sent the same bytes that the `SSL` object had returned as ciphertext.
     Ciphertext,
-    /// What `/proc` said of the descriptor, confirmed by the connection's going on after that.
+    /// `/proc` has the addresses of the file descriptor, and the connection moved data after that lookup.
     Proc,
-    /// Unknown: the `SSL` object's BIO is not a socket's own.
+    /// Unknown: the BIO of the `SSL` object is not a socket BIO.
     CustomBio,
-    /// Unknown: this library version's structures are not known.
+    /// Unknown: the structure layout of this library version is not known.
     UnknownLayout,
-    /// Unknown: the record that tells was lost.
+    /// Unknown: the record with the addresses was lost.
     Unseen,
-    /// Unknown: the descriptor was not, or no longer, a connected internet or UNIX socket.
+    /// Unknown: the file descriptor is not, or is no longer, a connected internet or UNIX socket.
     NotInet,
-    /// Unknown: what `/proc` says of the descriptor is not known to be about this connection, of which nothing was seen
-    /// after it was asked.
+    /// Unknown: the addresses from `/proc` may be those of another socket, because the connection moved no data after the
+    /// lookup.
     Unconfirmed,
 }
 
 impl AddressSource {
-    /// Tells whether it is one that gives addresses, and not a reason why there are none.
+    /// Returns whether the addresses are known.
     pub const fn is_known(self) -> bool {
         matches!(self, Self::Bio | Self::SetFd | Self::Ciphertext | Self::Proc)
     }
@@ -38,8 +38,8 @@ impl AddressSource {
 pub enum Address {
     /// An internet address and port.
     Inet(SocketAddr),
-    /// The path that a UNIX socket is bound to; empty where it is bound to none.
+    /// The path that a UNIX socket is bound to; empty if it is unbound.
     Unix(Box<[u8]>),
-    /// The name in the abstract namespace that a UNIX socket is bound to, without the zero before it.
+    /// The name in the abstract namespace that a UNIX socket is bound to, without the leading zero byte.
     Abstract(Box<[u8]>),
 }

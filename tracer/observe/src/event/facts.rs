@@ -1,7 +1,6 @@
-//! The facts of a connection: its addresses, or why there are none.
+//! Connection records: the addresses of a connection, or why they are unknown.
 //!
-//! In: a connection record. Out: [`Facts`]. Refuses addresses that no connected socket has, without a remote port or
-//! host: they count as unknown.
+//! Addresses that no connected socket has, without a remote host or port, are treated as unknown.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
@@ -17,34 +16,35 @@ const AF_UNIX: u16 = 1;
 const AF_INET: u16 = 2;
 const AF_INET6: u16 = 10;
 
-/// The facts of a connection.
+/// The addresses of a connection, or why they are unknown.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct Facts {
-    /// The traced process's own address and its peer's.
+    /// Local and remote address, as the traced process sees them.
     pub addresses: Option<(Address, Address)>,
-    /// How they were learned, or why not.
+    /// How the addresses were learned, or why they were not.
     pub source: AddressSource,
     /// Whether addresses that are unknown may still become known.
     pub pending: bool,
-    /// Inode of the socket's network namespace, if known.
+    /// Inode of the network namespace of the socket, if known.
     pub netns: Option<u32>,
-    /// What they rest on.
+    /// Where the addresses were read.
     pub basis: Basis,
 }
 
-/// What the facts of a connection rest on.
+/// Where the addresses of a connection were read.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum Basis {
-    /// What the library and the kernel have in their memory, at the moment of the record.
+    /// In the memory of the library and of the kernel, when the record was made.
     Memory,
-    /// A descriptor that the library has; it is not known where that leads.
+    /// Nowhere yet: only the file descriptor is known.
     Descriptor(i32),
-    /// What `/proc` says of a descriptor. The connection's it is only if it goes on after that.
+    /// In `/proc`, by file descriptor. Another socket may have had that descriptor at the time, unless the connection moves
+    /// data after the lookup.
     Proc(i32),
 }
 
 impl Facts {
-    /// Reads a record.
+    /// Converts a record.
     pub(super) fn read(record: &ConnectionRecord) -> Result<Self, Error> {
         let source = match record.source {
             tracer_ebpf::AddressSource::BIO => AddressSource::Bio,
@@ -98,7 +98,7 @@ fn inet(family: u16, bytes: &[u8; 16], port: u16) -> Option<SocketAddr> {
     Some(SocketAddr::new(ip, port))
 }
 
-/// An abstract name begins with a zero and may hold more of them; those at its end are taken for padding.
+/// An abstract name begins with a zero byte and may contain others. Those at its end are taken for padding.
 fn unix(path: &[u8; UNIX_PATH]) -> Address {
     let end = path.iter().rposition(|byte| *byte != 0).map_or(0, |last| last + 1);
     match path.get(..end) {
@@ -138,7 +138,7 @@ mod tests {
 
     fn facts(record: &ConnectionRecord) -> Facts {
         let Event::Facts(facts) = parse(record.as_bytes()).unwrap().1 else {
-            panic!("not facts")
+            panic!("not a connection record")
         };
         facts
     }
@@ -184,7 +184,7 @@ mod tests {
     }
 
     #[test]
-    fn only_unknown_addresses_are_waited_for() {
+    fn only_unknown_addresses_are_pending() {
         let mut known = record(AF_INET, &[127, 0, 0, 1], &[127, 0, 0, 1]);
         known.source = tracer_ebpf::AddressSource::CIPHERTEXT;
         (known.pending, known.netns) = (1, 4_026_531_840);
@@ -200,18 +200,21 @@ mod tests {
     }
 
     #[test]
-    fn what_proc_has_to_be_asked_for_and_what_it_said_name_their_descriptor() {
-        let mut asked = record(0, b"", b"");
-        (asked.source, asked.pending) = (tracer_ebpf::AddressSource::DESCRIPTOR, 1);
-        let asked = facts(&asked);
-        assert_eq!((asked.source, asked.pending), (AddressSource::Unconfirmed, true));
-        assert_eq!(asked.basis, Basis::Descriptor(3));
-        let mut said = record(AF_INET, &[127, 0, 0, 1], &[127, 0, 0, 1]);
-        said.source = tracer_ebpf::AddressSource::PROC;
-        let found = facts(&said);
+    fn a_descriptor_and_its_lookup_in_proc_have_the_descriptor_as_basis() {
+        let mut descriptor = record(0, b"", b"");
+        (descriptor.source, descriptor.pending) = (tracer_ebpf::AddressSource::DESCRIPTOR, 1);
+        let descriptor = facts(&descriptor);
+        assert_eq!(
+            (descriptor.source, descriptor.pending),
+            (AddressSource::Unconfirmed, true)
+        );
+        assert_eq!(descriptor.basis, Basis::Descriptor(3));
+        let mut lookup = record(AF_INET, &[127, 0, 0, 1], &[127, 0, 0, 1]);
+        lookup.source = tracer_ebpf::AddressSource::PROC;
+        let found = facts(&lookup);
         assert_eq!((found.source, found.basis), (AddressSource::Proc, Basis::Proc(3)));
-        said.family = 0;
-        let nothing = facts(&said);
+        lookup.family = 0;
+        let nothing = facts(&lookup);
         assert_eq!(
             (nothing.source, nothing.basis),
             (AddressSource::NotInet, Basis::Proc(3))
@@ -219,7 +222,7 @@ mod tests {
     }
 
     #[test]
-    fn a_source_that_is_not_known_is_refused() {
+    fn an_unknown_source_is_an_error() {
         let mut record = record(AF_INET, &[127, 0, 0, 1], &[127, 0, 0, 1]);
         record.source = tracer_ebpf::AddressSource(77);
         assert_eq!(parse(record.as_bytes()).unwrap_err(), Error::Unknown);

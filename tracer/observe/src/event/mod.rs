@@ -1,7 +1,7 @@
-//! From bytes to types: a record of the rings, read once, at the edge.
+//! Parses the bytes of one record into an [`Event`].
 //!
-//! In: the bytes of one record. Out: an [`Event`]. Refuses a record of an unknown kind, and one that is cut short; both
-//! are counted by the caller.
+//! This is the edge: what comes from a ring or a tape is validated here, once. A record that is cut short, or has a kind or
+//! a code that is not known, is an [`Error`], which the caller counts.
 
 mod address;
 mod facts;
@@ -17,60 +17,61 @@ pub use facts::{Basis, Facts};
 pub use process::{Change, ProcessChange};
 pub use transport::{SocketEnd, SocketFacts, TlsFacts};
 
-/// A connection of a process, while its `SSL` object lives.
+/// Identifies a connection while its TLS object lives.
 #[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
 pub struct ConnKey {
-    /// Process.
+    /// Process id.
     pub tgid: u32,
-    /// Address of the `SSL` object.
+    /// Address of the TLS object, such as an `SSL`.
     pub ssl: u64,
-    /// Tells apart the connections that had the same address.
+    /// When it was first seen, in nanoseconds of `CLOCK_MONOTONIC`. Distinguishes connections whose objects had the same
+    /// address.
     pub generation: u64,
 }
 
-/// What every event has.
+/// What every record has.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub struct Origin {
-    /// Which connection.
+    /// The connection.
     pub key: ConnKey,
-    /// When the record was made.
+    /// When the record was made, in nanoseconds of `CLOCK_MONOTONIC`.
     pub ts_ns: u64,
-    /// Thread.
+    /// Thread id.
     pub tid: u32,
-    /// Index of the site.
+    /// Index of the probed site.
     pub site: u32,
 }
 
-/// A piece of what one call moved.
+/// Bytes that one call read or wrote, or a part of them.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub struct Data<'a> {
-    /// Which way.
+    /// The direction.
     pub direction: Direction,
-    /// When the bytes crossed: a write when its call began, a read when its call returned.
+    /// When the bytes crossed the edge of the library: at the start of a write, at the end of a read.
     pub at_ns: u64,
     /// Position of the first byte in its direction.
     pub position: u64,
-    /// Position of the call's first byte.
+    /// Position of the first byte of the call.
     pub call_position: u64,
-    /// Bytes the call moved beyond this piece that no other piece will bring: over the limit per call.
+    /// Number of bytes after these that are over the limit per call and were not captured.
     pub over_limit: u64,
-    /// Whether the connection was seen to begin: position 0 of both its directions is their first byte.
+    /// Whether the connection was traced from its start, so that position 0 is the first byte of either direction.
     pub from_start: bool,
-    /// What it says of early data.
+    /// The state of early data.
     pub early: Early,
     /// The bytes.
     pub bytes: &'a [u8],
 }
 
-/// What a record of bytes says of a connection's early data.
+/// The state of TLS 1.3 early data on a connection (RFC 8446 section 2.3), as of one record.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum Early {
-    /// This is early data, of which it is not known yet whether the server takes it.
+    /// The record is early data that the server may still reject.
     Undecided,
-    /// Early data before it, if there was any, was taken.
-    Taken,
-    /// Early data before it was refused, and is no part of the connection.
-    Refused,
+    /// Early data before the record, if any, was accepted.
+    Accepted,
+    /// Early data before the record was rejected: the server never saw it.
+    Rejected,
 }
 
 impl Early {
@@ -78,63 +79,63 @@ impl Early {
         if flags.contains(RecordFlags::EARLY) {
             Self::Undecided
         } else if flags.contains(RecordFlags::EARLY_REFUSED) {
-            Self::Refused
+            Self::Rejected
         } else {
-            Self::Taken
+            Self::Accepted
         }
     }
 }
 
-/// Bytes that passed and that no record brings.
+/// A gap: bytes that crossed the edge of the library and were not captured.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub struct Passed {
-    /// Where, how many, why, and when.
+pub struct GapRecord {
+    /// The gap.
     pub gap: Gap,
-    /// As with [`Data`].
+    /// See [`Data::from_start`].
     pub from_start: bool,
-    /// As with [`Data`].
+    /// See [`Data::early`].
     pub early: Early,
 }
 
-// Positions mean the same to who makes them and to who reads them.
+// The BPF programs and the decoder count positions alike.
 const _: () = assert!(STRETCH == tracer_ebpf::STRETCH);
 
-/// What a record says.
+/// A parsed record.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub enum Event<'a> {
-    /// Bytes that crossed the library's edge.
+    /// Plaintext that a connection read or wrote.
     Data(Data<'a>),
-    /// Bytes that crossed it and that nothing brings.
-    Passed(Passed),
-    /// The facts of a connection, before its first data and when more is known.
+    /// Plaintext that a connection read or wrote and that was not captured.
+    Gap(GapRecord),
+    /// The addresses of a connection, before its first data and when more is known.
     Facts(Facts),
-    /// What a connection's handshake agreed on.
+    /// The parameters that a handshake negotiated.
     Tls(Box<TlsFacts>),
     /// The end of a connection, with its final positions: read, written.
     End([u64; 2]),
-    /// How far a connection has come that goes on: read, written.
-    Reached([u64; 2]),
-    /// The end of a connection's socket.
+    /// The current positions of an open connection: read, written.
+    Positions([u64; 2]),
+    /// The close of the socket of a connection.
     Socket(SocketFacts),
-    /// The process of the event's key began, was replaced, or ended.
+    /// The process of [`Origin::key`] was forked, executed a program, ended, or hit a probe for the first time.
     Process(ProcessChange),
 }
 
-/// Why a record could not be read.
+/// Why a record could not be parsed.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum Error {
-    /// It is shorter than its kind.
+    /// The record is shorter than its kind.
     CutShort,
-    /// Its kind, or another small number in it, is unknown.
+    /// The kind of the record, or a code in it, is unknown.
     Unknown,
 }
 
-/// Reads one record.
+/// Parses one record.
 pub fn parse(record: &[u8]) -> Result<(Origin, Event<'_>), Error> {
     let (header, _) = prefix::<RecordHeader>(record)?;
     let event = match header.kind {
         Kind::DATA => Event::Data(parse_data(record)?),
-        Kind::PASSED => Event::Passed(parse_passed(&prefix(record)?.0)?),
+        Kind::PASSED => Event::Gap(parse_passed(&prefix(record)?.0)?),
         Kind::CONNECTION => Event::Facts(Facts::read(&prefix(record)?.0)?),
         Kind::TLS => Event::Tls(Box::new(TlsFacts::read(&prefix(record)?.0))),
         Kind::END => {
@@ -143,7 +144,7 @@ pub fn parse(record: &[u8]) -> Result<(Origin, Event<'_>), Error> {
         }
         Kind::REACHED => {
             let (reached, _) = prefix::<EndRecord>(record)?;
-            Event::Reached([reached.read, reached.written])
+            Event::Positions([reached.read, reached.written])
         }
         Kind::SOCKET => Event::Socket(SocketFacts::read(&prefix(record)?.0)?),
         Kind::PROCESS => Event::Process(ProcessChange::read(&prefix(record)?.0)?),
@@ -165,7 +166,7 @@ pub fn parse(record: &[u8]) -> Result<(Origin, Event<'_>), Error> {
     ))
 }
 
-/// Reads when a record was made, to put records of several rings in order; 0 for one that is cut short.
+/// Returns the time at which a record was made, in nanoseconds of `CLOCK_MONOTONIC`; 0 if the record is cut short.
 pub fn timestamp(record: &[u8]) -> u64 {
     prefix::<RecordHeader>(record).map_or(0, |(header, _)| header.ts_ns)
 }
@@ -194,7 +195,7 @@ fn parse_data(record: &[u8]) -> Result<Data<'_>, Error> {
     })
 }
 
-fn parse_passed(record: &PassedRecord) -> Result<Passed, Error> {
+fn parse_passed(record: &PassedRecord) -> Result<GapRecord, Error> {
     let (direction, at_ns) = crossing(&record.header, record.began_ns)?;
     let cause = match record.cause {
         PassedCause::SENDFILE => GapCause::Sendfile,
@@ -202,7 +203,7 @@ fn parse_passed(record: &PassedRecord) -> Result<Passed, Error> {
         PassedCause::UNREADABLE => GapCause::Unreadable,
         _ => return Err(Error::Unknown),
     };
-    Ok(Passed {
+    Ok(GapRecord {
         gap: Gap {
             direction,
             position: record.position,
@@ -215,7 +216,7 @@ fn parse_passed(record: &PassedRecord) -> Result<Passed, Error> {
     })
 }
 
-/// Says which way bytes went, and when: a write when its call began, a read when its call returned.
+/// Returns the direction of bytes, and when they crossed the edge of the library: see [`Data::at_ns`].
 fn crossing(header: &RecordHeader, began_ns: u64) -> Result<(Direction, u64), Error> {
     match header.direction {
         tracer_ebpf::Direction::READ => Ok((Direction::Read, header.ts_ns)),
@@ -228,7 +229,7 @@ fn prefix<T: FromBytes + Immutable + KnownLayout>(record: &[u8]) -> Result<(T, &
     T::read_from_prefix(record).map_err(|_short| Error::CutShort)
 }
 
-/// Cuts off the zeros that pad a text, and whatever follows the first.
+/// Returns a text up to its first zero byte.
 fn text(padded: &[u8]) -> &[u8] {
     padded.split(|byte| *byte == 0).next().unwrap_or_default()
 }
@@ -269,7 +270,7 @@ mod tests {
     }
 
     #[test]
-    fn a_data_record_tells_its_position_and_what_lay_over_the_limit() {
+    fn a_data_record_has_a_position_and_the_number_of_bytes_over_the_limit() {
         let bytes = data();
         let (origin, event) = parse(&bytes).unwrap();
         assert_eq!((origin.site, origin.tid, origin.key.tgid), (3, 8, 7));
@@ -280,14 +281,14 @@ mod tests {
             call_position: 100,
             over_limit: 35,
             from_start: false,
-            early: Early::Taken,
+            early: Early::Accepted,
             bytes: b"hello",
         };
         assert_eq!(event, Event::Data(expected));
     }
 
     #[test]
-    fn bytes_that_passed_have_a_length_unless_they_lead_into_another_stretch() {
+    fn a_gap_has_a_length_unless_it_reaches_into_another_stretch() {
         let mut record = PassedRecord {
             header: header(Kind::PASSED),
             began_ns: 4,
@@ -296,15 +297,15 @@ mod tests {
             cause: PassedCause::SENDFILE,
             reserved: [0; 7],
         };
-        let passed = |record: &PassedRecord| match parse(record.as_bytes()) {
-            Ok((_, Event::Passed(passed))) => passed,
+        let parsed = |record: &PassedRecord| match parse(record.as_bytes()) {
+            Ok((_, Event::Gap(record))) => record,
             other => panic!("{other:?}"),
         };
-        let gap = passed(&record).gap;
+        let gap = parsed(&record).gap;
         assert_eq!((gap.position, gap.bytes(), gap.at), (110, Some(50), Some(Timestamp(4))));
         (record.span, record.cause) = (STRETCH, PassedCause::NOT_CAPTURED);
         record.header.flags = RecordFlags::FROM_START;
-        let unknown = passed(&record);
+        let unknown = parsed(&record);
         assert_eq!((unknown.gap.bytes(), unknown.gap.cause), (None, GapCause::NotCaptured));
         assert!(unknown.from_start);
         record.cause = PassedCause(9);
@@ -312,7 +313,7 @@ mod tests {
     }
 
     #[test]
-    fn a_record_cut_at_any_byte_is_refused_and_not_misread() {
+    fn a_data_record_cut_at_any_byte_is_an_error() {
         let bytes = data();
         for cut in 0..bytes.len() {
             assert_eq!(parse(&bytes[..cut]).unwrap_err(), Error::CutShort, "cut at {cut}");
@@ -320,7 +321,7 @@ mod tests {
     }
 
     #[test]
-    fn a_record_of_any_kind_cut_at_any_byte_is_refused() {
+    fn a_record_of_any_kind_cut_at_any_byte_is_an_error() {
         for kind in (Kind::DATA.0..=Kind::PASSED.0).map(Kind) {
             // A data record's size is that of its largest payload.
             let size = if kind == Kind::DATA {
@@ -330,11 +331,10 @@ mod tests {
             };
             let mut bytes = header(kind).as_bytes().to_vec();
             bytes.resize(size, 0);
-            // A change of no kind is not one.
+            // Zero is no change and no cause.
             if kind == Kind::PROCESS {
                 bytes[size_of::<RecordHeader>() + 24] = 1;
             }
-            // Bytes do not pass for no cause.
             if kind == Kind::PASSED {
                 bytes[size - 8] = 1;
             }
@@ -350,12 +350,12 @@ mod tests {
     }
 
     #[test]
-    fn an_unknown_kind_is_refused() {
+    fn an_unknown_kind_is_an_error() {
         assert_eq!(parse(header(Kind(77)).as_bytes()).unwrap_err(), Error::Unknown);
     }
 
     #[test]
-    fn a_text_ends_at_its_first_zero_or_with_its_room() {
+    fn a_text_ends_at_its_first_zero_or_fills_the_array() {
         assert_eq!(text(b"nginx\0\0rest"), b"nginx");
         assert_eq!(
             (text(b"whole"), text(b"\0"), text(b"")),

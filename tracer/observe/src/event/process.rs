@@ -1,44 +1,42 @@
-//! What happened to a process.
-//!
-//! In: a process record. Out: a [`ProcessChange`]. Refuses a change of an unknown kind.
+//! Process records: forks, executed programs, exits and first hits of a probe.
 
 use tracer_ebpf::ProcessRecord;
 
 use super::{Error, text};
 
-/// What happened to a process, and its name from then on.
+/// A change of a process, and its name after it.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct ProcessChange {
-    /// What happened.
+    /// The change.
     pub change: Change,
-    /// Its short name; empty where nothing could be read.
+    /// Short name (`comm`); empty if it could not be read.
     pub name: String,
 }
 
-/// What happened to a process.
+/// A change of a process.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum Change {
     /// It was forked.
     Forked {
-        /// By which process.
+        /// Process id of its parent.
         parent: u32,
     },
-    /// It runs another program now.
+    /// It executed another program.
     Executed,
     /// It has ended.
     Ended,
-    /// It was met at a probe.
-    Met,
+    /// It hit a probe for the first time.
+    FirstHit,
 }
 
 impl ProcessChange {
-    /// Reads a record.
+    /// Converts a record.
     pub(super) fn read(record: &ProcessRecord) -> Result<Self, Error> {
         let change = match record.change {
             tracer_ebpf::Change::FORKED => Change::Forked { parent: record.parent },
             tracer_ebpf::Change::EXECUTED => Change::Executed,
             tracer_ebpf::Change::ENDED => Change::Ended,
-            tracer_ebpf::Change::MET => Change::Met,
+            tracer_ebpf::Change::MET => Change::FirstHit,
             _ => return Err(Error::Unknown),
         };
         let name = String::from_utf8_lossy(text(&record.name)).into_owned();
@@ -70,12 +68,12 @@ mod tests {
     }
 
     #[test]
-    fn each_change_is_read_and_an_unknown_one_refused() {
+    fn each_change_is_parsed_and_an_unknown_one_is_an_error() {
         for (code, expected) in [
             (tracer_ebpf::Change::FORKED, Change::Forked { parent: 3 }),
             (tracer_ebpf::Change::EXECUTED, Change::Executed),
             (tracer_ebpf::Change::ENDED, Change::Ended),
-            (tracer_ebpf::Change::MET, Change::Met),
+            (tracer_ebpf::Change::MET, Change::FirstHit),
         ] {
             assert_eq!(change(code, [0; 16]).unwrap().change, expected);
         }
@@ -84,7 +82,7 @@ mod tests {
     }
 
     #[test]
-    fn a_name_is_text_whatever_the_process_made_of_it() {
+    fn a_name_that_is_not_utf8_is_converted_lossily() {
         let name = |bytes| change(tracer_ebpf::Change::MET, bytes).unwrap().name;
         assert_eq!(name(*b"nginx\0\0\0\0\0\0\0\0\0\0\0"), "nginx");
         assert_eq!(name(*b"sixteen-bytes-xx"), "sixteen-bytes-xx");

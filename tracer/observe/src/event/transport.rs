@@ -1,62 +1,61 @@
-//! What a connection's handshake and its socket had to say.
+//! TLS and socket records: the parameters of a handshake, and the statistics of a socket at its close.
 //!
-//! In: TLS and socket records. Out: [`TlsFacts`] and [`SocketFacts`]. Refuses an end of an unknown kind. What is zero or
-//! empty on the wire was not seen, and is `None` here.
+//! A value that is zero or empty in the record was not seen, and is `None` here.
 
 use http_decode::Unredacted;
 use tracer_ebpf::{SocketRecord, TlsRecord};
 
 use super::{Error, text};
 
-/// What a handshake agreed on.
+/// The parameters that a handshake negotiated.
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
 pub struct TlsFacts {
-    /// Protocol version as on the wire (`0x0304` is TLS 1.3).
+    /// Protocol version as on the wire: `0x0304` is TLS 1.3.
     pub version: Option<u16>,
     /// Name of the cipher suite.
     pub cipher: Option<Unredacted>,
-    /// The application protocol that was agreed on.
+    /// Application protocol.
     pub alpn: Option<Unredacted>,
-    /// The server name that the client asked for.
+    /// Server name that the client asked for.
     pub server_name: Option<Unredacted>,
-    /// How long it took, in nanoseconds.
+    /// Duration in nanoseconds.
     pub handshake_ns: Option<u64>,
 }
 
-/// What a socket had to say when it was closed.
+/// The statistics of a socket at its close.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub struct SocketFacts {
-    /// When it was established, on the clock of the records.
+    /// When it was established, in nanoseconds of `CLOCK_MONOTONIC`.
     pub opened_ns: Option<u64>,
-    /// Bytes received, ciphertext.
+    /// Bytes of ciphertext received.
     pub received: u64,
-    /// Bytes sent and acknowledged, ciphertext.
+    /// Bytes of ciphertext sent and acknowledged.
     pub acknowledged: u64,
     /// Smoothed round-trip time in microseconds.
     pub rtt_us: Option<u32>,
-    /// Segments sent again.
+    /// Retransmitted segments.
     pub retransmits: u32,
-    /// How it ended.
+    /// How it was closed.
     pub ended: Option<SocketEnd>,
 }
 
-/// How a socket ended.
+/// How a socket was closed.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum SocketEnd {
     /// The traced process closed first.
     FinLocal,
     /// The peer closed first.
     FinRemote,
-    /// The traced process's kernel sent a reset.
+    /// The kernel of the traced process sent a reset.
     ResetLocal,
     /// The peer sent a reset.
     ResetRemote,
-    /// The peer did not answer any more.
+    /// The peer stopped responding.
     Timeout,
 }
 
 impl TlsFacts {
-    /// Reads a record.
+    /// Converts a record.
     pub(super) fn read(record: &TlsRecord) -> Self {
         let some = |padded| Some(text(padded)).filter(|text| !text.is_empty()).map(Unredacted::new);
         Self {
@@ -70,7 +69,7 @@ impl TlsFacts {
 }
 
 impl SocketFacts {
-    /// Reads a record.
+    /// Converts a record.
     pub(super) fn read(record: &SocketRecord) -> Result<Self, Error> {
         let ended = match record.ended {
             tracer_ebpf::SocketEnd::UNKNOWN => None,
@@ -105,7 +104,7 @@ mod tests {
         record.header = header(Kind::TLS);
         change(&mut record);
         let Event::Tls(facts) = parse(record.as_bytes()).unwrap().1 else {
-            panic!("not a handshake's")
+            panic!("not a TLS record")
         };
         *facts
     }
@@ -122,18 +121,18 @@ mod tests {
             reserved: [0; 7],
         };
         let Event::Socket(facts) = parse(record.as_bytes())?.1 else {
-            panic!("not a socket's")
+            panic!("not a socket record")
         };
         Ok(facts)
     }
 
     #[test]
-    fn what_a_handshake_does_not_tell_is_unknown() {
+    fn a_handshake_value_of_zero_is_unknown() {
         assert_eq!(tls(|_| {}), TlsFacts::default());
     }
 
     #[test]
-    fn a_server_name_is_bounded_by_its_room() {
+    fn a_server_name_may_fill_its_array() {
         let facts = tls(|record| {
             record.version = 0x0304;
             record.alpn[..2].copy_from_slice(b"h2");
@@ -147,14 +146,14 @@ mod tests {
     }
 
     #[test]
-    fn what_a_socket_does_not_tell_is_unknown() {
+    fn a_socket_value_of_zero_is_unknown() {
         let facts = socket(tracer_ebpf::SocketEnd::UNKNOWN, 0, 0).unwrap();
         assert_eq!((facts.opened_ns, facts.rtt_us, facts.ended), (None, None, None));
         assert_eq!((facts.received, facts.acknowledged, facts.retransmits), (10, 20, 0));
     }
 
     #[test]
-    fn each_way_to_end_is_read_and_an_unknown_one_refused() {
+    fn each_way_to_close_is_parsed_and_an_unknown_one_is_an_error() {
         for (code, expected) in [
             (tracer_ebpf::SocketEnd::FIN_LOCAL, SocketEnd::FinLocal),
             (tracer_ebpf::SocketEnd::FIN_REMOTE, SocketEnd::FinRemote),

@@ -1,7 +1,4 @@
-//! The filter flags of the command line.
-//!
-//! In: what was typed. Out: [`FilterArgs`], parsed. Refuses a value that no exchange could match, or that is no regular
-//! expression; clap then names the flag, and the place within the pattern.
+//! The filter flags of the command line. A value that no exchange can match is an error.
 
 use std::{str::FromStr, time::Duration};
 
@@ -9,7 +6,7 @@ use regex::Regex;
 
 use crate::redact::{ExchangeLine, FieldLine, Glob};
 
-/// Flags that say which exchanges are printed; each flag given has to hold, each repeated one in one of its values.
+/// Flags that select exchanges. An exchange must match all flags, and any value of a repeated one.
 #[derive(clap::Args, Clone, Debug, Default)]
 #[command(next_help_heading = "Filters")]
 pub struct FilterArgs {
@@ -46,7 +43,7 @@ pub(super) enum Side {
 }
 
 impl Side {
-    /// The word for it on a line.
+    /// Returns [`ExchangeLine::side`] for this role.
     pub(super) const fn word(self) -> &'static str {
         match self {
             Self::Server => "server",
@@ -55,19 +52,19 @@ impl Side {
     }
 }
 
-/// Statuses from the first to the last.
+/// A range of statuses: the first and the last.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(super) struct Statuses(u16, u16);
 
 impl Statuses {
-    /// Returns whether `status` is one of them.
+    /// Returns whether `status` is in the range.
     pub(super) fn contains(self, status: u16) -> bool {
         let Self(first, last) = self;
         (first..=last).contains(&status)
     }
 }
 
-/// A status, class or range that no response has.
+/// The status, class or range is not valid.
 #[derive(Debug, thiserror::Error)]
 #[error("wanted a status such as 404, a class from 1xx to 5xx, or a range such as 400-499")]
 pub(super) struct StatusError;
@@ -88,13 +85,13 @@ impl FromStr for Statuses {
     }
 }
 
-/// Reads three digits; some servers use numbers beyond the classes that RFC 9110 section 15 names.
+/// Parses three digits. Some servers use statuses beyond the classes of RFC 9110 section 15.
 fn parse_status(given: &str) -> Option<u16> {
     let digits = given.len() == 3 && given.bytes().all(|byte| byte.is_ascii_digit());
     given.parse().ok().filter(|status| digits && *status >= 100)
 }
 
-/// Reads a class of RFC 9110 section 15, such as `5xx`.
+/// Parses a class of RFC 9110 section 15, such as `5xx`.
 fn parse_class(given: &str) -> Option<(u16, u16)> {
     let class: u16 = given
         .strip_suffix("xx")
@@ -105,7 +102,7 @@ fn parse_class(given: &str) -> Option<(u16, u16)> {
     (given.len() == 3 && (1..=5).contains(&class)).then_some((first, first + 99))
 }
 
-/// A header field that has to be there.
+/// The name of a field, and a pattern for its value.
 #[derive(Clone, Debug)]
 pub(super) struct FieldPattern {
     name: String,
@@ -129,13 +126,13 @@ impl FromStr for FieldPattern {
     }
 }
 
-/// A header field that no exchange has, or a pattern that cannot be used.
+/// The name or the pattern of a field is not valid.
 #[derive(Debug, thiserror::Error)]
 pub(super) enum FieldPatternError {
-    /// No field has such a name.
+    /// The name is not a token.
     #[error("no header field has such a name; wanted NAME or NAME=REGEX")]
     Name,
-    /// Not a regular expression.
+    /// The pattern is not a regular expression.
     #[error(transparent)]
     Pattern(#[from] regex::Error),
 }
@@ -164,7 +161,7 @@ impl FieldPattern {
     }
 }
 
-/// A character of a token (RFC 9110 section 5.6.2), or the colon that pseudo-header fields begin with.
+/// Returns whether a byte is part of a token (RFC 9110 section 5.6.2), or the colon before the name of a pseudo-header field.
 const fn is_token(byte: u8) -> bool {
     byte.is_ascii_alphanumeric()
         || matches!(byte, b'!' | b'#'..=b'\'' | b'*' | b'+' | b'-' | b'.' | b'^'..=b'`' | b'|' | b'~' | b':')
@@ -194,7 +191,7 @@ mod tests {
     }
 
     #[test]
-    fn what_no_response_has_is_no_status() {
+    fn other_statuses_are_an_error() {
         for given in [
             "", "x", "99", "xx", "0xx", "6xx", "50xx", "500-400", "1000", "+20", "4xx-5xx",
         ] {

@@ -1,8 +1,8 @@
-//! Which lines the user wants to see.
+//! Selects the lines that are printed.
 //!
-//! In: [`Redacted`]`<`[`Line`]`>`, so that no filter can be used to guess a secret. Out: yes or no. Refuses what is not
-//! known: an exchange whose method was not seen is not one whose method is GET. The one exception is time: an exchange
-//! that goes on may yet be slow, so `--slower-than` lets it pass.
+//! Filters see only redacted lines, so that a secret cannot be guessed with them. An unknown value matches no filter: an
+//! exchange without a method is not one with the method GET. The exception is time: an exchange in progress may become slow,
+//! so it matches `--slower-than`.
 
 mod args;
 mod open;
@@ -17,36 +17,36 @@ pub use args::FilterArgs;
 /// Decides which lines are printed.
 #[derive(Debug, Default)]
 pub struct Filter {
-    wanted: FilterArgs,
+    args: FilterArgs,
     open: Open,
 }
 
 impl Filter {
-    /// Takes what the user asked for.
-    pub fn new(wanted: FilterArgs) -> Self {
+    /// Creates a filter with these flags.
+    pub fn new(args: FilterArgs) -> Self {
         let open = Open::default();
-        Self { wanted, open }
+        Self { args, open }
     }
 
-    /// Returns whether a line is wanted; the end of an exchange is if the exchange was, a loss always is, and a connection
-    /// if nothing is asked for.
+    /// Returns whether a line is printed. The end of an exchange is if the exchange was, a loss and health always are, and a
+    /// connection is if there are no flags.
     pub fn passes(&mut self, line: &Redacted<Line>) -> bool {
         match &**line {
             Line::Exchange(exchange) => {
-                let wanted = self.wants(exchange);
-                if wanted && exchange.ended.is_none() {
+                let matches = self.matches(exchange);
+                if matches && exchange.ended.is_none() {
                     self.open.insert(&exchange.id);
                 }
-                wanted
+                matches
             }
             Line::End(end) => self.open.remove(&end.id),
             Line::Loss(_) | Line::Health(_) => true,
-            Line::Connection(_) => self.asks_nothing(),
+            Line::Connection(_) => self.is_empty(),
         }
     }
 
-    /// Returns whether no flag was given: every flag names something that an exchange has and a connection has not.
-    fn asks_nothing(&self) -> bool {
+    /// Returns whether there are no flags. Each selects by a property of exchanges that connections do not have.
+    fn is_empty(&self) -> bool {
         let FilterArgs {
             side,
             methods,
@@ -55,7 +55,7 @@ impl Filter {
             statuses,
             headers,
             slower_than,
-        } = &self.wanted;
+        } = &self.args;
         side.is_none()
             && methods.is_empty()
             && hosts.is_empty()
@@ -65,12 +65,12 @@ impl Filter {
             && slower_than.is_none()
     }
 
-    /// Counts the exchanges whose end will not be printed, because too many were open at once.
+    /// Returns the number of exchanges whose end will not be printed, because too many were open at once.
     pub const fn forgotten(&self) -> u64 {
         self.open.forgotten
     }
 
-    fn wants(&self, exchange: &ExchangeLine) -> bool {
+    fn matches(&self, exchange: &ExchangeLine) -> bool {
         let FilterArgs {
             side,
             methods,
@@ -79,7 +79,7 @@ impl Filter {
             statuses,
             headers,
             slower_than,
-        } = &self.wanted;
+        } = &self.args;
         let request = exchange.request.as_ref();
         let response = exchange.response.as_ref();
         side.is_none_or(|side| side.word() == exchange.side)
@@ -108,12 +108,12 @@ impl Filter {
     }
 }
 
-/// Returns whether nothing is asked for, or what is known is one of the things asked for.
-fn any<A, T: Copy>(asked: &[A], known: Option<T>, matches: impl Fn(&A, T) -> bool) -> bool {
-    asked.is_empty() || known.is_some_and(|known| asked.iter().any(|asked| matches(asked, known)))
+/// Returns whether a value matches any of the wanted ones, or none are given.
+fn any<W, T: Copy>(wanted: &[W], value: Option<T>, matches: impl Fn(&W, T) -> bool) -> bool {
+    wanted.is_empty() || value.is_some_and(|value| wanted.iter().any(|wanted| matches(wanted, value)))
 }
 
-/// Leaves userinfo and the port out of an authority.
+/// Returns the host of an authority, without userinfo and port.
 fn host(authority: &str) -> &str {
     let host = authority.rsplit_once('@').map_or(authority, |(_, host)| host);
     match host.rsplit_once(':') {
@@ -152,7 +152,7 @@ mod tests {
     }
 
     #[test]
-    fn each_flag_has_to_hold_in_one_of_its_values() {
+    fn an_exchange_must_match_any_value_of_each_flag() {
         let line = sample::exchange();
         for words in [
             &[][..],
@@ -184,7 +184,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_not_known_is_not_wanted() {
+    fn an_unknown_value_does_not_match() {
         for words in [
             ["--method", "GET"],
             ["--host", "*"],
@@ -204,7 +204,7 @@ mod tests {
     }
 
     #[test]
-    fn an_end_is_wanted_if_its_exchange_was() {
+    fn an_end_passes_if_its_exchange_did() {
         let open = sample::exchange_with(|exchange| (exchange.ended, exchange.ended_at) = (None, None));
         let mut filter = filter(&["--slower-than", "1h"]);
         assert!(!filter.passes(&sample::end()));
@@ -215,12 +215,12 @@ mod tests {
     }
 
     #[test]
-    fn a_loss_is_always_wanted() {
+    fn a_loss_always_passes() {
         assert!(passes(&["--method", "GET"], &sample::loss()));
     }
 
     #[test]
-    fn a_connection_is_wanted_if_no_exchange_is_asked_for() {
+    fn a_connection_passes_without_flags() {
         assert!(passes(&[], &sample::summary()));
         for words in [
             ["--side", "server"],

@@ -1,19 +1,19 @@
-//! Which printed exchanges go on, so that their ends are printed too.
+//! The printed exchanges that have not ended, whose ends are to be printed too.
 
 use std::collections::{HashSet, VecDeque};
 
-/// The exchanges that were printed and go on, at most [`OPEN_LIMIT`].
+/// The ids of the exchanges that were printed and have not ended, at most [`OPEN_LIMIT`].
 #[derive(Debug, Default)]
 pub(super) struct Open {
     ids: HashSet<String>,
-    /// The ids in the order they came, some of them closed by now.
+    /// The ids in the order they were inserted. Some were removed since.
     order: VecDeque<String>,
-    /// How many were forgotten at the limit.
+    /// Number of ids that were dropped at the limit.
     pub(super) forgotten: u64,
 }
 
 impl Open {
-    /// Adds one; the oldest is forgotten at the limit.
+    /// Inserts an id. At the limit, the oldest is dropped.
     pub(super) fn insert(&mut self, id: &str) {
         if self.ids.insert(id.to_owned()) {
             self.order.push_back(id.to_owned());
@@ -25,7 +25,7 @@ impl Open {
         }
     }
 
-    /// Removes one, and returns whether it was there.
+    /// Removes an id, and returns whether it was there.
     pub(super) fn remove(&mut self, id: &str) -> bool {
         let was_open = self.ids.remove(id);
         while self.order.front().is_some_and(|oldest| !self.ids.contains(oldest)) {
@@ -35,7 +35,7 @@ impl Open {
     }
 }
 
-/// More streams than a gateway has open at once; their ids take a few megabytes.
+/// Maximum number of ids: more than the streams that a gateway has open at once, in a few megabytes.
 const OPEN_LIMIT: usize = 65_536;
 
 #[cfg(test)]
@@ -43,7 +43,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn ids_of_open_exchanges_are_bounded_and_the_forgotten_ones_counted() {
+    fn ids_are_bounded_and_dropped_ones_counted() {
         let mut open = Open::default();
         (0..OPEN_LIMIT + 2).for_each(|id| open.insert(&id.to_string()));
         assert_eq!(

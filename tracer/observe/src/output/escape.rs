@@ -1,7 +1,7 @@
-//! Characters that must not reach a terminal as they are.
+//! Escapes characters that must not reach a terminal.
 //!
-//! In: any string. Out: the same with those characters spelled out. Refuses control characters (a value could clear
-//! the screen, or begin a line that looks like ours) and characters that reorder or hide text.
+//! These are control characters, with which a value could clear the screen or forge a line of output, and characters that
+//! reorder or hide text.
 
 use std::{
     fmt,
@@ -14,7 +14,7 @@ use serde_json::{
     ser::{CompactFormatter, Formatter},
 };
 
-/// A string for a terminal.
+/// Displays a string with unsafe characters escaped.
 pub struct Shown<'a>(pub &'a str);
 
 impl fmt::Display for Shown<'_> {
@@ -30,17 +30,17 @@ impl fmt::Display for Shown<'_> {
     }
 }
 
-/// Writes a value as JSON on one line that is safe on a terminal too.
+/// Writes a value as JSON on one line, with unsafe characters escaped.
 pub fn write_json(out: &mut impl Write, value: &impl Serialize) -> serde_json::Result<()> {
     value.serialize(&mut Serializer::with_formatter(out, Safe))
 }
 
-/// JSON as `serde_json` writes it, with bytes beyond ASCII, and what is unsafe, as `\u` escapes.
+/// Compact JSON with `\u` escapes for unsafe characters and for U+007F to U+00FF.
 struct Safe;
 
 impl Formatter for Safe {
     fn write_string_fragment<W: Write + ?Sized>(&mut self, out: &mut W, fragment: &str) -> io::Result<()> {
-        // Nearly every fragment is plain.
+        // Nearly every fragment is plain ASCII.
         if fragment.bytes().all(|byte| byte < 0x7f) {
             return CompactFormatter.write_string_fragment(out, fragment);
         }
@@ -60,7 +60,8 @@ impl Formatter for Safe {
     }
 }
 
-/// The contract writes the bytes of values that are not UTF-8 as `\u00xx`; for a reader of JSON it is all the same.
+/// Returns whether a character is escaped in JSON. The contract has bytes of values that are not UTF-8 as `\u00xx`, which is
+/// the same to a parser of JSON.
 fn is_escaped(character: char) -> bool {
     matches!(character, '\u{7f}'..='\u{ff}') || is_unsafe(character)
 }
@@ -91,18 +92,18 @@ mod tests {
     }
 
     #[test]
-    fn a_terminal_sees_no_escape_sequence() {
+    fn escape_sequences_are_escaped() {
         assert_eq!(Shown("a\x1b[2Jb\r\n").to_string(), "a\\u{1b}[2Jb\\r\\n");
         assert_eq!(Shown("\u{9b}x\u{202e}").to_string(), "\\u{9b}x\\u{202e}");
     }
 
     #[test]
-    fn what_is_safe_stays() {
+    fn safe_characters_are_not_escaped() {
         assert_eq!(Shown("caf\u{e9} \\ \u{65e5}").to_string(), "caf\u{e9} \\ \u{65e5}");
     }
 
     #[test]
-    fn json_spells_out_bytes_and_what_is_unsafe() {
+    fn json_escapes_bytes_and_unsafe_characters() {
         assert_eq!(json("a\"\n"), r#""a\"\n""#);
         assert_eq!(json("caf\u{e9}\u{7f}"), "\"caf\\u00e9\\u007f\"");
         assert_eq!(json("\u{65e5}\u{202e}\u{e0001}"), "\"\u{65e5}\\u202e\\udb40\\udc01\"");

@@ -1,11 +1,9 @@
-//! JSON lines: the contract.
-//!
-//! In: redacted lines. Out: one JSON object a line. Refuses nothing.
+//! JSON lines, one object a line, as `schema.json` describes them.
 
 use super::{Error, Lines, Sink, Written, escape::write_json};
 use crate::redact::{Line, Redacted};
 
-/// JSON Schema (draft 2020-12) of the lines, as text. It forbids members that it does not describe.
+/// The JSON Schema (draft 2020-12) of the lines. It forbids members that it does not describe.
 pub const SCHEMA: &str = include_str!("schema.json");
 
 /// Writes one JSON object a line.
@@ -15,7 +13,7 @@ pub struct Json<L: Lines> {
 }
 
 impl<L: Lines> Json<L> {
-    /// Hands its lines to `lines`.
+    /// Creates a sink that writes to `lines`.
     pub const fn new(lines: L) -> Self {
         Self {
             lines,
@@ -57,7 +55,7 @@ mod tests {
     }
 
     #[test]
-    fn an_exchange_has_the_shape_of_the_contract() {
+    fn an_exchange_matches_the_contract() {
         let expected = concat!(
             r#"{"v":1,"type":"exchange","id":"7-1","time":"2026-11-21T07:45:00.123456789Z","pid":1,"tid":2,"#,
             r#""process":"nginx","tls":"openssl","side":"server","#,
@@ -75,7 +73,7 @@ mod tests {
     }
 
     #[test]
-    fn a_half_says_nothing_of_the_other_half() {
+    fn a_half_has_no_member_of_the_other_half() {
         let expected = concat!(
             r#"{"v":1,"type":"exchange","id":"7-2","time":"2026-11-21T07:45:00.123456789Z","pid":1,"tid":2,"#,
             r#""process":"nginx","tls":"openssl","side":"server","#,
@@ -89,7 +87,7 @@ mod tests {
     }
 
     #[test]
-    fn an_end_and_a_loss_have_the_shape_of_the_contract() {
+    fn an_end_and_a_loss_match_the_contract() {
         assert_eq!(
             written(&sample::end()),
             concat!(
@@ -110,7 +108,7 @@ mod tests {
     }
 
     #[test]
-    fn health_has_the_shape_of_the_contract() {
+    fn health_matches_the_contract() {
         assert_eq!(
             written(&sample::health()),
             concat!(
@@ -124,7 +122,7 @@ mod tests {
     }
 
     #[test]
-    fn a_connection_has_the_shape_of_the_contract() {
+    fn a_connection_matches_the_contract() {
         let expected = concat!(
             r#"{"v":1,"type":"connection","id":"7","time":"2026-11-21T07:45:00.123456789Z","pid":1,"process":"nginx","#,
             r#""tls":"openssl","#,
@@ -164,7 +162,7 @@ mod tests {
     }
 
     #[test]
-    fn an_open_connection_says_nothing_of_its_end() {
+    fn an_open_connection_has_no_member_of_its_end() {
         let line = sample::summary_with(|summary| (summary.tls, summary.transport, summary.open) = (None, None, true));
         let text = written(&line);
         let end = r#""source":"ciphertext"},"read":100,"written":200,"exchanges":3,"open":true}"#;

@@ -1,7 +1,7 @@
-//! Where lines go.
+//! Sinks, which print lines as JSON, as text or as a HAR document.
 //!
-//! In: [`Redacted`]`<`[`Line`]`>` and nothing else. Out: bytes, in the form the user chose. Refuses to interpret: what a
-//! traced process sent cannot break a line, move a cursor or end a string here.
+//! A [`Sink`] accepts [`Redacted`]`<`[`Line`]`>` and nothing else. Whatever a traced process or its peer sent, it cannot
+//! break a line, control the terminal or end a string.
 
 mod json;
 mod text;
@@ -21,24 +21,24 @@ pub use text::Text;
 
 use crate::redact::{Line, Redacted};
 
-/// What became of a line.
+/// The result of writing a line.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum Written {
-    /// It is written, or will be.
+    /// It is written or queued.
     Yes,
-    /// It was dropped: its reader has stalled.
+    /// It was dropped because the reader of the output stalled.
     Dropped,
 }
 
-/// Where the bytes of lines go. Whatever can be written to takes every line, and keeps its caller waiting.
+/// A destination of formatted lines. Any writer is one that blocks and drops nothing.
 pub trait Lines {
-    /// Takes a whole line, or drops it as a whole.
+    /// Writes a line, or drops all of it.
     fn line(&mut self, line: &[u8]) -> io::Result<Written>;
 
-    /// Makes visible what was taken.
+    /// Flushes the lines.
     fn flush(&mut self) -> io::Result<()>;
 
-    /// Takes what belongs at the end, and waits until everything is written.
+    /// Writes the end of the output, and waits until everything is written.
     fn finish(&mut self, last: &[u8]) -> io::Result<()>;
 }
 
@@ -58,7 +58,7 @@ impl<W: Write> Lines for W {
     }
 }
 
-/// Takes lines that were redacted.
+/// Formats and writes lines.
 ///
 /// ```compile_fail,E0308
 /// use tracer_observe::{correlate::Observed, output::Sink};
@@ -67,17 +67,17 @@ impl<W: Write> Lines for W {
 /// }
 /// ```
 pub trait Sink {
-    /// Writes a line; it may wait in a buffer until the next flush.
+    /// Writes a line, which may stay in a buffer until the next flush.
     fn write(&mut self, line: &Redacted<Line>) -> Result<Written, Error>;
 
-    /// Makes visible what was written.
+    /// Flushes the output.
     fn flush(&mut self) -> Result<(), Error>;
 
-    /// Writes what belongs at the end, and flushes.
+    /// Writes the end of the output, and waits until everything is written.
     fn finish(self: Box<Self>) -> Result<(), Error>;
 }
 
-/// The form of the output.
+/// The format of the output.
 #[derive(Clone, Copy, Debug, Eq, PartialEq, clap::ValueEnum)]
 pub enum Format {
     /// One JSON object a line.
@@ -89,7 +89,7 @@ pub enum Format {
 }
 
 impl Format {
-    /// Opens a sink that hands its lines to `lines`.
+    /// Creates a sink of this format that writes to `lines`.
     pub fn open(self, lines: impl Lines + Send + 'static) -> Box<dyn Sink + Send> {
         match self {
             Self::Json => Box::new(Json::new(lines)),
@@ -102,10 +102,10 @@ impl Format {
 /// Why a line could not be written.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
-    /// Nobody reads any more: a quiet end, not a failure.
+    /// The reader closed the output. This ends the run, but is not a failure.
     #[error("nobody reads the output any more")]
     BrokenPipe,
-    /// The system refused.
+    /// Writing failed.
     #[error("the output could not be written")]
     Write(#[source] io::Error),
 }
@@ -143,7 +143,7 @@ mod tests {
     }
 
     #[test]
-    fn a_reader_that_went_away_is_told_apart() {
+    fn a_closed_output_is_a_broken_pipe() {
         for format in [Format::Json, Format::Text, Format::Har] {
             let mut sink = format.open(Closed);
             let written = sink.write(&sample::exchange()).and_then(|_| sink.flush());

@@ -1,4 +1,4 @@
-//! Lines for the tests of sinks and filters, made the only way there is: through a redactor.
+//! Lines for the tests of sinks and filters. Like all lines, they come from a redactor.
 
 use std::{
     net::{Ipv4Addr, SocketAddr},
@@ -12,25 +12,25 @@ use http_decode::{
 };
 
 use crate::{
-    correlate::{Connection, ConnectionSummary, Happening, LibraryName, Observed, Process, Transport},
+    correlate::{Connection, ConnectionSummary, LibraryName, Observed, ObservedKind, Process, Transport},
     event::{Address, AddressSource, SocketEnd, TlsFacts},
     health::{Figures, Health, State, Subject},
     redact::{Line, Redacted, Redactor, Rules},
 };
 
-/// A whole exchange, as in the contract.
+/// The line of [`whole`].
 pub(crate) fn exchange() -> Redacted<Line> {
     exchange_with(|_| {})
 }
 
-/// A whole exchange with a change to it.
+/// The line of [`whole`] with a change.
 pub(crate) fn exchange_with(change: impl FnOnce(&mut Exchange)) -> Redacted<Line> {
     let mut exchange = whole();
     change(&mut exchange);
-    redacted(Happening::Exchange(Box::new(exchange)), AddressSource::Bio)
+    redacted(ObservedKind::Exchange(Box::new(exchange)), AddressSource::Bio)
 }
 
-/// A response joined late, without its request.
+/// The response of an HTTP/2 connection joined late, without its request.
 pub(crate) fn half() -> Redacted<Line> {
     let unknown = |name: Option<&str>, value: Option<&str>| OwnedField {
         name: name.map(Into::into),
@@ -68,7 +68,7 @@ pub(crate) fn half() -> Redacted<Line> {
     })
 }
 
-/// The end of the exchange.
+/// The end of [`exchange`].
 pub(crate) fn end() -> Redacted<Line> {
     let end = End {
         ordinal: 1,
@@ -78,10 +78,10 @@ pub(crate) fn end() -> Redacted<Line> {
         body_bytes: Some(9),
         trailers: fields([field("x-token", "hunter2")]),
     };
-    redacted(Happening::End(Box::new(end)), AddressSource::Bio)
+    redacted(ObservedKind::End(Box::new(end)), AddressSource::Bio)
 }
 
-/// A hole.
+/// A gap.
 pub(crate) fn loss() -> Redacted<Line> {
     let gap = Gap {
         direction: Direction::Read,
@@ -90,21 +90,21 @@ pub(crate) fn loss() -> Redacted<Line> {
         cause: GapCause::OverLimit,
         at: None,
     };
-    redacted(Happening::Loss(gap), AddressSource::CustomBio)
+    redacted(ObservedKind::Gap(gap), AddressSource::CustomBio)
 }
 
-/// A connection that has ended.
+/// The summary of a closed connection.
 pub(crate) fn summary() -> Redacted<Line> {
     summary_with(|_| {})
 }
 
-/// A connection that has ended, with a change to it.
+/// [`summary`] with a change.
 pub(crate) fn summary_with(change: impl FnOnce(&mut ConnectionSummary)) -> Redacted<Line> {
     let summary = summary_of(change);
-    redacted(Happening::Connection(Box::new(summary)), AddressSource::Ciphertext)
+    redacted(ObservedKind::Connection(Box::new(summary)), AddressSource::Ciphertext)
 }
 
-/// The same, unredacted.
+/// [`summary`] with a change, unredacted.
 pub(crate) fn summary_of(change: impl FnOnce(&mut ConnectionSummary)) -> ConnectionSummary {
     let mut summary = ConnectionSummary {
         tls: Some(TlsFacts {
@@ -122,7 +122,7 @@ pub(crate) fn summary_of(change: impl FnOnce(&mut ConnectionSummary)) -> Connect
             retransmits: 0,
             ended: Some(SocketEnd::FinRemote),
         }),
-        moved: [Some(100), Some(200)],
+        transferred: [Some(100), Some(200)],
         exchanges: 3,
         open: false,
     };
@@ -130,7 +130,7 @@ pub(crate) fn summary_of(change: impl FnOnce(&mut ConnectionSummary)) -> Connect
     summary
 }
 
-/// A field that owns what a [`Field`] borrows.
+/// A [`Field`] that owns its name and value.
 #[derive(Clone, Debug)]
 pub(crate) struct OwnedField {
     pub(crate) name: Option<Box<str>>,
@@ -152,12 +152,10 @@ impl FromIterator<OwnedField> for Fields {
     }
 }
 
-/// Fields in order.
 pub(crate) fn fields<const N: usize>(fields: [OwnedField; N]) -> Fields {
     fields.into_iter().collect()
 }
 
-/// A field.
 pub(crate) fn field(name: &str, value: &str) -> OwnedField {
     OwnedField {
         name: Some(name.into()),
@@ -166,8 +164,8 @@ pub(crate) fn field(name: &str, value: &str) -> OwnedField {
     }
 }
 
-/// Puts a happening where and when the other samples are.
-pub(crate) fn observed(happening: Happening, source: AddressSource) -> Observed {
+/// Adds the time and the connection of all samples.
+pub(crate) fn observed(kind: ObservedKind, source: AddressSource) -> Observed {
     let ip = Ipv4Addr::LOCALHOST.to_ipv6_mapped();
     let address = |port: u16| {
         source
@@ -189,7 +187,7 @@ pub(crate) fn observed(happening: Happening, source: AddressSource) -> Observed 
             proxied: None,
             netns: None,
         }),
-        happening,
+        kind,
     }
 }
 
@@ -197,7 +195,7 @@ fn time() -> SystemTime {
     SystemTime::UNIX_EPOCH + Duration::new(1_795_247_100, 123_456_789)
 }
 
-/// An exchange in which everything is known, and some of it secret.
+/// An exchange of which everything is known, with secrets.
 pub(crate) fn whole() -> Exchange {
     let request = RequestHead {
         method: Some("GET".into()),
@@ -247,8 +245,8 @@ pub(crate) fn whole() -> Exchange {
     }
 }
 
-fn redacted(happening: Happening, source: AddressSource) -> Redacted<Line> {
-    Redactor::new(Rules::default()).redact(&observed(happening, source))
+fn redacted(kind: ObservedKind, source: AddressSource) -> Redacted<Line> {
+    Redactor::new(Rules::default()).redact(&observed(kind, source))
 }
 
 /// A table that is nearly full.
@@ -261,7 +259,7 @@ pub(crate) fn health() -> Redacted<Line> {
     health_of(Subject::Table("calls"), State::NearlyFull, figures)
 }
 
-/// Lines that were dropped.
+/// An output that drops lines.
 pub(crate) fn health_of_output() -> Redacted<Line> {
     let figures = Figures {
         dropped: 7,

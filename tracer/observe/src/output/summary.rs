@@ -1,16 +1,13 @@
-//! A connection as a whole, in words.
-//!
-//! In: its line. Out: how it stands, and everything known of it, in one sentence. Refuses nothing; the caller spells out
-//! what is unsafe.
+//! Describes the summary of a connection in one sentence. The caller must escape it.
 
 use crate::redact::SummaryLine;
 
-/// How it stands.
+/// Returns the state of a connection.
 pub(super) const fn state(line: &SummaryLine) -> &'static str {
     if line.open.is_some() { "still open" } else { "closed" }
 }
 
-/// What is known of it, separated by commas.
+/// Returns everything that is known of a connection, separated by commas.
 pub(super) fn parts(line: &SummaryLine) -> String {
     let SummaryLine {
         id: _,
@@ -59,7 +56,7 @@ pub(super) fn parts(line: &SummaryLine) -> String {
     known.into_iter().flatten().collect::<Vec<_>>().join(", ")
 }
 
-/// A number of bytes, if it is known.
+/// Formats a number of bytes that may be unknown.
 fn count(bytes: Option<u64>) -> String {
     bytes.map_or("an unknown number".to_owned(), |bytes| bytes.to_string())
 }

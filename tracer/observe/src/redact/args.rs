@@ -1,6 +1,4 @@
-//! The redaction flags of the command line.
-//!
-//! In: what was typed. Out: [`Rules`]. Refuses rules that cannot be kept, and a key file that cannot be read.
+//! The redaction flags of the command line. A rule that cannot be applied is an error, because ignoring it would leak.
 
 use std::{
     fs::File,
@@ -10,7 +8,7 @@ use std::{
 
 use super::{Error, FingerprintKey, NameRule, PatternRule, Rules};
 
-/// Flags that say what is masked.
+/// Flags that select what is masked.
 #[derive(clap::Args, Clone, Debug, Default)]
 #[command(next_help_heading = "Redaction")]
 pub struct RedactArgs {
@@ -29,7 +27,7 @@ pub struct RedactArgs {
 }
 
 impl RedactArgs {
-    /// Makes rules of the flags, reading the key file if there is one.
+    /// Converts the flags to rules. Reads the key file, if there is one.
     pub fn rules(&self) -> Result<Rules, Error> {
         let Self {
             names,
@@ -65,7 +63,7 @@ fn read_key(path: &Path) -> Result<FingerprintKey, Error> {
     FingerprintKey::from_file_bytes(&bytes)
 }
 
-/// Far more than any key, and an end to reading a device.
+/// Maximum bytes read from a key file, which may be a device without an end.
 const KEY_FILE_LIMIT: u64 = 64 * 1024;
 
 #[cfg(test)]

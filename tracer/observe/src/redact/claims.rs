@@ -1,4 +1,4 @@
-//! What must hold of every line that went through the gate: the property tests and the fuzz targets share it.
+//! Properties of every redacted line, shared by the property tests and the fuzz targets.
 
 use std::{
     io::{self, Write},
@@ -12,12 +12,12 @@ use super::{FingerprintKey, Line, Redacted, Redactor, Rules, decoded::Decoded, g
 #[cfg(feature = "fuzz")]
 use crate::output::sample::OwnedField;
 use crate::{
-    correlate::Happening,
+    correlate::ObservedKind,
     event::AddressSource,
     output::{Format, sample},
 };
 
-/// No planted secret is in any output.
+/// Checks that no planted secret is in any output.
 ///
 /// # Panics
 ///
@@ -31,12 +31,15 @@ pub(crate) fn no_planted_secret_is_in_any_output(sent: Sent, with_key: bool) {
         fingerprint,
         ..Rules::default()
     });
-    let happenings = [Happening::Exchange(Box::new(exchange)), Happening::End(Box::new(end))];
-    let lines = happenings.map(|happening| redactor.redact(&sample::observed(happening, AddressSource::Bio)));
+    let kinds = [
+        ObservedKind::Exchange(Box::new(exchange)),
+        ObservedKind::End(Box::new(end)),
+    ];
+    let lines = kinds.map(|kind| redactor.redact(&sample::observed(kind, AddressSource::Bio)));
     no_word_is_in_any_output(&words, &lines);
 }
 
-/// No word is in any output, also where its reader would undo percent-encoding.
+/// Checks that no word is in any output, percent-encoded or not.
 ///
 /// # Panics
 ///
@@ -53,7 +56,7 @@ pub(crate) fn no_word_is_in_any_output(words: &[String], lines: &[Redacted<Line>
     }
 }
 
-/// Any bytes are printed as some value, under each name that has a rule of its own.
+/// Checks that any bytes can be printed as the value of each field that has a rule of its own.
 #[cfg(feature = "fuzz")]
 pub(crate) fn any_value_is_printed(bytes: &[u8]) {
     let names = [
@@ -74,21 +77,21 @@ pub(crate) fn any_value_is_printed(bytes: &[u8]) {
         request.head.target_authority = Some(Unredacted::new(bytes));
         request.head.fields = names.into_iter().map(field).collect();
     }
-    let observed = sample::observed(Happening::Exchange(Box::new(exchange)), AddressSource::Bio);
+    let observed = sample::observed(ObservedKind::Exchange(Box::new(exchange)), AddressSource::Bio);
     let lines = [Redactor::new(Rules::default()).redact(&observed)];
     no_word_is_in_any_output(&[], &lines);
 }
 
-/// The bytes of lines in a form of the output.
+/// Prints lines in a format.
 pub(crate) fn written(format: Format, lines: &[Redacted<Line>]) -> Vec<u8> {
     let bytes = Buffer::default();
     let mut sink = format.open(bytes.clone());
     let failed = lines.iter().any(|line| sink.write(line).is_err()) || sink.finish().is_err();
-    assert!(!failed, "a buffer takes everything");
+    assert!(!failed, "writing to memory failed");
     bytes.take()
 }
 
-/// Bytes that are written here and read there.
+/// A writer to memory that is read after the sink that owns a clone of it is gone.
 #[derive(Clone, Default)]
 struct Buffer(Arc<Mutex<Vec<u8>>>);
 

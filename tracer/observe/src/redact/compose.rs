@@ -1,7 +1,7 @@
-//! From what was observed to the line that is printed.
+//! Converts an [`Observed`] to a [`Line`].
 //!
-//! In: [`Observed`], unredacted. Out: [`Line`]. Refuses to forget a field: every struct is taken apart by name, so that
-//! a new one does not compile before someone decided whether it may be printed.
+//! Every struct is destructured without `..`, so that a new field does not compile until it is decided whether, and how
+//! redacted, it is printed.
 
 use std::time::SystemTime;
 
@@ -11,39 +11,34 @@ use http_decode::{
 };
 
 use super::{
-    EndLine, EndResponseLine, ExchangeLine, GrpcLine, HealthLine, InformationalLine, Line, LossLine, Redactor,
-    RequestLine, ResponseLine,
-    connection::connection_line,
+    EndLine, EndResponseLine, ExchangeLine, GrpcLine, HealthLine, Line, LossLine, Redactor, RequestLine, ResponseLine,
+    connection::{ConnectionParts, connection_parts},
     fingerprint::has_mask,
     secrets::Secrets,
     values::{Composer, rfc3339},
     words::Word,
 };
 use crate::{
-    correlate::{Connection, Happening, Observed, Process},
+    correlate::{Connection, Observed, ObservedKind},
     health::{Figures, Health, State, Subject},
 };
 
-/// Makes a line, redacted.
+/// Redacts an observation.
 pub(super) fn line(redactor: &Redactor, observed: &Observed) -> Line {
-    let Observed {
-        time,
-        connection,
-        happening,
-    } = observed;
+    let Observed { time, connection, kind } = observed;
     let mut composer = Composer {
         redactor,
         latin1: false,
     };
-    let line = composer.line(*time, connection, happening);
+    let line = composer.line(*time, connection, kind);
     if composer.latin1 {
-        // One value is not UTF-8: in all of its line, then, a character stands for a byte.
-        return composer.line(*time, connection, happening);
+        // A value is not UTF-8, so all values of the line are printed byte for byte, also those before it.
+        return composer.line(*time, connection, kind);
     }
     line
 }
 
-/// Makes a line of numbers and of words of our own.
+/// Converts a health report, in which nothing comes from a traced process.
 pub(super) fn health(health: &Health) -> Line {
     let Health {
         time,
@@ -76,12 +71,12 @@ pub(super) fn health(health: &Health) -> Line {
 }
 
 impl Composer<'_> {
-    fn line(&mut self, time: SystemTime, connection: &Connection, happening: &Happening) -> Line {
-        match happening {
-            Happening::Exchange(exchange) => Line::Exchange(Box::new(self.exchange(time, connection, exchange))),
-            Happening::End(end) => Line::End(Box::new(self.end(connection, end))),
-            Happening::Loss(gap) => Line::Loss(Box::new(loss(time, connection, gap))),
-            Happening::Connection(summary) => Line::Connection(Box::new(self.summary(time, connection, summary))),
+    fn line(&mut self, time: SystemTime, connection: &Connection, kind: &ObservedKind) -> Line {
+        match kind {
+            ObservedKind::Exchange(exchange) => Line::Exchange(Box::new(self.exchange(time, connection, exchange))),
+            ObservedKind::End(end) => Line::End(Box::new(self.end(connection, end))),
+            ObservedKind::Gap(gap) => Line::Loss(Box::new(loss(time, connection, gap))),
+            ObservedKind::Connection(summary) => Line::Connection(Box::new(self.summary(time, connection, summary))),
         }
     }
 
@@ -100,27 +95,23 @@ impl Composer<'_> {
             ended_at,
             ended,
         } = exchange;
-        let Connection {
-            id,
-            process: Process { pid, name },
+        let ConnectionParts {
+            pid,
+            process,
             tls,
-            local: _,
-            remote: _,
-            source: _,
-            proxied: _,
-            netns: _,
-        } = connection;
-        // What began with the response says nothing of the time since the request.
+            line,
+        } = connection_parts(connection);
+        // Without a request, the exchange began with the response, so the time since the request is unknown.
         let since = |end: &Option<Timestamp>| end.filter(|_| request.is_some()).map(|end| micros(*began, end));
         ExchangeLine {
-            id: exchange_id(id, *ordinal),
+            id: exchange_id(&line.id, *ordinal),
             time: rfc3339(time),
-            pid: *pid,
+            pid,
             tid: *origin,
-            process: name.clone(),
-            tls: *tls,
+            process,
+            tls,
             side: side_word(*side),
-            connection: connection_line(connection),
+            connection: line,
             protocol: protocol_word(*protocol),
             stream: *stream,
             head_us: since(head_at),
@@ -194,46 +185,46 @@ impl Composer<'_> {
         }
     }
 
-    fn informational(&mut self, head: &ResponseHead) -> InformationalLine {
+    fn informational(&mut self, head: &ResponseHead) -> ResponseLine {
+        let line = self.response_head(head);
+        ResponseLine {
+            complete: line.complete.filter(|complete| !complete),
+            ..line
+        }
+    }
+
+    fn response(&mut self, response: &Response) -> ResponseLine {
+        let Response {
+            head,
+            body_bytes,
+            trailers,
+        } = response;
+        ResponseLine {
+            body_bytes: *body_bytes,
+            trailers: self.fields(trailers),
+            ..self.response_head(head)
+        }
+    }
+
+    fn response_head(&mut self, head: &ResponseHead) -> ResponseLine {
         let ResponseHead {
             status,
             fields,
             unknown,
             malformed,
         } = head;
-        InformationalLine {
-            status: *status,
-            headers: self.fields(fields),
-            complete: (*unknown > 0 || malformed.is_some()).then_some(false),
-            unknown: some_unknown(*unknown),
-            malformed: malformed.map(malformed_word),
-        }
-    }
-
-    fn response(&mut self, response: &Response) -> ResponseLine {
-        let Response {
-            head:
-                ResponseHead {
-                    status,
-                    fields,
-                    unknown,
-                    malformed,
-                },
-            body_bytes,
-            trailers,
-        } = response;
         ResponseLine {
             status: *status,
             headers: self.fields(fields),
-            complete: *unknown == 0 && malformed.is_none(),
+            complete: Some(*unknown == 0 && malformed.is_none()),
             unknown: some_unknown(*unknown),
             malformed: malformed.map(malformed_word),
-            body_bytes: *body_bytes,
-            trailers: self.fields(trailers),
+            body_bytes: None,
+            trailers: Vec::new(),
         }
     }
 
-    /// Finds what gRPC says of a call: how it ended in the trailers, or in the head of a response that has nothing else.
+    /// Finds the gRPC fields: the status is in the trailers, or in the head of a response that has nothing else.
     fn grpc(&mut self, request: Option<&Request>, response: Option<&Response>) -> GrpcLine {
         let none = Fields::default();
         let head = response.map_or(&none, |response| &response.head.fields);
@@ -259,19 +250,19 @@ impl Composer<'_> {
         }
     }
 
-    /// Finds the request id, in the response first: if the gateway answered with one, that is what it logged.
+    /// Finds the request id. That of the response comes first: if the gateway sent one, it also logged that one.
     fn request_id(&mut self, request: Option<&Request>, response: Option<&Response>) -> Option<Box<str>> {
         let field = response
             .and_then(|response| response.head.fields.get(REQUEST_ID))
             .or_else(|| request.and_then(|request| request.head.fields.get(REQUEST_ID)))?;
         let secrets = self.field_secrets(field);
         let value = field.value.filter(|value| !value.is_empty() && secrets.is_empty())?;
-        // Another tracer, or another hop, may have masked it before it came here.
+        // It may have been masked by another tracer before it was sent.
         (!has_mask(value.expose())).then(|| self.text(value.expose(), Secrets::default()))
     }
 }
 
-/// The field under which gateways pass on the id of a request.
+/// The field in which gateways pass on the id of a request.
 const REQUEST_ID: &str = "x-request-id";
 
 fn loss(time: SystemTime, connection: &Connection, gap: &Gap) -> LossLine {
@@ -282,12 +273,17 @@ fn loss(time: SystemTime, connection: &Connection, gap: &Gap) -> LossLine {
         cause,
         at: _,
     } = gap;
-    let Process { pid, name } = &connection.process;
+    let ConnectionParts {
+        pid,
+        process,
+        tls: _,
+        line,
+    } = connection_parts(connection);
     LossLine {
         time: rfc3339(time),
-        pid: *pid,
-        process: name.clone(),
-        connection: connection_line(connection),
+        pid,
+        process,
+        connection: line,
         direction: match direction {
             Direction::Read => "read",
             Direction::Write => "write",

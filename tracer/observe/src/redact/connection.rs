@@ -1,7 +1,6 @@
-//! A connection as it is printed: in every line its addresses, in a line of its own the whole of it.
+//! Connections as they are printed: their addresses in every line, and their summaries.
 //!
-//! In: a [`Connection`], and its [`ConnectionSummary`]. Out: their lines. Refuses to trust what a peer named: a server
-//! name is masked as an authority is, and the user's patterns hold for every text.
+//! The server name comes from the peer, so it is redacted like an authority, and the user's patterns apply to every text.
 
 use std::{net::SocketAddr, time::SystemTime};
 
@@ -12,7 +11,7 @@ use super::{
     values::{Composer, rfc3339},
 };
 use crate::{
-    correlate::{Connection, ConnectionSummary, Process, Transport},
+    correlate::{Connection, ConnectionSummary, LibraryName, Process, Transport},
     event::{Address, AddressSource, SocketEnd, TlsFacts},
 };
 
@@ -23,30 +22,26 @@ impl Composer<'_> {
         connection: &Connection,
         summary: &ConnectionSummary,
     ) -> SummaryLine {
-        let Connection {
-            id,
-            process: Process { pid, name },
+        let ConnectionParts {
+            pid,
+            process,
             tls,
-            local: _,
-            remote: _,
-            source: _,
-            proxied: _,
-            netns: _,
-        } = connection;
+            line: connection,
+        } = connection_parts(connection);
         let ConnectionSummary {
             tls: handshake,
             transport,
-            moved: [read, written],
+            transferred: [read, written],
             exchanges,
             open,
         } = summary;
         let line = SummaryLine {
-            id: id.clone(),
+            id: connection.id.clone(),
             time: rfc3339(time),
-            pid: *pid,
-            process: name.clone(),
-            tls: *tls,
-            connection: connection_line(connection),
+            pid,
+            process,
+            tls,
+            connection,
             opened: None,
             tls_version: None,
             cipher: None,
@@ -117,7 +112,7 @@ fn with_transport(line: SummaryLine, transport: Option<&Transport>) -> SummaryLi
     }
 }
 
-/// How a socket ended, and which end did that.
+/// Returns how a socket was closed, and by which end.
 fn ended_words(ended: SocketEnd) -> (&'static str, Option<&'static str>) {
     match ended {
         SocketEnd::FinLocal => ("fin", Some("local")),
@@ -128,7 +123,7 @@ fn ended_words(ended: SocketEnd) -> (&'static str, Option<&'static str>) {
     }
 }
 
-/// The names that OpenSSL has for them.
+/// Returns the name of a protocol version in OpenSSL.
 fn version_word(version: u16) -> Box<str> {
     match version {
         0x0300 => "SSLv3".into(),
@@ -142,12 +137,19 @@ fn version_word(version: u16) -> Box<str> {
     }
 }
 
-/// Where a line's connection is: the same in every line of it.
-pub(super) fn connection_line(connection: &Connection) -> ConnectionLine {
+/// What the lines of a connection have in common.
+pub(super) struct ConnectionParts {
+    pub(super) pid: u32,
+    pub(super) process: String,
+    pub(super) tls: LibraryName,
+    pub(super) line: ConnectionLine,
+}
+
+pub(super) fn connection_parts(connection: &Connection) -> ConnectionParts {
     let Connection {
         id,
-        process: _,
-        tls: _,
+        process: Process { pid, name },
+        tls,
         local,
         remote,
         source,
@@ -165,7 +167,7 @@ pub(super) fn connection_line(connection: &Connection) -> ConnectionLine {
         AddressSource::Unseen => (None, Some("unseen")),
         AddressSource::Unconfirmed => (None, Some("unconfirmed")),
     };
-    ConnectionLine {
+    let line = ConnectionLine {
         id: id.clone(),
         local: local.as_ref().map(address),
         remote: remote.as_ref().map(address),
@@ -173,6 +175,12 @@ pub(super) fn connection_line(connection: &Connection) -> ConnectionLine {
         reason,
         proxied: proxied.map(proxied_line),
         netns: *netns,
+    };
+    ConnectionParts {
+        pid: *pid,
+        process: name.clone(),
+        tls: *tls,
+        line,
     }
 }
 
@@ -192,7 +200,7 @@ fn address(address: &Address) -> String {
     }
 }
 
-/// Writes an IPv4 address as such, also where a socket for both families gave it.
+/// Prints an IPv4-mapped IPv6 address, as a dual-stack socket has it, as IPv4.
 fn inet(address: SocketAddr) -> String {
     match address.ip().to_canonical() {
         ip if ip.is_ipv4() => SocketAddr::new(ip, address.port()).to_string(),

@@ -1,20 +1,20 @@
 //! Secrets in Cookie and Set-Cookie (RFC 6265 section 4).
 //!
-//! In: a field's value. Out: marks on everything but cookies' names and the attributes whose meaning is known. Refuses
-//! pieces that are not `name=value`: such a piece may be the rest of a secret, so it is marked whole.
+//! Only the names of cookies and known attributes are printed. A piece that is not `name=value` may be the rest of a secret,
+//! so it is masked as a whole.
 
 use std::ops::Range;
 
 use super::{members::Text, secrets::Secrets, shape, url::Search};
 
-/// Marks the values in a Cookie field.
+/// Marks the values of a Cookie field.
 pub(super) fn mark_cookie(value: &[u8], secrets: &mut Secrets) {
     for piece in pieces(value) {
         mark_pair(value, piece, secrets);
     }
 }
 
-/// Marks the value, and what is not known of the attributes, in a Set-Cookie field.
+/// Marks the value and the unknown attributes of a Set-Cookie field.
 pub(super) fn mark_set_cookie(value: &[u8], search: Search<'_>, secrets: &mut Secrets) {
     let mut pieces = pieces(value);
     if let Some(pair) = pieces.next() {
@@ -25,8 +25,8 @@ pub(super) fn mark_set_cookie(value: &[u8], search: Search<'_>, secrets: &mut Se
     }
 }
 
-/// Marks an attribute, and whole the cookies behind it where fields were joined at commas (RFC 9110 section 5.3, which asks not
-/// to). Only a date has a comma of its own.
+/// Marks an attribute, and as a whole the cookies after a comma in it: some proxies join Set-Cookie fields, although RFC 9110
+/// section 5.3 forbids it. Only a date contains a comma itself.
 fn mark_attributes(value: &[u8], piece: Range<usize>, search: Search<'_>, secrets: &mut Secrets) {
     let bytes = value.get(piece.clone()).unwrap_or_default();
     let is_date = bytes.get(..7).is_some_and(|name| name.eq_ignore_ascii_case(b"expires"));
@@ -59,14 +59,14 @@ fn mark_pair(value: &[u8], piece: Range<usize>, secrets: &mut Secrets) {
     }
 }
 
-/// Tells whether `bytes` are a name and a value, rather than base64 that ends in `=`.
+/// Returns whether `bytes` are a name and a value, and not base64 that ends in `=`.
 fn is_pair(bytes: &[u8], equals: usize) -> bool {
     let (name, rest) = bytes.split_at_checked(equals).unwrap_or_default();
     let padding = rest.iter().all(|&byte| byte == b'=') && (rest.len() > 1 || is_base64_length(bytes.len()));
     is_cookie_name(name.trim_ascii()) && !padding
 }
 
-/// Tells whether this may be the length of a secret in base64 that ends in one `=`.
+/// Returns whether a secret in base64 that ends in one `=` may have this length.
 fn is_base64_length(length: usize) -> bool {
     length.is_multiple_of(4) && length >= SHORTEST_BASE64
 }
@@ -107,7 +107,7 @@ fn is_flag(name: &[u8]) -> bool {
     )
 }
 
-/// Tells whether an attribute is known, and its value looks as it should.
+/// Returns whether an attribute is known and its value is valid for it.
 fn is_known_attribute(name: &[u8], content: &[u8]) -> bool {
     let every = |allowed: fn(&u8) -> bool| content.iter().all(allowed);
     match &*name.to_ascii_lowercase() {
@@ -124,7 +124,7 @@ fn is_known_attribute(name: &[u8], content: &[u8]) -> bool {
     }
 }
 
-/// Returns whether `content` is made of numbers and of the words of dates (RFC 6265 section 5.1.1).
+/// Returns whether `content` consists of numbers and the words of dates (RFC 6265 section 5.1.1).
 fn is_date(content: &[u8]) -> bool {
     let mut words = content
         .split(|byte| matches!(byte, b' ' | b',' | b':' | b'-' | b'+'))
@@ -138,7 +138,7 @@ fn is_date(content: &[u8]) -> bool {
         })
 }
 
-/// Splits at `;`, leaving out the white space around the pieces.
+/// Splits at `;`, without the white space around the pieces.
 fn pieces(value: &[u8]) -> impl Iterator<Item = Range<usize>> {
     let mut start = 0;
     value.split(|&byte| byte == b';').map(move |piece| {
@@ -154,17 +154,17 @@ fn trimmed(value: &[u8], range: Range<usize>) -> Range<usize> {
     start..start + bytes.trim_ascii().len()
 }
 
-/// How the names of days, months and time zones begin.
+/// The first three letters of the names of days, months and time zones.
 const DATES: [&[u8]; 21] = [
     b"mon", b"tue", b"wed", b"thu", b"fri", b"sat", b"sun", b"jan", b"feb", b"mar", b"apr", b"may", b"jun", b"jul",
     b"aug", b"sep", b"oct", b"nov", b"dec", b"gmt", b"utc",
 ];
 
-/// Longer than any name in use, shorter than what a token without a name would be.
+/// Maximum length of a name: longer than any in use, and shorter than most tokens that could be mistaken for one.
 const LONGEST_NAME: usize = 64;
 
-/// Eight bytes in base64: a shorter name with nothing after its `=` is taken for a name.
+/// Length of eight bytes in base64. What is shorter, with nothing after its `=`, is taken for a name.
 const SHORTEST_BASE64: usize = 12;
 
-/// The longest of the date formats of RFC 9110 section 5.6.7.
+/// Length of the longest date format of RFC 9110 section 5.6.7.
 const LONGEST_DATE: usize = 33;

@@ -1,17 +1,17 @@
-//! Secrets in the fields of HTTP authentication (RFC 9110 section 11), and in Sec-WebSocket-Protocol, which browsers
-//! use for want of them.
+//! Secrets in the fields of HTTP authentication (RFC 9110 section 11), and in Sec-WebSocket-Protocol, in which browsers send
+//! tokens because they cannot set Authorization.
 //!
-//! In: a field's value. Out: marks on all but a scheme's name, and in a challenge on all but the parameters that tell
-//! a client what to do. Refuses a scheme that no list knows, since it may be a secret: then the value is marked whole.
+//! Only the name of a known scheme is printed, and in a challenge the parameters that describe it. An unknown scheme may be
+//! a secret, so such a value is masked as a whole.
 
 use super::secrets::Secrets;
 
-/// Marks credentials, leaving their scheme.
+/// Marks credentials without their scheme.
 pub(super) fn mark_credentials(value: &[u8], secrets: &mut Secrets) {
     secrets.mark(after_scheme(value).unwrap_or(0)..value.trim_ascii_end().len());
 }
 
-/// Marks what a challenge holds, leaving its scheme and its harmless parameters.
+/// Marks a challenge without its schemes and harmless parameters.
 pub(super) fn mark_challenge(value: &[u8], secrets: &mut Secrets) {
     let Some(parameters) = split_unquoted(value) else {
         return secrets.mark(0..value.len());
@@ -32,7 +32,7 @@ pub(super) fn mark_challenge(value: &[u8], secrets: &mut Secrets) {
     }
 }
 
-/// Marks the offered subprotocols that are not well known, for some are tokens.
+/// Marks the subprotocols that are not well known, because some are tokens.
 pub(super) fn mark_subprotocols(value: &[u8], secrets: &mut Secrets) {
     let mut start = 0;
     for element in value.split(|&byte| byte == b',') {
@@ -45,7 +45,7 @@ pub(super) fn mark_subprotocols(value: &[u8], secrets: &mut Secrets) {
     }
 }
 
-/// Finds where the credentials begin, if what comes before them is a scheme.
+/// Returns where the credentials begin, if they follow a known scheme.
 fn after_scheme(value: &[u8]) -> Option<usize> {
     let space = value.iter().position(|&byte| byte == b' ')?;
     let (scheme, rest) = value.split_at_checked(space)?;
@@ -53,7 +53,7 @@ fn after_scheme(value: &[u8]) -> Option<usize> {
     is_known_scheme(scheme).then_some(space + blank)
 }
 
-/// Tells a scheme with its first parameter from a parameter with spaces around its `=`.
+/// Distinguishes a scheme and its first parameter from a parameter with spaces around its `=`.
 fn is_scheme_here(text: &[u8], after: usize) -> bool {
     text.get(after).is_some_and(|&byte| byte != b'=')
 }
@@ -62,7 +62,7 @@ fn is_known_scheme(scheme: &[u8]) -> bool {
     SCHEMES.iter().any(|known| scheme.eq_ignore_ascii_case(known))
 }
 
-/// Tells whether `text` is `name=value` with a name that tells no secret and a value of the right form.
+/// Returns whether `text` is `name=value` with a harmless name and a well-formed value.
 fn is_harmless_parameter(text: &[u8]) -> bool {
     let Some(equals) = text.iter().position(|&byte| byte == b'=') else {
         return false;
@@ -79,13 +79,13 @@ fn is_harmless_parameter(text: &[u8]) -> bool {
             .any(|harmless| name.trim_ascii().eq_ignore_ascii_case(harmless))
 }
 
-/// Returns whether `text` begins with a parameter that tells a client what to do.
+/// Returns whether `text` begins with a harmless parameter of a challenge.
 pub(super) fn is_challenge_parameter(text: &[u8]) -> bool {
     let name = text.split(|byte| *byte == b'=').next().unwrap_or_default();
     name.len() < text.len() && HARMLESS.iter().any(|harmless| name.eq_ignore_ascii_case(harmless))
 }
 
-/// Splits at commas outside quotes; `None` if a quote never ends.
+/// Splits at commas outside quotes; `None` if a quote is not closed.
 fn split_unquoted(value: &[u8]) -> Option<Vec<&[u8]>> {
     let (mut quoted, mut escaped) = (false, false);
     let split = value
@@ -100,7 +100,7 @@ fn split_unquoted(value: &[u8]) -> Option<Vec<&[u8]>> {
     (!quoted).then_some(split)
 }
 
-/// Schemes of the IANA registry, and those that large APIs use beside it.
+/// The schemes of the IANA registry, and those of large APIs.
 const SCHEMES: [&[u8]; 48] = [
     b"Basic",
     b"Bearer",
@@ -152,7 +152,7 @@ const SCHEMES: [&[u8]; 48] = [
     b"Zoho-oauthtoken",
 ];
 
-/// Parameters of challenges that say what is wanted and what went wrong; `nonce` and `opaque` are not among them.
+/// Parameters of challenges that describe what is required and what failed. `nonce` and `opaque` can be secrets.
 const HARMLESS: [&[u8]; 9] = [
     b"realm",
     b"error",
@@ -165,7 +165,7 @@ const HARMLESS: [&[u8]; 9] = [
     b"userhash",
 ];
 
-/// Subprotocols in wide use, from the IANA registry and beside it.
+/// Subprotocols in wide use, in the IANA registry or not.
 const SUBPROTOCOLS: [&[u8]; 14] = [
     b"chat",
     b"binary",

@@ -1,24 +1,24 @@
-//! A value as the last of its readers will see it: percent-encoding undone, as many times as it was done.
+//! Undoes percent-encoding, however often a value was encoded.
 //!
-//! In: a value's bytes. Out: lower-case bytes, each with the place it came from and how deep it was encoded, so that
-//! rules search what is meant and mask what was sent. Refuses nothing: a `%` without two hexadecimal digits is itself.
-//! One pass, linear in the value's length, however deep the encoding.
+//! Rules search the decoded bytes, and mask the bytes as they were sent, so each decoded byte has its place in the value. A
+//! `%` without two hexadecimal digits stands for itself. Decoding takes one pass, in time linear in the length of the value
+//! whatever the depth of the encoding.
 
 /// One byte of a decoded value.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub(super) struct Seen {
+pub(super) struct DecodedByte {
     /// The byte, in lower case.
     pub(super) byte: u8,
-    /// Whether it was a capital letter.
+    /// Whether it was in upper case.
     pub(super) capital: bool,
-    /// Where in the value its spelling begins.
+    /// Where its encoding begins in the value.
     start: usize,
     /// How many times it was percent-encoded.
     pub(super) depth: u8,
 }
 
-impl Seen {
-    /// The byte in the case it was sent in.
+impl DecodedByte {
+    /// Returns the byte in its original case.
     pub(super) const fn as_sent(self) -> u8 {
         if self.capital {
             self.byte.to_ascii_uppercase()
@@ -30,76 +30,76 @@ impl Seen {
 
 /// A value with its percent-encoding undone.
 pub(super) struct Decoded {
-    seen: Vec<Seen>,
+    bytes: Vec<DecodedByte>,
     length: usize,
 }
 
 impl Decoded {
-    /// Decodes a value for searching.
+    /// Decodes a value for a search, which ignores case.
     pub(super) fn new(value: &[u8]) -> Self {
-        let mut seen = decode(value);
-        for each in &mut seen {
+        let mut bytes = decode(value);
+        for each in &mut bytes {
             each.capital = each.byte.is_ascii_uppercase();
             each.byte.make_ascii_lowercase();
         }
         Self {
-            seen,
+            bytes,
             length: value.len(),
         }
     }
 
-    /// Decodes a value, letters in the case they had.
+    /// Decodes a value, letters in their original case.
     pub(super) fn plain(value: &[u8]) -> Vec<u8> {
         decode(value).into_iter().map(|each| each.byte).collect()
     }
 
-    /// All bytes in order.
-    pub(super) fn seen(&self) -> &[Seen] {
-        &self.seen
+    /// Returns all bytes.
+    pub(super) fn bytes(&self) -> &[DecodedByte] {
+        &self.bytes
     }
 
-    /// The byte at an index.
-    pub(super) fn at(&self, index: usize) -> Option<Seen> {
-        self.seen.get(index).copied()
+    /// Returns the byte at an index.
+    pub(super) fn at(&self, index: usize) -> Option<DecodedByte> {
+        self.bytes.get(index).copied()
     }
 
-    /// The bytes between two indexes.
-    pub(super) fn between(&self, start: usize, end: usize) -> &[Seen] {
-        self.seen.get(start..end).unwrap_or_default()
+    /// Returns the bytes from `start` up to `end`.
+    pub(super) fn between(&self, start: usize, end: usize) -> &[DecodedByte] {
+        self.bytes.get(start..end).unwrap_or_default()
     }
 
-    /// Where in the value the byte at an index begins; the value's length for the index after the last.
+    /// Returns where the byte at an index begins in the value; the length of the value if there is no such byte.
     pub(super) fn origin(&self, index: usize) -> usize {
-        self.seen.get(index).map_or(self.length, |seen| seen.start)
+        self.bytes.get(index).map_or(self.length, |byte| byte.start)
     }
 }
 
-fn decode(value: &[u8]) -> Vec<Seen> {
-    let mut seen = Vec::with_capacity(value.len());
+fn decode(value: &[u8]) -> Vec<DecodedByte> {
+    let mut bytes = Vec::with_capacity(value.len());
     for (start, &byte) in value.iter().enumerate() {
-        seen.push(Seen {
+        bytes.push(DecodedByte {
             byte,
             capital: false,
             start,
             depth: 0,
         });
-        while let Some(folded) = fold(&seen) {
-            seen.truncate(seen.len().saturating_sub(3));
-            seen.push(folded);
+        while let Some(folded) = fold(&bytes) {
+            bytes.truncate(bytes.len().saturating_sub(3));
+            bytes.push(folded);
         }
     }
-    seen
+    bytes
 }
 
-/// Reads the last three bytes as one, if they are a percent-encoding.
-fn fold(seen: &[Seen]) -> Option<Seen> {
-    let &[.., percent, high, low] = seen else { return None };
+/// Decodes the last three bytes, if they are a percent-encoding.
+fn fold(bytes: &[DecodedByte]) -> Option<DecodedByte> {
+    let &[.., percent, high, low] = bytes else { return None };
     if percent.byte != b'%' {
         return None;
     }
     let byte = hex(high.byte)? << 4 | hex(low.byte)?;
     let depth = percent.depth.max(high.depth).max(low.depth).saturating_add(1);
-    Some(Seen {
+    Some(DecodedByte {
         byte,
         capital: false,
         start: percent.start,
@@ -118,26 +118,26 @@ mod tests {
     use super::*;
 
     #[test]
-    fn encoding_is_undone_as_often_as_it_was_done() {
+    fn a_value_is_decoded_as_often_as_it_was_encoded() {
         for value in ["a=b", "a%3Db", "a%3db", "a%253Db", "a%25253Db", "a%2%35%33Db"] {
             assert_eq!(Decoded::plain(value.as_bytes()), b"a=b", "{value}");
         }
     }
 
     #[test]
-    fn a_percent_sign_without_digits_is_itself() {
+    fn a_percent_sign_without_digits_stands_for_itself() {
         assert_eq!(Decoded::plain(b"%zz%3%"), b"%zz%3%");
     }
 
     #[test]
-    fn each_byte_knows_its_place_and_its_depth() {
+    fn each_byte_has_its_origin_and_its_depth() {
         let decoded = Decoded::new(b"A%253DB");
-        let places: Vec<_> = (0..=3).map(|index| decoded.origin(index)).collect();
-        assert_eq!(places, [0, 1, 6, 7]);
+        let origins: Vec<_> = (0..=3).map(|index| decoded.origin(index)).collect();
+        assert_eq!(origins, [0, 1, 6, 7]);
         assert_eq!(
-            decoded.seen().iter().map(|seen| seen.depth).collect::<Vec<_>>(),
+            decoded.bytes().iter().map(|byte| byte.depth).collect::<Vec<_>>(),
             [0, 2, 0]
         );
-        assert_eq!(decoded.at(0).map(|seen| seen.byte), Some(b'a'));
+        assert_eq!(decoded.at(0).map(|byte| byte.byte), Some(b'a'));
     }
 }

@@ -1,17 +1,17 @@
-//! Why there is no [`Redactor`](super::Redactor): a rule that cannot be kept ends the program before it prints.
+//! Errors in the rules. Each ends the program before it prints anything.
 
 use std::{io, path::PathBuf};
 
-/// A rule of the user's that cannot be kept; going on without it would leak.
+/// A rule of the user that cannot be applied. Ignoring it would leak.
 #[derive(Debug, thiserror::Error)]
 pub enum RuleError {
     /// No field or parameter can have this name.
     #[error("not the name of a field or parameter")]
     Name,
-    /// The pattern is not a regular expression, or too large a one.
+    /// The pattern is not a regular expression, or is too large.
     #[error(transparent)]
     Pattern(#[from] regex::Error),
-    /// The pattern matches nothing at all, which leaves nothing to mask.
+    /// The pattern matches the empty string, so a match may leave nothing to mask.
     #[error("it matches the empty string")]
     EmptyMatch,
 }
@@ -22,17 +22,17 @@ pub enum Error {
     /// The key file could not be read.
     #[error("--fingerprint: {}", path.display())]
     KeyFile {
-        /// Where it was looked for.
+        /// The path of the file.
         path: PathBuf,
-        /// What the system said.
+        /// The error of the system.
         source: io::Error,
     },
-    /// The key is so short that fingerprints could be reversed by guessing it.
+    /// The key is so short that it could be guessed, and the secrets with it.
     #[error("--fingerprint: the key has {length} bytes, at least {least} are needed")]
     ShortKey {
-        /// How long it is.
+        /// Its length in bytes.
         length: usize,
-        /// How long it must be.
+        /// The minimum length in bytes.
         least: usize,
     },
     /// The system gave no random bytes for a key.

@@ -1,8 +1,7 @@
-//! Which rule holds for which field.
+//! Selects the rule for each field.
 //!
-//! In: a field's name and value. Out: marks on what is secret in the value. Refuses to trust a value whose field is not
-//! known, or whose sender said never to index it (RFC 7541 section 7.1.3): only what a rule for that very field
-//! understands is left of it.
+//! A value is masked as a whole if the name of its field is unknown, or if its sender declared it never to be indexed
+//! (RFC 7541 section 7.1.3) and the field has no rule of its own for secrets.
 
 use super::{
     cookie, credentials,
@@ -12,7 +11,7 @@ use super::{
     url::{self, Search},
 };
 
-/// How much of a field's value is secret.
+/// The rule for a field.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 enum Kind {
     Credentials,
@@ -22,11 +21,11 @@ enum Kind {
     Subprotocols,
     Authority,
     Whole,
-    /// Not secret, but there may be URLs in it.
+    /// Not secret, but may contain secrets, as in a URL.
     Open,
 }
 
-/// Marks the secrets of a field's value.
+/// Marks the secrets in the value of a field.
 pub(super) fn mark(name: Option<&str>, value: &[u8], never_indexed: bool, search: Search<'_>, secrets: &mut Secrets) {
     if name.is_some_and(|name| search.extra.names(name.as_bytes())) {
         secrets.mark(0..value.len());
@@ -43,7 +42,7 @@ pub(super) fn mark(name: Option<&str>, value: &[u8], never_indexed: bool, search
         _ if never_indexed && search.built_in => secrets.mark(0..value.len()),
         Kind::Challenge => {
             credentials::mark_challenge(value, secrets);
-            // What is left of it, such as a realm, may be a URL.
+            // A harmless parameter such as the realm may be a URL.
             search.mark(value, Text::Value, secrets);
         }
         Kind::Subprotocols => credentials::mark_subprotocols(value, secrets),
@@ -53,14 +52,14 @@ pub(super) fn mark(name: Option<&str>, value: &[u8], never_indexed: bool, search
     }
 }
 
-/// Marks what its sender said never to index.
+/// Marks a value as a whole if its sender declared it never to be indexed.
 pub(super) fn mark_never_indexed(value: &[u8], never_indexed: bool, search: Search<'_>, secrets: &mut Secrets) {
     if never_indexed && search.built_in {
         secrets.mark(0..value.len());
     }
 }
 
-/// Marks the secrets of an authority, of a head or in a field.
+/// Marks the secrets in an authority.
 pub(super) fn mark_authority(value: &[u8], search: Search<'_>, secrets: &mut Secrets) {
     if search.built_in {
         url::mark_authority(value, secrets);
@@ -68,7 +67,7 @@ pub(super) fn mark_authority(value: &[u8], search: Search<'_>, secrets: &mut Sec
     search.mark(value, Text::Value, secrets);
 }
 
-/// Names come in lower case; if ever one does not, its value is no less secret.
+/// Returns the rule for a name. Decoders convert names to lower case; one that is not must not leak its value.
 fn kind_in_any_case(name: &str) -> Kind {
     if name.bytes().any(|byte| byte.is_ascii_uppercase()) {
         return kind_of(&name.to_ascii_lowercase());
@@ -90,7 +89,7 @@ fn kind_of(name: &str) -> Kind {
     }
 }
 
-/// Tells whether a gateway put the Authorization it got under this name, as in `x-forwarded-authorization`.
+/// Returns whether a gateway forwards Authorization under this name, as in `x-forwarded-authorization`.
 fn is_other_authorization(name: &str) -> bool {
     name.ends_with("-authorization")
 }

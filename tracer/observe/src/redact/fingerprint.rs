@@ -1,11 +1,8 @@
-//! What stands in place of a secret.
+//! The mask of a secret: `[redacted]`, or `[redacted:0123456789abcdef]` with a key.
 //!
-//! In: a secret's bytes. Out: `[redacted]`, or `[redacted:0123456789abcdef]` with a key. Refuses a key short enough to
-//! be guessed.
-//!
-//! A fingerprint is the first 8 bytes of HMAC-SHA-256. Without the key it says nothing about the secret, however
-//! short; its own length only decides how often two different secrets look alike: among a million, once in some
-//! 37 million runs. It does say which values are equal, which is its purpose.
+//! The fingerprint is the first 8 bytes of HMAC-SHA-256. Without the key it reveals nothing about the secret, even a short
+//! one, except which secrets are equal, which is its purpose. Its length decides how often two different secrets collide:
+//! among a million, once in some 37 million runs.
 
 use hmac::{Hmac, KeyInit as _, Mac as _};
 use sha2::Sha256;
@@ -17,14 +14,14 @@ use super::Error;
 pub struct FingerprintKey(Hmac<Sha256>);
 
 impl FingerprintKey {
-    /// Draws a key that lasts for this run.
+    /// Generates a random key for this run.
     pub fn random() -> Result<Self, Error> {
         let mut bytes = [0; LEAST_KEY_BYTES];
         getrandom::fill(&mut bytes).map_err(Error::Random)?;
         Self::from_file_bytes(&bytes)
     }
 
-    /// Takes all bytes of a key file, a closing line feed included.
+    /// Creates a key from all bytes of a key file, including a final newline.
     pub fn from_file_bytes(bytes: &[u8]) -> Result<Self, Error> {
         let short = Error::ShortKey {
             length: bytes.len(),
@@ -33,21 +30,21 @@ impl FingerprintKey {
         if bytes.len() < LEAST_KEY_BYTES {
             return Err(short);
         }
-        // HMAC takes keys of any length, so the second refusal never speaks.
+        // HMAC accepts keys of any length, so this error never occurs.
         Hmac::new_from_slice(bytes).map(Self).or(Err(short))
     }
 }
 
-/// Writes what stands in place of secrets.
+/// Writes masks.
 pub(super) struct Mask(Option<FingerprintKey>);
 
 impl Mask {
-    /// Masks with fingerprints if there is a key.
+    /// Creates a writer that adds fingerprints if there is a key.
     pub(super) fn new(key: Option<FingerprintKey>) -> Self {
         Self(key)
     }
 
-    /// Appends what stands for `secret`.
+    /// Appends the mask of `secret`.
     pub(super) fn write(&self, secret: &[u8], out: &mut Vec<u8>) {
         let Some(FingerprintKey(keyed)) = &self.0 else {
             return out.extend_from_slice(b"[redacted]");
@@ -61,18 +58,18 @@ impl Mask {
     }
 }
 
-/// Tells whether a mask is in `value`.
+/// Returns whether `value` contains a mask.
 pub(super) fn has_mask(value: &[u8]) -> bool {
     value.windows(MASK_START.len()).any(|window| window == MASK_START)
 }
 
-/// How every mask begins.
+/// The beginning of every mask.
 const MASK_START: &[u8] = b"[redacted";
 
-/// As long as the hash: RFC 2104 section 3 advises against less.
+/// The length of the hash. RFC 2104 section 3 discourages shorter keys.
 const LEAST_KEY_BYTES: usize = 32;
 
-/// Half of what would never collide: short enough to read, long enough to tell millions of credentials apart.
+/// Short enough to read, and long enough to tell millions of secrets apart.
 const FINGERPRINT_BYTES: usize = 8;
 
 #[cfg(test)]
@@ -93,9 +90,10 @@ mod tests {
         assert_ne!(masked(&one, b"hunter2"), masked(&two, b"hunter2"));
     }
 
-    // The key is longer than a hash and shorter than a block, so it is used as it is (RFC 4231 section 4.5).
+    // Test case 4 of RFC 4231 (section 4.5). Its key of 25 bytes is padded with zeros to the minimum length, which HMAC does
+    // with any key shorter than a block.
     #[test]
-    fn a_fingerprint_is_the_head_of_hmac_sha_256() {
+    fn a_fingerprint_is_the_first_bytes_of_hmac_sha_256() {
         let mut key = [0; 32];
         key[..25].copy_from_slice(&std::array::from_fn::<u8, 25, _>(|at| u8::try_from(at).unwrap() + 1));
         assert_eq!(masked(&key, &[0xcd; 50]), "[redacted:82558a389a443c0e]");

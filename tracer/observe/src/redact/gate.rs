@@ -1,6 +1,4 @@
-//! The gate itself.
-//!
-//! In: [`Observed`]. Out: [`Redacted`]. Refuses everyone else who would make one.
+//! [`Redacted`], whose only constructor is private to this file.
 
 use std::ops::Deref;
 
@@ -9,7 +7,7 @@ use serde::{Serialize, Serializer};
 use super::{Line, Redactor, compose};
 use crate::{correlate::Observed, health::Health};
 
-/// Proof that a value went through a [`Redactor`], which alone can make one.
+/// Proof that a value was redacted: only a [`Redactor`] can create one.
 ///
 /// ```compile_fail,E0423
 /// use tracer_observe::redact::Redacted;
@@ -44,12 +42,12 @@ impl<T: Serialize> Serialize for Redacted<T> {
 }
 
 impl Redactor {
-    /// Makes the line that may be printed of what was observed.
+    /// Converts an observation to a line, with its secrets masked.
     pub fn redact(&self, observed: &Observed) -> Redacted<Line> {
         Redacted::new(compose::line(self, observed))
     }
 
-    /// Makes the line of something about the tracing itself: nothing in it comes from a traced process.
+    /// Converts a health report to a line. It has no secrets, because nothing in it comes from a traced process.
     pub fn health(&self, health: &Health) -> Redacted<Line> {
         Redacted::new(compose::health(health))
     }

@@ -1,22 +1,19 @@
-//! Names with `*` in them.
-//!
-//! In: a pattern, once; names, often. Out: whether it matches. Refuses nothing: `*` stands for any run of bytes,
-//! every other byte for itself, letters in either case.
+//! Globs, with `*` as their only special character.
 
-/// A pattern in which `*` stands for any run of bytes.
+/// A pattern in which `*` matches any number of bytes, and every other byte matches itself, in either case.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub(crate) struct Glob(Box<[u8]>);
 
 impl Glob {
-    /// Takes a pattern.
+    /// Creates a glob from a pattern.
     pub(crate) fn new(pattern: &str) -> Self {
         Self(pattern.to_ascii_lowercase().into_bytes().into_boxed_slice())
     }
 
-    /// Tells whether the whole of `name` matches.
+    /// Returns whether the whole of `name` matches.
     pub(crate) fn matches(&self, name: &[u8]) -> bool {
         let (mut pattern, mut rest) = (&*self.0, name);
-        // Where to go on if a star has to take one byte more; only the latest star ever needs to.
+        // The pattern after the latest star and the bytes that it may match. No earlier star ever has to match more.
         let mut retry = None;
         loop {
             match (pattern.split_first(), rest.split_first()) {
@@ -45,7 +42,7 @@ mod tests {
     use super::Glob;
 
     #[test]
-    fn a_star_stands_for_any_run_of_bytes() {
+    fn a_star_matches_any_number_of_bytes() {
         for (pattern, name) in [
             ("*", ""),
             ("x-*-id", "X-Tenant-Id"),

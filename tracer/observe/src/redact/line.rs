@@ -1,8 +1,7 @@
-//! What a line of output says: the contract, as types.
+//! The lines of output as types: the contract that `schema.json` describes.
 //!
-//! In: strings and numbers that `compose` let through. Out: JSON in the contract's order, through serde. Refuses
-//! nothing by itself: a [`Line`] made elsewhere is of no use, because sinks take it only as
-//! [`Redacted`](super::Redacted). What does not apply is absent.
+//! serde writes the members in the order of the fields, which is that of the contract; a member that does not apply is
+//! absent. Sinks accept a line only as [`Redacted`](super::Redacted), so one that is made elsewhere cannot be printed.
 
 use serde::{Serialize, Serializer};
 
@@ -11,56 +10,31 @@ use crate::correlate::LibraryName;
 /// One line of output.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub enum Line {
-    /// A request with its response, or half of it.
+    /// A request with its response, or only one of them.
     Exchange(Box<ExchangeLine>),
-    /// The end of an exchange printed earlier.
+    /// The end of an exchange that was printed before it had ended.
     End(Box<EndLine>),
-    /// A hole in what was captured.
+    /// Bytes that are missing.
     Loss(Box<LossLine>),
-    /// A connection as a whole.
+    /// The summary of a connection.
     Connection(Box<SummaryLine>),
-    /// Something about the tracing itself.
+    /// The health of the tracer.
     Health(Box<HealthLine>),
 }
 
 impl Serialize for Line {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         match self {
-            Self::Exchange(line) => Tagged {
-                v: VERSION,
-                kind: "exchange",
-                line,
-            }
-            .serialize(serializer),
-            Self::End(line) => Tagged {
-                v: VERSION,
-                kind: "end",
-                line,
-            }
-            .serialize(serializer),
-            Self::Loss(line) => Tagged {
-                v: VERSION,
-                kind: "loss",
-                line,
-            }
-            .serialize(serializer),
-            Self::Connection(line) => Tagged {
-                v: VERSION,
-                kind: "connection",
-                line,
-            }
-            .serialize(serializer),
-            Self::Health(line) => Tagged {
-                v: VERSION,
-                kind: "health",
-                line,
-            }
-            .serialize(serializer),
+            Self::Exchange(line) => tagged("exchange", line, serializer),
+            Self::End(line) => tagged("end", line, serializer),
+            Self::Loss(line) => tagged("loss", line, serializer),
+            Self::Connection(line) => tagged("connection", line, serializer),
+            Self::Health(line) => tagged("health", line, serializer),
         }
     }
 }
 
-/// What every line begins with; serde's own tag would put the type before the version.
+/// A line after its version and type. The tag that serde can add would come before the version.
 #[derive(Serialize)]
 struct Tagged<T> {
     v: u8,
@@ -70,94 +44,101 @@ struct Tagged<T> {
     line: T,
 }
 
-/// The contract's version.
+fn tagged<S: Serializer>(kind: &'static str, line: impl Serialize, serializer: S) -> Result<S::Ok, S::Error> {
+    let v = VERSION;
+    Tagged { v, kind, line }.serialize(serializer)
+}
+
+/// Version of the contract.
 const VERSION: u8 = 1;
 
-/// A field's name and value; what is not known is null.
+/// Name and value of a field; `None` if unknown.
 pub type FieldLine = (Option<Box<str>>, Option<Box<str>>);
 
-/// A request with its response, or the half of it that was seen.
+/// A request with its response, or the one of them that was seen.
 #[derive(Clone, Debug, Eq, PartialEq, Serialize)]
 pub struct ExchangeLine {
     /// Unique within a run.
     pub id: String,
-    /// The request's first byte, RFC 3339.
+    /// Time of the first byte of the request, or of the response if there is no request, RFC 3339.
     pub time: String,
-    /// The traced process.
+    /// Process id.
     pub pid: u32,
-    /// The thread that read or wrote the first byte.
+    /// Id of the thread that read or wrote that byte.
     pub tid: u32,
-    /// The traced process's short name.
+    /// Short name of the process.
     pub process: String,
-    /// The TLS library.
+    /// TLS library of the process.
     pub tls: LibraryName,
-    /// The traced process's role.
+    /// Role of the traced process: `client` or `server`.
     pub side: &'static str,
     /// The connection.
     pub connection: ConnectionLine,
-    /// The protocol and its version.
+    /// Protocol and version.
     pub protocol: &'static str,
-    /// HTTP/2 stream identifier, or the place in an HTTP/1 connection.
+    /// HTTP/2 stream identifier, or the ordinal of the exchange on an HTTP/1 connection.
     pub stream: u64,
     /// The request, if seen.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub request: Option<RequestLine>,
-    /// The responses before the final one.
+    /// The 1xx responses.
     #[serde(skip_serializing_if = "Vec::is_empty")]
-    pub informational: Vec<InformationalLine>,
+    pub informational: Vec<ResponseLine>,
     /// The final response, if seen.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub response: Option<ResponseLine>,
-    /// Microseconds from the request's first byte to the end of the response's head.
+    /// Microseconds from the first byte of the request to the end of the response head.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub head_us: Option<u64>,
-    /// Microseconds from the request's first byte to the response's end.
+    /// Microseconds from the first byte of the request to the end of the response.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub duration_us: Option<u64>,
     /// How it ended, if it has.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub ended: Option<&'static str>,
-    /// The id under which the gateway's own log knows it.
+    /// Value of `x-request-id`, under which the gateway logs the request.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub request_id: Option<Box<str>>,
-    /// What gRPC says of the call.
+    /// The gRPC call, if it is one.
     #[serde(flatten)]
     pub grpc: GrpcLine,
-    /// `latin1` if a value here was not UTF-8, so that each of its characters stands for a byte.
+    /// `latin1` if a value of the line was not UTF-8: each character of every value then stands for one byte.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub encoding: Option<&'static str>,
 }
 
-/// A connection, and how its addresses were learned or why they were not. An address is `IP:PORT`, `[IP]:PORT`,
-/// `unix:PATH`, `unix:@NAME` in the abstract namespace, or `unix:` where a UNIX socket is bound to nothing.
+/// A connection, and how its addresses were learned or why they were not.
+///
+/// An address is `IP:PORT`, `[IP]:PORT`, `unix:PATH`, `unix:@NAME` in the abstract namespace, or `unix:` for an unbound UNIX
+/// socket.
 #[derive(Clone, Debug, Eq, PartialEq, Serialize)]
 pub struct ConnectionLine {
     /// Unique within a run.
     pub id: String,
-    /// The traced process's own address.
+    /// Address of the traced process.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub local: Option<String>,
-    /// Its peer's address.
+    /// Address of its peer.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub remote: Option<String>,
     /// How the addresses were learned.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub source: Option<&'static str>,
-    /// Why there are none.
+    /// Why the addresses are unknown.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub reason: Option<&'static str>,
-    /// Whom the peer said it speaks for by the PROXY protocol.
+    /// Addresses in the PROXY protocol header of the peer.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub proxied: Option<ProxiedLine>,
-    /// Inode of the network namespace they belong to, where it is not the tracer's own.
+    /// Inode of the network namespace of the addresses, if it is not that of the tracer.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub netns: Option<u32>,
 }
 
-/// Whom a connection is for, as its peer said by the PROXY protocol.
+/// The addresses in a PROXY protocol header.
 #[derive(Clone, Debug, Eq, PartialEq, Serialize)]
 pub struct ProxiedLine {
-    /// Where it comes from.
+    /// Where the connection comes from.
     pub source: String,
     /// Where it was meant to go.
     pub destination: String,
@@ -178,21 +159,21 @@ pub struct RequestLine {
     /// Path and query.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub path: Option<Box<str>>,
-    /// The protocol an extended CONNECT asks for.
+    /// Protocol that an extended CONNECT asks for (RFC 8441).
     #[serde(skip_serializing_if = "Option::is_none")]
     pub protocol_upgrade: Option<Box<str>>,
     /// Header fields in wire order.
     pub headers: Vec<FieldLine>,
     /// Whether the head is well-formed and every field of it is known.
     pub complete: bool,
-    /// How many fields are not.
+    /// Number of fields that are unknown or left out.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub unknown: Option<u32>,
-    /// In what the head is not well-formed, if it is not: `method`, `spaces`, `start-line`, `pseudo-header`, `field`,
+    /// The part of the head that is not well-formed: `method`, `spaces`, `start-line`, `pseudo-header`, `field`,
     /// `header-block`, `too-large` or `unfinished`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub malformed: Option<&'static str>,
-    /// Body bytes so far.
+    /// Bytes of the body so far.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub body_bytes: Option<u64>,
     /// Trailer fields.
@@ -200,27 +181,7 @@ pub struct RequestLine {
     pub trailers: Vec<FieldLine>,
 }
 
-/// A response before the final one.
-#[derive(Clone, Debug, Eq, PartialEq, Serialize)]
-pub struct InformationalLine {
-    /// Status code.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub status: Option<u16>,
-    /// Header fields in wire order.
-    pub headers: Vec<FieldLine>,
-    /// False when a field is not known, else absent.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub complete: Option<bool>,
-    /// How many fields are not.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub unknown: Option<u32>,
-    /// In what the head is not well-formed, if it is not: `method`, `spaces`, `start-line`, `pseudo-header`, `field`,
-    /// `header-block`, `too-large` or `unfinished`.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub malformed: Option<&'static str>,
-}
-
-/// A final response.
+/// A response, final or informational (1xx).
 #[derive(Clone, Debug, Eq, PartialEq, Serialize)]
 pub struct ResponseLine {
     /// Status code.
@@ -228,16 +189,16 @@ pub struct ResponseLine {
     pub status: Option<u16>,
     /// Header fields in wire order.
     pub headers: Vec<FieldLine>,
-    /// Whether the head is well-formed and every field of it is known.
-    pub complete: bool,
-    /// How many fields are not.
+    /// Whether the head is well-formed and every field of it is known. Absent for an informational response if it is.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub complete: Option<bool>,
+    /// Number of fields that are unknown or left out.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub unknown: Option<u32>,
-    /// In what the head is not well-formed, if it is not: `method`, `spaces`, `start-line`, `pseudo-header`, `field`,
-    /// `header-block`, `too-large` or `unfinished`.
+    /// See [`RequestLine::malformed`].
     #[serde(skip_serializing_if = "Option::is_none")]
     pub malformed: Option<&'static str>,
-    /// Body bytes so far.
+    /// Bytes of the body so far. Absent for an informational response.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub body_bytes: Option<u64>,
     /// Trailer fields.
@@ -245,44 +206,44 @@ pub struct ResponseLine {
     pub trailers: Vec<FieldLine>,
 }
 
-/// The end of an exchange printed earlier.
+/// The end of an exchange that was printed before it had ended.
 #[derive(Clone, Debug, Eq, PartialEq, Serialize)]
 pub struct EndLine {
-    /// The exchange's id.
+    /// Id of the exchange.
     pub id: String,
-    /// What its response came to.
+    /// What the end adds to the response.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub response: Option<EndResponseLine>,
-    /// Microseconds from the exchange's first byte to its end.
+    /// Microseconds from the first byte of the exchange to its end.
     pub duration_us: u64,
     /// How it ended.
     pub ended: &'static str,
-    /// What gRPC says of the call's end.
+    /// The end of the gRPC call, if it is one.
     #[serde(flatten)]
     pub grpc: GrpcLine,
-    /// `latin1` if a value here was not UTF-8.
+    /// See [`ExchangeLine::encoding`].
     #[serde(skip_serializing_if = "Option::is_none")]
     pub encoding: Option<&'static str>,
 }
 
-/// What gRPC says of a call, in fields or trailers.
+/// A gRPC call, from header and trailer fields.
 #[derive(Clone, Debug, Default, Eq, PartialEq, Serialize)]
 pub struct GrpcLine {
     /// How long the caller waits, as sent: digits and a unit.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub grpc_timeout: Option<Box<str>>,
-    /// How the call ended; 0 is well.
+    /// Status of the call; 0 is success.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub grpc_status: Option<u32>,
-    /// What the server adds to that, percent-encoded as sent.
+    /// Message of the server beside the status, percent-encoded as sent.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub grpc_message: Option<Box<str>>,
 }
 
-/// What only the end of a response tells.
+/// What the end of an exchange adds to its response.
 #[derive(Clone, Debug, Eq, PartialEq, Serialize)]
 pub struct EndResponseLine {
-    /// Body bytes in all.
+    /// Bytes of the whole body.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub body_bytes: Option<u64>,
     /// Trailer fields.
@@ -290,115 +251,115 @@ pub struct EndResponseLine {
     pub trailers: Vec<FieldLine>,
 }
 
-/// A hole in what was captured.
+/// Bytes that are missing.
 #[derive(Clone, Debug, Eq, PartialEq, Serialize)]
 pub struct LossLine {
     /// When it was noticed, RFC 3339.
     pub time: String,
-    /// The traced process.
+    /// Process id.
     pub pid: u32,
-    /// The traced process's short name.
+    /// Short name of the process.
     pub process: String,
     /// The connection.
     pub connection: ConnectionLine,
-    /// Which way the missing bytes went.
+    /// Direction of the bytes: `read` or `write`.
     pub direction: &'static str,
     /// Position of the first missing byte.
     pub position: u64,
-    /// How many are missing, if that is known.
+    /// Number of missing bytes, if known.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub bytes: Option<u64>,
-    /// Why: `lost`, `over_limit`, `dropped`, `sendfile` (they went from a file to the kernel), `not_captured` (the call that
-    /// moved them could not be followed) or `unreadable` (so was their number).
+    /// Why: `lost`, `over_limit`, `dropped`, `sendfile` (the kernel sent them from a file), `not_captured` (the call that
+    /// moved them could not be captured) or `unreadable` (their number or content could not be read).
     pub cause: &'static str,
 }
 
-/// Something about the tracing itself that its user should know. A member that does not apply is absent.
+/// The health of a ring, a table or the output.
 #[derive(Clone, Debug, Eq, PartialEq, Serialize)]
 pub struct HealthLine {
-    /// When, RFC 3339.
+    /// When it was noticed, RFC 3339.
     pub time: String,
-    /// What of: `ring`, the fullest of them; `table`, one of the programs in the kernel; `output`.
+    /// `ring` (the fullest), `table` (a BPF map) or `output`.
     pub subject: &'static str,
-    /// Which table, by what it holds.
+    /// Name of the table, by what it holds.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub name: Option<&'static str>,
-    /// `nearly_full` from nine tenths on; `dropped` when it refused something; `fine` when that is over.
+    /// `nearly_full` over nine tenths, `dropped` if something was dropped, `fine` after it recovered.
     pub state: &'static str,
-    /// Bytes in a ring, entries in a table.
+    /// Bytes in the ring, entries in the table.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub used: Option<u64>,
-    /// How many it has room for.
+    /// Bytes or entries that it has room for.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub capacity: Option<u64>,
-    /// What it refused since the line before: records of a ring, entries of a table, lines of the output.
+    /// Records, entries or lines dropped since the previous line.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub dropped: Option<u64>,
 }
 
-/// A connection as a whole: at its end, or at the end of the run while it is open. A member that is absent is not known.
+/// The summary of a connection, at its end or at the end of the run. A member that is absent is unknown.
 #[derive(Clone, Debug, Eq, PartialEq, Serialize)]
 pub struct SummaryLine {
-    /// The connection's id.
+    /// Id of the connection.
     pub id: String,
-    /// When it ended, or the run did, RFC 3339.
+    /// When the connection or the run ended, RFC 3339.
     pub time: String,
-    /// The traced process.
+    /// Process id.
     pub pid: u32,
-    /// The traced process's short name.
+    /// Short name of the process.
     pub process: String,
-    /// The TLS library.
+    /// TLS library of the process.
     pub tls: LibraryName,
-    /// The connection, as in the lines of its exchanges.
+    /// The connection, as in its exchange lines.
     pub connection: ConnectionLine,
     /// When its socket was established, RFC 3339.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub opened: Option<String>,
-    /// The protocol version as OpenSSL names it, or its number in hexadecimal.
+    /// Protocol version by its name in OpenSSL, else its number in hexadecimal.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub tls_version: Option<Box<str>>,
-    /// The cipher suite as the library names it.
+    /// Cipher suite by its name in the library.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub cipher: Option<Box<str>>,
-    /// The application protocol that was agreed on.
+    /// Application protocol that was negotiated.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub alpn: Option<Box<str>>,
-    /// The server name that the client asked for.
+    /// Server name that the client asked for.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub server_name: Option<Box<str>>,
-    /// Microseconds that the handshake took, waiting included.
+    /// Duration of the handshake in microseconds, waiting included.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub handshake_us: Option<u64>,
     /// Smoothed round-trip time at the end, in microseconds.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub rtt_us: Option<u32>,
-    /// Segments sent again.
+    /// Retransmitted segments.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub retransmits: Option<u32>,
-    /// Bytes received, ciphertext.
+    /// Bytes of ciphertext received.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub received: Option<u64>,
-    /// Bytes sent and acknowledged, ciphertext.
+    /// Bytes of ciphertext sent and acknowledged.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub acknowledged: Option<u64>,
-    /// Bytes read since it was first seen, plaintext.
+    /// Bytes of plaintext read since it was first seen.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub read: Option<u64>,
-    /// Bytes written since it was first seen, plaintext.
+    /// Bytes of plaintext written since it was first seen.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub written: Option<u64>,
-    /// Exchanges that were seen on it, printed or not.
+    /// Exchanges seen on it, printed or not.
     pub exchanges: u64,
-    /// How it ended: `fin`, `reset` or `timeout`.
+    /// How its socket was closed: `fin`, `reset` or `timeout`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub ended: Option<&'static str>,
-    /// Which end did that: `local` is the traced process's.
+    /// Which end closed it: `local` is the traced process.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub ended_by: Option<&'static str>,
-    /// True if it was still open when the run ended, else absent.
+    /// True if it was open when the run ended, else absent.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub open: Option<bool>,
-    /// `latin1` if a value here was not UTF-8, so that each of its characters stands for a byte.
+    /// `latin1` if a value of the line was not UTF-8: each character of every value then stands for one byte.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub encoding: Option<&'static str>,
 }

@@ -1,20 +1,19 @@
-//! Secrets in structured text: members of JSON, also escaped or cut short, `name: value`, and elements of XML.
+//! Secrets in structured text: JSON members, also within escaped JSON, `name: value`, and XML elements.
 //!
-//! In: text, percent-encoding undone. Out: the places of the values of secret members. Refuses to be fooled by an end that
-//! does not come: then the rest of the text is the value.
+//! The text is percent-decoded, and may be cut short: a value without an end reaches to the end of the text.
 
 use std::ops::Range;
 
-/// What kind of text a value is, which decides where in it a parameter ends.
+/// The kind of a text, which decides where a parameter in it ends.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(super) enum Text {
-    /// A path with its query: nothing but a delimiter of URLs ends a parameter.
+    /// A path with its query: only a delimiter of URLs ends a parameter.
     Path,
-    /// A field's value: white space, quotes and angle brackets end one too.
+    /// The value of a field: white space, quotes and angle brackets end one too.
     Value,
 }
 
-/// Calls `mark` with the place of each value whose name is secret, in order.
+/// Calls `mark` with the range of each value whose name is secret, in order.
 pub(super) fn find(text: &[u8], kind: Text, is_secret: impl Fn(&[u8]) -> bool, mut mark: impl FnMut(Range<usize>)) {
     let mut from = 0;
     while let Some(found) = separator(text, from) {
@@ -36,15 +35,15 @@ fn separator(text: &[u8], from: usize) -> Option<usize> {
     Some(from + at)
 }
 
-/// A name, and how it is written, which decides where its value ends.
+/// A name, and its syntax, which decides where its value ends.
 struct Name<'a> {
     bytes: &'a [u8],
-    written: Written,
+    syntax: Syntax,
 }
 
 #[derive(Clone, Copy)]
-enum Written {
-    /// In quotes, before each of which are this many backslashes.
+enum Syntax {
+    /// `"name": value`, with this many backslashes before each quote.
     Quoted(usize),
     /// `name: value`.
     Plain,
@@ -67,7 +66,7 @@ fn name_before(text: &[u8], separator: usize, kind: Text) -> Option<Name<'_>> {
             .map_or(0, |quote| quote + 1);
         return Some(Name {
             bytes: inside.get(start..)?,
-            written: Written::Quoted(depth),
+            syntax: Syntax::Quoted(depth),
         });
     }
     let start = before
@@ -75,16 +74,16 @@ fn name_before(text: &[u8], separator: usize, kind: Text) -> Option<Name<'_>> {
         .rposition(|byte| !in_plain_name(*byte))
         .map_or(0, |end| end + 1);
     let (behind, bytes) = (before.get(..start)?, before.get(start..)?);
-    let written = match by {
-        b':' if kind == Text::Value && !text.get(separator..)?.starts_with(b"://") => Written::Plain,
-        b'>' if behind.ends_with(b"<") => Written::Element,
+    let syntax = match by {
+        b':' if kind == Text::Value && !text.get(separator..)?.starts_with(b"://") => Syntax::Plain,
+        b'>' if behind.ends_with(b"<") => Syntax::Element,
         _ => return None,
     };
-    (!bytes.is_empty()).then_some(Name { bytes, written })
+    (!bytes.is_empty()).then_some(Name { bytes, syntax })
 }
 
 impl Name<'_> {
-    /// The name with JSON's `\u` escapes of ASCII undone (RFC 8259 section 7).
+    /// Returns the name with the `\u` escapes of ASCII characters undone (RFC 8259 section 7).
     fn unescaped(&self) -> Vec<u8> {
         let mut plain = Vec::with_capacity(self.bytes.len());
         let mut rest = self.bytes;
@@ -120,11 +119,11 @@ impl Name<'_> {
             let inside = start + slashes + 1;
             return inside..closing_quote(text, inside, quote, slashes);
         }
-        let end = match (self.written, first) {
-            (Written::Quoted(depth), Some(b'{' | b'[')) => closing_bracket(text, start, depth),
-            (Written::Quoted(_), _) => until(text, start, |byte| matches!(byte, b',' | b'}' | b']')),
-            (Written::Plain, _) => until(text, start, |byte| matches!(byte, b'\r' | b'\n')),
-            (Written::Element, _) => until(text, start, |byte| byte == b'<'),
+        let end = match (self.syntax, first) {
+            (Syntax::Quoted(depth), Some(b'{' | b'[')) => closing_bracket(text, start, depth),
+            (Syntax::Quoted(_), _) => until(text, start, |byte| matches!(byte, b',' | b'}' | b']')),
+            (Syntax::Plain, _) => until(text, start, |byte| matches!(byte, b'\r' | b'\n')),
+            (Syntax::Element, _) => until(text, start, |byte| byte == b'<'),
         };
         start..end
     }
@@ -141,7 +140,7 @@ impl TrimStart for [u8] {
     }
 }
 
-/// Finds the quote that ends a string whose quotes have `depth` backslashes before them.
+/// Finds the end of a string whose quotes have `depth` backslashes before them.
 fn closing_quote(text: &[u8], from: usize, quote: u8, depth: usize) -> usize {
     let mut slashes = 0;
     for (index, byte) in text.iter().enumerate().skip(from) {
@@ -153,7 +152,7 @@ fn closing_quote(text: &[u8], from: usize, quote: u8, depth: usize) -> usize {
     text.len()
 }
 
-/// Finds the end of an object or array, brackets in strings not counted.
+/// Finds the end of an object or array, ignoring brackets in strings.
 fn closing_bracket(text: &[u8], from: usize, depth: usize) -> usize {
     let (mut open, mut slashes, mut quoted) = (0_usize, 0, false);
     for (index, byte) in text.iter().enumerate().skip(from) {
@@ -173,8 +172,8 @@ fn closing_bracket(text: &[u8], from: usize, depth: usize) -> usize {
     text.len()
 }
 
-/// Returns whether a quote with so many backslashes before it is one of a level's own: each level of escaping doubles
-/// the backslashes of its content and adds one to the quotes.
+/// Returns whether a quote with this many backslashes before it delimits a string whose quotes have `depth` of them, and is
+/// not part of its content: each level of escaping doubles the backslashes and adds one before each quote.
 fn closes(slashes: usize, depth: usize) -> bool {
     slashes % (2 * (depth + 1)) == depth || slashes < depth
 }
@@ -193,7 +192,7 @@ fn is_quote(byte: u8) -> bool {
     matches!(byte, b'"' | b'\'')
 }
 
-/// White space, and what stands for it in forms.
+/// Returns whether a byte is white space, or the `+` that encodes it in forms.
 fn is_blank(byte: u8) -> bool {
     matches!(byte, b' ' | b'\t' | b'\r' | b'\n' | b'+')
 }
@@ -202,7 +201,7 @@ fn in_plain_name(byte: u8) -> bool {
     byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b'.' | b'$' | b'@' | b'[' | b']')
 }
 
-/// A name's last bytes decide.
+/// Maximum bytes of a name that are examined: its last ones decide.
 const LONGEST_NAME: usize = 128;
 
 #[cfg(test)]
@@ -211,17 +210,17 @@ mod tests {
     use crate::redact::names;
 
     fn masked_as(kind: Text, text: &str) -> String {
-        let mut places = Vec::new();
-        find(text.as_bytes(), kind, names::is_secret, |place| places.push(place));
+        let mut ranges = Vec::new();
+        find(text.as_bytes(), kind, names::is_secret, |range| ranges.push(range));
         let mut masked = text.to_owned();
-        for place in places.into_iter().rev() {
-            masked.replace_range(place, "~");
+        for range in ranges.into_iter().rev() {
+            masked.replace_range(range, "~");
         }
         masked
     }
 
     #[test]
-    fn members_of_json_lose_their_values() {
+    fn secret_json_members_are_masked() {
         for (text, wanted) in [
             (r#"{"password":"hunter2","a":1}"#, r#"{"password":"~","a":1}"#),
             (r#"{"a":{"apiKey" : "hun\"ter2"}}"#, r#"{"a":{"apiKey" : "~"}}"#),
@@ -246,7 +245,7 @@ mod tests {
     }
 
     #[test]
-    fn what_looks_like_a_field_or_an_element_loses_its_value() {
+    fn secret_fields_and_elements_are_masked() {
         for (text, wanted) in [
             ("b Authorization: Bearer hunter2", "b Authorization: ~"),
             ("b X-Api-Key:hunter2, c", "b X-Api-Key:~"),

@@ -1,11 +1,10 @@
-//! The only gate between what a traced process said and what is printed.
+//! Redaction: the only gate between a traced process and the output.
 //!
-//! In: [`Observed`](crate::correlate::Observed). Out: [`Redacted`]`<`[`Line`]`>`, the one thing sinks and filters
-//! accept. Refuses to print what a rule cannot read: such a value is masked whole.
+//! It turns an [`Observed`](crate::correlate::Observed) into a [`Redacted`]`<`[`Line`]`>`, and sinks and filters accept
+//! nothing else. It fails closed: a value that a rule cannot parse is masked as a whole.
 //!
-//! Each rule marks the secrets in the bytes as they were sent, all marks are united, and only then is anything
-//! copied: no rule works on what another one left. The rules are on from the start; [`Rules::show`] alone turns
-//! them off.
+//! Each rule marks the secrets in the bytes as they were sent, and only the union of all marks is masked. So the rules do not
+//! depend on each other or on their order. They are on by default; only [`Rules::show`] turns them off.
 
 mod error;
 mod line;
@@ -41,8 +40,8 @@ pub use error::{Error, RuleError};
 pub use fingerprint::FingerprintKey;
 pub use gate::Redacted;
 pub use line::{
-    ConnectionLine, EndLine, EndResponseLine, ExchangeLine, FieldLine, GrpcLine, HealthLine, InformationalLine, Line,
-    LossLine, ProxiedLine, RequestLine, ResponseLine, SummaryLine,
+    ConnectionLine, EndLine, EndResponseLine, ExchangeLine, FieldLine, GrpcLine, HealthLine, Line, LossLine,
+    ProxiedLine, RequestLine, ResponseLine, SummaryLine,
 };
 pub use redactor::Redactor;
 pub use rules::{NameRule, PatternRule, Rules};

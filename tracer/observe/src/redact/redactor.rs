@@ -1,8 +1,8 @@
-//! The rules, ready for use: what of a value is secret, and the value without it.
+//! Applies the rules to a value.
 
 use super::{Rules, fingerprint::Mask, rules::Extra, secrets::Secrets, url::Search, words::Word};
 
-/// The rules, ready for use.
+/// Finds and masks the secrets in values.
 pub struct Redactor {
     extra: Extra,
     mask: Mask,
@@ -10,7 +10,7 @@ pub struct Redactor {
 }
 
 impl Redactor {
-    /// Takes the rules.
+    /// Creates a redactor with these rules.
     pub fn new(rules: Rules) -> Self {
         let Rules {
             names,
@@ -25,7 +25,7 @@ impl Redactor {
         }
     }
 
-    /// Marks with `rule` and with the user's patterns.
+    /// Returns what `rule` and the user's patterns mark.
     pub(super) fn secrets(&self, value: &[u8], rule: impl FnOnce(Search<'_>, &mut Secrets)) -> Secrets {
         let mut secrets = Secrets::default();
         rule(
@@ -39,7 +39,7 @@ impl Redactor {
         secrets
     }
 
-    /// Marks a word whole unless it may be shown.
+    /// Returns the whole word, unless it may be shown.
     pub(super) fn word_secrets(&self, word: Word, text: &[u8]) -> Secrets {
         let mut secrets = Secrets::default();
         if self.built_in && !word.is_shown(text) {
@@ -48,7 +48,7 @@ impl Redactor {
         secrets
     }
 
-    /// Copies a value without its secrets.
+    /// Copies a value with its secrets masked.
     pub(super) fn mask(&self, value: &[u8], secrets: Secrets) -> Vec<u8> {
         secrets.masked(value, &self.mask)
     }

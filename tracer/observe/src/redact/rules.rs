@@ -1,7 +1,7 @@
-//! What the user wants masked beyond, or instead of, the rules that are always there.
+//! The user's rules, in addition to the built-in ones or instead of them.
 //!
-//! In: what was typed. Out: [`Rules`]. Refuses a name no field can have, and a pattern that does not compile or that
-//! matches nothing at all: a rule that silently does nothing is a leak.
+//! A name that no field can have and a pattern that cannot mask anything are errors: a rule that silently does nothing is a
+//! leak.
 
 use std::str::FromStr;
 
@@ -9,20 +9,20 @@ use regex::bytes::Regex;
 
 use super::{FingerprintKey, Glob, RuleError, secrets::Secrets};
 
-/// What to mask, and how.
+/// What is masked, and how.
 #[derive(Default)]
 pub struct Rules {
-    /// Fields and parameters to mask in addition.
+    /// Names of fields and parameters whose values are masked too.
     pub names: Vec<NameRule>,
-    /// What to mask in addition in a value, a path or an authority.
+    /// Patterns whose matches in any value, path or authority are masked too.
     pub patterns: Vec<PatternRule>,
-    /// The key with which masked values get a fingerprint.
+    /// The key for the fingerprints in masks; without one, masks have none.
     pub fingerprint: Option<FingerprintKey>,
-    /// Turns the built-in rules off; `names` and `patterns` still hold.
+    /// Turns off the built-in rules, but not `names` and `patterns`.
     pub show: bool,
 }
 
-/// Names of fields and parameters; `*` stands for any run of characters.
+/// A name of fields and parameters, in which `*` matches any number of characters.
 #[derive(Clone, Debug)]
 pub struct NameRule(Glob);
 
@@ -38,7 +38,7 @@ impl FromStr for NameRule {
     }
 }
 
-/// A regular expression that matches something.
+/// A regular expression that does not match the empty string.
 #[derive(Clone, Debug)]
 pub struct PatternRule(Regex);
 
@@ -65,7 +65,7 @@ impl Extra {
         Self { names, patterns }
     }
 
-    /// Tells whether the user named this field or parameter.
+    /// Returns whether the user named this field or parameter.
     pub(super) fn names(&self, name: &[u8]) -> bool {
         self.names.iter().any(|NameRule(glob)| glob.matches(name))
     }
@@ -90,7 +90,7 @@ mod tests {
     }
 
     #[test]
-    fn a_pattern_that_matches_nothing_at_all_is_an_error() {
+    fn a_pattern_that_matches_the_empty_string_is_an_error() {
         assert!(matches!("x*".parse::<PatternRule>(), Err(RuleError::EmptyMatch)));
     }
 

@@ -1,7 +1,7 @@
-//! Where the secrets are in a value, and the value without them.
+//! The ranges of a value that are secret, and masking them.
 //!
-//! In: ranges of a value's bytes, from any number of rules, in any order. Out: a copy in which each is masked; ranges
-//! that overlap or touch are masked as one. Refuses ranges outside the value, by masking it whole.
+//! Any number of rules mark ranges, in any order. Ranges that overlap or touch get one mask. A range outside the value masks
+//! the whole value.
 
 use std::ops::Range;
 
@@ -14,35 +14,35 @@ pub(super) struct Secrets(Vec<Secret>);
 #[derive(Clone, Debug)]
 struct Secret {
     range: Range<usize>,
-    spelled: Spelled,
+    encoding: Encoding,
 }
 
-/// How a secret is written; its fingerprint is that of the secret, however it is written.
+/// How a secret is encoded. Its fingerprint does not depend on it.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
-enum Spelled {
-    Plainly,
-    PercentEncoded,
+enum Encoding {
+    Plain,
+    Percent,
 }
 
 impl Secrets {
-    /// Marks a secret; an empty one needs no mask.
+    /// Marks a secret. An empty range is ignored.
     pub(super) fn mark(&mut self, range: Range<usize>) {
-        self.push(range, Spelled::Plainly);
+        self.push(range, Encoding::Plain);
     }
 
     /// Marks a secret that may be percent-encoded.
     pub(super) fn mark_encoded(&mut self, range: Range<usize>) {
-        self.push(range, Spelled::PercentEncoded);
+        self.push(range, Encoding::Percent);
     }
 
-    /// Takes over the secrets found in the part of this value that begins at `offset`.
+    /// Adds the secrets found in the part of this value that begins at `offset`.
     pub(super) fn append(&mut self, offset: usize, part: Self) {
-        for Secret { range, spelled } in part.0 {
-            self.push(range.start + offset..range.end + offset, spelled);
+        for Secret { range, encoding } in part.0 {
+            self.push(range.start + offset..range.end + offset, encoding);
         }
     }
 
-    /// Tells whether there are none.
+    /// Returns whether nothing is marked.
     pub(super) fn is_empty(&self) -> bool {
         self.0.is_empty()
     }
@@ -59,9 +59,9 @@ impl Secrets {
                 return out;
             };
             out.extend_from_slice(before);
-            match secret.spelled {
-                Spelled::Plainly => mask.write(inside, &mut out),
-                Spelled::PercentEncoded => mask.write(&Decoded::plain(inside), &mut out),
+            match secret.encoding {
+                Encoding::Plain => mask.write(inside, &mut out),
+                Encoding::Percent => mask.write(&Decoded::plain(inside), &mut out),
             }
             copied = secret.range.end;
         }
@@ -69,12 +69,13 @@ impl Secrets {
         out
     }
 
-    fn push(&mut self, range: Range<usize>, spelled: Spelled) {
+    fn push(&mut self, range: Range<usize>, encoding: Encoding) {
         if !range.is_empty() {
-            self.0.push(Secret { range, spelled });
+            self.0.push(Secret { range, encoding });
         }
     }
 
+    /// Returns the secrets in order, those that overlap or touch as one.
     fn united(mut self) -> Vec<Secret> {
         self.0.sort_by_key(|secret| (secret.range.start, secret.range.end));
         let mut united: Vec<Secret> = Vec::with_capacity(self.0.len());
@@ -83,7 +84,7 @@ impl Secrets {
                 Some(last) if last.range == next.range => {}
                 Some(last) if next.range.start <= last.range.end => {
                     last.range.end = last.range.end.max(next.range.end);
-                    last.spelled = Spelled::Plainly;
+                    last.encoding = Encoding::Plain;
                 }
                 _ => united.push(next),
             }
@@ -120,7 +121,7 @@ mod tests {
     }
 
     #[test]
-    fn an_empty_secret_needs_no_mask() {
+    fn an_empty_range_is_ignored() {
         assert_eq!(masked("ab", &[1..1, 2..2]), "ab");
     }
 

@@ -1,14 +1,13 @@
-//! Credentials that show by their form, whatever the name they are under.
+//! Credentials that are recognised by their shape, whatever the name of their field or parameter.
 //!
-//! In: any text, percent-encoding undone. Out: where in it are tokens with a known beginning (`ghp_`, `AKIA`), JSON Web
-//! Tokens, PEM, and what follows the name of an HTTP authentication scheme. Refuses to trust a word's neighbours: only a
-//! letter or digit before it keeps a word from being a beginning.
+//! These are tokens with a known prefix (`ghp_`, `AKIA`), JSON Web Tokens, PEM, and what follows the name of an HTTP
+//! authentication scheme, in percent-decoded text. A credential can begin anywhere but after a letter or digit.
 
 use std::ops::Range;
 
 use super::{credentials::is_challenge_parameter, decoded::Decoded};
 
-/// Calls `mark` with each credential's place in `text`, in order; each byte is passed over a few times at the most.
+/// Calls `mark` with the range of each credential in `text`, in order. Takes time linear in the length of the text.
 pub(super) fn find(text: &[u8], mut mark: impl FnMut(Range<usize>)) {
     let mut at = 0;
     let mut inside_word = false;
@@ -28,13 +27,13 @@ pub(super) fn find(text: &[u8], mut mark: impl FnMut(Range<usize>)) {
         inside_word = byte.is_ascii_alphanumeric();
         at += 1;
         if inside_word {
-            // The rest of a word is no beginning.
+            // No credential begins within a word.
             at += rest.iter().take_while(|byte| byte.is_ascii_alphanumeric()).count();
         }
     }
 }
 
-/// Returns whether there is a credential in `text`, which may be percent-encoded.
+/// Returns whether `text`, which may be percent-encoded, contains a credential.
 pub(super) fn is_in(text: &[u8]) -> bool {
     let mut found = false;
     if text.contains(&b'%') {
@@ -45,7 +44,7 @@ pub(super) fn is_in(text: &[u8]) -> bool {
     found
 }
 
-/// Returns whether a word of `text` has the form of a key or an identifier drawn at random: long, of letters and digits.
+/// Returns whether a word of `text` looks like a random key or identifier: long, with letters and digits.
 pub(super) fn is_random(text: &[u8]) -> bool {
     text.split(|byte| !byte.is_ascii_alphanumeric()).any(|word| {
         let digits = word.iter().filter(|byte| byte.is_ascii_digit()).count();
@@ -53,13 +52,14 @@ pub(super) fn is_random(text: &[u8]) -> bool {
     })
 }
 
+/// Returns the range of the credential that begins at the start of `here`, if there is one.
 fn credential(here: &[u8]) -> Option<Range<usize>> {
     if here.starts_with(PEM) {
         return Some(0..here.len());
     }
     let prefixed = PREFIXES.iter().find_map(|(prefix, shortest)| {
         let tail = here.strip_prefix(*prefix)?;
-        // Of a tail that is no token only this much is read, for it may hold as many beginnings as it has words.
+        // The tail may contain as many prefixes as words, so only a token is read to its end: time stays linear.
         let read = tail.get(..token_length(tail, LONGEST_READ))?;
         let random = read.iter().any(u8::is_ascii_digit);
         (read.len() >= *shortest && random).then(|| 0..prefix.len() + token_length(tail, usize::MAX))
@@ -67,7 +67,7 @@ fn credential(here: &[u8]) -> Option<Range<usize>> {
     prefixed.or_else(|| after_scheme(here))
 }
 
-/// Finds the credentials behind a scheme's name.
+/// Finds the credentials after the name of a scheme.
 fn after_scheme(here: &[u8]) -> Option<Range<usize>> {
     let word = here.iter().take_while(|byte| byte.is_ascii_alphanumeric()).count();
     let (scheme, rest) = here.split_at_checked(word)?;
@@ -80,7 +80,7 @@ fn after_scheme(here: &[u8]) -> Option<Range<usize>> {
         return None;
     }
     let credentials = rest.get(blank..).unwrap_or_default();
-    // As above: the whole run is read only if it is marked.
+    // As with tokens, the whole run is read only if it is marked.
     let length = |most| {
         let run = credentials.iter().take(most);
         run.take_while(|byte| !ends_credentials(**byte)).count()
@@ -92,7 +92,7 @@ fn after_scheme(here: &[u8]) -> Option<Range<usize>> {
     } else if is(b"basic") {
         has_user_and_password(run) || long && !is_challenge_parameter(run)
     } else if is(b"digest") {
-        // All of its parameters are about one password.
+        // All of its parameters depend on the password.
         let digest = run
             .get(..9)
             .is_some_and(|start| start.eq_ignore_ascii_case(b"username="));
@@ -104,7 +104,7 @@ fn after_scheme(here: &[u8]) -> Option<Range<usize>> {
     credential.then(|| word + blank..word + blank + length(usize::MAX))
 }
 
-/// Returns whether `run` begins with a user's name and a colon in base64 (RFC 7617).
+/// Returns whether `run` begins with a user name and a colon in base64 (RFC 7617).
 fn has_user_and_password(run: &[u8]) -> bool {
     let (mut bits, mut held) = (0_u32, 0_u32);
     for byte in run {
@@ -138,7 +138,7 @@ fn token_length(tail: &[u8], most: usize) -> usize {
     tail.iter().take(most).take_while(in_token).count()
 }
 
-/// White space, and what stands for it in forms.
+/// Returns whether a byte is white space, or the `+` that encodes it in forms.
 fn is_blank(byte: u8) -> bool {
     matches!(byte, b' ' | b'\t' | b'\r' | b'\n' | b'+')
 }
@@ -152,16 +152,16 @@ fn ends_credentials(byte: u8) -> bool {
 
 const PEM: &[u8] = b"-----BEGIN ";
 
-/// A shorter word is too likely to mean something.
+/// Minimum length of a word that looks random; a shorter one is too likely to be a name.
 const SHORTEST_RANDOM: usize = 20;
 
-/// Bytes in which a token shows that it is one.
+/// Maximum bytes that are read to recognise a token.
 const LONGEST_READ: usize = 256;
 
-/// Every byte with which a credential begins, so that most words are passed over at once.
+/// The first bytes of all credentials, so that most words are rejected at once.
 const BEGINNINGS: &[u8] = b"-1ABDEGNPSTabdefghklnoprstvwxy";
 
-/// Schemes whose credentials are recognised outside the fields that are for them.
+/// The schemes whose credentials are recognised in any field.
 const SCHEMES: [&[u8]; 7] = [
     b"bearer",
     b"basic",
@@ -172,7 +172,7 @@ const SCHEMES: [&[u8]; 7] = [
     b"apikey",
 ];
 
-/// How tokens begin that say whose they are, and how long the rest is at the least.
+/// The prefixes of the tokens of large APIs, and the minimum length of the rest.
 const PREFIXES: [(&[u8], usize); 62] = [
     (b"eyJ", 16),
     (b"AKIA", 12),
@@ -243,17 +243,17 @@ mod tests {
     use super::*;
 
     fn masked(text: &str) -> String {
-        let mut places = Vec::new();
-        find(text.as_bytes(), |place| places.push(place));
+        let mut ranges = Vec::new();
+        find(text.as_bytes(), |range| ranges.push(range));
         let mut masked = text.to_owned();
-        for place in places.into_iter().rev() {
-            masked.replace_range(place, "~");
+        for range in ranges.into_iter().rev() {
+            masked.replace_range(range, "~");
         }
         masked
     }
 
     #[test]
-    fn credentials_are_found_by_their_form() {
+    fn credentials_are_found_by_their_shape() {
         for (text, wanted) in [
             ("a Bearer hunter2 b", "a Bearer ~ b"),
             ("Authorization=bearer+hunter2", "Authorization=bearer+~"),
@@ -274,7 +274,7 @@ mod tests {
     }
 
     #[test]
-    fn words_that_begin_alike_are_not() {
+    fn words_with_the_same_prefix_are_not_credentials() {
         for text in [
             "Bearer realm=\"a\"",
             "Bearer",
@@ -295,7 +295,7 @@ mod tests {
     }
 
     #[test]
-    fn long_words_of_letters_and_digits_are_random() {
+    fn long_words_of_letters_and_digits_look_random() {
         assert!(is_random(b"x-5f4dcc3b5aa765d61d8327deb882cf99"));
         for text in [
             "x-amz-server-side-encryption",

@@ -1,14 +1,13 @@
-//! Secrets in URLs, in parts of URLs, and in whatever has URLs in it.
+//! Secrets in URLs, in parts of URLs, and in any text that may contain URLs.
 //!
-//! In: a path, an authority, or any field value. Out: marks on the values of secret parameters (query, fragment,
-//! matrix and `name=value` anywhere), of secret [`members`] and on userinfo. Refuses to be fooled by percent-encoding: it searches the
-//! [`Decoded`] value. A parameter in a nested, encoded URL ends where that URL's own delimiters end it, since only
-//! those are delimiters to whoever reads it (RFC 3986 section 2.2). When in doubt it marks more.
+//! These are the values of secret parameters (query, fragment, matrix, and `name=value` anywhere) and of secret [`members`],
+//! and userinfo. The search runs over the [`Decoded`] value. A parameter in a nested, encoded URL ends at the delimiters of
+//! that URL, because only these are delimiters to whoever parses it (RFC 3986 section 2.2). When in doubt, more is marked.
 
 use std::ops::Range;
 
 use super::{
-    decoded::{Decoded, Seen},
+    decoded::{Decoded, DecodedByte},
     members::{self, Text},
     names,
     rules::Extra,
@@ -16,29 +15,29 @@ use super::{
     shape,
 };
 
-/// What a search looks for, beside userinfo.
+/// The rules of a search.
 #[derive(Clone, Copy)]
 pub(super) struct Search<'a> {
-    /// The user's own parameter names.
+    /// The user's rules.
     pub(super) extra: &'a Extra,
-    /// Whether the built-in rules hold.
+    /// Whether the built-in rules are on.
     pub(super) built_in: bool,
 }
 
 impl Search<'_> {
-    /// Marks the secrets in a path or a field's value.
+    /// Marks the secrets in a path or in the value of a field.
     pub(super) fn mark(self, value: &[u8], text: Text, secrets: &mut Secrets) {
         if !value.contains(&b'%') {
-            self.mark_plain(value, text, |place| secrets.mark(place));
+            self.mark_plain(value, text, |range| secrets.mark(range));
         }
-        // Most values have none of these and end here.
+        // Most values have none of these bytes.
         if !value.iter().any(|byte| matches!(byte, b'=' | b'@' | b'%')) {
             return;
         }
         let decoded = Decoded::new(value);
         if value.contains(&b'%') {
-            self.mark_plain(&bytes(decoded.seen()), text, |place| {
-                secrets.mark_encoded(decoded.origin(place.start)..decoded.origin(place.end));
+            self.mark_plain(&original(decoded.bytes()), text, |range| {
+                secrets.mark_encoded(decoded.origin(range.start)..decoded.origin(range.end));
             });
         }
         self.mark_parameters(&decoded, text, secrets);
@@ -47,7 +46,7 @@ impl Search<'_> {
         }
     }
 
-    /// Marks what shows in text without percent-encoding: secret members, and credentials by their form.
+    /// Marks secret members and credentials in percent-decoded text.
     fn mark_plain(self, plain: &[u8], text: Text, mut mark: impl FnMut(Range<usize>)) {
         members::find(plain, text, |name| self.is_secret(name, None), &mut mark);
         if self.built_in {
@@ -56,23 +55,23 @@ impl Search<'_> {
     }
 
     fn mark_parameters(self, decoded: &Decoded, text: Text, secrets: &mut Secrets) {
-        let query = decoded.seen().iter().position(|seen| matches!(seen.byte, b'?' | b'#'));
-        let query = query.unwrap_or(decoded.seen().len());
+        let query = decoded.bytes().iter().position(|byte| matches!(byte.byte, b'?' | b'#'));
+        let query = query.unwrap_or(decoded.bytes().len());
         let mut name = Name::default();
         let mut at = 0;
-        while let Some(seen) = decoded.at(at) {
+        while let Some(DecodedByte { byte, depth, .. }) = decoded.at(at) {
             at += 1;
-            if seen.byte != b'=' {
-                name.extend(seen.byte, at);
+            if byte != b'=' {
+                name.extend(byte, at);
                 continue;
             }
             let equals = at - 1;
             let before = name.start.checked_sub(1).and_then(|before| decoded.at(before));
-            if self.is_secret(&bytes(decoded.between(name.start, equals)), before) {
+            if self.is_secret(&original(decoded.between(name.start, equals)), before) {
                 let ends = Ends {
                     text,
-                    depth: seen.depth,
-                    matrix: seen.depth == 0 && equals < query,
+                    depth,
+                    matrix: depth == 0 && equals < query,
                 };
                 let value = ends.value(decoded, at);
                 secrets.mark_encoded(decoded.origin(value.start)..decoded.origin(value.end));
@@ -82,9 +81,10 @@ impl Search<'_> {
         }
     }
 
-    fn is_secret(self, name: &[u8], before: Option<Seen>) -> bool {
+    /// Returns whether a name is secret; `before` is the byte in front of it.
+    fn is_secret(self, name: &[u8], before: Option<DecodedByte>) -> bool {
         let name = name.trim_ascii();
-        let in_url = before.is_some_and(|seen| matches!(seen.byte, b'?' | b'&' | b'#' | b';'));
+        let in_url = before.is_some_and(|before| matches!(before.byte, b'?' | b'&' | b'#' | b';'));
         let built_in = self.built_in
             && (names::is_secret(name) || in_url && names::is_secret_in_urls_only(&name.to_ascii_lowercase()));
         built_in || self.extra.names(name)
@@ -95,12 +95,12 @@ impl Search<'_> {
 #[derive(Default)]
 struct Name {
     start: usize,
-    /// White space came: the next byte begins a new name, unless it is the `=` itself.
+    /// Whether white space followed it, so that the next byte begins a new name, unless it is the `=`.
     over: bool,
 }
 
 impl Name {
-    /// Takes the byte before the index `after`.
+    /// Updates the name with a byte; `after` is the index after it.
     fn extend(&mut self, byte: u8, after: usize) {
         if is_blank(byte) {
             self.over = true;
@@ -118,56 +118,56 @@ impl Name {
     }
 }
 
-/// Text in the case it was sent in, since that is where the words of names end.
-fn bytes(seen: &[Seen]) -> Vec<u8> {
-    seen.iter().map(|seen| seen.as_sent()).collect()
+/// Returns bytes in their original case, at which the words of a name are split.
+fn original(bytes: &[DecodedByte]) -> Vec<u8> {
+    bytes.iter().map(|byte| byte.as_sent()).collect()
 }
 
-/// Marks what comes before the host in an authority (RFC 3986 section 3.2.1).
+/// Marks the userinfo of an authority (RFC 3986 section 3.2.1).
 pub(super) fn mark_authority(authority: &[u8], secrets: &mut Secrets) {
     let decoded = Decoded::new(authority);
-    if let Some(at) = decoded.seen().iter().rposition(|seen| seen.byte == b'@') {
+    if let Some(at) = decoded.bytes().iter().rposition(|byte| byte.byte == b'@') {
         secrets.mark_encoded(0..decoded.origin(at));
     }
 }
 
 fn mark_userinfo(decoded: &Decoded, text: Text, secrets: &mut Secrets) {
     let mut start = 0;
-    while start < decoded.seen().len() {
-        let rest = decoded.between(start, decoded.seen().len());
-        let ends_word = |seen: &Seen| text == Text::Value && seen.depth == 0 && ends_url(*seen);
+    while start < decoded.bytes().len() {
+        let rest = decoded.between(start, decoded.bytes().len());
+        let ends_word = |byte: &DecodedByte| text == Text::Value && byte.depth == 0 && ends_url(*byte);
         let length = rest.iter().position(ends_word).unwrap_or(rest.len());
         mark_userinfo_in_word(decoded, start, start + length, secrets);
         start += length + 1;
     }
 }
 
-/// Looks through text without white space, each byte of it once.
+/// Marks the userinfo of each URL in text without white space. Examines each byte once.
 fn mark_userinfo_in_word(decoded: &Decoded, start: usize, end: usize, secrets: &mut Secrets) {
-    let Some(last_at) = decoded.between(start, end).iter().rposition(|seen| seen.byte == b'@') else {
+    let Some(last_at) = decoded.between(start, end).iter().rposition(|byte| byte.byte == b'@') else {
         return;
     };
     let last_at = start + last_at;
     let mut at = start;
     while at < last_at {
         let word = decoded.between(at, last_at);
-        // Browsers take a backslash for a slash, so `https:\\user@host` has userinfo.
+        // Browsers treat a backslash as a slash, so `https:\\user@host` has userinfo.
         let Some(slashes) = word
             .windows(2)
-            .position(|pair| pair.iter().all(|seen| is_slash(seen.byte)))
+            .position(|pair| pair.iter().all(|byte| is_slash(byte.byte)))
         else {
             return;
         };
         let slashes = at + slashes + 1;
-        let authority = skip(decoded, slashes, last_at, |seen| is_slash(seen.byte));
-        let depth = decoded.at(slashes).map_or(0, |seen| seen.depth);
-        at = skip(decoded, authority, end, |seen| {
-            seen.depth > depth || !matches!(seen.byte, b'/' | b'\\' | b'?' | b'#')
+        let authority = skip(decoded, slashes, last_at, |byte| is_slash(byte.byte));
+        let depth = decoded.at(slashes).map_or(0, |byte| byte.depth);
+        at = skip(decoded, authority, end, |byte| {
+            byte.depth > depth || !matches!(byte.byte, b'/' | b'\\' | b'?' | b'#')
         });
         let host = decoded.between(authority, at);
-        let userinfo_end = match host.iter().rposition(|seen| seen.byte == b'@') {
+        let userinfo_end = match host.iter().rposition(|byte| byte.byte == b'@') {
             Some(found) => authority + found,
-            // No port has other characters than digits: this is a password with a delimiter in it.
+            // A port has only digits, so this is a password with a delimiter in it.
             None if !has_plausible_port(host) => last_at,
             None => continue,
         };
@@ -176,49 +176,50 @@ fn mark_userinfo_in_word(decoded: &Decoded, start: usize, end: usize, secrets: &
     }
 }
 
-fn has_plausible_port(host: &[Seen]) -> bool {
-    match host.iter().rposition(|seen| matches!(seen.byte, b':' | b']')) {
-        Some(colon) => host.iter().skip(colon + 1).all(|seen| seen.byte.is_ascii_digit()),
+fn has_plausible_port(host: &[DecodedByte]) -> bool {
+    match host.iter().rposition(|byte| matches!(byte.byte, b':' | b']')) {
+        Some(colon) => host.iter().skip(colon + 1).all(|byte| byte.byte.is_ascii_digit()),
         None => true,
     }
 }
 
-fn skip(decoded: &Decoded, from: usize, to: usize, wanted: impl FnMut(&&Seen) -> bool) -> usize {
-    from + decoded.between(from, to).iter().take_while(wanted).count()
+/// Returns the index of the first byte in a range for which `skipped` is false.
+fn skip(decoded: &Decoded, from: usize, to: usize, skipped: impl FnMut(&&DecodedByte) -> bool) -> usize {
+    from + decoded.between(from, to).iter().take_while(skipped).count()
 }
 
-/// What ends a parameter's value.
+/// Decides where the value of a parameter ends.
 struct Ends {
     text: Text,
-    /// How deep the `=` is encoded: a delimiter that is deeper is part of the value.
+    /// Depth of the encoding of the `=`. A delimiter that is encoded deeper is part of the value.
     depth: u8,
-    /// Whether it is a parameter of a path segment.
+    /// Whether the parameter is in a path segment.
     matrix: bool,
 }
 
 impl Ends {
     fn value(&self, decoded: &Decoded, after_equals: usize) -> Range<usize> {
-        let end = decoded.seen().len();
-        let blank = |seen: &&Seen| self.text == Text::Value && is_blank(seen.byte);
+        let end = decoded.bytes().len();
+        let blank = |byte: &&DecodedByte| self.text == Text::Value && is_blank(byte.byte);
         let start = skip(decoded, after_equals, end, blank);
         let quote = decoded
             .at(start)
-            .filter(|seen| self.text == Text::Value && seen.byte == b'"');
+            .filter(|byte| self.text == Text::Value && byte.byte == b'"');
         match quote {
             Some(quote) => start + 1..closing_quote(decoded, start + 1, quote.depth),
-            None => start..skip(decoded, start, end, |seen| !self.ends(**seen)),
+            None => start..skip(decoded, start, end, |byte| !self.ends(**byte)),
         }
     }
 
-    fn ends(&self, seen: Seen) -> bool {
-        if seen.depth > self.depth {
+    fn ends(&self, byte: DecodedByte) -> bool {
+        if byte.depth > self.depth {
             return false;
         }
-        match (self.text, seen.byte) {
+        match (self.text, byte.byte) {
             (Text::Path, b'/' | b';' | b'?') => self.matrix,
             (Text::Path, b'&') => !self.matrix,
             (Text::Value, b'&') => true,
-            (Text::Value, _) => ends_url(seen),
+            (Text::Value, _) => ends_url(byte),
             (Text::Path, _) => false,
         }
     }
@@ -226,15 +227,15 @@ impl Ends {
 
 fn closing_quote(decoded: &Decoded, from: usize, depth: u8) -> usize {
     let mut escaped = false;
-    skip(decoded, from, decoded.seen().len(), |seen| {
-        let closes = seen.byte == b'"' && seen.depth == depth && !escaped;
-        escaped = seen.byte == b'\\' && !escaped;
+    skip(decoded, from, decoded.bytes().len(), |byte| {
+        let closes = byte.byte == b'"' && byte.depth == depth && !escaped;
+        escaped = byte.byte == b'\\' && !escaped;
         !closes
     })
 }
 
-fn ends_url(seen: Seen) -> bool {
-    is_blank(seen.byte) || matches!(seen.byte, b'"' | b'<' | b'>')
+fn ends_url(byte: DecodedByte) -> bool {
+    is_blank(byte.byte) || matches!(byte.byte, b'"' | b'<' | b'>')
 }
 
 fn is_blank(byte: u8) -> bool {
@@ -245,7 +246,7 @@ fn is_slash(byte: u8) -> bool {
     matches!(byte, b'/' | b'\\')
 }
 
-/// Tells whether a name may begin after `byte`.
+/// Returns whether a name may begin after `byte`.
 fn is_before_name(byte: u8) -> bool {
     matches!(
         byte,

@@ -1,6 +1,7 @@
-//! Values as they are printed: each a text of its own, masked by the rules for what it is.
+//! Prints values, each redacted by the rules for its kind.
 //!
-//! One value that is not UTF-8 decides for its line: there, then, a character stands for a byte.
+//! If a value is not UTF-8, every value of its line is printed byte for byte, each byte as the character with its number, so
+//! that a reader can restore the bytes.
 
 use std::time::{Duration, SystemTime};
 
@@ -8,10 +9,10 @@ use http_decode::{Field, Fields, Unredacted};
 
 use super::{FieldLine, Redactor, field, members::Text, secrets::Secrets, words::Word};
 
-/// Masks the values of one line.
+/// Prints the values of one line.
 pub(super) struct Composer<'a> {
     pub(super) redactor: &'a Redactor,
-    /// Whether a value was not UTF-8, so that each is printed byte for byte.
+    /// Whether a value was not UTF-8, so that all are printed byte for byte.
     pub(super) latin1: bool,
 }
 
@@ -33,7 +34,7 @@ impl Composer<'_> {
         (name.map(|name| self.word(Word::FieldName, name)), value)
     }
 
-    /// Prints a word as it is, or masked.
+    /// Prints a word, or a mask if it may not be shown.
     pub(super) fn word(&mut self, word: Word, text: &str) -> Box<str> {
         let secrets = self.redactor.word_secrets(word, text.as_bytes());
         self.text(text.as_bytes(), secrets)
@@ -47,7 +48,7 @@ impl Composer<'_> {
         self.text(bytes, secrets)
     }
 
-    /// Masks a value of no field, in which there may be a URL.
+    /// Prints a value that belongs to no field and may contain a URL.
     pub(super) fn value(&mut self, bytes: &[u8]) -> Box<str> {
         let secrets = self
             .redactor
@@ -71,7 +72,7 @@ impl Composer<'_> {
             never_indexed,
         } = field;
         let bytes = value.map_or(&[][..], Unredacted::<&[u8]>::expose);
-        // What stands under a name that is masked is as unknown as what has none.
+        // A value under a masked name is treated like one without a name.
         let name = name.filter(|name| self.redactor.word_secrets(Word::FieldName, name.as_bytes()).is_empty());
         self.redactor.secrets(bytes, |search, secrets| {
             field::mark(name, bytes, never_indexed, search, secrets);
@@ -97,7 +98,7 @@ impl Composer<'_> {
     }
 }
 
-/// Writes a time, which a tape may have set before 1970 or after 9999, where RFC 3339 ends.
+/// Formats a time. A damaged tape can have one before 1970 or after 9999, which RFC 3339 cannot represent; it is clamped.
 pub(super) fn rfc3339(time: SystemTime) -> String {
     let latest = SystemTime::UNIX_EPOCH + LATEST;
     humantime::format_rfc3339_nanos(time.clamp(SystemTime::UNIX_EPOCH, latest)).to_string()

@@ -1,20 +1,20 @@
-//! Words of a head that are printed as they are: its method, its scheme, the protocol it asks for, and fields' names.
+//! The words of a head that are printed without a rule for secrets: method, scheme, upgrade and field names.
 //!
-//! In: such a word. Out: whether it may be shown. Refuses a word that may be something else, such as content that was
-//! taken for a head: what no list knows must look like what the word is for.
+//! Content may be mistaken for a head, so such a word may be anything. It is printed only if it is on a list, or looks like
+//! what it should be.
 
 use super::shape;
 
-/// What a word is for.
+/// The kind of a word.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(super) enum Word {
     /// The method of a request.
     Method,
-    /// The scheme of its target.
+    /// The scheme of a request.
     Scheme,
-    /// What an extended CONNECT asks for (RFC 8441).
+    /// The protocol that an extended CONNECT asks for (RFC 8441).
     Upgrade,
-    /// A field's name.
+    /// The name of a field.
     FieldName,
 }
 
@@ -34,7 +34,7 @@ fn is_listed(word: &[u8], list: &[&[u8]]) -> bool {
     list.iter().any(|listed| word.eq_ignore_ascii_case(listed))
 }
 
-/// Returns whether a word looks like a method of a protocol that no list knows, and not like a key.
+/// Returns whether a word looks like a method that is not listed, and not like a key.
 fn is_method(word: &[u8]) -> bool {
     let digits = word.iter().filter(|byte| byte.is_ascii_digit()).count();
     (1..=LONGEST_METHOD).contains(&word.len())
@@ -46,7 +46,7 @@ fn is_method(word: &[u8]) -> bool {
         && !shape::is_in(word)
 }
 
-/// Returns whether a word is a token (RFC 9110 section 5.6.2) no longer than any field's name in use, and not a key.
+/// Returns whether a word is a token (RFC 9110 section 5.6.2), not longer than field names in use, and not like a key.
 fn is_field_name(word: &[u8]) -> bool {
     word.len() <= LONGEST_FIELD_NAME
         && word.iter().all(|byte| is_token(*byte))
@@ -58,16 +58,16 @@ fn is_token(byte: u8) -> bool {
     byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte)
 }
 
-/// As long as a method that is believed at the beginning of a connection.
+/// Maximum length of a method, as in the decoder.
 const LONGEST_METHOD: usize = 32;
 
-/// A method may be the second of its name; more digits are those of a key or a code.
+/// Maximum digits in a method, as in the second version of one. A key or a code has more.
 const MOST_DIGITS: usize = 1;
 
-/// The longest in use has 59.
+/// Maximum length of a field name. The longest in use has 59 bytes.
 const LONGEST_FIELD_NAME: usize = 64;
 
-/// The methods of the IANA registry and those of servers and clients in wide use, for they are known in small letters too.
+/// The methods of the IANA registry, and those of common servers and clients. These are shown in lower case too.
 const METHODS: [&[u8]; 57] = [
     b"ACL",
     b"BASELINE-CONTROL",
@@ -128,7 +128,7 @@ const METHODS: [&[u8]; 57] = [
     b"VERSION-CONTROL",
 ];
 
-/// The schemes of requests.
+/// The schemes of HTTP, WebSocket and CoAP.
 const SCHEMES: [&[u8]; 6] = [b"http", b"https", b"ws", b"wss", b"coap", b"coaps"];
 
 /// The upgrade tokens of the IANA registry.
@@ -150,7 +150,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn methods_are_shown_and_what_may_be_a_key_is_not() {
+    fn methods_are_shown_and_possible_keys_are_not() {
         for method in [
             "GET",
             "get",
@@ -180,7 +180,7 @@ mod tests {
     }
 
     #[test]
-    fn names_of_fields_are_shown_and_keys_are_not() {
+    fn field_names_are_shown_and_possible_keys_are_not() {
         for name in [
             "x-amz-copy-source-server-side-encryption-customer-algorithm",
             "etag",
@@ -203,7 +203,7 @@ mod tests {
     }
 
     #[test]
-    fn only_schemes_and_protocols_of_a_list_are_shown() {
+    fn only_listed_schemes_and_upgrades_are_shown() {
         assert!(Word::Scheme.is_shown(b"https") && !Word::Scheme.is_shown(b"hunter"));
         assert!(Word::Upgrade.is_shown(b"websocket") && !Word::Upgrade.is_shown(b"hunter"));
     }

@@ -1,8 +1,8 @@
-//! Records on a tape: what the rings gave, to be decoded again without a kernel and without root.
+//! Tapes: files of captured records, which can be replayed without a kernel and without root.
 //!
-//! A tape begins with a magic number, a version, and a header in JSON that carries the sizes of the ABI's records, so
-//! that a tape of another ABI fails loudly. Frames follow: a kind, a length, and that many bytes. A tape holds
-//! plaintext: it is created for its owner alone, and never over an existing file.
+//! A tape begins with a magic number, a version, and a JSON header. The header has the sizes of the records, so that a tape of
+//! another ABI is an error. Frames follow, each a kind (one byte), a length (32 bits, little-endian), and that many bytes.
+//! A tape holds plaintext, so only its owner can read it, and it never replaces an existing file.
 
 use std::{
     fs::{File, OpenOptions},
@@ -25,16 +25,17 @@ use crate::{
 const MAGIC: &[u8; 8] = b"TLSTAPE\n";
 const VERSION: u32 = 3;
 
-/// A version whose marks have the time of the drain alone.
-const VERSION_WITHOUT_COMPLETION: u32 = 2;
+/// A version whose batches have no watermark.
+const VERSION_WITHOUT_WATERMARK: u32 = 2;
 
-/// How long before its drain a batch of such a tape is taken to be complete.
+/// The watermark of such a batch is this much before its drain.
 const SETTLE_NS: u64 = 30_000_000;
 
-/// How many sizes the first tapes of this version have.
+/// Number of sizes in the first tapes of this version.
 const OLDEST_SIZES: usize = 8;
 
 const FRAME_RECORD: u8 = 1;
+/// Ends a batch.
 const FRAME_MARK: u8 = 3;
 const FRAME_TOTALS: u8 = 4;
 const FRAME_SITE: u8 = 5;
@@ -45,10 +46,10 @@ pub enum Error {
     /// The file could not be opened, read or written.
     #[error("the tape could not be read or written")]
     Io(#[from] io::Error),
-    /// There is a file of that name, which a tape would destroy.
+    /// The file exists.
     #[error("there is such a file already, and a tape is never written over another file")]
     Exists,
-    /// The file is something else.
+    /// The file is not a tape.
     #[error("not a tape of tlscope")]
     NotATape,
     /// The tape was written by another version.
@@ -57,23 +58,23 @@ pub enum Error {
     /// The tape's records have another layout.
     #[error("the tape's records are of another layout {found:?}, this tlscope reads {expected:?}")]
     Abi {
-        /// What the tape says.
+        /// The sizes in the tape.
         found: Vec<usize>,
-        /// What this binary has.
+        /// The sizes of this binary.
         expected: Vec<usize>,
     },
-    /// The header is not what it should be.
+    /// The header, a site or the totals are not valid JSON.
     #[error("the tape's header is damaged")]
     Header(#[source] serde_json::Error),
     /// The tape ends in the middle of a frame.
     #[error("the tape is cut short")]
     Cut,
-    /// A frame is of a kind or length that no tape has.
+    /// A frame has an invalid kind or length.
     #[error("the tape is damaged")]
     Damaged,
 }
 
-/// The sizes by which a tape of another ABI is recognised; those of kinds that were added later come last.
+/// Returns [`Header::abi`] of this binary.
 fn abi() -> Vec<usize> {
     vec![
         size_of::<RecordHeader>(),
@@ -88,9 +89,8 @@ fn abi() -> Vec<usize> {
     ]
 }
 
-/// Tells whether a tape's sizes are this binary's, as far as the kinds of record go that it may hold: one that was made
-/// before a kind was added has none of it.
-fn is_known(sizes: &[usize]) -> bool {
+/// Returns whether a tape with these sizes can be read. It may lack the kinds that were added after it was recorded.
+fn is_compatible(sizes: &[usize]) -> bool {
     sizes.len() >= OLDEST_SIZES && abi().starts_with(sizes)
 }
 
@@ -100,7 +100,11 @@ pub struct Writer<W: Write> {
     out: W,
 }
 
-/// Creates the file of a tape, readable by its owner alone; never over an existing file.
+/// Creates the file of a tape, which only its owner can read.
+///
+/// # Errors
+///
+/// [`Error::Exists`] if the file exists.
 pub fn create(path: &Path) -> Result<BufWriter<File>, Error> {
     let file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(path);
     match file {
@@ -111,7 +115,7 @@ pub fn create(path: &Path) -> Result<BufWriter<File>, Error> {
 }
 
 impl<W: Write> Writer<W> {
-    /// Begins a tape.
+    /// Writes the header of a tape.
     pub fn new(mut out: W, header: &Header) -> Result<Self, Error> {
         let header = Header {
             abi: abi(),
@@ -125,7 +129,7 @@ impl<W: Write> Writer<W> {
         Ok(Self { out })
     }
 
-    /// Adds a batch; one that holds nothing but its moment is added too, because time passes with it.
+    /// Appends a batch. An empty one is written too, because its times advance the pipeline.
     pub fn batch(&mut self, batch: &Batch) -> Result<(), Error> {
         for site in &batch.sites {
             self.frame(FRAME_SITE, &serde_json::to_vec(site).map_err(Error::Header)?)?;
@@ -147,7 +151,7 @@ impl<W: Write> Writer<W> {
         self.frame(FRAME_MARK, mark.as_flattened())
     }
 
-    /// Ends the tape.
+    /// Writes the end of the tape, and flushes it.
     pub fn finish(mut self, totals: Totals) -> Result<(), Error> {
         self.frame(FRAME_TOTALS, &serde_json::to_vec(&totals).map_err(Error::Header)?)?;
         Ok(self.out.flush()?)
@@ -169,7 +173,7 @@ fn length(bytes: usize) -> Result<u32, Error> {
 pub struct Reader<R: Read> {
     input: R,
     header: Header,
-    /// How many sites it has named so far.
+    /// Number of sites read so far.
     sites: usize,
     totals: Option<Totals>,
 }
@@ -190,13 +194,13 @@ impl<R: Read> Reader<R> {
             return Err(Error::NotATape);
         }
         let version = read_u32(&mut input)?;
-        if ![VERSION, VERSION_WITHOUT_COMPLETION].contains(&version) {
+        if ![VERSION, VERSION_WITHOUT_WATERMARK].contains(&version) {
             return Err(Error::Version(version));
         }
         let bytes = read_u32(&mut input)?;
         let json = read_bytes(&mut input, bytes, MAX_TAPE_HEADER_BYTES)?;
         let header: Header = serde_json::from_slice(&json).map_err(Error::Header)?;
-        if !is_known(&header.abi) {
+        if !is_compatible(&header.abi) {
             return Err(Error::Abi {
                 found: header.abi,
                 expected: abi(),
@@ -210,12 +214,12 @@ impl<R: Read> Reader<R> {
         })
     }
 
-    /// What the tape says of itself.
+    /// Returns the header.
     pub const fn header(&self) -> &Header {
         &self.header
     }
 
-    /// What was lost when the tape was recorded; known once its end was read.
+    /// Returns the totals, once the end of the tape was read.
     pub const fn totals(&self) -> Option<Totals> {
         self.totals
     }
@@ -244,7 +248,7 @@ impl<R: Read> Reader<R> {
         }
     }
 
-    /// Reads a site; there are never more than indexes.
+    /// Parses a site.
     fn site(&mut self, json: &[u8]) -> Result<SiteEntry, Error> {
         self.sites += 1;
         if self.sites > MAX_SITES {
@@ -282,7 +286,8 @@ fn read_bytes(input: &mut impl Read, bytes: u32, limit: usize) -> Result<Vec<u8>
     }
 }
 
-/// Reads when a batch was drained, until when it is complete, and what the wall clock said.
+/// Parses a mark: [`Batch::drained_ns`], [`Batch::complete_until_ns`] and [`Batch::boot_unix_ns`]. Older tapes lack the last
+/// one or the last two.
 fn mark(bytes: &[u8]) -> Result<(u64, u64, Option<u64>), Error> {
     let (drained_ns, rest) = bytes.split_first_chunk().ok_or(Error::Damaged)?;
     let drained_ns = u64::from_le_bytes(*drained_ns);

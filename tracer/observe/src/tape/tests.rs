@@ -1,3 +1,5 @@
+//! Tests of tapes.
+
 use super::*;
 use crate::batch::ProcessEntry;
 
@@ -38,7 +40,7 @@ fn tape() -> Vec<u8> {
 }
 
 #[test]
-fn a_tape_gives_back_what_was_written() {
+fn reading_returns_what_was_written() {
     let bytes = tape();
     let mut reader = Reader::new(bytes.as_slice()).unwrap();
     assert_eq!(reader.header().processes[0].name, "nginx");
@@ -71,21 +73,21 @@ fn a_tape_cut_at_any_byte_is_an_error_and_never_a_panic() {
 }
 
 #[test]
-fn a_tape_of_another_version_says_which() {
+fn a_tape_of_another_version_is_an_error_with_the_version() {
     let mut bytes = tape();
     bytes[8] = 9;
     assert!(matches!(Reader::new(bytes.as_slice()), Err(Error::Version(9))));
 }
 
 #[test]
-fn a_tape_of_another_abi_is_refused() {
+fn a_tape_of_another_abi_is_an_error() {
     let bytes = tape();
     let old = String::from_utf8_lossy(&bytes).replacen("\"abi\":[48", "\"abi\":[47", 1);
     assert!(matches!(Reader::new(old.as_bytes()), Err(Error::Abi { .. })));
 }
 
 #[test]
-fn a_tape_that_was_made_before_a_kind_of_record_was_added_is_read() {
+fn a_tape_recorded_before_a_kind_of_record_was_added_is_read() {
     let mut bytes = tape();
     let length = u32::from_le_bytes(bytes[12..16].try_into().unwrap());
     let old = format!(",{}]", size_of::<PassedRecord>());
@@ -96,11 +98,11 @@ fn a_tape_that_was_made_before_a_kind_of_record_was_added_is_read() {
     bytes[12..16].copy_from_slice(&u32::try_from(older.len()).unwrap().to_le_bytes());
     let mut reader = Reader::new(bytes.as_slice()).unwrap();
     assert!(reader.next_batch().unwrap().is_some());
-    assert!(!is_known(&abi()[..OLDEST_SIZES - 1]) && !is_known(&[abi(), vec![1]].concat()));
+    assert!(!is_compatible(&abi()[..OLDEST_SIZES - 1]) && !is_compatible(&[abi(), vec![1]].concat()));
 }
 
 #[test]
-fn more_sites_than_there_are_indexes_are_refused() {
+fn too_many_sites_are_an_error() {
     let read = |sites| {
         let mut bytes = Vec::new();
         let header = Header {
@@ -119,7 +121,7 @@ fn more_sites_than_there_are_indexes_are_refused() {
 }
 
 #[test]
-fn a_frame_longer_than_any_record_is_refused_before_it_is_read() {
+fn a_frame_over_the_limit_is_an_error_before_it_is_read() {
     let mut bytes = tape();
     let end = bytes.len();
     bytes.truncate(end - 1);

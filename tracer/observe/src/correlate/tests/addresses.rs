@@ -1,4 +1,4 @@
-//! When addresses become known, and what waits for them.
+//! Addresses: when they become known, and what is held until then.
 
 use super::*;
 use crate::{
@@ -18,7 +18,7 @@ fn remotes(bench: &Bench) -> Vec<Option<u16>> {
 }
 
 #[test]
-fn what_happens_before_the_ciphertext_went_out_waits_for_its_addresses() {
+fn output_is_held_until_the_ciphertext_gives_the_addresses() {
     let mut bench = Bench::new(Bounds::default());
     bench.unknown(1, true);
     bench.exchange(1, 0);
@@ -30,12 +30,12 @@ fn what_happens_before_the_ciphertext_went_out_waits_for_its_addresses() {
     let ordinals: Vec<_> = bench.exchanges().iter().map(|exchange| exchange.ordinal).collect();
     assert_eq!(ordinals, [1, 2]);
     bench.exchange(1, 2);
-    assert_eq!(bench.out.len(), 3, "nothing waits any more");
+    assert_eq!(bench.out.len(), 3, "nothing is held any more");
     assert_eq!(bench.correlator.counters().addresses_late, 0);
 }
 
 #[test]
-fn nothing_waits_where_addresses_are_known_or_will_not_be() {
+fn output_is_not_held_if_addresses_are_known_or_will_not_be() {
     let mut bench = Bench::new(Bounds::default());
     bench.unknown(1, true);
     bench.exchange(1, 0);
@@ -47,7 +47,7 @@ fn nothing_waits_where_addresses_are_known_or_will_not_be() {
 }
 
 #[test]
-fn it_waits_until_the_time_is_over_and_not_longer() {
+fn output_is_held_until_the_timeout() {
     let mut bench = Bench::new(Bounds::default());
     bench.unknown(1, true);
     bench.wait(10 * ADDRESS_NS);
@@ -61,12 +61,12 @@ fn it_waits_until_the_time_is_over_and_not_longer() {
     );
     assert_eq!(bench.correlator.counters().addresses_late, 1);
     bench.exchange(1, 1);
-    assert_eq!(bench.out.len(), 2, "what was in vain once is not tried again");
+    assert_eq!(bench.out.len(), 2, "output is held at most once");
     assert_eq!(bench.correlator.counters().addresses_late, 1);
 }
 
 #[test]
-fn it_waits_up_to_a_number_of_bytes_and_not_beyond() {
+fn output_is_held_up_to_the_limit_of_bytes() {
     let head = [
         b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\nA: ".as_slice(),
         &[b'x'; 16_000],
@@ -94,7 +94,7 @@ fn it_waits_up_to_a_number_of_bytes_and_not_beyond() {
 }
 
 #[test]
-fn what_waits_comes_out_at_the_end_of_the_connection_the_process_and_the_run() {
+fn held_output_is_emitted_at_the_end_of_the_connection_the_process_and_the_run() {
     let ends: [fn(&mut Bench); 4] = [
         |bench| bench.end(1, REQUEST.len(), RESPONSE.len()),
         |bench| bench.change(PID, Change::ENDED, 0, ""),
@@ -114,7 +114,7 @@ fn what_waits_comes_out_at_the_end_of_the_connection_the_process_and_the_run() {
 }
 
 #[test]
-fn a_young_connection_whose_facts_were_lost_waits_for_them_and_an_older_one_does_not() {
+fn output_is_held_for_lost_facts_only_on_a_new_connection() {
     let mut bench = Bench::new(Bounds::default());
     bench.exchange(1, 0);
     assert!(bench.out.is_empty());
@@ -127,7 +127,7 @@ fn a_young_connection_whose_facts_were_lost_waits_for_them_and_an_older_one_does
 }
 
 #[test]
-fn facts_that_know_less_take_nothing_away() {
+fn facts_without_addresses_do_not_replace_known_ones() {
     let mut bench = Bench::new(Bounds::default());
     bench.known(1, Source::CIPHERTEXT, 50_000, 0);
     bench.unknown(1, true);
@@ -139,7 +139,7 @@ fn facts_that_know_less_take_nothing_away() {
 }
 
 #[test]
-fn a_line_keeps_the_addresses_that_were_known_when_it_came_out() {
+fn an_emitted_exchange_keeps_its_addresses() {
     let mut bench = Bench::new(Bounds::default());
     bench.known(1, Source::BIO, 50_000, 0);
     bench.exchange(1, 0);
@@ -149,18 +149,18 @@ fn a_line_keeps_the_addresses_that_were_known_when_it_came_out() {
 }
 
 #[test]
-fn only_another_network_namespace_is_told() {
+fn only_another_network_namespace_is_reported() {
     let mut bench = Bench::new(Bounds::default());
     for (ssl, netns) in [(1, OWN_NETNS), (2, 200), (3, 0)] {
         bench.known(ssl, Source::BIO, 50_000, netns);
         bench.exchange(ssl, 0);
     }
-    let told: Vec<_> = bench.out.iter().map(|observed| observed.connection.netns).collect();
-    assert_eq!(told, [None, Some(200), None]);
+    let reported: Vec<_> = bench.out.iter().map(|observed| observed.connection.netns).collect();
+    assert_eq!(reported, [None, Some(200), None]);
 }
 
 #[test]
-fn where_the_own_network_namespace_is_not_known_none_is_told() {
+fn no_network_namespace_is_reported_if_the_own_one_is_unknown() {
     let correlator = Correlator::new(&Header::default(), Settings::default(), false);
     let mut bench = Bench {
         correlator,
@@ -172,10 +172,10 @@ fn where_the_own_network_namespace_is_not_known_none_is_told() {
 }
 
 #[test]
-fn what_proc_said_is_believed_when_the_connection_goes_on_after_it() {
+fn a_lookup_is_used_if_data_moves_after_it() {
     let mut bench = Bench::new(Bounds::default());
     bench.descriptor(1, 5);
-    bench.found(1, 5, 50_000, 0);
+    bench.lookup(1, 5, 50_000, 0);
     assert_eq!(bench.out.len(), 0);
     bench.exchange(1, 0);
     bench.exchange(1, 1);
@@ -185,11 +185,11 @@ fn what_proc_said_is_believed_when_the_connection_goes_on_after_it() {
 }
 
 #[test]
-fn what_proc_said_after_all_that_happened_is_not_believed() {
+fn a_lookup_after_the_last_data_is_not_used() {
     let mut bench = Bench::new(Bounds::default());
     bench.descriptor(1, 5);
     bench.exchange(1, 0);
-    bench.found(1, 5, 50_000, 0);
+    bench.lookup(1, 5, 50_000, 0);
     bench.wait(ADDRESS_NS);
     assert_eq!(remotes(&bench), [None]);
     assert_eq!(bench.out[0].connection.source, AddressSource::Unconfirmed);
@@ -199,62 +199,62 @@ fn what_proc_said_after_all_that_happened_is_not_believed() {
 }
 
 #[test]
-fn what_happens_later_shows_what_proc_said_to_be_true_from_then_on() {
+fn data_after_a_lookup_confirms_it_from_then_on() {
     let mut bench = Bench::new(Bounds::default());
     bench.descriptor(1, 5);
     bench.exchange(1, 0);
-    bench.found(1, 5, 50_000, 0);
+    bench.lookup(1, 5, 50_000, 0);
     bench.wait(ADDRESS_NS);
     bench.exchange(1, 1);
     assert_eq!(remotes(&bench), [None, Some(50_000)]);
 }
 
 #[test]
-fn an_answer_that_comes_late_is_confirmed_by_what_came_before_it_and_happened_after() {
+fn a_late_lookup_is_confirmed_by_data_that_moved_after_it_and_arrived_before_it() {
     let mut bench = Bench::new(Bounds::default());
     bench.descriptor(1, 5);
     bench.wait(2 * MILLISECOND);
     bench.exchange(1, 0);
     // Two records and this one are a millisecond each.
-    bench.found(1, 5, 50_000, 4 * MILLISECOND);
+    bench.lookup(1, 5, 50_000, 4 * MILLISECOND);
     assert_eq!(remotes(&bench), [Some(50_000)]);
 }
 
 #[test]
-fn what_was_asked_of_another_descriptor_or_before_it_was_given_is_not_believed() {
+fn a_lookup_of_another_descriptor_or_before_the_descriptor_was_set_is_not_used() {
     let mut bench = Bench::new(Bounds::default());
     bench.descriptor(1, 5);
     bench.descriptor(1, 6);
-    bench.found(1, 5, 50_000, 0);
+    bench.lookup(1, 5, 50_000, 0);
     bench.wait(2 * MILLISECOND);
     bench.descriptor(1, 6);
-    bench.found(1, 6, 50_001, 3 * MILLISECOND);
+    bench.lookup(1, 6, 50_001, 3 * MILLISECOND);
     bench.exchange(1, 0);
     bench.wait(ADDRESS_NS);
     assert_eq!(remotes(&bench), [None]);
 }
 
 #[test]
-fn a_descriptor_that_is_given_anew_takes_the_addresses_with_it() {
+fn setting_the_descriptor_again_drops_the_addresses() {
     let mut bench = Bench::new(Bounds::default());
     bench.descriptor(1, 5);
-    bench.found(1, 5, 50_000, 0);
+    bench.lookup(1, 5, 50_000, 0);
     bench.exchange(1, 0);
     bench.descriptor(1, 5);
     bench.exchange(1, 1);
     bench.wait(ADDRESS_NS);
-    bench.found(1, 5, 50_001, 0);
+    bench.lookup(1, 5, 50_001, 0);
     bench.exchange(1, 2);
     assert_eq!(remotes(&bench), [Some(50_000), None, Some(50_001)]);
 }
 
 #[test]
-fn an_answer_for_a_connection_that_has_ended_begins_none() {
-    let mut bench = Bench::of_connections();
+fn a_lookup_of_a_connection_that_has_ended_tracks_nothing() {
+    let mut bench = Bench::with_summaries();
     bench.descriptor(1, 5);
     bench.exchange(1, 0);
     bench.end(1, REQUEST.len(), RESPONSE.len());
-    bench.found(1, 5, 50_000, 0);
+    bench.lookup(1, 5, 50_000, 0);
     bench.finish();
     assert_eq!(bench.summaries().len(), 1);
     bench.descriptor(2, 5);

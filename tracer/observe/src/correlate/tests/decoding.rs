@@ -1,4 +1,4 @@
-//! From bytes to exchanges, and what is not decoded.
+//! Decoding bytes into exchanges, and bytes that are not decoded.
 
 use http_decode::STRETCH;
 
@@ -24,7 +24,7 @@ fn a_request_and_its_response_are_one_exchange_of_their_process() {
 }
 
 #[test]
-fn an_address_of_an_ssl_object_used_again_is_another_connection() {
+fn a_reused_object_address_is_another_connection() {
     let mut bench = Bench::new(Bounds::default());
     for _ in 0..2 {
         bench.exchange(1, 0);
@@ -34,14 +34,14 @@ fn an_address_of_an_ssl_object_used_again_is_another_connection() {
 }
 
 #[test]
-fn what_a_connection_lost_at_its_end_is_a_loss() {
+fn bytes_missing_at_the_end_of_a_connection_are_a_gap() {
     let mut bench = Bench::new(Bounds::default());
     bench.data(1, Way::READ, 0, REQUEST);
     bench.end(1, REQUEST.len(), 100);
     let lost = bench
         .out
         .iter()
-        .filter(|observed| matches!(&observed.happening, Happening::Loss(gap) if gap.bytes() == Some(100)));
+        .filter(|observed| matches!(&observed.kind, ObservedKind::Gap(gap) if gap.bytes() == Some(100)));
     assert_eq!(lost.count(), 1);
     assert_eq!(bench.correlator.counters().missing_bytes, 100);
 }
@@ -61,7 +61,7 @@ fn the_end_of_a_process_ends_its_connections() {
 }
 
 #[test]
-fn an_exchange_that_goes_on_comes_out_when_its_time_has_come_and_not_before() {
+fn an_exchange_in_progress_is_emitted_after_the_hold_time() {
     let mut bench = Bench::new(Bounds::default());
     bench.unknown(1, false);
     bench.begin(1);
@@ -76,11 +76,11 @@ fn an_exchange_that_goes_on_comes_out_when_its_time_has_come_and_not_before() {
     correlator.advance(*now_ns + 1000 * MILLISECOND, out);
     assert_eq!(out.len(), 1);
     bench.data(1, Way::WRITE, RESPONSE.len() as u64 - 1, b"k");
-    assert!(matches!(bench.out[1].happening, Happening::End(_)));
+    assert!(matches!(bench.out[1].kind, ObservedKind::End(_)));
 }
 
 #[test]
-fn beyond_the_bound_the_connections_that_were_silent_longest_are_given_up() {
+fn at_the_bound_the_connections_idle_longest_are_evicted() {
     let mut bench = Bench::new(Bounds {
         connections: 32,
         ..Bounds::default()
@@ -93,7 +93,7 @@ fn beyond_the_bound_the_connections_that_were_silent_longest_are_given_up() {
 }
 
 #[test]
-fn beyond_the_bound_of_memory_the_connection_that_asks_for_more_is_given_up() {
+fn at_the_bound_of_memory_the_connection_that_asks_for_more_is_evicted() {
     let mut bench = Bench::new(Bounds {
         held_bytes: 6000,
         ..Bounds::default()
@@ -106,21 +106,21 @@ fn beyond_the_bound_of_memory_the_connection_that_asks_for_more_is_given_up() {
     assert_eq!(bench.correlator.counters().given_up, 1);
     bench.data(1, Way::READ, head.len() as u64, b"\r\n\r\n");
     bench.data(1, Way::WRITE, 0, RESPONSE);
-    assert_eq!(bench.exchanges().len(), 1, "the other one goes on");
+    assert_eq!(bench.exchanges().len(), 1, "the other one is not evicted");
 }
 
 #[test]
-fn a_record_that_cannot_be_read_is_counted() {
+fn a_record_that_cannot_be_parsed_is_counted() {
     let mut bench = Bench::new(Bounds::default());
-    bench.take(b"short");
+    bench.push(b"short");
     let unknown = bench.header(1, Kind(99), Way::READ);
-    bench.take(unknown.as_bytes());
+    bench.push(unknown.as_bytes());
     let counters = bench.correlator.counters();
     assert_eq!((counters.short_records, counters.unknown_records), (1, 1));
 }
 
 #[test]
-fn what_is_not_decoded_is_said_once_for_each_reason() {
+fn bytes_that_are_not_decoded_are_noted_once_for_each_reason() {
     let mut bench = Bench::new(Bounds::default());
     for ssl in 1..=2 {
         bench.unknown(ssl, false);
@@ -136,7 +136,7 @@ fn what_is_not_decoded_is_said_once_for_each_reason() {
 }
 
 #[test]
-fn what_a_file_brought_completes_its_response() {
+fn a_gap_from_sendfile_completes_its_response() {
     let mut bench = Bench::new(Bounds::default());
     let head = RESPONSE.len() as u64 - 2;
     bench.unknown(1, false);
@@ -151,12 +151,12 @@ fn what_a_file_brought_completes_its_response() {
     assert_eq!((exchange.ended, body), (Some(Ended::Complete), Some(2)));
     assert_eq!(exchange.ended_at, Some(Timestamp(passed_ns)));
     bench.exchange(1, 1);
-    assert_eq!(bench.exchanges().len(), 2, "the next one begins behind it");
+    assert_eq!(bench.exchanges().len(), 2, "the next exchange begins after it");
 }
 
 #[test]
-fn bytes_without_a_number_are_a_loss_without_one_and_so_is_the_sum() {
-    let mut bench = Bench::of_connections();
+fn a_gap_of_unknown_length_makes_the_total_unknown() {
+    let mut bench = Bench::with_summaries();
     bench.unknown(1, false);
     bench.exchange(1, 0);
     let end = REQUEST.len() as u64;
@@ -164,20 +164,20 @@ fn bytes_without_a_number_are_a_loss_without_one_and_so_is_the_sum() {
     let lost = end + 30;
     bench.passed(1, Way::READ, lost, STRETCH, PassedCause::NOT_CAPTURED);
     bench.data(1, Way::READ, lost + STRETCH, b"admin\r\n\r\n");
-    let losses = bench.out.iter().filter_map(|observed| match &observed.happening {
-        Happening::Loss(gap) => Some((gap.position, gap.bytes(), gap.cause)),
-        Happening::Exchange(_) | Happening::End(_) | Happening::Connection(_) => None,
+    let gaps = bench.out.iter().filter_map(|observed| match &observed.kind {
+        ObservedKind::Gap(gap) => Some((gap.position, gap.bytes(), gap.cause)),
+        ObservedKind::Exchange(_) | ObservedKind::End(_) | ObservedKind::Connection(_) => None,
     });
-    assert_eq!(losses.collect::<Vec<_>>(), [(lost, None, GapCause::NotCaptured)]);
+    assert_eq!(gaps.collect::<Vec<_>>(), [(lost, None, GapCause::NotCaptured)]);
     bench.socket(1);
     let (read, written) = (lost + STRETCH + 9, RESPONSE.len());
     bench.end(1, read.try_into().unwrap(), written);
-    assert_eq!(bench.exchanges().len(), 1, "nothing was joined");
-    assert_eq!(bench.summaries()[0].1.moved, [None, Some(written as u64)]);
+    assert_eq!(bench.exchanges().len(), 1, "bytes around the gap were joined");
+    assert_eq!(bench.summaries()[0].1.transferred, [None, Some(written as u64)]);
 }
 
 #[test]
-fn early_data_that_was_taken_is_decoded_once_that_is_known() {
+fn early_data_is_decoded_once_it_is_accepted() {
     let mut bench = Bench::new(Bounds::default());
     bench.unknown(1, false);
     bench.early(1, 0, REQUEST, RecordFlags::EARLY);
@@ -191,8 +191,8 @@ fn early_data_that_was_taken_is_decoded_once_that_is_known() {
 }
 
 #[test]
-fn early_data_that_was_refused_is_no_part_of_its_connection() {
-    let mut bench = Bench::of_connections();
+fn rejected_early_data_is_not_decoded() {
+    let mut bench = Bench::with_summaries();
     bench.unknown(1, false);
     bench.early(1, 0, b"GET /refused HTTP/1.1\r\nHost: a\r\n\r\n", RecordFlags::EARLY);
     bench.early(1, 0, REQUEST, RecordFlags::EARLY_REFUSED);
@@ -203,14 +203,14 @@ fn early_data_that_was_refused_is_no_part_of_its_connection() {
     let path = exchange.request.as_ref().unwrap().head.path.as_ref().unwrap();
     assert_eq!(path.expose(), b"/x");
     assert_eq!(bench.correlator.counters().early_bytes, 34);
-    // Positions begin anew behind it: neither is it lost, nor does it hide that a byte is.
+    // Positions start over after it, so it neither is a gap nor hides one.
     bench.end(1, RESPONSE.len(), REQUEST.len() + 1);
     let lost = REQUEST.len() as u64;
-    assert_eq!(bench.losses(), [("7-1", Direction::Write, lost, Some(1))]);
+    assert_eq!(bench.gaps(), [("7-1", Direction::Write, lost, Some(1))]);
 }
 
 #[test]
-fn early_data_of_which_nothing_is_known_at_the_end_was_never_said() {
+fn early_data_undecided_at_the_end_is_not_decoded() {
     let mut bench = Bench::new(Bounds::default());
     bench.unknown(1, false);
     bench.early(1, 0, REQUEST, RecordFlags::EARLY);
@@ -219,7 +219,7 @@ fn early_data_of_which_nothing_is_known_at_the_end_was_never_said() {
 }
 
 #[test]
-fn early_data_waits_up_to_the_limit() {
+fn early_data_is_held_up_to_the_limit() {
     let mut bench = Bench::new(Bounds::default());
     bench.unknown(1, false);
     let piece = [b'x'; MAX_EARLY_BYTES / 4];

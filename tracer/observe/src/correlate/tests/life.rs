@@ -1,12 +1,12 @@
-//! Processes that come, are replaced and go.
+//! Processes that fork, execute programs and exit.
 
 use std::collections::HashSet;
 
 use super::*;
 
 impl Bench {
-    /// One exchange on a connection of a process, its end included.
-    fn visit(&mut self, pid: u32, ssl: u64) {
+    /// Pushes a connection of a process with one exchange, and its end.
+    fn exchange_of(&mut self, pid: u32, ssl: u64) {
         let before = std::mem::replace(&mut self.pid, pid);
         self.unknown(ssl, false);
         self.exchange(ssl, 0);
@@ -27,23 +27,23 @@ impl Bench {
 fn a_process_has_the_name_it_had_when_its_connection_began() {
     let mut bench = Bench::new(Bounds::default());
     bench.change(8, Change::FORKED, PID, "");
-    bench.visit(8, 1);
+    bench.exchange_of(8, 1);
     bench.change(8, Change::EXECUTED, 0, "worker");
-    bench.visit(8, 2);
+    bench.exchange_of(8, 2);
     bench.change(9, Change::FORKED, PID, "helper");
-    bench.visit(9, 3);
+    bench.exchange_of(9, 3);
     bench.change(10, Change::MET, 0, "python3");
-    bench.visit(10, 4);
-    bench.visit(11, 5);
+    bench.exchange_of(10, 4);
+    bench.exchange_of(11, 5);
     assert_eq!(bench.names(), ["nginx", "worker", "helper", "python3", ""]);
 }
 
 #[test]
-fn another_program_ends_the_connections_of_the_one_before_it() {
+fn executing_a_program_ends_the_connections_of_the_previous_one() {
     let mut bench = Bench::new(Bounds::default());
     bench.unknown(1, false);
     bench.begin(1);
-    // This one began after the other program did, though its record came earlier.
+    // The second connection belongs to the new program, although its record arrives before that of the exec.
     let later = u64::from(u32::MAX);
     bench.unknown(later, false);
     bench.data(later, Way::READ, 0, REQUEST);
@@ -58,7 +58,7 @@ fn another_program_ends_the_connections_of_the_one_before_it() {
 }
 
 #[test]
-fn the_end_of_a_process_ends_its_connections_when_they_were_last_heard_of() {
+fn the_end_of_a_process_ends_its_connections_at_their_last_data() {
     let mut bench = Bench::new(Bounds::default());
     bench.begin(1);
     let heard_ns = bench.now_ns;
@@ -70,12 +70,12 @@ fn the_end_of_a_process_ends_its_connections_when_they_were_last_heard_of() {
 }
 
 #[test]
-fn a_fork_under_a_known_id_is_another_process() {
+fn a_fork_with_a_known_id_is_another_process() {
     let mut bench = Bench::new(Bounds::default());
     bench.unknown(1, false);
     bench.data(1, Way::READ, 0, REQUEST);
     bench.change(PID, Change::FORKED, 1, "curl");
-    bench.visit(PID, 1);
+    bench.exchange_of(PID, 1);
     assert_eq!(
         (bench.ids(), bench.names()),
         (vec!["7-1", "7-2"], vec!["nginx", "curl"])
@@ -83,14 +83,14 @@ fn a_fork_under_a_known_id_is_another_process() {
 }
 
 #[test]
-fn ten_thousand_children_leave_nothing_behind_and_no_id_twice() {
+fn ten_thousand_children_leak_nothing_and_repeat_no_id() {
     let mut bench = Bench::new(Bounds::default());
     let mut ids = HashSet::new();
     for child in 0..10_000 {
         // As many process ids as a small container may have, used again and again.
         let pid = 8 + child % 300;
         bench.change(pid, Change::FORKED, PID, "nginx");
-        bench.visit(pid, 1);
+        bench.exchange_of(pid, 1);
         bench.change(pid, Change::ENDED, 0, "");
         let [observed] = &bench.out[..] else {
             panic!("one exchange")
@@ -103,7 +103,7 @@ fn ten_thousand_children_leave_nothing_behind_and_no_id_twice() {
 }
 
 #[test]
-fn beyond_the_bound_processes_without_connections_are_forgotten_and_counted() {
+fn at_the_bound_processes_without_connections_are_forgotten_and_counted() {
     let mut bench = Bench::new(Bounds {
         processes: 3,
         ..Bounds::default()
@@ -119,7 +119,7 @@ fn beyond_the_bound_processes_without_connections_are_forgotten_and_counted() {
 }
 
 #[test]
-fn sites_that_are_added_later_have_the_next_indexes() {
+fn sites_added_later_have_the_next_indexes() {
     let mut bench = Bench::new(Bounds::default());
     bench.correlator.add_sites(&[SiteEntry {
         library: "boringssl".to_owned(),
@@ -131,7 +131,7 @@ fn sites_that_are_added_later_have_the_next_indexes() {
         record.header = bench.header(ssl, Kind::CONNECTION, Way::READ);
         record.header.cookie = Cookie::new(site, Role::Read);
         record.source = Source::CUSTOM_BIO;
-        bench.take(record.as_bytes());
+        bench.push(record.as_bytes());
         bench.exchange(ssl, 0);
     }
     let libraries: Vec<_> = bench
@@ -143,7 +143,7 @@ fn sites_that_are_added_later_have_the_next_indexes() {
 }
 
 #[test]
-fn no_more_sites_are_kept_than_there_are_indexes() {
+fn sites_over_the_limit_are_dropped() {
     let mut bench = Bench::new(Bounds::default());
     let site = SiteEntry {
         library: "openssl".to_owned(),

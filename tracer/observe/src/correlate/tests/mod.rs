@@ -1,9 +1,9 @@
-//! Records in, happenings out, without a kernel.
+//! Tests of the correlator: records in, observations out.
 
 mod decoding;
 mod addresses;
 mod life;
-mod losses;
+mod gaps;
 mod summaries;
 
 use std::time::Duration;
@@ -24,7 +24,24 @@ const RESPONSE: &[u8] = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok";
 const MILLISECOND: u64 = 1_000_000;
 const OWN_NETNS: u32 = 100;
 
-/// A correlator, the clock of its records, and what came out of it. Each record is a millisecond later.
+/// Returns a connection of which only the process and the library are known.
+pub(super) fn connection() -> Connection {
+    Connection {
+        id: String::new(),
+        process: Process {
+            pid: PID,
+            name: String::new(),
+        },
+        tls: LibraryName::new("openssl"),
+        local: None,
+        remote: None,
+        source: AddressSource::Unseen,
+        proxied: None,
+        netns: None,
+    }
+}
+
+/// A correlator, the clock of its records, and its output. Each record is a millisecond after the previous one.
 struct Bench {
     correlator: Correlator,
     now_ns: u64,
@@ -37,12 +54,12 @@ impl Bench {
         Self::with(bounds, false)
     }
 
-    /// One that tells of connections.
-    fn of_connections() -> Self {
+    /// Creates a bench that emits summaries of connections.
+    fn with_summaries() -> Self {
         Self::with(Bounds::default(), true)
     }
 
-    fn with(bounds: Bounds, connections: bool) -> Self {
+    fn with(bounds: Bounds, summarize: bool) -> Self {
         let header = Header {
             own_netns: OWN_NETNS,
             processes: vec![ProcessEntry {
@@ -56,7 +73,7 @@ impl Bench {
             }],
             ..Header::default()
         };
-        let correlator = Correlator::bounded(&header, Settings::default(), connections, bounds);
+        let correlator = Correlator::with_bounds(&header, Settings::default(), summarize, bounds);
         Self {
             correlator,
             now_ns: 0,
@@ -91,10 +108,10 @@ impl Bench {
             captured: bytes.len().try_into().unwrap(),
             reserved: 0,
         };
-        self.take(&[record.as_bytes(), bytes].concat());
+        self.push(&[record.as_bytes(), bytes].concat());
     }
 
-    /// Bytes of a client, with what their record says of early data.
+    /// Bytes that a client writes, with the flags of early data.
     fn early(&mut self, ssl: u64, position: u64, bytes: &[u8], flags: RecordFlags) {
         let mut record = DataRecord::new_zeroed();
         record.header = self.header(ssl, Kind::DATA, Way::WRITE);
@@ -103,10 +120,10 @@ impl Bench {
         (record.position, record.call_position) = (position, position);
         record.call_length = bytes.len() as u64;
         record.captured = bytes.len().try_into().unwrap();
-        self.take(&[record.as_bytes(), bytes].concat());
+        self.push(&[record.as_bytes(), bytes].concat());
     }
 
-    /// Bytes that passed and that nothing brings.
+    /// Bytes that were not captured.
     fn passed(&mut self, ssl: u64, direction: Way, position: u64, span: u64, cause: PassedCause) {
         let record = PassedRecord {
             header: self.header(ssl, Kind::PASSED, direction),
@@ -116,10 +133,10 @@ impl Bench {
             cause,
             reserved: [0; 7],
         };
-        self.take(record.as_bytes());
+        self.push(record.as_bytes());
     }
 
-    /// The exchange of a connection's number `index`, from 0.
+    /// The exchange number `index` of a connection, from 0.
     fn exchange(&mut self, ssl: u64, index: usize) {
         self.data(ssl, Way::READ, (index * REQUEST.len()) as u64, REQUEST);
         self.data(ssl, Way::WRITE, (index * RESPONSE.len()) as u64, RESPONSE);
@@ -131,16 +148,16 @@ impl Bench {
         self.data(ssl, Way::WRITE, 0, &RESPONSE[..RESPONSE.len() - 1]);
     }
 
-    /// Facts without addresses, for good or for now.
+    /// Facts without addresses, which may become known if `pending`.
     fn unknown(&mut self, ssl: u64, pending: bool) {
         let mut record = ConnectionRecord::new_zeroed();
         record.header = self.header(ssl, Kind::CONNECTION, Way::READ);
         record.source = Source::CUSTOM_BIO;
         record.pending = pending.into();
-        self.take(record.as_bytes());
+        self.push(record.as_bytes());
     }
 
-    /// Facts with addresses: the remote port tells them apart.
+    /// Facts with addresses, distinguished by the remote port.
     fn known(&mut self, ssl: u64, source: Source, remote_port: u16, netns: u32) {
         let mut record = ConnectionRecord::new_zeroed();
         record.header = self.header(ssl, Kind::CONNECTION, Way::READ);
@@ -148,19 +165,19 @@ impl Bench {
         record.local[..4].copy_from_slice(&[127, 0, 0, 1]);
         record.remote[..4].copy_from_slice(&[127, 0, 0, 1]);
         (record.local_port, record.remote_port) = (443, remote_port);
-        self.take(record.as_bytes());
+        self.push(record.as_bytes());
     }
 
-    /// A descriptor that `/proc` has to be asked about.
+    /// A file descriptor that is to be looked up in `/proc`.
     fn descriptor(&mut self, ssl: u64, fd: i32) {
         let mut record = ConnectionRecord::new_zeroed();
         record.header = self.header(ssl, Kind::CONNECTION, Way::READ);
         (record.source, record.pending, record.fd) = (Source::DESCRIPTOR, 1, fd);
-        self.take(record.as_bytes());
+        self.push(record.as_bytes());
     }
 
-    /// What `/proc` said of a descriptor so long ago.
-    fn found(&mut self, ssl: u64, fd: i32, remote_port: u16, ago_ns: u64) {
+    /// The result of a lookup of a descriptor in `/proc` that was made `ago_ns` ago.
+    fn lookup(&mut self, ssl: u64, fd: i32, remote_port: u16, ago_ns: u64) {
         let mut record = ConnectionRecord::new_zeroed();
         record.header = self.header(ssl, Kind::CONNECTION, Way::READ);
         record.header.ts_ns -= ago_ns;
@@ -168,13 +185,13 @@ impl Bench {
         record.local[..4].copy_from_slice(&[127, 0, 0, 1]);
         record.remote[..4].copy_from_slice(&[127, 0, 0, 1]);
         (record.local_port, record.remote_port) = (443, remote_port);
-        self.take(record.as_bytes());
+        self.push(record.as_bytes());
     }
 
     fn end(&mut self, ssl: u64, read: usize, written: usize) {
         let header = self.header(ssl, Kind::END, Way::READ);
         let (read, written) = (read as u64, written as u64);
-        self.take(EndRecord { header, read, written }.as_bytes());
+        self.push(EndRecord { header, read, written }.as_bytes());
     }
 
     fn socket(&mut self, ssl: u64) {
@@ -188,14 +205,14 @@ impl Bench {
             ended: SocketEnd::FIN_REMOTE,
             reserved: [0; 7],
         };
-        self.take(record.as_bytes());
+        self.push(record.as_bytes());
     }
 
     fn tls(&mut self, ssl: u64) {
         let mut record = TlsRecord::new_zeroed();
         record.header = self.header(ssl, Kind::TLS, Way::READ);
         record.version = 0x0304;
-        self.take(record.as_bytes());
+        self.push(record.as_bytes());
     }
 
     fn change(&mut self, pid: u32, change: Change, parent: u32, name: &str) {
@@ -205,14 +222,14 @@ impl Bench {
         (record.change, record.parent) = (change, parent);
         record.name[..name.len()].copy_from_slice(name.as_bytes());
         self.pid = before;
-        self.take(record.as_bytes());
+        self.push(record.as_bytes());
     }
 
-    fn take(&mut self, record: &[u8]) {
-        self.correlator.take(record, &mut self.out);
+    fn push(&mut self, record: &[u8]) {
+        self.correlator.push(record, &mut self.out);
     }
 
-    /// Lets time pass since the last record.
+    /// Advances the clock of the records.
     fn wait(&mut self, nanos: u64) {
         self.now_ns += nanos;
         self.correlator.advance(self.now_ns, &mut self.out);
@@ -225,9 +242,9 @@ impl Bench {
     fn exchanges(&self) -> Vec<&Exchange> {
         self.out
             .iter()
-            .filter_map(|observed| match &observed.happening {
-                Happening::Exchange(exchange) => Some(exchange.as_ref()),
-                Happening::End(_) | Happening::Loss(_) | Happening::Connection(_) => None,
+            .filter_map(|observed| match &observed.kind {
+                ObservedKind::Exchange(exchange) => Some(exchange.as_ref()),
+                ObservedKind::End(_) | ObservedKind::Gap(_) | ObservedKind::Connection(_) => None,
             })
             .collect()
     }
@@ -235,14 +252,14 @@ impl Bench {
     fn summaries(&self) -> Vec<(&str, &ConnectionSummary)> {
         self.out
             .iter()
-            .filter_map(|observed| match &observed.happening {
-                Happening::Connection(summary) => Some((observed.connection.id.as_str(), summary.as_ref())),
-                Happening::Exchange(_) | Happening::End(_) | Happening::Loss(_) => None,
+            .filter_map(|observed| match &observed.kind {
+                ObservedKind::Connection(summary) => Some((observed.connection.id.as_str(), summary.as_ref())),
+                ObservedKind::Exchange(_) | ObservedKind::End(_) | ObservedKind::Gap(_) => None,
             })
             .collect()
     }
 
-    /// The connections' ids, in the order of what came out.
+    /// Returns the connection of each observation.
     fn ids(&self) -> Vec<&str> {
         self.out
             .iter()

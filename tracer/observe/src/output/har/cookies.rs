@@ -1,7 +1,6 @@
-//! Cookies as an archive has them: their names and attributes, their values masked before they came here.
+//! Parses cookies from redacted Cookie and Set-Cookie fields, as HAR has them.
 //!
-//! In: redacted fields. Out: one object a cookie. Refuses a piece that is not `name=value`, since it was masked whole, and a
-//! date that it cannot read.
+//! A piece that is not `name=value` was masked as a whole, and is left out. So is a date that cannot be parsed.
 
 use serde::Serialize;
 
@@ -25,13 +24,13 @@ pub(super) struct Cookie<'a> {
     secure: Option<bool>,
 }
 
-/// Reads the cookies that a request sends.
+/// Parses the cookies that a request sends.
 pub(super) fn sent(headers: &[FieldLine]) -> Vec<Cookie<'_>> {
     let pieces = values(headers, "cookie").flat_map(|value| value.split(';'));
     pieces.filter_map(pair).collect()
 }
 
-/// Reads the cookies that a response sets.
+/// Parses the cookies that a response sets.
 pub(super) fn set(headers: &[FieldLine]) -> Vec<Cookie<'_>> {
     values(headers, "set-cookie").filter_map(set_one).collect()
 }
@@ -69,7 +68,7 @@ fn set_one(value: &str) -> Option<Cookie<'_>> {
     Some(cookie)
 }
 
-/// Turns a date of HTTP (RFC 9110 section 5.6.7; dashes as older servers have them) into one of ISO 8601.
+/// Converts an HTTP date (RFC 9110 section 5.6.7), also with the dashes of older servers, to ISO 8601.
 fn iso_date(date: &str) -> Option<String> {
     let (_weekday, date) = date.split_once(", ")?;
     let mut words = date.split([' ', '-']);
@@ -107,7 +106,7 @@ mod tests {
     }
 
     #[test]
-    fn a_request_has_one_cookie_a_pair() {
+    fn each_pair_of_a_request_is_a_cookie() {
         let headers = [
             field("cookie", "a=[redacted]; b=; [redacted]"),
             field("cookie", "c=[redacted:0123]"),
@@ -120,7 +119,7 @@ mod tests {
     }
 
     #[test]
-    fn a_response_has_a_cookies_attributes() {
+    fn cookies_of_a_response_have_attributes() {
         let value = "a=[redacted]; Path=/x; Domain=a.test; Expires=Wed, 21 Oct 2026 07:28:00 GMT; httponly; Max-Age=1";
         let headers = [
             field("set-cookie", value),
@@ -140,7 +139,7 @@ mod tests {
     }
 
     #[test]
-    fn dates_are_read_or_left_out() {
+    fn dates_are_converted_or_left_out() {
         for (date, wanted) in [
             ("Wed, 21-Oct-2026 07:28:00 GMT", Some("2026-10-21T07:28:00Z")),
             ("Wednesday, 21-Oct-26 07:28:00 GMT", Some("2026-10-21T07:28:00Z")),

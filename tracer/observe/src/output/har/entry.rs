@@ -1,7 +1,6 @@
-//! An exchange as an entry of an archive.
+//! Converts an exchange to an entry of a HAR document.
 //!
-//! In: a redacted line. Out: what is written of it. Refuses to guess: what HAR requires and nobody knows is 0, -1 or empty,
-//! and the entry's comment says what was not seen.
+//! A member that HAR requires and that is unknown is 0, -1 or empty, and the comment of the entry says what is unknown.
 
 use std::net::IpAddr;
 
@@ -10,7 +9,7 @@ use serde::Serialize;
 use super::cookies::{self, Cookie};
 use crate::redact::{ConnectionLine, ExchangeLine, FieldLine, RequestLine, ResponseLine};
 
-/// Makes the entry of an exchange; `comment` is what else there is to say.
+/// Converts an exchange to an entry; `comment` is added to its comment.
 pub(super) fn entry<'a>(line: &'a ExchangeLine, comment: Option<&'static str>) -> Entry<'a> {
     let ExchangeLine {
         id,
@@ -33,7 +32,7 @@ pub(super) fn entry<'a>(line: &'a ExchangeLine, comment: Option<&'static str>) -
         grpc: _,
         encoding: _,
     } = line;
-    // The time of an entry is the sum of its parts: of one whose head has no time of its own, all of it is waiting.
+    // HAR requires that the time of an entry is the sum of its parts. Without the time of the head, all of it is waiting.
     let total_us = duration_us.or(*head_us).unwrap_or(0);
     let wait_us = head_us.unwrap_or(total_us).min(total_us);
     Entry {
@@ -108,26 +107,26 @@ fn response_of<'a>(response: Option<&'a ResponseLine>, protocol: &'a str) -> Res
 fn comment_of(
     request: Option<&RequestLine>,
     response: Option<&ResponseLine>,
-    more: Option<&'static str>,
+    extra: Option<&'static str>,
 ) -> Option<String> {
     let unknown = request.and_then(|request| request.unknown).unwrap_or(0);
     let unknown = u64::from(unknown) + u64::from(response.and_then(|response| response.unknown).unwrap_or(0));
     let malformed = request.and_then(|request| request.malformed);
     let malformed = malformed.or(response.and_then(|response| response.malformed));
-    let said = match (request, response) {
+    let unseen = match (request, response) {
         (None, _) => Some("request not known".to_owned()),
         (_, None) => Some("response not known".to_owned()),
         _ if malformed.is_some() => malformed.map(|malformed| format!("not well-formed: {malformed}")),
         _ if unknown > 0 => Some(format!("{unknown} fields not wholly known")),
         _ => None,
     };
-    match (said, more) {
-        (Some(said), Some(more)) => Some(format!("{said}; {more}")),
-        (said, more) => said.or_else(|| more.map(str::to_owned)),
+    match (unseen, extra) {
+        (Some(unseen), Some(extra)) => Some(format!("{unseen}; {extra}")),
+        (unseen, extra) => unseen.or_else(|| extra.map(str::to_owned)),
     }
 }
 
-/// The address of the end that answers, if it is one of the internet.
+/// Returns the IP address of the server, unless it listens on a UNIX socket.
 fn server_ip<'a>(connection: &'a ConnectionLine, side: &str) -> Option<&'a str> {
     let address = if side == "server" {
         connection.local.as_deref()?
@@ -139,7 +138,8 @@ fn server_ip<'a>(connection: &'a ConnectionLine, side: &str) -> Option<&'a str> 
     ip.parse::<IpAddr>().is_ok().then_some(ip)
 }
 
-/// Leaves out what has no name or no value: HAR has no way to say so, and the entry's comment does.
+/// Converts fields. Those without a name or a value are left out, because HAR cannot represent them; the comment of the
+/// entry has their number.
 fn named(fields: &[FieldLine]) -> Vec<Pair<'_>> {
     let known = fields
         .iter()
@@ -147,7 +147,7 @@ fn named(fields: &[FieldLine]) -> Vec<Pair<'_>> {
     known.map(|(name, value)| Pair { name, value }).collect()
 }
 
-/// Splits a query as it is, redacted and not decoded.
+/// Splits the query of a path, without decoding it.
 fn query(path: &str) -> Vec<Pair<'_>> {
     let query = path.split_once('?').map_or("", |(_, query)| query);
     let parts = query.split('&').filter(|part| !part.is_empty());
@@ -169,7 +169,7 @@ fn millis(micros: u64) -> f64 {
     micros as f64 / 1000.0
 }
 
-/// An entry; the members that begin with an underscore are ours, as HAR 1.2 allows.
+/// An entry. The members that begin with an underscore are extensions, which HAR 1.2 allows.
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
 pub(super) struct Entry<'a> {

@@ -1,9 +1,8 @@
-//! HTTP Archive 1.2.
+//! HTTP Archive (HAR) 1.2, one JSON document.
 //!
-//! In: redacted lines. Out: one JSON document: its beginning at once, an entry for each exchange when it has ended, its end
-//! at finish. What goes on waits for its end, which the document cannot bring later; beyond a bound of memory the one that
-//! waits longest is written as it stands, and says so. Refuses bodies, which are not captured; connections are left out,
-//! and losses are summed up in the closing comment.
+//! An entry is written when its exchange has ended, because the document cannot add the end later. HAR has no place for
+//! connections, which are left out, or for losses, which are added up in the comment of the document. Bodies are not
+//! captured.
 
 mod cookies;
 mod entry;
@@ -13,10 +12,7 @@ use std::io::Write as _;
 
 use serde::Serialize;
 
-use self::{
-    entry::entry,
-    waiting::{Waited, Waiting},
-};
+use self::{entry::entry, waiting::Waiting};
 use super::{Error, Lines, Sink, Written, escape::write_json};
 use crate::{
     limits::MAX_HAR_WAITING_BYTES,
@@ -26,35 +22,35 @@ use crate::{
 /// Writes one HAR document.
 pub struct Har<L: Lines> {
     lines: L,
-    /// What is being written, as one.
+    /// The entry in progress, so that it is written as a whole.
     out: Vec<u8>,
     entries: u64,
-    losses: u64,
-    lost_bytes: u64,
-    /// Losses of unknown length.
-    uncounted: u64,
-    /// What has begun and not ended.
+    gaps: u64,
+    missing_bytes: u64,
+    /// Gaps of unknown length.
+    unknown_gaps: u64,
+    /// Exchanges that have not ended.
     waiting: Waiting,
-    /// Exchanges that were written before they had ended, for want of memory.
+    /// Exchanges that were written before they had ended, at the bound of memory.
     unfinished: u64,
 }
 
 impl<L: Lines> Har<L> {
-    /// Hands the document to `lines`, entry by entry.
+    /// Creates a sink that writes the document to `lines`, one entry at a time.
     pub fn new(lines: L) -> Self {
         Self {
             lines,
             out: Vec::new(),
             entries: 0,
-            losses: 0,
-            lost_bytes: 0,
-            uncounted: 0,
+            gaps: 0,
+            missing_bytes: 0,
+            unknown_gaps: 0,
             waiting: Waiting::new(MAX_HAR_WAITING_BYTES),
             unfinished: 0,
         }
     }
 
-    /// Writes what comes before an entry: the beginning of the document, or a comma.
+    /// Writes the beginning of the document before the first entry, and a comma before any other.
     fn separate(&mut self) -> Result<(), Error> {
         if self.entries == 0 {
             return self.begin();
@@ -71,7 +67,7 @@ impl<L: Lines> Har<L> {
         Ok(written)
     }
 
-    /// Keeps an exchange until its end comes; what has no room any more is written.
+    /// Adds an exchange that has not ended. Those that the bound pushes out are written.
     fn wait(&mut self, line: ExchangeLine) -> Result<Written, Error> {
         self.waiting.add(line);
         let mut written = Written::Yes;
@@ -85,19 +81,19 @@ impl<L: Lines> Har<L> {
     }
 
     fn comment(&self) -> Option<String> {
-        let uncounted = match self.uncounted {
+        let unknown = match self.unknown_gaps {
             0 => String::new(),
-            holes => format!(", and an unknown number in {holes} of them"),
+            gaps => format!(", and an unknown number in {gaps} of them"),
         };
         let losses = format!(
-            "{} holes, {} bytes not captured{uncounted}",
-            self.losses, self.lost_bytes
+            "{} holes, {} bytes not captured{unknown}",
+            self.gaps, self.missing_bytes
         );
         let unfinished = format!(
             "{} entries written before their end, for want of memory",
             self.unfinished
         );
-        match (self.losses > 0, self.unfinished > 0) {
+        match (self.gaps > 0, self.unfinished > 0) {
             (true, true) => Some(format!("{losses}; {unfinished}")),
             (true, false) => Some(losses),
             (false, true) => Some(unfinished),
@@ -124,8 +120,8 @@ impl<L: Lines> Sink for Har<L> {
             Line::Exchange(exchange) if exchange.ended.is_none() => self.wait((**exchange).clone()),
             Line::Exchange(exchange) => self.entry(exchange, None),
             Line::End(end) => match self.waiting.end(end) {
-                Waited::Ended(exchange) => self.entry(&exchange, None),
-                Waited::Not => Ok(Written::Yes),
+                Some(exchange) => self.entry(&exchange, None),
+                None => Ok(Written::Yes),
             },
             Line::Connection(_) | Line::Health(_) => Ok(Written::Yes),
             Line::Loss(loss) => {
@@ -139,9 +135,9 @@ impl<L: Lines> Sink for Har<L> {
                     bytes,
                     cause: _,
                 } = &**loss;
-                self.losses += 1;
-                self.lost_bytes = self.lost_bytes.saturating_add(bytes.unwrap_or(0));
-                self.uncounted += u64::from(bytes.is_none());
+                self.gaps += 1;
+                self.missing_bytes = self.missing_bytes.saturating_add(bytes.unwrap_or(0));
+                self.unknown_gaps += u64::from(bytes.is_none());
                 Ok(Written::Yes)
             }
         }
@@ -215,14 +211,14 @@ mod tests {
         }
     }
 
-    /// Makes an exchange one that goes on.
-    fn going_on(exchange: &mut Exchange) {
+    /// Removes the end of an exchange.
+    fn in_progress(exchange: &mut Exchange) {
         (exchange.ended, exchange.ended_at) = (None, None);
     }
 
     #[test]
-    fn an_exchange_that_goes_on_waits_for_its_end() {
-        let log = written(&[sample::exchange_with(going_on), sample::half(), sample::end()])["log"].clone();
+    fn an_exchange_in_progress_waits_for_its_end() {
+        let log = written(&[sample::exchange_with(in_progress), sample::half(), sample::end()])["log"].clone();
         let [ended, half] = log["entries"].as_array().unwrap().as_slice() else {
             panic!("{log}")
         };
@@ -237,20 +233,20 @@ mod tests {
     }
 
     #[test]
-    fn what_still_goes_on_at_the_end_is_written_as_it_stands() {
-        let log = written(&[sample::exchange_with(going_on)])["log"].clone();
+    fn an_exchange_in_progress_at_the_end_is_written_as_it_is() {
+        let log = written(&[sample::exchange_with(in_progress)])["log"].clone();
         assert_eq!(log["entries"][0]["comment"], "goes on");
         assert_eq!(log["entries"][0]["time"], 0.38);
     }
 
     #[test]
-    fn beyond_the_bound_the_exchange_that_waits_longest_is_written_as_it_stands() {
+    fn at_the_bound_the_exchange_that_has_waited_longest_is_written_as_it_is() {
         let mut bytes = Vec::new();
         let mut sink = Har::new(&mut bytes);
         sink.waiting = Waiting::new(4000);
         for ordinal in 1..=4 {
             let line = sample::exchange_with(|exchange| {
-                going_on(exchange);
+                in_progress(exchange);
                 exchange.ordinal = ordinal;
             });
             sink.write(&line).unwrap();
@@ -329,7 +325,7 @@ mod tests {
     }
 
     #[test]
-    fn an_entry_has_the_address_of_the_end_that_answers_and_cookies_without_values() {
+    fn an_entry_has_the_address_of_the_server_and_cookies_without_values() {
         let line = sample::exchange_with(|exchange| {
             let request = exchange.request.as_mut().unwrap();
             request.head.fields = sample::fields([sample::field("cookie", "sid=hunter2; b=1")]);
@@ -357,7 +353,7 @@ mod tests {
     }
 
     #[test]
-    fn losses_are_summed_up_and_ends_that_were_not_waited_for_left_out() {
+    fn losses_are_added_up_and_ends_of_unknown_exchanges_left_out() {
         let log = written(&[
             sample::half(),
             sample::loss(),

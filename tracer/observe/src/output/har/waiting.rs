@@ -1,57 +1,51 @@
-//! Exchanges that go on, until their ends come.
+//! Exchanges that wait for their end, because an entry of a HAR document cannot be changed later.
 //!
-//! In: exchanges without an end, and ends. Out: exchanges with their end. Refuses more than a bound: the one that waits
-//! longest goes first.
+//! Their memory is bounded. At the bound, the one that has waited longest is written as it is.
 
 use std::collections::{BTreeMap, HashMap};
 
 use crate::redact::{EndLine, EndResponseLine, ExchangeLine, FieldLine, RequestLine, ResponseLine};
 
-/// Exchanges that wait, in the order in which they came.
+/// The exchanges that wait.
 pub(super) struct Waiting {
+    /// Lines with their sizes, in the order in which they were added.
     lines: BTreeMap<u64, (ExchangeLine, usize)>,
-    places: HashMap<String, u64>,
-    came: u64,
+    /// Keys of `lines` by the id of the exchange.
+    keys: HashMap<String, u64>,
+    next_key: u64,
     bytes: usize,
     bound: usize,
 }
 
-/// Whether an end was waited for.
-pub(super) enum Waited {
-    /// The exchange as it ended.
-    Ended(Box<ExchangeLine>),
-    /// Its exchange is not here: it was written before, or left out.
-    Not,
-}
-
 impl Waiting {
-    /// Waits with at most so many bytes of lines.
+    /// Creates an empty store of at most `bound` bytes of lines.
     pub(super) fn new(bound: usize) -> Self {
         Self {
             lines: BTreeMap::new(),
-            places: HashMap::new(),
-            came: 0,
+            keys: HashMap::new(),
+            next_key: 0,
             bytes: 0,
             bound,
         }
     }
 
-    /// Takes an exchange that goes on.
+    /// Adds an exchange that has not ended.
     pub(super) fn add(&mut self, line: ExchangeLine) {
         let bytes = size(&line);
         self.bytes += bytes;
-        self.places.insert(line.id.clone(), self.came);
-        self.lines.insert(self.came, (line, bytes));
-        self.came += 1;
+        self.keys.insert(line.id.clone(), self.next_key);
+        self.lines.insert(self.next_key, (line, bytes));
+        self.next_key += 1;
     }
 
-    /// Gives the exchange that waits longest, if they are too many.
+    /// Removes and returns the exchange that has waited longest, if the bound is exceeded.
     pub(super) fn take_over_bound(&mut self) -> Option<ExchangeLine> {
         (self.bytes > self.bound).then(|| self.take_first())?
     }
 
-    /// Ends an exchange.
-    pub(super) fn end(&mut self, end: &EndLine) -> Waited {
+    /// Removes an exchange and returns it with its end; `None` if it does not wait, because it was written before or was not
+    /// selected.
+    pub(super) fn end(&mut self, end: &EndLine) -> Option<ExchangeLine> {
         let EndLine {
             id,
             response,
@@ -60,10 +54,8 @@ impl Waiting {
             grpc,
             encoding,
         } = end;
-        let place = self.places.remove(id);
-        let Some((mut line, bytes)) = place.and_then(|place| self.lines.remove(&place)) else {
-            return Waited::Not;
-        };
+        let key = self.keys.remove(id)?;
+        let (mut line, bytes) = self.lines.remove(&key)?;
         self.bytes -= bytes;
         line.duration_us = Some(*duration_us);
         line.ended = Some(ended);
@@ -76,10 +68,10 @@ impl Waiting {
             seen.body_bytes = body_bytes.or(seen.body_bytes);
             seen.trailers.clone_from(trailers);
         }
-        Waited::Ended(Box::new(line))
+        Some(line)
     }
 
-    /// Gives all, in the order in which they came.
+    /// Removes and returns all exchanges, in the order in which they were added.
     pub(super) fn take_all(&mut self) -> Vec<ExchangeLine> {
         std::iter::from_fn(|| self.take_first()).collect()
     }
@@ -87,12 +79,12 @@ impl Waiting {
     fn take_first(&mut self) -> Option<ExchangeLine> {
         let (_, (line, bytes)) = self.lines.pop_first()?;
         self.bytes -= bytes;
-        self.places.remove(&line.id);
+        self.keys.remove(&line.id);
         Some(line)
     }
 }
 
-/// Roughly what a line takes: the struct itself, and the text of its heads.
+/// Returns about how much memory a line takes, in bytes.
 fn size(line: &ExchangeLine) -> usize {
     let fields = |fields: &[FieldLine]| -> usize {
         let each = |(name, value): &FieldLine| text(name.as_deref()) + text(value.as_deref()) + FIELD_BYTES;
@@ -113,8 +105,8 @@ fn text(text: Option<&str>) -> usize {
     text.map_or(0, str::len)
 }
 
-/// What a line takes without its heads.
+/// Memory of a line without its heads, in bytes.
 const LINE_BYTES: usize = 1024;
 
-/// What a field takes beside its text.
+/// Memory of a field without its text, in bytes.
 const FIELD_BYTES: usize = 64;

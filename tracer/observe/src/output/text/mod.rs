@@ -1,25 +1,24 @@
-//! Text in the manner of curl -v.
+//! Text in the manner of curl -v: `>` for the request, `<` for the response, `*` for notes.
 //!
-//! In: redacted lines. Out: `*` notes, `>` what the request said, `<` what the response said. Refuses control characters
-//! and the like, in whatever they come: they are spelled out.
+//! Everything that a traced process or its peer sent is escaped, so that it cannot control the terminal.
 
 use std::io::Write as _;
 
 use super::{Error, Lines, Sink, Written, escape::Shown, summary};
 use crate::redact::{
-    ConnectionLine, EndLine, ExchangeLine, FieldLine, HealthLine, InformationalLine, Line, LossLine, ProxiedLine,
-    Redacted, RequestLine, ResponseLine, SummaryLine,
+    ConnectionLine, EndLine, ExchangeLine, FieldLine, HealthLine, Line, LossLine, ProxiedLine, Redacted, RequestLine,
+    ResponseLine, SummaryLine,
 };
 
-/// Writes text for people.
+/// Writes text for a terminal.
 pub struct Text<L: Lines> {
     lines: L,
-    /// What is being written, as one.
+    /// The line in progress, so that it is written as a whole.
     out: Vec<u8>,
 }
 
 impl<L: Lines> Text<L> {
-    /// Hands what it writes to `lines`.
+    /// Creates a sink that writes to `lines`.
     pub const fn new(lines: L) -> Self {
         let out = Vec::new();
         Self { lines, out }
@@ -58,7 +57,7 @@ impl<L: Lines> Text<L> {
             None => writeln!(self.out, "* request not known")?,
         }
         for head in informational {
-            self.informational(head, protocol)?;
+            self.response(head, protocol)?;
         }
         match response {
             Some(response) => self.response(response, protocol)?,
@@ -119,7 +118,7 @@ impl<L: Lines> Text<L> {
             body_bytes,
             trailers,
         } = request;
-        // CONNECT has an authority where others have a path.
+        // The target of CONNECT is an authority, unless it is an extended one.
         let target = if method.as_deref() == Some("CONNECT") {
             path.as_deref().or(authority.as_deref())
         } else {
@@ -148,18 +147,6 @@ impl<L: Lines> Text<L> {
             writeln!(self.out, "* {bytes} bytes of request body")?;
         }
         self.trailers('>', trailers)
-    }
-
-    fn informational(&mut self, head: &InformationalLine, protocol: &str) -> Result<(), Error> {
-        let InformationalLine {
-            status,
-            headers,
-            complete: _,
-            unknown,
-            malformed,
-        } = head;
-        self.status(*status, protocol)?;
-        self.head('<', headers, *unknown, *malformed)
     }
 
     fn response(&mut self, response: &ResponseLine, protocol: &str) -> Result<(), Error> {

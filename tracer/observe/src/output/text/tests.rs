@@ -1,3 +1,5 @@
+//! Tests of text output.
+
 use http_decode::Unredacted;
 
 use super::*;
@@ -36,7 +38,7 @@ fn an_exchange_reads_like_curl() {
 }
 
 #[test]
-fn what_is_not_known_is_a_question_mark() {
+fn unknown_values_are_question_marks() {
     let text = written(&sample::half());
     for line in [
         "* request not known",
@@ -51,7 +53,7 @@ fn what_is_not_known_is_a_question_mark() {
 }
 
 #[test]
-fn control_characters_are_spelled_out() {
+fn control_characters_are_escaped() {
     assert!(written(&sample::half()).contains("< x-name: \u{e9}\\u{1}\n"));
 }
 
@@ -85,7 +87,7 @@ handshake 1200 us, round trip 40 us, 0 retransmits, 2000 bytes received, 3000 ac
 }
 
 #[test]
-fn a_peer_cannot_break_the_note_of_its_connection() {
+fn a_server_name_cannot_break_the_line() {
     let line = sample::summary_with(|summary| {
         let tls = summary.tls.as_mut().unwrap();
         tls.server_name = Some(Unredacted::new(b"a\nb\x1b[2J"));

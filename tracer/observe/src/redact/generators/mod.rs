@@ -1,6 +1,6 @@
-//! Exchanges with secrets planted wherever a rule says that something is secret.
+//! Generators of exchanges, with a secret in every place that a rule masks, or with arbitrary bytes.
 //!
-//! A secret is a word that nothing else here contains, with odd characters around it and, at times, percent-encoded.
+//! A planted secret is a word that nothing else contains, with odd characters around it, and percent-encoded at random.
 
 mod tables;
 
@@ -22,14 +22,14 @@ use self::tables::{
 };
 use crate::output::sample::{self, OwnedField};
 
-/// Something to send, and the word in it that must not come out.
+/// A value, and the word in it that must not be printed.
 #[derive(Clone, Debug)]
 pub(crate) struct Planted<T> {
     pub(crate) sent: T,
     pub(crate) word: String,
 }
 
-/// An exchange, the end of another one, and the words that must not come out of either.
+/// An exchange, the end of another one, and the words in them that must not be printed.
 #[derive(Clone, Debug)]
 pub(crate) struct Sent {
     pub(crate) exchange: Exchange,
@@ -48,10 +48,10 @@ pub(crate) fn sent() -> impl Strategy<Value = Sent> {
     plan.prop_map(|(path, authority, fields, shown)| planted(path, authority, fields, &shown))
 }
 
-/// Makes a part of the planted exchange of each seed, whatever the seeds are and however many there are.
+/// Generates an exchange with planted secrets, each part from one seed. Any number of any seeds gives an exchange.
 #[cfg(feature = "fuzz")]
 pub(crate) fn sent_by_seeds(seeds: &mut dyn Iterator<Item = u32>) -> Sent {
-    /// An exchange of more fields takes longer and shows nothing else.
+    /// Maximum number of fields: more take longer and test nothing new.
     const MOST_FIELDS: usize = 24;
     type Text = BoxedStrategy<Planted<String>>;
     thread_local! {
@@ -204,11 +204,11 @@ pub(crate) fn arbitrary_exchange() -> impl Strategy<Value = Exchange> {
         })
 }
 
-/// Generates values that rules look into, and others.
+/// Generates values of bytes that rules search for, and of any others.
 pub(crate) fn arbitrary_value() -> impl Strategy<Value = Unredacted> {
     prop_oneof![
         vec(any::<u8>(), 0..40),
-        // What has a meaning for one rule or another, in every order.
+        // What some rule searches for, in any order.
         vec(select(PIECES), 0..12).prop_map(|pieces| pieces.concat().into_bytes()),
     ]
     .prop_map(Unredacted::from)
@@ -331,34 +331,34 @@ fn planted_authority() -> impl Strategy<Value = Planted<String>> {
     })
 }
 
-/// A secret parameter, its name and its `=` encoded in some way.
+/// Generates a secret parameter, its name and `=` percent-encoded at random.
 fn parameter(odd: &'static str) -> impl Strategy<Value = Planted<String>> {
-    let name = (select(PARAMETERS), vec(any::<u8>(), 24)).prop_map(|(name, choices)| spell(name, &choices));
+    let name = (select(PARAMETERS), vec(any::<u8>(), 24)).prop_map(|(name, choices)| encode(name, &choices));
     (name, select(&["=", "%3D", "%3d", "%253D"][..]), secret(odd)).prop_map(|(name, equals, secret)| Planted {
         sent: name + equals + &secret.sent,
         word: secret.word,
     })
 }
 
-/// A word with odd characters around it, at times percent-encoded.
+/// Generates a word with odd characters around it, percent-encoded at random.
 #[expect(clippy::unwrap_used, reason = "a pattern that does not parse must not go unnoticed")]
 fn secret(odd: &'static str) -> impl Strategy<Value = Planted<String>> {
     let word = proptest::string::string_regex("zq[a-z0-9]{14}").unwrap();
     let around = || proptest::string::string_regex(odd).unwrap();
     (around(), word, around(), option::weighted(0.3, vec(any::<u8>(), 16))).prop_map(
         |(before, word, after, choices)| {
-            let spelled = choices.map_or_else(|| word.clone(), |choices| spell(&word, &choices));
+            let encoded = choices.map_or_else(|| word.clone(), |choices| encode(&word, &choices));
             Planted {
-                sent: format!("{before}{spelled}{after}"),
+                sent: format!("{before}{encoded}{after}"),
                 word,
             }
         },
     )
 }
 
-/// Spells a name or word so that its reader still understands it.
-fn spell(plain: &str, choices: &[u8]) -> String {
-    let spelled = plain
+/// Percent-encodes a name or word, each byte never, once or twice.
+fn encode(plain: &str, choices: &[u8]) -> String {
+    let encoded = plain
         .bytes()
         .zip(choices.iter().cycle())
         .map(|(byte, choice)| match choice % 8 {
@@ -366,5 +366,5 @@ fn spell(plain: &str, choices: &[u8]) -> String {
             1 => format!("%25{byte:02X}"),
             _ => char::from(byte).to_string(),
         });
-    spelled.collect()
+    encoded.collect()
 }

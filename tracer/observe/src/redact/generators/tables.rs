@@ -1,4 +1,4 @@
-//! What secrets are planted in: names, what stands before and behind a value, and what may stand around a word.
+//! The tables of the generators: names, the text around values, and the characters around words.
 
 pub(super) const NO_QUOTE: &str = r"[a-z/;?=@:,.+~!#<>\[\]{}|^$*()é-]{0,6}";
 pub(super) const PLAIN: &str = "[a-z]{0,3}";

@@ -1,11 +1,11 @@
-//! Names that are no secret's although they end like one, and endings that make others.
+//! The endings of secret names, and the names that are harmless all the same.
 
-/// How a secret's name ends, glued to another word or alone.
+/// Endings of the last word of a secret name.
 pub(super) const ENDINGS: [&[u8]; 10] = [
     b"key", b"keys", b"sign", b"pin", b"pass", b"pw", b"pwd", b"auth", b"otp", b"sid",
 ];
 
-/// English words that end so.
+/// English words with such an ending.
 pub(super) const ENGLISH: [&[u8]; 30] = [
     b"assign",
     b"bypass",
@@ -39,7 +39,7 @@ pub(super) const ENGLISH: [&[u8]; 30] = [
     b"whiskey",
 ];
 
-/// Whole names that are harmless, without a leading `x-` and without what stands between their words.
+/// Harmless names, without a leading `x-` and without the separators between words.
 pub(super) const HARMLESS: [&[u8]; 50] = [
     b"acceptsignature",
     b"accesscontrolallowcredentials",
@@ -93,7 +93,7 @@ pub(super) const HARMLESS: [&[u8]; 50] = [
     b"xkey",
 ];
 
-/// What a code may be of without being a secret.
+/// The subjects of harmless codes, as in `zip-code`.
 pub(super) const HARMLESS_CODES: [&[u8]; 84] = [
     b"action",
     b"airport",

@@ -1,14 +1,14 @@
-//! Which names announce a secret.
+//! Decides by the name of a header field or parameter whether its value is secret.
 //!
-//! In: the name of a header field or of a parameter. Out: whether its value is secret. Refuses the benefit of the
-//! doubt: a name is secret if one of its words is a secret's, or if it ends as secrets' names do (`key`, `sign`, `pin`),
-//! unless the whole name is on the list of harmless ones. A false mask is a nuisance, a missed one a leak.
+//! A name is secret if it contains a word for secrets, or ends in one that is too common elsewhere (`key`, `sign`, `pin`),
+//! unless the whole name is on the list of harmless ones. When in doubt, a name is secret: a mask too many is a nuisance, a
+//! missing one a leak.
 //!
-//! Words end at anything but letters and digits, and where a capital letter follows a small one. Field names have lost
-//! their capitals on the way, so secrets' words are found inside glued ones too: `accesstoken`, `rapidapikey`.
+//! Words end at anything but letters and digits, and before an upper-case letter after a lower-case one. Field names arrive
+//! in lower case, so words for secrets are also found inside others: `accesstoken`, `rapidapikey`.
 //!
-//! Not secret, though they may look it: `sec-websocket-key` (a number used once, RFC 6455 section 1.3),
-//! `signature-input` (what a signature covers, RFC 9421), and hashes of bodies such as `digest`.
+//! Some names are not secret although they look so: `sec-websocket-key` (a nonce, RFC 6455 section 1.3), `signature-input`
+//! (what a signature covers, RFC 9421), and hashes of bodies such as `digest`.
 
 mod lists;
 
@@ -17,18 +17,19 @@ use self::lists::{ENDINGS, ENGLISH, HARMLESS, HARMLESS_CODES};
 /// Returns whether the value under `name` is secret.
 pub(super) fn is_secret(name: &[u8]) -> bool {
     if !name.iter().any(u8::is_ascii_uppercase) {
-        return announces(name) && !is_harmless(name);
+        return looks_secret(name) && !is_harmless(name);
     }
-    let (glued, apart) = (name.to_ascii_lowercase(), split_at_capitals(name));
-    (announces(&glued) || announces(&apart)) && !is_harmless(&glued) && !is_harmless(&apart)
+    let (joined, split) = (name.to_ascii_lowercase(), split_at_capitals(name));
+    (looks_secret(&joined) || looks_secret(&split)) && !is_harmless(&joined) && !is_harmless(&split)
 }
 
-/// Returns whether `name` is one that OAuth made secret in URLs and that means little elsewhere.
+/// Returns whether the value under `name` is secret in a URL, where OAuth has it, and harmless elsewhere.
 pub(super) fn is_secret_in_urls_only(name: &[u8]) -> bool {
     words(name).eq([b"code"])
 }
 
-fn announces(name: &[u8]) -> bool {
+/// Returns whether a lower-case name looks secret, before the list of harmless ones.
+fn looks_secret(name: &[u8]) -> bool {
     if is_whole_secret(name) {
         return true;
     }
@@ -37,29 +38,29 @@ fn announces(name: &[u8]) -> bool {
         if is_secret_word(word) || has_secret_stem(word) || is_secret_pair(previous, word) {
             return true;
         }
-        if !is_appendix(word) {
+        if !is_suffix(word) {
             (before_last, last) = (last, word);
         }
         previous = word;
     }
-    ends_as_secrets_do(last) || is_secret_code(before_last, last)
+    is_secret_last(last) || is_secret_code(before_last, last)
 }
 
-/// Spells `accessKey` as `access-key`.
+/// Converts `accessKey` to `access-key`.
 fn split_at_capitals(name: &[u8]) -> Vec<u8> {
-    let mut apart = Vec::with_capacity(name.len() + 4);
-    let mut after_small = false;
+    let mut split = Vec::with_capacity(name.len() + 4);
+    let mut after_lower = false;
     for byte in name {
-        if after_small && byte.is_ascii_uppercase() {
-            apart.push(b'-');
+        if after_lower && byte.is_ascii_uppercase() {
+            split.push(b'-');
         }
-        after_small = byte.is_ascii_lowercase() || byte.is_ascii_digit();
-        apart.push(byte.to_ascii_lowercase());
+        after_lower = byte.is_ascii_lowercase() || byte.is_ascii_digit();
+        split.push(byte.to_ascii_lowercase());
     }
-    apart
+    split
 }
 
-/// The words of a name, without the digits that number them.
+/// Splits a name into words, without digits at their ends.
 fn words(name: &[u8]) -> impl Iterator<Item = &[u8]> {
     name.split(|byte| !byte.is_ascii_alphanumeric())
         .filter(|word| !word.is_empty())
@@ -72,7 +73,7 @@ fn words(name: &[u8]) -> impl Iterator<Item = &[u8]> {
         })
 }
 
-/// Names whose words say nothing, and words too common to be secret as a part of a name.
+/// Returns whether a name is secret that no other rule finds: its words mean nothing, or are too common within names.
 fn is_whole_secret(name: &[u8]) -> bool {
     matches!(
         name,
@@ -90,7 +91,7 @@ fn is_whole_secret(name: &[u8]) -> bool {
     )
 }
 
-/// Words that make a name secret wherever in it they are.
+/// Returns whether a word makes any name secret that contains it.
 fn is_secret_word(word: &[u8]) -> bool {
     matches!(
         word,
@@ -115,7 +116,7 @@ fn is_secret_word(word: &[u8]) -> bool {
     )
 }
 
-/// Returns whether a secret's word is in `word`, glued to others or not.
+/// Returns whether `word` contains a word for secrets.
 fn has_secret_stem(word: &[u8]) -> bool {
     (0..word.len()).any(|at| {
         let (before, rest) = word.split_at_checked(at).unwrap_or_default();
@@ -139,7 +140,7 @@ fn has_secret_stem(word: &[u8]) -> bool {
                     && !before.ends_with(b"ob")
                     && !before.ends_with(b"pos")
             }
-            // Unless somebody makes tokens of text.
+            // The settings of a tokenizer are harmless.
             Some(b't') => {
                 rest.starts_with(b"token")
                     && ![&b"tokeniz"[..], b"tokenisa", b"tokenise"]
@@ -152,7 +153,8 @@ fn has_secret_stem(word: &[u8]) -> bool {
     })
 }
 
-/// Two words that are secret together and not apart, wherever they are; at the end of a name `key` needs no other word.
+/// Returns whether two words that follow each other make a name secret, though neither does alone. At the end of a name, `key`
+/// alone does; see [`ENDINGS`].
 fn is_secret_pair(first: &[u8], second: &[u8]) -> bool {
     match second {
         b"key" | b"keys" => matches!(
@@ -179,8 +181,8 @@ fn is_secret_pair(first: &[u8], second: &[u8]) -> bool {
     }
 }
 
-/// Returns whether the last word of a name is a secret's, or ends in one's.
-fn ends_as_secrets_do(last: &[u8]) -> bool {
+/// Returns whether a word makes a name secret that ends in it.
+fn is_secret_last(last: &[u8]) -> bool {
     let whole = matches!(
         last,
         b"2fa"
@@ -200,7 +202,7 @@ fn ends_as_secrets_do(last: &[u8]) -> bool {
     whole || ENDINGS.iter().any(|ending| last.ends_with(ending)) && !ENGLISH.contains(&last)
 }
 
-/// Returns whether a name that ends in `code` is a secret's: a code of something, unless that is known to be harmless.
+/// Returns whether a name that ends in `code` is secret: it is the code of something that is not known to be harmless.
 fn is_secret_code(before: &[u8], last: &[u8]) -> bool {
     match last.strip_suffix(b"code") {
         Some(b"") => !before.is_empty() && !HARMLESS_CODES.contains(&before),
@@ -209,8 +211,8 @@ fn is_secret_code(before: &[u8], last: &[u8]) -> bool {
     }
 }
 
-/// Words behind the one that says what a value is: how it is spelled, or which of several it is.
-fn is_appendix(word: &[u8]) -> bool {
+/// Returns whether a word only qualifies the one before it: how a value is encoded, or which of several it is.
+fn is_suffix(word: &[u8]) -> bool {
     word.iter().all(u8::is_ascii_digit)
         || matches!(
             word,
@@ -239,7 +241,7 @@ fn is_appendix(word: &[u8]) -> bool {
         )
 }
 
-/// Returns whether a name with a secret's word in it is one whose values are numbers, fixed words, or public.
+/// Returns whether a name that looks secret is harmless: its values are numbers, fixed words, or public.
 fn is_harmless(name: &[u8]) -> bool {
     let name = name.strip_prefix(b"x-").unwrap_or(name);
     let letters = || name.iter().filter(|byte| byte.is_ascii_alphanumeric());
@@ -248,7 +250,7 @@ fn is_harmless(name: &[u8]) -> bool {
         || HARMLESS.iter().any(|harmless| letters().eq(harmless.iter()))
 }
 
-/// Last words of names that speak about a secret and do not hold it, as in `x-amz-signature-version`.
+/// Returns whether a name that ends in this word is about a secret and does not hold it, as `x-amz-signature-version`.
 fn is_about_secrets(last: &[u8]) -> bool {
     matches!(
         last,
@@ -276,7 +278,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_name_that_ends_in_a_secrets_word_is_secret() {
+    fn a_name_that_ends_in_a_word_for_secrets_is_secret() {
         for name in [
             "x-rapidapi-key",
             "rapidapikey",
@@ -304,7 +306,7 @@ mod tests {
     }
 
     #[test]
-    fn a_word_that_only_ends_alike_is_not() {
+    fn a_word_with_such_an_ending_by_chance_is_not() {
         for name in [
             "monkey",
             "keyword",
@@ -327,7 +329,7 @@ mod tests {
     }
 
     #[test]
-    fn harmless_names_are_so_however_they_are_spelled() {
+    fn harmless_names_are_found_in_any_spelling() {
         for name in [
             "idempotency-key",
             "X-Idempotency-Key",
@@ -343,7 +345,7 @@ mod tests {
     }
 
     #[test]
-    fn a_code_is_secret_unless_it_is_known_of_what() {
+    fn a_code_is_secret_unless_its_subject_is_harmless() {
         for name in ["otp_code", "vcode", "backup-code", "verificationCode", "pin_code"] {
             assert!(is_secret(name.as_bytes()), "{name}");
         }

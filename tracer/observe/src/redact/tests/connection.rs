@@ -1,4 +1,4 @@
-//! Connections as they are printed: what names them, and what their peers say.
+//! Tests of connections: addresses, and the texts of a handshake.
 
 use std::sync::Arc;
 
@@ -9,21 +9,21 @@ use crate::{
     redact::{ConnectionLine, SummaryLine},
 };
 
-/// The line of a connection whose handshake told these facts.
+/// Returns the line of a summary with a change.
 fn summary(rules: Rules, change: impl FnOnce(&mut ConnectionSummary)) -> SummaryLine {
     let mut summary = ConnectionSummary {
         tls: Some(TlsFacts::default()),
         transport: None,
-        moved: [Some(1), Some(2)],
+        transferred: [Some(1), Some(2)],
         exchanges: 0,
         open: false,
     };
     change(&mut summary);
-    let observed = sample::observed(Happening::Connection(Box::new(summary)), AddressSource::Bio);
+    let observed = sample::observed(ObservedKind::Connection(Box::new(summary)), AddressSource::Bio);
     match &*redactor(rules).redact(&observed) {
         Line::Connection(line) => (**line).clone(),
         Line::Exchange(_) | Line::End(_) | Line::Loss(_) | Line::Health(_) => {
-            panic!("a connection became something else")
+            panic!("not a connection")
         }
     }
 }
@@ -35,18 +35,18 @@ fn server_name(rules: Rules, name: &[u8]) -> SummaryLine {
 }
 
 fn connection(change: impl FnOnce(&mut Connection)) -> ConnectionLine {
-    let mut observed = sample::observed(Happening::Exchange(Box::new(sample::whole())), AddressSource::Bio);
+    let mut observed = sample::observed(ObservedKind::Exchange(Box::new(sample::whole())), AddressSource::Bio);
     change(Arc::make_mut(&mut observed.connection));
     match &*redactor(Rules::default()).redact(&observed) {
         Line::Exchange(line) => line.connection.clone(),
         Line::End(_) | Line::Loss(_) | Line::Connection(_) | Line::Health(_) => {
-            panic!("an exchange became something else")
+            panic!("not an exchange")
         }
     }
 }
 
 #[test]
-fn a_server_name_is_printed_as_it_is_unless_it_has_the_shape_of_a_secret() {
+fn secrets_in_a_server_name_are_masked() {
     for (name, printed) in [
         ("shop.example", "shop.example"),
         ("user:hunter2@shop.example", "[redacted]@shop.example"),
@@ -59,7 +59,7 @@ fn a_server_name_is_printed_as_it_is_unless_it_has_the_shape_of_a_secret() {
 }
 
 #[test]
-fn the_users_patterns_hold_for_every_text_of_a_handshake() {
+fn the_users_patterns_apply_to_every_text_of_a_handshake() {
     let line = summary(patterned(&["hunter2"]), |summary| {
         let text = || Some(Unredacted::new(b"a-hunter2-b"));
         summary.tls = Some(TlsFacts {
@@ -75,7 +75,7 @@ fn the_users_patterns_hold_for_every_text_of_a_handshake() {
 }
 
 #[test]
-fn secrets_are_shown_when_asked_for() {
+fn secrets_are_shown_with_show() {
     let show = Rules {
         show: true,
         ..Rules::default()
@@ -85,7 +85,7 @@ fn secrets_are_shown_when_asked_for() {
 }
 
 #[test]
-fn a_name_that_is_not_utf8_is_bytes_and_says_so() {
+fn a_name_that_is_not_utf8_is_printed_as_latin1() {
     let line = server_name(Rules::default(), b"\xe9\x01");
     assert_eq!(
         (line.server_name.as_deref(), line.encoding),
@@ -95,7 +95,7 @@ fn a_name_that_is_not_utf8_is_bytes_and_says_so() {
 }
 
 #[test]
-fn versions_have_the_names_that_openssl_has_for_them() {
+fn versions_have_their_names_in_openssl() {
     for (version, expected) in [
         (0x0304, "TLSv1.3"),
         (0x0303, "TLSv1.2"),
@@ -114,7 +114,7 @@ fn versions_have_the_names_that_openssl_has_for_them() {
 }
 
 #[test]
-fn an_end_says_how_and_who() {
+fn an_end_has_a_manner_and_a_side() {
     for (ended, expected) in [
         (Some(SocketEnd::FinLocal), (Some("fin"), Some("local"))),
         (Some(SocketEnd::FinRemote), (Some("fin"), Some("remote"))),
@@ -132,7 +132,7 @@ fn an_end_says_how_and_who() {
 }
 
 #[test]
-fn unix_sockets_are_written_by_path_or_name() {
+fn unix_sockets_are_printed_by_path_or_name() {
     for (address, expected) in [
         (Address::Unix(b"/run/x.sock"[..].into()), "unix:/run/x.sock"),
         (Address::Unix(b""[..].into()), "unix:"),
@@ -145,7 +145,7 @@ fn unix_sockets_are_written_by_path_or_name() {
 }
 
 #[test]
-fn a_source_or_a_reason_is_said_and_another_network_namespace() {
+fn a_source_or_a_reason_is_printed_and_another_network_namespace() {
     let line = connection(|connection| {
         (connection.source, connection.netns) = (AddressSource::Ciphertext, Some(4_026_532_000));
     });

@@ -1,4 +1,4 @@
-//! Tests of the gate as a whole: what goes in as [`Observed`](crate::correlate::Observed) and what comes out.
+//! Tests of redaction as a whole, from [`Observed`](crate::correlate::Observed) to lines.
 
 mod names;
 mod rules;
@@ -12,7 +12,7 @@ use http_decode::{Exchange, Fields, NeverIndexed, Request, RequestHead, Response
 
 use super::{ExchangeLine, Line, Redactor, Rules};
 use crate::{
-    correlate::Happening,
+    correlate::ObservedKind,
     event::AddressSource,
     output::sample::{self, OwnedField},
 };
@@ -73,11 +73,11 @@ fn redact(rules: Rules, exchange: Exchange) -> ExchangeLine {
 }
 
 fn redact_with(redactor: &Redactor, exchange: Exchange) -> ExchangeLine {
-    let observed = sample::observed(Happening::Exchange(Box::new(exchange)), AddressSource::Bio);
+    let observed = sample::observed(ObservedKind::Exchange(Box::new(exchange)), AddressSource::Bio);
     match &*redactor.redact(&observed) {
         Line::Exchange(line) => (**line).clone(),
         Line::End(_) | Line::Loss(_) | Line::Connection(_) | Line::Health(_) => {
-            panic!("an exchange became something else")
+            panic!("not an exchange")
         }
     }
 }

@@ -1,10 +1,10 @@
-//! Real names of secrets and of harmless things, from the public documentation of those who use them.
+//! Tests with the names of fields and parameters in the public documentation of real APIs.
 
 use std::collections::BTreeSet;
 
 use super::{field, path};
 
-/// What `names.txt` says of a name.
+/// The class of a name in `names.txt`.
 #[derive(Clone, Copy, Debug, Eq, Ord, PartialEq, PartialOrd)]
 enum Is {
     Secret,
@@ -12,7 +12,7 @@ enum Is {
     Harmless,
 }
 
-/// Each name with what it is, `VALUE` being under it.
+/// Parses `names.txt`.
 fn names() -> Vec<(Is, &'static str)> {
     let lines = include_str!("names.txt").lines();
     let lines = lines.filter(|line| !line.is_empty() && !line.starts_with('#'));
@@ -32,7 +32,7 @@ fn names() -> Vec<(Is, &'static str)> {
 const VALUE: &str = "hunter2";
 
 #[test]
-fn fields_of_real_apis_are_masked_if_they_hold_a_secret() {
+fn fields_of_real_apis_are_masked_if_they_are_secret() {
     let wrong: Vec<_> = names()
         .into_iter()
         .filter(|&(is, name)| field(&name.to_ascii_lowercase(), VALUE).contains(VALUE) == (is == Is::Secret))
@@ -41,7 +41,7 @@ fn fields_of_real_apis_are_masked_if_they_hold_a_secret() {
 }
 
 #[test]
-fn parameters_of_real_apis_are_masked_if_they_hold_a_secret() {
+fn parameters_of_real_apis_are_masked_if_they_are_secret() {
     let wrong: Vec<_> = names()
         .into_iter()
         .filter(|&(is, name)| path(&format!("/x?a=1&{name}={VALUE}&b=2")).contains(VALUE) != (is == Is::Harmless))
@@ -50,7 +50,7 @@ fn parameters_of_real_apis_are_masked_if_they_hold_a_secret() {
 }
 
 #[test]
-fn the_list_of_names_is_long_and_has_each_once() {
+fn the_list_of_names_is_long_and_has_no_duplicates() {
     let count = |wanted| names().iter().filter(|(is, _)| *is == wanted).count();
     assert!(count(Is::Secret) >= 150 && count(Is::Harmless) >= 150);
     let distinct: BTreeSet<_> = names().iter().map(|(_, name)| name.to_ascii_lowercase()).collect();

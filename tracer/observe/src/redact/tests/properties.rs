@@ -1,4 +1,4 @@
-//! What holds for every exchange.
+//! Property tests of redaction and output.
 
 use http_decode::Field;
 use proptest::{
@@ -20,7 +20,6 @@ use crate::{
 };
 
 proptest! {
-    /// The one that matters most.
     #[test]
     fn no_planted_secret_is_in_any_output(sent in sent(), with_key in any::<bool>()) {
         claims::no_planted_secret_is_in_any_output(sent, with_key);
@@ -34,8 +33,8 @@ proptest! {
     }
 
     #[test]
-    fn nothing_breaks_a_line_or_moves_a_cursor(exchange in arbitrary_exchange(), process in any::<String>()) {
-        let mut observed = sample::observed(Happening::Exchange(Box::new(exchange)), AddressSource::NotInet);
+    fn no_exchange_breaks_a_line_or_controls_the_terminal(exchange in arbitrary_exchange(), process in any::<String>()) {
+        let mut observed = sample::observed(ObservedKind::Exchange(Box::new(exchange)), AddressSource::NotInet);
         std::sync::Arc::make_mut(&mut observed.connection).process.name = process;
         let lines = [redactor(Rules::default()).redact(&observed)];
 
@@ -53,7 +52,7 @@ proptest! {
     }
 
     #[test]
-    fn nothing_of_a_connection_breaks_a_line_or_moves_a_cursor(texts in vec(arbitrary_bytes(), 6)) {
+    fn no_connection_breaks_a_line_or_controls_the_terminal(texts in vec(arbitrary_bytes(), 6)) {
         let unredacted = |index: usize| Some(Unredacted::new(&texts[index]));
         let summary = sample::summary_of(|summary| {
             summary.tls = Some(TlsFacts {
@@ -63,7 +62,7 @@ proptest! {
                 ..TlsFacts::default()
             });
         });
-        let mut observed = sample::observed(Happening::Connection(Box::new(summary)), AddressSource::Bio);
+        let mut observed = sample::observed(ObservedKind::Connection(Box::new(summary)), AddressSource::Bio);
         let connection = std::sync::Arc::make_mut(&mut observed.connection);
         connection.process.name = String::from_utf8_lossy(&texts[3]).into_owned();
         connection.local = Some(Address::Unix(texts[4].as_slice().into()));
@@ -97,9 +96,9 @@ proptest! {
     }
 }
 
-/// Something quadratic would take minutes here.
+/// In quadratic time, this would take minutes.
 #[test]
-fn long_hostile_values_take_no_longer_than_their_length() {
+fn hostile_values_take_linear_time() {
     for piece in [
         "%25",
         "%2",
@@ -150,13 +149,13 @@ const NAMES: [&str; 6] = [
     "host",
 ];
 
-/// Bytes, the ones that mean something to a terminal or a parser more often than others.
+/// Generates bytes, more often those that are special to a terminal or a parser.
 fn arbitrary_bytes() -> impl Strategy<Value = Vec<u8>> {
     let byte = prop_oneof![any::<u8>(), select(&b"\n\r\x1b\"\\\x9b\xe2\x80\xae@:=?"[..])];
     vec(byte, 0..40)
 }
 
-/// The exchange as it would be if its output had been sent.
+/// Returns the exchange with its values replaced by the redacted ones.
 fn sent_again(line: &ExchangeLine, mut exchange: Exchange) -> Exchange {
     let bytes = |text: &Option<Box<str>>| text.as_ref().map(|text| Unredacted::new(text.as_bytes()));
     let replace = |fields: &mut Fields, lines: &[FieldLine]| {

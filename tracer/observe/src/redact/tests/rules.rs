@@ -1,4 +1,4 @@
-//! What each rule keeps and loses. In the tables `~` stands for the mask.
+//! Tests of each built-in rule. In the tables, `~` is the mask.
 
 use super::*;
 
@@ -30,7 +30,7 @@ fn credentials_keep_their_scheme() {
 }
 
 #[test]
-fn credentials_without_a_plausible_scheme_are_lost() {
+fn credentials_without_a_known_scheme_are_masked() {
     let table = [
         ("hunter2", "~"),
         ("hunter2 hunter3", "~"),
@@ -46,7 +46,7 @@ fn credentials_without_a_plausible_scheme_are_lost() {
 }
 
 #[test]
-fn a_challenge_keeps_what_tells_the_client_what_to_do() {
+fn a_challenge_keeps_its_harmless_parameters() {
     let table = [
         (
             "Bearer realm=\"a, b\", error=\"invalid_token\"",
@@ -92,7 +92,7 @@ fn cookies_keep_their_names() {
 }
 
 #[test]
-fn a_set_cookie_keeps_its_name_and_the_attributes_that_are_known() {
+fn a_set_cookie_keeps_its_name_and_known_attributes() {
     let table = [
         (
             "sid=hunter2; Path=/a; Domain=a.test; Max-Age=60; HttpOnly; Secure; SameSite=Lax; Priority=High; Partitioned",
@@ -126,7 +126,7 @@ fn a_set_cookie_keeps_its_name_and_the_attributes_that_are_known() {
 }
 
 #[test]
-fn fields_with_telling_names_are_lost() {
+fn fields_with_secret_names_are_masked() {
     for name in [
         "x-api-key",
         "api-key",
@@ -141,7 +141,7 @@ fn fields_with_telling_names_are_lost() {
 }
 
 #[test]
-fn subprotocols_that_nobody_knows_are_lost() {
+fn unknown_subprotocols_are_masked() {
     let table = [
         ("graphql-ws, hunter2", "graphql-ws, ~"),
         ("access_token,hunter2", "~,~"),
@@ -151,7 +151,7 @@ fn subprotocols_that_nobody_knows_are_lost() {
 }
 
 #[test]
-fn parameters_in_a_path_lose_their_values() {
+fn secret_parameters_in_a_path_are_masked() {
     let table = [
         ("/x?token=hunter2", "/x?token=~"),
         ("/x?a=1&access_token=hunter2&b=2", "/x?a=1&access_token=~&b=2"),
@@ -188,7 +188,7 @@ fn parameters_in_a_path_lose_their_values() {
 }
 
 #[test]
-fn parameters_in_any_field_lose_their_values() {
+fn secret_parameters_in_any_field_are_masked() {
     let table = [
         ("https://a.test/x?token=hunter2&b=1", "https://a.test/x?token=~&b=1"),
         ("0; url=https://a.test/?code=hunter2", "0; url=https://a.test/?code=~"),
@@ -218,7 +218,7 @@ fn parameters_in_any_field_lose_their_values() {
 }
 
 #[test]
-fn members_of_json_lose_their_values_in_any_field_and_path() {
+fn secret_json_members_in_any_field_and_path_are_masked() {
     let table = [
         (r#"{"password":"hunter2","a":1}"#, r#"{"password":"~","a":1}"#),
         (r#"{"a":"{\"apiKey\":\"hunter2\"}"}"#, r#"{"a":"{\"apiKey\":\"~\"}"}"#),
@@ -239,7 +239,7 @@ fn members_of_json_lose_their_values_in_any_field_and_path() {
 }
 
 #[test]
-fn credentials_are_lost_wherever_they_show_by_their_form() {
+fn credentials_are_masked_by_their_shape_in_any_field_and_path() {
     let table = [
         ("b Authorization: Bearer hunter2", "b Authorization: ~"),
         ("curl -H 'X-Api-Key: hunter2'", "curl -H 'X-Api-Key: ~"),
@@ -260,7 +260,7 @@ fn credentials_are_lost_wherever_they_show_by_their_form() {
 }
 
 #[test]
-fn userinfo_is_lost_wherever_a_url_is() {
+fn userinfo_in_any_url_is_masked() {
     let table = [
         ("https://bob:hunter2@a.test/x", "https://~@a.test/x"),
         ("//bob@a.test", "//~@a.test"),
@@ -281,7 +281,7 @@ fn userinfo_is_lost_wherever_a_url_is() {
 }
 
 #[test]
-fn an_authority_loses_all_before_its_last_at_sign() {
+fn the_userinfo_of_an_authority_is_masked() {
     let table = [
         ("bob:hunter2@a.test:443", "~@a.test:443"),
         ("a@b@a.test", "~@a.test"),
@@ -293,7 +293,7 @@ fn an_authority_loses_all_before_its_last_at_sign() {
 }
 
 #[test]
-fn a_value_never_to_be_indexed_is_lost_but_for_its_scheme_or_cookies_name() {
+fn a_never_indexed_value_keeps_only_its_scheme_or_cookie_name() {
     let never = |name: &str, value: &str| {
         let field = OwnedField {
             never_indexed: true,
@@ -314,7 +314,7 @@ fn a_value_never_to_be_indexed_is_lost_but_for_its_scheme_or_cookies_name() {
 }
 
 #[test]
-fn a_value_without_a_name_is_lost() {
+fn a_value_without_a_name_is_masked() {
     let field = OwnedField {
         name: None,
         ..sample::field("", "hunter2")

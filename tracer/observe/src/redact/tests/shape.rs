@@ -1,4 +1,4 @@
-//! What the lines say beside values.
+//! Tests of the members of lines other than values.
 
 use std::time::{Duration, SystemTime};
 
@@ -36,7 +36,7 @@ fn a_masked_request_id_is_none() {
 }
 
 #[test]
-fn times_since_a_request_that_was_not_seen_are_not_known() {
+fn durations_are_unknown_without_a_request() {
     let line = redact(
         Rules::default(),
         Exchange {
@@ -51,7 +51,7 @@ fn times_since_a_request_that_was_not_seen_are_not_known() {
 }
 
 #[test]
-fn a_clock_that_went_back_gives_no_time_rather_than_much() {
+fn a_negative_duration_is_zero() {
     let exchange = Exchange {
         began: Timestamp(9),
         ended_at: Some(Timestamp(1)),
@@ -63,7 +63,7 @@ fn a_clock_that_went_back_gives_no_time_rather_than_much() {
 }
 
 #[test]
-fn an_informational_head_says_only_when_it_is_not_complete() {
+fn an_informational_head_has_complete_only_if_it_is_not() {
     let early = |unknown| ResponseHead {
         status: Some(103),
         fields: Fields::default(),
@@ -77,16 +77,16 @@ fn an_informational_head_says_only_when_it_is_not_complete() {
             ..sample::whole()
         },
     );
-    let said: Vec<_> = line
+    let heads: Vec<_> = line
         .informational
         .iter()
         .map(|head| (head.complete, head.unknown))
         .collect();
-    assert_eq!(said, [(None, None), (Some(false), Some(2))]);
+    assert_eq!(heads, [(None, None), (Some(false), Some(2))]);
 }
 
 #[test]
-fn no_time_is_out_of_range() {
+fn times_out_of_range_are_clamped() {
     for (time, wanted) in [
         (
             SystemTime::UNIX_EPOCH - Duration::from_secs(1),
@@ -97,10 +97,10 @@ fn no_time_is_out_of_range() {
             "9999-12-31T23:59:59.000000000Z",
         ),
     ] {
-        let happening = Happening::Exchange(Box::new(sample::whole()));
+        let kind = ObservedKind::Exchange(Box::new(sample::whole()));
         let observed = crate::correlate::Observed {
             time,
-            ..sample::observed(happening, AddressSource::Bio)
+            ..sample::observed(kind, AddressSource::Bio)
         };
         let Line::Exchange(line) = &*redactor(Rules::default()).redact(&observed) else {
             panic!("not an exchange")
@@ -110,8 +110,8 @@ fn no_time_is_out_of_range() {
 }
 
 #[test]
-fn only_ipv6_addresses_are_written_as_such() {
-    let mut observed = sample::observed(Happening::Exchange(Box::new(sample::whole())), AddressSource::SetFd);
+fn ipv4_mapped_addresses_are_printed_as_ipv4() {
+    let mut observed = sample::observed(ObservedKind::Exchange(Box::new(sample::whole())), AddressSource::SetFd);
     let connection = std::sync::Arc::make_mut(&mut observed.connection);
     connection.local = Some(Address::Inet("[2001:db8::1]:443".parse().unwrap()));
     let Line::Exchange(line) = &*redactor(Rules::default()).redact(&observed) else {

@@ -1,10 +1,10 @@
-//! The rules that the user adds or turns off, and what holds of a line as a whole. In the tables `~` stands for the mask.
+//! Tests of the user's rules, of words, and of a line as a whole.
 
 use super::*;
 use crate::redact::FingerprintKey;
 
 #[test]
-fn the_users_names_are_fields_and_parameters() {
+fn the_users_names_apply_to_fields_and_parameters() {
     assert_eq!(field_with(named(&["X-Tenant*"]), "x-tenant-id", b"acme"), "[redacted]");
     assert_eq!(
         path_with(named(&["tenant"]), "/x?Tenant=acme&x=1"),
@@ -17,7 +17,7 @@ fn the_users_names_are_fields_and_parameters() {
 }
 
 #[test]
-fn the_users_patterns_hold_in_values_paths_and_authorities() {
+fn the_users_patterns_apply_to_values_paths_and_authorities() {
     let rules = || patterned(&["ac[mM]e", r"user=\w+&token=\w+"]);
     assert_eq!(
         field_with(rules(), "x-tenant", b"the acme acMe"),
@@ -32,7 +32,7 @@ fn the_users_patterns_hold_in_values_paths_and_authorities() {
 }
 
 #[test]
-fn patterns_see_bytes_that_are_not_utf8() {
+fn patterns_match_bytes_that_are_not_utf8() {
     assert_eq!(
         field_with(patterned(&[r"(?-u:\xff)hunter2"]), "x-a", b"\xe9\xffhunter2"),
         "\u{e9}[redacted]"
@@ -40,7 +40,7 @@ fn patterns_see_bytes_that_are_not_utf8() {
 }
 
 #[test]
-fn showing_secrets_leaves_the_users_own_rules() {
+fn showing_secrets_keeps_the_users_rules() {
     let show = |rules: Rules| Rules { show: true, ..rules };
     assert_eq!(
         field_with(show(Rules::default()), "authorization", b"Bearer hunter2"),
@@ -61,7 +61,7 @@ fn showing_secrets_leaves_the_users_own_rules() {
 }
 
 #[test]
-fn a_credential_has_one_fingerprint_wherever_it_is() {
+fn a_secret_has_the_same_fingerprint_in_any_place_and_encoding() {
     let rules = || Rules {
         fingerprint: FingerprintKey::from_file_bytes(&[7; 32]).ok(),
         ..Rules::default()
@@ -88,19 +88,19 @@ fn a_credential_has_one_fingerprint_wherever_it_is() {
 }
 
 #[test]
-fn debug_of_what_is_not_redacted_shows_no_value() {
+fn debug_of_unredacted_types_shows_no_value() {
     let mut exchange = exchange(
         "/?token=hunter2",
         "hunter2@a.test",
         vec![sample::field("x-a", "hunter2")],
     );
     exchange.response.as_mut().unwrap().trailers = sample::fields([sample::field("x-b", "hunter2")]);
-    let observed = sample::observed(Happening::Exchange(Box::new(exchange)), AddressSource::Bio);
+    let observed = sample::observed(ObservedKind::Exchange(Box::new(exchange)), AddressSource::Bio);
     assert!(!format!("{observed:?} {:?}", Unredacted::new(b"hunter2")).contains("hunter2"));
 }
 
 #[test]
-fn words_of_a_head_that_may_be_something_else_are_lost() {
+fn suspicious_words_of_a_head_are_masked() {
     let mut exchange = exchange(
         "/",
         "a.test",
@@ -130,7 +130,7 @@ fn words_of_a_head_that_may_be_something_else_are_lost() {
 }
 
 #[test]
-fn in_a_line_with_a_value_that_is_not_utf8_every_character_stands_for_a_byte() {
+fn a_value_that_is_not_utf8_makes_the_whole_line_latin1() {
     let mut exchange = exchange("/caf\u{e9}", "a.test", vec![sample::field("x-a", "\u{e9}")]);
     let bytes = |line: &ExchangeLine| {
         let request = line.request.as_ref().unwrap();

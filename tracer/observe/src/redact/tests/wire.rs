@@ -1,5 +1,5 @@
-//! Secrets planted in what goes over a connection, where no field and no rule is for them: in bodies, in reason phrases,
-//! in the parts of chunks, and in what is taken for a head although it is none.
+//! Property test with secrets planted where no rule applies: in bodies, reason phrases, chunk extensions, and content that is
+//! mistaken for a head.
 
 use http_decode::{Chunk, Connection, Direction, Ended, Output, Settings, Timestamp};
 use proptest::{
@@ -22,24 +22,24 @@ proptest! {
         late in any::<bool>(),
     ) {
         let (words, [request, response]) = planted([request, response]);
-        let happenings = decoded(request.get(joined_at..).unwrap_or_default(), &response, step, late);
+        let kinds = decoded(request.get(joined_at..).unwrap_or_default(), &response, step, late);
         let redactor = redactor(Rules::default());
-        let lines: Vec<_> = happenings
+        let lines: Vec<_> = kinds
             .into_iter()
-            .map(|happening| redactor.redact(&sample::observed(happening, AddressSource::Bio)))
+            .map(|kind| redactor.redact(&sample::observed(kind, AddressSource::Bio)))
             .collect();
         claims::no_word_is_in_any_output(&words, &lines);
     }
 }
 
-/// A message made of parts, `~` standing for a planted word.
+/// The parts of a message, with `~` for each planted word, and the words.
 type Message = (Vec<&'static str>, Vec<String>);
 
 fn message(parts: &'static [&'static str]) -> impl Strategy<Value = Message> {
     (vec(select(parts), 1..4), vec("zq[a-z0-9]{14}", 16))
 }
 
-/// Writes the messages with their words, and says which words are in them.
+/// Returns the words that are planted in messages, and the messages.
 fn planted<const N: usize>(messages: [Message; N]) -> (Vec<String>, [Vec<u8>; N]) {
     let mut planted = Vec::new();
     let bytes = messages.map(|(parts, words)| {
@@ -59,8 +59,8 @@ fn planted<const N: usize>(messages: [Message; N]) -> (Vec<String>, [Vec<u8>; N]
     (planted, bytes)
 }
 
-/// What becomes of a connection over which this goes, in pieces of `step` bytes.
-fn decoded(request: &[u8], response: &[u8], step: usize, late: bool) -> Vec<Happening> {
+/// Decodes a connection whose bytes arrive in pieces of `step` bytes.
+fn decoded(request: &[u8], response: &[u8], step: usize, late: bool) -> Vec<ObservedKind> {
     let mut connection = Connection::new(Settings::default());
     if !late {
         connection.mark_from_start();
@@ -83,13 +83,13 @@ fn decoded(request: &[u8], response: &[u8], step: usize, late: bool) -> Vec<Happ
     }
     connection.close(Timestamp(now + 1), Ended::Closed, None);
     let outputs = std::iter::from_fn(|| connection.poll());
-    let happenings = outputs.filter_map(|output| match output {
-        Output::Exchange(exchange) => Some(Happening::Exchange(exchange)),
-        Output::End(end) => Some(Happening::End(end)),
-        Output::Gap(gap) => Some(Happening::Loss(gap)),
+    let kinds = outputs.filter_map(|output| match output {
+        Output::Exchange(exchange) => Some(ObservedKind::Exchange(exchange)),
+        Output::End(end) => Some(ObservedKind::End(end)),
+        Output::Gap(gap) => Some(ObservedKind::Gap(gap)),
         Output::Undecoded(..) => None,
     });
-    happenings.collect()
+    kinds.collect()
 }
 
 const REQUESTS: &[&str] = &[
