@@ -5,7 +5,7 @@ use std::{path::PathBuf, time::Duration};
 use clap::{Args, builder::RangedU64ValueParser};
 use tracer_capture::{
     attach::Options,
-    sizes::{usual_connections, usual_ring_bytes},
+    sizes::{default_connections, default_ring_bytes},
     target::{Selection, User},
 };
 use tracer_ebpf::{DEFAULT_CALL_BYTES, MAX_CALL_BYTES, SettingFlags};
@@ -137,12 +137,12 @@ impl LiveArgs {
     /// Room for as many connections as the processes could have open when the trace begins.
     fn connections(&self) -> u32 {
         self.max_connections
-            .unwrap_or_else(|| usual_connections(&self.selection()))
+            .unwrap_or_else(|| default_connections(&self.selection()))
     }
 
     fn ring_bytes(&self) -> u32 {
         self.ring_kib
-            .map_or_else(usual_ring_bytes, |kib| kib.saturating_mul(1024))
+            .map_or_else(default_ring_bytes, |kib| kib.saturating_mul(1024))
     }
 
     fn selection(&self) -> Selection {

@@ -8,7 +8,7 @@ use std::io;
 
 use perf_event::{Builder, Sampler, data::Record, events::Software};
 
-use crate::{limits::MAPPINGS_BYTES, target::Life};
+use crate::{limits::MAPPINGS_BYTES, target::ProcessEvent};
 
 /// What all CPUs tell of mappings.
 #[derive(Debug)]
@@ -51,18 +51,18 @@ impl Mappings {
     }
 
     /// Takes what was told since the last time.
-    pub fn take(&mut self, mut tell: impl FnMut(Life)) {
+    pub fn take(&mut self, mut tell: impl FnMut(ProcessEvent)) {
         for Watched(sampler) in &mut self.watched {
             while let Some(record) = sampler.next_record() {
                 match record.parse_record() {
-                    Ok(Record::Mmap2(mapped)) => tell(Life::Mapped { pid: mapped.pid }),
-                    Ok(Record::Mmap(mapped)) => tell(Life::Mapped { pid: mapped.pid }),
+                    Ok(Record::Mmap2(mapped)) => tell(ProcessEvent::Mmap { pid: mapped.pid }),
+                    Ok(Record::Mmap(mapped)) => tell(ProcessEvent::Mmap { pid: mapped.pid }),
                     // Else it is a thread.
-                    Ok(Record::Fork(forked)) if self.forks && forked.pid != forked.ppid => tell(Life::Forked {
+                    Ok(Record::Fork(forked)) if self.forks && forked.pid != forked.ppid => tell(ProcessEvent::Fork {
                         pid: forked.pid,
                         parent: forked.ppid,
                     }),
-                    Ok(Record::Lost(_)) | Err(_) => tell(Life::Overlooked),
+                    Ok(Record::Lost(_)) | Err(_) => tell(ProcessEvent::Lost),
                     Ok(_) => {}
                 }
             }
@@ -96,7 +96,7 @@ mod tests {
     #[ignore = "needs the privilege to watch all processes: scripts/test runs it"]
     fn an_executable_mapping_is_told_and_another_is_not() {
         let mut mappings = Mappings::watch(false).unwrap();
-        let own = Life::Mapped {
+        let own = ProcessEvent::Mmap {
             pid: std::process::id(),
         };
         let mut told = |access| {
@@ -117,7 +117,7 @@ mod tests {
             let mut mappings = Mappings::watch(asked).unwrap();
             let mut child = Command::new("true").spawn().unwrap();
             child.wait().unwrap();
-            let forked = Life::Forked {
+            let forked = ProcessEvent::Fork {
                 pid: child.id(),
                 parent: std::process::id(),
             };
