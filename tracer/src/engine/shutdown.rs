@@ -1,8 +1,7 @@
-//! The end of a trace: nothing more is captured, and what was has a second to come out.
+//! Ends a trace: stops capturing, decodes and writes what is buffered, prints the totals and detaches.
 //!
-//! In: a session that was stopped. Out: the totals, and detached probes. Nothing here waits for a thread without a limit
-//! or a signal that ends the waiting: neither for one that follows, nor for one that decodes, nor for one that writes to
-//! a reader who has stalled.
+//! Every wait has a deadline or ends with a signal. A follower, a decoder, or a reader of the output that hangs cannot
+//! keep tlscope running.
 
 use std::{
     thread::JoinHandle,
@@ -21,24 +20,24 @@ use crate::{
     totals::{say_missing, say_totals},
 };
 
-/// How long what is buffered has to be decoded and written.
+/// How long buffered records and lines may take to be decoded and written after a request to stop.
 const GRACE: Duration = Duration::from_secs(1);
 
-/// How long the kernel has to take the probes away, from the stop on; what it has not by then goes with the process.
+/// How long detaching may take, from the request to stop. The kernel removes the remaining probes when the process exits.
 const DETACH: Duration = Duration::from_millis(1400);
 
-/// How often it is checked whether a thread is ready.
+/// Interval at which conditions are checked.
 const STEP: Duration = Duration::from_millis(2);
 
-/// Until when something is waited for; without a time, until a signal.
+/// The end of a wait; without a time, a wait ends only with its condition.
 #[derive(Clone, Copy, Debug)]
-struct Limit(Option<Instant>);
+struct Deadline(Option<Instant>);
 
-impl Limit {
-    /// Waits until something is so; returns whether it is, or the time is over.
-    async fn wait(self, mut is_so: impl FnMut() -> bool) -> bool {
+impl Deadline {
+    /// Waits for a condition; returns false if the deadline passes first.
+    async fn wait(self, mut condition: impl FnMut() -> bool) -> bool {
         loop {
-            if is_so() {
+            if condition() {
                 return true;
             }
             if self.0.is_some_and(|until| Instant::now() >= until) {
@@ -49,16 +48,17 @@ impl Limit {
     }
 }
 
-/// Ends a session. What was asked to stop has [`GRACE`]; what ended by itself has the time its reader takes.
-pub(super) async fn end(mut session: Session, stop: Stop) -> Result<Outcome> {
+/// Ends a session. After a request to stop, output that takes longer than [`GRACE`] is abandoned; a session that ended by
+/// itself waits for its reader.
+pub(super) async fn shut_down(mut session: Session, stop: Stop) -> Result<Outcome> {
     let began = Instant::now();
-    let limit = Limit((stop == Stop::Asked).then_some(began + GRACE));
+    let deadline = Deadline((stop == Stop::Requested).then_some(began + GRACE));
     session.capture.stop_reporting()?;
     session.capture.stop_following();
-    limit
-        .wait(|| session.hand_over() == Flow::Done || session.capture.is_over())
+    deadline
+        .wait(|| session.drain() == Flow::Done || session.capture.is_over())
         .await;
-    limit.wait(|| session.capture.is_over()).await;
+    deadline.wait(|| session.capture.is_over()).await;
     let (totals, missing, detaching) = if let Some(detaching) = session.capture.detach()? {
         let Detaching {
             totals,
@@ -70,21 +70,23 @@ pub(super) async fn end(mut session: Session, stop: Stop) -> Result<Outcome> {
         say("what was lost is not known: following did not come to its end in time");
         (Totals::default(), Vec::new(), None)
     };
-    limit.wait(|| session.hand_over_rest()).await;
-    let Session { capture, mut work, .. } = session;
-    work.conclude(totals);
-    limit.wait(|| work.is_over()).await;
-    let undecoded = capture.left_over() + work.undecoded();
-    let unwritten = work.unwritten();
-    let summary = work.end()?;
+    deadline.wait(|| session.drain_rest()).await;
+    let Session {
+        capture, mut consumer, ..
+    } = session;
+    consumer.conclude(totals);
+    deadline.wait(|| consumer.is_over()).await;
+    let undecoded = capture.left_over() + consumer.undecoded();
+    let unwritten = consumer.unwritten();
+    let summary = consumer.end()?;
     say_unfinished(undecoded, unwritten);
     say_missing(&missing, summary.as_ref());
     say_totals(summary.as_ref(), totals);
-    Limit(Some(began + DETACH))
+    Deadline(Some(began + DETACH))
         .wait(|| detaching.as_ref().is_none_or(JoinHandle::is_finished))
         .await;
-    let enough = summary.is_some_and(|summary| summary.enough == Flow::Done);
-    if stop == Stop::AllEnded && !enough {
+    let has_enough = summary.is_some_and(|summary| summary.enough == Flow::Done);
+    if stop == Stop::AllEnded && !has_enough {
         say("every traced process has ended");
         return Ok(Outcome::Failed);
     }
