@@ -34,7 +34,7 @@ pub const DEFAULT_RING_BYTES: u32 = 16 * 1024 * 1024;
 /// Minimum default size of a CPU's ring on hosts with many CPUs.
 pub const MIN_DEFAULT_RING_BYTES: u32 = 1024 * 1024;
 
-/// Maximum default size of all rings together, unless each has [`MIN_DEFAULT_RING_BYTES`].
+/// Maximum size of all rings together. Beyond it, further rings have at most [`MIN_DEFAULT_RING_BYTES`].
 pub const MAX_RINGS_BYTES: u32 = 256 * 1024 * 1024;
 
 /// Size of each CPU's perf buffer of mmap events; a power of two.

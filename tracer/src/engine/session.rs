@@ -90,7 +90,8 @@ impl Session {
         // The queue is bounded in bytes: batches without records must not pile up in it.
         if bound == 0 && batch.is_empty() {
             self.unsent_health.append(&mut batch.health);
-            // Fill levels are outdated by then. Counts of what was dropped must not be lost; they are rare.
+            // Fill levels would be outdated when they are sent. Counts of dropped records are kept; they come every other
+            // second at most.
             self.unsent_health.retain(|(_, figures)| figures.dropped > 0);
             return Flow::Continue;
         }

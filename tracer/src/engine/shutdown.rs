@@ -67,7 +67,7 @@ pub(super) async fn shut_down(mut session: Session, stop: Stop) -> Result<Outcom
         } = detaching;
         (totals, missing, Some(thread))
     } else {
-        say("what was lost is not known: following did not come to its end in time");
+        say("losses are not known: the thread that follows processes did not stop in time");
         (Totals::default(), Vec::new(), None)
     };
     deadline.wait(|| session.drain_rest()).await;
@@ -95,7 +95,7 @@ pub(super) async fn shut_down(mut session: Session, stop: Stop) -> Result<Outcom
 
 fn say_unfinished(undecoded: u64, unwritten: u64) {
     if undecoded > 0 {
-        say(&format!("bytes not decoded in time for the end: {undecoded}"));
+        say(&format!("bytes not decoded in time: {undecoded}"));
     }
     if unwritten > 0 {
         say(&format!("lines not written, nobody read them: {unwritten}"));

@@ -3,7 +3,7 @@
 //! Without BTF the programs cannot report forks and exits. Exits are then found by polling, and so are forks unless the
 //! kernel's perf events report them. Selected users need polling on every kernel: a process that changes its user is not
 //! reported. The records that the programs would have written are written here, with the time of the poll: what a process
-//! did before is missed, and so is a child whose parent exited between two polls.
+//! did before is missed. Without perf events, so is a child whose parent exited between two polls.
 
 use std::{
     collections::BTreeSet,

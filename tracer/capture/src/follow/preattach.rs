@@ -38,7 +38,7 @@ impl Follower {
         let files = self.resolver.resolve(&target);
         if self.selection.wait && target.objects.is_empty() {
             self.messages.say(&format!(
-                "no program is named {name} in PATH: of one that lies elsewhere, the first milliseconds may not be seen"
+                "no program {name} in PATH: the first milliseconds of one in another folder may not be traced"
             ));
         }
         let mut new = Vec::new();

@@ -114,7 +114,7 @@ impl SweepSchedule {
         self.warned.insert(table, (now, refused));
         let (what, consequence) = table.words();
         Some(if has_refused {
-            format!("the table of {what} was full ({room}): {consequence}; so often by now: {refused}")
+            format!("the table of {what} was full ({room}): {consequence}; times so far: {refused}")
         } else {
             format!("the table of {what} is nearly full ({used} of {room}); when it is full, {consequence}")
         })

@@ -15,13 +15,11 @@ pub enum Error {
     #[error("no process {0}")]
     NoSuchProcess(u32),
     /// There is no such process in this PID namespace, but in an inner one.
-    #[error(
-        "no process {pid} in this PID namespace; {inside} another one calls its process so: give its number here, -p {outer}"
-    )]
+    #[error("no process {pid} in this PID namespace, but {inside} one with this id: give its id here, -p {outer}")]
     OnlyInside {
         /// The process id that was given.
         pid: u32,
-        /// `but` for one inner namespace, `but more than` for several.
+        /// `an inner one has` or `several inner ones have`.
         inside: &'static str,
         /// The ids of those processes in this namespace.
         outer: String,
@@ -35,12 +33,12 @@ pub enum Error {
         pid: u32,
     },
     /// No process has the name.
-    #[error("no process is named {name}{near}")]
+    #[error("no process is named {name}{hint}")]
     NoSuchName {
         /// The name.
         name: String,
         /// A hint with similar names of processes, or nothing.
-        near: String,
+        hint: String,
     },
     /// The container has no process.
     #[error("no process is in a control group of container {0}; --wait waits for one")]

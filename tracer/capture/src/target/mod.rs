@@ -2,6 +2,7 @@
 
 mod select;
 mod names;
+mod container;
 mod user;
 mod object;
 mod verify;

@@ -33,23 +33,23 @@ fn is_called(words: &[String], name: &str) -> bool {
 
 /// Returns a hint for an error message with names of processes that equal `name` but for case, or contain it or are
 /// contained in it; empty if there are none.
-pub(super) fn near_names(processes: &[Process], name: &str) -> String {
+pub(super) fn similar_names(processes: &[Process], name: &str) -> String {
     let own = std::process::id();
     let others = processes.iter().filter(|process| process.pid.unsigned_abs() != own);
     let names = others.filter_map(|process| Some(process.stat().ok()?.comm));
-    let near: BTreeSet<_> = names.filter(|other| is_near(other, name)).collect();
-    let near: Vec<_> = near.into_iter().take(NEAR_NAMES).collect();
-    if near.is_empty() {
+    let similar: BTreeSet<_> = names.filter(|other| is_similar(other, name)).collect();
+    let similar: Vec<_> = similar.into_iter().take(MAX_SIMILAR_NAMES).collect();
+    if similar.is_empty() {
         String::new()
     } else {
-        format!(" (there is {})", near.join(", "))
+        format!(" (there is {})", similar.join(", "))
     }
 }
 
-fn is_near(one: &str, other: &str) -> bool {
+fn is_similar(one: &str, other: &str) -> bool {
     let [one, other] = [one, other].map(str::to_lowercase);
     let shorter = one.len().min(other.len());
-    one == other || (shorter >= SHORTEST_NEAR && (one.contains(&other) || other.contains(&one)))
+    one == other || (shorter >= MIN_SIMILAR_BYTES && (one.contains(&other) || other.contains(&one)))
 }
 
 /// Returns the last component of a path, without the mark that the kernel adds for a deleted file.
@@ -79,10 +79,10 @@ pub(super) fn padded<const N: usize>(name: &[u8]) -> [u8; N] {
 pub(super) const COMM_BYTES: usize = 15;
 
 /// Maximum names in a hint.
-const NEAR_NAMES: usize = 3;
+const MAX_SIMILAR_NAMES: usize = 3;
 
 /// Minimum length of a name that counts as similar because another one contains it.
-const SHORTEST_NEAR: usize = 3;
+const MIN_SIMILAR_BYTES: usize = 3;
 
 #[cfg(test)]
 mod tests {
@@ -91,9 +91,9 @@ mod tests {
     #[test]
     fn similar_names_differ_in_case_or_contain_each_other() {
         for (one, other) in [("Nginx", "nginx"), ("nginx: worker", "nginx"), ("apache", "apache2")] {
-            assert!(is_near(one, other) && is_near(other, one), "{one} and {other}");
+            assert!(is_similar(one, other) && is_similar(other, one), "{one} and {other}");
         }
-        assert!(!is_near("sh", "bash") && !is_near("nginx", "node") && !is_near("", "nginx"));
+        assert!(!is_similar("sh", "bash") && !is_similar("nginx", "node") && !is_similar("", "nginx"));
     }
 
     #[test]

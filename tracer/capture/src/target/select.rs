@@ -2,10 +2,7 @@
 
 use std::{
     collections::{BTreeMap, BTreeSet},
-    ffi::OsStr,
     fs,
-    os::unix::{ffi::OsStrExt as _, fs::MetadataExt as _},
-    path::{Path, PathBuf},
 };
 
 use procfs::process::{Process, all_processes};
@@ -13,11 +10,11 @@ use tracer_ebpf::{FILE_NAME_BYTES, NameKind};
 
 use super::{
     Error, check_is_process,
-    names::{COMM_BYTES, is_long, is_named, near_names, padded, short},
+    container::{control_groups, is_in_container},
+    names::{COMM_BYTES, is_long, is_named, padded, short, similar_names},
     owner_of,
     user::{User, runs_as},
 };
-use crate::limits::MAX_CGROUP_DEPTH;
 
 /// The processes to trace: those that match any of the criteria.
 #[derive(Clone, Debug, Default)]
@@ -84,53 +81,8 @@ impl Selection {
 
     /// Returns the ids of the containers' control groups and of the groups inside them, in the cgroup v2 hierarchy.
     pub fn control_groups(&self) -> BTreeSet<u64> {
-        let mut found = BTreeSet::new();
-        if self.containers.is_empty() {
-            return found;
-        }
-        for mount in unified_mounts() {
-            self.search_groups(&mount, false, MAX_CGROUP_DEPTH, &mut found);
-        }
-        found
+        control_groups(&self.containers)
     }
-
-    fn search_groups(&self, directory: &Path, inside: bool, depth: usize, found: &mut BTreeSet<u64>) {
-        let named = directory.file_name().is_some_and(|name| self.names_container(name));
-        let inside = inside || named;
-        if inside && let Ok(metadata) = fs::metadata(directory) {
-            // The inode number of a cgroup directory is the cgroup id (`kernfs_node.id` on 64-bit kernels).
-            found.insert(metadata.ino());
-        }
-        let Some(deeper) = depth.checked_sub(1) else {
-            return;
-        };
-        for entry in fs::read_dir(directory).into_iter().flatten().flatten() {
-            if entry.file_type().is_ok_and(|kind| kind.is_dir()) {
-                self.search_groups(&entry.path(), inside, deeper, found);
-            }
-        }
-    }
-
-    /// Returns whether a component of a cgroup path names one of the containers.
-    fn names_container(&self, component: &OsStr) -> bool {
-        let component = component.as_bytes();
-        self.containers.iter().any(|id| has_id(component, id.as_bytes()))
-    }
-}
-
-fn is_in_container(process: &Process, id: &str) -> bool {
-    let groups = process.cgroups().map(|groups| groups.0).unwrap_or_default();
-    let mut components = groups.iter().flat_map(|group| group.pathname.split('/'));
-    components.any(|component| has_id(component.as_bytes(), id.as_bytes()))
-}
-
-/// Returns whether a component of a cgroup path contains a container id, of which `id` may be a prefix of at least twelve
-/// digits. Runtimes add words of their own: `docker-ID.scope`.
-fn has_id(component: &[u8], id: &[u8]) -> bool {
-    component
-        .split(|byte| matches!(byte, b'-' | b'.' | b':' | b'_'))
-        .chain([component])
-        .any(|word| word == id || (id.len() >= 12 && word.starts_with(id)))
 }
 
 /// Returns the existing processes that match, without their descendants and without this process.
@@ -153,7 +105,7 @@ pub fn find(selection: &Selection) -> Result<BTreeSet<u32>, Error> {
         let named = pids_of(&processes, |process| is_named(process, name));
         check(selection, &named, || Error::NoSuchName {
             name: name.clone(),
-            near: near_names(&processes, name),
+            hint: similar_names(&processes, name),
         })?;
         found.extend(named);
     }
@@ -234,25 +186,15 @@ fn missing(pid: u32) -> Error {
         [] => Error::NoSuchProcess(pid),
         [_] => Error::OnlyInside {
             pid,
-            inside: "but",
+            inside: "an inner one has",
             outer: outer.concat(),
         },
         [..] => Error::OnlyInside {
             pid,
-            inside: "but more than",
+            inside: "several inner ones have",
             outer: outer.join(" or -p "),
         },
     }
-}
-
-/// Returns the mount points of the cgroup v2 hierarchy.
-fn unified_mounts() -> Vec<PathBuf> {
-    let mounts = Process::myself()
-        .and_then(|own| own.mountinfo())
-        .map(|mounts| mounts.0)
-        .unwrap_or_default();
-    let unified = mounts.into_iter().filter(|mount| mount.fs_type == "cgroup2");
-    unified.map(|mount| mount.mount_point).collect()
 }
 
 /// Returns the sum of the sizes of the descriptor tables of all matching processes and their descendants. It is an upper
@@ -340,18 +282,6 @@ mod tests {
             ..selection()
         };
         assert!(matches!(find(&no_container), Err(Error::NoSuchContainer(_))));
-    }
-
-    #[test]
-    fn a_container_is_found_by_its_id_or_twelve_digits_of_it() {
-        let id = b"0123456789abcdef0123";
-        let of = |component: &[u8], id: &[u8]| has_id(component, id);
-        assert!(of(b"docker-0123456789abcdef0123.scope", id));
-        assert!(of(b"0123456789abcdef0123", id));
-        assert!(of(b"cri-containerd-0123456789abcdef0123.scope", b"0123456789ab"));
-        assert!(!of(b"docker-0123456789abcdef0123.scope", b"0123"));
-        assert!(!of(b"system.slice", id));
-        assert!(of(b"my_box", b"my_box"));
     }
 
     #[test]
