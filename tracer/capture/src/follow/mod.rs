@@ -126,7 +126,7 @@ impl Follower {
         }
         self.log.add_fork(pid, &info);
         self.processes.set(pid, info);
-        // A scan that its parent is due for, the child is due for as well.
+        // The child inherits a pending scan of its parent.
         if let Some(at) = self.pending_scans.get(&parent) {
             self.pending_scans.insert(pid, *at);
         }
