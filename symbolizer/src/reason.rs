@@ -4,7 +4,6 @@
 
 use std::fmt;
 
-use crate::libraries::family::Family;
 use crate::libraries::version::LibraryVersion;
 
 /// Says why there is no plan for an image that was read.
@@ -34,8 +33,6 @@ pub enum Reason {
     NotInCode,
     /// It holds a version of its library that is too old.
     VersionUnsupported(LibraryVersion),
-    /// Another library of the same image is traced.
-    SecondLibrary(Family),
 }
 
 impl fmt::Display for Reason {
@@ -50,7 +47,6 @@ impl fmt::Display for Reason {
             Self::NoSymbols => f.write_str("its TLS library has been stripped of the names of its functions"),
             Self::OneDirection => f.write_str("it has TLS functions for one direction only"),
             Self::NotInCode => f.write_str("its TLS functions lie outside its executable bytes"),
-            Self::SecondLibrary(family) => write!(f, "{} is the second TLS library of its file", family.name()),
             Self::VersionUnsupported(version) => write!(f, "its TLS library is too old ({})", version.text),
         }
     }

@@ -13,6 +13,7 @@ mod bodies;
 mod clients;
 mod openssl;
 mod gnutls;
+mod both;
 mod passed;
 mod secrets;
 mod loss;

@@ -154,7 +154,7 @@ impl Made {
         RecordHeader {
             ts_ns: self.now_ns,
             cookie: Cookie::new(self.site, Role::Read),
-            ssl,
+            object: ssl,
             generation: ssl,
             tgid: self.pid,
             tid: self.pid,

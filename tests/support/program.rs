@@ -57,6 +57,11 @@ impl Program {
         Self::compiled(source, &["-lgnutls"], words)
     }
 
+    /// Compiles a program of `support/c` with the code of libssl and of libgnutls in its own image, and starts it.
+    pub fn c_with_both(source: &str, words: &[&str]) -> Result<Self> {
+        Self::compiled(source, BOTH, words)
+    }
+
     fn compiled(source: &str, libraries: &[&str], words: &[&str]) -> Result<Self> {
         let directory = tempfile::tempdir()?;
         let program = directory.path().join("program");
@@ -154,6 +159,23 @@ fn python(script: &str, words: &[&str]) -> Command {
 
 /// What a program that calls OpenSSL is linked with.
 pub(crate) const OPENSSL: &[&str] = &["-lssl", "-lcrypto"];
+
+/// Both libraries as archives, and what libgnutls needs besides: Debian has no archives of the last two, and links to the
+/// last only in a package of its own.
+const BOTH: &[&str] = &[
+    "-Wl,-Bstatic",
+    "-lssl",
+    "-lcrypto",
+    "-lgnutls",
+    "-lhogweed",
+    "-lnettle",
+    "-lgmp",
+    "-ltasn1",
+    "-lidn2",
+    "-Wl,-Bdynamic",
+    "-lp11-kit",
+    "-l:libunistring.so.2",
+];
 
 pub(crate) fn compile(source: &Path, program: &Path, libraries: &[&str]) -> Result<()> {
     let mut compiler = Command::new("gcc");

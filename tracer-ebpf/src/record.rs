@@ -67,7 +67,7 @@ pub(crate) unsafe fn fill_header(header: *mut RecordHeader, generation: u64, obj
     unsafe {
         (*header).ts_ns = bpf_ktime_get_ns();
         (*header).cookie = cookie;
-        (*header).ssl = object;
+        (*header).object = object;
         (*header).generation = generation;
         (*header).tgid = task.tgid;
         (*header).tid = task.tid;

@@ -15,8 +15,9 @@ pub struct RecordHeader {
     pub ts_ns: u64,
     /// The attach cookie of the site that made it.
     pub cookie: Cookie,
-    /// Address of the TLS object.
-    pub ssl: u64,
+    /// Address of the library's object for the connection, such as an `SSL` or a `gnutls_session_t`; 0 in a record of
+    /// a process.
+    pub object: u64,
     /// Separates the connections that had the same object: nanoseconds when it was first seen.
     pub generation: u64,
     /// Process.
@@ -36,7 +37,7 @@ pub struct RecordHeader {
 impl RecordHeader {
     /// Returns the key of the connection; the object and the generation are 0 in a record of a process.
     pub const fn flow(&self) -> FlowKey {
-        FlowKey::new(self.ssl, self.generation, self.tgid)
+        FlowKey::new(self.object, self.generation, self.tgid)
     }
 }
 

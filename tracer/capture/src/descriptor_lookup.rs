@@ -191,7 +191,7 @@ mod tests {
                 kind: Kind::CONNECTION,
                 tgid: own,
                 tid: own,
-                ssl: 5,
+                object: 5,
                 generation: 6,
                 ..RecordHeader::new_zeroed()
             },

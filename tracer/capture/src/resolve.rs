@@ -1,7 +1,7 @@
-//! From mapped files to probe plans, each file analysed once for each crypto library it is used with.
+//! Analyses the files that a process maps, and caches the results.
 //!
-//! In: [`Target`]s. Out: for each target, which of its files carry a TLS library and how to probe it, or why none does.
-//! Refuses nothing by itself: it reads files and asks `symbolizer`.
+//! The layout of a connection depends on libcrypto as well as on libssl, so a libssl is analysed once for each set of
+//! crypto libraries that it is mapped with.
 
 use std::{collections::HashMap, ffi::OsStr, path::PathBuf, sync::Arc};
 
@@ -12,141 +12,153 @@ use crate::{
     target::{FileIdentity, FileVersion, MappedObject, Target},
 };
 
-/// What a file gave.
+/// The result of analysing a file.
 #[derive(Debug)]
 pub enum Resolution {
-    /// It carries TLS libraries for which there are plans.
+    /// Plans for TLS libraries in the file, at least one; and why others in it have none.
     Plans(Plans),
-    /// It does not, or none that can be probed.
-    Reason(Reason),
-    /// It could not be analysed.
+    /// Why the file has no plan: a reason for each TLS library in it, or the one that there is none.
+    Reasons(Vec<Reason>),
+    /// Why the file could not be analysed.
     Failed(String),
 }
 
 impl Resolution {
-    /// Tells whether it says anything of a TLS library; of most files it only says that there is none.
-    pub const fn is_telling(&self) -> bool {
+    /// Returns whether the file holds a TLS library, or may hold one because it could not be analysed.
+    pub fn concerns_tls(&self) -> bool {
         match self {
             Self::Plans(_) | Self::Failed(_) => true,
-            Self::Reason(reason) => Self::concerns_tls(reason),
+            Self::Reasons(reasons) => reasons.iter().any(concerns_tls),
         }
     }
 
-    /// Returns the plan that is carried out: one for each file.
-    pub fn plan(&self) -> Option<&ProbePlan> {
+    /// Returns the plans of the file, one for each TLS library that is traced.
+    pub fn plans(&self) -> &[ProbePlan] {
         match self {
-            Self::Plans(plans) => plans.plans.first(),
-            Self::Reason(_) | Self::Failed(_) => None,
+            Self::Plans(plans) => &plans.plans,
+            Self::Reasons(_) | Self::Failed(_) => &[],
         }
     }
 
-    const fn concerns_tls(reason: &Reason) -> bool {
-        !matches!(reason, Reason::NoTls | Reason::ImportsTls | Reason::NotLoadable)
+    /// Returns why TLS libraries in the file are not traced. Empty for a file without one.
+    fn refusals(&self) -> Vec<String> {
+        match self {
+            Self::Plans(Plans { reasons, .. }) | Self::Reasons(reasons) => {
+                let reasons = reasons.iter().filter(|reason| concerns_tls(reason));
+                reasons.map(ToString::to_string).collect()
+            }
+            Self::Failed(error) => vec![error.clone()],
+        }
     }
 }
 
-/// A file of a target, analysed.
+const fn concerns_tls(reason: &Reason) -> bool {
+    !matches!(reason, Reason::NoTls | Reason::ImportsTls | Reason::NotLoadable)
+}
+
+/// An analysed file of a target.
 #[derive(Debug)]
 pub struct Resolved {
-    /// Its path as the process sees it.
+    /// Path of the file in the process's mount namespace.
     pub path: PathBuf,
-    /// Its identity.
+    /// Device and inode.
     pub identity: FileIdentity,
-    /// What it gave.
+    /// The result of the analysis.
     pub resolution: Arc<Resolution>,
-    /// What it has to do with BIOs.
+    /// How the file uses BIOs.
     pub bios: Arc<Bios>,
 }
 
-/// What a file has to do with BIOs.
+/// How a file uses BIOs.
 #[derive(Debug, Default)]
 pub struct Bios {
-    /// It may give an SSL object a BIO that is not a socket's.
+    /// Whether it may give an SSL object a BIO that is not a socket's.
     pub sets: bool,
-    /// It is a crypto library, and writes to BIOs here.
+    /// The hook of `BIO_write`, if the file is a crypto library.
     pub write: Option<Hook>,
 }
 
 impl Resolved {
-    /// Tells whether the process of this file needs its ciphertext looked at to learn which sockets it uses: it sets BIOs,
-    /// or it holds the TLS library itself and does not have to ask for them by name.
+    /// Returns whether the process needs the lookup of ciphertext to learn which sockets its connections use. It does if
+    /// the file imports functions that set BIOs, or if a library is linked into it with its crypto library: then it may
+    /// call them without importing them.
     pub fn needs_ciphertext(&self) -> bool {
-        let holds_all = |plan: &ProbePlan| plan.hooks.iter().any(|hook| hook.role == Role::Ciphertext);
-        self.bios.sets || self.resolution.plan().is_some_and(holds_all)
+        let has_crypto = |plan: &ProbePlan| plan.hooks.iter().any(|hook| hook.role == Role::Ciphertext);
+        self.bios.sets || self.resolution.plans().iter().any(has_crypto)
     }
 }
 
-/// Analyses files and remembers the answers.
+/// Analyses files, and caches the results by version of the file.
 #[derive(Debug, Default)]
 pub struct Resolver {
-    known: HashMap<FileVersion, Vec<Known>>,
+    cache: HashMap<FileVersion, Vec<Cached>>,
     bios: HashMap<FileVersion, Arc<Bios>>,
     cryptos: HashMap<FileVersion, Option<Arc<Crypto>>>,
 }
 
-/// An answer, and the crypto libraries it was chosen from: a plan depends on the one that the file is linked with.
+/// A cached result, and the crypto libraries that the target mapped: the plan depends on which of them the file needs.
 #[derive(Debug)]
-struct Known {
-    beside: Vec<FileVersion>,
+struct Cached {
+    cryptos: Vec<FileVersion>,
     resolution: Arc<Resolution>,
 }
 
-/// The crypto libraries of one target.
+/// The crypto libraries of a target.
 #[derive(Debug, Default)]
-struct Beside {
+struct Cryptos {
     versions: Vec<FileVersion>,
-    cryptos: Vec<Arc<Crypto>>,
+    described: Vec<Arc<Crypto>>,
 }
 
 impl Resolver {
     /// Analyses all files of a target.
     pub fn resolve(&mut self, target: &Target) -> Vec<Resolved> {
-        if self.known.len() > MAX_ANALYSED_FILES {
+        if self.cache.len() > MAX_ANALYSED_FILES {
             *self = Self::default();
         }
-        let beside = self.cryptos_of(target);
+        let cryptos = self.cryptos_of(target);
         let resolve = |object: &MappedObject| Resolved {
             path: object.path.clone(),
             identity: object.identity,
-            resolution: self.resolve_object(object, &beside),
+            resolution: self.resolve_object(object, &cryptos),
             bios: Arc::clone(self.bios.entry(object.version).or_default()),
         };
         target.objects.iter().map(resolve).collect()
     }
 
-    fn resolve_object(&mut self, object: &MappedObject, beside: &Beside) -> Arc<Resolution> {
-        let known = self.known.entry(object.version).or_default();
-        // What says that there is nothing to trace says so whatever lies beside it.
-        let holds = |known: &&Known| known.beside == beside.versions || !known.resolution.is_telling();
-        if let Some(known) = known.iter().find(holds) {
-            return Arc::clone(&known.resolution);
+    fn resolve_object(&mut self, object: &MappedObject, cryptos: &Cryptos) -> Arc<Resolution> {
+        let cached = self.cache.entry(object.version).or_default();
+        // A file without a TLS library has none with any crypto library.
+        let is_valid = |cached: &&Cached| cached.cryptos == cryptos.versions || !cached.resolution.concerns_tls();
+        if let Some(cached) = cached.iter().find(is_valid) {
+            return Arc::clone(&cached.resolution);
         }
         let resolution = Arc::new(match object.read() {
             Ok(image) => {
                 self.bios.insert(object.version, Arc::new(bios(&image, object)));
-                analyse_beside(&image, &beside.cryptos)
+                analyse_with(&image, &cryptos.described)
             }
             Err(error) => Resolution::Failed(error.to_string()),
         });
-        known.push(Known {
-            beside: beside.versions.clone(),
+        cached.push(Cached {
+            cryptos: cryptos.versions.clone(),
             resolution: Arc::clone(&resolution),
         });
         resolution
     }
 
-    fn cryptos_of(&mut self, target: &Target) -> Beside {
-        let mut beside = Beside::default();
+    fn cryptos_of(&mut self, target: &Target) -> Cryptos {
+        let mut cryptos = Cryptos::default();
         for object in &target.objects {
             if let Some(crypto) = self.crypto_of(object) {
-                beside.versions.push(object.version);
-                beside.cryptos.push(crypto);
+                cryptos.versions.push(object.version);
+                cryptos.described.push(crypto);
             }
         }
-        beside
+        cryptos
     }
 
-    /// What a libcrypto says: libssl does not state its own version, and has no BIOs of its own.
+    /// Describes a libcrypto: libssl does not state its own version, and BIOs are libcrypto's.
     fn crypto_of(&mut self, object: &MappedObject) -> Option<Arc<Crypto>> {
         if !is_crypto(object) {
             return None;
@@ -161,7 +173,7 @@ fn is_crypto(object: &MappedObject) -> bool {
     name.is_some_and(|name| name.starts_with(b"libcrypto"))
 }
 
-/// What cannot be read sets no BIOs and writes to none; the analysis says why it cannot.
+/// Returns how a file uses BIOs; not at all if it cannot be parsed, which its resolution reports.
 fn bios(image: &[u8], object: &MappedObject) -> Bios {
     let write = || symbolizer::bio_write(image).unwrap_or_default();
     Bios {
@@ -170,60 +182,45 @@ fn bios(image: &[u8], object: &MappedObject) -> Bios {
     }
 }
 
-fn analyse_beside(image: &[u8], cryptos: &[Arc<Crypto>]) -> Resolution {
+/// Analyses a file with the one of these crypto libraries that it needs.
+fn analyse_with(image: &[u8], cryptos: &[Arc<Crypto>]) -> Resolution {
     let candidates: Vec<&Crypto> = cryptos.iter().map(AsRef::as_ref).collect();
     let needed = symbolizer::needed_crypto(image, &candidates).ok().flatten();
     analyse(image, needed.and_then(|index| candidates.get(index).copied()))
 }
 
-/// Analyses the bytes of one file.
+/// Analyses an image, which may need a crypto library.
 pub fn analyse(image: &[u8], crypto: Option<&Crypto>) -> Resolution {
     match symbolizer::plan(image, crypto) {
         Ok(plans) if !plans.plans.is_empty() => Resolution::Plans(plans),
-        Ok(mut plans) => Resolution::Reason(plans.reasons.pop().unwrap_or(Reason::NoTls)),
+        Ok(plans) => Resolution::Reasons(plans.reasons),
         Err(error) => Resolution::Failed(error.to_string()),
     }
 }
 
-/// Tells whether no file says anything of a TLS library.
+/// Returns whether none of these files holds a TLS library.
 pub fn has_none(files: &[Resolved]) -> bool {
-    files.iter().all(|one| !one.resolution.is_telling())
+    files.iter().all(|one| !one.resolution.concerns_tls())
 }
 
-/// Says of every TLS library among these files that is not traced why it is not.
+/// Returns a sentence for each TLS library in these files that is not traced, with the reason.
 pub fn untraced(files: &[Resolved]) -> Vec<String> {
     files.iter().flat_map(untraced_in).collect()
 }
 
 fn untraced_in(file: &Resolved) -> Vec<String> {
     let path = file.path.display();
-    match file.resolution.as_ref() {
-        Resolution::Plans(plans) => {
-            let what = match file.resolution.plan() {
-                Some(_) => "is traced but for a library in it",
-                None => "is not traced",
-            };
-            let each = refused(plans).map(|reason| format!("{path} {what}: {reason}"));
-            each.collect()
-        }
-        Resolution::Reason(reason) if Resolution::concerns_tls(reason) => {
-            vec![format!("{path} is not traced: {reason}")]
-        }
-        Resolution::Reason(_) => Vec::new(),
-        Resolution::Failed(error) => vec![format!("{path} is not traced: {error}")],
-    }
+    let what = match file.resolution.as_ref() {
+        Resolution::Plans(_) => "is traced but for a library in it",
+        Resolution::Reasons(_) | Resolution::Failed(_) => "is not traced",
+    };
+    let refusals = file.resolution.refusals().into_iter();
+    refusals.map(|reason| format!("{path} {what}: {reason}")).collect()
 }
 
-/// Why libraries of an image that has plans are not traced.
-pub fn refused(plans: &Plans) -> impl Iterator<Item = Reason> {
-    let others = plans.plans.iter().skip(1);
-    let refused = others.map(|plan| Reason::SecondLibrary(plan.library.family));
-    refused.chain(plans.reasons.iter().cloned())
-}
-
-/// Why nothing among these files is traced: for each library that is there, or that there is none.
+/// Returns why no TLS library in these files is traced.
 pub fn why_not(files: &[Resolved]) -> String {
-    let each: Vec<_> = files.iter().filter_map(telling).collect();
+    let each: Vec<_> = files.iter().filter_map(refusal_of).collect();
     if each.is_empty() {
         "it has no TLS library that tlscope knows".to_owned()
     } else {
@@ -231,15 +228,83 @@ pub fn why_not(files: &[Resolved]) -> String {
     }
 }
 
-fn telling(file: &Resolved) -> Option<String> {
-    let path = file.path.display();
-    match file.resolution.as_ref() {
-        Resolution::Reason(reason) if Resolution::concerns_tls(reason) => Some(format!("{path}: {reason}")),
-        Resolution::Failed(error) => Some(format!("{path}: {error}")),
-        Resolution::Plans(plans) if file.resolution.plan().is_none() => {
-            let each: Vec<_> = refused(plans).map(|reason| reason.to_string()).collect();
-            Some(format!("{path}: {}", each.join("; ")))
+fn refusal_of(file: &Resolved) -> Option<String> {
+    let refusals = match file.resolution.as_ref() {
+        Resolution::Plans(_) => return None,
+        Resolution::Reasons(_) | Resolution::Failed(_) => file.resolution.refusals(),
+    };
+    (!refusals.is_empty()).then(|| format!("{}: {}", file.path.display(), refusals.join("; ")))
+}
+
+#[cfg(test)]
+mod tests {
+    use symbolizer::OtherLibrary;
+
+    use super::*;
+
+    fn resolved(resolution: Resolution) -> Resolved {
+        Resolved {
+            path: "/usr/bin/gateway".into(),
+            identity: FileIdentity { device: 1, inode: 2 },
+            resolution: Arc::new(resolution),
+            bios: Arc::default(),
         }
-        Resolution::Reason(_) | Resolution::Plans(_) => None,
+    }
+
+    #[test]
+    fn each_library_of_a_file_is_refused_with_its_own_reason() {
+        let reasons = vec![Reason::OneDirection, Reason::LibraryUnsupported(OtherLibrary::Rustls)];
+        let files = [resolved(Resolution::Reasons(reasons.clone()))];
+        assert!(!has_none(&files));
+        assert_eq!(
+            untraced(&files),
+            [
+                "/usr/bin/gateway is not traced: it has TLS functions for one direction only",
+                "/usr/bin/gateway is not traced: rustls is not supported yet",
+            ]
+        );
+        assert_eq!(
+            why_not(&files),
+            "/usr/bin/gateway: it has TLS functions for one direction only; rustls is not supported yet"
+        );
+        let traced = Resolution::Plans(Plans {
+            reasons,
+            ..Plans::default()
+        });
+        assert_eq!(
+            untraced(&[resolved(traced)])[1],
+            "/usr/bin/gateway is traced but for a library in it: rustls is not supported yet"
+        );
+    }
+
+    #[test]
+    fn a_file_without_a_tls_library_is_refused_with_no_reason_of_its_own() {
+        for reason in [Reason::NoTls, Reason::ImportsTls, Reason::NotLoadable] {
+            let files = [resolved(Resolution::Reasons(vec![reason]))];
+            assert!(has_none(&files));
+            assert!(untraced(&files).is_empty());
+            assert_eq!(why_not(&files), "it has no TLS library that tlscope knows");
+        }
+    }
+
+    #[test]
+    fn any_plan_of_a_file_may_need_ciphertext() {
+        let folder = format!("/usr/lib/{}-linux-gnu", std::env::consts::ARCH);
+        let read = |library| std::fs::read(format!("{folder}/{library}")).unwrap();
+        let plans = |image: &[u8]| symbolizer::plan(image, None).unwrap().plans;
+        let gnutls = plans(&read("libgnutls.so.30"));
+        let mut openssl = plans(&read("libssl.so.3"));
+        let both = |openssl: &[ProbePlan]| {
+            let plans = [gnutls.as_slice(), openssl].concat();
+            resolved(Resolution::Plans(Plans {
+                plans,
+                ..Plans::default()
+            }))
+        };
+        assert_eq!(both(&openssl).resolution.plans().len(), 2);
+        assert!(!both(&openssl).needs_ciphertext());
+        let write = symbolizer::bio_write(&read("libcrypto.so.3")).unwrap();
+        openssl[0].hooks.extend(write);
+        assert!(both(&openssl).needs_ciphertext());
     }
 }

@@ -1,7 +1,7 @@
-//! A capture as a whole: probes in place, rings that fill, and processes that are followed as they live.
+//! The interface of this package: attaches probes, drains the rings, and detaches.
 //!
-//! A thread follows processes, another one adds rings for CPUs that come online, and where descriptors have to be looked
-//! up, a third does that. Whoever owns a [`Capture`] drains it, on its own thread.
+//! One thread follows processes, and one adds rings for CPUs that come online. On kernels without BTF, a third one looks up
+//! descriptors in `/proc`. The owner of a [`Capture`] drains it on a thread of its own, so that nothing delays the drain.
 
 use std::{
     os::fd::{AsFd, BorrowedFd},
@@ -29,13 +29,13 @@ use crate::{
     thread::set_realtime,
 };
 
-/// How long the rings are left alone at the most.
+/// Maximum time between two drains.
 const LONGEST_PAUSE: Duration = Duration::from_millis(5);
 
-/// How long they are left alone at the least.
+/// Minimum time between two drains.
 const SHORTEST_PAUSE: Duration = Duration::from_millis(1);
 
-/// Probes that are in place and do not report yet.
+/// Probes that are attached and not enabled yet.
 pub struct Attached {
     follower: Follower,
     rings: Rings,
@@ -45,8 +45,8 @@ pub struct Attached {
 }
 
 impl Attached {
-    /// Loads the programs and attaches to what the selection finds now. Says of each process what is traced, and what is
-    /// not and why; fails if nothing can be traced, now or later.
+    /// Loads the programs and attaches to the processes that match the selection. Sends a message for each TLS library that
+    /// is traced, and for each that is not, with the reason. Returns an error if nothing can be traced, now or later.
     pub fn attach(kernel: &Kernel, options: Options, selection: Selection, messages: Messages) -> Result<Self> {
         let (probes, rings, cpus, switch) = Probes::load(kernel, options)?;
         let mut follower = Follower::new(probes, selection, rings.mappings.is_some(), messages);
@@ -60,7 +60,7 @@ impl Attached {
         })
     }
 
-    /// What the first batch is preceded by. Sites come with the first batch, as those do that come later.
+    /// Returns the header of the stream of batches. It has no sites: the first batch has them.
     pub fn header(&self) -> Header {
         Header {
             own_netns: target::own_netns(),
@@ -70,7 +70,7 @@ impl Attached {
         }
     }
 
-    /// Starts the threads; the probes still do not report.
+    /// Starts the threads. The probes are not enabled yet.
     pub fn start(self) -> Result<Capture> {
         let Self {
             follower,
@@ -91,32 +91,33 @@ impl Attached {
     }
 }
 
-/// Rings that fill while processes are followed. Probes are removed when it is dropped, or by [`Self::detach`].
+/// A running capture. Probes are detached by [`Self::detach`], or on drop.
 pub struct Capture {
     rings: Drainer,
-    /// Has CPUs that come online given rings as long as it lives.
+    /// Stops the thread that adds rings when it is dropped.
     _cpus: Sender<()>,
     switch: Switch,
     following: FollowerHandle,
     messages: Messages,
-    /// How long the rings are left alone this time.
+    /// Time until the next drain.
     pause: Duration,
-    /// When they were last drained, on the clock of the records.
+    /// When the rings were drained last, on the clock of the records.
     drained_ns: u64,
 }
 
-/// What is known once processes are no longer followed.
+/// A capture whose probes are being detached.
 pub struct Detaching {
-    /// What was lost in all.
+    /// Total losses.
     pub totals: Totals,
-    /// What the kernel does not offer.
+    /// Socket programs that this kernel refused.
     pub missing: Vec<Missing>,
-    /// The thread that removes the probes: the kernel takes its time over them.
+    /// The thread that detaches the probes, which takes the kernel some 0.1 s for each.
     pub thread: JoinHandle<()>,
 }
 
 impl Capture {
-    /// Lets the probes report. The calling thread is the one that drains: it gets real-time priority if it may.
+    /// Enables the probes. Must be called on the thread that drains, which gets real-time priority if this process may set
+    /// it.
     pub fn start_reporting(&mut self) -> Result<()> {
         if !set_realtime() {
             self.messages
@@ -125,13 +126,13 @@ impl Capture {
         Ok(self.switch.set(true)?)
     }
 
-    /// Lets the probes report nothing more; what is in the rings can still be drained.
+    /// Disables the probes. What is in the rings can still be drained.
     pub fn stop_reporting(&mut self) -> Result<()> {
         Ok(self.switch.set(false)?)
     }
 
-    /// Takes up to `bound` bytes of what was captured, and everything about processes and health. The second value is
-    /// true if the bound left something in the rings.
+    /// Drains up to `bound` bytes of captured data, and all events and health figures. The second value is true if captured
+    /// data is left in the rings because of the bound.
     pub fn drain(&mut self, bound: usize) -> (Batch, bool) {
         let mut lives = Vec::new();
         let following = &self.following;
@@ -150,12 +151,12 @@ impl Capture {
         (batch, drained.leftover)
     }
 
-    /// How long to wait before the next drain, unless the descriptor is readable before.
+    /// Returns how long to wait before the next drain, unless the descriptor is readable before.
     pub const fn pause(&self) -> Duration {
         self.pause
     }
 
-    /// How many bytes of what was captured are not drained.
+    /// Returns the bytes of captured data in the rings.
     pub fn left_over(&self) -> u64 {
         self.rings.left_over()
     }
@@ -165,18 +166,18 @@ impl Capture {
         self.following.all_ended()
     }
 
-    /// Has the following of processes come to its end; what it found until then still comes with the next drains.
+    /// Stops the follower. What it has found by then comes with the next drains.
     pub fn stop_following(&mut self) {
         self.following.conclude();
     }
 
-    /// Returns whether the following has come to its end.
+    /// Returns whether the follower has stopped.
     pub fn is_over(&self) -> bool {
         self.following.is_over()
     }
 
-    /// Says what was lost and begins to remove the probes; `None` while processes are still followed. What was lost at the
-    /// end of connections comes with the next drain.
+    /// Sends messages about losses, and starts to detach the probes. Returns `None` while the follower still runs. The final
+    /// positions of connections come with the next drain: they show what was lost at their ends.
     pub fn detach(&mut self) -> Result<Option<Detaching>> {
         let Some(mut follower) = self.following.take_follower()? else {
             return Ok(None);
@@ -193,15 +194,15 @@ impl Capture {
     }
 }
 
-/// Readable as soon as there is something that has to be drained at once.
+/// Readable when a record should be drained at once.
 impl AsFd for Capture {
     fn as_fd(&self) -> BorrowedFd<'_> {
         self.rings.as_fd()
     }
 }
 
-/// How long to leave the rings alone, so that at the pace of the last time the fullest of them would fill by a quarter: a
-/// busy CPU writes a ring full in little more than the longest pause.
+/// Returns the time in which the fullest ring would fill by a quarter, at the rate of the last interval. A busy CPU fills a
+/// ring in little more than [`LONGEST_PAUSE`].
 fn pause(elapsed: Duration, drained: Drained) -> Duration {
     let Drained {
         fullest: (filled, capacity),
@@ -221,7 +222,7 @@ mod tests {
     const MIB: u64 = 1024 * 1024;
 
     #[test]
-    fn a_pause_lets_the_fullest_ring_fill_by_a_quarter_and_no_more() {
+    fn the_fullest_ring_fills_by_a_quarter_during_a_pause() {
         let of = |filled| {
             let fullest = (filled, 8 * MIB);
             let leftover = false;
@@ -235,7 +236,7 @@ mod tests {
     }
 
     #[test]
-    fn what_was_left_over_is_read_as_soon_as_may_be() {
+    fn a_leftover_is_drained_after_the_shortest_pause() {
         let fullest = (MIB, 8 * MIB);
         let leftover = true;
         let drained = Drained { fullest, leftover };

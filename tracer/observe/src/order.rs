@@ -115,7 +115,7 @@ mod tests {
         let header = RecordHeader {
             ts_ns,
             cookie: Cookie(0),
-            ssl: 0,
+            object: 0,
             generation: 0,
             tgid: 0,
             tid: 0,

@@ -77,15 +77,15 @@ fn inspect_process(
 ) -> Result<Vec<FileLine>> {
     let target = Target::discover(pid)?;
     let files = resolver.resolve(&target);
-    if files.iter().all(|one| one.resolution.plan().is_none()) {
+    if files.iter().all(|one| one.resolution.plans().is_empty()) {
         bail!("{} ({pid}): nothing to probe: {}", target.name, why_not(&files));
     }
     let refused = kernel.as_ref().map(|_| ()).map_err(Clone::clone);
     if let Err(reason) = refused.and_then(|()| attach::check_target(&target)) {
         say(&format!("{} ({pid}) would not be traced: {reason}", target.name));
     }
-    let telling = files.iter().filter(|one| one.resolution.is_telling());
-    Ok(telling
+    let with_tls = files.iter().filter(|one| one.resolution.concerns_tls());
+    Ok(with_tls
         .flat_map(|one| FileLine::all(Some(pid), &one.path, &one.resolution))
         .collect())
 }
@@ -97,7 +97,10 @@ fn inspect_file(path: &Path) -> Result<Vec<FileLine>> {
     let resolution = &resolved.first().context("the file was analysed")?.resolution;
     match resolution.as_ref() {
         Resolution::Plans(_) => Ok(FileLine::all(None, path, resolution)),
-        Resolution::Reason(reason) => bail!("{}: nothing to probe: {reason}", path.display()),
+        Resolution::Reasons(reasons) => {
+            let reasons: Vec<_> = reasons.iter().map(ToString::to_string).collect();
+            bail!("{}: nothing to probe: {}", path.display(), reasons.join("; "))
+        }
         Resolution::Failed(error) => bail!("{}: {error}", path.display()),
     }
 }
@@ -216,7 +219,10 @@ impl FileLine {
                 let lines = plans.plans.iter().map(|plan| PlanLine::new(plan, plans));
                 lines.map(Finding::Plan).collect()
             }
-            Resolution::Reason(reason) => vec![Finding::Reason(reason.to_string())],
+            Resolution::Reasons(reasons) => {
+                let reasons = reasons.iter().map(ToString::to_string);
+                reasons.map(Finding::Reason).collect()
+            }
             Resolution::Failed(error) => vec![Finding::Error(error.clone())],
         };
         let line = |finding| Self {

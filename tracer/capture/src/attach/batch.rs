@@ -1,7 +1,10 @@
-//! Reading a table of the programs whole, many entries with one system call, while they go on writing to it.
+//! Reads whole hash maps with `BPF_MAP_LOOKUP_BATCH`, while programs write to them.
 //!
-//! The kernel walks the table by its buckets, so that no entry which stays is read twice or left out; entry by entry, it
-//! begins anew whenever the last one read is gone by the next step. Minimum kernel version: 5.6.
+//! The kernel walks the map by its buckets, so an entry that stays in the map is returned exactly once. Iteration by
+//! `BPF_MAP_GET_NEXT_KEY`, as in aya, starts again at the beginning when the last key was removed in between, and takes two
+//! system calls per entry.
+//!
+//! Minimum kernel version: 5.6.
 
 use std::{
     io,
@@ -17,10 +20,10 @@ use zerocopy::FromBytes;
 
 use super::Error;
 
-/// Entries asked for at once, unless a single bucket holds more.
+/// Entries per system call, unless a single bucket holds more.
 const CHUNK: u32 = 1024;
 
-/// What the kernel is told (`union bpf_attr`, `include/uapi/linux/bpf.h`, v6.18).
+/// The `batch` member of `union bpf_attr` (`include/uapi/linux/bpf.h`, v6.18).
 #[repr(C)]
 struct Attributes {
     in_batch: u64,
@@ -33,7 +36,7 @@ struct Attributes {
     flags: u64,
 }
 
-/// Gives every entry of a table to `each`; returns how many it has room for.
+/// Passes every entry of a hash map to `each`. Returns the capacity of the map.
 pub(super) fn read_named<K: FromBytes, V: FromBytes>(
     ebpf: &Ebpf,
     name: &'static str,
@@ -45,7 +48,8 @@ pub(super) fn read_named<K: FromBytes, V: FromBytes>(
     read_all(table, each).map_err(|source| Error::Table { name, source })
 }
 
-/// Gives every entry of a hash table to `each`; returns how many it has room for. Refuses a table of other types.
+/// Passes every entry of a hash map to `each`. Returns the capacity of the map, or an error if the sizes of `K` and `V`
+/// are not those of its keys and values.
 fn read_all<K: FromBytes, V: FromBytes>(table: &MapData, each: impl FnMut(K, V)) -> io::Result<usize> {
     let info = table.info().map_err(io::Error::other)?;
     let sizes = (usize::try_from(info.key_size()), usize::try_from(info.value_size()));
@@ -84,18 +88,18 @@ fn read_in_chunks<K: FromBytes, V: FromBytes>(
     }
 }
 
-/// Room for some entries.
+/// Buffers for the entries of one system call.
 struct Chunk {
     entries: u32,
     keys: Vec<u8>,
     values: Vec<u8>,
 }
 
-/// What one system call gave.
+/// The result of one system call.
 enum Step {
-    /// So many entries, and the bucket to go on with; none after the last.
+    /// The number of entries in the buffers, and the next bucket; none after the last one.
     Read { count: usize, next: Option<u32> },
-    /// The next bucket holds more entries than there is room for.
+    /// The next bucket holds more entries than fit into the buffers.
     TooSmall,
 }
 
@@ -121,9 +125,10 @@ impl Chunk {
             elem_flags: 0,
             flags: 0,
         };
-        // SAFETY: the kernel reads and writes the attributes, of which it is told the size; reads the bucket; writes the
-        // next bucket's number and up to `count` keys and values. The caller compared their sizes with the table's, and
-        // `new` made room for `entries` of each. Nothing else refers to any of these until the call returns.
+        // SAFETY: the kernel reads and writes `attributes`, whose size is passed; reads `bucket`; and writes `next` and up to
+        // `count` keys and values. The caller has compared the sizes of keys and values with the map's, and `new` allocated
+        // `entries` of each. All of them are local or borrowed by `&mut self` until the call returns, so nothing else reads
+        // or writes them meanwhile.
         let result = unsafe {
             libc::syscall(
                 libc::SYS_bpf,
@@ -160,7 +165,7 @@ mod tests {
 
     use super::*;
 
-    /// Gives the number of keys that were read, and the room, of a table of so many entries.
+    /// Returns the number of keys that were read, and the capacity, of a map with `entries` entries.
     fn read(room: u32, entries: u32) -> (usize, usize) {
         let kind = aya_obj::generated::bpf_map_type::BPF_MAP_TYPE_HASH as u32;
         let definition = aya_obj::Map::new_from_params(kind, 4, 8, room, 0);
@@ -191,7 +196,7 @@ mod tests {
 
     #[test]
     #[ignore = "needs the privilege to make BPF maps: scripts/test runs it"]
-    fn a_bucket_with_more_entries_than_are_asked_for_is_read_too() {
+    fn a_bucket_with_more_entries_than_the_buffers_is_read_too() {
         let kind = aya_obj::generated::bpf_map_type::BPF_MAP_TYPE_HASH as u32;
         let definition = aya_obj::Map::new_from_params(kind, 4, 8, 4, 0);
         let mut map = Map::HashMap(MapData::create(definition, "batch", None).unwrap());

@@ -1,41 +1,42 @@
-//! What the kernel says of its types, in the BPF Type Format.
+//! Finds offsets of members and values of enumerators in the kernel's BTF.
 //!
-//! In: the bytes of `/sys/kernel/btf/vmlinux`. Out: offsets of members and values of enumerators, by their names. Refuses
-//! bytes that are not BTF, and ends at the first type it does not know. It reads the bytes where they stand: libraries
-//! make a tree of them, tens of megabytes for a few numbers.
+//! aya parses BTF into a tree of tens of megabytes. This parser reads the bytes of `/sys/kernel/btf/vmlinux` in place, and
+//! stops at the first type of an unknown kind: its length is not known, so neither is where the next one begins.
 //!
 //! Format: `Documentation/bpf/btf.rst`, `include/uapi/linux/btf.h`, v6.18.
 
 const MAGIC: u32 = 0xeb9f;
-/// Bytes of a type without what follows it, of a member, and of an array's description.
+/// Size of `struct btf_type`.
 const TYPE: usize = 12;
+/// Size of `struct btf_member`.
 const MEMBER: usize = 12;
+/// Size of `struct btf_array`.
 const ARRAY: usize = 12;
 
-/// How deep anonymous structures nest at the most.
+/// Maximum nesting of anonymous structures.
 const MAX_NESTING: u32 = 8;
 
-/// Types, as they stand in memory.
+/// A parsed header, and the offsets of all types.
 #[derive(Debug)]
 pub(super) struct Btf<'data> {
     types: &'data [u8],
     strings: &'data [u8],
-    /// Where each type begins; the first has the id 1.
+    /// Offsets of the types. The first one has id 1.
     starts: Vec<u32>,
 }
 
-/// A type.
+/// One type.
 #[derive(Clone, Copy, Debug)]
 struct Type<'data> {
     name: u32,
     kind: Kind,
-    /// Whether offsets of members have the sizes of bit fields with them.
+    /// Whether the upper byte of a member's offset is the size of a bit field (`kind_flag`).
     has_bit_fields: bool,
-    /// What follows it.
+    /// The members or enumerators that follow the type.
     rest: &'data [u8],
 }
 
-/// The kinds that are told apart here.
+/// The kinds of types that matter here.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 enum Kind {
     /// A structure or a union.
@@ -46,7 +47,7 @@ enum Kind {
 }
 
 impl<'data> Btf<'data> {
-    /// Finds where each type begins; `None` if these bytes are no BTF.
+    /// Parses the header and finds all types; `None` if the bytes are not BTF.
     pub(super) fn parse(data: &'data [u8]) -> Option<Self> {
         if word(data, 0)? & 0xffff != MAGIC {
             return None;
@@ -66,18 +67,18 @@ impl<'data> Btf<'data> {
         (!starts.is_empty()).then_some(Self { types, strings, starts })
     }
 
-    /// The offset of a structure's member in bytes, also of one in an anonymous member, as C has it.
+    /// Returns the offset of a member in bytes. As in C, members of anonymous members count as the structure's own.
     pub(super) fn member_offset(&self, structure: &str, member: &str) -> Option<u32> {
         let structures = self.named(structure, &[Kind::Structure]);
         let mut bits = structures.filter_map(|found| self.member_bits(found, member, MAX_NESTING));
         bits.next().filter(|bits| bits % 8 == 0).map(|bits| bits / 8)
     }
 
-    /// The value that an enumeration gives to a name.
+    /// Returns the value of an enumerator.
     pub(super) fn enumerator(&self, enumeration: &str, name: &str) -> Option<u32> {
         self.named(enumeration, &[Kind::Enumeration, Kind::Enumeration64])
             .find_map(|found| {
-                // Behind the value's lower half there may be an upper one.
+                // A 64-bit enumerator has the upper half after the lower one, which must be zero.
                 let entry = if found.kind == Kind::Enumeration64 { 12 } else { 8 };
                 let mut entries = found.rest.chunks_exact(entry);
                 let entry = entries.find(|entry| word(entry, 0).is_some_and(|at| self.is_named(at, name)))?;
@@ -123,7 +124,7 @@ impl<'data> Btf<'data> {
 }
 
 impl<'data> Type<'data> {
-    /// Reads the type at an offset, and says how long it is with what follows it.
+    /// Reads the type at an offset. Returns its size too, with its members.
     fn at(types: &'data [u8], at: usize) -> Option<(Self, usize)> {
         let info = word(types, at.checked_add(4)?)?;
         let count = size(info & 0xffff)?;
@@ -175,7 +176,7 @@ mod tests {
         u32::try_from(at.unwrap() + 1).unwrap()
     }
 
-    /// BTF of these types, each a list of words.
+    /// Builds BTF of types, each given as a list of words.
     fn btf(types: &[&[u32]]) -> Vec<u8> {
         let words = |words: &[u32]| words.iter().flat_map(|word| word.to_le_bytes()).collect::<Vec<u8>>();
         let types: Vec<u8> = types.iter().flat_map(|one| words(one)).collect();
@@ -187,7 +188,7 @@ mod tests {
     fn example() -> Vec<u8> {
         let (structure, union, enumeration) = (4 << 24, 5 << 24, 6 << 24);
         btf(&[
-            // 1: an anonymous union of `inner` and, in bits, `flag`.
+            // 1: an anonymous union of `inner` and the bit field `flag`.
             &[
                 0,
                 union | 1 << 31 | 2,
@@ -199,7 +200,7 @@ mod tests {
                 0,
                 1 << 24 | 3,
             ],
-            // 2: a structure of something and that union.
+            // 2: a structure of `wide` and that union.
             &[string("outer"), structure | 2, 16, string("wide"), 0, 0, 0, 1, 64],
             &[
                 string("kind"),
@@ -210,7 +211,7 @@ mod tests {
                 string("SECOND"),
                 7,
             ],
-            // A pointer, an array, a function's prototype.
+            // A pointer, an array, a function prototype.
             &[0, 2 << 24, 1],
             &[0, 3 << 24, 0, 1, 1, 4],
             &[0, 13 << 24 | 1, 0, 0, 1],
@@ -219,12 +220,12 @@ mod tests {
     }
 
     #[test]
-    fn members_are_found_also_in_anonymous_ones() {
+    fn members_of_anonymous_members_are_found() {
         let data = example();
         let btf = Btf::parse(&data).unwrap();
         assert_eq!(btf.member_offset("outer", "wide"), Some(0));
         assert_eq!(btf.member_offset("outer", "inner"), Some(8));
-        assert_eq!(btf.member_offset("outer", "flag"), None, "no whole byte");
+        assert_eq!(btf.member_offset("outer", "flag"), None, "a bit field");
         assert_eq!(btf.member_offset("outer", "out"), None);
         assert_eq!(btf.member_offset("oute", "wide"), None);
     }
@@ -244,19 +245,19 @@ mod tests {
         let data = example();
         for end in 0..data.len() {
             let cut = Btf::parse(&data[..end]);
-            assert!(cut.is_none(), "cut at {end}: the strings are the last");
+            assert!(cut.is_none(), "cut at {end}: the strings come last");
         }
         assert!(Btf::parse(b"\x7fELF and nothing else of any use").is_none());
     }
 
     #[test]
-    fn a_type_that_contains_itself_has_an_end() {
+    fn a_structure_that_contains_itself_ends_the_search() {
         let data = btf(&[&[string("outer"), 4 << 24 | 1, 8, 0, 1, 0]]);
         assert_eq!(Btf::parse(&data).unwrap().member_offset("outer", "inner"), None);
     }
 
     #[test]
-    fn a_kind_of_type_that_is_not_known_ends_the_reading() {
+    fn a_type_of_an_unknown_kind_ends_the_parsing() {
         let data = btf(&[
             &[string("outer"), 4 << 24 | 1, 8, string("inner"), 0, 32],
             &[0, 31 << 24, 0],

@@ -1,7 +1,7 @@
-//! A ring for each CPU, and one more when a CPU comes online.
+//! Creates a ring for each online CPU, and for CPUs that come online later.
 //!
-//! A machine may announce many more possible CPUs than it has, so only those that are online get rings. A program on a
-//! CPU without a ring of its own writes into that of slot 0, which always has one: nothing is lost, but the CPUs share.
+//! A host may have many more possible CPUs than online ones, so possible CPUs get no rings. A program on a CPU without a
+//! ring writes to the ring in slot 0, which always exists: nothing is lost, but CPUs share a ring until theirs is added.
 
 use std::{
     collections::BTreeSet,
@@ -21,40 +21,41 @@ use tracer_ebpf::MAX_CPUS;
 use super::{Error, Ring, mappings::Watched};
 use crate::limits::{MAX_RINGS_BYTES, MIN_DEFAULT_RING_BYTES};
 
-/// Where no time is held.
+/// No ring is about to be added.
 const NO_HOLD: u64 = u64::MAX;
 
-/// The maker's end.
+/// The side that creates rings.
 #[derive(Debug)]
 pub struct Cpus {
     slots: ArrayOfMaps<MapData, MapData>,
-    /// Bytes of a ring, as long as all together stay in bounds.
+    /// Size of a ring in bytes, as long as all rings together stay below [`MAX_RINGS_BYTES`].
     ring_bytes: u32,
     all_bytes: u64,
     with_ring: BTreeSet<u32>,
-    /// The CPUs that were online the last time.
+    /// The CPUs that were online at the last check.
     online: BTreeSet<u32>,
-    /// Whether mappings are watched.
+    /// Whether CPUs need a perf buffer of mmap events.
     watches: bool,
     made: Sender<Arrival>,
+    /// The watermark of the reader's next batch is not above this time, or [`NO_HOLD`].
     hold_ns: Arc<AtomicU64>,
 }
 
-/// The end of the rings' reader.
+/// The side that reads rings.
 #[derive(Debug)]
 pub struct Arrivals {
     made: Receiver<Arrival>,
     hold_ns: Arc<AtomicU64>,
 }
 
-/// What was made for a CPU.
+/// What was created for a CPU that came online.
 #[derive(Debug)]
 pub struct Arrival {
-    /// Its ring, unless it had one.
+    /// Its ring, unless it had one before it went offline.
     pub ring: Option<Ring>,
-    /// Its account of mappings, where they are watched.
+    /// Its perf buffer of mmap events, where they are watched.
     pub watched: Option<Watched>,
-    /// No program had access to the ring before.
+    /// When programs gained access to the ring.
     pub since_ns: u64,
 }
 
@@ -76,7 +77,7 @@ impl Cpus {
         (cpus, Arrivals { made, hold_ns })
     }
 
-    /// Makes the rings of the CPUs that are online, before any program writes.
+    /// Creates the rings of the online CPUs. No program may be attached yet.
     pub(super) fn first_rings(&mut self) -> Result<Vec<Ring>, Error> {
         self.online = online()?;
         let mut rings = Vec::new();
@@ -94,7 +95,8 @@ impl Cpus {
         Ok(rings)
     }
 
-    /// Gives the CPUs that came online since the last time what they lack. `now_ns` reads the records' clock.
+    /// Creates rings and perf buffers for CPUs that came online since the last check. `now_ns` reads the clock of the
+    /// records.
     pub fn check(&mut self, now_ns: impl Fn() -> u64) -> Result<(), Error> {
         let online = online()?;
         let came: Vec<u32> = online.difference(&self.online).copied().collect();
@@ -102,7 +104,7 @@ impl Cpus {
             self.add(cpu, &now_ns)?;
             self.online.insert(cpu);
         }
-        // One that goes and comes again has its ring still, and no account of mappings.
+        // A CPU that went offline keeps its ring, and loses its perf buffer.
         self.online = online;
         Ok(())
     }
@@ -112,7 +114,8 @@ impl Cpus {
         if let Some(ring) = &mut ring {
             ring.map_data().map_err(Error::ring("RINGS"))?;
         }
-        // From here on the reader claims nothing of later times, until it has the ring.
+        // From here on, programs may write to a ring that the reader does not have: batches must not claim to be complete
+        // beyond this time until it has the ring.
         let since_ns = now_ns();
         self.hold_ns.store(since_ns, Ordering::SeqCst);
         if let Some(ring) = &ring {
@@ -123,7 +126,7 @@ impl Cpus {
             watched: self.watches.then(|| Watched::begin(cpu).ok()).flatten(),
             since_ns,
         };
-        // A reader that is gone needs no rings.
+        // Fails only if the reader is gone.
         drop(self.made.send(arrival));
         Ok(())
     }
@@ -153,18 +156,20 @@ impl Cpus {
 }
 
 impl Arrivals {
-    /// Takes what was made meanwhile, with the time from which on what comes later may have been written to: the reader
-    /// must have read its clock before.
+    /// Returns what was created since the last call, and since when programs may have written to a ring that is not among
+    /// it ([`u64::MAX`] if there is none). The reader must read its clock before it calls this.
     pub fn take(&self) -> (Vec<Arrival>, u64) {
-        // First the time and then what was made: what a later time stands for has then been sent, and is taken.
+        // Loads the time before it takes the arrivals: a time that is stored after the load is later than the reader's
+        // clock, so that the reader claims nothing beyond it.
         let hold_ns = self.hold_ns.load(Ordering::SeqCst);
         let arrivals: Vec<Arrival> = self.made.try_iter().collect();
         let arrived = arrivals.iter().any(|arrival| arrival.since_ns == hold_ns);
-        if arrived {
-            // A time that was stored meanwhile stays.
+        for arrival in &arrivals {
+            // Keeps the time of a ring that was not sent yet. Every arrival counts and not only the one whose time was
+            // loaded: a later one may have been sent since, and it is taken only once.
             let _same = self
                 .hold_ns
-                .compare_exchange(hold_ns, NO_HOLD, Ordering::SeqCst, Ordering::SeqCst);
+                .compare_exchange(arrival.since_ns, NO_HOLD, Ordering::SeqCst, Ordering::SeqCst);
         }
         (arrivals, if arrived { NO_HOLD } else { hold_ns })
     }
@@ -173,4 +178,47 @@ impl Arrivals {
 fn online() -> Result<BTreeSet<u32>, Error> {
     let cpus = online_cpus().map_err(|(path, source)| Error::Cpus { path, source })?;
     Ok(cpus.into_iter().collect())
+}
+
+#[cfg(test)]
+mod tests {
+    use std::{
+        thread,
+        time::{Duration, Instant},
+    };
+
+    use super::*;
+
+    #[test]
+    fn no_time_is_held_once_its_ring_was_taken() {
+        const RINGS: u64 = 20_000;
+        let (made, receiver) = channel();
+        let hold_ns = Arc::new(AtomicU64::new(NO_HOLD));
+        let arrivals = Arrivals {
+            made: receiver,
+            hold_ns: Arc::clone(&hold_ns),
+        };
+        let deadline = Instant::now() + Duration::from_mins(1);
+        let maker = thread::spawn(move || {
+            for since_ns in 1..=RINGS {
+                while hold_ns.load(Ordering::SeqCst) != NO_HOLD {
+                    assert!(Instant::now() < deadline, "{since_ns} is held back");
+                    thread::yield_now();
+                }
+                hold_ns.store(since_ns, Ordering::SeqCst);
+                let arrival = Arrival {
+                    ring: None,
+                    watched: None,
+                    since_ns,
+                };
+                made.send(arrival).unwrap();
+            }
+        });
+        while !maker.is_finished() {
+            arrivals.take();
+        }
+        maker.join().unwrap();
+        arrivals.take();
+        assert_eq!(arrivals.take().1, NO_HOLD);
+    }
 }

@@ -1,4 +1,4 @@
-//! Why probes could not be placed, or their maps not be used.
+//! Errors of loading programs, attaching probes and reading maps.
 
 use std::{io, path::PathBuf};
 
@@ -6,34 +6,34 @@ use aya::{EbpfError, maps::MapError, programs::ProgramError};
 use thiserror::Error as ThisError;
 use tracer_ebpf::MAX_SITES;
 
-/// Why probes could not be placed.
+/// An error of the BPF programs, their probes or their maps.
 #[derive(Debug, ThisError)]
 pub enum Error {
     /// The kernel refused the BPF object.
     #[error("the kernel refused the BPF programs")]
     Load(#[source] Box<EbpfError>),
-    /// The kernel refused a program.
+    /// The kernel refused a BPF program.
     #[error("the kernel refused the BPF program {name}")]
     Program {
-        /// The program.
+        /// Name of the program.
         name: &'static str,
-        /// Why, with the verifier's log.
+        /// The error, with the verifier's log.
         source: Box<ProgramError>,
     },
-    /// The kernel refused a map.
+    /// The kernel refused an operation on a BPF map.
     #[error("the kernel refused the BPF map {name}")]
     Map {
-        /// The map.
+        /// Name of the map.
         name: &'static str,
-        /// Why.
+        /// The error.
         source: Box<MapError>,
     },
-    /// A table of the programs cannot be read.
+    /// A hash map cannot be read as a whole.
     #[error("the BPF map {name} cannot be read")]
     Table {
-        /// The map.
+        /// Name of the map.
         name: &'static str,
-        /// Why.
+        /// The error.
         source: io::Error,
     },
     /// The BPF object lacks a program or map that this binary expects.
@@ -46,38 +46,38 @@ pub enum Error {
         path = path.display()
     )]
     Probe {
-        /// The function.
+        /// Name of the function.
         function: String,
-        /// The file.
+        /// Path of the file.
         path: PathBuf,
-        /// Where in the file.
+        /// Offset of the probed instruction in the file.
         offset: u64,
-        /// Why.
+        /// The error.
         source: Box<ProgramError>,
     },
-    /// No second handle of a file could be had.
+    /// A file's descriptor cannot be duplicated.
     #[error("{path} cannot be held open", path = path.display())]
     Handle {
-        /// The file.
+        /// Path of the file.
         path: PathBuf,
-        /// Why.
+        /// The error.
         source: io::Error,
     },
-    /// There are more functions than sites.
+    /// There are more hooks than [`MAX_SITES`].
     #[error("more than {MAX_SITES} functions to probe")]
     TooManySites,
-    /// It is not known which CPUs there are.
+    /// The list of online CPUs cannot be read.
     #[error("{path} cannot be read")]
     Cpus {
-        /// The file that tells.
+        /// Path of the list.
         path: &'static str,
-        /// Why.
+        /// The error.
         source: io::Error,
     },
 }
 
 impl Error {
-    /// Names the ring that could not be read.
+    /// Wraps an error of mapping a ring.
     pub(super) fn ring(name: &'static str) -> impl Fn(rustix::io::Errno) -> Self {
         move |errno| Self::Map {
             name,
@@ -85,7 +85,7 @@ impl Error {
         }
     }
 
-    /// Names the map that the kernel refused.
+    /// Wraps an error of a map.
     pub(super) fn map(name: &'static str) -> impl Fn(MapError) -> Self {
         move |source| Self::Map {
             name,
@@ -93,7 +93,7 @@ impl Error {
         }
     }
 
-    /// Names the program that the kernel refused.
+    /// Wraps an error of a program.
     pub(super) fn program(name: &'static str) -> impl Fn(ProgramError) -> Self {
         move |source| Self::Program {
             name,

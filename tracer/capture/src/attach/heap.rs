@@ -1,10 +1,9 @@
-//! Giving memory back that was needed for a moment.
+//! The allocator's unused pages, which count as resident memory of this process.
 
-/// Returns what was freed to the kernel: what the C library keeps for the next allocation would count as this process's
-/// for as long as it runs.
-pub fn give_back() {
+/// Returns freed memory to the kernel. BTF and images take tens of megabytes for a moment; glibc would keep them.
+pub fn trim() {
     #[cfg(target_env = "gnu")]
-    // SAFETY: it takes no pointer, and allocated memory stays as it is.
+    // SAFETY: `malloc_trim` is thread-safe, takes no pointer, and releases only memory that no allocation uses.
     unsafe {
         libc::malloc_trim(0)
     };

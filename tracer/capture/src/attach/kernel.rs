@@ -1,7 +1,7 @@
-//! What the running kernel offers: privileges, features, and where things are in its structures.
+//! Checks privileges and features of the running kernel, and reads the offsets of its structures from BTF.
 //!
-//! In: `/proc`, `/sys`. Out: a [`Kernel`], or the [`Reason`] tracing is not possible here. Refuses to guess an offset:
-//! where BTF does not describe a structure as expected, none is used, and that is [`Undescribed`].
+//! Offsets are never guessed. If BTF lacks one that is required, the programs use none of them: [`Undescribed`] says why,
+//! and what is missing from the trace then.
 
 use std::{
     fmt,
@@ -32,7 +32,7 @@ const CAP_SYS_ADMIN: u32 = 21;
 pub enum Reason {
     /// Not enough privileges.
     NotRoot,
-    /// The tracer counts processes otherwise than the kernel does.
+    /// The tracer runs in a PID namespace, in which processes have other ids than in the kernel.
     InnerPidNamespace,
     /// The kernel was built without uprobes.
     NoUprobes,
@@ -47,8 +47,8 @@ impl fmt::Display for Reason {
         match self {
             Self::InnerPidNamespace => write!(
                 f,
-                "tlscope runs in a PID namespace of its own, where processes have other numbers than the kernel's; run it \
-                 in the host's, as with --pid=host"
+                "tlscope runs in a PID namespace of its own, where processes have other ids than in the kernel; run it in \
+                 the host's, as with --pid=host"
             ),
             Self::NotRoot => write!(f, "not enough privileges: uprobes need CAP_SYS_ADMIN; run as root"),
             Self::NoUprobes => write!(
@@ -64,21 +64,21 @@ impl fmt::Display for Reason {
     }
 }
 
-/// What the programs can know of the running kernel.
+/// The running kernel, as far as the programs depend on it.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct Kernel {
-    /// Where things are in its structures.
+    /// Offsets in its structures.
     pub offsets: KernelOffsets,
-    /// Why that is not known.
+    /// Why the offsets are not known, if they are not.
     pub undescribed: Option<Undescribed>,
 }
 
-/// Why the kernel's structures are not known; what that costs is part of its words.
+/// Why the kernel's structures are not known. Displayed with what is missing from the trace.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum Undescribed {
-    /// The kernel describes no types.
+    /// The kernel has no BTF.
     NoBtf,
-    /// The kernel's BTF lacks a field that is needed.
+    /// The kernel's BTF lacks a required field.
     Field(&'static str),
 }
 
@@ -93,14 +93,14 @@ impl fmt::Display for Undescribed {
         }
         write!(
             f,
-            "; so addresses come from /proc, where they can be confirmed, and only for BIOs that are a socket's own; \
-             processes that are forked later are traced after a moment and not from the first request on; and sockets \
-             are not watched"
+            "; so addresses come from /proc once they can be confirmed, and only for BIOs that are a socket's own; \
+             processes that are forked later are traced after some milliseconds and not from their first request on; and \
+             sockets are not watched"
         )
     }
 }
 
-/// Major and minor version of a kernel.
+/// The major and minor version of a kernel.
 #[derive(Clone, Copy, Debug, Eq, Ord, PartialEq, PartialOrd)]
 pub struct KernelVersion {
     major: u16,
@@ -114,11 +114,11 @@ impl fmt::Display for KernelVersion {
 }
 
 impl KernelVersion {
-    /// Attach cookies and links of perf events came with 5.15.
+    /// First version with attach cookies and links of perf events.
     const OLDEST: Self = Self { major: 5, minor: 15 };
-    /// Return probes became a system call, which a filter may refuse by killing.
+    /// First version in which a return probe is a system call, for which a seccomp filter may kill the process.
     const RETURN_PROBE_SYSCALL: Self = Self { major: 6, minor: 11 };
-    /// Filters let that system call pass.
+    /// First version in which seccomp filters do not apply to that system call.
     const RETURN_PROBE_PASSES: Self = Self { major: 6, minor: 14 };
 
     fn running() -> Option<Self> {
@@ -138,13 +138,13 @@ impl KernelVersion {
     }
 }
 
-/// Finds out whether anything can be traced on this machine.
+/// Checks privileges and the kernel.
 pub fn check() -> Result<Kernel, Reason> {
     check_privileges()?;
     check_kernel()
 }
 
-/// Finds out what the running kernel offers, to whoever has the privileges.
+/// Checks the kernel without the privileges of this process.
 pub fn check_kernel() -> Result<Kernel, Reason> {
     if fs::metadata(PID_NAMESPACE).is_ok_and(|namespace| namespace.ino() != HOST_PID_NAMESPACE) {
         return Err(Reason::InnerPidNamespace);
@@ -159,10 +159,10 @@ pub fn check_kernel() -> Result<Kernel, Reason> {
 }
 
 impl Kernel {
-    /// Reads what a kernel says of its structures: all that is needed, or nothing.
+    /// Reads the offsets from BTF: all that are required, or none.
     fn describe(btf: &Path) -> Self {
         let found = read_offsets(btf);
-        heap::give_back();
+        heap::trim();
         match found {
             Ok(offsets) => Self {
                 offsets,
@@ -176,7 +176,7 @@ impl Kernel {
     }
 }
 
-/// Finds out whether a return probe is safe for a process.
+/// Checks whether return probes are safe for a process.
 pub fn check_target(target: &Target) -> Result<(), Reason> {
     match (target.seccomp, KernelVersion::running()) {
         (Seccomp::On, Some(version)) if version.kills_at_return() => Err(Reason::SeccompKills(version)),
@@ -184,18 +184,18 @@ pub fn check_target(target: &Target) -> Result<(), Reason> {
     }
 }
 
-/// Whom probes may be for: where the kernel kills processes at return probes because of their seccomp filters, only for
-/// those that were looked at.
+/// Returns which processes the probes of a file may be for. Where a return probe may kill a process under a seccomp filter,
+/// they are only for processes that were scanned.
 pub fn reach(follow: bool) -> Reach {
     let kills = KernelVersion::running().is_some_and(KernelVersion::kills_at_return);
     if follow && !kills {
-        Reach::Everyone
+        Reach::AllProcesses
     } else {
-        Reach::Process
+        Reach::OneProcess
     }
 }
 
-/// What processes that begin later miss because of the kernel, if they do.
+/// Returns a message about what is missed in processes that start later, on kernels where return probes may kill.
 pub fn late_start() -> Option<String> {
     KernelVersion::running()
         .filter(|version| version.kills_at_return())
@@ -204,8 +204,8 @@ pub fn late_start() -> Option<String> {
 
 fn late_start_on(version: KernelVersion) -> String {
     format!(
-        "kernel {version} may kill processes under a seccomp filter at a return probe, so each process is looked at \
-         first: what one that begins later does until then is not seen"
+        "kernel {version} may kill processes under a seccomp filter at a return probe, so each process is scanned first: \
+         what a process does before its scan is not captured"
     )
 }
 
@@ -220,7 +220,7 @@ fn check_privileges() -> Result<(), Reason> {
     }
 }
 
-/// Some megabytes are read, and a few numbers stay.
+/// Reads the whole BTF, some megabytes, and keeps only the offsets.
 fn read_offsets(btf: &Path) -> Result<KernelOffsets, Undescribed> {
     let mut data = Vec::new();
     let file = File::open(btf).map_err(|_unreadable| Undescribed::NoBtf)?;
@@ -230,7 +230,8 @@ fn read_offsets(btf: &Path) -> Result<KernelOffsets, Undescribed> {
     offsets(&Btf::parse(&data).ok_or(Undescribed::NoBtf)?)
 }
 
-/// Where things are: what names a socket by its descriptor must be known, the rest may be [`KernelOffsets::UNKNOWN`].
+/// Finds the offsets. Those on the way from a descriptor to a socket's addresses, and those that identify a process, are
+/// required; the others may be [`KernelOffsets::UNKNOWN`].
 fn offsets(btf: &Btf<'_>) -> Result<KernelOffsets, Undescribed> {
     let of = |structure, field, both| btf.member_offset(structure, field).ok_or(Undescribed::Field(both));
     let may = |structure, field| btf.member_offset(structure, field).unwrap_or(KernelOffsets::UNKNOWN);
@@ -285,7 +286,7 @@ fn offsets(btf: &Btf<'_>) -> Result<KernelOffsets, Undescribed> {
     })
 }
 
-/// `net.ns.inum`: of a structure within a structure.
+/// Returns the offset of `net.ns.inum`.
 fn namespace_number(btf: &Btf<'_>) -> Option<u32> {
     btf.member_offset("net", "ns")?
         .checked_add(btf.member_offset("ns_common", "inum")?)
@@ -296,7 +297,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_distribution_kernel_release_parses() {
+    fn the_release_of_a_distribution_kernel_parses() {
         assert_eq!(
             KernelVersion::parse("6.1.0-37-cloud-amd64"),
             Some(KernelVersion { major: 6, minor: 1 })
@@ -305,7 +306,7 @@ mod tests {
     }
 
     #[test]
-    fn return_probes_are_dangerous_from_6_11_until_6_14() {
+    fn return_probes_may_kill_from_6_11_until_6_14() {
         let kills = |minor| KernelVersion { major: 6, minor }.kills_at_return();
         assert_eq!([10, 11, 13, 14].map(kills), [false, true, true, false]);
     }
@@ -326,7 +327,7 @@ mod tests {
     }
 
     #[test]
-    fn without_btf_or_with_a_file_that_is_none_no_offset_is_known() {
+    fn no_offset_is_known_without_btf_or_with_another_file() {
         for path in ["/proc/self/nothing of this name", "/proc/self/exe"] {
             let kernel = Kernel::describe(Path::new(path));
             assert_eq!(kernel.undescribed, Some(Undescribed::NoBtf), "{path}");
@@ -336,7 +337,7 @@ mod tests {
     }
 
     #[test]
-    fn what_a_kernel_does_not_describe_is_said_in_one_line() {
+    fn what_btf_lacks_is_displayed_in_one_line() {
         let said = Undescribed::Field("task_struct.pid").to_string();
         assert!(said.contains("task_struct.pid") && !said.contains('\n'), "{said}");
         assert!(Undescribed::NoBtf.to_string().contains(BTF_PATH));

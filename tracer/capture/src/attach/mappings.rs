@@ -1,8 +1,8 @@
-//! The kernel's own account of executable mappings, and if asked for of forks, as `perf record` uses it.
+//! mmap events of executable mappings, and fork events where no program reports them, from perf as `perf record` reads
+//! them.
 //!
-//! In: nothing but the privilege to watch all processes. Out: which process mapped a file as executable, or forked
-//! another. Costs a process nothing but when it does so. What the kernel found no room for is counted, and then everybody
-//! may have mapped anything.
+//! They cost a process nothing outside of mmap and fork. If a buffer overflows, the kernel counts the lost events, and every
+//! process has to be scanned again.
 
 use std::io;
 
@@ -10,19 +10,19 @@ use perf_event::{Builder, Sampler, data::Record, events::Software};
 
 use crate::{limits::MAPPINGS_BYTES, target::ProcessEvent};
 
-/// What all CPUs tell of mappings.
+/// The perf buffers of all online CPUs.
 #[derive(Debug)]
 pub struct Mappings {
     watched: Vec<Watched>,
-    /// Whether forks are told; the kernel's account has them in any case.
+    /// Whether to report fork events, which the buffers have in any case.
     forks: bool,
 }
 
-/// What one CPU tells of mappings.
+/// The perf buffer of a CPU.
 pub struct Watched(Sampler);
 
 impl Watched {
-    /// Begins to watch a CPU.
+    /// Opens the buffer of a CPU.
     pub(super) fn begin(cpu: u32) -> io::Result<Self> {
         watch_cpu(cpu).map(Self)
     }
@@ -35,7 +35,7 @@ impl std::fmt::Debug for Watched {
 }
 
 impl Mappings {
-    /// Begins to watch; `forks` too, where nothing else tells of them.
+    /// Opens the buffers of all online CPUs. `forks` asks for fork events too.
     pub(super) fn watch(forks: bool) -> io::Result<Self> {
         let cpus = aya::util::online_cpus().map_err(|(_, error)| error)?;
         let watched: io::Result<Vec<_>> = cpus.into_iter().map(Watched::begin).collect();
@@ -45,24 +45,24 @@ impl Mappings {
         })
     }
 
-    /// Adds a CPU that came online. What was mapped there before is not told.
+    /// Adds the buffer of a CPU that came online, which has no earlier events.
     pub fn add(&mut self, watched: Watched) {
         self.watched.push(watched);
     }
 
-    /// Takes what was told since the last time.
-    pub fn take(&mut self, mut tell: impl FnMut(ProcessEvent)) {
+    /// Reads the events since the last call.
+    pub fn take(&mut self, mut emit: impl FnMut(ProcessEvent)) {
         for Watched(sampler) in &mut self.watched {
             while let Some(record) = sampler.next_record() {
                 match record.parse_record() {
-                    Ok(Record::Mmap2(mapped)) => tell(ProcessEvent::Mmap { pid: mapped.pid }),
-                    Ok(Record::Mmap(mapped)) => tell(ProcessEvent::Mmap { pid: mapped.pid }),
-                    // Else it is a thread.
-                    Ok(Record::Fork(forked)) if self.forks && forked.pid != forked.ppid => tell(ProcessEvent::Fork {
+                    Ok(Record::Mmap2(mapped)) => emit(ProcessEvent::Mmap { pid: mapped.pid }),
+                    Ok(Record::Mmap(mapped)) => emit(ProcessEvent::Mmap { pid: mapped.pid }),
+                    // The parent's pid is that of the child for a thread.
+                    Ok(Record::Fork(forked)) if self.forks && forked.pid != forked.ppid => emit(ProcessEvent::Fork {
                         pid: forked.pid,
                         parent: forked.ppid,
                     }),
-                    Ok(Record::Lost(_)) | Err(_) => tell(ProcessEvent::Lost),
+                    Ok(Record::Lost(_)) | Err(_) => emit(ProcessEvent::Lost),
                     Ok(_) => {}
                 }
             }
@@ -94,25 +94,25 @@ mod tests {
 
     #[test]
     #[ignore = "needs the privilege to watch all processes: scripts/test runs it"]
-    fn an_executable_mapping_is_told_and_another_is_not() {
+    fn only_an_executable_mapping_is_reported() {
         let mut mappings = Mappings::watch(false).unwrap();
         let own = ProcessEvent::Mmap {
             pid: std::process::id(),
         };
-        let mut told = |access| {
+        let mut is_reported = |access| {
             mappings.take(drop);
             map(access);
             let mut found = false;
             mappings.take(|life| found |= life == own);
             found
         };
-        assert!(told(ProtFlags::READ | ProtFlags::EXEC));
-        assert!(!told(ProtFlags::READ));
+        assert!(is_reported(ProtFlags::READ | ProtFlags::EXEC));
+        assert!(!is_reported(ProtFlags::READ));
     }
 
     #[test]
     #[ignore = "needs the privilege to watch all processes: scripts/test runs it"]
-    fn a_process_that_is_forked_is_told_with_its_parent_where_that_is_asked_for() {
+    fn a_fork_is_reported_with_its_parent_only_on_request() {
         for asked in [true, false] {
             let mut mappings = Mappings::watch(asked).unwrap();
             let mut child = Command::new("true").spawn().unwrap();
@@ -121,18 +121,18 @@ mod tests {
                 pid: child.id(),
                 parent: std::process::id(),
             };
-            let mut told = false;
-            mappings.take(|life| told |= life == forked);
-            assert_eq!(told, asked);
+            let mut reported = false;
+            mappings.take(|event| reported |= event == forked);
+            assert_eq!(reported, asked);
         }
     }
 
     fn map(access: ProtFlags) {
         const BYTES: usize = 4096;
         let file = File::open("/proc/self/exe").unwrap();
-        // SAFETY: a new mapping, to which nothing refers.
+        // SAFETY: the kernel chooses the address, so no existing mapping is replaced.
         let address = unsafe { mmap(ptr::null_mut(), BYTES, access, MapFlags::PRIVATE, &file, 0).unwrap() };
-        // SAFETY: the mapping just made.
+        // SAFETY: the mapping was created above, and no reference into it exists.
         unsafe { munmap(address, BYTES).unwrap() };
     }
 }

@@ -1,8 +1,8 @@
-//! Probes in, records out: the only room that makes BPF calls.
+//! Loads the BPF programs, attaches and detaches their probes, and creates their maps and rings.
 //!
-//! In: the kernel's offsets, what is to be traced, and for each file its plan. Out: [`Probes`], which places and removes
-//! them while the tracing goes on, and [`Rings`]. Built first and enabled last: until the [`Switch`] is on no
-//! probe reports anything. Everything detaches when it is dropped, and with the process if that is killed.
+//! No other module makes BPF calls. [`Probes`] owns what is attached: dropping it detaches everything, and so does the
+//! kernel if this process is killed. Probes report nothing until the [`Switch`] is on, so that tracing begins when all of
+//! them are attached.
 
 mod btf;
 mod heap;
@@ -20,7 +20,7 @@ mod cpus;
 mod tables;
 mod batch;
 mod sweep;
-mod hooks;
+mod lifecycle;
 mod mappings;
 mod sockets;
 mod probes;
@@ -32,9 +32,9 @@ use tracer_ebpf::SettingFlags;
 
 pub use cpus::{Arrival, Arrivals, Cpus};
 pub use error::Error;
-pub use heap::give_back;
-pub use hooks::Changes;
+pub use heap::trim as trim_heap;
 pub use kernel::{Kernel, KernelVersion, Reason, Undescribed, check, check_kernel, check_target, late_start, reach};
+pub use lifecycle::Lifecycle;
 pub use mappings::{Mappings, Watched};
 pub use needs::{Needs, Reach};
 pub use placement::Placement;
@@ -47,38 +47,38 @@ pub use sweep::{Ends, Fill, Swept, Table, Threads};
 /// The BPF object, built from `tracer-ebpf`.
 static OBJECT: &[u8] = aya::include_bytes_aligned!(concat!(env!("OUT_DIR"), "/tlscope.bpf.o"));
 
-/// The BPF object's bytes, for those who want to look into them.
+/// Returns the bytes of the BPF object.
 pub fn object() -> &'static [u8] {
     OBJECT
 }
 
-/// How much is captured, how much room it has, and what is told.
+/// How much is captured, and the sizes of rings and maps.
 #[derive(Clone, Copy, Debug)]
 pub struct Options {
-    /// Bytes captured per call.
+    /// Maximum bytes captured per call.
     pub call_bytes: u64,
-    /// Bytes of each CPU's ring; a power of two, and at least a page.
+    /// Size of each CPU's ring in bytes: a power of two, and at least a page.
     pub ring_bytes: u32,
-    /// Calls that may be in flight, if it is not the usual number.
+    /// Maximum calls in flight; by default it depends on `connections`.
     pub calls: Option<u32>,
-    /// Connections whose positions are kept, at most [`tracer_ebpf::MAX_CONNECTIONS`].
+    /// Maximum connections that are tracked; at most [`tracer_ebpf::MAX_CONNECTIONS`].
     pub connections: u32,
-    /// What is traced and told.
+    /// Which processes are traced, and which records are written.
     pub flags: SettingFlags,
 }
 
-/// A probed function of a file; records name it by its index.
+/// A probed function of a file. Records refer to it by its index.
 #[derive(Clone, Debug)]
 pub struct SiteInfo {
-    /// The file, as the process sees it.
+    /// Path of the file in the process's mount namespace.
     pub path: PathBuf,
     /// The function.
     pub function: String,
-    /// The TLS library, in one word.
+    /// Short name of the TLS library: `openssl`.
     pub library: &'static str,
 }
 
-/// Finds a program of the object, by its name and kind.
+/// Finds a program of the object by its name and type.
 fn program_of<'a, P>(ebpf: &'a mut Ebpf, name: &'static str) -> Result<&'a mut P, Error>
 where
     &'a mut P: TryFrom<&'a mut Loaded, Error = aya::programs::ProgramError>,

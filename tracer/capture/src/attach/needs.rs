@@ -1,17 +1,19 @@
-//! What a process needs of the files it maps, and for whom the probes of a file are.
+//! Which processes a file is probed for, and which of its probes they need.
 
-/// Whom the probes of a file are for.
+/// Which processes the probes of a file are for.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum Reach {
-    /// For every process that maps the file, as far as its sites are cheap; the programs tell apart whom they are for.
-    Everyone,
-    /// For one process.
-    Process,
+    /// Every process that maps the file, at the sites where a hit costs one trap; the programs ignore processes that are
+    /// not traced. Other sites are still probed per process.
+    AllProcesses,
+    /// Single processes.
+    OneProcess,
 }
 
-/// What of a file a process needs.
+/// What a process needs from the files that it maps.
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
 pub struct Needs {
-    /// It may give an SSL object a BIO that is not a socket's: then the ciphertext tells which socket it uses.
+    /// Whether it may give a connection a BIO that is not a socket's: then only the ciphertext shows which socket is
+    /// used.
     pub ciphertext: bool,
 }

@@ -1,9 +1,9 @@
-//! What a hook is to the programs in the kernel: the one place that knows both the hooks of a plan and the ABI.
+//! Converts the hooks of a plan to the ABI of the BPF programs.
 
 use symbolizer::{Hook, HookKind, Operands, Role, Success};
 use tracer_ebpf::{SiteOperands, Width};
 
-/// Returns the role that the programs know a hook by; `None` if they cannot carry it out.
+/// Returns the ABI's role of a hook; `None` if no program can carry it out.
 pub(super) const fn abi_role(hook: &Hook) -> Option<tracer_ebpf::Role> {
     match hook.kind {
         HookKind::Entry | HookKind::Return => {}
@@ -13,7 +13,7 @@ pub(super) const fn abi_role(hook: &Hook) -> Option<tracer_ebpf::Role> {
     Some(match hook.role {
         Role::Read => tracer_ebpf::Role::Read,
         Role::Write => tracer_ebpf::Role::Write,
-        // What a server reads early was accepted.
+        // Early data that a server reads has been accepted, so it is read like other data.
         Role::EarlyRead if has_buffer => tracer_ebpf::Role::Read,
         Role::EarlyRead => tracer_ebpf::Role::EarlyRead,
         Role::EarlyWrite if has_buffer => return None,
@@ -29,7 +29,7 @@ pub(super) const fn abi_role(hook: &Hook) -> Option<tracer_ebpf::Role> {
     })
 }
 
-/// Returns where the operands of a hook are, for the programs.
+/// Returns the operands of a hook.
 pub(super) fn operands_of(hook: &Hook) -> SiteOperands {
     let Operands {
         object,
@@ -62,7 +62,7 @@ pub(super) fn operands_of(hook: &Hook) -> SiteOperands {
     }
 }
 
-/// Returns an operand as the programs read it; one that needs more loads than they do is none.
+/// Converts an operand; [`tracer_ebpf::Operand::NONE`] if it needs more than the two loads that the programs do.
 fn operand_of(operand: &symbolizer::Operand) -> tracer_ebpf::Operand {
     let symbolizer::Operand { place, loads, width } = *operand;
     let offset = |load: Option<u16>| match load {
@@ -82,7 +82,7 @@ fn operand_of(operand: &symbolizer::Operand) -> tracer_ebpf::Operand {
     };
     tracer_ebpf::Operand {
         place,
-        // A C `int` has a sign; sizes and addresses have none.
+        // Four bytes are a C `int`, eight a size or an address.
         width: if width == 4 { Width::S32 } else { Width::U64 },
         loads: [first, second],
         reserved: [0; 2],
@@ -93,11 +93,10 @@ const fn signed(width: u8) -> Width {
     if width == 4 { Width::S32 } else { Width::S64 }
 }
 
-/// The stack pointer, by its DWARF number.
+/// DWARF number of the stack pointer.
 const STACK_POINTER: u8 = if cfg!(target_arch = "aarch64") { 31 } else { 7 };
 
-/// Returns the place of a register, by its DWARF number: that of an argument, for which the programs look first, if it
-/// passes one.
+/// Returns the place of a register, given its DWARF number. A register that passes an argument has the argument's place.
 fn place_of_register(number: u8) -> tracer_ebpf::Place {
     let argument = ARGUMENTS.iter().position(|register| *register == number);
     match argument.and_then(|argument| u8::try_from(argument).ok()) {
@@ -106,7 +105,7 @@ fn place_of_register(number: u8) -> tracer_ebpf::Place {
     }
 }
 
-/// The DWARF numbers of the registers that pass arguments: `rdi`, `rsi`, `rdx`, `rcx`, `r8`, `r9`, or `x0` to `x7`.
+/// DWARF numbers of the registers that pass arguments: `rdi`, `rsi`, `rdx`, `rcx`, `r8`, `r9`, or `x0` to `x7`.
 const ARGUMENTS: &[u8] = if cfg!(target_arch = "aarch64") {
     &[0, 1, 2, 3, 4, 5, 6, 7]
 } else {
@@ -133,21 +132,20 @@ mod tests {
     use super::*;
     use crate::attach::{OBJECT, Ring, Rings, Switch, program_of, tables::Tables, value::MapValue};
 
-    /// As `gnutls_record_recv`: the result is the count, or a negative error.
+    /// Like `gnutls_record_recv`: the result is the count, or a negative error.
     #[inline(never)]
     extern "C" fn receive(session: usize, data: *const u8, size: usize, result: isize) -> isize {
         black_box((session, data, size));
         result
     }
 
-    /// As `gnutls_transport_set_int2`, which has no result.
+    /// Like `gnutls_transport_set_int2`, which has no result.
     #[inline(never)]
     extern "C" fn set_descriptors(session: usize, receives: i32, sends: i32) {
         black_box((session, receives, sends));
     }
 
-    /// Has its object behind a pointer, its length on the stack where the machine has few registers, and an error code as
-    /// its result.
+    /// Has its object behind a pointer, its length on the stack on x86-64, and an error code as its result.
     #[inline(never)]
     extern "C" fn send(wrapper: &[usize; 2], _: i32, _: i32, data: *const u8, count: &u32, _: i32, size: u64) -> i32 {
         black_box((wrapper, data, count, size));
@@ -192,7 +190,7 @@ mod tests {
         ..Operand::at(Place::register(7), Width::U64)
     };
 
-    /// The programs, at functions of this process.
+    /// The programs, attached to functions of this process.
     struct Own {
         ebpf: Ebpf,
         rings: Rings,
@@ -235,12 +233,12 @@ mod tests {
             }
         }
 
-        /// Probes a function, as a site of its own.
+        /// Attaches the programs to a function, as a new site.
         fn probe(&mut self, function: *const (), role: u8, operands: SiteOperands) {
             let site = self.sites;
             self.sites += 1;
             Tables(&mut self.ebpf).configure(site, SiteConfig::NONE).unwrap();
-            Tables(&mut self.ebpf).place_operands(site, operands).unwrap();
+            Tables(&mut self.ebpf).set_operands(site, operands).unwrap();
             let point = || UProbeAttachPoint {
                 location: UProbeAttachLocation::AbsoluteOffset(file_offset(function)),
                 cookie: Some(Cookie::new(site, Role::Read).0 | u64::from(role) << 32),
@@ -253,7 +251,7 @@ mod tests {
             }
         }
 
-        /// What was reported since, in the order of time.
+        /// Reads all records, in the order of their times.
         fn records(&mut self) -> Vec<Vec<u8>> {
             let mut records = Vec::new();
             let mut drain = |ring: &mut Ring| {
@@ -267,7 +265,7 @@ mod tests {
         }
     }
 
-    /// Where in the file a function of this process is.
+    /// Returns the file offset of a function of this process.
     fn file_offset(function: *const ()) -> u64 {
         let address = u64::try_from(function.addr()).unwrap();
         let maps = procfs::process::Process::myself().unwrap().maps().unwrap();
@@ -282,12 +280,12 @@ mod tests {
         RecordHeader::read_from_prefix(record).unwrap().0
     }
 
-    /// A record of bytes: its object, its position, and the bytes.
+    /// Reads a data record: its object, its position, and its payload.
     fn data(record: &[u8]) -> (u64, u64, &[u8]) {
         let (data, payload) = DataRecord::read_from_prefix(record).unwrap();
         assert_eq!(data.header.kind, Kind::DATA);
         let captured = usize::try_from(data.captured).unwrap();
-        (data.header.ssl, data.position, &payload[..captured])
+        (data.header.object, data.position, &payload[..captured])
     }
 
     fn converted(place: symbolizer::Place, loads: [Option<u16>; 2], width: u8) -> Operand {
@@ -295,7 +293,7 @@ mod tests {
     }
 
     #[test]
-    fn registers_that_pass_arguments_have_the_places_of_those() {
+    fn a_register_that_passes_an_argument_has_the_place_of_the_argument() {
         let at = |register| converted(symbolizer::Place::Register(register), [None; 2], 8).place;
         if X86 {
             let arguments = [5, 4, 1, 2, 8, 9].map(at);
@@ -311,13 +309,13 @@ mod tests {
     }
 
     #[test]
-    fn a_slot_of_the_stack_takes_one_of_the_two_loads() {
+    fn a_stack_slot_takes_one_of_the_two_loads() {
         let slot = |loads| converted(symbolizer::Place::Stack(8), loads, 8);
         assert_eq!(slot([None; 2]).loads, [8, Operand::UNKNOWN]);
         assert_eq!(slot([Some(16), None]).loads, [8, 16]);
         assert_eq!(slot([Some(16), Some(0)]), Operand::NONE);
         let far = converted(symbolizer::Place::Register(0), [Some(0x8000), None], 8);
-        assert_eq!(far, Operand::NONE, "an offset that the programs cannot express");
+        assert_eq!(far, Operand::NONE, "the offset does not fit");
     }
 
     #[test]
@@ -371,7 +369,7 @@ mod tests {
 
     #[test]
     #[ignore = "needs the privilege to place probes: scripts/test runs it"]
-    fn a_count_beyond_the_length_is_not_believed() {
+    fn a_count_larger_than_the_length_is_not_trusted() {
         let mut own = Own::load();
         own.probe(receive as *const (), Role::Read.number(), RECEIVE);
         black_box(receive)(0x1000, b"hello".as_ptr(), 0, 5);
@@ -386,7 +384,7 @@ mod tests {
 
     #[test]
     #[ignore = "needs the privilege to place probes: scripts/test runs it"]
-    fn a_site_that_the_programs_do_not_understand_is_counted_and_reports_nothing() {
+    fn a_hit_of_an_invalid_site_is_counted_and_reports_nothing() {
         let mut own = Own::load();
         own.probe(receive as *const (), 77, RECEIVE);
         black_box(receive)(0x1000, b"hello".as_ptr(), 5, 5);

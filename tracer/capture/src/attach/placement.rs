@@ -1,53 +1,70 @@
-//! What is to be probed in one file, as the programs want it.
+//! Turns the plans of one file into sites for the BPF programs.
 //!
-//! In: a plan, or the one hook of a crypto library. Out: the hooks, and the configuration of their sites; what
-//! the plan does not know is marked as unknown. Refuses nothing.
+//! Each site carries the library and the configuration of its own plan. A file may hold several libraries, and what one
+//! of them stores at an offset means nothing in an object of another.
 
 use symbolizer::{Family, Hook, ProbePlan, Role};
 use tracer_ebpf::SiteConfig;
 
-/// The hooks of a file, and what their sites are told.
+/// The sites of one file: one for each hook of each of its plans.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct Placement {
-    /// The hooks; a site each.
-    pub(super) hooks: Vec<Hook>,
-    /// The TLS library.
+    pub(super) sites: Vec<PlannedSite>,
+}
+
+/// A hook, with the library and the configuration of its plan.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub(super) struct PlannedSite {
+    pub(super) hook: Hook,
     pub(super) library: Family,
-    /// What every site is told.
     pub(super) config: SiteConfig,
 }
 
 impl Placement {
-    /// All hooks of a plan.
-    pub fn of_plan(plan: &ProbePlan) -> Self {
-        Self {
-            hooks: plan.hooks.clone(),
-            library: plan.library.family,
-            config: site_config(plan),
-        }
+    /// Returns the sites of all plans of a file, in the order of the plans.
+    pub fn of_plans(plans: &[ProbePlan]) -> Self {
+        let sites = plans.iter().flat_map(|plan| {
+            let config = site_config(plan);
+            plan.hooks.iter().map(move |hook| PlannedSite {
+                hook: hook.clone(),
+                library: plan.library.family,
+                config,
+            })
+        });
+        Self { sites: sites.collect() }
     }
 
-    /// `BIO_write` of a crypto library, which knows nothing of connections.
+    /// Returns the site of a crypto library's `BIO_write`. Its object is a BIO, so the layout of connections does not
+    /// matter.
     pub fn of_bio_write(hook: &Hook) -> Self {
-        Self {
-            hooks: vec![hook.clone()],
+        let site = PlannedSite {
+            hook: hook.clone(),
             library: Family::OpenSsl,
             config: SiteConfig::NONE,
-        }
+        };
+        Self { sites: vec![site] }
     }
 
-    /// Where in the file the probes go.
+    /// Returns the file offsets of the sites.
     pub fn offsets(&self) -> impl Iterator<Item = u64> {
-        self.hooks.iter().map(|hook| hook.site.offset.0)
+        self.sites.iter().map(|site| site.hook.site.offset.0)
     }
 
-    /// Whether the way from a connection to its descriptor is known.
+    /// Returns whether another placement of the same file has the same hooks.
+    pub(super) fn has_hooks_of(&self, other: &Self) -> bool {
+        let (own, others) = (self.sites.iter(), other.sites.iter());
+        own.map(|site| &site.hook).eq(others.map(|site| &site.hook))
+    }
+}
+
+impl PlannedSite {
+    /// Returns whether the programs can read a connection's descriptor from its object.
     pub(super) const fn knows_descriptor(&self) -> bool {
         self.config.knows_descriptor() || self.config.transport != SiteConfig::UNKNOWN
     }
 }
 
-/// Returns where the objects of a library without BIOs keep what they read from.
+/// Returns the offset of the transport that a connection reads from, in the objects of a library without BIOs.
 fn transport(plan: &ProbePlan) -> Option<u16> {
     let mut reads = plan.hooks.iter().filter(|hook| hook.role == Role::Read);
     let [read, _] = reads.next()?.operands.transports;
@@ -55,7 +72,8 @@ fn transport(plan: &ProbePlan) -> Option<u16> {
     offset
 }
 
-/// Gives the configuration that all sites of a plan share.
+/// Returns the configuration that all sites of a plan share. Offsets that the plan lacks are
+/// [`SiteConfig::UNKNOWN`].
 fn site_config(plan: &ProbePlan) -> SiteConfig {
     let known = |offset: Option<u16>| offset.unwrap_or(SiteConfig::UNKNOWN);
     let layout = plan.layout.as_ref().ok();
@@ -76,5 +94,65 @@ fn site_config(plan: &ProbePlan) -> SiteConfig {
         server_name: known(facts.server_name),
         session_server_name: known(facts.session_server_name),
         transport: known(transport(plan)),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+
+    use symbolizer::LayoutUnknown;
+
+    use super::*;
+    use crate::attach::{Needs, program::is_needed};
+
+    /// The plan of a library of this machine.
+    fn plan(library: &str) -> ProbePlan {
+        let folder = format!("/usr/lib/{}-linux-gnu", std::env::consts::ARCH);
+        let image = fs::read(format!("{folder}/{library}")).unwrap();
+        symbolizer::plan(&image, None).unwrap().plans.remove(0)
+    }
+
+    #[test]
+    fn each_site_has_the_library_and_the_configuration_of_its_own_plan() {
+        let plans = [plan("libssl.so.3"), plan("libgnutls.so.30")];
+        assert!(plans[0].facts.version.is_some());
+        assert_eq!(plans[1].layout, Err(LayoutUnknown::NoBios));
+        let placement = Placement::of_plans(&plans);
+        let (openssl, gnutls) = placement.sites.split_at(plans[0].hooks.len());
+        assert_eq!(gnutls.len(), plans[1].hooks.len());
+        for (sites, plan) in [(openssl, &plans[0]), (gnutls, &plans[1])] {
+            let config = site_config(plan);
+            for (site, hook) in sites.iter().zip(&plan.hooks) {
+                assert_eq!(&site.hook, hook);
+                assert_eq!(site.library, plan.library.family, "{}", hook.name);
+                assert_eq!(site.config, config, "{}", hook.name);
+            }
+        }
+        assert_ne!(openssl[0].config, gnutls[0].config);
+        assert_eq!(openssl[0].config.transport, SiteConfig::UNKNOWN);
+        assert_ne!(gnutls[0].config.transport, SiteConfig::UNKNOWN);
+    }
+
+    #[test]
+    fn a_library_whose_layout_is_known_does_not_stand_in_for_one_beside_it() {
+        let plans = [plan("libgnutls.so.30"), plan("libssl.so.3")];
+        let placement = Placement::of_plans(&plans);
+        let is_probed = |role, library| {
+            let mut sites = placement.sites.iter();
+            let site = sites.find(|site| site.hook.role == role && site.library == library);
+            is_needed(site.unwrap(), Needs::default(), false)
+        };
+        // A session holds its descriptor; where an `SSL` does is not known without its libcrypto.
+        assert!(!is_probed(Role::Descriptor, Family::GnuTls));
+        assert!(is_probed(Role::Descriptor, Family::OpenSsl));
+    }
+
+    #[test]
+    fn a_placement_has_the_hooks_of_another_only_if_no_library_is_missing() {
+        let plans = [plan("libssl.so.3"), plan("libgnutls.so.30")];
+        let both = Placement::of_plans(&plans);
+        assert!(both.has_hooks_of(&both.clone()));
+        assert!(!both.has_hooks_of(&Placement::of_plans(&plans[..1])));
     }
 }

@@ -1,7 +1,4 @@
-//! The probes of one file.
-//!
-//! In: a file held open, and what is to be probed in it. Out: links, for everyone or for one process. Those of a hook
-//! are placed all or none.
+//! The sites of one file, and the links of the probes that are attached to them.
 
 use std::{collections::BTreeMap, fs::File, num::NonZeroU32, os::fd::AsRawFd as _, path::PathBuf};
 
@@ -15,36 +12,37 @@ use aya::{
 use symbolizer::Hook;
 use tracer_ebpf::Cookie;
 
-use super::{Error, Placement, operands::abi_role, program::Program, program_of};
+use super::{Error, Placement, operands::abi_role, placement::PlannedSite, program::Program, program_of};
 
-/// A file with sites.
+/// A file whose sites are registered.
 #[derive(Debug)]
 pub(super) struct Probed {
     pub(super) path: PathBuf,
-    /// Held open, so that its number cannot come to mean another file.
+    /// Held open, so that its inode number is not reused while the file is registered.
     pub(super) file: File,
     pub(super) placement: Placement,
-    /// Its first site; its hooks follow in the order of their placement.
+    /// Index of the first site; the others follow in the order of the placement.
     pub(super) first: u32,
-    /// The probes for everyone.
+    /// Links of probes for all processes.
     pub(super) shared: Links,
-    /// The probes for one process each.
+    /// Links of probes for single processes, by process.
     pub(super) own: BTreeMap<u32, Links>,
 }
 
-/// Probes in place, by the site they sit on.
+/// Links of attached probes, by the index of their site.
 pub(super) type Links = BTreeMap<u32, Vec<(Program, UProbeLinkId)>>;
 
 impl Probed {
-    /// The hooks that are wanted and have no probes in `links`, with their sites.
-    pub(super) fn missing(&self, links: &Links, wanted: impl Fn(&Placement, &Hook) -> bool) -> Vec<(u32, Hook)> {
-        let numbered = (self.first..).zip(&self.placement.hooks);
-        let missing = numbered.filter(|(site, hook)| !links.contains_key(site) && wanted(&self.placement, hook));
-        missing.map(|(site, hook)| (site, hook.clone())).collect()
+    /// Returns the wanted hooks that have no probes in `links`, with the indexes of their sites.
+    pub(super) fn missing(&self, links: &Links, wanted: impl Fn(&PlannedSite) -> bool) -> Vec<(u32, Hook)> {
+        let numbered = (self.first..).zip(&self.placement.sites);
+        let missing = numbered.filter(|(index, site)| !links.contains_key(index) && wanted(site));
+        missing.map(|(index, site)| (index, site.hook.clone())).collect()
     }
 
-    /// Places the probes of hooks, for one process or for everyone; those of a hook all or none.
-    pub(super) fn place(
+    /// Attaches the probes of hooks for one process, or for all if `pid` is absent. If one probe of a hook fails, the
+    /// others of that hook are detached.
+    pub(super) fn attach(
         &mut self,
         ebpf: &mut Ebpf,
         hooks: Vec<(u32, Hook)>,
@@ -56,12 +54,12 @@ impl Probed {
                 continue;
             };
             let cookie = Cookie::new(site, role);
-            let mut placed = Vec::new();
+            let mut attached = Vec::new();
             for program in Program::of_role(hook.role) {
-                match self.place_one(ebpf, *program, cookie, &hook, scope) {
-                    Ok(link) => placed.push((*program, link)),
+                match self.attach_program(ebpf, *program, cookie, &hook, scope) {
+                    Ok(link) => attached.push((*program, link)),
                     Err(source) => {
-                        detach(ebpf, placed);
+                        detach(ebpf, attached);
                         return Err(self.error(source, &hook));
                     }
                 }
@@ -70,13 +68,13 @@ impl Probed {
                 Some(pid) => self.own.entry(pid.get()).or_default(),
                 None => &mut self.shared,
             };
-            links.insert(site, placed);
+            links.insert(site, attached);
         }
         Ok(())
     }
 
-    /// The file is named by its open descriptor, so that what was analysed is what is probed.
-    fn place_one(
+    /// Names the file by its open descriptor: its path may lead to another file by now.
+    fn attach_program(
         &self,
         ebpf: &mut Ebpf,
         program: Program,
@@ -103,10 +101,11 @@ impl Probed {
     }
 }
 
-pub(super) fn detach(ebpf: &mut Ebpf, placed: impl IntoIterator<Item = (Program, UProbeLinkId)>) {
-    for (program, link) in placed {
+/// Detaches probes.
+pub(super) fn detach(ebpf: &mut Ebpf, links: impl IntoIterator<Item = (Program, UProbeLinkId)>) {
+    for (program, link) in links {
         if let Ok(probe) = program_of::<UProbe>(ebpf, program.name()) {
-            // It cannot fail but for a link that is gone.
+            // Fails only if the program does not have the link.
             drop(probe.detach(link));
         }
     }

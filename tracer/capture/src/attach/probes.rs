@@ -1,8 +1,8 @@
-//! Placing probes, before the start and while it goes on, and taking them away again.
+//! Attaches and detaches probes while the tracer runs.
 //!
-//! In: files that processes map, with their plans. Out: probes at the plans' sites: for all processes where the kernel
-//! emulates the instruction, so that a process that is forked later meets them too; else, and where that is not wanted,
-//! for one process at a time. A file's probes go when nobody has mapped it for a while.
+//! A probe on an instruction that the kernel emulates is attached for all processes, so that a process that is forked
+//! later hits it from its first call on. A probe on an instruction that is single-stepped costs every process that hits
+//! it two traps, so it is attached per process.
 
 use std::{
     collections::{BTreeMap, BTreeSet, HashMap},
@@ -18,13 +18,14 @@ use tracer_ebpf::{
 use zerocopy::FromZeros as _;
 
 use super::{
-    Changes, Cpus, Ends, Error, Kernel, Missing, Needs, OBJECT, Options, Placement, Reach, Rings, SiteInfo, Swept,
+    Cpus, Ends, Error, Kernel, Lifecycle, Missing, Needs, OBJECT, Options, Placement, Reach, Rings, SiteInfo, Swept,
     Switch,
     batch::read_named,
-    heap, hooks,
+    heap, lifecycle,
     operands::operands_of,
+    placement::PlannedSite,
     probed::{Links, Probed, detach},
-    program::{Program, is_cheap, is_needed},
+    program::{Program, is_emulated, is_needed},
     program_of,
     sockets::{self, Sockets},
     tables::Tables,
@@ -32,24 +33,24 @@ use super::{
 };
 use crate::target::{FileIdentity, MappedObject, Selection};
 
-/// The loaded programs and the probes in place; dropping it detaches everything.
+/// The loaded programs and the attached probes. Dropping it detaches everything.
 #[derive(Debug)]
 pub struct Probes {
     ebpf: Ebpf,
     sites: Vec<SiteInfo>,
     files: HashMap<FileIdentity, Probed>,
-    changes: Changes,
+    lifecycle: Lifecycle,
     sockets: Sockets,
-    /// Whether the kernel's structures are known; else sockets are not watched.
-    is_described: bool,
-    /// Whether the programs can compare the name of a program's file.
+    /// Whether the kernel's structures are known, as sockets need it.
+    has_offsets: bool,
+    /// Whether the programs can read the path of a program at exec.
     compares_paths: bool,
-    /// Whether the calls of handshakes are of use.
+    /// Whether all sites of handshakes are probed.
     handshakes: bool,
 }
 
 impl Probes {
-    /// Loads the programs; nothing is reported before the [`Switch`] is on.
+    /// Loads the programs. They report nothing until the [`Switch`] is on.
     pub fn load(kernel: &Kernel, options: Options) -> Result<(Self, Rings, Cpus, Switch), Error> {
         let offsets: MapValue<KernelOffsets> = MapValue(kernel.offsets);
         let ciphertext = match kernel.undescribed {
@@ -62,13 +63,13 @@ impl Probes {
             own_tgid: std::process::id(),
         });
         let mut loader = EbpfLoader::new();
-        // It has read what the kernel says of its types, for relocations that these programs do not have.
+        // Drops the kernel's BTF, tens of megabytes: these programs have no CO-RE relocations.
         loader.btf(None);
         loader
             .override_global("KERNEL_OFFSETS", &offsets, true)
             .override_global("SETTINGS", &settings, true);
-        for (table, entries) in sizes(options) {
-            loader.map_max_entries(table, entries);
+        for (map, entries) in map_sizes(options) {
+            loader.map_max_entries(map, entries);
         }
         let mut ebpf = loader.load(OBJECT).map_err(|source| Error::Load(Box::new(source)))?;
         for name in Program::ALL.map(Program::name) {
@@ -77,11 +78,11 @@ impl Probes {
         }
         let (rings, cpus) = Rings::make(&mut ebpf, options.ring_bytes, kernel.undescribed.is_some())?;
         let switch = Switch::take(&mut ebpf)?;
-        let is_described = kernel.undescribed.is_none();
+        let has_offsets = kernel.undescribed.is_none();
         drop(loader);
-        heap::give_back();
-        let changes = hooks::attach(&mut ebpf, is_described)?;
-        let sockets = if is_described {
+        heap::trim();
+        let lifecycle = lifecycle::attach(&mut ebpf, has_offsets)?;
+        let sockets = if has_offsets {
             sockets::attach(&mut ebpf, options.flags.contains(SettingFlags::CONNECTIONS))?
         } else {
             Sockets::default()
@@ -90,38 +91,38 @@ impl Probes {
             ebpf,
             sites: Vec::new(),
             files: HashMap::new(),
-            changes,
+            lifecycle,
             sockets,
-            is_described,
+            has_offsets,
             compares_paths: kernel.offsets.binprm_filename != KernelOffsets::UNKNOWN,
-            // Without BTF, they tell early of a descriptor that has to be looked at.
+            // Without BTF, the record of a handshake starts the lookup of the descriptor in /proc early.
             handshakes: options.flags.contains(SettingFlags::CONNECTIONS) || kernel.undescribed.is_some(),
         };
         Ok((probes, rings, cpus, switch))
     }
 
-    /// How processes that are forked, or end, are noticed.
-    pub const fn changes(&self) -> Changes {
-        self.changes
+    /// Returns how the follower learns of forks and exits.
+    pub const fn lifecycle(&self) -> Lifecycle {
+        self.lifecycle
     }
 
-    /// Tells whether sockets can be watched, and ciphertext be found in what goes through them.
+    /// Returns whether the programs can read sockets, which the lookup of ciphertext needs too.
     pub const fn watches_sockets(&self) -> bool {
-        self.is_described
+        self.has_offsets
     }
 
-    /// What this kernel does not offer to learn of sockets, as far as it was wanted.
+    /// Returns the socket programs that this kernel refused, of those that were attached so far.
     pub fn missing(&self) -> &[Missing] {
         &self.sockets.missing
     }
 
-    /// Returns whether the programs know a process by a name that is longer than the kernel's short names. Where they do
-    /// not, they report every program whose short name is the beginning of such a name, and trace none.
+    /// Returns whether the programs recognise names that are longer than `TASK_COMM_LEN` allows. If not, they report every
+    /// exec whose short name is a prefix of such a name, and trace none of them.
     pub const fn knows_long_names(&self) -> bool {
         self.compares_paths
     }
 
-    /// Has the kernel keep account of processes, and of those that come later by name, control group or user.
+    /// Traces processes, and those that later match the selection by name, cgroup or user.
     pub fn trace(&mut self, pids: &BTreeSet<u32>, selection: &Selection) -> Result<(), Error> {
         let flags = if selection.follow {
             TargetFlags::FOLLOW
@@ -129,39 +130,40 @@ impl Probes {
             TargetFlags::default()
         };
         let mut tables = self.tables();
-        tables.expect_names(selection)?;
-        tables.expect_groups(&selection.control_groups())?;
-        tables.expect_users(&selection.users)?;
+        tables.select_names(selection)?;
+        tables.select_groups(&selection.control_groups())?;
+        tables.select_users(&selection.users)?;
         tables.trace(pids, flags)
     }
 
-    /// Has the kernel leave processes alone.
-    pub fn leave(&mut self, pids: &BTreeSet<u32>) -> Result<(), Error> {
-        self.tables().leave(pids)
+    /// Stops tracing processes; their probes stay attached.
+    pub fn untrace(&mut self, pids: &BTreeSet<u32>) -> Result<(), Error> {
+        self.tables().untrace(pids)
     }
 
-    /// Which processes the kernel traces now.
+    /// Returns the processes that are traced now.
     pub fn traced(&mut self) -> Result<BTreeSet<u32>, Error> {
         self.tables().traced()
     }
 
-    /// Names the sites that a file would get; none if it has them already.
-    pub fn announce(&mut self, object: &MappedObject, placement: Placement) -> Result<Vec<SiteInfo>, Error> {
+    /// Registers a file and configures its sites, which have no probes yet. Returns the sites that are new: none if the
+    /// file is registered already.
+    pub fn register(&mut self, object: &MappedObject, placement: Placement) -> Result<Vec<SiteInfo>, Error> {
         if let Some(known) = self.files.get_mut(&object.identity) {
-            // A library is mapped before the one it needs: then more is known of it the second time.
-            if known.placement.hooks == placement.hooks && known.placement != placement {
+            // The first process may have been scanned before it mapped the crypto library, which gives the layout.
+            if known.placement.has_hooks_of(&placement) && known.placement != placement {
                 let first = known.first;
                 known.placement = placement.clone();
                 self.configure(first, &placement)?;
             }
             return Ok(Vec::new());
         }
-        let site = |hook: &Hook| SiteInfo {
+        let info = |site: &PlannedSite| SiteInfo {
             path: object.path.clone(),
-            function: hook.name.clone(),
-            library: placement.library.name(),
+            function: site.hook.name.clone(),
+            library: site.library.name(),
         };
-        let new: Vec<_> = placement.hooks.iter().map(site).collect();
+        let new: Vec<_> = placement.sites.iter().map(info).collect();
         let first = u32::try_from(self.sites.len()).map_err(|_overflow| Error::TooManySites)?;
         if self.sites.len() + new.len() > MAX_SITES {
             return Err(Error::TooManySites);
@@ -184,7 +186,7 @@ impl Probes {
         Ok(new)
     }
 
-    /// Places the probes of an announced file that a process needs and that are not in place.
+    /// Attaches those probes of a registered file that a process needs and that are not attached yet.
     pub fn attach(&mut self, identity: FileIdentity, pid: u32, reach: Reach, needs: Needs) -> Result<(), Error> {
         self.attach_shared(identity, reach, needs)?;
         let (Some(file), Some(id)) = (self.files.get_mut(&identity), NonZeroU32::new(pid)) else {
@@ -193,49 +195,48 @@ impl Probes {
         let handshakes = self.handshakes;
         let none = Links::new();
         let own = file.own.get(&pid).unwrap_or(&none);
-        let own = file.missing(own, |placement, hook| {
-            !is_shared(reach, hook) && is_needed(placement, hook, needs, handshakes)
+        let own = file.missing(own, |site| {
+            !is_shared(reach, &site.hook) && is_needed(site, needs, handshakes)
         });
-        file.place(&mut self.ebpf, own, Some(id))
+        file.attach(&mut self.ebpf, own, Some(id))
     }
 
-    /// Places the probes of an announced file that are for every process, whether one maps it already or not.
+    /// Attaches the probes of a registered file that are for all processes. No process has to map the file yet.
     pub fn attach_shared(&mut self, identity: FileIdentity, reach: Reach, needs: Needs) -> Result<(), Error> {
         let handshakes = self.handshakes;
         if let Some(file) = self.files.get_mut(&identity) {
-            let shared = file.missing(&file.shared, |placement, hook| {
-                is_shared(reach, hook) && is_needed(placement, hook, needs, handshakes)
+            let shared = file.missing(&file.shared, |site| {
+                is_shared(reach, &site.hook) && is_needed(site, needs, handshakes)
             });
-            file.place(&mut self.ebpf, shared, None)?;
+            file.attach(&mut self.ebpf, shared, None)?;
         }
         Ok(())
     }
 
-    /// Makes the programs that look for ciphertext in what goes through sockets ready. Returns what this kernel does not
-    /// offer of it, the first time.
-    pub fn watch_ciphertext(&mut self) -> Result<Vec<Missing>, Error> {
-        if !self.is_described {
+    /// Attaches the programs that look up ciphertext in what sockets send. Returns those that this kernel refused; nothing
+    /// if they are attached already.
+    pub fn attach_ciphertext_lookup(&mut self) -> Result<Vec<Missing>, Error> {
+        if !self.has_offsets {
             return Ok(Vec::new());
         }
-        Ok(self.sockets.look_for_ciphertext(&mut self.ebpf)?.to_vec())
+        Ok(self.sockets.attach_ciphertext_lookup(&mut self.ebpf)?.to_vec())
     }
 
-    /// Says whether the programs look for the sockets of a process by its ciphertext.
-    pub fn look_for_ciphertext(&mut self, pid: u32, wanted: bool) -> Result<(), Error> {
-        self.tables().look_for_ciphertext(pid, wanted)
+    /// Enables or disables the lookup of ciphertext for a process.
+    pub fn set_ciphertext_lookup(&mut self, pid: u32, enabled: bool) -> Result<(), Error> {
+        self.tables().set_ciphertext_lookup(pid, enabled)
     }
 
-    /// Tells whether a file has sites that only probes for one process each may sit on.
-    pub fn has_dear_sites(&self, identity: FileIdentity, needs: Needs) -> bool {
-        let is_dear = |hook: &Hook| !is_cheap(hook);
+    /// Returns whether a site of the file that is needed would be single-stepped, and so must be probed per process.
+    pub fn needs_per_process_probes(&self, identity: FileIdentity, needs: Needs) -> bool {
         let has = |file: &Probed| {
-            let mut needed = file.placement.hooks.iter();
-            needed.any(|hook| is_dear(hook) && is_needed(&file.placement, hook, needs, self.handshakes))
+            let mut sites = file.placement.sites.iter();
+            sites.any(|site| !is_emulated(&site.hook) && is_needed(site, needs, self.handshakes))
         };
         self.files.get(&identity).is_some_and(has)
     }
 
-    /// Takes away the probes of a process that has ended, or runs another program.
+    /// Detaches the probes that are for one process alone, which exited or called exec.
     pub fn detach_own(&mut self, pid: u32) {
         for file in self.files.values_mut() {
             let links = file.own.remove(&pid).unwrap_or_default();
@@ -243,7 +244,7 @@ impl Probes {
         }
     }
 
-    /// Takes away all probes of a file.
+    /// Detaches all probes of a file, and forgets it.
     pub fn detach_file(&mut self, identity: FileIdentity) {
         if let Some(file) = self.files.remove(&identity) {
             let own = file.own.into_values().flat_map(Links::into_values);
@@ -251,23 +252,23 @@ impl Probes {
         }
     }
 
-    /// Removes what the programs remember of processes and threads that ended, and says how full their tables are.
+    /// Removes the map entries of processes and threads that exited. Returns how full the maps are.
     pub fn sweep(&mut self, ends: Ends<'_>) -> Result<Swept, Error> {
         self.tables().sweep(ends)
     }
 
-    /// The probed functions, by the index that records name.
+    /// Returns the sites, by the index that records refer to.
     pub fn sites(&self) -> &[SiteInfo] {
         &self.sites
     }
 
-    /// What each site did not capture, in the order of [`Self::sites`].
+    /// Returns the counters of losses of each site, in the order of [`Self::sites`].
     pub fn losses(&mut self) -> Result<Vec<SiteCounters>, Error> {
         let sites = self.sites.len();
         self.tables().losses(sites)
     }
 
-    /// How far each connection has come, as records without a time.
+    /// Returns the positions of each connection that has moved bytes, as records without a time.
     pub fn reached(&self) -> Result<Vec<EndRecord>, Error> {
         let mut reached = Vec::new();
         read_named(&self.ebpf, "CONNECTIONS", |key: AddressKey, state: ConnectionState| {
@@ -275,7 +276,7 @@ impl Probes {
             if state.flow.generation != 0 && read | written != 0 {
                 let header = RecordHeader {
                     cookie: state.flow.cookie,
-                    ssl: key.address,
+                    object: key.address,
                     generation: state.flow.generation,
                     tgid: key.tgid,
                     tid: key.tgid,
@@ -288,7 +289,7 @@ impl Probes {
         Ok(reached)
     }
 
-    /// What was lost and belongs to no site.
+    /// Returns the counters of losses that belong to no site.
     pub fn totals(&mut self) -> Result<KernelCounters, Error> {
         self.tables().totals()
     }
@@ -298,24 +299,24 @@ impl Probes {
     }
 
     fn configure(&mut self, first: u32, placement: &Placement) -> Result<(), Error> {
-        for (site, hook) in (first..).zip(&placement.hooks) {
-            self.tables().configure(site, placement.config)?;
-            self.tables().place_operands(site, operands_of(hook))?;
+        for (index, site) in (first..).zip(&placement.sites) {
+            self.tables().configure(index, site.config)?;
+            self.tables().set_operands(index, operands_of(&site.hook))?;
         }
         Ok(())
     }
 }
 
 fn is_shared(reach: Reach, hook: &Hook) -> bool {
-    reach == Reach::Everyone && is_cheap(hook)
+    reach == Reach::AllProcesses && is_emulated(hook)
 }
 
-/// Calls in flight at once that there is room for if there is room for as many connections.
+/// Minimum size of the map of calls, if as many connections are tracked.
 const FEW_CALLS: u32 = 4096;
 
-/// The room of each table that grows with what is traced: not every connection is in a call, or has ciphertext that is
-/// looked for, at one time.
-fn sizes(options: Options) -> [(&'static str, u32); 8] {
+/// Returns the size of each map that depends on the options. At any time, at most half of the connections are expected to
+/// be in a call or to have pending ciphertext.
+fn map_sizes(options: Options) -> [(&'static str, u32); 8] {
     let most = u32::try_from(MAX_CALLS).unwrap_or(u32::MAX);
     let usual = (options.connections / 2).clamp(options.connections.min(FEW_CALLS), most);
     let every = u32::try_from(MAX_TARGETS).unwrap_or(u32::MAX);

@@ -1,10 +1,10 @@
-//! Which BPF programs a hook needs, by its role.
+//! Which BPF programs a hook needs, and which hooks a process needs.
 
 use symbolizer::{Hook, Role, Tier};
 
-use super::{Needs, Placement};
+use super::{Needs, placement::PlannedSite};
 
-/// The BPF programs.
+/// A BPF program for uprobes.
 #[derive(Clone, Copy, Debug)]
 pub(super) enum Program {
     CallEntry,
@@ -33,8 +33,8 @@ impl Program {
         }
     }
 
-    /// Which programs a role needs. The return probe comes first: an entry without its return would fill the table of
-    /// calls, a return without its entry finds nothing there.
+    /// Returns the programs of a role. The return probe is attached first: an entry whose return is not probed would
+    /// stay in the map of calls, and a return without its entry is ignored.
     pub(super) const fn of_role(role: Role) -> &'static [Self] {
         match role {
             Role::Read
@@ -52,19 +52,21 @@ impl Program {
     }
 }
 
-/// Bystanders meet the probes for everyone too, so those sit where a hit costs one trap.
-pub(super) fn is_cheap(hook: &Hook) -> bool {
+/// Returns whether the kernel emulates the probed instruction, so that a hit costs one trap. Only such sites are probed
+/// for all processes, since processes that are not traced hit them too.
+pub(super) fn is_emulated(hook: &Hook) -> bool {
     hook.site.tier == Tier::Emulated
 }
 
-/// Which hooks a process needs probes at. Where the library's structures are known, they tell the descriptor, and
-/// nobody needs to note it. Every probe less is less to pay for, and a tenth of a second less to wait at the end: the
-/// kernel takes them away one after the other.
-pub(super) fn is_needed(placement: &Placement, hook: &Hook, needs: Needs, handshakes: bool) -> bool {
-    match hook.role {
-        Role::Descriptor | Role::Bio => !placement.knows_descriptor(),
-        // The first call of a handshake shows that a connection is seen from its first byte on; that is worth a cheap probe.
-        Role::Handshake => needs.ciphertext || handshakes || is_cheap(hook),
+/// Returns whether a process needs probes at a site. Each probe that is not needed is overhead for the process, and the
+/// kernel takes some 0.1 s to remove it, one after the other.
+pub(super) fn is_needed(site: &PlannedSite, needs: Needs, handshakes: bool) -> bool {
+    match site.hook.role {
+        // Where the descriptor can be read from the object, nothing has to note it when it is set.
+        Role::Descriptor | Role::Bio => !site.knows_descriptor(),
+        // The first call of a handshake shows that a connection is captured from its first byte on. That is worth a probe
+        // only if it is emulated.
+        Role::Handshake => needs.ciphertext || handshakes || is_emulated(&site.hook),
         Role::Ciphertext => needs.ciphertext,
         Role::Read
         | Role::Write

@@ -1,10 +1,11 @@
-//! One BPF ring buffer, read in place.
+//! A BPF ring buffer that is read in place.
 //!
-//! In: a map of that type. Out: its records, in the order they were reserved, and how far both sides have come. The
-//! layout is the kernel's (`kernel/bpf/ringbuf.c`, v6.18): a page with the consumer's position, a page with the
-//! producer's, the data. The data is mapped once and not twice as libbpf and aya do, because mapped pages count as
-//! resident memory; a record that wraps comes in two parts. Positions are what aya's reader does not show, and without
-//! them nobody can know until when what was read is complete.
+//! aya's reader does not show the positions of producer and consumer, which are needed to know until when a batch is
+//! complete. The layout is the kernel's (`kernel/bpf/ringbuf.c`, v6.18): a page with the consumer's position, a page with
+//! the producer's, the data. libbpf and aya map the data twice in a row, so that no record wraps. Here it is mapped once,
+//! because mapped pages count as resident memory, and a record that wraps is returned in two parts.
+//!
+//! Minimum kernel version: 5.8.
 
 use std::{
     os::fd::{AsFd, BorrowedFd},
@@ -21,31 +22,31 @@ use rustix::{
     param::page_size,
 };
 
-/// Bytes of a record's header.
+/// Size of a record's header in bytes.
 const HEADER: u64 = BPF_RINGBUF_HDR_SZ as u64;
 
-/// A ring buffer and this process's view of it. There is one reader only, which is why reading takes `&mut`.
+/// A ring buffer, with its pages mapped. It must have one reader only, so reading takes `&mut`.
 #[derive(Debug)]
 pub struct Ring {
     map: MapData,
     consumer: Pages,
     producer: Pages,
-    /// The data, once the reader wants it.
+    /// The data; absent until [`Self::map_data`].
     data: Option<Pages>,
     bytes: u64,
-    /// How far it was read.
+    /// The consumer's position.
     consumed: u64,
 }
 
 impl Ring {
-    /// Makes a ring of so many bytes, a power of two and whole pages.
+    /// Creates a ring of `bytes` bytes: a power of two, and whole pages.
     pub(super) fn make(bytes: u32) -> Result<Self, MapError> {
         let kind = bpf_map_type::BPF_MAP_TYPE_RINGBUF as u32;
         let definition = aya_obj::Map::new_from_params(kind, 0, 0, bytes, 0);
         Self::over(MapData::create(definition, "ring", None)?, bytes).map_err(|source| MapError::IoError(source.into()))
     }
 
-    /// Takes a ring that exists, of so many bytes. Nothing can be read of it before [`map_data`](Self::map_data).
+    /// Wraps an existing ring of `bytes` bytes. It yields no records before [`map_data`](Self::map_data).
     pub(super) fn over(map: MapData, bytes: u32) -> io::Result<Self> {
         let page = page_size();
         let fd = map.fd().as_fd();
@@ -61,8 +62,8 @@ impl Ring {
         })
     }
 
-    /// Maps the data, which counts as resident memory from then on: rings are made before images are analysed, which
-    /// takes memory too, and read after that.
+    /// Maps the data, which counts as resident memory from then on. Rings are created before images are analysed and read
+    /// after that; mapping them in between keeps the two peaks apart.
     pub fn map_data(&mut self) -> io::Result<()> {
         if self.data.is_none() {
             let bytes = usize::try_from(self.bytes).map_err(|_overflow| io::Errno::OVERFLOW)?;
@@ -72,24 +73,25 @@ impl Ring {
         Ok(())
     }
 
-    /// How far programs have filled it, in bytes since it was made.
+    /// Returns the producer's position: bytes since the ring was created.
     pub fn produced(&self) -> u64 {
-        // Pairs with the release store of `__bpf_ringbuf_reserve`: the headers of all records before it are visible.
+        // Pairs with the release store of `__bpf_ringbuf_reserve`: the headers of all earlier records are visible.
         self.producer.position().load(Ordering::Acquire)
     }
 
-    /// How far it was read.
+    /// Returns the consumer's position: bytes since the ring was created.
     pub const fn consumed(&self) -> u64 {
         self.consumed
     }
 
-    /// How many bytes it holds.
+    /// Returns the size of the data in bytes.
     pub const fn capacity(&self) -> u64 {
         self.bytes
     }
 
-    /// Reads the next record that begins before `end`, in two parts if it wraps; returns whether there was one that is
-    /// wholly written.
+    /// Passes the next committed record that begins before the position `end` to `read`, and consumes it. A record that
+    /// wraps has two parts; the second part of others is empty. Returns false if there is none, or if the next record is
+    /// not committed yet.
     pub fn take(&mut self, end: u64, mut read: impl FnMut(&[u8], &[u8])) -> bool {
         while self.consumed < end {
             let Some(header) = self.header(self.consumed) else {
@@ -117,13 +119,12 @@ impl Ring {
         false
     }
 
-    /// The map, to be put where programs find it.
+    /// Returns the map, to be inserted where the programs find it.
     pub(super) const fn map(&self) -> &MapData {
         &self.map
     }
 
-    /// Gives the bytes from `start` on, a position in the ring: in two parts if they wrap. Refuses more than the ring
-    /// holds.
+    /// Returns `length` bytes from the position `start`, in two parts if they wrap; `None` if the ring is smaller.
     fn data(&self, start: u64, length: u64) -> Option<(&[u8], &[u8])> {
         let offset = start & (self.bytes - 1);
         let first = length.min(self.bytes - offset);
@@ -135,33 +136,34 @@ impl Ring {
         Some((data.slice(offset, first)?, data.slice(0, rest)?))
     }
 
-    /// Reads the header of the record at a position: its length and what became of it.
+    /// Reads the header of the record at a position: its length, and the flags busy and discarded.
     fn header(&self, position: u64) -> Option<u32> {
         let offset = position & (self.bytes - 1);
         let place = self.data.as_ref()?.slice(offset, HEADER)?.as_ptr();
-        // SAFETY: the slice proves that eight bytes are mapped there; headers are eight bytes apart at the least, so it
-        // is aligned. The kernel writes this word with an atomic exchange, and this side only ever loads it.
+        // SAFETY: the slice proves that eight bytes are mapped there for as long as `self` lives, and positions of
+        // records are multiples of eight, so the word is aligned. The kernel writes it with an atomic exchange, and this
+        // side only loads it. The slice is not read, so no reference to plain memory aliases the atomic.
         let header = unsafe { AtomicU32::from_ptr(place.cast_mut().cast()) };
-        // Pairs with the exchange of `bpf_ringbuf_commit`: what the program wrote before is visible after it.
+        // Pairs with the exchange of `bpf_ringbuf_commit`: the record is visible if the busy bit is clear.
         Some(header.load(Ordering::Acquire))
     }
 
-    /// Lets the kernel use again what lies before a position.
+    /// Frees the bytes before a position for the kernel.
     fn consume(&mut self, position: u64) {
         self.consumed = position;
-        // Pairs with the load in `__bpf_ringbuf_reserve`: the record was read before its room is used again.
+        // Pairs with the load in `__bpf_ringbuf_reserve`: the record has been read before its bytes are reused.
         self.consumer.position().store(position, Ordering::Release);
     }
 }
 
-/// Readable when a program asked for its reader to be woken.
+/// Readable when a program submits a record with a wakeup.
 impl AsFd for Ring {
     fn as_fd(&self) -> BorrowedFd<'_> {
         self.map.fd().as_fd()
     }
 }
 
-/// Pages of a ring, mapped until this is dropped.
+/// A mapping of a ring's pages, unmapped on drop.
 #[derive(Debug)]
 struct Pages {
     start: NonNull<u8>,
@@ -171,42 +173,42 @@ struct Pages {
 impl Pages {
     fn map(fd: BorrowedFd<'_>, offset: usize, bytes: usize, access: ProtFlags) -> io::Result<Self> {
         let offset = u64::try_from(offset).map_err(|_overflow| io::Errno::OVERFLOW)?;
-        // SAFETY: a new mapping at an address of the kernel's choice, to which nothing refers yet.
+        // SAFETY: the kernel chooses the address, so no existing mapping is replaced and no reference into it exists.
         let start = unsafe { mmap(ptr::null_mut(), bytes, access, MapFlags::SHARED, fd, offset) }?;
         let start = NonNull::new(start.cast()).ok_or(io::Errno::NOMEM)?;
         Ok(Self { start, bytes })
     }
 
-    /// The position that a ring's first two pages begin with.
+    /// Returns the position at the beginning of the page.
     const fn position(&self) -> &AtomicU64 {
-        // SAFETY: mapped as long as `self` lives, at least a page, and page-aligned. Both sides use atomic operations
-        // alone: the kernel's `smp_load_acquire` and `smp_store_release` of an `unsigned long`. The producer's page is
-        // read-only here, and its position is only ever loaded.
+        // SAFETY: the mapping is page-aligned, at least a page, and lives as long as `self`, which the reference borrows.
+        // Both sides use only atomic operations: the kernel `smp_load_acquire` and `smp_store_release` of an `unsigned
+        // long`. The producer's page is mapped read-only, and its position is only loaded.
         unsafe { AtomicU64::from_ptr(self.start.as_ptr().cast()) }
     }
 
-    /// Gives the bytes at an offset; `None` beyond the mapping.
+    /// Returns the bytes at an offset; `None` beyond the mapping.
     fn slice(&self, offset: u64, length: u64) -> Option<&[u8]> {
         let (offset, length) = (usize::try_from(offset).ok()?, usize::try_from(length).ok()?);
         if offset.checked_add(length)? > self.bytes {
             return None;
         }
-        // SAFETY: the offset was found to lie within the mapping.
+        // SAFETY: `offset + length` is at most the size of the mapping, so the result is in bounds.
         let start = unsafe { self.start.as_ptr().add(offset) };
-        // SAFETY: so were all bytes, which are mapped as long as `self` lives. What is handed out beyond this file are
-        // records that were committed: no program writes them any more, and their room is used again only after
-        // `consume`, which takes `&mut`. Of a header only its address is used.
+        // SAFETY: `length` bytes from there are within the mapping, which lives as long as `self`. The slice is read only
+        // for a committed record: no program writes to it any more, and the kernel reuses its bytes only after `consume`,
+        // which takes `&mut self` and so ends the borrow. Of a header only the address is used.
         Some(unsafe { slice::from_raw_parts(start, length) })
     }
 }
 
 impl Drop for Pages {
     fn drop(&mut self) {
-        // SAFETY: this mapping is owned, and every reference into it borrowed from `self`. It cannot fail for a whole
-        // mapping, and what would stay mapped does no harm.
+        // SAFETY: `self` owns the mapping, and every reference into it borrows from `self`. Unmapping a whole mapping
+        // cannot fail.
         let _unmapped = unsafe { munmap(self.start.as_ptr().cast(), self.bytes) };
     }
 }
 
-// SAFETY: the mapping belongs to the process and not to a thread, and whoever has the value is its only user.
+// SAFETY: a mapping belongs to the process and not to a thread, and the pointer is not shared outside of this value.
 unsafe impl Send for Pages {}

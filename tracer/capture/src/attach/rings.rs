@@ -1,5 +1,4 @@
-//! What the programs write into, and what lets them: one ring per online CPU for what is captured, one for what happens
-//! to processes, and the switch.
+//! The rings that the programs write to, and the switch that enables the probes.
 
 use aya::{
     Ebpf,
@@ -12,13 +11,14 @@ use super::{Arrivals, Cpus, Error, Mappings, Ring};
 /// All rings.
 #[derive(Debug)]
 pub struct Rings {
-    /// What was captured, a ring per online CPU.
+    /// One ring per online CPU with captured data.
     pub captured: Vec<Ring>,
-    /// What happened to processes.
+    /// The ring of process and connection events, which data cannot fill.
     pub lifecycle: Ring,
-    /// What they mapped, and whom they forked where no program tells; `None` where the kernel does not tell, and has to be asked again and again.
+    /// mmap events, and fork events where no program reports them. `None` where the kernel refuses perf events: then the
+    /// follower rescans the processes.
     pub mappings: Option<Mappings>,
-    /// What is made for CPUs that come online later.
+    /// Rings of CPUs that come online later.
     pub arrivals: Arrivals,
 }
 
@@ -44,7 +44,7 @@ impl Rings {
     }
 }
 
-/// Lets the probes report.
+/// Enables and disables all probes.
 pub struct Switch(Array<MapData, u32>);
 
 impl Switch {
@@ -53,7 +53,7 @@ impl Switch {
         Ok(Self(map.try_into().map_err(Error::map("SWITCH"))?))
     }
 
-    /// Lets the probes report, or stops them; what is in the rings can still be drained.
+    /// Enables or disables the probes. What is in the rings can still be drained.
     pub fn set(&mut self, on: bool) -> Result<(), Error> {
         self.0.set(0, u32::from(on), 0).map_err(Error::map("SWITCH"))
     }

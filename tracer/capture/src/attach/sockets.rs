@@ -1,7 +1,7 @@
-//! The programs that watch sockets, by the kernel's functions and tracepoints.
+//! Attaches the programs at the kernel's socket functions and tracepoints.
 //!
-//! In: the loaded object and the kernel's BTF. Out: what is attached until it is dropped with the object, and what this
-//! kernel does not offer. Refuses nothing: without them connections are named by their descriptors alone.
+//! A kernel may lack any of them, or refuse the program. That is no error: a [`Missing`] says what is not captured then,
+//! and addresses still come from descriptors.
 
 use std::fmt;
 
@@ -12,55 +12,57 @@ use aya::{
 
 use super::{Error, heap, program_of};
 
-/// A part that this kernel does not offer.
+/// A program that this kernel refused, and why.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct Missing {
-    part: Part,
+    purpose: Purpose,
     why: String,
 }
 
-/// What a program is for.
+/// What a socket program is for.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
-enum Part {
+enum Purpose {
     Sent,
     SentUnix,
     Closed,
     Reset,
 }
 
-impl Part {
-    const fn lost(self) -> &'static str {
+impl Purpose {
+    /// Returns what is not captured without the program.
+    const fn effect(self) -> &'static str {
         match self {
-            Self::Sent => "TCP addresses of connections whose BIO is not a socket's own are not learned",
-            Self::SentUnix => "unix sockets of connections whose BIO is not a socket's own are not learned",
-            Self::Closed => "the closing of sockets is not noticed",
-            Self::Reset => "resets of sockets are not noticed",
+            Self::Sent => "TCP addresses of connections whose BIO is not a socket's own are not known",
+            Self::SentUnix => "unix sockets of connections whose BIO is not a socket's own are not known",
+            Self::Closed => "closed sockets are not reported",
+            Self::Reset => "resets of sockets are not reported",
         }
     }
 }
 
 impl Missing {
-    /// Returns whether it matters only once such a socket is met, as few programs use one.
+    /// Returns whether it concerns only UNIX sockets, which few programs use.
     pub fn is_rare(&self) -> bool {
-        self.part == Part::SentUnix
+        self.purpose == Purpose::SentUnix
     }
 }
 
 impl fmt::Display for Missing {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}: {}", self.part.lost(), self.why)
+        write!(f, "{}: {}", self.purpose.effect(), self.why)
     }
 }
 
-/// Watches sockets as long as the object lives.
+/// The state of the socket programs, which stay attached as long as the BPF object is loaded.
 #[derive(Debug, Default)]
 pub(super) struct Sockets {
-    /// What this kernel does not offer.
+    /// The programs that this kernel refused.
     pub(super) missing: Vec<Missing>,
-    ciphertext: bool,
+    /// Whether the lookup of ciphertext has been attached.
+    has_ciphertext_lookup: bool,
 }
 
-/// A tracepoint, and the program that goes there.
+/// A tracepoint and the name of its program.
 type Tracepoint = (&'static str, &'static str);
 
 const CLOSING: [Tracepoint; 2] = [
@@ -73,51 +75,51 @@ const RESETS: [Tracepoint; 2] = [
 ];
 const SENDING: Tracepoint = ("tcp_sendmsg_locked", "tcp_sending");
 
-/// Watches the closing of sockets and, if `connections` are to be told of, their resets.
+/// Attaches the programs that report closed sockets and, for `--connections`, those that report resets.
 pub(super) fn attach(ebpf: &mut Ebpf, connections: bool) -> Result<Sockets, Error> {
     let mut sockets = Sockets::default();
     for tracepoint in CLOSING {
         let attached = attach_tracepoint(ebpf, tracepoint)?;
-        sockets.note(Part::Closed, attached);
+        sockets.add(Purpose::Closed, attached);
     }
     for tracepoint in RESETS.into_iter().filter(|_| connections) {
         let attached = attach_tracepoint(ebpf, tracepoint)?;
-        sockets.note(Part::Reset, attached);
+        sockets.add(Purpose::Reset, attached);
     }
     Ok(sockets)
 }
 
 impl Sockets {
-    /// Looks for ciphertext in what processes send, from the first call on; to be called before any process has
-    /// [`tracer_ebpf::TargetFlags::CIPHERTEXT`]. Returns what this kernel does not offer of it.
-    pub(super) fn look_for_ciphertext(&mut self, ebpf: &mut Ebpf) -> Result<&[Missing], Error> {
+    /// Attaches the programs that look up ciphertext in what processes send, if they are not attached. Must be called
+    /// before any process has [`tracer_ebpf::TargetFlags::CIPHERTEXT`]. Returns the programs that this call found refused.
+    pub(super) fn attach_ciphertext_lookup(&mut self, ebpf: &mut Ebpf) -> Result<&[Missing], Error> {
         let before = self.missing.len();
-        if !self.ciphertext {
-            self.ciphertext = true;
-            // Tens of megabytes, for two numbers.
+        if !self.has_ciphertext_lookup {
+            self.has_ciphertext_lookup = true;
+            // Needed for the BTF ids of two functions. It takes tens of megabytes.
             let btf = Btf::from_sys_fs().map_err(|source| Error::Load(Box::new(source.into())))?;
             let mut attached = attach_function(ebpf, &btf, "tcp_sendmsg")?;
             if attached.is_err() {
                 attached = attach_tracepoint(ebpf, SENDING)?;
             }
-            self.note(Part::Sent, attached);
+            self.add(Purpose::Sent, attached);
             let attached = attach_function(ebpf, &btf, "unix_stream_sendmsg")?;
-            self.note(Part::SentUnix, attached);
+            self.add(Purpose::SentUnix, attached);
             drop(btf);
-            heap::give_back();
+            heap::trim();
         }
         Ok(self.missing.get(before..).unwrap_or_default())
     }
 
-    fn note(&mut self, part: Part, attached: Result<(), ProgramError>) {
+    fn add(&mut self, purpose: Purpose, attached: Result<(), ProgramError>) {
         if let Err(error) = attached {
             let why = why(&error);
-            self.missing.push(Missing { part, why });
+            self.missing.push(Missing { purpose, why });
         }
     }
 }
 
-/// In one line, unless the verifier had something to say.
+/// Returns the error in one line, unless the verifier wrote a log.
 fn why(error: &ProgramError) -> String {
     if let ProgramError::LoadError { io_error, verifier_log } = error
         && verifier_log.to_string().is_empty()
@@ -127,7 +129,8 @@ fn why(error: &ProgramError) -> String {
     error.to_string()
 }
 
-/// The program has the function's name. The outer error is one of ours.
+/// Attaches the program that has the function's name. The inner error is the kernel's refusal; the outer one means that
+/// the object lacks the program.
 fn attach_function(ebpf: &mut Ebpf, btf: &Btf, function: &'static str) -> Result<Result<(), ProgramError>, Error> {
     let program: &mut FEntry = program_of(ebpf, function)?;
     let attached = program.load(function, btf).and_then(|()| program.attach().map(drop));
@@ -145,30 +148,27 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_missing_part_reads_as_a_sentence_that_says_why() {
+    fn a_missing_program_is_shown_with_its_effect_and_the_error() {
         let mut sockets = Sockets::default();
-        sockets.note(Part::Sent, Ok(()));
+        sockets.add(Purpose::Sent, Ok(()));
         assert!(sockets.missing.is_empty());
-        sockets.note(Part::Closed, Err(ProgramError::NotLoaded));
+        sockets.add(Purpose::Closed, Err(ProgramError::NotLoaded));
         let texts: Vec<_> = sockets.missing.iter().map(ToString::to_string).collect();
-        assert_eq!(
-            texts,
-            ["the closing of sockets is not noticed: the program is not loaded"]
-        );
+        assert_eq!(texts, ["closed sockets are not reported: the program is not loaded"]);
     }
 
     #[test]
-    fn what_is_missing_for_unix_sockets_alone_is_rare() {
+    fn only_a_missing_program_for_unix_sockets_is_rare() {
         let mut sockets = Sockets::default();
-        for part in [Part::Sent, Part::SentUnix, Part::Closed, Part::Reset] {
-            sockets.note(part, Err(ProgramError::NotLoaded));
+        for purpose in [Purpose::Sent, Purpose::SentUnix, Purpose::Closed, Purpose::Reset] {
+            sockets.add(purpose, Err(ProgramError::NotLoaded));
         }
         let rare: Vec<_> = sockets.missing.iter().map(Missing::is_rare).collect();
         assert_eq!(rare, [false, true, false, false]);
     }
 
     #[test]
-    fn a_refusal_without_a_word_of_the_verifier_is_one_line() {
+    fn a_refusal_without_a_verifier_log_is_one_line() {
         let error = ProgramError::LoadError {
             io_error: std::io::Error::from_raw_os_error(1),
             verifier_log: aya_obj::VerifierLog::new(String::new()),

@@ -1,9 +1,12 @@
-//! What is in the programs' tables, and what of it nobody will ask for again.
+//! Removes stale entries from the maps of the programs.
 //!
-//! In: which processes ended, and when. Out: tables without what belonged to them, and how full they are. A process that
-//! is killed leaves the calls it was in, a thread that is cancelled too; what bears the id of a process that is not traced
-//! is left over, because its end was overlooked, and goes once it is found twice. Each table is read once a sweep, however
-//! many processes ended: twenty thousand ends do not cost twenty thousand readings.
+//! The programs remove an entry when its call returns or its connection ends. A process that is killed, or a thread that is
+//! cancelled, in the middle of a call leaves entries behind, and only the tracer can remove them. An entry of a process
+//! that is not traced means that its exit was missed. It is removed only if two sweeps find it, because the process may be
+//! about to be traced.
+//!
+//! A sweep reads each map once, however many processes exited: a host that starts thousands of short processes must not
+//! cost thousands of reads.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -15,20 +18,20 @@ use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout};
 
 use super::{Error, batch::read_named, tables::Tables, value::MapValue};
 
-/// A table that can fill.
+/// A map that can fill up.
 #[derive(Clone, Copy, Debug, Eq, Ord, PartialEq, PartialOrd)]
 pub enum Table {
-    /// The traced processes.
+    /// Traced processes.
     Targets,
     /// Calls in flight.
     Calls,
-    /// Connections.
+    /// Tracked connections.
     Connections,
-    /// Threads in a call, of processes whose ciphertext is looked for.
+    /// Threads in a call, of processes with ciphertext lookup.
     Threads,
-    /// Pieces of ciphertext that are looked for.
+    /// Pieces of ciphertext that are looked up in what sockets send.
     Ciphertexts,
-    /// Sockets of connections.
+    /// Sockets of tracked connections.
     Sockets,
 }
 
@@ -44,8 +47,8 @@ impl Table {
         }
     }
 
-    /// What it holds, in one word.
-    pub const fn word(self) -> &'static str {
+    /// Returns its contents in one word, as the `health` lines name it.
+    pub const fn label(self) -> &'static str {
         match self {
             Self::Targets => "processes",
             Self::Calls => "calls",
@@ -56,8 +59,8 @@ impl Table {
         }
     }
 
-    /// What it holds, and what happens when it takes no more.
-    pub const fn words(self) -> (&'static str, &'static str) {
+    /// Returns its contents, and what happens when it is full.
+    pub const fn description(self) -> (&'static str, &'static str) {
         match self {
             Self::Targets => ("processes", "processes are not traced"),
             Self::Calls => ("calls in flight", "calls are not captured"),
@@ -70,76 +73,79 @@ impl Table {
                 "pieces of ciphertext",
                 "connections whose BIO is not a socket's own have no address",
             ),
-            Self::Sockets => ("sockets", "the ends of sockets are not noticed"),
+            Self::Sockets => ("sockets", "closed sockets are not reported"),
         }
     }
 }
 
-/// How full a table is.
+/// How full a map is.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub struct Fill {
-    /// Which.
+    /// The map.
     pub table: Table,
-    /// Entries.
+    /// Number of entries.
     pub used: usize,
-    /// Entries it has room for.
+    /// Maximum number of entries.
     pub room: usize,
 }
 
-/// What is known of processes before a sweep.
+/// The exits since the last sweep.
 #[derive(Clone, Copy)]
 pub struct Ends<'a> {
-    /// Processes that ended, or began another program, and when.
+    /// Processes that exited or called exec, and when.
     pub processes: &'a BTreeMap<u32, u64>,
-    /// How to find threads that ended; absent if none did since the last sweep.
+    /// How to find threads that exited; absent if none did since the last sweep.
     pub threads: Option<Threads>,
-    /// Processes that are not traced and had entries in the last sweep.
+    /// Processes that were not traced and had entries in the last sweep.
     pub suspects: &'a BTreeSet<u32>,
 }
 
-/// How to find threads that ended.
+/// How to find threads that exited.
 #[derive(Clone, Copy, Debug)]
 pub struct Threads {
-    /// Lists those a process has; it may lack some.
+    /// Returns the threads of a process. The list may be incomplete.
     pub of_process: fn(u32) -> BTreeSet<u32>,
-    /// Returns whether one of a process has ended, if that is certain.
+    /// Returns whether a thread of a process has certainly exited.
     pub has_ended: fn(u32, u32) -> bool,
 }
 
-/// What a sweep found.
+/// The result of a sweep.
 #[derive(Debug, Default)]
 pub struct Swept {
-    /// How full the tables were before it.
+    /// How full the maps were before it.
     pub fills: Vec<Fill>,
     /// Processes that are not traced and have entries.
     pub suspects: BTreeSet<u32>,
-    /// Entries removed of processes whose end was overlooked.
+    /// Number of entries removed of processes whose exit was missed.
     pub left_over: u64,
 }
 
-/// Whose an entry is, and since when.
+/// The owner of an entry, and the age of the entry.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 struct Owner {
     tgid: u32,
-    /// The thread that alone removes it.
+    /// The thread whose next probe hit would remove the entry, if only one thread can.
     tid: Option<u32>,
-    /// 0 where it bears no time: of a process that lives it is there again with its next call. Absent where the programs
-    /// remove it themselves when another program begins.
+    /// When the entry was created. 0 if the entry has no time: then it counts as older than any exit, and a live process
+    /// creates it again in its next call. Absent if the programs remove the entry themselves at exec.
     since_ns: Option<u64>,
 }
 
-/// What is to become of an entry.
+/// Whether an entry is stale.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 enum Fate {
-    Stays,
-    /// Unless its thread has ended.
-    StaysWith(u32),
-    Over,
-    LeftOver,
+    /// Its process is traced, and has been since before the entry.
+    Live,
+    /// As [`Self::Live`], unless this thread has exited.
+    LiveWith(u32),
+    /// Its process has exited or called exec.
+    Stale,
+    /// Its process is not traced, and no exit was reported.
+    Suspect,
 }
 
 impl Tables<'_> {
-    /// Removes what belonged to processes and threads that ended.
+    /// Removes the entries of processes and threads that exited.
     pub(super) fn sweep(&mut self, ends: Ends<'_>) -> Result<Swept, Error> {
         let mut sweep = Sweep::begin(self.0, ends)?;
         sweep.table(self, Table::Connections, |key: &AddressKey, state: &ConnectionState| {
@@ -167,8 +173,8 @@ impl Tables<'_> {
         Ok(sweep.found)
     }
 
-    /// Removes calls since which another one of the same connection and direction was reported: a jump or an exception left
-    /// them in a process that goes on, or they contain the other one, and what they return has been reported.
+    /// Removes calls that are older than the last reported call of the same connection and direction. Either the call never
+    /// returned, since `longjmp` or an exception left it, or it contains the reported call and has nothing more to report.
     fn drop_superseded(&mut self) -> Result<(), Error> {
         let mut calls = Vec::new();
         read(self.0, Table::Calls, |key: AddressKey, call: CallState| {
@@ -196,17 +202,17 @@ const fn owner_of_call(key: &AddressKey, call: &CallState) -> Owner {
     }
 }
 
-/// Returns whether the programs reported another call of the same connection and direction since a call began.
+/// Returns whether another call of the same connection and direction was reported after a call began.
 fn is_superseded(call: &CallState, connection: &ConnectionState) -> bool {
     connection.flow.reported_ns(call.direction) > call.began_ns
 }
 
-/// A sweep under way.
+/// The state of a sweep.
 struct Sweep<'a> {
     ends: Ends<'a>,
-    /// The traced processes.
+    /// Traced processes.
     traced: BTreeSet<u32>,
-    /// When the programs of processes began.
+    /// When processes called exec.
     began: BTreeMap<u32, u64>,
     found: Swept,
 }
@@ -232,38 +238,38 @@ impl<'a> Sweep<'a> {
         })
     }
 
-    /// Removes what is over in a table, and what is left over.
+    /// Removes the stale entries of a map, and those of suspects of the last sweep.
     fn table<K, V>(&mut self, tables: &mut Tables<'_>, table: Table, owner: fn(&K, &V) -> Owner) -> Result<(), Error>
     where
         K: Copy + FromBytes + Immutable + IntoBytes + KnownLayout + 'static,
         V: Copy + FromBytes + Immutable + IntoBytes + KnownLayout + 'static,
     {
-        let mut over = Vec::new();
-        let mut unknown = Vec::new();
+        let mut stale = Vec::new();
+        let mut suspect = Vec::new();
         let mut of_threads = Vec::new();
         let fill = read(tables.0, table, |key: K, value: V| {
             let owner = owner(&key, &value);
             match self.fate(owner) {
-                Fate::Stays => {}
-                Fate::StaysWith(tid) => of_threads.push((key, owner, tid)),
-                Fate::Over => over.push((key, owner)),
-                Fate::LeftOver => unknown.push((key, owner)),
+                Fate::Live => {}
+                Fate::LiveWith(tid) => of_threads.push((key, owner, tid)),
+                Fate::Stale => stale.push((key, owner)),
+                Fate::Suspect => suspect.push((key, owner)),
             }
         })?;
         self.found.fills.push(fill);
-        over.extend(self.without_thread(of_threads));
-        // One that was forked meanwhile is traced by now.
-        let now_traced = if unknown.is_empty() {
+        stale.extend(self.without_thread(of_threads));
+        // A process that was forked since the sweep began is traced by now.
+        let now_traced = if suspect.is_empty() {
             BTreeSet::new()
         } else {
             tables.traced()?
         };
-        unknown.retain(|(_, owner)| !now_traced.contains(&owner.tgid));
-        let (left_over, new): (Vec<_>, Vec<_>) = unknown
+        suspect.retain(|(_, owner)| !now_traced.contains(&owner.tgid));
+        let (left_over, new): (Vec<_>, Vec<_>) = suspect
             .into_iter()
             .partition(|(_, owner)| self.ends.suspects.contains(&owner.tgid));
         self.found.suspects.extend(new.into_iter().map(|(_, owner)| owner.tgid));
-        remove(tables, table, &over, owner)?;
+        remove(tables, table, &stale, owner)?;
         self.found.left_over += remove(tables, table, &left_over, owner)?;
         Ok(())
     }
@@ -276,13 +282,13 @@ impl<'a> Sweep<'a> {
             ended_ns.is_some_and(|ended_ns| since_ns < *ended_ns) || (since_ns != 0 && since_ns < began_ns)
         });
         match self.traced.contains(&tgid) {
-            true if is_older => Fate::Over,
+            true if is_older => Fate::Stale,
             true => match tid.filter(|_| self.ends.threads.is_some()) {
-                Some(tid) => Fate::StaysWith(tid),
-                None => Fate::Stays,
+                Some(tid) => Fate::LiveWith(tid),
+                None => Fate::Live,
             },
-            false if ended_ns.is_some() => Fate::Over,
-            false => Fate::LeftOver,
+            false if ended_ns.is_some() => Fate::Stale,
+            false => Fate::Suspect,
         }
     }
 
@@ -291,8 +297,8 @@ impl<'a> Sweep<'a> {
         fills.any(|fill| fill.table == table && fill.used > fill.room / 2)
     }
 
-    /// Which entries no thread will remove. The threads of each process are listed once, and after its entries were read:
-    /// one that began meanwhile is among them.
+    /// Returns the entries whose thread has exited. The threads of a process are listed once, and after its entries were
+    /// read, so that the list has every thread that created one of them and still runs.
     fn without_thread<K>(&self, entries: Vec<(K, Owner, u32)>) -> Vec<(K, Owner)> {
         let Some(Threads { of_process, has_ended }) = self.ends.threads else {
             return Vec::new();
@@ -305,8 +311,8 @@ impl<'a> Sweep<'a> {
         ended.map(|(key, owner, _)| (key, owner)).collect()
     }
 
-    /// A socket outlives its process, and has something to say when it is destroyed: of sockets whose process is gone the
-    /// entries stay, unless they crowd out others.
+    /// Removes sockets whose process has exited, if the map is three quarters full. Otherwise they stay: a socket outlives
+    /// its process, and is reported when it is destroyed.
     fn sockets(&mut self, tables: &mut Tables<'_>) -> Result<(), Error> {
         let mut orphans = Vec::new();
         let owner = |_: &u64, socket: &SocketState| Owner {
@@ -327,7 +333,7 @@ impl<'a> Sweep<'a> {
     }
 }
 
-/// Reads a table, and how full it is.
+/// Passes every entry of a map to `each`. Returns how full the map is.
 fn read<K: FromBytes, V: FromBytes>(ebpf: &Ebpf, table: Table, mut each: impl FnMut(K, V)) -> Result<Fill, Error> {
     let mut used = 0;
     let room = read_named(ebpf, table.name(), |key, value| {
@@ -337,7 +343,7 @@ fn read<K: FromBytes, V: FromBytes>(ebpf: &Ebpf, table: Table, mut each: impl Fn
     Ok(Fill { table, used, room })
 }
 
-/// Removes entries that are still the same; returns how many there were.
+/// Removes entries that have not changed since they were read. Returns how many were removed.
 fn remove<K, V>(
     tables: &mut Tables<'_>,
     table: Table,
@@ -355,7 +361,7 @@ where
     let mut removed = 0;
     for (key, found) in entries {
         let key = MapValue(*key);
-        // A program may have been quicker, and the place be another's by now.
+        // A program may have replaced the entry since: a stack address, for example, is the key of a newer call.
         let is_same = hash.get(&key, 0).is_ok_and(|value| owner(&key.0, &value.0) == *found);
         if is_same && hash.remove(&key).is_ok() {
             removed += 1;
@@ -372,7 +378,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_call_is_superseded_by_a_later_report_of_its_own_direction_alone() {
+    fn a_call_is_superseded_only_by_a_later_report_of_its_own_direction() {
         let call = CallState {
             began_ns: 10,
             cookie: Cookie::new(0, Role::Read),

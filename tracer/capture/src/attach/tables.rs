@@ -1,4 +1,4 @@
-//! What the loader and the programs know of each other: which processes are traced, what was looked at, what was lost.
+//! Typed access to the maps of the programs: traced processes, the selection, the configuration of sites, and counters.
 
 use std::collections::BTreeSet;
 
@@ -14,12 +14,12 @@ use tracer_ebpf::{
 use super::{Error, batch::read_named, value::MapValue};
 use crate::target::{Selection, User};
 
-/// The tables of the loaded programs.
+/// The maps of the loaded programs.
 #[derive(Debug)]
 pub(super) struct Tables<'a>(pub(super) &'a mut Ebpf);
 
 impl Tables<'_> {
-    /// Adds processes to those that are traced; what is known of one that is there already stays.
+    /// Adds processes to TARGETS. An existing entry stays as it is.
     pub(super) fn trace(&mut self, pids: &BTreeSet<u32>, flags: TargetFlags) -> Result<(), Error> {
         let mut targets = self.hash("TARGETS")?;
         pids.iter()
@@ -27,16 +27,16 @@ impl Tables<'_> {
             .map_err(Error::map("TARGETS"))
     }
 
-    /// Says whether the ciphertext of a traced process is looked for.
-    pub(super) fn look_for_ciphertext(&mut self, pid: u32, wanted: bool) -> Result<(), Error> {
+    /// Enables or disables the lookup of ciphertext for a traced process.
+    pub(super) fn set_ciphertext_lookup(&mut self, pid: u32, enabled: bool) -> Result<(), Error> {
         let mut targets = self.hash("TARGETS")?;
-        look_for_ciphertext(&mut targets, pid, wanted).map_err(Error::map("TARGETS"))
+        set_ciphertext_lookup(&mut targets, pid, enabled).map_err(Error::map("TARGETS"))
     }
 
-    /// Takes processes out of those that are traced.
-    pub(super) fn leave(&mut self, pids: &BTreeSet<u32>) -> Result<(), Error> {
+    /// Removes processes from TARGETS and PROCESSES.
+    pub(super) fn untrace(&mut self, pids: &BTreeSet<u32>) -> Result<(), Error> {
         let mut targets = self.hash::<u32, MapValue<TargetState>>("TARGETS")?;
-        // One that has ended is no longer in the table.
+        // A process that exited is no longer in the map.
         for pid in pids {
             drop(targets.remove(pid));
         }
@@ -47,7 +47,7 @@ impl Tables<'_> {
         Ok(())
     }
 
-    /// Which processes are traced now.
+    /// Returns the processes in TARGETS.
     pub(super) fn traced(&mut self) -> Result<BTreeSet<u32>, Error> {
         let mut traced = BTreeSet::new();
         read_named(self.0, "TARGETS", |tgid: u32, _: TargetState| {
@@ -56,8 +56,8 @@ impl Tables<'_> {
         Ok(traced)
     }
 
-    /// Has programs of these names traced from their `exec` on.
-    pub(super) fn expect_names(&mut self, selection: &Selection) -> Result<(), Error> {
+    /// Selects processes by name, from exec on.
+    pub(super) fn select_names(&mut self, selection: &Selection) -> Result<(), Error> {
         let mut long = self.hash::<[u8; FILE_NAME_BYTES], u32>("LONG_NAMES")?;
         for name in selection.long_names() {
             long.insert(name, 1, 0).map_err(Error::map("LONG_NAMES"))?;
@@ -69,8 +69,8 @@ impl Tables<'_> {
         Ok(())
     }
 
-    /// Has programs in these control groups traced from their `exec` on.
-    pub(super) fn expect_groups(&mut self, groups: &BTreeSet<u64>) -> Result<(), Error> {
+    /// Selects processes by cgroup, from exec on.
+    pub(super) fn select_groups(&mut self, groups: &BTreeSet<u64>) -> Result<(), Error> {
         let mut table = self.hash::<u64, u32>("CGROUPS")?;
         for group in groups {
             table.insert(*group, 1, 0).map_err(Error::map("CGROUPS"))?;
@@ -78,8 +78,8 @@ impl Tables<'_> {
         Ok(())
     }
 
-    /// Has processes of these users traced from their `exec` or from their first hit of a probe on.
-    pub(super) fn expect_users(&mut self, users: &[User]) -> Result<(), Error> {
+    /// Selects processes by user, from exec or from the first hit of a probe on.
+    pub(super) fn select_users(&mut self, users: &[User]) -> Result<(), Error> {
         let mut table = self.hash::<u32, u32>("UIDS")?;
         for user in users {
             table.insert(user.uid, 1, 0).map_err(Error::map("UIDS"))?;
@@ -87,21 +87,21 @@ impl Tables<'_> {
         Ok(())
     }
 
-    /// Says where things are in the library of a site.
+    /// Writes the configuration of a site.
     pub(super) fn configure(&mut self, site: u32, config: SiteConfig) -> Result<(), Error> {
         let map = self.0.map_mut("SITES").ok_or(Error::Missing("SITES"))?;
         let mut sites: Array<_, MapValue<SiteConfig>> = map.try_into().map_err(Error::map("SITES"))?;
         sites.set(site, MapValue(config), 0).map_err(Error::map("SITES"))
     }
 
-    /// Writes where the operands of a site are.
-    pub(super) fn place_operands(&mut self, site: u32, operands: SiteOperands) -> Result<(), Error> {
+    /// Writes the operands of a site.
+    pub(super) fn set_operands(&mut self, site: u32, operands: SiteOperands) -> Result<(), Error> {
         let map = self.0.map_mut("OPERANDS").ok_or(Error::Missing("OPERANDS"))?;
         let mut sites: Array<_, MapValue<SiteOperands>> = map.try_into().map_err(Error::map("OPERANDS"))?;
         sites.set(site, MapValue(operands), 0).map_err(Error::map("OPERANDS"))
     }
 
-    /// What a number of sites did not capture, from the first on.
+    /// Returns the counters of the first `sites` sites.
     pub(super) fn losses(&mut self, sites: usize) -> Result<Vec<SiteCounters>, Error> {
         let map = self.0.map("COUNTERS").ok_or(Error::Missing("COUNTERS"))?;
         let counters: Array<_, MapValue<SiteCounters>> = map.try_into().map_err(Error::map("COUNTERS"))?;
@@ -112,7 +112,7 @@ impl Tables<'_> {
         (0..).take(sites).map(read).collect()
     }
 
-    /// What was lost and belongs to no site.
+    /// Returns the counters of losses that belong to no site.
     pub(super) fn totals(&mut self) -> Result<KernelCounters, Error> {
         let map = self.0.map("TOTALS").ok_or(Error::Missing("TOTALS"))?;
         let totals: Array<_, MapValue<KernelCounters>> = map.try_into().map_err(Error::map("TOTALS"))?;
@@ -131,10 +131,10 @@ impl Tables<'_> {
     }
 }
 
-/// The table of traced processes.
+/// The map of traced processes.
 type Targets<'a> = BpfHashMap<&'a mut MapData, u32, MapValue<TargetState>>;
 
-/// The programs may have been quicker: then their entry stays.
+/// Adds a process, unless a program has added it already.
 fn trace_one(targets: &mut Targets<'_>, pid: u32, flags: TargetFlags) -> Result<(), MapError> {
     let absent = aya_obj::generated::BPF_NOEXIST.into();
     match targets.insert(pid, MapValue(TargetState::new(flags)), absent) {
@@ -143,11 +143,11 @@ fn trace_one(targets: &mut Targets<'_>, pid: u32, flags: TargetFlags) -> Result<
     }
 }
 
-fn look_for_ciphertext(targets: &mut Targets<'_>, pid: u32, wanted: bool) -> Result<(), MapError> {
+fn set_ciphertext_lookup(targets: &mut Targets<'_>, pid: u32, enabled: bool) -> Result<(), MapError> {
     let Ok(MapValue(TargetState { flags, .. })) = targets.get(&pid, 0) else {
         return Ok(());
     };
-    let changed = if wanted {
+    let changed = if enabled {
         flags.with(TargetFlags::CIPHERTEXT)
     } else {
         flags.without(TargetFlags::CIPHERTEXT)
@@ -158,7 +158,8 @@ fn look_for_ciphertext(targets: &mut Targets<'_>, pid: u32, wanted: bool) -> Res
     replace(targets, pid, TargetState::new(changed))
 }
 
-/// A process may have ended since its entry was read: then that does not come back, for nothing would remove it again.
+/// Replaces the entry of a process. An entry that the process's exit has removed is not created again: nothing would
+/// remove it.
 fn replace(targets: &mut Targets<'_>, pid: u32, state: TargetState) -> Result<(), MapError> {
     let present = aya_obj::generated::BPF_EXIST.into();
     match targets.insert(pid, MapValue(state), present) {
@@ -177,7 +178,7 @@ mod tests {
 
     use super::*;
 
-    /// An empty table of processes.
+    /// Returns an empty map of targets.
     fn table() -> Map {
         let kind = aya_obj::generated::bpf_map_type::BPF_MAP_TYPE_HASH as u32;
         let definition = aya_obj::Map::new_from_params(kind, 4, 8, 16, 0);
@@ -193,7 +194,7 @@ mod tests {
         let MapValue(state) = targets.get(&1, 0).unwrap();
         targets.remove(&1).unwrap();
         replace(&mut targets, 1, state).unwrap();
-        look_for_ciphertext(&mut targets, 1, true).unwrap();
+        set_ciphertext_lookup(&mut targets, 1, true).unwrap();
         assert_eq!(targets.keys().count(), 0);
     }
 
@@ -203,11 +204,11 @@ mod tests {
         let mut map = table();
         let mut targets: Targets<'_> = (&mut map).try_into().unwrap();
         trace_one(&mut targets, 1, TargetFlags::FOLLOW).unwrap();
-        look_for_ciphertext(&mut targets, 1, true).unwrap();
+        set_ciphertext_lookup(&mut targets, 1, true).unwrap();
         trace_one(&mut targets, 1, TargetFlags::default()).unwrap();
         let both = TargetFlags::FOLLOW.with(TargetFlags::CIPHERTEXT);
         assert_eq!(targets.get(&1, 0).unwrap().0.flags, both);
-        look_for_ciphertext(&mut targets, 1, false).unwrap();
+        set_ciphertext_lookup(&mut targets, 1, false).unwrap();
         assert_eq!(targets.get(&1, 0).unwrap().0.flags, TargetFlags::FOLLOW);
     }
 }

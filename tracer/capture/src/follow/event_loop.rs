@@ -174,7 +174,7 @@ impl Follower {
                 self.schedule_scan(pid, Duration::ZERO);
             } else if !self.selection.pids.contains(&pid) {
                 // A selected process id stays in the table: with `--wait` its process may not exist yet.
-                self.probes.leave(&BTreeSet::from([pid]))?;
+                self.probes.untrace(&BTreeSet::from([pid]))?;
                 self.sweeps.add_ended(pid, now_ns());
             }
         }
@@ -186,7 +186,7 @@ impl Follower {
         self.log.report_forks(name_of);
         self.mismatched.retain(|pid| exists(*pid));
         let exited: Vec<u32> = self.processes.pids().filter(|pid| !exists(*pid)).collect();
-        self.probes.leave(&exited.iter().copied().collect())?;
+        self.probes.untrace(&exited.iter().copied().collect())?;
         for pid in exited {
             self.exit(pid, now_ns());
         }

@@ -42,7 +42,7 @@ impl Follower {
         }
         self.scan_all(&known, &selected)?;
         self.preattach_selection()?;
-        attach::give_back();
+        attach::trim_heap();
         if (self.selection.follow || self.selection.is_open())
             && let Some(reason) = attach::late_start()
         {
@@ -105,6 +105,6 @@ impl Follower {
 
     fn leave(&mut self, pid: u32) -> Result<()> {
         self.processes.remove(pid);
-        Ok(self.probes.leave(&BTreeSet::from([pid]))?)
+        Ok(self.probes.untrace(&BTreeSet::from([pid]))?)
     }
 }

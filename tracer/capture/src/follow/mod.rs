@@ -32,7 +32,7 @@ use self::{
     sweep_schedule::SweepSchedule,
 };
 use crate::{
-    attach::{self, Changes, Probes, Reach},
+    attach::{self, Lifecycle, Probes, Reach},
     message::Messages,
     resolve::Resolver,
     target::{Selection, exists, name_of},
@@ -70,7 +70,7 @@ impl Follower {
     pub(crate) fn new(probes: Probes, selection: Selection, has_mmap_events: bool, messages: Messages) -> Self {
         Self {
             reach: attach::reach(selection.follow),
-            poller: (probes.changes() == Changes::LookedFor).then(Poller::new),
+            poller: (probes.lifecycle() == Lifecycle::Polled).then(Poller::new),
             probes,
             resolver: Resolver::default(),
             selection,
@@ -113,7 +113,7 @@ impl Follower {
         let info = self.processes.get(parent);
         let needs = info.needs;
         for file in &info.files {
-            if self.reach == Reach::Everyone && !self.probes.has_dear_sites(*file, needs) {
+            if self.reach == Reach::AllProcesses && !self.probes.needs_per_process_probes(*file, needs) {
                 continue;
             }
             if let Err(error) = self.probes.attach(*file, pid, self.reach, needs)

@@ -37,7 +37,7 @@ impl Follower {
     }
 
     fn add_exits(&mut self, exited: &BTreeSet<u32>) -> Result<()> {
-        self.probes.leave(exited)?;
+        self.probes.untrace(exited)?;
         for pid in exited {
             let record = record(*pid, 0, Change::ENDED);
             self.output.add_record(record.as_bytes());
@@ -102,7 +102,7 @@ fn record(pid: u32, parent: u32, change: Change) -> ProcessRecord {
         header: RecordHeader {
             ts_ns: now_ns(),
             cookie: Cookie(0),
-            ssl: 0,
+            object: 0,
             generation: 0,
             tgid: pid,
             tid: pid,

@@ -19,7 +19,7 @@ use crate::{
 impl Follower {
     /// Attaches to the libraries of programs that the selection may match later.
     pub(super) fn preattach_selection(&mut self) -> Result<()> {
-        if self.reach != Reach::Everyone {
+        if self.reach != Reach::AllProcesses {
             return Ok(());
         }
         for name in self.selection.names.clone() {
@@ -77,8 +77,9 @@ impl Follower {
             };
             let is_new = self.attach_shared(object, placement, needs)?;
             self.processes.pin(object.identity);
-            if let (true, Some(plan)) = (is_new, file.resolution.plan()) {
-                new.push(describe(plan, file));
+            if is_new {
+                let plans = file.resolution.plans().iter();
+                new.extend(plans.map(|plan| describe(plan, file)));
             }
         }
         Ok(())
@@ -113,7 +114,7 @@ impl Follower {
     pub(super) fn enable_ciphertext_lookup(&mut self, needs: Needs) -> Result<()> {
         if needs.ciphertext {
             // Parts that few programs need are reported at the end, if a connection had no address.
-            let missing = self.probes.watch_ciphertext()?;
+            let missing = self.probes.attach_ciphertext_lookup()?;
             for missing in missing.iter().filter(|missing| !missing.is_rare()) {
                 self.messages.say(&missing.to_string());
             }

@@ -58,7 +58,7 @@ impl Follower {
             }
             let is_new = self.attach(pid, object, placement, needs)?;
             probed.push(object.identity);
-            if let Some(plan) = file.resolution.plan() {
+            for plan in file.resolution.plans() {
                 let library = describe(plan, file);
                 if is_new || first {
                     self.messages
@@ -85,7 +85,7 @@ impl Follower {
             self.enable_ciphertext_lookup(needs)?;
             probed = self.attach_expected(&target.expected(), needs);
         }
-        self.probes.look_for_ciphertext(pid, needs.ciphertext)?;
+        self.probes.set_ciphertext_lookup(pid, needs.ciphertext)?;
         let files = probed;
         if self.processes.contains(pid) {
             let info = ProcessInfo {
@@ -130,7 +130,7 @@ impl Follower {
 
     /// Announces the sites of a file before its probes are attached; returns whether they are new.
     pub(super) fn announce(&mut self, object: &MappedObject, placement: Placement) -> Result<bool> {
-        let new = self.probes.announce(object, placement)?;
+        let new = self.probes.register(object, placement)?;
         let is_new = !new.is_empty();
         let new = new.iter().map(|site| SiteEntry {
             path: site.path.display().to_string(),
@@ -143,13 +143,13 @@ impl Follower {
 }
 
 pub(super) fn has_plan(file: &Resolved) -> bool {
-    file.resolution.plan().is_some()
+    !file.resolution.plans().is_empty()
 }
 
 /// Returns which probes a file gets; `None` for most files.
 pub(super) fn placement(file: &Resolved, needs: Needs) -> Option<Placement> {
-    if let Some(plan) = file.resolution.plan() {
-        return Some(Placement::of_plan(plan));
+    if has_plan(file) {
+        return Some(Placement::of_plans(file.resolution.plans()));
     }
     let write = file.bios.write.as_ref().filter(|_| needs.ciphertext)?;
     Some(Placement::of_bio_write(write))

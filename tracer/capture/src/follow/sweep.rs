@@ -67,7 +67,7 @@ impl Follower {
                 Table::Ciphertexts => totals.ciphertext_table_full,
                 Table::Sockets => totals.socket_table_full,
             };
-            let subject = Subject::Table(fill.table.word());
+            let subject = Subject::Table(fill.table.label());
             let figures = Figures {
                 used: fill.used.try_into().ok(),
                 capacity: fill.room.try_into().ok(),

@@ -112,7 +112,7 @@ impl SweepSchedule {
             return None;
         }
         self.warned.insert(table, (now, refused));
-        let (what, consequence) = table.words();
+        let (what, consequence) = table.description();
         Some(if has_refused {
             format!("the table of {what} was full ({room}): {consequence}; times so far: {refused}")
         } else {

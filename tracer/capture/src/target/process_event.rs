@@ -77,7 +77,7 @@ mod tests {
         let header = RecordHeader {
             ts_ns: 9,
             cookie: Cookie(0),
-            ssl: 0,
+            object: 0,
             generation: 0,
             tgid: 7,
             tid: 7,

@@ -151,7 +151,7 @@ pub fn parse(record: &[u8]) -> Result<(Origin, Event<'_>), Error> {
     };
     let key = ConnKey {
         tgid: header.tgid,
-        ssl: header.ssl,
+        ssl: header.object,
         generation: header.generation,
     };
     Ok((
@@ -244,7 +244,7 @@ mod tests {
         RecordHeader {
             ts_ns: 9,
             cookie: Cookie::new(3, Role::Read),
-            ssl: 0x1000,
+            object: 0x1000,
             generation: 2,
             tgid: 7,
             tid: 8,

@@ -155,7 +155,7 @@ fn a_data_record_is_cut_to_its_payload_wherever_it_wraps() {
     let header = RecordHeader {
         ts_ns: 9,
         cookie: Cookie(0),
-        ssl: 0,
+        object: 0,
         generation: 0,
         tgid: 0,
         tid: 0,

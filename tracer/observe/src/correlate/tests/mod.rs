@@ -70,7 +70,7 @@ impl Bench {
         RecordHeader {
             ts_ns: self.now_ns,
             cookie: Cookie::new(0, Role::Read),
-            ssl,
+            object: ssl,
             generation: ssl,
             tgid: self.pid,
             tid: self.pid,
