@@ -1,4 +1,4 @@
-//! What takes batches, from a running kernel or from a tape.
+//! The interface between a source of batches, which is a running kernel or a tape, and what uses them.
 
 use anyhow::Result;
 use tracer_observe::{
@@ -6,17 +6,17 @@ use tracer_observe::{
     pipeline::{Flow, Summary},
 };
 
-/// Takes batches; of a session in a thread of its own.
+/// Consumes batches. A live session runs it in a thread of its own.
 pub(crate) trait Consumer: Send + 'static {
-    /// Takes one batch.
+    /// Consumes one batch; [`Flow::Done`] if it needs no more.
     fn batch(&mut self, batch: Batch) -> Result<Flow>;
 
-    /// Takes what was lost in all; nothing more will come.
+    /// Takes the loss totals after the last batch.
     fn conclude(&mut self, totals: Totals) -> Result<()>;
 
-    /// What came out so far, if that is exchanges.
+    /// Returns the counts so far, if the consumer prints exchanges.
     fn summary(&self) -> Option<Summary>;
 
-    /// Ends, and waits until everything is written.
+    /// Waits until all output is written.
     fn close(self: Box<Self>) -> Result<()>;
 }

@@ -1,14 +1,14 @@
-//! Every bound of the running program that a traced process, its peer or a reader of the output could otherwise push.
+//! Bounds on everything that a traced process, its peer or a reader of the output could otherwise grow.
 
-/// Bytes that wait for the decoder; beyond it the rings hold what was captured, beyond twice as many also what happens to
-/// processes, and the kernel counts what they lose.
+/// Size of queued batches beyond which captured data stays in the rings, where the kernel counts what does not fit. Beyond
+/// twice this size, all records do.
 pub(crate) const MAX_QUEUED_BYTES: usize = 40 * 1024 * 1024;
 
-/// Bytes of lines that wait for whoever reads the output; beyond it lines are dropped, and counted.
+/// Maximum size of queued output. Further lines are dropped and counted.
 pub(crate) const MAX_OUTPUT_BYTES: usize = 8 * 1024 * 1024;
 
-/// Bytes of messages that wait for whoever reads them; beyond it they are dropped, and counted.
+/// Maximum size of queued messages. Further messages are dropped and counted.
 pub(crate) const MAX_MESSAGES_BYTES: usize = 256 * 1024;
 
-/// Bytes taken out of the rings in one drain; the rest waits for the next.
+/// Maximum captured data of one drain; the next drain reads the rest.
 pub(crate) const MAX_DRAIN_BYTES: usize = 8 * 1024 * 1024;

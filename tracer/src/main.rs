@@ -1,19 +1,18 @@
-//! The command `tlscope`: the command line, and what its commands do with the packages that do the work.
+//! The command `tlscope`.
 //!
-//! From the bottom up: where output goes (`writer`, `private`, `messages`), what is said at the end (`totals`), how a
-//! pipeline is fed (`consumer`, `stream`), a session that feeds it from a running kernel (`engine`), and
-//! one file for each command (`command`).
+//! `command` parses the command line and has one file for each command. A command feeds batches to a `consumer`: from a
+//! running kernel by `engine`, or from a tape. `line_queue`, `private_file` and `messages` are where output goes.
 
 #[cfg(feature = "live")]
 mod limits;
 #[cfg(feature = "live")]
-mod writer;
-mod private;
+mod line_queue;
+mod private_file;
 mod messages;
-mod secrecy;
+mod core_dumps;
 mod totals;
 mod consumer;
-mod stream;
+mod pipeline_consumer;
 mod outcome;
 #[cfg(feature = "live")]
 mod engine;

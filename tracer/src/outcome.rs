@@ -1,10 +1,10 @@
-//! How a command ended.
+//! The result of a command.
 
-/// How a command ended, where it is no error.
+/// The result of a command that did not fail with an error.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(crate) enum Outcome {
-    /// It did what it was asked to: exit code 0.
+    /// Success: exit code 0.
     Done,
-    /// It could not, and has said why: exit code 1.
+    /// A failure whose message is already printed: exit code 1.
     Failed,
 }

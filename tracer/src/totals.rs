@@ -1,4 +1,4 @@
-//! What is said at the end: what could not be used, and the one line of totals. Leaves out what did not occur.
+//! Messages at the end of a command: counters that are not zero, and the line of totals.
 
 #[cfg(feature = "live")]
 use tracer_capture::attach::Missing;
@@ -6,7 +6,7 @@ use tracer_observe::{batch::Totals, pipeline::Summary};
 
 use crate::messages::say;
 
-/// Says what the kernel does not offer and few programs need, if a connection of theirs had no addresses in time.
+/// Prints which rarely needed parts this kernel lacks, if a connection had no addresses or got them late.
 #[cfg(feature = "live")]
 pub(crate) fn say_missing(missing: &[Missing], summary: Option<&Summary>) {
     let unaddressed =
@@ -16,7 +16,7 @@ pub(crate) fn say_missing(missing: &[Missing], summary: Option<&Summary>) {
     }
 }
 
-/// Says what could not be used, then the one line of totals.
+/// Prints the counters, then the line of totals.
 pub(crate) fn say_totals(summary: Option<&Summary>, totals: Totals) {
     let Totals {
         lost_records,

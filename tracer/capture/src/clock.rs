@@ -1,13 +1,14 @@
-//! The clocks of the records.
+//! Clocks that match the timestamps of BPF records.
 
 use rustix::time::{ClockId, clock_gettime};
 
-/// Reads the clock that the programs read: `CLOCK_MONOTONIC`, in nanoseconds.
+/// Returns the time of `CLOCK_MONOTONIC` in nanoseconds, the clock of `bpf_ktime_get_ns`.
 pub fn now_ns() -> u64 {
     nanoseconds(ClockId::Monotonic)
 }
 
-/// Reads what the wall clock showed, if it went on like that clock, when that was zero: nanoseconds since 1970.
+/// Returns the Unix time, in nanoseconds, at which `CLOCK_MONOTONIC` was zero: added to a record's time it gives the wall
+/// clock.
 pub fn boot_unix_ns() -> u64 {
     nanoseconds(ClockId::Realtime).saturating_sub(now_ns())
 }

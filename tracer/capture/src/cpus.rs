@@ -1,4 +1,5 @@
-//! Watching which CPUs are online, in a thread: making a ring takes longer than the rings may be left alone.
+//! Creates rings for CPUs that come online. A thread does it, because creating a ring takes longer than the interval
+//! between two drains.
 
 use std::{
     sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel},
@@ -10,10 +11,10 @@ use anyhow::Result;
 
 use crate::{attach::Cpus, clock::now_ns, message::Messages};
 
-/// How often it is checked which CPUs are online.
-const CHECK: Duration = Duration::from_millis(500);
+/// How often the online CPUs are checked.
+const INTERVAL: Duration = Duration::from_millis(500);
 
-/// Gives each CPU that comes online a ring, until the handle is dropped.
+/// Creates a ring for each CPU that comes online, until the returned handle is dropped.
 pub(crate) fn watch(mut cpus: Cpus, messages: Messages) -> Result<Sender<()>> {
     let (handle, dropped) = channel();
     let thread = thread::Builder::new().name("cpus".to_owned());
@@ -23,7 +24,7 @@ pub(crate) fn watch(mut cpus: Cpus, messages: Messages) -> Result<Sender<()>> {
 
 fn watch_until(dropped: &Receiver<()>, cpus: &mut Cpus, messages: Messages) {
     let mut failed = false;
-    while dropped.recv_timeout(CHECK) == Err(RecvTimeoutError::Timeout) {
+    while dropped.recv_timeout(INTERVAL) == Err(RecvTimeoutError::Timeout) {
         if let Err(error) = cpus.check(now_ns)
             && !failed
         {

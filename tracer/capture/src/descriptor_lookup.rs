@@ -1,9 +1,9 @@
-//! Asking `/proc` where descriptors lead, for connections of which the kernel told no more.
+//! Looks up in `/proc` which socket a descriptor refers to, on kernels where the BPF programs cannot read it.
 //!
-//! In: connection records that have a descriptor alone. Out: records that say what it led to at their time, for one of
-//! the next batches; whoever correlates believes them if the connection goes on after that. So the link is followed at
-//! once, by whoever drains, and its socket is searched for by a thread. Refuses, and counts, what comes while too much
-//! waits; and rests after each search, so that many sockets do not take a CPU.
+//! The draining thread follows the link `/proc/PID/fd/N` at once, because the descriptor may be closed and reused soon.
+//! A thread then searches the addresses of the socket, and they become records of a later batch. Correlation accepts such
+//! a record only if the connection is used after the record's time: then the descriptor cannot have been reused before.
+//! The thread pauses after each search, so that a host with many sockets does not lose a CPU to it.
 
 use std::{
     collections::HashMap,
@@ -25,8 +25,8 @@ use zerocopy::{FromBytes as _, IntoBytes as _};
 use crate::{
     clock::now_ns,
     follow::FollowOutput,
-    limits::MAX_LOOKS,
-    target::{Connected, inode_of_descriptor, netns_of, own_netns, unix_names},
+    limits::MAX_DESCRIPTOR_LOOKUPS,
+    target::{ConnectedSockets, inode_of_descriptor, netns_of, own_netns, unix_names},
     thread::set_realtime,
 };
 
@@ -34,102 +34,106 @@ const AF_UNIX: u16 = 1;
 const AF_INET: u16 = 2;
 const AF_INET6: u16 = 10;
 
-/// How many times as long as a search the rest is, and as a dear one. A search has a cost of its own, however few sockets
-/// there are: the kernel walks the whole of its table, some ten milliseconds for each family where that is large.
-const REST: u32 = 3;
-const LONG_REST: u32 = 9;
+/// Pause after a cheap and after an expensive search, as a multiple of the CPU time that it took. Even a search for one
+/// socket is not free: the kernel walks its whole hash table, for some ten milliseconds per address family if it is large.
+const PAUSE_FACTOR: u32 = 3;
+const LONG_PAUSE_FACTOR: u32 = 9;
 
-/// What a search may cost that is not dear.
+/// Maximum CPU time of a cheap search.
 const CHEAP: Duration = Duration::from_millis(25);
 
-/// The thread that searches.
+/// The handle on the searching thread.
 #[derive(Debug)]
 pub(crate) struct DescriptorLookup {
-    asked: SyncSender<ConnectionRecord>,
-    refused: Arc<AtomicU64>,
+    requests: SyncSender<ConnectionRecord>,
+    dropped: Arc<AtomicU64>,
 }
 
 impl DescriptorLookup {
-    /// Starts it; what it finds goes to whoever drains.
+    /// Starts the thread, which adds its records to `output`.
     pub(crate) fn start(output: Arc<FollowOutput>) -> Result<Self> {
-        let (asked, received) = sync_channel(MAX_LOOKS);
-        let thread = thread::Builder::new().name("look".to_owned());
-        // Nobody waits for its end: what it finds is of no use any more then.
-        drop(thread.spawn(move || search_for_all(&received, &output))?);
+        let (requests, receiver) = sync_channel(MAX_DESCRIPTOR_LOOKUPS);
+        let thread = thread::Builder::new().name("lookup".to_owned());
+        // Never joined: at the end of the trace its results are of no use.
+        drop(thread.spawn(move || serve(&receiver, &output))?);
         Ok(Self {
-            asked,
-            refused: Arc::default(),
+            requests,
+            dropped: Arc::default(),
         })
     }
 
-    /// Asks about the descriptor that a record has, if it has that alone, and there is a socket.
-    pub(crate) fn ask(&self, record: &[u8]) {
-        if let Some(asked) = descriptor_alone(record)
-            && let Some(followed) = follow(&asked)
-            && self.asked.try_send(followed).is_err()
+    /// Requests the addresses for a connection record that has only a descriptor; ignores other records. Counts the
+    /// request as dropped if too many are pending.
+    pub(crate) fn request(&self, record: &[u8]) {
+        if let Some(connection) = descriptor_only(record)
+            && let Some(request) = follow_link(&connection)
+            && self.requests.try_send(request).is_err()
         {
-            self.refused.fetch_add(1, Ordering::Relaxed);
+            self.dropped.fetch_add(1, Ordering::Relaxed);
         }
     }
 
-    /// Ends it, at its next rest; gives how many descriptors were not looked at.
+    /// Asks the thread to stop; returns how many requests were dropped.
     pub(crate) fn stop(self) -> u64 {
-        drop(self.asked);
-        self.refused.load(Ordering::Relaxed)
+        drop(self.requests);
+        self.dropped.load(Ordering::Relaxed)
     }
 }
 
-fn descriptor_alone(record: &[u8]) -> Option<ConnectionRecord> {
+fn descriptor_only(record: &[u8]) -> Option<ConnectionRecord> {
     let (record, _) = ConnectionRecord::read_from_prefix(record).ok()?;
-    let alone = record.header.kind == Kind::CONNECTION && record.source == AddressSource::DESCRIPTOR;
-    (alone && record.fd >= 0).then_some(record)
+    let descriptor_only = record.header.kind == Kind::CONNECTION && record.source == AddressSource::DESCRIPTOR;
+    (descriptor_only && record.fd >= 0).then_some(record)
 }
 
-fn search_for_all(asked: &Receiver<ConnectionRecord>, output: &FollowOutput) {
-    // A connection goes on meanwhile, and may be over soon: beside a busy gateway most answers would come too late.
+fn serve(requests: &Receiver<ConnectionRecord>, output: &FollowOutput) {
+    // Without real-time priority, a busy gateway would delay most results past the end of their connection.
     let _realtime = set_realtime();
-    while let Ok(first) = asked.recv() {
-        let began = own_time();
-        let waiting = std::iter::once(first).chain(asked.try_iter().take(MAX_LOOKS));
-        search(waiting.collect(), |record| output.add_record(record.as_bytes()));
-        let took = own_time().saturating_sub(began);
-        thread::sleep(took * if took > CHEAP { LONG_REST } else { REST });
+    while let Ok(first) = requests.recv() {
+        let began = cpu_time();
+        let pending = std::iter::once(first).chain(requests.try_iter().take(MAX_DESCRIPTOR_LOOKUPS));
+        search(pending.collect(), |record| output.add_record(record.as_bytes()));
+        let took = cpu_time().saturating_sub(began);
+        thread::sleep(took * if took > CHEAP { LONG_PAUSE_FACTOR } else { PAUSE_FACTOR });
     }
 }
 
-/// How long this thread has run, and not how long it has waited to.
-fn own_time() -> Duration {
+/// Returns the CPU time of this thread.
+fn cpu_time() -> Duration {
     Duration::try_from(clock_gettime(ClockId::ThreadCPUTime)).unwrap_or_default()
 }
 
-/// Searches for the sockets of records, reading each network's once.
-fn search(asked: Vec<ConnectionRecord>, mut tell: impl FnMut(&ConnectionRecord)) {
-    let mut networks = HashMap::new();
-    for mut record in asked {
+/// Searches the sockets of all requests, reading the TCP table of each network namespace once.
+fn search(requests: Vec<ConnectionRecord>, mut emit: impl FnMut(&ConnectionRecord)) {
+    let mut namespaces = HashMap::new();
+    for mut record in requests {
         let pid = record.header.tgid;
         let Some(netns) = netns_of(pid) else {
             continue;
         };
         record.netns = netns;
-        // The quicker way first. The kernel tells it of this process's own network alone.
+        // Socket diagnostics are faster, and cover this process's own namespace only.
         if netns == own_netns()
             && let Some(names) = unix_names(record.inode)
         {
             fill_names(&mut record, &names);
-            tell(&record);
+            emit(&record);
             continue;
         }
-        let connected = networks.entry(netns).or_insert_with(|| Connected::seen_by(pid));
-        if let Some((local, remote)) = connected.find(record.inode) {
+        let sockets = namespaces
+            .entry(netns)
+            .or_insert_with(|| ConnectedSockets::seen_by(pid));
+        if let Some((local, remote)) = sockets.find(record.inode) {
             fill(&mut record, local, remote);
-            tell(&record);
+            emit(&record);
         }
     }
 }
 
-/// Follows a descriptor's link. The record's time is one at which the descriptor was what the link said, or later.
-fn follow(asked: &ConnectionRecord) -> Option<ConnectionRecord> {
-    let mut record = *asked;
+/// Reads the socket's inode from the descriptor's link. The record's time is read afterwards, so the descriptor referred
+/// to that socket at some time before it.
+fn follow_link(connection: &ConnectionRecord) -> Option<ConnectionRecord> {
+    let mut record = *connection;
     record.inode = inode_of_descriptor(record.header.tgid, record.header.tid, record.fd)?;
     record.header.ts_ns = now_ns();
     record.source = AddressSource::PROC;
@@ -180,7 +184,7 @@ mod tests {
 
     use super::*;
 
-    fn asking(fd: i32) -> ConnectionRecord {
+    fn connection(fd: i32) -> ConnectionRecord {
         let own = std::process::id();
         ConnectionRecord {
             header: RecordHeader {
@@ -198,9 +202,9 @@ mod tests {
         }
     }
 
-    fn answers(asked: &[ConnectionRecord]) -> Vec<ConnectionRecord> {
+    fn answers(connections: &[ConnectionRecord]) -> Vec<ConnectionRecord> {
         let mut answers = Vec::new();
-        search(asked.iter().filter_map(follow).collect(), |record| {
+        search(connections.iter().filter_map(follow_link).collect(), |record| {
             answers.push(*record);
         });
         answers
@@ -216,11 +220,11 @@ mod tests {
     }
 
     #[test]
-    fn a_connected_sockets_descriptor_is_answered_with_its_addresses_and_the_time() {
+    fn a_connected_socket_is_found_with_its_addresses_and_the_time_of_the_lookup() {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let client = TcpStream::connect(listener.local_addr().unwrap()).unwrap();
         let before_ns = now_ns();
-        let [answer] = answers(&[asking(client.as_raw_fd())]).try_into().unwrap();
+        let [answer] = answers(&[connection(client.as_raw_fd())]).try_into().unwrap();
         assert!((before_ns..=now_ns()).contains(&answer.header.ts_ns));
         let facts = facts(&answer);
         assert_eq!(facts.basis, Basis::Proc(client.as_raw_fd()));
@@ -232,49 +236,52 @@ mod tests {
     }
 
     #[test]
-    fn a_unix_socket_is_answered_with_the_paths_of_both_ends() {
+    fn a_unix_socket_is_found_with_the_paths_of_both_ends() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("x.sock");
         let listener = UnixListener::bind(&path).unwrap();
         let client = UnixStream::connect(&path).unwrap();
         let (_server, _) = listener.accept().unwrap();
-        let [answer] = answers(&[asking(client.as_raw_fd())]).try_into().unwrap();
+        let [answer] = answers(&[connection(client.as_raw_fd())]).try_into().unwrap();
         let unix = |path: &[u8]| Address::Unix(path.into());
         let expected = (unix(b""), unix(path.as_os_str().as_encoded_bytes()));
         assert_eq!(facts(&answer).addresses, Some(expected));
     }
 
     #[test]
-    fn a_socket_without_a_peer_and_what_is_no_socket_are_not_answered() {
+    fn an_unconnected_socket_and_a_file_have_no_addresses() {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let file = File::open("/proc/self/stat").unwrap();
-        assert_eq!(answers(&[asking(listener.as_raw_fd()), asking(file.as_raw_fd())]), []);
+        assert_eq!(
+            answers(&[connection(listener.as_raw_fd()), connection(file.as_raw_fd())]),
+            []
+        );
     }
 
     #[test]
-    fn only_records_of_a_descriptor_alone_are_asked_about() {
+    fn only_records_with_nothing_but_a_descriptor_are_looked_up() {
         let bio = ConnectionRecord {
             source: AddressSource::BIO,
-            ..asking(3)
+            ..connection(3)
         };
-        assert!(descriptor_alone(asking(3).as_bytes()).is_some());
-        assert!(descriptor_alone(bio.as_bytes()).is_none());
-        assert!(descriptor_alone(asking(-1).as_bytes()).is_none());
-        assert!(descriptor_alone(&asking(3).as_bytes()[..100]).is_none());
+        assert!(descriptor_only(connection(3).as_bytes()).is_some());
+        assert!(descriptor_only(bio.as_bytes()).is_none());
+        assert!(descriptor_only(connection(-1).as_bytes()).is_none());
+        assert!(descriptor_only(&connection(3).as_bytes()[..100]).is_none());
     }
 
     #[test]
-    fn what_is_asked_beyond_the_bound_is_counted() {
-        let (asked, received) = sync_channel(MAX_LOOKS);
+    fn requests_beyond_the_bound_are_dropped_and_counted() {
+        let (requests, receiver) = sync_channel(MAX_DESCRIPTOR_LOOKUPS);
         let lookup = DescriptorLookup {
-            asked,
-            refused: Arc::default(),
+            requests,
+            dropped: Arc::default(),
         };
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-        for _ in 0..MAX_LOOKS + 3 {
-            lookup.ask(asking(listener.as_raw_fd()).as_bytes());
+        for _ in 0..MAX_DESCRIPTOR_LOOKUPS + 3 {
+            lookup.request(connection(listener.as_raw_fd()).as_bytes());
         }
-        assert_eq!(received.try_iter().count(), MAX_LOOKS);
+        assert_eq!(receiver.try_iter().count(), MAX_DESCRIPTOR_LOOKUPS);
         assert_eq!(lookup.stop(), 3);
     }
 }

@@ -1,17 +1,17 @@
-//! From a selection of processes to batches of records.
+//! Captures records of TLS connections from a running kernel.
 //!
-//! The modules stand in the order of the data's way. Each stage has one named input and one named output:
+//! The modules are listed in the order in which data passes them:
 //!
-//! | stage | out | lives in | its "no" | its failure |
+//! | stage | result | module | negative result | error |
 //! | --- | --- | --- | --- | --- |
-//! | discover processes and the files they map, arrivals, exits | [`target::Target`], [`target::Life`] | [`target`] | not selected | `Error` |
+//! | find processes and the files they map; fork, exec, mmap and exit events | [`target::Target`], [`target::ProcessEvent`] | [`target`] | not selected | `Error` |
 //! | resolve: ELF to probe sites and struct offsets | `symbolizer::ProbePlan` | [`resolve`], `symbolizer` | `Reason` | not a usable ELF |
 //! | attach, also later; enable last; detach on drop | [`attach::Probes`], [`attach::Rings`] | [`attach`] | kernel lacks X: `Reason` | `Error` with the verifier's log |
 //! | capture in the kernel | ABI records | `tracer-ebpf` | filtered in the kernel | a counter per site and cause |
 //! | receive: drain the rings | `tracer_observe::batch::Batch` | [`rings`] | | `Error` |
 //!
-//! A [`session::Capture`] is all of it at work: `follow` keeps the first three going while the processes live, in a thread
-//! of its own. What the user should read goes to a function that the caller gives ([`message::Messages`]).
+//! A [`session::Capture`] runs all of them; `follow` repeats the first three in a thread for as long as the processes
+//! live. Messages for the user go to a function of the caller ([`message::Messages`]).
 
 pub mod limits;
 pub mod message;
@@ -24,8 +24,8 @@ pub mod attach;
 mod losses;
 mod cpus;
 pub mod rings;
-mod lives;
+mod event_queue;
 mod follow;
 mod descriptor_lookup;
-mod following;
+mod follower_handle;
 pub mod session;

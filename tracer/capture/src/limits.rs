@@ -1,64 +1,63 @@
-//! Every bound of this package that a traced process or its peer could otherwise push.
+//! Bounds on everything that a traced process or its peer could otherwise grow.
 
-/// Files larger than this are not analysed.
+/// Maximum size of a file that is analysed.
 pub const MAX_IMAGE_BYTES: u64 = 1024 * 1024 * 1024;
 
-/// Bytes read of what the kernel says of its types; it says some five million.
+/// Maximum size of the kernel's BTF that is read; a distribution kernel has some five million bytes.
 pub const MAX_BTF_BYTES: u64 = 64 * 1024 * 1024;
 
-/// Bytes of the table of an image's sections, and of their names; with larger ones the image is read as a whole.
+/// Maximum size of an image's section header table, and of its section names. With a larger one the whole image is read.
 pub const MAX_HEADERS: u64 = 8 * 1024 * 1024;
 
-/// Connections that the kernel side keeps unless more are open when the trace begins, or the user says otherwise. With
-/// two CPUs this, and the rings, stay under 40 MiB.
-pub const USUAL_CONNECTIONS: u32 = 8192;
+/// Default size of the kernel's connection table. It is larger if the selected processes have more descriptors. With two
+/// CPUs, tables of this size and the rings take less than 40 MiB.
+pub const DEFAULT_CONNECTIONS: u32 = 8192;
 
-/// Bytes that a ring gives in one turn of a drain, the last record aside; then it is the next one's.
+/// Maximum bytes that are read from one ring before the next ring has its turn; exceeded by at most one record.
 pub const DRAIN_TURN_BYTES: usize = 256 * 1024;
 
-/// How deep control groups are searched for a container's.
+/// Maximum depth of the cgroup hierarchy below a mount point that is searched for a container.
 pub const MAX_CGROUP_DEPTH: usize = 16;
 
-/// Descriptors that wait to be looked at, where the kernel does not say where they lead; beyond it they are not looked at,
-/// and counted.
-pub const MAX_LOOKS: usize = 4096;
+/// Maximum pending descriptor lookups. Further requests are dropped and counted.
+pub const MAX_DESCRIPTOR_LOOKUPS: usize = 4096;
 
-/// Files without a user whose probes stay, because a program that is started again maps them again.
+/// Maximum files without a user that keep their probes, because a program that is restarted maps them again.
 pub const MAX_UNUSED_FILES: usize = 16;
 
-/// Files whose analysis is remembered; beyond it all are forgotten, and looked at again when they are met.
+/// Maximum cached analyses of files. When the cache is full it is cleared, and files are analysed again.
 pub const MAX_ANALYSED_FILES: usize = 8192;
 
-/// Bytes of one CPU's ring unless the user says otherwise: a worker of nginx that sends large files at the pace of one CPU
-/// writes some 9 MiB while the rings are left alone and read.
-pub const LARGEST_USUAL_RING_BYTES: u32 = 16 * 1024 * 1024;
+/// Default size of a CPU's ring. An nginx worker that sends large files writes some nine million bytes between two drains.
+pub const DEFAULT_RING_BYTES: u32 = 16 * 1024 * 1024;
 
-/// Bytes of one CPU's ring at the least, however many CPUs are online.
-pub const SMALLEST_USUAL_RING_BYTES: u32 = 1024 * 1024;
+/// Minimum default size of a CPU's ring on hosts with many CPUs.
+pub const MIN_DEFAULT_RING_BYTES: u32 = 1024 * 1024;
 
-/// Bytes of the rings of all online CPUs together, as long as each has its least.
+/// Maximum size of all rings together. Beyond it, further rings have at most [`MIN_DEFAULT_RING_BYTES`].
 pub const MAX_RINGS_BYTES: u32 = 256 * 1024 * 1024;
 
-/// Bytes in which each CPU's account of executable mappings waits to be read; a power of two.
+/// Size of each CPU's perf buffer of mmap events; a power of two.
 pub const MAPPINGS_BYTES: usize = 64 * 1024;
 
-/// Processes that were forked and wait to be named; beyond it they are not.
-pub const MAX_ARRIVALS: usize = 1024;
+/// Maximum forked processes whose message is pending. Further ones are traced and not named.
+pub const MAX_PENDING_FORKS: usize = 1024;
 
-/// Lines that name processes which were forked; beyond it they are no longer named, and that is said.
-pub const MAX_ARRIVAL_LINES: usize = 64;
+/// Maximum messages that name forked processes. A last message says that no more follow.
+pub const MAX_FORK_MESSAGES: usize = 64;
 
-/// Reasons that are said why processes which came later are not traced; beyond it they are counted.
-pub const MAX_REFUSALS: usize = 256;
+/// Maximum distinct messages about why a process is not traced. Further ones are counted.
+pub const MAX_PROCESS_MESSAGES: usize = 256;
 
-/// Drains of which it waits to be followed what happened to processes; beyond it the kernel is asked what there is.
-pub const MAX_LIVES: usize = 256;
+/// Maximum queued batches of process events. When the queue is full, the follower rescans the kernel's TARGETS map.
+pub const MAX_EVENT_BATCHES: usize = 256;
 
-/// Files that a program which is waited for would map, and that are examined for it; the rest is found when it runs.
+/// Maximum files that a program given by `--name` would map and that are analysed before it runs. The others are analysed
+/// once it runs.
 pub const MAX_EXPECTED_FILES: usize = 256;
 
-/// Entries of the dynamic linker's list that are read.
+/// Maximum entries of `ld.so.cache` that are read.
 pub const MAX_CACHED_LIBRARIES: usize = 65_536;
 
-/// Scripts that name each other as interpreters; the kernel follows as many (`exec_binprm` in `fs/exec.c`).
+/// Maximum chain of scripts that name each other as interpreters, as in the kernel (`exec_binprm` in `fs/exec.c`).
 pub const MAX_SCRIPT_DEPTH: usize = 5;

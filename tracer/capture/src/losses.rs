@@ -1,4 +1,4 @@
-//! What the kernel counted as lost, in words: where, how much, and why. Leaves out what did not occur.
+//! Formats the kernel's loss counters: how much was lost, at which site, and why.
 
 use anyhow::Result;
 use tracer_ebpf::{KernelCounters, SiteCounters};
@@ -6,18 +6,18 @@ use tracer_observe::batch::Totals;
 
 use crate::{attach::Probes, message::Messages};
 
-/// Adds up what the kernel counted as lost, and says where.
+/// Prints each loss counter that is not zero; returns the sums.
 pub(crate) fn say_losses(probes: &mut Probes, messages: Messages) -> Result<Totals> {
     let mut totals = Totals::default();
     let counted = probes.losses()?;
     for (site, counters) in probes.sites().iter().zip(counted) {
-        for (what, records, bytes) in losses(&counters) {
+        for (cause, records, bytes) in site_losses(&counters) {
             totals.lost_records += records;
             totals.lost_bytes += bytes;
             if records > 0 {
                 let path = site.path.display();
                 messages.say(&format!(
-                    "lost at {} of {path}: {records} records, {bytes} bytes: {what}",
+                    "lost at {} of {path}: {records} records, {bytes} bytes: {cause}",
                     site.function
                 ));
             }
@@ -30,16 +30,16 @@ pub(crate) fn say_losses(probes: &mut Probes, messages: Messages) -> Result<Tota
             ));
         }
     }
-    for (what, count) in unplaced_losses(&probes.totals()?) {
+    for (loss, count) in other_losses(&probes.totals()?) {
         if count > 0 {
-            messages.say(&format!("{what}: {count}"));
+            messages.say(&format!("{loss}: {count}"));
         }
     }
     Ok(totals)
 }
 
-/// Every cause of loss that belongs to no site.
-const fn unplaced_losses(totals: &KernelCounters) -> [(&'static str, u64); 6] {
+/// Returns the losses that belong to no site.
+const fn other_losses(totals: &KernelCounters) -> [(&'static str, u64); 6] {
     let KernelCounters {
         target_table_full,
         lifecycle_ring_full,
@@ -47,30 +47,27 @@ const fn unplaced_losses(totals: &KernelCounters) -> [(&'static str, u64); 6] {
         ciphertext_table_full,
         thread_table_full,
         hits_ignored,
-        // No loss.
+        // Not a loss.
         threads_ended: _,
     } = *totals;
     [
         ("processes not traced, too many at once", target_table_full),
-        (
-            "changes of processes not noticed, too many at once",
-            lifecycle_ring_full,
-        ),
+        ("process events lost, too many at once", lifecycle_ring_full),
         ("ends of sockets not noticed, too many at once", socket_table_full),
         (
-            "pieces of ciphertext not looked for, too many at once",
+            "pieces of ciphertext not searched for, too many at once",
             ciphertext_table_full,
         ),
         (
-            "calls whose ciphertext is not looked for, too many threads at once",
+            "calls whose ciphertext is not searched for, too many threads at once",
             thread_table_full,
         ),
         ("probe hits ignored, role or object unknown", hits_ignored),
     ]
 }
 
-/// Every cause of loss of a site: why, records, bytes.
-const fn losses(counters: &SiteCounters) -> [(&'static str, u64, u64); 5] {
+/// Returns the losses of a site: cause, records, bytes.
+const fn site_losses(counters: &SiteCounters) -> [(&'static str, u64, u64); 5] {
     let SiteCounters {
         ring_full_records,
         ring_full_bytes,

@@ -1,16 +1,16 @@
-//! Messages for the user, on their way to whoever prints them.
+//! Messages for the user. This package does not print: the caller decides where messages go.
 
-/// Where messages go. This package prints nothing itself.
+/// A function that receives messages.
 #[derive(Clone, Copy, Debug)]
 pub struct Messages(fn(&str));
 
 impl Messages {
-    /// Hands each message to `write`, which may be called from any thread.
+    /// Sends messages to `write`, which may be called from any thread.
     pub const fn to(write: fn(&str)) -> Self {
         Self(write)
     }
 
-    /// Hands over one message: text without a line end, in which there may be names of processes and files as they are.
+    /// Sends a message without a line end. It may contain names of processes and files, which are not escaped.
     pub fn say(self, message: &str) {
         (self.0)(message);
     }

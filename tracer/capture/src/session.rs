@@ -21,7 +21,7 @@ use crate::{
     clock::{boot_unix_ns, now_ns},
     cpus,
     follow::Follower,
-    following::Following,
+    follower_handle::FollowerHandle,
     losses::say_losses,
     message::Messages,
     rings::{Drained, Drainer},
@@ -83,7 +83,7 @@ impl Attached {
             rings: Drainer::new(rings)?,
             _cpus: cpus::watch(cpus, messages)?,
             switch,
-            following: Following::start(follower, messages)?,
+            following: FollowerHandle::start(follower, messages)?,
             messages,
             pause: LONGEST_PAUSE,
             drained_ns: now_ns(),
@@ -97,7 +97,7 @@ pub struct Capture {
     /// Stops the thread that adds rings when it is dropped.
     _cpus: Sender<()>,
     switch: Switch,
-    following: Following,
+    following: FollowerHandle,
     messages: Messages,
     /// Time until the next drain.
     pause: Duration,
@@ -183,7 +183,7 @@ impl Capture {
             return Ok(None);
         };
         let missing = follower.probes().missing().to_vec();
-        follower.tell_last()?;
+        follower.report_final_positions()?;
         let totals = say_losses(follower.probes(), self.messages)?;
         let thread = thread::Builder::new().name("detach".to_owned());
         Ok(Some(Detaching {

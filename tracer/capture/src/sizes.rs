@@ -1,33 +1,35 @@
-//! How large rings and tables are unless the user says otherwise.
+//! Default sizes of rings and tables.
 
 use tracer_ebpf::MAX_CONNECTIONS;
 
 use crate::{
-    limits::{LARGEST_USUAL_RING_BYTES, MAX_RINGS_BYTES, SMALLEST_USUAL_RING_BYTES, USUAL_CONNECTIONS},
+    limits::{DEFAULT_CONNECTIONS, DEFAULT_RING_BYTES, MAX_RINGS_BYTES, MIN_DEFAULT_RING_BYTES},
     target::{Selection, descriptors_of},
 };
 
-/// Room for as many connections as the selected processes could have open now.
-pub fn usual_connections(selection: &Selection) -> u32 {
-    usual_connections_of(descriptors_of(selection))
+/// Returns the default size of the connection table, in connections: one for each descriptor that the selected processes
+/// have allocated room for.
+pub fn default_connections(selection: &Selection) -> u32 {
+    default_connections_for(descriptors_of(selection))
 }
 
-fn usual_connections_of(descriptors: u64) -> u32 {
+fn default_connections_for(descriptors: u64) -> u32 {
     let most = u32::try_from(MAX_CONNECTIONS).unwrap_or(u32::MAX);
     let descriptors = u32::try_from(descriptors).unwrap_or(u32::MAX).min(most);
-    descriptors.next_power_of_two().clamp(USUAL_CONNECTIONS, most)
+    descriptors.next_power_of_two().clamp(DEFAULT_CONNECTIONS, most)
 }
 
-/// What one CPU can write in the longest time the rings are left alone, as long as all rings together stay in bounds.
-pub fn usual_ring_bytes() -> u32 {
+/// Returns the default size of each CPU's ring, in bytes. It shrinks with the number of online CPUs, so that all rings
+/// together stay below [`MAX_RINGS_BYTES`].
+pub fn default_ring_bytes() -> u32 {
     let cpus = aya::util::online_cpus().map_or(1, |cpus| cpus.len());
-    usual_ring_bytes_of(u32::try_from(cpus).unwrap_or(u32::MAX))
+    default_ring_bytes_for(u32::try_from(cpus).unwrap_or(u32::MAX))
 }
 
-fn usual_ring_bytes_of(cpus: u32) -> u32 {
+fn default_ring_bytes_for(cpus: u32) -> u32 {
     let share = MAX_RINGS_BYTES / cpus.max(1);
-    let largest_power = share.checked_ilog2().map_or(0, |log| 1_u32 << log);
-    largest_power.clamp(SMALLEST_USUAL_RING_BYTES, LARGEST_USUAL_RING_BYTES)
+    let power_of_two = share.checked_ilog2().map_or(0, |log| 1_u32 << log);
+    power_of_two.clamp(MIN_DEFAULT_RING_BYTES, DEFAULT_RING_BYTES)
 }
 
 #[cfg(test)]
@@ -35,15 +37,15 @@ mod tests {
     use super::*;
 
     #[test]
-    fn rings_are_as_large_as_the_bound_of_all_allows() {
+    fn rings_shrink_to_keep_the_bound_on_their_sum() {
         const MIB: u32 = 1024 * 1024;
-        let of = |cpus| usual_ring_bytes_of(cpus) / MIB;
+        let of = |cpus| default_ring_bytes_for(cpus) / MIB;
         assert_eq!([1, 2, 16, 17, 64, 1024].map(of), [16, 16, 16, 8, 4, 1]);
     }
 
     #[test]
-    fn tables_have_room_for_the_connections_there_are_within_bounds() {
-        let of = usual_connections_of;
+    fn the_connection_table_has_room_for_all_descriptors_within_bounds() {
+        let of = default_connections_for;
         assert_eq!([0, 768, 8192, 8193].map(of), [8192, 8192, 8192, 16_384]);
         assert_eq!([65_536, 65_537, u64::MAX].map(of), [65_536; 3]);
     }

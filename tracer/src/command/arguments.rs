@@ -1,4 +1,4 @@
-//! The words of the command line; a contract, stable from the first release.
+//! The command line. Commands and options are stable from the first release.
 
 use std::path::PathBuf;
 
@@ -6,11 +6,11 @@ use clap::{Args, Parser, Subcommand};
 
 #[cfg(feature = "live")]
 use super::live_arguments::{InspectArgs, RecordArgs, TraceArgs};
-use super::show::ShowArgs;
+use super::output_arguments::OutputArgs;
 #[cfg(not(feature = "live"))]
 use super::unavailable::{Unavailable as InspectArgs, Unavailable as RecordArgs, Unavailable as TraceArgs};
 
-/// Streams the HTTP heads of a running gateway's TLS traffic.
+/// Prints the HTTP requests and responses inside the TLS traffic of running processes
 #[derive(Debug, Parser)]
 #[command(name = "tlscope", version, disable_help_subcommand = true)]
 pub(super) struct CommandLine {
@@ -20,15 +20,15 @@ pub(super) struct CommandLine {
 
 #[derive(Debug, Subcommand)]
 pub(super) enum Command {
-    /// Attach to running processes and stream their requests and responses
+    /// Attach to running processes and print their requests and responses
     Trace(Box<TraceArgs>),
-    /// Say what would be probed in a process or file, how it was found, and what will not be seen
+    /// Show what would be probed in a process or file, how it was found, and what cannot be traced
     Inspect(InspectArgs),
-    /// Attach to running processes and write raw records to a tape: plaintext, secrets included
+    /// Attach to running processes and write raw records to a tape, which contains plaintext and secrets
     Record(RecordArgs),
-    /// Stream the requests and responses of a tape; needs no root
+    /// Print the requests and responses of a tape; needs no root
     Replay(Box<ReplayArgs>),
-    /// Print the JSON Schema of the lines of `-o json`
+    /// Print the JSON Schema of the output of `-o json`
     Schema,
 }
 
@@ -38,7 +38,7 @@ pub(super) struct ReplayArgs {
     #[arg(value_name = "FILE")]
     pub(super) tape: PathBuf,
     #[command(flatten)]
-    pub(super) show: ShowArgs,
+    pub(super) output: OutputArgs,
 }
 
 #[cfg(test)]

@@ -1,7 +1,5 @@
-//! `tlscope inspect`: what would be probed, how it was found, and what will not be seen.
-//!
-//! In: a process or an ELF file. Out: one object for each file that carries, or might carry, a TLS library, and for a
-//! process on stderr what the kernel does not offer; nothing is attached.
+//! `tlscope inspect`: shows what would be probed in processes or a file, how it was found, and what cannot be traced.
+//! Attaches nothing.
 
 use std::{
     collections::BTreeSet,
@@ -19,12 +17,12 @@ use tracer_capture::{
 };
 use tracer_observe::output::{Shown, write_json};
 
-use super::live_arguments::{InspectArgs, InspectWhat};
+use super::live_arguments::{InspectArgs, InspectTarget};
 use crate::{messages::say, outcome::Outcome};
 
-/// Prints what is known of the files of processes, or of one file; fails in one line if there is nothing to probe.
+/// Prints one object for each file with a TLS library. Fails if there is nothing to probe.
 pub(super) fn run(arguments: &InspectArgs) -> Result<Outcome> {
-    let InspectWhat { pid, name, file } = &arguments.what;
+    let InspectTarget { pid, name, file } = &arguments.target;
     let files = match (pid, name, file) {
         (Some(pid), _, _) => inspect_processes(&BTreeSet::from([*pid]))?,
         (None, Some(name), _) => inspect_processes(&named(name)?)?,
@@ -32,9 +30,9 @@ pub(super) fn run(arguments: &InspectArgs) -> Result<Outcome> {
         (None, None, None) => Vec::new(),
     };
     let json = arguments
-        .output
+        .format
         .as_deref()
-        .map_or_else(|| !stdout().is_terminal(), |form| form == "json");
+        .map_or_else(|| !stdout().is_terminal(), |format| format == "json");
     match print(&files, json) {
         Err(error) if error.kind() != io::ErrorKind::BrokenPipe => Err(error.into()),
         Ok(()) | Err(_) => Ok(Outcome::Done),
@@ -48,7 +46,7 @@ fn named(name: &str) -> Result<BTreeSet<u32>, target::Error> {
     })
 }
 
-/// Gives the files of all these processes; fails if none of them has anything to probe, and else says of which that is.
+/// Returns the files of all these processes. Prints why a process has nothing to probe; fails if that is true of all.
 fn inspect_processes(pids: &BTreeSet<u32>) -> Result<Vec<FileLine>> {
     let kernel = attach::check_kernel();
     let mut resolver = Resolver::default();
@@ -71,7 +69,7 @@ fn inspect_processes(pids: &BTreeSet<u32>) -> Result<Vec<FileLine>> {
     Ok(files)
 }
 
-/// Gives the files that carry a TLS library, and those that carry one that cannot be probed.
+/// Returns the files with a TLS library, whether it can be probed or not.
 fn inspect_process(
     resolver: &mut Resolver,
     pid: u32,
@@ -92,7 +90,7 @@ fn inspect_process(
         .collect())
 }
 
-/// Analyses one file, beside the crypto libraries in its folder: the structures of its connections are theirs.
+/// Analyses one file together with the crypto libraries in its folder, which define some of the structures it uses.
 fn inspect_file(path: &Path) -> Result<Vec<FileLine>> {
     let target = Target::of_file(path)?;
     let resolved = Resolver::default().resolve(&target);
@@ -125,7 +123,7 @@ fn print(files: &[FileLine], json: bool) -> io::Result<()> {
     out.flush()
 }
 
-/// What several processes have in common, once, in the order in which it was found.
+/// Groups equal texts, in the order in which they were found, with the processes of each.
 fn grouped(files: &[FileLine]) -> Vec<(String, Vec<String>)> {
     let mut grouped: Vec<(String, Vec<String>)> = Vec::new();
     for file in files {
@@ -138,7 +136,7 @@ fn grouped(files: &[FileLine]) -> Vec<(String, Vec<String>)> {
     grouped
 }
 
-/// A file, as it is printed.
+/// The object that is printed for a file.
 #[derive(Debug, Serialize)]
 struct FileLine {
     v: u8,
@@ -186,7 +184,7 @@ struct FunctionLine {
     proof: &'static str,
 }
 
-/// Where a probe finds what its hook is about.
+/// Where a probe reads the operands of its hook.
 #[derive(Debug, Serialize)]
 struct OperandsLine {
     object: String,
@@ -202,19 +200,19 @@ struct OperandsLine {
     written_to: Option<String>,
 }
 
-/// What no probe of this version sees, whatever the file.
+/// What cannot be traced in any file.
 const UNSEEN: &str = "SSL_sendfile and other kernel TLS: the plaintext does not pass through the library";
 
-/// The same of `GnuTLS`.
+/// What cannot be traced in `GnuTLS`.
 const UNSEEN_OF_GNUTLS: &str =
     "what gnutls_record_recv_packet hands out, and what the kernel sends and receives by kernel TLS";
 
-/// What is not seen either, where the public functions are probed.
+/// What cannot be traced besides if the public functions are probed.
 const UNSEEN_BEHIND: &str =
     "SSL objects used through BIO_f_ssl (BIO_read, BIO_write): the library does not call its own entry points there";
 
 impl FileLine {
-    /// A line for each plan of a file, or one that says why there is none.
+    /// Returns a line for each plan of a file, or one with the reason why there is none.
     fn all(pid: Option<u32>, path: &Path, resolution: &Resolution) -> Vec<Self> {
         let findings = match resolution {
             Resolution::Plans(plans) => {
@@ -286,7 +284,7 @@ impl PlanLine {
         lines.push(format!("addresses  {addresses}"));
         lines.push(format!("negotiated {negotiated}"));
         lines.extend(unseen.iter().map(|what| format!("unseen     {what}")));
-        // The file chose some of these words.
+        // Some of these texts come from the file.
         let lines: Vec<_> = lines.iter().map(|line| Shown(line).to_string()).collect();
         format!("  {}\n", lines.join("\n  "))
     }
@@ -354,7 +352,7 @@ impl OperandsLine {
     }
 }
 
-/// Shows an operand as its place, the loads from there, and its width: `[r1+0x0]:8`.
+/// Formats an operand as its place, the loads from there, and its width: `[r1+0x0]:8`.
 fn shown_operand(operand: &Operand) -> String {
     let place = match operand.place {
         Place::Register(number) => format!("r{number}"),
@@ -366,7 +364,7 @@ fn shown_operand(operand: &Operand) -> String {
     format!("{address}:{}", operand.width)
 }
 
-/// The version that is stated, else what is known of it.
+/// Returns the version that the library states, or a lower bound.
 fn version(library: &Library) -> Option<String> {
     let stated = library.version.as_ref().map(|version| version.text.clone());
     stated.or_else(|| {
@@ -411,7 +409,7 @@ fn addresses(plan: &ProbePlan) -> String {
     }
 }
 
-/// What of a handshake's result can be read, and what the library's code does not give away.
+/// Returns which results of a handshake can be read, and for which no offset was found in the library's code.
 fn negotiated(facts: &Facts) -> String {
     let cipher = facts.session.and(facts.session_cipher).and(facts.cipher_name);
     let all = [

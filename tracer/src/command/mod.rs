@@ -1,12 +1,12 @@
-//! The command line, and what its five commands do.
+//! The command line and its commands.
 //!
-//! In: the words that were typed. Out: lines on stdout, everything else on stderr, and an exit code. Refuses wrong
-//! usage with exit code 2, before anything is attached or printed.
+//! Data goes to stdout and everything else to stderr. The exit code is 0 for success, 1 for a failure and 2 for wrong usage,
+//! which is reported before anything is attached or printed.
 
 mod arguments;
 #[cfg(feature = "live")]
 mod live_arguments;
-mod show;
+mod output_arguments;
 #[cfg(feature = "live")]
 mod trace;
 #[cfg(feature = "live")]
@@ -28,9 +28,9 @@ use self::arguments::{Command, CommandLine};
 use self::{unavailable as inspect, unavailable as record, unavailable as trace};
 #[cfg(feature = "live")]
 use crate::messages;
-use crate::{messages::say, outcome::Outcome, secrecy};
+use crate::{core_dumps, messages::say, outcome::Outcome};
 
-/// Runs the command line; errors are said once, in one line.
+/// Parses the command line and runs the command. Prints its error, if any, on one line.
 pub(crate) fn run() -> ExitCode {
     let outcome = match CommandLine::try_parse() {
         Ok(CommandLine { command }) => dispatch(&command),
@@ -45,15 +45,15 @@ pub(crate) fn run() -> ExitCode {
         }
     };
     #[cfg(feature = "live")]
-    messages::finish();
+    messages::flush();
     code
 }
 
 fn dispatch(command: &Command) -> Result<Outcome> {
     match command {
-        // They see no plaintext.
+        // These handle no plaintext.
         Command::Inspect(_) | Command::Schema => {}
-        Command::Trace(_) | Command::Record(_) | Command::Replay(_) => secrecy::forbid_core_dumps(),
+        Command::Trace(_) | Command::Record(_) | Command::Replay(_) => core_dumps::disable(),
     }
     match command {
         Command::Trace(arguments) => trace::run(arguments),
@@ -64,7 +64,7 @@ fn dispatch(command: &Command) -> Result<Outcome> {
     }
 }
 
-/// Help and version are answers and not failures; clap knows which.
+/// Prints an error of clap, or the text of `--help` and `--version`, which exit with 0.
 fn reject(usage: &clap::Error) -> ExitCode {
     let code = u8::try_from(usage.exit_code()).unwrap_or(2);
     match usage.print() {

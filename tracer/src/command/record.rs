@@ -1,4 +1,4 @@
-//! `tlscope record`: attach, and write raw records to a tape.
+//! `tlscope record`: attaches to processes and writes their raw records to a tape.
 
 use std::{
     fs::{self, File},
@@ -17,7 +17,6 @@ use tracer_observe::{
 use super::live_arguments::RecordArgs;
 use crate::{consumer::Consumer, engine, messages::say, outcome::Outcome};
 
-/// Records running processes.
 pub(super) fn run(arguments: &RecordArgs) -> Result<Outcome> {
     let path = &arguments.tape;
     let kernel = engine::check()?;
@@ -31,7 +30,7 @@ pub(super) fn run(arguments: &RecordArgs) -> Result<Outcome> {
                 "{} will hold plaintext, secrets included; it is readable by its owner alone",
                 path.display()
             ));
-            Ok(Box::new(Tape(Some(Writer::new(file, header)?))))
+            Ok(Box::new(TapeConsumer(Some(Writer::new(file, header)?))))
         },
     );
     if outcome.is_err() {
@@ -40,17 +39,17 @@ pub(super) fn run(arguments: &RecordArgs) -> Result<Outcome> {
     outcome
 }
 
-/// Leaves no empty file behind when nothing could be attached; the error that is reported is that one.
+/// Removes the tape if attaching failed before its header was written.
 fn remove_if_empty(path: &Path) {
     if fs::metadata(path).is_ok_and(|metadata| metadata.len() == 0) {
         drop(fs::remove_file(path));
     }
 }
 
-/// Writes batches as they are, until it is concluded.
-struct Tape(Option<Writer<BufWriter<File>>>);
+/// The consumer that writes a tape; `None` once it is concluded.
+struct TapeConsumer(Option<Writer<BufWriter<File>>>);
 
-impl Consumer for Tape {
+impl Consumer for TapeConsumer {
     fn batch(&mut self, batch: Batch) -> Result<Flow> {
         if let Self(Some(writer)) = self {
             writer.batch(&batch)?;

@@ -1,4 +1,4 @@
-//! `tlscope replay`: a tape through everything above the kernel.
+//! `tlscope replay`: prints the exchanges of a tape. Needs no root.
 
 use anyhow::{Context as _, Result};
 use tracer_observe::{
@@ -6,20 +6,25 @@ use tracer_observe::{
     tape::{self, Reader},
 };
 
-use super::{arguments::ReplayArgs, show};
-use crate::{consumer::Consumer as _, messages::say, outcome::Outcome, stream::Stream, totals::say_totals};
+use super::{
+    arguments::ReplayArgs,
+    output_arguments::{blocking_writer, pipeline_options},
+};
+use crate::{
+    consumer::Consumer as _, messages::say, outcome::Outcome, pipeline_consumer::PipelineConsumer, totals::say_totals,
+};
 
-/// Streams the exchanges of a tape; of a tape that is cut short, those before the cut.
+/// Prints the exchanges of a tape; of a truncated tape, those before the cut, and fails.
 pub(super) fn run(arguments: &ReplayArgs) -> Result<Outcome> {
     let name = arguments.tape.display();
     let mut tape = Reader::open(&arguments.tape).with_context(|| name.to_string())?;
-    let options = show::options(&arguments.show, show::writer(&arguments.show)?)?;
+    let options = pipeline_options(&arguments.output, blocking_writer(&arguments.output)?)?;
     let pipeline = Pipeline::new(tape.header(), options);
-    let mut stream = Box::new(Stream(pipeline));
+    let mut consumer = Box::new(PipelineConsumer(pipeline));
     let end = loop {
         match tape.next_batch() {
             Ok(Some(batch)) => {
-                if stream.batch(batch)? == Flow::Done {
+                if consumer.batch(batch)? == Flow::Done {
                     break Ok(());
                 }
             }
@@ -28,9 +33,9 @@ pub(super) fn run(arguments: &ReplayArgs) -> Result<Outcome> {
         }
     };
     let totals = tape.totals().unwrap_or_default();
-    stream.conclude(totals)?;
-    let summary = stream.summary();
-    stream.close()?;
+    consumer.conclude(totals)?;
+    let summary = consumer.summary();
+    consumer.close()?;
     say_totals(summary.as_ref(), totals);
     Ok(outcome(end, &arguments.tape))
 }

@@ -1,4 +1,4 @@
-//! `tlscope schema`: prints the JSON Schema of the lines of `-o json`.
+//! `tlscope schema`: prints the JSON Schema of the output of `-o json`.
 
 use std::io::{self, Write as _, stdout};
 
@@ -7,7 +7,7 @@ use tracer_observe::output::SCHEMA;
 
 use crate::outcome::Outcome;
 
-/// Prints the schema; a reader that goes away is not a failure.
+/// Prints the schema. A broken pipe is not a failure.
 pub(super) fn run() -> Result<Outcome> {
     match stdout().write_all(SCHEMA.as_bytes()) {
         Err(error) if error.kind() != io::ErrorKind::BrokenPipe => Err(error.into()),

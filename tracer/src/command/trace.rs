@@ -1,4 +1,4 @@
-//! `tlscope trace`: attach, decode, stream.
+//! `tlscope trace`: attaches to processes and prints their exchanges.
 
 use std::io::stdout;
 
@@ -8,37 +8,36 @@ use tracer_observe::pipeline::Pipeline;
 
 use super::{
     live_arguments::TraceArgs,
-    show::{self, ShowArgs},
+    output_arguments::{OutputArgs, pipeline_options},
 };
 use crate::{
     engine,
     limits::MAX_OUTPUT_BYTES,
+    line_queue::{LineQueue, WhenFull},
     outcome::Outcome,
-    private,
-    stream::Stream,
-    writer::{Queue, WhenFull},
+    pipeline_consumer::PipelineConsumer,
+    private_file,
 };
 
-/// Streams the exchanges of running processes.
 pub(super) fn run(arguments: &TraceArgs) -> Result<Outcome> {
     let kernel = engine::check()?;
-    let lines = queue(&arguments.show)?;
-    let options = show::options(&arguments.show, lines.clone())?;
-    let flags = if arguments.show.connections {
+    let lines = open_output(&arguments.output)?;
+    let options = pipeline_options(&arguments.output, lines.clone())?;
+    let flags = if arguments.output.connections {
         SettingFlags::CONNECTIONS
     } else {
         SettingFlags::default()
     };
     engine::run(&kernel, arguments.live.request(flags), Some(lines), |header| {
-        Ok(Box::new(Stream(Pipeline::new(header, options))))
+        Ok(Box::new(PipelineConsumer(Pipeline::new(header, options))))
     })
 }
 
-/// Opens where lines go, through a thread that nobody has to wait for but for a file's sake.
-fn queue(show: &ShowArgs) -> Result<Queue> {
-    let queue = match &show.file {
-        Some(path) => Queue::start("write", private::create(path)?, MAX_OUTPUT_BYTES, WhenFull::Wait),
-        None => Queue::start("write", stdout(), MAX_OUTPUT_BYTES, WhenFull::Drop),
+/// Opens the output behind a queue that blocks for a file only.
+fn open_output(output: &OutputArgs) -> Result<LineQueue> {
+    let queue = match &output.file {
+        Some(path) => LineQueue::start("write", private_file::create(path)?, MAX_OUTPUT_BYTES, WhenFull::Wait),
+        None => LineQueue::start("write", stdout(), MAX_OUTPUT_BYTES, WhenFull::Drop),
     };
     Ok(queue?)
 }

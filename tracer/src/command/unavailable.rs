@@ -1,4 +1,4 @@
-//! The commands of a build that cannot trace.
+//! Stands in for the commands that need the kernel, in a build without the feature `live`.
 
 use std::ffi::OsString;
 
@@ -7,14 +7,14 @@ use clap::Args;
 
 use crate::outcome::Outcome;
 
-/// Whatever stands behind such a command.
+/// Any arguments.
 #[derive(Args, Debug)]
 pub(super) struct Unavailable {
     #[arg(hide = true, trailing_var_arg = true, allow_hyphen_values = true)]
     words: Vec<OsString>,
 }
 
-/// Says why the command cannot be run.
+/// Fails with the reason.
 pub(super) fn run(_arguments: &Unavailable) -> Result<Outcome> {
     bail!("this build cannot trace: built without the feature `live`")
 }

@@ -1,12 +1,9 @@
-//! Tracing a running system until it is enough.
-//!
-//! In: what is to be traced, and a consumer. Out: records, drained into it. Refuses what cannot be traced, with the reason,
-//! before anything is printed.
+//! Traces running processes: attaches, drains the rings into a consumer until the trace ends, and detaches.
 
-mod queue;
-mod work;
+mod batch_queue;
+mod consumer_thread;
 mod session;
-mod ending;
+mod shutdown;
 
 use std::time::Duration;
 
@@ -21,30 +18,30 @@ use tracer_capture::{
 use tracer_observe::batch::Header;
 
 use self::{
-    ending::end,
+    consumer_thread::ConsumerThread,
     session::{Session, Signals},
-    work::Work,
+    shutdown::shut_down,
 };
 use crate::{
     consumer::Consumer,
+    line_queue::LineQueue,
     messages::{self, say},
     outcome::Outcome,
-    writer::Queue,
 };
 
-/// What is to be traced, and how.
+/// What to trace.
 pub(crate) struct Request {
-    /// Which processes.
+    /// The processes.
     pub(crate) selection: Selection,
-    /// How much is captured, and how much room it has.
+    /// Limits and sizes of the capture.
     pub(crate) options: Options,
-    /// For how long; until a signal if there is no time.
+    /// How long; `None` until a signal.
     pub(crate) duration: Option<Duration>,
 }
 
-/// Checks that this kernel, and these privileges, allow tracing at all; nothing has been opened or attached then.
+/// Checks that this kernel and the privileges of this process allow tracing. Opens and attaches nothing.
 pub(crate) fn check() -> Result<Kernel> {
-    // Else each text that is read of an image may take two megabytes.
+    // Reading an image touches single pages of large zeroed buffers; with huge pages each would take two megabytes.
     let _unsupported = disable_transparent_huge_pages(true).is_err();
     let kernel = attach::check().map_err(|reason| anyhow!("{reason}"))?;
     if let Some(undescribed) = kernel.undescribed {
@@ -53,12 +50,12 @@ pub(crate) fn check() -> Result<Kernel> {
     Ok(kernel)
 }
 
-/// Attaches, then drains into the consumer that `consumer` makes of the header, until it is enough. `lines`
-/// is where the consumer's lines wait, if it does not write them itself.
+/// Attaches and traces until the end of the trace. `consumer` creates the consumer from the header; `lines` is the queue
+/// of its output, if it has one. Fails before anything is printed if nothing can be traced.
 pub(crate) fn run(
     kernel: &Kernel,
     request: Request,
-    lines: Option<Queue>,
+    lines: Option<LineQueue>,
     consumer: impl FnOnce(&Header) -> Result<Box<dyn Consumer>>,
 ) -> Result<Outcome> {
     let Request {
@@ -66,19 +63,19 @@ pub(crate) fn run(
         options,
         duration,
     } = request;
-    messages::begin()?;
+    messages::start_thread()?;
     let attached = Attached::attach(kernel, options, selection, Messages::to(say))?;
-    let work = Work::start(consumer(&attached.header())?, lines)?;
+    let consumer = ConsumerThread::start(consumer(&attached.header())?, lines)?;
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-    runtime.block_on(drain(Session::start(attached, duration, work)?))
+    runtime.block_on(trace(Session::start(attached, duration, consumer)?))
 }
 
-/// Drains until it is enough, detaches, and says the totals. A signal while it ends is the end.
-async fn drain(mut session: Session) -> Result<Outcome> {
+/// Drains and shuts down. A signal during the shutdown ends it at once.
+async fn trace(mut session: Session) -> Result<Outcome> {
     let mut signals = Signals::new()?;
     let stop = session.drain_until_stopped(&mut signals).await?;
     tokio::select! {
-        outcome = end(session, stop) => outcome,
+        outcome = shut_down(session, stop) => outcome,
         () = signals.any() => Ok(Outcome::Done),
     }
 }

@@ -1,9 +1,9 @@
-//! Draining records until it is enough.
+//! The main loop of a trace.
 //!
-//! One thread drains the rings on a timer and watches signals; another one, behind a bounded queue, consumes; a third
-//! follows processes, and where descriptors have to be looked up, a fourth does that; what is printed is written by a
-//! thread of its own, and what is said by another. When the queue is full the rings hold the records, and the kernel
-//! counts what they lose; processes are followed all the same.
+//! The main thread drains the rings and waits for signals. It must never block, so everything slow has a thread of its
+//! own: the consumer, behind a bounded queue; following processes and looking up descriptors, in `tracer-capture`; writing
+//! output and messages. When the queue is full, captured data stays in the rings and the kernel counts what does not fit,
+//! but process events are still read, so that processes are followed.
 
 use std::{os::fd::AsFd as _, time::Duration};
 
@@ -19,58 +19,59 @@ use tracer_observe::{
     pipeline::Flow,
 };
 
-use super::work::Work;
+use super::consumer_thread::ConsumerThread;
 use crate::{limits::MAX_DRAIN_BYTES, messages::say};
 
-/// A capture, and the thread that consumes what it gives.
+/// A capture and its consumer.
 pub(super) struct Session {
     pub(super) capture: Capture,
-    pub(super) work: Work,
+    pub(super) consumer: ConsumerThread,
     duration: Option<Duration>,
-    /// What was refused, and not handed over because the queue was full.
-    unsent: Vec<(Subject, Figures)>,
+    /// Health of batches that were not sent because the queue was full.
+    unsent_health: Vec<(Subject, Figures)>,
 }
 
-/// Why draining came to an end.
+/// Why draining stopped.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(super) enum Stop {
-    /// A signal, or the time is over.
-    Asked,
-    /// The consumer has enough, or failed.
+    /// A signal, or the end of `--duration`.
+    Requested,
+    /// The consumer needs no more, or failed.
     Enough,
-    /// There is nothing left to trace.
+    /// Every traced process has exited.
     AllEnded,
 }
 
 impl Session {
-    /// Starts the threads; the probes do not report yet.
-    pub(super) fn start(attached: Attached, duration: Option<Duration>, work: Work) -> Result<Self> {
+    /// Starts the threads of the capture. The probes are not enabled yet.
+    pub(super) fn start(attached: Attached, duration: Option<Duration>, consumer: ConsumerThread) -> Result<Self> {
         Ok(Self {
-            work,
+            consumer,
             capture: attached.start()?,
             duration,
-            unsent: Vec::new(),
+            unsent_health: Vec::new(),
         })
     }
 
-    /// Lets the probes report, and drains into the consumer until it is enough.
+    /// Enables the probes and drains until the trace ends.
     pub(super) async fn drain_until_stopped(&mut self, signals: &mut Signals) -> Result<Stop> {
         self.capture.start_reporting()?;
-        // Whoever reads this may send a signal at once.
+        // Printed only now that signals are handled: a script that waits for this line may send one at once.
         say("ready");
         let time_is_over = sleep(self.duration.unwrap_or(Duration::MAX));
-        let urgent = self.capture.as_fd().try_clone_to_owned()?;
-        // SAFETY: an owned descriptor stays open, and stays the same, until it is dropped.
-        let urgent = unsafe { AsyncFd::register_with_interest(urgent, Interest::READABLE) }?;
+        let wakeup = self.capture.as_fd().try_clone_to_owned()?;
+        // SAFETY: the `AsyncFd` owns the descriptor and never replaces it, so it stays open and refers to the same file
+        // until it is deregistered and closed on drop.
+        let wakeup = unsafe { AsyncFd::register_with_interest(wakeup, Interest::READABLE) }?;
         tokio::pin!(time_is_over);
         loop {
             tokio::select! {
                 () = sleep(self.capture.pause()) => {}
-                ready = urgent.readable() => ready?.clear_ready(),
-                () = &mut time_is_over => return Ok(Stop::Asked),
-                () = signals.any() => return Ok(Stop::Asked),
+                ready = wakeup.readable() => ready?.clear_ready(),
+                () = &mut time_is_over => return Ok(Stop::Requested),
+                () = signals.any() => return Ok(Stop::Requested),
             }
-            if self.hand_over() == Flow::Done {
+            if self.drain() == Flow::Done {
                 return Ok(Stop::Enough);
             }
             if self.capture.all_ended() {
@@ -79,30 +80,31 @@ impl Session {
         }
     }
 
-    /// Drains the rings into the queue; if that is full, what happened to processes alone.
-    pub(super) fn hand_over(&mut self) -> Flow {
-        if self.work.is_overfull() {
+    /// Drains the rings into the queue; without captured data if the queue is full.
+    pub(super) fn drain(&mut self) -> Flow {
+        if self.consumer.is_overfull() {
             return Flow::Continue;
         }
-        let bound = if self.work.is_full() { 0 } else { MAX_DRAIN_BYTES };
+        let bound = if self.consumer.is_full() { 0 } else { MAX_DRAIN_BYTES };
         let (mut batch, _) = self.capture.drain(bound);
-        // The queue counts bytes, and must not grow without them.
+        // The queue is bounded in bytes: batches without records must not pile up in it.
         if bound == 0 && batch.is_empty() {
-            self.unsent.append(&mut batch.health);
-            // What was refused is worth keeping, and comes every other second.
-            self.unsent.retain(|(_, figures)| figures.dropped > 0);
+            self.unsent_health.append(&mut batch.health);
+            // Fill levels would be outdated when they are sent. Counts of dropped records are kept; they come every other
+            // second at most.
+            self.unsent_health.retain(|(_, figures)| figures.dropped > 0);
             return Flow::Continue;
         }
-        batch.health.append(&mut self.unsent);
-        self.work.send(batch)
+        batch.health.append(&mut self.unsent_health);
+        self.consumer.send(batch)
     }
 
-    /// Drains what is left once nothing is added any more; returns whether that was all, or nobody takes it.
-    pub(super) fn hand_over_rest(&mut self) -> bool {
-        while !self.work.is_full() {
+    /// Drains the rest after the probes were disabled. Returns false if the queue is full and this must be called again.
+    pub(super) fn drain_rest(&mut self) -> bool {
+        while !self.consumer.is_full() {
             let (batch, leftover) = self.capture.drain(MAX_DRAIN_BYTES);
             let last = batch.is_empty() && !leftover;
-            if self.work.send(batch) == Flow::Done || last {
+            if self.consumer.send(batch) == Flow::Done || last {
                 return true;
             }
         }
@@ -110,10 +112,11 @@ impl Session {
     }
 }
 
-/// The signals that mean: enough.
+/// The signals that end a trace.
 pub(super) struct Signals([Signal; 3]);
 
 impl Signals {
+    /// Installs the handlers.
     pub(super) fn new() -> Result<Self> {
         let of = |kind| signal(kind);
         Ok(Self([
@@ -123,6 +126,7 @@ impl Signals {
         ]))
     }
 
+    /// Waits for any of them.
     pub(super) async fn any(&mut self) {
         let Self([interrupt, terminate, hangup]) = self;
         tokio::select! {

@@ -1,29 +1,28 @@
-//! The one voice in which the program speaks to its user, on stderr.
-//!
-//! In: a message, in which there may be names of processes and files. Out: one line, but for a verifier's log. Refuses
-//! to let such a name end a line or command the terminal: this is the one place where stderr is written to.
+//! Messages to the user. All writes to stderr go through this module, which escapes names of processes and files: a name
+//! must not start a line or contain a terminal escape sequence.
+
 #[cfg(feature = "live")]
-mod queued;
+mod stderr_thread;
 
 use std::io::{Write as _, stderr};
 
 use tracer_observe::output::Shown;
 
 #[cfg(feature = "live")]
-pub(crate) use queued::{begin, finish};
+pub(crate) use stderr_thread::{flush, start_thread};
 
-/// Says one message, on one line but for a verifier's log.
+/// Prints a message. It is one line, except that a verifier's log keeps its lines.
 pub(crate) fn say(message: &str) {
-    let line = spoken(message);
+    let line = format_line(message);
     #[cfg(feature = "live")]
-    if queued::take(&line) {
+    if stderr_thread::send(&line) {
         return;
     }
     drop(stderr().write_all(line.as_bytes()));
 }
 
-/// Spells out what would end the line, and sets off the lines of a verifier's log so that none looks like a message.
-fn spoken(message: &str) -> String {
+/// Escapes control characters, and indents the lines of a verifier's log so that none looks like a message.
+fn format_line(message: &str) -> String {
     let Some((message, log)) = message.split_once(LOG) else {
         return format!("tlscope: {}\n", Shown(message));
     };
@@ -31,7 +30,7 @@ fn spoken(message: &str) -> String {
     format!("tlscope: {}{LOG}\n{}", Shown(message), log.concat())
 }
 
-/// What aya says before a verifier's log.
+/// The text that aya puts before a verifier's log.
 const LOG: &str = "Verifier output: ";
 
 #[cfg(test)]
@@ -39,7 +38,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_name_cannot_command_the_terminal_or_begin_a_line() {
+    fn a_name_cannot_control_the_terminal_or_start_a_line() {
         for (message, line) in [
             (
                 "attached to \u{1b}[31mx\r\u{9b}y",
@@ -51,14 +50,14 @@ mod tests {
             ),
             ("a\u{2028}b\u{202e}c\u{7f}", "tlscope: a\\u{2028}b\\u{202e}c\\u{7f}\n"),
         ] {
-            assert_eq!(spoken(message), line);
+            assert_eq!(format_line(message), line);
         }
     }
 
     #[test]
-    fn a_verifiers_log_keeps_its_lines_and_none_of_them_is_a_message() {
+    fn a_verifiers_log_keeps_its_lines_and_indents_them() {
         assert_eq!(
-            spoken("refused. Verifier output: 0: R1=ctx()\n1: exit\ntlscope: ready"),
+            format_line("refused. Verifier output: 0: R1=ctx()\n1: exit\ntlscope: ready"),
             "tlscope: refused. Verifier output: \n    0: R1=ctx()\n    1: exit\n    tlscope: ready\n"
         );
     }

@@ -19,7 +19,7 @@ use aya::{
 use tracer_ebpf::MAX_CPUS;
 
 use super::{Error, Ring, mappings::Watched};
-use crate::limits::{MAX_RINGS_BYTES, SMALLEST_USUAL_RING_BYTES};
+use crate::limits::{MAX_RINGS_BYTES, MIN_DEFAULT_RING_BYTES};
 
 /// No ring is about to be added.
 const NO_HOLD: u64 = u64::MAX;
@@ -141,7 +141,7 @@ impl Cpus {
         let bytes = if within {
             self.ring_bytes
         } else {
-            self.ring_bytes.min(SMALLEST_USUAL_RING_BYTES)
+            self.ring_bytes.min(MIN_DEFAULT_RING_BYTES)
         };
         let ring = Ring::make(bytes).map_err(Error::map("RINGS"))?;
         self.all_bytes += u64::from(bytes);

@@ -8,7 +8,7 @@ use std::io;
 
 use perf_event::{Builder, Sampler, data::Record, events::Software};
 
-use crate::{limits::MAPPINGS_BYTES, target::Life};
+use crate::{limits::MAPPINGS_BYTES, target::ProcessEvent};
 
 /// The perf buffers of all online CPUs.
 #[derive(Debug)]
@@ -51,18 +51,18 @@ impl Mappings {
     }
 
     /// Reads the events since the last call.
-    pub fn take(&mut self, mut emit: impl FnMut(Life)) {
+    pub fn take(&mut self, mut emit: impl FnMut(ProcessEvent)) {
         for Watched(sampler) in &mut self.watched {
             while let Some(record) = sampler.next_record() {
                 match record.parse_record() {
-                    Ok(Record::Mmap2(mapped)) => emit(Life::Mapped { pid: mapped.pid }),
-                    Ok(Record::Mmap(mapped)) => emit(Life::Mapped { pid: mapped.pid }),
+                    Ok(Record::Mmap2(mapped)) => emit(ProcessEvent::Mmap { pid: mapped.pid }),
+                    Ok(Record::Mmap(mapped)) => emit(ProcessEvent::Mmap { pid: mapped.pid }),
                     // The parent's pid is that of the child for a thread.
-                    Ok(Record::Fork(forked)) if self.forks && forked.pid != forked.ppid => emit(Life::Forked {
+                    Ok(Record::Fork(forked)) if self.forks && forked.pid != forked.ppid => emit(ProcessEvent::Fork {
                         pid: forked.pid,
                         parent: forked.ppid,
                     }),
-                    Ok(Record::Lost(_)) | Err(_) => emit(Life::Overlooked),
+                    Ok(Record::Lost(_)) | Err(_) => emit(ProcessEvent::Lost),
                     Ok(_) => {}
                 }
             }
@@ -96,7 +96,7 @@ mod tests {
     #[ignore = "needs the privilege to watch all processes: scripts/test runs it"]
     fn only_an_executable_mapping_is_reported() {
         let mut mappings = Mappings::watch(false).unwrap();
-        let own = Life::Mapped {
+        let own = ProcessEvent::Mmap {
             pid: std::process::id(),
         };
         let mut is_reported = |access| {
@@ -117,12 +117,12 @@ mod tests {
             let mut mappings = Mappings::watch(asked).unwrap();
             let mut child = Command::new("true").spawn().unwrap();
             child.wait().unwrap();
-            let forked = Life::Forked {
+            let forked = ProcessEvent::Fork {
                 pid: child.id(),
                 parent: std::process::id(),
             };
             let mut reported = false;
-            mappings.take(|life| reported |= life == forked);
+            mappings.take(|event| reported |= event == forked);
             assert_eq!(reported, asked);
         }
     }

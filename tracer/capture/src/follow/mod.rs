@@ -1,22 +1,22 @@
-//! Following what is traced as it lives: which processes there are, which files they map, which probes those need.
+//! Follows the traced processes through fork, exec, mmap and exit, and attaches the probes that they need.
 //!
-//! In: what was asked for, and then what happens to processes. Out: probes in place, sites announced before their first
-//! record, one line for each process or file that is attached to, and one for each asked for that is not. Forgets what
-//! has ended.
+//! The follower runs in a thread of its own, because analysing a file takes longer than the rings can wait. It receives
+//! process events from the draining thread and hands back announced sites, records and health ([`FollowOutput`]). Events
+//! can be lost, so it compares its list with `/proc` and the kernel's table every other second.
 
 mod output;
-mod accounts;
-mod losses;
-mod sweeps;
-mod watch;
-mod notices;
-mod look;
-mod ahead;
-mod begin;
-mod reached;
+mod processes;
+mod loss_tracker;
+mod sweep_schedule;
+mod poller;
+mod process_log;
+mod scan;
+mod preattach;
+mod initial_scan;
+mod positions;
 mod sweep;
 mod poll;
-mod run;
+mod event_loop;
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -27,7 +27,10 @@ use std::{
 use tracer_observe::batch::ProcessEntry;
 
 pub(crate) use self::output::FollowOutput;
-use self::{accounts::Accounts, losses::Losses, notices::Notices, sweeps::Sweeps, watch::Watch};
+use self::{
+    loss_tracker::LossTracker, poller::Poller, process_log::ProcessLog, processes::Processes,
+    sweep_schedule::SweepSchedule,
+};
 use crate::{
     attach::{self, Lifecycle, Probes, Reach},
     message::Messages,
@@ -35,72 +38,67 @@ use crate::{
     target::{Selection, exists, name_of},
 };
 
-/// How long after it began another program a process is looked at; its mappings are told before.
+/// Delay from an exec event to the scan, unless an mmap event causes an earlier one.
 const AFTER_EXEC: Duration = Duration::from_millis(100);
 
-/// Keeps account of the traced processes, and of the probes they need.
+/// The traced processes and their probes.
 pub(crate) struct Follower {
     probes: Probes,
     resolver: Resolver,
     selection: Selection,
     reach: Reach,
-    accounts: Accounts,
-    /// Processes to look at, and when.
-    due: BTreeMap<u32, Instant>,
-    /// What the programs are to forget.
-    sweeps: Sweeps,
-    /// What the kernel counted as lost.
-    losses: Losses,
-    swept: Instant,
-    /// Whether something happened that was not told.
-    overlooked: bool,
-    /// Where the kernel does not tell of processes that come and go.
-    watch: Option<Watch>,
-    /// Processes to look at once more before something is said of them.
-    doubtful: BTreeSet<u32>,
-    /// What the user is told of processes.
-    notices: Notices,
-    /// Whether the kernel tells of mappings.
-    mappings_are_told: bool,
+    processes: Processes,
+    /// When each of these processes is to be scanned.
+    pending_scans: BTreeMap<u32, Instant>,
+    sweeps: SweepSchedule,
+    loss_tracker: LossTracker,
+    last_liveness_check: Instant,
+    /// Whether process events were lost since the last comparison with the kernel's table.
+    has_lost_events: bool,
+    /// Present if the BPF programs do not report forks and exits.
+    poller: Option<Poller>,
+    /// Processes whose last scan found a mismatch. Only a second mismatch is reported.
+    mismatched: BTreeSet<u32>,
+    log: ProcessLog,
+    /// Whether the kernel reports mmap events.
+    has_mmap_events: bool,
     output: Arc<FollowOutput>,
     messages: Messages,
 }
 
 impl Follower {
-    pub(crate) fn new(probes: Probes, selection: Selection, mappings_are_told: bool, messages: Messages) -> Self {
+    pub(crate) fn new(probes: Probes, selection: Selection, has_mmap_events: bool, messages: Messages) -> Self {
         Self {
             reach: attach::reach(selection.follow),
-            watch: (probes.lifecycle() == Lifecycle::Polled).then(Watch::new),
+            poller: (probes.lifecycle() == Lifecycle::Polled).then(Poller::new),
             probes,
             resolver: Resolver::default(),
             selection,
-            accounts: Accounts::default(),
-            due: BTreeMap::new(),
-            sweeps: Sweeps::new(),
-            losses: Losses::default(),
-            swept: Instant::now(),
-            overlooked: false,
-            doubtful: BTreeSet::new(),
-            notices: Notices::new(messages),
-            mappings_are_told,
+            processes: Processes::default(),
+            pending_scans: BTreeMap::new(),
+            sweeps: SweepSchedule::new(),
+            loss_tracker: LossTracker::default(),
+            last_liveness_check: Instant::now(),
+            has_lost_events: false,
+            mismatched: BTreeSet::new(),
+            log: ProcessLog::new(messages),
+            has_mmap_events,
             output: Arc::default(),
             messages,
         }
     }
 
-    /// What it hands to whoever drains.
     pub(crate) fn output(&self) -> Arc<FollowOutput> {
         Arc::clone(&self.output)
     }
 
-    /// The probes, for their sites and losses.
     pub(crate) const fn probes(&mut self) -> &mut Probes {
         &mut self.probes
     }
 
-    /// The processes that are traced, with their names.
+    /// Returns the traced processes and their names.
     pub(crate) fn entries(&self) -> Vec<ProcessEntry> {
-        let pids: BTreeSet<u32> = self.accounts.pids().collect();
+        let pids: BTreeSet<u32> = self.processes.pids().collect();
         let entry = |pid| {
             Some(ProcessEntry {
                 pid,
@@ -110,15 +108,14 @@ impl Follower {
         pids.into_iter().filter_map(entry).collect()
     }
 
-    /// A child maps what its parent maps.
+    /// Adds a forked child, which maps the same files as its parent.
     fn fork(&mut self, pid: u32, parent: u32) {
-        let mapped = self.accounts.of(parent);
-        let needs = mapped.needs;
-        for file in &mapped.files {
+        let info = self.processes.get(parent);
+        let needs = info.needs;
+        for file in &info.files {
             if self.reach == Reach::AllProcesses && !self.probes.needs_per_process_probes(*file, needs) {
                 continue;
             }
-            // A child that is gone already needs no probes of its own.
             if let Err(error) = self.probes.attach(*file, pid, self.reach, needs)
                 && exists(pid)
             {
@@ -127,33 +124,35 @@ impl Follower {
                 ));
             }
         }
-        self.notices.arrived(pid, &mapped);
-        self.accounts.set(pid, mapped);
-        if let Some(at) = self.due.get(&parent) {
-            self.due.insert(pid, *at);
+        self.log.add_fork(pid, &info);
+        self.processes.set(pid, info);
+        // The child inherits a pending scan of its parent.
+        if let Some(at) = self.pending_scans.get(&parent) {
+            self.pending_scans.insert(pid, *at);
         }
     }
 
-    fn end(&mut self, pid: u32, at_ns: u64) {
-        self.due.remove(&pid);
-        self.doubtful.remove(&pid);
-        self.accounts.remove(pid);
-        self.notices.left(pid);
+    fn exit(&mut self, pid: u32, at_ns: u64) {
+        self.pending_scans.remove(&pid);
+        self.mismatched.remove(&pid);
+        self.processes.remove(pid);
+        self.log.remove_fork(pid);
         self.probes.detach_own(pid);
-        self.sweeps.ended(pid, at_ns);
+        self.sweeps.add_ended(pid, at_ns);
     }
 
-    fn look_soon(&mut self, pid: u32, after: Duration) {
+    /// Schedules a scan, unless an earlier one is pending.
+    fn schedule_scan(&mut self, pid: u32, after: Duration) {
         let at = Instant::now() + after;
-        let due = self.due.entry(pid).or_insert(at);
+        let due = self.pending_scans.entry(pid).or_insert(at);
         *due = at.min(*due);
     }
 
-    /// Says why a process that came later is not traced; of those with the same name and reason, for the first.
-    fn say_refused(&mut self, pid: u32, reason: &str) {
+    /// Reports why a process is not traced, if it still exists.
+    fn report_refused(&mut self, pid: u32, reason: &str) {
         let Some(name) = name_of(pid).filter(|_| exists(pid)) else {
             return;
         };
-        self.notices.note(&name, pid, &format!(" is not traced: {reason}"));
+        self.log.report(&name, pid, &format!(" is not traced: {reason}"));
     }
 }

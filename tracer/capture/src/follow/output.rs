@@ -1,4 +1,4 @@
-//! What the follower hands to whoever drains the rings, for the next batch.
+//! What the follower thread hands to the draining thread, which adds it to the next batch.
 
 use std::{
     collections::BTreeMap,
@@ -14,7 +14,7 @@ use tracer_observe::{
     health::{Figures, Subject},
 };
 
-/// What the follower tells whoever drains.
+/// Output of the follower, shared between the two threads.
 #[derive(Debug, Default)]
 pub(crate) struct FollowOutput {
     sites: Mutex<Vec<SiteEntry>>,
@@ -24,29 +24,27 @@ pub(crate) struct FollowOutput {
 }
 
 impl FollowOutput {
-    /// Adds sites; their probes may be placed after that.
+    /// Adds sites. Their probes may be attached only afterwards, so that no record precedes its site.
     pub(super) fn add_sites(&self, new: impl IntoIterator<Item = SiteEntry>) {
         let mut sites = self.sites.lock().unwrap_or_else(PoisonError::into_inner);
         sites.extend(new);
     }
 
-    /// Takes the sites that are new.
     pub(crate) fn take_sites(&self) -> Vec<SiteEntry> {
         take(&mut *self.sites.lock().unwrap_or_else(PoisonError::into_inner))
     }
 
-    /// Adds a record that the kernel would have written, if it could.
+    /// Adds a record in place of one that the kernel could not write.
     pub(crate) fn add_record(&self, record: &[u8]) {
         let mut records = self.records.lock().unwrap_or_else(PoisonError::into_inner);
         records.push(record.to_vec());
     }
 
-    /// Takes the records that are new.
     pub(crate) fn take_records(&self) -> Vec<Vec<u8>> {
         take(&mut *self.records.lock().unwrap_or_else(PoisonError::into_inner))
     }
 
-    /// Adds how something is now; what was not taken of it before is replaced, and what it refused is added up.
+    /// Replaces the pending figures of a subject; `dropped` adds up until they are taken.
     pub(crate) fn add_health(&self, subject: Subject, figures: Figures) {
         let mut health = self.health.lock().unwrap_or_else(PoisonError::into_inner);
         let before = health.get(&subject).map_or(0, |before| before.dropped);
@@ -54,18 +52,16 @@ impl FollowOutput {
         health.insert(subject, Figures { dropped, ..figures });
     }
 
-    /// Takes how things are, as far as it is new.
     pub(crate) fn take_health(&self) -> Vec<(Subject, Figures)> {
         let health = take(&mut *self.health.lock().unwrap_or_else(PoisonError::into_inner));
         health.into_iter().collect()
     }
 
-    /// Notes whether there is nothing left to trace.
     pub(super) fn set_all_ended(&self, all_ended: bool) {
         self.all_ended.store(all_ended, Ordering::Release);
     }
 
-    /// Tells whether there is nothing left to trace.
+    /// Returns whether every traced process has exited and no new one can match the selection.
     pub(crate) fn all_ended(&self) -> bool {
         self.all_ended.load(Ordering::Acquire)
     }
@@ -76,7 +72,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn of_health_that_nobody_takes_the_last_is_kept_and_what_was_refused_adds_up() {
+    fn pending_health_keeps_the_last_figures_and_adds_up_dropped() {
         let output = FollowOutput::default();
         let subject = Subject::Table("calls");
         for used in 1..=1000 {

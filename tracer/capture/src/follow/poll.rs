@@ -1,8 +1,9 @@
-//! Which processes came and went, where no program tells: it is looked, again and again.
+//! Polls `/proc` for processes that no BPF program reports.
 //!
-//! In: forks as the kernel's account has them, if it has one, the traced processes, and those there are. Out: the records
-//! that the programs would have written, and what follows from them. Misses what a process did before it was found, and,
-//! without that account, one whose parent ended before.
+//! Without BTF the programs cannot report forks and exits. Exits are then found by polling, and so are forks unless the
+//! kernel's perf events report them. Selected users need polling on every kernel: a process that changes its user is not
+//! reported. The records that the programs would have written are written here, with the time of the poll: what a process
+//! did before is missed. Without perf events, so is a child whose parent exited between two polls.
 
 use std::{
     collections::BTreeSet,
@@ -20,77 +21,77 @@ use crate::{
 };
 
 impl Follower {
-    /// Looks which processes came and went, if it is time to.
-    pub(super) fn watch(&mut self) -> Result<()> {
+    /// Polls for forks and exits, on a kernel that needs it and if a poll is due.
+    pub(super) fn poll_processes(&mut self) -> Result<()> {
         let now = Instant::now();
-        let Some(watch) = self.watch.as_mut().filter(|watch| watch.next() <= now) else {
+        let Some(poller) = self.poller.as_mut().filter(|poller| poller.next() <= now) else {
             return Ok(());
         };
-        let ended = watch.ended(self.accounts.pids(), start_of);
-        self.note_ends(&ended)?;
-        self.note_descendants();
-        if let Some(watch) = &mut self.watch {
-            watch.rest(now.elapsed());
+        let exited = poller.poll_exits(self.processes.pids(), start_of);
+        self.add_exits(&exited)?;
+        self.add_descendants();
+        if let Some(poller) = &mut self.poller {
+            poller.schedule_next(now.elapsed());
         }
         Ok(())
     }
 
-    fn note_ends(&mut self, ended: &BTreeSet<u32>) -> Result<()> {
-        self.probes.untrace(ended)?;
-        for pid in ended {
+    fn add_exits(&mut self, exited: &BTreeSet<u32>) -> Result<()> {
+        self.probes.untrace(exited)?;
+        for pid in exited {
             let record = record(*pid, 0, Change::ENDED);
             self.output.add_record(record.as_bytes());
-            self.end(*pid, record.header.ts_ns);
+            self.exit(*pid, record.header.ts_ns);
         }
         Ok(())
     }
 
-    fn note_descendants(&mut self) {
+    fn add_descendants(&mut self) {
         if !self.selection.follow {
             return;
         }
-        let known: BTreeSet<u32> = self.accounts.pids().collect();
+        let known: BTreeSet<u32> = self.processes.pids().collect();
         for pid in descendants_of(&known) {
             if let Some(parent) = parent_of(pid) {
-                self.note_child(pid, parent);
+                self.add_child(pid, parent);
             }
         }
     }
 
-    /// Traces a child of a traced process from now on, unless it is already.
-    pub(super) fn note_child(&mut self, pid: u32, parent: u32) {
-        let wanted = self.selection.follow && pid != std::process::id();
-        if !wanted || self.accounts.has(pid) || !self.accounts.has(parent) {
+    /// Starts to trace a child of a traced process, unless it is traced already.
+    pub(super) fn add_child(&mut self, pid: u32, parent: u32) {
+        let is_selected = self.selection.follow && pid != std::process::id();
+        if !is_selected || self.processes.contains(pid) || !self.processes.contains(parent) {
             return;
         }
-        // Nothing of it is traced before this, so that nothing of it is older than the record.
+        // The record must be older than all other records of the process, so it is written before tracing starts.
         let record = record(pid, parent, Change::FORKED);
         self.output.add_record(record.as_bytes());
         if let Err(error) = self.probes.trace(&BTreeSet::from([pid]), &self.selection) {
             self.messages.say(&format!("process {pid} is not traced: {error:#}"));
         }
         self.fork(pid, parent);
-        // It may run another program than its parent by now.
-        self.look_soon(pid, Duration::ZERO);
+        // It may have executed another program by now.
+        self.schedule_scan(pid, Duration::ZERO);
     }
 
-    /// Traces processes of the selected users that the programs have not reported: those that became a user's after they
-    /// began, and have hit no probe, because nobody probed the files that they map or because no probe is for all processes.
-    pub(super) fn note_processes_of_users(&mut self) -> Result<()> {
+    /// Starts to trace processes of the selected users that the programs have not reported: those that changed their user
+    /// and have not hit a probe since, because their files are not probed or no probe is shared by all processes.
+    pub(super) fn add_processes_of_users(&mut self) -> Result<()> {
         for pid in self.selection.pids_of_users() {
-            if self.accounts.has(pid) {
+            if self.processes.contains(pid) {
                 continue;
             }
             self.output.add_record(record(pid, 0, Change::MET).as_bytes());
             self.probes.trace(&BTreeSet::from([pid]), &self.selection)?;
-            self.accounts.add(pid);
-            self.look_soon(pid, Duration::ZERO);
+            self.processes.add(pid);
+            self.schedule_scan(pid, Duration::ZERO);
         }
         Ok(())
     }
 }
 
-/// What the kernel would have written.
+/// Creates the record that a BPF program would have written.
 fn record(pid: u32, parent: u32, change: Change) -> ProcessRecord {
     let mut name = [0; 16];
     let comm = name_of(pid).unwrap_or_default();
@@ -121,13 +122,16 @@ fn record(pid: u32, parent: u32, change: Change) -> ProcessRecord {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::target::Life;
+    use crate::target::ProcessEvent;
 
     #[test]
-    fn a_record_reads_as_the_kernels_own() {
+    fn a_record_parses_like_one_of_the_kernel() {
         let own = std::process::id();
         let made = record(own, 6, Change::FORKED);
-        assert_eq!(Life::parse(made.as_bytes()), Some(Life::Forked { pid: own, parent: 6 }));
+        assert_eq!(
+            ProcessEvent::parse(made.as_bytes()),
+            Some(ProcessEvent::Fork { pid: own, parent: 6 })
+        );
         let name = name_of(own).unwrap_or_default();
         assert!(!name.is_empty() && made.name.starts_with(name.as_bytes()), "{name}");
         let gone = record(u32::MAX, 0, Change::ENDED);

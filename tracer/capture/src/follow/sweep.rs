@@ -1,25 +1,25 @@
-//! Sweeping the programs' tables: within a second nothing is left in them of a process that ended. A table that is nearly
-//! full or refused something is reported, as a message and as health.
+//! Sweeping the BPF tables: entries of a process that exited are gone within a second. A table that is nearly full or
+//! refuses insertions is reported as a message and as health.
 
 use std::time::Instant;
 
 use anyhow::Result;
 use tracer_observe::health::{Figures, Subject};
 
-use super::{Follower, reached::When};
+use super::{Follower, positions::When};
 use crate::{
     attach::{Ends, Fill, Swept, Table, Threads},
     target::{thread_has_ended, threads_of},
 };
 
 impl Follower {
-    /// Has the programs' tables swept, if it is time to.
+    /// Sweeps the tables if a sweep is due.
     pub(super) fn sweep_tables(&mut self) -> Result<()> {
         let began = Instant::now();
         if self.sweeps.next() > began {
             return Ok(());
         }
-        self.tell_reached(When::AfterLoss)?;
+        self.report_positions(When::AfterLoss)?;
         let totals = self.probes.totals()?;
         let threads_ended = totals.threads_ended != self.sweeps.threads_ended;
         let result = self.probes.sweep(Ends {
@@ -30,7 +30,7 @@ impl Follower {
             }),
             suspects: &self.sweeps.suspects,
         });
-        // Should it fail, it is not tried again without a pause.
+        // Set before the result is checked: a sweep that fails is not retried without a pause.
         self.sweeps.swept = Instant::now();
         self.sweeps.took = began.elapsed();
         let Swept {
@@ -42,10 +42,10 @@ impl Follower {
         self.sweeps.ended.clear();
         self.sweeps.suspects = suspects;
         self.sweeps.left_over += left_over;
-        self.say_fills(&fills)
+        self.report_fills(&fills)
     }
 
-    fn say_fills(&mut self, fills: &[Fill]) -> Result<()> {
+    fn report_fills(&mut self, fills: &[Fill]) -> Result<()> {
         let totals = self.probes.totals()?;
         let sites = self.probes.losses()?;
         let lost = sites.iter().map(|site| site.ring_full_records).sum();
@@ -74,8 +74,8 @@ impl Follower {
                 dropped: self.sweeps.newly_refused(subject.clone(), refused),
             };
             self.output.add_health(subject, figures);
-            if let Some(complaint) = self.sweeps.complain(*fill, refused, now) {
-                self.messages.say(&complaint);
+            if let Some(warning) = self.sweeps.warn(*fill, refused, now) {
+                self.messages.say(&warning);
             }
         }
         Ok(())

@@ -1,9 +1,6 @@
-//! Records from the rings of the running kernel.
-//!
-//! In: [`Rings`], and CPUs that come online. Out: [`Batch`]es, each with the time until which it is complete, and what
-//! happened to processes.
+//! Reads records from the kernel's rings into [`Batch`]es.
 
-mod progress;
+mod watermark;
 mod drain;
 
 use std::{
@@ -17,29 +14,32 @@ use self::drain::{Drain, RecordQueue, fuller};
 use crate::{
     attach::{Arrival, Arrivals, Mappings, Ring, Rings},
     clock::{boot_unix_ns, now_ns},
-    target::Life,
+    target::ProcessEvent,
 };
 
 pub use drain::Drained;
 
-/// What is told while the rings are drained, apart from records.
+/// What a drain reports besides captured data.
 #[derive(Debug)]
 pub enum DrainEvent<'a> {
-    /// Something happened to a process.
-    Life(Life),
-    /// A record of the ring that wakes its reader.
+    /// A process event.
+    Process(ProcessEvent),
+    /// Another record of the lifecycle ring.
     Record(&'a [u8]),
 }
 
-/// The one reader of all rings.
+/// The only reader of all rings.
 #[derive(Debug)]
 pub struct Drainer {
+    /// One ring per CPU with captured data.
     captured: Drain<Ring>,
+    /// The ring of process and connection events, which data cannot fill.
     lifecycle: Drain<Ring>,
+    /// Perf buffers with mmap events, if the kernel offers them.
     mappings: Option<Mappings>,
     arrivals: Arrivals,
-    /// The ring whose reader is woken.
-    woken: OwnedFd,
+    /// The lifecycle ring, whose programs wake the reader.
+    wakeup: OwnedFd,
 }
 
 impl RecordQueue for Ring {
@@ -61,7 +61,7 @@ impl RecordQueue for Ring {
 }
 
 impl Drainer {
-    /// Takes over the rings; the probes must not report yet.
+    /// Takes over the rings. The probes must not be enabled yet, or the first watermark would be wrong.
     pub fn new(rings: Rings) -> io::Result<Self> {
         let Rings {
             captured,
@@ -75,7 +75,7 @@ impl Drainer {
             lifecycle: Drain::new(),
             mappings,
             arrivals,
-            woken: lifecycle.as_fd().try_clone_to_owned()?,
+            wakeup: lifecycle.as_fd().try_clone_to_owned()?,
         };
         for mut ring in captured {
             ring.map_data()?;
@@ -86,39 +86,41 @@ impl Drainer {
         Ok(drainer)
     }
 
-    /// Takes what is in the rings, up to so many bytes of what was captured. What happened to processes is also handed
-    /// to `tell`, with what they mapped, which concerns nobody else, and records that may have to be looked into.
-    pub fn drain(&mut self, bound: usize, mut tell: impl FnMut(DrainEvent<'_>)) -> (Batch, Drained) {
+    /// Reads up to `bound` bytes of captured data, and all other records. Passes process events and the records of the
+    /// lifecycle ring to `emit`; the records are in the batch as well, mmap events are not.
+    pub fn drain(&mut self, bound: usize, mut emit: impl FnMut(DrainEvent<'_>)) -> (Batch, Drained) {
         let mut batch = Batch::new(now_ns());
         batch.boot_unix_ns = Some(boot_unix_ns());
-        self.adopt(&mut batch);
+        self.add_arrivals(&mut batch);
         let mut drained = self.captured.read(&mut batch, bound);
-        // Before what happened to processes: by then it is known whose mappings these are.
+        // Read mmap events before the lifecycle ring and emit them after it, so that the event of a new process always
+        // precedes those of its mappings.
         let mut mapped = Vec::new();
         if let Some(mappings) = &mut self.mappings {
-            mappings.take(|life| mapped.push(life));
+            mappings.take(|event| mapped.push(event));
         }
         let before = batch.count();
         drained.fullest = fuller(drained.fullest, self.lifecycle.read(&mut batch, usize::MAX).fullest);
         for record in batch.records().skip(before) {
-            match Life::parse(record) {
-                Some(life) => tell(DrainEvent::Life(life)),
-                None => tell(DrainEvent::Record(record)),
+            match ProcessEvent::parse(record) {
+                Some(event) => emit(DrainEvent::Process(event)),
+                None => emit(DrainEvent::Record(record)),
             }
         }
-        for life in mapped {
-            tell(DrainEvent::Life(life));
+        for event in mapped {
+            emit(DrainEvent::Process(event));
         }
         (batch, drained)
     }
 
-    /// How many bytes of what was captured are not read.
+    /// Returns the bytes of captured data that are in the rings.
     pub fn left_over(&self) -> u64 {
         self.captured.left_over()
     }
 
-    /// Adds what was made for CPUs that came online. While one waits to be added, programs may write into its ring.
-    fn adopt(&mut self, batch: &mut Batch) {
+    /// Adds the rings and perf buffers of CPUs that came online. While a new ring waits here, programs may already write
+    /// to it, so the batch is not complete beyond the time at which the ring was created.
+    fn add_arrivals(&mut self, batch: &mut Batch) {
         let (arrivals, hold_ns) = self.arrivals.take();
         for arrival in arrivals {
             let Arrival {
@@ -137,9 +139,9 @@ impl Drainer {
     }
 }
 
-/// Readable as soon as there is something that has to be looked into at once.
+/// Readable when the lifecycle ring has records that should be drained at once.
 impl AsFd for Drainer {
     fn as_fd(&self) -> BorrowedFd<'_> {
-        self.woken.as_fd()
+        self.wakeup.as_fd()
     }
 }

@@ -1,7 +1,7 @@
 //! Why the kernel does not let this process examine another.
 //!
-//! In: this process's own user and capabilities. Out: a [`Denial`], in words for the user. The kernel gives no reason with
-//! `EACCES` (`__ptrace_may_access` in `kernel/ptrace.c`), so what cannot be told apart is named together.
+//! The kernel returns only `EACCES` (`__ptrace_may_access` in `kernel/ptrace.c`), so the reason is inferred from this
+//! process's user and capabilities.
 
 use std::fmt;
 
@@ -10,19 +10,19 @@ use procfs::process::Process;
 /// Bit of `CAP_SYS_PTRACE` in a capability set (`include/uapi/linux/capability.h`).
 const CAP_SYS_PTRACE: u32 = 19;
 
-/// What is known of why a process may not be examined.
+/// The likely reason; displayed as the end of an error message.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum Denial {
-    /// This process is not root's.
+    /// This process is not root.
     NotRoot,
-    /// It is root's, and lacks the capability.
+    /// It is root without `CAP_SYS_PTRACE`.
     NoCapability,
-    /// It has the capability, and that is not enough.
+    /// It has `CAP_SYS_PTRACE`, and a user namespace or security module denies access.
     Policy,
 }
 
 impl Denial {
-    /// Finds out what this process lacks.
+    /// Reads the user and capabilities of this process.
     pub(super) fn find() -> Self {
         let status = Process::myself().and_then(|own| own.status());
         status.map_or(Self::NotRoot, |status| Self::of(status.euid, status.capeff))
@@ -54,7 +54,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_denial_says_what_is_lacking() {
+    fn a_denial_follows_from_user_and_capabilities() {
         let ptrace = 1 << CAP_SYS_PTRACE;
         assert_eq!(Denial::of(1000, 0), Denial::NotRoot);
         assert_eq!(Denial::of(0, !ptrace), Denial::NoCapability);

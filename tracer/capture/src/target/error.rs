@@ -1,4 +1,4 @@
-//! Why a process or a file could not be looked at.
+//! Errors of finding processes and reading their files.
 
 use std::{io, path::PathBuf};
 
@@ -8,66 +8,64 @@ use thiserror::Error as ThisError;
 use super::Denial;
 use crate::limits::MAX_IMAGE_BYTES;
 
-/// Why a process could not be looked at.
+/// Why a process or file cannot be used.
 #[derive(Debug, ThisError)]
 pub enum Error {
     /// There is no such process.
     #[error("no process {0}")]
     NoSuchProcess(u32),
-    /// There is no such process here, but one in another PID namespace bears that number.
-    #[error(
-        "no process {pid} in this PID namespace; {inside} another one calls its process so: give its number here, -p {outer}"
-    )]
+    /// There is no such process in this PID namespace, but in an inner one.
+    #[error("no process {pid} in this PID namespace, but {inside} one with this id: give its id here, -p {outer}")]
     OnlyInside {
-        /// The number that was given.
+        /// The process id that was given.
         pid: u32,
-        /// Whether one or several namespaces have it.
+        /// `an inner one has` or `several inner ones have`.
         inside: &'static str,
-        /// The numbers here.
+        /// The ids of those processes in this namespace.
         outer: String,
     },
-    /// It is a thread of a process.
+    /// It is a thread.
     #[error("{tid} is a thread of process {pid}; give the process, -p {pid}")]
     Thread {
-        /// The number that was given.
+        /// The thread id that was given.
         tid: u32,
         /// The process it belongs to.
         pid: u32,
     },
-    /// No process bears the name.
-    #[error("no process is named {name}{near}")]
+    /// No process has the name.
+    #[error("no process is named {name}{hint}")]
     NoSuchName {
         /// The name.
         name: String,
-        /// Names of processes that are like it, in words.
-        near: String,
+        /// A hint with similar names of processes, or nothing.
+        hint: String,
     },
-    /// No process lives in the container.
+    /// The container has no process.
     #[error("no process is in a control group of container {0}; --wait waits for one")]
     NoSuchContainer(String),
     /// No process runs as the user.
     #[error("no process runs as user {0}; --wait waits for one")]
     NoProcessOfUser(String),
-    /// It is not ours to examine.
+    /// The kernel denies access to it.
     #[error("process {pid} may not be examined: permission denied{denial}")]
     Denied {
         /// The process.
         pid: u32,
-        /// What is known of why.
+        /// The likely reason.
         denial: Denial,
     },
-    /// It is a kernel thread or has ended.
+    /// It is a kernel thread or a zombie.
     #[error("process {0} maps no files: a kernel thread, or it has ended")]
     NoMaps(u32),
-    /// Its entry under /proc could not be read.
+    /// Its entry in `/proc` cannot be read.
     #[error("process {pid} could not be read")]
     Proc {
         /// The process.
         pid: u32,
-        /// Why.
+        /// The cause.
         source: ProcError,
     },
-    /// A file is larger than any program.
+    /// A file is larger than [`MAX_IMAGE_BYTES`].
     #[error("{path}: {bytes} bytes are more than the limit of {MAX_IMAGE_BYTES}", path = path.display())]
     TooLarge {
         /// The file.
@@ -75,12 +73,12 @@ pub enum Error {
         /// Its size.
         bytes: u64,
     },
-    /// A file could not be read.
+    /// A file cannot be read.
     #[error("{path} could not be read", path = path.display())]
     Read {
         /// The file.
         path: PathBuf,
-        /// Why.
+        /// The cause.
         source: io::Error,
     },
 }

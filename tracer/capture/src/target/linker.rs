@@ -1,7 +1,6 @@
-//! Which libraries a program would load, as the dynamic linker would find them (`ld.so(8)`).
+//! Finds the libraries that a program would load, in the way of the dynamic linker (`ld.so(8)`).
 //!
-//! In: a program's file. Out: the files it needs, and those that they need. Refuses nothing: what is not found is left
-//! out, and so is what a program loads by itself while it runs. Programs are not run to find out.
+//! The program is not run. Libraries that are not found are left out, and so are those that it opens with `dlopen`.
 
 use std::{
     collections::{BTreeSet, HashMap, VecDeque},
@@ -17,18 +16,18 @@ use symbolizer::Image;
 use super::MappedObject;
 use crate::limits::{MAX_CACHED_LIBRARIES, MAX_EXPECTED_FILES};
 
-/// The dynamic linker's own list of libraries.
+/// The dynamic linker's cache of library paths.
 const CACHE: &str = "/etc/ld.so.cache";
 
-/// How the list begins that glibc writes since 2.2 (`CACHEMAGIC_VERSION_NEW` in `dl-cache.h`, glibc 2.41); `ldconfig` of
-/// versions before 2.32 puts an older one before it.
+/// Magic of the cache format since glibc 2.2 (`CACHEMAGIC_VERSION_NEW` in `dl-cache.h`, glibc 2.41). `ldconfig` before
+/// glibc 2.32 writes a cache in the older format before it.
 const MAGIC: &[u8] = b"glibc-ld.so.cache1.1";
 
-/// Bytes of `struct cache_file_new` and of `struct file_entry_new`.
+/// Sizes of `struct cache_file_new` and `struct file_entry_new`.
 const HEADER_BYTES: usize = 48;
 const ENTRY_BYTES: usize = 24;
 
-/// Where the dynamic linkers of glibc and of musl look last.
+/// Folders that the dynamic linkers of glibc and musl search last.
 const DEFAULT_FOLDERS: [&str; 6] = [
     "/lib64",
     "/usr/lib64",
@@ -39,22 +38,23 @@ const DEFAULT_FOLDERS: [&str; 6] = [
 ];
 
 /// Class, byte order and machine of an ELF file.
-type Kind = [u8; 4];
+type ElfKind = [u8; 4];
 
-/// Finds the libraries that programs would load.
+/// A dynamic linker that only finds files.
 #[derive(Debug)]
 pub(super) struct Linker {
-    listed: HashMap<Vec<u8>, Vec<PathBuf>>,
+    /// The paths of each library name in the cache, the preferred one first.
+    cached: HashMap<Vec<u8>, Vec<PathBuf>>,
 }
 
 impl Linker {
-    /// Reads the system's list.
+    /// Reads the system's cache; without one, only folders are searched.
     pub(super) fn of_system() -> Self {
-        let list = fs::read(CACHE).unwrap_or_default();
-        Self { listed: parse(&list) }
+        let cache = fs::read(CACHE).unwrap_or_default();
+        Self { cached: parse(&cache) }
     }
 
-    /// Opens a program and all that it needs, each file once.
+    /// Opens a program and its direct and indirect dependencies, each file once.
     pub(super) fn objects_of(&self, program: PathBuf) -> Vec<MappedObject> {
         let (mut seen, mut objects) = (BTreeSet::new(), Vec::new());
         let mut due = VecDeque::from([program]);
@@ -90,12 +90,12 @@ impl Linker {
             .collect()
     }
 
-    /// The first file of a name that the dynamic linker would take: it passes over those for other machines.
-    fn find(&self, name: &[u8], folders: &[PathBuf], kind: Kind) -> Option<PathBuf> {
+    /// Returns the first file with this name that is for the same machine; the dynamic linker ignores the others.
+    fn find(&self, name: &[u8], folders: &[PathBuf], kind: ElfKind) -> Option<PathBuf> {
         let name = Path::new(OsStr::from_bytes(name));
         let within = |folder: &PathBuf| folder.join(name);
-        let listed = self
-            .listed
+        let cached = self
+            .cached
             .get(name.as_os_str().as_bytes())
             .into_iter()
             .flatten()
@@ -104,16 +104,16 @@ impl Linker {
         let candidates = folders
             .iter()
             .map(within)
-            .chain(listed)
+            .chain(cached)
             .chain(defaults.iter().map(within));
         let found = candidates.into_iter().find(|path| has_kind(path, kind))?;
         fs::canonicalize(found).ok()
     }
 }
 
-/// Replaces `$ORIGIN`, which is the folder of the file that says so.
-fn expand(folder: &[u8], of: &Path) -> PathBuf {
-    let origin = of.parent().unwrap_or_else(|| Path::new("/")).as_os_str().as_bytes();
+/// Replaces `$ORIGIN` in a search path of `file` by the folder of that file.
+fn expand(folder: &[u8], file: &Path) -> PathBuf {
+    let origin = file.parent().unwrap_or_else(|| Path::new("/")).as_os_str().as_bytes();
     let rest = [&b"$ORIGIN"[..], b"${ORIGIN}"]
         .into_iter()
         .find_map(|word| folder.strip_prefix(word));
@@ -121,13 +121,13 @@ fn expand(folder: &[u8], of: &Path) -> PathBuf {
     PathBuf::from(OsStr::from_bytes(&folder))
 }
 
-fn has_kind(path: &Path, kind: Kind) -> bool {
+fn has_kind(path: &Path, kind: ElfKind) -> bool {
     let mut header = [0; 20];
     let read = File::open(path).and_then(|mut file| file.read_exact(&mut header));
     read.is_ok() && kind_of(&header) == Some(kind)
 }
 
-fn kind_of(bytes: &[u8]) -> Option<Kind> {
+fn kind_of(bytes: &[u8]) -> Option<ElfKind> {
     let [0x7f, b'E', b'L', b'F', class, order, ..] = bytes else {
         return None;
     };
@@ -135,22 +135,22 @@ fn kind_of(bytes: &[u8]) -> Option<Kind> {
     Some([*class, *order, machine[0], machine[1]])
 }
 
-/// Reads the list: names, and the paths of the libraries that bear them, the preferred one first.
+/// Parses the cache. An entry with an invalid offset is left out.
 fn parse(bytes: &[u8]) -> HashMap<Vec<u8>, Vec<PathBuf>> {
-    let mut listed: HashMap<_, Vec<_>> = HashMap::new();
-    let Some(list) = list_in(bytes) else {
-        return listed;
+    let mut cached: HashMap<_, Vec<_>> = HashMap::new();
+    let Some(cache) = find_cache(bytes) else {
+        return cached;
     };
-    let count = number(list, MAGIC.len()).unwrap_or(0).min(MAX_CACHED_LIBRARIES);
-    let entries = list.get(HEADER_BYTES..).unwrap_or_default().chunks_exact(ENTRY_BYTES);
+    let count = number(cache, MAGIC.len()).unwrap_or(0).min(MAX_CACHED_LIBRARIES);
+    let entries = cache.get(HEADER_BYTES..).unwrap_or_default().chunks_exact(ENTRY_BYTES);
     for entry in entries.take(count) {
-        let texts = (text(list, number(entry, 4)), text(list, number(entry, 8)));
+        let texts = (text(cache, number(entry, 4)), text(cache, number(entry, 8)));
         if let (Some(name), Some(path)) = texts {
             let path = PathBuf::from(OsStr::from_bytes(path));
-            listed.entry(name.to_vec()).or_default().push(path);
+            cached.entry(name.to_vec()).or_default().push(path);
         }
     }
-    listed
+    cached
 }
 
 fn number(bytes: &[u8], at: usize) -> Option<usize> {
@@ -158,13 +158,14 @@ fn number(bytes: &[u8], at: usize) -> Option<usize> {
     usize::try_from(u32::from_le_bytes(*word)).ok()
 }
 
-/// The text at an offset of the list, up to its zero.
-fn text(list: &[u8], at: Option<usize>) -> Option<&[u8]> {
-    let text = list.get(at?..)?;
+/// Returns the NUL-terminated string at an offset of the cache.
+fn text(cache: &[u8], at: Option<usize>) -> Option<&[u8]> {
+    let text = cache.get(at?..)?;
     text.split(|byte| *byte == 0).next()
 }
 
-fn list_in(bytes: &[u8]) -> Option<&[u8]> {
+/// Returns the cache in the current format, which may follow one in the older format.
+fn find_cache(bytes: &[u8]) -> Option<&[u8]> {
     let at = bytes.windows(MAGIC.len()).position(|window| window == MAGIC)?;
     bytes.get(at..)
 }
@@ -173,29 +174,29 @@ fn list_in(bytes: &[u8]) -> Option<&[u8]> {
 mod tests {
     use super::*;
 
-    /// A list with one library.
-    fn list(name: &[u8], path: &[u8]) -> Vec<u8> {
+    /// Creates a cache with one library.
+    fn cache(name: &[u8], path: &[u8]) -> Vec<u8> {
         let strings = HEADER_BYTES + ENTRY_BYTES;
         let number = |number: usize| u32::try_from(number).unwrap().to_le_bytes();
-        let mut list = [MAGIC, &number(1)].concat();
-        list.resize(HEADER_BYTES, 0);
-        list.extend([number(0x303), number(strings), number(strings + name.len() + 1)].concat());
-        list.resize(strings, 0);
-        [&list[..], name, b"\0", path, b"\0"].concat()
+        let mut cache = [MAGIC, &number(1)].concat();
+        cache.resize(HEADER_BYTES, 0);
+        cache.extend([number(0x303), number(strings), number(strings + name.len() + 1)].concat());
+        cache.resize(strings, 0);
+        [&cache[..], name, b"\0", path, b"\0"].concat()
     }
 
     #[test]
-    fn the_linkers_list_names_libraries_also_behind_an_older_list() {
-        let new = list(b"libssl.so.3", b"/usr/lib/libssl.so.3");
-        for bytes in [new.clone(), [&b"ld.so-1.7.0\0an older list\0"[..], &new].concat()] {
+    fn the_cache_is_found_behind_one_in_the_older_format() {
+        let new = cache(b"libssl.so.3", b"/usr/lib/libssl.so.3");
+        for bytes in [new.clone(), [&b"ld.so-1.7.0\0an older cache\0"[..], &new].concat()] {
             let paths = parse(&bytes).remove(&b"libssl.so.3"[..]);
             assert_eq!(paths, Some(vec![PathBuf::from("/usr/lib/libssl.so.3")]));
         }
     }
 
     #[test]
-    fn a_list_that_is_cut_short_or_lies_about_its_length_is_read_as_far_as_it_goes() {
-        let mut bytes = list(b"x", b"/y");
+    fn a_truncated_cache_or_one_with_a_wrong_count_is_read_as_far_as_possible() {
+        let mut bytes = cache(b"x", b"/y");
         for cut in 0..bytes.len() {
             assert!(parse(&bytes[..cut]).len() <= 1, "cut at {cut}");
         }
@@ -204,16 +205,16 @@ mod tests {
     }
 
     #[test]
-    fn an_origin_is_the_folder_of_the_file_that_names_it() {
-        let of = Path::new("/opt/gateway/bin/gateway");
-        let expanded = |folder: &[u8]| expand(folder, of);
+    fn origin_is_the_folder_of_the_file() {
+        let file = Path::new("/opt/gateway/bin/gateway");
+        let expanded = |folder: &[u8]| expand(folder, file);
         assert_eq!(expanded(b"$ORIGIN/../lib"), Path::new("/opt/gateway/bin/../lib"));
         assert_eq!(expanded(b"${ORIGIN}"), Path::new("/opt/gateway/bin"));
         assert_eq!(expanded(b"/usr/lib"), Path::new("/usr/lib"));
     }
 
     #[test]
-    fn a_program_would_load_what_it_maps() {
+    fn the_libraries_that_this_process_maps_are_found() {
         let own = fs::canonicalize("/proc/self/exe").unwrap();
         let expected = Linker::of_system().objects_of(own);
         let mapped = super::super::Target::discover(std::process::id()).unwrap();

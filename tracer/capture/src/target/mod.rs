@@ -1,14 +1,13 @@
-//! Which processes, and which files they run.
-//!
-//! In: process ids, names, containers, users. Out: [`Target`]s, each with the executable files it maps, opened. Refuses a
-//! process that does not exist or has ended.
+//! Finds processes, the executable files that they map, and their sockets, in `/proc`.
 
 mod select;
 mod names;
+mod container;
 mod user;
 mod object;
 mod verify;
-mod life;
+mod process_event;
+mod liveness;
 mod sockets;
 mod unix;
 mod linker;
@@ -27,14 +26,15 @@ use std::{
 
 use procfs::{ProcError, process::Process as ProcProcess};
 
-use self::{life::owner_of, object::open_objects};
+use self::{liveness::owner_of, object::open_objects};
 
 pub use denial::Denial;
 pub use error::Error;
-pub use life::{Life, exists, has_memory, parent_of, start_of, thread_has_ended, threads_of};
+pub use liveness::{exists, has_memory, parent_of, start_of, thread_has_ended, threads_of};
 pub use object::{FileIdentity, FileVersion, MappedObject, read_image};
+pub use process_event::ProcessEvent;
 pub use select::{Selection, descendants_of, descriptors_of, find, name_of};
-pub use sockets::{Connected, inode_of_descriptor, netns_of};
+pub use sockets::{ConnectedSockets, inode_of_descriptor, netns_of};
 pub use unix::unix_names;
 pub use user::{User, UserError};
 pub use verify::{Mismatch, verify};
@@ -42,13 +42,13 @@ pub use verify::{Mismatch, verify};
 /// A process to trace.
 #[derive(Debug)]
 pub struct Target {
-    /// Process id.
+    /// Process id; 0 for a file or program that is analysed without a process.
     pub pid: u32,
-    /// Short name.
+    /// The kernel's name for the process (`comm`), at most 15 bytes.
     pub name: String,
-    /// Whether a seccomp filter watches over its system calls.
+    /// Whether it runs under a seccomp filter.
     pub seccomp: Seccomp,
-    /// The files it maps as executable, in the order of their addresses, each once.
+    /// The files that it maps as executable, in the order of their addresses, each once.
     pub objects: Vec<MappedObject>,
 }
 
@@ -57,18 +57,22 @@ pub struct Target {
 pub enum Seccomp {
     /// No filter.
     Off,
-    /// Some filter; what it allows cannot be read from outside.
+    /// A filter, whose rules cannot be read from another process.
     On,
 }
 
-/// The inode of this process's own network namespace; 0 when it cannot be read.
+/// Returns the inode of this process's network namespace, or 0 if it cannot be read.
 pub fn own_netns() -> u32 {
     let inode = fs::metadata("/proc/self/ns/net").map_or(0, |namespace| namespace.ino());
     u32::try_from(inode).unwrap_or(0)
 }
 
 impl Target {
-    /// Looks at one process.
+    /// Opens the executable files that a process maps.
+    ///
+    /// # Errors
+    ///
+    /// Fails if the process does not exist, is a thread, maps nothing, or may not be examined.
     pub fn discover(pid: u32) -> Result<Self, Error> {
         let process = open_process(pid)?;
         let failed = |source| from_proc(pid, source);
@@ -91,8 +95,8 @@ impl Target {
         })
     }
 
-    /// The same process with the TLS libraries in place of its files that it would load, should it do so: those that lie
-    /// beside its C library.
+    /// Returns the process with the TLS libraries that it may load later in place of its files: those in the folder of
+    /// its C library.
     #[must_use]
     pub fn expected(&self) -> Self {
         Self {
@@ -112,7 +116,7 @@ impl Target {
         let libraries = entries
             .flatten()
             .filter(|entry| starts_with(&entry.path(), &["libssl.so", "libcrypto.so"]));
-        // Of the names of one file the longest is the library's own; the others are links for linking.
+        // Names of the same file, such as libssl.so and libssl.so.3, differ in length: the longest is not a link.
         let mut libraries: Vec<_> = libraries.collect();
         libraries.sort_by_key(|entry| Reverse(entry.file_name().len()));
         let opened = libraries.into_iter().filter_map(|entry| {
@@ -138,7 +142,7 @@ fn open_process(pid: u32) -> Result<ProcProcess, Error> {
     ProcProcess::new(pid_signed).map_err(|source| from_proc(pid, source))
 }
 
-/// Refuses a thread: `/proc` has an entry for each, which it does not list, but what is probed and traced are processes.
+/// Returns an error for a thread. `/proc/TID` exists for each thread, although `/proc` does not list it.
 fn check_is_process(pid: u32, tgid: i32) -> Result<(), Error> {
     let owner = tgid.unsigned_abs();
     if owner == pid {
@@ -166,7 +170,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn this_process_is_discovered_with_its_own_executable() {
+    fn this_process_maps_its_own_executable() {
         let target = Target::discover(std::process::id()).unwrap();
         let own = File::open("/proc/self/exe").unwrap().metadata().unwrap();
         let identity = FileIdentity {
@@ -177,7 +181,7 @@ mod tests {
     }
 
     #[test]
-    fn the_libraries_beside_the_c_library_are_expected_each_once() {
+    fn each_library_in_the_folder_of_the_c_library_is_expected_once() {
         let expected = Target::discover(std::process::id()).unwrap().expected();
         let of_tls = |object: &&MappedObject| starts_with(&object.path, &["libssl.so"]);
         let beside = fs::read_dir("/usr/lib/x86_64-linux-gnu")
@@ -195,7 +199,7 @@ mod tests {
         let (send, received) = std::sync::mpsc::channel();
         let (end, until_end) = std::sync::mpsc::channel::<()>();
         let thread = std::thread::spawn(move || {
-            // It leads to PID/task/TID.
+            // The link is PID/task/TID.
             send.send(fs::read_link("/proc/thread-self").unwrap()).unwrap();
             until_end.recv().unwrap_err();
         });
@@ -236,7 +240,7 @@ mod tests {
     }
 
     #[test]
-    fn a_pid_beyond_all_pids_is_no_process() {
+    fn an_invalid_pid_is_no_process() {
         assert!(matches!(
             Target::discover(u32::MAX),
             Err(Error::NoSuchProcess(u32::MAX))

@@ -1,15 +1,13 @@
-//! The names that processes go by.
+//! Matches processes by name.
 //!
-//! In: a name that was given, and processes. Out: which of them it means. Refuses a process that only shares the beginning
-//! of a long name: the kernel keeps no more of a name than fifteen bytes.
+//! The kernel keeps fifteen bytes of a name (`comm`), so a longer name is compared with the executed file as well.
 
 use std::{collections::BTreeSet, os::unix::ffi::OsStrExt as _};
 
 use procfs::process::Process;
 
-/// Returns whether a process goes by a name: its short name, which it may change, or its program's. The kernel cuts short
-/// names, so a longer name is compared with that of the program's file as well: it is the file that was executed, or,
-/// where that is a script, one of the first words after the interpreter.
+/// Returns whether `name` is the name of a process's executable, or its `comm`, which the process may change. If `name` is
+/// longer than `comm`, the command line must name it too: as the program, or as the script after an interpreter.
 pub(super) fn is_named(process: &Process, name: &str) -> bool {
     let is_program = process
         .exe()
@@ -21,7 +19,7 @@ pub(super) fn is_named(process: &Process, name: &str) -> bool {
     by_comm && (!is_long(name) || is_called(&process.cmdline().unwrap_or_default(), name))
 }
 
-/// Returns whether a command line runs a program of this name, by itself or by an interpreter with options.
+/// Returns whether a command line runs a program or, after an interpreter and its options, a script of this name.
 fn is_called(words: &[String], name: &str) -> bool {
     let is_name = |word: &String| file_name(word.as_bytes()) == name.as_bytes();
     let begins_alike = |word: &String| file_name(word.as_bytes()).starts_with(short(name));
@@ -33,27 +31,28 @@ fn is_called(words: &[String], name: &str) -> bool {
     }
 }
 
-/// Names of processes that are like a name, but for case or for what stands before or behind it; empty if there are none.
-pub(super) fn near_names(processes: &[Process], name: &str) -> String {
+/// Returns a hint for an error message with names of processes that equal `name` but for case, or contain it or are
+/// contained in it; empty if there are none.
+pub(super) fn similar_names(processes: &[Process], name: &str) -> String {
     let own = std::process::id();
     let others = processes.iter().filter(|process| process.pid.unsigned_abs() != own);
     let names = others.filter_map(|process| Some(process.stat().ok()?.comm));
-    let near: BTreeSet<_> = names.filter(|other| is_near(other, name)).collect();
-    let near: Vec<_> = near.into_iter().take(NEAR_NAMES).collect();
-    if near.is_empty() {
+    let similar: BTreeSet<_> = names.filter(|other| is_similar(other, name)).collect();
+    let similar: Vec<_> = similar.into_iter().take(MAX_SIMILAR_NAMES).collect();
+    if similar.is_empty() {
         String::new()
     } else {
-        format!(" (there is {})", near.join(", "))
+        format!(" (there is {})", similar.join(", "))
     }
 }
 
-fn is_near(one: &str, other: &str) -> bool {
+fn is_similar(one: &str, other: &str) -> bool {
     let [one, other] = [one, other].map(str::to_lowercase);
     let shorter = one.len().min(other.len());
-    one == other || (shorter >= SHORTEST_NEAR && (one.contains(&other) || other.contains(&one)))
+    one == other || (shorter >= MIN_SIMILAR_BYTES && (one.contains(&other) || other.contains(&one)))
 }
 
-/// The last component of a path; the kernel marks one that was removed.
+/// Returns the last component of a path, without the mark that the kernel adds for a deleted file.
 fn file_name(path: &[u8]) -> &[u8] {
     let path = path.strip_suffix(b" (deleted)").unwrap_or(path);
     path.rsplit(|byte| *byte == b'/').next().unwrap_or_default()
@@ -63,7 +62,7 @@ pub(super) const fn is_long(name: &str) -> bool {
     name.len() > COMM_BYTES
 }
 
-/// Cuts a name as the kernel does.
+/// Truncates a name as the kernel does.
 pub(super) fn short(name: &str) -> &[u8] {
     name.as_bytes().get(..COMM_BYTES).unwrap_or(name.as_bytes())
 }
@@ -76,29 +75,29 @@ pub(super) fn padded<const N: usize>(name: &[u8]) -> [u8; N] {
     padded
 }
 
-/// Longest short name of a process, without its zero (`TASK_COMM_LEN`).
+/// Maximum length of `comm` without the terminating NUL (`TASK_COMM_LEN` - 1).
 pub(super) const COMM_BYTES: usize = 15;
 
-/// Names that a hint names at the most.
-const NEAR_NAMES: usize = 3;
+/// Maximum names in a hint.
+const MAX_SIMILAR_NAMES: usize = 3;
 
-/// Bytes that two names which are near have in common at the least.
-const SHORTEST_NEAR: usize = 3;
+/// Minimum length of a name that counts as similar because another one contains it.
+const MIN_SIMILAR_BYTES: usize = 3;
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
     #[test]
-    fn names_are_near_but_for_case_and_for_what_stands_around_them() {
+    fn similar_names_differ_in_case_or_contain_each_other() {
         for (one, other) in [("Nginx", "nginx"), ("nginx: worker", "nginx"), ("apache", "apache2")] {
-            assert!(is_near(one, other) && is_near(other, one), "{one} and {other}");
+            assert!(is_similar(one, other) && is_similar(other, one), "{one} and {other}");
         }
-        assert!(!is_near("sh", "bash") && !is_near("nginx", "node") && !is_near("", "nginx"));
+        assert!(!is_similar("sh", "bash") && !is_similar("nginx", "node") && !is_similar("", "nginx"));
     }
 
     #[test]
-    fn a_long_name_is_that_of_a_program_or_of_a_script() {
+    fn a_long_name_matches_a_program_or_a_script() {
         let of = |words: &[&str]| {
             let words: Vec<_> = words.iter().map(|word| (*word).to_owned()).collect();
             is_called(&words, "gateway-server-one")

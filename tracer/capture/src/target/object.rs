@@ -1,8 +1,7 @@
-//! The files that a process maps as executable, opened.
+//! Opens and reads the executable files that a process maps.
 //!
-//! In: a process's mappings. Out: [`MappedObject`]s, each file once. A file is opened through `/proc/PID/map_files`, which
-//! leads to the very file that is mapped: in another mount namespace, replaced on disk, or deleted. Refuses what is no
-//! regular file, and one larger than any program.
+//! A file is opened through `/proc/PID/map_files`, which refers to the mapped file even if it lies in another mount
+//! namespace or was replaced or deleted on disk.
 
 use std::{
     collections::BTreeSet,
@@ -20,22 +19,22 @@ use symbolizer::sieve;
 use super::Error;
 use crate::limits::{MAX_HEADERS, MAX_IMAGE_BYTES};
 
-/// A file that a process maps as executable.
+/// An executable file that a process maps, or may map later.
 #[derive(Debug)]
 pub struct MappedObject {
-    /// Its path as the process sees it.
+    /// The path in the mount namespace of the process.
     pub path: PathBuf,
-    /// The file, held open: what is analysed is what is probed.
+    /// The open file, so that the file that is probed is the one that was analysed.
     pub file: File,
-    /// Its identity.
+    /// Identifies the file.
     pub identity: FileIdentity,
-    /// Which of the contents it has had.
+    /// Identifies its contents.
     pub version: FileVersion,
-    /// Where the process maps it.
+    /// The mappings of code and of read-only data.
     mappings: Vec<Mapping>,
 }
 
-/// What makes the contents of a file the same contents.
+/// Identifies the contents of a file: two files with equal versions are taken to be equal.
 #[derive(Clone, Copy, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
 pub struct FileVersion {
     identity: FileIdentity,
@@ -44,7 +43,7 @@ pub struct FileVersion {
     modified: (i64, i64),
 }
 
-/// A stretch of a file in a process's memory.
+/// A range of a file in the memory of a process.
 #[derive(Clone, Copy, Debug)]
 struct Mapping {
     start: u64,
@@ -52,17 +51,17 @@ struct Mapping {
     offset: u64,
 }
 
-/// What makes a file the same file.
+/// Identifies a file.
 #[derive(Clone, Copy, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
 pub struct FileIdentity {
-    /// Device.
+    /// Device number.
     pub device: u64,
-    /// Inode on it.
+    /// Inode number on the device.
     pub inode: u64,
 }
 
 impl MappedObject {
-    /// A file that the process does not map.
+    /// Creates an object without mappings; `None` if it is not a regular file.
     pub(super) fn unmapped(path: PathBuf, file: File) -> Option<Self> {
         Self::new(path, file, Vec::new())
     }
@@ -87,7 +86,7 @@ impl MappedObject {
         })
     }
 
-    /// Where the process has a byte of the file.
+    /// Returns the address at which the process maps a file offset.
     pub(super) fn address_of(&self, offset: u64) -> Option<u64> {
         self.mappings.iter().find_map(|mapping| {
             let into = offset.checked_sub(mapping.offset)?;
@@ -95,17 +94,21 @@ impl MappedObject {
         })
     }
 
-    /// Reads what matters of the file.
+    /// Reads the file with [`read_image`].
     pub fn read(&self) -> Result<Vec<u8>, Error> {
         read_image(&self.file, &self.path)
     }
 }
 
-/// Bytes of a large section of data that are read at once.
+/// Bytes of a large data section that are read at once.
 const PIECE: usize = 256 * 1024;
 
-/// Reads a file that is no larger than a program can be: of its large sections of data only what matters to a plan, and
-/// zeros elsewhere. It is read and not mapped: whoever may write to a file could end this process by truncating it.
+/// Reads a file. Large data sections are zero except for the strings that the analysis searches for, which saves memory.
+/// The file is not mapped, because a mapping raises `SIGBUS` if the file is truncated.
+///
+/// # Errors
+///
+/// Fails if the file cannot be read or is larger than [`MAX_IMAGE_BYTES`].
 pub fn read_image(file: &File, path: &Path) -> Result<Vec<u8>, Error> {
     let failed = |source| Error::Read {
         path: path.to_path_buf(),
@@ -118,7 +121,7 @@ pub fn read_image(file: &File, path: &Path) -> Result<Vec<u8>, Error> {
             bytes,
         });
     }
-    // Of what is never written, no memory is taken.
+    // Zeroed pages take no memory until they are written.
     let mut image = vec![0; usize::try_from(bytes).unwrap_or(0)];
     let mut at = 0;
     for section in data_sections(file, bytes).unwrap_or_default() {
@@ -130,7 +133,7 @@ pub fn read_image(file: &File, path: &Path) -> Result<Vec<u8>, Error> {
     Ok(image)
 }
 
-/// The sections of which little matters, as far as the headers say it.
+/// Returns the file ranges of large data sections; `None` if the headers are invalid, and the whole file is read.
 fn data_sections(file: &File, bytes: u64) -> Option<Vec<Range<u64>>> {
     let read = |range: Range<u64>| {
         let mut part = vec![0; usize::try_from(range.end.checked_sub(range.start)?).ok()?];
@@ -153,7 +156,7 @@ fn read_at(file: &File, image: &mut [u8], range: Range<u64>) -> io::Result<()> {
     }
 }
 
-/// Reads a section piece by piece, and keeps what matters of it.
+/// Reads a section piece by piece, and copies only the parts that the analysis searches for.
 fn read_marks(file: &File, image: &mut [u8], section: &Range<u64>) -> io::Result<()> {
     let mut piece = vec![0; PIECE];
     let mut start = section.start;
@@ -180,8 +183,8 @@ fn as_usize(range: &Range<u64>) -> Range<usize> {
     of(range.start)..of(range.end)
 }
 
-/// Opens every executable file once. A mapping that went away in between is left out: the process is alive, and its
-/// library was unloaded.
+/// Opens each executable file that is mapped. A mapping that disappeared since `maps` was read is left out: the process
+/// unloaded a library.
 pub(super) fn open_objects(pid: u32, maps: &MemoryMaps) -> Vec<MappedObject> {
     let mut seen = BTreeSet::new();
     let executable = maps
@@ -201,7 +204,7 @@ fn open_object(pid: u32, maps: &MemoryMaps, map: &MemoryMap) -> Option<MappedObj
     MappedObject::new(path.clone(), file, mappings(maps, map))
 }
 
-/// Where the process has the file of a mapping, but for what it may write to.
+/// Returns the mappings of the same file that hold its unmodified bytes: code, and data that is not writable.
 fn mappings(maps: &MemoryMaps, of: &MemoryMap) -> Vec<Mapping> {
     let is_code = |map: &MemoryMap| map.perms.contains(MMPermissions::EXECUTE);
     let is_kept = |map: &MemoryMap| is_code(map) || !map.perms.contains(MMPermissions::WRITE);
@@ -214,7 +217,8 @@ fn mappings(maps: &MemoryMaps, of: &MemoryMap) -> Vec<Mapping> {
     same.filter(|map| is_kept(map)).map(mapping).collect()
 }
 
-/// The way without `CAP_SYS_ADMIN`: the path in the process's own root, if it still leads to the mapped inode.
+/// Opens a mapped file without `CAP_SYS_ADMIN`, which `map_files` requires: by its path in the root of the process, if
+/// that still refers to the mapped inode.
 fn open_by_path(pid: u32, map: &MemoryMap, path: &Path) -> io::Result<File> {
     let inside = path.strip_prefix("/").unwrap_or(path);
     let file = File::open(PathBuf::from(format!("/proc/{pid}/root")).join(inside))?;
@@ -231,7 +235,7 @@ mod tests {
 
     use super::*;
 
-    /// A file with a section of constants of some size, in which `text` stands `at` some place.
+    /// Creates an ELF file with a data section of `bytes` bytes, and `text` at offset `at` of it.
     fn image_with(text: &[u8], at: usize, bytes: usize) -> Vec<u8> {
         let mut constants = vec![7; bytes];
         constants[at..at + text.len()].copy_from_slice(text);
@@ -261,7 +265,7 @@ mod tests {
     }
 
     #[test]
-    fn of_large_constants_only_what_is_searched_for_is_read() {
+    fn of_a_large_data_section_only_the_searched_strings_are_read() {
         let image = image_with(b"OpenSSL 3.0.2 15 Mar 2022\0", 700_000, 2_000_000);
         let read = read(&image);
         assert_eq!(read.len(), image.len());
@@ -272,7 +276,7 @@ mod tests {
     }
 
     #[test]
-    fn what_lies_across_two_pieces_is_read_whole() {
+    fn a_string_across_two_pieces_is_read_completely() {
         for at in (PIECE - 600..PIECE + 10).step_by(7) {
             let image = image_with(b"/rustls-0.23.46/src/a/long/name/of/a/file.rs", at, 2_000_000);
             let around = 4096 + at - 100..4096 + at + 400;
@@ -281,7 +285,7 @@ mod tests {
     }
 
     #[test]
-    fn small_images_and_what_is_no_image_are_read_whole() {
+    fn small_images_and_other_files_are_read_completely() {
         for bytes in [0, 63, 64, 5000] {
             let image = vec![9; bytes];
             assert_eq!(read(&image), image);
@@ -290,12 +294,12 @@ mod tests {
         assert_eq!(read(&small), small);
         for cut in [4096, 5000, 2_004_000, 2_004_100] {
             let image = &image_with(b"OpenSSL ", 5, 2_000_000)[..cut];
-            assert_eq!(read(image), image, "the table is cut off at {cut}");
+            assert_eq!(read(image), image, "truncated at {cut}");
         }
     }
 
     #[test]
-    fn the_libraries_of_this_machine_give_the_same_plan_read_so_and_whole() {
+    fn the_plan_of_a_library_is_the_same_as_for_the_complete_file() {
         let folder = Path::new("/usr/lib/x86_64-linux-gnu");
         let names = ["libssl.so.3", "libcrypto.so.3"];
         for path in names.map(|name| folder.join(name)) {

@@ -1,8 +1,5 @@
-//! What a program of a name would run, before it does.
-//!
-//! In: a name. Out: a [`Target`] without a process: the files that the shell would find under that name, the interpreter
-//! of a script, and the libraries they need. Refuses nothing: a program that lies elsewhere, or in another mount
-//! namespace, cannot be known before it runs.
+//! Finds the files of a program that is not running yet: the executable that a shell would find by its name, the
+//! interpreter if that is a script, and their libraries.
 
 use std::{
     collections::BTreeSet,
@@ -15,7 +12,7 @@ use std::{
 use super::{Error, MappedObject, Seccomp, Target, linker::Linker};
 use crate::limits::{MAX_EXPECTED_FILES, MAX_SCRIPT_DEPTH};
 
-/// Where programs lie that are not in everyone's `PATH`.
+/// Folders that are searched besides those in `PATH`, which may lack some.
 const FOLDERS: [&str; 6] = [
     "/usr/local/sbin",
     "/usr/local/bin",
@@ -25,11 +22,15 @@ const FOLDERS: [&str; 6] = [
     "/bin",
 ];
 
-/// Bytes of a script's first line that the kernel reads (`BINPRM_BUF_SIZE` in `include/uapi/linux/binfmts.h`).
+/// Maximum length of a script's first line (`BINPRM_BUF_SIZE` in `include/uapi/linux/binfmts.h`).
 const FIRST_LINE_BYTES: u64 = 256;
 
 impl Target {
-    /// A file, with the crypto libraries that lie beside it: what is known of one of them is part of its plan.
+    /// Opens a file and the crypto libraries in its folder: a plan for libssl depends on its libcrypto.
+    ///
+    /// # Errors
+    ///
+    /// Fails if the file cannot be opened or is not a regular file.
     pub fn of_file(path: &Path) -> Result<Self, Error> {
         let unreadable = |source| Error::Read {
             path: path.to_path_buf(),
@@ -48,7 +49,7 @@ impl Target {
         })
     }
 
-    /// What programs of a name would map: their files and the libraries they need. Empty where there is no such program.
+    /// Opens the files that the programs of this name would map; none if there is no such program in `PATH`.
     #[must_use]
     pub fn of_program(name: &str) -> Self {
         let linker = Linker::of_system();
@@ -86,9 +87,9 @@ fn cryptos_beside(path: &Path) -> Vec<MappedObject> {
         .collect()
 }
 
-/// The files of a name in `PATH` and in the system's folders, each once.
+/// Returns the files of this name in `PATH` and in the system's folders.
 fn programs(name: &str) -> BTreeSet<PathBuf> {
-    // A name with a folder is nobody's.
+    // `comm` and file names have no slash.
     if name.contains('/') || name.is_empty() {
         return BTreeSet::new();
     }
@@ -98,7 +99,7 @@ fn programs(name: &str) -> BTreeSet<PathBuf> {
     found.filter(|path| path.is_file()).collect()
 }
 
-/// The program itself, or the one that a script names in its first line.
+/// Returns the program itself, or for a script the interpreter that executes it in the end.
 fn interpreted(program: PathBuf) -> Option<PathBuf> {
     let mut program = program;
     for _ in 0..MAX_SCRIPT_DEPTH {
@@ -128,7 +129,7 @@ fn programs_or_path(name: &str) -> Option<PathBuf> {
     }
 }
 
-/// Reads `#!/usr/bin/python3 -u`, or `#!/usr/bin/env python3`, which searches in `PATH`.
+/// Returns the interpreter in a line such as `#!/usr/bin/python3 -u` or `#!/usr/bin/env python3`.
 fn named_in(line: &[u8]) -> Option<String> {
     let line = line.strip_prefix(b"#!")?.split(|byte| *byte == b'\n').next()?;
     let mut words = str::from_utf8(line).ok()?.split_ascii_whitespace();
@@ -145,7 +146,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_script_runs_what_its_first_line_names() {
+    fn the_first_line_of_a_script_names_its_interpreter() {
         let of = |line: &[u8]| named_in(line);
         assert_eq!(
             of(b"#!/usr/bin/python3 -u\nprint()"),
@@ -159,7 +160,7 @@ mod tests {
     }
 
     #[test]
-    fn a_name_in_the_system_is_its_program_with_the_libraries_it_needs() {
+    fn a_program_is_found_with_its_libraries() {
         let target = Target::of_program("cat");
         let names = |part: &str| {
             target
@@ -172,14 +173,14 @@ mod tests {
     }
 
     #[test]
-    fn a_name_that_is_no_programs_stands_for_nothing() {
+    fn an_unknown_name_and_a_path_have_no_files() {
         for name in ["", "no program of this name", "../bin/cat", "/bin/cat"] {
             assert!(Target::of_program(name).objects.is_empty(), "{name}");
         }
     }
 
     #[test]
-    fn scripts_that_name_each_other_are_nobodys_interpreter() {
+    fn scripts_that_name_each_other_have_no_interpreter() {
         let folder = tempfile::tempdir().unwrap();
         let scripts = ["one", "other"].map(|name| folder.path().join(name));
         fs::write(&scripts[0], format!("#!{}\n", scripts[1].display())).unwrap();

@@ -1,15 +1,8 @@
-//! Which processes were asked for, as they are now.
-//!
-//! In: a [`Selection`]: process ids, names, containers, users, or all. Out: process ids, and what the kernel needs to
-//! recognise those that come later. Refuses a process, a name and a container that is not there, and a user without a
-//! process, unless they are waited for.
+//! Which processes the user selected: the existing ones, and how the kernel recognises later ones.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
-    ffi::OsStr,
     fs,
-    os::unix::{ffi::OsStrExt as _, fs::MetadataExt as _},
-    path::{Path, PathBuf},
 };
 
 use procfs::process::{Process, all_processes};
@@ -17,39 +10,39 @@ use tracer_ebpf::{FILE_NAME_BYTES, NameKind};
 
 use super::{
     Error, check_is_process,
-    names::{COMM_BYTES, is_long, is_named, near_names, padded, short},
+    container::{control_groups, is_in_container},
+    names::{COMM_BYTES, is_long, is_named, padded, short, similar_names},
     owner_of,
     user::{User, runs_as},
 };
-use crate::limits::MAX_CGROUP_DEPTH;
 
-/// What was asked for; the parts add up.
+/// The processes to trace: those that match any of the criteria.
 #[derive(Clone, Debug, Default)]
 pub struct Selection {
-    /// Processes.
+    /// Process ids.
     pub pids: Vec<u32>,
     /// Names of programs.
     pub names: Vec<String>,
-    /// Containers, by their id or its beginning.
+    /// Ids of containers, or at least their first twelve digits.
     pub containers: Vec<String>,
-    /// Users whose processes are meant.
+    /// Users.
     pub users: Vec<User>,
     /// Every process with a TLS library.
     pub all: bool,
-    /// Whether descendants are meant too.
+    /// Whether descendants are selected too.
     pub follow: bool,
-    /// Whether what is not there yet is waited for.
+    /// Whether to wait if nothing matches yet.
     pub wait: bool,
 }
 
 impl Selection {
-    /// Tells whether processes may come that are no descendants of those there are.
+    /// Returns whether later processes may match that are not descendants of matching ones.
     pub const fn is_open(&self) -> bool {
         let is_closed = self.names.is_empty() && self.containers.is_empty() && self.users.is_empty();
         self.all || self.wait || !is_closed
     }
 
-    /// Short names as the kernel keeps them, padded with zeros, and what each stands for.
+    /// Returns the names as `comm` has them, padded with zeros, and whether each was truncated.
     pub fn short_names(&self) -> BTreeMap<[u8; COMM_BYTES + 1], NameKind> {
         let mut short_names: BTreeMap<_, NameKind> = BTreeMap::new();
         for name in &self.names {
@@ -60,7 +53,8 @@ impl Selection {
         short_names
     }
 
-    /// Names that are longer than short names, padded with zeros; those longer than any file's name are no file's.
+    /// Returns the names that `comm` cannot hold, padded with zeros. A name too long for a file is left out: it cannot
+    /// match.
     pub fn long_names(&self) -> impl Iterator<Item = [u8; FILE_NAME_BYTES]> {
         let long = self
             .names
@@ -69,15 +63,14 @@ impl Selection {
         long.map(|name| padded(name.as_bytes()))
     }
 
-    /// Returns whether a process bears a name that was asked for and that is longer than a short name; the kernel knows
-    /// the others by itself.
+    /// Returns whether a process matches one of the names that `comm` cannot hold. The kernel matches the others.
     pub fn has_long_name(&self, pid: u32) -> bool {
         let process = i32::try_from(pid).ok().and_then(|pid| Process::new(pid).ok());
         let mut long = self.names.iter().filter(|name| is_long(name));
         process.is_some_and(|process| long.any(|name| is_named(&process, name)))
     }
 
-    /// Processes that run as one of the users now.
+    /// Returns the processes that run as one of the users now.
     pub fn pids_of_users(&self) -> BTreeSet<u32> {
         if self.users.is_empty() {
             return BTreeSet::new();
@@ -86,57 +79,17 @@ impl Selection {
         pids_of(&processes, |process| runs_as(process, &self.users))
     }
 
-    /// Numbers of the control groups of the containers, and of those within them, in the unified hierarchy.
+    /// Returns the ids of the containers' control groups and of the groups inside them, in the cgroup v2 hierarchy.
     pub fn control_groups(&self) -> BTreeSet<u64> {
-        let mut found = BTreeSet::new();
-        if self.containers.is_empty() {
-            return found;
-        }
-        for mount in unified_mounts() {
-            self.search_groups(&mount, false, MAX_CGROUP_DEPTH, &mut found);
-        }
-        found
-    }
-
-    fn search_groups(&self, directory: &Path, inside: bool, depth: usize, found: &mut BTreeSet<u64>) {
-        let named = directory.file_name().is_some_and(|name| self.names_container(name));
-        let inside = inside || named;
-        if inside && let Ok(metadata) = fs::metadata(directory) {
-            // The inode of a control group is its number (`kernfs_node.id` on 64-bit kernels).
-            found.insert(metadata.ino());
-        }
-        let Some(deeper) = depth.checked_sub(1) else {
-            return;
-        };
-        for entry in fs::read_dir(directory).into_iter().flatten().flatten() {
-            if entry.file_type().is_ok_and(|kind| kind.is_dir()) {
-                self.search_groups(&entry.path(), inside, deeper, found);
-            }
-        }
-    }
-
-    /// A container runtime names the group by the id, between words of its own: `docker-ID.scope`.
-    fn names_container(&self, component: &OsStr) -> bool {
-        let component = component.as_bytes();
-        self.containers.iter().any(|id| names(component, id.as_bytes()))
+        control_groups(&self.containers)
     }
 }
 
-fn is_in_container(process: &Process, id: &str) -> bool {
-    let groups = process.cgroups().map(|groups| groups.0).unwrap_or_default();
-    let mut components = groups.iter().flat_map(|group| group.pathname.split('/'));
-    components.any(|component| names(component.as_bytes(), id.as_bytes()))
-}
-
-/// Tells whether a component of a control group's path bears an id: whole, or its first twelve digits or more.
-fn names(component: &[u8], id: &[u8]) -> bool {
-    component
-        .split(|byte| matches!(byte, b'-' | b'.' | b':' | b'_'))
-        .chain([component])
-        .any(|word| word == id || (id.len() >= 12 && word.starts_with(id)))
-}
-
-/// Finds the processes that were asked for and are there, without their descendants; the tracer itself is never one.
+/// Returns the existing processes that match, without their descendants and without this process.
+///
+/// # Errors
+///
+/// Fails if one of the criteria matches nothing, unless the selection waits, and for the id of a thread.
 pub fn find(selection: &Selection) -> Result<BTreeSet<u32>, Error> {
     let mut found = BTreeSet::new();
     for pid in &selection.pids {
@@ -152,7 +105,7 @@ pub fn find(selection: &Selection) -> Result<BTreeSet<u32>, Error> {
         let named = pids_of(&processes, |process| is_named(process, name));
         check(selection, &named, || Error::NoSuchName {
             name: name.clone(),
-            near: near_names(&processes, name),
+            hint: similar_names(&processes, name),
         })?;
         found.extend(named);
     }
@@ -190,13 +143,13 @@ fn pids_of(processes: &[Process], wanted: impl Fn(&Process) -> bool) -> BTreeSet
         .collect()
 }
 
-/// Reads the short name of a process.
+/// Returns the `comm` of a process.
 pub fn name_of(pid: u32) -> Option<String> {
     let name = fs::read(format!("/proc/{pid}/comm")).ok()?;
     Some(String::from_utf8_lossy(name.trim_ascii_end()).into_owned())
 }
 
-/// Adds to `pids` the descendants that their processes have now.
+/// Returns `pids` and all their descendants.
 pub fn descendants_of(pids: &BTreeSet<u32>) -> BTreeSet<u32> {
     let mut children: BTreeMap<u32, Vec<u32>> = BTreeMap::new();
     for process in all_processes().into_iter().flatten().flatten() {
@@ -208,15 +161,15 @@ pub fn descendants_of(pids: &BTreeSet<u32>) -> BTreeSet<u32> {
         }
     }
     let mut found = pids.clone();
-    let mut unseen: Vec<u32> = pids.iter().copied().collect();
-    while let Some(parent) = unseen.pop() {
+    let mut unvisited: Vec<u32> = pids.iter().copied().collect();
+    while let Some(parent) = unvisited.pop() {
         let of_parent = children.remove(&parent).unwrap_or_default();
-        unseen.extend(of_parent.into_iter().filter(|child| found.insert(*child)));
+        unvisited.extend(of_parent.into_iter().filter(|child| found.insert(*child)));
     }
     found
 }
 
-/// Why there is no such process: perhaps the number is one of another PID namespace.
+/// Returns the error for a process that does not exist, with a hint if an inner PID namespace has a process of this id.
 fn missing(pid: u32) -> Error {
     let mut outer = Vec::new();
     for process in all_processes().into_iter().flatten().flatten() {
@@ -233,41 +186,31 @@ fn missing(pid: u32) -> Error {
         [] => Error::NoSuchProcess(pid),
         [_] => Error::OnlyInside {
             pid,
-            inside: "but",
+            inside: "an inner one has",
             outer: outer.concat(),
         },
         [..] => Error::OnlyInside {
             pid,
-            inside: "but more than",
+            inside: "several inner ones have",
             outer: outer.join(" or -p "),
         },
     }
 }
 
-/// Where the unified hierarchy of control groups is mounted.
-fn unified_mounts() -> Vec<PathBuf> {
-    let mounts = Process::myself()
-        .and_then(|own| own.mountinfo())
-        .map(|mounts| mounts.0)
-        .unwrap_or_default();
-    let unified = mounts.into_iter().filter(|mount| mount.fs_type == "cgroup2");
-    unified.map(|mount| mount.mount_point).collect()
-}
-
-/// How many descriptors there is room for in the processes that are asked for and there, and in their descendants: at
-/// least as many as are open.
+/// Returns the sum of the sizes of the descriptor tables of all matching processes and their descendants. It is an upper
+/// bound on their open descriptors that is cheap to read.
 pub fn descriptors_of(selection: &Selection) -> u64 {
-    // Whoever attaches says what is not there.
+    // Errors are reported when the selection is attached to.
     let found = find(selection).unwrap_or_default();
     let all = if selection.follow {
         descendants_of(&found)
     } else {
         found
     };
-    all.into_iter().filter_map(room_for_descriptors).sum()
+    all.into_iter().filter_map(descriptor_table_size).sum()
 }
 
-fn room_for_descriptors(pid: u32) -> Option<u64> {
+fn descriptor_table_size(pid: u32) -> Option<u64> {
     let process = Process::new(i32::try_from(pid).ok()?).ok()?;
     process.status().ok().map(|status| status.fdsize.into())
 }
@@ -279,11 +222,11 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_process_has_room_for_the_descriptors_it_has_open() {
+    fn a_descriptor_table_is_as_large_as_the_open_descriptors() {
         let open: Vec<_> = (0..300).map(|_| fs::File::open("/proc/self/stat").unwrap()).collect();
-        assert!(room_for_descriptors(std::process::id()) >= Some(300));
+        assert!(descriptor_table_size(std::process::id()) >= Some(300));
         drop(open);
-        assert_eq!(room_for_descriptors(u32::MAX), None);
+        assert_eq!(descriptor_table_size(u32::MAX), None);
     }
 
     fn selection() -> Selection {
@@ -300,7 +243,7 @@ mod tests {
     }
 
     #[test]
-    fn a_process_is_found_by_its_short_name_and_by_its_program() {
+    fn a_process_is_found_by_its_name() {
         let mut child = Command::new("cat").stdin(Stdio::piped()).spawn().unwrap();
         let by_name = Selection {
             names: vec!["cat".to_owned()],
@@ -312,7 +255,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_not_there_is_an_error_unless_it_is_waited_for() {
+    fn a_criterion_that_matches_nothing_is_an_error_without_wait() {
         let absent = Selection {
             names: vec!["no program of this name".to_owned()],
             ..selection()
@@ -342,19 +285,7 @@ mod tests {
     }
 
     #[test]
-    fn a_container_is_named_by_its_id_or_twelve_digits_of_it() {
-        let id = b"0123456789abcdef0123";
-        let of = |component: &[u8], asked: &[u8]| names(component, asked);
-        assert!(of(b"docker-0123456789abcdef0123.scope", id));
-        assert!(of(b"0123456789abcdef0123", id));
-        assert!(of(b"cri-containerd-0123456789abcdef0123.scope", b"0123456789ab"));
-        assert!(!of(b"docker-0123456789abcdef0123.scope", b"0123"));
-        assert!(!of(b"system.slice", id));
-        assert!(of(b"my_box", b"my_box"));
-    }
-
-    #[test]
-    fn a_name_is_cut_as_the_kernel_cuts_it_and_kept_whole_beside() {
+    fn a_long_name_is_truncated_for_comm_and_kept_in_full() {
         let names = [
             "a-name-of-twenty-two-b",
             "a-name-of-twenty-two-c",
@@ -374,7 +305,7 @@ mod tests {
     }
 
     #[test]
-    fn a_name_that_nobody_bears_is_refused_with_those_that_are_near() {
+    fn an_unknown_name_is_refused_with_similar_ones() {
         let mut child = Command::new("cat").stdin(Stdio::piped()).spawn().unwrap();
         let shouted = Selection {
             names: vec!["CAT".to_owned()],
@@ -390,7 +321,7 @@ mod tests {
     }
 
     #[test]
-    fn a_program_whose_name_begins_alike_is_another() {
+    fn programs_with_a_common_prefix_are_told_apart() {
         let folder = tempfile::tempdir().unwrap();
         let mut children = ["gateway-server-one", "gateway-server-two"].map(|name| {
             let path = folder.path().join(name);

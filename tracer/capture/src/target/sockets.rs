@@ -1,8 +1,4 @@
-//! Which socket a descriptor leads to, and whom that is connected with, as `/proc` tells.
-//!
-//! In: a thread's descriptor; a process, whose network namespace is meant. Out: the socket's inode; the connected TCP
-//! sockets of the namespace by their inodes. Refuses a descriptor that is no socket, and sockets that have no peer: one
-//! that listens, one whose peer has not answered yet, one that was reset.
+//! Reads the socket of a descriptor, and the addresses of TCP sockets, from `/proc`.
 
 use std::{
     collections::HashMap,
@@ -16,21 +12,21 @@ use procfs::{
     process::Process,
 };
 
-/// The connected TCP sockets of a network namespace.
+/// The connected TCP sockets of a network namespace, by their inodes.
 #[derive(Debug, Default)]
-pub struct Connected(HashMap<u64, (SocketAddr, SocketAddr)>);
+pub struct ConnectedSockets(HashMap<u64, (SocketAddr, SocketAddr)>);
 
-impl Connected {
-    /// Reads those that a process sees; none where it has ended.
+impl ConnectedSockets {
+    /// Reads the sockets in the network namespace of a process; none if the process has exited.
     pub fn seen_by(pid: u32) -> Self {
         let Some(process) = i32::try_from(pid).ok().and_then(|pid| Process::new(pid).ok()) else {
             return Self::default();
         };
         let entries = process.tcp().into_iter().chain(process.tcp6()).flatten();
-        Self::among(entries)
+        Self::from_entries(entries)
     }
 
-    fn among(entries: impl Iterator<Item = TcpNetEntry>) -> Self {
+    fn from_entries(entries: impl Iterator<Item = TcpNetEntry>) -> Self {
         let connected = entries.filter(has_peer);
         Self(
             connected
@@ -39,13 +35,13 @@ impl Connected {
         )
     }
 
-    /// The addresses of a socket: its own, and its peer's.
+    /// Returns the local and the remote address of a socket.
     pub fn find(&self, inode: u64) -> Option<(SocketAddr, SocketAddr)> {
         self.0.get(&inode).copied()
     }
 }
 
-/// A socket that no process has any more has the inode 0.
+/// Returns whether a socket has a peer. The inode is 0 if no process has the socket open.
 fn has_peer(entry: &TcpNetEntry) -> bool {
     let connected = match entry.state {
         TcpState::Established
@@ -64,7 +60,7 @@ fn has_peer(entry: &TcpNetEntry) -> bool {
     connected && entry.inode != 0 && entry.remote_address.port() != 0 && !entry.remote_address.ip().is_unspecified()
 }
 
-/// The inode of the socket that a thread's descriptor leads to now.
+/// Returns the inode of the socket that a descriptor of a thread refers to now; `None` if it is not a socket.
 pub fn inode_of_descriptor(pid: u32, tid: u32, descriptor: i32) -> Option<u64> {
     let link = fs::read_link(format!("/proc/{pid}/task/{tid}/fd/{descriptor}")).ok()?;
     socket_inode(link.as_os_str().as_bytes())
@@ -75,7 +71,7 @@ fn socket_inode(link: &[u8]) -> Option<u64> {
     str::from_utf8(number).ok()?.parse().ok()
 }
 
-/// The inode of a process's network namespace.
+/// Returns the inode of a process's network namespace.
 pub fn netns_of(pid: u32) -> Option<u32> {
     let inode = fs::metadata(format!("/proc/{pid}/ns/net")).ok()?.ino();
     u32::try_from(inode).ok()
@@ -91,11 +87,11 @@ mod tests {
 
     use super::*;
 
-    fn look(descriptor: RawFd) -> Option<(SocketAddr, SocketAddr)> {
+    fn addresses(descriptor: RawFd) -> Option<(SocketAddr, SocketAddr)> {
         let own = std::process::id();
         let tid = rustix::thread::gettid().as_raw_nonzero().get().unsigned_abs();
         let inode = inode_of_descriptor(own, tid, descriptor)?;
-        Connected::seen_by(own).find(inode)
+        ConnectedSockets::seen_by(own).find(inode)
     }
 
     #[test]
@@ -108,20 +104,20 @@ mod tests {
             let client = TcpStream::connect(listener.local_addr().unwrap()).unwrap();
             let (server, from) = listener.accept().unwrap();
             let there = listener.local_addr().unwrap();
-            assert_eq!(look(client.as_raw_fd()), Some((from, there)));
-            assert_eq!(look(server.as_raw_fd()), Some((there, from)));
-            assert_eq!(look(listener.as_raw_fd()), None, "it has no peer");
+            assert_eq!(addresses(client.as_raw_fd()), Some((from, there)));
+            assert_eq!(addresses(server.as_raw_fd()), Some((there, from)));
+            assert_eq!(addresses(listener.as_raw_fd()), None, "it has no peer");
         }
     }
 
     #[test]
-    fn what_is_no_socket_or_not_there_has_no_inode() {
+    fn a_file_and_a_closed_descriptor_have_no_inode() {
         let own = std::process::id();
         let file = File::open("/proc/self/stat").unwrap();
         assert_eq!(inode_of_descriptor(own, own, file.as_raw_fd()), None);
         assert_eq!(inode_of_descriptor(own, own, i32::MAX), None);
         assert_eq!(inode_of_descriptor(own, own, -1), None);
-        assert_eq!(Connected::seen_by(u32::MAX).find(1), None);
+        assert_eq!(ConnectedSockets::seen_by(u32::MAX).find(1), None);
     }
 
     #[test]
@@ -140,7 +136,7 @@ mod tests {
     }
 
     #[test]
-    fn this_process_is_in_its_own_network() {
+    fn this_process_is_in_its_own_network_namespace() {
         assert_eq!(netns_of(std::process::id()), Some(super::super::own_netns()));
         assert_eq!(netns_of(u32::MAX), None);
     }

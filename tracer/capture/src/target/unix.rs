@@ -1,7 +1,5 @@
-//! Whom a UNIX socket is connected with, as the kernel's socket diagnosis tells.
-//!
-//! In: the inode of a socket in this process's own network namespace. Out: the names that it and its peer are bound to, as
-//! in `sun_path`. Refuses a socket of another family or namespace, one that has no peer, and one whose peer is gone.
+//! Reads the names of a UNIX socket and its peer by socket diagnostics (`sock_diag(7)`), which find one socket by its
+//! inode. `/proc/net/unix` does not name the peer.
 
 #![expect(clippy::host_endian_bytes, reason = "the kernel and this process are on one machine")]
 
@@ -21,16 +19,16 @@ const UNIX_DIAG_PEER: u16 = 2;
 const SOCK_STREAM: u8 = 1;
 const TCP_ESTABLISHED: u8 = 1;
 
-/// Larger than any answer: a name, a number, and their headers.
-const ANSWER_BYTES: usize = 1024;
+/// Larger than any response: two headers, a name and a peer.
+const RESPONSE_BYTES: usize = 1024;
 
-/// Bytes of `struct nlmsghdr`, of that with `struct unix_diag_msg` behind it, and of `struct rtattr`.
+/// Sizes of `struct nlmsghdr`, of `struct nlmsghdr` followed by `struct unix_diag_msg`, and of `struct rtattr`.
 const HEADER_BYTES: usize = 16;
-const ANSWER_HEAD_BYTES: usize = 32;
+const RESPONSE_HEAD_BYTES: usize = 32;
 const ATTRIBUTE_BYTES: usize = 4;
 
-/// Bytes of `struct nlmsghdr` with `struct unix_diag_req` behind it.
-const QUESTION_BYTES: u32 = 40;
+/// Size of `struct nlmsghdr` followed by `struct unix_diag_req`.
+const REQUEST_BYTES: u32 = 40;
 
 /// One end of a connection.
 #[derive(Debug, Default, Eq, PartialEq)]
@@ -39,49 +37,50 @@ struct End {
     peer: Option<u32>,
 }
 
-/// The names of a connected socket and of its peer; empty where they are bound to none.
+/// Returns the names of a connected socket and of its peer, as in `sun_path`; empty for an unbound one. The socket must be
+/// in this process's network namespace.
 pub fn unix_names(inode: u64) -> Option<[Vec<u8>; 2]> {
-    let own = ask(u32::try_from(inode).ok()?)?;
-    let peer = ask(own.peer?)?;
+    let own = query(u32::try_from(inode).ok()?)?;
+    let peer = query(own.peer?)?;
     Some([own.name, peer.name])
 }
 
-/// Asks about one socket. A failure is no answer: then the socket has no name for us.
-fn ask(inode: u32) -> Option<End> {
-    let mut bytes = [0; ANSWER_BYTES];
-    let answered = exchange(&question(inode), &mut bytes).ok()?;
-    parse(bytes.get(..answered)?, inode)
+/// Queries one socket; returns `None` on an error, too.
+fn query(inode: u32) -> Option<End> {
+    let mut bytes = [0; RESPONSE_BYTES];
+    let length = exchange(&request(inode), &mut bytes).ok()?;
+    parse(bytes.get(..length)?, inode)
 }
 
-fn exchange(question: &[u8], answer: &mut [u8; ANSWER_BYTES]) -> Result<usize, Errno> {
+fn exchange(request: &[u8], response: &mut [u8; RESPONSE_BYTES]) -> Result<usize, Errno> {
     let family = AddressFamily::NETLINK;
     let socket = socket_with(family, SocketType::RAW, SocketFlags::CLOEXEC, Some(netlink::SOCK_DIAG))?;
-    send(&socket, question, SendFlags::empty())?;
-    // The kernel has answered by then.
-    recv(&socket, answer.as_mut_slice(), RecvFlags::DONTWAIT).map(|(bytes, _)| bytes)
+    send(&socket, request, SendFlags::empty())?;
+    // The kernel handles the request within `send`, so the response is there.
+    recv(&socket, response.as_mut_slice(), RecvFlags::DONTWAIT).map(|(bytes, _)| bytes)
 }
 
-fn question(inode: u32) -> Vec<u8> {
+fn request(inode: u32) -> Vec<u8> {
     let [[a, b], [c, d]] = [SOCK_DIAG_BY_FAMILY, NLM_F_REQUEST].map(u16::to_ne_bytes);
     let kind_and_flags = u32::from_ne_bytes([a, b, c, d]);
     let (sequence, port, any_state, any_cookie) = (1, 0, u32::MAX, u32::MAX);
     let family = u32::from_ne_bytes([AF_UNIX, 0, 0, 0]);
     let show = UDIAG_SHOW_NAME | UDIAG_SHOW_PEER;
-    let header = [QUESTION_BYTES, kind_and_flags, sequence, port];
+    let header = [REQUEST_BYTES, kind_and_flags, sequence, port];
     let request = [family, any_state, inode, show, any_cookie, any_cookie];
     header.into_iter().chain(request).flat_map(u32::to_ne_bytes).collect()
 }
 
-/// Reads an answer; an error is one of another kind.
+/// Parses a response. An error has another message type, and yields `None`.
 fn parse(bytes: &[u8], inode: u32) -> Option<End> {
-    let (head, mut rest) = bytes.split_at_checked(ANSWER_HEAD_BYTES)?;
+    let (head, mut rest) = bytes.split_at_checked(RESPONSE_HEAD_BYTES)?;
     let [_, _, _, _, kind @ ..] = head else { return None };
-    let is_answer = number::<2>(kind).map(u16::from_ne_bytes) == Some(SOCK_DIAG_BY_FAMILY);
+    let is_response = number::<2>(kind).map(u16::from_ne_bytes) == Some(SOCK_DIAG_BY_FAMILY);
     let socket = head.get(HEADER_BYTES..)?;
     let [AF_UNIX, SOCK_STREAM, TCP_ESTABLISHED, _, found @ ..] = socket else {
         return None;
     };
-    if !is_answer || number(found).map(u32::from_ne_bytes) != Some(inode) {
+    if !is_response || number(found).map(u32::from_ne_bytes) != Some(inode) {
         return None;
     }
     let mut end = End::default();
@@ -98,7 +97,7 @@ fn parse(bytes: &[u8], inode: u32) -> Option<End> {
     Some(end)
 }
 
-/// The first bytes, if there are so many.
+/// Returns the first `N` bytes, if there are as many.
 fn number<const N: usize>(bytes: &[u8]) -> Option<[u8; N]> {
     bytes.first_chunk().copied()
 }
@@ -142,31 +141,31 @@ mod tests {
         let address = SocketAddr::from_abstract_name(&name).unwrap();
         let listener = UnixListener::bind_addr(&address).unwrap();
         let client = UnixStream::connect_addr(&address).unwrap();
-        assert_eq!(unix_names(inode(&client)), None, "its peer is nobody's yet");
+        assert_eq!(unix_names(inode(&client)), None, "the connection is not accepted yet");
         let (_server, _) = listener.accept().unwrap();
         let [_, peer] = unix_names(inode(&client)).unwrap();
         assert_eq!(peer, [b"\0", name.as_bytes()].concat());
     }
 
     #[test]
-    fn a_socket_of_another_family_and_one_that_is_none_have_no_names() {
+    fn a_tcp_socket_and_an_unknown_inode_have_no_names() {
         let tcp = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
         assert_eq!(unix_names(inode(&tcp)), None);
         assert_eq!((unix_names(u64::MAX), unix_names(0)), (None, None));
     }
 
     #[test]
-    fn an_answer_that_is_cut_short_or_of_another_socket_is_none() {
-        let mut bytes = [0; ANSWER_BYTES];
+    fn a_truncated_response_or_one_about_another_socket_is_rejected() {
+        let mut bytes = [0; RESPONSE_BYTES];
         let (one, _other) = UnixStream::pair().unwrap();
         let inode = u32::try_from(inode(&one)).unwrap();
-        let answered = exchange(&question(inode), &mut bytes).unwrap();
-        let answer = &bytes[..answered];
-        let whole = parse(answer, inode).unwrap();
+        let length = exchange(&request(inode), &mut bytes).unwrap();
+        let response = &bytes[..length];
+        let whole = parse(response, inode).unwrap();
         assert!(whole.peer.is_some());
-        assert_eq!(parse(answer, inode + 1), None);
-        for cut in 0..answered {
-            let part = parse(&answer[..cut], inode).and_then(|end| end.peer);
+        assert_eq!(parse(response, inode + 1), None);
+        for cut in 0..length {
+            let part = parse(&response[..cut], inode).and_then(|end| end.peer);
             assert!(part.is_none() || part == whole.peer, "cut at {cut}");
         }
     }

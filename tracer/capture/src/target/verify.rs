@@ -1,8 +1,7 @@
-//! Is what a process runs what was analysed?
+//! Verifies that a process runs the code that was analysed.
 //!
-//! In: a process, a file it maps, and places in that file. Out: nothing, when the process's memory holds the file's bytes
-//! there. Refuses a file that was written to since it was mapped or analysed: its probes would sit inside instructions.
-//! Breakpoints do not count, ours and other tools' alike.
+//! A file may be overwritten after a process mapped it. A probe would then modify the middle of an instruction, so the
+//! memory at each probe is compared with the file first. Breakpoints of other probes and tools are ignored.
 
 use std::{fs::File, io, os::unix::fs::FileExt as _, path::PathBuf};
 
@@ -10,39 +9,43 @@ use thiserror::Error;
 
 use super::MappedObject;
 
-/// Bytes compared at each place.
+/// Bytes that are compared at each offset.
 const WINDOW: usize = 16;
 
-/// Bytes compared at the beginning: the headers, and the build id that linkers put behind them.
+/// Bytes that are compared at the start of the file: the headers, and the build id, which linkers place after them.
 const HEADERS: usize = 1024;
 
-/// `int3`, which a probe puts in the place of an instruction's first byte on x86-64.
+/// `int3`, with which a probe replaces the first byte of an instruction on x86-64.
 const BREAKPOINT: u8 = 0xcc;
 
-/// Why a file is not what a process runs.
+/// Why a process cannot be probed in a file.
 #[derive(Debug, Error)]
 pub enum Mismatch {
-    /// The memory of the process holds other bytes than the file.
+    /// The memory of the process differs from the file.
     #[error("{path} was written to since it was mapped: at {offset:#x} the process runs other code", path = path.display())]
     Bytes {
         /// The file.
         path: PathBuf,
-        /// Where in the file.
+        /// The file offset.
         offset: u64,
     },
-    /// The place is not mapped, or cannot be read.
+    /// The offset is not mapped or not readable.
     #[error("{path} cannot be compared with what the process runs, at {offset:#x}", path = path.display())]
     Unreadable {
         /// The file.
         path: PathBuf,
-        /// Where in the file.
+        /// The file offset.
         offset: u64,
-        /// Why.
+        /// The cause.
         source: io::Error,
     },
 }
 
-/// Compares the headers, the build id with them, and the code at each of the places.
+/// Compares a process's memory with a file: the headers, the build id, and the code at each of the file offsets.
+///
+/// # Errors
+///
+/// Returns the first difference.
 pub fn verify(pid: u32, object: &MappedObject, offsets: impl Iterator<Item = u64>) -> Result<(), Mismatch> {
     let memory = File::open(format!("/proc/{pid}/mem")).map_err(unreadable(object, 0))?;
     if object.address_of(0).is_some() {
@@ -98,12 +101,13 @@ mod tests {
 
     const BYTES: usize = 4096;
 
-    /// Runs `test` with the memory in which this process has a file of its own, as executable.
+    /// Runs `test` with the address of an executable, writable, private mapping of a file, and its object.
     fn mapping_a_file(test: impl FnOnce(*mut u8, &MappedObject)) {
         let path = tempfile::NamedTempFile::new().unwrap().into_temp_path();
         let mut file = fs::OpenOptions::new().read(true).write(true).open(&path).unwrap();
         file.write_all(&[0x90; BYTES]).unwrap();
-        // SAFETY: a new mapping of a file that nothing else refers to.
+        // SAFETY: without `MAP_FIXED` the kernel chooses an unused range, so no existing reference is affected. The file
+        // is never truncated while it is mapped.
         let address = unsafe {
             let access = ProtFlags::READ | ProtFlags::WRITE | ProtFlags::EXEC;
             mmap(ptr::null_mut(), BYTES, access, MapFlags::PRIVATE, &file, 0).unwrap()
@@ -111,7 +115,7 @@ mod tests {
         let target = Target::discover(std::process::id()).unwrap();
         let object = target.objects.iter().find(|object| object.path == *path).unwrap();
         test(address.cast(), object);
-        // SAFETY: the mapping made above; `test` is over.
+        // SAFETY: the range was mapped above, and `test`, the only user of its address, has returned.
         unsafe { munmap(address, BYTES).unwrap() };
     }
 
@@ -120,7 +124,7 @@ mod tests {
     }
 
     #[test]
-    fn a_file_is_what_its_process_runs() {
+    fn an_unmodified_file_is_accepted() {
         mapping_a_file(|_, object| {
             for offset in [0, 2000, BYTES as u64 - 1] {
                 verified(object, offset).unwrap();
@@ -129,9 +133,9 @@ mod tests {
     }
 
     #[test]
-    fn code_that_differs_from_its_file_is_refused_where_it_differs() {
+    fn modified_code_is_refused_at_its_offset() {
         mapping_a_file(|address, object| {
-            // SAFETY: the mapping is writable and larger.
+            // SAFETY: the address is inside the mapping, which is writable and larger, and no reference into it exists.
             unsafe { address.wrapping_add(3000).write(0x55) };
             verified(object, 2000).unwrap();
             assert!(matches!(
@@ -142,23 +146,23 @@ mod tests {
     }
 
     #[test]
-    fn another_build_is_refused_whatever_its_code() {
+    fn a_modified_header_is_refused_for_every_offset() {
         mapping_a_file(|address, object| {
-            // SAFETY: the mapping is writable and larger.
+            // SAFETY: the address is inside the mapping, which is writable and larger, and no reference into it exists.
             unsafe { address.wrapping_add(1000).write(0x55) };
             assert!(matches!(verified(object, 3000), Err(Mismatch::Bytes { offset: 0, .. })));
         });
     }
 
     #[test]
-    fn a_place_that_is_not_mapped_cannot_be_compared() {
+    fn an_offset_that_is_not_mapped_cannot_be_compared() {
         mapping_a_file(|_, object| {
             assert!(matches!(verified(object, 1 << 40), Err(Mismatch::Unreadable { .. })));
         });
     }
 
     #[test]
-    fn a_breakpoint_is_no_difference_and_another_byte_is() {
+    fn a_breakpoint_is_not_a_difference() {
         assert!(is_same(BREAKPOINT, 0x55) && is_same(0x55, 0x55));
         assert!(!is_same(0x55, BREAKPOINT) && !is_same(0x55, 0x56));
     }

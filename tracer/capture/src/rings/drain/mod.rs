@@ -1,58 +1,57 @@
-//! Reading many rings as one.
+//! Reads many rings as one.
 //!
-//! A drain reads each ring up to where it was filled when the drain began, in turns, so that no ring waits for another,
-//! and all of them together up to a bound; what is left over is the next drain's. What was read is complete until a time
-//! that follows from the rings themselves ([`super::progress`]).
+//! A drain reads each ring up to the position that it was filled to when the drain began. The rings take turns, so that a
+//! busy one does not delay the others, and all of them share one bound; the next drain reads the rest. The watermark of
+//! the batch is the minimum of the rings' watermarks ([`super::watermark`]).
 
 use tracer_ebpf::{DataRecord, Kind};
 use tracer_observe::batch::Batch;
 use zerocopy::FromBytes as _;
 
-use super::progress::Progress;
+use super::watermark::Watermark;
 use crate::limits::DRAIN_TURN_BYTES;
 
-/// One ring, as its only reader has it. Positions count bytes since the ring was made.
+/// A ring, as its only reader sees it. Positions count bytes since the ring was created.
 pub(super) trait RecordQueue {
-    /// How far programs have filled it.
+    /// Returns the position up to which programs have filled it.
     fn produced(&self) -> u64;
 
-    /// How far it was read.
+    /// Returns the position up to which it was read.
     fn consumed(&self) -> u64;
 
-    /// How many bytes it holds.
+    /// Returns its size in bytes.
     fn capacity(&self) -> u64;
 
-    /// Reads the next record that begins before `end`, in two parts if it wraps; returns whether there was one that is
-    /// wholly written.
+    /// Passes the next record that begins before `end` to `read`, in two parts if it wraps around the end of the ring.
+    /// Returns false if there is none, or it is not completely written.
     fn take(&mut self, end: u64, read: impl FnMut(&[u8], &[u8])) -> bool;
 }
 
-/// A ring, and until when it was read completely.
+/// A ring and its watermark.
 #[derive(Debug)]
 struct Source<R> {
     ring: R,
-    progress: Progress,
+    watermark: Watermark,
 }
 
 /// Rings that are read together.
 #[derive(Debug)]
 pub(super) struct Drain<R> {
     sources: Vec<Source<R>>,
-    /// Whose turn is first.
+    /// Index of the ring that has the first turn.
     first: usize,
 }
 
-/// What a drain came to, apart from its records.
+/// The state of the rings at a drain.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub struct Drained {
-    /// Bytes in the ring that was fullest, in proportion, when the drain began, and how many it holds.
+    /// Bytes used and capacity, when the drain began, of the ring with the largest used share.
     pub fullest: (u64, u64),
-    /// Whether something was left over for the next drain, because of the bound.
+    /// Whether the bound ended the drain before all rings were read.
     pub leftover: bool,
 }
 
 impl<R: RecordQueue> Drain<R> {
-    /// Begins with no ring.
     pub(super) const fn new() -> Self {
         Self {
             sources: Vec::new(),
@@ -60,20 +59,20 @@ impl<R: RecordQueue> Drain<R> {
         }
     }
 
-    /// Adds a ring, to which no program had access before `now_ns`.
+    /// Adds a ring to which no program had access before `now_ns`.
     pub(super) fn add(&mut self, ring: R, now_ns: u64) {
-        let progress = Progress::new(now_ns);
-        self.sources.push(Source { ring, progress });
+        let watermark = Watermark::new(now_ns);
+        self.sources.push(Source { ring, watermark });
     }
 
-    /// Adds what is in the rings to a batch, which began with its time, up to so many bytes in all.
+    /// Reads up to `bound` bytes from all rings into a batch, whose `drained_ns` must be the current time.
     pub(super) fn read(&mut self, batch: &mut Batch, bound: usize) -> Drained {
         let mut ends = Vec::with_capacity(self.sources.len());
         let mut waiting = 0;
         let mut fullest = (0, 1);
-        for Source { ring, progress } in &mut self.sources {
+        for Source { ring, watermark } in &mut self.sources {
             let produced = ring.produced();
-            progress.begin(batch.drained_ns, produced);
+            watermark.mark(batch.drained_ns, produced);
             let filled = (produced - ring.consumed(), ring.capacity());
             fullest = fuller(fullest, filled);
             waiting += filled.0;
@@ -81,26 +80,26 @@ impl<R: RecordQueue> Drain<R> {
         }
         batch.reserve(usize::try_from(waiting).unwrap_or(usize::MAX).min(bound));
         let leftover = self.take_turns(batch, &ends, bound);
-        for Source { ring, progress } in &mut self.sources {
-            let until_ns = progress.complete_until(ring.consumed());
+        for Source { ring, watermark } in &mut self.sources {
+            let until_ns = watermark.complete_until(ring.consumed());
             batch.complete_until_ns = batch.complete_until_ns.min(until_ns);
         }
         Drained { fullest, leftover }
     }
 
-    /// How many bytes are in the rings now.
+    /// Returns the bytes in the rings now.
     pub(super) fn left_over(&self) -> u64 {
         let waiting = |source: &Source<R>| source.ring.produced() - source.ring.consumed();
         self.sources.iter().map(waiting).sum()
     }
 
-    /// Reads the rings in turns; returns whether the bound ended it.
+    /// Reads the rings in turns; returns whether the bound ended the drain.
     fn take_turns(&mut self, batch: &mut Batch, ends: &[u64], bound: usize) -> bool {
         let full = batch.len().saturating_add(bound);
         let count = self.sources.len();
         let mut order: Vec<usize> = (0..count).map(|turn| (self.first + turn) % count).collect();
         while !order.is_empty() {
-            let mut going_on = Vec::new();
+            let mut unfinished = Vec::new();
             for index in order {
                 let (Some(source), Some(end)) = (self.sources.get_mut(index), ends.get(index)) else {
                     continue;
@@ -112,14 +111,14 @@ impl<R: RecordQueue> Drain<R> {
                 }
                 if found && source.ring.consumed() < *end {
                     if batch.len() >= full {
-                        // It begins the next drain, for its turn was cut short, or did not come.
+                        // Its turn was cut short or did not come, so it has the first turn of the next drain.
                         self.first = index;
                         return true;
                     }
-                    going_on.push(index);
+                    unfinished.push(index);
                 }
             }
-            order = going_on;
+            order = unfinished;
         }
         false
     }
@@ -131,13 +130,14 @@ impl<R: RecordQueue> Default for Drain<R> {
     }
 }
 
-/// The fuller of two rings, by the bytes in it and those it can hold.
+/// Returns the ring with the larger used share, of two given as bytes used and capacity.
 pub(super) fn fuller(one: (u64, u64), other: (u64, u64)) -> (u64, u64) {
     let share = |(filled, capacity): (u64, u64)| u128::from(filled) * 1_000_000 / u128::from(capacity.max(1));
     if share(other) > share(one) { other } else { one }
 }
 
-/// Adds a record, without what a data record's slot has more than its payload.
+/// Adds a record to a batch, without the unused rest of a data record's slot: programs reserve slots of a few fixed
+/// sizes.
 fn push_used(batch: &mut Batch, first: &[u8], rest: &[u8]) {
     let used = used_bytes(first, rest);
     let from_first = used.min(first.len());
@@ -146,7 +146,7 @@ fn push_used(batch: &mut Batch, first: &[u8], rest: &[u8]) {
     batch.push_parts(first, rest);
 }
 
-/// How many bytes of a slot are its record's.
+/// Returns how many bytes of a slot belong to its record.
 fn used_bytes(first: &[u8], rest: &[u8]) -> usize {
     const HEAD: usize = size_of::<DataRecord>();
     let all = first.len() + rest.len();
@@ -163,7 +163,7 @@ fn used_bytes(first: &[u8], rest: &[u8]) -> usize {
     }
 }
 
-/// The first bytes of a slot that wraps, padded with zeros.
+/// Joins the first bytes of a slot that wraps, padded with zeros.
 fn joined<const N: usize>(first: &[u8], rest: &[u8]) -> [u8; N] {
     let mut bytes = first.iter().chain(rest).copied();
     std::array::from_fn(|_| bytes.next().unwrap_or(0))

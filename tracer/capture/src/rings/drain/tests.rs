@@ -5,7 +5,7 @@ use zerocopy::IntoBytes as _;
 
 use super::*;
 
-/// Records as a ring has them: a header of eight bytes, the record, and what is busy is not written yet.
+/// A ring: each record has a header of eight bytes, and a busy one is reserved but not written.
 #[derive(Default)]
 struct Written {
     records: VecDeque<(Vec<u8>, bool)>,
@@ -77,13 +77,13 @@ fn read(drain: &mut Drain<Written>, round: u64, bound: usize) -> (Batch, Drained
     (batch, drained)
 }
 
-/// The rounds that a batch is complete until, leaving out what the clocks may differ by.
+/// Returns the round that a batch is complete until, without the slack between the clocks.
 fn rounds(batch: &Batch) -> u64 {
     (batch.complete_until_ns + STEP / 2 - BEGAN) / STEP
 }
 
 #[test]
-fn idle_rings_take_nothing_from_a_busy_one() {
+fn idle_rings_do_not_slow_down_a_busy_one() {
     let busy = Written::filled(1000, 1000);
     let mut drain = drain_of(std::iter::once(busy).chain((1..256).map(|_| Written::default())));
     let (batch, drained) = read(&mut drain, 1, 1_000_000);
@@ -92,7 +92,7 @@ fn idle_rings_take_nothing_from_a_busy_one() {
 }
 
 #[test]
-fn the_bound_holds_for_all_rings_together_and_what_is_left_over_comes_next() {
+fn all_rings_share_the_bound_and_the_next_drain_reads_the_rest() {
     let rings = [(); 3].map(|()| Written::filled(1000, 1000));
     let mut drain = drain_of(rings);
     let mut seen = 0;
@@ -101,14 +101,14 @@ fn the_bound_holds_for_all_rings_together_and_what_is_left_over_comes_next() {
         seen += batch.count();
         assert!(batch.len() <= 1_201_000, "{}", batch.len());
         assert_eq!(drained.leftover, round < 3);
-        // Of all that was there at first, something is left over until the last round.
+        // Until the last round, some ring has records of the first.
         assert_eq!(rounds(&batch), if round < 3 { 0 } else { 3 });
     }
     assert_eq!(seen, 3000);
 }
 
 #[test]
-fn rings_that_are_busy_all_the_time_are_read_alike() {
+fn busy_rings_have_equal_shares() {
     let mut drain = drain_of([(); 4].map(|()| Written::default()));
     for round in 1..=64 {
         for source in &mut drain.sources {
@@ -125,7 +125,7 @@ fn rings_that_are_busy_all_the_time_are_read_alike() {
 }
 
 #[test]
-fn what_comes_during_a_drain_is_the_next_ones() {
+fn records_written_during_a_drain_are_left_to_the_next() {
     let mut drain = drain_of([Written::filled(2, 100)]);
     let (batch, _) = read(&mut drain, 1, 1000);
     assert_eq!((batch.count(), rounds(&batch)), (2, 1));
@@ -136,7 +136,7 @@ fn what_comes_during_a_drain_is_the_next_ones() {
 }
 
 #[test]
-fn a_record_that_is_being_written_holds_the_time() {
+fn a_reserved_record_holds_the_watermark() {
     let mut drain = drain_of([Written::default(), Written::default()]);
     read(&mut drain, 1, 1000);
     drain.sources[0].ring.write(vec![1; 100], true);
@@ -181,7 +181,7 @@ fn a_data_record_is_cut_to_its_payload_wherever_it_wraps() {
         push_used(&mut batch, first, rest);
         assert_eq!(batch.record(0), Some(wanted.as_slice()), "wraps at {wrap}");
     }
-    // One that says more than there is, and one of another kind, come as they are.
+    // A record that claims more bytes than the slot has, or is cut short, is added as it is.
     for slot in [&slot[..90], &slot[..40]] {
         let mut batch = Batch::new(1);
         push_used(&mut batch, slot, b"");

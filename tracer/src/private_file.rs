@@ -1,8 +1,4 @@
-//! The file of `-w`: its owner's alone.
-//!
-//! In: a path. Out: a file that nobody else can read. Refuses a file that is another user's, and a link that is: whoever
-//! may write to a folder for all could have put it there. What is no file, such as a FIFO or a terminal, and what is open
-//! already, such as `/dev/stdout`, is taken as it is.
+//! Creates the output file of `-w`, which only its owner can read.
 
 use std::{
     fs::{File, OpenOptions, Permissions, symlink_metadata},
@@ -14,22 +10,28 @@ use std::{
 use anyhow::{Context as _, Result, ensure};
 use rustix::process::geteuid;
 
-/// Opens a file for writing, empty and with mode 0600, whether it exists or not.
+/// Opens a file for writing, truncates it and sets its mode to 0600. A file of another kind, such as a FIFO or a terminal,
+/// and a path of an open descriptor, such as `/dev/stdout`, are opened without changes.
+///
+/// # Errors
+///
+/// Fails if the file belongs to another user, or the path is a symbolic link of another user: anyone could have created
+/// it in a shared folder such as `/tmp`.
 pub(crate) fn create(path: &Path) -> Result<File> {
     let name = path.display();
-    if is_already_open(path) {
+    if is_descriptor(path) {
         return open(path, true).with_context(|| format!("{name} cannot be written"));
     }
     let us = geteuid().as_raw();
     let link = symlink_metadata(path).ok().filter(|link| link.file_type().is_symlink());
-    // The system's own links are root's.
+    // Links of the system belong to root.
     let trusted = link.as_ref().is_none_or(|link| [us, 0].contains(&link.uid()));
     ensure!(trusted, "{name} is not written: it is a link of another user");
     let file = open(path, link.is_some()).with_context(|| format!("{name} cannot be written"))?;
     let found = file.metadata().with_context(|| format!("{name} cannot be written"))?;
     if found.is_file() {
         ensure!(found.uid() == us, "{name} is not written: it belongs to another user");
-        // Before the first byte is in it: what it was open to, and what it held, is over.
+        // Before any data is written. The mode of `open` applies to new files only.
         file.set_permissions(Permissions::from_mode(MODE))
             .and_then(|()| file.set_len(0))
             .with_context(|| format!("{name} cannot be written"))?;
@@ -37,8 +39,8 @@ pub(crate) fn create(path: &Path) -> Result<File> {
     Ok(file)
 }
 
-/// Returns whether a path is that of an open file of our own: whoever opened it decided who may read it.
-fn is_already_open(path: &Path) -> bool {
+/// Returns whether a path refers to an open descriptor of this process. Who opened it decided who can read it.
+fn is_descriptor(path: &Path) -> bool {
     let named = ["/dev/stdout", "/dev/stderr"]
         .iter()
         .any(|stream| path == Path::new(stream));
@@ -48,7 +50,7 @@ fn is_already_open(path: &Path) -> bool {
             .any(|folder| path.starts_with(folder))
 }
 
-/// Opens without emptying: it may yet turn out to be another user's.
+/// Opens a file without truncating it: it may turn out to belong to another user.
 fn open(path: &Path, follow: bool) -> io::Result<File> {
     let no_follow = if follow { 0 } else { libc::O_NOFOLLOW };
     OpenOptions::new()
@@ -60,7 +62,6 @@ fn open(path: &Path, follow: bool) -> io::Result<File> {
         .open(path)
 }
 
-/// Readable and writable by the owner.
 const MODE: u32 = 0o600;
 
 #[cfg(test)]
@@ -74,7 +75,7 @@ mod tests {
     }
 
     #[test]
-    fn a_file_that_exists_is_emptied_and_becomes_its_owners_alone() {
+    fn an_existing_file_is_truncated_and_made_private() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("out");
         fs::write(&path, "longer than what comes").unwrap();
@@ -87,7 +88,7 @@ mod tests {
     }
 
     #[test]
-    fn a_new_file_is_its_owners_alone() {
+    fn a_new_file_is_private() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("out");
         create(&path).unwrap();
@@ -95,7 +96,7 @@ mod tests {
     }
 
     #[test]
-    fn an_own_link_is_followed_and_what_is_no_file_is_left_as_it_is() {
+    fn an_own_link_is_followed_and_a_device_is_not_changed() {
         let folder = tempfile::tempdir().unwrap();
         let (path, link) = (folder.path().join("out"), folder.path().join("link"));
         symlink(&path, &link).unwrap();

@@ -1,12 +1,12 @@
-//! Keeping the plaintext in memory out of files.
+//! Core dumps are turned off: one would hold plaintext of the traced processes.
 
 use rustix::process::{DumpableBehavior, Resource, Rlimit, set_dumpable_behavior, setrlimit};
 
 use crate::messages::say;
 
-/// Has the kernel write no core of this process. A limit of none does not hold where cores are piped to a program
-/// (`core(5)`), so the process is made one that is not dumped, too.
-pub(crate) fn forbid_core_dumps() {
+/// Turns core dumps of this process off. The size limit alone is not enough: the kernel ignores it if `core_pattern` pipes
+/// cores to a program (`core(5)`).
+pub(crate) fn disable() {
     let none = Rlimit {
         current: Some(0),
         maximum: Some(0),

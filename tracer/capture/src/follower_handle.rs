@@ -1,4 +1,4 @@
-//! The threads that follow processes and look descriptors up, and the ways to and from them.
+//! The draining thread's handle on the threads that follow processes and look up descriptors.
 
 use std::{
     sync::Arc,
@@ -10,26 +10,28 @@ use tracer_observe::batch::Batch;
 
 use crate::{
     descriptor_lookup::DescriptorLookup,
+    event_queue::EventSender,
     follow::{FollowOutput, Follower},
-    lives::Lives,
     message::Messages,
     rings::DrainEvent,
-    target::Life,
+    target::ProcessEvent,
 };
 
-/// Whoever follows, as whoever drains has it.
-pub(crate) struct Following {
-    lives: Option<Lives>,
+/// The running threads, and the queues to and from them.
+pub(crate) struct FollowerHandle {
+    /// `None` once the follower was asked to stop.
+    events: Option<EventSender>,
     output: Arc<FollowOutput>,
+    /// `None` once the thread was joined.
     thread: Option<JoinHandle<Follower>>,
+    /// Present if the kernel cannot report the socket of a descriptor.
     lookup: Option<DescriptorLookup>,
     messages: Messages,
 }
 
-impl Following {
-    /// Begins to follow.
+impl FollowerHandle {
     pub(crate) fn start(mut follower: Follower, messages: Messages) -> Result<Self> {
-        let (lives, received) = Lives::channel();
+        let (events, receiver) = EventSender::channel();
         let output = follower.output();
         let lookup = if follower.probes().watches_sockets() {
             None
@@ -38,33 +40,34 @@ impl Following {
         };
         let thread = thread::Builder::new().name("follow".to_owned());
         Ok(Self {
-            lives: Some(lives),
+            events: Some(events),
             output,
-            thread: Some(thread.spawn(move || follower.run(&received))?),
+            thread: Some(thread.spawn(move || follower.run(&receiver))?),
             lookup,
             messages,
         })
     }
 
-    /// Takes what a drain found that is no record, or a record to be looked into.
-    pub(crate) fn take(&self, event: DrainEvent<'_>, lives: &mut Vec<Life>) {
+    /// Handles one event of a drain: collects process events in `events`, for [`Self::exchange`], and requests the
+    /// lookup of a descriptor.
+    pub(crate) fn take(&self, event: DrainEvent<'_>, events: &mut Vec<ProcessEvent>) {
         match (event, &self.lookup) {
-            (DrainEvent::Life(life), _) => lives.push(life),
-            (DrainEvent::Record(record), Some(lookup)) => lookup.ask(record),
+            (DrainEvent::Process(event), _) => events.push(event),
+            (DrainEvent::Record(record), Some(lookup)) => lookup.request(record),
             (DrainEvent::Record(_), None) => {}
         }
     }
 
-    /// Tells of the changes of one drain, and adds to its batch what was found out meanwhile.
-    pub(crate) fn exchange(&mut self, lives: Vec<Life>, batch: &mut Batch) {
+    /// Sends the process events of one drain to the follower, and adds the follower's output to the batch.
+    pub(crate) fn exchange(&mut self, events: Vec<ProcessEvent>, batch: &mut Batch) {
         for record in self.output.take_records() {
             batch.push(&record);
         }
-        // Sites are announced before their probes are placed: those of all records above are there by now.
+        // Sites are added to the output before their probes are attached, so those of all records above are in it.
         batch.sites = self.output.take_sites();
         batch.health = self.output.take_health();
-        if let Some(ends) = &mut self.lives {
-            ends.tell(lives);
+        if let Some(sender) = &mut self.events {
+            sender.send(events);
         }
     }
 
@@ -73,22 +76,22 @@ impl Following {
         self.output.all_ended()
     }
 
-    /// Has the following come to its end.
+    /// Asks the threads to stop.
     pub(crate) fn conclude(&mut self) {
-        self.lives = None;
-        let refused = self.lookup.take().map_or(0, DescriptorLookup::stop);
-        if refused > 0 {
+        self.events = None;
+        let dropped = self.lookup.take().map_or(0, DescriptorLookup::stop);
+        if dropped > 0 {
             self.messages
-                .say(&format!("descriptors not looked at, too many at once: {refused}"));
+                .say(&format!("descriptors not looked up, too many at once: {dropped}"));
         }
     }
 
-    /// Returns whether it has come to its end.
+    /// Returns whether the follower has stopped.
     pub(crate) fn is_over(&self) -> bool {
         self.thread.as_ref().is_none_or(JoinHandle::is_finished)
     }
 
-    /// Takes whoever followed; `None` while it is not over.
+    /// Joins the thread and returns the follower; `None` while it is running.
     pub(crate) fn take_follower(&mut self) -> Result<Option<Follower>> {
         if !self.is_over() {
             return Ok(None);

@@ -1,7 +1,7 @@
-//! Output that nobody has to wait for: lines on their way to a thread that writes them.
+//! A bounded queue of lines and a thread that writes them, so that a stalled reader of the output does not block tracing.
 //!
-//! In: whole lines. Out: the same, in order, on a descriptor. When so much waits that a reader must have stalled, lines
-//! are dropped, whole, until half of that is read; whoever handed them over counts them. A file is waited for.
+//! When the queue is full, whole lines are dropped until half of it is written; the sender counts them. A queue for a file
+//! blocks instead, because a disk catches up.
 
 use std::{
     collections::VecDeque,
@@ -18,24 +18,24 @@ use std::{
 
 use tracer_observe::output::{Lines, Written};
 
-/// What a pipe takes as a whole or not at all (`PIPE_BUF`): a reader that comes back gets whole lines.
+/// Maximum size of an atomic write to a pipe (`PIPE_BUF`). A process that exits during a write leaves whole lines.
 const PIPE_BYTES: usize = 4096;
 
-/// Bytes written at once to anything else.
+/// Maximum size of a write to anything else.
 const FILE_BYTES: usize = 64 * 1024;
 
-/// What happens to a line when too much waits.
+/// What happens to a line when the queue is full.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(crate) enum WhenFull {
     /// It is dropped.
     Drop,
-    /// It waits.
+    /// The sender blocks.
     Wait,
 }
 
-/// The end that lines are handed to.
+/// The sending end.
 #[derive(Clone, Debug)]
-pub(crate) struct Queue(Arc<Shared>);
+pub(crate) struct LineQueue(Arc<Shared>);
 
 #[derive(Debug)]
 struct Shared {
@@ -48,18 +48,22 @@ struct Shared {
 #[derive(Debug, Default)]
 struct State {
     lines: VecDeque<Box<[u8]>>,
+    /// Size of the queued lines and of those that are being written.
     bytes: usize,
-    /// Whether lines are dropped until half is read.
+    /// Whether lines are dropped until half of the queue is written.
     full: bool,
+    /// Whether no more lines follow.
     closed: bool,
-    /// Lines that are being written.
-    written: usize,
+    /// Number of lines that are being written.
+    writing: usize,
+    /// The error of a write, until the sender takes it.
     failed: Option<io::Error>,
+    /// Whether a write failed.
     over: bool,
 }
 
-impl Queue {
-    /// Begins to write to a descriptor, with so many bytes waiting at the most.
+impl LineQueue {
+    /// Starts a thread that writes to a duplicate of `to`; `bound` is the size of the queue in bytes.
     pub(crate) fn start(name: &str, to: impl AsFd, bound: usize, when_full: WhenFull) -> io::Result<Self> {
         let to = to.as_fd().try_clone_to_owned()?;
         let shared = Arc::new(Shared {
@@ -75,15 +79,15 @@ impl Queue {
         Ok(queue)
     }
 
-    /// How many lines wait, or are being written.
-    pub(crate) fn waiting(&self) -> usize {
+    /// Returns the number of lines that are not completely written.
+    pub(crate) fn unwritten(&self) -> usize {
         let state = self.0.lock();
-        state.lines.len() + state.written
+        state.lines.len() + state.writing
     }
 
-    /// Waits until all lines are written, for so long at the most.
-    pub(crate) fn wait(&self, at_most: Duration) {
-        let until = Instant::now() + at_most;
+    /// Waits until all lines are written or `timeout` has passed.
+    pub(crate) fn wait(&self, timeout: Duration) {
+        let until = Instant::now() + timeout;
         let mut state = self.0.lock();
         while !state.is_done() {
             let left = until.saturating_duration_since(Instant::now());
@@ -96,7 +100,7 @@ impl Queue {
     }
 }
 
-impl Lines for Queue {
+impl Lines for LineQueue {
     fn line(&mut self, line: &[u8]) -> io::Result<Written> {
         let shared = &self.0;
         let mut state = shared.lock();
@@ -110,7 +114,7 @@ impl Lines for Queue {
             if state.full && state.bytes <= shared.bound / 2 {
                 state.full = false;
             }
-            // A line that alone is over the bound has its turn when nothing else waits.
+            // A line larger than the bound is accepted when the queue is empty.
             let fits = state.bytes == 0 || state.bytes.saturating_add(line.len()) <= shared.bound;
             if fits && !state.full {
                 break;
@@ -139,7 +143,7 @@ impl Lines for Queue {
         let shared = &self.0;
         let mut state = shared.lock();
         if !last.is_empty() {
-            // Without its end a document is none; it is short, and there is one.
+            // Not subject to the bound: the end of a document is short, and without it the document is invalid.
             state.bytes += last.len();
             state.lines.push_back(last.into());
         }
@@ -154,7 +158,7 @@ impl Lines for Queue {
 
 impl State {
     fn is_done(&self) -> bool {
-        self.over || (self.lines.is_empty() && self.written == 0)
+        self.over || (self.lines.is_empty() && self.writing == 0)
     }
 }
 
@@ -182,7 +186,7 @@ impl Shared {
             let result = to.write_all(&buffer);
             let mut state = self.lock();
             state.bytes -= buffer.len();
-            state.written = 0;
+            state.writing = 0;
             if let Err(error) = result {
                 state.failed = Some(error);
                 state.over = true;
@@ -194,7 +198,7 @@ impl Shared {
         }
     }
 
-    /// Takes the next lines, as many as are written at once; returns whether there will ever be any.
+    /// Waits for lines and moves as many as fit into one write to `buffer`; returns false if no more follow.
     fn take(&self, buffer: &mut Vec<u8>, at_once: usize) -> bool {
         buffer.clear();
         let mut state = self.lock();
@@ -209,7 +213,7 @@ impl Shared {
         {
             buffer.extend_from_slice(line);
             state.lines.pop_front();
-            state.written += 1;
+            state.writing += 1;
         }
         true
     }
@@ -228,21 +232,25 @@ mod tests {
     }
 
     #[test]
-    fn a_reader_that_stalls_costs_whole_lines_and_each_is_counted() {
+    fn a_stalled_reader_loses_whole_lines_and_each_is_counted() {
         let (reader, writer) = io::pipe().unwrap();
-        let mut queue = Queue::start("test", writer.as_fd(), BOUND, WhenFull::Drop).unwrap();
+        let mut queue = LineQueue::start("test", writer.as_fd(), BOUND, WhenFull::Drop).unwrap();
         drop(writer);
         let all = 10_000;
-        let taken: Vec<usize> = (0..all)
+        let accepted: Vec<usize> = (0..all)
             .filter(|number| queue.line(&numbered(*number)).unwrap() == Written::Yes)
             .collect();
-        // The bound is no multiple of a line: where nothing was written yet, the last one did not fit.
-        assert!(taken.len() < all && (taken.len() + 1) * 100 > BOUND, "{}", taken.len());
-        assert!(queue.waiting() * 100 <= BOUND);
-        // The reader comes back: what it gets is what was taken, in order, line by line.
+        // The bound is not a multiple of the line length, so up to one line less than the bound is queued.
+        assert!(
+            accepted.len() < all && (accepted.len() + 1) * 100 > BOUND,
+            "{}",
+            accepted.len()
+        );
+        assert!(queue.unwritten() * 100 <= BOUND);
+        // The reader resumes, and gets the accepted lines in order.
         let mut lines = BufReader::new(reader).lines();
         let read = |line: String| line.trim_start_matches('0').parse().unwrap_or(0_usize);
-        for number in &taken {
+        for number in &accepted {
             assert_eq!(read(lines.next().unwrap().unwrap()), *number);
         }
         queue.wait(Duration::from_mins(1));
@@ -254,9 +262,9 @@ mod tests {
     }
 
     #[test]
-    fn a_file_is_waited_for() {
+    fn a_queue_for_a_file_blocks() {
         let (mut reader, writer) = io::pipe().unwrap();
-        let mut queue = Queue::start("test", writer.as_fd(), BOUND, WhenFull::Wait).unwrap();
+        let mut queue = LineQueue::start("test", writer.as_fd(), BOUND, WhenFull::Wait).unwrap();
         drop(writer);
         let reading = thread::spawn(move || {
             let mut bytes = Vec::new();
@@ -272,9 +280,9 @@ mod tests {
     }
 
     #[test]
-    fn a_reader_that_went_away_is_an_error_of_one_of_the_next_lines() {
+    fn a_closed_reader_is_an_error_of_one_of_the_next_lines() {
         let (reader, writer) = io::pipe().unwrap();
-        let mut queue = Queue::start("test", writer.as_fd(), BOUND, WhenFull::Drop).unwrap();
+        let mut queue = LineQueue::start("test", writer.as_fd(), BOUND, WhenFull::Drop).unwrap();
         drop((reader, writer));
         let error = loop {
             if let Err(error) = queue.line(&numbered(1)) {

@@ -1,4 +1,4 @@
-//! A pipeline as a consumer: what it notes is said, and a reader that went away is a quiet end.
+//! The consumer that prints exchanges.
 
 use anyhow::Result;
 use tracer_observe::{
@@ -9,10 +9,10 @@ use tracer_observe::{
 
 use crate::{consumer::Consumer, messages::say};
 
-/// Writes what the pipeline makes of batches.
-pub(crate) struct Stream(pub(crate) Pipeline);
+/// Runs a pipeline and prints its notes. A reader of the output that goes away ends the trace without an error.
+pub(crate) struct PipelineConsumer(pub(crate) Pipeline);
 
-impl Consumer for Stream {
+impl Consumer for PipelineConsumer {
     fn batch(&mut self, batch: Batch) -> Result<Flow> {
         let flow = self.0.batch(batch);
         for note in self.0.take_notes() {

@@ -1,0 +1,167 @@
+//! Scanning a process: which files it maps, and which probes those files need.
+
+use std::sync::Arc;
+
+use anyhow::Result;
+use symbolizer::ProbePlan;
+use tracer_observe::batch::SiteEntry;
+
+use super::{Follower, processes::ProcessInfo};
+use crate::{
+    attach::{self, Needs, Placement},
+    resolve::{Resolved, has_none, untraced, why_not},
+    target::{MappedObject, Target, exists, has_memory, verify},
+};
+
+/// The outcome of a scan.
+pub(super) enum Scan {
+    /// The process maps a TLS library, which is probed.
+    Attached,
+    /// It maps none yet.
+    NoLibrary,
+    /// A file differs from what the process runs. Transient if the process executed another program during the scan.
+    Mismatch(String),
+    /// It cannot be traced, for this reason.
+    Refused(String),
+}
+
+impl Follower {
+    /// Scans a process and attaches to its TLS libraries. Prints each library that is probed for the first time; if the
+    /// scan is the `first` of the process, each library.
+    pub(super) fn scan(&mut self, pid: u32, first: bool) -> Result<Scan> {
+        let target = Target::discover(pid)?;
+        let files = self.resolver.resolve(&target);
+        if let Err(reason) = attach::check_target(&target) {
+            return Ok(Scan::Refused(reason.to_string()));
+        }
+        let needs = Needs {
+            ciphertext: self.probes.watches_sockets()
+                && files.iter().any(Resolved::needs_ciphertext)
+                && files.iter().any(has_plan),
+        };
+        self.enable_ciphertext_lookup(needs)?;
+        let known = self.processes.get(pid);
+        let first = first || known.lacks_library;
+        let (mut probed, mut traced) = (Vec::new(), Vec::new());
+        for (object, file) in target.objects.iter().zip(&files) {
+            let Some(placement) = placement(file, needs) else {
+                continue;
+            };
+            if let Err(mismatch) = verify(pid, object, placement.offsets()) {
+                if exists(pid) {
+                    return Ok(Scan::Mismatch(mismatch.to_string()));
+                }
+                // The process has exited. Attach all the same: the next process with this file is traced from its first
+                // call.
+                self.attach_shared(object, placement, needs)?;
+                continue;
+            }
+            let is_new = self.attach(pid, object, placement, needs)?;
+            probed.push(object.identity);
+            for plan in file.resolution.plans() {
+                let library = describe(plan, file);
+                if is_new || first {
+                    self.messages
+                        .say(&format!("attached to {} ({pid}): {library}", target.name));
+                }
+                traced.push(library);
+            }
+        }
+        let untraced = self.report_untraced(&target, &files, &known);
+        let scan = match (files.iter().any(has_plan), has_none(&files)) {
+            (true, _) => Scan::Attached,
+            (false, true) => Scan::NoLibrary,
+            (false, false) => Scan::Refused(why_not(&files)),
+        };
+        let lacks_library = matches!(scan, Scan::NoLibrary);
+        if lacks_library && !has_memory(pid) {
+            // The process exited during the scan: a file that could not be opened may be its TLS library.
+            return Ok(scan);
+        }
+        let mut needs = needs;
+        if lacks_library {
+            // The first call on a library that it loads later may use a custom BIO.
+            needs.ciphertext = self.probes.watches_sockets();
+            self.enable_ciphertext_lookup(needs)?;
+            probed = self.attach_expected(&target.expected(), needs);
+        }
+        self.probes.set_ciphertext_lookup(pid, needs.ciphertext)?;
+        let files = probed;
+        if self.processes.contains(pid) {
+            let info = ProcessInfo {
+                files,
+                needs,
+                lacks_library,
+                traced,
+                untraced,
+            };
+            self.processes.set(pid, Arc::new(info));
+        } else {
+            // With `--all`, a process is added on its first probe hit.
+            self.processes.add_unused(&files);
+        }
+        Ok(scan)
+    }
+
+    /// Reports each TLS library that is not traced, of a process with one that is; returns the messages.
+    fn report_untraced(&mut self, target: &Target, files: &[Resolved], known: &ProcessInfo) -> Vec<String> {
+        if !files.iter().any(has_plan) {
+            return Vec::new();
+        }
+        let untraced: Vec<_> = untraced(files).into_iter().map(|text| format!(": {text}")).collect();
+        for text in untraced.iter().filter(|text| !known.untraced.contains(text)) {
+            self.log.report(&target.name, target.pid, text);
+        }
+        untraced
+    }
+
+    /// Attaches the probes that a process needs in a file; returns whether the file is new.
+    pub(super) fn attach(
+        &mut self,
+        pid: u32,
+        object: &MappedObject,
+        placement: Placement,
+        needs: Needs,
+    ) -> Result<bool> {
+        let is_new = self.announce(object, placement)?;
+        self.probes.attach(object.identity, pid, self.reach, needs)?;
+        Ok(is_new)
+    }
+
+    /// Announces the sites of a file before its probes are attached; returns whether they are new.
+    pub(super) fn announce(&mut self, object: &MappedObject, placement: Placement) -> Result<bool> {
+        let new = self.probes.register(object, placement)?;
+        let is_new = !new.is_empty();
+        let new = new.iter().map(|site| SiteEntry {
+            path: site.path.display().to_string(),
+            function: site.function.clone(),
+            library: site.library.to_owned(),
+        });
+        self.output.add_sites(new);
+        Ok(is_new)
+    }
+}
+
+pub(super) fn has_plan(file: &Resolved) -> bool {
+    !file.resolution.plans().is_empty()
+}
+
+/// Returns which probes a file gets; `None` for most files.
+pub(super) fn placement(file: &Resolved, needs: Needs) -> Option<Placement> {
+    if has_plan(file) {
+        return Some(Placement::of_plans(file.resolution.plans()));
+    }
+    let write = file.bios.write.as_ref().filter(|_| needs.ciphertext)?;
+    Some(Placement::of_bio_write(write))
+}
+
+/// Formats the library of a file, its path, and the number of probed functions.
+pub(super) fn describe(plan: &ProbePlan, file: &Resolved) -> String {
+    let version = plan.library.version.as_ref();
+    format!(
+        "{} in {}, {} functions",
+        version.map_or(plan.library.family.name(), |version| &version.text),
+        file.path.display(),
+        plan.hooks.len(),
+    )
+}

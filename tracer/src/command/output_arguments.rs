@@ -1,0 +1,85 @@
+//! The output options of `trace` and `replay`.
+
+use std::{
+    io::{BufWriter, IsTerminal as _, Write, stdout},
+    path::PathBuf,
+    time::Duration,
+};
+
+use anyhow::Result;
+use clap::Args;
+use tracer_observe::{
+    filter::{Filter, FilterArgs},
+    output::{Format, Lines},
+    pipeline::Options,
+    redact::{RedactArgs, Redactor},
+};
+
+use crate::{messages::say, private_file};
+
+/// What is printed, where and in which format.
+#[derive(Args, Debug)]
+pub(super) struct OutputArgs {
+    /// Output format; text on a terminal, else json
+    #[arg(short = 'o', long = "output", value_name = "FORMAT")]
+    pub(super) format: Option<Format>,
+    /// Write to this file instead of stdout
+    #[arg(short = 'w', long = "write", value_name = "FILE")]
+    pub(super) file: Option<PathBuf>,
+    /// Stop after this many exchanges
+    #[arg(short = 'n', long = "count", value_name = "COUNT", value_parser = clap::value_parser!(u64).range(1..))]
+    pub(super) count: Option<u64>,
+    /// Print an exchange this long after its response head, even if it has not ended
+    #[arg(long, value_name = "DURATION", default_value = "1s", value_parser = humantime::parse_duration)]
+    pub(super) hold: Duration,
+    /// Also print each connection when it ends, with its handshake and transport statistics
+    #[arg(long)]
+    pub(super) connections: bool,
+    /// Print decoding statistics to stderr at the end
+    #[arg(short = 'v', long)]
+    pub(super) verbose: bool,
+    #[command(flatten)]
+    pub(super) filter: FilterArgs,
+    #[command(flatten)]
+    pub(super) redact: RedactArgs,
+}
+
+/// Converts the arguments to the options of a pipeline that writes to `lines`. Fails if a redaction rule is invalid.
+pub(super) fn pipeline_options(output: &OutputArgs, lines: impl Lines + Send + 'static) -> Result<Options> {
+    let redactor = Redactor::new(output.redact.rules()?);
+    let filter = Filter::new(output.filter.clone());
+    if output.redact.show_secrets {
+        say("secrets are shown: --show-secrets is given");
+    }
+    let hold_ns = u64::try_from(output.hold.as_nanos()).unwrap_or(u64::MAX);
+    Ok(Options {
+        decode: http_decode::Settings {
+            hold_ns,
+            ..http_decode::Settings::default()
+        },
+        redactor,
+        filter,
+        sink: format(output).open(lines),
+        limit: output.count,
+        connections: output.connections,
+        verbose: output.verbose,
+    })
+}
+
+fn format(output: &OutputArgs) -> Format {
+    let default = if output.file.is_none() && stdout().is_terminal() {
+        Format::Text
+    } else {
+        Format::Json
+    };
+    output.format.unwrap_or(default)
+}
+
+/// Opens the output for a command that may block on it.
+pub(super) fn blocking_writer(output: &OutputArgs) -> Result<BufWriter<Box<dyn Write + Send>>> {
+    let writer: Box<dyn Write + Send> = match &output.file {
+        Some(path) => Box::new(private_file::create(path)?),
+        None => Box::new(stdout()),
+    };
+    Ok(BufWriter::new(writer))
+}

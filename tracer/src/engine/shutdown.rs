@@ -1,0 +1,103 @@
+//! Ends a trace: stops capturing, decodes and writes what is buffered, prints the totals and detaches.
+//!
+//! Every wait has a deadline or ends with a signal. A follower, a decoder, or a reader of the output that hangs cannot
+//! keep tlscope running.
+
+use std::{
+    thread::JoinHandle,
+    time::{Duration, Instant},
+};
+
+use anyhow::Result;
+use tokio::time::sleep;
+use tracer_capture::session::Detaching;
+use tracer_observe::{batch::Totals, pipeline::Flow};
+
+use super::session::{Session, Stop};
+use crate::{
+    messages::say,
+    outcome::Outcome,
+    totals::{say_missing, say_totals},
+};
+
+/// How long buffered records and lines may take to be decoded and written after a request to stop.
+const GRACE: Duration = Duration::from_secs(1);
+
+/// How long detaching may take, from the request to stop. The kernel removes the remaining probes when the process exits.
+const DETACH: Duration = Duration::from_millis(1400);
+
+/// Interval at which conditions are checked.
+const STEP: Duration = Duration::from_millis(2);
+
+/// The end of a wait; without a time, a wait ends only with its condition.
+#[derive(Clone, Copy, Debug)]
+struct Deadline(Option<Instant>);
+
+impl Deadline {
+    /// Waits for a condition; returns false if the deadline passes first.
+    async fn wait(self, mut condition: impl FnMut() -> bool) -> bool {
+        loop {
+            if condition() {
+                return true;
+            }
+            if self.0.is_some_and(|until| Instant::now() >= until) {
+                return false;
+            }
+            sleep(STEP).await;
+        }
+    }
+}
+
+/// Ends a session. After a request to stop, output that takes longer than [`GRACE`] is abandoned; a session that ended by
+/// itself waits for its reader.
+pub(super) async fn shut_down(mut session: Session, stop: Stop) -> Result<Outcome> {
+    let began = Instant::now();
+    let deadline = Deadline((stop == Stop::Requested).then_some(began + GRACE));
+    session.capture.stop_reporting()?;
+    session.capture.stop_following();
+    deadline
+        .wait(|| session.drain() == Flow::Done || session.capture.is_over())
+        .await;
+    deadline.wait(|| session.capture.is_over()).await;
+    let (totals, missing, detaching) = if let Some(detaching) = session.capture.detach()? {
+        let Detaching {
+            totals,
+            missing,
+            thread,
+        } = detaching;
+        (totals, missing, Some(thread))
+    } else {
+        say("losses are not known: the thread that follows processes did not stop in time");
+        (Totals::default(), Vec::new(), None)
+    };
+    deadline.wait(|| session.drain_rest()).await;
+    let Session {
+        capture, mut consumer, ..
+    } = session;
+    consumer.conclude(totals);
+    deadline.wait(|| consumer.is_over()).await;
+    let undecoded = capture.left_over() + consumer.undecoded();
+    let unwritten = consumer.unwritten();
+    let summary = consumer.end()?;
+    say_unfinished(undecoded, unwritten);
+    say_missing(&missing, summary.as_ref());
+    say_totals(summary.as_ref(), totals);
+    Deadline(Some(began + DETACH))
+        .wait(|| detaching.as_ref().is_none_or(JoinHandle::is_finished))
+        .await;
+    let has_enough = summary.is_some_and(|summary| summary.enough == Flow::Done);
+    if stop == Stop::AllEnded && !has_enough {
+        say("every traced process has ended");
+        return Ok(Outcome::Failed);
+    }
+    Ok(Outcome::Done)
+}
+
+fn say_unfinished(undecoded: u64, unwritten: u64) {
+    if undecoded > 0 {
+        say(&format!("bytes not decoded in time: {undecoded}"));
+    }
+    if unwritten > 0 {
+        say(&format!("lines not written, nobody read them: {unwritten}"));
+    }
+}
