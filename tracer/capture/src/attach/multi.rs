@@ -9,6 +9,7 @@ use std::{
     collections::{HashMap, HashSet},
     io,
     os::fd::{AsFd as _, AsRawFd as _, BorrowedFd, OwnedFd, RawFd},
+    thread,
 };
 
 use aya::{Ebpf, maps::Map};
@@ -80,6 +81,35 @@ impl MultiPrograms {
             is_return: program.is_return(),
             pid,
         })
+    }
+}
+
+/// Links of many probes. Dropping them detaches the probes, and waits for all links at the same time: they share the
+/// grace period that the kernel waits for with each.
+#[derive(Debug, Default)]
+pub(super) struct MultiLinks(Vec<OwnedFd>);
+
+impl MultiLinks {
+    /// Adds links.
+    pub(super) fn extend(&mut self, links: impl IntoIterator<Item = OwnedFd>) {
+        self.0.extend(links);
+    }
+
+    /// Moves all links of `other` here.
+    pub(super) fn append(&mut self, other: &mut Self) {
+        self.0.append(&mut other.0);
+    }
+}
+
+impl Drop for MultiLinks {
+    fn drop(&mut self) {
+        let links = std::mem::take(&mut self.0);
+        thread::scope(|scope| {
+            for link in links {
+                // Without a thread of its own, the link is closed right here.
+                drop(thread::Builder::new().spawn_scoped(scope, || drop(link)));
+            }
+        });
     }
 }
 

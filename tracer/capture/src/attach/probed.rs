@@ -21,7 +21,12 @@ use symbolizer::Hook;
 use tracer_ebpf::{Cookie, Role};
 
 use super::{
-    Error, Placement, multi::MultiPrograms, operands::abi_role, placement::PlannedSite, program::Program, program_of,
+    Error, Placement,
+    multi::{MultiLinks, MultiPrograms},
+    operands::abi_role,
+    placement::PlannedSite,
+    program::Program,
+    program_of,
 };
 
 /// A file whose sites are registered.
@@ -47,7 +52,7 @@ pub(super) struct Links {
     /// Each of them of one probe.
     single: Vec<(Program, UProbeLinkId)>,
     /// Each of them of all probes that one program got at one time.
-    multi: Vec<OwnedFd>,
+    pub(super) multi: MultiLinks,
 }
 
 /// The programs of probes, and how they are attached.

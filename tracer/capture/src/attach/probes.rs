@@ -22,7 +22,7 @@ use super::{
     Switch,
     batch::read_named,
     heap, lifecycle,
-    multi::MultiPrograms,
+    multi::{MultiLinks, MultiPrograms},
     operands::operands_of,
     placement::PlannedSite,
     probed::{Attacher, Links, Probed, detach},
@@ -254,7 +254,9 @@ impl Probes {
     /// Detaches all probes of a file, and forgets it.
     pub fn detach_file(&mut self, identity: FileIdentity) {
         if let Some(file) = self.files.remove(&identity) {
-            for links in file.own.into_values().chain([file.shared]) {
+            let mut multi = MultiLinks::default();
+            for mut links in file.own.into_values().chain([file.shared]) {
+                multi.append(&mut links.multi);
                 detach(&mut self.ebpf, links);
             }
         }
@@ -325,6 +327,17 @@ fn load_uprobes(ebpf: &mut Ebpf) -> Result<Option<MultiPrograms>, Error> {
         program.load().map_err(Error::program(name))?;
     }
     Ok(None)
+}
+
+impl Drop for Probes {
+    fn drop(&mut self) {
+        let mut multi = MultiLinks::default();
+        for file in self.files.values_mut() {
+            for links in file.own.values_mut().chain([&mut file.shared]) {
+                multi.append(&mut links.multi);
+            }
+        }
+    }
 }
 
 fn is_shared(reach: Reach, hook: &Hook) -> bool {
