@@ -38,6 +38,9 @@ pub(super) fn operands_of(hook: &Hook) -> SiteOperands {
         count,
         transports: [read, written],
         result,
+        // The programs know no lifts and no guards yet, and `abi_role` none of the hooks that have them.
+        sequence: _,
+        guards: _,
     } = &hook.operands;
     let descriptor = read.as_ref().or(written.as_ref());
     let buffer = if hook.role == Role::Descriptor {
@@ -76,6 +79,7 @@ fn operand_of(operand: &symbolizer::Operand) -> tracer_ebpf::Operand {
             [first, None] => (place_of_register(STACK_POINTER), [Some(above), first]),
             [_, Some(_)] => return tracer_ebpf::Operand::NONE,
         },
+        symbolizer::Place::Connection | symbolizer::Place::Frame(_) => return tracer_ebpf::Operand::NONE,
     };
     let [Some(first), Some(second)] = loads.map(offset) else {
         return tracer_ebpf::Operand::NONE;
