@@ -9,7 +9,7 @@ use aya_ebpf::{
     bindings::pt_regs,
     programs::{ProbeContext, RetProbeContext},
 };
-use tracer_ebpf::{Cookie, Operand, Place, SiteOperands, Width};
+use tracer_ebpf::{Cookie, Guard, Operand, Place, SiteOperands, Width};
 
 use crate::{maps::OPERANDS, memory::read_user};
 
@@ -25,12 +25,12 @@ pub(crate) fn of_site<'a>(cookie: Cookie) -> Option<&'a SiteOperands> {
     OPERANDS.get(cookie.site())
 }
 
-/// Returns the key of a call, among those of its process, at its entry: the stack pointer, which no other call of a thread
-/// has at the same time.
+/// Returns the key of a call, among those of its process: the stack pointer at its entry, which no other call of a thread has
+/// at the same time. The probe is where the stack pointer has come down by the depth of the cookie.
 #[inline(always)]
-pub(crate) fn call_key(ctx: &ProbeContext) -> u64 {
+pub(crate) fn call_key(ctx: &ProbeContext, cookie: Cookie) -> u64 {
     // SAFETY: the kernel hands a valid register set to the program.
-    unsafe { stack_pointer(ctx.regs) }
+    unsafe { stack_pointer(ctx.regs) }.wrapping_add(cookie.depth())
 }
 
 /// Returns the key of a call as it returns.
@@ -79,6 +79,49 @@ pub(crate) fn place_of_count(ctx: &ProbeContext, site: &SiteOperands) -> u64 {
     place(ctx.regs, &site.count)
 }
 
+/// Reads the count of a tap, which is known as it is hit; 0 as above.
+#[inline(always)]
+pub(crate) fn count(ctx: &ProbeContext, site: &SiteOperands) -> u64 {
+    read(ctx.regs, &site.count)
+}
+
+/// Returns whether a hit of a tap brings bytes of the program.
+#[inline(always)]
+pub(crate) fn hold(ctx: &ProbeContext, site: &SiteOperands) -> bool {
+    let [first, second] = &site.guards;
+    holds(ctx.regs, first) != 0 && holds(ctx.regs, second) != 0
+}
+
+#[inline(never)]
+fn holds(regs: *const pt_regs, guard: &Guard) -> u32 {
+    if !guard.operand.is_some() {
+        return 1;
+    }
+    let value = follow(place(regs, &guard.operand), &guard.operand);
+    value.is_some_and(|value| value as u32 == guard.equals).into()
+}
+
+/// Reads an operand of a lift, which is behind the object of the connection; `None` if it cannot be read.
+#[inline(always)]
+pub(crate) fn behind(object: u64, operand: &Operand) -> Option<u64> {
+    if operand.place != Place::CONNECTION {
+        return None;
+    }
+    follow(object, operand)
+}
+
+/// Returns 1 if what a connection sends is of the program.
+#[inline(never)]
+pub(crate) fn hold_behind(object: u64, site: &SiteOperands) -> u32 {
+    let [first, second] = &site.guards;
+    (holds_behind(object, first) && holds_behind(object, second)).into()
+}
+
+#[inline(always)]
+fn holds_behind(object: u64, guard: &Guard) -> bool {
+    !guard.operand.is_some() || behind(object, &guard.operand).is_some_and(|value| value as u32 == guard.equals)
+}
+
 #[inline(never)]
 fn read(regs: *const pt_regs, operand: &Operand) -> u64 {
     follow(place(regs, operand), operand).unwrap_or(0)
@@ -101,11 +144,13 @@ pub(crate) fn follow(place: u64, operand: &Operand) -> Option<u64> {
     if second != Operand::UNKNOWN {
         address = at(read_user(address)?, second);
     }
-    if operand.width == Width::U64 || operand.width == Width::S64 {
-        return read_user(address);
-    }
-    let half: u32 = read_user(address)?;
-    Some(extend(half.into(), operand.width))
+    let value = match operand.width {
+        Width::U8 => read_user::<u8>(address)?.into(),
+        Width::U16 => read_user::<u16>(address)?.into(),
+        Width::U32 | Width::S32 => read_user::<u32>(address)?.into(),
+        _ => read_user(address)?,
+    };
+    Some(extend(value, operand.width))
 }
 
 /// Reads the result of a function that returns.
@@ -114,11 +159,22 @@ pub(crate) fn result(ctx: &RetProbeContext, operand: &Operand) -> i64 {
     extend(ctx.ret::<u64>(), operand.width) as i64
 }
 
+/// Reads the result of a function at one of its exits, where it is in its register.
+#[inline(always)]
+pub(crate) fn result_at_exit(ctx: &ProbeContext, operand: &Operand) -> i64 {
+    extend(place(ctx.regs, &RESULT), operand.width) as i64
+}
+
+/// The register that a result is returned in: `rax`, or `x0`.
+const RESULT: Operand = Operand::at(Place::register(0), Width::U64);
+
 #[inline(always)]
 fn extend(value: u64, width: Width) -> u64 {
     match width {
         Width::S32 => i64::from(value as i32) as u64,
         Width::U32 => (value as u32).into(),
+        Width::U16 => (value as u16).into(),
+        Width::U8 => (value as u8).into(),
         _ => value,
     }
 }

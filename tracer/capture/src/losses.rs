@@ -70,7 +70,7 @@ const fn unplaced_losses(totals: &KernelCounters) -> [(&'static str, u64); 6] {
 }
 
 /// Every cause of loss of a site: why, records, bytes.
-const fn losses(counters: &SiteCounters) -> [(&'static str, u64, u64); 5] {
+const fn losses(counters: &SiteCounters) -> [(&'static str, u64, u64); 7] {
     let SiteCounters {
         ring_full_records,
         ring_full_bytes,
@@ -80,6 +80,8 @@ const fn losses(counters: &SiteCounters) -> [(&'static str, u64, u64); 5] {
         connection_table_full,
         call_table_full,
         count_unreadable,
+        implausible,
+        mismatches,
     } = *counters;
     [
         ("the ring was full", ring_full_records, ring_full_bytes),
@@ -87,5 +89,7 @@ const fn losses(counters: &SiteCounters) -> [(&'static str, u64, u64); 5] {
         ("too many connections", connection_table_full, 0),
         ("too many calls in flight", call_table_full, 0),
         ("the count could not be read", count_unreadable, 0),
+        ("the hook brought no content of a record", implausible, 0),
+        ("the calls moved another number of bytes", mismatches, 0),
     ]
 }

@@ -24,6 +24,10 @@ mod hooks;
 mod mappings;
 mod sockets;
 mod probes;
+#[cfg(test)]
+mod hits;
+#[cfg(test)]
+mod sends;
 
 use std::path::PathBuf;
 

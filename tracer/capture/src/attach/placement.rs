@@ -3,7 +3,7 @@
 //! In: a plan, or the one hook of a crypto library. Out: the hooks, and the configuration of their sites; what
 //! the plan does not know is marked as unknown. Refuses nothing.
 
-use symbolizer::{Family, Hook, ProbePlan, Role};
+use symbolizer::{Family, Hook, HookKind, ProbePlan, Role};
 use tracer_ebpf::SiteConfig;
 
 /// The hooks of a file, and what their sites are told.
@@ -41,6 +41,24 @@ impl Placement {
         self.hooks.iter().map(|hook| hook.site.offset.0)
     }
 
+    /// Returns whether writes of its connections are read where their sockets send.
+    pub(super) fn has_lift(&self) -> bool {
+        self.hooks.iter().any(|hook| hook.kind == HookKind::Lift)
+    }
+
+    /// Returns the configuration of the sites, of which the first has this index.
+    pub(super) fn config_from(&self, first: u32) -> SiteConfig {
+        let site_of = |kind| {
+            let index = self.hooks.iter().position(|hook| hook.kind == kind)?;
+            u16::try_from(usize::try_from(first).ok()?.checked_add(index)?).ok()
+        };
+        SiteConfig {
+            lift: site_of(HookKind::Lift).unwrap_or(SiteConfig::UNKNOWN),
+            tap: site_of(HookKind::Tap).unwrap_or(SiteConfig::UNKNOWN),
+            ..self.config
+        }
+    }
+
     /// Whether the way from a connection to its descriptor is known.
     pub(super) const fn knows_descriptor(&self) -> bool {
         self.config.knows_descriptor() || self.config.transport != SiteConfig::UNKNOWN
@@ -76,5 +94,8 @@ fn site_config(plan: &ProbePlan) -> SiteConfig {
         server_name: known(facts.server_name),
         session_server_name: known(facts.session_server_name),
         transport: known(transport(plan)),
+        // The sites have no numbers yet.
+        lift: SiteConfig::UNKNOWN,
+        tap: SiteConfig::UNKNOWN,
     }
 }

@@ -12,10 +12,15 @@ use aya::{
         uprobe::{UProbeAttachLocation, UProbeAttachPoint, UProbeLinkId, UProbeScope},
     },
 };
-use symbolizer::Hook;
+use symbolizer::{Hook, Role};
 use tracer_ebpf::Cookie;
 
-use super::{Error, Placement, operands::abi_role, program::Program, program_of};
+use super::{
+    Error, Placement,
+    operands::abi_role,
+    program::{Point, Program},
+    program_of,
+};
 
 /// A file with sites.
 #[derive(Debug)]
@@ -47,19 +52,21 @@ impl Probed {
     pub(super) fn place(
         &mut self,
         ebpf: &mut Ebpf,
-        hooks: Vec<(u32, Hook)>,
+        mut hooks: Vec<(u32, Hook)>,
         pid: Option<NonZeroU32>,
     ) -> Result<(), Error> {
         let scope = pid.map_or(UProbeScope::AllProcesses, UProbeScope::OneProcess);
+        // A tap takes a connection that was cleared for one that is seen from its start.
+        hooks.sort_by_key(|(_, hook)| hook.role == Role::Clear);
         for (site, hook) in hooks {
             let Some(role) = abi_role(&hook) else {
                 continue;
             };
             let cookie = Cookie::new(site, role);
             let mut placed = Vec::new();
-            for program in Program::of_role(hook.role) {
-                match self.place_one(ebpf, *program, cookie, &hook, scope) {
-                    Ok(link) => placed.push((*program, link)),
+            for point in Program::points(&hook, cookie) {
+                match self.place_one(ebpf, point, scope) {
+                    Ok(link) => placed.push((point.program, link)),
                     Err(source) => {
                         detach(ebpf, placed);
                         return Err(self.error(source, &hook));
@@ -76,17 +83,15 @@ impl Probed {
     }
 
     /// The file is named by its open descriptor, so that what was analysed is what is probed.
-    fn place_one(
-        &self,
-        ebpf: &mut Ebpf,
-        program: Program,
-        cookie: Cookie,
-        hook: &Hook,
-        scope: UProbeScope,
-    ) -> Result<UProbeLinkId, ProgramError> {
+    fn place_one(&self, ebpf: &mut Ebpf, point: Point, scope: UProbeScope) -> Result<UProbeLinkId, ProgramError> {
         let path = PathBuf::from(format!("/proc/self/fd/{}", self.file.as_raw_fd()));
+        let Point {
+            program,
+            offset,
+            cookie,
+        } = point;
         let point = UProbeAttachPoint {
-            location: UProbeAttachLocation::AbsoluteOffset(hook.site.offset.0),
+            location: UProbeAttachLocation::AbsoluteOffset(offset),
             cookie: Some(cookie.0),
         };
         let probe: &mut UProbe = program_of(ebpf, program.name()).map_err(|_missing| ProgramError::NotLoaded)?;

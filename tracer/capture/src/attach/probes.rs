@@ -220,6 +220,20 @@ impl Probes {
         Ok(self.sockets.look_for_ciphertext(&mut self.ebpf)?.to_vec())
     }
 
+    /// Has lifts read what processes write where their sockets send. Returns what this kernel does not offer of it, the first
+    /// time; it offers nothing where its structures are not known.
+    pub fn watch_sends(&mut self) -> Result<Vec<Missing>, Error> {
+        if !self.is_described {
+            return Ok(Vec::new());
+        }
+        Ok(self.sockets.watch_sends(&mut self.ebpf)?.to_vec())
+    }
+
+    /// Says whether hooks at the calls of a process are in place beside its taps and lifts.
+    pub fn mark_calls(&mut self, pid: u32, are_watched: bool) -> Result<(), Error> {
+        self.tables().mark_calls(pid, are_watched)
+    }
+
     /// Says whether the programs look for the sockets of a process by its ciphertext.
     pub fn look_for_ciphertext(&mut self, pid: u32, wanted: bool) -> Result<(), Error> {
         self.tables().look_for_ciphertext(pid, wanted)
@@ -298,8 +312,9 @@ impl Probes {
     }
 
     fn configure(&mut self, first: u32, placement: &Placement) -> Result<(), Error> {
+        let config = placement.config_from(first);
         for (site, hook) in (first..).zip(&placement.hooks) {
-            self.tables().configure(site, placement.config)?;
+            self.tables().configure(site, config)?;
             self.tables().place_operands(site, operands_of(hook))?;
         }
         Ok(())

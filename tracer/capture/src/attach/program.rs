@@ -1,6 +1,7 @@
-//! Which BPF programs a hook needs, by its role.
+//! Which BPF programs a hook needs, by its kind and its role, and where they go.
 
-use symbolizer::{Hook, Role, Tier};
+use symbolizer::{Hook, HookKind, Role, Tier};
+use tracer_ebpf::Cookie;
 
 use super::{Needs, Placement};
 
@@ -9,15 +10,28 @@ use super::{Needs, Placement};
 pub(super) enum Program {
     CallEntry,
     CallReturn,
+    CallExit,
+    Tap,
     BioReplaced,
     ConnectionEnd,
     BioWrite,
 }
 
+/// A probe to place.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Point {
+    pub(super) program: Program,
+    /// Where in the file.
+    pub(super) offset: u64,
+    pub(super) cookie: Cookie,
+}
+
 impl Program {
-    pub(super) const ALL: [Self; 5] = [
+    pub(super) const ALL: [Self; 7] = [
         Self::CallEntry,
         Self::CallReturn,
+        Self::CallExit,
+        Self::Tap,
         Self::BioReplaced,
         Self::ConnectionEnd,
         Self::BioWrite,
@@ -27,15 +41,42 @@ impl Program {
         match self {
             Self::CallEntry => "call_entry",
             Self::CallReturn => "call_return",
+            Self::CallExit => "call_exit",
+            Self::Tap => "tap",
             Self::BioReplaced => "bio_replaced",
             Self::ConnectionEnd => "connection_end",
             Self::BioWrite => "bio_write",
         }
     }
 
-    /// Which programs a role needs. The return probe comes first: an entry without its return would fill the table of
+    /// Which probes a hook needs. Those at the end of calls come first: an entry without its return would fill the table of
     /// calls, a return without its entry finds nothing there.
-    pub(super) const fn of_role(role: Role) -> &'static [Self] {
+    pub(super) fn points(hook: &Hook, cookie: Cookie) -> Vec<Point> {
+        let at = |program, offset, depth| Point {
+            program,
+            offset,
+            cookie: cookie.with_depth(depth),
+        };
+        let site = hook.site.offset.0;
+        match hook.kind {
+            HookKind::Lift => Vec::new(),
+            HookKind::Tap => vec![at(Self::Tap, site, 0)],
+            HookKind::Entry | HookKind::Return => {
+                let programs = Self::of_role(hook.role).iter();
+                programs.map(|program| at(*program, site, 0)).collect()
+            }
+            HookKind::Exit => {
+                let Some(exits) = &hook.exits else {
+                    return Vec::new();
+                };
+                let exit = |exit: &symbolizer::ExitSite| at(Self::CallExit, exit.site.offset.0, exit.depth);
+                let entry = at(Self::CallEntry, site, exits.entry_depth);
+                exits.sites.iter().map(exit).chain([entry]).collect()
+            }
+        }
+    }
+
+    const fn of_role(role: Role) -> &'static [Self] {
         match role {
             Role::Read
             | Role::Write
@@ -54,7 +95,9 @@ impl Program {
 
 /// Bystanders meet the probes for everyone too, so those sit where a hit costs one trap.
 pub(super) fn is_cheap(hook: &Hook) -> bool {
-    hook.site.tier == Tier::Emulated
+    let is_emulated = |site: symbolizer::Site| site.tier == Tier::Emulated;
+    let mut exits = hook.exits.iter().flat_map(|exits| &exits.sites);
+    hook.kind == HookKind::Lift || is_emulated(hook.site) && exits.all(|exit| is_emulated(exit.site))
 }
 
 /// Which hooks a process needs probes at. Where the library's structures are known, they tell the descriptor, and
@@ -62,7 +105,9 @@ pub(super) fn is_cheap(hook: &Hook) -> bool {
 /// kernel takes them away one after the other.
 pub(super) fn is_needed(placement: &Placement, hook: &Hook, needs: Needs, handshakes: bool) -> bool {
     match hook.role {
-        Role::Descriptor | Role::Bio => !placement.knows_descriptor(),
+        Role::Descriptor => !placement.knows_descriptor(),
+        // The sends of a connection that writes to another BIO now lead nowhere.
+        Role::Bio => !placement.knows_descriptor() || placement.has_lift(),
         // The first call of a handshake shows that a connection is seen from its first byte on; that is worth a cheap probe.
         Role::Handshake => needs.ciphertext || handshakes || is_cheap(hook),
         Role::Ciphertext => needs.ciphertext,

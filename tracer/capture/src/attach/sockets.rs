@@ -26,6 +26,7 @@ enum Part {
     SentUnix,
     Closed,
     Reset,
+    Written,
 }
 
 impl Part {
@@ -35,6 +36,7 @@ impl Part {
             Self::SentUnix => "unix sockets of connections whose BIO is not a socket's own are not learned",
             Self::Closed => "the closing of sockets is not noticed",
             Self::Reset => "resets of sockets are not noticed",
+            Self::Written => "writes are not read where sockets send",
         }
     }
 }
@@ -58,6 +60,7 @@ pub(super) struct Sockets {
     /// What this kernel does not offer.
     pub(super) missing: Vec<Missing>,
     ciphertext: bool,
+    sends: bool,
 }
 
 /// A tracepoint, and the program that goes there.
@@ -72,6 +75,12 @@ const RESETS: [Tracepoint; 2] = [
     ("tcp_send_reset", "reset_sent"),
 ];
 const SENDING: Tracepoint = ("tcp_sendmsg_locked", "tcp_sending");
+/// Where lifts read what is written: the first of these, else at the function.
+const LIFTS: [Tracepoint; 2] = [
+    ("sock_send_length", "lift_sent"),
+    ("tcp_sendmsg_locked", "lift_sending"),
+];
+const LIFT: (&str, &str) = ("tcp_sendmsg", "lift_tcp_sendmsg");
 
 /// Watches the closing of sockets and, if `connections` are to be told of, their resets.
 pub(super) fn attach(ebpf: &mut Ebpf, connections: bool) -> Result<Sockets, Error> {
@@ -96,15 +105,27 @@ impl Sockets {
             self.ciphertext = true;
             // Tens of megabytes, for two numbers.
             let btf = Btf::from_sys_fs().map_err(|source| Error::Load(Box::new(source.into())))?;
-            let mut attached = attach_function(ebpf, &btf, "tcp_sendmsg")?;
+            let mut attached = attach_function(ebpf, &btf, ("tcp_sendmsg", "tcp_sendmsg"))?;
             if attached.is_err() {
                 attached = attach_tracepoint(ebpf, SENDING)?;
             }
             self.note(Part::Sent, attached);
-            let attached = attach_function(ebpf, &btf, "unix_stream_sendmsg")?;
+            let attached = attach_function(ebpf, &btf, ("unix_stream_sendmsg", "unix_stream_sendmsg"))?;
             self.note(Part::SentUnix, attached);
             drop(btf);
             heap::give_back();
+        }
+        Ok(self.missing.get(before..).unwrap_or_default())
+    }
+
+    /// Has lifts read what is written where sockets send, from the first call on. Returns what this kernel does not offer of
+    /// it.
+    pub(super) fn watch_sends(&mut self, ebpf: &mut Ebpf) -> Result<&[Missing], Error> {
+        let before = self.missing.len();
+        if !self.sends {
+            self.sends = true;
+            let attached = attach_lift(ebpf)?;
+            self.note(Part::Written, attached);
         }
         Ok(self.missing.get(before..).unwrap_or_default())
     }
@@ -127,9 +148,28 @@ fn why(error: &ProgramError) -> String {
     error.to_string()
 }
 
-/// The program has the function's name. The outer error is one of ours.
-fn attach_function(ebpf: &mut Ebpf, btf: &Btf, function: &'static str) -> Result<Result<(), ProgramError>, Error> {
-    let program: &mut FEntry = program_of(ebpf, function)?;
+fn attach_lift(ebpf: &mut Ebpf) -> Result<Result<(), ProgramError>, Error> {
+    for tracepoint in LIFTS {
+        let attached = attach_tracepoint(ebpf, tracepoint)?;
+        // A tracepoint that the kernel does not have is missed as its program is attached, not as it is loaded.
+        if matches!(attached, Ok(()) | Err(ProgramError::LoadError { .. })) {
+            return Ok(attached);
+        }
+    }
+    let btf = Btf::from_sys_fs().map_err(|source| Error::Load(Box::new(source.into())))?;
+    let attached = attach_function(ebpf, &btf, LIFT);
+    drop(btf);
+    heap::give_back();
+    attached
+}
+
+/// The outer error is one of ours.
+fn attach_function(
+    ebpf: &mut Ebpf,
+    btf: &Btf,
+    (function, name): (&str, &'static str),
+) -> Result<Result<(), ProgramError>, Error> {
+    let program: &mut FEntry = program_of(ebpf, name)?;
     let attached = program.load(function, btf).and_then(|()| program.attach().map(drop));
     Ok(attached)
 }

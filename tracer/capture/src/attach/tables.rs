@@ -30,7 +30,13 @@ impl Tables<'_> {
     /// Says whether the ciphertext of a traced process is looked for.
     pub(super) fn look_for_ciphertext(&mut self, pid: u32, wanted: bool) -> Result<(), Error> {
         let mut targets = self.hash("TARGETS")?;
-        look_for_ciphertext(&mut targets, pid, wanted).map_err(Error::map("TARGETS"))
+        set_flag(&mut targets, pid, TargetFlags::CIPHERTEXT, wanted).map_err(Error::map("TARGETS"))
+    }
+
+    /// Says whether hooks at the calls of a traced process are in place beside its taps and lifts.
+    pub(super) fn mark_calls(&mut self, pid: u32, are_watched: bool) -> Result<(), Error> {
+        let mut targets = self.hash("TARGETS")?;
+        set_flag(&mut targets, pid, TargetFlags::CALLS, are_watched).map_err(Error::map("TARGETS"))
     }
 
     /// Takes processes out of those that are traced.
@@ -143,15 +149,11 @@ fn trace_one(targets: &mut Targets<'_>, pid: u32, flags: TargetFlags) -> Result<
     }
 }
 
-fn look_for_ciphertext(targets: &mut Targets<'_>, pid: u32, wanted: bool) -> Result<(), MapError> {
+fn set_flag(targets: &mut Targets<'_>, pid: u32, flag: TargetFlags, is_set: bool) -> Result<(), MapError> {
     let Ok(MapValue(TargetState { flags, .. })) = targets.get(&pid, 0) else {
         return Ok(());
     };
-    let changed = if wanted {
-        flags.with(TargetFlags::CIPHERTEXT)
-    } else {
-        flags.without(TargetFlags::CIPHERTEXT)
-    };
+    let changed = if is_set { flags.with(flag) } else { flags.without(flag) };
     if changed == flags {
         return Ok(());
     }
@@ -193,7 +195,7 @@ mod tests {
         let MapValue(state) = targets.get(&1, 0).unwrap();
         targets.remove(&1).unwrap();
         replace(&mut targets, 1, state).unwrap();
-        look_for_ciphertext(&mut targets, 1, true).unwrap();
+        set_flag(&mut targets, 1, TargetFlags::CIPHERTEXT, true).unwrap();
         assert_eq!(targets.keys().count(), 0);
     }
 
@@ -203,11 +205,11 @@ mod tests {
         let mut map = table();
         let mut targets: Targets<'_> = (&mut map).try_into().unwrap();
         trace_one(&mut targets, 1, TargetFlags::FOLLOW).unwrap();
-        look_for_ciphertext(&mut targets, 1, true).unwrap();
+        set_flag(&mut targets, 1, TargetFlags::CIPHERTEXT, true).unwrap();
         trace_one(&mut targets, 1, TargetFlags::default()).unwrap();
         let both = TargetFlags::FOLLOW.with(TargetFlags::CIPHERTEXT);
         assert_eq!(targets.get(&1, 0).unwrap().0.flags, both);
-        look_for_ciphertext(&mut targets, 1, false).unwrap();
+        set_flag(&mut targets, 1, TargetFlags::CIPHERTEXT, false).unwrap();
         assert_eq!(targets.get(&1, 0).unwrap().0.flags, TargetFlags::FOLLOW);
     }
 }
