@@ -15,7 +15,7 @@ use crate::{
     hooks::{self, Claim},
     lift,
     maps::SITES,
-    operands::{self, of_site},
+    operands::{self, Bases, of_site},
     passed,
     record::count,
     task::current_task,
@@ -202,24 +202,43 @@ fn skip_call(connection: &mut ConnectionState, transfer: &Transfer) {
     skip_unknown(connection, transfer.object, transfer.cookie, transfer.direction, cause);
 }
 
+/// Finds the connection of a tap's hit.
+#[inline(never)]
+pub(crate) fn connection_of<'a>(object: u64, cookie: Cookie) -> Option<&'a mut ConnectionState> {
+    current(object, current_task().tgid, cookie)
+}
+
+/// Notes the bytes of a hit.
+#[inline(always)]
+pub(crate) fn begin_hit(connection: &mut ConnectionState, object: u64, cookie: Cookie, buffer: u64, bytes: u64) {
+    let direction = direction_of(cookie);
+    let transfer = &mut connection.passing[flow::side(direction)];
+    transfer.object = object;
+    transfer.buffer = buffer;
+    transfer.recorded_ns = 0;
+    transfer.cookie = cookie;
+    transfer.moved = bytes;
+    transfer.tgid = current_task().tgid;
+    transfer.direction = direction;
+}
+
 /// Captures what a tap finds; without bytes it found a handshake's, or some that stay where they are, and its connection is
 /// known from there on.
 #[inline(never)]
-pub(crate) fn tapped(object: u64, flags: TargetFlags, cookie: Cookie, buffer: u64, bytes: u64) {
-    let Some(connection) = current(object, current_task().tgid, cookie) else {
-        return;
-    };
+pub(crate) fn tapped(connection: &mut ConnectionState, direction: Direction, flags: TargetFlags) {
+    let hit = &connection.passing[flow::side(direction)];
+    let (object, bytes) = (hit.object, hit.moved);
     if bytes == 0 {
         make_known(connection, object);
         return;
     }
     if bytes > MAX_HIT_BYTES {
-        give_up(connection, object, cookie, flags, HooksRefused::IMPLAUSIBLE);
+        give_up(connection, direction, flags, HooksRefused::IMPLAUSIBLE);
         return;
     }
-    if claim(connection, object, cookie, flags, bytes) != 0 {
+    if claim(connection, direction, flags) != 0 {
         flow::mark_start_since_clearing(&mut connection.flow);
-        report_hit(connection, object, cookie, buffer, bytes);
+        report_hit(connection, direction);
     }
 }
 
@@ -229,58 +248,75 @@ pub(crate) fn sent(connection: &mut ConnectionState, object: u64, cookie: Cookie
     let Some(site) = of_site(cookie) else {
         return;
     };
-    let Some(sequence) = operands::behind(object, &site.sequence) else {
-        give_up(connection, object, cookie, flags, HooksRefused::IMPLAUSIBLE);
+    begin_hit(connection, object, cookie, 0, 0);
+    let Some(sequence) = operands::sequence(object, site) else {
+        give_up(connection, Direction::WRITE, flags, HooksRefused::IMPLAUSIBLE);
         return;
     };
-    let held = operands::hold_behind(object, site);
+    let mut slot = 0;
+    if operands::has_frame(site) {
+        let is_new = sequence != connection.lift.sequence;
+        slot = lift::find_slot(&connection.lift, cookie.site(), is_new);
+        if slot == 0 && !is_new {
+            return;
+        }
+    }
+    let held = operands::hold_behind(object, slot, site);
     let records = lift::advance(&mut connection.lift, sequence, held);
     if records == 0 {
         return;
     }
     if held == 0 {
         if lift::is_hole_of_others(connection, object, sock, records) != 0 {
-            skip_unknown(connection, object, cookie, Direction::WRITE, PassedCause::NOT_CAPTURED);
+            skip_hit(connection, Direction::WRITE);
         }
         return;
     }
     let cause = lift::prove(connection, object, sock);
     if cause.0 != 0 {
-        give_up(connection, object, cookie, flags, cause);
+        give_up(connection, Direction::WRITE, flags, cause);
         return;
     }
-    send_record(connection, object, cookie, flags, records);
+    send_record(connection, slot, flags, records);
 }
 
 #[inline(never)]
-fn send_record(connection: &mut ConnectionState, object: u64, cookie: Cookie, flags: TargetFlags, records: u64) {
-    let Some(site) = of_site(cookie) else {
+fn send_record(connection: &mut ConnectionState, slot: u64, flags: TargetFlags, records: u64) {
+    let hit = &mut connection.passing[flow::side(Direction::WRITE)];
+    let Some(site) = of_site(hit.cookie) else {
         return;
     };
-    let bytes = operands::behind(object, &site.count).unwrap_or(0);
-    let buffer = operands::behind(object, &site.buffer).unwrap_or(0);
-    if bytes == 0 || bytes > MAX_HIT_BYTES || buffer == 0 {
-        give_up(connection, object, cookie, flags, HooksRefused::IMPLAUSIBLE);
+    let bases = Bases {
+        object: hit.object,
+        slot,
+    };
+    let bytes = operands::behind(bases, &site.count).unwrap_or(0);
+    hit.moved = bytes;
+    hit.buffer = operands::behind(bases, &site.buffer).unwrap_or(0);
+    // Of the bytes that are sent as records, the first record has as many.
+    let first = operands::behind(bases, &site.length).unwrap_or(bytes);
+    if bytes == 0 || bytes > MAX_HIT_BYTES || first == 0 || first > bytes || hit.buffer == 0 {
+        give_up(connection, Direction::WRITE, flags, HooksRefused::IMPLAUSIBLE);
         return;
     }
-    if claim(connection, object, cookie, flags, bytes) == 0 {
+    if claim(connection, Direction::WRITE, flags) == 0 {
         return;
     }
     if lift::is_hole(records, bytes) {
-        skip_unknown(connection, object, cookie, Direction::WRITE, PassedCause::NOT_CAPTURED);
+        skip_hit(connection, Direction::WRITE);
     }
     connection.lift.bytes = bytes;
-    report_hit(connection, object, cookie, buffer, bytes);
+    report_hit(connection, Direction::WRITE);
 }
 
 /// Returns 1 if the hit of a tap or a lift reports its bytes. Where nobody does, or the call that has moved some of them will
 /// not be seen to return, an unknown number of bytes has passed.
 #[inline(never)]
-fn claim(connection: &mut ConnectionState, object: u64, cookie: Cookie, flags: TargetFlags, bytes: u64) -> u32 {
-    let direction = direction_of(cookie);
+fn claim(connection: &mut ConnectionState, direction: Direction, flags: TargetFlags) -> u32 {
+    let bytes = connection.passing[flow::side(direction)].moved;
     let claim = hooks::claim(&mut connection.hooks, direction, flags, bytes);
     if claim == Claim::AfterLoss || claim == Claim::Nobody {
-        skip_unknown(connection, object, cookie, direction, PassedCause::NOT_CAPTURED);
+        skip_hit(connection, direction);
     }
     (claim == Claim::Reports || claim == Claim::AfterLoss).into()
 }
@@ -288,33 +324,34 @@ fn claim(connection: &mut ConnectionState, object: u64, cookie: Cookie, flags: T
 /// Leaves a direction to its calls: what the tap or the lift brings cannot be right. Where no hooks are at its calls, an
 /// unknown number of bytes passes from here on.
 #[inline(never)]
-fn give_up(connection: &mut ConnectionState, object: u64, cookie: Cookie, flags: TargetFlags, cause: HooksRefused) {
-    let direction = direction_of(cookie);
+fn give_up(connection: &mut ConnectionState, direction: Direction, flags: TargetFlags, cause: HooksRefused) {
+    let hit = &connection.passing[flow::side(direction)];
     if cause == HooksRefused::IMPLAUSIBLE {
-        count(cookie, |counters| &raw mut counters.implausible, 1);
+        count(hit.cookie, |counters| &raw mut counters.implausible, 1);
     }
     let had_reported = hooks::has_cheap_owner(&connection.hooks, direction);
-    hooks::refuse(&mut connection.hooks, &connection.flow, object, direction, cause);
+    hooks::refuse(&mut connection.hooks, &connection.flow, hit.object, direction, cause);
     if had_reported || !flags.contains(TargetFlags::CALLS) {
-        skip_unknown(connection, object, cookie, direction, PassedCause::NOT_CAPTURED);
+        skip_hit(connection, direction);
     }
+}
+
+/// Moves a direction on to its next stretch, at a hit.
+#[inline(always)]
+fn skip_hit(connection: &mut ConnectionState, direction: Direction) {
+    let hit = &connection.passing[flow::side(direction)];
+    let (object, cookie) = (hit.object, hit.cookie);
+    skip_unknown(connection, object, cookie, direction, PassedCause::NOT_CAPTURED);
 }
 
 /// Reports the bytes of a hit.
 #[inline(always)]
-fn report_hit(connection: &mut ConnectionState, object: u64, cookie: Cookie, buffer: u64, bytes: u64) {
+fn report_hit(connection: &mut ConnectionState, direction: Direction) {
+    let object = connection.passing[flow::side(direction)].object;
     make_known(connection, object);
     report_handshake(connection, object);
-    let direction = direction_of(cookie);
     let ConnectionState { flow, passing, .. } = connection;
     let transfer = &mut passing[flow::side(direction)];
-    transfer.object = object;
-    transfer.buffer = buffer;
-    transfer.recorded_ns = 0;
-    transfer.cookie = cookie;
-    transfer.moved = bytes;
-    transfer.tgid = current_task().tgid;
-    transfer.direction = direction;
     let early = flow::judge_early(flow, transfer);
     transfer.early = (early != Early::No).into();
     capture::send_bytes(transfer, flow);
@@ -323,7 +360,7 @@ fn report_hit(connection: &mut ConnectionState, object: u64, cookie: Cookie, buf
 
 /// Returns the direction of the bytes of a tap or a lift.
 #[inline(always)]
-fn direction_of(cookie: Cookie) -> Direction {
+pub(crate) fn direction_of(cookie: Cookie) -> Direction {
     match cookie.role() {
         Some(role) => role.moves().unwrap_or(Direction::WRITE),
         None => Direction::WRITE,

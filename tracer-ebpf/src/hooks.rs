@@ -41,6 +41,12 @@ pub(crate) fn has_cheap_owner(hooks: &Hooks, direction: Direction) -> bool {
     owner == Owner::TAP || owner == Owner::LIFT
 }
 
+/// Returns whether a tap or a lift was found not to serve a direction.
+#[inline(always)]
+pub(crate) fn is_refused(hooks: &Hooks, direction: Direction) -> bool {
+    hooks.refused[side(direction)] != 0
+}
+
 /// Notes which hooks report a direction.
 #[inline(always)]
 pub(crate) fn set_owner(hooks: &mut Hooks, direction: Direction, owner: Owner) {

@@ -5,15 +5,17 @@
 //! parts of one write that the library encrypts together (OpenSSL 1.1.1 to 3.1), or a hole.
 
 use tracer_ebpf::{
-    AddressSource, ConnectionState, Cookie, Direction, HooksRefused, Lift, LiftState, RECORD_BYTES, Role, SiteConfig,
+    AddressSource, ConnectionState, Cookie, Direction, HooksRefused, Lift, LiftState, MAX_FRAME_WORDS, RECORD_BYTES,
+    Role, SiteConfig,
 };
 
 use crate::{
     flow, hooks,
     identity::{binding, descriptor},
-    maps::SITES,
-    memory::read_field,
+    maps::{FRAMES, SITES},
+    memory::{read_field, read_user},
     operands::{self, of_site},
+    task::user_stack_pointer,
 };
 
 /// No reason against a lift.
@@ -50,8 +52,8 @@ fn bind(connection: &mut ConnectionState, object: u64, site: u16) -> Result<bool
         return Err(HooksRefused::NO_SOCKET);
     }
     let operands = of_site(Cookie::new(site.into(), Role::Write)).ok_or(HooksRefused::IMPLAUSIBLE)?;
-    let sequence = operands::behind(object, &operands.sequence).ok_or(HooksRefused::IMPLAUSIBLE)?;
-    let held = operands::hold_behind(object, operands);
+    let sequence = operands::sequence(object, operands).ok_or(HooksRefused::IMPLAUSIBLE)?;
+    let held = operands::hold_behind(object, 0, operands);
     binding::set_lift(identity.sock, site);
     let lift = &mut connection.lift;
     let was_seen = lift.state != LiftState::UNBOUND;
@@ -96,10 +98,10 @@ pub(crate) fn is_hole_of_others(connection: &ConnectionState, object: u64, sock:
     (may_be && examine(connection, object, sock) == SERVES).into()
 }
 
-/// Returns why a send of the connection need not be a record; 0 if each is.
+/// Returns why a send of the connection need not be a record; 0 if each is, or that was found already.
 #[inline(always)]
 pub(crate) fn prove(connection: &mut ConnectionState, object: u64, sock: u64) -> HooksRefused {
-    if connection.lift.state == LiftState::PROVEN {
+    if connection.lift.state == LiftState::PROVEN || hooks::is_refused(&connection.hooks, Direction::WRITE) {
         return SERVES;
     }
     let cause = examine(connection, object, sock);
@@ -127,8 +129,55 @@ fn examine(connection: &ConnectionState, object: u64, sock: u64) -> HooksRefused
     SERVES
 }
 
-/// Forgets all: another connection uses the object.
+/// Finds the slot of the stack that holds the return address of the call at the site of a lift, as its connection sends; 0 if
+/// it is not there: then another call sends. It is looked for only if the connection sends something new, else taken from
+/// where it was last.
+#[inline(always)]
+pub(crate) fn find_slot(lift: &Lift, site: u32, is_new: bool) -> u64 {
+    let (Some(sp), Some(frame)) = (user_stack_pointer(), FRAMES.get_ptr_mut(site)) else {
+        return 0;
+    };
+    if lift.code == 0 {
+        return 0;
+    }
+    // SAFETY: other CPUs may write the word now; what is read is compared below.
+    let slot = sp.wrapping_add(unsafe { *frame });
+    if read_user(slot) == Some(lift.code) {
+        return slot;
+    }
+    if !is_new {
+        return 0;
+    }
+    let slot = search(sp, lift.code);
+    if slot != 0 {
+        // SAFETY: as above; whoever reads it compares what is there.
+        unsafe { *frame = slot - sp };
+    }
+    slot
+}
+
+/// Searches the stack for a return address; returns its slot, or 0.
+///
+/// A global function, and so verified once and by itself: the verifier would walk the rest of its caller anew for each place
+/// where the loop can end.
+#[unsafe(no_mangle)]
+#[inline(never)]
+extern "C" fn search(sp: u64, address: u64) -> u64 {
+    for word in 0..MAX_FRAME_WORDS {
+        let slot = sp.wrapping_add(word * size_of::<u64>() as u64);
+        match read_user::<u64>(slot) {
+            Some(value) if value == address => return slot,
+            Some(_) => {}
+            None => return 0,
+        }
+    }
+    0
+}
+
+/// Begins anew: another connection uses the object. The code is where it was.
 #[inline(always)]
 pub(crate) fn reset(lift: &mut Lift) {
+    let code = lift.code;
     *lift = Lift::NEW;
+    lift.code = code;
 }

@@ -7,7 +7,7 @@
 //!   as closing; a sender whose message begins with its ciphertext writes its identity.
 //! - `THREADS`: its thread alone.
 //! - `SOCKETS`: the thread that binds it, and the tracepoints of the socket, which the kernel calls under its lock.
-//! - `TARGETS`, `SWITCH`, `CIPHERTEXTS`: anyone; values are one word.
+//! - `TARGETS`, `SWITCH`, `CIPHERTEXTS`, `FRAMES`: anyone; values are one word.
 //! - `PROCESSES`, `TOTALS`, `COUNTERS`: anyone; words that change are added to atomically.
 //!
 //! The loader writes `TARGETS`, the names, control groups and users, `SWITCH`, `SITES` and `OPERANDS`; of the others it
@@ -87,6 +87,10 @@ pub(crate) static SITES: Array<SiteConfig, MAX_SITES> = Array::new();
 /// Where the operands of each site are.
 #[btf_map]
 pub(crate) static OPERANDS: Array<SiteOperands, MAX_SITES> = Array::new();
+
+/// How far above the stack pointer of a send the frame of each lift was last.
+#[btf_map]
+pub(crate) static FRAMES: Array<u64, MAX_SITES> = Array::new();
 
 /// Losses of each site.
 #[btf_map]

@@ -101,25 +101,54 @@ fn holds(regs: *const pt_regs, guard: &Guard) -> u32 {
     value.is_some_and(|value| value as u32 == guard.equals).into()
 }
 
-/// Reads an operand of a lift, which is behind the object of the connection; `None` if it cannot be read.
+/// Where the operands of a lift are: behind the object of the connection, or in a frame of the stack.
+#[derive(Clone, Copy)]
+pub(crate) struct Bases {
+    pub(crate) object: u64,
+    /// Address of the slot that holds the frame's return address; 0 if the lift has no frame, or it is not there.
+    pub(crate) slot: u64,
+}
+
+/// Returns whether a lift has operands in a frame.
 #[inline(always)]
-pub(crate) fn behind(object: u64, operand: &Operand) -> Option<u64> {
-    if operand.place != Place::CONNECTION {
-        return None;
+pub(crate) fn has_frame(site: &SiteOperands) -> bool {
+    site.buffer.place == Place::FRAME
+}
+
+/// Reads an operand of a lift; `None` if it cannot be read.
+#[inline(always)]
+pub(crate) fn behind(bases: Bases, operand: &Operand) -> Option<u64> {
+    match operand.place {
+        Place::CONNECTION => follow(bases.object, operand),
+        Place::FRAME if bases.slot != 0 => follow(bases.slot, operand),
+        _ => None,
     }
-    follow(object, operand)
+}
+
+/// Reads how many records a connection has sent.
+#[inline(always)]
+pub(crate) fn sequence(object: u64, site: &SiteOperands) -> Option<u64> {
+    behind(Bases { object, slot: 0 }, &site.sequence).map(u64::from_be)
 }
 
 /// Returns 1 if what a connection sends is of the program.
 #[inline(never)]
-pub(crate) fn hold_behind(object: u64, site: &SiteOperands) -> u32 {
+pub(crate) fn hold_behind(object: u64, slot: u64, site: &SiteOperands) -> u32 {
     let [first, second] = &site.guards;
-    (holds_behind(object, first) && holds_behind(object, second)).into()
+    let bases = Bases { object, slot };
+    (holds_behind(bases, first) && holds_behind(bases, second)).into()
 }
 
 #[inline(always)]
-fn holds_behind(object: u64, guard: &Guard) -> bool {
-    !guard.operand.is_some() || behind(object, &guard.operand).is_some_and(|value| value as u32 == guard.equals)
+fn holds_behind(bases: Bases, guard: &Guard) -> bool {
+    !guard.operand.is_some() || behind(bases, &guard.operand).is_some_and(|value| value as u32 == guard.equals)
+}
+
+/// Returns the address of the probed instruction.
+#[inline(always)]
+pub(crate) fn address(ctx: &ProbeContext) -> u64 {
+    // SAFETY: the kernel hands a valid register set to the program.
+    unsafe { instruction_pointer(ctx.regs) }
 }
 
 #[inline(never)]
@@ -271,4 +300,18 @@ unsafe fn stack_pointer(regs: *const pt_regs) -> u64 {
 unsafe fn stack_pointer(regs: *const pt_regs) -> u64 {
     // SAFETY: the caller vouches for `regs`.
     unsafe { read_volatile(&raw const (*regs).rsp) }
+}
+
+#[cfg(bpf_target_arch = "aarch64")]
+#[inline(always)]
+unsafe fn instruction_pointer(regs: *const pt_regs) -> u64 {
+    // SAFETY: the caller vouches for `regs`.
+    unsafe { read_volatile(&raw const (*regs).pc) }
+}
+
+#[cfg(not(bpf_target_arch = "aarch64"))]
+#[inline(always)]
+unsafe fn instruction_pointer(regs: *const pt_regs) -> u64 {
+    // SAFETY: the caller vouches for `regs`.
+    unsafe { read_volatile(&raw const (*regs).rip) }
 }

@@ -159,6 +159,8 @@ pub struct Lift {
     pub sequence: u64,
     /// Bytes of the record that was reported last: the call that writes it may not have succeeded yet.
     pub bytes: u64,
+    /// Address that the call at the site of the lift returns to; 0 while it is not known, or not needed.
+    pub code: u64,
     /// What is known of its sends.
     pub state: LiftState,
     /// 1 if the guards of the last send held.
@@ -172,6 +174,7 @@ impl Lift {
     pub const NEW: Self = Self {
         sequence: 0,
         bytes: 0,
+        code: 0,
         state: LiftState::UNBOUND,
         held: 0,
         reserved: [0; 6],
@@ -340,8 +343,8 @@ const _: () = assert!(size_of::<Flow>() == 80);
 const _: () = assert!(size_of::<Identity>() == 56);
 const _: () = assert!(size_of::<Handshake>() == 24);
 const _: () = assert!(size_of::<Hooks>() == 40);
-const _: () = assert!(size_of::<Lift>() == 24);
-const _: () = assert!(size_of::<ConnectionState>() == 368);
+const _: () = assert!(size_of::<Lift>() == 32);
+const _: () = assert!(size_of::<ConnectionState>() == 376);
 
 #[cfg(test)]
 mod tests {

@@ -30,6 +30,9 @@ pub const MAX_HIT_BYTES: u64 = 8 * RECORD_BYTES;
 /// began before its connection was known ends later.
 pub const MAX_DOUBTS: u8 = 8;
 
+/// Maximum words of the stack among which the frame of a lift is looked for.
+pub const MAX_FRAME_WORDS: u64 = 400;
+
 /// How far a position advances where an unknown number of bytes passed. A direction never moves as many, so a gap that leads
 /// from one such stretch to another has an unknown length; and there are a million stretches.
 pub const STRETCH: u64 = 1 << 44;

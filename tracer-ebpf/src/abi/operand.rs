@@ -181,20 +181,22 @@ pub struct SiteOperands {
     pub object: Operand,
     /// Address of the bytes that are moved; of a function that sets a descriptor, the descriptor.
     pub buffer: Operand,
-    /// How many bytes may be moved at the most.
+    /// How many bytes may be moved at the most; of a lift, how many of them the first of its records has, if that is known.
     pub length: Operand,
     /// How many bytes were moved.
     pub count: Operand,
     /// The result, by which the function succeeded or failed.
     pub result: Operand,
-    /// How many records the connection has sent with its present keys.
+    /// How many records the connection has sent with its present keys, in big-endian order.
     pub sequence: Operand,
     /// Conditions of a hit: it brings bytes of the program only if all hold.
     pub guards: [Guard; 2],
     /// Which results do.
     pub success: Success,
     /// Zero.
-    pub reserved: [u8; 7],
+    pub reserved: [u8; 3],
+    /// How far behind a tap the code is that the call at the site of the library's lift returns to; 0 if that has no frame.
+    pub behind_lift: i32,
 }
 
 impl SiteOperands {
@@ -208,7 +210,8 @@ impl SiteOperands {
         sequence: Operand::NONE,
         guards: [Guard::NONE; 2],
         success: Success::POSITIVE,
-        reserved: [0; 7],
+        reserved: [0; 3],
+        behind_lift: 0,
     };
 }
 

@@ -28,15 +28,17 @@ fn hit(ctx: &ProbeContext, flags: TargetFlags, cookie: Cookie, site: &SiteOperan
     if object == 0 {
         return;
     }
-    if operands::hold(ctx, site) {
-        bytes::tapped(
-            object,
-            flags,
-            cookie,
-            operands::buffer(ctx, site),
-            operands::count(ctx, site),
-        );
-    } else {
-        bytes::tapped(object, flags, cookie, 0, 0);
+    let Some(connection) = bytes::connection_of(object, cookie) else {
+        return;
+    };
+    if site.behind_lift != 0 {
+        connection.lift.code = operands::address(ctx).wrapping_add(i64::from(site.behind_lift) as u64);
     }
+    if operands::hold(ctx, site) {
+        let (buffer, count) = (operands::buffer(ctx, site), operands::count(ctx, site));
+        bytes::begin_hit(connection, object, cookie, buffer, count);
+    } else {
+        bytes::begin_hit(connection, object, cookie, 0, 0);
+    }
+    bytes::tapped(connection, bytes::direction_of(cookie), flags);
 }

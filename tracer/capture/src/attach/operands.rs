@@ -68,7 +68,8 @@ pub(super) fn operands_of(hook: &Hook) -> SiteOperands {
                 Guard::new(operand_of(&guard.operand), guard.equals)
             })
         }),
-        reserved: [0; 7],
+        reserved: [0; 3],
+        behind_lift: 0,
     }
 }
 
@@ -381,10 +382,14 @@ pub(super) mod tests {
                 let (operands, moves, name) = (operands_of(hook), role.moves().is_some(), &hook.name);
                 assert!(operands.object.is_some(), "{name}");
                 assert_eq!(operands.count.is_some(), moves, "{name}");
-                assert!(
-                    !moves || operands.length.is_some() && operands.result.is_some(),
-                    "{name}"
-                );
+                let has_all = match hook.kind {
+                    HookKind::Tap => operands.buffer.is_some() && operands.guards[0].operand.is_some(),
+                    HookKind::Lift => operands.buffer.is_some() && operands.sequence.is_some(),
+                    HookKind::Entry | HookKind::Exit | HookKind::Return => {
+                        !moves || operands.length.is_some() && operands.result.is_some()
+                    }
+                };
+                assert!(has_all, "{name}");
                 assert!(operands.buffer.is_some() || role != Role::Descriptor, "{name}");
             }
         }

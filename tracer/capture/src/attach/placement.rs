@@ -46,6 +46,18 @@ impl Placement {
         self.hooks.iter().any(|hook| hook.kind == HookKind::Lift)
     }
 
+    /// Returns how far behind a tap the code is that the call at the site of the lift returns to; 0 if the lift has no frame.
+    pub(super) fn behind_lift(&self, tap: &Hook) -> i32 {
+        let lift = self.hooks.iter().find(|hook| hook.kind == HookKind::Lift);
+        let exits = lift.and_then(|lift| lift.exits.as_ref());
+        let back = exits.and_then(|exits| exits.sites.first());
+        let distance = back.and_then(|back| back.site.address.0.checked_signed_diff(tap.site.address.0));
+        match tap.kind {
+            HookKind::Tap => distance.and_then(|distance| i32::try_from(distance).ok()).unwrap_or(0),
+            HookKind::Entry | HookKind::Exit | HookKind::Return | HookKind::Lift => 0,
+        }
+    }
+
     /// Returns the configuration of the sites, of which the first has this index.
     pub(super) fn config_from(&self, first: u32) -> SiteConfig {
         let site_of = |kind| {

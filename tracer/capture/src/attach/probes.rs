@@ -13,7 +13,7 @@ use aya::{Ebpf, EbpfLoader, programs::UProbe};
 use symbolizer::Hook;
 use tracer_ebpf::{
     AddressKey, ConnectionState, EndRecord, KernelCounters, KernelOffsets, Kind, MAX_CALLS, MAX_SITES, MAX_TARGETS,
-    RecordHeader, SettingFlags, Settings, SiteCounters, TargetFlags,
+    RecordHeader, SettingFlags, Settings, SiteCounters, SiteOperands, TargetFlags,
 };
 use zerocopy::FromZeros as _;
 
@@ -315,7 +315,11 @@ impl Probes {
         let config = placement.config_from(first);
         for (site, hook) in (first..).zip(&placement.hooks) {
             self.tables().configure(site, config)?;
-            self.tables().place_operands(site, operands_of(hook))?;
+            let operands = SiteOperands {
+                behind_lift: placement.behind_lift(hook),
+                ..operands_of(hook)
+            };
+            self.tables().place_operands(site, operands)?;
         }
         Ok(())
     }

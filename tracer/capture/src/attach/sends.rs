@@ -101,10 +101,14 @@ struct Connection {
 
 impl Connection {
     fn open(flags: TargetFlags) -> Self {
+        Self::open_with(flags, TAPPED, SEND)
+    }
+
+    fn open_with(flags: TargetFlags, tapped_at: SiteOperands, sent: SiteOperands) -> Self {
         let offsets = Kernel::describe(std::path::Path::new("/sys/kernel/btf/vmlinux")).offsets;
         let mut own = Own::load_on(offsets, flags);
-        let tap = own.site(CONFIG, TAPPED);
-        own.site(CONFIG, SEND);
+        let tap = own.site(CONFIG, tapped_at);
+        own.site(CONFIG, sent);
         own.attach(Program::Tap, tapped as *const () as usize, Cookie::new(tap, Role::Read));
         let mut sockets = Sockets::default();
         assert_eq!(sockets.watch_sends(&mut own.ebpf).unwrap(), []);
@@ -138,12 +142,16 @@ impl Connection {
 
     /// Opens a connection whose handshake was seen.
     fn known() -> Self {
-        let mut connection = Self::open(TargetFlags::default());
+        Self::open(TargetFlags::default()).after_handshake()
+    }
+
+    fn after_handshake(mut self) -> Self {
+        let connection = &mut self;
         connection.become_known();
         let records = connection.own.records();
         assert_eq!(records.len(), 1);
         assert_eq!(header(&records[0]).kind, Kind::CONNECTION);
-        connection
+        self
     }
 
     fn become_known(&self) {
@@ -153,7 +161,7 @@ impl Connection {
     /// Sends a record of some bytes with a sequence number.
     fn send(&mut self, sequence: u64, kind: u32, bytes: &[u8]) {
         let session = &mut *self.session;
-        (session.sequence, session.kind) = (sequence, kind);
+        (session.sequence, session.kind) = (sequence.to_be(), kind);
         (session.from, session.bytes) = (bytes.as_ptr(), bytes.len() as u64);
         black_box(&self.session);
         self.push();
@@ -273,10 +281,85 @@ fn what_is_no_content_of_a_record_is_not_reported() {
     let mut connection = Connection::known();
     connection.send(1, 23, b"hello");
     connection.session.bytes = 1 << 40;
-    connection.session.sequence = 2;
+    connection.session.sequence = 2_u64.to_be();
     connection.push();
     let records = connection.own.records();
     let kinds: Vec<_> = records.iter().map(|record| header(record).kind).collect();
     assert_eq!(kinds, [Kind::DATA, Kind::HOOKS, Kind::PASSED]);
     assert_eq!(refused(&records[1]), HooksRefused::IMPLAUSIBLE);
+}
+
+#[cfg(target_arch = "x86_64")]
+mod frames {
+    use std::arch::naked_asm;
+
+    use super::*;
+
+    /// Has what it sends on its stack while it calls what sends it.
+    #[unsafe(naked)]
+    extern "C" fn framed(
+        from: *const u8,
+        bytes: usize,
+        kind: u64,
+        send: extern "C" fn(&mut Connection),
+        connection: &mut Connection,
+    ) {
+        naked_asm!(
+            "sub rsp, 40",
+            "mov [rsp + 8], rdx",
+            "mov [rsp + 16], rdi",
+            "mov [rsp + 24], rsi",
+            "mov rdi, r8",
+            "call rcx",
+            "add rsp, 40",
+            "ret",
+        )
+    }
+
+    /// Where its call returns to.
+    const BEHIND_CALL: usize = 24;
+
+    extern "C" fn push(connection: &mut Connection) {
+        connection.push();
+    }
+
+    const fn in_frame(offset: i16, width: Width) -> Operand {
+        Operand {
+            loads: [offset, Operand::UNKNOWN],
+            ..Operand::at(Place::FRAME, width)
+        }
+    }
+
+    impl Connection {
+        fn send_framed(&mut self, sequence: u64, kind: u64, bytes: &[u8]) {
+            (self.session.sequence, self.session.bytes) = (sequence.to_be(), bytes.len() as u64);
+            black_box(framed)(bytes.as_ptr(), bytes.len(), kind, push, self);
+        }
+    }
+
+    #[test]
+    #[ignore = "needs the privilege to place probes: scripts/test runs it"]
+    fn a_record_in_a_frame_is_found_by_where_its_call_returns_to() {
+        let code = (framed as *const ()).addr() + BEHIND_CALL;
+        let distance = code.cast_signed() - (tapped as *const ()).addr().cast_signed();
+        let tapped_at = SiteOperands {
+            behind_lift: distance.try_into().unwrap(),
+            ..TAPPED
+        };
+        let sent = SiteOperands {
+            buffer: in_frame(24, Width::U64),
+            length: in_frame(32, Width::U64),
+            guards: [Guard::new(in_frame(16, Width::U8), 23), Guard::NONE],
+            ..SEND
+        };
+        let mut connection = Connection::open_with(TargetFlags::default(), tapped_at, sent).after_handshake();
+        connection.send_framed(1, 22, b"finished");
+        connection.send_framed(2, 23, b"hello");
+        // From another call: what is left of a record, and one of another kind.
+        connection.push();
+        connection.session.sequence = 3_u64.to_be();
+        connection.push();
+        connection.send_framed(4, 23, b"again");
+        assert_eq!(connection.written(), [at(0, b"hello"), at(5, b"again")]);
+    }
 }
