@@ -28,6 +28,28 @@ pub struct Hook {
     pub operands: Operands,
     /// What makes sure that the operands are right.
     pub proof: Proof,
+    /// Where calls end, for a hook of the kind [`HookKind::Exit`].
+    pub exits: Option<Exits>,
+}
+
+/// Says where a function's calls are noted and where they end, without a return probe.
+///
+/// A call is known by the stack pointer that it was entered with, so each site says how far that has come down.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Exits {
+    /// How many bytes the stack pointer is below where it was at the function's entry when the hook's site is hit.
+    pub entry_depth: u16,
+    /// The sites of which every successful way out of the function passes exactly one, once.
+    pub sites: Vec<ExitSite>,
+}
+
+/// Describes one end of a function: a site that is hit when the result is in its register.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ExitSite {
+    /// Where the probe goes.
+    pub site: Site,
+    /// How many bytes the stack pointer is below where it was at the function's entry.
+    pub depth: u16,
 }
 
 /// Says when a probe is hit, and what is known then.
@@ -35,8 +57,8 @@ pub struct Hook {
 pub enum HookKind {
     /// At the function's entry: the arguments are at hand, the work is not done.
     Entry,
-    /// At an instruction that every successful way out of the function passes, the result at hand, without a return
-    /// probe.
+    /// At the function's entry, which notes the arguments, and at instructions of which every successful way out passes
+    /// one with the result at hand: no return probe.
     Exit,
     /// At one instruction where the connection, the bytes and their number are all at hand: one hit brings all.
     Tap,

@@ -34,13 +34,13 @@ pub use elf::image::{Image, Presence, Symbol, SymbolKind, Symbols, Table};
 pub use elf::machine::Machine;
 pub use elf::survey::SymbolSource;
 pub use error::Error;
-pub use hook::{Hook, HookKind, Proof, Role};
+pub use hook::{ExitSite, Exits, Hook, HookKind, Proof, Role};
 pub use libraries::family::Family;
 pub use libraries::layout::{BioLayout, Facts, Layout, LayoutUnknown, Origin};
 pub use libraries::library::{Evidence, Library};
 pub use libraries::openssl::crypto::Crypto;
 pub use libraries::version::{LibraryVersion, Stage};
-pub use operand::{Operand, Operands, Outcome, Place, Success};
+pub use operand::{Guard, Operand, Operands, Outcome, Place, Success};
 pub use plan::{Plans, ProbePlan};
 pub use reason::{OtherLibrary, Reason};
 

@@ -11,6 +11,11 @@ pub enum Place {
     Stack(u16),
     /// What the function returns; known to a probe at its end only.
     Result,
+    /// The connection's own object, where the kernel knows it by the socket that sends; for a lift only.
+    Connection,
+    /// So many bytes above the slot of the stack that holds the address behind the site, which is a call; for a lift
+    /// only.
+    Frame(u16),
 }
 
 /// Says how to get at a value: begin with a place, then load through as many pointers as there are offsets.
@@ -64,6 +69,19 @@ pub struct Operands {
     pub transports: [Option<Operand>; 2],
     /// What the function returns.
     pub result: Option<Outcome>,
+    /// A number that goes up by one with every record that the connection sends; for a lift only.
+    pub sequence: Option<Operand>,
+    /// What has to hold for a hit to count, such as that the bytes are a program's and no handshake's.
+    pub guards: [Option<Guard>; 2],
+}
+
+/// A condition of a hook: an operand that has to have a certain value.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct Guard {
+    /// The operand.
+    pub operand: Operand,
+    /// Its value, of which as many bytes count as the operand is wide.
+    pub equals: u32,
 }
 
 /// Says what a function's result is, and which results mean that it was successful.
@@ -95,18 +113,24 @@ impl Operands {
             count,
             transports: [read, written],
             result: _,
+            sequence,
+            guards: [first, second],
         } = self;
+        let guarded = |guard: &'_ Option<Guard>| guard.map(|guard| guard.operand);
         let all = [
-            Some(object),
-            buffer.as_ref(),
-            length.as_ref(),
-            count.as_ref(),
-            read.as_ref(),
-            written.as_ref(),
+            Some(*object),
+            *buffer,
+            *length,
+            *count,
+            *read,
+            *written,
+            *sequence,
+            guarded(first),
+            guarded(second),
         ];
-        let register = |operand: &Operand| match operand.place {
+        let register = |operand: Operand| match operand.place {
             Place::Register(register) => Some(register),
-            Place::Stack(_) | Place::Result => None,
+            Place::Stack(_) | Place::Result | Place::Connection | Place::Frame(_) => None,
         };
         let mut registers: Vec<u8> = all.into_iter().flatten().filter_map(register).collect();
         registers.sort_unstable();

@@ -1,9 +1,9 @@
 //! User bytes into ring records, in bounded pieces.
 //!
-//! A call that moved bytes becomes one record per piece, each with its position. A piece that finds no room, or cannot be
-//! read, is a gap: counted, and stepped over.
+//! What a call, or a hit of a tap or a lift, moves becomes one record per piece, each with its position. A piece that finds
+//! no room, or cannot be read, is a gap: counted, and stepped over.
 
-use tracer_ebpf::{CLASSES, CallState, DataRecord, Flow, Kind, MAX_PIECES, RecordFlags};
+use tracer_ebpf::{CLASSES, DataRecord, Flow, Kind, MAX_PIECES, RecordFlags, Transfer};
 
 use crate::{
     flow::{self, fill_header},
@@ -21,139 +21,151 @@ struct Slot<const N: usize> {
     payload: [u8; N],
 }
 
-/// Sends the bytes that a call moved, as many of them as the limit per call allows.
+/// Sends the bytes of a transfer, as many of them as the limit per call allows.
 #[inline(never)]
-pub(crate) fn send_bytes(call: &mut CallState, flow: &Flow) {
-    limit(call);
-    send_pieces(call, flow);
+pub(crate) fn send_bytes(transfer: &mut Transfer, flow: &Flow) {
+    limit(transfer);
+    send_pieces(transfer, flow);
 }
 
 #[inline(always)]
-fn limit(call: &mut CallState) {
-    call.wanted = if call.moved > call_bytes() {
+fn limit(transfer: &mut Transfer) {
+    transfer.wanted = if transfer.moved > call_bytes() {
         call_bytes()
     } else {
-        call.moved
+        transfer.moved
     };
-    call.done = 0;
+    transfer.done = 0;
 }
 
 #[inline(always)]
-fn send_pieces(call: &mut CallState, flow: &Flow) {
+fn send_pieces(transfer: &mut Transfer, flow: &Flow) {
     for _ in 0..MAX_PIECES {
-        if call.done >= call.wanted {
+        if transfer.done >= transfer.wanted {
             return;
         }
-        let stepped = send_next(call, flow);
+        let stepped = send_next(transfer, flow);
         if stepped == 0 {
             return;
         }
-        call.done += stepped;
+        transfer.done += stepped;
     }
-    if call.done < call.wanted {
+    if transfer.done < transfer.wanted {
         // So many pages were not present that the pieces ran out before the bytes did.
-        count_fault(call, call.wanted - call.done);
+        count_fault(transfer, transfer.wanted - transfer.done);
     }
 }
 
-/// Sends the next piece of a call; returns how many bytes are done with, 0 when the ring is full.
+/// Sends the next piece; returns how many bytes are done with, 0 when the ring is full.
 ///
 /// A global function, and so verified once and by itself: inside the loop, verifiers such as that of Linux 6.1 would
 /// walk it anew for every piece, and give up. It must take its pointers for what they may be then, null.
 #[unsafe(no_mangle)]
 #[inline(never)]
-extern "C" fn send_next(call: *const CallState, flow: *const Flow) -> u64 {
-    if call.is_null() || flow.is_null() {
+extern "C" fn send_next(transfer: *mut Transfer, flow: *const Flow) -> u64 {
+    if transfer.is_null() || flow.is_null() {
         return 0;
     }
-    // SAFETY: not null. Only this thread holds the call; of the connection, others write no field of its flow.
-    let (call, flow) = unsafe { (&*call, &*flow) };
-    let left = call.wanted - call.done;
-    if left >= CLASSES[4] as u64 {
-        send_64k(call, flow)
-    } else if left > CLASSES[2] as u64 {
-        send_16k(call, flow)
-    } else if left > CLASSES[1] as u64 {
-        send_4k(call, flow)
-    } else if left > CLASSES[0] as u64 {
-        send_1k(call, flow)
+    // SAFETY: not null. Only this thread holds the transfer, which is no part of the flow; of the connection, others write no
+    // field of its flow.
+    let (transfer, flow) = unsafe { (&mut *transfer, &*flow) };
+    let left = transfer.wanted - transfer.done;
+    if left >= CLASSES[8] as u64 {
+        send_64k(transfer, flow)
+    } else if left > CLASSES[6] as u64 {
+        send_16k(transfer, flow)
+    } else if left > CLASSES[5] as u64 {
+        send_8k(transfer, flow)
+    } else if left > CLASSES[4] as u64 {
+        send_4k(transfer, flow)
     } else {
-        send_256(call, flow)
+        send_little(transfer, flow, left)
+    }
+}
+
+#[inline(always)]
+fn send_little(transfer: &mut Transfer, flow: &Flow, left: u64) -> u64 {
+    if left > CLASSES[3] as u64 {
+        send_2k(transfer, flow)
+    } else if left > CLASSES[2] as u64 {
+        send_1536(transfer, flow)
+    } else if left > CLASSES[1] as u64 {
+        send_1k(transfer, flow)
+    } else if left > CLASSES[0] as u64 {
+        send_512(transfer, flow)
+    } else {
+        send_256(transfer, flow)
     }
 }
 
 // One function each, and none of them inlined: their frames are not added up.
 
-#[inline(never)]
-fn send_256(call: &CallState, flow: &Flow) -> u64 {
-    send::<{ CLASSES[0] }>(call, flow)
+macro_rules! senders {
+    ($($name:ident: $class:literal;)*) => {
+        $(#[inline(never)]
+        fn $name(transfer: &mut Transfer, flow: &Flow) -> u64 {
+            send::<{ CLASSES[$class] }>(transfer, flow)
+        })*
+    };
 }
 
-#[inline(never)]
-fn send_1k(call: &CallState, flow: &Flow) -> u64 {
-    send::<{ CLASSES[1] }>(call, flow)
+senders! {
+    send_256: 0;
+    send_512: 1;
+    send_1k: 2;
+    send_1536: 3;
+    send_2k: 4;
+    send_4k: 5;
+    send_8k: 6;
+    send_16k: 7;
+    send_64k: 8;
 }
 
-#[inline(never)]
-fn send_4k(call: &CallState, flow: &Flow) -> u64 {
-    send::<{ CLASSES[2] }>(call, flow)
-}
-
-#[inline(never)]
-fn send_16k(call: &CallState, flow: &Flow) -> u64 {
-    send::<{ CLASSES[3] }>(call, flow)
-}
-
-#[inline(never)]
-fn send_64k(call: &CallState, flow: &Flow) -> u64 {
-    send::<{ CLASSES[4] }>(call, flow)
-}
-
-/// Sends up to `N` bytes of a call; returns how many bytes are done with, 0 when the ring is full.
+/// Sends up to `N` bytes; returns how many bytes are done with, 0 when the ring is full.
 #[inline(always)]
-fn send<const N: usize>(call: &CallState, flow: &Flow) -> u64 {
-    let left = call.wanted - call.done;
+fn send<const N: usize>(transfer: &mut Transfer, flow: &Flow) -> u64 {
+    let left = transfer.wanted - transfer.done;
     let Some(mut entry) = reserve::<Slot<N>>() else {
-        return count_full(call);
+        return count_full(transfer);
     };
     let slot = entry.as_mut_ptr();
-    let source = call.buffer.wrapping_add(call.done);
+    let source = transfer.buffer.wrapping_add(transfer.done);
     let wanted = if left > N as u64 { N as u64 } else { left };
     // SAFETY: only this program can reach the reservation before it is submitted; its payload holds N bytes.
     let copied = unsafe { copy::<N>((&raw mut (*slot).payload).cast(), source, wanted) };
     if copied == 0 {
         discard(entry);
-        return count_fault(call, to_page_end(source, wanted));
+        return count_fault(transfer, to_page_end(source, wanted));
     }
     // SAFETY: as above.
-    let captured = unsafe { describe(&raw mut (*slot).data, call, flow, copied) };
+    let captured = unsafe { describe(&raw mut (*slot).data, transfer, flow, copied) };
     submit(entry);
     captured
 }
 
 #[inline(never)]
-fn count_full(call: &CallState) -> u64 {
-    count(call.cookie, |counters| &raw mut counters.ring_full_records, 1);
+fn count_full(transfer: &Transfer) -> u64 {
+    count(transfer.cookie, |counters| &raw mut counters.ring_full_records, 1);
     count(
-        call.cookie,
+        transfer.cookie,
         |counters| &raw mut counters.ring_full_bytes,
         // With the bytes over the limit: the record that would report them is lost as well.
-        call.moved - call.done,
+        transfer.moved - transfer.done,
     );
     0
 }
 
 #[inline(never)]
-fn count_fault(call: &CallState, skipped: u64) -> u64 {
+fn count_fault(transfer: &Transfer, skipped: u64) -> u64 {
     // Bytes over the limit are reported with the last piece; without that piece they are counted here.
-    let unreported = if call.done + skipped >= call.wanted {
-        call.moved - call.wanted
+    let unreported = if transfer.done + skipped >= transfer.wanted {
+        transfer.moved - transfer.wanted
     } else {
         0
     };
-    count(call.cookie, |counters| &raw mut counters.fault_records, 1);
+    count(transfer.cookie, |counters| &raw mut counters.fault_records, 1);
     count(
-        call.cookie,
+        transfer.cookie,
         |counters| &raw mut counters.fault_bytes,
         skipped + unreported,
     );
@@ -163,18 +175,18 @@ fn count_fault(call: &CallState, skipped: u64) -> u64 {
 /// Returns the flags of a piece. What the call moved over the limit is counted with its last piece: if that is lost, then
 /// so is the rest. A function of its own, so that the frame of [`describe`] stays small.
 #[inline(never)]
-fn flags(call: &CallState, copied: u64) -> u16 {
-    let last = call.done + copied == call.wanted;
-    let over = call.moved > call.wanted;
+fn flags(transfer: &Transfer, copied: u64) -> u16 {
+    let last = transfer.done + copied == transfer.wanted;
+    let over = transfer.moved > transfer.wanted;
     if last && over {
         count(
-            call.cookie,
+            transfer.cookie,
             |counters| &raw mut counters.over_limit_bytes,
-            call.moved - call.wanted,
+            transfer.moved - transfer.wanted,
         );
     }
     let bit = |set: bool, flag: RecordFlags| if set { flag.0 } else { 0 };
-    bit(last, RecordFlags::LAST) | bit(over, RecordFlags::OVER_LIMIT) | bit(call.early != 0, RecordFlags::EARLY)
+    bit(last, RecordFlags::LAST) | bit(over, RecordFlags::OVER_LIMIT) | bit(transfer.early != 0, RecordFlags::EARLY)
 }
 
 /// Fills in a data record; returns how many bytes are done with.
@@ -183,19 +195,24 @@ fn flags(call: &CallState, copied: u64) -> u16 {
 ///
 /// `data` must lie in a reservation, which no other program can reach before it is submitted.
 #[inline(never)]
-unsafe fn describe(data: *mut DataRecord, call: &CallState, flow: &Flow, copied: u64) -> u64 {
-    let start = flow::position(flow, call.direction);
-    let flags = flags(call, copied);
+unsafe fn describe(data: *mut DataRecord, transfer: &mut Transfer, flow: &Flow, copied: u64) -> u64 {
+    let start = flow::position(flow, transfer.direction);
+    let flags = flags(transfer, copied);
     // SAFETY: the caller vouches that only this program can reach the record.
     unsafe {
-        fill_header(&raw mut (*data).header, flow, call.object, call.cookie);
+        fill_header(&raw mut (*data).header, flow, transfer.object, transfer.cookie);
         (*data).header.kind = Kind::DATA;
-        (*data).header.direction = call.direction;
+        (*data).header.direction = transfer.direction;
         (*data).header.flags = RecordFlags(flags | flow::flags(flow).0);
-        (*data).began_ns = call.began_ns;
-        (*data).position = start + call.done;
+        transfer.recorded_ns = (*data).header.ts_ns;
+        (*data).began_ns = if transfer.began_ns == 0 {
+            transfer.recorded_ns
+        } else {
+            transfer.began_ns
+        };
+        (*data).position = start + transfer.done;
         (*data).call_position = start;
-        (*data).call_length = call.moved;
+        (*data).call_length = transfer.moved;
         (*data).captured = copied as u32;
         (*data).reserved = 0;
     }

@@ -1,6 +1,6 @@
-//! A connection as a whole: its flow, its identity and its handshake, which begin and end together.
+//! A connection as a whole: its flow, its identity, its handshake, its hooks and its lift, which begin and end together.
 //!
-//! The modules below own one of the three each. Whatever concerns more than one of them is here, from the first call on a
+//! The modules below own one of them each. Whatever concerns more than one of them is here, from the first call on a
 //! TLS object to its end.
 
 use tracer_ebpf::{
@@ -9,10 +9,9 @@ use tracer_ebpf::{
 };
 
 use crate::{
-    capture,
-    flow::{self, Early},
-    handshake,
+    flow, handshake, hooks,
     identity::{self, binding, ciphertext, descriptor::only_descriptors, introduction::introduce},
+    lift,
     maps::{CONNECTIONS, settings},
     passed,
     record::{count, reserve_end, submit},
@@ -21,7 +20,7 @@ use crate::{
 
 /// Finds the connection that uses an object now, or begins it; `None`, and counted, when the table is full.
 #[inline(always)]
-fn current<'a>(object: u64, tgid: u32, cookie: Cookie) -> Option<&'a mut ConnectionState> {
+pub(crate) fn current<'a>(object: u64, tgid: u32, cookie: Cookie) -> Option<&'a mut ConnectionState> {
     let Some(connection) = flow::find_or_begin(&AddressKey::new(object, tgid)) else {
         count(cookie, |counters| &raw mut counters.connection_table_full, 1);
         return None;
@@ -40,119 +39,38 @@ fn current<'a>(object: u64, tgid: u32, cookie: Cookie) -> Option<&'a mut Connect
 
 /// Finds the connection of an object as it is.
 #[inline(always)]
-fn find<'a>(object: u64, tgid: u32) -> Option<&'a mut ConnectionState> {
+pub(crate) fn find<'a>(object: u64, tgid: u32) -> Option<&'a mut ConnectionState> {
     let connection = CONNECTIONS.get_ptr_mut(AddressKey::new(object, tgid))?;
     // SAFETY: as in [`current`].
     Some(unsafe { &mut *connection })
 }
 
-/// Plaintext of a TLS record at most: GnuTLS takes no more of one call, and less only if the peer has asked for less.
-const TLS_RECORD_BYTES: u64 = 16 * 1024;
-
-/// Captures what a call moved, unless a call nested in it has already done so. Without bytes at hand their number alone is
-/// reported: the function has no buffer, or the call repeats one that failed and gives none.
+/// Reports who a connection is, unless it was reported. From then on its sends are seen, if it has a lift.
 #[inline(never)]
-pub(crate) fn moved(call: &mut CallState, has_buffer: bool) {
-    let Some(connection) = current(call.object, call.tgid, call.cookie) else {
-        return;
-    };
-    let flushing = flow::flushing(&connection.flow, call);
-    if flushing != FlushState::NONE {
-        if flushing == FlushState::UNKNOWN {
-            let cause = PassedCause::NOT_CAPTURED;
-            skip_unknown(connection, call.object, call.cookie, call.direction, cause);
-        }
+pub(crate) fn make_known(connection: &mut ConnectionState, object: u64) {
+    if identity::is_introduced(&connection.identity) {
         return;
     }
-    if let Some(reported) = flow::take_refused(&mut connection.flow, call) {
-        if reported == call.moved {
-            flow::mark_reported(&mut connection.flow, call.direction, reported);
-        } else {
-            let cause = PassedCause::NOT_CAPTURED;
-            skip_unknown(connection, call.object, call.cookie, call.direction, cause);
-        }
-        return;
+    let sock = binding::sock_of(&connection.identity, &connection.flow);
+    introduce(connection, object, sock);
+    if identity::is_introduced(&connection.identity) && lift::begin(connection, object) != 0 {
+        let cookie = flow::cookie(&connection.flow);
+        skip_unknown(connection, object, cookie, Direction::WRITE, PassedCause::NOT_CAPTURED);
     }
-    if let Some(reported) = flow::reported_within(&connection.flow, call) {
-        if reported != call.moved {
-            skip_unknown(
-                connection,
-                call.object,
-                call.cookie,
-                call.direction,
-                PassedCause::NOT_CAPTURED,
-            );
-        }
-        return;
-    }
-    flow::mark_start(&mut connection.flow, call);
-    let early = flow::judge_early(&mut connection.flow, call);
-    if early == Early::Unknowable {
-        skip_unknown(
-            connection,
-            call.object,
-            call.cookie,
-            call.direction,
-            PassedCause::NOT_CAPTURED,
-        );
-        return;
-    }
-    call.early = (early == Early::Yes).into();
-    if !identity::is_introduced(&connection.identity) {
-        let sock = binding::sock_of(&connection.identity, &connection.flow);
-        introduce(connection, call.object, sock);
-    }
-    if settings().contains(SettingFlags::CONNECTIONS) && !handshake::is_reported(&connection.handshake) {
-        handshake::report(connection, call.object);
-    }
-    if !has_buffer {
-        passed::report_known(call, &connection.flow, PassedCause::SENDFILE);
-    } else if gives_no_bytes(call) {
-        passed::report_known(call, &connection.flow, PassedCause::NOT_CAPTURED);
-    } else {
-        capture::send_bytes(call, &connection.flow);
-    }
-    flow::advance(&mut connection.flow, call);
 }
 
-/// Captures what GnuTLS has taken from a write that fails for now: the call that sends it may have no bytes of its own, or
-/// others, and its result is their number.
-#[inline(never)]
-pub(crate) fn refused(call: &mut CallState) {
-    let Some(connection) = current(call.object, call.tgid, call.cookie) else {
-        return;
-    };
-    let repeated = flow::is_refused(&connection.flow) || gives_no_bytes(call);
-    if repeated || flow::flushing(&connection.flow, call) != FlushState::NONE {
-        return;
-    }
-    call.moved = if call.length < TLS_RECORD_BYTES {
-        call.length
-    } else {
-        TLS_RECORD_BYTES
-    };
-    moved(call, true);
-    flow::mark_refused(&mut connection.flow);
-}
-
-/// Returns whether a call has neither bytes nor room for any: GnuTLS then goes on with what it kept of the call before.
+/// Reports what the handshake of a connection agreed on, unless it was reported or nobody asked for it.
 #[inline(always)]
-pub(crate) fn gives_no_bytes(call: &CallState) -> bool {
-    call.buffer == 0 && call.length == 0 && call.direction == Direction::WRITE
-}
-
-/// Notes that a call moves bytes, or moved some, and that their number is unknown.
-#[inline(never)]
-pub(crate) fn moved_unknown(object: u64, tgid: u32, cookie: Cookie, direction: Direction, cause: PassedCause) {
-    if let Some(connection) = current(object, tgid, cookie) {
-        skip_unknown(connection, object, cookie, direction, cause);
+pub(crate) fn report_handshake(connection: &mut ConnectionState, object: u64) {
+    if settings().contains(SettingFlags::CONNECTIONS) && !handshake::is_reported(&connection.handshake) {
+        handshake::report(connection, object);
     }
 }
 
 /// Moves a direction on to its next stretch. A connection of which a direction has no stretch left ends, and begins anew
 /// from its middle, as if joined late.
 #[inline(never)]
-fn skip_unknown(
+pub(crate) fn skip_unknown(
     connection: &mut ConnectionState,
     object: u64,
     cookie: Cookie,
@@ -167,8 +85,8 @@ fn skip_unknown(
 /// Notes that a call which was seen from its entry has returned without moving bytes: it may have cleared its connection.
 #[inline(never)]
 pub(crate) fn note_start(call: &CallState) {
-    if let Some(connection) = find(call.object, call.tgid) {
-        flow::mark_start(&mut connection.flow, call);
+    if let Some(connection) = find(call.transfer.object, call.transfer.tgid) {
+        flow::mark_start(&mut connection.flow, &call.transfer);
     }
 }
 
@@ -191,7 +109,7 @@ pub(crate) fn begin_early(object: u64, tgid: u32, cookie: Cookie) {
 /// Notes that a call that wrote early data has returned.
 #[inline(never)]
 pub(crate) fn end_early(call: &CallState) {
-    if let Some(connection) = current(call.object, call.tgid, call.cookie) {
+    if let Some(connection) = current(call.transfer.object, call.transfer.tgid, call.transfer.cookie) {
         flow::end_early(&mut connection.flow);
     }
 }
@@ -220,16 +138,16 @@ pub(crate) fn advance_handshake(call: &CallState, is_done: bool) {
     if !reports && !only_descriptors() {
         return;
     }
-    let Some(connection) = current(call.object, call.tgid, call.cookie) else {
+    let Some(connection) = current(call.transfer.object, call.transfer.tgid, call.transfer.cookie) else {
         return;
     };
     if only_descriptors() && !identity::is_introduced(&connection.identity) {
         // The loader asks `/proc` what the descriptor leads to. The earlier it asks, the more of the connection follows and
         // confirms the answer.
-        introduce(connection, call.object, 0);
+        make_known(connection, call.transfer.object);
     }
     if reports {
-        handshake::advance(&mut connection.handshake, &connection.flow, call, is_done);
+        handshake::advance(&mut connection.handshake, &connection.flow, &call.transfer, is_done);
     }
 }
 
@@ -288,6 +206,8 @@ fn renew(connection: &mut ConnectionState, object: u64, tgid: u32, cookie: Cooki
     report_end(&connection.flow, object, cookie);
     identity::reset(&mut connection.identity, tgid);
     handshake::reset(&mut connection.handshake);
+    hooks::reset(&mut connection.hooks);
+    lift::reset(&mut connection.lift);
     flow::reset(&mut connection.flow);
 }
 

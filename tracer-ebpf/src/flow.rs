@@ -10,13 +10,13 @@
 
 use aya_ebpf::helpers::bpf_ktime_get_ns;
 use tracer_ebpf::{
-    AddressKey, CallState, ConnectionState, Cookie, Direction, EarlyState, Flow, FlushState, RecordFlags, RecordHeader,
-    SiteConfig,
+    AddressKey, ConnectionState, Cookie, Direction, EarlyState, Flow, FlushState, RecordFlags, RecordHeader,
+    SiteConfig, Transfer,
 };
 
 use crate::{
     maps::{CONNECTIONS, SITES},
-    memory::read_user,
+    memory::{forgotten, read_user},
     record, task,
 };
 
@@ -59,44 +59,67 @@ pub(crate) fn find_or_begin(key: &AddressKey) -> Option<*mut ConnectionState> {
 /// first byte. A clearing in a call that was not seen from its entry proves nothing, since the bytes of that call are not
 /// seen either.
 #[inline(always)]
-pub(crate) fn mark_start(flow: &mut Flow, call: &CallState) {
-    if is_cleared_within(flow, call) && flow.positions[0] | flow.positions[1] == 0 {
+pub(crate) fn mark_start(flow: &mut Flow, transfer: &Transfer) {
+    if is_cleared_within(flow, transfer) && flow.positions[0] | flow.positions[1] == 0 {
+        flow.from_start = 1;
+    }
+}
+
+/// Marks a connection that was seen to be cleared, as a tap finds it: a tap needs no entry of a call, so all bytes since then
+/// are seen.
+#[inline(always)]
+pub(crate) fn mark_start_since_clearing(flow: &mut Flow) {
+    if flow.cleared != 0 && flow.positions[0] | flow.positions[1] == 0 {
         flow.from_start = 1;
     }
 }
 
 /// Returns whether a call that was seen from its entry cleared the connection.
 #[inline(always)]
-pub(crate) fn is_cleared_within(flow: &Flow, call: &CallState) -> bool {
-    flow.cleared != 0 && flow.generation > call.began_ns
+pub(crate) fn is_cleared_within(flow: &Flow, transfer: &Transfer) -> bool {
+    flow.cleared != 0 && flow.generation > transfer.began_ns
 }
 
 /// Returns how many bytes of a call's direction a call nested in it reported last; `None` if none did.
 #[inline(always)]
-pub(crate) fn reported_within(flow: &Flow, call: &CallState) -> Option<u64> {
-    let side = side(call.direction);
-    (flow.reported_ns[side] > call.began_ns).then(|| flow.reported_bytes[side])
+pub(crate) fn reported_within(flow: &Flow, transfer: &Transfer) -> Option<u64> {
+    let side = side(transfer.direction);
+    (flow.reported_ns[side] > transfer.began_ns).then(|| flow.reported_bytes[side])
 }
 
 /// Notes that so many bytes of a direction are reported now.
 #[inline(always)]
 pub(crate) fn mark_reported(flow: &mut Flow, direction: Direction, bytes: u64) {
-    let side = side(direction);
     // SAFETY: the helper takes no arguments.
-    flow.reported_ns[side] = unsafe { bpf_ktime_get_ns() };
+    mark_reported_at(flow, direction, bytes, unsafe { bpf_ktime_get_ns() });
+}
+
+/// Notes that what a call moved is reported, at the time of its last record.
+#[inline(always)]
+pub(crate) fn mark_call_reported(flow: &mut Flow, transfer: &Transfer) {
+    if transfer.recorded_ns == 0 {
+        mark_reported(flow, transfer.direction, transfer.moved);
+    } else {
+        mark_reported_at(flow, transfer.direction, transfer.moved, transfer.recorded_ns);
+    }
+}
+
+#[inline(always)]
+fn mark_reported_at(flow: &mut Flow, direction: Direction, bytes: u64, now_ns: u64) {
+    let side = side(direction);
+    flow.reported_ns[side] = now_ns;
     flow.reported_bytes[side] = bytes;
 }
 
-/// Moves a direction on by the bytes of a call, whether or not they were captured.
+/// Moves a direction on by the bytes of a call or a hit, whether or not they were captured.
 #[inline(always)]
-pub(crate) fn advance(flow: &mut Flow, call: &CallState) {
-    let side = side(call.direction);
-    flow.positions[side] += call.moved;
+pub(crate) fn advance(flow: &mut Flow, transfer: &Transfer) {
+    let side = side(transfer.direction);
+    flow.positions[side] += transfer.moved;
     flow.unknown[side] = 0;
-    if call.early != 0 {
-        flow.early_bytes += call.moved;
+    if transfer.early != 0 {
+        flow.early_bytes += transfer.moved;
     }
-    mark_reported(flow, call.direction, call.moved);
 }
 
 /// Moves a direction on to the position behind an unknown number of bytes.
@@ -193,10 +216,11 @@ pub(crate) fn reset(flow: &mut Flow) {
     unsafe { core::ptr::write_volatile(&raw mut flow.generation, bpf_ktime_get_ns()) };
 }
 
-/// Returns the index of a direction in arrays by direction.
+/// Returns the index of a direction in arrays by direction. The compiler may know that there are two directions and drop the
+/// mask, from which the verifier knows it.
 #[inline(always)]
-const fn side(direction: Direction) -> usize {
-    (direction.0 & 1) as usize
+pub(crate) fn side(direction: Direction) -> usize {
+    (forgotten(direction.0.into()) & 1) as usize
 }
 
 /// Returns the flags of a connection that every record of bytes carries.
@@ -245,8 +269,8 @@ pub(crate) fn set_flushing(flow: &mut Flow, state: FlushState) {
 
 /// Returns whether what a call moved was accepted, and reported, before.
 #[inline(always)]
-pub(crate) fn flushing(flow: &Flow, call: &CallState) -> FlushState {
-    if call.direction == Direction::WRITE {
+pub(crate) fn flushing(flow: &Flow, transfer: &Transfer) -> FlushState {
+    if transfer.direction == Direction::WRITE {
         flow.flushing
     } else {
         FlushState::NONE
@@ -268,8 +292,8 @@ pub(crate) fn is_refused(flow: &Flow) -> bool {
 
 /// Returns how many bytes were reported of a write that failed for now, if this call is the one that has sent them.
 #[inline(always)]
-pub(crate) fn take_refused(flow: &mut Flow, call: &CallState) -> Option<u64> {
-    if call.direction != Direction::WRITE || flow.refused == 0 {
+pub(crate) fn take_refused(flow: &mut Flow, transfer: &Transfer) -> Option<u64> {
+    if transfer.direction != Direction::WRITE || flow.refused == 0 {
         return None;
     }
     flow.refused = 0;
@@ -278,24 +302,24 @@ pub(crate) fn take_refused(flow: &mut Flow, call: &CallState) -> Option<u64> {
 
 /// Returns whether a call wrote early data. If it did not, the handshake is over, and the early data before it is settled.
 #[inline(always)]
-pub(crate) fn judge_early(flow: &mut Flow, call: &CallState) -> Early {
+pub(crate) fn judge_early(flow: &mut Flow, transfer: &Transfer) -> Early {
     if flow.early_bytes == 0 && flow.early == EarlyState::NONE {
         return Early::No;
     }
-    examine_early(flow, call)
+    examine_early(flow, transfer)
 }
 
 #[inline(never)]
-fn examine_early(flow: &mut Flow, call: &CallState) -> Early {
-    if flow.early == EarlyState::WRITING && call.direction == Direction::WRITE {
-        return match early_status(call) {
+fn examine_early(flow: &mut Flow, transfer: &Transfer) -> Early {
+    if flow.early == EarlyState::WRITING && transfer.direction == Direction::WRITE {
+        return match early_status(transfer) {
             Some(REJECTED) => Early::Yes,
             Some(_) => Early::No,
             None => Early::Unknowable,
         };
     }
     if flow.early_bytes != 0 && flow.early == EarlyState::NONE {
-        settle_early(flow, early_status(call) == Some(ACCEPTED));
+        settle_early(flow, early_status(transfer) == Some(ACCEPTED));
     }
     Early::No
 }
@@ -312,10 +336,10 @@ fn settle_early(flow: &mut Flow, is_accepted: bool) {
 }
 
 #[inline(always)]
-fn early_status(call: &CallState) -> Option<u32> {
-    let site = SITES.get(call.cookie.site())?;
+fn early_status(transfer: &Transfer) -> Option<u32> {
+    let site = SITES.get(transfer.cookie.site())?;
     if site.early_data == SiteConfig::UNKNOWN {
         return None;
     }
-    read_user(call.object + u64::from(site.early_data))
+    read_user(transfer.object + u64::from(site.early_data))
 }

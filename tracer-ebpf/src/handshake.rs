@@ -4,7 +4,7 @@
 //! handshake whose beginning was not seen has no duration.
 
 use aya_ebpf::helpers::{bpf_ktime_get_ns, generated::bpf_probe_read_user_str};
-use tracer_ebpf::{CallState, ConnectionState, Flow, Handshake, Kind, SiteConfig, TlsRecord};
+use tracer_ebpf::{ConnectionState, Flow, Handshake, Kind, SiteConfig, TlsRecord, Transfer};
 
 use crate::{
     flow::{self, fill_header},
@@ -15,9 +15,9 @@ use crate::{
 
 /// Notes the times of a handshake as one of its calls returns. The first one clears the object first thing.
 #[inline(always)]
-pub(crate) fn advance(handshake: &mut Handshake, flow: &Flow, call: &CallState, is_done: bool) {
-    if handshake.began_ns == 0 && flow::is_cleared_within(flow, call) {
-        handshake.began_ns = call.began_ns;
+pub(crate) fn advance(handshake: &mut Handshake, flow: &Flow, transfer: &Transfer, is_done: bool) {
+    if handshake.began_ns == 0 && flow::is_cleared_within(flow, transfer) {
+        handshake.began_ns = transfer.began_ns;
     }
     if is_done && handshake.began_ns != 0 && handshake.took_ns == 0 {
         // SAFETY: the helper takes no arguments.

@@ -4,7 +4,7 @@
 //! since Linux 6.0 a probe of another task may run on the same CPU in between. Nothing is ever written to a traced
 //! process. What cannot be captured is counted per site and cause, and positions advance all the same.
 //!
-//! The modules are listed bottom up; none uses one above it. A probe goes from `entry` through `connection` and `capture`
+//! The modules are listed bottom up; none uses one above it. A probe goes from `entry` through `bytes`, `connection` and `capture`
 //! to `record`.
 #![no_std]
 #![no_main]
@@ -20,9 +20,12 @@ mod capture;
 mod passed;
 mod identity;
 mod handshake;
+mod hooks;
+mod lift;
 mod transport;
 mod lifecycle;
 mod connection;
+mod bytes;
 mod entry;
 
 /// Required by helpers that are GPL-only: `bpf_probe_read_user`, `bpf_ktime_get_ns` and others.

@@ -2,12 +2,12 @@
 //!
 //! A value stays readable as long as a program that looked it up runs, but a removed entry may become another key's at once.
 //! - `CALLS`: its thread alone, from the entry of the call to its return.
-//! - `CONNECTIONS`: the thread in a call on the object. A library's caller must not use one object for one direction in two
-//!   threads at once, and fields by direction are apart. Tracepoints on other CPUs mark it as closing; a sender whose
-//!   message begins with its ciphertext writes its identity.
+//! - `CONNECTIONS`: the thread in a call on the object, at a probe or where it sends. A library's caller must not use one
+//!   object for one direction in two threads at once, and fields by direction are apart. Tracepoints on other CPUs mark it
+//!   as closing; a sender whose message begins with its ciphertext writes its identity.
 //! - `THREADS`: its thread alone.
 //! - `SOCKETS`: the thread that binds it, and the tracepoints of the socket, which the kernel calls under its lock.
-//! - `TARGETS`, `SWITCH`, `CIPHERTEXTS`: anyone; values are one word.
+//! - `TARGETS`, `SWITCH`, `CIPHERTEXTS`, `FRAMES`: anyone; values are one word.
 //! - `PROCESSES`, `TOTALS`, `COUNTERS`: anyone; words that change are added to atomically.
 //!
 //! The loader writes `TARGETS`, the names, control groups and users, `SWITCH`, `SITES` and `OPERANDS`; of the others it
@@ -88,6 +88,10 @@ pub(crate) static SITES: Array<SiteConfig, MAX_SITES> = Array::new();
 #[btf_map]
 pub(crate) static OPERANDS: Array<SiteOperands, MAX_SITES> = Array::new();
 
+/// How far above the stack pointer of a send the frame of each lift was last.
+#[btf_map]
+pub(crate) static FRAMES: Array<u64, MAX_SITES> = Array::new();
+
 /// Losses of each site.
 #[btf_map]
 pub(crate) static COUNTERS: Array<SiteCounters, MAX_SITES> = Array::new();
@@ -142,6 +146,7 @@ static KERNEL_OFFSETS: KernelOffsets = KernelOffsets {
     sock_socket: 0,
     sock_err: 0,
     inet_sport: 0,
+    icsk_ulp: 0,
     socket_inode: 0,
     unix_addr: 0,
     unix_peer: 0,

@@ -9,7 +9,7 @@ use aya_ebpf::{
     bindings::pt_regs,
     programs::{ProbeContext, RetProbeContext},
 };
-use tracer_ebpf::{Cookie, Operand, Place, SiteOperands, Width};
+use tracer_ebpf::{Cookie, Guard, Operand, Place, SiteOperands, Width};
 
 use crate::{maps::OPERANDS, memory::read_user};
 
@@ -25,12 +25,12 @@ pub(crate) fn of_site<'a>(cookie: Cookie) -> Option<&'a SiteOperands> {
     OPERANDS.get(cookie.site())
 }
 
-/// Returns the key of a call, among those of its process, at its entry: the stack pointer, which no other call of a thread
-/// has at the same time.
+/// Returns the key of a call, among those of its process: the stack pointer at its entry, which no other call of a thread has
+/// at the same time. The probe is where the stack pointer has come down by the depth of the cookie.
 #[inline(always)]
-pub(crate) fn call_key(ctx: &ProbeContext) -> u64 {
+pub(crate) fn call_key(ctx: &ProbeContext, cookie: Cookie) -> u64 {
     // SAFETY: the kernel hands a valid register set to the program.
-    unsafe { stack_pointer(ctx.regs) }
+    unsafe { stack_pointer(ctx.regs) }.wrapping_add(cookie.depth())
 }
 
 /// Returns the key of a call as it returns.
@@ -79,6 +79,78 @@ pub(crate) fn place_of_count(ctx: &ProbeContext, site: &SiteOperands) -> u64 {
     place(ctx.regs, &site.count)
 }
 
+/// Reads the count of a tap, which is known as it is hit; 0 as above.
+#[inline(always)]
+pub(crate) fn count(ctx: &ProbeContext, site: &SiteOperands) -> u64 {
+    read(ctx.regs, &site.count)
+}
+
+/// Returns whether a hit of a tap brings bytes of the program.
+#[inline(always)]
+pub(crate) fn hold(ctx: &ProbeContext, site: &SiteOperands) -> bool {
+    let [first, second] = &site.guards;
+    holds(ctx.regs, first) != 0 && holds(ctx.regs, second) != 0
+}
+
+#[inline(never)]
+fn holds(regs: *const pt_regs, guard: &Guard) -> u32 {
+    if !guard.operand.is_some() {
+        return 1;
+    }
+    let value = follow(place(regs, &guard.operand), &guard.operand);
+    value.is_some_and(|value| value as u32 == guard.equals).into()
+}
+
+/// Where the operands of a lift are: behind the object of the connection, or in a frame of the stack.
+#[derive(Clone, Copy)]
+pub(crate) struct Bases {
+    pub(crate) object: u64,
+    /// Address of the slot that holds the frame's return address; 0 if the lift has no frame, or it is not there.
+    pub(crate) slot: u64,
+}
+
+/// Returns whether a lift has operands in a frame.
+#[inline(always)]
+pub(crate) fn has_frame(site: &SiteOperands) -> bool {
+    site.buffer.place == Place::FRAME
+}
+
+/// Reads an operand of a lift; `None` if it cannot be read.
+#[inline(always)]
+pub(crate) fn behind(bases: Bases, operand: &Operand) -> Option<u64> {
+    match operand.place {
+        Place::CONNECTION => follow(bases.object, operand),
+        Place::FRAME if bases.slot != 0 => follow(bases.slot, operand),
+        _ => None,
+    }
+}
+
+/// Reads how many records a connection has sent.
+#[inline(always)]
+pub(crate) fn sequence(object: u64, site: &SiteOperands) -> Option<u64> {
+    behind(Bases { object, slot: 0 }, &site.sequence).map(u64::from_be)
+}
+
+/// Returns 1 if what a connection sends is of the program.
+#[inline(never)]
+pub(crate) fn hold_behind(object: u64, slot: u64, site: &SiteOperands) -> u32 {
+    let [first, second] = &site.guards;
+    let bases = Bases { object, slot };
+    (holds_behind(bases, first) && holds_behind(bases, second)).into()
+}
+
+#[inline(always)]
+fn holds_behind(bases: Bases, guard: &Guard) -> bool {
+    !guard.operand.is_some() || behind(bases, &guard.operand).is_some_and(|value| value as u32 == guard.equals)
+}
+
+/// Returns the address of the probed instruction.
+#[inline(always)]
+pub(crate) fn address(ctx: &ProbeContext) -> u64 {
+    // SAFETY: the kernel hands a valid register set to the program.
+    unsafe { instruction_pointer(ctx.regs) }
+}
+
 #[inline(never)]
 fn read(regs: *const pt_regs, operand: &Operand) -> u64 {
     follow(place(regs, operand), operand).unwrap_or(0)
@@ -101,11 +173,13 @@ pub(crate) fn follow(place: u64, operand: &Operand) -> Option<u64> {
     if second != Operand::UNKNOWN {
         address = at(read_user(address)?, second);
     }
-    if operand.width == Width::U64 || operand.width == Width::S64 {
-        return read_user(address);
-    }
-    let half: u32 = read_user(address)?;
-    Some(extend(half.into(), operand.width))
+    let value = match operand.width {
+        Width::U8 => read_user::<u8>(address)?.into(),
+        Width::U16 => read_user::<u16>(address)?.into(),
+        Width::U32 | Width::S32 => read_user::<u32>(address)?.into(),
+        _ => read_user(address)?,
+    };
+    Some(extend(value, operand.width))
 }
 
 /// Reads the result of a function that returns.
@@ -114,11 +188,22 @@ pub(crate) fn result(ctx: &RetProbeContext, operand: &Operand) -> i64 {
     extend(ctx.ret::<u64>(), operand.width) as i64
 }
 
+/// Reads the result of a function at one of its exits, where it is in its register.
+#[inline(always)]
+pub(crate) fn result_at_exit(ctx: &ProbeContext, operand: &Operand) -> i64 {
+    extend(place(ctx.regs, &RESULT), operand.width) as i64
+}
+
+/// The register that a result is returned in: `rax`, or `x0`.
+const RESULT: Operand = Operand::at(Place::register(0), Width::U64);
+
 #[inline(always)]
 fn extend(value: u64, width: Width) -> u64 {
     match width {
         Width::S32 => i64::from(value as i32) as u64,
         Width::U32 => (value as u32).into(),
+        Width::U16 => (value as u16).into(),
+        Width::U8 => (value as u8).into(),
         _ => value,
     }
 }
@@ -215,4 +300,18 @@ unsafe fn stack_pointer(regs: *const pt_regs) -> u64 {
 unsafe fn stack_pointer(regs: *const pt_regs) -> u64 {
     // SAFETY: the caller vouches for `regs`.
     unsafe { read_volatile(&raw const (*regs).rsp) }
+}
+
+#[cfg(bpf_target_arch = "aarch64")]
+#[inline(always)]
+unsafe fn instruction_pointer(regs: *const pt_regs) -> u64 {
+    // SAFETY: the caller vouches for `regs`.
+    unsafe { read_volatile(&raw const (*regs).pc) }
+}
+
+#[cfg(not(bpf_target_arch = "aarch64"))]
+#[inline(always)]
+unsafe fn instruction_pointer(regs: *const pt_regs) -> u64 {
+    // SAFETY: the caller vouches for `regs`.
+    unsafe { read_volatile(&raw const (*regs).rip) }
 }

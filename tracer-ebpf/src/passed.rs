@@ -4,7 +4,7 @@
 //! a count that cannot be read. Positions go on all the same: by the number of bytes, or into the next stretch where the number is unknown. The positions alone show
 //! the gap, so a record that finds no room loses no information.
 
-use tracer_ebpf::{CallState, Cookie, Direction, Flow, Kind, PassedCause, PassedRecord, STRETCH, behind_unknown};
+use tracer_ebpf::{Cookie, Direction, Flow, Kind, PassedCause, PassedRecord, STRETCH, Transfer, behind_unknown};
 
 use crate::{
     flow::{self, fill_header},
@@ -13,27 +13,28 @@ use crate::{
 
 /// Reports the bytes of a call that has none of them at hand.
 #[inline(never)]
-pub(crate) fn report_known(call: &CallState, flow: &Flow, cause: PassedCause) {
-    let direction = call.direction;
+pub(crate) fn report_known(transfer: &mut Transfer, flow: &Flow, cause: PassedCause) {
+    let direction = transfer.direction;
     let position = flow::position(flow, direction);
     let Some(mut entry) = reserve::<PassedRecord>() else {
-        count(call.cookie, |counters| &raw mut counters.ring_full_records, 1);
+        count(transfer.cookie, |counters| &raw mut counters.ring_full_records, 1);
         return;
     };
     let record = entry.as_mut_ptr();
     // SAFETY: only this program can reach the reservation before it is submitted.
-    let record = unsafe { describe(record, flow, call.object, call.cookie) };
+    let record = unsafe { describe(record, flow, transfer.object, transfer.cookie) };
     record.header.direction = direction;
-    record.began_ns = call.began_ns;
+    record.began_ns = transfer.began_ns;
     record.position = position;
-    record.span = call.moved;
+    record.span = transfer.moved;
     record.cause = cause;
+    transfer.recorded_ns = record.header.ts_ns;
     submit(entry);
 }
 
 /// Moves a direction on to its next stretch, unless its last bytes were an unknown number already; 0 if it has no stretch
 /// left.
-#[inline(never)]
+#[inline(always)]
 pub(crate) fn skip_unknown(
     flow: &mut Flow,
     object: u64,

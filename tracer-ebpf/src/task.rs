@@ -2,10 +2,19 @@
 //!
 //! A probe fires in every process that maps the probed file; the table of targets separates those that are traced.
 
-use aya_ebpf::{bindings::BPF_NOEXIST, helpers::bpf_get_current_pid_tgid};
+use aya_ebpf::{
+    bindings::{BPF_NOEXIST, pt_regs},
+    helpers::{
+        bpf_get_current_pid_tgid,
+        generated::{bpf_get_current_task_btf, bpf_task_pt_regs},
+    },
+};
 use tracer_ebpf::{ProcessState, TargetFlags};
 
-use crate::maps::{PROCESSES, SWITCH, TARGETS};
+use crate::{
+    maps::{PROCESSES, SWITCH, TARGETS},
+    memory::read_kernel,
+};
 
 /// In .rodata and not on the stack.
 static OF_UNKNOWN_AGE: ProcessState = ProcessState {
@@ -29,6 +38,22 @@ pub(crate) fn current_task() -> Task {
         tid: pid_tgid as u32,
     }
 }
+
+/// Returns the stack pointer with which the current thread has entered the kernel by a system call.
+///
+/// Minimum kernel version: 5.15 (`bpf_task_pt_regs`).
+#[inline(always)]
+pub(crate) fn user_stack_pointer() -> Option<u64> {
+    // SAFETY: the helper takes the current task, which the other one returns.
+    let registers = unsafe { bpf_task_pt_regs(bpf_get_current_task_btf()) };
+    read_kernel(registers as usize + STACK_POINTER)
+}
+
+/// From the registers of a thread to its stack pointer (`struct pt_regs` of the machine).
+#[cfg(not(bpf_target_arch = "aarch64"))]
+const STACK_POINTER: usize = core::mem::offset_of!(pt_regs, rsp);
+#[cfg(bpf_target_arch = "aarch64")]
+const STACK_POINTER: usize = core::mem::offset_of!(pt_regs, sp);
 
 /// Returns how a process is traced; `None` if it is not.
 #[inline(always)]

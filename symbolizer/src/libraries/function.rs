@@ -112,6 +112,8 @@ impl Function {
             count: self.count.map(count),
             transports: self.transports.map(|transport| transport.map(at)),
             result: self.result,
+            sequence: None,
+            guards: [None; 2],
         }
     }
 }

@@ -45,6 +45,7 @@ pub(crate) fn hook(image: &Image<'_>, function: &Function, finding: &Finding, pr
         site: site::choose(code, offset, &needs(function, image.machine())),
         operands: function.operands(Convention::of(image.machine())),
         proof,
+        exits: None,
     })
 }
 

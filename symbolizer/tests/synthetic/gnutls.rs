@@ -90,6 +90,8 @@ fn operands_are_words_and_failure_is_negative() {
         count: Some(Operand::at(Place::Result, 8)),
         transports: none,
         result: result(8, Success::Positive),
+        sequence: None,
+        guards: [None; 2],
     };
     for name in [
         RECV,

@@ -146,6 +146,8 @@ fn operands_follow_from_the_calling_convention() {
         count: Some(Operand::at(Place::Result, 4)),
         transports: none,
         result: INT_OVER_ZERO,
+        sequence: None,
+        guards: [None; 2],
     };
     assert_eq!(operands(elf::EM_X86_64, "SSL_read"), read);
     assert_eq!(operands(elf::EM_X86_64, "SSL_write"), read);

@@ -2,10 +2,10 @@
 
 use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout};
 
-use crate::{Carrier, Role};
+use crate::{Carrier, Direction, Role};
 
-/// An attach cookie: the index of a probe's site (32 bits), its role (8), and the carrier of its connections (8). Records
-/// bear the cookie of their site.
+/// An attach cookie: the index of a probe's site (32 bits), its role (8), the carrier of its connections (8), and the depth
+/// of its stack (16). Records bear the cookie of their site, without a depth.
 ///
 /// Minimum kernel version: 5.15 (`bpf_get_attach_cookie`).
 #[derive(Clone, Copy, Debug, Default, Eq, FromBytes, Immutable, IntoBytes, KnownLayout, PartialEq)]
@@ -32,6 +32,23 @@ impl Cookie {
     /// Returns what carries the bytes of the site's connections.
     pub const fn carrier(self) -> Carrier {
         Carrier(((self.0 >> 40) & 0xff) as u8)
+    }
+
+    /// Returns the cookie of a probe where the stack pointer is so many bytes below where it was at the function's entry.
+    #[must_use]
+    pub const fn with_depth(self, depth: u16) -> Self {
+        Self(self.without_depth().0 | (depth as u64) << 48)
+    }
+
+    /// Returns how many bytes the stack pointer is below where it was at the function's entry.
+    pub const fn depth(self) -> u64 {
+        self.0 >> 48
+    }
+
+    /// Returns the cookie as records bear it.
+    #[must_use]
+    pub const fn without_depth(self) -> Self {
+        Self(self.0 & 0xffff_ffff_ffff)
     }
 
     /// Returns what the function does; `None` if this version has no such role.
@@ -75,6 +92,10 @@ pub struct SiteConfig {
     pub session_server_name: u16,
     /// From an object without BIOs to what it reads from: a descriptor, or a pointer for functions of the program's own.
     pub transport: u16,
+    /// The site of the lift that writes of the library's connections are reported by; [`Self::UNKNOWN`] for none.
+    pub lift: u16,
+    /// The first site of the taps that reads are reported by; [`Self::UNKNOWN`] for none.
+    pub tap: u16,
 }
 
 impl SiteConfig {
@@ -98,7 +119,18 @@ impl SiteConfig {
         server_name: Self::UNKNOWN,
         session_server_name: Self::UNKNOWN,
         transport: Self::UNKNOWN,
+        lift: Self::UNKNOWN,
+        tap: Self::UNKNOWN,
     };
+
+    /// Returns the site of the tap or the lift that reports a direction; `None` if there is none.
+    pub const fn cheap_site(&self, direction: Direction) -> Option<u32> {
+        let site = match direction {
+            Direction::READ => self.tap,
+            _ => self.lift,
+        };
+        if site == Self::UNKNOWN { None } else { Some(site as u32) }
+    }
 
     /// Returns whether the way from `SSL*` to the descriptor is known.
     pub const fn knows_descriptor(&self) -> bool {
@@ -232,6 +264,8 @@ pub struct KernelOffsets {
     pub sock_err: u32,
     /// `inet_sock.inet_sport`: the local port, in network order; it outlives `skc_num`.
     pub inet_sport: u32,
+    /// `inet_connection_sock.icsk_ulp_ops`: a protocol above TCP in the kernel, such as TLS.
+    pub icsk_ulp: u32,
     /// `socket_alloc.vfs_inode`: from a `struct socket` to its inode.
     pub socket_inode: u32,
     /// `unix_sock.addr`.
@@ -276,9 +310,9 @@ impl KernelOffsets {
     pub const NONE: Self = zerocopy::transmute!([Self::UNKNOWN; size_of::<Self>() / size_of::<u32>()]);
 }
 
-const _: () = assert!(size_of::<SiteConfig>() == 32);
+const _: () = assert!(size_of::<SiteConfig>() == 36);
 const _: () = assert!(size_of::<Settings>() == 16);
-const _: () = assert!(size_of::<KernelOffsets>() == 176);
+const _: () = assert!(size_of::<KernelOffsets>() == 180);
 
 #[cfg(test)]
 mod tests {
@@ -294,5 +328,17 @@ mod tests {
             (plain.site(), plain.role(), plain.carrier()),
             (0xdead_beef, Some(Role::Clear), Carrier::PLAIN)
         );
+    }
+
+    #[test]
+    fn a_depth_is_apart_from_the_rest_of_a_cookie() {
+        let cookie = Cookie::new(u32::MAX, Role::Write).with_carrier(Carrier::KERNEL_TLS);
+        let deep = cookie.with_depth(3).with_depth(u16::MAX);
+        assert_eq!(deep.depth(), 0xffff);
+        assert_eq!(
+            (deep.site(), deep.role(), deep.carrier()),
+            (u32::MAX, Some(Role::Write), Carrier::KERNEL_TLS)
+        );
+        assert_eq!((deep.without_depth(), cookie.depth()), (cookie, 0));
     }
 }

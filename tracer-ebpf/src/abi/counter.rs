@@ -22,6 +22,10 @@ pub struct SiteCounters {
     pub call_table_full: u64,
     /// Successful calls whose count could not be read from the process's memory; their length is unknown.
     pub count_unreadable: u64,
+    /// Hits of a tap or a lift that bring what cannot be right: an operand that cannot be read, or no record's length.
+    pub implausible: u64,
+    /// Connections whose calls moved another number of bytes than a tap or a lift has brought.
+    pub mismatches: u64,
 }
 
 /// Losses that belong to no site; only ever added to, atomically.
@@ -44,5 +48,5 @@ pub struct KernelCounters {
     pub threads_ended: u64,
 }
 
-const _: () = assert!(size_of::<SiteCounters>() == 64);
+const _: () = assert!(size_of::<SiteCounters>() == 80);
 const _: () = assert!(size_of::<KernelCounters>() == 56);

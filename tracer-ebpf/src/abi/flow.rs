@@ -1,8 +1,8 @@
-//! Connections: their key, their carrier, and what the programs keep of each, as three values with one owner each.
+//! Connections: their key, their carrier, and what the programs keep of each, as values with one owner each.
 
 use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout};
 
-use crate::{AddressSource, CIPHERTEXT_BYTES, CiphertextKey, Cookie, Direction};
+use crate::{AddressSource, CIPHERTEXT_BYTES, CiphertextKey, Cookie, Direction, Transfer};
 
 /// An address in a process: of a TLS object, or the stack pointer that a call was entered with.
 #[derive(Clone, Copy, Debug, Eq, FromBytes, Immutable, IntoBytes, KnownLayout, PartialEq)]
@@ -71,6 +71,12 @@ pub struct ConnectionState {
     pub identity: Identity,
     /// How it began.
     pub handshake: Handshake,
+    /// Which hooks report it.
+    pub hooks: Hooks,
+    /// What it sends, as seen at its socket.
+    pub lift: Lift,
+    /// What taps and lifts capture now, by direction.
+    pub passing: [Transfer; 2],
 }
 
 impl ConnectionState {
@@ -79,6 +85,99 @@ impl ConnectionState {
         flow: Flow::NEW,
         identity: Identity::NEW,
         handshake: Handshake::NEW,
+        hooks: Hooks::NEW,
+        lift: Lift::NEW,
+        passing: [Transfer::NEW; 2],
+    };
+}
+
+/// Which hooks report a direction of a connection, so that no byte is reported twice.
+#[derive(Clone, Copy, Debug, Eq, FromBytes, Immutable, IntoBytes, KnownLayout, PartialEq)]
+#[repr(transparent)]
+pub struct Owner(pub u8);
+
+impl Owner {
+    /// None has.
+    pub const NONE: Self = Self(0);
+    /// Those at its calls: an entry with an exit or a return.
+    pub const CALL: Self = Self(1);
+    /// The tap.
+    pub const TAP: Self = Self(2);
+    /// The lift.
+    pub const LIFT: Self = Self(3);
+}
+
+/// Which hooks report a connection, and how far its calls confirm what taps and lifts bring.
+#[derive(Clone, Copy, Debug, Eq, FromBytes, Immutable, IntoBytes, KnownLayout, PartialEq)]
+#[repr(C)]
+pub struct Hooks {
+    /// Positions up to which calls have confirmed what was brought, by direction.
+    pub confirmed: [u64; 2],
+    /// Bytes that a tap or a lift has seen and that the call which moves them has yet to report, by direction.
+    pub unreported: [u64; 2],
+    /// Which hooks report, by direction.
+    pub owners: [Owner; 2],
+    /// 1 once a call has confirmed all that was brought, by direction.
+    pub settled: [u8; 2],
+    /// Calls in a row that have not, while none had before, by direction.
+    pub doubts: [u8; 2],
+    /// 1 once the tap or the lift was found not to serve the connection, by direction.
+    pub refused: [u8; 2],
+}
+
+impl Hooks {
+    /// Nothing known.
+    pub const NEW: Self = Self {
+        confirmed: [0; 2],
+        unreported: [0; 2],
+        owners: [Owner::NONE; 2],
+        settled: [0; 2],
+        doubts: [0; 2],
+        refused: [0; 2],
+    };
+}
+
+/// What is known of a connection's sends.
+#[derive(Clone, Copy, Debug, Eq, FromBytes, Immutable, IntoBytes, KnownLayout, PartialEq)]
+#[repr(transparent)]
+pub struct LiftState(pub u8);
+
+impl LiftState {
+    /// Nothing: its socket is not known, or it has no lift.
+    pub const UNBOUND: Self = Self(0);
+    /// Its sequence is known, and not yet whether each send is a record.
+    pub const BOUND: Self = Self(1);
+    /// Each send is a record.
+    pub const PROVEN: Self = Self(2);
+}
+
+/// What a connection sends, as seen at its socket.
+#[derive(Clone, Copy, Debug, Eq, FromBytes, Immutable, IntoBytes, KnownLayout, PartialEq)]
+#[repr(C)]
+pub struct Lift {
+    /// How many records it had sent with its keys at the last send.
+    pub sequence: u64,
+    /// Bytes of the record that was reported last: the call that writes it may not have succeeded yet.
+    pub bytes: u64,
+    /// Address that the call at the site of the lift returns to; 0 while it is not known, or not needed.
+    pub code: u64,
+    /// What is known of its sends.
+    pub state: LiftState,
+    /// 1 if the guards of the last send held.
+    pub held: u8,
+    /// Zero.
+    pub reserved: [u8; 6],
+}
+
+impl Lift {
+    /// Nothing known.
+    pub const NEW: Self = Self {
+        sequence: 0,
+        bytes: 0,
+        code: 0,
+        state: LiftState::UNBOUND,
+        held: 0,
+        reserved: [0; 6],
     };
 }
 
@@ -243,7 +342,9 @@ const _: () = assert!(size_of::<FlowKey>() == 24);
 const _: () = assert!(size_of::<Flow>() == 80);
 const _: () = assert!(size_of::<Identity>() == 56);
 const _: () = assert!(size_of::<Handshake>() == 24);
-const _: () = assert!(size_of::<ConnectionState>() == 160);
+const _: () = assert!(size_of::<Hooks>() == 40);
+const _: () = assert!(size_of::<Lift>() == 32);
+const _: () = assert!(size_of::<ConnectionState>() == 376);
 
 #[cfg(test)]
 mod tests {

@@ -25,6 +25,8 @@ impl Kind {
     pub const PASSED: Self = Self(7);
     /// The positions of a connection that goes on: an [`crate::EndRecord`], made by the loader after a loss.
     pub const REACHED: Self = Self(8);
+    /// The cheap hooks of a connection do not serve it: a [`crate::HooksRecord`], for the loader.
+    pub const HOOKS: Self = Self(9);
 }
 
 /// Which way bytes go, as the traced process sees it.
@@ -141,6 +143,24 @@ impl PassedCause {
     pub const NOT_CAPTURED: Self = Self(2);
     /// The count of a call could not be read from the process's memory: their number is unknown.
     pub const UNREADABLE: Self = Self(3);
+}
+
+/// Why the cheap hook of a direction does not serve a connection, so that hooks at its calls have to.
+#[derive(Clone, Copy, Debug, Eq, FromBytes, Immutable, IntoBytes, KnownLayout, PartialEq)]
+#[repr(transparent)]
+pub struct HooksRefused(pub u8);
+
+impl HooksRefused {
+    /// The connection writes to a BIO that is not the library's own for sockets, so a send need not be one record.
+    pub const WRITE_BIO: Self = Self(1);
+    /// Its socket is not known, or is not a TCP socket: no send leads to the connection.
+    pub const NO_SOCKET: Self = Self(2);
+    /// The kernel encrypts what it writes.
+    pub const KERNEL_TLS: Self = Self(3);
+    /// What the cheap hook brings is no record's content.
+    pub const IMPLAUSIBLE: Self = Self(4);
+    /// Its calls moved another number of bytes than the cheap hook has brought.
+    pub const MISMATCH: Self = Self(5);
 }
 
 /// Properties of a record of bytes, as bits.

@@ -2,7 +2,7 @@
 
 /// Payload sizes of data records: a reservation in a ring must have a constant size, so a piece takes the smallest of
 /// these that holds it, and the largest only when it fills it.
-pub const CLASSES: [usize; 5] = [256, 1024, 4096, 16384, 65536];
+pub const CLASSES: [usize; 9] = [256, 512, 1024, 1536, 2048, 4096, 8192, 16384, 65536];
 
 /// The last of [`CLASSES`].
 pub const LARGEST_CLASS: usize = {
@@ -19,6 +19,19 @@ pub const MAX_CALL_BYTES: u64 = 64 * 65536;
 
 /// Bytes captured per call unless the user says otherwise.
 pub const DEFAULT_CALL_BYTES: u64 = 1024 * 1024;
+
+/// Maximum plaintext of a TLS record (RFC 8446 section 5.1).
+pub const RECORD_BYTES: u64 = 16384;
+
+/// Maximum bytes of one hit of a tap or a lift: OpenSSL encrypts up to eight records at once.
+pub const MAX_HIT_BYTES: u64 = 8 * RECORD_BYTES;
+
+/// Maximum calls in a row whose bytes may differ from those of a tap or a lift while none has agreed yet: a call that
+/// began before its connection was known ends later.
+pub const MAX_DOUBTS: u8 = 8;
+
+/// Maximum words of the stack among which the frame of a lift is looked for.
+pub const MAX_FRAME_WORDS: u64 = 400;
 
 /// How far a position advances where an unknown number of bytes passed. A direction never moves as many, so a gap that leads
 /// from one such stretch to another has an unknown length; and there are a million stretches.

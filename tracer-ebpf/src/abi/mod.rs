@@ -13,16 +13,22 @@ mod state;
 pub use ciphertext::{CIPHERTEXT_BYTES, CiphertextKey};
 pub use config::{Cookie, KernelOffsets, NameKind, SettingFlags, Settings, SiteConfig};
 pub use counter::{KernelCounters, SiteCounters};
-pub use flow::{AddressKey, ConnectionState, EarlyState, Flow, FlowKey, FlushState, Handshake, Identity};
-pub use kind::{AddressSource, Carrier, Change, Direction, Kind, PassedCause, RecordFlags, Role, SocketEnd};
+pub use flow::{
+    AddressKey, ConnectionState, EarlyState, Flow, FlowKey, FlushState, Handshake, Hooks, Identity, Lift, LiftState,
+    Owner,
+};
+pub use kind::{
+    AddressSource, Carrier, Change, Direction, HooksRefused, Kind, PassedCause, RecordFlags, Role, SocketEnd,
+};
 pub use limits::{
     CLASSES, DEFAULT_CALL_BYTES, FILE_NAME_BYTES, LARGEST_CLASS, LIFECYCLE_RING_BYTES, MAX_CALL_BYTES, MAX_CALLS,
-    MAX_CGROUPS, MAX_CIPHERTEXTS, MAX_CONNECTIONS, MAX_CPUS, MAX_NAMES, MAX_OPENED, MAX_PIECES, MAX_SITES, MAX_SOCKETS,
-    MAX_TARGETS, MAX_THREADS, MAX_UIDS, PATH_BYTES, STRETCH,
+    MAX_CGROUPS, MAX_CIPHERTEXTS, MAX_CONNECTIONS, MAX_CPUS, MAX_DOUBTS, MAX_FRAME_WORDS, MAX_HIT_BYTES, MAX_NAMES,
+    MAX_OPENED, MAX_PIECES, MAX_SITES, MAX_SOCKETS, MAX_TARGETS, MAX_THREADS, MAX_UIDS, PATH_BYTES, RECORD_BYTES,
+    STRETCH,
 };
-pub use operand::{Operand, Place, SiteOperands, Success, Width};
+pub use operand::{Guard, Operand, Place, SiteOperands, Success, Width};
 pub use record::{
-    ConnectionRecord, DataRecord, EndRecord, PassedRecord, ProcessRecord, RecordHeader, SocketRecord, TlsRecord,
-    UNIX_PATH, behind_unknown, max_record_size,
+    ConnectionRecord, DataRecord, EndRecord, HooksRecord, PassedRecord, ProcessRecord, RecordHeader, SocketRecord,
+    TlsRecord, UNIX_PATH, behind_unknown, max_record_size,
 };
-pub use state::{CallState, ProcessState, SocketState, TargetFlags, TargetState, ThreadState};
+pub use state::{CallState, ProcessState, SocketState, TargetFlags, TargetState, ThreadState, Transfer};

@@ -16,6 +16,10 @@ impl Place {
     pub const NONE: Self = Self(0xff);
     /// The register of a function's result, once it returned.
     pub const RESULT: Self = Self(0xfe);
+    /// The object of the connection whose socket sends; of a lift only.
+    pub const CONNECTION: Self = Self(0xfd);
+    /// The address of the slot of the stack that holds the return address of the call at the site; of a lift only.
+    pub const FRAME: Self = Self(0xfc);
 
     /// The first of the registers.
     const REGISTERS: u8 = 16;
@@ -41,6 +45,10 @@ impl Place {
 pub struct Width(pub u8);
 
 impl Width {
+    /// One byte, without a sign.
+    pub const U8: Self = Self(1);
+    /// Two bytes, without a sign.
+    pub const U16: Self = Self(2);
     /// Four bytes, without a sign.
     pub const U32: Self = Self(4);
     /// Eight bytes: a size, or an address.
@@ -116,6 +124,32 @@ impl Operand {
     }
 }
 
+/// A condition of a hit: an operand that has to have a value.
+#[derive(Clone, Copy, Debug, Eq, FromBytes, Immutable, IntoBytes, KnownLayout, PartialEq)]
+#[repr(C)]
+pub struct Guard {
+    /// The operand; [`Operand::NONE`] if there is no condition.
+    pub operand: Operand,
+    /// Its value, without a sign.
+    pub equals: u32,
+    /// Zero.
+    pub reserved: u32,
+}
+
+impl Guard {
+    /// No condition.
+    pub const NONE: Self = Self::new(Operand::NONE, 0);
+
+    /// Makes a condition.
+    pub const fn new(operand: Operand, equals: u32) -> Self {
+        Self {
+            operand,
+            equals,
+            reserved: 0,
+        }
+    }
+}
+
 /// Which results mean that a function did what it was called for.
 #[derive(Clone, Copy, Debug, Eq, FromBytes, Immutable, IntoBytes, KnownLayout, PartialEq)]
 #[repr(transparent)]
@@ -137,6 +171,9 @@ impl Success {
 ///   return probe: `gnutls_transport_set_int2(session, recv_fd, send_fd)` has the second argument as its `buffer`.
 /// - A function that takes ciphertext has the BIO as its object, and a buffer with a length.
 /// - All others have an object, and a handshake and early data that is written have a result.
+/// - A tap has an object, a buffer, a count, and guards, each of which is read at its one hit.
+/// - A lift has a buffer, a count, a sequence and guards, behind [`Place::CONNECTION`] or [`Place::FRAME`], which are read
+///   when the connection's socket sends. Its object is the connection's.
 #[derive(Clone, Copy, Debug, Eq, FromBytes, Immutable, IntoBytes, KnownLayout, PartialEq)]
 #[repr(C)]
 pub struct SiteOperands {
@@ -144,16 +181,22 @@ pub struct SiteOperands {
     pub object: Operand,
     /// Address of the bytes that are moved; of a function that sets a descriptor, the descriptor.
     pub buffer: Operand,
-    /// How many bytes may be moved at the most.
+    /// How many bytes may be moved at the most; of a lift, how many of them the first of its records has, if that is known.
     pub length: Operand,
     /// How many bytes were moved.
     pub count: Operand,
     /// The result, by which the function succeeded or failed.
     pub result: Operand,
+    /// How many records the connection has sent with its present keys, in big-endian order.
+    pub sequence: Operand,
+    /// Conditions of a hit: it brings bytes of the program only if all hold.
+    pub guards: [Guard; 2],
     /// Which results do.
     pub success: Success,
     /// Zero.
-    pub reserved: [u8; 7],
+    pub reserved: [u8; 3],
+    /// How far behind a tap the code is that the call at the site of the library's lift returns to; 0 if that has no frame.
+    pub behind_lift: i32,
 }
 
 impl SiteOperands {
@@ -164,13 +207,17 @@ impl SiteOperands {
         length: Operand::NONE,
         count: Operand::NONE,
         result: Operand::NONE,
+        sequence: Operand::NONE,
+        guards: [Guard::NONE; 2],
         success: Success::POSITIVE,
-        reserved: [0; 7],
+        reserved: [0; 3],
+        behind_lift: 0,
     };
 }
 
 const _: () = assert!(size_of::<Operand>() == 8);
-const _: () = assert!(size_of::<SiteOperands>() == 48);
+const _: () = assert!(size_of::<Guard>() == 16);
+const _: () = assert!(size_of::<SiteOperands>() == 88);
 
 #[cfg(test)]
 mod tests {
@@ -183,7 +230,7 @@ mod tests {
         assert_eq!((arguments.clone().count(), registers.clone().count()), (8, 32));
         assert!(
             arguments
-                .chain([Place::RESULT])
+                .chain([Place::RESULT, Place::CONNECTION, Place::FRAME, Place::NONE])
                 .all(|one| registers.clone().all(|other| one != other))
         );
     }

@@ -3,8 +3,8 @@
 use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout};
 
 use crate::{
-    AddressSource, Change, Cookie, Direction, FlowKey, Kind, LARGEST_CLASS, PassedCause, RecordFlags, STRETCH,
-    SocketEnd,
+    AddressSource, Change, Cookie, Direction, FlowKey, HooksRefused, Kind, LARGEST_CLASS, PassedCause, RecordFlags,
+    STRETCH, SocketEnd,
 };
 
 /// What every record begins with: when, which connection, who.
@@ -193,6 +193,18 @@ pub struct TlsRecord {
     pub server_name: [u8; 128],
 }
 
+/// The cheap hook of a direction does not serve a connection: hooks at its calls have to. Once per connection and direction.
+#[derive(Clone, Copy, Debug, Eq, FromBytes, Immutable, IntoBytes, KnownLayout, PartialEq)]
+#[repr(C)]
+pub struct HooksRecord {
+    /// When, which connection, who; its cookie is that of the site where the connection was first seen.
+    pub header: RecordHeader,
+    /// Why.
+    pub cause: HooksRefused,
+    /// Zero.
+    pub reserved: [u8; 7],
+}
+
 /// Size of the largest record of a kind, so that a new kind cannot be forgotten; `None` for an unknown kind.
 pub const fn max_record_size(kind: Kind) -> Option<usize> {
     match kind {
@@ -203,6 +215,7 @@ pub const fn max_record_size(kind: Kind) -> Option<usize> {
         Kind::SOCKET => Some(size_of::<SocketRecord>()),
         Kind::TLS => Some(size_of::<TlsRecord>()),
         Kind::PASSED => Some(size_of::<PassedRecord>()),
+        Kind::HOOKS => Some(size_of::<HooksRecord>()),
         _ => None,
     }
 }
@@ -215,6 +228,7 @@ const _: () = assert!(size_of::<EndRecord>() == 64);
 const _: () = assert!(size_of::<ProcessRecord>() == 80);
 const _: () = assert!(size_of::<SocketRecord>() == 88);
 const _: () = assert!(size_of::<TlsRecord>() == 272);
+const _: () = assert!(size_of::<HooksRecord>() == 56);
 
 #[cfg(test)]
 mod tests {

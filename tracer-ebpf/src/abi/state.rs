@@ -3,65 +3,93 @@
 
 use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout};
 
-use crate::{Cookie, Direction, FlowKey, SocketEnd};
+use crate::{Cookie, Direction, FlowKey, SiteConfig, SocketEnd};
 
-/// A call in flight, and how far its capture has come: in a map and not on the stack, which is scarce.
+/// Bytes that one call, or one hit of a tap or a lift, moves, and how far their capture has come: in a map and not on the
+/// stack, which is scarce.
 #[derive(Clone, Copy, Debug, Eq, FromBytes, Immutable, IntoBytes, KnownLayout, PartialEq)]
 #[repr(C)]
-pub struct CallState {
+pub struct Transfer {
     /// Address of the TLS object.
     pub object: u64,
-    /// The caller's buffer, or the descriptor that it sets.
+    /// Address of the bytes; of a call that sets a descriptor, the descriptor.
     pub buffer: u64,
-    /// How many bytes it may move at the most.
-    pub length: u64,
-    /// What is in the place of the count: the count itself, or the address where the function will write it.
-    pub count: u64,
-    /// When it began, `CLOCK_MONOTONIC` nanoseconds.
+    /// When the call began, `CLOCK_MONOTONIC` nanoseconds; 0 if nothing shows it.
     pub began_ns: u64,
-    /// The cookie of the site it returns through.
+    /// When its last record was made, `CLOCK_MONOTONIC` nanoseconds; 0 for none.
+    pub recorded_ns: u64,
+    /// The cookie of the site.
     pub cookie: Cookie,
-    /// How many bytes it moved.
+    /// How many bytes are moved.
     pub moved: u64,
     /// How many of them may be captured.
     pub wanted: u64,
     /// How many of those were captured or counted as lost.
     pub done: u64,
-    /// The call that the thread was in before it; zero for none.
-    pub outer: ThreadState,
     /// Process.
     pub tgid: u32,
+    /// The direction of the bytes; any for a call that moves none.
+    pub direction: Direction,
+    /// 1 if they are early data.
+    pub early: u8,
+    /// Zero.
+    pub reserved: [u8; 2],
+}
+
+impl Transfer {
+    /// Nothing known.
+    pub const NEW: Self = Self {
+        object: 0,
+        buffer: 0,
+        began_ns: 0,
+        recorded_ns: 0,
+        cookie: Cookie(0),
+        moved: 0,
+        wanted: 0,
+        done: 0,
+        tgid: 0,
+        direction: Direction::WRITE,
+        early: 0,
+        reserved: [0; 2],
+    };
+}
+
+/// A call in flight.
+#[derive(Clone, Copy, Debug, Eq, FromBytes, Immutable, IntoBytes, KnownLayout, PartialEq)]
+#[repr(C)]
+pub struct CallState {
+    /// The connection, the caller's buffer, and what the call moves.
+    pub transfer: Transfer,
+    /// How many bytes it may move at the most.
+    pub length: u64,
+    /// What is in the place of the count: the count itself, or the address where the function will write it.
+    pub count: u64,
+    /// Position of its direction when it began, if other hooks report the direction.
+    pub position: u64,
+    /// The call that the thread was in before it; zero for none.
+    pub outer: ThreadState,
     /// Thread.
     pub tid: u32,
-    /// The direction of its bytes; any for a call that moves none.
-    pub direction: Direction,
-    /// 1 if it moved early data.
-    pub early: u8,
     /// 1 if it is its thread's [`ThreadState`].
     pub entered: u8,
+    /// 1 if `position` is known.
+    pub positioned: u8,
     /// Zero.
-    pub reserved: [u8; 5],
+    pub reserved: [u8; 2],
 }
 
 impl CallState {
     /// Nothing known.
     pub const NEW: Self = Self {
-        object: 0,
-        buffer: 0,
+        transfer: Transfer::NEW,
         length: 0,
         count: 0,
-        began_ns: 0,
-        cookie: Cookie(0),
-        moved: 0,
-        wanted: 0,
-        done: 0,
+        position: 0,
         outer: ThreadState::NONE,
-        tgid: 0,
         tid: 0,
-        direction: Direction::WRITE,
-        early: 0,
         entered: 0,
-        reserved: [0; 5],
+        positioned: 0,
+        reserved: [0; 2],
     };
 }
 
@@ -114,8 +142,10 @@ pub struct SocketState {
     pub ended: SocketEnd,
     /// 1 once it is closed, and its figures were read.
     pub closed: u8,
+    /// The site of the lift that reports what the connection writes; [`crate::SiteConfig::UNKNOWN`] for none.
+    pub lift: u16,
     /// Zero.
-    pub reserved: [u8; 6],
+    pub reserved: [u8; 4],
 }
 
 impl SocketState {
@@ -130,7 +160,8 @@ impl SocketState {
         retransmits: 0,
         ended: SocketEnd::UNKNOWN,
         closed: 0,
-        reserved: [0; 6],
+        lift: SiteConfig::UNKNOWN,
+        reserved: [0; 4],
     };
 }
 
@@ -173,6 +204,8 @@ impl TargetFlags {
     pub const FOLLOW: Self = Self(1);
     /// It may give a TLS object a BIO of its own, so its ciphertext is matched with the messages it sends.
     pub const CIPHERTEXT: Self = Self(1 << 1);
+    /// Hooks at its calls are in place beside taps and lifts: to check these, or for connections that these do not serve.
+    pub const CALLS: Self = Self(1 << 2);
 
     /// Returns whether all bits of `other` are set.
     pub const fn contains(self, other: Self) -> bool {
@@ -194,6 +227,7 @@ impl TargetFlags {
 
 const _: () = assert!(size_of::<TargetState>() == 8);
 const _: () = assert!(size_of::<ProcessState>() == 16);
-const _: () = assert!(size_of::<CallState>() == 120);
+const _: () = assert!(size_of::<Transfer>() == 72);
+const _: () = assert!(size_of::<CallState>() == 136);
 const _: () = assert!(size_of::<ThreadState>() == 32);
 const _: () = assert!(size_of::<SocketState>() == 72);

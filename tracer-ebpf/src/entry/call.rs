@@ -1,14 +1,17 @@
-//! The functions of TLS libraries: operands are noted at entry, bytes are captured at return.
+//! The functions of TLS libraries: operands are noted at entry, bytes are captured at return, or at an exit.
 //!
 //! What a function does and where its operands are comes from the site of the probe, so no program knows a library. A call
 //! is keyed by its process and the stack pointer it was entered with: that is one call in all threads, on coroutine stacks
 //! too, and lets calls nest. A nested call on the same connection and direction (`SSL_read_ex` over `SSL_read` in LibreSSL,
 //! `SSL_write_ex` over `SSL_write_ex2` in OpenSSL 3.3) returns first and reports the bytes; the outer one then finds that
 //! the direction has moved since it began, and reports nothing.
+//!
+//! An exit is an instruction that calls pass with their result in its register, so that no return probe is needed. A call that
+//! fails may pass none: what is noted of it stays until the next call with its key.
 
 use aya_ebpf::{
     EbpfContext as _,
-    helpers::{bpf_ktime_get_ns, generated::bpf_get_attach_cookie},
+    helpers::bpf_ktime_get_ns,
     macros::{uprobe, uretprobe},
     programs::{ProbeContext, RetProbeContext},
 };
@@ -17,13 +20,14 @@ use tracer_ebpf::{
     SiteOperands, Success, TargetFlags,
 };
 
+use super::{attach_cookie, ignore, read_object};
 use crate::{
-    connection,
+    bytes, connection,
     identity::thread,
     lifecycle::traced_task,
     maps::CALLS,
     operands::{self, call_key, call_key_at_return, of_site},
-    record::{count, count_total},
+    record::count,
     task::{Task, current_task},
 };
 
@@ -47,19 +51,39 @@ pub(crate) fn call_entry(ctx: ProbeContext) -> u32 {
 #[uretprobe]
 pub(crate) fn call_return(ctx: RetProbeContext) -> u32 {
     let key = AddressKey::new(call_key_at_return(&ctx), current_task().tgid);
+    finish(key, attach_cookie(ctx.as_ptr()), |operand| {
+        operands::result(&ctx, operand)
+    });
+    0
+}
+
+/// Such a function is about to return, with its result in its register.
+#[uprobe]
+pub(crate) fn call_exit(ctx: ProbeContext) -> u32 {
+    let cookie = attach_cookie(ctx.as_ptr());
+    let key = AddressKey::new(call_key(&ctx, cookie), current_task().tgid);
+    finish(key, cookie, |operand| operands::result_at_exit(&ctx, operand));
+    0
+}
+
+/// Reports a call, if it is one of the site's: another function's that never returned may have had the same key.
+#[inline(always)]
+fn finish(key: AddressKey, cookie: Cookie, result: impl FnOnce(&Operand) -> i64) {
     if let Some(call) = CALLS.get_ptr_mut(&key) {
         // SAFETY: only this thread looks for the key, which is an address on its own stack. The loader removes a call only
         // when its thread has ended, or when another call was reported since; it never writes one.
         let call = unsafe { &mut *call };
+        if call.transfer.cookie.site() != cookie.site() {
+            return;
+        }
         if call.entered != 0 {
             thread::leave(call, key.address);
         }
-        if let Some(site) = of_site(call.cookie) {
-            report(call, site, operands::result(&ctx, &site.result));
+        if let Some(site) = of_site(call.transfer.cookie) {
+            report(call, site, result(&site.result));
         }
         let _removed = CALLS.remove(&key);
     }
-    0
 }
 
 /// Another BIO takes the place of the descriptor that was noted.
@@ -78,8 +102,9 @@ pub(crate) fn bio_replaced(ctx: ProbeContext) -> u32 {
 pub(crate) fn bio_write(ctx: ProbeContext) -> u32 {
     if let Some((task, flags)) = traced_task()
         && flags.contains(TargetFlags::CIPHERTEXT)
-        && let Some(thread) = thread::current(task, call_key(&ctx))
-        && let Some(site) = of_site(attach_cookie(ctx.as_ptr()))
+        && let cookie = attach_cookie(ctx.as_ptr())
+        && let Some(thread) = thread::current(task, call_key(&ctx, cookie))
+        && let Some(site) = of_site(cookie)
         && operands::length(&ctx, site) as i64 >= CIPHERTEXT_BYTES as i64
     {
         connection::remember_ciphertext(thread, operands::object(&ctx, site), operands::buffer(&ctx, site));
@@ -114,29 +139,12 @@ pub(crate) fn connection_end(ctx: ProbeContext) -> u32 {
     0
 }
 
-/// Counts a hit of a probe that no program can do anything with.
-#[inline(never)]
-fn ignore() {
-    count_total(|totals| &raw mut totals.hits_ignored);
-}
-
 /// Reads the object of a call that needs no other operand.
 #[inline(always)]
 fn object_at(ctx: &ProbeContext) -> Option<(Cookie, u64)> {
     let cookie = attach_cookie(ctx.as_ptr());
     let object = read_object(ctx, of_site(cookie)?);
     (object != 0).then_some((cookie, object))
-}
-
-/// Reads the object of a call; 0 if it has none, and counted if it cannot be read.
-#[inline(always)]
-fn read_object(ctx: &ProbeContext, site: &SiteOperands) -> u64 {
-    let object = operands::object(ctx, site);
-    let [first, _] = site.object.loads;
-    if object == 0 && first != Operand::UNKNOWN {
-        ignore();
-    }
-    object
 }
 
 #[inline(always)]
@@ -157,7 +165,8 @@ fn begin(ctx: &ProbeContext, task: Task, flags: TargetFlags, cookie: Cookie, rol
             }
         }
     }
-    let key = AddressKey::new(call_key(ctx), task.tgid);
+    let key = AddressKey::new(call_key(ctx, cookie), task.tgid);
+    let cookie = cookie.without_depth();
     if CALLS.insert(&key, &NO_CALL, 0).is_err() {
         // A call that never returned may be noted there; the return of this one must not find it.
         let _removed = CALLS.remove(&key);
@@ -167,24 +176,27 @@ fn begin(ctx: &ProbeContext, task: Task, flags: TargetFlags, cookie: Cookie, rol
     let Some(call) = CALLS.get_ptr_mut(&key) else {
         return;
     };
-    // SAFETY: as in [`call_return`].
+    // SAFETY: as in [`finish`].
     let call = unsafe { &mut *call };
-    call.tgid = task.tgid;
+    call.transfer.tgid = task.tgid;
     call.tid = task.tid;
-    call.cookie = cookie;
-    call.direction = role.moves().unwrap_or(Direction::WRITE);
-    call.object = read_object(ctx, site);
-    if call.object == 0 {
+    call.transfer.cookie = cookie;
+    call.transfer.direction = role.moves().unwrap_or(Direction::WRITE);
+    call.transfer.object = read_object(ctx, site);
+    if call.transfer.object == 0 {
         let _removed = CALLS.remove(&key);
         return;
     }
-    call.buffer = operands::buffer(ctx, site);
+    call.transfer.buffer = operands::buffer(ctx, site);
     call.length = operands::length(ctx, site);
     call.count = operands::place_of_count(ctx, site);
     // SAFETY: the helper takes no arguments.
-    call.began_ns = unsafe { bpf_ktime_get_ns() };
+    call.transfer.began_ns = unsafe { bpf_ktime_get_ns() };
     if role == Role::Handshake {
-        connection::begin_handshake(call.object, call.tgid, call.cookie);
+        connection::begin_handshake(call.transfer.object, call.transfer.tgid, call.transfer.cookie);
+    }
+    if flags.contains(TargetFlags::CALLS) && (role == Role::Read || role == Role::Write) {
+        bytes::note_position(call);
     }
     if flags.contains(TargetFlags::CIPHERTEXT) && role != Role::Descriptor {
         call.entered = 1;
@@ -235,7 +247,7 @@ fn miss(object: u64, tgid: u32, cookie: Cookie, role: Role) {
         return;
     }
     if let Some(direction) = role.moves() {
-        connection::moved_unknown(object, tgid, cookie, direction, PassedCause::NOT_CAPTURED);
+        bytes::moved_unknown(object, tgid, cookie, direction, PassedCause::NOT_CAPTURED);
     } else if role == Role::Descriptor {
         connection::forget_descriptor(object, tgid);
     } else if role == Role::Flush {
@@ -253,19 +265,29 @@ const GNUTLS_E_INTERRUPTED: i64 = -52;
 #[inline(always)]
 fn report(call: &mut CallState, site: &SiteOperands, result: i64) {
     let succeeded = result > 0 || result == 0 && site.success == Success::NOT_NEGATIVE;
-    match call.cookie.role() {
+    match call.transfer.cookie.role() {
         Some(Role::Read | Role::Write | Role::Sendfile) if succeeded => report_bytes(call, site, result),
-        Some(Role::Write) if result == GNUTLS_E_AGAIN || result == GNUTLS_E_INTERRUPTED => connection::refused(call),
+        Some(Role::Write) if result == GNUTLS_E_AGAIN || result == GNUTLS_E_INTERRUPTED => bytes::refused(call),
         Some(Role::Read | Role::Write | Role::Sendfile) => connection::note_start(call),
         Some(Role::Descriptor) => {
             if succeeded {
-                connection::note_descriptor(call.object, call.tgid, call.cookie, call.buffer as u32);
+                connection::note_descriptor(
+                    call.transfer.object,
+                    call.transfer.tgid,
+                    call.transfer.cookie,
+                    call.transfer.buffer as u32,
+                );
             }
         }
         Some(Role::Handshake) => connection::advance_handshake(call, succeeded),
         Some(Role::EarlyWrite) => connection::end_early(call),
         Some(Role::Flush) => {
-            connection::set_flushing(call.object, call.tgid, call.cookie, FlushState::NONE);
+            connection::set_flushing(
+                call.transfer.object,
+                call.transfer.tgid,
+                call.transfer.cookie,
+                FlushState::NONE,
+            );
         }
         // Their calls are not noted.
         Some(Role::Bio | Role::End | Role::Clear | Role::Ciphertext | Role::EarlyRead) | None => {}
@@ -277,13 +299,19 @@ fn report_bytes(call: &mut CallState, site: &SiteOperands, result: i64) {
     match moved_bytes(call, &site.count, result) {
         Some(0) => {}
         Some(moved) => {
-            call.moved = moved;
-            connection::moved(call, site.buffer.is_some());
+            call.transfer.moved = moved;
+            bytes::moved(call, site.buffer.is_some());
         }
         None => {
-            count(call.cookie, |counters| &raw mut counters.count_unreadable, 1);
+            count(call.transfer.cookie, |counters| &raw mut counters.count_unreadable, 1);
             let cause = PassedCause::UNREADABLE;
-            connection::moved_unknown(call.object, call.tgid, call.cookie, call.direction, cause);
+            bytes::moved_unknown(
+                call.transfer.object,
+                call.transfer.tgid,
+                call.transfer.cookie,
+                call.transfer.direction,
+                cause,
+            );
         }
     }
 }
@@ -297,12 +325,5 @@ fn moved_bytes(call: &CallState, operand: &Operand, result: i64) -> Option<u64> 
     } else {
         operands::follow(call.count, operand)?
     };
-    (moved <= call.length || connection::gives_no_bytes(call)).then_some(moved)
-}
-
-/// Reads the cookie of the probe that fired.
-#[inline(always)]
-fn attach_cookie(ctx: *mut core::ffi::c_void) -> Cookie {
-    // SAFETY: `ctx` is the context that the kernel gave to the program.
-    Cookie(unsafe { bpf_get_attach_cookie(ctx) })
+    (moved <= call.length || bytes::gives_no_bytes(call)).then_some(moved)
 }

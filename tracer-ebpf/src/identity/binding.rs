@@ -4,7 +4,7 @@
 //! the generation: an address is used again, by sockets and by TLS objects. Sockets whose end no tracepoint reports, unix
 //! sockets among them, are not in the table: their connections have addresses, and are not marked as closing.
 
-use tracer_ebpf::{AddressSource, ConnectionState, Flow, FlowKey, Identity, SettingFlags, SocketState};
+use tracer_ebpf::{AddressSource, ConnectionState, Flow, FlowKey, Identity, SettingFlags, SiteConfig, SocketState};
 
 use super::socket::{family, is_internet};
 use crate::{
@@ -80,6 +80,41 @@ pub(super) fn bind(identity: &mut Identity, flow: &Flow, object: u64, sock: u64,
         socket.opened_ns = unsafe { *opened };
     }
     identity.sock = sock;
+}
+
+/// Leads from a connection's socket to the lift that reports what the connection writes.
+#[inline(always)]
+pub(crate) fn set_lift(sock: u64, site: u16) {
+    if let Some(socket) = SOCKETS.get_ptr_mut(sock) {
+        // SAFETY: as in [`bind`]; the field is written by threads that bind a connection alone, and is one word.
+        unsafe { (*socket).lift = site };
+    }
+}
+
+/// A connection that goes through a socket and has a lift.
+pub(crate) struct Sender<'a> {
+    pub(crate) connection: &'a mut ConnectionState,
+    pub(crate) object: u64,
+    pub(crate) lift: u16,
+}
+
+/// Finds the connection of the current process that sends through a socket, if a lift reports what it writes.
+#[inline(always)]
+pub(crate) fn sender<'a>(sock: u64) -> Option<Sender<'a>> {
+    let socket = SOCKETS.get_ptr(sock)?;
+    // SAFETY: tracepoints on other CPUs may hold the value now; they write none of the fields read here.
+    let socket = unsafe { &*socket };
+    if socket.lift == SiteConfig::UNKNOWN || socket.flow.tgid != current_task().tgid {
+        return None;
+    }
+    let connection = CONNECTIONS.get_ptr_mut(socket.flow.address())?;
+    goes_through(connection, &socket.flow, sock).then(|| Sender {
+        // SAFETY: the process is in a call on the object, which it must not use for writing in two threads at once. Were it
+        // to send something else through the socket meanwhile, its sequence would not move, and nothing is written.
+        connection: unsafe { &mut *connection },
+        object: socket.flow.object,
+        lift: socket.lift,
+    })
 }
 
 /// Returns whether a tracepoint reports the end of a socket.

@@ -51,7 +51,7 @@ fn leads_elsewhere(thread: &ThreadState, bio: u64) -> bool {
     if site.wbio != SiteConfig::UNKNOWN && read_user(thread.object + u64::from(site.wbio)) != Some(bio) {
         return false;
     }
-    !site.knows_descriptor() || descriptor::of_bio(thread.object, site) < 0
+    !site.knows_descriptor() || descriptor::of_bio(thread.object, site, site.rbio) < 0
 }
 
 /// Returns whether the connection has a piece that is not old yet.

@@ -34,7 +34,7 @@ pub(super) fn find(identity: &Identity, cookie: Cookie, object: u64) -> (i32, Ad
     if let Some(site) = SITES.get(cookie.site())
         && site.knows_descriptor()
     {
-        let fd = of_bio(object, site);
+        let fd = of_bio(object, site, site.rbio);
         return if fd < 0 {
             (-1, AddressSource::CUSTOM_BIO)
         } else {
@@ -66,15 +66,18 @@ fn of_transport(object: u64, site: &SiteConfig) -> Option<i32> {
     Some(transport as i32)
 }
 
-/// Reads the descriptor of the read BIO; -1 when that is not a socket's own.
+/// Reads the descriptor of a BIO, to which a pointer is at an offset of the object; -1 when it is not a socket's own.
 #[inline(never)]
-pub(super) fn of_bio(object: u64, site: &SiteConfig) -> i32 {
-    socket_bio(object, site).unwrap_or(-1)
+pub(crate) fn of_bio(object: u64, site: &SiteConfig, offset: u16) -> i32 {
+    if !site.knows_descriptor() || offset == SiteConfig::UNKNOWN {
+        return -1;
+    }
+    socket_bio(object, site, offset).unwrap_or(-1)
 }
 
 #[inline(always)]
-fn socket_bio(object: u64, site: &SiteConfig) -> Option<i32> {
-    let bio: u64 = read_user(object + u64::from(site.rbio))?;
+fn socket_bio(object: u64, site: &SiteConfig, offset: u16) -> Option<i32> {
+    let bio: u64 = read_user(object + u64::from(offset))?;
     let method: u64 = read_user(bio + u64::from(site.bio_method))?;
     let kind: u32 = read_user(method)?;
     let name: u64 = read_user(method + METHOD_NAME)?;
@@ -89,7 +92,7 @@ fn socket_bio(object: u64, site: &SiteConfig) -> Option<i32> {
 
 /// Finds the `struct sock` of one of the current process's descriptors; 0 when that is no socket.
 #[inline(never)]
-pub(super) fn sock_of(fd: u32) -> u64 {
+pub(crate) fn sock_of(fd: u32) -> u64 {
     find_file(fd).and_then(sock_of_file).unwrap_or(0)
 }
 

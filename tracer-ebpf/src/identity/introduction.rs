@@ -94,6 +94,7 @@ fn may_be_learned(source: AddressSource) -> bool {
 #[inline(always)]
 fn find_by_descriptor(record: &mut ConnectionRecord, identity: &mut Identity, flow: &Flow, object: u64) {
     (record.fd, record.source) = descriptor::find(identity, flow::cookie(flow), object);
+    identity.source = record.source;
     if record.fd < 0 {
         return;
     }

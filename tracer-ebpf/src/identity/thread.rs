@@ -23,7 +23,7 @@ pub(crate) fn enter(call: *mut CallState, entry_sp: u64) {
         Some(thread) => {
             // SAFETY: only this thread uses the value; the loader removes it when the thread has ended.
             let outer = unsafe { &*thread };
-            if outer.tgid == call.tgid && outer.entry_sp > entry_sp && outer.entry_sp - entry_sp < DEPTH {
+            if outer.tgid == call.transfer.tgid && outer.entry_sp > entry_sp && outer.entry_sp - entry_sp < DEPTH {
                 call.outer.object = outer.object;
                 call.outer.entry_sp = outer.entry_sp;
                 call.outer.cookie = outer.cookie;
@@ -38,10 +38,10 @@ pub(crate) fn enter(call: *mut CallState, entry_sp: u64) {
     };
     // SAFETY: as above.
     let thread = unsafe { &mut *thread };
-    thread.object = call.object;
+    thread.object = call.transfer.object;
     thread.entry_sp = entry_sp;
-    thread.cookie = call.cookie;
-    thread.tgid = call.tgid;
+    thread.cookie = call.transfer.cookie;
+    thread.tgid = call.transfer.tgid;
 }
 
 #[inline(always)]
@@ -60,7 +60,7 @@ pub(crate) fn leave(call: *const CallState, entry_sp: u64) {
     };
     // SAFETY: only this thread uses the value; the loader removes it when the thread has ended.
     let thread = unsafe { &mut *thread };
-    if thread.tgid != call.tgid || thread.entry_sp != entry_sp {
+    if thread.tgid != call.transfer.tgid || thread.entry_sp != entry_sp {
         return;
     }
     if call.outer.object == 0 {

@@ -67,7 +67,7 @@ const fn other_losses(totals: &KernelCounters) -> [(&'static str, u64); 6] {
 }
 
 /// Returns the losses of a site: cause, records, bytes.
-const fn site_losses(counters: &SiteCounters) -> [(&'static str, u64, u64); 5] {
+const fn site_losses(counters: &SiteCounters) -> [(&'static str, u64, u64); 7] {
     let SiteCounters {
         ring_full_records,
         ring_full_bytes,
@@ -77,6 +77,8 @@ const fn site_losses(counters: &SiteCounters) -> [(&'static str, u64, u64); 5] {
         connection_table_full,
         call_table_full,
         count_unreadable,
+        implausible,
+        mismatches,
     } = *counters;
     [
         ("the ring was full", ring_full_records, ring_full_bytes),
@@ -84,5 +86,7 @@ const fn site_losses(counters: &SiteCounters) -> [(&'static str, u64, u64); 5] {
         ("too many connections", connection_table_full, 0),
         ("too many calls in flight", call_table_full, 0),
         ("the count could not be read", count_unreadable, 0),
+        ("the hook brought no content of a record", implausible, 0),
+        ("the calls moved another number of bytes", mismatches, 0),
     ]
 }

@@ -9,7 +9,7 @@ use std::{
 
 use anyhow::{Context as _, Result, bail};
 use serde::Serialize;
-use symbolizer::{Facts, Family, Hook, Library, Operand, Operands, Place, Plans, ProbePlan, SymbolSource, Tier};
+use symbolizer::{Facts, Family, Guard, Hook, Library, Operand, Operands, Place, Plans, ProbePlan, SymbolSource, Tier};
 use tracer_capture::{
     attach,
     resolve::{Resolution, Resolver, why_not},
@@ -198,6 +198,10 @@ struct OperandsLine {
     read_from: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     written_to: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    sequence: Option<String>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    guards: Vec<String>,
 }
 
 /// What cannot be traced in any file.
@@ -339,6 +343,8 @@ impl OperandsLine {
             count,
             transports: [read, written],
             result: _,
+            sequence,
+            guards,
         } = operands;
         let shown = |operand: &Option<Operand>| operand.as_ref().map(shown_operand);
         Self {
@@ -348,6 +354,8 @@ impl OperandsLine {
             count: shown(count),
             read_from: shown(read),
             written_to: shown(written),
+            sequence: shown(sequence),
+            guards: guards.iter().flatten().map(shown_guard).collect(),
         }
     }
 }
@@ -358,10 +366,17 @@ fn shown_operand(operand: &Operand) -> String {
         Place::Register(number) => format!("r{number}"),
         Place::Stack(offset) => format!("sp+{offset:#x}"),
         Place::Result => "result".to_owned(),
+        Place::Connection => "connection".to_owned(),
+        Place::Frame(offset) => format!("frame+{offset:#x}"),
     };
     let loads = operand.loads.iter().flatten();
     let address = loads.fold(place, |from, offset| format!("[{from}+{offset:#x}]"));
     format!("{address}:{}", operand.width)
+}
+
+/// Shows a guard as its operand and the value that it must have.
+fn shown_guard(guard: &Guard) -> String {
+    format!("{}={:#x}", shown_operand(&guard.operand), guard.equals)
 }
 
 /// Returns the version that the library states, or a lower bound.

@@ -160,7 +160,7 @@ pub fn check_kernel() -> Result<Kernel, Reason> {
 
 impl Kernel {
     /// Reads the offsets from BTF: all that are required, or none.
-    fn describe(btf: &Path) -> Self {
+    pub(super) fn describe(btf: &Path) -> Self {
         let found = read_offsets(btf);
         heap::trim();
         match found {
@@ -264,6 +264,7 @@ fn offsets(btf: &Btf<'_>) -> Result<KernelOffsets, Undescribed> {
         sock_socket: may("sock", "sk_socket"),
         sock_err: may("sock", "sk_err"),
         inet_sport: may("inet_sock", "inet_sport"),
+        icsk_ulp: may("inet_connection_sock", "icsk_ulp_ops"),
         socket_inode: may("socket_alloc", "vfs_inode"),
         unix_addr: may("unix_sock", "addr"),
         unix_peer: may("unix_sock", "peer"),

@@ -10,6 +10,7 @@ mod kernel;
 mod value;
 mod error;
 mod needs;
+mod kinds;
 mod placement;
 mod program;
 mod syscall;
@@ -26,6 +27,10 @@ mod lifecycle;
 mod mappings;
 mod sockets;
 mod probes;
+#[cfg(test)]
+mod hits;
+#[cfg(test)]
+mod sends;
 
 use std::path::PathBuf;
 
@@ -36,6 +41,7 @@ pub use cpus::{Arrival, Arrivals, Cpus};
 pub use error::Error;
 pub use heap::trim as trim_heap;
 pub use kernel::{Kernel, KernelVersion, Reason, Undescribed, check, check_kernel, check_target, late_start, reach};
+pub use kinds::Kinds;
 pub use lifecycle::Lifecycle;
 pub use mappings::{Mappings, Watched};
 pub use needs::{Needs, Reach};

@@ -1,13 +1,15 @@
 //! Converts the hooks of a plan to the ABI of the BPF programs.
 
 use symbolizer::{Hook, HookKind, Operands, Role, Success};
-use tracer_ebpf::{SiteOperands, Width};
+use tracer_ebpf::{Guard, SiteOperands, Width};
 
 /// Returns the ABI's role of a hook; `None` if no program can carry it out.
 pub(super) const fn abi_role(hook: &Hook) -> Option<tracer_ebpf::Role> {
-    match hook.kind {
-        HookKind::Entry | HookKind::Return => {}
-        HookKind::Exit | HookKind::Tap | HookKind::Lift => return None,
+    match (hook.kind, hook.role) {
+        (HookKind::Entry | HookKind::Return | HookKind::Exit, _)
+        | (HookKind::Tap, Role::Read | Role::EarlyRead | Role::Write)
+        | (HookKind::Lift, Role::Write) => {}
+        (HookKind::Tap | HookKind::Lift, _) => return None,
     }
     let has_buffer = hook.operands.buffer.is_some();
     Some(match hook.role {
@@ -38,6 +40,8 @@ pub(super) fn operands_of(hook: &Hook) -> SiteOperands {
         count,
         transports: [read, written],
         result,
+        sequence,
+        guards,
     } = &hook.operands;
     let descriptor = read.as_ref().or(written.as_ref());
     let buffer = if hook.role == Role::Descriptor {
@@ -58,7 +62,14 @@ pub(super) fn operands_of(hook: &Hook) -> SiteOperands {
             Some(Success::NotNegative) => tracer_ebpf::Success::NOT_NEGATIVE,
             Some(Success::Positive) | None => tracer_ebpf::Success::POSITIVE,
         },
-        reserved: [0; 7],
+        sequence: maybe(sequence.as_ref()),
+        guards: guards.map(|guard| {
+            guard.map_or(Guard::NONE, |guard| {
+                Guard::new(operand_of(&guard.operand), guard.equals)
+            })
+        }),
+        reserved: [0; 3],
+        behind_lift: 0,
     }
 }
 
@@ -72,8 +83,9 @@ fn operand_of(operand: &symbolizer::Operand) -> tracer_ebpf::Operand {
     let (place, loads) = match place {
         symbolizer::Place::Register(number) => (place_of_register(number), loads),
         symbolizer::Place::Result => return tracer_ebpf::Operand::result(signed(width)),
-        symbolizer::Place::Stack(above) => match loads {
-            [first, None] => (place_of_register(STACK_POINTER), [Some(above), first]),
+        symbolizer::Place::Connection => (tracer_ebpf::Place::CONNECTION, loads),
+        symbolizer::Place::Stack(above) | symbolizer::Place::Frame(above) => match loads {
+            [first, None] => (base_of(place), [Some(above), first]),
             [_, Some(_)] => return tracer_ebpf::Operand::NONE,
         },
     };
@@ -82,10 +94,26 @@ fn operand_of(operand: &symbolizer::Operand) -> tracer_ebpf::Operand {
     };
     tracer_ebpf::Operand {
         place,
-        // Four bytes are a C `int`, eight a size or an address.
-        width: if width == 4 { Width::S32 } else { Width::U64 },
+        width: match width {
+            1 => Width::U8,
+            2 => Width::U16,
+            // Four bytes are a C `int`, eight a size or an address.
+            4 => Width::S32,
+            _ => Width::U64,
+        },
         loads: [first, second],
         reserved: [0; 2],
+    }
+}
+
+/// Returns the place that holds the address which a slot of the stack, or of a frame, is counted from.
+const fn base_of(place: symbolizer::Place) -> tracer_ebpf::Place {
+    match place {
+        symbolizer::Place::Frame(_) => tracer_ebpf::Place::FRAME,
+        symbolizer::Place::Register(_)
+        | symbolizer::Place::Stack(_)
+        | symbolizer::Place::Result
+        | symbolizer::Place::Connection => tracer_ebpf::Place::register(STACK_POINTER),
     }
 }
 
@@ -113,7 +141,7 @@ const ARGUMENTS: &[u8] = if cfg!(target_arch = "aarch64") {
 };
 
 #[cfg(test)]
-mod tests {
+pub(super) mod tests {
     use std::{collections::BTreeSet, fs, hint::black_box};
 
     use aya::{
@@ -130,7 +158,9 @@ mod tests {
     use zerocopy::FromBytes as _;
 
     use super::*;
-    use crate::attach::{OBJECT, Ring, Rings, Switch, program_of, tables::Tables, value::MapValue};
+    use crate::attach::{
+        Cpus, OBJECT, Ring, Rings, Switch, program::Program, program_of, tables::Tables, value::MapValue,
+    };
 
     /// Like `gnutls_record_recv`: the result is the count, or a negative error.
     #[inline(never)]
@@ -180,7 +210,7 @@ mod tests {
         count: Operand::behind_argument(4, Width::U32),
         result: Operand::result(Width::S32),
         success: Success::NOT_NEGATIVE,
-        reserved: [0; 7],
+        ..SiteOperands::OBJECT
     };
 
     const X86: bool = cfg!(target_arch = "x86_64");
@@ -191,17 +221,24 @@ mod tests {
     };
 
     /// The programs, attached to functions of this process.
-    struct Own {
-        ebpf: Ebpf,
+    pub(in crate::attach) struct Own {
+        pub(in crate::attach) ebpf: Ebpf,
         rings: Rings,
-        switch: Switch,
+        /// Holds the table of the rings, for programs that are loaded later.
+        _cpus: Cpus,
+        pub(in crate::attach) switch: Switch,
         sites: u32,
     }
 
     impl Own {
-        fn load() -> Self {
+        /// Loads the programs as on a kernel that does not describe its structures.
+        pub(in crate::attach) fn load() -> Self {
+            Self::load_on(KernelOffsets::NONE, TargetFlags::default())
+        }
+
+        pub(in crate::attach) fn load_on(offsets: KernelOffsets, flags: TargetFlags) -> Self {
             let (offsets, settings) = (
-                MapValue(KernelOffsets::NONE),
+                MapValue(offsets),
                 MapValue(Settings {
                     call_bytes: 4096,
                     flags: SettingFlags::default(),
@@ -214,20 +251,21 @@ mod tests {
                 .override_global("KERNEL_OFFSETS", &offsets, true)
                 .override_global("SETTINGS", &settings, true);
             let mut ebpf = loader.load(OBJECT).unwrap();
-            for name in ["call_entry", "call_return"] {
+            for name in Program::ALL.map(Program::name) {
                 program_of::<UProbe>(&mut ebpf, name).unwrap().load().unwrap();
             }
-            let (mut rings, _) = Rings::make(&mut ebpf, 65536, false).unwrap();
+            let (mut rings, cpus) = Rings::make(&mut ebpf, 65536, false).unwrap();
             for ring in rings.captured.iter_mut().chain([&mut rings.lifecycle]) {
                 ring.map_data().unwrap();
             }
             let own = BTreeSet::from([std::process::id()]);
-            Tables(&mut ebpf).trace(&own, TargetFlags::default()).unwrap();
+            Tables(&mut ebpf).trace(&own, flags).unwrap();
             let mut switch = Switch::take(&mut ebpf).unwrap();
             switch.set(true).unwrap();
             Self {
                 ebpf,
                 rings,
+                _cpus: cpus,
                 switch,
                 sites: 0,
             }
@@ -235,24 +273,36 @@ mod tests {
 
         /// Attaches the programs to a function, as a new site.
         fn probe(&mut self, function: *const (), role: u8, operands: SiteOperands) {
-            let site = self.sites;
-            self.sites += 1;
-            Tables(&mut self.ebpf).configure(site, SiteConfig::NONE).unwrap();
-            Tables(&mut self.ebpf).set_operands(site, operands).unwrap();
-            let point = || UProbeAttachPoint {
-                location: UProbeAttachLocation::AbsoluteOffset(file_offset(function)),
-                cookie: Some(Cookie::new(site, Role::Read).0 | u64::from(role) << 32),
-            };
-            for name in ["call_return", "call_entry"] {
-                let program = program_of::<UProbe>(&mut self.ebpf, name).unwrap();
-                program
-                    .attach(point(), "/proc/self/exe", UProbeScope::CallingProcess)
-                    .unwrap();
+            let site = self.site(SiteConfig::NONE, operands);
+            let cookie = Cookie(Cookie::new(site, Role::Read).0 | u64::from(role) << 32);
+            for program in [Program::CallReturn, Program::CallEntry] {
+                self.attach(program, function.addr(), cookie);
             }
         }
 
+        /// Adds a site.
+        pub(in crate::attach) fn site(&mut self, config: SiteConfig, operands: SiteOperands) -> u32 {
+            let site = self.sites;
+            self.sites += 1;
+            Tables(&mut self.ebpf).configure(site, config).unwrap();
+            Tables(&mut self.ebpf).set_operands(site, operands).unwrap();
+            site
+        }
+
+        /// Attaches a program at an address of this process.
+        pub(in crate::attach) fn attach(&mut self, program: Program, address: usize, cookie: Cookie) {
+            let point = UProbeAttachPoint {
+                location: UProbeAttachLocation::AbsoluteOffset(file_offset(address)),
+                cookie: Some(cookie.0),
+            };
+            program_of::<UProbe>(&mut self.ebpf, program.name())
+                .unwrap()
+                .attach(point, "/proc/self/exe", UProbeScope::CallingProcess)
+                .unwrap();
+        }
+
         /// Reads all records, in the order of their times.
-        fn records(&mut self) -> Vec<Vec<u8>> {
+        pub(in crate::attach) fn records(&mut self) -> Vec<Vec<u8>> {
             let mut records = Vec::new();
             let mut drain = |ring: &mut Ring| {
                 let end = ring.produced();
@@ -265,9 +315,9 @@ mod tests {
         }
     }
 
-    /// Returns the file offset of a function of this process.
-    fn file_offset(function: *const ()) -> u64 {
-        let address = u64::try_from(function.addr()).unwrap();
+    /// Returns the file offset of an address in this process's code.
+    fn file_offset(address: usize) -> u64 {
+        let address = u64::try_from(address).unwrap();
         let maps = procfs::process::Process::myself().unwrap().maps().unwrap();
         let mut within = maps
             .iter()
@@ -276,12 +326,12 @@ mod tests {
         address - map.address.0 + map.offset
     }
 
-    fn header(record: &[u8]) -> RecordHeader {
+    pub(in crate::attach) fn header(record: &[u8]) -> RecordHeader {
         RecordHeader::read_from_prefix(record).unwrap().0
     }
 
     /// Reads a data record: its object, its position, and its payload.
-    fn data(record: &[u8]) -> (u64, u64, &[u8]) {
+    pub(in crate::attach) fn data(record: &[u8]) -> (u64, u64, &[u8]) {
         let (data, payload) = DataRecord::read_from_prefix(record).unwrap();
         assert_eq!(data.header.kind, Kind::DATA);
         let captured = usize::try_from(data.captured).unwrap();
@@ -330,10 +380,14 @@ mod tests {
                 let (operands, moves, name) = (operands_of(hook), role.moves().is_some(), &hook.name);
                 assert!(operands.object.is_some(), "{name}");
                 assert_eq!(operands.count.is_some(), moves, "{name}");
-                assert!(
-                    !moves || operands.length.is_some() && operands.result.is_some(),
-                    "{name}"
-                );
+                let has_all = match hook.kind {
+                    HookKind::Tap => operands.buffer.is_some() && operands.guards[0].operand.is_some(),
+                    HookKind::Lift => operands.buffer.is_some() && operands.sequence.is_some(),
+                    HookKind::Entry | HookKind::Exit | HookKind::Return => {
+                        !moves || operands.length.is_some() && operands.result.is_some()
+                    }
+                };
+                assert!(has_all, "{name}");
                 assert!(operands.buffer.is_some() || role != Role::Descriptor, "{name}");
             }
         }

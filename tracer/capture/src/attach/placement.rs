@@ -3,8 +3,10 @@
 //! Each site carries the library and the configuration of its own plan. A file may hold several libraries, and what one
 //! of them stores at an offset means nothing in an object of another.
 
-use symbolizer::{Family, Hook, ProbePlan, Role};
+use symbolizer::{Family, Hook, HookKind, ProbePlan, Role};
 use tracer_ebpf::SiteConfig;
+
+use super::kinds::Kinds;
 
 /// The sites of one file: one for each hook of each of its plans.
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -18,17 +20,28 @@ pub(super) struct PlannedSite {
     pub(super) hook: Hook,
     pub(super) library: Family,
     pub(super) config: SiteConfig,
+    /// Which plan of the file it is of.
+    plan: usize,
+    /// Whether what its connections write is read where their sockets send.
+    pub(super) has_lift: bool,
+    /// Whether it is at calls whose bytes a tap or a lift brings, for connections that those do not serve.
+    pub(super) is_fallback: bool,
 }
 
 impl Placement {
     /// Returns the sites of all plans of a file, in the order of the plans.
-    pub fn of_plans(plans: &[ProbePlan]) -> Self {
-        let sites = plans.iter().flat_map(|plan| {
+    pub fn of_plans(plans: &[ProbePlan], kinds: Kinds) -> Self {
+        let sites = (0..).zip(plans).flat_map(|(number, plan)| {
             let config = site_config(plan);
-            plan.hooks.iter().map(move |hook| PlannedSite {
-                hook: hook.clone(),
+            let chosen = kinds.choose(plan);
+            let has_lift = chosen.iter().any(|chosen| chosen.hook.kind == HookKind::Lift);
+            chosen.into_iter().map(move |chosen| PlannedSite {
+                hook: chosen.hook.clone(),
                 library: plan.library.family,
                 config,
+                plan: number,
+                has_lift,
+                is_fallback: chosen.is_fallback,
             })
         });
         Self { sites: sites.collect() }
@@ -41,19 +54,53 @@ impl Placement {
             hook: hook.clone(),
             library: Family::OpenSsl,
             config: SiteConfig::NONE,
+            plan: 0,
+            has_lift: false,
+            is_fallback: false,
         };
         Self { sites: vec![site] }
     }
 
-    /// Returns the file offsets of the sites.
+    /// Returns the file offsets of the instructions that the hooks were proven by, probed or not.
     pub fn offsets(&self) -> impl Iterator<Item = u64> {
-        self.sites.iter().map(|site| site.hook.site.offset.0)
+        self.sites.iter().flat_map(|site| {
+            let exits = site.hook.exits.iter().flat_map(|exits| &exits.sites);
+            exits.map(|exit| exit.site.offset.0).chain([site.hook.site.offset.0])
+        })
     }
 
     /// Returns whether another placement of the same file has the same hooks.
     pub(super) fn has_hooks_of(&self, other: &Self) -> bool {
         let (own, others) = (self.sites.iter(), other.sites.iter());
         own.map(|site| &site.hook).eq(others.map(|site| &site.hook))
+    }
+
+    /// Returns the configuration of a site; the first site of the file has the index given.
+    pub(super) fn config_from(&self, first: u32, site: &PlannedSite) -> SiteConfig {
+        let index_of = |kind| {
+            let is_it = |other: &PlannedSite| other.plan == site.plan && other.hook.kind == kind;
+            let index = u32::try_from(self.sites.iter().position(is_it)?).ok()?;
+            u16::try_from(first.checked_add(index)?).ok()
+        };
+        SiteConfig {
+            lift: index_of(HookKind::Lift).unwrap_or(SiteConfig::UNKNOWN),
+            tap: index_of(HookKind::Tap).unwrap_or(SiteConfig::UNKNOWN),
+            ..site.config
+        }
+    }
+
+    /// Returns how far behind a tap the code is that the call at the site of its library's lift returns to; 0 if the site
+    /// is no tap, or the lift has no frame.
+    pub(super) fn behind_lift(&self, tap: &PlannedSite) -> i32 {
+        let mut sites = self.sites.iter().filter(|site| site.plan == tap.plan);
+        let lift = sites.find(|site| site.hook.kind == HookKind::Lift);
+        let exits = lift.and_then(|lift| lift.hook.exits.as_ref());
+        let back = exits.and_then(|exits| exits.sites.first());
+        let distance = back.and_then(|back| back.site.address.0.checked_signed_diff(tap.hook.site.address.0));
+        match tap.hook.kind {
+            HookKind::Tap => distance.and_then(|distance| i32::try_from(distance).ok()).unwrap_or(0),
+            HookKind::Entry | HookKind::Exit | HookKind::Return | HookKind::Lift => 0,
+        }
     }
 }
 
@@ -94,6 +141,9 @@ fn site_config(plan: &ProbePlan) -> SiteConfig {
         server_name: known(facts.server_name),
         session_server_name: known(facts.session_server_name),
         transport: known(transport(plan)),
+        // The sites have no numbers yet.
+        lift: SiteConfig::UNKNOWN,
+        tap: SiteConfig::UNKNOWN,
     }
 }
 

@@ -25,7 +25,7 @@ use super::{
     multi::{MultiLinks, MultiPrograms},
     operands::abi_role,
     placement::PlannedSite,
-    program::Program,
+    program::{Point, Program},
     program_of,
 };
 
@@ -69,6 +69,13 @@ struct Wanted<'a> {
     hook: &'a Hook,
 }
 
+impl<'a> Wanted<'a> {
+    fn points(&self) -> Vec<(Point, &'a Hook)> {
+        let points = Program::points(self.hook, Cookie::new(self.index, self.role)).into_iter();
+        points.map(|point| (point, self.hook)).collect()
+    }
+}
+
 impl Probed {
     /// Returns the wanted hooks that have no probes in `links`, with the indexes of their sites.
     pub(super) fn missing(&self, links: Option<&Links>, wanted: impl Fn(&PlannedSite) -> bool) -> Vec<(u32, Hook)> {
@@ -105,7 +112,9 @@ impl Probed {
             links.sites.extend(wanted.iter().map(|wanted| wanted.index));
             return Ok(());
         }
-        for wanted in &wanted {
+        // A tap takes a connection that was cleared for one that is captured from its first byte on.
+        let (clear, others): (Vec<_>, Vec<_>) = wanted.iter().partition(|wanted| wanted.role == Role::Clear);
+        for wanted in others.into_iter().chain(clear) {
             let single = self.attach_singly(attacher.ebpf, wanted, pid)?;
             let links = self.links(pid);
             links.single.extend(single);
@@ -128,12 +137,13 @@ impl Probed {
         wanted: &[Wanted<'_>],
         pid: Option<NonZeroU32>,
     ) -> Result<Vec<OwnedFd>, Error> {
+        let points: Vec<_> = wanted.iter().flat_map(Wanted::points).collect();
         let mut links = Vec::new();
         for program in Program::ALL {
-            let runs = |wanted: &&Wanted<'_>| Program::of_role(wanted.hook.role).contains(&program);
-            let wanted: Vec<_> = wanted.iter().filter(runs).collect();
-            if !wanted.is_empty() {
-                links.push(self.attach_link(multi, program, &wanted, pid)?);
+            let mut points = points.clone();
+            points.retain(|(point, _)| point.program == program);
+            if !points.is_empty() {
+                links.push(self.attach_link(multi, program, &points, pid)?);
             }
         }
         Ok(links)
@@ -143,22 +153,23 @@ impl Probed {
         &self,
         multi: &MultiPrograms,
         program: Program,
-        wanted: &[&Wanted<'_>],
+        points: &[(Point, &Hook)],
         pid: Option<NonZeroU32>,
     ) -> Result<OwnedFd, Error> {
         let pid = pid.map_or(0, NonZeroU32::get);
-        let point = |wanted: &&Wanted<'_>| (wanted.hook.site.offset.0, Cookie::new(wanted.index, wanted.role).0);
-        let points: Vec<_> = wanted.iter().map(point).collect();
-        let attach = |points: &[(u64, u64)]| multi.attach(program, self.file.as_fd(), points, pid);
-        attach(&points).map_err(|source| {
+        let attach = |points: &[(Point, &Hook)]| {
+            let points: Vec<_> = points
+                .iter()
+                .map(|(point, _)| (point.offset, point.cookie.0))
+                .collect();
+            multi.attach(program, self.file.as_fd(), &points, pid)
+        };
+        attach(points).map_err(|source| {
             // The kernel does not say which of the probes it refuses.
-            let alone = wanted.iter().zip(&points).find_map(|(wanted, point)| {
-                let refused = attach(&[*point]).err()?;
-                Some((*wanted, refused))
-            });
-            match (alone, wanted.first()) {
-                (Some((wanted, refused)), _) => self.error(link_error(refused), wanted.hook),
-                (None, Some(first)) => self.error(link_error(source), first.hook),
+            let alone = points.iter().find_map(|one| Some((one, attach(&[*one]).err()?)));
+            match (alone, points.first()) {
+                (Some(((_, hook), refused)), _) => self.error(link_error(refused), hook),
+                (None, Some((_, hook))) => self.error(link_error(source), hook),
                 (None, None) => Error::Missing(program.name()),
             }
         })
@@ -172,14 +183,13 @@ impl Probed {
         pid: Option<NonZeroU32>,
     ) -> Result<Vec<(Program, UProbeLinkId)>, Error> {
         let scope = pid.map_or(UProbeScope::AllProcesses, UProbeScope::OneProcess);
-        let cookie = Cookie::new(wanted.index, wanted.role);
         let mut attached = Vec::new();
-        for program in Program::of_role(wanted.hook.role) {
-            match self.attach_program(ebpf, *program, cookie, wanted.hook, scope) {
-                Ok(link) => attached.push((*program, link)),
+        for (point, hook) in wanted.points() {
+            match self.attach_point(ebpf, point, scope) {
+                Ok(link) => attached.push((point.program, link)),
                 Err(source) => {
                     detach_singly(ebpf, attached);
-                    return Err(self.error(source, wanted.hook));
+                    return Err(self.error(source, hook));
                 }
             }
         }
@@ -187,17 +197,15 @@ impl Probed {
     }
 
     /// Names the file by its open descriptor: its path may lead to another file by now.
-    fn attach_program(
-        &self,
-        ebpf: &mut Ebpf,
-        program: Program,
-        cookie: Cookie,
-        hook: &Hook,
-        scope: UProbeScope,
-    ) -> Result<UProbeLinkId, ProgramError> {
+    fn attach_point(&self, ebpf: &mut Ebpf, point: Point, scope: UProbeScope) -> Result<UProbeLinkId, ProgramError> {
         let path = PathBuf::from(format!("/proc/self/fd/{}", self.file.as_raw_fd()));
+        let Point {
+            program,
+            offset,
+            cookie,
+        } = point;
         let point = UProbeAttachPoint {
-            location: UProbeAttachLocation::AbsoluteOffset(hook.site.offset.0),
+            location: UProbeAttachLocation::AbsoluteOffset(offset),
             cookie: Some(cookie.0),
         };
         let probe: &mut UProbe = program_of(ebpf, program.name()).map_err(|_missing| ProgramError::NotLoaded)?;

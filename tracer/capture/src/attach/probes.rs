@@ -13,7 +13,7 @@ use aya::{Ebpf, EbpfLoader, programs::UProbe};
 use symbolizer::Hook;
 use tracer_ebpf::{
     AddressKey, ConnectionState, EndRecord, KernelCounters, KernelOffsets, Kind, MAX_CALLS, MAX_SITES, MAX_TARGETS,
-    RecordHeader, SettingFlags, Settings, SiteCounters, TargetFlags,
+    RecordHeader, SettingFlags, Settings, SiteCounters, SiteOperands, TargetFlags,
 };
 use zerocopy::FromZeros as _;
 
@@ -229,6 +229,20 @@ impl Probes {
         Ok(self.sockets.attach_ciphertext_lookup(&mut self.ebpf)?.to_vec())
     }
 
+    /// Attaches the program of lifts, the first time. Returns it if this kernel refused it; nothing where the kernel's
+    /// structures are not known.
+    pub fn attach_lift(&mut self) -> Result<Vec<Missing>, Error> {
+        if !self.has_offsets {
+            return Ok(Vec::new());
+        }
+        Ok(self.sockets.attach_lift(&mut self.ebpf)?.to_vec())
+    }
+
+    /// Notes whether calls of a process are probed beside its taps and lifts.
+    pub fn set_calls_probed(&mut self, pid: u32, probed: bool) -> Result<(), Error> {
+        self.tables().set_calls_probed(pid, probed)
+    }
+
     /// Enables or disables the lookup of ciphertext for a process.
     pub fn set_ciphertext_lookup(&mut self, pid: u32, enabled: bool) -> Result<(), Error> {
         self.tables().set_ciphertext_lookup(pid, enabled)
@@ -310,8 +324,12 @@ impl Probes {
 
     fn configure(&mut self, first: u32, placement: &Placement) -> Result<(), Error> {
         for (index, site) in (first..).zip(&placement.sites) {
-            self.tables().configure(index, site.config)?;
-            self.tables().set_operands(index, operands_of(&site.hook))?;
+            self.tables().configure(index, placement.config_from(first, site))?;
+            let operands = SiteOperands {
+                behind_lift: placement.behind_lift(site),
+                ..operands_of(&site.hook)
+            };
+            self.tables().set_operands(index, operands)?;
         }
         Ok(())
     }

@@ -1,6 +1,7 @@
-//! Which BPF programs a hook needs, and which hooks a process needs.
+//! Which BPF programs a hook needs and where they go, and which hooks a process needs.
 
-use symbolizer::{Hook, Role, Tier};
+use symbolizer::{Hook, HookKind, Role, Tier};
+use tracer_ebpf::Cookie;
 
 use super::{Needs, placement::PlannedSite};
 
@@ -9,17 +10,31 @@ use super::{Needs, placement::PlannedSite};
 pub(super) enum Program {
     CallEntry,
     CallReturn,
+    CallExit,
+    Tap,
     BioReplaced,
     ConnectionEnd,
     BioWrite,
 }
 
+/// A probe to place.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Point {
+    pub(super) program: Program,
+    /// Where in the file.
+    pub(super) offset: u64,
+    pub(super) cookie: Cookie,
+}
+
 impl Program {
-    /// The programs in the order in which their probes are attached: returns first, because a call whose return is not
-    /// probed would stay in the map of calls, and a return without its entry is ignored.
-    pub(super) const ALL: [Self; 5] = [
+    /// The programs in the order in which their probes are attached: ends of calls first, because a call whose end is not
+    /// probed would stay in the map of calls, and an end without its entry is ignored; taps before the ends of
+    /// connections, because a tap takes a connection that was cleared for one that is captured from its first byte on.
+    pub(super) const ALL: [Self; 7] = [
         Self::CallReturn,
+        Self::CallExit,
         Self::CallEntry,
+        Self::Tap,
         Self::BioReplaced,
         Self::ConnectionEnd,
         Self::BioWrite,
@@ -29,6 +44,8 @@ impl Program {
         match self {
             Self::CallEntry => "call_entry",
             Self::CallReturn => "call_return",
+            Self::CallExit => "call_exit",
+            Self::Tap => "tap",
             Self::BioReplaced => "bio_replaced",
             Self::ConnectionEnd => "connection_end",
             Self::BioWrite => "bio_write",
@@ -39,13 +56,42 @@ impl Program {
     pub(super) const fn is_return(self) -> bool {
         match self {
             Self::CallReturn => true,
-            Self::CallEntry | Self::BioReplaced | Self::ConnectionEnd | Self::BioWrite => false,
+            Self::CallEntry
+            | Self::CallExit
+            | Self::Tap
+            | Self::BioReplaced
+            | Self::ConnectionEnd
+            | Self::BioWrite => false,
         }
     }
 
-    /// Returns the programs of a role. The return probe is attached first: an entry whose return is not probed would
-    /// stay in the map of calls, and a return without its entry is ignored.
-    pub(super) const fn of_role(role: Role) -> &'static [Self] {
+    /// Returns the probes of a hook.
+    pub(super) fn points(hook: &Hook, cookie: Cookie) -> Vec<Point> {
+        let at = |program, offset, depth| Point {
+            program,
+            offset,
+            cookie: cookie.with_depth(depth),
+        };
+        let site = hook.site.offset.0;
+        match hook.kind {
+            HookKind::Lift => Vec::new(),
+            HookKind::Tap => vec![at(Self::Tap, site, 0)],
+            HookKind::Entry | HookKind::Return => {
+                let programs = Self::of_role(hook.role).iter();
+                programs.map(|program| at(*program, site, 0)).collect()
+            }
+            HookKind::Exit => {
+                let Some(exits) = &hook.exits else {
+                    return Vec::new();
+                };
+                let exit = |exit: &symbolizer::ExitSite| at(Self::CallExit, exit.site.offset.0, exit.depth);
+                let entry = at(Self::CallEntry, site, exits.entry_depth);
+                exits.sites.iter().map(exit).chain([entry]).collect()
+            }
+        }
+    }
+
+    const fn of_role(role: Role) -> &'static [Self] {
         match role {
             Role::Read
             | Role::Write
@@ -62,10 +108,12 @@ impl Program {
     }
 }
 
-/// Returns whether the kernel emulates the probed instruction, so that a hit costs one trap. Only such sites are probed
-/// for all processes, since processes that are not traced hit them too.
+/// Returns whether the kernel emulates every probed instruction of a hook, so that a hit costs one trap. Only such hooks
+/// are probed for all processes, since processes that are not traced hit them too.
 pub(super) fn is_emulated(hook: &Hook) -> bool {
-    hook.site.tier == Tier::Emulated
+    let is_emulated = |site: symbolizer::Site| site.tier == Tier::Emulated;
+    let mut exits = hook.exits.iter().flat_map(|exits| &exits.sites);
+    hook.kind == HookKind::Lift || is_emulated(hook.site) && exits.all(|exit| is_emulated(exit.site))
 }
 
 /// Returns whether a process needs probes at a site. Each probe that is not needed is overhead for the process, and
@@ -73,10 +121,13 @@ pub(super) fn is_emulated(hook: &Hook) -> bool {
 pub(super) fn is_needed(site: &PlannedSite, needs: Needs, handshakes: bool) -> bool {
     match site.hook.role {
         // Where the descriptor can be read from the object, nothing has to note it when it is set.
-        Role::Descriptor | Role::Bio => !site.knows_descriptor(),
+        Role::Descriptor => !site.knows_descriptor(),
+        // The sends of a connection that has another BIO now lead nowhere.
+        Role::Bio => !site.knows_descriptor() || site.has_lift,
         // The first call of a handshake shows that a connection is captured from its first byte on. That is worth a probe
         // only if it is emulated.
         Role::Handshake => needs.ciphertext || handshakes || is_emulated(&site.hook),
+        Role::Read | Role::Write if site.is_fallback => needs.calls,
         Role::Ciphertext => needs.ciphertext,
         Role::Read
         | Role::Write

@@ -26,6 +26,7 @@ enum Purpose {
     SentUnix,
     Closed,
     Reset,
+    Lifted,
 }
 
 impl Purpose {
@@ -36,6 +37,7 @@ impl Purpose {
             Self::SentUnix => "unix sockets of connections whose BIO is not a socket's own are not known",
             Self::Closed => "closed sockets are not reported",
             Self::Reset => "resets of sockets are not reported",
+            Self::Lifted => "writes are not read where sockets send",
         }
     }
 }
@@ -60,6 +62,8 @@ pub(super) struct Sockets {
     pub(super) missing: Vec<Missing>,
     /// Whether the lookup of ciphertext has been attached.
     has_ciphertext_lookup: bool,
+    /// Whether the program of lifts has been attached.
+    has_lift: bool,
 }
 
 /// A tracepoint and the name of its program.
@@ -74,6 +78,12 @@ const RESETS: [Tracepoint; 2] = [
     ("tcp_send_reset", "reset_sent"),
 ];
 const SENDING: Tracepoint = ("tcp_sendmsg_locked", "tcp_sending");
+/// Where lifts read what is written: the first of these, else at the function.
+const LIFTS: [Tracepoint; 2] = [
+    ("sock_send_length", "lift_sent"),
+    ("tcp_sendmsg_locked", "lift_sending"),
+];
+const LIFT: (&str, &str) = ("tcp_sendmsg", "lift_tcp_sendmsg");
 
 /// Attaches the programs that report closed sockets and, for `--connections`, those that report resets.
 pub(super) fn attach(ebpf: &mut Ebpf, connections: bool) -> Result<Sockets, Error> {
@@ -98,15 +108,26 @@ impl Sockets {
             self.has_ciphertext_lookup = true;
             // Needed for the BTF ids of two functions. It takes tens of megabytes.
             let btf = Btf::from_sys_fs().map_err(|source| Error::Load(Box::new(source.into())))?;
-            let mut attached = attach_function(ebpf, &btf, "tcp_sendmsg")?;
+            let mut attached = attach_function(ebpf, &btf, ("tcp_sendmsg", "tcp_sendmsg"))?;
             if attached.is_err() {
                 attached = attach_tracepoint(ebpf, SENDING)?;
             }
             self.add(Purpose::Sent, attached);
-            let attached = attach_function(ebpf, &btf, "unix_stream_sendmsg")?;
+            let attached = attach_function(ebpf, &btf, ("unix_stream_sendmsg", "unix_stream_sendmsg"))?;
             self.add(Purpose::SentUnix, attached);
             drop(btf);
             heap::trim();
+        }
+        Ok(self.missing.get(before..).unwrap_or_default())
+    }
+
+    /// Attaches the program of lifts, the first time. Returns it if this kernel refused it.
+    pub(super) fn attach_lift(&mut self, ebpf: &mut Ebpf) -> Result<&[Missing], Error> {
+        let before = self.missing.len();
+        if !self.has_lift {
+            self.has_lift = true;
+            let attached = attach_lift(ebpf)?;
+            self.add(Purpose::Lifted, attached);
         }
         Ok(self.missing.get(before..).unwrap_or_default())
     }
@@ -129,10 +150,30 @@ fn why(error: &ProgramError) -> String {
     error.to_string()
 }
 
-/// Attaches the program that has the function's name. The inner error is the kernel's refusal; the outer one means that
-/// the object lacks the program.
-fn attach_function(ebpf: &mut Ebpf, btf: &Btf, function: &'static str) -> Result<Result<(), ProgramError>, Error> {
-    let program: &mut FEntry = program_of(ebpf, function)?;
+/// Attaches the program of lifts at the first tracepoint that the kernel has, else at the function.
+fn attach_lift(ebpf: &mut Ebpf) -> Result<Result<(), ProgramError>, Error> {
+    for tracepoint in LIFTS {
+        let attached = attach_tracepoint(ebpf, tracepoint)?;
+        // A tracepoint that the kernel does not have is missed as its program is attached, not as it is loaded.
+        if matches!(attached, Ok(()) | Err(ProgramError::LoadError { .. })) {
+            return Ok(attached);
+        }
+    }
+    let btf = Btf::from_sys_fs().map_err(|source| Error::Load(Box::new(source.into())))?;
+    let attached = attach_function(ebpf, &btf, LIFT);
+    drop(btf);
+    heap::trim();
+    attached
+}
+
+/// Attaches a program to a function of the kernel. The inner error is the kernel's refusal; the outer one means that the
+/// object lacks the program.
+fn attach_function(
+    ebpf: &mut Ebpf,
+    btf: &Btf,
+    (function, name): (&str, &'static str),
+) -> Result<Result<(), ProgramError>, Error> {
+    let program: &mut FEntry = program_of(ebpf, name)?;
     let attached = program.load(function, btf).and_then(|()| program.attach().map(drop));
     Ok(attached)
 }

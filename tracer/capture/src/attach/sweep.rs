@@ -182,7 +182,7 @@ impl Tables<'_> {
         })?;
         let connections = self.hash::<MapValue<AddressKey>, MapValue<ConnectionState>>("CONNECTIONS")?;
         calls.retain(|(key, call)| {
-            let connection = connections.get(&MapValue(AddressKey::new(call.object, key.tgid)), 0);
+            let connection = connections.get(&MapValue(AddressKey::new(call.transfer.object, key.tgid)), 0);
             connection.is_ok_and(|connection| is_superseded(call, &connection.0))
         });
         let calls: Vec<_> = calls
@@ -198,13 +198,13 @@ const fn owner_of_call(key: &AddressKey, call: &CallState) -> Owner {
     Owner {
         tgid: key.tgid,
         tid: Some(call.tid),
-        since_ns: Some(call.began_ns),
+        since_ns: Some(call.transfer.began_ns),
     }
 }
 
 /// Returns whether another call of the same connection and direction was reported after a call began.
 fn is_superseded(call: &CallState, connection: &ConnectionState) -> bool {
-    connection.flow.reported_ns(call.direction) > call.began_ns
+    connection.flow.reported_ns(call.transfer.direction) > call.transfer.began_ns
 }
 
 /// The state of a sweep.
@@ -372,7 +372,7 @@ where
 
 #[cfg(test)]
 mod tests {
-    use tracer_ebpf::{Cookie, Direction, Role};
+    use tracer_ebpf::{Cookie, Direction, Role, Transfer};
     use zerocopy::FromZeros as _;
 
     use super::*;
@@ -380,9 +380,12 @@ mod tests {
     #[test]
     fn a_call_is_superseded_only_by_a_later_report_of_its_own_direction() {
         let call = CallState {
-            began_ns: 10,
-            cookie: Cookie::new(0, Role::Read),
-            direction: Direction::READ,
+            transfer: Transfer {
+                began_ns: 10,
+                cookie: Cookie::new(0, Role::Read),
+                direction: Direction::READ,
+                ..Transfer::NEW
+            },
             ..CallState::new_zeroed()
         };
         let reported = |reported_ns| {

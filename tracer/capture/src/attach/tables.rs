@@ -30,7 +30,13 @@ impl Tables<'_> {
     /// Enables or disables the lookup of ciphertext for a traced process.
     pub(super) fn set_ciphertext_lookup(&mut self, pid: u32, enabled: bool) -> Result<(), Error> {
         let mut targets = self.hash("TARGETS")?;
-        set_ciphertext_lookup(&mut targets, pid, enabled).map_err(Error::map("TARGETS"))
+        set_flag(&mut targets, pid, TargetFlags::CIPHERTEXT, enabled).map_err(Error::map("TARGETS"))
+    }
+
+    /// Notes whether calls of a traced process are probed beside its taps and lifts.
+    pub(super) fn set_calls_probed(&mut self, pid: u32, probed: bool) -> Result<(), Error> {
+        let mut targets = self.hash("TARGETS")?;
+        set_flag(&mut targets, pid, TargetFlags::CALLS, probed).map_err(Error::map("TARGETS"))
     }
 
     /// Removes processes from TARGETS and PROCESSES.
@@ -143,15 +149,11 @@ fn trace_one(targets: &mut Targets<'_>, pid: u32, flags: TargetFlags) -> Result<
     }
 }
 
-fn set_ciphertext_lookup(targets: &mut Targets<'_>, pid: u32, enabled: bool) -> Result<(), MapError> {
+fn set_flag(targets: &mut Targets<'_>, pid: u32, flag: TargetFlags, is_set: bool) -> Result<(), MapError> {
     let Ok(MapValue(TargetState { flags, .. })) = targets.get(&pid, 0) else {
         return Ok(());
     };
-    let changed = if enabled {
-        flags.with(TargetFlags::CIPHERTEXT)
-    } else {
-        flags.without(TargetFlags::CIPHERTEXT)
-    };
+    let changed = if is_set { flags.with(flag) } else { flags.without(flag) };
     if changed == flags {
         return Ok(());
     }
@@ -194,7 +196,7 @@ mod tests {
         let MapValue(state) = targets.get(&1, 0).unwrap();
         targets.remove(&1).unwrap();
         replace(&mut targets, 1, state).unwrap();
-        set_ciphertext_lookup(&mut targets, 1, true).unwrap();
+        set_flag(&mut targets, 1, TargetFlags::CIPHERTEXT, true).unwrap();
         assert_eq!(targets.keys().count(), 0);
     }
 
@@ -204,11 +206,11 @@ mod tests {
         let mut map = table();
         let mut targets: Targets<'_> = (&mut map).try_into().unwrap();
         trace_one(&mut targets, 1, TargetFlags::FOLLOW).unwrap();
-        set_ciphertext_lookup(&mut targets, 1, true).unwrap();
+        set_flag(&mut targets, 1, TargetFlags::CIPHERTEXT, true).unwrap();
         trace_one(&mut targets, 1, TargetFlags::default()).unwrap();
         let both = TargetFlags::FOLLOW.with(TargetFlags::CIPHERTEXT);
         assert_eq!(targets.get(&1, 0).unwrap().0.flags, both);
-        set_ciphertext_lookup(&mut targets, 1, false).unwrap();
+        set_flag(&mut targets, 1, TargetFlags::CIPHERTEXT, false).unwrap();
         assert_eq!(targets.get(&1, 0).unwrap().0.flags, TargetFlags::FOLLOW);
     }
 }

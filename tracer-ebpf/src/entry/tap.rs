@@ -1,0 +1,44 @@
+//! Taps: one instruction of a TLS library where the connection, the bytes and their number are all at hand.
+//!
+//! A hit captures at once and needs no entry, so a call that is under way when the probe is placed is seen too. It also brings
+//! bytes of handshakes and bytes that stay where they are (`SSL_peek`): its guards tell them apart.
+
+use aya_ebpf::{EbpfContext as _, macros::uprobe, programs::ProbeContext};
+use tracer_ebpf::{Cookie, Role, SiteOperands, TargetFlags};
+
+use super::{attach_cookie, ignore, read_object};
+use crate::{bytes, lifecycle::traced_task, operands, operands::of_site};
+
+/// Bytes of a connection are moved.
+#[uprobe]
+pub(crate) fn tap(ctx: ProbeContext) -> u32 {
+    if let Some((_, flags)) = traced_task() {
+        let cookie = attach_cookie(ctx.as_ptr());
+        match (cookie.role().and_then(Role::moves), of_site(cookie)) {
+            (Some(_), Some(site)) => hit(&ctx, flags, cookie, site),
+            (None, _) | (_, None) => ignore(),
+        }
+    }
+    0
+}
+
+#[inline(always)]
+fn hit(ctx: &ProbeContext, flags: TargetFlags, cookie: Cookie, site: &SiteOperands) {
+    let object = read_object(ctx, site);
+    if object == 0 {
+        return;
+    }
+    let Some(connection) = bytes::connection_of(object, cookie) else {
+        return;
+    };
+    if site.behind_lift != 0 {
+        connection.lift.code = operands::address(ctx).wrapping_add(i64::from(site.behind_lift) as u64);
+    }
+    if operands::hold(ctx, site) {
+        let (buffer, count) = (operands::buffer(ctx, site), operands::count(ctx, site));
+        bytes::begin_hit(connection, object, cookie, buffer, count);
+    } else {
+        bytes::begin_hit(connection, object, cookie, 0, 0);
+    }
+    bytes::tapped(connection, bytes::direction_of(cookie), flags);
+}

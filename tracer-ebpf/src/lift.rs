@@ -1,0 +1,183 @@
+//! What a connection sends, as seen at its socket: which sends are new records, and whether each send is one.
+//!
+//! A library that writes to its own socket BIO sends each record as it makes it, while the caller's bytes are untouched. Its
+//! sequence number tells new records from the rest of one and from one that is sent again. Several records at once are the
+//! parts of one write that the library encrypts together (OpenSSL 1.1.1 to 3.1), or a hole.
+
+use tracer_ebpf::{
+    AddressSource, ConnectionState, Cookie, Direction, HooksRefused, Lift, LiftState, MAX_FRAME_WORDS, RECORD_BYTES,
+    Role, SiteConfig,
+};
+
+use crate::{
+    flow, hooks,
+    identity::{binding, descriptor},
+    maps::{FRAMES, SITES},
+    memory::{read_field, read_user},
+    operands::{self, of_site},
+    task::user_stack_pointer,
+};
+
+/// No reason against a lift.
+const SERVES: HooksRefused = HooksRefused(0);
+
+/// Has the sends of a connection seen whose socket has become known, if its library has a lift; returns 1 if records were
+/// sent that were not seen.
+#[inline(never)]
+pub(crate) fn begin(connection: &mut ConnectionState, object: u64) -> u32 {
+    let Some(config) = SITES.get(flow::cookie(&connection.flow).site()) else {
+        return 0;
+    };
+    if config.lift == SiteConfig::UNKNOWN {
+        return 0;
+    }
+    match bind(connection, object, config.lift) {
+        Ok(is_behind) => is_behind.into(),
+        Err(cause) => {
+            hooks::refuse(&mut connection.hooks, &connection.flow, object, Direction::WRITE, cause);
+            0
+        }
+    }
+}
+
+/// Notes the sequence of a connection and leads from its socket to its lift; returns whether records were sent since the
+/// connection was last seen to send.
+#[inline(always)]
+fn bind(connection: &mut ConnectionState, object: u64, site: u16) -> Result<bool, HooksRefused> {
+    let identity = &connection.identity;
+    if identity.source.0 == AddressSource::CUSTOM_BIO.0 || identity.source.0 == AddressSource::CIPHERTEXT.0 {
+        return Err(HooksRefused::WRITE_BIO);
+    }
+    if identity.sock == 0 || identity.source.0 != AddressSource::BIO.0 {
+        return Err(HooksRefused::NO_SOCKET);
+    }
+    let operands = of_site(Cookie::new(site.into(), Role::Write)).ok_or(HooksRefused::IMPLAUSIBLE)?;
+    let sequence = operands::sequence(object, operands).ok_or(HooksRefused::IMPLAUSIBLE)?;
+    let held = operands::hold_behind(object, 0, operands);
+    binding::set_lift(identity.sock, site);
+    let lift = &mut connection.lift;
+    let was_seen = lift.state != LiftState::UNBOUND;
+    lift.state = LiftState::BOUND;
+    Ok(advance(lift, sequence, held) != 0 && was_seen)
+}
+
+/// Notes the sequence at a send and whether its guards hold; returns how many records are new.
+///
+/// New keys begin the sequence anew. They may have come as far as the old ones: then what is sent differs in kind, for a
+/// record of the handshake comes before them.
+#[inline(always)]
+pub(crate) fn advance(lift: &mut Lift, sequence: u64, held: u32) -> u64 {
+    let held = held as u8;
+    let before = lift.sequence;
+    if sequence == before && held == lift.held {
+        return 0;
+    }
+    lift.sequence = sequence;
+    lift.held = held;
+    if sequence > before { sequence - before } else { sequence }
+}
+
+/// Returns whether so many new records are more than so many bytes take.
+///
+/// With stitched ciphers OpenSSL encrypts four or eight records at once (`ssl3_write_bytes`, `openssl-3.0.8`), all of the
+/// same size, which an application or its peer may have set below the maximum.
+#[inline(always)]
+pub(crate) fn is_hole(records: u64, bytes: u64) -> bool {
+    if records <= bytes.div_ceil(RECORD_BYTES) {
+        return false;
+    }
+    let at_once = records == 4 && bytes & 3 == 0 || records == 8 && bytes & 7 == 0;
+    !at_once
+}
+
+/// Returns 1 if there are records between the last one and one that is not of the program: what a handshake sends goes
+/// through a buffer, several records at once.
+#[inline(always)]
+pub(crate) fn is_hole_of_others(connection: &ConnectionState, object: u64, sock: u64, records: u64) -> u32 {
+    let may_be = records > 1 && connection.lift.state == LiftState::PROVEN;
+    (may_be && examine(connection, object, sock) == SERVES).into()
+}
+
+/// Returns why a send of the connection need not be a record; 0 if each is, or that was found already.
+#[inline(always)]
+pub(crate) fn prove(connection: &mut ConnectionState, object: u64, sock: u64) -> HooksRefused {
+    if connection.lift.state == LiftState::PROVEN || hooks::is_refused(&connection.hooks, Direction::WRITE) {
+        return SERVES;
+    }
+    let cause = examine(connection, object, sock);
+    if cause == SERVES {
+        connection.lift.state = LiftState::PROVEN;
+    }
+    cause
+}
+
+/// Examines what the connection writes to: it has to be the library's own BIO of this socket, of which the kernel encrypts
+/// nothing.
+#[inline(never)]
+fn examine(connection: &ConnectionState, object: u64, sock: u64) -> HooksRefused {
+    let upper: Option<u64> = read_field(sock, |offsets| &raw const offsets.icsk_ulp);
+    if upper != Some(0) {
+        return HooksRefused::KERNEL_TLS;
+    }
+    let Some(config) = SITES.get(flow::cookie(&connection.flow).site()) else {
+        return HooksRefused::WRITE_BIO;
+    };
+    let fd = descriptor::of_bio(object, config, config.wbio);
+    if fd < 0 || descriptor::sock_of(fd as u32) != sock {
+        return HooksRefused::WRITE_BIO;
+    }
+    SERVES
+}
+
+/// Finds the slot of the stack that holds the return address of the call at the site of a lift, as its connection sends; 0 if
+/// it is not there: then another call sends. It is looked for only if the connection sends something new, else taken from
+/// where it was last.
+#[inline(always)]
+pub(crate) fn find_slot(lift: &Lift, site: u32, is_new: bool) -> u64 {
+    let (Some(sp), Some(frame)) = (user_stack_pointer(), FRAMES.get_ptr_mut(site)) else {
+        return 0;
+    };
+    if lift.code == 0 {
+        return 0;
+    }
+    // SAFETY: other CPUs may write the word now; what is read is compared below.
+    let slot = sp.wrapping_add(unsafe { *frame });
+    if read_user(slot) == Some(lift.code) {
+        return slot;
+    }
+    if !is_new {
+        return 0;
+    }
+    let slot = search(sp, lift.code);
+    if slot != 0 {
+        // SAFETY: as above; whoever reads it compares what is there.
+        unsafe { *frame = slot - sp };
+    }
+    slot
+}
+
+/// Searches the stack for a return address; returns its slot, or 0.
+///
+/// A global function, and so verified once and by itself: the verifier would walk the rest of its caller anew for each place
+/// where the loop can end.
+#[unsafe(no_mangle)]
+#[inline(never)]
+extern "C" fn search(sp: u64, address: u64) -> u64 {
+    for word in 0..MAX_FRAME_WORDS {
+        let slot = sp.wrapping_add(word * size_of::<u64>() as u64);
+        match read_user::<u64>(slot) {
+            Some(value) if value == address => return slot,
+            Some(_) => {}
+            None => return 0,
+        }
+    }
+    0
+}
+
+/// Begins anew: another connection uses the object. The code is where it was.
+#[inline(always)]
+pub(crate) fn reset(lift: &mut Lift) {
+    let code = lift.code;
+    *lift = Lift::NEW;
+    lift.code = code;
+}
