@@ -161,6 +161,9 @@ pub enum Proof {
     Interface,
     /// The code of every public function that calls it hands over its own arguments.
     Callers,
+    /// The data flow from the public functions: all bytes for their caller pass the site, and on every path to it the
+    /// operands are where they are said to be.
+    DataFlow,
 }
 
 impl Proof {
@@ -170,6 +173,7 @@ impl Proof {
         match self {
             Self::Interface => "public interface",
             Self::Callers => "code of its callers",
+            Self::DataFlow => "data flow from the public functions",
         }
     }
 }

@@ -18,14 +18,18 @@ mod elf;
 mod code;
 mod operand;
 mod hook;
+mod cause;
 mod libraries;
 mod plan;
 mod planner;
+mod choice;
 mod absence;
 pub mod sieve;
 mod reason;
 mod error;
 
+pub use cause::Cause;
+pub use choice::{Policy, choose};
 pub use code::instruction::Instruction;
 pub use code::site::{Site, Tier};
 pub use elf::address::{Access, FileOffset, Segment, Segments, Vaddr};

@@ -64,6 +64,7 @@ pub(crate) fn find(image: &Image<'_>, survey: &Survey) -> Result<Found, Error> {
         build_id: BuildId::of(image),
         machine: image.machine(),
         hooks,
+        refused: Vec::new(),
         absent,
         layout: Err(LayoutUnknown::NoBios),
         socket_name: None,

@@ -63,6 +63,7 @@ pub(crate) fn find(image: &Image<'_>, survey: &Survey, crypto: Option<&Crypto>) 
         build_id: BuildId::of(image),
         machine: image.machine(),
         hooks: hooks.into_iter().map(|(_, hook)| hook).collect(),
+        refused: Vec::new(),
         absent,
         layout,
         socket_name: own.or_else(|| crypto.and_then(|crypto| crypto.socket_name)),
