@@ -49,7 +49,7 @@ pub use plan::{Plans, ProbePlan};
 pub use reason::{OtherLibrary, Reason};
 
 use code::bytes::Code;
-use code::{calls, site};
+use code::{calls, fixpoint, site};
 use elf::debugdata;
 use libraries::{hooks, openssl, rooms};
 
@@ -136,6 +136,7 @@ pub fn fuzz_code(bytes: &[u8]) -> Option<usize> {
             "{site:?} is outside"
         );
     }
+    let reached = fixpoint::reached(code);
     let calls = calls::calls_of(code)?;
-    Some(calls.direct.len())
+    Some(calls.direct.len().saturating_add(reached))
 }

@@ -63,3 +63,12 @@ pub const ACCESSOR: usize = 1024;
 
 /// The most instructions followed in one accessor function, over all paths.
 pub const ACCESSOR_STEPS: usize = 4096;
+
+/// The most instructions of a function all of whose paths are followed together; `ssl3_read_bytes` has some 900.
+pub const FUNCTION_INSTRUCTIONS: usize = 1 << 13;
+
+/// The most instructions executed until what is known of such a function settles.
+pub const FUNCTION_STEPS: usize = 1 << 16;
+
+/// The most parts of such a function that lie elsewhere.
+pub const FUNCTION_PARTS: usize = 8;

@@ -29,8 +29,8 @@ const SYSTEM_V: Convention = Convention {
     arguments: &[7, 6, 2, 1, 8, 9],
     result: 0,
     stack: 4,
-    // rax, rcx, rdx, rsi, rdi, r8 to r11.
-    lost_in_calls: 0b1111_1100_0111,
+    // rax, rcx, rdx, rsi, rdi, r8 to r11, and the vector registers, which are numbered behind the general ones.
+    lost_in_calls: 0xffff_0fc7,
     // rax, rcx, rdx, rbx, rsp, rbp, rsi, rdi.
     dwarf: &[0, 2, 1, 3, 7, 6, 4, 5],
     // The return address lies below it.

@@ -1,8 +1,8 @@
 //! Reads machine code: which structure fields a function returns, what it calls, and where a probe may sit in it.
 //!
 //! There is one interpreter. `x86_64` and `aarch64` translate an instruction to operations, `state` executes those on
-//! abstract values, and `flow` follows the paths of a function with it. `accessor`, `calls` and `place` are what is
-//! asked of it.
+//! abstract values. With it `flow` follows the paths of a small function one by one, and `fixpoint` all paths of a large
+//! one together. `accessor`, `calls` and `place` are what is asked of it.
 
 mod aarch64;
 mod facts;
@@ -20,6 +20,7 @@ pub(crate) mod accessor;
 pub(crate) mod bytes;
 pub(crate) mod calls;
 pub(crate) mod convention;
+pub(crate) mod fixpoint;
 pub(crate) mod instruction;
 pub(crate) mod site;
 

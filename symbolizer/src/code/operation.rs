@@ -9,6 +9,28 @@ pub(super) struct Memory {
     /// `None` if the address does not come from one register alone.
     pub(super) base: Option<Register>,
     pub(super) offset: i64,
+    /// The registers that the address comes from if there are several, as bits.
+    pub(super) several: u32,
+}
+
+impl Memory {
+    /// Is the place so many bytes behind the address in a register.
+    pub(super) const fn at(base: Register, offset: i64) -> Self {
+        Self {
+            base: Some(base),
+            offset,
+            several: 0,
+        }
+    }
+}
+
+/// What an instruction that is not followed computes with.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct Inputs {
+    /// The registers, as bits.
+    pub(super) registers: u32,
+    /// The memory, and how many bytes of it.
+    pub(super) memory: Option<(Memory, u8)>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -65,8 +87,29 @@ pub(super) enum Operation {
         from: Source,
         width: u8,
     },
-    /// Writes memory in a way that is not followed.
-    Overwrite,
+    /// Sets a register to its value or another, by a condition that is not followed.
+    SetPerhaps {
+        to: Register,
+        from: Source,
+        width: u8,
+    },
+    /// Adds to a register, or subtracts from it, what is no constant.
+    Add {
+        to: Register,
+        with: Source,
+        width: u8,
+    },
+    /// Leaves anything in these registers, as bits, that comes of the inputs, and anything in the flags.
+    Compute {
+        to: u32,
+        from: Inputs,
+    },
+    /// Writes memory in a way that is not followed: so many bytes, or any number from there on.
+    Overwrite {
+        to: Memory,
+        width: Option<u8>,
+        from: Inputs,
+    },
     Push(Source),
     Pop(Register),
     /// Sets the flags by the difference.
@@ -94,6 +137,10 @@ pub(super) enum Operation {
     },
     Jump(Destination),
     Call(Destination),
+    /// Jumps to the address in a register or in memory that changes.
+    JumpThrough(Source),
+    /// Calls the function at the address in a register or in memory that changes.
+    CallThrough(Source),
     Return,
     /// Ends the program.
     Trap,
@@ -124,12 +171,17 @@ impl Lifted {
             | Operation::SetSigned { .. }
             | Operation::SetIf { .. }
             | Operation::Store { .. }
-            | Operation::Overwrite
+            | Operation::SetPerhaps { .. }
+            | Operation::Add { .. }
+            | Operation::Compute { .. }
+            | Operation::Overwrite { .. }
             | Operation::Push(_)
             | Operation::Pop(_)
             | Operation::Compare { .. }
             | Operation::Test { .. }
             | Operation::Call(_)
+            | Operation::JumpThrough(_)
+            | Operation::CallThrough(_)
             | Operation::Return
             | Operation::Trap
             | Operation::Odd
@@ -142,7 +194,7 @@ impl Lifted {
     pub(super) fn goes_on(&self) -> bool {
         let ends = matches!(
             self.operations.last(),
-            Some(Operation::Jump(_) | Operation::Return | Operation::Trap | Operation::Odd)
+            Some(Operation::Jump(_) | Operation::JumpThrough(_) | Operation::Return | Operation::Trap | Operation::Odd)
         );
         !ends
     }
