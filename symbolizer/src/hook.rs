@@ -81,6 +81,15 @@ impl HookKind {
             Self::Return => "return",
         }
     }
+
+    /// Returns whether hooks of the kind do what others of the same plan do, at a lower price.
+    #[must_use]
+    pub const fn is_alternative(self) -> bool {
+        match self {
+            Self::Exit | Self::Tap | Self::Lift => true,
+            Self::Entry | Self::Return => false,
+        }
+    }
 }
 
 /// Says what a function does for its caller, in any library.

@@ -252,7 +252,7 @@ impl PlanLine {
             version: version(&plan.library),
             build_id: plan.build_id.to_string(),
             machine: plan.machine.name(),
-            functions: plan.hooks.iter().map(FunctionLine::new).collect(),
+            functions: placed(plan).map(FunctionLine::new).collect(),
             absent: plan.absent.clone(),
             addresses: addresses(plan),
             negotiated: negotiated(&plan.facts),
@@ -375,6 +375,11 @@ fn shown_guard(guard: &Guard) -> String {
     format!("{}={:#x}", shown_operand(&guard.operand), guard.equals)
 }
 
+/// The hooks that are placed: the tracer does not know the kinds yet that could stand for them.
+fn placed(plan: &ProbePlan) -> impl Iterator<Item = &Hook> {
+    plan.hooks.iter().filter(|hook| !hook.kind.is_alternative())
+}
+
 /// The version that is stated, else what is known of it.
 fn version(library: &Library) -> Option<String> {
     let stated = library.version.as_ref().map(|version| version.text.clone());
@@ -391,7 +396,7 @@ fn unseen(plan: &ProbePlan, beside: &Plans) -> Vec<String> {
     let is_gnutls = plan.library.family == Family::GnuTls;
     let always = if is_gnutls { UNSEEN_OF_GNUTLS } else { UNSEEN };
     let mut unseen = vec![always.to_owned()];
-    if !is_gnutls && plan.hooks.iter().filter(carries_plaintext).any(is_public) {
+    if !is_gnutls && placed(plan).filter(carries_plaintext).any(is_public) {
         unseen.push(UNSEEN_BEHIND.to_owned());
     }
     unseen.extend(

@@ -37,7 +37,7 @@ pub use hooks::Changes;
 pub use kernel::{Kernel, KernelVersion, Reason, Undescribed, check, check_kernel, check_target, late_start, reach};
 pub use mappings::{Mappings, Watched};
 pub use needs::{Needs, Reach};
-pub use placement::Placement;
+pub use placement::{Placement, hooks_of};
 pub use probes::Probes;
 pub use ring::Ring;
 pub use rings::{Rings, Switch};

@@ -18,10 +18,10 @@ pub struct Placement {
 }
 
 impl Placement {
-    /// All hooks of a plan.
+    /// The hooks of a plan that the programs can carry out.
     pub fn of_plan(plan: &ProbePlan) -> Self {
         Self {
-            hooks: plan.hooks.clone(),
+            hooks: hooks_of(plan).cloned().collect(),
             library: plan.library.family,
             config: site_config(plan),
         }
@@ -45,6 +45,11 @@ impl Placement {
     pub(super) const fn knows_descriptor(&self) -> bool {
         self.config.knows_descriptor() || self.config.transport != SiteConfig::UNKNOWN
     }
+}
+
+/// Iterates over the hooks of a plan that the programs can carry out.
+pub fn hooks_of(plan: &ProbePlan) -> impl Iterator<Item = &Hook> {
+    plan.hooks.iter().filter(|hook| !hook.kind.is_alternative())
 }
 
 /// Returns where the objects of a library without BIOs keep what they read from.

@@ -11,7 +11,7 @@ use tracer_observe::batch::SiteEntry;
 
 use super::{Follower, accounts::Mapped};
 use crate::{
-    attach::{self, Needs, Placement},
+    attach::{self, Needs, Placement, hooks_of},
     resolve::{Resolved, has_none, untraced, why_not},
     target::{MappedObject, Target, exists, has_memory, verify},
 };
@@ -164,6 +164,6 @@ pub(super) fn described(plan: &ProbePlan, file: &Resolved) -> String {
         "{} in {}, {} functions",
         version.map_or(plan.library.family.name(), |version| &version.text),
         file.path.display(),
-        plan.hooks.len(),
+        hooks_of(plan).count(),
     )
 }
