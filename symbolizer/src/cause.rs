@@ -50,6 +50,16 @@ pub enum Cause {
     TypeLost(Vaddr),
     /// Whether the call only peeks is in no known place there.
     PeekLost(Vaddr),
+    /// The function ends with a jump into another image.
+    LeavesImage(Vaddr),
+    /// The function returns with its stack pointer elsewhere than where it was entered.
+    Unbalanced(Vaddr),
+    /// The function never returns.
+    NoReturn(Vaddr),
+    /// A call may return here and have passed no site.
+    Missed(Vaddr),
+    /// A call may pass two sites, or this one again.
+    PassedTwice(Vaddr),
 }
 
 impl fmt::Display for Cause {
@@ -74,6 +84,11 @@ impl fmt::Display for Cause {
             Self::NoCopy => f.write_str("no call copies bytes to the buffer"),
             Self::ConnectionLost(at) => write!(f, "the connection is in no known place at {at}"),
             Self::TypeLost(at) => write!(f, "the record's type is in no known place at {at}"),
+            Self::LeavesImage(at) => write!(f, "the jump at {at} leads to another image"),
+            Self::Unbalanced(at) => write!(f, "the stack pointer is elsewhere at {at} than at the entry"),
+            Self::NoReturn(at) => write!(f, "the function at {at} never returns"),
+            Self::Missed(at) => write!(f, "a call may return at {at} past all sites"),
+            Self::PassedTwice(at) => write!(f, "a call may pass {at} and another site"),
             Self::PeekLost(at) => write!(f, "whether it only peeks is in no known place at {at}"),
         }
     }

@@ -30,6 +30,7 @@ mod error;
 
 pub use cause::Cause;
 pub use choice::{Policy, choose};
+pub use code::exits::Ways;
 pub use code::instruction::Instruction;
 pub use code::site::{Site, Tier};
 pub use elf::address::{Access, FileOffset, Segment, Segments, Vaddr};
@@ -38,7 +39,7 @@ pub use elf::image::{Image, Presence, Symbol, SymbolKind, Symbols, Table};
 pub use elf::machine::Machine;
 pub use elf::survey::SymbolSource;
 pub use error::Error;
-pub use hook::{ExitSite, Exits, Hook, HookKind, Proof, Role};
+pub use hook::{ExitResult, ExitSite, Exits, Hook, HookKind, Proof, Role};
 pub use libraries::family::Family;
 pub use libraries::layout::{BioLayout, Facts, Layout, LayoutUnknown, Origin};
 pub use libraries::library::{Evidence, Library};

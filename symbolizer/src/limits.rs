@@ -72,3 +72,13 @@ pub const FUNCTION_STEPS: usize = 1 << 16;
 
 /// The most parts of such a function that lie elsewhere.
 pub const FUNCTION_PARTS: usize = 8;
+
+/// The largest number of instructions of a function whose ends are looked for, with those of functions that it ends by
+/// jumping to.
+pub const GRAPH_INSTRUCTIONS: usize = 4096;
+
+/// The largest number of instructions between the comparison of an index and the jump by a table.
+pub const TABLE_DISTANCE: usize = 24;
+
+/// The largest number of entries of a jump table.
+pub const TABLE_ENTRIES: u64 = 512;

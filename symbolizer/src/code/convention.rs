@@ -74,7 +74,8 @@ impl Convention {
         found.map_or(dwarf_number, |(register, _)| register)
     }
 
-    fn dwarf_number(self, register: Register) -> u8 {
+    /// Returns the DWARF number of a register.
+    pub(crate) fn dwarf_number(self, register: Register) -> u8 {
         let number = self.dwarf.get(usize::from(register));
         number.copied().unwrap_or(register)
     }

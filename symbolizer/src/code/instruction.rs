@@ -14,6 +14,10 @@ pub enum Instruction {
     Jump,
     /// `nop` of one byte.
     Nop,
+    /// A call of a fixed place. Under a user shadow stack, some kernels emulate it wrongly.
+    Call,
+    /// `ret`.
+    Return,
     /// `endbr64`, the landing pad of x86-64.
     Endbr64,
     /// `sub` from the stack pointer.
@@ -35,6 +39,8 @@ impl Instruction {
             Self::ConditionalJump => "conditional jump",
             Self::Jump => "jump",
             Self::Nop => "nop",
+            Self::Call => "call",
+            Self::Return => "ret",
             Self::Endbr64 => "endbr64",
             Self::SubRsp => "sub rsp",
             Self::Paciasp => "paciasp",

@@ -46,8 +46,22 @@ pub(super) enum Source {
 pub(super) enum Condition {
     Equal,
     NotEqual,
+    /// That a difference is below zero, or zero as well, or neither: a comparison of numbers with a sign.
+    Signed(Sign),
     /// Any that is not decided.
     Other,
+}
+
+/// What a comparison of numbers with a sign asks of the left one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Sign {
+    Less,
+    LessOrEqual,
+    Greater,
+    GreaterOrEqual,
+    /// Asks for the sign of the difference alone, which may have overflowed.
+    Negative,
+    NotNegative,
 }
 
 /// Where a jump or a call leads.

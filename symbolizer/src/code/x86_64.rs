@@ -13,13 +13,14 @@ use iced_x86::{
 };
 
 use super::convention::Register;
-use super::operation::{Condition, Destination, Inputs, Lifted, Memory, Operation, Source};
+use super::operation::{Condition, Destination, Inputs, Lifted, Memory, Operation, Sign, Source};
 use crate::elf::address::Vaddr;
 
 /// How many general registers there are.
 const GENERAL: usize = 16;
 /// How many registers have numbers; the upper half of the vector registers of AVX-512 has none.
 const REGISTERS: Register = 32;
+const RESULT: Register = 0;
 const STACK: Register = 4;
 const FRAME: Register = 5;
 
@@ -61,6 +62,12 @@ fn branch(instruction: &Instruction) -> Vec<Operation> {
     let when = match instruction.condition_code() {
         ConditionCode::e => Condition::Equal,
         ConditionCode::ne => Condition::NotEqual,
+        ConditionCode::l => Condition::Signed(Sign::Less),
+        ConditionCode::le => Condition::Signed(Sign::LessOrEqual),
+        ConditionCode::g => Condition::Signed(Sign::Greater),
+        ConditionCode::ge => Condition::Signed(Sign::GreaterOrEqual),
+        ConditionCode::s => Condition::Signed(Sign::Negative),
+        ConditionCode::ns => Condition::Signed(Sign::NotNegative),
         _ => Condition::Other,
     };
     let written = written(InstructionInfoFactory::new().info(instruction));
@@ -100,6 +107,16 @@ fn straight(instruction: &Instruction) -> Option<Vec<Operation>> {
             let width = source_width(instruction)?;
             let from = operand(instruction, 1, width)?;
             Some(vec![Operation::SetSigned { to, from, width }])
+        }
+        Mnemonic::Cdqe => Some(vec![Operation::SetSigned {
+            to: RESULT,
+            from: Source::Register(RESULT),
+            width: 4,
+        }]),
+        Mnemonic::Or if instruction.try_immediate(1).is_ok_and(|bits| bits == u64::MAX) => {
+            let (to, width) = register(instruction.op0_register())?;
+            let from = Source::Constant(u64::MAX);
+            Some(vec![Operation::Set { to, from, width }, Operation::Spoil(0)])
         }
         Mnemonic::Lea => {
             let (to, width) = register(instruction.op0_register())?;
@@ -357,7 +374,7 @@ fn register(name: Name) -> Option<(Register, u8)> {
 }
 
 /// The number of a general register, or of a vector register behind those.
-fn number(name: Name) -> Option<Register> {
+pub(super) fn number(name: Name) -> Option<Register> {
     let whole = name.full_register();
     let number = if whole.is_gpr64() {
         whole.number()

@@ -146,7 +146,9 @@ impl State {
             (Purpose::Everything { .. } | Purpose::Arguments, _) => Equality::Unknown,
         };
         let (equal, unequal) = match (condition, equality) {
-            (Condition::Other, _) | (_, Equality::Unknown) => return (Some(self.clone()), Some(self)),
+            (Condition::Other | Condition::Signed(..), _) | (_, Equality::Unknown) => {
+                return (Some(self.clone()), Some(self));
+            }
             (_, Equality::Known(true)) => (Some(self), None),
             (_, Equality::Known(false)) => (None, Some(self)),
             (_, Equality::IfZero(field)) => (Some(self.clone().with(field, true)), Some(self.with(field, false))),

@@ -152,6 +152,12 @@ impl<'data> Image<'data> {
 
     /// Returns the name of the symbol whose address the dynamic linker puts at an address.
     pub fn linked_name(&self, slot: Vaddr) -> Result<Option<&'data [u8]>, Error> {
+        let symbol = self.linked_symbol(slot)?;
+        Ok(symbol.and_then(|symbol| symbol.name_within(limits::SYMBOL_NAME)))
+    }
+
+    /// Returns the symbol whose address the dynamic linker puts at an address.
+    pub fn linked_symbol(&self, slot: Vaddr) -> Result<Option<Symbol<'data>>, Error> {
         let tables = self
             .sections
             .iter()
@@ -159,8 +165,7 @@ impl<'data> Image<'data> {
         for section in tables {
             let bytes = self.section_bytes(section, "relocation table")?;
             if let Some(index) = relocations::symbol_at(bytes, self.machine, slot)? {
-                let symbol = self.symbols(Table::Dynsym)?.nth(index);
-                return Ok(symbol.and_then(|symbol| symbol.name_within(limits::SYMBOL_NAME)));
+                return Ok(self.symbols(Table::Dynsym)?.nth(index));
             }
         }
         Ok(None)

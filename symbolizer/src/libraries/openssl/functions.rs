@@ -85,6 +85,23 @@ pub(crate) const BIO_SHUTDOWN: &str = "BIO_get_shutdown";
 pub(crate) const BIO_RETRY_REASON: &str = "BIO_get_retry_reason";
 pub(crate) const SOCKET_METHOD: &str = "BIO_s_socket";
 
+/// Returns the table of a connection's functions.
+pub(crate) const METHOD: &str = "SSL_get_ssl_method";
+/// Functions that set which function agrees on keys, taken from the table.
+pub(crate) const SETS_HANDSHAKE: [&str; 2] = ["SSL_set_accept_state", "SSL_set_connect_state"];
+/// Each returns a table of functions for some versions of TLS, and one side or both. There are others for DTLS.
+pub(crate) const METHODS: [&str; 9] = [
+    "TLS_method",
+    "TLS_server_method",
+    "TLS_client_method",
+    "TLSv1_2_method",
+    "TLSv1_2_server_method",
+    "TLSv1_2_client_method",
+    "TLSv1_method",
+    "TLSv1_server_method",
+    "TLSv1_client_method",
+];
+
 /// The names to look for beside those of [`FUNCTIONS`].
 const OTHERS: [&str; 20] = [
     READ_INTERNAL,
@@ -111,7 +128,8 @@ const OTHERS: [&str; 20] = [
 
 /// Lists every name to look for.
 pub(crate) fn names() -> impl Iterator<Item = &'static str> {
-    FUNCTIONS.iter().map(|function| function.name).chain(OTHERS)
+    let functions = FUNCTIONS.iter().map(|function| function.name).chain(OTHERS);
+    functions.chain([METHOD]).chain(SETS_HANDSHAKE).chain(METHODS)
 }
 
 /// Returns the function of that name, and its place in the table.

@@ -6,8 +6,10 @@
 pub(crate) mod crypto;
 pub(crate) mod functions;
 mod derived;
+mod exits;
 mod identify;
 mod internal;
+mod methods;
 mod offsets;
 mod socket_method;
 
@@ -55,15 +57,19 @@ pub(crate) fn find(image: &Image<'_>, survey: &Survey, crypto: Option<&Crypto>) 
     };
     let own = socket_method::name_distance(image, survey);
     let absent = absent(survey, &hooks);
+    let public: Vec<Hook> = hooks.iter().map(|(_, hook)| hook.clone()).collect();
     if library.family == Family::OpenSsl {
         share(image, survey, &mut hooks);
     }
+    let mut hooks: Vec<Hook> = hooks.into_iter().map(|(_, hook)| hook).collect();
+    let (exits, refused) = exits::exits(image, survey, &hooks, &public);
+    hooks.extend(exits);
     Ok(Found::Plan(Box::new(ProbePlan {
         library,
         build_id: BuildId::of(image),
         machine: image.machine(),
-        hooks: hooks.into_iter().map(|(_, hook)| hook).collect(),
-        refused: Vec::new(),
+        hooks,
+        refused,
         absent,
         layout,
         socket_name: own.or_else(|| crypto.and_then(|crypto| crypto.socket_name)),
