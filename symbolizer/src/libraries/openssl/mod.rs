@@ -10,13 +10,15 @@ mod identify;
 mod internal;
 mod offsets;
 mod socket_method;
+mod tap;
 
+use crate::cause::Cause;
 use crate::code::site::Tier;
 use crate::elf::identity::BuildId;
 use crate::elf::image::{Image, Presence, SymbolKind, Table};
 use crate::elf::survey::{Finding, Names, Survey, SymbolSource};
 use crate::error::Error;
-use crate::hook::{Hook, Proof, Role};
+use crate::hook::{Hook, HookKind, Proof, Role};
 use crate::libraries::coverage::incomplete;
 use crate::libraries::family::Family;
 use crate::libraries::found::Found;
@@ -55,20 +57,33 @@ pub(crate) fn find(image: &Image<'_>, survey: &Survey, crypto: Option<&Crypto>) 
     };
     let own = socket_method::name_distance(image, survey);
     let absent = absent(survey, &hooks);
+    let mut refused = Vec::new();
+    let mut others = Vec::new();
     if library.family == Family::OpenSsl {
         share(image, survey, &mut hooks);
+        match tap::reading(image, survey) {
+            Ok(taps) => others = taps,
+            Err(cause) => refused.push((HookKind::Tap, Role::Read, cause)),
+        }
+    } else {
+        refused.push((HookKind::Tap, Role::Read, Cause::FamilyUnsupported));
     }
     Ok(Found::Plan(Box::new(ProbePlan {
         library,
         build_id: BuildId::of(image),
         machine: image.machine(),
-        hooks: hooks.into_iter().map(|(_, hook)| hook).collect(),
-        refused: Vec::new(),
+        hooks: hooks.into_iter().map(|(_, hook)| hook).chain(others).collect(),
+        refused,
         absent,
         layout,
         socket_name: own.or_else(|| crypto.and_then(|crypto| crypto.socket_name)),
         facts,
     })))
+}
+
+/// Lists every name to look for.
+pub(crate) fn names() -> impl Iterator<Item = &'static str> {
+    functions::names().chain(tap::names())
 }
 
 /// Finds the hook of `BIO_write` alone, which a crypto library has without a TLS library.
