@@ -82,3 +82,15 @@ pub const TABLE_DISTANCE: usize = 24;
 
 /// The largest number of entries of a jump table.
 pub const TABLE_ENTRIES: u64 = 512;
+
+/// The most instructions followed to see which of its arguments a function reads.
+pub const READ_STEPS: usize = 512;
+
+/// The most functions that call each other, of those whose arguments are looked at so.
+pub const READ_DEPTH: usize = 8;
+
+/// The most functions that a buffer is followed through.
+pub const CHASED_FUNCTIONS: usize = 64;
+
+/// The most functions that call each other with a buffer.
+pub const CHASED_DEPTH: usize = 12;

@@ -12,10 +12,10 @@ pub enum Instruction {
     ConditionalJump,
     /// A jump to a fixed place, of either size.
     Jump,
+    /// A call of a fixed place. A kernel that knows nothing of shadow stacks ends a process that has one there.
+    Call,
     /// `nop` of one byte.
     Nop,
-    /// A call of a fixed place. Under a user shadow stack, some kernels emulate it wrongly.
-    Call,
     /// `ret`.
     Return,
     /// `endbr64`, the landing pad of x86-64.
@@ -38,8 +38,8 @@ impl Instruction {
             Self::Push => "push",
             Self::ConditionalJump => "conditional jump",
             Self::Jump => "jump",
-            Self::Nop => "nop",
             Self::Call => "call",
+            Self::Nop => "nop",
             Self::Return => "ret",
             Self::Endbr64 => "endbr64",
             Self::SubRsp => "sub rsp",

@@ -2,6 +2,8 @@
 
 mod everything;
 
+use std::collections::BTreeMap;
+
 use crate::code::convention::{Convention, Register};
 use crate::code::facts::{Equality, Facts};
 use crate::code::operation::{Condition, Destination, Memory, Operation, Source};
@@ -44,6 +46,8 @@ pub(super) struct State {
     flags: (Value, Value),
     facts: Facts,
     stored: [Value; 2],
+    /// What arguments were compared with and are equal to: so many of their lower bytes, and the number.
+    equal: BTreeMap<usize, (u8, u64)>,
 }
 
 impl State {
@@ -59,6 +63,7 @@ impl State {
             flags: (Value::Unknown, Value::Unknown),
             facts: Facts::new(typed),
             stored: [Value::Unknown; 2],
+            equal: BTreeMap::new(),
         };
         for (register, value) in convention.arguments.iter().zip(arguments) {
             state.set(*register, *value);
@@ -146,9 +151,8 @@ impl State {
             (Purpose::Everything { .. } | Purpose::Arguments, _) => Equality::Unknown,
         };
         let (equal, unequal) = match (condition, equality) {
-            (Condition::Other | Condition::Signed(..), _) | (_, Equality::Unknown) => {
-                return (Some(self.clone()), Some(self));
-            }
+            (Condition::Other | Condition::Signed(_), _) => return (Some(self.clone()), Some(self)),
+            (_, Equality::Unknown) => (Some(self.clone().with_equal(compared)), Some(self)),
             (_, Equality::Known(true)) => (Some(self), None),
             (_, Equality::Known(false)) => (None, Some(self)),
             (_, Equality::IfZero(field)) => (Some(self.clone().with(field, true)), Some(self.with(field, false))),
@@ -162,10 +166,6 @@ impl State {
 
     /// Forgets what a called function may have changed.
     pub(super) fn call(&mut self) {
-        if self.is_for_everything() {
-            self.call_with_stack();
-            return;
-        }
         let reaches_stack = |register: &Register| matches!(self.register(*register), Value::Stack(_));
         let reached = self.convention.arguments.iter().any(reaches_stack);
         self.stack.call(reached);

@@ -8,6 +8,7 @@
 pub(crate) mod functions;
 mod receiving;
 
+use crate::cause::Cause;
 use crate::code::accessor;
 use crate::code::calls::calls_of;
 use crate::code::exits::Ways;
@@ -17,7 +18,7 @@ use crate::elf::image::Image;
 use crate::elf::machine::Machine;
 use crate::elf::survey::{Finding, Survey};
 use crate::error::Error;
-use crate::hook::Hook;
+use crate::hook::{Hook, HookKind, Role};
 use crate::libraries::coverage::incomplete;
 use crate::libraries::exit::exits_of;
 use crate::libraries::family::Family;
@@ -56,7 +57,8 @@ pub(crate) fn find(image: &Image<'_>, survey: &Survey) -> Result<Found, Error> {
         hook.operands.transports = transports.map(|offset| Some(Operand::loaded(place, offset?, WORD)));
     }
     // A write that fails for now is one that the library will end.
-    let (exits, refused) = exits_of(image, &hooks, Ways::All, &|_| Vec::new());
+    let (exits, mut refused) = exits_of(image, &hooks, Ways::All, &|_| Vec::new());
+    refused.push((HookKind::Tap, Role::Read, Cause::FamilyUnsupported));
     hooks.extend(exits);
     let versions = image.defined_versions()?;
     Ok(Found::Plan(Box::new(ProbePlan {

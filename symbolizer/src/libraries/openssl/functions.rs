@@ -60,6 +60,8 @@ const COUNTED_BYTES: Outcome = Outcome {
 pub(crate) const READ_INTERNAL: &str = "ssl_read_internal";
 /// What `SSL_write` and its `_ex` forms share.
 pub(crate) const WRITE_INTERNAL: &str = "ssl_write_internal";
+/// What delivers the bytes of records.
+pub(crate) const READ_BYTES: &str = "ssl3_read_bytes";
 /// What must not share the function behind `SSL_read`.
 pub(crate) const PEEK: &str = "SSL_peek";
 
@@ -67,6 +69,16 @@ pub(crate) const PEEK: &str = "SSL_peek";
 pub(crate) const GREASE: &str = "SSL_CTX_set_grease_enabled";
 /// LibreSSL alone loads certificates from memory by this name, for its libtls.
 pub(crate) const VERIFY_MEMORY: &str = "SSL_CTX_load_verify_mem";
+
+/// The functions that return a table; those of fixed versions are there in some builds only.
+pub(crate) const METHODS: [&str; 6] = [
+    "TLS_method",
+    "TLS_server_method",
+    "TLS_client_method",
+    "TLSv1_2_method",
+    "TLSv1_2_server_method",
+    "TLSv1_2_client_method",
+];
 
 /// Functions that return fields of structures.
 pub(crate) const RBIO: &str = "SSL_get_rbio";
@@ -89,21 +101,9 @@ pub(crate) const SOCKET_METHOD: &str = "BIO_s_socket";
 pub(crate) const METHOD: &str = "SSL_get_ssl_method";
 /// Functions that set which function agrees on keys, taken from the table.
 pub(crate) const SETS_HANDSHAKE: [&str; 2] = ["SSL_set_accept_state", "SSL_set_connect_state"];
-/// Each returns a table of functions for some versions of TLS, and one side or both. There are others for DTLS.
-pub(crate) const METHODS: [&str; 9] = [
-    "TLS_method",
-    "TLS_server_method",
-    "TLS_client_method",
-    "TLSv1_2_method",
-    "TLSv1_2_server_method",
-    "TLSv1_2_client_method",
-    "TLSv1_method",
-    "TLSv1_server_method",
-    "TLSv1_client_method",
-];
-
 /// The names to look for beside those of [`FUNCTIONS`].
-const OTHERS: [&str; 20] = [
+const OTHERS: [&str; 21] = [
+    READ_BYTES,
     READ_INTERNAL,
     WRITE_INTERNAL,
     PEEK,

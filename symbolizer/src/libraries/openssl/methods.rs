@@ -4,11 +4,12 @@
 //! table; `SSL_set_accept_state` and `SSL_set_connect_state` say from where in the table the function comes that agrees
 //! on keys.
 
-use super::functions::{METHOD, METHODS, SETS_HANDSHAKE};
-use super::socket_method::returned_by;
+use super::functions::{METHOD, SETS_HANDSHAKE};
+use super::tap::methods::Methods as Tables;
+use crate::cause::Cause;
 use crate::code::Field;
 use crate::code::accessor;
-use crate::elf::address::{Access, Vaddr};
+use crate::elf::address::Vaddr;
 use crate::elf::image::Image;
 use crate::elf::survey::Survey;
 use crate::libraries::exit::body_of;
@@ -18,7 +19,7 @@ use crate::libraries::hooks::code_of;
 #[derive(Debug)]
 pub(super) struct Methods<'image> {
     image: &'image Image<'image>,
-    tables: Vec<Vaddr>,
+    tables: Result<Tables, Cause>,
     /// Where a connection keeps its table.
     method: Option<u16>,
     /// Where a connection keeps a function, and from where in the table it is taken.
@@ -27,10 +28,9 @@ pub(super) struct Methods<'image> {
 
 impl<'image> Methods<'image> {
     pub(super) fn new(image: &'image Image<'image>, survey: &Survey) -> Self {
-        let tables = METHODS.iter().filter_map(|name| returned_by(image, survey, name));
         let mut methods = Self {
             image,
-            tables: tables.map(Vaddr).collect(),
+            tables: Tables::find(image, survey),
             method: method_offset(image, survey),
             copied: Vec::new(),
         };
@@ -58,16 +58,9 @@ impl<'image> Methods<'image> {
 
     /// The functions at a place of all tables; none if a table has no function there.
     fn at(&self, place: u16) -> Vec<Vaddr> {
-        let function = |table: &Vaddr| {
-            let function = self.image.pointer_at(table.checked_add(place.into())?)?;
-            let segment = self.image.segments().containing(function)?;
-            (segment.access == Access::Code).then_some(function)
-        };
-        let found: Option<Vec<Vaddr>> = self.tables.iter().map(function).collect();
-        let mut found = found.unwrap_or_default();
-        found.sort_unstable();
-        found.dedup();
-        found
+        self.tables
+            .as_ref()
+            .map_or_else(|_| Vec::new(), |tables| tables.functions(self.image, place))
     }
 
     /// The fields of a connection that a function fills from its table.

@@ -15,22 +15,18 @@ const NAME: u64 = 8;
 
 /// Finds the distance from the method of socket BIOs to its name.
 pub(crate) fn name_distance(image: &Image<'_>, survey: &Survey) -> Option<i32> {
-    let method = returned_by(image, survey, SOCKET_METHOD)?;
+    let function = survey.function(SOCKET_METHOD)?;
+    let size = usize::try_from(function.size).ok()?;
+    let code = image.bytes_from(function.address)?.get(..size)?;
+    let method = returned_address(image.machine(), code, function.address)?;
     let name = image.pointer_at(Vaddr(method.checked_add(NAME)?))?;
     let is_named = image.bytes_from(name)?.starts_with(b"socket\0");
     let distance = i32::try_from(i128::from(name.0) - i128::from(method)).ok()?;
     (is_named && distance != 0).then_some(distance)
 }
 
-/// Returns the address that a function returns which does nothing else.
-pub(super) fn returned_by(image: &Image<'_>, survey: &Survey, name: &str) -> Option<u64> {
-    let function = survey.function(name)?;
-    let size = usize::try_from(function.size).ok()?;
-    let code = image.bytes_from(function.address)?.get(..size)?;
-    returned_address(image.machine(), code, function.address)
-}
-
-fn returned_address(machine: Machine, code: &[u8], at: Vaddr) -> Option<u64> {
+/// Reads the address that a function returns and does nothing else.
+pub(super) fn returned_address(machine: Machine, code: &[u8], at: Vaddr) -> Option<u64> {
     match machine {
         Machine::X86_64 => returned_x86_64(code, at),
         Machine::Aarch64 => returned_aarch64(code, at),
