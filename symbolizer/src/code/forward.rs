@@ -5,6 +5,7 @@
 
 use super::convention::Convention;
 
+use super::fixpoint::Callee;
 use super::graph::{End, Graph};
 use super::operation::Destination;
 use super::state::{Purpose, State};
@@ -40,7 +41,7 @@ impl Forward {
             }
             for operation in &node.lifted.operations {
                 if let Step::Call(_) = state.step(*operation).ok_or(Cause::NotUnderstood(node.at))? {
-                    state.call();
+                    state.call_to(Callee::ANY);
                 }
             }
             // Where a jump leads that has not been followed is not known yet.
