@@ -1,9 +1,10 @@
 //! Hooks: where a probe goes, when it is hit, and what it finds there.
 
+use crate::code::exits::Ways;
 use crate::code::site::Site;
 use crate::elf::address::{FileOffset, Vaddr};
 use crate::elf::survey::SymbolSource;
-use crate::operand::Operands;
+use crate::operand::{Operand, Operands};
 
 /// Describes one hook in a function of a library.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -34,22 +35,43 @@ pub struct Hook {
 
 /// Says where a function's calls are noted and where they end, without a return probe.
 ///
-/// A call is known by the stack pointer that it was entered with, so each site says how far that has come down.
+/// A call is known by the stack pointer that it was entered with, so each site says how far that has come down. The
+/// first hit of a call's sites is its end; a hit for which no call is noted means nothing.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Exits {
     /// How many bytes the stack pointer is below where it was at the function's entry when the hook's site is hit.
     pub entry_depth: u16,
-    /// The sites of which every successful way out of the function passes exactly one, once.
+    /// The sites of which every way out of the function passes exactly one, once, if it is among `ways`.
     pub sites: Vec<ExitSite>,
+    /// Which ways out pass a site.
+    pub ways: Ways,
 }
 
-/// Describes one end of a function: a site that is hit when the result is in its register.
+/// Describes one end of a function: a site that is hit when the result is final.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct ExitSite {
     /// Where the probe goes.
     pub site: Site,
     /// How many bytes the stack pointer is below where it was at the function's entry.
     pub depth: u16,
+    /// What the call returns.
+    pub result: ExitResult,
+    /// The condition on the flags under which the hit is an end: the lower four bits of an x86-64 conditional jump's
+    /// opcode, such as 4 for equal (Intel SDM, volume 1, appendix B). The site is a conditional jump then, of which the
+    /// call ends one way only. Without a condition every hit is an end.
+    pub when: Option<u8>,
+    /// Whether only calls come here that fail by the function's own decision, with a constant for a result. What such a
+    /// site costs matters little.
+    pub is_rare: bool,
+}
+
+/// Says what a call returns that ends at a site.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ExitResult {
+    /// What a register holds; it has a sign. An operand whose place is the result has this register for its place.
+    In(Operand),
+    /// This number, whatever the registers hold.
+    Always(i32),
 }
 
 /// Says when a probe is hit, and what is known then.
@@ -79,6 +101,15 @@ impl HookKind {
             Self::Tap => "tap",
             Self::Lift => "lift",
             Self::Return => "return",
+        }
+    }
+
+    /// Returns whether hooks of the kind do what others of the same plan do, at a lower price.
+    #[must_use]
+    pub const fn is_alternative(self) -> bool {
+        match self {
+            Self::Exit | Self::Tap | Self::Lift => true,
+            Self::Entry | Self::Return => false,
         }
     }
 }
@@ -161,6 +192,9 @@ pub enum Proof {
     Interface,
     /// The code of every public function that calls it hands over its own arguments.
     Callers,
+    /// The data flow from the public functions: all bytes for their caller pass the site, and on every path to it the
+    /// operands are where they are said to be.
+    DataFlow,
 }
 
 impl Proof {
@@ -170,6 +204,7 @@ impl Proof {
         match self {
             Self::Interface => "public interface",
             Self::Callers => "code of its callers",
+            Self::DataFlow => "data flow from the public functions",
         }
     }
 }

@@ -18,14 +18,19 @@ mod elf;
 mod code;
 mod operand;
 mod hook;
+mod cause;
 mod libraries;
 mod plan;
 mod planner;
+mod choice;
 mod absence;
 pub mod sieve;
 mod reason;
 mod error;
 
+pub use cause::Cause;
+pub use choice::{Policy, choose};
+pub use code::exits::Ways;
 pub use code::instruction::Instruction;
 pub use code::site::{Site, Tier};
 pub use elf::address::{Access, FileOffset, Segment, Segments, Vaddr};
@@ -34,7 +39,7 @@ pub use elf::image::{Image, Presence, Symbol, SymbolKind, Symbols, Table};
 pub use elf::machine::Machine;
 pub use elf::survey::SymbolSource;
 pub use error::Error;
-pub use hook::{ExitSite, Exits, Hook, HookKind, Proof, Role};
+pub use hook::{ExitResult, ExitSite, Exits, Hook, HookKind, Proof, Role};
 pub use libraries::family::Family;
 pub use libraries::layout::{BioLayout, Facts, Layout, LayoutUnknown, Origin};
 pub use libraries::library::{Evidence, Library};
@@ -45,7 +50,7 @@ pub use plan::{Plans, ProbePlan};
 pub use reason::{OtherLibrary, Reason};
 
 use code::bytes::Code;
-use code::{calls, site};
+use code::{calls, fixpoint, site};
 use elf::debugdata;
 use libraries::{hooks, openssl, rooms};
 
@@ -132,6 +137,7 @@ pub fn fuzz_code(bytes: &[u8]) -> Option<usize> {
             "{site:?} is outside"
         );
     }
+    let reached = fixpoint::reached(code);
     let calls = calls::calls_of(code)?;
-    Some(calls.direct.len())
+    Some(calls.direct.len().saturating_add(reached))
 }

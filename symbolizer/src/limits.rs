@@ -63,3 +63,34 @@ pub const ACCESSOR: usize = 1024;
 
 /// The most instructions followed in one accessor function, over all paths.
 pub const ACCESSOR_STEPS: usize = 4096;
+
+/// The most instructions of a function all of whose paths are followed together; `ssl3_read_bytes` has some 900.
+pub const FUNCTION_INSTRUCTIONS: usize = 1 << 13;
+
+/// The most instructions executed until what is known of such a function settles.
+pub const FUNCTION_STEPS: usize = 1 << 16;
+
+/// The most parts of such a function that lie elsewhere.
+pub const FUNCTION_PARTS: usize = 8;
+
+/// The largest number of instructions of a function whose ends are looked for, with those of functions that it ends by
+/// jumping to.
+pub const GRAPH_INSTRUCTIONS: usize = 4096;
+
+/// The largest number of instructions between the comparison of an index and the jump by a table.
+pub const TABLE_DISTANCE: usize = 24;
+
+/// The largest number of entries of a jump table.
+pub const TABLE_ENTRIES: u64 = 512;
+
+/// The most instructions followed to see which of its arguments a function reads.
+pub const READ_STEPS: usize = 512;
+
+/// The most functions that call each other, of those whose arguments are looked at so.
+pub const READ_DEPTH: usize = 8;
+
+/// The most functions that a buffer is followed through.
+pub const CHASED_FUNCTIONS: usize = 64;
+
+/// The most functions that call each other with a buffer.
+pub const CHASED_DEPTH: usize = 12;

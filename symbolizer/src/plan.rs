@@ -1,8 +1,9 @@
 //! What a plan is: the hooks of one TLS library in one image, and what is known of its structures.
 
+use crate::cause::Cause;
 use crate::elf::identity::BuildId;
 use crate::elf::machine::Machine;
-use crate::hook::Hook;
+use crate::hook::{Hook, HookKind, Role};
 use crate::libraries::layout::{Facts, Layout, LayoutUnknown};
 use crate::libraries::library::Library;
 use crate::reason::Reason;
@@ -26,8 +27,11 @@ pub struct ProbePlan {
     /// The machine of the code.
     pub machine: Machine,
     /// The hooks, in the order of the library's table of functions. A hook in a function behind public ones stands for
-    /// all of them, in the place of the one that has its arguments.
+    /// all of them, in the place of the one that has its arguments. Hooks of other kinds for the same bytes follow;
+    /// [`choose`](crate::choose) picks among the kinds.
     pub hooks: Vec<Hook>,
+    /// The kinds of hooks that are not proven, in what role, and why.
+    pub refused: Vec<(HookKind, Role, Cause)>,
     /// The functions of the table that the image does not have.
     pub absent: Vec<&'static str>,
     /// How to get from a connection to a descriptor, or why that is not known.

@@ -71,10 +71,7 @@ fn load_or_store(word: u32) -> Option<Vec<Operation>> {
     (word & 0x3f00_0000 == 0x3900_0000).then_some(())?;
     let width = 1_u8.checked_shl(bits(word, 30, 2))?;
     let offset = i64::from(bits(word, 10, 12)).checked_mul(width.into())?;
-    let memory = Memory {
-        base: Some(register(word, 5)?),
-        offset,
-    };
+    let memory = Memory::at(register(word, 5)?, offset);
     let operation = match bits(word, 22, 2) {
         0 => Operation::Store {
             to: memory,
@@ -105,20 +102,14 @@ fn pair(word: u32) -> Option<Vec<Operation>> {
         _ => return None,
     };
     let moved = |amount| {
-        let from = Source::Address(Memory {
-            base: Some(base),
-            offset: amount,
-        });
+        let from = Source::Address(Memory::at(base, amount));
         (amount != 0).then_some(Operation::Set {
             to: base,
             from,
             width: 8,
         })
     };
-    let place = |offset| Memory {
-        base: Some(base),
-        offset,
-    };
+    let place = |offset| Memory::at(base, offset);
     let (first, second) = (place(offset), place(offset.checked_add(8)?));
     let loads = bits(word, 22, 1) == 1;
     let access = |low, memory| {
@@ -167,10 +158,7 @@ fn compare_or_add(word: u32) -> Option<Vec<Operation>> {
             } else {
                 i64::from(number).checked_neg()?
             };
-            let from = Source::Address(Memory {
-                base: Some(base),
-                offset,
-            });
+            let from = Source::Address(Memory::at(base, offset));
             Some(vec![Operation::Set { to, from, width }])
         }
         _ => None,

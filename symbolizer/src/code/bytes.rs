@@ -13,9 +13,15 @@ pub(crate) struct Code<'data> {
 
 impl<'data> Code<'data> {
     /// Returns the bytes from an address to the end of the code.
-    pub(super) fn from(self, address: Vaddr) -> Option<&'data [u8]> {
+    pub(crate) fn from(self, address: Vaddr) -> Option<&'data [u8]> {
         let at = usize::try_from(address.0.checked_sub(self.address.0)?).ok()?;
         self.bytes.get(at..)
+    }
+
+    /// Returns the code from an address on.
+    pub(crate) fn starting(self, address: Vaddr) -> Option<Self> {
+        let bytes = self.from(address)?;
+        Some(Self { bytes, address, ..self })
     }
 
     /// Returns whether an address is that of a byte of the code.

@@ -15,6 +15,8 @@ pub(crate) struct Convention {
     /// The registers of the first arguments, in order.
     pub(crate) arguments: &'static [Register],
     pub(super) result: Register,
+    /// How many general registers there are; they have the first numbers.
+    pub(super) general: Register,
     pub(super) stack: Register,
     /// The registers that a call may change, as bits.
     pub(super) lost_in_calls: u32,
@@ -28,9 +30,10 @@ const SYSTEM_V: Convention = Convention {
     // rdi, rsi, rdx, rcx, r8, r9.
     arguments: &[7, 6, 2, 1, 8, 9],
     result: 0,
+    general: 16,
     stack: 4,
-    // rax, rcx, rdx, rsi, rdi, r8 to r11.
-    lost_in_calls: 0b1111_1100_0111,
+    // rax, rcx, rdx, rsi, rdi, r8 to r11, and the vector registers, which are numbered behind the general ones.
+    lost_in_calls: 0xffff_0fc7,
     // rax, rcx, rdx, rbx, rsp, rbp, rsi, rdi.
     dwarf: &[0, 2, 1, 3, 7, 6, 4, 5],
     // The return address lies below it.
@@ -40,6 +43,7 @@ const SYSTEM_V: Convention = Convention {
 const AAPCS64: Convention = Convention {
     arguments: &[0, 1, 2, 3, 4, 5, 6, 7],
     result: 0,
+    general: 31,
     // The stack pointer and the zero register share this number; the interpreter means the stack pointer.
     stack: 31,
     // x0 to x18, and the link register.
@@ -74,7 +78,13 @@ impl Convention {
         found.map_or(dwarf_number, |(register, _)| register)
     }
 
-    fn dwarf_number(self, register: Register) -> u8 {
+    /// Returns the place that a register is.
+    pub(super) fn place(self, register: Register) -> Place {
+        Place::Register(self.dwarf_number(register))
+    }
+
+    /// Returns the DWARF number of a register.
+    pub(crate) fn dwarf_number(self, register: Register) -> u8 {
         let number = self.dwarf.get(usize::from(register));
         number.copied().unwrap_or(register)
     }

@@ -83,7 +83,8 @@ impl<V: Visitor> Walk<'_, '_, V> {
             let Lifted { operations, length } = lift(self.code, state.at)?;
             let next = state.at.checked_add(length)?;
             // A call that nothing follows never returns.
-            let is_last = matches!(operations.last(), Some(Operation::Call(_))) && !self.code.contains(next);
+            let is_last = matches!(operations.last(), Some(Operation::Call(_) | Operation::CallThrough(_)))
+                && !self.code.contains(next);
             for operation in operations {
                 match state.step(operation)? {
                     Step::Next => {}

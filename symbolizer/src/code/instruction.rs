@@ -12,8 +12,12 @@ pub enum Instruction {
     ConditionalJump,
     /// A jump to a fixed place, of either size.
     Jump,
+    /// A call of a fixed place. A kernel that knows nothing of shadow stacks ends a process that has one there.
+    Call,
     /// `nop` of one byte.
     Nop,
+    /// `ret`.
+    Return,
     /// `endbr64`, the landing pad of x86-64.
     Endbr64,
     /// `sub` from the stack pointer.
@@ -34,7 +38,9 @@ impl Instruction {
             Self::Push => "push",
             Self::ConditionalJump => "conditional jump",
             Self::Jump => "jump",
+            Self::Call => "call",
             Self::Nop => "nop",
+            Self::Return => "ret",
             Self::Endbr64 => "endbr64",
             Self::SubRsp => "sub rsp",
             Self::Paciasp => "paciasp",

@@ -1,25 +1,36 @@
 //! Reads machine code: which structure fields a function returns, what it calls, and where a probe may sit in it.
 //!
 //! There is one interpreter. `x86_64` and `aarch64` translate an instruction to operations, `state` executes those on
-//! abstract values, and `flow` follows the paths of a function with it. `accessor`, `calls` and `place` are what is
-//! asked of it.
+//! abstract values. With it `flow` follows the paths of a small function one by one, and `fixpoint` all paths of a large
+//! one together. `accessor`, `calls` and `place` are what is asked of it.
+//!
+//! Where calls of a function end is a question of its whole `graph`, with the functions that it ends by jumping to:
+//! `forward` says what holds at each instruction, `finality` from where on the result is final, and `exits` chooses
+//! sites.
 
 mod aarch64;
+mod compared;
 mod facts;
 mod fields;
+mod finality;
 mod flow;
+mod forward;
 mod lift;
 mod operation;
 mod place;
 mod stack;
 mod state;
 mod step;
+mod table;
 mod value;
 mod x86_64;
 pub(crate) mod accessor;
 pub(crate) mod bytes;
 pub(crate) mod calls;
 pub(crate) mod convention;
+pub(crate) mod fixpoint;
+pub(crate) mod exits;
+pub(crate) mod graph;
 pub(crate) mod instruction;
 pub(crate) mod site;
 

@@ -9,6 +9,28 @@ pub(super) struct Memory {
     /// `None` if the address does not come from one register alone.
     pub(super) base: Option<Register>,
     pub(super) offset: i64,
+    /// The registers that the address comes from if there are several, as bits.
+    pub(super) several: u32,
+}
+
+impl Memory {
+    /// Is the place so many bytes behind the address in a register.
+    pub(super) const fn at(base: Register, offset: i64) -> Self {
+        Self {
+            base: Some(base),
+            offset,
+            several: 0,
+        }
+    }
+}
+
+/// What an instruction that is not followed computes with.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct Inputs {
+    /// The registers, as bits.
+    pub(super) registers: u32,
+    /// The memory, and how many bytes of it.
+    pub(super) memory: Option<(Memory, u8)>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -24,8 +46,22 @@ pub(super) enum Source {
 pub(super) enum Condition {
     Equal,
     NotEqual,
+    /// That a difference is below zero, or zero as well, or neither: a comparison of numbers with a sign.
+    Signed(Sign),
     /// Any that is not decided.
     Other,
+}
+
+/// What a comparison of numbers with a sign asks of the left one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Sign {
+    Less,
+    LessOrEqual,
+    Greater,
+    GreaterOrEqual,
+    /// Asks for the sign of the difference alone, which may have overflowed.
+    Negative,
+    NotNegative,
 }
 
 /// Where a jump or a call leads.
@@ -65,8 +101,29 @@ pub(super) enum Operation {
         from: Source,
         width: u8,
     },
-    /// Writes memory in a way that is not followed.
-    Overwrite,
+    /// Sets a register to its value or another, by a condition that is not followed.
+    SetPerhaps {
+        to: Register,
+        from: Source,
+        width: u8,
+    },
+    /// Adds to a register, or subtracts from it, what is no constant.
+    Add {
+        to: Register,
+        with: Source,
+        width: u8,
+    },
+    /// Leaves anything in these registers, as bits, that comes of the inputs, and anything in the flags.
+    Compute {
+        to: u32,
+        from: Inputs,
+    },
+    /// Writes memory in a way that is not followed: so many bytes, or any number from there on.
+    Overwrite {
+        to: Memory,
+        width: Option<u8>,
+        from: Inputs,
+    },
     Push(Source),
     Pop(Register),
     /// Sets the flags by the difference.
@@ -94,6 +151,10 @@ pub(super) enum Operation {
     },
     Jump(Destination),
     Call(Destination),
+    /// Jumps to the address in a register or in memory that changes.
+    JumpThrough(Source),
+    /// Calls the function at the address in a register or in memory that changes.
+    CallThrough(Source),
     Return,
     /// Ends the program.
     Trap,
@@ -103,6 +164,97 @@ pub(super) enum Operation {
     Opaque,
     /// Leaves anything in these registers, as bits, and in the flags.
     Spoil(u32),
+}
+
+impl Memory {
+    const fn reads(self) -> u32 {
+        match self.base {
+            Some(base) => bit(base) | self.several,
+            None => self.several,
+        }
+    }
+}
+
+impl Source {
+    const fn reads(self) -> u32 {
+        match self {
+            Self::Register(register) => bit(register),
+            Self::Constant(_) => 0,
+            Self::Memory(memory) | Self::Address(memory) => memory.reads(),
+        }
+    }
+}
+
+impl Inputs {
+    fn reads(self) -> u32 {
+        self.registers | self.memory.map_or(0, |(memory, _)| memory.reads())
+    }
+}
+
+impl Operation {
+    /// Returns the registers that it reads, as bits.
+    pub(super) fn reads(self) -> u32 {
+        match self {
+            Self::Set { from, .. }
+            | Self::SetSigned { from, .. }
+            | Self::Push(from)
+            | Self::JumpThrough(from)
+            | Self::CallThrough(from) => from.reads(),
+            Self::SetIf { to, from, .. } | Self::SetPerhaps { to, from, .. } | Self::Add { to, with: from, .. } => {
+                bit(to) | from.reads()
+            }
+            Self::Store { to, from, .. } => to.reads() | from.reads(),
+            Self::Overwrite { to, from, .. } => to.reads() | from.reads(),
+            Self::Compute { from, .. } => from.reads(),
+            Self::Compare { left, right, .. } | Self::Test { left, right, .. } => left.reads() | right.reads(),
+            Self::BranchOn {
+                compared: (left, right),
+                ..
+            } => left.reads() | right.reads(),
+            Self::Pop(_)
+            | Self::Branch { .. }
+            | Self::Jump(_)
+            | Self::Call(_)
+            | Self::Return
+            | Self::Trap
+            | Self::Odd
+            | Self::Opaque
+            | Self::Spoil(_) => 0,
+        }
+    }
+
+    /// Returns the registers that it writes, as bits.
+    pub(super) const fn writes(self) -> u32 {
+        match self {
+            Self::Set { to, .. }
+            | Self::SetSigned { to, .. }
+            | Self::SetIf { to, .. }
+            | Self::SetPerhaps { to, .. }
+            | Self::Add { to, .. }
+            | Self::Pop(to) => bit(to),
+            Self::Compute { to, .. } | Self::Spoil(to) => to,
+            Self::Store { .. }
+            | Self::Overwrite { .. }
+            | Self::Push(_)
+            | Self::Compare { .. }
+            | Self::Test { .. }
+            | Self::Branch { .. }
+            | Self::BranchOn { .. }
+            | Self::Jump(_)
+            | Self::Call(_)
+            | Self::JumpThrough(_)
+            | Self::CallThrough(_)
+            | Self::Return
+            | Self::Trap
+            | Self::Odd
+            | Self::Opaque => 0,
+        }
+    }
+}
+
+/// A register as a bit.
+pub(super) const fn bit(register: Register) -> u32 {
+    1_u32 << register
 }
 
 /// The operations of one instruction, and its length.
@@ -124,12 +276,17 @@ impl Lifted {
             | Operation::SetSigned { .. }
             | Operation::SetIf { .. }
             | Operation::Store { .. }
-            | Operation::Overwrite
+            | Operation::SetPerhaps { .. }
+            | Operation::Add { .. }
+            | Operation::Compute { .. }
+            | Operation::Overwrite { .. }
             | Operation::Push(_)
             | Operation::Pop(_)
             | Operation::Compare { .. }
             | Operation::Test { .. }
             | Operation::Call(_)
+            | Operation::JumpThrough(_)
+            | Operation::CallThrough(_)
             | Operation::Return
             | Operation::Trap
             | Operation::Odd
@@ -142,7 +299,7 @@ impl Lifted {
     pub(super) fn goes_on(&self) -> bool {
         let ends = matches!(
             self.operations.last(),
-            Some(Operation::Jump(_) | Operation::Return | Operation::Trap | Operation::Odd)
+            Some(Operation::Jump(_) | Operation::JumpThrough(_) | Operation::Return | Operation::Trap | Operation::Odd)
         );
         !ends
     }

@@ -29,6 +29,8 @@ pub(crate) struct Needs {
     pub(crate) registers: Vec<Register>,
     /// The stack pointer: a return probe finds the return address there.
     pub(crate) stack: bool,
+    /// Whether the probe may sit on a call, which some kernels emulate wrongly for a process with a shadow stack.
+    pub(crate) calls: bool,
 }
 
 /// Finds the first place that gives what is needed.
@@ -38,7 +40,7 @@ pub(crate) fn find_place(code: Code<'_>, needs: &Needs) -> Option<Place> {
     for _ in 0..limits::SITE_INSTRUCTIONS {
         let at = state.at;
         let instruction = lift(code, at)?;
-        if let Some(kind) = emulated(code.from(at)?) {
+        if let Some(kind) = emulated(code.from(at)?).or_else(|| needs.call(code.from(at)?)) {
             let place = Place {
                 distance: at.0.checked_sub(code.address.0)?,
                 instruction: kind,
@@ -56,6 +58,10 @@ pub(crate) fn find_place(code: Code<'_>, needs: &Needs) -> Option<Place> {
 }
 
 impl Needs {
+    fn call(&self, code: &[u8]) -> Option<Instruction> {
+        (self.calls && matches!(code, [0xe8, _, _, _, _, ..])).then_some(Instruction::Call)
+    }
+
     fn are_met(&self, convention: Convention, state: &State) -> bool {
         let is_untouched = |register: &Register| {
             let argument = convention.argument_in(*register);
@@ -66,7 +72,7 @@ impl Needs {
 }
 
 /// Recognises what every kernel since 4.20 emulates: `push r64`, `jcc`, `jmp` and `nop`, without prefixes.
-fn emulated(code: &[u8]) -> Option<Instruction> {
+pub(super) fn emulated(code: &[u8]) -> Option<Instruction> {
     match code {
         [0x50..=0x57, ..] | [0x41, 0x50..=0x57, ..] => Some(Instruction::Push),
         [0x70..=0x7f, _, ..] | [0x0f, 0x80..=0x8f, _, _, _, _, ..] => Some(Instruction::ConditionalJump),
@@ -128,7 +134,11 @@ mod tests {
 
     fn needs(arguments: usize, stack: bool) -> Needs {
         let registers = Convention::of(Machine::X86_64).arguments[..arguments].to_vec();
-        Needs { registers, stack }
+        Needs {
+            registers,
+            stack,
+            calls: false,
+        }
     }
 
     fn with_return() -> Needs {

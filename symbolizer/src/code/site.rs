@@ -70,7 +70,11 @@ mod tests {
     /// What a probe of a function with so many arguments needs.
     fn needs(machine: Machine, arguments: usize, stack: bool) -> Needs {
         let registers = Convention::of(machine).arguments[..arguments].to_vec();
-        Needs { registers, stack }
+        Needs {
+            registers,
+            stack,
+            calls: false,
+        }
     }
 
     fn site(machine: Machine, code: &[u8], needs: &Needs) -> (Tier, u64, Instruction) {

@@ -1,7 +1,7 @@
 //! What a function has put on its stack.
 //!
 //! Places are counted from where the stack pointer stood when the function was entered. A load of more than was stored,
-//! or of what a later store has overwritten in part, gives nothing.
+//! or of what a later store has overwritten in part, gives nothing. No place is wider than a vector register.
 
 use std::collections::BTreeMap;
 
@@ -10,8 +10,8 @@ use super::value::Value;
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
 pub(super) struct Stack {
     slots: BTreeMap<i64, (Value, u8)>,
-    /// An address on the stack is in memory, where calls may find it.
-    escaped: bool,
+    /// The lowest address on the stack that is in memory, where calls may find it.
+    escaped: Option<i64>,
 }
 
 impl Stack {
@@ -20,23 +20,110 @@ impl Stack {
         slot.map_or(Value::Unknown, |(value, _)| value.truncated(width))
     }
 
+    /// Returns what a load that is not one of a whole slot may give.
+    pub(super) fn load_any(&self, at: i64, width: u64, tracked: Option<usize>) -> Value {
+        let end = at.saturating_add_unsigned(width);
+        let overlapping = self.slots.range(at.saturating_sub(WIDEST)..end);
+        let overlapping = overlapping.filter(|(slot, (_, width))| slot.saturating_add((*width).into()) > at);
+        Value::mixed(overlapping.map(|(_, (value, _))| *value), tracked)
+    }
+
     /// Stores a value; `None` if there is no such place.
     pub(super) fn store(&mut self, at: i64, value: Value, width: u8) -> Option<()> {
-        let end = at.checked_add(width.into())?;
-        self.slots
-            .retain(|slot, (_, width)| *slot >= end || slot.saturating_add((*width).into()) <= at);
-        self.escaped |= matches!(value, Value::Stack(_));
-        self.slots.insert(at, (value, width));
+        self.clear(at, at.checked_add(width.into())?);
+        self.escape(value);
+        if value != Value::Unknown {
+            self.slots.insert(at, (value, width));
+        }
         Some(())
+    }
+
+    /// Stores a value to every word of a range.
+    pub(super) fn fill(&mut self, at: i64, width: u8, value: Value) -> Option<()> {
+        self.clear(at, at.checked_add(width.into())?);
+        for word in (0..width).step_by(8) {
+            self.store(at.checked_add(word.into())?, value, (width - word).min(8))?;
+        }
+        Some(())
+    }
+
+    fn clear(&mut self, at: i64, end: i64) {
+        let first = at.saturating_sub(WIDEST);
+        let overlapping = self.slots.range(first..end);
+        let overlapping = overlapping.filter(|(slot, (_, width))| slot.saturating_add((*width).into()) > at);
+        for slot in overlapping.map(|(slot, _)| *slot).collect::<Vec<_>>() {
+            self.slots.remove(&slot);
+        }
+    }
+
+    /// Notes that a value is where calls may find it.
+    pub(super) fn escape(&mut self, value: Value) {
+        if let Some(at) = value.lowest_on_stack() {
+            self.escaped = Some(self.escaped.map_or(at, |lowest| lowest.min(at)));
+        }
     }
 
     /// Forgets what a call may have changed, if it was given an address here or can find one.
     pub(super) fn call(&mut self, reached: bool) {
-        if self.escaped || reached {
+        if self.escaped.is_some() || reached {
             self.slots.clear();
         }
     }
+
+    /// Forgets what can be reached from addresses that have escaped: all that lies above the lowest of them. An object
+    /// is handed out by the address of its first byte.
+    pub(super) fn forget_escaped(&mut self, tracked: Option<usize>) {
+        if let Some(lowest) = self.escaped {
+            self.forget_from(lowest, tracked);
+        }
+    }
+
+    /// Forgets what lies at an address and above it, but that it may come from the tracked argument.
+    pub(super) fn forget_from(&mut self, lowest: i64, tracked: Option<usize>) {
+        let first = lowest.saturating_sub(WIDEST);
+        for (at, (value, width)) in self.slots.range_mut(first..) {
+            if at.saturating_add((*width).into()) > lowest {
+                *value = value.lost(tracked);
+            }
+        }
+        self.slots.retain(|_, (value, _)| *value != Value::Unknown);
+    }
+
+    /// Returns whether a place lies at an address that has escaped, or above one.
+    pub(super) fn is_exposed(&self, at: i64) -> bool {
+        self.escaped.is_some_and(|lowest| at >= lowest)
+    }
+
+    /// Returns the places that hold values, from an address upwards.
+    pub(super) fn slots_from(&self, lowest: i64) -> impl Iterator<Item = (i64, Value, u8)> {
+        let slots = self.slots.range(lowest..);
+        slots.map(|(at, (value, width))| (*at, *value, *width))
+    }
+
+    /// Keeps what holds on this path and another; returns whether that is less.
+    pub(super) fn join(&mut self, other: &Self, tracked: Option<usize>) -> bool {
+        let before = self.clone();
+        let lost = |(at, (value, width)): (&i64, &(Value, u8))| (*at, (value.lost(tracked), *width));
+        for (at, (value, width)) in &mut self.slots {
+            *value = match other.slots.get(at) {
+                Some((theirs, same)) if same == width => value.join(*theirs, tracked),
+                Some((theirs, _)) => Value::mixed([*value, *theirs], tracked),
+                None => value.lost(tracked),
+            };
+        }
+        let theirs = other.slots.iter().filter(|(at, _)| !before.slots.contains_key(at));
+        self.slots.extend(theirs.map(lost));
+        self.slots.retain(|_, (value, _)| *value != Value::Unknown);
+        self.escaped = match (self.escaped, other.escaped) {
+            (Some(one), Some(two)) => Some(one.min(two)),
+            (one, two) => one.or(two),
+        };
+        *self != before
+    }
 }
+
+/// The widest place that a value is stored to, in bytes.
+const WIDEST: i64 = 64;
 
 #[cfg(test)]
 mod tests {

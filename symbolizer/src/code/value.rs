@@ -1,7 +1,12 @@
 //! Abstract values: what a register or a place on the stack is known to hold.
 //!
-//! The only values that matter are arguments, what chains of at most two loads from them give, addresses of the stack,
-//! and numbers. A field before its structure, or whose offset does not fit 16 bits, is unknown.
+//! The only values that matter are arguments, what chains of at most two loads from them give, addresses of the stack
+//! and in what arguments point to, and numbers. A field before its structure, or whose offset does not fit 16 bits, is
+//! unknown.
+//!
+//! A value that a path may have, among others, is what it is on all paths, or unknown. Two kinds of addresses must not
+//! get lost so: those on the stack, where a call that is given one may write, and those of the one argument that is
+//! tracked.
 
 /// The offset that means "unknown" to the programs in the kernel, and so is never a field's.
 const UNKNOWN_OFFSET: u16 = u16::MAX;
@@ -82,6 +87,30 @@ impl Field {
     }
 }
 
+/// An address that comes from an argument by additions alone.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(crate) struct Derived {
+    argument: usize,
+    /// How far it is behind the argument, where that is known.
+    offset: Option<i64>,
+}
+
+impl Derived {
+    /// What lies `offset` bytes behind it.
+    pub(super) fn load(self, offset: i64, width: u8) -> Option<Field> {
+        let offset = self.offset?.checked_add(offset)?;
+        Field::argument(self.argument).load(offset, width)
+    }
+
+    const fn plus(self, amount: Option<i64>) -> Self {
+        let offset = match (self.offset, amount) {
+            (Some(offset), Some(amount)) => offset.checked_add(amount),
+            _ => None,
+        };
+        Self { offset, ..self }
+    }
+}
+
 /// What a register or a place on the stack holds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(crate) enum Value {
@@ -91,8 +120,14 @@ pub(crate) enum Value {
     Constant(u64),
     /// An address on the stack, counted from where it stood when the function was entered.
     Stack(i64),
+    /// Anything, among it addresses on the stack from there on upwards.
+    Frame(i64),
     /// An argument or a field.
     Field(Field),
+    /// An address in what an argument points to.
+    Derived(Derived),
+    /// Anything, among it addresses that come from this argument, which is tracked.
+    Possible(usize),
 }
 
 impl Value {
@@ -100,7 +135,12 @@ impl Value {
     pub(super) const fn sign_extended(self, width: u8) -> Self {
         match self.truncated(width) {
             Self::Field(field) => Self::Field(field),
-            Self::Unknown | Self::Constant(_) | Self::Stack(_) => Self::Unknown,
+            Self::Unknown
+            | Self::Constant(_)
+            | Self::Stack(_)
+            | Self::Frame(_)
+            | Self::Derived(_)
+            | Self::Possible(_) => Self::Unknown,
         }
     }
 
@@ -118,8 +158,109 @@ impl Value {
     pub(super) fn plus(self, amount: i64) -> Self {
         match self {
             same if amount == 0 => same,
-            Self::Stack(at) => at.checked_add(amount).map_or(Self::Unknown, Self::Stack),
-            Self::Constant(_) | Self::Field(_) | Self::Unknown => Self::Unknown,
+            Self::Stack(at) => at.checked_add(amount).map_or(Self::Frame(i64::MIN), Self::Stack),
+            Self::Frame(at) => Self::Frame(at.saturating_add(amount.min(0))),
+            Self::Possible(argument) => Self::Possible(argument),
+            Self::Field(_) | Self::Derived(_) => self
+                .derived()
+                .map_or(Self::Unknown, |derived| Self::Derived(derived.plus(Some(amount)))),
+            Self::Constant(_) | Self::Unknown => Self::Unknown,
+        }
+    }
+
+    /// The sum or difference of this and a value of which nothing is known but whether it is an address.
+    pub(super) fn moved(self, by: Self, tracked: Option<usize>) -> Self {
+        let is_address = |value: Self| value.may_be(tracked) || value.lowest_on_stack().is_some();
+        match (self, by) {
+            (address, other) | (other, address) if !is_address(other) && address.derived().is_some() => address
+                .derived()
+                .map_or(Self::Unknown, |derived| Self::Derived(derived.plus(None))),
+            _ => Self::mixed([self, by], tracked),
+        }
+    }
+
+    /// What comes of values in a way that is not followed.
+    pub(super) fn mixed(values: impl IntoIterator<Item = Self>, tracked: Option<usize>) -> Self {
+        let lose = |all: Self, value: Self| all.join(value.lost(tracked), tracked);
+        values.into_iter().fold(Self::Unknown, lose)
+    }
+
+    /// What remains if nothing but the kind of address is known.
+    pub(super) fn lost(self, tracked: Option<usize>) -> Self {
+        match (tracked, self.lowest_on_stack()) {
+            (Some(argument), _) if self.may_be(tracked) => Self::Possible(argument),
+            (_, Some(at)) => Self::Frame(at),
+            _ => Self::Unknown,
+        }
+    }
+
+    /// What it is on two paths, on one of which it is the other.
+    pub(super) fn join(self, other: Self, tracked: Option<usize>) -> Self {
+        if self == other {
+            return self;
+        }
+        if let (Some(one), Some(two)) = (self.derived(), other.derived())
+            && one.argument == two.argument
+        {
+            let offset = one.offset.filter(|offset| two.offset == Some(*offset));
+            return Self::Derived(Derived { offset, ..one });
+        }
+        if let Some(argument) = tracked.filter(|_| self.may_be(tracked) || other.may_be(tracked)) {
+            return Self::Possible(argument);
+        }
+        if let (Self::Field(one), Self::Field(two)) = (self, other)
+            && one.as_part_of_argument().is_some()
+            && one.truncated(two.width) == two.truncated(one.width)
+        {
+            return Self::Field(one.truncated(two.width));
+        }
+        match (self.lowest_on_stack(), other.lowest_on_stack()) {
+            // A pointer that comes down in a loop.
+            (Some(one), Some(two)) if matches!(self, Self::Frame(_)) && two < one => Self::Frame(i64::MIN),
+            (Some(one), Some(two)) => Self::Frame(one.min(two)),
+            (Some(at), None) | (None, Some(at)) => Self::Frame(at),
+            (None, None) => Self::Unknown,
+        }
+    }
+
+    /// Returns whether it may be an address that comes from the tracked argument.
+    pub(crate) fn may_be(self, tracked: Option<usize>) -> bool {
+        match self {
+            Self::Possible(argument) => Some(argument) == tracked,
+            Self::Field(_) | Self::Derived(_) => self.derived().is_some_and(|own| Some(own.argument) == tracked),
+            Self::Unknown | Self::Constant(_) | Self::Stack(_) | Self::Frame(_) => false,
+        }
+    }
+
+    /// Returns whether it is certainly an address that comes from the argument.
+    pub(crate) fn is_from(self, argument: usize) -> bool {
+        self.derived().is_some_and(|derived| derived.argument == argument)
+    }
+
+    /// The lowest address on the stack that it may be.
+    pub(super) const fn lowest_on_stack(self) -> Option<i64> {
+        match self {
+            Self::Stack(at) | Self::Frame(at) => Some(at),
+            Self::Unknown | Self::Constant(_) | Self::Field(_) | Self::Derived(_) | Self::Possible(_) => None,
+        }
+    }
+
+    /// What it is to a function that is called with it.
+    pub(crate) const fn in_callee(self) -> Self {
+        match self {
+            Self::Stack(_) | Self::Frame(_) => Self::Unknown,
+            Self::Unknown | Self::Constant(_) | Self::Field(_) | Self::Derived(_) | Self::Possible(_) => self,
+        }
+    }
+
+    fn derived(self) -> Option<Derived> {
+        match self {
+            Self::Derived(derived) => Some(derived),
+            Self::Field(field) => field.as_argument().map(|argument| Derived {
+                argument,
+                offset: Some(0),
+            }),
+            Self::Unknown | Self::Constant(_) | Self::Stack(_) | Self::Frame(_) | Self::Possible(_) => None,
         }
     }
 
@@ -127,7 +268,12 @@ impl Value {
     pub(crate) const fn field(self) -> Option<Field> {
         match self {
             Self::Field(field) => Some(field),
-            Self::Unknown | Self::Constant(_) | Self::Stack(_) => None,
+            Self::Unknown
+            | Self::Constant(_)
+            | Self::Stack(_)
+            | Self::Frame(_)
+            | Self::Derived(_)
+            | Self::Possible(_) => None,
         }
     }
 }

@@ -9,13 +9,18 @@
 
 use iced_x86::{
     Code, ConditionCode, Decoder, DecoderOptions, FlowControl, Instruction, InstructionInfo, InstructionInfoFactory,
-    Mnemonic, OpAccess, OpKind, Register as Name,
+    Mnemonic, OpAccess, OpKind, Register as Name, UsedMemory,
 };
 
 use super::convention::Register;
-use super::operation::{Condition, Destination, Lifted, Memory, Operation, Source};
+use super::operation::{Condition, Destination, Inputs, Lifted, Memory, Operation, Sign, Source};
 use crate::elf::address::Vaddr;
 
+/// How many general registers there are.
+const GENERAL: usize = 16;
+/// How many registers have numbers; the upper half of the vector registers of AVX-512 has none.
+const REGISTERS: Register = 32;
+const RESULT: Register = 0;
 const STACK: Register = 4;
 const FRAME: Register = 5;
 
@@ -37,11 +42,15 @@ fn operations(instruction: &Instruction) -> Vec<Operation> {
         FlowControl::Next => straight(instruction).unwrap_or_else(|| other(instruction)),
         FlowControl::ConditionalBranch => branch(instruction),
         FlowControl::UnconditionalBranch => vec![Operation::Jump(target(instruction))],
-        FlowControl::IndirectBranch => vec![Operation::Jump(slot(instruction))],
+        FlowControl::IndirectBranch => {
+            vec![through(instruction).map_or_else(|| Operation::Jump(slot(instruction)), Operation::JumpThrough)]
+        }
         FlowControl::Return if instruction.op_count() == 0 => vec![Operation::Return],
         FlowControl::Return | FlowControl::Interrupt => vec![Operation::Odd],
         FlowControl::Call if instruction.is_call_near() => vec![Operation::Call(target(instruction))],
-        FlowControl::IndirectCall if instruction.is_call_near_indirect() => vec![Operation::Call(slot(instruction))],
+        FlowControl::IndirectCall if instruction.is_call_near_indirect() => {
+            vec![through(instruction).map_or_else(|| Operation::Call(slot(instruction)), Operation::CallThrough)]
+        }
         // Far calls and system calls.
         FlowControl::Call | FlowControl::IndirectCall | FlowControl::XbeginXabortXend => vec![Operation::Opaque],
         FlowControl::Exception => vec![Operation::Trap],
@@ -53,6 +62,12 @@ fn branch(instruction: &Instruction) -> Vec<Operation> {
     let when = match instruction.condition_code() {
         ConditionCode::e => Condition::Equal,
         ConditionCode::ne => Condition::NotEqual,
+        ConditionCode::l => Condition::Signed(Sign::Less),
+        ConditionCode::le => Condition::Signed(Sign::LessOrEqual),
+        ConditionCode::g => Condition::Signed(Sign::Greater),
+        ConditionCode::ge => Condition::Signed(Sign::GreaterOrEqual),
+        ConditionCode::s => Condition::Signed(Sign::Negative),
+        ConditionCode::ns => Condition::Signed(Sign::NotNegative),
         _ => Condition::Other,
     };
     let written = written(InstructionInfoFactory::new().info(instruction));
@@ -77,6 +92,12 @@ fn slot(branch: &Instruction) -> Destination {
     }
 }
 
+/// Where an indirect branch takes its target from, if that is no fixed place.
+fn through(branch: &Instruction) -> Option<Source> {
+    let is_slot = slot(branch) != Destination::Unknown;
+    operand(branch, 0, 8).filter(|_| !is_slot)
+}
+
 /// Reads the instructions whose results matter; `None` for all others.
 fn straight(instruction: &Instruction) -> Option<Vec<Operation>> {
     match instruction.mnemonic() {
@@ -86,6 +107,16 @@ fn straight(instruction: &Instruction) -> Option<Vec<Operation>> {
             let width = source_width(instruction)?;
             let from = operand(instruction, 1, width)?;
             Some(vec![Operation::SetSigned { to, from, width }])
+        }
+        Mnemonic::Cdqe => Some(vec![Operation::SetSigned {
+            to: RESULT,
+            from: Source::Register(RESULT),
+            width: 4,
+        }]),
+        Mnemonic::Or if instruction.try_immediate(1).is_ok_and(|bits| bits == u64::MAX) => {
+            let (to, width) = register(instruction.op0_register())?;
+            let from = Source::Constant(u64::MAX);
+            Some(vec![Operation::Set { to, from, width }, Operation::Spoil(0)])
         }
         Mnemonic::Lea => {
             let (to, width) = register(instruction.op0_register())?;
@@ -101,6 +132,20 @@ fn straight(instruction: &Instruction) -> Option<Vec<Operation>> {
         Mnemonic::Cmp | Mnemonic::Test => compared(instruction),
         Mnemonic::Cmove => moved_if(instruction, Condition::Equal),
         Mnemonic::Cmovne => moved_if(instruction, Condition::NotEqual),
+        Mnemonic::Cmova
+        | Mnemonic::Cmovae
+        | Mnemonic::Cmovb
+        | Mnemonic::Cmovbe
+        | Mnemonic::Cmovg
+        | Mnemonic::Cmovge
+        | Mnemonic::Cmovl
+        | Mnemonic::Cmovle
+        | Mnemonic::Cmovno
+        | Mnemonic::Cmovnp
+        | Mnemonic::Cmovns
+        | Mnemonic::Cmovo
+        | Mnemonic::Cmovp
+        | Mnemonic::Cmovs => moved_perhaps(instruction),
         Mnemonic::Push => (instruction.stack_pointer_increment() == -8)
             .then(|| Some(vec![Operation::Push(operand(instruction, 0, 8)?)]))
             .flatten(),
@@ -149,18 +194,25 @@ fn moved_if(instruction: &Instruction, when: Condition) -> Option<Vec<Operation>
     Some(vec![Operation::SetIf { when, to, from, width }])
 }
 
-/// Adds to a register; only an address on the stack is followed through it.
+fn moved_perhaps(instruction: &Instruction) -> Option<Vec<Operation>> {
+    let (to, width) = register(instruction.op0_register())?;
+    let from = operand(instruction, 1, width)?;
+    Some(vec![Operation::SetPerhaps { to, from, width }])
+}
+
+/// Adds to a register; only addresses are followed through it.
 fn adjusted(instruction: &Instruction) -> Option<Vec<Operation>> {
     let (to, width) = register(instruction.op0_register())?;
-    let Source::Constant(amount) = operand(instruction, 1, width)? else {
-        return None;
+    let with = operand(instruction, 1, width)?;
+    let Source::Constant(amount) = with else {
+        return Some(vec![Operation::Add { to, with, width }, Operation::Spoil(0)]);
     };
     let amount = amount.cast_signed();
     let offset = match instruction.mnemonic() {
         Mnemonic::Add => amount,
         _ => amount.checked_neg()?,
     };
-    let from = Source::Address(Memory { base: Some(to), offset });
+    let from = Source::Address(Memory::at(to, offset));
     Some(vec![Operation::Set { to, from, width }, Operation::Spoil(0)])
 }
 
@@ -180,32 +232,90 @@ fn compared(instruction: &Instruction) -> Option<Vec<Operation>> {
 fn other(instruction: &Instruction) -> Vec<Operation> {
     let mut factory = InstructionInfoFactory::new();
     let info = factory.info(instruction);
-    let overwrites = info.used_memory().iter().any(|memory| writes(memory.access()));
+    let from = inputs(instruction, info);
+    let is_repeated = instruction.has_rep_prefix() || instruction.has_repne_prefix();
+    let written_memory = info.used_memory().iter().filter(|memory| writes(memory.access()));
+    let overwritten = written_memory.map(|memory| Operation::Overwrite {
+        to: place(memory),
+        width: size(memory).filter(|_| !is_repeated),
+        from,
+    });
     let mut spoiled = written(info);
     let distance = instruction.stack_pointer_increment();
     let moved = (distance != 0).then(|| {
         spoiled &= !(1 << STACK);
-        let memory = Memory {
-            base: Some(STACK),
-            offset: distance.into(),
-        };
-        let from = Source::Address(memory);
+        let from = Source::Address(Memory::at(STACK, distance.into()));
         Operation::Set {
             to: STACK,
             from,
             width: 8,
         }
     });
-    let overwritten = overwrites.then_some(Operation::Overwrite);
-    let spoiled = [Operation::Spoil(spoiled)];
-    overwritten.into_iter().chain(spoiled).chain(moved).collect()
+    let computed = [match spoiled {
+        0 => Operation::Spoil(0),
+        to => Operation::Compute { to, from },
+    }];
+    let overwritten: Vec<_> = overwritten.collect();
+    overwritten.into_iter().chain(computed).chain(moved).collect()
+}
+
+/// What an instruction computes with: what it reads, but for registers that only address memory.
+fn inputs(instruction: &Instruction, info: &InstructionInfo) -> Inputs {
+    let addressing = info.used_memory().iter().map(|memory| place(memory));
+    let addressing = addressing.fold(0, |all, memory| all | parts(memory));
+    let is_operand = |name| {
+        let kinds = (0..instruction.op_count()).filter(|index| instruction.op_kind(*index) == OpKind::Register);
+        kinds
+            .into_iter()
+            .any(|index| number(instruction.op_register(index)) == number(name))
+    };
+    let is_changed = |access| {
+        matches!(
+            access,
+            OpAccess::ReadWrite | OpAccess::ReadCondWrite | OpAccess::CondWrite
+        )
+    };
+    let read = info.used_registers().iter().filter(|used| {
+        let is_address = number(used.register()).is_some_and(|number| addressing >> number & 1 == 1);
+        let is_data = !is_address || is_operand(used.register());
+        reads(used.access()) && is_data || is_changed(used.access())
+    });
+    let read_memory = info.used_memory().iter().find(|memory| reads(memory.access()));
+    Inputs {
+        registers: bits(read.filter_map(|used| number(used.register()))),
+        memory: read_memory.map(|memory| (place(memory), size(memory).unwrap_or(u8::MAX))),
+    }
+}
+
+fn place(memory: &UsedMemory) -> Memory {
+    let is_plain = matches!(memory.segment(), Name::None | Name::DS | Name::SS | Name::ES | Name::CS);
+    address(memory.base(), memory.index(), memory.displacement(), is_plain)
+}
+
+fn size(memory: &UsedMemory) -> Option<u8> {
+    u8::try_from(memory.memory_size().size()).ok()
+}
+
+/// The registers that an address comes from, as bits.
+fn parts(memory: Memory) -> u32 {
+    bits(memory.base.into_iter()) | memory.several
+}
+
+fn bits(registers: impl Iterator<Item = Register>) -> u32 {
+    registers.fold(0, |all, register| all | 1_u32 << register)
 }
 
 /// The registers that an instruction writes, as bits.
 fn written(info: &InstructionInfo) -> u32 {
     let written = info.used_registers().iter().filter(|used| writes(used.access()));
-    let bits = written.filter_map(|used| number(used.register()));
-    bits.fold(0, |all, register| all | 1_u32 << register)
+    bits(written.filter_map(|used| number(used.register())))
+}
+
+const fn reads(access: OpAccess) -> bool {
+    match access {
+        OpAccess::None | OpAccess::Write | OpAccess::CondWrite | OpAccess::NoMemAccess => false,
+        OpAccess::Read | OpAccess::CondRead | OpAccess::ReadWrite | OpAccess::ReadCondWrite => true,
+    }
 }
 
 const fn writes(access: OpAccess) -> bool {
@@ -229,13 +339,25 @@ fn operand(instruction: &Instruction, index: u32, width: u8) -> Option<Source> {
     }
 }
 
-/// The one register an address comes from; none if there is an index, a segment or no register at all.
 fn memory(instruction: &Instruction) -> Memory {
-    let plain = instruction.memory_index() == Name::None && instruction.segment_prefix() == Name::None;
-    let base = instruction.memory_base();
+    let is_plain = instruction.segment_prefix() == Name::None;
+    address(
+        instruction.memory_base(),
+        instruction.memory_index(),
+        instruction.memory_displacement64(),
+        is_plain,
+    )
+}
+
+/// An address that comes from one register, or from none if there is an index, a segment or no register at all.
+fn address(base: Name, index: Name, displacement: u64, is_plain: bool) -> Memory {
+    let whole = |name: Name| number(name).filter(|_| name.is_gpr64());
+    let is_alone = is_plain && index == Name::None;
+    let both = [base, index].into_iter().filter_map(whole);
     Memory {
-        base: number(base).filter(|_| plain && base.is_gpr64()),
-        offset: instruction.memory_displacement64().cast_signed(),
+        base: whole(base).filter(|_| is_alone),
+        offset: displacement.cast_signed(),
+        several: if is_plain && !is_alone { bits(both) } else { 0 },
     }
 }
 
@@ -251,10 +373,17 @@ fn register(name: Name) -> Option<(Register, u8)> {
     Some((number(name)?, width))
 }
 
-fn number(name: Name) -> Option<Register> {
+/// The number of a general register, or of a vector register behind those.
+pub(super) fn number(name: Name) -> Option<Register> {
     let whole = name.full_register();
-    let number = whole.is_gpr64().then(|| whole.number())?;
-    Register::try_from(number).ok()
+    let number = if whole.is_gpr64() {
+        whole.number()
+    } else if whole.is_vector_register() {
+        whole.number().checked_add(GENERAL)?
+    } else {
+        return None;
+    };
+    Register::try_from(number).ok().filter(|number| *number < REGISTERS)
 }
 
 fn is_same_register(instruction: &Instruction) -> bool {

@@ -10,6 +10,7 @@ use crate::elf::image::Image;
 use crate::elf::machine::Machine;
 use crate::elf::survey::{Finding, Survey};
 use crate::hook::{Hook, HookKind, Proof};
+use crate::operand::Operands;
 
 /// Makes the hooks of a public function, one for each address that it has.
 pub(crate) fn hooks_of(image: &Image<'_>, survey: &Survey, function: &Function) -> Vec<Hook> {
@@ -51,14 +52,23 @@ pub(crate) fn hook(image: &Image<'_>, function: &Function, finding: &Finding, pr
 
 /// Returns what the probe of a function needs to find as it was at the entry.
 pub(crate) fn needs(function: &Function, machine: Machine) -> Needs {
+    let operands = function.operands(Convention::of(machine));
+    needs_of(&operands, function.kind, machine)
+}
+
+/// Returns what a probe at the entry needs for operands and a kind of hook.
+pub(crate) fn needs_of(operands: &Operands, kind: HookKind, machine: Machine) -> Needs {
     let convention = Convention::of(machine);
-    let registers = function.operands(convention).registers().into_iter();
+    let registers = operands.registers().into_iter();
+    let (stack, calls) = match kind {
+        HookKind::Return => (true, false),
+        HookKind::Exit => (false, true),
+        HookKind::Entry | HookKind::Tap | HookKind::Lift => (false, false),
+    };
     Needs {
         registers: registers.map(|number| convention.register(number)).collect(),
-        stack: match function.kind {
-            HookKind::Return => true,
-            HookKind::Entry | HookKind::Exit | HookKind::Tap | HookKind::Lift => false,
-        },
+        stack,
+        calls,
     }
 }
 

@@ -2,10 +2,12 @@
 //!
 //! A room has a table of the library's functions and a finder, which turns an image into a plan; `rooms` lists them.
 //! The rest is shared: `function` is how a table describes a function, `hooks` makes hooks of those that are found,
-//! `coverage` says whether they are enough, and `traces` recognises libraries that have no room by the marks they
+//! `exit` makes those that need no
+//! return probe, `coverage` says whether they are enough, and `traces` recognises libraries that have no room by the marks they
 //! leave.
 
 pub(crate) mod coverage;
+pub(crate) mod exit;
 pub(crate) mod family;
 pub(crate) mod found;
 pub(crate) mod function;
@@ -16,5 +18,6 @@ pub(crate) mod library;
 pub(crate) mod linkage;
 pub(crate) mod openssl;
 pub(crate) mod rooms;
+mod surroundings;
 pub(crate) mod traces;
 pub(crate) mod version;

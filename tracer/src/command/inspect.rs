@@ -256,7 +256,7 @@ impl PlanLine {
             version: version(&plan.library),
             build_id: plan.build_id.to_string(),
             machine: plan.machine.name(),
-            functions: plan.hooks.iter().map(FunctionLine::new).collect(),
+            functions: placed(plan).map(FunctionLine::new).collect(),
             absent: plan.absent.clone(),
             addresses: addresses(plan),
             negotiated: negotiated(&plan.facts),
@@ -395,7 +395,7 @@ fn unseen(plan: &ProbePlan, beside: &Plans) -> Vec<String> {
     let is_gnutls = plan.library.family == Family::GnuTls;
     let always = if is_gnutls { UNSEEN_OF_GNUTLS } else { UNSEEN };
     let mut unseen = vec![always.to_owned()];
-    if !is_gnutls && plan.hooks.iter().filter(carries_plaintext).any(is_public) {
+    if !is_gnutls && placed(plan).filter(carries_plaintext).any(is_public) {
         unseen.push(UNSEEN_BEHIND.to_owned());
     }
     unseen.extend(

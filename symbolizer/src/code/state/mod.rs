@@ -1,4 +1,8 @@
-//! Executes operations on abstract values, along one path through a function.
+//! Executes operations on abstract values, along one path through a function or along all that meet.
+
+mod everything;
+
+use std::collections::BTreeMap;
 
 use crate::code::convention::{Convention, Register};
 use crate::code::facts::{Equality, Facts};
@@ -8,6 +12,7 @@ use crate::code::step::{Step, When};
 use crate::code::value::{Field, Value};
 use crate::elf::address::Vaddr;
 
+/// How many registers a machine has at most, as they are numbered.
 const REGISTERS: usize = 32;
 
 /// Says what a function is followed for, which decides what is assumed of it and what it may do.
@@ -21,6 +26,12 @@ pub(super) enum Purpose {
     },
     /// For what becomes of its arguments. It may do anything, take every branch, and change all memory.
     Arguments,
+    /// For what holds at each of its instructions, on all paths to it. It may do anything, but calls change only those
+    /// places on its stack that they can find.
+    Everything {
+        /// The argument whose derivatives must not get lost.
+        tracked: Option<usize>,
+    },
 }
 
 /// Holds what is known at one place of one path.
@@ -35,6 +46,8 @@ pub(super) struct State {
     flags: (Value, Value),
     facts: Facts,
     stored: [Value; 2],
+    /// What arguments were compared with and are equal to: so many of their lower bytes, and the number.
+    equal: BTreeMap<usize, (u8, u64)>,
 }
 
 impl State {
@@ -50,6 +63,7 @@ impl State {
             flags: (Value::Unknown, Value::Unknown),
             facts: Facts::new(typed),
             stored: [Value::Unknown; 2],
+            equal: BTreeMap::new(),
         };
         for (register, value) in convention.arguments.iter().zip(arguments) {
             state.set(*register, *value);
@@ -73,10 +87,18 @@ impl State {
             Operation::SetSigned { to, from, width } => self.set(to, self.read(from, width).sign_extended(width)),
             Operation::Store { to, from, width } => self.store(to, self.read(from, width), width)?,
             // A jump to anywhere is one by a table.
-            Operation::Overwrite | Operation::Odd | Operation::Jump(Destination::Unknown) if self.is_for_fields() => {
+            Operation::Overwrite { .. }
+            | Operation::Odd
+            | Operation::Jump(Destination::Unknown)
+            | Operation::JumpThrough(_)
+                if self.is_for_fields() =>
+            {
                 return None;
             }
-            Operation::Overwrite => {}
+            Operation::Overwrite { to, width, from } => self.overwrite(to, width, from)?,
+            Operation::SetPerhaps { to, from, width } => self.set_perhaps(to, from, width),
+            Operation::Add { to, with, width } => self.add(to, with, width),
+            Operation::Compute { to, from } => self.compute(to, from),
             Operation::Push(from) => self.push(from)?,
             Operation::Pop(to) => self.pop(to)?,
             Operation::Compare { left, right, width } => {
@@ -84,7 +106,7 @@ impl State {
             }
             Operation::Test { left, right, width } => self.test(left, right, width),
             Operation::Spoil(registers) => self.spoil(registers),
-            Operation::SetIf { to, .. } if !self.is_for_fields() => self.set(to, Value::Unknown),
+            Operation::SetIf { to, from, width, .. } if !self.is_for_fields() => self.set_perhaps(to, from, width),
             Operation::SetIf { when, to, from, width } => {
                 let when = self.by_flags(when);
                 return Some(Step::SetIf { when, to, from, width });
@@ -104,7 +126,9 @@ impl State {
                 return Some(Step::Branch { when, target });
             }
             Operation::Jump(target) => return Some(Step::Jump(target)),
+            Operation::JumpThrough(_) => return Some(Step::Jump(Destination::Unknown)),
             Operation::Call(target) => return Some(Step::Call(target)),
+            Operation::CallThrough(_) => return Some(Step::Call(Destination::Unknown)),
             // A return takes its address from where the call left it, or control is lost.
             Operation::Return => {
                 let returns = !self.is_for_fields() || self.is_at_return_address();
@@ -119,13 +143,16 @@ impl State {
     /// The states in which a condition holds and does not, where that can be.
     pub(super) fn split(self, when: When) -> (Option<Self>, Option<Self>) {
         let When { condition, compared } = when;
-        let equality = if self.is_for_fields() {
-            self.facts.equality(compared)
-        } else {
-            Equality::Unknown
+        let equality = match (self.purpose, compared) {
+            (Purpose::Fields { .. }, _) => self.facts.equality(compared),
+            (Purpose::Everything { .. }, (Value::Constant(left), Value::Constant(right))) => {
+                Equality::Known(left == right)
+            }
+            (Purpose::Everything { .. } | Purpose::Arguments, _) => Equality::Unknown,
         };
         let (equal, unequal) = match (condition, equality) {
-            (Condition::Other, _) | (_, Equality::Unknown) => return (Some(self.clone()), Some(self)),
+            (Condition::Other | Condition::Signed(_), _) => return (Some(self.clone()), Some(self)),
+            (_, Equality::Unknown) => (Some(self.clone().with_equal(compared)), Some(self)),
             (_, Equality::Known(true)) => (Some(self), None),
             (_, Equality::Known(false)) => (None, Some(self)),
             (_, Equality::IfZero(field)) => (Some(self.clone().with(field, true)), Some(self.with(field, false))),
@@ -189,8 +216,17 @@ impl State {
     }
 
     const fn is_for_fields(&self) -> bool {
+        matches!(self.purpose, Purpose::Fields { .. })
+    }
+
+    const fn is_for_everything(&self) -> bool {
+        matches!(self.purpose, Purpose::Everything { .. })
+    }
+
+    /// Returns whether what is on the stack is known.
+    const fn has_stack(&self) -> bool {
         match self.purpose {
-            Purpose::Fields { .. } => true,
+            Purpose::Fields { .. } | Purpose::Everything { .. } => true,
             Purpose::Arguments => false,
         }
     }
@@ -210,7 +246,7 @@ impl State {
         match from {
             Source::Constant(number) => Value::Constant(number),
             Source::Register(register) => self.register(register),
-            Source::Address(memory) => self.base(memory).plus(memory.offset),
+            Source::Address(memory) => self.address(memory),
             Source::Memory(memory) => self.load(memory, width),
         }
         .truncated(width)
@@ -221,31 +257,35 @@ impl State {
     }
 
     fn load(&self, from: Memory, width: u8) -> Value {
-        if !self.is_for_fields() {
+        if !self.has_stack() {
             return Value::Unknown;
         }
-        match self.base(from) {
-            Value::Field(field) => field.load(from.offset, width).map_or(Value::Unknown, Value::Field),
+        let loaded = match self.base(from) {
+            Value::Field(field) => field.load(from.offset, width),
+            Value::Derived(derived) => derived.load(from.offset, width),
             Value::Stack(at) => {
                 let at = at.checked_add(from.offset);
-                at.map_or(Value::Unknown, |at| self.stack.load(at, width))
+                return at.map_or(Value::Unknown, |at| self.load_stack(at, width));
             }
-            Value::Unknown | Value::Constant(_) => Value::Unknown,
-        }
+            Value::Unknown | Value::Constant(_) | Value::Frame(_) | Value::Possible(_) => None,
+        };
+        loaded.map_or_else(|| self.load_anywhere(from), Value::Field)
     }
 
     fn store(&mut self, to: Memory, value: Value, width: u8) -> Option<()> {
-        if !self.is_for_fields() {
-            return Some(());
-        }
-        match self.base(to) {
-            Value::Stack(at) => self.stack.store(at.checked_add(to.offset)?, value, width),
-            Value::Field(field) if to.offset == 0 => {
+        match (self.purpose, self.base(to)) {
+            (Purpose::Arguments, _) => Some(()),
+            (_, Value::Stack(at)) => self.stack.store(at.checked_add(to.offset)?, value, width),
+            (Purpose::Fields { .. }, Value::Field(field)) if to.offset == 0 => {
                 let stored = field.as_argument()?.checked_sub(1)?;
                 *self.stored.get_mut(stored)? = value;
                 Some(())
             }
-            Value::Unknown | Value::Constant(_) | Value::Field(_) => None,
+            (Purpose::Fields { .. }, _) => None,
+            (Purpose::Everything { .. }, _) => {
+                self.store_anywhere(to, value);
+                Some(())
+            }
         }
     }
 
@@ -254,18 +294,18 @@ impl State {
         let stack = self.register(self.convention.stack).plus(-8);
         self.set(self.convention.stack, stack);
         match stack {
-            _ if !self.is_for_fields() => Some(()),
+            _ if !self.has_stack() => Some(()),
             Value::Stack(at) => self.stack.store(at, value, 8),
-            Value::Unknown | Value::Constant(_) | Value::Field(_) => None,
+            _ => None,
         }
     }
 
     fn pop(&mut self, to: Register) -> Option<()> {
         let stack = self.register(self.convention.stack);
         let value = match stack {
-            _ if !self.is_for_fields() => Value::Unknown,
-            Value::Stack(at) => self.stack.load(at, 8),
-            Value::Unknown | Value::Constant(_) | Value::Field(_) => return None,
+            _ if !self.has_stack() => Value::Unknown,
+            Value::Stack(at) => self.load_stack(at, 8),
+            _ => return None,
         };
         self.set(self.convention.stack, stack.plus(8));
         self.set(to, value);
@@ -276,6 +316,8 @@ impl State {
         let (left, right) = (self.read(left, width), self.read(right, width));
         let common = if left == right {
             left
+        } else if let (Value::Constant(left), Value::Constant(right)) = (left, right) {
+            Value::Constant(left & right)
         } else if [left, right].into_iter().any(|side| self.facts.is_zero(side)) {
             Value::Constant(0)
         } else {
@@ -286,16 +328,20 @@ impl State {
 
     /// Where no branch is decided, states that differ in their flags alone are the same.
     const fn set_flags(&mut self, flags: (Value, Value)) {
-        if self.is_for_fields() {
+        if self.has_stack() {
             self.flags = flags;
         }
     }
 
     fn spoil(&mut self, registers: u32) {
+        self.spoil_with(registers, Value::Unknown);
+    }
+
+    fn spoil_with(&mut self, registers: u32, value: Value) {
         self.flags = (Value::Unknown, Value::Unknown);
         for (number, register) in (0..).zip(&mut self.registers) {
             if registers.checked_shr(number).unwrap_or(0) & 1 == 1 {
-                *register = Value::Unknown;
+                *register = value;
             }
         }
     }

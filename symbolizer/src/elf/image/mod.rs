@@ -3,11 +3,13 @@
 //! This folder alone names the `object` crate. It reads executables and shared objects for 64-bit little-endian x86-64
 //! and aarch64; for others there is a [`Reason`].
 
+mod frames;
 mod headers;
 mod raw;
 mod relocations;
 mod symbols;
 
+pub(crate) use frames::Frames;
 pub use symbols::{Presence, Symbol, SymbolKind, Symbols};
 
 use object::elf;
@@ -150,6 +152,12 @@ impl<'data> Image<'data> {
 
     /// Returns the name of the symbol whose address the dynamic linker puts at an address.
     pub fn linked_name(&self, slot: Vaddr) -> Result<Option<&'data [u8]>, Error> {
+        let symbol = self.linked_symbol(slot)?;
+        Ok(symbol.and_then(|symbol| symbol.name_within(limits::SYMBOL_NAME)))
+    }
+
+    /// Returns the symbol whose address the dynamic linker puts at an address.
+    pub fn linked_symbol(&self, slot: Vaddr) -> Result<Option<Symbol<'data>>, Error> {
         let tables = self
             .sections
             .iter()
@@ -157,8 +165,7 @@ impl<'data> Image<'data> {
         for section in tables {
             let bytes = self.section_bytes(section, "relocation table")?;
             if let Some(index) = relocations::symbol_at(bytes, self.machine, slot)? {
-                let symbol = self.symbols(Table::Dynsym)?.nth(index);
-                return Ok(symbol.and_then(|symbol| symbol.name_within(limits::SYMBOL_NAME)));
+                return Ok(self.symbols(Table::Dynsym)?.nth(index));
             }
         }
         Ok(None)
@@ -179,6 +186,19 @@ impl<'data> Image<'data> {
             let bytes = self.section_bytes(section, "relocation table").ok()?;
             relocations::relative_at(bytes, self.machine, place).ok().flatten()
         })
+    }
+
+    /// Returns where functions begin, as far as the image's table for unwinding says it.
+    pub(crate) fn frames(&self) -> Frames<'data> {
+        let header = self
+            .headers
+            .iter()
+            .find(|header| header.p_type(LE) == elf::PT_GNU_EH_FRAME);
+        let table = header.and_then(|header| {
+            let section = header.data(LE, self.data).ok()?;
+            Frames::parse(section, Vaddr(header.p_vaddr(LE)))
+        });
+        table.unwrap_or_default()
     }
 
     /// Returns the name by which other images ask for this one.

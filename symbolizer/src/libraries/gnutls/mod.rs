@@ -8,16 +8,19 @@
 pub(crate) mod functions;
 mod receiving;
 
+use crate::cause::Cause;
 use crate::code::accessor;
 use crate::code::calls::calls_of;
+use crate::code::exits::Ways;
 use crate::code::{Destination, Field};
 use crate::elf::identity::BuildId;
 use crate::elf::image::Image;
 use crate::elf::machine::Machine;
 use crate::elf::survey::{Finding, Survey};
 use crate::error::Error;
-use crate::hook::Hook;
+use crate::hook::{Hook, HookKind, Role};
 use crate::libraries::coverage::incomplete;
+use crate::libraries::exit::exits_of;
 use crate::libraries::family::Family;
 use crate::libraries::found::Found;
 use crate::libraries::function::WORD;
@@ -53,6 +56,10 @@ pub(crate) fn find(image: &Image<'_>, survey: &Survey) -> Result<Found, Error> {
         let Operand { place, .. } = hook.operands.object;
         hook.operands.transports = transports.map(|offset| Some(Operand::loaded(place, offset?, WORD)));
     }
+    // A write that fails for now is one that the library will end.
+    let (exits, mut refused) = exits_of(image, &hooks, Ways::All, &|_| Vec::new());
+    refused.push((HookKind::Tap, Role::Read, Cause::FamilyUnsupported));
+    hooks.extend(exits);
     let versions = image.defined_versions()?;
     Ok(Found::Plan(Box::new(ProbePlan {
         library: Library {
@@ -64,6 +71,7 @@ pub(crate) fn find(image: &Image<'_>, survey: &Survey) -> Result<Found, Error> {
         build_id: BuildId::of(image),
         machine: image.machine(),
         hooks,
+        refused,
         absent,
         layout: Err(LayoutUnknown::NoBios),
         socket_name: None,

@@ -60,6 +60,8 @@ const COUNTED_BYTES: Outcome = Outcome {
 pub(crate) const READ_INTERNAL: &str = "ssl_read_internal";
 /// What `SSL_write` and its `_ex` forms share.
 pub(crate) const WRITE_INTERNAL: &str = "ssl_write_internal";
+/// What delivers the bytes of records.
+pub(crate) const READ_BYTES: &str = "ssl3_read_bytes";
 /// What must not share the function behind `SSL_read`.
 pub(crate) const PEEK: &str = "SSL_peek";
 
@@ -67,6 +69,16 @@ pub(crate) const PEEK: &str = "SSL_peek";
 pub(crate) const GREASE: &str = "SSL_CTX_set_grease_enabled";
 /// LibreSSL alone loads certificates from memory by this name, for its libtls.
 pub(crate) const VERIFY_MEMORY: &str = "SSL_CTX_load_verify_mem";
+
+/// The functions that return a table; those of fixed versions are there in some builds only.
+pub(crate) const METHODS: [&str; 6] = [
+    "TLS_method",
+    "TLS_server_method",
+    "TLS_client_method",
+    "TLSv1_2_method",
+    "TLSv1_2_server_method",
+    "TLSv1_2_client_method",
+];
 
 /// Functions that return fields of structures.
 pub(crate) const RBIO: &str = "SSL_get_rbio";
@@ -85,8 +97,13 @@ pub(crate) const BIO_SHUTDOWN: &str = "BIO_get_shutdown";
 pub(crate) const BIO_RETRY_REASON: &str = "BIO_get_retry_reason";
 pub(crate) const SOCKET_METHOD: &str = "BIO_s_socket";
 
+/// Returns the table of a connection's functions.
+pub(crate) const METHOD: &str = "SSL_get_ssl_method";
+/// Functions that set which function agrees on keys, taken from the table.
+pub(crate) const SETS_HANDSHAKE: [&str; 2] = ["SSL_set_accept_state", "SSL_set_connect_state"];
 /// The names to look for beside those of [`FUNCTIONS`].
-const OTHERS: [&str; 20] = [
+const OTHERS: [&str; 21] = [
+    READ_BYTES,
     READ_INTERNAL,
     WRITE_INTERNAL,
     PEEK,
@@ -111,7 +128,8 @@ const OTHERS: [&str; 20] = [
 
 /// Lists every name to look for.
 pub(crate) fn names() -> impl Iterator<Item = &'static str> {
-    FUNCTIONS.iter().map(|function| function.name).chain(OTHERS)
+    let functions = FUNCTIONS.iter().map(|function| function.name).chain(OTHERS);
+    functions.chain([METHOD]).chain(SETS_HANDSHAKE).chain(METHODS)
 }
 
 /// Returns the function of that name, and its place in the table.

@@ -129,7 +129,7 @@ impl Callers<'_, '_> {
 }
 
 /// Recognises the arguments of every form: the connection, the buffer and its length.
-fn is_buffer(arguments: &[Value; ARGUMENTS], length: impl Fn(Value) -> bool) -> bool {
+pub(super) fn is_buffer(arguments: &[Value; ARGUMENTS], length: impl Fn(Value) -> bool) -> bool {
     let [connection, buffer, bytes, ..] = *arguments;
     is_argument(connection, 0) && is_argument(buffer, 1) && length(bytes)
 }
@@ -149,8 +149,13 @@ fn is_size(value: Value) -> bool {
     is_argument(value, 2)
 }
 
+/// The length, whichever of the two it is.
+pub(super) fn is_size_or_length(value: Value) -> bool {
+    is_length(value)
+}
+
 /// The count goes to a variable of the caller's own.
-const fn is_local(value: Value) -> bool {
+pub(super) const fn is_local(value: Value) -> bool {
     matches!(value, Value::Stack(at) if at < 0)
 }
 

@@ -6,17 +6,21 @@
 pub(crate) mod crypto;
 pub(crate) mod functions;
 mod derived;
+mod exits;
 mod identify;
 mod internal;
+mod methods;
 mod offsets;
 mod socket_method;
+mod tap;
 
+use crate::cause::Cause;
 use crate::code::site::Tier;
 use crate::elf::identity::BuildId;
 use crate::elf::image::{Image, Presence, SymbolKind, Table};
 use crate::elf::survey::{Finding, Names, Survey, SymbolSource};
 use crate::error::Error;
-use crate::hook::{Hook, Proof, Role};
+use crate::hook::{Hook, HookKind, Proof, Role};
 use crate::libraries::coverage::incomplete;
 use crate::libraries::family::Family;
 use crate::libraries::found::Found;
@@ -55,19 +59,39 @@ pub(crate) fn find(image: &Image<'_>, survey: &Survey, crypto: Option<&Crypto>) 
     };
     let own = socket_method::name_distance(image, survey);
     let absent = absent(survey, &hooks);
+    let public: Vec<Hook> = hooks.iter().map(|(_, hook)| hook.clone()).collect();
+    let mut refused = Vec::new();
+    let mut others = Vec::new();
     if library.family == Family::OpenSsl {
         share(image, survey, &mut hooks);
+        match tap::reading(image, survey) {
+            Ok(taps) => others = taps,
+            Err(cause) => refused.push((HookKind::Tap, Role::Read, cause)),
+        }
+    } else {
+        refused.push((HookKind::Tap, Role::Read, Cause::FamilyUnsupported));
     }
+    let mut hooks: Vec<Hook> = hooks.into_iter().map(|(_, hook)| hook).collect();
+    let (exits, causes) = exits::exits(image, survey, &hooks, &public);
+    hooks.extend(others);
+    hooks.extend(exits);
+    refused.extend(causes);
     Ok(Found::Plan(Box::new(ProbePlan {
         library,
         build_id: BuildId::of(image),
         machine: image.machine(),
-        hooks: hooks.into_iter().map(|(_, hook)| hook).collect(),
+        hooks,
+        refused,
         absent,
         layout,
         socket_name: own.or_else(|| crypto.and_then(|crypto| crypto.socket_name)),
         facts,
     })))
+}
+
+/// Lists every name to look for.
+pub(crate) fn names() -> impl Iterator<Item = &'static str> {
+    functions::names().chain(tap::names())
 }
 
 /// Finds the hook of `BIO_write` alone, which a crypto library has without a TLS library.

@@ -45,7 +45,7 @@ pub use kinds::Kinds;
 pub use lifecycle::Lifecycle;
 pub use mappings::{Mappings, Watched};
 pub use needs::{Needs, Reach};
-pub use placement::Placement;
+pub use placement::{Placement, hooks_of};
 pub use probes::Probes;
 pub use ring::Ring;
 pub use rings::{Rings, Switch};

@@ -1,0 +1,275 @@
+//! What could be in a set of sites, and what is known of each node for that.
+
+use std::collections::BTreeSet;
+
+use super::{Body, Question};
+use crate::code::compared::{Failed, failures, zeros};
+use crate::code::finality::{Final, Found, finality};
+use crate::code::forward::Forward;
+use crate::code::graph::{End, Graph, Node};
+use crate::code::operation::{Memory, Operation};
+use crate::code::place::emulated;
+use crate::code::site::Tier;
+use crate::code::value::Value;
+use crate::elf::address::Vaddr;
+use crate::operand::Outcome;
+
+/// Is an instruction that could be a site, or one of its ways out.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Gate {
+    pub(super) node: usize,
+    /// Where the way leads, if only one of them counts.
+    pub(super) to: Option<usize>,
+    pub(super) tier: Tier,
+    /// Where the result is there.
+    pub(super) result: Found,
+    /// Whether only calls pass the instruction that fail by the function's own decision.
+    pub(super) is_rare: bool,
+}
+
+impl Gate {
+    /// Returns what it costs those calls that pass the instruction, whichever way they take. One hit that is stepped
+    /// costs twenty that are emulated; of what is rare, only much would cost anything.
+    pub(super) fn cost(&self) -> u64 {
+        let hit = match (self.tier, self.is_rare) {
+            (Tier::Emulated, false) => 20,
+            (Tier::Stepped, false) => 400,
+            (Tier::Emulated, true) => 2,
+            (Tier::Stepped, true) => 50,
+        };
+        // A plain site is easier to place.
+        let conditions = [self.to.is_some(), matches!(self.result, Found::Number(_))];
+        conditions
+            .into_iter()
+            .fold(hit, |cost: u64, has| cost.saturating_add(has.into()))
+    }
+}
+
+/// Holds what is known of a graph's ways.
+pub(super) struct Known {
+    /// What is known of the result before each node.
+    pub(super) results: Vec<Final>,
+    /// The ways whose calls only fail.
+    pub(super) failing: BTreeSet<(usize, usize)>,
+    /// The ways that no call takes that has been noted.
+    pub(super) unused: BTreeSet<(usize, usize)>,
+    /// The nodes that are passed by calls that need not fail.
+    common: Vec<bool>,
+    /// The nodes behind which the work is done.
+    done: Vec<bool>,
+}
+
+impl Known {
+    pub(super) fn of(body: &Body<'_>, outcome: Outcome) -> Self {
+        let (graph, before) = (&body.graph, &body.before);
+        let failed = failures(graph, before, outcome);
+        let results = finality(graph, before, &failed, outcome);
+        let failing = failing(graph, &results, &failed, outcome.width);
+        let unused = unused(body, &failing);
+        let mut known = Self {
+            common: Vec::new(),
+            done: done(body),
+            results,
+            failing: failing.union(&unused).copied().collect(),
+            unused,
+        };
+        known.common = common(graph, &known);
+        known
+    }
+
+    fn is_common(&self, node: usize) -> bool {
+        self.common.get(node) == Some(&true)
+    }
+}
+
+/// Lists all that could be in a set.
+pub(super) fn gates(body: &Body<'_>, known: &Known, question: &Question) -> Vec<Gate> {
+    let nodes = body.graph.nodes.iter().enumerate();
+    let nodes = nodes.filter(|(_, node)| node.at != question.noted_at);
+    nodes
+        .flat_map(|(index, node)| gates_of(body, known, index, node, question))
+        .collect()
+}
+
+/// Lists what a node could be in a set: a site, or one way out of a conditional jump.
+fn gates_of(body: &Body<'_>, known: &Known, index: usize, node: &Node, question: &Question) -> Vec<Gate> {
+    let gate = |at: usize, to| {
+        let is_done = known.done.get(at) == Some(&true);
+        let result = known
+            .results
+            .get(at)
+            .filter(|result| is_done || result.fails && question.fails_early);
+        Some(Gate {
+            node: index,
+            to,
+            tier: if node.end == Some(End::Return) {
+                Tier::Stepped
+            } else {
+                Tier::Emulated
+            },
+            result: result?.found(question.outcome.width)?,
+            is_rare: !known.is_common(index),
+        })
+    };
+    let is_emulated = body
+        .graph
+        .code
+        .from(node.at)
+        .is_some_and(|bytes| emulated(bytes).is_some());
+    if node.end != Some(End::Return) && !(is_emulated && node.end.is_none()) {
+        return Vec::new();
+    }
+    let whole = gate(index, None);
+    let is_branch = matches!(node.lifted.operations.last(), Some(Operation::Branch { .. }));
+    let forks = is_branch && node.jumps.first() != node.next.as_ref();
+    let ways = node.successors().filter(|_| forks && whole.is_none());
+    let ways = ways.filter_map(|to| gate(to, Some(to)));
+    whole.into_iter().chain(ways).collect()
+}
+
+/// The condition on which a conditional jump leads to a node, in the encoding of the machine.
+pub(super) fn condition(node: &Node, to: usize, bytes: &[u8]) -> Option<u8> {
+    let code = match bytes {
+        [short @ 0x70..=0x7f, ..] => short & 0xf,
+        [0x0f, near @ 0x80..=0x8f, ..] => near & 0xf,
+        _ => return None,
+    };
+    // The lowest bit negates it.
+    Some(if node.jumps.contains(&to) { code } else { code ^ 1 })
+}
+
+/// Lists the ways whose calls only fail.
+fn failing(graph: &Graph<'_>, results: &[Final], failed: &[Failed], width: u8) -> BTreeSet<(usize, usize)> {
+    let ways = graph.nodes.iter().enumerate();
+    let ways = ways.flat_map(|(from, node)| node.successors().map(move |to| (from, to)));
+    let only_fails = |way: &(usize, usize)| {
+        let (from, to) = *way;
+        results.get(to).is_some_and(|there| {
+            let is_failure = |failed: &Failed| failed.is(from, to) && there.is_known_by(failed, width);
+            there.fails || failed.iter().any(is_failure)
+        })
+    };
+    ways.filter(only_fails).collect()
+}
+
+/// Lists the ways on which the first argument is null, for which no call is noted, and those by a pointer to functions
+/// that always fail: such a one stands where a structure has no function.
+fn unused(body: &Body<'_>, failing: &BTreeSet<(usize, usize)>) -> BTreeSet<(usize, usize)> {
+    let graph = &body.graph;
+    let is_by_pointer = |node: usize| graph.nodes.get(node).is_some_and(|node| node.is_by_pointer);
+    let placeholders = failing.iter().filter(|(from, _)| is_by_pointer(*from)).copied();
+    let is_object = |node: usize, register| {
+        let state = body.forward.state(node);
+        let argument = state.and_then(|state| state.register(register).field()?.as_argument());
+        argument == Some(0)
+    };
+    let null = zeros(graph, &body.before).into_iter();
+    let null = null.filter(|(from, _, register)| is_object(*from, *register));
+    placeholders.chain(null.map(|(from, to, _)| (from, to))).collect()
+}
+
+/// For each node, whether calls pass it that need not fail.
+fn common(graph: &Graph<'_>, known: &Known) -> Vec<bool> {
+    let fails = |node: usize| known.results.get(node).is_none_or(|result| result.fails);
+    let (mut common, mut ahead) = (vec![false; graph.nodes.len()], vec![0]);
+    while let Some(index) = ahead.pop() {
+        match common.get_mut(index).filter(|_| !fails(index)) {
+            Some(known @ false) => *known = true,
+            Some(true) | None => continue,
+        }
+        let node = graph.nodes.get(index).into_iter();
+        let next = node.flat_map(Node::successors);
+        ahead.extend(next.filter(|to| !known.failing.contains(&(index, *to))));
+    }
+    common
+}
+
+/// For each node, whether whatever follows it calls nothing, and stores nothing but on the function's own stack and in the
+/// structures of its first argument.
+fn done(body: &Body<'_>) -> Vec<bool> {
+    let mut done = vec![true; body.graph.nodes.len()];
+    let works = |index: &usize| {
+        body.graph
+            .nodes
+            .get(*index)
+            .is_some_and(|node| works(body, *index, node))
+    };
+    let mut ahead: Vec<usize> = (0..done.len()).filter(works).collect();
+    while let Some(index) = ahead.pop() {
+        match done.get_mut(index) {
+            Some(known @ true) => *known = false,
+            Some(false) | None => continue,
+        }
+        ahead.extend(body.before.get(index).into_iter().flatten());
+    }
+    done
+}
+
+fn works(body: &Body<'_>, index: usize, node: &Node) -> bool {
+    let Some(state) = body.forward.state(index) else {
+        return false;
+    };
+    let is_own = |to: Memory, width: u8| {
+        let address = state.address(to);
+        if let Value::Stack(at) = address {
+            return at.saturating_add(width.into()) <= 0;
+        }
+        address.is_from(0) || is_from_structure(to.base.map(|base| state.register(base)))
+    };
+    let works = |operation: &Operation| match *operation {
+        Operation::Store { to, width, .. } => !is_own(to, width),
+        Operation::Overwrite { .. } => true,
+        Operation::Call(_) | Operation::CallThrough(_) => node.end != Some(End::Stop),
+        Operation::Set { .. }
+        | Operation::SetSigned { .. }
+        | Operation::SetIf { .. }
+        | Operation::SetPerhaps { .. }
+        | Operation::Add { .. }
+        | Operation::Compute { .. }
+        | Operation::Push(_)
+        | Operation::Pop(_)
+        | Operation::Compare { .. }
+        | Operation::Test { .. }
+        | Operation::Branch { .. }
+        | Operation::BranchOn { .. }
+        | Operation::Jump(_)
+        | Operation::JumpThrough(_)
+        | Operation::Return
+        | Operation::Trap
+        | Operation::Odd
+        | Operation::Opaque
+        | Operation::Spoil(_) => false,
+    };
+    matches!(node.end, Some(End::Jump(_))) || node.lifted.operations.iter().any(works)
+}
+
+/// Returns whether an address is loaded from the structure that is the first argument.
+fn is_from_structure(base: Option<Value>) -> bool {
+    let field = base.and_then(Value::field);
+    field.is_some_and(|field| field.one().is_some() || field.two().is_some())
+}
+
+/// For each node, whether nothing but the function's own entry leads there.
+///
+/// A jump away with no frame left is one to another function, which others may call as well, unless it stays within the
+/// function's stated bounds.
+pub(super) fn own(graph: &Graph<'_>, forward: &Forward, question: &Question) -> Vec<bool> {
+    let end = question.entry.checked_add(question.size).unwrap_or(question.entry);
+    let is_within = |at: Vaddr| (question.entry..end).contains(&at);
+    let (mut own, mut ahead) = (vec![false; graph.nodes.len()], vec![0]);
+    while let Some(index) = ahead.pop() {
+        match own.get_mut(index) {
+            Some(known @ false) => *known = true,
+            Some(true) | None => continue,
+        }
+        let Some(node) = graph.nodes.get(index) else { continue };
+        let stays = |to: &usize| {
+            let has_frame = forward.depth(graph, *to) != Some(0);
+            let target = graph.nodes.get(*to).map(|node| node.at);
+            has_frame && !node.is_by_pointer || target.is_some_and(is_within)
+        };
+        ahead.extend(node.next);
+        ahead.extend(node.jumps.iter().copied().filter(stays));
+    }
+    own
+}

@@ -1,0 +1,306 @@
+//! What holds at each instruction of a whole function, on all paths to it.
+//!
+//! Following each path does not scale to functions of a thousand instructions, so here states are joined where paths
+//! meet, until nothing changes. The instructions are those that [`State`] executes elsewhere too. A branch that compares
+//! numbers is decided; all others are taken both ways.
+//!
+//! A function with a jump table, an odd stack pointer, or code that overlaps is refused, with the [`Cause`].
+
+mod callee;
+mod graph;
+pub(crate) mod places;
+pub(crate) mod uses;
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::bytes::Code;
+use super::convention::Convention;
+use super::lift::lift;
+use super::operation::{Destination, Operation};
+use super::state::{Purpose, State};
+use super::step::Step;
+use super::value::{Field, Value};
+use crate::cause::Cause;
+use crate::elf::address::Vaddr;
+use crate::limits;
+
+pub(crate) use callee::{Callee, read_arguments};
+use graph::{Graph, ends_in_call};
+
+/// Is where a function lies: all code around it, and where functions begin there, as far as that is known.
+#[derive(Clone, Copy)]
+pub(crate) struct Function<'a> {
+    /// All bytes that may be code of the function.
+    pub(crate) code: Code<'a>,
+    /// Returns whether a function begins at an address, or a part of one.
+    pub(crate) is_start: &'a dyn Fn(Vaddr) -> bool,
+    /// Returns what is known of a called function.
+    pub(crate) callee: &'a dyn Fn(Destination) -> Callee,
+}
+
+impl Function<'_> {
+    fn begins(self, at: Vaddr) -> bool {
+        (self.is_start)(at)
+    }
+
+    /// Returns whether a jump leads to another function, or to a part of this one that lies elsewhere.
+    fn leaves(self, at: Vaddr) -> bool {
+        self.begins(at) || !self.code.contains(at)
+    }
+
+    /// Returns whether nothing of the function lies at an address behind its code: at most what fills the space up to
+    /// the next one.
+    fn ends(self, mut at: Vaddr) -> bool {
+        loop {
+            if self.leaves(at) {
+                return true;
+            }
+            let filler = lift(self.code, at).filter(|lifted| lifted.operations == [Operation::Spoil(0)]);
+            let Some(next) = filler.and_then(|lifted| at.checked_add(lifted.length)) else {
+                return false;
+            };
+            // Functions begin at multiples of 16 bytes.
+            if next.0 >> 4 != at.0 >> 4 && !self.begins(next) {
+                return false;
+            }
+            at = next;
+        }
+    }
+}
+
+/// Holds what is known at the instructions of a function that can be executed.
+pub(crate) struct Fixpoint<'a> {
+    function: Function<'a>,
+    graph: Graph,
+    /// The states where paths begin or meet.
+    states: BTreeMap<Vaddr, State>,
+}
+
+/// Analyses a function that is entered in a state.
+pub(super) fn fixpoint<'a>(function: Function<'a>, entry: &State) -> Result<Fixpoint<'a>, Cause> {
+    let mut parts = BTreeSet::new();
+    loop {
+        let graph = Graph::decode(function, entry.at, &parts)?;
+        let mut settling = Settling {
+            function,
+            graph: &graph,
+            states: BTreeMap::from([(entry.at, entry.clone())]),
+            waiting: BTreeSet::from([entry.at]),
+            steps: limits::FUNCTION_STEPS,
+        };
+        match settling.settle(entry.at) {
+            Ok(()) => {
+                let states = settling.states;
+                return Ok(Fixpoint {
+                    function,
+                    graph,
+                    states,
+                });
+            }
+            Err(Unsettled::Refused(cause)) => return Err(cause),
+            Err(Unsettled::Elsewhere(part)) => {
+                if !function.code.contains(part) {
+                    return Err(Cause::ComputedJump(part));
+                }
+                if parts.len() == limits::FUNCTION_PARTS || !parts.insert(part) {
+                    return Err(Cause::TooLarge(entry.at));
+                }
+            }
+        }
+    }
+}
+
+/// Returns how many operations of bytes that are entered as a function can be executed, none if they are refused; for
+/// the fuzzer alone.
+pub(crate) fn reached(code: Code<'_>) -> usize {
+    let arguments = [0, 1, 2, 3, 4, 5].map(|index| Value::Field(Field::argument(index)));
+    let purpose = Purpose::Everything { tracked: Some(1) };
+    let entry = State::new(code.address, Convention::of(code.machine), &arguments, purpose);
+    let function = Function {
+        code,
+        is_start: &|_| false,
+        callee: &|_| Callee::ANY,
+    };
+    let mut reached = 0_usize;
+    if let Ok(found) = fixpoint(function, &entry) {
+        found.visit(|_, _, _| reached = reached.saturating_add(1));
+    }
+    reached
+}
+
+impl Fixpoint<'_> {
+    /// Returns whether an instruction of the function begins at an address.
+    pub(super) fn contains(&self, at: Vaddr) -> bool {
+        self.graph.at(at).is_some()
+    }
+
+    /// Returns what is known of a called function.
+    fn callee(&self, to: Destination) -> Callee {
+        (self.function.callee)(to)
+    }
+
+    /// Hands every operation that can be executed to a visitor, with its instruction's address and the state before
+    /// the operation.
+    pub(super) fn visit(&self, mut visitor: impl FnMut(Vaddr, Operation, &State)) {
+        for state in self.states.values() {
+            self.visit_block(state.clone(), &mut visitor);
+        }
+    }
+
+    fn visit_block(&self, mut state: State, visitor: &mut impl FnMut(Vaddr, Operation, &State)) {
+        loop {
+            let Some(lifted) = self.graph.at(state.at) else { return };
+            for operation in &lifted.operations {
+                visitor(state.at, *operation, &state);
+                match state.step(*operation) {
+                    Some(Step::Next) => {}
+                    Some(Step::Call(to)) => call(&mut state, self.function, to),
+                    _ => return,
+                }
+            }
+            let Some(next) = state.at.checked_add(lifted.length) else {
+                return;
+            };
+            if self.graph.is_leader(next) {
+                return;
+            }
+            state.at = next;
+        }
+    }
+}
+
+/// Comes back from a call. What is called matters only if it is given an address that must not get lost.
+fn call(state: &mut State, function: Function<'_>, to: Destination) {
+    let callee = if state.gives_addresses() {
+        (function.callee)(to)
+    } else {
+        Callee::ANY
+    };
+    state.call_to(callee);
+}
+
+/// Says why states do not settle.
+enum Unsettled {
+    Refused(Cause),
+    /// A part of the function lies here, behind another function.
+    Elsewhere(Vaddr),
+}
+
+impl From<Cause> for Unsettled {
+    fn from(cause: Cause) -> Self {
+        Self::Refused(cause)
+    }
+}
+
+struct Settling<'a> {
+    function: Function<'a>,
+    graph: &'a Graph,
+    states: BTreeMap<Vaddr, State>,
+    /// Where paths begin or meet whose states have changed.
+    waiting: BTreeSet<Vaddr>,
+    steps: usize,
+}
+
+impl Settling<'_> {
+    fn settle(&mut self, entry: Vaddr) -> Result<(), Unsettled> {
+        while let Some(at) = self.waiting.pop_first() {
+            let Some(state) = self.states.get(&at).cloned() else {
+                continue;
+            };
+            self.block(state, entry)?;
+        }
+        Ok(())
+    }
+
+    /// Executes what follows until paths meet or part.
+    fn block(&mut self, mut state: State, entry: Vaddr) -> Result<(), Unsettled> {
+        loop {
+            let at = state.at;
+            self.steps = self.steps.checked_sub(1).ok_or(Cause::TooLarge(entry))?;
+            let graph = self.graph;
+            let lifted = graph.at(at).ok_or(Cause::NotUnderstood(at))?;
+            let next = at.checked_add(lifted.length).ok_or(Cause::NotUnderstood(at))?;
+            for operation in &lifted.operations {
+                let knows_stack = state.knows_stack();
+                let step = state.step(*operation).ok_or(if knows_stack {
+                    Cause::NotUnderstood(at)
+                } else {
+                    Cause::StackPointer(at)
+                })?;
+                match step {
+                    Step::Next => {}
+                    Step::Call(to) => call(&mut state, self.function, to),
+                    step @ (Step::Jump(_) | Step::Branch { .. } | Step::SetIf { .. } | Step::Return | Step::Trap) => {
+                        return self.part(state, step, next);
+                    }
+                }
+            }
+            if !state.knows_stack() {
+                return Err(Cause::StackPointer(at).into());
+            }
+            if self.function.ends(next) {
+                // A call that nothing follows never returns.
+                let never_returns = ends_in_call(lifted);
+                return never_returns.then_some(()).ok_or(Cause::NotUnderstood(at).into());
+            }
+            if self.graph.is_leader(next) {
+                self.arrive(state, next);
+                return Ok(());
+            }
+            state.at = next;
+        }
+    }
+
+    fn part(&mut self, state: State, step: Step, next: Vaddr) -> Result<(), Unsettled> {
+        let at = state.at;
+        match step {
+            Step::Branch { when, target } => {
+                let (taken, passed) = state.split(when);
+                if let Some(taken) = taken {
+                    self.jump(taken, target)?;
+                }
+                if let Some(passed) = passed {
+                    if self.function.ends(next) {
+                        return Err(Cause::NotUnderstood(at).into());
+                    }
+                    self.arrive(passed, next);
+                }
+                Ok(())
+            }
+            Step::Jump(Destination::Code(target)) => self.jump(state, target),
+            // Another function returns to our caller.
+            Step::Jump(Destination::Slot(_) | Destination::Unknown) if state.is_at_return_address() => Ok(()),
+            Step::Jump(Destination::Slot(_) | Destination::Unknown) => Err(Cause::ComputedJump(at).into()),
+            Step::Return if state.is_at_return_address() => Ok(()),
+            Step::Return => Err(Cause::StackPointer(at).into()),
+            Step::Trap => Ok(()),
+            Step::Next | Step::Call(_) | Step::SetIf { .. } => Err(Cause::NotUnderstood(at).into()),
+        }
+    }
+
+    /// Goes on at the target of a jump, unless that is another function, which returns to our caller.
+    fn jump(&mut self, state: State, target: Vaddr) -> Result<(), Unsettled> {
+        if self.graph.at(target).is_some() {
+            self.arrive(state, target);
+            Ok(())
+        } else if state.is_at_return_address() {
+            Ok(())
+        } else {
+            Err(Unsettled::Elsewhere(target))
+        }
+    }
+
+    fn arrive(&mut self, mut state: State, at: Vaddr) {
+        state.at = at;
+        let changed = match self.states.get_mut(&at) {
+            Some(known) => known.join(&state),
+            None => self.states.insert(at, state).is_none(),
+        };
+        if changed {
+            self.waiting.insert(at);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

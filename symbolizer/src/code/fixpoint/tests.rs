@@ -1,0 +1,213 @@
+use super::*;
+use crate::code::convention::Convention;
+use crate::code::state::Purpose;
+use crate::code::value::{Field, Value};
+use crate::elf::machine::Machine;
+
+const RAX: u8 = 0;
+const RCX: u8 = 1;
+const RDX: u8 = 2;
+const RBX: u8 = 3;
+const RSI: u8 = 6;
+
+/// The second argument, which is tracked.
+const TRACKED: usize = 1;
+const BASE: u64 = 0x1000;
+
+fn argument(index: usize) -> Value {
+    Value::Field(Field::argument(index))
+}
+
+/// Analyses code, and hands all operations that can be executed to a visitor.
+fn analysed_with(
+    bytes: &[u8],
+    arguments: &[Value],
+    starts: &[u64],
+    visitor: impl FnMut(Vaddr, Operation, &State),
+) -> Result<(), Cause> {
+    let code = Code {
+        machine: Machine::X86_64,
+        bytes,
+        address: Vaddr(BASE),
+    };
+    let purpose = Purpose::Everything { tracked: Some(TRACKED) };
+    let entry = State::new(code.address, Convention::of(code.machine), arguments, purpose);
+    let is_start = |at: Vaddr| at.0.checked_sub(BASE).is_some_and(|at| starts.contains(&at));
+    let function = Function {
+        code,
+        is_start: &is_start,
+        callee: &|_| Callee::ANY,
+    };
+    fixpoint(function, &entry)?.visit(visitor);
+    Ok(())
+}
+
+fn visited(bytes: &[u8], visitor: impl FnMut(Vaddr, Operation, &State)) -> Result<(), Cause> {
+    analysed_with(bytes, &[0, 1, 2, 3, 4, 5].map(argument), &[], visitor)
+}
+
+fn analysed(bytes: &[u8]) -> Result<(), Cause> {
+    visited(bytes, |_, _, _| {})
+}
+
+/// Returns what a register holds where a function returns.
+fn returned(bytes: &[u8], register: u8) -> Vec<Value> {
+    let mut found = Vec::new();
+    visited(bytes, |_, operation, state| {
+        if operation == Operation::Return {
+            found.push(state.register(register));
+        }
+    })
+    .unwrap();
+    found
+}
+
+#[test]
+fn a_value_that_paths_agree_on_is_kept_and_no_other() {
+    // test edi,edi; je +5; mov eax,1; (or) mov eax,1; ret
+    let agreeing = [0x85, 0xff, 0x74, 7, 0xb8, 1, 0, 0, 0, 0xeb, 5, 0xb8, 1, 0, 0, 0, 0xc3];
+    assert_eq!(returned(&agreeing, RAX), [Value::Constant(1)]);
+    let mut differing = agreeing;
+    differing[12] = 2;
+    assert_eq!(returned(&differing, RAX), [Value::Unknown]);
+}
+
+#[test]
+fn a_branch_on_numbers_is_decided() {
+    // mov eax,0x17; cmp eax,0x16; je +2; mov ebx,eax; ret
+    let code = [0xb8, 0x17, 0, 0, 0, 0x83, 0xf8, 0x16, 0x74, 2, 0x89, 0xc3, 0xc3];
+    assert_eq!(returned(&code, RBX), [Value::Constant(0x17)]);
+    let mut equal = code;
+    equal[7] = 0x17;
+    assert_eq!(returned(&equal, RBX), [Value::Unknown]);
+}
+
+#[test]
+fn a_pointer_that_moves_in_a_loop_is_still_derived() {
+    // mov rbx,rsi; add rbx,rax; dec edx; jne back; ret
+    let code = [0x48, 0x89, 0xf3, 0x48, 0x01, 0xc3, 0xff, 0xca, 0x75, 0xf9, 0xc3];
+    let values = returned(&code, RBX);
+    assert!(values.len() == 1 && values[0].is_from(TRACKED), "{values:?}");
+    assert_eq!(returned(&code, RDX), [Value::Unknown]);
+}
+
+#[test]
+fn what_may_come_from_the_tracked_argument_is_never_forgotten() {
+    let codes: [(&[u8], u8); 6] = [
+        // test edi,edi; je +3; mov rsi,rdx; ret
+        (&[0x85, 0xff, 0x74, 3, 0x48, 0x89, 0xd6, 0xc3], RSI),
+        // xor rcx,rsi
+        (&[0x48, 0x31, 0xf1, 0xc3], RCX),
+        // movq xmm0,rsi; movq rcx,xmm0
+        (&[0x66, 0x48, 0x0f, 0x6e, 0xc6, 0x66, 0x48, 0x0f, 0x7e, 0xc1, 0xc3], RCX),
+        // movq xmm0,rsi; movups [rsp-0x18],xmm0; mov rcx,[rsp-0x18]
+        (
+            &[
+                0x66, 0x48, 0x0f, 0x6e, 0xc6, 0x0f, 0x11, 0x44, 0x24, 0xe8, 0x48, 0x8b, 0x4c, 0x24, 0xe8, 0xc3,
+            ],
+            RCX,
+        ),
+        // push rsi; xor ecx,ecx; add rcx,[rsp]; pop rdx
+        (&[0x56, 0x31, 0xc9, 0x48, 0x03, 0x0c, 0x24, 0x5a, 0xc3], RCX),
+        // call +0; the callee may return it
+        (&[0xe8, 0, 0, 0, 0, 0xc3], RAX),
+    ];
+    for (code, register) in codes {
+        let values = returned(code, register);
+        assert!(
+            values.iter().any(|value| value.may_be(Some(TRACKED))),
+            "{code:x?}: {values:?}"
+        );
+    }
+}
+
+#[test]
+fn a_call_changes_the_stack_above_an_address_that_it_is_given() {
+    let slots = |bytes: &[u8]| {
+        // sub rsp,0x28; mov [rsp+8],edx; ...; call; mov ebx,[rsp+8]; mov eax,[rsp+0x18]; add rsp,0x28; ret
+        let before = [
+            0x48, 0x83, 0xec, 0x28, 0xc7, 0x44, 0x24, 8, 7, 0, 0, 0, 0xc7, 0x44, 0x24, 0x18, 9, 0, 0, 0,
+        ];
+        let after = [
+            0xe8, 0, 1, 0, 0, 0x8b, 0x5c, 0x24, 8, 0x8b, 0x44, 0x24, 0x18, 0x48, 0x83, 0xc4, 0x28, 0xc3,
+        ];
+        let code = [&before[..], bytes, &after].concat();
+        (returned(&code, RBX), returned(&code, RAX))
+    };
+    assert_eq!(slots(&[]), (vec![Value::Constant(7)], vec![Value::Constant(9)]));
+    // lea rdi,[rsp+0x10]
+    let above = [0x48, 0x8d, 0x7c, 0x24, 0x10];
+    assert_eq!(slots(&above), (vec![Value::Constant(7)], vec![Value::Unknown]));
+    // mov rdi,rsp
+    let below = [0x48, 0x89, 0xe7];
+    assert_eq!(slots(&below), (vec![Value::Unknown], vec![Value::Unknown]));
+}
+
+#[test]
+fn a_part_that_lies_behind_another_function_is_followed() {
+    // push rbx; jmp cold; (other function:) ret; cold: mov ebx,1; mov eax,ebx; pop rbx; ret
+    let code = [0x53, 0xeb, 1, 0xc3, 0xb8, 1, 0, 0, 0, 0x5b, 0xc3];
+    let mut returns = 0;
+    let visitor = |_, operation, _: &State| returns += usize::from(operation == Operation::Return);
+    analysed_with(&code, &[], &[0, 3, 4], visitor).unwrap();
+    assert_eq!(returns, 1);
+}
+
+#[test]
+fn a_jump_to_another_function_without_a_frame_is_not_followed() {
+    let code = [0xeb, 1, 0xc3, 0x06]; // jmp; ret; no instruction
+    assert!(analysed_with(&code, &[], &[0, 3], |_, _, _| {}).is_ok());
+    assert_eq!(analysed(&code).err(), Some(Cause::NotUnderstood(Vaddr(BASE + 3))));
+}
+
+#[test]
+fn what_cannot_be_followed_is_refused_with_the_place() {
+    let at = |distance| Vaddr(BASE + distance);
+    let codes: [(&[u8], Cause); 7] = [
+        (&[0x53, 0xff, 0xe0], Cause::ComputedJump(at(1))), // push; jmp rax
+        (&[0x53, 0xc3], Cause::StackPointer(at(1))),       // push; ret
+        (&[0x48, 0x83, 0xe4, 0xf0, 0xc3], Cause::StackPointer(at(0))), // and rsp,-16
+        (&[0x53, 0xeb, 0xfd], Cause::StackPointer(at(0))), // push in a loop
+        (&[0x0f, 0x05, 0xc3], Cause::NotUnderstood(at(0))), // syscall
+        (&[0x06], Cause::NotUnderstood(at(0))),
+        (&[0xb8, 0xeb, 0xfe, 0, 0, 0x74, 0xfa, 0xc3], Cause::Overlapping(at(0))), // je into mov
+    ];
+    for (code, cause) in codes {
+        assert_eq!(analysed(code).err(), Some(cause), "{code:x?}");
+    }
+}
+
+#[test]
+fn the_instructions_may_fill_their_limit_and_no_more() {
+    let mut code = vec![0x90; limits::FUNCTION_INSTRUCTIONS - 1];
+    code.push(0xc3);
+    assert!(analysed(&code).is_ok());
+    code.insert(0, 0x90);
+    assert_eq!(analysed(&code).err(), Some(Cause::TooLarge(Vaddr(BASE))));
+}
+
+#[test]
+fn the_parts_may_fill_their_limit_and_no_more() {
+    let function = |parts: usize| {
+        // push rbx; je to each part; pop rbx; ret; parts: pop rbx; ret
+        let mut code = vec![0x53];
+        for part in 0..parts {
+            code.extend([0x74, u8::try_from(2 * (parts - part - 1) + 2 + 2 * part).unwrap()]);
+        }
+        code.extend([0x5b, 0xc3]);
+        let first = code.len();
+        code.extend([0x5b, 0xc3].repeat(parts));
+        let starts: Vec<_> = (0..parts)
+            .map(|part| u64::try_from(first + 2 * part).unwrap())
+            .collect();
+        (code, starts)
+    };
+    for (parts, is_followed) in [(limits::FUNCTION_PARTS, true), (limits::FUNCTION_PARTS + 1, false)] {
+        let (code, starts) = function(parts);
+        assert_eq!(
+            analysed_with(&code, &[], &starts, |_, _, _| {}).is_ok(),
+            is_followed,
+            "{parts}"
+        );
+    }
+}

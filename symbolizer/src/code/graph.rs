@@ -1,0 +1,225 @@
+//! The instructions of a function as a graph.
+//!
+//! It is decoded by recursive descent from the entry, never by scanning bytes. Jumps are followed wherever they lead in
+//! the segment: to the part of the function that the compiler moved away, and into functions that it ends by jumping
+//! to, which are a part of it then. What cannot be followed refuses the whole.
+
+use std::collections::BTreeMap;
+
+use super::bytes::Code;
+
+use super::lift::lift;
+use super::operation::{Destination, Lifted, Operation};
+use crate::cause::Cause;
+use crate::elf::address::Vaddr;
+use crate::limits;
+
+/// What a graph asks of the image that its code is in.
+pub(crate) trait Surroundings {
+    /// Returns where the address leads that the dynamic linker puts here, if that is in the image.
+    fn linked(&self, slot: Vaddr) -> Option<Vaddr>;
+
+    /// Returns whether a call that leads there never comes back.
+    fn never_returns(&self, to: Destination) -> bool;
+
+    /// Reads an entry of a jump table.
+    fn offset_at(&self, place: Vaddr) -> Option<i32>;
+}
+
+/// Says how an instruction ends a path.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum End {
+    /// It returns to the caller.
+    Return,
+    /// It jumps out of what is followed.
+    Jump(Destination),
+    /// Nothing comes after it.
+    Stop,
+}
+
+/// Is one instruction of a graph. What comes after it is named by index.
+#[derive(Clone, Debug)]
+pub(super) struct Node {
+    pub(super) at: Vaddr,
+    pub(super) lifted: Lifted,
+    /// The next instruction, if it may be executed after this one.
+    pub(super) next: Option<usize>,
+    /// Where it may jump; more than one for a jump by a table.
+    pub(super) jumps: Vec<usize>,
+    /// Whether it jumps to an address that is loaded from a structure.
+    pub(super) is_by_pointer: bool,
+    pub(super) end: Option<End>,
+}
+
+impl Node {
+    pub(super) fn successors(&self) -> impl Iterator<Item = usize> {
+        self.next.into_iter().chain(self.jumps.iter().copied())
+    }
+}
+
+/// Holds the instructions that a function may execute.
+#[derive(Debug)]
+pub(crate) struct Graph<'data> {
+    pub(super) code: Code<'data>,
+    entry: Vaddr,
+    /// The first is the entry.
+    pub(super) nodes: Vec<Node>,
+    index: BTreeMap<Vaddr, usize>,
+}
+
+impl<'data> Graph<'data> {
+    /// Decodes a function. `code` reaches from the first byte of its segment to the last.
+    pub(crate) fn of(code: Code<'data>, entry: Vaddr, around: &impl Surroundings) -> Result<Self, Cause> {
+        let mut graph = Self {
+            code,
+            entry,
+            nodes: Vec::new(),
+            index: BTreeMap::new(),
+        };
+        let _entry = graph.node(entry)?;
+        graph.decode(0, around)?;
+        graph.is_sound()?;
+        Ok(graph)
+    }
+
+    /// Adds where an indirect jump leads: by a table, or to functions by a pointer.
+    pub(super) fn add_jumps(
+        &mut self,
+        from: usize,
+        targets: &[Vaddr],
+        is_by_pointer: bool,
+        around: &impl Surroundings,
+    ) -> Result<(), Cause> {
+        let first_new = self.nodes.len();
+        let mut jumps = targets
+            .iter()
+            .map(|target| self.node(*target))
+            .collect::<Result<Vec<_>, _>>()?;
+        jumps.sort_unstable();
+        jumps.dedup();
+        if let Some(node) = self.nodes.get_mut(from) {
+            node.jumps = jumps;
+            node.is_by_pointer = is_by_pointer;
+            node.end = None;
+        }
+        self.decode(first_new, around)?;
+        self.is_sound()
+    }
+
+    /// Lists the nodes that may be executed right before each.
+    pub(super) fn predecessors(&self) -> Vec<Vec<usize>> {
+        let mut before = vec![Vec::new(); self.nodes.len()];
+        for (index, node) in self.nodes.iter().enumerate() {
+            for next in node.successors() {
+                if let Some(list) = before.get_mut(next) {
+                    list.push(index);
+                }
+            }
+        }
+        before
+    }
+
+    pub(super) const fn entry(&self) -> Vaddr {
+        self.entry
+    }
+
+    pub(super) fn node_at(&self, at: Vaddr) -> Option<usize> {
+        self.index.get(&at).copied()
+    }
+
+    /// Returns the index of the instruction at an address, which is decoded if it is new.
+    fn node(&mut self, at: Vaddr) -> Result<usize, Cause> {
+        if let Some(index) = self.index.get(&at) {
+            return Ok(*index);
+        }
+        if self.nodes.len() >= limits::GRAPH_INSTRUCTIONS {
+            return Err(Cause::TooLarge(at));
+        }
+        let lifted = lift(self.code, at).ok_or(Cause::NotUnderstood(at))?;
+        let index = self.nodes.len();
+        self.index.insert(at, index);
+        self.nodes.push(Node {
+            at,
+            lifted,
+            next: None,
+            jumps: Vec::new(),
+            is_by_pointer: false,
+            end: None,
+        });
+        Ok(index)
+    }
+
+    /// Decodes what can be reached from the instructions that are new.
+    fn decode(&mut self, first_new: usize, around: &impl Surroundings) -> Result<(), Cause> {
+        let mut current = first_new;
+        while let Some(node) = self.nodes.get(current) {
+            let (at, length) = (node.at, node.lifted.length);
+            let after = at.checked_add(length).ok_or(Cause::NotUnderstood(at))?;
+            let last = node.lifted.operations.last().copied();
+            let (falls, target, end) = ways(last, at, around)?;
+            let next = falls.then(|| self.node(after)).transpose()?;
+            let jump = target.map(|target| self.node(target)).transpose()?;
+            if let Some(node) = self.nodes.get_mut(current) {
+                node.next = next;
+                node.jumps.extend(jump);
+                node.end = end;
+            }
+            current = current.saturating_add(1);
+        }
+        Ok(())
+    }
+
+    /// Refuses instructions that share bytes: one of them is read from the wrong place.
+    fn is_sound(&self) -> Result<(), Cause> {
+        let mut end = Vaddr(0);
+        for (at, index) in &self.index {
+            if *at < end {
+                return Err(Cause::Overlapping(*at));
+            }
+            let length = self.nodes.get(*index).map_or(0, |node| node.lifted.length);
+            end = at.checked_add(length).ok_or(Cause::NotUnderstood(*at))?;
+        }
+        Ok(())
+    }
+}
+
+/// Returns whether the next instruction may come after one, where it jumps, and how it ends the path.
+fn ways(
+    last: Option<Operation>,
+    at: Vaddr,
+    around: &impl Surroundings,
+) -> Result<(bool, Option<Vaddr>, Option<End>), Cause> {
+    Ok(match last {
+        Some(Operation::Return) => (false, None, Some(End::Return)),
+        Some(Operation::Trap) => (false, None, Some(End::Stop)),
+        Some(Operation::Odd | Operation::Opaque) => return Err(Cause::NotUnderstood(at)),
+        Some(Operation::Call(to)) if around.never_returns(to) => (false, None, Some(End::Stop)),
+        Some(Operation::Branch { target, .. } | Operation::BranchOn { target, .. }) => (true, Some(target), None),
+        Some(Operation::Jump(Destination::Code(target))) => (false, Some(target), None),
+        Some(Operation::Jump(to @ Destination::Slot(slot))) => match around.linked(slot) {
+            Some(target) => (false, Some(target), None),
+            None => (false, None, Some(End::Jump(to))),
+        },
+        Some(Operation::Jump(Destination::Unknown) | Operation::JumpThrough(_)) => {
+            (false, None, Some(End::Jump(Destination::Unknown)))
+        }
+        Some(
+            Operation::Call(_)
+            | Operation::CallThrough(_)
+            | Operation::SetPerhaps { .. }
+            | Operation::Add { .. }
+            | Operation::Compute { .. }
+            | Operation::Set { .. }
+            | Operation::SetSigned { .. }
+            | Operation::SetIf { .. }
+            | Operation::Store { .. }
+            | Operation::Overwrite { .. }
+            | Operation::Push(_)
+            | Operation::Pop(_)
+            | Operation::Compare { .. }
+            | Operation::Test { .. }
+            | Operation::Spoil(_),
+        )
+        | None => (true, None, None),
+    })
+}

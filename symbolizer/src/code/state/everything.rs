@@ -1,0 +1,257 @@
+//! What operations do where all that may happen has to be known, not only what does.
+//!
+//! Addresses on the stack and those of the tracked argument are followed through what is not understood: there they
+//! become [`Value::Frame`] and [`Value::Possible`].
+
+use super::{Purpose, State};
+use crate::code::convention::Register;
+use crate::code::fixpoint::Callee;
+use crate::code::operation::{Inputs, Memory, Source};
+use crate::code::value::{Field, Value};
+use crate::operand::Place;
+
+impl State {
+    /// Returns the argument whose derivatives must not get lost.
+    pub(in crate::code) const fn tracked(&self) -> Option<usize> {
+        match self.purpose {
+            Purpose::Everything { tracked } => tracked,
+            Purpose::Fields { .. } | Purpose::Arguments => None,
+        }
+    }
+
+    /// Keeps what holds on this path and another to the same place; returns whether that is less.
+    pub(in crate::code) fn join(&mut self, other: &Self) -> bool {
+        let tracked = self.tracked();
+        let mut changed = self.stack.join(&other.stack, tracked);
+        let ours = self.registers.iter_mut().chain([&mut self.flags.0, &mut self.flags.1]);
+        let theirs = other.registers.iter().chain([&other.flags.0, &other.flags.1]);
+        for (ours, theirs) in ours.zip(theirs) {
+            let joined = ours.join(*theirs, tracked);
+            changed |= joined != *ours;
+            *ours = joined;
+        }
+        let before = self.equal.len();
+        self.equal
+            .retain(|argument, known| other.equal.get(argument) == Some(known));
+        changed || self.equal.len() != before
+    }
+
+    /// Notes that both are equal, if one is an argument.
+    pub(super) fn with_equal(mut self, compared: (Value, Value)) -> Self {
+        if let (Value::Field(field), Value::Constant(number)) | (Value::Constant(number), Value::Field(field)) =
+            compared
+            && let Some((argument, width)) = field.as_part_of_argument()
+            && self.is_for_everything()
+        {
+            self.equal.insert(argument, (width, number));
+        }
+        self
+    }
+
+    /// Returns what an argument that the function was entered with is known to be equal to: so many of its lower bytes,
+    /// and the number.
+    pub(in crate::code) fn equal_to(&self, argument: usize) -> Option<(u8, u64)> {
+        self.equal.get(&argument).copied()
+    }
+
+    /// Returns whether it is known where the stack pointer stands.
+    pub(in crate::code) fn knows_stack(&self) -> bool {
+        self.stack_pointer().is_some()
+    }
+
+    /// Returns where the stack pointer stands.
+    pub(in crate::code) fn stack_pointer(&self) -> Option<i64> {
+        match self.register(self.convention.stack) {
+            Value::Stack(at) => Some(at),
+            _ => None,
+        }
+    }
+
+    /// Returns what a called function finds on the stack by its arguments, if what comes from the tracked argument is
+    /// among it.
+    pub(in crate::code) fn found_by(&self, callee: Callee) -> Vec<Value> {
+        let lowest = self.given(callee).filter_map(Value::lowest_on_stack).min();
+        let found = lowest.map(|lowest| self.stack.slots_from(lowest).map(|(_, value, _)| value));
+        let found: Vec<_> = found.into_iter().flatten().collect();
+        let holds = found.iter().any(|value| value.may_be(self.tracked()));
+        if holds { found } else { Vec::new() }
+    }
+
+    /// Returns whether an address on the stack lies where a called function could find it by an earlier one's argument.
+    pub(in crate::code) fn is_exposed(&self, address: Value) -> bool {
+        matches!(address, Value::Stack(at) if self.stack.is_exposed(at))
+    }
+
+    /// Returns whether a called function is given what comes from the tracked argument.
+    pub(in crate::code) fn is_given_to(&self, callee: Callee) -> bool {
+        self.given(callee).any(|value| value.may_be(self.tracked()))
+    }
+
+    /// Returns whether what comes from the tracked argument lies between the stack pointer and an address.
+    pub(in crate::code) fn is_pushed(&self, frame: i64) -> bool {
+        let lowest = self.stack_pointer().unwrap_or(i64::MAX);
+        let mut pushed = self.stack.slots_from(lowest).take_while(|(at, ..)| *at < frame);
+        pushed.any(|(_, value, _)| value.may_be(self.tracked()))
+    }
+
+    /// Returns where an argument is that the function was entered with, or so many of its lower bytes.
+    pub(in crate::code) fn place_of(&self, argument: usize, width: u8) -> Option<Place> {
+        let is_it = |value: &Value| {
+            let part = value.field().and_then(Field::as_part_of_argument);
+            part.is_some_and(|(number, known)| number == argument && known >= width)
+        };
+        let register = (0..self.convention.general).find(|register| is_it(&self.register(*register)));
+        if let Some(register) = register {
+            return Some(self.convention.place(register));
+        }
+        let pointer = self.stack_pointer()?;
+        let slot = self.stack.slots_from(pointer).find(|(_, value, _)| is_it(value));
+        let distance = slot.and_then(|(at, ..)| at.checked_sub(pointer))?;
+        u16::try_from(distance).ok().map(Place::Stack)
+    }
+
+    /// Returns what a source of an operation has.
+    pub(in crate::code) fn value(&self, from: Source, width: u8) -> Value {
+        self.read(from, width)
+    }
+
+    /// Returns an address, as far as it is known.
+    pub(in crate::code) fn address(&self, memory: Memory) -> Value {
+        let moved = self.base(memory).plus(memory.offset);
+        match moved {
+            Value::Derived(_) if !self.is_for_everything() => return Value::Unknown,
+            _ if memory.base.is_some() || !self.is_for_everything() => return moved,
+            _ => {}
+        }
+        let mut parts = (0..).take_while(|number| memory.several.checked_shr((*number).into()).unwrap_or(0) != 0);
+        let parts = parts.by_ref().filter(|number| memory.several >> number & 1 == 1);
+        let parts = parts.map(|register| self.register(register));
+        let sum = parts.reduce(|sum, part| sum.moved(part, self.tracked()));
+        match sum {
+            Some(sum) => sum.plus(memory.offset),
+            None => Value::Constant(memory.offset.cast_unsigned()),
+        }
+    }
+
+    /// Returns what the inputs of an instruction that is not understood come to.
+    pub(in crate::code) fn mix(&self, from: Inputs) -> Value {
+        let registers =
+            (0..Register::BITS * 4).filter(|number| from.registers.checked_shr(*number).unwrap_or(0) & 1 == 1);
+        let registers = registers.filter_map(|number| Register::try_from(number).ok());
+        let loaded = from.memory.map(|(memory, width)| match self.base(memory) {
+            Value::Stack(at) => {
+                let at = at.saturating_add(memory.offset);
+                self.stack.load_any(at, width.into(), self.tracked())
+            }
+            _ => self.load_anywhere(memory),
+        });
+        let values = registers.map(|register| self.register(register)).chain(loaded);
+        Value::mixed(values, self.tracked())
+    }
+
+    /// Returns what lies at a place on the stack: what was stored there, or what that may be a part of.
+    pub(super) fn load_stack(&self, at: i64, width: u8) -> Value {
+        match self.stack.load(at, width) {
+            Value::Unknown if self.is_for_everything() => self.stack.load_any(at, width.into(), self.tracked()),
+            value => value,
+        }
+    }
+
+    /// Returns what a load gives that is no field's and of no certain place on the stack.
+    pub(super) fn load_anywhere(&self, from: Memory) -> Value {
+        if !self.is_for_everything() {
+            return Value::Unknown;
+        }
+        let lowest = self.address(from).lowest_on_stack();
+        let from_stack = lowest.map(|at| self.stack.load_any(at, u64::MAX, self.tracked()));
+        from_stack.unwrap_or(Value::Unknown)
+    }
+
+    /// Stores a value to a place that is not known.
+    pub(super) fn store_anywhere(&mut self, to: Memory, value: Value) {
+        let tracked = self.tracked();
+        match self.address(to).lowest_on_stack() {
+            Some(lowest) => self.stack.forget_from(lowest, tracked),
+            None => self.stack.forget_escaped(tracked),
+        }
+        self.stack.escape(value);
+    }
+
+    pub(super) fn overwrite(&mut self, to: Memory, width: Option<u8>, from: Inputs) -> Option<()> {
+        if !self.is_for_everything() {
+            return Some(());
+        }
+        let value = self.mix(from);
+        match (self.base(to), width) {
+            (Value::Stack(at), Some(width)) => self.stack.fill(at.checked_add(to.offset)?, width, value),
+            _ => {
+                self.store_anywhere(to, value);
+                Some(())
+            }
+        }
+    }
+
+    pub(super) fn set_perhaps(&mut self, to: Register, from: Source, width: u8) {
+        let value = if self.is_for_everything() {
+            let (kept, set) = (self.register(to).truncated(width), self.read(from, width));
+            kept.join(set, self.tracked())
+        } else {
+            Value::Unknown
+        };
+        self.set(to, value);
+    }
+
+    pub(super) fn add(&mut self, to: Register, with: Source, width: u8) {
+        let value = if self.is_for_everything() {
+            let (sum, amount) = (self.register(to), self.read(with, width));
+            sum.moved(amount, self.tracked()).truncated(width)
+        } else {
+            Value::Unknown
+        };
+        self.set(to, value);
+    }
+
+    pub(super) fn compute(&mut self, to: u32, from: Inputs) {
+        let value = if self.is_for_everything() {
+            self.mix(from)
+        } else {
+            Value::Unknown
+        };
+        self.spoil_with(to, value);
+    }
+
+    /// Returns whether a call from here gives addresses that must not get lost.
+    pub(in crate::code) fn gives_addresses(&self) -> bool {
+        let mut given = self.given(Callee::ANY);
+        given.any(|value| value.may_be(self.tracked()) || value.lowest_on_stack().is_some())
+    }
+
+    /// Forgets what a called function may have changed, and only that.
+    pub(in crate::code) fn call_to(&mut self, callee: Callee) {
+        let tracked = self.tracked();
+        let given: Vec<_> = self.given(callee).collect();
+        for argument in &given {
+            self.stack.escape(*argument);
+            // It may be an address on the stack as well.
+            if matches!(argument, Value::Possible(_)) {
+                self.stack.escape(Value::Frame(i64::MIN));
+            }
+        }
+        if callee.finds || given.iter().any(|value| value.lowest_on_stack().is_some()) {
+            self.stack.forget_escaped(tracked);
+        }
+        let returned = match given.first() {
+            Some(first) if callee.returns_first => *first,
+            _ => Value::mixed(given.iter().copied().filter(|value| value.may_be(tracked)), tracked),
+        };
+        self.spoil_with(self.convention.lost_in_calls, Value::Unknown);
+        self.set(self.convention.result, returned);
+    }
+
+    /// Returns what a called function takes in registers.
+    fn given(&self, callee: Callee) -> impl Iterator<Item = Value> {
+        let registers = self.convention.arguments.iter().enumerate();
+        let taken = registers.filter(move |(index, _)| callee.takes(*index));
+        taken.map(|(_, register)| self.register(*register))
+    }
+}

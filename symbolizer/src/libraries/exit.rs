@@ -1,0 +1,151 @@
+//! Makes hooks without a return probe of those that have one, where the ends of their calls are proven.
+
+use crate::cause::Cause;
+use crate::code::Field;
+use crate::code::bytes::Code;
+use crate::code::convention::Convention;
+use crate::code::exits::{Body, Ends, Found, Question, Spot, Ways};
+use crate::code::site::{self, Site, Tier};
+use crate::elf::address::Vaddr;
+use crate::elf::image::Image;
+use crate::hook::{ExitResult, ExitSite, Exits, Hook, HookKind, Role};
+use crate::libraries::hooks::needs_of;
+use crate::operand::{Operand, Place};
+
+/// Returns where an address may lead that a function has loaded from an argument.
+pub(crate) type Pointers<'a> = &'a dyn Fn(Field) -> Vec<Vaddr>;
+
+/// Makes the hook that does without a return probe what another does with one.
+fn exit_of(image: &Image<'_>, hook: &Hook, ways: Ways, pointers: Pointers<'_>) -> Result<Hook, Cause> {
+    let unknown = Cause::NotUnderstood(hook.address);
+    let code = segment_of(image, hook.address).ok_or(unknown)?;
+    let body = body_of(image, hook.address, pointers)?;
+    let begin = Code {
+        bytes: code.from(hook.address).ok_or(unknown)?,
+        address: hook.address,
+        ..code
+    };
+    let needs = needs_of(&hook.operands, HookKind::Exit, code.machine);
+    let site = site::choose(begin, hook.offset, &needs);
+    let entry_depth = body.depth_at(site.address).ok_or(Cause::StackPointer(site.address))?;
+    let ends = body.ends(&Question {
+        entry: hook.address,
+        size: hook.size,
+        noted_at: site.address,
+        outcome: hook.operands.result.ok_or(Cause::NoReturn(hook.address))?,
+        ways,
+        fails_early: needed_ways(hook.role) == Ways::Successful,
+    })?;
+    Ok(Hook {
+        kind: HookKind::Exit,
+        site,
+        exits: Some(Exits {
+            entry_depth,
+            sites: sites(image, &ends).ok_or(unknown)?,
+            ways: ends.ways,
+        }),
+        ..hook.clone()
+    })
+}
+
+/// Decodes a function whole.
+pub(crate) fn body_of<'data>(
+    image: &Image<'data>,
+    address: Vaddr,
+    pointers: Pointers<'_>,
+) -> Result<Body<'data>, Cause> {
+    let code = segment_of(image, address).ok_or(Cause::NotUnderstood(address))?;
+    Body::of(code, address, image, pointers)
+}
+
+/// Returns all the code of the segment that an address is in.
+fn segment_of<'data>(image: &Image<'data>, address: Vaddr) -> Option<Code<'data>> {
+    let segment = image.segments().containing(address)?;
+    Some(Code {
+        machine: image.machine(),
+        bytes: image.bytes_from(segment.address)?,
+        address: segment.address,
+    })
+}
+
+/// Makes the hooks without return probes of all hooks that have one, and says why there is none.
+///
+/// Reading and writing have such hooks for all their functions, or for none. `ways` says which calls have to be seen to
+/// end, beyond what a role needs.
+pub(crate) fn exits_of(
+    image: &Image<'_>,
+    hooks: &[Hook],
+    ways: Ways,
+    pointers: Pointers<'_>,
+) -> (Vec<Hook>, Vec<(HookKind, Role, Cause)>) {
+    let (mut exits, mut refused) = (Vec::new(), Vec::new());
+    for hook in hooks.iter().filter(|hook| hook.kind == HookKind::Return) {
+        let ways = if ways == Ways::All {
+            ways
+        } else {
+            needed_ways(hook.role)
+        };
+        match exit_of(image, hook, ways, pointers) {
+            Ok(exit) => exits.push(exit),
+            Err(cause) => refused.push((HookKind::Exit, hook.role, cause)),
+        }
+    }
+    let lacks = |role: Role| role.carries_plaintext() && refused.iter().any(|(_, refused, _)| *refused == role);
+    exits.retain(|exit| !lacks(exit.role));
+    (exits, refused)
+}
+
+/// Returns what the sites of a hook cost a call that does not fail by the function's own decision, in twentieths of a hit
+/// that the kernel emulates.
+pub(crate) fn cost(hook: &Hook) -> u64 {
+    let exits = hook.exits.iter().flat_map(|exits| &exits.sites);
+    let common = exits.filter(|exit| !exit.is_rare).map(|exit| exit.site.tier);
+    let cost = |tier| match tier {
+        Tier::Emulated => 20,
+        Tier::Stepped => 400,
+    };
+    common.chain([hook.site.tier]).map(cost).fold(0, u64::saturating_add)
+}
+
+/// Returns which calls a hook has to see the end of.
+const fn needed_ways(role: Role) -> Ways {
+    match role {
+        // What they mark as going on has an end, whatever it is.
+        Role::EarlyWrite | Role::Flush => Ways::All,
+        Role::Read
+        | Role::Write
+        | Role::EarlyRead
+        | Role::Sendfile
+        | Role::Descriptor
+        | Role::Bio
+        | Role::Handshake
+        | Role::Clear
+        | Role::End
+        | Role::Ciphertext => Ways::Successful,
+    }
+}
+
+fn sites(image: &Image<'_>, ends: &Ends) -> Option<Vec<ExitSite>> {
+    let convention = Convention::of(image.machine());
+    let site = |spot: &Spot| {
+        Some(ExitSite {
+            site: Site {
+                tier: spot.tier,
+                address: spot.at,
+                offset: image.segments().offset_of(spot.at)?,
+                instruction: spot.instruction,
+            },
+            depth: spot.depth,
+            result: match spot.result {
+                Found::Register(register, width) => {
+                    let place = Place::Register(convention.dwarf_number(register));
+                    ExitResult::In(Operand::at(place, width))
+                }
+                Found::Number(number) => ExitResult::Always(number),
+            },
+            when: spot.when,
+            is_rare: spot.is_rare,
+        })
+    };
+    ends.spots.iter().map(site).collect()
+}
