@@ -28,7 +28,8 @@ pub struct Hook {
     pub operands: Operands,
     /// What makes sure that the operands are right.
     pub proof: Proof,
-    /// Where calls end, for a hook of the kind [`HookKind::Exit`].
+    /// Where calls end, for a hook of the kind [`HookKind::Exit`]. For a [`HookKind::Lift`] whose operands are in a frame:
+    /// where the call at its site returns to, by which the frame is found.
     pub exits: Option<Exits>,
 }
 
@@ -164,6 +165,8 @@ pub enum Proof {
     /// The data flow from the public functions: all bytes for their caller pass the site, and on every path to it the
     /// operands are where they are said to be.
     DataFlow,
+    /// The functions that the public ones lead to store their arguments in the fields, and compare them with these.
+    Fields,
 }
 
 impl Proof {
@@ -174,6 +177,7 @@ impl Proof {
             Self::Interface => "public interface",
             Self::Callers => "code of its callers",
             Self::DataFlow => "data flow from the public functions",
+            Self::Fields => "what its code does with the fields",
         }
     }
 }

@@ -20,6 +20,8 @@ pub(crate) mod accessor;
 pub(crate) mod bytes;
 pub(crate) mod calls;
 pub(crate) mod convention;
+pub(crate) mod counter;
+pub(crate) mod effects;
 pub(crate) mod fixpoint;
 pub(crate) mod instruction;
 pub(crate) mod site;

@@ -47,6 +47,8 @@ pub(crate) struct Fixpoint {
     graph: Graph,
     /// The states where paths begin or meet.
     states: BTreeMap<Vaddr, State>,
+    /// The states with which the first path came there.
+    first: BTreeMap<Vaddr, State>,
 }
 
 /// Analyses a function that is entered in a state.
@@ -58,13 +60,14 @@ pub(super) fn fixpoint(function: Function<'_>, entry: &State) -> Result<Fixpoint
             function,
             graph: &graph,
             states: BTreeMap::from([(entry.at, entry.clone())]),
+            first: BTreeMap::from([(entry.at, entry.clone())]),
             waiting: BTreeSet::from([entry.at]),
             steps: limits::FUNCTION_STEPS,
         };
         match settling.settle(entry.at) {
             Ok(()) => {
-                let states = settling.states;
-                return Ok(Fixpoint { graph, states });
+                let Settling { states, first, .. } = settling;
+                return Ok(Fixpoint { graph, states, first });
             }
             Err(Unsettled::Refused(cause)) => return Err(cause),
             Err(Unsettled::Elsewhere(part)) => {
@@ -97,6 +100,23 @@ impl Fixpoint {
         for state in self.states.values() {
             self.visit_block(state.clone(), &mut visitor);
         }
+    }
+
+    /// Does the same with the state that the first path brings, so that the first round of a loop is seen as it is.
+    pub(super) fn visit_first(&self, mut visitor: impl FnMut(Vaddr, Operation, &State)) {
+        for state in self.first.values() {
+            self.visit_block(state.clone(), &mut visitor);
+        }
+    }
+
+    /// Returns whether an instruction of the function begins at an address.
+    pub(super) fn contains(&self, at: Vaddr) -> bool {
+        self.graph.at(at).is_some()
+    }
+
+    /// Returns the address behind an instruction.
+    pub(super) fn next(&self, at: Vaddr) -> Option<Vaddr> {
+        at.checked_add(self.graph.at(at)?.length)
     }
 
     fn visit_block(&self, mut state: State, visitor: &mut impl FnMut(Vaddr, Operation, &State)) {
@@ -138,6 +158,7 @@ struct Settling<'a> {
     function: Function<'a>,
     graph: &'a Graph,
     states: BTreeMap<Vaddr, State>,
+    first: BTreeMap<Vaddr, State>,
     /// Where paths begin or meet whose states have changed.
     waiting: BTreeSet<Vaddr>,
     steps: usize,
@@ -181,8 +202,8 @@ impl Settling<'_> {
                 return Err(Cause::StackPointer(at).into());
             }
             if self.function.ends(next) {
-                // A call that nothing follows never returns.
-                let never_returns = ends_in_call(lifted);
+                // A call that nothing but padding follows never returns.
+                let never_returns = ends_in_call(lifted) || lifted.operations == [Operation::Spoil(0)];
                 return never_returns.then_some(()).ok_or(Cause::NotUnderstood(at).into());
             }
             if self.graph.is_leader(next) {
@@ -236,7 +257,10 @@ impl Settling<'_> {
         state.at = at;
         let changed = match self.states.get_mut(&at) {
             Some(known) => known.join(&state),
-            None => self.states.insert(at, state).is_none(),
+            None => {
+                self.first.insert(at, state.clone());
+                self.states.insert(at, state).is_none()
+            }
         };
         if changed {
             self.waiting.insert(at);

@@ -43,6 +43,8 @@ pub(super) struct State {
     /// What was compared last.
     flags: (Value, Value),
     facts: Facts,
+    /// What an accessor has stored behind its second and third argument; of any other function, the field of a whole word
+    /// that was stored to last since the last call, and what.
     stored: [Value; 2],
 }
 
@@ -179,6 +181,17 @@ impl State {
         (known(returned), self.stored.map(known))
     }
 
+    /// The field of a whole word that was stored to last since the last call.
+    pub(super) fn last_stored(&self) -> Option<Field> {
+        let [to, _] = self.stored;
+        to.field().filter(|_| self.is_for_everything())
+    }
+
+    /// Where the stack pointer is.
+    pub(super) fn stack_pointer(&self) -> Value {
+        self.register(self.convention.stack)
+    }
+
     /// The fields that are zero on this path.
     pub(super) fn zeros(&self) -> Vec<Field> {
         self.facts.zeros()
@@ -281,6 +294,7 @@ impl State {
             }
             (Purpose::Fields { .. }, _) => None,
             (Purpose::Everything { .. }, _) => {
+                self.note_store(to, value, width);
                 self.store_anywhere(to, value);
                 Some(())
             }

@@ -60,6 +60,10 @@ const COUNTED_BYTES: Outcome = Outcome {
 pub(crate) const READ_INTERNAL: &str = "ssl_read_internal";
 /// What `SSL_write` and its `_ex` forms share.
 pub(crate) const WRITE_INTERNAL: &str = "ssl_write_internal";
+/// What tries again to send a record, up to OpenSSL 3.1.
+pub(crate) const WRITE_PENDING: &str = "ssl3_write_pending";
+/// What cuts into records what is written.
+pub(crate) const WRITE_BYTES: &str = "ssl3_write_bytes";
 /// What must not share the function behind `SSL_read`.
 pub(crate) const PEEK: &str = "SSL_peek";
 
@@ -85,10 +89,15 @@ pub(crate) const BIO_SHUTDOWN: &str = "BIO_get_shutdown";
 pub(crate) const BIO_RETRY_REASON: &str = "BIO_get_retry_reason";
 pub(crate) const SOCKET_METHOD: &str = "BIO_s_socket";
 
+/// Functions that return the tables of methods that connections may have.
+pub(crate) const METHODS: [&str; 3] = ["TLS_method", "TLS_server_method", "TLS_client_method"];
+
 /// The names to look for beside those of [`FUNCTIONS`].
-const OTHERS: [&str; 20] = [
+const OTHERS: [&str; 25] = [
     READ_INTERNAL,
     WRITE_INTERNAL,
+    WRITE_PENDING,
+    WRITE_BYTES,
     PEEK,
     GREASE,
     VERIFY_MEMORY,
@@ -107,6 +116,9 @@ const OTHERS: [&str; 20] = [
     BIO_SHUTDOWN,
     BIO_RETRY_REASON,
     SOCKET_METHOD,
+    METHODS[0],
+    METHODS[1],
+    METHODS[2],
 ];
 
 /// Lists every name to look for.

@@ -8,15 +8,17 @@ pub(crate) mod functions;
 mod derived;
 mod identify;
 mod internal;
+mod lifted;
 mod offsets;
 mod socket_method;
 
+use crate::cause::Cause;
 use crate::code::site::Tier;
 use crate::elf::identity::BuildId;
 use crate::elf::image::{Image, Presence, SymbolKind, Table};
 use crate::elf::survey::{Finding, Names, Survey, SymbolSource};
 use crate::error::Error;
-use crate::hook::{Hook, Proof, Role};
+use crate::hook::{Hook, HookKind, Proof, Role};
 use crate::libraries::coverage::incomplete;
 use crate::libraries::family::Family;
 use crate::libraries::found::Found;
@@ -54,19 +56,28 @@ pub(crate) fn find(image: &Image<'_>, survey: &Survey, crypto: Option<&Crypto>) 
         (layout(accessors, &library, &stated, crypto), accessors.facts())
     };
     let own = socket_method::name_distance(image, survey);
+    let socket_name = own.or_else(|| crypto.and_then(|crypto| crypto.socket_name));
     let absent = absent(survey, &hooks);
+    let lifted = match library.family {
+        Family::OpenSsl if has_copies(&hooks) => Err(Cause::SeveralCopies),
+        Family::OpenSsl if layout.is_err() || socket_name.is_none() => Err(Cause::NoSocketBio),
+        Family::OpenSsl => lifted::writing(image, survey),
+        _ => Err(Cause::FamilyUnsupported),
+    };
     if library.family == Family::OpenSsl {
         share(image, survey, &mut hooks);
     }
+    let refused = lifted.as_ref().err().map(|cause| (HookKind::Lift, Role::Write, *cause));
+    let hooks = hooks.into_iter().map(|(_, hook)| hook);
     Ok(Found::Plan(Box::new(ProbePlan {
         library,
         build_id: BuildId::of(image),
         machine: image.machine(),
-        hooks: hooks.into_iter().map(|(_, hook)| hook).collect(),
-        refused: Vec::new(),
+        hooks: hooks.chain(lifted.ok()).collect(),
+        refused: refused.into_iter().collect(),
         absent,
         layout,
-        socket_name: own.or_else(|| crypto.and_then(|crypto| crypto.socket_name)),
+        socket_name,
         facts,
     })))
 }
