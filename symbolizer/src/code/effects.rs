@@ -3,6 +3,7 @@
 use super::convention::Convention;
 use super::fixpoint::{Fixpoint, Function, fixpoint};
 use super::operation::{Destination, Operation, Source};
+use super::spilled;
 use super::state::{Purpose, State};
 use super::value::{Field, Value};
 use crate::cause::Cause;
@@ -72,7 +73,8 @@ pub(crate) fn effects_of(function: Function<'_>, entry: Vaddr) -> Result<Effects
     let arguments: [Value; ARGUMENTS] = std::array::from_fn(|index| Value::Field(Field::argument(index)));
     let purpose = Purpose::Everything { tracked: None };
     let entry = State::new(entry, Convention::of(function.code.machine), &arguments, purpose);
-    let found = fixpoint(function, &entry)?;
+    let places = spilled::places(&fixpoint(function, &entry)?);
+    let found = fixpoint(function, &entry.keeping(places))?;
     let mut effects = Effects::default();
     found.visit_first(|_, operation, state| effects.store(operation, state));
     found.visit(|at, operation, state| {

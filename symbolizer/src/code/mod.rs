@@ -11,6 +11,7 @@ mod flow;
 mod lift;
 mod operation;
 mod place;
+mod spilled;
 mod stack;
 mod state;
 mod step;

@@ -168,7 +168,7 @@ impl Value {
         match self {
             same if amount == 0 => same,
             Self::Stack(at) => at.checked_add(amount).map_or(Self::Frame(i64::MIN), Self::Stack),
-            Self::Frame(at) => Self::Frame(at.saturating_add(amount.min(0))),
+            Self::Frame(at) => Self::Frame(at.saturating_add(amount)),
             Self::Possible(argument) => Self::Possible(argument),
             Self::Field(_) | Self::Derived(_) => self
                 .derived()

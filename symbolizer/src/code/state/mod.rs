@@ -2,6 +2,8 @@
 
 mod everything;
 
+use std::collections::BTreeSet;
+
 use crate::code::convention::{Convention, Register};
 use crate::code::facts::{Equality, Facts};
 use crate::code::operation::{Condition, Destination, Memory, Operation, Source};
@@ -75,6 +77,14 @@ impl State {
             .map(|index| Value::Field(Field::argument(index)))
             .collect();
         Self::new(at, convention, &every, Purpose::Arguments)
+    }
+
+    /// The same state, in which nothing changes these places on the stack but what stores to them.
+    pub(super) fn keeping(self, places: BTreeSet<i64>) -> Self {
+        Self {
+            stack: Stack::keeping(places),
+            ..self
+        }
     }
 
     /// Executes one operation; `None` if the function cannot be followed any more.

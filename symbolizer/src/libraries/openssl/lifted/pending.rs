@@ -107,16 +107,29 @@ fn word(field: Field) -> Option<u16> {
 }
 
 impl Pending {
-    /// Returns whether a function stores the type and the buffer that it was given.
+    /// Returns whether a function stores to all fields, and to none anything but what it was given, as far as that is known.
     fn are_stored_by(self, effects: &Effects) -> bool {
         let stores = |offset: u16, width, is_it: fn(Value) -> bool| {
-            let stores = |store: &Store| match store.to {
-                Stored::Field(field) => field.one() == Some((offset, width)) && is_it(store.value),
+            let to_field = |store: &&Store| match store.to {
+                Stored::Field(field) => field.one() == Some((offset, width)),
                 Stored::Stack(_) => false,
             };
-            effects.stored.iter().any(stores)
+            let mut values = effects
+                .stored
+                .iter()
+                .filter(to_field)
+                .map(|store| store.value)
+                .peekable();
+            values.peek().is_some() && values.all(|value| value == Value::Unknown || is_it(value))
         };
-        let is_type = |value: Value| value.field().and_then(Field::as_part_of_argument) == Some((1, TYPE));
-        stores(self.kind, TYPE, is_type) && stores(self.buffer, WORD, |value| value.is_from(2))
+        let is_type = |value: Value| {
+            let own = value.field().and_then(Field::as_part_of_argument) == Some((1, TYPE));
+            own || value == Value::Constant(APPLICATION_DATA.into())
+        };
+        let is_number = |value: Value| !matches!(value, Value::Stack(_) | Value::Constant(_));
+        stores(self.kind, TYPE, is_type)
+            && stores(self.buffer, WORD, |value| value.is_from(2))
+            && stores(self.total, WORD, is_number)
+            && stores(self.returned, WORD, is_number)
     }
 }
