@@ -36,6 +36,8 @@ pub enum Cause {
     UnknownCall(Vaddr),
     /// The address of the buffer is stored where other code may find it.
     BufferStored(Vaddr),
+    /// A call is handed a place on the stack that the buffer's address lies in or above.
+    FrameHandedOver(Vaddr),
     /// Bytes are written to the buffer without a call.
     CopiedInline(Vaddr),
     /// A call copies bytes to the buffer, and no probe on it would be emulated.
@@ -78,6 +80,7 @@ impl fmt::Display for Cause {
             Self::Methods => f.write_str("the tables of its methods disagree or cannot be read"),
             Self::UnknownCall(at) => write!(f, "the call at {at} takes the buffer to unknown code"),
             Self::BufferStored(at) => write!(f, "the buffer's address is stored at {at}"),
+            Self::FrameHandedOver(at) => write!(f, "the call at {at} may find the buffer's address on the stack"),
             Self::CopiedInline(at) => write!(f, "bytes are written to the buffer at {at} without a call"),
             Self::NotEmulated(at) => write!(f, "the kernel does not emulate the call at {at}"),
             Self::BufferUnsure(at) => write!(f, "the call at {at} may copy to the buffer, or elsewhere"),

@@ -75,3 +75,15 @@ pub const FUNCTION_STEPS: usize = 1 << 16;
 
 /// The most parts of such a function that lie elsewhere.
 pub const FUNCTION_PARTS: usize = 8;
+
+/// The most instructions followed to see which of its arguments a function reads.
+pub const READ_STEPS: usize = 512;
+
+/// The most functions that call each other, of those whose arguments are looked at so.
+pub const READ_DEPTH: usize = 8;
+
+/// The most functions that a buffer is followed through.
+pub const CHASED_FUNCTIONS: usize = 64;
+
+/// The most functions that call each other with a buffer.
+pub const CHASED_DEPTH: usize = 12;

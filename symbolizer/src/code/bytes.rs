@@ -18,6 +18,12 @@ impl<'data> Code<'data> {
         self.bytes.get(at..)
     }
 
+    /// Returns the code from an address on.
+    pub(crate) fn starting(self, address: Vaddr) -> Option<Self> {
+        let bytes = self.from(address)?;
+        Some(Self { bytes, address, ..self })
+    }
+
     /// Returns whether an address is that of a byte of the code.
     pub(super) fn contains(self, address: Vaddr) -> bool {
         self.from(address).is_some_and(|rest| !rest.is_empty())

@@ -15,6 +15,8 @@ pub(crate) struct Convention {
     /// The registers of the first arguments, in order.
     pub(crate) arguments: &'static [Register],
     pub(super) result: Register,
+    /// How many general registers there are; they have the first numbers.
+    pub(super) general: Register,
     pub(super) stack: Register,
     /// The registers that a call may change, as bits.
     pub(super) lost_in_calls: u32,
@@ -28,6 +30,7 @@ const SYSTEM_V: Convention = Convention {
     // rdi, rsi, rdx, rcx, r8, r9.
     arguments: &[7, 6, 2, 1, 8, 9],
     result: 0,
+    general: 16,
     stack: 4,
     // rax, rcx, rdx, rsi, rdi, r8 to r11, and the vector registers, which are numbered behind the general ones.
     lost_in_calls: 0xffff_0fc7,
@@ -40,6 +43,7 @@ const SYSTEM_V: Convention = Convention {
 const AAPCS64: Convention = Convention {
     arguments: &[0, 1, 2, 3, 4, 5, 6, 7],
     result: 0,
+    general: 31,
     // The stack pointer and the zero register share this number; the interpreter means the stack pointer.
     stack: 31,
     // x0 to x18, and the link register.
@@ -72,6 +76,11 @@ impl Convention {
         let mut registers = (0..).zip(self.dwarf);
         let found = registers.find(|(_, number)| **number == dwarf_number);
         found.map_or(dwarf_number, |(register, _)| register)
+    }
+
+    /// Returns the place that a register is.
+    pub(super) fn place(self, register: Register) -> Place {
+        Place::Register(self.dwarf_number(register))
     }
 
     fn dwarf_number(self, register: Register) -> u8 {

@@ -54,8 +54,8 @@ pub(crate) struct Call {
     pub(crate) target: Target,
     /// What the argument registers hold then.
     pub(crate) arguments: [Value; ARGUMENTS],
-    /// Where the stack pointer is.
-    pub(crate) stack: Value,
+    /// Where the stack pointer is, counted from where it was when the function was entered.
+    pub(crate) stack: Option<i64>,
     /// The field of eight bytes that was stored last, on every path since the last call.
     pub(crate) stored: Option<Field>,
 }
@@ -131,7 +131,7 @@ impl Effects {
         }
     }
 
-    fn call(&mut self, found: &Fixpoint, at: Vaddr, (operation, state): (Operation, &State)) {
+    fn call(&mut self, found: &Fixpoint<'_>, at: Vaddr, (operation, state): (Operation, &State)) {
         let is_gone = state.is_at_return_address();
         let target = match operation {
             Operation::Call(to) => Target::To(to),

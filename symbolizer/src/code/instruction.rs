@@ -12,6 +12,8 @@ pub enum Instruction {
     ConditionalJump,
     /// A jump to a fixed place, of either size.
     Jump,
+    /// A call of a fixed place. A kernel that knows nothing of shadow stacks ends a process that has one there.
+    Call,
     /// `nop` of one byte.
     Nop,
     /// `endbr64`, the landing pad of x86-64.
@@ -34,6 +36,7 @@ impl Instruction {
             Self::Push => "push",
             Self::ConditionalJump => "conditional jump",
             Self::Jump => "jump",
+            Self::Call => "call",
             Self::Nop => "nop",
             Self::Endbr64 => "endbr64",
             Self::SubRsp => "sub rsp",

@@ -155,6 +155,97 @@ pub(super) enum Operation {
     Spoil(u32),
 }
 
+impl Memory {
+    const fn reads(self) -> u32 {
+        match self.base {
+            Some(base) => bit(base) | self.several,
+            None => self.several,
+        }
+    }
+}
+
+impl Source {
+    const fn reads(self) -> u32 {
+        match self {
+            Self::Register(register) => bit(register),
+            Self::Constant(_) => 0,
+            Self::Memory(memory) | Self::Address(memory) => memory.reads(),
+        }
+    }
+}
+
+impl Inputs {
+    fn reads(self) -> u32 {
+        self.registers | self.memory.map_or(0, |(memory, _)| memory.reads())
+    }
+}
+
+impl Operation {
+    /// Returns the registers that it reads, as bits.
+    pub(super) fn reads(self) -> u32 {
+        match self {
+            Self::Set { from, .. }
+            | Self::SetSigned { from, .. }
+            | Self::Push(from)
+            | Self::JumpThrough(from)
+            | Self::CallThrough(from) => from.reads(),
+            Self::SetIf { to, from, .. } | Self::SetPerhaps { to, from, .. } | Self::Add { to, with: from, .. } => {
+                bit(to) | from.reads()
+            }
+            Self::Store { to, from, .. } => to.reads() | from.reads(),
+            Self::Overwrite { to, from, .. } => to.reads() | from.reads(),
+            Self::Compute { from, .. } => from.reads(),
+            Self::Compare { left, right, .. } | Self::Test { left, right, .. } => left.reads() | right.reads(),
+            Self::BranchOn {
+                compared: (left, right),
+                ..
+            } => left.reads() | right.reads(),
+            Self::Pop(_)
+            | Self::Branch { .. }
+            | Self::Jump(_)
+            | Self::Call(_)
+            | Self::Return
+            | Self::Trap
+            | Self::Odd
+            | Self::Opaque
+            | Self::Spoil(_) => 0,
+        }
+    }
+
+    /// Returns the registers that it writes, as bits.
+    pub(super) const fn writes(self) -> u32 {
+        match self {
+            Self::Set { to, .. }
+            | Self::SetSigned { to, .. }
+            | Self::SetIf { to, .. }
+            | Self::SetPerhaps { to, .. }
+            | Self::Add { to, .. }
+            | Self::Pop(to) => bit(to),
+            Self::Compute { to, .. } | Self::Spoil(to) => to,
+            Self::Store { .. }
+            | Self::Overwrite { .. }
+            | Self::Push(_)
+            | Self::Compare { .. }
+            | Self::Test { .. }
+            | Self::Branch { .. }
+            | Self::BranchOn { .. }
+            | Self::Jump(_)
+            | Self::Call(_)
+            | Self::JumpThrough(_)
+            | Self::CallThrough(_)
+            | Self::Return
+            | Self::Trap
+            | Self::Odd
+            | Self::Opaque => 0,
+        }
+    }
+}
+
+/// A register as a bit.
+pub(super) const fn bit(register: Register) -> u32 {
+    1_u32 << register
+}
+
 /// The operations of one instruction, and its length.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(super) struct Lifted {

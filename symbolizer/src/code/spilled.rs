@@ -13,7 +13,7 @@ use super::state::State;
 use super::value::{Field, Value};
 
 /// Finds the places that hold arguments from when they are stored.
-pub(super) fn places(found: &Fixpoint) -> BTreeSet<i64> {
+pub(super) fn places(found: &Fixpoint<'_>) -> BTreeSet<i64> {
     let mut spilled = Spilled::default();
     found.visit(|_, operation, state| spilled.note(operation, state));
     let Spilled { stored, taken } = spilled;
@@ -47,7 +47,10 @@ impl Spilled {
             Operation::Overwrite { to, width, .. } => {
                 self.store(state.address(to), width.unwrap_or(u8::MAX), Value::Unknown);
             }
-            Operation::Push(_) => self.store(state.stack_pointer().plus(-8), 8, Value::Unknown),
+            Operation::Push(_) => {
+                let top = state.stack_pointer().map_or(Value::Unknown, Value::Stack);
+                self.store(top.plus(-8), 8, Value::Unknown);
+            }
             Operation::Set {
                 from: from @ Source::Address(_),
                 width,

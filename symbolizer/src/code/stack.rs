@@ -99,11 +99,9 @@ impl Stack {
         self.slots.retain(|_, (value, _)| *value != Value::Unknown);
     }
 
-    /// Returns whether an address that comes from the tracked argument may lie in memory that calls can reach.
-    pub(super) fn exposes(&self, tracked: Option<usize>) -> bool {
-        let reachable = self.escaped.map(|lowest| self.slots.range(lowest..));
-        let mut reachable = reachable.into_iter().flatten();
-        reachable.any(|(_, (value, _))| value.may_be(tracked))
+    /// Returns whether a place lies at an address that has escaped, or above one.
+    pub(super) fn is_exposed(&self, at: i64) -> bool {
+        self.escaped.is_some_and(|lowest| at >= lowest)
     }
 
     /// Returns the places that hold values, from an address upwards.

@@ -217,6 +217,12 @@ impl Value {
         if let Some(argument) = tracked.filter(|_| self.may_be(tracked) || other.may_be(tracked)) {
             return Self::Possible(argument);
         }
+        if let (Self::Field(one), Self::Field(two)) = (self, other)
+            && one.as_part_of_argument().is_some()
+            && one.truncated(two.width) == two.truncated(one.width)
+        {
+            return Self::Field(one.truncated(two.width));
+        }
         match (self.lowest_on_stack(), other.lowest_on_stack()) {
             // A pointer that comes down in a loop.
             (Some(one), Some(two)) if matches!(self, Self::Frame(_)) && two < one => Self::Frame(i64::MIN),
@@ -254,6 +260,14 @@ impl Value {
         match self {
             Self::Stack(at) | Self::Frame(at) => Some(at),
             Self::Unknown | Self::Constant(_) | Self::Field(_) | Self::Derived(_) | Self::Possible(_) => None,
+        }
+    }
+
+    /// What it is to a function that is called with it.
+    pub(crate) const fn in_callee(self) -> Self {
+        match self {
+            Self::Stack(_) | Self::Frame(_) => Self::Unknown,
+            Self::Unknown | Self::Constant(_) | Self::Field(_) | Self::Derived(_) | Self::Possible(_) => self,
         }
     }
 

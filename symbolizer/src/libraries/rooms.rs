@@ -16,7 +16,7 @@ const GNUTLS: &[Function] = &gnutls::functions::FUNCTIONS;
 
 /// Lists every name to look for.
 pub(crate) fn names() -> impl Iterator<Item = &'static str> {
-    openssl::functions::names().chain(gnutls::functions::names())
+    openssl::names().chain(gnutls::functions::names())
 }
 
 /// Looks for each library in an image.

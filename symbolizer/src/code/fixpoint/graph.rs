@@ -34,7 +34,7 @@ impl Graph {
             let next = at.checked_add(lifted.length).ok_or(Cause::NotUnderstood(at))?;
             let target = lifted.target();
             let target =
-                target.filter(|target| *target == entry || parts.contains(target) || !function.begins(*target));
+                target.filter(|target| *target == entry || parts.contains(target) || !function.leaves(*target));
             if let Some(target) = target {
                 graph.leaders.insert(target);
                 ahead.push(target);

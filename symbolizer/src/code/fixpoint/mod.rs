@@ -6,12 +6,16 @@
 //!
 //! A function with a jump table, an odd stack pointer, or code that overlaps is refused, with the [`Cause`].
 
+mod callee;
 mod graph;
+pub(crate) mod places;
+pub(crate) mod uses;
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::bytes::Code;
 use super::convention::Convention;
+use super::lift::lift;
 use super::operation::{Destination, Operation};
 use super::state::{Purpose, State};
 use super::step::Step;
@@ -20,6 +24,7 @@ use crate::cause::Cause;
 use crate::elf::address::Vaddr;
 use crate::limits;
 
+pub(crate) use callee::{Callee, read_arguments};
 use graph::{Graph, ends_in_call};
 
 /// Is where a function lies: all code around it, and where functions begin there, as far as that is known.
@@ -29,6 +34,8 @@ pub(crate) struct Function<'a> {
     pub(crate) code: Code<'a>,
     /// Returns whether a function begins at an address, or a part of one.
     pub(crate) is_start: &'a dyn Fn(Vaddr) -> bool,
+    /// Returns what is known of a called function.
+    pub(crate) callee: &'a dyn Fn(Destination) -> Callee,
 }
 
 impl Function<'_> {
@@ -36,14 +43,34 @@ impl Function<'_> {
         (self.is_start)(at)
     }
 
-    /// Returns whether nothing of a function lies at an address behind it.
-    fn ends(self, at: Vaddr) -> bool {
+    /// Returns whether a jump leads to another function, or to a part of this one that lies elsewhere.
+    fn leaves(self, at: Vaddr) -> bool {
         self.begins(at) || !self.code.contains(at)
+    }
+
+    /// Returns whether nothing of the function lies at an address behind its code: at most what fills the space up to
+    /// the next one.
+    fn ends(self, mut at: Vaddr) -> bool {
+        loop {
+            if self.leaves(at) {
+                return true;
+            }
+            let filler = lift(self.code, at).filter(|lifted| lifted.operations == [Operation::Spoil(0)]);
+            let Some(next) = filler.and_then(|lifted| at.checked_add(lifted.length)) else {
+                return false;
+            };
+            // Functions begin at multiples of 16 bytes.
+            if next.0 >> 4 != at.0 >> 4 && !self.begins(next) {
+                return false;
+            }
+            at = next;
+        }
     }
 }
 
 /// Holds what is known at the instructions of a function that can be executed.
-pub(crate) struct Fixpoint {
+pub(crate) struct Fixpoint<'a> {
+    function: Function<'a>,
     graph: Graph,
     /// The states where paths begin or meet.
     states: BTreeMap<Vaddr, State>,
@@ -52,7 +79,7 @@ pub(crate) struct Fixpoint {
 }
 
 /// Analyses a function that is entered in a state.
-pub(super) fn fixpoint(function: Function<'_>, entry: &State) -> Result<Fixpoint, Cause> {
+pub(super) fn fixpoint<'a>(function: Function<'a>, entry: &State) -> Result<Fixpoint<'a>, Cause> {
     let mut parts = BTreeSet::new();
     loop {
         let graph = Graph::decode(function, entry.at, &parts)?;
@@ -67,10 +94,18 @@ pub(super) fn fixpoint(function: Function<'_>, entry: &State) -> Result<Fixpoint
         match settling.settle(entry.at) {
             Ok(()) => {
                 let Settling { states, first, .. } = settling;
-                return Ok(Fixpoint { graph, states, first });
+                return Ok(Fixpoint {
+                    function,
+                    graph,
+                    states,
+                    first,
+                });
             }
             Err(Unsettled::Refused(cause)) => return Err(cause),
             Err(Unsettled::Elsewhere(part)) => {
+                if !function.code.contains(part) {
+                    return Err(Cause::ComputedJump(part));
+                }
                 if parts.len() == limits::FUNCTION_PARTS || !parts.insert(part) {
                     return Err(Cause::TooLarge(entry.at));
                 }
@@ -85,15 +120,29 @@ pub(crate) fn reached(code: Code<'_>) -> usize {
     let arguments = [0, 1, 2, 3, 4, 5].map(|index| Value::Field(Field::argument(index)));
     let purpose = Purpose::Everything { tracked: Some(1) };
     let entry = State::new(code.address, Convention::of(code.machine), &arguments, purpose);
-    let is_start = &|_: Vaddr| false;
+    let function = Function {
+        code,
+        is_start: &|_| false,
+        callee: &|_| Callee::ANY,
+    };
     let mut reached = 0_usize;
-    if let Ok(found) = fixpoint(Function { code, is_start }, &entry) {
+    if let Ok(found) = fixpoint(function, &entry) {
         found.visit(|_, _, _| reached = reached.saturating_add(1));
     }
     reached
 }
 
-impl Fixpoint {
+impl Fixpoint<'_> {
+    /// Returns whether an instruction of the function begins at an address.
+    pub(super) fn contains(&self, at: Vaddr) -> bool {
+        self.graph.at(at).is_some()
+    }
+
+    /// Returns what is known of a called function.
+    fn callee(&self, to: Destination) -> Callee {
+        (self.function.callee)(to)
+    }
+
     /// Hands every operation that can be executed to a visitor, with its instruction's address and the state before
     /// the operation.
     pub(super) fn visit(&self, mut visitor: impl FnMut(Vaddr, Operation, &State)) {
@@ -109,11 +158,6 @@ impl Fixpoint {
         }
     }
 
-    /// Returns whether an instruction of the function begins at an address.
-    pub(super) fn contains(&self, at: Vaddr) -> bool {
-        self.graph.at(at).is_some()
-    }
-
     /// Returns the address behind an instruction.
     pub(super) fn next(&self, at: Vaddr) -> Option<Vaddr> {
         at.checked_add(self.graph.at(at)?.length)
@@ -126,7 +170,7 @@ impl Fixpoint {
                 visitor(state.at, *operation, &state);
                 match state.step(*operation) {
                     Some(Step::Next) => {}
-                    Some(Step::Call(_)) => state.call(),
+                    Some(Step::Call(to)) => call(&mut state, self.function, to),
                     _ => return,
                 }
             }
@@ -139,6 +183,16 @@ impl Fixpoint {
             state.at = next;
         }
     }
+}
+
+/// Comes back from a call. What is called matters only if it is given an address that must not get lost.
+fn call(state: &mut State, function: Function<'_>, to: Destination) {
+    let callee = if state.gives_addresses() {
+        (function.callee)(to)
+    } else {
+        Callee::ANY
+    };
+    state.call_to(callee);
 }
 
 /// Says why states do not settle.
@@ -192,7 +246,7 @@ impl Settling<'_> {
                 })?;
                 match step {
                     Step::Next => {}
-                    Step::Call(_) => state.call(),
+                    Step::Call(to) => call(&mut state, self.function, to),
                     step @ (Step::Jump(_) | Step::Branch { .. } | Step::SetIf { .. } | Step::Return | Step::Trap) => {
                         return self.part(state, step, next);
                     }
@@ -202,8 +256,8 @@ impl Settling<'_> {
                 return Err(Cause::StackPointer(at).into());
             }
             if self.function.ends(next) {
-                // A call that nothing but padding follows never returns.
-                let never_returns = ends_in_call(lifted) || lifted.operations == [Operation::Spoil(0)];
+                // A call that nothing follows never returns.
+                let never_returns = ends_in_call(lifted);
                 return never_returns.then_some(()).ok_or(Cause::NotUnderstood(at).into());
             }
             if self.graph.is_leader(next) {

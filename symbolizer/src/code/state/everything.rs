@@ -5,8 +5,10 @@
 
 use super::{Purpose, State};
 use crate::code::convention::Register;
+use crate::code::fixpoint::Callee;
 use crate::code::operation::{Inputs, Memory, Source};
-use crate::code::value::Value;
+use crate::code::value::{Field, Value};
+use crate::operand::Place;
 
 /// How many bytes a pointer has.
 const WORD: u8 = 8;
@@ -33,7 +35,28 @@ impl State {
             changed |= joined != *ours;
             *ours = joined;
         }
-        changed
+        let before = self.equal.len();
+        self.equal
+            .retain(|argument, known| other.equal.get(argument) == Some(known));
+        changed || self.equal.len() != before
+    }
+
+    /// Notes that both are equal, if one is an argument.
+    pub(super) fn with_equal(mut self, compared: (Value, Value)) -> Self {
+        if let (Value::Field(field), Value::Constant(number)) | (Value::Constant(number), Value::Field(field)) =
+            compared
+            && let Some((argument, width)) = field.as_part_of_argument()
+            && self.is_for_everything()
+        {
+            self.equal.insert(argument, (width, number));
+        }
+        self
+    }
+
+    /// Returns what an argument that the function was entered with is known to be equal to: so many of its lower bytes,
+    /// and the number.
+    pub(in crate::code) fn equal_to(&self, argument: usize) -> Option<(u8, u64)> {
+        self.equal.get(&argument).copied()
     }
 
     /// Notes a store to a field of a whole word.
@@ -45,7 +68,58 @@ impl State {
 
     /// Returns whether it is known where the stack pointer stands.
     pub(in crate::code) fn knows_stack(&self) -> bool {
-        matches!(self.register(self.convention.stack), Value::Stack(_))
+        self.stack_pointer().is_some()
+    }
+
+    /// Returns where the stack pointer stands.
+    pub(in crate::code) fn stack_pointer(&self) -> Option<i64> {
+        match self.register(self.convention.stack) {
+            Value::Stack(at) => Some(at),
+            _ => None,
+        }
+    }
+
+    /// Returns what a called function finds on the stack by its arguments, if what comes from the tracked argument is
+    /// among it.
+    pub(in crate::code) fn found_by(&self, callee: Callee) -> Vec<Value> {
+        let lowest = self.given(callee).filter_map(Value::lowest_on_stack).min();
+        let found = lowest.map(|lowest| self.stack.slots_from(lowest).map(|(_, value, _)| value));
+        let found: Vec<_> = found.into_iter().flatten().collect();
+        let holds = found.iter().any(|value| value.may_be(self.tracked()));
+        if holds { found } else { Vec::new() }
+    }
+
+    /// Returns whether an address on the stack lies where a called function could find it by an earlier one's argument.
+    pub(in crate::code) fn is_exposed(&self, address: Value) -> bool {
+        matches!(address, Value::Stack(at) if self.stack.is_exposed(at))
+    }
+
+    /// Returns whether a called function is given what comes from the tracked argument.
+    pub(in crate::code) fn is_given_to(&self, callee: Callee) -> bool {
+        self.given(callee).any(|value| value.may_be(self.tracked()))
+    }
+
+    /// Returns whether what comes from the tracked argument lies between the stack pointer and an address.
+    pub(in crate::code) fn is_pushed(&self, frame: i64) -> bool {
+        let lowest = self.stack_pointer().unwrap_or(i64::MAX);
+        let mut pushed = self.stack.slots_from(lowest).take_while(|(at, ..)| *at < frame);
+        pushed.any(|(_, value, _)| value.may_be(self.tracked()))
+    }
+
+    /// Returns where an argument is that the function was entered with, or so many of its lower bytes.
+    pub(in crate::code) fn place_of(&self, argument: usize, width: u8) -> Option<Place> {
+        let is_it = |value: &Value| {
+            let part = value.field().and_then(Field::as_part_of_argument);
+            part.is_some_and(|(number, known)| number == argument && known >= width)
+        };
+        let register = (0..self.convention.general).find(|register| is_it(&self.register(*register)));
+        if let Some(register) = register {
+            return Some(self.convention.place(register));
+        }
+        let pointer = self.stack_pointer()?;
+        let slot = self.stack.slots_from(pointer).find(|(_, value, _)| is_it(value));
+        let distance = slot.and_then(|(at, ..)| at.checked_sub(pointer))?;
+        u16::try_from(distance).ok().map(Place::Stack)
     }
 
     /// Returns what a source of an operation has.
@@ -165,27 +239,39 @@ impl State {
         self.spoil_with(to, value);
     }
 
+    /// Returns whether a call from here gives addresses that must not get lost.
+    pub(in crate::code) fn gives_addresses(&self) -> bool {
+        let mut given = self.given(Callee::ANY);
+        given.any(|value| value.may_be(self.tracked()) || value.lowest_on_stack().is_some())
+    }
+
     /// Forgets what a called function may have changed, and only that.
-    pub(super) fn call_with_stack(&mut self) {
+    pub(in crate::code) fn call_to(&mut self, callee: Callee) {
         let tracked = self.tracked();
-        let arguments = self
-            .convention
-            .arguments
-            .iter()
-            .map(|register| self.register(*register));
-        let arguments: Vec<_> = arguments.collect();
-        for argument in &arguments {
+        let given: Vec<_> = self.given(callee).collect();
+        for argument in &given {
             self.stack.escape(*argument);
             // It may be an address on the stack as well.
             if matches!(argument, Value::Possible(_)) {
                 self.stack.escape(Value::Frame(i64::MIN));
             }
         }
-        self.stack.forget_escaped(tracked);
-        let returned = arguments.iter().find(|value| value.may_be(tracked));
-        let returned = returned.map_or(Value::Unknown, |value| value.lost(tracked));
+        if callee.finds || given.iter().any(|value| value.lowest_on_stack().is_some()) {
+            self.stack.forget_escaped(tracked);
+        }
+        let returned = match given.first() {
+            Some(first) if callee.returns_first => *first,
+            _ => Value::mixed(given.iter().copied().filter(|value| value.may_be(tracked)), tracked),
+        };
         self.stored = [Value::Unknown; 2];
         self.spoil_with(self.convention.lost_in_calls, Value::Unknown);
         self.set(self.convention.result, returned);
+    }
+
+    /// Returns what a called function takes in registers.
+    fn given(&self, callee: Callee) -> impl Iterator<Item = Value> {
+        let registers = self.convention.arguments.iter().enumerate();
+        let taken = registers.filter(move |(index, _)| callee.takes(*index));
+        taken.map(|(_, register)| self.register(*register))
     }
 }

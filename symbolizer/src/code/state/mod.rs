@@ -2,7 +2,7 @@
 
 mod everything;
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use crate::code::convention::{Convention, Register};
 use crate::code::facts::{Equality, Facts};
@@ -48,6 +48,8 @@ pub(super) struct State {
     /// What an accessor has stored behind its second and third argument; of any other function, the field of a whole word
     /// that was stored to last since the last call, and what.
     stored: [Value; 2],
+    /// What arguments were compared with and are equal to: so many of their lower bytes, and the number.
+    equal: BTreeMap<usize, (u8, u64)>,
 }
 
 impl State {
@@ -63,6 +65,7 @@ impl State {
             flags: (Value::Unknown, Value::Unknown),
             facts: Facts::new(typed),
             stored: [Value::Unknown; 2],
+            equal: BTreeMap::new(),
         };
         for (register, value) in convention.arguments.iter().zip(arguments) {
             state.set(*register, *value);
@@ -158,7 +161,8 @@ impl State {
             (Purpose::Everything { .. } | Purpose::Arguments, _) => Equality::Unknown,
         };
         let (equal, unequal) = match (condition, equality) {
-            (Condition::Other, _) | (_, Equality::Unknown) => return (Some(self.clone()), Some(self)),
+            (Condition::Other, _) => return (Some(self.clone()), Some(self)),
+            (_, Equality::Unknown) => (Some(self.clone().with_equal(compared)), Some(self)),
             (_, Equality::Known(true)) => (Some(self), None),
             (_, Equality::Known(false)) => (None, Some(self)),
             (_, Equality::IfZero(field)) => (Some(self.clone().with(field, true)), Some(self.with(field, false))),
@@ -172,10 +176,6 @@ impl State {
 
     /// Forgets what a called function may have changed.
     pub(super) fn call(&mut self) {
-        if self.is_for_everything() {
-            self.call_with_stack();
-            return;
-        }
         let reaches_stack = |register: &Register| matches!(self.register(*register), Value::Stack(_));
         let reached = self.convention.arguments.iter().any(reaches_stack);
         self.stack.call(reached);
@@ -195,11 +195,6 @@ impl State {
     pub(super) fn last_stored(&self) -> Option<Field> {
         let [to, _] = self.stored;
         to.field().filter(|_| self.is_for_everything())
-    }
-
-    /// Where the stack pointer is.
-    pub(super) fn stack_pointer(&self) -> Value {
-        self.register(self.convention.stack)
     }
 
     /// The fields that are zero on this path.

@@ -8,6 +8,7 @@
 pub(crate) mod functions;
 mod receiving;
 
+use crate::cause::Cause;
 use crate::code::accessor;
 use crate::code::calls::calls_of;
 use crate::code::{Destination, Field};
@@ -16,7 +17,7 @@ use crate::elf::image::Image;
 use crate::elf::machine::Machine;
 use crate::elf::survey::{Finding, Survey};
 use crate::error::Error;
-use crate::hook::Hook;
+use crate::hook::{Hook, HookKind, Role};
 use crate::libraries::coverage::incomplete;
 use crate::libraries::family::Family;
 use crate::libraries::found::Found;
@@ -64,7 +65,7 @@ pub(crate) fn find(image: &Image<'_>, survey: &Survey) -> Result<Found, Error> {
         build_id: BuildId::of(image),
         machine: image.machine(),
         hooks,
-        refused: Vec::new(),
+        refused: vec![(HookKind::Tap, Role::Read, Cause::FamilyUnsupported)],
         absent,
         layout: Err(LayoutUnknown::NoBios),
         socket_name: None,

@@ -64,6 +64,8 @@ pub(crate) const WRITE_INTERNAL: &str = "ssl_write_internal";
 pub(crate) const WRITE_PENDING: &str = "ssl3_write_pending";
 /// What cuts into records what is written.
 pub(crate) const WRITE_BYTES: &str = "ssl3_write_bytes";
+/// What delivers the bytes of records.
+pub(crate) const READ_BYTES: &str = "ssl3_read_bytes";
 /// What must not share the function behind `SSL_read`.
 pub(crate) const PEEK: &str = "SSL_peek";
 
@@ -71,6 +73,16 @@ pub(crate) const PEEK: &str = "SSL_peek";
 pub(crate) const GREASE: &str = "SSL_CTX_set_grease_enabled";
 /// LibreSSL alone loads certificates from memory by this name, for its libtls.
 pub(crate) const VERIFY_MEMORY: &str = "SSL_CTX_load_verify_mem";
+
+/// The functions that return a table; those of fixed versions are there in some builds only.
+pub(crate) const METHODS: [&str; 6] = [
+    "TLS_method",
+    "TLS_server_method",
+    "TLS_client_method",
+    "TLSv1_2_method",
+    "TLSv1_2_server_method",
+    "TLSv1_2_client_method",
+];
 
 /// Functions that return fields of structures.
 pub(crate) const RBIO: &str = "SSL_get_rbio";
@@ -89,11 +101,9 @@ pub(crate) const BIO_SHUTDOWN: &str = "BIO_get_shutdown";
 pub(crate) const BIO_RETRY_REASON: &str = "BIO_get_retry_reason";
 pub(crate) const SOCKET_METHOD: &str = "BIO_s_socket";
 
-/// Functions that return the tables of methods that connections may have.
-pub(crate) const METHODS: [&str; 3] = ["TLS_method", "TLS_server_method", "TLS_client_method"];
-
 /// The names to look for beside those of [`FUNCTIONS`].
-const OTHERS: [&str; 25] = [
+const OTHERS: [&str; 23] = [
+    READ_BYTES,
     READ_INTERNAL,
     WRITE_INTERNAL,
     WRITE_PENDING,
@@ -116,14 +126,15 @@ const OTHERS: [&str; 25] = [
     BIO_SHUTDOWN,
     BIO_RETRY_REASON,
     SOCKET_METHOD,
-    METHODS[0],
-    METHODS[1],
-    METHODS[2],
 ];
 
 /// Lists every name to look for.
 pub(crate) fn names() -> impl Iterator<Item = &'static str> {
-    FUNCTIONS.iter().map(|function| function.name).chain(OTHERS)
+    FUNCTIONS
+        .iter()
+        .map(|function| function.name)
+        .chain(OTHERS)
+        .chain(METHODS)
 }
 
 /// Returns the function of that name, and its place in the table.

@@ -11,6 +11,7 @@ mod internal;
 mod lifted;
 mod offsets;
 mod socket_method;
+mod tap;
 
 use crate::cause::Cause;
 use crate::code::site::Tier;
@@ -58,6 +59,8 @@ pub(crate) fn find(image: &Image<'_>, survey: &Survey, crypto: Option<&Crypto>) 
     let own = socket_method::name_distance(image, survey);
     let socket_name = own.or_else(|| crypto.and_then(|crypto| crypto.socket_name));
     let absent = absent(survey, &hooks);
+    let mut refused = Vec::new();
+    let mut others = Vec::new();
     let lifted = match library.family {
         Family::OpenSsl if has_copies(&hooks) => Err(Cause::SeveralCopies),
         Family::OpenSsl if layout.is_err() || socket_name.is_none() => Err(Cause::NoSocketBio),
@@ -66,20 +69,33 @@ pub(crate) fn find(image: &Image<'_>, survey: &Survey, crypto: Option<&Crypto>) 
     };
     if library.family == Family::OpenSsl {
         share(image, survey, &mut hooks);
+        match tap::reading(image, survey) {
+            Ok(taps) => others = taps,
+            Err(cause) => refused.push((HookKind::Tap, Role::Read, cause)),
+        }
+    } else {
+        refused.push((HookKind::Tap, Role::Read, Cause::FamilyUnsupported));
     }
-    let refused = lifted.as_ref().err().map(|cause| (HookKind::Lift, Role::Write, *cause));
-    let hooks = hooks.into_iter().map(|(_, hook)| hook);
+    match lifted {
+        Ok(lift) => others.push(lift),
+        Err(cause) => refused.push((HookKind::Lift, Role::Write, cause)),
+    }
     Ok(Found::Plan(Box::new(ProbePlan {
         library,
         build_id: BuildId::of(image),
         machine: image.machine(),
-        hooks: hooks.chain(lifted.ok()).collect(),
-        refused: refused.into_iter().collect(),
+        hooks: hooks.into_iter().map(|(_, hook)| hook).chain(others).collect(),
+        refused,
         absent,
         layout,
         socket_name,
         facts,
     })))
+}
+
+/// Lists every name to look for.
+pub(crate) fn names() -> impl Iterator<Item = &'static str> {
+    functions::names().chain(tap::names())
 }
 
 /// Finds the hook of `BIO_write` alone, which a crypto library has without a TLS library.

@@ -9,12 +9,12 @@ use crate::cause::Cause;
 use crate::code::effects::{Call, Target};
 use crate::code::{Field, Value};
 use crate::elf::address::Vaddr;
-use crate::libraries::openssl::functions::{METHODS, WRITE, WRITE_EX, WRITE_EX2};
+use crate::libraries::openssl::functions::{WRITE, WRITE_EX, WRITE_EX2};
 use crate::libraries::openssl::internal;
-use crate::libraries::openssl::socket_method::returned_address;
+use crate::libraries::openssl::tap::methods::Methods;
 
 /// Finds `ssl3_write_bytes`.
-pub(super) fn write_bytes(functions: Functions<'_>) -> Result<Vaddr, Cause> {
+pub(super) fn write_bytes(functions: Functions<'_, '_>) -> Result<Vaddr, Cause> {
     let outer = match internal::writing(functions.image, functions.survey) {
         Some(internal) => vec![internal.address],
         // A compiler may have put it into its callers.
@@ -29,12 +29,13 @@ pub(super) fn write_bytes(functions: Functions<'_>) -> Result<Vaddr, Cause> {
         slots.extend(slots_of(functions, function, hands_on)?);
     }
     let slot = only(slots).ok_or(Cause::Methods)?;
-    let write = functions.method(slot)?;
+    let methods = Methods::find(functions.image, functions.survey)?;
+    let write = methods.function(functions.image, slot.at)?;
     let inner = only(slots_of(functions, write, writes_application_data)?).ok_or(Cause::Methods)?;
     if inner.table != slot.table {
         return Err(Cause::Methods);
     }
-    functions.method(inner)
+    methods.function(functions.image, inner.at)
 }
 
 /// Is a place in the table of methods of a connection.
@@ -46,7 +47,7 @@ struct Slot {
     at: u16,
 }
 
-fn slots_of(functions: Functions<'_>, address: Vaddr, form: fn(&Call) -> bool) -> Result<Vec<Slot>, Cause> {
+fn slots_of(functions: Functions<'_, '_>, address: Vaddr, form: fn(&Call) -> bool) -> Result<Vec<Slot>, Cause> {
     let effects = functions.effects(address)?;
     let slot = |call: &Call| match call.target {
         Target::Value(value) => match value.field().and_then(Field::two)? {
@@ -87,23 +88,6 @@ fn writes_application_data(call: &Call) -> bool {
 
 pub(super) fn is_argument(value: Value, index: usize) -> bool {
     value.field().and_then(Field::as_argument) == Some(index)
-}
-
-impl Functions<'_> {
-    /// Returns the function at a place of every table of methods that the library hands out.
-    fn method(self, slot: Slot) -> Result<Vaddr, Cause> {
-        let names = METHODS.into_iter().filter(|name| self.survey.defines(name));
-        let methods: Option<Vec<_>> = names.map(|name| self.method_of(name, slot)).collect();
-        methods.and_then(only).ok_or(Cause::Methods)
-    }
-
-    fn method_of(self, name: &str, slot: Slot) -> Option<Vaddr> {
-        let function = self.survey.function(name)?;
-        let size = usize::try_from(function.size).ok()?;
-        let code = self.image.bytes_from(function.address)?.get(..size)?;
-        let table = returned_address(self.image.machine(), code, function.address)?;
-        self.image.pointer_at(Vaddr(table.checked_add(slot.at.into())?))
-    }
 }
 
 /// Returns what all are, if there is any.

@@ -24,7 +24,7 @@ pub(super) const NOTHING: Operands = Operands {
 
 /// Makes a hook in a function that has a name in OpenSSL's source, but need not have a symbol.
 pub(super) fn hook(
-    functions: Functions<'_>,
+    functions: Functions<'_, '_>,
     (name, address): (&'static str, Vaddr),
     operands: Operands,
 ) -> Result<Hook, Cause> {
@@ -51,7 +51,7 @@ pub(super) fn hook(
 }
 
 /// Describes the instruction at an address. No probe is placed there.
-pub(super) fn site(functions: Functions<'_>, address: Vaddr) -> Option<Site> {
+pub(super) fn site(functions: Functions<'_, '_>, address: Vaddr) -> Option<Site> {
     let bytes = functions.image.bytes_from(address)?;
     Some(Site {
         tier: Tier::Stepped,

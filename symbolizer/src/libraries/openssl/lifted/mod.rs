@@ -14,14 +14,14 @@ mod sequence;
 mod templates;
 
 use crate::cause::Cause;
-use crate::code::bytes::Code;
 use crate::code::effects::{Effects, effects_of};
 use crate::code::fixpoint::Function;
-use crate::elf::address::{Access, Vaddr};
+use crate::elf::address::Vaddr;
 use crate::elf::image::Image;
 use crate::elf::machine::Machine;
 use crate::elf::survey::Survey;
 use crate::hook::Hook;
+use crate::libraries::openssl::tap::linkage::Linkage;
 
 /// The type of a record that carries application data (RFC 8446, 5.1).
 const APPLICATION_DATA: u32 = 23;
@@ -33,7 +33,8 @@ pub(crate) fn writing(image: &Image<'_>, survey: &Survey) -> Result<Hook, Cause>
     if image.machine() != Machine::X86_64 {
         return Err(Cause::MachineUnsupported);
     }
-    let functions = Functions { image, survey };
+    let linkage = &Linkage::new(image, survey);
+    let functions = Functions { image, survey, linkage };
     let write_bytes = chain::write_bytes(functions)?;
     let effects = functions.effects(write_bytes)?;
     match templates::handovers(&effects)[..] {
@@ -45,32 +46,22 @@ pub(crate) fn writing(image: &Image<'_>, survey: &Survey) -> Result<Hook, Cause>
 
 /// Reads the functions of an image.
 #[derive(Clone, Copy)]
-struct Functions<'image> {
-    image: &'image Image<'image>,
-    survey: &'image Survey,
+struct Functions<'a, 'data> {
+    image: &'a Image<'data>,
+    survey: &'a Survey,
+    linkage: &'a Linkage<'a, 'data>,
 }
 
-impl Functions<'_> {
+impl Functions<'_, '_> {
     /// Lists what the function does that begins at an address.
     fn effects(self, address: Vaddr) -> Result<Effects, Cause> {
-        self.analysed(address, effects_of)?
+        self.analysed(address, |function| effects_of(function, address))
     }
 
-    /// Has the function analysed that begins at an address.
-    fn analysed<T>(self, address: Vaddr, analyse: impl FnOnce(Function<'_>, Vaddr) -> T) -> Result<T, Cause> {
-        let unknown = Cause::NotUnderstood(address);
-        let segment = self.image.segments().containing(address).ok_or(unknown)?;
-        let frames = self.image.frames();
-        // Without that, nothing tells where it ends.
-        if segment.access != Access::Code || !frames.begins(address) {
-            return Err(unknown);
-        }
-        let code = Code {
-            machine: self.image.machine(),
-            bytes: self.image.bytes_from(segment.address).ok_or(unknown)?,
-            address: segment.address,
-        };
-        let is_start = &|at| frames.begins(at);
-        Ok(analyse(Function { code, is_start }, address))
+    /// Has the function analysed that begins at an address. Without a table that says so, nothing tells where it ends.
+    fn analysed<T>(self, address: Vaddr, analysis: impl FnOnce(Function<'_>) -> Result<T, Cause>) -> Result<T, Cause> {
+        let begins = self.image.frames().begins(address);
+        begins.then_some(()).ok_or(Cause::NotUnderstood(address))?;
+        self.linkage.analyse(address, analysis)
     }
 }

@@ -29,7 +29,7 @@ struct Pending {
 }
 
 /// Makes the hook, from what `ssl3_write_bytes` does.
-pub(super) fn hook(functions: Functions<'_>, write_bytes: &Effects) -> Result<Hook, Cause> {
+pub(super) fn hook(functions: Functions<'_, '_>, write_bytes: &Effects) -> Result<Hook, Cause> {
     // Those that are not understood are others.
     let callees = callees(write_bytes).into_iter();
     let callees: Vec<_> = callees

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use super::chain::{is_argument, only};
 use super::{Functions, WORD};
 use crate::code::effects::{Call, Effects, Place, Store, Target};
+use crate::code::fixpoint::Function;
 use crate::code::{Field, counter};
 use crate::elf::address::Vaddr;
 
@@ -29,7 +30,7 @@ pub(super) fn of_connection(write_bytes: &Effects) -> Option<u16> {
 ///
 /// The function that counts it up is one of the record layer's methods. It lies in a table with the one that takes
 /// records, at `write`, which hands its arguments on to a method of its own.
-pub(super) fn of_record_layer(functions: Functions<'_>, write: u16) -> Option<u16> {
+pub(super) fn of_record_layer(functions: Functions<'_, '_>, write: u16) -> Option<u16> {
     let mut known = BTreeMap::new();
     let mut counted = |address: Vaddr| *known.entry(address).or_insert_with(|| functions.counted(address));
     let mut found = Vec::new();
@@ -43,13 +44,14 @@ pub(super) fn of_record_layer(functions: Functions<'_>, write: u16) -> Option<u1
     only(found)
 }
 
-impl Functions<'_> {
+impl Functions<'_, '_> {
     fn counted(self, address: Vaddr) -> Option<u16> {
         let bytes = self.image.bytes_from(address)?;
         if !counter::may_count(self.image.machine(), bytes) {
             return None;
         }
-        self.analysed(address, counter::counted).ok()?
+        let counted = |function: Function<'_>| Ok(counter::counted(function, address));
+        self.analysed(address, counted).ok()?
     }
 
     /// Returns whether a place may be in a table that has a function at `write` which takes records.

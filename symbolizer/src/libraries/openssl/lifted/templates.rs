@@ -51,7 +51,7 @@ fn handover(call: &Call, stored: &[Store]) -> Option<Handover> {
     let [layer, Value::Stack(array), ..] = call.arguments else {
         return None;
     };
-    let (Target::Value(method), Value::Stack(stack)) = (call.target, call.stack) else {
+    let (Target::Value(method), Some(stack)) = (call.target, call.stack) else {
         return None;
     };
     // The function is one of the record layer's methods, which a connection has beside it.
@@ -93,7 +93,7 @@ fn word(value: Value) -> Option<u16> {
 
 /// Makes the hook in `ssl3_write_bytes`.
 pub(super) fn hook(
-    functions: Functions<'_>,
+    functions: Functions<'_, '_>,
     (address, effects): (Vaddr, &Effects),
     handover: &Handover,
 ) -> Result<Hook, Cause> {

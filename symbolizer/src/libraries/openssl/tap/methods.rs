@@ -1,0 +1,55 @@
+//! The tables of methods that a TLS connection may have: what a call through one of them leads to.
+//!
+//! The functions that an application takes its method from return a table each; what matters of them is the same in
+//! all. Which slot a call takes is read from its code, so no layout is assumed.
+
+use crate::cause::Cause;
+use crate::code::bytes::Code;
+use crate::code::calls::jump_target;
+use crate::elf::address::Vaddr;
+use crate::elf::image::Image;
+use crate::elf::survey::Survey;
+use crate::libraries::openssl::functions::METHODS;
+use crate::libraries::openssl::socket_method::returned_address;
+
+/// Holds where the tables lie.
+#[derive(Debug)]
+pub(crate) struct Methods(Vec<Vaddr>);
+
+impl Methods {
+    /// Finds the tables that the image's functions return.
+    pub(crate) fn find(image: &Image<'_>, survey: &Survey) -> Result<Self, Cause> {
+        let functions = METHODS.into_iter().filter_map(|name| survey.function(name));
+        let tables: Vec<_> = functions
+            .filter_map(|function| table(image, function.address))
+            .collect();
+        if tables.is_empty() {
+            return Err(Cause::Methods);
+        }
+        Ok(Self(tables))
+    }
+
+    /// Returns the function in a slot, which is the same in all tables.
+    pub(crate) fn function(&self, image: &Image<'_>, slot: u16) -> Result<Vaddr, Cause> {
+        let pointer = |table: &Vaddr| image.pointer_at(table.checked_add(slot.into())?);
+        let mut functions = self.0.iter().map(pointer);
+        let first = functions.next().flatten().ok_or(Cause::Methods)?;
+        functions
+            .all(|other| other == Some(first))
+            .then_some(first)
+            .ok_or(Cause::Methods)
+    }
+}
+
+/// Returns the table that a function returns, which may leave that to another.
+fn table(image: &Image<'_>, function: Vaddr) -> Option<Vaddr> {
+    let code = |address| {
+        image.bytes_from(address).map(|bytes| Code {
+            machine: image.machine(),
+            bytes,
+            address,
+        })
+    };
+    let code = code(function).map(|whole| jump_target(whole).and_then(code).unwrap_or(whole))?;
+    returned_address(code.machine, code.bytes, code.address).map(Vaddr)
+}
