@@ -62,6 +62,16 @@ pub enum Cause {
     Missed(Vaddr),
     /// A call may pass two sites, or this one again.
     PassedTwice(Vaddr),
+    /// No function compares its arguments with what a connection is sending, or several do.
+    NoPending,
+    /// No function stores its arguments where they are compared with others.
+    PendingNotStored,
+    /// Several calls hand over records to be sent.
+    SeveralHandovers(Vaddr),
+    /// The number of the next record is in no known place.
+    NoSequence,
+    /// It cannot be known whether a connection writes to a socket of its own.
+    NoSocketBio,
 }
 
 impl fmt::Display for Cause {
@@ -93,6 +103,11 @@ impl fmt::Display for Cause {
             Self::Missed(at) => write!(f, "a call may return at {at} past all sites"),
             Self::PassedTwice(at) => write!(f, "a call may pass {at} and another site"),
             Self::PeekLost(at) => write!(f, "whether it only peeks is in no known place at {at}"),
+            Self::NoPending => f.write_str("what a connection is sending is in no known place"),
+            Self::PendingNotStored => f.write_str("what a connection is sending is compared, but not stored"),
+            Self::SeveralHandovers(at) => write!(f, "several calls of the function at {at} hand over records"),
+            Self::NoSequence => f.write_str("the number of the next record is in no known place"),
+            Self::NoSocketBio => f.write_str("whether a connection writes to a socket is not known"),
         }
     }
 }

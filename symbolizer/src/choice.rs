@@ -95,6 +95,7 @@ mod tests {
             },
             proof: Proof::Interface,
             exits: None,
+            returns_to: None,
         }
     }
 

@@ -29,8 +29,12 @@ pub struct Hook {
     pub operands: Operands,
     /// What makes sure that the operands are right.
     pub proof: Proof,
-    /// Where calls end, for a hook of the kind [`HookKind::Exit`].
+    /// Where calls end, for a hook of the kind [`HookKind::Exit`]. For a [`HookKind::Lift`] whose operands are in a frame:
+    /// where the call at its site returns to, by which the frame is found.
     pub exits: Option<Exits>,
+    /// The address that the call at the site returns to, for a lift whose operands are in the frame of that call's
+    /// function.
+    pub returns_to: Option<Vaddr>,
 }
 
 /// Says where a function's calls are noted and where they end, without a return probe.
@@ -195,6 +199,8 @@ pub enum Proof {
     /// The data flow from the public functions: all bytes for their caller pass the site, and on every path to it the
     /// operands are where they are said to be.
     DataFlow,
+    /// The functions that the public ones lead to store their arguments in the fields, and compare them with these.
+    Fields,
 }
 
 impl Proof {
@@ -205,6 +211,7 @@ impl Proof {
             Self::Interface => "public interface",
             Self::Callers => "code of its callers",
             Self::DataFlow => "data flow from the public functions",
+            Self::Fields => "what its code does with the fields",
         }
     }
 }

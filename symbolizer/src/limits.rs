@@ -49,6 +49,9 @@ pub const NOTES: usize = 256;
 /// The largest number of instructions followed, over all paths, to find what a function calls.
 pub const WRAPPER_STEPS: usize = 4096;
 
+/// How much of a function is searched for the first byte that it counts, in bytes.
+pub const COUNTER_WINDOW: usize = 48;
+
 /// The largest number of instructions from the entry of a function to its probe.
 pub const SITE_INSTRUCTIONS: usize = 32;
 

@@ -61,7 +61,8 @@ pub struct Operands {
     pub object: Operand,
     /// The bytes.
     pub buffer: Option<Operand>,
-    /// How many bytes the caller offers, or has room for.
+    /// How many bytes the caller offers, or has room for. For a lift: how many the first piece has of those that are
+    /// counted, as another place has it; never more than the count, and the same where there is one piece.
     pub length: Option<Operand>,
     /// How many bytes have passed, if the call was successful.
     pub count: Option<Operand>,
@@ -69,7 +70,8 @@ pub struct Operands {
     pub transports: [Option<Operand>; 2],
     /// What the function returns.
     pub result: Option<Outcome>,
-    /// A number that goes up by one with every record that the connection sends; for a lift only.
+    /// A number that goes up by one with every record that the connection sends, and begins anew with new keys; its first
+    /// byte is the most significant one. For a lift only.
     pub sequence: Option<Operand>,
     /// What has to hold for a hit to count, such as that the bytes are a program's and no handshake's.
     pub guards: [Option<Guard>; 2],

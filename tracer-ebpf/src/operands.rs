@@ -9,7 +9,7 @@ use aya_ebpf::{
     bindings::pt_regs,
     programs::{ProbeContext, RetProbeContext},
 };
-use tracer_ebpf::{Cookie, Guard, Operand, Place, SiteOperands, Width};
+use tracer_ebpf::{CallEnd, Cookie, Guard, Operand, Place, SiteOperands, Width};
 
 use crate::{maps::OPERANDS, memory::read_user};
 
@@ -188,14 +188,52 @@ pub(crate) fn result(ctx: &RetProbeContext, operand: &Operand) -> i64 {
     extend(ctx.ret::<u64>(), operand.width) as i64
 }
 
-/// Reads the result of a function at one of its exits, where it is in its register.
+/// Reads the result of a function at one of its ends.
 #[inline(always)]
-pub(crate) fn result_at_exit(ctx: &ProbeContext, operand: &Operand) -> i64 {
-    extend(place(ctx.regs, &RESULT), operand.width) as i64
+pub(crate) fn result_at_exit(ctx: &ProbeContext, end: CallEnd, operand: &Operand) -> i64 {
+    match end.constant() {
+        Some(constant) => constant,
+        None => extend(register_by_number(ctx.regs, end.register()), operand.width) as i64,
+    }
 }
 
-/// The register that a result is returned in: `rax`, or `x0`.
-const RESULT: Operand = Operand::at(Place::register(0), Width::U64);
+#[inline(never)]
+fn register_by_number(regs: *const pt_regs, number: u8) -> u64 {
+    // SAFETY: the kernel hands a valid register set to the program.
+    unsafe { register(regs, Place::register(number)) }
+}
+
+/// Returns whether a call ends where a probe was hit: at an instruction that jumps under a condition, it ends one way only.
+#[cfg(not(bpf_target_arch = "aarch64"))]
+#[inline(always)]
+pub(crate) fn is_end(ctx: &ProbeContext, end: CallEnd) -> bool {
+    let Some(condition) = end.condition() else {
+        return true;
+    };
+    // SAFETY: the kernel hands a valid register set to the program.
+    let flags = unsafe { read_volatile(&raw const (*ctx.regs).eflags) };
+    let is_set = |bit: u32| flags >> bit & 1 != 0;
+    let (carry, zero, sign, overflow) = (is_set(0), is_set(6), is_set(7), is_set(11));
+    // Intel SDM, volume 1, appendix B: the lowest bit negates the condition.
+    let holds = match condition >> 1 {
+        0 => overflow,
+        1 => carry,
+        2 => zero,
+        3 => carry || zero,
+        4 => sign,
+        5 => is_set(2),
+        6 => sign != overflow,
+        _ => zero || sign != overflow,
+    };
+    holds != (condition & 1 != 0)
+}
+
+/// As above; no conditions are known on this machine.
+#[cfg(bpf_target_arch = "aarch64")]
+#[inline(always)]
+pub(crate) fn is_end(_: &ProbeContext, end: CallEnd) -> bool {
+    end.condition().is_none()
+}
 
 #[inline(always)]
 fn extend(value: u64, width: Width) -> u64 {

@@ -54,7 +54,7 @@ impl Instruction {
 pub(super) const ENDBR64: [u8; 4] = [0xf3, 0x0f, 0x1e, 0xfa];
 
 /// Names the first instruction of some code, as far as a probe may sit on it.
-pub(super) fn first(machine: Machine, code: &[u8]) -> Instruction {
+pub(crate) fn first(machine: Machine, code: &[u8]) -> Instruction {
     match machine {
         Machine::X86_64 => first_x86_64(code),
         Machine::Aarch64 => first_aarch64(code),

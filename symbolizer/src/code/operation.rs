@@ -11,6 +11,8 @@ pub(super) struct Memory {
     pub(super) offset: i64,
     /// The registers that the address comes from if there are several, as bits.
     pub(super) several: u32,
+    /// Whether one of those counts several times.
+    pub(super) scaled: bool,
 }
 
 impl Memory {
@@ -20,6 +22,7 @@ impl Memory {
             base: Some(base),
             offset,
             several: 0,
+            scaled: false,
         }
     }
 }

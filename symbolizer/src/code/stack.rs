@@ -3,7 +3,7 @@
 //! Places are counted from where the stack pointer stood when the function was entered. A load of more than was stored,
 //! or of what a later store has overwritten in part, gives nothing. No place is wider than a vector register.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::value::Value;
 
@@ -12,9 +12,19 @@ pub(super) struct Stack {
     slots: BTreeMap<i64, (Value, u8)>,
     /// The lowest address on the stack that is in memory, where calls may find it.
     escaped: Option<i64>,
+    /// Places that nothing changes but what stores to them.
+    kept: BTreeSet<i64>,
 }
 
 impl Stack {
+    /// Knows of places that nothing changes but what stores to them.
+    pub(super) fn keeping(kept: BTreeSet<i64>) -> Self {
+        Self {
+            kept,
+            ..Self::default()
+        }
+    }
+
     pub(super) fn load(&self, at: i64, width: u8) -> Value {
         let slot = self.slots.get(&at).filter(|(_, stored)| *stored >= width);
         slot.map_or(Value::Unknown, |(value, _)| value.truncated(width))
@@ -82,7 +92,7 @@ impl Stack {
     pub(super) fn forget_from(&mut self, lowest: i64, tracked: Option<usize>) {
         let first = lowest.saturating_sub(WIDEST);
         for (at, (value, width)) in self.slots.range_mut(first..) {
-            if at.saturating_add((*width).into()) > lowest {
+            if at.saturating_add((*width).into()) > lowest && !self.kept.contains(at) {
                 *value = value.lost(tracked);
             }
         }

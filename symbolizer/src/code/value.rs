@@ -81,6 +81,15 @@ impl Field {
         }
     }
 
+    /// The offset of a field of what an argument points to, and how many bytes of it are loaded.
+    pub(crate) const fn behind(self, argument: usize) -> Option<(u16, u8)> {
+        let [first, _] = self.offsets;
+        match self.depth {
+            1 if self.argument == argument => Some((first, self.width)),
+            _ => None,
+        }
+    }
+
     /// Returns whether it is the first word of the first argument, or a part of that.
     pub(super) const fn is_type(self) -> bool {
         matches!(self.one(), Some((0, 1..=4)))
@@ -159,7 +168,7 @@ impl Value {
         match self {
             same if amount == 0 => same,
             Self::Stack(at) => at.checked_add(amount).map_or(Self::Frame(i64::MIN), Self::Stack),
-            Self::Frame(at) => Self::Frame(at.saturating_add(amount.min(0))),
+            Self::Frame(at) => Self::Frame(at.saturating_add(amount)),
             Self::Possible(argument) => Self::Possible(argument),
             Self::Field(_) | Self::Derived(_) => self
                 .derived()
@@ -235,6 +244,15 @@ impl Value {
     /// Returns whether it is certainly an address that comes from the argument.
     pub(crate) fn is_from(self, argument: usize) -> bool {
         self.derived().is_some_and(|derived| derived.argument == argument)
+    }
+
+    /// The field of so many bytes that lies at this address.
+    pub(crate) fn target(self, width: u8) -> Option<Field> {
+        match self {
+            Self::Field(field) => field.load(0, width),
+            Self::Derived(derived) => derived.load(0, width),
+            Self::Unknown | Self::Constant(_) | Self::Stack(_) | Self::Frame(_) | Self::Possible(_) => None,
+        }
     }
 
     /// The lowest address on the stack that it may be.

@@ -289,7 +289,8 @@ fn inputs(instruction: &Instruction, info: &InstructionInfo) -> Inputs {
 
 fn place(memory: &UsedMemory) -> Memory {
     let is_plain = matches!(memory.segment(), Name::None | Name::DS | Name::SS | Name::ES | Name::CS);
-    address(memory.base(), memory.index(), memory.displacement(), is_plain)
+    let scaled = memory.scale() != 1;
+    address((memory.base(), memory.index(), scaled), memory.displacement(), is_plain)
 }
 
 fn size(memory: &UsedMemory) -> Option<u8> {
@@ -341,16 +342,13 @@ fn operand(instruction: &Instruction, index: u32, width: u8) -> Option<Source> {
 
 fn memory(instruction: &Instruction) -> Memory {
     let is_plain = instruction.segment_prefix() == Name::None;
-    address(
-        instruction.memory_base(),
-        instruction.memory_index(),
-        instruction.memory_displacement64(),
-        is_plain,
-    )
+    let scaled = instruction.memory_index_scale() != 1;
+    let registers = (instruction.memory_base(), instruction.memory_index(), scaled);
+    address(registers, instruction.memory_displacement64(), is_plain)
 }
 
 /// An address that comes from one register, or from none if there is an index, a segment or no register at all.
-fn address(base: Name, index: Name, displacement: u64, is_plain: bool) -> Memory {
+fn address((base, index, scaled): (Name, Name, bool), displacement: u64, is_plain: bool) -> Memory {
     let whole = |name: Name| number(name).filter(|_| name.is_gpr64());
     let is_alone = is_plain && index == Name::None;
     let both = [base, index].into_iter().filter_map(whole);
@@ -358,6 +356,7 @@ fn address(base: Name, index: Name, displacement: u64, is_plain: bool) -> Memory
         base: whole(base).filter(|_| is_alone),
         offset: displacement.cast_signed(),
         several: if is_plain && !is_alone { bits(both) } else { 0 },
+        scaled: scaled || base == index,
     }
 }
 

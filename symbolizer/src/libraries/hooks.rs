@@ -47,6 +47,7 @@ pub(crate) fn hook(image: &Image<'_>, function: &Function, finding: &Finding, pr
         operands: function.operands(Convention::of(image.machine())),
         proof,
         exits: None,
+        returns_to: None,
     })
 }
 

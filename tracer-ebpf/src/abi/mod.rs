@@ -11,7 +11,7 @@ mod flow;
 mod state;
 
 pub use ciphertext::{CIPHERTEXT_BYTES, CiphertextKey};
-pub use config::{Cookie, KernelOffsets, NameKind, SettingFlags, Settings, SiteConfig};
+pub use config::{CallEnd, Cookie, KernelOffsets, NameKind, SettingFlags, Settings, SiteConfig};
 pub use counter::{KernelCounters, SiteCounters};
 pub use flow::{
     AddressKey, ConnectionState, EarlyState, Flow, FlowKey, FlushState, Handshake, Hooks, Identity, Lift, LiftState,

@@ -57,12 +57,15 @@ pub(crate) fn call_return(ctx: RetProbeContext) -> u32 {
     0
 }
 
-/// Such a function is about to return, with its result in its register.
+/// Such a function is about to return, with a result that does not change any more.
 #[uprobe]
 pub(crate) fn call_exit(ctx: ProbeContext) -> u32 {
     let cookie = attach_cookie(ctx.as_ptr());
-    let key = AddressKey::new(call_key(&ctx, cookie), current_task().tgid);
-    finish(key, cookie, |operand| operands::result_at_exit(&ctx, operand));
+    let end = cookie.end();
+    if operands::is_end(&ctx, end) {
+        let key = AddressKey::new(call_key(&ctx, cookie), current_task().tgid);
+        finish(key, cookie, |operand| operands::result_at_exit(&ctx, end, operand));
+    }
     0
 }
 
@@ -166,7 +169,7 @@ fn begin(ctx: &ProbeContext, task: Task, flags: TargetFlags, cookie: Cookie, rol
         }
     }
     let key = AddressKey::new(call_key(ctx, cookie), task.tgid);
-    let cookie = cookie.without_depth();
+    let cookie = cookie.of_site();
     if CALLS.insert(&key, &NO_CALL, 0).is_err() {
         // A call that never returned may be noted there; the return of this one must not find it.
         let _removed = CALLS.remove(&key);

@@ -9,9 +9,12 @@ use std::{
 
 use anyhow::{Context as _, Result, bail};
 use serde::Serialize;
-use symbolizer::{Facts, Family, Guard, Hook, Library, Operand, Operands, Place, Plans, ProbePlan, SymbolSource, Tier};
+use symbolizer::{
+    Cause, Facts, Family, Guard, Hook, HookKind, Library, Operand, Operands, Place, Plans, ProbePlan, Role,
+    SymbolSource, Tier,
+};
 use tracer_capture::{
-    attach,
+    attach::{self, Chosen, Kinds},
     resolve::{Resolution, Resolver, why_not},
     target::{self, Selection, Target, find},
 };
@@ -164,6 +167,8 @@ struct PlanLine {
     build_id: String,
     machine: &'static str,
     functions: Vec<FunctionLine>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    refused: Vec<String>,
     absent: Vec<&'static str>,
     addresses: String,
     negotiated: String,
@@ -182,6 +187,12 @@ struct FunctionLine {
     role: &'static str,
     operands: OperandsLine,
     proof: &'static str,
+    /// Where calls end.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    exits: Vec<String>,
+    /// Whether the hook is only for connections that a tap or a lift does not serve.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    fallback: bool,
 }
 
 /// Where a probe reads the operands of its hook.
@@ -256,7 +267,8 @@ impl PlanLine {
             version: version(&plan.library),
             build_id: plan.build_id.to_string(),
             machine: plan.machine.name(),
-            functions: placed(plan).map(FunctionLine::new).collect(),
+            functions: Kinds::default().choose(plan).iter().map(FunctionLine::new).collect(),
+            refused: refused(plan),
             absent: plan.absent.clone(),
             addresses: addresses(plan),
             negotiated: negotiated(&plan.facts),
@@ -271,6 +283,7 @@ impl PlanLine {
             build_id,
             machine,
             functions,
+            refused,
             absent,
             addresses,
             negotiated,
@@ -282,6 +295,7 @@ impl PlanLine {
             format!("build id   {build_id} ({machine})"),
         ];
         lines.extend(functions.iter().map(FunctionLine::text));
+        lines.extend(refused.iter().map(|cause| format!("unproven   {cause}")));
         if !absent.is_empty() {
             lines.push(format!("absent     {}", absent.join(", ")));
         }
@@ -303,15 +317,28 @@ impl FunctionLine {
             offset,
             site,
             cost,
-            kind: _,
+            kind,
             role: _,
             operands: _,
             proof: _,
+            exits,
+            fallback,
         } = self;
-        format!("probe      {name:<18} at file offset {offset:<10} by {found}; {site}, {cost}")
+        let exits = match exits.len() {
+            0 => String::new(),
+            exits => format!("; ends at {exits} others"),
+        };
+        let fallback = if *fallback {
+            "; only where the cheaper hook does not serve"
+        } else {
+            ""
+        };
+        format!("{kind:<10} {name:<18} at file offset {offset:<10} by {found}; {site}, {cost}{exits}{fallback}")
     }
 
-    fn new(function: &Hook) -> Self {
+    fn new(chosen: &Chosen<'_>) -> Self {
+        let function = chosen.hook;
+        let exits = function.exits.iter().flat_map(|exits| &exits.sites);
         Self {
             name: function.name.clone(),
             found: function.found.name(),
@@ -330,6 +357,8 @@ impl FunctionLine {
             role: function.role.name(),
             operands: OperandsLine::new(&function.operands),
             proof: function.proof.name(),
+            exits: exits.map(|exit| format!("{:#x}", exit.site.offset.0)).collect(),
+            fallback: chosen.is_fallback,
         }
     }
 }
@@ -379,6 +408,12 @@ fn shown_guard(guard: &Guard) -> String {
     format!("{}={:#x}", shown_operand(&guard.operand), guard.equals)
 }
 
+/// Returns why kinds of hooks are not used.
+fn refused(plan: &ProbePlan) -> Vec<String> {
+    let line = |(kind, role, cause): &(HookKind, Role, Cause)| format!("{} for {}: {cause}", kind.name(), role.name());
+    plan.refused.iter().map(line).collect()
+}
+
 /// Returns the version that the library states, or a lower bound.
 fn version(library: &Library) -> Option<String> {
     let stated = library.version.as_ref().map(|version| version.text.clone());
@@ -395,7 +430,9 @@ fn unseen(plan: &ProbePlan, beside: &Plans) -> Vec<String> {
     let is_gnutls = plan.library.family == Family::GnuTls;
     let always = if is_gnutls { UNSEEN_OF_GNUTLS } else { UNSEEN };
     let mut unseen = vec![always.to_owned()];
-    if !is_gnutls && placed(plan).filter(carries_plaintext).any(is_public) {
+    let used = Kinds::default().choose(plan);
+    let mut used = used.iter().map(|chosen| chosen.hook);
+    if !is_gnutls && used.by_ref().filter(carries_plaintext).any(is_public) {
         unseen.push(UNSEEN_BEHIND.to_owned());
     }
     unseen.extend(

@@ -3,8 +3,9 @@
 use std::{path::PathBuf, time::Duration};
 
 use clap::{Args, builder::RangedU64ValueParser};
+use symbolizer::Policy;
 use tracer_capture::{
-    attach::Options,
+    attach::{Kinds, Options},
     sizes::{default_connections, default_ring_bytes},
     target::{Selection, User},
 };
@@ -80,6 +81,13 @@ pub(super) struct LiveArgs {
     /// Size of each CPU's ring buffer in KiB, a power of two; by default 16384, or less with more than 16 CPUs
     #[arg(long, value_name = "KIB", value_parser = parse_ring)]
     pub(super) ring_kib: Option<u32>,
+    /// Kind of hooks that bring plaintext: `tap` at one instruction, `exit` at calls and their ends, `return` by return
+    /// probes, which kill programs that switch stacks; by default the cheapest that is proven
+    #[arg(long, value_name = "KIND", default_value = "auto", value_parser = ["auto", "tap", "exit", "return"])]
+    pub(super) hooks: String,
+    /// Use return probes where no other hooks are proven: they kill programs that switch stacks within a call
+    #[arg(long)]
+    pub(super) return_probes: bool,
     /// Maximum calls in flight, to test the bound
     #[arg(long, value_name = "COUNT", hide = true, value_parser = clap::value_parser!(u32).range(1..))]
     pub(super) calls: Option<u32>,
@@ -132,6 +140,20 @@ impl LiveArgs {
             calls: self.calls,
             connections: self.connections(),
             flags,
+            kinds: self.kinds(),
+        }
+    }
+
+    fn kinds(&self) -> Kinds {
+        let policy = match self.hooks.as_str() {
+            "tap" => Policy::Tap,
+            "exit" => Policy::Exit,
+            "return" => Policy::Return,
+            _ => Policy::Auto,
+        };
+        Kinds {
+            policy,
+            return_probes: self.return_probes,
         }
     }
 

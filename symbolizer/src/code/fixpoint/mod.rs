@@ -74,6 +74,8 @@ pub(crate) struct Fixpoint<'a> {
     graph: Graph,
     /// The states where paths begin or meet.
     states: BTreeMap<Vaddr, State>,
+    /// The states with which the first path came there.
+    first: BTreeMap<Vaddr, State>,
 }
 
 /// Analyses a function that is entered in a state.
@@ -85,16 +87,18 @@ pub(super) fn fixpoint<'a>(function: Function<'a>, entry: &State) -> Result<Fixp
             function,
             graph: &graph,
             states: BTreeMap::from([(entry.at, entry.clone())]),
+            first: BTreeMap::from([(entry.at, entry.clone())]),
             waiting: BTreeSet::from([entry.at]),
             steps: limits::FUNCTION_STEPS,
         };
         match settling.settle(entry.at) {
             Ok(()) => {
-                let states = settling.states;
+                let Settling { states, first, .. } = settling;
                 return Ok(Fixpoint {
                     function,
                     graph,
                     states,
+                    first,
                 });
             }
             Err(Unsettled::Refused(cause)) => return Err(cause),
@@ -147,6 +151,18 @@ impl Fixpoint<'_> {
         }
     }
 
+    /// Does the same with the state that the first path brings, so that the first round of a loop is seen as it is.
+    pub(super) fn visit_first(&self, mut visitor: impl FnMut(Vaddr, Operation, &State)) {
+        for state in self.first.values() {
+            self.visit_block(state.clone(), &mut visitor);
+        }
+    }
+
+    /// Returns the address behind an instruction.
+    pub(super) fn next(&self, at: Vaddr) -> Option<Vaddr> {
+        at.checked_add(self.graph.at(at)?.length)
+    }
+
     fn visit_block(&self, mut state: State, visitor: &mut impl FnMut(Vaddr, Operation, &State)) {
         loop {
             let Some(lifted) = self.graph.at(state.at) else { return };
@@ -196,6 +212,7 @@ struct Settling<'a> {
     function: Function<'a>,
     graph: &'a Graph,
     states: BTreeMap<Vaddr, State>,
+    first: BTreeMap<Vaddr, State>,
     /// Where paths begin or meet whose states have changed.
     waiting: BTreeSet<Vaddr>,
     steps: usize,
@@ -294,7 +311,10 @@ impl Settling<'_> {
         state.at = at;
         let changed = match self.states.get_mut(&at) {
             Some(known) => known.join(&state),
-            None => self.states.insert(at, state).is_none(),
+            None => {
+                self.first.insert(at, state.clone());
+                self.states.insert(at, state).is_none()
+            }
         };
         if changed {
             self.waiting.insert(at);

@@ -10,6 +10,9 @@ use crate::code::operation::{Inputs, Memory, Source};
 use crate::code::value::{Field, Value};
 use crate::operand::Place;
 
+/// How many bytes a pointer has.
+const WORD: u8 = 8;
+
 impl State {
     /// Returns the argument whose derivatives must not get lost.
     pub(in crate::code) const fn tracked(&self) -> Option<usize> {
@@ -24,7 +27,9 @@ impl State {
         let tracked = self.tracked();
         let mut changed = self.stack.join(&other.stack, tracked);
         let ours = self.registers.iter_mut().chain([&mut self.flags.0, &mut self.flags.1]);
+        let ours = ours.chain(&mut self.stored);
         let theirs = other.registers.iter().chain([&other.flags.0, &other.flags.1]);
+        let theirs = theirs.chain(&other.stored);
         for (ours, theirs) in ours.zip(theirs) {
             let joined = ours.join(*theirs, tracked);
             changed |= joined != *ours;
@@ -52,6 +57,13 @@ impl State {
     /// and the number.
     pub(in crate::code) fn equal_to(&self, argument: usize) -> Option<(u8, u64)> {
         self.equal.get(&argument).copied()
+    }
+
+    /// Notes a store to a field of a whole word.
+    pub(super) fn note_store(&mut self, to: Memory, value: Value, width: u8) {
+        if let Some(field) = self.address(to).target(width).filter(|_| width == WORD) {
+            self.stored = [Value::Field(field), value];
+        }
     }
 
     /// Returns whether it is known where the stack pointer stands.
@@ -126,8 +138,14 @@ impl State {
         let mut parts = (0..).take_while(|number| memory.several.checked_shr((*number).into()).unwrap_or(0) != 0);
         let parts = parts.by_ref().filter(|number| memory.several >> number & 1 == 1);
         let parts = parts.map(|register| self.register(register));
-        let sum = parts.reduce(|sum, part| sum.moved(part, self.tracked()));
+        let sum = parts.reduce(|sum, part| match (sum, part) {
+            (address, Value::Constant(number)) | (Value::Constant(number), address) if !memory.scaled => {
+                address.plus(number.cast_signed())
+            }
+            _ => sum.moved(part, self.tracked()),
+        });
         match sum {
+            Some(part) if memory.scaled && memory.several.count_ones() == 1 => Value::mixed([part], self.tracked()),
             Some(sum) => sum.plus(memory.offset),
             None => Value::Constant(memory.offset.cast_unsigned()),
         }
@@ -185,6 +203,7 @@ impl State {
         match (self.base(to), width) {
             (Value::Stack(at), Some(width)) => self.stack.fill(at.checked_add(to.offset)?, width, value),
             _ => {
+                self.note_store(to, value, width.unwrap_or(WORD));
                 self.store_anywhere(to, value);
                 Some(())
             }
@@ -244,6 +263,7 @@ impl State {
             Some(first) if callee.returns_first => *first,
             _ => Value::mixed(given.iter().copied().filter(|value| value.may_be(tracked)), tracked),
         };
+        self.stored = [Value::Unknown; 2];
         self.spoil_with(self.convention.lost_in_calls, Value::Unknown);
         self.set(self.convention.result, returned);
     }

@@ -2,7 +2,7 @@
 
 mod everything;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use crate::code::convention::{Convention, Register};
 use crate::code::facts::{Equality, Facts};
@@ -45,6 +45,8 @@ pub(super) struct State {
     /// What was compared last.
     flags: (Value, Value),
     facts: Facts,
+    /// What an accessor has stored behind its second and third argument; of any other function, the field of a whole word
+    /// that was stored to last since the last call, and what.
     stored: [Value; 2],
     /// What arguments were compared with and are equal to: so many of their lower bytes, and the number.
     equal: BTreeMap<usize, (u8, u64)>,
@@ -78,6 +80,14 @@ impl State {
             .map(|index| Value::Field(Field::argument(index)))
             .collect();
         Self::new(at, convention, &every, Purpose::Arguments)
+    }
+
+    /// The same state, in which nothing changes these places on the stack but what stores to them.
+    pub(super) fn keeping(self, places: BTreeSet<i64>) -> Self {
+        Self {
+            stack: Stack::keeping(places),
+            ..self
+        }
     }
 
     /// Executes one operation; `None` if the function cannot be followed any more.
@@ -179,6 +189,12 @@ impl State {
         let returned = self.register(self.convention.result);
         let known = |value| self.facts.known(value);
         (known(returned), self.stored.map(known))
+    }
+
+    /// The field of a whole word that was stored to last since the last call.
+    pub(super) fn last_stored(&self) -> Option<Field> {
+        let [to, _] = self.stored;
+        to.field().filter(|_| self.is_for_everything())
     }
 
     /// The fields that are zero on this path.
@@ -283,6 +299,7 @@ impl State {
             }
             (Purpose::Fields { .. }, _) => None,
             (Purpose::Everything { .. }, _) => {
+                self.note_store(to, value, width);
                 self.store_anywhere(to, value);
                 Some(())
             }

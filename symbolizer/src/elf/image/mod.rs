@@ -15,7 +15,7 @@ pub use symbols::{Presence, Symbol, SymbolKind, Symbols};
 use object::elf;
 use object::read::elf::{FileHeader as _, NoteIterator, ProgramHeader as _, SectionHeader as _, VerdauxIterator};
 
-use crate::elf::address::{Segments, Vaddr};
+use crate::elf::address::{Access, Segment, Segments, Vaddr};
 use crate::elf::dynamic;
 use crate::elf::machine::Machine;
 use crate::error::Error;
@@ -188,6 +188,25 @@ impl<'data> Image<'data> {
         })
     }
 
+    /// Lists the places in the image's data that hold addresses of its code once the dynamic linker is done, and these
+    /// addresses. What looks like one and is none is among them.
+    #[must_use]
+    pub fn code_pointers(&self) -> Vec<(Vaddr, Vaddr)> {
+        let is_code = |segment: &Segment| segment.access == Access::Code;
+        let leads_to_code = |target| self.segments.containing(target).is_some_and(is_code);
+        let data = self.segments.iter().filter(|segment| segment.access == Access::Data);
+        let stored = data.filter_map(|segment| Some((segment.address, self.bytes_from(segment.address)?)));
+        let stored = stored.flat_map(|(address, bytes)| words(address, bytes));
+        let tables = self
+            .sections
+            .iter()
+            .filter(|section| section.sh_type(LE) == elf::SHT_RELA);
+        let tables = tables.filter_map(|section| self.section_bytes(section, "relocation table").ok());
+        let linked = tables.filter_map(|bytes| relocations::relatives(bytes, self.machine).ok());
+        let all = stored.chain(linked.flatten());
+        all.filter(|(_, target)| leads_to_code(*target)).collect()
+    }
+
     /// Returns where functions begin, as far as the image's table for unwinding says it.
     pub(crate) fn frames(&self) -> Frames<'data> {
         let header = self
@@ -268,6 +287,13 @@ fn bytes_from<'data>(data: &'data [u8], segments: &Segments, address: Vaddr) -> 
     let start = usize::try_from(segments.offset_of(address)?.0).ok()?;
     let end = usize::try_from(segment.offset.0.checked_add(segment.file_size)?).ok()?;
     data.get(start..end.min(data.len()))
+}
+
+/// Returns the words of some data, and where they lie.
+fn words(address: Vaddr, data: &[u8]) -> impl Iterator<Item = (Vaddr, Vaddr)> {
+    let places = (address.0..).step_by(size_of::<u64>()).map(Vaddr);
+    let words = data.as_chunks().0.iter();
+    places.zip(words.map(|word| Vaddr(u64::from_le_bytes(*word))))
 }
 
 fn build_id_among(mut notes: NoteIterator<'_, Header>) -> Option<&[u8]> {

@@ -24,7 +24,23 @@ pub(super) fn relative_at(table: &[u8], machine: Machine, place: Vaddr) -> Resul
     Ok(addend.map(Vaddr))
 }
 
+/// Lists the places to which addresses within the image go, and these.
+pub(super) fn relatives(table: &[u8], machine: Machine) -> Result<impl Iterator<Item = (Vaddr, Vaddr)>, Error> {
+    let relative = entries(table)?
+        .iter()
+        .filter(move |entry| is_relative(machine, entry.r_type(LE, false)));
+    Ok(relative.filter_map(|entry| {
+        let target = u64::try_from(entry.r_addend.get(LE)).ok()?;
+        Some((Vaddr(entry.r_offset.get(LE)), Vaddr(target)))
+    }))
+}
+
 fn entry_at(table: &[u8], place: Vaddr, is_kind: impl Fn(u32) -> bool) -> Result<Option<&Relocation>, Error> {
+    let is_it = |entry: &&Relocation| entry.r_offset.get(LE) == place.0 && is_kind(entry.r_type(LE, false));
+    Ok(entries(table)?.iter().find(is_it))
+}
+
+fn entries(table: &[u8]) -> Result<&[Relocation], Error> {
     let part = "relocation table";
     let count = table.len() / size_of::<Relocation>();
     if count > limits::RELOCATIONS {
@@ -35,8 +51,7 @@ fn entry_at(table: &[u8], place: Vaddr, is_kind: impl Fn(u32) -> bool) -> Result
     }
     let malformed = |()| Error::Malformed { part };
     let (entries, _rest) = object::pod::slice_from_bytes::<Relocation>(table, count).map_err(malformed)?;
-    let is_it = |entry: &&Relocation| entry.r_offset.get(LE) == place.0 && is_kind(entry.r_type(LE, false));
-    Ok(entries.iter().find(is_it))
+    Ok(entries)
 }
 
 const fn is_relative(machine: Machine, kind: u32) -> bool {

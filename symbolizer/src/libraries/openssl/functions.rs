@@ -60,6 +60,10 @@ const COUNTED_BYTES: Outcome = Outcome {
 pub(crate) const READ_INTERNAL: &str = "ssl_read_internal";
 /// What `SSL_write` and its `_ex` forms share.
 pub(crate) const WRITE_INTERNAL: &str = "ssl_write_internal";
+/// What tries again to send a record, up to OpenSSL 3.1.
+pub(crate) const WRITE_PENDING: &str = "ssl3_write_pending";
+/// What cuts into records what is written.
+pub(crate) const WRITE_BYTES: &str = "ssl3_write_bytes";
 /// What delivers the bytes of records.
 pub(crate) const READ_BYTES: &str = "ssl3_read_bytes";
 /// What must not share the function behind `SSL_read`.
@@ -102,10 +106,12 @@ pub(crate) const METHOD: &str = "SSL_get_ssl_method";
 /// Functions that set which function agrees on keys, taken from the table.
 pub(crate) const SETS_HANDSHAKE: [&str; 2] = ["SSL_set_accept_state", "SSL_set_connect_state"];
 /// The names to look for beside those of [`FUNCTIONS`].
-const OTHERS: [&str; 21] = [
+const OTHERS: [&str; 23] = [
     READ_BYTES,
     READ_INTERNAL,
     WRITE_INTERNAL,
+    WRITE_PENDING,
+    WRITE_BYTES,
     PEEK,
     GREASE,
     VERIFY_MEMORY,

@@ -9,6 +9,7 @@ mod derived;
 mod exits;
 mod identify;
 mod internal;
+mod lifted;
 mod methods;
 mod offsets;
 mod socket_method;
@@ -58,10 +59,17 @@ pub(crate) fn find(image: &Image<'_>, survey: &Survey, crypto: Option<&Crypto>) 
         (layout(accessors, &library, &stated, crypto), accessors.facts())
     };
     let own = socket_method::name_distance(image, survey);
+    let socket_name = own.or_else(|| crypto.and_then(|crypto| crypto.socket_name));
     let absent = absent(survey, &hooks);
     let public: Vec<Hook> = hooks.iter().map(|(_, hook)| hook.clone()).collect();
     let mut refused = Vec::new();
     let mut others = Vec::new();
+    let lifted = match library.family {
+        Family::OpenSsl if has_copies(&hooks) => Err(Cause::SeveralCopies),
+        Family::OpenSsl if layout.is_err() || socket_name.is_none() => Err(Cause::NoSocketBio),
+        Family::OpenSsl => lifted::writing(image, survey),
+        _ => Err(Cause::FamilyUnsupported),
+    };
     if library.family == Family::OpenSsl {
         share(image, survey, &mut hooks);
         match tap::reading(image, survey) {
@@ -70,6 +78,10 @@ pub(crate) fn find(image: &Image<'_>, survey: &Survey, crypto: Option<&Crypto>) 
         }
     } else {
         refused.push((HookKind::Tap, Role::Read, Cause::FamilyUnsupported));
+    }
+    match lifted {
+        Ok(lift) => others.push(lift),
+        Err(cause) => refused.push((HookKind::Lift, Role::Write, cause)),
     }
     let mut hooks: Vec<Hook> = hooks.into_iter().map(|(_, hook)| hook).collect();
     let (exits, causes) = exits::exits(image, survey, &hooks, &public);
@@ -84,7 +96,7 @@ pub(crate) fn find(image: &Image<'_>, survey: &Survey, crypto: Option<&Crypto>) 
         refused,
         absent,
         layout,
-        socket_name: own.or_else(|| crypto.and_then(|crypto| crypto.socket_name)),
+        socket_name,
         facts,
     })))
 }

@@ -76,7 +76,7 @@ fn a_tap_captures_what_its_guards_let_through() {
     assert_eq!(records.len(), 1, "a handshake makes the connection known");
     assert_eq!(header(&records[0]).kind, Kind::CONNECTION);
     assert_eq!(
-        ConnectionRecord::read_from_prefix(&records[0]).unwrap().0.header.ssl,
+        ConnectionRecord::read_from_prefix(&records[0]).unwrap().0.header.object,
         0x1000
     );
     copied(b"hel", 23, 1);
@@ -203,7 +203,7 @@ fn a_tap_that_brings_too_little_is_given_up_for_the_calls() {
     reads(b"after", 5);
     let mut records = own.records();
     let refused = refusal(&mut records).unwrap();
-    assert_eq!((refused.cause, refused.header.ssl), (HooksRefused::MISMATCH, 0x1000));
+    assert_eq!((refused.cause, refused.header.object), (HooksRefused::MISMATCH, 0x1000));
     assert_eq!(refusal(&mut records), None, "once");
     let kinds: Vec<_> = records.iter().map(|record| header(record).kind).collect();
     assert_eq!(

@@ -13,21 +13,23 @@ pub struct Kinds {
 }
 
 /// A hook that is used.
-pub(super) struct Chosen<'a> {
-    pub(super) hook: &'a Hook,
+pub struct Chosen<'a> {
+    /// The hook.
+    pub hook: &'a Hook,
     /// Whether a tap or a lift brings the same bytes of most connections.
-    pub(super) is_fallback: bool,
+    pub is_fallback: bool,
 }
 
 impl Kinds {
     /// Chooses the hooks of a plan, in its order.
     ///
     /// By default, calls are hooked beside a tap or a lift too, for connections that those do not serve.
-    pub(super) fn choose(self, plan: &ProbePlan) -> Vec<Chosen<'_>> {
+    pub fn choose(self, plan: &ProbePlan) -> Vec<Chosen<'_>> {
         let cheapest = choose(plan, self.policy);
         let is_chosen = |hook: &Hook| cheapest.iter().any(|chosen| std::ptr::eq(*chosen, hook));
         let is_fallback = |hook: &Hook| {
-            let is_cheaper = |other: &&Hook| matches!(other.kind, HookKind::Tap | HookKind::Lift) && other.role == hook.role;
+            let is_cheaper =
+                |other: &&Hook| matches!(other.kind, HookKind::Tap | HookKind::Lift) && other.role == hook.role;
             self.policy == Policy::Auto && cheapest.iter().any(is_cheaper)
         };
         let of_calls = choose(plan, Policy::Exit);

@@ -41,11 +41,11 @@ pub use cpus::{Arrival, Arrivals, Cpus};
 pub use error::Error;
 pub use heap::trim as trim_heap;
 pub use kernel::{Kernel, KernelVersion, Reason, Undescribed, check, check_kernel, check_target, late_start, reach};
-pub use kinds::Kinds;
+pub use kinds::{Chosen, Kinds};
 pub use lifecycle::Lifecycle;
 pub use mappings::{Mappings, Watched};
 pub use needs::{Needs, Reach};
-pub use placement::{Placement, hooks_of};
+pub use placement::Placement;
 pub use probes::Probes;
 pub use ring::Ring;
 pub use rings::{Rings, Switch};
@@ -73,6 +73,8 @@ pub struct Options {
     pub connections: u32,
     /// Which processes are traced, and which records are written.
     pub flags: SettingFlags,
+    /// The kinds of hooks that may be used.
+    pub kinds: Kinds,
 }
 
 /// A probed function of a file. Records refer to it by its index.

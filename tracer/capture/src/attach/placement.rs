@@ -75,6 +75,11 @@ impl Placement {
         own.map(|site| &site.hook).eq(others.map(|site| &site.hook))
     }
 
+    /// Returns whether what connections write is read where their sockets send.
+    pub(super) fn has_lift(&self) -> bool {
+        self.sites.iter().any(|site| site.hook.kind == HookKind::Lift)
+    }
+
     /// Returns the configuration of a site; the first site of the file has the index given.
     pub(super) fn config_from(&self, first: u32, site: &PlannedSite) -> SiteConfig {
         let index_of = |kind| {
@@ -94,9 +99,8 @@ impl Placement {
     pub(super) fn behind_lift(&self, tap: &PlannedSite) -> i32 {
         let mut sites = self.sites.iter().filter(|site| site.plan == tap.plan);
         let lift = sites.find(|site| site.hook.kind == HookKind::Lift);
-        let exits = lift.and_then(|lift| lift.hook.exits.as_ref());
-        let back = exits.and_then(|exits| exits.sites.first());
-        let distance = back.and_then(|back| back.site.address.0.checked_signed_diff(tap.hook.site.address.0));
+        let back = lift.and_then(|lift| lift.hook.returns_to);
+        let distance = back.and_then(|back| back.0.checked_signed_diff(tap.hook.site.address.0));
         match tap.hook.kind {
             HookKind::Tap => distance.and_then(|distance| i32::try_from(distance).ok()).unwrap_or(0),
             HookKind::Entry | HookKind::Exit | HookKind::Return | HookKind::Lift => 0,
@@ -168,7 +172,7 @@ mod tests {
         let plans = [plan("libssl.so.3"), plan("libgnutls.so.30")];
         assert!(plans[0].facts.version.is_some());
         assert_eq!(plans[1].layout, Err(LayoutUnknown::NoBios));
-        let placement = Placement::of_plans(&plans);
+        let placement = Placement::of_plans(&plans, Kinds::default());
         let (openssl, gnutls) = placement.sites.split_at(plans[0].hooks.len());
         assert_eq!(gnutls.len(), plans[1].hooks.len());
         for (sites, plan) in [(openssl, &plans[0]), (gnutls, &plans[1])] {
@@ -187,7 +191,7 @@ mod tests {
     #[test]
     fn a_library_whose_layout_is_known_does_not_stand_in_for_one_beside_it() {
         let plans = [plan("libgnutls.so.30"), plan("libssl.so.3")];
-        let placement = Placement::of_plans(&plans);
+        let placement = Placement::of_plans(&plans, Kinds::default());
         let is_probed = |role, library| {
             let mut sites = placement.sites.iter();
             let site = sites.find(|site| site.hook.role == role && site.library == library);
@@ -201,8 +205,8 @@ mod tests {
     #[test]
     fn a_placement_has_the_hooks_of_another_only_if_no_library_is_missing() {
         let plans = [plan("libssl.so.3"), plan("libgnutls.so.30")];
-        let both = Placement::of_plans(&plans);
+        let both = Placement::of_plans(&plans, Kinds::default());
         assert!(both.has_hooks_of(&both.clone()));
-        assert!(!both.has_hooks_of(&Placement::of_plans(&plans[..1])));
+        assert!(!both.has_hooks_of(&Placement::of_plans(&plans[..1], Kinds::default())));
     }
 }

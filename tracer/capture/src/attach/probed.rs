@@ -158,10 +158,7 @@ impl Probed {
     ) -> Result<OwnedFd, Error> {
         let pid = pid.map_or(0, NonZeroU32::get);
         let attach = |points: &[(Point, &Hook)]| {
-            let points: Vec<_> = points
-                .iter()
-                .map(|(point, _)| (point.offset, point.cookie.0))
-                .collect();
+            let points: Vec<_> = points.iter().map(|(point, _)| (point.offset, point.cookie.0)).collect();
             multi.attach(program, self.file.as_fd(), &points, pid)
         };
         attach(points).map_err(|source| {

@@ -174,6 +174,9 @@ impl Probes {
             source,
         })?;
         self.configure(first, &placement)?;
+        if placement.has_lift() {
+            self.attach_lift()?;
+        }
         self.sites.extend(new.iter().cloned());
         let probed = Probed {
             path: object.path.clone(),

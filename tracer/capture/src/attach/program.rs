@@ -1,9 +1,9 @@
 //! Which BPF programs a hook needs and where they go, and which hooks a process needs.
 
-use symbolizer::{Hook, HookKind, Role, Tier};
+use symbolizer::{ExitSite, Hook, HookKind, Role, Tier};
 use tracer_ebpf::Cookie;
 
-use super::{Needs, placement::PlannedSite};
+use super::{Needs, operands::call_end, placement::PlannedSite};
 
 /// A BPF program for uprobes.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -56,12 +56,9 @@ impl Program {
     pub(super) const fn is_return(self) -> bool {
         match self {
             Self::CallReturn => true,
-            Self::CallEntry
-            | Self::CallExit
-            | Self::Tap
-            | Self::BioReplaced
-            | Self::ConnectionEnd
-            | Self::BioWrite => false,
+            Self::CallEntry | Self::CallExit | Self::Tap | Self::BioReplaced | Self::ConnectionEnd | Self::BioWrite => {
+                false
+            }
         }
     }
 
@@ -84,9 +81,16 @@ impl Program {
                 let Some(exits) = &hook.exits else {
                     return Vec::new();
                 };
-                let exit = |exit: &symbolizer::ExitSite| at(Self::CallExit, exit.site.offset.0, exit.depth);
+                let exit = |exit: &ExitSite| {
+                    let point = at(Self::CallExit, exit.site.offset.0, exit.depth);
+                    Some(Point {
+                        cookie: point.cookie.with_end(call_end(exit)?),
+                        ..point
+                    })
+                };
                 let entry = at(Self::CallEntry, site, exits.entry_depth);
-                exits.sites.iter().map(exit).chain([entry]).collect()
+                let exits: Option<Vec<_>> = exits.sites.iter().map(exit).collect();
+                exits.into_iter().flatten().chain([entry]).collect()
             }
         }
     }

@@ -111,7 +111,7 @@ impl Connection {
         own.site(CONFIG, sent);
         own.attach(Program::Tap, tapped as *const () as usize, Cookie::new(tap, Role::Read));
         let mut sockets = Sockets::default();
-        assert_eq!(sockets.watch_sends(&mut own.ebpf).unwrap(), []);
+        assert_eq!(sockets.attach_lift(&mut own.ebpf).unwrap(), []);
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let stream = TcpStream::connect(listener.local_addr().unwrap()).unwrap();
         let (peer, _) = listener.accept().unwrap();

@@ -78,6 +78,14 @@ impl Follower {
                 }
             }
             ProcessEvent::Exit { pid, at_ns } => self.exit(pid, at_ns),
+            ProcessEvent::HooksRefused { pid } => {
+                if let Err(error) = self.probe_calls(pid)
+                    && exists(pid)
+                {
+                    self.messages
+                        .say(&format!("calls of process {pid} are not probed: {error:#}"));
+                }
+            }
         }
     }
 

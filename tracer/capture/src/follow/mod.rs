@@ -32,7 +32,7 @@ use self::{
     sweep_schedule::SweepSchedule,
 };
 use crate::{
-    attach::{self, Lifecycle, Probes, Reach},
+    attach::{self, Kinds, Lifecycle, Probes, Reach},
     message::Messages,
     resolve::Resolver,
     target::{Selection, exists, name_of},
@@ -45,6 +45,7 @@ const AFTER_EXEC: Duration = Duration::from_millis(100);
 pub(crate) struct Follower {
     probes: Probes,
     resolver: Resolver,
+    kinds: Kinds,
     selection: Selection,
     reach: Reach,
     processes: Processes,
@@ -67,12 +68,19 @@ pub(crate) struct Follower {
 }
 
 impl Follower {
-    pub(crate) fn new(probes: Probes, selection: Selection, has_mmap_events: bool, messages: Messages) -> Self {
+    pub(crate) fn new(
+        probes: Probes,
+        kinds: Kinds,
+        selection: Selection,
+        has_mmap_events: bool,
+        messages: Messages,
+    ) -> Self {
         Self {
             reach: attach::reach(selection.follow),
             poller: (probes.lifecycle() == Lifecycle::Polled).then(Poller::new),
             probes,
             resolver: Resolver::default(),
+            kinds,
             selection,
             processes: Processes::default(),
             pending_scans: BTreeMap::new(),

@@ -6,10 +6,7 @@
 
 use anyhow::Result;
 
-use super::{
-    Follower,
-    scan::{describe, has_plan, placement},
-};
+use super::{Follower, scan::has_plan};
 use crate::{
     attach::{Needs, Placement, Reach},
     resolve::Resolved,
@@ -44,7 +41,7 @@ impl Follower {
         let mut new = Vec::new();
         if files.iter().any(has_plan) {
             let ciphertext = self.probes.watches_sockets() && files.iter().any(Resolved::needs_ciphertext);
-            self.preattach_files(&target, &files, Needs { ciphertext }, &mut new)?;
+            self.preattach_files(&target, &files, self.needs_of_any(ciphertext), &mut new)?;
         } else {
             self.preattach_system_libraries(&mut new)?;
         }
@@ -59,7 +56,7 @@ impl Follower {
         let target = Target::discover(std::process::id())?.expected();
         let files = self.resolver.resolve(&target);
         let ciphertext = self.probes.watches_sockets();
-        self.preattach_files(&target, &files, Needs { ciphertext }, new)
+        self.preattach_files(&target, &files, self.needs_of_any(ciphertext), new)
     }
 
     /// Attaches to files and pins them; adds a description of each library that is new to `new`.
@@ -72,14 +69,14 @@ impl Follower {
     ) -> Result<()> {
         self.enable_ciphertext_lookup(needs)?;
         for (object, file) in target.objects.iter().zip(files) {
-            let Some(placement) = placement(file, needs) else {
+            let Some(placement) = self.placement(file, needs) else {
                 continue;
             };
             let is_new = self.attach_shared(object, placement, needs)?;
             self.processes.pin(object.identity);
             if is_new {
                 let plans = file.resolution.plans().iter();
-                new.extend(plans.map(|plan| describe(plan, file)));
+                new.extend(plans.map(|plan| self.describe(plan, file)));
             }
         }
         Ok(())
@@ -90,7 +87,7 @@ impl Follower {
         let files = self.resolver.resolve(expected);
         let mut probed = Vec::new();
         for (object, file) in expected.objects.iter().zip(&files) {
-            let Some(placement) = placement(file, needs) else {
+            let Some(placement) = self.placement(file, needs) else {
                 continue;
             };
             // A failure is reported by the scan after the process maps the file, if it ever does.

@@ -11,7 +11,7 @@ use std::{
 use crate::{attach::Needs, limits::MAX_UNUSED_FILES, target::FileIdentity};
 
 /// The result of the last scan of a process. A forked child shares its parent's.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub(super) struct ProcessInfo {
     /// The probed files that it maps, or is expected to map.
     pub(super) files: Vec<FileIdentity>,

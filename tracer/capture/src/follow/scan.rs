@@ -34,17 +34,17 @@ impl Follower {
         if let Err(reason) = attach::check_target(&target) {
             return Ok(Scan::Refused(reason.to_string()));
         }
-        let needs = Needs {
-            ciphertext: self.probes.watches_sockets()
-                && files.iter().any(Resolved::needs_ciphertext)
-                && files.iter().any(has_plan),
-        };
+        let ciphertext =
+            self.probes.watches_sockets() && files.iter().any(Resolved::needs_ciphertext) && files.iter().any(has_plan);
+        // A program that may give connections a BIO of its own has connections that no lift serves.
+        let calls = ciphertext || self.processes.get(pid).needs.calls || !self.probes.watches_sockets();
+        let needs = Needs { ciphertext, calls };
         self.enable_ciphertext_lookup(needs)?;
         let known = self.processes.get(pid);
         let first = first || known.lacks_library;
         let (mut probed, mut traced) = (Vec::new(), Vec::new());
         for (object, file) in target.objects.iter().zip(&files) {
-            let Some(placement) = placement(file, needs) else {
+            let Some(placement) = self.placement(file, needs) else {
                 continue;
             };
             if let Err(mismatch) = verify(pid, object, placement.offsets()) {
@@ -59,7 +59,7 @@ impl Follower {
             let is_new = self.attach(pid, object, placement, needs)?;
             probed.push(object.identity);
             for plan in file.resolution.plans() {
-                let library = describe(plan, file);
+                let library = self.describe(plan, file);
                 if is_new || first {
                     self.messages
                         .say(&format!("attached to {} ({pid}): {library}", target.name));
@@ -81,11 +81,12 @@ impl Follower {
         let mut needs = needs;
         if lacks_library {
             // The first call on a library that it loads later may use a custom BIO.
-            needs.ciphertext = self.probes.watches_sockets();
+            needs = self.needs_of_any(self.probes.watches_sockets());
             self.enable_ciphertext_lookup(needs)?;
             probed = self.attach_expected(&target.expected(), needs);
         }
         self.probes.set_ciphertext_lookup(pid, needs.ciphertext)?;
+        self.probes.set_calls_probed(pid, needs.calls)?;
         let files = probed;
         if self.processes.contains(pid) {
             let info = ProcessInfo {
@@ -128,6 +129,62 @@ impl Follower {
         Ok(is_new)
     }
 
+    /// Returns what a process may need of which nothing is known but whether it may have BIOs of its own.
+    pub(super) const fn needs_of_any(&self, ciphertext: bool) -> Needs {
+        Needs {
+            ciphertext,
+            calls: ciphertext || !self.probes.watches_sockets(),
+        }
+    }
+
+    /// Returns which probes a file gets; `None` for most files.
+    pub(super) fn placement(&self, file: &Resolved, needs: Needs) -> Option<Placement> {
+        if has_plan(file) {
+            return Some(Placement::of_plans(file.resolution.plans(), self.kinds));
+        }
+        let write = file.bios.write.as_ref().filter(|_| needs.ciphertext)?;
+        Some(Placement::of_bio_write(write))
+    }
+
+    /// Formats the library of a file, its path, and the number of probed functions.
+    pub(super) fn describe(&self, plan: &ProbePlan, file: &Resolved) -> String {
+        let version = plan.library.version.as_ref();
+        format!(
+            "{} in {}, {} functions",
+            version.map_or(plan.library.family.name(), |version| &version.text),
+            file.path.display(),
+            self.kinds
+                .choose(plan)
+                .iter()
+                .filter(|chosen| !chosen.is_fallback)
+                .count(),
+        )
+    }
+
+    /// Probes the calls of a process, because a connection of it is not served by a tap or a lift.
+    pub(super) fn probe_calls(&mut self, pid: u32) -> Result<()> {
+        let info = self.processes.get(pid);
+        if info.needs.calls {
+            return Ok(());
+        }
+        let needs = Needs {
+            calls: true,
+            ..info.needs
+        };
+        for file in &info.files {
+            self.probes.attach(*file, pid, self.reach, needs)?;
+        }
+        self.probes.set_calls_probed(pid, true)?;
+        self.processes.set(
+            pid,
+            Arc::new(ProcessInfo {
+                needs,
+                ..(*info).clone()
+            }),
+        );
+        Ok(())
+    }
+
     /// Announces the sites of a file before its probes are attached; returns whether they are new.
     pub(super) fn announce(&mut self, object: &MappedObject, placement: Placement) -> Result<bool> {
         let new = self.probes.register(object, placement)?;
@@ -144,24 +201,4 @@ impl Follower {
 
 pub(super) fn has_plan(file: &Resolved) -> bool {
     !file.resolution.plans().is_empty()
-}
-
-/// Returns which probes a file gets; `None` for most files.
-pub(super) fn placement(file: &Resolved, needs: Needs) -> Option<Placement> {
-    if has_plan(file) {
-        return Some(Placement::of_plans(file.resolution.plans()));
-    }
-    let write = file.bios.write.as_ref().filter(|_| needs.ciphertext)?;
-    Some(Placement::of_bio_write(write))
-}
-
-/// Formats the library of a file, its path, and the number of probed functions.
-pub(super) fn describe(plan: &ProbePlan, file: &Resolved) -> String {
-    let version = plan.library.version.as_ref();
-    format!(
-        "{} in {}, {} functions",
-        version.map_or(plan.library.family.name(), |version| &version.text),
-        file.path.display(),
-        plan.hooks.len(),
-    )
 }

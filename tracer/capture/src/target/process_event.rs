@@ -37,6 +37,11 @@ pub enum ProcessEvent {
         /// The process, traced or not.
         pid: u32,
     },
+    /// A tap or a lift does not serve a connection of a traced process.
+    HooksRefused {
+        /// The process.
+        pid: u32,
+    },
     /// Events were lost, of unknown kinds and processes.
     Lost,
 }
@@ -46,6 +51,7 @@ impl ProcessEvent {
     pub fn parse(record: &[u8]) -> Option<Self> {
         let (header, _) = RecordHeader::read_from_prefix(record).ok()?;
         match header.kind {
+            Kind::HOOKS => Some(Self::HooksRefused { pid: header.tgid }),
             Kind::PROCESS => Self::from_record(&ProcessRecord::read_from_prefix(record).ok()?.0),
             _ => None,
         }

@@ -152,6 +152,8 @@ impl Correlator {
             Event::Positions(positions) => self.push_positions(origin, positions, out),
             Event::Socket(facts) => self.push_socket(origin, facts, out),
             Event::Process(change) => self.push_change(origin, change, out),
+            // Only the capture is concerned.
+            Event::Hooks => {}
         }
     }
 

@@ -119,6 +119,8 @@ pub enum Event<'a> {
     Socket(SocketFacts),
     /// The process of [`Origin::key`] was forked, executed a program, ended, or hit a probe for the first time.
     Process(ProcessChange),
+    /// Other hooks serve a connection from now on.
+    Hooks,
 }
 
 /// Why a record could not be parsed.
@@ -147,6 +149,7 @@ pub fn parse(record: &[u8]) -> Result<(Origin, Event<'_>), Error> {
             Event::Positions([reached.read, reached.written])
         }
         Kind::SOCKET => Event::Socket(SocketFacts::read(&prefix(record)?.0)?),
+        Kind::HOOKS => Event::Hooks,
         Kind::PROCESS => Event::Process(ProcessChange::read(&prefix(record)?.0)?),
         _ => return Err(Error::Unknown),
     };

@@ -6,7 +6,7 @@
 //! a hit. A plan has these hooks only if nothing else is done with the buffer.
 
 mod chase;
-mod linkage;
+pub(super) mod linkage;
 pub(super) mod methods;
 
 use crate::cause::Cause;
@@ -125,6 +125,7 @@ impl Library<'_, '_> {
             },
             proof: Proof::DataFlow,
             exits: None,
+            returns_to: None,
         })
     }
 

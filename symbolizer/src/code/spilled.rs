@@ -1,0 +1,83 @@
+//! The places on its stack where a function keeps its arguments.
+//!
+//! Calls may change what lies above an address that they are given, and some compilers put the arguments there: above all
+//! arrays. A place that is written once, with an argument, and whose address is not taken, is no part of what has an
+//! address, unless a function fills a structure with its arguments and hands that out. Nothing but evidence may depend on
+//! it: what is read there is compared with the code of other functions.
+
+use std::collections::BTreeSet;
+
+use super::fixpoint::Fixpoint;
+use super::operation::{Operation, Source};
+use super::state::State;
+use super::value::{Field, Value};
+
+/// Finds the places that hold arguments from when they are stored.
+pub(super) fn places(found: &Fixpoint<'_>) -> BTreeSet<i64> {
+    let mut spilled = Spilled::default();
+    found.visit(|_, operation, state| spilled.note(operation, state));
+    let Spilled { stored, taken } = spilled;
+    let is_alone = |at: i64, end: i64| {
+        let overlapping = stored.iter().filter(|store| store.at < end && store.end > at);
+        overlapping.count() == 1 && taken.range(at..end).next().is_none()
+    };
+    let alone = stored
+        .iter()
+        .filter(|store| store.is_argument && is_alone(store.at, store.end));
+    alone.map(|store| store.at).collect()
+}
+
+#[derive(Default)]
+struct Spilled {
+    stored: Vec<Stored>,
+    /// The addresses that are in registers or in memory.
+    taken: BTreeSet<i64>,
+}
+
+struct Stored {
+    at: i64,
+    end: i64,
+    is_argument: bool,
+}
+
+impl Spilled {
+    fn note(&mut self, operation: Operation, state: &State) {
+        match operation {
+            Operation::Store { to, from, width } => self.store(state.address(to), width, state.value(from, width)),
+            Operation::Overwrite { to, width, .. } => {
+                self.store(state.address(to), width.unwrap_or(u8::MAX), Value::Unknown);
+            }
+            Operation::Push(_) => {
+                let top = state.stack_pointer().map_or(Value::Unknown, Value::Stack);
+                self.store(top.plus(-8), 8, Value::Unknown);
+            }
+            Operation::Set {
+                from: from @ Source::Address(_),
+                width,
+                ..
+            } => self.take(state.value(from, width)),
+            Operation::Call(_) | Operation::CallThrough(_) => {
+                for argument in state.arguments::<6>() {
+                    self.take(argument);
+                }
+            }
+            _ => {}
+        }
+    }
+
+    fn store(&mut self, to: Value, width: u8, value: Value) {
+        if let Value::Stack(at) = to {
+            let is_argument = value.field().and_then(Field::as_part_of_argument).is_some();
+            self.stored.push(Stored {
+                at,
+                end: at.saturating_add(width.into()),
+                is_argument,
+            });
+        }
+        self.take(value);
+    }
+
+    fn take(&mut self, value: Value) {
+        self.taken.extend(value.lowest_on_stack());
+    }
+}

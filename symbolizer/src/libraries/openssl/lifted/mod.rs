@@ -1,0 +1,67 @@
+//! The hook that lifts what a connection writes, while its socket sends.
+//!
+//! The kernel is inside the call of the application then, and the plaintext lies where the application has it. Which
+//! fields lead there is read from code that the write takes, and refused where that does not tell.
+//!
+//! Two ways are known. Up to OpenSSL 3.1 the connection keeps what it is sending, so that it can tell whether a repeated
+//! call has the same arguments (`ssl3_write_pending`). Since 3.2 it keeps the beginning of the caller's buffer alone, and
+//! what is being sent is in a local variable of `ssl3_write_bytes`.
+
+mod chain;
+mod lift;
+mod pending;
+mod sequence;
+mod templates;
+
+use crate::cause::Cause;
+use crate::code::effects::{Effects, effects_of};
+use crate::code::fixpoint::Function;
+use crate::elf::address::Vaddr;
+use crate::elf::image::Image;
+use crate::elf::machine::Machine;
+use crate::elf::survey::Survey;
+use crate::hook::Hook;
+use crate::libraries::openssl::tap::linkage::Linkage;
+
+/// The type of a record that carries application data (RFC 8446, 5.1).
+const APPLICATION_DATA: u32 = 23;
+/// How wide a pointer and a `size_t` are.
+const WORD: u8 = 8;
+
+/// Finds the hook that lifts what is written.
+pub(crate) fn writing(image: &Image<'_>, survey: &Survey) -> Result<Hook, Cause> {
+    if image.machine() != Machine::X86_64 {
+        return Err(Cause::MachineUnsupported);
+    }
+    let linkage = &Linkage::new(image, survey);
+    let functions = Functions { image, survey, linkage };
+    let write_bytes = chain::write_bytes(functions)?;
+    let effects = functions.effects(write_bytes)?;
+    match templates::handovers(&effects)[..] {
+        [] => pending::hook(functions, &effects),
+        [handover] => templates::hook(functions, (write_bytes, &effects), &handover),
+        _ => Err(Cause::SeveralHandovers(write_bytes)),
+    }
+}
+
+/// Reads the functions of an image.
+#[derive(Clone, Copy)]
+struct Functions<'a, 'data> {
+    image: &'a Image<'data>,
+    survey: &'a Survey,
+    linkage: &'a Linkage<'a, 'data>,
+}
+
+impl Functions<'_, '_> {
+    /// Lists what the function does that begins at an address.
+    fn effects(self, address: Vaddr) -> Result<Effects, Cause> {
+        self.analysed(address, |function| effects_of(function, address))
+    }
+
+    /// Has the function analysed that begins at an address. Without a table that says so, nothing tells where it ends.
+    fn analysed<T>(self, address: Vaddr, analysis: impl FnOnce(Function<'_>) -> Result<T, Cause>) -> Result<T, Cause> {
+        let begins = self.image.frames().begins(address);
+        begins.then_some(()).ok_or(Cause::NotUnderstood(address))?;
+        self.linkage.analyse(address, analysis)
+    }
+}
