@@ -21,7 +21,7 @@ fn core_limit(process: &Child) -> Result<String> {
 }
 
 #[test]
-fn a_crash_leaves_no_core_though_the_limit_was_unlimited_before() -> Result<()> {
+fn a_crash_leaves_no_core_even_if_the_limit_was_unlimited() -> Result<()> {
     let directory = tempfile::tempdir()?;
     // It opens a tape that nobody writes, and so waits.
     let tape = directory.path().join("tape");

@@ -46,7 +46,7 @@ fn a_library_is_inspected_with_the_crypto_library_beside_it() -> Result<()> {
 }
 
 #[test]
-fn a_name_that_nobody_bears_is_refused_with_the_name() -> Result<()> {
+fn a_name_without_a_process_is_refused() -> Result<()> {
     let name = format!("nobody-{}", process::id());
     assert_refused(&["inspect", "--name", &name], &[&name, "no process is named"])
 }
@@ -63,7 +63,7 @@ fn what_is_not_an_elf_file_is_refused() -> Result<()> {
 }
 
 #[test]
-fn a_library_cut_anywhere_gives_no_panic() -> Result<()> {
+fn a_truncated_library_causes_no_panic() -> Result<()> {
     let image = fs::read(libssl()?)?;
     let directory = tempfile::tempdir()?;
     let path = directory.path().join("cut.so");
@@ -92,7 +92,7 @@ fn a_file_without_tls_is_refused() -> Result<()> {
 }
 
 #[test]
-fn this_program_holds_no_tls_library_though_it_knows_their_marks() -> Result<()> {
+fn tlscope_itself_contains_no_tls_library() -> Result<()> {
     let own = binary::tlscope()?.display().to_string();
     assert_refused(&["inspect", &own], &[&own, "contains no TLS library"])
 }
@@ -120,7 +120,7 @@ fn a_process_that_does_not_exist_is_refused() -> Result<()> {
 }
 
 #[test]
-fn a_thread_is_refused_with_the_number_of_its_process() -> Result<()> {
+fn a_thread_id_is_refused_with_the_pid_of_its_process() -> Result<()> {
     kernel::with_a_thread(|tid| {
         let (tid, own) = (tid.to_string(), format!("-p {}", process::id()));
         assert_refused(&["inspect", "-p", &tid], &[&tid, "thread", &own])
@@ -134,7 +134,7 @@ fn a_kernel_thread_is_refused() -> Result<()> {
 }
 
 #[test]
-fn the_name_of_a_process_cannot_end_a_line_of_a_message() -> Result<()> {
+fn a_process_name_cannot_break_a_message_into_lines() -> Result<()> {
     let folder = tempfile::tempdir()?;
     let forged = folder.path().join("\ntlscope: ready");
     std::os::unix::fs::symlink("/bin/sleep", &forged)?;
@@ -150,7 +150,7 @@ fn the_name_of_a_process_cannot_end_a_line_of_a_message() -> Result<()> {
 }
 
 #[test]
-fn the_name_of_a_file_cannot_end_a_line_of_a_message() -> Result<()> {
+fn a_file_name_cannot_break_a_message_into_lines() -> Result<()> {
     for (name, spelled) in [
         ("/none/a\ntlscope: ready", "a\\ntlscope: ready"),
         ("/none/a\u{1b}[2J\u{2028}\u{202e}", "a\\u{1b}[2J\\u{2028}\\u{202e}"),

@@ -104,7 +104,7 @@ fn is_copied_pointer(instruction: Instruction) -> bool {
 }
 
 #[test]
-fn the_object_has_the_programs_that_are_looked_at() -> Result<()> {
+fn the_object_contains_the_examined_programs() -> Result<()> {
     let functions = functions()?;
     for name in ["call_entry", "call_return", "connection_end"] {
         assert!(
@@ -129,7 +129,7 @@ fn the_object_has_the_programs_that_are_looked_at() -> Result<()> {
 }
 
 #[test]
-fn nothing_is_ever_written_to_a_traced_process() -> Result<()> {
+fn no_program_writes_to_user_memory() -> Result<()> {
     let helpers: Vec<_> = functions()?
         .into_values()
         .flatten()
@@ -144,7 +144,7 @@ fn nothing_is_ever_written_to_a_traced_process() -> Result<()> {
 }
 
 #[test]
-fn no_frame_reaches_the_size_of_a_private_stack() -> Result<()> {
+fn no_stack_frame_reaches_the_private_stack_size() -> Result<()> {
     for (name, code) in functions()? {
         assert!(
             frame(&code) < FRAME_LIMIT,

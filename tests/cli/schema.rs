@@ -29,7 +29,7 @@ fn object(value: &Value) -> impl Iterator<Item = (&String, &Value)> {
 }
 
 #[test]
-fn the_schema_is_an_answer() -> Result<()> {
+fn the_schema_is_printed_on_stdout() -> Result<()> {
     let ran = tlscope(&["schema"])?;
     assert_eq!((ran.code, ran.stderr.as_str()), (Some(0), ""));
     let printed: Value = serde_json::from_str(&ran.stdout)?;
@@ -38,7 +38,7 @@ fn the_schema_is_an_answer() -> Result<()> {
 }
 
 #[test]
-fn no_object_of_the_schema_lets_an_undescribed_member_through() -> Result<()> {
+fn the_schema_allows_no_undescribed_member() -> Result<()> {
     fn closed(rule: &Value) -> bool {
         let is_closed = rule.get("properties").is_none() || rule["additionalProperties"] == json!(false);
         is_closed && object(rule).all(|(_, rule)| closed(rule))
@@ -48,14 +48,14 @@ fn no_object_of_the_schema_lets_an_undescribed_member_through() -> Result<()> {
 }
 
 #[test]
-fn every_expected_line_is_as_the_schema_has_it() -> Result<()> {
+fn every_expected_line_matches_the_schema() -> Result<()> {
     let lines = expected()?;
     assert!(lines.len() > 40, "{} lines", lines.len());
     schema::check_lines(&lines)
 }
 
 #[test]
-fn a_line_with_anything_else_in_it_is_not() -> Result<()> {
+fn a_line_with_a_changed_member_does_not_match_the_schema() -> Result<()> {
     let line = expected()?.into_iter().find(|line| line.contains("exchange"));
     let line: Value = serde_json::from_str(&line.context("there is an exchange")?)?;
     let changes: [(&str, &str, Value); 9] = [
@@ -85,7 +85,7 @@ fn a_line_with_anything_else_in_it_is_not() -> Result<()> {
 }
 
 #[test]
-fn the_page_about_the_output_names_every_member() -> Result<()> {
+fn the_output_page_names_every_member() -> Result<()> {
     let page = fs::read_to_string(repository().join("tracer/docs/output.md"))?;
     let definitions = &schema::whole()?["$defs"];
     for (definition, rule) in object(definitions) {

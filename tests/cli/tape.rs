@@ -45,7 +45,7 @@ fn a_tape_of_another_version_is_refused() -> Result<()> {
 }
 
 #[test]
-fn a_tape_that_was_cut_gives_what_comes_before_the_cut_and_says_so() -> Result<()> {
+fn a_truncated_tape_is_replayed_up_to_the_cut_with_an_error() -> Result<()> {
     let whole = fs::read(path())?;
     let expected = tlscope(&["replay", &any()?])?.stdout;
     let directory = tempfile::tempdir()?;
@@ -73,7 +73,7 @@ fn a_tape_that_was_cut_gives_what_comes_before_the_cut_and_says_so() -> Result<(
 }
 
 #[test]
-fn a_cut_in_the_header_is_one_line() -> Result<()> {
+fn a_truncated_header_is_refused_in_one_line() -> Result<()> {
     let file = tempfile::NamedTempFile::new()?;
     fs::write(file.path(), fs::read(path())?.get(..40).context("part of the header")?)?;
     let path = file.path().display().to_string();
@@ -82,7 +82,7 @@ fn a_cut_in_the_header_is_one_line() -> Result<()> {
 }
 
 #[test]
-fn a_reader_that_goes_away_is_a_quiet_end() -> Result<()> {
+fn a_closed_stdout_ends_the_replay_quietly() -> Result<()> {
     // bash alone tells the exit code of the first command of a pipeline.
     let mut shell = Command::new("bash");
     shell
@@ -100,7 +100,7 @@ fn a_reader_that_goes_away_is_a_quiet_end() -> Result<()> {
 }
 
 #[test]
-fn a_file_that_exists_becomes_its_owners_alone_before_anything_is_written() -> Result<()> {
+fn an_existing_output_file_gets_mode_0600() -> Result<()> {
     let folder = tempfile::tempdir()?;
     let out = folder.path().join("out.json");
     fs::write(&out, "old\n")?;

@@ -8,7 +8,7 @@ use support::{binary, copy, run};
 use crate::refused::{assert_is_refusal, assert_refused, tlscope};
 
 #[test]
-fn wrong_usage_ends_with_2() -> Result<()> {
+fn wrong_usage_exits_with_2() -> Result<()> {
     let wrong: [&[&str]; 34] = [
         &[],
         &["nonsense"],
@@ -63,7 +63,7 @@ fn wrong_usage_ends_with_2() -> Result<()> {
 }
 
 #[test]
-fn a_user_that_does_not_exist_ends_with_2_and_names_the_option() -> Result<()> {
+fn an_unknown_user_exits_with_2_and_names_the_option() -> Result<()> {
     for command in ["trace", "record"] {
         let ran = tlscope(&[command, "--uid", "root", "--uid", "no-such-user", "-w", "/none/such"])?;
         assert_eq!((ran.code, ran.stdout.as_str()), (Some(2), ""), "{}", ran.stderr);
@@ -75,7 +75,7 @@ fn a_user_that_does_not_exist_ends_with_2_and_names_the_option() -> Result<()> {
 }
 
 #[test]
-fn help_and_version_are_answers() -> Result<()> {
+fn help_and_version_are_printed_on_stdout() -> Result<()> {
     let commands = ["trace", "inspect", "record", "replay", "schema"];
     let help = tlscope(&["--help"])?;
     assert_eq!((help.code, help.stderr.as_str()), (Some(0), ""));
@@ -91,7 +91,7 @@ fn help_and_version_are_answers() -> Result<()> {
 }
 
 #[test]
-fn a_bad_value_of_any_option_ends_with_2_and_names_the_option() -> Result<()> {
+fn an_invalid_value_exits_with_2_and_names_the_option() -> Result<()> {
     let tape = crate::tape::any()?;
     let values = [
         ("--redact-pattern", "("),
@@ -126,7 +126,7 @@ fn a_bad_value_of_any_option_ends_with_2_and_names_the_option() -> Result<()> {
 }
 
 #[test]
-fn the_place_where_a_pattern_breaks_is_marked() -> Result<()> {
+fn the_position_of_a_pattern_error_is_marked() -> Result<()> {
     let tape = crate::tape::any()?;
     for option in ["--path", "--redact-pattern", "--header=host"] {
         let ran = tlscope(&["replay", &tape, &format!("{option}=ab(c")])?;
@@ -141,7 +141,7 @@ fn the_place_where_a_pattern_breaks_is_marked() -> Result<()> {
 }
 
 #[test]
-fn a_key_that_is_not_there_is_refused() -> Result<()> {
+fn a_missing_key_file_is_refused() -> Result<()> {
     let tape = crate::tape::any()?;
     assert_refused(
         &["replay", &tape, "--fingerprint=/none/such"],
@@ -150,7 +150,7 @@ fn a_key_that_is_not_there_is_refused() -> Result<()> {
 }
 
 #[test]
-fn a_key_that_could_be_guessed_is_refused() -> Result<()> {
+fn a_short_key_is_refused() -> Result<()> {
     let directory = tempfile::tempdir()?;
     let key = directory.path().join("key");
     fs::write(&key, "hunter2")?;
@@ -162,7 +162,7 @@ fn a_key_that_could_be_guessed_is_refused() -> Result<()> {
 }
 
 #[test]
-fn tracing_without_privileges_says_that_it_needs_root() -> Result<()> {
+fn tracing_without_privileges_reports_that_it_needs_root() -> Result<()> {
     let directory = tempfile::tempdir()?;
     for words in [&["trace", "-p", "1"][..], &["record", "-p", "1", "-w", "/none/such"]] {
         let ran = run::run(&mut without_privileges(directory.path(), words)?)?;

@@ -26,7 +26,7 @@ fn trace_load(load: Load<'_>) -> Result<Vec<Exchange>> {
 
 #[test]
 #[ignore = "needs root, BPF and uprobes: scripts/test runs it"]
-fn large_responses_are_followed_to_their_end() -> Result<()> {
+fn large_responses_are_decoded_to_their_end() -> Result<()> {
     let exchanges = trace_load(Load::of(2_000, "/large/NUMBER"))?;
     assert_bodies(&exchanges, 0, LARGE);
     Ok(())
@@ -34,7 +34,7 @@ fn large_responses_are_followed_to_their_end() -> Result<()> {
 
 #[test]
 #[ignore = "needs root, BPF and uprobes: scripts/test runs it"]
-fn large_uploads_are_followed_to_their_end() -> Result<()> {
+fn large_uploads_are_decoded_to_their_end() -> Result<()> {
     const UPLOAD: u16 = 0x4000;
     let load = Load {
         method: "PUT",
@@ -48,7 +48,7 @@ fn large_uploads_are_followed_to_their_end() -> Result<()> {
 
 #[test]
 #[ignore = "needs root, BPF and uprobes: scripts/test runs it"]
-fn chunks_are_counted_without_their_framing() -> Result<()> {
+fn chunked_bodies_are_counted_without_framing() -> Result<()> {
     let exchanges = trace_load(Load::of(5_000, "/chunked/NUMBER"))?;
     assert_bodies(&exchanges, 0, CHUNKED);
     assert!(
@@ -61,7 +61,7 @@ fn chunks_are_counted_without_their_framing() -> Result<()> {
 
 #[test]
 #[ignore = "needs root, BPF and uprobes: scripts/test runs it"]
-fn pipelined_requests_get_their_own_responses() -> Result<()> {
+fn pipelined_requests_are_paired_with_their_responses() -> Result<()> {
     let load = Load {
         depth: 8,
         ..Load::of(8_000, "/small/NUMBER")

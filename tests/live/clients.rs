@@ -10,7 +10,7 @@ use crate::claims::{
 
 #[test]
 #[ignore = "needs root, BPF and uprobes: scripts/test runs it"]
-fn every_request_of_a_curl_is_printed_once() -> Result<()> {
+fn every_request_of_curl_is_printed_once() -> Result<()> {
     const REQUESTS: usize = 1_000;
     let nginx = Nginx::start()?;
     let curl = curl::Waiting::start("http1.1")?;
@@ -70,7 +70,7 @@ fn every_request_to_a_python_server_is_printed_once() -> Result<()> {
 
 #[test]
 #[ignore = "needs root, BPF and uprobes: scripts/test runs it"]
-fn a_response_written_in_one_huge_call_is_complete_beyond_its_hole() -> Result<()> {
+fn a_response_over_the_call_limit_is_complete_with_a_reported_gap() -> Result<()> {
     const HUGE: u64 = 3 * 1024 * 1024;
     const REQUESTS: usize = 5;
     let (trace, _) = trace_python_server(&["--output", "/dev/null"], REQUESTS, 2 * REQUESTS)?;

@@ -114,7 +114,7 @@ fn assert_transport(known: &Known) {
 
 #[test]
 #[ignore = "needs root, BPF and uprobes: scripts/test runs it"]
-fn a_connection_says_what_its_tls_has_agreed_on() -> Result<()> {
+fn a_connection_line_has_the_results_of_the_handshake() -> Result<()> {
     let ways = [
         "TLSv1.3,http/1.1,one.test,close",
         "TLSv1.2,http/1.1,two.test,close",
@@ -138,7 +138,7 @@ fn a_connection_says_what_its_tls_has_agreed_on() -> Result<()> {
 
 #[test]
 #[ignore = "needs root, BPF and uprobes: scripts/test runs it"]
-fn a_connection_says_how_it_ended_and_by_whom() -> Result<()> {
+fn a_connection_line_has_the_kind_of_end_and_the_closing_side() -> Result<()> {
     let endings = [
         ("close", (Some("fin"), Some("remote"))),
         ("wait", (Some("fin"), Some("local"))),
@@ -159,7 +159,7 @@ fn a_connection_says_how_it_ended_and_by_whom() -> Result<()> {
 
 #[test]
 #[ignore = "needs root, BPF and uprobes: scripts/test runs it"]
-fn a_connection_that_is_open_at_the_end_says_so() -> Result<()> {
+fn a_connection_open_at_the_end_is_marked_as_open() -> Result<()> {
     for known in trace(&["TLSv1.3,-,one.test,open", "TLSv1.2,-,two.test,open"])? {
         assert_told(&known);
         assert_eq!(known.line["open"], true);
@@ -170,7 +170,7 @@ fn a_connection_that_is_open_at_the_end_says_so() -> Result<()> {
 
 #[test]
 #[ignore = "needs root, BPF and uprobes: scripts/test runs it"]
-fn a_client_knows_of_its_connection_what_the_server_has_logged() -> Result<()> {
+fn the_connection_line_of_a_client_matches_the_log_of_the_server() -> Result<()> {
     let nginx = Nginx::start_with(one_worker())?;
     let curl = curl::Waiting::start("http2")?;
     let tracer = Tracer::of(&[curl.pid()], &["--connections"])?;

@@ -97,7 +97,7 @@ fn assert_each_request_and_each_loss_once(trace: &Trace, log: &[Access]) -> Resu
 
 #[test]
 #[ignore = "needs root, BPF and uprobes: scripts/test runs it"]
-fn cpus_that_are_only_possible_cost_neither_requests_nor_memory() -> Result<()> {
+fn possible_but_absent_cpus_cost_neither_requests_nor_memory() -> Result<()> {
     const PEAK_KIB: u64 = 150 * 1000;
     let nginx = start_nginx()?;
     let folder = tempfile::tempdir()?;

@@ -33,7 +33,7 @@ fn a_count_or_a_duration_ends_a_trace() -> Result<()> {
 
 #[test]
 #[ignore = "needs root, BPF and uprobes: scripts/test runs it"]
-fn an_interrupt_right_after_the_start_is_an_orderly_end() -> Result<()> {
+fn an_interrupt_right_after_the_start_exits_with_0() -> Result<()> {
     let nginx = Nginx::start()?;
     let trace = Tracer::of(&[nginx.master()], &[])?.stop()?;
     assert_eq!((trace.code, trace.totals()?.exchanges), (Some(0), 0));
@@ -106,7 +106,7 @@ fn an_interrupt_under_load_leaves_nothing_behind() -> Result<()> {
 
 #[test]
 #[ignore = "needs root, BPF and uprobes: scripts/test runs it"]
-fn a_reader_that_goes_away_is_a_quiet_end() -> Result<()> {
+fn a_closed_stdout_ends_the_trace_quietly() -> Result<()> {
     let nginx = Nginx::start()?;
     let directory = tempfile::tempdir()?;
     let first = directory.path().join("first");
@@ -137,7 +137,7 @@ fn a_reader_that_goes_away_is_a_quiet_end() -> Result<()> {
 
 #[test]
 #[ignore = "needs root, BPF and uprobes: scripts/test runs it"]
-fn a_tracer_holds_nothing_that_the_kernel_does_not_list() -> Result<()> {
+fn the_kernel_lists_every_bpf_object_of_a_tracer() -> Result<()> {
     // Guards the other tests: what they wait for to be gone must have been there.
     let nginx = Nginx::start()?;
     let tracer = Tracer::of(&[nginx.master()], &[])?;

@@ -14,7 +14,7 @@ const MIB: u64 = 1024 * 1024;
 
 #[test]
 #[ignore = "needs root, BPF and uprobes: scripts/test runs it"]
-fn on_an_idle_nginx_little_memory_is_held_inside_the_kernel_and_outside() -> Result<()> {
+fn tracing_an_idle_nginx_takes_little_user_and_kernel_memory() -> Result<()> {
     let nginx = Nginx::start()?;
     let tracer = Tracer::of(&[nginx.master()], &[])?;
     curl::ask(&[&nginx.url("/small/1")])?;
@@ -32,7 +32,7 @@ fn on_an_idle_nginx_little_memory_is_held_inside_the_kernel_and_outside() -> Res
 
 #[test]
 #[ignore = "needs root, BPF and uprobes: scripts/test runs it"]
-fn a_program_of_a_hundred_megabytes_is_analysed_in_less_memory_than_that() -> Result<()> {
+fn a_program_of_a_hundred_megabytes_is_analysed_in_less_memory_than_its_size() -> Result<()> {
     let directory = tempfile::tempdir()?;
     let Certificate { key, certificate } = Certificate::make(directory.path())?;
     let words = [
@@ -49,7 +49,7 @@ fn a_program_of_a_hundred_megabytes_is_analysed_in_less_memory_than_that() -> Re
 
 #[test]
 #[ignore = "needs root, BPF and uprobes: scripts/test runs it"]
-fn a_table_that_refuses_calls_is_named_while_the_trace_goes_on() -> Result<()> {
+fn a_full_table_of_calls_is_reported_during_the_trace() -> Result<()> {
     let mut program = Program::c("deaths.c", &[])?;
     let tracer = Tracer::of(&[program.pid()], &["--max-connections", "16"])?;
     // So many calls are in flight at once.
@@ -75,7 +75,7 @@ fn a_table_that_refuses_calls_is_named_while_the_trace_goes_on() -> Result<()> {
 
 #[test]
 #[ignore = "needs root, BPF and uprobes: scripts/test runs it"]
-fn a_table_that_refuses_connections_is_named_while_the_trace_goes_on() -> Result<()> {
+fn a_full_table_of_connections_is_reported_during_the_trace() -> Result<()> {
     let nginx = Nginx::start()?;
     let tracer = Tracer::of(&[nginx.master()], &["--max-connections", "16"])?;
     let load = Load {

@@ -33,7 +33,7 @@ fn assert_all(exchanges: &[Exchange], pointer: &str, expected: &str) {
 
 #[test]
 #[ignore = "needs root, BPF and uprobes: scripts/test runs it"]
-fn every_exchange_of_a_lighttpd_has_the_addresses_that_its_log_has() -> Result<()> {
+fn every_exchange_of_lighttpd_has_the_addresses_in_its_log() -> Result<()> {
     let lighttpd = Lighttpd::start()?;
     let tracer = Tracer::of(&[lighttpd.pid()], &[])?;
     let asked = load(lighttpd.port(), "/small/")?;
@@ -49,7 +49,7 @@ fn every_exchange_of_a_lighttpd_has_the_addresses_that_its_log_has() -> Result<(
 
 #[test]
 #[ignore = "needs root, BPF and uprobes: scripts/test runs it"]
-fn every_stream_of_a_lighttpd_has_the_addresses_that_its_client_has() -> Result<()> {
+fn every_http_2_exchange_of_lighttpd_has_the_addresses_of_its_client() -> Result<()> {
     let lighttpd = Lighttpd::start()?;
     let tracer = Tracer::of(&[lighttpd.pid()], &[])?;
     let hosts = hosts()?;
@@ -66,7 +66,7 @@ fn every_stream_of_a_lighttpd_has_the_addresses_that_its_client_has() -> Result<
 
 #[test]
 #[ignore = "needs root, BPF and uprobes: scripts/test runs it"]
-fn every_request_of_many_open_streams_of_a_lighttpd_is_printed_once() -> Result<()> {
+fn every_request_of_concurrent_streams_of_lighttpd_is_printed_once() -> Result<()> {
     let sent = Load {
         fields: &["x-request-id: load"],
         streams: 10,
@@ -99,7 +99,7 @@ fn every_request_of_many_open_streams_of_a_lighttpd_is_printed_once() -> Result<
 
 #[test]
 #[ignore = "needs root, BPF and uprobes: scripts/test runs it"]
-fn bodies_of_a_lighttpd_are_counted_to_their_last_byte() -> Result<()> {
+fn bodies_of_lighttpd_are_counted_to_the_last_byte() -> Result<()> {
     const EACH: usize = 20;
     const UPLOAD: usize = 1_234_567;
     for version in ["--http1.1", "--http2"] {
@@ -139,7 +139,7 @@ fn urls(nginx: &Nginx, path: &str, count: usize) -> Vec<String> {
 
 #[test]
 #[ignore = "needs root, BPF and uprobes: scripts/test runs it"]
-fn every_request_of_a_wget_is_printed_once_by_it_and_by_its_server() -> Result<()> {
+fn every_request_of_wget_is_printed_once_for_client_and_server() -> Result<()> {
     let nginx = Nginx::start()?;
     let wget = wget::Waiting::start()?;
     let tracer = Tracer::of(&[wget.pid(), nginx.master()], &[])?;
@@ -167,7 +167,7 @@ fn assert_each_once(exchanges: &[Exchange], log: &[Access]) {
 
 #[test]
 #[ignore = "needs root, BPF and uprobes: scripts/test runs it"]
-fn large_answers_to_a_wget_that_is_waited_for_are_counted_from_the_first() -> Result<()> {
+fn large_responses_to_an_awaited_wget_are_counted_from_the_first_byte() -> Result<()> {
     const CLIENTS: usize = 10;
     const EACH: usize = 5;
     let nginx = Nginx::start()?;
@@ -225,7 +225,7 @@ fn assert_way(way: &str, before: usize) -> Result<()> {
 
 #[test]
 #[ignore = "needs root, BPF and uprobes: scripts/test runs it"]
-fn what_a_session_holds_back_is_counted_once() -> Result<()> {
+fn corked_data_is_counted_once() -> Result<()> {
     assert_way("corked", 0)?;
     // The library is asked again for as long as the socket takes no more.
     assert_way("corked-again", 0)
@@ -233,7 +233,7 @@ fn what_a_session_holds_back_is_counted_once() -> Result<()> {
 
 #[test]
 #[ignore = "needs root, BPF and uprobes: scripts/test runs it"]
-fn calls_that_are_repeated_are_counted_once() -> Result<()> {
+fn repeated_calls_are_counted_once() -> Result<()> {
     assert_way("plain", 0)?;
     assert_way("again", 0)?;
     // The call that is repeated has no bytes of its own.
@@ -242,19 +242,19 @@ fn calls_that_are_repeated_are_counted_once() -> Result<()> {
 
 #[test]
 #[ignore = "needs root, BPF and uprobes: scripts/test runs it"]
-fn a_session_that_is_joined_late_is_known_by_its_descriptor() -> Result<()> {
+fn a_session_joined_late_has_the_addresses_of_its_descriptor() -> Result<()> {
     assert_way("late", 1)
 }
 
 #[test]
 #[ignore = "needs root, BPF and uprobes: scripts/test runs it"]
-fn a_descriptor_that_is_given_as_a_pointer_is_known() -> Result<()> {
+fn a_descriptor_passed_as_a_pointer_gives_addresses() -> Result<()> {
     assert_way("pointer", 0)
 }
 
 #[test]
 #[ignore = "needs root, BPF and uprobes: scripts/test runs it"]
-fn a_session_that_sends_with_functions_of_the_program_has_no_address() -> Result<()> {
+fn a_session_with_custom_transport_functions_has_no_addresses() -> Result<()> {
     let nginx = Nginx::start()?;
     let (trace, log) = trace_program(&nginx, "own", 0)?;
     for exchange in assert_exchanges(&trace, &log)? {

@@ -76,7 +76,7 @@ fn calls(library: &Path, caller: &str, address: u64) -> Result<bool> {
 
 #[test]
 #[ignore = "needs root, BPF and uprobes: scripts/test runs it"]
-fn every_function_is_where_readelf_says_it_is() -> Result<()> {
+fn function_addresses_match_readelf() -> Result<()> {
     let nginx = Nginx::start()?;
     let printed = inspect(nginx.master(), "json")?;
     let line = schema::parse(printed.lines().next().context("a file is named")?)?;
@@ -126,7 +126,7 @@ fn every_function_is_where_readelf_says_it_is() -> Result<()> {
 
 #[test]
 #[ignore = "needs root, BPF and uprobes: scripts/test runs it"]
-fn the_version_is_the_one_that_openssl_states() -> Result<()> {
+fn the_version_matches_that_of_the_openssl_command() -> Result<()> {
     let nginx = Nginx::start()?;
     let stated = run::succeed(Command::new("openssl").args(["version", "-v"]))?.stdout;
     let library = stated
@@ -142,7 +142,7 @@ fn the_version_is_the_one_that_openssl_states() -> Result<()> {
 
 #[test]
 #[ignore = "needs root, BPF and uprobes: scripts/test runs it"]
-fn a_name_stands_for_all_its_processes() -> Result<()> {
+fn inspect_by_name_covers_all_processes_of_that_name() -> Result<()> {
     let nginx = Nginx::start()?;
     let printed = run::succeed(&mut binary::command(&["inspect", "--name", "nginx", "-o", "json"])?)?.stdout;
     let lines: Vec<Value> = printed.lines().map(schema::parse).collect::<Result<_>>()?;

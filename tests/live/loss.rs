@@ -38,7 +38,7 @@ fn trace_with_loss() -> Result<(Trace, Vec<Access>)> {
 
 #[test]
 #[ignore = "needs root, BPF and uprobes: scripts/test runs it"]
-fn what_was_lost_is_counted_where_it_was_lost() -> Result<()> {
+fn every_lost_byte_is_reported_with_its_position() -> Result<()> {
     let (trace, log) = trace_with_loss()?;
     let totals = trace.totals()?;
     assert!(trace.code == Some(0) && totals.lost_records > 0, "{totals:?}");
@@ -66,7 +66,7 @@ fn what_was_lost_is_counted_where_it_was_lost() -> Result<()> {
 
 #[test]
 #[ignore = "needs root, BPF and uprobes: scripts/test runs it"]
-fn connections_that_were_lost_as_a_whole_are_told_while_the_trace_goes_on() -> Result<()> {
+fn wholly_lost_connections_are_reported_during_the_trace() -> Result<()> {
     const CONNECTIONS: usize = 40;
     let nginx = Nginx::start()?;
     let tracer = Tracer::of(
@@ -114,7 +114,7 @@ fn connections_that_were_lost_as_a_whole_are_told_while_the_trace_goes_on() -> R
 
 #[test]
 #[ignore = "needs root, BPF and uprobes: scripts/test runs it"]
-fn a_trace_that_joins_late_pairs_nothing_wrongly() -> Result<()> {
+fn a_trace_that_joins_late_pairs_no_exchange_wrongly() -> Result<()> {
     const CONNECTIONS: usize = 32;
     let nginx = Nginx::start()?;
     let wrk = Wrk::start(&nginx, Load::of(100_000_000, "/small/NUMBER"))?;

@@ -30,7 +30,7 @@ fn every_request_of_two_workers_is_printed_once() -> Result<()> {
 
 #[test]
 #[ignore = "needs root, BPF and uprobes: scripts/test runs it"]
-fn the_masters_pid_stands_for_its_workers() -> Result<()> {
+fn tracing_the_master_traces_its_workers() -> Result<()> {
     let nginx = Nginx::start()?;
     assert_load_is_seen(&nginx, &[nginx.master()])
 }

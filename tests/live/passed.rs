@@ -65,7 +65,7 @@ fn assert_later_are_whole(exchanges: &[Exchange]) -> Result<()> {
 
 #[test]
 #[ignore = "needs root, BPF and uprobes: scripts/test runs it"]
-fn a_request_with_a_call_for_which_the_table_had_no_room_is_not_put_together() -> Result<()> {
+fn a_request_is_not_joined_across_a_call_that_found_the_table_full() -> Result<()> {
     let nginx = Nginx::start()?;
     let trace = trace("full.c", &[&nginx.port().to_string(), "request"], &["--calls", "1"])?;
     assert_nothing_joined(&trace);
@@ -77,7 +77,7 @@ fn a_request_with_a_call_for_which_the_table_had_no_room_is_not_put_together() -
 
 #[test]
 #[ignore = "needs root, BPF and uprobes: scripts/test runs it"]
-fn a_response_with_a_call_for_which_the_table_had_no_room_is_not_put_together() -> Result<()> {
+fn a_response_is_not_joined_across_a_call_that_found_the_table_full() -> Result<()> {
     let nginx = Nginx::start()?;
     let trace = trace("full.c", &[&nginx.port().to_string(), "response"], &["--calls", "1"])?;
     assert_losses(&trace, "read", "not_captured", 1)?;
@@ -89,7 +89,7 @@ fn a_response_with_a_call_for_which_the_table_had_no_room_is_not_put_together() 
 
 #[test]
 #[ignore = "needs root, BPF and uprobes: scripts/test runs it"]
-fn a_call_whose_count_is_unreadable_or_wrong_joins_nothing() -> Result<()> {
+fn nothing_is_joined_across_a_call_with_an_unreadable_or_wrong_count() -> Result<()> {
     for (way, cause) in [
         ("unreadable", "unreadable"),
         ("lie", "unreadable"),
@@ -113,7 +113,7 @@ fn a_call_whose_count_is_unreadable_or_wrong_joins_nothing() -> Result<()> {
 
 #[test]
 #[ignore = "needs root, BPF and uprobes: scripts/test runs it"]
-fn what_the_kernel_sends_from_files_is_the_body_and_every_exchange_is_whole() -> Result<()> {
+fn bodies_sent_by_ssl_sendfile_are_counted_and_exchanges_are_complete() -> Result<()> {
     const ROUNDS: usize = 1000;
     let trace = trace_standin("sendfile", ROUNDS)?;
     let exchanges = trace.exchanges()?;
@@ -135,7 +135,7 @@ fn what_the_kernel_sends_from_files_is_the_body_and_every_exchange_is_whole() ->
 
 #[test]
 #[ignore = "needs root, BPF and uprobes: scripts/test runs it"]
-fn early_data_counts_once_whether_the_server_takes_it_or_not() -> Result<()> {
+fn early_data_is_counted_once_whether_accepted_or_rejected() -> Result<()> {
     for (side, fate) in [
         ("client", "taken"),
         ("client", "refused"),

@@ -56,14 +56,14 @@ fn a_process_that_does_not_exist_is_refused() -> Result<()> {
 
 #[test]
 #[ignore = "needs root, BPF and uprobes: scripts/test runs it"]
-fn a_thread_is_refused_with_the_number_of_its_process() -> Result<()> {
+fn a_thread_id_is_refused_with_the_pid_of_its_process() -> Result<()> {
     let own = format!("-p {}", process::id());
     kernel::with_a_thread(|tid| assert_refused(&tid.to_string(), &["thread", &own]))
 }
 
 #[test]
 #[ignore = "needs root, BPF and uprobes: scripts/test runs it"]
-fn a_process_without_tls_is_waited_for_and_its_end_is_the_end() -> Result<()> {
+fn a_trace_of_a_process_without_tls_ends_with_the_process() -> Result<()> {
     let sleep = Bystander::start("sleep", &["600"])?;
     let tracer = Tracer::of(&[sleep.0.id()], &[])?;
     kernel::signal(sleep.0.id(), libc::SIGKILL)?;
@@ -78,7 +78,7 @@ fn a_process_without_tls_is_waited_for_and_its_end_is_the_end() -> Result<()> {
 
 #[test]
 #[ignore = "needs root, BPF and uprobes: scripts/test runs it"]
-fn a_tracer_that_counts_processes_otherwise_than_the_kernel_refuses() -> Result<()> {
+fn tlscope_refuses_to_trace_in_a_pid_namespace_of_its_own() -> Result<()> {
     let mut inside = Command::new("unshare");
     inside.args(["--pid", "--fork", "--mount-proc"]).arg(binary::tlscope()?);
     let ran = run::run(inside.args(["trace", "-p", "1"]))?;
@@ -96,7 +96,7 @@ fn a_kernel_thread_is_refused() -> Result<()> {
 
 #[test]
 #[ignore = "needs root, BPF and uprobes: scripts/test runs it"]
-fn a_process_without_tls_beside_one_with_tls_is_told_and_the_other_traced() -> Result<()> {
+fn a_process_without_tls_is_reported_and_the_other_one_traced() -> Result<()> {
     let sleep = Bystander::start("sleep", &["600"])?;
     let nginx = Nginx::start()?;
     let tracer = Tracer::of(&[nginx.master(), sleep.0.id()], &[])?;
@@ -111,7 +111,7 @@ fn a_process_without_tls_beside_one_with_tls_is_told_and_the_other_traced() -> R
 
 #[test]
 #[ignore = "needs root, BPF and uprobes: scripts/test runs it"]
-fn a_bad_rule_ends_the_program_before_anything_is_attached() -> Result<()> {
+fn an_invalid_pattern_is_refused_before_anything_is_attached() -> Result<()> {
     let python = Program::python("client.py", &["1", "0"])?;
     let words = ["trace", "-p", &python.pid().to_string(), "--redact-pattern", "("];
     let ran = run::run(&mut binary::command(&words)?)?;
@@ -126,7 +126,7 @@ fn a_bad_rule_ends_the_program_before_anything_is_attached() -> Result<()> {
 
 #[test]
 #[ignore = "needs root, BPF and uprobes: scripts/test runs it"]
-fn no_tape_is_left_behind_when_nothing_could_be_attached() -> Result<()> {
+fn no_tape_is_left_behind_if_nothing_can_be_attached() -> Result<()> {
     let directory = tempfile::tempdir()?;
     let tape = directory.path().join("tape").display().to_string();
     let ran = run::run(&mut binary::command(&["record", "-p", "4294967295", "-w", &tape])?)?;

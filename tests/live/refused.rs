@@ -8,7 +8,7 @@ const CONTENT: &str = "SecretSecretSecret";
 
 #[test]
 #[ignore = "needs root, BPF and uprobes: scripts/test runs it"]
-fn a_client_that_is_refused_before_its_content_goes_on_with_the_next_request() -> Result<()> {
+fn the_requests_after_a_rejected_expect_are_decoded() -> Result<()> {
     let mut server = Program::python("refusing.py", &[])?;
     let tracer = Tracer::of(&[server.pid()], &[])?;
     server.begin()?;
@@ -163,7 +163,7 @@ const CASES: [Case; 40] = [
 
 #[test]
 #[ignore = "needs root, BPF and uprobes: scripts/test runs it"]
-fn what_nginx_refuses_is_shown_as_far_as_it_is_well_formed() -> Result<()> {
+fn the_well_formed_part_of_a_request_that_nginx_rejects_is_printed() -> Result<()> {
     let nginx = Nginx::start()?;
     let mut client = Program::python("raw.py", &[&nginx.port().to_string()])?;
     let tracer = Tracer::of(&[nginx.master()], &[])?;

@@ -35,7 +35,7 @@ fn trace_secrets(words: &[&str]) -> Result<Trace> {
 
 #[test]
 #[ignore = "needs root, BPF and uprobes: scripts/test runs it"]
-fn no_form_of_output_shows_a_secret() -> Result<()> {
+fn no_output_format_shows_a_secret() -> Result<()> {
     for form in ["json", "text", "har"] {
         let trace = trace_secrets(&["-o", form])?;
         let everything = trace.everything();
@@ -50,7 +50,7 @@ fn no_form_of_output_shows_a_secret() -> Result<()> {
 
 #[test]
 #[ignore = "needs root, BPF and uprobes: scripts/test runs it"]
-fn fingerprints_show_which_credentials_are_equal_and_nothing_else() -> Result<()> {
+fn fingerprints_reveal_only_which_credentials_are_equal() -> Result<()> {
     let trace = trace_secrets(&["--fingerprint"])?;
     assert_eq!(leak(&trace.everything()), None);
     let exchanges = trace.exchanges()?;
@@ -72,7 +72,7 @@ fn fingerprints_show_which_credentials_are_equal_and_nothing_else() -> Result<()
 
 #[test]
 #[ignore = "needs root, BPF and uprobes: scripts/test runs it"]
-fn more_can_be_masked_by_name_and_by_pattern() -> Result<()> {
+fn names_and_patterns_are_masked_in_addition() -> Result<()> {
     let trace = trace_secrets(&["--redact", "User-Agent", "--redact-pattern", "page=[0-9]"])?;
     let everything = trace.everything();
     assert!(
@@ -85,7 +85,7 @@ fn more_can_be_masked_by_name_and_by_pattern() -> Result<()> {
 
 #[test]
 #[ignore = "needs root, BPF and uprobes: scripts/test runs it"]
-fn secrets_are_shown_only_when_asked_for_and_never_a_body() -> Result<()> {
+fn show_secrets_prints_secrets_but_no_body() -> Result<()> {
     let trace = trace_secrets(&["--show-secrets"])?;
     let everything = trace.everything();
     for number in (1..=9).chain(10..=17).chain(21..=28).chain(31..=39) {

@@ -52,7 +52,7 @@ fn said(trace: &Trace, words: &str) -> Option<u64> {
 
 #[test]
 #[ignore = "needs root, BPF and uprobes: scripts/test runs it"]
-fn a_stalled_reader_under_load_keeps_nobody_from_ending() -> Result<()> {
+fn a_stalled_reader_under_load_does_not_delay_the_end() -> Result<()> {
     let nginx = Nginx::start()?;
     let (reader, writer) = io::pipe()?;
     let tracer = Tracer::printing_to(writer, &[nginx.master()], &[])?;
@@ -74,7 +74,7 @@ fn a_stalled_reader_under_load_keeps_nobody_from_ending() -> Result<()> {
 
 #[test]
 #[ignore = "needs root, BPF and uprobes: scripts/test runs it"]
-fn a_stalled_reader_keeps_no_duration_from_ending_and_a_second_signal_ends_at_once() -> Result<()> {
+fn a_stalled_reader_does_not_delay_the_end_of_a_duration_or_a_signal() -> Result<()> {
     let nginx = Nginx::start()?;
     let (reader, writer) = io::pipe()?;
     let wrk = Wrk::start(&nginx, Load::of(100_000_000, "/small/NUMBER"))?;
@@ -104,7 +104,7 @@ fn a_stalled_reader_keeps_no_duration_from_ending_and_a_second_signal_ends_at_on
 
 #[test]
 #[ignore = "needs root, BPF and uprobes: scripts/test runs it"]
-fn a_reader_that_comes_back_gets_whole_lines_and_the_number_of_those_that_are_missing() -> Result<()> {
+fn a_reader_that_resumes_gets_whole_lines_and_the_number_of_dropped_ones() -> Result<()> {
     let nginx = Nginx::start()?;
     let (reader, writer) = io::pipe()?;
     let tracer = Tracer::printing_to(writer, &[nginx.master()], &[])?;

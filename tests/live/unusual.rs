@@ -38,7 +38,7 @@ fn exchanges_of(pid: u32, port: u16, connections: &[Vec<String>]) -> Result<Vec<
 
 #[test]
 #[ignore = "needs root, BPF and uprobes: scripts/test runs it"]
-fn any_method_is_read_as_the_first_of_a_connection_and_behind_it() -> Result<()> {
+fn unusual_methods_and_the_requests_after_them_are_decoded() -> Result<()> {
     let nginx = Nginx::start()?;
     let haproxy = Haproxy::start(nginx.port(), 1)?;
     let request = |method: &str, path: &str| format!("{method} {path} HTTP/1.1\r\nHost: a\r\n\r\n");
@@ -60,7 +60,7 @@ fn any_method_is_read_as_the_first_of_a_connection_and_behind_it() -> Result<()>
 
 #[test]
 #[ignore = "needs root, BPF and uprobes: scripts/test runs it"]
-fn what_nginx_serves_out_of_grammar_is_read_but_for_what_is_out_of_grammar() -> Result<()> {
+fn only_the_invalid_part_of_a_request_that_nginx_serves_is_left_out() -> Result<()> {
     let nginx = Nginx::start()?;
     let second = || "GET /small/second HTTP/1.1\r\nHost: a\r\n\r\n".to_owned();
     let odd = [
@@ -92,7 +92,7 @@ fn what_nginx_serves_out_of_grammar_is_read_but_for_what_is_out_of_grammar() -> 
 
 #[test]
 #[ignore = "needs root, BPF and uprobes: scripts/test runs it"]
-fn a_header_of_the_proxy_protocol_inside_of_tls_is_stepped_over_and_told() -> Result<()> {
+fn a_proxy_protocol_header_inside_tls_is_skipped_and_its_addresses_are_printed() -> Result<()> {
     let mut server = Program::python("proxied.py", &[])?;
     server.begin()?;
     let port = server.wait_for("port ")?.parse()?;

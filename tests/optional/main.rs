@@ -27,17 +27,17 @@ fn main() -> ExitCode {
                 overlay::library_is_traced,
             ),
             trial(
-                "a_container_stands_for_its_processes_now_and_later",
+                "a_container_selects_current_and_later_processes",
                 container_reason,
                 container::now_and_later,
             ),
             trial(
-                "a_container_that_comes_later_is_waited_for_if_asked_to",
+                "wait_waits_for_the_first_process_of_a_container",
                 container_reason,
                 container::waited_for,
             ),
             trial(
-                "a_container_that_does_not_exist_is_refused_with_its_id",
+                "a_missing_container_is_refused_with_its_id",
                 container_reason,
                 container::refused,
             ),

@@ -39,7 +39,7 @@ fn a_connection_is_one_line_after_its_exchanges() -> Result<()> {
 }
 
 #[test]
-fn connections_are_told_only_when_asked_for_and_not_among_filtered_exchanges() -> Result<()> {
+fn connections_are_printed_only_with_the_option_and_without_filters() -> Result<()> {
     let made = whole()?;
     for (words, connections) in [
         (&[][..], 0),
@@ -84,7 +84,7 @@ fn a_secret_in_a_server_name_is_masked() -> Result<()> {
 }
 
 #[test]
-fn every_connection_of_a_recorded_tape_is_told_with_its_exchanges() -> Result<()> {
+fn every_connection_of_a_recorded_tape_is_printed_with_its_exchanges() -> Result<()> {
     for tape in all()? {
         let trace = trace(&tape, &["--connections"])?;
         let exchanges = trace.exchanges()?;
@@ -106,7 +106,7 @@ fn every_connection_of_a_recorded_tape_is_told_with_its_exchanges() -> Result<()
 }
 
 #[test]
-fn connections_change_nothing_of_the_other_lines() -> Result<()> {
+fn connection_lines_do_not_change_other_lines() -> Result<()> {
     let (plain, _) = replay(&nginx()?, &[])?;
     let (with, _) = replay(&nginx()?, &["--connections"])?;
     let others: Vec<_> = with
@@ -118,7 +118,7 @@ fn connections_change_nothing_of_the_other_lines() -> Result<()> {
 }
 
 #[test]
-fn an_exchange_that_ended_before_its_ciphertext_went_out_has_addresses() -> Result<()> {
+fn an_exchange_that_ended_before_its_ciphertext_was_sent_has_addresses() -> Result<()> {
     let mut made = Made::new();
     made.pending(1)
         .exchange(1)?
@@ -133,7 +133,7 @@ fn an_exchange_that_ended_before_its_ciphertext_went_out_has_addresses() -> Resu
 }
 
 #[test]
-fn addresses_that_come_too_late_are_for_the_next_exchange() -> Result<()> {
+fn addresses_found_too_late_are_missing_from_the_exchange() -> Result<()> {
     let mut made = Made::new();
     made.pending(1).exchange(1)?.wait(150);
     made.facts(1, AddressSource::CIPHERTEXT, 0)?;
@@ -152,7 +152,7 @@ fn addresses_that_come_too_late_are_for_the_next_exchange() -> Result<()> {
 }
 
 #[test]
-fn unix_sockets_and_other_network_namespaces_are_named() -> Result<()> {
+fn unix_sockets_and_other_network_namespaces_are_printed() -> Result<()> {
     let mut made = Made::new();
     made.unix(1, b"/run/gateway.sock", b"")?.exchange(1)?;
     made.unix(2, b"", b"\0upstream")?.exchange(2)?;
@@ -174,7 +174,7 @@ fn unix_sockets_and_other_network_namespaces_are_named() -> Result<()> {
 }
 
 #[test]
-fn processes_and_libraries_that_come_later_have_their_names() -> Result<()> {
+fn later_processes_and_libraries_have_their_names() -> Result<()> {
     let mut made = Made::new();
     made.pid = 8;
     made.change(Change::FORKED, b"worker")?

@@ -25,7 +25,7 @@ fn assert_expected(tape: &Path, extension: &str, words: &[&str]) -> Result<()> {
 }
 
 #[test]
-fn every_tape_gives_its_lines() -> Result<()> {
+fn every_tape_gives_the_expected_lines() -> Result<()> {
     for tape in all()? {
         assert_expected(&tape, "jsonl", &["-o", "json"])?;
     }
@@ -33,7 +33,7 @@ fn every_tape_gives_its_lines() -> Result<()> {
 }
 
 #[test]
-fn a_tape_gives_its_text() -> Result<()> {
+fn a_tape_gives_the_expected_text() -> Result<()> {
     for name in SHOWN {
         assert_expected(&named(name)?, "txt", &["-o", "text"])?;
     }
@@ -41,7 +41,7 @@ fn a_tape_gives_its_text() -> Result<()> {
 }
 
 #[test]
-fn a_tape_gives_its_archive() -> Result<()> {
+fn a_tape_gives_the_expected_archive() -> Result<()> {
     for name in SHOWN {
         assert_expected(&named(name)?, "har", &["-o", "har"])?;
     }
@@ -49,14 +49,14 @@ fn a_tape_gives_its_archive() -> Result<()> {
 }
 
 #[test]
-fn json_is_what_a_pipe_gets() -> Result<()> {
+fn json_is_the_default_on_a_pipe() -> Result<()> {
     let tape = nginx()?;
     assert_eq!(replay(&tape, &[])?, replay(&tape, &["-o", "json"])?);
     Ok(())
 }
 
 #[test]
-fn a_second_replay_gives_the_same() -> Result<()> {
+fn a_second_replay_gives_the_same_output() -> Result<()> {
     for tape in all()? {
         for form in ["json", "text", "har"] {
             assert_eq!(
@@ -71,7 +71,7 @@ fn a_second_replay_gives_the_same() -> Result<()> {
 }
 
 #[test]
-fn nothing_of_a_tape_is_lost_or_halved() -> Result<()> {
+fn no_tape_has_losses_or_halves() -> Result<()> {
     for tape in all()? {
         let trace = trace(&tape, &[])?;
         let totals = trace.totals()?;

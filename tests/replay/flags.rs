@@ -25,7 +25,7 @@ fn a_count_ends_the_output() -> Result<()> {
 }
 
 #[test]
-fn what_was_counted_while_decoding_is_said_if_it_is_asked_for() -> Result<()> {
+fn verbose_prints_the_counters_of_the_decoder() -> Result<()> {
     let decoding = |words: &[&str]| -> Result<Vec<String>> {
         let trace = trace(&nginx()?, words)?;
         let said = trace
@@ -45,7 +45,7 @@ fn what_was_counted_while_decoding_is_said_if_it_is_asked_for() -> Result<()> {
 }
 
 #[test]
-fn filters_let_through_what_they_name() -> Result<()> {
+fn filters_select_matching_exchanges() -> Result<()> {
     let cases: [(&[&str], usize); 14] = [
         (&[], ALL),
         (&["--method", "HEAD"], 2),
@@ -69,7 +69,7 @@ fn filters_let_through_what_they_name() -> Result<()> {
 }
 
 #[test]
-fn filters_see_no_secret() -> Result<()> {
+fn filters_do_not_match_secrets() -> Result<()> {
     // Else they would be a way to guess one.
     assert_eq!(count(&["--header", "authorization=pLanted"])?, 0);
     assert_eq!(count(&["--path", "pLanted"])?, 0);
@@ -78,7 +78,7 @@ fn filters_see_no_secret() -> Result<()> {
 }
 
 #[test]
-fn output_goes_to_a_file_of_its_owner_alone() -> Result<()> {
+fn an_output_file_has_mode_0600() -> Result<()> {
     let directory = tempfile::tempdir()?;
     let file = directory.path().join("out");
     let tape = nginx()?;
@@ -90,7 +90,7 @@ fn output_goes_to_a_file_of_its_owner_alone() -> Result<()> {
 }
 
 #[test]
-fn a_shorter_hold_changes_nothing_of_what_ended_before_it() -> Result<()> {
+fn hold_does_not_change_exchanges_that_ended_before_it() -> Result<()> {
     let tape = nginx()?;
     assert_eq!(replay(&tape, &["--hold", "1h"])?.0, replay(&tape, &["--hold", "1s"])?.0);
     Ok(())

@@ -8,7 +8,7 @@ use support::secrets::{BASIC, MARK, leak};
 use crate::tapes::{all, named, nginx, replay, trace};
 
 #[test]
-fn the_tapes_have_secrets_to_hide() -> Result<()> {
+fn the_tapes_contain_secrets() -> Result<()> {
     // Guards the tests below: what they search for must be there.
     // HTTP/2 compresses them, so they are counted behind the decoder.
     for tape in all()? {
@@ -58,7 +58,7 @@ fn expected_files_show_no_secret() -> Result<()> {
 }
 
 #[test]
-fn secrets_are_shown_when_asked_for_and_that_is_said() -> Result<()> {
+fn show_secrets_prints_secrets_and_a_warning() -> Result<()> {
     let (stdout, stderr) = replay(&nginx()?, &["--show-secrets"])?;
     for secret in [
         "pLanted01",
@@ -80,7 +80,7 @@ fn secrets_are_shown_when_asked_for_and_that_is_said() -> Result<()> {
 }
 
 #[test]
-fn what_is_named_is_masked_even_when_secrets_are_shown() -> Result<()> {
+fn redact_options_apply_even_with_show_secrets() -> Result<()> {
     let words = [
         "--show-secrets",
         "--redact",

@@ -22,12 +22,12 @@ fn trace(path: &str, asks: bool) -> Result<()> {
 
 #[test]
 #[ignore = "needs root, BPF and uprobes: scripts/test runs it"]
-fn every_exchange_of_an_apache_has_the_addresses_that_its_log_has() -> Result<()> {
+fn every_exchange_of_apache_has_the_addresses_in_its_log() -> Result<()> {
     trace("/small/", false)
 }
 
 #[test]
 #[ignore = "needs root, BPF and uprobes: scripts/test runs it"]
-fn every_exchange_of_an_apache_as_a_gateway_has_the_addresses_that_both_logs_have() -> Result<()> {
+fn every_exchange_of_apache_as_a_gateway_has_the_addresses_in_both_logs() -> Result<()> {
     trace("/proxied/", true)
 }

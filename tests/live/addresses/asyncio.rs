@@ -12,7 +12,7 @@ fn start(backend: &[&str]) -> Result<Program> {
 
 #[test]
 #[ignore = "needs root, BPF and uprobes: scripts/test runs it"]
-fn every_exchange_of_an_asyncio_server_has_the_addresses_that_it_knows() -> Result<()> {
+fn every_exchange_of_an_asyncio_server_has_its_addresses() -> Result<()> {
     let (trace, told) = trace_server(start(&[])?, REQUESTS)?;
     let exchanges = assert_addresses("asyncio", &trace, &told)?;
     assert_eq!(connections(&exchanges, "server"), CONNECTIONS);
@@ -21,7 +21,7 @@ fn every_exchange_of_an_asyncio_server_has_the_addresses_that_it_knows() -> Resu
 
 #[test]
 #[ignore = "needs root, BPF and uprobes: scripts/test runs it"]
-fn other_connections_in_an_asyncio_loop_lend_no_exchange_their_addresses() -> Result<()> {
+fn no_exchange_has_the_addresses_of_another_connection_of_the_asyncio_loop() -> Result<()> {
     let nginx = Nginx::start()?;
     let [_, host] = hosts()?;
     let (trace, told) = trace_server(start(&[host, &nginx.port().to_string()])?, 2 * REQUESTS)?;

@@ -7,7 +7,7 @@ use super::claims::{CONNECTIONS, REQUESTS, assert_addresses, assert_same, hosts}
 
 #[test]
 #[ignore = "needs root, BPF and uprobes: scripts/test runs it"]
-fn every_exchange_of_a_curl_has_the_addresses_that_it_and_its_server_know() -> Result<()> {
+fn every_exchange_of_curl_has_its_addresses() -> Result<()> {
     let nginx = Nginx::start()?;
     let curl = Waiting::start("http1.1")?;
     let tracer = Tracer::of(&[curl.pid()], &[])?;
@@ -32,7 +32,7 @@ fn ends(exchange: &Exchange) -> Option<(&str, &str)> {
 /// The inner connection has no socket of its own: its bytes leave as the outer one's, encrypted once more.
 #[test]
 #[ignore = "needs root, BPF and uprobes: scripts/test runs it"]
-fn a_connection_within_another_has_no_addresses_but_those_of_the_socket_it_uses() -> Result<()> {
+fn a_tunnelled_connection_has_the_addresses_of_its_socket_or_none() -> Result<()> {
     const TUNNELLED: usize = 20;
     let nginx = Nginx::start()?;
     let proxy = Apache::start(nginx.port())?;

@@ -17,7 +17,7 @@ fn trace(name: &str, haproxy: &Haproxy, nginx: &Nginx) -> Result<Vec<Told>> {
 
 #[test]
 #[ignore = "needs root, BPF and uprobes: scripts/test runs it"]
-fn every_exchange_of_a_haproxy_has_the_addresses_that_its_log_has_on_both_sides() -> Result<()> {
+fn every_exchange_of_haproxy_has_the_addresses_in_its_log_on_both_sides() -> Result<()> {
     let nginx = Nginx::start()?;
     let haproxy = Haproxy::start(nginx.port(), 1)?;
     let known = trace("haproxy", &haproxy, &nginx)?;
@@ -27,7 +27,7 @@ fn every_exchange_of_a_haproxy_has_the_addresses_that_its_log_has_on_both_sides(
 
 #[test]
 #[ignore = "needs root, BPF and uprobes: scripts/test runs it"]
-fn connections_that_threads_of_a_haproxy_take_from_each_other_keep_their_addresses() -> Result<()> {
+fn connections_that_move_between_threads_of_haproxy_keep_their_addresses() -> Result<()> {
     let nginx = Nginx::start()?;
     let haproxy = Haproxy::start(nginx.port(), 4)?;
     trace("haproxy with four threads", &haproxy, &nginx).map(drop)

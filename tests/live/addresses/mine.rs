@@ -5,7 +5,7 @@ use support::{Nginx, Tracer, program::Program};
 
 #[test]
 #[ignore = "needs root, BPF and uprobes: scripts/test runs it"]
-fn a_bio_that_calls_itself_a_socket_names_no_descriptor_that_it_does_not_use() -> Result<()> {
+fn a_custom_bio_of_the_socket_type_does_not_get_the_addresses_of_descriptor_0() -> Result<()> {
     const REQUESTS: usize = 20;
     let nginx = Nginx::start()?;
     let mut program = Program::c("mine.c", &[&nginx.port().to_string(), &REQUESTS.to_string()])?;

@@ -7,7 +7,7 @@ use super::claims::{CONNECTIONS, REQUESTS, assert_same, connections, load, stop_
 
 #[test]
 #[ignore = "needs root, BPF and uprobes: scripts/test runs it"]
-fn every_exchange_of_an_nginx_has_the_addresses_that_its_log_has() -> Result<()> {
+fn every_exchange_of_nginx_has_the_addresses_in_its_log() -> Result<()> {
     let nginx = Nginx::start_with(Setup {
         // nginx before 1.23.4 leaves 1.3 out.
         locations: "ssl_protocols TLSv1.2 TLSv1.3;",
@@ -24,7 +24,7 @@ fn every_exchange_of_an_nginx_has_the_addresses_that_its_log_has() -> Result<()>
 
 #[test]
 #[ignore = "needs root, BPF and uprobes: scripts/test runs it"]
-fn every_exchange_of_an_nginx_as_a_gateway_has_the_addresses_that_both_logs_have() -> Result<()> {
+fn every_exchange_of_nginx_as_a_gateway_has_the_addresses_in_both_logs() -> Result<()> {
     let backend = Nginx::start()?;
     let proxied = format!(
         "location /proxied/ {{

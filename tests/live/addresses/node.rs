@@ -21,7 +21,7 @@ fn start(directory: &TempDir, backend: &[&str]) -> Result<Program> {
 
 #[test]
 #[ignore = "needs root, BPF and uprobes: scripts/test runs it"]
-fn every_exchange_of_a_node_server_has_the_addresses_that_it_knows() -> Result<()> {
+fn every_exchange_of_a_node_server_has_its_addresses() -> Result<()> {
     let directory = tempfile::tempdir()?;
     let (trace, told) = trace_server(start(&directory, &[])?, REQUESTS)?;
     let exchanges = assert_addresses("Node.js", &trace, &told)?;
@@ -31,7 +31,7 @@ fn every_exchange_of_a_node_server_has_the_addresses_that_it_knows() -> Result<(
 
 #[test]
 #[ignore = "needs root, BPF and uprobes: scripts/test runs it"]
-fn other_connections_in_a_node_loop_lend_no_exchange_their_addresses() -> Result<()> {
+fn no_exchange_has_the_addresses_of_another_connection_of_the_node_loop() -> Result<()> {
     let nginx = Nginx::start()?;
     let [_, host] = hosts()?;
     let directory = tempfile::tempdir()?;

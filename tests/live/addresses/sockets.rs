@@ -44,7 +44,7 @@ fn assert_right_again(kind: &str, trick: &str, words: &[&str]) -> Result<()> {
 
 #[test]
 #[ignore = "needs root, BPF and uprobes: scripts/test runs it"]
-fn a_cleared_object_on_the_same_descriptor_is_another_connection() -> Result<()> {
+fn a_cleared_object_on_the_same_descriptor_is_a_new_connection() -> Result<()> {
     KINDS
         .iter()
         .try_for_each(|kind| assert_right_again(kind, "clear", &["objects", "descriptors"]))
@@ -52,7 +52,7 @@ fn a_cleared_object_on_the_same_descriptor_is_another_connection() -> Result<()>
 
 #[test]
 #[ignore = "needs root, BPF and uprobes: scripts/test runs it"]
-fn an_object_that_begins_again_without_being_cleared_is_another_connection() -> Result<()> {
+fn an_object_restarted_without_ssl_clear_is_a_new_connection() -> Result<()> {
     KINDS
         .iter()
         .try_for_each(|kind| assert_right_again(kind, "state", &["objects", "descriptors"]))
@@ -60,7 +60,7 @@ fn an_object_that_begins_again_without_being_cleared_is_another_connection() -> 
 
 #[test]
 #[ignore = "needs root, BPF and uprobes: scripts/test runs it"]
-fn an_object_at_the_address_of_one_that_was_freed_is_another_connection() -> Result<()> {
+fn an_object_at_the_address_of_a_freed_one_is_a_new_connection() -> Result<()> {
     KINDS
         .iter()
         .try_for_each(|kind| assert_right_again(kind, "free", &["descriptors"]))
@@ -68,7 +68,7 @@ fn an_object_at_the_address_of_one_that_was_freed_is_another_connection() -> Res
 
 #[test]
 #[ignore = "needs root, BPF and uprobes: scripts/test runs it"]
-fn a_descriptor_of_an_object_that_was_never_freed_belongs_to_the_next_one() -> Result<()> {
+fn a_reused_descriptor_of_a_leaked_object_belongs_to_the_new_object() -> Result<()> {
     KINDS
         .iter()
         .try_for_each(|kind| assert_right_again(kind, "leak", &["descriptors"]))
@@ -76,7 +76,7 @@ fn a_descriptor_of_an_object_that_was_never_freed_belongs_to_the_next_one() -> R
 
 #[test]
 #[ignore = "needs root, BPF and uprobes: scripts/test runs it"]
-fn a_socket_that_takes_the_place_of_another_is_another_connection() -> Result<()> {
+fn a_socket_replaced_by_dup2_is_a_new_connection() -> Result<()> {
     ["fd", "own"]
         .iter()
         .try_for_each(|kind| assert_right_again(kind, "dup2", &["objects", "descriptors"]))
@@ -84,7 +84,7 @@ fn a_socket_that_takes_the_place_of_another_is_another_connection() -> Result<()
 
 #[test]
 #[ignore = "needs root, BPF and uprobes: scripts/test runs it"]
-fn a_plain_connection_in_the_middle_of_tls_calls_lends_nobody_its_addresses() -> Result<()> {
+fn no_exchange_has_the_addresses_of_a_plain_connection_used_within_tls_calls() -> Result<()> {
     ["own", "mem"]
         .iter()
         .try_for_each(|kind| assert_right(kind, "plain").map(drop))
@@ -92,7 +92,7 @@ fn a_plain_connection_in_the_middle_of_tls_calls_lends_nobody_its_addresses() ->
 
 #[test]
 #[ignore = "needs root, BPF and uprobes: scripts/test runs it"]
-fn a_record_in_several_pieces_names_its_connection() -> Result<()> {
+fn a_tls_record_sent_in_pieces_gives_addresses() -> Result<()> {
     ["own", "mem"]
         .iter()
         .try_for_each(|kind| assert_right(kind, "split").map(drop))
@@ -100,7 +100,7 @@ fn a_record_in_several_pieces_names_its_connection() -> Result<()> {
 
 #[test]
 #[ignore = "needs root, BPF and uprobes: scripts/test runs it"]
-fn a_record_that_another_thread_sends_names_its_connection() -> Result<()> {
+fn a_tls_record_sent_by_another_thread_gives_addresses() -> Result<()> {
     ["own", "mem"]
         .iter()
         .try_for_each(|kind| assert_right(kind, "thread").map(drop))
@@ -108,6 +108,6 @@ fn a_record_that_another_thread_sends_names_its_connection() -> Result<()> {
 
 #[test]
 #[ignore = "needs root, BPF and uprobes: scripts/test runs it"]
-fn two_connections_whose_first_records_cross_each_other_keep_their_own_addresses() -> Result<()> {
+fn connections_that_send_their_first_records_in_reverse_order_keep_their_addresses() -> Result<()> {
     assert_right("mem", "crosswise").map(drop)
 }

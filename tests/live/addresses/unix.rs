@@ -52,7 +52,7 @@ fn a_client_on_a_unix_socket_has_its_peers_path() -> Result<()> {
 
 #[test]
 #[ignore = "needs root, BPF and uprobes: scripts/test runs it"]
-fn a_client_with_a_bio_of_its_own_on_a_unix_socket_has_its_peers_path_unless_the_kernel_keeps_it() -> Result<()> {
+fn a_client_with_a_custom_bio_on_a_unix_socket_has_its_peers_path_if_the_kernel_allows_it() -> Result<()> {
     let nginx = Nginx::start()?;
     let curl = curl::Waiting::start("http1.1")?;
     let tracer = Tracer::of(&[curl.pid()], &[])?;

@@ -31,7 +31,7 @@ fn said_once(stderr: &[String], words: &str) -> bool {
 
 #[test]
 #[ignore = "needs root, BPF and uprobes: scripts/test runs it"]
-fn no_connection_is_named_wrongly() -> Result<()> {
+fn no_connection_has_wrong_addresses() -> Result<()> {
     let nginx = Nginx::start()?;
     let tracer = Tracer::without_btf(&[nginx.master()])?;
     let asked = load(nginx.port(), "/small/")?;
@@ -47,7 +47,7 @@ fn no_connection_is_named_wrongly() -> Result<()> {
 
 #[test]
 #[ignore = "needs root, BPF and uprobes: scripts/test runs it"]
-fn connections_that_are_kept_are_named_each_of_them() -> Result<()> {
+fn every_kept_alive_connection_gets_its_addresses() -> Result<()> {
     let nginx = Nginx::start()?;
     let tracer = Tracer::without_btf(&[nginx.master()])?;
     let load = Steady::start(&nginx)?;
@@ -109,19 +109,19 @@ fn stop(pid: u32) -> Result<()> {
 
 #[test]
 #[ignore = "needs root, BPF and uprobes: scripts/test runs it"]
-fn descriptors_that_come_back_lend_no_connection_their_addresses() -> Result<()> {
+fn a_reused_descriptor_gives_no_connection_wrong_addresses() -> Result<()> {
     assert_nothing_is_lent(200, Looks::AtOnce)
 }
 
 #[test]
 #[ignore = "needs root, BPF and uprobes: scripts/test runs it"]
-fn a_look_that_comes_too_late_finds_another_connections_socket_and_names_nobody() -> Result<()> {
+fn a_late_lookup_that_finds_another_socket_gives_no_addresses() -> Result<()> {
     assert_nothing_is_lent(2, Looks::TooLate)
 }
 
 #[test]
 #[ignore = "needs root, BPF and uprobes: scripts/test runs it"]
-fn workers_of_a_reload_are_traced_after_a_moment_and_their_end_is_noticed() -> Result<()> {
+fn workers_of_a_reload_and_their_end_are_found_by_polling() -> Result<()> {
     let mut nginx = Nginx::start_with(Setup {
         workers: Some(1),
         ..Setup::default()
@@ -146,7 +146,7 @@ fn workers_of_a_reload_are_traced_after_a_moment_and_their_end_is_noticed() -> R
 
 #[test]
 #[ignore = "needs root, BPF and uprobes: scripts/test runs it"]
-fn a_library_that_is_imported_later_is_traced_without_the_kernels_hooks() -> Result<()> {
+fn a_library_loaded_later_is_found_by_polling() -> Result<()> {
     const ASKED: usize = 50;
     let nginx = Nginx::start()?;
     let mut python = Program::python("late.py", &[&nginx.port().to_string(), &ASKED.to_string()])?;
@@ -163,7 +163,7 @@ fn a_library_that_is_imported_later_is_traced_without_the_kernels_hooks() -> Res
 
 #[test]
 #[ignore = "needs root, BPF and uprobes: scripts/test runs it"]
-fn a_server_on_a_unix_socket_has_its_path_and_no_other() -> Result<()> {
+fn no_connection_on_a_unix_socket_has_a_wrong_path() -> Result<()> {
     let nginx = Nginx::start()?;
     let waiting = curl::Waiting::start("http1.1")?;
     let tracer = Tracer::without_btf(&[nginx.master()])?;
@@ -178,7 +178,7 @@ fn a_server_on_a_unix_socket_has_its_path_and_no_other() -> Result<()> {
 
 #[test]
 #[ignore = "needs root, BPF and uprobes: scripts/test runs it"]
-fn a_server_on_a_unix_socket_has_its_path_once_a_connection_has_gone_on() -> Result<()> {
+fn a_server_on_a_unix_socket_has_its_path_once_a_connection_continues() -> Result<()> {
     let nginx = Nginx::start()?;
     let tracer = Tracer::without_btf(&[nginx.master()])?;
     wait::until_true("an exchange with the path", || {
@@ -191,7 +191,7 @@ fn a_server_on_a_unix_socket_has_its_path_once_a_connection_has_gone_on() -> Res
 
 #[test]
 #[ignore = "needs root, BPF and uprobes: scripts/test runs it"]
-fn inspect_says_that_the_kernel_describes_nothing() -> Result<()> {
+fn inspect_reports_that_the_kernel_has_no_btf() -> Result<()> {
     let nginx = Nginx::start()?;
     let mut inspect = binary::command_without_btf(&["inspect", "-p", &nginx.master().to_string()])?;
     let ran = run::succeed(&mut inspect)?;

@@ -27,7 +27,7 @@ fn wait_until_no_calls(tracer: &Tracer) -> Result<()> {
 
 #[test]
 #[ignore = "needs root, BPF and uprobes: scripts/test runs it"]
-fn twenty_thousand_processes_killed_in_their_first_call_leave_nothing() -> Result<()> {
+fn twenty_thousand_processes_killed_in_their_first_call_leave_no_entries() -> Result<()> {
     const KILLED: usize = 20_000;
     let nginx = Nginx::start()?;
     let mut program = Program::c("deaths.c", &[])?;
@@ -48,7 +48,7 @@ fn twenty_thousand_processes_killed_in_their_first_call_leave_nothing() -> Resul
 
 #[test]
 #[ignore = "needs root, BPF and uprobes: scripts/test runs it"]
-fn threads_cancelled_in_a_call_leave_nothing_in_a_process_that_goes_on() -> Result<()> {
+fn threads_cancelled_in_a_call_leave_no_entries() -> Result<()> {
     let mut program = Program::c("deaths.c", &[])?;
     let tracer = Tracer::of(&[program.pid()], &[])?;
     program.tell("cancel 256")?;
@@ -63,7 +63,7 @@ fn threads_cancelled_in_a_call_leave_nothing_in_a_process_that_goes_on() -> Resu
 
 #[test]
 #[ignore = "needs root, BPF and uprobes: scripts/test runs it"]
-fn calls_that_were_jumped_out_of_leave_nothing_once_the_connection_goes_on() -> Result<()> {
+fn calls_left_by_longjmp_leave_no_entries_once_the_connection_continues() -> Result<()> {
     let mut program = Program::c("deaths.c", &[])?;
     let tracer = Tracer::of(&[program.pid()], &["--max-connections", "16"])?;
     program.tell("jump 12")?;

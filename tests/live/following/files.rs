@@ -34,19 +34,19 @@ fn trace_after(change: impl FnOnce(&Libraries) -> Result<()>) -> Result<()> {
 
 #[test]
 #[ignore = "needs root, BPF and uprobes: scripts/test runs it"]
-fn a_library_that_was_replaced_on_disk_is_probed_as_it_is_mapped() -> Result<()> {
+fn a_library_replaced_on_disk_is_probed_as_it_is_mapped() -> Result<()> {
     trace_after(Libraries::replace)
 }
 
 #[test]
 #[ignore = "needs root, BPF and uprobes: scripts/test runs it"]
-fn a_library_that_was_removed_from_disk_is_probed_as_it_is_mapped() -> Result<()> {
+fn a_library_removed_from_disk_is_probed_as_it_is_mapped() -> Result<()> {
     trace_after(Libraries::remove)
 }
 
 #[test]
 #[ignore = "needs root, BPF and uprobes: scripts/test runs it"]
-fn a_gateway_that_is_upgraded_to_a_new_library_is_traced_through_it() -> Result<()> {
+fn a_gateway_upgraded_to_a_new_library_stays_traced() -> Result<()> {
     const BEFORE: usize = 5;
     let libraries = Libraries::copy()?;
     let folder = libraries.path().display().to_string();

@@ -9,7 +9,7 @@ use crate::claims::{
 
 #[test]
 #[ignore = "needs root, BPF and uprobes: scripts/test runs it"]
-fn the_first_curl_is_seen_whole_each_time_it_is_waited_for() -> Result<()> {
+fn the_first_awaited_curl_is_traced_each_time() -> Result<()> {
     const TIMES: usize = 20;
     let nginx = Nginx::start()?;
     for time in 1..=TIMES {
@@ -34,7 +34,7 @@ fn the_first_curl_is_seen_whole_each_time_it_is_waited_for() -> Result<()> {
 
 #[test]
 #[ignore = "needs root, BPF and uprobes: scripts/test runs it"]
-fn a_gateway_that_is_waited_for_is_seen_from_its_first_request() -> Result<()> {
+fn an_awaited_gateway_is_traced_from_its_first_request() -> Result<()> {
     const REQUESTS: usize = 5;
     let tracer = Tracer::ready(&["trace", "--name", "nginx", "--wait"])?;
     let nginx = Nginx::start()?;
@@ -46,7 +46,7 @@ fn a_gateway_that_is_waited_for_is_seen_from_its_first_request() -> Result<()> {
 
 #[test]
 #[ignore = "needs root, BPF and uprobes: scripts/test runs it"]
-fn every_one_of_many_short_clients_has_its_addresses() -> Result<()> {
+fn each_of_many_short_lived_clients_has_its_addresses() -> Result<()> {
     const CLIENTS: usize = 100;
     let nginx = Nginx::start()?;
     for words in [&["trace", "--name", "curl", "--wait"][..], &["trace", "--all"]] {
@@ -70,7 +70,7 @@ fn every_one_of_many_short_clients_has_its_addresses() -> Result<()> {
 
 #[test]
 #[ignore = "needs root, BPF and uprobes: scripts/test runs it"]
-fn a_long_name_is_not_another_that_begins_alike() -> Result<()> {
+fn a_long_name_does_not_match_another_with_the_same_beginning() -> Result<()> {
     const REQUESTS: usize = 5;
     let folder = tempfile::tempdir()?;
     let start = |name: &str| -> Result<Nginx> {

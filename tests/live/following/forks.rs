@@ -53,7 +53,7 @@ fn the_first_request_of_each_child_is_printed() -> Result<()> {
 
 #[test]
 #[ignore = "needs root, BPF and uprobes: scripts/test runs it"]
-fn the_first_request_of_each_childs_child_is_printed() -> Result<()> {
+fn the_first_request_of_each_grandchild_is_printed() -> Result<()> {
     let told = trace_parent(&format!("fork {CHILDREN} 1 2"), CHILDREN)?;
     assert_each_by_its_own_process(&told);
     assert_addresses_of_client(&told.exchanges, &told.log, &told.nginx, "bio")
@@ -61,7 +61,7 @@ fn the_first_request_of_each_childs_child_is_printed() -> Result<()> {
 
 #[test]
 #[ignore = "needs root, BPF and uprobes: scripts/test runs it"]
-fn a_program_that_a_child_executes_is_traced_if_its_library_is() -> Result<()> {
+fn a_program_executed_by_a_child_is_traced() -> Result<()> {
     const CURLS: usize = 10;
     let told = trace_parent(&format!("exec {CURLS}"), CURLS)?;
     assert_each_by_its_own_process(&told);
@@ -72,7 +72,7 @@ fn a_program_that_a_child_executes_is_traced_if_its_library_is() -> Result<()> {
 
 #[test]
 #[ignore = "needs root, BPF and uprobes: scripts/test runs it"]
-fn children_are_not_traced_if_they_are_not_to_be_followed() -> Result<()> {
+fn children_are_not_traced_with_no_follow() -> Result<()> {
     const OWN: usize = 3;
     let nginx = Nginx::start()?;
     let mut program = Program::c("forks.c", &[&nginx.port().to_string()])?;

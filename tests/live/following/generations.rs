@@ -51,7 +51,7 @@ fn every_request_is_printed_once_through_reloads_and_an_upgrade() -> Result<()> 
 
 #[test]
 #[ignore = "needs root, BPF and uprobes: scripts/test runs it"]
-fn the_end_of_what_came_of_the_traced_process_ends_the_trace() -> Result<()> {
+fn the_end_of_all_descendants_ends_the_trace() -> Result<()> {
     let mut nginx = Nginx::start_with(Setup {
         background: true,
         ..Setup::default()

@@ -45,7 +45,7 @@ impl Held {
 
 #[test]
 #[ignore = "needs root, BPF and uprobes: scripts/test runs it"]
-fn ten_thousand_children_leave_nothing() -> Result<()> {
+fn ten_thousand_children_leave_no_memory_in_use() -> Result<()> {
     const EARLY: usize = 1_000;
     const CHILDREN: usize = 10_000;
     const ASKING: usize = 10;
@@ -72,7 +72,7 @@ fn ten_thousand_children_leave_nothing() -> Result<()> {
 
 #[test]
 #[ignore = "needs root, BPF and uprobes: scripts/test runs it"]
-fn a_hundred_thousand_connections_leave_nothing() -> Result<()> {
+fn a_hundred_thousand_connections_leave_no_memory_in_use() -> Result<()> {
     const STEP: usize = 10_000;
     const CONNECTIONS: usize = 100_000;
     // Each answer closes its connection.

@@ -24,7 +24,7 @@ fn trace_import(nginx: &Nginx, mut python: Program, tracer: Tracer, file: &str) 
 
 #[test]
 #[ignore = "needs root, BPF and uprobes: scripts/test runs it"]
-fn a_process_without_tls_is_traced_once_it_imports_a_library() -> Result<()> {
+fn a_process_without_tls_is_traced_once_it_loads_a_library() -> Result<()> {
     let nginx = Nginx::start()?;
     let python = Program::python("late.py", &[&nginx.port().to_string(), &REQUESTS.to_string()])?;
     let tracer = Tracer::of(&[python.pid()], &[])?;
@@ -33,7 +33,7 @@ fn a_process_without_tls_is_traced_once_it_imports_a_library() -> Result<()> {
 
 #[test]
 #[ignore = "needs root, BPF and uprobes: scripts/test runs it"]
-fn a_library_that_nobody_had_loaded_is_probed_when_it_comes() -> Result<()> {
+fn a_library_that_no_process_had_mapped_is_probed_when_it_is_loaded() -> Result<()> {
     let nginx = Nginx::start()?;
     let libraries = Libraries::copy()?;
     let words = [nginx.port().to_string(), REQUESTS.to_string()];
@@ -46,7 +46,7 @@ fn a_library_that_nobody_had_loaded_is_probed_when_it_comes() -> Result<()> {
 
 #[test]
 #[ignore = "needs root, BPF and uprobes: scripts/test runs it"]
-fn a_library_that_is_probed_already_is_seen_from_the_first_call() -> Result<()> {
+fn a_library_that_is_already_probed_is_traced_from_its_first_call() -> Result<()> {
     let nginx = Nginx::start()?;
     let mut python = Program::python("late.py", &[&nginx.port().to_string(), &REQUESTS.to_string()])?;
     let other = Program::python("client.py", &["1", "0"])?;

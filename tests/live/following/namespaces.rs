@@ -34,7 +34,7 @@ fn ask(network: &Network, nginx: &Nginx, from: u16) -> Result<()> {
 
 #[test]
 #[ignore = "needs root, BPF and uprobes: scripts/test runs it"]
-fn the_same_addresses_in_two_networks_are_two_connections() -> Result<()> {
+fn equal_addresses_in_two_network_namespaces_are_two_connections() -> Result<()> {
     let (port, from) = (loopback::free_port()?, 30_001);
     let (one, other) = (Network::make()?, Network::make()?);
     let gateways = [gateway(&one, port)?, gateway(&other, port)?];
@@ -64,7 +64,7 @@ fn the_same_addresses_in_two_networks_are_two_connections() -> Result<()> {
 
 #[test]
 #[ignore = "needs root, BPF and uprobes: scripts/test runs it"]
-fn a_process_in_a_root_of_its_own_is_traced_by_its_outer_id() -> Result<()> {
+fn a_process_in_a_pid_namespace_is_traced_by_its_outer_pid() -> Result<()> {
     let nginx = Nginx::start()?;
     let words = [nginx.port().to_string(), REQUESTS.to_string(), "plain".to_owned()];
     let mut jailed = Jailed::c("client.c", &words.each_ref().map(String::as_str))?;
@@ -84,7 +84,7 @@ fn a_process_in_a_root_of_its_own_is_traced_by_its_outer_id() -> Result<()> {
 
 #[test]
 #[ignore = "needs root, BPF and uprobes: scripts/test runs it"]
-fn a_process_in_a_root_of_its_own_is_refused_by_its_inner_id() -> Result<()> {
+fn a_process_in_a_pid_namespace_is_refused_by_its_inner_pid() -> Result<()> {
     let jailed = Jailed::c("client.c", &["1", "0", "plain"])?;
     let (outer, inner) = (jailed.outer().to_string(), jailed.inner().to_string());
     let Ran { code, stdout, stderr } = run::run(&mut binary::command(&["trace", "-p", &inner])?)?;

@@ -66,7 +66,7 @@ fn wait_until_attached(tracer: &Tracer, nginx: &Nginx) -> Result<()> {
 
 #[test]
 #[ignore = "needs root, BPF and uprobes: scripts/test runs it"]
-fn a_name_stands_for_the_processes_that_bear_it_now_and_later() -> Result<()> {
+fn a_name_selects_current_and_later_processes() -> Result<()> {
     let renamed = Renamed::make()?;
     let (now, other) = (renamed.start()?, Nginx::start()?);
     let tracer = Tracer::ready(&["trace", "--name", &renamed.name])?;
@@ -80,7 +80,7 @@ fn a_name_stands_for_the_processes_that_bear_it_now_and_later() -> Result<()> {
 
 #[test]
 #[ignore = "needs root, BPF and uprobes: scripts/test runs it"]
-fn a_name_that_comes_later_is_waited_for_if_asked_to() -> Result<()> {
+fn wait_waits_for_the_first_process_of_a_name() -> Result<()> {
     let renamed = Renamed::make()?;
     let tracer = Tracer::ready(&["trace", "--name", &renamed.name, "--wait"])?;
     let nginx = renamed.start()?;
@@ -91,7 +91,7 @@ fn a_name_that_comes_later_is_waited_for_if_asked_to() -> Result<()> {
 
 #[test]
 #[ignore = "needs root, BPF and uprobes: scripts/test runs it"]
-fn a_name_that_nobody_bears_is_refused_with_the_name() -> Result<()> {
+fn a_name_without_a_process_is_refused() -> Result<()> {
     let name = format!("nobody-{}", process::id());
     let ran = run::run(&mut binary::command(&["trace", "--name", &name])?)?;
     assert_eq!(
@@ -110,7 +110,7 @@ fn a_name_that_nobody_bears_is_refused_with_the_name() -> Result<()> {
 
 #[test]
 #[ignore = "needs root, BPF and uprobes: scripts/test runs it"]
-fn a_name_that_nobody_bears_is_refused_with_one_that_is_like_it() -> Result<()> {
+fn a_name_without_a_process_is_refused_with_a_similar_one() -> Result<()> {
     let _nginx = Nginx::start()?;
     let ran = run::run(&mut binary::command(&["trace", "--name", "NGINX"])?)?;
     assert_eq!((ran.code, ran.complaints()), (Some(1), 1), "{}", ran.stderr);
@@ -120,7 +120,7 @@ fn a_name_that_nobody_bears_is_refused_with_one_that_is_like_it() -> Result<()> 
 
 #[test]
 #[ignore = "needs root, BPF and uprobes: scripts/test runs it"]
-fn names_and_process_ids_combine() -> Result<()> {
+fn names_and_pids_add_up() -> Result<()> {
     let renamed = Renamed::make()?;
     let (named, by_id, other) = (renamed.start()?, Nginx::start()?, Nginx::start()?);
     let tracer = Tracer::ready(&["trace", "--name", &renamed.name, "-p", &by_id.master().to_string()])?;
@@ -141,7 +141,7 @@ fn start_as(user: &str) -> Result<Nginx> {
 
 #[test]
 #[ignore = "needs root, BPF and uprobes: scripts/test runs it"]
-fn a_user_stands_for_the_processes_that_become_his_from_their_first_request_on() -> Result<()> {
+fn a_user_selects_processes_that_change_to_it_from_their_first_request() -> Result<()> {
     let (of_user, of_root) = (start_as("nobody")?, start_as("root")?);
     let tracer = Tracer::ready(&["trace", "--uid", "nobody"])?;
     // Forked by a master that is not traced.
@@ -155,7 +155,7 @@ fn a_user_stands_for_the_processes_that_become_his_from_their_first_request_on()
 
 #[test]
 #[ignore = "needs root, BPF and uprobes: scripts/test runs it"]
-fn a_user_without_a_process_is_refused_with_the_name_and_waited_for_if_asked_to() -> Result<()> {
+fn a_user_without_a_process_is_refused_or_awaited() -> Result<()> {
     let ran = run::run(&mut binary::command(&["trace", "--uid", "nobody"])?)?;
     assert_eq!((ran.code, ran.complaints()), (Some(1), 1), "{}", ran.stderr);
     let said = ["user nobody", "--wait"];
@@ -168,7 +168,7 @@ fn a_user_without_a_process_is_refused_with_the_name_and_waited_for_if_asked_to(
 
 #[test]
 #[ignore = "needs root, BPF and uprobes: scripts/test runs it"]
-fn all_stands_for_every_process_that_maps_a_tls_library() -> Result<()> {
+fn all_selects_every_process_that_maps_a_tls_library() -> Result<()> {
     let nginx = Nginx::start()?;
     let mut python = Program::python("client.py", &[&nginx.port().to_string(), &REQUESTS.to_string()])?;
     let tracer = Tracer::ready(&["trace", "--all"])?;

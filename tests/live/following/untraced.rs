@@ -19,7 +19,7 @@ fn said_of_mbedtls(trace: &Trace) -> Vec<&str> {
 
 #[test]
 #[ignore = "needs root, BPF and uprobes: scripts/test runs it"]
-fn a_library_that_is_not_traced_is_named_once_beside_one_that_is() -> Result<()> {
+fn an_untraced_library_is_reported_once_beside_a_traced_one() -> Result<()> {
     let python = Program::python("beside.py", &["now", CHILDREN])?;
     let tracer = Tracer::of(&[python.pid()], &[])?;
     let trace = tracer.stop()?;
@@ -46,7 +46,7 @@ fn a_library_that_is_not_traced_is_named_once_beside_one_that_is() -> Result<()>
 
 #[test]
 #[ignore = "needs root, BPF and uprobes: scripts/test runs it"]
-fn a_library_that_comes_later_and_is_not_traced_is_named_once() -> Result<()> {
+fn an_untraced_library_loaded_later_is_reported_once() -> Result<()> {
     let mut python = Program::python("beside.py", &["later", CHILDREN])?;
     let tracer = Tracer::of(&[python.pid()], &[])?;
     python.begin()?;
@@ -66,7 +66,7 @@ fn a_library_that_comes_later_and_is_not_traced_is_named_once() -> Result<()> {
 
 #[test]
 #[ignore = "needs root, BPF and uprobes: scripts/test runs it"]
-fn children_that_end_at_once_are_no_reason_to_say_anything() -> Result<()> {
+fn short_lived_children_cause_no_messages() -> Result<()> {
     let script =
         "echo up; read go; i=0; while [ $i -lt 200 ]; do /bin/true; i=$((i+1)); done; echo did; read end; exit 0";
     let mut shell = Program::run(Command::new("sh").args(["-c", script]).stderr(Stdio::inherit()))?;
@@ -82,7 +82,7 @@ fn children_that_end_at_once_are_no_reason_to_say_anything() -> Result<()> {
 
 #[test]
 #[ignore = "needs root, BPF and uprobes: scripts/test runs it"]
-fn the_workers_of_a_reload_are_announced() -> Result<()> {
+fn the_workers_of_a_reload_are_reported() -> Result<()> {
     let nginx = Nginx::start_with(Setup {
         background: true,
         workers: Some(1),
@@ -98,7 +98,7 @@ fn the_workers_of_a_reload_are_announced() -> Result<()> {
 
 #[test]
 #[ignore = "needs root, BPF and uprobes: scripts/test runs it"]
-fn a_process_with_nothing_but_another_library_is_refused_by_its_name() -> Result<()> {
+fn a_process_with_only_an_untraced_library_is_refused_with_its_name() -> Result<()> {
     // It has Mbed TLS, and no other.
     let script = "import ctypes, sys; ctypes.CDLL('libmbedtls.so.14'); print('up', flush=True); sys.stdin.read()";
     let python = Program::run(Command::new("python3").args(["-c", script]))?;

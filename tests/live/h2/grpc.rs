@@ -164,7 +164,7 @@ fn assert_calls(trace: &Trace, told: &[Told], sides: &[&str]) -> Result<()> {
 
 #[test]
 #[ignore = "needs root, BPF and uprobes: scripts/test runs it"]
-fn calls_through_a_gateway_end_as_their_client_was_told() -> Result<()> {
+fn calls_through_a_gateway_have_the_status_that_the_client_got() -> Result<()> {
     let mut server = Program::python("grpc_calls.py", &["server", "insecure"])?;
     server.begin()?;
     let locations = format!(
@@ -186,7 +186,7 @@ fn calls_through_a_gateway_end_as_their_client_was_told() -> Result<()> {
 
 #[test]
 #[ignore = "needs root, BPF and uprobes: scripts/test runs it"]
-fn calls_are_seen_by_their_server_and_by_their_client() -> Result<()> {
+fn calls_are_printed_for_their_server_and_their_client() -> Result<()> {
     let mut server = Program::python("grpc_calls.py", &["server", "secure"])?;
     server.begin()?;
     let (port, certificate) = (server.wait_for("port ")?, server.wait_for("certificate ")?);

@@ -228,7 +228,7 @@ fn show_unknown(what: &str, exchanges: &[&Exchange]) {
 
 #[test]
 #[ignore = "needs root, BPF and uprobes: scripts/test runs it"]
-fn a_trace_that_joins_nginx_under_load_is_right_or_says_what_it_does_not_know() -> Result<()> {
+fn joining_nginx_under_load_prints_true_or_unknown_values() -> Result<()> {
     let nginx = Nginx::start()?;
     let joined = join_under_load(&[nginx.master()], &nginx.url(""), &nginx, LOAD, 10_000)?;
     let exchanges: Vec<_> = joined.exchanges.iter().collect();
@@ -257,7 +257,7 @@ fn a_trace_that_joins_nginx_under_load_is_right_or_says_what_it_does_not_know() 
 
 #[test]
 #[ignore = "needs root, BPF and uprobes: scripts/test runs it"]
-fn a_trace_that_joins_a_gateway_under_load_is_right_on_both_sides() -> Result<()> {
+fn joining_a_gateway_under_load_prints_true_or_unknown_values_on_both_sides() -> Result<()> {
     /// nginx allows so many streams of a connection.
     const OPEN: usize = 128;
     let nginx = Nginx::start()?;
@@ -334,7 +334,7 @@ fn assert_bodies_are_right(load: Load<'_>, status: u64, response: u64) -> Result
 
 #[test]
 #[ignore = "needs root, BPF and uprobes: scripts/test runs it"]
-fn a_trace_that_joins_in_the_middle_of_uploads_finds_the_frames() -> Result<()> {
+fn joining_in_the_middle_of_uploads_finds_a_frame_boundary() -> Result<()> {
     let load = Load {
         connections: 4,
         streams: 10,
@@ -346,7 +346,7 @@ fn a_trace_that_joins_in_the_middle_of_uploads_finds_the_frames() -> Result<()> 
 
 #[test]
 #[ignore = "needs root, BPF and uprobes: scripts/test runs it"]
-fn a_trace_that_joins_in_the_middle_of_downloads_finds_the_frames() -> Result<()> {
+fn joining_in_the_middle_of_downloads_finds_a_frame_boundary() -> Result<()> {
     let load = Load {
         connections: 4,
         streams: 10,

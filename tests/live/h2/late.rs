@@ -94,7 +94,7 @@ fn figure(counts: impl Iterator<Item = u64>) -> String {
 
 #[test]
 #[ignore = "needs root, BPF and uprobes: scripts/test runs it"]
-fn fields_that_were_sent_before_are_unknown_until_they_are_sent_anew() -> Result<()> {
+fn fields_sent_before_are_unknown_until_they_are_sent_again() -> Result<()> {
     const BEFORE: usize = 20;
     const REPEATED: u64 = 20;
     /// The authority and the user agent, whose names are in the table that everybody knows.
@@ -173,7 +173,7 @@ fn fields_that_were_sent_before_are_unknown_until_they_are_sent_anew() -> Result
 
 #[test]
 #[ignore = "needs root, BPF and uprobes: scripts/test runs it"]
-fn a_late_trace_of_grpc_says_nothing_else_than_an_early_one() -> Result<()> {
+fn a_late_trace_of_grpc_does_not_contradict_an_early_one() -> Result<()> {
     const BEFORE: usize = 50;
     const AFTER: usize = 300;
     let mut server = Program::python("grpc_calls.py", &["server", "secure"])?;

@@ -43,7 +43,7 @@ fn every_request_of_a_thousand_open_streams_is_printed_once() -> Result<()> {
 
 #[test]
 #[ignore = "needs root, BPF and uprobes: scripts/test runs it"]
-fn fields_are_known_whatever_the_size_of_the_clients_table() -> Result<()> {
+fn fields_are_known_with_any_size_of_the_hpack_table() -> Result<()> {
     let nginx = Nginx::start_with(one_worker())?;
     // With 128 bytes each of these fields is forgotten for the next one.
     let loads = [0, 128, 4096].map(|table| Load {
@@ -64,7 +64,7 @@ fn fields_are_known_whatever_the_size_of_the_clients_table() -> Result<()> {
 
 #[test]
 #[ignore = "needs root, BPF and uprobes: scripts/test runs it"]
-fn every_request_of_a_curl_with_many_streams_is_printed_once() -> Result<()> {
+fn every_request_of_curl_with_concurrent_streams_is_printed_once() -> Result<()> {
     const REQUESTS: usize = 500;
     let nginx = Nginx::start_with(one_worker())?;
     let tracer = Tracer::of(&nginx.workers()?, &[])?;
@@ -87,7 +87,7 @@ fn every_request_of_a_curl_with_many_streams_is_printed_once() -> Result<()> {
 
 #[test]
 #[ignore = "needs root, BPF and uprobes: scripts/test runs it"]
-fn every_request_of_a_curl_is_printed_once_as_its_own() -> Result<()> {
+fn every_request_of_curl_over_http_2_is_printed_once() -> Result<()> {
     const REQUESTS: usize = 500;
     let nginx = Nginx::start()?;
     let curl = curl::Waiting::start("http2")?;
@@ -105,7 +105,7 @@ fn every_request_of_a_curl_is_printed_once_as_its_own() -> Result<()> {
 
 #[test]
 #[ignore = "needs root, BPF and uprobes: scripts/test runs it"]
-fn both_versions_of_http_are_told_apart_by_connection() -> Result<()> {
+fn http_1_1_and_http_2_connections_are_distinguished() -> Result<()> {
     const EACH: usize = 4_000;
     let nginx = Nginx::start()?;
     let tracer = Tracer::of(&[nginx.master()], &[])?;

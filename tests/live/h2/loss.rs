@@ -95,7 +95,7 @@ fn assert_nothing_is_wrong(exchanges: &[Exchange], log: &[Access], authority: &s
 
 #[test]
 #[ignore = "needs root, BPF and uprobes: scripts/test runs it"]
-fn what_was_lost_makes_nothing_else_wrong() -> Result<()> {
+fn loss_makes_no_exchange_wrong() -> Result<()> {
     let (trace, log, nginx) = trace_with_loss()?;
     let totals = trace.totals()?;
     assert!(trace.code == Some(0) && totals.lost_records > 0, "{totals:?}");

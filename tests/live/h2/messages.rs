@@ -54,7 +54,7 @@ fn assert_load_is_seen(load: Load<'_>, response: u64) -> Result<()> {
 
 #[test]
 #[ignore = "needs root, BPF and uprobes: scripts/test runs it"]
-fn large_responses_are_followed_to_their_end() -> Result<()> {
+fn large_responses_are_decoded_to_their_end() -> Result<()> {
     let load = Load {
         connections: 4,
         streams: 10,
@@ -76,7 +76,7 @@ fn request_bodies_are_counted_without_their_framing() -> Result<()> {
 
 #[test]
 #[ignore = "needs root, BPF and uprobes: scripts/test runs it"]
-fn answers_without_a_body_are_complete() -> Result<()> {
+fn responses_without_a_body_are_complete() -> Result<()> {
     let setup = Setup {
         locations: "location /unchanged { if_modified_since before; rewrite ^ /large break; }",
         ..Setup::default()
@@ -133,7 +133,7 @@ fn a_head_in_many_padded_frames_is_one_head() -> Result<()> {
 
 #[test]
 #[ignore = "needs root, BPF and uprobes: scripts/test runs it"]
-fn what_a_server_pushes_is_an_exchange_of_its_own() -> Result<()> {
+fn a_pushed_response_is_an_exchange_of_its_own() -> Result<()> {
     let locations = "location /pushing { http2_push /small/pushed; return 200 'push\\n'; }";
     let setup = Setup {
         locations,
@@ -156,7 +156,7 @@ fn what_a_server_pushes_is_an_exchange_of_its_own() -> Result<()> {
 
 #[test]
 #[ignore = "needs root, BPF and uprobes: scripts/test runs it"]
-fn streams_that_a_client_gives_up_are_reset() -> Result<()> {
+fn streams_that_a_client_cancels_are_printed_as_reset() -> Result<()> {
     const EACH: usize = 20;
     const WINDOW: u64 = 65_535;
     // Its backlog takes connections that nobody answers.

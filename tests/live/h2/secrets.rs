@@ -42,7 +42,7 @@ fn trace_secrets<const N: usize>(words: [&[&str]; N]) -> Result<Vec<Trace>> {
 
 #[test]
 #[ignore = "needs root, BPF and uprobes: scripts/test runs it"]
-fn no_form_of_output_shows_a_secret_of_http_2() -> Result<()> {
+fn no_output_format_shows_a_secret_over_http_2() -> Result<()> {
     for trace in trace_secrets([&["-o", "json"], &["-o", "text"], &["-o", "har"]])? {
         let everything = trace.everything();
         assert!(
@@ -56,7 +56,7 @@ fn no_form_of_output_shows_a_secret_of_http_2() -> Result<()> {
 
 #[test]
 #[ignore = "needs root, BPF and uprobes: scripts/test runs it"]
-fn secrets_of_http_2_are_shown_when_asked_for_and_never_a_body() -> Result<()> {
+fn show_secrets_prints_secrets_over_http_2_but_no_body() -> Result<()> {
     for trace in trace_secrets([&["--show-secrets"]])? {
         let everything = trace.everything();
         // Guards the test above: what it searches for must have been there.

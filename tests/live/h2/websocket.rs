@@ -35,7 +35,7 @@ fn backend() -> Result<(Program, String)> {
 
 #[test]
 #[ignore = "needs root, BPF and uprobes: scripts/test runs it"]
-fn an_upgrade_in_http_1_1_is_an_exchange_and_then_silence() -> Result<()> {
+fn an_upgrade_over_http_1_1_is_one_exchange() -> Result<()> {
     let (backend, port) = backend()?;
     let locations = format!(
         "location /ws/ {{
@@ -72,7 +72,7 @@ fn assert_extended_connect(exchange: &Exchange) {
 
 #[test]
 #[ignore = "needs root, BPF and uprobes: scripts/test runs it"]
-fn an_extended_connect_through_a_gateway_is_an_exchange_and_then_silence() -> Result<()> {
+fn an_extended_connect_through_a_gateway_is_one_exchange() -> Result<()> {
     let (backend, port) = backend()?;
     let nghttpx = Nghttpx::start(&[&format!("127.0.0.1,{port}")])?;
     let exchange = trace_talk(&[nghttpx.master()], nghttpx.port(), "h2", "/ws/talk")?;
@@ -83,7 +83,7 @@ fn an_extended_connect_through_a_gateway_is_an_exchange_and_then_silence() -> Re
 
 #[test]
 #[ignore = "needs root, BPF and uprobes: scripts/test runs it"]
-fn an_extended_connect_to_a_server_is_an_exchange_and_then_silence() -> Result<()> {
+fn an_extended_connect_to_a_server_is_one_exchange() -> Result<()> {
     let mut server = Program::python("http2_server.py", &[])?;
     server.begin()?;
     let port = server.wait_for("port ")?.parse()?;
