@@ -1,4 +1,4 @@
-//! `tlscope schema`: lines are as it has them, and others are not.
+//! `tlscope schema`: expected lines match it, and changed lines do not.
 
 use std::{fs, path::Path};
 
@@ -12,7 +12,7 @@ fn repository() -> &'static Path {
     Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/.."))
 }
 
-/// The lines that are expected of tapes.
+/// Returns the expected lines of all tapes.
 fn expected() -> Result<Vec<String>> {
     let mut lines = Vec::new();
     for entry in fs::read_dir(repository().join("fixtures/tapes"))? {
@@ -30,9 +30,9 @@ fn object(value: &Value) -> impl Iterator<Item = (&String, &Value)> {
 
 #[test]
 fn the_schema_is_printed_on_stdout() -> Result<()> {
-    let ran = tlscope(&["schema"])?;
-    assert_eq!((ran.code, ran.stderr.as_str()), (Some(0), ""));
-    let printed: Value = serde_json::from_str(&ran.stdout)?;
+    let output = tlscope(&["schema"])?;
+    assert_eq!((output.code, output.stderr.as_str()), (Some(0), ""));
+    let printed: Value = serde_json::from_str(&output.stdout)?;
     assert_eq!(printed["$schema"], "https://json-schema.org/draft/2020-12/schema");
     Ok(())
 }
@@ -57,7 +57,7 @@ fn every_expected_line_matches_the_schema() -> Result<()> {
 #[test]
 fn a_line_with_a_changed_member_does_not_match_the_schema() -> Result<()> {
     let line = expected()?.into_iter().find(|line| line.contains("exchange"));
-    let line: Value = serde_json::from_str(&line.context("there is an exchange")?)?;
+    let line: Value = serde_json::from_str(&line.context("no exchange is expected")?)?;
     let changes: [(&str, &str, Value); 9] = [
         ("", "new", json!(1)),
         ("", "tls", json!("none of ours")),
@@ -72,14 +72,14 @@ fn a_line_with_a_changed_member_does_not_match_the_schema() -> Result<()> {
     schema::parse(&line.to_string())?;
     for (pointer, name, value) in changes {
         let mut line = line.clone();
-        let part = line.pointer_mut(pointer).context("it has that part")?;
+        let part = line.pointer_mut(pointer).context("the line lacks that member")?;
         part[name] = value.clone();
-        let said = schema::parse(&line.to_string()).expect_err(&format!("{pointer}/{name}: {value}"));
-        let is_named = said.to_string().contains(&format!("{pointer}/{name}"));
-        assert!(is_named || name == "type", "{said}");
+        let error = schema::parse(&line.to_string()).expect_err(&format!("{pointer}/{name}: {value}"));
+        let is_named = error.to_string().contains(&format!("{pointer}/{name}"));
+        assert!(is_named || name == "type", "{error}");
     }
     let mut line = line;
-    line.as_object_mut().context("a line is an object")?.remove("pid");
+    line.as_object_mut().context("the line is not an object")?.remove("pid");
     assert!(schema::parse(&line.to_string()).is_err());
     Ok(())
 }

@@ -1,4 +1,4 @@
-//! Bodies of every framing, and requests that do not wait for answers.
+//! Bodies with every kind of framing, and pipelined requests.
 
 use anyhow::Result;
 use support::{
@@ -77,15 +77,15 @@ fn http_1_0_responses_end_with_their_connection_or_their_length() -> Result<()> 
     const EACH: usize = 100;
     let nginx = Nginx::start()?;
     let tracer = Tracer::of(&[nginx.master()], &[])?;
-    // A body without a length, which HTTP/1.0 ends by closing; one with a length, on a connection that is kept.
-    curl::ask(&[
+    // A body without a length, which ends with the connection; then bodies with a length on a kept-alive connection.
+    curl::request(&[
         "--http1.0",
         "--output",
         "/dev/null",
         &nginx.url(&format!("/chunked/[1-{EACH}]")),
     ])?;
     let small = nginx.url(&format!("/small/[1-{EACH}]"));
-    curl::ask(&["--http1.0", "--header", "Connection: keep-alive", &small])?;
+    curl::request(&["--http1.0", "--header", "Connection: keep-alive", &small])?;
     let (trace, log) = stop_after(tracer, &nginx, 2 * EACH)?;
     let exchanges = assert_same_requests(&trace, &log)?;
     assert_facts_of_server(&exchanges, &log, &nginx)?;

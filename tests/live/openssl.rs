@@ -1,7 +1,9 @@
-//! The many ways to call OpenSSL, each in a C program that asks nginx; its log says what was asked.
+//! Ways to call OpenSSL, by a C client of nginx, compared with the log of nginx.
 
 use anyhow::Result;
-use support::{Access, Exchange, Nginx, Trace, Tracer, library::UnknownVersion, nginx::Setup, program::Program};
+use support::{
+    Access, Exchange, Nginx, Trace, Tracer, nginx::Setup, program::Program, unknown_version::UnknownVersion,
+};
 
 use crate::claims::{
     assert_addresses_of_client, assert_bodies, assert_facts_of_client, assert_facts_of_server, assert_same_requests,
@@ -11,7 +13,7 @@ use crate::claims::{
 const HUGE: u64 = 3 * 1024 * 1024;
 const DEFAULT_CALL_BYTES: u64 = 1024 * 1024;
 
-/// What a C client did, as the tracer and as nginx saw it.
+/// The traffic of a C client, as tlscope and nginx saw it.
 struct Seen {
     trace: Trace,
     log: Vec<Access>,
@@ -29,7 +31,7 @@ fn trace_client(way: &str, requests: usize, logged: usize) -> Result<Seen> {
     Ok(Seen { trace, log, nginx })
 }
 
-/// Traces a client whose every request must be seen, with its addresses.
+/// Traces a client. Asserts that every request is printed with its addresses.
 fn assert_client_is_seen(way: &str, requests: usize, logged: usize) -> Result<Vec<Exchange>> {
     let Seen { trace, log, nginx } = trace_client(way, requests, logged)?;
     let exchanges = assert_same_requests(&trace, &log)?;
@@ -128,7 +130,7 @@ fn bytes_over_the_call_limit_are_reported_as_loss() -> Result<()> {
             "{loss}"
         );
         let bytes = loss["bytes"].as_u64().unwrap_or_default();
-        // The head is in the same call as the body.
+        // The call includes the head.
         assert!(
             (HUGE - DEFAULT_CALL_BYTES..HUGE - DEFAULT_CALL_BYTES + 256).contains(&bytes),
             "{loss}"
@@ -170,7 +172,7 @@ fn an_openssl_of_unknown_version_gives_addresses() -> Result<()> {
     })?;
     let tracer = Tracer::of(&[nginx.master()], &[])?;
     for number in 0..REQUESTS {
-        support::curl::ask(&[&nginx.url(&format!("/small/{number}"))])?;
+        support::curl::request(&[&nginx.url(&format!("/small/{number}"))])?;
     }
     let (trace, log) = stop_after(tracer, &nginx, REQUESTS)?;
     let exchanges = assert_same_requests(&trace, &log)?;

@@ -1,30 +1,30 @@
-//! Bytes that pass without being captured: nothing before them is joined to anything behind them.
+//! Bytes that pass without being captured: the bytes before and after them are never joined.
 
 use anyhow::{Context as _, Result};
 use support::{Exchange, Nginx, Trace, Tracer, program::Program};
 
 /// Traces a program of `support/c` until it has done its work.
-fn trace(source: &str, program_words: &[&str], words: &[&str]) -> Result<Trace> {
-    let mut program = Program::c(source, program_words)?;
-    let tracer = Tracer::of(&[program.pid()], words)?;
+fn trace(source: &str, program_args: &[&str], args: &[&str]) -> Result<Trace> {
+    let mut program = Program::c(source, program_args)?;
+    let tracer = Tracer::of(&[program.pid()], args)?;
     program.begin()?;
     program.wait_for("done")?;
     program.finish()?;
     tracer.stop()
 }
 
-/// What a stand-in for the library did in so many rounds.
+/// Traces a program with a fake OpenSSL for this many rounds.
 fn trace_standin(way: &str, rounds: usize) -> Result<Trace> {
     trace("standin.c", &[way, &rounds.to_string()], &[])
 }
 
-/// Asserts that no line has a value that is put together of two calls with a lost one between them.
+/// Asserts that no value is joined across a lost call.
 fn assert_nothing_joined(trace: &Trace) {
     let joined: Vec<_> = trace.stdout.iter().filter(|line| line.contains("aladmin")).collect();
     assert!(joined.is_empty(), "{joined:?}");
 }
 
-/// Asserts so many losses of unknown length.
+/// Asserts the number, direction and cause of the losses, and that their length is unknown.
 fn assert_losses(trace: &Trace, direction: &str, cause: &str, count: usize) -> Result<()> {
     let losses = trace.lines_of("loss")?;
     assert_eq!(losses.len(), count, "{losses:?}");
@@ -42,10 +42,12 @@ fn path(exchange: &Exchange) -> &str {
     exchange.text("/request/path").unwrap_or("-")
 }
 
-/// The exchanges behind the one in which a call was lost are whole and right.
+/// Asserts that the exchanges after the one with the lost call are complete and right.
 fn assert_later_are_whole(exchanges: &[Exchange]) -> Result<()> {
     let first = exchanges.iter().position(|exchange| path(exchange) == "/small/3");
-    let later = exchanges.get(first.context("a third request")?..).unwrap_or_default();
+    let later = exchanges
+        .get(first.context("the third request is missing")?..)
+        .unwrap_or_default();
     assert_eq!(
         later.iter().map(path).collect::<Vec<_>>(),
         ["/small/3", "/small/4", "/small/5"]

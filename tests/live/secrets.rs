@@ -1,4 +1,4 @@
-//! Secrets, planted wherever a head has room for one, and searched for in all that tlscope says.
+//! Plants secrets in every part of a head, and searches all output of tlscope for them.
 
 use std::collections::BTreeSet;
 
@@ -6,19 +6,19 @@ use anyhow::Result;
 use support::{
     Nginx, Trace, Tracer, curl,
     nginx::Setup,
-    secrets::{LOCATIONS, QUERY, REQUEST_FIELDS, leak},
+    secrets::{LOCATIONS, QUERY, REQUEST_FIELDS, find_secret},
 };
 
-/// Sends four requests full of secrets through nginx while `tlscope trace` runs with `words`.
-fn trace_secrets(words: &[&str]) -> Result<Trace> {
+/// Sends four requests with secrets to nginx while `tlscope trace` runs with `args`.
+fn trace_secrets(args: &[&str]) -> Result<Trace> {
     let nginx = Nginx::start_with(Setup {
         locations: LOCATIONS,
         ..Setup::default()
     })?;
-    let tracer = Tracer::of(&[nginx.master()], &[words, &["-n", "4"]].concat())?;
+    let tracer = Tracer::of(&[nginx.master()], &[args, &["-n", "4"]].concat())?;
     let fields: Vec<_> = REQUEST_FIELDS.iter().flat_map(|field| ["--header", field]).collect();
     for path in ["/small/x", "/login", "/denied"] {
-        curl::ask(
+        curl::request(
             &[
                 &fields[..],
                 &["--data", "in=pLantedBody", &nginx.url(&format!("{path}?{QUERY}"))],
@@ -27,7 +27,7 @@ fn trace_secrets(words: &[&str]) -> Result<Trace> {
         )?;
     }
     let absolute = format!("https://user:pLanted51@localhost/small/x?{QUERY}");
-    curl::ask(&["--request-target", &absolute, &nginx.url("/")])?;
+    curl::request(&["--request-target", &absolute, &nginx.url("/")])?;
     let trace = tracer.finish()?;
     assert_eq!((trace.code, trace.totals()?.exchanges), (Some(0), 4));
     Ok(trace)
@@ -43,7 +43,7 @@ fn no_output_format_shows_a_secret() -> Result<()> {
             everything.contains("[redacted]") && everything.contains("page=2"),
             "{form}: {everything}"
         );
-        assert_eq!(leak(&everything), None, "{form}");
+        assert_eq!(find_secret(&everything), None, "{form}");
     }
     Ok(())
 }
@@ -52,7 +52,7 @@ fn no_output_format_shows_a_secret() -> Result<()> {
 #[ignore = "needs root, BPF and uprobes: scripts/test runs it"]
 fn fingerprints_reveal_only_which_credentials_are_equal() -> Result<()> {
     let trace = trace_secrets(&["--fingerprint"])?;
-    assert_eq!(leak(&trace.everything()), None);
+    assert_eq!(find_secret(&trace.everything()), None);
     let exchanges = trace.exchanges()?;
     let keys: BTreeSet<_> = exchanges
         .iter()
@@ -79,7 +79,7 @@ fn names_and_patterns_are_masked_in_addition() -> Result<()> {
         !everything.contains("curl/") && !everything.contains("page=2"),
         "{everything}"
     );
-    assert_eq!(leak(&everything), None);
+    assert_eq!(find_secret(&everything), None);
     Ok(())
 }
 
@@ -97,7 +97,7 @@ fn show_secrets_prints_secrets_but_no_body() -> Result<()> {
     assert!(!everything.contains("pLantedBody") && !everything.contains("pLanted40"));
     assert!(
         trace.stderr.iter().any(|line| line.contains("--show-secrets")),
-        "stderr says that secrets are shown"
+        "stderr has a warning"
     );
     Ok(())
 }

@@ -1,9 +1,9 @@
-//! Requests that are not what most clients send, and that gateways serve all the same.
+//! Unusual requests that gateways serve.
 
 use anyhow::Result;
 use support::{Exchange, Haproxy, Nginx, Tracer, program::Program};
 
-/// What was sent as `path`, on how many connections, with the first requests of each.
+/// Unusual methods.
 const METHODS: [&str; 8] = [
     "RPC_IN_DATA",
     "CCM_POST",
@@ -20,13 +20,13 @@ fn method_and_path(exchange: &Exchange) -> (String, String) {
     (text("/request/method"), text("/request/path"))
 }
 
-/// Sends lists of requests, each list on a connection of its own, and gives the exchanges of the server.
+/// Sends each list of requests on a new connection. Returns the exchanges of the server.
 fn exchanges_of(pid: u32, port: u16, connections: &[Vec<String>]) -> Result<Vec<Exchange>> {
     let port = port.to_string();
     let mut client = Program::python("raw.py", &[&port])?;
     let tracer = Tracer::of(&[pid], &["--side", "server"])?;
     for requests in connections {
-        client.tell(&serde_json::to_string(requests)?)?;
+        client.send_line(&serde_json::to_string(requests)?)?;
     }
     let count = connections.iter().map(Vec::len).sum();
     client.wait_for_count("answered", count)?;
@@ -76,8 +76,8 @@ fn only_the_invalid_part_of_a_request_that_nginx_serves_is_left_out() -> Result<
     let connections: Vec<_> = odd.iter().map(|first| vec![(*first).to_owned(), second()]).collect();
     let exchanges = exchanges_of(nginx.master(), nginx.port(), &connections)?;
     for (exchange, odd) in exchanges.iter().step_by(2).zip(odd) {
-        let said = (exchange.text("/request/path"), exchange.number("/response/status"));
-        assert_eq!(said, (Some("/small/first"), Some(200)), "{odd:?}: {exchange:?}");
+        let seen = (exchange.text("/request/path"), exchange.number("/response/status"));
+        assert_eq!(seen, (Some("/small/first"), Some(200)), "{odd:?}: {exchange:?}");
         assert_eq!(exchange.request_header("host"), Some("a"), "{odd:?}: {exchange:?}");
         let bad_field = odd.contains("Secret");
         assert_eq!(exchange.request_header("x"), bad_field.then_some("y"), "{odd:?}");

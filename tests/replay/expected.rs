@@ -1,4 +1,4 @@
-//! Each tape against what it is expected to give; `TLSCOPE_UPDATE_EXPECTED=1` writes that anew.
+//! Compares the output of each tape with the expected one. `TLSCOPE_UPDATE_EXPECTED=1` regenerates that.
 
 use std::{env, fs, path::Path};
 
@@ -6,12 +6,12 @@ use anyhow::{Context as _, Result};
 
 use crate::tapes::{all, named, nginx, replay, trace};
 
-/// The tapes of which text and archives are expected, too: one of HTTP/1.1, one on which fields are unknown.
+/// The tapes with expected text and archives: one of HTTP/1.1, and one with unknown fields.
 const SHOWN: [&str; 2] = ["nginx", "late"];
 
-/// Asserts that a replay gives exactly the content of the file beside the tape.
-fn assert_expected(tape: &Path, extension: &str, words: &[&str]) -> Result<()> {
-    let (printed, _) = replay(tape, words)?;
+/// Asserts that a replay prints exactly the content of the file beside the tape.
+fn assert_expected(tape: &Path, extension: &str, args: &[&str]) -> Result<()> {
+    let (printed, _) = replay(tape, args)?;
     let file = tape.with_extension(extension);
     if env::var_os("TLSCOPE_UPDATE_EXPECTED").is_some_and(|value| value == "1") {
         fs::write(&file, &printed)?;
@@ -85,7 +85,7 @@ fn no_tape_has_losses_or_halves() -> Result<()> {
         let exchanges = trace.exchanges()?;
         let others = exchanges.iter().map(|exchange| exchange.text("/ended"));
         let others: Vec<_> = others.filter(|ended| *ended != Some("complete")).collect();
-        // One of the calls is held for longer than others, one is cancelled.
+        // One of the calls is held open, and one is cancelled.
         let expected: &[_] = if tape.ends_with("grpc.tape") {
             &[None, Some("reset")]
         } else {
@@ -100,7 +100,9 @@ fn no_tape_has_losses_or_halves() -> Result<()> {
 fn an_archive_is_one_json_object_with_every_exchange() -> Result<()> {
     let (printed, _) = replay(&nginx()?, &["-o", "har"])?;
     let archive: serde_json::Value = serde_json::from_str(&printed)?;
-    let entries = archive["log"]["entries"].as_array().context("an archive has entries")?;
+    let entries = archive["log"]["entries"]
+        .as_array()
+        .context("the archive has no entries")?;
     assert_eq!((archive["log"]["version"].as_str(), entries.len()), (Some("1.2"), 11));
     Ok(())
 }

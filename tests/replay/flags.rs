@@ -1,4 +1,4 @@
-//! The flags that say what of a tape is shown, and where.
+//! Flags that select what `replay` prints, and where.
 
 use std::{fs, os::unix::fs::PermissionsExt as _};
 
@@ -6,11 +6,11 @@ use anyhow::Result;
 
 use crate::tapes::{nginx, replay, trace};
 
-/// Exchanges of the tape of nginx.
+/// The number of exchanges of the tape of nginx.
 const ALL: usize = 11;
 
-fn count(words: &[&str]) -> Result<usize> {
-    Ok(trace(&nginx()?, words)?.exchanges()?.len())
+fn count(args: &[&str]) -> Result<usize> {
+    Ok(trace(&nginx()?, args)?.exchanges()?.len())
 }
 
 #[test]
@@ -26,20 +26,20 @@ fn a_count_ends_the_output() -> Result<()> {
 
 #[test]
 fn verbose_prints_the_counters_of_the_decoder() -> Result<()> {
-    let decoding = |words: &[&str]| -> Result<Vec<String>> {
-        let trace = trace(&nginx()?, words)?;
-        let said = trace
+    let decoding = |args: &[&str]| -> Result<Vec<String>> {
+        let trace = trace(&nginx()?, args)?;
+        let counters = trace
             .stderr
             .iter()
             .filter(|line| line.starts_with("tlscope: decoding: "));
-        Ok(said.cloned().collect())
+        Ok(counters.cloned().collect())
     };
     assert!(decoding(&[])?.is_empty());
     for flag in ["-v", "--verbose"] {
-        let said = decoding(&[flag, "--method", "HEAD"])?;
+        let counters = decoding(&[flag, "--method", "HEAD"])?;
         let all = format!("tlscope: decoding: exchanges decoded, those that a filter hides included: {ALL}");
-        assert_eq!(said.first(), Some(&all), "{said:?}");
-        assert!(said.iter().all(|line| !line.ends_with(": 0")), "{said:?}");
+        assert_eq!(counters.first(), Some(&all), "{counters:?}");
+        assert!(counters.iter().all(|line| !line.ends_with(": 0")), "{counters:?}");
     }
     Ok(())
 }
@@ -62,15 +62,15 @@ fn filters_select_matching_exchanges() -> Result<()> {
         (&["--slower-than", "1h"], 0),
         (&["--method", "GET", "--status", "404"], 1),
     ];
-    for (words, expected) in cases {
-        assert_eq!(count(words)?, expected, "{words:?}");
+    for (args, expected) in cases {
+        assert_eq!(count(args)?, expected, "{args:?}");
     }
     Ok(())
 }
 
 #[test]
 fn filters_do_not_match_secrets() -> Result<()> {
-    // Else they would be a way to guess one.
+    // Otherwise a filter could be used to guess a secret.
     assert_eq!(count(&["--header", "authorization=pLanted"])?, 0);
     assert_eq!(count(&["--path", "pLanted"])?, 0);
     assert_eq!(count(&["--path", "redacted"])?, 2);

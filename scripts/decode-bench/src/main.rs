@@ -1,7 +1,7 @@
 //! Compares the speed of http-decode with that of httparse and nghttp2.
 //!
-//! The argument is the number of rounds. Each round runs both sides of a comparison in turn, so that a machine that slows
-//! down slows down both. Prints medians and ratios.
+//! The argument is the number of rounds. Each round runs both sides of a comparison in turn, so that a machine that
+//! slows down slows down both. Prints medians and ratios.
 
 mod hpack;
 mod http1;

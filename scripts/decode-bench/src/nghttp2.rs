@@ -71,7 +71,8 @@ impl Inflater {
                 flags: 0,
             };
             let mut flags = 0;
-            // SAFETY: `self` owns the inflater, the pointer and length are those of `block`, and the outputs outlive the call.
+            // SAFETY: `self` owns the inflater, the pointer and length are those of `block`, and the outputs outlive
+            // the call.
             let read = unsafe {
                 nghttp2_hd_inflate_hd2(self.0, &raw mut field, &raw mut flags, block.as_ptr(), block.len(), 1)
             };

@@ -1,15 +1,20 @@
-//! haproxy, which hands its TLS library a BIO of its own for clients and servers alike.
+//! haproxy, which uses custom BIOs for clients and servers.
 
 use anyhow::Result;
-use support::{Haproxy, Nginx, Told, Tracer};
+use support::{Haproxy, LoggedExchange, Nginx, Tracer};
 
 use super::claims::{CONNECTIONS, REQUESTS, assert_same, connections, load, stop_and_assert};
 
-/// Traces a haproxy under the load; gives what its client and its backend know of it.
-fn trace(name: &str, haproxy: &Haproxy, nginx: &Nginx) -> Result<Vec<Told>> {
+/// Traces haproxy under load. Returns its exchanges, as logged by the client and the backend.
+fn trace(name: &str, haproxy: &Haproxy, nginx: &Nginx) -> Result<Vec<LoggedExchange>> {
     let tracer = Tracer::of(&[haproxy.master()], &[])?;
     let mut known = load(haproxy.port(), "/small/")?;
-    known.extend(nginx.wait_for_told(REQUESTS)?.into_iter().map(Told::by_peer));
+    known.extend(
+        nginx
+            .wait_for_exchanges(REQUESTS)?
+            .into_iter()
+            .map(LoggedExchange::by_peer),
+    );
     let exchanges = stop_and_assert(name, tracer, &known)?;
     assert_eq!(connections(&exchanges, "server"), CONNECTIONS);
     Ok(known)

@@ -1,18 +1,18 @@
-//! Programs that mislead: objects and descriptors that come back for another connection, ciphertext that takes detours,
-//! and plain connections in the middle of TLS calls.
+//! Misleading programs: reused objects and descriptors, ciphertext that is sent in pieces or by another thread, and
+//! plaintext connections used within calls of the TLS library.
 
 use anyhow::Result;
-use support::{Nginx, Told, Tracer, program::Program, told};
+use support::{LoggedExchange, Nginx, Tracer, exchange_log, program::Program};
 
 use super::claims::{assert_same, connections, stop_and_assert};
 
-/// Connections that a program opens, to two servers in turn, with two requests each.
+/// The number of connections, to two servers in turn, with two requests each.
 const CONNECTIONS: usize = 40;
 
-/// The ways that the library is tied to a socket: by descriptor, by the program's own BIO, and through memory.
+/// How an object is connected with its socket: by descriptor, by a custom BIO, or by memory BIOs.
 const KINDS: [&str; 3] = ["fd", "own", "mem"];
 
-/// Traces a program that ties each connection to its socket in one of the kinds, and then plays a trick.
+/// Traces a program with a kind of connection and a trick. Asserts that all addresses are right.
 fn assert_right(kind: &str, trick: &str) -> Result<Program> {
     let servers = [Nginx::start()?, Nginx::start()?];
     let [first, second] = servers.each_ref().map(|nginx| nginx.port().to_string());
@@ -20,22 +20,27 @@ fn assert_right(kind: &str, trick: &str) -> Result<Program> {
     let tracer = Tracer::of(&[program.pid()], &[])?;
     program.begin()?;
     program.wait_for("done")?;
-    let told = told::among(&program.lines())?;
+    let logged = exchange_log::parse(&program.lines())?;
     let mut answered = Vec::new();
     for nginx in &servers {
-        answered.extend(nginx.wait_for_told(CONNECTIONS)?.into_iter().map(Told::by_peer));
+        answered.extend(
+            nginx
+                .wait_for_exchanges(CONNECTIONS)?
+                .into_iter()
+                .map(LoggedExchange::by_peer),
+        );
     }
-    assert_same(&told, &answered);
-    let exchanges = stop_and_assert(&format!("{trick} {kind}"), tracer, &told)?;
+    assert_same(&logged, &answered);
+    let exchanges = stop_and_assert(&format!("{trick} {kind}"), tracer, &logged)?;
     assert_eq!(exchanges.len(), 2 * CONNECTIONS);
     assert_eq!(connections(&exchanges, "client"), CONNECTIONS);
     Ok(program)
 }
 
-/// The same, of a trick that must have had its object, its descriptor or both come back for each next connection.
-fn assert_right_again(kind: &str, trick: &str, words: &[&str]) -> Result<()> {
+/// Does the same, and asserts that the trick reused the object, the descriptor or both for each next connection.
+fn assert_right_again(kind: &str, trick: &str, args: &[&str]) -> Result<()> {
     let program = assert_right(kind, trick)?;
-    for word in words {
+    for word in args {
         let times: usize = program.wait_for(word)?.parse()?;
         assert_eq!(times, CONNECTIONS - 1, "{word} {kind} {trick}");
     }
