@@ -235,6 +235,40 @@ fn corked_data_is_counted_once() -> Result<()> {
 
 #[test]
 #[ignore = "needs root, BPF and uprobes: scripts/test runs it"]
+fn a_flush_that_found_the_table_of_calls_full_repeats_no_request() -> Result<()> {
+    let nginx = Nginx::start()?;
+    let mut program = Program::c_with_gnutls("full_gnutls.c", &[&nginx.port().to_string()])?;
+    let tracer = Tracer::of(&[program.pid()], &["--calls", "2"])?;
+    program.begin()?;
+    program.wait_for("done")?;
+    program.finish()?;
+    let trace = tracer.stop()?;
+    let is_untracked =
+        |line: &String| line.contains("gnutls_record_uncork") && line.contains("too many calls in flight");
+    assert!(trace.stderr.iter().any(is_untracked), "{:?}", trace.stderr);
+    // The PUT and the GET are seen when they are corked. Of the flush only the second record is seen, which is the GET.
+    let exchanges = trace.exchanges()?;
+    let path = |exchange: &Exchange| exchange.text("/request/path").map(str::to_owned);
+    let paths: Vec<_> = exchanges.iter().filter_map(path).collect();
+    // The bytes of writes are unknown until the next flush that is tracked, so GET /small/4 is not seen.
+    assert_eq!(paths, ["/small/1", "/upload/2", "/small/3", "/small/5", "/small/6"]);
+    let first = exchanges.get(..3).unwrap_or_default();
+    assert!(first.iter().all(Exchange::is_whole), "{first:?}");
+    let losses = trace.lines_of("loss")?;
+    ensure!(!losses.is_empty(), "the flush is reported as a loss");
+    for loss in losses {
+        assert_eq!(
+            (loss["direction"].as_str(), loss["cause"].as_str()),
+            (Some("write"), Some("not_captured")),
+            "{loss}"
+        );
+        assert!(loss.get("bytes").is_none(), "{loss}");
+    }
+    Ok(())
+}
+
+#[test]
+#[ignore = "needs root, BPF and uprobes: scripts/test runs it"]
 fn repeated_calls_are_counted_once() -> Result<()> {
     assert_way("plain", 0)?;
     assert_way("again", 0)?;
