@@ -1,7 +1,7 @@
 """Finds source files that import each other, directly or around a circle: python3 scripts/circles.py SRC...
 
 Each SRC is the source folder of a package. A `use`, or a path that begins with `crate` or `super`, is followed through
-re-exports to the file that defines the name. A module and its parent may know each other, as in Rust they must; test
+re-exports to the file that defines the name. A module and its parent may import each other. Test
 modules are left out.
 """
 
@@ -19,7 +19,7 @@ COMMENT = re.compile(r"//[^\n]*")
 
 
 def modules(source):
-    """The modules of a package, each a tuple of names, and the text of its file."""
+    """Maps each module of a package, a tuple of names, to the text of its file."""
     found = {}
     for folder, _, files in os.walk(source):
         for file in files:
@@ -50,7 +50,7 @@ def paths(tree, prefix=()):
 
 
 class Package:
-    """The modules of a package, and who imports whom."""
+    """The modules of a package and their imports."""
 
     def __init__(self, source):
         self.text = modules(source)
@@ -59,7 +59,7 @@ class Package:
         self.imports = {module: self.imports_of(module) for module in self.text}
 
     def uses_of(self, module):
-        """What a module names: whether it passes it on, where the path begins, and the rest of the path."""
+        """Lists what a module names: whether it is a re-export, the module where the path begins, and the rest of the path."""
         text = self.text[module]
         named = [(bool(public), path) for public, tree in USE.findall(text) for path in paths(tree)]
         named += [(False, tuple(path.split("::"))) for path in PATH.findall(text)]
@@ -78,7 +78,7 @@ class Package:
         return (module, path) if module + path[:1] in self.text else None
 
     def resolve(self, module, path, seen=()):
-        """The module that defines what a path leads to."""
+        """Returns the module that defines the item at a path, or None."""
         while path and module + path[:1] in self.text:
             module, path = module + path[:1], path[1:]
         if path and path[0] not in self.items.get(module, ()) and (module, path[0]) not in seen:
@@ -88,12 +88,12 @@ class Package:
         return module if module in self.text else None
 
     def imports_of(self, module):
-        # Passing a name on is no use of it.
+        # A re-export alone is not an import.
         found = {self.resolve(base, path) for public, base, path in self.uses[module] if not public}
         return {other for other in found - {None, module} if not is_family(module, other)}
 
     def circles(self):
-        """Groups of modules each of which leads to all others."""
+        """Returns the groups of modules that import each other, directly or through others."""
         reach = {module: self.reach(module) for module in self.text}
         groups = {
             frozenset(other for other in reach[module] if module in reach[other])

@@ -1,10 +1,10 @@
-"""Compares what tlscope saw in scripts/test-vm with what nginx logged; the console of the machine is the argument."""
+"""Compares the output of tlscope with the log of nginx. The argument is the console of the machine of scripts/test-vm."""
 
 import json
 import sys
 from collections import Counter
 
-EXPECTED = Counter({"HTTP/1.1": 5 + 2 + 5 + 2, "HTTP/2.0": 3})  # here, reloaded, forked, executed
+EXPECTED = Counter({"HTTP/1.1": 5 + 2 + 5 + 2, "HTTP/2.0": 3})  # init, after the reload, fork, exec
 
 kinds = {"KERNEL": [], "KTLS": [], "EXIT": [], "MESSAGE": [], "LOG": [], "LINE": []}
 for line in open(sys.argv[1], encoding="utf-8", errors="replace"):
@@ -30,7 +30,7 @@ seen, unnamed, sent, large = {"server": [], "client": []}, [], {"whole": 0, "pas
 for line in (json.loads(line) for line in kinds["LINE"]):
     if line["type"] == "loss" and line["cause"] == "sendfile":
         sent["passed"] += line["bytes"]
-    # One that takes longer than a second is printed before it ends; then a line says how.
+    # An exchange of more than a second is printed before it ends, and followed by an `end` line.
     if line["type"] == "end" and line["id"] in large and line["ended"] == "complete":
         sent["whole"] += line["response"]["body_bytes"]
     if line["type"] == "exchange":
@@ -41,20 +41,20 @@ for line in (json.loads(line) for line in kinds["LINE"]):
         where = line["connection"]
         facts = (line.get("request_id"), line.get("request", {}).get("path"), where.get("local"), where.get("remote"))
         seen[line["side"]].append(facts + ((line["pid"],) if line["side"] == "server" else ()))
-        # The first program that needs more probes than its parent may be gone before they are there.
+        # curl has a BIO of its own, which needs more probes. The first curl may end before they are placed.
         excused = line["side"] == "client" and "/small/exec-" in str(facts[1]) and "reason" in where
         if excused and facts[2:] == (None, None):
             seen["client"].pop()
             unnamed.append(facts[:2])
 
 known = client
-# Some kernels do not let the first thing that a new process does be seen; tlscope says so, and nothing may be wrong.
+# On some kernels tlscope misses the first milliseconds of new processes, and says so. What it prints must be right.
 late = any("begins later" in message for message in kinds["MESSAGE"])
-# There, what is seen of a program may begin with its request and end before the response, which brings the id.
+# There, an exchange of a new process may lack its response, which carries the id.
 halves = {path for request, path in unnamed if late and request is None}
 client = [facts for facts in known if facts[:2] not in unnamed and facts[1] not in halves]
 release = tuple(int(number) for number in kinds["KERNEL"][0].split(".")[:2])
-# Where the kernel lacks what OpenSSL asks for, OpenSSL encrypts by itself, and nginx does not send by SSL_sendfile.
+# If the kernel lacks TLS or the cipher, OpenSSL encrypts itself, and nginx does not call SSL_sendfile.
 encrypts = kinds["KTLS"] not in ([], [""], ["0"])
 client_is_wrong = Counter(seen["client"]) != Counter(client)
 if late:
@@ -63,13 +63,13 @@ if late:
 lossless = any(("" if late else "half=0 ") + "lost_records=0 lost_bytes=0" in text for text in kinds["MESSAGE"])
 wrong = {
     "the exit code": kinds["EXIT"] != ["0"],
-    "what nginx has served": protocols != EXPECTED,
+    "the requests that nginx served": protocols != EXPECTED,
     "the workers of the reload": not workers.get(True) or bool(workers[True] & workers.get(False, set())),
-    "exchanges of the server": Counter(seen["server"]) != Counter(server),
-    "what is said of processes that begin later": late != ((6, 11) <= release <= (6, 13)),
-    "exchanges of the clients": client_is_wrong or len(client) + len(unnamed) != len(known),
+    "the exchanges of the server": Counter(seen["server"]) != Counter(server),
+    "the notice about new processes": late != ((6, 11) <= release <= (6, 13)),
+    "the exchanges of the clients": client_is_wrong or len(client) + len(unnamed) != len(known),
     "the totals": not lossless,
-    "what SSL_sendfile sent": sent["passed"] != (sent["whole"] if encrypts else 0),
+    "the bytes sent by SSL_sendfile": sent["passed"] != (sent["whole"] if encrypts else 0),
     "kernel TLS": release == (6, 1) and not encrypts,
 }
 if any(wrong.values()):
@@ -78,6 +78,6 @@ if any(wrong.values()):
         print(side, "extra", sorted(set(seen[side]) - set(facts), key=str), file=sys.stderr)
     sys.exit("wrong: " + ", ".join(name for name, is_wrong in wrong.items() if is_wrong))
 print(
-    f"Linux {kinds['KERNEL'][0]}: {len(server)} exchanges of nginx, {len(seen['client'])} of {len(known)} of processes"
-    f" that began later, each with its id and true addresses; {len(unnamed)} more with a reason for having none"
+    f"Linux {kinds['KERNEL'][0]}: {len(server)} exchanges of nginx, {len(seen['client'])} of {len(known)} of later"
+    f" processes, each with the right id and addresses; {len(unnamed)} more without addresses and with a reason"
 )

@@ -1,4 +1,4 @@
-//! What a crash leaves behind: no core, which would hold plaintext.
+//! A crash leaves no core dump, which would contain plaintext.
 
 use std::{
     fs,
@@ -9,7 +9,7 @@ use std::{
 use anyhow::Result;
 use support::{binary, kernel, run, wait};
 
-/// The line of a process's limits on its cores.
+/// Returns the limit of the core size of a process, as a line of `/proc/PID/limits`.
 fn core_limit(process: &Child) -> Result<String> {
     let limits = fs::read_to_string(format!("/proc/{}/limits", process.id()))?;
     let line = limits.lines().find(|line| line.starts_with("Max core file size"));
@@ -21,19 +21,19 @@ fn core_limit(process: &Child) -> Result<String> {
 }
 
 #[test]
-fn a_crash_leaves_no_core_though_the_limit_was_unlimited_before() -> Result<()> {
+fn a_crash_leaves_no_core_even_if_the_limit_was_unlimited() -> Result<()> {
     let directory = tempfile::tempdir()?;
-    // It opens a tape that nobody writes, and so waits.
+    // It blocks on opening a tape that has no writer.
     let tape = directory.path().join("tape");
     run::succeed(Command::new("mkfifo").arg(&tape))?;
     let mut command = Command::new("prlimit");
     command.arg("--core=unlimited").arg(binary::tlscope()?);
     command.arg("replay").arg(&tape).current_dir(directory.path());
     let mut replay = command.stderr(Stdio::null()).spawn()?;
-    wait::until_true("a limit of none", || {
+    wait::until_true("a core limit of 0", || {
         Ok(core_limit(&replay)? == "Max core file size 0 0 bytes")
     })?;
-    // Whoever may raises it again: then only that the process cannot be dumped holds.
+    // Raises the limit again, if privileged. The process is still not dumpable.
     let mut raise = Command::new("prlimit");
     raise.args(["--core=unlimited", "--pid", &replay.id().to_string()]);
     let _raised = raise.stderr(Stdio::null()).status()?;

@@ -1,4 +1,4 @@
-//! `tlscope inspect` on what is no TLS library, or no library at all.
+//! `tlscope inspect` on libraries, other files, and processes.
 
 use std::{
     fs,
@@ -22,9 +22,9 @@ fn libssl() -> Result<PathBuf> {
 #[test]
 fn a_library_is_inspected_without_root() -> Result<()> {
     let library = libssl()?.display().to_string();
-    let ran = tlscope(&["inspect", &library])?;
-    assert_eq!((ran.code, ran.stderr.as_str()), (Some(0), ""));
-    assert!(ran.stdout.contains("SSL_read"), "{}", ran.stdout);
+    let output = tlscope(&["inspect", &library])?;
+    assert_eq!((output.code, output.stderr.as_str()), (Some(0), ""));
+    assert!(output.stdout.contains("SSL_read"), "{}", output.stdout);
     Ok(())
 }
 
@@ -36,7 +36,7 @@ fn a_library_is_inspected_with_the_crypto_library_beside_it() -> Result<()> {
         beside.contains("OpenSSL 3") && beside.contains("from the socket BIO"),
         "{beside}"
     );
-    // Alone, its structures are not known.
+    // Without libcrypto its structures are unknown.
     let folder = tempfile::tempdir()?;
     let alone = folder.path().join("libssl.so.3");
     fs::copy(library, &alone)?;
@@ -46,7 +46,7 @@ fn a_library_is_inspected_with_the_crypto_library_beside_it() -> Result<()> {
 }
 
 #[test]
-fn a_name_that_nobody_bears_is_refused_with_the_name() -> Result<()> {
+fn a_name_without_a_process_is_refused() -> Result<()> {
     let name = format!("nobody-{}", process::id());
     assert_refused(&["inspect", "--name", &name], &[&name, "no process is named"])
 }
@@ -63,23 +63,23 @@ fn what_is_not_an_elf_file_is_refused() -> Result<()> {
 }
 
 #[test]
-fn a_library_cut_anywhere_gives_no_panic() -> Result<()> {
+fn a_truncated_library_causes_no_panic() -> Result<()> {
     let image = fs::read(libssl()?)?;
     let directory = tempfile::tempdir()?;
     let path = directory.path().join("cut.so");
     let name = path.display().to_string();
-    // Each byte of the headers, and places all over the rest.
+    // Positions around the headers, and evenly spaced ones in the rest.
     let rest = (1..40).map(|part| image.len() * part / 40);
     for cut in [0, 1, 15, 16, 52, 63, 64, 65, 119, 120, 1000].into_iter().chain(rest) {
-        fs::write(&path, image.get(..cut).context("the library is longer")?)?;
-        let ran = tlscope(&["inspect", &name])?;
-        if ran.code == Some(1) {
-            assert_is_refusal(&ran, &[&name]);
+        fs::write(&path, image.get(..cut).context("the library is too short")?)?;
+        let output = tlscope(&["inspect", &name])?;
+        if output.code == Some(1) {
+            assert_is_refusal(&output, &[&name]);
         }
         assert!(
-            matches!(ran.code, Some(0 | 1)) && !ran.stderr.contains("panicked"),
+            matches!(output.code, Some(0 | 1)) && !output.stderr.contains("panicked"),
             "cut at {cut}: {}",
-            ran.stderr
+            output.stderr
         );
     }
     Ok(())
@@ -92,7 +92,7 @@ fn a_file_without_tls_is_refused() -> Result<()> {
 }
 
 #[test]
-fn this_program_holds_no_tls_library_though_it_knows_their_marks() -> Result<()> {
+fn tlscope_itself_contains_no_tls_library() -> Result<()> {
     let own = binary::tlscope()?.display().to_string();
     assert_refused(&["inspect", &own], &[&own, "contains no TLS library"])
 }
@@ -101,10 +101,10 @@ fn this_program_holds_no_tls_library_though_it_knows_their_marks() -> Result<()>
 fn a_process_without_tls_is_refused() -> Result<()> {
     let mut sleep = Command::new("sleep").arg("600").stdin(Stdio::null()).spawn()?;
     let pid = sleep.id().to_string();
-    let ran = tlscope(&["inspect", "-p", &pid]);
+    let output = tlscope(&["inspect", "-p", &pid]);
     sleep.kill()?;
     sleep.wait()?;
-    assert_is_refusal(&ran?, &[&pid, "TLS"]);
+    assert_is_refusal(&output?, &[&pid, "TLS"]);
     Ok(())
 }
 
@@ -120,7 +120,7 @@ fn a_process_that_does_not_exist_is_refused() -> Result<()> {
 }
 
 #[test]
-fn a_thread_is_refused_with_the_number_of_its_process() -> Result<()> {
+fn a_thread_id_is_refused_with_the_pid_of_its_process() -> Result<()> {
     kernel::with_a_thread(|tid| {
         let (tid, own) = (tid.to_string(), format!("-p {}", process::id()));
         assert_refused(&["inspect", "-p", &tid], &[&tid, "thread", &own])
@@ -134,31 +134,31 @@ fn a_kernel_thread_is_refused() -> Result<()> {
 }
 
 #[test]
-fn the_name_of_a_process_cannot_end_a_line_of_a_message() -> Result<()> {
+fn a_process_name_cannot_break_a_message_into_lines() -> Result<()> {
     let folder = tempfile::tempdir()?;
     let forged = folder.path().join("\ntlscope: ready");
     std::os::unix::fs::symlink("/bin/sleep", &forged)?;
     let mut sleep = Command::new(&forged).arg("600").stdin(Stdio::null()).spawn()?;
     let pid = sleep.id().to_string();
-    let ran = tlscope(&["inspect", "-p", &pid]);
+    let output = tlscope(&["inspect", "-p", &pid]);
     sleep.kill()?;
     sleep.wait()?;
-    let ran = ran?;
-    assert_is_refusal(&ran, &[&pid, "\\ntlscope"]);
-    assert_eq!(ran.stderr.lines().count(), 1, "{}", ran.stderr);
+    let output = output?;
+    assert_is_refusal(&output, &[&pid, "\\ntlscope"]);
+    assert_eq!(output.stderr.lines().count(), 1, "{}", output.stderr);
     Ok(())
 }
 
 #[test]
-fn the_name_of_a_file_cannot_end_a_line_of_a_message() -> Result<()> {
+fn a_file_name_cannot_break_a_message_into_lines() -> Result<()> {
     for (name, spelled) in [
         ("/none/a\ntlscope: ready", "a\\ntlscope: ready"),
         ("/none/a\u{1b}[2J\u{2028}\u{202e}", "a\\u{1b}[2J\\u{2028}\\u{202e}"),
     ] {
         for command in ["inspect", "replay"] {
-            let ran = tlscope(&[command, name])?;
-            assert_is_refusal(&ran, &[spelled]);
-            assert_eq!(ran.stderr.lines().count(), 1, "{}", ran.stderr);
+            let output = tlscope(&[command, name])?;
+            assert_is_refusal(&output, &[spelled]);
+            assert_eq!(output.stderr.lines().count(), 1, "{}", output.stderr);
         }
     }
     Ok(())

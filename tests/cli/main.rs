@@ -1,4 +1,4 @@
-//! The command line as its users meet it: words, exit codes, one line for every refusal. No test needs root.
+//! The command line: arguments, exit codes, and errors in one line. No test needs root.
 
 #![cfg(test)]
 

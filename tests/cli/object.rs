@@ -1,4 +1,4 @@
-//! The BPF object, by its instructions: it writes to no traced process, and its frames are small.
+//! The instructions of the BPF programs: they do not write to user memory, and their stack frames are small.
 
 use std::collections::BTreeMap;
 
@@ -7,7 +7,7 @@ use object::{Object as _, ObjectSection as _, ObjectSymbol as _, SectionKind, Sy
 
 /// `bpf_probe_write_user` (`include/uapi/linux/bpf.h`).
 const PROBE_WRITE_USER: i32 = 36;
-/// Larger frames are kept, since kernel 6.13, in a private stack that a preempting program may share.
+/// Since Linux 6.13, programs with larger frames have a private stack, which a preempting program may share.
 const FRAME_LIMIT: i64 = 64;
 
 const LOAD_IMMEDIATE_64: u8 = 0x18;
@@ -48,7 +48,7 @@ impl Instruction {
     }
 }
 
-/// Each function's instructions, by its name.
+/// Maps the names of functions to their instructions.
 fn functions() -> Result<BTreeMap<String, Vec<Instruction>>> {
     let object = object::File::parse(tracer_capture::attach::object())?;
     let mut functions = BTreeMap::new();
@@ -56,10 +56,10 @@ fn functions() -> Result<BTreeMap<String, Vec<Instruction>>> {
         .symbols()
         .filter(|symbol| symbol.kind() == SymbolKind::Text && symbol.size() > 0)
     {
-        let section = object.section_by_index(symbol.section_index().context("it lies in a section")?)?;
+        let section = object.section_by_index(symbol.section_index().context("the symbol has no section")?)?;
         let code = section
             .data_range(symbol.address(), symbol.size())?
-            .context("it has code")?;
+            .context("the symbol has no code")?;
         functions.insert(symbol.name()?.to_owned(), instructions(code));
     }
     Ok(functions)
@@ -72,7 +72,7 @@ fn instructions(code: &[u8]) -> Vec<Instruction> {
     while let Some(word) = words.next() {
         let instruction = Instruction::parse(*word);
         if instruction.code == LOAD_IMMEDIATE_64 {
-            // Its second half is no instruction.
+            // The second half is not an instruction.
             words.next();
         }
         instructions.push(instruction);
@@ -80,7 +80,7 @@ fn instructions(code: &[u8]) -> Vec<Instruction> {
     instructions
 }
 
-/// Tells how far below the frame pointer a function reaches, by its accesses and the addresses it makes.
+/// Returns how far below the frame pointer a function reaches, from its accesses and the addresses that it computes.
 fn frame(function: &[Instruction]) -> i64 {
     let memory = function.iter().filter(|one| one.is_memory_access());
     let through_pointer = |one: &&Instruction| match one.code & 7 {
@@ -104,7 +104,7 @@ fn is_copied_pointer(instruction: Instruction) -> bool {
 }
 
 #[test]
-fn the_object_has_the_programs_that_are_looked_at() -> Result<()> {
+fn the_object_contains_the_examined_programs() -> Result<()> {
     let functions = functions()?;
     for name in ["call_entry", "call_return", "connection_end"] {
         assert!(
@@ -129,7 +129,7 @@ fn the_object_has_the_programs_that_are_looked_at() -> Result<()> {
 }
 
 #[test]
-fn nothing_is_ever_written_to_a_traced_process() -> Result<()> {
+fn no_program_writes_to_user_memory() -> Result<()> {
     let helpers: Vec<_> = functions()?
         .into_values()
         .flatten()
@@ -144,14 +144,14 @@ fn nothing_is_ever_written_to_a_traced_process() -> Result<()> {
 }
 
 #[test]
-fn no_frame_reaches_the_size_of_a_private_stack() -> Result<()> {
+fn no_stack_frame_reaches_the_private_stack_size() -> Result<()> {
     for (name, code) in functions()? {
         assert!(
             frame(&code) < FRAME_LIMIT,
             "{name} has a frame of {} bytes",
             frame(&code)
         );
-        // An address that is copied and moved in two steps would escape the sum above.
+        // The sum above does not cover a frame pointer that is copied and adjusted in several steps.
         let copies = code
             .windows(2)
             .filter(|pair| pair.first().is_some_and(|one| is_copied_pointer(*one)));

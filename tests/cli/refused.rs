@@ -1,31 +1,35 @@
-//! What a refusal looks like: one line that says what and why, and no other trace of it.
+//! Errors: exit code 1, one line on stderr, and nothing on stdout.
 
 use anyhow::Result;
-use support::{Ran, binary, run, schema};
+use support::{CommandOutput, binary, run, schema};
 
-/// Runs `tlscope`, whose lines of JSON must be as the schema has them.
-pub(crate) fn tlscope(words: &[&str]) -> Result<Ran> {
-    let ran = run::run(&mut binary::command(words)?)?;
-    schema::check_lines(ran.stdout.lines())?;
-    Ok(ran)
+/// Runs `tlscope`, and validates its JSON lines.
+pub(crate) fn tlscope(args: &[&str]) -> Result<CommandOutput> {
+    let output = run::run(&mut binary::command(args)?)?;
+    schema::check_lines(output.stdout.lines())?;
+    Ok(output)
 }
 
-/// Asserts that `tlscope` with these words ends with 1, prints nothing, and says one line that has `said` in it.
-pub(crate) fn assert_refused(words: &[&str], said: &[&str]) -> Result<()> {
-    let ran = tlscope(words)?;
-    assert_is_refusal(&ran, said);
+/// Asserts that `tlscope` exits with 1, prints nothing on stdout, and prints one line on stderr that contains `texts`.
+pub(crate) fn assert_refused(args: &[&str], texts: &[&str]) -> Result<()> {
+    let output = tlscope(args)?;
+    assert_is_refusal(&output, texts);
     Ok(())
 }
 
-/// Asserts that a run is a refusal in one line that has `said` in it.
-pub(crate) fn assert_is_refusal(ran: &Ran, said: &[&str]) {
-    let Ran { code, stdout, stderr } = ran;
-    assert_eq!((*code, stdout.as_str(), ran.complaints()), (Some(1), "", 1), "{stderr}");
+/// Asserts that the output is an error in one line that contains `texts`.
+pub(crate) fn assert_is_refusal(output: &CommandOutput, texts: &[&str]) {
+    let CommandOutput { code, stdout, stderr } = output;
+    assert_eq!(
+        (*code, stdout.as_str(), output.stderr_lines()),
+        (Some(1), "", 1),
+        "{stderr}"
+    );
     assert!(
         stderr.starts_with("tlscope: ") && !stderr.contains("panicked"),
         "{stderr}"
     );
-    for word in said {
+    for word in texts {
         assert!(stderr.contains(word), "`{word}` is not in: {stderr}");
     }
 }

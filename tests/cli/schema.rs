@@ -1,4 +1,4 @@
-//! `tlscope schema`: lines are as it has them, and others are not.
+//! `tlscope schema`: expected lines match it, and changed lines do not.
 
 use std::{fs, path::Path};
 
@@ -12,7 +12,7 @@ fn repository() -> &'static Path {
     Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/.."))
 }
 
-/// The lines that are expected of tapes.
+/// Returns the expected lines of all tapes.
 fn expected() -> Result<Vec<String>> {
     let mut lines = Vec::new();
     for entry in fs::read_dir(repository().join("fixtures/tapes"))? {
@@ -29,16 +29,16 @@ fn object(value: &Value) -> impl Iterator<Item = (&String, &Value)> {
 }
 
 #[test]
-fn the_schema_is_an_answer() -> Result<()> {
-    let ran = tlscope(&["schema"])?;
-    assert_eq!((ran.code, ran.stderr.as_str()), (Some(0), ""));
-    let printed: Value = serde_json::from_str(&ran.stdout)?;
+fn the_schema_is_printed_on_stdout() -> Result<()> {
+    let output = tlscope(&["schema"])?;
+    assert_eq!((output.code, output.stderr.as_str()), (Some(0), ""));
+    let printed: Value = serde_json::from_str(&output.stdout)?;
     assert_eq!(printed["$schema"], "https://json-schema.org/draft/2020-12/schema");
     Ok(())
 }
 
 #[test]
-fn no_object_of_the_schema_lets_an_undescribed_member_through() -> Result<()> {
+fn the_schema_allows_no_undescribed_member() -> Result<()> {
     fn closed(rule: &Value) -> bool {
         let is_closed = rule.get("properties").is_none() || rule["additionalProperties"] == json!(false);
         is_closed && object(rule).all(|(_, rule)| closed(rule))
@@ -48,16 +48,16 @@ fn no_object_of_the_schema_lets_an_undescribed_member_through() -> Result<()> {
 }
 
 #[test]
-fn every_expected_line_is_as_the_schema_has_it() -> Result<()> {
+fn every_expected_line_matches_the_schema() -> Result<()> {
     let lines = expected()?;
     assert!(lines.len() > 40, "{} lines", lines.len());
     schema::check_lines(&lines)
 }
 
 #[test]
-fn a_line_with_anything_else_in_it_is_not() -> Result<()> {
+fn a_line_with_a_changed_member_does_not_match_the_schema() -> Result<()> {
     let line = expected()?.into_iter().find(|line| line.contains("exchange"));
-    let line: Value = serde_json::from_str(&line.context("there is an exchange")?)?;
+    let line: Value = serde_json::from_str(&line.context("no exchange is expected")?)?;
     let changes: [(&str, &str, Value); 9] = [
         ("", "new", json!(1)),
         ("", "tls", json!("none of ours")),
@@ -72,20 +72,20 @@ fn a_line_with_anything_else_in_it_is_not() -> Result<()> {
     schema::parse(&line.to_string())?;
     for (pointer, name, value) in changes {
         let mut line = line.clone();
-        let part = line.pointer_mut(pointer).context("it has that part")?;
+        let part = line.pointer_mut(pointer).context("the line lacks that member")?;
         part[name] = value.clone();
-        let said = schema::parse(&line.to_string()).expect_err(&format!("{pointer}/{name}: {value}"));
-        let is_named = said.to_string().contains(&format!("{pointer}/{name}"));
-        assert!(is_named || name == "type", "{said}");
+        let error = schema::parse(&line.to_string()).expect_err(&format!("{pointer}/{name}: {value}"));
+        let is_named = error.to_string().contains(&format!("{pointer}/{name}"));
+        assert!(is_named || name == "type", "{error}");
     }
     let mut line = line;
-    line.as_object_mut().context("a line is an object")?.remove("pid");
+    line.as_object_mut().context("the line is not an object")?.remove("pid");
     assert!(schema::parse(&line.to_string()).is_err());
     Ok(())
 }
 
 #[test]
-fn the_page_about_the_output_names_every_member() -> Result<()> {
+fn the_output_page_names_every_member() -> Result<()> {
     let page = fs::read_to_string(repository().join("tracer/docs/output.md"))?;
     let definitions = &schema::whole()?["$defs"];
     for (definition, rule) in object(definitions) {

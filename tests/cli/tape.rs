@@ -1,4 +1,4 @@
-//! `tlscope replay` on what is no tape, or not all of one, and with a reader that goes away.
+//! `tlscope replay` with other files, truncated tapes, a closed stdout, and an output file.
 
 use std::{
     fs,
@@ -12,9 +12,9 @@ use support::{binary, run};
 
 use crate::refused::{assert_is_refusal, assert_refused, tlscope};
 
-/// The path of a tape.
+/// Returns the path of a tape.
 pub(crate) fn any() -> Result<String> {
-    Ok(path().to_str().context("the path is text")?.to_owned())
+    Ok(path().to_str().context("the path is not UTF-8")?.to_owned())
 }
 
 fn path() -> PathBuf {
@@ -37,7 +37,7 @@ fn what_is_not_a_tape_is_refused() -> Result<()> {
 #[test]
 fn a_tape_of_another_version_is_refused() -> Result<()> {
     let mut bytes = fs::read(path())?;
-    *bytes.get_mut(8).context("a version follows the magic number")? = 99;
+    *bytes.get_mut(8).context("the tape has no version")? = 99;
     let file = tempfile::NamedTempFile::new()?;
     fs::write(file.path(), bytes)?;
     let path = file.path().display().to_string();
@@ -45,23 +45,26 @@ fn a_tape_of_another_version_is_refused() -> Result<()> {
 }
 
 #[test]
-fn a_tape_that_was_cut_gives_what_comes_before_the_cut_and_says_so() -> Result<()> {
+fn a_truncated_tape_is_replayed_up_to_the_cut_with_an_error() -> Result<()> {
     let whole = fs::read(path())?;
     let expected = tlscope(&["replay", &any()?])?.stdout;
     let directory = tempfile::tempdir()?;
     let cut = directory.path().join("cut.tape");
     let name = cut.display().to_string();
     for part in 1..20 {
-        fs::write(&cut, whole.get(..whole.len() * part / 20).context("part of the tape")?)?;
-        let ran = tlscope(&["replay", &name])?;
-        assert_eq!(ran.code, Some(1));
-        let said = ran
+        fs::write(
+            &cut,
+            whole.get(..whole.len() * part / 20).context("the tape is too short")?,
+        )?;
+        let output = tlscope(&["replay", &name])?;
+        assert_eq!(output.code, Some(1));
+        let printed = output
             .stderr
             .lines()
             .filter(|line| line.contains(&name) && line.contains("cut short"));
-        assert_eq!(said.count(), 1, "{}", ran.stderr);
-        assert!(!ran.stderr.contains("panicked"), "{}", ran.stderr);
-        let whole_lines = ran
+        assert_eq!(printed.count(), 1, "{}", output.stderr);
+        assert!(!output.stderr.contains("panicked"), "{}", output.stderr);
+        let whole_lines = output
             .stdout
             .lines()
             .filter(|line| line.contains("\"ended\":\"complete\""));
@@ -73,41 +76,44 @@ fn a_tape_that_was_cut_gives_what_comes_before_the_cut_and_says_so() -> Result<(
 }
 
 #[test]
-fn a_cut_in_the_header_is_one_line() -> Result<()> {
+fn a_truncated_header_is_refused_in_one_line() -> Result<()> {
     let file = tempfile::NamedTempFile::new()?;
-    fs::write(file.path(), fs::read(path())?.get(..40).context("part of the header")?)?;
+    fs::write(
+        file.path(),
+        fs::read(path())?.get(..40).context("the tape is too short")?,
+    )?;
     let path = file.path().display().to_string();
     assert_is_refusal(&tlscope(&["replay", &path])?, &[&path, "cut short"]);
     Ok(())
 }
 
 #[test]
-fn a_reader_that_goes_away_is_a_quiet_end() -> Result<()> {
-    // bash alone tells the exit code of the first command of a pipeline.
+fn a_closed_stdout_ends_the_replay_quietly() -> Result<()> {
+    // Only bash has the exit code of the first command of a pipeline.
     let mut shell = Command::new("bash");
     shell
         .args(["-c", "\"$0\" replay \"$1\" | head -n 1; exit \"${PIPESTATUS[0]}\""])
         .arg(binary::tlscope()?)
         .arg(path());
-    let ran = run::run(&mut shell)?;
-    assert_eq!((ran.code, ran.stdout.lines().count()), (Some(0), 1));
+    let output = run::run(&mut shell)?;
+    assert_eq!((output.code, output.stdout.lines().count()), (Some(0), 1));
     assert!(
-        ran.complaints() <= 1 && !ran.stderr.contains("panicked"),
+        output.stderr_lines() <= 1 && !output.stderr.contains("panicked"),
         "{}",
-        ran.stderr
+        output.stderr
     );
     Ok(())
 }
 
 #[test]
-fn a_file_that_exists_becomes_its_owners_alone_before_anything_is_written() -> Result<()> {
+fn an_existing_output_file_gets_mode_0600() -> Result<()> {
     let folder = tempfile::tempdir()?;
     let out = folder.path().join("out.json");
     fs::write(&out, "old\n")?;
     fs::set_permissions(&out, fs::Permissions::from_mode(0o644))?;
-    let name = out.to_str().context("the path is text")?;
-    let ran = tlscope(&["replay", &any()?, "-o", "json", "-w", name])?;
-    assert_eq!((ran.code, ran.stdout.as_str()), (Some(0), ""));
+    let name = out.to_str().context("the path is not UTF-8")?;
+    let output = tlscope(&["replay", &any()?, "-o", "json", "-w", name])?;
+    assert_eq!((output.code, output.stdout.as_str()), (Some(0), ""));
     let written = fs::read_to_string(&out)?;
     assert_eq!(fs::metadata(&out)?.permissions().mode() & 0o777, 0o600);
     assert!(written.starts_with("{\"v\":1,"), "{written}");

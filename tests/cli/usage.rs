@@ -1,4 +1,4 @@
-//! Words: wrong ones end with 2, help with 0, and privileges are asked for before anything else.
+//! Arguments: wrong ones exit with 2, help with 0, and missing privileges are reported first.
 
 use std::{fs, os::unix::fs::PermissionsExt as _, process::Command};
 
@@ -8,7 +8,7 @@ use support::{binary, copy, run};
 use crate::refused::{assert_is_refusal, assert_refused, tlscope};
 
 #[test]
-fn wrong_usage_ends_with_2() -> Result<()> {
+fn wrong_usage_exits_with_2() -> Result<()> {
     let wrong: [&[&str]; 34] = [
         &[],
         &["nonsense"],
@@ -45,37 +45,42 @@ fn wrong_usage_ends_with_2() -> Result<()> {
         &["replay", "one", "-p", "1"],
         &["schema", "one"],
     ];
-    for words in wrong {
-        let ran = tlscope(words)?;
+    for args in wrong {
+        let output = tlscope(args)?;
         assert_eq!(
-            (ran.code, ran.stdout.as_str()),
+            (output.code, output.stdout.as_str()),
             (Some(2), ""),
-            "{words:?}: {}",
-            ran.stderr
+            "{args:?}: {}",
+            output.stderr
         );
         assert!(
-            !ran.stderr.is_empty() && !ran.stderr.contains("panicked"),
-            "{words:?}: {}",
-            ran.stderr
+            !output.stderr.is_empty() && !output.stderr.contains("panicked"),
+            "{args:?}: {}",
+            output.stderr
         );
     }
     Ok(())
 }
 
 #[test]
-fn a_user_that_does_not_exist_ends_with_2_and_names_the_option() -> Result<()> {
+fn an_unknown_user_exits_with_2_and_names_the_option() -> Result<()> {
     for command in ["trace", "record"] {
-        let ran = tlscope(&[command, "--uid", "root", "--uid", "no-such-user", "-w", "/none/such"])?;
-        assert_eq!((ran.code, ran.stdout.as_str()), (Some(2), ""), "{}", ran.stderr);
+        let output = tlscope(&[command, "--uid", "root", "--uid", "no-such-user", "-w", "/none/such"])?;
+        assert_eq!(
+            (output.code, output.stdout.as_str()),
+            (Some(2), ""),
+            "{}",
+            output.stderr
+        );
         for word in ["--uid", "no-such-user", "passwd"] {
-            assert!(ran.stderr.contains(word), "{word}: {}", ran.stderr);
+            assert!(output.stderr.contains(word), "{word}: {}", output.stderr);
         }
     }
     Ok(())
 }
 
 #[test]
-fn help_and_version_are_answers() -> Result<()> {
+fn help_and_version_are_printed_on_stdout() -> Result<()> {
     let commands = ["trace", "inspect", "record", "replay", "schema"];
     let help = tlscope(&["--help"])?;
     assert_eq!((help.code, help.stderr.as_str()), (Some(0), ""));
@@ -91,7 +96,7 @@ fn help_and_version_are_answers() -> Result<()> {
 }
 
 #[test]
-fn a_bad_value_of_any_option_ends_with_2_and_names_the_option() -> Result<()> {
+fn an_invalid_value_exits_with_2_and_names_the_option() -> Result<()> {
     let tape = crate::tape::any()?;
     let values = [
         ("--redact-pattern", "("),
@@ -113,35 +118,35 @@ fn a_bad_value_of_any_option_ends_with_2_and_names_the_option() -> Result<()> {
         ("--output", "xml"),
     ];
     for (option, value) in values {
-        let ran = tlscope(&["replay", &tape, &format!("{option}={value}")])?;
+        let output = tlscope(&["replay", &tape, &format!("{option}={value}")])?;
         assert_eq!(
-            (ran.code, ran.stdout.as_str()),
+            (output.code, output.stdout.as_str()),
             (Some(2), ""),
             "{option}: {}",
-            ran.stderr
+            output.stderr
         );
-        assert!(ran.stderr.contains(option), "{option}: {}", ran.stderr);
+        assert!(output.stderr.contains(option), "{option}: {}", output.stderr);
     }
     Ok(())
 }
 
 #[test]
-fn the_place_where_a_pattern_breaks_is_marked() -> Result<()> {
+fn the_position_of_a_pattern_error_is_marked() -> Result<()> {
     let tape = crate::tape::any()?;
     for option in ["--path", "--redact-pattern", "--header=host"] {
-        let ran = tlscope(&["replay", &tape, &format!("{option}=ab(c")])?;
-        let lines: Vec<_> = ran.stderr.lines().collect();
+        let output = tlscope(&["replay", &tape, &format!("{option}=ab(c")])?;
+        let lines: Vec<_> = output.stderr.lines().collect();
         let marked = lines.windows(2).any(|lines| match *lines {
             [pattern, mark] => pattern.trim() == "ab(c" && mark.find('^') == pattern.find('('),
             _ => false,
         });
-        assert!(marked, "{option}: {}", ran.stderr);
+        assert!(marked, "{option}: {}", output.stderr);
     }
     Ok(())
 }
 
 #[test]
-fn a_key_that_is_not_there_is_refused() -> Result<()> {
+fn a_missing_key_file_is_refused() -> Result<()> {
     let tape = crate::tape::any()?;
     assert_refused(
         &["replay", &tape, "--fingerprint=/none/such"],
@@ -150,7 +155,7 @@ fn a_key_that_is_not_there_is_refused() -> Result<()> {
 }
 
 #[test]
-fn a_key_that_could_be_guessed_is_refused() -> Result<()> {
+fn a_short_key_is_refused() -> Result<()> {
     let directory = tempfile::tempdir()?;
     let key = directory.path().join("key");
     fs::write(&key, "hunter2")?;
@@ -162,21 +167,21 @@ fn a_key_that_could_be_guessed_is_refused() -> Result<()> {
 }
 
 #[test]
-fn tracing_without_privileges_says_that_it_needs_root() -> Result<()> {
+fn tracing_without_privileges_reports_that_it_needs_root() -> Result<()> {
     let directory = tempfile::tempdir()?;
-    for words in [&["trace", "-p", "1"][..], &["record", "-p", "1", "-w", "/none/such"]] {
-        let ran = run::run(&mut without_privileges(directory.path(), words)?)?;
-        assert_is_refusal(&ran, &["root"]);
+    for args in [&["trace", "-p", "1"][..], &["record", "-p", "1", "-w", "/none/such"]] {
+        let output = run::run(&mut without_privileges(directory.path(), args)?)?;
+        assert_is_refusal(&output, &["root"]);
     }
     Ok(())
 }
 
-/// The binary as an ordinary user starts it; root becomes nobody first.
-fn without_privileges(directory: &std::path::Path, words: &[&str]) -> Result<Command> {
+/// Makes the command as an unprivileged user; root changes to nobody.
+fn without_privileges(directory: &std::path::Path, args: &[&str]) -> Result<Command> {
     if run::succeed(Command::new("id").arg("-u"))?.stdout.trim() != "0" {
-        return binary::command(words);
+        return binary::command(args);
     }
-    // The target folder may be closed to others.
+    // Other users may not be allowed to read the target folder.
     let program = directory.join("tlscope");
     copy::file(binary::tlscope()?, &program)?;
     fs::set_permissions(directory, fs::Permissions::from_mode(0o755))?;
@@ -189,6 +194,6 @@ fn without_privileges(directory: &std::path::Path, words: &[&str]) -> Result<Com
         "--clear-groups",
         "--inh-caps=-all",
     ]);
-    command.arg(program).args(words).current_dir("/");
+    command.arg(program).args(args).current_dir("/");
     Ok(command)
 }

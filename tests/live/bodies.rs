@@ -1,4 +1,4 @@
-//! Bodies of every framing, and requests that do not wait for answers.
+//! Bodies with every kind of framing, and pipelined requests.
 
 use anyhow::Result;
 use support::{
@@ -26,7 +26,7 @@ fn trace_load(load: Load<'_>) -> Result<Vec<Exchange>> {
 
 #[test]
 #[ignore = "needs root, BPF and uprobes: scripts/test runs it"]
-fn large_responses_are_followed_to_their_end() -> Result<()> {
+fn large_responses_are_decoded_to_their_end() -> Result<()> {
     let exchanges = trace_load(Load::of(2_000, "/large/NUMBER"))?;
     assert_bodies(&exchanges, 0, LARGE);
     Ok(())
@@ -34,7 +34,7 @@ fn large_responses_are_followed_to_their_end() -> Result<()> {
 
 #[test]
 #[ignore = "needs root, BPF and uprobes: scripts/test runs it"]
-fn large_uploads_are_followed_to_their_end() -> Result<()> {
+fn large_uploads_are_decoded_to_their_end() -> Result<()> {
     const UPLOAD: u16 = 0x4000;
     let load = Load {
         method: "PUT",
@@ -48,7 +48,7 @@ fn large_uploads_are_followed_to_their_end() -> Result<()> {
 
 #[test]
 #[ignore = "needs root, BPF and uprobes: scripts/test runs it"]
-fn chunks_are_counted_without_their_framing() -> Result<()> {
+fn chunked_bodies_are_counted_without_framing() -> Result<()> {
     let exchanges = trace_load(Load::of(5_000, "/chunked/NUMBER"))?;
     assert_bodies(&exchanges, 0, CHUNKED);
     assert!(
@@ -61,7 +61,7 @@ fn chunks_are_counted_without_their_framing() -> Result<()> {
 
 #[test]
 #[ignore = "needs root, BPF and uprobes: scripts/test runs it"]
-fn pipelined_requests_get_their_own_responses() -> Result<()> {
+fn pipelined_requests_are_paired_with_their_responses() -> Result<()> {
     let load = Load {
         depth: 8,
         ..Load::of(8_000, "/small/NUMBER")
@@ -77,15 +77,15 @@ fn http_1_0_responses_end_with_their_connection_or_their_length() -> Result<()> 
     const EACH: usize = 100;
     let nginx = Nginx::start()?;
     let tracer = Tracer::of(&[nginx.master()], &[])?;
-    // A body without a length, which HTTP/1.0 ends by closing; one with a length, on a connection that is kept.
-    curl::ask(&[
+    // A body without a length, which ends with the connection; then bodies with a length on a kept-alive connection.
+    curl::request(&[
         "--http1.0",
         "--output",
         "/dev/null",
         &nginx.url(&format!("/chunked/[1-{EACH}]")),
     ])?;
     let small = nginx.url(&format!("/small/[1-{EACH}]"));
-    curl::ask(&["--http1.0", "--header", "Connection: keep-alive", &small])?;
+    curl::request(&["--http1.0", "--header", "Connection: keep-alive", &small])?;
     let (trace, log) = stop_after(tracer, &nginx, 2 * EACH)?;
     let exchanges = assert_same_requests(&trace, &log)?;
     assert_facts_of_server(&exchanges, &log, &nginx)?;

@@ -1,11 +1,11 @@
-//! What a test may claim of a trace and of the gateway's own log, in words that tests share.
+//! Assertions about a trace and the access log of the gateway.
 
 use std::{collections::BTreeMap, io::Write as _};
 
 use anyhow::{Context as _, Result};
 use support::{Access, Exchange, Nginx, Trace, Tracer, access_log, trace::Totals};
 
-/// Waits until `count` requests are logged by nginx and printed by the tracer, and stops the tracer.
+/// Waits until nginx has logged `count` requests and the tracer has printed them, and stops the tracer.
 pub(crate) fn stop_after(tracer: Tracer, nginx: &Nginx, count: usize) -> Result<(Trace, Vec<Access>)> {
     let log = nginx.wait_for_log(count)?;
     tracer.wait_for_lines(log.len())?;
@@ -14,25 +14,25 @@ pub(crate) fn stop_after(tracer: Tracer, nginx: &Nginx, count: usize) -> Result<
     Ok((trace, log))
 }
 
-/// How often a load is traced in the hope that no ring overflows.
+/// The maximum number of attempts of [`without_loss`].
 const LOADS: usize = 4;
 
-/// Traces a load that fills the rings as fast as this machine can, and again where a ring overflowed: beside other work the
-/// tracer may be woken too late. That is a loss, which must have been told; the claim is about a trace without one, and
-/// the last of four has to be.
+/// Traces a load that fills the rings as fast as this machine can, and repeats that if a ring overflowed. On a busy
+/// machine the tracer may be scheduled too late. It must report that loss, but the assertions need a trace without one.
+/// The last of four attempts is returned in any case.
 pub(crate) fn without_loss<T>(mut trace: impl FnMut() -> Result<T>, of: impl Fn(&T) -> &Trace) -> Result<T> {
     for _ in 1..LOADS {
         let traced = trace()?;
         if of(&traced).totals()?.lost_records == 0 {
             return Ok(traced);
         }
-        let told = of(&traced).lines_of("loss")?;
-        assert!(!told.is_empty(), "what was lost is told");
+        let losses = of(&traced).lines_of("loss")?;
+        assert!(!losses.is_empty(), "the loss is reported");
     }
     trace()
 }
 
-/// Asserts that the trace has each request of the log once, and nothing else, and that nothing was lost.
+/// Asserts that the trace has each request of the log once and no others, and that nothing was lost.
 pub(crate) fn assert_same_requests(trace: &Trace, log: &[Access]) -> Result<Vec<Exchange>> {
     let exchanges = trace.exchanges()?;
     assert_nothing_lost(trace, log.len())?;
@@ -55,7 +55,7 @@ pub(crate) fn assert_same_requests(trace: &Trace, log: &[Access]) -> Result<Vec<
     Ok(exchanges)
 }
 
-/// Asserts closing totals of so many exchanges, all of them whole.
+/// Asserts that the totals are this many exchanges, without halves and losses.
 pub(crate) fn assert_nothing_lost(trace: &Trace, exchanges: usize) -> Result<()> {
     let expected = Totals {
         exchanges: exchanges.try_into()?,
@@ -68,7 +68,7 @@ pub(crate) fn assert_nothing_lost(trace: &Trace, exchanges: usize) -> Result<()>
     Ok(())
 }
 
-/// Asserts that each exchange says of its request what the log says, and whom the server spoke with.
+/// Asserts that each exchange of a server matches its line in the log, and has the right addresses.
 pub(crate) fn assert_facts_of_server(exchanges: &[Exchange], log: &[Access], nginx: &Nginx) -> Result<()> {
     let local = format!("127.0.0.1:{}", nginx.port());
     for (exchange, access) in matched(exchanges, log)? {
@@ -84,7 +84,7 @@ pub(crate) fn assert_facts_of_server(exchanges: &[Exchange], log: &[Access], ngi
     Ok(())
 }
 
-/// Asserts that each exchange says of its request what the server's log says, as its client saw it.
+/// Asserts that each exchange of a client matches its line in the log of the server.
 pub(crate) fn assert_facts_of_client(exchanges: &[Exchange], log: &[Access]) -> Result<()> {
     for (exchange, access) in matched(exchanges, log)? {
         assert_request(exchange, access);
@@ -93,7 +93,7 @@ pub(crate) fn assert_facts_of_client(exchanges: &[Exchange], log: &[Access]) -> 
     Ok(())
 }
 
-/// Asserts the addresses of a client's exchanges, and how they were learned.
+/// Asserts the addresses of the exchanges of a client, and their source.
 pub(crate) fn assert_addresses_of_client(
     exchanges: &[Exchange],
     log: &[Access],
@@ -117,7 +117,7 @@ pub(crate) fn assert_addresses_of_client(
     Ok(())
 }
 
-/// Asserts that every exchange ended as its framing announced, with so many body bytes either way.
+/// Asserts that every exchange is complete, with these sizes of the bodies in bytes.
 pub(crate) fn assert_bodies(exchanges: &[Exchange], request: u64, response: u64) {
     for exchange in exchanges {
         let bodies = (
@@ -129,7 +129,7 @@ pub(crate) fn assert_bodies(exchanges: &[Exchange], request: u64, response: u64)
     }
 }
 
-/// Pairs each exchange with the line of the log that bears its id.
+/// Pairs each exchange with the line of the log that has its id.
 pub(crate) fn matched<'a>(exchanges: &'a [Exchange], log: &'a [Access]) -> Result<Vec<(&'a Exchange, &'a Access)>> {
     let by_id = access_log::by_id(log);
     let access = |exchange: &Exchange| exchange.request_id().and_then(|id| by_id.get(id).copied());
@@ -164,8 +164,8 @@ pub(crate) fn multiset<'a>(ids: impl Iterator<Item = &'a str>) -> BTreeMap<&'a s
     counts
 }
 
-/// Shows a figure, also of a test that succeeds: what goes to the stream itself is not captured.
+/// Prints a figure even if the test succeeds. The test harness does not capture writes to the stream itself.
 pub(crate) fn show(what: &str, figure: impl std::fmt::Display) {
-    // A figure that nobody reads is no reason to fail.
+    // Failing to print a figure does not fail the test.
     drop(writeln!(std::io::stderr(), "{what}: {figure}"));
 }

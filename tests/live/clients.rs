@@ -1,4 +1,4 @@
-//! Clients as the traced process: it asks, the gateway's log says what it asked for.
+//! Traced clients, compared with the access log of nginx.
 
 use anyhow::Result;
 use support::{Nginx, Trace, Tracer, curl, program::Program};
@@ -10,18 +10,18 @@ use crate::claims::{
 
 #[test]
 #[ignore = "needs root, BPF and uprobes: scripts/test runs it"]
-fn every_request_of_a_curl_is_printed_once() -> Result<()> {
+fn every_request_of_curl_is_printed_once() -> Result<()> {
     const REQUESTS: usize = 1_000;
     let nginx = Nginx::start()?;
     let curl = curl::Waiting::start("http1.1")?;
     let tracer = Tracer::of(&[curl.pid()], &[])?;
-    curl.ask(
+    curl.request(
         &(0..REQUESTS)
             .map(|number| nginx.url(&format!("/small/{number}")))
             .collect::<Vec<_>>(),
     )?;
     let (trace, log) = (tracer.finish()?, nginx.wait_for_log(REQUESTS)?);
-    // curl has ended by itself, and with it the trace.
+    // The trace ends with curl.
     assert_eq!(trace.code, Some(1));
     let exchanges = assert_same_requests(&trace, &log)?;
     assert_facts_of_client(&exchanges, &log)?;
@@ -70,7 +70,7 @@ fn every_request_to_a_python_server_is_printed_once() -> Result<()> {
 
 #[test]
 #[ignore = "needs root, BPF and uprobes: scripts/test runs it"]
-fn a_response_written_in_one_huge_call_is_complete_beyond_its_hole() -> Result<()> {
+fn a_response_over_the_call_limit_is_complete_with_a_reported_gap() -> Result<()> {
     const HUGE: u64 = 3 * 1024 * 1024;
     const REQUESTS: usize = 5;
     let (trace, _) = trace_python_server(&["--output", "/dev/null"], REQUESTS, 2 * REQUESTS)?;
@@ -78,24 +78,23 @@ fn a_response_written_in_one_huge_call_is_complete_beyond_its_hole() -> Result<(
     let exchanges = trace.exchanges()?;
     assert_eq!(exchanges.len(), REQUESTS);
     assert_bodies(&exchanges, 0, HUGE);
-    let holes = trace.lines_of("loss")?;
-    assert_eq!(holes.len(), REQUESTS);
+    let gaps = trace.lines_of("loss")?;
+    assert_eq!(gaps.len(), REQUESTS);
     assert!(
-        holes
-            .iter()
-            .all(|hole| hole["cause"] == "over_limit" && hole["direction"] == "write"),
-        "{holes:?}"
+        gaps.iter()
+            .all(|gap| gap["cause"] == "over_limit" && gap["direction"] == "write"),
+        "{gaps:?}"
     );
     Ok(())
 }
 
-/// Lets curl ask a traced Python server; gives the trace and what the server says it did.
-fn trace_python_server(words: &[&str], requests: usize, lines: usize) -> Result<(Trace, Vec<String>)> {
+/// Traces a Python server while curl sends requests. Returns the trace and the lines that the server printed.
+fn trace_python_server(args: &[&str], requests: usize, lines: usize) -> Result<(Trace, Vec<String>)> {
     let mut python = Program::python("server.py", &[])?;
     let tracer = Tracer::of(&[python.pid()], &[])?;
     python.begin()?;
     let port = python.wait_for("port ")?;
-    curl::ask(&[words, &[&format!("https://127.0.0.1:{port}/[1-{requests}]")]].concat())?;
+    curl::request(&[args, &[&format!("https://127.0.0.1:{port}/[1-{requests}]")]].concat())?;
     tracer.wait_for_lines(lines)?;
     Ok((tracer.stop()?, python.finish()?))
 }

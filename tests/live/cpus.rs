@@ -1,4 +1,4 @@
-//! CPUs that a machine announces and does not have, and CPUs that come online.
+//! CPUs that are possible but absent, and CPUs that come online.
 
 use std::{
     collections::BTreeMap,
@@ -19,10 +19,10 @@ use support::{
 const BODY: usize = 3 * 1024 * 1024;
 const REQUESTS: usize = 400;
 
-/// Half as long as a worker stays on a CPU in the middle of a response, roughly.
+/// How long a worker stays on a CPU; less than the duration of a response.
 const STAY: Duration = Duration::from_millis(6);
 
-/// An nginx with one worker, and a file of [`BODY`] bytes to ask it for.
+/// Starts nginx with one worker, and uploads a file of [`BODY`] bytes to it.
 fn start_nginx() -> Result<Nginx> {
     let nginx = Nginx::start_with(Setup {
         workers: Some(1),
@@ -32,11 +32,11 @@ fn start_nginx() -> Result<Nginx> {
     let body = folder.path().join("body");
     fs::write(&body, vec![b'b'; BODY])?;
     let body = body.to_string_lossy();
-    curl::ask(&["--fail", "--upload-file", &body, &nginx.url("/upload/body")])?;
+    curl::request(&["--fail", "--upload-file", &body, &nginx.url("/upload/body")])?;
     Ok(nginx)
 }
 
-/// Asks for large bodies as fast as it can, while the worker moves from one CPU to the other.
+/// Requests large bodies as fast as possible while the worker moves from one CPU to the other.
 fn load(nginx: &Nginx) -> Result<()> {
     let over = AtomicBool::new(false);
     let workers = nginx.workers()?;
@@ -65,7 +65,7 @@ fn load(nginx: &Nginx) -> Result<()> {
     })
 }
 
-/// Stops the tracer once it has printed what was logged.
+/// Stops the tracer once it has printed all logged requests.
 fn stop(tracer: Tracer, nginx: &Nginx) -> Result<(Trace, Vec<Access>)> {
     let log: Vec<_> = nginx
         .log()?
@@ -78,7 +78,7 @@ fn stop(tracer: Tracer, nginx: &Nginx) -> Result<(Trace, Vec<Access>)> {
     Ok((tracer.stop()?, log))
 }
 
-/// Asserts that each request was printed once, with its answer, and each byte that the kernel lost was told once.
+/// Asserts that each request was printed once, with its response, and each byte that the kernel lost was reported once.
 fn assert_each_request_and_each_loss_once(trace: &Trace, log: &[Access]) -> Result<()> {
     let totals = trace.totals()?;
     let mut seen: BTreeMap<&str, usize> = BTreeMap::new();
@@ -89,15 +89,15 @@ fn assert_each_request_and_each_loss_once(trace: &Trace, log: &[Access]) -> Resu
     let once: BTreeMap<&str, usize> = log.iter().map(|access| (access.id.as_str(), 1)).collect();
     assert!(seen == once, "{} of {}: {totals:?}", seen.len(), once.len());
     let losses = trace.lines_of("loss")?;
-    let told: u64 = losses.iter().filter_map(|loss| loss["bytes"].as_u64()).sum();
-    assert_eq!((totals.half, told), (0, totals.lost_bytes));
+    let reported: u64 = losses.iter().filter_map(|loss| loss["bytes"].as_u64()).sum();
+    assert_eq!((totals.half, reported), (0, totals.lost_bytes));
     assert!(trace.stderr.iter().all(|line| !line.contains("too late")));
     Ok(())
 }
 
 #[test]
 #[ignore = "needs root, BPF and uprobes: scripts/test runs it"]
-fn cpus_that_are_only_possible_cost_neither_requests_nor_memory() -> Result<()> {
+fn possible_but_absent_cpus_cost_neither_requests_nor_memory() -> Result<()> {
     const PEAK_KIB: u64 = 150 * 1000;
     let nginx = start_nginx()?;
     let folder = tempfile::tempdir()?;
@@ -120,11 +120,11 @@ fn a_cpu_that_comes_online_loses_nothing_and_gets_a_ring() -> Result<()> {
     let online = folder.path().join("online");
     fs::write(&online, "1\n")?;
     let tracer = Tracer::with_cpus("online", &online, &[nginx.master()])?;
-    let before = tracer.holdings()?.maps.len();
-    curl::ask(&["--fail", &nginx.url("/small/before")])?;
+    let before = tracer.bpf_objects()?.maps.len();
+    curl::request(&["--fail", &nginx.url("/small/before")])?;
     fs::write(&online, "0-1\n")?;
     wait::until_true("a ring of the other CPU", || {
-        Ok(tracer.holdings()?.maps.len() == before + 1)
+        Ok(tracer.bpf_objects()?.maps.len() == before + 1)
     })?;
     load(&nginx)?;
     let (trace, log) = stop(tracer, &nginx)?;

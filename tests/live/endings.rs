@@ -1,11 +1,11 @@
-//! How a trace ends: by count, by time, by signal, with its process, or by being killed; nothing stays attached.
+//! Ends of a trace: by count, duration, signal, `kill -9`, or with its processes. No probe stays attached.
 
 use std::fs;
 
 use anyhow::Result;
 use support::{
     Nginx, Tracer, curl,
-    kernel::Holdings,
+    kernel::BpfObjects,
     program::Program,
     wrk::{Load, Wrk},
 };
@@ -17,14 +17,14 @@ use crate::claims::{assert_same_requests, stop_after};
 fn a_count_or_a_duration_ends_a_trace() -> Result<()> {
     let nginx = Nginx::start()?;
     let counted = Tracer::of(&[nginx.master()], &["-n", "2"])?;
-    let held = counted.holdings()?;
-    curl::ask(&[&nginx.url("/small/[1-5]")])?;
+    let objects = counted.bpf_objects()?;
+    curl::request(&[&nginx.url("/small/[1-5]")])?;
     let trace = counted.finish()?;
     assert_eq!(
         (trace.code, trace.stdout.len(), trace.totals()?.exchanges),
         (Some(0), 2, 2)
     );
-    held.wait_until_gone()?;
+    objects.wait_until_gone()?;
     let timed = Tracer::of(&[nginx.master()], &["--duration", "200ms"])?;
     let trace = timed.finish()?;
     assert_eq!((trace.code, trace.stdout.len()), (Some(0), 0));
@@ -33,7 +33,7 @@ fn a_count_or_a_duration_ends_a_trace() -> Result<()> {
 
 #[test]
 #[ignore = "needs root, BPF and uprobes: scripts/test runs it"]
-fn an_interrupt_right_after_the_start_is_an_orderly_end() -> Result<()> {
+fn an_interrupt_right_after_the_start_exits_with_0() -> Result<()> {
     let nginx = Nginx::start()?;
     let trace = Tracer::of(&[nginx.master()], &[])?.stop()?;
     assert_eq!((trace.code, trace.totals()?.exchanges), (Some(0), 0));
@@ -45,15 +45,15 @@ fn an_interrupt_right_after_the_start_is_an_orderly_end() -> Result<()> {
 fn the_end_of_every_traced_process_ends_the_trace() -> Result<()> {
     let mut nginx = Nginx::start()?;
     let tracer = Tracer::of(&[nginx.master()], &[])?;
-    let held = tracer.holdings()?;
-    curl::ask(&[&nginx.url("/small/[1-5]")])?;
+    let objects = tracer.bpf_objects()?;
+    curl::request(&[&nginx.url("/small/[1-5]")])?;
     tracer.wait_for_lines(5)?;
     nginx.stop()?;
     let trace = tracer.finish()?;
     assert_eq!((trace.code, trace.totals()?.exchanges), (Some(1), 5));
-    let said = trace.stderr.iter().filter(|line| line.contains("ended")).count();
-    assert_eq!(said, 1, "one line says why");
-    held.wait_until_gone()
+    let printed = trace.stderr.iter().filter(|line| line.contains("ended")).count();
+    assert_eq!(printed, 1, "one line has the reason");
+    objects.wait_until_gone()
 }
 
 #[test]
@@ -63,26 +63,26 @@ fn the_end_of_one_traced_process_does_not_disturb_the_others() -> Result<()> {
     let other = Program::python("client.py", &["1", "0"])?;
     let tracer = Tracer::of(&[nginx.master(), other.pid()], &[])?;
     drop(other);
-    curl::ask(&[&nginx.url("/small/[1-5]")])?;
+    curl::request(&[&nginx.url("/small/[1-5]")])?;
     let (trace, log) = stop_after(tracer, &nginx, 5)?;
     assert_same_requests(&trace, &log).map(drop)
 }
 
-/// Ends the tracer in the middle of a load; nginx must go on answering, and the kernel must be as before.
+/// Ends the tracer under load. Asserts that nginx continues to answer, and that the kernel frees all BPF objects.
 fn end_under_load(end: impl FnOnce(Tracer) -> Result<()>) -> Result<()> {
     const PRINTED: usize = 3_000;
     const AFTERWARDS: usize = 10_000;
     let nginx = Nginx::start()?;
     let tracer = Tracer::of(&[nginx.master()], &[])?;
-    let held = tracer.holdings()?;
-    assert!(!held.programs.is_empty() && !held.links.is_empty(), "{held:?}");
+    let objects = tracer.bpf_objects()?;
+    assert!(!objects.programs.is_empty() && !objects.links.is_empty(), "{objects:?}");
     let wrk = Wrk::start(&nginx, Load::of(100_000_000, "/small/NUMBER"))?;
     tracer.wait_for_lines(PRINTED)?;
     end(tracer)?;
     nginx.wait_until_logged(nginx.log()?.len() + AFTERWARDS)?;
     wrk.stop()?;
-    held.wait_until_gone()?;
-    curl::ask(&["--fail", &nginx.url("/small/afterwards")]).map(drop)
+    objects.wait_until_gone()?;
+    curl::request(&["--fail", &nginx.url("/small/afterwards")]).map(drop)
 }
 
 #[test]
@@ -106,7 +106,7 @@ fn an_interrupt_under_load_leaves_nothing_behind() -> Result<()> {
 
 #[test]
 #[ignore = "needs root, BPF and uprobes: scripts/test runs it"]
-fn a_reader_that_goes_away_is_a_quiet_end() -> Result<()> {
+fn a_closed_stdout_ends_the_trace_quietly() -> Result<()> {
     let nginx = Nginx::start()?;
     let directory = tempfile::tempdir()?;
     let first = directory.path().join("first");
@@ -120,35 +120,35 @@ fn a_reader_that_goes_away_is_a_quiet_end() -> Result<()> {
         .arg(&stderr)
         .arg(&first);
     let mut shell = shell.spawn()?;
-    let said = || fs::read_to_string(&stderr).unwrap_or_default();
-    support::wait::until_true("ready", || Ok(said().contains("tlscope: ready")))?;
+    let printed = || fs::read_to_string(&stderr).unwrap_or_default();
+    support::wait::until_true("ready", || Ok(printed().contains("tlscope: ready")))?;
     support::wait::until_true("the end of the pipeline", || {
-        curl::ask(&[&nginx.url("/small/x")])?;
+        curl::request(&[&nginx.url("/small/x")])?;
         Ok(shell.try_wait()?.is_some())
     })?;
     assert_eq!(fs::read_to_string(&first)?.lines().count(), 1);
     assert!(
-        !said().contains("panicked") && !said().to_lowercase().contains("broken pipe"),
+        !printed().contains("panicked") && !printed().to_lowercase().contains("broken pipe"),
         "{}",
-        said()
+        printed()
     );
     Ok(())
 }
 
 #[test]
 #[ignore = "needs root, BPF and uprobes: scripts/test runs it"]
-fn a_tracer_holds_nothing_that_the_kernel_does_not_list() -> Result<()> {
-    // Guards the other tests: what they wait for to be gone must have been there.
+fn the_kernel_lists_every_bpf_object_of_a_tracer() -> Result<()> {
+    // Verifies what the other tests rely on: bpftool lists the objects whose end they wait for.
     let nginx = Nginx::start()?;
     let tracer = Tracer::of(&[nginx.master()], &[])?;
-    let Holdings {
+    let BpfObjects {
         programs,
         links,
         maps,
         bytes: _,
-    } = tracer.holdings()?;
-    assert!(!programs.is_empty() && programs.is_subset(&support::kernel::listed("prog")?));
-    assert!(!links.is_empty() && links.is_subset(&support::kernel::listed("link")?));
-    assert!(!maps.is_empty() && maps.is_subset(&support::kernel::listed("map")?));
+    } = tracer.bpf_objects()?;
+    assert!(!programs.is_empty() && programs.is_subset(&support::kernel::listed_ids("prog")?));
+    assert!(!links.is_empty() && links.is_subset(&support::kernel::listed_ids("link")?));
+    assert!(!maps.is_empty() && maps.is_subset(&support::kernel::listed_ids("map")?));
     tracer.stop().map(drop)
 }

@@ -1,4 +1,4 @@
-//! How much memory tlscope takes, with two CPUs, of its own and of the kernel's; and what it says when that is too little.
+//! Memory of tlscope and of its BPF objects, and messages about full tables.
 
 use anyhow::Result;
 use serde_json::Value;
@@ -14,14 +14,14 @@ const MIB: u64 = 1024 * 1024;
 
 #[test]
 #[ignore = "needs root, BPF and uprobes: scripts/test runs it"]
-fn on_an_idle_nginx_little_memory_is_held_inside_the_kernel_and_outside() -> Result<()> {
+fn tracing_an_idle_nginx_takes_little_user_and_kernel_memory() -> Result<()> {
     let nginx = Nginx::start()?;
     let tracer = Tracer::of(&[nginx.master()], &[])?;
-    curl::ask(&[&nginx.url("/small/1")])?;
+    curl::request(&[&nginx.url("/small/1")])?;
     tracer.wait_for_lines(1)?;
-    let (held, in_kernel) = (tracer.held_kib()? * 1024, tracer.holdings()?.bytes);
+    let (held, in_kernel) = (tracer.resident_kib()? * 1024, tracer.bpf_objects()?.bytes);
     assert!(held < 48 * MIB, "{held} bytes resident");
-    // A ring for each CPU comes on top.
+    // Each further CPU has a ring.
     let cpus = u64::try_from(std::thread::available_parallelism()?.get())?;
     let rings = cpus.saturating_sub(2) * 17 * MIB;
     assert!(in_kernel < 40 * MIB + rings, "{in_kernel} bytes of maps and rings");
@@ -32,15 +32,15 @@ fn on_an_idle_nginx_little_memory_is_held_inside_the_kernel_and_outside() -> Res
 
 #[test]
 #[ignore = "needs root, BPF and uprobes: scripts/test runs it"]
-fn a_program_of_a_hundred_megabytes_is_analysed_in_less_memory_than_that() -> Result<()> {
+fn a_program_of_a_hundred_megabytes_is_analysed_in_less_memory_than_its_size() -> Result<()> {
     let directory = tempfile::tempdir()?;
     let Certificate { key, certificate } = Certificate::make(directory.path())?;
-    let words = [
+    let args = [
         &key.display().to_string(),
         &certificate.display().to_string(),
         "127.0.0.1",
     ];
-    let program = Program::node("server.js", &words)?;
+    let program = Program::node("server.js", &args)?;
     let tracer = Tracer::of(&[program.pid()], &[])?;
     let peak = tracer.peak_kib()? * 1024;
     assert!(peak < 80 * MIB, "{peak} bytes at the peak");
@@ -49,11 +49,11 @@ fn a_program_of_a_hundred_megabytes_is_analysed_in_less_memory_than_that() -> Re
 
 #[test]
 #[ignore = "needs root, BPF and uprobes: scripts/test runs it"]
-fn a_table_that_refuses_calls_is_named_while_the_trace_goes_on() -> Result<()> {
+fn a_full_table_of_calls_is_reported_during_the_trace() -> Result<()> {
     let mut program = Program::c("deaths.c", &[])?;
     let tracer = Tracer::of(&[program.pid()], &["--max-connections", "16"])?;
-    // So many calls are in flight at once.
-    program.tell("cancel 64")?;
+    // 64 calls are in flight at once.
+    program.send_line("cancel 64")?;
     tracer.wait_for_message(&["the table of calls in flight was full (16): calls are not captured"])?;
     let trace = tracer.stop()?;
     program.finish()?;
@@ -75,7 +75,7 @@ fn a_table_that_refuses_calls_is_named_while_the_trace_goes_on() -> Result<()> {
 
 #[test]
 #[ignore = "needs root, BPF and uprobes: scripts/test runs it"]
-fn a_table_that_refuses_connections_is_named_while_the_trace_goes_on() -> Result<()> {
+fn a_full_table_of_connections_is_reported_during_the_trace() -> Result<()> {
     let nginx = Nginx::start()?;
     let tracer = Tracer::of(&[nginx.master()], &["--max-connections", "16"])?;
     let load = Load {

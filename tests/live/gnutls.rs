@@ -1,10 +1,10 @@
-//! `GnuTLS`: lighttpd and wget, and programs that call it in every way it has.
+//! `GnuTLS`: lighttpd, wget, and a C program that calls it in different ways.
 
 use std::collections::BTreeMap;
 
 use anyhow::{Result, ensure};
 use support::{
-    Access, Exchange, Lighttpd, Nginx, Told, Trace, Tracer, curl,
+    Access, Exchange, Lighttpd, LoggedExchange, Nginx, Trace, Tracer, curl,
     h2load::{H2load, Load},
     lighttpd, nginx,
     program::Program,
@@ -19,10 +19,10 @@ use crate::{
     },
 };
 
-/// Bytes that `gnutls.c` puts.
+/// The size of the bodies that `gnutls.c` uploads, in bytes.
 const BODY: u64 = 2 * 1024 * 1024 + 5;
 
-/// How the address of a session with a descriptor is known.
+/// The source of the addresses of a session with a descriptor.
 const BY_DESCRIPTOR: &str = "set_fd";
 
 fn assert_all(exchanges: &[Exchange], pointer: &str, expected: &str) {
@@ -33,13 +33,13 @@ fn assert_all(exchanges: &[Exchange], pointer: &str, expected: &str) {
 
 #[test]
 #[ignore = "needs root, BPF and uprobes: scripts/test runs it"]
-fn every_exchange_of_a_lighttpd_has_the_addresses_that_its_log_has() -> Result<()> {
+fn every_exchange_of_lighttpd_has_the_addresses_in_its_log() -> Result<()> {
     let lighttpd = Lighttpd::start()?;
     let tracer = Tracer::of(&[lighttpd.pid()], &[])?;
-    let asked = load(lighttpd.port(), "/small/")?;
-    let told = lighttpd.wait_for_log(REQUESTS)?;
-    assert_same(&told, &asked);
-    let exchanges = stop_and_assert("lighttpd", tracer, &told)?;
+    let requested = load(lighttpd.port(), "/small/")?;
+    let logged = lighttpd.wait_for_log(REQUESTS)?;
+    assert_same(&logged, &requested);
+    let exchanges = stop_and_assert("lighttpd", tracer, &logged)?;
     assert_eq!(connections(&exchanges, "server"), CONNECTIONS);
     assert_bodies(&exchanges, 0, 6);
     assert_all(&exchanges, "/protocol", "http/1.1");
@@ -49,16 +49,16 @@ fn every_exchange_of_a_lighttpd_has_the_addresses_that_its_log_has() -> Result<(
 
 #[test]
 #[ignore = "needs root, BPF and uprobes: scripts/test runs it"]
-fn every_stream_of_a_lighttpd_has_the_addresses_that_its_client_has() -> Result<()> {
+fn every_http_2_exchange_of_lighttpd_has_the_addresses_of_its_client() -> Result<()> {
     let lighttpd = Lighttpd::start()?;
     let tracer = Tracer::of(&[lighttpd.pid()], &[])?;
     let hosts = hosts()?;
     let address = |number: usize| format!("https://{}:{}/small/{number}", hosts[number % 2], lighttpd.port());
     let urls: Vec<_> = (0..REQUESTS).map(address).collect();
-    let asked = curl::Waiting::start("http2")?.ask_in_parallel(&urls, CONNECTIONS)?;
-    let told: Vec<_> = asked.into_iter().map(Told::by_peer).collect();
-    let exchanges = stop_and_assert("lighttpd over HTTP/2", tracer, &told)?;
-    assert_same(&lighttpd.wait_for_log(REQUESTS)?, &told);
+    let requested = curl::Waiting::start("http2")?.request_in_parallel(&urls, CONNECTIONS)?;
+    let logged: Vec<_> = requested.into_iter().map(LoggedExchange::by_peer).collect();
+    let exchanges = stop_and_assert("lighttpd over HTTP/2", tracer, &logged)?;
+    assert_same(&lighttpd.wait_for_log(REQUESTS)?, &logged);
     assert_bodies(&exchanges, 0, 6);
     assert_all(&exchanges, "/protocol", "http/2");
     Ok(())
@@ -66,7 +66,7 @@ fn every_stream_of_a_lighttpd_has_the_addresses_that_its_client_has() -> Result<
 
 #[test]
 #[ignore = "needs root, BPF and uprobes: scripts/test runs it"]
-fn every_request_of_many_open_streams_of_a_lighttpd_is_printed_once() -> Result<()> {
+fn every_request_of_concurrent_streams_of_lighttpd_is_printed_once() -> Result<()> {
     let sent = Load {
         fields: &["x-request-id: load"],
         streams: 10,
@@ -81,38 +81,40 @@ fn every_request_of_many_open_streams_of_a_lighttpd_is_printed_once() -> Result<
     let exchanges = trace.exchanges()?;
     assert_all(&exchanges, "/protocol", "http/2");
     assert_bodies(&exchanges, 0, 6);
-    let told = lighttpd.wait_for_log(REQUESTS)?;
+    let logged = lighttpd.wait_for_log(REQUESTS)?;
     let remotes = |exchange: &Exchange| exchange.text("/connection/remote").unwrap_or("none").to_owned();
     let printed: Vec<_> = exchanges.iter().map(remotes).collect();
     assert_eq!(
         multiset(printed.iter().map(String::as_str)),
-        multiset(told.iter().map(|one| one.remote.as_str()))
+        multiset(logged.iter().map(|one| one.remote.as_str()))
     );
-    // Each connection asks for each path once.
-    let mut asked = BTreeMap::new();
+    // Each connection requests each path once.
+    let mut requested = BTreeMap::new();
     for (exchange, remote) in exchanges.iter().zip(&printed) {
-        *asked.entry((remote, exchange.text("/request/path"))).or_insert(0_usize) += 1;
+        *requested
+            .entry((remote, exchange.text("/request/path")))
+            .or_insert(0_usize) += 1;
     }
-    assert_eq!(asked.len(), REQUESTS);
+    assert_eq!(requested.len(), REQUESTS);
     Ok(())
 }
 
 #[test]
 #[ignore = "needs root, BPF and uprobes: scripts/test runs it"]
-fn bodies_of_a_lighttpd_are_counted_to_their_last_byte() -> Result<()> {
+fn bodies_of_lighttpd_are_counted_to_the_last_byte() -> Result<()> {
     const EACH: usize = 20;
     const UPLOAD: usize = 1_234_567;
     for version in ["--http1.1", "--http2"] {
         let lighttpd = Lighttpd::start()?;
         let tracer = Tracer::of(&[lighttpd.pid()], &[])?;
         let large = lighttpd.url(&format!("/large/[1-{EACH}]"));
-        curl::ask(&[version, "--output", "/dev/null", &large])?;
+        curl::request(&[version, "--output", "/dev/null", &large])?;
         let folder = tempfile::tempdir()?;
         let upload = folder.path().join("upload");
         std::fs::write(&upload, vec![b'u'; UPLOAD])?;
         let data = format!("@{}", upload.display());
         let count = lighttpd.url(&format!("/count/[1-{EACH}]"));
-        let counted = curl::ask(&[version, "--data-binary", &data, &count])?.stdout;
+        let counted = curl::request(&[version, "--data-binary", &data, &count])?.stdout;
         assert_eq!(counted, format!("{UPLOAD}\n").repeat(EACH));
         let exchanges = finish(tracer, 2 * EACH)?;
         let (gets, posts): (Vec<_>, Vec<_>) = exchanges
@@ -125,7 +127,7 @@ fn bodies_of_a_lighttpd_are_counted_to_their_last_byte() -> Result<()> {
     Ok(())
 }
 
-/// Waits for so many exchanges and stops the tracer; nothing is lost, and nothing else is printed.
+/// Waits for this many exchanges and stops the tracer. Asserts that nothing was lost and nothing else was printed.
 fn finish(tracer: Tracer, exchanges: usize) -> Result<Vec<Exchange>> {
     tracer.wait_for_lines(exchanges)?;
     let trace = tracer.stop()?;
@@ -139,11 +141,11 @@ fn urls(nginx: &Nginx, path: &str, count: usize) -> Vec<String> {
 
 #[test]
 #[ignore = "needs root, BPF and uprobes: scripts/test runs it"]
-fn every_request_of_a_wget_is_printed_once_by_it_and_by_its_server() -> Result<()> {
+fn every_request_of_wget_is_printed_once_for_client_and_server() -> Result<()> {
     let nginx = Nginx::start()?;
     let wget = wget::Waiting::start()?;
     let tracer = Tracer::of(&[wget.pid(), nginx.master()], &[])?;
-    wget.ask(&urls(&nginx, "/small/", REQUESTS))?;
+    wget.request(&urls(&nginx, "/small/", REQUESTS))?;
     let log = nginx.wait_for_log(REQUESTS)?;
     let exchanges = finish(tracer, 2 * REQUESTS)?;
     let (client, server): (Vec<_>, Vec<_>) = exchanges
@@ -167,13 +169,13 @@ fn assert_each_once(exchanges: &[Exchange], log: &[Access]) {
 
 #[test]
 #[ignore = "needs root, BPF and uprobes: scripts/test runs it"]
-fn large_answers_to_a_wget_that_is_waited_for_are_counted_from_the_first() -> Result<()> {
+fn large_responses_to_an_awaited_wget_are_counted_from_the_first_byte() -> Result<()> {
     const CLIENTS: usize = 10;
     const EACH: usize = 5;
     let nginx = Nginx::start()?;
     let tracer = Tracer::ready(&["trace", "--name", "wget", "--wait"])?;
     for _ in 0..CLIENTS {
-        wget::ask(&urls(&nginx, "/large/", EACH))?;
+        wget::request(&urls(&nginx, "/large/", EACH))?;
     }
     let (trace, log) = stop_after(tracer, &nginx, CLIENTS * EACH)?;
     let exchanges = assert_same_requests(&trace, &log)?;
@@ -183,12 +185,12 @@ fn large_answers_to_a_wget_that_is_waited_for_are_counted_from_the_first() -> Re
     assert_addresses_of_client(&exchanges, &log, &nginx, BY_DESCRIPTOR)
 }
 
-/// Traces `gnutls.c` from when it can be attached to; gives the trace, and what the server logged since.
+/// Traces `gnutls.c` after its first `before` requests. Returns the trace and the lines that nginx logged since.
 fn trace_program(nginx: &Nginx, way: &str, before: usize) -> Result<(Trace, Vec<Access>)> {
     const EACH: usize = 40;
     let requests = before + EACH;
-    let words = [&nginx.port().to_string(), &requests.to_string(), way];
-    let mut program = Program::c_with_gnutls("gnutls.c", &words)?;
+    let args = [&nginx.port().to_string(), &requests.to_string(), way];
+    let mut program = Program::c_with_gnutls("gnutls.c", &args)?;
     let earlier = nginx.wait_for_log(before)?.len();
     let tracer = Tracer::of(&[program.pid()], &[])?;
     program.begin()?;
@@ -210,7 +212,7 @@ fn assert_exchanges(trace: &Trace, log: &[Access]) -> Result<Vec<Exchange>> {
         .iter()
         .cloned()
         .partition(|exchange| exchange.text("/request/method") == Some("GET"));
-    ensure!(!gets.is_empty() && !puts.is_empty(), "it asks in both ways");
+    ensure!(!gets.is_empty() && !puts.is_empty(), "both methods are used");
     assert_bodies(&gets, 0, 6);
     assert_bodies(&puts, BODY, 0);
     Ok(exchanges)
@@ -225,36 +227,70 @@ fn assert_way(way: &str, before: usize) -> Result<()> {
 
 #[test]
 #[ignore = "needs root, BPF and uprobes: scripts/test runs it"]
-fn what_a_session_holds_back_is_counted_once() -> Result<()> {
+fn corked_data_is_counted_once() -> Result<()> {
     assert_way("corked", 0)?;
-    // The library is asked again for as long as the socket takes no more.
+    // The program repeats the flush until the socket accepts all bytes.
     assert_way("corked-again", 0)
 }
 
 #[test]
 #[ignore = "needs root, BPF and uprobes: scripts/test runs it"]
-fn calls_that_are_repeated_are_counted_once() -> Result<()> {
+fn a_flush_that_found_the_table_of_calls_full_repeats_no_request() -> Result<()> {
+    let nginx = Nginx::start()?;
+    let mut program = Program::c_with_gnutls("full_gnutls.c", &[&nginx.port().to_string()])?;
+    let tracer = Tracer::of(&[program.pid()], &["--calls", "2"])?;
+    program.begin()?;
+    program.wait_for("done")?;
+    program.finish()?;
+    let trace = tracer.stop()?;
+    let is_untracked =
+        |line: &String| line.contains("gnutls_record_uncork") && line.contains("too many calls in flight");
+    assert!(trace.stderr.iter().any(is_untracked), "{:?}", trace.stderr);
+    // The PUT and the GET are seen when they are corked. Of the flush only the second record is seen, which is the GET.
+    let exchanges = trace.exchanges()?;
+    let path = |exchange: &Exchange| exchange.text("/request/path").map(str::to_owned);
+    let paths: Vec<_> = exchanges.iter().filter_map(path).collect();
+    // The bytes of writes are unknown until the next flush that is tracked, so GET /small/4 is not seen.
+    assert_eq!(paths, ["/small/1", "/upload/2", "/small/3", "/small/5", "/small/6"]);
+    let first = exchanges.get(..3).unwrap_or_default();
+    assert!(first.iter().all(Exchange::is_whole), "{first:?}");
+    let losses = trace.lines_of("loss")?;
+    ensure!(!losses.is_empty(), "the flush is reported as a loss");
+    for loss in losses {
+        assert_eq!(
+            (loss["direction"].as_str(), loss["cause"].as_str()),
+            (Some("write"), Some("not_captured")),
+            "{loss}"
+        );
+        assert!(loss.get("bytes").is_none(), "{loss}");
+    }
+    Ok(())
+}
+
+#[test]
+#[ignore = "needs root, BPF and uprobes: scripts/test runs it"]
+fn repeated_calls_are_counted_once() -> Result<()> {
     assert_way("plain", 0)?;
     assert_way("again", 0)?;
-    // The call that is repeated has no bytes of its own.
+    // The repeated call passes no bytes.
     assert_way("null", 0)
 }
 
 #[test]
 #[ignore = "needs root, BPF and uprobes: scripts/test runs it"]
-fn a_session_that_is_joined_late_is_known_by_its_descriptor() -> Result<()> {
+fn a_session_joined_late_has_the_addresses_of_its_descriptor() -> Result<()> {
     assert_way("late", 1)
 }
 
 #[test]
 #[ignore = "needs root, BPF and uprobes: scripts/test runs it"]
-fn a_descriptor_that_is_given_as_a_pointer_is_known() -> Result<()> {
+fn a_descriptor_passed_as_a_pointer_gives_addresses() -> Result<()> {
     assert_way("pointer", 0)
 }
 
 #[test]
 #[ignore = "needs root, BPF and uprobes: scripts/test runs it"]
-fn a_session_that_sends_with_functions_of_the_program_has_no_address() -> Result<()> {
+fn a_session_with_custom_transport_functions_has_no_addresses() -> Result<()> {
     let nginx = Nginx::start()?;
     let (trace, log) = trace_program(&nginx, "own", 0)?;
     for exchange in assert_exchanges(&trace, &log)? {

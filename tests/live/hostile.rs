@@ -1,17 +1,17 @@
-//! Peers that do not keep to HTTP: tlscope goes on, prints nothing of theirs as it came, and stays small.
+//! Peers that violate HTTP: tlscope continues, prints none of their invalid data, and its memory stays bounded.
 
 use anyhow::Result;
 use support::{Trace, Tracer, program::Program, secrets::MARK};
 
-/// Far less than what the peers send, and than the limits on what decoders may hold together.
+/// The maximum memory in KiB: far less than the peers send, and than the limit of all decoders.
 const MOST_KIB: u64 = 160 * 1024;
 
-/// What became of a trace of hostile peers.
+/// The result of a trace of hostile peers.
 struct Survived {
     trace: Trace,
-    /// How many cases there were, each followed by an ordinary exchange.
+    /// The number of cases, each followed by a valid exchange.
     cases: usize,
-    /// The most memory that took.
+    /// The peak memory.
     peak_kib: u64,
 }
 
@@ -39,7 +39,7 @@ fn assert_unharmed(role: &str) -> Result<()> {
     assert_eq!((trace.code, trace.totals()?.lost_records), (Some(0), 0));
     let everything = trace.everything();
     let shown = everything.lines().find(|line| line.contains(MARK));
-    assert_eq!(shown, None, "what could not be parsed is not printed");
+    assert_eq!(shown, None, "invalid data is not printed");
     let exchanges = trace.exchanges()?;
     for number in 0..cases {
         let name = format!("ordinary-{number}");
@@ -61,7 +61,7 @@ fn assert_unharmed(role: &str) -> Result<()> {
         .stderr
         .iter()
         .any(|line| reported.iter().any(|word| line.contains(word)));
-    assert!(says_so, "stderr says what was not decoded");
+    assert!(says_so, "stderr reports what was not decoded");
     Ok(())
 }
 

@@ -1,4 +1,4 @@
-//! `tlscope inspect -p PID`, against what binutils and openssl say of the same file.
+//! `tlscope inspect -p PID`, compared with binutils and openssl on the same file.
 
 use std::{collections::HashMap, path::Path, process::Command};
 
@@ -6,7 +6,7 @@ use anyhow::{Context as _, Result};
 use serde_json::Value;
 use support::{Nginx, binary, kernel, run, schema};
 
-/// What `readelf` says of a library.
+/// The output of `readelf` for a library.
 struct Readelf {
     symbols: HashMap<String, u64>,
     /// Virtual address, offset and size of each loaded segment.
@@ -33,7 +33,7 @@ impl Readelf {
     }
 }
 
-/// Reads `12: 0000000000035470 130 FUNC GLOBAL DEFAULT 14 SSL_read@@OPENSSL_3.0.0`.
+/// Parses `12: 0000000000035470 130 FUNC GLOBAL DEFAULT 14 SSL_read@@OPENSSL_3.0.0`.
 fn symbol(line: &str) -> Option<(String, u64)> {
     let words: Vec<_> = line.split_whitespace().collect();
     let name = words.get(7)?.split('@').next()?.to_owned();
@@ -41,7 +41,7 @@ fn symbol(line: &str) -> Option<(String, u64)> {
     Some((name, u64::from_str_radix(words.get(1)?, 16).ok()?))
 }
 
-/// Reads `LOAD 0x01f000 0x000000000001f000 0x000000000001f000 0x05c4f9 0x05c4f9 R E 0x1000`.
+/// Parses `LOAD 0x01f000 0x000000000001f000 0x000000000001f000 0x05c4f9 0x05c4f9 R E 0x1000`.
 fn segment(line: &str) -> Option<[u64; 3]> {
     let mut words = line.split_whitespace();
     (words.next()? == "LOAD").then_some(())?;
@@ -54,12 +54,12 @@ fn parse_hex(word: &str) -> Option<u64> {
 }
 
 fn inspect(pid: u32, form: &str) -> Result<String> {
-    let ran = run::succeed(&mut binary::command(&["inspect", "-p", &pid.to_string(), "-o", form])?)?;
-    assert_eq!(ran.stderr, "");
-    Ok(ran.stdout)
+    let output = run::succeed(&mut binary::command(&["inspect", "-p", &pid.to_string(), "-o", form])?)?;
+    assert_eq!(output.stderr, "");
+    Ok(output.stdout)
 }
 
-/// Asks objdump whether a function calls an address.
+/// Returns whether a function calls an address, according to objdump.
 fn calls(library: &Path, caller: &str, address: u64) -> Result<bool> {
     let mut objdump = Command::new("objdump");
     objdump.args(["-d", "--no-show-raw-insn", &format!("--disassemble={caller}")]);
@@ -76,17 +76,20 @@ fn calls(library: &Path, caller: &str, address: u64) -> Result<bool> {
 
 #[test]
 #[ignore = "needs root, BPF and uprobes: scripts/test runs it"]
-fn every_function_is_where_readelf_says_it_is() -> Result<()> {
+fn function_addresses_match_readelf() -> Result<()> {
     let nginx = Nginx::start()?;
     let printed = inspect(nginx.master(), "json")?;
-    let line = schema::parse(printed.lines().next().context("a file is named")?)?;
-    let path = Path::new(line["path"].as_str().context("it has a path")?);
+    let line = schema::parse(printed.lines().next().context("no file is printed")?)?;
+    let path = Path::new(line["path"].as_str().context("the line has no path")?);
     assert!(path.ends_with("libssl.so.3"), "{line}");
     let (plan, readelf) = (&line["plan"], Readelf::of(path)?);
-    let functions = plan["functions"].as_array().context("functions are listed")?;
+    let functions = plan["functions"].as_array().context("the plan has no functions")?;
     for function in functions {
-        let name = function["name"].as_str().context("it has a name")?;
-        let address = function["address"].as_str().and_then(parse_hex).context("an address")?;
+        let name = function["name"].as_str().context("the function has no name")?;
+        let address = function["address"]
+            .as_str()
+            .and_then(parse_hex)
+            .context("the function has no address")?;
         assert_eq!(
             function["offset"].as_str().and_then(parse_hex),
             readelf.offset(address),
@@ -94,7 +97,7 @@ fn every_function_is_where_readelf_says_it_is() -> Result<()> {
         );
         match function["found"].as_str() {
             Some("its callers") => {
-                let caller = name.strip_suffix("'s callee").context("it names its caller")?;
+                let caller = name.strip_suffix("'s callee").context("the name lacks the caller")?;
                 assert!(calls(path, caller, address)?, "{caller} does not call {address:#x}");
             }
             found => {
@@ -115,7 +118,7 @@ fn every_function_is_where_readelf_says_it_is() -> Result<()> {
             "{names:?} are not found"
         );
     }
-    let build_id = plan["build_id"].as_str().context("it has a build id")?;
+    let build_id = plan["build_id"].as_str().context("the plan has no build id")?;
     assert!(
         readelf.notes.contains(&format!("Build ID: {build_id}")),
         "{build_id}: {}",
@@ -126,7 +129,7 @@ fn every_function_is_where_readelf_says_it_is() -> Result<()> {
 
 #[test]
 #[ignore = "needs root, BPF and uprobes: scripts/test runs it"]
-fn the_version_is_the_one_that_openssl_states() -> Result<()> {
+fn the_version_matches_that_of_the_openssl_command() -> Result<()> {
     let nginx = Nginx::start()?;
     let stated = run::succeed(Command::new("openssl").args(["version", "-v"]))?.stdout;
     let library = stated
@@ -142,7 +145,7 @@ fn the_version_is_the_one_that_openssl_states() -> Result<()> {
 
 #[test]
 #[ignore = "needs root, BPF and uprobes: scripts/test runs it"]
-fn a_name_stands_for_all_its_processes() -> Result<()> {
+fn inspect_by_name_covers_all_processes_of_that_name() -> Result<()> {
     let nginx = Nginx::start()?;
     let printed = run::succeed(&mut binary::command(&["inspect", "--name", "nginx", "-o", "json"])?)?.stdout;
     let lines: Vec<Value> = printed.lines().map(schema::parse).collect::<Result<_>>()?;

@@ -1,4 +1,4 @@
-//! Forced loss: what was lost is told, with its place and length, and nothing is guessed across it.
+//! Forced loss: every lost byte is reported with its position, and no exchange is paired wrongly.
 
 use std::collections::{HashMap, HashSet};
 
@@ -16,7 +16,7 @@ const DURING: usize = 10_000;
 const REQUESTS: usize = 16_000;
 const LAST: &str = "/small/last";
 
-/// Stops the tracer, as a debugger would, while requests fill its smallest rings, and lets it go on.
+/// Stops the tracer with SIGSTOP while requests fill its smallest rings, and continues it.
 fn trace_with_loss() -> Result<(Trace, Vec<Access>)> {
     let nginx = Nginx::start()?;
     let tracer = Tracer::of(&[nginx.master()], &["--ring-kib", "256"])?;
@@ -28,9 +28,9 @@ fn trace_with_loss() -> Result<(Trace, Vec<Access>)> {
     tracer.signal(libc::SIGCONT)?;
     nginx.wait_until_logged(REQUESTS)?;
     wrk.stop()?;
-    // Once a request comes through that is made last, all that was captured before it has come through.
+    // Once a later request is printed, everything captured before it is printed.
     wait::until_true("the last request", || {
-        curl::ask(&[&nginx.url(LAST)])?;
+        curl::request(&[&nginx.url(LAST)])?;
         Ok(tracer.has_printed(LAST))
     })?;
     Ok((tracer.stop()?, nginx.log()?))
@@ -38,7 +38,7 @@ fn trace_with_loss() -> Result<(Trace, Vec<Access>)> {
 
 #[test]
 #[ignore = "needs root, BPF and uprobes: scripts/test runs it"]
-fn what_was_lost_is_counted_where_it_was_lost() -> Result<()> {
+fn every_lost_byte_is_reported_with_its_position() -> Result<()> {
     let (trace, log) = trace_with_loss()?;
     let totals = trace.totals()?;
     assert!(trace.code == Some(0) && totals.lost_records > 0, "{totals:?}");
@@ -59,14 +59,14 @@ fn what_was_lost_is_counted_where_it_was_lost() -> Result<()> {
             .all(|loss| loss["cause"] == "lost" && loss["position"].is_u64()),
         "{losses:?}"
     );
-    let told: u64 = losses.iter().filter_map(|loss| loss["bytes"].as_u64()).sum();
-    assert_eq!(told, totals.lost_bytes, "every lost byte has a place");
+    let reported: u64 = losses.iter().filter_map(|loss| loss["bytes"].as_u64()).sum();
+    assert_eq!(reported, totals.lost_bytes, "every lost byte has a position");
     Ok(())
 }
 
 #[test]
 #[ignore = "needs root, BPF and uprobes: scripts/test runs it"]
-fn connections_that_were_lost_as_a_whole_are_told_while_the_trace_goes_on() -> Result<()> {
+fn wholly_lost_connections_are_reported_during_the_trace() -> Result<()> {
     const CONNECTIONS: usize = 40;
     let nginx = Nginx::start()?;
     let tracer = Tracer::of(
@@ -74,15 +74,15 @@ fn connections_that_were_lost_as_a_whole_are_told_while_the_trace_goes_on() -> R
         &["--ring-kib", "256", "--connections", "--call-bytes", "20000"],
     )?;
     tracer.signal(libc::SIGSTOP)?;
-    // Each on a connection of its own: all but the first ones find the rings full.
+    // Each request has its own connection. All but the first ones find the rings full.
     let urls = nginx.url(&format!("/large/[1-{CONNECTIONS}]"));
-    curl::ask(&["--header", "Connection: close", "--output", "/dev/null", &urls])?;
-    // One that stays open, and is silent.
+    curl::request(&["--header", "Connection: close", "--output", "/dev/null", &urls])?;
+    // One connection stays open and idle.
     let mut silent = Program::python("client.py", &[&nginx.port().to_string(), "1"])?;
     silent.begin()?;
     silent.wait_for("done")?;
     tracer.signal(libc::SIGCONT)?;
-    wait::until_true("a connection of each", || {
+    wait::until_true("a line for each connection", || {
         Ok(tracer.count_lines(r#""type":"connection""#) >= CONNECTIONS)
     })?;
     let ids = |lines: &[String]| -> HashSet<String> {
@@ -97,24 +97,24 @@ fn connections_that_were_lost_as_a_whole_are_told_while_the_trace_goes_on() -> R
         };
         lines.iter().filter_map(of).collect()
     };
-    wait::until_true("losses of most", || {
+    wait::until_true("loss lines for most connections", || {
         Ok(ids(&tracer.printed(r#""cause":"lost""#)).len() > CONNECTIONS / 2)
     })?;
     let trace = tracer.stop()?;
     let totals = trace.totals()?;
     let lost = |loss: &Value| (loss["cause"] == "lost").then(|| loss["bytes"].as_u64()).flatten();
-    let told: u64 = trace.lines_of("loss")?.iter().filter_map(lost).sum();
+    let reported: u64 = trace.lines_of("loss")?.iter().filter_map(lost).sum();
     assert!(totals.lost_bytes > 0, "{totals:?}");
-    assert_eq!(told, totals.lost_bytes, "every lost byte is told once");
+    assert_eq!(reported, totals.lost_bytes, "every lost byte is reported once");
     let open = trace.lines_of("connection")?;
     let open = open.iter().filter(|connection| connection["open"] == true).count();
-    assert!(open <= 1, "{open} connections are said to be open");
+    assert!(open <= 1, "{open} connections are marked as open");
     Ok(())
 }
 
 #[test]
 #[ignore = "needs root, BPF and uprobes: scripts/test runs it"]
-fn a_trace_that_joins_late_pairs_nothing_wrongly() -> Result<()> {
+fn a_trace_that_joins_late_pairs_no_exchange_wrongly() -> Result<()> {
     const CONNECTIONS: usize = 32;
     let nginx = Nginx::start()?;
     let wrk = Wrk::start(&nginx, Load::of(100_000_000, "/small/NUMBER"))?;
@@ -125,13 +125,13 @@ fn a_trace_that_joins_late_pairs_nothing_wrongly() -> Result<()> {
     wrk.stop()?;
     let totals = trace.totals()?;
     assert_eq!((trace.code, totals.lost_records), (Some(0), 0));
-    // Each connection may have been in the middle of an exchange at the beginning, and at the end.
+    // Each connection may have been within an exchange at the beginning, and at the end.
     assert!(totals.half <= 2 * u64::try_from(CONNECTIONS)?, "{totals:?}");
     assert_no_pair_is_wrong(&trace, &nginx.log()?).map(drop)
 }
 
-/// Asserts that each request and each response is one of the log's, once, and that pairs belong together; gives the ids
-/// of those that were seen.
+/// Asserts that each request and each response is in the log and is printed once, and that pairs match. Returns the ids
+/// of the exchanges that were seen.
 fn assert_no_pair_is_wrong(trace: &Trace, log: &[Access]) -> Result<HashSet<String>> {
     let by_id = access_log::by_id(log);
     let by_path: HashMap<_, _> = log.iter().map(|access| (access.uri.as_str(), access)).collect();
@@ -141,22 +141,25 @@ fn assert_no_pair_is_wrong(trace: &Trace, log: &[Access]) -> Result<HashSet<Stri
         .iter()
         .filter(|exchange| exchange.text("/request/path") != Some(LAST));
     for exchange in known {
-        let asked = exchange.text("/request/path").map(|path| by_path.get(path));
+        let requested = exchange.text("/request/path").map(|path| by_path.get(path));
         let answered = exchange.request_id().map(|id| by_id.get(id));
-        assert!(asked != Some(None) && answered != Some(None), "invented: {exchange:?}");
-        let (asked, answered) = (asked.flatten(), answered.flatten());
-        if let (Some(asked), Some(answered)) = (asked, answered) {
-            assert_eq!(asked, answered, "paired wrongly: {exchange:?}");
+        assert!(
+            requested != Some(None) && answered != Some(None),
+            "invented: {exchange:?}"
+        );
+        let (requested, answered) = (requested.flatten(), answered.flatten());
+        if let (Some(requested), Some(answered)) = (requested, answered) {
+            assert_eq!(requested, answered, "paired wrongly: {exchange:?}");
         }
         assert!(
-            asked.is_none_or(|access| requests.insert(access.id.clone())),
+            requested.is_none_or(|access| requests.insert(access.id.clone())),
             "asked twice: {exchange:?}"
         );
         assert!(
             answered.is_none_or(|access| responses.insert(access.id.clone())),
             "answered twice: {exchange:?}"
         );
-        seen.extend(asked.or(answered).map(|access| access.id.clone()));
+        seen.extend(requested.or(answered).map(|access| access.id.clone()));
     }
     Ok(seen)
 }

@@ -1,9 +1,9 @@
-//! The real `tlscope` on the real kernel, against real gateways and clients.
+//! Tests of `tlscope` on the real kernel, with real gateways and clients.
 //!
-//! Every test needs root and is ignored without being asked for; they share the kernel, so they run one at a time:
+//! They need root, and are ignored by default. They share the kernel, so they run one at a time:
 //! `cargo test -p e2e --test live -- --ignored --test-threads=1`.
 //!
-//! `TLSCOPE_BIN` must name a release build: an unoptimised one cannot keep up with large bodies, and loses records.
+//! `TLSCOPE_BIN` must name a release build: an unoptimised one is too slow for large bodies and loses records.
 
 #![cfg(test)]
 

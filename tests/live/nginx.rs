@@ -1,4 +1,4 @@
-//! nginx under load: its own access log says what there was to see.
+//! nginx under load, compared with its access log.
 
 use anyhow::Result;
 use support::{
@@ -30,7 +30,7 @@ fn every_request_of_two_workers_is_printed_once() -> Result<()> {
 
 #[test]
 #[ignore = "needs root, BPF and uprobes: scripts/test runs it"]
-fn the_masters_pid_stands_for_its_workers() -> Result<()> {
+fn tracing_the_master_traces_its_workers() -> Result<()> {
     let nginx = Nginx::start()?;
     assert_load_is_seen(&nginx, &[nginx.master()])
 }
@@ -51,7 +51,7 @@ fn a_tape_of_a_load_replays_every_request_once() -> Result<()> {
     assert_eq!((ended.code, ended.stdout.len()), (Some(0), 0));
     assert!(
         ended.stderr.iter().any(|line| line.contains("plaintext")),
-        "it says what a tape holds"
+        "it warns that a tape contains plaintext"
     );
     let mode = std::os::unix::fs::PermissionsExt::mode(&std::fs::metadata(&tape)?.permissions());
     assert_eq!(mode & 0o777, 0o600);

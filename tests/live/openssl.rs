@@ -1,7 +1,9 @@
-//! The many ways to call OpenSSL, each in a C program that asks nginx; its log says what was asked.
+//! Ways to call OpenSSL, by a C client of nginx, compared with the log of nginx.
 
 use anyhow::Result;
-use support::{Access, Exchange, Nginx, Trace, Tracer, library::UnknownVersion, nginx::Setup, program::Program};
+use support::{
+    Access, Exchange, Nginx, Trace, Tracer, nginx::Setup, program::Program, unknown_version::UnknownVersion,
+};
 
 use crate::claims::{
     assert_addresses_of_client, assert_bodies, assert_facts_of_client, assert_facts_of_server, assert_same_requests,
@@ -11,7 +13,7 @@ use crate::claims::{
 const HUGE: u64 = 3 * 1024 * 1024;
 const DEFAULT_CALL_BYTES: u64 = 1024 * 1024;
 
-/// What a C client did, as the tracer and as nginx saw it.
+/// The traffic of a C client, as tlscope and nginx saw it.
 struct Seen {
     trace: Trace,
     log: Vec<Access>,
@@ -29,7 +31,7 @@ fn trace_client(way: &str, requests: usize, logged: usize) -> Result<Seen> {
     Ok(Seen { trace, log, nginx })
 }
 
-/// Traces a client whose every request must be seen, with its addresses.
+/// Traces a client. Asserts that every request is printed with its addresses.
 fn assert_client_is_seen(way: &str, requests: usize, logged: usize) -> Result<Vec<Exchange>> {
     let Seen { trace, log, nginx } = trace_client(way, requests, logged)?;
     let exchanges = assert_same_requests(&trace, &log)?;
@@ -41,25 +43,25 @@ fn assert_client_is_seen(way: &str, requests: usize, logged: usize) -> Result<Ve
 
 #[test]
 #[ignore = "needs root, BPF and uprobes: scripts/test runs it"]
-fn bytes_that_were_peeked_at_count_once() -> Result<()> {
+fn peeked_bytes_are_counted_once() -> Result<()> {
     assert_client_is_seen("peek", 200, 200).map(drop)
 }
 
 #[test]
 #[ignore = "needs root, BPF and uprobes: scripts/test runs it"]
-fn the_ex_calls_are_seen() -> Result<()> {
+fn ssl_read_ex_and_ssl_write_ex_are_captured() -> Result<()> {
     assert_client_is_seen("ex", 200, 200).map(drop)
 }
 
 #[test]
 #[ignore = "needs root, BPF and uprobes: scripts/test runs it"]
-fn what_goes_through_a_bio_that_does_tls_is_seen() -> Result<()> {
+fn traffic_through_bio_f_ssl_is_captured() -> Result<()> {
     assert_client_is_seen("bio", 200, 200).map(drop)
 }
 
 #[test]
 #[ignore = "needs root, BPF and uprobes: scripts/test runs it"]
-fn a_cleared_object_is_another_connection() -> Result<()> {
+fn an_object_reused_after_ssl_clear_is_a_new_connection() -> Result<()> {
     let exchanges = assert_client_is_seen("clear", 100, 100)?;
     let connections: std::collections::BTreeSet<_> = exchanges
         .iter()
@@ -71,7 +73,7 @@ fn a_cleared_object_is_another_connection() -> Result<()> {
 
 #[test]
 #[ignore = "needs root, BPF and uprobes: scripts/test runs it"]
-fn two_threads_never_mix_their_bytes() -> Result<()> {
+fn bytes_of_two_threads_are_not_mixed() -> Result<()> {
     for exchange in assert_client_is_seen("threads", 5_000, 10_000)? {
         let thread = exchange.request_header("x-thread").unwrap_or("none");
         let path = exchange.text("/request/path").unwrap_or_default();
@@ -82,13 +84,13 @@ fn two_threads_never_mix_their_bytes() -> Result<()> {
 
 #[test]
 #[ignore = "needs root, BPF and uprobes: scripts/test runs it"]
-fn a_seccomp_filter_does_not_kill_what_is_traced() -> Result<()> {
+fn a_traced_process_with_a_seccomp_filter_survives() -> Result<()> {
     assert_client_is_seen("seccomp", 200, 200).map(drop)
 }
 
 #[test]
 #[ignore = "needs root, BPF and uprobes: scripts/test runs it"]
-fn a_jump_out_of_a_read_harms_nothing() -> Result<()> {
+fn a_longjmp_out_of_ssl_read_loses_no_exchange() -> Result<()> {
     let Seen { trace, log, .. } = trace_client("longjmp", 200, 200)?;
     let exchanges = assert_same_requests(&trace, &log)?;
     assert_facts_of_client(&exchanges, &log)?;
@@ -101,7 +103,7 @@ fn a_jump_out_of_a_read_harms_nothing() -> Result<()> {
 
 #[test]
 #[ignore = "needs root, BPF and uprobes: scripts/test runs it"]
-fn what_lies_over_the_limit_of_a_call_is_a_hole_and_not_silence() -> Result<()> {
+fn bytes_over_the_call_limit_are_reported_as_loss() -> Result<()> {
     const UPLOADS: usize = 5;
     let Seen { trace, log, .. } = trace_client("huge", 2 * UPLOADS, 2 * UPLOADS)?;
     let exchanges = trace.exchanges()?;
@@ -128,7 +130,7 @@ fn what_lies_over_the_limit_of_a_call_is_a_hole_and_not_silence() -> Result<()> 
             "{loss}"
         );
         let bytes = loss["bytes"].as_u64().unwrap_or_default();
-        // The head is in the same call as the body.
+        // The call includes the head.
         assert!(
             (HUGE - DEFAULT_CALL_BYTES..HUGE - DEFAULT_CALL_BYTES + 256).contains(&bytes),
             "{loss}"
@@ -140,7 +142,7 @@ fn what_lies_over_the_limit_of_a_call_is_a_hole_and_not_silence() -> Result<()> 
 
 #[test]
 #[ignore = "needs root, BPF and uprobes: scripts/test runs it"]
-fn pages_that_are_not_present_are_a_hole_with_an_address() -> Result<()> {
+fn bytes_on_absent_pages_are_reported_as_loss() -> Result<()> {
     let Seen { trace, log, .. } = trace_client("absent", 20, 20)?;
     let exchanges = trace.exchanges()?;
     assert_eq!(exchanges.len(), log.len());
@@ -161,7 +163,7 @@ fn pages_that_are_not_present_are_a_hole_with_an_address() -> Result<()> {
 
 #[test]
 #[ignore = "needs root, BPF and uprobes: scripts/test runs it"]
-fn an_unknown_version_tells_its_addresses_as_a_known_one_does() -> Result<()> {
+fn an_openssl_of_unknown_version_gives_addresses() -> Result<()> {
     const REQUESTS: usize = 20;
     let library = UnknownVersion::make()?;
     let nginx = Nginx::start_with(Setup {
@@ -170,7 +172,7 @@ fn an_unknown_version_tells_its_addresses_as_a_known_one_does() -> Result<()> {
     })?;
     let tracer = Tracer::of(&[nginx.master()], &[])?;
     for number in 0..REQUESTS {
-        support::curl::ask(&[&nginx.url(&format!("/small/{number}"))])?;
+        support::curl::request(&[&nginx.url(&format!("/small/{number}"))])?;
     }
     let (trace, log) = stop_after(tracer, &nginx, REQUESTS)?;
     let exchanges = assert_same_requests(&trace, &log)?;

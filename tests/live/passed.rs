@@ -1,30 +1,30 @@
-//! Bytes that pass without being captured: nothing before them is joined to anything behind them.
+//! Bytes that pass without being captured: the bytes before and after them are never joined.
 
 use anyhow::{Context as _, Result};
 use support::{Exchange, Nginx, Trace, Tracer, program::Program};
 
 /// Traces a program of `support/c` until it has done its work.
-fn trace(source: &str, program_words: &[&str], words: &[&str]) -> Result<Trace> {
-    let mut program = Program::c(source, program_words)?;
-    let tracer = Tracer::of(&[program.pid()], words)?;
+fn trace(source: &str, program_args: &[&str], args: &[&str]) -> Result<Trace> {
+    let mut program = Program::c(source, program_args)?;
+    let tracer = Tracer::of(&[program.pid()], args)?;
     program.begin()?;
     program.wait_for("done")?;
     program.finish()?;
     tracer.stop()
 }
 
-/// What a stand-in for the library did in so many rounds.
+/// Traces a program with a fake OpenSSL for this many rounds.
 fn trace_standin(way: &str, rounds: usize) -> Result<Trace> {
     trace("standin.c", &[way, &rounds.to_string()], &[])
 }
 
-/// Asserts that no line has a value that is put together of two calls with a lost one between them.
+/// Asserts that no value is joined across a lost call.
 fn assert_nothing_joined(trace: &Trace) {
     let joined: Vec<_> = trace.stdout.iter().filter(|line| line.contains("aladmin")).collect();
     assert!(joined.is_empty(), "{joined:?}");
 }
 
-/// Asserts so many losses of unknown length.
+/// Asserts the number, direction and cause of the losses, and that their length is unknown.
 fn assert_losses(trace: &Trace, direction: &str, cause: &str, count: usize) -> Result<()> {
     let losses = trace.lines_of("loss")?;
     assert_eq!(losses.len(), count, "{losses:?}");
@@ -42,10 +42,12 @@ fn path(exchange: &Exchange) -> &str {
     exchange.text("/request/path").unwrap_or("-")
 }
 
-/// The exchanges behind the one in which a call was lost are whole and right.
+/// Asserts that the exchanges after the one with the lost call are complete and right.
 fn assert_later_are_whole(exchanges: &[Exchange]) -> Result<()> {
     let first = exchanges.iter().position(|exchange| path(exchange) == "/small/3");
-    let later = exchanges.get(first.context("a third request")?..).unwrap_or_default();
+    let later = exchanges
+        .get(first.context("the third request is missing")?..)
+        .unwrap_or_default();
     assert_eq!(
         later.iter().map(path).collect::<Vec<_>>(),
         ["/small/3", "/small/4", "/small/5"]
@@ -65,7 +67,7 @@ fn assert_later_are_whole(exchanges: &[Exchange]) -> Result<()> {
 
 #[test]
 #[ignore = "needs root, BPF and uprobes: scripts/test runs it"]
-fn a_request_with_a_call_for_which_the_table_had_no_room_is_not_put_together() -> Result<()> {
+fn a_request_is_not_joined_across_a_call_that_found_the_table_full() -> Result<()> {
     let nginx = Nginx::start()?;
     let trace = trace("full.c", &[&nginx.port().to_string(), "request"], &["--calls", "1"])?;
     assert_nothing_joined(&trace);
@@ -77,7 +79,7 @@ fn a_request_with_a_call_for_which_the_table_had_no_room_is_not_put_together() -
 
 #[test]
 #[ignore = "needs root, BPF and uprobes: scripts/test runs it"]
-fn a_response_with_a_call_for_which_the_table_had_no_room_is_not_put_together() -> Result<()> {
+fn a_response_is_not_joined_across_a_call_that_found_the_table_full() -> Result<()> {
     let nginx = Nginx::start()?;
     let trace = trace("full.c", &[&nginx.port().to_string(), "response"], &["--calls", "1"])?;
     assert_losses(&trace, "read", "not_captured", 1)?;
@@ -89,7 +91,7 @@ fn a_response_with_a_call_for_which_the_table_had_no_room_is_not_put_together() 
 
 #[test]
 #[ignore = "needs root, BPF and uprobes: scripts/test runs it"]
-fn a_call_whose_count_is_unreadable_or_wrong_joins_nothing() -> Result<()> {
+fn nothing_is_joined_across_a_call_with_an_unreadable_or_wrong_count() -> Result<()> {
     for (way, cause) in [
         ("unreadable", "unreadable"),
         ("lie", "unreadable"),
@@ -113,7 +115,7 @@ fn a_call_whose_count_is_unreadable_or_wrong_joins_nothing() -> Result<()> {
 
 #[test]
 #[ignore = "needs root, BPF and uprobes: scripts/test runs it"]
-fn what_the_kernel_sends_from_files_is_the_body_and_every_exchange_is_whole() -> Result<()> {
+fn bodies_sent_by_ssl_sendfile_are_counted_and_exchanges_are_complete() -> Result<()> {
     const ROUNDS: usize = 1000;
     let trace = trace_standin("sendfile", ROUNDS)?;
     let exchanges = trace.exchanges()?;
@@ -135,7 +137,7 @@ fn what_the_kernel_sends_from_files_is_the_body_and_every_exchange_is_whole() ->
 
 #[test]
 #[ignore = "needs root, BPF and uprobes: scripts/test runs it"]
-fn early_data_counts_once_whether_the_server_takes_it_or_not() -> Result<()> {
+fn early_data_is_counted_once_whether_accepted_or_rejected() -> Result<()> {
     for (side, fate) in [
         ("client", "taken"),
         ("client", "refused"),

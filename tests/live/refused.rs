@@ -1,14 +1,14 @@
-//! Requests that are refused, before their content has come or because they are not well-formed.
+//! Requests that servers reject: before their content is sent, or because they are not well-formed.
 
 use anyhow::Result;
 use support::{Exchange, Nginx, Tracer, curl, program::Program};
 
-/// What was sent as content, which is printed nowhere.
+/// The content, which must not be printed.
 const CONTENT: &str = "SecretSecretSecret";
 
 #[test]
 #[ignore = "needs root, BPF and uprobes: scripts/test runs it"]
-fn a_client_that_is_refused_before_its_content_goes_on_with_the_next_request() -> Result<()> {
+fn the_requests_after_a_rejected_expect_are_decoded() -> Result<()> {
     let mut server = Program::python("refusing.py", &[])?;
     let tracer = Tracer::of(&[server.pid()], &[])?;
     server.begin()?;
@@ -18,7 +18,7 @@ fn a_client_that_is_refused_before_its_content_goes_on_with_the_next_request() -
     std::fs::write(file.path(), &content)?;
     let data = format!("@{}", file.path().display());
     let (first, second) = (format!("{url}/first"), format!("{url}/second"));
-    curl::ask(&[
+    curl::request(&[
         "--data-binary",
         &data,
         &first,
@@ -32,7 +32,7 @@ fn a_client_that_is_refused_before_its_content_goes_on_with_the_next_request() -
     tracer.wait_for_lines(3)?;
     let trace = tracer.stop()?;
     server.finish()?;
-    let said = |exchange: &Exchange| {
+    let summary = |exchange: &Exchange| {
         let text = |pointer| exchange.text(pointer).unwrap_or("none").to_owned();
         let number = |pointer| exchange.number(pointer);
         (
@@ -42,7 +42,7 @@ fn a_client_that_is_refused_before_its_content_goes_on_with_the_next_request() -
             number("/request/body_bytes"),
         )
     };
-    let exchanges: Vec<_> = trace.exchanges()?.iter().map(said).collect();
+    let exchanges: Vec<_> = trace.exchanges()?.iter().map(summary).collect();
     let sent = |method: &str, path: &str, status, bytes| (method.into(), path.into(), Some(status), Some(bytes));
     let expected = [
         sent("POST", "/first", 417, 0),
@@ -54,7 +54,7 @@ fn a_client_that_is_refused_before_its_content_goes_on_with_the_next_request() -
     Ok(())
 }
 
-/// What is sent, and what is to be said of it: method, path, and in what it is not well-formed.
+/// A request, and the expected method, path and `malformed` of its exchange.
 type Case = (
     &'static str,
     Option<&'static str>,
@@ -67,7 +67,7 @@ const FIELD: Option<&str> = Some("field");
 const GET: Option<&str> = Some("GET");
 const PATH: Option<&str> = Some("/small/a");
 
-/// Requests that nginx refuses; what is out of grammar in them is, or is followed by, the word that may not be printed.
+/// Requests that nginx rejects. The invalid part of each is, or is followed by, a word that must not be printed.
 const CASES: [Case; 40] = [
     ("GET /small/a Secret HTTP/1.1\r\nHost: a\r\n\r\n", GET, None, LINE),
     ("GET /small/a\tSecret HTTP/1.1\r\nHost: a\r\n\r\n", GET, None, LINE),
@@ -163,12 +163,12 @@ const CASES: [Case; 40] = [
 
 #[test]
 #[ignore = "needs root, BPF and uprobes: scripts/test runs it"]
-fn what_nginx_refuses_is_shown_as_far_as_it_is_well_formed() -> Result<()> {
+fn the_well_formed_part_of_a_request_that_nginx_rejects_is_printed() -> Result<()> {
     let nginx = Nginx::start()?;
     let mut client = Program::python("raw.py", &[&nginx.port().to_string()])?;
     let tracer = Tracer::of(&[nginx.master()], &[])?;
     for (sent, ..) in CASES {
-        client.tell(&serde_json::to_string(&[sent.replace("LONG", &"Secret".repeat(5000))])?)?;
+        client.send_line(&serde_json::to_string(&[sent.replace("LONG", &"Secret".repeat(5000))])?)?;
     }
     client.wait_for_count("answered", CASES.len())?;
     tracer.wait_for_lines(CASES.len())?;
@@ -178,19 +178,16 @@ fn what_nginx_refuses_is_shown_as_far_as_it_is_well_formed() -> Result<()> {
     let answers = client.finish()?;
     let answers = answers.iter().filter_map(|line| line.strip_prefix("answered "));
     for ((exchange, (sent, method, path, malformed)), answer) in exchanges.iter().zip(CASES).zip(answers) {
-        let said = [
+        let summary = [
             exchange.text("/request/method"),
             exchange.text("/request/path"),
             exchange.text("/request/malformed"),
         ];
-        assert_eq!(said, [method, path, malformed], "{sent:?}: {exchange:?}");
+        assert_eq!(summary, [method, path, malformed], "{sent:?}: {exchange:?}");
         let status = exchange.number("/response/status").map(|status| status.to_string());
         assert_eq!(status.as_deref(), Some(answer), "{sent:?}: {exchange:?}");
         assert!(answer.starts_with(['4', '5']), "{sent:?} is answered {answer}");
     }
-    assert!(
-        !trace.everything().contains("Secret"),
-        "what is no part of a head is not printed"
-    );
+    assert!(!trace.everything().contains("Secret"), "invalid parts are not printed");
     Ok(())
 }

@@ -1,4 +1,4 @@
-//! Secrets, planted wherever a head has room for one, and searched for in all that tlscope says.
+//! Plants secrets in every part of a head, and searches all output of tlscope for them.
 
 use std::collections::BTreeSet;
 
@@ -6,19 +6,19 @@ use anyhow::Result;
 use support::{
     Nginx, Trace, Tracer, curl,
     nginx::Setup,
-    secrets::{LOCATIONS, QUERY, REQUEST_FIELDS, leak},
+    secrets::{LOCATIONS, QUERY, REQUEST_FIELDS, find_secret},
 };
 
-/// Sends four requests full of secrets through nginx while `tlscope trace` runs with `words`.
-fn trace_secrets(words: &[&str]) -> Result<Trace> {
+/// Sends four requests with secrets to nginx while `tlscope trace` runs with `args`.
+fn trace_secrets(args: &[&str]) -> Result<Trace> {
     let nginx = Nginx::start_with(Setup {
         locations: LOCATIONS,
         ..Setup::default()
     })?;
-    let tracer = Tracer::of(&[nginx.master()], &[words, &["-n", "4"]].concat())?;
+    let tracer = Tracer::of(&[nginx.master()], &[args, &["-n", "4"]].concat())?;
     let fields: Vec<_> = REQUEST_FIELDS.iter().flat_map(|field| ["--header", field]).collect();
     for path in ["/small/x", "/login", "/denied"] {
-        curl::ask(
+        curl::request(
             &[
                 &fields[..],
                 &["--data", "in=pLantedBody", &nginx.url(&format!("{path}?{QUERY}"))],
@@ -27,7 +27,7 @@ fn trace_secrets(words: &[&str]) -> Result<Trace> {
         )?;
     }
     let absolute = format!("https://user:pLanted51@localhost/small/x?{QUERY}");
-    curl::ask(&["--request-target", &absolute, &nginx.url("/")])?;
+    curl::request(&["--request-target", &absolute, &nginx.url("/")])?;
     let trace = tracer.finish()?;
     assert_eq!((trace.code, trace.totals()?.exchanges), (Some(0), 4));
     Ok(trace)
@@ -35,7 +35,7 @@ fn trace_secrets(words: &[&str]) -> Result<Trace> {
 
 #[test]
 #[ignore = "needs root, BPF and uprobes: scripts/test runs it"]
-fn no_form_of_output_shows_a_secret() -> Result<()> {
+fn no_output_format_shows_a_secret() -> Result<()> {
     for form in ["json", "text", "har"] {
         let trace = trace_secrets(&["-o", form])?;
         let everything = trace.everything();
@@ -43,16 +43,16 @@ fn no_form_of_output_shows_a_secret() -> Result<()> {
             everything.contains("[redacted]") && everything.contains("page=2"),
             "{form}: {everything}"
         );
-        assert_eq!(leak(&everything), None, "{form}");
+        assert_eq!(find_secret(&everything), None, "{form}");
     }
     Ok(())
 }
 
 #[test]
 #[ignore = "needs root, BPF and uprobes: scripts/test runs it"]
-fn fingerprints_show_which_credentials_are_equal_and_nothing_else() -> Result<()> {
+fn fingerprints_reveal_only_which_credentials_are_equal() -> Result<()> {
     let trace = trace_secrets(&["--fingerprint"])?;
-    assert_eq!(leak(&trace.everything()), None);
+    assert_eq!(find_secret(&trace.everything()), None);
     let exchanges = trace.exchanges()?;
     let keys: BTreeSet<_> = exchanges
         .iter()
@@ -72,20 +72,20 @@ fn fingerprints_show_which_credentials_are_equal_and_nothing_else() -> Result<()
 
 #[test]
 #[ignore = "needs root, BPF and uprobes: scripts/test runs it"]
-fn more_can_be_masked_by_name_and_by_pattern() -> Result<()> {
+fn names_and_patterns_are_masked_in_addition() -> Result<()> {
     let trace = trace_secrets(&["--redact", "User-Agent", "--redact-pattern", "page=[0-9]"])?;
     let everything = trace.everything();
     assert!(
         !everything.contains("curl/") && !everything.contains("page=2"),
         "{everything}"
     );
-    assert_eq!(leak(&everything), None);
+    assert_eq!(find_secret(&everything), None);
     Ok(())
 }
 
 #[test]
 #[ignore = "needs root, BPF and uprobes: scripts/test runs it"]
-fn secrets_are_shown_only_when_asked_for_and_never_a_body() -> Result<()> {
+fn show_secrets_prints_secrets_but_no_body() -> Result<()> {
     let trace = trace_secrets(&["--show-secrets"])?;
     let everything = trace.everything();
     for number in (1..=9).chain(10..=17).chain(21..=28).chain(31..=39) {
@@ -97,7 +97,7 @@ fn secrets_are_shown_only_when_asked_for_and_never_a_body() -> Result<()> {
     assert!(!everything.contains("pLantedBody") && !everything.contains("pLanted40"));
     assert!(
         trace.stderr.iter().any(|line| line.contains("--show-secrets")),
-        "stderr says that secrets are shown"
+        "stderr has a warning"
     );
     Ok(())
 }

@@ -1,4 +1,4 @@
-//! A reader of the output that stalls: it costs lines, and nothing else.
+//! A stalled reader of stdout, which loses lines and has no other effect.
 
 use std::{
     io,
@@ -14,18 +14,17 @@ use support::{
     wrk::{Load, Wrk},
 };
 
-/// More than the output holds while nobody reads.
+/// More requests than the output buffer has room for.
 const REQUESTS: usize = 40_000;
 
-/// How long the end may take, but for the kernel's taking the probes away: that is some twenty times a grace period, which
-/// is long where every CPU is busy, and the last of it happens while the process ends.
+/// The maximum duration of the end, without the removal of the probes. The kernel takes some twenty RCU grace periods
+/// for that, which are long if every CPU is busy, and the last of them pass while the process exits.
 const SOON: Duration = Duration::from_secs(2);
 
-/// How long what is buffered has at the end.
+/// The time for printing buffered lines at the end.
 const GRACE: Duration = Duration::from_secs(1);
 
-/// How long the end of the process takes beside the same load when the output is read: as long as the kernel takes to take
-/// the probes away.
+/// Measures the end of a trace under the same load without a stall, which is the time for removing the probes.
 fn usual_end(nginx: &Nginx) -> Result<Duration> {
     let tracer = Tracer::of(&[nginx.master()], &[])?;
     let began = Instant::now();
@@ -34,7 +33,7 @@ fn usual_end(nginx: &Nginx) -> Result<Duration> {
     Ok(began.elapsed())
 }
 
-/// Waits for the last words of a tracer that is to end, and for its end.
+/// Waits for the totals of a tracer that was interrupted, and for its end.
 fn finish_soon(tracer: Tracer, began: Instant) -> Result<Trace> {
     tracer.wait_for_message(&["exchanges="])?;
     let took = began.elapsed();
@@ -44,37 +43,40 @@ fn finish_soon(tracer: Tracer, began: Instant) -> Result<Trace> {
     Ok(trace)
 }
 
-/// The number at the end of the message that begins with these words.
-fn said(trace: &Trace, words: &str) -> Option<u64> {
-    let message = trace.stderr.iter().find(|line| line.contains(words))?;
+/// Returns the number at the end of the message that contains `text`.
+fn number_in_message(trace: &Trace, text: &str) -> Option<u64> {
+    let message = trace.stderr.iter().find(|line| line.contains(text))?;
     message.rsplit(' ').next()?.parse().ok()
 }
 
 #[test]
 #[ignore = "needs root, BPF and uprobes: scripts/test runs it"]
-fn a_stalled_reader_under_load_keeps_nobody_from_ending() -> Result<()> {
+fn a_stalled_reader_under_load_does_not_delay_the_end() -> Result<()> {
     let nginx = Nginx::start()?;
     let (reader, writer) = io::pipe()?;
     let tracer = Tracer::printing_to(writer, &[nginx.master()], &[])?;
-    let held = tracer.holdings()?;
+    let objects = tracer.bpf_objects()?;
     let wrk = Wrk::start(&nginx, Load::of(100_000_000, "/small/NUMBER"))?;
     tracer.wait_for_message(&["has stalled"])?;
     let began = Instant::now();
     tracer.signal(libc::SIGINT)?;
     let trace = finish_soon(tracer, began)?;
-    let (dropped, unwritten) = (said(&trace, "lines dropped"), said(&trace, "lines not written"));
+    let (dropped, unwritten) = (
+        number_in_message(&trace, "lines dropped"),
+        number_in_message(&trace, "lines not written"),
+    );
     assert!(dropped > Some(0) && unwritten > Some(0), "{dropped:?} {unwritten:?}");
-    assert_eq!(trace.totals()?.lost_records, 0, "draining went on");
-    held.wait_until_gone()?;
+    assert_eq!(trace.totals()?.lost_records, 0, "the rings were drained");
+    objects.wait_until_gone()?;
     nginx.wait_until_logged(nginx.log()?.len() + 1_000)?;
     wrk.stop()?;
     drop(reader);
-    curl::ask(&["--fail", &nginx.url("/small/afterwards")]).map(drop)
+    curl::request(&["--fail", &nginx.url("/small/afterwards")]).map(drop)
 }
 
 #[test]
 #[ignore = "needs root, BPF and uprobes: scripts/test runs it"]
-fn a_stalled_reader_keeps_no_duration_from_ending_and_a_second_signal_ends_at_once() -> Result<()> {
+fn a_stalled_reader_does_not_delay_the_end_of_a_duration_or_a_signal() -> Result<()> {
     let nginx = Nginx::start()?;
     let (reader, writer) = io::pipe()?;
     let wrk = Wrk::start(&nginx, Load::of(100_000_000, "/small/NUMBER"))?;
@@ -88,15 +90,15 @@ fn a_stalled_reader_keeps_no_duration_from_ending_and_a_second_signal_ends_at_on
         trace.code == Some(0) && took < allowed,
         "{took:?}, without a stall {usual:?}"
     );
-    // With a count, lines are waited for: until a signal.
+    // With -n, tlscope waits for the reader until a signal.
     let tracer = Tracer::printing_to(writer, &[nginx.master()], &["-n", "5000"])?;
-    let held = tracer.holdings()?;
+    let objects = tracer.bpf_objects()?;
     nginx.wait_until_logged(nginx.log()?.len() + 10_000)?;
-    tracer.wait_until_detached(&held)?;
+    tracer.wait_until_detached(&objects)?;
     let began = Instant::now();
     let trace = tracer.stop()?;
     assert!(trace.code == Some(0) && began.elapsed() < SOON, "{:?}", began.elapsed());
-    held.wait_until_gone()?;
+    objects.wait_until_gone()?;
     wrk.stop()?;
     drop(reader);
     Ok(())
@@ -104,7 +106,7 @@ fn a_stalled_reader_keeps_no_duration_from_ending_and_a_second_signal_ends_at_on
 
 #[test]
 #[ignore = "needs root, BPF and uprobes: scripts/test runs it"]
-fn a_reader_that_comes_back_gets_whole_lines_and_the_number_of_those_that_are_missing() -> Result<()> {
+fn a_reader_that_resumes_gets_whole_lines_and_the_number_of_dropped_ones() -> Result<()> {
     let nginx = Nginx::start()?;
     let (reader, writer) = io::pipe()?;
     let tracer = Tracer::printing_to(writer, &[nginx.master()], &[])?;
@@ -112,18 +114,18 @@ fn a_reader_that_comes_back_gets_whole_lines_and_the_number_of_those_that_are_mi
     nginx.wait_until_logged(REQUESTS)?;
     wrk.stop()?;
     tracer.wait_for_message(&["has stalled"])?;
-    // From now on it reads. A request that is made once there is room again is printed.
+    // Starts to read. Once the buffer has room, a new request is printed.
     let lines = Lines::read(reader);
-    let mut asked = 0;
+    let mut requested = 0;
     wait::until_true("a request that is printed", || {
-        curl::ask(&[&nginx.url("/small/last")])?;
-        asked += 1;
+        curl::request(&[&nginx.url("/small/last")])?;
+        requested += 1;
         Ok(lines.any(|line| line.contains("/small/last")))
     })?;
     let trace = tracer.stop()?;
     let (mut exchanges, mut dropped) = (0, 0);
     for line in lines.finish() {
-        let line: Value = serde_json::from_str(&line).with_context(|| format!("no whole line: {line}"))?;
+        let line: Value = serde_json::from_str(&line).with_context(|| format!("not a whole line: {line}"))?;
         exchanges += u64::from(line["type"] == "exchange");
         if line["type"] == "health" {
             assert_eq!(line["subject"], "output");
@@ -132,8 +134,8 @@ fn a_reader_that_comes_back_gets_whole_lines_and_the_number_of_those_that_are_mi
     }
     let totals = trace.totals()?;
     assert_eq!((exchanges, totals.lost_records), (totals.exchanges, 0));
-    assert_eq!(exchanges + dropped, u64::try_from(REQUESTS + asked)?);
-    assert_eq!(said(&trace, "lines dropped"), Some(dropped));
+    assert_eq!(exchanges + dropped, u64::try_from(REQUESTS + requested)?);
+    assert_eq!(number_in_message(&trace, "lines dropped"), Some(dropped));
     assert!(dropped > 0);
     Ok(())
 }

@@ -1,9 +1,9 @@
-//! Requests that are not what most clients send, and that gateways serve all the same.
+//! Unusual requests that gateways serve.
 
 use anyhow::Result;
 use support::{Exchange, Haproxy, Nginx, Tracer, program::Program};
 
-/// What was sent as `path`, on how many connections, with the first requests of each.
+/// Unusual methods.
 const METHODS: [&str; 8] = [
     "RPC_IN_DATA",
     "CCM_POST",
@@ -20,13 +20,13 @@ fn method_and_path(exchange: &Exchange) -> (String, String) {
     (text("/request/method"), text("/request/path"))
 }
 
-/// Sends lists of requests, each list on a connection of its own, and gives the exchanges of the server.
+/// Sends each list of requests on a new connection. Returns the exchanges of the server.
 fn exchanges_of(pid: u32, port: u16, connections: &[Vec<String>]) -> Result<Vec<Exchange>> {
     let port = port.to_string();
     let mut client = Program::python("raw.py", &[&port])?;
     let tracer = Tracer::of(&[pid], &["--side", "server"])?;
     for requests in connections {
-        client.tell(&serde_json::to_string(requests)?)?;
+        client.send_line(&serde_json::to_string(requests)?)?;
     }
     let count = connections.iter().map(Vec::len).sum();
     client.wait_for_count("answered", count)?;
@@ -38,7 +38,7 @@ fn exchanges_of(pid: u32, port: u16, connections: &[Vec<String>]) -> Result<Vec<
 
 #[test]
 #[ignore = "needs root, BPF and uprobes: scripts/test runs it"]
-fn any_method_is_read_as_the_first_of_a_connection_and_behind_it() -> Result<()> {
+fn unusual_methods_and_the_requests_after_them_are_decoded() -> Result<()> {
     let nginx = Nginx::start()?;
     let haproxy = Haproxy::start(nginx.port(), 1)?;
     let request = |method: &str, path: &str| format!("{method} {path} HTTP/1.1\r\nHost: a\r\n\r\n");
@@ -60,7 +60,7 @@ fn any_method_is_read_as_the_first_of_a_connection_and_behind_it() -> Result<()>
 
 #[test]
 #[ignore = "needs root, BPF and uprobes: scripts/test runs it"]
-fn what_nginx_serves_out_of_grammar_is_read_but_for_what_is_out_of_grammar() -> Result<()> {
+fn only_the_invalid_part_of_a_request_that_nginx_serves_is_left_out() -> Result<()> {
     let nginx = Nginx::start()?;
     let second = || "GET /small/second HTTP/1.1\r\nHost: a\r\n\r\n".to_owned();
     let odd = [
@@ -76,8 +76,8 @@ fn what_nginx_serves_out_of_grammar_is_read_but_for_what_is_out_of_grammar() -> 
     let connections: Vec<_> = odd.iter().map(|first| vec![(*first).to_owned(), second()]).collect();
     let exchanges = exchanges_of(nginx.master(), nginx.port(), &connections)?;
     for (exchange, odd) in exchanges.iter().step_by(2).zip(odd) {
-        let said = (exchange.text("/request/path"), exchange.number("/response/status"));
-        assert_eq!(said, (Some("/small/first"), Some(200)), "{odd:?}: {exchange:?}");
+        let seen = (exchange.text("/request/path"), exchange.number("/response/status"));
+        assert_eq!(seen, (Some("/small/first"), Some(200)), "{odd:?}: {exchange:?}");
         assert_eq!(exchange.request_header("host"), Some("a"), "{odd:?}: {exchange:?}");
         let bad_field = odd.contains("Secret");
         assert_eq!(exchange.request_header("x"), bad_field.then_some("y"), "{odd:?}");
@@ -92,7 +92,7 @@ fn what_nginx_serves_out_of_grammar_is_read_but_for_what_is_out_of_grammar() -> 
 
 #[test]
 #[ignore = "needs root, BPF and uprobes: scripts/test runs it"]
-fn a_header_of_the_proxy_protocol_inside_of_tls_is_stepped_over_and_told() -> Result<()> {
+fn a_proxy_protocol_header_inside_tls_is_skipped_and_its_addresses_are_printed() -> Result<()> {
     let mut server = Program::python("proxied.py", &[])?;
     server.begin()?;
     let port = server.wait_for("port ")?.parse()?;

@@ -1,4 +1,4 @@
-//! Containers by their id, which is in the name of a control group.
+//! Containers by their id, which is in the name of a cgroup.
 
 use anyhow::{Context as _, Result, ensure};
 use support::{Nginx, Tracer, binary, cgroup::Container, curl, nginx::Setup, run};
@@ -7,19 +7,19 @@ use crate::claims::{assert_facts_of_server, assert_same_requests};
 
 const REQUESTS: usize = 20;
 
-/// What `docker ps` shows of an id.
+/// The number of digits of an id that `docker ps` prints.
 const SHORT: usize = 12;
 
 fn start_in(container: &Container) -> Result<Nginx> {
     Nginx::start_with(Setup {
-        within: &container.within()?,
+        exec_prefix: &container.exec_prefix()?,
         workers: Some(1),
         ..Setup::default()
     })
 }
 
-fn ask(nginx: &Nginx) -> Result<()> {
-    curl::ask(&[&nginx.url(&format!("/small/[1-{REQUESTS}]"))])?;
+fn send_requests(nginx: &Nginx) -> Result<()> {
+    curl::request(&[&nginx.url(&format!("/small/[1-{REQUESTS}]"))])?;
     nginx.wait_until_logged(REQUESTS)
 }
 
@@ -28,17 +28,17 @@ fn wait_until_attached(tracer: &Tracer, nginx: &Nginx) -> Result<()> {
 }
 
 fn short(container: &Container) -> Result<&str> {
-    container.id().get(..SHORT).context("an id is longer")
+    container.id().get(..SHORT).context("the id is too short")
 }
 
 pub(crate) fn now_and_later() -> Result<()> {
     let container = Container::make()?;
     let (now, other) = (start_in(&container)?, Nginx::start()?);
     let tracer = Tracer::ready(&["trace", "--container", short(&container)?])?;
-    // The library is probed already: nothing of it is missed.
+    // The library is already probed, so no request is missed.
     let later = start_in(&container)?;
     for nginx in [&other, &now, &later] {
-        ask(nginx)?;
+        send_requests(nginx)?;
     }
     tracer.wait_for_lines(2 * REQUESTS)?;
     let trace = tracer.stop()?;
@@ -51,7 +51,7 @@ pub(crate) fn waited_for() -> Result<()> {
     let tracer = Tracer::ready(&["trace", "--container", container.id(), "--wait"])?;
     let nginx = start_in(&container)?;
     wait_until_attached(&tracer, &nginx)?;
-    ask(&nginx)?;
+    send_requests(&nginx)?;
     tracer.wait_for_lines(REQUESTS)?;
     let trace = tracer.stop()?;
     let exchanges = assert_same_requests(&trace, &nginx.log()?)?;
@@ -62,10 +62,10 @@ pub(crate) fn refused() -> Result<()> {
     let container = Container::make()?;
     let id = container.id().to_owned();
     drop(container);
-    let ran = run::run(&mut binary::command(&["trace", "--container", &id])?)?;
+    let output = run::run(&mut binary::command(&["trace", "--container", &id])?)?;
     ensure!(
-        (ran.code, ran.stdout.as_str(), ran.complaints()) == (Some(1), "", 1) && ran.stderr.contains(&id),
-        "{ran:?}"
+        (output.code, output.stdout.as_str(), output.stderr_lines()) == (Some(1), "", 1) && output.stderr.contains(&id),
+        "{output:?}"
     );
     Ok(())
 }

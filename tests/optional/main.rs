@@ -1,13 +1,13 @@
-//! Live tests of what not every kernel offers: where it does not, they are ignored, and say so.
+//! Live tests of features that some kernels lack. On such a kernel they are ignored with the reason.
 //!
-//! As those of `live`, they need root, run one at a time, and only if asked for:
+//! Like the tests of `live` they need root, are ignored by default, and run one at a time:
 //! `cargo test -p e2e --test optional -- --ignored --test-threads=1`.
 
 use std::process::ExitCode;
 
 use anyhow::Result;
 use libtest_mimic::{Arguments, Completion, Failed, Trial};
-use support::{cgroup::Container, folder::Overlay};
+use support::{cgroup::Container, libraries::Overlay};
 
 #[path = "../live/claims.rs"]
 #[expect(dead_code, reason = "the live tests use all of it")]
@@ -27,17 +27,17 @@ fn main() -> ExitCode {
                 overlay::library_is_traced,
             ),
             trial(
-                "a_container_stands_for_its_processes_now_and_later",
+                "a_container_selects_current_and_later_processes",
                 container_reason,
                 container::now_and_later,
             ),
             trial(
-                "a_container_that_comes_later_is_waited_for_if_asked_to",
+                "wait_waits_for_the_first_process_of_a_container",
                 container_reason,
                 container::waited_for,
             ),
             trial(
-                "a_container_that_does_not_exist_is_refused_with_its_id",
+                "a_missing_container_is_refused_with_its_id",
                 container_reason,
                 container::refused,
             ),
@@ -46,7 +46,7 @@ fn main() -> ExitCode {
     .exit_code()
 }
 
-/// A test that is ignored without being asked for, and where there is a reason why it cannot run.
+/// Makes a test that is ignored by default, and if `reason` returns why it cannot run.
 fn trial(name: &str, reason: fn() -> Result<Option<&'static str>>, test: fn() -> Result<()>) -> Trial {
     let run = move || {
         let failed = |error: anyhow::Error| Failed::from(format!("{error:#}"));
@@ -63,7 +63,5 @@ fn overlay_reason() -> Result<Option<&'static str>> {
 }
 
 fn container_reason() -> Result<Option<&'static str>> {
-    Ok(Container::root()?
-        .is_none()
-        .then_some("no control groups of the second version are mounted"))
+    Ok(Container::root()?.is_none().then_some("cgroup2 is not mounted"))
 }

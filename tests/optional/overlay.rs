@@ -1,9 +1,9 @@
-//! Overlay file systems, where the inode that is mapped is not the one that its path shows.
+//! Overlay file systems, where the mapped inode is not the inode of the path.
 
 use anyhow::Result;
 use support::{
     Nginx, Tracer,
-    folder::{Libraries, Overlay},
+    libraries::{Libraries, Overlay},
     program::Program,
 };
 
@@ -15,8 +15,8 @@ pub(crate) fn library_is_traced() -> Result<()> {
     let nginx = Nginx::start()?;
     let libraries = Libraries::copy()?;
     let overlay = Overlay::over(libraries.path())?;
-    let words = [nginx.port().to_string(), REQUESTS.to_string()];
-    let mut python = Program::python_with(&overlay.path(), "client.py", &words.each_ref().map(String::as_str))?;
+    let args = [nginx.port().to_string(), REQUESTS.to_string()];
+    let mut python = Program::python_with(&overlay.path(), "client.py", &args.each_ref().map(String::as_str))?;
     let tracer = Tracer::of(&[python.pid()], &[])?;
     python.begin()?;
     let (trace, log) = stop_after(tracer, &nginx, REQUESTS)?;

@@ -1,4 +1,4 @@
-//! What a tape tells of connections: whose they are, where they go, and how they end.
+//! Connections of a tape: their process, addresses and end.
 
 use std::collections::BTreeSet;
 
@@ -7,19 +7,19 @@ use serde_json::Value;
 use tracer_ebpf::{AddressSource, Change, SocketEnd};
 
 use crate::{
-    made::{Made, OWN_NETNS},
+    tape_builder::{OWN_NETNS, TapeBuilder},
     tapes::{all, nginx, replay, trace},
 };
 
-/// One whole connection.
-fn whole() -> Result<Made> {
-    let mut made = Made::new();
-    made.facts(1, AddressSource::BIO, OWN_NETNS)?
+/// Makes a tape of one complete connection.
+fn whole() -> Result<TapeBuilder> {
+    let mut tape = TapeBuilder::new();
+    tape.facts(1, AddressSource::BIO, OWN_NETNS)?
         .tls(1, b"shop.example")?
         .exchange(1)?
         .end(1)
         .socket(1, SocketEnd::FIN_REMOTE);
-    Ok(made)
+    Ok(tape)
 }
 
 #[test]
@@ -39,44 +39,44 @@ fn a_connection_is_one_line_after_its_exchanges() -> Result<()> {
 }
 
 #[test]
-fn connections_are_told_only_when_asked_for_and_not_among_filtered_exchanges() -> Result<()> {
-    let made = whole()?;
-    for (words, connections) in [
+fn connections_are_printed_only_with_the_option_and_without_filters() -> Result<()> {
+    let tape = whole()?;
+    for (args, connections) in [
         (&[][..], 0),
         (&["--connections"], 1),
         (&["--connections", "-n", "1"], 1),
         (&["--connections", "--method", "GET"], 0),
     ] {
-        let trace = made.replay(words)?;
-        assert_eq!(trace.lines_of("connection")?.len(), connections, "{words:?}");
-        assert_eq!(trace.totals()?.exchanges, 1, "{words:?}");
+        let trace = tape.replay(args)?;
+        assert_eq!(trace.lines_of("connection")?.len(), connections, "{args:?}");
+        assert_eq!(trace.totals()?.exchanges, 1, "{args:?}");
     }
     Ok(())
 }
 
 #[test]
 fn text_has_a_note_of_each_connection_and_an_archive_has_none() -> Result<()> {
-    let made = whole()?;
-    let text = made.print(&["--connections", "-o", "text"])?;
+    let tape = whole()?;
+    let text = tape.print(&["--connections", "-o", "text"])?;
     let notes = text.lines().filter(|line| line.contains("closed: fin by remote"));
     assert_eq!(notes.count(), 1, "{text}");
     let archive = ["-o", "har"];
     assert_eq!(
-        made.print(&archive)?,
-        made.print(&[&archive[..], &["--connections"]].concat())?
+        tape.print(&archive)?,
+        tape.print(&[&archive[..], &["--connections"]].concat())?
     );
     Ok(())
 }
 
 #[test]
 fn a_secret_in_a_server_name_is_masked() -> Result<()> {
-    let mut made = Made::new();
-    made.facts(1, AddressSource::BIO, 0)?
+    let mut tape = TapeBuilder::new();
+    tape.facts(1, AddressSource::BIO, 0)?
         .tls(1, b"user:pLanted01@shop.example")?
         .exchange(1)?
         .end(1);
     for form in ["json", "text", "har"] {
-        let printed = made.print(&["--connections", "-o", form])?;
+        let printed = tape.print(&["--connections", "-o", form])?;
         assert!(!printed.contains("pLanted"), "{printed}");
         assert_eq!(printed.contains("[redacted]@shop.example"), form != "har", "{printed}");
     }
@@ -84,16 +84,16 @@ fn a_secret_in_a_server_name_is_masked() -> Result<()> {
 }
 
 #[test]
-fn every_connection_of_a_recorded_tape_is_told_with_its_exchanges() -> Result<()> {
+fn every_connection_of_a_recorded_tape_is_printed_with_its_exchanges() -> Result<()> {
     for tape in all()? {
         let trace = trace(&tape, &["--connections"])?;
         let exchanges = trace.exchanges()?;
         let named: BTreeSet<_> = exchanges.iter().filter_map(|one| one.text("/connection/id")).collect();
         let connections = trace.lines_of("connection")?;
-        let told: BTreeSet<_> = connections.iter().filter_map(|one| one["id"].as_str()).collect();
+        let printed: BTreeSet<_> = connections.iter().filter_map(|one| one["id"].as_str()).collect();
         assert_eq!(
             (named, connections.len()),
-            (told.clone(), told.len()),
+            (printed.clone(), printed.len()),
             "{}",
             tape.display()
         );
@@ -106,7 +106,7 @@ fn every_connection_of_a_recorded_tape_is_told_with_its_exchanges() -> Result<()
 }
 
 #[test]
-fn connections_change_nothing_of_the_other_lines() -> Result<()> {
+fn connection_lines_do_not_change_other_lines() -> Result<()> {
     let (plain, _) = replay(&nginx()?, &[])?;
     let (with, _) = replay(&nginx()?, &["--connections"])?;
     let others: Vec<_> = with
@@ -118,33 +118,33 @@ fn connections_change_nothing_of_the_other_lines() -> Result<()> {
 }
 
 #[test]
-fn an_exchange_that_ended_before_its_ciphertext_went_out_has_addresses() -> Result<()> {
-    let mut made = Made::new();
-    made.pending(1)
+fn an_exchange_that_ended_before_its_ciphertext_was_sent_has_addresses() -> Result<()> {
+    let mut tape = TapeBuilder::new();
+    tape.pending(1)
         .exchange(1)?
         .facts(1, AddressSource::CIPHERTEXT, OWN_NETNS)?;
-    let exchanges = made.replay(&[])?.exchanges()?;
-    let told: Vec<_> = exchanges
+    let exchanges = tape.replay(&[])?.exchanges()?;
+    let printed: Vec<_> = exchanges
         .iter()
         .map(|one| (one.text("/connection/source"), one.text("/connection/remote")))
         .collect();
-    assert_eq!(told, [(Some("ciphertext"), Some("127.0.0.1:50312"))]);
+    assert_eq!(printed, [(Some("ciphertext"), Some("127.0.0.1:50312"))]);
     Ok(())
 }
 
 #[test]
-fn addresses_that_come_too_late_are_for_the_next_exchange() -> Result<()> {
-    let mut made = Made::new();
-    made.pending(1).exchange(1)?.wait(150);
-    made.facts(1, AddressSource::CIPHERTEXT, 0)?;
-    made.facts(2, AddressSource::BIO, 0)?.exchange(2)?;
-    let trace = made.replay(&[])?;
+fn addresses_found_too_late_are_missing_from_the_exchange() -> Result<()> {
+    let mut tape = TapeBuilder::new();
+    tape.pending(1).exchange(1)?.wait(150);
+    tape.facts(1, AddressSource::CIPHERTEXT, 0)?;
+    tape.facts(2, AddressSource::BIO, 0)?.exchange(2)?;
+    let trace = tape.replay(&[])?;
     let exchanges = trace.exchanges()?;
-    let told: Vec<_> = exchanges.iter().map(|one| one.text("/connection/reason")).collect();
-    assert_eq!(told, [Some("custom-bio"), None]);
-    let said = "connections told before their addresses were known: 1";
+    let printed: Vec<_> = exchanges.iter().map(|one| one.text("/connection/reason")).collect();
+    assert_eq!(printed, [Some("custom-bio"), None]);
+    let message = "connections told before their addresses were known: 1";
     assert!(
-        trace.stderr.iter().any(|line| line.ends_with(said)),
+        trace.stderr.iter().any(|line| line.ends_with(message)),
         "{:?}",
         trace.stderr
     );
@@ -152,13 +152,13 @@ fn addresses_that_come_too_late_are_for_the_next_exchange() -> Result<()> {
 }
 
 #[test]
-fn unix_sockets_and_other_network_namespaces_are_named() -> Result<()> {
-    let mut made = Made::new();
-    made.unix(1, b"/run/gateway.sock", b"")?.exchange(1)?;
-    made.unix(2, b"", b"\0upstream")?.exchange(2)?;
-    made.facts(3, AddressSource::BIO, OWN_NETNS + 1)?.exchange(3)?;
-    let exchanges = made.replay(&[])?.exchanges()?;
-    let told: Vec<_> = exchanges
+fn unix_sockets_and_other_network_namespaces_are_printed() -> Result<()> {
+    let mut tape = TapeBuilder::new();
+    tape.unix(1, b"/run/gateway.sock", b"")?.exchange(1)?;
+    tape.unix(2, b"", b"\0upstream")?.exchange(2)?;
+    tape.facts(3, AddressSource::BIO, OWN_NETNS + 1)?.exchange(3)?;
+    let exchanges = tape.replay(&[])?.exchanges()?;
+    let printed: Vec<_> = exchanges
         .iter()
         .map(|one| (one.text("/connection/local"), one.text("/connection/remote")))
         .collect();
@@ -167,25 +167,25 @@ fn unix_sockets_and_other_network_namespaces_are_named() -> Result<()> {
         (Some("unix:"), Some("unix:@upstream")),
         (Some("127.0.0.1:8443"), Some("127.0.0.1:50312")),
     ];
-    assert_eq!(told, expected);
+    assert_eq!(printed, expected);
     let netns: Vec<_> = exchanges.iter().map(|one| one.number("/connection/netns")).collect();
     assert_eq!(netns, [None, None, Some(u64::from(OWN_NETNS) + 1)]);
     Ok(())
 }
 
 #[test]
-fn processes_and_libraries_that_come_later_have_their_names() -> Result<()> {
-    let mut made = Made::new();
-    made.pid = 8;
-    made.change(Change::FORKED, b"worker")?
+fn later_processes_and_libraries_have_their_names() -> Result<()> {
+    let mut tape = TapeBuilder::new();
+    tape.pid = 8;
+    tape.change(Change::FORKED, b"worker")?
         .facts(1, AddressSource::BIO, 0)?
         .exchange(1)?
         .change(Change::ENDED, b"worker")?
         .change(Change::FORKED, b"python3")?;
-    made.add_site("boringssl").site = 1;
-    made.facts(2, AddressSource::BIO, 0)?.exchange(2)?;
-    let exchanges = made.replay(&[])?.exchanges()?;
-    let told: Vec<_> = exchanges
+    tape.add_site("boringssl").site = 1;
+    tape.facts(2, AddressSource::BIO, 0)?.exchange(2)?;
+    let exchanges = tape.replay(&[])?.exchanges()?;
+    let printed: Vec<_> = exchanges
         .iter()
         .map(|one| (one.text("/id"), one.text("/process"), one.text("/tls")))
         .collect();
@@ -193,6 +193,6 @@ fn processes_and_libraries_that_come_later_have_their_names() -> Result<()> {
         (Some("8-1-1"), Some("worker"), Some("openssl")),
         (Some("8-2-1"), Some("python3"), Some("boringssl")),
     ];
-    assert_eq!(told, expected);
+    assert_eq!(printed, expected);
     Ok(())
 }

@@ -1,4 +1,4 @@
-//! Each tape against what it is expected to give; `TLSCOPE_UPDATE_EXPECTED=1` writes that anew.
+//! Compares the output of each tape with the expected one. `TLSCOPE_UPDATE_EXPECTED=1` regenerates that.
 
 use std::{env, fs, path::Path};
 
@@ -6,12 +6,12 @@ use anyhow::{Context as _, Result};
 
 use crate::tapes::{all, named, nginx, replay, trace};
 
-/// The tapes of which text and archives are expected, too: one of HTTP/1.1, one on which fields are unknown.
+/// The tapes with expected text and archives: one of HTTP/1.1, and one with unknown fields.
 const SHOWN: [&str; 2] = ["nginx", "late"];
 
-/// Asserts that a replay gives exactly the content of the file beside the tape.
-fn assert_expected(tape: &Path, extension: &str, words: &[&str]) -> Result<()> {
-    let (printed, _) = replay(tape, words)?;
+/// Asserts that a replay prints exactly the content of the file beside the tape.
+fn assert_expected(tape: &Path, extension: &str, args: &[&str]) -> Result<()> {
+    let (printed, _) = replay(tape, args)?;
     let file = tape.with_extension(extension);
     if env::var_os("TLSCOPE_UPDATE_EXPECTED").is_some_and(|value| value == "1") {
         fs::write(&file, &printed)?;
@@ -25,7 +25,7 @@ fn assert_expected(tape: &Path, extension: &str, words: &[&str]) -> Result<()> {
 }
 
 #[test]
-fn every_tape_gives_its_lines() -> Result<()> {
+fn every_tape_gives_the_expected_lines() -> Result<()> {
     for tape in all()? {
         assert_expected(&tape, "jsonl", &["-o", "json"])?;
     }
@@ -33,7 +33,7 @@ fn every_tape_gives_its_lines() -> Result<()> {
 }
 
 #[test]
-fn a_tape_gives_its_text() -> Result<()> {
+fn a_tape_gives_the_expected_text() -> Result<()> {
     for name in SHOWN {
         assert_expected(&named(name)?, "txt", &["-o", "text"])?;
     }
@@ -41,7 +41,7 @@ fn a_tape_gives_its_text() -> Result<()> {
 }
 
 #[test]
-fn a_tape_gives_its_archive() -> Result<()> {
+fn a_tape_gives_the_expected_archive() -> Result<()> {
     for name in SHOWN {
         assert_expected(&named(name)?, "har", &["-o", "har"])?;
     }
@@ -49,14 +49,14 @@ fn a_tape_gives_its_archive() -> Result<()> {
 }
 
 #[test]
-fn json_is_what_a_pipe_gets() -> Result<()> {
+fn json_is_the_default_on_a_pipe() -> Result<()> {
     let tape = nginx()?;
     assert_eq!(replay(&tape, &[])?, replay(&tape, &["-o", "json"])?);
     Ok(())
 }
 
 #[test]
-fn a_second_replay_gives_the_same() -> Result<()> {
+fn a_second_replay_gives_the_same_output() -> Result<()> {
     for tape in all()? {
         for form in ["json", "text", "har"] {
             assert_eq!(
@@ -71,7 +71,7 @@ fn a_second_replay_gives_the_same() -> Result<()> {
 }
 
 #[test]
-fn nothing_of_a_tape_is_lost_or_halved() -> Result<()> {
+fn no_tape_has_losses_or_halves() -> Result<()> {
     for tape in all()? {
         let trace = trace(&tape, &[])?;
         let totals = trace.totals()?;
@@ -85,7 +85,7 @@ fn nothing_of_a_tape_is_lost_or_halved() -> Result<()> {
         let exchanges = trace.exchanges()?;
         let others = exchanges.iter().map(|exchange| exchange.text("/ended"));
         let others: Vec<_> = others.filter(|ended| *ended != Some("complete")).collect();
-        // One of the calls is held for longer than others, one is cancelled.
+        // One of the calls is held open, and one is cancelled.
         let expected: &[_] = if tape.ends_with("grpc.tape") {
             &[None, Some("reset")]
         } else {
@@ -100,7 +100,9 @@ fn nothing_of_a_tape_is_lost_or_halved() -> Result<()> {
 fn an_archive_is_one_json_object_with_every_exchange() -> Result<()> {
     let (printed, _) = replay(&nginx()?, &["-o", "har"])?;
     let archive: serde_json::Value = serde_json::from_str(&printed)?;
-    let entries = archive["log"]["entries"].as_array().context("an archive has entries")?;
+    let entries = archive["log"]["entries"]
+        .as_array()
+        .context("the archive has no entries")?;
     assert_eq!((archive["log"]["version"].as_str(), entries.len()), (Some("1.2"), 11));
     Ok(())
 }

@@ -1,4 +1,4 @@
-//! The flags that say what of a tape is shown, and where.
+//! Flags that select what `replay` prints, and where.
 
 use std::{fs, os::unix::fs::PermissionsExt as _};
 
@@ -6,11 +6,11 @@ use anyhow::Result;
 
 use crate::tapes::{nginx, replay, trace};
 
-/// Exchanges of the tape of nginx.
+/// The number of exchanges of the tape of nginx.
 const ALL: usize = 11;
 
-fn count(words: &[&str]) -> Result<usize> {
-    Ok(trace(&nginx()?, words)?.exchanges()?.len())
+fn count(args: &[&str]) -> Result<usize> {
+    Ok(trace(&nginx()?, args)?.exchanges()?.len())
 }
 
 #[test]
@@ -25,27 +25,27 @@ fn a_count_ends_the_output() -> Result<()> {
 }
 
 #[test]
-fn what_was_counted_while_decoding_is_said_if_it_is_asked_for() -> Result<()> {
-    let decoding = |words: &[&str]| -> Result<Vec<String>> {
-        let trace = trace(&nginx()?, words)?;
-        let said = trace
+fn verbose_prints_the_counters_of_the_decoder() -> Result<()> {
+    let decoding = |args: &[&str]| -> Result<Vec<String>> {
+        let trace = trace(&nginx()?, args)?;
+        let counters = trace
             .stderr
             .iter()
             .filter(|line| line.starts_with("tlscope: decoding: "));
-        Ok(said.cloned().collect())
+        Ok(counters.cloned().collect())
     };
     assert!(decoding(&[])?.is_empty());
     for flag in ["-v", "--verbose"] {
-        let said = decoding(&[flag, "--method", "HEAD"])?;
+        let counters = decoding(&[flag, "--method", "HEAD"])?;
         let all = format!("tlscope: decoding: exchanges decoded, those that a filter hides included: {ALL}");
-        assert_eq!(said.first(), Some(&all), "{said:?}");
-        assert!(said.iter().all(|line| !line.ends_with(": 0")), "{said:?}");
+        assert_eq!(counters.first(), Some(&all), "{counters:?}");
+        assert!(counters.iter().all(|line| !line.ends_with(": 0")), "{counters:?}");
     }
     Ok(())
 }
 
 #[test]
-fn filters_let_through_what_they_name() -> Result<()> {
+fn filters_select_matching_exchanges() -> Result<()> {
     let cases: [(&[&str], usize); 14] = [
         (&[], ALL),
         (&["--method", "HEAD"], 2),
@@ -62,15 +62,15 @@ fn filters_let_through_what_they_name() -> Result<()> {
         (&["--slower-than", "1h"], 0),
         (&["--method", "GET", "--status", "404"], 1),
     ];
-    for (words, expected) in cases {
-        assert_eq!(count(words)?, expected, "{words:?}");
+    for (args, expected) in cases {
+        assert_eq!(count(args)?, expected, "{args:?}");
     }
     Ok(())
 }
 
 #[test]
-fn filters_see_no_secret() -> Result<()> {
-    // Else they would be a way to guess one.
+fn filters_do_not_match_secrets() -> Result<()> {
+    // Otherwise a filter could be used to guess a secret.
     assert_eq!(count(&["--header", "authorization=pLanted"])?, 0);
     assert_eq!(count(&["--path", "pLanted"])?, 0);
     assert_eq!(count(&["--path", "redacted"])?, 2);
@@ -78,7 +78,7 @@ fn filters_see_no_secret() -> Result<()> {
 }
 
 #[test]
-fn output_goes_to_a_file_of_its_owner_alone() -> Result<()> {
+fn an_output_file_has_mode_0600() -> Result<()> {
     let directory = tempfile::tempdir()?;
     let file = directory.path().join("out");
     let tape = nginx()?;
@@ -90,7 +90,7 @@ fn output_goes_to_a_file_of_its_owner_alone() -> Result<()> {
 }
 
 #[test]
-fn a_shorter_hold_changes_nothing_of_what_ended_before_it() -> Result<()> {
+fn hold_does_not_change_exchanges_that_ended_before_it() -> Result<()> {
     let tape = nginx()?;
     assert_eq!(replay(&tape, &["--hold", "1h"])?.0, replay(&tape, &["--hold", "1s"])?.0);
     Ok(())

@@ -1,4 +1,4 @@
-//! Tapes through the whole user side: the same records give the same output, byte for byte. No test needs root.
+//! Replays tapes: the same records give the same output, byte for byte. No test needs root.
 
 #![cfg(test)]
 
@@ -6,5 +6,5 @@ mod tapes;
 mod expected;
 mod flags;
 mod secrets;
-mod made;
+mod tape_builder;
 mod connections;

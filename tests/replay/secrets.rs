@@ -1,16 +1,16 @@
-//! The secrets on the tapes, and what becomes of them.
+//! Secrets in tapes, and their redaction.
 
 use std::{collections::BTreeSet, fs};
 
 use anyhow::{Context as _, Result};
-use support::secrets::{BASIC, MARK, leak};
+use support::secrets::{BASIC, MARK, find_secret};
 
 use crate::tapes::{all, named, nginx, replay, trace};
 
 #[test]
-fn the_tapes_have_secrets_to_hide() -> Result<()> {
-    // Guards the tests below: what they search for must be there.
-    // HTTP/2 compresses them, so they are counted behind the decoder.
+fn the_tapes_contain_secrets() -> Result<()> {
+    // Verifies the tests below: the secrets that they search for are in the tapes. HTTP/2 compresses them, so this
+    // counts them in the output.
     for tape in all()? {
         let planted = replay(&tape, &["--show-secrets"])?.0.matches(MARK).count();
         assert!(planted > 5, "{planted} in {}", tape.display());
@@ -32,7 +32,7 @@ fn no_output_shows_a_secret() -> Result<()> {
             for rule in rules {
                 let (stdout, stderr) = replay(&tape, &[&["-o", form], rule].concat())?;
                 assert_eq!(
-                    leak(&stdout).or(leak(&stderr)),
+                    find_secret(&stdout).or(find_secret(&stderr)),
                     None,
                     "{} {form} {rule:?}",
                     tape.display()
@@ -45,20 +45,20 @@ fn no_output_shows_a_secret() -> Result<()> {
 
 #[test]
 fn expected_files_show_no_secret() -> Result<()> {
-    for entry in fs::read_dir(nginx()?.parent().context("tapes lie in a folder")?)? {
+    for entry in fs::read_dir(nginx()?.parent().context("the tape has no folder")?)? {
         let path = entry?.path();
         if path
             .extension()
             .is_some_and(|extension| ["jsonl", "txt", "har"].iter().any(|known| extension == *known))
         {
-            assert_eq!(leak(&fs::read_to_string(&path)?), None, "{}", path.display());
+            assert_eq!(find_secret(&fs::read_to_string(&path)?), None, "{}", path.display());
         }
     }
     Ok(())
 }
 
 #[test]
-fn secrets_are_shown_when_asked_for_and_that_is_said() -> Result<()> {
+fn show_secrets_prints_secrets_and_a_warning() -> Result<()> {
     let (stdout, stderr) = replay(&nginx()?, &["--show-secrets"])?;
     for secret in [
         "pLanted01",
@@ -80,15 +80,15 @@ fn secrets_are_shown_when_asked_for_and_that_is_said() -> Result<()> {
 }
 
 #[test]
-fn what_is_named_is_masked_even_when_secrets_are_shown() -> Result<()> {
-    let words = [
+fn redact_options_apply_even_with_show_secrets() -> Result<()> {
+    let args = [
         "--show-secrets",
         "--redact",
         "x-api-*",
         "--redact-pattern",
         "pLanted0[1-3]",
     ];
-    let (stdout, _) = replay(&nginx()?, &words)?;
+    let (stdout, _) = replay(&nginx()?, &args)?;
     for secret in ["pLanted01", "pLanted02", "pLanted03", "pLanted04"] {
         assert!(!stdout.contains(secret), "{secret}");
     }
@@ -103,15 +103,15 @@ fn equal_credentials_have_equal_fingerprints() -> Result<()> {
     fs::write(&key, [7; 32])?;
     let with_key = format!("--fingerprint={}", key.display());
     let python = named("python")?;
-    let tokens = |words: &[&str]| -> Result<BTreeSet<String>> {
-        let exchanges = trace(&python, words)?.exchanges()?;
+    let tokens = |args: &[&str]| -> Result<BTreeSet<String>> {
+        let exchanges = trace(&python, args)?.exchanges()?;
         Ok(exchanges
             .iter()
             .filter_map(|one| one.request_header("x-auth-token"))
             .map(str::to_owned)
             .collect())
     };
-    // Five requests, one token; the same key gives the same again, another one does not.
+    // Five requests have one token. The same key gives the same fingerprint, another key does not.
     let first = tokens(&[&with_key])?;
     assert_eq!((first.len(), first == tokens(&[&with_key])?), (1, true));
     assert!(first.iter().all(|token| token.starts_with("[redacted:")), "{first:?}");

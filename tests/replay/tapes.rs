@@ -1,4 +1,4 @@
-//! The tapes, and running `tlscope replay` on them.
+//! Finds tapes and runs `tlscope replay`.
 
 use std::{
     fs,
@@ -8,7 +8,7 @@ use std::{
 use anyhow::{Context as _, Result, ensure};
 use support::{Trace, binary, run, schema};
 
-/// All tapes, in the order of their names.
+/// Returns all tapes, ordered by name.
 pub(crate) fn all() -> Result<Vec<PathBuf>> {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../fixtures/tapes");
     let entries = fs::read_dir(&folder).with_context(|| folder.display().to_string())?;
@@ -19,29 +19,29 @@ pub(crate) fn all() -> Result<Vec<PathBuf>> {
     Ok(paths)
 }
 
-/// The tape of a name.
+/// Returns the tape with a name.
 pub(crate) fn named(name: &str) -> Result<PathBuf> {
     let file = format!("{name}.tape");
     let found = all()?.into_iter().find(|path| path.ends_with(&file));
     found.with_context(|| format!("{file} is missing"))
 }
 
-/// The tape of nginx, which has every kind of request.
+/// Returns the tape of nginx, which has every kind of request.
 pub(crate) fn nginx() -> Result<PathBuf> {
     named("nginx")
 }
 
-/// Replays a tape, which must succeed; gives stdout as it is, whose lines are as the schema has them, and stderr.
-pub(crate) fn replay(tape: &Path, words: &[&str]) -> Result<(String, String)> {
+/// Replays a tape and validates its JSON lines. Returns stdout and stderr. Fails unless `tlscope` exits with 0.
+pub(crate) fn replay(tape: &Path, args: &[&str]) -> Result<(String, String)> {
     let mut command = binary::command(&["replay"])?;
-    let ran = run::succeed(command.arg(tape).args(words))?;
-    schema::check_lines(ran.stdout.lines())?;
-    Ok((ran.stdout, ran.stderr))
+    let output = run::succeed(command.arg(tape).args(args))?;
+    schema::check_lines(output.stdout.lines())?;
+    Ok((output.stdout, output.stderr))
 }
 
-/// Replays a tape and takes its lines apart.
-pub(crate) fn trace(tape: &Path, words: &[&str]) -> Result<Trace> {
-    let (stdout, stderr) = replay(tape, words)?;
+/// Replays a tape. Returns the parsed output.
+pub(crate) fn trace(tape: &Path, args: &[&str]) -> Result<Trace> {
+    let (stdout, stderr) = replay(tape, args)?;
     let lines = |text: &str| text.lines().map(str::to_owned).collect();
     Ok(Trace {
         code: Some(0),

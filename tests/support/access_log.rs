@@ -1,16 +1,16 @@
-//! nginx's access log: what the gateway itself says it has done.
+//! The access log of nginx, which the tests compare with the trace.
 
 use std::{collections::HashMap, fs, io::Read as _, path::Path};
 
 use anyhow::{Context as _, Result};
 
-/// The fields of a line, in nginx's words; [`Access`] has them in this order.
+/// The format of a line, with the fields of [`Access`] in order.
 pub const FORMAT: &str = "$request_id $remote_addr $remote_port $connection $request_method $status $request_uri $pid";
 
 /// A line of the access log.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct Access {
-    /// `$request_id`, which the response bears as `X-Request-ID`.
+    /// `$request_id`, which the response carries as `X-Request-ID`.
     pub id: String,
     /// `$remote_addr:$remote_port`.
     pub remote: String,
@@ -20,9 +20,9 @@ pub struct Access {
     pub method: String,
     /// `$status`.
     pub status: u64,
-    /// `$request_uri`, path and query as they came.
+    /// `$request_uri`, path and query as received.
     pub uri: String,
-    /// `$pid`, the worker's; none where a log does not say.
+    /// `$pid`, that of the worker; `None` if the log has no such field.
     pub pid: Option<u64>,
 }
 
@@ -42,7 +42,7 @@ impl Access {
     }
 }
 
-/// Counts the lines of a log as it grows, reading each byte once.
+/// Counts the lines of a growing log, reading each byte once.
 #[derive(Debug)]
 pub(crate) struct Tail {
     file: fs::File,
@@ -65,15 +65,15 @@ impl Tail {
     }
 }
 
-/// Reads a log to its last whole line.
+/// Reads a log up to its last complete line.
 pub(crate) fn read(path: &Path) -> Result<Vec<Access>> {
     let text = fs::read_to_string(path)?;
     let whole = text.rsplit_once('\n').map_or("", |(whole, _)| whole);
-    let parse = |line| Access::parse(line).with_context(|| format!("not a line of the log: {line}"));
+    let parse = |line| Access::parse(line).with_context(|| format!("cannot parse the log line: {line}"));
     whole.lines().map(parse).collect()
 }
 
-/// Maps ids to lines.
+/// Maps request ids to lines.
 pub fn by_id(log: &[Access]) -> HashMap<&str, &Access> {
     log.iter().map(|access| (access.id.as_str(), access)).collect()
 }

@@ -1,7 +1,7 @@
-//! A real Apache with `mod_ssl` and its event MPM, which reads and writes through BIOs of its own.
+//! Apache with `mod_ssl` and the event MPM, which uses custom BIOs.
 //!
-//! Its children serve each connection in whatever thread is free. Its log tells of every request it answered; what it
-//! asked for, as a gateway, the log of its backend tells.
+//! Any free thread of its children serves a connection. Its log lists the exchanges with its clients, and the log of
+//! its backend those with the backend.
 
 use std::{
     fs,
@@ -15,17 +15,17 @@ use anyhow::{Context as _, Result, ensure};
 use tempfile::TempDir;
 
 use crate::{
-    Told,
+    LoggedExchange,
     certificate::Certificate,
-    kernel,
+    exchange_log, kernel,
     loopback::{self, free_port},
-    told, wait,
+    wait,
 };
 
-/// Where Debian keeps the modules.
+/// The folder of Debian's modules.
 const MODULES: &str = "/usr/lib/apache2/modules";
 
-/// What is loaded of them.
+/// The modules to load.
 const LOADED: [&str; 7] = [
     "mpm_event",
     "authz_core",
@@ -36,11 +36,13 @@ const LOADED: [&str; 7] = [
     "proxy_connect",
 ];
 
-/// With more threads than connections; it closes kept-alive connections when its threads are busy.
+/// More threads than connections, since Apache closes kept-alive connections when all threads are busy.
 const THREADS: usize = 64;
 
-/// A running Apache: paths under `/small/` give 6 bytes, those under `/proxied/` what `/small/` of the backend gives.
-/// It is a proxy with CONNECT, too, to the backend and nowhere else.
+/// A running Apache.
+///
+/// Paths under `/small/` give 6 bytes. Those under `/proxied/` are proxied to `/small/` of the backend. CONNECT is
+/// allowed to the backend only.
 #[derive(Debug)]
 pub struct Apache {
     directory: TempDir,
@@ -49,11 +51,11 @@ pub struct Apache {
 }
 
 impl Apache {
-    /// Starts one in front of a backend on 127.0.0.1, and waits until it answers.
+    /// Starts Apache in front of a backend on 127.0.0.1, and waits until it listens.
     pub fn start(backend: u16) -> Result<Self> {
         let directory = tempfile::tempdir()?;
         let root = directory.path();
-        // Its children are nobody.
+        // Its children run as nobody.
         fs::set_permissions(root, fs::Permissions::from_mode(0o755))?;
         fs::write(root.join("small"), "small\n")?;
         let port = free_port()?;
@@ -69,19 +71,19 @@ impl Apache {
         Ok(apache)
     }
 
-    /// The process id of the one that the others are children of.
+    /// Returns the PID of the parent process.
     pub fn master(&self) -> u32 {
         self.child.id()
     }
 
-    /// The port it listens on, on every loopback address.
+    /// Returns the port that it listens on, on every loopback address.
     pub const fn port(&self) -> u16 {
         self.port
     }
 
-    /// Waits until it has logged so many requests, and gives what it says of them.
-    pub fn wait_for_log(&self, requests: usize) -> Result<Vec<Told>> {
-        told::wait_for_log(&log(self.directory.path()), requests)
+    /// Waits until its log has this many requests, and returns their exchanges.
+    pub fn wait_for_log(&self, requests: usize) -> Result<Vec<LoggedExchange>> {
+        exchange_log::wait_for(&log(self.directory.path()), requests)
     }
 
     fn wait_until_up(&mut self) -> Result<()> {
@@ -97,14 +99,14 @@ impl Apache {
 
 impl Drop for Apache {
     fn drop(&mut self) {
-        // It ends its children; it may have ended by itself.
+        // It ends its children. It may have ended already.
         drop(kernel::signal(self.child.id(), libc::SIGTERM));
         drop(self.child.wait());
     }
 }
 
 fn log(root: &Path) -> PathBuf {
-    root.join("told.log")
+    root.join("exchanges.log")
 }
 
 fn configure(root: &Path, port: u16, backend: u16) -> Result<String> {
@@ -126,8 +128,8 @@ fn configure(root: &Path, port: u16, backend: u16) -> Result<String> {
         DefaultRuntimeDir {root}
         PidFile apache.pid
         ErrorLog error.log
-        LogFormat "served %{{X-Request-ID}}i %A %{{local}}p %a %{{remote}}p" told
-        CustomLog told.log told
+        LogFormat "served %{{X-Request-ID}}i %A %{{local}}p %a %{{remote}}p" exchanges
+        CustomLog exchanges.log exchanges
         StartServers 2
         ThreadsPerChild {THREADS}
         KeepAliveTimeout 600

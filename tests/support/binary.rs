@@ -1,6 +1,6 @@
-//! The binary `tlscope`: built once for each test process, so that it is never older than its sources.
+//! The `tlscope` binary, built once per test process, so that it is up to date.
 //!
-//! `TLSCOPE_BIN` names another one, such as a release build.
+//! `TLSCOPE_BIN` overrides it, for example with a release build.
 
 use std::{
     env,
@@ -13,39 +13,36 @@ use anyhow::{Context as _, Result, anyhow, ensure};
 
 use crate::run;
 
-/// Where the binary is.
+/// Returns the path of the binary.
 pub fn tlscope() -> Result<&'static Path> {
     static BINARY: OnceLock<Result<PathBuf, String>> = OnceLock::new();
     let found = BINARY.get_or_init(|| find_or_build().map_err(|error| format!("{error:#}")));
-    found.as_deref().map_err(|error| anyhow!("no tlscope to test: {error}"))
+    found
+        .as_deref()
+        .map_err(|error| anyhow!("cannot build tlscope: {error}"))
 }
 
-/// The command `tlscope`, with words after it.
-pub fn command(words: &[&str]) -> Result<Command> {
+/// Makes the command `tlscope` with arguments.
+pub fn command(args: &[&str]) -> Result<Command> {
     let mut command = Command::new(tlscope()?);
-    command.args(words);
+    command.args(args);
     Ok(command)
 }
 
-/// The same where the kernel seems to have no BTF: an empty folder lies over what it says of its structures, for this
-/// command alone.
-pub fn command_without_btf(words: &[&str]) -> Result<Command> {
+/// Makes the same command in a mount namespace where `/sys/kernel/btf` is empty, as on a kernel without BTF.
+pub fn command_without_btf(args: &[&str]) -> Result<Command> {
     let mut command = Command::new("unshare");
     let script = "mount -t tmpfs none /sys/kernel/btf && exec \"$0\" \"$@\"";
-    command
-        .args(["--mount", "sh", "-c", script])
-        .arg(tlscope()?)
-        .args(words);
+    command.args(["--mount", "sh", "-c", script]).arg(tlscope()?).args(args);
     Ok(command)
 }
 
-/// The same where the machine seems to have other CPUs: a file lies over what the kernel says of them, under its name in
-/// `/sys/devices/system/cpu`, for this command alone.
-pub fn command_with_cpus(name: &str, file: &Path, words: &[&str]) -> Result<Command> {
+/// Makes the same command in a mount namespace where a file replaces `/sys/devices/system/cpu/NAME`, which lists CPUs.
+pub fn command_with_cpus(name: &str, file: &Path, args: &[&str]) -> Result<Command> {
     let mut command = Command::new("unshare");
     let script = "mount --bind \"$1\" \"/sys/devices/system/cpu/$2\" && shift 2 && exec \"$0\" \"$@\"";
     command.args(["--mount", "sh", "-c", script]);
-    command.arg(tlscope()?).arg(file).arg(name).args(words);
+    command.arg(tlscope()?).arg(file).arg(name).args(args);
     Ok(command)
 }
 

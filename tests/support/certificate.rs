@@ -1,4 +1,4 @@
-//! A key and a certificate for one test.
+//! A key and a certificate for a test.
 
 use std::{
     path::{Path, PathBuf},
@@ -9,12 +9,12 @@ use anyhow::Result;
 
 use crate::run;
 
-/// A key and its self-signed certificate, as files.
+/// The paths of a key and its self-signed certificate.
 #[derive(Debug)]
 pub struct Certificate {
-    /// The key.
+    /// The path of the key.
     pub key: PathBuf,
-    /// The certificate, for 127.0.0.1 and localhost.
+    /// The path of the certificate, for 127.0.0.1 and localhost.
     pub certificate: PathBuf,
 }
 

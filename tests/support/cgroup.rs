@@ -1,4 +1,4 @@
-//! A control group whose name bears a container's id, as container managers make them.
+//! A cgroup named after a container id, like those that container managers make.
 
 use std::{
     fs,
@@ -9,7 +9,7 @@ use std::{
 
 use anyhow::{Context as _, Result};
 
-/// A control group of the second version; it is gone when this is dropped and its processes have ended.
+/// A cgroup (version 2). Dropping it removes the cgroup, if its processes have ended.
 #[derive(Debug)]
 pub struct Container {
     id: String,
@@ -17,7 +17,7 @@ pub struct Container {
 }
 
 impl Container {
-    /// Where such groups are mounted; nowhere if the machine has none.
+    /// Returns the mount point of cgroup2, if it is mounted.
     pub fn root() -> Result<Option<PathBuf>> {
         let mounts = fs::read_to_string("/proc/self/mounts")?;
         let root = mounts.lines().find_map(|line| {
@@ -28,11 +28,11 @@ impl Container {
         Ok(root)
     }
 
-    /// Makes one, under an id that nothing else has.
+    /// Makes a cgroup with a unique container id.
     pub fn make() -> Result<Self> {
-        let root = Self::root()?.context("control groups of the second version are mounted")?;
+        let root = Self::root()?.context("cgroup2 is not mounted")?;
         let now = SystemTime::now().duration_since(UNIX_EPOCH)?;
-        // Twelve digits are enough to name it.
+        // The first twelve digits must be unique, too.
         let id = format!("{:08x}{:08x}{:048x}", now.subsec_nanos(), id(), now.as_secs());
         let path = root.join(format!("docker-{id}.scope"));
         fs::create_dir(&path)?;
@@ -42,21 +42,21 @@ impl Container {
         })
     }
 
-    /// The container's id: 64 hexadecimal digits.
+    /// Returns the container id, 64 hexadecimal digits.
     pub fn id(&self) -> &str {
         &self.id
     }
 
-    /// The words that start a program in it, which become that program.
-    pub fn within(&self) -> Result<[&str; 4]> {
-        let processes = self.processes.to_str().context("a group's path is text")?;
+    /// Returns the beginning of a command that executes the rest of the command in the cgroup.
+    pub fn exec_prefix(&self) -> Result<[&str; 4]> {
+        let processes = self.processes.to_str().context("the path of the cgroup is not UTF-8")?;
         Ok(["sh", "-c", "echo $$ >\"$0\" && exec \"$@\"", processes])
     }
 }
 
 impl Drop for Container {
     fn drop(&mut self) {
-        // A test that failed has said so; one that succeeded does not fail for this.
+        // Failing to clean up does not fail the test.
         drop(self.processes.parent().map(fs::remove_dir));
     }
 }

@@ -1,7 +1,7 @@
-//! Copies of files that are executed afterwards.
+//! Copies files that are executed afterwards.
 //!
-//! Another process copies. If this one did, a thread that forks meanwhile would hand its child the descriptor that the
-//! copy is written through, and until that child has run its own program the copy could not be executed (`ETXTBSY`).
+//! Another process makes the copy. If this one did, a child forked by another thread would inherit the file descriptor
+//! that is open for writing, and until its `exec` the copy could not be executed (`ETXTBSY`).
 
 use std::{path::Path, process::Command};
 
@@ -9,7 +9,7 @@ use anyhow::Result;
 
 use crate::run;
 
-/// Copies a file, and its mode.
+/// Copies a file and its mode.
 pub fn file(from: &Path, to: &Path) -> Result<()> {
     let mut copy = Command::new("cp");
     copy.arg("--").arg(from).arg(to);

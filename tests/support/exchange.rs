@@ -1,4 +1,4 @@
-//! An exchange as a line of JSON says it.
+//! An exchange, parsed from a JSON line.
 
 use serde_json::Value;
 
@@ -7,38 +7,39 @@ use serde_json::Value;
 pub struct Exchange(pub Value);
 
 impl Exchange {
-    /// The text at a JSON pointer, such as `/request/path`.
+    /// Returns the text at a JSON pointer, such as `/request/path`.
     pub fn text(&self, pointer: &str) -> Option<&str> {
         self.0.pointer(pointer)?.as_str()
     }
 
-    /// The number at a JSON pointer.
+    /// Returns the number at a JSON pointer.
     pub fn number(&self, pointer: &str) -> Option<u64> {
         self.0.pointer(pointer)?.as_u64()
     }
 
-    /// The first value of a header field of the request.
+    /// Returns the first value of a header field of the request.
     pub fn request_header(&self, name: &str) -> Option<&str> {
         header(self.0.pointer("/request/headers")?, name)
     }
 
-    /// The first value of a header field of the response.
+    /// Returns the first value of a header field of the response.
     pub fn response_header(&self, name: &str) -> Option<&str> {
         header(self.0.pointer("/response/headers")?, name)
     }
 
-    /// The fields at a JSON pointer, such as `/response/headers`, in their order; what is not known of one is none.
+    /// Returns the fields at a JSON pointer, such as `/response/headers`, in order. Unknown names and values are
+    /// `None`.
     pub fn fields(&self, pointer: &str) -> Vec<(Option<&str>, Option<&str>)> {
         let fields = self.0.pointer(pointer).and_then(Value::as_array);
         fields.map_or(Vec::new(), |fields| fields.iter().map(parts).collect())
     }
 
-    /// The id that the response bears, under which the server's log knows it.
+    /// Returns the `X-Request-ID` of the response, which is also in the log of the server.
     pub fn request_id(&self) -> Option<&str> {
         self.response_header("x-request-id")
     }
 
-    /// Tells whether both halves were seen.
+    /// Returns whether both request and response were seen.
     pub fn is_whole(&self) -> bool {
         self.0.get("request").is_some() && self.0.get("response").is_some()
     }

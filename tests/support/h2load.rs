@@ -1,4 +1,4 @@
-//! h2load: connections that ask for many streams at once, in HTTP/2.
+//! h2load: HTTP/2 connections with many concurrent streams.
 
 use std::{
     fmt::Write as _,
@@ -12,30 +12,30 @@ use tempfile::TempDir;
 
 use crate::wait;
 
-/// What h2load is to send.
+/// What h2load sends.
 #[derive(Clone, Copy, Debug)]
 pub struct Load<'a> {
-    /// How many requests.
+    /// The number of requests.
     pub requests: usize,
-    /// Over how many connections.
+    /// The number of connections.
     pub connections: usize,
-    /// How many streams of a connection are open at once.
+    /// The number of concurrent streams of a connection.
     pub streams: usize,
-    /// To which path; `NUMBER` in it becomes one that no other request of the connection has, up to [`PATHS`].
+    /// The path. `NUMBER` in it is replaced with a number that is unique in the connection, up to [`PATHS`] requests.
     pub path: &'a str,
-    /// With how many bytes of body, as POST; without any, as GET.
+    /// The size of the body in bytes. Requests are POST, or GET if it is 0.
     pub body: usize,
-    /// With which fields besides its own.
+    /// Additional header fields.
     pub fields: &'a [&'a str],
-    /// With a table of at most so many bytes for the fields it sends; none is h2load's own choice.
+    /// The maximum size of its HPACK table in bytes; `None` is the default of h2load.
     pub table: Option<usize>,
 }
 
-/// After so many requests of a connection its paths repeat.
+/// The number of requests of a connection after which paths repeat.
 pub const PATHS: usize = 5_000;
 
 impl<'a> Load<'a> {
-    /// Many requests to one path, over 20 connections of 50 streams.
+    /// Requests to one path over 20 connections of 50 streams.
     pub const fn of(requests: usize, path: &'a str) -> Self {
         Self {
             requests,
@@ -54,7 +54,7 @@ impl<'a> Load<'a> {
 pub struct H2load {
     child: Child,
     requests: usize,
-    /// The paths and the body lie in it.
+    /// Contains the paths and the body.
     _directory: TempDir,
 }
 
@@ -97,17 +97,17 @@ impl H2load {
         })
     }
 
-    /// Waits for its end; every request must have been answered with success.
+    /// Waits for its end. Fails unless all requests succeeded.
     pub fn finish(mut self) -> Result<()> {
         wait::until("the end of h2load", || Ok(self.child.try_wait()?))?;
-        let said = self.child.stdout.take().map(read_to_string).transpose()?;
-        let said = said.context("its output is read")?;
+        let printed = self.child.stdout.take().map(read_to_string).transpose()?;
+        let printed = printed.context("stdout is not piped")?;
         let all = format!("{} succeeded, 0 failed, 0 errored, 0 timeout", self.requests);
-        ensure!(said.contains(&all), "h2load met errors: {said}");
+        ensure!(printed.contains(&all), "h2load reported errors: {printed}");
         Ok(())
     }
 
-    /// Ends it in the middle of its work, and waits until it is gone.
+    /// Kills it while it runs, and waits for its end.
     pub fn kill(mut self) -> Result<()> {
         ensure!(self.child.try_wait()?.is_none(), "h2load had ended by itself");
         self.child.kill()?;
@@ -118,7 +118,7 @@ impl H2load {
 
 impl Drop for H2load {
     fn drop(&mut self) {
-        // It has usually ended before.
+        // It has usually ended already.
         drop(self.child.kill());
         drop(self.child.wait());
     }

@@ -1,7 +1,7 @@
-//! A real haproxy: TLS from its clients and TLS to its backend, both through BIOs of its own.
+//! haproxy with TLS to clients and backend, both through custom BIOs.
 //!
-//! It runs as Debian runs it, a master and a worker. Its log tells both sides of each request; with more than one thread
-//! it may leave lines out, when two are to be written at the same time.
+//! It runs a master and a worker, as on Debian. Its log has both sides of each request. With more than one thread it
+//! may drop lines that are written at the same time.
 
 use std::{
     fmt::Write as _,
@@ -15,14 +15,14 @@ use anyhow::{Context as _, Result, ensure};
 use tempfile::TempDir;
 
 use crate::{
-    Told,
+    LoggedExchange,
     certificate::Certificate,
-    kernel,
+    exchange_log, kernel,
     loopback::{self, free_port},
-    told, wait,
+    wait,
 };
 
-/// A line of the log tells of the exchange with the client and of that with the backend.
+/// The format of a line, with the exchange with the client and that with the backend.
 const FORMAT: &str = "served %[capture.req.hdr(0)] %fi %fp %ci %cp asked %[capture.req.hdr(0)] %bi %bp %si %sp";
 
 /// A running haproxy.
@@ -34,8 +34,8 @@ pub struct Haproxy {
 }
 
 impl Haproxy {
-    /// Starts one in front of a backend on every loopback address, with so many threads, and waits until it
-    /// answers.
+    /// Starts haproxy with this many threads in front of a backend on every loopback address, and waits until it
+    /// listens.
     pub fn start(backend: u16, threads: usize) -> Result<Self> {
         let directory = tempfile::tempdir()?;
         let root = directory.path();
@@ -52,19 +52,19 @@ impl Haproxy {
         Ok(haproxy)
     }
 
-    /// The master's process id.
+    /// Returns the PID of the master.
     pub fn master(&self) -> u32 {
         self.child.id()
     }
 
-    /// The port it listens on, on every loopback address.
+    /// Returns the port that it listens on, on every loopback address.
     pub const fn port(&self) -> u16 {
         self.port
     }
 
-    /// Waits until it has logged so many requests, and gives what it says of them: both of their exchanges.
-    pub fn wait_for_log(&self, requests: usize) -> Result<Vec<Told>> {
-        told::wait_for_log(&log(self.directory.path()), requests)
+    /// Waits until its log has this many requests, and returns both exchanges of each.
+    pub fn wait_for_log(&self, requests: usize) -> Result<Vec<LoggedExchange>> {
+        exchange_log::wait_for(&log(self.directory.path()), requests)
     }
 
     fn wait_until_up(&mut self) -> Result<()> {
@@ -79,14 +79,14 @@ impl Haproxy {
 
 impl Drop for Haproxy {
     fn drop(&mut self) {
-        // The master ends its worker; either may have ended by itself.
+        // The master ends its worker. Either may have ended already.
         drop(kernel::signal(self.child.id(), libc::SIGTERM));
         drop(self.child.wait());
     }
 }
 
 fn log(root: &Path) -> PathBuf {
-    root.join("told.log")
+    root.join("exchanges.log")
 }
 
 fn configure(root: &Path, port: u16, backend: u16, threads: usize) -> Result<String> {

@@ -1,7 +1,6 @@
-//! A program in a mount and a PID namespace of its own, in a root of its own: what a container is.
+//! A program in its own mount and PID namespace and root directory, as in a container.
 //!
-//! In: a C program's source. Out: the program, which has loaded libraries that no other process can name, under a
-//! process id that means nothing outside.
+//! The paths of its libraries do not exist outside, and its inner PID belongs to no process outside.
 
 use std::{fs, path::Path, process::Command};
 
@@ -14,7 +13,7 @@ use crate::{
     search, source_file, wait,
 };
 
-/// Makes process ids pass until the next one is `$0`; then the program of the root `$1` gets it.
+/// Uses up PIDs until the next one is `$0`, and starts the program in the root `$1` with that PID.
 const SCRIPT: &str = r#"
     last=1
     while [ "$last" -lt "$(($0 - 1))" ]; do true & last=$!; wait; done
@@ -23,7 +22,7 @@ const SCRIPT: &str = r#"
     exit $?
 "#;
 
-/// A running program, and the files it knows.
+/// A running program and its root directory.
 #[derive(Debug)]
 pub struct Jailed {
     program: Program,
@@ -33,8 +32,8 @@ pub struct Jailed {
 }
 
 impl Jailed {
-    /// Compiles a program of `support/c` into a root of its own and starts it there.
-    pub fn c(source: &str, words: &[&str]) -> Result<Self> {
+    /// Compiles a program of `support/c` into its own root directory and starts it there.
+    pub fn c(source: &str, args: &[&str]) -> Result<Self> {
         let root = tempfile::tempdir()?;
         fill(root.path(), source)?;
         let inner = unused_pid()?;
@@ -49,7 +48,7 @@ impl Jailed {
             "-c",
             SCRIPT,
         ]);
-        command.arg(inner.to_string()).arg(root.path()).args(words);
+        command.arg(inner.to_string()).arg(root.path()).args(args);
         let program = Program::run(&mut command)?;
         let shell = only_child(program.pid())?;
         let outer = only_child(shell)?;
@@ -61,17 +60,17 @@ impl Jailed {
         })
     }
 
-    /// The program, whose own process id is that of what started it.
+    /// Returns the program; its PID is that of `unshare`.
     pub const fn program(&mut self) -> &mut Program {
         &mut self.program
     }
 
-    /// Its process id, as it is known outside.
+    /// Returns its PID outside of its namespace.
     pub const fn outer(&self) -> u32 {
         self.outer
     }
 
-    /// Its process id, as it is known inside; no process has it outside.
+    /// Returns its PID inside of its namespace, which no process outside has.
     pub const fn inner(&self) -> u32 {
         self.inner
     }
@@ -82,22 +81,22 @@ impl Jailed {
     }
 }
 
-/// A program, and the libraries it loads, each at its own place.
+/// Compiles the program, and copies its libraries to the same paths below the root.
 fn fill(root: &Path, source: &str) -> Result<()> {
     let program = root.join("program");
     program::compile(&source_file("c").join(source), &program, OPENSSL)?;
     for library in search::libraries(&program)? {
         let place = root.join(library.strip_prefix("/")?);
-        fs::create_dir_all(place.parent().context("a library lies in a folder")?)?;
+        fs::create_dir_all(place.parent().context("the library has no folder")?)?;
         copy::file(&library, &place)?;
     }
     Ok(())
 }
 
-/// The kernel hands out small numbers once, so that one that is not used now stays so.
+/// Returns an unused PID. The kernel does not reuse small PIDs soon, so it stays unused.
 fn unused_pid() -> Result<u32> {
     let unused = |pid: &u32| !Path::new(&format!("/proc/{pid}")).exists();
-    (2..1_000).find(unused).context("a small process id is not used")
+    (2..1_000).find(unused).context("no PID below 1,000 is free")
 }
 
 fn only_child(pid: u32) -> Result<u32> {

@@ -1,7 +1,7 @@
-//! What the end-to-end tests share: the real `tlscope`, real peers, and ways to wait for them.
+//! Support for the end-to-end tests: starts `tlscope`, gateways and clients, waits for them, and reads their output.
 //!
-//! Everything here is started for one test, in a directory of its own, and is gone when it is dropped. Nothing here
-//! knows what a test claims: it starts, waits with a deadline, and hands back what was printed or logged.
+//! Each program runs for one test, in a temporary directory, and ends when it is dropped. Assertions are in the tests,
+//! not here.
 
 use std::path::{Path, PathBuf};
 
@@ -17,10 +17,10 @@ pub mod exchange;
 pub mod loopback;
 pub mod certificate;
 pub mod nginx;
-pub mod generations;
+pub mod upgrade;
 pub mod access_log;
 pub mod schema;
-pub mod told;
+pub mod exchange_log;
 pub mod session;
 pub mod haproxy;
 pub mod apache;
@@ -33,8 +33,8 @@ pub mod h2load;
 pub mod nghttp;
 pub mod nghttpx;
 pub mod program;
-pub mod library;
-pub mod folder;
+pub mod unknown_version;
+pub mod libraries;
 pub mod namespace;
 pub mod jail;
 pub mod cgroup;
@@ -44,16 +44,16 @@ pub mod secrets;
 pub use access_log::Access;
 pub use apache::Apache;
 pub use exchange::Exchange;
+pub use exchange_log::LoggedExchange;
 pub use haproxy::Haproxy;
 pub use lighttpd::Lighttpd;
 pub use nghttpx::Nghttpx;
 pub use nginx::Nginx;
-pub use run::Ran;
-pub use told::Told;
+pub use run::CommandOutput;
 pub use trace::Trace;
 pub use tracer::Tracer;
 
-/// A file that lies beside this one, such as a script.
+/// Returns the path of a file in this folder, such as a script.
 pub fn source_file(name: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("support").join(name)
 }

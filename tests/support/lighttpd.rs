@@ -1,6 +1,6 @@
-//! A real lighttpd with `mod_gnutls`, which serves HTTP/1.1 and HTTP/2.
+//! lighttpd with `mod_gnutls`, which serves HTTP/1.1 and HTTP/2 in one process.
 //!
-//! It is one process. Its log names the ends of each exchange; a request without `X-Request-ID` is left out of it.
+//! Its log has both addresses of each exchange. Requests without `X-Request-ID` are ignored.
 
 use std::{
     fs,
@@ -13,21 +13,23 @@ use anyhow::{Context as _, Result, ensure};
 use tempfile::TempDir;
 
 use crate::{
-    Told,
+    LoggedExchange,
     certificate::Certificate,
     kernel,
     loopback::{self, free_port},
     wait,
 };
 
-/// Bytes of `/large`: several records and calls, of an odd number.
+/// The size of `/large` in bytes: an odd number of several records and calls.
 pub const LARGE: u64 = 5 * 1024 * 1024 + 7;
 
-/// What it serves that is no file: the program reads the whole body, and gives its length.
+/// The CGI program under `/count/`, which reads the body and returns its length.
 const COUNT: &str = "printf 'Content-Type: text/plain\\r\\n\\r\\n'; wc -c\n";
 
-/// A running lighttpd: paths under `/small/` give 6 bytes, under `/large/` [`LARGE`] bytes; those under `/count/` take a
-/// POST and give the length of its body.
+/// A running lighttpd.
+///
+/// Paths under `/small/` give 6 bytes, under `/large/` [`LARGE`] bytes. Paths under `/count/` take a POST and give the
+/// length of its body.
 #[derive(Debug)]
 pub struct Lighttpd {
     directory: TempDir,
@@ -36,7 +38,7 @@ pub struct Lighttpd {
 }
 
 impl Lighttpd {
-    /// Starts one and waits until it listens.
+    /// Starts lighttpd and waits until it listens.
     pub fn start() -> Result<Self> {
         let directory = tempfile::tempdir()?;
         let root = directory.path();
@@ -56,35 +58,35 @@ impl Lighttpd {
         Ok(lighttpd)
     }
 
-    /// Its process id.
+    /// Returns its PID.
     pub fn pid(&self) -> u32 {
         self.child.id()
     }
 
-    /// The port it listens on, on every loopback address.
+    /// Returns the port that it listens on, on every loopback address.
     pub const fn port(&self) -> u16 {
         self.port
     }
 
-    /// The address of a path.
+    /// Returns the URL of a path.
     pub fn url(&self, path: &str) -> String {
         format!("https://127.0.0.1:{}{path}", self.port)
     }
 
-    /// Waits until it has logged so many requests with an `X-Request-ID`, and gives what it says of them.
-    pub fn wait_for_log(&self, requests: usize) -> Result<Vec<Told>> {
-        let path = self.directory.path().join("told.log");
-        let read = || -> Result<Vec<Told>> {
+    /// Waits until its log has this many requests with an `X-Request-ID`, and returns their exchanges.
+    pub fn wait_for_log(&self, requests: usize) -> Result<Vec<LoggedExchange>> {
+        let path = self.directory.path().join("exchanges.log");
+        let read = || -> Result<Vec<LoggedExchange>> {
             let text = fs::read_to_string(&path)?;
             let whole = text.rsplit_once('\n').map_or("", |(whole, _)| whole);
-            // It logs the end of a connection of HTTP/2 too, as a request without any header.
-            let bears_id = |line: &&str| !line.starts_with("served - ");
-            let told: Result<Vec<_>> = whole.lines().filter(bears_id).map(Told::parse).collect();
-            Ok(told?.concat())
+            // It also logs the end of an HTTP/2 connection, as a request without fields.
+            let has_id = |line: &&str| !line.starts_with("served - ");
+            let logged: Result<Vec<_>> = whole.lines().filter(has_id).map(LoggedExchange::parse).collect();
+            Ok(logged?.concat())
         };
         wait::until(&format!("{requests} requests in lighttpd's log"), || {
-            let told = read()?;
-            Ok((told.len() >= requests).then_some(told))
+            let logged = read()?;
+            Ok((logged.len() >= requests).then_some(logged))
         })
     }
 
@@ -100,7 +102,7 @@ impl Lighttpd {
 
 impl Drop for Lighttpd {
     fn drop(&mut self) {
-        // It may have ended by itself.
+        // It may have ended already.
         drop(kernel::signal(self.child.id(), libc::SIGTERM));
         drop(self.child.wait());
     }
@@ -125,7 +127,7 @@ fn configure(root: &Path, port: u16) -> Result<String> {
         ssl.engine = "enable"
         ssl.pemfile = "{certificate}"
         ssl.privkey = "{key}"
-        accesslog.filename = "{root}/told.log"
+        accesslog.filename = "{root}/exchanges.log"
         accesslog.format = "served %{{X-Request-ID}}i %A %{{local}}p %a %{{remote}}p"
         url.rewrite-once = ("^/small/" => "/small", "^/large/" => "/large", "^/count/" => "/count.cgi")
         cgi.assign = (".cgi" => "/bin/sh")

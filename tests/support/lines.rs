@@ -1,7 +1,6 @@
-//! The lines that a child process prints, as they come.
+//! Reads the lines that a child process prints.
 //!
-//! In: a pipe. Out: its lines, and a wait for one of them. A thread reads the pipe to its end, so that the child is
-//! never held up by a test that looks elsewhere.
+//! A thread reads the pipe to its end, so that the child never blocks while the test does something else.
 
 use std::{
     io::{BufRead as _, BufReader, Read},
@@ -14,7 +13,7 @@ use anyhow::{Result, bail};
 
 use crate::wait::DEADLINE;
 
-/// Lines read so far from a pipe.
+/// The lines read from a pipe so far.
 #[derive(Debug)]
 pub struct Lines {
     shared: Arc<Shared>,
@@ -34,7 +33,7 @@ struct State {
 }
 
 impl Lines {
-    /// Reads `pipe` to its end, in a thread.
+    /// Starts a thread that reads `pipe` to its end.
     pub fn read(pipe: impl Read + Send + 'static) -> Self {
         let shared = Arc::new(Shared::default());
         let for_reader = Arc::clone(&shared);
@@ -50,23 +49,23 @@ impl Lines {
         self.shared.lock().lines.len()
     }
 
-    /// The lines read so far.
-    pub fn so_far(&self) -> Vec<String> {
+    /// Returns the lines read so far.
+    pub fn snapshot(&self) -> Vec<String> {
         self.shared.lock().lines.clone()
     }
 
-    /// Counts the lines read so far that are of a kind.
-    pub fn count_of(&self, mut is_of_kind: impl FnMut(&String) -> bool) -> usize {
+    /// Counts the matching lines read so far.
+    pub fn count_matching(&self, mut matches: impl FnMut(&String) -> bool) -> usize {
         let state = self.shared.lock();
-        state.lines.iter().filter(|line| is_of_kind(line)).count()
+        state.lines.iter().filter(|line| matches(line)).count()
     }
 
-    /// Tells whether a line that was read so far is of a kind.
-    pub fn any(&self, is_of_kind: impl FnMut(&String) -> bool) -> bool {
-        self.shared.lock().lines.iter().any(is_of_kind)
+    /// Returns whether any line read so far matches.
+    pub fn any(&self, matches: impl FnMut(&String) -> bool) -> bool {
+        self.shared.lock().lines.iter().any(matches)
     }
 
-    /// Waits until `find` finds something among the lines; a pipe that was closed without it is an error.
+    /// Waits until `find` returns a value. Fails if the pipe ends first.
     pub fn wait_for<T>(&self, what: &str, mut find: impl FnMut(&[String]) -> Option<T>) -> Result<T> {
         let began = Instant::now();
         let mut state = self.shared.lock();
@@ -79,17 +78,17 @@ impl Lines {
             }
             let left = DEADLINE.saturating_sub(began.elapsed());
             if left.is_zero() {
-                bail!("waited {DEADLINE:?} in vain: {what}");
+                bail!("timed out after {DEADLINE:?}: {what}");
             }
             let waited = self.shared.changed.wait_timeout(state, left);
             state = waited.unwrap_or_else(PoisonError::into_inner).0;
         }
     }
 
-    /// Waits for the end of the pipe and gives all lines.
+    /// Waits for the end of the pipe and returns all lines.
     pub fn finish(mut self) -> Vec<String> {
         if let Some(reader) = self.reader.take() {
-            // A reader that panicked has told its story on stderr; what it read is still there.
+            // If the thread panicked, its message is on stderr, and the lines before that are kept.
             drop(reader.join());
         }
         std::mem::take(&mut self.shared.lock().lines)

@@ -1,10 +1,10 @@
-//! A steady load on a gateway that changes: some clients keep their connections, some open one for each request.
+//! A steady load: some clients keep their connections, others open one for each request.
 
 use anyhow::Result;
 
 use crate::{Nginx, program::Program};
 
-/// Clients of each kind.
+/// The number of clients of each kind.
 pub const CLIENTS: usize = 4;
 
 /// A running load.
@@ -12,7 +12,7 @@ pub const CLIENTS: usize = 4;
 pub struct Steady(Program);
 
 impl Steady {
-    /// Begins to ask for paths under `/small/`.
+    /// Starts to request paths under `/small/`.
     pub fn start(nginx: &Nginx) -> Result<Self> {
         let mut program = Program::python("steady.py", &[&nginx.port().to_string(), &CLIENTS.to_string()])?;
         program.begin()?;
@@ -20,9 +20,9 @@ impl Steady {
         Ok(Self(program))
     }
 
-    /// Ends it when every request has its answer, and gives how many there were.
+    /// Ends the load when every request is answered, and returns their number.
     pub fn stop(mut self) -> Result<usize> {
-        self.0.tell("end")?;
+        self.0.send_line("end")?;
         let answered = self.0.wait_for("answered")?;
         self.0.finish()?;
         Ok(answered.parse()?)

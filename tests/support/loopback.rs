@@ -1,4 +1,4 @@
-//! The machine's loopback addresses, and ports on them.
+//! Loopback addresses and free ports.
 
 use std::net::TcpListener;
 
@@ -12,13 +12,13 @@ pub const IPV4: &str = "127.0.0.1";
 /// The loopback address of IPv6, in brackets.
 pub const IPV6: &str = "[::1]";
 
-/// The loopback addresses that this machine has, as they are written before a port.
+/// Returns the loopback addresses of this machine, in the form used before a port.
 pub fn hosts() -> Vec<&'static str> {
     let exists = |host: &&str| TcpListener::bind(format!("{host}:0")).is_ok();
     [IPV4, IPV6].into_iter().filter(exists).collect()
 }
 
-/// A port that nobody listened on a moment ago, on any of them.
+/// Returns a port that is free on all of them.
 pub fn free_port() -> Result<u16> {
     wait::until("a port that is free on every loopback address", || {
         let first = TcpListener::bind((IPV4, 0)).context("no port is free")?;

@@ -1,16 +1,16 @@
-//! nghttp: one connection, and frames that other clients do not send.
+//! nghttp, which sends frames that other clients do not send.
 
 use std::process::Command;
 
 use anyhow::Result;
 
-use crate::{Ran, run};
+use crate::{CommandOutput, run};
 
-/// Asks for something with words of nghttp's own; the certificate is not checked, what it gets is thrown away.
-pub fn ask(words: &[&str]) -> Result<Ran> {
+/// Runs nghttp with arguments. It does not verify the certificate, and discards the response.
+pub fn request(args: &[&str]) -> Result<CommandOutput> {
     run::succeed(
         Command::new("nghttp")
             .args(["--null-out", "--no-verify-peer"])
-            .args(words),
+            .args(args),
     )
 }

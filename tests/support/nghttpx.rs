@@ -1,4 +1,4 @@
-//! A real nghttpx: a gateway that speaks HTTP/2 over TLS to its clients, and to backends as it is told.
+//! nghttpx: a gateway with HTTP/2 over TLS to its clients, and a configurable protocol to its backends.
 
 use std::{
     fs,
@@ -17,10 +17,10 @@ use crate::{
     wait,
 };
 
-/// The fields of [`Access`] in nghttpx's words; it knows no ids.
+/// The log format with the fields of [`Access`]; nghttpx has no request ids.
 const FORMAT: &str = "- $remote_addr $remote_port - $method $status $path";
 
-/// A running nghttpx: a process that watches, and one that works in two threads.
+/// A running nghttpx: a main process, and a worker process with two threads.
 #[derive(Debug)]
 pub struct Nghttpx {
     directory: TempDir,
@@ -29,7 +29,7 @@ pub struct Nghttpx {
 }
 
 impl Nghttpx {
-    /// Starts one in front of backends, which are in nghttpx's words, and waits until it answers.
+    /// Starts nghttpx in front of backends, in the syntax of its option `backend`, and waits until it listens.
     pub fn start(backends: &[&str]) -> Result<Self> {
         let directory = tempfile::tempdir()?;
         let port = free_port()?;
@@ -44,22 +44,22 @@ impl Nghttpx {
         Ok(nghttpx)
     }
 
-    /// The process id of the one that watches.
+    /// Returns the PID of the main process.
     pub fn master(&self) -> u32 {
         self.child.id()
     }
 
-    /// The port it listens on.
+    /// Returns the port that it listens on.
     pub const fn port(&self) -> u16 {
         self.port
     }
 
-    /// The address of a path.
+    /// Returns the URL of a path.
     pub fn url(&self, path: &str) -> String {
         format!("https://127.0.0.1:{}{path}", self.port)
     }
 
-    /// Waits until it has logged so many requests, and gives them.
+    /// Waits until its log has this many requests, and returns them.
     pub fn wait_for_log(&self, count: usize) -> Result<Vec<Access>> {
         let path = self.directory.path().join("access.log");
         let mut tail = Tail::open(&path)?;
@@ -81,7 +81,7 @@ impl Nghttpx {
 
 impl Drop for Nghttpx {
     fn drop(&mut self) {
-        // The one that works ends when the one that watches is gone; either may have ended by itself.
+        // The worker ends with the main process. Either may have ended already.
         drop(kernel::signal(self.child.id(), libc::SIGTERM));
         drop(self.child.wait());
     }

@@ -1,4 +1,4 @@
-//! A real nginx with TLS, its own key, port and directory.
+//! nginx with TLS, and with its own key, port and directory.
 
 use std::{
     collections::HashMap,
@@ -12,73 +12,73 @@ use anyhow::{Context as _, Result, ensure};
 use tempfile::TempDir;
 
 use crate::{
-    Told,
+    LoggedExchange,
     access_log::{self, Access, FORMAT, Tail},
     certificate::Certificate,
-    kernel,
+    exchange_log, kernel,
     loopback::{self, free_port},
     search,
     session::{self, FORMAT as SESSION, Session},
-    told, wait,
+    wait,
 };
 
-/// Bytes of `/large`.
+/// The size of `/large` in bytes.
 pub const LARGE: u64 = 1024 * 1024;
 
-/// What nginx tells of an exchange; a request without `X-Request-ID`, or with the id 0, is not told of.
-const TOLD: &str = "served $http_x_request_id $server_addr $server_port $remote_addr $remote_port";
+/// The format of the exchange log, which leaves out requests without `X-Request-ID`, or with the id 0.
+const EXCHANGE: &str = "served $http_x_request_id $server_addr $server_port $remote_addr $remote_port";
 
-/// Bytes of `/chunked`, which comes in chunks.
+/// The size of `/chunked` in bytes, which is sent in chunks.
 pub const CHUNKED: u64 = 40_000;
 
-/// Workers of an nginx unless the test says otherwise.
+/// The default number of workers.
 const WORKERS: usize = 2;
 
 /// A running nginx.
 ///
 /// Paths under `/small/` give 6 bytes, under `/large/` [`LARGE`] bytes, under `/chunked/` [`CHUNKED`] bytes in chunks;
-/// those under `/upload/` take a PUT of any length and give 204, those under `/post/` a POST. Clients choose HTTP/2 or
-/// HTTP/1.1 by ALPN; those that offer nothing get HTTP/1.1.
+/// those under `/upload/` take a PUT of any length and give 204, those under `/post/` a POST. ALPN selects HTTP/2 or
+/// HTTP/1.1; without ALPN it is HTTP/1.1.
 #[derive(Debug)]
 pub struct Nginx {
     directory: TempDir,
-    /// The master; in the background, the process that started it.
+    /// The master, or, in the background, the process that started it.
     child: Child,
     pub(crate) master: u32,
     pub(crate) port: u16,
     pub(crate) workers: usize,
     background: bool,
-    /// The first master in the background; all that comes of it is in its session.
+    /// The first master in the background, which leads the session of all later processes.
     session: u32,
 }
 
-/// What differs from one nginx to another.
+/// Options of an nginx.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Setup<'a> {
-    /// Folder whose libraries are taken before the system's.
+    /// A folder for `LD_LIBRARY_PATH`.
     pub libraries: Option<&'a str>,
-    /// More locations, in nginx's words.
+    /// Additional configuration of the server.
     pub locations: &'a str,
-    /// How many workers there are; none is two. What has few is attached to, and left, sooner.
+    /// The number of workers; `None` is two. tlscope attaches to and detaches from fewer workers faster.
     pub workers: Option<usize>,
-    /// Words before its own, of a program that becomes nginx in the end, such as `ip netns exec NAME`.
-    pub within: &'a [&'a str],
-    /// The program to run, if it is not the one in the path.
+    /// The beginning of a command that executes nginx, such as `ip netns exec NAME`.
+    pub exec_prefix: &'a [&'a str],
+    /// The program to run, if not the nginx in `PATH`.
     pub program: Option<&'a Path>,
-    /// The port, if it is to be a certain one.
+    /// The port, if not any free one.
     pub port: Option<u16>,
-    /// The user that its workers become, if it is not root.
+    /// The user of its workers, if not root.
     pub user: Option<&'a str>,
-    /// Whether it goes to the background, as a service does: only then can its binary be upgraded.
+    /// Whether it runs in the background, as a service does, which an upgrade of the binary requires.
     pub background: bool,
 }
 
 impl Setup<'_> {
-    /// What runs, with an absolute path: nginx executes its own name to upgrade itself.
+    /// Makes the command, with an absolute path, since nginx executes `argv[0]` to upgrade itself.
     fn command(&self) -> Result<Command> {
         let found = search::program("nginx")?;
         let program = self.program.unwrap_or(&found);
-        let Some((first, rest)) = self.within.split_first() else {
+        let Some((first, rest)) = self.exec_prefix.split_first() else {
             return Ok(Command::new(program));
         };
         let mut command = Command::new(first);
@@ -88,12 +88,12 @@ impl Setup<'_> {
 }
 
 impl Nginx {
-    /// Starts one and waits until it answers.
+    /// Starts nginx with default options and waits until its workers run.
     pub fn start() -> Result<Self> {
         Self::start_with(Setup::default())
     }
 
-    /// Starts one that differs.
+    /// Starts nginx with options and waits until its workers run.
     pub fn start_with(setup: Setup<'_>) -> Result<Self> {
         let directory = tempfile::tempdir()?;
         let port = setup.port.map_or_else(free_port, Ok)?;
@@ -132,42 +132,42 @@ impl Nginx {
         Ok(nginx)
     }
 
-    /// The master's process id.
+    /// Returns the PID of the master.
     pub const fn master(&self) -> u32 {
         self.master
     }
 
-    /// The workers' process ids.
+    /// Returns the PIDs of the workers.
     pub fn workers(&self) -> Result<Vec<u32>> {
         kernel::children(self.master())
     }
 
-    /// The port it listens on, on every loopback address.
+    /// Returns the port that it listens on, on every loopback address.
     pub const fn port(&self) -> u16 {
         self.port
     }
 
-    /// The address of a path.
+    /// Returns the URL of a path.
     pub fn url(&self, path: &str) -> String {
         format!("https://127.0.0.1:{}{path}", self.port)
     }
 
-    /// The unix socket that it listens on too, with TLS.
+    /// Returns the UNIX socket that it also listens on, with TLS.
     pub fn unix_socket(&self) -> PathBuf {
         self.directory.path().join("tls.sock")
     }
 
-    /// Its certificate.
+    /// Returns the path of its certificate.
     pub fn certificate(&self) -> PathBuf {
         self.directory.path().join("cert.pem")
     }
 
-    /// What it has logged so far.
+    /// Returns its access log.
     pub fn log(&self) -> Result<Vec<Access>> {
         access_log::read(&self.directory.path().join("access.log"))
     }
 
-    /// Waits until it has logged so many requests.
+    /// Waits until its access log has this many requests.
     pub fn wait_until_logged(&self, count: usize) -> Result<()> {
         let mut tail = Tail::open(&self.directory.path().join("access.log"))?;
         let enough = wait::until_true(&format!("{count} lines in the access log"), || {
@@ -176,25 +176,25 @@ impl Nginx {
         enough.with_context(|| format!("nginx logged {:?} requests", tail.count()))
     }
 
-    /// Waits until it has logged so many requests, and gives them.
+    /// Waits until its access log has this many requests, and returns them.
     pub fn wait_for_log(&self, count: usize) -> Result<Vec<Access>> {
         self.wait_until_logged(count)?;
         self.log()
     }
 
-    /// Waits until it has logged so many requests with an `X-Request-ID`, and gives what it says of them.
-    pub fn wait_for_told(&self, requests: usize) -> Result<Vec<Told>> {
-        told::wait_for_log(&self.directory.path().join("told.log"), requests)
+    /// Waits until its exchange log has this many requests with an `X-Request-ID`, and returns their exchanges.
+    pub fn wait_for_exchanges(&self, requests: usize) -> Result<Vec<LoggedExchange>> {
+        exchange_log::wait_for(&self.directory.path().join("exchanges.log"), requests)
     }
 
-    /// Waits until it has logged so many requests with an `X-Request-ID`, and gives their TLS sessions by the clients'
-    /// addresses.
+    /// Waits until its exchange log has this many requests with an `X-Request-ID`, and returns their TLS sessions by
+    /// client address.
     pub fn sessions(&self, requests: usize) -> Result<HashMap<String, Session>> {
-        self.wait_for_told(requests)?;
+        self.wait_for_exchanges(requests)?;
         session::read(&self.directory.path().join("sessions.log"))
     }
 
-    /// Ends it at once, and its workers.
+    /// Ends it and its workers at once.
     pub fn stop(&mut self) -> Result<()> {
         if self.background && kernel::is_running(self.master) {
             kernel::signal(self.master, libc::SIGTERM)?;
@@ -206,7 +206,7 @@ impl Nginx {
         Ok(())
     }
 
-    /// The file that names the master.
+    /// Returns the PID file of the master.
     pub(crate) fn pid_file(&self) -> PathBuf {
         self.directory.path().join("nginx.pid")
     }
@@ -221,7 +221,7 @@ impl Nginx {
                 error()
             );
             if self.background {
-                // What was started ends once it has begun the master.
+                // The started process ends once the master runs.
                 let Some(master) = status.and_then(|_| kernel::pid_in(&self.pid_file())) else {
                     return Ok(None);
                 };
@@ -236,18 +236,19 @@ impl Drop for Nginx {
     fn drop(&mut self) {
         let stopped = self.stop().is_ok();
         if self.background {
-            // Whatever an upgrade has left is in the session of the first master, which may not have been met yet.
-            let unmet = || kernel::pid_in(&self.pid_file()).unwrap_or(0);
-            kernel::kill_session(if self.session == 0 { unmet() } else { self.session });
+            // Processes of an upgrade are in the session of the first master. If the start failed, the PID file names
+            // it.
+            let from_file = || kernel::pid_in(&self.pid_file()).unwrap_or(0);
+            kernel::kill_session(if self.session == 0 { from_file() } else { self.session });
         } else if !stopped {
-            // The master does not listen any more; its workers end with their sockets.
+            // The master does not react; its workers end with their sockets.
             drop(self.child.kill());
             drop(self.child.wait());
         }
     }
 }
 
-/// A body in chunks has no length that is known before: server-side includes see to that.
+/// Returns the configuration. Server-side includes make responses in chunks, since their length is unknown.
 fn configure(root: &Path, certificate: &Certificate, port: u16, setup: Setup<'_>) -> String {
     let (plain, unix) = (root.join("plain.sock"), root.join("tls.sock"));
     let (plain, unix) = (plain.display(), unix.display());
@@ -266,10 +267,10 @@ fn configure(root: &Path, certificate: &Certificate, port: u16, setup: Setup<'_>
         events {{ worker_connections 1024; }}
         http {{
             log_format ids '{FORMAT}';
-            log_format told '{TOLD}';
+            log_format exchange '{EXCHANGE}';
             access_log access.log ids;
             log_format session '{SESSION}';
-            access_log told.log told if=$http_x_request_id;
+            access_log exchanges.log exchange if=$http_x_request_id;
             access_log sessions.log session if=$http_x_request_id;
             client_body_temp_path tmp/body; proxy_temp_path tmp/proxy; fastcgi_temp_path tmp/fastcgi;
             uwsgi_temp_path tmp/uwsgi; scgi_temp_path tmp/scgi;

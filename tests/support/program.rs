@@ -1,7 +1,7 @@
-//! Small programs to trace: a script of Python or Node.js, or a C program made for the test.
+//! Small programs to trace: Python or Node.js scripts, or C programs compiled for the test.
 //!
-//! Each says the line `up` when its TLS library is loaded, and begins its work at the first line on its stdin, so that
-//! it can be attached to in between. What it prints after that is for the test.
+//! Each prints the line `up` when its TLS library is loaded, and starts its work at the first line on stdin, so that
+//! the tracer can attach in between.
 
 use std::{
     io::Write as _,
@@ -20,53 +20,53 @@ pub struct Program {
     child: Child,
     stdin: Option<ChildStdin>,
     stdout: Option<Lines>,
-    /// The compiled program lies in it.
+    /// Contains the compiled program.
     _directory: Option<TempDir>,
 }
 
 impl Program {
     /// Starts a script of `support/python`.
-    pub fn python(script: &str, words: &[&str]) -> Result<Self> {
-        Self::start(&mut python(script, words), None)
+    pub fn python(script: &str, args: &[&str]) -> Result<Self> {
+        Self::start(&mut python(script, args), None)
     }
 
-    /// Starts a script of `support/python` that takes its libraries from a folder first.
-    pub fn python_with(libraries: &Path, script: &str, words: &[&str]) -> Result<Self> {
-        Self::start(python(script, words).env("LD_LIBRARY_PATH", libraries), None)
+    /// Starts a script of `support/python` with a folder in `LD_LIBRARY_PATH`.
+    pub fn python_with(libraries: &Path, script: &str, args: &[&str]) -> Result<Self> {
+        Self::start(python(script, args).env("LD_LIBRARY_PATH", libraries), None)
     }
 
-    /// Starts any program that keeps to the lines of these.
+    /// Starts any program that follows the same protocol.
     pub fn run(command: &mut Command) -> Result<Self> {
         Self::start(command, None)
     }
 
     /// Starts a script of `support/node`.
-    pub fn node(script: &str, words: &[&str]) -> Result<Self> {
+    pub fn node(script: &str, args: &[&str]) -> Result<Self> {
         let mut command = Command::new("node");
-        command.arg(source_file("node").join(script)).args(words);
+        command.arg(source_file("node").join(script)).args(args);
         Self::start(&mut command, None)
     }
 
     /// Compiles a program of `support/c` against libssl and starts it.
-    pub fn c(source: &str, words: &[&str]) -> Result<Self> {
-        Self::compiled(source, OPENSSL, words)
+    pub fn c(source: &str, args: &[&str]) -> Result<Self> {
+        Self::compiled(source, OPENSSL, args)
     }
 
     /// Compiles a program of `support/c` against libgnutls and starts it.
-    pub fn c_with_gnutls(source: &str, words: &[&str]) -> Result<Self> {
-        Self::compiled(source, &["-lgnutls"], words)
+    pub fn c_with_gnutls(source: &str, args: &[&str]) -> Result<Self> {
+        Self::compiled(source, &["-lgnutls"], args)
     }
 
     /// Compiles a program of `support/c` with the code of libssl and of libgnutls in its own image, and starts it.
-    pub fn c_with_both(source: &str, words: &[&str]) -> Result<Self> {
-        Self::compiled(source, BOTH, words)
+    pub fn c_with_both(source: &str, args: &[&str]) -> Result<Self> {
+        Self::compiled(source, BOTH, args)
     }
 
-    fn compiled(source: &str, libraries: &[&str], words: &[&str]) -> Result<Self> {
+    fn compiled(source: &str, libraries: &[&str], args: &[&str]) -> Result<Self> {
         let directory = tempfile::tempdir()?;
         let program = directory.path().join("program");
         compile(&source_file("c").join(source), &program, libraries)?;
-        Self::start(Command::new(program).args(words), Some(directory))
+        Self::start(Command::new(program).args(args), Some(directory))
     }
 
     fn start(command: &mut Command, directory: Option<TempDir>) -> Result<Self> {
@@ -86,45 +86,45 @@ impl Program {
         Ok(program)
     }
 
-    /// Its process id.
+    /// Returns its PID.
     pub fn pid(&self) -> u32 {
         self.child.id()
     }
 
-    /// Lets it begin.
+    /// Lets it start its work.
     pub fn begin(&mut self) -> Result<()> {
-        self.tell("begin")
+        self.send_line("begin")
     }
 
-    /// Gives it a line to read.
-    pub fn tell(&mut self, line: &str) -> Result<()> {
-        let stdin = self.stdin.as_mut().context("it reads its stdin")?;
+    /// Writes a line to its stdin.
+    pub fn send_line(&mut self, line: &str) -> Result<()> {
+        let stdin = self.stdin.as_mut().context("stdin is closed")?;
         Ok(writeln!(stdin, "{line}")?)
     }
 
-    /// The lines it has printed so far.
+    /// Returns the lines that it has printed so far.
     pub fn lines(&self) -> Vec<String> {
-        self.stdout.as_ref().map(Lines::so_far).unwrap_or_default()
+        self.stdout.as_ref().map(Lines::snapshot).unwrap_or_default()
     }
 
-    /// Counts the lines it has printed so far that begin with `word`.
+    /// Counts the printed lines that start with `word`.
     pub fn count(&self, word: &str) -> usize {
         let stdout = self.stdout.as_ref();
-        stdout.map_or(0, |stdout| stdout.count_of(|line| line.starts_with(word)))
+        stdout.map_or(0, |stdout| stdout.count_matching(|line| line.starts_with(word)))
     }
 
-    /// Waits until it has printed so many lines that begin with `word`.
+    /// Waits until it has printed this many lines that start with `word`.
     pub fn wait_for_count(&self, word: &str, count: usize) -> Result<()> {
-        let stdout = self.stdout.as_ref().context("its output is read")?;
+        let stdout = self.stdout.as_ref().context("stdout is not piped")?;
         stdout.wait_for(&format!("{count} lines `{word}`"), |lines| {
             let printed = lines.iter().filter(|line| line.starts_with(word)).count();
             (printed >= count).then_some(())
         })
     }
 
-    /// Waits until it prints a line that begins with `word`, and gives the rest of that line.
+    /// Waits until it prints a line that starts with `word`, and returns the rest of that line.
     pub fn wait_for(&self, word: &str) -> Result<String> {
-        let stdout = self.stdout.as_ref().context("its output is read")?;
+        let stdout = self.stdout.as_ref().context("stdout is not piped")?;
         let found = |lines: &[String]| {
             lines
                 .iter()
@@ -133,7 +133,7 @@ impl Program {
         stdout.wait_for(&format!("the line `{word}`"), found)
     }
 
-    /// Closes its stdin and waits until it has succeeded; gives all it printed.
+    /// Closes its stdin and waits until it has succeeded. Returns all lines that it printed.
     pub fn finish(mut self) -> Result<Vec<String>> {
         drop(self.stdin.take());
         let status = wait::until("the end of the program", || Ok(self.child.try_wait()?))?;
@@ -144,20 +144,20 @@ impl Program {
 
 impl Drop for Program {
     fn drop(&mut self) {
-        // It has usually ended before.
+        // It has usually ended already.
         drop(self.child.kill());
         drop(self.child.wait());
     }
 }
 
-fn python(script: &str, words: &[&str]) -> Command {
-    // Debian's own, which uses the system's libssl.
+fn python(script: &str, args: &[&str]) -> Command {
+    // Debian's Python uses the system's libssl.
     let mut command = Command::new("/usr/bin/python3");
-    command.arg(source_file("python").join(script)).args(words);
+    command.arg(source_file("python").join(script)).args(args);
     command
 }
 
-/// What a program that calls OpenSSL is linked with.
+/// The linker arguments for OpenSSL.
 pub(crate) const OPENSSL: &[&str] = &["-lssl", "-lcrypto"];
 
 /// Both libraries as archives, and what libgnutls needs besides: Debian has no archives of the last two, and links to the

@@ -1,4 +1,4 @@
-//! Running a program to its end.
+//! Runs a program to its end.
 
 use std::{
     io::Write as _,
@@ -7,25 +7,25 @@ use std::{
 
 use anyhow::{Context as _, Result, bail};
 
-/// What a program did.
+/// The result of a program.
 #[derive(Debug)]
-pub struct Ran {
-    /// Its exit code; none if a signal ended it.
+pub struct CommandOutput {
+    /// Its exit code; `None` if a signal ended it.
     pub code: Option<i32>,
-    /// What it printed.
+    /// Its stdout.
     pub stdout: String,
-    /// What it complained about.
+    /// Its stderr.
     pub stderr: String,
 }
 
-impl Ran {
+impl CommandOutput {
     /// Counts the lines of stderr.
-    pub fn complaints(&self) -> usize {
+    pub fn stderr_lines(&self) -> usize {
         self.stderr.lines().count()
     }
 }
 
-impl From<Output> for Ran {
+impl From<Output> for CommandOutput {
     fn from(output: Output) -> Self {
         let Output { status, stdout, stderr } = output;
         Self {
@@ -36,19 +36,19 @@ impl From<Output> for Ran {
     }
 }
 
-/// Runs a command to its end, with nothing on its stdin.
-pub fn run(command: &mut Command) -> Result<Ran> {
+/// Runs a command to its end, with an empty stdin.
+pub fn run(command: &mut Command) -> Result<CommandOutput> {
     let output = command.stdin(Stdio::null()).output();
     Ok(output.with_context(|| format!("{command:?} did not start"))?.into())
 }
 
-/// Runs a command that must succeed.
-pub fn succeed(command: &mut Command) -> Result<Ran> {
+/// Runs a command to its end. Fails unless it exits with 0.
+pub fn succeed(command: &mut Command) -> Result<CommandOutput> {
     checked(command, run)
 }
 
 /// Runs a command that must succeed with `input` on its stdin.
-pub fn succeed_with_input(command: &mut Command, input: &str) -> Result<Ran> {
+pub fn succeed_with_input(command: &mut Command, input: &str) -> Result<CommandOutput> {
     checked(command, |command| {
         command
             .stdin(Stdio::piped())
@@ -62,10 +62,15 @@ pub fn succeed_with_input(command: &mut Command, input: &str) -> Result<Ran> {
     })
 }
 
-fn checked(command: &mut Command, run: impl FnOnce(&mut Command) -> Result<Ran>) -> Result<Ran> {
-    let ran = run(command)?;
-    if ran.code != Some(0) {
-        bail!("{command:?} ended with {:?}: {}{}", ran.code, ran.stdout, ran.stderr);
+fn checked(command: &mut Command, run: impl FnOnce(&mut Command) -> Result<CommandOutput>) -> Result<CommandOutput> {
+    let output = run(command)?;
+    if output.code != Some(0) {
+        bail!(
+            "{command:?} ended with {:?}: {}{}",
+            output.code,
+            output.stdout,
+            output.stderr
+        );
     }
-    Ok(ran)
+    Ok(output)
 }

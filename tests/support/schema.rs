@@ -1,7 +1,6 @@
-//! Lines of output against the schema that `tlscope schema` prints.
+//! Validates lines of output against the schema that `tlscope schema` prints.
 //!
-//! The check knows the keywords that this schema uses, and refuses a schema with any other: a rule that nobody checks
-//! would look as if it held.
+//! The validator supports the keywords that this schema uses, and rejects any other keyword instead of ignoring it.
 
 use std::sync::OnceLock;
 
@@ -10,10 +9,10 @@ use serde_json::{Map, Value};
 
 use crate::{binary, run};
 
-/// How every line of JSON begins.
+/// The beginning of every JSON line.
 const BEGINNING: &str = r#"{"v":"#;
 
-/// Checks those of the lines that are JSON lines; text and archives are left alone.
+/// Validates JSON lines and ignores other ones, such as text and archives.
 pub fn check_lines(lines: impl IntoIterator<Item = impl AsRef<str>>) -> Result<()> {
     let mut lines = lines.into_iter();
     lines.try_for_each(|line| match line.as_ref() {
@@ -22,16 +21,16 @@ pub fn check_lines(lines: impl IntoIterator<Item = impl AsRef<str>>) -> Result<(
     })
 }
 
-/// Parses a line and checks it.
+/// Parses and validates a line.
 pub fn parse(line: &str) -> Result<Value> {
     let value = serde_json::from_str(line).with_context(|| format!("not JSON: {line}"))?;
     match Schema(whole()?).check(whole()?, &value) {
         Ok(()) => Ok(value),
-        Err(mismatch) => bail!("not as the schema has it: {mismatch}, in: {line}"),
+        Err(mismatch) => bail!("does not match the schema: {mismatch}, in: {line}"),
     }
 }
 
-/// The schema as the binary prints it.
+/// Returns the schema that the binary prints.
 pub fn whole() -> Result<&'static Value> {
     static WHOLE: OnceLock<Result<Value, String>> = OnceLock::new();
     let whole = WHOLE.get_or_init(|| print().map_err(|error| format!("{error:#}")));
@@ -44,15 +43,15 @@ fn print() -> Result<Value> {
     )?)
 }
 
-/// A schema, for the definitions in it. A mismatch is a JSON pointer into the value, and what is wrong there.
+/// A schema with its definitions. A mismatch is a JSON pointer into the value and a reason.
 #[derive(Clone, Copy, Debug)]
 pub struct Schema<'a>(pub &'a Value);
 
 impl<'a> Schema<'a> {
-    /// Checks a value against a rule of this schema.
+    /// Validates a value against a rule of this schema.
     pub fn check(self, rule: &Value, value: &Value) -> Result<(), String> {
         let Value::Object(keywords) = rule else {
-            return ensure(rule == &Value::Bool(true), || ": is not described".to_owned());
+            return ensure(rule == &Value::Bool(true), || ": is not in the schema".to_owned());
         };
         for (keyword, rule) in keywords {
             self.check_keyword(keyword, rule, keywords, value)?;
@@ -67,7 +66,7 @@ impl<'a> Schema<'a> {
         beside: &Map<String, Value>,
         value: &Value,
     ) -> Result<(), String> {
-        let not = || format!(": {value} is not of {keyword} {rule}");
+        let not = || format!(": {value} does not match {keyword} {rule}");
         match keyword {
             "$schema" | "$id" | "$defs" | "title" | "description" | "format" => Ok(()),
             "$ref" => self.check(self.definition(rule)?, value),
@@ -92,7 +91,7 @@ impl<'a> Schema<'a> {
                 self.check_items(rest.map(|value| (rule, value)), prefix)
             }
             "oneOf" => self.check_one_of(items(rule), value),
-            unknown => Err(format!(": no check is written for the keyword {unknown}")),
+            unknown => Err(format!(": the validator does not support the keyword {unknown}")),
         }
     }
 
@@ -118,7 +117,7 @@ impl<'a> Schema<'a> {
         })
     }
 
-    /// Tries those branches only whose constants the value has: what is wrong is then said of the branch that was meant.
+    /// Tries only branches whose constants match the value, so that a mismatch is about the intended branch.
     fn check_one_of(self, branches: &[Value], value: &Value) -> Result<(), String> {
         let mut mismatches = Vec::new();
         let mut matches = 0;
@@ -137,7 +136,7 @@ impl<'a> Schema<'a> {
         match (matches, mismatches.pop()) {
             (1, _) => Ok(()),
             (0, Some(mismatch)) => Err(mismatch),
-            (matches, _) => Err(format!(": is of {matches} kinds")),
+            (matches, _) => Err(format!(": matches {matches} branches")),
         }
     }
 
@@ -171,7 +170,7 @@ fn items(value: &Value) -> &[Value] {
     value.as_array().map_or(&[], Vec::as_slice)
 }
 
-/// `rule` is the name of a type, or several.
+/// `rule` is the name of a type, or an array of names.
 fn is_of_type(rule: &Value, value: &Value) -> bool {
     let is = |rule: &Value| match rule.as_str() {
         Some("object") => value.is_object(),

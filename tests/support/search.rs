@@ -1,4 +1,4 @@
-//! Programs and libraries of the system, by name.
+//! Finds programs and libraries of the system.
 
 use std::{
     env,
@@ -10,18 +10,18 @@ use anyhow::{Context as _, Result};
 
 use crate::run;
 
-/// The absolute path of a program that the shell would find by its name.
+/// Returns the absolute path of a program in `PATH`.
 pub fn program(name: &str) -> Result<PathBuf> {
-    let path = env::var_os("PATH").context("there is a PATH")?;
+    let path = env::var_os("PATH").context("PATH is not set")?;
     let found = env::split_paths(&path)
         .map(|folder| folder.join(name))
         .find(|path| path.is_file());
-    found.with_context(|| format!("there is no program {name}"))
+    found.with_context(|| format!("{name} is not in PATH"))
 }
 
-/// The libraries that a program or library loads when it starts, with absolute paths.
+/// Returns the absolute paths of the libraries that a program or library links.
 pub fn libraries(file: &Path) -> Result<Vec<PathBuf>> {
-    let ran = run::succeed(Command::new("ldd").arg(file))?;
-    let absolute = ran.stdout.split_whitespace().filter(|word| word.starts_with('/'));
+    let output = run::succeed(Command::new("ldd").arg(file))?;
+    let absolute = output.stdout.split_whitespace().filter(|word| word.starts_with('/'));
     Ok(absolute.map(PathBuf::from).collect())
 }

@@ -1,9 +1,9 @@
-//! Secrets to plant: every value has one word in it that nothing else has.
+//! Secrets to plant in traffic. Every one contains a unique word.
 
-/// In every secret, and in nothing else.
+/// The word in every secret, and in nothing else.
 pub const MARK: &str = "pLanted";
 
-/// What `user:pLanted` looks like in Basic authentication.
+/// `user:pLanted` in Basic authentication.
 pub const BASIC: &str = "dXNlcjpwTGFudGVk";
 
 /// Header fields of a request, each of which carries a secret.
@@ -26,11 +26,11 @@ pub const REQUEST_FIELDS: [&str; 16] = [
     "X-Forwarded-Authorization: Bearer pLanted17",
 ];
 
-/// A query, each of whose parameters but the last is a secret.
+/// A query in which all parameters but the last are secrets.
 pub const QUERY: &str = "access_token=pLanted21&token=pLanted22&key=pLanted23&api_key=pLanted24&sig=pLanted25\
                          &password=pLanted26&code=pLanted27&client_secret=pLanted28&page=2";
 
-/// Locations of nginx whose answers carry secrets.
+/// Locations of nginx whose responses carry secrets.
 pub const LOCATIONS: &str = "
     location /login {
         add_header X-Request-ID $request_id always;
@@ -47,7 +47,7 @@ pub const LOCATIONS: &str = "
         return 401 'body with pLanted40';
     }";
 
-/// Tells which line of `output` shows a secret.
-pub fn leak(output: &str) -> Option<&str> {
+/// Returns the first line of `output` that shows a secret.
+pub fn find_secret(output: &str) -> Option<&str> {
     output.lines().find(|line| line.contains(MARK) || line.contains(BASIC))
 }

@@ -1,4 +1,4 @@
-//! What `tlscope` printed, from its first line to its last.
+//! The complete output of `tlscope`.
 
 use std::{collections::BTreeMap, thread};
 
@@ -7,10 +7,10 @@ use serde_json::Value;
 
 use crate::Exchange;
 
-/// All that a run of `tlscope` left behind; its stderr is shown if the test fails.
+/// The result of `tlscope`. If the test fails, its stderr is printed.
 #[derive(Debug)]
 pub struct Trace {
-    /// Its exit code; none if a signal ended it.
+    /// Its exit code; `None` if a signal ended it.
     pub code: Option<i32>,
     /// The lines of its stdout.
     pub stdout: Vec<String>,
@@ -18,12 +18,12 @@ pub struct Trace {
     pub stderr: Vec<String>,
 }
 
-/// The numbers of the closing line.
+/// The numbers of the last line.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub struct Totals {
     /// Exchanges printed.
     pub exchanges: u64,
-    /// Of these, halves.
+    /// Exchanges with only a request or only a response.
     pub half: u64,
     /// Records lost in the kernel.
     pub lost_records: u64,
@@ -32,7 +32,7 @@ pub struct Totals {
 }
 
 impl Trace {
-    /// The lines of one type; the others, of which there may be many, are not parsed but for their type.
+    /// Returns the lines of one type. Other lines, which may be many, are not parsed.
     pub fn lines_of(&self, kind: &str) -> Result<Vec<Value>> {
         let mut lines = Vec::new();
         for line in &self.stdout {
@@ -46,12 +46,12 @@ impl Trace {
         Ok(lines)
     }
 
-    /// The exchanges.
+    /// Returns the exchanges.
     pub fn exchanges(&self) -> Result<Vec<Exchange>> {
         Ok(self.lines_of("exchange")?.into_iter().map(Exchange).collect())
     }
 
-    /// The closing line.
+    /// Returns the totals.
     pub fn totals(&self) -> Result<Totals> {
         let closing = self
             .stderr
@@ -59,13 +59,13 @@ impl Trace {
             .find_map(|line| line.strip_prefix("tlscope: exchanges="));
         let closing = format!(
             "exchanges={}",
-            closing.with_context(|| format!("there is no closing line in {:?}", self.stderr))?
+            closing.with_context(|| format!("there are no totals in {:?}", self.stderr))?
         );
         let numbers: BTreeMap<_, _> = closing.split(' ').filter_map(|pair| pair.split_once('=')).collect();
         let number = |name: &str| -> Result<u64> {
             Ok(numbers
                 .get(name)
-                .with_context(|| format!("the closing line lacks {name}"))?
+                .with_context(|| format!("the totals lack {name}"))?
                 .parse()?)
         };
         Ok(Totals {
@@ -76,7 +76,7 @@ impl Trace {
         })
     }
 
-    /// All that was printed, on both streams.
+    /// Returns stdout and stderr.
     pub fn everything(&self) -> String {
         [self.stdout.join("\n"), self.stderr.join("\n")].join("\n")
     }
@@ -90,7 +90,7 @@ impl Drop for Trace {
     }
 }
 
-#[expect(clippy::print_stderr, reason = "a failing test shows what tlscope had to say")]
+#[expect(clippy::print_stderr, reason = "a failing test prints the stderr of tlscope")]
 pub(crate) fn show(what: &str, stderr: &[String]) {
     eprintln!("--- {what}; its stderr:");
     for line in stderr {

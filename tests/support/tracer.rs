@@ -1,7 +1,6 @@
-//! `tlscope` as a running process.
+//! Runs `tlscope`.
 //!
-//! In: a command line. Out: a process that is known to be ready, and a [`Trace`] once it has ended. A tracer that is
-//! dropped before that is killed, and its stderr shown: the test has failed.
+//! A tracer that is dropped before it has ended means that the test failed: it is killed, and its stderr is printed.
 
 use std::{
     fs,
@@ -23,44 +22,44 @@ pub struct Tracer {
 
 impl Tracer {
     /// Starts `tlscope trace` on processes and waits until it is ready.
-    pub fn of(pids: &[u32], words: &[&str]) -> Result<Self> {
+    pub fn of(pids: &[u32], args: &[&str]) -> Result<Self> {
         let pids: Vec<String> = pids.iter().flat_map(|pid| ["-p".to_owned(), pid.to_string()]).collect();
-        let words = ["trace"]
+        let args = ["trace"]
             .into_iter()
             .chain(pids.iter().map(String::as_str))
-            .chain(words.iter().copied());
-        Self::ready(&words.collect::<Vec<_>>())
+            .chain(args.iter().copied());
+        Self::ready(&args.collect::<Vec<_>>())
     }
 
-    /// Starts `tlscope` with any words and waits until it is ready.
-    pub fn ready(words: &[&str]) -> Result<Self> {
-        let tracer = Self::start(words)?;
+    /// Starts `tlscope` with any arguments and waits until it is ready.
+    pub fn ready(args: &[&str]) -> Result<Self> {
+        let tracer = Self::start(args)?;
         tracer.wait_until_ready()?;
         Ok(tracer)
     }
 
-    /// Starts `tlscope trace` on processes where the kernel seems to have no BTF, and waits until it is ready.
+    /// Starts `tlscope trace` on processes with the kernel's BTF hidden, and waits until it is ready.
     pub fn without_btf(pids: &[u32]) -> Result<Self> {
         let pids = pids.iter().flat_map(|pid| ["-p".to_owned(), pid.to_string()]);
-        let words: Vec<_> = ["trace".to_owned()].into_iter().chain(pids).collect();
-        let words: Vec<_> = words.iter().map(String::as_str).collect();
-        let tracer = Self::spawn(binary::command_without_btf(&words)?)?;
+        let args: Vec<_> = ["trace".to_owned()].into_iter().chain(pids).collect();
+        let args: Vec<_> = args.iter().map(String::as_str).collect();
+        let tracer = Self::spawn(binary::command_without_btf(&args)?)?;
         tracer.wait_until_ready()?;
         Ok(tracer)
     }
 
-    /// Starts `tlscope trace` on processes with its stdout elsewhere, and waits until it is ready.
-    pub fn printing_to(stdout: impl Into<Stdio>, pids: &[u32], words: &[&str]) -> Result<Self> {
+    /// Starts `tlscope trace` on processes with another stdout, and waits until it is ready.
+    pub fn printing_to(stdout: impl Into<Stdio>, pids: &[u32], args: &[&str]) -> Result<Self> {
         let pids = pids.iter().flat_map(|pid| ["-p".to_owned(), pid.to_string()]);
         let all: Vec<_> = ["trace".to_owned()].into_iter().chain(pids).collect();
         let mut command = binary::command(&all.iter().map(String::as_str).collect::<Vec<_>>())?;
         command
-            .args(words)
+            .args(args)
             .stdin(Stdio::null())
             .stdout(stdout)
             .stderr(Stdio::piped());
         let mut child = command.spawn().context("tlscope did not start")?;
-        // What was handed over must be open there alone.
+        // Closes this process's copy of stdout.
         drop(command);
         let stderr = child.stderr.take().map(Lines::read);
         let tracer = Self {
@@ -72,20 +71,20 @@ impl Tracer {
         Ok(tracer)
     }
 
-    /// Starts `tlscope trace` on processes where a file says which CPUs are `possible` or `online`, and waits until it is
-    /// ready.
+    /// Starts `tlscope trace` on processes with a file in place of the kernel's list of `possible` or `online` CPUs,
+    /// and waits until it is ready.
     pub fn with_cpus(name: &str, file: &Path, pids: &[u32]) -> Result<Self> {
         let pids = pids.iter().flat_map(|pid| ["-p".to_owned(), pid.to_string()]);
-        let words: Vec<_> = ["trace".to_owned()].into_iter().chain(pids).collect();
-        let words: Vec<_> = words.iter().map(String::as_str).collect();
-        let tracer = Self::spawn(binary::command_with_cpus(name, file, &words)?)?;
+        let args: Vec<_> = ["trace".to_owned()].into_iter().chain(pids).collect();
+        let args: Vec<_> = args.iter().map(String::as_str).collect();
+        let tracer = Self::spawn(binary::command_with_cpus(name, file, &args)?)?;
         tracer.wait_until_ready()?;
         Ok(tracer)
     }
 
-    /// Starts `tlscope` with any words.
-    pub fn start(words: &[&str]) -> Result<Self> {
-        Self::spawn(binary::command(words)?)
+    /// Starts `tlscope` with any arguments.
+    pub fn start(args: &[&str]) -> Result<Self> {
+        Self::spawn(binary::command(args)?)
     }
 
     fn spawn(mut command: Command) -> Result<Self> {
@@ -104,63 +103,63 @@ impl Tracer {
     /// Waits for the line `tlscope: ready`.
     pub fn wait_until_ready(&self) -> Result<()> {
         let ready = |lines: &[String]| lines.iter().any(|line| line == "tlscope: ready").then_some(());
-        let stderr = self.stderr.as_ref().context("stderr is read")?;
+        let stderr = self.stderr.as_ref().context("stderr is not piped")?;
         stderr.wait_for("the line `tlscope: ready`", ready)
     }
 
-    /// Waits until stderr has a line with all of these words in it.
-    pub fn wait_for_message(&self, words: &[&str]) -> Result<()> {
-        let stderr = self.stderr.as_ref().context("stderr is read")?;
-        let said = |line: &String| words.iter().all(|word| line.contains(word));
-        stderr.wait_for(&format!("a message with {words:?}"), |lines| {
-            lines.iter().any(said).then_some(())
+    /// Waits until a line of stderr contains all of these texts.
+    pub fn wait_for_message(&self, texts: &[&str]) -> Result<()> {
+        let stderr = self.stderr.as_ref().context("stderr is not piped")?;
+        let matches = |line: &String| texts.iter().all(|text| line.contains(text));
+        stderr.wait_for(&format!("a message with {texts:?}"), |lines| {
+            lines.iter().any(matches).then_some(())
         })
     }
 
-    /// Waits until so many lines were printed.
+    /// Waits until it has printed this many lines.
     pub fn wait_for_lines(&self, count: usize) -> Result<()> {
-        let stdout = self.stdout.as_ref().context("stdout is read")?;
+        let stdout = self.stdout.as_ref().context("stdout is not piped")?;
         let what = format!("{count} lines of output");
         let enough = stdout.wait_for(&what, |lines| (lines.len() >= count).then_some(()));
         enough.with_context(|| format!("{} lines were printed", stdout.count()))
     }
 
-    /// Tells whether it has printed a line with this text in it.
+    /// Returns whether it has printed a line that contains this text.
     pub fn has_printed(&self, text: &str) -> bool {
         self.stdout
             .as_ref()
             .is_some_and(|stdout| stdout.any(|line| line.contains(text)))
     }
 
-    /// The lines it has printed with this text in them.
+    /// Returns the printed lines that contain this text.
     pub fn printed(&self, text: &str) -> Vec<String> {
-        let mut lines = self.stdout.as_ref().map_or_else(Vec::new, Lines::so_far);
+        let mut lines = self.stdout.as_ref().map_or_else(Vec::new, Lines::snapshot);
         lines.retain(|line| line.contains(text));
         lines
     }
 
-    /// Counts the lines it has printed with this text in them.
+    /// Counts the printed lines that contain this text.
     pub fn count_lines(&self, text: &str) -> usize {
         let stdout = self.stdout.as_ref();
-        stdout.map_or(0, |stdout| stdout.count_of(|line| line.contains(text)))
+        stdout.map_or(0, |stdout| stdout.count_matching(|line| line.contains(text)))
     }
 
-    /// Its process id.
+    /// Returns its PID.
     pub fn pid(&self) -> u32 {
         self.child.id()
     }
 
-    /// The most memory it has held so far, in KiB.
+    /// Returns its peak resident memory in KiB.
     pub fn peak_kib(&self) -> Result<u64> {
         self.status("VmHWM:")
     }
 
-    /// The memory it holds now, in KiB.
-    pub fn held_kib(&self) -> Result<u64> {
+    /// Returns its resident memory in KiB.
+    pub fn resident_kib(&self) -> Result<u64> {
         self.status("VmRSS:")
     }
 
-    /// How many descriptors it has open.
+    /// Returns the number of its open file descriptors.
     pub fn descriptors(&self) -> Result<usize> {
         Ok(fs::read_dir(format!("/proc/{}/fd", self.pid()))?.count())
     }
@@ -172,15 +171,15 @@ impl Tracer {
         Ok(number.with_context(|| format!("status has no {label}"))?.parse()?)
     }
 
-    /// What it holds in the kernel now: programs and links.
-    pub fn holdings(&self) -> Result<kernel::Holdings> {
-        kernel::Holdings::of(self.pid())
+    /// Returns its BPF objects.
+    pub fn bpf_objects(&self) -> Result<kernel::BpfObjects> {
+        kernel::BpfObjects::of(self.pid())
     }
 
-    /// Waits until it has taken its probes away, though it has not ended.
-    pub fn wait_until_detached(&self, held: &kernel::Holdings) -> Result<()> {
-        wait::until_true("the probes are taken away", || {
-            Ok(kernel::listed("link")?.is_disjoint(&held.links))
+    /// Waits until it has removed its probes, although it has not ended.
+    pub fn wait_until_detached(&self, held: &kernel::BpfObjects) -> Result<()> {
+        wait::until_true("the removal of the probes", || {
+            Ok(kernel::listed_ids("link")?.is_disjoint(&held.links))
         })
     }
 
@@ -189,13 +188,13 @@ impl Tracer {
         kernel::signal(self.pid(), signal)
     }
 
-    /// Asks it to stop, as ^C does, and waits for its end.
+    /// Interrupts it, as ^C does, and waits for its end.
     pub fn stop(self) -> Result<Trace> {
         self.signal(libc::SIGINT)?;
         self.finish()
     }
 
-    /// Waits for its end, and checks each line of JSON against the schema.
+    /// Waits for its end, and validates each JSON line against the schema.
     pub fn finish(mut self) -> Result<Trace> {
         let status = wait::until("the end of tlscope", || Ok(self.child.try_wait()?))?;
         let stdout = self.stdout.take().map(Lines::finish).unwrap_or_default();
@@ -205,7 +204,7 @@ impl Tracer {
             stdout,
             stderr,
         };
-        // A signal may have cut the last line.
+        // If a signal killed it, its last line may be incomplete.
         if trace.code.is_some() {
             schema::check_lines(&trace.stdout)?;
         }
@@ -215,11 +214,11 @@ impl Tracer {
 
 impl Drop for Tracer {
     fn drop(&mut self) {
-        // It may have ended by itself.
+        // It may have ended already.
         drop(self.child.kill());
         drop(self.child.wait());
         if let Some(stderr) = self.stderr.take() {
-            trace::show("tlscope was given up", &stderr.finish());
+            trace::show("tlscope was killed because the test failed", &stderr.finish());
         }
     }
 }

@@ -1,7 +1,6 @@
-//! Waiting for a condition, never for a time.
+//! Waits for conditions.
 //!
-//! In: a condition and a deadline. Out: what the condition gave. Refuses to wait longer than the deadline: that is an
-//! error which names what was waited for.
+//! Tests never sleep for a fixed time. They wait for a condition, and fail after a deadline with a description of it.
 
 use std::{
     thread,
@@ -10,13 +9,13 @@ use std::{
 
 use anyhow::{Result, bail};
 
-/// Far longer than anything takes that works.
+/// The deadline, far longer than any condition takes in a passing test.
 pub const DEADLINE: Duration = Duration::from_mins(1);
 
-/// How often a condition that nobody announces is looked at.
-const LOOK_EVERY: Duration = Duration::from_millis(10);
+/// The interval between two checks of a condition.
+const POLL_INTERVAL: Duration = Duration::from_millis(10);
 
-/// Waits until `condition` gives something.
+/// Waits until `condition` returns a value.
 pub fn until<T>(what: &str, mut condition: impl FnMut() -> Result<Option<T>>) -> Result<T> {
     let began = Instant::now();
     loop {
@@ -24,9 +23,9 @@ pub fn until<T>(what: &str, mut condition: impl FnMut() -> Result<Option<T>>) ->
             return Ok(found);
         }
         if began.elapsed() > DEADLINE {
-            bail!("waited {DEADLINE:?} in vain: {what}");
+            bail!("timed out after {DEADLINE:?}: {what}");
         }
-        thread::sleep(LOOK_EVERY);
+        thread::sleep(POLL_INTERVAL);
     }
 }
 

@@ -1,4 +1,4 @@
-//! wget, which Debian links with `GnuTLS`: one that asks and is done, and one that can be attached to before it begins.
+//! wget, which Debian links with `GnuTLS`, run to its end, or started and paused until the tracer has attached.
 
 use std::{
     io::Write as _,
@@ -9,7 +9,7 @@ use anyhow::{Context as _, Result, ensure};
 
 use crate::{run, wait};
 
-/// What is the same for all: no file, no configuration, and no question about the certificate.
+/// Common arguments: no output file, no configuration, no verification of the certificate.
 const COMMON: [&str; 6] = [
     "--quiet",
     "--no-config",
@@ -19,17 +19,17 @@ const COMMON: [&str; 6] = [
     "--tries=1",
 ];
 
-/// Asks for all of `urls`, one after the other on one connection, and must succeed.
-pub fn ask(urls: &[String]) -> Result<()> {
+/// Requests `urls` one after the other on one connection. Fails unless wget succeeds.
+pub fn request(urls: &[String]) -> Result<()> {
     run::succeed(Command::new("wget").args(COMMON).args(urls)).map(drop)
 }
 
-/// A wget that has loaded its libraries and waits for addresses.
+/// A wget that has loaded its libraries and reads URLs from stdin.
 #[derive(Debug)]
 pub struct Waiting(Child);
 
 impl Waiting {
-    /// Starts it and waits until it reads its stdin: its libraries are mapped then.
+    /// Starts wget and waits until it maps libgnutls.
     pub fn start() -> Result<Self> {
         let mut command = Command::new("wget");
         command.args(COMMON).args(["--input-file", "-"]);
@@ -41,14 +41,14 @@ impl Waiting {
         Ok(waiting)
     }
 
-    /// Its process id.
+    /// Returns its PID.
     pub fn pid(&self) -> u32 {
         self.0.id()
     }
 
-    /// Lets it ask for all of `urls`, one after the other on one connection, and waits until it has succeeded.
-    pub fn ask(mut self, urls: &[String]) -> Result<()> {
-        let mut stdin = self.0.stdin.take().context("wget reads its stdin")?;
+    /// Requests `urls` one after the other on one connection, and waits until wget has succeeded.
+    pub fn request(mut self, urls: &[String]) -> Result<()> {
+        let mut stdin = self.0.stdin.take().context("wget has no stdin")?;
         for url in urls {
             writeln!(stdin, "{url}")?;
         }
@@ -61,7 +61,7 @@ impl Waiting {
 
 impl Drop for Waiting {
     fn drop(&mut self) {
-        // It has usually ended before.
+        // It has usually ended already.
         drop(self.0.kill());
         drop(self.0.wait());
     }

@@ -1,7 +1,7 @@
 //! wrk: many keep-alive connections that send a given number of requests.
 //!
-//! wrk knows a duration and no count. The Lua script gives each of its two threads a number of permits, so that every
-//! connection is silent once they are used up: nothing is in flight when wrk is stopped.
+//! wrk has a duration, but no count. The Lua script gives each of its two threads a number of permits. Once they are
+//! used up, wrk is idle, so that no request is in flight when it is stopped.
 
 use std::{
     io::read_to_string,
@@ -10,30 +10,30 @@ use std::{
 
 use anyhow::{Context as _, Result, ensure};
 
-use crate::{Nginx, Ran, kernel, source_file};
+use crate::{CommandOutput, Nginx, kernel, source_file};
 
-/// Threads of wrk; each has its own count.
+/// The number of threads of wrk.
 const THREADS: usize = 2;
 
-/// What wrk is to send.
+/// What wrk sends.
 #[derive(Clone, Copy, Debug)]
 pub struct Load<'a> {
-    /// How many requests.
+    /// The number of requests.
     pub requests: usize,
-    /// Over how many connections.
+    /// The number of connections.
     pub connections: usize,
-    /// To which path; `NUMBER` in it becomes one that no other request has.
+    /// The path. `NUMBER` in it is replaced with a unique number.
     pub path: &'a str,
-    /// With which method.
+    /// The method.
     pub method: &'a str,
-    /// With how many bytes of body.
+    /// The size of the body in bytes.
     pub body: usize,
-    /// How many at once on a connection, before their answers are read.
+    /// The number of pipelined requests.
     pub depth: usize,
 }
 
 impl<'a> Load<'a> {
-    /// Many requests to one path, over 32 connections.
+    /// Requests to one path over 32 connections.
     pub const fn of(requests: usize, path: &'a str) -> Self {
         Self {
             requests,
@@ -51,7 +51,7 @@ impl<'a> Load<'a> {
 pub struct Wrk(Child);
 
 impl Wrk {
-    /// Starts sending.
+    /// Starts to send.
     pub fn start(nginx: &Nginx, load: Load<'_>) -> Result<Self> {
         let Load {
             requests,
@@ -63,7 +63,7 @@ impl Wrk {
         } = load;
         ensure!(
             requests % (THREADS * depth) == 0,
-            "{requests} requests do not fall evenly on {THREADS} threads"
+            "{requests} requests cannot be split evenly over {THREADS} threads"
         );
         let mut command = Command::new("wrk");
         command.args([
@@ -92,19 +92,19 @@ impl Wrk {
         Ok(Self(command.spawn().context("wrk did not start")?))
     }
 
-    /// Stops it; all that it has met must be answers without an error.
+    /// Stops it. Fails if it reports any error.
     pub fn stop(self) -> Result<()> {
-        let Ran { stdout, stderr, .. } = self.interrupt()?;
+        let CommandOutput { stdout, stderr, .. } = self.interrupt()?;
         let failed = ["Socket errors", "Non-2xx"].iter().any(|word| stdout.contains(word));
-        ensure!(!failed && stderr.is_empty(), "wrk met errors: {stdout}{stderr}");
+        ensure!(!failed && stderr.is_empty(), "wrk reported errors: {stdout}{stderr}");
         Ok(())
     }
 
-    fn interrupt(mut self) -> Result<Ran> {
+    fn interrupt(mut self) -> Result<CommandOutput> {
         kernel::signal(self.0.id(), libc::SIGINT)?;
         let (stdout, stderr) = (self.0.stdout.take(), self.0.stderr.take());
         let (stdout, stderr) = (stdout.map(read_to_string), stderr.map(read_to_string));
-        Ok(Ran {
+        Ok(CommandOutput {
             code: self.0.wait()?.code(),
             stdout: stdout.transpose()?.unwrap_or_default(),
             stderr: stderr.transpose()?.unwrap_or_default(),
@@ -114,7 +114,7 @@ impl Wrk {
 
 impl Drop for Wrk {
     fn drop(&mut self) {
-        // It has usually ended before.
+        // It has usually ended already.
         drop(self.0.kill());
         drop(self.0.wait());
     }

@@ -1,4 +1,4 @@
-//! HPACK: our decoder beside nghttp2's over the same header blocks, both asked for the length of every name and value.
+//! HPACK: http-decode's decoder compared with nghttp2's on the same header blocks. Both sum the lengths of all fields.
 
 use std::{fs, path::Path};
 
@@ -11,10 +11,10 @@ use crate::{
     rounds::{Rounds, each},
 };
 
-/// Header blocks that share a table.
+/// Header blocks that share a dynamic table.
 type Story = Vec<Vec<u8>>;
 
-/// Compares over the public stories, an encoder at a time, or over blocks of our own where they are not there.
+/// Compares both on the public HPACK stories, one encoder at a time, or on generated blocks if the stories are missing.
 pub fn run(rounds: &Rounds) {
     let corpora = std::env::var("TLSCOPE_CORPORA").unwrap_or_default();
     let mut encoders: Vec<_> = fs::read_dir(Path::new(&corpora).join("hpack"))
@@ -24,7 +24,7 @@ pub fn run(rounds: &Rounds) {
         .collect();
     encoders.sort();
     if encoders.is_empty() {
-        println!("hpack: the public stories are not there; these blocks are our own");
+        println!("hpack: the public stories are missing; using generated blocks");
         compare(rounds, "nghttp2's deflater", &[own()]);
     }
     for encoder in encoders {
@@ -42,7 +42,7 @@ pub fn run(rounds: &Rounds) {
 
 fn compare(rounds: &Rounds, name: &str, stories: &[Story]) {
     let (fields, _) = inflate(stories);
-    assert_eq!(decode(stories), inflate(stories), "both decode the same");
+    assert_eq!(decode(stories), inflate(stories), "both decoders agree");
     let [theirs, ours] = rounds.compare(|| inflate(stories), || decode(stories));
     println!(
         "hpack, {name}: nghttp2 {:.0} ns a field, http-decode {:.0} ns, ratio {:.2}",

@@ -1,4 +1,4 @@
-//! HTTP/1.1: keep-alive exchanges through a whole connection, beside httparse over the same heads and nothing else.
+//! HTTP/1.1: whole keep-alive connections, compared with bare httparse on the same heads.
 
 use http_decode::{Chunk, Connection, Direction, Output, Settings, Timestamp};
 
@@ -6,14 +6,14 @@ use crate::rounds::{Rounds, each};
 
 const EXCHANGES: u64 = 2000;
 
-/// One exchange as its two heads and what follows the second.
+/// One exchange: its two heads, and the body of the response.
 struct Exchange {
     request: String,
     response: String,
     body: Vec<u8>,
 }
 
-/// Compares for what browsers send through a gateway, and for what curl sends.
+/// Compares both on heads like those of browsers and of curl.
 pub fn run(rounds: &Rounds) {
     for (name, make) in [("browser", browser as fn(u64) -> Exchange), ("curl", curl)] {
         let exchanges: Vec<_> = (0..EXCHANGES).map(make).collect();
@@ -76,7 +76,7 @@ fn decode(calls: &[[Vec<u8>; 2]]) -> usize {
             }
         }
     }
-    assert_eq!(exchanges, calls.len(), "every exchange is told");
+    assert_eq!(exchanges, calls.len(), "every exchange is decoded");
     exchanges
 }
 

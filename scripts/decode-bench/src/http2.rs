@@ -1,4 +1,4 @@
-//! HTTP/2: twenty streams at a time through a whole connection, from nghttp2's encoder.
+//! HTTP/2: whole connections of twenty concurrent streams, encoded by nghttp2.
 
 use http_decode::{Chunk, Connection, Direction, Output, Settings, Timestamp};
 
@@ -10,7 +10,7 @@ use crate::{
 const BATCHES: u32 = 100;
 const STREAMS: u32 = 20;
 
-/// Measures small responses and large ones.
+/// Measures connections with small and with large responses.
 pub fn run(rounds: &Rounds) {
     for content in [1024, 256 * 1024] {
         let calls = calls(content);
@@ -45,11 +45,11 @@ fn decode(calls: &[(Direction, Vec<u8>)]) -> u32 {
             exchanges += u32::from(matches!(output, Output::Exchange(_)));
         }
     }
-    assert_eq!(exchanges, BATCHES * STREAMS, "every exchange is told");
+    assert_eq!(exchanges, BATCHES * STREAMS, "every exchange is decoded");
     exchanges
 }
 
-/// Calls of a connection: twenty requests in one, then their responses, whose content is parted into frames by turns.
+/// Makes the calls of a connection: twenty requests in one call, then their responses with interleaved DATA frames.
 fn calls(content: usize) -> Vec<(Direction, Vec<u8>)> {
     let (mut requests, mut responses) = (Deflater::new(), Deflater::new());
     let settings = frame(4, 0, 0, &[]);
@@ -83,7 +83,7 @@ fn calls(content: usize) -> Vec<(Direction, Vec<u8>)> {
     calls
 }
 
-/// A request as browsers send it through a gateway.
+/// A request like those of browsers.
 pub fn request<'a>(path: &'a str, id: &'a str) -> [(&'a str, &'a str); 15] {
     [
         (":method", "GET"),

@@ -1,7 +1,7 @@
-//! How fast http-decode is beside httparse and nghttp2.
+//! Compares the speed of http-decode with that of httparse and nghttp2.
 //!
-//! In: a number of rounds. Out: a few lines of medians and ratios. Every round runs all that is compared, one after the
-//! other, so that a machine that slows down slows down all of it. Refuses to judge: that is for whoever reads it.
+//! The argument is the number of rounds. Each round runs both sides of a comparison in turn, so that a machine that
+//! slows down slows down both. Prints medians and ratios.
 
 mod hpack;
 mod http1;

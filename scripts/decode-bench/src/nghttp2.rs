@@ -1,6 +1,4 @@
-//! What is used of libnghttp2: its inflater and its deflater.
-//!
-//! In: header blocks, or fields. Out: lengths of names and values, or header blocks. Refuses blocks that are malformed.
+//! Bindings to the HPACK decoder and encoder of libnghttp2.
 
 use std::{
     ffi::{c_int, c_void},
@@ -49,10 +47,10 @@ unsafe extern "C" {
 pub struct Inflater(*mut c_void);
 
 impl Inflater {
-    /// Makes one that lets the encoder's table grow as it says.
+    /// Makes a decoder that allows a dynamic table of up to 1 MiB.
     pub fn new() -> Self {
         let mut inflater = ptr::null_mut();
-        // SAFETY: the library writes a pointer to a new inflater, and then takes it.
+        // SAFETY: the first call writes a pointer to a new inflater, and the second one runs only if that succeeded.
         let made = unsafe {
             nghttp2_hd_inflate_new(&raw mut inflater) == 0
                 && nghttp2_hd_inflate_change_table_size(inflater, 1 << 20) == 0
@@ -61,7 +59,7 @@ impl Inflater {
         Self(inflater)
     }
 
-    /// Decodes a block; gives the number of fields, and the bytes of their names and values.
+    /// Decodes a block. Returns the number of fields, and the total length of their names and values in bytes.
     pub fn inflate(&mut self, mut block: &[u8]) -> (usize, usize) {
         let (mut fields, mut bytes) = (0, 0);
         loop {
@@ -73,7 +71,8 @@ impl Inflater {
                 flags: 0,
             };
             let mut flags = 0;
-            // SAFETY: the inflater lives, the block is as long as said, and the field is only written.
+            // SAFETY: `self` owns the inflater, the pointer and length are those of `block`, and the outputs outlive
+            // the call.
             let read = unsafe {
                 nghttp2_hd_inflate_hd2(self.0, &raw mut field, &raw mut flags, block.as_ptr(), block.len(), 1)
             };
@@ -83,7 +82,7 @@ impl Inflater {
                 bytes += field.name_length + field.value_length;
             }
             if flags & FINAL != 0 {
-                // SAFETY: the inflater lives.
+                // SAFETY: `self` owns the inflater.
                 unsafe { nghttp2_hd_inflate_end_headers(self.0) };
                 return (fields, bytes);
             }
@@ -93,7 +92,7 @@ impl Inflater {
 
 impl Drop for Inflater {
     fn drop(&mut self) {
-        // SAFETY: it was made by the library, and is not used again.
+        // SAFETY: the library made it, and nothing uses it after the drop.
         unsafe { nghttp2_hd_inflate_del(self.0) }
     }
 }
@@ -102,7 +101,7 @@ impl Drop for Inflater {
 pub struct Deflater(*mut c_void);
 
 impl Deflater {
-    /// Makes one with a table of the usual size.
+    /// Makes an encoder with a dynamic table of 4,096 bytes, the default.
     pub fn new() -> Self {
         let mut deflater = ptr::null_mut();
         // SAFETY: the library writes a pointer to a new deflater.
@@ -126,7 +125,7 @@ impl Deflater {
                 flags: 0,
             })
             .collect();
-        // SAFETY: the deflater lives, and the fields point at strings that outlive both calls.
+        // SAFETY: `self` owns the deflater, and the fields point to strings that outlive both calls.
         unsafe {
             let mut block = vec![0; nghttp2_hd_deflate_bound(self.0, fields.as_ptr(), fields.len())];
             let written = nghttp2_hd_deflate_hd(self.0, block.as_mut_ptr(), block.len(), fields.as_ptr(), fields.len());
@@ -138,7 +137,7 @@ impl Deflater {
 
 impl Drop for Deflater {
     fn drop(&mut self) {
-        // SAFETY: it was made by the library, and is not used again.
+        // SAFETY: the library made it, and nothing uses it after the drop.
         unsafe { nghttp2_hd_deflate_del(self.0) }
     }
 }

@@ -1,17 +1,15 @@
-//! Rounds of what is compared.
-//!
-//! In: two pieces of work. Out: the median time of each. Refuses to run them side by side.
+//! Runs work in rounds and takes the median times.
 
 use std::{
     hint::black_box,
     time::{Duration, Instant},
 };
 
-/// How often everything is done.
+/// The number of rounds.
 pub struct Rounds(pub usize);
 
 impl Rounds {
-    /// Times two pieces of work by turns, after doing each once.
+    /// Times two pieces of work in turn, after one warm-up of each. Returns the medians.
     pub fn compare<T>(&self, mut one: impl FnMut() -> T, mut other: impl FnMut() -> T) -> [Duration; 2] {
         black_box((one(), other()));
         let mut times = [Vec::new(), Vec::new()];
@@ -22,7 +20,7 @@ impl Rounds {
         times.map(median)
     }
 
-    /// Times one piece of work.
+    /// Times one piece of work, after one warm-up. Returns the median.
     pub fn measure<T>(&self, mut work: impl FnMut() -> T) -> Duration {
         black_box(work());
         median((0..self.0.max(1)).map(|_| time(&mut work)).collect())
@@ -40,7 +38,7 @@ fn median(mut times: Vec<Duration>) -> Duration {
     times[times.len() / 2]
 }
 
-/// Nanoseconds for each of `count`.
+/// Returns the nanoseconds per item.
 pub fn each(time: Duration, count: usize) -> f64 {
     time.as_nanos() as f64 / count as f64
 }

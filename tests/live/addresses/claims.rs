@@ -1,4 +1,4 @@
-//! What tests claim of addresses.
+//! Assertions about addresses.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -6,14 +6,14 @@ use std::{
 };
 
 use anyhow::{Result, ensure};
-use support::{Exchange, Told, Trace, Tracer, loopback, program::Program, told};
+use support::{Exchange, LoggedExchange, Trace, Tracer, exchange_log, loopback, program::Program};
 
 use crate::claims::{assert_nothing_lost, show};
 
-/// Requests that `load.py` makes.
+/// The number of requests of `load.py`.
 pub(crate) const REQUESTS: usize = 2_000;
 
-/// Connections that it makes them over.
+/// The number of its connections.
 pub(crate) const CONNECTIONS: usize = 50;
 
 /// The loopback addresses; the tests need both.
@@ -26,150 +26,157 @@ pub(crate) fn hosts() -> Result<[&'static str; 2]> {
     Ok(hosts)
 }
 
-/// Makes the whole load at a port, on 127.0.0.1 and `::1` in turn; gives what the server did, as its client
-/// knows it.
-pub(crate) fn load(port: u16, path: &str) -> Result<Vec<Told>> {
+/// Runs `load.py` against a port on 127.0.0.1 and `::1`. Returns the exchanges of the server, as logged by the client.
+pub(crate) fn load(port: u16, path: &str) -> Result<Vec<LoggedExchange>> {
     let [first, second] = hosts()?.map(|host| format!("{host}:{port}"));
     let mut program = Program::python("load.py", &[path, &first, &second])?;
     program.begin()?;
     program.wait_for("done")?;
-    let told = told::among(&program.finish()?)?;
-    assert_eq!(told.len(), REQUESTS);
-    Ok(told.into_iter().map(Told::by_peer).collect())
+    let logged = exchange_log::parse(&program.finish()?)?;
+    assert_eq!(logged.len(), REQUESTS);
+    Ok(logged.into_iter().map(LoggedExchange::by_peer).collect())
 }
 
-/// Asserts that two witnesses say the same, in any order.
-pub(crate) fn assert_same(one: &[Told], other: &[Told]) {
-    let [one, other] = [one, other].map(|told| told.iter().collect::<BTreeSet<_>>());
+/// Asserts that two logs have the same exchanges, in any order.
+pub(crate) fn assert_same(one: &[LoggedExchange], other: &[LoggedExchange]) {
+    let [one, other] = [one, other].map(|logged| logged.iter().collect::<BTreeSet<_>>());
     let differ: Vec<_> = one.symmetric_difference(&other).take(3).collect();
-    assert!(differ.is_empty(), "only one witness says {differ:?}");
+    assert!(differ.is_empty(), "only one log has {differ:?}");
 }
 
-/// Traces a server that tells of its exchanges itself, under the whole load; gives the trace of so many exchanges, and
-/// what it told of, which is what its client told of too.
-pub(crate) fn trace_server(mut program: Program, exchanges: usize) -> Result<(Trace, Vec<Told>)> {
+/// Traces a server that logs its exchanges itself, under the load of `load.py`. Returns the trace and the log of the
+/// server, which matches that of the client.
+pub(crate) fn trace_server(mut program: Program, exchanges: usize) -> Result<(Trace, Vec<LoggedExchange>)> {
     let tracer = Tracer::of(&[program.pid()], &[])?;
     program.begin()?;
     let known = load(program.wait_for("port ")?.parse()?, "/small/")?;
     tracer.wait_for_lines(exchanges)?;
     let trace = tracer.stop()?;
-    let told = told::among(&program.finish()?)?;
-    assert_eq!((trace.code, told.len()), (Some(0), exchanges));
-    let answered: Vec<_> = told.iter().filter(|one| one.side == "server").cloned().collect();
+    let logged = exchange_log::parse(&program.finish()?)?;
+    assert_eq!((trace.code, logged.len()), (Some(0), exchanges));
+    let answered: Vec<_> = logged.iter().filter(|one| one.side == "server").cloned().collect();
     assert_same(&answered, &known);
-    Ok((trace, told))
+    Ok((trace, logged))
 }
 
-/// Waits until so many exchanges are printed, stops the tracer, and asserts that they are as they should be.
-pub(crate) fn stop_and_assert(name: &str, tracer: Tracer, told: &[Told]) -> Result<Vec<Exchange>> {
-    tracer.wait_for_lines(told.len())?;
+/// Waits until all logged exchanges are printed, stops the tracer, and asserts that their addresses are right.
+pub(crate) fn stop_and_assert(name: &str, tracer: Tracer, logged: &[LoggedExchange]) -> Result<Vec<Exchange>> {
+    tracer.wait_for_lines(logged.len())?;
     let trace = tracer.stop()?;
     assert_eq!(trace.code, Some(0));
-    assert_addresses(name, &trace, told)
+    assert_addresses(name, &trace, logged)
 }
 
-/// Asserts that each exchange that was told of is printed once and whole, with its two addresses, and nothing else is.
-pub(crate) fn assert_addresses(name: &str, trace: &Trace, told: &[Told]) -> Result<Vec<Exchange>> {
+/// Asserts that each logged exchange is printed once and complete with its addresses, and that there are no others.
+pub(crate) fn assert_addresses(name: &str, trace: &Trace, logged: &[LoggedExchange]) -> Result<Vec<Exchange>> {
     let exchanges = trace.exchanges()?;
-    let figures = Figures::of(&exchanges, told);
+    let figures = Figures::of(&exchanges, logged);
     show(name, &figures);
     assert_eq!(
         figures.wrong, [""; 0],
-        "addresses are wrong, or exchanges that nobody told of"
+        "addresses are wrong, or exchanges are not logged"
     );
     assert_eq!(figures.unnamed, [""; 0], "addresses are missing");
-    assert_eq!(figures.right, told.len());
-    assert_nothing_lost(trace, told.len())?;
-    assert_once(&exchanges, told);
+    assert_eq!(figures.right, logged.len());
+    assert_nothing_lost(trace, logged.len())?;
+    assert_once(&exchanges, logged);
     Ok(exchanges)
 }
 
-/// Asserts that each exchange that was told of is printed once and whole, and that its addresses are right, or absent for
-/// a reason of these.
-pub(crate) fn assert_none_wrong(name: &str, trace: &Trace, told: &[Told], reasons: &[&str]) -> Result<Vec<Exchange>> {
+/// Asserts that each logged exchange is printed once and complete, and that its addresses are right, or absent with one
+/// of `reasons`.
+pub(crate) fn assert_none_wrong(
+    name: &str,
+    trace: &Trace,
+    logged: &[LoggedExchange],
+    reasons: &[&str],
+) -> Result<Vec<Exchange>> {
     let exchanges = trace.exchanges()?;
-    let figures = Figures::of(&exchanges, told);
+    let figures = Figures::of(&exchanges, logged);
     show(name, &figures);
     assert_eq!(
         figures.wrong, [""; 0],
-        "addresses are wrong, or exchanges that nobody told of"
+        "addresses are wrong, or exchanges are not logged"
     );
     let named = |exchange: &&Exchange| exchange.text("/connection/local").is_some();
     for exchange in exchanges.iter().filter(|exchange| !named(exchange)) {
         let reason = exchange.text("/connection/reason");
         assert!(reason.is_some_and(|reason| reasons.contains(&reason)), "{exchange:?}");
     }
-    assert_nothing_lost(trace, told.len())?;
-    assert_once(&exchanges, told);
+    assert_nothing_lost(trace, logged.len())?;
+    assert_once(&exchanges, logged);
     Ok(exchanges)
 }
 
-fn assert_once(exchanges: &[Exchange], told: &[Told]) {
-    let expected: BTreeSet<_> = told.iter().map(|one| (one.side, one.id.as_str())).collect();
-    assert_eq!(expected.len(), told.len(), "no two requests have the same id");
+fn assert_once(exchanges: &[Exchange], logged: &[LoggedExchange]) {
+    let expected: BTreeSet<_> = logged.iter().map(|one| (one.side, one.id.as_str())).collect();
+    assert_eq!(expected.len(), logged.len(), "no two requests have the same id");
     let printed: BTreeSet<_> = exchanges.iter().map(key).collect();
     assert_eq!(printed, expected);
-    assert_eq!(exchanges.len(), told.len(), "each is printed once");
+    assert_eq!(exchanges.len(), logged.len(), "each is printed once");
     let halves: Vec<_> = exchanges.iter().filter(|exchange| !exchange.is_whole()).collect();
     assert!(halves.is_empty(), "{halves:?}");
 }
 
-/// What tells one exchange of a program from another: its role, and the request's id.
+/// Returns the key of an exchange of a program: its role, and the id of the request.
 fn key(exchange: &Exchange) -> (&str, &str) {
     let id = exchange.request_header("x-request-id");
     (exchange.text("/side").unwrap_or("none"), id.unwrap_or("none"))
 }
 
-/// How many exchanges have addresses, and how many of these are right.
+/// Counts of exchanges with right, wrong and missing addresses.
 #[derive(Debug, Default)]
 struct Figures<'a> {
     exchanges: usize,
     right: usize,
-    /// Some of those whose addresses are wrong.
+    /// Examples with wrong addresses.
     wrong: Vec<String>,
     wrong_in_all: usize,
-    /// Some of those that have none.
+    /// Examples without addresses.
     unnamed: Vec<String>,
     unnamed_in_all: usize,
-    /// How addresses were learned, or why not.
+    /// Counts by source of the addresses, or by reason.
     sources: BTreeMap<&'a str, usize>,
     connections: BTreeSet<&'a str>,
     over_ipv6: usize,
 }
 
 impl<'a> Figures<'a> {
-    /// How many examples are kept.
+    /// The maximum number of examples of each kind.
     const EXAMPLES: usize = 3;
 
-    fn of(exchanges: &'a [Exchange], told: &[Told]) -> Self {
-        let told: BTreeMap<_, _> = told.iter().map(|one| ((one.side, one.id.as_str()), one)).collect();
+    fn of(exchanges: &'a [Exchange], logged: &[LoggedExchange]) -> Self {
+        let logged: BTreeMap<_, _> = logged.iter().map(|one| ((one.side, one.id.as_str()), one)).collect();
         let mut figures = Self {
             exchanges: exchanges.len(),
             ..Self::default()
         };
         for exchange in exchanges {
-            figures.count(exchange, told.get(&key(exchange)).copied());
+            figures.count(exchange, logged.get(&key(exchange)).copied());
         }
         figures
     }
 
-    fn count(&mut self, exchange: &'a Exchange, told: Option<&Told>) {
+    fn count(&mut self, exchange: &'a Exchange, logged: Option<&LoggedExchange>) {
         let text = |pointer| exchange.text(pointer);
         let learned = text("/connection/source").or_else(|| text("/connection/reason"));
-        *self.sources.entry(learned.unwrap_or("nothing said")).or_default() += 1;
+        *self
+            .sources
+            .entry(learned.unwrap_or("neither source nor reason"))
+            .or_default() += 1;
         self.connections.extend(text("/connection/id"));
-        match (text("/connection/local"), text("/connection/remote"), told) {
-            (Some(local), Some(remote), Some(told)) if local == told.local && remote == told.remote => {
+        match (text("/connection/local"), text("/connection/remote"), logged) {
+            (Some(local), Some(remote), Some(logged)) if local == logged.local && remote == logged.remote => {
                 self.right += 1;
                 self.over_ipv6 += usize::from(local.starts_with('['));
             }
             (None, None, _) => {
                 self.unnamed_in_all += 1;
-                note(&mut self.unnamed, || format!("{told:?} is {exchange:?}"));
+                note(&mut self.unnamed, || format!("{logged:?} is {exchange:?}"));
             }
             _ => {
                 self.wrong_in_all += 1;
-                note(&mut self.wrong, || format!("{told:?} is {exchange:?}"));
+                note(&mut self.wrong, || format!("{logged:?} is {exchange:?}"));
             }
         }
     }
@@ -209,7 +216,7 @@ impl fmt::Display for Figures<'_> {
     }
 }
 
-/// How many connections exchanges of one side are spread over.
+/// Counts the connections of the exchanges of one side.
 pub(crate) fn connections(exchanges: &[Exchange], side: &str) -> usize {
     let of_side = exchanges.iter().filter(|exchange| exchange.text("/side") == Some(side));
     let ids: BTreeSet<_> = of_side.map(|exchange| exchange.text("/connection/id")).collect();

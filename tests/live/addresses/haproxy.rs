@@ -1,15 +1,20 @@
-//! haproxy, which hands its TLS library a BIO of its own for clients and servers alike.
+//! haproxy, which uses custom BIOs for clients and servers.
 
 use anyhow::Result;
-use support::{Haproxy, Nginx, Told, Tracer};
+use support::{Haproxy, LoggedExchange, Nginx, Tracer};
 
 use super::claims::{CONNECTIONS, REQUESTS, assert_same, connections, load, stop_and_assert};
 
-/// Traces a haproxy under the load; gives what its client and its backend know of it.
-fn trace(name: &str, haproxy: &Haproxy, nginx: &Nginx) -> Result<Vec<Told>> {
+/// Traces haproxy under load. Returns its exchanges, as logged by the client and the backend.
+fn trace(name: &str, haproxy: &Haproxy, nginx: &Nginx) -> Result<Vec<LoggedExchange>> {
     let tracer = Tracer::of(&[haproxy.master()], &[])?;
     let mut known = load(haproxy.port(), "/small/")?;
-    known.extend(nginx.wait_for_told(REQUESTS)?.into_iter().map(Told::by_peer));
+    known.extend(
+        nginx
+            .wait_for_exchanges(REQUESTS)?
+            .into_iter()
+            .map(LoggedExchange::by_peer),
+    );
     let exchanges = stop_and_assert(name, tracer, &known)?;
     assert_eq!(connections(&exchanges, "server"), CONNECTIONS);
     Ok(known)
@@ -17,7 +22,7 @@ fn trace(name: &str, haproxy: &Haproxy, nginx: &Nginx) -> Result<Vec<Told>> {
 
 #[test]
 #[ignore = "needs root, BPF and uprobes: scripts/test runs it"]
-fn every_exchange_of_a_haproxy_has_the_addresses_that_its_log_has_on_both_sides() -> Result<()> {
+fn every_exchange_of_haproxy_has_the_addresses_in_its_log_on_both_sides() -> Result<()> {
     let nginx = Nginx::start()?;
     let haproxy = Haproxy::start(nginx.port(), 1)?;
     let known = trace("haproxy", &haproxy, &nginx)?;
@@ -27,7 +32,7 @@ fn every_exchange_of_a_haproxy_has_the_addresses_that_its_log_has_on_both_sides(
 
 #[test]
 #[ignore = "needs root, BPF and uprobes: scripts/test runs it"]
-fn connections_that_threads_of_a_haproxy_take_from_each_other_keep_their_addresses() -> Result<()> {
+fn connections_that_move_between_threads_of_haproxy_keep_their_addresses() -> Result<()> {
     let nginx = Nginx::start()?;
     let haproxy = Haproxy::start(nginx.port(), 4)?;
     trace("haproxy with four threads", &haproxy, &nginx).map(drop)

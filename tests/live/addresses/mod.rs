@@ -1,9 +1,9 @@
-//! Addresses of every exchange, each held against what the traced program itself says.
+//! Addresses of exchanges, compared with those that the traced program or its peer logs.
 //!
-//! Each program is traced by its pid and nothing else. Connections go to 127.0.0.1 and to `::1`; both have to exist.
+//! Connections go to 127.0.0.1 and `::1`. The machine must have both.
 
 pub(crate) mod claims;
-mod mine;
+mod socket_bio;
 mod nginx;
 mod haproxy;
 mod apache;

@@ -1,30 +1,30 @@
-//! nginx: its connections are known by their descriptors.
+//! nginx, whose addresses are found by file descriptor.
 
 use anyhow::Result;
-use support::{Nginx, Told, Tracer, nginx::Setup};
+use support::{LoggedExchange, Nginx, Tracer, nginx::Setup};
 
 use super::claims::{CONNECTIONS, REQUESTS, assert_same, connections, load, stop_and_assert};
 
 #[test]
 #[ignore = "needs root, BPF and uprobes: scripts/test runs it"]
-fn every_exchange_of_an_nginx_has_the_addresses_that_its_log_has() -> Result<()> {
+fn every_exchange_of_nginx_has_the_addresses_in_its_log() -> Result<()> {
     let nginx = Nginx::start_with(Setup {
-        // nginx before 1.23.4 leaves 1.3 out.
+        // nginx before 1.23.4 does not enable TLS 1.3 by default.
         locations: "ssl_protocols TLSv1.2 TLSv1.3;",
         ..Setup::default()
     })?;
     let tracer = Tracer::of(&[nginx.master()], &[])?;
-    let asked = load(nginx.port(), "/small/")?;
-    let told = nginx.wait_for_told(REQUESTS)?;
-    assert_same(&told, &asked);
-    let exchanges = stop_and_assert("nginx", tracer, &told)?;
+    let requested = load(nginx.port(), "/small/")?;
+    let logged = nginx.wait_for_exchanges(REQUESTS)?;
+    assert_same(&logged, &requested);
+    let exchanges = stop_and_assert("nginx", tracer, &logged)?;
     assert_eq!(connections(&exchanges, "server"), CONNECTIONS);
     Ok(())
 }
 
 #[test]
 #[ignore = "needs root, BPF and uprobes: scripts/test runs it"]
-fn every_exchange_of_an_nginx_as_a_gateway_has_the_addresses_that_both_logs_have() -> Result<()> {
+fn every_exchange_of_nginx_as_a_gateway_has_the_addresses_in_both_logs() -> Result<()> {
     let backend = Nginx::start()?;
     let proxied = format!(
         "location /proxied/ {{
@@ -38,7 +38,12 @@ fn every_exchange_of_an_nginx_as_a_gateway_has_the_addresses_that_both_logs_have
     })?;
     let tracer = Tracer::of(&[nginx.master()], &[])?;
     load(nginx.port(), "/proxied/")?;
-    let mut told = nginx.wait_for_told(REQUESTS)?;
-    told.extend(backend.wait_for_told(REQUESTS)?.into_iter().map(Told::by_peer));
-    stop_and_assert("nginx as a gateway", tracer, &told).map(drop)
+    let mut logged = nginx.wait_for_exchanges(REQUESTS)?;
+    logged.extend(
+        backend
+            .wait_for_exchanges(REQUESTS)?
+            .into_iter()
+            .map(LoggedExchange::by_peer),
+    );
+    stop_and_assert("nginx as a gateway", tracer, &logged).map(drop)
 }

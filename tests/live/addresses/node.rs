@@ -1,5 +1,5 @@
-//! Node.js: OpenSSL is in the executable, or beside it in Debian's own build, and knows memory only; one loop moves what
-//! all connections have.
+//! Node.js: OpenSSL in the executable, or in a library in Debian's build; memory BIOs, and one event loop that sends
+//! the ciphertext of all connections.
 
 use anyhow::Result;
 use support::{Nginx, certificate::Certificate, program::Program};
@@ -7,7 +7,7 @@ use tempfile::TempDir;
 
 use super::claims::{CONNECTIONS, REQUESTS, assert_addresses, connections, hosts, trace_server};
 
-/// Starts a server, whose key is in a directory; it may ask another one for each request.
+/// Starts a server with a key in `directory`, optionally with a backend that it asks for each request.
 fn start(directory: &TempDir, backend: &[&str]) -> Result<Program> {
     let Certificate { key, certificate } = Certificate::make(directory.path())?;
     let own = [
@@ -15,26 +15,31 @@ fn start(directory: &TempDir, backend: &[&str]) -> Result<Program> {
         certificate.display().to_string(),
         hosts()?.join(","),
     ];
-    let words: Vec<_> = own.iter().map(String::as_str).chain(backend.iter().copied()).collect();
-    Program::node("server.js", &words)
+    let args: Vec<_> = own.iter().map(String::as_str).chain(backend.iter().copied()).collect();
+    Program::node("server.js", &args)
 }
 
 #[test]
 #[ignore = "needs root, BPF and uprobes: scripts/test runs it"]
-fn every_exchange_of_a_node_server_has_the_addresses_that_it_knows() -> Result<()> {
+fn every_exchange_of_a_node_server_has_its_addresses() -> Result<()> {
     let directory = tempfile::tempdir()?;
-    let (trace, told) = trace_server(start(&directory, &[])?, REQUESTS)?;
-    let exchanges = assert_addresses("Node.js", &trace, &told)?;
+    let (trace, logged) = trace_server(start(&directory, &[])?, REQUESTS)?;
+    let exchanges = assert_addresses("Node.js", &trace, &logged)?;
     assert_eq!(connections(&exchanges, "server"), CONNECTIONS);
     Ok(())
 }
 
 #[test]
 #[ignore = "needs root, BPF and uprobes: scripts/test runs it"]
-fn other_connections_in_a_node_loop_lend_no_exchange_their_addresses() -> Result<()> {
+fn no_exchange_has_the_addresses_of_another_connection_of_the_node_loop() -> Result<()> {
     let nginx = Nginx::start()?;
     let [_, host] = hosts()?;
     let directory = tempfile::tempdir()?;
-    let (trace, told) = trace_server(start(&directory, &[host, &nginx.port().to_string()])?, 2 * REQUESTS)?;
-    assert_addresses("Node.js between a client, a TLS server and a plain one", &trace, &told).map(drop)
+    let (trace, logged) = trace_server(start(&directory, &[host, &nginx.port().to_string()])?, 2 * REQUESTS)?;
+    assert_addresses(
+        "Node.js between a client, a TLS server and a plain one",
+        &trace,
+        &logged,
+    )
+    .map(drop)
 }

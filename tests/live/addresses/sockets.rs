@@ -1,18 +1,18 @@
-//! Programs that mislead: objects and descriptors that come back for another connection, ciphertext that takes detours,
-//! and plain connections in the middle of TLS calls.
+//! Misleading programs: reused objects and descriptors, ciphertext that is sent in pieces or by another thread, and
+//! plaintext connections used within calls of the TLS library.
 
 use anyhow::Result;
-use support::{Nginx, Told, Tracer, program::Program, told};
+use support::{LoggedExchange, Nginx, Tracer, exchange_log, program::Program};
 
 use super::claims::{assert_same, connections, stop_and_assert};
 
-/// Connections that a program opens, to two servers in turn, with two requests each.
+/// The number of connections, to two servers in turn, with two requests each.
 const CONNECTIONS: usize = 40;
 
-/// The ways that the library is tied to a socket: by descriptor, by the program's own BIO, and through memory.
+/// How an object is connected with its socket: by descriptor, by a custom BIO, or by memory BIOs.
 const KINDS: [&str; 3] = ["fd", "own", "mem"];
 
-/// Traces a program that ties each connection to its socket in one of the kinds, and then plays a trick.
+/// Traces a program with a kind of connection and a trick. Asserts that all addresses are right.
 fn assert_right(kind: &str, trick: &str) -> Result<Program> {
     let servers = [Nginx::start()?, Nginx::start()?];
     let [first, second] = servers.each_ref().map(|nginx| nginx.port().to_string());
@@ -20,22 +20,27 @@ fn assert_right(kind: &str, trick: &str) -> Result<Program> {
     let tracer = Tracer::of(&[program.pid()], &[])?;
     program.begin()?;
     program.wait_for("done")?;
-    let told = told::among(&program.lines())?;
+    let logged = exchange_log::parse(&program.lines())?;
     let mut answered = Vec::new();
     for nginx in &servers {
-        answered.extend(nginx.wait_for_told(CONNECTIONS)?.into_iter().map(Told::by_peer));
+        answered.extend(
+            nginx
+                .wait_for_exchanges(CONNECTIONS)?
+                .into_iter()
+                .map(LoggedExchange::by_peer),
+        );
     }
-    assert_same(&told, &answered);
-    let exchanges = stop_and_assert(&format!("{trick} {kind}"), tracer, &told)?;
+    assert_same(&logged, &answered);
+    let exchanges = stop_and_assert(&format!("{trick} {kind}"), tracer, &logged)?;
     assert_eq!(exchanges.len(), 2 * CONNECTIONS);
     assert_eq!(connections(&exchanges, "client"), CONNECTIONS);
     Ok(program)
 }
 
-/// The same, of a trick that must have had its object, its descriptor or both come back for each next connection.
-fn assert_right_again(kind: &str, trick: &str, words: &[&str]) -> Result<()> {
+/// Does the same, and asserts that the trick reused the object, the descriptor or both for each next connection.
+fn assert_right_again(kind: &str, trick: &str, args: &[&str]) -> Result<()> {
     let program = assert_right(kind, trick)?;
-    for word in words {
+    for word in args {
         let times: usize = program.wait_for(word)?.parse()?;
         assert_eq!(times, CONNECTIONS - 1, "{word} {kind} {trick}");
     }
@@ -44,7 +49,7 @@ fn assert_right_again(kind: &str, trick: &str, words: &[&str]) -> Result<()> {
 
 #[test]
 #[ignore = "needs root, BPF and uprobes: scripts/test runs it"]
-fn a_cleared_object_on_the_same_descriptor_is_another_connection() -> Result<()> {
+fn a_cleared_object_on_the_same_descriptor_is_a_new_connection() -> Result<()> {
     KINDS
         .iter()
         .try_for_each(|kind| assert_right_again(kind, "clear", &["objects", "descriptors"]))
@@ -52,7 +57,7 @@ fn a_cleared_object_on_the_same_descriptor_is_another_connection() -> Result<()>
 
 #[test]
 #[ignore = "needs root, BPF and uprobes: scripts/test runs it"]
-fn an_object_that_begins_again_without_being_cleared_is_another_connection() -> Result<()> {
+fn an_object_restarted_without_ssl_clear_is_a_new_connection() -> Result<()> {
     KINDS
         .iter()
         .try_for_each(|kind| assert_right_again(kind, "state", &["objects", "descriptors"]))
@@ -60,7 +65,7 @@ fn an_object_that_begins_again_without_being_cleared_is_another_connection() -> 
 
 #[test]
 #[ignore = "needs root, BPF and uprobes: scripts/test runs it"]
-fn an_object_at_the_address_of_one_that_was_freed_is_another_connection() -> Result<()> {
+fn an_object_at_the_address_of_a_freed_one_is_a_new_connection() -> Result<()> {
     KINDS
         .iter()
         .try_for_each(|kind| assert_right_again(kind, "free", &["descriptors"]))
@@ -68,7 +73,7 @@ fn an_object_at_the_address_of_one_that_was_freed_is_another_connection() -> Res
 
 #[test]
 #[ignore = "needs root, BPF and uprobes: scripts/test runs it"]
-fn a_descriptor_of_an_object_that_was_never_freed_belongs_to_the_next_one() -> Result<()> {
+fn a_reused_descriptor_of_a_leaked_object_belongs_to_the_new_object() -> Result<()> {
     KINDS
         .iter()
         .try_for_each(|kind| assert_right_again(kind, "leak", &["descriptors"]))
@@ -76,7 +81,7 @@ fn a_descriptor_of_an_object_that_was_never_freed_belongs_to_the_next_one() -> R
 
 #[test]
 #[ignore = "needs root, BPF and uprobes: scripts/test runs it"]
-fn a_socket_that_takes_the_place_of_another_is_another_connection() -> Result<()> {
+fn a_socket_replaced_by_dup2_is_a_new_connection() -> Result<()> {
     ["fd", "own"]
         .iter()
         .try_for_each(|kind| assert_right_again(kind, "dup2", &["objects", "descriptors"]))
@@ -84,7 +89,7 @@ fn a_socket_that_takes_the_place_of_another_is_another_connection() -> Result<()
 
 #[test]
 #[ignore = "needs root, BPF and uprobes: scripts/test runs it"]
-fn a_plain_connection_in_the_middle_of_tls_calls_lends_nobody_its_addresses() -> Result<()> {
+fn no_exchange_has_the_addresses_of_a_plain_connection_used_within_tls_calls() -> Result<()> {
     ["own", "mem"]
         .iter()
         .try_for_each(|kind| assert_right(kind, "plain").map(drop))
@@ -92,7 +97,7 @@ fn a_plain_connection_in_the_middle_of_tls_calls_lends_nobody_its_addresses() ->
 
 #[test]
 #[ignore = "needs root, BPF and uprobes: scripts/test runs it"]
-fn a_record_in_several_pieces_names_its_connection() -> Result<()> {
+fn a_tls_record_sent_in_pieces_gives_addresses() -> Result<()> {
     ["own", "mem"]
         .iter()
         .try_for_each(|kind| assert_right(kind, "split").map(drop))
@@ -100,7 +105,7 @@ fn a_record_in_several_pieces_names_its_connection() -> Result<()> {
 
 #[test]
 #[ignore = "needs root, BPF and uprobes: scripts/test runs it"]
-fn a_record_that_another_thread_sends_names_its_connection() -> Result<()> {
+fn a_tls_record_sent_by_another_thread_gives_addresses() -> Result<()> {
     ["own", "mem"]
         .iter()
         .try_for_each(|kind| assert_right(kind, "thread").map(drop))
@@ -108,6 +113,6 @@ fn a_record_that_another_thread_sends_names_its_connection() -> Result<()> {
 
 #[test]
 #[ignore = "needs root, BPF and uprobes: scripts/test runs it"]
-fn two_connections_whose_first_records_cross_each_other_keep_their_own_addresses() -> Result<()> {
+fn connections_that_send_their_first_records_in_reverse_order_keep_their_addresses() -> Result<()> {
     assert_right("mem", "crosswise").map(drop)
 }

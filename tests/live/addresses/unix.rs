@@ -1,22 +1,22 @@
-//! Unix sockets, which have a path where others have an address.
+//! UNIX sockets, which have a path instead of an address.
 
 use anyhow::Result;
-use support::{Nginx, Told, Tracer, curl, program::Program};
+use support::{LoggedExchange, Nginx, Tracer, curl, program::Program};
 
 use super::claims::{assert_addresses, assert_same, stop_and_assert};
 
 pub(super) const REQUESTS: usize = 100;
 
-/// What each end knows of a socket that only the server has bound.
-pub(super) fn told_by(nginx: &Nginx) -> Vec<Told> {
+/// Returns the exchanges of a server whose socket only the server has bound.
+pub(super) fn expected_exchanges(nginx: &Nginx) -> Vec<LoggedExchange> {
     let path = format!("unix:{}", nginx.unix_socket().display());
-    let told = |number| Told {
+    let logged = |number| LoggedExchange {
         side: "server",
         id: format!("curl-{number}"),
         local: path.clone(),
         remote: "unix:".to_owned(),
     };
-    (0..REQUESTS).map(told).collect()
+    (0..REQUESTS).map(logged).collect()
 }
 
 pub(super) fn urls() -> Vec<String> {
@@ -31,10 +31,10 @@ fn a_server_on_a_unix_socket_has_its_path() -> Result<()> {
     let nginx = Nginx::start()?;
     let curl = curl::Waiting::start("http1.1")?;
     let tracer = Tracer::of(&[nginx.master()], &[])?;
-    curl.ask_through(&nginx.unix_socket(), &urls())?;
-    let told = nginx.wait_for_told(REQUESTS)?;
-    assert_same(&told, &told_by(&nginx));
-    stop_and_assert("nginx on a unix socket", tracer, &told).map(drop)
+    curl.request_over(&nginx.unix_socket(), &urls())?;
+    let logged = nginx.wait_for_exchanges(REQUESTS)?;
+    assert_same(&logged, &expected_exchanges(&nginx));
+    stop_and_assert("nginx on a unix socket", tracer, &logged).map(drop)
 }
 
 #[test]
@@ -46,17 +46,20 @@ fn a_client_on_a_unix_socket_has_its_peers_path() -> Result<()> {
     let tracer = Tracer::of(&[client.pid()], &[])?;
     client.begin()?;
     client.wait_for("done")?;
-    let told: Vec<_> = told_by(&nginx).into_iter().map(Told::by_peer).collect();
-    stop_and_assert("Python on a unix socket", tracer, &told).map(drop)
+    let logged: Vec<_> = expected_exchanges(&nginx)
+        .into_iter()
+        .map(LoggedExchange::by_peer)
+        .collect();
+    stop_and_assert("Python on a unix socket", tracer, &logged).map(drop)
 }
 
 #[test]
 #[ignore = "needs root, BPF and uprobes: scripts/test runs it"]
-fn a_client_with_a_bio_of_its_own_on_a_unix_socket_has_its_peers_path_unless_the_kernel_keeps_it() -> Result<()> {
+fn a_client_with_a_custom_bio_on_a_unix_socket_has_its_peers_path_if_the_kernel_allows_it() -> Result<()> {
     let nginx = Nginx::start()?;
     let curl = curl::Waiting::start("http1.1")?;
     let tracer = Tracer::of(&[curl.pid()], &[])?;
-    curl.ask_through(&nginx.unix_socket(), &urls())?;
+    curl.request_over(&nginx.unix_socket(), &urls())?;
     let trace = tracer.finish()?;
     if trace
         .stderr
@@ -71,6 +74,9 @@ fn a_client_with_a_bio_of_its_own_on_a_unix_socket_has_its_peers_path_unless_the
         }
         return Ok(());
     }
-    let told: Vec<_> = told_by(&nginx).into_iter().map(Told::by_peer).collect();
-    assert_addresses("curl on a unix socket", &trace, &told).map(drop)
+    let logged: Vec<_> = expected_exchanges(&nginx)
+        .into_iter()
+        .map(LoggedExchange::by_peer)
+        .collect();
+    assert_addresses("curl on a unix socket", &trace, &logged).map(drop)
 }

@@ -1,16 +1,15 @@
-//! A kernel that does not describe its structures: addresses come from `/proc`, and processes and libraries that come later
-//! are looked for.
+//! Kernels without BTF: addresses come from `/proc`, and later processes and libraries are found by polling.
 
 use std::{collections::BTreeSet, fs};
 
 use anyhow::{Context as _, Result};
 use serde_json::Value;
 use support::{
-    Nginx, Tracer, binary, curl, kernel,
+    Nginx, Tracer, binary, curl, exchange_log, kernel,
     load::{CLIENTS, Steady},
     nginx::Setup,
     program::Program,
-    run, told, wait,
+    run, wait,
 };
 
 use super::{
@@ -19,39 +18,39 @@ use super::{
 };
 use crate::claims::{assert_facts_of_client, assert_same_requests, stop_after};
 
-/// Why an address may be absent here.
+/// The reason for missing addresses.
 const REASON: &str = "unconfirmed";
 
-/// What a line holds whose addresses `/proc` told.
+/// The text in lines with addresses from `/proc`.
 const NAMED: &str = r#""source":"proc""#;
 
-fn said_once(stderr: &[String], words: &str) -> bool {
-    stderr.iter().filter(|line| line.contains(words)).count() == 1
+fn printed_once(stderr: &[String], text: &str) -> bool {
+    stderr.iter().filter(|line| line.contains(text)).count() == 1
 }
 
 #[test]
 #[ignore = "needs root, BPF and uprobes: scripts/test runs it"]
-fn no_connection_is_named_wrongly() -> Result<()> {
+fn no_connection_has_wrong_addresses() -> Result<()> {
     let nginx = Nginx::start()?;
     let tracer = Tracer::without_btf(&[nginx.master()])?;
-    let asked = load(nginx.port(), "/small/")?;
-    let told = nginx.wait_for_told(REQUESTS)?;
-    assert_same(&told, &asked);
-    tracer.wait_for_lines(told.len())?;
+    let requested = load(nginx.port(), "/small/")?;
+    let logged = nginx.wait_for_exchanges(REQUESTS)?;
+    assert_same(&logged, &requested);
+    tracer.wait_for_lines(logged.len())?;
     let trace = tracer.stop()?;
     assert_eq!(trace.code, Some(0));
-    assert!(said_once(&trace.stderr, "no BTF"), "{:?}", trace.stderr);
-    assert_none_wrong("nginx without BTF", &trace, &told, &[REASON])?;
+    assert!(printed_once(&trace.stderr, "no BTF"), "{:?}", trace.stderr);
+    assert_none_wrong("nginx without BTF", &trace, &logged, &[REASON])?;
     Ok(())
 }
 
 #[test]
 #[ignore = "needs root, BPF and uprobes: scripts/test runs it"]
-fn connections_that_are_kept_are_named_each_of_them() -> Result<()> {
+fn every_kept_alive_connection_gets_its_addresses() -> Result<()> {
     let nginx = Nginx::start()?;
     let tracer = Tracer::without_btf(&[nginx.master()])?;
     let load = Steady::start(&nginx)?;
-    // Each client that keeps its connection has a port of its own.
+    // Each kept-alive connection has its own port.
     let named = || -> Result<BTreeSet<String>> {
         let lines = tracer.printed(NAMED).into_iter();
         let kept = lines.filter(|line| line.contains("/small/kept"));
@@ -64,42 +63,42 @@ fn connections_that_are_kept_are_named_each_of_them() -> Result<()> {
     Ok(())
 }
 
-/// When the tracer comes to look at descriptors.
+/// When the tracer looks up descriptors.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
-enum Looks {
-    /// While the connections come and go.
+enum Lookup {
+    /// While connections are opened and closed.
     AtOnce,
-    /// When the descriptor that the first connection had is the last one's.
+    /// When the last connection has the descriptor of the first one.
     TooLate,
 }
 
-/// Asserts that no connection gets the addresses of another one that has its descriptor, or its `SSL` object, after it.
-fn assert_nothing_is_lent(connections: usize, looks: Looks) -> Result<()> {
+/// Asserts that no connection gets the addresses of a later one that has its descriptor or `SSL` object.
+fn assert_nothing_is_lent(connections: usize, lookup: Lookup) -> Result<()> {
     let servers = [Nginx::start()?, Nginx::start()?];
     let [first, second] = servers.each_ref().map(|nginx| nginx.port().to_string());
     for trick in ["free", "leak", "clear", "state", "dup2"] {
-        let words = ["fd", trick, &connections.to_string(), &first, &second];
-        let mut program = Program::c("sockets.c", &words)?;
+        let args = ["fd", trick, &connections.to_string(), &first, &second];
+        let mut program = Program::c("sockets.c", &args)?;
         let tracer = Tracer::without_btf(&[program.pid()])?;
-        if looks == Looks::TooLate {
+        if lookup == Lookup::TooLate {
             stop(tracer.pid())?;
         }
         program.begin()?;
         program.wait_for("done")?;
-        if looks == Looks::TooLate {
+        if lookup == Lookup::TooLate {
             tracer.signal(libc::SIGCONT)?;
         }
         let same: usize = program.wait_for("descriptors")?.parse()?;
         assert_eq!(same, connections - 1, "guards the test: {trick}");
-        let told = told::among(&program.lines())?;
-        tracer.wait_for_lines(told.len())?;
+        let logged = exchange_log::parse(&program.lines())?;
+        tracer.wait_for_lines(logged.len())?;
         let trace = tracer.stop()?;
-        assert_none_wrong(trick, &trace, &told, &[REASON])?;
+        assert_none_wrong(trick, &trace, &logged, &[REASON])?;
     }
     Ok(())
 }
 
-/// Stops a process as a whole, and waits until it has.
+/// Stops a process, and waits until it has stopped.
 fn stop(pid: u32) -> Result<()> {
     kernel::signal(pid, libc::SIGSTOP)?;
     wait::until_true("the tracer is stopped", || {
@@ -109,31 +108,31 @@ fn stop(pid: u32) -> Result<()> {
 
 #[test]
 #[ignore = "needs root, BPF and uprobes: scripts/test runs it"]
-fn descriptors_that_come_back_lend_no_connection_their_addresses() -> Result<()> {
-    assert_nothing_is_lent(200, Looks::AtOnce)
+fn a_reused_descriptor_gives_no_connection_wrong_addresses() -> Result<()> {
+    assert_nothing_is_lent(200, Lookup::AtOnce)
 }
 
 #[test]
 #[ignore = "needs root, BPF and uprobes: scripts/test runs it"]
-fn a_look_that_comes_too_late_finds_another_connections_socket_and_names_nobody() -> Result<()> {
-    assert_nothing_is_lent(2, Looks::TooLate)
+fn a_late_lookup_that_finds_another_socket_gives_no_addresses() -> Result<()> {
+    assert_nothing_is_lent(2, Lookup::TooLate)
 }
 
 #[test]
 #[ignore = "needs root, BPF and uprobes: scripts/test runs it"]
-fn workers_of_a_reload_are_traced_after_a_moment_and_their_end_is_noticed() -> Result<()> {
+fn workers_of_a_reload_and_their_end_are_found_by_polling() -> Result<()> {
     let mut nginx = Nginx::start_with(Setup {
         workers: Some(1),
         ..Setup::default()
     })?;
     let tracer = Tracer::without_btf(&[nginx.master()])?;
-    curl::ask(&[&nginx.url("/small/before")])?;
+    curl::request(&[&nginx.url("/small/before")])?;
     tracer.wait_for_lines(1)?;
     nginx.reload()?;
-    let worker = *nginx.workers()?.first().context("nginx has a worker")?;
+    let worker = *nginx.workers()?.first().context("nginx has no worker")?;
     let of_worker = format!("\"pid\":{worker},");
     wait::until_true("an exchange of the new worker", || {
-        curl::ask(&[&nginx.url("/small/after")])?;
+        curl::request(&[&nginx.url("/small/after")])?;
         Ok(tracer.has_printed(&of_worker))
     })?;
     nginx.stop()?;
@@ -146,7 +145,7 @@ fn workers_of_a_reload_are_traced_after_a_moment_and_their_end_is_noticed() -> R
 
 #[test]
 #[ignore = "needs root, BPF and uprobes: scripts/test runs it"]
-fn a_library_that_is_imported_later_is_traced_without_the_kernels_hooks() -> Result<()> {
+fn a_library_loaded_later_is_found_by_polling() -> Result<()> {
     const ASKED: usize = 50;
     let nginx = Nginx::start()?;
     let mut python = Program::python("late.py", &[&nginx.port().to_string(), &ASKED.to_string()])?;
@@ -154,7 +153,7 @@ fn a_library_that_is_imported_later_is_traced_without_the_kernels_hooks() -> Res
     python.begin()?;
     python.wait_for("imported")?;
     tracer.wait_for_message(&["attached to", &format!("({})", python.pid()), "libssl"])?;
-    python.tell("ask")?;
+    python.send_line("ask")?;
     let (trace, log) = stop_after(tracer, &nginx, ASKED)?;
     python.finish()?;
     let exchanges = assert_same_requests(&trace, &log)?;
@@ -163,26 +162,26 @@ fn a_library_that_is_imported_later_is_traced_without_the_kernels_hooks() -> Res
 
 #[test]
 #[ignore = "needs root, BPF and uprobes: scripts/test runs it"]
-fn a_server_on_a_unix_socket_has_its_path_and_no_other() -> Result<()> {
+fn no_connection_on_a_unix_socket_has_a_wrong_path() -> Result<()> {
     let nginx = Nginx::start()?;
     let waiting = curl::Waiting::start("http1.1")?;
     let tracer = Tracer::without_btf(&[nginx.master()])?;
-    waiting.ask_through(&nginx.unix_socket(), &unix::urls())?;
-    let told = nginx.wait_for_told(unix::REQUESTS)?;
-    assert_same(&told, &unix::told_by(&nginx));
-    tracer.wait_for_lines(told.len())?;
+    waiting.request_over(&nginx.unix_socket(), &unix::urls())?;
+    let logged = nginx.wait_for_exchanges(unix::REQUESTS)?;
+    assert_same(&logged, &unix::expected_exchanges(&nginx));
+    tracer.wait_for_lines(logged.len())?;
     let trace = tracer.stop()?;
-    assert_none_wrong("nginx on a unix socket without BTF", &trace, &told, &[REASON])?;
+    assert_none_wrong("nginx on a unix socket without BTF", &trace, &logged, &[REASON])?;
     Ok(())
 }
 
 #[test]
 #[ignore = "needs root, BPF and uprobes: scripts/test runs it"]
-fn a_server_on_a_unix_socket_has_its_path_once_a_connection_has_gone_on() -> Result<()> {
+fn a_server_on_a_unix_socket_has_its_path_once_a_connection_continues() -> Result<()> {
     let nginx = Nginx::start()?;
     let tracer = Tracer::without_btf(&[nginx.master()])?;
     wait::until_true("an exchange with the path", || {
-        curl::Waiting::start("http1.1")?.ask_through(&nginx.unix_socket(), &unix::urls())?;
+        curl::Waiting::start("http1.1")?.request_over(&nginx.unix_socket(), &unix::urls())?;
         Ok(tracer.has_printed(NAMED))
     })?;
     assert_eq!(tracer.stop()?.code, Some(0));
@@ -191,11 +190,15 @@ fn a_server_on_a_unix_socket_has_its_path_once_a_connection_has_gone_on() -> Res
 
 #[test]
 #[ignore = "needs root, BPF and uprobes: scripts/test runs it"]
-fn inspect_says_that_the_kernel_describes_nothing() -> Result<()> {
+fn inspect_reports_that_the_kernel_has_no_btf() -> Result<()> {
     let nginx = Nginx::start()?;
     let mut inspect = binary::command_without_btf(&["inspect", "-p", &nginx.master().to_string()])?;
-    let ran = run::succeed(&mut inspect)?;
-    assert!(ran.stdout.contains("SSL_read"), "{}", ran.stdout);
-    assert!(ran.complaints() == 1 && ran.stderr.contains("no BTF"), "{}", ran.stderr);
+    let output = run::succeed(&mut inspect)?;
+    assert!(output.stdout.contains("SSL_read"), "{}", output.stdout);
+    assert!(
+        output.stderr_lines() == 1 && output.stderr.contains("no BTF"),
+        "{}",
+        output.stderr
+    );
     Ok(())
 }

@@ -1,9 +1,9 @@
-//! Files that are replaced or removed while they are mapped: what is mapped is what is probed.
+//! Libraries that are replaced or removed while they are mapped: tlscope probes the mapped file.
 
 use anyhow::Result;
 use support::{
     Nginx, Tracer, curl,
-    folder::{self, Libraries},
+    libraries::{self, Libraries},
     nginx::Setup,
     program::Program,
 };
@@ -12,16 +12,16 @@ use crate::claims::{assert_addresses_of_client, assert_facts_of_client, assert_s
 
 const REQUESTS: usize = 50;
 
-/// Traces a client whose libraries were changed after it had loaded them.
+/// Traces a client after a change to the libraries that it has loaded.
 fn trace_after(change: impl FnOnce(&Libraries) -> Result<()>) -> Result<()> {
     let nginx = Nginx::start()?;
     let libraries = Libraries::copy()?;
-    let words = [nginx.port().to_string(), REQUESTS.to_string()];
-    let mut python = Program::python_with(libraries.path(), "client.py", &words.each_ref().map(String::as_str))?;
+    let args = [nginx.port().to_string(), REQUESTS.to_string()];
+    let mut python = Program::python_with(libraries.path(), "client.py", &args.each_ref().map(String::as_str))?;
     change(&libraries)?;
     assert!(
-        folder::maps_deleted_libssl(python.pid())?,
-        "the test has changed what is mapped"
+        libraries::maps_deleted_libssl(python.pid())?,
+        "the mapped library was not changed"
     );
     let tracer = Tracer::of(&[python.pid()], &[])?;
     python.begin()?;
@@ -34,19 +34,19 @@ fn trace_after(change: impl FnOnce(&Libraries) -> Result<()>) -> Result<()> {
 
 #[test]
 #[ignore = "needs root, BPF and uprobes: scripts/test runs it"]
-fn a_library_that_was_replaced_on_disk_is_probed_as_it_is_mapped() -> Result<()> {
+fn a_library_replaced_on_disk_is_probed_as_it_is_mapped() -> Result<()> {
     trace_after(Libraries::replace)
 }
 
 #[test]
 #[ignore = "needs root, BPF and uprobes: scripts/test runs it"]
-fn a_library_that_was_removed_from_disk_is_probed_as_it_is_mapped() -> Result<()> {
+fn a_library_removed_from_disk_is_probed_as_it_is_mapped() -> Result<()> {
     trace_after(Libraries::remove)
 }
 
 #[test]
 #[ignore = "needs root, BPF and uprobes: scripts/test runs it"]
-fn a_gateway_that_is_upgraded_to_a_new_library_is_traced_through_it() -> Result<()> {
+fn a_gateway_upgraded_to_a_new_library_stays_traced() -> Result<()> {
     const BEFORE: usize = 5;
     let libraries = Libraries::copy()?;
     let folder = libraries.path().display().to_string();
@@ -57,13 +57,16 @@ fn a_gateway_that_is_upgraded_to_a_new_library_is_traced_through_it() -> Result<
         ..Setup::default()
     })?;
     let tracer = Tracer::of(&[nginx.master()], &[])?;
-    curl::ask(&[&nginx.url(&format!("/small/[1-{BEFORE}]"))])?;
+    curl::request(&[&nginx.url(&format!("/small/[1-{BEFORE}]"))])?;
     libraries.replace()?;
     nginx.upgrade()?;
-    assert!(!folder::maps_deleted_libssl(nginx.master())?, "it has the new library");
+    assert!(
+        !libraries::maps_deleted_libssl(nginx.master())?,
+        "it maps the old library"
+    );
     let master = format!("({})", nginx.master());
     tracer.wait_for_message(&["attached to", &master, &folder])?;
-    curl::ask(&[&nginx.url(&format!("/small/[1-{REQUESTS}]"))])?;
+    curl::request(&[&nginx.url(&format!("/small/[1-{REQUESTS}]"))])?;
     let (trace, log) = stop_after(tracer, &nginx, BEFORE + REQUESTS)?;
     assert_same_requests(&trace, &log).map(drop)
 }

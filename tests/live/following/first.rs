@@ -1,4 +1,4 @@
-//! Programs that are waited for: the first one is seen from its first request on, however soon it ends.
+//! Programs awaited with `--wait`: the first one is traced from its first request, even if it ends soon.
 
 use anyhow::Result;
 use support::{Nginx, Tracer, curl, nginx::Setup, search};
@@ -9,16 +9,16 @@ use crate::claims::{
 
 #[test]
 #[ignore = "needs root, BPF and uprobes: scripts/test runs it"]
-fn the_first_curl_is_seen_whole_each_time_it_is_waited_for() -> Result<()> {
+fn the_first_awaited_curl_is_traced_each_time() -> Result<()> {
     const TIMES: usize = 20;
     let nginx = Nginx::start()?;
     for time in 1..=TIMES {
         let tracer = Tracer::ready(&["trace", "--name", "curl", "--wait"])?;
-        curl::ask(&[&nginx.url(&format!("/small/{time}"))])?;
+        curl::request(&[&nginx.url(&format!("/small/{time}"))])?;
         let log = nginx.wait_for_log(time)?;
         tracer.wait_for_lines(1)?;
         let trace = tracer.stop()?;
-        // What concerns other programs is not said of this one.
+        // curl is not affected by the limit of UNIX sockets, so it is not mentioned.
         assert!(
             !trace.stderr.iter().any(|line| line.contains("unix sockets")),
             "{:?}",
@@ -34,11 +34,11 @@ fn the_first_curl_is_seen_whole_each_time_it_is_waited_for() -> Result<()> {
 
 #[test]
 #[ignore = "needs root, BPF and uprobes: scripts/test runs it"]
-fn a_gateway_that_is_waited_for_is_seen_from_its_first_request() -> Result<()> {
+fn an_awaited_gateway_is_traced_from_its_first_request() -> Result<()> {
     const REQUESTS: usize = 5;
     let tracer = Tracer::ready(&["trace", "--name", "nginx", "--wait"])?;
     let nginx = Nginx::start()?;
-    curl::ask(&[&nginx.url(&format!("/small/[1-{REQUESTS}]"))])?;
+    curl::request(&[&nginx.url(&format!("/small/[1-{REQUESTS}]"))])?;
     let (trace, log) = stop_after(tracer, &nginx, REQUESTS)?;
     let exchanges = assert_same_requests(&trace, &log)?;
     assert_facts_of_server(&exchanges, &log, &nginx)
@@ -46,14 +46,14 @@ fn a_gateway_that_is_waited_for_is_seen_from_its_first_request() -> Result<()> {
 
 #[test]
 #[ignore = "needs root, BPF and uprobes: scripts/test runs it"]
-fn every_one_of_many_short_clients_has_its_addresses() -> Result<()> {
+fn each_of_many_short_lived_clients_has_its_addresses() -> Result<()> {
     const CLIENTS: usize = 100;
     let nginx = Nginx::start()?;
-    for words in [&["trace", "--name", "curl", "--wait"][..], &["trace", "--all"]] {
+    for args in [&["trace", "--name", "curl", "--wait"][..], &["trace", "--all"]] {
         let before = nginx.log()?.len();
-        let tracer = Tracer::ready(words)?;
+        let tracer = Tracer::ready(args)?;
         for client in 0..CLIENTS {
-            curl::ask(&[&nginx.url(&format!("/small/{client}"))])?;
+            curl::request(&[&nginx.url(&format!("/small/{client}"))])?;
         }
         let log = nginx.wait_for_log(before + CLIENTS)?;
         support::wait::until_true("each client is seen", || {
@@ -62,7 +62,7 @@ fn every_one_of_many_short_clients_has_its_addresses() -> Result<()> {
         let trace = tracer.stop()?;
         let of_curl = |exchange: &support::Exchange| exchange.text("/process") == Some("curl");
         let exchanges: Vec<_> = trace.exchanges()?.into_iter().filter(of_curl).collect();
-        assert_eq!(exchanges.len(), CLIENTS, "{words:?}");
+        assert_eq!(exchanges.len(), CLIENTS, "{args:?}");
         assert_addresses_of_client(&exchanges, &log, &nginx, "ciphertext")?;
     }
     Ok(())
@@ -70,7 +70,7 @@ fn every_one_of_many_short_clients_has_its_addresses() -> Result<()> {
 
 #[test]
 #[ignore = "needs root, BPF and uprobes: scripts/test runs it"]
-fn a_long_name_is_not_another_that_begins_alike() -> Result<()> {
+fn a_long_name_does_not_match_another_with_the_same_beginning() -> Result<()> {
     const REQUESTS: usize = 5;
     let folder = tempfile::tempdir()?;
     let start = |name: &str| -> Result<Nginx> {
@@ -85,7 +85,7 @@ fn a_long_name_is_not_another_that_begins_alike() -> Result<()> {
     let tracer = Tracer::ready(&["trace", "--name", "gateway-server-one", "--wait"])?;
     let (meant, other) = (start("gateway-server-one")?, start("gateway-server-two")?);
     for nginx in [&other, &meant] {
-        curl::ask(&[&nginx.url(&format!("/small/[1-{REQUESTS}]"))])?;
+        curl::request(&[&nginx.url(&format!("/small/[1-{REQUESTS}]"))])?;
     }
     let (trace, log) = stop_after(tracer, &meant, REQUESTS)?;
     assert_same_requests(&trace, &log).map(drop)

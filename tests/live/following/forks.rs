@@ -1,4 +1,4 @@
-//! Processes that are forked while their parent is traced: each is seen from the first thing it does.
+//! Processes that are forked while their parent is traced, from their first request.
 
 use std::collections::BTreeSet;
 
@@ -9,27 +9,27 @@ use crate::claims::{assert_addresses_of_client, assert_facts_of_client, assert_s
 
 const CHILDREN: usize = 100;
 
-/// A traced parent that has done what it was told, and what was printed of it and its children.
-struct Told {
+/// A traced parent, and the exchanges of it and its children.
+struct Traced {
     nginx: Nginx,
     parent: u32,
     log: Vec<Access>,
     exchanges: Vec<Exchange>,
 }
 
-/// Traces a parent that does something which makes so many requests.
-fn trace_parent(work: &str, requests: usize) -> Result<Told> {
+/// Traces a parent that executes a command of forks.c with this many requests.
+fn trace_parent(work: &str, requests: usize) -> Result<Traced> {
     let nginx = Nginx::start()?;
     let mut program = Program::c("forks.c", &[&nginx.port().to_string()])?;
     let tracer = Tracer::of(&[program.pid()], &[])?;
-    program.tell(work)?;
+    program.send_line(work)?;
     program.wait_for("did")?;
     let (trace, log) = stop_after(tracer, &nginx, requests)?;
     let parent = program.pid();
     program.finish()?;
     let exchanges = assert_same_requests(&trace, &log)?;
     assert_facts_of_client(&exchanges, &log)?;
-    Ok(Told {
+    Ok(Traced {
         nginx,
         parent,
         log,
@@ -37,49 +37,53 @@ fn trace_parent(work: &str, requests: usize) -> Result<Told> {
     })
 }
 
-fn assert_each_by_its_own_process(told: &Told) {
-    let pids: BTreeSet<_> = told.exchanges.iter().map(|exchange| exchange.number("/pid")).collect();
-    assert_eq!(pids.len(), told.exchanges.len(), "{pids:?}");
-    assert!(!pids.contains(&Some(u64::from(told.parent))), "{pids:?}");
+fn assert_each_by_its_own_process(traced: &Traced) {
+    let pids: BTreeSet<_> = traced
+        .exchanges
+        .iter()
+        .map(|exchange| exchange.number("/pid"))
+        .collect();
+    assert_eq!(pids.len(), traced.exchanges.len(), "{pids:?}");
+    assert!(!pids.contains(&Some(u64::from(traced.parent))), "{pids:?}");
 }
 
 #[test]
 #[ignore = "needs root, BPF and uprobes: scripts/test runs it"]
 fn the_first_request_of_each_child_is_printed() -> Result<()> {
-    let told = trace_parent(&format!("fork {CHILDREN} 1 1"), CHILDREN)?;
-    assert_each_by_its_own_process(&told);
-    assert_addresses_of_client(&told.exchanges, &told.log, &told.nginx, "bio")
+    let traced = trace_parent(&format!("fork {CHILDREN} 1 1"), CHILDREN)?;
+    assert_each_by_its_own_process(&traced);
+    assert_addresses_of_client(&traced.exchanges, &traced.log, &traced.nginx, "bio")
 }
 
 #[test]
 #[ignore = "needs root, BPF and uprobes: scripts/test runs it"]
-fn the_first_request_of_each_childs_child_is_printed() -> Result<()> {
-    let told = trace_parent(&format!("fork {CHILDREN} 1 2"), CHILDREN)?;
-    assert_each_by_its_own_process(&told);
-    assert_addresses_of_client(&told.exchanges, &told.log, &told.nginx, "bio")
+fn the_first_request_of_each_grandchild_is_printed() -> Result<()> {
+    let traced = trace_parent(&format!("fork {CHILDREN} 1 2"), CHILDREN)?;
+    assert_each_by_its_own_process(&traced);
+    assert_addresses_of_client(&traced.exchanges, &traced.log, &traced.nginx, "bio")
 }
 
 #[test]
 #[ignore = "needs root, BPF and uprobes: scripts/test runs it"]
-fn a_program_that_a_child_executes_is_traced_if_its_library_is() -> Result<()> {
+fn a_program_executed_by_a_child_is_traced() -> Result<()> {
     const CURLS: usize = 10;
-    let told = trace_parent(&format!("exec {CURLS}"), CURLS)?;
-    assert_each_by_its_own_process(&told);
+    let traced = trace_parent(&format!("exec {CURLS}"), CURLS)?;
+    assert_each_by_its_own_process(&traced);
     let named = |exchange: &Exchange| exchange.text("/process") == Some("curl");
-    assert!(told.exchanges.iter().all(named), "{:?}", told.exchanges.first());
+    assert!(traced.exchanges.iter().all(named), "{:?}", traced.exchanges.first());
     Ok(())
 }
 
 #[test]
 #[ignore = "needs root, BPF and uprobes: scripts/test runs it"]
-fn children_are_not_traced_if_they_are_not_to_be_followed() -> Result<()> {
+fn children_are_not_traced_with_no_follow() -> Result<()> {
     const OWN: usize = 3;
     let nginx = Nginx::start()?;
     let mut program = Program::c("forks.c", &[&nginx.port().to_string()])?;
     let tracer = Tracer::of(&[program.pid()], &["--no-follow"])?;
-    program.tell(&format!("fork {CHILDREN} 1 1"))?;
-    // What the parent does comes last, so that all else would have been printed before it.
-    program.tell(&format!("ask {OWN}"))?;
+    program.send_line(&format!("fork {CHILDREN} 1 1"))?;
+    // The parent sends its requests last, so that any others would be printed before them.
+    program.send_line(&format!("ask {OWN}"))?;
     let log = nginx.wait_for_log(CHILDREN + OWN)?;
     tracer.wait_for_lines(OWN)?;
     let trace = tracer.stop()?;

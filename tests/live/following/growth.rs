@@ -1,9 +1,9 @@
-//! What tlscope holds after many processes and many connections, which must not depend on how many there were.
+//! Memory, file descriptors and BPF objects of tlscope after many processes and connections, which must not grow.
 
 use anyhow::Result;
 use support::{
     Nginx, Tracer,
-    kernel::Holdings,
+    kernel::BpfObjects,
     nginx::Setup,
     program::Program,
     wrk::{Load, Wrk},
@@ -11,27 +11,27 @@ use support::{
 
 use crate::claims::{assert_nothing_lost, assert_same_requests};
 
-/// Far below one KiB for each of what passes between two looks.
+/// The allowed growth in KiB: far less than 1 KiB per process or connection.
 const GROWTH_KIB: u64 = 8 * 1024;
 
-/// What a tracer holds at one time.
+/// The resources of a tracer at one time.
 #[derive(Debug)]
-struct Held {
+struct Usage {
     kib: u64,
     descriptors: usize,
-    kernel: Holdings,
+    kernel: BpfObjects,
 }
 
-impl Held {
+impl Usage {
     fn by(tracer: &Tracer) -> Result<Self> {
         Ok(Self {
-            kib: tracer.held_kib()?,
+            kib: tracer.resident_kib()?,
             descriptors: tracer.descriptors()?,
-            kernel: tracer.holdings()?,
+            kernel: tracer.bpf_objects()?,
         })
     }
 
-    /// Asserts that it is flat, and shows the figures.
+    /// Asserts that the resources did not grow, and prints them.
     fn assert_flat(&self, later: &Self, what: &str) {
         eprintln!(
             "{what}: {} KiB and {} descriptors early, {} KiB and {} descriptors late",
@@ -45,7 +45,7 @@ impl Held {
 
 #[test]
 #[ignore = "needs root, BPF and uprobes: scripts/test runs it"]
-fn ten_thousand_children_leave_nothing() -> Result<()> {
+fn ten_thousand_children_leave_no_memory_in_use() -> Result<()> {
     const EARLY: usize = 1_000;
     const CHILDREN: usize = 10_000;
     const ASKING: usize = 10;
@@ -54,12 +54,12 @@ fn ten_thousand_children_leave_nothing() -> Result<()> {
     let tracer = Tracer::of(&[program.pid()], &[])?;
     let mut early = None;
     for thousand in 1..=CHILDREN / EARLY {
-        program.tell(&format!("fork {EARLY} {ASKING} 1"))?;
+        program.send_line(&format!("fork {EARLY} {ASKING} 1"))?;
         program.wait_for_count("did", thousand)?;
         tracer.wait_for_lines(thousand * EARLY / ASKING)?;
-        early = early.or(Some(Held::by(&tracer)?));
+        early = early.or(Some(Usage::by(&tracer)?));
     }
-    let late = Held::by(&tracer)?;
+    let late = Usage::by(&tracer)?;
     let log = nginx.wait_for_log(CHILDREN / ASKING)?;
     let trace = tracer.stop()?;
     program.finish()?;
@@ -72,10 +72,10 @@ fn ten_thousand_children_leave_nothing() -> Result<()> {
 
 #[test]
 #[ignore = "needs root, BPF and uprobes: scripts/test runs it"]
-fn a_hundred_thousand_connections_leave_nothing() -> Result<()> {
+fn a_hundred_thousand_connections_leave_no_memory_in_use() -> Result<()> {
     const STEP: usize = 10_000;
     const CONNECTIONS: usize = 100_000;
-    // Each answer closes its connection.
+    // Each response closes its connection.
     let nginx = Nginx::start_with(Setup {
         locations: "location /closing/ { keepalive_timeout 0; return 200 'small\\n'; }",
         ..Setup::default()
@@ -86,17 +86,13 @@ fn a_hundred_thousand_connections_leave_nothing() -> Result<()> {
     for done in (STEP..=CONNECTIONS).step_by(STEP) {
         nginx.wait_until_logged(done)?;
         tracer.wait_for_lines(done)?;
-        early = early.or(Some(Held::by(&tracer)?));
+        early = early.or(Some(Usage::by(&tracer)?));
     }
-    let late = Held::by(&tracer)?;
+    let late = Usage::by(&tracer)?;
     wrk.stop()?;
     let log = nginx.log()?;
     let connections: std::collections::BTreeSet<_> = log.iter().map(|access| access.connection.as_str()).collect();
-    assert_eq!(
-        connections.len(),
-        CONNECTIONS,
-        "each request had a connection of its own"
-    );
+    assert_eq!(connections.len(), CONNECTIONS, "each request has its own connection");
     let trace = tracer.stop()?;
     assert_nothing_lost(&trace, CONNECTIONS)?;
     assert_same_requests(&trace, &log)?;

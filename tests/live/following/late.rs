@@ -1,7 +1,7 @@
 //! Libraries that a process loads after tlscope is ready.
 
 use anyhow::Result;
-use support::{Nginx, Tracer, folder::Libraries, program::Program};
+use support::{Nginx, Tracer, libraries::Libraries, program::Program};
 
 use crate::claims::{
     assert_addresses_of_client, assert_facts_of_client, assert_nothing_lost, assert_same_requests, stop_after,
@@ -9,12 +9,12 @@ use crate::claims::{
 
 const REQUESTS: usize = 50;
 
-/// Traces a Python process that imports `ssl` later; it asks once tlscope says that it is attached.
+/// Traces a Python process that imports `ssl` late, and sends requests once tlscope reports that it has attached.
 fn trace_import(nginx: &Nginx, mut python: Program, tracer: Tracer, file: &str) -> Result<()> {
     python.begin()?;
     python.wait_for("imported")?;
     tracer.wait_for_message(&["attached to", &format!("({})", python.pid()), file])?;
-    python.tell("ask")?;
+    python.send_line("ask")?;
     let (trace, log) = stop_after(tracer, nginx, REQUESTS)?;
     python.finish()?;
     let exchanges = assert_same_requests(&trace, &log)?;
@@ -24,7 +24,7 @@ fn trace_import(nginx: &Nginx, mut python: Program, tracer: Tracer, file: &str) 
 
 #[test]
 #[ignore = "needs root, BPF and uprobes: scripts/test runs it"]
-fn a_process_without_tls_is_traced_once_it_imports_a_library() -> Result<()> {
+fn a_process_without_tls_is_traced_once_it_loads_a_library() -> Result<()> {
     let nginx = Nginx::start()?;
     let python = Program::python("late.py", &[&nginx.port().to_string(), &REQUESTS.to_string()])?;
     let tracer = Tracer::of(&[python.pid()], &[])?;
@@ -33,12 +33,12 @@ fn a_process_without_tls_is_traced_once_it_imports_a_library() -> Result<()> {
 
 #[test]
 #[ignore = "needs root, BPF and uprobes: scripts/test runs it"]
-fn a_library_that_nobody_had_loaded_is_probed_when_it_comes() -> Result<()> {
+fn a_library_that_no_process_had_mapped_is_probed_when_it_is_loaded() -> Result<()> {
     let nginx = Nginx::start()?;
     let libraries = Libraries::copy()?;
-    let words = [nginx.port().to_string(), REQUESTS.to_string()];
-    let python = Program::python_with(libraries.path(), "late.py", &words.each_ref().map(String::as_str))?;
-    // Another process has the system's library, so that one is probed, and another has to be.
+    let args = [nginx.port().to_string(), REQUESTS.to_string()];
+    let python = Program::python_with(libraries.path(), "late.py", &args.each_ref().map(String::as_str))?;
+    // Another process maps the system's library, which is probed. The copy must be probed, too.
     let other = Program::python("client.py", &["1", "0"])?;
     let tracer = Tracer::of(&[python.pid(), other.pid()], &[])?;
     trace_import(&nginx, python, tracer, &libraries.path().display().to_string())
@@ -46,14 +46,14 @@ fn a_library_that_nobody_had_loaded_is_probed_when_it_comes() -> Result<()> {
 
 #[test]
 #[ignore = "needs root, BPF and uprobes: scripts/test runs it"]
-fn a_library_that_is_probed_already_is_seen_from_the_first_call() -> Result<()> {
+fn a_library_that_is_already_probed_is_traced_from_its_first_call() -> Result<()> {
     let nginx = Nginx::start()?;
     let mut python = Program::python("late.py", &[&nginx.port().to_string(), &REQUESTS.to_string()])?;
     let other = Program::python("client.py", &["1", "0"])?;
     let tracer = Tracer::of(&[python.pid(), other.pid()], &[])?;
-    // It asks as soon as it can.
+    // It sends requests as soon as it has loaded the library.
     python.begin()?;
-    python.tell("ask")?;
+    python.send_line("ask")?;
     let (trace, log) = stop_after(tracer, &nginx, REQUESTS)?;
     python.finish()?;
     assert_nothing_lost(&trace, REQUESTS)?;

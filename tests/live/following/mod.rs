@@ -1,6 +1,6 @@
-//! Gateways as they live: processes, libraries and files that come and go while they are traced.
+//! Processes, libraries and files that come and go during a trace.
 
-mod generations;
+mod reload;
 mod forks;
 mod late;
 mod namespaces;

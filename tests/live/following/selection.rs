@@ -1,4 +1,4 @@
-//! Which processes are traced: by name, by user, by what they map, now or later.
+//! Selection of processes by name, by user, and by mapped libraries, now and later.
 
 use std::{path::PathBuf, process};
 
@@ -10,7 +10,7 @@ use crate::claims::{assert_facts_of_server, assert_same_requests};
 
 const REQUESTS: usize = 20;
 
-/// A copy of nginx under a name that no other process on the machine has.
+/// A copy of nginx with a unique name.
 struct Renamed {
     directory: TempDir,
     name: String,
@@ -39,12 +39,12 @@ impl Renamed {
     }
 }
 
-fn ask(nginx: &Nginx) -> Result<()> {
-    curl::ask(&[&nginx.url(&format!("/small/[1-{REQUESTS}]"))])?;
+fn send_requests(nginx: &Nginx) -> Result<()> {
+    curl::request(&[&nginx.url(&format!("/small/[1-{REQUESTS}]"))])?;
     nginx.wait_until_logged(REQUESTS)
 }
 
-/// Stops the tracer once it has printed what the gateways have logged, which is all that it has printed.
+/// Stops the tracer once it has printed all requests that the gateways have logged. Asserts that it printed no others.
 fn assert_gateways_are_seen(tracer: Tracer, gateways: &[&Nginx]) -> Result<()> {
     let logs: Vec<_> = gateways.iter().map(|nginx| nginx.log()).collect::<Result<_>>()?;
     tracer.wait_for_lines(logs.iter().map(Vec::len).sum())?;
@@ -52,85 +52,85 @@ fn assert_gateways_are_seen(tracer: Tracer, gateways: &[&Nginx]) -> Result<()> {
     assert_eq!(trace.code, Some(0));
     let exchanges = assert_same_requests(&trace, &logs.concat())?;
     for (nginx, log) in gateways.iter().zip(&logs) {
-        let worker = log.first().context("it has served")?.pid;
+        let worker = log.first().context("nginx has served no request")?.pid;
         let own = |exchange: &&Exchange| exchange.number("/pid") == worker;
         assert_facts_of_server(&exchanges.iter().filter(own).cloned().collect::<Vec<_>>(), log, nginx)?;
     }
     Ok(())
 }
 
-/// Its workers are its master's children, of which nothing more is said.
+/// Waits for the message about the master. There is none about workers that it has then.
 fn wait_until_attached(tracer: &Tracer, nginx: &Nginx) -> Result<()> {
     tracer.wait_for_message(&["attached to", &format!("({})", nginx.master())])
 }
 
 #[test]
 #[ignore = "needs root, BPF and uprobes: scripts/test runs it"]
-fn a_name_stands_for_the_processes_that_bear_it_now_and_later() -> Result<()> {
+fn a_name_selects_current_and_later_processes() -> Result<()> {
     let renamed = Renamed::make()?;
     let (now, other) = (renamed.start()?, Nginx::start()?);
     let tracer = Tracer::ready(&["trace", "--name", &renamed.name])?;
-    // The library is probed already: nothing of it is missed.
+    // The library is already probed, so no request is missed.
     let later = renamed.start()?;
-    ask(&other)?;
-    ask(&now)?;
-    ask(&later)?;
+    send_requests(&other)?;
+    send_requests(&now)?;
+    send_requests(&later)?;
     assert_gateways_are_seen(tracer, &[&now, &later])
 }
 
 #[test]
 #[ignore = "needs root, BPF and uprobes: scripts/test runs it"]
-fn a_name_that_comes_later_is_waited_for_if_asked_to() -> Result<()> {
+fn wait_waits_for_the_first_process_of_a_name() -> Result<()> {
     let renamed = Renamed::make()?;
     let tracer = Tracer::ready(&["trace", "--name", &renamed.name, "--wait"])?;
     let nginx = renamed.start()?;
     wait_until_attached(&tracer, &nginx)?;
-    ask(&nginx)?;
+    send_requests(&nginx)?;
     assert_gateways_are_seen(tracer, &[&nginx])
 }
 
 #[test]
 #[ignore = "needs root, BPF and uprobes: scripts/test runs it"]
-fn a_name_that_nobody_bears_is_refused_with_the_name() -> Result<()> {
+fn a_name_without_a_process_is_refused() -> Result<()> {
     let name = format!("nobody-{}", process::id());
-    let ran = run::run(&mut binary::command(&["trace", "--name", &name])?)?;
+    let output = run::run(&mut binary::command(&["trace", "--name", &name])?)?;
     assert_eq!(
-        (ran.code, ran.stdout.as_str(), ran.complaints()),
+        (output.code, output.stdout.as_str(), output.stderr_lines()),
         (Some(1), "", 1),
         "{}",
-        ran.stderr
+        output.stderr
     );
     assert!(
-        ran.stderr.contains(&name) && ran.stderr.contains("--wait"),
+        output.stderr.contains(&name) && output.stderr.contains("--wait"),
         "{}",
-        ran.stderr
+        output.stderr
     );
     Ok(())
 }
 
 #[test]
 #[ignore = "needs root, BPF and uprobes: scripts/test runs it"]
-fn a_name_that_nobody_bears_is_refused_with_one_that_is_like_it() -> Result<()> {
+fn a_name_without_a_process_is_refused_with_a_similar_one() -> Result<()> {
     let _nginx = Nginx::start()?;
-    let ran = run::run(&mut binary::command(&["trace", "--name", "NGINX"])?)?;
-    assert_eq!((ran.code, ran.complaints()), (Some(1), 1), "{}", ran.stderr);
-    assert!(ran.stderr.contains("there is nginx"), "{}", ran.stderr);
+    let output = run::run(&mut binary::command(&["trace", "--name", "NGINX"])?)?;
+    assert_eq!((output.code, output.stderr_lines()), (Some(1), 1), "{}", output.stderr);
+    assert!(output.stderr.contains("there is nginx"), "{}", output.stderr);
     Ok(())
 }
 
 #[test]
 #[ignore = "needs root, BPF and uprobes: scripts/test runs it"]
-fn names_and_process_ids_combine() -> Result<()> {
+fn names_and_pids_add_up() -> Result<()> {
     let renamed = Renamed::make()?;
     let (named, by_id, other) = (renamed.start()?, Nginx::start()?, Nginx::start()?);
     let tracer = Tracer::ready(&["trace", "--name", &renamed.name, "-p", &by_id.master().to_string()])?;
-    ask(&other)?;
-    ask(&named)?;
-    ask(&by_id)?;
+    send_requests(&other)?;
+    send_requests(&named)?;
+    send_requests(&by_id)?;
     assert_gateways_are_seen(tracer, &[&named, &by_id])
 }
 
-/// An nginx whose master is root's, and whose workers become another user's.
+/// Starts nginx with a master that runs as root, and workers that change to another user.
 fn start_as(user: &str) -> Result<Nginx> {
     Nginx::start_with(Setup {
         workers: Some(1),
@@ -141,13 +141,13 @@ fn start_as(user: &str) -> Result<Nginx> {
 
 #[test]
 #[ignore = "needs root, BPF and uprobes: scripts/test runs it"]
-fn a_user_stands_for_the_processes_that_become_his_from_their_first_request_on() -> Result<()> {
+fn a_user_selects_processes_that_change_to_it_from_their_first_request() -> Result<()> {
     let (of_user, of_root) = (start_as("nobody")?, start_as("root")?);
     let tracer = Tracer::ready(&["trace", "--uid", "nobody"])?;
-    // Forked by a master that is not traced.
+    // The new workers are forked by a master that is not traced.
     of_user.reload()?;
-    ask(&of_root)?;
-    ask(&of_user)?;
+    send_requests(&of_root)?;
+    send_requests(&of_user)?;
     let worker = of_user.workers()?.first().copied().map(u64::from);
     assert!(of_user.log()?.iter().all(|access| access.pid == worker));
     assert_gateways_are_seen(tracer, &[&of_user])
@@ -155,26 +155,30 @@ fn a_user_stands_for_the_processes_that_become_his_from_their_first_request_on()
 
 #[test]
 #[ignore = "needs root, BPF and uprobes: scripts/test runs it"]
-fn a_user_without_a_process_is_refused_with_the_name_and_waited_for_if_asked_to() -> Result<()> {
-    let ran = run::run(&mut binary::command(&["trace", "--uid", "nobody"])?)?;
-    assert_eq!((ran.code, ran.complaints()), (Some(1), 1), "{}", ran.stderr);
-    let said = ["user nobody", "--wait"];
-    assert!(said.iter().all(|word| ran.stderr.contains(word)), "{}", ran.stderr);
+fn a_user_without_a_process_is_refused_or_awaited() -> Result<()> {
+    let output = run::run(&mut binary::command(&["trace", "--uid", "nobody"])?)?;
+    assert_eq!((output.code, output.stderr_lines()), (Some(1), 1), "{}", output.stderr);
+    let texts = ["user nobody", "--wait"];
+    assert!(
+        texts.iter().all(|word| output.stderr.contains(word)),
+        "{}",
+        output.stderr
+    );
     let tracer = Tracer::ready(&["trace", "--uid", "nobody", "--wait"])?;
     let nginx = start_as("nobody")?;
-    ask(&nginx)?;
+    send_requests(&nginx)?;
     assert_gateways_are_seen(tracer, &[&nginx])
 }
 
 #[test]
 #[ignore = "needs root, BPF and uprobes: scripts/test runs it"]
-fn all_stands_for_every_process_that_maps_a_tls_library() -> Result<()> {
+fn all_selects_every_process_that_maps_a_tls_library() -> Result<()> {
     let nginx = Nginx::start()?;
     let mut python = Program::python("client.py", &[&nginx.port().to_string(), &REQUESTS.to_string()])?;
     let tracer = Tracer::ready(&["trace", "--all"])?;
     python.begin()?;
     let log = nginx.wait_for_log(REQUESTS)?;
-    // Other processes of the machine may be seen as well.
+    // Other processes of the machine may be traced as well.
     let pids = [log.first().and_then(|access| access.pid), Some(u64::from(python.pid()))];
     let seen = |tracer: &Tracer| pids.map(|pid| tracer.count_lines(&format!("\"pid\":{},", pid.unwrap_or(0))));
     support::wait::until_true("both sides of each request", || Ok(seen(&tracer) == [REQUESTS; 2]))?;

@@ -1,4 +1,4 @@
-//! What is said of libraries and processes that are not traced: each thing once, however many processes there are.
+//! Messages about libraries and processes that are not traced, once for all processes.
 
 use std::process::{Command, Stdio};
 
@@ -7,8 +7,8 @@ use support::{Nginx, Trace, Tracer, binary, kernel, nginx::Setup, program::Progr
 
 const CHILDREN: &str = "3";
 
-/// The lines on stderr that say why a library is not traced, but for how many more processes that is true of.
-fn said_of_mbedtls(trace: &Trace) -> Vec<&str> {
+/// Returns the lines on stderr with the reason why a library is not traced, without those that count further processes.
+fn messages_about_mbedtls(trace: &Trace) -> Vec<&str> {
     let lines = trace.stderr.iter().map(String::as_str);
     lines
         .filter(|line| {
@@ -19,12 +19,12 @@ fn said_of_mbedtls(trace: &Trace) -> Vec<&str> {
 
 #[test]
 #[ignore = "needs root, BPF and uprobes: scripts/test runs it"]
-fn a_library_that_is_not_traced_is_named_once_beside_one_that_is() -> Result<()> {
+fn an_untraced_library_is_reported_once_beside_a_traced_one() -> Result<()> {
     let python = Program::python("beside.py", &["now", CHILDREN])?;
     let tracer = Tracer::of(&[python.pid()], &[])?;
     let trace = tracer.stop()?;
-    let said = said_of_mbedtls(&trace);
-    let [line] = said.as_slice() else {
+    let printed = messages_about_mbedtls(&trace);
+    let [line] = printed.as_slice() else {
         panic!("not one line: {:?}", trace.stderr);
     };
     let mut pids = kernel::children(python.pid())?;
@@ -33,10 +33,10 @@ fn a_library_that_is_not_traced_is_named_once_beside_one_that_is() -> Result<()>
     for pid in pids {
         assert!(line.contains(&pid.to_string()), "{pid} is not in: {line}");
     }
-    // What is said of it is what `inspect` says.
-    let (_, reason) = line.split_once("is not traced: ").context("it has a reason")?;
-    let words = ["inspect", "-p", &python.pid().to_string(), "-o", "text"];
-    let inspected = run::succeed(&mut binary::command(&words)?)?.stdout;
+    // `inspect` prints the same reason.
+    let (_, reason) = line.split_once("is not traced: ").context("the line has no reason")?;
+    let args = ["inspect", "-p", &python.pid().to_string(), "-o", "text"];
+    let inspected = run::succeed(&mut binary::command(&args)?)?.stdout;
     assert!(
         inspected.contains("libmbedtls") && inspected.contains(reason),
         "{inspected}"
@@ -46,27 +46,27 @@ fn a_library_that_is_not_traced_is_named_once_beside_one_that_is() -> Result<()>
 
 #[test]
 #[ignore = "needs root, BPF and uprobes: scripts/test runs it"]
-fn a_library_that_comes_later_and_is_not_traced_is_named_once() -> Result<()> {
+fn an_untraced_library_loaded_later_is_reported_once() -> Result<()> {
     let mut python = Program::python("beside.py", &["later", CHILDREN])?;
     let tracer = Tracer::of(&[python.pid()], &[])?;
     python.begin()?;
     let pid = format!("({})", python.pid());
     tracer.wait_for_message(&[&pid, "libmbedtls", "is not traced"])?;
     python.wait_for("loaded")?;
-    // Its children are announced after it, so all that would be said of them has been.
+    // Messages about its children follow, so that any repetition has been printed.
     let child = kernel::children(python.pid())?
         .first()
-        .context("it has children")?
+        .context("the program has no children")?
         .to_string();
     tracer.wait_for_message(&["attached to", &child])?;
     let trace = tracer.stop()?;
-    assert_eq!(said_of_mbedtls(&trace).len(), 1, "{:?}", trace.stderr);
+    assert_eq!(messages_about_mbedtls(&trace).len(), 1, "{:?}", trace.stderr);
     python.finish().map(drop)
 }
 
 #[test]
 #[ignore = "needs root, BPF and uprobes: scripts/test runs it"]
-fn children_that_end_at_once_are_no_reason_to_say_anything() -> Result<()> {
+fn short_lived_children_cause_no_messages() -> Result<()> {
     let script =
         "echo up; read go; i=0; while [ $i -lt 200 ]; do /bin/true; i=$((i+1)); done; echo did; read end; exit 0";
     let mut shell = Program::run(Command::new("sh").args(["-c", script]).stderr(Stdio::inherit()))?;
@@ -75,14 +75,14 @@ fn children_that_end_at_once_are_no_reason_to_say_anything() -> Result<()> {
     shell.wait_for("did")?;
     let trace = tracer.stop()?;
     shell.finish()?;
-    let said: Vec<_> = trace.stderr.iter().filter(|line| line.contains("not traced")).collect();
-    assert!(said.is_empty(), "{said:?}");
+    let printed: Vec<_> = trace.stderr.iter().filter(|line| line.contains("not traced")).collect();
+    assert!(printed.is_empty(), "{printed:?}");
     Ok(())
 }
 
 #[test]
 #[ignore = "needs root, BPF and uprobes: scripts/test runs it"]
-fn the_workers_of_a_reload_are_announced() -> Result<()> {
+fn the_workers_of_a_reload_are_reported() -> Result<()> {
     let nginx = Nginx::start_with(Setup {
         background: true,
         workers: Some(1),
@@ -90,7 +90,9 @@ fn the_workers_of_a_reload_are_announced() -> Result<()> {
     })?;
     let tracer = Tracer::of(&[nginx.master()], &[])?;
     nginx.reload()?;
-    let worker = *kernel::children(nginx.master())?.last().context("it has a worker")?;
+    let worker = *kernel::children(nginx.master())?
+        .last()
+        .context("nginx has no worker")?;
     tracer.wait_for_message(&["attached to nginx", &worker.to_string(), "OpenSSL"])?;
     assert_eq!(tracer.stop()?.code, Some(0));
     Ok(())
@@ -98,23 +100,23 @@ fn the_workers_of_a_reload_are_announced() -> Result<()> {
 
 #[test]
 #[ignore = "needs root, BPF and uprobes: scripts/test runs it"]
-fn a_process_with_nothing_but_another_library_is_refused_by_its_name() -> Result<()> {
-    // It has Mbed TLS, and no other.
+fn a_process_with_only_an_untraced_library_is_refused_with_its_name() -> Result<()> {
+    // It maps Mbed TLS only.
     let script = "import ctypes, sys; ctypes.CDLL('libmbedtls.so.14'); print('up', flush=True); sys.stdin.read()";
     let python = Program::run(Command::new("python3").args(["-c", script]))?;
     let pid = python.pid().to_string();
-    for words in [["trace", "-p", &pid], ["inspect", "-p", &pid]] {
-        let ran = run::run(&mut binary::command(&words)?)?;
+    for args in [["trace", "-p", &pid], ["inspect", "-p", &pid]] {
+        let output = run::run(&mut binary::command(&args)?)?;
         assert_eq!(
-            (ran.code, ran.stdout.as_str(), ran.complaints()),
+            (output.code, output.stdout.as_str(), output.stderr_lines()),
             (Some(1), "", 1),
             "{}",
-            ran.stderr
+            output.stderr
         );
         assert!(
-            ran.stderr.contains("libmbedtls") && ran.stderr.contains("Mbed TLS is not"),
+            output.stderr.contains("libmbedtls") && output.stderr.contains("Mbed TLS is not"),
             "{}",
-            ran.stderr
+            output.stderr
         );
     }
     python.finish().map(drop)

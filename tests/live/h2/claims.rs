@@ -1,4 +1,4 @@
-//! What tests claim of exchanges over HTTP/2.
+//! Assertions about exchanges over HTTP/2.
 
 use std::collections::BTreeSet;
 
@@ -6,10 +6,10 @@ use anyhow::Result;
 use serde_json::Value;
 use support::{Exchange, Trace};
 
-/// A field as its sender knows it.
+/// A field that was sent: name and value.
 pub(crate) type Sent = (String, String);
 
-/// Asserts the protocol, that clients opened the streams, and that nothing of the heads is unknown.
+/// Asserts the protocol, that clients opened the streams, and that all fields are known.
 pub(crate) fn assert_http2(exchanges: &[Exchange]) {
     for exchange in exchanges {
         assert_eq!(exchange.text("/protocol"), Some("http/2"), "{exchange:?}");
@@ -43,7 +43,7 @@ pub(crate) fn assert_known(exchange: &Exchange) {
     }
 }
 
-/// How many fields of a half are unknown; asserts that the head says whether there are any.
+/// Returns the number of unknown fields of a head. Asserts that a complete head has none.
 pub(crate) fn unknown(exchange: &Exchange, half: &str) -> u64 {
     let unknown = exchange.number(&format!("{half}/unknown")).unwrap_or(0);
     let complete = exchange.0.pointer(&format!("{half}/complete")).and_then(Value::as_bool);
@@ -51,7 +51,7 @@ pub(crate) fn unknown(exchange: &Exchange, half: &str) -> u64 {
     unknown
 }
 
-/// Asserts that each field of a half is one that was sent, as far as it is known; a masked value is nobody's.
+/// Asserts that each field of a head was sent. Unknown parts and masked values match any.
 pub(crate) fn assert_only_sent(exchange: &Exchange, half: &str, sent: &[Sent]) {
     for (name, value) in exchange.fields(&format!("{half}/headers")) {
         let masked = value.is_some_and(|value| value.contains("[redacted]"));
@@ -65,15 +65,15 @@ pub(crate) fn assert_only_sent(exchange: &Exchange, half: &str, sent: &[Sent]) {
     }
 }
 
-/// Makes fields of words.
-pub(crate) fn fields(words: &[(&str, &str)]) -> Vec<Sent> {
-    words
+/// Makes owned fields.
+pub(crate) fn fields(pairs: &[(&str, &str)]) -> Vec<Sent> {
+    pairs
         .iter()
         .map(|(name, value)| ((*name).to_owned(), (*value).to_owned()))
         .collect()
 }
 
-/// Asserts that tlscope had nothing to complain of.
+/// Asserts that tlscope reported no loss and no decoding problem.
 pub(crate) fn assert_no_complaint(trace: &Trace) -> Result<()> {
     let complaints = ["not decoded", "undecoded", "malformed", "not HTTP", "lost"];
     let closing = "tlscope: exchanges=";
@@ -84,7 +84,7 @@ pub(crate) fn assert_no_complaint(trace: &Trace) -> Result<()> {
     Ok(())
 }
 
-/// Asserts that a head says so if, and only if, something of it is unknown; gives how many fields are.
+/// Asserts that a head is incomplete if and only if it has unknown fields. Returns their number.
 pub(crate) fn assert_marked(exchange: &Exchange, half: &str) -> u64 {
     let nulls = exchange.fields(&format!("{half}/headers"));
     let nulls = nulls

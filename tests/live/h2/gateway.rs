@@ -1,4 +1,4 @@
-//! nghttpx between its clients and nginx, HTTP/2 over TLS on both sides of one process.
+//! nghttpx between clients and nginx, with HTTP/2 over TLS on both sides.
 
 use std::collections::BTreeMap;
 
@@ -13,7 +13,7 @@ use crate::claims::{assert_bodies, assert_facts_of_client, assert_nothing_lost, 
 
 const REQUESTS: usize = 10_000;
 
-/// What tells one request of the gateway from another: who asked, and what it has logged.
+/// Returns the key of a request of the gateway: the client's address and the logged fields.
 fn logged(access: &Access) -> String {
     let Access {
         remote,
@@ -54,7 +54,7 @@ fn both_sides_of_a_gateway_are_printed_once_for_each_request() -> Result<()> {
         ..Load::of(REQUESTS, "/small/NUMBER")
     };
     H2load::start(&nghttpx.url(""), load)?.finish()?;
-    let (log, asked) = (nghttpx.wait_for_log(REQUESTS)?, nginx.wait_for_log(REQUESTS)?);
+    let (log, requested) = (nghttpx.wait_for_log(REQUESTS)?, nginx.wait_for_log(REQUESTS)?);
     tracer.wait_for_lines(2 * REQUESTS)?;
     let trace = tracer.stop()?;
     assert_eq!(trace.code, Some(0));
@@ -68,13 +68,15 @@ fn both_sides_of_a_gateway_are_printed_once_for_each_request() -> Result<()> {
     let printed: Vec<_> = servers.iter().map(printed).collect();
     let logged: Vec<_> = log.iter().map(logged).collect();
     let printed = multiset(printed.iter().map(String::as_str));
-    assert_eq!(printed.len(), REQUESTS, "no two requests are alike");
+    assert_eq!(printed.len(), REQUESTS, "no two requests are equal");
     assert_eq!(printed, multiset(logged.iter().map(String::as_str)));
-    assert_facts_of_client(&clients, &asked)?;
+    assert_facts_of_client(&clients, &requested)?;
     let (servers, clients) = (by_request_id(&servers), by_request_id(&clients));
     assert_eq!(clients.len(), REQUESTS);
     for (id, server) in servers {
-        let client = clients.get(id).expect("what the backend answered was passed on");
+        let client = clients
+            .get(id)
+            .expect("the gateway forwards the response of the backend");
         assert_eq!(server.text("/request/path"), client.text("/request/path"), "{id}");
         assert_eq!(client.request_header("x-tenant"), Some("blue"), "{client:?}");
         assert_eq!(

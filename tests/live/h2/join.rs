@@ -1,4 +1,4 @@
-//! Attaching to gateways under load: what is printed is right, or says what it does not know.
+//! Attaching to gateways under load: every printed value is right, or marked as unknown.
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 
@@ -12,7 +12,7 @@ use support::{
 use super::claims::{Sent, assert_marked, assert_only_sent, fields, unknown};
 use crate::claims::show;
 
-/// What h2load sends besides its pseudo-header fields.
+/// The fields that h2load sends besides its pseudo-header fields.
 const SENT: [(&str, &str); 3] = [
     ("x-tenant", "blue"),
     ("x-note", "one of the values that are sent once"),
@@ -28,22 +28,22 @@ const LOAD: Load<'_> = Load {
     ..Load::of(100_000_000, "/small/NUMBER")
 };
 
-/// What is asked for once the load has ended.
+/// The path of the request after the load.
 const LAST: &str = "/small/last";
 
 /// A trace that began, and ended, under load.
 struct Joined {
     exchanges: Vec<Exchange>,
-    /// Halves in all, where nothing was lost; a busy machine may lose records.
+    /// The number of halves, if nothing was lost. A busy machine may lose records.
     halves: Option<u64>,
     losses: Losses,
-    /// What nginx had logged between the tracer's being ready and the end of the load.
+    /// The lines that nginx logged after the tracer was ready and before the load ended.
     between: Vec<Access>,
-    /// All that nginx has logged.
+    /// The complete log of nginx.
     log: Vec<Access>,
 }
 
-/// The connections that loss lines name: what is claimed of whole exchanges is not claimed of theirs.
+/// The connections with losses, whose exchanges may be incomplete.
 #[derive(Debug)]
 struct Losses {
     ids: HashSet<String>,
@@ -66,7 +66,7 @@ impl Losses {
     }
 }
 
-/// Attaches to `pids` while h2load runs, prints so many lines, and ends.
+/// Attaches to `pids` while h2load runs, and ends after this many lines.
 fn join_under_load(pids: &[u32], base: &str, nginx: &Nginx, load: Load<'_>, lines: usize) -> Result<Joined> {
     let h2load = H2load::start(base, load)?;
     nginx.wait_until_logged(2 * load.connections * load.streams)?;
@@ -75,9 +75,9 @@ fn join_under_load(pids: &[u32], base: &str, nginx: &Nginx, load: Load<'_>, line
     tracer.wait_for_lines(lines)?;
     let between = nginx.log()?.split_off(ready);
     h2load.kill()?;
-    // Once a request comes through that is made last, all that was captured before it has come through.
+    // Once a later request is printed, everything captured before it is printed.
     support::wait::until_true("the last request", || {
-        curl::ask(&[&format!("{base}{LAST}")])?;
+        curl::request(&[&format!("{base}{LAST}")])?;
         Ok(tracer.has_printed(LAST))
     })?;
     let trace = tracer.stop()?;
@@ -100,7 +100,7 @@ fn join_under_load(pids: &[u32], base: &str, nginx: &Nginx, load: Load<'_>, line
     })
 }
 
-/// The id by which nginx knows an exchange; its name may be unknown.
+/// Returns the id of an exchange in the log of nginx. The name of that field may be unknown.
 fn logged_id<'a>(exchange: &'a Exchange, log: &HashMap<&str, &Access>) -> Option<&'a str> {
     let values = exchange
         .fields("/response/headers")
@@ -109,9 +109,9 @@ fn logged_id<'a>(exchange: &'a Exchange, log: &HashMap<&str, &Access>) -> Option
     values.into_iter().find(|value| log.contains_key(value))
 }
 
-/// Asserts that what was asked for after the tracer was ready is there, both halves of it, where nothing was lost.
+/// Asserts that every request sent after the tracer was ready is printed with its response, if nothing was lost.
 ///
-/// On a connection to nginx, up to `open` streams were open at that time; they are answered before later ones.
+/// Up to `open` streams of a connection to nginx were open at that time. They are answered before later ones.
 fn assert_all_is_there(joined: &Joined, exchanges: &[&Exchange], open: usize) {
     let log = access_log::by_id(&joined.log);
     let by_id: HashMap<_, _> = exchanges
@@ -134,10 +134,11 @@ fn assert_all_is_there(joined: &Joined, exchanges: &[&Exchange], open: usize) {
     assert!(checked > 100 || joined.halves.is_none(), "{checked}");
 }
 
-/// Asserts that no stream is missing behind those that were open at the beginning, and that only those are halves that
-/// were open at the end. h2load uses one number after the other; a gateway passes over those it gives up unsent.
+/// Asserts that no stream is missing after those that were open at the beginning, and that only streams that were open
+/// at the end are halves. h2load uses consecutive stream identifiers; a gateway skips those that it cancels before
+/// sending.
 ///
-/// Where something was lost nothing is asserted.
+/// Connections with losses are not checked.
 fn assert_no_stream_is_missing(exchanges: &[&Exchange], losses: &Losses, open: usize) {
     let mut connections: BTreeMap<_, BTreeMap<_, &Exchange>> = BTreeMap::new();
     for exchange in exchanges {
@@ -156,8 +157,14 @@ fn assert_no_stream_is_missing(exchanges: &[&Exchange], losses: &Losses, open: u
     }
 }
 
-/// Asserts that an exchange says nothing that was not so, and says of what it does not know that it does not.
-fn assert_right(exchange: &Exchange, log: &HashMap<&str, &Access>, authority: &str, asked: &[Sent], answered: &[Sent]) {
+/// Asserts that every value of an exchange is right, or marked as unknown.
+fn assert_right(
+    exchange: &Exchange,
+    log: &HashMap<&str, &Access>,
+    authority: &str,
+    requested: &[Sent],
+    answered: &[Sent],
+) {
     assert_eq!(exchange.text("/protocol"), Some("http/2"), "{exchange:?}");
     let path = exchange.text("/request/path");
     let id = logged_id(exchange, log);
@@ -179,13 +186,13 @@ fn assert_right(exchange: &Exchange, log: &HashMap<&str, &Access>, authority: &s
         exchange.number("/response/status").is_none_or(|status| status == 200),
         "{exchange:?}"
     );
-    // A field of unknown name may be the authority.
-    let asked: Vec<_> = asked
+    // A field with an unknown name may be the authority.
+    let requested: Vec<_> = requested
         .iter()
         .cloned()
         .chain([(String::new(), authority.to_owned())])
         .collect();
-    assert_only_sent(exchange, "/request", &asked);
+    assert_only_sent(exchange, "/request", &requested);
     let dates = exchange
         .fields("/response/headers")
         .into_iter()
@@ -207,7 +214,7 @@ fn assert_right(exchange: &Exchange, log: &HashMap<&str, &Access>, authority: &s
     }
 }
 
-/// How many fields of whole exchanges were unknown, on average.
+/// Prints how many fields of complete exchanges are unknown.
 fn show_unknown(what: &str, exchanges: &[&Exchange]) {
     for half in ["/request", "/response"] {
         let counts: Vec<_> = exchanges
@@ -228,7 +235,7 @@ fn show_unknown(what: &str, exchanges: &[&Exchange]) {
 
 #[test]
 #[ignore = "needs root, BPF and uprobes: scripts/test runs it"]
-fn a_trace_that_joins_nginx_under_load_is_right_or_says_what_it_does_not_know() -> Result<()> {
+fn joining_nginx_under_load_prints_true_or_unknown_values() -> Result<()> {
     let nginx = Nginx::start()?;
     let joined = join_under_load(&[nginx.master()], &nginx.url(""), &nginx, LOAD, 10_000)?;
     let exchanges: Vec<_> = joined.exchanges.iter().collect();
@@ -245,7 +252,7 @@ fn a_trace_that_joins_nginx_under_load_is_right_or_says_what_it_does_not_know() 
         assert_right(exchange, &log, &authority, &fields(&SENT), &answered);
     }
     show_unknown("nginx", &exchanges);
-    // Each stream may have been open at the beginning, or at the end.
+    // Each stream may have been open at the beginning or at the end.
     let open = u64::try_from(LOAD.connections * LOAD.streams)?;
     assert!(
         joined.halves.is_none_or(|halves| halves <= 2 * open),
@@ -257,8 +264,8 @@ fn a_trace_that_joins_nginx_under_load_is_right_or_says_what_it_does_not_know() 
 
 #[test]
 #[ignore = "needs root, BPF and uprobes: scripts/test runs it"]
-fn a_trace_that_joins_a_gateway_under_load_is_right_on_both_sides() -> Result<()> {
-    /// nginx allows so many streams of a connection.
+fn joining_a_gateway_under_load_prints_true_or_unknown_values_on_both_sides() -> Result<()> {
+    /// The maximum number of streams of a connection in nginx.
     const OPEN: usize = 128;
     let nginx = Nginx::start()?;
     let nghttpx = Nghttpx::start(&[&format!("127.0.0.1,{};/;tls;proto=h2", nginx.port())])?;
@@ -290,7 +297,7 @@ fn a_trace_that_joins_a_gateway_under_load_is_right_on_both_sides() -> Result<()
     Ok(())
 }
 
-/// Joins a single worker that moves bodies; most of what is seen first is the middle of one.
+/// Joins a single worker that transfers bodies, most likely in the middle of one. Asserts the sizes of later bodies.
 fn assert_bodies_are_right(load: Load<'_>, status: u64, response: u64) -> Result<()> {
     let nginx = Nginx::start_with(Setup {
         workers: Some(1),
@@ -316,7 +323,7 @@ fn assert_bodies_are_right(load: Load<'_>, status: u64, response: u64) -> Result
         if exchange.is_whole() && exchange.text("/ended") == Some("complete") {
             let id = exchange.text("/connection/id");
             let lossy = id.is_some_and(|id| joined.losses.ids.contains(id));
-            // Of a response that began before the first frame was found, nobody knows how much there was.
+            // The size of a response that started before the first frame boundary is unknown.
             let joined_within = exchange.number("/response/status").is_none();
             for (bytes, expected, unknown) in [
                 ("/request/body_bytes", request, lossy),
@@ -334,7 +341,7 @@ fn assert_bodies_are_right(load: Load<'_>, status: u64, response: u64) -> Result
 
 #[test]
 #[ignore = "needs root, BPF and uprobes: scripts/test runs it"]
-fn a_trace_that_joins_in_the_middle_of_uploads_finds_the_frames() -> Result<()> {
+fn joining_in_the_middle_of_uploads_finds_a_frame_boundary() -> Result<()> {
     let load = Load {
         connections: 4,
         streams: 10,
@@ -346,7 +353,7 @@ fn a_trace_that_joins_in_the_middle_of_uploads_finds_the_frames() -> Result<()> 
 
 #[test]
 #[ignore = "needs root, BPF and uprobes: scripts/test runs it"]
-fn a_trace_that_joins_in_the_middle_of_downloads_finds_the_frames() -> Result<()> {
+fn joining_in_the_middle_of_downloads_finds_a_frame_boundary() -> Result<()> {
     let load = Load {
         connections: 4,
         streams: 10,

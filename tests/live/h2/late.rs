@@ -1,9 +1,9 @@
-//! Attaching to connections that are open already: what was said before is unknown, and nothing printed is wrong.
+//! Attaching to open connections: fields sent before are unknown, and no printed value is wrong.
 
 use std::collections::BTreeMap;
 
 use anyhow::{Context as _, Result};
-use support::{Exchange, Nginx, Trace, Tracer, nginx::Setup, program::Program, secrets::leak};
+use support::{Exchange, Nginx, Trace, Tracer, nginx::Setup, program::Program, secrets::find_secret};
 
 use super::claims::assert_marked;
 use crate::claims::show;
@@ -16,10 +16,10 @@ const PSEUDO: [&str; 4] = [
     "/request/path",
 ];
 
-/// Asserts that a late tracer's exchange says nothing else than an early one's, as far as it says anything.
+/// Asserts that the exchange of a late tracer does not contradict that of an early one.
 fn assert_says_the_same(late: &Exchange, early: &Exchange) {
     let says = |pointer: &str| late.0.pointer(pointer).is_some();
-    // Of an exchange that was under way, trailers of which nothing is known may be the first that was seen.
+    // The first part seen of an exchange in progress may be its trailers, with all fields unknown.
     let headless = !says("/request") && !says("/response/status");
     let head = if headless {
         "/response/trailers"
@@ -47,7 +47,7 @@ fn assert_says_the_same(late: &Exchange, early: &Exchange) {
     assert_eq!(late.text("/ended"), early.text("/ended"), "{late:?} {early:?}");
 }
 
-/// Asserts the same of pseudo-header fields; gives how many are unknown, and so among the fields that have no name.
+/// Asserts the same of pseudo-header fields. Returns how many are unknown, and thus among the fields without a name.
 fn assert_pseudo_are_the_same(late: &Exchange, early: &Exchange, pseudo: &[&str]) -> usize {
     let mut unnamed = 0;
     for pointer in pseudo {
@@ -63,22 +63,22 @@ fn assert_fields_are_the_same(late_fields: &[Seen<'_>], early_fields: &[Seen<'_>
     assert_eq!(late_fields.len(), early_fields.len(), "{late:?} {early:?}");
     for ((name, value), (early_name, early_value)) in late_fields.iter().zip(early_fields) {
         assert!(name.is_none() || name == early_name, "{name:?}: {late:?} {early:?}");
-        // What has no name is masked, whatever it is.
+        // Values of fields without a name are masked.
         let masked = name.is_none() && *value == Some("[redacted]");
         let same = masked || value.is_none() || value == early_value;
         assert!(same, "{value:?}: {late:?} {early:?}");
     }
 }
 
-/// A field as far as it is known.
+/// A field, as far as it is known.
 type Seen<'a> = (Option<&'a str>, Option<&'a str>);
 
-/// The exchanges of the only connection, by stream.
+/// Returns the exchanges of the only connection by stream.
 fn by_stream(trace: &Trace) -> Result<BTreeMap<u64, Exchange>> {
     let exchanges = trace.exchanges()?;
     let count = exchanges.len();
     let pairs = exchanges.into_iter().map(|exchange| {
-        let stream = exchange.number("/stream").context("HTTP/2 has streams")?;
+        let stream = exchange.number("/stream").context("the exchange has no stream")?;
         assert_eq!(exchange.text("/protocol"), Some("http/2"), "{exchange:?}");
         Ok((stream, exchange))
     });
@@ -87,17 +87,17 @@ fn by_stream(trace: &Trace) -> Result<BTreeMap<u64, Exchange>> {
     Ok(by_stream)
 }
 
-/// Counts the unknown fields of heads, one number for each head, as a figure to be read.
+/// Formats the number of unknown fields of each head.
 fn figure(counts: impl Iterator<Item = u64>) -> String {
     counts.map(|count| count.to_string()).collect::<Vec<_>>().join(" ")
 }
 
 #[test]
 #[ignore = "needs root, BPF and uprobes: scripts/test runs it"]
-fn fields_that_were_sent_before_are_unknown_until_they_are_sent_anew() -> Result<()> {
+fn fields_sent_before_are_unknown_until_they_are_sent_again() -> Result<()> {
     const BEFORE: usize = 20;
     const REPEATED: u64 = 20;
-    /// The authority and the user agent, whose names are in the table that everybody knows.
+    /// The authority and the user agent, whose names are in the static table.
     const OTHERS: u64 = 2;
     const AFTER: usize = 7;
     let nginx = Nginx::start_with(Setup {
@@ -109,13 +109,13 @@ fn fields_that_were_sent_before_are_unknown_until_they_are_sent_anew() -> Result
     client.begin()?;
     client.wait_for_count("sent ", BEFORE)?;
     let late = Tracer::of(&nginx.workers()?, &[])?;
-    // Another one may be on its way.
+    // One more request may be in flight.
     let first = client.count("sent ") + 1;
     late.wait_for_lines(AFTER + 3)?;
-    client.tell("change")?;
+    client.send_line("change")?;
     let changed: usize = client.wait_for("changed ")?.parse()?;
     client.wait_for_count("sent ", changed + AFTER)?;
-    client.tell("forget")?;
+    client.send_line("forget")?;
     let forgotten: usize = client.wait_for("forgotten ")?.parse()?;
     client.wait_for_count("sent ", forgotten + AFTER)?;
     client.finish()?;
@@ -145,21 +145,24 @@ fn fields_that_were_sent_before_are_unknown_until_they_are_sent_anew() -> Result
         counts.push(assert_marked(exchange, "/request"));
     }
     for (stream, exchange) in &late {
-        assert_says_the_same(exchange, early.get(stream).context("an early one saw everything")?);
+        assert_says_the_same(
+            exchange,
+            early.get(stream).context("the early tracer missed an exchange")?,
+        );
     }
     show("unknown fields of each request", figure(counts.iter().copied()));
-    assert_eq!(leak(&everything), None);
+    assert_eq!(find_secret(&everything), None);
     let (before, after) = counts
         .split_at_checked(changed - first)
-        .context("they changed after the beginning")?;
+        .context("the values changed too early")?;
     let (after, anew) = after
         .split_at_checked(forgotten - changed)
-        .context("it forgot after that")?;
+        .context("the table was cleared too early")?;
     assert!(
         before.len() >= AFTER && before.iter().all(|count| *count == REPEATED + OTHERS),
         "{counts:?}"
     );
-    // New values of which the encoder knows the names.
+    // New values of fields whose names are in the table of the encoder.
     assert!(
         after.len() >= AFTER && after.iter().all(|count| *count == REPEATED),
         "{counts:?}"
@@ -173,7 +176,7 @@ fn fields_that_were_sent_before_are_unknown_until_they_are_sent_anew() -> Result
 
 #[test]
 #[ignore = "needs root, BPF and uprobes: scripts/test runs it"]
-fn a_late_trace_of_grpc_says_nothing_else_than_an_early_one() -> Result<()> {
+fn a_late_trace_of_grpc_does_not_contradict_an_early_one() -> Result<()> {
     const BEFORE: usize = 50;
     const AFTER: usize = 300;
     let mut server = Program::python("grpc_calls.py", &["server", "secure"])?;
@@ -182,10 +185,10 @@ fn a_late_trace_of_grpc_says_nothing_else_than_an_early_one() -> Result<()> {
     let mut client = Program::python("grpc_calls.py", &["client", &port, &certificate, "1000000"])?;
     let early = Tracer::of(&[client.pid()], &[])?;
     client.begin()?;
-    client.tell("go on")?;
+    client.send_line("go on")?;
     client.wait_for_count("call ", BEFORE)?;
     let late = Tracer::of(&[server.pid()], &[])?;
-    // One call is made after the other, and one may be on its way.
+    // Calls are sequential, and one may be in flight.
     let first = client.count("call ") + 1;
     late.wait_for_lines(AFTER)?;
     let calls = client.finish()?.iter().filter(|line| line.starts_with("call ")).count();

@@ -1,4 +1,4 @@
-//! Gateways under load over HTTP/2: the gateway's own access log says what there was to see.
+//! Gateways under HTTP/2 load, compared with their access logs.
 
 use anyhow::Result;
 use support::{
@@ -11,7 +11,7 @@ use support::{
 use super::claims::{assert_http2, assert_no_complaint};
 use crate::claims::{assert_bodies, assert_facts_of_client, assert_facts_of_server, assert_same_requests, stop_after};
 
-/// What is attached to, and left, soonest.
+/// One worker, since tlscope attaches to and detaches from fewer processes faster.
 fn one_worker() -> Setup<'static> {
     Setup {
         workers: Some(1),
@@ -19,7 +19,7 @@ fn one_worker() -> Setup<'static> {
     }
 }
 
-/// Sends loads, one after the other, while processes are traced; gives the exchanges, all of which are right.
+/// Traces processes during loads, one after the other. Asserts that the exchanges match the log, and returns them.
 fn trace_loads(nginx: &Nginx, pids: &[u32], loads: &[Load<'_>]) -> Result<Vec<Exchange>> {
     let tracer = Tracer::of(pids, &[])?;
     for load in loads {
@@ -43,9 +43,9 @@ fn every_request_of_a_thousand_open_streams_is_printed_once() -> Result<()> {
 
 #[test]
 #[ignore = "needs root, BPF and uprobes: scripts/test runs it"]
-fn fields_are_known_whatever_the_size_of_the_clients_table() -> Result<()> {
+fn fields_are_known_with_any_size_of_the_hpack_table() -> Result<()> {
     let nginx = Nginx::start_with(one_worker())?;
-    // With 128 bytes each of these fields is forgotten for the next one.
+    // A table of 128 bytes has room for one of these fields.
     let loads = [0, 128, 4096].map(|table| Load {
         fields: &[
             "x-tenant: blue",
@@ -64,12 +64,12 @@ fn fields_are_known_whatever_the_size_of_the_clients_table() -> Result<()> {
 
 #[test]
 #[ignore = "needs root, BPF and uprobes: scripts/test runs it"]
-fn every_request_of_a_curl_with_many_streams_is_printed_once() -> Result<()> {
+fn every_request_of_curl_with_concurrent_streams_is_printed_once() -> Result<()> {
     const REQUESTS: usize = 500;
     let nginx = Nginx::start_with(one_worker())?;
     let tracer = Tracer::of(&nginx.workers()?, &[])?;
     let paths = nginx.url(&format!("/small/[1-{REQUESTS}]"));
-    curl::ask(&[
+    curl::request(&[
         "--http2",
         "--parallel",
         "--parallel-max",
@@ -87,14 +87,14 @@ fn every_request_of_a_curl_with_many_streams_is_printed_once() -> Result<()> {
 
 #[test]
 #[ignore = "needs root, BPF and uprobes: scripts/test runs it"]
-fn every_request_of_a_curl_is_printed_once_as_its_own() -> Result<()> {
+fn every_request_of_curl_over_http_2_is_printed_once() -> Result<()> {
     const REQUESTS: usize = 500;
     let nginx = Nginx::start()?;
     let curl = curl::Waiting::start("http2")?;
     let tracer = Tracer::of(&[curl.pid()], &[])?;
     let urls = (0..REQUESTS).map(|number| nginx.url(&format!("/small/{number}")));
-    curl.ask(&urls.collect::<Vec<_>>())?;
-    // With curl the trace ends.
+    curl.request(&urls.collect::<Vec<_>>())?;
+    // The trace ends with curl.
     let (trace, log) = (tracer.finish()?, nginx.wait_for_log(REQUESTS)?);
     let exchanges = assert_same_requests(&trace, &log)?;
     assert_facts_of_client(&exchanges, &log)?;
@@ -105,7 +105,7 @@ fn every_request_of_a_curl_is_printed_once_as_its_own() -> Result<()> {
 
 #[test]
 #[ignore = "needs root, BPF and uprobes: scripts/test runs it"]
-fn both_versions_of_http_are_told_apart_by_connection() -> Result<()> {
+fn http_1_1_and_http_2_connections_are_distinguished() -> Result<()> {
     const EACH: usize = 4_000;
     let nginx = Nginx::start()?;
     let tracer = Tracer::of(&[nginx.master()], &[])?;

@@ -1,4 +1,4 @@
-//! Forced loss: what is unknown after it is null, and nothing is guessed.
+//! Forced loss: unknown values are null, and nothing is guessed.
 
 use std::collections::{HashMap, HashSet};
 
@@ -23,7 +23,7 @@ const LOAD: Load<'_> = Load {
     ..Load::of(30_000, "/small/NUMBER")
 };
 
-/// Stops the tracer, as a debugger would, while requests fill its smallest rings, and lets it go on.
+/// Stops the tracer with SIGSTOP while requests fill its smallest rings, and continues it.
 fn trace_with_loss() -> Result<(Trace, Vec<Access>, Nginx)> {
     let nginx = Nginx::start()?;
     let tracer = Tracer::of(&[nginx.master()], &["--ring-kib", "256"])?;
@@ -34,16 +34,16 @@ fn trace_with_loss() -> Result<(Trace, Vec<Access>, Nginx)> {
     nginx.wait_until_logged((stopped_at + DURING).min(LOAD.requests))?;
     tracer.signal(libc::SIGCONT)?;
     h2load.finish()?;
-    // Once a request comes through that is made last, all that was captured before it has come through.
+    // Once a later request is printed, everything captured before it is printed.
     wait::until_true("the last request", || {
-        curl::ask(&["--http2", &nginx.url(LAST)])?;
+        curl::request(&["--http2", &nginx.url(LAST)])?;
         Ok(tracer.has_printed(LAST))
     })?;
     Ok((tracer.stop()?, nginx.log()?, nginx))
 }
 
-/// Asserts that each request and each response is one of the log's, once, and that nothing they say is wrong; gives the
-/// ids of those that were seen.
+/// Asserts that each request and each response is in the log and is printed once, with right values. Returns the ids of
+/// the exchanges that were seen.
 fn assert_nothing_is_wrong(exchanges: &[Exchange], log: &[Access], authority: &str) -> HashSet<String> {
     let by_id = access_log::by_id(log);
     let by_place: HashMap<_, _> = log
@@ -58,14 +58,17 @@ fn assert_nothing_is_wrong(exchanges: &[Exchange], log: &[Access], authority: &s
     let (mut requests, mut responses, mut seen) = (HashSet::new(), HashSet::new(), HashSet::new());
     for exchange in exchanges {
         let remote = exchange.text("/connection/remote").unwrap_or_default();
-        let asked = exchange.text("/request/path").map(|path| by_place.get(&(remote, path)));
+        let requested = exchange.text("/request/path").map(|path| by_place.get(&(remote, path)));
         let answered = exchange.request_id().map(|id| by_id.get(id));
-        assert!(asked != Some(None) && answered != Some(None), "invented: {exchange:?}");
-        let (asked, answered) = (asked.flatten(), answered.flatten());
-        if let (Some(asked), Some(answered)) = (asked, answered) {
-            assert_eq!(asked, answered, "paired wrongly: {exchange:?}");
+        assert!(
+            requested != Some(None) && answered != Some(None),
+            "invented: {exchange:?}"
+        );
+        let (requested, answered) = (requested.flatten(), answered.flatten());
+        if let (Some(requested), Some(answered)) = (requested, answered) {
+            assert_eq!(requested, answered, "paired wrongly: {exchange:?}");
         }
-        for (side, access) in [(&mut requests, asked), (&mut responses, answered)] {
+        for (side, access) in [(&mut requests, requested), (&mut responses, answered)] {
             assert!(
                 access.is_none_or(|access| side.insert(access.id.clone())),
                 "twice: {exchange:?}"
@@ -88,14 +91,14 @@ fn assert_nothing_is_wrong(exchanges: &[Exchange], log: &[Access], authority: &s
             exchange.number("/response/body_bytes").is_none_or(|bytes| bytes <= 6),
             "{exchange:?}"
         );
-        seen.extend(asked.or(answered).map(|access| access.id.clone()));
+        seen.extend(requested.or(answered).map(|access| access.id.clone()));
     }
     seen
 }
 
 #[test]
 #[ignore = "needs root, BPF and uprobes: scripts/test runs it"]
-fn what_was_lost_makes_nothing_else_wrong() -> Result<()> {
+fn loss_makes_no_exchange_wrong() -> Result<()> {
     let (trace, log, nginx) = trace_with_loss()?;
     let totals = trace.totals()?;
     assert!(trace.code == Some(0) && totals.lost_records > 0, "{totals:?}");
@@ -104,12 +107,12 @@ fn what_was_lost_makes_nothing_else_wrong() -> Result<()> {
     let seen = assert_nothing_is_wrong(&exchanges, &log, &format!("127.0.0.1:{}", nginx.port()));
     assert!(seen.len() > BEFORE, "{}", seen.len());
     let losses = trace.lines_of("loss")?;
-    let told: u64 = losses.iter().filter_map(|loss| loss["bytes"].as_u64()).sum();
-    // Where a connection ended unseen, what was lost at its end has no place.
+    let reported: u64 = losses.iter().filter_map(|loss| loss["bytes"].as_u64()).sum();
+    // If the end of a connection was lost, the bytes lost before that end have no position.
     let end_lost = trace.stderr.iter().any(|line| line.contains("lost at SSL_free"));
     assert!(
-        told == totals.lost_bytes || (end_lost && told < totals.lost_bytes),
-        "{told} of {totals:?} have a place"
+        reported == totals.lost_bytes || (end_lost && reported < totals.lost_bytes),
+        "{reported} of {totals:?} have a position"
     );
     Ok(())
 }

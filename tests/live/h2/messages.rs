@@ -1,4 +1,4 @@
-//! Every kind of message: bodies, heads of any size, padding, pushes, early hints, trailers, and streams given up.
+//! All kinds of messages: bodies, large heads, padding, pushes, early hints, trailers, and cancelled streams.
 
 use std::net::TcpListener;
 
@@ -14,17 +14,17 @@ use support::{
 use super::claims::{assert_http2, assert_known, assert_no_complaint};
 use crate::claims::{assert_bodies, assert_facts_of_server, assert_same_requests, stop_after, without_loss};
 
-/// Traces nginx while `ask` asks for so many things.
-fn trace_nginx(setup: Setup<'_>, requests: usize, ask: impl FnOnce(&Nginx) -> Result<()>) -> Result<Seen> {
+/// Traces nginx while `ask` sends this many requests.
+fn trace_nginx(setup: Setup<'_>, requests: usize, send: impl FnOnce(&Nginx) -> Result<()>) -> Result<Seen> {
     let workers = Some(1);
     let nginx = Nginx::start_with(Setup { workers, ..setup })?;
     let tracer = Tracer::of(&nginx.workers()?, &[])?;
-    ask(&nginx)?;
+    send(&nginx)?;
     let (trace, log) = stop_after(tracer, &nginx, requests)?;
     Ok(Seen { trace, log, nginx })
 }
 
-/// What the tracer and nginx saw.
+/// The traffic as tlscope and nginx saw it.
 struct Seen {
     trace: Trace,
     log: Vec<Access>,
@@ -32,7 +32,7 @@ struct Seen {
 }
 
 impl Seen {
-    /// Asserts that all of it is there and right; gives the exchanges in the order of their streams.
+    /// Asserts that the exchanges match the log. Returns them in the order of their streams.
     fn check(&self) -> Result<Vec<Exchange>> {
         assert_no_complaint(&self.trace)?;
         let mut exchanges = assert_same_requests(&self.trace, &self.log)?;
@@ -43,8 +43,8 @@ impl Seen {
 }
 
 fn assert_load_is_seen(load: Load<'_>, response: u64) -> Result<()> {
-    let ask = |nginx: &Nginx| H2load::start(&nginx.url(""), load)?.finish();
-    let traced = || trace_nginx(Setup::default(), load.requests, ask);
+    let send = |nginx: &Nginx| H2load::start(&nginx.url(""), load)?.finish();
+    let traced = || trace_nginx(Setup::default(), load.requests, send);
     let seen = without_loss(traced, |seen| &seen.trace)?;
     let exchanges = seen.check()?;
     assert_http2(&exchanges);
@@ -54,7 +54,7 @@ fn assert_load_is_seen(load: Load<'_>, response: u64) -> Result<()> {
 
 #[test]
 #[ignore = "needs root, BPF and uprobes: scripts/test runs it"]
-fn large_responses_are_followed_to_their_end() -> Result<()> {
+fn large_responses_are_decoded_to_their_end() -> Result<()> {
     let load = Load {
         connections: 4,
         streams: 10,
@@ -76,18 +76,18 @@ fn request_bodies_are_counted_without_their_framing() -> Result<()> {
 
 #[test]
 #[ignore = "needs root, BPF and uprobes: scripts/test runs it"]
-fn answers_without_a_body_are_complete() -> Result<()> {
+fn responses_without_a_body_are_complete() -> Result<()> {
     let setup = Setup {
         locations: "location /unchanged { if_modified_since before; rewrite ^ /large break; }",
         ..Setup::default()
     };
     let seen = trace_nginx(setup, 4, |nginx| {
         let url = |path| nginx.url(path);
-        curl::ask(&["--http2", "--head", &url("/large/head")])?;
-        curl::ask(&["--http2", "--data", "body", &url("/post/204")])?;
+        curl::request(&["--http2", "--head", &url("/large/head")])?;
+        curl::request(&["--http2", "--data", "body", &url("/post/204")])?;
         let since = "If-Modified-Since: Thu, 01 Jan 2037 00:00:00 GMT";
-        curl::ask(&["--http2", "--header", since, &url("/unchanged")])?;
-        curl::ask(&["--http2", "--upload-file", "/dev/null", &url("/upload/201")]).map(drop)
+        curl::request(&["--http2", "--header", since, &url("/unchanged")])?;
+        curl::request(&["--http2", "--upload-file", "/dev/null", &url("/upload/201")]).map(drop)
     })?;
     let exchanges = seen.check()?;
     assert_http2(&exchanges);
@@ -116,37 +116,40 @@ fn a_head_in_many_padded_frames_is_one_head() -> Result<()> {
     std::fs::write(content.path(), vec![b'u'; BODY])?;
     let data = format!("--data={}", content.path().display());
     let seen = trace_nginx(Setup::default(), 1, |nginx| {
-        nghttp::ask(&["--continuation", "--padding=200", &data, &nginx.url("/post/padded")]).map(drop)
+        nghttp::request(&["--continuation", "--padding=200", &data, &nginx.url("/post/padded")]).map(drop)
     })?;
     let exchanges = seen.check()?;
     assert_http2(&exchanges);
     assert_bodies(&exchanges, BODY.try_into()?, 0);
-    let fields = exchanges.first().context("it is there")?.fields("/request/headers");
+    let fields = exchanges
+        .first()
+        .context("no exchange is printed")?
+        .fields("/request/headers");
     let long = |(name, value): &&(Option<&str>, Option<&str>)| {
         name.is_some_and(|name| name.starts_with("continuation-test-"))
             && value.is_some_and(|value| value.len() > 4_000)
     };
-    // More than one frame holds.
+    // They exceed the size of a frame.
     assert!(fields.iter().filter(long).count() * 4_000 > 16_384, "{fields:?}");
     Ok(())
 }
 
 #[test]
 #[ignore = "needs root, BPF and uprobes: scripts/test runs it"]
-fn what_a_server_pushes_is_an_exchange_of_its_own() -> Result<()> {
+fn a_pushed_response_is_an_exchange_of_its_own() -> Result<()> {
     let locations = "location /pushing { http2_push /small/pushed; return 200 'push\\n'; }";
     let setup = Setup {
         locations,
         ..Setup::default()
     };
-    let seen = trace_nginx(setup, 2, |nginx| nghttp::ask(&[&nginx.url("/pushing")]).map(drop))?;
+    let seen = trace_nginx(setup, 2, |nginx| nghttp::request(&[&nginx.url("/pushing")]).map(drop))?;
     let exchanges = seen.check()?;
-    let [pushed, asked] = exchanges.as_slice() else {
+    let [pushed, requested] = exchanges.as_slice() else {
         panic!("{exchanges:?}");
     };
     assert_eq!(pushed.number("/stream"), Some(2));
     assert_eq!(pushed.text("/request/path"), Some("/small/pushed"));
-    assert_eq!(asked.text("/request/path"), Some("/pushing"));
+    assert_eq!(requested.text("/request/path"), Some("/pushing"));
     for exchange in &exchanges {
         assert_known(exchange);
         assert_eq!(exchange.text("/ended"), Some("complete"), "{exchange:?}");
@@ -156,10 +159,10 @@ fn what_a_server_pushes_is_an_exchange_of_its_own() -> Result<()> {
 
 #[test]
 #[ignore = "needs root, BPF and uprobes: scripts/test runs it"]
-fn streams_that_a_client_gives_up_are_reset() -> Result<()> {
+fn streams_that_a_client_cancels_are_printed_as_reset() -> Result<()> {
     const EACH: usize = 20;
     const WINDOW: u64 = 65_535;
-    // Its backlog takes connections that nobody answers.
+    // Accepts connections into its backlog and never answers.
     let silent = TcpListener::bind("127.0.0.1:0")?;
     let locations = format!("location /silent/ {{ proxy_pass http://{}; }}", silent.local_addr()?);
     let nginx = Nginx::start_with(Setup {
@@ -211,7 +214,7 @@ fn early_hints_and_trailers_belong_to_their_exchange() -> Result<()> {
     let content = tempfile::NamedTempFile::new()?;
     std::fs::write(content.path(), "body")?;
     let data = format!("--data={}", content.path().display());
-    nghttp::ask(&[
+    nghttp::request(&[
         "--trailer",
         "x-first: 1",
         "--trailer",

@@ -1,4 +1,4 @@
-//! HTTP/2: gateways, clients and servers that speak it, from its first byte on and from somewhere in the middle.
+//! HTTP/2 gateways, clients and servers, traced from the first byte or joined late.
 
 mod claims;
 mod load;

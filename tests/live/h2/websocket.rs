@@ -1,11 +1,11 @@
-//! Web sockets: the exchange that opens one is printed, what is said in it is not, and does no harm.
+//! Web sockets: the exchange that opens one is printed. Its frames are not printed, and cause no errors.
 
 use anyhow::{Context as _, Result};
 use support::{Exchange, Nghttpx, Nginx, Tracer, nginx::Setup, program::Program, secrets::MARK};
 
 use super::claims::{assert_known, assert_no_complaint};
 
-/// Traces a gateway while a client talks over it; gives the only exchange.
+/// Traces a gateway while a client uses a WebSocket. Returns the only exchange.
 fn trace_talk(gateway: &[u32], port: u16, version: &str, path: &str) -> Result<Exchange> {
     let tracer = Tracer::of(gateway, &[])?;
     let mut client = Program::python("websocket.py", &["client", &port.to_string(), version, path])?;
@@ -16,9 +16,9 @@ fn trace_talk(gateway: &[u32], port: u16, version: &str, path: &str) -> Result<E
     let trace = tracer.stop()?;
     assert_eq!((trace.code, trace.totals()?.half), (Some(0), 0));
     assert_no_complaint(&trace)?;
-    assert!(!trace.everything().contains(MARK), "what was said is not printed");
+    assert!(!trace.everything().contains(MARK), "frames are not printed");
     let mut exchanges = trace.exchanges()?;
-    let exchange = exchanges.pop().context("one exchange is printed")?;
+    let exchange = exchanges.pop().context("no exchange is printed")?;
     assert_eq!((exchanges.len(), trace.stdout.len()), (0, 1));
     assert_known(&exchange);
     assert_eq!(exchange.text("/ended"), Some("upgraded"), "{exchange:?}");
@@ -35,7 +35,7 @@ fn backend() -> Result<(Program, String)> {
 
 #[test]
 #[ignore = "needs root, BPF and uprobes: scripts/test runs it"]
-fn an_upgrade_in_http_1_1_is_an_exchange_and_then_silence() -> Result<()> {
+fn an_upgrade_over_http_1_1_is_one_exchange() -> Result<()> {
     let (backend, port) = backend()?;
     let locations = format!(
         "location /ws/ {{
@@ -72,7 +72,7 @@ fn assert_extended_connect(exchange: &Exchange) {
 
 #[test]
 #[ignore = "needs root, BPF and uprobes: scripts/test runs it"]
-fn an_extended_connect_through_a_gateway_is_an_exchange_and_then_silence() -> Result<()> {
+fn an_extended_connect_through_a_gateway_is_one_exchange() -> Result<()> {
     let (backend, port) = backend()?;
     let nghttpx = Nghttpx::start(&[&format!("127.0.0.1,{port}")])?;
     let exchange = trace_talk(&[nghttpx.master()], nghttpx.port(), "h2", "/ws/talk")?;
@@ -83,7 +83,7 @@ fn an_extended_connect_through_a_gateway_is_an_exchange_and_then_silence() -> Re
 
 #[test]
 #[ignore = "needs root, BPF and uprobes: scripts/test runs it"]
-fn an_extended_connect_to_a_server_is_an_exchange_and_then_silence() -> Result<()> {
+fn an_extended_connect_to_a_server_is_one_exchange() -> Result<()> {
     let mut server = Program::python("http2_server.py", &[])?;
     server.begin()?;
     let port = server.wait_for("port ")?.parse()?;

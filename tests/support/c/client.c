@@ -1,7 +1,8 @@
-/* A client of the many ways to call OpenSSL. Words: port, number of requests, way.
+/* A client that calls OpenSSL in different ways. Arguments: port, number of requests, way.
  *
- * It asks 127.0.0.1 for /small/N, one after the other on kept-alive connections, and checks each answer. It prints "up"
- * when it can be attached to, begins at a line on stdin, prints "done" after its last answer, and ends with stdin.
+ * It requests /small/N from 127.0.0.1, one after the other on kept-alive connections, and checks each response. It
+ * prints "up" when the tracer can attach, starts at a line on stdin, prints "done" after its last response, and ends at
+ * the end of stdin.
  */
 #include "common.h"
 
@@ -36,7 +37,7 @@ static SSL *open_connection(void) {
     return ssl;
 }
 
-/* Ends a connection and keeps the SSL object, for another one. */
+/* Ends a connection and uses its SSL object for a new one. */
 static void reuse(SSL *ssl) {
     int fd = SSL_get_fd(ssl);
     SSL_shutdown(ssl);
@@ -45,13 +46,13 @@ static void reuse(SSL *ssl) {
     close(fd);
 }
 
-/* --- custom BIOs: what happens inside a call of the library --- */
+/* --- custom BIOs, which act within a call of the library --- */
 
 static void *pages;
 static jmp_buf before_read;
 static int jumps;
 
-/* A BIO that goes on to the socket, once something has happened. */
+/* Drops the pages of the body before it writes to the socket. */
 static int write_and_drop_pages(BIO *bio, const char *bytes, int size) {
     if (pages != NULL)
         check(madvise(pages, BODY, MADV_DONTNEED) == 0, "madvise");
@@ -83,7 +84,8 @@ static SSL *open_connection_with_own_bio(void) {
     return ssl;
 }
 
-/* Makes the calls 335 and 336, which a probe may need on x86-64, deadly, as an allow-list of older days does. */
+/* Kills the process at the system calls 335 and 336, which probes use on x86-64, as an allow-list of older kernels
+ * does. */
 static void forbid_probe_calls(void) {
     struct sock_filter filter[] = {
         BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, nr)),
@@ -97,7 +99,7 @@ static void forbid_probe_calls(void) {
     check(prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &program) == 0, "seccomp");
 }
 
-/* --- requests and answers --- */
+/* --- requests and responses --- */
 
 /* Returns the BIO that reads and writes through a connection. */
 static BIO *filter_of(SSL *ssl) {
@@ -147,7 +149,7 @@ static int receive(SSL *ssl, char *bytes, int size) {
     return got;
 }
 
-/* The server's answer to a GET has a body of 6 bytes; that to a PUT has none. */
+/* The response to a GET has a body of 6 bytes, that to a PUT none. */
 static void expect_answer(SSL *ssl, const char *body) {
     char answer[4096];
     int got = 0;
@@ -168,7 +170,7 @@ static void get(SSL *ssl, const char *name, int number) {
     expect_answer(ssl, "small\n");
 }
 
-/* The body's pages are those of a file, so that they can go away and come back with the same bytes. */
+/* The body is a mapped file, so that its pages can be dropped and read again. */
 static void put_from_absent_pages(SSL *ssl, int number) {
     char head[256];
     int size = snprintf(head, sizeof head, "PUT /upload/%d HTTP/1.1\r\nHost: localhost\r\nContent-Length: %d\r\n\r\n",
@@ -188,7 +190,7 @@ static void put_from_absent_pages(SSL *ssl, int number) {
     expect_answer(ssl, "");
 }
 
-/* Head and body in one call, which is larger than what is captured of a call. */
+/* Sends head and body in one call, which exceeds the limit of captured bytes. */
 static void put_in_one_call(SSL *ssl, int number) {
     char *request = malloc(HUGE + 256);
     check(request != NULL, "malloc");
@@ -217,11 +219,11 @@ static void *ask(void *name) {
     return NULL;
 }
 
-int main(int count, char **words) {
-    check(count == 4, "port, requests, way");
-    port = atoi(words[1]);
-    requests = atoi(words[2]);
-    way = words[3];
+int main(int argc, char **argv) {
+    check(argc == 4, "port, requests, way");
+    port = atoi(argv[1]);
+    requests = atoi(argv[2]);
+    way = argv[3];
     context = SSL_CTX_new(TLS_client_method());
     if (is("seccomp"))
         forbid_probe_calls();

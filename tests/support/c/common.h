@@ -1,4 +1,4 @@
-/* What the C programs share. */
+/* Functions that the C programs share. */
 #include <arpa/inet.h>
 #include <openssl/err.h>
 #include <openssl/ssl.h>
@@ -22,20 +22,20 @@ static inline int connect_to(int port) {
     return fd;
 }
 
-/* What a BIO is asked besides reading and writing. */
+/* Supports flushing only. */
 static inline long control(BIO *bio, int command, long number, void *pointer) {
     (void)bio, (void)number, (void)pointer;
     return command == BIO_CTRL_FLUSH;
 }
 
-/* Says that it can be attached to, and waits to be told to begin. */
+/* Prints that the tracer can attach, and waits for a line on stdin. */
 static void say_up(void) {
     setvbuf(stdout, NULL, _IOLBF, 0);
     puts("up");
     getchar();
 }
 
-/* Says that it has done its work, and waits for the end of stdin. */
+/* Prints that the work is done, and waits for the end of stdin. */
 static void say_done(void) {
     puts("done");
     while (getchar() != EOF) {

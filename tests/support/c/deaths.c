@@ -1,8 +1,9 @@
-/* Ends that leave a TLS call open. It prints "up", then does what each line on stdin says, and prints "did" and that line.
+/* Leaves calls of the TLS library without returning. It prints "up", executes the commands on stdin, and prints "did"
+ * and the command after each.
  *
  *   kill COUNT      forks COUNT children, a few at a time, each of which is killed inside its first SSL_read
- *   cancel COUNT    begins COUNT threads, and cancels them all inside their first SSL_read
- *   jump COUNT      jumps out of COUNT calls of SSL_read on a connection, each less deep on the stack, then reads a byte
+ *   cancel COUNT    starts COUNT threads, and cancels them all inside their first SSL_read
+ *   jump COUNT      leaves COUNT calls of SSL_read on a connection by longjmp, each higher on the stack, then reads a byte
  */
 #include <openssl/err.h>
 #include <openssl/ssl.h>
@@ -28,7 +29,7 @@ static void check(int holds, const char *what) {
     }
 }
 
-/* Blocks: nobody answers the hello that it begins with. */
+/* Blocks, since nobody answers its ClientHello. */
 static void read_forever(int fd) {
     char byte;
     SSL *ssl = SSL_new(context);
@@ -43,7 +44,7 @@ static void *reader(void *fd) {
     return NULL;
 }
 
-/* Waits until whoever has the other end is inside its SSL_read. */
+/* Waits until the other end is inside SSL_read. */
 static void wait_for_hello(int fd) {
     char byte;
     check(read(fd, &byte, 1) == 1, "hello");
@@ -90,7 +91,7 @@ static void cancel_threads(int count) {
 static jmp_buf out;
 static int jumps;
 
-/* Reads what the peer sent, or jumps out of whoever asks. */
+/* Reads from the socket, or leaves the call by longjmp. */
 static int read_or_jump(BIO *bio, char *into, int room) {
     if (jumps)
         longjmp(out, 1);
@@ -110,7 +111,7 @@ static long control(BIO *bio, int command, long number, void *pointer) {
     return command == BIO_CTRL_FLUSH;
 }
 
-/* A connection over one end of a pair of sockets. Without certificates: both know a key. */
+/* Makes a connection over one end of a socket pair, with a pre-shared key instead of certificates. */
 static SSL *connection_over(SSL_CTX *of, int fd) {
     BIO_METHOD *method = BIO_meth_new(BIO_get_new_index() | BIO_TYPE_SOURCE_SINK, "jumping");
     BIO_meth_set_read(method, read_or_jump);
@@ -147,7 +148,7 @@ static SSL_CTX *with_key(const SSL_METHOD *method) {
     return made;
 }
 
-/* The compiler must not make one frame of all. */
+/* Keeps the compiler from merging the stack frames. */
 __attribute__((noinline)) static void read_at_depth(SSL *ssl, int depth) {
     char byte;
     volatile char frame[256];

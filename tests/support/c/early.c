@@ -1,8 +1,9 @@
-/* Early data (RFC 8446 section 2.3) between two processes, of which one is traced. Words: traced side ("client" or
- * "server"), whether the server takes early data ("taken" or "refused").
+/* Early data (RFC 8446 section 2.3) between two processes, of which one is traced. Arguments: traced side ("client" or
+ * "server"), whether the server accepts early data ("taken" or "refused").
  *
- * The first connection gets a ticket. The second one begins with a request in early data, which is written again where it
- * was refused, and goes on with two more. Each answer names the path it answers. Prints and waits as the other programs do.
+ * The first connection gets a ticket. The second one starts with a request in early data, which the client repeats if
+ * it was rejected, and has two more requests. Each response has the path of its request. Prints and waits as the other
+ * programs do.
  */
 #include "common.h"
 
@@ -133,13 +134,13 @@ static SSL_CTX *server_context(void) {
     return context;
 }
 
-int main(int count, char **words) {
+int main(int argc, char **argv) {
     int first[2], second[2];
-    check(count == 3, "side, taken or refused");
-    is_taken = strcmp(words[2], "taken") == 0;
+    check(argc == 3, "side, taken or refused");
+    is_taken = strcmp(argv[2], "taken") == 0;
     check(socketpair(AF_UNIX, SOCK_STREAM, 0, first) == 0 && socketpair(AF_UNIX, SOCK_STREAM, 0, second) == 0, "pair");
     SSL_CTX *server = server_context(), *client = SSL_CTX_new(TLS_client_method());
-    int is_client = strcmp(words[1], "client") == 0;
+    int is_client = strcmp(argv[1], "client") == 0;
     pid_t child = fork();
     check(child >= 0, "fork");
     if (child == 0) {

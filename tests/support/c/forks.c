@@ -1,10 +1,10 @@
-/* A parent whose children speak TLS. Word: port. It prints "up", then does what each line on stdin says, and prints
- * "did" and that line.
+/* A parent with children that use TLS. Argument: port. It prints "up", executes the commands on stdin, and prints "did"
+ * and the command after each.
  *
- *   ask COUNT                 asks 127.0.0.1 for /small/parent-N itself, each on a connection of its own
- *   fork COUNT EVERY DEPTH    forks COUNT children, a few at a time; one in EVERY asks for /small/child-N as the first
- *                             thing it does; with a DEPTH of 2 its own child asks
- *   exec COUNT                starts curl COUNT times, which asks for /small/exec-N
+ *   ask COUNT                 requests /small/parent-N from 127.0.0.1 itself, each on a new connection
+ *   fork COUNT EVERY DEPTH    forks COUNT children, a few at a time; one in EVERY requests /small/child-N at once; with a
+ *                             DEPTH of 2, a child of that child does
+ *   exec COUNT                runs curl COUNT times, which requests /small/exec-N
  */
 #include <arpa/inet.h>
 #include <openssl/err.h>
@@ -93,11 +93,11 @@ static void start_curl(void) {
     wait_for_child();
 }
 
-int main(int count, char **words) {
+int main(int argc, char **argv) {
     char line[128];
     int times, every, depth;
-    check(count == 2, "port");
-    port = atoi(words[1]);
+    check(argc == 2, "port");
+    port = atoi(argv[1]);
     context = SSL_CTX_new(TLS_client_method());
     setvbuf(stdout, NULL, _IOLBF, 0);
     puts("up");

@@ -1,8 +1,8 @@
-/* A client that is captured through a table of calls with one entry. Words: port, way.
+/* A client that is traced with a table of calls with one entry. Arguments: port, way.
  *
- * It asks 127.0.0.1 for /small/N, one after the other on one connection. In the middle of the second request (way
- * "request") or of its answer (way "response") another thread is inside a call, so that one call of the connection is not
- * noted. Prints and waits as the other programs do.
+ * It requests /small/N from 127.0.0.1, one after the other on one connection. In the middle of the second request (way
+ * "request") or of its response (way "response") another thread is inside a call, so that tlscope cannot track one call
+ * of the connection. Prints and waits as the other programs do.
  */
 #include "common.h"
 
@@ -25,7 +25,7 @@ static int write_nowhere(BIO *bio, const char *bytes, int size) {
     return size;
 }
 
-/* Is inside SSL_read until it is let go. */
+/* Stays inside SSL_read until `leave` is posted. */
 static void *hold_a_call(void *unused) {
     BIO_METHOD *method = BIO_meth_new(BIO_get_new_index() | BIO_TYPE_SOURCE_SINK, "own");
     BIO_meth_set_write(method, write_nowhere);
@@ -47,7 +47,7 @@ static void send_text(SSL *ssl, const char *text) {
     check(SSL_write(ssl, text, strlen(text)) == (int)strlen(text), "SSL_write");
 }
 
-/* Reads so many bytes of an answer, or up to its end. */
+/* Reads a response up to `wanted` bytes, or to its end. */
 static int receive(SSL *ssl, char *answer, int got, int wanted) {
     while (got < wanted && strstr(answer, "\r\n\r\nsmall\n") == NULL) {
         int more = SSL_read(ssl, answer + got, wanted - got);
@@ -64,15 +64,15 @@ static void get(SSL *ssl, int number) {
     receive(ssl, answer, 0, sizeof answer - 1);
 }
 
-int main(int count, char **words) {
-    check(count == 3, "port, way");
-    int in_request = strcmp(words[2], "request") == 0;
+int main(int argc, char **argv) {
+    check(argc == 3, "port, way");
+    int in_request = strcmp(argv[2], "request") == 0;
     char answer[4096] = "";
     context = SSL_CTX_new(TLS_client_method());
     check(sem_init(&inside, 0, 0) == 0 && sem_init(&leave, 0, 0) == 0, "sem_init");
     say_up();
     SSL *ssl = SSL_new(context);
-    check(SSL_set_fd(ssl, connect_to(atoi(words[1]))) == 1 && SSL_connect(ssl) == 1, "SSL_connect");
+    check(SSL_set_fd(ssl, connect_to(atoi(argv[1]))) == 1 && SSL_connect(ssl) == 1, "SSL_connect");
     get(ssl, 1);
 
     pthread_t holder;

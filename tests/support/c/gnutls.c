@@ -1,8 +1,8 @@
-/* A client of the many ways to call GnuTLS. Words: port, number of requests, way.
+/* A client that calls GnuTLS in different ways. Arguments: port, number of requests, way.
  *
- * It asks 127.0.0.1 for /small/N and puts BODY bytes to /upload/N in turn, on one connection, and checks each answer. It
- * prints "up" when it can be attached to, begins at a line on stdin, prints "done" after its last answer, and ends with
- * stdin.
+ * It alternates GET /small/N and PUT /upload/N with BODY bytes, on one connection to 127.0.0.1, and checks each
+ * response. It prints "up" when the tracer can attach, starts at a line on stdin, prints "done" after its last
+ * response, and ends at the end of stdin.
  */
 #include <arpa/inet.h>
 #include <fcntl.h>
@@ -23,7 +23,7 @@ static int is(const char *name) {
     return strcmp(way, name) == 0;
 }
 
-static int does_not_wait(void) {
+static int is_nonblocking(void) {
     return is("again") || is("null") || is("corked-again");
 }
 
@@ -38,7 +38,7 @@ static int connect_to(int port) {
     struct sockaddr_in to = {.sin_family = AF_INET, .sin_port = htons(port), .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
     int made = socket(AF_INET, SOCK_STREAM, 0), small = 4096;
     check(made >= 0, "socket");
-    /* What does not wait is refused often. */
+    /* Makes non-blocking writes fail often. */
     check(setsockopt(made, SOL_SOCKET, SO_SNDBUF, &small, sizeof small) == 0, "SO_SNDBUF");
     check(connect(made, (struct sockaddr *)&to, sizeof to) == 0, "connect");
     return made;
@@ -80,7 +80,7 @@ static gnutls_session_t open_connection(int port) {
         failed = gnutls_handshake(session);
     while (failed < 0 && !gnutls_error_is_fatal(failed));
     check(failed == 0, "gnutls_handshake");
-    if (does_not_wait())
+    if (is_nonblocking())
         check(fcntl(fd, F_SETFL, O_NONBLOCK) == 0, "O_NONBLOCK");
     return session;
 }
@@ -90,7 +90,8 @@ static void wait_for(short events) {
     check(poll(&one, 1, 10000) == 1, "poll");
 }
 
-/* Sends all. What was refused for now is repeated, with the same arguments or with none: the library has kept the bytes. */
+/* Sends all bytes. Repeats a call that fails with GNUTLS_E_AGAIN with the same arguments, or with none, as the library
+ * keeps the bytes. */
 static void send_all(gnutls_session_t session, const char *bytes, size_t size) {
     int refused = 0;
     while (size > 0) {
@@ -107,10 +108,9 @@ static void send_all(gnutls_session_t session, const char *bytes, size_t size) {
     }
 }
 
-/* Sends in pieces that the library holds back until the end. */
+/* Sends corked pieces. */
 static void send_corked(gnutls_session_t session, const char *head, size_t head_size, size_t body_size) {
     gnutls_record_cork(session);
-    /* A head in two pieces. */
     send_all(session, head, 5);
     send_all(session, head + 5, head_size - 5);
     for (size_t at = 0; at < body_size; at += PIECE)
@@ -132,7 +132,7 @@ static void expect_answer(gnutls_session_t session, const char *expected) {
     do {
         ssize_t more = gnutls_record_recv(session, answer + got, sizeof answer - 1 - got);
         if (more == GNUTLS_E_AGAIN || more == GNUTLS_E_INTERRUPTED) {
-            if (does_not_wait() && gnutls_record_check_pending(session) == 0)
+            if (is_nonblocking() && gnutls_record_check_pending(session) == 0)
                 wait_for(POLLIN);
             continue;
         }
@@ -159,10 +159,10 @@ static void ask(gnutls_session_t session, int number) {
     expect_answer(session, puts ? "" : "small\n");
 }
 
-int main(int count, char **words) {
-    check(count == 4, "port, requests, way");
-    int port = atoi(words[1]), requests = atoi(words[2]);
-    way = words[3];
+int main(int argc, char **argv) {
+    check(argc == 4, "port, requests, way");
+    int port = atoi(argv[1]), requests = atoi(argv[2]);
+    way = argv[3];
     memset(body, 'b', sizeof body);
     gnutls_session_t session = NULL;
     int first = 0;

@@ -1,8 +1,8 @@
-/* A client that ties TLS connections to sockets in ways that mislead. Words: kind, trick, number of connections, and the
- * ports of two HTTPS servers, which it asks in turn, twice over each connection.
+/* A client that connects SSL objects and sockets in misleading ways. Arguments: kind, trick, number of connections, and
+ * the ports of two HTTPS servers, which it uses in turn, with two requests on each connection.
  *
- * The kind is `fd`, `own` (a BIO of its own over the socket) or `mem` (memory, and the socket after each call). It tells of
- * each exchange as support/told.rs reads it, and says how often an object or a descriptor came back.
+ * The kind is `fd`, `own` (a custom BIO over the socket) or `mem` (memory BIOs, and the socket after each call). It
+ * logs each exchange as support/exchange_log.rs parses it, and prints how often an object or a descriptor was reused.
  */
 #include "common.h"
 
@@ -26,7 +26,7 @@ static int is(const char *name) {
     return strcmp(trick, name) == 0;
 }
 
-/* --- a server of plain text in the same process, which sends back what it gets --- */
+/* --- a plaintext echo server in the same process --- */
 
 static void *echo(void *listener) {
     char bytes[64];
@@ -47,7 +47,7 @@ static int connect_to_echo(void) {
     return connect_to(ntohs(own.sin_port));
 }
 
-/* What it sends looks like a TLS record, and is none of the connection's. */
+/* Sends bytes that look like a TLS record of the connection. */
 static void ask_plain(void) {
     static char question[32] = "\x17\x03\x03";
     char answer[sizeof question];
@@ -106,7 +106,7 @@ static void flush(struct link *link) {
         send_ciphertext(link->fd, bytes, size);
 }
 
-/* After a call of the library: whether it has to be made again. */
+/* Handles the result of a call of the library. Returns whether the call must be repeated. */
 static int again(struct link *link, int result) {
     flush(link);
     if (result > 0)
@@ -156,7 +156,7 @@ static void begin(struct link *link, int port) {
     tie(link);
 }
 
-/* Puts another connection in the place of one, as the trick has it; descriptors come back because they were closed. */
+/* Replaces a connection with a new one by the trick. Descriptors are reused because they were closed. */
 static void replace(struct link *link, int port) {
     struct link old = *link;
     if (is("dup2")) {
@@ -182,9 +182,9 @@ static void replace(struct link *link, int port) {
     handshake(link);
 }
 
-/* --- requests and answers --- */
+/* --- requests and responses --- */
 
-static void tell(struct link *link, const char *id) {
+static void log_exchange(struct link *link, const char *id) {
     char text[2][INET_ADDRSTRLEN];
     struct sockaddr_in ends[2];
     socklen_t sizes[2] = {sizeof *ends, sizeof *ends};
@@ -210,10 +210,10 @@ static void get(struct link *link) {
         got += more;
         bytes[got] = 0;
     } while (strstr(bytes, "\r\n\r\nsmall\n") == NULL);
-    tell(link, id);
+    log_exchange(link, id);
 }
 
-/* Two at a time, whose first bytes go out in the other order than they were made. */
+/* Opens two connections at a time, and sends their first records in reverse order. */
 static void ask_crosswise(int count) {
     for (int number = 0; number < count; number += 2) {
         struct link one, two;
@@ -232,17 +232,17 @@ static void ask_crosswise(int count) {
     }
 }
 
-int main(int count, char **words) {
-    check(count == 6, "kind, trick, connections, two ports");
-    kind = words[1];
-    trick = words[2];
-    ports[0] = atoi(words[4]);
-    ports[1] = atoi(words[5]);
+int main(int argc, char **argv) {
+    check(argc == 6, "kind, trick, connections, two ports");
+    kind = argv[1];
+    trick = argv[2];
+    ports[0] = atoi(argv[4]);
+    ports[1] = atoi(argv[5]);
     context = SSL_CTX_new(TLS_client_method());
     plain = connect_to_echo();
     say_up();
     if (is("crosswise")) {
-        ask_crosswise(atoi(words[3]));
+        ask_crosswise(atoi(argv[3]));
     } else {
         struct link link;
         begin(&link, ports[0]);
@@ -250,7 +250,7 @@ int main(int count, char **words) {
         for (int number = 1;; number++) {
             get(&link);
             get(&link);
-            if (number == atoi(words[3]))
+            if (number == atoi(argv[3]))
                 break;
             replace(&link, ports[number % 2]);
         }

@@ -1,10 +1,10 @@
-/* A program with a stand-in for OpenSSL: its functions have the names and the results, and no network behind them. Words:
- * way, rounds. What it reads is a request a round, what it writes the answer to it:
+/* A program with a fake OpenSSL: functions with the same names and results, but without a network. Arguments: way,
+ * rounds. It reads a request in each round, and writes a response:
  *
  *   sendfile     the head by SSL_write, the 700 bytes of the body by SSL_sendfile
- *   unreadable   the head in three pieces, and the count of the second is gone when its call returns
- *   lie          as before, but the count is more than the call was given
- *   nested       as before, but the count is more than a call nested in it has written
+ *   unreadable   the head in three pieces; the count of the second is not readable when its call returns
+ *   lie          as before, but the count exceeds the length of the call
+ *   nested       as before, but the count exceeds that of a call nested in it
  *
  * Prints and waits as the other programs do.
  */
@@ -20,7 +20,7 @@ typedef struct {
     char room[4096];
 } SSL;
 
-/* What tells which library this is. */
+/* The version by which tlscope recognises the library. */
 PUBLIC const char *OpenSSL_version(int what) {
     return what == 0 ? "OpenSSL 3.0.19 27 Jan 2026" : "";
 }
@@ -96,10 +96,10 @@ static void answer(SSL *ssl, size_t *count) {
     write_text(ssl, "admin\r\nContent-Length: 0\r\n\r\n", count);
 }
 
-int main(int words, char **word) {
-    if (words != 3)
+int main(int argc, char **argv) {
+    if (argc != 3)
         return 2;
-    way = word[1];
+    way = argv[1];
     size_t *count = mmap(NULL, 4096, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
     SSL *ssl = calloc(1, sizeof *ssl);
     char request[256];
@@ -107,7 +107,7 @@ int main(int words, char **word) {
     puts(*OpenSSL_version(0) ? "up" : "");
     getchar();
     SSL_do_handshake(ssl);
-    for (int round = 0; round < atoi(word[2]); round++) {
+    for (int round = 0; round < atoi(argv[2]); round++) {
         snprintf(incoming, sizeof incoming, "GET /%d HTTP/1.1\r\nHost: a\r\n\r\n", round);
         SSL_read(ssl, request, sizeof request);
         answer(ssl, count);

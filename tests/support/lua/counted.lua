@@ -1,7 +1,7 @@
--- Sends a given number of requests from each thread, then falls silent.
+-- Sends a given number of requests from each thread, and then nothing.
 --
--- Words: batches a thread may send, method, path, body bytes, requests in a batch. NUMBER in the path becomes one that
--- no other request has. wrk asks delay() before each batch, which is where permits are handed out.
+-- Arguments: batches per thread, method, path, body bytes, requests per batch. NUMBER in the path is replaced with a unique
+-- number. wrk calls delay() before each batch, so that function counts the batches.
 
 local threads = 0
 
@@ -10,12 +10,12 @@ function setup(thread)
   thread:set("thread_number", threads)
 end
 
-function init(words)
-  permits = tonumber(words[1])
-  method = words[2]
-  path = words[3]
-  body = string.rep("u", tonumber(words[4]))
-  depth = tonumber(words[5])
+function init(arguments)
+  permits = tonumber(arguments[1])
+  method = arguments[2]
+  path = arguments[3]
+  body = string.rep("u", tonumber(arguments[4]))
+  depth = tonumber(arguments[5])
   sent = 0
 end
 

@@ -1,8 +1,8 @@
-// An HTTPS server on Node.js, whose TLS library is in the executable and reads and writes memory only.
+// An HTTPS server on Node.js, whose TLS library is in the executable and uses memory BIOs.
 //
-// It answers with 6 bytes and tells of each exchange, as support/told.rs reads it. Words: key, certificate, the hosts to
-// listen on with commas between, and, if it is to ask another HTTPS server for each request, that one's host and port;
-// then it also asks a server of plain text in the same loop, at the same time.
+// It answers with 6 bytes and logs each exchange, as support/exchange_log.rs parses it. Arguments: key, certificate,
+// the hosts to listen on, separated by commas; optionally, the host and port of another HTTPS server, which it then
+// asks for each request, and at the same time a plaintext server in the same loop.
 
 "use strict";
 const fs = require("node:fs");
@@ -12,7 +12,7 @@ const net = require("node:net");
 const [key, certificate, hosts, backendHost, backendPort] = process.argv.slice(2);
 const unbracketed = (host) => host.replace(/[[\]]/g, "");
 
-function tell(verb, id, socket) {
+function logExchange(verb, id, socket) {
   const { localAddress, localPort, remoteAddress, remotePort } = socket;
   console.log([verb, id, localAddress, localPort, remoteAddress, remotePort].join(" "));
 }
@@ -25,13 +25,13 @@ function askSecure(id, done) {
     .get({ ...to, headers: { "X-Request-ID": id } }, (response) => {
       const socket = response.socket;
       response.resume().on("end", () => {
-        tell("asked", id, socket);
+        logExchange("asked", id, socket);
         done();
       });
     });
 }
 
-let plain; // One connection to the server of plain text, for all.
+let plain; // One connection to the plaintext server, shared by all requests.
 const waiting = [];
 
 function askPlain(id, done) {
@@ -48,7 +48,7 @@ function serve(request, response) {
   let left = backendHost ? 2 : 0;
   const answer = () => {
     if (left-- > 0) return;
-    tell("served", id, request.socket);
+    logExchange("served", id, request.socket);
     response.sendDate = false;
     response.writeHead(200, { "Content-Length": 6 });
     response.end("small\n");

@@ -1,7 +1,8 @@
-"""An HTTPS server on asyncio, whose TLS library reads and writes memory only; one loop has every connection.
+"""An HTTPS server on asyncio: one event loop for all connections, and TLS through memory BIOs.
 
-It answers with 6 bytes and tells of each exchange. Words: none, or the address and port of another HTTPS server: then
-each request makes it ask that one too, and a server of plain text in the same loop, at the same time.
+It answers with 6 bytes and logs each exchange. Arguments: the hosts to listen on, separated by commas; optionally, the host
+and port of another HTTPS server, which it then asks for each request, and at the same time a plaintext server in the same
+loop.
 """
 
 import asyncio
@@ -9,7 +10,7 @@ import ssl
 import sys
 
 from server import context
-from told import tell
+from exchange_log import log_exchange
 
 ANSWER = b"HTTP/1.1 200 OK\r\nContent-Length: 6\r\n\r\nsmall\n"
 
@@ -19,7 +20,7 @@ def ends(writer):
 
 
 async def head_of(reader):
-    """The fields of a request or a response; none at the end."""
+    """Reads the fields of a request or response. Returns None at the end of the connection."""
     try:
         head = (await reader.readuntil(b"\r\n\r\n")).decode()
     except (asyncio.IncompleteReadError, ConnectionError):
@@ -29,7 +30,7 @@ async def head_of(reader):
 
 
 class Upstream:
-    """Connections to the other servers, each used by one request at a time."""
+    """Connections to the other servers. A request uses a connection alone."""
 
     def __init__(self, host, port, plain_port):
         self.tls = ssl._create_unverified_context()
@@ -45,7 +46,7 @@ class Upstream:
         writer.write(head.encode())
         fields = await head_of(reader)
         assert await reader.readexactly(int(fields["content-length"])) == b"small\n"
-        tell("asked", request_id, *ends(writer))
+        log_exchange("asked", request_id, *ends(writer))
         self.secure[1].append(connection)
 
     async def ask_plain(self, request_id):
@@ -69,7 +70,7 @@ async def serve(reader, writer, upstream):
         if upstream is not None:
             await upstream.ask(request_id)
         writer.write(ANSWER)
-        tell("served", request_id, *ends(writer))
+        log_exchange("served", request_id, *ends(writer))
         if fields.get("connection") == "close":
             break
     writer.close()

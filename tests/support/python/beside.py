@@ -1,6 +1,6 @@
-"""A program with a TLS library that is traced, and one that is not. Words: `now` or `later`, number of children.
+"""A program with a traced and an untraced TLS library. Arguments: `now` or `later`, number of children.
 
-`later` loads the second one at the first line on stdin. Children are forked after that.
+With `later` it loads the untraced one at the first line on stdin. It forks the children after that.
 """
 
 import ctypes

@@ -1,4 +1,4 @@
-"""A client with one kept-alive connection. Words: port, number of requests.
+"""A client with one kept-alive connection. Arguments: port, number of requests.
 
 Python's ssl module calls SSL_read_ex and SSL_write_ex.
 """

@@ -1,9 +1,9 @@
-"""A client whose connections differ in TLS and in how they end. Words: port, and a way for each connection.
+"""A client whose connections differ in TLS and in how they end. Arguments: port, and a description of each connection.
 
-A way is a TLS version, an ALPN protocol, a server name (`-` is none) and an ending, with commas between: `close` (it is
-the first to end the connection), `wait` (it has the server do that), `reset` or `open` (until the program ends). Each
-connection has three requests. For each it says: `connection` its own address, and the bytes of plaintext that it has
-sent and received.
+A description is a TLS version, an ALPN protocol, a server name (`-` for none) and an ending, separated by commas: `close`
+(the client closes first), `wait` (the server closes first), `reset` or `open` (until the program ends). Each connection has
+three requests. For each connection the client prints `connection`, its own address, and the bytes of plaintext that it sent
+and received.
 """
 
 import socket

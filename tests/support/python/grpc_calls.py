@@ -1,8 +1,8 @@
-"""gRPC peers over Debian's grpcio, whose TLS is the system's libssl.
+"""A gRPC server and client on Debian's grpcio, which uses the system's libssl.
 
-Words: server, then secure or insecure; or client, port, file of the server's certificate, rounds. Messages are bytes as
-they are. The client says of each call how it ended: name, status code, message. It holds the first one until it reads a
-line, then goes round after round until its stdin is closed, and cancels the last call of each.
+Arguments: server, then secure or insecure; or client, port, file of the server's certificate, rounds. Messages are raw bytes.
+The client prints the name, status code and message of each call. It holds the first call open until it reads a line, then
+makes rounds of calls until its stdin is closed, and cancels the last call of each round.
 """
 
 import select

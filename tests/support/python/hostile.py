@@ -1,8 +1,7 @@
-"""Peers that do not keep to HTTP, over real TLS. Words: server, or client and port.
+"""A server and a client that violate HTTP, over real TLS. Arguments: server; or client, port.
 
-Both go through the same cases, one connection each: the client sends a case's question, the server its answer. An
-ordinary exchange follows each case. All that is hostile has a planted secret in it. The server says how many cases there
-are.
+Both run the same cases, each on its own connection: the client sends the question of a case, the server the answer. A valid
+exchange follows each case. All invalid data contains a planted secret. The server prints the number of cases.
 """
 
 import os
@@ -14,7 +13,7 @@ import hostile_http2
 from server import context
 
 GARBAGE = b"\n".join(os.urandom(1000) + b"pLanted" for _ in range(4000))
-# A head is cut at so many fields; those before it are shown, and those behind it are not.
+# tlscope prints this many fields of a head, and leaves out the others.
 FIELDS = 512
 FIELD = (b"shown", b"pLanted")
 ASK = b"GET /%s HTTP/1.1\r\nHost: localhost\r\n"
@@ -43,7 +42,7 @@ CASES = {
 
 
 def conversations():
-    """Gives each case, and an ordinary exchange after it."""
+    """Yields each case, followed by a valid exchange."""
     for number, case in enumerate([*CASES.values(), *hostile_http2.CASES.values()]):
         yield case
         name = b"ordinary-%d" % number

@@ -1,6 +1,6 @@
-"""What hostile peers say in HTTP/2, as bytes; every case has a planted secret in it, in a field that is to be masked.
+"""Hostile HTTP/2 traffic as bytes. Every case contains a planted secret in a field that must be masked.
 
-Attacks on servers are attacks on whoever reads along: it must decode what they decode.
+Attacks on servers are attacks on tlscope, which must decode what they decode.
 """
 
 import os
@@ -15,7 +15,7 @@ def frame(kind, flags, stream, content):
 
 
 def number(value, bits, first=0):
-    """An integer with a prefix of some bits (RFC 7541 section 5.1)."""
+    """Encodes an integer with a prefix of `bits` bits (RFC 7541 section 5.1)."""
     most = 2**bits - 1
     if value < most:
         return bytes([first | value])
@@ -47,20 +47,20 @@ EMPTY = b"\x00\x00\x00"
 
 
 def heads(first, blocks):
-    """Each block as a head of a stream of its own, with `first` before its fields."""
+    """Makes each block the head of a new stream, with `first` before its fields."""
     return b"".join(
         frame(HEADERS, END_STREAM | END_HEADERS, 2 * place + 1, first + block) for place, block in enumerate(blocks)
     )
 
 
 def both(make):
-    """A case in which both sides do the same, each with its own kind of head."""
+    """Makes a case in which both sides send the same, with a request or a response head."""
     settings = frame(SETTINGS, 0, 0, b"")
     return PREFACE + settings + make(ASK), settings + make(OK)
 
 
 def flood(first):
-    """A head that does not end."""
+    """Makes a head that never ends."""
     block = literal(b"x-api-key", b"pLanted" * 100) * 20
     more = frame(CONTINUATION, 0, 1, block) * 300 + frame(CONTINUATION, 0, 1, b"") * 100_000
     return frame(HEADERS, 0, 1, first + block) + more
@@ -75,7 +75,7 @@ def reset(first):
 
 
 def flapping(first):
-    """Sizes of the table that change with each head, and what is announced with each frame between them."""
+    """Changes the size of the HPACK table with each head, and sends SETTINGS between them."""
     sizes = number(0, 5, 0x20) + number(4096, 5, 0x20)
     settings = frame(SETTINGS, 0, 0, b"\x00\x01" + (2**32 - 1).to_bytes(4, "big")) + frame(SETTINGS, 1, 0, b"")
     heads = [
@@ -86,9 +86,9 @@ def flapping(first):
 
 
 CASES = {
-    # A large entry of the table, and references to it: bytes become thousands of times as many.
+    # A large table entry, and references to it: the decoded size is thousands of times the encoded one.
     "bomb": both(lambda first: heads(first, [inserted(b"x-api-key", b"pLanted" * 570)] + [NEWEST * 16_000] * 20)),
-    # The same with a small entry: the cost is not in its bytes but in its being a field.
+    # The same with a small entry: the cost is in the number of fields, not in their size.
     "fields": both(lambda first: heads(first, [inserted(b"token", b"pLanted")] + [NEWEST * 16_000] * 50)),
     "nameless": both(lambda first: heads(first, [SECRET + EMPTY * 5_000] * 50)),
     "unending": both(flood),

@@ -1,6 +1,6 @@
-"""One side of an HTTP/2 connection over TLS, for the scripts beside this one.
+"""One side of an HTTP/2 connection over TLS, for the other scripts.
 
-Debian's hyper-h2 does the protocol, and its HPACK encoder indexes every field that it may; Python's ssl does the TLS.
+It uses Debian's hyper-h2, whose HPACK encoder indexes every field that it may, and Python's ssl.
 """
 
 import socket
@@ -12,7 +12,7 @@ from h2.events import DataReceived, StreamEnded
 
 
 class Session:
-    """Sends what the protocol has to send, and hands out what the peer did, one event after the other."""
+    """Runs the protocol, and returns the events of the peer one by one."""
 
     def __init__(self, tls, client_side):
         tls.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
@@ -35,7 +35,7 @@ class Session:
         self.flush()
 
     def next(self):
-        """The next event; none after the peer has closed."""
+        """Returns the next event, or None after the peer has closed."""
         while not self.waiting:
             try:
                 received = self.tls.recv(65536)
@@ -48,7 +48,7 @@ class Session:
         return self.waiting.pop(0)
 
     def wait(self, kind, stream=None):
-        """The next event of a kind; those before it are passed over."""
+        """Returns the next event of a kind, and drops the events before it."""
         while True:
             event = self.next()
             assert event is not None, f"closed before {kind}"
@@ -56,7 +56,7 @@ class Session:
                 return event
 
     def receive(self, stream, count):
-        """So many bytes of a stream; its window is opened again for what is received."""
+        """Reads this many bytes of a stream, and updates its window."""
         received = b""
         while len(received) < count:
             event = self.wait(DataReceived, stream)
@@ -73,12 +73,12 @@ def connect(port):
 
 
 def request(method, path, authority="localhost"):
-    """The pseudo-header fields of a request."""
+    """Returns the pseudo-header fields of a request."""
     return [(":method", method), (":scheme", "https"), (":authority", authority), (":path", path)]
 
 
 def get(session, path, fields=(), authority="localhost"):
-    """Asks for a path and waits for the end of the answer."""
+    """Requests a path and waits for the end of the response."""
     stream = session.state.get_next_available_stream_id()
     session.send(stream, request("GET", path, authority) + list(fields))
     session.wait(StreamEnded, stream)

@@ -1,10 +1,10 @@
-"""A client whose fields repeat: one connection, a request every 100 ms. Word: port.
+"""A client with repeated fields: one connection, a request every 100 ms. Argument: port.
 
-Twenty fields, the authority and the user agent have the same values in every request, so that its encoder sends them
-once and refers to them from then on; a credential and a cookie it never indexes, and sends each time. The first line on
-its stdin changes all of these values; the names of the twenty are still those in the encoder's table. The second line
-makes its encoder forget that table, as it does when the server allows it a smaller one. It says the number of each
-request before it sends it, and the number of the first one after each of these lines.
+Twenty fields, the authority and the user agent have the same values in every request, so the HPACK encoder sends them once
+and refers to them from then on. It never indexes a credential and a cookie, and sends them each time. The first line on
+stdin changes all of these values, while the names of the twenty fields stay in the table of the encoder. The second line
+clears that table, as an encoder does when the server allows a smaller one. The client prints the number of each request
+before it sends it, and the number of the first request after each of these lines.
 """
 
 import sys

@@ -1,6 +1,6 @@
-"""A client that gives up its streams. Words: port, number of requests of each kind.
+"""A client that cancels its streams. Arguments: port, number of requests of each kind.
 
-It stops reading large answers when its window is full, and does not wait for silent ones at all.
+It cancels large responses when its window is full, and requests under /silent/ at once.
 """
 
 import sys
@@ -16,7 +16,7 @@ port, requests = map(int, sys.argv[1:])
 print("up", flush=True)
 sys.stdin.readline()
 session = connect(port)
-# The connection's own window is never full; that of each stream is.
+# The window of the connection never fills; that of each stream does.
 session.state.increment_flow_control_window(2**30)
 for number in range(requests):
     stream = session.state.get_next_available_stream_id()

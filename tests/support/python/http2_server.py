@@ -1,7 +1,7 @@
-"""A server over HTTP/2 that answers in the ways that gateways seldom do, and says what it served.
+"""An HTTP/2 server that uses features that gateways seldom use, and prints the paths that it served.
 
-Before each final answer come two early hints; after its body come trailers, the last one of which tells how many
-trailers the request had. Extended CONNECT (RFC 8441) gives a WebSocket that echoes.
+It sends two early hints before each response, and trailers after it, the last of which is the number of trailers of the
+request. Extended CONNECT (RFC 8441) opens a WebSocket that echoes.
 """
 
 import socket
@@ -65,7 +65,7 @@ def serve(tls):
         while (event := session.next()) is not None:
             answers.take(event)
     except OSError:
-        pass  # The client did not wait for the end.
+        pass  # The client closed first.
 
 
 def accept(tls, listener):

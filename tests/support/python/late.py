@@ -1,6 +1,6 @@
-"""A client that loads its TLS library when it is told to. Words: port, number of requests.
+"""A client that loads its TLS library late. Arguments: port, number of requests.
 
-The first line on stdin makes it import ssl; the second makes it ask, over one kept-alive connection.
+At the first line on stdin it imports ssl; at the second it sends the requests over one kept-alive connection.
 """
 
 import sys

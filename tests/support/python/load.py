@@ -1,7 +1,7 @@
-"""Asks a server 2,000 times over 50 connections, 25 at a time kept alive and 25 for one request each.
+"""Sends 2,000 requests over 50 connections: 25 are kept alive, and 25 have one request each.
 
-Words: a path, and the server's address with port, which may be several. Each request has an X-Request-ID of its own.
-Connections go to the addresses in turn, and use TLS 1.3 and 1.2 in turn. It tells of each exchange.
+Arguments: a path, and one or more addresses of the server with port. Each request has a unique X-Request-ID. Connections
+alternate between the addresses, and between TLS 1.3 and 1.2. It logs each exchange.
 """
 
 import concurrent.futures
@@ -9,7 +9,7 @@ import socket
 import ssl
 import sys
 
-from told import tell
+from exchange_log import log_exchange
 
 PAIRS, REQUESTS = 25, 80
 path, addresses = sys.argv[1], [word.rpartition(":") for word in sys.argv[2:]]
@@ -42,7 +42,7 @@ class Connection:
             if line.lower().startswith(b"content-length:"):
                 length = int(line.partition(b":")[2])
         assert self.file.read(length) == b"small\n"
-        tell("asked", request_id, self.socket.getsockname(), self.socket.getpeername())
+        log_exchange("asked", request_id, self.socket.getsockname(), self.socket.getpeername())
 
     def close(self):
         self.file.close()

@@ -1,4 +1,4 @@
-"""An HTTPS server that takes a header of the PROXY protocol inside of TLS, as behind a balancer that passes TLS on."""
+"""An HTTPS server that accepts a PROXY protocol header inside TLS, as behind a balancer that forwards TLS."""
 
 import socket
 import sys
@@ -12,7 +12,7 @@ def serve(connection):
         data = b""
         while more := connection.recv(65536):
             data += more
-            # One request a call, each without content.
+            # Each request is one call, without content.
             if data.endswith(b"\r\n\r\n"):
                 connection.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n")
                 data = b""

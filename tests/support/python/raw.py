@@ -1,6 +1,7 @@
-"""A client that sends what it is given, byte for byte, on TLS connections of its own, and says how that was answered.
+"""A client that sends raw bytes over TLS, and prints the status of each response. Argument: port.
 
-A line is a list of strings in JSON, each character one byte: what is sent on one connection, one answer awaited after each.
+A line on stdin is a JSON list of strings, in which each character is one byte. The strings of a line are sent on one new
+connection. After each one the client waits for a response.
 """
 
 import json
@@ -10,7 +11,7 @@ import sys
 
 
 def answer(connection):
-    """Reads a response without content, or with content of a length, and gives its status."""
+    """Reads a response, with or without Content-Length, and returns its status."""
     data = b""
     while b"\r\n\r\n" not in data:
         more = connection.recv(65536)

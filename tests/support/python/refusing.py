@@ -1,4 +1,4 @@
-"""An HTTPS server that refuses `Expect: 100-continue` with 417 and takes the next request at once."""
+"""An HTTPS server that rejects `Expect: 100-continue` with 417 and reads the next request at once."""
 
 import http.server
 import ssl

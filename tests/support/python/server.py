@@ -1,6 +1,6 @@
-"""An HTTPS server that answers with the path's last part as X-Request-ID, and says what it served.
+"""An HTTPS server that uses the last segment of the path as X-Request-ID, and prints each id.
 
-The answer to a POST has 6 bytes of body; that to a GET has 3 MiB, written in one call.
+The response to a POST has a body of 6 bytes, that to a GET one of 3 MiB, written in one call.
 """
 
 import http.server
@@ -29,7 +29,7 @@ class Handler(http.server.BaseHTTPRequestHandler):
     def do_GET(self):
         body = b"b" * 3 * 1024 * 1024
         head = f"HTTP/1.1 200 OK\r\nX-Request-ID: {self.path[1:]}\r\nContent-Length: {len(body)}\r\n\r\n"
-        # One call of the library for the whole answer.
+        # One call for the whole response.
         assert self.connection.send(head.encode() + body) == len(head) + len(body)
         print("served", self.path[1:], flush=True)
 
@@ -38,7 +38,7 @@ class Handler(http.server.BaseHTTPRequestHandler):
 
 
 def certificate(folder):
-    """Makes a key and a certificate for localhost, and gives their paths."""
+    """Makes a key and a certificate for localhost, and returns their paths."""
     key, certificate = os.path.join(folder, "key"), os.path.join(folder, "certificate")
     subprocess.run(
         ["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes"]
@@ -50,7 +50,7 @@ def certificate(folder):
 
 
 def context():
-    """Makes a key and a certificate, and loads them."""
+    """Makes a TLS context with a new key and certificate."""
     with tempfile.TemporaryDirectory() as folder:
         key, chain = certificate(folder)
         made = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)

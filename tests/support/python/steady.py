@@ -1,7 +1,7 @@
-"""Steady load: keep-alive and new connections, until a line on stdin. Words: port, number of clients of each kind.
+"""Steady load on keep-alive and new connections, until a line on stdin. Arguments: port, number of clients of each kind.
 
-A connection that the server has closed is opened again and the request sent once more: a gateway that renews itself may
-close what is idle. At the end it says how many requests were answered.
+A gateway that reloads may close idle connections. The client then opens a new one and repeats the request. At the end it
+prints the number of answered requests.
 """
 
 import http.client

@@ -1,4 +1,4 @@
-"""A client with one kept-alive connection over a unix socket. Words: the socket, number of requests."""
+"""A client with one kept-alive connection over a UNIX socket. Arguments: path of the socket, number of requests."""
 
 import http.client
 import socket
@@ -15,7 +15,7 @@ plain.connect(path)
 connection = http.client.HTTPConnection("localhost")
 connection.sock = context.wrap_socket(plain)
 for number in range(requests):
-    # The ids are those that curl is given.
+    # The same ids as those of support/curl.rs.
     connection.request("GET", f"/small/{number}", headers={"X-Request-ID": f"curl-{number}"})
     assert connection.getresponse().read() == b"small\n"
 print("done", flush=True)

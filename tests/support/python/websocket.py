@@ -1,6 +1,6 @@
-"""A WebSocket backend in plaintext, and clients that speak through a gateway.
+"""A plaintext WebSocket backend, and clients that use a gateway.
 
-Words: backend; or client, port, http/1.1 or h2, path. What the client says looks like HTTP, and is a secret.
+Arguments: backend; or client, port, http/1.1 or h2, path. The messages of the client look like HTTP and contain a secret.
 """
 
 import base64
@@ -17,7 +17,7 @@ TEXT, CLOSE = 1, 8
 
 
 def frame(opcode, content, mask=b""):
-    """A frame of less than 126 bytes (RFC 6455 section 5.2)."""
+    """Makes a frame of less than 126 bytes (RFC 6455 section 5.2)."""
     flag = 0x80 if mask else 0
     return bytes([0x80 | opcode, flag | len(content)]) + mask + masked(content, mask or bytes(4))
 
@@ -27,7 +27,7 @@ def masked(content, mask):
 
 
 def echo(received):
-    """What a server answers to the whole frames of a client, and the part of a frame that is left."""
+    """Echoes the complete frames of a client. Returns the response and the incomplete rest."""
     answer = b""
     while len(received) >= 2 and len(received) >= 6 + (received[1] & 0x7F):
         end = 6 + (received[1] & 0x7F)
@@ -37,7 +37,7 @@ def echo(received):
 
 
 def head(stream):
-    """A head of HTTP/1.1: its first line, and its fields by their lower-case names."""
+    """Reads an HTTP/1.1 head. Returns its first line, and its fields by lower-case name."""
     first, fields = stream.readline(), {}
     while line := stream.readline().strip():
         name, value = line.split(b":", 1)

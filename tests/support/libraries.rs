@@ -1,6 +1,6 @@
-//! A folder with copies of the TLS library, for programs that are started with `LD_LIBRARY_PATH`.
+//! Copies of the TLS library, for programs started with `LD_LIBRARY_PATH`.
 //!
-//! Out: files of their own inodes, which a test can replace or remove while they are mapped.
+//! The copies have inodes of their own. Tests replace and remove them while they are mapped.
 
 use std::{
     fs,
@@ -13,27 +13,27 @@ use tempfile::TempDir;
 
 use crate::{copy, run, search};
 
-/// Copies of libssl and libcrypto under their own names.
+/// A folder with copies of libssl and libcrypto.
 #[derive(Debug)]
 pub struct Libraries(TempDir);
 
 impl Libraries {
-    /// Copies those that the system's programs load.
+    /// Copies the libraries that nginx loads.
     pub fn copy() -> Result<Self> {
         let directory = tempfile::tempdir()?;
         for library in system_libraries()? {
-            let name = library.file_name().context("a library has a name")?;
+            let name = library.file_name().context("the library has no name")?;
             copy::file(&library, &directory.path().join(name))?;
         }
         Ok(Self(directory))
     }
 
-    /// Where they are.
+    /// Returns the folder.
     pub fn path(&self) -> &Path {
         self.0.path()
     }
 
-    /// Puts another file in the place of each, as a package's upgrade does.
+    /// Replaces each library with a new file, as a package upgrade does.
     pub fn replace(&self) -> Result<()> {
         for library in self.files()? {
             let new = library.with_extension("new");
@@ -43,7 +43,7 @@ impl Libraries {
         Ok(())
     }
 
-    /// Removes each.
+    /// Removes each library.
     pub fn remove(&self) -> Result<()> {
         for library in self.files()? {
             fs::remove_file(library)?;
@@ -56,7 +56,7 @@ impl Libraries {
     }
 }
 
-/// Tells whether a process maps a libssl whose file has no name any more.
+/// Returns whether a process maps a libssl that was deleted or replaced.
 pub fn maps_deleted_libssl(pid: u32) -> Result<bool> {
     let maps = fs::read_to_string(format!("/proc/{pid}/maps"))?;
     Ok(maps
@@ -73,22 +73,22 @@ fn system_libraries() -> Result<Vec<PathBuf>> {
     Ok(libraries)
 }
 
-/// An overlay file system, which shows another folder's files under inodes of its own; it is gone when this is dropped.
+/// An overlay file system, which gives another folder's files inodes of its own. Dropping it unmounts it.
 #[derive(Debug)]
 pub struct Overlay(TempDir);
 
 impl Overlay {
-    /// Whether the kernel has overlay file systems, which may be a module.
+    /// Returns whether the kernel has overlayfs, possibly as a module.
     pub fn is_supported() -> Result<bool> {
         let known = || -> Result<bool> { Ok(fs::read_to_string("/proc/filesystems")?.contains("\toverlay\n")) };
         if !known()? {
-            // Without it the answer is no, which is an answer.
+            // If this fails, overlayfs is not supported.
             drop(run::run(Command::new("modprobe").arg("overlay")));
         }
         known()
     }
 
-    /// Mounts one over a folder.
+    /// Mounts an overlay over a folder.
     pub fn over(lower: &Path) -> Result<Self> {
         let directory = tempfile::tempdir()?;
         let path = |name: &str| directory.path().join(name);
@@ -109,7 +109,7 @@ impl Overlay {
         Ok(Self(directory))
     }
 
-    /// What it shows.
+    /// Returns the mount point.
     pub fn path(&self) -> PathBuf {
         self.0.path().join("merged")
     }
@@ -117,7 +117,7 @@ impl Overlay {
 
 impl Drop for Overlay {
     fn drop(&mut self) {
-        // Lazily: a process that has not quite ended must not keep it.
+        // A process that is about to end may still use it.
         drop(run::run(Command::new("umount").arg("--lazy").arg(self.path())));
     }
 }

@@ -1,14 +1,13 @@
-//! nginx as it lives: a new configuration, a new binary.
+//! Reloads and binary upgrades of nginx.
 //!
-//! In: an nginx under load. Out: the same service by other processes, once the former ones have gone. What the signals
-//! mean is nginx's own contract: HUP reloads, USR2 upgrades, WINCH ends the workers, QUIT the master.
+//! nginx documents the signals: HUP reloads, USR2 starts a new master, WINCH ends the workers, QUIT ends the master.
 
 use anyhow::Result;
 
 use crate::{Nginx, kernel, wait};
 
 impl Nginx {
-    /// Loads the configuration again, and waits until every worker is a new one.
+    /// Reloads the configuration, and waits until all workers are new.
     pub fn reload(&self) -> Result<()> {
         let former = self.workers()?;
         kernel::signal(self.master(), libc::SIGHUP)?;
@@ -18,7 +17,7 @@ impl Nginx {
         })
     }
 
-    /// Puts a new master with new workers in place of the old ones, as an upgrade of the binary does.
+    /// Replaces the master and its workers, as an upgrade of the binary does.
     pub fn upgrade(&mut self) -> Result<()> {
         let old = self.master();
         kernel::signal(old, libc::SIGUSR2)?;
@@ -29,7 +28,7 @@ impl Nginx {
             Ok(kernel::children(new)?.len() == self.workers)
         })?;
         kernel::signal(old, libc::SIGWINCH)?;
-        // The new master is the old one's child until that has gone.
+        // The new master is a child of the old one until that ends.
         wait::until_true("the end of the old workers", || Ok(kernel::children(old)? == [new]))?;
         kernel::signal(old, libc::SIGQUIT)?;
         wait::until_true("the end of the old master", || Ok(!kernel::is_running(old)))?;

@@ -1,7 +1,8 @@
-/* A client whose BIO calls itself a socket and is none of the library's. Words: port, number of requests.
+/* A client with a custom BIO of the type of socket BIOs, as Squid and Envoy have. Arguments: port, number of requests.
  *
- * It keeps its descriptor to itself, so that the field of a socket's descriptor holds 0, and descriptor 0 is the socket of
- * another connection. It asks 127.0.0.1 for /small/N over one connection. Prints and waits as the other programs do.
+ * The BIO keeps its descriptor elsewhere, so that the descriptor field of a socket BIO is 0, and descriptor 0 is the
+ * socket of another connection. It requests /small/N from 127.0.0.1 over one connection. Prints and waits as the other
+ * programs do.
  */
 #include "common.h"
 
@@ -15,7 +16,7 @@ static int own_read(BIO *bio, char *bytes, int size) {
     return read((int)(long)BIO_get_data(bio), bytes, size);
 }
 
-/* Connects to itself, and puts that connection at descriptor 0; gives what was there. */
+/* Makes a connection to itself descriptor 0. Returns a copy of the former descriptor 0. */
 static int occupy_descriptor_0(void) {
     struct sockaddr_in to = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
     socklen_t size = sizeof to;
@@ -26,8 +27,8 @@ static int occupy_descriptor_0(void) {
     return before;
 }
 
-int main(int count, char **words) {
-    check(count == 3, "port, requests");
+int main(int argc, char **argv) {
+    check(argc == 3, "port, requests");
     SSL_CTX *context = SSL_CTX_new(TLS_client_method());
     say_up();
     int before = occupy_descriptor_0();
@@ -38,11 +39,11 @@ int main(int count, char **words) {
     BIO *bio = BIO_new(method);
     SSL *ssl = SSL_new(context);
     check(bio != NULL && ssl != NULL, "BIO_new");
-    BIO_set_data(bio, (void *)(long)connect_to(atoi(words[1])));
+    BIO_set_data(bio, (void *)(long)connect_to(atoi(argv[1])));
     BIO_set_init(bio, 1);
     SSL_set_bio(ssl, bio, bio);
     check(SSL_connect(ssl) == 1, "SSL_connect");
-    for (int number = 0; number < atoi(words[2]); number++) {
+    for (int number = 0; number < atoi(argv[2]); number++) {
         char text[4096];
         int got = 0, size = snprintf(text, sizeof text, "GET /small/%d HTTP/1.1\r\nHost: localhost\r\n\r\n", number);
         check(SSL_write(ssl, text, size) == size, "SSL_write");

@@ -1,28 +1,28 @@
-//! libcrypto with another version text, as a library that no table knows.
+//! A libcrypto with a version that no table of structure offsets lists.
 
 use std::{fs, path::PathBuf};
 
 use anyhow::{Context as _, Result, ensure};
 use tempfile::TempDir;
 
-/// A folder with a libcrypto.so.3 that calls itself 3.9.99.
+/// A folder with a libcrypto.so.3 whose version string is 3.9.99.
 #[derive(Debug)]
 pub struct UnknownVersion(TempDir);
 
 impl UnknownVersion {
-    /// Copies the system's library and changes its version text.
+    /// Copies the system's library and changes its version strings.
     pub fn make() -> Result<Self> {
         let directory = tempfile::tempdir()?;
         let mut image = fs::read(system_libcrypto()?)?;
         let places = version_texts(&image);
         ensure!(!places.is_empty(), "the system's libcrypto states no version");
         for place in places {
-            // Up to the word's own length, so that nothing moves.
-            let word = image.get_mut(place..).context("the place is in the image")?;
+            // Replaces the version in place, so that no offsets change.
+            let word = image.get_mut(place..).context("the offset is outside of the image")?;
             let length = word
                 .iter()
                 .position(|byte| *byte == b' ')
-                .context("a date follows the version")?;
+                .context("no date follows the version")?;
             for (byte, new) in word
                 .iter_mut()
                 .take(length)
@@ -35,9 +35,9 @@ impl UnknownVersion {
         Ok(Self(directory))
     }
 
-    /// The folder, for `LD_LIBRARY_PATH`.
+    /// Returns the folder, for `LD_LIBRARY_PATH`.
     pub fn folder(&self) -> Result<&str> {
-        self.0.path().to_str().context("the folder's name is text")
+        self.0.path().to_str().context("the path of the folder is not UTF-8")
     }
 }
 
@@ -51,7 +51,7 @@ fn system_libcrypto() -> Result<PathBuf> {
         .context("the system has no libcrypto.so.3")
 }
 
-/// Where version numbers begin that follow the library's name.
+/// Returns the offsets of the version numbers after the library's name.
 fn version_texts(image: &[u8]) -> Vec<usize> {
     const NAME: &[u8] = b"OpenSSL 3.";
     let named = image

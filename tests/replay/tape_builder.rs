@@ -1,4 +1,4 @@
-//! Tapes made by hand, record by record, for what recorded ones do not have.
+//! Builds tapes record by record, for cases that recorded tapes do not cover.
 
 use anyhow::{Context as _, Result};
 use support::Trace;
@@ -18,26 +18,26 @@ use crate::tapes;
 pub(crate) const REQUEST: &[u8] = b"GET /x HTTP/1.1\r\nHost: a.test\r\n\r\n";
 pub(crate) const RESPONSE: &[u8] = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok";
 
-/// The process that is traced from the beginning.
+/// The PID of the process that is traced from the beginning.
 pub(crate) const PID: u32 = 7;
 
-/// The network namespace that the tape was made in.
+/// The network namespace of tlscope in these tapes.
 pub(crate) const OWN_NETNS: u32 = 4_026_531_840;
 
 const MILLISECOND: u64 = 1_000_000;
 
-/// A tape in the making: each record is a millisecond later than the one before.
-pub(crate) struct Made {
-    /// What was drained before.
+/// A tape in memory. Each record is a millisecond later than the previous one.
+pub(crate) struct TapeBuilder {
+    /// Completed batches.
     drained: Vec<Batch>,
     batch: Batch,
     now_ns: u64,
     pub(crate) pid: u32,
-    /// Index of the site of the next records.
+    /// The index of the site of the next records.
     pub(crate) site: u32,
 }
 
-impl Made {
+impl TapeBuilder {
     pub(crate) fn new() -> Self {
         Self {
             drained: Vec::new(),
@@ -48,13 +48,13 @@ impl Made {
         }
     }
 
-    /// A site that is found at run time.
+    /// Adds a site that is found during the trace.
     pub(crate) fn add_site(&mut self, library: &str) -> &mut Self {
         self.batch.sites.push(site(library));
         self
     }
 
-    /// Lets time pass, and drains what there is.
+    /// Advances the time, and completes the current batch.
     pub(crate) fn wait(&mut self, milliseconds: u64) -> &mut Self {
         self.now_ns += milliseconds * MILLISECOND;
         let mut batch = std::mem::take(&mut self.batch);
@@ -79,7 +79,7 @@ impl Made {
         Ok(self)
     }
 
-    /// Facts with internet addresses.
+    /// Adds a connection record with internet addresses.
     pub(crate) fn facts(&mut self, ssl: u64, source: AddressSource, netns: u32) -> Result<&mut Self> {
         let header = self.header(ssl, Kind::CONNECTION);
         let mut record = ConnectionRecord::new_zeroed();
@@ -91,7 +91,7 @@ impl Made {
         Ok(self.push(&record))
     }
 
-    /// Facts of a UNIX socket.
+    /// Adds a connection record of a UNIX socket.
     pub(crate) fn unix(&mut self, ssl: u64, local: &[u8], remote: &[u8]) -> Result<&mut Self> {
         let mut record = ConnectionRecord::new_zeroed();
         (record.header, record.family) = (self.header(ssl, Kind::CONNECTION), 1);
@@ -100,7 +100,7 @@ impl Made {
         Ok(self.push(&record))
     }
 
-    /// Facts whose addresses may still become known.
+    /// Adds a connection record without addresses, which may still be found.
     pub(crate) fn pending(&mut self, ssl: u64) -> &mut Self {
         let mut record = ConnectionRecord::new_zeroed();
         record.header = self.header(ssl, Kind::CONNECTION);
@@ -170,16 +170,16 @@ impl Made {
         self
     }
 
-    /// Writes it, replays it, and takes the lines apart.
-    pub(crate) fn replay(&self, words: &[&str]) -> Result<Trace> {
+    /// Writes and replays the tape. Returns the parsed output.
+    pub(crate) fn replay(&self, args: &[&str]) -> Result<Trace> {
         let folder = self.write()?;
-        tapes::trace(&folder.path().join("made.tape"), words)
+        tapes::trace(&folder.path().join("made.tape"), args)
     }
 
-    /// Writes it and replays it; gives stdout as it is.
-    pub(crate) fn print(&self, words: &[&str]) -> Result<String> {
+    /// Writes and replays the tape. Returns stdout.
+    pub(crate) fn print(&self, args: &[&str]) -> Result<String> {
         let folder = self.write()?;
-        Ok(tapes::replay(&folder.path().join("made.tape"), words)?.0)
+        Ok(tapes::replay(&folder.path().join("made.tape"), args)?.0)
     }
 
     fn write(&self) -> Result<TempDir> {
@@ -213,6 +213,8 @@ fn site(library: &str) -> SiteEntry {
 }
 
 fn prefix(room: &mut [u8], bytes: &[u8]) -> Result<()> {
-    room.get_mut(..bytes.len()).context("it fits")?.copy_from_slice(bytes);
+    room.get_mut(..bytes.len())
+        .context("the bytes are too long")?
+        .copy_from_slice(bytes);
     Ok(())
 }

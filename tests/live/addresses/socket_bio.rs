@@ -1,14 +1,14 @@
-//! BIOs that call themselves sockets, and are none of the library's: Squid and Envoy make such.
+//! Custom BIOs with the type of socket BIOs, as in Squid and Envoy.
 
 use anyhow::Result;
 use support::{Nginx, Tracer, program::Program};
 
 #[test]
 #[ignore = "needs root, BPF and uprobes: scripts/test runs it"]
-fn a_bio_that_calls_itself_a_socket_names_no_descriptor_that_it_does_not_use() -> Result<()> {
+fn a_custom_bio_of_the_socket_type_does_not_get_the_addresses_of_descriptor_0() -> Result<()> {
     const REQUESTS: usize = 20;
     let nginx = Nginx::start()?;
-    let mut program = Program::c("mine.c", &[&nginx.port().to_string(), &REQUESTS.to_string()])?;
+    let mut program = Program::c("socket_bio.c", &[&nginx.port().to_string(), &REQUESTS.to_string()])?;
     let tracer = Tracer::of(&[program.pid()], &[])?;
     program.begin()?;
     program.wait_for("done")?;
@@ -31,6 +31,6 @@ fn a_bio_that_calls_itself_a_socket_names_no_descriptor_that_it_does_not_use() -
     let named = exchanges
         .iter()
         .filter(|exchange| exchange.text("/connection/local").is_some());
-    assert!(named.count() > REQUESTS / 2, "most are named by their ciphertext");
+    assert!(named.count() > REQUESTS / 2, "most addresses are found by ciphertext");
     Ok(())
 }

@@ -1,4 +1,4 @@
-//! nginx under a steady load, through reloads and an upgrade of its binary, by the process id of its first master.
+//! nginx under steady load, traced by the PID of its first master through reloads and a binary upgrade.
 
 use std::collections::BTreeSet;
 
@@ -7,7 +7,7 @@ use support::{Nginx, Tracer, load::Steady, nginx::Setup};
 
 use crate::claims::{assert_facts_of_server, assert_same_requests, matched, stop_after};
 
-/// What is served between one change and the next.
+/// The number of requests between two changes.
 const REQUESTS: usize = 300;
 
 const RELOADS: usize = 3;
@@ -44,27 +44,27 @@ fn every_request_is_printed_once_through_reloads_and_an_upgrade() -> Result<()> 
         assert_eq!(exchange.number("/pid"), access.pid, "{exchange:?}");
         workers.insert(access.pid);
     }
-    // Guards the test: each generation of workers has served.
+    // Verifies the test itself: each generation of workers has served requests.
     assert!(workers.len() > RELOADS + 1, "{workers:?}");
     Ok(())
 }
 
 #[test]
 #[ignore = "needs root, BPF and uprobes: scripts/test runs it"]
-fn the_end_of_what_came_of_the_traced_process_ends_the_trace() -> Result<()> {
+fn the_end_of_all_descendants_ends_the_trace() -> Result<()> {
     let mut nginx = Nginx::start_with(Setup {
         background: true,
         ..Setup::default()
     })?;
     let tracer = Tracer::of(&[nginx.master()], &[])?;
-    let held = tracer.holdings()?;
+    let objects = tracer.bpf_objects()?;
     nginx.upgrade()?;
-    support::curl::ask(&[&nginx.url("/small/[1-5]")])?;
+    support::curl::request(&[&nginx.url("/small/[1-5]")])?;
     tracer.wait_for_lines(5)?;
     nginx.stop()?;
     let trace = tracer.finish()?;
     assert_eq!((trace.code, trace.totals()?.exchanges), (Some(1), 5));
-    let said = trace.stderr.iter().filter(|line| line.contains("ended")).count();
-    assert_eq!(said, 1, "one line says why");
-    held.wait_until_gone()
+    let printed = trace.stderr.iter().filter(|line| line.contains("ended")).count();
+    assert_eq!(printed, 1, "one line has the reason");
+    objects.wait_until_gone()
 }
