@@ -5,7 +5,7 @@
 
 use tracer_ebpf::{
     CallState, ConnectionState, Cookie, Direction, FlushState, HooksRefused, Lift, LiftState, MAX_HIT_BYTES, Owner,
-    PassedCause, RECORD_BYTES, SiteOperands, TargetFlags, Transfer,
+    PassedCause, RECORD_BYTES, Role, SiteOperands, TargetFlags, Transfer,
 };
 
 use crate::{
@@ -323,6 +323,7 @@ fn send_records(connection: &mut ConnectionState, sock: u64, flags: TargetFlags,
     if lift::is_hole(records, bytes) {
         skip_hit(connection, Direction::WRITE);
     }
+    flow::mark_start_since_clearing(&mut connection.flow);
     connection.lift.bytes = bytes;
     report_hit(connection, Direction::WRITE);
 }
@@ -360,6 +361,22 @@ fn skip_hit(connection: &mut ConnectionState, direction: Direction) {
     let hit = &connection.passing[flow::side(direction)];
     let (object, cookie) = (hit.object, hit.cookie);
     skip_unknown(connection, object, cookie, direction, PassedCause::NOT_CAPTURED);
+}
+
+/// Notes that a call begins that writes early data, which a lift does not see: it goes through a buffer.
+#[inline(never)]
+pub(crate) fn begin_early(object: u64, flags: TargetFlags, cookie: Cookie) {
+    let Some(connection) = current(object, current_task().tgid, cookie) else {
+        return;
+    };
+    flow::begin_early(&mut connection.flow);
+    if let Some(config) = SITES.get(cookie.site())
+        && let Some(site) = config.cheap_site(Direction::WRITE)
+        && !hooks::is_refused(&connection.hooks, Direction::WRITE)
+    {
+        begin_hit(connection, object, Cookie::new(site, Role::Write), 0, 0);
+        give_up(connection, Direction::WRITE, flags, HooksRefused::EARLY_DATA);
+    }
 }
 
 /// Reports the bytes of a hit.

@@ -40,8 +40,8 @@ pub(crate) fn begin(connection: &mut ConnectionState, object: u64) -> u32 {
     }
 }
 
-/// Notes the sequence of a connection and leads from its socket to its lift; returns whether records were sent since the
-/// connection was last seen to send.
+/// Notes the sequence of a connection and leads from its socket to its lift; returns whether records with bytes of the program
+/// were sent that were not seen: since the connection was last seen to send, or since it was cleared.
 #[inline(always)]
 fn bind(connection: &mut ConnectionState, object: u64, site: u16) -> Result<bool, HooksRefused> {
     let identity = &connection.identity;
@@ -63,7 +63,8 @@ fn bind(connection: &mut ConnectionState, object: u64, site: u16) -> Result<bool
     let held = operands::hold_behind(lift, object, operands);
     let was_seen = lift.state != LiftState::UNBOUND;
     lift.state = LiftState::BOUND;
-    Ok(advance(lift, sequence, held) != 0 && was_seen)
+    let is_ahead = advance(lift, sequence, held) != 0;
+    Ok(is_ahead && (was_seen || held != 0 && flow::is_cleared(&connection.flow)))
 }
 
 /// Notes the sequence at a send and whether its guards hold; returns how many records are new.

@@ -1,5 +1,9 @@
 //! Lifts: this process sends through a socket what stands for records of a library.
 
+mod checks;
+#[cfg(target_arch = "x86_64")]
+mod frames;
+
 use std::{
     hint::black_box,
     io::{Read as _, Write as _},
@@ -8,8 +12,8 @@ use std::{
 };
 
 use tracer_ebpf::{
-    Cookie, Guard, HooksRecord, HooksRefused, Kind, Operand, PassedRecord, Place, Role, STRETCH, SiteConfig,
-    SiteOperands, TargetFlags, Width,
+    Cookie, Guard, HooksRecord, HooksRefused, Kind, Operand, PassedRecord, Place, RecordFlags, Role, STRETCH,
+    SiteConfig, SiteOperands, TargetFlags, Width,
 };
 use zerocopy::FromBytes as _;
 
@@ -289,182 +293,49 @@ fn what_is_no_content_of_a_record_is_not_reported() {
     assert_eq!(refused(&records[1]), HooksRefused::IMPLAUSIBLE);
 }
 
-/// What a write does: records that it sends, each with its number, and its result.
-struct Plan<'a> {
-    sends: &'a [(u64, &'a [u8])],
-    result: isize,
-}
-
-/// Writes as a library does.
+/// Clears a connection for another one.
 #[inline(never)]
-extern "C" fn write(
-    session: *const Session,
-    from: *const u8,
-    room: usize,
-    connection: &mut Connection,
-    plan: &Plan<'_>,
-) -> isize {
-    black_box((session, from, room));
-    for (sequence, bytes) in plan.sends {
-        connection.send(*sequence, 23, bytes);
-    }
-    black_box(plan.result)
+extern "C" fn clear(session: *const Session) {
+    black_box(session);
 }
-
-const WRITE: SiteOperands = SiteOperands {
-    buffer: Operand::argument(1, Width::U64),
-    length: Operand::argument(2, Width::U64),
-    count: Operand::result(Width::S64),
-    result: Operand::result(Width::S64),
-    ..SiteOperands::OBJECT
-};
 
 impl Connection {
-    /// Opens a connection whose calls are watched as well.
-    fn checked() -> Self {
-        let mut connection = Self::open(TargetFlags::CALLS);
-        let site = connection.own.site(CONFIG, WRITE);
-        for program in [Program::CallReturn, Program::CallEntry] {
-            let cookie = Cookie::new(site, Role::Write);
-            connection.own.attach(program, write as *const () as usize, cookie);
-        }
-        connection.after_handshake()
-    }
-
-    fn write(&mut self, sends: &[(u64, &[u8])], result: isize) {
-        let session: *const Session = &raw const *self.session;
-        let plan = Plan { sends, result };
-        black_box(write)(session, b"whatever was written".as_ptr(), 20, self, &plan);
+    /// Opens a connection that is seen to be cleared, and clears it.
+    fn cleared() -> Self {
+        let mut connection = Self::open(TargetFlags::default());
+        let site = connection.own.site(CONFIG, SiteOperands::OBJECT);
+        let cookie = Cookie::new(site, Role::Clear);
+        connection
+            .own
+            .attach(Program::ConnectionEnd, clear as *const () as usize, cookie);
+        black_box(clear)(&raw const *connection.session);
+        connection
     }
 }
 
 #[test]
 #[ignore = "needs the privilege to place probes: scripts/test runs it"]
-fn calls_confirm_a_lift_also_over_failures_and_parts() {
-    let mut connection = Connection::checked();
-    connection.write(&[(1, b"hello")], 5);
-    // It has sent two records as it fails, and succeeds with nothing left to send.
-    connection.write(&[(2, b"abcde"), (3, b"fghij")], -1);
-    connection.write(&[], 10);
-    // It returns what is sent, while the next record is under way.
-    connection.write(&[(4, b"klmno"), (5, b"pqrst")], 5);
-    connection.write(&[], 5);
-    connection.write(&[(6, b"end")], 3);
-    let written: Vec<u8> = connection.written().into_iter().flat_map(|(_, bytes)| bytes).collect();
-    assert_eq!(written, b"helloabcdefghijklmnopqrstend");
+fn a_client_that_was_cleared_is_seen_from_its_first_write_on() {
+    let mut connection = Connection::cleared().after_handshake();
+    connection.send(1, 22, b"finished");
+    connection.send(1, 23, b"hello");
+    let records = connection.own.records();
+    assert_eq!(data(&records[0]).2, b"hello");
+    assert!(header(&records[0]).flags.contains(RecordFlags::FROM_START));
 }
 
 #[test]
 #[ignore = "needs the privilege to place probes: scripts/test runs it"]
-fn a_lift_that_brings_another_number_of_bytes_is_given_up() {
-    let mut connection = Connection::checked();
-    connection.write(&[(1, b"hello")], 5);
-    connection.write(&[(2, b"agai")], 5);
-    connection.write(&[(3, b"other")], 5);
+fn a_write_before_its_connection_is_known_is_a_hole() {
+    let mut connection = Connection::cleared();
+    // Early data, before anything was read.
+    connection.send(1, 23, b"early");
+    connection.become_known();
+    connection.send(1, 22, b"finished");
+    connection.send(1, 23, b"hello");
     let records = connection.own.records();
     let kinds: Vec<_> = records.iter().map(|record| header(record).kind).collect();
-    assert_eq!(kinds, [Kind::DATA, Kind::DATA, Kind::HOOKS, Kind::PASSED, Kind::DATA]);
-    assert_eq!(refused(&records[2]), HooksRefused::MISMATCH);
-    assert_eq!(
-        data(&records[4]),
-        (header(&records[0]).ssl, 9 + STRETCH, b"whate".as_slice())
-    );
-}
-
-#[test]
-#[ignore = "needs the privilege to place probes: scripts/test runs it"]
-fn a_lift_that_is_wrong_from_the_first_call_on_is_noticed() {
-    let mut connection = Connection::checked();
-    for sequence in 1..10 {
-        connection.write(&[(sequence, b"hell")], 5);
-    }
-    let records = connection.own.records();
-    let (refusal, _): (Vec<_>, Vec<_>) = records.iter().partition(|record| header(record).kind == Kind::HOOKS);
-    assert_eq!((refusal.len(), refused(refusal[0])), (1, HooksRefused::MISMATCH));
-}
-
-#[test]
-#[ignore = "needs the privilege to place probes: scripts/test runs it"]
-fn a_lift_that_no_send_reaches_loses_nothing_while_calls_are_watched() {
-    let mut connection = Connection::checked();
-    connection.write(&[], 5);
-    connection.write(&[], 5);
-    let records = connection.own.records();
-    let kinds: Vec<_> = records.iter().map(|record| header(record).kind).collect();
-    assert_eq!(kinds, [Kind::HOOKS, Kind::DATA, Kind::DATA]);
-}
-
-#[cfg(target_arch = "x86_64")]
-mod frames {
-    use std::arch::naked_asm;
-
-    use super::*;
-
-    /// Has what it sends on its stack while it calls what sends it.
-    #[unsafe(naked)]
-    extern "C" fn framed(
-        from: *const u8,
-        bytes: usize,
-        kind: u64,
-        send: extern "C" fn(&mut Connection),
-        connection: &mut Connection,
-    ) {
-        naked_asm!(
-            "sub rsp, 40",
-            "mov [rsp + 8], rdx",
-            "mov [rsp + 16], rdi",
-            "mov [rsp + 24], rsi",
-            "mov rdi, r8",
-            "call rcx",
-            "add rsp, 40",
-            "ret",
-        )
-    }
-
-    /// Where its call returns to.
-    const BEHIND_CALL: usize = 24;
-
-    extern "C" fn push(connection: &mut Connection) {
-        connection.push();
-    }
-
-    const fn in_frame(offset: i16, width: Width) -> Operand {
-        Operand {
-            loads: [offset, Operand::UNKNOWN],
-            ..Operand::at(Place::FRAME, width)
-        }
-    }
-
-    impl Connection {
-        fn send_framed(&mut self, sequence: u64, kind: u64, bytes: &[u8]) {
-            (self.session.sequence, self.session.bytes) = (sequence.to_be(), bytes.len() as u64);
-            black_box(framed)(bytes.as_ptr(), bytes.len(), kind, push, self);
-        }
-    }
-
-    #[test]
-    #[ignore = "needs the privilege to place probes: scripts/test runs it"]
-    fn a_record_in_a_frame_is_found_by_where_its_call_returns_to() {
-        let code = (framed as *const ()).addr() + BEHIND_CALL;
-        let distance = code.cast_signed() - (tapped as *const ()).addr().cast_signed();
-        let tapped_at = SiteOperands {
-            behind_lift: distance.try_into().unwrap(),
-            ..TAPPED
-        };
-        let sent = SiteOperands {
-            buffer: in_frame(24, Width::U64),
-            length: in_frame(32, Width::U64),
-            guards: [Guard::new(in_frame(16, Width::U8), 23), Guard::NONE],
-            ..SEND
-        };
-        let mut connection = Connection::open_with(TargetFlags::default(), tapped_at, sent).after_handshake();
-        connection.send_framed(1, 22, b"finished");
-        connection.send_framed(2, 23, b"hello");
-        // From another call: what is left of a record, and one of another kind.
-        connection.push();
-        connection.session.sequence = 3_u64.to_be();
-        connection.push();
-        connection.send_framed(4, 23, b"again");
-        assert_eq!(connection.written(), [at(0, b"hello"), at(5, b"again")]);
-    }
+    assert_eq!(kinds, [Kind::CONNECTION, Kind::PASSED, Kind::DATA]);
+    assert!(!header(&records[2]).flags.contains(RecordFlags::FROM_START));
+    assert_eq!(data(&records[2]).1, STRETCH);
 }
