@@ -4,8 +4,8 @@
 //! moved confirms what these have brought.
 
 use tracer_ebpf::{
-    CallState, ConnectionState, Cookie, Direction, FlushState, HooksRefused, LiftState, MAX_HIT_BYTES, Owner,
-    PassedCause, RECORD_BYTES, TargetFlags, Transfer,
+    CallState, ConnectionState, Cookie, Direction, FlushState, HooksRefused, Lift, LiftState, MAX_HIT_BYTES, Owner,
+    PassedCause, RECORD_BYTES, Role, SiteOperands, TargetFlags, Transfer,
 };
 
 use crate::{
@@ -15,7 +15,7 @@ use crate::{
     hooks::{self, Claim},
     lift,
     maps::SITES,
-    operands::{self, Bases, of_site},
+    operands::{self, UNREADABLE, of_site},
     passed,
     record::count,
     task::current_task,
@@ -243,60 +243,78 @@ pub(crate) fn tapped(connection: &mut ConnectionState, direction: Direction, fla
 }
 
 /// Captures the record that a connection sends now, if it is a new one and brings bytes of the program.
-#[inline(always)]
+#[inline(never)]
 pub(crate) fn sent(connection: &mut ConnectionState, object: u64, cookie: Cookie, sock: u64, flags: TargetFlags) {
     let Some(site) = of_site(cookie) else {
         return;
     };
-    begin_hit(connection, object, cookie, 0, 0);
-    let Some(sequence) = operands::sequence(object, site) else {
-        give_up(connection, Direction::WRITE, flags, HooksRefused::IMPLAUSIBLE);
+    let sequence = lift::read(&mut connection.lift, object, cookie, site);
+    if sequence == UNREADABLE {
+        give_up_unread(connection, object, cookie, flags);
         return;
-    };
-    let mut slot = 0;
-    if operands::has_frame(site) {
-        let is_new = sequence != connection.lift.sequence;
-        slot = lift::find_slot(&connection.lift, cookie.site(), is_new);
-        if slot == 0 && !is_new {
-            return;
-        }
     }
-    let held = operands::hold_behind(object, slot, site);
+    let is_elsewhere = operands::has_frame(site) && connection.lift.slot == 0;
+    if is_elsewhere && sequence == connection.lift.sequence {
+        // The rest of a record.
+        return;
+    }
+    let held = operands::hold_behind(&connection.lift, object, site);
     let records = lift::advance(&mut connection.lift, sequence, held);
     if records == 0 {
         return;
     }
-    if held == 0 {
+    begin_send(connection, object, cookie, site);
+    send_records(connection, sock, flags, records);
+}
+
+#[inline(never)]
+fn give_up_unread(connection: &mut ConnectionState, object: u64, cookie: Cookie, flags: TargetFlags) {
+    begin_hit(connection, object, cookie, 0, 0);
+    give_up(connection, Direction::WRITE, flags, HooksRefused::IMPLAUSIBLE);
+}
+
+/// Notes the bytes that are sent as records, if they are of the program. A function of its own, so that the frame of [`sent`]
+/// stays small.
+#[inline(never)]
+fn begin_send(connection: &mut ConnectionState, object: u64, cookie: Cookie, site: &SiteOperands) {
+    let (mut bytes, mut buffer) = (0, 0);
+    if connection.lift.held != 0 {
+        bytes = content_bytes(&connection.lift, object, site);
+        buffer = operands::behind(&connection.lift, object, site, &site.buffer);
+    }
+    begin_hit(connection, object, cookie, buffer, bytes);
+}
+
+/// Reads how many bytes are sent as records; 0 if that is implausible. The first of them has some, and no more.
+#[inline(always)]
+fn content_bytes(lift: &Lift, object: u64, site: &SiteOperands) -> u64 {
+    let bytes = operands::behind(lift, object, site, &site.count);
+    if site.length.is_some() {
+        let first = operands::behind(lift, object, site, &site.length);
+        if first == 0 || first > bytes {
+            return 0;
+        }
+    }
+    bytes
+}
+
+#[inline(never)]
+fn send_records(connection: &mut ConnectionState, sock: u64, flags: TargetFlags, records: u64) {
+    let hit = &connection.passing[flow::side(Direction::WRITE)];
+    let (object, buffer, bytes) = (hit.object, hit.buffer, hit.moved);
+    if connection.lift.held == 0 {
         if lift::is_hole_of_others(connection, object, sock, records) != 0 {
             skip_hit(connection, Direction::WRITE);
         }
         return;
     }
-    let cause = lift::prove(connection, object, sock);
+    let cause = if bytes == 0 || bytes > MAX_HIT_BYTES || buffer == 0 || buffer == UNREADABLE {
+        HooksRefused::IMPLAUSIBLE
+    } else {
+        lift::prove(connection, object, sock)
+    };
     if cause.0 != 0 {
         give_up(connection, Direction::WRITE, flags, cause);
-        return;
-    }
-    send_record(connection, slot, flags, records);
-}
-
-#[inline(never)]
-fn send_record(connection: &mut ConnectionState, slot: u64, flags: TargetFlags, records: u64) {
-    let hit = &mut connection.passing[flow::side(Direction::WRITE)];
-    let Some(site) = of_site(hit.cookie) else {
-        return;
-    };
-    let bases = Bases {
-        object: hit.object,
-        slot,
-    };
-    let bytes = operands::behind(bases, &site.count).unwrap_or(0);
-    hit.moved = bytes;
-    hit.buffer = operands::behind(bases, &site.buffer).unwrap_or(0);
-    // Of the bytes that are sent as records, the first record has as many.
-    let first = operands::behind(bases, &site.length).unwrap_or(bytes);
-    if bytes == 0 || bytes > MAX_HIT_BYTES || first == 0 || first > bytes || hit.buffer == 0 {
-        give_up(connection, Direction::WRITE, flags, HooksRefused::IMPLAUSIBLE);
         return;
     }
     if claim(connection, Direction::WRITE, flags) == 0 {
@@ -305,6 +323,7 @@ fn send_record(connection: &mut ConnectionState, slot: u64, flags: TargetFlags, 
     if lift::is_hole(records, bytes) {
         skip_hit(connection, Direction::WRITE);
     }
+    flow::mark_start_since_clearing(&mut connection.flow);
     connection.lift.bytes = bytes;
     report_hit(connection, Direction::WRITE);
 }
@@ -342,6 +361,22 @@ fn skip_hit(connection: &mut ConnectionState, direction: Direction) {
     let hit = &connection.passing[flow::side(direction)];
     let (object, cookie) = (hit.object, hit.cookie);
     skip_unknown(connection, object, cookie, direction, PassedCause::NOT_CAPTURED);
+}
+
+/// Notes that a call begins that writes early data, which a lift does not see: it goes through a buffer.
+#[inline(never)]
+pub(crate) fn begin_early(object: u64, flags: TargetFlags, cookie: Cookie) {
+    let Some(connection) = current(object, current_task().tgid, cookie) else {
+        return;
+    };
+    flow::begin_early(&mut connection.flow);
+    if let Some(config) = SITES.get(cookie.site())
+        && let Some(site) = config.cheap_site(Direction::WRITE)
+        && !hooks::is_refused(&connection.hooks, Direction::WRITE)
+    {
+        begin_hit(connection, object, Cookie::new(site, Role::Write), 0, 0);
+        give_up(connection, Direction::WRITE, flags, HooksRefused::EARLY_DATA);
+    }
 }
 
 /// Reports the bytes of a hit.

@@ -98,14 +98,6 @@ pub(crate) fn read_early(object: u64, tgid: u32, cookie: Cookie) {
     }
 }
 
-/// Notes that a call begins that writes early data.
-#[inline(never)]
-pub(crate) fn begin_early(object: u64, tgid: u32, cookie: Cookie) {
-    if let Some(connection) = current(object, tgid, cookie) {
-        flow::begin_early(&mut connection.flow);
-    }
-}
-
 /// Notes that a call that wrote early data has returned.
 #[inline(never)]
 pub(crate) fn end_early(call: &CallState) {

@@ -65,8 +65,8 @@ pub(crate) fn mark_start(flow: &mut Flow, transfer: &Transfer) {
     }
 }
 
-/// Marks a connection that was seen to be cleared, as a tap finds it: a tap needs no entry of a call, so all bytes since then
-/// are seen.
+/// Marks a connection that was seen to be cleared, as a tap or a lift finds its first bytes: these need no entry of a call, so
+/// all bytes since then are seen.
 #[inline(always)]
 pub(crate) fn mark_start_since_clearing(flow: &mut Flow) {
     if flow.cleared != 0 && flow.positions[0] | flow.positions[1] == 0 {
@@ -186,6 +186,12 @@ pub(crate) unsafe fn fill_header(header: *mut RecordHeader, flow: &Flow, object:
 #[inline(always)]
 pub(crate) fn mark_cleared(flow: &mut Flow) {
     flow.cleared = 1;
+}
+
+/// Returns whether the connection was begun by a clearing of its object.
+#[inline(always)]
+pub(crate) fn is_cleared(flow: &Flow) -> bool {
+    flow.cleared != 0
 }
 
 /// Returns whether any record told of the flow.

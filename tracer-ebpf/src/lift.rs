@@ -6,7 +6,7 @@
 
 use tracer_ebpf::{
     AddressSource, ConnectionState, Cookie, Direction, HooksRefused, Lift, LiftState, MAX_FRAME_WORDS, RECORD_BYTES,
-    Role, SiteConfig,
+    Role, SiteConfig, SiteOperands,
 };
 
 use crate::{
@@ -14,7 +14,7 @@ use crate::{
     identity::{binding, descriptor},
     maps::{FRAMES, SITES},
     memory::{read_field, read_user},
-    operands::{self, of_site},
+    operands::{self, UNREADABLE, of_site},
     task::user_stack_pointer,
 };
 
@@ -40,8 +40,8 @@ pub(crate) fn begin(connection: &mut ConnectionState, object: u64) -> u32 {
     }
 }
 
-/// Notes the sequence of a connection and leads from its socket to its lift; returns whether records were sent since the
-/// connection was last seen to send.
+/// Notes the sequence of a connection and leads from its socket to its lift; returns whether records with bytes of the program
+/// were sent that were not seen: since the connection was last seen to send, or since it was cleared.
 #[inline(always)]
 fn bind(connection: &mut ConnectionState, object: u64, site: u16) -> Result<bool, HooksRefused> {
     let identity = &connection.identity;
@@ -52,13 +52,19 @@ fn bind(connection: &mut ConnectionState, object: u64, site: u16) -> Result<bool
         return Err(HooksRefused::NO_SOCKET);
     }
     let operands = of_site(Cookie::new(site.into(), Role::Write)).ok_or(HooksRefused::IMPLAUSIBLE)?;
-    let sequence = operands::sequence(object, operands).ok_or(HooksRefused::IMPLAUSIBLE)?;
-    let held = operands::hold_behind(object, 0, operands);
     binding::set_lift(identity.sock, site);
     let lift = &mut connection.lift;
+    lift.windowed = 0;
+    lift.slot = 0;
+    let sequence = operands::sequence(lift, object, operands);
+    if sequence == UNREADABLE {
+        return Err(HooksRefused::IMPLAUSIBLE);
+    }
+    let held = operands::hold_behind(lift, object, operands);
     let was_seen = lift.state != LiftState::UNBOUND;
     lift.state = LiftState::BOUND;
-    Ok(advance(lift, sequence, held) != 0 && was_seen)
+    let is_ahead = advance(lift, sequence, held) != 0;
+    Ok(is_ahead && (was_seen || held != 0 && flow::is_cleared(&connection.flow)))
 }
 
 /// Notes the sequence at a send and whether its guards hold; returns how many records are new.
@@ -67,13 +73,12 @@ fn bind(connection: &mut ConnectionState, object: u64, site: u16) -> Result<bool
 /// record of the handshake comes before them.
 #[inline(always)]
 pub(crate) fn advance(lift: &mut Lift, sequence: u64, held: u32) -> u64 {
-    let held = held as u8;
-    let before = lift.sequence;
-    if sequence == before && held == lift.held {
+    if sequence == lift.sequence && held as u8 == lift.held {
         return 0;
     }
+    let before = lift.sequence;
     lift.sequence = sequence;
-    lift.held = held;
+    lift.held = held as u8;
     if sequence > before { sequence - before } else { sequence }
 }
 
@@ -129,26 +134,38 @@ fn examine(connection: &ConnectionState, object: u64, sock: u64) -> HooksRefused
     SERVES
 }
 
+/// Notes the window and the sequence of a connection as it sends, and where the frame is that has what it sends; returns the
+/// sequence.
+#[inline(never)]
+pub(crate) fn read(lift: &mut Lift, object: u64, cookie: Cookie, site: &SiteOperands) -> u64 {
+    lift.windowed = operands::read_window(object, site, &mut lift.window).into();
+    let sequence = operands::sequence(lift, object, site);
+    if operands::has_frame(site) {
+        lift.slot = find_slot(lift.code, cookie.site(), sequence != lift.sequence);
+    }
+    sequence
+}
+
 /// Finds the slot of the stack that holds the return address of the call at the site of a lift, as its connection sends; 0 if
 /// it is not there: then another call sends. It is looked for only if the connection sends something new, else taken from
 /// where it was last.
 #[inline(always)]
-pub(crate) fn find_slot(lift: &Lift, site: u32, is_new: bool) -> u64 {
+fn find_slot(code: u64, site: u32, is_new: bool) -> u64 {
     let (Some(sp), Some(frame)) = (user_stack_pointer(), FRAMES.get_ptr_mut(site)) else {
         return 0;
     };
-    if lift.code == 0 {
+    if code == 0 {
         return 0;
     }
     // SAFETY: other CPUs may write the word now; what is read is compared below.
     let slot = sp.wrapping_add(unsafe { *frame });
-    if read_user(slot) == Some(lift.code) {
+    if read_user(slot) == Some(code) {
         return slot;
     }
     if !is_new {
         return 0;
     }
-    let slot = search(sp, lift.code);
+    let slot = search(sp, code);
     if slot != 0 {
         // SAFETY: as above; whoever reads it compares what is there.
         unsafe { *frame = slot - sp };

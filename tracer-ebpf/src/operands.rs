@@ -9,9 +9,12 @@ use aya_ebpf::{
     bindings::pt_regs,
     programs::{ProbeContext, RetProbeContext},
 };
-use tracer_ebpf::{CallEnd, Cookie, Guard, Operand, Place, SiteOperands, Width};
+use tracer_ebpf::{CallEnd, Cookie, Guard, Lift, Operand, Place, SiteOperands, WINDOW_BYTES, Width};
 
-use crate::{maps::OPERANDS, memory::read_user};
+use crate::{
+    maps::OPERANDS,
+    memory::{copy_user, forgotten, read_user},
+};
 
 /// Where the operands of C functions usually are, which is tried first: one comparison is cheaper than the switch.
 const OBJECT: Operand = Operand::argument(0, Width::U64);
@@ -79,6 +82,50 @@ pub(crate) fn place_of_count(ctx: &ProbeContext, site: &SiteOperands) -> u64 {
     place(ctx.regs, &site.count)
 }
 
+/// The place that slots of the stack are counted from.
+const STACK: Place = Place::register(if cfg!(bpf_target_arch = "aarch64") { 31 } else { 7 });
+
+/// Marks an object whose hit brings no bytes of the program: objects have even addresses.
+const STAYS: u64 = 1;
+
+/// Reads the object of a tap and whether its guards hold, as far as they are on the stack at once; `None` if the site has no
+/// window there, or it cannot be read.
+#[inline(always)]
+pub(crate) fn on_stack(ctx: &ProbeContext, site: &SiteOperands) -> Option<(u64, bool)> {
+    if site.window == Operand::UNKNOWN {
+        return None;
+    }
+    let found = read_stack(ctx.regs, site);
+    (found & !STAYS != 0).then_some((found & !STAYS, found & STAYS == 0))
+}
+
+#[inline(never)]
+fn read_stack(regs: *const pt_regs, site: &SiteOperands) -> u64 {
+    let mut window = [0; WINDOW_BYTES / size_of::<u64>()];
+    // SAFETY: the kernel hands a valid register set to the program.
+    if !read_window(unsafe { stack_pointer(regs) }, site, &mut window) {
+        return 0;
+    }
+    let object = if site.object.has_one_load_from(STACK) {
+        of_window(&window, site, &site.object)
+    } else {
+        read(regs, &site.object)
+    };
+    let [first, second] = &site.guards;
+    let is_held = |guard: &Guard| {
+        if guard.operand.has_one_load_from(STACK) {
+            return of_window(&window, site, &guard.operand) as u32 == guard.equals;
+        }
+        holds(regs, guard) != 0
+    };
+    match object & STAYS {
+        0 if is_held(first) && is_held(second) => object,
+        0 => object | STAYS,
+        // No address of an object: it is read with care.
+        _ => 0,
+    }
+}
+
 /// Reads the count of a tap, which is known as it is hit; 0 as above.
 #[inline(always)]
 pub(crate) fn count(ctx: &ProbeContext, site: &SiteOperands) -> u64 {
@@ -101,13 +148,8 @@ fn holds(regs: *const pt_regs, guard: &Guard) -> u32 {
     value.is_some_and(|value| value as u32 == guard.equals).into()
 }
 
-/// Where the operands of a lift are: behind the object of the connection, or in a frame of the stack.
-#[derive(Clone, Copy)]
-pub(crate) struct Bases {
-    pub(crate) object: u64,
-    /// Address of the slot that holds the frame's return address; 0 if the lift has no frame, or it is not there.
-    pub(crate) slot: u64,
-}
+/// What an operand of a lift is that cannot be read.
+pub(crate) const UNREADABLE: u64 = u64::MAX;
 
 /// Returns whether a lift has operands in a frame.
 #[inline(always)]
@@ -115,33 +157,61 @@ pub(crate) fn has_frame(site: &SiteOperands) -> bool {
     site.buffer.place == Place::FRAME
 }
 
-/// Reads an operand of a lift; `None` if it cannot be read.
+/// Reads the window of a site's operands; returns whether it has one that can be read at once.
 #[inline(always)]
-pub(crate) fn behind(bases: Bases, operand: &Operand) -> Option<u64> {
-    match operand.place {
-        Place::CONNECTION => follow(bases.object, operand),
-        Place::FRAME if bases.slot != 0 => follow(bases.slot, operand),
-        _ => None,
+pub(crate) fn read_window<const N: usize>(base: u64, site: &SiteOperands, into: &mut [u64; N]) -> bool {
+    const { assert!(N * size_of::<u64>() >= WINDOW_BYTES) };
+    if site.window == Operand::UNKNOWN {
+        return false;
     }
+    // SAFETY: there is room for as many.
+    unsafe { copy_user((&raw mut *into).cast(), at(base, site.window), WINDOW_BYTES as u32) }
+}
+
+/// Reads an operand of a lift: from its window, from behind the object, or from its frame.
+#[inline(never)]
+pub(crate) fn behind(lift: &Lift, object: u64, site: &SiteOperands, operand: &Operand) -> u64 {
+    if lift.windowed != 0 && operand.has_one_load_from(Place::CONNECTION) {
+        return of_window(&lift.window, site, operand);
+    }
+    let base = match operand.place {
+        Place::CONNECTION => object,
+        Place::FRAME => lift.slot,
+        _ => 0,
+    };
+    if base == 0 {
+        return UNREADABLE;
+    }
+    follow(base, operand).unwrap_or(UNREADABLE)
+}
+
+/// Takes an operand out of a window; the loader has found that it holds all of its place that have one load.
+#[inline(always)]
+fn of_window<const N: usize>(window: &[u64; N], site: &SiteOperands, operand: &Operand) -> u64 {
+    let at = u64::from(operand.loads[0].wrapping_sub(site.window) as u16);
+    let index = forgotten(at >> 3) & 7;
+    if index as usize >= N {
+        return 0;
+    }
+    extend(window[index as usize] >> ((at & 7) << 3), operand.width)
 }
 
 /// Reads how many records a connection has sent.
 #[inline(always)]
-pub(crate) fn sequence(object: u64, site: &SiteOperands) -> Option<u64> {
-    behind(Bases { object, slot: 0 }, &site.sequence).map(u64::from_be)
+pub(crate) fn sequence(lift: &Lift, object: u64, site: &SiteOperands) -> u64 {
+    u64::from_be(behind(lift, object, site, &site.sequence))
 }
 
 /// Returns 1 if what a connection sends is of the program.
-#[inline(never)]
-pub(crate) fn hold_behind(object: u64, slot: u64, site: &SiteOperands) -> u32 {
+#[inline(always)]
+pub(crate) fn hold_behind(lift: &Lift, object: u64, site: &SiteOperands) -> u32 {
     let [first, second] = &site.guards;
-    let bases = Bases { object, slot };
-    (holds_behind(bases, first) && holds_behind(bases, second)).into()
+    (holds_behind(lift, object, site, first) && holds_behind(lift, object, site, second)).into()
 }
 
 #[inline(always)]
-fn holds_behind(bases: Bases, guard: &Guard) -> bool {
-    !guard.operand.is_some() || behind(bases, &guard.operand).is_some_and(|value| value as u32 == guard.equals)
+fn holds_behind(lift: &Lift, object: u64, site: &SiteOperands, guard: &Guard) -> bool {
+    !guard.operand.is_some() || behind(lift, object, site, &guard.operand) as u32 == guard.equals
 }
 
 /// Returns the address of the probed instruction.

@@ -161,12 +161,18 @@ pub struct Lift {
     pub bytes: u64,
     /// Address that the call at the site of the lift returns to; 0 while it is not known, or not needed.
     pub code: u64,
+    /// The window of its fields at the last send, and as much as makes it a power of two.
+    pub window: [u64; 8],
+    /// Address of the slot of the stack that held that code at the last send; 0 for none.
+    pub slot: u64,
     /// What is known of its sends.
     pub state: LiftState,
     /// 1 if the guards of the last send held.
     pub held: u8,
+    /// 1 if the window was read at the last send.
+    pub windowed: u8,
     /// Zero.
-    pub reserved: [u8; 6],
+    pub reserved: [u8; 5],
 }
 
 impl Lift {
@@ -175,9 +181,12 @@ impl Lift {
         sequence: 0,
         bytes: 0,
         code: 0,
+        window: [0; 8],
+        slot: 0,
         state: LiftState::UNBOUND,
         held: 0,
-        reserved: [0; 6],
+        windowed: 0,
+        reserved: [0; 5],
     };
 }
 
@@ -343,8 +352,8 @@ const _: () = assert!(size_of::<Flow>() == 80);
 const _: () = assert!(size_of::<Identity>() == 56);
 const _: () = assert!(size_of::<Handshake>() == 24);
 const _: () = assert!(size_of::<Hooks>() == 40);
-const _: () = assert!(size_of::<Lift>() == 32);
-const _: () = assert!(size_of::<ConnectionState>() == 376);
+const _: () = assert!(size_of::<Lift>() == 104);
+const _: () = assert!(size_of::<ConnectionState>() == 448);
 
 #[cfg(test)]
 mod tests {

@@ -161,6 +161,8 @@ impl HooksRefused {
     pub const IMPLAUSIBLE: Self = Self(4);
     /// Its calls moved another number of bytes than the cheap hook has brought.
     pub const MISMATCH: Self = Self(5);
+    /// It writes early data, which goes through a buffer.
+    pub const EARLY_DATA: Self = Self(6);
 }
 
 /// Properties of a record of bytes, as bits.

@@ -30,6 +30,9 @@ pub const MAX_HIT_BYTES: u64 = 8 * RECORD_BYTES;
 /// began before its connection was known ends later.
 pub const MAX_DOUBTS: u8 = 8;
 
+/// Bytes of the window of a site's operands: on the stack of a program, where more would be too many.
+pub const WINDOW_BYTES: usize = 48;
+
 /// Maximum words of the stack among which the frame of a lift is looked for.
 pub const MAX_FRAME_WORDS: u64 = 400;
 

@@ -2,6 +2,8 @@
 
 use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout};
 
+use crate::WINDOW_BYTES;
+
 /// A place that a value is read from when a probe fires.
 ///
 /// 0 to 7 are the arguments of a C function. From 16 on come the registers, by their DWARF numbers: on x86-64 those of the
@@ -57,6 +59,11 @@ impl Width {
     pub const S32: Self = Self(0x84);
     /// Eight bytes with a sign.
     pub const S64: Self = Self(0x88);
+
+    /// Returns how many bytes it takes.
+    pub const fn bytes(self) -> u8 {
+        self.0 & 0x7f
+    }
 }
 
 /// Where one operand of a function is: a place, and up to two addresses to load from in turn.
@@ -111,6 +118,12 @@ impl Operand {
     /// Makes an operand that is the result of a function.
     pub const fn result(width: Width) -> Self {
         Self::at(Place::RESULT, width)
+    }
+
+    /// Returns whether the operand is in memory, at an offset from what is in a place.
+    pub const fn has_one_load_from(&self, place: Place) -> bool {
+        let [first, second] = self.loads;
+        self.place.0 == place.0 && first != Self::UNKNOWN && second == Self::UNKNOWN
     }
 
     /// Returns the operand as one word, by which it is compared at once.
@@ -194,7 +207,10 @@ pub struct SiteOperands {
     /// Which results do.
     pub success: Success,
     /// Zero.
-    pub reserved: [u8; 3],
+    pub reserved: u8,
+    /// Offset of the window of the operands, which is read at once: of a lift, those behind the object with one load; of a
+    /// tap, those behind the stack pointer. [`Operand::UNKNOWN`] if they are read one by one.
+    pub window: i16,
     /// How far behind a tap the code is that the call at the site of the library's lift returns to; 0 if that has no frame.
     pub behind_lift: i32,
 }
@@ -210,9 +226,43 @@ impl SiteOperands {
         sequence: Operand::NONE,
         guards: [Guard::NONE; 2],
         success: Success::POSITIVE,
-        reserved: [0; 3],
+        reserved: 0,
+        window: Operand::UNKNOWN,
         behind_lift: 0,
     };
+
+    /// Returns the operands with a window, if a place has several that one holds: of one load each, and none across two of its
+    /// words.
+    #[must_use]
+    pub fn with_window(self, place: Place) -> Self {
+        let [first, second] = self.guards;
+        let all = [
+            self.object,
+            self.buffer,
+            self.length,
+            self.count,
+            self.sequence,
+            first.operand,
+            second.operand,
+        ];
+        let offsets = || {
+            let within = all.iter().filter(|operand| operand.has_one_load_from(place));
+            within.map(|operand| (operand.loads[0], usize::from(operand.width.bytes())))
+        };
+        let Some(window) = offsets().map(|(offset, _)| offset).min() else {
+            return self;
+        };
+        let window = window & !7;
+        let fits = |(offset, bytes): (i16, usize)| {
+            let at = offset.checked_sub(window).and_then(|at| usize::try_from(at).ok());
+            at.is_some_and(|at| at + bytes <= WINDOW_BYTES && at % 8 + bytes <= 8)
+        };
+        if offsets().count() > 1 && window != Operand::UNKNOWN && offsets().all(fits) {
+            Self { window, ..self }
+        } else {
+            self
+        }
+    }
 }
 
 const _: () = assert!(size_of::<Operand>() == 8);
@@ -244,6 +294,44 @@ mod tests {
             Operand::behind_argument(2, Width::U64),
         ] {
             assert_ne!(one.word(), other.word());
+        }
+    }
+
+    #[test]
+    fn operands_of_one_place_that_are_near_each_other_share_a_window() {
+        let behind = |offset, width| Operand {
+            loads: [offset, Operand::UNKNOWN],
+            ..Operand::at(Place::CONNECTION, width)
+        };
+        let site = SiteOperands {
+            buffer: behind(0x1cf0, Width::U64),
+            count: behind(0x1cd8, Width::U64),
+            sequence: behind(0x1d00, Width::U64),
+            guards: [Guard::new(behind(0x1ce4, Width::S32), 23), Guard::NONE],
+            ..SiteOperands::OBJECT
+        };
+        assert_eq!(site.with_window(Place::CONNECTION).window, 0x1cd8);
+        assert_eq!(site.with_window(Place::register(7)).window, Operand::UNKNOWN, "none");
+        let alone = SiteOperands {
+            buffer: behind(0x1cf0, Width::U64),
+            ..SiteOperands::OBJECT
+        };
+        assert_eq!(alone.with_window(Place::CONNECTION).window, Operand::UNKNOWN);
+        for (offset, width) in [
+            (0x1d08, Width::U64),
+            (0x1cf4, Width::U64),
+            (0x1cfe, Width::U32),
+            (-0x7000, Width::U64),
+        ] {
+            let far = SiteOperands {
+                buffer: behind(offset, width),
+                ..site
+            };
+            assert_eq!(
+                far.with_window(Place::CONNECTION).window,
+                Operand::UNKNOWN,
+                "{offset:x}"
+            );
         }
     }
 

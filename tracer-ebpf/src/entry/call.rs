@@ -163,7 +163,7 @@ fn begin(ctx: &ProbeContext, task: Task, flags: TargetFlags, cookie: Cookie, rol
         | Role::End
         | Role::Clear
         | Role::Ciphertext => {
-            if begin_other(ctx, task.tgid, cookie, site) == 0 {
+            if begin_other(ctx, task.tgid, flags, cookie, site) == 0 {
                 return;
             }
         }
@@ -209,14 +209,14 @@ fn begin(ctx: &ProbeContext, task: Task, flags: TargetFlags, cookie: Cookie, rol
 
 /// Does what is to be done at the entry of calls that are rare; 0 if their return does not matter.
 #[inline(never)]
-fn begin_other(ctx: &ProbeContext, tgid: u32, cookie: Cookie, site: &SiteOperands) -> u32 {
+fn begin_other(ctx: &ProbeContext, tgid: u32, flags: TargetFlags, cookie: Cookie, site: &SiteOperands) -> u32 {
     let object = read_object(ctx, site);
     if object == 0 {
         return 0;
     }
     match cookie.role() {
         Some(Role::EarlyWrite) => {
-            connection::begin_early(object, tgid, cookie);
+            bytes::begin_early(object, flags, cookie);
             return 1;
         }
         Some(Role::Flush) => {

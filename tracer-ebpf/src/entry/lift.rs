@@ -10,9 +10,9 @@ use aya_ebpf::{
 use tracer_ebpf::{Cookie, Role};
 
 use crate::{
-    bytes,
+    bytes, flow,
     identity::binding::{self, Sender},
-    task::{current_task, is_on, target_flags},
+    task::{current_task, is_on, since_ns, target_flags},
 };
 
 /// `sock_send_length(sock, result, flags)`, a tracepoint since Linux 6.3: once per call that sends.
@@ -44,7 +44,10 @@ fn lift(sock: u64) {
         lift,
     }) = binding::sender(sock)
         && is_on()
-        && let Some(flags) = target_flags(current_task().tgid)
+        && let tgid = current_task().tgid
+        && let Some(flags) = target_flags(tgid)
+        // Another program may run in the process now, with the socket.
+        && flow::generation(&connection.flow) >= since_ns(tgid)
     {
         bytes::sent(connection, object, Cookie::new(lift.into(), Role::Write), sock, flags);
     }

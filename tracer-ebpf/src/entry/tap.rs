@@ -24,7 +24,10 @@ pub(crate) fn tap(ctx: ProbeContext) -> u32 {
 
 #[inline(always)]
 fn hit(ctx: &ProbeContext, flags: TargetFlags, cookie: Cookie, site: &SiteOperands) {
-    let object = read_object(ctx, site);
+    let (object, holds) = match operands::on_stack(ctx, site) {
+        Some(found) => found,
+        None => (read_object(ctx, site), operands::hold(ctx, site)),
+    };
     if object == 0 {
         return;
     }
@@ -34,7 +37,7 @@ fn hit(ctx: &ProbeContext, flags: TargetFlags, cookie: Cookie, site: &SiteOperan
     if site.behind_lift != 0 {
         connection.lift.code = operands::address(ctx).wrapping_add(i64::from(site.behind_lift) as u64);
     }
-    if operands::hold(ctx, site) {
+    if holds {
         let (buffer, count) = (operands::buffer(ctx, site), operands::count(ctx, site));
         bytes::begin_hit(connection, object, cookie, buffer, count);
     } else {

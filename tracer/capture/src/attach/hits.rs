@@ -3,8 +3,8 @@
 use std::{arch::naked_asm, hint::black_box};
 
 use tracer_ebpf::{
-    ConnectionRecord, Cookie, DataRecord, Guard, HooksRecord, HooksRefused, KernelOffsets, Kind, Operand, RecordFlags,
-    Role, STRETCH, SiteConfig, SiteOperands, TargetFlags, Width,
+    ConnectionRecord, Cookie, DataRecord, Guard, HooksRecord, HooksRefused, KernelOffsets, Kind, Operand, Place,
+    RecordFlags, Role, STRETCH, SiteConfig, SiteOperands, TargetFlags, Width,
 };
 use zerocopy::FromBytes as _;
 
@@ -323,5 +323,68 @@ mod exits {
             .collect();
         assert_eq!(moved, [(0, 5), (5, 200), (205, 7)]);
         assert_eq!(header(&records[1]).cookie, cookie, "without a depth");
+    }
+}
+
+#[cfg(target_arch = "x86_64")]
+mod slots {
+    use super::*;
+
+    /// Has its operands on the stack as it is entered, above the return address and two words.
+    extern "C" fn slotted(
+        _: usize,
+        from: *const u8,
+        bytes: usize,
+        _: usize,
+        _: usize,
+        _: usize,
+        peek_and_kind: u64,
+        _: usize,
+        session: usize,
+    ) {
+        black_box((from, bytes, peek_and_kind, session));
+    }
+
+    const STACK: Place = Place::register(7);
+
+    const fn slot(offset: i16, width: Width) -> Operand {
+        Operand {
+            loads: [offset, Operand::UNKNOWN],
+            ..Operand::at(STACK, width)
+        }
+    }
+
+    #[test]
+    #[ignore = "needs the privilege to place probes: scripts/test runs it"]
+    fn a_tap_reads_what_is_on_the_stack_at_once() {
+        let operands = SiteOperands {
+            object: slot(24, Width::U64),
+            buffer: Operand::argument(1, Width::U64),
+            count: Operand::argument(2, Width::U64),
+            guards: [Guard::new(slot(12, Width::S32), 23), Guard::new(slot(8, Width::S32), 0)],
+            ..SiteOperands::OBJECT
+        }
+        .with_window(STACK);
+        assert_eq!(operands.window, 8);
+        let mut own = Own::load();
+        let site = own.site(SiteConfig::NONE, operands);
+        own.attach(
+            Program::Tap,
+            slotted as *const () as usize,
+            Cookie::new(site, Role::Read),
+        );
+        let hit = |peek_and_kind, session| {
+            black_box(slotted)(0, b"hello".as_ptr(), 5, 0, 0, 0, peek_and_kind, 0, session);
+        };
+        hit(22 << 32, 0x1000);
+        hit(23 << 32, 0x1000);
+        hit(23 << 32 | 1, 0x1000);
+        hit(23 << 32, 0x1000);
+        // No address that an object has, but still the one that is there.
+        hit(23 << 32, 0x1001);
+        let records = own.records();
+        let moved = records.iter().filter(|record| header(record).kind == Kind::DATA);
+        let moved: Vec<_> = moved.map(|record| (data(record).0, data(record).1)).collect();
+        assert_eq!(moved, [(0x1000, 0), (0x1000, 5), (0x1001, 0)]);
     }
 }

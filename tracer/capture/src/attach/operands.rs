@@ -86,9 +86,15 @@ pub(super) fn operands_of(hook: &Hook) -> SiteOperands {
                 Guard::new(operand_of(&guard.operand), guard.equals)
             })
         }),
-        reserved: [0; 3],
+        reserved: 0,
+        window: tracer_ebpf::Operand::UNKNOWN,
         behind_lift: 0,
     }
+    .with_window(match hook.kind {
+        HookKind::Tap => tracer_ebpf::Place::register(STACK_POINTER),
+        HookKind::Lift => tracer_ebpf::Place::CONNECTION,
+        HookKind::Entry | HookKind::Exit | HookKind::Return => tracer_ebpf::Place::NONE,
+    })
 }
 
 /// Converts an operand; [`tracer_ebpf::Operand::NONE`] if it needs more than the two loads that the programs do.

@@ -1,5 +1,9 @@
 //! Lifts: this process sends through a socket what stands for records of a library.
 
+mod checks;
+#[cfg(target_arch = "x86_64")]
+mod frames;
+
 use std::{
     hint::black_box,
     io::{Read as _, Write as _},
@@ -8,8 +12,8 @@ use std::{
 };
 
 use tracer_ebpf::{
-    Cookie, Guard, HooksRecord, HooksRefused, Kind, Operand, PassedRecord, Place, Role, STRETCH, SiteConfig,
-    SiteOperands, TargetFlags, Width,
+    Cookie, Guard, HooksRecord, HooksRefused, Kind, Operand, PassedRecord, Place, RecordFlags, Role, STRETCH,
+    SiteConfig, SiteOperands, TargetFlags, Width,
 };
 use zerocopy::FromBytes as _;
 
@@ -108,7 +112,7 @@ impl Connection {
         let offsets = Kernel::describe(std::path::Path::new("/sys/kernel/btf/vmlinux")).offsets;
         let mut own = Own::load_on(offsets, flags);
         let tap = own.site(CONFIG, tapped_at);
-        own.site(CONFIG, sent);
+        own.site(CONFIG, sent.with_window(Place::CONNECTION));
         own.attach(Program::Tap, tapped as *const () as usize, Cookie::new(tap, Role::Read));
         let mut sockets = Sockets::default();
         assert_eq!(sockets.attach_lift(&mut own.ebpf).unwrap(), []);
@@ -289,77 +293,49 @@ fn what_is_no_content_of_a_record_is_not_reported() {
     assert_eq!(refused(&records[1]), HooksRefused::IMPLAUSIBLE);
 }
 
-#[cfg(target_arch = "x86_64")]
-mod frames {
-    use std::arch::naked_asm;
+/// Clears a connection for another one.
+#[inline(never)]
+extern "C" fn clear(session: *const Session) {
+    black_box(session);
+}
 
-    use super::*;
-
-    /// Has what it sends on its stack while it calls what sends it.
-    #[unsafe(naked)]
-    extern "C" fn framed(
-        from: *const u8,
-        bytes: usize,
-        kind: u64,
-        send: extern "C" fn(&mut Connection),
-        connection: &mut Connection,
-    ) {
-        naked_asm!(
-            "sub rsp, 40",
-            "mov [rsp + 8], rdx",
-            "mov [rsp + 16], rdi",
-            "mov [rsp + 24], rsi",
-            "mov rdi, r8",
-            "call rcx",
-            "add rsp, 40",
-            "ret",
-        )
+impl Connection {
+    /// Opens a connection that is seen to be cleared, and clears it.
+    fn cleared() -> Self {
+        let mut connection = Self::open(TargetFlags::default());
+        let site = connection.own.site(CONFIG, SiteOperands::OBJECT);
+        let cookie = Cookie::new(site, Role::Clear);
+        connection
+            .own
+            .attach(Program::ConnectionEnd, clear as *const () as usize, cookie);
+        black_box(clear)(&raw const *connection.session);
+        connection
     }
+}
 
-    /// Where its call returns to.
-    const BEHIND_CALL: usize = 24;
+#[test]
+#[ignore = "needs the privilege to place probes: scripts/test runs it"]
+fn a_client_that_was_cleared_is_seen_from_its_first_write_on() {
+    let mut connection = Connection::cleared().after_handshake();
+    connection.send(1, 22, b"finished");
+    connection.send(1, 23, b"hello");
+    let records = connection.own.records();
+    assert_eq!(data(&records[0]).2, b"hello");
+    assert!(header(&records[0]).flags.contains(RecordFlags::FROM_START));
+}
 
-    extern "C" fn push(connection: &mut Connection) {
-        connection.push();
-    }
-
-    const fn in_frame(offset: i16, width: Width) -> Operand {
-        Operand {
-            loads: [offset, Operand::UNKNOWN],
-            ..Operand::at(Place::FRAME, width)
-        }
-    }
-
-    impl Connection {
-        fn send_framed(&mut self, sequence: u64, kind: u64, bytes: &[u8]) {
-            (self.session.sequence, self.session.bytes) = (sequence.to_be(), bytes.len() as u64);
-            black_box(framed)(bytes.as_ptr(), bytes.len(), kind, push, self);
-        }
-    }
-
-    #[test]
-    #[ignore = "needs the privilege to place probes: scripts/test runs it"]
-    fn a_record_in_a_frame_is_found_by_where_its_call_returns_to() {
-        let code = (framed as *const ()).addr() + BEHIND_CALL;
-        let distance = code.cast_signed() - (tapped as *const ()).addr().cast_signed();
-        let tapped_at = SiteOperands {
-            behind_lift: distance.try_into().unwrap(),
-            ..TAPPED
-        };
-        let sent = SiteOperands {
-            buffer: in_frame(24, Width::U64),
-            length: in_frame(32, Width::U64),
-            guards: [Guard::new(in_frame(16, Width::U8), 23), Guard::NONE],
-            ..SEND
-        };
-        let mut connection = Connection::open_with(TargetFlags::default(), tapped_at, sent).after_handshake();
-        connection.send_framed(1, 22, b"finished");
-        connection.send_framed(2, 23, b"hello");
-        // From another call: what is left of a record, and one of another kind.
-        connection.push();
-        connection.session.sequence = 3_u64.to_be();
-        connection.push();
-        connection.send_framed(4, 23, b"again");
-        assert_eq!(connection.written(), [at(0, b"hello"), at(5, b"again")]);
-    }
+#[test]
+#[ignore = "needs the privilege to place probes: scripts/test runs it"]
+fn a_write_before_its_connection_is_known_is_a_hole() {
+    let mut connection = Connection::cleared();
+    // Early data, before anything was read.
+    connection.send(1, 23, b"early");
+    connection.become_known();
+    connection.send(1, 22, b"finished");
+    connection.send(1, 23, b"hello");
+    let records = connection.own.records();
+    let kinds: Vec<_> = records.iter().map(|record| header(record).kind).collect();
+    assert_eq!(kinds, [Kind::CONNECTION, Kind::PASSED, Kind::DATA]);
+    assert!(!header(&records[2]).flags.contains(RecordFlags::FROM_START));
+    assert_eq!(data(&records[2]).1, STRETCH);
 }
