@@ -186,3 +186,92 @@ pub(super) const fn is_failure(number: i64, outcome: Outcome) -> bool {
         Success::NotNegative => number < 0,
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::code::around::{Around, bytes, code};
+    use crate::elf::address::Vaddr;
+
+    const POSITIVE: Outcome = Outcome {
+        width: 4,
+        success: Success::Positive,
+    };
+
+    /// Returns the register of each way behind the only branch of some code that only fails: of the way that it takes,
+    /// and of the other.
+    fn failing(listing: &str, outcome: Outcome) -> [Option<Register>; 2] {
+        let bytes = bytes(listing);
+        let graph = Graph::of(code(&bytes, 0x1000), Vaddr(0x1000), &Around::default()).unwrap();
+        let failed = failures(&graph, &graph.predecessors(), outcome);
+        let branch = graph.nodes.iter().position(|node| !node.jumps.is_empty()).unwrap();
+        let to = |to: usize| failed.iter().find(|failed| failed.is(branch, to));
+        let node = &graph.nodes[branch];
+        [node.jumps[0], node.next.unwrap()].map(|way| to(way).map(|failed| failed.register))
+    }
+
+    /// A comparison, and a jump on a condition.
+    fn jump(comparison: &str, condition: &str) -> [Option<Register>; 2] {
+        failing(&format!("{comparison} {condition} 01 90 c3"), POSITIVE)
+    }
+
+    #[test]
+    fn each_condition_bounds_the_number_on_one_way() {
+        let (both, taken, passed) = ([None, None], [Some(0), None], [None, Some(0)]);
+        for (condition, expected) in [
+            ("74", taken),  // je
+            ("75", passed), // jne
+            ("78", taken),  // js
+            ("79", passed), // jns
+            ("7c", taken),  // jl
+            ("7d", passed), // jge
+            ("7e", taken),  // jle
+            ("7f", passed), // jg
+            ("72", both),   // jb
+            ("77", both),   // ja
+        ] {
+            assert_eq!(jump("85 c0", condition), expected, "test eax,eax; {condition}");
+        }
+    }
+
+    #[test]
+    fn a_number_that_means_success_bounds_nothing() {
+        assert_eq!(jump("83 f8 ff", "74"), [Some(0), None], "cmp eax,-1; je");
+        assert_eq!(jump("83 f8 01", "74"), [None, None], "cmp eax,1; je");
+        assert_eq!(jump("83 f8 01", "7c"), [Some(0), None], "cmp eax,1; jl");
+        assert_eq!(jump("83 f8 01", "7e"), [None, None], "cmp eax,1; jle");
+        assert_eq!(jump("83 f8 01", "78"), [None, None], "the difference may overflow");
+        let not_negative = Outcome {
+            success: Success::NotNegative,
+            ..POSITIVE
+        };
+        assert_eq!(failing("85 c0 7e 01 90 c3", not_negative), [None, None], "zero is none");
+        assert_eq!(failing("85 c0 78 01 90 c3", not_negative), [Some(0), None]);
+    }
+
+    #[test]
+    fn the_comparison_is_that_of_the_branch() {
+        assert_eq!(jump("85 c0 89 d9", "7e"), [Some(0), None], "mov ecx,ebx between");
+        assert_eq!(jump("85 c0 89 d8", "7e"), [None, None], "mov eax,ebx between");
+        assert_eq!(jump("85 c0 ff c1", "7e"), [None, None], "inc ecx between");
+        assert_eq!(jump("85 c8", "7e"), [None, None], "test eax,ecx");
+        assert_eq!(jump("39 c8", "7e"), [None, None], "cmp eax,ecx");
+        assert_eq!(jump("85 c0 e8 00 00 00 00", "7e"), [None, None], "a call between");
+    }
+
+    #[test]
+    fn a_register_that_is_zero_as_a_whole_is_listed() {
+        let zero = |listing: &str| {
+            let bytes = bytes(listing);
+            let graph = Graph::of(code(&bytes, 0x1000), Vaddr(0x1000), &Around::default()).unwrap();
+            let found = zeros(&graph, &graph.predecessors());
+            found
+                .first()
+                .map(|(_, to, register)| (graph.nodes[*to].at.0, *register))
+        };
+        assert_eq!(zero("48 85 ff 74 01 90 c3"), Some((0x1006, 7)), "test rdi,rdi; je");
+        assert_eq!(zero("48 85 ff 75 01 90 c3"), Some((0x1005, 7)), "test rdi,rdi; jne");
+        assert_eq!(zero("85 ff 74 01 90 c3"), None, "test edi,edi; je");
+        assert_eq!(zero("48 83 ff 01 74 01 90 c3"), None, "cmp rdi,1; je");
+    }
+}

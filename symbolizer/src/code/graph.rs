@@ -223,3 +223,88 @@ fn ways(
         | None => (true, None, None),
     })
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::code::around::{Around, bytes, code};
+
+    fn graph(listing: &str, around: &Around) -> Result<Vec<(u64, Option<End>)>, Cause> {
+        let bytes = bytes(listing);
+        let graph = Graph::of(code(&bytes, 0x1000), Vaddr(0x1000), around)?;
+        let mut nodes: Vec<_> = graph.nodes.iter().map(|node| (node.at.0, node.end)).collect();
+        nodes.sort_by_key(|(at, _)| *at);
+        Ok(nodes)
+    }
+
+    fn alone(listing: &str) -> Result<Vec<(u64, Option<End>)>, Cause> {
+        graph(listing, &Around::default())
+    }
+
+    #[test]
+    fn only_what_can_be_reached_is_decoded() {
+        // je; jmp over bytes that are no code; ret
+        let found = alone("85 ff 74 02 eb 02 06 06 c3").unwrap_err();
+        assert_eq!(found, Cause::NotUnderstood(Vaddr(0x1006)), "the branch leads to them");
+        let found = alone("85 ff 74 03 eb 01 06 c3").unwrap();
+        assert_eq!(
+            found,
+            [
+                (0x1000, None),
+                (0x1002, None),
+                (0x1004, None),
+                (0x1007, Some(End::Return))
+            ]
+        );
+    }
+
+    #[test]
+    fn a_jump_is_followed_out_of_the_function_and_through_a_stub() {
+        let around = Around {
+            linked: vec![(0x3000, 0x1008)],
+            ..Around::default()
+        };
+        let stub = "ff 25 fa 1f 00 00 06 06 c3"; // jmp [rip]
+        let found = graph(stub, &around).unwrap();
+        assert_eq!(found, [(0x1000, None), (0x1008, Some(End::Return))]);
+        let elsewhere = End::Jump(Destination::Slot(Vaddr(0x3000)));
+        assert_eq!(alone(stub).unwrap(), [(0x1000, Some(elsewhere))]);
+        let found = alone("eb 02 06 06 ff e0").unwrap();
+        let open = End::Jump(Destination::Unknown);
+        assert_eq!(found, [(0x1000, None), (0x1004, Some(open))]);
+    }
+
+    #[test]
+    fn nothing_comes_after_a_call_that_never_returns() {
+        let around = Around {
+            last: vec![0x2000],
+            ..Around::default()
+        };
+        assert_eq!(graph("e8 fb 0f 00 00", &around).unwrap(), [(0x1000, Some(End::Stop))]);
+        assert_eq!(alone("e8 fb 0f 00 00"), Err(Cause::NotUnderstood(Vaddr(0x1005))));
+        assert_eq!(alone("0f 0b").unwrap(), [(0x1000, Some(End::Stop))]);
+    }
+
+    #[test]
+    fn what_is_added_is_decoded_as_well() {
+        let around = Around::default();
+        let bytes = bytes("ff e0 06 90 c3 90 c3");
+        let mut graph = Graph::of(code(&bytes, 0x1000), Vaddr(0x1000), &around).unwrap();
+        let targets = [0x1005, 0x1003, 0x1003].map(Vaddr);
+        graph.add_jumps(0, &targets, true, &around).unwrap();
+        let addresses = graph.nodes[0].jumps.iter().map(|index| graph.nodes[*index].at.0);
+        assert_eq!(addresses.collect::<Vec<_>>(), [0x1005, 0x1003]);
+        assert_eq!((graph.nodes.len(), graph.nodes[0].end), (5, None));
+        assert!(graph.nodes[0].is_by_pointer);
+        let inside = graph.add_jumps(0, &[Vaddr(0x1001)], false, &around);
+        assert!(inside.is_err(), "a jump into an instruction");
+    }
+
+    #[test]
+    fn the_instructions_may_fill_their_limit_and_no_more() {
+        let nops = |count: usize| format!("{} c3", "90 ".repeat(count));
+        assert!(alone(&nops(limits::GRAPH_INSTRUCTIONS - 1)).is_ok());
+        let refused = alone(&nops(limits::GRAPH_INSTRUCTIONS));
+        assert!(matches!(refused, Err(Cause::TooLarge(_))), "{refused:?}");
+    }
+}

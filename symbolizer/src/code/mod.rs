@@ -9,6 +9,8 @@
 //! sites.
 
 mod aarch64;
+#[cfg(test)]
+mod around;
 mod compared;
 mod facts;
 mod fields;

@@ -119,12 +119,30 @@ fn gates_of(body: &Body<'_>, known: &Known, index: usize, node: &Node, question:
     if node.end != Some(End::Return) && !(is_emulated && node.end.is_none()) {
         return Vec::new();
     }
-    let whole = gate(index, None);
+    // A call passes no gate of a loop just once.
+    let is_once = |to: usize| !leads_to(&body.graph, to, index);
+    let whole = gate(index, None).filter(|_| node.successors().all(is_once));
     let is_branch = matches!(node.lifted.operations.last(), Some(Operation::Branch { .. }));
     let forks = is_branch && node.jumps.first() != node.next.as_ref();
     let ways = node.successors().filter(|_| forks && whole.is_none());
-    let ways = ways.filter_map(|to| gate(to, Some(to)));
+    let ways = ways.filter(|to| is_once(*to)).filter_map(|to| gate(to, Some(to)));
     whole.into_iter().chain(ways).collect()
+}
+
+/// Returns whether some way leads from one node to another.
+fn leads_to(graph: &Graph<'_>, from: usize, to: usize) -> bool {
+    let (mut seen, mut ahead) = (vec![false; graph.nodes.len()], vec![from]);
+    while let Some(index) = ahead.pop() {
+        if index == to {
+            return true;
+        }
+        match seen.get_mut(index) {
+            Some(known @ false) => *known = true,
+            Some(true) | None => continue,
+        }
+        ahead.extend(graph.nodes.get(index).into_iter().flat_map(Node::successors));
+    }
+    false
 }
 
 /// The condition on which a conditional jump leads to a node, in the encoding of the machine.
