@@ -124,43 +124,12 @@ fn comparison(graph: &Graph<'_>, before: &[Vec<usize>], branch: usize) -> Option
         };
         let node = graph.nodes.get(previous).filter(|node| node.next == Some(here))?;
         for operation in node.lifted.operations.iter().rev() {
-            let (register, right, width) = match *operation {
-                Operation::Compare {
-                    left: Source::Register(left),
-                    right: Source::Constant(right),
-                    width,
-                } => (left, signed(right, width), width),
-                Operation::Test {
-                    left: Source::Register(left),
-                    right: Source::Register(right),
-                    width,
-                } if left == right => (left, 0, width),
-                Operation::Set { to, .. }
-                | Operation::SetSigned { to, .. }
-                | Operation::SetIf { to, .. }
-                | Operation::SetPerhaps { to, .. }
-                | Operation::Pop(to) => {
-                    changed |= 1 << to;
-                    continue;
+            let Some((register, right, width)) = compared(*operation) else {
+                if !keeps_flags(*operation) {
+                    return None;
                 }
-                Operation::Store { .. } | Operation::Push(_) => continue,
-                // Whatever else may set the flags.
-                Operation::Compare { .. }
-                | Operation::Test { .. }
-                | Operation::Add { .. }
-                | Operation::Compute { .. }
-                | Operation::Spoil(_)
-                | Operation::Overwrite { .. }
-                | Operation::Call(_)
-                | Operation::CallThrough(_)
-                | Operation::Branch { .. }
-                | Operation::BranchOn { .. }
-                | Operation::Jump(_)
-                | Operation::JumpThrough(_)
-                | Operation::Return
-                | Operation::Trap
-                | Operation::Odd
-                | Operation::Opaque => return None,
+                changed |= operation.writes();
+                continue;
             };
             let is_kept = changed >> register & 1 == 0;
             return is_kept.then_some(Comparison { register, right, width });
@@ -170,6 +139,43 @@ fn comparison(graph: &Graph<'_>, before: &[Vec<usize>], branch: usize) -> Option
             return None;
         }
     }
+}
+
+/// Returns what register an operation compares with which number, by how many bytes.
+fn compared(operation: Operation) -> Option<(Register, i64, u8)> {
+    if let Operation::Compare {
+        left: Source::Register(left),
+        right: Source::Constant(right),
+        width,
+    } = operation
+    {
+        return Some((left, signed(right, width), width));
+    }
+    let Operation::Test {
+        left: Source::Register(left),
+        right: Source::Register(right),
+        width,
+    } = operation
+    else {
+        return None;
+    };
+    (left == right).then_some((left, 0, width))
+}
+
+/// Returns whether an operation leaves the flags alone.
+const fn keeps_flags(operation: Operation) -> bool {
+    matches!(
+        operation,
+        Operation::Set { .. }
+            | Operation::SetSigned { .. }
+            | Operation::SetIf { .. }
+            | Operation::SetPerhaps { .. }
+            | Operation::SetFlag { .. }
+            | Operation::Store { .. }
+            | Operation::StoreFlag { .. }
+            | Operation::Push(_)
+            | Operation::Pop(_)
+    )
 }
 
 /// Extends the sign of a number's lower bytes.

@@ -9,7 +9,7 @@ use std::collections::BTreeMap;
 use super::bytes::Code;
 
 use super::lift::lift;
-use super::operation::{Destination, Lifted, Operation};
+use super::operation::{Destination, Lifted, Operation, Target, Way};
 use crate::cause::Cause;
 use crate::elf::address::Vaddr;
 use crate::limits;
@@ -189,38 +189,23 @@ fn ways(
     at: Vaddr,
     around: &impl Surroundings,
 ) -> Result<(bool, Option<Vaddr>, Option<End>), Cause> {
-    Ok(match last {
-        Some(Operation::Return) => (false, None, Some(End::Return)),
-        Some(Operation::Trap) => (false, None, Some(End::Stop)),
-        Some(Operation::Odd | Operation::Opaque) => return Err(Cause::NotUnderstood(at)),
-        Some(Operation::Call(to)) if around.never_returns(to) => (false, None, Some(End::Stop)),
-        Some(Operation::Branch { target, .. } | Operation::BranchOn { target, .. }) => (true, Some(target), None),
-        Some(Operation::Jump(Destination::Code(target))) => (false, Some(target), None),
-        Some(Operation::Jump(to @ Destination::Slot(slot))) => match around.linked(slot) {
+    if matches!(last, Some(Operation::Odd | Operation::Opaque)) {
+        return Err(Cause::NotUnderstood(at));
+    }
+    Ok(match last.map_or(Way::On, Operation::way) {
+        Way::Call(Target::Fixed(to)) if around.never_returns(to) => (false, None, Some(End::Stop)),
+        Way::On | Way::Call(_) => (true, None, None),
+        Way::Branch(target) => (true, Some(target), None),
+        Way::Jump(Target::Fixed(Destination::Code(target))) => (false, Some(target), None),
+        Way::Jump(Target::Fixed(to @ Destination::Slot(slot))) => match around.linked(slot) {
             Some(target) => (false, Some(target), None),
             None => (false, None, Some(End::Jump(to))),
         },
-        Some(Operation::Jump(Destination::Unknown) | Operation::JumpThrough(_)) => {
+        Way::Jump(Target::Fixed(Destination::Unknown) | Target::Through(_)) => {
             (false, None, Some(End::Jump(Destination::Unknown)))
         }
-        Some(
-            Operation::Call(_)
-            | Operation::CallThrough(_)
-            | Operation::SetPerhaps { .. }
-            | Operation::Add { .. }
-            | Operation::Compute { .. }
-            | Operation::Set { .. }
-            | Operation::SetSigned { .. }
-            | Operation::SetIf { .. }
-            | Operation::Store { .. }
-            | Operation::Overwrite { .. }
-            | Operation::Push(_)
-            | Operation::Pop(_)
-            | Operation::Compare { .. }
-            | Operation::Test { .. }
-            | Operation::Spoil(_),
-        )
-        | None => (true, None, None),
+        Way::Return => (false, None, Some(End::Return)),
+        Way::End => (false, None, Some(End::Stop)),
     })
 }
 

@@ -7,7 +7,7 @@ use crate::code::compared::{Failed, failures, zeros};
 use crate::code::finality::{Final, Found, finality};
 use crate::code::forward::Forward;
 use crate::code::graph::{End, Graph, Node};
-use crate::code::operation::{Memory, Operation};
+use crate::code::operation::{Memory, Operation, Way};
 use crate::code::place::emulated;
 use crate::code::site::Tier;
 use crate::code::value::Value;
@@ -234,29 +234,15 @@ fn works(body: &Body<'_>, index: usize, node: &Node) -> bool {
         }
         address.is_from(0) || is_from_structure(to.base.map(|base| state.register(base)))
     };
-    let works = |operation: &Operation| match *operation {
-        Operation::Store { to, width, .. } => !is_own(to, width),
-        Operation::Overwrite { .. } => true,
-        Operation::Call(_) | Operation::CallThrough(_) => node.end != Some(End::Stop),
-        Operation::Set { .. }
-        | Operation::SetSigned { .. }
-        | Operation::SetIf { .. }
-        | Operation::SetPerhaps { .. }
-        | Operation::Add { .. }
-        | Operation::Compute { .. }
-        | Operation::Push(_)
-        | Operation::Pop(_)
-        | Operation::Compare { .. }
-        | Operation::Test { .. }
-        | Operation::Branch { .. }
-        | Operation::BranchOn { .. }
-        | Operation::Jump(_)
-        | Operation::JumpThrough(_)
-        | Operation::Return
-        | Operation::Trap
-        | Operation::Odd
-        | Operation::Opaque
-        | Operation::Spoil(_) => false,
+    let works = |operation: &Operation| {
+        if let Operation::Store { to, width, .. } | Operation::AddTo { to, width, .. } = *operation {
+            return !is_own(to, width);
+        }
+        if let Operation::StoreFlag { to, .. } = *operation {
+            return !is_own(to, 1);
+        }
+        let is_call = matches!(operation.way(), Way::Call(_)) && node.end != Some(End::Stop);
+        is_call || matches!(operation, Operation::Overwrite { .. })
     };
     matches!(node.end, Some(End::Jump(_))) || node.lifted.operations.iter().any(works)
 }
