@@ -116,6 +116,12 @@ pub fn fuzz_accessor(code_bytes: &[u8]) -> usize {
     ways(Machine::X86_64).saturating_add(ways(Machine::Aarch64))
 }
 
+/// Looks for the ends of any bytes that are called; exported for the fuzzer alone.
+#[doc(hidden)]
+pub fn fuzz_exits(bytes: &[u8]) -> Option<usize> {
+    code::exits::any_code(bytes).ok()
+}
+
 /// Reads bytes as the code of a function; exported for the fuzzer alone.
 #[doc(hidden)]
 pub fn fuzz_code(bytes: &[u8]) -> Option<usize> {

@@ -124,43 +124,12 @@ fn comparison(graph: &Graph<'_>, before: &[Vec<usize>], branch: usize) -> Option
         };
         let node = graph.nodes.get(previous).filter(|node| node.next == Some(here))?;
         for operation in node.lifted.operations.iter().rev() {
-            let (register, right, width) = match *operation {
-                Operation::Compare {
-                    left: Source::Register(left),
-                    right: Source::Constant(right),
-                    width,
-                } => (left, signed(right, width), width),
-                Operation::Test {
-                    left: Source::Register(left),
-                    right: Source::Register(right),
-                    width,
-                } if left == right => (left, 0, width),
-                Operation::Set { to, .. }
-                | Operation::SetSigned { to, .. }
-                | Operation::SetIf { to, .. }
-                | Operation::SetPerhaps { to, .. }
-                | Operation::Pop(to) => {
-                    changed |= 1 << to;
-                    continue;
+            let Some((register, right, width)) = compared(*operation) else {
+                if !keeps_flags(*operation) {
+                    return None;
                 }
-                Operation::Store { .. } | Operation::Push(_) => continue,
-                // Whatever else may set the flags.
-                Operation::Compare { .. }
-                | Operation::Test { .. }
-                | Operation::Add { .. }
-                | Operation::Compute { .. }
-                | Operation::Spoil(_)
-                | Operation::Overwrite { .. }
-                | Operation::Call(_)
-                | Operation::CallThrough(_)
-                | Operation::Branch { .. }
-                | Operation::BranchOn { .. }
-                | Operation::Jump(_)
-                | Operation::JumpThrough(_)
-                | Operation::Return
-                | Operation::Trap
-                | Operation::Odd
-                | Operation::Opaque => return None,
+                changed |= operation.writes();
+                continue;
             };
             let is_kept = changed >> register & 1 == 0;
             return is_kept.then_some(Comparison { register, right, width });
@@ -170,6 +139,43 @@ fn comparison(graph: &Graph<'_>, before: &[Vec<usize>], branch: usize) -> Option
             return None;
         }
     }
+}
+
+/// Returns what register an operation compares with which number, by how many bytes.
+fn compared(operation: Operation) -> Option<(Register, i64, u8)> {
+    if let Operation::Compare {
+        left: Source::Register(left),
+        right: Source::Constant(right),
+        width,
+    } = operation
+    {
+        return Some((left, signed(right, width), width));
+    }
+    let Operation::Test {
+        left: Source::Register(left),
+        right: Source::Register(right),
+        width,
+    } = operation
+    else {
+        return None;
+    };
+    (left == right).then_some((left, 0, width))
+}
+
+/// Returns whether an operation leaves the flags alone.
+const fn keeps_flags(operation: Operation) -> bool {
+    matches!(
+        operation,
+        Operation::Set { .. }
+            | Operation::SetSigned { .. }
+            | Operation::SetIf { .. }
+            | Operation::SetPerhaps { .. }
+            | Operation::SetFlag { .. }
+            | Operation::Store { .. }
+            | Operation::StoreFlag { .. }
+            | Operation::Push(_)
+            | Operation::Pop(_)
+    )
 }
 
 /// Extends the sign of a number's lower bytes.
@@ -184,5 +190,94 @@ pub(super) const fn is_failure(number: i64, outcome: Outcome) -> bool {
     match outcome.success {
         Success::Positive => number <= 0,
         Success::NotNegative => number < 0,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::code::around::{Around, bytes, code};
+    use crate::elf::address::Vaddr;
+
+    const POSITIVE: Outcome = Outcome {
+        width: 4,
+        success: Success::Positive,
+    };
+
+    /// Returns the register of each way behind the only branch of some code that only fails: of the way that it takes,
+    /// and of the other.
+    fn failing(listing: &str, outcome: Outcome) -> [Option<Register>; 2] {
+        let bytes = bytes(listing);
+        let graph = Graph::of(code(&bytes, 0x1000), Vaddr(0x1000), &Around::default()).unwrap();
+        let failed = failures(&graph, &graph.predecessors(), outcome);
+        let branch = graph.nodes.iter().position(|node| !node.jumps.is_empty()).unwrap();
+        let to = |to: usize| failed.iter().find(|failed| failed.is(branch, to));
+        let node = &graph.nodes[branch];
+        [node.jumps[0], node.next.unwrap()].map(|way| to(way).map(|failed| failed.register))
+    }
+
+    /// A comparison, and a jump on a condition.
+    fn jump(comparison: &str, condition: &str) -> [Option<Register>; 2] {
+        failing(&format!("{comparison} {condition} 01 90 c3"), POSITIVE)
+    }
+
+    #[test]
+    fn each_condition_bounds_the_number_on_one_way() {
+        let (both, taken, passed) = ([None, None], [Some(0), None], [None, Some(0)]);
+        for (condition, expected) in [
+            ("74", taken),  // je
+            ("75", passed), // jne
+            ("78", taken),  // js
+            ("79", passed), // jns
+            ("7c", taken),  // jl
+            ("7d", passed), // jge
+            ("7e", taken),  // jle
+            ("7f", passed), // jg
+            ("72", both),   // jb
+            ("77", both),   // ja
+        ] {
+            assert_eq!(jump("85 c0", condition), expected, "test eax,eax; {condition}");
+        }
+    }
+
+    #[test]
+    fn a_number_that_means_success_bounds_nothing() {
+        assert_eq!(jump("83 f8 ff", "74"), [Some(0), None], "cmp eax,-1; je");
+        assert_eq!(jump("83 f8 01", "74"), [None, None], "cmp eax,1; je");
+        assert_eq!(jump("83 f8 01", "7c"), [Some(0), None], "cmp eax,1; jl");
+        assert_eq!(jump("83 f8 01", "7e"), [None, None], "cmp eax,1; jle");
+        assert_eq!(jump("83 f8 01", "78"), [None, None], "the difference may overflow");
+        let not_negative = Outcome {
+            success: Success::NotNegative,
+            ..POSITIVE
+        };
+        assert_eq!(failing("85 c0 7e 01 90 c3", not_negative), [None, None], "zero is none");
+        assert_eq!(failing("85 c0 78 01 90 c3", not_negative), [Some(0), None]);
+    }
+
+    #[test]
+    fn the_comparison_is_that_of_the_branch() {
+        assert_eq!(jump("85 c0 89 d9", "7e"), [Some(0), None], "mov ecx,ebx between");
+        assert_eq!(jump("85 c0 89 d8", "7e"), [None, None], "mov eax,ebx between");
+        assert_eq!(jump("85 c0 ff c1", "7e"), [None, None], "inc ecx between");
+        assert_eq!(jump("85 c8", "7e"), [None, None], "test eax,ecx");
+        assert_eq!(jump("39 c8", "7e"), [None, None], "cmp eax,ecx");
+        assert_eq!(jump("85 c0 e8 00 00 00 00", "7e"), [None, None], "a call between");
+    }
+
+    #[test]
+    fn a_register_that_is_zero_as_a_whole_is_listed() {
+        let zero = |listing: &str| {
+            let bytes = bytes(listing);
+            let graph = Graph::of(code(&bytes, 0x1000), Vaddr(0x1000), &Around::default()).unwrap();
+            let found = zeros(&graph, &graph.predecessors());
+            found
+                .first()
+                .map(|(_, to, register)| (graph.nodes[*to].at.0, *register))
+        };
+        assert_eq!(zero("48 85 ff 74 01 90 c3"), Some((0x1006, 7)), "test rdi,rdi; je");
+        assert_eq!(zero("48 85 ff 75 01 90 c3"), Some((0x1005, 7)), "test rdi,rdi; jne");
+        assert_eq!(zero("85 ff 74 01 90 c3"), None, "test edi,edi; je");
+        assert_eq!(zero("48 83 ff 01 74 01 90 c3"), None, "cmp rdi,1; je");
     }
 }

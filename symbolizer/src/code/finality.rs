@@ -6,7 +6,7 @@
 use super::compared::{Failed, is_failure, signed};
 use super::convention::{Convention, Register};
 use super::graph::{End, Graph, Node};
-use super::operation::{Operation, Source};
+use super::operation::{Operation, Source, Way};
 use crate::operand::Outcome;
 
 /// A set of registers, as bits.
@@ -118,28 +118,15 @@ impl Final {
 
     /// What is known before an operation, if this is after it.
     fn before(self, operation: Operation, convention: Convention, outcome: Outcome) -> Self {
-        match operation {
-            Operation::Set { to, from, width } => self.before_copy(to, from, width, Extension::Zero, outcome),
-            Operation::SetSigned { to, from, width } => self.before_copy(to, from, width, Extension::Sign, outcome),
-            Operation::SetIf { to, .. }
-            | Operation::SetPerhaps { to, .. }
-            | Operation::Add { to, .. }
-            | Operation::Pop(to) => self.without(1 << to),
-            Operation::Spoil(registers) | Operation::Compute { to: registers, .. } => self.without(registers),
-            Operation::Call(_) | Operation::CallThrough(_) => self.without(convention.lost_in_calls),
-            Operation::Store { .. }
-            | Operation::Overwrite { .. }
-            | Operation::Push(_)
-            | Operation::Compare { .. }
-            | Operation::Test { .. }
-            | Operation::Branch { .. }
-            | Operation::BranchOn { .. }
-            | Operation::Jump(_)
-            | Operation::JumpThrough(_)
-            | Operation::Return
-            | Operation::Trap
-            | Operation::Odd
-            | Operation::Opaque => self,
+        if let Operation::Set { to, from, width } = operation {
+            return self.before_copy(to, from, width, Extension::Zero, outcome);
+        }
+        if let Operation::SetSigned { to, from, width } = operation {
+            return self.before_copy(to, from, width, Extension::Sign, outcome);
+        }
+        match operation.way() {
+            Way::Call(_) => self.without(convention.lost_in_calls),
+            Way::On | Way::Jump(_) | Way::Branch(_) | Way::Return | Way::End => self.without(operation.writes()),
         }
     }
 

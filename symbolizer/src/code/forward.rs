@@ -5,7 +5,7 @@
 
 use super::convention::Convention;
 
-use super::fixpoint::Callee;
+use super::callee::Callee;
 use super::graph::{End, Graph};
 use super::operation::Destination;
 use super::state::{Purpose, State};

@@ -9,7 +9,7 @@ use std::collections::BTreeMap;
 use super::bytes::Code;
 
 use super::lift::lift;
-use super::operation::{Destination, Lifted, Operation};
+use super::operation::{Destination, Lifted, Operation, Target, Way};
 use crate::cause::Cause;
 use crate::elf::address::Vaddr;
 use crate::limits;
@@ -189,37 +189,107 @@ fn ways(
     at: Vaddr,
     around: &impl Surroundings,
 ) -> Result<(bool, Option<Vaddr>, Option<End>), Cause> {
-    Ok(match last {
-        Some(Operation::Return) => (false, None, Some(End::Return)),
-        Some(Operation::Trap) => (false, None, Some(End::Stop)),
-        Some(Operation::Odd | Operation::Opaque) => return Err(Cause::NotUnderstood(at)),
-        Some(Operation::Call(to)) if around.never_returns(to) => (false, None, Some(End::Stop)),
-        Some(Operation::Branch { target, .. } | Operation::BranchOn { target, .. }) => (true, Some(target), None),
-        Some(Operation::Jump(Destination::Code(target))) => (false, Some(target), None),
-        Some(Operation::Jump(to @ Destination::Slot(slot))) => match around.linked(slot) {
+    if matches!(last, Some(Operation::Odd | Operation::Opaque)) {
+        return Err(Cause::NotUnderstood(at));
+    }
+    Ok(match last.map_or(Way::On, Operation::way) {
+        Way::Call(Target::Fixed(to)) if around.never_returns(to) => (false, None, Some(End::Stop)),
+        Way::On | Way::Call(_) => (true, None, None),
+        Way::Branch(target) => (true, Some(target), None),
+        Way::Jump(Target::Fixed(Destination::Code(target))) => (false, Some(target), None),
+        Way::Jump(Target::Fixed(to @ Destination::Slot(slot))) => match around.linked(slot) {
             Some(target) => (false, Some(target), None),
             None => (false, None, Some(End::Jump(to))),
         },
-        Some(Operation::Jump(Destination::Unknown) | Operation::JumpThrough(_)) => {
+        Way::Jump(Target::Fixed(Destination::Unknown) | Target::Through(_)) => {
             (false, None, Some(End::Jump(Destination::Unknown)))
         }
-        Some(
-            Operation::Call(_)
-            | Operation::CallThrough(_)
-            | Operation::SetPerhaps { .. }
-            | Operation::Add { .. }
-            | Operation::Compute { .. }
-            | Operation::Set { .. }
-            | Operation::SetSigned { .. }
-            | Operation::SetIf { .. }
-            | Operation::Store { .. }
-            | Operation::Overwrite { .. }
-            | Operation::Push(_)
-            | Operation::Pop(_)
-            | Operation::Compare { .. }
-            | Operation::Test { .. }
-            | Operation::Spoil(_),
-        )
-        | None => (true, None, None),
+        Way::Return => (false, None, Some(End::Return)),
+        Way::End => (false, None, Some(End::Stop)),
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::code::around::{Around, bytes, code};
+
+    fn graph(listing: &str, around: &Around) -> Result<Vec<(u64, Option<End>)>, Cause> {
+        let bytes = bytes(listing);
+        let graph = Graph::of(code(&bytes, 0x1000), Vaddr(0x1000), around)?;
+        let mut nodes: Vec<_> = graph.nodes.iter().map(|node| (node.at.0, node.end)).collect();
+        nodes.sort_by_key(|(at, _)| *at);
+        Ok(nodes)
+    }
+
+    fn alone(listing: &str) -> Result<Vec<(u64, Option<End>)>, Cause> {
+        graph(listing, &Around::default())
+    }
+
+    #[test]
+    fn only_what_can_be_reached_is_decoded() {
+        // je; jmp over bytes that are no code; ret
+        let found = alone("85 ff 74 02 eb 02 06 06 c3").unwrap_err();
+        assert_eq!(found, Cause::NotUnderstood(Vaddr(0x1006)), "the branch leads to them");
+        let found = alone("85 ff 74 03 eb 01 06 c3").unwrap();
+        assert_eq!(
+            found,
+            [
+                (0x1000, None),
+                (0x1002, None),
+                (0x1004, None),
+                (0x1007, Some(End::Return))
+            ]
+        );
+    }
+
+    #[test]
+    fn a_jump_is_followed_out_of_the_function_and_through_a_stub() {
+        let around = Around {
+            linked: vec![(0x3000, 0x1008)],
+            ..Around::default()
+        };
+        let stub = "ff 25 fa 1f 00 00 06 06 c3"; // jmp [rip]
+        let found = graph(stub, &around).unwrap();
+        assert_eq!(found, [(0x1000, None), (0x1008, Some(End::Return))]);
+        let elsewhere = End::Jump(Destination::Slot(Vaddr(0x3000)));
+        assert_eq!(alone(stub).unwrap(), [(0x1000, Some(elsewhere))]);
+        let found = alone("eb 02 06 06 ff e0").unwrap();
+        let open = End::Jump(Destination::Unknown);
+        assert_eq!(found, [(0x1000, None), (0x1004, Some(open))]);
+    }
+
+    #[test]
+    fn nothing_comes_after_a_call_that_never_returns() {
+        let around = Around {
+            last: vec![0x2000],
+            ..Around::default()
+        };
+        assert_eq!(graph("e8 fb 0f 00 00", &around).unwrap(), [(0x1000, Some(End::Stop))]);
+        assert_eq!(alone("e8 fb 0f 00 00"), Err(Cause::NotUnderstood(Vaddr(0x1005))));
+        assert_eq!(alone("0f 0b").unwrap(), [(0x1000, Some(End::Stop))]);
+    }
+
+    #[test]
+    fn what_is_added_is_decoded_as_well() {
+        let around = Around::default();
+        let bytes = bytes("ff e0 06 90 c3 90 c3");
+        let mut graph = Graph::of(code(&bytes, 0x1000), Vaddr(0x1000), &around).unwrap();
+        let targets = [0x1005, 0x1003, 0x1003].map(Vaddr);
+        graph.add_jumps(0, &targets, true, &around).unwrap();
+        let addresses = graph.nodes[0].jumps.iter().map(|index| graph.nodes[*index].at.0);
+        assert_eq!(addresses.collect::<Vec<_>>(), [0x1005, 0x1003]);
+        assert_eq!((graph.nodes.len(), graph.nodes[0].end), (5, None));
+        assert!(graph.nodes[0].is_by_pointer);
+        let inside = graph.add_jumps(0, &[Vaddr(0x1001)], false, &around);
+        assert!(inside.is_err(), "a jump into an instruction");
+    }
+
+    #[test]
+    fn the_instructions_may_fill_their_limit_and_no_more() {
+        let nops = |count: usize| format!("{} c3", "90 ".repeat(count));
+        assert!(alone(&nops(limits::GRAPH_INSTRUCTIONS - 1)).is_ok());
+        let refused = alone(&nops(limits::GRAPH_INSTRUCTIONS));
+        assert!(matches!(refused, Err(Cause::TooLarge(_))), "{refused:?}");
+    }
 }

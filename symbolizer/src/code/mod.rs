@@ -9,6 +9,8 @@
 //! sites.
 
 mod aarch64;
+#[cfg(test)]
+mod around;
 mod compared;
 mod facts;
 mod fields;
@@ -27,6 +29,7 @@ mod value;
 mod x86_64;
 pub(crate) mod accessor;
 pub(crate) mod bytes;
+pub(crate) mod callee;
 pub(crate) mod calls;
 pub(crate) mod convention;
 pub(crate) mod counter;

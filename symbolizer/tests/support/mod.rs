@@ -5,7 +5,7 @@ use std::process::Command;
 use std::{env, fs};
 
 /// Holds a compiled file that is removed with the value.
-pub(crate) struct Built(PathBuf);
+pub(crate) struct Built(pub(crate) PathBuf);
 
 impl Drop for Built {
     fn drop(&mut self) {

@@ -7,7 +7,7 @@ use crate::code::compared::{Failed, failures, zeros};
 use crate::code::finality::{Final, Found, finality};
 use crate::code::forward::Forward;
 use crate::code::graph::{End, Graph, Node};
-use crate::code::operation::{Memory, Operation};
+use crate::code::operation::{Memory, Operation, Way};
 use crate::code::place::emulated;
 use crate::code::site::Tier;
 use crate::code::value::Value;
@@ -119,12 +119,30 @@ fn gates_of(body: &Body<'_>, known: &Known, index: usize, node: &Node, question:
     if node.end != Some(End::Return) && !(is_emulated && node.end.is_none()) {
         return Vec::new();
     }
-    let whole = gate(index, None);
+    // A call passes no gate of a loop just once.
+    let is_once = |to: usize| !leads_to(&body.graph, to, index);
+    let whole = gate(index, None).filter(|_| node.successors().all(is_once));
     let is_branch = matches!(node.lifted.operations.last(), Some(Operation::Branch { .. }));
     let forks = is_branch && node.jumps.first() != node.next.as_ref();
     let ways = node.successors().filter(|_| forks && whole.is_none());
-    let ways = ways.filter_map(|to| gate(to, Some(to)));
+    let ways = ways.filter(|to| is_once(*to)).filter_map(|to| gate(to, Some(to)));
     whole.into_iter().chain(ways).collect()
+}
+
+/// Returns whether some way leads from one node to another.
+fn leads_to(graph: &Graph<'_>, from: usize, to: usize) -> bool {
+    let (mut seen, mut ahead) = (vec![false; graph.nodes.len()], vec![from]);
+    while let Some(index) = ahead.pop() {
+        if index == to {
+            return true;
+        }
+        match seen.get_mut(index) {
+            Some(known @ false) => *known = true,
+            Some(true) | None => continue,
+        }
+        ahead.extend(graph.nodes.get(index).into_iter().flat_map(Node::successors));
+    }
+    false
 }
 
 /// The condition on which a conditional jump leads to a node, in the encoding of the machine.
@@ -216,29 +234,15 @@ fn works(body: &Body<'_>, index: usize, node: &Node) -> bool {
         }
         address.is_from(0) || is_from_structure(to.base.map(|base| state.register(base)))
     };
-    let works = |operation: &Operation| match *operation {
-        Operation::Store { to, width, .. } => !is_own(to, width),
-        Operation::Overwrite { .. } => true,
-        Operation::Call(_) | Operation::CallThrough(_) => node.end != Some(End::Stop),
-        Operation::Set { .. }
-        | Operation::SetSigned { .. }
-        | Operation::SetIf { .. }
-        | Operation::SetPerhaps { .. }
-        | Operation::Add { .. }
-        | Operation::Compute { .. }
-        | Operation::Push(_)
-        | Operation::Pop(_)
-        | Operation::Compare { .. }
-        | Operation::Test { .. }
-        | Operation::Branch { .. }
-        | Operation::BranchOn { .. }
-        | Operation::Jump(_)
-        | Operation::JumpThrough(_)
-        | Operation::Return
-        | Operation::Trap
-        | Operation::Odd
-        | Operation::Opaque
-        | Operation::Spoil(_) => false,
+    let works = |operation: &Operation| {
+        if let Operation::Store { to, width, .. } | Operation::AddTo { to, width, .. } = *operation {
+            return !is_own(to, width);
+        }
+        if let Operation::StoreFlag { to, .. } = *operation {
+            return !is_own(to, 1);
+        }
+        let is_call = matches!(operation.way(), Way::Call(_)) && node.end != Some(End::Stop);
+        is_call || matches!(operation, Operation::Overwrite { .. })
     };
     matches!(node.end, Some(End::Jump(_))) || node.lifted.operations.iter().any(works)
 }

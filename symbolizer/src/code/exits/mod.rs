@@ -21,7 +21,7 @@ use crate::cause::Cause;
 use crate::code::bytes::Code;
 use crate::elf::address::Vaddr;
 use crate::elf::machine::Machine;
-use crate::operand::Outcome;
+use crate::operand::{Outcome, Success};
 
 use cut::Cut;
 use gates::{Gate, condition};
@@ -184,6 +184,55 @@ impl<'data> Body<'data> {
     }
 }
 
+/// Returns how many ends the calls of a function have that is any bytes; for the fuzzer alone.
+pub(crate) fn any_code(bytes: &[u8]) -> Result<usize, Cause> {
+    let entry = Vaddr(0x1000);
+    let code = Code {
+        machine: Machine::X86_64,
+        bytes,
+        address: entry,
+    };
+    let inside = |distance: u16| entry.checked_add(distance.into()).into_iter().collect();
+    let pointers = |field: Field| field.two().map_or_else(Vec::new, |([_, distance], _)| inside(distance));
+    let body = Body::of(code, entry, &Nothing, &pointers)?;
+    let mut count: usize = 0;
+    for ways in [Ways::All, Ways::Successful] {
+        let outcome = Outcome {
+            width: 4,
+            success: Success::Positive,
+        };
+        let ends = body.ends(&Question {
+            entry,
+            size: 0,
+            noted_at: entry,
+            outcome,
+            ways,
+            fails_early: ways == Ways::Successful,
+        })?;
+        let is_inside = |spot: &Spot| code.contains(spot.at) && spot.at != entry;
+        assert!(ends.spots.iter().all(is_inside), "{ends:?}");
+        count = count.saturating_add(ends.spots.len());
+    }
+    Ok(count)
+}
+
+/// Is no image around code.
+struct Nothing;
+
+impl Surroundings for Nothing {
+    fn linked(&self, slot: Vaddr) -> Option<Vaddr> {
+        Some(slot)
+    }
+
+    fn never_returns(&self, _: Destination) -> bool {
+        false
+    }
+
+    fn offset_at(&self, place: Vaddr) -> Option<i32> {
+        i32::try_from(place.0 & 0x3f).ok()
+    }
+}
+
 /// Lists the jumps that lead to where the code does not say by itself.
 fn open_jumps(graph: &Graph<'_>) -> Vec<usize> {
     let is_open = |node: &Node| node.end == Some(End::Jump(Destination::Unknown));
@@ -209,3 +258,6 @@ fn cost(set: &[Gate]) -> u64 {
     let common = set.iter().filter(|gate| !gate.is_rare);
     common.fold(0, |sum, gate| sum.saturating_add(gate.cost()))
 }
+
+#[cfg(test)]
+mod tests;

@@ -5,6 +5,7 @@
 //! on keys.
 
 use super::functions::{METHOD, SETS_HANDSHAKE};
+use super::tap::linkage::Linkage;
 use super::tap::methods::Methods as Tables;
 use crate::cause::Cause;
 use crate::code::Field;
@@ -30,7 +31,7 @@ impl<'image> Methods<'image> {
     pub(super) fn new(image: &'image Image<'image>, survey: &Survey) -> Self {
         let mut methods = Self {
             image,
-            tables: Tables::find(image, survey),
+            tables: Tables::find(&Linkage::new(image, survey), survey),
             method: method_offset(image, survey),
             copied: Vec::new(),
         };
