@@ -9,6 +9,7 @@ mod facts;
 mod fields;
 mod flow;
 mod lift;
+mod lowest;
 mod operation;
 mod place;
 mod spilled;

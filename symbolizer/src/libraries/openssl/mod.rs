@@ -14,7 +14,9 @@ mod socket_method;
 mod tap;
 
 use crate::cause::Cause;
+use crate::code::bytes::Code;
 use crate::code::site::Tier;
+use crate::elf::address::Vaddr;
 use crate::elf::identity::BuildId;
 use crate::elf::image::{Image, Presence, SymbolKind, Table};
 use crate::elf::survey::{Finding, Names, Survey, SymbolSource};
@@ -103,6 +105,11 @@ pub(crate) fn bio_write(image: &Image<'_>) -> Result<Option<Hook>, Error> {
     let survey = Survey::of(image, &[Table::Dynsym, Table::Symtab], &Names::new([BIO_WRITE]))?;
     let function = FUNCTIONS.iter().find(|function| function.name == BIO_WRITE);
     Ok(function.and_then(|function| hooks_of(image, &survey, function).into_iter().next()))
+}
+
+/// Looks for all that lifts writes in one function; returns how much there is.
+pub(crate) fn fuzz_lift(code: Code<'_>, address: Vaddr) -> usize {
+    lifted::found(code, address)
 }
 
 /// Returns whether an image may give connections BIOs of its own: it imports one of the functions that set them.

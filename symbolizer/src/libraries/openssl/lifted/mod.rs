@@ -14,8 +14,10 @@ mod sequence;
 mod templates;
 
 use crate::cause::Cause;
+use crate::code::bytes::Code;
+use crate::code::counter;
 use crate::code::effects::{Effects, effects_of};
-use crate::code::fixpoint::Function;
+use crate::code::fixpoint::{Callee, Function};
 use crate::elf::address::Vaddr;
 use crate::elf::image::Image;
 use crate::elf::machine::Machine;
@@ -42,6 +44,21 @@ pub(crate) fn writing(image: &Image<'_>, survey: &Survey) -> Result<Hook, Cause>
         [handover] => templates::hook(functions, (write_bytes, &effects), &handover),
         _ => Err(Cause::SeveralHandovers(write_bytes)),
     }
+}
+
+/// Looks for all of this in one function, whatever that is, and returns how much there is; for the fuzzer alone.
+pub(crate) fn found(code: Code<'_>, address: Vaddr) -> usize {
+    let function = Function {
+        code,
+        is_start: &|_| false,
+        callee: &|_| Callee::ANY,
+    };
+    let counts = counter::counted(function, address).is_some();
+    let effects = effects_of(function, address).unwrap_or_default();
+    let sequence = sequence::of_connection(&effects).is_some();
+    let keeps = pending::is_pending(&effects);
+    let found = [counts, sequence, keeps].into_iter().filter(|found| *found).count();
+    found.saturating_add(templates::handovers(&effects).len())
 }
 
 /// Reads the functions of an image.
