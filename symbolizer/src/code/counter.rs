@@ -127,6 +127,15 @@ mod tests {
     }
 
     #[test]
+    fn an_index_that_is_counted_down_first_is_understood() {
+        // clang -Os: mov $9,%eax; dec %eax; incb 0xfff(%rdi,%rax); jne; cmp $1,%eax; ja; ret
+        let code = [
+            0xb8, 9, 0, 0, 0, 0xff, 0xc8, 0xfe, 0x84, 7, 0xff, 0x0f, 0, 0, 0x75, 5, 0x83, 0xf8, 1, 0x77, 0xf0, 0xc3,
+        ];
+        assert_eq!(counts(&code), Some(0x1000));
+    }
+
+    #[test]
     fn a_pointer_that_walks_down_is_understood() {
         // lea 0x1007(%rdi),%rax; lea 0xfff(%rdi),%rcx; addb $1,(%rax); jne; sub $1,%rax; cmp %rcx,%rax; jne; ret
         let code = [
