@@ -180,28 +180,26 @@ fn what_debian_s_openssl_writes_is_lifted_from_the_fields_of_its_structure() {
 }
 
 /// Where OpenSSL 3.0 has `rlayer.wpend_tot`, `wpend_ret`, `wpend_buf`, `write_sequence` and `wpend_type` in an `SSL`.
-const FIELDS_3_0: [Option<Operand>; 5] = {
-    const fn field(offset: u16, width: u8) -> Option<Operand> {
-        Some(Operand::loaded(Place::Connection, offset, width))
-    }
-    [
-        field(0x1cd8, 8),
-        field(0x1ce8, 8),
-        field(0x1cf0, 8),
-        field(0x1d00, 8),
-        field(0x1ce0, 4),
-    ]
-};
+const FIELDS_3_0: [(u16, u8); 5] = [(0x1cd8, 8), (0x1ce8, 8), (0x1cf0, 8), (0x1d00, 8), (0x1ce0, 4)];
 
-fn fields(operands: &Operands) -> [Option<Operand>; 5] {
+/// Returns the offsets and the widths of the fields that a hook lifts from.
+fn fields(operands: &Operands) -> [(u16, u8); 5] {
     let kind = operands.guards[0].map(|guard| guard.operand);
-    [
+    let all = [
         operands.count,
         operands.length,
         operands.buffer,
         operands.sequence,
         kind,
-    ]
+    ];
+    all.map(|operand| match operand {
+        Some(Operand {
+            place: Place::Connection,
+            loads: [Some(offset), None],
+            width,
+        }) => (offset, width),
+        other => panic!("{other:?} is no field"),
+    })
 }
 
 #[test]

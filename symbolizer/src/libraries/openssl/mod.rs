@@ -63,11 +63,14 @@ pub(crate) fn find(image: &Image<'_>, survey: &Survey, crypto: Option<&Crypto>) 
     let absent = absent(survey, &hooks);
     let mut refused = Vec::new();
     let mut others = Vec::new();
-    let lifted = match library.family {
-        Family::OpenSsl if has_copies(&hooks) => Err(Cause::SeveralCopies),
-        Family::OpenSsl if layout.is_err() || socket_name.is_none() => Err(Cause::NoSocketBio),
-        Family::OpenSsl => lifted::writing(image, survey),
-        _ => Err(Cause::FamilyUnsupported),
+    let lifted = if library.family != Family::OpenSsl {
+        Err(Cause::FamilyUnsupported)
+    } else if has_copies(&hooks) {
+        Err(Cause::SeveralCopies)
+    } else if layout.is_err() || socket_name.is_none() {
+        Err(Cause::NoSocketBio)
+    } else {
+        lifted::writing(image, survey)
     };
     if library.family == Family::OpenSsl {
         share(image, survey, &mut hooks);
