@@ -68,10 +68,13 @@ pub const ACCESSOR: usize = 1024;
 pub const ACCESSOR_STEPS: usize = 4096;
 
 /// The most instructions of a function all of whose paths are followed together; `ssl3_read_bytes` has some 900.
-pub const FUNCTION_INSTRUCTIONS: usize = 1 << 13;
+pub const FUNCTION_INSTRUCTIONS: usize = 1 << 12;
 
-/// The most instructions executed until what is known of such a function settles.
-pub const FUNCTION_STEPS: usize = 1 << 16;
+/// The most instructions executed until what is known of such a function settles; `ssl3_read_bytes` takes some 2,600.
+pub const FUNCTION_STEPS: usize = 1 << 14;
+
+/// The most places on the stack that are followed at a time.
+pub const STACK_SLOTS: usize = 128;
 
 /// The most parts of such a function that lie elsewhere.
 pub const FUNCTION_PARTS: usize = 8;
@@ -82,8 +85,11 @@ pub const READ_STEPS: usize = 512;
 /// The most functions that call each other, of those whose arguments are looked at so.
 pub const READ_DEPTH: usize = 8;
 
-/// The most functions that a buffer is followed through.
-pub const CHASED_FUNCTIONS: usize = 64;
+/// The most instructions executed for all functions of an image together; a library takes some 60,000.
+pub const ANALYSIS_STEPS: usize = 1 << 19;
+
+/// The most symbols that calls of an image lead to, of those that are looked for.
+pub const LINKED_SYMBOLS: usize = 1 << 12;
 
 /// The most functions that call each other with a buffer.
 pub const CHASED_DEPTH: usize = 12;

@@ -41,19 +41,6 @@ pub(crate) fn calls_of(code: Code<'_>) -> Option<Calls> {
     Some(calls)
 }
 
-/// Returns where a function leads that does nothing but jump there.
-pub(crate) fn jump_target(code: Code<'_>) -> Option<Vaddr> {
-    let mut instruction = lift(code, code.address)?;
-    // A landing pad has no effect.
-    if instruction.operations == [Operation::Spoil(0)] {
-        instruction = lift(code, code.address.checked_add(instruction.length)?)?;
-    }
-    match instruction.operations[..] {
-        [Operation::Jump(Destination::Code(target))] => Some(target),
-        _ => None,
-    }
-}
-
 /// Returns the slot through which a stub of the procedure linkage table jumps.
 pub(crate) fn stub_slot(code: Code<'_>) -> Option<Vaddr> {
     let mut instruction = lift(code, code.address)?;

@@ -67,9 +67,11 @@ pub(crate) fn may_count(machine: Machine, code: &[u8]) -> bool {
 
 #[cfg(test)]
 mod tests {
+    use std::cell::Cell;
+
     use super::*;
     use crate::code::bytes::Code;
-    use crate::code::fixpoint::Callee;
+    use crate::code::callee::Callee;
 
     fn counts(bytes: &[u8]) -> Option<u16> {
         let address = Vaddr(0x1000);
@@ -83,6 +85,7 @@ mod tests {
             code,
             is_start: &|_| false,
             callee: &|_| Callee::ANY,
+            budget: &Cell::new(limits::ANALYSIS_STEPS),
         };
         let found = counted(function, address);
         assert!(found.is_none() || may_count(machine, bytes));

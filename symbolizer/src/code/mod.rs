@@ -20,6 +20,7 @@ mod value;
 mod x86_64;
 pub(crate) mod accessor;
 pub(crate) mod bytes;
+pub(crate) mod callee;
 pub(crate) mod calls;
 pub(crate) mod convention;
 pub(crate) mod counter;

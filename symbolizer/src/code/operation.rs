@@ -96,10 +96,26 @@ pub(super) enum Operation {
         from: Source,
         width: u8,
     },
+    /// Sets the lowest byte of a register to whether a condition holds, by the flags.
+    SetFlag {
+        when: Condition,
+        to: Register,
+    },
+    /// Stores a byte that says whether a condition holds, by the flags.
+    StoreFlag {
+        when: Condition,
+        to: Memory,
+    },
     /// Adds to a register, or subtracts from it, what is no constant.
     Add {
         to: Register,
-        with: Source,
+        by: Source,
+        width: u8,
+    },
+    /// Adds to memory, or subtracts from it.
+    AddTo {
+        to: Memory,
+        by: Source,
         width: u8,
     },
     /// Leaves anything in these registers, as bits, that comes of the inputs, and anything in the flags.
@@ -189,14 +205,17 @@ impl Operation {
             | Self::Push(from)
             | Self::JumpThrough(from)
             | Self::CallThrough(from) => from.reads(),
-            Self::SetIf { to, from, .. } | Self::SetPerhaps { to, from, .. } | Self::Add { to, with: from, .. } => {
+            Self::SetIf { to, from, .. } | Self::SetPerhaps { to, from, .. } | Self::Add { to, by: from, .. } => {
                 bit(to) | from.reads()
             }
-            Self::Store { to, from, .. } => to.reads() | from.reads(),
+            Self::SetFlag { to, .. } => bit(to),
+            Self::StoreFlag { to, .. } => to.reads(),
+            Self::Store { to, from, .. } | Self::AddTo { to, by: from, .. } => to.reads() | from.reads(),
             Self::Overwrite { to, from, .. } => to.reads() | from.reads(),
             Self::Compute { from, .. } => from.reads(),
-            Self::Compare { left, right, .. } | Self::Test { left, right, .. } => left.reads() | right.reads(),
-            Self::BranchOn {
+            Self::Compare { left, right, .. }
+            | Self::Test { left, right, .. }
+            | Self::BranchOn {
                 compared: (left, right),
                 ..
             } => left.reads() | right.reads(),
@@ -219,10 +238,13 @@ impl Operation {
             | Self::SetSigned { to, .. }
             | Self::SetIf { to, .. }
             | Self::SetPerhaps { to, .. }
+            | Self::SetFlag { to, .. }
             | Self::Add { to, .. }
             | Self::Pop(to) => bit(to),
             Self::Compute { to, .. } | Self::Spoil(to) => to,
             Self::Store { .. }
+            | Self::StoreFlag { .. }
+            | Self::AddTo { .. }
             | Self::Overwrite { .. }
             | Self::Push(_)
             | Self::Compare { .. }
@@ -237,6 +259,59 @@ impl Operation {
             | Self::Trap
             | Self::Odd
             | Self::Opaque => 0,
+        }
+    }
+}
+
+/// Where an operation leads.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Way {
+    /// To the next one.
+    On,
+    /// To a function that returns, or not.
+    Call(Target),
+    Jump(Target),
+    /// To the next one, or to this address.
+    Branch(Vaddr),
+    Return,
+    /// Nowhere.
+    End,
+}
+
+/// Where a jump or a call leads, and what says so.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Target {
+    Fixed(Destination),
+    Through(Source),
+}
+
+impl Operation {
+    /// Returns where it leads.
+    pub(super) const fn way(self) -> Way {
+        match self {
+            Self::Call(to) => Way::Call(Target::Fixed(to)),
+            Self::CallThrough(from) => Way::Call(Target::Through(from)),
+            Self::Jump(to) => Way::Jump(Target::Fixed(to)),
+            Self::JumpThrough(from) => Way::Jump(Target::Through(from)),
+            Self::Branch { target, .. } | Self::BranchOn { target, .. } => Way::Branch(target),
+            Self::Return => Way::Return,
+            Self::Trap | Self::Odd | Self::Opaque => Way::End,
+            Self::Set { .. }
+            | Self::SetSigned { .. }
+            | Self::SetIf { .. }
+            | Self::SetPerhaps { .. }
+            | Self::SetFlag { .. }
+            | Self::StoreFlag { .. }
+            | Self::Add { .. }
+            | Self::AddTo { .. }
+            | Self::Compute { .. }
+            | Self::Overwrite { .. }
+            | Self::Store { .. }
+            | Self::Push(_)
+            | Self::Pop(_)
+            | Self::Compare { .. }
+            | Self::Test { .. }
+            | Self::Spoil(_) => Way::On,
         }
     }
 }
@@ -266,7 +341,10 @@ impl Lifted {
             | Operation::SetIf { .. }
             | Operation::Store { .. }
             | Operation::SetPerhaps { .. }
+            | Operation::SetFlag { .. }
+            | Operation::StoreFlag { .. }
             | Operation::Add { .. }
+            | Operation::AddTo { .. }
             | Operation::Compute { .. }
             | Operation::Overwrite { .. }
             | Operation::Push(_)

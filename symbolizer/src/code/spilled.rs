@@ -51,6 +51,7 @@ impl Spilled {
             Operation::Overwrite { to, width, .. } => {
                 self.store(state.address(to), width.unwrap_or(u8::MAX), Value::Unknown);
             }
+            Operation::AddTo { to, width, .. } => self.store(state.address(to), width, Value::Unknown),
             Operation::Push(_) => {
                 let top = state.stack_pointer().map_or(Value::Unknown, Value::Stack);
                 self.store(top.plus(-8), 8, Value::Unknown);

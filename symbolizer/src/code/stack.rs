@@ -6,6 +6,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::value::Value;
+use crate::limits;
 
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
 pub(super) struct Stack {
@@ -38,11 +39,12 @@ impl Stack {
         Value::mixed(overlapping.map(|(_, (value, _))| *value), tracked)
     }
 
-    /// Stores a value; `None` if there is no such place.
+    /// Stores a value; `None` if there is no such place, or there are too many.
     pub(super) fn store(&mut self, at: i64, value: Value, width: u8) -> Option<()> {
         self.clear(at, at.checked_add(width.into())?);
         self.escape(value);
         if value != Value::Unknown {
+            (self.slots.len() < limits::STACK_SLOTS).then_some(())?;
             self.slots.insert(at, (value, width));
         }
         Some(())
@@ -58,12 +60,8 @@ impl Stack {
     }
 
     fn clear(&mut self, at: i64, end: i64) {
-        let first = at.saturating_sub(WIDEST);
-        let overlapping = self.slots.range(first..end);
-        let overlapping = overlapping.filter(|(slot, (_, width))| slot.saturating_add((*width).into()) > at);
-        for slot in overlapping.map(|(slot, _)| *slot).collect::<Vec<_>>() {
-            self.slots.remove(&slot);
-        }
+        self.slots
+            .retain(|slot, (_, width)| *slot >= end || slot.saturating_add((*width).into()) <= at);
     }
 
     /// Notes that a value is where calls may find it.

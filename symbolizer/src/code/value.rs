@@ -256,6 +256,19 @@ impl Value {
         }
     }
 
+    /// The address on the stack that it is.
+    pub(super) const fn stack_address(self) -> Option<i64> {
+        match self {
+            Self::Stack(at) => Some(at),
+            Self::Unknown
+            | Self::Constant(_)
+            | Self::Frame(_)
+            | Self::Field(_)
+            | Self::Derived(_)
+            | Self::Possible(_) => None,
+        }
+    }
+
     /// The lowest address on the stack that it may be.
     pub(super) const fn lowest_on_stack(self) -> Option<i64> {
         match self {

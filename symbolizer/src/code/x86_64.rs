@@ -131,6 +131,8 @@ fn straight(instruction: &Instruction) -> Option<Vec<Operation>> {
         | Mnemonic::Cmovo
         | Mnemonic::Cmovp
         | Mnemonic::Cmovs => moved_perhaps(instruction),
+        Mnemonic::Sete => flagged(instruction, Condition::Equal),
+        Mnemonic::Setne => flagged(instruction, Condition::NotEqual),
         Mnemonic::Push => (instruction.stack_pointer_increment() == -8)
             .then(|| Some(vec![Operation::Push(operand(instruction, 0, 8)?)]))
             .flatten(),
@@ -179,6 +181,17 @@ fn moved_if(instruction: &Instruction, when: Condition) -> Option<Vec<Operation>
     Some(vec![Operation::SetIf { when, to, from, width }])
 }
 
+fn flagged(instruction: &Instruction, when: Condition) -> Option<Vec<Operation>> {
+    if instruction.op0_kind() == OpKind::Memory {
+        let to = memory(instruction);
+        return Some(vec![Operation::StoreFlag { when, to }]);
+    }
+    match operand(instruction, 0, 1)? {
+        Source::Register(to) => Some(vec![Operation::SetFlag { when, to }]),
+        Source::Constant(_) | Source::Memory(_) | Source::Address(_) => None,
+    }
+}
+
 fn moved_perhaps(instruction: &Instruction) -> Option<Vec<Operation>> {
     let (to, width) = register(instruction.op0_register())?;
     let from = operand(instruction, 1, width)?;
@@ -192,12 +205,17 @@ fn stepped(instruction: &Instruction, amount: i64) -> Option<Vec<Operation>> {
     Some(vec![Operation::Set { to, from, width }, Operation::Spoil(0)])
 }
 
-/// Adds to a register; only addresses are followed through it.
+/// Adds to a register or to memory; only addresses are followed through it.
 fn adjusted(instruction: &Instruction) -> Option<Vec<Operation>> {
+    if instruction.op0_kind() == OpKind::Memory {
+        let width = u8::try_from(instruction.memory_size().size()).ok()?;
+        let (to, by) = (memory(instruction), operand(instruction, 1, width)?);
+        return Some(vec![Operation::AddTo { to, by, width }, Operation::Spoil(0)]);
+    }
     let (to, width) = register(instruction.op0_register())?;
-    let with = operand(instruction, 1, width)?;
-    let Source::Constant(amount) = with else {
-        return Some(vec![Operation::Add { to, with, width }, Operation::Spoil(0)]);
+    let by = operand(instruction, 1, width)?;
+    let Source::Constant(amount) = by else {
+        return Some(vec![Operation::Add { to, by, width }, Operation::Spoil(0)]);
     };
     let amount = amount.cast_signed();
     let offset = match instruction.mnemonic() {
@@ -232,10 +250,8 @@ fn other(instruction: &Instruction) -> Vec<Operation> {
         width: size(memory).filter(|_| !is_repeated),
         from,
     });
-    let mut spoiled = written(info);
     let distance = instruction.stack_pointer_increment();
     let moved = (distance != 0).then(|| {
-        spoiled &= !(1 << STACK);
         let from = Source::Address(Memory::at(STACK, distance.into()));
         Operation::Set {
             to: STACK,
@@ -243,17 +259,20 @@ fn other(instruction: &Instruction) -> Vec<Operation> {
             width: 8,
         }
     });
-    let computed = [match spoiled {
+    let spoiled = match moved {
+        Some(_) => written(info) & !(1 << STACK),
+        None => written(info),
+    };
+    let computed = match spoiled {
         0 => Operation::Spoil(0),
         to => Operation::Compute { to, from },
-    }];
-    let overwritten: Vec<_> = overwritten.collect();
-    overwritten.into_iter().chain(computed).chain(moved).collect()
+    };
+    overwritten.chain([computed]).chain(moved).collect()
 }
 
 /// What an instruction computes with: what it reads, but for registers that only address memory.
 fn inputs(instruction: &Instruction, info: &InstructionInfo) -> Inputs {
-    let addressing = info.used_memory().iter().map(|memory| place(memory));
+    let addressing = info.used_memory().iter().map(place);
     let addressing = addressing.fold(0, |all, memory| all | parts(memory));
     let is_operand = |name| {
         let kinds = (0..instruction.op_count()).filter(|index| instruction.op_kind(*index) == OpKind::Register);

@@ -107,7 +107,8 @@ impl Effects {
                 to,
                 width: Some(width),
                 from: _,
-            } => (to, Value::Unknown, width),
+            }
+            | Operation::AddTo { to, width, by: _ } => (to, Value::Unknown, width),
             _ => return,
         };
         if to.base.is_none() {

@@ -1,9 +1,12 @@
 //! What is seen of code of x86-64.
 
+use std::cell::Cell;
+
 use super::*;
 use crate::code::bytes::Code;
-use crate::code::fixpoint::Callee;
+use crate::code::callee::Callee;
 use crate::elf::machine::Machine;
+use crate::limits;
 
 const BASE: u64 = 0x1000;
 
@@ -19,6 +22,7 @@ fn effects(bytes: &[u8]) -> Effects {
         code,
         is_start: &|_| false,
         callee: &|_| Callee::ANY,
+        budget: &Cell::new(limits::ANALYSIS_STEPS),
     };
     effects_of(function, address).unwrap()
 }

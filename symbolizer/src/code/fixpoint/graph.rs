@@ -30,6 +30,7 @@ impl Graph {
             if graph.instructions.len() == limits::FUNCTION_INSTRUCTIONS {
                 return Err(Cause::TooLarge(entry));
             }
+            function.spend(1).ok_or(Cause::TooLarge(entry))?;
             let lifted = lift(function.code, at).ok_or(Cause::NotUnderstood(at))?;
             let next = at.checked_add(lifted.length).ok_or(Cause::NotUnderstood(at))?;
             let target = lifted.target();

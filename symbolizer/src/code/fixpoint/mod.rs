@@ -6,14 +6,17 @@
 //!
 //! A function with a jump table, an odd stack pointer, or code that overlaps is refused, with the [`Cause`].
 
-mod callee;
 mod graph;
+mod reads;
 pub(crate) mod places;
+pub(crate) mod returned;
 pub(crate) mod uses;
 
+use std::cell::Cell;
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::bytes::Code;
+use super::callee::Callee;
 use super::convention::Convention;
 use super::lift::lift;
 use super::operation::{Destination, Operation};
@@ -24,8 +27,8 @@ use crate::cause::Cause;
 use crate::elf::address::Vaddr;
 use crate::limits;
 
-pub(crate) use callee::{Callee, read_arguments};
 use graph::{Graph, ends_in_call};
+pub(crate) use reads::read_arguments;
 
 /// Is where a function lies: all code around it, and where functions begin there, as far as that is known.
 #[derive(Clone, Copy)]
@@ -36,9 +39,18 @@ pub(crate) struct Function<'a> {
     pub(crate) is_start: &'a dyn Fn(Vaddr) -> bool,
     /// Returns what is known of a called function.
     pub(crate) callee: &'a dyn Fn(Destination) -> Callee,
+    /// How many more instructions are executed, for all functions together.
+    pub(crate) budget: &'a Cell<usize>,
 }
 
 impl Function<'_> {
+    /// Takes instructions from the budget, if it has so many.
+    fn spend(self, instructions: usize) -> Option<()> {
+        let left = self.budget.get().checked_sub(instructions)?;
+        self.budget.set(left);
+        Some(())
+    }
+
     fn begins(self, at: Vaddr) -> bool {
         (self.is_start)(at)
     }
@@ -81,6 +93,7 @@ pub(crate) struct Fixpoint<'a> {
 /// Analyses a function that is entered in a state.
 pub(super) fn fixpoint<'a>(function: Function<'a>, entry: &State) -> Result<Fixpoint<'a>, Cause> {
     let mut parts = BTreeSet::new();
+    let mut steps = limits::FUNCTION_STEPS;
     loop {
         let graph = Graph::decode(function, entry.at, &parts)?;
         let mut settling = Settling {
@@ -89,9 +102,11 @@ pub(super) fn fixpoint<'a>(function: Function<'a>, entry: &State) -> Result<Fixp
             states: BTreeMap::from([(entry.at, entry.clone())]),
             first: BTreeMap::from([(entry.at, entry.clone())]),
             waiting: BTreeSet::from([entry.at]),
-            steps: limits::FUNCTION_STEPS,
+            steps,
         };
-        match settling.settle(entry.at) {
+        let settled = settling.settle(entry.at);
+        steps = settling.steps;
+        match settled {
             Ok(()) => {
                 let Settling { states, first, .. } = settling;
                 return Ok(Fixpoint {
@@ -124,6 +139,7 @@ pub(crate) fn reached(code: Code<'_>) -> usize {
         code,
         is_start: &|_| false,
         callee: &|_| Callee::ANY,
+        budget: &Cell::new(limits::ANALYSIS_STEPS),
     };
     let mut reached = 0_usize;
     if let Ok(found) = fixpoint(function, &entry) {
@@ -239,6 +255,7 @@ impl Settling<'_> {
         loop {
             let at = state.at;
             self.steps = self.steps.checked_sub(1).ok_or(Cause::TooLarge(entry))?;
+            self.function.spend(1).ok_or(Cause::TooLarge(entry))?;
             let graph = self.graph;
             let lifted = graph.at(at).ok_or(Cause::NotUnderstood(at))?;
             let next = at.checked_add(lifted.length).ok_or(Cause::NotUnderstood(at))?;
@@ -291,9 +308,8 @@ impl Settling<'_> {
             }
             Step::Jump(Destination::Code(target)) => self.jump(state, target),
             // Another function returns to our caller.
-            Step::Jump(Destination::Slot(_) | Destination::Unknown) if state.is_at_return_address() => Ok(()),
-            Step::Jump(Destination::Slot(_) | Destination::Unknown) => Err(Cause::ComputedJump(at).into()),
-            Step::Return if state.is_at_return_address() => Ok(()),
+            Step::Jump(_) | Step::Return if state.is_at_return_address() => Ok(()),
+            Step::Jump(_) => Err(Cause::ComputedJump(at).into()),
             Step::Return => Err(Cause::StackPointer(at).into()),
             Step::Trap => Ok(()),
             Step::Next | Step::Call(_) | Step::SetIf { .. } => Err(Cause::NotUnderstood(at).into()),

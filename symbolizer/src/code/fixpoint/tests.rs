@@ -1,7 +1,4 @@
 use super::*;
-use crate::code::convention::Convention;
-use crate::code::state::Purpose;
-use crate::code::value::{Field, Value};
 use crate::elf::machine::Machine;
 
 const RAX: u8 = 0;
@@ -25,6 +22,16 @@ fn analysed_with(
     starts: &[u64],
     visitor: impl FnMut(Vaddr, Operation, &State),
 ) -> Result<(), Cause> {
+    analysed_within(&Cell::new(limits::ANALYSIS_STEPS), bytes, arguments, starts, visitor)
+}
+
+fn analysed_within(
+    budget: &Cell<usize>,
+    bytes: &[u8],
+    arguments: &[Value],
+    starts: &[u64],
+    visitor: impl FnMut(Vaddr, Operation, &State),
+) -> Result<(), Cause> {
     let code = Code {
         machine: Machine::X86_64,
         bytes,
@@ -37,6 +44,7 @@ fn analysed_with(
         code,
         is_start: &is_start,
         callee: &|_| Callee::ANY,
+        budget,
     };
     fixpoint(function, &entry)?.visit(visitor);
     Ok(())
@@ -209,5 +217,129 @@ fn the_parts_may_fill_their_limit_and_no_more() {
             is_followed,
             "{parts}"
         );
+    }
+}
+
+#[test]
+fn the_budget_may_be_spent_and_no_more() {
+    let code = [0x90, 0x90, 0xc3];
+    // Each instruction is decoded and executed.
+    for (budget, is_enough) in [(6, true), (5, false), (2, false)] {
+        let budget = Cell::new(budget);
+        let analysed = analysed_within(&budget, &code, &[], &[], |_, _, _| {});
+        assert_eq!(analysed.is_ok(), is_enough);
+        assert_eq!(budget.get(), 0);
+    }
+}
+
+#[test]
+fn states_that_take_too_many_steps_to_settle_are_refused() {
+    // What is unknown moves on by a register in each round of a loop.
+    let looping = |filler: usize| {
+        let shift: &[u8] = &[
+            0x48, 0x89, 0xd8, 0x48, 0x89, 0xcb, 0x48, 0x89, 0xd1, 0x48, 0x89, 0xf2, 0x4c, 0x89, 0xc6,
+        ];
+        let numbers: Vec<u8> = [0xb8, 0xbb, 0xb9, 0xba, 0xbe]
+            .iter()
+            .flat_map(|code| [*code, 1, 0, 0, 0])
+            .collect();
+        let mut code = [&numbers, shift, &vec![0x90; filler]].concat();
+        let back = i32::try_from(numbers.len()).unwrap() - i32::try_from(code.len()).unwrap() - 6;
+        code.extend([0x0f, 0x84]);
+        code.extend(back.to_le_bytes());
+        code.push(0xc3);
+        code
+    };
+    assert!(analysed(&looping(1000)).is_ok());
+    let most = limits::FUNCTION_INSTRUCTIONS - 20;
+    assert_eq!(analysed(&looping(most)).err(), Some(Cause::TooLarge(Vaddr(BASE))));
+}
+
+#[test]
+fn the_places_on_the_stack_may_fill_their_limit_and_no_more() {
+    let storing = |slots: usize| {
+        let place = |slot: usize| -4 * i32::try_from(slot + 1).unwrap();
+        let store = |slot| [&[0xc7, 0x84, 0x24][..], &place(slot).to_le_bytes(), &[1, 0, 0, 0]].concat();
+        let mut code: Vec<u8> = (0..slots).flat_map(store).collect();
+        code.push(0xc3);
+        code
+    };
+    assert!(analysed(&storing(limits::STACK_SLOTS)).is_ok());
+    assert!(analysed(&storing(limits::STACK_SLOTS + 1)).is_err());
+}
+
+/// Returns which arguments a function reads; functions that it calls read those that `callee` says.
+fn read(bytes: &[u8], callee: Callee) -> u8 {
+    let function = Function {
+        code: Code {
+            machine: Machine::X86_64,
+            bytes,
+            address: Vaddr(BASE),
+        },
+        is_start: &|_| false,
+        callee: &|_| callee,
+        budget: &Cell::new(limits::ANALYSIS_STEPS),
+    };
+    read_arguments(function, Vaddr(BASE))
+}
+
+#[test]
+fn an_argument_is_read_if_some_path_does_before_it_is_overwritten() {
+    let none = Callee::of(0);
+    assert_eq!(read(&[0x48, 0x89, 0xf8, 0xc3], none), 0b1); // mov rax,rdi
+    assert_eq!(read(&[0x31, 0xff, 0x48, 0x89, 0xf8, 0xc3], none), 0); // xor edi,edi; mov rax,rdi
+    assert_eq!(read(&[0x74, 3, 0x48, 0x89, 0xf0, 0xc3], none), 0b10); // je; mov rax,rsi
+    assert_eq!(read(&[0x48, 0x8b, 0x04, 0xca, 0xc3], none), 0b1100); // mov rax,[rdx+rcx*8]
+    assert_eq!(read(&[0x48, 0x89, 0x37, 0xc3], none), 0b11); // mov [rdi],rsi
+    assert_eq!(read(&[0x41, 0x50, 0xc3], none), 0b1_0000); // push r8
+}
+
+#[test]
+fn a_function_reads_what_it_leaves_to_those_that_it_calls() {
+    let two = Callee::of(2);
+    let call = [0xe8, 0, 1, 0, 0, 0x48, 0x89, 0xd0, 0xc3]; // call; mov rax,rdx; ret
+    assert_eq!(
+        read(&call, two),
+        0b11,
+        "what is left after a call is the called function's"
+    );
+    assert_eq!(read(&[0xe9, 0, 1, 0, 0], two), 0b11); // jmp
+    assert_eq!(read(&[0x31, 0xf6, 0xe9, 0, 1, 0, 0], two), 0b1); // xor esi,esi; jmp
+    assert_eq!(read(&[0xff, 0xe0], two), 0b11_1111); // jmp rax
+    assert_eq!(read(&[0x06], two), u8::MAX, "no instruction");
+}
+
+#[test]
+fn as_many_instructions_are_followed_for_what_is_read_as_the_limit() {
+    let mut code = vec![0x90; limits::READ_STEPS - 1];
+    code.push(0xc3);
+    assert_eq!(read(&code, Callee::ANY), 0);
+    code.insert(0, 0x90);
+    assert_eq!(read(&code, Callee::ANY), u8::MAX);
+}
+
+#[test]
+fn a_call_that_does_not_take_an_address_does_not_return_it() {
+    let code = [0xe8, 0, 1, 0, 0, 0xc3];
+    for (callee, may_return) in [(Callee::of(1), false), (Callee::of(2), true)] {
+        let entry = [0, 1].map(argument);
+        let code = Code {
+            machine: Machine::X86_64,
+            bytes: &code,
+            address: Vaddr(BASE),
+        };
+        let function = Function {
+            code,
+            is_start: &|_| false,
+            callee: &|_| callee,
+            budget: &Cell::new(limits::ANALYSIS_STEPS),
+        };
+        let purpose = Purpose::Everything { tracked: Some(TRACKED) };
+        let state = State::new(code.address, Convention::of(code.machine), &entry, purpose);
+        fixpoint(function, &state).unwrap().visit(|_, operation, state| {
+            if operation == Operation::Return {
+                assert_eq!(state.returned().may_be(Some(TRACKED)), may_return);
+            }
+        });
     }
 }

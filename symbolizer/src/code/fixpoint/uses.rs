@@ -4,10 +4,11 @@
 //! What only may be the address counts as it. A function that is handed a place on the stack may find all that lies
 //! above it.
 
-use super::{Callee, Fixpoint, Function, fixpoint};
+use super::{Fixpoint, Function, fixpoint};
 use crate::cause::Cause;
+use crate::code::callee::Callee;
 use crate::code::convention::Convention;
-use crate::code::operation::{Destination, Memory, Operation};
+use crate::code::operation::{self, Destination, Memory, Operation, Way};
 use crate::code::state::{Purpose, State};
 use crate::code::step::Step;
 use crate::code::value::Value;
@@ -20,7 +21,7 @@ pub(crate) const ARGUMENTS: usize = 6;
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Use {
     /// It calls a function with it, or one that may find it.
-    Passed(Passed),
+    Passed(Box<Passed>),
     /// It stores it where other code may find it.
     Stored(Vaddr),
     /// It writes to where it points.
@@ -71,7 +72,7 @@ pub(crate) fn uses(
 fn frame(analysed: &Fixpoint<'_>) -> i64 {
     let mut highest = i64::MIN;
     analysed.visit(|_, operation, state| {
-        if matches!(operation, Operation::Call(_) | Operation::CallThrough(_)) {
+        if matches!(operation.way(), Way::Call(_)) {
             highest = highest.max(state.stack_pointer().unwrap_or(i64::MIN));
         }
     });
@@ -79,28 +80,29 @@ fn frame(analysed: &Fixpoint<'_>) -> i64 {
 }
 
 fn use_of(analysed: &Fixpoint<'_>, (at, operation): (Vaddr, Operation), state: &State, frame: i64) -> Option<Use> {
-    match operation {
-        Operation::Store { to, from, width } => stored(at, to, state.value(from, width), state),
-        Operation::Overwrite { to, from, .. } => stored(at, to, state.mix(from), state),
-        Operation::Call(to) => called(at, Target::Fixed(to), state, (frame, analysed.callee(to))),
-        Operation::CallThrough(to) => called(at, Target::Value(state.value(to, 8)), state, (frame, Callee::ANY)),
-        Operation::JumpThrough(to) => left(at, Target::Value(state.value(to, 8)), state, Callee::ANY),
-        Operation::Jump(Destination::Code(to)) | Operation::Branch { target: to, .. } if analysed.contains(to) => None,
-        Operation::Jump(to) => left(at, Target::Fixed(to), state, analysed.callee(to)),
-        Operation::Branch { target, .. } if is_taken(operation, state) => {
-            let to = Destination::Code(target);
-            left(at, Target::Fixed(to), state, analysed.callee(to))
-        }
-        _ => None,
+    let fixed = |to| (Target::Fixed(to), analysed.callee(to));
+    let through = |from| (Target::Value(state.value(from, 8)), Callee::ANY);
+    match operation.way() {
+        Way::On => write_of(at, operation, state),
+        Way::Call(operation::Target::Fixed(to)) => called(at, fixed(to), state, frame),
+        Way::Call(operation::Target::Through(from)) => called(at, through(from), state, frame),
+        Way::Jump(operation::Target::Fixed(Destination::Code(to))) | Way::Branch(to) if analysed.contains(to) => None,
+        Way::Jump(operation::Target::Fixed(to)) => left(at, fixed(to), state),
+        Way::Jump(operation::Target::Through(from)) => left(at, through(from), state),
+        Way::Branch(to) if is_taken(operation, state) => left(at, fixed(Destination::Code(to)), state),
+        Way::Branch(_) | Way::Return | Way::End => None,
     }
+}
+
+fn write_of(at: Vaddr, operation: Operation, state: &State) -> Option<Use> {
+    let (to, value) = state.written(operation)?;
+    stored(at, to, value, state)
 }
 
 fn is_taken(branch: Operation, state: &State) -> bool {
     let mut state = state.clone();
-    match state.step(branch) {
-        Some(Step::Branch { when, .. }) => state.split(when).0.is_some(),
-        _ => false,
-    }
+    let step = state.step(branch);
+    matches!(step, Some(Step::Branch { when, .. }) if state.split(when).0.is_some())
 }
 
 fn stored(at: Vaddr, to: Memory, value: Value, state: &State) -> Option<Use> {
@@ -112,7 +114,7 @@ fn stored(at: Vaddr, to: Memory, value: Value, state: &State) -> Option<Use> {
     (value.may_be(tracked) && !is_own_slot).then_some(Use::Stored(at))
 }
 
-fn called(at: Vaddr, target: Target, state: &State, (frame, callee): (i64, Callee)) -> Option<Use> {
+fn called(at: Vaddr, (target, callee): (Target, Callee), state: &State, frame: i64) -> Option<Use> {
     let passed = Passed {
         at,
         target,
@@ -121,16 +123,17 @@ fn called(at: Vaddr, target: Target, state: &State, (frame, callee): (i64, Calle
         on_stack: state.is_pushed(frame),
     };
     let carries = passed.on_stack || !passed.found.is_empty() || state.is_given_to(callee);
-    carries.then_some(Use::Passed(passed))
+    carries.then(|| Use::Passed(Box::new(passed)))
 }
 
 /// A jump to another function, in place of a call and a return: the frame is gone.
-fn left(at: Vaddr, target: Target, state: &State, callee: Callee) -> Option<Use> {
-    state.is_given_to(callee).then_some(Use::Passed(Passed {
+fn left(at: Vaddr, (target, callee): (Target, Callee), state: &State) -> Option<Use> {
+    let passed = Passed {
         at,
         target,
         arguments: state.arguments(),
         found: Vec::new(),
         on_stack: false,
-    }))
+    };
+    state.is_given_to(callee).then(|| Use::Passed(Box::new(passed)))
 }

@@ -4,9 +4,9 @@
 //! become [`Value::Frame`] and [`Value::Possible`].
 
 use super::{Purpose, State};
+use crate::code::callee::Callee;
 use crate::code::convention::Register;
-use crate::code::fixpoint::Callee;
-use crate::code::operation::{Inputs, Memory, Source};
+use crate::code::operation::{Condition, Inputs, Memory, Operation, Source};
 use crate::code::value::{Field, Value};
 use crate::operand::Place;
 
@@ -73,16 +73,14 @@ impl State {
 
     /// Returns where the stack pointer stands.
     pub(in crate::code) fn stack_pointer(&self) -> Option<i64> {
-        match self.register(self.convention.stack) {
-            Value::Stack(at) => Some(at),
-            _ => None,
-        }
+        self.register(self.convention.stack).stack_address()
     }
 
     /// Returns what a called function finds on the stack by its arguments, if what comes from the tracked argument is
     /// among it.
     pub(in crate::code) fn found_by(&self, callee: Callee) -> Vec<Value> {
-        let lowest = self.given(callee).filter_map(Value::lowest_on_stack).min();
+        let given = self.given(callee).filter(|_| callee.finds);
+        let lowest = given.filter_map(Value::lowest_on_stack).min();
         let found = lowest.map(|lowest| self.stack.slots_from(lowest).map(|(_, value, _)| value));
         let found: Vec<_> = found.into_iter().flatten().collect();
         let holds = found.iter().any(|value| value.may_be(self.tracked()));
@@ -122,6 +120,11 @@ impl State {
         u16::try_from(distance).ok().map(Place::Stack)
     }
 
+    /// Returns what the function returns if it does so here.
+    pub(in crate::code) fn returned(&self) -> Value {
+        self.register(self.convention.result)
+    }
+
     /// Returns what a source of an operation has.
     pub(in crate::code) fn value(&self, from: Source, width: u8) -> Value {
         self.read(from, width)
@@ -129,11 +132,21 @@ impl State {
 
     /// Returns an address, as far as it is known.
     pub(in crate::code) fn address(&self, memory: Memory) -> Value {
-        let moved = self.base(memory).plus(memory.offset);
-        match moved {
-            Value::Derived(_) if !self.is_for_everything() => return Value::Unknown,
-            _ if memory.base.is_some() || !self.is_for_everything() => return moved,
-            _ => {}
+        let base = self.base(memory);
+        if !self.is_for_everything() {
+            let moved = base.plus(memory.offset);
+            // Addresses in structures are followed only where all that happens has to be known.
+            return if matches!(moved, Value::Derived(_)) {
+                Value::Unknown
+            } else {
+                moved
+            };
+        }
+        if let Value::Constant(number) = base {
+            return Value::Constant(number.wrapping_add_signed(memory.offset));
+        }
+        if memory.base.is_some() {
+            return base.plus(memory.offset);
         }
         let mut parts = (0..).take_while(|number| memory.several.checked_shr((*number).into()).unwrap_or(0) != 0);
         let parts = parts.by_ref().filter(|number| memory.several >> number & 1 == 1);
@@ -156,12 +169,11 @@ impl State {
         let registers =
             (0..Register::BITS * 4).filter(|number| from.registers.checked_shr(*number).unwrap_or(0) & 1 == 1);
         let registers = registers.filter_map(|number| Register::try_from(number).ok());
-        let loaded = from.memory.map(|(memory, width)| match self.base(memory) {
-            Value::Stack(at) => {
-                let at = at.saturating_add(memory.offset);
-                self.stack.load_any(at, width.into(), self.tracked())
-            }
-            _ => self.load_anywhere(memory),
+        let loaded = from.memory.map(|(memory, width)| {
+            self.address(memory).stack_address().map_or_else(
+                || self.load_anywhere(memory),
+                |at| self.stack.load_any(at, width.into(), self.tracked()),
+            )
         });
         let values = registers.map(|register| self.register(register)).chain(loaded);
         Value::mixed(values, self.tracked())
@@ -169,9 +181,11 @@ impl State {
 
     /// Returns what lies at a place on the stack: what was stored there, or what that may be a part of.
     pub(super) fn load_stack(&self, at: i64, width: u8) -> Value {
-        match self.stack.load(at, width) {
-            Value::Unknown if self.is_for_everything() => self.stack.load_any(at, width.into(), self.tracked()),
-            value => value,
+        let whole = self.stack.load(at, width);
+        if whole == Value::Unknown && self.is_for_everything() {
+            self.stack.load_any(at, width.into(), self.tracked())
+        } else {
+            whole
         }
     }
 
@@ -200,14 +214,12 @@ impl State {
             return Some(());
         }
         let value = self.mix(from);
-        match (self.base(to), width) {
-            (Value::Stack(at), Some(width)) => self.stack.fill(at.checked_add(to.offset)?, width, value),
-            _ => {
-                self.note_store(to, value, width.unwrap_or(WORD));
-                self.store_anywhere(to, value);
-                Some(())
-            }
+        if let (Some(at), Some(width)) = (self.address(to).stack_address(), width) {
+            return self.stack.fill(at, width, value);
         }
+        self.note_store(to, value, width.unwrap_or(WORD));
+        self.store_anywhere(to, value);
+        Some(())
     }
 
     pub(super) fn set_perhaps(&mut self, to: Register, from: Source, width: u8) {
@@ -220,14 +232,72 @@ impl State {
         self.set(to, value);
     }
 
-    pub(super) fn add(&mut self, to: Register, with: Source, width: u8) {
-        let value = if self.is_for_everything() {
-            let (sum, amount) = (self.register(to), self.read(with, width));
-            sum.moved(amount, self.tracked()).truncated(width)
-        } else {
-            Value::Unknown
+    /// Returns whether a condition holds, as a number, if that is decided.
+    pub(super) fn flag(&self, when: Condition) -> Value {
+        let (Value::Constant(left), Value::Constant(right)) = self.flags else {
+            return Value::Unknown;
+        };
+        match when {
+            Condition::Equal => Value::Constant((left == right).into()),
+            Condition::NotEqual => Value::Constant((left != right).into()),
+            Condition::Other => Value::Unknown,
+        }
+    }
+
+    pub(super) fn set_flag(&mut self, when: Condition, to: Register) {
+        let value = match (self.flag(when), self.register(to)) {
+            (Value::Constant(flag), Value::Constant(kept)) if self.is_for_everything() => {
+                Value::Constant(kept & !0xff | flag)
+            }
+            _ => Value::Unknown,
         };
         self.set(to, value);
+    }
+
+    pub(super) fn add(&mut self, to: Register, by: Source, width: u8) {
+        let sum = self.sum(Source::Register(to), by, width);
+        self.set(to, sum);
+    }
+
+    /// Returns the sum or difference of two values.
+    pub(in crate::code) fn sum(&self, one: Source, by: Source, width: u8) -> Value {
+        if !self.is_for_everything() {
+            return Value::Unknown;
+        }
+        let (sum, amount) = (self.read(one, width), self.read(by, width));
+        sum.moved(amount, self.tracked()).truncated(width)
+    }
+
+    /// Returns where an operation writes to memory, but for pushes, and what.
+    pub(in crate::code) fn written(&self, operation: Operation) -> Option<(Memory, Value)> {
+        match operation {
+            Operation::Store { to, from, width } => Some((to, self.read(from, width))),
+            Operation::Overwrite { to, from, .. } => Some((to, self.mix(from))),
+            Operation::AddTo { to, by, width } => Some((to, self.sum(Source::Memory(to), by, width))),
+            Operation::StoreFlag { when, to } => Some((to, self.flag(when))),
+            Operation::Set { .. }
+            | Operation::SetSigned { .. }
+            | Operation::SetIf { .. }
+            | Operation::SetPerhaps { .. }
+            | Operation::SetFlag { .. }
+            | Operation::Add { .. }
+            | Operation::Compute { .. }
+            | Operation::Push(_)
+            | Operation::Pop(_)
+            | Operation::Compare { .. }
+            | Operation::Test { .. }
+            | Operation::Branch { .. }
+            | Operation::BranchOn { .. }
+            | Operation::Jump(_)
+            | Operation::Call(_)
+            | Operation::JumpThrough(_)
+            | Operation::CallThrough(_)
+            | Operation::Return
+            | Operation::Trap
+            | Operation::Odd
+            | Operation::Opaque
+            | Operation::Spoil(_) => None,
+        }
     }
 
     pub(super) fn compute(&mut self, to: u32, from: Inputs) {

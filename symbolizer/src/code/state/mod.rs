@@ -98,6 +98,8 @@ impl State {
             Operation::Store { to, from, width } => self.store(to, self.read(from, width), width)?,
             // A jump to anywhere is one by a table.
             Operation::Overwrite { .. }
+            | Operation::StoreFlag { .. }
+            | Operation::AddTo { .. }
             | Operation::Odd
             | Operation::Jump(Destination::Unknown)
             | Operation::JumpThrough(_)
@@ -106,8 +108,11 @@ impl State {
                 return None;
             }
             Operation::Overwrite { to, width, from } => self.overwrite(to, width, from)?,
+            Operation::SetFlag { when, to } => self.set_flag(when, to),
+            Operation::StoreFlag { when, to } => self.store(to, self.flag(when), 1)?,
             Operation::SetPerhaps { to, from, width } => self.set_perhaps(to, from, width),
-            Operation::Add { to, with, width } => self.add(to, with, width),
+            Operation::Add { to, by, width } => self.add(to, by, width),
+            Operation::AddTo { to, by, width } => self.store(to, self.sum(Source::Memory(to), by, width), width)?,
             Operation::Compute { to, from } => self.compute(to, from),
             Operation::Push(from) => self.push(from)?,
             Operation::Pop(to) => self.pop(to)?,
@@ -310,19 +315,19 @@ impl State {
         let value = self.read(from, 8);
         let stack = self.register(self.convention.stack).plus(-8);
         self.set(self.convention.stack, stack);
-        match stack {
-            _ if !self.has_stack() => Some(()),
-            Value::Stack(at) => self.stack.store(at, value, 8),
-            _ => None,
+        if self.has_stack() {
+            self.stack.store(stack.stack_address()?, value, 8)
+        } else {
+            Some(())
         }
     }
 
     fn pop(&mut self, to: Register) -> Option<()> {
         let stack = self.register(self.convention.stack);
-        let value = match stack {
-            _ if !self.has_stack() => Value::Unknown,
-            Value::Stack(at) => self.load_stack(at, 8),
-            _ => return None,
+        let value = if self.has_stack() {
+            self.load_stack(stack.stack_address()?, 8)
+        } else {
+            Value::Unknown
         };
         self.set(self.convention.stack, stack.plus(8));
         self.set(to, value);

@@ -70,7 +70,7 @@ mod tests {
         for length in 0..whole.len() {
             assert!(Frames::parse(&whole[..length], Vaddr(0)).is_none(), "{length}");
         }
-        let mut other = whole.clone();
+        let mut other = whole;
         other[3] = 0x1b;
         assert!(Frames::parse(&other, Vaddr(0)).is_none());
         assert!(!Frames::default().begins(Vaddr(0)));

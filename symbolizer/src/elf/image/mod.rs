@@ -12,6 +12,8 @@ mod symbols;
 pub(crate) use frames::Frames;
 pub use symbols::{Presence, Symbol, SymbolKind, Symbols};
 
+use std::collections::HashMap;
+
 use object::elf;
 use object::read::elf::{FileHeader as _, NoteIterator, ProgramHeader as _, SectionHeader as _, VerdauxIterator};
 
@@ -164,6 +166,19 @@ impl<'data> Image<'data> {
             }
         }
         Ok(None)
+    }
+
+    /// Returns the places at which the dynamic linker puts addresses of symbols, with the symbols' indices in the dynamic
+    /// table: as many as the limit.
+    pub(crate) fn linked_places(&self) -> Result<HashMap<Vaddr, usize>, Error> {
+        let mut linked = HashMap::new();
+        let tables = self.sections.iter();
+        for section in tables.filter(|section| section.sh_type(LE) == elf::SHT_RELA) {
+            let bytes = self.section_bytes(section, "relocation table")?;
+            let room = limits::LINKED_SYMBOLS.saturating_sub(linked.len());
+            linked.extend(relocations::linked(bytes, self.machine, room)?);
+        }
+        Ok(linked)
     }
 
     /// Returns the address that stands at a place once the dynamic linker is done, before it moves the image.

@@ -35,6 +35,17 @@ pub(super) fn relatives(table: &[u8], machine: Machine) -> Result<impl Iterator<
     }))
 }
 
+/// Returns the places that get addresses of symbols, with the symbols' indices in the dynamic table: the first so many.
+pub(super) fn linked(table: &[u8], machine: Machine, count: usize) -> Result<Vec<(Vaddr, usize)>, Error> {
+    let links = entries(table)?.iter();
+    let links = links.filter(|entry| is_address(machine, entry.r_type(LE, false)));
+    let links = links.filter_map(|entry| {
+        let index = usize::try_from(entry.r_sym(LE, false)).ok()?;
+        Some((Vaddr(entry.r_offset.get(LE)), index))
+    });
+    Ok(links.take(count).collect())
+}
+
 fn entry_at(table: &[u8], place: Vaddr, is_kind: impl Fn(u32) -> bool) -> Result<Option<&Relocation>, Error> {
     let is_it = |entry: &&Relocation| entry.r_offset.get(LE) == place.0 && is_kind(entry.r_type(LE, false));
     Ok(entries(table)?.iter().find(is_it))
@@ -50,7 +61,7 @@ fn entries(table: &[u8]) -> Result<&[Relocation], Error> {
         });
     }
     let malformed = |()| Error::Malformed { part };
-    let (entries, _rest) = object::pod::slice_from_bytes::<Relocation>(table, count).map_err(malformed)?;
+    let (entries, _rest) = object::pod::slice_from_bytes(table, count).map_err(malformed)?;
     Ok(entries)
 }
 
@@ -109,6 +120,19 @@ mod tests {
     fn a_place_that_gets_anything_else_has_no_symbol() {
         assert_eq!(symbol_in(&entry(0x4000, 3, elf::R_X86_64_RELATIVE), 0x4000), None);
         assert_eq!(symbol_in(&entry(0x4000, 3, elf::R_X86_64_64), 0x4000), None);
+    }
+
+    #[test]
+    fn as_many_linked_places_are_returned_as_are_asked_for() {
+        let table = [
+            entry(0x4000, 3, elf::R_X86_64_JUMP_SLOT),
+            entry(0x4008, 0, elf::R_X86_64_RELATIVE),
+            entry(0x4010, 7, elf::R_X86_64_GLOB_DAT),
+        ]
+        .concat();
+        let linked = |count| linked(&table, Machine::X86_64, count).unwrap();
+        assert_eq!(linked(limits::LINKED_SYMBOLS), [(Vaddr(0x4000), 3), (Vaddr(0x4010), 7)]);
+        assert_eq!(linked(1), [(Vaddr(0x4000), 3)]);
     }
 
     #[test]

@@ -84,7 +84,12 @@ impl<'data> Iterator for Symbols<'data> {
     type Item = Symbol<'data>;
 
     fn next(&mut self) -> Option<Self::Item> {
-        let raw = self.entries.next()?;
+        self.nth(0)
+    }
+
+    /// Passes over entries without reading them.
+    fn nth(&mut self, index: usize) -> Option<Self::Item> {
+        let raw = self.entries.nth(index)?;
         let name = usize::try_from(raw.st_name(LE)).unwrap_or(usize::MAX);
         Some(Symbol {
             address: Vaddr(raw.st_value(LE)),

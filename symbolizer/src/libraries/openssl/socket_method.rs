@@ -25,8 +25,7 @@ pub(crate) fn name_distance(image: &Image<'_>, survey: &Survey) -> Option<i32> {
     (is_named && distance != 0).then_some(distance)
 }
 
-/// Reads the address that a function returns and does nothing else.
-pub(super) fn returned_address(machine: Machine, code: &[u8], at: Vaddr) -> Option<u64> {
+fn returned_address(machine: Machine, code: &[u8], at: Vaddr) -> Option<u64> {
     match machine {
         Machine::X86_64 => returned_x86_64(code, at),
         Machine::Aarch64 => returned_aarch64(code, at),

@@ -29,7 +29,7 @@ pub(super) fn write_bytes(functions: Functions<'_, '_>) -> Result<Vaddr, Cause> 
         slots.extend(slots_of(functions, function, hands_on)?);
     }
     let slot = only(slots).ok_or(Cause::Methods)?;
-    let methods = Methods::find(functions.image, functions.survey)?;
+    let methods = Methods::find(functions.linkage, functions.survey)?;
     let write = methods.function(functions.image, slot.at)?;
     let inner = only(slots_of(functions, write, writes_application_data)?).ok_or(Cause::Methods)?;
     if inner.table != slot.table {

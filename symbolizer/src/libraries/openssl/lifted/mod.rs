@@ -13,17 +13,21 @@ mod pending;
 mod sequence;
 mod templates;
 
+use std::cell::Cell;
+
 use crate::cause::Cause;
 use crate::code::bytes::Code;
+use crate::code::callee::Callee;
 use crate::code::counter;
 use crate::code::effects::{Effects, effects_of};
-use crate::code::fixpoint::{Callee, Function};
+use crate::code::fixpoint::Function;
 use crate::elf::address::Vaddr;
 use crate::elf::image::Image;
 use crate::elf::machine::Machine;
 use crate::elf::survey::Survey;
 use crate::hook::Hook;
 use crate::libraries::openssl::tap::linkage::Linkage;
+use crate::limits;
 
 /// The type of a record that carries application data (RFC 8446, 5.1).
 const APPLICATION_DATA: u32 = 23;
@@ -52,6 +56,7 @@ pub(crate) fn found(code: Code<'_>, address: Vaddr) -> usize {
         code,
         is_start: &|_| false,
         callee: &|_| Callee::ANY,
+        budget: &Cell::new(limits::ANALYSIS_STEPS),
     };
     let counts = counter::counted(function, address).is_some();
     let effects = effects_of(function, address).unwrap_or_default();

@@ -16,6 +16,10 @@ use crate::limits;
 /// The buffer among the arguments of every public function that reads.
 const BUFFER: usize = 1;
 
+/// Where a connection keeps its method: behind its version (`struct ssl_st` of OpenSSL 1.1.1 and 3.0), or behind its
+/// kind, its context and its first method (3.2 to 4.0, `ssl/ssl_local.h`).
+const METHOD: [u16; 2] = [0x8, 0x18];
+
 /// Describes a call that copies to the buffer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Copy {
@@ -60,10 +64,11 @@ impl<'a, 'data> Chase<'a, 'data> {
 
     /// Follows the buffer through a function.
     fn enter(&mut self, entry: Vaddr, arguments: [Value; ARGUMENTS], depth: usize) -> Result<(), Cause> {
-        if !self.seen.insert((entry, arguments)) {
+        let is_given = arguments.iter().any(|value| value.may_be(Some(BUFFER)));
+        if !is_given || !self.seen.insert((entry, arguments)) {
             return Ok(());
         }
-        if self.seen.len() > limits::CHASED_FUNCTIONS || depth == limits::CHASED_DEPTH {
+        if depth == limits::CHASED_DEPTH {
             return Err(Cause::TooDeep(entry));
         }
         let linkage = self.linkage;
@@ -130,7 +135,8 @@ impl<'a, 'data> Chase<'a, 'data> {
     /// Returns the slot of a method table that an address was loaded from.
     fn slot(&mut self, target: Value) -> Option<u16> {
         let ([method, slot], _) = target.field()?.two().filter(|(_, width)| *width == 8)?;
-        (*self.method.get_or_insert(method) == method).then_some(slot)
+        let is_method = METHOD.contains(&method) && *self.method.get_or_insert(method) == method;
+        is_method.then_some(slot)
     }
 
     /// Returns whether a call that finds the buffer on the stack also finds the function there that fills it: it is

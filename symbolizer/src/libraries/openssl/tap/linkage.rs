@@ -1,13 +1,14 @@
 //! The functions of an image as they call each other: where they begin, and what the dynamic linker makes of a call.
 
-use std::cell::{Cell, RefCell};
+use std::cell::{Cell, OnceCell, RefCell};
 use std::collections::HashMap;
 
 use crate::cause::Cause;
 use crate::code::Destination;
 use crate::code::bytes::Code;
+use crate::code::callee::Callee;
 use crate::code::calls::stub_slot;
-use crate::code::fixpoint::{Callee, Function, read_arguments};
+use crate::code::fixpoint::{Function, read_arguments};
 use crate::elf::address::Vaddr;
 use crate::elf::image::{Frames, Image, Presence, Table};
 use crate::elf::survey::Survey;
@@ -15,15 +16,17 @@ use crate::limits;
 
 /// Functions of the crypto library and the C library that are called while registers still hold what was in them, and
 /// how many arguments they take.
-const ARITIES: [(&str, u8); 24] = [
+const ARITIES: [(&str, u8); 26] = [
     ("ASYNC_get_current_job", 0),
     ("BIO_clear_flags", 2),
     ("BIO_ctrl", 4),
     ("BIO_set_flags", 2),
+    ("BIO_snprintf", 6),
     ("CRYPTO_clear_free", 4),
     ("CRYPTO_free", 3),
     ("CRYPTO_malloc", 3),
     ("CRYPTO_zalloc", 3),
+    ("ERR_add_error_data", 6),
     ("ERR_clear_error", 0),
     ("ERR_new", 0),
     ("ERR_pop_to_mark", 0),
@@ -67,12 +70,16 @@ pub(crate) struct Linkage<'a, 'data> {
     pub(crate) image: &'a Image<'data>,
     survey: &'a Survey,
     frames: Frames<'data>,
+    /// The symbols that the dynamic linker puts the addresses of somewhere, by their indices.
+    linked: OnceCell<HashMap<Vaddr, usize>>,
     /// The symbols that calls lead to, once they were looked for.
     symbols: RefCell<HashMap<Vaddr, Option<&'data [u8]>>>,
     /// Which arguments functions read, once that was looked for.
     read: RefCell<HashMap<Vaddr, u8>>,
     /// How many functions that call each other are looked at now.
     depth: Cell<usize>,
+    /// How many more instructions are executed.
+    budget: Cell<usize>,
 }
 
 impl<'a, 'data> Linkage<'a, 'data> {
@@ -81,9 +88,11 @@ impl<'a, 'data> Linkage<'a, 'data> {
             image,
             survey,
             frames: image.frames(),
+            linked: OnceCell::new(),
             symbols: RefCell::default(),
             read: RefCell::default(),
             depth: Cell::new(0),
+            budget: Cell::new(limits::ANALYSIS_STEPS),
         }
     }
 
@@ -97,6 +106,7 @@ impl<'a, 'data> Linkage<'a, 'data> {
             code: self.code_around(entry).ok_or(Cause::NotUnderstood(entry))?,
             is_start: &|at| self.frames.begins(at),
             callee: &|to| self.callee(to),
+            budget: &self.budget,
         })
     }
 
@@ -152,9 +162,18 @@ impl<'a, 'data> Linkage<'a, 'data> {
             Destination::Code(stub) => self.code_around(stub).and_then(|code| stub_slot(code.starting(stub)?)),
             Destination::Slot(_) | Destination::Unknown => Some(at),
         };
-        let name = slot.and_then(|slot| self.image.linked_name(slot).ok().flatten());
+        let name = slot.and_then(|slot| self.name_at(slot));
         self.symbols.borrow_mut().insert(at, name);
         name
+    }
+
+    /// Returns the name of the symbol whose address the dynamic linker puts at an address.
+    fn name_at(&self, slot: Vaddr) -> Option<&'data [u8]> {
+        let linked = self
+            .linked
+            .get_or_init(|| self.image.linked_places().unwrap_or_default());
+        let symbol = self.image.symbols(Table::Dynsym).ok()?.nth(*linked.get(&slot)?)?;
+        symbol.name_within(limits::SYMBOL_NAME)
     }
 
     /// Returns the address of a function that the image offers to others, and to itself.

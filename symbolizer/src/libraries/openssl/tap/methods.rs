@@ -3,14 +3,13 @@
 //! The functions that an application takes its method from return a table each; what matters of them is the same in
 //! all. Which slot a call takes is read from its code, so no layout is assumed.
 
+use super::linkage::Linkage;
 use crate::cause::Cause;
-use crate::code::bytes::Code;
-use crate::code::calls::jump_target;
+use crate::code::fixpoint::returned::{Returned, returned};
 use crate::elf::address::Vaddr;
 use crate::elf::image::Image;
 use crate::elf::survey::Survey;
 use crate::libraries::openssl::functions::METHODS;
-use crate::libraries::openssl::socket_method::returned_address;
 
 /// Holds where the tables lie.
 #[derive(Debug)]
@@ -18,10 +17,10 @@ pub(crate) struct Methods(Vec<Vaddr>);
 
 impl Methods {
     /// Finds the tables that the image's functions return.
-    pub(crate) fn find(image: &Image<'_>, survey: &Survey) -> Result<Self, Cause> {
+    pub(crate) fn find(linkage: &Linkage<'_, '_>, survey: &Survey) -> Result<Self, Cause> {
         let functions = METHODS.into_iter().filter_map(|name| survey.function(name));
         let tables: Vec<_> = functions
-            .filter_map(|function| table(image, function.address))
+            .filter_map(|function| table(linkage, function.address))
             .collect();
         if tables.is_empty() {
             return Err(Cause::Methods);
@@ -42,14 +41,15 @@ impl Methods {
 }
 
 /// Returns the table that a function returns, which may leave that to another.
-fn table(image: &Image<'_>, function: Vaddr) -> Option<Vaddr> {
-    let code = |address| {
-        image.bytes_from(address).map(|bytes| Code {
-            machine: image.machine(),
-            bytes,
-            address,
-        })
+fn table(linkage: &Linkage<'_, '_>, function: Vaddr) -> Option<Vaddr> {
+    let returned = |at| linkage.analyse(at, |code| returned(code, at)).ok();
+    let own = returned(function)?;
+    let table = match own {
+        Returned::Of(other) => returned(other)?,
+        Returned::Number(_) | Returned::Other => own,
     };
-    let code = code(function).map(|whole| jump_target(whole).and_then(code).unwrap_or(whole))?;
-    returned_address(code.machine, code.bytes, code.address).map(Vaddr)
+    match table {
+        Returned::Number(address) => Some(Vaddr(address)),
+        Returned::Of(_) | Returned::Other => None,
+    }
 }

@@ -42,7 +42,7 @@ pub(super) fn reading(image: &Image<'_>, survey: &Survey) -> Result<Vec<Hook>, C
         linkage,
         image,
         survey,
-        methods: Methods::find(image, survey)?,
+        methods: Methods::find(linkage, survey)?,
     };
     let mut copies = library.copies(READ, 3)?;
     if survey.defines(READ_EX) {

@@ -1,47 +1,15 @@
-//! What a call means to its caller, as far as it is known of the function that is called.
+//! Which of its arguments a function reads.
+//!
+//! Registers keep what was in them when a call does not need them, so what a function is given is not always meant for it.
 
 use std::collections::BTreeMap;
 
 use super::Function;
 use crate::code::convention::Convention;
 use crate::code::lift::lift;
-use crate::code::operation::{Destination, Operation, bit};
+use crate::code::operation::{Destination, Target, Way, bit};
 use crate::elf::address::Vaddr;
 use crate::limits;
-
-/// Describes a function that is called.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Callee {
-    /// The arguments that it takes in registers, as bits: what is left in other registers does not matter to it.
-    pub(crate) takes: u8,
-    /// Whether it may find addresses that were stored before.
-    pub(crate) finds: bool,
-    /// Whether it returns its first argument, and nothing else.
-    pub(crate) returns_first: bool,
-}
-
-impl Callee {
-    /// Is any function.
-    pub(crate) const ANY: Self = Self {
-        takes: u8::MAX,
-        finds: true,
-        returns_first: false,
-    };
-
-    /// Is a function of so many arguments that stores no addresses and follows none but these.
-    pub(crate) const fn of(count: u8) -> Self {
-        Self {
-            takes: !(u8::MAX << count),
-            finds: false,
-            returns_first: false,
-        }
-    }
-
-    /// Returns whether it takes an argument in a register.
-    pub(crate) const fn takes(self, index: usize) -> bool {
-        index < 8 && self.takes >> index & 1 == 1
-    }
-}
 
 /// Returns which arguments in registers a function may read, as bits: itself, or by leaving them to one that it calls.
 pub(crate) fn read_arguments(function: Function<'_>, entry: Vaddr) -> u8 {
@@ -61,7 +29,8 @@ pub(crate) fn read_arguments(function: Function<'_>, entry: Vaddr) -> u8 {
             continue;
         }
         *known |= fresh;
-        let Some(left) = steps.checked_sub(1) else {
+        let left = steps.checked_sub(1).filter(|_| function.spend(1).is_some());
+        let Some(left) = left else {
             return u8::MAX;
         };
         steps = left;
@@ -88,18 +57,23 @@ fn read_at(function: Function<'_>, at: Vaddr, mut kept: u32) -> Option<(u32, Vec
     let (mut read, mut next) = (0, Vec::new());
     for operation in &lifted.operations {
         read |= operation.reads() & kept;
-        match *operation {
-            Operation::Call(to) => return Some((read | left_to(function, to, kept), next)),
-            Operation::CallThrough(_) | Operation::JumpThrough(_) => return Some((read | kept, next)),
-            Operation::Jump(Destination::Code(to)) if !function.leaves(to) => return Some((read, vec![(to, kept)])),
-            Operation::Jump(to) => return Some((read | left_to(function, to, kept), next)),
-            Operation::Branch { target, .. } if function.leaves(target) => {
+        let target = match operation.way() {
+            Way::On => None,
+            Way::Branch(to) => Some(to),
+            Way::Jump(Target::Fixed(Destination::Code(to))) if !function.leaves(to) => {
+                return Some((read, vec![(to, kept)]));
+            }
+            Way::Jump(Target::Fixed(to)) | Way::Call(Target::Fixed(to)) => {
+                return Some((read | left_to(function, to, kept), next));
+            }
+            Way::Jump(Target::Through(_)) | Way::Call(Target::Through(_)) => return Some((read | kept, next)),
+            Way::Return | Way::End => return Some((read, next)),
+        };
+        match target {
+            Some(target) if function.leaves(target) => {
                 read |= left_to(function, Destination::Code(target), kept);
             }
-            Operation::Branch { target, .. } => next.push((target, kept)),
-            Operation::Return | Operation::Trap | Operation::Odd => return Some((read, next)),
-            Operation::Opaque | Operation::BranchOn { .. } => return None,
-            _ => {}
+            other => next.extend(other.map(|target| (target, kept))),
         }
         kept &= !operation.writes();
     }
