@@ -147,3 +147,15 @@ pub fn fuzz_code(bytes: &[u8]) -> Option<usize> {
     let calls = calls::calls_of(code)?;
     Some(calls.direct.len().saturating_add(reached))
 }
+
+/// Reads bytes as the code of a function that writes, or that counts; exported for the fuzzer alone.
+#[doc(hidden)]
+pub fn fuzz_lift(bytes: &[u8]) -> usize {
+    let address = Vaddr(0x1000);
+    let code = Code {
+        machine: Machine::X86_64,
+        bytes,
+        address,
+    };
+    openssl::fuzz_lift(code, address)
+}

@@ -14,7 +14,7 @@ pub enum Place {
     /// The connection's own object, where the kernel knows it by the socket that sends; for a lift only.
     Connection,
     /// So many bytes above the slot of the stack that holds the address behind the site, which is a call; for a lift
-    /// only.
+    /// only, whose [`exits`](crate::Hook::exits) name that address.
     Frame(u16),
 }
 

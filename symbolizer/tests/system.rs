@@ -13,8 +13,8 @@ mod support;
 
 use goblin::elf::Elf;
 use symbolizer::{
-    Evidence, Family, Hook, HookKind, Instruction, LayoutUnknown, Operand, Origin, Place, Plans, ProbePlan, Reason,
-    Role, SymbolSource, Tier,
+    Evidence, Family, Hook, HookKind, Instruction, LayoutUnknown, Operand, Operands, Origin, Place, Plans, ProbePlan,
+    Reason, Role, SymbolSource, Tier,
 };
 
 use support::{Built, compiled};
@@ -153,9 +153,56 @@ const RETURNED: Place = Place::Result;
 const FOURTH: Place = Place::Register(2);
 
 fn assert_all_emulated(plan: &ProbePlan) {
-    for function in &plan.hooks {
+    // Nothing is placed at the site of a lift.
+    for function in plan.hooks.iter().filter(|hook| hook.kind != HookKind::Lift) {
         assert_eq!(function.site.tier, Tier::Emulated, "{}", function.name);
     }
+}
+
+/// Returns the hook by which writes are lifted.
+fn lifted(plan: &ProbePlan) -> &Hook {
+    let mut lifts = plan.hooks.iter().filter(|hook| hook.kind == HookKind::Lift);
+    lifts.next().unwrap_or_else(|| panic!("{:?}", plan.refused))
+}
+
+#[test]
+#[cfg(target_arch = "x86_64")]
+fn what_the_installed_openssl_writes_is_lifted() {
+    let plan = planned(&installed("libssl.so.3"), Some(&installed("libcrypto.so.3")));
+    let operands = lifted(&plan).operands;
+    assert_eq!(operands.object, Operand::at(Place::Connection, 8));
+    assert!(operands.buffer.is_some() && operands.count.is_some() && operands.sequence.is_some());
+    assert_eq!(operands.guards[0].map(|guard| guard.equals), Some(23));
+}
+
+#[test]
+#[ignore = "needs Debian 12's libssl.so.3 for x86-64"]
+fn what_debian_s_openssl_writes_is_lifted_from_the_fields_of_its_structure() {
+    let plan = planned(&installed("libssl.so.3"), Some(&installed("libcrypto.so.3")));
+    assert_eq!(fields(&lifted(&plan).operands), FIELDS_3_0);
+}
+
+/// Where OpenSSL 3.0 has `rlayer.wpend_tot`, `wpend_ret`, `wpend_buf`, `write_sequence` and `wpend_type` in an `SSL`.
+const FIELDS_3_0: [(u16, u8); 5] = [(0x1cd8, 8), (0x1ce8, 8), (0x1cf0, 8), (0x1d00, 8), (0x1ce0, 4)];
+
+/// Returns the offsets and the widths of the fields that a hook lifts from.
+fn fields(operands: &Operands) -> [(u16, u8); 5] {
+    let kind = operands.guards[0].map(|guard| guard.operand);
+    let all = [
+        operands.count,
+        operands.length,
+        operands.buffer,
+        operands.sequence,
+        kind,
+    ];
+    all.map(|operand| match operand {
+        Some(Operand {
+            place: Place::Connection,
+            loads: [Some(offset), None],
+            width,
+        }) => (offset, width),
+        other => panic!("{other:?} is no field"),
+    })
 }
 
 #[test]
@@ -195,6 +242,7 @@ fn node_s_static_openssl_is_probed_at_its_public_functions() {
     assert_eq!(plaintext(&plan), expected.concat());
     assert_all_emulated(&plan);
     assert!(plan.hooks.iter().any(|hook| hook.role == Role::Ciphertext));
+    assert_eq!(fields(&lifted(&plan).operands), FIELDS_3_0);
 }
 
 #[test]

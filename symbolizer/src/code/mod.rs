@@ -18,6 +18,7 @@ mod finality;
 mod flow;
 mod forward;
 mod lift;
+mod lowest;
 mod operation;
 mod place;
 mod spilled;

@@ -4,6 +4,10 @@
 //! arrays. A place that is written once, with an argument, and whose address is not taken, is no part of what has an
 //! address, unless a function fills a structure with its arguments and hands that out. Nothing but evidence may depend on
 //! it: what is read there is compared with the code of other functions.
+#![expect(
+    clippy::wildcard_enum_match_arm,
+    reason = "operations and values that are not asked about are passed over"
+)]
 
 use std::collections::BTreeSet;
 
@@ -47,6 +51,7 @@ impl Spilled {
             Operation::Overwrite { to, width, .. } => {
                 self.store(state.address(to), width.unwrap_or(u8::MAX), Value::Unknown);
             }
+            Operation::AddTo { to, width, .. } => self.store(state.address(to), width, Value::Unknown),
             Operation::Push(_) => {
                 let top = state.stack_pointer().map_or(Value::Unknown, Value::Stack);
                 self.store(top.plus(-8), 8, Value::Unknown);

@@ -163,7 +163,7 @@ impl Value {
         }
     }
 
-    /// The same address, moved.
+    /// The same address, moved, or the number with so much added.
     pub(super) fn plus(self, amount: i64) -> Self {
         match self {
             same if amount == 0 => same,
@@ -173,7 +173,8 @@ impl Value {
             Self::Field(_) | Self::Derived(_) => self
                 .derived()
                 .map_or(Self::Unknown, |derived| Self::Derived(derived.plus(Some(amount)))),
-            Self::Constant(_) | Self::Unknown => Self::Unknown,
+            Self::Constant(number) => Self::Constant(number.wrapping_add_signed(amount)),
+            Self::Unknown => Self::Unknown,
         }
     }
 

@@ -129,6 +129,8 @@ fn straight(instruction: &Instruction) -> Option<Vec<Operation>> {
             Some(vec![Operation::Set { to, from, width }, Operation::Spoil(0)])
         }
         Mnemonic::Add | Mnemonic::Sub => adjusted(instruction),
+        Mnemonic::Inc => stepped(instruction, 1),
+        Mnemonic::Dec => stepped(instruction, -1),
         Mnemonic::Cmp | Mnemonic::Test => compared(instruction),
         Mnemonic::Cmove => moved_if(instruction, Condition::Equal),
         Mnemonic::Cmovne => moved_if(instruction, Condition::NotEqual),
@@ -211,6 +213,13 @@ fn moved_perhaps(instruction: &Instruction) -> Option<Vec<Operation>> {
     let (to, width) = register(instruction.op0_register())?;
     let from = operand(instruction, 1, width)?;
     Some(vec![Operation::SetPerhaps { to, from, width }])
+}
+
+/// Adds one to a register, or takes one away.
+fn stepped(instruction: &Instruction, amount: i64) -> Option<Vec<Operation>> {
+    let (to, width) = register(instruction.op0_register())?;
+    let from = Source::Address(Memory::at(to, amount));
+    Some(vec![Operation::Set { to, from, width }, Operation::Spoil(0)])
 }
 
 /// Adds to a register or to memory; only addresses are followed through it.

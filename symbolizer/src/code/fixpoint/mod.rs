@@ -174,6 +174,11 @@ impl Fixpoint<'_> {
         }
     }
 
+    /// Returns whether paths begin or may meet at an address.
+    pub(super) fn begins_at(&self, at: Vaddr) -> bool {
+        self.states.contains_key(&at)
+    }
+
     /// Returns the address behind an instruction.
     pub(super) fn next(&self, at: Vaddr) -> Option<Vaddr> {
         at.checked_add(self.graph.at(at)?.length)

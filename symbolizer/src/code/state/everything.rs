@@ -79,7 +79,8 @@ impl State {
     /// Returns what a called function finds on the stack by its arguments, if what comes from the tracked argument is
     /// among it.
     pub(in crate::code) fn found_by(&self, callee: Callee) -> Vec<Value> {
-        let lowest = self.given(callee).filter_map(Value::lowest_on_stack).min();
+        let given = self.given(callee).filter(|_| callee.finds);
+        let lowest = given.filter_map(Value::lowest_on_stack).min();
         let found = lowest.map(|lowest| self.stack.slots_from(lowest).map(|(_, value, _)| value));
         let found: Vec<_> = found.into_iter().flatten().collect();
         let holds = found.iter().any(|value| value.may_be(self.tracked()));

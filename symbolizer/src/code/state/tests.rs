@@ -89,6 +89,18 @@ fn constants_are_followed_and_their_signs_are_not() {
 }
 
 #[test]
+fn numbers_are_added_to() {
+    let seven = [0xb9, 7, 0, 0, 0]; // mov ecx,7
+    let after = |code: &[u8]| after(&[&seven, code].concat()).register(RCX);
+    assert_eq!(after(&[0xff, 0xc1]), Value::Constant(8)); // inc ecx
+    assert_eq!(after(&[0x48, 0xff, 0xc9]), Value::Constant(6)); // dec rcx
+    assert_eq!(after(&[0x83, 0xe9, 8]), Value::Constant(0xffff_ffff)); // sub ecx,8
+    assert_eq!(after(&[0x48, 0x8d, 0x49, 0xf7]), Value::Constant(u64::MAX - 1)); // lea rcx,[rcx-9]
+    assert_eq!(after(&[0x48, 0x8d, 0x0c, 0xcd, 0, 0, 0, 0]), Value::Unknown); // lea rcx,[rcx*8]
+    assert_eq!(after(&[0x48, 0x8d, 0x0c, 0x09]), Value::Unknown); // lea rcx,[rcx+rcx]
+}
+
+#[test]
 fn half_an_argument_is_not_the_argument() {
     assert_eq!(after(&[0x89, 0xd2]).register(RDX), half(2)); // mov edx,edx
     assert_eq!(after(&[0x89, 0xff, 0x48, 0x89, 0xf9]).register(RCX), half(0)); // mov edi,edi; mov rcx,rdi

@@ -16,7 +16,9 @@ mod socket_method;
 mod tap;
 
 use crate::cause::Cause;
+use crate::code::bytes::Code;
 use crate::code::site::Tier;
+use crate::elf::address::Vaddr;
 use crate::elf::identity::BuildId;
 use crate::elf::image::{Image, Presence, SymbolKind, Table};
 use crate::elf::survey::{Finding, Names, Survey, SymbolSource};
@@ -64,11 +66,14 @@ pub(crate) fn find(image: &Image<'_>, survey: &Survey, crypto: Option<&Crypto>) 
     let public: Vec<Hook> = hooks.iter().map(|(_, hook)| hook.clone()).collect();
     let mut refused = Vec::new();
     let mut others = Vec::new();
-    let lifted = match library.family {
-        Family::OpenSsl if has_copies(&hooks) => Err(Cause::SeveralCopies),
-        Family::OpenSsl if layout.is_err() || socket_name.is_none() => Err(Cause::NoSocketBio),
-        Family::OpenSsl => lifted::writing(image, survey),
-        _ => Err(Cause::FamilyUnsupported),
+    let lifted = if library.family != Family::OpenSsl {
+        Err(Cause::FamilyUnsupported)
+    } else if has_copies(&hooks) {
+        Err(Cause::SeveralCopies)
+    } else if layout.is_err() || socket_name.is_none() {
+        Err(Cause::NoSocketBio)
+    } else {
+        lifted::writing(image, survey)
     };
     if library.family == Family::OpenSsl {
         share(image, survey, &mut hooks);
@@ -111,6 +116,11 @@ pub(crate) fn bio_write(image: &Image<'_>) -> Result<Option<Hook>, Error> {
     let survey = Survey::of(image, &[Table::Dynsym, Table::Symtab], &Names::new([BIO_WRITE]))?;
     let function = FUNCTIONS.iter().find(|function| function.name == BIO_WRITE);
     Ok(function.and_then(|function| hooks_of(image, &survey, function).into_iter().next()))
+}
+
+/// Looks for all that lifts writes in one function; returns how much there is.
+pub(crate) fn fuzz_lift(code: Code<'_>, address: Vaddr) -> usize {
+    lifted::found(code, address)
 }
 
 /// Returns whether an image may give connections BIOs of its own: it imports one of the functions that set them.

@@ -51,11 +51,11 @@ pub(super) fn hook(
     })
 }
 
-/// Describes the instruction at an address. No probe is placed there.
+/// Describes the instruction at an address. No probe is placed there, so none is stepped over.
 pub(super) fn site(functions: Functions<'_, '_>, address: Vaddr) -> Option<Site> {
     let bytes = functions.image.bytes_from(address)?;
     Some(Site {
-        tier: Tier::Stepped,
+        tier: Tier::Emulated,
         address,
         offset: functions.image.segments().offset_of(address)?,
         instruction: instruction::first(functions.image.machine(), bytes),

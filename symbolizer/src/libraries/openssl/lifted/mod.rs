@@ -13,7 +13,12 @@ mod pending;
 mod sequence;
 mod templates;
 
+use std::cell::Cell;
+
 use crate::cause::Cause;
+use crate::code::bytes::Code;
+use crate::code::callee::Callee;
+use crate::code::counter;
 use crate::code::effects::{Effects, effects_of};
 use crate::code::fixpoint::Function;
 use crate::elf::address::Vaddr;
@@ -22,6 +27,7 @@ use crate::elf::machine::Machine;
 use crate::elf::survey::Survey;
 use crate::hook::Hook;
 use crate::libraries::openssl::tap::linkage::Linkage;
+use crate::limits;
 
 /// The type of a record that carries application data (RFC 8446, 5.1).
 const APPLICATION_DATA: u32 = 23;
@@ -42,6 +48,22 @@ pub(crate) fn writing(image: &Image<'_>, survey: &Survey) -> Result<Hook, Cause>
         [handover] => templates::hook(functions, (write_bytes, &effects), &handover),
         _ => Err(Cause::SeveralHandovers(write_bytes)),
     }
+}
+
+/// Looks for all of this in one function, whatever that is, and returns how much there is; for the fuzzer alone.
+pub(crate) fn found(code: Code<'_>, address: Vaddr) -> usize {
+    let function = Function {
+        code,
+        is_start: &|_| false,
+        callee: &|_| Callee::ANY,
+        budget: &Cell::new(limits::ANALYSIS_STEPS),
+    };
+    let counts = counter::counted(function, address).is_some();
+    let effects = effects_of(function, address).unwrap_or_default();
+    let sequence = sequence::of_connection(&effects).is_some();
+    let keeps = pending::is_pending(&effects);
+    let found = [counts, sequence, keeps].into_iter().filter(|found| *found).count();
+    found.saturating_add(templates::handovers(&effects).len())
 }
 
 /// Reads the functions of an image.

@@ -74,6 +74,11 @@ pub(super) fn callees(effects: &Effects) -> Vec<Vaddr> {
     callees
 }
 
+/// Returns whether a function is `ssl3_write_pending`, as far as what it does tells.
+pub(super) fn is_pending(effects: &Effects) -> bool {
+    pending(effects).is_some()
+}
+
 /// Reads the fields from what `ssl3_write_pending` does; `None` if this is another function.
 fn pending(effects: &Effects) -> Option<Pending> {
     let returned = effects.stored.iter().filter_map(|store| match (store.to, store.value) {

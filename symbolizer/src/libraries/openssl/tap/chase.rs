@@ -64,7 +64,8 @@ impl<'a, 'data> Chase<'a, 'data> {
 
     /// Follows the buffer through a function.
     fn enter(&mut self, entry: Vaddr, arguments: [Value; ARGUMENTS], depth: usize) -> Result<(), Cause> {
-        if !self.seen.insert((entry, arguments)) {
+        let is_given = arguments.iter().any(|value| value.may_be(Some(BUFFER)));
+        if !is_given || !self.seen.insert((entry, arguments)) {
             return Ok(());
         }
         if depth == limits::CHASED_DEPTH {

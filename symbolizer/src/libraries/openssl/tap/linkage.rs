@@ -16,15 +16,17 @@ use crate::limits;
 
 /// Functions of the crypto library and the C library that are called while registers still hold what was in them, and
 /// how many arguments they take.
-const ARITIES: [(&str, u8); 24] = [
+const ARITIES: [(&str, u8); 26] = [
     ("ASYNC_get_current_job", 0),
     ("BIO_clear_flags", 2),
     ("BIO_ctrl", 4),
     ("BIO_set_flags", 2),
+    ("BIO_snprintf", 6),
     ("CRYPTO_clear_free", 4),
     ("CRYPTO_free", 3),
     ("CRYPTO_malloc", 3),
     ("CRYPTO_zalloc", 3),
+    ("ERR_add_error_data", 6),
     ("ERR_clear_error", 0),
     ("ERR_new", 0),
     ("ERR_pop_to_mark", 0),

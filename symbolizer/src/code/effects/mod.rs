@@ -1,12 +1,17 @@
 //! What a function does with its arguments and their fields: what it compares, loads and stores, and whom it calls.
+#![expect(
+    clippy::wildcard_enum_match_arm,
+    reason = "operations and values that are not asked about are passed over"
+)]
 
-use super::convention::Convention;
-use super::fixpoint::{Fixpoint, Function, fixpoint};
-use super::operation::{Destination, Operation, Source};
-use super::spilled;
-use super::state::{Purpose, State};
-use super::value::{Field, Value};
 use crate::cause::Cause;
+use crate::code::convention::Convention;
+use crate::code::fixpoint::{Fixpoint, Function, fixpoint};
+use crate::code::lowest::Lowest;
+use crate::code::operation::{Destination, Operation, Source};
+use crate::code::spilled;
+use crate::code::state::{Purpose, State};
+use crate::code::value::{Field, Value};
 use crate::elf::address::Vaddr;
 
 /// How many arguments of a call are of interest.
@@ -76,9 +81,17 @@ pub(crate) fn effects_of(function: Function<'_>, entry: Vaddr) -> Result<Effects
     let places = spilled::places(&fixpoint(function, &entry)?);
     let found = fixpoint(function, &entry.keeping(places))?;
     let mut effects = Effects::default();
-    found.visit_first(|_, operation, state| effects.store(operation, state));
+    let mut lowest = Lowest::default();
+    let mut store = |effects: &mut Effects, at, operation, state: &State| {
+        if found.begins_at(at) {
+            lowest.clear();
+        }
+        effects.store(operation, state, &lowest);
+        lowest.note(operation, state);
+    };
+    found.visit_first(|at, operation, state| store(&mut effects, at, operation, state));
     found.visit(|at, operation, state| {
-        effects.store(operation, state);
+        store(&mut effects, at, operation, state);
         effects.read(operation, state);
         effects.call(&found, at, (operation, state));
     });
@@ -86,14 +99,16 @@ pub(crate) fn effects_of(function: Function<'_>, entry: Vaddr) -> Result<Effects
 }
 
 impl Effects {
-    fn store(&mut self, operation: Operation, state: &State) {
+    fn store(&mut self, operation: Operation, state: &State, lowest: &Lowest) {
         let (to, value, width) = match operation {
+            Operation::Store { to, from, width: 1 } => (to, lowest.of(from).unwrap_or_else(|| state.value(from, 1)), 1),
             Operation::Store { to, from, width } => (to, state.value(from, width), width),
             Operation::Overwrite {
                 to,
                 width: Some(width),
                 from: _,
-            } => (to, Value::Unknown, width),
+            }
+            | Operation::AddTo { to, width, by: _ } => (to, Value::Unknown, width),
             _ => return,
         };
         if to.base.is_none() {
@@ -161,3 +176,6 @@ fn add<T: PartialEq>(all: &mut Vec<T>, one: T) {
         all.push(one);
     }
 }
+
+#[cfg(test)]
+mod tests;
