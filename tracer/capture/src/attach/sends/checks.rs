@@ -85,7 +85,7 @@ fn a_lift_that_brings_another_number_of_bytes_is_given_up() {
     assert_eq!(refused(&records[2]), HooksRefused::MISMATCH);
     assert_eq!(
         data(&records[4]),
-        (header(&records[0]).ssl, 9 + STRETCH, b"whate".as_slice())
+        (header(&records[0]).object, 9 + STRETCH, b"whate".as_slice())
     );
 }
 
