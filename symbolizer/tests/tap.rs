@@ -120,7 +120,7 @@ fn the_functions_that_return_stay_in_the_plan_and_a_policy_chooses() {
     };
     assert_eq!(reading(Policy::Auto), [HookKind::Tap].into());
     assert_eq!(reading(Policy::Return), [HookKind::Return].into());
-    assert_eq!(reading(Policy::Exit), BTreeSet::new());
+    assert_eq!(reading(Policy::Exit), [HookKind::Exit].into());
 }
 
 /// Returns why there is no tap.

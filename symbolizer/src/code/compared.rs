@@ -69,30 +69,6 @@ fn failures_at(
     )
 }
 
-/// Lists the ways from branches on which a register holds zero as a whole, with the register.
-pub(super) fn zeros(graph: &Graph<'_>, before: &[Vec<usize>]) -> Vec<(usize, usize, Register)> {
-    let zero = |(from, node): (usize, &Node)| {
-        let Some(Operation::Branch { when, .. }) = node.lifted.operations.last() else {
-            return None;
-        };
-        let Comparison {
-            register,
-            right: 0,
-            width: 8,
-        } = comparison(graph, before, from)?
-        else {
-            return None;
-        };
-        let to = match when {
-            Condition::Equal => *node.jumps.first()?,
-            Condition::NotEqual => node.next?,
-            Condition::Signed(_) | Condition::Other => return None,
-        };
-        Some((from, to, register))
-    };
-    graph.nodes.iter().enumerate().filter_map(zero).collect()
-}
-
 /// The greatest number that the left side can be where a branch is taken and where it is not, if there is a bound.
 const fn bounds(when: Condition, right: i64) -> Option<(Option<i64>, Option<i64>)> {
     Some(match when {
@@ -263,21 +239,5 @@ mod tests {
         assert_eq!(jump("85 c8", "7e"), [None, None], "test eax,ecx");
         assert_eq!(jump("39 c8", "7e"), [None, None], "cmp eax,ecx");
         assert_eq!(jump("85 c0 e8 00 00 00 00", "7e"), [None, None], "a call between");
-    }
-
-    #[test]
-    fn a_register_that_is_zero_as_a_whole_is_listed() {
-        let zero = |listing: &str| {
-            let bytes = bytes(listing);
-            let graph = Graph::of(code(&bytes, 0x1000), Vaddr(0x1000), &Around::default()).unwrap();
-            let found = zeros(&graph, &graph.predecessors());
-            found
-                .first()
-                .map(|(_, to, register)| (graph.nodes[*to].at.0, *register))
-        };
-        assert_eq!(zero("48 85 ff 74 01 90 c3"), Some((0x1006, 7)), "test rdi,rdi; je");
-        assert_eq!(zero("48 85 ff 75 01 90 c3"), Some((0x1005, 7)), "test rdi,rdi; jne");
-        assert_eq!(zero("85 ff 74 01 90 c3"), None, "test edi,edi; je");
-        assert_eq!(zero("48 83 ff 01 74 01 90 c3"), None, "cmp rdi,1; je");
     }
 }

@@ -79,6 +79,13 @@ enum Search {
     Entry { table: u64, index: Index },
     /// The jump has been seen that an index out of bounds takes.
     Branch { table: u64, index: Index },
+    /// Another register has been compared, of which the index may be a copy.
+    Compared {
+        table: u64,
+        index: Register,
+        compared: Register,
+        last: u64,
+    },
     /// The comparison has been seen.
     Bounded { table: u64, last: u64 },
 }
@@ -128,9 +135,33 @@ impl Search {
                     let index = index.before(instruction)?;
                     return Some(Self::Branch { table, index });
                 }
-                let is_compared = instruction.mnemonic() == Mnemonic::Cmp && index.is_left_of(instruction);
-                let last = is_compared.then(|| instruction.try_immediate(1).ok()).flatten()?;
-                Some(Self::Bounded { table, last })
+                let is_comparison = instruction.mnemonic() == Mnemonic::Cmp;
+                let last = is_comparison.then(|| instruction.try_immediate(1).ok()).flatten()?;
+                if index.is_left_of(instruction) {
+                    return Some(Self::Bounded { table, last });
+                }
+                let compared = instruction.op0_register();
+                match index {
+                    Index::Register(index) if compared.is_gpr32() => Some(Self::Compared {
+                        table,
+                        index,
+                        compared,
+                        last,
+                    }),
+                    Index::Register(_) | Index::Memory(_) => None,
+                }
+            }
+            Self::Compared {
+                table,
+                index,
+                compared,
+                last,
+            } => {
+                if is_copy(instruction) && instruction.op0_register().full_register() == index.full_register() {
+                    return (instruction.op1_register() == compared).then_some(Self::Bounded { table, last });
+                }
+                let is_kept = !writes(instruction, index) && !writes(instruction, compared);
+                is_kept.then_some(self)
             }
             Self::Bounded { .. } => Some(self),
         }
@@ -140,6 +171,12 @@ impl Search {
 fn back_to_sum(target: Register, instruction: &Instruction) -> Option<Search> {
     if is_between(instruction, Mnemonic::Add) && instruction.op0_register() == target {
         return Some(Search::Sum([target, instruction.op1_register()]));
+    }
+    let is_sum = instruction.mnemonic() == Mnemonic::Lea
+        && instruction.memory_index_scale() == 1
+        && instruction.memory_displacement64() == 0;
+    if is_sum && instruction.op0_register() == target && instruction.memory_index() != Register::None {
+        return Some(Search::Sum([instruction.memory_base(), instruction.memory_index()]));
     }
     (!writes(instruction, target)).then_some(Search::Jump(target))
 }
@@ -171,11 +208,10 @@ impl Index {
             Self::Register(register) if writes(instruction, register) => {
                 let is_whole = instruction.op0_register().full_register() == register.full_register();
                 let is_moved = matches!(instruction.mnemonic(), Mnemonic::Mov | Mnemonic::Movzx) && is_whole;
-                // A copy that is zero above what it copies.
-                let is_copy = is_moved && instruction.op0_register().is_gpr32();
+                let is_extended = is_moved && instruction.op0_register().is_gpr32();
                 match instruction.op1_kind() {
-                    OpKind::Register if is_copy => Some(Self::Register(instruction.op1_register())),
-                    OpKind::Memory if is_copy && instruction.mnemonic() == Mnemonic::Mov => {
+                    OpKind::Register if is_extended => Some(Self::Register(instruction.op1_register())),
+                    OpKind::Memory if is_extended && instruction.mnemonic() == Mnemonic::Mov => {
                         Some(Self::Memory(*instruction))
                     }
                     _ => None,
@@ -211,6 +247,11 @@ impl Index {
             }
         }
     }
+}
+
+/// Recognises a copy of a register that is zero above its 32 bits.
+fn is_copy(instruction: &Instruction) -> bool {
+    is_between(instruction, Mnemonic::Mov) && instruction.op0_register().is_gpr32()
 }
 
 fn is_between(instruction: &Instruction, mnemonic: Mnemonic) -> bool {
@@ -287,6 +328,12 @@ mod tests {
         // A byte is compared, and what it bounds is jumped to.
         let byte = "40 80 ff 00 76 01 c3 40 0f b6 c7 48 8d 15 ee 0f 00 00 48 63 04 82 48 01 c2 ff e2";
         assert_eq!(targets_of(byte, 0x2000, &[-0xffa]), Some(vec![0x1006]));
+        // A copy of the index was made before it is compared, as clang does: mov ecx,eax; cmp eax,0; ja; lea; movslq.
+        let copied = "89 c1 83 f8 00 77 10 48 8d 15 f2 0f 00 00 48 63 04 8a 48 01 d0 ff e0 c3 c3";
+        assert_eq!(targets_of(copied, 0x2000, &[-0xfe8]), Some(vec![0x1018]));
+        // The sum is one of addresses.
+        let added = "83 fa 00 77 13 89 d2 48 8d 05 f2 0f 00 00 48 63 14 90 48 8d 04 02 ff e0 c3";
+        assert_eq!(targets_of(added, 0x2000, &[-0xfe8]), Some(vec![0x1018]));
         // `gnutls_record_send2` compares a field, and then loads it.
         let field =
             "83 bb 48 05 00 00 00 77 17 8b 83 48 05 00 00 48 8d 15 ea 0f 00 00 48 63 04 82 48 01 d0 ff e0 c3 c3";

@@ -269,6 +269,11 @@ impl Value {
         }
     }
 
+    /// Returns how many bytes behind an argument it points, where that is known.
+    pub(super) fn distance_from(self, argument: usize) -> Option<i64> {
+        self.derived().filter(|derived| derived.argument == argument)?.offset
+    }
+
     /// The lowest address on the stack that it may be.
     pub(super) const fn lowest_on_stack(self) -> Option<i64> {
         match self {

@@ -1,10 +1,9 @@
 //! Makes hooks without a return probe of those that have one, where the ends of their calls are proven.
 
 use crate::cause::Cause;
-use crate::code::Field;
 use crate::code::bytes::Code;
 use crate::code::convention::Convention;
-use crate::code::exits::{Body, Ends, Found, Question, Spot, Ways};
+use crate::code::exits::{Body, Ends, Found, Pointer, Question, Spot, Ways};
 use crate::code::site::{self, Site, Tier};
 use crate::elf::address::Vaddr;
 use crate::elf::image::Image;
@@ -12,11 +11,20 @@ use crate::hook::{ExitResult, ExitSite, Exits, Hook, HookKind, Role};
 use crate::libraries::hooks::needs_of;
 use crate::operand::{Operand, Place};
 
-/// Returns where an address may lead that a function has loaded from an argument.
-pub(crate) type Pointers<'a> = &'a dyn Fn(Field) -> Vec<Vaddr>;
+/// Returns where an address may lead that a function has loaded.
+pub(crate) type Pointers<'a> = &'a dyn Fn(Pointer) -> Vec<Vaddr>;
+
+/// Says what is asked of all ends of a library's calls.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Asked {
+    /// Which calls have to be seen to end, beyond what a role needs.
+    pub(crate) ways: Ways,
+    /// Whether the first word of an object is zero wherever the functions are called.
+    pub(crate) is_typed: bool,
+}
 
 /// Makes the hook that does without a return probe what another does with one.
-fn exit_of(image: &Image<'_>, hook: &Hook, ways: Ways, pointers: Pointers<'_>) -> Result<Hook, Cause> {
+fn exit_of(image: &Image<'_>, hook: &Hook, asked: Asked, pointers: Pointers<'_>) -> Result<Hook, Cause> {
     let unknown = Cause::NotUnderstood(hook.address);
     let code = segment_of(image, hook.address).ok_or(unknown)?;
     let body = body_of(image, hook.address, pointers)?;
@@ -33,7 +41,11 @@ fn exit_of(image: &Image<'_>, hook: &Hook, ways: Ways, pointers: Pointers<'_>) -
         size: hook.size,
         noted_at: site.address,
         outcome: hook.operands.result.ok_or(Cause::NoReturn(hook.address))?,
-        ways,
+        ways: match asked.ways {
+            Ways::All => Ways::All,
+            Ways::Successful => needed_ways(hook.role),
+        },
+        is_typed: asked.is_typed,
         fails_early: needed_ways(hook.role) == Ways::Successful,
     })?;
     Ok(Hook {
@@ -70,22 +82,16 @@ fn segment_of<'data>(image: &Image<'data>, address: Vaddr) -> Option<Code<'data>
 
 /// Makes the hooks without return probes of all hooks that have one, and says why there is none.
 ///
-/// Reading and writing have such hooks for all their functions, or for none. `ways` says which calls have to be seen to
-/// end, beyond what a role needs.
+/// Reading and writing have such hooks for all their functions, or for none.
 pub(crate) fn exits_of(
     image: &Image<'_>,
     hooks: &[Hook],
-    ways: Ways,
+    asked: Asked,
     pointers: Pointers<'_>,
 ) -> (Vec<Hook>, Vec<(HookKind, Role, Cause)>) {
     let (mut exits, mut refused) = (Vec::new(), Vec::new());
     for hook in hooks.iter().filter(|hook| hook.kind == HookKind::Return) {
-        let ways = if ways == Ways::All {
-            ways
-        } else {
-            needed_ways(hook.role)
-        };
-        match exit_of(image, hook, ways, pointers) {
+        match exit_of(image, hook, asked, pointers) {
             Ok(exit) => exits.push(exit),
             Err(cause) => refused.push((HookKind::Exit, hook.role, cause)),
         }

@@ -23,7 +23,7 @@ pub(super) struct Cut<'a> {
 impl<'a> Cut<'a> {
     pub(super) fn new(body: &'a Body<'a>, question: &Question) -> Result<Self, Cause> {
         let graph = &body.graph;
-        let known = Known::of(body, question.outcome);
+        let known = Known::of(body, question);
         if !known.results.first().is_some_and(|result| result.returns) {
             return Err(Cause::NoReturn(question.entry));
         }

@@ -3,16 +3,16 @@
 use std::collections::BTreeSet;
 
 use super::{Body, Question};
-use crate::code::compared::{Failed, failures, zeros};
+use crate::code::compared::{Failed, failures};
 use crate::code::finality::{Final, Found, finality};
 use crate::code::forward::Forward;
 use crate::code::graph::{End, Graph, Node};
-use crate::code::operation::{Memory, Operation, Way};
+use crate::code::operation::{Condition, Memory, Operation, Way};
 use crate::code::place::emulated;
 use crate::code::site::Tier;
+use crate::code::step::Step;
 use crate::code::value::Value;
 use crate::elf::address::Vaddr;
-use crate::operand::Outcome;
 
 /// Is an instruction that could be a site, or one of its ways out.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -60,12 +60,13 @@ pub(super) struct Known {
 }
 
 impl Known {
-    pub(super) fn of(body: &Body<'_>, outcome: Outcome) -> Self {
+    pub(super) fn of(body: &Body<'_>, question: &Question) -> Self {
+        let outcome = question.outcome;
         let (graph, before) = (&body.graph, &body.before);
         let failed = failures(graph, before, outcome);
         let results = finality(graph, before, &failed, outcome);
         let failing = failing(graph, &results, &failed, outcome.width);
-        let unused = unused(body, &failing);
+        let unused = unused(body, &failing, question);
         let mut known = Self {
             common: Vec::new(),
             done: done(body),
@@ -170,20 +171,36 @@ fn failing(graph: &Graph<'_>, results: &[Final], failed: &[Failed], width: u8) -
     ways.filter(only_fails).collect()
 }
 
-/// Lists the ways on which the first argument is null, for which no call is noted, and those by a pointer to functions
-/// that always fail: such a one stands where a structure has no function.
-fn unused(body: &Body<'_>, failing: &BTreeSet<(usize, usize)>) -> BTreeSet<(usize, usize)> {
+/// Lists the ways that no call takes that has been noted: those on which the first argument is null, or not of the kind
+/// that the function is for, and those by a pointer to functions that always fail: such a one stands where a structure has
+/// no function.
+fn unused(body: &Body<'_>, failing: &BTreeSet<(usize, usize)>, question: &Question) -> BTreeSet<(usize, usize)> {
     let graph = &body.graph;
     let is_by_pointer = |node: usize| graph.nodes.get(node).is_some_and(|node| node.is_by_pointer);
     let placeholders = failing.iter().filter(|(from, _)| is_by_pointer(*from)).copied();
-    let is_object = |node: usize, register| {
-        let state = body.forward.state(node);
-        let argument = state.and_then(|state| state.register(register).field()?.as_argument());
-        argument == Some(0)
+    let nodes = graph.nodes.iter().enumerate();
+    let excluded = nodes.filter_map(|(index, node)| Some((index, excluded(body, index, node, question)?)));
+    placeholders.chain(excluded).collect()
+}
+
+/// Returns where a branch leads no noted call.
+fn excluded(body: &Body<'_>, index: usize, node: &Node, question: &Question) -> Option<usize> {
+    let mut state = body.forward.state(index)?.clone();
+    let Some(Step::Branch { when, .. }) = state.step(*node.lifted.operations.last()?) else {
+        return None;
     };
-    let null = zeros(graph, &body.before).into_iter();
-    let null = null.filter(|(from, _, register)| is_object(*from, *register));
-    placeholders.chain(null.map(|(from, to, _)| (from, to))).collect()
+    let (Value::Field(field), Value::Constant(0)) = when.compared else {
+        return None;
+    };
+    let (zero, other) = match when.condition {
+        Condition::Equal => (node.jumps.first().copied(), node.next),
+        Condition::NotEqual => (node.next, node.jumps.first().copied()),
+        Condition::Signed(_) | Condition::Other => return None,
+    };
+    if field.as_argument() == Some(0) {
+        return zero;
+    }
+    other.filter(|_| field.is_type() && question.is_typed)
 }
 
 /// For each node, whether calls pass it that need not fail.

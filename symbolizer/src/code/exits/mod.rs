@@ -2,11 +2,13 @@
 //!
 //! A site is an instruction that the kernel emulates, or one way out of a conditional jump, behind which the work is done
 //! and the result does not change any more; or a return itself, which the kernel steps. Every way through the function
-//! passes one of a set, once. `gates` lists what could be in a set, `cut` chooses, and `flow` is what it chooses by.
+//! passes one of a set, once. `gates` lists what could be in a set, `cut` chooses, and `flow` is what it chooses by. Where a
+//! function ends by calling a pointer, `pointer` says where that is from.
 
 mod cut;
 mod flow;
 mod gates;
+mod pointer;
 
 pub(crate) use super::finality::Found;
 use super::forward::Forward;
@@ -23,8 +25,11 @@ use crate::elf::address::Vaddr;
 use crate::elf::machine::Machine;
 use crate::operand::{Outcome, Success};
 
+pub(crate) use pointer::Pointer;
+
 use cut::Cut;
 use gates::{Gate, condition};
+use pointer::pointer;
 
 /// Says which calls pass a site of a set.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -48,6 +53,8 @@ pub(crate) struct Question {
     pub(crate) outcome: Outcome,
     /// Whether calls that fail have to be seen to end.
     pub(crate) ways: Ways,
+    /// Whether the first word of the first argument is zero: of several kinds of object, the first.
+    pub(crate) is_typed: bool,
     /// Whether a call may be seen to end as soon as it is known to fail, before the function has reported that.
     pub(crate) fails_early: bool,
 }
@@ -90,26 +97,35 @@ impl<'data> Body<'data> {
         code: Code<'data>,
         entry: Vaddr,
         around: &impl Surroundings,
-        pointers: &dyn Fn(Field) -> Vec<Vaddr>,
+        pointers: &dyn Fn(Pointer) -> Vec<Vaddr>,
     ) -> Result<Self, Cause> {
         if code.machine != Machine::X86_64 {
             return Err(Cause::MachineUnsupported);
         }
         let mut graph = Graph::of(code, entry, around)?;
         loop {
-            let forward = Forward::of(&graph)?;
-            let before = graph.predecessors();
-            let open = open_jumps(&graph);
+            let body = Self {
+                before: graph.predecessors(),
+                forward: Forward::of(&graph)?,
+                graph,
+            };
             let followed = |index| {
-                let by_table = || Some((table::targets(&graph, &before, &forward, index, around)?, false));
-                let by_pointer = || Some((pointers(pointer(&graph, &forward, index)?), true));
+                let by_table = || {
+                    Some((
+                        table::targets(&body.graph, &body.before, &body.forward, index, around)?,
+                        false,
+                    ))
+                };
+                let by_pointer = || Some((pointers(pointer(&body, index)?), true));
                 by_table().or_else(by_pointer)
             };
-            let found = open.into_iter().filter_map(|index| Some((index, followed(index)?)));
+            let open = open_jumps(&body.graph).into_iter();
+            let found = open.filter_map(|index| Some((index, followed(index)?)));
             let found: Vec<_> = found.filter(|(_, (targets, _))| !targets.is_empty()).collect();
             if found.is_empty() {
-                return Ok(Self { graph, before, forward });
+                return Ok(body);
             }
+            graph = body.graph;
             for (index, (targets, is_by_pointer)) in found {
                 graph.add_jumps(index, &targets, is_by_pointer, around)?;
             }
@@ -121,16 +137,20 @@ impl<'data> Body<'data> {
         self.forward.depth(&self.graph, self.graph.node_at(at)?)
     }
 
-    /// Lists what the function stores to fields of its first argument: their offsets, and the fields it has loaded.
+    /// Lists what the function has loaded from an argument and stores to its first argument, or to a structure that is not
+    /// known: so many bytes behind that, and the field.
     pub(crate) fn stored(&self) -> Vec<(u16, Field)> {
         let stored = |(index, node): (usize, &Node)| {
             let state = self.forward.state(index)?;
             let Some(Operation::Store { to, from, width: 8 }) = node.lifted.operations.first() else {
                 return None;
             };
-            let object = to.base.and_then(|base| state.register(base).field())?;
-            let value = state.value(*from, 8).field()?;
-            (object.as_argument() == Some(0)).then(|| Some((u16::try_from(to.offset).ok()?, value)))?
+            let distance = if state.register(to.base?) == Value::Unknown {
+                to.offset
+            } else {
+                state.address(*to).distance_from(0)?
+            };
+            Some((u16::try_from(distance).ok()?, state.value(*from, 8).field()?))
         };
         self.graph.nodes.iter().enumerate().filter_map(stored).collect()
     }
@@ -193,7 +213,10 @@ pub(crate) fn any_code(bytes: &[u8]) -> Result<usize, Cause> {
         address: entry,
     };
     let inside = |distance: u16| entry.checked_add(distance.into()).into_iter().collect();
-    let pointers = |field: Field| field.two().map_or_else(Vec::new, |([_, distance], _)| inside(distance));
+    let pointers = |pointer| match pointer {
+        Pointer::Field(field) => field.two().map_or_else(Vec::new, |([_, distance], _)| inside(distance)),
+        Pointer::Behind(distance) => inside(distance),
+    };
     let body = Body::of(code, entry, &Nothing, &pointers)?;
     let mut count: usize = 0;
     for ways in [Ways::All, Ways::Successful] {
@@ -207,6 +230,7 @@ pub(crate) fn any_code(bytes: &[u8]) -> Result<usize, Cause> {
             noted_at: entry,
             outcome,
             ways,
+            is_typed: ways == Ways::Successful,
             fails_early: ways == Ways::Successful,
         })?;
         let is_inside = |spot: &Spot| code.contains(spot.at) && spot.at != entry;
@@ -241,16 +265,6 @@ fn open_jumps(graph: &Graph<'_>) -> Vec<usize> {
         .filter(|(_, node)| is_open(node))
         .map(|(index, _)| index)
         .collect()
-}
-
-/// Returns what a jump leads to the address in, if that is loaded from an argument and there is no frame.
-fn pointer(graph: &Graph<'_>, forward: &Forward, jump: usize) -> Option<Field> {
-    let node = graph.nodes.get(jump)?;
-    let Some(Operation::JumpThrough(source)) = node.lifted.operations.last() else {
-        return None;
-    };
-    let state = forward.state(jump).filter(|state| state.is_at_return_address())?;
-    state.value(*source, 8).field()
 }
 
 /// What the sites of a set cost those calls that do not fail by the function's own decision.

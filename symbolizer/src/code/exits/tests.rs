@@ -20,11 +20,12 @@ fn question(entry: u64) -> Question {
         noted_at: Vaddr(entry),
         outcome: INT,
         ways: Ways::Successful,
+        is_typed: false,
         fails_early: false,
     }
 }
 
-fn nowhere(_: Field) -> Vec<Vaddr> {
+const fn nowhere(_: Pointer) -> Vec<Vaddr> {
     Vec::new()
 }
 
@@ -247,6 +248,27 @@ fn no_call_is_noted_whose_object_is_null() {
     assert_eq!(all(listing).unwrap(), [(0x100b, RAX, None, 8)]);
 }
 
+#[test]
+fn an_object_of_another_kind_has_calls_of_its_own() {
+    let listing = "53 8b 17 85 d2
+        75 06                   ; jne
+        e8 f4 0f 00 00
+        90 5b c3                ; nop
+        31 c0 5b c3";
+    let listing = &listing.replace("75 06", "75 08");
+    let found = |is_typed| {
+        let question = Question {
+            ways: Ways::All,
+            is_typed,
+            ..question(0x1000)
+        };
+        find(listing, 0x1000, &Around::default(), &question).unwrap().1
+    };
+    let called = (0x100c, RAX, None, 8);
+    assert_eq!(found(false), [(0x1005, Found::Number(0), Some(5), 8), called]);
+    assert_eq!(found(true), [called]);
+}
+
 /// A function that ends by jumping to where its object's table says, and two functions that may be there.
 const BY_POINTER: &str = "48 83 ec 08 48 8b 47 08 48 8b 40 38 48 83 c4 08
     ff e0                       ; jmp rax
@@ -259,9 +281,11 @@ const BY_POINTER: &str = "48 83 ec 08 48 8b 47 08 48 8b 40 38 48 83 c4 08
 fn a_call_ends_in_the_function_that_a_pointer_leads_to() {
     let bytes = bytes(BY_POINTER);
     let table = |targets: &'static [u64]| {
-        move |field: Field| match field.two() {
-            Some(([8, 0x38], 8)) => targets.iter().copied().map(Vaddr).collect(),
-            _ => Vec::new(),
+        move |pointer| match pointer {
+            Pointer::Field(field) if field.two() == Some(([8, 0x38], 8)) => {
+                targets.iter().copied().map(Vaddr).collect()
+            }
+            Pointer::Field(_) | Pointer::Behind(_) => Vec::new(),
         }
     };
     let body = |targets| Body::of(code(&bytes, 0x1000), Vaddr(0x1000), &Around::default(), &table(targets));
@@ -279,6 +303,29 @@ fn a_call_ends_in_the_function_that_a_pointer_leads_to() {
     let called = body(&[0x1020]).unwrap().calls_by_pointer::<2>();
     assert_eq!(called.len(), 1);
     assert_eq!(called[0].1, [0, 1].map(|index| Value::Field(Field::argument(index))));
+}
+
+#[test]
+fn a_pointer_of_a_structure_that_is_not_known_leads_on_with_the_object() {
+    let targets = |listing: &str| {
+        let bytes = bytes(listing);
+        let asked = std::cell::RefCell::new(Vec::new());
+        let pointers = |pointer| {
+            asked.borrow_mut().push(pointer);
+            Vec::new()
+        };
+        Body::of(code(&bytes, 0x1000), Vaddr(0x1000), &Around::default(), &pointers).unwrap();
+        asked.into_inner()
+    };
+    // call; mov rax,[rax+0x70]; mov rdi,rbx; pop rbx; jmp rax
+    let kept = "53 48 89 fb e8 f7 0f 00 00 48 8b 40 70 48 89 df 5b ff e0";
+    assert_eq!(targets(kept), [Pointer::Behind(0x70)]);
+    let another = "53 48 89 fb e8 f7 0f 00 00 48 8b 40 70 48 89 c7 5b ff e0"; // mov rdi,rax
+    assert_eq!(targets(another), []);
+    let direct = "53 48 89 fb e8 f7 0f 00 00 48 89 df 5b ff 60 68"; // jmp [rax+0x68]
+    assert_eq!(targets(direct), [Pointer::Behind(0x68)]);
+    let changed = "53 48 89 fb e8 f7 0f 00 00 48 8b 40 70 48 01 d8 48 89 df 5b ff e0"; // add rax,rbx
+    assert_eq!(targets(changed), []);
 }
 
 #[test]

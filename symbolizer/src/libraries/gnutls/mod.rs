@@ -20,7 +20,7 @@ use crate::elf::survey::{Finding, Survey};
 use crate::error::Error;
 use crate::hook::{Hook, HookKind, Role};
 use crate::libraries::coverage::incomplete;
-use crate::libraries::exit::exits_of;
+use crate::libraries::exit::{Asked, exits_of};
 use crate::libraries::family::Family;
 use crate::libraries::found::Found;
 use crate::libraries::function::WORD;
@@ -57,7 +57,11 @@ pub(crate) fn find(image: &Image<'_>, survey: &Survey) -> Result<Found, Error> {
         hook.operands.transports = transports.map(|offset| Some(Operand::loaded(place, offset?, WORD)));
     }
     // A write that fails for now is one that the library will end.
-    let (exits, mut refused) = exits_of(image, &hooks, Ways::All, &|_| Vec::new());
+    let asked = Asked {
+        ways: Ways::All,
+        is_typed: false,
+    };
+    let (exits, mut refused) = exits_of(image, &hooks, asked, &|_| Vec::new());
     refused.push((HookKind::Tap, Role::Read, Cause::FamilyUnsupported));
     hooks.extend(exits);
     let versions = image.defined_versions()?;

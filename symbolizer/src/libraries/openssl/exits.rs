@@ -8,14 +8,22 @@ use super::internal::{is_buffer, is_local, is_size_or_length};
 use super::methods::Methods;
 use crate::cause::Cause;
 use crate::code::convention::Convention;
-use crate::code::exits::Ways;
+use crate::code::exits::{Pointer, Ways};
 use crate::code::{Field, Value};
 use crate::elf::address::Vaddr;
 use crate::elf::image::{Image, Presence, SymbolKind};
 use crate::elf::survey::{Finding, Survey, SymbolSource};
 use crate::hook::{Hook, HookKind, Proof, Role};
-use crate::libraries::exit::{Pointers, body_of, cost, exits_of};
+use crate::libraries::exit::{Asked, Pointers, body_of, cost, exits_of};
 use crate::libraries::hooks::hook;
+
+/// A call that fails needs no end in most roles.
+const ANY: Asked = Asked {
+    ways: Ways::Successful,
+    is_typed: false,
+};
+/// The functions of the tables are those of connections that are TLS alone; since OpenSSL 3.2 there are others.
+const TYPED: Asked = Asked { is_typed: true, ..ANY };
 
 /// How many arguments of a call are of interest.
 const ARGUMENTS: usize = 5;
@@ -28,7 +36,7 @@ pub(super) fn exits(
     public: &[Hook],
 ) -> (Vec<Hook>, Vec<(HookKind, Role, Cause)>) {
     let methods = Methods::new(image, survey);
-    let pointers = |field| methods.targets(field);
+    let pointers = |pointer| methods.targets(pointer);
     let pointers: Pointers<'_> = &pointers;
     let of_role = |hooks: &[Hook], role| {
         hooks
@@ -42,16 +50,16 @@ pub(super) fn exits(
         .filter(|hook| !hook.role.carries_plaintext())
         .cloned()
         .collect();
-    let (mut exits, mut refused) = exits_of(image, &others, Ways::Successful, pointers);
+    let (mut exits, mut refused) = exits_of(image, &others, ANY, pointers);
     for role in [Role::Read, Role::Write] {
         let planned = of_role(hooks, role);
-        let (first, causes) = exits_of(image, &planned, Ways::Successful, pointers);
+        let (first, causes) = exits_of(image, &planned, ANY, pointers);
         let behind = method_function(image, survey, &methods, pointers, &planned);
-        let (second, _) = exits_of(image, behind.as_slice(), Ways::Successful, pointers);
+        let (second, _) = exits_of(image, behind.as_slice(), TYPED, pointers);
         let sets = [first, second].into_iter().filter(|set| !set.is_empty());
         let cheapest = sets.min_by_key(|set| set.iter().map(cost).max());
         // The public functions alone leave out what calls those behind them.
-        let public = || exits_of(image, &of_role(public, role), Ways::Successful, pointers).0;
+        let public = || exits_of(image, &of_role(public, role), ANY, pointers).0;
         let set = cheapest.unwrap_or_else(public);
         if set.is_empty() {
             refused.extend(causes);
@@ -74,7 +82,7 @@ fn method_function(
     if slots.any(|other| other != Some(slot)) || peeks(image, survey, pointers, slot) {
         return None;
     }
-    let [address] = methods.targets(slot)[..] else {
+    let [address] = methods.targets(Pointer::Field(slot))[..] else {
         return None;
     };
     let caller = callers.first()?;

@@ -8,8 +8,8 @@ use super::functions::{METHOD, SETS_HANDSHAKE};
 use super::tap::linkage::Linkage;
 use super::tap::methods::Methods as Tables;
 use crate::cause::Cause;
-use crate::code::Field;
 use crate::code::accessor;
+use crate::code::exits::Pointer;
 use crate::elf::address::Vaddr;
 use crate::elf::image::Image;
 use crate::elf::survey::Survey;
@@ -41,15 +41,23 @@ impl<'image> Methods<'image> {
         methods
     }
 
-    /// Returns where a pointer may lead that a function has loaded from a connection.
-    pub(super) fn targets(&self, field: Field) -> Vec<Vaddr> {
-        let is_method = |offset| Some(offset) == self.method;
-        if let Some(([method, place], 8)) = field.two() {
-            return if is_method(method) { self.at(place) } else { Vec::new() };
-        }
-        let Some((kept, 8)) = field.one() else {
-            return Vec::new();
+    /// Returns where a pointer may lead that a function has loaded.
+    pub(super) fn targets(&self, pointer: Pointer) -> Vec<Vaddr> {
+        let field = match pointer {
+            // What shares the layout of a connection is one: since OpenSSL 3.2 a connection may have another in it.
+            Pointer::Behind(kept) => return self.copied_to(kept),
+            Pointer::Field(field) => field,
         };
+        let is_method = |offset| Some(offset) == self.method;
+        match (field.one(), field.two()) {
+            (_, Some(([method, place], 8))) if is_method(method) => self.at(place),
+            (Some((kept, 8)), _) => self.copied_to(kept),
+            _ => Vec::new(),
+        }
+    }
+
+    /// The functions that a connection may keep, of those that are taken from its table.
+    fn copied_to(&self, kept: u16) -> Vec<Vaddr> {
         let places = self.copied.iter().filter(|(field, _)| *field == kept);
         let mut targets: Vec<_> = places.flat_map(|(_, place)| self.at(*place)).collect();
         targets.sort_unstable();
