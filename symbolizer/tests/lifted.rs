@@ -8,6 +8,7 @@
 mod support;
 
 use goblin::elf::Elf;
+use goblin::elf::reloc::R_X86_64_RELATIVE;
 use proptest::prelude::*;
 use symbolizer::{Cause, Guard, Hook, HookKind, Operand, Place, ProbePlan, Proof, Role};
 
@@ -16,7 +17,7 @@ use support::compiled;
 const SHARED: [&str; 3] = ["-shared", "-fPIC", "-Wl,-Bsymbolic"];
 
 /// Compiler flags as distributions choose them.
-const BUILDS: [&[&str]; 9] = [
+const BUILDS: [&[&str]; 10] = [
     &["-O2", "-fcf-protection=none"],
     &["-O2", "-fcf-protection=full", "-fstack-protector-strong"],
     &[
@@ -29,6 +30,7 @@ const BUILDS: [&[&str]; 9] = [
     &["-O3", "-march=x86-64-v3"],
     &["-O3", "-fcf-protection=full", "-fstack-protector-strong"],
     &["-Os"],
+    &["-O1", "-Wl,-z,pack-relative-relocs"],
     &["-O1"],
     &["-O2", "-fzero-call-used-regs=used-gpr", "-Wl,-z,now", "-s"],
 ];
@@ -179,6 +181,34 @@ fn a_library_whose_connections_may_write_anywhere_is_refused() {
         refused(&build("no-bio.so", &["-O2", "-DNO_SOCKET"])),
         Cause::NoSocketBio
     );
+}
+
+#[test]
+fn the_pointers_to_code_are_those_of_goblin() {
+    let image = build("pointers.so", &["-O2", "-DTEMPLATES"]);
+    let elf = Elf::parse(&image).unwrap();
+    let code = elf
+        .program_headers
+        .iter()
+        .find(|header| header.is_executable())
+        .unwrap();
+    let relative = elf.dynrelas.iter().filter(|entry| entry.r_type == R_X86_64_RELATIVE);
+    let relative = relative.map(|entry| (entry.r_offset, u64::try_from(entry.r_addend.unwrap()).unwrap()));
+    let mut expected: Vec<_> = relative
+        .filter(|(_, target)| code.vm_range().contains(&usize(*target)))
+        .collect();
+    expected.sort_unstable();
+    let parsed = symbolizer::Image::parse(&image).unwrap().unwrap();
+    let found = parsed.code_pointers().into_iter();
+    let mut found: Vec<_> = found.map(|(place, target)| (place.0, target.0)).collect();
+    found.sort_unstable();
+    assert!(expected.len() > 8);
+    // What is there in the file as well is found twice, and so is what only looks like a pointer.
+    assert!(expected.iter().all(|pointer| found.contains(pointer)), "{found:x?}");
+}
+
+fn usize(address: u64) -> usize {
+    address.try_into().unwrap()
 }
 
 proptest! {

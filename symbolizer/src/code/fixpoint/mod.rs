@@ -330,12 +330,11 @@ impl Settling<'_> {
 
     fn arrive(&mut self, mut state: State, at: Vaddr) {
         state.at = at;
-        let changed = match self.states.get_mut(&at) {
-            Some(known) => known.join(&state),
-            None => {
-                self.first.insert(at, state.clone());
-                self.states.insert(at, state).is_none()
-            }
+        let changed = if let Some(known) = self.states.get_mut(&at) {
+            known.join(&state)
+        } else {
+            self.first.insert(at, state.clone());
+            self.states.insert(at, state).is_none()
         };
         if changed {
             self.waiting.insert(at);

@@ -158,7 +158,7 @@ impl State {
             _ => sum.moved(part, self.tracked()),
         });
         match sum {
-            Some(part) if memory.scaled && memory.several.count_ones() == 1 => Value::mixed([part], self.tracked()),
+            Some(part) if memory.scaled && memory.several.is_power_of_two() => Value::mixed([part], self.tracked()),
             Some(sum) => sum.plus(memory.offset),
             None => Value::Constant(memory.offset.cast_unsigned()),
         }

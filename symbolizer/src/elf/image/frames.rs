@@ -30,6 +30,11 @@ impl<'data> Frames<'data> {
         })
     }
 
+    /// Returns whether there is no table, or an empty one.
+    pub(crate) const fn is_empty(&self) -> bool {
+        self.entries.is_empty()
+    }
+
     /// Returns whether a function begins at an address, or a part of one that lies elsewhere.
     pub(crate) fn begins(&self, address: Vaddr) -> bool {
         let distance = address.0.wrapping_sub(self.section).cast_signed();
@@ -56,6 +61,7 @@ mod tests {
     fn the_beginnings_of_functions_are_found_before_and_behind_the_table() {
         let table = table(&[-0x100, -0x80, 0x40]);
         let frames = Frames::parse(&table, Vaddr(0x1000)).unwrap();
+        assert!(!frames.is_empty());
         for begin in [0xf00, 0xf80, 0x1040] {
             assert!(frames.begins(Vaddr(begin)), "{begin:#x}");
         }
@@ -73,6 +79,6 @@ mod tests {
         let mut other = whole;
         other[3] = 0x1b;
         assert!(Frames::parse(&other, Vaddr(0)).is_none());
-        assert!(!Frames::default().begins(Vaddr(0)));
+        assert!(Frames::default().is_empty() && !Frames::default().begins(Vaddr(0)));
     }
 }

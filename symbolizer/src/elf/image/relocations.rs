@@ -93,6 +93,20 @@ mod tests {
     }
 
     #[test]
+    fn every_place_that_gets_an_address_of_the_image_is_listed() {
+        let mut table = [
+            entry(0x4000, 0, elf::R_X86_64_RELATIVE),
+            entry(0x4008, 7, elf::R_X86_64_GLOB_DAT),
+            entry(0x4010, 0, elf::R_X86_64_RELATIVE),
+        ]
+        .concat();
+        table[16..24].copy_from_slice(&0x1230_u64.to_le_bytes());
+        table[64..72].copy_from_slice(&(-1_i64).to_le_bytes());
+        let all: Vec<_> = relatives(&table, Machine::X86_64).unwrap().collect();
+        assert_eq!(all, [(Vaddr(0x4000), Vaddr(0x1230))], "a negative addend leads nowhere");
+    }
+
+    #[test]
     fn the_symbol_of_a_slot_is_found() {
         let table = [
             entry(0x4000, 3, elf::R_X86_64_JUMP_SLOT),

@@ -80,9 +80,13 @@ impl Functions<'_, '_> {
         self.analysed(address, |function| effects_of(function, address))
     }
 
-    /// Has the function analysed that begins at an address. Without a table that says so, nothing tells where it ends.
+    /// Has the function analysed that begins at an address, if the table that says where functions do does not deny it.
+    ///
+    /// Without one, what follows a call that never returns is followed as well: what is found has to be the only one of
+    /// its kind all the same.
     fn analysed<T>(self, address: Vaddr, analysis: impl FnOnce(Function<'_>) -> Result<T, Cause>) -> Result<T, Cause> {
-        let begins = self.image.frames().begins(address);
+        let frames = self.image.frames();
+        let begins = frames.is_empty() || frames.begins(address);
         begins.then_some(()).ok_or(Cause::NotUnderstood(address))?;
         self.linkage.analyse(address, analysis)
     }
