@@ -30,8 +30,7 @@ pub(crate) fn moved(call: &mut CallState, has_buffer: bool) {
     let Some(connection) = current(transfer.object, transfer.tgid, transfer.cookie) else {
         return;
     };
-    if has_buffer && !reports(connection, call) {
-        confirm(connection, call);
+    if has_buffer && !reports(connection, call) && confirm(connection, call) != 0 {
         return;
     }
     let transfer = &call.transfer;
@@ -104,34 +103,35 @@ fn report_call(connection: &mut ConnectionState, call: &mut CallState, has_buffe
     hooks::mark_reported(&mut connection.hooks, call.transfer.direction);
 }
 
-/// Compares what a call moved with what a tap or a lift has brought since it began.
+/// Compares what a call moved with what a tap or a lift has brought since it began; returns 0 if they brought nothing of it
+/// and the call is to report it.
 #[inline(never)]
-fn confirm(connection: &mut ConnectionState, call: &CallState) {
+fn confirm(connection: &mut ConnectionState, call: &CallState) -> u32 {
     let transfer = &call.transfer;
     if flow::reported_within(&connection.flow, transfer).is_some() {
-        return;
+        return 1;
     }
-    flow::mark_reported(&mut connection.flow, transfer.direction, transfer.moved);
     if call.positioned == 0 || flow::is_unknown(&connection.flow, transfer.direction) {
-        return;
+        flow::mark_reported(&mut connection.flow, transfer.direction, transfer.moved);
+        return 1;
     }
     // Another connection of the object began within the call.
     let is_new = flow::generation(&connection.flow) > transfer.began_ns;
     let began = if is_new { 0 } else { call.position };
     let reached = flow::position(&connection.flow, transfer.direction);
     let brought = reached.wrapping_sub(began);
-    let agrees = hooks::confirm(&mut connection.hooks, transfer, brought, reached, connection.lift.bytes);
-    if agrees == 0 {
+    let is_missing = hooks::is_missing(&connection.hooks, transfer.direction, brought, reached);
+    if hooks::confirm(&mut connection.hooks, transfer, brought, reached, connection.lift.bytes) == 0 {
         let cause = HooksRefused::MISMATCH;
-        hooks::refuse(
-            &mut connection.hooks,
-            &connection.flow,
-            transfer.object,
-            transfer.direction,
-            cause,
-        );
+        let (object, direction) = (transfer.object, transfer.direction);
+        hooks::refuse(&mut connection.hooks, &connection.flow, object, direction, cause);
+        if is_missing {
+            return 0;
+        }
         skip_call(connection, transfer);
     }
+    flow::mark_reported(&mut connection.flow, transfer.direction, transfer.moved);
+    1
 }
 
 /// Notes the position of a direction as a call of it begins, where a tap or a lift is to bring what the call moves.

@@ -123,6 +123,13 @@ fn count_mismatch(flow: &Flow, direction: Direction) {
     }
 }
 
+/// Returns whether nothing of what a call moved was brought, while all before it was.
+#[inline(always)]
+pub(crate) fn is_missing(hooks: &Hooks, direction: Direction, brought: u64, reached: u64) -> bool {
+    let side = side(direction);
+    brought == 0 && (direction == Direction::READ || hooks.settled[side] != 0 && hooks.confirmed[side] == reached)
+}
+
 /// Compares what a call moved with what was brought while it ran; 0 if they differ.
 ///
 /// A call that reads has moved just what was brought. One that writes may have been brought in part while an earlier call

@@ -2,11 +2,11 @@
 //!
 //! A library that writes to its own socket BIO sends each record as it makes it, while the caller's bytes are untouched. Its
 //! sequence number tells new records from the rest of one and from one that is sent again. Several records at once are the
-//! parts of one write that the library encrypts together (OpenSSL 1.1.1 to 3.1), or a hole.
+//! parts of one write that the library encrypts together, or a hole.
 
 use tracer_ebpf::{
-    AddressSource, ConnectionState, Cookie, Direction, HooksRefused, Lift, LiftState, MAX_FRAME_WORDS, RECORD_BYTES,
-    Role, SiteConfig, SiteOperands,
+    AddressSource, ConnectionState, Cookie, Direction, HooksRefused, Lift, LiftState, MAX_FRAME_WORDS, Owner,
+    RECORD_BYTES, Role, SiteConfig, SiteOperands, TargetFlags,
 };
 
 use crate::{
@@ -15,14 +15,14 @@ use crate::{
     maps::{FRAMES, SITES},
     memory::{read_field, read_user},
     operands::{self, UNREADABLE, of_site},
-    task::user_stack_pointer,
+    task::{current_task, target_flags, user_stack_pointer},
 };
 
 /// No reason against a lift.
 const SERVES: HooksRefused = HooksRefused(0);
 
 /// Has the sends of a connection seen whose socket has become known, if its library has a lift; returns 1 if records were
-/// sent that were not seen.
+/// sent that were not seen, or will be: a connection that the lift does not serve is seen only by hooks at its calls.
 #[inline(never)]
 pub(crate) fn begin(connection: &mut ConnectionState, object: u64) -> u32 {
     let Some(config) = SITES.get(flow::cookie(&connection.flow).site()) else {
@@ -34,10 +34,17 @@ pub(crate) fn begin(connection: &mut ConnectionState, object: u64) -> u32 {
     match bind(connection, object, config.lift) {
         Ok(is_behind) => is_behind.into(),
         Err(cause) => {
+            let is_unseen = hooks::owner(&connection.hooks, Direction::WRITE) == Owner::NONE && !has_calls();
             hooks::refuse(&mut connection.hooks, &connection.flow, object, Direction::WRITE, cause);
-            0
+            is_unseen.into()
         }
     }
+}
+
+/// Returns whether hooks are at the calls of the current process.
+#[inline(always)]
+fn has_calls() -> bool {
+    target_flags(current_task().tgid).is_some_and(|flags| flags.contains(TargetFlags::CALLS))
 }
 
 /// Notes the sequence of a connection and leads from its socket to its lift; returns whether records with bytes of the program
@@ -141,16 +148,17 @@ pub(crate) fn read(lift: &mut Lift, object: u64, cookie: Cookie, site: &SiteOper
     lift.windowed = operands::read_window(object, site, &mut lift.window).into();
     let sequence = operands::sequence(lift, object, site);
     if operands::has_frame(site) {
-        lift.slot = find_slot(lift.code, cookie.site(), sequence != lift.sequence);
+        let may_be_new = sequence != lift.sequence || lift.held == 0;
+        lift.slot = find_slot(lift.code, cookie.site(), may_be_new);
     }
     sequence
 }
 
 /// Finds the slot of the stack that holds the return address of the call at the site of a lift, as its connection sends; 0 if
-/// it is not there: then another call sends. It is looked for only if the connection sends something new, else taken from
+/// it is not there: then another call sends. It is searched only if the connection may send something new, else taken from
 /// where it was last.
 #[inline(always)]
-fn find_slot(code: u64, site: u32, is_new: bool) -> u64 {
+fn find_slot(code: u64, site: u32, may_be_new: bool) -> u64 {
     let (Some(sp), Some(frame)) = (user_stack_pointer(), FRAMES.get_ptr_mut(site)) else {
         return 0;
     };
@@ -162,7 +170,7 @@ fn find_slot(code: u64, site: u32, is_new: bool) -> u64 {
     if read_user(slot) == Some(code) {
         return slot;
     }
-    if !is_new {
+    if !may_be_new {
         return 0;
     }
     let slot = search(sp, code);

@@ -234,6 +234,21 @@ fn a_tap_that_is_never_hit_loses_nothing_while_calls_are_watched() {
 
 #[test]
 #[ignore = "needs the privilege to place probes: scripts/test runs it"]
+fn a_call_reports_all_that_a_tap_no_longer_brings() {
+    let mut own = checked();
+    reads(b"hello", 5);
+    black_box(read)(0x1000, b"again".as_ptr(), 0, 5);
+    let mut records = own.records();
+    assert_eq!(refusal(&mut records).unwrap().cause, HooksRefused::MISMATCH);
+    let moved: Vec<_> = records[1..].iter().map(|record| data(record)).collect();
+    assert_eq!(
+        moved,
+        [(0x1000, 0, b"hello".as_slice()), (0x1000, 5, b"again".as_slice())]
+    );
+}
+
+#[test]
+#[ignore = "needs the privilege to place probes: scripts/test runs it"]
 fn a_tap_takes_over_from_calls_that_are_no_longer_watched() {
     let mut own = Own::load();
     let site = own.site(SiteConfig::NONE, READ);

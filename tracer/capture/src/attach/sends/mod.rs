@@ -264,6 +264,21 @@ fn a_connection_that_writes_to_another_bio_is_left_to_its_calls() {
 
 #[test]
 #[ignore = "needs the privilege to place probes: scripts/test runs it"]
+fn what_a_connection_writes_that_a_lift_does_not_serve_is_a_hole() {
+    let mut connection = Connection::open(TargetFlags::default());
+    connection.method.name += 1;
+    connection.become_known();
+    let records = connection.own.records();
+    let kinds: Vec<_> = records.iter().map(|record| header(record).kind).collect();
+    assert_eq!(
+        kinds,
+        [Kind::CONNECTION, Kind::HOOKS, Kind::PASSED],
+        "no calls are watched"
+    );
+}
+
+#[test]
+#[ignore = "needs the privilege to place probes: scripts/test runs it"]
 fn a_connection_whose_bio_is_not_the_library_s_own_is_left_to_its_calls() {
     let mut connection = Connection::open(TargetFlags::CALLS);
     connection.method.name += 1;
