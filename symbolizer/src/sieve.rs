@@ -15,8 +15,8 @@ use crate::libraries::{traces, version};
 pub const HEADER_BYTES: usize = 64;
 const SECTION_BYTES: usize = 64;
 
-/// Smaller sections are not worth the trouble.
-const LARGE: u64 = 1 << 20;
+/// Smaller sections are kept whole: functions are analysed with the tables in them that they jump by.
+const LARGE: u64 = 4 << 20;
 
 /// How much around a mark matters: the longest text that begins with one, and what leads up to it.
 const AROUND: usize = 512;

@@ -79,7 +79,8 @@ impl Follower {
             }
             ProcessEvent::Exit { pid, at_ns } => self.exit(pid, at_ns),
             ProcessEvent::HooksRefused { pid } => {
-                if let Err(error) = self.probe_calls(pid)
+                let files = self.processes.get(pid).files.clone();
+                if let Err(error) = self.probe_calls(pid, &files)
                     && exists(pid)
                 {
                     self.messages
@@ -97,12 +98,20 @@ impl Follower {
         self.log.remove_fork(pid);
         // The addresses in its table entries belong to the old program.
         self.sweeps.add_ended(pid, at_ns);
+        let before = self.processes.get(pid);
         let info = ProcessInfo {
             lacks_library: true,
             ..ProcessInfo::default()
         };
         self.processes.set(pid, Arc::new(info));
         self.schedule_scan(pid, AFTER_EXEC);
+        // The program may map the same libraries, and give its first connection a BIO of its own before the scan.
+        if let Err(error) = self.probe_calls(pid, &before.files)
+            && exists(pid)
+        {
+            self.messages
+                .say(&format!("calls of process {pid} are not probed: {error:#}"));
+        }
     }
 
     /// Returns whether a process that executed a program is traced. A kernel that cannot compare names longer than

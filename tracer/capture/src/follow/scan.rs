@@ -10,7 +10,7 @@ use super::{Follower, processes::ProcessInfo};
 use crate::{
     attach::{self, Needs, Placement},
     resolve::{Resolved, has_none, untraced, why_not},
-    target::{MappedObject, Target, exists, has_memory, verify},
+    target::{FileIdentity, MappedObject, Target, exists, has_memory, verify},
 };
 
 /// The outcome of a scan.
@@ -161,8 +161,9 @@ impl Follower {
         )
     }
 
-    /// Probes the calls of a process, because a connection of it is not served by a tap or a lift.
-    pub(super) fn probe_calls(&mut self, pid: u32) -> Result<()> {
+    /// Probes the calls of a process in these files, because a tap or a lift does not serve one of its connections, or may
+    /// not.
+    pub(super) fn probe_calls(&mut self, pid: u32, files: &[FileIdentity]) -> Result<()> {
         let info = self.processes.get(pid);
         if info.needs.calls {
             return Ok(());
@@ -171,7 +172,7 @@ impl Follower {
             calls: true,
             ..info.needs
         };
-        for file in &info.files {
+        for file in files {
             self.probes.attach(*file, pid, self.reach, needs)?;
         }
         self.probes.set_calls_probed(pid, true)?;
