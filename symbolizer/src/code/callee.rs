@@ -5,7 +5,7 @@
 pub(crate) struct Callee {
     /// The arguments that it takes in registers, as bits: what is left in other registers does not matter to it.
     pub(crate) takes: u8,
-    /// Whether it may find addresses that were stored before.
+    /// Whether it may follow addresses that it finds in memory.
     pub(crate) finds: bool,
     /// Whether it returns its first argument, and nothing else.
     pub(crate) returns_first: bool,
@@ -19,7 +19,7 @@ impl Callee {
         returns_first: false,
     };
 
-    /// Is a function of so many arguments that stores no addresses and follows none but these.
+    /// Is a function of so many arguments that stores no addresses and follows none but these, to what holds none.
     pub(crate) const fn of(count: u8) -> Self {
         Self {
             takes: !(u8::MAX << count),

@@ -3,7 +3,8 @@
 use std::collections::BTreeSet;
 
 use super::flow::{NEVER, Network};
-use super::gates::{Gate, Known, gates, own};
+use super::gates::{Gate, gates};
+use super::known::{Known, own};
 use super::{Body, Question, Ways};
 use crate::cause::Cause;
 use crate::code::graph::{End, Graph, Node};
