@@ -62,6 +62,8 @@ pub enum Cause {
     Missed(Vaddr),
     /// A call may pass two sites, or this one again.
     PassedTwice(Vaddr),
+    /// The function ends at more places than have probes.
+    TooManyEnds(Vaddr),
 }
 
 impl fmt::Display for Cause {
@@ -91,6 +93,7 @@ impl fmt::Display for Cause {
             Self::Unbalanced(at) => write!(f, "the stack pointer is elsewhere at {at} than at the entry"),
             Self::NoReturn(at) => write!(f, "the function at {at} never returns"),
             Self::Missed(at) => write!(f, "a call may return at {at} past all sites"),
+            Self::TooManyEnds(at) => write!(f, "the function at {at} ends at too many places"),
             Self::PassedTwice(at) => write!(f, "a call may pass {at} and another site"),
             Self::PeekLost(at) => write!(f, "whether it only peeks is in no known place at {at}"),
         }
