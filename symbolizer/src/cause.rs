@@ -62,6 +62,8 @@ pub enum Cause {
     Missed(Vaddr),
     /// A call may pass two sites, or this one again.
     PassedTwice(Vaddr),
+    /// The function ends at more places than have probes.
+    TooManyEnds(Vaddr),
     /// No function compares its arguments with what a connection is sending, or several do.
     NoPending,
     /// No function stores its arguments where they are compared with others.
@@ -101,6 +103,7 @@ impl fmt::Display for Cause {
             Self::Unbalanced(at) => write!(f, "the stack pointer is elsewhere at {at} than at the entry"),
             Self::NoReturn(at) => write!(f, "the function at {at} never returns"),
             Self::Missed(at) => write!(f, "a call may return at {at} past all sites"),
+            Self::TooManyEnds(at) => write!(f, "the function at {at} ends at too many places"),
             Self::PassedTwice(at) => write!(f, "a call may pass {at} and another site"),
             Self::PeekLost(at) => write!(f, "whether it only peeks is in no known place at {at}"),
             Self::NoPending => f.write_str("what a connection is sending is in no known place"),

@@ -83,6 +83,9 @@ pub const FUNCTION_PARTS: usize = 8;
 /// jumping to.
 pub const GRAPH_INSTRUCTIONS: usize = 4096;
 
+/// The largest number of sites where the calls of one function end.
+pub const EXIT_SITES: usize = 32;
+
 /// The largest number of instructions between the comparison of an index and the jump by a table.
 pub const TABLE_DISTANCE: usize = 24;
 

@@ -13,6 +13,8 @@ pub(super) struct Around {
     pub(super) linked: Vec<(u64, u64)>,
     /// Where calls lead that never come back.
     pub(super) last: Vec<u64>,
+    /// Where functions begin.
+    pub(super) begins: Vec<u64>,
     /// Entries of jump tables from an address on.
     pub(super) table: (u64, Vec<i32>),
 }
@@ -25,6 +27,10 @@ impl Surroundings for Around {
 
     fn never_returns(&self, to: Destination) -> bool {
         matches!(to, Destination::Code(to) if self.last.contains(&to.0))
+    }
+
+    fn begins(&self, at: Vaddr) -> bool {
+        self.begins.contains(&at.0)
     }
 
     fn offset_at(&self, place: Vaddr) -> Option<i32> {

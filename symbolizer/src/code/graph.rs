@@ -22,6 +22,9 @@ pub(crate) trait Surroundings {
     /// Returns whether a call that leads there never comes back.
     fn never_returns(&self, to: Destination) -> bool;
 
+    /// Returns whether a function begins there, or a part of one.
+    fn begins(&self, at: Vaddr) -> bool;
+
     /// Reads an entry of a jump table.
     fn offset_at(&self, place: Vaddr) -> Option<i32>;
 }
@@ -156,7 +159,7 @@ impl<'data> Graph<'data> {
             let (at, length) = (node.at, node.lifted.length);
             let after = at.checked_add(length).ok_or(Cause::NotUnderstood(at))?;
             let last = node.lifted.operations.last().copied();
-            let (falls, target, end) = ways(last, at, around)?;
+            let (falls, target, end) = ways(last, at, after, around)?;
             let next = falls.then(|| self.node(after)).transpose()?;
             let jump = target.map(|target| self.node(target)).transpose()?;
             if let Some(node) = self.nodes.get_mut(current) {
@@ -187,6 +190,7 @@ impl<'data> Graph<'data> {
 fn ways(
     last: Option<Operation>,
     at: Vaddr,
+    after: Vaddr,
     around: &impl Surroundings,
 ) -> Result<(bool, Option<Vaddr>, Option<End>), Cause> {
     if matches!(last, Some(Operation::Odd | Operation::Opaque)) {
@@ -194,6 +198,8 @@ fn ways(
     }
     Ok(match last.map_or(Way::On, Operation::way) {
         Way::Call(Target::Fixed(to)) if around.never_returns(to) => (false, None, Some(End::Stop)),
+        // Nor does a call that nothing of the function follows.
+        Way::Call(_) if around.begins(after) => (false, None, Some(End::Stop)),
         Way::On | Way::Call(_) => (true, None, None),
         Way::Branch(target) => (true, Some(target), None),
         Way::Jump(Target::Fixed(Destination::Code(target))) => (false, Some(target), None),
@@ -268,6 +274,12 @@ mod tests {
         assert_eq!(graph("e8 fb 0f 00 00", &around).unwrap(), [(0x1000, Some(End::Stop))]);
         assert_eq!(alone("e8 fb 0f 00 00"), Err(Cause::NotUnderstood(Vaddr(0x1005))));
         assert_eq!(alone("0f 0b").unwrap(), [(0x1000, Some(End::Stop))]);
+        let around = Around {
+            begins: vec![0x1005],
+            ..Around::default()
+        };
+        let found = graph("e8 fb 0f 00 00 90 c3", &around).unwrap();
+        assert_eq!(found, [(0x1000, Some(End::Stop))], "another function is behind it");
     }
 
     #[test]

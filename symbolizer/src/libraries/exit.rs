@@ -1,5 +1,9 @@
 //! Makes hooks without a return probe of those that have one, where the ends of their calls are proven.
 
+use std::cell::RefCell;
+use std::collections::BTreeMap;
+use std::rc::Rc;
+
 use crate::cause::Cause;
 use crate::code::bytes::Code;
 use crate::code::convention::Convention;
@@ -9,10 +13,41 @@ use crate::elf::address::Vaddr;
 use crate::elf::image::Image;
 use crate::hook::{ExitResult, ExitSite, Exits, Hook, HookKind, Role};
 use crate::libraries::hooks::needs_of;
+use crate::libraries::surroundings::Around;
 use crate::operand::{Operand, Place};
 
 /// Returns where an address may lead that a function has loaded.
 pub(crate) type Pointers<'a> = &'a dyn Fn(Pointer) -> Vec<Vaddr>;
+
+/// Holds the functions of an image that were decoded whole.
+pub(crate) struct Bodies<'a, 'data> {
+    pub(crate) image: &'a Image<'data>,
+    around: Around<'a, 'data>,
+    pointers: Pointers<'a>,
+    known: RefCell<BTreeMap<Vaddr, Result<Rc<Body<'data>>, Cause>>>,
+}
+
+impl<'a, 'data> Bodies<'a, 'data> {
+    pub(crate) fn new(image: &'a Image<'data>, pointers: Pointers<'a>) -> Self {
+        Self {
+            image,
+            around: Around::new(image),
+            pointers,
+            known: RefCell::default(),
+        }
+    }
+
+    /// Decodes a function whole.
+    pub(crate) fn body(&self, address: Vaddr) -> Result<Rc<Body<'data>>, Cause> {
+        if let Some(known) = self.known.borrow().get(&address) {
+            return known.clone();
+        }
+        let code = segment_of(self.image, address).ok_or(Cause::NotUnderstood(address))?;
+        let body = Body::of(code, address, &self.around, self.pointers).map(Rc::new);
+        self.known.borrow_mut().insert(address, body.clone());
+        body
+    }
+}
 
 /// Says what is asked of all ends of a library's calls.
 #[derive(Clone, Copy, Debug)]
@@ -24,10 +59,10 @@ pub(crate) struct Asked {
 }
 
 /// Makes the hook that does without a return probe what another does with one.
-fn exit_of(image: &Image<'_>, hook: &Hook, asked: Asked, pointers: Pointers<'_>) -> Result<Hook, Cause> {
+fn exit_of(bodies: &Bodies<'_, '_>, hook: &Hook, asked: Asked) -> Result<Hook, Cause> {
     let unknown = Cause::NotUnderstood(hook.address);
-    let code = segment_of(image, hook.address).ok_or(unknown)?;
-    let body = body_of(image, hook.address, pointers)?;
+    let code = segment_of(bodies.image, hook.address).ok_or(unknown)?;
+    let body = bodies.body(hook.address)?;
     let begin = Code {
         bytes: code.from(hook.address).ok_or(unknown)?,
         address: hook.address,
@@ -53,21 +88,11 @@ fn exit_of(image: &Image<'_>, hook: &Hook, asked: Asked, pointers: Pointers<'_>)
         site,
         exits: Some(Exits {
             entry_depth,
-            sites: sites(image, &ends).ok_or(unknown)?,
+            sites: sites(bodies.image, &ends).ok_or(unknown)?,
             ways: ends.ways,
         }),
         ..hook.clone()
     })
-}
-
-/// Decodes a function whole.
-pub(crate) fn body_of<'data>(
-    image: &Image<'data>,
-    address: Vaddr,
-    pointers: Pointers<'_>,
-) -> Result<Body<'data>, Cause> {
-    let code = segment_of(image, address).ok_or(Cause::NotUnderstood(address))?;
-    Body::of(code, address, image, pointers)
 }
 
 /// Returns all the code of the segment that an address is in.
@@ -84,14 +109,13 @@ fn segment_of<'data>(image: &Image<'data>, address: Vaddr) -> Option<Code<'data>
 ///
 /// Reading and writing have such hooks for all their functions, or for none.
 pub(crate) fn exits_of(
-    image: &Image<'_>,
+    bodies: &Bodies<'_, '_>,
     hooks: &[Hook],
     asked: Asked,
-    pointers: Pointers<'_>,
 ) -> (Vec<Hook>, Vec<(HookKind, Role, Cause)>) {
     let (mut exits, mut refused) = (Vec::new(), Vec::new());
     for hook in hooks.iter().filter(|hook| hook.kind == HookKind::Return) {
-        match exit_of(image, hook, asked, pointers) {
+        match exit_of(bodies, hook, asked) {
             Ok(exit) => exits.push(exit),
             Err(cause) => refused.push((HookKind::Exit, hook.role, cause)),
         }

@@ -3,13 +3,15 @@
 use std::collections::BTreeSet;
 
 use super::flow::{NEVER, Network};
-use super::gates::{Gate, Known, gates, own};
+use super::gates::{Gate, gates};
+use super::known::{Known, own};
 use super::{Body, Question, Ways};
 use crate::cause::Cause;
 use crate::code::graph::{End, Graph, Node};
 use crate::code::operation::Destination;
 use crate::code::site::Tier;
 use crate::elf::address::Vaddr;
+use crate::limits;
 
 /// Looks for sets of gates that every way through a graph passes.
 pub(super) struct Cut<'a> {
@@ -40,13 +42,19 @@ impl<'a> Cut<'a> {
         let is_own = |gate: &&Gate| ways == Ways::All || self.own.get(gate.node) == Some(&true);
         let gates: Vec<Gate> = self.gates.iter().filter(is_own).copied().collect();
         let set = self.cut(&gates, ways)?;
-        let Some(at) = self.passed_twice(&set, ways) else {
-            return Ok(set);
-        };
-        let returns: Vec<Gate> = gates.into_iter().filter(|gate| gate.tier == Tier::Stepped).collect();
-        let returns = self.cut(&returns, ways)?;
-        self.passed_twice(&returns, ways)
-            .map_or(Ok(returns), |_| Err(Cause::PassedTwice(at)))
+        self.refusal(&set, ways).map_or(Ok(set), |cause| {
+            let returns: Vec<Gate> = gates.into_iter().filter(|gate| gate.tier == Tier::Stepped).collect();
+            let returns = self.cut(&returns, ways)?;
+            self.refusal(&returns, ways).map_or(Ok(returns), |_| Err(cause))
+        })
+    }
+
+    /// Returns why a set is of no use.
+    fn refusal(&self, set: &[Gate], ways: Ways) -> Option<Cause> {
+        if set.len() > limits::EXIT_SITES {
+            return Some(Cause::TooManyEnds(self.graph.entry()));
+        }
+        self.passed_twice(set, ways).map(Cause::PassedTwice)
     }
 
     /// Finds the cheapest set among some gates.

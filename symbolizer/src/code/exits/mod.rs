@@ -8,6 +8,7 @@
 mod cut;
 mod flow;
 mod gates;
+mod known;
 mod pointer;
 
 pub(crate) use super::finality::Found;
@@ -249,6 +250,10 @@ impl Surroundings for Nothing {
     }
 
     fn never_returns(&self, _: Destination) -> bool {
+        false
+    }
+
+    fn begins(&self, _: Vaddr) -> bool {
         false
     }
 

@@ -2,6 +2,7 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::code::around::{Around, bytes, code};
+use crate::limits;
 
 const INT: Outcome = Outcome {
     width: 4,
@@ -346,6 +347,17 @@ fn where_others_come_by_no_call_may_be_left_to_be_replaced() {
     assert_eq!((found(0).0, found(0).1.len()), (Ways::All, 2));
     assert_eq!((found(7).0, found(7).1.len()), (Ways::All, 2));
     assert_eq!((found(0x50).0, found(0x50).1.len()), (Ways::Successful, 1), "its own");
+}
+
+#[test]
+fn the_ends_may_fill_their_limit_and_no_more() {
+    // call; test eax,eax; jne; ret
+    let ends = |count: usize| {
+        let calls: String = (0..count - 1).map(|_| "e8 f0 0f 00 00 85 c0 75 01 c3 ").collect();
+        all(&format!("{calls} e8 f0 0f 00 00 c3")).map(|spots| spots.len())
+    };
+    assert_eq!(ends(limits::EXIT_SITES), Ok(limits::EXIT_SITES));
+    assert_eq!(ends(limits::EXIT_SITES + 1), Err(Cause::TooManyEnds(Vaddr(0x1000))));
 }
 
 #[test]

@@ -20,7 +20,7 @@ use crate::elf::survey::{Finding, Survey};
 use crate::error::Error;
 use crate::hook::{Hook, HookKind, Role};
 use crate::libraries::coverage::incomplete;
-use crate::libraries::exit::{Asked, exits_of};
+use crate::libraries::exit::{Asked, Bodies, exits_of};
 use crate::libraries::family::Family;
 use crate::libraries::found::Found;
 use crate::libraries::function::WORD;
@@ -61,7 +61,7 @@ pub(crate) fn find(image: &Image<'_>, survey: &Survey) -> Result<Found, Error> {
         ways: Ways::All,
         is_typed: false,
     };
-    let (exits, mut refused) = exits_of(image, &hooks, asked, &|_| Vec::new());
+    let (exits, mut refused) = exits_of(&Bodies::new(image, &|_| Vec::new()), &hooks, asked);
     refused.push((HookKind::Tap, Role::Read, Cause::FamilyUnsupported));
     hooks.extend(exits);
     let versions = image.defined_versions()?;

@@ -14,7 +14,7 @@ use crate::elf::address::Vaddr;
 use crate::elf::image::{Image, Presence, SymbolKind};
 use crate::elf::survey::{Finding, Survey, SymbolSource};
 use crate::hook::{Hook, HookKind, Proof, Role};
-use crate::libraries::exit::{Asked, Pointers, body_of, cost, exits_of};
+use crate::libraries::exit::{Asked, Bodies, cost, exits_of};
 use crate::libraries::hooks::hook;
 
 /// A call that fails needs no end in most roles.
@@ -37,7 +37,7 @@ pub(super) fn exits(
 ) -> (Vec<Hook>, Vec<(HookKind, Role, Cause)>) {
     let methods = Methods::new(image, survey);
     let pointers = |pointer| methods.targets(pointer);
-    let pointers: Pointers<'_> = &pointers;
+    let bodies = &Bodies::new(image, &pointers);
     let of_role = |hooks: &[Hook], role| {
         hooks
             .iter()
@@ -50,16 +50,16 @@ pub(super) fn exits(
         .filter(|hook| !hook.role.carries_plaintext())
         .cloned()
         .collect();
-    let (mut exits, mut refused) = exits_of(image, &others, ANY, pointers);
+    let (mut exits, mut refused) = exits_of(bodies, &others, ANY);
     for role in [Role::Read, Role::Write] {
         let planned = of_role(hooks, role);
-        let (first, causes) = exits_of(image, &planned, ANY, pointers);
-        let behind = method_function(image, survey, &methods, pointers, &planned);
-        let (second, _) = exits_of(image, behind.as_slice(), TYPED, pointers);
+        let (first, causes) = exits_of(bodies, &planned, ANY);
+        let behind = method_function(bodies, survey, &methods, &planned);
+        let (second, _) = exits_of(bodies, behind.as_slice(), TYPED);
         let sets = [first, second].into_iter().filter(|set| !set.is_empty());
         let cheapest = sets.min_by_key(|set| set.iter().map(cost).max());
         // The public functions alone leave out what calls those behind them.
-        let public = || exits_of(image, &of_role(public, role), ANY, pointers).0;
+        let public = || exits_of(bodies, &of_role(public, role), ANY).0;
         let set = cheapest.unwrap_or_else(public);
         if set.is_empty() {
             refused.extend(causes);
@@ -70,16 +70,10 @@ pub(super) fn exits(
 }
 
 /// Makes the hook of the function of the connection's table that some functions call with their own arguments.
-fn method_function(
-    image: &Image<'_>,
-    survey: &Survey,
-    methods: &Methods<'_>,
-    pointers: Pointers<'_>,
-    callers: &[Hook],
-) -> Option<Hook> {
-    let mut slots = callers.iter().map(|caller| slot_of(image, pointers, caller));
+fn method_function(bodies: &Bodies<'_, '_>, survey: &Survey, methods: &Methods<'_>, callers: &[Hook]) -> Option<Hook> {
+    let mut slots = callers.iter().map(|caller| slot_of(bodies, caller));
     let slot = slots.next()??;
-    if slots.any(|other| other != Some(slot)) || peeks(image, survey, pointers, slot) {
+    if slots.any(|other| other != Some(slot)) || peeks(bodies, survey, slot) {
         return None;
     }
     let [address] = methods.targets(Pointer::Field(slot))[..] else {
@@ -101,16 +95,15 @@ fn method_function(
     };
     let (_, function) = functions::function(like)?;
     let name = format!("{name}'s method");
-    hook(image, function, &finding, Proof::Callers).map(|hook| Hook { name, ..hook })
+    hook(bodies.image, function, &finding, Proof::Callers).map(|hook| Hook { name, ..hook })
 }
 
 /// Returns which pointer to a function a function calls with its own buffer; `None` if there are several.
-fn slot_of(image: &Image<'_>, pointers: Pointers<'_>, caller: &Hook) -> Option<Field> {
-    let body = body_of(image, caller.address, pointers).ok()?;
-    let calls = body.calls_by_pointer::<ARGUMENTS>();
+fn slot_of(bodies: &Bodies<'_, '_>, caller: &Hook) -> Option<Field> {
+    let calls = bodies.body(caller.address).ok()?.calls_by_pointer::<ARGUMENTS>();
     // The count is returned, or stored where an argument points to.
     let counted = caller.operands.count.map(|count| count.place);
-    let convention = Convention::of(image.machine());
+    let convention = Convention::of(bodies.image.machine());
     let counted = (0..6)
         .find(|index| counted == Some(convention.argument(*index)))
         .map(usize::from);
@@ -131,9 +124,9 @@ fn slot_of(image: &Image<'_>, pointers: Pointers<'_>, caller: &Hook) -> Option<F
 }
 
 /// Returns whether `SSL_peek` may call a pointer by itself: it does, or it is not understood; an absent one does not.
-fn peeks(image: &Image<'_>, survey: &Survey, pointers: Pointers<'_>, slot: Field) -> bool {
+fn peeks(bodies: &Bodies<'_, '_>, survey: &Survey, slot: Field) -> bool {
     let peeks = |address: Vaddr| {
-        body_of(image, address, pointers).map_or(true, |body| {
+        bodies.body(address).map_or(true, |body| {
             let mut calls = body.calls_by_pointer::<ARGUMENTS>().into_iter();
             calls.any(|(field, _)| field == slot)
         })

@@ -13,7 +13,7 @@ use crate::code::exits::Pointer;
 use crate::elf::address::Vaddr;
 use crate::elf::image::Image;
 use crate::elf::survey::Survey;
-use crate::libraries::exit::body_of;
+use crate::libraries::exit::Bodies;
 use crate::libraries::hooks::code_of;
 
 /// The tables of one image.
@@ -36,7 +36,10 @@ impl<'image> Methods<'image> {
             copied: Vec::new(),
         };
         let setters = SETS_HANDSHAKE.iter().filter_map(|name| survey.function(name));
-        let copied = setters.flat_map(|setter| methods.copied_by(setter.address)).collect();
+        let bodies = Bodies::new(image, &|_| Vec::new());
+        let copied = setters
+            .flat_map(|setter| methods.copied_by(&bodies, setter.address))
+            .collect();
         methods.copied = copied;
         methods
     }
@@ -73,8 +76,8 @@ impl<'image> Methods<'image> {
     }
 
     /// The fields of a connection that a function fills from its table.
-    fn copied_by(&self, function: Vaddr) -> Vec<(u16, u16)> {
-        let body = body_of(self.image, function, &|_| Vec::new());
+    fn copied_by(&self, bodies: &Bodies<'_, '_>, function: Vaddr) -> Vec<(u16, u16)> {
+        let body = bodies.body(function);
         let stored = body.map_or_else(|_| Vec::new(), |body| body.stored());
         let copied = stored.into_iter().filter_map(|(kept, from)| match from.two()? {
             ([method, place], 8) if Some(method) == self.method => Some((kept, place)),
