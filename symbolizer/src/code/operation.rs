@@ -90,6 +90,16 @@ pub(super) enum Operation {
         from: Source,
         width: u8,
     },
+    /// Sets the upper eight of the sixteen bytes of a vector register; all else means the lower ones.
+    SetUpper {
+        to: Register,
+        from: Source,
+    },
+    /// Stores the upper eight of the sixteen bytes of a vector register.
+    StoreUpper {
+        to: Memory,
+        from: Register,
+    },
     /// Sets a register to its value or another, by a condition that is not followed.
     SetPerhaps {
         to: Register,
@@ -172,7 +182,8 @@ pub(super) enum Operation {
 }
 
 impl Memory {
-    const fn reads(self) -> u32 {
+    /// Returns the registers that its address comes from, as bits.
+    pub(super) const fn reads(self) -> u32 {
         match self.base {
             Some(base) => bit(base) | self.several,
             None => self.several,
@@ -202,6 +213,7 @@ impl Operation {
         match self {
             Self::Set { from, .. }
             | Self::SetSigned { from, .. }
+            | Self::SetUpper { from, .. }
             | Self::Push(from)
             | Self::JumpThrough(from)
             | Self::CallThrough(from) => from.reads(),
@@ -209,6 +221,7 @@ impl Operation {
                 bit(to) | from.reads()
             }
             Self::SetFlag { to, .. } => bit(to),
+            Self::StoreUpper { to, from } => to.reads() | bit(from),
             Self::StoreFlag { to, .. } => to.reads(),
             Self::Store { to, from, .. } | Self::AddTo { to, by: from, .. } => to.reads() | from.reads(),
             Self::Overwrite { to, from, .. } => to.reads() | from.reads(),
@@ -243,6 +256,8 @@ impl Operation {
             | Self::Pop(to) => bit(to),
             Self::Compute { to, .. } | Self::Spoil(to) => to,
             Self::Store { .. }
+            | Self::SetUpper { .. }
+            | Self::StoreUpper { .. }
             | Self::StoreFlag { .. }
             | Self::AddTo { .. }
             | Self::Overwrite { .. }
@@ -299,6 +314,8 @@ impl Operation {
             Self::Set { .. }
             | Self::SetSigned { .. }
             | Self::SetIf { .. }
+            | Self::SetUpper { .. }
+            | Self::StoreUpper { .. }
             | Self::SetPerhaps { .. }
             | Self::SetFlag { .. }
             | Self::StoreFlag { .. }
@@ -340,6 +357,8 @@ impl Lifted {
             | Operation::SetSigned { .. }
             | Operation::SetIf { .. }
             | Operation::Store { .. }
+            | Operation::SetUpper { .. }
+            | Operation::StoreUpper { .. }
             | Operation::SetPerhaps { .. }
             | Operation::SetFlag { .. }
             | Operation::StoreFlag { .. }

@@ -296,6 +296,16 @@ impl Value {
         }
     }
 
+    /// The number that this is.
+    pub(crate) const fn number(self) -> Option<u64> {
+        match self {
+            Self::Constant(number) => Some(number),
+            Self::Unknown | Self::Stack(_) | Self::Frame(_) | Self::Field(_) | Self::Derived(_) | Self::Possible(_) => {
+                None
+            }
+        }
+    }
+
     /// The field or argument that this is.
     pub(crate) const fn field(self) -> Option<Field> {
         match self {

@@ -5,7 +5,6 @@ use crate::cause::Cause;
 use crate::code::convention::Convention;
 use crate::code::operation::{Destination, Target, Way};
 use crate::code::state::{Purpose, State};
-use crate::code::value::Value;
 use crate::elf::address::Vaddr;
 
 /// Says what a function returns.
@@ -26,7 +25,9 @@ pub(crate) fn returned(function: Function<'_>, entry: Vaddr) -> Result<Returned,
     let analysed = fixpoint(function, &state)?;
     let mut found = Vec::new();
     analysed.visit(|_, operation, state| match operation.way() {
-        Way::Return => found.push(number(state.returned())),
+        Way::Return => {
+            found.push(state.returned().number().map_or(Returned::Other, Returned::Number));
+        }
         Way::Jump(Target::Fixed(Destination::Code(to))) if analysed.contains(to) => {}
         Way::Jump(Target::Fixed(Destination::Code(to))) => found.push(Returned::Of(to)),
         Way::Jump(Target::Fixed(_) | Target::Through(_)) => found.push(Returned::Other),
@@ -36,16 +37,4 @@ pub(crate) fn returned(function: Function<'_>, entry: Vaddr) -> Result<Returned,
     let first = found.first().copied().unwrap_or(Returned::Other);
     let is_same = found.iter().all(|other| *other == first);
     Ok(if is_same { first } else { Returned::Other })
-}
-
-const fn number(value: Value) -> Returned {
-    match value {
-        Value::Constant(number) => Returned::Number(number),
-        Value::Unknown
-        | Value::Stack(_)
-        | Value::Frame(_)
-        | Value::Field(_)
-        | Value::Derived(_)
-        | Value::Possible(_) => Returned::Other,
-    }
 }

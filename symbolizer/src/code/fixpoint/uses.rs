@@ -4,15 +4,19 @@
 //! What only may be the address counts as it. A function that is handed a place on the stack may find all that lies
 //! above it.
 
-use super::{Fixpoint, Function, fixpoint};
+use std::cell::Cell;
+
+use super::{Fixpoint, Function, fixpoint, read_arguments};
 use crate::cause::Cause;
+use crate::code::bytes::Code;
 use crate::code::callee::Callee;
 use crate::code::convention::Convention;
 use crate::code::operation::{self, Destination, Memory, Operation, Way};
-use crate::code::state::{Purpose, State};
+use crate::code::state::{Purpose, RECORD, State};
 use crate::code::step::Step;
-use crate::code::value::Value;
+use crate::code::value::{Field, Value};
 use crate::elf::address::Vaddr;
+use crate::limits;
 
 /// How many arguments have registers.
 pub(crate) const ARGUMENTS: usize = 6;
@@ -36,11 +40,15 @@ pub(crate) struct Passed {
     pub(crate) target: Target,
     /// What the argument registers hold.
     pub(crate) arguments: [Value; ARGUMENTS],
-    /// What the places on the stack hold that the callee may find, if the address is in one of them.
-    pub(crate) found: Vec<Value>,
+    /// What the places on the stack hold that the callee may find, if the address is in one of them: by their distances
+    /// from the lowest address on the stack that it is given, with their widths in bytes.
+    pub(crate) found: Record,
     /// Whether it is one of the arguments that have no register.
     pub(crate) on_stack: bool,
 }
+
+/// Holds values by their distances from an address, with their widths in bytes.
+pub(crate) type Record = Vec<(i64, Value, u8)>;
 
 /// Says where a call leads.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -50,15 +58,18 @@ pub(crate) enum Target {
     Value(Value),
 }
 
-/// Lists what becomes of the argument numbered `tracked` among the values that a function is entered with.
+/// Is an address whose memory a function that is entered with it knows something of.
+pub(crate) const RECORDED: Value = Value::Field(Field::argument(RECORD));
+
+/// Lists what becomes of the argument numbered `tracked` among the values that a function is entered with, one of which
+/// may be [`RECORDED`].
 pub(crate) fn uses(
     function: Function<'_>,
-    entry: Vaddr,
-    arguments: &[Value],
+    (entry, arguments, record): (Vaddr, &[Value], &Record),
     tracked: usize,
 ) -> Result<Vec<Use>, Cause> {
     let purpose = Purpose::Everything { tracked: Some(tracked) };
-    let state = State::new(entry, Convention::of(function.code.machine), arguments, purpose);
+    let state = State::new(entry, Convention::of(function.code.machine), arguments, purpose).with_record(record);
     let analysed = fixpoint(function, &state)?;
     let frame = frame(&analysed);
     let mut uses = Vec::new();
@@ -132,8 +143,24 @@ fn left(at: Vaddr, (target, callee): (Target, Callee), state: &State) -> Option<
         at,
         target,
         arguments: state.arguments(),
-        found: Vec::new(),
+        found: Record::new(),
         on_stack: false,
     };
     state.is_given_to(callee).then(|| Use::Passed(Box::new(passed)))
+}
+
+/// Lists what becomes of the second argument of bytes that are entered as a function; for the fuzzer alone.
+pub(crate) fn uses_of_second(code: Code<'_>) -> Result<Vec<Use>, Cause> {
+    let function = Function {
+        code,
+        is_start: &|_| false,
+        callee: &|to| match to {
+            Destination::Code(at) if code.contains(at) => Callee::of(3),
+            Destination::Code(_) | Destination::Slot(_) | Destination::Unknown => Callee::ANY,
+        },
+        budget: &Cell::new(limits::ANALYSIS_STEPS),
+    };
+    let arguments: [Value; ARGUMENTS] = std::array::from_fn(|index| Value::Field(Field::argument(index)));
+    read_arguments(function, code.address);
+    uses(function, (code.address, &arguments, &Record::new()), 1)
 }

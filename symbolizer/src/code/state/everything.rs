@@ -3,7 +3,7 @@
 //! Addresses on the stack and those of the tracked argument are followed through what is not understood: there they
 //! become [`Value::Frame`] and [`Value::Possible`].
 
-use super::{Purpose, State};
+use super::{Purpose, Record, State};
 use crate::code::callee::Callee;
 use crate::code::convention::Register;
 use crate::code::operation::{Condition, Inputs, Memory, Operation, Source};
@@ -26,9 +26,11 @@ impl State {
     pub(in crate::code) fn join(&mut self, other: &Self) -> bool {
         let tracked = self.tracked();
         let mut changed = self.stack.join(&other.stack, tracked);
-        let ours = self.registers.iter_mut().chain([&mut self.flags.0, &mut self.flags.1]);
+        let flags = [&mut self.flags.0, &mut self.flags.1];
+        let ours = self.registers.iter_mut().chain(&mut self.upper).chain(flags);
         let ours = ours.chain(&mut self.stored);
-        let theirs = other.registers.iter().chain([&other.flags.0, &other.flags.1]);
+        let flags = [&other.flags.0, &other.flags.1];
+        let theirs = other.registers.iter().chain(&other.upper).chain(flags);
         let theirs = theirs.chain(&other.stored);
         for (ours, theirs) in ours.zip(theirs) {
             let joined = ours.join(*theirs, tracked);
@@ -76,15 +78,42 @@ impl State {
         self.register(self.convention.stack).stack_address()
     }
 
-    /// Returns what a called function finds on the stack by its arguments, if what comes from the tracked argument is
-    /// among it.
-    pub(in crate::code) fn found_by(&self, callee: Callee) -> Vec<Value> {
+    /// The same state, in which something is known of the memory that the argument numbered `RECORD` points to.
+    pub(in crate::code) fn with_record(mut self, record: &[(i64, Value, u8)]) -> Self {
+        self.record = record.to_vec();
+        self
+    }
+
+    /// Returns what lies in the memory that the argument numbered `RECORD` points to.
+    pub(super) fn load_record(&self, at: i64, width: u8) -> Value {
+        let whole = self
+            .record
+            .iter()
+            .find(|(place, _, stored)| *place == at && *stored >= width);
+        if let Some((_, value, _)) = whole {
+            return value.truncated(width);
+        }
+        let end = at.saturating_add(width.into());
+        let overlapping = self
+            .record
+            .iter()
+            .filter(|(place, _, stored)| *place < end && place.saturating_add((*stored).into()) > at);
+        Value::mixed(overlapping.map(|(_, value, _)| *value), self.tracked())
+    }
+
+    /// Returns what a called function finds on the stack behind the lowest address that it is given, if what comes from
+    /// the tracked argument is among it.
+    pub(in crate::code) fn found_by(&self, callee: Callee) -> Record {
         let given = self.given(callee).filter(|_| callee.finds);
-        let lowest = given.filter_map(Value::lowest_on_stack).min();
-        let found = lowest.map(|lowest| self.stack.slots_from(lowest).map(|(_, value, _)| value));
-        let found: Vec<_> = found.into_iter().flatten().collect();
-        let holds = found.iter().any(|value| value.may_be(self.tracked()));
-        if holds { found } else { Vec::new() }
+        let Some(lowest) = given.filter_map(Value::lowest_on_stack).min() else {
+            return Record::new();
+        };
+        let found = self.stack.slots_from(lowest);
+        let found: Vec<_> = found
+            .map(|(at, value, width)| (at.saturating_sub(lowest), value, width))
+            .collect();
+        let holds = found.iter().any(|(_, value, _)| value.may_be(self.tracked()));
+        if holds { found } else { Record::new() }
     }
 
     /// Returns whether an address on the stack lies where a called function could find it by an earlier one's argument.
@@ -175,7 +204,8 @@ impl State {
                 |at| self.stack.load_any(at, width.into(), self.tracked()),
             )
         });
-        let values = registers.map(|register| self.register(register)).chain(loaded);
+        let halves = registers.flat_map(|register| [self.register(register), self.upper(register)]);
+        let values = halves.chain(loaded);
         Value::mixed(values, self.tracked())
     }
 
@@ -232,6 +262,19 @@ impl State {
         self.set(to, value);
     }
 
+    /// Returns the upper half of a register of sixteen bytes.
+    pub(super) fn upper(&self, register: Register) -> Value {
+        let held = self.upper.get(usize::from(register));
+        held.copied().unwrap_or(Value::Unknown)
+    }
+
+    pub(super) fn set_upper(&mut self, to: Register, from: Source) {
+        let value = self.read(from, 8);
+        if let Some(upper) = self.upper.get_mut(usize::from(to)) {
+            *upper = value;
+        }
+    }
+
     /// Returns whether a condition holds, as a number, if that is decided.
     pub(super) fn flag(&self, when: Condition) -> Value {
         let (Value::Constant(left), Value::Constant(right)) = self.flags else {
@@ -275,9 +318,11 @@ impl State {
             Operation::Overwrite { to, from, .. } => Some((to, self.mix(from))),
             Operation::AddTo { to, by, width } => Some((to, self.sum(Source::Memory(to), by, width))),
             Operation::StoreFlag { when, to } => Some((to, self.flag(when))),
+            Operation::StoreUpper { to, from } => Some((to, self.upper(from))),
             Operation::Set { .. }
             | Operation::SetSigned { .. }
             | Operation::SetIf { .. }
+            | Operation::SetUpper { .. }
             | Operation::SetPerhaps { .. }
             | Operation::SetFlag { .. }
             | Operation::Add { .. }

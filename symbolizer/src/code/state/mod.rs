@@ -15,6 +15,12 @@ use crate::elf::address::Vaddr;
 /// How many registers a machine has at most, as they are numbered.
 const REGISTERS: usize = 32;
 
+/// Values by their distances from an address, each with its width in bytes.
+pub(in crate::code) type Record = Vec<(i64, Value, u8)>;
+
+/// The number of the argument that points to memory of which something is known; no register has it.
+pub(in crate::code) const RECORD: usize = usize::MAX;
+
 /// Says what a function is followed for, which decides what is assumed of it and what it may do.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(super) enum Purpose {
@@ -41,6 +47,8 @@ pub(super) struct State {
     convention: Convention,
     purpose: Purpose,
     registers: [Value; REGISTERS],
+    /// The upper halves of the registers that have sixteen bytes.
+    upper: [Value; REGISTERS],
     stack: Stack,
     /// What was compared last.
     flags: (Value, Value),
@@ -48,6 +56,8 @@ pub(super) struct State {
     /// What an accessor has stored behind its second and third argument; of any other function, the field of a whole word
     /// that was stored to last since the last call, and what.
     stored: [Value; 2],
+    /// What is known of the memory that the argument [`RECORD`] points to.
+    record: Record,
     /// What arguments were compared with and are equal to: so many of their lower bytes, and the number.
     equal: BTreeMap<usize, (u8, u64)>,
 }
@@ -61,10 +71,12 @@ impl State {
             convention,
             purpose,
             registers: [Value::Unknown; REGISTERS],
+            upper: [Value::Unknown; REGISTERS],
             stack: Stack::default(),
             flags: (Value::Unknown, Value::Unknown),
             facts: Facts::new(typed),
             stored: [Value::Unknown; 2],
+            record: Record::new(),
             equal: BTreeMap::new(),
         };
         for (register, value) in convention.arguments.iter().zip(arguments) {
@@ -99,6 +111,7 @@ impl State {
             // A jump to anywhere is one by a table.
             Operation::Overwrite { .. }
             | Operation::StoreFlag { .. }
+            | Operation::StoreUpper { .. }
             | Operation::AddTo { .. }
             | Operation::Odd
             | Operation::Jump(Destination::Unknown)
@@ -108,6 +121,8 @@ impl State {
                 return None;
             }
             Operation::Overwrite { to, width, from } => self.overwrite(to, width, from)?,
+            Operation::SetUpper { to, from } => self.set_upper(to, from),
+            Operation::StoreUpper { to, from } => self.store(to, self.upper(from), 8)?,
             Operation::SetFlag { when, to } => self.set_flag(when, to),
             Operation::StoreFlag { when, to } => self.store(to, self.flag(when), 1)?,
             Operation::SetPerhaps { to, from, width } => self.set_perhaps(to, from, width),
@@ -282,6 +297,9 @@ impl State {
             return Value::Unknown;
         }
         let loaded = match self.base(from) {
+            Value::Field(field) if field.as_argument() == Some(RECORD) => {
+                return self.load_record(from.offset, width);
+            }
             Value::Field(field) => field.load(from.offset, width),
             Value::Derived(derived) => derived.load(from.offset, width),
             Value::Stack(at) => {
@@ -361,9 +379,11 @@ impl State {
 
     fn spoil_with(&mut self, registers: u32, value: Value) {
         self.flags = (Value::Unknown, Value::Unknown);
-        for (number, register) in (0..).zip(&mut self.registers) {
+        let halves = self.registers.iter_mut().zip(&mut self.upper);
+        for (number, (register, upper)) in (0..).zip(halves) {
             if registers.checked_shr(number).unwrap_or(0) & 1 == 1 {
                 *register = value;
+                *upper = value;
             }
         }
     }

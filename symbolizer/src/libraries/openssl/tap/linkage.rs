@@ -4,11 +4,11 @@ use std::cell::{Cell, OnceCell, RefCell};
 use std::collections::HashMap;
 
 use crate::cause::Cause;
-use crate::code::Destination;
 use crate::code::bytes::Code;
 use crate::code::callee::Callee;
 use crate::code::calls::stub_slot;
 use crate::code::fixpoint::{Function, read_arguments};
+use crate::code::{Destination, Value};
 use crate::elf::address::Vaddr;
 use crate::elf::image::{Frames, Image, Presence, Table};
 use crate::elf::survey::Survey;
@@ -174,6 +174,11 @@ impl<'a, 'data> Linkage<'a, 'data> {
             .get_or_init(|| self.image.linked_places().unwrap_or_default());
         let symbol = self.image.symbols(Table::Dynsym).ok()?.nth(*linked.get(&slot)?)?;
         symbol.name_within(limits::SYMBOL_NAME)
+    }
+
+    /// Returns the function whose address a value is.
+    pub(crate) fn function_at(&self, value: Value) -> Option<Vaddr> {
+        value.number().map(Vaddr).filter(|at| self.frames.begins(*at))
     }
 
     /// Returns the address of a function that the image offers to others, and to itself.

@@ -7,20 +7,21 @@
     reason = "the decoder's enums name every instruction there is"
 )]
 
+mod operands;
+mod unfollowed;
+mod vectors;
+
 use iced_x86::{
-    Code, ConditionCode, Decoder, DecoderOptions, FlowControl, Instruction, InstructionInfo, InstructionInfoFactory,
-    Mnemonic, OpAccess, OpKind, Register as Name, UsedMemory,
+    Code, ConditionCode, Decoder, DecoderOptions, FlowControl, Instruction, InstructionInfoFactory, Mnemonic, OpKind,
 };
 
 use super::convention::Register;
-use super::operation::{Condition, Destination, Inputs, Lifted, Memory, Operation, Source};
+use super::operation::{Condition, Destination, Lifted, Memory, Operation, Source};
 use crate::elf::address::Vaddr;
 
-/// How many general registers there are.
-const GENERAL: usize = 16;
-/// How many registers have numbers; the upper half of the vector registers of AVX-512 has none.
-const REGISTERS: Register = 32;
-const STACK: Register = 4;
+use operands::{STACK, memory, operand, register};
+use unfollowed::{other, written};
+
 const FRAME: Register = 5;
 
 /// Translates the first instruction of some bytes, which lie at `at`.
@@ -131,6 +132,21 @@ fn straight(instruction: &Instruction) -> Option<Vec<Operation>> {
         | Mnemonic::Cmovo
         | Mnemonic::Cmovp
         | Mnemonic::Cmovs => moved_perhaps(instruction),
+        Mnemonic::Movq
+        | Mnemonic::Vmovq
+        | Mnemonic::Movhps
+        | Mnemonic::Punpcklqdq
+        | Mnemonic::Vpunpcklqdq
+        | Mnemonic::Pinsrq
+        | Mnemonic::Vpinsrq
+        | Mnemonic::Movaps
+        | Mnemonic::Movups
+        | Mnemonic::Movdqa
+        | Mnemonic::Movdqu
+        | Mnemonic::Vmovaps
+        | Mnemonic::Vmovups
+        | Mnemonic::Vmovdqa
+        | Mnemonic::Vmovdqu => vectors::halves(instruction),
         Mnemonic::Sete => flagged(instruction, Condition::Equal),
         Mnemonic::Setne => flagged(instruction, Condition::NotEqual),
         Mnemonic::Push => (instruction.stack_pointer_increment() == -8)
@@ -236,164 +252,6 @@ fn compared(instruction: &Instruction) -> Option<Vec<Operation>> {
         Mnemonic::Cmp => Operation::Compare { left, right, width },
         _ => Operation::Test { left, right, width },
     }])
-}
-
-/// Spoils what an instruction writes, but for a stack pointer that moves by a known distance.
-fn other(instruction: &Instruction) -> Vec<Operation> {
-    let mut factory = InstructionInfoFactory::new();
-    let info = factory.info(instruction);
-    let from = inputs(instruction, info);
-    let is_repeated = instruction.has_rep_prefix() || instruction.has_repne_prefix();
-    let written_memory = info.used_memory().iter().filter(|memory| writes(memory.access()));
-    let overwritten = written_memory.map(|memory| Operation::Overwrite {
-        to: place(memory),
-        width: size(memory).filter(|_| !is_repeated),
-        from,
-    });
-    let distance = instruction.stack_pointer_increment();
-    let moved = (distance != 0).then(|| {
-        let from = Source::Address(Memory::at(STACK, distance.into()));
-        Operation::Set {
-            to: STACK,
-            from,
-            width: 8,
-        }
-    });
-    let spoiled = match moved {
-        Some(_) => written(info) & !(1 << STACK),
-        None => written(info),
-    };
-    let computed = match spoiled {
-        0 => Operation::Spoil(0),
-        to => Operation::Compute { to, from },
-    };
-    overwritten.chain([computed]).chain(moved).collect()
-}
-
-/// What an instruction computes with: what it reads, but for registers that only address memory.
-fn inputs(instruction: &Instruction, info: &InstructionInfo) -> Inputs {
-    let addressing = info.used_memory().iter().map(place);
-    let addressing = addressing.fold(0, |all, memory| all | parts(memory));
-    let is_operand = |name| {
-        let kinds = (0..instruction.op_count()).filter(|index| instruction.op_kind(*index) == OpKind::Register);
-        kinds
-            .into_iter()
-            .any(|index| number(instruction.op_register(index)) == number(name))
-    };
-    let is_changed = |access| {
-        matches!(
-            access,
-            OpAccess::ReadWrite | OpAccess::ReadCondWrite | OpAccess::CondWrite
-        )
-    };
-    let read = info.used_registers().iter().filter(|used| {
-        let is_address = number(used.register()).is_some_and(|number| addressing >> number & 1 == 1);
-        let is_data = !is_address || is_operand(used.register());
-        reads(used.access()) && is_data || is_changed(used.access())
-    });
-    let read_memory = info.used_memory().iter().find(|memory| reads(memory.access()));
-    Inputs {
-        registers: bits(read.filter_map(|used| number(used.register()))),
-        memory: read_memory.map(|memory| (place(memory), size(memory).unwrap_or(u8::MAX))),
-    }
-}
-
-fn place(memory: &UsedMemory) -> Memory {
-    let is_plain = matches!(memory.segment(), Name::None | Name::DS | Name::SS | Name::ES | Name::CS);
-    let scaled = memory.scale() != 1;
-    address((memory.base(), memory.index(), scaled), memory.displacement(), is_plain)
-}
-
-fn size(memory: &UsedMemory) -> Option<u8> {
-    u8::try_from(memory.memory_size().size()).ok()
-}
-
-/// The registers that an address comes from, as bits.
-fn parts(memory: Memory) -> u32 {
-    bits(memory.base.into_iter()) | memory.several
-}
-
-fn bits(registers: impl Iterator<Item = Register>) -> u32 {
-    registers.fold(0, |all, register| all | 1_u32 << register)
-}
-
-/// The registers that an instruction writes, as bits.
-fn written(info: &InstructionInfo) -> u32 {
-    let written = info.used_registers().iter().filter(|used| writes(used.access()));
-    bits(written.filter_map(|used| number(used.register())))
-}
-
-const fn reads(access: OpAccess) -> bool {
-    match access {
-        OpAccess::None | OpAccess::Write | OpAccess::CondWrite | OpAccess::NoMemAccess => false,
-        OpAccess::Read | OpAccess::CondRead | OpAccess::ReadWrite | OpAccess::ReadCondWrite => true,
-    }
-}
-
-const fn writes(access: OpAccess) -> bool {
-    match access {
-        OpAccess::None | OpAccess::Read | OpAccess::CondRead | OpAccess::NoMemAccess => false,
-        OpAccess::Write | OpAccess::CondWrite | OpAccess::ReadWrite | OpAccess::ReadCondWrite => true,
-    }
-}
-
-fn operand(instruction: &Instruction, index: u32, width: u8) -> Option<Source> {
-    match instruction.try_op_kind(index).ok()? {
-        OpKind::Register => {
-            let name = instruction.try_op_register(index).ok()?;
-            // The second byte of a register is no lower part of it.
-            let is_high = matches!(name, Name::AH | Name::BH | Name::CH | Name::DH);
-            let is_whole = name.size() >= usize::from(width);
-            number(name).filter(|_| is_whole && !is_high).map(Source::Register)
-        }
-        OpKind::Memory => Some(Source::Memory(memory(instruction))),
-        _ => instruction.try_immediate(index).ok().map(Source::Constant),
-    }
-}
-
-fn memory(instruction: &Instruction) -> Memory {
-    let is_plain = instruction.segment_prefix() == Name::None;
-    let scaled = instruction.memory_index_scale() != 1;
-    let registers = (instruction.memory_base(), instruction.memory_index(), scaled);
-    address(registers, instruction.memory_displacement64(), is_plain)
-}
-
-/// An address that comes from one register, or from none if there is an index, a segment or no register at all.
-fn address((base, index, scaled): (Name, Name, bool), displacement: u64, is_plain: bool) -> Memory {
-    let whole = |name: Name| number(name).filter(|_| name.is_gpr64());
-    let is_alone = is_plain && index == Name::None;
-    let both = [base, index].into_iter().filter_map(whole);
-    Memory {
-        base: whole(base).filter(|_| is_alone),
-        offset: displacement.cast_signed(),
-        several: if is_plain && !is_alone { bits(both) } else { 0 },
-        scaled: scaled || base == index,
-    }
-}
-
-/// A destination that is written as a whole: the upper half of a 32-bit one is zeroed.
-fn register(name: Name) -> Option<(Register, u8)> {
-    let width = if name.is_gpr64() {
-        8
-    } else if name.is_gpr32() {
-        4
-    } else {
-        return None;
-    };
-    Some((number(name)?, width))
-}
-
-/// The number of a general register, or of a vector register behind those.
-fn number(name: Name) -> Option<Register> {
-    let whole = name.full_register();
-    let number = if whole.is_gpr64() {
-        whole.number()
-    } else if whole.is_vector_register() {
-        whole.number().checked_add(GENERAL)?
-    } else {
-        return None;
-    };
-    Register::try_from(number).ok().filter(|number| *number < REGISTERS)
 }
 
 fn is_same_register(instruction: &Instruction) -> bool {
