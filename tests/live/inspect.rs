@@ -96,6 +96,10 @@ fn function_addresses_match_readelf() -> Result<()> {
             "{name}"
         );
         match function["found"].as_str() {
+            // A call that copies, in a function that only tables lead to.
+            Some("its callers") if function["kind"] == "tap" => {
+                assert_eq!(function["proof"], "data flow from the public functions", "{name}");
+            }
             Some("its callers") => {
                 let caller = name.strip_suffix("'s callee").context("the name lacks the caller")?;
                 assert!(calls(path, caller, address)?, "{caller} does not call {address:#x}");

@@ -1,4 +1,7 @@
 use super::*;
+use crate::code::convention::Convention;
+use crate::code::state::Purpose;
+use crate::code::value::{Field, Value};
 use crate::elf::machine::Machine;
 
 const RAX: u8 = 0;
