@@ -19,8 +19,8 @@ use tracer_observe::batch::Header;
 
 use self::{
     consumer_thread::ConsumerThread,
-    session::{Session, Signals},
-    shutdown::shut_down,
+    session::{Session, Signals, Stop},
+    shutdown::{Deadline, shut_down},
 };
 use crate::{
     consumer::Consumer,
@@ -70,12 +70,23 @@ pub(crate) fn run(
     runtime.block_on(trace(Session::start(attached, duration, consumer)?))
 }
 
-/// Drains and shuts down. A signal during the shutdown ends it at once.
+/// Drains and shuts down. A signal sets a time limit to a shutdown that has none, and ends one that has.
 async fn trace(mut session: Session) -> Result<Outcome> {
     let mut signals = Signals::new()?;
     let stop = session.drain_until_stopped(&mut signals).await?;
+    let deadline = Deadline::default();
+    let shutdown = shut_down(session, stop, &deadline);
+    tokio::pin!(shutdown);
+    if stop == Stop::Requested {
+        deadline.begin();
+    } else {
+        tokio::select! {
+            outcome = &mut shutdown => return outcome,
+            () = signals.any() => deadline.begin(),
+        }
+    }
     tokio::select! {
-        outcome = shut_down(session, stop) => outcome,
+        outcome = shutdown => outcome,
         () = signals.any() => Ok(Outcome::Done),
     }
 }

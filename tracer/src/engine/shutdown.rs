@@ -4,6 +4,7 @@
 //! keep tlscope running.
 
 use std::{
+    cell::Cell,
     thread::JoinHandle,
     time::{Duration, Instant},
 };
@@ -29,18 +30,23 @@ const DETACH: Duration = Duration::from_millis(1400);
 /// Interval at which conditions are checked.
 const STEP: Duration = Duration::from_millis(2);
 
-/// The end of a wait; without a time, a wait ends only with its condition.
-#[derive(Clone, Copy, Debug)]
-struct Deadline(Option<Instant>);
+/// The end of waits, which may be set while one goes on. Until it is set, a wait ends only with its condition.
+#[derive(Debug, Default)]
+pub(super) struct Deadline(Cell<Option<Instant>>);
 
 impl Deadline {
+    /// Lets waits go on for [`GRACE`] from now.
+    pub(super) fn begin(&self) {
+        self.0.set(Some(Instant::now() + GRACE));
+    }
+
     /// Waits for a condition; returns false if the deadline passes first.
-    async fn wait(self, mut condition: impl FnMut() -> bool) -> bool {
+    async fn wait(&self, mut condition: impl FnMut() -> bool) -> bool {
         loop {
             if condition() {
                 return true;
             }
-            if self.0.is_some_and(|until| Instant::now() >= until) {
+            if self.0.get().is_some_and(|until| Instant::now() >= until) {
                 return false;
             }
             sleep(STEP).await;
@@ -48,11 +54,10 @@ impl Deadline {
     }
 }
 
-/// Ends a session. After a request to stop, output that takes longer than [`GRACE`] is abandoned; a session that ended by
-/// itself waits for its reader.
-pub(super) async fn shut_down(mut session: Session, stop: Stop) -> Result<Outcome> {
+/// Ends a session. Output that is not written by the deadline is abandoned; a session that ended by itself has none, and
+/// waits for its reader.
+pub(super) async fn shut_down(mut session: Session, stop: Stop, deadline: &Deadline) -> Result<Outcome> {
     let began = Instant::now();
-    let deadline = Deadline((stop == Stop::Requested).then_some(began + GRACE));
     session.capture.stop_reporting()?;
     session.capture.stop_following();
     deadline
@@ -82,7 +87,7 @@ pub(super) async fn shut_down(mut session: Session, stop: Stop) -> Result<Outcom
     say_unfinished(undecoded, unwritten);
     say_missing(&missing, summary.as_ref());
     say_totals(summary.as_ref(), totals);
-    Deadline(Some(began + DETACH))
+    Deadline(Cell::new(Some(began + DETACH)))
         .wait(|| detaching.as_ref().is_none_or(JoinHandle::is_finished))
         .await;
     let has_enough = summary.is_some_and(|summary| summary.enough == Flow::Done);

@@ -60,7 +60,13 @@ impl MultiPrograms {
             Ok((name, syscall::load_program(program, function, btf.as_fd())?))
         };
         let loaded = Program::ALL.map(Program::name).into_iter().map(load);
-        loaded.collect::<Result<_, _>>().map(Self)
+        let loaded: HashMap<_, _> = loaded.collect::<Result<_, _>>()?;
+        let mut programs = loaded.values();
+        let any = programs.next().ok_or_else(|| unusable(&"no programs"))?;
+        if !has_links(any.as_fd()) {
+            return Err(Refusal::Kernel(io::ErrorKind::Unsupported.into()));
+        }
+        Ok(Self(loaded))
     }
 
     /// Attaches a program at offsets of a file, each with its cookie; for one process, or for all if `pid` is 0.
@@ -82,6 +88,24 @@ impl MultiPrograms {
             pid,
         })
     }
+}
+
+/// Returns whether the kernel has links of many uprobes, and compares processes and not threads.
+///
+/// Linux before 6.6 loads the programs all the same, and refuses each link as invalid; later ones refuse a directory as no
+/// file. Those before 6.10 took the process of a link for a thread, and any number for that of one.
+fn has_links(program: BorrowedFd<'_>) -> bool {
+    let refusal = |pid| {
+        let link = MultiLink {
+            program,
+            path: c"/",
+            points: &[(0, 0)],
+            is_return: false,
+            pid,
+        };
+        syscall::attach(&link).err().and_then(|error| error.raw_os_error())
+    };
+    refusal(0) == Some(libc::EBADF) && refusal(u32::MAX) == Some(libc::EINVAL)
 }
 
 /// Links of many probes. Dropping them detaches the probes, and waits for all links at the same time: they share the
