@@ -168,6 +168,14 @@ fn a_flag_that_is_decided_is_a_number() {
 }
 
 #[test]
+fn an_address_of_half_a_register_is_no_number() {
+    // lea rcx,[edi+8]; lea rdx,[rip+8]
+    let code = [0x67, 0x48, 0x8d, 0x4f, 8, 0x48, 0x8d, 0x15, 8, 0, 0, 0, 0xc3];
+    assert!(returned(&code, RCX)[0].number().is_none());
+    assert_eq!(returned(&code, RDX), [Value::Constant(BASE + 20)]);
+}
+
+#[test]
 fn a_pointer_on_the_stack_may_move() {
     // push rsi; add [rsp],rdx; pop rcx; ret
     let code = [0x56, 0x48, 0x01, 0x14, 0x24, 0x59, 0xc3];
