@@ -260,6 +260,10 @@ impl Surroundings for Nothing {
     fn offset_at(&self, place: Vaddr) -> Option<i32> {
         i32::try_from(place.0 & 0x3f).ok()
     }
+
+    fn address_at(&self, place: Vaddr) -> Option<Vaddr> {
+        Some(place)
+    }
 }
 
 /// Lists the jumps that lead to where the code does not say by itself.
