@@ -50,7 +50,8 @@ pub use plan::{Plans, ProbePlan};
 pub use reason::{OtherLibrary, Reason};
 
 use code::bytes::Code;
-use code::{calls, fixpoint, site};
+use code::fixpoint::uses;
+use code::{calls, site};
 use elf::debugdata;
 use libraries::{hooks, openssl, rooms};
 
@@ -143,7 +144,7 @@ pub fn fuzz_code(bytes: &[u8]) -> Option<usize> {
             "{site:?} is outside"
         );
     }
-    let reached = fixpoint::reached(code);
+    let used = uses::uses_of_second(code).map_or(0, |uses| uses.len());
     let calls = calls::calls_of(code)?;
-    Some(calls.direct.len().saturating_add(reached))
+    Some(calls.direct.len().saturating_add(used))
 }

@@ -56,6 +56,21 @@ proptest! {
     }
 
     #[test]
+    fn whatever_is_read_as_a_function_is_survived(
+        at in 0..REAL.len(),
+        length in 0..0x2000_usize,
+        damage in prop::collection::vec((0..0x2000_usize, any::<u8>()), 0..8),
+    ) {
+        let mut code = REAL[at..].iter().copied().take(length).collect::<Vec<_>>();
+        for (at, byte) in damage {
+            if let Some(target) = code.get_mut(at) {
+                *target = byte;
+            }
+        }
+        symbolizer::fuzz_code(&code);
+    }
+
+    #[test]
     fn every_mapped_offset_of_a_real_image_comes_back(offset in 0..1_u64 << 20) {
         let image = Image::parse(&REAL).unwrap().unwrap();
         if let Some(address) = image.segments().address_of(FileOffset(offset)) {

@@ -168,7 +168,7 @@ fn a_function_whose_callees_are_too_many_to_see_what_they_read_may_return_the_bu
     let (plan, _) = planned("left.so", &["-O2", &left(symbolizer::limits::READ_DEPTH)]);
     assert_eq!(taps(&plan).len(), 1, "{:?}", plan.refused);
     let beyond = refused("left-beyond.so", &[&left(symbolizer::limits::READ_DEPTH + 1)]);
-    assert!(matches!(beyond, Cause::TooDeep(_)), "{beyond}");
+    assert!(matches!(beyond, Cause::CopiedInline(_)), "{beyond}");
 }
 
 proptest! {

@@ -93,6 +93,10 @@ fn every_function_is_where_readelf_says_it_is() -> Result<()> {
             "{name}"
         );
         match function["found"].as_str() {
+            // A call that copies, in a function that only tables lead to.
+            Some("its callers") if function["kind"] == "tap" => {
+                assert_eq!(function["proof"], "data flow from the public functions", "{name}");
+            }
             Some("its callers") => {
                 let caller = name.strip_suffix("'s callee").context("it names its caller")?;
                 assert!(calls(path, caller, address)?, "{caller} does not call {address:#x}");

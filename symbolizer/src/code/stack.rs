@@ -166,4 +166,58 @@ mod tests {
         stack.call(false);
         assert_eq!(stack.load(-16, 8), Value::Unknown);
     }
+
+    /// The argument that is tracked, and a value that comes from it.
+    const TRACKED: Option<usize> = Some(0);
+    const POINTER: Value = Value::Field(crate::code::value::Field::argument(0));
+
+    #[test]
+    fn what_both_paths_have_stored_is_kept_and_what_may_be_tracked_is_not_forgotten() {
+        let with = |values: &[(i64, Value)]| {
+            let mut stack = Stack::default();
+            for (at, value) in values {
+                stack.store(*at, *value, 8).unwrap();
+            }
+            stack
+        };
+        let mut stack = with(&[(-8, VALUE), (-16, VALUE), (-24, POINTER)]);
+        assert!(stack.join(&with(&[(-8, VALUE), (-32, POINTER)]), TRACKED));
+        assert_eq!(stack.load(-8, 8), VALUE);
+        assert_eq!(stack.load(-16, 8), Value::Unknown);
+        assert!(stack.load(-24, 8).may_be(TRACKED) && stack.load(-32, 8).may_be(TRACKED));
+        let again = stack.clone();
+        assert!(!stack.join(&again, TRACKED));
+    }
+
+    #[test]
+    fn what_escapes_exposes_all_above_it() {
+        let mut stack = Stack::default();
+        for at in [-8, -16, -24] {
+            stack.store(at, VALUE, 8).unwrap();
+        }
+        stack.store(-32, POINTER, 8).unwrap();
+        stack.escape(Value::Stack(-16));
+        assert!(stack.is_exposed(-8) && stack.is_exposed(-16) && !stack.is_exposed(-24));
+        stack.forget_escaped(TRACKED);
+        assert_eq!(
+            [-8, -16, -24].map(|at| stack.load(at, 8)),
+            [Value::Unknown, Value::Unknown, VALUE]
+        );
+        stack.escape(Value::Frame(i64::MIN));
+        stack.forget_escaped(TRACKED);
+        assert_eq!(stack.load(-24, 8), Value::Unknown);
+        assert!(stack.load(-32, 8).may_be(TRACKED));
+    }
+
+    #[test]
+    fn a_load_of_a_part_of_a_tracked_value_may_be_it() {
+        let mut stack = Stack::default();
+        stack.store(-16, POINTER, 8).unwrap();
+        for (at, width) in [(-16, 8), (-20, 8), (-12, 4), (-24, 16)] {
+            assert!(stack.load_any(at, width, TRACKED).may_be(TRACKED), "{at} {width}");
+        }
+        for (at, width) in [(-8, 8), (-24, 8)] {
+            assert_eq!(stack.load_any(at, width, TRACKED), Value::Unknown);
+        }
+    }
 }

@@ -340,4 +340,87 @@ mod tests {
         assert_eq!(Value::Constant(0x1ff).truncated(1), Value::Constant(0xff));
         assert_eq!(Value::Stack(8).truncated(4), Value::Unknown);
     }
+
+    /// The argument that is tracked.
+    const TRACKED: Option<usize> = Some(1);
+
+    /// Values of every kind.
+    fn samples() -> Vec<Value> {
+        let argument = |number| Value::Field(Field::argument(number));
+        let field = Field::argument(0).load(8, 8).unwrap();
+        vec![
+            Value::Unknown,
+            Value::Constant(0),
+            Value::Constant(7),
+            Value::Stack(-8),
+            Value::Stack(-64),
+            Value::Frame(-16),
+            Value::Frame(i64::MIN),
+            argument(0),
+            argument(1),
+            argument(0).truncated(4),
+            argument(1).truncated(1),
+            argument(0).plus(8),
+            argument(1).plus(8),
+            argument(1).plus(16),
+            argument(1).moved(Value::Unknown, TRACKED),
+            Value::Field(field),
+            Value::Possible(1),
+        ]
+    }
+
+    fn pairs() -> impl Iterator<Item = (Value, Value)> {
+        samples()
+            .into_iter()
+            .flat_map(|one| samples().into_iter().map(move |two| (one, two)))
+    }
+
+    #[test]
+    fn what_paths_bring_together_covers_each_of_them() {
+        for (one, two) in pairs() {
+            let both = one.join(two, TRACKED);
+            assert_eq!(
+                both.may_be(TRACKED),
+                one.may_be(TRACKED) || two.may_be(TRACKED),
+                "{one:?} {two:?}"
+            );
+            let lowest = one.lowest_on_stack().into_iter().chain(two.lowest_on_stack()).min();
+            let is_covered = both.lowest_on_stack() <= lowest || both.may_be(TRACKED);
+            assert!(is_covered, "{one:?} {two:?}: {both:?}");
+            assert_eq!(both.join(two, TRACKED), both, "{one:?} {two:?}");
+            assert_eq!(both.join(one, TRACKED), both, "{one:?} {two:?}");
+        }
+    }
+
+    #[test]
+    fn nothing_that_is_computed_loses_the_tracked_address() {
+        for (one, two) in pairs() {
+            let is_among = one.may_be(TRACKED) || two.may_be(TRACKED);
+            for value in [Value::mixed([one, two], TRACKED), one.moved(two, TRACKED)] {
+                assert_eq!(value.may_be(TRACKED), is_among, "{one:?} {two:?}");
+            }
+        }
+    }
+
+    #[test]
+    fn an_address_is_certain_only_if_one_side_alone_is_one() {
+        let pointer = Value::Field(Field::argument(1));
+        assert!(pointer.moved(Value::Unknown, TRACKED).is_from(1));
+        assert!(Value::Constant(4).moved(pointer, TRACKED).is_from(1));
+        for other in [pointer, Value::Stack(0), Value::Possible(1)] {
+            assert!(!pointer.moved(other, TRACKED).is_from(1), "{other:?}");
+        }
+        assert!(!pointer.join(Value::Constant(0), TRACKED).is_from(1));
+        assert!(pointer.join(pointer.plus(8), TRACKED).is_from(1));
+    }
+
+    #[test]
+    fn parts_of_one_argument_have_what_both_have() {
+        let argument = Value::Field(Field::argument(0));
+        assert_eq!(
+            argument.truncated(4).join(argument.truncated(1), TRACKED),
+            argument.truncated(1)
+        );
+        assert_eq!(argument.join(Value::Field(Field::argument(2)), TRACKED), Value::Unknown);
+    }
 }

@@ -17,12 +17,10 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::bytes::Code;
 use super::callee::Callee;
-use super::convention::Convention;
 use super::lift::lift;
 use super::operation::{Destination, Operation};
-use super::state::{Purpose, State};
+use super::state::State;
 use super::step::Step;
-use super::value::{Field, Value};
 use crate::cause::Cause;
 use crate::elf::address::Vaddr;
 use crate::limits;
@@ -123,25 +121,6 @@ pub(super) fn fixpoint<'a>(function: Function<'a>, entry: &State) -> Result<Fixp
             }
         }
     }
-}
-
-/// Returns how many operations of bytes that are entered as a function can be executed, none if they are refused; for
-/// the fuzzer alone.
-pub(crate) fn reached(code: Code<'_>) -> usize {
-    let arguments = [0, 1, 2, 3, 4, 5].map(|index| Value::Field(Field::argument(index)));
-    let purpose = Purpose::Everything { tracked: Some(1) };
-    let entry = State::new(code.address, Convention::of(code.machine), &arguments, purpose);
-    let function = Function {
-        code,
-        is_start: &|_| false,
-        callee: &|_| Callee::ANY,
-        budget: &Cell::new(limits::ANALYSIS_STEPS),
-    };
-    let mut reached = 0_usize;
-    if let Ok(found) = fixpoint(function, &entry) {
-        found.visit(|_, _, _| reached = reached.saturating_add(1));
-    }
-    reached
 }
 
 impl Fixpoint<'_> {

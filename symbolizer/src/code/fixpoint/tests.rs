@@ -1,4 +1,7 @@
 use super::*;
+use crate::code::convention::Convention;
+use crate::code::state::Purpose;
+use crate::code::value::{Field, Value};
 use crate::elf::machine::Machine;
 
 const RAX: u8 = 0;
@@ -162,6 +165,14 @@ fn a_flag_that_is_decided_is_a_number() {
     ];
     assert_eq!(returned(&code, RCX), [Value::Constant(0)]);
     assert_eq!(returned(&code, RDX), [Value::Constant(1)]);
+}
+
+#[test]
+fn an_address_of_half_a_register_is_no_number() {
+    // lea rcx,[edi+8]; lea rdx,[rip+8]
+    let code = [0x67, 0x48, 0x8d, 0x4f, 8, 0x48, 0x8d, 0x15, 8, 0, 0, 0, 0xc3];
+    assert!(returned(&code, RCX)[0].number().is_none());
+    assert_eq!(returned(&code, RDX), [Value::Constant(BASE + 20)]);
 }
 
 #[test]

@@ -4,8 +4,11 @@
 //! What only may be the address counts as it. A function that is handed a place on the stack may find all that lies
 //! above it.
 
-use super::{Fixpoint, Function, fixpoint};
+use std::cell::Cell;
+
+use super::{Fixpoint, Function, fixpoint, read_arguments};
 use crate::cause::Cause;
+use crate::code::bytes::Code;
 use crate::code::callee::Callee;
 use crate::code::convention::Convention;
 use crate::code::operation::{self, Destination, Memory, Operation, Way};
@@ -13,6 +16,7 @@ use crate::code::state::{Purpose, RECORD, State};
 use crate::code::step::Step;
 use crate::code::value::{Field, Value};
 use crate::elf::address::Vaddr;
+use crate::limits;
 
 /// How many arguments have registers.
 pub(crate) const ARGUMENTS: usize = 6;
@@ -143,4 +147,20 @@ fn left(at: Vaddr, (target, callee): (Target, Callee), state: &State) -> Option<
         on_stack: false,
     };
     state.is_given_to(callee).then(|| Use::Passed(Box::new(passed)))
+}
+
+/// Lists what becomes of the second argument of bytes that are entered as a function; for the fuzzer alone.
+pub(crate) fn uses_of_second(code: Code<'_>) -> Result<Vec<Use>, Cause> {
+    let function = Function {
+        code,
+        is_start: &|_| false,
+        callee: &|to| match to {
+            Destination::Code(at) if code.contains(at) => Callee::of(3),
+            Destination::Code(_) | Destination::Slot(_) | Destination::Unknown => Callee::ANY,
+        },
+        budget: &Cell::new(limits::ANALYSIS_STEPS),
+    };
+    let arguments: [Value; ARGUMENTS] = std::array::from_fn(|index| Value::Field(Field::argument(index)));
+    read_arguments(function, code.address);
+    uses(function, (code.address, &arguments, &Record::new()), 1)
 }

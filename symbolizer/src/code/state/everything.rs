@@ -66,13 +66,13 @@ impl State {
         self.register(self.convention.stack).stack_address()
     }
 
-    /// The same state, in which something is known of the memory that [`RECORD`] points to.
+    /// The same state, in which something is known of the memory that the argument numbered `RECORD` points to.
     pub(in crate::code) fn with_record(mut self, record: &[(i64, Value, u8)]) -> Self {
         self.record = record.to_vec();
         self
     }
 
-    /// Returns what lies in the memory that [`RECORD`] points to.
+    /// Returns what lies in the memory that the argument numbered `RECORD` points to.
     pub(super) fn load_record(&self, at: i64, width: u8) -> Value {
         let whole = self
             .record

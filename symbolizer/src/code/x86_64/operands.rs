@@ -40,13 +40,12 @@ pub(super) fn memory(instruction: &Instruction) -> Memory {
 
 /// An address that comes from one register, or from none if there is an index, a segment or no register at all.
 pub(super) fn address(base: Name, index: Name, displacement: u64, is_plain: bool) -> Memory {
-    let whole = |name: Name| number(name).filter(|_| name.is_gpr64());
-    let is_alone = is_plain && index == Name::None;
-    let both = [base, index].into_iter().filter_map(whole);
+    let alone = number(base).filter(|_| is_plain && index == Name::None && base.is_gpr64());
+    let all = [base, index].into_iter().filter_map(number);
     Memory {
-        base: whole(base).filter(|_| is_alone),
+        base: alone,
         offset: displacement.cast_signed(),
-        several: if is_plain && !is_alone { bits(both) } else { 0 },
+        several: if is_plain && alone.is_none() { bits(all) } else { 0 },
     }
 }
 

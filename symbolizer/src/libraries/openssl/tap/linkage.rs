@@ -134,12 +134,12 @@ impl<'a, 'data> Linkage<'a, 'data> {
         if let Some(known) = self.read.borrow().get(&at) {
             return *known;
         }
-        // A function that comes back to itself may read all.
-        self.read.borrow_mut().insert(at, u8::MAX);
         let depth = self.depth.get();
         if depth == limits::READ_DEPTH {
             return u8::MAX;
         }
+        // A function that comes back to itself may read all.
+        self.read.borrow_mut().insert(at, u8::MAX);
         self.depth.set(depth + 1);
         let read = self.analyse(at, |function| Ok(read_arguments(function, at)));
         self.depth.set(depth);
