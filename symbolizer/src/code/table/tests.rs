@@ -18,7 +18,7 @@ fn targets_of(listing: &str, table: u64, entries: &[i32]) -> Option<Vec<u64>> {
 
 fn executed<'data>(bytes: &'data [u8], around: &Around) -> (Graph<'data>, Forward) {
     let graph = Graph::of(code(bytes, 0x1000), Vaddr(0x1000), around).unwrap();
-    let forward = Forward::of(&graph).unwrap();
+    let forward = Forward::of(&graph, &std::cell::Cell::new(limits::EXIT_STEPS)).unwrap();
     (graph, forward)
 }
 
