@@ -83,6 +83,9 @@ pub const FUNCTION_PARTS: usize = 8;
 /// jumping to.
 pub const GRAPH_INSTRUCTIONS: usize = 4096;
 
+/// The most instructions executed to find where the calls of an image's functions end; a library takes some 10,000.
+pub const EXIT_STEPS: usize = 1 << 17;
+
 /// The largest number of sites where the calls of one function end.
 pub const EXIT_SITES: usize = 32;
 

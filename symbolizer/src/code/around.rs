@@ -38,6 +38,10 @@ impl Surroundings for Around {
         let index = usize::try_from(place.0.checked_sub(*begin)? / 4).ok()?;
         entries.get(index).copied()
     }
+
+    fn address_at(&self, place: Vaddr) -> Option<Vaddr> {
+        u64::try_from(self.offset_at(place)?).ok().map(Vaddr)
+    }
 }
 
 /// Takes bytes as they are written in hexadecimal; a line may end with what they mean.

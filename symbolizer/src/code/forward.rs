@@ -3,9 +3,11 @@
 //! Where ways meet, a register holds what it holds on all of them, or anything. The stack pointer has to be the same on
 //! all.
 
-use super::convention::Convention;
+use std::cell::Cell;
+use std::collections::BTreeSet;
 
 use super::callee::Callee;
+use super::convention::Convention;
 use super::graph::{End, Graph};
 use super::operation::Destination;
 use super::state::{Purpose, State};
@@ -20,8 +22,8 @@ pub(super) struct Forward {
 }
 
 impl Forward {
-    /// Executes the graph until nothing changes any more.
-    pub(super) fn of(graph: &Graph<'_>) -> Result<Self, Cause> {
+    /// Executes the graph until nothing changes any more, with no more instructions than the budget has.
+    pub(super) fn of(graph: &Graph<'_>, budget: &Cell<usize>) -> Result<Self, Cause> {
         let convention = Convention::of(graph.code.machine);
         let mut forward = Self {
             states: vec![None; graph.nodes.len()],
@@ -30,8 +32,11 @@ impl Forward {
         let arguments: Vec<_> = arguments.collect();
         let purpose = Purpose::Everything { tracked: None };
         forward.enter(0, State::new(graph.entry(), convention, &arguments, purpose));
-        let mut ahead = vec![0];
-        while let Some(index) = ahead.pop() {
+        // In the order of addresses, ways mostly meet before they go on.
+        let mut ahead = BTreeSet::from([(graph.entry(), 0)]);
+        while let Some((_, index)) = ahead.pop_first() {
+            let left = budget.get().checked_sub(1);
+            budget.set(left.ok_or(Cause::TooLarge(graph.entry()))?);
             let (Some(node), Some(state)) = (graph.nodes.get(index), forward.state(index)) else {
                 continue;
             };
@@ -54,7 +59,7 @@ impl Forward {
             }
             for next in node.successors() {
                 if forward.enter(next, state.clone()) {
-                    ahead.push(next);
+                    ahead.extend(graph.nodes.get(next).map(|node| (node.at, next)));
                 }
             }
         }

@@ -25,8 +25,11 @@ pub(crate) trait Surroundings {
     /// Returns whether a function begins there, or a part of one.
     fn begins(&self, at: Vaddr) -> bool;
 
-    /// Reads an entry of a jump table.
+    /// Reads a distance in a jump table.
     fn offset_at(&self, place: Vaddr) -> Option<i32>;
+
+    /// Reads an address in a jump table.
+    fn address_at(&self, place: Vaddr) -> Option<Vaddr>;
 }
 
 /// Says how an instruction ends a path.

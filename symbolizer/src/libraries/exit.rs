@@ -1,6 +1,6 @@
 //! Makes hooks without a return probe of those that have one, where the ends of their calls are proven.
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::collections::BTreeMap;
 use std::rc::Rc;
 
@@ -14,6 +14,7 @@ use crate::elf::image::Image;
 use crate::hook::{ExitResult, ExitSite, Exits, Hook, HookKind, Role};
 use crate::libraries::hooks::needs_of;
 use crate::libraries::surroundings::Around;
+use crate::limits;
 use crate::operand::{Operand, Place};
 
 /// Returns where an address may lead that a function has loaded.
@@ -25,6 +26,8 @@ pub(crate) struct Bodies<'a, 'data> {
     around: Around<'a, 'data>,
     pointers: Pointers<'a>,
     known: RefCell<BTreeMap<Vaddr, Result<Rc<Body<'data>>, Cause>>>,
+    /// How many more instructions are executed.
+    budget: Cell<usize>,
 }
 
 impl<'a, 'data> Bodies<'a, 'data> {
@@ -34,6 +37,7 @@ impl<'a, 'data> Bodies<'a, 'data> {
             around: Around::new(image),
             pointers,
             known: RefCell::default(),
+            budget: Cell::new(limits::EXIT_STEPS),
         }
     }
 
@@ -43,7 +47,7 @@ impl<'a, 'data> Bodies<'a, 'data> {
             return known.clone();
         }
         let code = segment_of(self.image, address).ok_or(Cause::NotUnderstood(address))?;
-        let body = Body::of(code, address, &self.around, self.pointers).map(Rc::new);
+        let body = Body::of(code, address, &self.around, self.pointers, &self.budget).map(Rc::new);
         self.known.borrow_mut().insert(address, body.clone());
         body
     }

@@ -81,4 +81,8 @@ impl Surroundings for Around<'_, '_> {
     fn offset_at(&self, place: Vaddr) -> Option<i32> {
         Some(i32::from_le_bytes(*self.image.bytes_from(place)?.first_chunk()?))
     }
+
+    fn address_at(&self, place: Vaddr) -> Option<Vaddr> {
+        self.image.pointer_at(place)
+    }
 }

@@ -11,6 +11,8 @@ mod gates;
 mod known;
 mod pointer;
 
+use std::cell::Cell;
+
 pub(crate) use super::finality::Found;
 use super::forward::Forward;
 use super::graph::{End, Graph, Node, Surroundings};
@@ -24,6 +26,7 @@ use crate::cause::Cause;
 use crate::code::bytes::Code;
 use crate::elf::address::Vaddr;
 use crate::elf::machine::Machine;
+use crate::limits;
 use crate::operand::{Outcome, Success};
 
 pub(crate) use pointer::Pointer;
@@ -93,12 +96,13 @@ pub(crate) struct Body<'data> {
 
 impl<'data> Body<'data> {
     /// Decodes a function whole. `code` is that of its segment; `pointers` says where an address may lead that is loaded
-    /// from an argument.
+    /// from an argument; `budget` is how many more instructions are executed.
     pub(crate) fn of(
         code: Code<'data>,
         entry: Vaddr,
         around: &impl Surroundings,
         pointers: &dyn Fn(Pointer) -> Vec<Vaddr>,
+        budget: &Cell<usize>,
     ) -> Result<Self, Cause> {
         if code.machine != Machine::X86_64 {
             return Err(Cause::MachineUnsupported);
@@ -107,7 +111,7 @@ impl<'data> Body<'data> {
         loop {
             let body = Self {
                 before: graph.predecessors(),
-                forward: Forward::of(&graph)?,
+                forward: Forward::of(&graph, budget)?,
                 graph,
             };
             let followed = |index| {
@@ -218,7 +222,8 @@ pub(crate) fn any_code(bytes: &[u8]) -> Result<usize, Cause> {
         Pointer::Field(field) => field.two().map_or_else(Vec::new, |([_, distance], _)| inside(distance)),
         Pointer::Behind(distance) => inside(distance),
     };
-    let body = Body::of(code, entry, &Nothing, &pointers)?;
+    let budget = Cell::new(limits::EXIT_STEPS);
+    let body = Body::of(code, entry, &Nothing, &pointers, &budget)?;
     let mut count: usize = 0;
     for ways in [Ways::All, Ways::Successful] {
         let outcome = Outcome {
@@ -259,6 +264,10 @@ impl Surroundings for Nothing {
 
     fn offset_at(&self, place: Vaddr) -> Option<i32> {
         i32::try_from(place.0 & 0x3f).ok()
+    }
+
+    fn address_at(&self, place: Vaddr) -> Option<Vaddr> {
+        Some(place)
     }
 }
 

@@ -2,7 +2,6 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::code::around::{Around, bytes, code};
-use crate::limits;
 
 const INT: Outcome = Outcome {
     width: 4,
@@ -26,13 +25,17 @@ fn question(entry: u64) -> Question {
     }
 }
 
+const fn budget() -> Cell<usize> {
+    Cell::new(limits::EXIT_STEPS)
+}
+
 const fn nowhere(_: Pointer) -> Vec<Vaddr> {
     Vec::new()
 }
 
 fn find(listing: &str, base: u64, around: &Around, question: &Question) -> Result<(Ways, Vec<Short>), Cause> {
     let bytes = bytes(listing);
-    let ends = Body::of(code(&bytes, base), question.entry, around, &nowhere)?.ends(question)?;
+    let ends = Body::of(code(&bytes, base), question.entry, around, &nowhere, &budget())?.ends(question)?;
     let short = |spot: &Spot| (spot.at.0, spot.result, spot.when, spot.depth);
     Ok((ends.ways, ends.spots.iter().map(short).collect()))
 }
@@ -289,7 +292,15 @@ fn a_call_ends_in_the_function_that_a_pointer_leads_to() {
             Pointer::Field(_) | Pointer::Behind(_) => Vec::new(),
         }
     };
-    let body = |targets| Body::of(code(&bytes, 0x1000), Vaddr(0x1000), &Around::default(), &table(targets));
+    let body = |targets| {
+        Body::of(
+            code(&bytes, 0x1000),
+            Vaddr(0x1000),
+            &Around::default(),
+            &table(targets),
+            &budget(),
+        )
+    };
     let question = Question {
         ways: Ways::All,
         ..question(0x1000)
@@ -315,7 +326,14 @@ fn a_pointer_of_a_structure_that_is_not_known_leads_on_with_the_object() {
             asked.borrow_mut().push(pointer);
             Vec::new()
         };
-        Body::of(code(&bytes, 0x1000), Vaddr(0x1000), &Around::default(), &pointers).unwrap();
+        Body::of(
+            code(&bytes, 0x1000),
+            Vaddr(0x1000),
+            &Around::default(),
+            &pointers,
+            &budget(),
+        )
+        .unwrap();
         asked.into_inner()
     };
     // call; mov rax,[rax+0x70]; mov rdi,rbx; pop rbx; jmp rax
@@ -361,6 +379,23 @@ fn the_ends_may_fill_their_limit_and_no_more() {
 }
 
 #[test]
+fn the_budget_may_be_spent_and_no_more() {
+    let bytes = bytes("53 90 5b c3");
+    let refused = |steps| {
+        let body = Body::of(
+            code(&bytes, 0x1000),
+            Vaddr(0x1000),
+            &Around::default(),
+            &nowhere,
+            &Cell::new(steps),
+        );
+        body.err()
+    };
+    assert_eq!(refused(4), None);
+    assert_eq!(refused(3), Some(Cause::TooLarge(Vaddr(0x1000))));
+}
+
+#[test]
 fn what_is_in_doubt_is_refused() {
     let refused = |listing: &str| all(listing).unwrap_err();
     let at = |distance: u64| Vaddr(0x1000 + distance);
@@ -387,7 +422,7 @@ fn what_is_in_doubt_is_refused() {
         machine: Machine::Aarch64,
         ..code(&bytes, 0x1000)
     };
-    let body = Body::of(aarch64, Vaddr(0x1000), &Around::default(), &nowhere);
+    let body = Body::of(aarch64, Vaddr(0x1000), &Around::default(), &nowhere, &budget());
     assert_eq!(body.unwrap_err(), Cause::MachineUnsupported);
 }
 
@@ -422,7 +457,7 @@ proptest! {
         let (listing, base, width) = [(WRAPPER, 0x35430, 4), (INTERNAL, 0x296b0, 4), (RECEIVE, 0x3e8b0, 8)][which];
         let bytes = bytes(listing);
         let around = Around { last: vec![0x205f0], ..Around::default() };
-        let body = Body::of(code(&bytes, base), Vaddr(base), &around, &nowhere).unwrap();
+        let body = Body::of(code(&bytes, base), Vaddr(base), &around, &nowhere, &budget()).unwrap();
         let question = Question {
             outcome: Outcome { width, ..INT },
             ways: Ways::All,

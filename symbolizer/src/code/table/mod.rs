@@ -1,7 +1,7 @@
-//! Jumps by a table, in the one form that compilers give to position-independent code.
+//! Jumps by a table, in the one form that compilers give to position-independent code, and the one of other code.
 //!
 //! `cmp index,last; ja …` bounds the index, and `lea base,[rip+table]; movsxd entry,[base+index*4]; add entry,base; jmp
-//! entry` jumps. Only copies and what leaves these registers alone may stand between.
+//! entry` jumps, or `jmp [table+index*8]`. Only copies and what leaves these registers alone may stand between.
 #![expect(
     clippy::wildcard_enum_match_arm,
     reason = "the decoder's enums name every instruction there is"
@@ -11,10 +11,10 @@ use iced_x86::{
     Decoder, DecoderOptions, FlowControl, Instruction, InstructionInfoFactory, Mnemonic, OpAccess, OpKind, Register,
 };
 
-use super::forward::Forward;
-use super::graph::{Graph, Node, Surroundings};
-use super::value::Value;
-use super::x86_64;
+use crate::code::forward::Forward;
+use crate::code::graph::{Graph, Node, Surroundings};
+use crate::code::value::Value;
+use crate::code::x86_64;
 use crate::elf::address::Vaddr;
 use crate::elf::machine::Machine;
 use crate::limits;
@@ -44,18 +44,21 @@ pub(super) fn targets(
         };
         search = search.back(&decode(graph, node)?, node.next == Some(here), constant)?;
         if let Search::Bounded { table, last } = search {
-            return entries(Vaddr(table), last, around);
+            return entries(table, last, around);
         }
         here = previous;
     }
     None
 }
 
-fn entries(table: Vaddr, last: u64, around: &impl Surroundings) -> Option<Vec<Vaddr>> {
-    let entry = |index: u64| {
-        let place = table.checked_add(index.checked_mul(4)?)?;
-        let distance = around.offset_at(place)?;
-        Some(Vaddr(table.0.checked_add_signed(distance.into())?))
+fn entries(table: Table, last: u64, around: &impl Surroundings) -> Option<Vec<Vaddr>> {
+    let entry = |index: u64| match table {
+        Table::Distances(table) => {
+            let place = Vaddr(table.checked_add(index.checked_mul(4)?)?);
+            let distance = around.offset_at(place)?;
+            table.checked_add_signed(distance.into()).map(Vaddr)
+        }
+        Table::Addresses(table) => around.address_at(Vaddr(table.checked_add(index.checked_mul(8)?)?)),
     };
     (last < limits::TABLE_ENTRIES)
         .then(|| (0..=last).map(entry).collect())
@@ -68,6 +71,15 @@ fn decode(graph: &Graph<'_>, node: &Node) -> Option<Instruction> {
     decoder.can_decode().then(|| decoder.decode())
 }
 
+/// Where a table is, and what it holds.
+#[derive(Clone, Copy)]
+enum Table {
+    /// Distances from the table, of 32 bits.
+    Distances(u64),
+    /// Addresses.
+    Addresses(u64),
+}
+
 /// Is what has been found on the way back from a jump.
 #[derive(Clone, Copy)]
 enum Search {
@@ -76,18 +88,18 @@ enum Search {
     /// The two that it is the sum of: an entry of the table, and its address.
     Sum([Register; 2]),
     /// The entry has been loaded from the table by this index.
-    Entry { table: u64, index: Index },
+    Entry { table: Table, index: Index },
     /// The jump has been seen that an index out of bounds takes.
-    Branch { table: u64, index: Index },
+    Branch { table: Table, index: Index },
     /// Another register has been compared, of which the index may be a copy.
     Compared {
-        table: u64,
+        table: Table,
         index: Register,
         compared: Register,
         last: u64,
     },
     /// The comparison has been seen.
-    Bounded { table: u64, last: u64 },
+    Bounded { table: Table, last: u64 },
 }
 
 /// Where the index is.
@@ -100,8 +112,18 @@ enum Index {
 
 impl Search {
     fn at(jump: Instruction) -> Option<Self> {
-        let is_by_register = jump.mnemonic() == Mnemonic::Jmp && jump.op0_kind() == OpKind::Register;
-        is_by_register.then(|| Self::Jump(jump.op0_register()))
+        if jump.mnemonic() != Mnemonic::Jmp {
+            return None;
+        }
+        if jump.op0_kind() == OpKind::Register {
+            return Some(Self::Jump(jump.op0_register()));
+        }
+        let (base, index, scale) = (jump.memory_base(), jump.memory_index(), jump.memory_index_scale());
+        let is_plain = base == Register::None && index != Register::None && jump.segment_prefix() == Register::None;
+        (is_plain && scale == 8).then(|| Self::Entry {
+            table: Table::Addresses(jump.memory_displacement64()),
+            index: Index::Register(index),
+        })
     }
 
     /// Takes the instruction before; `is_passed` if it goes on to the next one without a jump.
@@ -193,7 +215,7 @@ fn back_to_entry(
         let index = instruction.memory_index();
         let is_entry = instruction.memory_index_scale() == 4 && instruction.memory_displacement64() == 0;
         return (is_entry && index != Register::None).then_some(Search::Entry {
-            table: constant(base)?,
+            table: Table::Distances(constant(base)?),
             index: Index::Register(index),
         });
     }
@@ -279,140 +301,4 @@ const fn is_write(access: OpAccess) -> bool {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::code::around::{Around, bytes, code};
-    use crate::code::graph::End;
-
-    /// Returns where the last jump of some code leads, with entries of a table that all lie at this address.
-    fn targets_of(listing: &str, table: u64, entries: &[i32]) -> Option<Vec<u64>> {
-        let bytes = bytes(listing);
-        let around = Around {
-            table: (table, entries.to_vec()),
-            ..Around::default()
-        };
-        let (graph, forward) = executed(&bytes, &around);
-        let is_open = |node: &Node| node.jumps.is_empty() && node.next.is_none() && node.end != Some(End::Return);
-        let jump = graph.nodes.iter().position(is_open)?;
-        let targets = targets(&graph, &graph.predecessors(), &forward, jump, &around)?;
-        Some(targets.iter().map(|target| target.0).collect())
-    }
-
-    fn executed<'data>(bytes: &'data [u8], around: &Around) -> (Graph<'data>, Forward) {
-        let graph = Graph::of(code(bytes, 0x1000), Vaddr(0x1000), around).unwrap();
-        let forward = Forward::of(&graph).unwrap();
-        (graph, forward)
-    }
-
-    #[test]
-    fn the_entries_of_a_table_are_read_up_to_the_bound() {
-        // cmp r14d,12; ja; mov rbp,rdx; mov eax,r14d; lea rdx; mov rbx,rdi; movslq; mov r12,rsi; mov r13,rcx; add; jmp
-        let early_data = "41 83 fe 02 77 1f 48 89 d5 44 89 f0 48 8d 15 ed 0f 00 00 48 89 fb 48 63 04 82
-            49 89 f4 49 89 cd 48 01 d0 ff e0 c3 c3";
-        assert_eq!(
-            targets_of(early_data, 0x2000, &[-0xfdb, -0xfda, -0xfdb, 0]),
-            Some(vec![0x1025, 0x1026, 0x1025])
-        );
-        assert_eq!(
-            targets_of(early_data, 0x2000, &[-0xfdb, -0xfda]),
-            None,
-            "there are three"
-        );
-    }
-
-    #[test]
-    fn other_orders_of_the_same_form_are_recognised() {
-        // The address of the table comes first, and the jump has a prefix.
-        let hoisted = "48 8d 15 f9 0f 00 00 90 83 fe 00 77 0c 89 f0 48 63 04 82 48 01 d0 3e ff e0 c3 c3";
-        assert_eq!(targets_of(hoisted, 0x2000, &[-0xfe7]), Some(vec![0x1019]));
-        // A byte is compared, and what it bounds is jumped to.
-        let byte = "40 80 ff 00 76 01 c3 40 0f b6 c7 48 8d 15 ee 0f 00 00 48 63 04 82 48 01 c2 ff e2";
-        assert_eq!(targets_of(byte, 0x2000, &[-0xffa]), Some(vec![0x1006]));
-        // A copy of the index was made before it is compared, as clang does: mov ecx,eax; cmp eax,0; ja; lea; movslq.
-        let copied = "89 c1 83 f8 00 77 10 48 8d 15 f2 0f 00 00 48 63 04 8a 48 01 d0 ff e0 c3 c3";
-        assert_eq!(targets_of(copied, 0x2000, &[-0xfe8]), Some(vec![0x1018]));
-        // The sum is one of addresses.
-        let added = "83 fa 00 77 13 89 d2 48 8d 05 f2 0f 00 00 48 63 14 90 48 8d 04 02 ff e0 c3";
-        assert_eq!(targets_of(added, 0x2000, &[-0xfe8]), Some(vec![0x1018]));
-        // `gnutls_record_send2` compares a field, and then loads it.
-        let field =
-            "83 bb 48 05 00 00 00 77 17 8b 83 48 05 00 00 48 8d 15 ea 0f 00 00 48 63 04 82 48 01 d0 ff e0 c3 c3";
-        assert_eq!(targets_of(field, 0x2000, &[-0xfe0]), Some(vec![0x1020]));
-    }
-
-    #[test]
-    fn an_index_that_nothing_bounds_is_refused() {
-        let entries = [0; 8];
-        let refused = [
-            (
-                "another condition",
-                "83 fe 03 74 12 89 f0 48 8d 15 f2 0f 00 00 48 63 04 82 48 01 d0 ff e0 c3",
-            ),
-            (
-                "another register",
-                "83 ff 03 77 12 89 f0 48 8d 15 f2 0f 00 00 48 63 04 82 48 01 d0 ff e0 c3",
-            ),
-            (
-                "changed since",
-                "83 fe 03 77 14 ff c6 89 f0 48 8d 15 f0 0f 00 00 48 63 04 82 48 01 d0 ff e0 c3",
-            ),
-            (
-                "a call between",
-                "83 fb 03 77 17 e8 f6 0f 00 00 89 d8 48 8d 15 ed 0f 00 00 48 63 04 82 48 01 d0 ff e0 c3",
-            ),
-            (
-                "a store between",
-                "83 7f 08 03 77 15 89 16 8b 47 08 48 8d 15 ee 0f 00 00 48 63 04 82 48 01 d0 ff e0 c3",
-            ),
-            (
-                "another way here",
-                "85 d2 74 05 83 fe 03 77 12 89 f0 48 8d 15 ee 0f 00 00 48 63 04 82 48 01 d0 ff e0 c3",
-            ),
-            (
-                "a part compared",
-                "40 80 ff 03 77 12 89 f8 48 8d 15 f1 0f 00 00 48 63 04 82 48 01 d0 ff e0 c3",
-            ),
-            ("no table", "83 fe 03 77 0b 89 f0 48 63 04 82 48 01 d0 ff e0 c3"),
-            ("nothing", "ff e0"),
-        ];
-        for (why, listing) in refused {
-            assert_eq!(targets_of(listing, 0x2000, &entries), None, "{why}");
-        }
-        let bounded = "83 fe 03 77 12 89 f0 48 8d 15 f2 0f 00 00 48 63 04 82 48 01 d0 ff e0 c3";
-        assert!(targets_of(bounded, 0x2000, &entries).is_some());
-    }
-
-    #[test]
-    fn the_entries_may_fill_their_limit_and_no_more() {
-        let last = |last: u64| {
-            let number = u32::try_from(last)
-                .unwrap()
-                .to_le_bytes()
-                .map(|byte| format!("{byte:02x}"));
-            let listing = format!(
-                "81 fe {} 77 12 89 f0 48 8d 15 ef 0f 00 00 48 63 04 82 48 01 d0 ff e0 c3",
-                number.join(" ")
-            );
-            targets_of(&listing, 0x2000, &vec![0; 1024]).map(|targets| targets.len())
-        };
-        assert_eq!(last(limits::TABLE_ENTRIES - 1), Some(512));
-        assert_eq!(last(limits::TABLE_ENTRIES), None);
-    }
-
-    #[test]
-    fn the_bound_may_be_as_far_as_the_limit_and_no_further() {
-        let far = |moves: usize| {
-            let between = "89 fb ".repeat(moves);
-            let length = 0x13 + 2 * moves;
-            let listing = format!(
-                "83 fe 03 0f 87 {:02x} 00 00 00 {between} 89 f0 48 8d 15 {:02x} 0f 00 00 48 63 04 82 48 01 d0 ff e0 c3",
-                length - 1,
-                0xee - 2 * moves
-            );
-            targets_of(&listing, 0x2000, &[0; 8])
-        };
-        // Six instructions are the form's own, and the jump is not counted.
-        assert!(far(limits::TABLE_DISTANCE - 6).is_some());
-        assert!(far(limits::TABLE_DISTANCE - 5).is_none());
-    }
-}
+mod tests;
