@@ -144,13 +144,11 @@ fn templates_on_the_stack_are_found_however_they_are_compiled() {
     }
 }
 
-/// The site is a call through a register or memory, and the exit is what lies behind it.
+/// The site is a call through a register or memory, and the hook says what lies behind it.
 fn assert_is_a_call_and_what_follows(hook: &Hook, image: &[u8]) {
-    let exits = hook.exits.as_ref().unwrap();
-    let [exit] = exits.sites[..] else { panic!("{exits:?}") };
-    assert_eq!(exit.depth, exits.entry_depth);
-    let at = |offset: symbolizer::FileOffset| usize::try_from(offset.0).unwrap();
-    let call = &image[at(hook.site.offset)..at(exit.site.offset)];
+    let length = hook.returns_to.unwrap().0 - hook.site.address.0;
+    let start = usize::try_from(hook.site.offset.0).unwrap();
+    let call = &image[start..][..usize::try_from(length).unwrap()];
     let operation = call.iter().find(|byte| !matches!(byte, 0x40..=0x4f)).unwrap();
     assert_eq!(*operation, 0xff, "{call:x?}");
     assert!((2..8).contains(&call.len()), "{call:x?}");

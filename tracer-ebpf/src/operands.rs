@@ -258,12 +258,15 @@ pub(crate) fn result(ctx: &RetProbeContext, operand: &Operand) -> i64 {
     extend(ctx.ret::<u64>(), operand.width) as i64
 }
 
-/// Reads the result of a function at one of its ends.
+/// Reads the result of a function at one of its ends; the function may have yet to extend its sign.
 #[inline(always)]
-pub(crate) fn result_at_exit(ctx: &ProbeContext, end: CallEnd, operand: &Operand) -> i64 {
+pub(crate) fn result_at_exit(ctx: &ProbeContext, end: CallEnd) -> i64 {
     match end.constant() {
         Some(constant) => constant,
-        None => extend(register_by_number(ctx.regs, end.register()), operand.width) as i64,
+        None => {
+            let width = if end.is_wide() { Width::S64 } else { Width::S32 };
+            extend(register_by_number(ctx.regs, end.register()), width) as i64
+        }
     }
 }
 

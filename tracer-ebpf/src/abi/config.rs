@@ -68,19 +68,21 @@ impl Cookie {
     }
 }
 
-/// How a call ends at a probe: where its result is (10 bits), whether that is a constant (1), and the condition on the flags
-/// under which the call ends (5).
+/// How a call ends at a probe: what its result is (10 bits), whether that is a constant (1), and the condition on the flags
+/// under which the call ends (5). A register has a number and a width of four or eight bytes.
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
 #[repr(transparent)]
 pub struct CallEnd(pub u16);
 
 impl CallEnd {
+    const WIDE: u16 = 1 << 5;
     const CONSTANT: u16 = 1 << 10;
     const CONDITION: u32 = 11;
 
-    /// The result is in a register, by its DWARF number.
-    pub const fn of_register(number: u8) -> Self {
-        Self((number & 31) as u16)
+    /// The result is in a register, by its DWARF number; four bytes with a sign, or eight.
+    pub const fn of_register(number: u8, is_wide: bool) -> Self {
+        let wide = if is_wide { Self::WIDE } else { 0 };
+        Self((number & 31) as u16 | wide)
     }
 
     /// The result is a number.
@@ -97,6 +99,11 @@ impl CallEnd {
     /// Returns the register that holds the result.
     pub const fn register(self) -> u8 {
         (self.0 & 31) as u8
+    }
+
+    /// Returns whether the result has eight bytes in its register.
+    pub const fn is_wide(self) -> bool {
+        self.0 & Self::WIDE != 0
     }
 
     /// Returns the result, if it is a constant.
@@ -382,18 +389,18 @@ mod tests {
     #[test]
     fn an_end_gives_back_what_was_packed() {
         for register in 0..32 {
-            let end = CallEnd::of_register(register);
-            assert_eq!(
-                (end.register(), end.constant(), end.condition()),
-                (register, None, None)
-            );
+            for is_wide in [false, true] {
+                let end = CallEnd::of_register(register, is_wide);
+                assert_eq!((end.register(), end.is_wide()), (register, is_wide));
+                assert_eq!((end.constant(), end.condition()), (None, None));
+            }
         }
         for constant in [i8::MIN, -1, 0, 1, i8::MAX] {
             let end = CallEnd::of_constant(constant).when(14);
             assert_eq!((end.constant(), end.condition()), (Some(constant.into()), Some(14)));
         }
         let cookie = Cookie::new(7, Role::Read)
-            .with_end(CallEnd::of_register(3).when(0))
+            .with_end(CallEnd::of_register(3, true).when(0))
             .with_depth(40);
         assert_eq!((cookie.end().register(), cookie.end().condition()), (3, Some(0)));
         assert_eq!(

@@ -64,7 +64,7 @@ pub(crate) fn call_exit(ctx: ProbeContext) -> u32 {
     let end = cookie.end();
     if operands::is_end(&ctx, end) {
         let key = AddressKey::new(call_key(&ctx, cookie), current_task().tgid);
-        finish(key, cookie, |operand| operands::result_at_exit(&ctx, end, operand));
+        finish(key, cookie, |_| operands::result_at_exit(&ctx, end));
     }
     0
 }

@@ -41,8 +41,8 @@ pub(super) fn call_end(exit: &ExitSite) -> Option<CallEnd> {
         ExitResult::In(symbolizer::Operand {
             place: symbolizer::Place::Register(number),
             loads: [None, None],
-            ..
-        }) => CallEnd::of_register(number),
+            width,
+        }) => CallEnd::of_register(number, width == 8),
         ExitResult::In(_) => return None,
         ExitResult::Always(number) => CallEnd::of_constant(i8::try_from(number).ok()?),
     };
