@@ -157,9 +157,9 @@ fn assert_is_a_call_and_what_follows(hook: &Hook, image: &[u8]) {
 #[test]
 fn what_has_no_symbol_is_named_by_its_caller() {
     assert_eq!(lift(&build("named.so", &["-O2"])).name, "ssl3_write_pending");
-    assert_eq!(lift(&build("nameless.so", &["-O2", "-s"])).name, "SSL_write's callee");
+    assert_eq!(lift(&build("nameless.so", &["-O2", "-s"])).name, "SSL_write's record");
     let flags = ["-O2", "-DTEMPLATES", "-s"];
-    assert_eq!(lift(&build("nameless-templates.so", &flags)).name, "SSL_write's callee");
+    assert_eq!(lift(&build("nameless-templates.so", &flags)).name, "SSL_write's record");
 }
 
 #[test]

@@ -100,6 +100,12 @@ fn function_addresses_match_readelf() -> Result<()> {
             Some("its callers") if function["kind"] == "tap" => {
                 assert_eq!(function["proof"], "data flow from the public functions", "{name}");
             }
+            // What sends, behind functions that only tables lead to.
+            Some("its callers") if function["kind"] == "lift" => {
+                assert!(function["operands"]["sequence"].is_string(), "{name}");
+            }
+            // The end of a way through tables.
+            Some("its callers") if name.ends_with("'s method") => {}
             Some("its callers") => {
                 let caller = name.strip_suffix("'s callee").context("the name lacks the caller")?;
                 assert!(calls(path, caller, address)?, "{caller} does not call {address:#x}");

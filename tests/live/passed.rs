@@ -18,6 +18,9 @@ fn trace_standin(way: &str, rounds: usize) -> Result<Trace> {
     trace("standin.c", &[way, &rounds.to_string()], &[])
 }
 
+/// Calls are tracked, and one of them at most: a tap or a lift needs no call.
+const CALLS: [&str; 4] = ["--hooks", "exit", "--calls", "1"];
+
 /// Asserts that no value is joined across a lost call.
 fn assert_nothing_joined(trace: &Trace) {
     let joined: Vec<_> = trace.stdout.iter().filter(|line| line.contains("aladmin")).collect();
@@ -69,7 +72,7 @@ fn assert_later_are_whole(exchanges: &[Exchange]) -> Result<()> {
 #[ignore = "needs root, BPF and uprobes: scripts/test runs it"]
 fn a_request_is_not_joined_across_a_call_that_found_the_table_full() -> Result<()> {
     let nginx = Nginx::start()?;
-    let trace = trace("full.c", &[&nginx.port().to_string(), "request"], &["--calls", "1"])?;
+    let trace = trace("full.c", &[&nginx.port().to_string(), "request"], &CALLS)?;
     assert_nothing_joined(&trace);
     assert_losses(&trace, "write", "not_captured", 1)?;
     let exchanges = trace.exchanges()?;
@@ -81,7 +84,7 @@ fn a_request_is_not_joined_across_a_call_that_found_the_table_full() -> Result<(
 #[ignore = "needs root, BPF and uprobes: scripts/test runs it"]
 fn a_response_is_not_joined_across_a_call_that_found_the_table_full() -> Result<()> {
     let nginx = Nginx::start()?;
-    let trace = trace("full.c", &[&nginx.port().to_string(), "response"], &["--calls", "1"])?;
+    let trace = trace("full.c", &[&nginx.port().to_string(), "response"], &CALLS)?;
     assert_losses(&trace, "read", "not_captured", 1)?;
     let exchanges = trace.exchanges()?;
     let second = exchanges.iter().find(|exchange| path(exchange) == "/small/2");

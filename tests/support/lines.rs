@@ -100,12 +100,40 @@ impl Shared {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    /// Adds what each read brings at once: with a lock and a wake-up for every line, a fast writer would find its reader
+    /// too slow.
     fn fill(&self, pipe: impl Read) {
-        for line in BufReader::new(pipe).split(b'\n').map_while(Result::ok) {
-            self.lock().lines.push(String::from_utf8_lossy(&line).into_owned());
-            self.changed.notify_all();
+        let mut pipe = BufReader::with_capacity(1 << 16, pipe);
+        let mut unfinished = Vec::new();
+        while let Ok(bytes) = pipe.fill_buf()
+            && !bytes.is_empty()
+        {
+            let length = bytes.len();
+            unfinished.extend_from_slice(bytes);
+            pipe.consume(length);
+            self.add(&mut unfinished);
+        }
+        if !unfinished.is_empty() {
+            unfinished.push(b'\n');
+            self.add(&mut unfinished);
         }
         self.lock().closed = true;
+        self.changed.notify_all();
+    }
+
+    /// Adds the complete lines of `bytes`, and leaves the rest there.
+    fn add(&self, bytes: &mut Vec<u8>) {
+        let Some(last) = bytes.iter().rposition(|byte| *byte == b'\n') else {
+            return;
+        };
+        let rest = bytes.split_off(last + 1);
+        bytes.pop();
+        let lines: Vec<_> = bytes
+            .split(|byte| *byte == b'\n')
+            .map(|line| String::from_utf8_lossy(line).into_owned())
+            .collect();
+        *bytes = rest;
+        self.lock().lines.extend(lines);
         self.changed.notify_all();
     }
 }

@@ -6,13 +6,16 @@
 
 use tracer_ebpf::{
     AddressSource, ConnectionState, Cookie, Direction, HooksRefused, Lift, LiftState, MAX_FRAME_WORDS, Owner,
-    RECORD_BYTES, Role, SiteConfig, SiteOperands, TargetFlags,
+    RECORD_BYTES, Role, SettingFlags, SiteConfig, SiteOperands, TargetFlags,
 };
 
 use crate::{
     flow, hooks,
-    identity::{binding, descriptor},
-    maps::{FRAMES, SITES},
+    identity::{
+        binding, descriptor,
+        socket::{family, is_internet},
+    },
+    maps::{FRAMES, SITES, settings},
     memory::{read_field, read_user},
     operands::{self, UNREADABLE, of_site},
     task::{current_task, target_flags, user_stack_pointer},
@@ -56,6 +59,9 @@ fn bind(connection: &mut ConnectionState, object: u64, site: u16) -> Result<bool
         return Err(HooksRefused::WRITE_BIO);
     }
     if identity.sock == 0 || identity.source.0 != AddressSource::BIO.0 {
+        return Err(HooksRefused::NO_SOCKET);
+    }
+    if !is_internet(family(identity.sock)) && !settings().contains(SettingFlags::ALL_SENDS) {
         return Err(HooksRefused::NO_SOCKET);
     }
     let operands = of_site(Cookie::new(site.into(), Role::Write)).ok_or(HooksRefused::IMPLAUSIBLE)?;
@@ -127,9 +133,11 @@ pub(crate) fn prove(connection: &mut ConnectionState, object: u64, sock: u64) ->
 /// nothing.
 #[inline(never)]
 fn examine(connection: &ConnectionState, object: u64, sock: u64) -> HooksRefused {
-    let upper: Option<u64> = read_field(sock, |offsets| &raw const offsets.icsk_ulp);
-    if upper != Some(0) {
-        return HooksRefused::KERNEL_TLS;
+    if is_internet(family(sock)) {
+        let upper: Option<u64> = read_field(sock, |offsets| &raw const offsets.icsk_ulp);
+        if upper != Some(0) {
+            return HooksRefused::KERNEL_TLS;
+        }
     }
     let Some(config) = SITES.get(flow::cookie(&connection.flow).site()) else {
         return HooksRefused::WRITE_BIO;

@@ -238,6 +238,8 @@ impl SettingFlags {
     pub const CIPHERTEXT: Self = Self(1 << 3);
     /// Processes are traced by their users. Without it, a process that is not traced pays for no look at its own.
     pub const USERS: Self = Self(1 << 4);
+    /// Lifts are where every socket sends, and not only those of TCP (Linux 6.3).
+    pub const ALL_SENDS: Self = Self(1 << 5);
 
     /// Returns whether all bits of `other` are set.
     pub const fn contains(self, other: Self) -> bool {

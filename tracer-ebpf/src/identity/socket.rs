@@ -33,12 +33,12 @@ fn fill_addresses(record: &mut ConnectionRecord, sock: u64) -> Option<()> {
 
 /// Returns the family of a socket; 0 if it cannot be read.
 #[inline(always)]
-pub(super) fn family(sock: u64) -> u16 {
+pub(crate) fn family(sock: u64) -> u16 {
     read_field(sock, |offsets| &raw const offsets.sock_family).unwrap_or(0)
 }
 
 #[inline(always)]
-pub(super) const fn is_internet(family: u16) -> bool {
+pub(crate) const fn is_internet(family: u16) -> bool {
     family == AF_INET || family == AF_INET6
 }
 

@@ -121,6 +121,14 @@ impl KernelVersion {
     /// First version in which seccomp filters do not apply to that system call.
     const RETURN_PROBE_PASSES: Self = Self { major: 6, minor: 14 };
 
+    /// First version with a tracepoint where every socket sends.
+    const ALL_SENDS: Self = Self { major: 6, minor: 3 };
+
+    /// Returns whether the running kernel has a tracepoint where every socket sends, and not only those of TCP.
+    pub(super) fn traces_all_sends() -> bool {
+        Self::running().is_some_and(|version| version >= Self::ALL_SENDS)
+    }
+
     fn running() -> Option<Self> {
         Self::parse(rustix::system::uname().release().to_str().ok()?)
     }

@@ -18,8 +18,8 @@ use tracer_ebpf::{
 use zerocopy::FromZeros as _;
 
 use super::{
-    Cpus, Ends, Error, Kernel, Lifecycle, Missing, Needs, OBJECT, Options, Placement, Reach, Rings, SiteInfo, Swept,
-    Switch,
+    Cpus, Ends, Error, Kernel, KernelVersion, Lifecycle, Missing, Needs, OBJECT, Options, Placement, Reach, Rings,
+    SiteInfo, Swept, Switch,
     batch::read_named,
     heap, lifecycle,
     multi::{MultiLinks, MultiPrograms},
@@ -60,9 +60,14 @@ impl Probes {
             None => SettingFlags::CIPHERTEXT,
             Some(_) => SettingFlags::default(),
         };
+        let all_sends = if KernelVersion::traces_all_sends() {
+            SettingFlags::ALL_SENDS
+        } else {
+            SettingFlags::default()
+        };
         let settings = MapValue(Settings {
             call_bytes: options.call_bytes,
-            flags: options.flags.with(ciphertext),
+            flags: options.flags.with(ciphertext).with(all_sends),
             own_tgid: std::process::id(),
         });
         let mut loader = EbpfLoader::new();

@@ -37,7 +37,7 @@ pub(super) fn hook(
         role: Role::Write,
         name: match symbol {
             Some(_) => name.to_owned(),
-            None => format!("{WRITE}'s callee"),
+            None => format!("{WRITE}'s record"),
         },
         found: SymbolSource::Callers,
         address,
