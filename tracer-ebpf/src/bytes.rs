@@ -236,6 +236,10 @@ pub(crate) fn tapped(connection: &mut ConnectionState, direction: Direction, fla
         give_up(connection, direction, flags, HooksRefused::IMPLAUSIBLE);
         return;
     }
+    let is_uncompared = connection.lift.state == LiftState::BOUND && connection.lift.compared == 0;
+    if is_uncompared && lift::writes_elsewhere(connection, object) != 0 {
+        give_up_lift(connection, object, flags, HooksRefused::NO_SOCKET);
+    }
     if claim(connection, direction, flags) != 0 {
         flow::mark_start_since_clearing(&mut connection.flow);
         report_hit(connection, direction);
@@ -370,12 +374,18 @@ pub(crate) fn begin_early(object: u64, flags: TargetFlags, cookie: Cookie) {
         return;
     };
     flow::begin_early(&mut connection.flow);
-    if let Some(config) = SITES.get(cookie.site())
+    give_up_lift(connection, object, flags, HooksRefused::EARLY_DATA);
+}
+
+/// Leaves what a connection writes to its calls, if its library has a lift.
+#[inline(always)]
+fn give_up_lift(connection: &mut ConnectionState, object: u64, flags: TargetFlags, cause: HooksRefused) {
+    if let Some(config) = SITES.get(flow::cookie(&connection.flow).site())
         && let Some(site) = config.cheap_site(Direction::WRITE)
         && !hooks::is_refused(&connection.hooks, Direction::WRITE)
     {
         begin_hit(connection, object, Cookie::new(site, Role::Write), 0, 0);
-        give_up(connection, Direction::WRITE, flags, HooksRefused::EARLY_DATA);
+        give_up(connection, Direction::WRITE, flags, cause);
     }
 }
 

@@ -141,6 +141,18 @@ fn examine(connection: &ConnectionState, object: u64, sock: u64) -> HooksRefused
     SERVES
 }
 
+/// Compares the sockets of the connection's BIOs, once bytes of the program were read and so the handshake no longer has a
+/// buffer in the place of one; returns 1 if it writes to another socket, whose sends lead nowhere.
+#[inline(never)]
+pub(crate) fn writes_elsewhere(connection: &mut ConnectionState, object: u64) -> u32 {
+    connection.lift.compared = 1;
+    let Some(config) = SITES.get(flow::cookie(&connection.flow).site()) else {
+        return 0;
+    };
+    let fd = descriptor::of_bio(object, config, config.wbio);
+    (fd >= 0 && descriptor::sock_of(fd as u32) != connection.identity.sock).into()
+}
+
 /// Notes the window and the sequence of a connection as it sends, and where the frame is that has what it sends; returns the
 /// sequence.
 #[inline(never)]

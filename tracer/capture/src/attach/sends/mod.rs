@@ -81,13 +81,15 @@ const SEND: SiteOperands = SiteOperands {
     ..SiteOperands::OBJECT
 };
 
-/// As the copy out of the record layer: here only of a handshake, which makes the connection known.
+/// As the copy out of the record layer: of a handshake, which makes the connection known, or of a program's bytes.
 #[inline(never)]
-extern "C" fn tapped(session: *const Session) {
-    black_box(session);
+extern "C" fn tapped(session: *const Session, is_content: i32, from: *const u8, bytes: usize) {
+    black_box((session, is_content, from, bytes));
 }
 
 const TAPPED: SiteOperands = SiteOperands {
+    buffer: Operand::argument(2, Width::U64),
+    count: Operand::argument(3, Width::U64),
     guards: [Guard::new(Operand::argument(1, Width::S32), 1), Guard::NONE],
     ..SiteOperands::OBJECT
 };
@@ -159,7 +161,7 @@ impl Connection {
     }
 
     fn become_known(&self) {
-        black_box(tapped)(&raw const *self.session);
+        black_box(tapped)(&raw const *self.session, 0, std::ptr::null(), 0);
     }
 
     /// Sends a record of some bytes with a sequence number.
@@ -260,6 +262,22 @@ fn a_connection_that_writes_to_another_bio_is_left_to_its_calls() {
     assert_eq!((refusal.len(), refused(refusal[0])), (1, HooksRefused::WRITE_BIO));
     assert_eq!(rest.len(), 1, "once, until bytes are seen again");
     assert_eq!(header(rest[0]).kind, Kind::PASSED);
+}
+
+#[test]
+#[ignore = "needs the privilege to place probes: scripts/test runs it"]
+fn a_connection_that_writes_to_another_socket_is_noticed_as_it_reads() {
+    let mut connection = Connection::known();
+    let other = Bio {
+        method: connection.bio.method,
+        descriptor: connection.peer.as_raw_fd(),
+    };
+    connection.session.writes_to = &raw const other;
+    black_box(tapped)(&raw const *connection.session, 1, b"hello".as_ptr(), 5);
+    let records = connection.own.records();
+    let kinds: Vec<_> = records.iter().map(|record| header(record).kind).collect();
+    assert_eq!(kinds, [Kind::HOOKS, Kind::PASSED, Kind::DATA]);
+    assert_eq!(refused(&records[0]), HooksRefused::NO_SOCKET);
 }
 
 #[test]
