@@ -268,6 +268,10 @@ pub(crate) fn sent(connection: &mut ConnectionState, object: u64, cookie: Cookie
         return;
     }
     begin_send(connection, object, cookie, site);
+    if lift::has_strayed(connection, object, sock, site) != 0 {
+        give_up(connection, Direction::WRITE, flags, HooksRefused::IMPLAUSIBLE);
+        return;
+    }
     send_records(connection, sock, flags, records);
 }
 

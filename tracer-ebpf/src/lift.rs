@@ -5,8 +5,8 @@
 //! parts of one write that the library encrypts together, or a hole.
 
 use tracer_ebpf::{
-    AddressSource, ConnectionState, Cookie, Direction, HooksRefused, Lift, LiftState, MAX_FRAME_WORDS, Owner,
-    RECORD_BYTES, Role, SiteConfig, SiteOperands, TargetFlags,
+    AddressSource, ConnectionState, Cookie, Direction, HooksRefused, Lift, LiftState, MAX_FRAME_WORDS, MAX_STRAYS,
+    Owner, RECORD_BYTES, Role, SiteConfig, SiteOperands, TargetFlags,
 };
 
 use crate::{
@@ -108,6 +108,24 @@ pub(crate) fn is_hole(records: u64, bytes: u64) -> bool {
 pub(crate) fn is_hole_of_others(connection: &ConnectionState, object: u64, sock: u64, records: u64) -> u32 {
     let may_be = records > 1 && connection.lift.state == LiftState::PROVEN;
     (may_be && examine(connection, object, sock) == SERVES).into()
+}
+
+/// Notes whether new records are in no frame of the lift; returns 1 if too many in a row are, which the connection sends by
+/// itself: the frame may be where it is not looked for.
+#[inline(never)]
+pub(crate) fn has_strayed(connection: &mut ConnectionState, object: u64, sock: u64, site: &SiteOperands) -> u32 {
+    if !operands::has_frame(site) {
+        return 0;
+    }
+    if connection.lift.slot != 0 {
+        connection.lift.strays = 0;
+        return 0;
+    }
+    if examine(connection, object, sock) != SERVES {
+        return 0;
+    }
+    connection.lift.strays += 1;
+    (connection.lift.strays == MAX_STRAYS).into()
 }
 
 /// Returns why a send of the connection need not be a record; 0 if each is, or that was found already.

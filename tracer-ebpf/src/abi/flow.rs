@@ -173,8 +173,10 @@ pub struct Lift {
     pub windowed: u8,
     /// 1 once its two BIOs were compared: they may have sockets of their own.
     pub compared: u8,
+    /// Sends in a row of new records whose frame was not found.
+    pub strays: u8,
     /// Zero.
-    pub reserved: [u8; 4],
+    pub reserved: [u8; 3],
 }
 
 impl Lift {
@@ -189,7 +191,8 @@ impl Lift {
         held: 0,
         windowed: 0,
         compared: 0,
-        reserved: [0; 4],
+        strays: 0,
+        reserved: [0; 3],
     };
 }
 

@@ -12,8 +12,8 @@ use std::{
 };
 
 use tracer_ebpf::{
-    Cookie, Guard, HooksRecord, HooksRefused, Kind, Operand, PassedRecord, Place, RecordFlags, Role, STRETCH,
-    SiteConfig, SiteOperands, TargetFlags, Width,
+    Cookie, DataRecord, Guard, HooksRecord, HooksRefused, Kind, MAX_HIT_BYTES, Operand, PassedRecord, Place,
+    RecordFlags, Role, STRETCH, SiteConfig, SiteOperands, TargetFlags, Width,
 };
 use zerocopy::FromBytes as _;
 
@@ -310,6 +310,20 @@ fn a_connection_whose_bio_is_not_the_library_s_own_is_left_to_its_calls() {
         "its calls are watched, so nothing is lost"
     );
     assert_eq!(refused(&records[1]), HooksRefused::WRITE_BIO);
+}
+
+#[test]
+#[ignore = "needs the privilege to place probes: scripts/test runs it"]
+fn eight_full_records_at_once_are_believed_and_no_byte_more() {
+    let bytes = vec![b'x'; usize::try_from(MAX_HIT_BYTES).unwrap() + 1];
+    let mut connection = Connection::known();
+    connection.send(8, 23, &bytes[1..]);
+    connection.send(9, 23, &bytes);
+    let records = connection.own.records();
+    let kinds: Vec<_> = records.iter().map(|record| header(record).kind).collect();
+    assert_eq!(kinds, [Kind::DATA, Kind::HOOKS, Kind::PASSED]);
+    let whole = DataRecord::read_from_prefix(&records[0]).unwrap().0;
+    assert_eq!(whole.call_length, MAX_HIT_BYTES);
 }
 
 #[test]
