@@ -5,8 +5,8 @@
 //! parts of one write that the library encrypts together, or a hole.
 
 use tracer_ebpf::{
-    AddressSource, ConnectionState, Cookie, Direction, HooksRefused, Lift, LiftState, MAX_FRAME_WORDS, Owner,
-    RECORD_BYTES, Role, SettingFlags, SiteConfig, SiteOperands, TargetFlags,
+    AddressSource, ConnectionState, Cookie, Direction, HooksRefused, Lift, LiftState, MAX_FRAME_WORDS, MAX_STRAYS,
+    Owner, RECORD_BYTES, Role, SettingFlags, SiteConfig, SiteOperands, TargetFlags,
 };
 
 use crate::{
@@ -116,6 +116,24 @@ pub(crate) fn is_hole_of_others(connection: &ConnectionState, object: u64, sock:
     (may_be && examine(connection, object, sock) == SERVES).into()
 }
 
+/// Notes whether new records are in no frame of the lift; returns 1 if too many in a row are, which the connection sends by
+/// itself: the frame may be where it is not looked for.
+#[inline(never)]
+pub(crate) fn has_strayed(connection: &mut ConnectionState, object: u64, sock: u64, site: &SiteOperands) -> u32 {
+    if !operands::has_frame(site) {
+        return 0;
+    }
+    if connection.lift.slot != 0 {
+        connection.lift.strays = 0;
+        return 0;
+    }
+    if examine(connection, object, sock) != SERVES {
+        return 0;
+    }
+    connection.lift.strays += 1;
+    (connection.lift.strays == MAX_STRAYS).into()
+}
+
 /// Returns why a send of the connection need not be a record; 0 if each is, or that was found already.
 #[inline(always)]
 pub(crate) fn prove(connection: &mut ConnectionState, object: u64, sock: u64) -> HooksRefused {
@@ -147,6 +165,18 @@ fn examine(connection: &ConnectionState, object: u64, sock: u64) -> HooksRefused
         return HooksRefused::WRITE_BIO;
     }
     SERVES
+}
+
+/// Compares the sockets of the connection's BIOs, once bytes of the program were read and so the handshake no longer has a
+/// buffer in the place of one; returns 1 if it writes to another socket, whose sends lead nowhere.
+#[inline(never)]
+pub(crate) fn writes_elsewhere(connection: &mut ConnectionState, object: u64) -> u32 {
+    connection.lift.compared = 1;
+    let Some(config) = SITES.get(flow::cookie(&connection.flow).site()) else {
+        return 0;
+    };
+    let fd = descriptor::of_bio(object, config, config.wbio);
+    (fd >= 0 && descriptor::sock_of(fd as u32) != connection.identity.sock).into()
 }
 
 /// Notes the window and the sequence of a connection as it sends, and where the frame is that has what it sends; returns the

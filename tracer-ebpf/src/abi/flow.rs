@@ -171,8 +171,12 @@ pub struct Lift {
     pub held: u8,
     /// 1 if the window was read at the last send.
     pub windowed: u8,
+    /// 1 once its two BIOs were compared: they may have sockets of their own.
+    pub compared: u8,
+    /// Sends in a row of new records whose frame was not found.
+    pub strays: u8,
     /// Zero.
-    pub reserved: [u8; 5],
+    pub reserved: [u8; 3],
 }
 
 impl Lift {
@@ -186,7 +190,9 @@ impl Lift {
         state: LiftState::UNBOUND,
         held: 0,
         windowed: 0,
-        reserved: [0; 5],
+        compared: 0,
+        strays: 0,
+        reserved: [0; 3],
     };
 }
 

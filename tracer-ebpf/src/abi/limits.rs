@@ -30,6 +30,9 @@ pub const MAX_HIT_BYTES: u64 = 8 * RECORD_BYTES;
 /// began before its connection was known ends later.
 pub const MAX_DOUBTS: u8 = 8;
 
+/// Maximum sends in a row of new records that are in no frame of a lift: alerts are not, of which a connection has one or two.
+pub const MAX_STRAYS: u8 = 3;
+
 /// Bytes of the window of a site's operands: on the stack of a program, where more would be too many.
 pub const WINDOW_BYTES: usize = 48;
 

@@ -22,7 +22,7 @@ use tracer_ebpf::{
 
 use super::{attach_cookie, ignore, read_object};
 use crate::{
-    bytes, connection,
+    calls, connection, hits,
     identity::thread,
     lifecycle::traced_task,
     maps::CALLS,
@@ -199,7 +199,7 @@ fn begin(ctx: &ProbeContext, task: Task, flags: TargetFlags, cookie: Cookie, rol
         connection::begin_handshake(call.transfer.object, call.transfer.tgid, call.transfer.cookie);
     }
     if flags.contains(TargetFlags::CALLS) && (role == Role::Read || role == Role::Write) {
-        bytes::note_position(call);
+        calls::note_position(call);
     }
     if flags.contains(TargetFlags::CIPHERTEXT) && role != Role::Descriptor {
         call.entered = 1;
@@ -216,7 +216,7 @@ fn begin_other(ctx: &ProbeContext, tgid: u32, flags: TargetFlags, cookie: Cookie
     }
     match cookie.role() {
         Some(Role::EarlyWrite) => {
-            bytes::begin_early(object, flags, cookie);
+            hits::begin_early(object, flags, cookie);
             return 1;
         }
         Some(Role::Flush) => {
@@ -250,7 +250,7 @@ fn miss(object: u64, tgid: u32, cookie: Cookie, role: Role) {
         return;
     }
     if let Some(direction) = role.moves() {
-        bytes::moved_unknown(object, tgid, cookie, direction, PassedCause::NOT_CAPTURED);
+        calls::moved_unknown(object, tgid, cookie, direction, PassedCause::NOT_CAPTURED);
     } else if role == Role::Descriptor {
         connection::forget_descriptor(object, tgid);
     } else if role == Role::Flush {
@@ -270,7 +270,7 @@ fn report(call: &mut CallState, site: &SiteOperands, result: i64) {
     let succeeded = result > 0 || result == 0 && site.success == Success::NOT_NEGATIVE;
     match call.transfer.cookie.role() {
         Some(Role::Read | Role::Write | Role::Sendfile) if succeeded => report_bytes(call, site, result),
-        Some(Role::Write) if result == GNUTLS_E_AGAIN || result == GNUTLS_E_INTERRUPTED => bytes::refused(call),
+        Some(Role::Write) if result == GNUTLS_E_AGAIN || result == GNUTLS_E_INTERRUPTED => calls::refused(call),
         Some(Role::Read | Role::Write | Role::Sendfile) => connection::note_start(call),
         Some(Role::Descriptor) => {
             if succeeded {
@@ -303,12 +303,12 @@ fn report_bytes(call: &mut CallState, site: &SiteOperands, result: i64) {
         Some(0) => {}
         Some(moved) => {
             call.transfer.moved = moved;
-            bytes::moved(call, site.buffer.is_some());
+            calls::moved(call, site.buffer.is_some());
         }
         None => {
             count(call.transfer.cookie, |counters| &raw mut counters.count_unreadable, 1);
             let cause = PassedCause::UNREADABLE;
-            bytes::moved_unknown(
+            calls::moved_unknown(
                 call.transfer.object,
                 call.transfer.tgid,
                 call.transfer.cookie,
@@ -328,5 +328,5 @@ fn moved_bytes(call: &CallState, operand: &Operand, result: i64) -> Option<u64> 
     } else {
         operands::follow(call.count, operand)?
     };
-    (moved <= call.length || bytes::gives_no_bytes(call)).then_some(moved)
+    (moved <= call.length || calls::gives_no_bytes(call)).then_some(moved)
 }

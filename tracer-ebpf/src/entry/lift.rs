@@ -10,7 +10,7 @@ use aya_ebpf::{
 use tracer_ebpf::{Cookie, Role};
 
 use crate::{
-    bytes, flow,
+    flow, hits,
     identity::binding::{self, Sender},
     task::{current_task, is_on, since_ns, target_flags},
 };
@@ -49,6 +49,6 @@ fn lift(sock: u64) {
         // Another program may run in the process now, with the socket.
         && flow::generation(&connection.flow) >= since_ns(tgid)
     {
-        bytes::sent(connection, object, Cookie::new(lift.into(), Role::Write), sock, flags);
+        hits::sent(connection, object, Cookie::new(lift.into(), Role::Write), sock, flags);
     }
 }

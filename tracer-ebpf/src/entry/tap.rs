@@ -7,7 +7,7 @@ use aya_ebpf::{EbpfContext as _, macros::uprobe, programs::ProbeContext};
 use tracer_ebpf::{Cookie, Role, SiteOperands, TargetFlags};
 
 use super::{attach_cookie, ignore, read_object};
-use crate::{bytes, lifecycle::traced_task, operands, operands::of_site};
+use crate::{hits, lifecycle::traced_task, operands, operands::of_site};
 
 /// Bytes of a connection are moved.
 #[uprobe]
@@ -31,7 +31,7 @@ fn hit(ctx: &ProbeContext, flags: TargetFlags, cookie: Cookie, site: &SiteOperan
     if object == 0 {
         return;
     }
-    let Some(connection) = bytes::connection_of(object, cookie) else {
+    let Some(connection) = hits::connection_of(object, cookie) else {
         return;
     };
     if site.behind_lift != 0 {
@@ -39,9 +39,9 @@ fn hit(ctx: &ProbeContext, flags: TargetFlags, cookie: Cookie, site: &SiteOperan
     }
     if holds {
         let (buffer, count) = (operands::buffer(ctx, site), operands::count(ctx, site));
-        bytes::begin_hit(connection, object, cookie, buffer, count);
+        hits::begin_hit(connection, object, cookie, buffer, count);
     } else {
-        bytes::begin_hit(connection, object, cookie, 0, 0);
+        hits::begin_hit(connection, object, cookie, 0, 0);
     }
-    bytes::tapped(connection, bytes::direction_of(cookie), flags);
+    hits::tapped(connection, hits::direction_of(cookie), flags);
 }

@@ -2,9 +2,9 @@
 
 use std::{arch::naked_asm, hint::black_box};
 
-use tracer_ebpf::{Guard, Operand, Place, SiteOperands, TargetFlags, Width};
+use tracer_ebpf::{Guard, Kind, Operand, Place, SiteOperands, TargetFlags, Width};
 
-use super::{Connection, SEND, TAPPED, at, tapped};
+use super::{Connection, SEND, TAPPED, at, header, tapped};
 
 /// Has what it sends on its stack while it calls what sends it.
 #[unsafe(naked)]
@@ -48,9 +48,8 @@ impl Connection {
     }
 }
 
-#[test]
-#[ignore = "needs the privilege to place probes: scripts/test runs it"]
-fn a_record_in_a_frame_is_found_by_where_its_call_returns_to() {
+/// A connection whose lift has its operands in the frame.
+fn connection() -> Connection {
     let code = (framed as *const ()).addr() + BEHIND_CALL;
     let distance = code.cast_signed() - (tapped as *const ()).addr().cast_signed();
     let tapped_at = SiteOperands {
@@ -63,7 +62,13 @@ fn a_record_in_a_frame_is_found_by_where_its_call_returns_to() {
         guards: [Guard::new(in_frame(16, Width::U8), 23), Guard::NONE],
         ..SEND
     };
-    let mut connection = Connection::open_with(TargetFlags::default(), tapped_at, sent).after_handshake();
+    Connection::open_with(TargetFlags::default(), tapped_at, sent).after_handshake()
+}
+
+#[test]
+#[ignore = "needs the privilege to place probes: scripts/test runs it"]
+fn a_record_in_a_frame_is_found_by_where_its_call_returns_to() {
+    let mut connection = connection();
     connection.send_framed(1, 22, b"finished");
     connection.send_framed(2, 23, b"hello");
     // From another call: what is left of a record, and one of another kind.
@@ -72,4 +77,28 @@ fn a_record_in_a_frame_is_found_by_where_its_call_returns_to() {
     connection.push();
     connection.send_framed(4, 23, b"again");
     assert_eq!(connection.written(), [at(0, b"hello"), at(5, b"again")]);
+}
+
+#[test]
+#[ignore = "needs the privilege to place probes: scripts/test runs it"]
+fn a_client_s_first_record_may_have_the_number_of_its_last_one_of_the_handshake() {
+    let mut connection = connection();
+    connection.session.sequence = 1_u64.to_be();
+    connection.push();
+    connection.send_framed(1, 23, b"hello");
+    assert_eq!(connection.written(), [at(0, b"hello")]);
+}
+
+#[test]
+#[ignore = "needs the privilege to place probes: scripts/test runs it"]
+fn records_that_are_in_no_frame_are_left_to_the_calls() {
+    let mut connection = connection();
+    connection.send_framed(1, 23, b"hello");
+    for sequence in 2..6_u64 {
+        connection.session.sequence = sequence.to_be();
+        connection.push();
+    }
+    let records = connection.own.records();
+    let kinds: Vec<_> = records.iter().map(|record| header(record).kind).collect();
+    assert_eq!(kinds, [Kind::DATA, Kind::HOOKS, Kind::PASSED]);
 }

@@ -12,8 +12,8 @@ use std::{
 };
 
 use tracer_ebpf::{
-    Cookie, Guard, HooksRecord, HooksRefused, Kind, Operand, PassedRecord, Place, RecordFlags, Role, STRETCH,
-    SiteConfig, SiteOperands, TargetFlags, Width,
+    Cookie, DataRecord, Guard, HooksRecord, HooksRefused, Kind, MAX_HIT_BYTES, Operand, PassedRecord, Place,
+    RecordFlags, Role, STRETCH, SiteConfig, SiteOperands, TargetFlags, Width,
 };
 use zerocopy::FromBytes as _;
 
@@ -81,13 +81,15 @@ const SEND: SiteOperands = SiteOperands {
     ..SiteOperands::OBJECT
 };
 
-/// As the copy out of the record layer: here only of a handshake, which makes the connection known.
+/// As the copy out of the record layer: of a handshake, which makes the connection known, or of a program's bytes.
 #[inline(never)]
-extern "C" fn tapped(session: *const Session) {
-    black_box(session);
+extern "C" fn tapped(session: *const Session, is_content: i32, from: *const u8, bytes: usize) {
+    black_box((session, is_content, from, bytes));
 }
 
 const TAPPED: SiteOperands = SiteOperands {
+    buffer: Operand::argument(2, Width::U64),
+    count: Operand::argument(3, Width::U64),
     guards: [Guard::new(Operand::argument(1, Width::S32), 1), Guard::NONE],
     ..SiteOperands::OBJECT
 };
@@ -159,7 +161,7 @@ impl Connection {
     }
 
     fn become_known(&self) {
-        black_box(tapped)(&raw const *self.session);
+        black_box(tapped)(&raw const *self.session, 0, std::ptr::null(), 0);
     }
 
     /// Sends a record of some bytes with a sequence number.
@@ -264,6 +266,22 @@ fn a_connection_that_writes_to_another_bio_is_left_to_its_calls() {
 
 #[test]
 #[ignore = "needs the privilege to place probes: scripts/test runs it"]
+fn a_connection_that_writes_to_another_socket_is_noticed_as_it_reads() {
+    let mut connection = Connection::known();
+    let other = Bio {
+        method: connection.bio.method,
+        descriptor: connection.peer.as_raw_fd(),
+    };
+    connection.session.writes_to = &raw const other;
+    black_box(tapped)(&raw const *connection.session, 1, b"hello".as_ptr(), 5);
+    let records = connection.own.records();
+    let kinds: Vec<_> = records.iter().map(|record| header(record).kind).collect();
+    assert_eq!(kinds, [Kind::HOOKS, Kind::PASSED, Kind::DATA]);
+    assert_eq!(refused(&records[0]), HooksRefused::NO_SOCKET);
+}
+
+#[test]
+#[ignore = "needs the privilege to place probes: scripts/test runs it"]
 fn what_a_connection_writes_that_a_lift_does_not_serve_is_a_hole() {
     let mut connection = Connection::open(TargetFlags::default());
     connection.method.name += 1;
@@ -292,6 +310,20 @@ fn a_connection_whose_bio_is_not_the_library_s_own_is_left_to_its_calls() {
         "its calls are watched, so nothing is lost"
     );
     assert_eq!(refused(&records[1]), HooksRefused::WRITE_BIO);
+}
+
+#[test]
+#[ignore = "needs the privilege to place probes: scripts/test runs it"]
+fn eight_full_records_at_once_are_believed_and_no_byte_more() {
+    let bytes = vec![b'x'; usize::try_from(MAX_HIT_BYTES).unwrap() + 1];
+    let mut connection = Connection::known();
+    connection.send(8, 23, &bytes[1..]);
+    connection.send(9, 23, &bytes);
+    let records = connection.own.records();
+    let kinds: Vec<_> = records.iter().map(|record| header(record).kind).collect();
+    assert_eq!(kinds, [Kind::DATA, Kind::HOOKS, Kind::PASSED]);
+    let whole = DataRecord::read_from_prefix(&records[0]).unwrap().0;
+    assert_eq!(whole.call_length, MAX_HIT_BYTES);
 }
 
 #[test]

@@ -1,0 +1,196 @@
+//! What calls move: reported, unless a tap or a lift reports the direction; then compared with what these have brought.
+
+use tracer_ebpf::{
+    CallState, ConnectionState, Cookie, Direction, FlushState, HooksRefused, LiftState, Owner, PassedCause,
+    RECORD_BYTES, Transfer,
+};
+
+use crate::{
+    capture,
+    connection::{current, find, make_known, report_handshake, skip_unknown},
+    flow::{self, Early},
+    hooks,
+    maps::SITES,
+    passed,
+};
+
+/// Captures what a call moved, unless other hooks report its direction, or a call nested in it has already done so. Without
+/// bytes at hand their number alone is reported: the function has no buffer, or the call repeats one that failed and gives
+/// none.
+#[inline(never)]
+pub(crate) fn moved(call: &mut CallState, has_buffer: bool) {
+    let transfer = &call.transfer;
+    let Some(connection) = current(transfer.object, transfer.tgid, transfer.cookie) else {
+        return;
+    };
+    if has_buffer && !reports(connection, call) && confirm(connection, call) != 0 {
+        return;
+    }
+    let transfer = &call.transfer;
+    let flushing = flow::flushing(&connection.flow, transfer);
+    if flushing != FlushState::NONE {
+        if flushing == FlushState::UNKNOWN {
+            skip_call(connection, transfer);
+        }
+        return;
+    }
+    if let Some(reported) = flow::take_refused(&mut connection.flow, transfer) {
+        if reported == transfer.moved {
+            flow::mark_reported(&mut connection.flow, transfer.direction, reported);
+        } else {
+            skip_call(connection, transfer);
+        }
+        return;
+    }
+    if let Some(reported) = flow::reported_within(&connection.flow, transfer) {
+        if reported != transfer.moved {
+            skip_call(connection, transfer);
+        }
+        return;
+    }
+    flow::mark_start(&mut connection.flow, transfer);
+    report_call(connection, call, has_buffer);
+}
+
+/// Returns whether the calls of a direction report it. A call whose bytes a tap or a lift should have brought, and that none
+/// has, shows that these do not serve the connection.
+#[inline(always)]
+fn reports(connection: &mut ConnectionState, call: &CallState) -> bool {
+    let (transfer, hooks) = (&call.transfer, &mut connection.hooks);
+    let owner = hooks::owner(hooks, transfer.direction);
+    if owner == Owner::NONE {
+        if call.positioned != 0 && call.transfer.moved != 0 {
+            hooks::refuse(
+                hooks,
+                &connection.flow,
+                transfer.object,
+                transfer.direction,
+                HooksRefused::MISMATCH,
+            );
+        }
+        hooks::set_owner(hooks, transfer.direction, Owner::CALL);
+        return true;
+    }
+    owner == Owner::CALL
+}
+
+#[inline(always)]
+fn report_call(connection: &mut ConnectionState, call: &mut CallState, has_buffer: bool) {
+    let early = flow::judge_early(&mut connection.flow, &call.transfer);
+    if early == Early::Unknowable {
+        skip_call(connection, &call.transfer);
+        return;
+    }
+    call.transfer.early = (early == Early::Yes).into();
+    make_known(connection, call.transfer.object);
+    report_handshake(connection, call.transfer.object);
+    if !has_buffer {
+        passed::report_known(&mut call.transfer, &connection.flow, PassedCause::SENDFILE);
+    } else if gives_no_bytes(call) {
+        passed::report_known(&mut call.transfer, &connection.flow, PassedCause::NOT_CAPTURED);
+    } else {
+        capture::send_bytes(&mut call.transfer, &connection.flow);
+    }
+    flow::advance(&mut connection.flow, &call.transfer);
+    flow::mark_call_reported(&mut connection.flow, &call.transfer);
+    hooks::mark_reported(&mut connection.hooks, call.transfer.direction);
+}
+
+/// Compares what a call moved with what a tap or a lift has brought since it began; returns 0 if they brought nothing of it
+/// and the call is to report it.
+#[inline(never)]
+fn confirm(connection: &mut ConnectionState, call: &CallState) -> u32 {
+    let transfer = &call.transfer;
+    if flow::reported_within(&connection.flow, transfer).is_some() {
+        return 1;
+    }
+    if call.positioned == 0 || flow::is_unknown(&connection.flow, transfer.direction) {
+        flow::mark_reported(&mut connection.flow, transfer.direction, transfer.moved);
+        return 1;
+    }
+    // Another connection of the object began within the call.
+    let is_new = flow::generation(&connection.flow) > transfer.began_ns;
+    let began = if is_new { 0 } else { call.position };
+    let reached = flow::position(&connection.flow, transfer.direction);
+    let brought = reached.wrapping_sub(began);
+    let is_missing = hooks::is_missing(&connection.hooks, transfer.direction, brought, reached);
+    if hooks::confirm(&mut connection.hooks, transfer, brought, reached, connection.lift.bytes) == 0 {
+        let cause = HooksRefused::MISMATCH;
+        let (object, direction) = (transfer.object, transfer.direction);
+        hooks::refuse(&mut connection.hooks, &connection.flow, object, direction, cause);
+        if is_missing {
+            return 0;
+        }
+        skip_call(connection, transfer);
+    }
+    flow::mark_reported(&mut connection.flow, transfer.direction, transfer.moved);
+    1
+}
+
+/// Notes the position of a direction as a call of it begins, where a tap or a lift is to bring what the call moves.
+#[inline(never)]
+pub(crate) fn note_position(call: &mut CallState) {
+    let transfer = &call.transfer;
+    let Some(config) = SITES.get(transfer.cookie.site()) else {
+        return;
+    };
+    if config.cheap_site(transfer.direction).is_none() {
+        return;
+    }
+    let is_write = transfer.direction == Direction::WRITE;
+    if let Some(connection) = find(transfer.object, transfer.tgid) {
+        let owner = hooks::owner(&connection.hooks, transfer.direction);
+        if owner == Owner::CALL || is_write && connection.lift.state == LiftState::UNBOUND {
+            return;
+        }
+        call.position = flow::position(&connection.flow, transfer.direction);
+    } else if is_write {
+        return;
+    }
+    call.positioned = 1;
+}
+
+/// Captures what GnuTLS has taken from a write that fails for now: the call that sends it may have no bytes of its own, or
+/// others, and its result is their number.
+#[inline(always)]
+pub(crate) fn refused(call: &mut CallState) {
+    let transfer = &call.transfer;
+    let Some(connection) = current(transfer.object, transfer.tgid, transfer.cookie) else {
+        return;
+    };
+    let repeated = flow::is_refused(&connection.flow) || gives_no_bytes(call);
+    if repeated || flow::flushing(&connection.flow, transfer) != FlushState::NONE {
+        return;
+    }
+    // GnuTLS takes no more of one call, and less only if the peer has asked for less.
+    call.transfer.moved = if call.length < RECORD_BYTES {
+        call.length
+    } else {
+        RECORD_BYTES
+    };
+    moved(call, true);
+    flow::mark_refused(&mut connection.flow);
+}
+
+/// Returns whether a call has neither bytes nor room for any: GnuTLS then goes on with what it kept of the call before.
+#[inline(always)]
+pub(crate) fn gives_no_bytes(call: &CallState) -> bool {
+    call.transfer.buffer == 0 && call.length == 0 && call.transfer.direction == Direction::WRITE
+}
+
+/// Notes that a call moves bytes, or moved some, and that their number is unknown. What a tap or a lift brings needs no call.
+#[inline(never)]
+pub(crate) fn moved_unknown(object: u64, tgid: u32, cookie: Cookie, direction: Direction, cause: PassedCause) {
+    if let Some(connection) = current(object, tgid, cookie) {
+        let owner = hooks::owner(&connection.hooks, direction);
+        if owner == Owner::NONE || owner == Owner::CALL {
+            skip_unknown(connection, object, cookie, direction, cause);
+        }
+    }
+}
+
+#[inline(always)]
+fn skip_call(connection: &mut ConnectionState, transfer: &Transfer) {
+    let cause = PassedCause::NOT_CAPTURED;
+    skip_unknown(connection, transfer.object, transfer.cookie, transfer.direction, cause);
+}

@@ -1,0 +1,232 @@
+//! What taps and lifts bring, each at one hit: of a probe, or of the connection's socket as it sends.
+
+use tracer_ebpf::{
+    ConnectionState, Cookie, Direction, HooksRefused, Lift, LiftState, MAX_HIT_BYTES, PassedCause, Role, SiteOperands,
+    TargetFlags,
+};
+
+use crate::{
+    capture,
+    connection::{current, make_known, report_handshake, skip_unknown},
+    flow::{self, Early},
+    hooks::{self, Claim},
+    lift,
+    maps::SITES,
+    operands::{self, UNREADABLE, of_site},
+    record::count,
+    task::current_task,
+};
+
+/// Finds the connection of a tap's hit.
+#[inline(never)]
+pub(crate) fn connection_of<'a>(object: u64, cookie: Cookie) -> Option<&'a mut ConnectionState> {
+    current(object, current_task().tgid, cookie)
+}
+
+/// Notes the bytes of a hit.
+#[inline(always)]
+pub(crate) fn begin_hit(connection: &mut ConnectionState, object: u64, cookie: Cookie, buffer: u64, bytes: u64) {
+    let direction = direction_of(cookie);
+    let transfer = &mut connection.passing[flow::side(direction)];
+    transfer.object = object;
+    transfer.buffer = buffer;
+    transfer.recorded_ns = 0;
+    transfer.cookie = cookie;
+    transfer.moved = bytes;
+    transfer.tgid = current_task().tgid;
+    transfer.direction = direction;
+}
+
+/// Captures what a tap finds; without bytes it found a handshake's, or some that stay where they are, and its connection is
+/// known from there on.
+#[inline(never)]
+pub(crate) fn tapped(connection: &mut ConnectionState, direction: Direction, flags: TargetFlags) {
+    let hit = &connection.passing[flow::side(direction)];
+    let (object, bytes) = (hit.object, hit.moved);
+    if bytes == 0 {
+        make_known(connection, object);
+        return;
+    }
+    if bytes > MAX_HIT_BYTES {
+        give_up(connection, direction, flags, HooksRefused::IMPLAUSIBLE);
+        return;
+    }
+    let is_uncompared = connection.lift.state == LiftState::BOUND && connection.lift.compared == 0;
+    if is_uncompared && lift::writes_elsewhere(connection, object) != 0 {
+        give_up_lift(connection, object, flags, HooksRefused::NO_SOCKET);
+    }
+    if claim(connection, direction, flags) != 0 {
+        flow::mark_start_since_clearing(&mut connection.flow);
+        report_hit(connection, direction);
+    }
+}
+
+/// Captures the record that a connection sends now, if it is a new one and brings bytes of the program.
+#[inline(never)]
+pub(crate) fn sent(connection: &mut ConnectionState, object: u64, cookie: Cookie, sock: u64, flags: TargetFlags) {
+    let Some(site) = of_site(cookie) else {
+        return;
+    };
+    let sequence = lift::read(&mut connection.lift, object, cookie, site);
+    if sequence == UNREADABLE {
+        give_up_unread(connection, object, cookie, flags);
+        return;
+    }
+    let is_elsewhere = operands::has_frame(site) && connection.lift.slot == 0;
+    if is_elsewhere && sequence == connection.lift.sequence {
+        // The rest of a record.
+        return;
+    }
+    let held = operands::hold_behind(&connection.lift, object, site);
+    let records = lift::advance(&mut connection.lift, sequence, held);
+    if records == 0 {
+        return;
+    }
+    begin_send(connection, object, cookie, site);
+    if lift::has_strayed(connection, object, sock, site) != 0 {
+        give_up(connection, Direction::WRITE, flags, HooksRefused::IMPLAUSIBLE);
+        return;
+    }
+    send_records(connection, sock, flags, records);
+}
+
+#[inline(never)]
+fn give_up_unread(connection: &mut ConnectionState, object: u64, cookie: Cookie, flags: TargetFlags) {
+    begin_hit(connection, object, cookie, 0, 0);
+    give_up(connection, Direction::WRITE, flags, HooksRefused::IMPLAUSIBLE);
+}
+
+/// Notes the bytes that are sent as records, if they are of the program. A function of its own, so that the frame of [`sent`]
+/// stays small.
+#[inline(never)]
+fn begin_send(connection: &mut ConnectionState, object: u64, cookie: Cookie, site: &SiteOperands) {
+    let (mut bytes, mut buffer) = (0, 0);
+    if connection.lift.held != 0 {
+        bytes = content_bytes(&connection.lift, object, site);
+        buffer = operands::behind(&connection.lift, object, site, &site.buffer);
+    }
+    begin_hit(connection, object, cookie, buffer, bytes);
+}
+
+/// Reads how many bytes are sent as records; 0 if that is implausible. The first of them has some, and no more.
+#[inline(always)]
+fn content_bytes(lift: &Lift, object: u64, site: &SiteOperands) -> u64 {
+    let bytes = operands::behind(lift, object, site, &site.count);
+    if site.length.is_some() {
+        let first = operands::behind(lift, object, site, &site.length);
+        if first == 0 || first > bytes {
+            return 0;
+        }
+    }
+    bytes
+}
+
+#[inline(never)]
+fn send_records(connection: &mut ConnectionState, sock: u64, flags: TargetFlags, records: u64) {
+    let hit = &connection.passing[flow::side(Direction::WRITE)];
+    let (object, buffer, bytes) = (hit.object, hit.buffer, hit.moved);
+    if connection.lift.held == 0 {
+        if lift::is_hole_of_others(connection, object, sock, records) != 0 {
+            skip_hit(connection, Direction::WRITE);
+        }
+        return;
+    }
+    let cause = if bytes == 0 || bytes > MAX_HIT_BYTES || buffer == 0 || buffer == UNREADABLE {
+        HooksRefused::IMPLAUSIBLE
+    } else {
+        lift::prove(connection, object, sock)
+    };
+    if cause.0 != 0 {
+        give_up(connection, Direction::WRITE, flags, cause);
+        return;
+    }
+    if claim(connection, Direction::WRITE, flags) == 0 {
+        return;
+    }
+    if lift::is_hole(records, bytes) {
+        skip_hit(connection, Direction::WRITE);
+    }
+    flow::mark_start_since_clearing(&mut connection.flow);
+    connection.lift.bytes = bytes;
+    report_hit(connection, Direction::WRITE);
+}
+
+/// Returns 1 if the hit of a tap or a lift reports its bytes. Where nobody does, or the call that has moved some of them will
+/// not be seen to return, an unknown number of bytes has passed.
+#[inline(never)]
+fn claim(connection: &mut ConnectionState, direction: Direction, flags: TargetFlags) -> u32 {
+    let bytes = connection.passing[flow::side(direction)].moved;
+    let claim = hooks::claim(&mut connection.hooks, direction, flags, bytes);
+    if claim == Claim::AfterLoss || claim == Claim::Nobody {
+        skip_hit(connection, direction);
+    }
+    (claim == Claim::Reports || claim == Claim::AfterLoss).into()
+}
+
+/// Leaves a direction to its calls: what the tap or the lift brings cannot be right. Where no hooks are at its calls, an
+/// unknown number of bytes passes from here on.
+#[inline(never)]
+fn give_up(connection: &mut ConnectionState, direction: Direction, flags: TargetFlags, cause: HooksRefused) {
+    let hit = &connection.passing[flow::side(direction)];
+    if cause == HooksRefused::IMPLAUSIBLE {
+        count(hit.cookie, |counters| &raw mut counters.implausible, 1);
+    }
+    let had_reported = hooks::has_cheap_owner(&connection.hooks, direction);
+    hooks::refuse(&mut connection.hooks, &connection.flow, hit.object, direction, cause);
+    if had_reported || !flags.contains(TargetFlags::CALLS) {
+        skip_hit(connection, direction);
+    }
+}
+
+/// Moves a direction on to its next stretch, at a hit.
+#[inline(always)]
+fn skip_hit(connection: &mut ConnectionState, direction: Direction) {
+    let hit = &connection.passing[flow::side(direction)];
+    let (object, cookie) = (hit.object, hit.cookie);
+    skip_unknown(connection, object, cookie, direction, PassedCause::NOT_CAPTURED);
+}
+
+/// Notes that a call begins that writes early data, which a lift does not see: it goes through a buffer.
+#[inline(never)]
+pub(crate) fn begin_early(object: u64, flags: TargetFlags, cookie: Cookie) {
+    let Some(connection) = current(object, current_task().tgid, cookie) else {
+        return;
+    };
+    flow::begin_early(&mut connection.flow);
+    give_up_lift(connection, object, flags, HooksRefused::EARLY_DATA);
+}
+
+/// Leaves what a connection writes to its calls, if its library has a lift.
+#[inline(always)]
+fn give_up_lift(connection: &mut ConnectionState, object: u64, flags: TargetFlags, cause: HooksRefused) {
+    if let Some(config) = SITES.get(flow::cookie(&connection.flow).site())
+        && let Some(site) = config.cheap_site(Direction::WRITE)
+        && !hooks::is_refused(&connection.hooks, Direction::WRITE)
+    {
+        begin_hit(connection, object, Cookie::new(site, Role::Write), 0, 0);
+        give_up(connection, Direction::WRITE, flags, cause);
+    }
+}
+
+/// Reports the bytes of a hit.
+#[inline(always)]
+fn report_hit(connection: &mut ConnectionState, direction: Direction) {
+    let object = connection.passing[flow::side(direction)].object;
+    make_known(connection, object);
+    report_handshake(connection, object);
+    let ConnectionState { flow, passing, .. } = connection;
+    let transfer = &mut passing[flow::side(direction)];
+    let early = flow::judge_early(flow, transfer);
+    transfer.early = (early != Early::No).into();
+    capture::send_bytes(transfer, flow);
+    flow::advance(flow, transfer);
+}
+
+/// Returns the direction of the bytes of a tap or a lift.
+#[inline(always)]
+pub(crate) fn direction_of(cookie: Cookie) -> Direction {
+    match cookie.role() {
+        Some(role) => role.moves().unwrap_or(Direction::WRITE),
+        None => Direction::WRITE,
+    }
+}
