@@ -116,15 +116,13 @@ fn function_addresses_match_readelf() -> Result<()> {
             }
         }
     }
-    for names in [
-        ["SSL_read", "SSL_read's callee"],
-        ["SSL_write", "SSL_write's callee"],
-        ["SSL_free"; 2],
-    ] {
+    let reading = ["SSL_read", "SSL_read's callee"];
+    let writing = ["SSL_write", "SSL_write's callee", "SSL_write's method"];
+    for names in [&reading[..], &writing, &["SSL_free"]] {
         assert!(
             functions
                 .iter()
-                .any(|function| names.map(Value::from).contains(&function["name"])),
+                .any(|function| names.iter().any(|name| function["name"] == *name)),
             "{names:?} are not found"
         );
     }

@@ -112,12 +112,13 @@ impl Program {
     }
 }
 
-/// Returns whether the kernel emulates every probed instruction of a hook, so that a hit costs one trap. Only such hooks
+/// Returns whether the kernel emulates every probed instruction of a hook that calls pass usually, so that a hit costs one
+/// trap. Only such hooks
 /// are probed for all processes, since processes that are not traced hit them too.
 pub(super) fn is_emulated(hook: &Hook) -> bool {
     let is_emulated = |site: symbolizer::Site| site.tier == Tier::Emulated;
     let mut exits = hook.exits.iter().flat_map(|exits| &exits.sites);
-    hook.kind == HookKind::Lift || is_emulated(hook.site) && exits.all(|exit| is_emulated(exit.site))
+    hook.kind == HookKind::Lift || is_emulated(hook.site) && exits.all(|exit| exit.is_rare || is_emulated(exit.site))
 }
 
 /// Returns whether a process needs probes at a site. Each probe that is not needed is overhead for the process, and

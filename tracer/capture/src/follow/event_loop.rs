@@ -16,6 +16,7 @@ use super::{AFTER_EXEC, Follower, poller::Poller, processes::ProcessInfo, scan::
 use crate::{
     clock::now_ns,
     target::{self, ProcessEvent, exists, name_of},
+    thread::at_once,
 };
 
 /// Delay from an mmap event to the scan: a library and its dependencies are mapped together.
@@ -106,7 +107,7 @@ impl Follower {
         self.processes.set(pid, Arc::new(info));
         self.schedule_scan(pid, AFTER_EXEC);
         // The program may map the same libraries, and give its first connection a BIO of its own before the scan.
-        if let Err(error) = self.probe_calls(pid, &before.files)
+        if let Err(error) = at_once(|| self.probe_calls(pid, &before.files))
             && exists(pid)
         {
             self.messages
