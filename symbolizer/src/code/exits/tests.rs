@@ -1,3 +1,5 @@
+use std::collections::BTreeSet;
+
 use proptest::prelude::*;
 
 use super::*;
@@ -427,10 +429,16 @@ fn what_is_in_doubt_is_refused() {
 }
 
 /// Goes from the entry to a return or a stop, by the choices given; returns how many ends were passed, unless they ran
-/// out.
-fn walk(body: &Body<'_>, ends: &Ends, mut choices: impl Iterator<Item = bool>) -> Option<(usize, Option<End>)> {
+/// out or no noted call goes that way.
+fn walk(
+    body: &Body<'_>,
+    ends: &Ends,
+    unused: &BTreeSet<(usize, usize)>,
+    mut choices: impl Iterator<Item = bool>,
+) -> Option<(usize, Option<End>)> {
     let (mut here, mut passed) = (0, 0);
-    loop {
+    // A way may be a loop that nothing leaves.
+    for _ in 0..limits::GRAPH_INSTRUCTIONS {
         let node = &body.graph.nodes[here];
         let ways: Vec<usize> = node.successors().collect();
         let to = match ways[..] {
@@ -443,28 +451,40 @@ fn walk(body: &Body<'_>, ends: &Ends, mut choices: impl Iterator<Item = bool>) -
         let is_passed = |spot: &&Spot| spot.at == node.at && (spot.when.is_none() || spot.when == taken);
         passed += ends.spots.iter().filter(is_passed).count();
         match to {
+            Some(to) if unused.contains(&(here, to)) => return None,
             Some(to) => here = to,
             None => return Some((passed, node.end)),
         }
     }
+    None
 }
 
 proptest! {
     #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
-    fn every_way_passes_one_end(choices in prop::collection::vec(any::<bool>(), 64), which in 0..3_usize) {
+    fn every_way_passes_one_end(
+        choices in prop::collection::vec(any::<bool>(), 64),
+        which in 0..3_usize,
+        damage in prop::collection::vec((0..0x80_usize, any::<u8>()), 0..3),
+    ) {
         let (listing, base, width) = [(WRAPPER, 0x35430, 4), (INTERNAL, 0x296b0, 4), (RECEIVE, 0x3e8b0, 8)][which];
-        let bytes = bytes(listing);
+        let mut bytes = bytes(listing);
+        for (at, byte) in damage {
+            bytes[at] = byte;
+        }
         let around = Around { last: vec![0x205f0], ..Around::default() };
-        let body = Body::of(code(&bytes, base), Vaddr(base), &around, &nowhere, &budget()).unwrap();
         let question = Question {
             outcome: Outcome { width, ..INT },
             ways: Ways::All,
             ..question(base)
         };
-        let ends = body.ends(&question).unwrap();
-        if let Some((passed, end)) = walk(&body, &ends, choices.into_iter()) {
+        let body = Body::of(code(&bytes, base), Vaddr(base), &around, &nowhere, &budget());
+        if let Ok(body) = body
+            && let Ok(ends) = body.ends(&question)
+            && let unused = known::Known::of(&body, &question).unused
+            && let Some((passed, end)) = walk(&body, &ends, &unused, choices.into_iter())
+        {
             match end {
                 Some(End::Return) => prop_assert_eq!(passed, 1),
                 _ => prop_assert!(passed <= 1),
