@@ -1,4 +1,4 @@
-use proptest::prelude::*;
+mod chance;
 
 use super::*;
 use crate::code::around::{Around, bytes, code};
@@ -424,56 +424,4 @@ fn what_is_in_doubt_is_refused() {
     };
     let body = Body::of(aarch64, Vaddr(0x1000), &Around::default(), &nowhere, &budget());
     assert_eq!(body.unwrap_err(), Cause::MachineUnsupported);
-}
-
-/// Goes from the entry to a return or a stop, by the choices given; returns how many ends were passed, unless they ran
-/// out.
-fn walk(body: &Body<'_>, ends: &Ends, mut choices: impl Iterator<Item = bool>) -> Option<(usize, Option<End>)> {
-    let (mut here, mut passed) = (0, 0);
-    loop {
-        let node = &body.graph.nodes[here];
-        let ways: Vec<usize> = node.successors().collect();
-        let to = match ways[..] {
-            [] => None,
-            [only] => Some(only),
-            [one, other, ..] => Some(if choices.next()? { one } else { other }),
-        };
-        let bytes = body.graph.code.from(node.at)?;
-        let taken = to.filter(|_| ways.len() > 1).and_then(|to| condition(node, to, bytes));
-        let is_passed = |spot: &&Spot| spot.at == node.at && (spot.when.is_none() || spot.when == taken);
-        passed += ends.spots.iter().filter(is_passed).count();
-        match to {
-            Some(to) => here = to,
-            None => return Some((passed, node.end)),
-        }
-    }
-}
-
-proptest! {
-    #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::default() })]
-
-    #[test]
-    fn every_way_passes_one_end(choices in prop::collection::vec(any::<bool>(), 64), which in 0..3_usize) {
-        let (listing, base, width) = [(WRAPPER, 0x35430, 4), (INTERNAL, 0x296b0, 4), (RECEIVE, 0x3e8b0, 8)][which];
-        let bytes = bytes(listing);
-        let around = Around { last: vec![0x205f0], ..Around::default() };
-        let body = Body::of(code(&bytes, base), Vaddr(base), &around, &nowhere, &budget()).unwrap();
-        let question = Question {
-            outcome: Outcome { width, ..INT },
-            ways: Ways::All,
-            ..question(base)
-        };
-        let ends = body.ends(&question).unwrap();
-        if let Some((passed, end)) = walk(&body, &ends, choices.into_iter()) {
-            match end {
-                Some(End::Return) => prop_assert_eq!(passed, 1),
-                _ => prop_assert!(passed <= 1),
-            }
-        }
-    }
-
-    #[test]
-    fn any_code_has_ends_or_is_refused(bytes in prop::collection::vec(any::<u8>(), 0..96)) {
-        let _found = any_code(&bytes);
-    }
 }
