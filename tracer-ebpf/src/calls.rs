@@ -12,6 +12,7 @@ use crate::{
     hooks,
     maps::SITES,
     passed,
+    record::count,
 };
 
 /// Captures what a call moved, unless other hooks report its direction, or a call nested in it has already done so. Without
@@ -122,6 +123,8 @@ fn confirm(connection: &mut ConnectionState, call: &CallState) -> u32 {
             return 0;
         }
         skip_call(connection, transfer);
+    } else {
+        count(transfer.cookie, |counters| &raw mut counters.confirmed, 1);
     }
     flow::mark_reported(&mut connection.flow, transfer.direction, transfer.moved);
     1

@@ -26,6 +26,8 @@ pub struct SiteCounters {
     pub implausible: u64,
     /// Connections whose calls moved another number of bytes than a tap or a lift has brought.
     pub mismatches: u64,
+    /// Calls that confirmed what a tap or a lift has brought of them.
+    pub confirmed: u64,
 }
 
 /// Losses that belong to no site; only ever added to, atomically.
@@ -48,5 +50,5 @@ pub struct KernelCounters {
     pub threads_ended: u64,
 }
 
-const _: () = assert!(size_of::<SiteCounters>() == 80);
+const _: () = assert!(size_of::<SiteCounters>() == 88);
 const _: () = assert!(size_of::<KernelCounters>() == 56);

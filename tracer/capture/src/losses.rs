@@ -79,6 +79,7 @@ const fn site_losses(counters: &SiteCounters) -> [(&'static str, u64, u64); 7] {
         count_unreadable,
         implausible,
         mismatches,
+        confirmed: _,
     } = *counters;
     [
         ("the ring was full", ring_full_records, ring_full_bytes),

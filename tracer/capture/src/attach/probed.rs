@@ -18,7 +18,7 @@ use aya::{
     sys::SyscallError,
 };
 use symbolizer::Hook;
-use tracer_ebpf::{Cookie, Role};
+use tracer_ebpf::{Cookie, Role, SiteCounters};
 
 use super::{
     Error, Placement,
@@ -38,10 +38,35 @@ pub(super) struct Probed {
     pub(super) placement: Placement,
     /// Index of the first site; the others follow in the order of the placement.
     pub(super) first: u32,
-    /// Links of probes for all processes.
+    /// The probes that stay attached.
+    pub(super) usual: Reached,
+    /// The probes of calls whose bytes taps and lifts bring, which are detached once those are found to be right.
+    pub(super) fallback: Reached,
+}
+
+/// Attached probes, by the processes that they are for.
+#[derive(Debug, Default)]
+pub(super) struct Reached {
+    /// For all processes.
     pub(super) shared: Links,
-    /// Links of probes for single processes, by process.
+    /// For single processes.
     pub(super) own: BTreeMap<u32, Links>,
+}
+
+impl Reached {
+    /// Returns the links for one process, or those for all if `pid` is absent.
+    fn links(&mut self, pid: Option<NonZeroU32>) -> &mut Links {
+        match pid {
+            Some(pid) => self.own.entry(pid.get()).or_default(),
+            None => &mut self.shared,
+        }
+    }
+
+    /// Takes all links.
+    pub(super) fn take(&mut self) -> impl Iterator<Item = Links> {
+        let own = std::mem::take(&mut self.own).into_values();
+        own.chain([std::mem::take(&mut self.shared)])
+    }
 }
 
 /// The probes that are attached to sites of a file.
@@ -77,20 +102,46 @@ impl<'a> Wanted<'a> {
 }
 
 impl Probed {
-    /// Returns the wanted hooks that have no probes in `links`, with the indexes of their sites.
-    pub(super) fn missing(&self, links: Option<&Links>, wanted: impl Fn(&PlannedSite) -> bool) -> Vec<(u32, Hook)> {
-        let numbered = (self.first..).zip(&self.placement.sites);
-        let is_probed = |index: &u32| links.is_some_and(|links| links.sites.contains(index));
-        let missing = numbered.filter(|(index, site)| !is_probed(index) && wanted(site));
-        missing.map(|(index, site)| (index, site.hook.clone())).collect()
-    }
-
-    /// Attaches the probes of hooks for one process, or for all if `pid` is absent. If one of them fails, those of the
-    /// same call, or of the same hook where each probe has a link of its own, are detached.
+    /// Attaches the probes of wanted hooks that are not attached, for one process, or for all if `pid` is absent.
     pub(super) fn attach(
         &mut self,
         attacher: &mut Attacher<'_>,
+        wanted: impl Fn(&PlannedSite) -> bool,
+        pid: Option<NonZeroU32>,
+    ) -> Result<(), Error> {
+        for is_fallback in [false, true] {
+            let hooks = self.missing(is_fallback, &wanted, pid);
+            self.attach_hooks(attacher, &hooks, is_fallback, pid)?;
+        }
+        Ok(())
+    }
+
+    /// Returns the wanted hooks that have no probes, with the indexes of their sites.
+    fn missing(
+        &mut self,
+        is_fallback: bool,
+        wanted: impl Fn(&PlannedSite) -> bool,
+        pid: Option<NonZeroU32>,
+    ) -> Vec<(u32, Hook)> {
+        let links = if is_fallback {
+            &mut self.fallback
+        } else {
+            &mut self.usual
+        }
+        .links(pid);
+        let numbered = (self.first..).zip(&self.placement.sites);
+        let missing = numbered
+            .filter(|(index, site)| site.is_fallback == is_fallback && !links.sites.contains(index) && wanted(site));
+        missing.map(|(index, site)| (index, site.hook.clone())).collect()
+    }
+
+    /// Attaches the probes of hooks. If one of them fails, those of the same call, or of the same hook where each probe has
+    /// a link of its own, are detached.
+    fn attach_hooks(
+        &mut self,
+        attacher: &mut Attacher<'_>,
         hooks: &[(u32, Hook)],
+        is_fallback: bool,
         pid: Option<NonZeroU32>,
     ) -> Result<(), Error> {
         let wanted = hooks.iter().filter_map(|(index, hook)| {
@@ -107,7 +158,7 @@ impl Probed {
         }
         if let Some(multi) = attacher.multi {
             let many = self.attach_many(multi, &wanted, pid)?;
-            let links = self.links(pid);
+            let links = self.reached(is_fallback).links(pid);
             links.multi.extend(many);
             links.sites.extend(wanted.iter().map(|wanted| wanted.index));
             return Ok(());
@@ -116,18 +167,26 @@ impl Probed {
         let (clear, others): (Vec<_>, Vec<_>) = wanted.iter().partition(|wanted| wanted.role == Role::Clear);
         for wanted in others.into_iter().chain(clear) {
             let single = self.attach_singly(attacher.ebpf, wanted, pid)?;
-            let links = self.links(pid);
+            let links = self.reached(is_fallback).links(pid);
             links.single.extend(single);
             links.sites.insert(wanted.index);
         }
         Ok(())
     }
 
-    fn links(&mut self, pid: Option<NonZeroU32>) -> &mut Links {
-        match pid {
-            Some(pid) => self.own.entry(pid.get()).or_default(),
-            None => &mut self.shared,
+    const fn reached(&mut self, is_fallback: bool) -> &mut Reached {
+        if is_fallback {
+            &mut self.fallback
+        } else {
+            &mut self.usual
         }
+    }
+
+    /// Returns how many calls have confirmed what taps and lifts of the file bring, by the counters of all sites.
+    pub(super) fn confirmed(&self, counters: &[SiteCounters]) -> u64 {
+        let first = usize::try_from(self.first).unwrap_or(usize::MAX);
+        let own = counters.iter().skip(first).take(self.placement.sites.len());
+        own.map(|site| site.confirmed).sum()
     }
 
     /// Attaches one link for each program, in the order of [`Program::ALL`].

@@ -5,7 +5,7 @@
 //! it two traps, so it is attached per process.
 
 use std::{
-    collections::{BTreeMap, BTreeSet, HashMap},
+    collections::{BTreeSet, HashMap},
     num::NonZeroU32,
 };
 
@@ -25,7 +25,7 @@ use super::{
     multi::{MultiLinks, MultiPrograms},
     operands::operands_of,
     placement::PlannedSite,
-    probed::{Attacher, Links, Probed, detach},
+    probed::{Attacher, Links, Probed, Reached, detach},
     program::{Program, is_emulated, is_needed},
     program_of,
     sockets::{self, Sockets},
@@ -188,8 +188,8 @@ impl Probes {
             file,
             placement,
             first,
-            shared: Links::default(),
-            own: BTreeMap::new(),
+            usual: Reached::default(),
+            fallback: Reached::default(),
         };
         self.files.insert(object.identity, probed);
         Ok(new)
@@ -202,28 +202,24 @@ impl Probes {
             return Ok(());
         };
         let handshakes = self.handshakes;
-        let own = file.missing(file.own.get(&pid), |site| {
-            !is_shared(reach, &site.hook) && is_needed(site, needs, handshakes)
-        });
+        let is_own = |site: &PlannedSite| !is_shared(reach, &site.hook) && is_needed(site, needs, handshakes);
         let mut attacher = Attacher {
             ebpf: &mut self.ebpf,
             multi: self.multi.as_ref(),
         };
-        file.attach(&mut attacher, &own, Some(id))
+        file.attach(&mut attacher, is_own, Some(id))
     }
 
     /// Attaches the probes of a registered file that are for all processes. No process has to map the file yet.
     pub fn attach_shared(&mut self, identity: FileIdentity, reach: Reach, needs: Needs) -> Result<(), Error> {
         let handshakes = self.handshakes;
         if let Some(file) = self.files.get_mut(&identity) {
-            let shared = file.missing(Some(&file.shared), |site| {
-                is_shared(reach, &site.hook) && is_needed(site, needs, handshakes)
-            });
+            let is_for_all = |site: &PlannedSite| is_shared(reach, &site.hook) && is_needed(site, needs, handshakes);
             let mut attacher = Attacher {
                 ebpf: &mut self.ebpf,
                 multi: self.multi.as_ref(),
             };
-            file.attach(&mut attacher, &shared, None)?;
+            file.attach(&mut attacher, is_for_all, None)?;
         }
         Ok(())
     }
@@ -268,19 +264,39 @@ impl Probes {
     /// Detaches the probes that are for one process alone, which exited or called exec.
     pub fn detach_own(&mut self, pid: u32) {
         for file in self.files.values_mut() {
-            let links = file.own.remove(&pid).unwrap_or_default();
-            detach(&mut self.ebpf, links);
+            for reached in [&mut file.usual, &mut file.fallback] {
+                let links = reached.own.remove(&pid).unwrap_or_default();
+                detach(&mut self.ebpf, links);
+            }
         }
     }
 
     /// Detaches all probes of a file, and forgets it.
     pub fn detach_file(&mut self, identity: FileIdentity) {
-        if let Some(file) = self.files.remove(&identity) {
-            let mut multi = MultiLinks::default();
-            for mut links in file.own.into_values().chain([file.shared]) {
-                multi.append(&mut links.multi);
-                detach(&mut self.ebpf, links);
-            }
+        if let Some(mut file) = self.files.remove(&identity) {
+            self.detach_all(file.usual.take().chain(file.fallback.take()));
+        }
+    }
+
+    /// Detaches the probes of calls of a file whose bytes its taps and lifts bring.
+    pub fn detach_fallback(&mut self, identity: FileIdentity) {
+        if let Some(file) = self.files.get_mut(&identity) {
+            let links: Vec<_> = file.fallback.take().collect();
+            self.detach_all(links);
+        }
+    }
+
+    /// Returns the files of which so many calls have confirmed what their taps and lifts bring.
+    pub fn confirmed(&self, counters: &[SiteCounters], calls: u64) -> Vec<FileIdentity> {
+        let confirmed = self.files.iter().filter(|(_, file)| file.confirmed(counters) >= calls);
+        confirmed.map(|(identity, _)| *identity).collect()
+    }
+
+    fn detach_all(&mut self, links: impl IntoIterator<Item = Links>) {
+        let mut multi = MultiLinks::default();
+        for mut links in links {
+            multi.append(&mut links.multi);
+            detach(&mut self.ebpf, links);
         }
     }
 
@@ -359,7 +375,7 @@ impl Drop for Probes {
     fn drop(&mut self) {
         let mut multi = MultiLinks::default();
         for file in self.files.values_mut() {
-            for links in file.own.values_mut().chain([&mut file.shared]) {
+            for mut links in file.usual.take().chain(file.fallback.take()) {
                 multi.append(&mut links.multi);
             }
         }

@@ -80,8 +80,7 @@ impl Follower {
             }
             ProcessEvent::Exit { pid, at_ns } => self.exit(pid, at_ns),
             ProcessEvent::HooksRefused { pid } => {
-                let files = self.processes.get(pid).files.clone();
-                if let Err(error) = self.probe_calls(pid, &files)
+                if let Err(error) = self.probe_refused_calls(pid)
                     && exists(pid)
                 {
                     self.messages

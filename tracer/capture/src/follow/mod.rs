@@ -35,7 +35,7 @@ use crate::{
     attach::{self, Kinds, Lifecycle, Probes, Reach},
     message::Messages,
     resolve::Resolver,
-    target::{Selection, exists, name_of},
+    target::{FileIdentity, Selection, exists, name_of},
 };
 
 /// Delay from an exec event to the scan, unless an mmap event causes an earlier one.
@@ -46,6 +46,8 @@ pub(crate) struct Follower {
     probes: Probes,
     resolver: Resolver,
     kinds: Kinds,
+    /// The files whose taps and lifts were found to be right.
+    checked: BTreeSet<FileIdentity>,
     selection: Selection,
     reach: Reach,
     processes: Processes,
@@ -81,6 +83,7 @@ impl Follower {
             probes,
             resolver: Resolver::default(),
             kinds,
+            checked: BTreeSet::new(),
             selection,
             processes: Processes::default(),
             pending_scans: BTreeMap::new(),

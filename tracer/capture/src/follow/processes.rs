@@ -17,6 +17,8 @@ pub(super) struct ProcessInfo {
     pub(super) files: Vec<FileIdentity>,
     /// The optional probes that it needs in those files.
     pub(super) needs: Needs,
+    /// Whether a tap or a lift does not serve its connections, or may not.
+    pub(super) needs_calls: bool,
     /// Whether it mapped no TLS library yet. The scan that finds one reports it even if the file is probed already.
     pub(super) lacks_library: bool,
     /// A description of each TLS library that is probed.
@@ -57,6 +59,17 @@ impl Processes {
     /// Returns what is known about a process; an empty value for one that is not traced.
     pub(super) fn get(&self, pid: u32) -> Arc<ProcessInfo> {
         self.infos.get(&pid).cloned().unwrap_or_default()
+    }
+
+    /// Returns whether a process has no TLS library yet: one that it maps later may get a BIO of the program's at once.
+    pub(super) fn any_lacks_library(&self) -> bool {
+        self.infos.values().any(|info| info.lacks_library)
+    }
+
+    /// Returns the processes that use a file.
+    pub(super) fn using(&self, file: FileIdentity) -> impl Iterator<Item = (u32, Arc<ProcessInfo>)> {
+        let users = self.infos.iter().filter(move |(_, info)| info.files.contains(&file));
+        users.map(|(pid, info)| (*pid, Arc::clone(info)))
     }
 
     /// Adds a process or replaces what is known about it.

@@ -37,7 +37,9 @@ impl Follower {
         let ciphertext =
             self.probes.watches_sockets() && files.iter().any(Resolved::needs_ciphertext) && files.iter().any(has_plan);
         // A program that may give connections a BIO of its own has connections that no lift serves.
-        let calls = ciphertext || self.processes.get(pid).needs.calls || !self.probes.watches_sockets();
+        let needs_calls = ciphertext || self.processes.get(pid).needs_calls || !self.probes.watches_sockets();
+        let is_checked = |file: &Resolved| self.checked.contains(&file.identity);
+        let calls = needs_calls || !files.iter().filter(|file| has_plan(file)).all(is_checked);
         let needs = Needs { ciphertext, calls };
         self.enable_ciphertext_lookup(needs)?;
         let known = self.processes.get(pid);
@@ -92,6 +94,7 @@ impl Follower {
             let info = ProcessInfo {
                 files,
                 needs,
+                needs_calls,
                 lacks_library,
                 traced,
                 untraced,
@@ -161,29 +164,36 @@ impl Follower {
         )
     }
 
-    /// Probes the calls of a process in these files, because a tap or a lift does not serve one of its connections, or may
-    /// not.
-    pub(super) fn probe_calls(&mut self, pid: u32, files: &[FileIdentity]) -> Result<()> {
+    /// Probes the calls of a process whose connection a tap or a lift does not serve.
+    pub(super) fn probe_refused_calls(&mut self, pid: u32) -> Result<()> {
         let info = self.processes.get(pid);
-        if info.needs.calls {
+        if info.needs_calls {
             return Ok(());
         }
+        self.probe_calls(pid, &info.files)?;
         let needs = Needs {
             calls: true,
             ..info.needs
         };
+        let info = ProcessInfo {
+            needs,
+            needs_calls: true,
+            ..(*info).clone()
+        };
+        self.processes.set(pid, Arc::new(info));
+        Ok(())
+    }
+
+    /// Probes the calls of a process in these files, beside their taps and lifts.
+    pub(super) fn probe_calls(&mut self, pid: u32, files: &[FileIdentity]) -> Result<()> {
+        let needs = Needs {
+            calls: true,
+            ..self.processes.get(pid).needs
+        };
         for file in files {
             self.probes.attach(*file, pid, self.reach, needs)?;
         }
-        self.probes.set_calls_probed(pid, true)?;
-        self.processes.set(
-            pid,
-            Arc::new(ProcessInfo {
-                needs,
-                ..(*info).clone()
-            }),
-        );
-        Ok(())
+        Ok(self.probes.set_calls_probed(pid, true)?)
     }
 
     /// Announces the sites of a file before its probes are attached; returns whether they are new.
