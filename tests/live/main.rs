@@ -15,6 +15,7 @@ mod openssl;
 mod gnutls;
 mod both;
 mod passed;
+mod hooks;
 mod secrets;
 mod loss;
 mod footprint;

@@ -65,6 +65,19 @@ impl BpfObjects {
     }
 }
 
+/// Returns the kind of each link that a process has open, such as `raw_tracepoint`; since Linux 6.16 `uprobe_multi` and
+/// `uretprobe_multi` differ.
+pub(crate) fn link_kinds(pid: u32) -> Result<Vec<String>> {
+    let mut kinds = Vec::new();
+    for entry in fs::read_dir(format!("/proc/{pid}/fdinfo"))? {
+        // The descriptor may have been closed.
+        let text = fs::read_to_string(entry?.path()).unwrap_or_default();
+        let kind = text.lines().find_map(|line| line.strip_prefix("link_type:"));
+        kinds.extend(kind.map(|kind| kind.trim().to_owned()));
+    }
+    Ok(kinds)
+}
+
 fn number_after(text: &str, label: &str) -> Option<u64> {
     text.lines()
         .find_map(|line| line.strip_prefix(label))?

@@ -176,6 +176,11 @@ impl Tracer {
         kernel::BpfObjects::of(self.pid())
     }
 
+    /// Returns the kinds of its links, as the kernel names them.
+    pub fn link_kinds(&self) -> Result<Vec<String>> {
+        kernel::link_kinds(self.pid())
+    }
+
     /// Waits until it has removed its probes, although it has not ended.
     pub fn wait_until_detached(&self, held: &kernel::BpfObjects) -> Result<()> {
         wait::until_true("the removal of the probes", || {
