@@ -3,10 +3,11 @@
 //! In: a number of rounds. Out: a few lines of medians and ratios. Every round runs all that is compared, one after the
 //! other, so that a machine that slows down slows down all of it. Refuses to judge: that is for whoever reads it.
 
+mod deflater;
 mod hpack;
 mod http1;
 mod http2;
-mod nghttp2;
+mod inflater;
 mod rounds;
 
 use rounds::Rounds;
