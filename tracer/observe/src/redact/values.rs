@@ -3,25 +3,25 @@
 //! If a value is not UTF-8, every value of its line is printed byte for byte, each byte as the character with its number, so
 //! that a reader can restore the bytes.
 
-use std::time::{Duration, SystemTime};
+use std::borrow::Cow;
 
 use http_decode::{Field, Fields, Unredacted};
 
-use super::{FieldLine, Redactor, field, members::Text, secrets::Secrets, words::Word};
+use super::{FieldLine, Printable, Redactor, field, members::Text, secrets::Secrets, words::Word};
 
 /// Prints the values of one line.
 pub(super) struct Composer<'a> {
-    pub(super) redactor: &'a Redactor,
+    pub(super) redactor: &'a mut Redactor,
     /// Whether a value was not UTF-8, so that all are printed byte for byte.
     pub(super) latin1: bool,
 }
 
 impl Composer<'_> {
-    pub(super) fn fields(&mut self, fields: &Fields) -> Vec<FieldLine> {
+    pub(super) fn fields<'a>(&mut self, fields: &'a Fields) -> Vec<FieldLine<'a>> {
         fields.iter().map(|field| self.field(field)).collect()
     }
 
-    pub(super) fn field(&mut self, field: Field<'_>) -> FieldLine {
+    pub(super) fn field<'a>(&mut self, field: Field<'a>) -> FieldLine<'a> {
         let Field {
             name,
             value,
@@ -35,12 +35,12 @@ impl Composer<'_> {
     }
 
     /// Prints a word, or a mask if it may not be shown.
-    pub(super) fn word(&mut self, word: Word, text: &str) -> Box<str> {
+    pub(super) fn word<'a>(&mut self, word: Word, text: &'a str) -> Printable<'a> {
         let secrets = self.redactor.word_secrets(word, text.as_bytes());
         self.text(text.as_bytes(), secrets)
     }
 
-    pub(super) fn authority(&mut self, bytes: &[u8], never_indexed: bool) -> Box<str> {
+    pub(super) fn authority<'a>(&mut self, bytes: &'a [u8], never_indexed: bool) -> Printable<'a> {
         let secrets = self.redactor.secrets(bytes, |search, secrets| {
             field::mark_authority(bytes, search, secrets);
             field::mark_never_indexed(bytes, never_indexed, search, secrets);
@@ -49,14 +49,14 @@ impl Composer<'_> {
     }
 
     /// Prints a value that belongs to no field and may contain a URL.
-    pub(super) fn value(&mut self, bytes: &[u8]) -> Box<str> {
+    pub(super) fn value<'a>(&mut self, bytes: &'a [u8]) -> Printable<'a> {
         let secrets = self
             .redactor
             .secrets(bytes, |search, secrets| search.mark(bytes, Text::Value, secrets));
         self.text(bytes, secrets)
     }
 
-    pub(super) fn path(&mut self, path: &Unredacted, never_indexed: bool) -> Box<str> {
+    pub(super) fn path<'a>(&mut self, path: &'a Unredacted, never_indexed: bool) -> Printable<'a> {
         let bytes = path.expose();
         let secrets = self.redactor.secrets(bytes, |search, secrets| {
             search.mark(bytes, Text::Path, secrets);
@@ -79,30 +79,28 @@ impl Composer<'_> {
         })
     }
 
-    pub(super) fn text(&mut self, value: &[u8], secrets: Secrets) -> Box<str> {
-        let masked = self.redactor.mask(value, secrets);
-        if !self.latin1 {
-            match String::from_utf8(masked) {
-                Ok(text) => return text.into_boxed_str(),
-                Err(not_utf8) => {
-                    self.latin1 = true;
-                    return not_utf8.into_bytes().into_iter().map(char::from).collect();
-                }
-            }
+    /// Prints a value, its secrets masked. One without secrets is not copied.
+    pub(super) fn text<'a>(&mut self, value: &'a [u8], secrets: Secrets) -> Printable<'a> {
+        if secrets.is_empty() {
+            return match str::from_utf8(value) {
+                Ok(text) if !self.latin1 || text.is_ascii() => Cow::Borrowed(text),
+                Ok(_) | Err(_) => self.latin1(value),
+            };
         }
-        masked.into_iter().map(char::from).collect()
+        let masked = self.redactor.mask(value, secrets);
+        match String::from_utf8(masked) {
+            Ok(text) if !self.latin1 || text.is_ascii() => Cow::Owned(text),
+            Ok(text) => self.latin1(text.as_bytes()),
+            Err(not_utf8) => self.latin1(not_utf8.as_bytes()),
+        }
+    }
+
+    fn latin1<'a>(&mut self, bytes: &[u8]) -> Printable<'a> {
+        self.latin1 = true;
+        Cow::Owned(bytes.iter().copied().map(char::from).collect())
     }
 
     pub(super) fn encoding(&self) -> Option<&'static str> {
         self.latin1.then_some("latin1")
     }
 }
-
-/// Formats a time. A damaged tape can have one before 1970 or after 9999, which RFC 3339 cannot represent; it is clamped.
-pub(super) fn rfc3339(time: SystemTime) -> String {
-    let latest = SystemTime::UNIX_EPOCH + LATEST;
-    humantime::format_rfc3339_nanos(time.clamp(SystemTime::UNIX_EPOCH, latest)).to_string()
-}
-
-/// The last second of 9999.
-const LATEST: Duration = Duration::from_secs(253_402_300_799);

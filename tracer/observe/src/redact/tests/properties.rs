@@ -13,7 +13,7 @@ use crate::{
     event::{Address, TlsFacts},
     output::Format,
     redact::{
-        FieldLine,
+        FieldLine, Printable,
         claims::{self, written},
         generators::{arbitrary_exchange, arbitrary_value, sent},
     },
@@ -156,9 +156,9 @@ fn arbitrary_bytes() -> impl Strategy<Value = Vec<u8>> {
 }
 
 /// Returns the exchange with its values replaced by the redacted ones.
-fn sent_again(line: &ExchangeLine, mut exchange: Exchange) -> Exchange {
-    let bytes = |text: &Option<Box<str>>| text.as_ref().map(|text| Unredacted::new(text.as_bytes()));
-    let replace = |fields: &mut Fields, lines: &[FieldLine]| {
+fn sent_again(line: &ExchangeLine<'_>, mut exchange: Exchange) -> Exchange {
+    let bytes = |text: &Option<Printable<'_>>| text.as_ref().map(|text| Unredacted::new(text.as_bytes()));
+    let replace = |fields: &mut Fields, lines: &[FieldLine<'_>]| {
         let sent = fields.iter().zip(lines).map(|(field, (_, value))| Field {
             value: value.as_ref().map(|value| Unredacted::borrowed(value.as_bytes())),
             ..field

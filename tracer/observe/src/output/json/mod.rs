@@ -1,10 +1,15 @@
 //! JSON lines, one object a line, as `schema.json` describes them.
 
-use super::{Error, Lines, Sink, Written, escape::write_json};
-use crate::redact::{Line, Redacted};
+mod writer;
+
+use serde::Serialize;
+
+use self::writer::Writer;
+use super::{Error, Lines, Sink, Written};
+use crate::redact::{Line, Redacted, VERSION};
 
 /// The JSON Schema (draft 2020-12) of the lines. It forbids members that it does not describe.
-pub const SCHEMA: &str = include_str!("schema.json");
+pub const SCHEMA: &str = include_str!("../schema.json");
 
 /// Writes one JSON object a line.
 pub struct Json<L: Lines> {
@@ -23,10 +28,15 @@ impl<L: Lines> Json<L> {
 }
 
 impl<L: Lines> Sink for Json<L> {
-    fn write(&mut self, line: &Redacted<Line>) -> Result<Written, Error> {
+    fn write(&mut self, line: &Redacted<Line<'_>>) -> Result<Written, Error> {
         self.line.clear();
-        write_json(&mut self.line, line)?;
-        self.line.push(b'\n');
+        match &**line {
+            Line::Exchange(line) => write(&mut self.line, "exchange", line)?,
+            Line::End(line) => write(&mut self.line, "end", line)?,
+            Line::Loss(line) => write(&mut self.line, "loss", line)?,
+            Line::Connection(line) => write(&mut self.line, "connection", line)?,
+            Line::Health(line) => write(&mut self.line, "health", line)?,
+        }
         Ok(self.lines.line(&self.line)?)
     }
 
@@ -39,6 +49,15 @@ impl<L: Lines> Sink for Json<L> {
     }
 }
 
+/// Writes a line: an object that begins with the version and the type.
+fn write(out: &mut Vec<u8>, kind: &'static str, line: &impl Serialize) -> Result<(), Error> {
+    let mut writer = Writer::new(out);
+    writer.begin_line(VERSION, kind);
+    line.serialize(&mut writer)?;
+    out.push(b'\n');
+    Ok(())
+}
+
 #[cfg(test)]
 mod tests {
     use serde_json::Value;
@@ -46,7 +65,7 @@ mod tests {
     use super::*;
     use crate::output::sample;
 
-    fn written(line: &Redacted<Line>) -> String {
+    fn written(line: &Redacted<Line<'_>>) -> String {
         let mut bytes = Vec::new();
         let mut sink = Json::new(&mut bytes);
         sink.write(line).unwrap();

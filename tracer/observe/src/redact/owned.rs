@@ -1,0 +1,145 @@
+//! Lines that outlive what they were made of, for output that waits for the end of an exchange.
+
+use std::borrow::Cow;
+
+use super::{ConnectionLine, ExchangeLine, FieldLine, Printable, RequestLine, ResponseLine};
+
+/// Copies what is borrowed in fields.
+pub(crate) fn owned_fields(fields: &[FieldLine<'_>]) -> Vec<FieldLine<'static>> {
+    let text = |text: &Option<Printable<'_>>| text.as_deref().map(|text| Cow::Owned(text.to_owned()));
+    fields.iter().map(|(name, value)| (text(name), text(value))).collect()
+}
+
+/// Copies what is borrowed in a text.
+pub(crate) fn owned_text(text: Option<&Printable<'_>>) -> Option<Printable<'static>> {
+    text.map(|text| Cow::Owned(text.to_string()))
+}
+
+impl ExchangeLine<'_> {
+    /// Copies what is borrowed.
+    pub(crate) fn to_static(&self) -> ExchangeLine<'static> {
+        let Self {
+            id,
+            time,
+            pid,
+            tid,
+            process,
+            tls,
+            side,
+            connection,
+            protocol,
+            stream,
+            request,
+            informational,
+            response,
+            head_us,
+            duration_us,
+            ended,
+            request_id,
+            grpc_timeout,
+            grpc_status,
+            grpc_message,
+            encoding,
+        } = self;
+        ExchangeLine {
+            id: id.clone(),
+            time: *time,
+            pid: *pid,
+            tid: *tid,
+            process: Cow::Owned(process.to_string()),
+            tls: *tls,
+            side,
+            connection: connection.to_static(),
+            protocol,
+            stream: *stream,
+            request: request.as_ref().map(RequestLine::to_static),
+            informational: informational.iter().map(ResponseLine::to_static).collect(),
+            response: response.as_ref().map(ResponseLine::to_static),
+            head_us: *head_us,
+            duration_us: *duration_us,
+            ended: *ended,
+            request_id: owned_text(request_id.as_ref()),
+            grpc_timeout: owned_text(grpc_timeout.as_ref()),
+            grpc_status: *grpc_status,
+            grpc_message: owned_text(grpc_message.as_ref()),
+            encoding: *encoding,
+        }
+    }
+}
+
+impl ConnectionLine<'_> {
+    fn to_static(&self) -> ConnectionLine<'static> {
+        let Self {
+            id,
+            local,
+            remote,
+            source,
+            reason,
+            proxied,
+            netns,
+        } = self;
+        ConnectionLine {
+            id: Cow::Owned(id.to_string()),
+            local: owned_text(local.as_ref()),
+            remote: owned_text(remote.as_ref()),
+            source: *source,
+            reason: *reason,
+            proxied: proxied.clone(),
+            netns: *netns,
+        }
+    }
+}
+
+impl RequestLine<'_> {
+    fn to_static(&self) -> RequestLine<'static> {
+        let Self {
+            method,
+            scheme,
+            authority,
+            path,
+            protocol_upgrade,
+            headers,
+            complete,
+            unknown,
+            malformed,
+            body_bytes,
+            trailers,
+        } = self;
+        RequestLine {
+            method: owned_text(method.as_ref()),
+            scheme: owned_text(scheme.as_ref()),
+            authority: owned_text(authority.as_ref()),
+            path: owned_text(path.as_ref()),
+            protocol_upgrade: owned_text(protocol_upgrade.as_ref()),
+            headers: owned_fields(headers),
+            complete: *complete,
+            unknown: *unknown,
+            malformed: *malformed,
+            body_bytes: *body_bytes,
+            trailers: owned_fields(trailers),
+        }
+    }
+}
+
+impl ResponseLine<'_> {
+    fn to_static(&self) -> ResponseLine<'static> {
+        let Self {
+            status,
+            headers,
+            complete,
+            unknown,
+            malformed,
+            body_bytes,
+            trailers,
+        } = self;
+        ResponseLine {
+            status: *status,
+            headers: owned_fields(headers),
+            complete: *complete,
+            unknown: *unknown,
+            malformed: *malformed,
+            body_bytes: *body_bytes,
+            trailers: owned_fields(trailers),
+        }
+    }
+}
