@@ -267,7 +267,7 @@ impl Composer<'_> {
         let field = response
             .and_then(|response| response.head.fields.get(REQUEST_ID))
             .or_else(|| request.and_then(|request| request.head.fields.get(REQUEST_ID)))?;
-        let secrets = self.field_secrets(field);
+        let [_, secrets] = self.field_secrets(field);
         let value = field.value.filter(|value| !value.is_empty() && secrets.is_empty())?;
         // It may have been masked by another tracer before it was sent.
         (!has_mask(value.expose())).then(|| self.text(value.expose(), Secrets::default()))

@@ -24,6 +24,7 @@ mod url;
 mod cookie;
 mod credentials;
 mod field;
+mod clean;
 mod redactor;
 mod values;
 mod connection;

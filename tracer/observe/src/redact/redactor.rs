@@ -1,12 +1,14 @@
 //! Applies the rules to a value.
 
-use super::{Rules, fingerprint::Mask, rules::Extra, secrets::Secrets, url::Search, words::Word};
+use super::{Rules, clean::Clean, fingerprint::Mask, rules::Extra, secrets::Secrets, url::Search, words::Word};
 
 /// Finds and masks the secrets in values.
 pub struct Redactor {
     extra: Extra,
     mask: Mask,
     built_in: bool,
+    /// Texts in which these rules find no secret.
+    pub(super) clean: Clean,
 }
 
 impl Redactor {
@@ -22,6 +24,7 @@ impl Redactor {
             extra: Extra::new(names, patterns),
             mask: Mask::new(fingerprint),
             built_in: !show,
+            clean: Clean::default(),
         }
     }
 

@@ -7,7 +7,7 @@ use std::borrow::Cow;
 
 use http_decode::{Field, Fields, Unredacted};
 
-use super::{FieldLine, Printable, Redactor, field, members::Text, secrets::Secrets, words::Word};
+use super::{FieldLine, Printable, Redactor, clean::Searched, field, members::Text, secrets::Secrets, words::Word};
 
 /// Prints the values of one line.
 pub(super) struct Composer<'a> {
@@ -22,16 +22,14 @@ impl Composer<'_> {
     }
 
     pub(super) fn field<'a>(&mut self, field: Field<'a>) -> FieldLine<'a> {
+        let [of_name, of_value] = self.field_secrets(field);
         let Field {
             name,
             value,
             never_indexed: _,
         } = field;
-        let value = value.map(|value| {
-            let secrets = self.field_secrets(field);
-            self.text(value.expose(), secrets)
-        });
-        (name.map(|name| self.word(Word::FieldName, name)), value)
+        let value = value.map(|value| self.text(value.expose(), of_value));
+        (name.map(|name| self.text(name.as_bytes(), of_name)), value)
     }
 
     /// Prints a word, or a mask if it may not be shown.
@@ -41,10 +39,17 @@ impl Composer<'_> {
     }
 
     pub(super) fn authority<'a>(&mut self, bytes: &'a [u8], never_indexed: bool) -> Printable<'a> {
+        let searched = Some(Searched::Authority(bytes)).filter(|_| !never_indexed);
+        if searched.is_some_and(|searched| self.redactor.clean.contains(searched)) {
+            return self.text(bytes, Secrets::default());
+        }
         let secrets = self.redactor.secrets(bytes, |search, secrets| {
             field::mark_authority(bytes, search, secrets);
             field::mark_never_indexed(bytes, never_indexed, search, secrets);
         });
+        if let Some(searched) = searched.filter(|_| secrets.is_empty()) {
+            self.redactor.clean.add(searched);
+        }
         self.text(bytes, secrets)
     }
 
@@ -65,18 +70,43 @@ impl Composer<'_> {
         self.text(bytes, secrets)
     }
 
-    pub(super) fn field_secrets(&self, field: Field<'_>) -> Secrets {
+    /// Returns the secrets in the name and in the value of a field.
+    pub(super) fn field_secrets(&mut self, field: Field<'_>) -> [Secrets; 2] {
         let Field {
             name,
             value,
             never_indexed,
         } = field;
-        let bytes = value.map_or(&[][..], Unredacted::<&[u8]>::expose);
+        let searched = name.zip(value).filter(|_| !never_indexed);
+        let searched = searched.map(|(name, value)| Searched::Field(name, value.expose()));
+        if searched.is_some_and(|searched| self.redactor.clean.contains(searched)) {
+            return <[Secrets; 2]>::default();
+        }
+        let secrets = self.search_field(field);
+        if let Some(searched) = searched.filter(|_| secrets.iter().all(Secrets::is_empty)) {
+            self.redactor.clean.add(searched);
+        }
+        secrets
+    }
+
+    fn search_field(&self, field: Field<'_>) -> [Secrets; 2] {
+        let Field {
+            name,
+            value,
+            never_indexed,
+        } = field;
+        let of_name = name.map_or_else(Secrets::default, |name| {
+            self.redactor.word_secrets(Word::FieldName, name.as_bytes())
+        });
+        let Some(value) = value.map(Unredacted::<&[u8]>::expose) else {
+            return [of_name, Secrets::default()];
+        };
         // A value under a masked name is treated like one without a name.
-        let name = name.filter(|name| self.redactor.word_secrets(Word::FieldName, name.as_bytes()).is_empty());
-        self.redactor.secrets(bytes, |search, secrets| {
-            field::mark(name, bytes, never_indexed, search, secrets);
-        })
+        let name = name.filter(|_| of_name.is_empty());
+        let of_value = self.redactor.secrets(value, |search, secrets| {
+            field::mark(name, value, never_indexed, search, secrets);
+        });
+        [of_name, of_value]
     }
 
     /// Prints a value, its secrets masked. One without secrets is not copied.

@@ -33,6 +33,15 @@ proptest! {
     }
 
     #[test]
+    fn a_line_does_not_depend_on_those_before_it(exchanges in vec(arbitrary_exchange(), 1..4)) {
+        let mut redactor = redactor(Rules::default());
+        for exchange in exchanges.iter().chain(&exchanges) {
+            let alone = redact(Rules::default(), exchange.clone());
+            prop_assert_eq!(redact_with(&mut redactor, exchange.clone()), alone);
+        }
+    }
+
+    #[test]
     fn no_exchange_breaks_a_line_or_controls_the_terminal(exchange in arbitrary_exchange(), process in any::<String>()) {
         let mut observed = sample::observed(ObservedKind::Exchange(Box::new(exchange)), AddressSource::NotInet);
         std::sync::Arc::make_mut(&mut observed.connection).process.name = process;

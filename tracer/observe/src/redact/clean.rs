@@ -1,0 +1,169 @@
+//! Remembers texts in which no rule found a secret: most fields of an exchange are those of earlier ones.
+//!
+//! A text is found only if it is equal to one that was searched, and under the same name, so what is printed does not
+//! depend on what is remembered. Nothing that was masked is remembered.
+
+use crate::limits::{MAX_CLEAN_BYTES, MAX_CLEAN_TEXTS};
+
+/// A text and what decides which rules apply to it.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Searched<'a> {
+    /// The name and the value of a field.
+    Field(&'a str, &'a [u8]),
+    /// An authority.
+    Authority(&'a [u8]),
+}
+
+/// The texts, in sets of two. In each, the first was found or added last.
+pub(super) struct Clean(Box<[[Known; 2]]>);
+
+/// A text.
+#[derive(Clone, Debug, Default)]
+struct Known {
+    /// Length of its name; `None` for an authority.
+    name: Option<usize>,
+    /// Its name and value.
+    text: Vec<u8>,
+}
+
+impl Default for Clean {
+    fn default() -> Self {
+        Self((0..MAX_CLEAN_TEXTS / 2).map(|_| <[Known; 2]>::default()).collect())
+    }
+}
+
+impl Clean {
+    /// Returns whether a text is remembered.
+    pub(super) fn contains(&mut self, searched: Searched<'_>) -> bool {
+        let Some([first, second]) = self.0.get_mut(searched.place()) else {
+            return false;
+        };
+        if first.is(searched) {
+            return true;
+        }
+        let found = second.is(searched);
+        if found {
+            std::mem::swap(first, second);
+        }
+        found
+    }
+
+    /// Remembers a text that is not too long, in place of the one in its set that was not used for longer.
+    pub(super) fn add(&mut self, searched: Searched<'_>) {
+        let (name, value) = searched.parts();
+        if name.len().saturating_add(value.len()) > MAX_CLEAN_BYTES {
+            return;
+        }
+        if let Some([first, second]) = self.0.get_mut(searched.place()) {
+            std::mem::swap(first, second);
+            first.name = searched.name_length();
+            first.text.clear();
+            first.text.extend_from_slice(name);
+            first.text.extend_from_slice(value);
+        }
+    }
+}
+
+impl Known {
+    fn is(&self, searched: Searched<'_>) -> bool {
+        let (name, value) = searched.parts();
+        let rest = self.text.strip_prefix(name);
+        self.name == searched.name_length() && rest == Some(value) && !self.text.is_empty()
+    }
+}
+
+impl<'a> Searched<'a> {
+    const fn parts(self) -> (&'a [u8], &'a [u8]) {
+        match self {
+            Self::Field(name, value) => (name.as_bytes(), value),
+            Self::Authority(value) => (b"", value),
+        }
+    }
+
+    const fn name_length(self) -> Option<usize> {
+        match self {
+            Self::Field(name, _) => Some(name.len()),
+            Self::Authority(_) => None,
+        }
+    }
+
+    fn place(self) -> usize {
+        let (name, value) = self.parts();
+        let hash = hash(value, hash(name, 0));
+        usize::try_from(hash >> 32).unwrap_or_default() % (MAX_CLEAN_TEXTS / 2)
+    }
+}
+
+/// Spreads texts over the sets. Texts that somebody chose to have the same hash are searched each time, like new ones.
+fn hash(bytes: &[u8], seed: u64) -> u64 {
+    let (words, rest) = bytes.as_chunks();
+    let last = rest.iter().fold(0, |last, byte| last << 8 | u64::from(*byte));
+    let words = words.iter().map(|word| u64::from_le_bytes(*word));
+    words
+        .chain([last])
+        .fold(seed, |hash, word| (hash.rotate_left(5) ^ word).wrapping_mul(FACTOR))
+}
+
+/// An odd number with as many zeros as ones, from the golden ratio.
+const FACTOR: u64 = 0x9e37_79b9_7f4a_7c15;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_text_is_found_under_its_own_name_and_kind_only() {
+        let mut clean = Clean::default();
+        assert!(!clean.contains(Searched::Authority(b"")));
+        assert!(!clean.contains(Searched::Field("", b"")));
+        let added = Searched::Field("accept", b"*/*");
+        clean.add(added);
+        assert!(clean.contains(added));
+        // Place every one of them where the added one is.
+        for other in [
+            Searched::Field("accept*", b"/*"),
+            Searched::Field("", b"accept*/*"),
+            Searched::Field("accept", b"*/"),
+            Searched::Field("accept", b"*/*;"),
+            Searched::Authority(b"accept*/*"),
+        ] {
+            let [known, _] = &clean.0[added.place()];
+            assert!(known.is(added) && !known.is(other), "{other:?}");
+            assert!(!clean.contains(other), "{other:?}");
+        }
+    }
+
+    #[test]
+    fn the_texts_are_bounded_in_number_and_length() {
+        let mut clean = Clean::default();
+        for number in 0..10 * MAX_CLEAN_TEXTS {
+            clean.add(Searched::Field("x", number.to_string().as_bytes()));
+        }
+        assert_eq!(clean.0.as_flattened().len(), MAX_CLEAN_TEXTS);
+        let last = (10 * MAX_CLEAN_TEXTS - 1).to_string();
+        assert!(clean.contains(Searched::Field("x", last.as_bytes())));
+        let long = [b'x'; MAX_CLEAN_BYTES + 1];
+        clean.add(Searched::Authority(&long));
+        assert!(!clean.contains(Searched::Authority(&long)));
+        clean.add(Searched::Authority(&long[1..]));
+        assert!(clean.contains(Searched::Authority(&long[1..])));
+    }
+
+    #[test]
+    fn the_one_in_a_set_that_was_used_last_is_kept() {
+        let mut clean = Clean::default();
+        let kept = b"kept".as_slice();
+        clean.add(Searched::Authority(kept));
+        let place = Searched::Authority(kept).place();
+        let mut others = 0;
+        for number in 0..200 * MAX_CLEAN_TEXTS {
+            let text = number.to_string();
+            if Searched::Authority(text.as_bytes()).place() == place {
+                clean.add(Searched::Authority(text.as_bytes()));
+                assert!(clean.contains(Searched::Authority(kept)));
+                others += 1;
+            }
+        }
+        assert!(others > 2);
+    }
+}
