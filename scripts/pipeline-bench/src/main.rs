@@ -31,14 +31,14 @@ use self::{
     tape::{Protocol, Tape},
 };
 
-/// Exchanges of a slice: whole batches of either protocol.
-const SLICE: u64 = 2048;
+/// Exchanges of a slice: whole batches of either protocol, and so few that most slices are not interrupted.
+const SLICE: u64 = 256;
 
 fn main() {
     let slices = std::env::args()
         .nth(1)
         .and_then(|slices| slices.parse().ok())
-        .unwrap_or(50);
+        .unwrap_or(400);
     for protocol in [Protocol::Http1, Protocol::Http2] {
         for client in [Client::Browser, Client::Curl] {
             run(protocol, client, slices);

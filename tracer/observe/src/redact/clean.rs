@@ -3,6 +3,7 @@
 //! A text is found only if it is equal to one that was searched, and under the same name, so what is printed does not
 //! depend on what is remembered. Nothing that was masked is remembered.
 
+use super::is_plain;
 use crate::limits::{MAX_CLEAN_BYTES, MAX_CLEAN_TEXTS};
 
 /// A text and what decides which rules apply to it.
@@ -12,6 +13,16 @@ pub(super) enum Searched<'a> {
     Field(&'a str, &'a [u8]),
     /// An authority.
     Authority(&'a [u8]),
+}
+
+/// The bytes of a remembered text.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub(super) enum Content {
+    /// The name and the value are plain.
+    Plain,
+    /// They are not, or not both.
+    #[default]
+    Other,
 }
 
 /// The texts, in sets of two. In each, the first was found or added last.
@@ -24,6 +35,7 @@ struct Known {
     name: Option<usize>,
     /// Its name and value.
     text: Vec<u8>,
+    content: Content,
 }
 
 impl Default for Clean {
@@ -33,19 +45,16 @@ impl Default for Clean {
 }
 
 impl Clean {
-    /// Returns whether a text is remembered.
-    pub(super) fn contains(&mut self, searched: Searched<'_>) -> bool {
-        let Some([first, second]) = self.0.get_mut(searched.place()) else {
-            return false;
-        };
-        if first.is(searched) {
-            return true;
-        }
-        let found = second.is(searched);
-        if found {
+    /// Finds a text.
+    pub(super) fn find(&mut self, searched: Searched<'_>) -> Option<Content> {
+        let [first, second] = self.0.get_mut(searched.place())?;
+        if !first.is(searched) {
+            if !second.is(searched) {
+                return None;
+            }
             std::mem::swap(first, second);
         }
-        found
+        Some(first.content)
     }
 
     /// Remembers a text that is not too long, in place of the one in its set that was not used for longer.
@@ -60,6 +69,11 @@ impl Clean {
             first.text.clear();
             first.text.extend_from_slice(name);
             first.text.extend_from_slice(value);
+            first.content = if is_plain(&first.text) {
+                Content::Plain
+            } else {
+                Content::Other
+            };
         }
     }
 }
@@ -114,11 +128,11 @@ mod tests {
     #[test]
     fn a_text_is_found_under_its_own_name_and_kind_only() {
         let mut clean = Clean::default();
-        assert!(!clean.contains(Searched::Authority(b"")));
-        assert!(!clean.contains(Searched::Field("", b"")));
+        assert!(clean.find(Searched::Authority(b"")).is_none());
+        assert!(clean.find(Searched::Field("", b"")).is_none());
         let added = Searched::Field("accept", b"*/*");
         clean.add(added);
-        assert!(clean.contains(added));
+        assert!(clean.find(added).is_some());
         // Place every one of them where the added one is.
         for other in [
             Searched::Field("accept*", b"/*"),
@@ -129,7 +143,7 @@ mod tests {
         ] {
             let [known, _] = &clean.0[added.place()];
             assert!(known.is(added) && !known.is(other), "{other:?}");
-            assert!(!clean.contains(other), "{other:?}");
+            assert!(clean.find(other).is_none(), "{other:?}");
         }
     }
 
@@ -141,12 +155,12 @@ mod tests {
         }
         assert_eq!(clean.0.as_flattened().len(), MAX_CLEAN_TEXTS);
         let last = (10 * MAX_CLEAN_TEXTS - 1).to_string();
-        assert!(clean.contains(Searched::Field("x", last.as_bytes())));
+        assert!(clean.find(Searched::Field("x", last.as_bytes())).is_some());
         let long = [b'x'; MAX_CLEAN_BYTES + 1];
         clean.add(Searched::Authority(&long));
-        assert!(!clean.contains(Searched::Authority(&long)));
+        assert!(clean.find(Searched::Authority(&long)).is_none());
         clean.add(Searched::Authority(&long[1..]));
-        assert!(clean.contains(Searched::Authority(&long[1..])));
+        assert!(clean.find(Searched::Authority(&long[1..])).is_some());
     }
 
     #[test]
@@ -160,7 +174,7 @@ mod tests {
             let text = number.to_string();
             if Searched::Authority(text.as_bytes()).place() == place {
                 clean.add(Searched::Authority(text.as_bytes()));
-                assert!(clean.contains(Searched::Authority(kept)));
+                assert!(clean.find(Searched::Authority(kept)).is_some());
                 others += 1;
             }
         }

@@ -3,7 +3,6 @@
 //! The server name comes from the peer, so it is redacted like an authority, and the user's patterns apply to every text.
 
 use std::{
-    borrow::Cow,
     net::{IpAddr, SocketAddr},
     time::SystemTime,
 };
@@ -169,7 +168,7 @@ pub(super) fn connection_parts(connection: &Connection) -> ConnectionParts<'_> {
         AddressSource::Unconfirmed => (None, Some("unconfirmed")),
     };
     let line = ConnectionLine {
-        id: Cow::Borrowed(id),
+        id: id.as_str().into(),
         local: local.as_ref().map(address),
         remote: remote.as_ref().map(address),
         source,
@@ -179,7 +178,7 @@ pub(super) fn connection_parts(connection: &Connection) -> ConnectionParts<'_> {
     };
     ConnectionParts {
         pid: *pid,
-        process: Cow::Borrowed(name),
+        process: name.as_str().into(),
         tls: *tls,
         line,
     }

@@ -3,11 +3,9 @@
 //! A sink writes the members in the order of the fields, which is that of the contract, after the version and the type; a
 //! member that does not apply is absent. Sinks accept a line only as [`Redacted`](super::Redacted), so one that is made elsewhere cannot be printed.
 
-use std::borrow::Cow;
-
 use serde::Serialize;
 
-use super::Time;
+use super::{Printable, Time};
 use crate::correlate::LibraryName;
 
 /// One line of output.
@@ -27,9 +25,6 @@ pub enum Line<'a> {
 
 /// Version of the contract.
 pub const VERSION: u8 = 1;
-
-/// A text that may be printed: a part of what was observed, or a copy of it with masks.
-pub type Printable<'a> = Cow<'a, str>;
 
 /// Name and value of a field; `None` if unknown.
 pub type FieldLine<'a> = (Option<Printable<'a>>, Option<Printable<'a>>);

@@ -8,6 +8,7 @@
 
 mod error;
 mod time;
+mod printable;
 mod line;
 mod owned;
 mod glob;
@@ -43,12 +44,14 @@ pub use error::{Error, RuleError};
 pub use fingerprint::FingerprintKey;
 pub use gate::Redacted;
 pub use line::{
-    ConnectionLine, EndLine, EndResponseLine, ExchangeLine, FieldLine, HealthLine, Line, LossLine, Printable,
-    ProxiedLine, RequestLine, ResponseLine, SummaryLine, VERSION,
+    ConnectionLine, EndLine, EndResponseLine, ExchangeLine, FieldLine, HealthLine, Line, LossLine, ProxiedLine,
+    RequestLine, ResponseLine, SummaryLine, VERSION,
 };
+pub use printable::Printable;
 pub use redactor::Redactor;
 pub use rules::{NameRule, PatternRule, Rules};
 pub use time::Time;
 
 pub(crate) use glob::Glob;
-pub(crate) use owned::{owned_fields, owned_text};
+pub(crate) use owned::owned_fields;
+pub(crate) use printable::is_plain;

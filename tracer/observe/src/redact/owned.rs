@@ -1,18 +1,14 @@
 //! Lines that outlive what they were made of, for output that waits for the end of an exchange.
 
-use std::borrow::Cow;
-
 use super::{ConnectionLine, ExchangeLine, FieldLine, Printable, RequestLine, ResponseLine};
 
 /// Copies what is borrowed in fields.
 pub(crate) fn owned_fields(fields: &[FieldLine<'_>]) -> Vec<FieldLine<'static>> {
-    let text = |text: &Option<Printable<'_>>| text.as_deref().map(|text| Cow::Owned(text.to_owned()));
-    fields.iter().map(|(name, value)| (text(name), text(value))).collect()
+    fields.iter().map(|(name, value)| (owned(name), owned(value))).collect()
 }
 
-/// Copies what is borrowed in a text.
-pub(crate) fn owned_text(text: Option<&Printable<'_>>) -> Option<Printable<'static>> {
-    text.map(|text| Cow::Owned(text.to_string()))
+fn owned(text: &Option<Printable<'_>>) -> Option<Printable<'static>> {
+    text.as_ref().map(Printable::to_static)
 }
 
 impl ExchangeLine<'_> {
@@ -46,7 +42,7 @@ impl ExchangeLine<'_> {
             time: *time,
             pid: *pid,
             tid: *tid,
-            process: Cow::Owned(process.to_string()),
+            process: process.to_static(),
             tls: *tls,
             side,
             connection: connection.to_static(),
@@ -58,10 +54,10 @@ impl ExchangeLine<'_> {
             head_us: *head_us,
             duration_us: *duration_us,
             ended: *ended,
-            request_id: owned_text(request_id.as_ref()),
-            grpc_timeout: owned_text(grpc_timeout.as_ref()),
+            request_id: owned(request_id),
+            grpc_timeout: owned(grpc_timeout),
             grpc_status: *grpc_status,
-            grpc_message: owned_text(grpc_message.as_ref()),
+            grpc_message: owned(grpc_message),
             encoding: *encoding,
         }
     }
@@ -79,9 +75,9 @@ impl ConnectionLine<'_> {
             netns,
         } = self;
         ConnectionLine {
-            id: Cow::Owned(id.to_string()),
-            local: owned_text(local.as_ref()),
-            remote: owned_text(remote.as_ref()),
+            id: id.to_static(),
+            local: owned(local),
+            remote: owned(remote),
             source: *source,
             reason: *reason,
             proxied: proxied.clone(),
@@ -106,11 +102,11 @@ impl RequestLine<'_> {
             trailers,
         } = self;
         RequestLine {
-            method: owned_text(method.as_ref()),
-            scheme: owned_text(scheme.as_ref()),
-            authority: owned_text(authority.as_ref()),
-            path: owned_text(path.as_ref()),
-            protocol_upgrade: owned_text(protocol_upgrade.as_ref()),
+            method: owned(method),
+            scheme: owned(scheme),
+            authority: owned(authority),
+            path: owned(path),
+            protocol_upgrade: owned(protocol_upgrade),
             headers: owned_fields(headers),
             complete: *complete,
             unknown: *unknown,

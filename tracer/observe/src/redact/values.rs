@@ -7,7 +7,14 @@ use std::borrow::Cow;
 
 use http_decode::{Field, Fields, Unredacted};
 
-use super::{FieldLine, Printable, Redactor, clean::Searched, field, members::Text, secrets::Secrets, words::Word};
+use super::{
+    FieldLine, Printable, Redactor,
+    clean::{Content, Searched},
+    field,
+    members::Text,
+    secrets::Secrets,
+    words::Word,
+};
 
 /// Prints the values of one line.
 pub(super) struct Composer<'a> {
@@ -22,6 +29,16 @@ impl Composer<'_> {
     }
 
     pub(super) fn field<'a>(&mut self, field: Field<'a>) -> FieldLine<'a> {
+        if let Field {
+            name: Some(name),
+            value: Some(value),
+            never_indexed: false,
+        } = field
+            && self.redactor.clean.find(Searched::Field(name, value.expose())) == Some(Content::Plain)
+        {
+            let (name, value) = (name.as_bytes(), value.expose());
+            return (Some(Printable::plain(name)), Some(Printable::plain(value)));
+        }
         let [of_name, of_value] = self.field_secrets(field);
         let Field {
             name,
@@ -40,7 +57,7 @@ impl Composer<'_> {
 
     pub(super) fn authority<'a>(&mut self, bytes: &'a [u8], never_indexed: bool) -> Printable<'a> {
         let searched = Some(Searched::Authority(bytes)).filter(|_| !never_indexed);
-        if searched.is_some_and(|searched| self.redactor.clean.contains(searched)) {
+        if searched.is_some_and(|searched| self.redactor.clean.find(searched).is_some()) {
             return self.text(bytes, Secrets::default());
         }
         let secrets = self.redactor.secrets(bytes, |search, secrets| {
@@ -79,7 +96,7 @@ impl Composer<'_> {
         } = field;
         let searched = name.zip(value).filter(|_| !never_indexed);
         let searched = searched.map(|(name, value)| Searched::Field(name, value.expose()));
-        if searched.is_some_and(|searched| self.redactor.clean.contains(searched)) {
+        if searched.is_some_and(|searched| self.redactor.clean.find(searched).is_some()) {
             return <[Secrets; 2]>::default();
         }
         let secrets = self.search_field(field);
@@ -111,23 +128,18 @@ impl Composer<'_> {
 
     /// Prints a value, its secrets masked. One without secrets is not copied.
     pub(super) fn text<'a>(&mut self, value: &'a [u8], secrets: Secrets) -> Printable<'a> {
-        if secrets.is_empty() {
-            return match str::from_utf8(value) {
-                Ok(text) if !self.latin1 || text.is_ascii() => Cow::Borrowed(text),
-                Ok(_) | Err(_) => self.latin1(value),
-            };
-        }
-        let masked = self.redactor.mask(value, secrets);
-        match String::from_utf8(masked) {
-            Ok(text) if !self.latin1 || text.is_ascii() => Cow::Owned(text),
-            Ok(text) => self.latin1(text.as_bytes()),
-            Err(not_utf8) => self.latin1(not_utf8.as_bytes()),
-        }
-    }
-
-    fn latin1<'a>(&mut self, bytes: &[u8]) -> Printable<'a> {
+        let shown = if secrets.is_empty() {
+            Cow::Borrowed(value)
+        } else {
+            Cow::Owned(self.redactor.mask(value, secrets))
+        };
+        let bytes = match Printable::new(shown) {
+            Ok(text) if !self.latin1 || text.is_plain() => return text,
+            Ok(text) => text.into_bytes(),
+            Err(bytes) => bytes,
+        };
         self.latin1 = true;
-        Cow::Owned(bytes.iter().copied().map(char::from).collect())
+        bytes.iter().copied().map(char::from).collect::<String>().into()
     }
 
     pub(super) fn encoding(&self) -> Option<&'static str> {

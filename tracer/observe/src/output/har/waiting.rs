@@ -5,7 +5,7 @@
 use std::collections::{BTreeMap, HashMap};
 
 use crate::redact::{
-    EndLine, EndResponseLine, ExchangeLine, FieldLine, RequestLine, ResponseLine, owned_fields, owned_text,
+    EndLine, EndResponseLine, ExchangeLine, FieldLine, Printable, RequestLine, ResponseLine, owned_fields,
 };
 
 /// The exchanges that wait.
@@ -65,7 +65,7 @@ impl Waiting {
         line.encoding = line.encoding.or(*encoding);
         if grpc_status.is_some() {
             line.grpc_status = *grpc_status;
-            line.grpc_message = owned_text(grpc_message.as_ref());
+            line.grpc_message = grpc_message.as_ref().map(Printable::to_static);
         }
         if let (Some(EndResponseLine { body_bytes, trailers }), Some(seen)) = (response, &mut line.response) {
             seen.body_bytes = body_bytes.or(seen.body_bytes);

@@ -101,7 +101,7 @@ fn path_with(rules: Rules, path: &str) -> String {
         .unwrap()
         .path
         .unwrap()
-        .into()
+        .to_string()
 }
 
 fn path(path: &str) -> String {
@@ -114,5 +114,5 @@ fn authority(authority: &str) -> String {
         .unwrap()
         .authority
         .unwrap()
-        .into()
+        .to_string()
 }

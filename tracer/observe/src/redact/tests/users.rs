@@ -1,7 +1,5 @@
 //! Tests of the user's rules, of words, and of a line as a whole.
 
-use std::borrow::Cow;
-
 use super::*;
 use crate::redact::FingerprintKey;
 
@@ -142,7 +140,7 @@ fn a_value_that_is_not_utf8_makes_the_whole_line_latin1() {
             request.headers[0].1.clone().unwrap(),
             response.trailers[0].1.clone().unwrap(),
         ]
-        .map(Cow::into_owned)
+        .map(|text| text.to_string())
     };
     exchange.response.as_mut().unwrap().trailers = sample::fields([sample::field("x-b", "\u{e9}")]);
     let line = redact(Rules::default(), exchange.clone());
