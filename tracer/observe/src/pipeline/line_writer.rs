@@ -57,8 +57,7 @@ impl LineWriter {
     }
 
     /// Flushes the sink.
-    pub(super) fn flush(&mut self, now: Now) -> Result<(), output::Error> {
-        self.report_dropped(now)?;
+    pub(super) fn flush(&mut self) -> Result<(), output::Error> {
         self.sink.flush()
     }
 
@@ -117,7 +116,7 @@ impl LineWriter {
     }
 
     /// Reports how many lines were dropped. If that line is dropped too, the count goes into the next report.
-    fn report_dropped(&mut self, now: Now) -> Result<(), output::Error> {
+    pub(super) fn report_dropped(&mut self, now: Now) -> Result<(), output::Error> {
         let figures = Figures {
             dropped: std::mem::take(&mut self.dropped),
             ..Figures::default()

@@ -109,10 +109,11 @@ impl Pipeline {
         self.merger.add(batch);
         let now = self.now();
         self.release(now)?;
-        self.lines.flush(now)?;
+        self.lines.report_dropped(now)?;
         for (subject, figures) in health {
             self.lines.update_health(subject, figures, now)?;
         }
+        self.lines.flush()?;
         Ok(self.lines.flow())
     }
 
@@ -166,8 +167,9 @@ impl Pipeline {
     fn write_last(&mut self) -> Result<(), output::Error> {
         let now = self.now();
         self.lines.write(&mut self.observed, now)?;
-        self.lines.flush(now)?;
-        self.lines.write_last_health(now)
+        self.lines.report_dropped(now)?;
+        self.lines.write_last_health(now)?;
+        self.lines.flush()
     }
 
     /// Ends the output, and waits until all of it is written.
@@ -203,3 +205,6 @@ fn ignore_broken_pipe(result: Result<(), output::Error>) -> Result<(), output::E
         Ok(()) | Err(output::Error::Write(_)) => result,
     }
 }
+
+#[cfg(test)]
+mod tests;
