@@ -3,7 +3,7 @@
 //! A text is found only if it is equal to one that was searched, and under the same name, so what is printed does not
 //! depend on what is remembered. Nothing that was masked is remembered.
 
-use super::is_plain;
+use super::{field::Rule, is_plain};
 use crate::limits::{MAX_CLEAN_BYTES, MAX_CLEAN_TEXTS};
 
 /// A text and what decides which rules apply to it.
@@ -11,11 +11,13 @@ use crate::limits::{MAX_CLEAN_BYTES, MAX_CLEAN_TEXTS};
 pub(super) enum Searched<'a> {
     /// The name and the value of a field.
     Field(&'a str, &'a [u8]),
+    /// The name of a field, whose values may have secrets.
+    FieldName(&'a str),
     /// An authority.
     Authority(&'a [u8]),
 }
 
-/// The bytes of a remembered text.
+/// What is known of a remembered text.
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
 pub(super) enum Content {
     /// The name and the value are plain.
@@ -23,16 +25,27 @@ pub(super) enum Content {
     /// They are not, or not both.
     #[default]
     Other,
+    /// It is a name, and this is the rule for its values.
+    Name(Rule),
 }
 
 /// The texts, in sets of two. In each, the first was found or added last.
 pub(super) struct Clean(Box<[[Known; 2]]>);
 
+/// The kind of a text, and where its value begins.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+enum Kind {
+    #[default]
+    None,
+    Field(usize),
+    FieldName,
+    Authority,
+}
+
 /// A text.
 #[derive(Clone, Debug, Default)]
 struct Known {
-    /// Length of its name; `None` for an authority.
-    name: Option<usize>,
+    kind: Kind,
     /// Its name and value.
     text: Vec<u8>,
     content: Content,
@@ -60,20 +73,27 @@ impl Clean {
     /// Remembers a text that is not too long, in place of the one in its set that was not used for longer.
     pub(super) fn add(&mut self, searched: Searched<'_>) {
         let (name, value) = searched.parts();
+        let plain = is_plain(name) && is_plain(value);
+        self.add_with(searched, if plain { Content::Plain } else { Content::Other });
+    }
+
+    /// Remembers the name of a field, and the rule for its values.
+    pub(super) fn add_name(&mut self, name: &str, rule: Rule) {
+        self.add_with(Searched::FieldName(name), Content::Name(rule));
+    }
+
+    fn add_with(&mut self, searched: Searched<'_>, content: Content) {
+        let (name, value) = searched.parts();
         if name.len().saturating_add(value.len()) > MAX_CLEAN_BYTES {
             return;
         }
         if let Some([first, second]) = self.0.get_mut(searched.place()) {
             std::mem::swap(first, second);
-            first.name = searched.name_length();
+            first.kind = searched.kind();
+            first.content = content;
             first.text.clear();
             first.text.extend_from_slice(name);
             first.text.extend_from_slice(value);
-            first.content = if is_plain(&first.text) {
-                Content::Plain
-            } else {
-                Content::Other
-            };
         }
     }
 }
@@ -81,8 +101,7 @@ impl Clean {
 impl Known {
     fn is(&self, searched: Searched<'_>) -> bool {
         let (name, value) = searched.parts();
-        let rest = self.text.strip_prefix(name);
-        self.name == searched.name_length() && rest == Some(value) && !self.text.is_empty()
+        self.kind == searched.kind() && self.text.strip_prefix(name) == Some(value)
     }
 }
 
@@ -90,14 +109,16 @@ impl<'a> Searched<'a> {
     const fn parts(self) -> (&'a [u8], &'a [u8]) {
         match self {
             Self::Field(name, value) => (name.as_bytes(), value),
+            Self::FieldName(name) => (name.as_bytes(), b""),
             Self::Authority(value) => (b"", value),
         }
     }
 
-    const fn name_length(self) -> Option<usize> {
+    const fn kind(self) -> Kind {
         match self {
-            Self::Field(name, _) => Some(name.len()),
-            Self::Authority(_) => None,
+            Self::Field(name, _) => Kind::Field(name.len()),
+            Self::FieldName(_) => Kind::FieldName,
+            Self::Authority(_) => Kind::Authority,
         }
     }
 
@@ -140,6 +161,8 @@ mod tests {
             Searched::Field("accept", b"*/"),
             Searched::Field("accept", b"*/*;"),
             Searched::Authority(b"accept*/*"),
+            Searched::FieldName("accept*/*"),
+            Searched::FieldName("accept"),
         ] {
             let [known, _] = &clean.0[added.place()];
             assert!(known.is(added) && !known.is(other), "{other:?}");

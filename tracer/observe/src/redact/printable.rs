@@ -10,48 +10,66 @@ use serde::{Serialize, Serializer};
 
 /// A text that may be printed: a part of what was observed, or a copy of it with masks.
 ///
-/// Its bytes are UTF-8. That is not asked again for a text that is plain, as nearly all are.
-#[derive(Clone, Eq, PartialEq)]
-pub struct Printable<'a> {
-    bytes: Cow<'a, [u8]>,
-    /// [`is_plain`] of the bytes.
-    plain: bool,
+/// Its bytes are UTF-8. That is not asked again for a text that is known to be plain, as nearly all are.
+#[derive(Clone)]
+pub struct Printable<'a>(Bytes<'a>);
+
+#[derive(Clone)]
+enum Bytes<'a> {
+    /// They are plain; see [`is_plain`].
+    Plain(&'a [u8]),
+    /// They are not plain.
+    Other(&'a [u8]),
+    /// A copy, plain or not.
+    Owned(Vec<u8>),
 }
 
 impl<'a> Printable<'a> {
     /// Returns the text, or the bytes if they are not UTF-8.
     pub(super) fn new(bytes: Cow<'a, [u8]>) -> Result<Self, Cow<'a, [u8]>> {
         let plain = is_plain(&bytes);
-        if plain || str::from_utf8(&bytes).is_ok() {
-            return Ok(Self { bytes, plain });
+        if !plain && str::from_utf8(&bytes).is_err() {
+            return Err(bytes);
         }
-        Err(bytes)
+        Ok(Self(match bytes {
+            Cow::Borrowed(bytes) if plain => Bytes::Plain(bytes),
+            Cow::Borrowed(bytes) => Bytes::Other(bytes),
+            Cow::Owned(bytes) => Bytes::Owned(bytes),
+        }))
     }
 
     /// Returns the text of bytes that are plain.
     pub(super) const fn plain(bytes: &'a [u8]) -> Self {
-        Self {
-            bytes: Cow::Borrowed(bytes),
-            plain: true,
-        }
+        Self(Bytes::Plain(bytes))
     }
 
     /// Returns whether JSON has the text as it is.
-    pub(super) const fn is_plain(&self) -> bool {
-        self.plain
-    }
-
-    /// Returns the bytes.
-    pub(super) fn into_bytes(self) -> Cow<'a, [u8]> {
-        self.bytes
+    pub(super) fn is_plain(&self) -> bool {
+        match &self.0 {
+            Bytes::Plain(_) => true,
+            Bytes::Other(_) => false,
+            Bytes::Owned(bytes) => is_plain(bytes),
+        }
     }
 
     /// Copies what is borrowed.
     pub(crate) fn to_static(&self) -> Printable<'static> {
-        Printable {
-            bytes: Cow::Owned(self.bytes.to_vec()),
-            plain: self.plain,
+        Printable(Bytes::Owned(self.bytes().to_vec()))
+    }
+
+    pub(super) fn bytes(&self) -> &[u8] {
+        match &self.0 {
+            Bytes::Plain(bytes) | Bytes::Other(bytes) => bytes,
+            Bytes::Owned(bytes) => bytes,
         }
+    }
+}
+
+impl Eq for Printable<'_> {}
+
+impl PartialEq for Printable<'_> {
+    fn eq(&self, other: &Self) -> bool {
+        self.bytes() == other.bytes()
     }
 }
 
@@ -59,25 +77,24 @@ impl Deref for Printable<'_> {
     type Target = str;
 
     fn deref(&self) -> &str {
-        str::from_utf8(&self.bytes).unwrap_or_default()
+        str::from_utf8(self.bytes()).unwrap_or_default()
     }
 }
 
 impl<'a> From<&'a str> for Printable<'a> {
     fn from(text: &'a str) -> Self {
-        Self {
-            bytes: Cow::Borrowed(text.as_bytes()),
-            plain: is_plain(text.as_bytes()),
-        }
+        let bytes = text.as_bytes();
+        Self(if is_plain(bytes) {
+            Bytes::Plain(bytes)
+        } else {
+            Bytes::Other(bytes)
+        })
     }
 }
 
 impl From<String> for Printable<'_> {
     fn from(text: String) -> Self {
-        Self {
-            plain: is_plain(text.as_bytes()),
-            bytes: Cow::Owned(text.into_bytes()),
-        }
+        Self(Bytes::Owned(text.into_bytes()))
     }
 }
 
@@ -97,8 +114,8 @@ impl Serialize for Printable<'_> {
     /// Serializes a text. A format that is not for people, as the writer of lines is, gets the bytes of a plain one, which it
     /// need not search.
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        if self.plain && !serializer.is_human_readable() {
-            return serializer.serialize_bytes(&self.bytes);
+        if !serializer.is_human_readable() && self.is_plain() {
+            return serializer.serialize_bytes(self.bytes());
         }
         serializer.serialize_str(self)
     }

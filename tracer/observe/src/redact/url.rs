@@ -4,7 +4,7 @@
 //! and userinfo. The search runs over the [`Decoded`] value. A parameter in a nested, encoded URL ends at the delimiters of
 //! that URL, because only these are delimiters to whoever parses it (RFC 3986 section 2.2). When in doubt, more is marked.
 
-use std::ops::Range;
+use std::{borrow::Cow, ops::Range};
 
 use super::{
     decoded::{Decoded, DecodedByte},
@@ -35,13 +35,13 @@ impl Search<'_> {
             return;
         }
         let decoded = Decoded::new(value);
-        if value.contains(&b'%') {
+        if decoded.is_encoded() {
             self.mark_plain(&original(decoded.bytes()), text, |range| {
                 secrets.mark_encoded(decoded.origin(range.start)..decoded.origin(range.end));
             });
         }
-        self.mark_parameters(&decoded, text, secrets);
-        if self.built_in {
+        self.mark_parameters(value, &decoded, text, secrets);
+        if self.built_in && (decoded.is_encoded() || value.contains(&b'@')) {
             mark_userinfo(&decoded, text, secrets);
         }
     }
@@ -54,7 +54,7 @@ impl Search<'_> {
         }
     }
 
-    fn mark_parameters(self, decoded: &Decoded, text: Text, secrets: &mut Secrets) {
+    fn mark_parameters(self, value: &[u8], decoded: &Decoded, text: Text, secrets: &mut Secrets) {
         let query = decoded.bytes().iter().position(|byte| matches!(byte.byte, b'?' | b'#'));
         let query = query.unwrap_or(decoded.bytes().len());
         let mut name = Name::default();
@@ -67,15 +67,17 @@ impl Search<'_> {
             }
             let equals = at - 1;
             let before = name.start.checked_sub(1).and_then(|before| decoded.at(before));
-            if self.is_secret(&original(decoded.between(name.start, equals)), before) {
+            let sent = decoded.sent(value, name.start, equals);
+            let sent = sent.map_or_else(|| original(decoded.between(name.start, equals)).into(), Cow::Borrowed);
+            if self.is_secret(&sent, before) {
                 let ends = Ends {
                     text,
                     depth,
                     matrix: depth == 0 && equals < query,
                 };
-                let value = ends.value(decoded, at);
-                secrets.mark_encoded(decoded.origin(value.start)..decoded.origin(value.end));
-                at = value.end;
+                let found = ends.value(decoded, at);
+                secrets.mark_encoded(decoded.origin(found.start)..decoded.origin(found.end));
+                at = found.end;
             }
             name = Name { start: at, over: false };
         }

@@ -10,7 +10,7 @@ use http_decode::{Field, Fields, Unredacted};
 use super::{
     FieldLine, Printable, Redactor,
     clean::{Content, Searched},
-    field,
+    field::{self, Rule},
     members::Text,
     secrets::Secrets,
     words::Word,
@@ -106,24 +106,36 @@ impl Composer<'_> {
         secrets
     }
 
-    fn search_field(&self, field: Field<'_>) -> [Secrets; 2] {
+    fn search_field(&mut self, field: Field<'_>) -> [Secrets; 2] {
         let Field {
             name,
             value,
             never_indexed,
         } = field;
-        let of_name = name.map_or_else(Secrets::default, |name| {
-            self.redactor.word_secrets(Word::FieldName, name.as_bytes())
-        });
-        let Some(value) = value.map(Unredacted::<&[u8]>::expose) else {
-            return [of_name, Secrets::default()];
+        let (of_name, rule) = match name {
+            Some(name) => self.search_name(name),
+            None => (Secrets::default(), self.redactor.rule(None)),
         };
-        // A value under a masked name is treated like one without a name.
-        let name = name.filter(|_| of_name.is_empty());
+        let value = value.map_or(&[][..], Unredacted::<&[u8]>::expose);
         let of_value = self.redactor.secrets(value, |search, secrets| {
-            field::mark(name, value, never_indexed, search, secrets);
+            field::mark(rule, value, never_indexed, search, secrets);
         });
         [of_name, of_value]
+    }
+
+    /// Returns the secrets in the name of a field, and the rule for its values.
+    fn search_name(&mut self, name: &str) -> (Secrets, Rule) {
+        let searched = Searched::FieldName(name);
+        if let Some(Content::Name(rule)) = self.redactor.clean.find(searched) {
+            return (Secrets::default(), rule);
+        }
+        let secrets = self.redactor.word_secrets(Word::FieldName, name.as_bytes());
+        // A value under a masked name is treated like one without a name.
+        let rule = self.redactor.rule(Some(name).filter(|_| secrets.is_empty()));
+        if secrets.is_empty() {
+            self.redactor.clean.add_name(name, rule);
+        }
+        (secrets, rule)
     }
 
     /// Prints a value, its secrets masked. One without secrets is not copied.
@@ -133,11 +145,14 @@ impl Composer<'_> {
         } else {
             Cow::Owned(self.redactor.mask(value, secrets))
         };
-        let bytes = match Printable::new(shown) {
-            Ok(text) if !self.latin1 || text.is_plain() => return text,
-            Ok(text) => text.into_bytes(),
-            Err(bytes) => bytes,
-        };
+        match Printable::new(shown) {
+            Ok(text) if !self.latin1 || text.is_plain() => text,
+            Ok(text) => self.latin1(text.bytes()),
+            Err(bytes) => self.latin1(&bytes),
+        }
+    }
+
+    fn latin1<'a>(&mut self, bytes: &[u8]) -> Printable<'a> {
         self.latin1 = true;
         bytes.iter().copied().map(char::from).collect::<String>().into()
     }

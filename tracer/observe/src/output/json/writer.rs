@@ -70,8 +70,11 @@ impl SerializeStruct for Members<'_, '_> {
     type Ok = ();
     type Error = Error;
 
+    // Inlined, the length of the name is known to the compiler.
+    #[inline]
     fn serialize_field<T: Serialize + ?Sized>(&mut self, name: &'static str, value: &T) -> Result<(), Error> {
         let out = &mut *self.writer.out;
+        out.reserve(name.len() + 4);
         out.extend_from_slice(&[self.before, b'"']);
         out.extend_from_slice(name.as_bytes());
         out.extend_from_slice(b"\":");
