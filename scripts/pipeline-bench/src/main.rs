@@ -35,13 +35,14 @@ use self::{
 const SLICE: u64 = 256;
 
 fn main() {
-    let slices = std::env::args()
-        .nth(1)
-        .and_then(|slices| slices.parse().ok())
-        .unwrap_or(400);
+    let mut arguments = std::env::args().skip(1);
+    let slices = arguments.next().and_then(|slices| slices.parse().ok()).unwrap_or(400);
+    let only = arguments.next().unwrap_or_default();
     for protocol in [Protocol::Http1, Protocol::Http2] {
         for client in [Client::Browser, Client::Curl] {
-            run(protocol, client, slices);
+            if format!("{}, {}", protocol.name(), client.name()).contains(&only) {
+                run(protocol, client, slices);
+            }
         }
     }
 }

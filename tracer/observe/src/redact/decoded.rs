@@ -57,11 +57,6 @@ impl Decoded {
         decode(value).into_iter().map(|each| each.byte).collect()
     }
 
-    /// Returns whether any byte may have been encoded. If not, each byte has the index that it has in the value.
-    pub(super) const fn is_encoded(&self) -> bool {
-        self.encoded
-    }
-
     /// Returns the bytes from `start` up to `end` as they are in `value`, which this is; `None` if any may have been encoded.
     pub(super) fn sent<'a>(&self, value: &'a [u8], start: usize, end: usize) -> Option<&'a [u8]> {
         value.get(start..end).filter(|_| !self.encoded)

@@ -27,21 +27,33 @@ pub(super) struct Search<'a> {
 impl Search<'_> {
     /// Marks the secrets in a path or in the value of a field.
     pub(super) fn mark(self, value: &[u8], text: Text, secrets: &mut Secrets) {
-        if !value.contains(&b'%') {
-            self.mark_plain(value, text, |range| secrets.mark(range));
-        }
-        // Most values have none of these bytes.
-        if !value.iter().any(|byte| matches!(byte, b'=' | b'@' | b'%')) {
-            return;
+        let bytes = Classes::of(value);
+        let (percent, at) = (bytes.has(Classes::PERCENT), bytes.has(Classes::AT));
+        if !percent {
+            if bytes.may_have_member(text) {
+                members::find(
+                    value,
+                    text,
+                    |name| self.is_secret(name, None),
+                    |range| secrets.mark(range),
+                );
+            }
+            if self.built_in {
+                shape::find(value, |range| secrets.mark(range));
+            }
+            // Most values have neither of these bytes.
+            if !at && !bytes.has(Classes::EQUALS) {
+                return;
+            }
         }
         let decoded = Decoded::new(value);
-        if decoded.is_encoded() {
+        if percent {
             self.mark_plain(&original(decoded.bytes()), text, |range| {
                 secrets.mark_encoded(decoded.origin(range.start)..decoded.origin(range.end));
             });
         }
         self.mark_parameters(value, &decoded, text, secrets);
-        if self.built_in && (decoded.is_encoded() || value.contains(&b'@')) {
+        if self.built_in && (percent || at) {
             mark_userinfo(&decoded, text, secrets);
         }
     }
@@ -87,9 +99,48 @@ impl Search<'_> {
     fn is_secret(self, name: &[u8], before: Option<DecodedByte>) -> bool {
         let name = name.trim_ascii();
         let in_url = before.is_some_and(|before| matches!(before.byte, b'?' | b'&' | b'#' | b';'));
-        let built_in = self.built_in
-            && (names::is_secret(name) || in_url && names::is_secret_in_urls_only(&name.to_ascii_lowercase()));
+        let built_in = self.built_in && (names::is_secret(name) || in_url && names::is_secret_in_urls_only(name));
         built_in || self.extra.names(name)
+    }
+}
+
+/// The classes of bytes that rules search for.
+#[derive(Clone, Copy, Eq, PartialEq)]
+struct Classes(u8);
+
+impl Classes {
+    const PERCENT: Self = Self(1);
+    const EQUALS: Self = Self(2);
+    const AT: Self = Self(4);
+    const COLON: Self = Self(8);
+    const GREATER: Self = Self(16);
+    const QUOTE: Self = Self(32);
+
+    /// Returns the classes of the bytes in a value.
+    fn of(value: &[u8]) -> Self {
+        Self(value.iter().fold(0, |found, byte| found | Self::of_byte(*byte).0))
+    }
+
+    const fn of_byte(byte: u8) -> Self {
+        match byte {
+            b'%' => Self::PERCENT,
+            b'=' => Self::EQUALS,
+            b'@' => Self::AT,
+            b':' => Self::COLON,
+            b'>' => Self::GREATER,
+            b'"' | b'\'' => Self::QUOTE,
+            _ => Self(0),
+        }
+    }
+
+    const fn has(self, class: Self) -> bool {
+        self.0 & class.0 != 0
+    }
+
+    /// Returns whether a value may have a member, as [`members`] finds them: with its name in quotes, before a colon in the
+    /// value of a field, or as an element.
+    fn may_have_member(self, text: Text) -> bool {
+        self.has(Self::QUOTE) || self.has(Self::GREATER) || self.has(Self::COLON) && text == Text::Value
     }
 }
 

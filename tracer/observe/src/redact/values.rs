@@ -5,7 +5,7 @@
 
 use std::borrow::Cow;
 
-use http_decode::{Field, Fields, Unredacted};
+use http_decode::{Field, Fields, RawField, Unredacted};
 
 use super::{
     FieldLine, Printable, Redactor,
@@ -25,20 +25,23 @@ pub(super) struct Composer<'a> {
 
 impl Composer<'_> {
     pub(super) fn fields<'a>(&mut self, fields: &'a Fields) -> Vec<FieldLine<'a>> {
-        fields.iter().map(|field| self.field(field)).collect()
+        fields.raw().map(|field| self.raw_field(field)).collect()
     }
 
-    pub(super) fn field<'a>(&mut self, field: Field<'a>) -> FieldLine<'a> {
-        if let Field {
+    fn raw_field<'a>(&mut self, field: RawField<'a>) -> FieldLine<'a> {
+        if let RawField {
             name: Some(name),
             value: Some(value),
             never_indexed: false,
         } = field
             && self.redactor.clean.find(Searched::Field(name, value.expose())) == Some(Content::Plain)
         {
-            let (name, value) = (name.as_bytes(), value.expose());
-            return (Some(Printable::plain(name)), Some(Printable::plain(value)));
+            return (Some(Printable::plain(name)), Some(Printable::plain(value.expose())));
         }
+        self.field(field.field())
+    }
+
+    pub(super) fn field<'a>(&mut self, field: Field<'a>) -> FieldLine<'a> {
         let [of_name, of_value] = self.field_secrets(field);
         let Field {
             name,
@@ -95,7 +98,7 @@ impl Composer<'_> {
             never_indexed,
         } = field;
         let searched = name.zip(value).filter(|_| !never_indexed);
-        let searched = searched.map(|(name, value)| Searched::Field(name, value.expose()));
+        let searched = searched.map(|(name, value)| Searched::Field(name.as_bytes(), value.expose()));
         if searched.is_some_and(|searched| self.redactor.clean.find(searched).is_some()) {
             return <[Secrets; 2]>::default();
         }

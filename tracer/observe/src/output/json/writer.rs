@@ -70,8 +70,11 @@ impl SerializeStruct for Members<'_, '_> {
     type Ok = ();
     type Error = Error;
 
-    // Inlined, the length of the name is known to the compiler.
-    #[inline]
+    #[inline(always)]
+    #[expect(
+        clippy::inline_always,
+        reason = "the length of a name is a constant only where it is inlined"
+    )]
     fn serialize_field<T: Serialize + ?Sized>(&mut self, name: &'static str, value: &T) -> Result<(), Error> {
         let out = &mut *self.writer.out;
         out.reserve(name.len() + 4);
