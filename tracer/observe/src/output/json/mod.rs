@@ -14,7 +14,8 @@ pub const SCHEMA: &str = include_str!("../schema.json");
 /// Writes one JSON object a line.
 pub struct Json<L: Lines> {
     lines: L,
-    line: Vec<u8>,
+    /// Room for a line.
+    buffer: Vec<u8>,
 }
 
 impl<L: Lines> Json<L> {
@@ -22,22 +23,21 @@ impl<L: Lines> Json<L> {
     pub const fn new(lines: L) -> Self {
         Self {
             lines,
-            line: Vec::new(),
+            buffer: Vec::new(),
         }
     }
 }
 
 impl<L: Lines> Sink for Json<L> {
     fn write(&mut self, line: &Redacted<Line<'_>>) -> Result<Written, Error> {
-        self.line.clear();
-        match &**line {
-            Line::Exchange(line) => write(&mut self.line, "exchange", line)?,
-            Line::End(line) => write(&mut self.line, "end", line)?,
-            Line::Loss(line) => write(&mut self.line, "loss", line)?,
-            Line::Connection(line) => write(&mut self.line, "connection", line)?,
-            Line::Health(line) => write(&mut self.line, "health", line)?,
+        loop {
+            if let Some(length) = write_line(&mut self.buffer, line)? {
+                let written = self.buffer.get(..length).unwrap_or_default();
+                return Ok(self.lines.line(written)?);
+            }
+            let longer = (2 * self.buffer.len()).max(FIRST_BYTES);
+            self.buffer.resize(longer, 0);
         }
-        Ok(self.lines.line(&self.line)?)
     }
 
     fn flush(&mut self) -> Result<(), Error> {
@@ -49,14 +49,29 @@ impl<L: Lines> Sink for Json<L> {
     }
 }
 
-/// Writes a line: an object that begins with the version and the type.
-fn write(out: &mut Vec<u8>, kind: &'static str, line: &impl Serialize) -> Result<(), Error> {
+/// Writes a line and returns its length, or `None` if it is longer than `out`.
+fn write_line(out: &mut [u8], line: &Line<'_>) -> Result<Option<usize>, Error> {
+    match line {
+        Line::Exchange(line) => write(out, "exchange", line),
+        Line::End(line) => write(out, "end", line),
+        Line::Loss(line) => write(out, "loss", line),
+        Line::Connection(line) => write(out, "connection", line),
+        Line::Health(line) => write(out, "health", line),
+    }
+}
+
+/// Writes an object that begins with the version and the type.
+fn write(out: &mut [u8], kind: &'static str, line: &impl Serialize) -> Result<Option<usize>, Error> {
+    let length = out.len();
     let mut writer = Writer::new(out);
     writer.begin_line(VERSION, kind);
     line.serialize(&mut writer)?;
-    out.push(b'\n');
-    Ok(())
+    writer.put(b"\n");
+    Ok(writer.room().map(|room| length - room))
 }
+
+/// Room for most lines.
+const FIRST_BYTES: usize = 4096;
 
 #[cfg(test)]
 mod tests {

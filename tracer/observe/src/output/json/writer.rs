@@ -14,32 +14,54 @@ use crate::{
     redact::is_plain,
 };
 
-/// Writes to a buffer.
+/// Writes to a slice, which costs less than a buffer that grows. If it is full, what is written is dropped.
 pub(super) struct Writer<'o> {
-    out: &'o mut Vec<u8>,
+    rest: &'o mut [u8],
+    full: bool,
     /// What the next object begins with.
     open: u8,
 }
 
 impl<'o> Writer<'o> {
-    /// Creates a writer that appends to `out`.
-    pub(super) const fn new(out: &'o mut Vec<u8>) -> Self {
-        Self { out, open: b'{' }
+    /// Creates a writer that writes to `out` from its beginning on.
+    pub(super) const fn new(out: &'o mut [u8]) -> Self {
+        Self {
+            rest: out,
+            full: false,
+            open: b'{',
+        }
+    }
+
+    /// Returns the number of bytes that are not written to, or `None` if the slice was too short.
+    pub(super) const fn room(&self) -> Option<usize> {
+        if self.full { None } else { Some(self.rest.len()) }
     }
 
     /// Begins the object that is written next with a version and a type.
     pub(super) fn begin_line(&mut self, version: u8, kind: &'static str) {
-        self.out.extend_from_slice(b"{\"v\":");
+        self.put(b"{\"v\":");
         self.number(version);
-        self.out.extend_from_slice(b",\"type\":\"");
-        self.out.extend_from_slice(kind.as_bytes());
-        self.out.push(b'"');
+        self.put(b",\"type\":\"");
+        self.put(kind.as_bytes());
+        self.put(b"\"");
         self.open = b',';
     }
 
+    /// Writes bytes as they are.
+    #[inline]
+    pub(super) fn put(&mut self, bytes: &[u8]) {
+        match std::mem::take(&mut self.rest).split_at_mut_checked(bytes.len()) {
+            Some((room, rest)) => {
+                room.copy_from_slice(bytes);
+                self.rest = rest;
+            }
+            // Nothing is written from here on.
+            None => self.full = true,
+        }
+    }
+
     fn number(&mut self, number: impl itoa::Integer) {
-        self.out
-            .extend_from_slice(itoa::Buffer::new().format(number).as_bytes());
+        self.put(itoa::Buffer::new().format(number).as_bytes());
     }
 }
 
@@ -52,7 +74,7 @@ pub(super) struct Members<'w, 'o> {
 
 impl Members<'_, '_> {
     fn element(&mut self, value: &(impl Serialize + ?Sized)) -> Result<(), Error> {
-        self.writer.out.push(self.before);
+        self.writer.put(&[self.before]);
         self.before = b',';
         value.serialize(&mut *self.writer)
     }
@@ -60,9 +82,9 @@ impl Members<'_, '_> {
     /// Ends an object or an array, which is not open yet if it is empty.
     fn close(self, open: u8, close: u8) {
         if self.before == open {
-            self.writer.out.push(open);
+            self.writer.put(&[open]);
         }
-        self.writer.out.push(close);
+        self.writer.put(&[close]);
     }
 }
 
@@ -76,11 +98,9 @@ impl SerializeStruct for Members<'_, '_> {
         reason = "the length of a name is a constant only where it is inlined"
     )]
     fn serialize_field<T: Serialize + ?Sized>(&mut self, name: &'static str, value: &T) -> Result<(), Error> {
-        let out = &mut *self.writer.out;
-        out.reserve(name.len() + 4);
-        out.extend_from_slice(&[self.before, b'"']);
-        out.extend_from_slice(name.as_bytes());
-        out.extend_from_slice(b"\":");
+        self.writer.put(&[self.before, b'"']);
+        self.writer.put(name.as_bytes());
+        self.writer.put(b"\":");
         self.before = b',';
         value.serialize(&mut *self.writer)
     }
@@ -131,7 +151,7 @@ impl<'w, 'o> Serializer for &'w mut Writer<'o> {
     type SerializeStructVariant = Impossible<(), Error>;
 
     fn serialize_bool(self, value: bool) -> Result<(), Error> {
-        self.out.extend_from_slice(if value { b"true" } else { b"false" });
+        self.put(if value { b"true" } else { b"false" });
         Ok(())
     }
 
@@ -157,17 +177,19 @@ impl<'w, 'o> Serializer for &'w mut Writer<'o> {
 
     fn serialize_str(self, text: &str) -> Result<(), Error> {
         if !is_plain(text.as_bytes()) {
-            return Ok(write_json(&mut *self.out, &text)?);
+            let mut escaped = Vec::new();
+            write_json(&mut escaped, &text)?;
+            self.put(&escaped);
+            return Ok(());
         }
         self.serialize_bytes(text.as_bytes())
     }
 
     /// Writes a plain text; see [`Printable`](crate::redact::Printable).
     fn serialize_bytes(self, text: &[u8]) -> Result<(), Error> {
-        self.out.reserve(text.len() + 2);
-        self.out.push(b'"');
-        self.out.extend_from_slice(text);
-        self.out.push(b'"');
+        self.put(b"\"");
+        self.put(text);
+        self.put(b"\"");
         Ok(())
     }
 
@@ -176,7 +198,7 @@ impl<'w, 'o> Serializer for &'w mut Writer<'o> {
     }
 
     fn serialize_none(self) -> Result<(), Error> {
-        self.out.extend_from_slice(b"null");
+        self.put(b"null");
         Ok(())
     }
 
@@ -301,8 +323,11 @@ mod tests {
     use crate::redact::Printable;
 
     fn written(value: &impl Serialize) -> String {
-        let mut out = Vec::new();
-        value.serialize(&mut Writer::new(&mut out)).unwrap();
+        let mut out = vec![0; 1 << 20];
+        let mut writer = Writer::new(&mut out);
+        value.serialize(&mut writer).unwrap();
+        let length = (1 << 20) - writer.room().unwrap();
+        out.truncate(length);
         String::from_utf8(out).unwrap()
     }
 
@@ -346,8 +371,19 @@ mod tests {
     }
 
     #[test]
+    fn a_slice_that_is_too_short_is_full() {
+        let text = "caf\u{e9}\"";
+        for length in 0..=reference(&text).len() {
+            let mut out = vec![0; length];
+            let mut writer = Writer::new(&mut out);
+            text.serialize(&mut writer).unwrap();
+            assert_eq!(writer.room().is_some(), length == reference(&text).len(), "{length}");
+        }
+    }
+
+    #[test]
     fn a_type_that_no_line_has_is_an_error() {
-        let mut out = Vec::new();
+        let mut out = [0; 8];
         assert!((-1_i32).serialize(&mut Writer::new(&mut out)).is_err());
     }
 }
