@@ -2,7 +2,7 @@
 
 use std::{
     io,
-    sync::{Arc, Mutex},
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
 use tracer_ebpf::{AddressSource, ConnectionRecord, DataRecord, Direction, Kind, RecordFlags, RecordHeader};
@@ -19,14 +19,20 @@ use crate::{
 #[derive(Clone, Default)]
 struct Counting(Arc<Mutex<(usize, usize)>>);
 
+impl Counting {
+    fn counts(&self) -> MutexGuard<'_, (usize, usize)> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
 impl Lines for Counting {
     fn line(&mut self, _: &[u8]) -> io::Result<Written> {
-        self.0.lock().unwrap().0 += 1;
+        self.counts().0 += 1;
         Ok(Written::Yes)
     }
 
     fn flush(&mut self) -> io::Result<()> {
-        let mut counts = self.0.lock().unwrap();
+        let mut counts = self.counts();
         counts.1 = counts.0;
         Ok(())
     }
@@ -94,6 +100,6 @@ fn the_line_of_a_response_is_flushed_with_its_batch() {
         data(&mut batch, Direction::WRITE, answered, now_ns - 1, RESPONSE);
         pipeline.batch(batch).unwrap();
         let written = usize::try_from(number).unwrap() + 1;
-        assert_eq!(*lines.0.lock().unwrap(), (written, written));
+        assert_eq!(*lines.counts(), (written, written));
     }
 }

@@ -5,7 +5,7 @@
 
 use serde::Serialize;
 
-use super::{Printable, Time};
+use super::{Printable, Time, printable::plain_word};
 use crate::correlate::LibraryName;
 
 /// One line of output.
@@ -45,10 +45,12 @@ pub struct ExchangeLine<'a> {
     /// TLS library of the process.
     pub tls: LibraryName,
     /// Role of the traced process: `client` or `server`.
+    #[serde(serialize_with = "plain_word")]
     pub side: &'static str,
     /// The connection.
     pub connection: ConnectionLine<'a>,
     /// Protocol and version.
+    #[serde(serialize_with = "plain_word")]
     pub protocol: &'static str,
     /// HTTP/2 stream identifier, or the ordinal of the exchange on an HTTP/1 connection.
     pub stream: u64,

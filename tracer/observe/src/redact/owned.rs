@@ -4,11 +4,12 @@ use super::{ConnectionLine, ExchangeLine, FieldLine, Printable, RequestLine, Res
 
 /// Copies what is borrowed in fields.
 pub(crate) fn owned_fields(fields: &[FieldLine<'_>]) -> Vec<FieldLine<'static>> {
-    fields.iter().map(|(name, value)| (owned(name), owned(value))).collect()
+    let owned = |(name, value): &FieldLine<'_>| (owned(name.as_ref()), owned(value.as_ref()));
+    fields.iter().map(owned).collect()
 }
 
-fn owned(text: &Option<Printable<'_>>) -> Option<Printable<'static>> {
-    text.as_ref().map(Printable::to_static)
+fn owned(text: Option<&Printable<'_>>) -> Option<Printable<'static>> {
+    text.map(Printable::to_static)
 }
 
 impl ExchangeLine<'_> {
@@ -54,10 +55,10 @@ impl ExchangeLine<'_> {
             head_us: *head_us,
             duration_us: *duration_us,
             ended: *ended,
-            request_id: owned(request_id),
-            grpc_timeout: owned(grpc_timeout),
+            request_id: owned(request_id.as_ref()),
+            grpc_timeout: owned(grpc_timeout.as_ref()),
             grpc_status: *grpc_status,
-            grpc_message: owned(grpc_message),
+            grpc_message: owned(grpc_message.as_ref()),
             encoding: *encoding,
         }
     }
@@ -76,8 +77,8 @@ impl ConnectionLine<'_> {
         } = self;
         ConnectionLine {
             id: id.to_static(),
-            local: owned(local),
-            remote: owned(remote),
+            local: owned(local.as_ref()),
+            remote: owned(remote.as_ref()),
             source: *source,
             reason: *reason,
             proxied: proxied.clone(),
@@ -102,11 +103,11 @@ impl RequestLine<'_> {
             trailers,
         } = self;
         RequestLine {
-            method: owned(method),
-            scheme: owned(scheme),
-            authority: owned(authority),
-            path: owned(path),
-            protocol_upgrade: owned(protocol_upgrade),
+            method: owned(method.as_ref()),
+            scheme: owned(scheme.as_ref()),
+            authority: owned(authority.as_ref()),
+            path: owned(path.as_ref()),
+            protocol_upgrade: owned(protocol_upgrade.as_ref()),
             headers: owned_fields(headers),
             complete: *complete,
             unknown: *unknown,

@@ -121,6 +121,15 @@ impl Serialize for Printable<'_> {
     }
 }
 
+/// Serializes a word of ours, which is plain.
+pub(super) fn plain_word<S: Serializer>(word: &&'static str, serializer: S) -> Result<S::Ok, S::Error> {
+    if serializer.is_human_readable() {
+        serializer.serialize_str(word)
+    } else {
+        serializer.serialize_bytes(word.as_bytes())
+    }
+}
+
 /// Returns whether JSON has these bytes as they are: no byte is a control character, a quote, a backslash, or beyond ASCII.
 pub(crate) fn is_plain(bytes: &[u8]) -> bool {
     let (words, rest) = bytes.as_chunks();

@@ -20,13 +20,14 @@ impl Time {
             .min(LATEST);
         let (seconds, nanos) = (since.as_secs(), u64::from(since.subsec_nanos()));
         let (year, month, day) = date(seconds / DAY);
-        let [c, y, m, d] = [year / 100, year, month, day].map(two_digits);
-        let [h, n, s] = [seconds / 3600 % 24, seconds / 60 % 60, seconds % 60].map(two_digits);
-        let [_, f1] = two_digits(nanos / 100_000_000);
-        let [f2, f4, f6, f8] = [1_000_000, 10_000, 100, 1].map(|unit| two_digits(nanos / unit));
+        let [[y0, y1], [y2, y3], [m0, m1], [d0, d1]] = [year / 100, year, month, day].map(two_digits);
+        let time = [seconds / 3600 % 24, seconds / 60 % 60, seconds % 60];
+        let [[h0, h1], [n0, n1], [s0, s1]] = time.map(two_digits);
+        let [_, f0] = two_digits(nanos / 100_000_000);
+        let [[f1, f2], [f3, f4], [f5, f6], [f7, f8]] = [1_000_000, 10_000, 100, 1].map(|unit| two_digits(nanos / unit));
         Self([
-            c[0], c[1], y[0], y[1], b'-', m[0], m[1], b'-', d[0], d[1], b'T', h[0], h[1], b':', n[0], n[1], b':', s[0],
-            s[1], b'.', f1, f2[0], f2[1], f4[0], f4[1], f6[0], f6[1], f8[0], f8[1], b'Z',
+            y0, y1, y2, y3, b'-', m0, m1, b'-', d0, d1, b'T', h0, h1, b':', n0, n1, b':', s0, s1, b'.', f0, f1, f2, f3,
+            f4, f5, f6, f7, f8, b'Z',
         ])
     }
 
@@ -44,7 +45,11 @@ impl Display for Time {
 
 impl Serialize for Time {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.serialize_str(self.as_str())
+        if serializer.is_human_readable() {
+            serializer.serialize_str(self.as_str())
+        } else {
+            serializer.serialize_bytes(&self.0)
+        }
     }
 }
 
