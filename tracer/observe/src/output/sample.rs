@@ -170,7 +170,7 @@ pub(crate) fn observed(kind: ObservedKind, source: AddressSource) -> Observed {
     let address = |port: u16| {
         source
             .is_known()
-            .then(|| Address::Inet(SocketAddr::new(ip.into(), port)))
+            .then(|| Address::from(SocketAddr::new(ip.into(), port)))
     };
     Observed {
         time: time(),

@@ -2,17 +2,14 @@
 //!
 //! The server name comes from the peer, so it is redacted like an authority, and the user's patterns apply to every text.
 
-use std::{
-    net::{IpAddr, SocketAddr},
-    time::SystemTime,
-};
+use std::time::SystemTime;
 
 use http_decode::Proxied;
 
 use super::{ConnectionLine, Printable, ProxiedLine, SummaryLine, Time, values::Composer};
 use crate::{
     correlate::{Connection, ConnectionSummary, LibraryName, Process, Transport},
-    event::{Address, AddressSource, SocketEnd, TlsFacts},
+    event::{Address, AddressSource, InetAddress, SocketEnd, TlsFacts},
 };
 
 impl Composer<'_> {
@@ -186,33 +183,14 @@ pub(super) fn connection_parts(connection: &Connection) -> ConnectionParts<'_> {
 
 fn proxied_line(proxied: Proxied) -> ProxiedLine {
     let Proxied { source, destination } = proxied;
-    ProxiedLine {
-        source: inet(source),
-        destination: inet(destination),
-    }
+    let [source, destination] = [source, destination].map(|address| InetAddress::from(address).as_str().to_owned());
+    ProxiedLine { source, destination }
 }
 
 fn address(address: &Address) -> Printable<'_> {
     match address {
-        Address::Inet(address) => inet(*address).into(),
+        Address::Inet(address) => address.as_str().into(),
         Address::Unix(path) => format!("unix:{}", String::from_utf8_lossy(path)).into(),
         Address::Abstract(name) => format!("unix:@{}", String::from_utf8_lossy(name)).into(),
     }
-}
-
-/// Prints an IPv4-mapped IPv6 address, as a dual-stack socket has it, as IPv4.
-fn inet(address: SocketAddr) -> String {
-    let IpAddr::V4(ip) = address.ip().to_canonical() else {
-        return address.to_string();
-    };
-    let mut text = String::with_capacity("255.255.255.255:65535".len());
-    let mut separator = "";
-    for octet in ip.octets() {
-        text.push_str(separator);
-        text.push_str(itoa::Buffer::new().format(octet));
-        separator = ".";
-    }
-    text.push(':');
-    text.push_str(itoa::Buffer::new().format(address.port()));
-    text
 }
