@@ -62,18 +62,36 @@ struct State {
     bytes: usize,
     /// Number of lines that the thread has taken and not written.
     taken: usize,
-    /// Whether the thread waits for lines.
-    idle: bool,
+    thread: Thread,
     /// Whether somebody waits until lines are written.
     awaited: bool,
     /// Whether lines are dropped until half of the queue is written.
     full: bool,
-    /// Whether no more lines follow.
-    closed: bool,
+    phase: Phase,
     /// The error of a write, until the sender takes it.
     failed: Option<io::Error>,
-    /// Whether a write failed.
-    over: bool,
+}
+
+/// What the thread does.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+enum Thread {
+    /// It writes, or was woken.
+    #[default]
+    Busy,
+    /// It waits for lines.
+    Idle,
+}
+
+/// The phase of the queue.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+enum Phase {
+    /// Lines may follow.
+    #[default]
+    Open,
+    /// No more lines follow.
+    Closed,
+    /// A write failed.
+    Over,
 }
 
 /// Lines, one after the other, and the length of each.
@@ -148,7 +166,7 @@ impl Lines for LineQueue {
             if let Some(error) = state.failed.take() {
                 return Err(error);
             }
-            if state.over {
+            if state.phase == Phase::Over {
                 return Err(io::ErrorKind::BrokenPipe.into());
             }
             if state.full && state.bytes <= shared.bound / 2 {
@@ -192,7 +210,9 @@ impl Lines for LineQueue {
             state.bytes += last.len();
             state.queued.push(last);
         }
-        state.closed = true;
+        if state.phase == Phase::Open {
+            state.phase = Phase::Closed;
+        }
         shared.wake(&mut state);
         while !state.is_done() {
             state = shared.wait(state);
@@ -203,7 +223,7 @@ impl Lines for LineQueue {
 
 impl State {
     fn is_done(&self) -> bool {
-        self.over || (self.queued.lengths.is_empty() && self.taken == 0)
+        self.phase == Phase::Over || (self.queued.lengths.is_empty() && self.taken == 0)
     }
 }
 
@@ -214,7 +234,7 @@ impl Shared {
 
     /// Wakes the thread if it waits for lines.
     fn wake(&self, state: &mut State) {
-        if std::mem::take(&mut state.idle) {
+        if std::mem::take(&mut state.thread) == Thread::Idle {
             self.wakeup.notify_one();
         }
     }
@@ -249,13 +269,13 @@ impl Shared {
         lines.clear();
         let mut state = self.lock();
         while state.queued.lengths.is_empty() {
-            if state.closed || state.over {
+            if state.phase != Phase::Open {
                 return false;
             }
-            state.idle = true;
+            state.thread = Thread::Idle;
             state = self.wakeup.wait(state).unwrap_or_else(PoisonError::into_inner);
         }
-        state.idle = false;
+        state.thread = Thread::Busy;
         std::mem::swap(&mut state.queued, lines);
         state.taken = lines.lengths.len();
         true
@@ -280,11 +300,11 @@ impl Shared {
             state.taken -= count;
             if let Err(error) = result {
                 state.failed = Some(error);
-                state.over = true;
+                state.phase = Phase::Over;
                 state.queued.clear();
                 (state.bytes, state.taken) = (0, 0);
             }
-            let over = state.over;
+            let over = state.phase == Phase::Over;
             if std::mem::take(&mut state.awaited) {
                 self.written.notify_all();
             }
