@@ -29,20 +29,36 @@ impl Composer<'_> {
     }
 
     fn raw_field<'a>(&mut self, field: RawField<'a>) -> FieldLine<'a> {
-        if let RawField {
+        let RawField {
             name: Some(name),
             value: Some(value),
             never_indexed: false,
         } = field
-            && self.redactor.clean.find(Searched::Field(name, value.expose())) == Some(Content::Plain)
-        {
-            return (Some(Printable::plain(name)), Some(Printable::plain(value.expose())));
+        else {
+            return self.field(field.field());
+        };
+        let value = value.expose();
+        match self.redactor.clean.find(Searched::Field(name, value)) {
+            Some(Content::Plain) => (Some(Printable::plain(name)), Some(Printable::plain(value))),
+            Some(Content::Other) => {
+                let name = self.text(name, Secrets::default());
+                (Some(name), Some(self.text(value, Secrets::default())))
+            }
+            Some(Content::Name(_)) | None => {
+                let field = field.field();
+                let secrets = self.search_and_remember(field);
+                self.shown_field(field, secrets)
+            }
         }
-        self.field(field.field())
     }
 
     pub(super) fn field<'a>(&mut self, field: Field<'a>) -> FieldLine<'a> {
-        let [of_name, of_value] = self.field_secrets(field);
+        let secrets = self.field_secrets(field);
+        self.shown_field(field, secrets)
+    }
+
+    fn shown_field<'a>(&mut self, field: Field<'a>, secrets: [Secrets; 2]) -> FieldLine<'a> {
+        let [of_name, of_value] = secrets;
         let Field {
             name,
             value,
@@ -92,18 +108,15 @@ impl Composer<'_> {
 
     /// Returns the secrets in the name and in the value of a field.
     pub(super) fn field_secrets(&mut self, field: Field<'_>) -> [Secrets; 2] {
-        let Field {
-            name,
-            value,
-            never_indexed,
-        } = field;
-        let searched = name.zip(value).filter(|_| !never_indexed);
-        let searched = searched.map(|(name, value)| Searched::Field(name.as_bytes(), value.expose()));
-        if searched.is_some_and(|searched| self.redactor.clean.find(searched).is_some()) {
+        if searched(field).is_some_and(|searched| self.redactor.clean.find(searched).is_some()) {
             return <[Secrets; 2]>::default();
         }
+        self.search_and_remember(field)
+    }
+
+    fn search_and_remember(&mut self, field: Field<'_>) -> [Secrets; 2] {
         let secrets = self.search_field(field);
-        if let Some(searched) = searched.filter(|_| secrets.iter().all(Secrets::is_empty)) {
+        if let Some(searched) = searched(field).filter(|_| secrets.iter().all(Secrets::is_empty)) {
             self.redactor.clean.add(searched);
         }
         secrets
@@ -163,4 +176,15 @@ impl Composer<'_> {
     pub(super) fn encoding(&self) -> Option<&'static str> {
         self.latin1.then_some("latin1")
     }
+}
+
+/// Returns a field as it is remembered, if it may be.
+fn searched(field: Field<'_>) -> Option<Searched<'_>> {
+    let Field {
+        name,
+        value,
+        never_indexed,
+    } = field;
+    let known = name.zip(value).filter(|_| !never_indexed);
+    known.map(|(name, value)| Searched::Field(name.as_bytes(), value.expose()))
 }

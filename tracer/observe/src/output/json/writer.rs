@@ -60,6 +60,21 @@ impl<'o> Writer<'o> {
         }
     }
 
+    /// Writes printable ASCII, of which JSON escapes quotes and backslashes.
+    fn quote(&mut self, mut text: &[u8]) {
+        self.put(b"\"");
+        while let Some(at) = text.iter().position(|byte| matches!(byte, b'"' | b'\\')) {
+            let (before, rest) = text.split_at_checked(at).unwrap_or((text, &[]));
+            let (special, after) = rest.split_at_checked(1).unwrap_or((rest, &[]));
+            self.put(before);
+            self.put(b"\\");
+            self.put(special);
+            text = after;
+        }
+        self.put(text);
+        self.put(b"\"");
+    }
+
     fn number(&mut self, number: impl itoa::Integer) {
         self.put(itoa::Buffer::new().format(number).as_bytes());
     }
@@ -176,13 +191,17 @@ impl<'w, 'o> Serializer for &'w mut Writer<'o> {
     }
 
     fn serialize_str(self, text: &str) -> Result<(), Error> {
-        if !is_plain(text.as_bytes()) {
-            let mut escaped = Vec::new();
-            write_json(&mut escaped, &text)?;
-            self.put(&escaped);
+        if is_plain(text.as_bytes()) {
+            return self.serialize_bytes(text.as_bytes());
+        }
+        if text.bytes().all(|byte| matches!(byte, b' '..=b'~')) {
+            self.quote(text.as_bytes());
             return Ok(());
         }
-        self.serialize_bytes(text.as_bytes())
+        let mut escaped = Vec::new();
+        write_json(&mut escaped, &text)?;
+        self.put(&escaped);
+        Ok(())
     }
 
     /// Writes a plain text; see [`Printable`](crate::redact::Printable).
@@ -367,6 +386,14 @@ mod tests {
             let outer = Outer { number, inner: inner(), absent: None, empty: Vec::new(), fields, none: None, truth };
             prop_assert_eq!(written(&outer), reference(&outer));
             prop_assert_eq!(written(&vec![inner(), inner()]), reference(&vec![inner(), inner()]));
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn texts_are_escaped_as_by_serde_json(ascii in r#"["\\\\a-z ~\x7f\n]{0,24}"#, printable in r#"["\\\\ -~]{0,24}"#) {
+            prop_assert_eq!(written(&ascii), reference(&ascii));
+            prop_assert_eq!(written(&printable), reference(&printable));
         }
     }
 
