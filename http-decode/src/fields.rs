@@ -19,6 +19,28 @@ pub struct Field<'a> {
     pub never_indexed: bool,
 }
 
+/// A [`Field`] whose name was not checked again to be a text.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct RawField<'a> {
+    /// See [`Field::name`].
+    pub name: Option<&'a [u8]>,
+    /// See [`Field::value`].
+    pub value: Option<Unredacted<&'a [u8]>>,
+    /// See [`Field::never_indexed`].
+    pub never_indexed: bool,
+}
+
+impl<'a> RawField<'a> {
+    /// Returns the field.
+    pub fn field(self) -> Field<'a> {
+        Field {
+            name: self.name.and_then(|name| str::from_utf8(name).ok()),
+            value: self.value,
+            never_indexed: self.never_indexed,
+        }
+    }
+}
+
 /// Fields in wire order; a name may occur more than once.
 #[derive(Clone, Default)]
 pub struct Fields {
@@ -112,6 +134,11 @@ impl Fields {
         }
     }
 
+    /// Iterates over the fields in order, without checking their names again.
+    pub fn raw(&self) -> impl ExactSizeIterator<Item = RawField<'_>> {
+        self.spans.iter().map(|span| span.raw(&self.text))
+    }
+
     /// Returns the first field of a name, which is given in lower case.
     pub fn get(&self, name: &str) -> Option<Field<'_>> {
         let named = |span: &&Span| span.name.of_text(&self.text) == Some(name.as_bytes());
@@ -189,8 +216,12 @@ fn lower_word(word: u64) -> u64 {
 
 impl Span {
     fn field(self, text: &[u8]) -> Field<'_> {
-        Field {
-            name: self.name.of_text(text).and_then(|name| str::from_utf8(name).ok()),
+        self.raw(text).field()
+    }
+
+    fn raw(self, text: &[u8]) -> RawField<'_> {
+        RawField {
+            name: self.name.of_text(text),
             value: self.value.of_text(text).map(Unredacted::borrowed),
             never_indexed: self.never_indexed,
         }

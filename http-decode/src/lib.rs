@@ -44,7 +44,7 @@ pub use connection::Connection;
 pub use counters::Counters;
 pub use direction::{Direction, Side};
 pub use exchange::{End, Ended, Exchange, Protocol, Request, Response, Timestamp};
-pub use fields::{Field, Fields, Iter};
+pub use fields::{Field, Fields, Iter, RawField};
 pub use gap::{Gap, GapCause, STRETCH};
 pub use head::{Malformed, NeverIndexed, RequestHead, ResponseHead};
 pub use limits::{Limits, MAX_CONNECTION_BYTES, Settings};

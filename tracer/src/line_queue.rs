@@ -1,5 +1,8 @@
 //! A bounded queue of lines and a thread that writes them, so that a stalled reader of the output does not block tracing.
 //!
+//! Lines are copied into one buffer, which the thread takes as a whole. The thread is woken when the sender flushes, which
+//! it does after each batch, or when there is enough to write: not for each line.
+//!
 //! When the queue is full, whole lines are dropped until half of it is written; the sender counts them. A queue for a file
 //! blocks instead, because a disk catches up.
 
@@ -24,6 +27,9 @@ const PIPE_BYTES: usize = 4096;
 /// Maximum size of a write to anything else.
 const FILE_BYTES: usize = 64 * 1024;
 
+/// Maximum memory that is kept for lines that are written.
+const KEPT_BYTES: usize = 1024 * 1024;
+
 /// What happens to a line when the queue is full.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(crate) enum WhenFull {
@@ -40,26 +46,75 @@ pub(crate) struct LineQueue(Arc<Shared>);
 #[derive(Debug)]
 struct Shared {
     state: Mutex<State>,
-    changed: Condvar,
+    /// The thread has something to do.
+    wakeup: Condvar,
+    /// Lines were written.
+    written: Condvar,
     bound: usize,
     when_full: WhenFull,
 }
 
 #[derive(Debug, Default)]
 struct State {
-    lines: VecDeque<Box<[u8]>>,
-    /// Size of the queued lines and of those that are being written.
+    /// Lines that the thread has not taken.
+    queued: Queued,
+    /// Size of these lines and of those that the thread has taken and not written.
     bytes: usize,
+    /// Number of lines that the thread has taken and not written.
+    taken: usize,
+    thread: Thread,
+    /// Whether somebody waits until lines are written.
+    awaited: bool,
     /// Whether lines are dropped until half of the queue is written.
     full: bool,
-    /// Whether no more lines follow.
-    closed: bool,
-    /// Number of lines that are being written.
-    writing: usize,
+    phase: Phase,
     /// The error of a write, until the sender takes it.
     failed: Option<io::Error>,
-    /// Whether a write failed.
-    over: bool,
+}
+
+/// What the thread does.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+enum Thread {
+    /// It writes, or was woken.
+    #[default]
+    Busy,
+    /// It waits for lines.
+    Idle,
+}
+
+/// The phase of the queue.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+enum Phase {
+    /// Lines may follow.
+    #[default]
+    Open,
+    /// No more lines follow.
+    Closed,
+    /// A write failed.
+    Over,
+}
+
+/// Lines, one after the other, and the length of each.
+#[derive(Debug, Default)]
+struct Queued {
+    bytes: Vec<u8>,
+    lengths: VecDeque<usize>,
+}
+
+impl Queued {
+    fn push(&mut self, line: &[u8]) {
+        self.bytes.extend_from_slice(line);
+        self.lengths.push_back(line.len());
+    }
+
+    /// Removes all lines, and keeps the memory that usual batches take.
+    fn clear(&mut self) {
+        if self.bytes.capacity() > KEPT_BYTES {
+            *self = Self::default();
+        }
+        self.bytes.clear();
+        self.lengths.clear();
+    }
 }
 
 impl LineQueue {
@@ -68,7 +123,8 @@ impl LineQueue {
         let to = to.as_fd().try_clone_to_owned()?;
         let shared = Arc::new(Shared {
             state: Mutex::default(),
-            changed: Condvar::new(),
+            wakeup: Condvar::new(),
+            written: Condvar::new(),
             bound,
             when_full,
         });
@@ -82,19 +138,21 @@ impl LineQueue {
     /// Returns the number of lines that are not completely written.
     pub(crate) fn unwritten(&self) -> usize {
         let state = self.0.lock();
-        state.lines.len() + state.writing
+        state.queued.lengths.len() + state.taken
     }
 
     /// Waits until all lines are written or `timeout` has passed.
     pub(crate) fn wait(&self, timeout: Duration) {
         let until = Instant::now() + timeout;
         let mut state = self.0.lock();
+        self.0.wake(&mut state);
         while !state.is_done() {
             let left = until.saturating_duration_since(Instant::now());
             if left.is_zero() {
                 return;
             }
-            let waited = self.0.changed.wait_timeout(state, left);
+            state.awaited = true;
+            let waited = self.0.written.wait_timeout(state, left);
             state = waited.unwrap_or_else(PoisonError::into_inner).0;
         }
     }
@@ -108,7 +166,7 @@ impl Lines for LineQueue {
             if let Some(error) = state.failed.take() {
                 return Err(error);
             }
-            if state.over {
+            if state.phase == Phase::Over {
                 return Err(io::ErrorKind::BrokenPipe.into());
             }
             if state.full && state.bytes <= shared.bound / 2 {
@@ -122,20 +180,25 @@ impl Lines for LineQueue {
             match shared.when_full {
                 WhenFull::Drop => {
                     state.full = true;
+                    shared.wake(&mut state);
                     return Ok(Written::Dropped);
                 }
                 WhenFull::Wait => state = shared.wait(state),
             }
         }
         state.bytes += line.len();
-        state.lines.push_back(line.into());
-        drop(state);
-        shared.changed.notify_all();
+        state.queued.push(line);
+        if state.queued.bytes.len() >= FILE_BYTES {
+            shared.wake(&mut state);
+        }
         Ok(Written::Yes)
     }
 
     fn flush(&mut self) -> io::Result<()> {
         let mut state = self.0.lock();
+        if !state.queued.lengths.is_empty() {
+            self.0.wake(&mut state);
+        }
         state.failed.take().map_or(Ok(()), Err)
     }
 
@@ -145,10 +208,12 @@ impl Lines for LineQueue {
         if !last.is_empty() {
             // Not subject to the bound: the end of a document is short, and without it the document is invalid.
             state.bytes += last.len();
-            state.lines.push_back(last.into());
+            state.queued.push(last);
         }
-        state.closed = true;
-        shared.changed.notify_all();
+        if state.phase == Phase::Open {
+            state.phase = Phase::Closed;
+        }
+        shared.wake(&mut state);
         while !state.is_done() {
             state = shared.wait(state);
         }
@@ -158,7 +223,7 @@ impl Lines for LineQueue {
 
 impl State {
     fn is_done(&self) -> bool {
-        self.over || (self.lines.is_empty() && self.writing == 0)
+        self.phase == Phase::Over || (self.queued.lengths.is_empty() && self.taken == 0)
     }
 }
 
@@ -167,8 +232,18 @@ impl Shared {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn wait<'a>(&self, state: MutexGuard<'a, State>) -> MutexGuard<'a, State> {
-        self.changed.wait(state).unwrap_or_else(PoisonError::into_inner)
+    /// Wakes the thread if it waits for lines.
+    fn wake(&self, state: &mut State) {
+        if std::mem::take(&mut state.thread) == Thread::Idle {
+            self.wakeup.notify_one();
+        }
+    }
+
+    /// Waits until the thread has written lines.
+    fn wait<'a>(&self, mut state: MutexGuard<'a, State>) -> MutexGuard<'a, State> {
+        self.wake(&mut state);
+        state.awaited = true;
+        self.written.wait(state).unwrap_or_else(PoisonError::into_inner)
     }
 
     fn write_to(&self, to: OwnedFd) {
@@ -181,39 +256,62 @@ impl Shared {
                 FILE_BYTES
             }
         });
-        let mut buffer = Vec::new();
-        while self.take(&mut buffer, at_once) {
-            let result = to.write_all(&buffer);
-            let mut state = self.lock();
-            state.bytes -= buffer.len();
-            state.writing = 0;
-            if let Err(error) = result {
-                state.failed = Some(error);
-                state.over = true;
-                state.lines.clear();
-                state.bytes = 0;
+        let mut lines = Queued::default();
+        while self.take(&mut lines) {
+            if !self.write(&mut to, &mut lines, at_once) {
+                return;
             }
-            drop(state);
-            self.changed.notify_all();
         }
     }
 
-    /// Waits for lines and moves as many as fit into one write to `buffer`; returns false if no more follow.
-    fn take(&self, buffer: &mut Vec<u8>, at_once: usize) -> bool {
-        buffer.clear();
+    /// Waits for lines and takes all of them; returns false if no more follow.
+    fn take(&self, lines: &mut Queued) -> bool {
+        lines.clear();
         let mut state = self.lock();
-        while state.lines.is_empty() {
-            if state.closed || state.over {
+        while state.queued.lengths.is_empty() {
+            if state.phase != Phase::Open {
                 return false;
             }
-            state = self.wait(state);
+            state.thread = Thread::Idle;
+            state = self.wakeup.wait(state).unwrap_or_else(PoisonError::into_inner);
         }
-        while let Some(line) = state.lines.front()
-            && (buffer.is_empty() || buffer.len() + line.len() <= at_once)
-        {
-            buffer.extend_from_slice(line);
-            state.lines.pop_front();
-            state.writing += 1;
+        state.thread = Thread::Busy;
+        std::mem::swap(&mut state.queued, lines);
+        state.taken = lines.lengths.len();
+        true
+    }
+
+    /// Writes lines, as many at a time as are not longer than `at_once` together, but at least one; returns false if a write
+    /// failed.
+    fn write(&self, to: &mut File, lines: &mut Queued, at_once: usize) -> bool {
+        let mut rest = lines.bytes.as_slice();
+        while let Some(mut length) = lines.lengths.pop_front() {
+            let mut count = 1;
+            while let Some(next) = lines.lengths.front().filter(|next| length + **next <= at_once) {
+                length += next;
+                count += 1;
+                lines.lengths.pop_front();
+            }
+            let (part, after) = rest.split_at_checked(length).unwrap_or((rest, &[]));
+            rest = after;
+            let result = to.write_all(part);
+            let mut state = self.lock();
+            state.bytes -= length;
+            state.taken -= count;
+            if let Err(error) = result {
+                state.failed = Some(error);
+                state.phase = Phase::Over;
+                state.queued.clear();
+                (state.bytes, state.taken) = (0, 0);
+            }
+            let over = state.phase == Phase::Over;
+            if std::mem::take(&mut state.awaited) {
+                self.written.notify_all();
+            }
+            drop(state);
+            if over {
+                return false;
+            }
         }
         true
     }
@@ -221,7 +319,10 @@ impl Shared {
 
 #[cfg(test)]
 mod tests {
-    use std::io::{BufRead as _, BufReader, Read as _};
+    use std::{
+        io::{BufRead as _, BufReader, Read as _},
+        sync::mpsc,
+    };
 
     use super::*;
 
@@ -259,6 +360,25 @@ mod tests {
         drop(queue);
         let rest: Vec<String> = lines.map(Result::unwrap).collect();
         assert_eq!(rest.iter().map(String::len).collect::<Vec<_>>(), [99, 7]);
+    }
+
+    #[test]
+    fn a_flushed_line_is_written_while_the_sender_is_idle() {
+        let (reader, writer) = io::pipe().unwrap();
+        let mut queue = LineQueue::start("test", writer.as_fd(), BOUND, WhenFull::Drop).unwrap();
+        drop(writer);
+        let (sender, lines) = mpsc::channel();
+        thread::spawn(move || {
+            BufReader::new(reader)
+                .lines()
+                .try_for_each(|line| sender.send(line.unwrap()))
+        });
+        for number in 0..100 {
+            queue.line(&numbered(number)).unwrap();
+            queue.flush().unwrap();
+            let line = lines.recv_timeout(Duration::from_mins(1)).unwrap();
+            assert_eq!(format!("{line}\n").into_bytes(), numbered(number));
+        }
     }
 
     #[test]

@@ -6,8 +6,9 @@ use http_decode::h2::hpack::{Bounds, Decoder};
 use serde_json::Value;
 
 use crate::{
+    deflater::Deflater,
     http2,
-    nghttp2::{Deflater, Inflater},
+    inflater::Inflater,
     rounds::{Rounds, each},
 };
 

@@ -3,7 +3,7 @@
 use http_decode::{Chunk, Connection, Direction, Output, Settings, Timestamp};
 
 use crate::{
-    nghttp2::Deflater,
+    deflater::Deflater,
     rounds::{Rounds, each},
 };
 

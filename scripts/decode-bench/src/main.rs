@@ -3,10 +3,11 @@
 //! The argument is the number of rounds. Each round runs both sides of a comparison in turn, so that a machine that
 //! slows down slows down both. Prints medians and ratios.
 
+mod deflater;
 mod hpack;
 mod http1;
 mod http2;
-mod nghttp2;
+mod inflater;
 mod rounds;
 
 use rounds::Rounds;

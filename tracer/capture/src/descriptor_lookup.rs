@@ -229,7 +229,7 @@ mod tests {
         let facts = facts(&answer);
         assert_eq!(facts.basis, Basis::Proc(client.as_raw_fd()));
         let own = client.local_addr().unwrap();
-        let addresses = [own, client.peer_addr().unwrap()].map(Address::Inet);
+        let addresses = [own, client.peer_addr().unwrap()].map(Address::from);
         let [local, remote] = addresses;
         assert_eq!(facts.addresses, Some((local, remote)));
         assert_eq!(facts.netns, netns_of(std::process::id()));

@@ -45,3 +45,10 @@ pub const MAX_TAPE_HEADER_BYTES: usize = 1024 * 1024;
 /// Maximum bytes of exchanges that wait for their end in HAR output, which cannot add it later. Beyond it, the oldest is
 /// written as it is, and counted.
 pub const MAX_HAR_WAITING_BYTES: usize = 64 * 1024 * 1024;
+
+/// Maximum texts without secrets that redaction remembers, so that it does not search them again. Beyond it, older ones are
+/// forgotten and searched again.
+pub const MAX_CLEAN_TEXTS: usize = 2048;
+
+/// Maximum bytes of the name and the value of such a text. Longer ones are searched each time.
+pub const MAX_CLEAN_BYTES: usize = 384;

@@ -43,7 +43,9 @@ impl Stderr {
 
     /// Returns whether there was room. If stderr is closed the line is ignored: there is nowhere to report that.
     fn write(&mut self, line: &str) -> bool {
-        !matches!(self.queue.line(line.as_bytes()), Ok(Written::Dropped))
+        let written = self.queue.line(line.as_bytes());
+        let _closed = self.queue.flush().is_err();
+        !matches!(written, Ok(Written::Dropped))
     }
 }
 

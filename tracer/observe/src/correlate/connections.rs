@@ -7,6 +7,7 @@ use std::{
 
 use super::{
     closed::{Closed, ClosedConnections},
+    key_hash::KeyHashes,
     tracked::Tracked,
 };
 use crate::{
@@ -50,7 +51,7 @@ const SWEEP_ABOVE: usize = 1024;
 #[derive(Debug)]
 pub(super) struct Connections {
     bounds: Bounds,
-    by_key: HashMap<ConnKey, Tracked>,
+    by_key: HashMap<ConnKey, Tracked, KeyHashes>,
     /// Generation and object address of each connection of a process.
     by_process: HashMap<u32, BTreeSet<(u64, u64)>>,
     closed: ClosedConnections,
@@ -63,7 +64,7 @@ impl Connections {
     pub(super) fn new(bounds: Bounds) -> Self {
         Self {
             bounds,
-            by_key: HashMap::new(),
+            by_key: HashMap::default(),
             by_process: HashMap::new(),
             closed: ClosedConnections::new(bounds.closed),
             held_bytes: 0,

@@ -61,7 +61,11 @@ impl Debug for LibraryName {
 
 impl Serialize for LibraryName {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.serialize_str(self.as_str())
+        if serializer.is_human_readable() {
+            return serializer.serialize_str(self.as_str());
+        }
+        // The writer of lines need not search it for characters to escape: it has none.
+        serializer.serialize_bytes(self.bytes.get(..self.length).unwrap_or_default())
     }
 }
 

@@ -9,6 +9,7 @@ mod observed;
 mod processes;
 mod tracked;
 mod closed;
+mod key_hash;
 mod connections;
 mod early;
 mod endings;

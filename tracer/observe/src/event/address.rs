@@ -37,9 +37,48 @@ impl AddressSource {
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub enum Address {
     /// An internet address and port.
-    Inet(SocketAddr),
+    Inet(InetAddress),
     /// The path that a UNIX socket is bound to; empty if it is unbound.
     Unix(Box<[u8]>),
     /// The name in the abstract namespace that a UNIX socket is bound to, without the leading zero byte.
     Abstract(Box<[u8]>),
+}
+
+impl From<SocketAddr> for Address {
+    fn from(address: SocketAddr) -> Self {
+        Self::Inet(address.into())
+    }
+}
+
+/// An internet address and port. Its text is made once, because each line of the connection has it.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct InetAddress {
+    address: SocketAddr,
+    text: Box<str>,
+}
+
+impl InetAddress {
+    /// Returns the port.
+    pub const fn port(&self) -> u16 {
+        self.address.port()
+    }
+
+    /// Returns the address and the port as text, those of an IPv4-mapped IPv6 address, as a dual-stack socket has it, as
+    /// IPv4.
+    pub fn as_str(&self) -> &str {
+        &self.text
+    }
+}
+
+impl From<SocketAddr> for InetAddress {
+    fn from(address: SocketAddr) -> Self {
+        let text = match address.ip().to_canonical() {
+            ip if ip.is_ipv4() => SocketAddr::new(ip, address.port()).to_string(),
+            _ => address.to_string(),
+        };
+        Self {
+            address,
+            text: text.into(),
+        }
+    }
 }

@@ -83,7 +83,7 @@ fn addresses(record: &ConnectionRecord) -> Option<(Address, Address)> {
     let local = inet(record.family, &record.local, record.local_port)?;
     let remote = inet(record.family, &record.remote, record.remote_port)?;
     let connected = remote.port() != 0 && !remote.ip().is_unspecified();
-    connected.then_some((Address::Inet(local), Address::Inet(remote)))
+    connected.then_some((local.into(), remote.into()))
 }
 
 fn inet(family: u16, bytes: &[u8; 16], port: u16) -> Option<SocketAddr> {
@@ -153,7 +153,7 @@ mod tests {
         ] {
             let facts = facts(&record(family, bytes, bytes));
             let (local, _) = facts.addresses.unwrap();
-            assert_eq!(local, Address::Inet(expected.parse().unwrap()));
+            assert_eq!(local, Address::Inet(expected.parse::<SocketAddr>().unwrap().into()));
         }
     }
 

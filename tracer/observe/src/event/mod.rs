@@ -12,7 +12,7 @@ use http_decode::{Direction, Gap, GapCause, STRETCH, Timestamp};
 use tracer_ebpf::{DataRecord, EndRecord, Kind, PassedCause, PassedRecord, RecordFlags, RecordHeader};
 use zerocopy::{FromBytes, Immutable, KnownLayout};
 
-pub use address::{Address, AddressSource};
+pub use address::{Address, AddressSource, InetAddress};
 pub use facts::{Basis, Facts};
 pub use process::{Change, ProcessChange};
 pub use transport::{SocketEnd, SocketFacts, TlsFacts};

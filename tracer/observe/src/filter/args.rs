@@ -139,7 +139,7 @@ pub(super) enum FieldPatternError {
 
 impl FieldPattern {
     /// Returns whether a field of the request or of the response matches.
-    pub(super) fn is_in(&self, exchange: &ExchangeLine) -> bool {
+    pub(super) fn is_in(&self, exchange: &ExchangeLine<'_>) -> bool {
         let request = exchange
             .request
             .iter()
@@ -151,7 +151,7 @@ impl FieldPattern {
         request.chain(response).any(|field| self.matches(field))
     }
 
-    fn matches(&self, (name, value): &FieldLine) -> bool {
+    fn matches(&self, (name, value): &FieldLine<'_>) -> bool {
         name.as_deref()
             .is_some_and(|name| name.eq_ignore_ascii_case(&self.name))
             && self

@@ -30,7 +30,7 @@ impl Filter {
 
     /// Returns whether a line is printed. The end of an exchange is if the exchange was, a loss and health always are, and a
     /// connection is if there are no flags.
-    pub fn passes(&mut self, line: &Redacted<Line>) -> bool {
+    pub fn passes(&mut self, line: &Redacted<Line<'_>>) -> bool {
         match &**line {
             Line::Exchange(exchange) => {
                 let matches = self.matches(exchange);
@@ -70,7 +70,7 @@ impl Filter {
         self.open.forgotten
     }
 
-    fn matches(&self, exchange: &ExchangeLine) -> bool {
+    fn matches(&self, exchange: &ExchangeLine<'_>) -> bool {
         let FilterArgs {
             side,
             methods,
@@ -122,7 +122,7 @@ fn host(authority: &str) -> &str {
     }
 }
 
-fn is_slower(exchange: &ExchangeLine, least: Duration) -> bool {
+fn is_slower(exchange: &ExchangeLine<'_>, least: Duration) -> bool {
     match exchange.duration_us {
         Some(duration_us) => Duration::from_micros(duration_us) > least,
         None => exchange.ended.is_none(),
@@ -147,7 +147,7 @@ mod tests {
         Filter::new(command.unwrap().filter)
     }
 
-    fn passes(words: &[&str], line: &Redacted<Line>) -> bool {
+    fn passes(words: &[&str], line: &Redacted<Line<'_>>) -> bool {
         filter(words).passes(line)
     }
 

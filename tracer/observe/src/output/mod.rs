@@ -68,7 +68,7 @@ impl<W: Write> Lines for W {
 /// ```
 pub trait Sink {
     /// Writes a line, which may stay in a buffer until the next flush.
-    fn write(&mut self, line: &Redacted<Line>) -> Result<Written, Error>;
+    fn write(&mut self, line: &Redacted<Line<'_>>) -> Result<Written, Error>;
 
     /// Flushes the output.
     fn flush(&mut self) -> Result<(), Error>;
@@ -117,6 +117,12 @@ impl From<io::Error> for Error {
         } else {
             Self::Write(error)
         }
+    }
+}
+
+impl serde::ser::Error for Error {
+    fn custom<T: std::fmt::Display>(message: T) -> Self {
+        Self::Write(io::Error::other(message.to_string()))
     }
 }
 

@@ -3,12 +3,12 @@
 use crate::redact::SummaryLine;
 
 /// Returns the state of a connection.
-pub(super) const fn state(line: &SummaryLine) -> &'static str {
+pub(super) const fn state(line: &SummaryLine<'_>) -> &'static str {
     if line.open.is_some() { "still open" } else { "closed" }
 }
 
 /// Returns everything that is known of a connection, separated by commas.
-pub(super) fn parts(line: &SummaryLine) -> String {
+pub(super) fn parts(line: &SummaryLine<'_>) -> String {
     let SummaryLine {
         id: _,
         time: _,

@@ -27,7 +27,7 @@ pub(crate) fn no_planted_secret_is_in_any_output(sent: Sent, with_key: bool) {
     let fingerprint = with_key
         .then(|| FingerprintKey::from_file_bytes(&[7; 32]).ok())
         .flatten();
-    let redactor = Redactor::new(Rules {
+    let mut redactor = Redactor::new(Rules {
         fingerprint,
         ..Rules::default()
     });
@@ -35,7 +35,8 @@ pub(crate) fn no_planted_secret_is_in_any_output(sent: Sent, with_key: bool) {
         ObservedKind::Exchange(Box::new(exchange)),
         ObservedKind::End(Box::new(end)),
     ];
-    let lines = kinds.map(|kind| redactor.redact(&sample::observed(kind, AddressSource::Bio)));
+    let observed = kinds.map(|kind| sample::observed(kind, AddressSource::Bio));
+    let lines = observed.each_ref().map(|observed| redactor.redact(observed));
     no_word_is_in_any_output(&words, &lines);
 }
 
@@ -44,7 +45,7 @@ pub(crate) fn no_planted_secret_is_in_any_output(sent: Sent, with_key: bool) {
 /// # Panics
 ///
 /// Panics if one is.
-pub(crate) fn no_word_is_in_any_output(words: &[String], lines: &[Redacted<Line>]) {
+pub(crate) fn no_word_is_in_any_output(words: &[String], lines: &[Redacted<Line<'_>>]) {
     for format in [Format::Json, Format::Text, Format::Har] {
         let output = written(format, lines);
         let decoded = Decoded::plain(&output).to_ascii_lowercase();
@@ -83,7 +84,7 @@ pub(crate) fn any_value_is_printed(bytes: &[u8]) {
 }
 
 /// Prints lines in a format.
-pub(crate) fn written(format: Format, lines: &[Redacted<Line>]) -> Vec<u8> {
+pub(crate) fn written(format: Format, lines: &[Redacted<Line<'_>>]) -> Vec<u8> {
     let bytes = Buffer::default();
     let mut sink = format.open(bytes.clone());
     let failed = lines.iter().any(|line| sink.write(line).is_err()) || sink.finish().is_err();

@@ -11,11 +11,12 @@ use http_decode::{
 };
 
 use super::{
-    EndLine, EndResponseLine, ExchangeLine, GrpcLine, HealthLine, Line, LossLine, Redactor, RequestLine, ResponseLine,
+    EndLine, EndResponseLine, ExchangeLine, HealthLine, Line, LossLine, Printable, Redactor, RequestLine, ResponseLine,
+    Time,
     connection::{ConnectionParts, connection_parts},
     fingerprint::has_mask,
     secrets::Secrets,
-    values::{Composer, rfc3339},
+    values::Composer,
     words::Word,
 };
 use crate::{
@@ -24,7 +25,7 @@ use crate::{
 };
 
 /// Redacts an observation.
-pub(super) fn line(redactor: &Redactor, observed: &Observed) -> Line {
+pub(super) fn line<'a>(redactor: &mut Redactor, observed: &'a Observed) -> Line<'a> {
     let Observed { time, connection, kind } = observed;
     let mut composer = Composer {
         redactor,
@@ -39,7 +40,7 @@ pub(super) fn line(redactor: &Redactor, observed: &Observed) -> Line {
 }
 
 /// Converts a health report, in which nothing comes from a traced process.
-pub(super) fn health(health: &Health) -> Line {
+pub(super) fn health(health: &Health) -> Line<'static> {
     let Health {
         time,
         subject,
@@ -56,7 +57,7 @@ pub(super) fn health(health: &Health) -> Line {
         Subject::Output => ("output", None),
     };
     Line::Health(Box::new(HealthLine {
-        time: rfc3339(*time),
+        time: Time::new(*time),
         subject,
         name,
         state: match state {
@@ -71,7 +72,7 @@ pub(super) fn health(health: &Health) -> Line {
 }
 
 impl Composer<'_> {
-    fn line(&mut self, time: SystemTime, connection: &Connection, kind: &ObservedKind) -> Line {
+    fn line<'a>(&mut self, time: SystemTime, connection: &'a Connection, kind: &'a ObservedKind) -> Line<'a> {
         match kind {
             ObservedKind::Exchange(exchange) => Line::Exchange(Box::new(self.exchange(time, connection, exchange))),
             ObservedKind::End(end) => Line::End(Box::new(self.end(connection, end))),
@@ -80,7 +81,12 @@ impl Composer<'_> {
         }
     }
 
-    fn exchange(&mut self, time: SystemTime, connection: &Connection, exchange: &Exchange) -> ExchangeLine {
+    fn exchange<'a>(
+        &mut self,
+        time: SystemTime,
+        connection: &'a Connection,
+        exchange: &'a Exchange,
+    ) -> ExchangeLine<'a> {
         let Exchange {
             ordinal,
             protocol,
@@ -103,9 +109,10 @@ impl Composer<'_> {
         } = connection_parts(connection);
         // Without a request, the exchange began with the response, so the time since the request is unknown.
         let since = |end: &Option<Timestamp>| end.filter(|_| request.is_some()).map(|end| micros(*began, end));
+        let (grpc_status, grpc_message) = self.grpc(response.as_ref());
         ExchangeLine {
             id: exchange_id(&line.id, *ordinal),
-            time: rfc3339(time),
+            time: Time::new(time),
             pid,
             tid: *origin,
             process,
@@ -118,7 +125,9 @@ impl Composer<'_> {
             duration_us: since(ended_at),
             ended: ended.map(ended_word),
             request_id: self.request_id(request.as_ref(), response.as_ref()),
-            grpc: self.grpc(request.as_ref(), response.as_ref()),
+            grpc_timeout: self.grpc_timeout(request.as_ref()),
+            grpc_status,
+            grpc_message,
             request: request.as_ref().map(|request| self.request(request)),
             informational: informational.iter().map(|head| self.informational(head)).collect(),
             response: response.as_ref().map(|response| self.response(response)),
@@ -126,7 +135,7 @@ impl Composer<'_> {
         }
     }
 
-    fn end(&mut self, connection: &Connection, end: &End) -> EndLine {
+    fn end<'a>(&mut self, connection: &'a Connection, end: &'a End) -> EndLine<'a> {
         let End {
             ordinal,
             began,
@@ -139,17 +148,19 @@ impl Composer<'_> {
             body_bytes: *body_bytes,
             trailers: self.fields(trailers),
         };
+        let (grpc_status, grpc_message) = self.grpc_end(trailers);
         EndLine {
             id: exchange_id(&connection.id, *ordinal),
             response: (response.body_bytes.is_some() || !response.trailers.is_empty()).then_some(response),
             duration_us: micros(*began, *ended_at),
             ended: ended_word(*ended),
-            grpc: self.grpc_end(trailers),
+            grpc_status,
+            grpc_message,
             encoding: self.encoding(),
         }
     }
 
-    fn request(&mut self, request: &Request) -> RequestLine {
+    fn request<'a>(&mut self, request: &'a Request) -> RequestLine<'a> {
         let Request {
             head,
             body_bytes,
@@ -185,7 +196,7 @@ impl Composer<'_> {
         }
     }
 
-    fn informational(&mut self, head: &ResponseHead) -> ResponseLine {
+    fn informational<'a>(&mut self, head: &'a ResponseHead) -> ResponseLine<'a> {
         let line = self.response_head(head);
         ResponseLine {
             complete: line.complete.filter(|complete| !complete),
@@ -193,7 +204,7 @@ impl Composer<'_> {
         }
     }
 
-    fn response(&mut self, response: &Response) -> ResponseLine {
+    fn response<'a>(&mut self, response: &'a Response) -> ResponseLine<'a> {
         let Response {
             head,
             body_bytes,
@@ -206,7 +217,7 @@ impl Composer<'_> {
         }
     }
 
-    fn response_head(&mut self, head: &ResponseHead) -> ResponseLine {
+    fn response_head<'a>(&mut self, head: &'a ResponseHead) -> ResponseLine<'a> {
         let ResponseHead {
             status,
             fields,
@@ -225,47 +236,51 @@ impl Composer<'_> {
     }
 
     /// Finds the gRPC fields: the status is in the trailers, or in the head of a response that has nothing else.
-    fn grpc(&mut self, request: Option<&Request>, response: Option<&Response>) -> GrpcLine {
-        let none = Fields::default();
-        let head = response.map_or(&none, |response| &response.head.fields);
-        let trailers = response.map_or(&none, |response| &response.trailers);
-        let mut ended = self.grpc_end(trailers);
-        if ended.grpc_status.is_none() {
-            ended = self.grpc_end(head);
+    fn grpc<'a>(&mut self, response: Option<&'a Response>) -> Grpc<'a> {
+        let Some(response) = response else {
+            return (None, None);
+        };
+        let ended = self.grpc_end(&response.trailers);
+        if ended.0.is_none() {
+            return self.grpc_end(&response.head.fields);
         }
-        let timeout = request.and_then(|request| request.head.fields.get("grpc-timeout"));
-        GrpcLine {
-            grpc_timeout: timeout.and_then(|timeout| self.field(timeout).1),
-            ..ended
-        }
+        ended
     }
 
-    fn grpc_end(&mut self, fields: &Fields) -> GrpcLine {
+    fn grpc_end<'a>(&mut self, fields: &'a Fields) -> Grpc<'a> {
         let status = fields.get("grpc-status").and_then(|status| self.field(status).1);
         let message = fields.get("grpc-message").and_then(|message| self.field(message).1);
-        GrpcLine {
-            grpc_timeout: None,
-            grpc_status: status.and_then(|status| status.parse().ok()),
-            grpc_message: message,
-        }
+        (status.and_then(|status| status.parse().ok()), message)
+    }
+
+    fn grpc_timeout<'a>(&mut self, request: Option<&'a Request>) -> Option<Printable<'a>> {
+        let timeout = request.and_then(|request| request.head.fields.get("grpc-timeout"));
+        timeout.and_then(|timeout| self.field(timeout).1)
     }
 
     /// Finds the request id. That of the response comes first: if the gateway sent one, it also logged that one.
-    fn request_id(&mut self, request: Option<&Request>, response: Option<&Response>) -> Option<Box<str>> {
+    fn request_id<'a>(
+        &mut self,
+        request: Option<&'a Request>,
+        response: Option<&'a Response>,
+    ) -> Option<Printable<'a>> {
         let field = response
             .and_then(|response| response.head.fields.get(REQUEST_ID))
             .or_else(|| request.and_then(|request| request.head.fields.get(REQUEST_ID)))?;
-        let secrets = self.field_secrets(field);
+        let [_, secrets] = self.field_secrets(field);
         let value = field.value.filter(|value| !value.is_empty() && secrets.is_empty())?;
         // It may have been masked by another tracer before it was sent.
         (!has_mask(value.expose())).then(|| self.text(value.expose(), Secrets::default()))
     }
 }
 
+/// The status and the message of a gRPC call.
+type Grpc<'a> = (Option<u32>, Option<Printable<'a>>);
+
 /// The field in which gateways pass on the id of a request.
 const REQUEST_ID: &str = "x-request-id";
 
-fn loss(time: SystemTime, connection: &Connection, gap: &Gap) -> LossLine {
+fn loss<'a>(time: SystemTime, connection: &'a Connection, gap: &Gap) -> LossLine<'a> {
     let Gap {
         direction,
         position,
@@ -280,7 +295,7 @@ fn loss(time: SystemTime, connection: &Connection, gap: &Gap) -> LossLine {
         line,
     } = connection_parts(connection);
     LossLine {
-        time: rfc3339(time),
+        time: Time::new(time),
         pid,
         process,
         connection: line,
@@ -302,7 +317,11 @@ fn loss(time: SystemTime, connection: &Connection, gap: &Gap) -> LossLine {
 }
 
 fn exchange_id(connection: &str, ordinal: u64) -> String {
-    format!("{connection}-{ordinal}")
+    let mut id = String::with_capacity(connection.len() + 12);
+    id.push_str(connection);
+    id.push('-');
+    id.push_str(itoa::Buffer::new().format(ordinal));
+    id
 }
 
 fn side_word(side: Side) -> &'static str {

@@ -2,26 +2,23 @@
 //!
 //! The server name comes from the peer, so it is redacted like an authority, and the user's patterns apply to every text.
 
-use std::{net::SocketAddr, time::SystemTime};
+use std::time::SystemTime;
 
 use http_decode::Proxied;
 
-use super::{
-    ConnectionLine, ProxiedLine, SummaryLine,
-    values::{Composer, rfc3339},
-};
+use super::{ConnectionLine, Printable, ProxiedLine, SummaryLine, Time, values::Composer};
 use crate::{
     correlate::{Connection, ConnectionSummary, LibraryName, Process, Transport},
-    event::{Address, AddressSource, SocketEnd, TlsFacts},
+    event::{Address, AddressSource, InetAddress, SocketEnd, TlsFacts},
 };
 
 impl Composer<'_> {
-    pub(super) fn summary(
+    pub(super) fn summary<'a>(
         &mut self,
         time: SystemTime,
-        connection: &Connection,
-        summary: &ConnectionSummary,
-    ) -> SummaryLine {
+        connection: &'a Connection,
+        summary: &'a ConnectionSummary,
+    ) -> SummaryLine<'a> {
         let ConnectionParts {
             pid,
             process,
@@ -37,7 +34,7 @@ impl Composer<'_> {
         } = summary;
         let line = SummaryLine {
             id: connection.id.clone(),
-            time: rfc3339(time),
+            time: Time::new(time),
             pid,
             process,
             tls,
@@ -64,7 +61,7 @@ impl Composer<'_> {
         self.with_handshake(line, handshake.as_ref())
     }
 
-    fn with_handshake(&mut self, line: SummaryLine, handshake: Option<&TlsFacts>) -> SummaryLine {
+    fn with_handshake<'a>(&mut self, line: SummaryLine<'a>, handshake: Option<&'a TlsFacts>) -> SummaryLine<'a> {
         let Some(TlsFacts {
             version,
             cipher,
@@ -87,7 +84,7 @@ impl Composer<'_> {
     }
 }
 
-fn with_transport(line: SummaryLine, transport: Option<&Transport>) -> SummaryLine {
+fn with_transport<'a>(line: SummaryLine<'a>, transport: Option<&Transport>) -> SummaryLine<'a> {
     let Some(Transport {
         opened,
         received,
@@ -101,7 +98,7 @@ fn with_transport(line: SummaryLine, transport: Option<&Transport>) -> SummaryLi
     };
     let (ended, ended_by) = ended.map(ended_words).unzip();
     SummaryLine {
-        opened: opened.map(rfc3339),
+        opened: opened.map(Time::new),
         received: Some(*received),
         acknowledged: Some(*acknowledged),
         rtt_us: *rtt_us,
@@ -124,7 +121,7 @@ fn ended_words(ended: SocketEnd) -> (&'static str, Option<&'static str>) {
 }
 
 /// Returns the name of a protocol version in OpenSSL.
-fn version_word(version: u16) -> Box<str> {
+fn version_word(version: u16) -> Printable<'static> {
     match version {
         0x0300 => "SSLv3".into(),
         0x0301 => "TLSv1".into(),
@@ -138,14 +135,14 @@ fn version_word(version: u16) -> Box<str> {
 }
 
 /// What the lines of a connection have in common.
-pub(super) struct ConnectionParts {
+pub(super) struct ConnectionParts<'a> {
     pub(super) pid: u32,
-    pub(super) process: String,
+    pub(super) process: Printable<'a>,
     pub(super) tls: LibraryName,
-    pub(super) line: ConnectionLine,
+    pub(super) line: ConnectionLine<'a>,
 }
 
-pub(super) fn connection_parts(connection: &Connection) -> ConnectionParts {
+pub(super) fn connection_parts(connection: &Connection) -> ConnectionParts<'_> {
     let Connection {
         id,
         process: Process { pid, name },
@@ -168,7 +165,7 @@ pub(super) fn connection_parts(connection: &Connection) -> ConnectionParts {
         AddressSource::Unconfirmed => (None, Some("unconfirmed")),
     };
     let line = ConnectionLine {
-        id: id.clone(),
+        id: id.as_str().into(),
         local: local.as_ref().map(address),
         remote: remote.as_ref().map(address),
         source,
@@ -178,7 +175,7 @@ pub(super) fn connection_parts(connection: &Connection) -> ConnectionParts {
     };
     ConnectionParts {
         pid: *pid,
-        process: name.clone(),
+        process: name.as_str().into(),
         tls: *tls,
         line,
     }
@@ -186,24 +183,14 @@ pub(super) fn connection_parts(connection: &Connection) -> ConnectionParts {
 
 fn proxied_line(proxied: Proxied) -> ProxiedLine {
     let Proxied { source, destination } = proxied;
-    ProxiedLine {
-        source: inet(source),
-        destination: inet(destination),
-    }
+    let [source, destination] = [source, destination].map(|address| InetAddress::from(address).as_str().to_owned());
+    ProxiedLine { source, destination }
 }
 
-fn address(address: &Address) -> String {
+fn address(address: &Address) -> Printable<'_> {
     match address {
-        Address::Inet(address) => inet(*address),
-        Address::Unix(path) => format!("unix:{}", String::from_utf8_lossy(path)),
-        Address::Abstract(name) => format!("unix:@{}", String::from_utf8_lossy(name)),
-    }
-}
-
-/// Prints an IPv4-mapped IPv6 address, as a dual-stack socket has it, as IPv4.
-fn inet(address: SocketAddr) -> String {
-    match address.ip().to_canonical() {
-        ip if ip.is_ipv4() => SocketAddr::new(ip, address.port()).to_string(),
-        _ => address.to_string(),
+        Address::Inet(address) => address.as_str().into(),
+        Address::Unix(path) => format!("unix:{}", String::from_utf8_lossy(path)).into(),
+        Address::Abstract(name) => format!("unix:@{}", String::from_utf8_lossy(name)).into(),
     }
 }

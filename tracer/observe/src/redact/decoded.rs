@@ -32,12 +32,15 @@ impl DecodedByte {
 pub(super) struct Decoded {
     bytes: Vec<DecodedByte>,
     length: usize,
+    /// Whether any byte may have been encoded.
+    encoded: bool,
 }
 
 impl Decoded {
     /// Decodes a value for a search, which ignores case.
     pub(super) fn new(value: &[u8]) -> Self {
-        let mut bytes = decode(value);
+        let encoded = value.contains(&b'%');
+        let mut bytes = if encoded { decode(value) } else { as_they_are(value) };
         for each in &mut bytes {
             each.capital = each.byte.is_ascii_uppercase();
             each.byte.make_ascii_lowercase();
@@ -45,12 +48,18 @@ impl Decoded {
         Self {
             bytes,
             length: value.len(),
+            encoded,
         }
     }
 
     /// Decodes a value, letters in their original case.
     pub(super) fn plain(value: &[u8]) -> Vec<u8> {
         decode(value).into_iter().map(|each| each.byte).collect()
+    }
+
+    /// Returns the bytes from `start` up to `end` as they are in `value`, which this is; `None` if any may have been encoded.
+    pub(super) fn sent<'a>(&self, value: &'a [u8], start: usize, end: usize) -> Option<&'a [u8]> {
+        value.get(start..end).filter(|_| !self.encoded)
     }
 
     /// Returns all bytes.
@@ -74,15 +83,25 @@ impl Decoded {
     }
 }
 
+const fn plain_byte(start: usize, byte: u8) -> DecodedByte {
+    DecodedByte {
+        byte,
+        capital: false,
+        start,
+        depth: 0,
+    }
+}
+
+/// Returns the bytes of a value in which none is encoded.
+fn as_they_are(value: &[u8]) -> Vec<DecodedByte> {
+    let bytes = value.iter().enumerate();
+    bytes.map(|(start, byte)| plain_byte(start, *byte)).collect()
+}
+
 fn decode(value: &[u8]) -> Vec<DecodedByte> {
     let mut bytes = Vec::with_capacity(value.len());
     for (start, &byte) in value.iter().enumerate() {
-        bytes.push(DecodedByte {
-            byte,
-            capital: false,
-            start,
-            depth: 0,
-        });
+        bytes.push(plain_byte(start, byte));
         while let Some(folded) = fold(&bytes) {
             bytes.truncate(bytes.len().saturating_sub(3));
             bytes.push(folded);

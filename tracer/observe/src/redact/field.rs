@@ -11,7 +11,7 @@ use super::{
     url::{self, Search},
 };
 
-/// The rule for a field.
+/// The kind of a field.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 enum Kind {
     Credentials,
@@ -25,16 +25,33 @@ enum Kind {
     Open,
 }
 
+/// The rule for the values of a field.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(super) struct Rule {
+    kind: Kind,
+    /// Whether the user named the field.
+    named: bool,
+}
+
+impl Rule {
+    /// Returns the rule for a name; `None` is one that is unknown or masked.
+    pub(super) fn of(name: Option<&str>, search: Search<'_>) -> Self {
+        let kind = if search.built_in {
+            name.map_or(Kind::Whole, kind_in_any_case)
+        } else {
+            Kind::Open
+        };
+        let named = name.is_some_and(|name| search.extra.names(name.as_bytes()));
+        Self { kind, named }
+    }
+}
+
 /// Marks the secrets in the value of a field.
-pub(super) fn mark(name: Option<&str>, value: &[u8], never_indexed: bool, search: Search<'_>, secrets: &mut Secrets) {
-    if name.is_some_and(|name| search.extra.names(name.as_bytes())) {
+pub(super) fn mark(rule: Rule, value: &[u8], never_indexed: bool, search: Search<'_>, secrets: &mut Secrets) {
+    let Rule { kind, named } = rule;
+    if named {
         secrets.mark(0..value.len());
     }
-    let kind = if search.built_in {
-        name.map_or(Kind::Whole, kind_in_any_case)
-    } else {
-        Kind::Open
-    };
     match kind {
         Kind::Credentials => credentials::mark_credentials(value, secrets),
         Kind::Cookie => cookie::mark_cookie(value, secrets),
@@ -67,7 +84,7 @@ pub(super) fn mark_authority(value: &[u8], search: Search<'_>, secrets: &mut Sec
     search.mark(value, Text::Value, secrets);
 }
 
-/// Returns the rule for a name. Decoders convert names to lower case; one that is not must not leak its value.
+/// Returns the kind of a name. Decoders convert names to lower case; one that is not must not leak its value.
 fn kind_in_any_case(name: &str) -> Kind {
     if name.bytes().any(|byte| byte.is_ascii_uppercase()) {
         return kind_of(&name.to_ascii_lowercase());

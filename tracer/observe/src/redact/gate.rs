@@ -2,8 +2,6 @@
 
 use std::ops::Deref;
 
-use serde::{Serialize, Serializer};
-
 use super::{Line, Redactor, compose};
 use crate::{correlate::Observed, health::Health};
 
@@ -35,20 +33,14 @@ impl<T> Deref for Redacted<T> {
     }
 }
 
-impl<T: Serialize> Serialize for Redacted<T> {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        self.0.serialize(serializer)
-    }
-}
-
 impl Redactor {
     /// Converts an observation to a line, with its secrets masked.
-    pub fn redact(&self, observed: &Observed) -> Redacted<Line> {
+    pub fn redact<'a>(&mut self, observed: &'a Observed) -> Redacted<Line<'a>> {
         Redacted::new(compose::line(self, observed))
     }
 
     /// Converts a health report to a line. It has no secrets, because nothing in it comes from a traced process.
-    pub fn health(&self, health: &Health) -> Redacted<Line> {
+    pub fn health(&self, health: &Health) -> Redacted<Line<'static>> {
         Redacted::new(compose::health(health))
     }
 }

@@ -1,92 +1,68 @@
 //! The lines of output as types: the contract that `schema.json` describes.
 //!
-//! serde writes the members in the order of the fields, which is that of the contract; a member that does not apply is
-//! absent. Sinks accept a line only as [`Redacted`](super::Redacted), so one that is made elsewhere cannot be printed.
+//! A sink writes the members in the order of the fields, which is that of the contract, after the version and the type; a
+//! member that does not apply is absent. Sinks accept a line only as [`Redacted`](super::Redacted), so one that is made elsewhere cannot be printed.
 
-use serde::{Serialize, Serializer};
+use serde::Serialize;
 
+use super::{Printable, Time, printable::plain_word};
 use crate::correlate::LibraryName;
 
 /// One line of output.
 #[derive(Clone, Debug, Eq, PartialEq)]
-pub enum Line {
+pub enum Line<'a> {
     /// A request with its response, or only one of them.
-    Exchange(Box<ExchangeLine>),
+    Exchange(Box<ExchangeLine<'a>>),
     /// The end of an exchange that was printed before it had ended.
-    End(Box<EndLine>),
+    End(Box<EndLine<'a>>),
     /// Bytes that are missing.
-    Loss(Box<LossLine>),
+    Loss(Box<LossLine<'a>>),
     /// The summary of a connection.
-    Connection(Box<SummaryLine>),
+    Connection(Box<SummaryLine<'a>>),
     /// The health of the tracer.
     Health(Box<HealthLine>),
 }
 
-impl Serialize for Line {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        match self {
-            Self::Exchange(line) => tagged("exchange", line, serializer),
-            Self::End(line) => tagged("end", line, serializer),
-            Self::Loss(line) => tagged("loss", line, serializer),
-            Self::Connection(line) => tagged("connection", line, serializer),
-            Self::Health(line) => tagged("health", line, serializer),
-        }
-    }
-}
-
-/// A line after its version and type. The tag that serde can add would come before the version.
-#[derive(Serialize)]
-struct Tagged<T> {
-    v: u8,
-    #[serde(rename = "type")]
-    kind: &'static str,
-    #[serde(flatten)]
-    line: T,
-}
-
-fn tagged<S: Serializer>(kind: &'static str, line: impl Serialize, serializer: S) -> Result<S::Ok, S::Error> {
-    let v = VERSION;
-    Tagged { v, kind, line }.serialize(serializer)
-}
-
 /// Version of the contract.
-const VERSION: u8 = 1;
+pub const VERSION: u8 = 1;
 
 /// Name and value of a field; `None` if unknown.
-pub type FieldLine = (Option<Box<str>>, Option<Box<str>>);
+pub type FieldLine<'a> = (Option<Printable<'a>>, Option<Printable<'a>>);
 
 /// A request with its response, or the one of them that was seen.
 #[derive(Clone, Debug, Eq, PartialEq, Serialize)]
-pub struct ExchangeLine {
+pub struct ExchangeLine<'a> {
     /// Unique within a run.
     pub id: String,
     /// Time of the first byte of the request, or of the response if there is no request, RFC 3339.
-    pub time: String,
+    pub time: Time,
     /// Process id.
     pub pid: u32,
     /// Id of the thread that read or wrote that byte.
     pub tid: u32,
     /// Short name of the process.
-    pub process: String,
+    pub process: Printable<'a>,
     /// TLS library of the process.
     pub tls: LibraryName,
     /// Role of the traced process: `client` or `server`.
+    #[serde(serialize_with = "plain_word")]
     pub side: &'static str,
     /// The connection.
-    pub connection: ConnectionLine,
+    pub connection: ConnectionLine<'a>,
     /// Protocol and version.
+    #[serde(serialize_with = "plain_word")]
     pub protocol: &'static str,
     /// HTTP/2 stream identifier, or the ordinal of the exchange on an HTTP/1 connection.
     pub stream: u64,
     /// The request, if seen.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub request: Option<RequestLine>,
+    pub request: Option<RequestLine<'a>>,
     /// The 1xx responses.
     #[serde(skip_serializing_if = "Vec::is_empty")]
-    pub informational: Vec<ResponseLine>,
+    pub informational: Vec<ResponseLine<'a>>,
     /// The final response, if seen.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub response: Option<ResponseLine>,
+    pub response: Option<ResponseLine<'a>>,
     /// Microseconds from the first byte of the request to the end of the response head.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub head_us: Option<u64>,
@@ -98,10 +74,16 @@ pub struct ExchangeLine {
     pub ended: Option<&'static str>,
     /// Value of `x-request-id`, under which the gateway logs the request.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub request_id: Option<Box<str>>,
-    /// The gRPC call, if it is one.
-    #[serde(flatten)]
-    pub grpc: GrpcLine,
+    pub request_id: Option<Printable<'a>>,
+    /// How long the caller of gRPC waits, as sent: digits and a unit.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub grpc_timeout: Option<Printable<'a>>,
+    /// Status of the gRPC call; 0 is success.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub grpc_status: Option<u32>,
+    /// Message of the gRPC server beside the status, percent-encoded as sent.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub grpc_message: Option<Printable<'a>>,
     /// `latin1` if a value of the line was not UTF-8: each character of every value then stands for one byte.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub encoding: Option<&'static str>,
@@ -112,15 +94,15 @@ pub struct ExchangeLine {
 /// An address is `IP:PORT`, `[IP]:PORT`, `unix:PATH`, `unix:@NAME` in the abstract namespace, or `unix:` for an unbound UNIX
 /// socket.
 #[derive(Clone, Debug, Eq, PartialEq, Serialize)]
-pub struct ConnectionLine {
+pub struct ConnectionLine<'a> {
     /// Unique within a run.
-    pub id: String,
+    pub id: Printable<'a>,
     /// Address of the traced process.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub local: Option<String>,
+    pub local: Option<Printable<'a>>,
     /// Address of its peer.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub remote: Option<String>,
+    pub remote: Option<Printable<'a>>,
     /// How the addresses were learned.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub source: Option<&'static str>,
@@ -146,24 +128,24 @@ pub struct ProxiedLine {
 
 /// A request.
 #[derive(Clone, Debug, Eq, PartialEq, Serialize)]
-pub struct RequestLine {
+pub struct RequestLine<'a> {
     /// Method token.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub method: Option<Box<str>>,
+    pub method: Option<Printable<'a>>,
     /// URI scheme.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub scheme: Option<Box<str>>,
+    pub scheme: Option<Printable<'a>>,
     /// Host and port.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub authority: Option<Box<str>>,
+    pub authority: Option<Printable<'a>>,
     /// Path and query.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub path: Option<Box<str>>,
+    pub path: Option<Printable<'a>>,
     /// Protocol that an extended CONNECT asks for (RFC 8441).
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub protocol_upgrade: Option<Box<str>>,
+    pub protocol_upgrade: Option<Printable<'a>>,
     /// Header fields in wire order.
-    pub headers: Vec<FieldLine>,
+    pub headers: Vec<FieldLine<'a>>,
     /// Whether the head is well-formed and every field of it is known.
     pub complete: bool,
     /// Number of fields that are unknown or left out.
@@ -178,17 +160,17 @@ pub struct RequestLine {
     pub body_bytes: Option<u64>,
     /// Trailer fields.
     #[serde(skip_serializing_if = "Vec::is_empty")]
-    pub trailers: Vec<FieldLine>,
+    pub trailers: Vec<FieldLine<'a>>,
 }
 
 /// A response, final or informational (1xx).
 #[derive(Clone, Debug, Eq, PartialEq, Serialize)]
-pub struct ResponseLine {
+pub struct ResponseLine<'a> {
     /// Status code.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub status: Option<u16>,
     /// Header fields in wire order.
-    pub headers: Vec<FieldLine>,
+    pub headers: Vec<FieldLine<'a>>,
     /// Whether the head is well-formed and every field of it is known. Absent for an informational response if it is.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub complete: Option<bool>,
@@ -203,65 +185,54 @@ pub struct ResponseLine {
     pub body_bytes: Option<u64>,
     /// Trailer fields.
     #[serde(skip_serializing_if = "Vec::is_empty")]
-    pub trailers: Vec<FieldLine>,
+    pub trailers: Vec<FieldLine<'a>>,
 }
 
 /// The end of an exchange that was printed before it had ended.
 #[derive(Clone, Debug, Eq, PartialEq, Serialize)]
-pub struct EndLine {
+pub struct EndLine<'a> {
     /// Id of the exchange.
     pub id: String,
     /// What the end adds to the response.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub response: Option<EndResponseLine>,
+    pub response: Option<EndResponseLine<'a>>,
     /// Microseconds from the first byte of the exchange to its end.
     pub duration_us: u64,
     /// How it ended.
     pub ended: &'static str,
-    /// The end of the gRPC call, if it is one.
-    #[serde(flatten)]
-    pub grpc: GrpcLine,
+    /// See [`ExchangeLine::grpc_status`].
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub grpc_status: Option<u32>,
+    /// See [`ExchangeLine::grpc_message`].
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub grpc_message: Option<Printable<'a>>,
     /// See [`ExchangeLine::encoding`].
     #[serde(skip_serializing_if = "Option::is_none")]
     pub encoding: Option<&'static str>,
 }
 
-/// A gRPC call, from header and trailer fields.
-#[derive(Clone, Debug, Default, Eq, PartialEq, Serialize)]
-pub struct GrpcLine {
-    /// How long the caller waits, as sent: digits and a unit.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub grpc_timeout: Option<Box<str>>,
-    /// Status of the call; 0 is success.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub grpc_status: Option<u32>,
-    /// Message of the server beside the status, percent-encoded as sent.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub grpc_message: Option<Box<str>>,
-}
-
 /// What the end of an exchange adds to its response.
 #[derive(Clone, Debug, Eq, PartialEq, Serialize)]
-pub struct EndResponseLine {
+pub struct EndResponseLine<'a> {
     /// Bytes of the whole body.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub body_bytes: Option<u64>,
     /// Trailer fields.
     #[serde(skip_serializing_if = "Vec::is_empty")]
-    pub trailers: Vec<FieldLine>,
+    pub trailers: Vec<FieldLine<'a>>,
 }
 
 /// Bytes that are missing.
 #[derive(Clone, Debug, Eq, PartialEq, Serialize)]
-pub struct LossLine {
+pub struct LossLine<'a> {
     /// When it was noticed, RFC 3339.
-    pub time: String,
+    pub time: Time,
     /// Process id.
     pub pid: u32,
     /// Short name of the process.
-    pub process: String,
+    pub process: Printable<'a>,
     /// The connection.
-    pub connection: ConnectionLine,
+    pub connection: ConnectionLine<'a>,
     /// Direction of the bytes: `read` or `write`.
     pub direction: &'static str,
     /// Position of the first missing byte.
@@ -278,7 +249,7 @@ pub struct LossLine {
 #[derive(Clone, Debug, Eq, PartialEq, Serialize)]
 pub struct HealthLine {
     /// When it was noticed, RFC 3339.
-    pub time: String,
+    pub time: Time,
     /// `ring` (the fullest), `table` (a BPF map) or `output`.
     pub subject: &'static str,
     /// Name of the table, by what it holds.
@@ -299,34 +270,34 @@ pub struct HealthLine {
 
 /// The summary of a connection, at its end or at the end of the run. A member that is absent is unknown.
 #[derive(Clone, Debug, Eq, PartialEq, Serialize)]
-pub struct SummaryLine {
+pub struct SummaryLine<'a> {
     /// Id of the connection.
-    pub id: String,
+    pub id: Printable<'a>,
     /// When the connection or the run ended, RFC 3339.
-    pub time: String,
+    pub time: Time,
     /// Process id.
     pub pid: u32,
     /// Short name of the process.
-    pub process: String,
+    pub process: Printable<'a>,
     /// TLS library of the process.
     pub tls: LibraryName,
     /// The connection, as in its exchange lines.
-    pub connection: ConnectionLine,
+    pub connection: ConnectionLine<'a>,
     /// When its socket was established, RFC 3339.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub opened: Option<String>,
+    pub opened: Option<Time>,
     /// Protocol version by its name in OpenSSL, else its number in hexadecimal.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub tls_version: Option<Box<str>>,
+    pub tls_version: Option<Printable<'a>>,
     /// Cipher suite by its name in the library.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub cipher: Option<Box<str>>,
+    pub cipher: Option<Printable<'a>>,
     /// Application protocol that was negotiated.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub alpn: Option<Box<str>>,
+    pub alpn: Option<Printable<'a>>,
     /// Server name that the client asked for.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub server_name: Option<Box<str>>,
+    pub server_name: Option<Printable<'a>>,
     /// Duration of the handshake in microseconds, waiting included.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub handshake_us: Option<u64>,

@@ -69,6 +69,15 @@ fn name_before(text: &[u8], separator: usize, kind: Text) -> Option<Name<'_>> {
             syntax: Syntax::Quoted(depth),
         });
     }
+    // Most separators are those of parameters, which are not searched for here.
+    let may_be_member = match by {
+        b':' => kind == Text::Value,
+        b'>' => true,
+        _ => false,
+    };
+    if !may_be_member {
+        return None;
+    }
     let start = before
         .iter()
         .rposition(|byte| !in_plain_name(*byte))

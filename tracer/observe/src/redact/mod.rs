@@ -7,7 +7,10 @@
 //! depend on each other or on their order. They are on by default; only [`Rules::show`] turns them off.
 
 mod error;
+mod time;
+mod printable;
 mod line;
+mod owned;
 mod glob;
 mod rules;
 mod args;
@@ -22,6 +25,7 @@ mod url;
 mod cookie;
 mod credentials;
 mod field;
+mod clean;
 mod redactor;
 mod values;
 mod connection;
@@ -40,10 +44,14 @@ pub use error::{Error, RuleError};
 pub use fingerprint::FingerprintKey;
 pub use gate::Redacted;
 pub use line::{
-    ConnectionLine, EndLine, EndResponseLine, ExchangeLine, FieldLine, GrpcLine, HealthLine, Line, LossLine,
-    ProxiedLine, RequestLine, ResponseLine, SummaryLine,
+    ConnectionLine, EndLine, EndResponseLine, ExchangeLine, FieldLine, HealthLine, Line, LossLine, ProxiedLine,
+    RequestLine, ResponseLine, SummaryLine, VERSION,
 };
+pub use printable::Printable;
 pub use redactor::Redactor;
 pub use rules::{NameRule, PatternRule, Rules};
+pub use time::Time;
 
 pub(crate) use glob::Glob;
+pub(crate) use owned::owned_fields;
+pub(crate) use printable::is_plain;

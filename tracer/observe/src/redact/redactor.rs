@@ -1,12 +1,16 @@
 //! Applies the rules to a value.
 
-use super::{Rules, fingerprint::Mask, rules::Extra, secrets::Secrets, url::Search, words::Word};
+use super::{
+    Rules, clean::Clean, field::Rule, fingerprint::Mask, rules::Extra, secrets::Secrets, url::Search, words::Word,
+};
 
 /// Finds and masks the secrets in values.
 pub struct Redactor {
     extra: Extra,
     mask: Mask,
     built_in: bool,
+    /// Texts in which these rules find no secret.
+    pub(super) clean: Clean,
 }
 
 impl Redactor {
@@ -22,21 +26,28 @@ impl Redactor {
             extra: Extra::new(names, patterns),
             mask: Mask::new(fingerprint),
             built_in: !show,
+            clean: Clean::default(),
         }
     }
 
     /// Returns what `rule` and the user's patterns mark.
     pub(super) fn secrets(&self, value: &[u8], rule: impl FnOnce(Search<'_>, &mut Secrets)) -> Secrets {
         let mut secrets = Secrets::default();
-        rule(
-            Search {
-                extra: &self.extra,
-                built_in: self.built_in,
-            },
-            &mut secrets,
-        );
+        rule(self.search(), &mut secrets);
         self.extra.mark(value, &mut secrets);
         secrets
+    }
+
+    /// Returns the rule for the values of a field; see [`Rule::of`].
+    pub(super) fn rule(&self, name: Option<&str>) -> Rule {
+        Rule::of(name, self.search())
+    }
+
+    const fn search(&self) -> Search<'_> {
+        Search {
+            extra: &self.extra,
+            built_in: self.built_in,
+        }
     }
 
     /// Returns the whole word, unless it may be shown.

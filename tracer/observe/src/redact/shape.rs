@@ -9,27 +9,22 @@ use super::{credentials::is_challenge_parameter, decoded::Decoded};
 
 /// Calls `mark` with the range of each credential in `text`, in order. Takes time linear in the length of the text.
 pub(super) fn find(text: &[u8], mut mark: impl FnMut(Range<usize>)) {
-    let mut at = 0;
+    let mut rest = text;
     let mut inside_word = false;
-    while let Some((byte, rest)) = text.get(at..).and_then(<[u8]>::split_first) {
-        let here = text.get(at..).unwrap_or_default();
-        let found = if inside_word || !BEGINNINGS.contains(byte) {
-            None
-        } else {
-            credential(here)
-        };
-        if let Some(found) = found {
+    while let Some((byte, after)) = rest.split_first() {
+        let in_word = byte.is_ascii_alphanumeric();
+        if !inside_word
+            && (in_word || *byte == b'-')
+            && let Some(found) = credential(*byte, rest)
+        {
+            let at = text.len() - rest.len();
             mark(at + found.start..at + found.end);
-            at += found.end.max(1);
+            rest = rest.get(found.end.max(1)..).unwrap_or_default();
             inside_word = false;
             continue;
         }
-        inside_word = byte.is_ascii_alphanumeric();
-        at += 1;
-        if inside_word {
-            // No credential begins within a word.
-            at += rest.iter().take_while(|byte| byte.is_ascii_alphanumeric()).count();
-        }
+        inside_word = in_word;
+        rest = after;
     }
 }
 
@@ -52,19 +47,21 @@ pub(super) fn is_random(text: &[u8]) -> bool {
     })
 }
 
-/// Returns the range of the credential that begins at the start of `here`, if there is one.
-fn credential(here: &[u8]) -> Option<Range<usize>> {
-    if here.starts_with(PEM) {
-        return Some(0..here.len());
-    }
-    let prefixed = PREFIXES.iter().find_map(|(prefix, shortest)| {
+/// Returns the range of the credential that begins with `first`, at the start of `here`, if there is one.
+fn credential(first: u8, here: &[u8]) -> Option<Range<usize>> {
+    let token = prefixes(first).iter().find_map(|(prefix, shortest)| {
         let tail = here.strip_prefix(*prefix)?;
         // The tail may contain as many prefixes as words, so only a token is read to its end: time stays linear.
         let read = tail.get(..token_length(tail, LONGEST_READ))?;
         let random = read.iter().any(u8::is_ascii_digit);
         (read.len() >= *shortest && random).then(|| 0..prefix.len() + token_length(tail, usize::MAX))
     });
-    prefixed.or_else(|| after_scheme(here))
+    match first | 0x20 {
+        _ if token.is_some() => token,
+        b'-' if here.starts_with(PEM) => Some(0..here.len()),
+        b'a' | b'b' | b'd' | b'n' | b't' => after_scheme(here),
+        _ => None,
+    }
 }
 
 /// Finds the credentials after the name of a scheme.
@@ -158,10 +155,7 @@ const SHORTEST_RANDOM: usize = 20;
 /// Maximum bytes that are read to recognise a token.
 const LONGEST_READ: usize = 256;
 
-/// The first bytes of all credentials, so that most words are rejected at once.
-const BEGINNINGS: &[u8] = b"-1ABDEGNPSTabdefghklnoprstvwxy";
-
-/// The schemes whose credentials are recognised in any field.
+/// The schemes whose credentials are recognised in any field. [`credential`] has their first letters.
 const SCHEMES: [&[u8]; 7] = [
     b"bearer",
     b"basic",
@@ -172,71 +166,73 @@ const SCHEMES: [&[u8]; 7] = [
     b"apikey",
 ];
 
-/// The prefixes of the tokens of large APIs, and the minimum length of the rest.
-const PREFIXES: [(&[u8], usize); 62] = [
-    (b"eyJ", 16),
-    (b"AKIA", 12),
-    (b"ASIA", 12),
-    (b"ABIA", 12),
-    (b"ACCA", 12),
-    (b"AIza", 24),
-    (b"AGE-SECRET-KEY-1", 16),
-    (b"ATATT3", 16),
-    (b"ATCTT3", 16),
-    (b"EAAA", 24),
-    (b"GOCSPX-", 16),
-    (b"NRAK-", 16),
-    (b"PMAK-", 16),
-    (b"SG.", 16),
-    (b"SSWS ", 16),
-    (b"1//0", 24),
-    (b"age-secret-key-1", 16),
-    (b"dapi", 24),
-    (b"do.v1.", 16),
-    (b"doo_v1_", 16),
-    (b"dop_v1_", 16),
-    (b"dor_v1_", 16),
-    (b"dp.pt.", 16),
-    (b"figd_", 16),
-    (b"fo1_", 16),
-    (b"gho_", 16),
-    (b"ghp_", 16),
-    (b"ghr_", 16),
-    (b"ghs_", 16),
-    (b"ghu_", 16),
-    (b"github_pat_", 16),
-    (b"glc_", 16),
-    (b"gldt-", 12),
-    (b"glpat-", 12),
-    (b"glptt-", 12),
-    (b"glrt-", 12),
-    (b"glsa_", 16),
-    (b"gsk_", 16),
-    (b"hf_", 16),
-    (b"hvb.", 16),
-    (b"hvs.", 16),
-    (b"key-", 24),
-    (b"lin_api_", 16),
-    (b"npm_", 16),
-    (b"nvapi-", 16),
-    (b"oy2", 24),
-    (b"pplx-", 16),
-    (b"pypi-", 16),
-    (b"r8_", 16),
-    (b"rk_live_", 10),
-    (b"rk_test_", 10),
-    (b"sbp_", 16),
-    (b"secret_", 16),
-    (b"shp", 24),
-    (b"sk-", 16),
-    (b"sk_live_", 10),
-    (b"sk_test_", 10),
-    (b"sq0", 16),
-    (b"whsec_", 16),
-    (b"xapp-", 10),
-    (b"xox", 12),
-    (b"ya29.", 16),
-];
+/// Returns the prefixes of the tokens of large APIs that begin with `first`, and the minimum length of the rest.
+fn prefixes(first: u8) -> &'static [(&'static [u8], usize)] {
+    match first {
+        b'1' => &[(b"1//0", 24)],
+        b'A' => &[
+            (b"AKIA", 12),
+            (b"ASIA", 12),
+            (b"ABIA", 12),
+            (b"ACCA", 12),
+            (b"AIza", 24),
+            (b"AGE-SECRET-KEY-1", 16),
+            (b"ATATT3", 16),
+            (b"ATCTT3", 16),
+        ],
+        b'E' => &[(b"EAAA", 24)],
+        b'G' => &[(b"GOCSPX-", 16)],
+        b'N' => &[(b"NRAK-", 16)],
+        b'P' => &[(b"PMAK-", 16)],
+        b'S' => &[(b"SG.", 16), (b"SSWS ", 16)],
+        b'a' => &[(b"age-secret-key-1", 16)],
+        b'd' => &[
+            (b"dapi", 24),
+            (b"do.v1.", 16),
+            (b"doo_v1_", 16),
+            (b"dop_v1_", 16),
+            (b"dor_v1_", 16),
+            (b"dp.pt.", 16),
+        ],
+        b'e' => &[(b"eyJ", 16)],
+        b'f' => &[(b"figd_", 16), (b"fo1_", 16)],
+        b'g' => &[
+            (b"gho_", 16),
+            (b"ghp_", 16),
+            (b"ghr_", 16),
+            (b"ghs_", 16),
+            (b"ghu_", 16),
+            (b"github_pat_", 16),
+            (b"glc_", 16),
+            (b"gldt-", 12),
+            (b"glpat-", 12),
+            (b"glptt-", 12),
+            (b"glrt-", 12),
+            (b"glsa_", 16),
+            (b"gsk_", 16),
+        ],
+        b'h' => &[(b"hf_", 16), (b"hvb.", 16), (b"hvs.", 16)],
+        b'k' => &[(b"key-", 24)],
+        b'l' => &[(b"lin_api_", 16)],
+        b'n' => &[(b"npm_", 16), (b"nvapi-", 16)],
+        b'o' => &[(b"oy2", 24)],
+        b'p' => &[(b"pplx-", 16), (b"pypi-", 16)],
+        b'r' => &[(b"r8_", 16), (b"rk_live_", 10), (b"rk_test_", 10)],
+        b's' => &[
+            (b"sbp_", 16),
+            (b"secret_", 16),
+            (b"shp", 24),
+            (b"sk-", 16),
+            (b"sk_live_", 10),
+            (b"sk_test_", 10),
+            (b"sq0", 16),
+        ],
+        b'w' => &[(b"whsec_", 16)],
+        b'x' => &[(b"xapp-", 10), (b"xox", 12)],
+        b'y' => &[(b"ya29.", 16)],
+        _ => &[],
+    }
+}
 
 #[cfg(test)]
 mod tests {

@@ -4,7 +4,7 @@
 //! and userinfo. The search runs over the [`Decoded`] value. A parameter in a nested, encoded URL ends at the delimiters of
 //! that URL, because only these are delimiters to whoever parses it (RFC 3986 section 2.2). When in doubt, more is marked.
 
-use std::ops::Range;
+use std::{borrow::Cow, ops::Range};
 
 use super::{
     decoded::{Decoded, DecodedByte},
@@ -27,21 +27,33 @@ pub(super) struct Search<'a> {
 impl Search<'_> {
     /// Marks the secrets in a path or in the value of a field.
     pub(super) fn mark(self, value: &[u8], text: Text, secrets: &mut Secrets) {
-        if !value.contains(&b'%') {
-            self.mark_plain(value, text, |range| secrets.mark(range));
-        }
-        // Most values have none of these bytes.
-        if !value.iter().any(|byte| matches!(byte, b'=' | b'@' | b'%')) {
-            return;
+        let bytes = Classes::of(value);
+        let (percent, at) = (bytes.has(Classes::PERCENT), bytes.has(Classes::AT));
+        if !percent {
+            if bytes.may_have_member(text) {
+                members::find(
+                    value,
+                    text,
+                    |name| self.is_secret(name, None),
+                    |range| secrets.mark(range),
+                );
+            }
+            if self.built_in {
+                shape::find(value, |range| secrets.mark(range));
+            }
+            // Most values have neither of these bytes.
+            if !at && !bytes.has(Classes::EQUALS) {
+                return;
+            }
         }
         let decoded = Decoded::new(value);
-        if value.contains(&b'%') {
+        if percent {
             self.mark_plain(&original(decoded.bytes()), text, |range| {
                 secrets.mark_encoded(decoded.origin(range.start)..decoded.origin(range.end));
             });
         }
-        self.mark_parameters(&decoded, text, secrets);
-        if self.built_in {
+        self.mark_parameters(value, &decoded, text, secrets);
+        if self.built_in && (percent || at) {
             mark_userinfo(&decoded, text, secrets);
         }
     }
@@ -54,7 +66,7 @@ impl Search<'_> {
         }
     }
 
-    fn mark_parameters(self, decoded: &Decoded, text: Text, secrets: &mut Secrets) {
+    fn mark_parameters(self, value: &[u8], decoded: &Decoded, text: Text, secrets: &mut Secrets) {
         let query = decoded.bytes().iter().position(|byte| matches!(byte.byte, b'?' | b'#'));
         let query = query.unwrap_or(decoded.bytes().len());
         let mut name = Name::default();
@@ -67,15 +79,17 @@ impl Search<'_> {
             }
             let equals = at - 1;
             let before = name.start.checked_sub(1).and_then(|before| decoded.at(before));
-            if self.is_secret(&original(decoded.between(name.start, equals)), before) {
+            let sent = decoded.sent(value, name.start, equals);
+            let sent = sent.map_or_else(|| original(decoded.between(name.start, equals)).into(), Cow::Borrowed);
+            if self.is_secret(&sent, before) {
                 let ends = Ends {
                     text,
                     depth,
                     matrix: depth == 0 && equals < query,
                 };
-                let value = ends.value(decoded, at);
-                secrets.mark_encoded(decoded.origin(value.start)..decoded.origin(value.end));
-                at = value.end;
+                let found = ends.value(decoded, at);
+                secrets.mark_encoded(decoded.origin(found.start)..decoded.origin(found.end));
+                at = found.end;
             }
             name = Name { start: at, over: false };
         }
@@ -85,9 +99,48 @@ impl Search<'_> {
     fn is_secret(self, name: &[u8], before: Option<DecodedByte>) -> bool {
         let name = name.trim_ascii();
         let in_url = before.is_some_and(|before| matches!(before.byte, b'?' | b'&' | b'#' | b';'));
-        let built_in = self.built_in
-            && (names::is_secret(name) || in_url && names::is_secret_in_urls_only(&name.to_ascii_lowercase()));
+        let built_in = self.built_in && (names::is_secret(name) || in_url && names::is_secret_in_urls_only(name));
         built_in || self.extra.names(name)
+    }
+}
+
+/// The classes of bytes that rules search for.
+#[derive(Clone, Copy, Eq, PartialEq)]
+struct Classes(u8);
+
+impl Classes {
+    const PERCENT: Self = Self(1);
+    const EQUALS: Self = Self(2);
+    const AT: Self = Self(4);
+    const COLON: Self = Self(8);
+    const GREATER: Self = Self(16);
+    const QUOTE: Self = Self(32);
+
+    /// Returns the classes of the bytes in a value.
+    fn of(value: &[u8]) -> Self {
+        Self(value.iter().fold(0, |found, byte| found | Self::of_byte(*byte).0))
+    }
+
+    const fn of_byte(byte: u8) -> Self {
+        match byte {
+            b'%' => Self::PERCENT,
+            b'=' => Self::EQUALS,
+            b'@' => Self::AT,
+            b':' => Self::COLON,
+            b'>' => Self::GREATER,
+            b'"' | b'\'' => Self::QUOTE,
+            _ => Self(0),
+        }
+    }
+
+    const fn has(self, class: Self) -> bool {
+        self.0 & class.0 != 0
+    }
+
+    /// Returns whether a value may have a member, as [`members`] finds them: with its name in quotes, before a colon in the
+    /// value of a field, or as an element.
+    fn may_have_member(self, text: Text) -> bool {
+        self.has(Self::QUOTE) || self.has(Self::GREATER) || self.has(Self::COLON) && text == Text::Value
     }
 }
 

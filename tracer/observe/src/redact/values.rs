@@ -3,60 +3,101 @@
 //! If a value is not UTF-8, every value of its line is printed byte for byte, each byte as the character with its number, so
 //! that a reader can restore the bytes.
 
-use std::time::{Duration, SystemTime};
+use std::borrow::Cow;
 
-use http_decode::{Field, Fields, Unredacted};
+use http_decode::{Field, Fields, RawField, Unredacted};
 
-use super::{FieldLine, Redactor, field, members::Text, secrets::Secrets, words::Word};
+use super::{
+    FieldLine, Printable, Redactor,
+    clean::{Content, Searched},
+    field::{self, Rule},
+    members::Text,
+    secrets::Secrets,
+    words::Word,
+};
 
 /// Prints the values of one line.
 pub(super) struct Composer<'a> {
-    pub(super) redactor: &'a Redactor,
+    pub(super) redactor: &'a mut Redactor,
     /// Whether a value was not UTF-8, so that all are printed byte for byte.
     pub(super) latin1: bool,
 }
 
 impl Composer<'_> {
-    pub(super) fn fields(&mut self, fields: &Fields) -> Vec<FieldLine> {
-        fields.iter().map(|field| self.field(field)).collect()
+    pub(super) fn fields<'a>(&mut self, fields: &'a Fields) -> Vec<FieldLine<'a>> {
+        fields.raw().map(|field| self.raw_field(field)).collect()
     }
 
-    pub(super) fn field(&mut self, field: Field<'_>) -> FieldLine {
+    fn raw_field<'a>(&mut self, field: RawField<'a>) -> FieldLine<'a> {
+        let RawField {
+            name: Some(name),
+            value: Some(value),
+            never_indexed: false,
+        } = field
+        else {
+            return self.field(field.field());
+        };
+        let value = value.expose();
+        match self.redactor.clean.find(Searched::Field(name, value)) {
+            Some(Content::Plain) => (Some(Printable::plain(name)), Some(Printable::plain(value))),
+            Some(Content::Other) => {
+                let name = self.text(name, Secrets::default());
+                (Some(name), Some(self.text(value, Secrets::default())))
+            }
+            Some(Content::Name(_)) | None => {
+                let field = field.field();
+                let secrets = self.search_and_remember(field);
+                self.shown_field(field, secrets)
+            }
+        }
+    }
+
+    pub(super) fn field<'a>(&mut self, field: Field<'a>) -> FieldLine<'a> {
+        let secrets = self.field_secrets(field);
+        self.shown_field(field, secrets)
+    }
+
+    fn shown_field<'a>(&mut self, field: Field<'a>, secrets: [Secrets; 2]) -> FieldLine<'a> {
+        let [of_name, of_value] = secrets;
         let Field {
             name,
             value,
             never_indexed: _,
         } = field;
-        let value = value.map(|value| {
-            let secrets = self.field_secrets(field);
-            self.text(value.expose(), secrets)
-        });
-        (name.map(|name| self.word(Word::FieldName, name)), value)
+        let value = value.map(|value| self.text(value.expose(), of_value));
+        (name.map(|name| self.text(name.as_bytes(), of_name)), value)
     }
 
     /// Prints a word, or a mask if it may not be shown.
-    pub(super) fn word(&mut self, word: Word, text: &str) -> Box<str> {
+    pub(super) fn word<'a>(&mut self, word: Word, text: &'a str) -> Printable<'a> {
         let secrets = self.redactor.word_secrets(word, text.as_bytes());
         self.text(text.as_bytes(), secrets)
     }
 
-    pub(super) fn authority(&mut self, bytes: &[u8], never_indexed: bool) -> Box<str> {
+    pub(super) fn authority<'a>(&mut self, bytes: &'a [u8], never_indexed: bool) -> Printable<'a> {
+        let searched = Some(Searched::Authority(bytes)).filter(|_| !never_indexed);
+        if searched.is_some_and(|searched| self.redactor.clean.find(searched).is_some()) {
+            return self.text(bytes, Secrets::default());
+        }
         let secrets = self.redactor.secrets(bytes, |search, secrets| {
             field::mark_authority(bytes, search, secrets);
             field::mark_never_indexed(bytes, never_indexed, search, secrets);
         });
+        if let Some(searched) = searched.filter(|_| secrets.is_empty()) {
+            self.redactor.clean.add(searched);
+        }
         self.text(bytes, secrets)
     }
 
     /// Prints a value that belongs to no field and may contain a URL.
-    pub(super) fn value(&mut self, bytes: &[u8]) -> Box<str> {
+    pub(super) fn value<'a>(&mut self, bytes: &'a [u8]) -> Printable<'a> {
         let secrets = self
             .redactor
             .secrets(bytes, |search, secrets| search.mark(bytes, Text::Value, secrets));
         self.text(bytes, secrets)
     }
 
-    pub(super) fn path(&mut self, path: &Unredacted, never_indexed: bool) -> Box<str> {
+    pub(super) fn path<'a>(&mut self, path: &'a Unredacted, never_indexed: bool) -> Printable<'a> {
         let bytes = path.expose();
         let secrets = self.redactor.secrets(bytes, |search, secrets| {
             search.mark(bytes, Text::Path, secrets);
@@ -65,32 +106,71 @@ impl Composer<'_> {
         self.text(bytes, secrets)
     }
 
-    pub(super) fn field_secrets(&self, field: Field<'_>) -> Secrets {
+    /// Returns the secrets in the name and in the value of a field.
+    pub(super) fn field_secrets(&mut self, field: Field<'_>) -> [Secrets; 2] {
+        if searched(field).is_some_and(|searched| self.redactor.clean.find(searched).is_some()) {
+            return <[Secrets; 2]>::default();
+        }
+        self.search_and_remember(field)
+    }
+
+    fn search_and_remember(&mut self, field: Field<'_>) -> [Secrets; 2] {
+        let secrets = self.search_field(field);
+        if let Some(searched) = searched(field).filter(|_| secrets.iter().all(Secrets::is_empty)) {
+            self.redactor.clean.add(searched);
+        }
+        secrets
+    }
+
+    fn search_field(&mut self, field: Field<'_>) -> [Secrets; 2] {
         let Field {
             name,
             value,
             never_indexed,
         } = field;
-        let bytes = value.map_or(&[][..], Unredacted::<&[u8]>::expose);
-        // A value under a masked name is treated like one without a name.
-        let name = name.filter(|name| self.redactor.word_secrets(Word::FieldName, name.as_bytes()).is_empty());
-        self.redactor.secrets(bytes, |search, secrets| {
-            field::mark(name, bytes, never_indexed, search, secrets);
-        })
+        let (of_name, rule) = match name {
+            Some(name) => self.search_name(name),
+            None => (Secrets::default(), self.redactor.rule(None)),
+        };
+        let value = value.map_or(&[][..], Unredacted::<&[u8]>::expose);
+        let of_value = self.redactor.secrets(value, |search, secrets| {
+            field::mark(rule, value, never_indexed, search, secrets);
+        });
+        [of_name, of_value]
     }
 
-    pub(super) fn text(&mut self, value: &[u8], secrets: Secrets) -> Box<str> {
-        let masked = self.redactor.mask(value, secrets);
-        if !self.latin1 {
-            match String::from_utf8(masked) {
-                Ok(text) => return text.into_boxed_str(),
-                Err(not_utf8) => {
-                    self.latin1 = true;
-                    return not_utf8.into_bytes().into_iter().map(char::from).collect();
-                }
-            }
+    /// Returns the secrets in the name of a field, and the rule for its values.
+    fn search_name(&mut self, name: &str) -> (Secrets, Rule) {
+        let searched = Searched::FieldName(name);
+        if let Some(Content::Name(rule)) = self.redactor.clean.find(searched) {
+            return (Secrets::default(), rule);
         }
-        masked.into_iter().map(char::from).collect()
+        let secrets = self.redactor.word_secrets(Word::FieldName, name.as_bytes());
+        // A value under a masked name is treated like one without a name.
+        let rule = self.redactor.rule(Some(name).filter(|_| secrets.is_empty()));
+        if secrets.is_empty() {
+            self.redactor.clean.add_name(name, rule);
+        }
+        (secrets, rule)
+    }
+
+    /// Prints a value, its secrets masked. One without secrets is not copied.
+    pub(super) fn text<'a>(&mut self, value: &'a [u8], secrets: Secrets) -> Printable<'a> {
+        let shown = if secrets.is_empty() {
+            Cow::Borrowed(value)
+        } else {
+            Cow::Owned(self.redactor.mask(value, secrets))
+        };
+        match Printable::new(shown) {
+            Ok(text) if !self.latin1 || text.is_plain() => text,
+            Ok(text) => self.latin1(text.bytes()),
+            Err(bytes) => self.latin1(&bytes),
+        }
+    }
+
+    fn latin1<'a>(&mut self, bytes: &[u8]) -> Printable<'a> {
+        self.latin1 = true;
+        bytes.iter().copied().map(char::from).collect::<String>().into()
     }
 
     pub(super) fn encoding(&self) -> Option<&'static str> {
@@ -98,11 +178,13 @@ impl Composer<'_> {
     }
 }
 
-/// Formats a time. A damaged tape can have one before 1970 or after 9999, which RFC 3339 cannot represent; it is clamped.
-pub(super) fn rfc3339(time: SystemTime) -> String {
-    let latest = SystemTime::UNIX_EPOCH + LATEST;
-    humantime::format_rfc3339_nanos(time.clamp(SystemTime::UNIX_EPOCH, latest)).to_string()
+/// Returns a field as it is remembered, if it may be.
+fn searched(field: Field<'_>) -> Option<Searched<'_>> {
+    let Field {
+        name,
+        value,
+        never_indexed,
+    } = field;
+    let known = name.zip(value).filter(|_| !never_indexed);
+    known.map(|(name, value)| Searched::Field(name.as_bytes(), value.expose()))
 }
-
-/// The last second of 9999.
-const LATEST: Duration = Duration::from_secs(253_402_300_799);

@@ -7,7 +7,7 @@ use crate::{
 };
 
 fn remote(observed: &Observed) -> Option<u16> {
-    match observed.connection.remote {
+    match &observed.connection.remote {
         Some(Address::Inet(remote)) => Some(remote.port()),
         _ => None,
     }

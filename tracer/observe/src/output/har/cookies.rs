@@ -25,17 +25,17 @@ pub(super) struct Cookie<'a> {
 }
 
 /// Parses the cookies that a request sends.
-pub(super) fn sent(headers: &[FieldLine]) -> Vec<Cookie<'_>> {
+pub(super) fn sent<'a>(headers: &'a [FieldLine<'_>]) -> Vec<Cookie<'a>> {
     let pieces = values(headers, "cookie").flat_map(|value| value.split(';'));
     pieces.filter_map(pair).collect()
 }
 
 /// Parses the cookies that a response sets.
-pub(super) fn set(headers: &[FieldLine]) -> Vec<Cookie<'_>> {
+pub(super) fn set<'a>(headers: &'a [FieldLine<'_>]) -> Vec<Cookie<'a>> {
     values(headers, "set-cookie").filter_map(set_one).collect()
 }
 
-fn values<'a>(headers: &'a [FieldLine], wanted: &'static str) -> impl Iterator<Item = &'a str> {
+fn values<'a>(headers: &'a [FieldLine<'a>], wanted: &'static str) -> impl Iterator<Item = &'a str> {
     let wanted = headers.iter().filter(move |(name, _)| name.as_deref() == Some(wanted));
     wanted.filter_map(|(_, value)| value.as_deref())
 }
@@ -101,7 +101,7 @@ const MONTHS: [&str; 12] = [
 mod tests {
     use super::*;
 
-    fn field(name: &str, value: &str) -> FieldLine {
+    fn field<'a>(name: &'a str, value: &'a str) -> FieldLine<'a> {
         (Some(name.into()), Some(value.into()))
     }
 

@@ -7,10 +7,10 @@ use std::net::IpAddr;
 use serde::Serialize;
 
 use super::cookies::{self, Cookie};
-use crate::redact::{ConnectionLine, ExchangeLine, FieldLine, RequestLine, ResponseLine};
+use crate::redact::{ConnectionLine, ExchangeLine, FieldLine, Printable, RequestLine, ResponseLine};
 
 /// Converts an exchange to an entry; `comment` is added to its comment.
-pub(super) fn entry<'a>(line: &'a ExchangeLine, comment: Option<&'static str>) -> Entry<'a> {
+pub(super) fn entry<'a>(line: &'a ExchangeLine<'a>, comment: Option<&'static str>) -> Entry<'a> {
     let ExchangeLine {
         id,
         time,
@@ -29,14 +29,16 @@ pub(super) fn entry<'a>(line: &'a ExchangeLine, comment: Option<&'static str>) -
         duration_us,
         ended,
         request_id,
-        grpc: _,
+        grpc_timeout: _,
+        grpc_status: _,
+        grpc_message: _,
         encoding: _,
     } = line;
     // HAR requires that the time of an entry is the sum of its parts. Without the time of the head, all of it is waiting.
     let total_us = duration_us.or(*head_us).unwrap_or(0);
     let wait_us = head_us.unwrap_or(total_us).min(total_us);
     Entry {
-        started_date_time: time,
+        started_date_time: time.as_str(),
         time: millis(total_us),
         request: request_of(request.as_ref(), protocol),
         response: response_of(response.as_ref(), protocol),
@@ -58,7 +60,7 @@ pub(super) fn entry<'a>(line: &'a ExchangeLine, comment: Option<&'static str>) -
     }
 }
 
-fn request_of<'a>(request: Option<&'a RequestLine>, protocol: &'a str) -> Request<'a> {
+fn request_of<'a>(request: Option<&'a RequestLine<'a>>, protocol: &'a str) -> Request<'a> {
     let Some(request) = request else {
         return Request {
             http_version: protocol,
@@ -67,7 +69,7 @@ fn request_of<'a>(request: Option<&'a RequestLine>, protocol: &'a str) -> Reques
             ..Request::default()
         };
     };
-    let part = |part: &'a Option<Box<str>>| part.as_deref().unwrap_or_default();
+    let part = |part: &'a Option<Printable<'a>>| part.as_deref().unwrap_or_default();
     Request {
         method: part(&request.method),
         url: format!(
@@ -85,7 +87,7 @@ fn request_of<'a>(request: Option<&'a RequestLine>, protocol: &'a str) -> Reques
     }
 }
 
-fn response_of<'a>(response: Option<&'a ResponseLine>, protocol: &'a str) -> Response<'a> {
+fn response_of<'a>(response: Option<&'a ResponseLine<'a>>, protocol: &'a str) -> Response<'a> {
     let headers = response.map(|response| response.headers.as_slice()).unwrap_or_default();
     let body_bytes = response.and_then(|response| response.body_bytes);
     Response {
@@ -105,8 +107,8 @@ fn response_of<'a>(response: Option<&'a ResponseLine>, protocol: &'a str) -> Res
 }
 
 fn comment_of(
-    request: Option<&RequestLine>,
-    response: Option<&ResponseLine>,
+    request: Option<&RequestLine<'_>>,
+    response: Option<&ResponseLine<'_>>,
     extra: Option<&'static str>,
 ) -> Option<String> {
     let unknown = request.and_then(|request| request.unknown).unwrap_or(0);
@@ -127,7 +129,7 @@ fn comment_of(
 }
 
 /// Returns the IP address of the server, unless it listens on a UNIX socket.
-fn server_ip<'a>(connection: &'a ConnectionLine, side: &str) -> Option<&'a str> {
+fn server_ip<'a>(connection: &'a ConnectionLine<'_>, side: &str) -> Option<&'a str> {
     let address = if side == "server" {
         connection.local.as_deref()?
     } else {
@@ -140,7 +142,7 @@ fn server_ip<'a>(connection: &'a ConnectionLine, side: &str) -> Option<&'a str> 
 
 /// Converts fields. Those without a name or a value are left out, because HAR cannot represent them; the comment of the
 /// entry has their number.
-fn named(fields: &[FieldLine]) -> Vec<Pair<'_>> {
+fn named<'a>(fields: &'a [FieldLine<'_>]) -> Vec<Pair<'a>> {
     let known = fields
         .iter()
         .filter_map(|(name, value)| name.as_deref().zip(value.as_deref()));
@@ -155,7 +157,7 @@ fn query(path: &str) -> Vec<Pair<'_>> {
     pairs.map(|(name, value)| Pair { name, value }).collect()
 }
 
-fn value_of<'a>(fields: &'a [FieldLine], wanted: &str) -> &'a str {
+fn value_of<'a>(fields: &'a [FieldLine<'a>], wanted: &str) -> &'a str {
     let found = fields.iter().find(|(name, _)| name.as_deref() == Some(wanted));
     found.and_then(|(_, value)| value.as_deref()).unwrap_or_default()
 }

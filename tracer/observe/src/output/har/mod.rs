@@ -58,7 +58,7 @@ impl<L: Lines> Har<L> {
         Ok(self.out.write_all(b",\n")?)
     }
 
-    fn entry(&mut self, line: &ExchangeLine, comment: Option<&'static str>) -> Result<Written, Error> {
+    fn entry(&mut self, line: &ExchangeLine<'_>, comment: Option<&'static str>) -> Result<Written, Error> {
         self.out.clear();
         self.separate()?;
         write_json(&mut self.out, &entry(line, comment))?;
@@ -68,7 +68,7 @@ impl<L: Lines> Har<L> {
     }
 
     /// Adds an exchange that has not ended. Those that the bound pushes out are written.
-    fn wait(&mut self, line: ExchangeLine) -> Result<Written, Error> {
+    fn wait(&mut self, line: ExchangeLine<'static>) -> Result<Written, Error> {
         self.waiting.add(line);
         let mut written = Written::Yes;
         while let Some(longest) = self.waiting.take_over_bound() {
@@ -115,9 +115,9 @@ impl<L: Lines> Har<L> {
 }
 
 impl<L: Lines> Sink for Har<L> {
-    fn write(&mut self, line: &Redacted<Line>) -> Result<Written, Error> {
+    fn write(&mut self, line: &Redacted<Line<'_>>) -> Result<Written, Error> {
         match &**line {
-            Line::Exchange(exchange) if exchange.ended.is_none() => self.wait((**exchange).clone()),
+            Line::Exchange(exchange) if exchange.ended.is_none() => self.wait(exchange.to_static()),
             Line::Exchange(exchange) => self.entry(exchange, None),
             Line::End(end) => match self.waiting.end(end) {
                 Some(exchange) => self.entry(&exchange, None),
@@ -179,7 +179,7 @@ mod tests {
     use crate::output::sample;
     use http_decode::Exchange;
 
-    fn written(lines: &[Redacted<Line>]) -> Value {
+    fn written(lines: &[Redacted<Line<'_>>]) -> Value {
         let mut bytes = Vec::new();
         let mut sink = Har::new(&mut bytes);
         for line in lines {

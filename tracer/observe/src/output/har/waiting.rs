@@ -4,12 +4,14 @@
 
 use std::collections::{BTreeMap, HashMap};
 
-use crate::redact::{EndLine, EndResponseLine, ExchangeLine, FieldLine, RequestLine, ResponseLine};
+use crate::redact::{
+    EndLine, EndResponseLine, ExchangeLine, FieldLine, Printable, RequestLine, ResponseLine, owned_fields,
+};
 
 /// The exchanges that wait.
 pub(super) struct Waiting {
     /// Lines with their sizes, in the order in which they were added.
-    lines: BTreeMap<u64, (ExchangeLine, usize)>,
+    lines: BTreeMap<u64, (ExchangeLine<'static>, usize)>,
     /// Keys of `lines` by the id of the exchange.
     keys: HashMap<String, u64>,
     next_key: u64,
@@ -30,7 +32,7 @@ impl Waiting {
     }
 
     /// Adds an exchange that has not ended.
-    pub(super) fn add(&mut self, line: ExchangeLine) {
+    pub(super) fn add(&mut self, line: ExchangeLine<'static>) {
         let bytes = size(&line);
         self.bytes += bytes;
         self.keys.insert(line.id.clone(), self.next_key);
@@ -39,19 +41,20 @@ impl Waiting {
     }
 
     /// Removes and returns the exchange that has waited longest, if the bound is exceeded.
-    pub(super) fn take_over_bound(&mut self) -> Option<ExchangeLine> {
+    pub(super) fn take_over_bound(&mut self) -> Option<ExchangeLine<'static>> {
         (self.bytes > self.bound).then(|| self.take_first())?
     }
 
     /// Removes an exchange and returns it with its end; `None` if it does not wait, because it was written before or was not
     /// selected.
-    pub(super) fn end(&mut self, end: &EndLine) -> Option<ExchangeLine> {
+    pub(super) fn end(&mut self, end: &EndLine<'_>) -> Option<ExchangeLine<'static>> {
         let EndLine {
             id,
             response,
             duration_us,
             ended,
-            grpc,
+            grpc_status,
+            grpc_message,
             encoding,
         } = end;
         let key = self.keys.remove(id)?;
@@ -60,23 +63,23 @@ impl Waiting {
         line.duration_us = Some(*duration_us);
         line.ended = Some(ended);
         line.encoding = line.encoding.or(*encoding);
-        if grpc.grpc_status.is_some() {
-            line.grpc.grpc_status = grpc.grpc_status;
-            line.grpc.grpc_message.clone_from(&grpc.grpc_message);
+        if grpc_status.is_some() {
+            line.grpc_status = *grpc_status;
+            line.grpc_message = grpc_message.as_ref().map(Printable::to_static);
         }
         if let (Some(EndResponseLine { body_bytes, trailers }), Some(seen)) = (response, &mut line.response) {
             seen.body_bytes = body_bytes.or(seen.body_bytes);
-            seen.trailers.clone_from(trailers);
+            seen.trailers = owned_fields(trailers);
         }
         Some(line)
     }
 
     /// Removes and returns all exchanges, in the order in which they were added.
-    pub(super) fn take_all(&mut self) -> Vec<ExchangeLine> {
+    pub(super) fn take_all(&mut self) -> Vec<ExchangeLine<'static>> {
         std::iter::from_fn(|| self.take_first()).collect()
     }
 
-    fn take_first(&mut self) -> Option<ExchangeLine> {
+    fn take_first(&mut self) -> Option<ExchangeLine<'static>> {
         let (_, (line, bytes)) = self.lines.pop_first()?;
         self.bytes -= bytes;
         self.keys.remove(&line.id);
@@ -85,18 +88,18 @@ impl Waiting {
 }
 
 /// Returns about how much memory a line takes, in bytes.
-fn size(line: &ExchangeLine) -> usize {
-    let fields = |fields: &[FieldLine]| -> usize {
-        let each = |(name, value): &FieldLine| text(name.as_deref()) + text(value.as_deref()) + FIELD_BYTES;
+fn size(line: &ExchangeLine<'_>) -> usize {
+    let fields = |fields: &[FieldLine<'_>]| -> usize {
+        let each = |(name, value): &FieldLine<'_>| text(name.as_deref()) + text(value.as_deref()) + FIELD_BYTES;
         fields.iter().map(each).sum()
     };
-    let request = |request: &RequestLine| {
+    let request = |request: &RequestLine<'_>| {
         text(request.authority.as_deref())
             + text(request.path.as_deref())
             + fields(&request.headers)
             + fields(&request.trailers)
     };
-    let response = |response: &ResponseLine| fields(&response.headers) + fields(&response.trailers);
+    let response = |response: &ResponseLine<'_>| fields(&response.headers) + fields(&response.trailers);
     let informational: usize = line.informational.iter().map(|head| fields(&head.headers)).sum();
     LINE_BYTES + line.request.as_ref().map_or(0, request) + line.response.as_ref().map_or(0, response) + informational
 }

@@ -24,7 +24,7 @@ impl<L: Lines> Text<L> {
         Self { lines, out }
     }
 
-    fn exchange(&mut self, line: &ExchangeLine) -> Result<(), Error> {
+    fn exchange(&mut self, line: &ExchangeLine<'_>) -> Result<(), Error> {
         let ExchangeLine {
             id,
             time,
@@ -43,7 +43,9 @@ impl<L: Lines> Text<L> {
             duration_us,
             ended,
             request_id,
-            grpc: _,
+            grpc_timeout: _,
+            grpc_status: _,
+            grpc_message: _,
             encoding: _,
         } = line;
         write!(self.out, "* {time} {id} {}[{pid}] {tls} {side} ", Shown(process))?;
@@ -75,7 +77,7 @@ impl<L: Lines> Text<L> {
         Ok(writeln!(self.out)?)
     }
 
-    fn connection(&mut self, connection: &ConnectionLine) -> Result<(), Error> {
+    fn connection(&mut self, connection: &ConnectionLine<'_>) -> Result<(), Error> {
         let ConnectionLine {
             id,
             local,
@@ -104,7 +106,7 @@ impl<L: Lines> Text<L> {
         Ok(())
     }
 
-    fn request(&mut self, request: &RequestLine, protocol: &str) -> Result<(), Error> {
+    fn request(&mut self, request: &RequestLine<'_>, protocol: &str) -> Result<(), Error> {
         let RequestLine {
             method,
             scheme,
@@ -149,7 +151,7 @@ impl<L: Lines> Text<L> {
         self.trailers('>', trailers)
     }
 
-    fn response(&mut self, response: &ResponseLine, protocol: &str) -> Result<(), Error> {
+    fn response(&mut self, response: &ResponseLine<'_>, protocol: &str) -> Result<(), Error> {
         let ResponseLine {
             status,
             headers,
@@ -172,7 +174,7 @@ impl<L: Lines> Text<L> {
     fn head(
         &mut self,
         mark: char,
-        headers: &[FieldLine],
+        headers: &[FieldLine<'_>],
         unknown: Option<u32>,
         malformed: Option<&str>,
     ) -> Result<(), Error> {
@@ -187,7 +189,7 @@ impl<L: Lines> Text<L> {
         Ok(())
     }
 
-    fn trailers(&mut self, mark: char, trailers: &[FieldLine]) -> Result<(), Error> {
+    fn trailers(&mut self, mark: char, trailers: &[FieldLine<'_>]) -> Result<(), Error> {
         if trailers.is_empty() {
             return Ok(());
         }
@@ -195,7 +197,7 @@ impl<L: Lines> Text<L> {
         self.fields(mark, trailers)
     }
 
-    fn fields(&mut self, mark: char, fields: &[FieldLine]) -> Result<(), Error> {
+    fn fields(&mut self, mark: char, fields: &[FieldLine<'_>]) -> Result<(), Error> {
         for (name, value) in fields {
             writeln!(
                 self.out,
@@ -227,13 +229,14 @@ impl<L: Lines> Text<L> {
         Ok(writeln!(self.out)?)
     }
 
-    fn end(&mut self, line: &EndLine) -> Result<(), Error> {
+    fn end(&mut self, line: &EndLine<'_>) -> Result<(), Error> {
         let EndLine {
             id,
             response,
             duration_us,
             ended,
-            grpc: _,
+            grpc_status: _,
+            grpc_message: _,
             encoding: _,
         } = line;
         writeln!(self.out, "* {} now ended", Shown(id))?;
@@ -245,7 +248,7 @@ impl<L: Lines> Text<L> {
         Ok(writeln!(self.out)?)
     }
 
-    fn loss(&mut self, line: &LossLine) -> Result<(), Error> {
+    fn loss(&mut self, line: &LossLine<'_>) -> Result<(), Error> {
         let LossLine {
             time,
             pid,
@@ -291,7 +294,7 @@ impl<L: Lines> Text<L> {
         Ok(writeln!(self.out, "\n")?)
     }
 
-    fn summary(&mut self, line: &SummaryLine) -> Result<(), Error> {
+    fn summary(&mut self, line: &SummaryLine<'_>) -> Result<(), Error> {
         let SummaryLine {
             time,
             pid,
@@ -308,7 +311,7 @@ impl<L: Lines> Text<L> {
 }
 
 impl<L: Lines> Sink for Text<L> {
-    fn write(&mut self, line: &Redacted<Line>) -> Result<Written, Error> {
+    fn write(&mut self, line: &Redacted<Line<'_>>) -> Result<Written, Error> {
         self.out.clear();
         match &**line {
             Line::Exchange(line) => self.exchange(line)?,
@@ -333,7 +336,7 @@ fn known(text: Option<&str>) -> Shown<'_> {
     Shown(text.unwrap_or("?"))
 }
 
-fn names_host(headers: &[FieldLine]) -> bool {
+fn names_host(headers: &[FieldLine<'_>]) -> bool {
     headers.iter().any(|(name, _)| name.as_deref() == Some("host"))
 }
 

@@ -5,7 +5,7 @@ use http_decode::Unredacted;
 use super::*;
 use crate::output::sample;
 
-fn written(line: &Redacted<Line>) -> String {
+fn written(line: &Redacted<Line<'_>>) -> String {
     let mut bytes = Vec::new();
     let mut sink = Text::new(&mut bytes);
     sink.write(line).unwrap();

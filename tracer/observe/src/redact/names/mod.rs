@@ -25,7 +25,8 @@ pub(super) fn is_secret(name: &[u8]) -> bool {
 
 /// Returns whether the value under `name` is secret in a URL, where OAuth has it, and harmless elsewhere.
 pub(super) fn is_secret_in_urls_only(name: &[u8]) -> bool {
-    words(name).eq([b"code"])
+    let mut words = words(name);
+    words.next().is_some_and(|word| word.eq_ignore_ascii_case(b"code")) && words.next().is_none()
 }
 
 /// Returns whether a lower-case name looks secret, before the list of harmless ones.

@@ -68,14 +68,14 @@ fn exchange(path: &str, authority: &str, fields: Vec<OwnedField>) -> Exchange {
     }
 }
 
-fn redact(rules: Rules, exchange: Exchange) -> ExchangeLine {
-    redact_with(&redactor(rules), exchange)
+fn redact(rules: Rules, exchange: Exchange) -> ExchangeLine<'static> {
+    redact_with(&mut redactor(rules), exchange)
 }
 
-fn redact_with(redactor: &Redactor, exchange: Exchange) -> ExchangeLine {
+fn redact_with(redactor: &mut Redactor, exchange: Exchange) -> ExchangeLine<'static> {
     let observed = sample::observed(ObservedKind::Exchange(Box::new(exchange)), AddressSource::Bio);
     match &*redactor.redact(&observed) {
-        Line::Exchange(line) => (**line).clone(),
+        Line::Exchange(line) => line.to_static(),
         Line::End(_) | Line::Loss(_) | Line::Connection(_) | Line::Health(_) => {
             panic!("not an exchange")
         }
@@ -101,7 +101,7 @@ fn path_with(rules: Rules, path: &str) -> String {
         .unwrap()
         .path
         .unwrap()
-        .into()
+        .to_string()
 }
 
 fn path(path: &str) -> String {
@@ -114,5 +114,5 @@ fn authority(authority: &str) -> String {
         .unwrap()
         .authority
         .unwrap()
-        .into()
+        .to_string()
 }

@@ -13,7 +13,7 @@ use crate::{
     event::{Address, TlsFacts},
     output::Format,
     redact::{
-        FieldLine,
+        FieldLine, Printable,
         claims::{self, written},
         generators::{arbitrary_exchange, arbitrary_value, sent},
     },
@@ -30,6 +30,15 @@ proptest! {
         let once = redact(Rules::default(), exchange.clone());
         let again = redact(Rules::default(), sent_again(&once, exchange));
         prop_assert_eq!(ExchangeLine { encoding: None, ..once }, ExchangeLine { encoding: None, ..again });
+    }
+
+    #[test]
+    fn a_line_does_not_depend_on_those_before_it(exchanges in vec(arbitrary_exchange(), 1..4)) {
+        let mut redactor = redactor(Rules::default());
+        for exchange in exchanges.iter().chain(&exchanges) {
+            let alone = redact(Rules::default(), exchange.clone());
+            prop_assert_eq!(redact_with(&mut redactor, exchange.clone()), alone);
+        }
     }
 
     #[test]
@@ -156,9 +165,9 @@ fn arbitrary_bytes() -> impl Strategy<Value = Vec<u8>> {
 }
 
 /// Returns the exchange with its values replaced by the redacted ones.
-fn sent_again(line: &ExchangeLine, mut exchange: Exchange) -> Exchange {
-    let bytes = |text: &Option<Box<str>>| text.as_ref().map(|text| Unredacted::new(text.as_bytes()));
-    let replace = |fields: &mut Fields, lines: &[FieldLine]| {
+fn sent_again(line: &ExchangeLine<'_>, mut exchange: Exchange) -> Exchange {
+    let bytes = |text: &Option<Printable<'_>>| text.as_ref().map(|text| Unredacted::new(text.as_bytes()));
+    let replace = |fields: &mut Fields, lines: &[FieldLine<'_>]| {
         let sent = fields.iter().zip(lines).map(|(field, (_, value))| Field {
             value: value.as_ref().map(|value| Unredacted::borrowed(value.as_bytes())),
             ..field

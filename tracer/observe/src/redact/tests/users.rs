@@ -132,7 +132,7 @@ fn suspicious_words_of_a_head_are_masked() {
 #[test]
 fn a_value_that_is_not_utf8_makes_the_whole_line_latin1() {
     let mut exchange = exchange("/caf\u{e9}", "a.test", vec![sample::field("x-a", "\u{e9}")]);
-    let bytes = |line: &ExchangeLine| {
+    let bytes = |line: &ExchangeLine<'_>| {
         let request = line.request.as_ref().unwrap();
         let response = line.response.as_ref().unwrap();
         [
@@ -140,6 +140,7 @@ fn a_value_that_is_not_utf8_makes_the_whole_line_latin1() {
             request.headers[0].1.clone().unwrap(),
             response.trailers[0].1.clone().unwrap(),
         ]
+        .map(|text| text.to_string())
     };
     exchange.response.as_mut().unwrap().trailers = sample::fields([sample::field("x-b", "\u{e9}")]);
     let line = redact(Rules::default(), exchange.clone());

@@ -1,15 +1,21 @@
 //! JSON lines, one object a line, as `schema.json` describes them.
 
-use super::{Error, Lines, Sink, Written, escape::write_json};
-use crate::redact::{Line, Redacted};
+mod writer;
+
+use serde::Serialize;
+
+use self::writer::Writer;
+use super::{Error, Lines, Sink, Written};
+use crate::redact::{Line, Redacted, VERSION};
 
 /// The JSON Schema (draft 2020-12) of the lines. It forbids members that it does not describe.
-pub const SCHEMA: &str = include_str!("schema.json");
+pub const SCHEMA: &str = include_str!("../schema.json");
 
 /// Writes one JSON object a line.
 pub struct Json<L: Lines> {
     lines: L,
-    line: Vec<u8>,
+    /// Room for a line.
+    buffer: Vec<u8>,
 }
 
 impl<L: Lines> Json<L> {
@@ -17,17 +23,21 @@ impl<L: Lines> Json<L> {
     pub const fn new(lines: L) -> Self {
         Self {
             lines,
-            line: Vec::new(),
+            buffer: Vec::new(),
         }
     }
 }
 
 impl<L: Lines> Sink for Json<L> {
-    fn write(&mut self, line: &Redacted<Line>) -> Result<Written, Error> {
-        self.line.clear();
-        write_json(&mut self.line, line)?;
-        self.line.push(b'\n');
-        Ok(self.lines.line(&self.line)?)
+    fn write(&mut self, line: &Redacted<Line<'_>>) -> Result<Written, Error> {
+        loop {
+            if let Some(length) = write_line(&mut self.buffer, line)? {
+                let written = self.buffer.get(..length).unwrap_or_default();
+                return Ok(self.lines.line(written)?);
+            }
+            let longer = (2 * self.buffer.len()).max(FIRST_BYTES);
+            self.buffer.resize(longer, 0);
+        }
     }
 
     fn flush(&mut self) -> Result<(), Error> {
@@ -39,6 +49,30 @@ impl<L: Lines> Sink for Json<L> {
     }
 }
 
+/// Writes a line and returns its length, or `None` if it is longer than `out`.
+fn write_line(out: &mut [u8], line: &Line<'_>) -> Result<Option<usize>, Error> {
+    match line {
+        Line::Exchange(line) => write(out, "exchange", line),
+        Line::End(line) => write(out, "end", line),
+        Line::Loss(line) => write(out, "loss", line),
+        Line::Connection(line) => write(out, "connection", line),
+        Line::Health(line) => write(out, "health", line),
+    }
+}
+
+/// Writes an object that begins with the version and the type.
+fn write(out: &mut [u8], kind: &'static str, line: &impl Serialize) -> Result<Option<usize>, Error> {
+    let length = out.len();
+    let mut writer = Writer::new(out);
+    writer.begin_line(VERSION, kind);
+    line.serialize(&mut writer)?;
+    writer.put(b"\n");
+    Ok(writer.room().map(|room| length - room))
+}
+
+/// Room for most lines.
+const FIRST_BYTES: usize = 4096;
+
 #[cfg(test)]
 mod tests {
     use serde_json::Value;
@@ -46,7 +80,7 @@ mod tests {
     use super::*;
     use crate::output::sample;
 
-    fn written(line: &Redacted<Line>) -> String {
+    fn written(line: &Redacted<Line<'_>>) -> String {
         let mut bytes = Vec::new();
         let mut sink = Json::new(&mut bytes);
         sink.write(line).unwrap();

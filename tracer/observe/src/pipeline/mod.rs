@@ -3,13 +3,15 @@
 //! It is the only code that runs between a source and a sink, live and in replay, and it reads no clock: the same tape gives
 //! the same lines, byte for byte.
 
+mod line_writer;
+
+use self::line_writer::{LineWriter, Now};
 use crate::{
     batch::{Batch, Header},
-    correlate::{Correlator, Counters, Observed, ObservedKind},
+    correlate::{Correlator, Counters, Observed},
     filter::Filter,
-    health::{Figures, Health, State, Subject, Watch},
     order::Merger,
-    output::{self, Sink, Written},
+    output::{self, Sink},
     redact::Redactor,
 };
 
@@ -17,16 +19,11 @@ use crate::{
 pub struct Pipeline {
     merger: Merger,
     correlator: Correlator,
-    redactor: Redactor,
-    filter: Filter,
-    sink: Box<dyn Sink + Send>,
     observed: Vec<Observed>,
+    lines: LineWriter,
     last_ns: u64,
-    limit: Option<u64>,
-    summary: Summary,
-    watch: Watch,
-    /// Lines dropped since the last update of `watch`.
-    dropped: u64,
+    /// [`Options::verbose`].
+    verbose: bool,
     /// Whether the note that lines are dropped was returned.
     stall_noted: bool,
 }
@@ -93,18 +90,10 @@ impl Pipeline {
         Self {
             merger: Merger::default(),
             correlator: Correlator::new(header, decode, connections),
-            redactor,
-            filter,
-            sink,
             observed: Vec::new(),
+            lines: LineWriter::new(redactor, filter, sink, limit),
             last_ns: 0,
-            limit,
-            summary: Summary {
-                verbose,
-                ..Summary::default()
-            },
-            watch: Watch::default(),
-            dropped: 0,
+            verbose,
             stall_noted: false,
         }
     }
@@ -118,27 +107,44 @@ impl Pipeline {
             self.correlator.set_clock(batch.drained_ns, boot_unix_ns);
         }
         self.merger.add(batch);
+        let now = self.now();
+        self.release(now)?;
+        self.lines.report_dropped(now)?;
+        for (subject, figures) in health {
+            self.lines.update_health(subject, figures, now)?;
+        }
+        self.lines.flush()?;
+        Ok(self.lines.flow())
+    }
+
+    /// Decodes the records up to the watermark. What a record completes is written before the next one is decoded, while it
+    /// is in the caches of the processor.
+    fn release(&mut self, now: Now) -> Result<(), output::Error> {
         let Self {
             merger,
             correlator,
             observed,
+            lines,
             ..
         } = self;
-        merger.release(|record| correlator.push(record, observed));
-        correlator.advance(merger.watermark_ns(), observed);
-        let flow = self.write()?;
-        for (subject, figures) in health {
-            if let Some((state, figures)) = self.watch.update(&subject, figures, self.last_ns) {
-                self.write_health(subject, state, figures)?;
+        let mut result = Ok(());
+        merger.release(|record| {
+            correlator.push(record, observed);
+            if result.is_ok() {
+                result = lines.write(observed, now);
+            } else {
+                observed.clear();
             }
-        }
-        Ok(flow)
+        });
+        result?;
+        correlator.advance(merger.watermark_ns(), observed);
+        lines.write(observed, now)
     }
 
     /// Removes and returns the notes to print on stderr now.
     pub fn take_notes(&mut self) -> Vec<String> {
         let mut notes = self.correlator.take_notes();
-        if self.summary.dropped > 0 && !std::mem::replace(&mut self.stall_noted, true) {
+        if self.lines.summary().dropped > 0 && !std::mem::replace(&mut self.stall_noted, true) {
             notes.push("whoever reads the output has stalled: lines are dropped, and counted".to_owned());
         }
         notes
@@ -155,20 +161,20 @@ impl Pipeline {
         } = self;
         merger.release_all(|record| correlator.push(record, observed));
         correlator.finish(*last_ns, observed);
-        ignore_broken_pipe(self.write().and_then(|_| self.write_last_health()))
+        ignore_broken_pipe(self.write_last())
     }
 
-    /// Reports the lines dropped since the last health line.
-    fn write_last_health(&mut self) -> Result<(), output::Error> {
-        match self.watch.remove(&Subject::Output) {
-            Some((state, figures)) => self.write_health(Subject::Output, state, figures),
-            None => Ok(()),
-        }
+    fn write_last(&mut self) -> Result<(), output::Error> {
+        let now = self.now();
+        self.lines.write(&mut self.observed, now)?;
+        self.lines.report_dropped(now)?;
+        self.lines.write_last_health(now)?;
+        self.lines.flush()
     }
 
     /// Ends the output, and waits until all of it is written.
     pub fn close(self) -> Result<(), output::Error> {
-        ignore_broken_pipe(self.sink.finish())
+        ignore_broken_pipe(self.lines.finish())
     }
 
     /// Returns the totals so far.
@@ -179,70 +185,16 @@ impl Pipeline {
         };
         Summary {
             counters,
-            forgotten_ends: self.filter.forgotten(),
-            enough: self.enough(),
-            ..self.summary
+            verbose: self.verbose,
+            ..self.lines.summary()
         }
     }
 
-    fn enough(&self) -> Flow {
-        let reached = self.limit.is_some_and(|limit| self.summary.exchanges >= limit);
-        if reached { Flow::Done } else { Flow::Continue }
-    }
-
-    fn write(&mut self) -> Result<Flow, output::Error> {
-        for observed in std::mem::take(&mut self.observed) {
-            // The lines of connections follow those of the last exchange within the limit.
-            if self.enough() == Flow::Continue || matches!(observed.kind, ObservedKind::Connection(_)) {
-                self.write_one(&observed)?;
-            }
-        }
-        self.report_dropped()?;
-        self.sink.flush()?;
-        Ok(self.enough())
-    }
-
-    fn write_one(&mut self, observed: &Observed) -> Result<(), output::Error> {
-        let line = self.redactor.redact(observed);
-        if !self.filter.passes(&line) {
-            return Ok(());
-        }
-        self.report_dropped()?;
-        if self.sink.write(&line)? == Written::Dropped {
-            self.dropped += 1;
-            self.summary.dropped += 1;
-            return Ok(());
-        }
-        if let ObservedKind::Exchange(exchange) = &observed.kind {
-            self.summary.exchanges += 1;
-            self.summary.half += u64::from(exchange.request.is_none() || exchange.response.is_none());
-        }
-        Ok(())
-    }
-
-    /// Reports how many lines were dropped. If that line is dropped too, the count goes into the next report.
-    fn report_dropped(&mut self) -> Result<(), output::Error> {
-        let figures = Figures {
-            dropped: std::mem::take(&mut self.dropped),
-            ..Figures::default()
-        };
-        match self.watch.update(&Subject::Output, figures, self.last_ns) {
-            Some((state, figures)) => self.write_health(Subject::Output, state, figures),
-            None => Ok(()),
-        }
-    }
-
-    fn write_health(&mut self, subject: Subject, state: State, figures: Figures) -> Result<(), output::Error> {
-        let health = Health {
+    fn now(&self) -> Now {
+        Now {
+            ns: self.last_ns,
             time: self.correlator.time(self.last_ns),
-            subject,
-            state,
-            figures,
-        };
-        if self.sink.write(&self.redactor.health(&health))? == Written::Dropped {
-            self.watch.restore(&health.subject, figures);
         }
-        Ok(())
     }
 }
 
@@ -253,3 +205,6 @@ fn ignore_broken_pipe(result: Result<(), output::Error>) -> Result<(), output::E
         Ok(()) | Err(output::Error::Write(_)) => result,
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,18 +1,11 @@
-//! Bindings to the HPACK decoder and encoder of libnghttp2.
+//! nghttp2's decoder of header blocks.
 
 use std::{
     ffi::{c_int, c_void},
     ptr,
 };
 
-#[repr(C)]
-struct Field {
-    name: *const u8,
-    value: *const u8,
-    name_length: usize,
-    value_length: usize,
-    flags: u8,
-}
+use crate::deflater::Field;
 
 const FINAL: c_int = 1;
 const EMIT: c_int = 2;
@@ -31,16 +24,6 @@ unsafe extern "C" {
         is_last: c_int,
     ) -> isize;
     fn nghttp2_hd_inflate_end_headers(inflater: *mut c_void) -> c_int;
-    fn nghttp2_hd_deflate_new(deflater: *mut *mut c_void, max_bytes: usize) -> c_int;
-    fn nghttp2_hd_deflate_del(deflater: *mut c_void);
-    fn nghttp2_hd_deflate_bound(deflater: *mut c_void, fields: *const Field, count: usize) -> usize;
-    fn nghttp2_hd_deflate_hd(
-        deflater: *mut c_void,
-        block: *mut u8,
-        length: usize,
-        fields: *const Field,
-        count: usize,
-    ) -> isize;
 }
 
 /// nghttp2's decoder of header blocks.
@@ -94,50 +77,5 @@ impl Drop for Inflater {
     fn drop(&mut self) {
         // SAFETY: the library made it, and nothing uses it after the drop.
         unsafe { nghttp2_hd_inflate_del(self.0) }
-    }
-}
-
-/// nghttp2's encoder of header blocks.
-pub struct Deflater(*mut c_void);
-
-impl Deflater {
-    /// Makes an encoder with a dynamic table of 4,096 bytes, the default.
-    pub fn new() -> Self {
-        let mut deflater = ptr::null_mut();
-        // SAFETY: the library writes a pointer to a new deflater.
-        assert_eq!(
-            unsafe { nghttp2_hd_deflate_new(&raw mut deflater, 4096) },
-            0,
-            "no deflater"
-        );
-        Self(deflater)
-    }
-
-    /// Encodes fields as a block.
-    pub fn deflate(&mut self, fields: &[(&str, &str)]) -> Vec<u8> {
-        let fields: Vec<_> = fields
-            .iter()
-            .map(|(name, value)| Field {
-                name: name.as_ptr(),
-                value: value.as_ptr(),
-                name_length: name.len(),
-                value_length: value.len(),
-                flags: 0,
-            })
-            .collect();
-        // SAFETY: `self` owns the deflater, and the fields point to strings that outlive both calls.
-        unsafe {
-            let mut block = vec![0; nghttp2_hd_deflate_bound(self.0, fields.as_ptr(), fields.len())];
-            let written = nghttp2_hd_deflate_hd(self.0, block.as_mut_ptr(), block.len(), fields.as_ptr(), fields.len());
-            block.truncate(usize::try_from(written).expect("fields"));
-            block
-        }
-    }
-}
-
-impl Drop for Deflater {
-    fn drop(&mut self) {
-        // SAFETY: the library made it, and nothing uses it after the drop.
-        unsafe { nghttp2_hd_deflate_del(self.0) }
     }
 }

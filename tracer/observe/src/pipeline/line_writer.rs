@@ -1,0 +1,145 @@
+//! Writes what was observed: redacts it, selects it, and passes it to the sink. Reports the lines that the sink drops.
+
+use std::time::SystemTime;
+
+use super::{Flow, Summary};
+use crate::{
+    correlate::{Observed, ObservedKind},
+    filter::Filter,
+    health::{Figures, Health, State, Subject, Watch},
+    output::{self, Sink, Written},
+    redact::Redactor,
+};
+
+/// Writes lines.
+pub(super) struct LineWriter {
+    redactor: Redactor,
+    filter: Filter,
+    sink: Box<dyn Sink + Send>,
+    limit: Option<u64>,
+    summary: Summary,
+    watch: Watch,
+    /// Lines dropped since the last update of `watch`.
+    dropped: u64,
+}
+
+/// The time of a batch.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Now {
+    /// On the records' clock, in nanoseconds.
+    pub(super) ns: u64,
+    /// On the wall clock.
+    pub(super) time: SystemTime,
+}
+
+impl LineWriter {
+    pub(super) fn new(redactor: Redactor, filter: Filter, sink: Box<dyn Sink + Send>, limit: Option<u64>) -> Self {
+        Self {
+            redactor,
+            filter,
+            sink,
+            limit,
+            summary: Summary::default(),
+            watch: Watch::default(),
+            dropped: 0,
+        }
+    }
+
+    /// Writes the lines of all that was observed, and empties it.
+    pub(super) fn write(&mut self, observed: &mut Vec<Observed>, now: Now) -> Result<(), output::Error> {
+        for observed in observed.drain(..) {
+            // The lines of connections follow those of the last exchange within the limit.
+            if self.flow() == Flow::Continue || matches!(observed.kind, ObservedKind::Connection(_)) {
+                self.write_one(&observed, now)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Flushes the sink.
+    pub(super) fn flush(&mut self) -> Result<(), output::Error> {
+        self.sink.flush()
+    }
+
+    /// Updates the figures of a ring or table, and writes its health if that is due.
+    pub(super) fn update_health(&mut self, subject: Subject, figures: Figures, now: Now) -> Result<(), output::Error> {
+        match self.watch.update(&subject, figures, now.ns) {
+            Some((state, figures)) => self.write_health(subject, state, figures, now),
+            None => Ok(()),
+        }
+    }
+
+    /// Reports the lines dropped since the last health line.
+    pub(super) fn write_last_health(&mut self, now: Now) -> Result<(), output::Error> {
+        match self.watch.remove(&Subject::Output) {
+            Some((state, figures)) => self.write_health(Subject::Output, state, figures, now),
+            None => Ok(()),
+        }
+    }
+
+    /// Ends the output, and waits until all of it is written.
+    pub(super) fn finish(self) -> Result<(), output::Error> {
+        self.sink.finish()
+    }
+
+    /// Returns whether more lines are wanted.
+    pub(super) fn flow(&self) -> Flow {
+        let reached = self.limit.is_some_and(|limit| self.summary.exchanges >= limit);
+        if reached { Flow::Done } else { Flow::Continue }
+    }
+
+    /// Returns the totals of the lines.
+    pub(super) fn summary(&self) -> Summary {
+        Summary {
+            forgotten_ends: self.filter.forgotten(),
+            enough: self.flow(),
+            ..self.summary
+        }
+    }
+
+    fn write_one(&mut self, observed: &Observed, now: Now) -> Result<(), output::Error> {
+        let line = self.redactor.redact(observed);
+        if !self.filter.passes(&line) {
+            return Ok(());
+        }
+        self.report_dropped(now)?;
+        if self.sink.write(&line)? == Written::Dropped {
+            self.dropped += 1;
+            self.summary.dropped += 1;
+            return Ok(());
+        }
+        if let ObservedKind::Exchange(exchange) = &observed.kind {
+            self.summary.exchanges += 1;
+            self.summary.half += u64::from(exchange.request.is_none() || exchange.response.is_none());
+        }
+        Ok(())
+    }
+
+    /// Reports how many lines were dropped. If that line is dropped too, the count goes into the next report.
+    pub(super) fn report_dropped(&mut self, now: Now) -> Result<(), output::Error> {
+        let figures = Figures {
+            dropped: std::mem::take(&mut self.dropped),
+            ..Figures::default()
+        };
+        self.update_health(Subject::Output, figures, now)
+    }
+
+    fn write_health(
+        &mut self,
+        subject: Subject,
+        state: State,
+        figures: Figures,
+        now: Now,
+    ) -> Result<(), output::Error> {
+        let health = Health {
+            time: now.time,
+            subject,
+            state,
+            figures,
+        };
+        if self.sink.write(&self.redactor.health(&health))? == Written::Dropped {
+            self.watch.restore(&health.subject, figures);
+        }
+        Ok(())
+    }
+}
