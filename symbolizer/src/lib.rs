@@ -79,8 +79,7 @@ pub fn bio_write(image: &[u8]) -> Result<Option<Hook>, Error> {
     }
 }
 
-/// Returns whether connections of an image may write to something else than a socket: it imports `SSL_set_bio`, one of its
-/// one-way forms, or `SSL_write_early_data`, which writes through a buffer.
+/// Returns whether an image may give connections BIOs of its own: it imports `SSL_set_bio` or one of its one-way forms.
 pub fn sets_bio(image: &[u8]) -> Result<bool, Error> {
     match Image::parse(image)? {
         Ok(image) => openssl::sets_bio(&image),

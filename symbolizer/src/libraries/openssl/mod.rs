@@ -27,7 +27,6 @@ use crate::hook::{Hook, HookKind, Proof, Role};
 use crate::libraries::coverage::incomplete;
 use crate::libraries::family::Family;
 use crate::libraries::found::Found;
-use crate::libraries::function::Function;
 use crate::libraries::hooks::{hook, hooks_of};
 use crate::libraries::library::Library;
 use crate::libraries::version::{self, LibraryVersion};
@@ -124,11 +123,9 @@ pub(crate) fn fuzz_lift(code: Code<'_>, address: Vaddr) -> usize {
     lifted::found(code, address)
 }
 
-/// Returns whether connections of an image may write to something else than a socket: it imports one of the functions that
-/// set BIOs, or the one that writes early data, which goes through a buffer.
+/// Returns whether an image may give connections BIOs of its own: it imports one of the functions that set them.
 pub(crate) fn sets_bio(image: &Image<'_>) -> Result<bool, Error> {
-    let is_setter = |function: &&Function| matches!(function.role, Role::Bio | Role::EarlyWrite);
-    let setters = || FUNCTIONS.iter().filter(is_setter);
+    let setters = || FUNCTIONS.iter().filter(|function| function.role == Role::Bio);
     let names = Names::new(setters().map(|function| function.name));
     let survey = Survey::of(image, &[Table::Dynsym], &names)?;
     Ok(setters().any(|setter| survey.imports(setter.name)))

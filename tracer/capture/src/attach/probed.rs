@@ -7,6 +7,7 @@ use std::{
     num::NonZeroU32,
     os::fd::{AsFd as _, AsRawFd as _, OwnedFd},
     path::PathBuf,
+    time::Instant,
 };
 
 use aya::{
@@ -51,6 +52,8 @@ pub(super) struct Reached {
     pub(super) shared: Links,
     /// For single processes.
     pub(super) own: BTreeMap<u32, Links>,
+    /// When the first of them were attached.
+    pub(super) since: Option<Instant>,
 }
 
 impl Reached {
@@ -62,8 +65,17 @@ impl Reached {
         }
     }
 
+    /// Returns whether any probe is attached.
+    pub(super) fn is_any(&self) -> bool {
+        self.own
+            .values()
+            .chain([&self.shared])
+            .any(|links| !links.sites.is_empty())
+    }
+
     /// Takes all links.
     pub(super) fn take(&mut self) -> impl Iterator<Item = Links> {
+        self.since = None;
         let own = std::mem::take(&mut self.own).into_values();
         own.chain([std::mem::take(&mut self.shared)])
     }
@@ -156,6 +168,7 @@ impl Probed {
         if wanted.is_empty() {
             return Ok(());
         }
+        let _since = self.reached(is_fallback).since.get_or_insert_with(Instant::now);
         if let Some(multi) = attacher.multi {
             let many = self.attach_many(multi, &wanted, pid)?;
             let links = self.reached(is_fallback).links(pid);

@@ -7,6 +7,7 @@
 use std::{
     collections::{BTreeSet, HashMap},
     num::NonZeroU32,
+    time::Duration,
 };
 
 use aya::{Ebpf, EbpfLoader, programs::UProbe};
@@ -286,10 +287,20 @@ impl Probes {
         }
     }
 
-    /// Returns the files of which so many calls have confirmed what their taps and lifts bring.
-    pub fn confirmed(&self, counters: &[SiteCounters], calls: u64) -> Vec<FileIdentity> {
-        let confirmed = self.files.iter().filter(|(_, file)| file.confirmed(counters) >= calls);
-        confirmed.map(|(identity, _)| *identity).collect()
+    /// Returns whether probes of calls are attached beside taps and lifts.
+    pub fn has_fallback(&self) -> bool {
+        self.files.values().any(|file| file.fallback.is_any())
+    }
+
+    /// Returns the files of which so many calls have confirmed what their taps and lifts bring, and those whose calls have
+    /// been probed for so long.
+    pub fn checked(&self, counters: &[SiteCounters], calls: u64, longest: Duration) -> Vec<FileIdentity> {
+        let is_checked = |file: &Probed| {
+            let is_old = file.fallback.since.is_some_and(|since| since.elapsed() >= longest);
+            is_old || file.confirmed(counters) >= calls
+        };
+        let checked = self.files.iter().filter(|(_, file)| is_checked(file));
+        checked.map(|(identity, _)| *identity).collect()
     }
 
     fn detach_all(&mut self, links: impl IntoIterator<Item = Links>) {

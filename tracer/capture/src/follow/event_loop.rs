@@ -51,7 +51,8 @@ impl Follower {
         let longest = if self.has_mmap_events { LIVENESS_CHECK } else { RESCAN };
         let poll = self.poller.as_ref().map(Poller::next);
         let due = self.pending_scans.values().copied().chain(poll);
-        let due = due.chain([self.sweeps.next()]).min();
+        let check = self.probes.has_fallback().then_some(self.next_check);
+        let due = due.chain([self.sweeps.next()]).chain(check).min();
         due.map_or(longest, |due| {
             due.saturating_duration_since(Instant::now()).min(longest)
         })
@@ -152,6 +153,7 @@ impl Follower {
             self.last_liveness_check = now;
             self.check_liveness()?;
         }
+        self.detach_checked()?;
         self.sweep_tables()?;
         // The last known process may exit before the event of a child whose fork event was lost.
         if take(&mut self.has_lost_events) || self.processes.is_empty() {

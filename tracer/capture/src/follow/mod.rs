@@ -14,6 +14,7 @@ mod scan;
 mod preattach;
 mod initial_scan;
 mod positions;
+mod check;
 mod sweep;
 mod poll;
 mod event_loop;
@@ -48,6 +49,7 @@ pub(crate) struct Follower {
     kinds: Kinds,
     /// The files whose taps and lifts were found to be right.
     checked: BTreeSet<FileIdentity>,
+    next_check: Instant,
     selection: Selection,
     reach: Reach,
     processes: Processes,
@@ -84,6 +86,7 @@ impl Follower {
             resolver: Resolver::default(),
             kinds,
             checked: BTreeSet::new(),
+            next_check: Instant::now(),
             selection,
             processes: Processes::default(),
             pending_scans: BTreeMap::new(),

@@ -1,17 +1,14 @@
 //! Sweeping the BPF tables: entries of a process that exited are gone within a second. A table that is nearly full or
 //! refuses insertions is reported as a message and as health.
 
-use std::{sync::Arc, time::Instant};
+use std::time::Instant;
 
 use anyhow::Result;
 use tracer_observe::health::{Figures, Subject};
 
-use tracer_ebpf::SiteCounters;
-
-use super::{Follower, positions::When, processes::ProcessInfo};
+use super::{Follower, positions::When};
 use crate::{
-    attach::{Ends, Fill, Needs, Swept, Table, Threads},
-    limits::CHECKED_CALLS,
+    attach::{Ends, Fill, Swept, Table, Threads},
     target::{thread_has_ended, threads_of},
 };
 
@@ -48,39 +45,9 @@ impl Follower {
         self.report_fills(&fills)
     }
 
-    /// Detaches the probes of calls of files whose taps and lifts enough calls have confirmed, unless a process needs them.
-    fn detach_checked(&mut self, sites: &[SiteCounters]) -> Result<()> {
-        if self.processes.any_lacks_library() {
-            return Ok(());
-        }
-        for file in self.probes.confirmed(sites, CHECKED_CALLS) {
-            let users: Vec<_> = self.processes.using(file).collect();
-            if users.iter().any(|(_, info)| info.needs_calls) {
-                continue;
-            }
-            self.checked.insert(file);
-            for (pid, info) in users.iter().filter(|(_, info)| info.needs.calls) {
-                // The programs no longer rely on the calls once their probes go.
-                self.probes.set_calls_probed(*pid, false)?;
-                let needs = Needs {
-                    calls: false,
-                    ..info.needs
-                };
-                let info = ProcessInfo {
-                    needs,
-                    ..(**info).clone()
-                };
-                self.processes.set(*pid, Arc::new(info));
-            }
-            self.probes.detach_fallback(file);
-        }
-        Ok(())
-    }
-
     fn report_fills(&mut self, fills: &[Fill]) -> Result<()> {
         let totals = self.probes.totals()?;
         let sites = self.probes.losses()?;
-        self.detach_checked(&sites)?;
         let lost = sites.iter().map(|site| site.ring_full_records).sum();
         let dropped = self.sweeps.newly_refused(Subject::Ring, lost);
         if dropped > 0 {
