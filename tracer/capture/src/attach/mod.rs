@@ -10,6 +10,7 @@ mod kernel;
 mod value;
 mod error;
 mod needs;
+mod ends;
 mod kinds;
 mod placement;
 mod program;

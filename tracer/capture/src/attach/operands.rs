@@ -1,7 +1,9 @@
 //! Converts the hooks of a plan to the ABI of the BPF programs.
 
-use symbolizer::{ExitResult, ExitSite, Hook, HookKind, Operands, Role, Success};
-use tracer_ebpf::{CallEnd, Guard, SiteOperands, Width};
+use symbolizer::{Hook, HookKind, Operands, Role, Success};
+use tracer_ebpf::{Guard, SiteOperands, Width};
+
+use super::ends::call_end;
 
 /// Returns the ABI's role of a hook; `None` if no program can carry it out.
 pub(super) fn abi_role(hook: &Hook) -> Option<tracer_ebpf::Role> {
@@ -33,20 +35,6 @@ pub(super) fn abi_role(hook: &Hook) -> Option<tracer_ebpf::Role> {
         Role::End => tracer_ebpf::Role::End,
         Role::Ciphertext => tracer_ebpf::Role::Ciphertext,
     })
-}
-
-/// Returns how a call ends at a site; `None` if the programs cannot express it.
-pub(super) fn call_end(exit: &ExitSite) -> Option<CallEnd> {
-    let end = match exit.result {
-        ExitResult::In(symbolizer::Operand {
-            place: symbolizer::Place::Register(number),
-            loads: [None, None],
-            width,
-        }) => CallEnd::of_register(number, width == 8),
-        ExitResult::In(_) => return None,
-        ExitResult::Always(number) => CallEnd::of_constant(i8::try_from(number).ok()?),
-    };
-    Some(exit.when.map_or(end, |condition| end.when(condition)))
 }
 
 /// Returns the operands of a hook.

@@ -3,7 +3,7 @@
 use symbolizer::{ExitSite, Hook, HookKind, Role, Tier};
 use tracer_ebpf::Cookie;
 
-use super::{Needs, operands::call_end, placement::PlannedSite};
+use super::{Needs, ends::call_end, placement::PlannedSite};
 
 /// A BPF program for uprobes.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
