@@ -426,12 +426,13 @@ mod tests {
 
     #[test]
     fn a_depth_is_apart_from_the_rest_of_a_cookie() {
-        let cookie = Cookie::new(u32::MAX, Role::Write).with_carrier(Carrier::KERNEL_TLS);
+        let last = u16::MAX.into();
+        let cookie = Cookie::new(last, Role::Write).with_carrier(Carrier::KERNEL_TLS);
         let deep = cookie.with_depth(3).with_depth(u16::MAX);
         assert_eq!(deep.depth(), 0xffff);
         assert_eq!(
             (deep.site(), deep.role(), deep.carrier()),
-            (u32::MAX, Some(Role::Write), Carrier::KERNEL_TLS)
+            (last, Some(Role::Write), Carrier::KERNEL_TLS)
         );
         assert_eq!((deep.of_site(), cookie.depth()), (cookie, 0));
     }

@@ -173,12 +173,14 @@ mod tests {
         assert!(plans[0].facts.version.is_some());
         assert_eq!(plans[1].layout, Err(LayoutUnknown::NoBios));
         let placement = Placement::of_plans(&plans, Kinds::default());
-        let (openssl, gnutls) = placement.sites.split_at(plans[0].hooks.len());
-        assert_eq!(gnutls.len(), plans[1].hooks.len());
-        for (sites, plan) in [(openssl, &plans[0]), (gnutls, &plans[1])] {
+        let chosen = plans.each_ref().map(|plan| Kinds::default().choose(plan));
+        let (openssl, gnutls) = placement.sites.split_at(chosen[0].len());
+        assert_eq!(gnutls.len(), chosen[1].len());
+        for (sites, (plan, chosen)) in [openssl, gnutls].into_iter().zip(plans.iter().zip(&chosen)) {
             let config = site_config(plan);
-            for (site, hook) in sites.iter().zip(&plan.hooks) {
-                assert_eq!(&site.hook, hook);
+            for (site, chosen) in sites.iter().zip(chosen) {
+                let hook = chosen.hook;
+                assert_eq!((&site.hook, site.is_fallback), (hook, chosen.is_fallback));
                 assert_eq!(site.library, plan.library.family, "{}", hook.name);
                 assert_eq!(site.config, config, "{}", hook.name);
             }
