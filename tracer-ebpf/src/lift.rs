@@ -82,8 +82,8 @@ fn bind(connection: &mut ConnectionState, object: u64, site: u16) -> Result<bool
 
 /// Notes the sequence at a send and whether its guards hold; returns how many records are new.
 ///
-/// New keys begin the sequence anew. They may have come as far as the old ones: then what is sent differs in kind, for a
-/// record of the handshake comes before them.
+/// New keys restart the sequence at 0. It may reach the same number under the new keys: then the guards differ, because a
+/// record of the handshake is sent in between.
 #[inline(always)]
 pub(crate) fn advance(lift: &mut Lift, sequence: u64, held: u32) -> u64 {
     if sequence == lift.sequence && held as u8 == lift.held {
@@ -95,7 +95,7 @@ pub(crate) fn advance(lift: &mut Lift, sequence: u64, held: u32) -> u64 {
     if sequence > before { sequence - before } else { sequence }
 }
 
-/// Returns whether so many new records are more than so many bytes take.
+/// Returns whether `records` new records are more than `bytes` need, so that some of them were not seen.
 ///
 /// With stitched ciphers OpenSSL encrypts four or eight records at once (`ssl3_write_bytes`, `openssl-3.0.8`), all of the
 /// same size, which an application or its peer may have set below the maximum.

@@ -85,7 +85,7 @@ pub(crate) fn place_of_count(ctx: &ProbeContext, site: &SiteOperands) -> u64 {
 /// The place that slots of the stack are counted from.
 const STACK: Place = Place::register(if cfg!(bpf_target_arch = "aarch64") { 31 } else { 7 });
 
-/// Marks an object whose hit brings no bytes of the program: objects have even addresses.
+/// Marks an object whose hit has no application data: objects have even addresses.
 const STAYS: u64 = 1;
 
 /// Reads the object of a tap and whether its guards hold, as far as they are on the stack at once; `None` if the site has no
@@ -132,7 +132,7 @@ pub(crate) fn count(ctx: &ProbeContext, site: &SiteOperands) -> u64 {
     read(ctx.regs, &site.count)
 }
 
-/// Returns whether a hit of a tap brings bytes of the program.
+/// Returns whether a hit of a tap has application data.
 #[inline(always)]
 pub(crate) fn hold(ctx: &ProbeContext, site: &SiteOperands) -> bool {
     let [first, second] = &site.guards;

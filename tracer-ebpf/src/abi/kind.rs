@@ -179,7 +179,7 @@ impl RecordFlags {
     pub const FROM_START: Self = Self(1 << 2);
     /// Early data that the server has not accepted yet: the next record of the connection without this flag decides.
     pub const EARLY: Self = Self(1 << 3);
-    /// The server rejected the early data: its bytes are no part of the direction, whose positions begin anew.
+    /// The server rejected the early data: its bytes are no part of the direction, whose positions were taken back.
     pub const EARLY_REFUSED: Self = Self(1 << 4);
 
     /// Returns whether all bits of `other` are set.
