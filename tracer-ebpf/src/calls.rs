@@ -1,4 +1,4 @@
-//! What calls move: reported, unless a tap or a lift reports the direction; then compared with what these have brought.
+//! The bytes of calls: reported, or compared with those of the tap or the lift that reports the direction.
 
 use tracer_ebpf::{
     CallState, ConnectionState, Cookie, Direction, FlushState, HooksRefused, LiftState, Owner, PassedCause,
@@ -15,9 +15,8 @@ use crate::{
     record::count,
 };
 
-/// Captures what a call moved, unless other hooks report its direction, or a call nested in it has already done so. Without
-/// bytes at hand their number alone is reported: the function has no buffer, or the call repeats one that failed and gives
-/// none.
+/// Captures the bytes of a call, unless other hooks report its direction or a nested call has reported them. Reports only
+/// their number if the function has no buffer, or the call repeats a failed one without passing the bytes again.
 #[inline(never)]
 pub(crate) fn moved(call: &mut CallState, has_buffer: bool) {
     let transfer = &call.transfer;
@@ -53,8 +52,8 @@ pub(crate) fn moved(call: &mut CallState, has_buffer: bool) {
     report_call(connection, call, has_buffer);
 }
 
-/// Returns whether the calls of a direction report it. A call whose bytes a tap or a lift should have brought, and that none
-/// has, shows that these do not serve the connection.
+/// Returns whether calls report a direction. Refuses the tap or the lift if it should have captured the bytes of this call
+/// and has captured none of the connection.
 #[inline(always)]
 fn reports(connection: &mut ConnectionState, call: &CallState) -> bool {
     let (transfer, hooks) = (&call.transfer, &mut connection.hooks);
@@ -97,8 +96,8 @@ fn report_call(connection: &mut ConnectionState, call: &mut CallState, has_buffe
     hooks::mark_reported(&mut connection.hooks, call.transfer.direction);
 }
 
-/// Compares what a call moved with what a tap or a lift has brought since it began; returns 0 if they brought nothing of it
-/// and the call is to report it.
+/// Compares the bytes of a call with those that a tap or a lift captured while it ran; returns 0 if these captured none and
+/// the call has to report them.
 #[inline(never)]
 fn confirm(connection: &mut ConnectionState, call: &CallState) -> u32 {
     let transfer = &call.transfer;
@@ -130,7 +129,7 @@ fn confirm(connection: &mut ConnectionState, call: &CallState) -> u32 {
     1
 }
 
-/// Notes the position of a direction as a call of it begins, where a tap or a lift is to bring what the call moves.
+/// Notes the position of a direction at the entry of a call whose bytes a tap or a lift should capture.
 #[inline(never)]
 pub(crate) fn note_position(call: &mut CallState) {
     let transfer = &call.transfer;
@@ -153,8 +152,8 @@ pub(crate) fn note_position(call: &mut CallState) {
     call.positioned = 1;
 }
 
-/// Captures what GnuTLS has taken from a write that fails for now: the call that sends it may have no bytes of its own, or
-/// others, and its result is their number.
+/// Captures what GnuTLS keeps of a write that returns `GNUTLS_E_AGAIN` or `GNUTLS_E_INTERRUPTED`. A later call sends it and
+/// returns its length, whatever bytes that call passes.
 #[inline(always)]
 pub(crate) fn refused(call: &mut CallState) {
     let transfer = &call.transfer;
@@ -181,7 +180,7 @@ pub(crate) fn gives_no_bytes(call: &CallState) -> bool {
     call.transfer.buffer == 0 && call.length == 0 && call.transfer.direction == Direction::WRITE
 }
 
-/// Notes that a call moves bytes, or moved some, and that their number is unknown. What a tap or a lift brings needs no call.
+/// Notes that a call moves, or moved, an unknown number of bytes, unless a tap or a lift reports the direction.
 #[inline(never)]
 pub(crate) fn moved_unknown(object: u64, tgid: u32, cookie: Cookie, direction: Direction, cause: PassedCause) {
     if let Some(connection) = current(object, tgid, cookie) {

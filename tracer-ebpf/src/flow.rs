@@ -194,7 +194,7 @@ pub(crate) fn is_cleared(flow: &Flow) -> bool {
     flow.cleared != 0
 }
 
-/// Returns whether any record told of the flow.
+/// Returns whether any record of the flow was sent.
 #[inline(always)]
 pub(crate) fn is_known(flow: &Flow) -> bool {
     flow.positions[0] | flow.positions[1] | u64::from(flow.known) != 0

@@ -1,4 +1,4 @@
-//! What taps and lifts bring, each at one hit: of a probe, or of the connection's socket as it sends.
+//! Hits of taps and lifts: one hit, of a probe or of a send of the connection's socket, has all that a record needs.
 
 use tracer_ebpf::{
     ConnectionState, Cookie, Direction, HooksRefused, Lift, LiftState, MAX_HIT_BYTES, PassedCause, Role, SiteOperands,
@@ -37,8 +37,7 @@ pub(crate) fn begin_hit(connection: &mut ConnectionState, object: u64, cookie: C
     transfer.direction = direction;
 }
 
-/// Captures what a tap finds; without bytes it found a handshake's, or some that stay where they are, and its connection is
-/// known from there on.
+/// Captures the bytes of a tap's hit. A hit without bytes, of a handshake or of `SSL_peek`, only introduces the connection.
 #[inline(never)]
 pub(crate) fn tapped(connection: &mut ConnectionState, direction: Direction, flags: TargetFlags) {
     let hit = &connection.passing[flow::side(direction)];
@@ -61,7 +60,7 @@ pub(crate) fn tapped(connection: &mut ConnectionState, direction: Direction, fla
     }
 }
 
-/// Captures the record that a connection sends now, if it is a new one and brings bytes of the program.
+/// Captures the record that a connection is sending, if it is new and carries application data.
 #[inline(never)]
 pub(crate) fn sent(connection: &mut ConnectionState, object: u64, cookie: Cookie, sock: u64, flags: TargetFlags) {
     let Some(site) = of_site(cookie) else {
@@ -96,8 +95,8 @@ fn give_up_unread(connection: &mut ConnectionState, object: u64, cookie: Cookie,
     give_up(connection, Direction::WRITE, flags, HooksRefused::IMPLAUSIBLE);
 }
 
-/// Notes the bytes that are sent as records, if they are of the program. A function of its own, so that the frame of [`sent`]
-/// stays small.
+/// Notes the bytes of the records that are being sent; none if these are not application data. A function of its own, so
+/// that the frame of [`sent`] stays small.
 #[inline(never)]
 fn begin_send(connection: &mut ConnectionState, object: u64, cookie: Cookie, site: &SiteOperands) {
     let (mut bytes, mut buffer) = (0, 0);
@@ -108,7 +107,8 @@ fn begin_send(connection: &mut ConnectionState, object: u64, cookie: Cookie, sit
     begin_hit(connection, object, cookie, buffer, bytes);
 }
 
-/// Reads how many bytes are sent as records; 0 if that is implausible. The first of them has some, and no more.
+/// Reads how many bytes the records hold that are being sent; 0 if the number is implausible. Where the length of the first
+/// record is known, it must not be 0 or exceed that number.
 #[inline(always)]
 fn content_bytes(lift: &Lift, object: u64, site: &SiteOperands) -> u64 {
     let bytes = operands::behind(lift, object, site, &site.count);
@@ -151,8 +151,8 @@ fn send_records(connection: &mut ConnectionState, sock: u64, flags: TargetFlags,
     report_hit(connection, Direction::WRITE);
 }
 
-/// Returns 1 if the hit of a tap or a lift reports its bytes. Where nobody does, or the call that has moved some of them will
-/// not be seen to return, an unknown number of bytes has passed.
+/// Returns 1 if a hit reports its bytes. If no hook reports them, or bytes left to a call are lost, the direction moves on by
+/// an unknown number of bytes.
 #[inline(never)]
 fn claim(connection: &mut ConnectionState, direction: Direction, flags: TargetFlags) -> u32 {
     let bytes = connection.passing[flow::side(direction)].moved;
@@ -163,8 +163,8 @@ fn claim(connection: &mut ConnectionState, direction: Direction, flags: TargetFl
     (claim == Claim::Reports || claim == Claim::AfterLoss).into()
 }
 
-/// Leaves a direction to its calls: what the tap or the lift brings cannot be right. Where no hooks are at its calls, an
-/// unknown number of bytes passes from here on.
+/// Refuses the tap or the lift of a direction. If it reported the direction so far, or the calls are not probed, the
+/// direction moves on by an unknown number of bytes.
 #[inline(never)]
 fn give_up(connection: &mut ConnectionState, direction: Direction, flags: TargetFlags, cause: HooksRefused) {
     let hit = &connection.passing[flow::side(direction)];
@@ -186,7 +186,7 @@ fn skip_hit(connection: &mut ConnectionState, direction: Direction) {
     skip_unknown(connection, object, cookie, direction, PassedCause::NOT_CAPTURED);
 }
 
-/// Notes that a call begins that writes early data, which a lift does not see: it goes through a buffer.
+/// Notes that a call begins that writes early data. A lift does not see these bytes, which a buffer holds until later.
 #[inline(never)]
 pub(crate) fn begin_early(object: u64, flags: TargetFlags, cookie: Cookie) {
     let Some(connection) = current(object, current_task().tgid, cookie) else {
@@ -196,7 +196,7 @@ pub(crate) fn begin_early(object: u64, flags: TargetFlags, cookie: Cookie) {
     give_up_lift(connection, object, flags, HooksRefused::EARLY_DATA);
 }
 
-/// Leaves what a connection writes to its calls, if its library has a lift.
+/// Refuses the lift of a connection, if its library has one.
 #[inline(always)]
 fn give_up_lift(connection: &mut ConnectionState, object: u64, flags: TargetFlags, cause: HooksRefused) {
     if let Some(config) = SITES.get(flow::cookie(&connection.flow).site())

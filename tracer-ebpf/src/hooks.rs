@@ -1,8 +1,9 @@
-//! Which hooks report a direction of a connection, and whether those at its calls confirm what a tap or a lift brings.
+//! Which hooks report a direction of a connection, and whether the hooks at its calls confirm the bytes of a tap or a lift.
 //!
-//! The first hooks that bring bytes of a direction report it. A tap or a lift leaves it to hooks at calls for good once these
-//! have found a mismatch, or once it is known not to serve the connection; the loader is woken then, since no hooks may be at
-//! calls yet. It takes a direction over from them once they are gone.
+//! The first hooks that capture bytes of a direction own it: they report it. A tap or a lift that cannot capture a
+//! connection, or whose byte counts differ from those of the calls, is refused: the hooks at calls own the direction from
+//! then on. The loader is woken, because it may have to attach probes at the calls first. A tap or a lift that was not
+//! refused takes a direction over once the probes at calls are detached.
 
 use tracer_ebpf::{
     Cookie, Direction, Flow, Hooks, HooksRecord, HooksRefused, Kind, MAX_DOUBTS, Owner, Role, STRETCH, TargetFlags,
@@ -15,16 +16,16 @@ use crate::{
     record::{count, count_total, reserve_end, submit_and_wake},
 };
 
-/// Who reports the bytes of a hit.
+/// Which hook reports the bytes of a hit.
 #[derive(Clone, Copy, Eq, PartialEq)]
 pub(crate) enum Claim {
     /// The hit itself.
     Reports,
-    /// The hit itself, and the return of the call that moved bytes before it will not be seen.
+    /// The hit itself. Bytes of earlier hits were left to a call whose return is not probed any more: they are lost.
     AfterLoss,
-    /// The call.
+    /// The return of the call.
     Call,
-    /// Nobody: the tap or the lift does not serve the connection, and no hooks are at its calls.
+    /// None: the tap or the lift is refused, and the calls are not probed.
     Nobody,
 }
 
@@ -41,25 +42,25 @@ pub(crate) fn has_cheap_owner(hooks: &Hooks, direction: Direction) -> bool {
     owner == Owner::TAP || owner == Owner::LIFT
 }
 
-/// Returns whether a tap or a lift was found not to serve a direction.
+/// Returns whether the tap or the lift of a direction is refused.
 #[inline(always)]
 pub(crate) fn is_refused(hooks: &Hooks, direction: Direction) -> bool {
     hooks.refused[side(direction)] != 0
 }
 
-/// Notes which hooks report a direction.
+/// Sets which hooks report a direction.
 #[inline(always)]
 pub(crate) fn set_owner(hooks: &mut Hooks, direction: Direction, owner: Owner) {
     hooks.owners[side(direction)] = owner;
 }
 
-/// Notes that a call has reported what it moved, and so what a tap or a lift saw of it.
+/// Clears the count of bytes that hits left to a call, which has now reported them.
 #[inline(always)]
 pub(crate) fn mark_reported(hooks: &mut Hooks, direction: Direction) {
     hooks.unreported[side(direction)] = 0;
 }
 
-/// Returns who reports the bytes of a hit of a tap, which reads, or of a lift, which writes.
+/// Returns which hook reports the bytes of a hit: of a tap if the direction is read, of a lift if it is written.
 #[inline(always)]
 pub(crate) fn claim(hooks: &mut Hooks, direction: Direction, flags: TargetFlags, bytes: u64) -> Claim {
     let side = side(direction);
@@ -85,7 +86,8 @@ pub(crate) fn claim(hooks: &mut Hooks, direction: Direction, flags: TargetFlags,
     Claim::AfterLoss
 }
 
-/// Leaves a direction to hooks at its calls, and asks the loader for them.
+/// Refuses the tap or the lift of a direction, and asks the loader to probe the calls. Sends one record per connection and
+/// direction.
 #[inline(never)]
 pub(crate) fn refuse(hooks: &mut Hooks, flow: &Flow, object: u64, direction: Direction, cause: HooksRefused) {
     let side = side(direction);
@@ -123,18 +125,18 @@ fn count_mismatch(flow: &Flow, direction: Direction) {
     }
 }
 
-/// Returns whether nothing of what a call moved was brought, while all before it was.
+/// Returns whether no byte of a call was captured by a hit, while all bytes of the calls before it were.
 #[inline(always)]
 pub(crate) fn is_missing(hooks: &Hooks, direction: Direction, brought: u64, reached: u64) -> bool {
     let side = side(direction);
     brought == 0 && (direction == Direction::READ || hooks.settled[side] != 0 && hooks.confirmed[side] == reached)
 }
 
-/// Compares what a call moved with what was brought while it ran; 0 if they differ.
+/// Compares how many bytes a call moved with how many (`brought`) hits captured while it ran; 0 if they differ.
 ///
-/// A call that reads has moved just what was brought. One that writes may have been brought in part while an earlier call
-/// failed, and the last record that was brought, of `pending` bytes, may be of a call that has not succeeded yet. So writes
-/// are added up, from the first call on that agrees by itself.
+/// For a read, both numbers must be equal. For a write, hits may have captured a part during an earlier call that failed,
+/// and the last captured record, of `pending` bytes, may belong to a call that has not succeeded yet. So the bytes of
+/// writes are summed from the first call whose numbers are equal.
 #[inline(never)]
 pub(crate) fn confirm(hooks: &mut Hooks, transfer: &Transfer, brought: u64, reached: u64, pending: u64) -> u32 {
     let side = side(transfer.direction);
@@ -160,7 +162,7 @@ pub(crate) fn confirm(hooks: &mut Hooks, transfer: &Transfer, brought: u64, reac
     (ahead <= pending).into()
 }
 
-/// Begins anew: another connection uses the object.
+/// Resets the state for another connection of the same object.
 #[inline(always)]
 pub(crate) fn reset(hooks: &mut Hooks) {
     *hooks = Hooks::NEW;

@@ -21,11 +21,11 @@ use crate::{
     task::{current_task, target_flags, user_stack_pointer},
 };
 
-/// No reason against a lift.
+/// No reason to refuse the lift.
 const SERVES: HooksRefused = HooksRefused(0);
 
-/// Has the sends of a connection seen whose socket has become known, if its library has a lift; returns 1 if records were
-/// sent that were not seen, or will be: a connection that the lift does not serve is seen only by hooks at its calls.
+/// Starts the lift of a connection whose socket has become known, if its library has one. Returns 1 if records were sent
+/// before, or will be sent, that nothing captures: the latter if the lift is refused and the calls are not probed.
 #[inline(never)]
 pub(crate) fn begin(connection: &mut ConnectionState, object: u64) -> u32 {
     let Some(config) = SITES.get(flow::cookie(&connection.flow).site()) else {
@@ -44,14 +44,14 @@ pub(crate) fn begin(connection: &mut ConnectionState, object: u64) -> u32 {
     }
 }
 
-/// Returns whether hooks are at the calls of the current process.
+/// Returns whether the calls of the current process are probed.
 #[inline(always)]
 fn has_calls() -> bool {
     target_flags(current_task().tgid).is_some_and(|flags| flags.contains(TargetFlags::CALLS))
 }
 
-/// Notes the sequence of a connection and leads from its socket to its lift; returns whether records with bytes of the program
-/// were sent that were not seen: since the connection was last seen to send, or since it was cleared.
+/// Notes the sequence of a connection and makes its socket lead to its lift. Returns whether application data was sent that
+/// was not captured: since the last send that was seen, or since the object was cleared.
 #[inline(always)]
 fn bind(connection: &mut ConnectionState, object: u64, site: u16) -> Result<bool, HooksRefused> {
     let identity = &connection.identity;
@@ -82,8 +82,8 @@ fn bind(connection: &mut ConnectionState, object: u64, site: u16) -> Result<bool
 
 /// Notes the sequence at a send and whether its guards hold; returns how many records are new.
 ///
-/// New keys begin the sequence anew. They may have come as far as the old ones: then what is sent differs in kind, for a
-/// record of the handshake comes before them.
+/// New keys restart the sequence at 0. It may reach the same number under the new keys: then the guards differ, because a
+/// record of the handshake is sent in between.
 #[inline(always)]
 pub(crate) fn advance(lift: &mut Lift, sequence: u64, held: u32) -> u64 {
     if sequence == lift.sequence && held as u8 == lift.held {
@@ -95,7 +95,7 @@ pub(crate) fn advance(lift: &mut Lift, sequence: u64, held: u32) -> u64 {
     if sequence > before { sequence - before } else { sequence }
 }
 
-/// Returns whether so many new records are more than so many bytes take.
+/// Returns whether `records` new records are more than `bytes` need, so that some of them were not seen.
 ///
 /// With stitched ciphers OpenSSL encrypts four or eight records at once (`ssl3_write_bytes`, `openssl-3.0.8`), all of the
 /// same size, which an application or its peer may have set below the maximum.
@@ -116,8 +116,8 @@ pub(crate) fn is_hole_of_others(connection: &ConnectionState, object: u64, sock:
     (may_be && examine(connection, object, sock) == SERVES).into()
 }
 
-/// Notes whether new records are in no frame of the lift; returns 1 if too many in a row are, which the connection sends by
-/// itself: the frame may be where it is not looked for.
+/// Counts new records in a row for which no frame of the lift was found, of sends that the lift would capture. Returns 1 at
+/// [`MAX_STRAYS`]: the frame may lie outside the part of the stack that is searched.
 #[inline(never)]
 pub(crate) fn has_strayed(connection: &mut ConnectionState, object: u64, sock: u64, site: &SiteOperands) -> u32 {
     if !operands::has_frame(site) {
@@ -134,7 +134,7 @@ pub(crate) fn has_strayed(connection: &mut ConnectionState, object: u64, sock: u
     (connection.lift.strays == MAX_STRAYS).into()
 }
 
-/// Returns why a send of the connection need not be a record; 0 if each is, or that was found already.
+/// Returns why a send of the connection may be no single record; 0 if each send is one, or the question is settled.
 #[inline(always)]
 pub(crate) fn prove(connection: &mut ConnectionState, object: u64, sock: u64) -> HooksRefused {
     if connection.lift.state == LiftState::PROVEN || hooks::is_refused(&connection.hooks, Direction::WRITE) {
@@ -147,8 +147,8 @@ pub(crate) fn prove(connection: &mut ConnectionState, object: u64, sock: u64) ->
     cause
 }
 
-/// Examines what the connection writes to: it has to be the library's own BIO of this socket, of which the kernel encrypts
-/// nothing.
+/// Checks that the connection writes to the library's own BIO for this socket, and that the socket does not use kernel TLS.
+/// Returns the reason if not.
 #[inline(never)]
 fn examine(connection: &ConnectionState, object: u64, sock: u64) -> HooksRefused {
     if is_internet(family(sock)) {
@@ -167,8 +167,8 @@ fn examine(connection: &ConnectionState, object: u64, sock: u64) -> HooksRefused
     SERVES
 }
 
-/// Compares the sockets of the connection's BIOs, once bytes of the program were read and so the handshake no longer has a
-/// buffer in the place of one; returns 1 if it writes to another socket, whose sends lead nowhere.
+/// Returns 1 if the connection writes to another socket than it reads from: sends of that socket do not lead to it. Must be
+/// called after the handshake, which puts a buffering BIO before the write BIO.
 #[inline(never)]
 pub(crate) fn writes_elsewhere(connection: &mut ConnectionState, object: u64) -> u32 {
     connection.lift.compared = 1;
@@ -179,8 +179,7 @@ pub(crate) fn writes_elsewhere(connection: &mut ConnectionState, object: u64) ->
     (fd >= 0 && descriptor::sock_of(fd as u32) != connection.identity.sock).into()
 }
 
-/// Notes the window and the sequence of a connection as it sends, and where the frame is that has what it sends; returns the
-/// sequence.
+/// Reads the window of a connection at a send, and finds the frame that holds what it sends; returns the sequence.
 #[inline(never)]
 pub(crate) fn read(lift: &mut Lift, object: u64, cookie: Cookie, site: &SiteOperands) -> u64 {
     lift.windowed = operands::read_window(object, site, &mut lift.window).into();
@@ -192,9 +191,8 @@ pub(crate) fn read(lift: &mut Lift, object: u64, cookie: Cookie, site: &SiteOper
     sequence
 }
 
-/// Finds the slot of the stack that holds the return address of the call at the site of a lift, as its connection sends; 0 if
-/// it is not there: then another call sends. It is searched only if the connection may send something new, else taken from
-/// where it was last.
+/// Finds the stack slot with the return address of the call at the site of a lift; 0 if another call is sending. Tries the
+/// slot of the last send first, and searches the stack only if the connection may be sending something new.
 #[inline(always)]
 fn find_slot(code: u64, site: u32, may_be_new: bool) -> u64 {
     let (Some(sp), Some(frame)) = (user_stack_pointer(), FRAMES.get_ptr_mut(site)) else {
@@ -237,7 +235,7 @@ extern "C" fn search(sp: u64, address: u64) -> u64 {
     0
 }
 
-/// Begins anew: another connection uses the object. The code is where it was.
+/// Resets the state for another connection of the same object. The address of the library's code stays valid.
 #[inline(always)]
 pub(crate) fn reset(lift: &mut Lift) {
     let code = lift.code;

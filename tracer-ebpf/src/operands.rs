@@ -85,7 +85,7 @@ pub(crate) fn place_of_count(ctx: &ProbeContext, site: &SiteOperands) -> u64 {
 /// The place that slots of the stack are counted from.
 const STACK: Place = Place::register(if cfg!(bpf_target_arch = "aarch64") { 31 } else { 7 });
 
-/// Marks an object whose hit brings no bytes of the program: objects have even addresses.
+/// Marks an object whose hit has no application data: objects have even addresses.
 const STAYS: u64 = 1;
 
 /// Reads the object of a tap and whether its guards hold, as far as they are on the stack at once; `None` if the site has no
@@ -121,7 +121,7 @@ fn read_stack(regs: *const pt_regs, site: &SiteOperands) -> u64 {
     match object & STAYS {
         0 if is_held(first) && is_held(second) => object,
         0 => object | STAYS,
-        // No address of an object: it is read with care.
+        // An odd value is no address of an object; the caller reads the operands one by one.
         _ => 0,
     }
 }
@@ -132,7 +132,7 @@ pub(crate) fn count(ctx: &ProbeContext, site: &SiteOperands) -> u64 {
     read(ctx.regs, &site.count)
 }
 
-/// Returns whether a hit of a tap brings bytes of the program.
+/// Returns whether a hit of a tap has application data.
 #[inline(always)]
 pub(crate) fn hold(ctx: &ProbeContext, site: &SiteOperands) -> bool {
     let [first, second] = &site.guards;
@@ -148,7 +148,7 @@ fn holds(regs: *const pt_regs, guard: &Guard) -> u32 {
     value.is_some_and(|value| value as u32 == guard.equals).into()
 }
 
-/// What an operand of a lift is that cannot be read.
+/// The value of an operand of a lift that cannot be read.
 pub(crate) const UNREADABLE: u64 = u64::MAX;
 
 /// Returns whether a lift has operands in a frame.
@@ -185,7 +185,7 @@ pub(crate) fn behind(lift: &Lift, object: u64, site: &SiteOperands, operand: &Op
     follow(base, operand).unwrap_or(UNREADABLE)
 }
 
-/// Takes an operand out of a window; the loader has found that it holds all of its place that have one load.
+/// Takes an operand out of a window. The loader chooses windows that hold every operand with one load from their place.
 #[inline(always)]
 fn of_window<const N: usize>(window: &[u64; N], site: &SiteOperands, operand: &Operand) -> u64 {
     let at = u64::from(operand.loads[0].wrapping_sub(site.window) as u16);
@@ -202,7 +202,7 @@ pub(crate) fn sequence(lift: &Lift, object: u64, site: &SiteOperands) -> u64 {
     u64::from_be(behind(lift, object, site, &site.sequence))
 }
 
-/// Returns 1 if what a connection sends is of the program.
+/// Returns 1 if a connection is sending application data.
 #[inline(always)]
 pub(crate) fn hold_behind(lift: &Lift, object: u64, site: &SiteOperands) -> u32 {
     let [first, second] = &site.guards;

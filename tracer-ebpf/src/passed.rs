@@ -1,8 +1,8 @@
 //! Records of bytes that passed without being captured.
 //!
-//! Their calls hand over no bytes (`SSL_sendfile`, a GnuTLS call that is repeated with null), could not be noted, or have
-//! a count that cannot be read. Positions go on all the same: by the number of bytes, or into the next stretch where the number is unknown. The positions alone show
-//! the gap, so a record that finds no room loses no information.
+//! Their calls pass no bytes (`SSL_sendfile`, a GnuTLS call that is repeated with null), could not be noted, or have a
+//! count that cannot be read. Positions advance all the same: by the number of bytes, or to the next stretch if the number
+//! is unknown. The positions alone show the gap, so a record that finds no room loses no information.
 
 use tracer_ebpf::{Cookie, Direction, Flow, Kind, PassedCause, PassedRecord, STRETCH, Transfer, behind_unknown};
 
@@ -11,7 +11,7 @@ use crate::{
     record::{count, reserve, submit},
 };
 
-/// Reports the bytes of a call that has none of them at hand.
+/// Reports the number of bytes of a call that does not pass them.
 #[inline(never)]
 pub(crate) fn report_known(transfer: &mut Transfer, flow: &Flow, cause: PassedCause) {
     let direction = transfer.direction;
@@ -71,7 +71,7 @@ fn report_unknown(flow: &Flow, object: u64, cookie: Cookie, direction: Direction
     submit(entry);
 }
 
-/// Fills in what both records share.
+/// Fills in the fields that both kinds of record share.
 ///
 /// # Safety
 ///

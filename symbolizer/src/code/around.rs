@@ -6,7 +6,7 @@ use super::operation::Destination;
 use crate::elf::address::Vaddr;
 use crate::elf::machine::Machine;
 
-/// Is what little there is around code in a test.
+/// Surroundings of code for tests.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Around {
     /// What the dynamic linker puts where.

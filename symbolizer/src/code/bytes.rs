@@ -3,7 +3,7 @@
 use crate::elf::address::Vaddr;
 use crate::elf::machine::Machine;
 
-/// Is the code of one function: its bytes, where they lie, and the machine they are for.
+/// The code of one function: its bytes, their address, and the machine they are for.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Code<'data> {
     pub(crate) machine: Machine,

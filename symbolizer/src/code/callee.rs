@@ -12,7 +12,7 @@ pub(crate) struct Callee {
 }
 
 impl Callee {
-    /// Is any function.
+    /// A function of which nothing is known.
     pub(crate) const ANY: Self = Self {
         takes: u8::MAX,
         finds: true,

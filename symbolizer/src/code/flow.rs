@@ -12,7 +12,7 @@ use super::state::State;
 use super::step::Step;
 use crate::elf::address::Vaddr;
 
-/// Is called along the paths through a function.
+/// Receives the events along the paths through a function.
 pub(super) trait Visitor {
     /// A call, with the state before it.
     fn called(&mut self, _to: Destination, _state: &State) {}

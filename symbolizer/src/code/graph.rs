@@ -43,7 +43,7 @@ pub(super) enum End {
     Stop,
 }
 
-/// Is one instruction of a graph. What comes after it is named by index.
+/// An instruction of a graph. Its successors are indexes.
 #[derive(Clone, Debug)]
 pub(super) struct Node {
     pub(super) at: Vaddr,

@@ -16,7 +16,7 @@ pub(super) struct Memory {
 }
 
 impl Memory {
-    /// Is the place so many bytes behind the address in a register.
+    /// Returns the place `offset` bytes behind the address in a register.
     pub(super) const fn at(base: Register, offset: i64) -> Self {
         Self {
             base: Some(base),

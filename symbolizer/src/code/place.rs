@@ -14,7 +14,7 @@ use super::value::{Field, Value};
 use crate::elf::address::Vaddr;
 use crate::limits;
 
-/// Is an instruction fit for a probe.
+/// An instruction that can be probed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Place {
     /// How many bytes after the function's first it begins.

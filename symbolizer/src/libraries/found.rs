@@ -3,7 +3,7 @@
 use crate::plan::ProbePlan;
 use crate::reason::Reason;
 
-/// Is what a finder found in an image.
+/// The result of a finder for one image.
 #[derive(Debug)]
 pub(crate) enum Found {
     /// Its library, and how to probe it.

@@ -19,7 +19,7 @@ pub(crate) struct Function {
     pub(crate) result: Option<Outcome>,
 }
 
-/// Is an argument by its number, counted from 0, and its width in bytes.
+/// An argument: its number, counted from 0, and its width in bytes.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Argument(pub(crate) u8, pub(crate) u8);
 

@@ -21,7 +21,7 @@ const ENDS: [&[u8]; 7] = [
     b"OPENSSL_die",
 ];
 
-/// Is an image as far as code asks for it. What calls lead to is looked up once.
+/// The image around a graph of code. Caches for each stub whether it leads to a function that ends the program.
 pub(crate) struct Around<'a, 'data> {
     image: &'a Image<'data>,
     frames: Frames<'data>,

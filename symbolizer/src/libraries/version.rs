@@ -10,7 +10,7 @@ use memchr::memmem;
 use crate::libraries::family::Family;
 use crate::limits;
 
-/// Is the version a library states.
+/// The version a library states.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct LibraryVersion {
     /// The library that states it.
@@ -29,7 +29,7 @@ pub struct LibraryVersion {
     pub stage: Stage,
 }
 
-/// Tells releases from what comes before them.
+/// Whether a version is a release.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Stage {
     /// It is a release.

@@ -22,11 +22,11 @@ pub struct SiteCounters {
     pub call_table_full: u64,
     /// Successful calls whose count could not be read from the process's memory; their length is unknown.
     pub count_unreadable: u64,
-    /// Hits of a tap or a lift that bring what cannot be right: an operand that cannot be read, or no record's length.
+    /// Hits of a tap or a lift with an operand that cannot be read, or a length that no record has.
     pub implausible: u64,
-    /// Connections whose calls moved another number of bytes than a tap or a lift has brought.
+    /// Connections whose calls moved another number of bytes than a tap or a lift captured.
     pub mismatches: u64,
-    /// Calls that confirmed what a tap or a lift has brought of them.
+    /// Calls that did not refute the byte counts of a tap or a lift.
     pub confirmed: u64,
 }
 

@@ -107,21 +107,21 @@ impl Owner {
     pub const LIFT: Self = Self(3);
 }
 
-/// Which hooks report a connection, and how far its calls confirm what taps and lifts bring.
+/// Which hooks report a connection, and how far its calls confirm the bytes of taps and lifts.
 #[derive(Clone, Copy, Debug, Eq, FromBytes, Immutable, IntoBytes, KnownLayout, PartialEq)]
 #[repr(C)]
 pub struct Hooks {
-    /// Positions up to which calls have confirmed what was brought, by direction.
+    /// Positions up to which calls have confirmed the captured bytes, by direction.
     pub confirmed: [u64; 2],
-    /// Bytes that a tap or a lift has seen and that the call which moves them has yet to report, by direction.
+    /// Bytes of hits that were left to a call, which has not reported them yet, by direction.
     pub unreported: [u64; 2],
     /// Which hooks report, by direction.
     pub owners: [Owner; 2],
-    /// 1 once a call has confirmed all that was brought, by direction.
+    /// 1 once the byte count of a call was equal to that of the hits within it, by direction.
     pub settled: [u8; 2],
-    /// Calls in a row that have not, while none had before, by direction.
+    /// Calls in a row whose byte counts differed, while `settled` is 0, by direction.
     pub doubts: [u8; 2],
-    /// 1 once the tap or the lift was found not to serve the connection, by direction.
+    /// 1 once the tap or the lift is refused, by direction.
     pub refused: [u8; 2],
 }
 

@@ -25,7 +25,7 @@ impl Kind {
     pub const PASSED: Self = Self(7);
     /// The positions of a connection that goes on: an [`crate::EndRecord`], made by the loader after a loss.
     pub const REACHED: Self = Self(8);
-    /// The cheap hooks of a connection do not serve it: a [`crate::HooksRecord`], for the loader.
+    /// The tap or the lift of a connection is refused: a [`crate::HooksRecord`], for the loader.
     pub const HOOKS: Self = Self(9);
 }
 
@@ -145,7 +145,7 @@ impl PassedCause {
     pub const UNREADABLE: Self = Self(3);
 }
 
-/// Why the cheap hook of a direction does not serve a connection, so that hooks at its calls have to.
+/// Why the tap or the lift of a direction is refused for a connection.
 #[derive(Clone, Copy, Debug, Eq, FromBytes, Immutable, IntoBytes, KnownLayout, PartialEq)]
 #[repr(transparent)]
 pub struct HooksRefused(pub u8);
@@ -157,9 +157,9 @@ impl HooksRefused {
     pub const NO_SOCKET: Self = Self(2);
     /// The kernel encrypts what it writes.
     pub const KERNEL_TLS: Self = Self(3);
-    /// What the cheap hook brings is no record's content.
+    /// The operands of the tap or the lift cannot be those of a record.
     pub const IMPLAUSIBLE: Self = Self(4);
-    /// Its calls moved another number of bytes than the cheap hook has brought.
+    /// The byte counts of its calls differ from those of the tap or the lift.
     pub const MISMATCH: Self = Self(5);
     /// It writes early data, which goes through a buffer.
     pub const EARLY_DATA: Self = Self(6);
@@ -179,7 +179,7 @@ impl RecordFlags {
     pub const FROM_START: Self = Self(1 << 2);
     /// Early data that the server has not accepted yet: the next record of the connection without this flag decides.
     pub const EARLY: Self = Self(1 << 3);
-    /// The server rejected the early data: its bytes are no part of the direction, whose positions begin anew.
+    /// The server rejected the early data: its bytes are no part of the direction, whose positions were taken back.
     pub const EARLY_REFUSED: Self = Self(1 << 4);
 
     /// Returns whether all bits of `other` are set.

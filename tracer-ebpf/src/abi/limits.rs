@@ -26,17 +26,18 @@ pub const RECORD_BYTES: u64 = 16384;
 /// Maximum bytes of one hit of a tap or a lift: OpenSSL encrypts up to eight records at once.
 pub const MAX_HIT_BYTES: u64 = 8 * RECORD_BYTES;
 
-/// Maximum calls in a row whose bytes may differ from those of a tap or a lift while none has agreed yet: a call that
-/// began before its connection was known ends later.
+/// Writes in a row after which a lift is refused if its byte counts never agreed with those of the calls. The first few may
+/// differ: a call that began before its connection was known ends later.
 pub const MAX_DOUBTS: u8 = 8;
 
-/// Maximum sends in a row of new records that are in no frame of a lift: alerts are not, of which a connection has one or two.
+/// New records in a row without a frame after which a lift is refused. Alerts have no frame, and a connection sends one or
+/// two.
 pub const MAX_STRAYS: u8 = 3;
 
 /// Bytes of the window of a site's operands: on the stack of a program, where more would be too many.
 pub const WINDOW_BYTES: usize = 48;
 
-/// Maximum words of the stack among which the frame of a lift is looked for.
+/// Maximum words of the stack that are searched for the frame of a lift.
 pub const MAX_FRAME_WORDS: u64 = 400;
 
 /// How far a position advances where an unknown number of bytes passed. A direction never moves as many, so a gap that leads

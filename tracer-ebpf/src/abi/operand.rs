@@ -202,7 +202,7 @@ pub struct SiteOperands {
     pub result: Operand,
     /// How many records the connection has sent with its present keys, in big-endian order.
     pub sequence: Operand,
-    /// Conditions of a hit: it brings bytes of the program only if all hold.
+    /// Conditions of a hit: it has application data only if all hold.
     pub guards: [Guard; 2],
     /// Which results do.
     pub success: Success,
@@ -211,7 +211,8 @@ pub struct SiteOperands {
     /// Offset of the window of the operands, which is read at once: of a lift, those behind the object with one load; of a
     /// tap, those behind the stack pointer. [`Operand::UNKNOWN`] if they are read one by one.
     pub window: i16,
-    /// How far behind a tap the code is that the call at the site of the library's lift returns to; 0 if that has no frame.
+    /// Distance in bytes from a tap to the return address of the call at the site of the library's lift; 0 if the lift has no
+    /// frame.
     pub behind_lift: i32,
 }
 

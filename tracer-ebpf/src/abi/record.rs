@@ -193,7 +193,7 @@ pub struct TlsRecord {
     pub server_name: [u8; 128],
 }
 
-/// The cheap hook of a direction does not serve a connection: hooks at its calls have to. Once per connection and direction.
+/// The tap or the lift of a direction is refused: the loader has to probe the calls. Sent once per connection and direction.
 #[derive(Clone, Copy, Debug, Eq, FromBytes, Immutable, IntoBytes, KnownLayout, PartialEq)]
 #[repr(C)]
 pub struct HooksRecord {

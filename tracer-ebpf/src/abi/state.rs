@@ -204,7 +204,7 @@ impl TargetFlags {
     pub const FOLLOW: Self = Self(1);
     /// It may give a TLS object a BIO of its own, so its ciphertext is matched with the messages it sends.
     pub const CIPHERTEXT: Self = Self(1 << 1);
-    /// Hooks at its calls are in place beside taps and lifts: to check these, or for connections that these do not serve.
+    /// Its calls are probed beside taps and lifts: to check these, or for connections that refuse them.
     pub const CALLS: Self = Self(1 << 2);
 
     /// Returns whether all bits of `other` are set.

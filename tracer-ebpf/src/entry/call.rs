@@ -89,7 +89,7 @@ fn finish(key: AddressKey, cookie: Cookie, result: impl FnOnce(&Operand) -> i64)
     }
 }
 
-/// Another BIO takes the place of the descriptor that was noted.
+/// The connection gets another BIO, so the descriptor that was noted is outdated.
 #[uprobe]
 pub(crate) fn bio_replaced(ctx: ProbeContext) -> u32 {
     if let Some((task, _)) = traced_task()
@@ -207,7 +207,7 @@ fn begin(ctx: &ProbeContext, task: Task, flags: TargetFlags, cookie: Cookie, rol
     }
 }
 
-/// Does what is to be done at the entry of calls that are rare; 0 if their return does not matter.
+/// Handles the entry of rare calls; returns 0 if their return does not matter.
 #[inline(never)]
 fn begin_other(ctx: &ProbeContext, tgid: u32, flags: TargetFlags, cookie: Cookie, site: &SiteOperands) -> u32 {
     let object = read_object(ctx, site);

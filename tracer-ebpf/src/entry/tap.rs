@@ -1,7 +1,7 @@
 //! Taps: one instruction of a TLS library where the connection, the bytes and their number are all at hand.
 //!
-//! A hit captures at once and needs no entry, so a call that is under way when the probe is placed is seen too. It also brings
-//! bytes of handshakes and bytes that stay where they are (`SSL_peek`): its guards tell them apart.
+//! A hit captures at once and needs no entry, so a call that is under way when the probe is attached is captured too. Bytes
+//! of handshakes and of `SSL_peek`, which leaves them to be read again, pass the same instruction: guards exclude them.
 
 use aya_ebpf::{EbpfContext as _, macros::uprobe, programs::ProbeContext};
 use tracer_ebpf::{Cookie, Role, SiteOperands, TargetFlags};

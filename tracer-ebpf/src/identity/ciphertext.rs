@@ -96,7 +96,7 @@ fn insert(identity: &mut Identity, object: u64) {
     count_pending(identity.piece.tgid, 1);
 }
 
-/// Removes the piece of a identity.
+/// Removes the remembered piece of a connection.
 #[inline(never)]
 pub(crate) fn forget(identity: &mut Identity, tgid: u32) {
     if identity.pending_ns == 0 {

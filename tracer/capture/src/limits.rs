@@ -62,5 +62,5 @@ pub const MAX_CACHED_LIBRARIES: usize = 65_536;
 /// Maximum chain of scripts that name each other as interpreters, as in the kernel (`exec_binprm` in `fs/exec.c`).
 pub const MAX_SCRIPT_DEPTH: usize = 5;
 
-/// How many calls have to confirm what the taps and lifts of a file bring until the probes at its calls are detached.
+/// Number of calls that must confirm the taps and lifts of a file before the probes at its calls are detached.
 pub(crate) const CHECKED_CALLS: u64 = 100;

@@ -2,8 +2,8 @@
 //!
 //! The main thread drains the rings and waits for signals. It must never block, so everything slow has a thread of its
 //! own: the consumer, behind a bounded queue; following processes and looking up descriptors, in `tracer-capture`; writing
-//! output and messages. When the queue is full, captured data stays in the rings and the kernel counts what does not fit,
-//! but process events are still read, so that processes are followed.
+//! output and messages. When the queue is full, captured data stays in the rings and the kernel counts what does not fit.
+//! Process events are still read, so that processes are followed, until the queue holds twice its bound.
 
 use std::{os::fd::AsFd as _, time::Duration};
 

@@ -41,7 +41,7 @@ pub(crate) struct Store {
     pub(crate) width: u8,
 }
 
-/// Is where a store goes.
+/// The destination of a store.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Place {
     Field(Field),
@@ -65,7 +65,7 @@ pub(crate) struct Call {
     pub(crate) stored: Option<Field>,
 }
 
-/// Is where a call leads.
+/// The target of a call.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Target {
     To(Destination),

@@ -154,7 +154,7 @@ impl<'a> Cut<'a> {
     }
 }
 
-/// Is a set of gates by what they bar.
+/// A set of gates, split into barred instructions and barred edges.
 struct Barrier {
     sites: BTreeSet<usize>,
     ways: BTreeSet<(usize, usize)>,

@@ -7,7 +7,7 @@ use std::collections::VecDeque;
 /// What an edge costs that cannot be in the set.
 pub(super) const NEVER: u64 = u64::MAX;
 
-/// Is a network of edges with costs. The first vertex is the source, the last the sink.
+/// A network of edges with costs. The first vertex is the source, the last the sink.
 #[derive(Debug)]
 pub(super) struct Network {
     /// Each edge is followed by its reverse.

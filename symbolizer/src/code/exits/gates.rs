@@ -8,7 +8,7 @@ use crate::code::operation::Operation;
 use crate::code::place::emulated;
 use crate::code::site::Tier;
 
-/// Is an instruction that could be a site, or one of its ways out.
+/// An instruction that could be a site, or one of its outgoing edges.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Gate {
     pub(super) node: usize,

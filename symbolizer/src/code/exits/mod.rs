@@ -63,7 +63,7 @@ pub(crate) struct Question {
     pub(crate) fails_early: bool,
 }
 
-/// Is one place where calls end.
+/// A place where calls end.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Spot {
     pub(crate) at: Vaddr,
@@ -86,7 +86,7 @@ pub(crate) struct Ends {
     pub(crate) ways: Ways,
 }
 
-/// Is what is known of a function whose ends are asked for.
+/// A function whose exits are searched.
 #[derive(Debug)]
 pub(crate) struct Body<'data> {
     graph: Graph<'data>,
@@ -246,7 +246,7 @@ pub(crate) fn any_code(bytes: &[u8]) -> Result<usize, Cause> {
     Ok(count)
 }
 
-/// Is no image around code.
+/// Surroundings without an image.
 struct Nothing;
 
 impl Surroundings for Nothing {

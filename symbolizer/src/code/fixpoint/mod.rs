@@ -28,7 +28,7 @@ use crate::limits;
 use graph::{Graph, ends_in_call};
 pub(crate) use reads::read_arguments;
 
-/// Is where a function lies: all code around it, and where functions begin there, as far as that is known.
+/// A function with the code around it, and where functions begin there as far as that is known.
 #[derive(Clone, Copy)]
 pub(crate) struct Function<'a> {
     /// All bytes that may be code of the function.

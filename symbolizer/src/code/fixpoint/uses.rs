@@ -21,7 +21,7 @@ use crate::limits;
 /// How many arguments have registers.
 pub(crate) const ARGUMENTS: usize = 6;
 
-/// Is one thing that a function does with the address.
+/// A use that a function makes of the tracked address.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Use {
     /// It calls a function with it, or one that may find it.
@@ -58,7 +58,7 @@ pub(crate) enum Target {
     Value(Value),
 }
 
-/// Is an address whose memory a function that is entered with it knows something of.
+/// An address whose memory is partly known at the entry of a function that takes it.
 pub(crate) const RECORDED: Value = Value::Field(Field::argument(RECORD));
 
 /// Lists what becomes of the argument numbered `tracked` among the values that a function is entered with, one of which

@@ -80,7 +80,7 @@ enum Table {
     Addresses(u64),
 }
 
-/// Is what has been found on the way back from a jump.
+/// The state of the search backwards from a jump.
 #[derive(Clone, Copy)]
 enum Search {
     /// The register that is jumped to.

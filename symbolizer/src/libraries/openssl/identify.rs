@@ -40,7 +40,7 @@ pub(crate) fn identify(
     }
 }
 
-/// Tells BoringSSL and AWS-LC: programs that hold them repeat version texts of OpenSSL.
+/// Recognises BoringSSL and AWS-LC by a symbol, because programs that contain them repeat version texts of OpenSSL.
 fn greased(survey: &Survey) -> Option<Family> {
     // AWS-LC added the counted variants that BoringSSL never had.
     let counted = survey.defines(READ_EX);
@@ -48,7 +48,7 @@ fn greased(survey: &Survey) -> Option<Family> {
     survey.defines(GREASE).then_some(family)
 }
 
-/// Tells LibreSSL; asked late, because ports of its libtls to OpenSSL bring the same name along.
+/// Recognises LibreSSL. Must be tried late, because ports of its libtls to OpenSSL define the same symbol.
 fn libtls(survey: &Survey) -> Option<Family> {
     survey.defines(VERIFY_MEMORY).then_some(Family::LibreSsl)
 }
@@ -70,7 +70,7 @@ pub(crate) fn believable(stated: Vec<LibraryVersion>, image: &[u8]) -> Vec<Libra
         .collect()
 }
 
-/// Is the name of a source file that any libssl mentions, but for the last letter of its ending.
+/// The source file that every libssl names: `ssl_lib.c`, or `ssl_lib.cc` if it is written in C++.
 const LIBSSL_SOURCE: &[u8] = b"ssl/ssl_lib.c";
 
 /// Reads a symbol version such as `OPENSSL_3.2.0` or `OPENSSL_1_1_1d`.

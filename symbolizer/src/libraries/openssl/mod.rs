@@ -118,7 +118,7 @@ pub(crate) fn bio_write(image: &Image<'_>) -> Result<Option<Hook>, Error> {
     Ok(function.and_then(|function| hooks_of(image, &survey, function).into_iter().next()))
 }
 
-/// Looks for all that lifts writes in one function; returns how much there is.
+/// Runs the searches for a lift on one function, and returns the number of findings. For the fuzzer.
 pub(crate) fn fuzz_lift(code: Code<'_>, address: Vaddr) -> usize {
     lifted::found(code, address)
 }

@@ -16,14 +16,14 @@ pub struct Kinds {
 pub struct Chosen<'a> {
     /// The hook.
     pub hook: &'a Hook,
-    /// Whether a tap or a lift brings the same bytes of most connections.
+    /// Whether a tap or a lift captures the same bytes of most connections.
     pub is_fallback: bool,
 }
 
 impl Kinds {
     /// Chooses the hooks of a plan, in its order.
     ///
-    /// By default, calls are hooked beside a tap or a lift too, for connections that those do not serve.
+    /// By default, calls are hooked beside a tap or a lift too: to check it, and for connections that refuse it.
     pub fn choose(self, plan: &ProbePlan) -> Vec<Chosen<'_>> {
         let cheapest = choose(plan, self.policy);
         let is_chosen = |hook: &Hook| cheapest.iter().any(|chosen| std::ptr::eq(*chosen, hook));

@@ -1,9 +1,9 @@
 //! Programs whose probes are attached many at a time.
 //!
-//! A probe of its own is a perf event, and the kernel waits for all of RCU's readers before it has removed one and begins
-//! to remove the next: seconds in all where every CPU is busy, and more where a reader of low priority waits for a CPU.
-//! Linux 6.6 has links of many uprobes, which go at once. aya cannot make them, because their programs have to be loaded
-//! for this kind of link; so aya-obj links the programs with the maps that aya created, and the system calls are made here.
+//! A single probe is a perf event. The kernel waits for an RCU grace period after it removes each one, which takes seconds
+//! in all if every CPU is busy, and longer if a reader of low priority waits for a CPU. Linux 6.6 has links of many
+//! uprobes, which are removed at once. aya cannot create them, because their programs must be loaded for this kind of link;
+//! so aya-obj relocates the programs against the maps that aya created, and [`syscall`] makes the system calls.
 
 use std::{
     collections::{HashMap, HashSet},
@@ -25,7 +25,7 @@ use super::{
 /// Why the programs could not be loaded.
 #[derive(Debug, ThisError)]
 pub(super) enum Refusal {
-    /// The object is not what it has to be.
+    /// The embedded object cannot be relocated, or lacks a program.
     #[error("the BPF object cannot be linked: {0}")]
     Object(String),
     /// The kernel refused a program, or its type information.
@@ -42,7 +42,7 @@ impl MultiPrograms {
     pub(super) fn load(ebpf: &Ebpf) -> Result<Self, Refusal> {
         let mut object = Object::parse(OBJECT).map_err(|error| unusable(&error))?;
         let btf = {
-            // Each has been there since before the links.
+            // Every BTF feature is older than links of many uprobes.
             let features = BtfFeatures::new(true, true, true, true, true, true, true, true);
             let btf = object
                 .fixup_and_sanitize_btf(&features)
@@ -108,8 +108,8 @@ fn has_links(program: BorrowedFd<'_>) -> bool {
     refusal(0) == Some(libc::EBADF) && refusal(u32::MAX) == Some(libc::EINVAL)
 }
 
-/// Links of many probes. Dropping them detaches the probes, and waits for all links at the same time: they share the
-/// grace period that the kernel waits for with each.
+/// Links of many probes. Dropping them detaches the probes. Each link is closed on a thread of its own, so that the RCU
+/// grace periods that the kernel waits for overlap.
 #[derive(Debug, Default)]
 pub(super) struct MultiLinks(Vec<OwnedFd>);
 
@@ -130,7 +130,7 @@ impl Drop for MultiLinks {
         let links = std::mem::take(&mut self.0);
         thread::scope(|scope| {
             for link in links {
-                // Without a thread of its own, the link is closed right here.
+                // If no thread can be spawned, the closure is dropped here, and closes the link.
                 drop(thread::Builder::new().spawn_scoped(scope, || drop(link)));
             }
         });
@@ -141,7 +141,7 @@ fn unusable(error: &impl ToString) -> Refusal {
     Refusal::Object(error.to_string())
 }
 
-/// Puts the descriptors of maps into the instructions, and functions behind the programs that call them.
+/// Puts the descriptors of maps into the instructions, and appends to each program the functions that it calls.
 fn link(object: &mut Object, ebpf: &Ebpf) -> Result<(), Refusal> {
     let created: HashMap<&str, RawFd> = ebpf
         .maps()

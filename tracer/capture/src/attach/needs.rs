@@ -16,6 +16,6 @@ pub struct Needs {
     /// Whether it may give a connection a BIO that is not a socket's: then only the ciphertext shows which socket is
     /// used.
     pub ciphertext: bool,
-    /// Whether calls are to be probed too where a tap or a lift brings their bytes.
+    /// Whether calls are probed beside taps and lifts too.
     pub calls: bool,
 }

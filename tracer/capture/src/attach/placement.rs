@@ -20,11 +20,11 @@ pub(super) struct PlannedSite {
     pub(super) hook: Hook,
     pub(super) library: Family,
     pub(super) config: SiteConfig,
-    /// Which plan of the file it is of.
+    /// Index of its plan among those of the file.
     plan: usize,
-    /// Whether what its connections write is read where their sockets send.
+    /// Whether a lift of the same plan captures writes.
     pub(super) has_lift: bool,
-    /// Whether it is at calls whose bytes a tap or a lift brings, for connections that those do not serve.
+    /// Whether it is at calls beside a tap or a lift: to check it, and for connections that refuse it.
     pub(super) is_fallback: bool,
 }
 
@@ -75,7 +75,7 @@ impl Placement {
         own.map(|site| &site.hook).eq(others.map(|site| &site.hook))
     }
 
-    /// Returns whether what connections write is read where their sockets send.
+    /// Returns whether a lift captures writes.
     pub(super) fn has_lift(&self) -> bool {
         self.sites.iter().any(|site| site.hook.kind == HookKind::Lift)
     }
@@ -94,8 +94,8 @@ impl Placement {
         }
     }
 
-    /// Returns how far behind a tap the code is that the call at the site of its library's lift returns to; 0 if the site
-    /// is no tap, or the lift has no frame.
+    /// Returns the distance in bytes from a tap to the return address of the call at the site of its library's lift; 0 if
+    /// the site is no tap, or the lift has no frame. The programs add it to the address of a hit.
     pub(super) fn behind_lift(&self, tap: &PlannedSite) -> i32 {
         let mut sites = self.sites.iter().filter(|site| site.plan == tap.plan);
         let lift = sites.find(|site| site.hook.kind == HookKind::Lift);

@@ -39,9 +39,9 @@ pub(super) struct Probed {
     pub(super) placement: Placement,
     /// Index of the first site; the others follow in the order of the placement.
     pub(super) first: u32,
-    /// The probes that stay attached.
+    /// The probes that stay attached while the file is used.
     pub(super) usual: Reached,
-    /// The probes of calls whose bytes taps and lifts bring, which are detached once those are found to be right.
+    /// The probes at calls beside taps and lifts, which are detached once those are checked.
     pub(super) fallback: Reached,
 }
 
@@ -52,7 +52,7 @@ pub(super) struct Reached {
     pub(super) shared: Links,
     /// For single processes.
     pub(super) own: BTreeMap<u32, Links>,
-    /// When the first of them were attached.
+    /// When the first of them was to be attached; `None` once they were detached.
     pub(super) since: Option<Instant>,
 }
 
@@ -86,9 +86,9 @@ impl Reached {
 pub(super) struct Links {
     /// Indexes of the sites that have all their probes.
     sites: BTreeSet<u32>,
-    /// Each of them of one probe.
+    /// Links of one probe each.
     single: Vec<(Program, UProbeLinkId)>,
-    /// Each of them of all probes that one program got at one time.
+    /// Links of all probes that one program got at one time.
     pub(super) multi: MultiLinks,
 }
 
@@ -147,8 +147,8 @@ impl Probed {
         missing.map(|(index, site)| (index, site.hook.clone())).collect()
     }
 
-    /// Attaches the probes of hooks. If one of them fails, those of the same call, or of the same hook where each probe has
-    /// a link of its own, are detached.
+    /// Attaches the probes of hooks. If one fails, all of this call are detached; where each probe has a link of its own,
+    /// only those of the same hook are, and the hooks attached before stay.
     fn attach_hooks(
         &mut self,
         attacher: &mut Attacher<'_>,
@@ -176,7 +176,7 @@ impl Probed {
             links.sites.extend(wanted.iter().map(|wanted| wanted.index));
             return Ok(());
         }
-        // A tap takes a connection that was cleared for one that is captured from its first byte on.
+        // Clears come last: a tap takes a connection that was seen to be cleared as captured from its first byte on.
         let (clear, others): (Vec<_>, Vec<_>) = wanted.iter().partition(|wanted| wanted.role == Role::Clear);
         for wanted in others.into_iter().chain(clear) {
             let single = self.attach_singly(attacher.ebpf, wanted, pid)?;
@@ -195,7 +195,7 @@ impl Probed {
         }
     }
 
-    /// Returns how many calls have confirmed what taps and lifts of the file bring, by the counters of all sites.
+    /// Returns how many calls have confirmed the taps and lifts of the file. `counters` are those of all sites.
     pub(super) fn confirmed(&self, counters: &[SiteCounters]) -> u64 {
         let first = usize::try_from(self.first).unwrap_or(usize::MAX);
         let own = counters.iter().skip(first).take(self.placement.sites.len());

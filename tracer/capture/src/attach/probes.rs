@@ -234,7 +234,7 @@ impl Probes {
         Ok(self.sockets.attach_ciphertext_lookup(&mut self.ebpf)?.to_vec())
     }
 
-    /// Attaches the program of lifts, the first time. Returns it if this kernel refused it; nothing where the kernel's
+    /// Attaches the program of lifts if it is not attached. Returns it if this kernel refused it now; nothing if the kernel's
     /// structures are not known.
     pub fn attach_lift(&mut self) -> Result<Vec<Missing>, Error> {
         if !self.has_offsets {
@@ -243,7 +243,8 @@ impl Probes {
         Ok(self.sockets.attach_lift(&mut self.ebpf)?.to_vec())
     }
 
-    /// Notes whether calls of a process are probed beside its taps and lifts.
+    /// Sets whether the programs may rely on probes at the calls of a process. Must be set after these are attached, and
+    /// cleared before they are detached.
     pub fn set_calls_probed(&mut self, pid: u32, probed: bool) -> Result<(), Error> {
         self.tables().set_calls_probed(pid, probed)
     }
@@ -279,7 +280,7 @@ impl Probes {
         }
     }
 
-    /// Detaches the probes of calls of a file whose bytes its taps and lifts bring.
+    /// Detaches the probes at calls of a file that are beside its taps and lifts.
     pub fn detach_fallback(&mut self, identity: FileIdentity) {
         if let Some(file) = self.files.get_mut(&identity) {
             let links: Vec<_> = file.fallback.take().collect();
@@ -287,13 +288,13 @@ impl Probes {
         }
     }
 
-    /// Returns whether probes of calls are attached beside taps and lifts.
+    /// Returns whether probes at calls are attached beside taps and lifts.
     pub fn has_fallback(&self) -> bool {
         self.files.values().any(|file| file.fallback.is_any())
     }
 
-    /// Returns the files of which so many calls have confirmed what their taps and lifts bring, and those whose calls have
-    /// been probed for so long.
+    /// Returns the files whose taps and lifts at least `calls` calls have confirmed, and those whose calls have been probed
+    /// for `longest`.
     pub fn checked(&self, counters: &[SiteCounters], calls: u64, longest: Duration) -> Vec<FileIdentity> {
         let is_checked = |file: &Probed| {
             let is_old = file.fallback.since.is_some_and(|since| since.elapsed() >= longest);

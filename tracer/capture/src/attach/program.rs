@@ -112,9 +112,8 @@ impl Program {
     }
 }
 
-/// Returns whether the kernel emulates every probed instruction of a hook that calls pass usually, so that a hit costs one
-/// trap. Only such hooks
-/// are probed for all processes, since processes that are not traced hit them too.
+/// Returns whether the kernel emulates every probed instruction of a hook that calls usually pass, so that a hit costs one
+/// trap. Only such hooks are probed for all processes, since processes that are not traced hit them too.
 pub(super) fn is_emulated(hook: &Hook) -> bool {
     let is_emulated = |site: symbolizer::Site| site.tier == Tier::Emulated;
     let mut exits = hook.exits.iter().flat_map(|exits| &exits.sites);
@@ -127,7 +126,7 @@ pub(super) fn is_needed(site: &PlannedSite, needs: Needs, handshakes: bool) -> b
     match site.hook.role {
         // Where the descriptor can be read from the object, nothing has to note it when it is set.
         Role::Descriptor => !site.knows_descriptor(),
-        // The sends of a connection that has another BIO now lead nowhere.
+        // A connection that gets another BIO sends through another socket, which does not lead to it.
         Role::Bio => !site.knows_descriptor() || site.has_lift,
         // The first call of a handshake shows that a connection is captured from its first byte on. That is worth a probe
         // only if it is emulated.

@@ -78,7 +78,7 @@ const RESETS: [Tracepoint; 2] = [
     ("tcp_send_reset", "reset_sent"),
 ];
 const SENDING: Tracepoint = ("tcp_sendmsg_locked", "tcp_sending");
-/// Where lifts read what is written: the first of these, else at the function.
+/// Where the program of lifts is attached: at the first of these tracepoints that exists, else at the function.
 const LIFTS: [Tracepoint; 2] = [
     ("sock_send_length", "lift_sent"),
     ("tcp_sendmsg_locked", "lift_sending"),
@@ -154,7 +154,7 @@ fn why(error: &ProgramError) -> String {
 fn attach_lift(ebpf: &mut Ebpf) -> Result<Result<(), ProgramError>, Error> {
     for tracepoint in LIFTS {
         let attached = attach_tracepoint(ebpf, tracepoint)?;
-        // A tracepoint that the kernel does not have is missed as its program is attached, not as it is loaded.
+        // An absent tracepoint fails the attachment and not the load: then the next one is tried.
         if matches!(attached, Ok(()) | Err(ProgramError::LoadError { .. })) {
             return Ok(attached);
         }

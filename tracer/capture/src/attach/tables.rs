@@ -33,7 +33,7 @@ impl Tables<'_> {
         set_flag(&mut targets, pid, TargetFlags::CIPHERTEXT, enabled).map_err(Error::map("TARGETS"))
     }
 
-    /// Notes whether calls of a traced process are probed beside its taps and lifts.
+    /// Sets whether calls of a traced process are probed beside its taps and lifts.
     pub(super) fn set_calls_probed(&mut self, pid: u32, probed: bool) -> Result<(), Error> {
         let mut targets = self.hash("TARGETS")?;
         set_flag(&mut targets, pid, TargetFlags::CALLS, probed).map_err(Error::map("TARGETS"))

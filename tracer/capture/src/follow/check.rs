@@ -1,4 +1,5 @@
-//! Checking taps and lifts: the probes of calls beside them are detached once enough calls have confirmed what they bring.
+//! Checks taps and lifts against calls: the probes at calls beside them are detached once enough calls have confirmed their
+//! byte counts.
 
 use std::{
     sync::Arc,
@@ -10,15 +11,15 @@ use anyhow::Result;
 use super::{Follower, processes::ProcessInfo};
 use crate::{attach::Needs, limits::CHECKED_CALLS};
 
-/// How often the counters are read while probes of calls are attached that may not be needed.
+/// How often the counters are read while probes at calls are attached beside taps and lifts.
 pub(super) const CHECK: Duration = Duration::from_millis(200);
 
-/// How long probes of calls stay attached that are hit too rarely to confirm anything: every process that uses the library
-/// pays for them.
+/// Maximum time that probes at calls stay attached if too few calls hit them to confirm anything: every process that uses
+/// the library pays for them. They stay longer while a traced process has no TLS library yet, or needs them.
 const LONGEST: Duration = Duration::from_secs(10);
 
 impl Follower {
-    /// Detaches the probes of calls of files whose taps and lifts enough calls have confirmed, unless a process needs them.
+    /// Detaches the probes at calls of files whose taps and lifts are checked, unless a process needs them.
     pub(super) fn detach_checked(&mut self) -> Result<()> {
         let now = Instant::now();
         if !self.probes.has_fallback() || now < self.next_check {

@@ -47,7 +47,7 @@ pub(crate) struct Follower {
     probes: Probes,
     resolver: Resolver,
     kinds: Kinds,
-    /// The files whose taps and lifts were found to be right.
+    /// The files whose taps and lifts were checked: confirmed by calls, or not refuted in time.
     checked: BTreeSet<FileIdentity>,
     next_check: Instant,
     selection: Selection,

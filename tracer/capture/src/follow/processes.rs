@@ -17,7 +17,7 @@ pub(super) struct ProcessInfo {
     pub(super) files: Vec<FileIdentity>,
     /// The optional probes that it needs in those files.
     pub(super) needs: Needs,
-    /// Whether a tap or a lift does not serve its connections, or may not.
+    /// Whether its connections refuse a tap or a lift, or may do so.
     pub(super) needs_calls: bool,
     /// Whether it mapped no TLS library yet. The scan that finds one reports it even if the file is probed already.
     pub(super) lacks_library: bool,
@@ -61,7 +61,8 @@ impl Processes {
         self.infos.get(&pid).cloned().unwrap_or_default()
     }
 
-    /// Returns whether a process has no TLS library yet: one that it maps later may get a BIO of the program's at once.
+    /// Returns whether a process has no TLS library yet. The first connection of one that it maps later may use a BIO of the
+    /// program's own, which only probes at calls capture from the start.
     pub(super) fn any_lacks_library(&self) -> bool {
         self.infos.values().any(|info| info.lacks_library)
     }

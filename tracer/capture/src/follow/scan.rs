@@ -36,7 +36,7 @@ impl Follower {
         }
         let ciphertext =
             self.probes.watches_sockets() && files.iter().any(Resolved::needs_ciphertext) && files.iter().any(has_plan);
-        // A program that may give connections a BIO of its own has connections that no lift serves.
+        // Connections with a BIO of the program's own refuse the lift.
         let needs_calls = ciphertext || self.processes.get(pid).needs_calls || !self.probes.watches_sockets();
         let is_checked = |file: &Resolved| self.checked.contains(&file.identity);
         let calls = needs_calls || !files.iter().filter(|file| has_plan(file)).all(is_checked);
@@ -132,7 +132,7 @@ impl Follower {
         Ok(is_new)
     }
 
-    /// Returns what a process may need of which nothing is known but whether it may have BIOs of its own.
+    /// Returns what a process may need whose files are not known yet; `ciphertext` is set if it may use BIOs of its own.
     pub(super) const fn needs_of_any(&self, ciphertext: bool) -> Needs {
         Needs {
             ciphertext,
@@ -164,7 +164,7 @@ impl Follower {
         )
     }
 
-    /// Probes the calls of a process whose connection a tap or a lift does not serve.
+    /// Probes the calls of a process with a connection that refused a tap or a lift.
     pub(super) fn probe_refused_calls(&mut self, pid: u32) -> Result<()> {
         let info = self.processes.get(pid);
         if info.needs_calls {

@@ -37,7 +37,7 @@ pub enum ProcessEvent {
         /// The process, traced or not.
         pid: u32,
     },
-    /// A tap or a lift does not serve a connection of a traced process.
+    /// A connection of a traced process refused a tap or a lift.
     HooksRefused {
         /// The process.
         pid: u32,

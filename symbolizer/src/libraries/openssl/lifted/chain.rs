@@ -38,7 +38,7 @@ pub(super) fn write_bytes(functions: Functions<'_, '_>) -> Result<Vaddr, Cause> 
     methods.function(functions.image, inner.at)
 }
 
-/// Is a place in the table of methods of a connection.
+/// A slot of a connection's method table.
 #[derive(Clone, Copy, PartialEq, Eq)]
 struct Slot {
     /// Where a connection has the address of its table.

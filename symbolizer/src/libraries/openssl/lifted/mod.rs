@@ -1,7 +1,7 @@
-//! The hook that lifts what a connection writes, while its socket sends.
+//! The hook that captures what a connection writes while its socket sends.
 //!
-//! The kernel is inside the call of the application then, and the plaintext lies where the application has it. Which
-//! fields lead there is read from code that the write takes, and refused where that does not tell.
+//! At a send the kernel runs inside the application's call, and the plaintext is still in the application's buffer. The
+//! fields that lead to it are derived from the code of the write. If that code does not prove them, there is no lift.
 //!
 //! Two ways are known. Up to OpenSSL 3.1 the connection keeps what it is sending, so that it can tell whether a repeated
 //! call has the same arguments (`ssl3_write_pending`). Since 3.2 it keeps the beginning of the caller's buffer alone, and
@@ -34,7 +34,7 @@ const APPLICATION_DATA: u32 = 23;
 /// How wide a pointer and a `size_t` are.
 const WORD: u8 = 8;
 
-/// Finds the hook that lifts what is written.
+/// Finds the lift: the hook that captures writes while the socket sends.
 pub(crate) fn writing(image: &Image<'_>, survey: &Survey) -> Result<Hook, Cause> {
     if image.machine() != Machine::X86_64 {
         return Err(Cause::MachineUnsupported);
@@ -50,7 +50,7 @@ pub(crate) fn writing(image: &Image<'_>, survey: &Survey) -> Result<Hook, Cause>
     }
 }
 
-/// Looks for all of this in one function, whatever that is, and returns how much there is; for the fuzzer alone.
+/// Runs every search of this module on one function, and returns the number of findings. For the fuzzer.
 pub(crate) fn found(code: Code<'_>, address: Vaddr) -> usize {
     let function = Function {
         code,
@@ -75,15 +75,15 @@ struct Functions<'a, 'data> {
 }
 
 impl Functions<'_, '_> {
-    /// Lists what the function does that begins at an address.
+    /// Lists the effects of the function that begins at an address.
     fn effects(self, address: Vaddr) -> Result<Effects, Cause> {
         self.analysed(address, |function| effects_of(function, address))
     }
 
-    /// Has the function analysed that begins at an address, if the table that says where functions do does not deny it.
+    /// Analyses the function that begins at an address. Fails if the unwind table shows that none begins there.
     ///
-    /// Without one, what follows a call that never returns is followed as well: what is found has to be the only one of
-    /// its kind all the same.
+    /// Without an unwind table, the analysis runs on past calls that never return, into the next function. So callers accept
+    /// only a finding that is the only one of its kind.
     fn analysed<T>(self, address: Vaddr, analysis: impl FnOnce(Function<'_>) -> Result<T, Cause>) -> Result<T, Cause> {
         let frames = self.image.frames();
         let begins = frames.is_empty() || frames.begins(address);

@@ -35,7 +35,7 @@ pub(crate) struct Copy {
     pub(crate) arguments: [Value; ARGUMENTS],
 }
 
-/// Is how a function is entered: with these arguments, and with this known of the memory that one of them points to.
+/// The state at the entry of a function: its arguments, and what is known of the memory that one of them points to.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 struct Entered {
     function: Vaddr,

@@ -72,11 +72,11 @@ pub(crate) struct Linkage<'a, 'data> {
     frames: Frames<'data>,
     /// The symbols that the dynamic linker puts the addresses of somewhere, by their indices.
     linked: OnceCell<HashMap<Vaddr, usize>>,
-    /// The symbols that calls lead to, once they were looked for.
+    /// Cache of the symbols that calls lead to.
     symbols: RefCell<HashMap<Vaddr, Option<&'data [u8]>>>,
-    /// Which arguments functions read, once that was looked for.
+    /// Cache of the arguments that functions read.
     read: RefCell<HashMap<Vaddr, u8>>,
-    /// How many functions that call each other are looked at now.
+    /// Depth of nested analyses of functions that call each other.
     depth: Cell<usize>,
     /// How many more instructions are executed.
     budget: Cell<usize>,
