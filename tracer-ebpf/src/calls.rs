@@ -122,7 +122,7 @@ fn confirm(connection: &mut ConnectionState, call: &CallState) -> u32 {
             return 0;
         }
         skip_call(connection, transfer);
-    } else {
+    } else if hooks::is_settled(&connection.hooks, transfer.direction) {
         count(transfer.cookie, |counters| &raw mut counters.confirmed, 1);
     }
     flow::mark_reported(&mut connection.flow, transfer.direction, transfer.moved);

@@ -27,7 +27,7 @@ pub(crate) fn connection_of<'a>(object: u64, cookie: Cookie) -> Option<&'a mut C
 #[inline(always)]
 pub(crate) fn begin_hit(connection: &mut ConnectionState, object: u64, cookie: Cookie, buffer: u64, bytes: u64) {
     let direction = direction_of(cookie);
-    let transfer = &mut connection.passing[flow::side(direction)];
+    let transfer = &mut connection.passing;
     transfer.object = object;
     transfer.buffer = buffer;
     transfer.recorded_ns = 0;
@@ -40,7 +40,7 @@ pub(crate) fn begin_hit(connection: &mut ConnectionState, object: u64, cookie: C
 /// Captures the bytes of a tap's hit. A hit without bytes, of a handshake or of `SSL_peek`, only introduces the connection.
 #[inline(never)]
 pub(crate) fn tapped(connection: &mut ConnectionState, direction: Direction, flags: TargetFlags) {
-    let hit = &connection.passing[flow::side(direction)];
+    let hit = &connection.passing;
     let (object, bytes) = (hit.object, hit.moved);
     if bytes == 0 {
         make_known(connection, object);
@@ -123,7 +123,7 @@ fn content_bytes(lift: &Lift, object: u64, site: &SiteOperands) -> u64 {
 
 #[inline(never)]
 fn send_records(connection: &mut ConnectionState, sock: u64, flags: TargetFlags, records: u64) {
-    let hit = &connection.passing[flow::side(Direction::WRITE)];
+    let hit = &connection.passing;
     let (object, buffer, bytes) = (hit.object, hit.buffer, hit.moved);
     if connection.lift.held == 0 {
         if lift::is_hole_of_others(connection, object, sock, records) != 0 {
@@ -155,7 +155,7 @@ fn send_records(connection: &mut ConnectionState, sock: u64, flags: TargetFlags,
 /// an unknown number of bytes.
 #[inline(never)]
 fn claim(connection: &mut ConnectionState, direction: Direction, flags: TargetFlags) -> u32 {
-    let bytes = connection.passing[flow::side(direction)].moved;
+    let bytes = connection.passing.moved;
     let claim = hooks::claim(&mut connection.hooks, direction, flags, bytes);
     if claim == Claim::AfterLoss || claim == Claim::Nobody {
         skip_hit(connection, direction);
@@ -167,7 +167,7 @@ fn claim(connection: &mut ConnectionState, direction: Direction, flags: TargetFl
 /// direction moves on by an unknown number of bytes.
 #[inline(never)]
 fn give_up(connection: &mut ConnectionState, direction: Direction, flags: TargetFlags, cause: HooksRefused) {
-    let hit = &connection.passing[flow::side(direction)];
+    let hit = &connection.passing;
     if cause == HooksRefused::IMPLAUSIBLE {
         count(hit.cookie, |counters| &raw mut counters.implausible, 1);
     }
@@ -181,7 +181,7 @@ fn give_up(connection: &mut ConnectionState, direction: Direction, flags: Target
 /// Moves a direction on to its next stretch, at a hit.
 #[inline(always)]
 fn skip_hit(connection: &mut ConnectionState, direction: Direction) {
-    let hit = &connection.passing[flow::side(direction)];
+    let hit = &connection.passing;
     let (object, cookie) = (hit.object, hit.cookie);
     skip_unknown(connection, object, cookie, direction, PassedCause::NOT_CAPTURED);
 }
@@ -211,11 +211,14 @@ fn give_up_lift(connection: &mut ConnectionState, object: u64, flags: TargetFlag
 /// Reports the bytes of a hit.
 #[inline(always)]
 fn report_hit(connection: &mut ConnectionState, direction: Direction) {
-    let object = connection.passing[flow::side(direction)].object;
+    let object = connection.passing.object;
     make_known(connection, object);
     report_handshake(connection, object);
-    let ConnectionState { flow, passing, .. } = connection;
-    let transfer = &mut passing[flow::side(direction)];
+    let ConnectionState {
+        flow,
+        passing: transfer,
+        ..
+    } = connection;
     let early = flow::judge_early(flow, transfer);
     transfer.early = (early != Early::No).into();
     capture::send_bytes(transfer, flow);

@@ -132,6 +132,12 @@ pub(crate) fn is_missing(hooks: &Hooks, direction: Direction, brought: u64, reac
     brought == 0 && (direction == Direction::READ || hooks.settled[side] != 0 && hooks.confirmed[side] == reached)
 }
 
+/// Returns whether the calls of a direction are known to agree with its hits.
+#[inline(always)]
+pub(crate) fn is_settled(hooks: &Hooks, direction: Direction) -> bool {
+    hooks.settled[side(direction)] != 0
+}
+
 /// Compares how many bytes a call moved with how many (`brought`) hits captured while it ran; 0 if they differ.
 ///
 /// For a read, both numbers must be equal. For a write, hits may have captured a part during an earlier call that failed,

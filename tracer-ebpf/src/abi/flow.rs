@@ -75,8 +75,8 @@ pub struct ConnectionState {
     pub hooks: Hooks,
     /// What it sends, as seen at its socket.
     pub lift: Lift,
-    /// What taps and lifts capture now, by direction.
-    pub passing: [Transfer; 2],
+    /// What a tap or a lift captures now. One is enough: a library's caller must not use an object in two threads at once.
+    pub passing: Transfer,
 }
 
 impl ConnectionState {
@@ -87,7 +87,7 @@ impl ConnectionState {
         handshake: Handshake::NEW,
         hooks: Hooks::NEW,
         lift: Lift::NEW,
-        passing: [Transfer::NEW; 2],
+        passing: Transfer::NEW,
     };
 }
 
@@ -359,7 +359,7 @@ const _: () = assert!(size_of::<Identity>() == 56);
 const _: () = assert!(size_of::<Handshake>() == 24);
 const _: () = assert!(size_of::<Hooks>() == 40);
 const _: () = assert!(size_of::<Lift>() == 104);
-const _: () = assert!(size_of::<ConnectionState>() == 448);
+const _: () = assert!(size_of::<ConnectionState>() == 376);
 
 #[cfg(test)]
 mod tests {

@@ -87,10 +87,10 @@ pub const MAX_UIDS: usize = 64;
 
 /// Bytes of the ring of processes and of the ends of connections and sockets, which traffic cannot fill. A hundred thousand
 /// ends a second are some 17 MB, of which the ring holds sixty milliseconds.
-pub const LIFECYCLE_RING_BYTES: usize = 1024 * 1024;
+pub const LIFECYCLE_RING_BYTES: usize = 256 * 1024;
 
 /// Maximum sites of probes.
-pub const MAX_SITES: usize = 4096;
+pub const MAX_SITES: usize = 2048;
 
 const _: () = assert!(MAX_CALL_BYTES < MAX_PIECES as u64 * LARGEST_CLASS as u64);
 const _: () = assert!(DEFAULT_CALL_BYTES <= MAX_CALL_BYTES);

@@ -29,7 +29,7 @@ pub const MAX_UNUSED_FILES: usize = 16;
 pub const MAX_ANALYSED_FILES: usize = 8192;
 
 /// Default size of a CPU's ring. An nginx worker that sends large files writes some nine million bytes between two drains.
-pub const DEFAULT_RING_BYTES: u32 = 8 * 1024 * 1024;
+pub const DEFAULT_RING_BYTES: u32 = 16 * 1024 * 1024;
 
 /// Minimum default size of a CPU's ring on hosts with many CPUs.
 pub const MIN_DEFAULT_RING_BYTES: u32 = 1024 * 1024;

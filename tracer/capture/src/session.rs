@@ -49,7 +49,7 @@ impl Attached {
     /// is traced, and for each that is not, with the reason. Returns an error if nothing can be traced, now or later.
     pub fn attach(kernel: &Kernel, options: Options, selection: Selection, messages: Messages) -> Result<Self> {
         let (probes, rings, cpus, switch) = Probes::load(kernel, options)?;
-        let mut follower = Follower::new(probes, options.kinds, selection, rings.mappings.is_some(), messages);
+        let mut follower = Follower::new(probes, options.kinds, selection, rings.mappings.is_some(), messages)?;
         follower.begin()?;
         Ok(Self {
             follower,

@@ -40,7 +40,7 @@ mod tests {
     fn rings_shrink_to_keep_the_bound_on_their_sum() {
         const MIB: u32 = 1024 * 1024;
         let of = |cpus| default_ring_bytes_for(cpus) / MIB;
-        assert_eq!([1, 2, 32, 33, 64, 1024].map(of), [8, 8, 8, 4, 4, 1]);
+        assert_eq!([1, 2, 16, 17, 64, 1024].map(of), [16, 16, 16, 8, 4, 1]);
     }
 
     #[test]

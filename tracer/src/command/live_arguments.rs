@@ -78,7 +78,7 @@ pub(super) struct LiveArgs {
     /// descriptors
     #[arg(long, value_name = "COUNT", value_parser = RangedU64ValueParser::<u32>::new().range(1..=65536))]
     pub(super) max_connections: Option<u32>,
-    /// Size of each CPU's ring buffer in KiB, a power of two; by default 8192, or less with more than 32 CPUs
+    /// Size of each CPU's ring buffer in KiB, a power of two; by default 16384, or less with more than 16 CPUs
     #[arg(long, value_name = "KIB", value_parser = parse_ring)]
     pub(super) ring_kib: Option<u32>,
     /// Kind of hooks that bring plaintext: `tap` at one instruction, `exit` at calls and their ends, `return` by return
@@ -154,6 +154,7 @@ impl LiveArgs {
         Kinds {
             policy,
             return_probes: self.return_probes,
+            without_lifts: false,
         }
     }
 

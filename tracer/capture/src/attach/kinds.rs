@@ -1,5 +1,7 @@
 //! Which kinds of hooks are used, where a plan has several for the same bytes.
 
+use std::borrow::Cow;
+
 use symbolizer::{Hook, HookKind, Policy, ProbePlan, choose};
 
 /// The kinds of hooks that may be used.
@@ -10,6 +12,8 @@ pub struct Kinds {
     /// Whether return probes may be used where no other kind is proven. They kill a program that switches stacks within
     /// a call.
     pub return_probes: bool,
+    /// Whether the kernel refused the program that lifts need.
+    pub without_lifts: bool,
 }
 
 /// A hook that is used.
@@ -43,6 +47,16 @@ impl Kinds {
             })
         });
         chosen.collect()
+    }
+
+    /// Returns a plan without the hooks that the kernel has no program for.
+    pub(super) fn usable(self, plan: &ProbePlan) -> Cow<'_, ProbePlan> {
+        if !self.without_lifts || !plan.hooks.iter().any(|hook| hook.kind == HookKind::Lift) {
+            return Cow::Borrowed(plan);
+        }
+        let mut plan = plan.clone();
+        plan.hooks.retain(|hook| hook.kind != HookKind::Lift);
+        Cow::Owned(plan)
     }
 
     fn allows(self, hook: &Hook) -> bool {

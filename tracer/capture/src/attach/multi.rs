@@ -125,15 +125,22 @@ impl MultiLinks {
     }
 }
 
+/// How many links are closed at the same time.
+const AT_ONCE: usize = 64;
+
 impl Drop for MultiLinks {
     fn drop(&mut self) {
-        let links = std::mem::take(&mut self.0);
-        thread::scope(|scope| {
-            for link in links {
-                // If no thread can be spawned, the closure is dropped here, and closes the link.
-                drop(thread::Builder::new().spawn_scoped(scope, || drop(link)));
-            }
-        });
+        let mut links = std::mem::take(&mut self.0);
+        while !links.is_empty() {
+            let rest = links.split_off(links.len().min(AT_ONCE));
+            thread::scope(|scope| {
+                for link in links {
+                    // If no thread can be spawned, the closure is dropped here, and closes the link.
+                    drop(thread::Builder::new().spawn_scoped(scope, || drop(link)));
+                }
+            });
+            links = rest;
+        }
     }
 }
 

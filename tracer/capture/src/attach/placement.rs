@@ -6,7 +6,7 @@
 use symbolizer::{Family, Hook, HookKind, ProbePlan, Role};
 use tracer_ebpf::SiteConfig;
 
-use super::kinds::Kinds;
+use super::kinds::{Chosen, Kinds};
 
 /// The sites of one file: one for each hook of each of its plans.
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -32,17 +32,19 @@ impl Placement {
     /// Returns the sites of all plans of a file, in the order of the plans.
     pub fn of_plans(plans: &[ProbePlan], kinds: Kinds) -> Self {
         let sites = (0..).zip(plans).flat_map(|(number, plan)| {
-            let config = site_config(plan);
-            let chosen = kinds.choose(plan);
+            let plan = kinds.usable(plan);
+            let config = site_config(&plan);
+            let chosen = kinds.choose(&plan);
             let has_lift = chosen.iter().any(|chosen| chosen.hook.kind == HookKind::Lift);
-            chosen.into_iter().map(move |chosen| PlannedSite {
+            let site = |chosen: &Chosen<'_>| PlannedSite {
                 hook: chosen.hook.clone(),
                 library: plan.library.family,
                 config,
                 plan: number,
                 has_lift,
                 is_fallback: chosen.is_fallback,
-            })
+            };
+            chosen.iter().map(site).collect::<Vec<_>>()
         });
         Self { sites: sites.collect() }
     }
@@ -75,11 +77,6 @@ impl Placement {
         own.map(|site| &site.hook).eq(others.map(|site| &site.hook))
     }
 
-    /// Returns whether a lift captures writes.
-    pub(super) fn has_lift(&self) -> bool {
-        self.sites.iter().any(|site| site.hook.kind == HookKind::Lift)
-    }
-
     /// Returns the configuration of a site; the first site of the file has the index given.
     pub(super) fn config_from(&self, first: u32, site: &PlannedSite) -> SiteConfig {
         let index_of = |kind| {
@@ -109,6 +106,11 @@ impl Placement {
 }
 
 impl PlannedSite {
+    /// Returns whether another site is of the same plan.
+    pub(super) const fn is_of_plan(&self, other: &Self) -> bool {
+        self.plan == other.plan
+    }
+
     /// Returns whether the programs can read a connection's descriptor from its object.
     pub(super) const fn knows_descriptor(&self) -> bool {
         self.config.knows_descriptor() || self.config.transport != SiteConfig::UNKNOWN

@@ -18,8 +18,8 @@ use aya::{
     },
     sys::SyscallError,
 };
-use symbolizer::Hook;
-use tracer_ebpf::{Cookie, Role, SiteCounters};
+use symbolizer::{Hook, HookKind, Role};
+use tracer_ebpf::{Cookie, SiteCounters};
 
 use super::{
     Error, Placement,
@@ -102,7 +102,7 @@ pub(super) struct Attacher<'a> {
 /// A hook that is to be probed.
 struct Wanted<'a> {
     index: u32,
-    role: Role,
+    role: tracer_ebpf::Role,
     hook: &'a Hook,
 }
 
@@ -177,7 +177,9 @@ impl Probed {
             return Ok(());
         }
         // Clears come last: a tap takes a connection that was seen to be cleared as captured from its first byte on.
-        let (clear, others): (Vec<_>, Vec<_>) = wanted.iter().partition(|wanted| wanted.role == Role::Clear);
+        let (clear, others): (Vec<_>, Vec<_>) = wanted
+            .iter()
+            .partition(|wanted| wanted.role == tracer_ebpf::Role::Clear);
         for wanted in others.into_iter().chain(clear) {
             let single = self.attach_singly(attacher.ebpf, wanted, pid)?;
             let links = self.reached(is_fallback).links(pid);
@@ -195,11 +197,34 @@ impl Probed {
         }
     }
 
-    /// Returns how many calls have confirmed the taps and lifts of the file. `counters` are those of all sites.
-    pub(super) fn confirmed(&self, counters: &[SiteCounters]) -> u64 {
+    /// Returns how many calls have confirmed the taps and lifts of the file: as many as those of the role with fewer. None if
+    /// a call has contradicted one, which then stays wrong for every process.
+    pub(super) fn confirmed(&self, counters: &[SiteCounters]) -> Option<u64> {
         let first = usize::try_from(self.first).unwrap_or(usize::MAX);
-        let own = counters.iter().skip(first).take(self.placement.sites.len());
-        own.map(|site| site.confirmed).sum()
+        let own = || counters.iter().skip(first).zip(&self.placement.sites);
+        if own().any(|(site, _)| site.mismatches > 0) {
+            return None;
+        }
+        let of_role = |role| {
+            let calls = own().filter(|(_, planned)| planned.is_fallback && planned.hook.role == role);
+            calls.map(|(site, _)| site.confirmed).reduce(u64::saturating_add)
+        };
+        let fewest = [Role::Read, Role::Write].into_iter().filter_map(of_role).min();
+        Some(fewest.unwrap_or(0))
+    }
+
+    /// Returns whether calls can be probed wherever a tap or a lift may not serve a connection.
+    pub(super) fn has_calls(&self) -> bool {
+        let sites = &self.placement.sites;
+        let mut cheap = sites
+            .iter()
+            .filter(|site| matches!(site.hook.kind, HookKind::Tap | HookKind::Lift));
+        cheap.all(|cheap| {
+            let stands_in = |site: &&PlannedSite| site.is_fallback && site.hook.role == cheap.hook.role;
+            sites
+                .iter()
+                .any(|site| stands_in(&site) && site.is_of_plan(cheap) && abi_role(&site.hook).is_some())
+        })
     }
 
     /// Attaches one link for each program, in the order of [`Program::ALL`].

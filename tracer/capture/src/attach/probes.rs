@@ -180,9 +180,6 @@ impl Probes {
             source,
         })?;
         self.configure(first, &placement)?;
-        if placement.has_lift() {
-            self.attach_lift()?;
-        }
         self.sites.extend(new.iter().cloned());
         let probed = Probed {
             path: object.path.clone(),
@@ -234,13 +231,10 @@ impl Probes {
         Ok(self.sockets.attach_ciphertext_lookup(&mut self.ebpf)?.to_vec())
     }
 
-    /// Attaches the program of lifts if it is not attached. Returns it if this kernel refused it now; nothing if the kernel's
-    /// structures are not known.
-    pub fn attach_lift(&mut self) -> Result<Vec<Missing>, Error> {
-        if !self.has_offsets {
-            return Ok(Vec::new());
-        }
-        Ok(self.sockets.attach_lift(&mut self.ebpf)?.to_vec())
+    /// Attaches the program that lifts need. Returns whether the kernel has taken it; a kernel whose structures are not known
+    /// does not.
+    pub fn attach_lift(&mut self) -> Result<bool, Error> {
+        Ok(self.has_offsets && sockets::attach_lift(&mut self.ebpf)?)
     }
 
     /// Sets whether the programs may rely on probes at the calls of a process. Must be set after these are attached, and
@@ -293,15 +287,20 @@ impl Probes {
         self.files.values().any(|file| file.fallback.is_any())
     }
 
-    /// Returns the files whose taps and lifts at least `calls` calls have confirmed, and those whose calls have been probed
-    /// for `longest`.
-    pub fn checked(&self, counters: &[SiteCounters], calls: u64, longest: Duration) -> Vec<FileIdentity> {
-        let is_checked = |file: &Probed| {
-            let is_old = file.fallback.since.is_some_and(|since| since.elapsed() >= longest);
-            is_old || file.confirmed(counters) >= calls
+    /// Returns the files whose probes at calls may go: those of which so many calls have confirmed the taps and lifts, which
+    /// is true, and those whose calls have been probed for so long, which is false.
+    pub fn checked(&self, counters: &[SiteCounters], calls: u64, longest: Duration) -> Vec<(FileIdentity, bool)> {
+        let check = |(identity, file): (&FileIdentity, &Probed)| {
+            let is_old = file.fallback.since?.elapsed() >= longest;
+            let is_confirmed = file.confirmed(counters)? >= calls;
+            (is_old || is_confirmed).then_some((*identity, is_confirmed))
         };
-        let checked = self.files.iter().filter(|(_, file)| is_checked(file));
-        checked.map(|(identity, _)| *identity).collect()
+        self.files.iter().filter_map(check).collect()
+    }
+
+    /// Returns whether the calls of a registered file can be probed wherever a tap or a lift may not serve a connection.
+    pub fn has_calls(&self, identity: FileIdentity) -> bool {
+        self.files.get(&identity).is_none_or(Probed::has_calls)
     }
 
     fn detach_all(&mut self, links: impl IntoIterator<Item = Links>) {
@@ -410,7 +409,7 @@ fn map_sizes(options: Options) -> [(&'static str, u32); 8] {
     let targets = if options.flags.contains(SettingFlags::ALL) {
         every
     } else {
-        every / 2
+        every * 3 / 8
     };
     let opened = if options.flags.contains(SettingFlags::CONNECTIONS) {
         options.connections
@@ -419,9 +418,9 @@ fn map_sizes(options: Options) -> [(&'static str, u32); 8] {
     };
     [
         ("CALLS", options.calls.unwrap_or(usual)),
-        ("THREADS", usual),
+        ("THREADS", usual / 2),
         ("CONNECTIONS", options.connections),
-        ("CIPHERTEXTS", usual),
+        ("CIPHERTEXTS", usual / 2),
         ("SOCKETS", options.connections),
         ("OPENED", opened),
         ("TARGETS", targets),

@@ -26,7 +26,6 @@ enum Purpose {
     SentUnix,
     Closed,
     Reset,
-    Lifted,
 }
 
 impl Purpose {
@@ -37,7 +36,6 @@ impl Purpose {
             Self::SentUnix => "unix sockets of connections whose BIO is not a socket's own are not known",
             Self::Closed => "closed sockets are not reported",
             Self::Reset => "resets of sockets are not reported",
-            Self::Lifted => "writes are not read where sockets send",
         }
     }
 }
@@ -62,8 +60,6 @@ pub(super) struct Sockets {
     pub(super) missing: Vec<Missing>,
     /// Whether the lookup of ciphertext has been attached.
     has_ciphertext_lookup: bool,
-    /// Whether the program of lifts has been attached.
-    has_lift: bool,
 }
 
 /// A tracepoint and the name of its program.
@@ -121,17 +117,6 @@ impl Sockets {
         Ok(self.missing.get(before..).unwrap_or_default())
     }
 
-    /// Attaches the program of lifts, the first time. Returns it if this kernel refused it.
-    pub(super) fn attach_lift(&mut self, ebpf: &mut Ebpf) -> Result<&[Missing], Error> {
-        let before = self.missing.len();
-        if !self.has_lift {
-            self.has_lift = true;
-            let attached = attach_lift(ebpf)?;
-            self.add(Purpose::Lifted, attached);
-        }
-        Ok(self.missing.get(before..).unwrap_or_default())
-    }
-
     fn add(&mut self, purpose: Purpose, attached: Result<(), ProgramError>) {
         if let Err(error) = attached {
             let why = why(&error);
@@ -150,8 +135,13 @@ fn why(error: &ProgramError) -> String {
     error.to_string()
 }
 
+/// Attaches the program of lifts. Returns whether this kernel has taken it; if not, calls are probed.
+pub(super) fn attach_lift(ebpf: &mut Ebpf) -> Result<bool, Error> {
+    Ok(try_lift(ebpf)?.is_ok())
+}
+
 /// Attaches the program of lifts at the first tracepoint that the kernel has, else at the function.
-fn attach_lift(ebpf: &mut Ebpf) -> Result<Result<(), ProgramError>, Error> {
+fn try_lift(ebpf: &mut Ebpf) -> Result<Result<(), ProgramError>, Error> {
     for tracepoint in LIFTS {
         let attached = attach_tracepoint(ebpf, tracepoint)?;
         // An absent tracepoint fails the attachment and not the load: then the next one is tried.

@@ -15,7 +15,7 @@ use crate::{attach::Needs, limits::CHECKED_CALLS};
 pub(super) const CHECK: Duration = Duration::from_millis(200);
 
 /// Maximum time that probes at calls stay attached if too few calls hit them to confirm anything: every process that uses
-/// the library pays for them. They stay longer while a traced process has no TLS library yet, or needs them.
+/// the library pays for them. They stay longer if a process needs them.
 const LONGEST: Duration = Duration::from_secs(10);
 
 impl Follower {
@@ -26,16 +26,19 @@ impl Follower {
             return Ok(());
         }
         self.next_check = now + CHECK;
-        if self.processes.any_lacks_library() {
+        // A program that was just executed may give its connections BIOs of its own.
+        if !self.pending_scans.is_empty() {
             return Ok(());
         }
         let sites = self.probes.losses()?;
-        for file in self.probes.checked(&sites, CHECKED_CALLS, LONGEST) {
+        for (file, is_confirmed) in self.probes.checked(&sites, CHECKED_CALLS, LONGEST) {
             let users: Vec<_> = self.processes.using(file).collect();
             if users.iter().any(|(_, info)| info.needs_calls) {
                 continue;
             }
-            self.checked.insert(file);
+            if is_confirmed {
+                self.checked.insert(file);
+            }
             for (pid, info) in users.iter().filter(|(_, info)| info.needs.calls) {
                 // The programs no longer rely on the calls once their probes go.
                 self.probes.set_calls_probed(*pid, false)?;

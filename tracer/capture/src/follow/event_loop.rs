@@ -177,6 +177,7 @@ impl Follower {
 
     fn detach_unused(&mut self) {
         while let Some(file) = self.processes.evict_unused() {
+            self.checked.remove(&file);
             self.probes.detach_file(file);
         }
     }

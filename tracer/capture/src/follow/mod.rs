@@ -33,7 +33,7 @@ use self::{
     sweep_schedule::SweepSchedule,
 };
 use crate::{
-    attach::{self, Kinds, Lifecycle, Probes, Reach},
+    attach::{self, Kinds, Lifecycle, Needs, Probes, Reach},
     message::Messages,
     resolve::Resolver,
     target::{FileIdentity, Selection, exists, name_of},
@@ -73,13 +73,17 @@ pub(crate) struct Follower {
 
 impl Follower {
     pub(crate) fn new(
-        probes: Probes,
+        mut probes: Probes,
         kinds: Kinds,
         selection: Selection,
         has_mmap_events: bool,
         messages: Messages,
-    ) -> Self {
-        Self {
+    ) -> Result<Self, attach::Error> {
+        let kinds = Kinds {
+            without_lifts: !probes.attach_lift()?,
+            ..kinds
+        };
+        Ok(Self {
             reach: attach::reach(selection.follow),
             poller: (probes.lifecycle() == Lifecycle::Polled).then(Poller::new),
             probes,
@@ -99,7 +103,7 @@ impl Follower {
             has_mmap_events,
             output: Arc::default(),
             messages,
-        }
+        })
     }
 
     pub(crate) fn output(&self) -> Arc<FollowOutput> {
@@ -138,12 +142,25 @@ impl Follower {
                 ));
             }
         }
+        // The parent's may have changed since the kernel copied them.
+        if let Err(error) = self.set_flags(pid, &info.files, needs) {
+            self.messages
+                .say(&format!("process {pid} is not traced as its parent is: {error:#}"));
+        }
         self.log.add_fork(pid, &info);
         self.processes.set(pid, info);
         // The child inherits a pending scan of its parent.
         if let Some(at) = self.pending_scans.get(&parent) {
             self.pending_scans.insert(pid, *at);
         }
+    }
+
+    /// Has the programs know what a process that maps these files needs, and that its calls are probed.
+    fn set_flags(&mut self, pid: u32, files: &[FileIdentity], needs: Needs) -> Result<(), attach::Error> {
+        self.probes.set_ciphertext_lookup(pid, needs.ciphertext)?;
+        let has_calls = files.iter().all(|file| self.probes.has_calls(*file));
+        self.probes.set_calls_probed(pid, needs.calls && has_calls)?;
+        Ok(())
     }
 
     fn exit(&mut self, pid: u32, at_ns: u64) {

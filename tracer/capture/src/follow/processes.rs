@@ -61,12 +61,6 @@ impl Processes {
         self.infos.get(&pid).cloned().unwrap_or_default()
     }
 
-    /// Returns whether a process has no TLS library yet. The first connection of one that it maps later may use a BIO of the
-    /// program's own, which only probes at calls capture from the start.
-    pub(super) fn any_lacks_library(&self) -> bool {
-        self.infos.values().any(|info| info.lacks_library)
-    }
-
     /// Returns the processes that use a file.
     pub(super) fn using(&self, file: FileIdentity) -> impl Iterator<Item = (u32, Arc<ProcessInfo>)> {
         let users = self.infos.iter().filter(move |(_, info)| info.files.contains(&file));

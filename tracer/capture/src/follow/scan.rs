@@ -87,9 +87,8 @@ impl Follower {
             self.enable_ciphertext_lookup(needs)?;
             probed = self.attach_expected(&target.expected(), needs);
         }
-        self.probes.set_ciphertext_lookup(pid, needs.ciphertext)?;
-        self.probes.set_calls_probed(pid, needs.calls)?;
         let files = probed;
+        self.set_flags(pid, &files, needs)?;
         if self.processes.contains(pid) {
             let info = ProcessInfo {
                 files,
@@ -193,7 +192,7 @@ impl Follower {
         for file in files {
             self.probes.attach(*file, pid, self.reach, needs)?;
         }
-        Ok(self.probes.set_calls_probed(pid, true)?)
+        Ok(self.set_flags(pid, files, needs)?)
     }
 
     /// Announces the sites of a file before its probes are attached; returns whether they are new.

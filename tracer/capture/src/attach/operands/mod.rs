@@ -7,6 +7,10 @@ use super::ends::call_end;
 
 /// Returns the ABI's role of a hook; `None` if no program can carry it out.
 pub(super) fn abi_role(hook: &Hook) -> Option<tracer_ebpf::Role> {
+    let mut guards = hook.operands.guards.iter().flatten();
+    if guards.any(|guard| operand_of(&guard.operand) == tracer_ebpf::Operand::NONE) {
+        return None;
+    }
     let mut exits = hook.exits.iter().flat_map(|exits| &exits.sites);
     if exits.any(|exit| call_end(exit).is_none()) {
         return None;

@@ -21,7 +21,7 @@ use super::{
     Kernel,
     operands::tests::{Own, data, header},
     program::Program,
-    sockets::Sockets,
+    sockets::attach_lift,
 };
 
 /// As a connection of a library, with the fields of the record that it writes.
@@ -102,7 +102,6 @@ struct Connection {
     method: Box<Method>,
     stream: TcpStream,
     peer: TcpStream,
-    _sockets: Sockets,
 }
 
 impl Connection {
@@ -116,8 +115,7 @@ impl Connection {
         let tap = own.site(CONFIG, tapped_at);
         own.site(CONFIG, sent.with_window(Place::CONNECTION));
         own.attach(Program::Tap, tapped as *const () as usize, Cookie::new(tap, Role::Read));
-        let mut sockets = Sockets::default();
-        assert_eq!(sockets.attach_lift(&mut own.ebpf).unwrap(), []);
+        assert!(attach_lift(&mut own.ebpf).unwrap());
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let stream = TcpStream::connect(listener.local_addr().unwrap()).unwrap();
         let (peer, _) = listener.accept().unwrap();
@@ -142,7 +140,6 @@ impl Connection {
             method,
             stream,
             peer,
-            _sockets: sockets,
         }
     }
 
