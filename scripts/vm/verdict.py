@@ -49,7 +49,7 @@ for line in (json.loads(line) for line in kinds["LINE"]):
 
 known = client
 # On some kernels tlscope misses the first milliseconds of new processes, and says so. What it prints must be right.
-late = any("begins later" in message for message in kinds["MESSAGE"])
+late = any("is scanned first" in message for message in kinds["MESSAGE"])
 # There, an exchange of a new process may lack its response, which carries the id.
 halves = {path for request, path in unnamed if late and request is None}
 client = [facts for facts in known if facts[:2] not in unnamed and facts[1] not in halves]

@@ -65,7 +65,7 @@ fn reports(connection: &mut ConnectionState, call: &CallState) -> bool {
                 &connection.flow,
                 transfer.object,
                 transfer.direction,
-                HooksRefused::MISMATCH,
+                HooksRefused::UNSEEN,
             );
         }
         hooks::set_owner(hooks, transfer.direction, Owner::CALL);
@@ -115,7 +115,7 @@ fn confirm(connection: &mut ConnectionState, call: &CallState) -> u32 {
     let brought = reached.wrapping_sub(began);
     let is_missing = hooks::is_missing(&connection.hooks, transfer.direction, brought, reached);
     if hooks::confirm(&mut connection.hooks, transfer, brought, reached, connection.lift.bytes) == 0 {
-        let cause = HooksRefused::MISMATCH;
+        let cause = if is_missing { HooksRefused::UNSEEN } else { HooksRefused::MISMATCH };
         let (object, direction) = (transfer.object, transfer.direction);
         hooks::refuse(&mut connection.hooks, &connection.flow, object, direction, cause);
         if is_missing {

@@ -163,6 +163,8 @@ impl HooksRefused {
     pub const MISMATCH: Self = Self(5);
     /// It writes early data, which goes through a buffer.
     pub const EARLY_DATA: Self = Self(6);
+    /// The tap or the lift captured nothing of what a call moved; the call itself reports it.
+    pub const UNSEEN: Self = Self(7);
 }
 
 /// Properties of a record of bytes, as bits.
