@@ -81,7 +81,7 @@ fn contradicts(derived: Derived, row: Offsets) -> bool {
     differs(derived.rbio, row.rbio) || differs(derived.wbio, row.wbio) || derived.bio.is_some_and(|bio| bio != row.bio)
 }
 
-/// LibreSSL 3.6 and later: a method for QUIC stands before the BIOs (`ssl_local.h`, `bio_local.h`, openbsd 1cf0a14).
+/// LibreSSL 3.6 to 4.3: a method for QUIC stands before the BIOs (`ssl_local.h`, `bio_local.h`, openbsd 1cf0a14).
 /// Which release added it was not established, so the accessors must say the same.
 const LIBRESSL: Offsets = Offsets {
     rbio: 0x18,
