@@ -158,9 +158,12 @@ impl Follower {
     /// Has the programs know what a process that maps these files needs, and that its calls are probed.
     fn set_flags(&mut self, pid: u32, files: &[FileIdentity], needs: Needs) -> Result<(), attach::Error> {
         self.probes.set_ciphertext_lookup(pid, needs.ciphertext)?;
+        self.set_calls_probed(pid, files, needs)
+    }
+
+    fn set_calls_probed(&mut self, pid: u32, files: &[FileIdentity], needs: Needs) -> Result<(), attach::Error> {
         let has_calls = files.iter().all(|file| self.probes.has_calls(*file));
-        self.probes.set_calls_probed(pid, needs.calls && has_calls)?;
-        Ok(())
+        self.probes.set_calls_probed(pid, needs.calls && has_calls)
     }
 
     fn exit(&mut self, pid: u32, at_ns: u64) {

@@ -19,7 +19,7 @@ pub(super) struct ProcessInfo {
     pub(super) needs: Needs,
     /// Whether its connections refuse a tap or a lift, or may do so.
     pub(super) needs_calls: bool,
-    /// Whether it mapped no TLS library yet. The scan that finds one reports it even if the file is probed already.
+    /// Whether it mapped no TLS library yet that can be traced. The scan that finds one reports it even if the file is probed already.
     pub(super) lacks_library: bool,
     /// A description of each TLS library that is probed.
     pub(super) traced: Vec<String>,

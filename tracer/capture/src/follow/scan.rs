@@ -75,7 +75,12 @@ impl Follower {
             (false, true) => Scan::NoLibrary,
             (false, false) => Scan::Refused(why_not(&files)),
         };
-        let lacks_library = matches!(scan, Scan::NoLibrary);
+        // A program that was just executed may have mapped libssl and not yet libcrypto, without which it is refused.
+        let lacks_library = match &scan {
+            Scan::NoLibrary => true,
+            Scan::Refused(_) => known.lacks_library,
+            Scan::Attached | Scan::Mismatch(_) => false,
+        };
         if lacks_library && !has_memory(pid) {
             // The process exited during the scan: a file that could not be opened may be its TLS library.
             return Ok(scan);
@@ -192,7 +197,7 @@ impl Follower {
         for file in files {
             self.probes.attach(*file, pid, self.reach, needs)?;
         }
-        Ok(self.set_flags(pid, files, needs)?)
+        Ok(self.set_calls_probed(pid, files, needs)?)
     }
 
     /// Announces the sites of a file before its probes are attached; returns whether they are new.
