@@ -50,13 +50,14 @@ pub(crate) fn tapped(connection: &mut ConnectionState, direction: Direction, fla
         give_up(connection, direction, flags, HooksRefused::IMPLAUSIBLE);
         return;
     }
-    let is_uncompared = connection.lift.state == LiftState::BOUND && connection.lift.compared == 0;
-    if is_uncompared && lift::writes_elsewhere(connection, object) != 0 {
-        give_up_lift(connection, object, flags, HooksRefused::NO_SOCKET);
-    }
     if claim(connection, direction, flags) != 0 {
         flow::mark_start_since_clearing(&mut connection.flow);
         report_hit(connection, direction);
+    }
+    // Comes last, because giving the lift up takes the place of the hit.
+    let is_uncompared = connection.lift.state == LiftState::BOUND && connection.lift.compared == 0;
+    if is_uncompared && lift::writes_elsewhere(connection, object) != 0 {
+        give_up_lift(connection, object, flags, HooksRefused::NO_SOCKET);
     }
 }
 
@@ -196,7 +197,7 @@ pub(crate) fn begin_early(object: u64, flags: TargetFlags, cookie: Cookie) {
     give_up_lift(connection, object, flags, HooksRefused::EARLY_DATA);
 }
 
-/// Refuses the lift of a connection, if its library has one.
+/// Refuses the lift of a connection, if its library has one. Overwrites the hit that is being captured.
 #[inline(always)]
 fn give_up_lift(connection: &mut ConnectionState, object: u64, flags: TargetFlags, cause: HooksRefused) {
     if let Some(config) = SITES.get(flow::cookie(&connection.flow).site())
