@@ -115,7 +115,11 @@ fn confirm(connection: &mut ConnectionState, call: &CallState) -> u32 {
     let brought = reached.wrapping_sub(began);
     let is_missing = hooks::is_missing(&connection.hooks, transfer.direction, brought, reached);
     if hooks::confirm(&mut connection.hooks, transfer, brought, reached, connection.lift.bytes) == 0 {
-        let cause = if is_missing { HooksRefused::UNSEEN } else { HooksRefused::MISMATCH };
+        let cause = if is_missing {
+            HooksRefused::UNSEEN
+        } else {
+            HooksRefused::MISMATCH
+        };
         let (object, direction) = (transfer.object, transfer.direction);
         hooks::refuse(&mut connection.hooks, &connection.flow, object, direction, cause);
         if is_missing {
