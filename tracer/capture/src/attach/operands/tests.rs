@@ -1,4 +1,9 @@
-use std::{collections::BTreeSet, fs, hint::black_box};
+use std::{
+    collections::BTreeSet,
+    fs,
+    hint::black_box,
+    sync::{Mutex, MutexGuard, PoisonError},
+};
 
 use aya::{
     Ebpf, EbpfLoader,
@@ -74,6 +79,10 @@ const BEHIND_RETURN_ADDRESS: Operand = Operand {
     ..Operand::at(Place::register(7), Width::U64)
 };
 
+/// Held by the test whose probes are attached: they are hit by every thread of this process, and the tests call the
+/// same functions.
+static ATTACHED: Mutex<()> = Mutex::new(());
+
 /// The programs, attached to functions of this process.
 pub(in crate::attach) struct Own {
     pub(in crate::attach) ebpf: Ebpf,
@@ -82,6 +91,8 @@ pub(in crate::attach) struct Own {
     _cpus: Cpus,
     pub(in crate::attach) switch: Switch,
     sites: u32,
+    /// The last field, so that it is released when the probes are gone.
+    _attached: MutexGuard<'static, ()>,
 }
 
 impl Own {
@@ -122,6 +133,7 @@ impl Own {
             _cpus: cpus,
             switch,
             sites: 0,
+            _attached: ATTACHED.lock().unwrap_or_else(PoisonError::into_inner),
         }
     }
 
