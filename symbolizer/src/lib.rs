@@ -38,6 +38,7 @@ pub use elf::identity::{BuildId, BuildIdKind};
 pub use elf::image::{Image, Presence, Symbol, SymbolKind, Symbols, Table};
 pub use elf::machine::Machine;
 pub use elf::survey::SymbolSource;
+pub use elf::unread::Unread;
 pub use error::Error;
 pub use hook::{ExitResult, ExitSite, Exits, Hook, HookKind, Proof, Role};
 pub use libraries::family::Family;
@@ -60,7 +61,18 @@ use libraries::{hooks, openssl, rooms};
 /// `crypto` is the crypto library the image is linked with, if that is another image: OpenSSL's libssl does not state
 /// its own version, and its BIOs live there.
 pub fn plan(image: &[u8], crypto: Option<&Crypto>) -> Result<Plans, Error> {
-    match Image::parse(image)? {
+    plan_parsed(Image::parse(image)?, crypto)
+}
+
+/// Plans the hooks of every TLS library in an image of which parts were not read from its file.
+///
+/// The plans hold only if nothing is [wanted](Unread::take_wanted) afterwards: what was not read counted as zeros.
+pub fn plan_partly(image: &[u8], unread: &Unread, crypto: Option<&Crypto>) -> Result<Plans, Error> {
+    plan_parsed(Image::parse_partly(image, Some(unread))?, crypto)
+}
+
+fn plan_parsed(image: Result<Image<'_>, Reason>, crypto: Option<&Crypto>) -> Result<Plans, Error> {
+    match image {
         Ok(image) => planner::plan_image(&image, crypto),
         Err(reason) => Ok(Plans {
             plans: Vec::new(),

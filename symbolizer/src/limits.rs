@@ -109,3 +109,6 @@ pub const LINKED_SYMBOLS: usize = 1 << 12;
 
 /// The most functions that call each other with a buffer.
 pub const CHASED_DEPTH: usize = 12;
+
+/// The most pages of an image, of 4 KiB, that are read because an analysis asked for them; Node.js takes some 20.
+pub const UNREAD_PAGES: usize = 512;

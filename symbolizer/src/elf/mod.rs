@@ -10,3 +10,4 @@ pub(crate) mod identity;
 pub(crate) mod image;
 pub(crate) mod machine;
 pub(crate) mod survey;
+pub(crate) mod unread;

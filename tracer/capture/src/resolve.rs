@@ -9,7 +9,7 @@ use symbolizer::{Crypto, Hook, Plans, ProbePlan, Reason, Role};
 
 use crate::{
     limits::MAX_ANALYSED_FILES,
-    target::{FileIdentity, FileVersion, MappedObject, Target},
+    target::{Error, FileIdentity, FileVersion, MappedObject, PartImage, Target},
 };
 
 /// The result of analysing a file.
@@ -133,13 +133,11 @@ impl Resolver {
         if let Some(cached) = cached.iter().find(is_valid) {
             return Arc::clone(&cached.resolution);
         }
-        let resolution = Arc::new(match object.read() {
-            Ok(image) => {
-                self.bios.insert(object.version, Arc::new(bios(&image, object)));
-                analyse_with(&image, &cryptos.described)
-            }
-            Err(error) => Resolution::Failed(error.to_string()),
+        let analysed = object.read().and_then(|mut image| {
+            self.bios.insert(object.version, Arc::new(bios(&image.bytes, object)));
+            analyse_with(object, &mut image, &cryptos.described)
         });
+        let resolution = Arc::new(analysed.unwrap_or_else(|error| Resolution::Failed(error.to_string())));
         cached.push(Cached {
             cryptos: cryptos.versions.clone(),
             resolution: Arc::clone(&resolution),
@@ -163,7 +161,12 @@ impl Resolver {
         if !is_crypto(object) {
             return None;
         }
-        let read = || symbolizer::crypto(&object.read().ok()?).ok().flatten().map(Arc::new);
+        let read = || {
+            symbolizer::crypto(&object.read().ok()?.bytes)
+                .ok()
+                .flatten()
+                .map(Arc::new)
+        };
         self.cryptos.entry(object.version).or_insert_with(read).clone()
     }
 }
@@ -182,16 +185,23 @@ fn bios(image: &[u8], object: &MappedObject) -> Bios {
     }
 }
 
-/// Analyses a file with the one of these crypto libraries that it needs.
-fn analyse_with(image: &[u8], cryptos: &[Arc<Crypto>]) -> Resolution {
+/// Analyses a file with the one of these crypto libraries that it needs, and reads what else of the file that takes.
+fn analyse_with(object: &MappedObject, image: &mut PartImage, cryptos: &[Arc<Crypto>]) -> Result<Resolution, Error> {
     let candidates: Vec<&Crypto> = cryptos.iter().map(AsRef::as_ref).collect();
-    let needed = symbolizer::needed_crypto(image, &candidates).ok().flatten();
-    analyse(image, needed.and_then(|index| candidates.get(index).copied()))
+    let needed = symbolizer::needed_crypto(&image.bytes, &candidates).ok().flatten();
+    let crypto = needed.and_then(|index| candidates.get(index).copied());
+    loop {
+        let resolution = analyse(image, crypto);
+        // Each time something is read that was not, and that has a bound.
+        if !object.read_wanted(image)? {
+            return Ok(resolution);
+        }
+    }
 }
 
 /// Analyses an image, which may need a crypto library.
-pub fn analyse(image: &[u8], crypto: Option<&Crypto>) -> Resolution {
-    match symbolizer::plan(image, crypto) {
+fn analyse(image: &PartImage, crypto: Option<&Crypto>) -> Resolution {
+    match symbolizer::plan_partly(&image.bytes, &image.unread, crypto) {
         Ok(plans) if !plans.plans.is_empty() => Resolution::Plans(plans),
         Ok(plans) => Resolution::Reasons(plans.reasons),
         Err(error) => Resolution::Failed(error.to_string()),
@@ -285,6 +295,23 @@ mod tests {
             assert!(untraced(&files).is_empty());
             assert_eq!(why_not(&files), "it has no TLS library that tlscope knows");
         }
+    }
+
+    /// Returns the debug texts of the plans of a file, as they are resolved and of all its bytes.
+    fn plans_of_parts_and_whole(path: &str) -> [String; 2] {
+        let target = Target::of_file(path.as_ref()).unwrap();
+        let resolved = Resolver::default().resolve(&target);
+        let parts = &resolved[0].resolution;
+        let whole = symbolizer::plan(&std::fs::read(path).unwrap(), None).unwrap();
+        [format!("{parts:?}"), format!("{:?}", Resolution::Plans(whole))]
+    }
+
+    #[test]
+    #[ignore = "needs /usr/bin/node with a static OpenSSL: scripts/test runs it"]
+    fn a_program_with_large_tables_has_the_plan_of_the_complete_file() {
+        let [parts, whole] = plans_of_parts_and_whole("/usr/bin/node");
+        assert_eq!(parts, whole);
+        assert!(whole.contains("kind: Tap"), "its tables of methods were read");
     }
 
     #[test]

@@ -20,6 +20,7 @@ use object::read::elf::{FileHeader as _, NoteIterator, ProgramHeader as _, Secti
 use crate::elf::address::{Access, Segment, Segments, Vaddr};
 use crate::elf::dynamic;
 use crate::elf::machine::Machine;
+use crate::elf::unread::Unread;
 use crate::error::Error;
 use crate::limits;
 use crate::reason::Reason;
@@ -46,11 +47,20 @@ pub struct Image<'data> {
     sections: &'data [SectionHeader],
     section_names: &'data [u8],
     segments: Segments,
+    unread: Option<&'data Unread>,
 }
 
 impl<'data> Image<'data> {
     /// Reads the headers of an image.
     pub fn parse(data: &'data [u8]) -> Result<Result<Self, Reason>, Error> {
+        Self::parse_partly(data, None)
+    }
+
+    /// Reads the headers of an image of which parts were not read from its file.
+    pub(crate) fn parse_partly(
+        data: &'data [u8],
+        unread: Option<&'data Unread>,
+    ) -> Result<Result<Self, Reason>, Error> {
         if let Some(reason) = refuse_by_identification(data)? {
             return Ok(Err(reason));
         }
@@ -74,6 +84,7 @@ impl<'data> Image<'data> {
             sections,
             section_names,
             segments,
+            unread,
         }))
     }
 
@@ -98,6 +109,9 @@ impl<'data> Image<'data> {
     /// Returns the bytes from an address to the end of its segment.
     #[must_use]
     pub fn bytes_from(&self, address: Vaddr) -> Option<&'data [u8]> {
+        if let Some(unread) = self.unread {
+            unread.ask(self.segments.offset_of(address)?);
+        }
         bytes_from(self.data, &self.segments, address)
     }
 

@@ -72,10 +72,10 @@ impl Linker {
     }
 
     fn needed_by(&self, object: &MappedObject) -> Vec<PathBuf> {
-        let Ok(bytes) = object.read() else {
+        let Ok(read) = object.read() else {
             return Vec::new();
         };
-        let (Some(kind), Ok(Ok(image))) = (kind_of(&bytes), Image::parse(&bytes)) else {
+        let (Some(kind), Ok(Ok(image))) = (kind_of(&read.bytes), Image::parse(&read.bytes)) else {
             return Vec::new();
         };
         let folders: Vec<_> = image

@@ -31,7 +31,7 @@ use self::{liveness::owner_of, object::open_objects};
 pub use denial::Denial;
 pub use error::Error;
 pub use liveness::{exists, has_memory, parent_of, start_of, thread_has_ended, threads_of};
-pub use object::{FileIdentity, FileVersion, MappedObject, read_image};
+pub use object::{FileIdentity, FileVersion, MappedObject, PartImage, read_image};
 pub use process_event::ProcessEvent;
 pub use select::{Selection, descendants_of, descriptors_of, find, name_of};
 pub use sockets::{ConnectedSockets, inode_of_descriptor, netns_of};
@@ -229,7 +229,7 @@ mod tests {
     fn a_file_can_be_read_twice() {
         let target = Target::discover(std::process::id()).unwrap();
         let own = &target.objects[0];
-        assert_eq!(own.read().unwrap().len(), own.read().unwrap().len());
+        assert_eq!(own.read().unwrap().bytes.len(), own.read().unwrap().bytes.len());
     }
 
     #[test]

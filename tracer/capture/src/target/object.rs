@@ -14,7 +14,7 @@ use std::{
 
 use procfs::process::{MMPermissions, MMapPath, MemoryMap, MemoryMaps};
 
-use symbolizer::sieve;
+use symbolizer::{Unread, sieve};
 
 use super::Error;
 use crate::limits::{MAX_HEADERS, MAX_IMAGE_BYTES};
@@ -95,21 +95,45 @@ impl MappedObject {
     }
 
     /// Reads the file with [`read_image`].
-    pub fn read(&self) -> Result<Vec<u8>, Error> {
+    pub fn read(&self) -> Result<PartImage, Error> {
         read_image(&self.file, &self.path)
     }
+
+    /// Reads the parts of the file that an analysis asked for. Returns whether there are any; then the analysis has to be
+    /// repeated.
+    pub fn read_wanted(&self, image: &mut PartImage) -> Result<bool, Error> {
+        let wanted = image.unread.take_wanted();
+        for range in &wanted {
+            let read = read_at(&self.file, &mut image.bytes, range.clone());
+            read.map_err(|source| Error::Read {
+                path: self.path.clone(),
+                source,
+            })?;
+        }
+        Ok(!wanted.is_empty())
+    }
+}
+
+/// An image of which parts were not read from its file.
+#[derive(Debug)]
+pub struct PartImage {
+    /// The bytes of the file, with zeros for those that were not read.
+    pub bytes: Vec<u8>,
+    /// The parts that were not read.
+    pub unread: Unread,
 }
 
 /// Bytes of a large data section that are read at once.
 const PIECE: usize = 256 * 1024;
 
-/// Reads a file. Large data sections are zero except for the strings that the analysis searches for, which saves memory.
+/// Reads a file. Large data sections are zero except for the strings that the analysis searches for, which saves memory;
+/// [`MappedObject::read_wanted`] reads what else of them the analysis needs.
 /// The file is not mapped, because a mapping raises `SIGBUS` if the file is truncated.
 ///
 /// # Errors
 ///
 /// Fails if the file cannot be read or is larger than [`MAX_IMAGE_BYTES`].
-pub fn read_image(file: &File, path: &Path) -> Result<Vec<u8>, Error> {
+pub fn read_image(file: &File, path: &Path) -> Result<PartImage, Error> {
     let failed = |source| Error::Read {
         path: path.to_path_buf(),
         source,
@@ -124,13 +148,17 @@ pub fn read_image(file: &File, path: &Path) -> Result<Vec<u8>, Error> {
     // Zeroed pages take no memory until they are written.
     let mut image = vec![0; usize::try_from(bytes).unwrap_or(0)];
     let mut at = 0;
-    for section in data_sections(file, bytes).unwrap_or_default() {
+    let sections = data_sections(file, bytes).unwrap_or_default();
+    for section in &sections {
         read_at(file, &mut image, at..section.start).map_err(failed)?;
-        read_marks(file, &mut image, &section).map_err(failed)?;
+        read_marks(file, &mut image, section).map_err(failed)?;
         at = section.end;
     }
     read_at(file, &mut image, at..bytes).map_err(failed)?;
-    Ok(image)
+    Ok(PartImage {
+        bytes: image,
+        unread: Unread::new(sections),
+    })
 }
 
 /// Returns the file ranges of large data sections; `None` if the headers are invalid, and the whole file is read.
@@ -261,7 +289,7 @@ mod tests {
     fn read(image: &[u8]) -> Vec<u8> {
         let mut file = tempfile::NamedTempFile::new().unwrap();
         file.write_all(image).unwrap();
-        read_image(file.as_file(), file.path()).unwrap()
+        read_image(file.as_file(), file.path()).unwrap().bytes
     }
 
     #[test]
@@ -304,7 +332,7 @@ mod tests {
         let names = ["libssl.so.3", "libcrypto.so.3"];
         for path in names.map(|name| folder.join(name)) {
             let Ok(whole) = std::fs::read(&path) else { continue };
-            let sieved = read_image(&File::open(&path).unwrap(), &path).unwrap();
+            let sieved = read_image(&File::open(&path).unwrap(), &path).unwrap().bytes;
             let plan = |image: &[u8]| format!("{:?}", symbolizer::plan(image, None));
             assert_eq!(plan(&sieved), plan(&whole), "{}", path.display());
             let crypto = |image: &[u8]| symbolizer::crypto(image).unwrap();
