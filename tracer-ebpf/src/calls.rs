@@ -2,7 +2,7 @@
 
 use tracer_ebpf::{
     CallState, ConnectionState, Cookie, Direction, FlushState, HooksRefused, LiftState, Owner, PassedCause,
-    RECORD_BYTES, Transfer,
+    RECORD_BYTES, SiteConfig, Transfer,
 };
 
 use crate::{
@@ -96,8 +96,8 @@ fn report_call(connection: &mut ConnectionState, call: &mut CallState, has_buffe
     hooks::mark_reported(&mut connection.hooks, call.transfer.direction);
 }
 
-/// Compares the bytes of a call with those that a tap or a lift captured while it ran; returns 0 if these captured none and
-/// the call has to report them.
+/// Compares the bytes of a call with those that a tap or a lift captured while it ran, by their number and the first ones of
+/// the last hit; returns 0 if these captured none and the call has to report them.
 #[inline(never)]
 fn confirm(connection: &mut ConnectionState, call: &CallState) -> u32 {
     let transfer = &call.transfer;
@@ -114,7 +114,9 @@ fn confirm(connection: &mut ConnectionState, call: &CallState) -> u32 {
     let reached = flow::position(&connection.flow, transfer.direction);
     let brought = reached.wrapping_sub(began);
     let is_missing = hooks::is_missing(&connection.hooks, transfer.direction, brought, reached);
-    if hooks::confirm(&mut connection.hooks, transfer, brought, reached, connection.lift.bytes) == 0 {
+    let has_other_bytes = brought == transfer.moved && hooks::differs(&connection.hooks, transfer, began) != 0;
+    if hooks::confirm(&mut connection.hooks, transfer, brought, reached, connection.lift.bytes) == 0 || has_other_bytes
+    {
         let cause = if is_missing {
             HooksRefused::UNSEEN
         } else {
@@ -143,14 +145,14 @@ pub(crate) fn note_position(call: &mut CallState) {
     if config.cheap_site(transfer.direction).is_none() {
         return;
     }
-    let is_write = transfer.direction == Direction::WRITE;
+    let is_lifted = transfer.direction == Direction::WRITE && config.lift != SiteConfig::UNKNOWN;
     if let Some(connection) = find(transfer.object, transfer.tgid) {
         let owner = hooks::owner(&connection.hooks, transfer.direction);
-        if owner == Owner::CALL || is_write && connection.lift.state == LiftState::UNBOUND {
+        if owner == Owner::CALL || is_lifted && connection.lift.state == LiftState::UNBOUND {
             return;
         }
         call.position = flow::position(&connection.flow, transfer.direction);
-    } else if is_write {
+    } else if is_lifted {
         return;
     }
     call.positioned = 1;

@@ -51,8 +51,11 @@ pub(crate) fn tapped(connection: &mut ConnectionState, direction: Direction, fla
         return;
     }
     if claim(connection, direction, flags) != 0 {
+        if direction == Direction::WRITE {
+            connection.lift.bytes = bytes;
+        }
         flow::mark_start_since_clearing(&mut connection.flow);
-        report_hit(connection, direction);
+        report_hit(connection, direction, flags);
     }
     // Comes last, because giving the lift up takes the place of the hit.
     let is_uncompared = connection.lift.state == LiftState::BOUND && connection.lift.compared == 0;
@@ -149,7 +152,7 @@ fn send_records(connection: &mut ConnectionState, sock: u64, flags: TargetFlags,
     }
     flow::mark_start_since_clearing(&mut connection.flow);
     connection.lift.bytes = bytes;
-    report_hit(connection, Direction::WRITE);
+    report_hit(connection, Direction::WRITE, flags);
 }
 
 /// Returns 1 if a hit reports its bytes. If no hook reports them, or bytes left to a call are lost, the direction moves on by
@@ -211,17 +214,21 @@ fn give_up_lift(connection: &mut ConnectionState, object: u64, flags: TargetFlag
 
 /// Reports the bytes of a hit.
 #[inline(always)]
-fn report_hit(connection: &mut ConnectionState, direction: Direction) {
+fn report_hit(connection: &mut ConnectionState, direction: Direction, flags: TargetFlags) {
     let object = connection.passing.object;
     make_known(connection, object);
     report_handshake(connection, object);
     let ConnectionState {
         flow,
         passing: transfer,
+        hooks,
         ..
     } = connection;
     let early = flow::judge_early(flow, transfer);
     transfer.early = (early != Early::No).into();
+    if flags.contains(TargetFlags::CALLS) {
+        hooks::note_beginning(hooks, transfer, flow::position(flow, direction));
+    }
     capture::send_bytes(transfer, flow);
     flow::advance(flow, transfer);
 }

@@ -6,13 +6,14 @@
 //! refused takes a direction over once the probes at calls are detached.
 
 use tracer_ebpf::{
-    Cookie, Direction, Flow, Hooks, HooksRecord, HooksRefused, Kind, MAX_DOUBTS, Owner, Role, STRETCH, TargetFlags,
-    Transfer,
+    Begun, Cookie, Direction, Flow, Hooks, HooksRecord, HooksRefused, Kind, MAX_DOUBTS, Owner, Role, STRETCH,
+    TargetFlags, Transfer,
 };
 
 use crate::{
     flow::{self, fill_header, side},
     maps::SITES,
+    memory::read_user,
     record::{count, count_total, reserve_end, submit_and_wake},
 };
 
@@ -166,6 +167,50 @@ pub(crate) fn confirm(hooks: &mut Hooks, transfer: &Transfer, brought: u64, reac
     hooks.confirmed[side] += transfer.moved;
     let ahead = reached.wrapping_sub(hooks.confirmed[side]);
     (ahead <= pending).into()
+}
+
+/// Notes with which bytes a hit begins, for the call around it. Fewer than a word has are not compared.
+#[inline(always)]
+pub(crate) fn note_beginning(hooks: &mut Hooks, hit: &Transfer, position: u64) {
+    hooks.begun = Begun::NONE;
+    if hit.moved >= size_of::<u64>() as u64 {
+        hooks.begun = begun(hit.direction);
+        hooks.begun_at = position;
+        hooks.begun_with = read_user(hit.buffer).unwrap_or(0);
+    }
+}
+
+#[inline(always)]
+fn begun(direction: Direction) -> Begun {
+    if direction == Direction::READ {
+        Begun::READ
+    } else {
+        Begun::WRITTEN
+    }
+}
+
+/// Returns 1 if the bytes that a call has in its buffer are others than those of the last hit within it, which captured as
+/// many bytes as the call moved. `began` is the position of the first of them.
+///
+/// A write is compared only if the calls before it have confirmed all bytes of hits: else these may be of the next call.
+#[inline(never)]
+pub(crate) fn differs(hooks: &Hooks, transfer: &Transfer, began: u64) -> u32 {
+    let side = side(transfer.direction);
+    let is_in_step = hooks.settled[side] != 0 && hooks.confirmed[side] == began;
+    if transfer.direction == Direction::WRITE && !is_in_step {
+        return 0;
+    }
+    if hooks.begun != begun(transfer.direction) || hooks.begun_at < began {
+        return 0;
+    }
+    let into = hooks.begun_at - began;
+    if into >= transfer.moved {
+        return 0;
+    }
+    match read_user::<u64>(transfer.buffer + into) {
+        Some(word) => (word != hooks.begun_with).into(),
+        None => 0,
+    }
 }
 
 /// Resets the state for another connection of the same object.

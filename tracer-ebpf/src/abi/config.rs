@@ -164,6 +164,10 @@ pub struct SiteConfig {
     pub lift: u16,
     /// The first site of the taps that reads are reported by; [`Self::UNKNOWN`] for none.
     pub tap: u16,
+    /// The first site of the taps that writes are reported by; [`Self::UNKNOWN`] for none. There is no lift then.
+    pub write_tap: u16,
+    /// Zero.
+    pub reserved: u16,
 }
 
 impl SiteConfig {
@@ -189,12 +193,15 @@ impl SiteConfig {
         transport: Self::UNKNOWN,
         lift: Self::UNKNOWN,
         tap: Self::UNKNOWN,
+        write_tap: Self::UNKNOWN,
+        reserved: 0,
     };
 
     /// Returns the site of the tap or the lift that reports a direction; `None` if there is none.
     pub const fn cheap_site(&self, direction: Direction) -> Option<u32> {
         let site = match direction {
             Direction::READ => self.tap,
+            _ if self.lift == Self::UNKNOWN => self.write_tap,
             _ => self.lift,
         };
         if site == Self::UNKNOWN { None } else { Some(site as u32) }
@@ -380,7 +387,7 @@ impl KernelOffsets {
     pub const NONE: Self = zerocopy::transmute!([Self::UNKNOWN; size_of::<Self>() / size_of::<u32>()]);
 }
 
-const _: () = assert!(size_of::<SiteConfig>() == 36);
+const _: () = assert!(size_of::<SiteConfig>() == 40);
 const _: () = assert!(size_of::<Settings>() == 16);
 const _: () = assert!(size_of::<KernelOffsets>() == 180);
 

@@ -159,7 +159,7 @@ impl HooksRefused {
     pub const KERNEL_TLS: Self = Self(3);
     /// The operands of the tap or the lift cannot be those of a record.
     pub const IMPLAUSIBLE: Self = Self(4);
-    /// The byte counts of its calls differ from those of the tap or the lift.
+    /// The bytes of its calls are others than those of the tap or the lift, by their number or by their first ones.
     pub const MISMATCH: Self = Self(5);
     /// It writes early data, which goes through a buffer.
     pub const EARLY_DATA: Self = Self(6);

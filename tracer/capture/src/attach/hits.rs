@@ -41,9 +41,10 @@ extern "C" fn clear(session: usize) {
     black_box(session);
 }
 
-/// Reads as a library does: copies some bytes, and returns a count.
+/// Reads as a library does: copies some bytes, and returns a count. The caller finds these bytes, or others.
 #[inline(never)]
-extern "C" fn read(session: usize, from: *const u8, bytes: usize, result: isize) -> isize {
+extern "C" fn read(session: usize, to: *const u8, bytes: usize, result: isize, from: *const u8) -> isize {
+    black_box(to);
     if bytes != 0 {
         black_box(copy)(std::ptr::null_mut(), from, bytes, 23, 0, session);
     }
@@ -167,7 +168,7 @@ fn checked() -> Own {
 }
 
 fn reads(bytes: &[u8], result: isize) {
-    black_box(read)(0x1000, bytes.as_ptr(), bytes.len(), result);
+    black_box(read)(0x1000, bytes.as_ptr(), bytes.len(), result, bytes.as_ptr());
 }
 
 /// The first record of this process that says that hooks do not serve a connection, without its place among the records.
@@ -217,12 +218,30 @@ fn a_tap_that_brings_too_little_is_given_up_for_the_calls() {
 
 #[test]
 #[ignore = "needs the privilege to place probes: scripts/test runs it"]
+fn a_tap_that_brings_other_bytes_is_given_up_for_the_calls() {
+    let mut own = checked();
+    let bytes = b"GET / HTTP/1.1";
+    reads(bytes, 14);
+    black_box(read)(0x1000, bytes.as_ptr(), 14, 14, bytes[2..].as_ptr());
+    reads(bytes, 14);
+    let mut records = own.records();
+    assert_eq!(refusal(&mut records).unwrap().cause, HooksRefused::MISMATCH);
+    let kinds: Vec<_> = records.iter().map(|record| header(record).kind).collect();
+    assert_eq!(
+        kinds,
+        [Kind::CONNECTION, Kind::DATA, Kind::DATA, Kind::PASSED, Kind::DATA]
+    );
+    assert_eq!(data(&records[4]).2, bytes);
+}
+
+#[test]
+#[ignore = "needs the privilege to place probes: scripts/test runs it"]
 fn a_tap_that_is_never_hit_loses_nothing_while_calls_are_watched() {
     let mut own = checked();
     let bytes = b"hello";
     let silent = |result| {
         // Nothing is copied: as if the bytes took another way.
-        black_box(read)(0x1000, bytes.as_ptr(), 0, result);
+        black_box(read)(0x1000, bytes.as_ptr(), 0, result, bytes.as_ptr());
     };
     silent(5);
     silent(5);
@@ -237,7 +256,7 @@ fn a_tap_that_is_never_hit_loses_nothing_while_calls_are_watched() {
 fn a_call_reports_all_that_a_tap_no_longer_brings() {
     let mut own = checked();
     reads(b"hello", 5);
-    black_box(read)(0x1000, b"again".as_ptr(), 0, 5);
+    black_box(read)(0x1000, b"again".as_ptr(), 0, 5, std::ptr::null());
     let mut records = own.records();
     assert_eq!(refusal(&mut records).unwrap().cause, HooksRefused::UNSEEN);
     let moved: Vec<_> = records[1..].iter().map(|record| data(record)).collect();

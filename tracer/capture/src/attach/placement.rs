@@ -79,14 +79,16 @@ impl Placement {
 
     /// Returns the configuration of a site; the first site of the file has the index given.
     pub(super) fn config_from(&self, first: u32, site: &PlannedSite) -> SiteConfig {
-        let index_of = |kind| {
-            let is_it = |other: &PlannedSite| other.plan == site.plan && other.hook.kind == kind;
+        let index_of = |kind, role| {
+            let is_hook = |hook: &Hook| hook.kind == kind && hook.role == role;
+            let is_it = |other: &PlannedSite| other.plan == site.plan && is_hook(&other.hook);
             let index = u32::try_from(self.sites.iter().position(is_it)?).ok()?;
             u16::try_from(first.checked_add(index)?).ok()
         };
         SiteConfig {
-            lift: index_of(HookKind::Lift).unwrap_or(SiteConfig::UNKNOWN),
-            tap: index_of(HookKind::Tap).unwrap_or(SiteConfig::UNKNOWN),
+            lift: index_of(HookKind::Lift, Role::Write).unwrap_or(SiteConfig::UNKNOWN),
+            tap: index_of(HookKind::Tap, Role::Read).unwrap_or(SiteConfig::UNKNOWN),
+            write_tap: index_of(HookKind::Tap, Role::Write).unwrap_or(SiteConfig::UNKNOWN),
             ..site.config
         }
     }
@@ -150,6 +152,8 @@ fn site_config(plan: &ProbePlan) -> SiteConfig {
         // The sites have no numbers yet.
         lift: SiteConfig::UNKNOWN,
         tap: SiteConfig::UNKNOWN,
+        write_tap: SiteConfig::UNKNOWN,
+        reserved: 0,
     }
 }
 

@@ -4,7 +4,7 @@ use std::hint::black_box;
 
 use tracer_ebpf::{Cookie, HooksRefused, Kind, Operand, Role, STRETCH, SiteOperands, TargetFlags, Width};
 
-use super::{CONFIG, Connection, Session, data, header, refused};
+use super::{CONFIG, Connection, SEND, Session, TAPPED, data, header, refused};
 use crate::attach::program::Program;
 
 /// What a write does: records that it sends, each with its number, and its result.
@@ -40,7 +40,12 @@ const WRITE: SiteOperands = SiteOperands {
 impl Connection {
     /// Opens a connection whose calls are watched as well.
     fn checked() -> Self {
-        let mut connection = Self::open(TargetFlags::CALLS);
+        Self::checked_with(SEND)
+    }
+
+    /// The same, with a lift of certain operands.
+    pub(super) fn checked_with(sent: SiteOperands) -> Self {
+        let mut connection = Self::open_with(TargetFlags::CALLS, TAPPED, sent);
         let site = connection.own.site(CONFIG, WRITE);
         for program in [Program::CallReturn, Program::CallEntry] {
             let cookie = Cookie::new(site, Role::Write);
@@ -50,9 +55,18 @@ impl Connection {
     }
 
     fn write(&mut self, sends: &[(u64, &[u8])], result: isize) {
+        self.write_from(b"whatever was written", sends, result);
+    }
+
+    /// Writes some bytes as one record.
+    pub(super) fn write_record(&mut self, sequence: u64, bytes: &[u8]) {
+        self.write_from(bytes, &[(sequence, bytes)], bytes.len().cast_signed());
+    }
+
+    fn write_from(&mut self, bytes: &[u8], sends: &[(u64, &[u8])], result: isize) {
         let session: *const Session = &raw const *self.session;
         let plan = Plan { sends, result };
-        black_box(write)(session, b"whatever was written".as_ptr(), 20, self, &plan);
+        black_box(write)(session, bytes.as_ptr(), bytes.len(), self, &plan);
     }
 }
 

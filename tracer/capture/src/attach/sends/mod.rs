@@ -3,6 +3,7 @@
 mod checks;
 #[cfg(target_arch = "x86_64")]
 mod frames;
+mod shifted;
 
 use std::{
     hint::black_box,
@@ -33,6 +34,7 @@ struct Session {
     bytes: u64,
     from: *const u8,
     sequence: u64,
+    behind: u64,
 }
 
 /// As the library's object for a socket.
@@ -132,6 +134,7 @@ impl Connection {
             bytes: 0,
             from: std::ptr::null(),
             sequence: 0,
+            behind: 0,
         });
         Self {
             own,
