@@ -44,6 +44,8 @@ pub enum Cause {
     NotEmulated(Vaddr),
     /// A call copies bytes to what may be the buffer, or something else.
     BufferUnsure(Vaddr),
+    /// A call copies bytes to the buffer that may be handed out again, or are no data of the program.
+    SourceUnsure(Vaddr),
     /// No call copies bytes to the buffer.
     NoCopy,
     /// The connection is in no known place there.
@@ -96,6 +98,7 @@ impl fmt::Display for Cause {
             Self::CopiedInline(at) => write!(f, "bytes are written to the buffer at {at} without a call"),
             Self::NotEmulated(at) => write!(f, "the kernel does not emulate the call at {at}"),
             Self::BufferUnsure(at) => write!(f, "the call at {at} may copy to the buffer, or elsewhere"),
+            Self::SourceUnsure(at) => write!(f, "what the call at {at} copies is in no known place"),
             Self::NoCopy => f.write_str("no call copies bytes to the buffer"),
             Self::ConnectionLost(at) => write!(f, "the connection is in no known place at {at}"),
             Self::TypeLost(at) => write!(f, "the record's type is in no known place at {at}"),

@@ -201,6 +201,8 @@ pub enum Proof {
     DataFlow,
     /// The functions that the public ones lead to store their arguments in the fields, and compare them with these.
     Fields,
+    /// The mangled name of a C++ function has the types of its parameters, and what writes calls it.
+    Types,
 }
 
 impl Proof {
@@ -212,6 +214,7 @@ impl Proof {
             Self::Callers => "code of its callers",
             Self::DataFlow => "data flow from the public functions",
             Self::Fields => "what its code does with the fields",
+            Self::Types => "types in its name, and code of its callers",
         }
     }
 }

@@ -64,30 +64,11 @@ pub(crate) fn find(image: &Image<'_>, survey: &Survey, crypto: Option<&Crypto>) 
     let socket_name = own.or_else(|| crypto.and_then(|crypto| crypto.socket_name));
     let absent = absent(survey, &hooks);
     let public: Vec<Hook> = hooks.iter().map(|(_, hook)| hook.clone()).collect();
-    let mut refused = Vec::new();
-    let mut others = Vec::new();
-    let lifted = if library.family != Family::OpenSsl {
-        Err(Cause::FamilyUnsupported)
-    } else if has_copies(&hooks) {
-        Err(Cause::SeveralCopies)
-    } else if layout.is_err() || socket_name.is_none() {
-        Err(Cause::NoSocketBio)
-    } else {
-        lifted::writing(image, survey)
-    };
     if library.family == Family::OpenSsl {
         share(image, survey, &mut hooks);
-        match tap::reading(image, survey) {
-            Ok(taps) => others = taps,
-            Err(cause) => refused.push((HookKind::Tap, Role::Read, cause)),
-        }
-    } else {
-        refused.push((HookKind::Tap, Role::Read, Cause::FamilyUnsupported));
     }
-    match lifted {
-        Ok(lift) => others.push(lift),
-        Err(cause) => refused.push((HookKind::Lift, Role::Write, cause)),
-    }
+    let knows_sockets = layout.is_ok() && socket_name.is_some();
+    let (others, mut refused) = cheap_hooks((image, survey), &hooks, library.family, knows_sockets);
     let mut hooks: Vec<Hook> = hooks.into_iter().map(|(_, hook)| hook).collect();
     let (exits, causes) = exits::exits(image, survey, &hooks, &public);
     hooks.extend(others);
@@ -104,6 +85,50 @@ pub(crate) fn find(image: &Image<'_>, survey: &Survey, crypto: Option<&Crypto>) 
         socket_name,
         facts,
     })))
+}
+
+/// Finds the taps and the lift, and says which there are not.
+fn cheap_hooks(
+    (image, survey): (&Image<'_>, &Survey),
+    hooks: &[Placed],
+    family: Family,
+    knows_sockets: bool,
+) -> (Vec<Hook>, Vec<(HookKind, Role, Cause)>) {
+    let unique = if has_copies(hooks) {
+        Err(Cause::SeveralCopies)
+    } else {
+        Ok(())
+    };
+    let one = |hook: Hook| vec![hook];
+    let (read, kind, written) = match family {
+        Family::OpenSsl => {
+            let knows_sockets = knows_sockets.then_some(()).ok_or(Cause::NoSocketBio);
+            let lift = || lifted::writing(image, survey).map(one);
+            let lift = unique.and(knows_sockets).and_then(|()| lift());
+            (tap::reading(image, survey), HookKind::Lift, lift)
+        }
+        Family::BoringSsl | Family::AwsLc => {
+            let read = || tap::boring_reading(image, survey);
+            let write = || tap::boring_writing(image, survey).map(one);
+            (
+                unique.and_then(|()| read()),
+                HookKind::Tap,
+                unique.and_then(|()| write()),
+            )
+        }
+        Family::LibreSsl | Family::GnuTls => {
+            let unsupported = || Err(Cause::FamilyUnsupported);
+            (unsupported(), HookKind::Lift, unsupported())
+        }
+    };
+    let (mut found, mut refused) = (Vec::new(), Vec::new());
+    for (kind, role, hooks) in [(HookKind::Tap, Role::Read, read), (kind, Role::Write, written)] {
+        match hooks {
+            Ok(hooks) => found.extend(hooks),
+            Err(cause) => refused.push((kind, role, cause)),
+        }
+    }
+    (found, refused)
 }
 
 /// Lists every name to look for.

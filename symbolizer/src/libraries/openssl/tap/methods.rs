@@ -16,6 +16,11 @@ use crate::libraries::openssl::functions::METHODS;
 pub(crate) struct Methods(Vec<Vaddr>);
 
 impl Methods {
+    /// No tables: what a call through one of them leads to is not known.
+    pub(crate) const fn none() -> Self {
+        Self(Vec::new())
+    }
+
     /// Finds the tables that the image's functions return.
     pub(crate) fn find(linkage: &Linkage<'_, '_>, survey: &Survey) -> Result<Self, Cause> {
         let functions = METHODS.into_iter().filter_map(|name| survey.function(name));

@@ -5,6 +5,7 @@
 //! also copies handshake messages and what is only peeked at, so the type of the record and that flag are conditions of
 //! a hit. A plan has these hooks only if nothing else is done with the buffer.
 
+mod boring;
 mod chase;
 pub(super) mod linkage;
 pub(super) mod methods;
@@ -27,6 +28,7 @@ use chase::{Chase, Copy};
 use linkage::Linkage;
 use methods::Methods;
 
+pub(super) use boring::{reading as boring_reading, writing as boring_writing};
 pub(super) use linkage::names;
 
 /// The type of records that hold a program's data (RFC 8446, 5.1).
@@ -43,28 +45,23 @@ pub(super) fn reading(image: &Image<'_>, survey: &Survey) -> Result<Vec<Hook>, C
         image,
         survey,
         methods: Methods::find(linkage, survey)?,
+        copies: Copies::Records,
     };
     let mut copies = library.copies(READ, 3)?;
     if survey.defines(READ_EX) {
         copies.extend(library.copies(READ_EX, 4)?);
     }
     let peeked = library.copies(PEEK, 3)?;
-    let mut hooks: Vec<Hook> = Vec::new();
-    for copy in &copies {
-        let hook = library.hook(copy, &copies, &peeked)?;
-        match hooks.iter().find(|known| known.site == hook.site) {
-            None => hooks.push(hook),
-            Some(known) if *known == hook => {}
-            // Which arguments matter depends on the way there.
-            Some(_) => return Err(Cause::TypeLost(copy.at)),
-        }
-    }
-    hooks.sort_by_key(|hook| hook.site.address);
-    if hooks.is_empty() {
-        Err(Cause::NoCopy)
-    } else {
-        Ok(hooks)
-    }
+    library.hooks(&copies, &peeked)
+}
+
+/// Says what the calls copy that are looked for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Copies {
+    /// What records hold: data of the program, or messages of a handshake.
+    Records,
+    /// Data of the program alone.
+    Data,
 }
 
 struct Library<'a, 'data> {
@@ -72,9 +69,30 @@ struct Library<'a, 'data> {
     image: &'a Image<'data>,
     survey: &'a Survey,
     methods: Methods,
+    copies: Copies,
 }
 
 impl Library<'_, '_> {
+    /// Makes the hooks of all calls that copy, of those that reading comes to; peeking may come to the same.
+    fn hooks(&self, copies: &[Copy], peeked: &[Copy]) -> Result<Vec<Hook>, Cause> {
+        let mut hooks: Vec<Hook> = Vec::new();
+        for copy in copies {
+            let hook = self.hook(copy, copies, peeked)?;
+            match hooks.iter().find(|known| known.site == hook.site) {
+                None => hooks.push(hook),
+                Some(known) if *known == hook => {}
+                // Which arguments matter depends on the way there.
+                Some(_) => return Err(Cause::TypeLost(copy.at)),
+            }
+        }
+        hooks.sort_by_key(|hook| hook.site.address);
+        if hooks.is_empty() {
+            Err(Cause::NoCopy)
+        } else {
+            Ok(hooks)
+        }
+    }
+
     /// Finds the calls that copy to the buffer that a public function of so many arguments is given.
     fn copies(&self, name: &'static str, count: usize) -> Result<Vec<Copy>, Cause> {
         let functions = self.survey.functions(name);
@@ -95,7 +113,11 @@ impl Library<'_, '_> {
             .position(|value| is_connection(*value))
             .and_then(|index| known.place(at, index, POINTER))
             .ok_or(Cause::ConnectionLost(at))?;
-        let guards = [type_guard(copy, &known)?, peek_guard(copy, peeked, &known)?];
+        let of_type = match self.copies {
+            Copies::Records => type_guard(copy, &known)?,
+            Copies::Data => None,
+        };
+        let guards = [of_type, peek_guard(copy, peeked, &known)?];
         let convention = Convention::of(self.image.machine());
         let argument = |index| Some(Operand::at(convention.argument(index), POINTER));
         let named = self.survey.names_at(function).find(|name| *name == READ_BYTES);
