@@ -308,7 +308,7 @@ mod tests {
 
     #[test]
     #[ignore = "needs /usr/bin/node with a static OpenSSL: scripts/test runs it"]
-    fn a_program_with_large_tables_has_the_plan_of_the_complete_file() {
+    fn the_plan_of_node_is_that_of_its_complete_file() {
         let [parts, whole] = plans_of_parts_and_whole("/usr/bin/node");
         assert_eq!(parts, whole);
         assert!(whole.contains("kind: Tap"), "its tables of methods were read");
