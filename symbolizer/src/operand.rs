@@ -7,6 +7,8 @@
 pub enum Place {
     /// A general register, by its DWARF number in the ABI of the machine: `rdi` is 5, `x3` is 3.
     Register(u8),
+    /// So many bytes before the address in a register: what has the address in it begins there. For a connection only.
+    Before(u8, u16),
     /// So many bytes above the stack pointer.
     Stack(u16),
     /// What the function returns; known to a probe at its end only.
@@ -131,7 +133,7 @@ impl Operands {
             guarded(second),
         ];
         let register = |operand: Operand| match operand.place {
-            Place::Register(register) => Some(register),
+            Place::Register(register) | Place::Before(register, _) => Some(register),
             Place::Stack(_) | Place::Result | Place::Connection | Place::Frame(_) => None,
         };
         let mut registers: Vec<u8> = all.into_iter().flatten().filter_map(register).collect();

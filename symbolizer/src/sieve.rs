@@ -2,8 +2,8 @@
 //!
 //! Programs carry tens of megabytes of constants and debugging information, of which a plan needs a few texts. So
 //! whoever reads the file finds the large sections of data by its headers, reads them piece by piece, keeps what
-//! surrounds the [`marks`], and puts zeros in the place of the rest. Where the headers do not say which sections those
-//! are, all bytes matter.
+//! surrounds the [`marks`], and puts zeros in the place of the rest, of which a plan says what else it needs
+//! ([`Unread`](crate::Unread)). Where the headers do not say which sections those are, all bytes matter.
 
 use std::ops::Range;
 

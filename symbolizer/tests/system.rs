@@ -369,6 +369,20 @@ fn the_installed_gnutls_is_planned_by_its_interface() {
 
 #[test]
 #[ignore = "needs Debian 12's libgnutls.so.30 for x86-64"]
+fn what_debian_s_gnutls_reads_is_tapped() {
+    let plan = planned(&installed("libgnutls.so.30"), None);
+    let mut taps = plan.hooks.iter().filter(|hook| hook.kind == HookKind::Tap);
+    let tap = taps.next().unwrap_or_else(|| panic!("{:?}", plan.refused));
+    assert_eq!((tap.name.as_str(), tap.role), ("gnutls_record_recv's copy", Role::Read));
+    // The session holds the buffer of records that a register has the address of.
+    assert_eq!(tap.operands.object, Operand::at(Place::Before(13, 0x120), 8));
+    let kind = tap.operands.guards[0].map(|guard| (guard.operand, guard.equals));
+    assert_eq!(kind, Some((Operand::at(Place::Register(15), 1), 23)));
+    assert_eq!((tap.operands.guards[1], taps.next()), (None, None));
+}
+
+#[test]
+#[ignore = "needs Debian 12's libgnutls.so.30 for x86-64"]
 fn debian_s_gnutls_is_probed_where_the_ways_to_send_and_those_to_receive_meet() {
     let plan = planned(&installed("libgnutls.so.30"), None);
     let sites = entered(&plan).map(|hook| {

@@ -49,7 +49,16 @@ pub(crate) fn object(ctx: &ProbeContext, site: &SiteOperands) -> u64 {
     if site.object.word() == OBJECT.word() {
         return argument::<0>(ctx);
     }
-    read(ctx.regs, &site.object)
+    before(read(ctx.regs, &site.object), &site.object)
+}
+
+/// Returns the object that is before an address by as much as its operand says.
+#[inline(always)]
+fn before(address: u64, operand: &Operand) -> u64 {
+    if address == 0 {
+        return 0;
+    }
+    address.wrapping_sub(operand.before.into())
 }
 
 /// Reads the buffer of a call, or the descriptor that it sets; 0 as above.
@@ -109,7 +118,7 @@ fn read_stack(regs: *const pt_regs, site: &SiteOperands) -> u64 {
     let object = if site.object.has_one_load_from(STACK) {
         of_window(&window, site, &site.object)
     } else {
-        read(regs, &site.object)
+        before(read(regs, &site.object), &site.object)
     };
     let [first, second] = &site.guards;
     let is_held = |guard: &Guard| {

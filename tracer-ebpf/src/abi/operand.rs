@@ -79,8 +79,8 @@ pub struct Operand {
     pub width: Width,
     /// Offsets to load from; [`Self::UNKNOWN`] from the first on that is not used.
     pub loads: [i16; 2],
-    /// Zero.
-    pub reserved: [u8; 2],
+    /// How many bytes an object is before the address that is there. Of objects only.
+    pub before: u16,
 }
 
 impl Operand {
@@ -96,7 +96,7 @@ impl Operand {
             place,
             width,
             loads: [Self::UNKNOWN; 2],
-            reserved: [0; 2],
+            before: 0,
         }
     }
 
@@ -111,7 +111,7 @@ impl Operand {
             place: Place::argument(n),
             width,
             loads: [0, Self::UNKNOWN],
-            reserved: [0; 2],
+            before: 0,
         }
     }
 

@@ -34,10 +34,62 @@ impl Arguments {
         states.next()?.1.place_of(argument, width)
     }
 
+    /// Returns where an address is at a call that is behind an argument, so that it leads to it.
+    pub(crate) fn place_before(&self, call: Vaddr, argument: usize) -> Option<Place> {
+        let mut states = self.0.iter().filter(|(at, _)| *at == call);
+        states.next()?.1.place_before(argument)
+    }
+
     /// Returns whether so many of an argument's lower bytes are equal to a number on every way to a call.
     pub(crate) fn is_equal(&self, call: Vaddr, argument: usize, number: u64, width: u8) -> bool {
         let mut states = self.0.iter().filter(|(at, _)| *at == call);
         let known = states.next().and_then(|(_, state)| state.equal_to(argument));
         known.is_some_and(|(bytes, known)| bytes >= width && known == number)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::cell::Cell;
+
+    use super::*;
+    use crate::code::bytes::Code;
+    use crate::code::callee::Callee;
+    use crate::elf::machine::Machine;
+    use crate::limits;
+
+    /// `lea r13,[rdi+N]`, `xor edi,edi`, `call` the byte behind itself, `ret`.
+    fn known_at_call(distance: i32) -> (Arguments, Vaddr) {
+        let lea = [&[0x4c, 0x8d, 0xaf][..], &distance.to_le_bytes()].concat();
+        let bytes = [&lea[..], &[0x31, 0xff, 0xe8, 0, 0, 0, 0, 0xc3]].concat();
+        let entry = Vaddr(0x1000);
+        let function = Function {
+            code: Code {
+                machine: Machine::X86_64,
+                bytes: &bytes,
+                address: entry,
+            },
+            is_start: &|_| false,
+            callee: &|_| Callee::ANY,
+            budget: &Cell::new(limits::ANALYSIS_STEPS),
+        };
+        let call = Vaddr(0x1009);
+        (arguments_at(function, entry, &[call]).unwrap(), call)
+    }
+
+    #[test]
+    fn an_address_behind_an_argument_leads_to_it() {
+        let (known, call) = known_at_call(0x120);
+        assert_eq!(known.place(call, 0, 8), None);
+        assert_eq!(known.place_before(call, 0), Some(Place::Before(13, 0x120)));
+        assert_eq!(known.place_before(call, 1), Some(Place::Before(4, 0)), "rsi itself");
+    }
+
+    #[test]
+    fn an_address_that_is_not_behind_an_argument_or_too_far_does_not() {
+        for distance in [-8, 0x1_0000] {
+            let (known, call) = known_at_call(distance);
+            assert_eq!(known.place_before(call, 0), None, "{distance:#x}");
+        }
     }
 }

@@ -149,6 +149,19 @@ impl State {
         u16::try_from(distance).ok().map(Place::Stack)
     }
 
+    /// Returns where an address is that lies in what an argument points to, whose beginning is that argument.
+    pub(in crate::code) fn place_before(&self, argument: usize) -> Option<Place> {
+        let found = (0..self.convention.general).find_map(|register| {
+            let distance = self.register(register).distance_from(argument)?;
+            Some((register, u16::try_from(distance).ok()?))
+        });
+        let (register, distance) = found?;
+        match self.convention.place(register) {
+            Place::Register(number) => Some(Place::Before(number, distance)),
+            Place::Before(..) | Place::Result | Place::Stack(_) | Place::Connection | Place::Frame(_) => None,
+        }
+    }
+
     /// Returns what the function returns if it does so here.
     pub(in crate::code) fn returned(&self) -> Value {
         self.register(self.convention.result)

@@ -8,7 +8,6 @@
 pub(crate) mod functions;
 mod receiving;
 
-use crate::cause::Cause;
 use crate::code::accessor;
 use crate::code::calls::calls_of;
 use crate::code::exits::Ways;
@@ -28,10 +27,11 @@ use crate::libraries::hooks::{code_of, hooks_of};
 use crate::libraries::layout::{Facts, LayoutUnknown};
 use crate::libraries::library::{Evidence, Library};
 use crate::libraries::linkage::leads_to_symbol;
+use crate::libraries::openssl::tap;
 use crate::operand::Operand;
 use crate::plan::ProbePlan;
 
-use functions::{FUNCTIONS, GET_TRANSPORTS, SEND, SEND2};
+use functions::{FUNCTIONS, GET_TRANSPORTS, RECEIVE, RECEIVE_SEQ, SEND, SEND2};
 
 /// Looks for GnuTLS.
 pub(crate) fn find(image: &Image<'_>, survey: &Survey) -> Result<Found, Error> {
@@ -62,7 +62,10 @@ pub(crate) fn find(image: &Image<'_>, survey: &Survey) -> Result<Found, Error> {
         is_typed: false,
     };
     let (exits, mut refused) = exits_of(&Bodies::new(image, &|_| Vec::new()), &hooks, asked);
-    refused.push((HookKind::Tap, Role::Read, Cause::FamilyUnsupported));
+    match tap::reading_by(image, survey, [(RECEIVE, 3), (RECEIVE_SEQ, 4)]) {
+        Ok(taps) => hooks.extend(taps),
+        Err(cause) => refused.push((HookKind::Tap, Role::Read, cause)),
+    }
     hooks.extend(exits);
     let versions = image.defined_versions()?;
     Ok(Found::Plan(Box::new(ProbePlan {

@@ -13,7 +13,7 @@ mod lifted;
 mod methods;
 mod offsets;
 mod socket_method;
-mod tap;
+pub(crate) mod tap;
 
 use crate::cause::Cause;
 use crate::code::bytes::Code;

@@ -137,6 +137,24 @@ fn a_tap_reads_its_operands_from_memory_whatever_their_width() {
 
 #[test]
 #[ignore = "needs the privilege to place probes: scripts/test runs it"]
+fn a_tap_finds_an_object_before_an_address_in_it() {
+    let mut own = Own::load();
+    let inside = Operand {
+        before: 0x120,
+        ..Operand::argument(5, Width::U64)
+    };
+    let site = own.site(SiteConfig::NONE, SiteOperands { object: inside, ..COPY });
+    own.attach(Program::Tap, copy as *const () as usize, Cookie::new(site, Role::Read));
+    let hit = |address| black_box(copy)(std::ptr::null_mut(), b"hello".as_ptr(), 5, 23, 0, address);
+    hit(0x1120);
+    hit(0);
+    let records = own.records();
+    assert_eq!(records.len(), 2, "no address, no object");
+    assert_eq!(data(&records[1]), (0x1000, 0, b"hello".as_slice()));
+}
+
+#[test]
+#[ignore = "needs the privilege to place probes: scripts/test runs it"]
 fn a_tap_sees_a_connection_from_its_start_on_if_it_saw_it_cleared() {
     let mut own = Own::load();
     tap(&mut own, SiteConfig::NONE);

@@ -129,6 +129,7 @@ impl OperandsLine {
 fn shown_operand(operand: &Operand) -> String {
     let place = match operand.place {
         Place::Register(number) => format!("r{number}"),
+        Place::Before(number, bytes) => format!("r{number}-{bytes:#x}"),
         Place::Stack(offset) => format!("sp+{offset:#x}"),
         Place::Result => "result".to_owned(),
         Place::Connection => "connection".to_owned(),

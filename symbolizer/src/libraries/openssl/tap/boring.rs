@@ -87,6 +87,7 @@ pub(crate) fn reading(image: &Image<'_>, survey: &Survey) -> Result<Vec<Hook>, C
         survey,
         methods: Methods::none(),
         copies: Copies::Data,
+        reads: READ,
     };
     let copies = library.copies(READ, 3)?;
     for copy in &copies {

@@ -46,6 +46,7 @@ pub(super) fn reading(image: &Image<'_>, survey: &Survey) -> Result<Vec<Hook>, C
         survey,
         methods: Methods::find(linkage, survey)?,
         copies: Copies::Records,
+        reads: READ,
     };
     let mut copies = library.copies(READ, 3)?;
     if survey.defines(READ_EX) {
@@ -53,6 +54,33 @@ pub(super) fn reading(image: &Image<'_>, survey: &Survey) -> Result<Vec<Hook>, C
     }
     let peeked = library.copies(PEEK, 3)?;
     library.hooks(&copies, &peeked)
+}
+
+/// Finds the hooks of a library without tables of methods and without a way to peek, by its functions that read and by how
+/// many arguments they take.
+pub(crate) fn reading_by(
+    image: &Image<'_>,
+    survey: &Survey,
+    functions: [(&'static str, usize); 2],
+) -> Result<Vec<Hook>, Cause> {
+    if image.machine() != Machine::X86_64 {
+        return Err(Cause::MachineUnsupported);
+    }
+    let linkage = &Linkage::new(image, survey);
+    let [(reads, _), _] = functions;
+    let library = Library {
+        linkage,
+        image,
+        survey,
+        methods: Methods::none(),
+        copies: Copies::Records,
+        reads,
+    };
+    let mut copies = Vec::new();
+    for (name, count) in functions {
+        copies.extend(library.copies(name, count)?);
+    }
+    library.hooks(&copies, &[])
 }
 
 /// Says what the calls copy that are looked for.
@@ -70,6 +98,8 @@ struct Library<'a, 'data> {
     survey: &'a Survey,
     methods: Methods,
     copies: Copies,
+    /// The function that reads.
+    reads: &'static str,
 }
 
 impl Library<'_, '_> {
@@ -111,7 +141,11 @@ impl Library<'_, '_> {
             .arguments
             .iter()
             .position(|value| is_connection(*value))
-            .and_then(|index| known.place(at, index, POINTER))
+            .and_then(|index| {
+                known
+                    .place(at, index, POINTER)
+                    .or_else(|| known.place_before(at, index))
+            })
             .ok_or(Cause::ConnectionLost(at))?;
         let of_type = match self.copies {
             Copies::Records => type_guard(copy, &known)?,
@@ -124,7 +158,7 @@ impl Library<'_, '_> {
         Ok(Hook {
             kind: HookKind::Tap,
             role: Role::Read,
-            name: named.map_or_else(|| format!("{READ}'s copy"), str::to_owned),
+            name: named.map_or_else(|| format!("{}'s copy", self.reads), str::to_owned),
             found: SymbolSource::Callers,
             address: function,
             offset: self

@@ -97,7 +97,9 @@ fn operand_of(operand: &symbolizer::Operand) -> tracer_ebpf::Operand {
         Some(offset) => i16::try_from(offset).ok(),
     };
     let (place, loads) = match place {
-        symbolizer::Place::Register(number) => (place_of_register(number), loads),
+        symbolizer::Place::Register(number) | symbolizer::Place::Before(number, _) => {
+            (place_of_register(number), loads)
+        }
         symbolizer::Place::Result => return tracer_ebpf::Operand::result(signed(width)),
         symbolizer::Place::Connection => (tracer_ebpf::Place::CONNECTION, loads),
         symbolizer::Place::Stack(above) | symbolizer::Place::Frame(above) => match loads {
@@ -118,7 +120,14 @@ fn operand_of(operand: &symbolizer::Operand) -> tracer_ebpf::Operand {
             _ => Width::U64,
         },
         loads: [first, second],
-        reserved: [0; 2],
+        before: match operand.place {
+            symbolizer::Place::Before(_, bytes) => bytes,
+            symbolizer::Place::Register(_)
+            | symbolizer::Place::Stack(_)
+            | symbolizer::Place::Result
+            | symbolizer::Place::Connection
+            | symbolizer::Place::Frame(_) => 0,
+        },
     }
 }
 
@@ -127,6 +136,7 @@ const fn base_of(place: symbolizer::Place) -> tracer_ebpf::Place {
     match place {
         symbolizer::Place::Frame(_) => tracer_ebpf::Place::FRAME,
         symbolizer::Place::Register(_)
+        | symbolizer::Place::Before(..)
         | symbolizer::Place::Stack(_)
         | symbolizer::Place::Result
         | symbolizer::Place::Connection => tracer_ebpf::Place::register(STACK_POINTER),

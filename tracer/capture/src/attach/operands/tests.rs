@@ -225,6 +225,13 @@ fn a_register_that_passes_an_argument_has_the_place_of_the_argument() {
 }
 
 #[test]
+fn an_address_in_an_object_is_in_a_register() {
+    let inside = converted(symbolizer::Place::Before(13, 0x120), [None; 2], 8);
+    assert_eq!((inside.place, inside.before), (Place::register(13), 0x120));
+    assert_eq!(converted(symbolizer::Place::Register(13), [None; 2], 8).before, 0);
+}
+
+#[test]
 fn a_stack_slot_takes_one_of_the_two_loads() {
     let slot = |loads| converted(symbolizer::Place::Stack(8), loads, 8);
     assert_eq!(slot([None; 2]).loads, [8, Operand::UNKNOWN]);
