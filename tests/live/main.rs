@@ -16,6 +16,7 @@ mod gnutls;
 mod both;
 mod passed;
 mod hooks;
+mod fibres;
 mod secrets;
 mod loss;
 mod footprint;
