@@ -17,6 +17,7 @@ mod both;
 mod passed;
 mod hooks;
 mod fibres;
+mod exact;
 mod secrets;
 mod loss;
 mod footprint;
