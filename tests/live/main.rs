@@ -16,6 +16,8 @@ mod gnutls;
 mod both;
 mod passed;
 mod hooks;
+mod fibres;
+mod exact;
 mod secrets;
 mod loss;
 mod footprint;

@@ -1,4 +1,5 @@
-//! Live tests of features that some kernels lack. On such a kernel they are ignored with the reason.
+//! Live tests of features that some kernels lack, and of programs that `scripts/setup` does not install. Where these are
+//! missing, the tests are ignored with the reason.
 //!
 //! Like the tests of `live` they need root, are ignored by default, and run one at a time:
 //! `cargo test -p e2e --test optional -- --ignored --test-threads=1`.
@@ -7,12 +8,13 @@ use std::process::ExitCode;
 
 use anyhow::Result;
 use libtest_mimic::{Arguments, Completion, Failed, Trial};
-use support::{cgroup::Container, libraries::Overlay};
+use support::{cgroup::Container, libraries::Overlay, search};
 
 #[path = "../live/claims.rs"]
 #[expect(dead_code, reason = "the live tests use all of it")]
 mod claims;
 mod container;
+mod crystal;
 mod overlay;
 
 fn main() -> ExitCode {
@@ -41,6 +43,11 @@ fn main() -> ExitCode {
                 container_reason,
                 container::refused,
             ),
+            trial(
+                "servers_of_crystal_survive_traced_or_not",
+                crystal_reason,
+                crystal::servers_survive_traced_or_not,
+            ),
         ],
     )
     .exit_code()
@@ -64,4 +71,10 @@ fn overlay_reason() -> Result<Option<&'static str>> {
 
 fn container_reason() -> Result<Option<&'static str>> {
     Ok(Container::root()?.is_none().then_some("cgroup2 is not mounted"))
+}
+
+#[expect(clippy::unnecessary_wraps, reason = "the reasons of other tests can fail")]
+fn crystal_reason() -> Result<Option<&'static str>> {
+    let is_missing = search::program("crystal").is_err();
+    Ok(is_missing.then_some("Crystal is not installed"))
 }

@@ -1,4 +1,4 @@
-//! Small programs to trace: Python or Node.js scripts, or C programs compiled for the test.
+//! Small programs to trace: Python or Node.js scripts, or programs in C or Crystal compiled for the test.
 //!
 //! Each prints the line `up` when its TLS library is loaded, and starts its work at the first line on stdin, so that
 //! the tracer can attach in between.
@@ -60,6 +60,19 @@ impl Program {
     /// Compiles a program of `support/c` with the code of libssl and of libgnutls in its own image, and starts it.
     pub fn c_with_both(source: &str, args: &[&str]) -> Result<Self> {
         Self::compiled(source, BOTH, args)
+    }
+
+    /// Compiles a program of `support/crystal`, which takes Crystal some twenty seconds, and starts it.
+    pub fn crystal(source: &str, args: &[&str]) -> Result<Self> {
+        let directory = tempfile::tempdir()?;
+        let program = directory.path().join("program");
+        let mut compiler = Command::new("crystal");
+        compiler
+            .args(["build", "-o"])
+            .arg(&program)
+            .arg(source_file("crystal").join(source));
+        run::succeed(&mut compiler)?;
+        Self::start(Command::new(program).args(args), Some(directory))
     }
 
     fn compiled(source: &str, libraries: &[&str], args: &[&str]) -> Result<Self> {

@@ -259,6 +259,12 @@ pub(crate) fn begin_early(flow: &mut Flow) {
     }
 }
 
+/// Returns whether a call is under way that writes early data.
+#[inline(always)]
+pub(crate) fn writes_early(flow: &Flow) -> bool {
+    flow.early == EarlyState::WRITING
+}
+
 /// Notes that a call that wrote early data has returned.
 #[inline(always)]
 pub(crate) fn end_early(flow: &mut Flow) {

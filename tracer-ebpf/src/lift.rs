@@ -37,7 +37,8 @@ pub(crate) fn begin(connection: &mut ConnectionState, object: u64) -> u32 {
     match bind(connection, object, config.lift) {
         Ok(is_behind) => is_behind.into(),
         Err(cause) => {
-            let is_unseen = hooks::owner(&connection.hooks, Direction::WRITE) == Owner::NONE && !has_calls();
+            let has_no_owner = hooks::owner(&connection.hooks, Direction::WRITE) == Owner::NONE;
+            let is_unseen = (has_no_owner || cause == HooksRefused::EARLY_DATA) && !has_calls();
             hooks::refuse(&mut connection.hooks, &connection.flow, object, Direction::WRITE, cause);
             is_unseen.into()
         }
@@ -54,6 +55,10 @@ fn has_calls() -> bool {
 /// was not captured: since the last send that was seen, or since the object was cleared.
 #[inline(always)]
 fn bind(connection: &mut ConnectionState, object: u64, site: u16) -> Result<bool, HooksRefused> {
+    if flow::writes_early(&connection.flow) {
+        // The call that writes early data has refused the lift, and has then begun this connection.
+        return Err(HooksRefused::EARLY_DATA);
+    }
     let identity = &connection.identity;
     if identity.source.0 == AddressSource::CUSTOM_BIO.0 || identity.source.0 == AddressSource::CIPHERTEXT.0 {
         return Err(HooksRefused::WRITE_BIO);
