@@ -114,7 +114,7 @@ fn confirm(connection: &mut ConnectionState, call: &CallState) -> u32 {
     let reached = flow::position(&connection.flow, transfer.direction);
     let brought = reached.wrapping_sub(began);
     let is_missing = hooks::is_missing(&connection.hooks, transfer.direction, brought, reached);
-    let has_other_bytes = brought == transfer.moved && hooks::differs(&connection.hooks, transfer, began) != 0;
+    let has_other_bytes = brought == transfer.moved && hooks::differs(connection, transfer, began) != 0;
     if hooks::confirm(&mut connection.hooks, transfer, brought, reached, connection.lift.bytes) == 0 || has_other_bytes
     {
         let cause = if is_missing {

@@ -35,6 +35,7 @@ pub(crate) fn begin_hit(connection: &mut ConnectionState, object: u64, cookie: C
     transfer.moved = bytes;
     transfer.tgid = current_task().tgid;
     transfer.direction = direction;
+    transfer.is_noted = 0;
 }
 
 /// Captures the bytes of a tap's hit. A hit without bytes, of a handshake or of `SSL_peek`, only introduces the connection.
@@ -221,15 +222,14 @@ fn report_hit(connection: &mut ConnectionState, direction: Direction, flags: Tar
     let ConnectionState {
         flow,
         passing: transfer,
-        hooks,
         ..
     } = connection;
     let early = flow::judge_early(flow, transfer);
     transfer.early = (early != Early::No).into();
-    if flags.contains(TargetFlags::CALLS) {
-        hooks::note_beginning(hooks, transfer, flow::position(flow, direction));
-    }
     capture::send_bytes(transfer, flow);
+    if flags.contains(TargetFlags::CALLS) {
+        hooks::note_beginning(transfer, flow::position(flow, direction));
+    }
     flow::advance(flow, transfer);
 }
 

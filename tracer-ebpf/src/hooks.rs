@@ -6,7 +6,7 @@
 //! refused takes a direction over once the probes at calls are detached.
 
 use tracer_ebpf::{
-    Begun, Cookie, Direction, Flow, Hooks, HooksRecord, HooksRefused, Kind, MAX_DOUBTS, Owner, Role, STRETCH,
+    ConnectionState, Cookie, Direction, Flow, Hooks, HooksRecord, HooksRefused, Kind, MAX_DOUBTS, Owner, Role, STRETCH,
     TargetFlags, Transfer,
 };
 
@@ -169,23 +169,14 @@ pub(crate) fn confirm(hooks: &mut Hooks, transfer: &Transfer, brought: u64, reac
     (ahead <= pending).into()
 }
 
-/// Notes with which bytes a hit begins, for the call around it. Fewer than a word has are not compared.
+/// Notes with which bytes a captured hit begins, for the call around it, in the place of what is no longer needed. Fewer
+/// than a word has are not compared.
 #[inline(always)]
-pub(crate) fn note_beginning(hooks: &mut Hooks, hit: &Transfer, position: u64) {
-    hooks.begun = Begun::NONE;
+pub(crate) fn note_beginning(hit: &mut Transfer, position: u64) {
     if hit.moved >= size_of::<u64>() as u64 {
-        hooks.begun = begun(hit.direction);
-        hooks.begun_at = position;
-        hooks.begun_with = read_user(hit.buffer).unwrap_or(0);
-    }
-}
-
-#[inline(always)]
-fn begun(direction: Direction) -> Begun {
-    if direction == Direction::READ {
-        Begun::READ
-    } else {
-        Begun::WRITTEN
+        hit.buffer = read_user(hit.buffer).unwrap_or(0);
+        hit.wanted = position;
+        hit.is_noted = 1;
     }
 }
 
@@ -194,21 +185,24 @@ fn begun(direction: Direction) -> Begun {
 ///
 /// A write is compared only if the calls before it have confirmed all bytes of hits: else these may be of the next call.
 #[inline(never)]
-pub(crate) fn differs(hooks: &Hooks, transfer: &Transfer, began: u64) -> u32 {
+pub(crate) fn differs(connection: &ConnectionState, transfer: &Transfer, began: u64) -> u32 {
+    let ConnectionState {
+        hooks, passing: hit, ..
+    } = connection;
     let side = side(transfer.direction);
     let is_in_step = hooks.settled[side] != 0 && hooks.confirmed[side] == began;
     if transfer.direction == Direction::WRITE && !is_in_step {
         return 0;
     }
-    if hooks.begun != begun(transfer.direction) || hooks.begun_at < began {
+    if hit.is_noted == 0 || hit.direction != transfer.direction || hit.wanted < began {
         return 0;
     }
-    let into = hooks.begun_at - began;
+    let into = hit.wanted - began;
     if into >= transfer.moved {
         return 0;
     }
     match read_user::<u64>(transfer.buffer + into) {
-        Some(word) => (word != hooks.begun_with).into(),
+        Some(word) => (word != hit.buffer).into(),
         None => 0,
     }
 }

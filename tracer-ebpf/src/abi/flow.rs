@@ -115,10 +115,6 @@ pub struct Hooks {
     pub confirmed: [u64; 2],
     /// Bytes of hits that were left to a call, which has not reported them yet, by direction.
     pub unreported: [u64; 2],
-    /// Position of the last hit whose first bytes are compared with those of the call around it.
-    pub begun_at: u64,
-    /// These first bytes, as many as a word has; 0 if they could not be read.
-    pub begun_with: u64,
     /// Which hooks report, by direction.
     pub owners: [Owner; 2],
     /// 1 once the byte count of a call was equal to that of the hits within it, by direction.
@@ -127,24 +123,6 @@ pub struct Hooks {
     pub doubts: [u8; 2],
     /// 1 once the tap or the lift is refused, by direction.
     pub refused: [u8; 2],
-    /// Whether there is such a hit, and in which direction.
-    pub begun: Begun,
-    /// Zero.
-    pub reserved: [u8; 7],
-}
-
-/// Says whether the first bytes of a hit are kept, for the call around it.
-#[derive(Clone, Copy, Debug, Eq, FromBytes, Immutable, IntoBytes, KnownLayout, PartialEq)]
-#[repr(transparent)]
-pub struct Begun(pub u8);
-
-impl Begun {
-    /// They are not.
-    pub const NONE: Self = Self(0);
-    /// They were read.
-    pub const READ: Self = Self(1);
-    /// They were written.
-    pub const WRITTEN: Self = Self(2);
 }
 
 impl Hooks {
@@ -152,14 +130,10 @@ impl Hooks {
     pub const NEW: Self = Self {
         confirmed: [0; 2],
         unreported: [0; 2],
-        begun_at: 0,
-        begun_with: 0,
         owners: [Owner::NONE; 2],
         settled: [0; 2],
         doubts: [0; 2],
         refused: [0; 2],
-        begun: Begun::NONE,
-        reserved: [0; 7],
     };
 }
 
@@ -383,9 +357,9 @@ const _: () = assert!(size_of::<FlowKey>() == 24);
 const _: () = assert!(size_of::<Flow>() == 80);
 const _: () = assert!(size_of::<Identity>() == 56);
 const _: () = assert!(size_of::<Handshake>() == 24);
-const _: () = assert!(size_of::<Hooks>() == 64);
+const _: () = assert!(size_of::<Hooks>() == 40);
 const _: () = assert!(size_of::<Lift>() == 104);
-const _: () = assert!(size_of::<ConnectionState>() == 400);
+const _: () = assert!(size_of::<ConnectionState>() == 376);
 
 #[cfg(test)]
 mod tests {

@@ -14,8 +14,8 @@ pub use ciphertext::{CIPHERTEXT_BYTES, CiphertextKey};
 pub use config::{CallEnd, Cookie, KernelOffsets, NameKind, SettingFlags, Settings, SiteConfig};
 pub use counter::{KernelCounters, SiteCounters};
 pub use flow::{
-    AddressKey, Begun, ConnectionState, EarlyState, Flow, FlowKey, FlushState, Handshake, Hooks, Identity, Lift,
-    LiftState, Owner,
+    AddressKey, ConnectionState, EarlyState, Flow, FlowKey, FlushState, Handshake, Hooks, Identity, Lift, LiftState,
+    Owner,
 };
 pub use kind::{
     AddressSource, Carrier, Change, Direction, HooksRefused, Kind, PassedCause, RecordFlags, Role, SocketEnd,

@@ -12,7 +12,8 @@ use crate::{Cookie, Direction, FlowKey, SiteConfig, SocketEnd};
 pub struct Transfer {
     /// Address of the TLS object.
     pub object: u64,
-    /// Address of the bytes; of a call that sets a descriptor, the descriptor.
+    /// Address of the bytes; of a call that sets a descriptor, the descriptor. Of a hit that was captured, the first eight of
+    /// the bytes, if `is_noted`.
     pub buffer: u64,
     /// When the call began, `CLOCK_MONOTONIC` nanoseconds; 0 if nothing shows it.
     pub began_ns: u64,
@@ -22,7 +23,7 @@ pub struct Transfer {
     pub cookie: Cookie,
     /// How many bytes are moved.
     pub moved: u64,
-    /// How many of them may be captured.
+    /// How many of them may be captured. Of a hit that was captured, their position, if `is_noted`.
     pub wanted: u64,
     /// How many of those were captured or counted as lost.
     pub done: u64,
@@ -32,8 +33,10 @@ pub struct Transfer {
     pub direction: Direction,
     /// 1 if they are early data.
     pub early: u8,
+    /// 1 if the beginning of a captured hit is kept, to be compared with that of the call around it.
+    pub is_noted: u8,
     /// Zero.
-    pub reserved: [u8; 2],
+    pub reserved: u8,
 }
 
 impl Transfer {
@@ -50,7 +53,8 @@ impl Transfer {
         tgid: 0,
         direction: Direction::WRITE,
         early: 0,
-        reserved: [0; 2],
+        is_noted: 0,
+        reserved: 0,
     };
 }
 
