@@ -156,7 +156,8 @@ fn send_records(connection: &mut ConnectionState, sock: u64, flags: TargetFlags,
 /// an unknown number of bytes.
 #[inline(never)]
 fn claim(connection: &mut ConnectionState, direction: Direction, flags: TargetFlags) -> u32 {
-    let bytes = connection.passing.moved;
+    let (object, bytes) = (connection.passing.object, connection.passing.moved);
+    hooks::send_unsent(&mut connection.hooks, &connection.flow, object);
     let claim = hooks::claim(&mut connection.hooks, direction, flags, bytes);
     if claim == Claim::AfterLoss || claim == Claim::Nobody {
         skip_hit(connection, direction);

@@ -31,6 +31,8 @@ mod probes;
 #[cfg(test)]
 mod hits;
 #[cfg(test)]
+mod refusals;
+#[cfg(test)]
 mod sends;
 
 use std::path::PathBuf;

@@ -4,7 +4,7 @@
 //! of them stores at an offset means nothing in an object of another.
 
 use symbolizer::{Family, Hook, HookKind, ProbePlan, Role};
-use tracer_ebpf::SiteConfig;
+use tracer_ebpf::{Direction, SiteConfig};
 
 use super::kinds::{Chosen, Kinds};
 
@@ -89,6 +89,21 @@ impl Placement {
             tap: index_of(HookKind::Tap).unwrap_or(SiteConfig::UNKNOWN),
             ..site.config
         }
+    }
+
+    /// Returns which sites are the taps, or the lift, of a direction of the plan that a site is of.
+    pub(super) fn cheap_sites(&self, of: usize, direction: Direction) -> Vec<usize> {
+        let Some(plan) = self.sites.get(of).map(|site| site.plan) else {
+            return Vec::new();
+        };
+        let kind = if direction == Direction::READ {
+            HookKind::Tap
+        } else {
+            HookKind::Lift
+        };
+        let sites = self.sites.iter().enumerate();
+        let cheap = sites.filter(|(_, site)| site.plan == plan && site.hook.kind == kind);
+        cheap.map(|(index, _)| index).collect()
     }
 
     /// Returns the distance in bytes from a tap to the return address of the call at the site of its library's lift; 0 if

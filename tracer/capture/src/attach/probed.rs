@@ -19,12 +19,12 @@ use aya::{
     sys::SyscallError,
 };
 use symbolizer::{Hook, HookKind, Role};
-use tracer_ebpf::{Cookie, SiteCounters};
+use tracer_ebpf::{Cookie, Direction, Operand, SiteConfig, SiteCounters, SiteOperands};
 
 use super::{
     Error, Placement,
     multi::{MultiLinks, MultiPrograms},
-    operands::abi_role,
+    operands::{abi_role, operands_of},
     placement::PlannedSite,
     program::{Point, Program},
     program_of,
@@ -39,6 +39,8 @@ pub(super) struct Probed {
     pub(super) placement: Placement,
     /// Index of the first site; the others follow in the order of the placement.
     pub(super) first: u32,
+    /// Indexes of the taps and lifts that were found to be wrong.
+    pub(super) given_up: BTreeSet<u32>,
     /// The probes that stay attached while the file is used.
     pub(super) usual: Reached,
     /// The probes at calls beside taps and lifts, which are detached once those are checked.
@@ -126,6 +128,54 @@ impl Probed {
             self.attach_hooks(attacher, &hooks, is_fallback, pid)?;
         }
         Ok(())
+    }
+
+    /// Returns the configuration and the operands of each site, by its index.
+    pub(super) fn configured(&self) -> Vec<(u32, SiteConfig, SiteOperands)> {
+        let placement = &self.placement;
+        let unless_given_up = |site: u16| {
+            if self.given_up.contains(&site.into()) {
+                SiteConfig::UNKNOWN
+            } else {
+                site
+            }
+        };
+        let sites = (self.first..).zip(&placement.sites).map(|(index, site)| {
+            let config = placement.config_from(self.first, site);
+            let operands = SiteOperands {
+                behind_lift: placement.behind_lift(site),
+                ..operands_of(&site.hook)
+            };
+            let object = if self.given_up.contains(&index) && site.hook.kind == HookKind::Tap {
+                // A hit without an object is none.
+                Operand::NONE
+            } else {
+                operands.object
+            };
+            let config = SiteConfig {
+                lift: unless_given_up(config.lift),
+                tap: unless_given_up(config.tap),
+                ..config
+            };
+            (index, config, SiteOperands { object, ..operands })
+        });
+        sites.collect()
+    }
+
+    /// Returns whether a site is of this file.
+    pub(super) fn has_site(&self, site: u32) -> bool {
+        let of = site.checked_sub(self.first).and_then(|of| usize::try_from(of).ok());
+        of.is_some_and(|of| of < self.placement.sites.len())
+    }
+
+    /// Notes that the taps or the lift of a direction are wrong, of the plan that a site is of.
+    pub(super) fn give_up(&mut self, site: u32, direction: Direction) {
+        let Some(of) = site.checked_sub(self.first).and_then(|of| usize::try_from(of).ok()) else {
+            return;
+        };
+        let wrong = self.placement.cheap_sites(of, direction).into_iter();
+        let wrong = wrong.filter_map(|index| self.first.checked_add(u32::try_from(index).ok()?));
+        self.given_up.extend(wrong);
     }
 
     /// Returns the wanted hooks that have no probes, with the indexes of their sites.

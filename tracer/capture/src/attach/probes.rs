@@ -13,8 +13,8 @@ use std::{
 use aya::{Ebpf, EbpfLoader, programs::UProbe};
 use symbolizer::Hook;
 use tracer_ebpf::{
-    AddressKey, ConnectionState, EndRecord, KernelCounters, KernelOffsets, Kind, MAX_CALLS, MAX_SITES, MAX_TARGETS,
-    RecordHeader, SettingFlags, Settings, SiteCounters, SiteOperands, TargetFlags,
+    AddressKey, ConnectionState, Direction, EndRecord, KernelCounters, KernelOffsets, Kind, MAX_CALLS, MAX_SITES,
+    MAX_TARGETS, RecordHeader, SettingFlags, Settings, SiteCounters, TargetFlags,
 };
 use zerocopy::FromZeros as _;
 
@@ -24,7 +24,6 @@ use super::{
     batch::read_named,
     heap, lifecycle,
     multi::{MultiLinks, MultiPrograms},
-    operands::operands_of,
     placement::PlannedSite,
     probed::{Attacher, Links, Probed, Reached, detach},
     program::{Program, is_emulated, is_needed},
@@ -159,9 +158,8 @@ impl Probes {
         if let Some(known) = self.files.get_mut(&object.identity) {
             // The first process may have been scanned before it mapped the crypto library, which gives the layout.
             if known.placement.has_hooks_of(&placement) && known.placement != placement {
-                let first = known.first;
-                known.placement = placement.clone();
-                self.configure(first, &placement)?;
+                known.placement = placement;
+                Tables(&mut self.ebpf).configure_all(&known.configured())?;
             }
             return Ok(Vec::new());
         }
@@ -179,16 +177,17 @@ impl Probes {
             path: object.path.clone(),
             source,
         })?;
-        self.configure(first, &placement)?;
-        self.sites.extend(new.iter().cloned());
         let probed = Probed {
             path: object.path.clone(),
             file,
             placement,
             first,
+            given_up: BTreeSet::new(),
             usual: Reached::default(),
             fallback: Reached::default(),
         };
+        self.tables().configure_all(&probed.configured())?;
+        self.sites.extend(new.iter().cloned());
         self.files.insert(object.identity, probed);
         Ok(new)
     }
@@ -298,6 +297,22 @@ impl Probes {
         self.files.iter().filter_map(check).collect()
     }
 
+    /// Returns the file that a site is of.
+    pub fn file_of(&self, site: u32) -> Option<FileIdentity> {
+        let mut files = self.files.iter();
+        files.find_map(|(identity, file)| file.has_site(site).then_some(*identity))
+    }
+
+    /// Gives up the tap or the lift of a direction, of the library that a site of a file is of. The calls of all processes
+    /// that use it must be probed. The probes of a tap stay, and capture nothing.
+    pub fn give_up(&mut self, identity: FileIdentity, site: u32, direction: Direction) -> Result<(), Error> {
+        let Some(file) = self.files.get_mut(&identity) else {
+            return Ok(());
+        };
+        file.give_up(site, direction);
+        Tables(&mut self.ebpf).configure_all(&file.configured())
+    }
+
     /// Returns whether the calls of a registered file can be probed wherever a tap or a lift may not serve a connection.
     pub fn has_calls(&self, identity: FileIdentity) -> bool {
         self.files.get(&identity).is_none_or(Probed::has_calls)
@@ -355,18 +370,6 @@ impl Probes {
 
     const fn tables(&mut self) -> Tables<'_> {
         Tables(&mut self.ebpf)
-    }
-
-    fn configure(&mut self, first: u32, placement: &Placement) -> Result<(), Error> {
-        for (index, site) in (first..).zip(&placement.sites) {
-            self.tables().configure(index, placement.config_from(first, site))?;
-            let operands = SiteOperands {
-                behind_lift: placement.behind_lift(site),
-                ..operands_of(&site.hook)
-            };
-            self.tables().set_operands(index, operands)?;
-        }
-        Ok(())
     }
 }
 

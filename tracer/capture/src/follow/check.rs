@@ -7,9 +7,10 @@ use std::{
 };
 
 use anyhow::Result;
+use tracer_ebpf::Direction;
 
 use super::{Follower, processes::ProcessInfo};
-use crate::{attach::Needs, limits::CHECKED_CALLS};
+use crate::{attach::Needs, limits::CHECKED_CALLS, target::exists};
 
 /// How often the counters are read while probes at calls are attached beside taps and lifts.
 pub(super) const CHECK: Duration = Duration::from_millis(200);
@@ -19,6 +20,25 @@ pub(super) const CHECK: Duration = Duration::from_millis(200);
 const LONGEST: Duration = Duration::from_secs(10);
 
 impl Follower {
+    /// Gives up the tap or the lift of the library that a site is of, because it is wrong: calls capture its bytes in every
+    /// process that uses the file, now and later. Does nothing if the calls cannot be probed.
+    pub(super) fn give_up(&mut self, site: u32, direction: Direction) -> Result<()> {
+        let Some(file) = self.probes.file_of(site).filter(|file| self.probes.has_calls(*file)) else {
+            return Ok(());
+        };
+        self.checked.remove(&file);
+        let users: Vec<u32> = self.processes.using(file).map(|(pid, _)| pid).collect();
+        for pid in users {
+            // The probes of one that has exited are not needed.
+            if let Err(error) = self.probe_refused_calls(pid)
+                && exists(pid)
+            {
+                return Err(error);
+            }
+        }
+        Ok(self.probes.give_up(file, site, direction)?)
+    }
+
     /// Detaches the probes at calls of files whose taps and lifts are checked, unless a process needs them.
     pub(super) fn detach_checked(&mut self) -> Result<()> {
         let now = Instant::now();
