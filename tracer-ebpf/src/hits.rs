@@ -56,8 +56,11 @@ pub(crate) fn tapped(connection: &mut ConnectionState, direction: Direction, fla
     }
     // Comes last, because giving the lift up takes the place of the hit.
     let is_uncompared = connection.lift.state == LiftState::BOUND && connection.lift.compared == 0;
-    if is_uncompared && lift::writes_elsewhere(connection, object) != 0 {
-        give_up_lift(connection, object, flags, HooksRefused::NO_SOCKET);
+    if is_uncompared {
+        let cause = lift::compare(connection, object);
+        if cause.0 != 0 {
+            give_up_lift(connection, object, flags, cause);
+        }
     }
 }
 
