@@ -5,7 +5,7 @@
 
 use std::{collections::HashMap, ffi::OsStr, path::PathBuf, sync::Arc};
 
-use symbolizer::{Crypto, Hook, Plans, ProbePlan, Reason, Role};
+use symbolizer::{Crypto, Hook, LayoutUnknown, Plans, ProbePlan, Reason, Role};
 
 use crate::{
     limits::MAX_ANALYSED_FILES,
@@ -79,6 +79,12 @@ pub struct Bios {
 }
 
 impl Resolved {
+    /// Returns whether the file has a TLS library whose crypto library is not known: some of its hooks cannot be proven then.
+    pub fn lacks_crypto(&self) -> bool {
+        let mut layouts = self.resolution.plans().iter().map(|plan| &plan.layout);
+        layouts.any(|layout| matches!(layout, Err(LayoutUnknown::VersionUnknown)))
+    }
+
     /// Returns whether the process needs the lookup of ciphertext to learn which sockets its connections use. It does if
     /// the file imports functions that set BIOs, or if a library is linked into it with its crypto library: then it may
     /// call them without importing them.
@@ -285,6 +291,17 @@ mod tests {
             assert!(untraced(&files).is_empty());
             assert_eq!(why_not(&files), "it has no TLS library that tlscope knows");
         }
+    }
+
+    #[test]
+    fn a_library_lacks_its_crypto_library_until_that_is_mapped() {
+        let folder = format!("/usr/lib/{}-linux-gnu", std::env::consts::ARCH);
+        let read = |library| std::fs::read(format!("{folder}/{library}")).unwrap();
+        let crypto = symbolizer::crypto(&read("libcrypto.so.3")).unwrap().unwrap();
+        let openssl = read("libssl.so.3");
+        assert!(resolved(analyse(&openssl, None)).lacks_crypto());
+        assert!(!resolved(analyse(&openssl, Some(&crypto))).lacks_crypto());
+        assert!(!resolved(analyse(&read("libgnutls.so.30"), None)).lacks_crypto());
     }
 
     #[test]

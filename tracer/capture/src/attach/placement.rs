@@ -6,7 +6,7 @@
 use symbolizer::{Family, Hook, HookKind, ProbePlan, Role};
 use tracer_ebpf::{Direction, SiteConfig};
 
-use super::kinds::{Chosen, Kinds};
+use super::kinds::{Chosen, Kinds, is_on_call};
 
 /// The sites of one file: one for each hook of each of its plans.
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -69,6 +69,16 @@ impl Placement {
             let exits = site.hook.exits.iter().flat_map(|exits| &exits.sites);
             exits.map(|exit| exit.site.offset.0).chain([site.hook.site.offset.0])
         })
+    }
+
+    /// Returns whether a hook is a return probe.
+    pub(super) fn has_returns(&self) -> bool {
+        self.sites.iter().any(|site| site.hook.kind == HookKind::Return)
+    }
+
+    /// Returns whether a probe is on a call.
+    pub(super) fn is_on_calls(&self) -> bool {
+        self.sites.iter().any(|site| is_on_call(&site.hook))
     }
 
     /// Returns whether another placement of the same file has the same hooks.
