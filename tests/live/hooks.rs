@@ -1,7 +1,10 @@
 //! Which kinds of probes are attached, and for how long.
 
 use anyhow::Result;
-use support::{Apache, Haproxy, Nginx, Tracer, certificate::Certificate, curl, loopback, program::Program, wait};
+use serde_json::Value;
+use support::{
+    Apache, Haproxy, Nginx, Trace, Tracer, certificate::Certificate, curl, loopback, program::Program, wait,
+};
 
 /// Requests on one connection each, which are more than the calls that confirm a tap or a lift.
 const REQUESTS: usize = 300;
@@ -81,5 +84,52 @@ fn the_probes_of_calls_are_detached_once_cheaper_ones_are_confirmed() -> Result<
         (totals.exchanges, totals.half, totals.lost_records),
         (2 * REQUESTS as u64, 0, 0)
     );
+    Ok(())
+}
+
+/// The lines about hooks that did not serve a process.
+fn refusals(trace: &Trace) -> Result<Vec<(Value, Value)>> {
+    let mut lines = trace.lines_of("health")?;
+    lines.retain(|line| line["subject"] == "hooks");
+    Ok(lines
+        .into_iter()
+        .map(|line| (line["name"].clone(), line["cause"].clone()))
+        .collect())
+}
+
+#[test]
+#[ignore = "needs root, BPF and uprobes: scripts/test runs it"]
+fn a_lift_that_does_not_serve_is_reported_once_for_each_cause() -> Result<()> {
+    // Its connections go through pairs of sockets of no address, and the second one writes early data.
+    let mut program = Program::c("early.c", &["client", "taken"])?;
+    let tracer = Tracer::of(&[program.pid()], &["--no-follow"])?;
+    program.begin()?;
+    program.wait_for("done")?;
+    program.finish()?;
+    let trace = tracer.stop()?;
+    let causes = refusals(&trace)?;
+    assert!(causes.contains(&("lift".into(), "early_data".into())), "{causes:?}");
+    let mut distinct = causes.clone();
+    distinct.dedup();
+    assert_eq!(distinct, causes, "each once");
+    assert_eq!(trace.lines_of("loss")?.len(), 0);
+    let notes = trace
+        .stderr
+        .iter()
+        .filter(|line| line.contains("the lift of") && line.contains("does not serve early"));
+    assert_eq!(notes.count(), causes.len(), "{:?}", trace.stderr);
+    Ok(())
+}
+
+#[test]
+#[ignore = "needs root, BPF and uprobes: scripts/test runs it"]
+fn hooks_that_serve_are_not_reported() -> Result<()> {
+    let nginx = Nginx::start()?;
+    let tracer = Tracer::of(&[nginx.master()], &[])?;
+    let urls = format!("{}[1-{REQUESTS}]", nginx.url("/small/"));
+    curl::request(&["--output", "/dev/null", &urls])?;
+    tracer.wait_for_lines(REQUESTS)?;
+    let trace = tracer.stop()?;
+    assert_eq!(refusals(&trace)?, []);
     Ok(())
 }

@@ -12,6 +12,9 @@ use anyhow::{Context as _, Result};
 
 use crate::{Trace, binary, kernel, lines::Lines, schema, trace, wait};
 
+/// How a line of health begins.
+const HEALTH: &str = r#"{"v":1,"type":"health""#;
+
 /// A running `tlscope`.
 #[derive(Debug)]
 pub struct Tracer {
@@ -116,11 +119,14 @@ impl Tracer {
         })
     }
 
-    /// Waits until it has printed this many lines.
+    /// Waits until it has printed this many lines, other than of health.
     pub fn wait_for_lines(&self, count: usize) -> Result<()> {
         let stdout = self.stdout.as_ref().context("stdout is not piped")?;
         let what = format!("{count} lines of output");
-        let enough = stdout.wait_for(&what, |lines| (lines.len() >= count).then_some(()));
+        let is_counted = |line: &&String| !line.starts_with(HEALTH);
+        let enough = stdout.wait_for(&what, |lines| {
+            (lines.len() >= count && lines.iter().filter(is_counted).count() >= count).then_some(())
+        });
         enough.with_context(|| format!("{} lines were printed", stdout.count()))
     }
 

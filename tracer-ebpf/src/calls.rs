@@ -23,6 +23,7 @@ pub(crate) fn moved(call: &mut CallState, has_buffer: bool) {
     let Some(connection) = current(transfer.object, transfer.tgid, transfer.cookie) else {
         return;
     };
+    hooks::send_unsent(&mut connection.hooks, &connection.flow, transfer.object);
     if has_buffer && !reports(connection, call) && confirm(connection, call) != 0 {
         return;
     }
@@ -104,6 +105,9 @@ fn confirm(connection: &mut ConnectionState, call: &CallState) -> u32 {
     if flow::reported_within(&connection.flow, transfer).is_some() {
         return 1;
     }
+    if call.positioned == 0 && is_given_up(transfer) {
+        return give_up(connection, transfer);
+    }
     if call.positioned == 0 || flow::is_unknown(&connection.flow, transfer.direction) {
         flow::mark_reported(&mut connection.flow, transfer.direction, transfer.moved);
         return 1;
@@ -131,6 +135,27 @@ fn confirm(connection: &mut ConnectionState, call: &CallState) -> u32 {
     } else if hooks::is_settled(&connection.hooks, transfer.direction) {
         count(transfer.cookie, |counters| &raw mut counters.confirmed, 1);
     }
+    flow::mark_reported(&mut connection.flow, transfer.direction, transfer.moved);
+    1
+}
+
+/// Returns whether the loader has given up the tap or the lift of a direction for the file.
+#[inline(always)]
+fn is_given_up(transfer: &Transfer) -> bool {
+    SITES
+        .get(transfer.cookie.site())
+        .is_some_and(|config| config.cheap_site(transfer.direction).is_none())
+}
+
+/// Leaves a direction to its calls from now on. Returns 0 if this one has to report its bytes. What a write sends may have
+/// been captured before, in part or as a whole, so it moves the direction on by an unknown number of bytes.
+#[inline(always)]
+fn give_up(connection: &mut ConnectionState, transfer: &Transfer) -> u32 {
+    hooks::retire(&mut connection.hooks, transfer.direction);
+    if transfer.direction == Direction::READ {
+        return 0;
+    }
+    skip_call(connection, transfer);
     flow::mark_reported(&mut connection.flow, transfer.direction, transfer.moved);
     1
 }

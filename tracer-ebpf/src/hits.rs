@@ -60,8 +60,11 @@ pub(crate) fn tapped(connection: &mut ConnectionState, direction: Direction, fla
     }
     // Comes last, because giving the lift up takes the place of the hit.
     let is_uncompared = connection.lift.state == LiftState::BOUND && connection.lift.compared == 0;
-    if is_uncompared && lift::writes_elsewhere(connection, object) != 0 {
-        give_up_lift(connection, object, flags, HooksRefused::NO_SOCKET);
+    if is_uncompared {
+        let cause = lift::compare(connection, object);
+        if cause.0 != 0 {
+            give_up_lift(connection, object, flags, cause);
+        }
     }
 }
 
@@ -160,7 +163,8 @@ fn send_records(connection: &mut ConnectionState, sock: u64, flags: TargetFlags,
 /// an unknown number of bytes.
 #[inline(never)]
 fn claim(connection: &mut ConnectionState, direction: Direction, flags: TargetFlags) -> u32 {
-    let bytes = connection.passing.moved;
+    let (object, bytes) = (connection.passing.object, connection.passing.moved);
+    hooks::send_unsent(&mut connection.hooks, &connection.flow, object);
     let claim = hooks::claim(&mut connection.hooks, direction, flags, bytes);
     if claim == Claim::AfterLoss || claim == Claim::Nobody {
         skip_hit(connection, direction);

@@ -2,7 +2,8 @@
 //!
 //! The first hooks that capture bytes of a direction own it: they report it. A tap or a lift that cannot capture a
 //! connection, or whose byte counts differ from those of the calls, is refused: the hooks at calls own the direction from
-//! then on. The loader is woken, because it may have to attach probes at the calls first. A tap or a lift that was not
+//! then on. The loader is woken, because it may have to attach probes at the calls first; if the ring has no room for the
+//! record that wakes it, a later hit or call of the connection sends it. A tap or a lift that was not
 //! refused takes a direction over once the probes at calls are detached.
 
 use tracer_ebpf::{
@@ -14,7 +15,7 @@ use crate::{
     flow::{self, fill_header, side},
     maps::SITES,
     memory::read_user,
-    record::{count, count_total, reserve_end, submit_and_wake},
+    record::{count, reserve_end, submit_and_wake},
 };
 
 /// Which hook reports the bytes of a hit.
@@ -87,6 +88,14 @@ pub(crate) fn claim(hooks: &mut Hooks, direction: Direction, flags: TargetFlags,
     Claim::AfterLoss
 }
 
+/// Leaves a direction to the calls without a record: the loader itself has given the tap or the lift up.
+#[inline(always)]
+pub(crate) fn retire(hooks: &mut Hooks, direction: Direction) {
+    let side = side(direction);
+    hooks.owners[side] = Owner::CALL;
+    hooks.refused[side] = HooksRefused::MISMATCH.0;
+}
+
 /// Refuses the tap or the lift of a direction, and asks the loader to probe the calls. Sends one record per connection and
 /// direction.
 #[inline(never)]
@@ -96,14 +105,33 @@ pub(crate) fn refuse(hooks: &mut Hooks, flow: &Flow, object: u64, direction: Dir
     if hooks.refused[side] != 0 {
         return;
     }
-    hooks.refused[side] = 1;
+    hooks.refused[side] = cause.0 | Hooks::UNSENT;
     if cause == HooksRefused::MISMATCH {
         count_mismatch(flow, direction);
     }
+    send(hooks, flow, object, direction);
+}
+
+/// Sends the records of refusals that found no room in the ring.
+#[inline(always)]
+pub(crate) fn send_unsent(hooks: &mut Hooks, flow: &Flow, object: u64) {
+    let [read, written] = hooks.refused;
+    if read & Hooks::UNSENT != 0 {
+        send(hooks, flow, object, Direction::READ);
+    }
+    if written & Hooks::UNSENT != 0 {
+        send(hooks, flow, object, Direction::WRITE);
+    }
+}
+
+/// Sends the record of a refusal, if the ring has room for it.
+#[inline(never)]
+fn send(hooks: &mut Hooks, flow: &Flow, object: u64, direction: Direction) {
     let Some(mut entry) = reserve_end::<HooksRecord>() else {
-        count_total(|totals| &raw mut totals.lifecycle_ring_full);
         return;
     };
+    let side = side(direction);
+    hooks.refused[side] &= !Hooks::UNSENT;
     let record = entry.as_mut_ptr();
     // SAFETY: only this program can reach the reservation before it is submitted.
     unsafe { fill_header(&raw mut (*record).header, flow, object, flow::cookie(flow)) };
@@ -111,7 +139,7 @@ pub(crate) fn refuse(hooks: &mut Hooks, flow: &Flow, object: u64, direction: Dir
     let record = unsafe { &mut *record };
     record.header.kind = Kind::HOOKS;
     record.header.direction = direction;
-    record.cause = cause;
+    record.cause = HooksRefused(hooks.refused[side]);
     record.reserved = [0; 7];
     submit_and_wake(entry);
 }

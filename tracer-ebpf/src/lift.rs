@@ -156,11 +156,8 @@ pub(crate) fn prove(connection: &mut ConnectionState, object: u64, sock: u64) ->
 /// Returns the reason if not.
 #[inline(never)]
 fn examine(connection: &ConnectionState, object: u64, sock: u64) -> HooksRefused {
-    if is_internet(family(sock)) {
-        let upper: Option<u64> = read_field(sock, |offsets| &raw const offsets.icsk_ulp);
-        if upper != Some(0) {
-            return HooksRefused::KERNEL_TLS;
-        }
+    if uses_kernel_tls(sock) {
+        return HooksRefused::KERNEL_TLS;
     }
     let Some(config) = SITES.get(flow::cookie(&connection.flow).site()) else {
         return HooksRefused::WRITE_BIO;
@@ -172,16 +169,34 @@ fn examine(connection: &ConnectionState, object: u64, sock: u64) -> HooksRefused
     SERVES
 }
 
-/// Returns 1 if the connection writes to another socket than it reads from: sends of that socket do not lead to it. Must be
-/// called after the handshake, which puts a buffering BIO before the write BIO.
+/// Returns why no send of the connection's socket will lead to it; 0 if each will. It may write to another socket than it
+/// reads from, or by kernel TLS, which before Linux 6.3 passes by where the lift is. Must be called after the handshake, which
+/// puts a buffering BIO before the write BIO, and sets kernel TLS up.
 #[inline(never)]
-pub(crate) fn writes_elsewhere(connection: &mut ConnectionState, object: u64) -> u32 {
+pub(crate) fn compare(connection: &mut ConnectionState, object: u64) -> HooksRefused {
     connection.lift.compared = 1;
+    let sock = connection.identity.sock;
+    if uses_kernel_tls(sock) {
+        return HooksRefused::KERNEL_TLS;
+    }
     let Some(config) = SITES.get(flow::cookie(&connection.flow).site()) else {
-        return 0;
+        return SERVES;
     };
     let fd = descriptor::of_bio(object, config, config.wbio);
-    (fd >= 0 && descriptor::sock_of(fd as u32) != connection.identity.sock).into()
+    if fd >= 0 && descriptor::sock_of(fd as u32) != sock {
+        return HooksRefused::NO_SOCKET;
+    }
+    SERVES
+}
+
+/// Returns whether something is between a socket and TCP.
+#[inline(always)]
+fn uses_kernel_tls(sock: u64) -> bool {
+    if !is_internet(family(sock)) {
+        return false;
+    }
+    let upper: Option<u64> = read_field(sock, |offsets| &raw const offsets.icsk_ulp);
+    upper != Some(0)
 }
 
 /// Reads the window of a connection at a send, and finds the frame that holds what it sends; returns the sequence.

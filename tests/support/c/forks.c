@@ -5,14 +5,20 @@
  *   fork COUNT EVERY DEPTH    forks COUNT children, a few at a time; one in EVERY requests /small/child-N at once; with a
  *                             DEPTH of 2, a child of that child does
  *   exec COUNT                runs curl COUNT times, which requests /small/exec-N
+ *   filter                    is under a seccomp filter from now on, with its later children, that kills at system call 335:
+ *                             that of return probes on x86-64
  */
 #include <arpa/inet.h>
+#include <linux/filter.h>
+#include <linux/seccomp.h>
 #include <openssl/err.h>
 #include <openssl/ssl.h>
 #include <spawn.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <stddef.h>
 #include <string.h>
+#include <sys/prctl.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -93,6 +99,18 @@ static void start_curl(void) {
     wait_for_child();
 }
 
+static void filter(void) {
+    struct sock_filter rules[] = {
+        BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, nr)),
+        BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, 335, 0, 1),
+        BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_KILL_PROCESS),
+        BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW),
+    };
+    struct sock_fprog program = {.len = sizeof rules / sizeof *rules, .filter = rules};
+    check(prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) == 0, "no new privileges");
+    check(prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &program) == 0, "a filter");
+}
+
 int main(int argc, char **argv) {
     char line[128];
     int times, every, depth;
@@ -110,6 +128,8 @@ int main(int argc, char **argv) {
         else if (sscanf(line, "exec %d", &times) == 1)
             for (int number = 0; number < times; number++)
                 start_curl();
+        else if (strcmp(line, "filter\n") == 0)
+            filter();
         else
             check(0, line);
         printf("did %s", line);

@@ -121,11 +121,14 @@ pub struct Hooks {
     pub settled: [u8; 2],
     /// Calls in a row whose byte counts differed, while `settled` is 0, by direction.
     pub doubts: [u8; 2],
-    /// 1 once the tap or the lift is refused, by direction.
+    /// Why the tap or the lift is refused, by direction; 0 if it is not. With [`Self::UNSENT`], no record says so yet.
     pub refused: [u8; 2],
 }
 
 impl Hooks {
+    /// Marks a refusal whose record found no room in the ring.
+    pub const UNSENT: u8 = 1 << 7;
+
     /// Nothing known.
     pub const NEW: Self = Self {
         confirmed: [0; 2],

@@ -5,7 +5,7 @@
 
 use std::{collections::HashMap, ffi::OsStr, path::PathBuf, sync::Arc};
 
-use symbolizer::{Crypto, Hook, Plans, ProbePlan, Reason, Role};
+use symbolizer::{Crypto, Hook, LayoutUnknown, Plans, ProbePlan, Reason, Role};
 
 use crate::{
     limits::MAX_ANALYSED_FILES,
@@ -79,6 +79,12 @@ pub struct Bios {
 }
 
 impl Resolved {
+    /// Returns whether the file has a TLS library whose crypto library is not known: some of its hooks cannot be proven then.
+    pub fn lacks_crypto(&self) -> bool {
+        let mut layouts = self.resolution.plans().iter().map(|plan| &plan.layout);
+        layouts.any(|layout| matches!(layout, Err(LayoutUnknown::VersionUnknown)))
+    }
+
     /// Returns whether the process needs the lookup of ciphertext to learn which sockets its connections use. It does if
     /// the file imports functions that set BIOs, or if a library is linked into it with its crypto library: then it may
     /// call them without importing them.
@@ -248,7 +254,7 @@ fn refusal_of(file: &Resolved) -> Option<String> {
 
 #[cfg(test)]
 mod tests {
-    use symbolizer::OtherLibrary;
+    use symbolizer::{OtherLibrary, Unread};
 
     use super::*;
 
@@ -312,6 +318,23 @@ mod tests {
         let [parts, whole] = plans_of_parts_and_whole("/usr/bin/node");
         assert_eq!(parts, whole);
         assert!(whole.contains("kind: Tap"), "its tables of methods were read");
+    }
+
+    #[test]
+    fn a_library_lacks_its_crypto_library_until_that_is_mapped() {
+        let folder = format!("/usr/lib/{}-linux-gnu", std::env::consts::ARCH);
+        let read = |library| std::fs::read(format!("{folder}/{library}")).unwrap();
+        let crypto = symbolizer::crypto(&read("libcrypto.so.3")).unwrap().unwrap();
+        let lacks_crypto = |library, crypto| {
+            let image = PartImage {
+                bytes: read(library),
+                unread: Unread::default(),
+            };
+            resolved(analyse(&image, crypto)).lacks_crypto()
+        };
+        assert!(lacks_crypto("libssl.so.3", None));
+        assert!(!lacks_crypto("libssl.so.3", Some(&crypto)));
+        assert!(!lacks_crypto("libgnutls.so.30", None));
     }
 
     #[test]

@@ -6,6 +6,10 @@ pub const MAX_CONNECTIONS: usize = 65_536;
 /// Maximum processes whose names are kept. At the bound, those without connections are dropped and counted.
 pub const MAX_PROCESSES: usize = 65_536;
 
+/// Maximum length of the path of a probed file, as in the kernel (`PATH_MAX`). Only a forged tape has longer ones, which are
+/// left out.
+pub const MAX_PATH_BYTES: usize = 4096;
+
 /// Maximum connections that wait for the close of their socket, or whose socket waits for theirs. Beyond it, the oldest is
 /// reported with what is known of it, and counted.
 pub const MAX_ENDINGS: usize = 65_536;

@@ -154,7 +154,7 @@ impl LiveArgs {
         Kinds {
             policy,
             return_probes: self.return_probes,
-            without_lifts: false,
+            ..Kinds::default()
         }
     }
 

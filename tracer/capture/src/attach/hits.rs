@@ -21,7 +21,7 @@ extern "C" fn copy(to: *mut u8, from: *const u8, bytes: usize, kind: i32, peek: 
     black_box((to, from, bytes, kind, peek, session));
 }
 
-const COPY: SiteOperands = SiteOperands {
+pub(super) const COPY: SiteOperands = SiteOperands {
     object: Operand::argument(5, Width::U64),
     buffer: Operand::argument(1, Width::U64),
     count: Operand::argument(2, Width::U64),
@@ -51,7 +51,7 @@ extern "C" fn read(session: usize, to: *const u8, bytes: usize, result: isize, f
     black_box(result)
 }
 
-const READ: SiteOperands = SiteOperands {
+pub(super) const READ: SiteOperands = SiteOperands {
     object: Operand::argument(0, Width::U64),
     buffer: Operand::argument(1, Width::U64),
     // As much room as it says: the last argument.
@@ -171,7 +171,7 @@ fn a_tap_sees_a_connection_from_its_start_on_if_it_saw_it_cleared() {
 }
 
 /// A tap, and an entry and a return around it.
-fn checked() -> Own {
+pub(super) fn checked() -> Own {
     let mut own = Own::load_on(KernelOffsets::NONE, TargetFlags::CALLS);
     let config = SiteConfig {
         tap: 0,
@@ -186,7 +186,12 @@ fn checked() -> Own {
 }
 
 fn reads(bytes: &[u8], result: isize) {
-    black_box(read)(0x1000, bytes.as_ptr(), bytes.len(), result, bytes.as_ptr());
+    reads_from(0x1000, bytes, result);
+}
+
+/// Reads from a session: a tap sees these bytes, and the call returns a count.
+pub(super) fn reads_from(session: usize, bytes: &[u8], result: isize) {
+    black_box(read)(session, bytes.as_ptr(), bytes.len(), result, bytes.as_ptr());
 }
 
 /// The first record of this process that says that hooks do not serve a connection, without its place among the records.
@@ -288,13 +293,17 @@ fn a_call_reports_all_that_a_tap_no_longer_brings() {
 #[ignore = "needs the privilege to place probes: scripts/test runs it"]
 fn a_tap_takes_over_from_calls_that_are_no_longer_watched() {
     let mut own = Own::load();
-    let site = own.site(SiteConfig::NONE, READ);
+    let config = SiteConfig {
+        tap: 1,
+        ..SiteConfig::NONE
+    };
+    let site = own.site(config, READ);
     let cookie = Cookie::new(site, Role::Read);
     for program in [Program::CallReturn, Program::CallEntry] {
         own.attach(program, read as *const () as usize, cookie);
     }
     reads(b"hello", 5);
-    tap(&mut own, SiteConfig::NONE);
+    tap(&mut own, config);
     reads(b"again", 5);
     let records = own.records();
     let moved: Vec<_> = records[1..].iter().map(|record| data(record)).collect();

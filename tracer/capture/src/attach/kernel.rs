@@ -13,7 +13,7 @@ use std::{
 
 use tracer_ebpf::KernelOffsets;
 
-use super::{Reach, btf::Btf, heap};
+use super::{Placement, btf::Btf, heap};
 use crate::{
     limits::MAX_BTF_BYTES,
     target::{Seccomp, Target},
@@ -40,6 +40,8 @@ pub enum Reason {
     TooOld(KernelVersion),
     /// The kernel would kill the process at a return probe, because of its seccomp filter.
     SeccompKills(KernelVersion),
+    /// The kernel might end the process at a return probe, or at a probe on a call, because of its shadow stack.
+    ShadowStackKills,
 }
 
 impl fmt::Display for Reason {
@@ -59,6 +61,10 @@ impl fmt::Display for Reason {
             Self::SeccompKills(version) => write!(
                 f,
                 "it runs under a seccomp filter, and kernel {version} may kill it at a return probe (fixed in 6.14)"
+            ),
+            Self::ShadowStackKills => write!(
+                f,
+                "it runs with a shadow stack, which a return probe, or a probe on a call, may not agree with"
             ),
         }
     }
@@ -184,37 +190,29 @@ impl Kernel {
     }
 }
 
-/// Checks whether return probes are safe for a process.
-pub fn check_target(target: &Target) -> Result<(), Reason> {
-    match (target.seccomp, KernelVersion::running()) {
-        (Seccomp::On, Some(version)) if version.kills_at_return() => Err(Reason::SeccompKills(version)),
-        (Seccomp::On | Seccomp::Off, _) => Ok(()),
+/// Checks whether the probes of its files are safe for a process.
+pub fn check_target(target: &Target, files: &[&Placement]) -> Result<(), Reason> {
+    check_on(KernelVersion::running(), target.seccomp, target.shadow_stack, files)
+}
+
+fn check_on(
+    version: Option<KernelVersion>,
+    seccomp: Seccomp,
+    shadow_stack: bool,
+    files: &[&Placement],
+) -> Result<(), Reason> {
+    for file in files {
+        if shadow_stack && (file.has_returns() || file.is_on_calls()) {
+            return Err(Reason::ShadowStackKills);
+        }
+        match (seccomp, version) {
+            (Seccomp::On, Some(version)) if version.kills_at_return() && file.has_returns() => {
+                return Err(Reason::SeccompKills(version));
+            }
+            (Seccomp::On | Seccomp::Off, _) => {}
+        }
     }
-}
-
-/// Returns which processes the probes of a file may be for. Where a return probe may kill a process under a seccomp filter,
-/// they are only for processes that were scanned.
-pub fn reach(follow: bool) -> Reach {
-    let kills = KernelVersion::running().is_some_and(KernelVersion::kills_at_return);
-    if follow && !kills {
-        Reach::AllProcesses
-    } else {
-        Reach::OneProcess
-    }
-}
-
-/// Returns a message about what is missed in processes that start later, on kernels where return probes may kill.
-pub fn late_start() -> Option<String> {
-    KernelVersion::running()
-        .filter(|version| version.kills_at_return())
-        .map(late_start_on)
-}
-
-fn late_start_on(version: KernelVersion) -> String {
-    format!(
-        "kernel {version} may kill processes under a seccomp filter at a return probe, so each process is scanned first: \
-         what a process does before its scan is not captured"
-    )
+    Ok(())
 }
 
 fn check_privileges() -> Result<(), Reason> {
@@ -303,7 +301,10 @@ fn namespace_number(btf: &Btf<'_>) -> Option<u32> {
 
 #[cfg(test)]
 mod tests {
+    use symbolizer::Policy;
+
     use super::*;
+    use crate::attach::Kinds;
 
     #[test]
     fn the_release_of_a_distribution_kernel_parses() {
@@ -320,16 +321,53 @@ mod tests {
         assert_eq!([10, 11, 13, 14].map(kills), [false, true, true, false]);
     }
 
+    /// The probes of a library of this machine.
+    fn placement(library: &str, policy: Policy) -> Placement {
+        let folder = format!("/usr/lib/{}-linux-gnu", std::env::consts::ARCH);
+        let plans = symbolizer::plan(&fs::read(format!("{folder}/{library}")).unwrap(), None).unwrap();
+        let kinds = Kinds {
+            policy,
+            ..Kinds::default()
+        };
+        Placement::of_plans(&plans.plans, kinds)
+    }
+
+    #[test]
+    fn a_process_under_seccomp_is_refused_only_where_return_probes_kill_and_are_used() {
+        let version = |minor| Some(KernelVersion { major: 6, minor });
+        let check = |minor, seccomp, policy| {
+            let placement = placement("libssl.so.3", policy);
+            check_on(version(minor), seccomp, false, &[&placement]).is_ok()
+        };
+        assert!(check(12, Seccomp::On, Policy::Auto));
+        assert!(check(12, Seccomp::On, Policy::Exit));
+        assert!(!check(12, Seccomp::On, Policy::Return));
+        assert!(check(12, Seccomp::Off, Policy::Return));
+        assert!(check(14, Seccomp::On, Policy::Return));
+    }
+
+    #[test]
+    fn a_process_with_a_shadow_stack_is_refused_if_a_probe_is_on_a_call_or_a_return() {
+        let check =
+            |shadow_stack, placement: &Placement| check_on(None, Seccomp::Off, shadow_stack, &[placement]).is_ok();
+        let tapped = placement("libssl.so.3", Policy::Auto);
+        assert!(tapped.is_on_calls() && check(false, &tapped) && !check(true, &tapped));
+        let returns = placement("libssl.so.3", Policy::Return);
+        assert!(!check(true, &returns));
+        let exits = placement("libssl.so.3", Policy::Exit);
+        assert!(!exits.is_on_calls() && !exits.has_returns() && check(true, &exits));
+    }
+
     #[test]
     fn every_reason_reads_as_a_sentence() {
         let version = KernelVersion { major: 6, minor: 12 };
-        assert!(late_start_on(version).starts_with("kernel 6.12 may kill"));
         for reason in [
             Reason::NotRoot,
             Reason::InnerPidNamespace,
             Reason::NoUprobes,
             Reason::TooOld(version),
             Reason::SeccompKills(version),
+            Reason::ShadowStackKills,
         ] {
             assert!(reason.to_string().len() > 20);
         }

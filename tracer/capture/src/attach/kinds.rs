@@ -2,7 +2,7 @@
 
 use std::borrow::Cow;
 
-use symbolizer::{Hook, HookKind, Policy, ProbePlan, choose};
+use symbolizer::{ExitSite, Hook, HookKind, Instruction, Policy, ProbePlan, choose};
 
 /// The kinds of hooks that may be used.
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
@@ -14,6 +14,8 @@ pub struct Kinds {
     pub return_probes: bool,
     /// Whether the kernel refused the program that lifts need.
     pub without_lifts: bool,
+    /// Whether no probe may be on a call: a process has a shadow stack.
+    pub without_call_sites: bool,
 }
 
 /// A hook that is used.
@@ -49,13 +51,18 @@ impl Kinds {
         chosen.collect()
     }
 
-    /// Returns a plan without the hooks that the kernel has no program for.
+    /// Returns a plan without the hooks that the kernel has no program for, or that may harm a process.
     pub(super) fn usable(self, plan: &ProbePlan) -> Cow<'_, ProbePlan> {
-        if !self.without_lifts || !plan.hooks.iter().any(|hook| hook.kind == HookKind::Lift) {
+        let is_usable = |hook: &Hook| {
+            let has_no_program = self.without_lifts && hook.kind == HookKind::Lift;
+            let may_harm = self.without_call_sites && is_on_call(hook);
+            !has_no_program && !may_harm
+        };
+        if plan.hooks.iter().all(is_usable) {
             return Cow::Borrowed(plan);
         }
         let mut plan = plan.clone();
-        plan.hooks.retain(|hook| hook.kind != HookKind::Lift);
+        plan.hooks.retain(is_usable);
         Cow::Owned(plan)
     }
 
@@ -64,5 +71,42 @@ impl Kinds {
             HookKind::Return => self.return_probes || self.policy == Policy::Return,
             HookKind::Entry | HookKind::Exit | HookKind::Tap | HookKind::Lift => true,
         }
+    }
+}
+
+/// Returns whether a probe of a hook is on a call.
+pub(super) fn is_on_call(hook: &Hook) -> bool {
+    let is_call = |site: &symbolizer::Site| site.instruction == Instruction::Call;
+    let mut exits = hook.exits.iter().flat_map(|exits| &exits.sites);
+    // The site of a lift has no probe.
+    hook.kind != HookKind::Lift && (is_call(&hook.site) || exits.any(|ExitSite { site, .. }| is_call(site)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn without_call_sites_a_tap_on_a_call_is_replaced_by_the_ends_of_calls() {
+        let folder = format!("/usr/lib/{}-linux-gnu", std::env::consts::ARCH);
+        let image = std::fs::read(format!("{folder}/libssl.so.3")).unwrap();
+        let plan = symbolizer::plan(&image, None).unwrap().plans.remove(0);
+        assert!(
+            Kinds::default()
+                .choose(&plan)
+                .iter()
+                .any(|chosen| is_on_call(chosen.hook))
+        );
+        let kinds = Kinds {
+            without_call_sites: true,
+            ..Kinds::default()
+        };
+        let usable = kinds.usable(&plan);
+        let chosen = kinds.choose(&usable);
+        assert!(!chosen.iter().any(|chosen| is_on_call(chosen.hook)));
+        let mut reads = chosen
+            .iter()
+            .filter(|chosen| chosen.hook.role == symbolizer::Role::Read);
+        assert!(reads.any(|read| read.hook.kind == HookKind::Exit && !read.is_fallback));
     }
 }

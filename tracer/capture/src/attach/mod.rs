@@ -27,9 +27,14 @@ mod sweep;
 mod lifecycle;
 mod mappings;
 mod sockets;
+mod load;
 mod probes;
 #[cfg(test)]
 mod hits;
+#[cfg(test)]
+mod refusals;
+#[cfg(test)]
+mod registered;
 #[cfg(test)]
 mod sends;
 
@@ -41,7 +46,7 @@ use tracer_ebpf::SettingFlags;
 pub use cpus::{Arrival, Arrivals, Cpus};
 pub use error::Error;
 pub use heap::trim as trim_heap;
-pub use kernel::{Kernel, KernelVersion, Reason, Undescribed, check, check_kernel, check_target, late_start, reach};
+pub use kernel::{Kernel, KernelVersion, Reason, Undescribed, check, check_kernel, check_target};
 pub use kinds::{Chosen, Kinds};
 pub use lifecycle::Lifecycle;
 pub use mappings::{Mappings, Watched};

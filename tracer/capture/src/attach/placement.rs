@@ -4,9 +4,9 @@
 //! of them stores at an offset means nothing in an object of another.
 
 use symbolizer::{Family, Hook, HookKind, ProbePlan, Role};
-use tracer_ebpf::SiteConfig;
+use tracer_ebpf::{Direction, SiteConfig};
 
-use super::kinds::{Chosen, Kinds};
+use super::kinds::{Chosen, Kinds, is_on_call};
 
 /// The sites of one file: one for each hook of each of its plans.
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -71,6 +71,16 @@ impl Placement {
         })
     }
 
+    /// Returns whether a hook is a return probe.
+    pub(super) fn has_returns(&self) -> bool {
+        self.sites.iter().any(|site| site.hook.kind == HookKind::Return)
+    }
+
+    /// Returns whether a probe is on a call.
+    pub(super) fn is_on_calls(&self) -> bool {
+        self.sites.iter().any(|site| is_on_call(&site.hook))
+    }
+
     /// Returns whether another placement of the same file has the same hooks.
     pub(super) fn has_hooks_of(&self, other: &Self) -> bool {
         let (own, others) = (self.sites.iter(), other.sites.iter());
@@ -91,6 +101,21 @@ impl Placement {
             write_tap: index_of(HookKind::Tap, Role::Write).unwrap_or(SiteConfig::UNKNOWN),
             ..site.config
         }
+    }
+
+    /// Returns which sites are the taps, or the lift, of a direction of the plan that a site is of.
+    pub(super) fn cheap_sites(&self, of: usize, direction: Direction) -> Vec<usize> {
+        let Some(plan) = self.sites.get(of).map(|site| site.plan) else {
+            return Vec::new();
+        };
+        let kind = if direction == Direction::READ {
+            HookKind::Tap
+        } else {
+            HookKind::Lift
+        };
+        let sites = self.sites.iter().enumerate();
+        let cheap = sites.filter(|(_, site)| site.plan == plan && site.hook.kind == kind);
+        cheap.map(|(index, _)| index).collect()
     }
 
     /// Returns the distance in bytes from a tap to the return address of the call at the site of its library's lift; 0 if

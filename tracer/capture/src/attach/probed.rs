@@ -14,17 +14,17 @@ use aya::{
     Ebpf,
     programs::{
         ProgramError, UProbe,
-        uprobe::{UProbeAttachLocation, UProbeAttachPoint, UProbeLinkId, UProbeScope},
+        uprobe::{UProbeAttachLocation, UProbeAttachPoint, UProbeLink, UProbeLinkId, UProbeScope},
     },
     sys::SyscallError,
 };
 use symbolizer::{Hook, HookKind, Role};
-use tracer_ebpf::{Cookie, SiteCounters};
+use tracer_ebpf::{Cookie, Direction, Operand, SiteConfig, SiteCounters, SiteOperands};
 
 use super::{
     Error, Placement,
     multi::{MultiLinks, MultiPrograms},
-    operands::abi_role,
+    operands::{abi_role, operands_of},
     placement::PlannedSite,
     program::{Point, Program},
     program_of,
@@ -39,6 +39,8 @@ pub(super) struct Probed {
     pub(super) placement: Placement,
     /// Index of the first site; the others follow in the order of the placement.
     pub(super) first: u32,
+    /// Indexes of the taps and lifts that were found to be wrong.
+    pub(super) given_up: BTreeSet<u32>,
     /// The probes that stay attached while the file is used.
     pub(super) usual: Reached,
     /// The probes at calls beside taps and lifts, which are detached once those are checked.
@@ -52,17 +54,33 @@ pub(super) struct Reached {
     pub(super) shared: Links,
     /// For single processes.
     pub(super) own: BTreeMap<u32, Links>,
-    /// When the first of them was to be attached; `None` once they were detached.
+    /// When the first of them was attached; `None` once they were detached.
     pub(super) since: Option<Instant>,
 }
 
 impl Reached {
-    /// Returns the links for one process, or those for all if `pid` is absent.
-    fn links(&mut self, pid: Option<NonZeroU32>) -> &mut Links {
-        match pid {
+    /// Adds links for one process, or for all if `pid` is absent.
+    fn add(&mut self, mut links: Links, pid: Option<NonZeroU32>) {
+        if links.sites.is_empty() {
+            return;
+        }
+        let all = match pid {
             Some(pid) => self.own.entry(pid.get()).or_default(),
             None => &mut self.shared,
-        }
+        };
+        all.sites.append(&mut links.sites);
+        all.single.append(&mut links.single);
+        all.multi.append(&mut links.multi);
+        let _since = self.since.get_or_insert_with(Instant::now);
+    }
+
+    /// Returns whether a site has its probes for one process, or for all if `pid` is absent.
+    fn has_site(&self, site: u32, pid: Option<NonZeroU32>) -> bool {
+        let links = match pid {
+            Some(pid) => self.own.get(&pid.get()),
+            None => Some(&self.shared),
+        };
+        links.is_some_and(|links| links.sites.contains(&site))
     }
 
     /// Returns whether any probe is attached.
@@ -114,48 +132,109 @@ impl<'a> Wanted<'a> {
 }
 
 impl Probed {
-    /// Attaches the probes of wanted hooks that are not attached, for one process, or for all if `pid` is absent.
+    /// Creates a file without probes, whose first site has the index `first`.
+    pub(super) fn new(path: PathBuf, file: File, placement: Placement, first: u32) -> Self {
+        Self {
+            path,
+            file,
+            placement,
+            first,
+            given_up: BTreeSet::new(),
+            usual: Reached::default(),
+            fallback: Reached::default(),
+        }
+    }
+
+    /// Attaches the probes of wanted hooks that are not attached, for one process, or for all if `pid` is absent: all of
+    /// them, or none if one fails.
     pub(super) fn attach(
         &mut self,
         attacher: &mut Attacher<'_>,
         wanted: impl Fn(&PlannedSite) -> bool,
         pid: Option<NonZeroU32>,
     ) -> Result<(), Error> {
-        for is_fallback in [false, true] {
-            let hooks = self.missing(is_fallback, &wanted, pid);
-            self.attach_hooks(attacher, &hooks, is_fallback, pid)?;
-        }
+        let usual = self.attach_hooks(attacher, &self.missing(false, &wanted, pid), pid)?;
+        let fallback = match self.attach_hooks(attacher, &self.missing(true, &wanted, pid), pid) {
+            Ok(fallback) => fallback,
+            Err(error) => {
+                detach(attacher.ebpf, usual);
+                return Err(error);
+            }
+        };
+        self.usual.add(usual, pid);
+        self.fallback.add(fallback, pid);
         Ok(())
+    }
+
+    /// Returns the configuration and the operands of each site, by its index.
+    pub(super) fn configured(&self) -> Vec<(u32, SiteConfig, SiteOperands)> {
+        let placement = &self.placement;
+        let unless_given_up = |site: u16| {
+            if self.given_up.contains(&site.into()) {
+                SiteConfig::UNKNOWN
+            } else {
+                site
+            }
+        };
+        let sites = (self.first..).zip(&placement.sites).map(|(index, site)| {
+            let config = placement.config_from(self.first, site);
+            let operands = SiteOperands {
+                behind_lift: placement.behind_lift(site),
+                ..operands_of(&site.hook)
+            };
+            let object = if self.given_up.contains(&index) && site.hook.kind == HookKind::Tap {
+                // A hit without an object is none.
+                Operand::NONE
+            } else {
+                operands.object
+            };
+            let config = SiteConfig {
+                lift: unless_given_up(config.lift),
+                tap: unless_given_up(config.tap),
+                ..config
+            };
+            (index, config, SiteOperands { object, ..operands })
+        });
+        sites.collect()
+    }
+
+    /// Returns whether a site is of this file.
+    pub(super) fn has_site(&self, site: u32) -> bool {
+        let of = site.checked_sub(self.first).and_then(|of| usize::try_from(of).ok());
+        of.is_some_and(|of| of < self.placement.sites.len())
+    }
+
+    /// Notes that the taps or the lift of a direction are wrong, of the plan that a site is of.
+    pub(super) fn give_up(&mut self, site: u32, direction: Direction) {
+        let Some(of) = site.checked_sub(self.first).and_then(|of| usize::try_from(of).ok()) else {
+            return;
+        };
+        let wrong = self.placement.cheap_sites(of, direction).into_iter();
+        let wrong = wrong.filter_map(|index| self.first.checked_add(u32::try_from(index).ok()?));
+        self.given_up.extend(wrong);
     }
 
     /// Returns the wanted hooks that have no probes, with the indexes of their sites.
     fn missing(
-        &mut self,
+        &self,
         is_fallback: bool,
         wanted: impl Fn(&PlannedSite) -> bool,
         pid: Option<NonZeroU32>,
     ) -> Vec<(u32, Hook)> {
-        let links = if is_fallback {
-            &mut self.fallback
-        } else {
-            &mut self.usual
-        }
-        .links(pid);
+        let reached = if is_fallback { &self.fallback } else { &self.usual };
         let numbered = (self.first..).zip(&self.placement.sites);
         let missing = numbered
-            .filter(|(index, site)| site.is_fallback == is_fallback && !links.sites.contains(index) && wanted(site));
+            .filter(|(index, site)| site.is_fallback == is_fallback && !reached.has_site(*index, pid) && wanted(site));
         missing.map(|(index, site)| (index, site.hook.clone())).collect()
     }
 
-    /// Attaches the probes of hooks. If one fails, all of this call are detached; where each probe has a link of its own,
-    /// only those of the same hook are, and the hooks attached before stay.
+    /// Attaches the probes of hooks. If one fails, all of them are detached.
     fn attach_hooks(
-        &mut self,
+        &self,
         attacher: &mut Attacher<'_>,
         hooks: &[(u32, Hook)],
-        is_fallback: bool,
         pid: Option<NonZeroU32>,
-    ) -> Result<(), Error> {
+    ) -> Result<Links, Error> {
         let wanted = hooks.iter().filter_map(|(index, hook)| {
             let role = abi_role(hook)?;
             Some(Wanted {
@@ -165,36 +244,27 @@ impl Probed {
             })
         });
         let wanted: Vec<_> = wanted.collect();
-        if wanted.is_empty() {
-            return Ok(());
-        }
-        let _since = self.reached(is_fallback).since.get_or_insert_with(Instant::now);
+        let mut links = Links::default();
         if let Some(multi) = attacher.multi {
-            let many = self.attach_many(multi, &wanted, pid)?;
-            let links = self.reached(is_fallback).links(pid);
-            links.multi.extend(many);
+            links.multi.extend(self.attach_many(multi, &wanted, pid)?);
             links.sites.extend(wanted.iter().map(|wanted| wanted.index));
-            return Ok(());
+            return Ok(links);
         }
         // Clears come last: a tap takes a connection that was seen to be cleared as captured from its first byte on.
         let (clear, others): (Vec<_>, Vec<_>) = wanted
             .iter()
             .partition(|wanted| wanted.role == tracer_ebpf::Role::Clear);
         for wanted in others.into_iter().chain(clear) {
-            let single = self.attach_singly(attacher.ebpf, wanted, pid)?;
-            let links = self.reached(is_fallback).links(pid);
-            links.single.extend(single);
+            match self.attach_singly(attacher.ebpf, wanted, pid) {
+                Ok(single) => links.single.extend(single),
+                Err(error) => {
+                    detach(attacher.ebpf, links);
+                    return Err(error);
+                }
+            }
             links.sites.insert(wanted.index);
         }
-        Ok(())
-    }
-
-    const fn reached(&mut self, is_fallback: bool) -> &mut Reached {
-        if is_fallback {
-            &mut self.fallback
-        } else {
-            &mut self.usual
-        }
+        Ok(links)
     }
 
     /// Returns how many calls have confirmed the taps and lifts of the file: as many as those of the role with fewer. None if
@@ -314,6 +384,16 @@ impl Probed {
             source: Box::new(source),
         }
     }
+}
+
+/// Takes links of one probe each from the programs. Dropping them detaches the probes.
+pub(super) fn take_single(ebpf: &mut Ebpf, links: &mut Links) -> Vec<UProbeLink> {
+    let single = std::mem::take(&mut links.single).into_iter();
+    let take = |(program, link): (Program, UProbeLinkId)| {
+        let probe: &mut UProbe = program_of(ebpf, program.name()).ok()?;
+        probe.take_link(link).ok()
+    };
+    single.filter_map(take).collect()
 }
 
 /// Detaches probes.

@@ -7,14 +7,15 @@
 use std::{
     collections::{BTreeSet, HashMap},
     num::NonZeroU32,
+    thread::{self, JoinHandle},
     time::Duration,
 };
 
-use aya::{Ebpf, EbpfLoader, programs::UProbe};
-use symbolizer::Hook;
+use aya::{Ebpf, EbpfLoader};
+use symbolizer::{Hook, HookKind};
 use tracer_ebpf::{
-    AddressKey, ConnectionState, EndRecord, KernelCounters, KernelOffsets, Kind, MAX_CALLS, MAX_SITES, MAX_TARGETS,
-    RecordHeader, SettingFlags, Settings, SiteCounters, SiteOperands, TargetFlags,
+    AddressKey, ConnectionState, Direction, EndRecord, KernelCounters, KernelOffsets, Kind, MAX_SITES, RecordHeader,
+    SettingFlags, Settings, SiteCounters, TargetFlags,
 };
 use zerocopy::FromZeros as _;
 
@@ -23,12 +24,11 @@ use super::{
     SiteInfo, Swept, Switch,
     batch::read_named,
     heap, lifecycle,
+    load::{load_uprobes, map_sizes},
     multi::{MultiLinks, MultiPrograms},
-    operands::operands_of,
     placement::PlannedSite,
-    probed::{Attacher, Links, Probed, Reached, detach},
-    program::{Program, is_emulated, is_needed},
-    program_of,
+    probed::{Attacher, Links, Probed, detach, take_single},
+    program::{is_emulated, is_needed},
     sockets::{self, Sockets},
     tables::Tables,
     value::MapValue,
@@ -51,6 +51,8 @@ pub struct Probes {
     compares_paths: bool,
     /// Whether all sites of handshakes are probed.
     handshakes: bool,
+    /// Detaches probes at calls that have links of their own, some 0.1 s each.
+    detaching: Option<JoinHandle<()>>,
 }
 
 impl Probes {
@@ -104,6 +106,7 @@ impl Probes {
             compares_paths: kernel.offsets.binprm_filename != KernelOffsets::UNKNOWN,
             // Without BTF, the record of a handshake starts the lookup of the descriptor in /proc early.
             handshakes: options.flags.contains(SettingFlags::CONNECTIONS) || kernel.undescribed.is_some(),
+            detaching: None,
         };
         Ok((probes, rings, cpus, switch))
     }
@@ -159,9 +162,8 @@ impl Probes {
         if let Some(known) = self.files.get_mut(&object.identity) {
             // The first process may have been scanned before it mapped the crypto library, which gives the layout.
             if known.placement.has_hooks_of(&placement) && known.placement != placement {
-                let first = known.first;
-                known.placement = placement.clone();
-                self.configure(first, &placement)?;
+                known.placement = placement;
+                Tables(&mut self.ebpf).configure_all(&known.configured())?;
             }
             return Ok(Vec::new());
         }
@@ -179,18 +181,16 @@ impl Probes {
             path: object.path.clone(),
             source,
         })?;
-        self.configure(first, &placement)?;
+        let probed = Probed::new(object.path.clone(), file, placement, first);
+        self.tables().configure_all(&probed.configured())?;
         self.sites.extend(new.iter().cloned());
-        let probed = Probed {
-            path: object.path.clone(),
-            file,
-            placement,
-            first,
-            usual: Reached::default(),
-            fallback: Reached::default(),
-        };
         self.files.insert(object.identity, probed);
         Ok(new)
+    }
+
+    /// Returns whether a file is registered.
+    pub fn is_registered(&self, identity: FileIdentity) -> bool {
+        self.files.contains_key(&identity)
     }
 
     /// Attaches those probes of a registered file that a process needs and that are not attached yet.
@@ -210,6 +210,8 @@ impl Probes {
 
     /// Attaches the probes of a registered file that are for all processes. No process has to map the file yet.
     pub fn attach_shared(&mut self, identity: FileIdentity, reach: Reach, needs: Needs) -> Result<(), Error> {
+        // A call that hits two probes of a site would be noted twice.
+        self.finish_detaching();
         let handshakes = self.handshakes;
         if let Some(file) = self.files.get_mut(&identity) {
             let is_for_all = |site: &PlannedSite| is_shared(reach, &site.hook) && is_needed(site, needs, handshakes);
@@ -248,11 +250,16 @@ impl Probes {
         self.tables().set_ciphertext_lookup(pid, enabled)
     }
 
-    /// Returns whether a site of the file that is needed would be single-stepped, and so must be probed per process.
+    /// Returns whether a registered file has return probes, which only processes get that were scanned.
+    pub fn has_returns(&self) -> bool {
+        self.files.values().any(|file| file.placement.has_returns())
+    }
+
+    /// Returns whether a site of the file that is needed must be probed per process.
     pub fn needs_per_process_probes(&self, identity: FileIdentity, needs: Needs) -> bool {
         let has = |file: &Probed| {
             let mut sites = file.placement.sites.iter();
-            sites.any(|site| !is_emulated(&site.hook) && is_needed(site, needs, self.handshakes))
+            sites.any(|site| !is_shared(Reach::AllProcesses, &site.hook) && is_needed(site, needs, self.handshakes))
         };
         self.files.get(&identity).is_some_and(has)
     }
@@ -274,17 +281,48 @@ impl Probes {
         }
     }
 
-    /// Detaches the probes at calls of a file that are beside its taps and lifts.
+    /// Detaches the probes at calls of a file that are beside its taps and lifts; in the background, if each has a link of its
+    /// own.
     pub fn detach_fallback(&mut self, identity: FileIdentity) {
-        if let Some(file) = self.files.get_mut(&identity) {
-            let links: Vec<_> = file.fallback.take().collect();
-            self.detach_all(links);
+        let Some(file) = self.files.get_mut(&identity) else {
+            return;
+        };
+        let mut links: Vec<_> = file.fallback.take().collect();
+        let single = links.iter_mut().flat_map(|links| take_single(&mut self.ebpf, links));
+        let single: Vec<_> = single.collect();
+        self.detach_all(links);
+        if !single.is_empty() {
+            self.finish_detaching();
+            // If no thread can be spawned, the closure is dropped here, and detaches them.
+            let thread = thread::Builder::new().name("detach".to_owned());
+            self.detaching = thread.spawn(move || drop(single)).ok();
+        }
+    }
+
+    /// Waits until the probes are gone that are being detached.
+    fn finish_detaching(&mut self) {
+        if let Some(thread) = self.detaching.take() {
+            // It only drops links, which cannot panic.
+            drop(thread.join());
         }
     }
 
     /// Returns whether probes at calls are attached beside taps and lifts.
     pub fn has_fallback(&self) -> bool {
         self.files.values().any(|file| file.fallback.is_any())
+    }
+
+    /// Returns whether any probe of a file is attached.
+    #[cfg(test)]
+    pub(super) fn is_probed(&self, identity: FileIdentity) -> bool {
+        let file = self.files.get(&identity);
+        file.is_some_and(|file| file.usual.is_any() || file.fallback.is_any())
+    }
+
+    /// Returns the files that have probes at calls beside taps and lifts.
+    pub fn with_fallback(&self) -> impl Iterator<Item = FileIdentity> {
+        let files = self.files.iter().filter(|(_, file)| file.fallback.is_any());
+        files.map(|(identity, _)| *identity)
     }
 
     /// Returns the files whose probes at calls may go: those of which so many calls have confirmed the taps and lifts, which
@@ -296,6 +334,22 @@ impl Probes {
             (is_old || is_confirmed).then_some((*identity, is_confirmed))
         };
         self.files.iter().filter_map(check).collect()
+    }
+
+    /// Returns the file that a site is of.
+    pub fn file_of(&self, site: u32) -> Option<FileIdentity> {
+        let mut files = self.files.iter();
+        files.find_map(|(identity, file)| file.has_site(site).then_some(*identity))
+    }
+
+    /// Gives up the tap or the lift of a direction, of the library that a site of a file is of. The calls of all processes
+    /// that use it must be probed. The probes of a tap stay, and capture nothing.
+    pub fn give_up(&mut self, identity: FileIdentity, site: u32, direction: Direction) -> Result<(), Error> {
+        let Some(file) = self.files.get_mut(&identity) else {
+            return Ok(());
+        };
+        file.give_up(site, direction);
+        Tables(&mut self.ebpf).configure_all(&file.configured())
     }
 
     /// Returns whether the calls of a registered file can be probed wherever a tap or a lift may not serve a connection.
@@ -356,34 +410,11 @@ impl Probes {
     const fn tables(&mut self) -> Tables<'_> {
         Tables(&mut self.ebpf)
     }
-
-    fn configure(&mut self, first: u32, placement: &Placement) -> Result<(), Error> {
-        for (index, site) in (first..).zip(&placement.sites) {
-            self.tables().configure(index, placement.config_from(first, site))?;
-            let operands = SiteOperands {
-                behind_lift: placement.behind_lift(site),
-                ..operands_of(&site.hook)
-            };
-            self.tables().set_operands(index, operands)?;
-        }
-        Ok(())
-    }
-}
-
-/// Loads the programs of uprobes for links of many, or by themselves where the kernel has no such links.
-fn load_uprobes(ebpf: &mut Ebpf) -> Result<Option<MultiPrograms>, Error> {
-    if let Ok(multi) = MultiPrograms::load(ebpf) {
-        return Ok(Some(multi));
-    }
-    for name in Program::ALL.map(Program::name) {
-        let program: &mut UProbe = program_of(ebpf, name)?;
-        program.load().map_err(Error::program(name))?;
-    }
-    Ok(None)
 }
 
 impl Drop for Probes {
     fn drop(&mut self) {
+        self.finish_detaching();
         let mut multi = MultiLinks::default();
         for file in self.files.values_mut() {
             for mut links in file.usual.take().chain(file.fallback.take()) {
@@ -393,37 +424,8 @@ impl Drop for Probes {
     }
 }
 
+/// Returns whether the probes of a hook are for all processes. Return probes never are: they may kill a process that nobody
+/// has examined.
 fn is_shared(reach: Reach, hook: &Hook) -> bool {
-    reach == Reach::AllProcesses && is_emulated(hook)
-}
-
-/// Minimum size of the map of calls, if as many connections are tracked.
-const FEW_CALLS: u32 = 4096;
-
-/// Returns the size of each map that depends on the options. At any time, at most half of the connections are expected to
-/// be in a call or to have pending ciphertext.
-fn map_sizes(options: Options) -> [(&'static str, u32); 8] {
-    let most = u32::try_from(MAX_CALLS).unwrap_or(u32::MAX);
-    let usual = (options.connections / 2).clamp(options.connections.min(FEW_CALLS), most);
-    let every = u32::try_from(MAX_TARGETS).unwrap_or(u32::MAX);
-    let targets = if options.flags.contains(SettingFlags::ALL) {
-        every
-    } else {
-        every * 3 / 8
-    };
-    let opened = if options.flags.contains(SettingFlags::CONNECTIONS) {
-        options.connections
-    } else {
-        1
-    };
-    [
-        ("CALLS", options.calls.unwrap_or(usual)),
-        ("THREADS", usual / 2),
-        ("CONNECTIONS", options.connections),
-        ("CIPHERTEXTS", usual / 2),
-        ("SOCKETS", options.connections),
-        ("OPENED", opened),
-        ("TARGETS", targets),
-        ("PROCESSES", targets),
-    ]
+    reach == Reach::AllProcesses && is_emulated(hook) && hook.kind != HookKind::Return
 }

@@ -100,6 +100,18 @@ impl Tables<'_> {
         sites.set(site, MapValue(config), 0).map_err(Error::map("SITES"))
     }
 
+    /// Writes the configurations and operands of sites. Operands come first: a tap that is given up captures nothing any more
+    /// before calls rely on that.
+    pub(super) fn configure_all(&mut self, sites: &[(u32, SiteConfig, SiteOperands)]) -> Result<(), Error> {
+        for (site, _, operands) in sites {
+            self.set_operands(*site, *operands)?;
+        }
+        for (site, config, _) in sites {
+            self.configure(*site, *config)?;
+        }
+        Ok(())
+    }
+
     /// Writes the operands of a site.
     pub(super) fn set_operands(&mut self, site: u32, operands: SiteOperands) -> Result<(), Error> {
         let map = self.0.map_mut("OPERANDS").ok_or(Error::Missing("OPERANDS"))?;

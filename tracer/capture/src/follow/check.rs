@@ -7,9 +7,10 @@ use std::{
 };
 
 use anyhow::Result;
+use tracer_ebpf::Direction;
 
 use super::{Follower, processes::ProcessInfo};
-use crate::{attach::Needs, limits::CHECKED_CALLS};
+use crate::{attach::Needs, limits::CHECKED_CALLS, target::exists};
 
 /// How often the counters are read while probes at calls are attached beside taps and lifts.
 pub(super) const CHECK: Duration = Duration::from_millis(200);
@@ -18,7 +19,42 @@ pub(super) const CHECK: Duration = Duration::from_millis(200);
 /// the library pays for them. They stay longer if a process needs them.
 const LONGEST: Duration = Duration::from_secs(10);
 
+/// How long probes at calls stay attached after the last process that needed them: a script runs one client after the other,
+/// and each may send its request before they are attached again.
+const KEPT: Duration = Duration::from_secs(10);
+
 impl Follower {
+    /// Gives up the tap or the lift of the library that a site is of, because it is wrong: calls capture its bytes in every
+    /// process that uses the file, now and later. Does nothing if the calls cannot be probed.
+    pub(super) fn give_up(&mut self, site: u32, direction: Direction) -> Result<()> {
+        let Some(file) = self.probes.file_of(site).filter(|file| self.probes.has_calls(*file)) else {
+            return Ok(());
+        };
+        self.checked.remove(&file);
+        let users: Vec<u32> = self.processes.using(file).map(|(pid, _)| pid).collect();
+        for pid in users {
+            // The probes of one that has exited are not needed.
+            if let Err(error) = self.probe_refused_calls(pid)
+                && exists(pid)
+            {
+                return Err(error);
+            }
+        }
+        Ok(self.probes.give_up(file, site, direction)?)
+    }
+
+    /// Notes which files have a process whose calls must be probed, or had one shortly before.
+    fn note_needed(&mut self, now: Instant) {
+        let probed: Vec<_> = self.probes.with_fallback().collect();
+        for file in probed {
+            if self.processes.using(file).any(|(_, info)| info.needs_calls) {
+                self.needed.insert(file, now);
+            }
+        }
+        self.needed
+            .retain(|_, last| now.saturating_duration_since(*last) < KEPT);
+    }
+
     /// Detaches the probes at calls of files whose taps and lifts are checked, unless a process needs them.
     pub(super) fn detach_checked(&mut self) -> Result<()> {
         let now = Instant::now();
@@ -30,12 +66,16 @@ impl Follower {
         if !self.pending_scans.is_empty() {
             return Ok(());
         }
+        self.note_needed(now);
+        if self.probes.with_fallback().all(|file| self.needed.contains_key(&file)) {
+            return Ok(());
+        }
         let sites = self.probes.losses()?;
         for (file, is_confirmed) in self.probes.checked(&sites, CHECKED_CALLS, LONGEST) {
-            let users: Vec<_> = self.processes.using(file).collect();
-            if users.iter().any(|(_, info)| info.needs_calls) {
+            if self.needed.contains_key(&file) {
                 continue;
             }
+            let users: Vec<_> = self.processes.using(file).collect();
             if is_confirmed {
                 self.checked.insert(file);
             }

@@ -80,8 +80,9 @@ impl Follower {
                 }
             }
             ProcessEvent::Exit { pid, at_ns } => self.exit(pid, at_ns),
-            ProcessEvent::HooksRefused { pid } => {
-                if let Err(error) = self.probe_refused_calls(pid)
+            ProcessEvent::HooksRefused { pid, site, wrong } => {
+                let given_up = wrong.map_or(Ok(()), |direction| self.give_up(site, direction));
+                if let Err(error) = given_up.and_then(|()| self.probe_refused_calls(pid))
                     && exists(pid)
                 {
                     self.messages

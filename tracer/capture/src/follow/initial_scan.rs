@@ -43,10 +43,9 @@ impl Follower {
         self.scan_all(&known, &selected)?;
         self.preattach_selection()?;
         attach::trim_heap();
-        if (self.selection.follow || self.selection.is_open())
-            && let Some(reason) = attach::late_start()
-        {
-            self.messages.say(&reason);
+        if (self.selection.follow || self.selection.is_open()) && self.probes.has_returns() {
+            self.messages
+                .say("return probes are placed in a process once it is scanned: what it does before is not captured");
         }
         Ok(())
     }

@@ -36,7 +36,7 @@ use crate::{
     attach::{self, Kinds, Lifecycle, Needs, Probes, Reach},
     message::Messages,
     resolve::Resolver,
-    target::{FileIdentity, Selection, exists, name_of},
+    target::{FileIdentity, Selection, any_has_shadow_stack, exists, name_of},
 };
 
 /// Delay from an exec event to the scan, unless an mmap event causes an earlier one.
@@ -50,6 +50,8 @@ pub(crate) struct Follower {
     /// The files whose taps and lifts were checked: confirmed by calls, or not refuted in time.
     checked: BTreeSet<FileIdentity>,
     next_check: Instant,
+    /// When a process last needed the calls of a file to be probed, if that was not long ago.
+    needed: BTreeMap<FileIdentity, Instant>,
     selection: Selection,
     reach: Reach,
     processes: Processes,
@@ -81,16 +83,22 @@ impl Follower {
     ) -> Result<Self, attach::Error> {
         let kinds = Kinds {
             without_lifts: !probes.attach_lift()?,
+            without_call_sites: any_has_shadow_stack(),
             ..kinds
         };
         Ok(Self {
-            reach: attach::reach(selection.follow),
+            reach: if selection.follow {
+                Reach::AllProcesses
+            } else {
+                Reach::OneProcess
+            },
             poller: (probes.lifecycle() == Lifecycle::Polled).then(Poller::new),
             probes,
             resolver: Resolver::default(),
             kinds,
             checked: BTreeSet::new(),
             next_check: Instant::now(),
+            needed: BTreeMap::new(),
             selection,
             processes: Processes::default(),
             pending_scans: BTreeMap::new(),

@@ -10,7 +10,7 @@ use super::{Follower, processes::ProcessInfo};
 use crate::{
     attach::{self, Needs, Placement},
     resolve::{Resolved, has_none, untraced, why_not},
-    target::{FileIdentity, MappedObject, Target, exists, has_memory, verify},
+    target::{FileIdentity, MappedObject, Target, exists, has_memory, parent_of, verify},
 };
 
 /// The outcome of a scan.
@@ -19,7 +19,8 @@ pub(super) enum Scan {
     Attached,
     /// It maps none yet.
     NoLibrary,
-    /// A file differs from what the process runs. Transient if the process executed another program during the scan.
+    /// A file differs from what the process runs, or its crypto library is not mapped. Transient if the process executed
+    /// another program during the scan, or still maps its libraries.
     Mismatch(String),
     /// It cannot be traced, for this reason.
     Refused(String),
@@ -31,8 +32,8 @@ impl Follower {
     pub(super) fn scan(&mut self, pid: u32, first: bool) -> Result<Scan> {
         let target = Target::discover(pid)?;
         let files = self.resolver.resolve(&target);
-        if let Err(reason) = attach::check_target(&target) {
-            return Ok(Scan::Refused(reason.to_string()));
+        if !first && self.awaits_crypto(&files) && !self.mismatched.contains(&pid) {
+            return Ok(Scan::Mismatch("its crypto library is not mapped yet".to_owned()));
         }
         let ciphertext =
             self.probes.watches_sockets() && files.iter().any(Resolved::needs_ciphertext) && files.iter().any(has_plan);
@@ -41,14 +42,18 @@ impl Follower {
         let is_checked = |file: &Resolved| self.checked.contains(&file.identity);
         let calls = needs_calls || !files.iter().filter(|file| has_plan(file)).all(is_checked);
         let needs = Needs { ciphertext, calls };
+        let objects = target.objects.iter().zip(&files);
+        let placed = objects.filter_map(|(object, file)| Some((object, file, self.placement(file, needs)?)));
+        let placed: Vec<_> = placed.collect();
+        let placements: Vec<_> = placed.iter().map(|(_, _, placement)| placement).collect();
+        if let Err(reason) = attach::check_target(&target, &placements) {
+            return Ok(Scan::Refused(reason.to_string()));
+        }
         self.enable_ciphertext_lookup(needs)?;
         let known = self.processes.get(pid);
         let first = first || known.lacks_library;
         let (mut probed, mut traced) = (Vec::new(), Vec::new());
-        for (object, file) in target.objects.iter().zip(&files) {
-            let Some(placement) = self.placement(file, needs) else {
-                continue;
-            };
+        for (object, file, placement) in placed {
             if let Err(mismatch) = verify(pid, object, placement.offsets()) {
                 if exists(pid) {
                     return Ok(Scan::Mismatch(mismatch.to_string()));
@@ -104,11 +109,21 @@ impl Follower {
                 untraced,
             };
             self.processes.set(pid, Arc::new(info));
+            if needs_calls && !known.needs_calls {
+                self.probe_calls_of_parents(pid)?;
+            }
         } else {
             // With `--all`, a process is added on its first probe hit.
             self.processes.add_unused(&files);
         }
         Ok(scan)
+    }
+
+    /// Returns whether a file is to be registered for the first time while its crypto library is not mapped: a process that
+    /// begins maps one after the other, and the hooks of a file stay as they are then.
+    fn awaits_crypto(&self, files: &[Resolved]) -> bool {
+        let mut new = files.iter().filter(|file| !self.probes.is_registered(file.identity));
+        new.any(Resolved::lacks_crypto)
     }
 
     /// Reports each TLS library that is not traced, of a process with one that is; returns the messages.
@@ -170,6 +185,28 @@ impl Follower {
 
     /// Probes the calls of a process with a connection that refused a tap or a lift.
     pub(super) fn probe_refused_calls(&mut self, pid: u32) -> Result<()> {
+        if self.processes.get(pid).needs_calls {
+            return Ok(());
+        }
+        self.probe_needed_calls(pid)?;
+        self.probe_calls_of_parents(pid)
+    }
+
+    /// Probes the calls of the traced ancestors of a process that needs it, for as long as they run: what they fork or
+    /// execute next needs it from its first call on. With `--all`, everything may be an ancestor.
+    fn probe_calls_of_parents(&mut self, pid: u32) -> Result<()> {
+        if self.selection.all {
+            return Ok(());
+        }
+        let mut process = pid;
+        while let Some(parent) = parent_of(process).filter(|parent| self.processes.contains(*parent)) {
+            self.probe_needed_calls(parent)?;
+            process = parent;
+        }
+        Ok(())
+    }
+
+    fn probe_needed_calls(&mut self, pid: u32) -> Result<()> {
         let info = self.processes.get(pid);
         if info.needs_calls {
             return Ok(());

@@ -14,6 +14,7 @@ mod linker;
 mod program;
 mod denial;
 mod error;
+mod shadow_stack;
 
 use std::{
     cmp::Reverse,
@@ -34,6 +35,7 @@ pub use liveness::{exists, has_memory, parent_of, start_of, thread_has_ended, th
 pub use object::{FileIdentity, FileVersion, MappedObject, PartImage, read_image};
 pub use process_event::ProcessEvent;
 pub use select::{Selection, descendants_of, descriptors_of, find, name_of};
+pub use shadow_stack::{any_has_shadow_stack, has_shadow_stack};
 pub use sockets::{ConnectedSockets, inode_of_descriptor, netns_of};
 pub use unix::unix_names;
 pub use user::{User, UserError};
@@ -48,6 +50,8 @@ pub struct Target {
     pub name: String,
     /// Whether it runs under a seccomp filter.
     pub seccomp: Seccomp,
+    /// Whether it runs with a shadow stack.
+    pub shadow_stack: bool,
     /// The files that it maps as executable, in the order of their addresses, each once.
     pub objects: Vec<MappedObject>,
 }
@@ -91,6 +95,7 @@ impl Target {
             pid,
             name: status.name,
             seccomp,
+            shadow_stack: has_shadow_stack(pid),
             objects: open_objects(pid, &maps),
         })
     }
@@ -103,6 +108,7 @@ impl Target {
             pid: self.pid,
             name: self.name.clone(),
             seccomp: self.seccomp,
+            shadow_stack: self.shadow_stack,
             objects: self.beside_libc().unwrap_or_default(),
         }
     }

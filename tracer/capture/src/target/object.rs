@@ -62,7 +62,7 @@ pub struct FileIdentity {
 
 impl MappedObject {
     /// Creates an object without mappings; `None` if it is not a regular file.
-    pub(super) fn unmapped(path: PathBuf, file: File) -> Option<Self> {
+    pub(crate) fn unmapped(path: PathBuf, file: File) -> Option<Self> {
         Self::new(path, file, Vec::new())
     }
 

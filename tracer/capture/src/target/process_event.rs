@@ -1,6 +1,6 @@
 //! Process events: fork, exec, mmap and exit of traced processes.
 
-use tracer_ebpf::{Change, Kind, ProcessRecord, RecordHeader};
+use tracer_ebpf::{Change, Direction, HooksRecord, HooksRefused, Kind, ProcessRecord, RecordHeader};
 use zerocopy::FromBytes as _;
 
 /// An event of a process, reported by a BPF program or a perf event, or found by polling.
@@ -41,6 +41,10 @@ pub enum ProcessEvent {
     HooksRefused {
         /// The process.
         pid: u32,
+        /// The site where the connection was first seen.
+        site: u32,
+        /// The direction, if its calls moved another number of bytes: the hook is wrong for its file.
+        wrong: Option<Direction>,
     },
     /// Events were lost, of unknown kinds and processes.
     Lost,
@@ -51,7 +55,14 @@ impl ProcessEvent {
     pub fn parse(record: &[u8]) -> Option<Self> {
         let (header, _) = RecordHeader::read_from_prefix(record).ok()?;
         match header.kind {
-            Kind::HOOKS => Some(Self::HooksRefused { pid: header.tgid }),
+            Kind::HOOKS => {
+                let cause = HooksRecord::read_from_prefix(record).ok()?.0.cause;
+                Some(Self::HooksRefused {
+                    pid: header.tgid,
+                    site: header.cookie.site(),
+                    wrong: (cause == HooksRefused::MISMATCH).then_some(header.direction),
+                })
+            }
             Kind::PROCESS => Self::from_record(&ProcessRecord::read_from_prefix(record).ok()?.0),
             _ => None,
         }
@@ -74,7 +85,7 @@ impl ProcessEvent {
 
 #[cfg(test)]
 mod tests {
-    use tracer_ebpf::{Cookie, Direction, RecordFlags};
+    use tracer_ebpf::{Cookie, RecordFlags};
     use zerocopy::IntoBytes as _;
 
     use super::*;
@@ -113,6 +124,26 @@ mod tests {
         let exit = ProcessEvent::Exit { pid: 7, at_ns: 9 };
         assert_eq!(of(Change::ENDED), Some(exit));
         assert_eq!(of(Change(99)), None);
+    }
+
+    #[test]
+    fn only_a_mismatch_is_wrong_for_a_file() {
+        let (header, _) = RecordHeader::read_from_prefix(&process(Change::ENDED)).unwrap();
+        let of = |cause| {
+            let record = HooksRecord {
+                header: RecordHeader {
+                    kind: Kind::HOOKS,
+                    direction: Direction::WRITE,
+                    ..header
+                },
+                cause,
+                reserved: [0; 7],
+            };
+            ProcessEvent::parse(record.as_bytes())
+        };
+        let refused = |wrong| Some(ProcessEvent::HooksRefused { pid: 7, site: 0, wrong });
+        assert_eq!(of(HooksRefused::MISMATCH), refused(Some(Direction::WRITE)));
+        assert_eq!(of(HooksRefused::WRITE_BIO), refused(None));
     }
 
     #[test]

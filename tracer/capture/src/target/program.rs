@@ -45,6 +45,7 @@ impl Target {
             pid: 0,
             name: String::new(),
             seccomp: Seccomp::Off,
+            shadow_stack: false,
             objects,
         })
     }
@@ -62,6 +63,7 @@ impl Target {
             pid: 0,
             name: name.to_owned(),
             seccomp: Seccomp::Off,
+            shadow_stack: false,
             objects,
         }
     }

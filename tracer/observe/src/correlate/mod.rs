@@ -7,6 +7,7 @@
 mod library;
 mod observed;
 mod processes;
+mod refusals;
 mod tracked;
 mod closed;
 mod key_hash;
@@ -29,6 +30,7 @@ use self::{
     connections::{Bounds, Connections},
     endings::Endings,
     processes::Processes,
+    refusals::Sites,
     tracked::Tracked,
 };
 use crate::{
@@ -39,6 +41,7 @@ use crate::{
 pub use counters::{Counters, Undecoded};
 pub use library::LibraryName;
 pub use observed::{Connection, ConnectionSummary, Observed, ObservedKind, Process, Transport};
+pub use refusals::HooksRefused;
 
 /// Decodes the records of all connections.
 #[derive(Debug)]
@@ -48,12 +51,13 @@ pub struct Correlator {
     own_netns: u32,
     /// Whether a summary is emitted for each connection.
     summarize: bool,
-    libraries: Vec<LibraryName>,
+    sites: Sites,
     processes: Processes,
     connections: Connections,
     endings: Endings,
     counters: Counters,
     notes: Vec<String>,
+    refusals: Vec<HooksRefused>,
     /// The time of the latest record.
     now_ns: u64,
 }
@@ -71,12 +75,13 @@ impl Correlator {
             clock: Clock::new(header.boot_unix_ns),
             own_netns: header.own_netns,
             summarize,
-            libraries: Vec::new(),
+            sites: Sites::default(),
             processes: Processes::new(bounds.processes),
             endings: Endings::new(bounds.endings),
             connections: Connections::new(bounds),
             counters: Counters::default(),
             notes: Vec::new(),
+            refusals: Vec::new(),
             now_ns: 0,
         };
         correlator.add_sites(&header.sites);
@@ -88,9 +93,8 @@ impl Correlator {
 
     /// Adds sites, in the order of their indexes. Those over [`MAX_SITES`], which no record can refer to, are dropped.
     pub fn add_sites(&mut self, sites: &[SiteEntry]) {
-        let room = MAX_SITES.saturating_sub(self.libraries.len());
-        let names = sites.iter().map(|site| LibraryName::new(&site.library));
-        self.libraries.extend(names.take(room));
+        let room = MAX_SITES.saturating_sub(self.sites.count());
+        self.sites.add(sites.get(..room).unwrap_or(sites));
     }
 
     /// Sets the wall clock from `at_ns` on; see [`Batch::boot_unix_ns`](crate::batch::Batch::boot_unix_ns).
@@ -153,8 +157,7 @@ impl Correlator {
             Event::Positions(positions) => self.push_positions(origin, positions, out),
             Event::Socket(facts) => self.push_socket(origin, facts, out),
             Event::Process(change) => self.push_change(origin, change, out),
-            // Only the capture is concerned.
-            Event::Hooks => {}
+            Event::Hooks(refusal) => self.push_refusal(origin, refusal),
         }
     }
 
@@ -233,11 +236,10 @@ impl Correlator {
         }
         self.make_room_for_process(origin.key.tgid);
         let (id, process) = self.processes.add_connection(origin.key.tgid);
-        let site = usize::try_from(origin.site).unwrap_or(usize::MAX);
         let connection = Connection {
             id,
             process,
-            tls: self.libraries.get(site).copied().unwrap_or(LibraryName::UNKNOWN),
+            tls: self.sites.library(origin.site),
             local: None,
             remote: None,
             source: AddressSource::Unseen,

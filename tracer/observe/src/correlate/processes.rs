@@ -5,7 +5,8 @@
 
 use std::collections::HashMap;
 
-use super::Process;
+use super::{Process, refusals::Reported};
+use crate::event::Refusal;
 
 /// The known processes.
 #[derive(Debug)]
@@ -23,6 +24,8 @@ struct Known {
     name: String,
     /// The number of its latest connection.
     last: u64,
+    /// The taps and lifts that were reported not to serve it.
+    refusals: Reported,
 }
 
 impl Processes {
@@ -35,9 +38,16 @@ impl Processes {
         }
     }
 
-    /// Sets the name of a process, which may be new.
+    /// Sets the name of a process, which may be new or run another program.
     pub(super) fn name(&mut self, pid: u32, name: String) {
-        self.find_or_add(pid).name = name;
+        let known = self.find_or_add(pid);
+        known.name = name;
+        known.refusals = Reported::default();
+    }
+
+    /// Adds a tap or a lift that does not serve a process; returns whether that is new of the program that it runs.
+    pub(super) fn add_refusal(&mut self, pid: u32, refusal: Refusal) -> bool {
+        self.find_or_add(pid).refusals.insert(refusal)
     }
 
     /// Returns the name of a process; empty if it is not known.
@@ -85,6 +95,7 @@ impl Processes {
         self.known.entry(pid).or_insert_with(|| Known {
             name: String::new(),
             last: if pid > highest { 0 } else { floor },
+            refusals: Reported::default(),
         })
     }
 

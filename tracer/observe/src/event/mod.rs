@@ -6,6 +6,7 @@
 mod address;
 mod facts;
 mod process;
+mod refusal;
 mod transport;
 
 use http_decode::{Direction, Gap, GapCause, STRETCH, Timestamp};
@@ -15,6 +16,7 @@ use zerocopy::{FromBytes, Immutable, KnownLayout};
 pub use address::{Address, AddressSource, InetAddress};
 pub use facts::{Basis, Facts};
 pub use process::{Change, ProcessChange};
+pub use refusal::{Refusal, RefusalCause};
 pub use transport::{SocketEnd, SocketFacts, TlsFacts};
 
 /// Identifies a connection while its TLS object lives.
@@ -119,8 +121,8 @@ pub enum Event<'a> {
     Socket(SocketFacts),
     /// The process of [`Origin::key`] was forked, executed a program, ended, or hit a probe for the first time.
     Process(ProcessChange),
-    /// Other hooks serve a connection from now on.
-    Hooks,
+    /// A tap or a lift does not serve a connection.
+    Hooks(Refusal),
 }
 
 /// Why a record could not be parsed.
@@ -149,7 +151,7 @@ pub fn parse(record: &[u8]) -> Result<(Origin, Event<'_>), Error> {
             Event::Positions([reached.read, reached.written])
         }
         Kind::SOCKET => Event::Socket(SocketFacts::read(&prefix(record)?.0)?),
-        Kind::HOOKS => Event::Hooks,
+        Kind::HOOKS => Event::Hooks(Refusal::read(&prefix(record)?.0)?),
         Kind::PROCESS => Event::Process(ProcessChange::read(&prefix(record)?.0)?),
         _ => return Err(Error::Unknown),
     };
@@ -338,7 +340,7 @@ mod tests {
             if kind == Kind::PROCESS {
                 bytes[size_of::<RecordHeader>() + 24] = 1;
             }
-            if kind == Kind::PASSED {
+            if kind == Kind::PASSED || kind == Kind::HOOKS {
                 bytes[size - 8] = 1;
             }
             assert!(parse(&bytes).is_ok(), "{kind:?}");

@@ -40,7 +40,7 @@ impl Filter {
                 matches
             }
             Line::End(end) => self.open.remove(&end.id),
-            Line::Loss(_) | Line::Health(_) => true,
+            Line::Loss(_) | Line::Health(_) | Line::Hooks(_) => true,
             Line::Connection(_) => self.is_empty(),
         }
     }

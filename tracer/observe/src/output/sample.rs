@@ -12,8 +12,8 @@ use http_decode::{
 };
 
 use crate::{
-    correlate::{Connection, ConnectionSummary, LibraryName, Observed, ObservedKind, Process, Transport},
-    event::{Address, AddressSource, SocketEnd, TlsFacts},
+    correlate::{Connection, ConnectionSummary, HooksRefused, LibraryName, Observed, ObservedKind, Process, Transport},
+    event::{Address, AddressSource, Refusal, RefusalCause, SocketEnd, TlsFacts},
     health::{Figures, Health, State, Subject},
     redact::{Line, Redacted, Redactor, Rules},
 };
@@ -248,6 +248,30 @@ pub(crate) fn whole() -> Exchange {
 fn redacted(kind: ObservedKind, source: AddressSource) -> Redacted<Line<'static>> {
     // Lines borrow from what they are made of; tests are short enough to keep all of it.
     Redactor::new(Rules::default()).redact(Box::leak(Box::new(observed(kind, source))))
+}
+
+/// A lift that is wrong for its file.
+pub(crate) fn hooks() -> Redacted<Line<'static>> {
+    hooks_of("nginx", "/usr/lib/libssl.so.3")
+}
+
+/// [`hooks`] of a process and a file.
+pub(crate) fn hooks_of(name: &str, path: &str) -> Redacted<Line<'static>> {
+    let refused = HooksRefused {
+        time: time(),
+        process: Process {
+            pid: 1,
+            name: name.to_owned(),
+        },
+        library: LibraryName::new("openssl"),
+        path: path.into(),
+        refusal: Refusal {
+            direction: Direction::Write,
+            cause: RefusalCause::Mismatch,
+        },
+    };
+    // Lines borrow from what they are made of; tests are short enough to keep all of it.
+    Redactor::new(Rules::default()).hooks(Box::leak(Box::new(refused)))
 }
 
 /// A table that is nearly full.

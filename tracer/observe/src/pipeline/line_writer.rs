@@ -4,7 +4,7 @@ use std::time::SystemTime;
 
 use super::{Flow, Summary};
 use crate::{
-    correlate::{Observed, ObservedKind},
+    correlate::{HooksRefused, Observed, ObservedKind},
     filter::Filter,
     health::{Figures, Health, State, Subject, Watch},
     output::{self, Sink, Written},
@@ -67,6 +67,15 @@ impl LineWriter {
             Some((state, figures)) => self.write_health(subject, state, figures, now),
             None => Ok(()),
         }
+    }
+
+    /// Writes that hooks do not serve a process.
+    pub(super) fn write_refused(&mut self, refused: &HooksRefused) -> Result<(), output::Error> {
+        if self.sink.write(&self.redactor.hooks(refused))? == Written::Dropped {
+            self.dropped += 1;
+            self.summary.dropped += 1;
+        }
+        Ok(())
     }
 
     /// Reports the lines dropped since the last health line.

@@ -109,6 +109,7 @@ impl Pipeline {
         self.merger.add(batch);
         let now = self.now();
         self.release(now)?;
+        self.report_refusals()?;
         self.lines.report_dropped(now)?;
         for (subject, figures) in health {
             self.lines.update_health(subject, figures, now)?;
@@ -141,6 +142,13 @@ impl Pipeline {
         lines.write(observed, now)
     }
 
+    fn report_refusals(&mut self) -> Result<(), output::Error> {
+        let refusals = self.correlator.take_refusals();
+        refusals
+            .iter()
+            .try_for_each(|refused| self.lines.write_refused(refused))
+    }
+
     /// Removes and returns the notes to print on stderr now.
     pub fn take_notes(&mut self) -> Vec<String> {
         let mut notes = self.correlator.take_notes();
@@ -167,6 +175,7 @@ impl Pipeline {
     fn write_last(&mut self) -> Result<(), output::Error> {
         let now = self.now();
         self.lines.write(&mut self.observed, now)?;
+        self.report_refusals()?;
         self.lines.report_dropped(now)?;
         self.lines.write_last_health(now)?;
         self.lines.flush()

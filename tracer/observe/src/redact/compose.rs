@@ -11,8 +11,8 @@ use http_decode::{
 };
 
 use super::{
-    EndLine, EndResponseLine, ExchangeLine, HealthLine, Line, LossLine, Printable, Redactor, RequestLine, ResponseLine,
-    Time,
+    EndLine, EndResponseLine, ExchangeLine, HealthLine, HooksLine, Line, LossLine, Printable, Redactor, RequestLine,
+    ResponseLine, Time,
     connection::{ConnectionParts, connection_parts},
     fingerprint::has_mask,
     secrets::Secrets,
@@ -20,7 +20,7 @@ use super::{
     words::Word,
 };
 use crate::{
-    correlate::{Connection, Observed, ObservedKind},
+    correlate::{Connection, HooksRefused, Observed, ObservedKind, Process},
     health::{Figures, Health, State, Subject},
 };
 
@@ -68,6 +68,28 @@ pub(super) fn health(health: &Health) -> Line<'static> {
         used: *used,
         capacity: *capacity,
         dropped: Some(*dropped).filter(|dropped| *dropped > 0),
+    }))
+}
+
+/// Converts a report that hooks do not serve a process.
+pub(super) fn hooks(refused: &HooksRefused) -> Line<'_> {
+    let HooksRefused {
+        time,
+        process: Process { pid, name },
+        library,
+        path,
+        refusal,
+    } = refused;
+    Line::Hooks(Box::new(HooksLine {
+        time: Time::new(*time),
+        subject: "hooks",
+        name: refusal.kind(),
+        state: "refused",
+        pid: *pid,
+        process: name.as_str().into(),
+        tls: *library,
+        path: (&**path).into(),
+        cause: refusal.cause.word(),
     }))
 }
 

@@ -3,7 +3,10 @@
 use std::ops::Deref;
 
 use super::{Line, Redactor, compose};
-use crate::{correlate::Observed, health::Health};
+use crate::{
+    correlate::{HooksRefused, Observed},
+    health::Health,
+};
 
 /// Proof that a value was redacted: only a [`Redactor`] can create one.
 ///
@@ -42,5 +45,11 @@ impl Redactor {
     /// Converts a health report to a line. It has no secrets, because nothing in it comes from a traced process.
     pub fn health(&self, health: &Health) -> Redacted<Line<'static>> {
         Redacted::new(compose::health(health))
+    }
+
+    /// Converts a report that hooks do not serve a process to a line. The name of the process and the path of its library
+    /// are all of it that others than the kernel choose; neither is masked, as in the lines of connections.
+    pub fn hooks<'a>(&self, refused: &'a HooksRefused) -> Redacted<Line<'a>> {
+        Redacted::new(compose::hooks(refused))
     }
 }

@@ -21,6 +21,8 @@ pub enum Line<'a> {
     Connection(Box<SummaryLine<'a>>),
     /// The health of the tracer.
     Health(Box<HealthLine>),
+    /// A hook that does not serve a process or a file: the health of the probes.
+    Hooks(Box<HooksLine<'a>>),
 }
 
 /// Version of the contract.
@@ -266,6 +268,29 @@ pub struct HealthLine {
     /// Records, entries or lines dropped since the previous line.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub dropped: Option<u64>,
+}
+
+/// A hook that does not serve a process, or is wrong for a file; printed as health.
+#[derive(Clone, Debug, Eq, PartialEq, Serialize)]
+pub struct HooksLine<'a> {
+    /// When it was noticed, RFC 3339.
+    pub time: Time,
+    /// `hooks`.
+    pub subject: &'static str,
+    /// Kind of the hook: `tap` or `lift`.
+    pub name: &'static str,
+    /// `refused`.
+    pub state: &'static str,
+    /// Process id.
+    pub pid: u32,
+    /// Short name of the process.
+    pub process: Printable<'a>,
+    /// TLS library.
+    pub tls: LibraryName,
+    /// Path of its file, as the process sees it.
+    pub path: Printable<'a>,
+    /// Why, in a word: `write_bio`, `no_socket`, `kernel_tls`, `implausible`, `mismatch`, `early_data` or `unseen`.
+    pub cause: &'static str,
 }
 
 /// The summary of a connection, at its end or at the end of the run. A member that is absent is unknown.

@@ -44,8 +44,8 @@ pub use error::{Error, RuleError};
 pub use fingerprint::FingerprintKey;
 pub use gate::Redacted;
 pub use line::{
-    ConnectionLine, EndLine, EndResponseLine, ExchangeLine, FieldLine, HealthLine, Line, LossLine, ProxiedLine,
-    RequestLine, ResponseLine, SummaryLine, VERSION,
+    ConnectionLine, EndLine, EndResponseLine, ExchangeLine, FieldLine, HealthLine, HooksLine, Line, LossLine,
+    ProxiedLine, RequestLine, ResponseLine, SummaryLine, VERSION,
 };
 pub use printable::Printable;
 pub use redactor::Redactor;

@@ -13,7 +13,7 @@ use anyhow::{Context as _, Result, bail};
 use serde::Serialize;
 use symbolizer::{Cause, Facts, Family, Hook, HookKind, Library, Plans, ProbePlan, Role, SymbolSource};
 use tracer_capture::{
-    attach::{self, Kinds},
+    attach::{self, Kinds, Placement},
     resolve::{Resolution, Resolver, why_not},
     target::{self, Selection, Target, find},
 };
@@ -84,7 +84,11 @@ fn inspect_process(
         bail!("{} ({pid}): nothing to probe: {}", target.name, why_not(&files));
     }
     let refused = kernel.as_ref().map(|_| ()).map_err(Clone::clone);
-    if let Err(reason) = refused.and_then(|()| attach::check_target(&target)) {
+    let plans = files.iter().map(|one| one.resolution.plans());
+    let placements: Vec<_> = plans
+        .map(|plans| Placement::of_plans(plans, Kinds::default()))
+        .collect();
+    if let Err(reason) = refused.and_then(|()| attach::check_target(&target, &placements.iter().collect::<Vec<_>>())) {
         say(&format!("{} ({pid}) would not be traced: {reason}", target.name));
     }
     let with_tls = files.iter().filter(|one| one.resolution.concerns_tls());

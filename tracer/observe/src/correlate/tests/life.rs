@@ -151,5 +151,5 @@ fn sites_over_the_limit_are_dropped() {
         function: String::new(),
     };
     bench.correlator.add_sites(&vec![site; 2 * MAX_SITES]);
-    assert_eq!(bench.correlator.libraries.len(), MAX_SITES);
+    assert_eq!(bench.correlator.sites.count(), MAX_SITES);
 }

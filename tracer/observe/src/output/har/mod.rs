@@ -123,7 +123,7 @@ impl<L: Lines> Sink for Har<L> {
                 Some(exchange) => self.entry(&exchange, None),
                 None => Ok(Written::Yes),
             },
-            Line::Connection(_) | Line::Health(_) => Ok(Written::Yes),
+            Line::Connection(_) | Line::Health(_) | Line::Hooks(_) => Ok(Written::Yes),
             Line::Loss(loss) => {
                 let LossLine {
                     time: _,

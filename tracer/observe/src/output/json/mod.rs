@@ -57,6 +57,7 @@ fn write_line(out: &mut [u8], line: &Line<'_>) -> Result<Option<usize>, Error> {
         Line::Loss(line) => write(out, "loss", line),
         Line::Connection(line) => write(out, "connection", line),
         Line::Health(line) => write(out, "health", line),
+        Line::Hooks(line) => write(out, "health", line),
     }
 }
 
@@ -156,6 +157,17 @@ mod tests {
     }
 
     #[test]
+    fn refused_hooks_match_the_contract() {
+        let expected = concat!(
+            r#"{"v":1,"type":"health","time":"2026-11-21T07:45:00.123456789Z","subject":"hooks","name":"lift","#,
+            r#""state":"refused","pid":1,"process":"nginx","tls":"openssl","path":"/usr/lib/libssl.so.3","#,
+            r#""cause":"mismatch"}"#,
+            "\n"
+        );
+        assert_eq!(written(&sample::hooks()), expected);
+    }
+
+    #[test]
     fn a_connection_matches_the_contract() {
         let expected = concat!(
             r#"{"v":1,"type":"connection","id":"7","time":"2026-11-21T07:45:00.123456789Z","pid":1,"process":"nginx","#,
@@ -180,6 +192,7 @@ mod tests {
             sample::loss(),
             sample::health(),
             sample::health_of_output(),
+            sample::hooks(),
             sample::summary(),
         ];
         for line in lines {

@@ -6,8 +6,8 @@ use std::io::Write as _;
 
 use super::{Error, Lines, Sink, Written, escape::Shown, summary};
 use crate::redact::{
-    ConnectionLine, EndLine, ExchangeLine, FieldLine, HealthLine, Line, LossLine, ProxiedLine, Redacted, RequestLine,
-    ResponseLine, SummaryLine,
+    ConnectionLine, EndLine, ExchangeLine, FieldLine, HealthLine, HooksLine, Line, LossLine, ProxiedLine, Redacted,
+    RequestLine, ResponseLine, SummaryLine,
 };
 
 /// Writes text for a terminal.
@@ -294,6 +294,31 @@ impl<L: Lines> Text<L> {
         Ok(writeln!(self.out, "\n")?)
     }
 
+    fn hooks(&mut self, line: &HooksLine<'_>) -> Result<(), Error> {
+        let HooksLine {
+            time,
+            subject,
+            name,
+            state,
+            pid,
+            process,
+            tls,
+            path,
+            cause,
+        } = line;
+        write!(
+            self.out,
+            "* {time} HEALTH of {subject} {name}: {state}, {}",
+            cause.replace('_', " ")
+        )?;
+        Ok(writeln!(
+            self.out,
+            ", by {}[{pid}] {tls} in {}\n",
+            Shown(process),
+            Shown(path)
+        )?)
+    }
+
     fn summary(&mut self, line: &SummaryLine<'_>) -> Result<(), Error> {
         let SummaryLine {
             time,
@@ -319,6 +344,7 @@ impl<L: Lines> Sink for Text<L> {
             Line::Loss(line) => self.loss(line)?,
             Line::Connection(line) => self.summary(line)?,
             Line::Health(line) => self.health(line)?,
+            Line::Hooks(line) => self.hooks(line)?,
         }
         Ok(self.lines.line(&self.out)?)
     }

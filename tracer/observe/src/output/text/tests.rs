@@ -75,6 +75,19 @@ fn health_is_one_note() {
 }
 
 #[test]
+fn refused_hooks_are_one_note() {
+    let text = written(&sample::hooks());
+    let expected = "HEALTH of hooks lift: refused, mismatch, by nginx[1] openssl in /usr/lib/libssl.so.3\n\n";
+    assert!(text.ends_with(expected), "{text}");
+}
+
+#[test]
+fn a_name_and_a_path_of_refused_hooks_cannot_control_the_terminal() {
+    let text = written(&sample::hooks_of("ng\u{1b}[2Jx", "/opt/a\nb"));
+    assert!(!text.contains('\u{1b}') && text.lines().count() == 2, "{text:?}");
+}
+
+#[test]
 fn a_connection_is_one_note() {
     let expected = "\
 * 2026-11-21T07:45:00.123456789Z nginx[1] openssl connection 7, local 127.0.0.1:8443, remote 127.0.0.1:50312 closed: \

@@ -1,0 +1,107 @@
+//! Files of this machine, registered and probed as a trace does.
+
+use std::{fs::File, path::Path};
+
+use symbolizer::{Family, FileOffset, HookKind, ProbePlan};
+use tracer_ebpf::{Direction, Operand, SettingFlags, SiteConfig};
+
+use super::{Kernel, Kinds, Needs, Options, Placement, Probes, Reach, probed::Probed};
+use crate::target::MappedObject;
+
+fn library(name: &str) -> MappedObject {
+    let path = Path::new("/usr/lib").join(format!("{}-linux-gnu/{name}", std::env::consts::ARCH));
+    let file = File::open(&path).unwrap();
+    MappedObject::unmapped(path, file).unwrap()
+}
+
+/// The plan of OpenSSL's library, with all that its crypto library tells.
+fn plan() -> ProbePlan {
+    let crypto = symbolizer::crypto(&library("libcrypto.so.3").read().unwrap().bytes).unwrap();
+    let image = library("libssl.so.3").read().unwrap().bytes;
+    symbolizer::plan(&image, crypto.as_ref()).unwrap().plans.remove(0)
+}
+
+fn gnutls() -> ProbePlan {
+    let image = library("libgnutls.so.30").read().unwrap().bytes;
+    symbolizer::plan(&image, None).unwrap().plans.remove(0)
+}
+
+#[test]
+fn a_tap_that_is_given_up_is_no_hook_of_its_plan_and_has_no_object() {
+    let object = library("libssl.so.3");
+    let placement = Placement::of_plans(&[gnutls(), plan()], Kinds::default());
+    let sites = placement.sites.clone();
+    let mut probed = Probed::new(object.path, object.file, placement, 100);
+    let index = |kind| 100 + u32::try_from(sites.iter().position(|site| site.hook.kind == kind).unwrap()).unwrap();
+    let before = probed.configured();
+    let tap = index(HookKind::Tap);
+    probed.give_up(tap, Direction::READ);
+    assert!(probed.has_site(100) && !probed.has_site(99));
+    let after = probed.configured();
+    for ((site, before), after) in sites.iter().zip(&before).zip(&after) {
+        let is_given_up = site.library == Family::OpenSsl;
+        assert_eq!(before.0, after.0);
+        let (_, config, operands) = *after;
+        let expected = SiteConfig {
+            tap: if is_given_up { SiteConfig::UNKNOWN } else { before.1.tap },
+            ..before.1
+        };
+        assert_eq!(config, expected, "{}", site.hook.name);
+        let is_tap = is_given_up && site.hook.kind == HookKind::Tap;
+        assert_eq!(operands.object == Operand::NONE, is_tap, "{}", site.hook.name);
+    }
+    assert_ne!(before[0].1.tap, after.last().unwrap().1.lift);
+    let lift = index(HookKind::Lift);
+    assert!(after.iter().any(|(_, config, _)| u32::from(config.lift) == lift));
+    probed.give_up(lift, Direction::WRITE);
+    assert!(
+        probed
+            .configured()
+            .iter()
+            .all(|(_, config, _)| u32::from(config.lift) != lift)
+    );
+}
+
+fn load() -> Probes {
+    let options = Options {
+        call_bytes: 4096,
+        ring_bytes: 65536,
+        calls: None,
+        connections: 1024,
+        flags: SettingFlags::default(),
+        kinds: Kinds::default(),
+    };
+    let kernel = Kernel::describe(Path::new("/sys/kernel/btf/vmlinux"));
+    let (probes, ..) = Probes::load(&kernel, options).unwrap();
+    probes
+}
+
+const CALLS: Needs = Needs {
+    ciphertext: false,
+    calls: true,
+};
+
+#[test]
+#[ignore = "needs the privilege to place probes: scripts/test runs it"]
+fn a_file_gets_all_probes_that_a_process_needs_or_none() {
+    let mut probes = load();
+    let object = library("libssl.so.3");
+    let mut placement = Placement::of_plans(&[plan()], Kinds::default());
+    let last = placement.sites.iter_mut().rfind(|site| site.is_fallback).unwrap();
+    let right = last.hook.site.offset;
+    last.hook.site.offset = FileOffset(1 << 40);
+    probes.register(&object, placement.clone()).unwrap();
+    let own = std::process::id();
+    let attach = |probes: &mut Probes| probes.attach(object.identity, own, Reach::OneProcess, CALLS);
+    let refused = attach(&mut probes).unwrap_err().to_string();
+    assert!(refused.contains("libssl.so.3"), "{refused}");
+    assert!(!probes.is_probed(object.identity) && !probes.has_fallback());
+    let last = placement.sites.iter_mut().rfind(|site| site.is_fallback).unwrap();
+    last.hook.site.offset = right;
+    probes.detach_file(object.identity);
+    probes.register(&object, placement).unwrap();
+    attach(&mut probes).unwrap();
+    assert!(probes.is_probed(object.identity) && probes.has_fallback());
+    probes.detach_fallback(object.identity);
+    assert!(probes.is_probed(object.identity) && !probes.has_fallback());
+}
