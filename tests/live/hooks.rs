@@ -116,7 +116,7 @@ fn a_lift_that_does_not_serve_is_reported_once_for_each_cause() -> Result<()> {
     let notes = trace
         .stderr
         .iter()
-        .filter(|line| line.contains("the lift of") && line.contains("does not serve early"));
+        .filter(|line| line.contains("the lift of") && line.contains("does not serve program"));
     assert_eq!(notes.count(), causes.len(), "{:?}", trace.stderr);
     Ok(())
 }
