@@ -141,13 +141,13 @@ impl Fields {
 
     /// Returns the first field of a name, which is given in lower case.
     pub fn get(&self, name: &str) -> Option<Field<'_>> {
-        let named = |span: &&Span| span.name.of_text(&self.text) == Some(name.as_bytes());
+        let named = |span: &&Span| span.name.is(name, &self.text);
         self.spans.iter().find(named).map(|span| span.field(&self.text))
     }
 
     /// Iterates over the known values of a name, which is given in lower case.
     pub fn values<'a>(&'a self, name: &'a str) -> impl Iterator<Item = Unredacted<&'a [u8]>> {
-        let named = |span: &&Span| span.name.of_text(&self.text) == Some(name.as_bytes());
+        let named = |span: &&Span| span.name.is(name, &self.text);
         let value = |span: &Span| span.value.of_text(&self.text).map(Unredacted::borrowed);
         self.spans.iter().filter(named).filter_map(value)
     }
@@ -245,6 +245,12 @@ impl Part {
     fn range(self) -> Range<usize> {
         let start = self.start as usize;
         start..start.saturating_add(self.length as usize)
+    }
+
+    /// Returns whether it is this part of the text. Most differ in length.
+    #[inline]
+    fn is(self, part: &str, text: &[u8]) -> bool {
+        self.length as usize == part.len() && self.of_text(text) == Some(part.as_bytes())
     }
 
     fn of_text(self, text: &[u8]) -> Option<&[u8]> {

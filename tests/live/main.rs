@@ -25,6 +25,7 @@ mod cpus;
 mod hostile;
 mod endings;
 mod stalled;
+mod prompt;
 mod refusals;
 mod refused;
 mod unusual;

@@ -8,7 +8,7 @@ use std::borrow::Cow;
 
 use super::frame::Block;
 use super::hpack;
-use crate::grammar::is_tchar;
+use crate::grammar::{has_control, is_tchar};
 use crate::{Counters, Fields, Limits, Malformed, RequestHead, ResponseHead, Unredacted, head};
 
 /// The fields of a header block.
@@ -329,7 +329,8 @@ const NAME_BYTES: [bool; 256] = {
 /// Returns whether `value` has no line break or NUL (RFC 9113 section 8.2.1). White space around it is accepted, as it is by
 /// most gateways.
 fn is_field_value(value: &[u8]) -> bool {
-    memchr::memchr3(0, b'\r', b'\n', value).is_none()
+    // Most values are short, and have no control characters at all.
+    !has_control(value) || memchr::memchr3(0, b'\r', b'\n', value).is_none()
 }
 
 fn is_token(text: &str) -> bool {

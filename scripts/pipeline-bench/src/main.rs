@@ -2,7 +2,8 @@
 //! one core, beside httparse and serde_json over the same heads.
 //!
 //! A tape is made and run in slices. Each slice goes through the pipeline, then its heads through the floor, and the ratio
-//! of the two times is that of the slice, so that a machine that slows down slows down both. Making a slice is not timed.
+//! of the two times is that of the slice, so that a machine that slows down slows down both. Making a slice is not timed. Times
+//! are CPU times of the thread, so that other programs on the same CPU do not count.
 
 #[path = "../../decode-bench/src/deflater.rs"]
 mod deflater;
@@ -16,9 +17,10 @@ use std::{
         Arc,
         atomic::{AtomicU64, Ordering},
     },
-    time::{Duration, Instant},
+    time::Duration,
 };
 
+use rustix::time::{ClockId, clock_gettime};
 use tracer_observe::{
     filter::{Filter, FilterArgs},
     output::Format,
@@ -125,9 +127,14 @@ impl Write for Memory {
 }
 
 fn time(work: impl FnOnce()) -> Duration {
-    let began = Instant::now();
+    let began = cpu_time();
     work();
-    began.elapsed()
+    cpu_time() - began
+}
+
+fn cpu_time() -> Duration {
+    let now = clock_gettime(ClockId::ThreadCPUTime);
+    Duration::new(now.tv_sec.unsigned_abs(), u32::try_from(now.tv_nsec).expect("less than a second"))
 }
 
 fn nanos(time: Duration) -> f64 {

@@ -85,22 +85,22 @@ impl Filter {
         side.is_none_or(|side| side.word() == exchange.side)
             && any(
                 methods,
-                request.and_then(|request| request.method.as_deref()),
+                || request.and_then(|request| request.method.as_deref()),
                 |wanted, method| wanted.eq_ignore_ascii_case(method),
             )
             && any(
                 hosts,
-                request.and_then(|request| request.authority.as_deref()),
+                || request.and_then(|request| request.authority.as_deref()),
                 |glob, authority| glob.matches(host(authority).as_bytes()),
             )
             && any(
                 paths,
-                request.and_then(|request| request.path.as_deref()),
+                || request.and_then(|request| request.path.as_deref()),
                 regex::Regex::is_match,
             )
             && any(
                 statuses,
-                response.and_then(|response| response.status),
+                || response.and_then(|response| response.status),
                 |statuses, status| statuses.contains(status),
             )
             && headers.iter().all(|header| header.is_in(exchange))
@@ -109,8 +109,8 @@ impl Filter {
 }
 
 /// Returns whether a value matches any of the wanted ones, or none are given.
-fn any<W, T: Copy>(wanted: &[W], value: Option<T>, matches: impl Fn(&W, T) -> bool) -> bool {
-    wanted.is_empty() || value.is_some_and(|value| wanted.iter().any(|wanted| matches(wanted, value)))
+fn any<W, T: Copy>(wanted: &[W], value: impl FnOnce() -> Option<T>, matches: impl Fn(&W, T) -> bool) -> bool {
+    wanted.is_empty() || value().is_some_and(|value| wanted.iter().any(|wanted| matches(wanted, value)))
 }
 
 /// Returns the host of an authority, without userinfo and port.

@@ -22,7 +22,9 @@ pub(super) enum Searched<'a> {
 pub(super) enum Content {
     /// The name and the value are plain.
     Plain,
-    /// They are not, or not both.
+    /// The name is plain, the value is not, and it is UTF-8.
+    Utf8,
+    /// They are neither.
     #[default]
     Other,
     /// It is a name, and this is the rule for its values.
@@ -45,6 +47,7 @@ enum Kind {
 /// A text.
 #[derive(Clone, Debug, Default)]
 struct Known {
+    hash: u64,
     kind: Kind,
     /// Its name and value.
     text: Vec<u8>,
@@ -58,11 +61,19 @@ impl Default for Clean {
 }
 
 impl Clean {
+    /// Finds the name and the value of a field.
+    #[inline]
+    pub(super) fn find_field(&mut self, name: &[u8], value: &[u8]) -> Option<Content> {
+        self.find(Searched::Field(name, value))
+    }
+
     /// Finds a text.
+    #[inline]
     pub(super) fn find(&mut self, searched: Searched<'_>) -> Option<Content> {
-        let [first, second] = self.0.get_mut(searched.place())?;
-        if !first.is(searched) {
-            if !second.is(searched) {
+        let hash = searched.hash();
+        let [first, second] = self.0.get_mut(place(hash))?;
+        if !first.is(searched, hash) {
+            if !second.is(searched, hash) {
                 return None;
             }
             std::mem::swap(first, second);
@@ -73,8 +84,12 @@ impl Clean {
     /// Remembers a text that is not too long, in place of the one in its set that was not used for longer.
     pub(super) fn add(&mut self, searched: Searched<'_>) {
         let (name, value) = searched.parts();
-        let plain = is_plain(name) && is_plain(value);
-        self.add_with(searched, if plain { Content::Plain } else { Content::Other });
+        let content = match (is_plain(name), is_plain(value)) {
+            (true, true) => Content::Plain,
+            (true, false) if str::from_utf8(value).is_ok() => Content::Utf8,
+            (true | false, _) => Content::Other,
+        };
+        self.add_with(searched, content);
     }
 
     /// Remembers the name of a field, and the rule for its values.
@@ -87,8 +102,10 @@ impl Clean {
         if name.len().saturating_add(value.len()) > MAX_CLEAN_BYTES {
             return;
         }
-        if let Some([first, second]) = self.0.get_mut(searched.place()) {
+        let hash = searched.hash();
+        if let Some([first, second]) = self.0.get_mut(place(hash)) {
             std::mem::swap(first, second);
+            first.hash = hash;
             first.kind = searched.kind();
             first.content = content;
             first.text.clear();
@@ -99,13 +116,21 @@ impl Clean {
 }
 
 impl Known {
-    fn is(&self, searched: Searched<'_>) -> bool {
+    /// Returns whether it is a text, whose hash is given: most others are told apart by that.
+    #[inline]
+    fn is(&self, searched: Searched<'_>, hash: u64) -> bool {
         let (name, value) = searched.parts();
-        self.kind == searched.kind() && self.text.strip_prefix(name) == Some(value)
+        self.hash == hash && self.kind == searched.kind() && self.text.strip_prefix(name) == Some(value)
     }
 }
 
+/// Returns the set of texts with a hash.
+fn place(hash: u64) -> usize {
+    usize::try_from(hash).unwrap_or_default() % (MAX_CLEAN_TEXTS / 2)
+}
+
 impl<'a> Searched<'a> {
+    #[inline]
     const fn parts(self) -> (&'a [u8], &'a [u8]) {
         match self {
             Self::Field(name, value) => (name, value),
@@ -114,6 +139,7 @@ impl<'a> Searched<'a> {
         }
     }
 
+    #[inline]
     const fn kind(self) -> Kind {
         match self {
             Self::Field(name, _) => Kind::Field(name.len()),
@@ -122,25 +148,42 @@ impl<'a> Searched<'a> {
         }
     }
 
-    fn place(self) -> usize {
+    #[inline]
+    fn hash(self) -> u64 {
         let (name, value) = self.parts();
-        let hash = hash(value, hash(name, 0));
-        usize::try_from(hash >> 32).unwrap_or_default() % (MAX_CLEAN_TEXTS / 2)
+        hash(value, hash(name, 0))
     }
 }
 
-/// Spreads texts over the sets. Texts that somebody chose to have the same hash are searched each time, like new ones.
+/// Returns the hash of a text. Texts that somebody chose to have the same hash are searched each time, like new ones.
+#[inline]
 fn hash(bytes: &[u8], seed: u64) -> u64 {
-    let mix = |hash: u64, word: [u8; 8]| (hash.rotate_left(5) ^ u64::from_le_bytes(word)).wrapping_mul(FACTOR);
-    let (words, rest) = bytes.as_chunks();
-    let hash = words.iter().copied().fold(seed, mix);
-    // The last eight bytes cost less than the rest, one by one.
-    let last = bytes.last_chunk().copied().unwrap_or_else(|| {
-        rest.iter()
-            .fold(0, |last, byte| last << 8 | u64::from(*byte))
-            .to_le_bytes()
-    });
-    mix(hash, last)
+    let (pairs, _) = bytes.as_chunks::<16>();
+    let hash = pairs
+        .iter()
+        .fold(seed, |hash, pair| mix(hash, u128::from_le_bytes(*pair)));
+    // The last bytes, of which some may be hashed already, cost less than the rest, one by one.
+    let last = match (bytes.last_chunk::<16>(), bytes.first_chunk(), bytes.last_chunk()) {
+        (Some(last), _, _) => u128::from_le_bytes(*last),
+        (None, Some(first), Some(last)) => both(u64::from_le_bytes(*first), u64::from_le_bytes(*last)),
+        (None, _, _) => bytes.iter().fold(0, |last, byte| last << 8 | u128::from(*byte)),
+    };
+    mix(hash ^ u64::try_from(bytes.len()).unwrap_or(u64::MAX), last)
+}
+
+/// Mixes two words into a hash.
+fn mix(hash: u64, words: u128) -> u64 {
+    let [low, high] = halves(words);
+    let [low, high] = halves(u128::from(hash ^ low) * u128::from(FACTOR ^ high));
+    low ^ high
+}
+
+const fn both(low: u64, high: u64) -> u128 {
+    (high as u128) << 64 | low as u128
+}
+
+fn halves(words: u128) -> [u64; 2] {
+    [words, words >> 64].map(|word| u64::try_from(word & u128::from(u64::MAX)).unwrap_or_default())
 }
 
 /// An odd number with as many zeros as ones, from the golden ratio.
@@ -168,8 +211,9 @@ mod tests {
             Searched::FieldName("accept*/*"),
             Searched::FieldName("accept"),
         ] {
-            let [known, _] = &clean.0[added.place()];
-            assert!(known.is(added) && !known.is(other), "{other:?}");
+            let [known, _] = &clean.0[place(added.hash())];
+            let hash = added.hash();
+            assert!(known.is(added, hash) && !known.is(other, hash), "{other:?}");
             assert!(clean.find(other).is_none(), "{other:?}");
         }
     }
@@ -195,11 +239,11 @@ mod tests {
         let mut clean = Clean::default();
         let kept = b"kept".as_slice();
         clean.add(Searched::Authority(kept));
-        let place = Searched::Authority(kept).place();
+        let kept_place = place(Searched::Authority(kept).hash());
         let mut others = 0;
         for number in 0..200 * MAX_CLEAN_TEXTS {
             let text = number.to_string();
-            if Searched::Authority(text.as_bytes()).place() == place {
+            if place(Searched::Authority(text.as_bytes()).hash()) == kept_place {
                 clean.add(Searched::Authority(text.as_bytes()));
                 assert!(clean.find(Searched::Authority(kept)).is_some());
                 others += 1;

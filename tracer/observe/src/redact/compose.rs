@@ -133,8 +133,8 @@ impl Composer<'_> {
         let since = |end: &Option<Timestamp>| end.filter(|_| request.is_some()).map(|end| micros(*began, end));
         let (grpc_status, grpc_message) = self.grpc(response.as_ref());
         ExchangeLine {
-            id: exchange_id(&line.id, *ordinal),
-            time: Time::new(time),
+            id: exchange_id(&connection.id, *ordinal),
+            time: Time::after(&mut self.redactor.last_time, time),
             pid,
             tid: *origin,
             process,

@@ -165,7 +165,8 @@ pub(super) fn connection_parts(connection: &Connection) -> ConnectionParts<'_> {
         AddressSource::Unconfirmed => (None, Some("unconfirmed")),
     };
     let line = ConnectionLine {
-        id: id.as_str().into(),
+        // Made of digits.
+        id: Printable::plain(id.as_bytes()),
         local: local.as_ref().map(address),
         remote: remote.as_ref().map(address),
         source,
@@ -189,7 +190,8 @@ fn proxied_line(proxied: Proxied) -> ProxiedLine {
 
 fn address(address: &Address) -> Printable<'_> {
     match address {
-        Address::Inet(address) => address.as_str().into(),
+        // Made of digits, letters and punctuation.
+        Address::Inet(address) => Printable::plain(address.as_str().as_bytes()),
         Address::Unix(path) => format!("unix:{}", String::from_utf8_lossy(path)).into(),
         Address::Abstract(name) => format!("unix:@{}", String::from_utf8_lossy(name)).into(),
     }

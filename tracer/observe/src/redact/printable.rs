@@ -43,6 +43,11 @@ impl<'a> Printable<'a> {
         Self(Bytes::Plain(bytes))
     }
 
+    /// Returns the text of bytes that are UTF-8 and not plain.
+    pub(super) const fn utf8(bytes: &'a [u8]) -> Self {
+        Self(Bytes::Other(bytes))
+    }
+
     /// Returns whether JSON has the text as it is.
     pub(super) fn is_plain(&self) -> bool {
         match &self.0 {
@@ -113,7 +118,18 @@ impl Debug for Printable<'_> {
 impl Serialize for Printable<'_> {
     /// Serializes a text. A format that is not for people, as the writer of lines is, gets the bytes of a plain one, which it
     /// need not search.
+    #[inline]
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        match &self.0 {
+            Bytes::Plain(bytes) if !serializer.is_human_readable() => serializer.serialize_bytes(bytes),
+            Bytes::Plain(_) | Bytes::Other(_) | Bytes::Owned(_) => self.serialize_any(serializer),
+        }
+    }
+}
+
+impl Printable<'_> {
+    #[inline(never)]
+    fn serialize_any<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         if !serializer.is_human_readable() && self.is_plain() {
             return serializer.serialize_bytes(self.bytes());
         }

@@ -1,7 +1,7 @@
 //! Applies the rules to a value.
 
 use super::{
-    Rules, clean::Clean, field::Rule, fingerprint::Mask, rules::Extra, secrets::Secrets, url::Search, words::Word,
+    Rules, Time, clean::Clean, field::Rule, fingerprint::Mask, rules::Extra, secrets::Secrets, url::Search, words::Word,
 };
 
 /// Finds and masks the secrets in values.
@@ -11,6 +11,8 @@ pub struct Redactor {
     built_in: bool,
     /// Texts in which these rules find no secret.
     pub(super) clean: Clean,
+    /// The last time that was printed, and its second.
+    pub(super) last_time: Option<(u64, Time)>,
 }
 
 impl Redactor {
@@ -27,6 +29,7 @@ impl Redactor {
             mask: Mask::new(fingerprint),
             built_in: !show,
             clean: Clean::default(),
+            last_time: None,
         }
     }
 

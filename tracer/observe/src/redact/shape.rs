@@ -9,22 +9,26 @@ use super::{credentials::is_challenge_parameter, decoded::Decoded};
 
 /// Calls `mark` with the range of each credential in `text`, in order. Takes time linear in the length of the text.
 pub(super) fn find(text: &[u8], mut mark: impl FnMut(Range<usize>)) {
-    let mut rest = text;
+    let mut from = 0;
     let mut inside_word = false;
-    while let Some((byte, after)) = rest.split_first() {
-        let in_word = byte.is_ascii_alphanumeric();
-        if !inside_word
-            && (in_word || *byte == b'-')
-            && let Some(found) = credential(*byte, rest)
-        {
-            let at = text.len() - rest.len();
+    while let Some(rest) = text.get(from..) {
+        let begins = |byte: &u8| {
+            let class = CLASSES.get(usize::from(*byte)).copied().unwrap_or_default();
+            let begins = class & BEGINS != 0 && !inside_word;
+            inside_word = class & WORD != 0;
+            begins
+        };
+        let Some(begin) = rest.iter().position(begins) else {
+            return;
+        };
+        let here = rest.get(begin..).unwrap_or_default();
+        from += begin + 1;
+        if let Some(found) = here.first().and_then(|first| credential(*first, here)) {
+            let at = from - 1;
             mark(at + found.start..at + found.end);
-            rest = rest.get(found.end.max(1)..).unwrap_or_default();
+            from = at + found.end.max(1);
             inside_word = false;
-            continue;
         }
-        inside_word = in_word;
-        rest = after;
     }
 }
 
@@ -56,10 +60,10 @@ fn credential(first: u8, here: &[u8]) -> Option<Range<usize>> {
         let random = read.iter().any(u8::is_ascii_digit);
         (read.len() >= *shortest && random).then(|| 0..prefix.len() + token_length(tail, usize::MAX))
     });
-    match first | 0x20 {
+    match first {
         _ if token.is_some() => token,
         b'-' if here.starts_with(PEM) => Some(0..here.len()),
-        b'a' | b'b' | b'd' | b'n' | b't' => after_scheme(here),
+        _ if begins_scheme(first) => after_scheme(here),
         _ => None,
     }
 }
@@ -155,7 +159,7 @@ const SHORTEST_RANDOM: usize = 20;
 /// Maximum bytes that are read to recognise a token.
 const LONGEST_READ: usize = 256;
 
-/// The schemes whose credentials are recognised in any field. [`credential`] has their first letters.
+/// The schemes whose credentials are recognised in any field. [`begins_scheme`] has their first letters.
 const SCHEMES: [&[u8]; 7] = [
     b"bearer",
     b"basic",
@@ -166,8 +170,36 @@ const SCHEMES: [&[u8]; 7] = [
     b"apikey",
 ];
 
+/// Letters and digits.
+const WORD: u8 = 1;
+
+/// The bytes with which a credential may begin.
+const BEGINS: u8 = 2;
+
+/// The classes of bytes.
+#[expect(clippy::indexing_slicing, reason = "the compiler evaluates it")]
+const CLASSES: [u8; 256] = {
+    let mut classes = [0; 256];
+    let mut byte = 0_u8;
+    while byte < 128 {
+        if byte.is_ascii_alphanumeric() {
+            classes[byte as usize] = WORD;
+        }
+        if byte == b'-' || !prefixes(byte).is_empty() || begins_scheme(byte) {
+            classes[byte as usize] |= BEGINS;
+        }
+        byte += 1;
+    }
+    classes
+};
+
+/// Returns whether the name of one of [`SCHEMES`] begins with a byte.
+const fn begins_scheme(byte: u8) -> bool {
+    matches!(byte | 0x20, b'a' | b'b' | b'd' | b'n' | b't') && byte.is_ascii_alphabetic()
+}
+
 /// Returns the prefixes of the tokens of large APIs that begin with `first`, and the minimum length of the rest.
-fn prefixes(first: u8) -> &'static [(&'static [u8], usize)] {
+const fn prefixes(first: u8) -> &'static [(&'static [u8], usize)] {
     match first {
         b'1' => &[(b"1//0", 24)],
         b'A' => &[

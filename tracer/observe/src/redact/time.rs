@@ -31,6 +31,29 @@ impl Time {
         ])
     }
 
+    /// Formats a time, of which all but the fraction of the second is often that of `last`, the one formatted before.
+    pub(super) fn after(last: &mut Option<(u64, Self)>, time: SystemTime) -> Self {
+        let since = time.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
+        match last {
+            Some((seconds, Self([second @ .., _, _, _, _, _, _, _, _, _, _]))) if *seconds == since.as_secs() => {
+                let mut text = [b'Z'; 30];
+                let (begin, fraction) = text.split_at_mut(second.len());
+                begin.copy_from_slice(second);
+                let mut rest = since.subsec_nanos();
+                for digit in fraction.iter_mut().rev().skip(1) {
+                    *digit = b'0' + u8::try_from(rest % 10).unwrap_or_default();
+                    rest /= 10;
+                }
+                Self(text)
+            }
+            _ => {
+                let formatted = Self::new(time);
+                *last = (since.as_secs() < LATEST.as_secs()).then_some((since.as_secs(), formatted));
+                formatted
+            }
+        }
+    }
+
     /// Returns the text.
     pub fn as_str(&self) -> &str {
         str::from_utf8(&self.0).unwrap_or_default()
@@ -96,6 +119,18 @@ mod tests {
             let time = SystemTime::UNIX_EPOCH + Duration::new(seconds, nanos);
             let wanted = humantime::format_rfc3339_nanos(time).to_string();
             prop_assert_eq!(Time::new(time).to_string(), wanted);
+        }
+
+        #[test]
+        fn a_time_after_another_is_formatted_as_alone(
+            seconds in proptest::collection::vec((0_u64..3, any::<bool>()), 1..6), nanos in 0_u32..1_000_000_000,
+        ) {
+            let mut last = None;
+            for (seconds, latest) in seconds {
+                let seconds = if latest { LATEST.as_secs() - 1 + seconds } else { seconds };
+                let time = SystemTime::UNIX_EPOCH + Duration::new(seconds, nanos);
+                prop_assert_eq!(Time::after(&mut last, time), Time::new(time));
+            }
         }
 
         #[test]

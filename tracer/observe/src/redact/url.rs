@@ -41,8 +41,9 @@ impl Search<'_> {
             if self.built_in {
                 shape::find(value, |range| secrets.mark(range));
             }
-            // Most values have neither of these bytes.
-            if !at && !bytes.has(Classes::EQUALS) {
+            // Most values have neither of these bytes, or no parameter that is secret.
+            let parameter = || bytes.has(Classes::EQUALS) && self.has_secret_parameter(value);
+            if !at && !parameter() {
                 return;
             }
         }
@@ -66,6 +67,25 @@ impl Search<'_> {
         }
     }
 
+    /// Returns whether [`mark_parameters`](Self::mark_parameters) marks anything in a value of which no byte is encoded.
+    fn has_secret_parameter(self, value: &[u8]) -> bool {
+        let mut name = Name::default();
+        value.iter().enumerate().any(|(at, &byte)| {
+            if byte != b'=' {
+                name.extend(byte, at + 1);
+                return false;
+            }
+            let before = name.start.checked_sub(1).and_then(|before| value.get(before));
+            let sent = value.get(name.start..at).unwrap_or_default();
+            let secret = self.is_secret(sent, before.copied());
+            name = Name {
+                start: at + 1,
+                over: false,
+            };
+            secret
+        })
+    }
+
     fn mark_parameters(self, value: &[u8], decoded: &Decoded, text: Text, secrets: &mut Secrets) {
         let query = decoded.bytes().iter().position(|byte| matches!(byte.byte, b'?' | b'#'));
         let query = query.unwrap_or(decoded.bytes().len());
@@ -81,7 +101,7 @@ impl Search<'_> {
             let before = name.start.checked_sub(1).and_then(|before| decoded.at(before));
             let sent = decoded.sent(value, name.start, equals);
             let sent = sent.map_or_else(|| original(decoded.between(name.start, equals)).into(), Cow::Borrowed);
-            if self.is_secret(&sent, before) {
+            if self.is_secret(&sent, before.map(|before| before.byte)) {
                 let ends = Ends {
                     text,
                     depth,
@@ -96,9 +116,9 @@ impl Search<'_> {
     }
 
     /// Returns whether a name is secret; `before` is the byte in front of it.
-    fn is_secret(self, name: &[u8], before: Option<DecodedByte>) -> bool {
+    fn is_secret(self, name: &[u8], before: Option<u8>) -> bool {
         let name = name.trim_ascii();
-        let in_url = before.is_some_and(|before| matches!(before.byte, b'?' | b'&' | b'#' | b';'));
+        let in_url = before.is_some_and(|before| matches!(before, b'?' | b'&' | b'#' | b';'));
         let built_in = self.built_in && (names::is_secret(name) || in_url && names::is_secret_in_urls_only(name));
         built_in || self.extra.names(name)
     }
@@ -118,8 +138,21 @@ impl Classes {
 
     /// Returns the classes of the bytes in a value.
     fn of(value: &[u8]) -> Self {
-        Self(value.iter().fold(0, |found, byte| found | Self::of_byte(*byte).0))
+        let class = |byte: &u8| Self::TABLE.get(usize::from(*byte)).copied().unwrap_or_default();
+        Self(value.iter().fold(0, |found, byte| found | class(byte)))
     }
+
+    /// The class of each byte.
+    #[expect(clippy::indexing_slicing, reason = "the compiler evaluates it")]
+    const TABLE: [u8; 256] = {
+        let mut table = [0; 256];
+        let mut byte = 0_u8;
+        while byte < 128 {
+            table[byte as usize] = Self::of_byte(byte).0;
+            byte += 1;
+        }
+        table
+    };
 
     const fn of_byte(byte: u8) -> Self {
         match byte {
@@ -305,4 +338,25 @@ fn is_before_name(byte: u8) -> bool {
         byte,
         b'?' | b'&' | b';' | b'#' | b'/' | b'\\' | b',' | b'"' | b'\'' | b'<' | b'>' | b'(' | b')' | b'{' | b'}' | b'|'
     )
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::{prelude::any, prop_assert, proptest};
+
+    use super::*;
+
+    proptest! {
+        #[test]
+        fn a_secret_parameter_is_found_without_decoding(
+            value in "((token|code|key|Pin|a)?[=&?;#/ ,\"'<ax@A]){0,16}", path in any::<bool>(), built_in in any::<bool>(),
+        ) {
+            let extra = Extra::new(vec!["a".parse().unwrap()], Vec::new());
+            let search = Search { extra: &extra, built_in };
+            let text = if path { Text::Path } else { Text::Value };
+            let mut secrets = Secrets::default();
+            search.mark_parameters(value.as_bytes(), &Decoded::new(value.as_bytes()), text, &mut secrets);
+            prop_assert!(secrets.is_empty() || search.has_secret_parameter(value.as_bytes()));
+        }
+    }
 }

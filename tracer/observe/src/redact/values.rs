@@ -38,9 +38,10 @@ impl Composer<'_> {
             return self.field(field.field());
         };
         let value = value.expose();
-        match self.redactor.clean.find(Searched::Field(name, value)) {
+        match self.redactor.clean.find_field(name, value) {
             Some(Content::Plain) => (Some(Printable::plain(name)), Some(Printable::plain(value))),
-            Some(Content::Other) => {
+            Some(Content::Utf8) if !self.latin1 => (Some(Printable::plain(name)), Some(Printable::utf8(value))),
+            Some(Content::Utf8 | Content::Other) => {
                 let name = self.text(name, Secrets::default());
                 (Some(name), Some(self.text(value, Secrets::default())))
             }
@@ -70,14 +71,19 @@ impl Composer<'_> {
 
     /// Prints a word, or a mask if it may not be shown.
     pub(super) fn word<'a>(&mut self, word: Word, text: &'a str) -> Printable<'a> {
+        if word.is_common(text) {
+            return Printable::plain(text.as_bytes());
+        }
         let secrets = self.redactor.word_secrets(word, text.as_bytes());
         self.text(text.as_bytes(), secrets)
     }
 
     pub(super) fn authority<'a>(&mut self, bytes: &'a [u8], never_indexed: bool) -> Printable<'a> {
         let searched = Some(Searched::Authority(bytes)).filter(|_| !never_indexed);
-        if searched.is_some_and(|searched| self.redactor.clean.find(searched).is_some()) {
-            return self.text(bytes, Secrets::default());
+        match searched.and_then(|searched| self.redactor.clean.find(searched)) {
+            Some(Content::Plain) => return Printable::plain(bytes),
+            Some(Content::Utf8 | Content::Other | Content::Name(_)) => return self.text(bytes, Secrets::default()),
+            None => {}
         }
         let secrets = self.redactor.secrets(bytes, |search, secrets| {
             field::mark_authority(bytes, search, secrets);

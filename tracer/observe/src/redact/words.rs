@@ -19,6 +19,15 @@ pub(super) enum Word {
 }
 
 impl Word {
+    /// Returns whether a word is one of those that nearly every exchange has. They are shown.
+    pub(super) fn is_common(self, word: &str) -> bool {
+        match self {
+            Self::Method => matches!(word, "GET" | "POST" | "HEAD" | "PUT" | "DELETE" | "OPTIONS" | "PATCH"),
+            Self::Scheme => matches!(word, "https" | "http"),
+            Self::Upgrade | Self::FieldName => false,
+        }
+    }
+
     /// Returns whether a word may be shown.
     pub(super) fn is_shown(self, word: &[u8]) -> bool {
         match self {
@@ -148,6 +157,25 @@ const UPGRADES: [&[u8]; 10] = [
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn common_words_are_shown() {
+        for (word, text) in [Word::Method, Word::Scheme, Word::Upgrade, Word::FieldName]
+            .into_iter()
+            .flat_map(|word| {
+                [
+                    "GET", "POST", "HEAD", "PUT", "DELETE", "OPTIONS", "PATCH", "https", "http",
+                ]
+                .map(|text| (word, text))
+            })
+        {
+            assert!(
+                !word.is_common(text) || word.is_shown(text.as_bytes()),
+                "{word:?} {text}"
+            );
+        }
+        assert!(Word::Method.is_common("GET") && !Word::Scheme.is_common("GET"));
+    }
 
     #[test]
     fn methods_are_shown_and_possible_keys_are_not() {

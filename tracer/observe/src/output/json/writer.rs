@@ -60,6 +60,37 @@ impl<'o> Writer<'o> {
         }
     }
 
+    /// Writes a plain text between quotes.
+    #[inline]
+    fn put_quoted(&mut self, text: &[u8]) {
+        let length = text.len().saturating_add(2);
+        match std::mem::take(&mut self.rest).split_at_mut_checked(length) {
+            Some(([open, inside @ .., close], rest)) => {
+                (*open, *close) = (b'"', b'"');
+                inside.copy_from_slice(text);
+                self.rest = rest;
+            }
+            Some(_) | None => self.full = true,
+        }
+    }
+
+    /// Writes the name of a member and what is before it.
+    #[inline(always)]
+    #[expect(
+        clippy::inline_always,
+        reason = "the length of a name is a constant only where it is inlined"
+    )]
+    fn put_name(&mut self, before: u8, name: &'static str) {
+        match std::mem::take(&mut self.rest).split_at_mut_checked(name.len() + 4) {
+            Some(([first, open, inside @ .., close, colon], rest)) => {
+                (*first, *open, *close, *colon) = (before, b'"', b'"', b':');
+                inside.copy_from_slice(name.as_bytes());
+                self.rest = rest;
+            }
+            Some(_) | None => self.full = true,
+        }
+    }
+
     /// Writes printable ASCII, of which JSON escapes quotes and backslashes.
     fn quote(&mut self, mut text: &[u8]) {
         self.put(b"\"");
@@ -88,6 +119,7 @@ pub(super) struct Members<'w, 'o> {
 }
 
 impl Members<'_, '_> {
+    #[inline]
     fn element(&mut self, value: &(impl Serialize + ?Sized)) -> Result<(), Error> {
         self.writer.put(&[self.before]);
         self.before = b',';
@@ -95,6 +127,7 @@ impl Members<'_, '_> {
     }
 
     /// Ends an object or an array, which is not open yet if it is empty.
+    #[inline]
     fn close(self, open: u8, close: u8) {
         if self.before == open {
             self.writer.put(&[open]);
@@ -113,9 +146,7 @@ impl SerializeStruct for Members<'_, '_> {
         reason = "the length of a name is a constant only where it is inlined"
     )]
     fn serialize_field<T: Serialize + ?Sized>(&mut self, name: &'static str, value: &T) -> Result<(), Error> {
-        self.writer.put(&[self.before, b'"']);
-        self.writer.put(name.as_bytes());
-        self.writer.put(b"\":");
+        self.writer.put_name(self.before, name);
         self.before = b',';
         value.serialize(&mut *self.writer)
     }
@@ -130,6 +161,7 @@ impl SerializeSeq for Members<'_, '_> {
     type Ok = ();
     type Error = Error;
 
+    #[inline]
     fn serialize_element<T: Serialize + ?Sized>(&mut self, value: &T) -> Result<(), Error> {
         self.element(value)
     }
@@ -144,6 +176,7 @@ impl SerializeTuple for Members<'_, '_> {
     type Ok = ();
     type Error = Error;
 
+    #[inline]
     fn serialize_element<T: Serialize + ?Sized>(&mut self, value: &T) -> Result<(), Error> {
         self.element(value)
     }
@@ -205,10 +238,9 @@ impl<'w, 'o> Serializer for &'w mut Writer<'o> {
     }
 
     /// Writes a plain text; see [`Printable`](crate::redact::Printable).
+    #[inline]
     fn serialize_bytes(self, text: &[u8]) -> Result<(), Error> {
-        self.put(b"\"");
-        self.put(text);
-        self.put(b"\"");
+        self.put_quoted(text);
         Ok(())
     }
 
@@ -221,6 +253,7 @@ impl<'w, 'o> Serializer for &'w mut Writer<'o> {
         Ok(())
     }
 
+    #[inline]
     fn serialize_some<T: Serialize + ?Sized>(self, value: &T) -> Result<(), Error> {
         value.serialize(self)
     }
@@ -232,6 +265,7 @@ impl<'w, 'o> Serializer for &'w mut Writer<'o> {
         })
     }
 
+    #[inline]
     fn serialize_tuple(self, _length: usize) -> Result<Members<'w, 'o>, Error> {
         Ok(Members {
             writer: self,
