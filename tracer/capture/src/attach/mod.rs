@@ -23,6 +23,7 @@ mod rings;
 mod cpus;
 mod tables;
 mod batch;
+mod skips;
 mod sweep;
 mod lifecycle;
 mod mappings;
@@ -32,6 +33,8 @@ mod probes;
 mod hits;
 #[cfg(test)]
 mod sends;
+#[cfg(test)]
+mod skipped;
 
 use std::path::PathBuf;
 
@@ -50,6 +53,7 @@ pub use placement::Placement;
 pub use probes::Probes;
 pub use ring::Ring;
 pub use rings::{Rings, Switch};
+pub use skips::SkipTable;
 pub use sockets::Missing;
 pub use sweep::{Ends, Fill, Swept, Table, Threads};
 

@@ -7,6 +7,10 @@
 use std::{
     collections::{BTreeSet, HashMap},
     num::NonZeroU32,
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
     time::Duration,
 };
 
@@ -20,7 +24,7 @@ use zerocopy::FromZeros as _;
 
 use super::{
     Cpus, Ends, Error, Kernel, KernelVersion, Lifecycle, Missing, Needs, OBJECT, Options, Placement, Reach, Rings,
-    SiteInfo, Swept, Switch,
+    SiteInfo, SkipTable, Swept, Switch,
     batch::read_named,
     heap, lifecycle,
     multi::{MultiLinks, MultiPrograms},
@@ -51,6 +55,8 @@ pub struct Probes {
     compares_paths: bool,
     /// Whether all sites of handshakes are probed.
     handshakes: bool,
+    /// Announcements that the table of skipped bytes had no room for.
+    skips_refused: Arc<AtomicU64>,
 }
 
 impl Probes {
@@ -104,6 +110,7 @@ impl Probes {
             compares_paths: kernel.offsets.binprm_filename != KernelOffsets::UNKNOWN,
             // Without BTF, the record of a handshake starts the lookup of the descriptor in /proc early.
             handshakes: options.flags.contains(SettingFlags::CONNECTIONS) || kernel.undescribed.is_some(),
+            skips_refused: Arc::default(),
         };
         Ok((probes, rings, cpus, switch))
     }
@@ -331,7 +338,7 @@ impl Probes {
     pub fn reached(&self) -> Result<Vec<EndRecord>, Error> {
         let mut reached = Vec::new();
         read_named(&self.ebpf, "CONNECTIONS", |key: AddressKey, state: ConnectionState| {
-            let [read, written] = state.flow.positions;
+            let [read, written] = state.flow.reported_positions();
             if state.flow.generation != 0 && read | written != 0 {
                 let header = RecordHeader {
                     cookie: state.flow.cookie,
@@ -346,6 +353,16 @@ impl Probes {
             }
         })?;
         Ok(reached)
+    }
+
+    /// Opens the table of bytes that need not be captured.
+    pub fn skips(&self) -> Result<SkipTable, Error> {
+        SkipTable::open(&self.ebpf, Arc::clone(&self.skips_refused))
+    }
+
+    /// Returns how many announcements that table had no room for.
+    pub fn skips_refused(&self) -> u64 {
+        self.skips_refused.load(Ordering::Relaxed)
     }
 
     /// Returns the counters of losses that belong to no site.
@@ -402,7 +419,7 @@ const FEW_CALLS: u32 = 4096;
 
 /// Returns the size of each map that depends on the options. At any time, at most half of the connections are expected to
 /// be in a call or to have pending ciphertext.
-fn map_sizes(options: Options) -> [(&'static str, u32); 8] {
+fn map_sizes(options: Options) -> [(&'static str, u32); 9] {
     let most = u32::try_from(MAX_CALLS).unwrap_or(u32::MAX);
     let usual = (options.connections / 2).clamp(options.connections.min(FEW_CALLS), most);
     let every = u32::try_from(MAX_TARGETS).unwrap_or(u32::MAX);
@@ -420,6 +437,7 @@ fn map_sizes(options: Options) -> [(&'static str, u32); 8] {
         ("CALLS", options.calls.unwrap_or(usual)),
         ("THREADS", usual / 2),
         ("CONNECTIONS", options.connections),
+        ("SKIPS", options.connections),
         ("CIPHERTEXTS", usual / 2),
         ("SOCKETS", options.connections),
         ("OPENED", opened),

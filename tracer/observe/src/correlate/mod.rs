@@ -16,6 +16,7 @@ mod endings;
 mod life;
 mod clock;
 mod gaps;
+mod skips;
 mod counters;
 
 use std::{sync::Arc, time::SystemTime};
@@ -34,6 +35,7 @@ use self::{
 use crate::{
     batch::{Header, SiteEntry},
     event::{self, AddressSource, Basis, ConnKey, Data, Early, Event, Facts, GapRecord, Origin},
+    skip::Skip,
 };
 
 pub use counters::{Counters, Undecoded};
@@ -54,6 +56,7 @@ pub struct Correlator {
     endings: Endings,
     counters: Counters,
     notes: Vec<String>,
+    skips: Vec<Skip>,
     /// The time of the latest record.
     now_ns: u64,
 }
@@ -77,6 +80,7 @@ impl Correlator {
             connections: Connections::new(bounds),
             counters: Counters::default(),
             notes: Vec::new(),
+            skips: Vec::new(),
             now_ns: 0,
         };
         correlator.add_sites(&header.sites);
@@ -174,6 +178,7 @@ impl Correlator {
         } else {
             self.counters.early_bytes += tracked.resolve_early(data.early);
             tracked.push(origin.tid, data);
+            self.announce_skip(origin.key, data.direction);
         }
         self.emit_outputs(origin.key, origin.ts_ns, out);
         if self.connections.update_held(origin.key) {
@@ -209,6 +214,7 @@ impl Correlator {
         if decoder.unsettled() {
             decoder.settle(gap.at.unwrap_or(Timestamp(origin.ts_ns)));
         }
+        self.announce_skip(origin.key, gap.direction);
         self.emit_outputs(origin.key, origin.ts_ns, out);
     }
 

@@ -4,6 +4,7 @@ mod decoding;
 mod addresses;
 mod life;
 mod gaps;
+mod skips;
 mod summaries;
 
 use std::time::Duration;
