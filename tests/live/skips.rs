@@ -7,7 +7,7 @@ use support::{Nginx, Trace, Tracer, curl};
 use tempfile::TempDir;
 
 /// Bytes of a large body.
-const LARGE: u64 = 96 * 1024 * 1024;
+const LARGE: u64 = 48 * 1024 * 1024;
 
 /// Bytes of the body of a small response.
 const SMALL: u64 = 6;
@@ -36,7 +36,7 @@ fn transfer(nginx: &Nginx, version: &str, chunked: bool) -> Result<usize> {
     ];
     let mut arguments = vec!["--header", "Expect:", "--upload-file", file, &stored];
     let mut requests = vec![
-        vec![&small[..]],
+        vec![small.as_str()],
         vec![&stored],
         vec![&small],
         vec![&stored],
@@ -65,8 +65,11 @@ fn transfer(nginx: &Nginx, version: &str, chunked: bool) -> Result<usize> {
     Ok(1 + requests.len())
 }
 
-/// Returns the method, the path and the lengths of the bodies of each exchange, and asserts that all are whole.
-fn bodies(trace: &Trace) -> Result<Vec<(String, Option<u64>, Option<u64>)>> {
+/// The method and the path of an exchange, and the lengths of its bodies.
+type Bodies = (String, Option<u64>, Option<u64>);
+
+/// Returns the bodies of each exchange, and asserts that all are whole.
+fn bodies(trace: &Trace) -> Result<Vec<Bodies>> {
     let exchanges = trace.exchanges()?;
     let of = |exchange: &support::Exchange| {
         assert_eq!(exchange.text("/ended"), Some("complete"), "{exchange:?}");

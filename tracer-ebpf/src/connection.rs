@@ -174,7 +174,8 @@ pub(crate) fn remember_ciphertext(thread: *const ThreadState, bio: u64, data: u6
 #[inline(always)]
 pub(crate) fn end(object: u64, tgid: u32, cookie: Cookie) {
     if let Some(connection) = find(object, tgid) {
-        report_end(&mut connection.flow, object, cookie);
+        passed::end_all_skipped(&mut connection.flow, object, cookie);
+        report_end(&connection.flow, object, cookie);
         ciphertext::forget(&mut connection.identity, tgid);
         let _removed = CONNECTIONS.remove(AddressKey::new(object, tgid));
         skip::forget(object, tgid);
@@ -197,7 +198,8 @@ pub(crate) fn clear(object: u64, tgid: u32, cookie: Cookie) {
 /// Ends a connection, and begins another one on the same object.
 #[inline(never)]
 fn renew(connection: &mut ConnectionState, object: u64, tgid: u32, cookie: Cookie) {
-    report_end(&mut connection.flow, object, cookie);
+    passed::end_all_skipped(&mut connection.flow, object, cookie);
+    report_end(&connection.flow, object, cookie);
     identity::reset(&mut connection.identity, tgid);
     handshake::reset(&mut connection.handshake);
     hooks::reset(&mut connection.hooks);
@@ -207,13 +209,9 @@ fn renew(connection: &mut ConnectionState, object: u64, tgid: u32, cookie: Cooki
 
 /// Reports the end of a connection that moved bytes or is in another record; a reader knows of no others.
 #[inline(never)]
-fn report_end(flow: &mut Flow, object: u64, cookie: Cookie) {
+fn report_end(flow: &Flow, object: u64, cookie: Cookie) {
     if !flow::is_known(flow) {
         return;
-    }
-    for direction in [Direction::READ, Direction::WRITE] {
-        let end = flow::position(flow, direction);
-        passed::end_skipped(flow, object, cookie, direction, end);
     }
     let Some(mut entry) = reserve_end::<EndRecord>() else {
         count(cookie, |counters| &raw mut counters.ring_full_records, 1);

@@ -50,12 +50,21 @@ pub(crate) fn end_skipped(flow: &mut Flow, object: u64, cookie: Cookie, directio
     }
 }
 
+/// Reports the bytes that were skipped last in both directions, before something else.
+#[inline(never)]
+pub(crate) fn end_all_skipped(flow: &mut Flow, object: u64, cookie: Cookie) {
+    let read = flow::position(flow, Direction::READ);
+    end_skipped(flow, object, cookie, Direction::READ, read);
+    let written = flow::position(flow, Direction::WRITE);
+    end_skipped(flow, object, cookie, Direction::WRITE, written);
+}
+
 /// Reports the number of bytes of a call that does not pass them.
 #[inline(never)]
 pub(crate) fn report_known(transfer: &mut Transfer, flow: &mut Flow, cause: PassedCause) {
     let direction = transfer.direction;
     let position = flow::position(flow, direction);
-    end_skipped(flow, transfer.object, transfer.cookie, direction, position);
+    end_all_skipped(flow, transfer.object, transfer.cookie);
     let Some(mut entry) = reserve::<PassedRecord>() else {
         count(transfer.cookie, |counters| &raw mut counters.ring_full_records, 1);
         return;
@@ -90,7 +99,7 @@ pub(crate) fn skip_unknown(
     let Some(behind) = behind_unknown(flow::position(flow, direction)) else {
         return 0;
     };
-    end_skipped(flow, object, cookie, direction, flow.positions[flow::side(direction)]);
+    end_all_skipped(flow, object, cookie);
     report_unknown(flow, object, cookie, direction, cause);
     flow::skip_to(flow, direction, behind);
     1
