@@ -25,6 +25,8 @@ pub struct Counters {
     pub missing_bytes: u64,
     /// Gaps of unknown length.
     pub unknown_gaps: u64,
+    /// Bytes that were skipped because they are of no interest.
+    pub skipped_bytes: u64,
     /// Bytes that arrived more than once.
     pub repeated_bytes: u64,
     /// Times `max_pending` or `max_pending_bytes` was hit.
@@ -66,6 +68,7 @@ impl Counters {
             gaps_forced,
             missing_bytes,
             unknown_gaps,
+            skipped_bytes,
             repeated_bytes,
             pending_overflows,
             informational_dropped,
@@ -90,6 +93,7 @@ impl Counters {
         self.gaps_forced = self.gaps_forced.saturating_add(gaps_forced);
         self.missing_bytes = self.missing_bytes.saturating_add(missing_bytes);
         self.unknown_gaps = self.unknown_gaps.saturating_add(unknown_gaps);
+        self.skipped_bytes = self.skipped_bytes.saturating_add(skipped_bytes);
         self.repeated_bytes = self.repeated_bytes.saturating_add(repeated_bytes);
         self.pending_overflows = self.pending_overflows.saturating_add(pending_overflows);
         self.informational_dropped = self.informational_dropped.saturating_add(informational_dropped);

@@ -21,6 +21,9 @@ pub enum GapCause {
     NotCaptured,
     /// Their number or their content could not be read from the process's memory.
     Unreadable,
+    /// They are of no interest, as [`Connection::skippable_until`](crate::Connection::skippable_until) said, so the caller
+    /// left them out.
+    Skipped,
 }
 
 /// The span of a gap of unknown length.

@@ -53,7 +53,7 @@ pub struct Limits {
     /// 1xx responses kept per exchange; more are counted and dropped.
     pub max_informational: usize,
     /// Bytes discarded before any HTTP was seen; with more, a connection of which every byte was seen is reported as
-    /// [`NotHttp`](crate::Reason::NotHttp).
+    /// [`NotHttp`](crate::Reason::NotHttp), and not decoded any more.
     pub max_unrecognised_bytes: u64,
     /// Bytes scanned before it is clear whether they can be decoded; more are discarded.
     pub max_scanned_bytes: usize,

@@ -182,6 +182,7 @@ fn output_to_json(output: &Output) -> Value {
                 GapCause::Sendfile => "sendfile",
                 GapCause::NotCaptured => "not-captured",
                 GapCause::Unreadable => "unreadable",
+                GapCause::Skipped => "skipped",
             },
         }),
         Output::Undecoded(direction, position, reason) => json!({

@@ -10,6 +10,7 @@
 mod claims;
 mod nginx;
 mod bodies;
+mod skips;
 mod clients;
 mod openssl;
 mod gnutls;

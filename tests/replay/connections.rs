@@ -196,3 +196,23 @@ fn later_processes_and_libraries_have_their_names() -> Result<()> {
     assert_eq!(printed, expected);
     Ok(())
 }
+
+#[test]
+fn a_body_that_was_skipped_is_counted_and_is_no_loss() -> Result<()> {
+    let mut tape = TapeBuilder::new();
+    tape.facts(1, AddressSource::BIO, OWN_NETNS)?.skipped(1)?.end(1);
+    let trace = tape.replay(&["-v"])?;
+    let [exchange] = &trace.exchanges()?[..] else {
+        panic!("{:?}", trace.stdout)
+    };
+    assert_eq!(exchange.number("/response/body_bytes"), Some(2));
+    assert_eq!(exchange.text("/ended"), Some("complete"));
+    assert!(exchange.is_whole(), "{exchange:?}");
+    assert_eq!(trace.lines_of("loss")?.len(), 0);
+    let counted = trace
+        .stderr
+        .iter()
+        .any(|line| line.ends_with("that were not copied: 2"));
+    assert!(counted, "{:?}", trace.stderr);
+    Ok(())
+}

@@ -4,8 +4,8 @@ use anyhow::{Context as _, Result};
 use support::Trace;
 use tempfile::TempDir;
 use tracer_ebpf::{
-    AddressSource, Change, ConnectionRecord, Cookie, DataRecord, Direction, EndRecord, Kind, ProcessRecord,
-    RecordFlags, RecordHeader, Role, SocketEnd, SocketRecord, TlsRecord,
+    AddressSource, Change, ConnectionRecord, Cookie, DataRecord, Direction, EndRecord, Kind, PassedCause, PassedRecord,
+    ProcessRecord, RecordFlags, RecordHeader, Role, SocketEnd, SocketRecord, TlsRecord,
 };
 use tracer_observe::{
     batch::{Batch, Header, ProcessEntry, SiteEntry, Totals},
@@ -66,6 +66,20 @@ impl TapeBuilder {
     pub(crate) fn exchange(&mut self, ssl: u64) -> Result<&mut Self> {
         self.data(ssl, Direction::READ, REQUEST)?
             .data(ssl, Direction::WRITE, RESPONSE)
+    }
+
+    /// Adds an exchange whose response has a body that was skipped.
+    pub(crate) fn skipped(&mut self, ssl: u64) -> Result<&mut Self> {
+        let (head, body) = RESPONSE.split_at(RESPONSE.len() - 2);
+        self.data(ssl, Direction::READ, REQUEST)?
+            .data(ssl, Direction::WRITE, head)?;
+        let mut record = PassedRecord::new_zeroed();
+        record.header = self.header(ssl, Kind::PASSED);
+        record.header.direction = Direction::WRITE;
+        record.began_ns = self.now_ns;
+        (record.position, record.span) = (u64::try_from(head.len())?, u64::try_from(body.len())?);
+        record.cause = PassedCause::SKIPPED;
+        Ok(self.push(&record))
     }
 
     fn data(&mut self, ssl: u64, direction: Direction, bytes: &[u8]) -> Result<&mut Self> {

@@ -86,11 +86,11 @@ fn report_call(connection: &mut ConnectionState, call: &mut CallState, has_buffe
     make_known(connection, call.transfer.object);
     report_handshake(connection, call.transfer.object);
     if !has_buffer {
-        passed::report_known(&mut call.transfer, &connection.flow, PassedCause::SENDFILE);
+        passed::report_known(&mut call.transfer, &mut connection.flow, PassedCause::SENDFILE);
     } else if gives_no_bytes(call) {
-        passed::report_known(&mut call.transfer, &connection.flow, PassedCause::NOT_CAPTURED);
+        passed::report_known(&mut call.transfer, &mut connection.flow, PassedCause::NOT_CAPTURED);
     } else {
-        capture::send_bytes(&mut call.transfer, &connection.flow);
+        capture::send_bytes(&mut call.transfer, &mut connection.flow);
     }
     flow::advance(&mut connection.flow, &call.transfer);
     flow::mark_call_reported(&mut connection.flow, &call.transfer);

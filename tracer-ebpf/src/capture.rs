@@ -10,6 +10,7 @@ use crate::{
     maps::call_bytes,
     memory::{copy_user, forgotten},
     record::{count, discard, reserve, submit},
+    skip,
 };
 
 const PAGE: u64 = 4096;
@@ -21,21 +22,21 @@ struct Slot<const N: usize> {
     payload: [u8; N],
 }
 
-/// Sends the bytes of a transfer, as many of them as the limit per call allows.
+/// Sends the bytes of a transfer, but for those that are skipped, as many of them as the limit per call allows.
 #[inline(never)]
-pub(crate) fn send_bytes(transfer: &mut Transfer, flow: &Flow) {
-    limit(transfer);
-    send_pieces(transfer, flow);
+pub(crate) fn send_bytes(transfer: &mut Transfer, flow: &mut Flow) {
+    transfer.done = skip::pass_over(transfer, flow);
+    if transfer.done < transfer.moved {
+        limit(transfer);
+        send_pieces(transfer, flow);
+    }
 }
 
 #[inline(always)]
 fn limit(transfer: &mut Transfer) {
-    transfer.wanted = if transfer.moved > call_bytes() {
-        call_bytes()
-    } else {
-        transfer.moved
-    };
-    transfer.done = 0;
+    let left = transfer.moved - transfer.done;
+    let sent = if left > call_bytes() { call_bytes() } else { left };
+    transfer.wanted = transfer.done + sent;
 }
 
 #[inline(always)]

@@ -15,6 +15,7 @@ use crate::{
     maps::{CONNECTIONS, settings},
     passed,
     record::{count, reserve_end, submit},
+    skip,
     task::current_task,
 };
 
@@ -173,9 +174,11 @@ pub(crate) fn remember_ciphertext(thread: *const ThreadState, bio: u64, data: u6
 #[inline(always)]
 pub(crate) fn end(object: u64, tgid: u32, cookie: Cookie) {
     if let Some(connection) = find(object, tgid) {
+        passed::end_all_skipped(&mut connection.flow, object, cookie);
         report_end(&connection.flow, object, cookie);
         ciphertext::forget(&mut connection.identity, tgid);
         let _removed = CONNECTIONS.remove(AddressKey::new(object, tgid));
+        skip::forget(object, tgid);
     }
 }
 
@@ -195,6 +198,7 @@ pub(crate) fn clear(object: u64, tgid: u32, cookie: Cookie) {
 /// Ends a connection, and begins another one on the same object.
 #[inline(never)]
 fn renew(connection: &mut ConnectionState, object: u64, tgid: u32, cookie: Cookie) {
+    passed::end_all_skipped(&mut connection.flow, object, cookie);
     report_end(&connection.flow, object, cookie);
     identity::reset(&mut connection.identity, tgid);
     handshake::reset(&mut connection.handshake);

@@ -145,6 +145,27 @@ pub(crate) fn position(flow: &Flow, direction: Direction) -> u64 {
     flow.positions[side(direction)]
 }
 
+/// Returns how many bytes were skipped last in a direction, and are in no record yet.
+#[inline(always)]
+pub(crate) fn skipped(flow: &Flow, direction: Direction) -> u64 {
+    flow.skipped[side(direction)]
+}
+
+/// Notes that bytes are skipped, before the direction moves on: the loader, which may read the value now, must not take them
+/// for lost. Returns how many were skipped last.
+#[inline(always)]
+pub(crate) fn add_skipped(flow: &mut Flow, direction: Direction, bytes: u64) -> u64 {
+    let side = side(direction);
+    flow.skipped[side] += bytes;
+    flow.skipped[side]
+}
+
+/// Notes that the skipped bytes of a direction are in a record.
+#[inline(always)]
+pub(crate) fn forget_skipped(flow: &mut Flow, direction: Direction) {
+    flow.skipped[side(direction)] = 0;
+}
+
 /// Returns the generation of a connection.
 #[inline(always)]
 pub(crate) fn generation(flow: &Flow) -> u64 {
@@ -207,6 +228,9 @@ pub(crate) fn reset(flow: &mut Flow) {
     unsafe { core::ptr::write_volatile(&raw mut flow.positions, [0; 2]) };
     flow.reported_ns = [0; 2];
     flow.reported_bytes = [0; 2];
+    flow.skip_until = [0; 2];
+    flow.skipped = [0; 2];
+    flow.copied = [0; 2];
     flow.from_start = 0;
     flow.unknown = [0; 2];
     flow.known = 0;

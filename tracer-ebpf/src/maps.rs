@@ -7,11 +7,12 @@
 //!   as closing; a sender whose message begins with its ciphertext writes its identity.
 //! - `THREADS`: its thread alone.
 //! - `SOCKETS`: the thread that binds it, and the tracepoints of the socket, which the kernel calls under its lock.
+//! - `SKIPS`: anyone; the loader replaces values as a whole.
 //! - `TARGETS`, `SWITCH`, `CIPHERTEXTS`, `FRAMES`: anyone; values are one word.
 //! - `PROCESSES`, `TOTALS`, `COUNTERS`: anyone; words that change are added to atomically.
 //!
-//! The loader writes `TARGETS`, the names, control groups and users, `SWITCH`, `SITES` and `OPERANDS`; of the others it
-//! removes entries whose process or thread has ended.
+//! The loader writes `TARGETS`, the names, control groups and users, `SWITCH`, `SITES`, `OPERANDS` and `SKIPS`; of the others
+//! it removes entries whose process or thread has ended.
 
 use core::ptr::read_volatile;
 
@@ -23,7 +24,7 @@ use tracer_ebpf::{
     AddressKey, CallState, CiphertextKey, ConnectionState, FILE_NAME_BYTES, KernelCounters, KernelOffsets,
     LIFECYCLE_RING_BYTES, MAX_CALLS, MAX_CGROUPS, MAX_CIPHERTEXTS, MAX_CONNECTIONS, MAX_CPUS, MAX_NAMES, MAX_OPENED,
     MAX_SITES, MAX_SOCKETS, MAX_TARGETS, MAX_THREADS, MAX_UIDS, NameKind, PATH_BYTES, ProcessState, SettingFlags,
-    Settings, SiteConfig, SiteCounters, SiteOperands, SocketState, TargetState, ThreadState,
+    Settings, SiteConfig, SiteCounters, SiteOperands, SkipState, SocketState, TargetState, ThreadState,
 };
 
 /// Only the template of an inner ring: the loader makes the rings themselves, of the size the user asks for.
@@ -103,6 +104,10 @@ pub(crate) static CALLS: HashMap<AddressKey, CallState, MAX_CALLS> = HashMap::ne
 /// Connections, by process and object.
 #[btf_map]
 pub(crate) static CONNECTIONS: HashMap<AddressKey, ConnectionState, MAX_CONNECTIONS> = HashMap::new();
+
+/// Up to where bytes are of no interest, by process and object.
+#[btf_map]
+pub(crate) static SKIPS: HashMap<AddressKey, SkipState, MAX_CONNECTIONS> = HashMap::new();
 
 /// The innermost call of a TLS library that a thread is in, by thread id; of processes whose ciphertext is matched.
 #[btf_map]

@@ -55,6 +55,14 @@ pub(crate) fn submit_and_wake<T: 'static>(entry: RingBufEntry<T>) {
     entry.submit(BPF_RB_FORCE_WAKEUP.into());
 }
 
+/// Wakes the reader, without a record.
+#[inline(always)]
+pub(crate) fn wake() {
+    if let Some(entry) = reserve_end::<u64>() {
+        entry.discard(BPF_RB_FORCE_WAKEUP.into());
+    }
+}
+
 /// Fills in the header of a record, but for its kind, field by field: a header on the stack would be too large for it.
 ///
 /// # Safety
@@ -62,6 +70,17 @@ pub(crate) fn submit_and_wake<T: 'static>(entry: RingBufEntry<T>) {
 /// `header` must lie in a reservation, which no other program can reach before it is submitted.
 #[inline(never)]
 pub(crate) unsafe fn fill_header(header: *mut RecordHeader, generation: u64, object: u64, cookie: Cookie) {
+    // SAFETY: the caller vouches for the same.
+    unsafe { fill_header_inlined(header, generation, object, cookie) };
+}
+
+/// The same for a function that is called where the verifier allows no further call to nest.
+///
+/// # Safety
+///
+/// As for [`fill_header`].
+#[inline(always)]
+pub(crate) unsafe fn fill_header_inlined(header: *mut RecordHeader, generation: u64, object: u64, cookie: Cookie) {
     let task = current_task();
     // SAFETY: the caller vouches that only this program can reach the header; the helper takes no arguments.
     unsafe {

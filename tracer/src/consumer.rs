@@ -11,6 +11,12 @@ pub(crate) trait Consumer: Send + 'static {
     /// Consumes one batch; [`Flow::Done`] if it needs no more.
     fn batch(&mut self, batch: Batch) -> Result<Flow>;
 
+    /// Returns which bytes need not be captured, as the last batch has shown.
+    #[cfg(feature = "live")]
+    fn skips(&self) -> &[tracer_observe::skip::Skip] {
+        &[]
+    }
+
     /// Takes the loss totals after the last batch.
     fn conclude(&mut self, totals: Totals) -> Result<()>;
 

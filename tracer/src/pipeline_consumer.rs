@@ -25,6 +25,11 @@ impl Consumer for PipelineConsumer {
         }
     }
 
+    #[cfg(feature = "live")]
+    fn skips(&self) -> &[tracer_observe::skip::Skip] {
+        self.0.skips()
+    }
+
     fn conclude(&mut self, _totals: Totals) -> Result<()> {
         self.0.conclude()?;
         for note in self.0.take_notes() {

@@ -138,9 +138,17 @@ impl Connection {
         }
     }
 
+    /// Returns whether the connection is of another protocol: every byte was seen, and too many of them are not HTTP.
+    pub(super) fn is_not_http(&self) -> bool {
+        matches!((self.phase, &self.session), (Phase::Open, Session::Unknown))
+            && self.unrecognised > self.context.settings.limits.max_unrecognised_bytes
+            && self.is_seen_whole()
+    }
+
     /// Returns whether every byte was seen, so that HTTP would have been recognised by the first bytes.
     fn is_seen_whole(&self) -> bool {
-        self.context.from_start && self.context.counters.missing_bytes == 0
+        let counters = &self.context.counters;
+        self.context.from_start && counters.missing_bytes == 0 && counters.skipped_bytes == 0
     }
 
     fn apply_verdict(&mut self, direction: Direction, verdict: Verdict) {
@@ -249,7 +257,7 @@ impl Connection {
             }
             self.unrecognised = self.unrecognised.saturating_add(bytes);
             // If bytes were lost or the connection was joined late, later bytes may still show that this is HTTP.
-            if self.unrecognised > self.context.settings.limits.max_unrecognised_bytes && self.is_seen_whole() {
+            if self.is_not_http() {
                 self.report_unrecognised();
             }
         }

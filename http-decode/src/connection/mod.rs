@@ -170,6 +170,22 @@ impl Connection {
         self.context.queue.held_bytes()
     }
 
+    /// Returns the position up to which the bytes of a direction are of no interest, if that is known: content, of which only
+    /// the length matters, or everything where nothing is decoded any more.
+    ///
+    /// The caller may leave out such bytes from any position on, and report a gap of the cause [`GapCause::Skipped`] in their
+    /// place: what is decoded is the same.
+    pub fn skippable_until(&self, direction: Direction) -> Option<u64> {
+        let content = match (self.phase, &self.session) {
+            (Phase::Opaque, _) => return Some(u64::MAX),
+            (Phase::Ending(..) | Phase::Over, _) | (_, Session::Unknown) => None,
+            (Phase::Open, Session::Http1(session)) => session.content_left(direction),
+            (Phase::Open, Session::Http2(session)) => session.content_left(direction),
+        };
+        let next = self.directions.of(direction).reassembler.next();
+        content.map(|left| next.saturating_add(left))
+    }
+
     /// Returns the side of the traced process, once it is known.
     pub fn side(&self) -> Option<Side> {
         self.context.side

@@ -2,9 +2,9 @@
 
 use super::Connection;
 use super::state::{Phase, Session};
-use crate::context::Arrivals;
+use crate::context::{Arrivals, Context};
 use crate::h1::session::Outcome;
-use crate::{Chunk, Direction, Ended, Gap, Output, Timestamp, h2};
+use crate::{Chunk, Direction, Ended, Gap, GapCause, Output, Timestamp, h2};
 
 impl Connection {
     /// Returns whether everything that arrived is decoded, and nothing waits.
@@ -40,6 +40,9 @@ impl Connection {
     /// Decodes as far as possible with what has arrived.
     pub(super) fn run(&mut self) {
         loop {
+            if self.is_not_http() {
+                self.become_opaque();
+            }
             if matches!(self.phase, Phase::Opaque | Phase::Over) {
                 self.clear();
                 return;
@@ -186,12 +189,7 @@ impl Connection {
     /// Reports a gap, and lets the decoder step over it.
     fn skip_gap(&mut self, gap: Gap) {
         let direction = gap.direction;
-        let counters = &mut self.context.counters;
-        match gap.bytes() {
-            Some(bytes) => counters.missing_bytes = counters.missing_bytes.saturating_add(bytes),
-            None => counters.unknown_gaps += 1,
-        }
-        self.context.queue.push(Output::Gap(gap));
+        self.report_gap(&gap);
         if let Some(scanner) = &mut self.directions.of_mut(direction).scanner {
             scanner.skip_gap();
         }
@@ -203,6 +201,20 @@ impl Connection {
             Session::Http2(session) => session.skip_gap(&gap, resumed_at, &mut self.context),
         }
         self.resync_if_lost(direction);
+    }
+
+    /// Counts a gap, and reports it unless it was left on purpose.
+    fn report_gap(&mut self, gap: &Gap) {
+        let Context { counters, queue, .. } = &mut self.context;
+        if gap.cause == GapCause::Skipped {
+            counters.skipped_bytes = counters.skipped_bytes.saturating_add(gap.span);
+            return;
+        }
+        match gap.bytes() {
+            Some(bytes) => counters.missing_bytes = counters.missing_bytes.saturating_add(bytes),
+            None => counters.unknown_gaps += 1,
+        }
+        queue.push(Output::Gap(*gap));
     }
 
     /// Goes on with what HTTP/1 turned into, if it did.

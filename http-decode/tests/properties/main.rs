@@ -2,6 +2,7 @@
 #![cfg(test)]
 
 mod content;
+mod skips;
 mod support;
 
 use std::collections::BTreeSet;

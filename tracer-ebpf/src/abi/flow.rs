@@ -225,6 +225,12 @@ pub struct Flow {
     pub reported_ns: [u64; 2],
     /// How many bytes that was.
     pub reported_bytes: [u64; 2],
+    /// Positions up to which bytes are skipped, by direction, as far as they were looked up.
+    pub skip_until: [u64; 2],
+    /// Bytes that were skipped last, and are in no record yet, by direction.
+    pub skipped: [u64; 2],
+    /// Bytes that were copied last, in calls that might have been skipped, by direction.
+    pub copied: [u64; 2],
     /// Bytes of early data that were written.
     pub early_bytes: u64,
     /// The cookie of the site that it was first seen at.
@@ -252,6 +258,9 @@ impl Flow {
         positions: [0; 2],
         reported_ns: [0; 2],
         reported_bytes: [0; 2],
+        skip_until: [0; 2],
+        skipped: [0; 2],
+        copied: [0; 2],
         early_bytes: 0,
         cookie: Cookie(0),
         unknown: [0; 2],
@@ -262,6 +271,12 @@ impl Flow {
         flushing: FlushState::NONE,
         refused: 0,
     };
+
+    /// Returns the positions behind the last byte that is in a record or was lost: read, written.
+    pub const fn reported_positions(&self) -> [u64; 2] {
+        let ([read, written], [read_on, written_on]) = (self.positions, self.skipped);
+        [read.saturating_sub(read_on), written.saturating_sub(written_on)]
+    }
 
     /// Returns when bytes of a direction were last reported, `CLOCK_MONOTONIC` nanoseconds; 0 if none were.
     pub const fn reported_ns(&self, direction: Direction) -> u64 {
@@ -357,12 +372,12 @@ impl EarlyState {
 
 const _: () = assert!(size_of::<AddressKey>() == 16);
 const _: () = assert!(size_of::<FlowKey>() == 24);
-const _: () = assert!(size_of::<Flow>() == 80);
+const _: () = assert!(size_of::<Flow>() == 128);
 const _: () = assert!(size_of::<Identity>() == 56);
 const _: () = assert!(size_of::<Handshake>() == 24);
 const _: () = assert!(size_of::<Hooks>() == 40);
 const _: () = assert!(size_of::<Lift>() == 104);
-const _: () = assert!(size_of::<ConnectionState>() == 376);
+const _: () = assert!(size_of::<ConnectionState>() == 424);
 
 #[cfg(test)]
 mod tests {

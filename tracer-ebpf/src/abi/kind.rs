@@ -143,6 +143,8 @@ impl PassedCause {
     pub const NOT_CAPTURED: Self = Self(2);
     /// The count of a call could not be read from the process's memory: their number is unknown.
     pub const UNREADABLE: Self = Self(3);
+    /// They are of no interest: the loader has announced so, in a [`crate::SkipState`].
+    pub const SKIPPED: Self = Self(4);
 }
 
 /// Why the tap or the lift of a direction is refused for a connection.

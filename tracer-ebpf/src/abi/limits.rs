@@ -50,6 +50,17 @@ pub const MAX_CPUS: usize = 1024;
 /// Maximum connections. When the table is full, calls of others are counted and not captured.
 pub const MAX_CONNECTIONS: usize = 65536;
 
+/// Minimum bytes of a call, or of a hit of a tap or a lift, for which it is looked up whether they are skipped. What moves in
+/// smaller pieces is copied.
+pub const MIN_SKIPPED_CALL: u64 = 1024;
+
+/// Bytes that are skipped before a record says so, unless the skipped bytes end.
+pub const SKIPPED_BYTES: u64 = 1024 * 1024;
+
+/// Bytes that a connection moves in one direction, in large calls, before the reader is woken: it may announce that the bytes
+/// that follow are skipped. It is woken again each time that they have doubled.
+pub const WAKING_BYTES: u64 = 64 * 1024;
+
 /// Maximum calls in flight, in all threads of all traced processes. When the table is full, calls are counted and not
 /// captured.
 pub const MAX_CALLS: usize = 16384;
@@ -93,4 +104,5 @@ pub const LIFECYCLE_RING_BYTES: usize = 256 * 1024;
 pub const MAX_SITES: usize = 2048;
 
 const _: () = assert!(MAX_CALL_BYTES < MAX_PIECES as u64 * LARGEST_CLASS as u64);
+const _: () = assert!(WAKING_BYTES > MIN_SKIPPED_CALL);
 const _: () = assert!(DEFAULT_CALL_BYTES <= MAX_CALL_BYTES);

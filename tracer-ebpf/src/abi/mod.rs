@@ -23,12 +23,12 @@ pub use kind::{
 pub use limits::{
     CLASSES, DEFAULT_CALL_BYTES, FILE_NAME_BYTES, LARGEST_CLASS, LIFECYCLE_RING_BYTES, MAX_CALL_BYTES, MAX_CALLS,
     MAX_CGROUPS, MAX_CIPHERTEXTS, MAX_CONNECTIONS, MAX_CPUS, MAX_DOUBTS, MAX_FRAME_WORDS, MAX_HIT_BYTES, MAX_NAMES,
-    MAX_OPENED, MAX_PIECES, MAX_SITES, MAX_SOCKETS, MAX_STRAYS, MAX_TARGETS, MAX_THREADS, MAX_UIDS, PATH_BYTES,
-    RECORD_BYTES, STRETCH, WINDOW_BYTES,
+    MAX_OPENED, MAX_PIECES, MAX_SITES, MAX_SOCKETS, MAX_STRAYS, MAX_TARGETS, MAX_THREADS, MAX_UIDS, MIN_SKIPPED_CALL,
+    PATH_BYTES, RECORD_BYTES, SKIPPED_BYTES, STRETCH, WAKING_BYTES, WINDOW_BYTES,
 };
 pub use operand::{Guard, Operand, Place, SiteOperands, Success, Width};
 pub use record::{
     ConnectionRecord, DataRecord, EndRecord, HooksRecord, PassedRecord, ProcessRecord, RecordHeader, SocketRecord,
     TlsRecord, UNIX_PATH, behind_unknown, max_record_size,
 };
-pub use state::{CallState, ProcessState, SocketState, TargetFlags, TargetState, ThreadState, Transfer};
+pub use state::{CallState, ProcessState, SkipState, SocketState, TargetFlags, TargetState, ThreadState, Transfer};

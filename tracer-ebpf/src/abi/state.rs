@@ -124,6 +124,17 @@ impl ThreadState {
     };
 }
 
+/// Up to where the bytes of a connection are of no interest: written by the loader, each time as a whole, under the address
+/// of the connection's object.
+#[derive(Clone, Copy, Debug, Eq, FromBytes, Immutable, IntoBytes, KnownLayout, PartialEq)]
+#[repr(C)]
+pub struct SkipState {
+    /// The generation of the connection: it holds for no other connection of the object.
+    pub generation: u64,
+    /// The positions, by direction.
+    pub until: [u64; 2],
+}
+
 /// A socket that a connection was found to go through.
 #[derive(Clone, Copy, Debug, Eq, FromBytes, Immutable, IntoBytes, KnownLayout, PartialEq)]
 #[repr(C)]

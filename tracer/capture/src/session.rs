@@ -17,7 +17,7 @@ use tracer_observe::{
 };
 
 use crate::{
-    attach::{Cpus, Kernel, Missing, Options, Probes, Rings, Switch},
+    attach::{Cpus, Kernel, Missing, Options, Probes, Rings, SkipTable, Switch},
     clock::{boot_unix_ns, now_ns},
     cpus,
     follow::Follower,
@@ -68,6 +68,11 @@ impl Attached {
             processes: self.follower.entries(),
             ..Header::default()
         }
+    }
+
+    /// Returns the table that says which bytes need not be captured.
+    pub fn skips(&mut self) -> Result<SkipTable> {
+        Ok(self.follower.probes().skips()?)
     }
 
     /// Starts the threads. The probes are not enabled yet.

@@ -20,6 +20,7 @@ pub mod health;
 pub mod batch;
 pub mod tape;
 pub mod event;
+pub mod skip;
 pub mod order;
 pub mod correlate;
 pub mod redact;

@@ -33,6 +33,10 @@ pub const MAX_ADDRESS_BYTES: usize = 256 * 1024;
 /// dropped and counted. Servers accept 16 KiB by default.
 pub const MAX_EARLY_BYTES: usize = 64 * 1024;
 
+/// Minimum bytes of no interest that are announced to be skipped. Fewer have mostly moved by the time that the announcement
+/// reaches the kernel.
+pub const MIN_SKIP_BYTES: u64 = 64 * 1024;
+
 /// Maximum bytes that all decoders hold together. Beyond it, the connection that asks for more is evicted and counted.
 pub const MAX_HELD_BYTES: usize = 256 * 1024 * 1024;
 

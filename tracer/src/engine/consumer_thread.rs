@@ -12,6 +12,7 @@ use std::{
 };
 
 use anyhow::{Result, anyhow};
+use tracer_capture::attach::SkipTable;
 use tracer_observe::{
     batch::{Batch, Totals},
     pipeline::{Flow, Summary},
@@ -33,8 +34,9 @@ pub(super) struct ConsumerThread {
 }
 
 impl ConsumerThread {
-    /// Starts the thread. `lines` is the queue of the consumer's output, if it has one.
-    pub(super) fn start(consumer: Box<dyn Consumer>, lines: Option<LineQueue>) -> Result<Self> {
+    /// Starts the thread. `lines` is the queue of the consumer's output, if it has one; `skips` is told what need not be
+    /// captured.
+    pub(super) fn start(consumer: Box<dyn Consumer>, lines: Option<LineQueue>, skips: SkipTable) -> Result<Self> {
         let (batches, batch_receiver) = batch_channel();
         let (sender, totals) = channel();
         let summary = Arc::default();
@@ -46,7 +48,7 @@ impl ConsumerThread {
             batches: Some(batches),
             totals: Some(sender),
             summary,
-            thread: thread.spawn(move || consume(consumer, batch_receiver, &totals, &shared))?,
+            thread: thread.spawn(move || consume(consumer, skips, batch_receiver, &totals, &shared))?,
         })
     }
 
@@ -108,6 +110,7 @@ impl ConsumerThread {
 
 fn consume(
     mut consumer: Box<dyn Consumer>,
+    mut skips: SkipTable,
     batches: BatchReceiver,
     totals: &Receiver<Totals>,
     shared: &Mutex<Option<Summary>>,
@@ -115,6 +118,7 @@ fn consume(
     let publish = |summary| *shared.lock().unwrap_or_else(PoisonError::into_inner) = summary;
     while let Some(batch) = batches.receive() {
         let flow = consumer.batch(batch)?;
+        skips.announce(consumer.skips());
         publish(consumer.summary());
         if flow == Flow::Done {
             break;

@@ -64,8 +64,9 @@ pub(crate) fn run(
         duration,
     } = request;
     messages::start_thread()?;
-    let attached = Attached::attach(kernel, options, selection, Messages::to(say))?;
-    let consumer = ConsumerThread::start(consumer(&attached.header())?, lines)?;
+    let mut attached = Attached::attach(kernel, options, selection, Messages::to(say))?;
+    let skips = attached.skips()?;
+    let consumer = ConsumerThread::start(consumer(&attached.header())?, lines, skips)?;
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     runtime.block_on(trace(Session::start(attached, duration, consumer)?))
 }

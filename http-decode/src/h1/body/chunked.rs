@@ -52,6 +52,19 @@ impl Chunked {
         }
     }
 
+    /// Returns how many bytes of chunk data are left; `None` if the next byte is framing.
+    pub(super) fn data_left(&self) -> Option<u64> {
+        match self.state {
+            ChunkState::Data(left) => Some(left),
+            ChunkState::Start
+            | ChunkState::Size(_)
+            | ChunkState::Extension(_)
+            | ChunkState::DataEnd
+            | ChunkState::DataLineFeed
+            | ChunkState::Trailers => None,
+        }
+    }
+
     /// Returns the memory in use, in bytes.
     pub(super) fn held_bytes(&self) -> usize {
         self.trailers.held_bytes()

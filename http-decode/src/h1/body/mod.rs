@@ -109,6 +109,15 @@ impl Body {
         }
     }
 
+    /// Returns how many bytes of content follow, up to the next framing; `None` if the next byte is framing.
+    pub(crate) fn content_left(&self) -> Option<u64> {
+        match self {
+            Self::Length(left) => Some(*left),
+            Self::Chunked(chunked) => chunked.data_left(),
+            Self::UntilClose => Some(u64::MAX),
+        }
+    }
+
     /// Returns whether exactly `length` bytes are left.
     pub(crate) fn is_of_length(&self, length: usize) -> bool {
         matches!(self, Self::Length(left) if *left == length as u64)

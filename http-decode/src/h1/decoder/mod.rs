@@ -103,6 +103,21 @@ impl Decoder {
         self.body_is_untouched && matches!(self.state, State::Body(Body::Length(_) | Body::Chunked(_)))
     }
 
+    /// Returns how many bytes of content follow; `None` if the next byte is not content for certain.
+    ///
+    /// The first byte of a body is awaited: until it has come, the next head may come in place of the body.
+    pub(crate) fn content_left(&self) -> Option<u64> {
+        match &self.state {
+            State::Body(body) if !self.body_is_untouched && self.reread.is_none() => body.content_left(),
+            State::Body(_)
+            | State::Resync(_)
+            | State::Head(_)
+            | State::Pause
+            | State::UnknownMethod(_)
+            | State::BodyOrHead(_) => None,
+        }
+    }
+
     /// Notes that the next head may come in place of the body just begun.
     pub(crate) fn allow_head_instead_of_body(&mut self, if_head: IfHead) {
         if let State::Body(body) = &mut self.state

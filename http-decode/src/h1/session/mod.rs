@@ -129,6 +129,11 @@ impl Session {
         }
     }
 
+    /// Returns how many bytes of content follow in a direction; `None` if it is not within a body.
+    pub(crate) fn content_left(&self, direction: Direction) -> Option<u64> {
+        self.directions.of(direction).decoder.content_left()
+    }
+
     /// Steps over a gap.
     pub(crate) fn skip_gap(&mut self, gap: &Gap, context: &mut Context) {
         let state = self.directions.of_mut(gap.direction);

@@ -132,6 +132,12 @@ impl Session {
         true
     }
 
+    /// Returns how many bytes of content follow in a direction, up to the end of the frame; `None` if it is not within content.
+    pub(crate) fn content_left(&self, direction: Direction) -> Option<u64> {
+        let state = self.directions.of(direction);
+        state.in_sync.then(|| state.reader.content_left()).flatten()
+    }
+
     /// Steps over a gap; `resumed_at` is when the bytes behind it were captured, if they have arrived.
     pub(crate) fn skip_gap(&mut self, gap: &Gap, resumed_at: Option<Timestamp>, context: &mut Context) {
         let (state, sections, mut handler) = self.split(gap.direction, context);

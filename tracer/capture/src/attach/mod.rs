@@ -23,6 +23,7 @@ mod rings;
 mod cpus;
 mod tables;
 mod batch;
+mod skips;
 mod sweep;
 mod lifecycle;
 mod mappings;
@@ -37,6 +38,8 @@ mod refusals;
 mod registered;
 #[cfg(test)]
 mod sends;
+#[cfg(test)]
+mod skipped;
 
 use std::path::PathBuf;
 
@@ -55,6 +58,7 @@ pub use placement::Placement;
 pub use probes::Probes;
 pub use ring::Ring;
 pub use rings::{Rings, Switch};
+pub use skips::SkipTable;
 pub use sockets::Missing;
 pub use sweep::{Ends, Fill, Swept, Table, Threads};
 

@@ -7,6 +7,10 @@
 use std::{
     collections::{BTreeSet, HashMap},
     num::NonZeroU32,
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
     thread::{self, JoinHandle},
     time::Duration,
 };
@@ -21,7 +25,7 @@ use zerocopy::FromZeros as _;
 
 use super::{
     Cpus, Ends, Error, Kernel, KernelVersion, Lifecycle, Missing, Needs, OBJECT, Options, Placement, Reach, Rings,
-    SiteInfo, Swept, Switch,
+    SiteInfo, SkipTable, Swept, Switch,
     batch::read_named,
     heap, lifecycle,
     load::{load_uprobes, map_sizes},
@@ -53,6 +57,8 @@ pub struct Probes {
     handshakes: bool,
     /// Detaches probes at calls that have links of their own, some 0.1 s each.
     detaching: Option<JoinHandle<()>>,
+    /// Announcements that the table of skipped bytes had no room for.
+    skips_refused: Arc<AtomicU64>,
 }
 
 impl Probes {
@@ -107,6 +113,7 @@ impl Probes {
             // Without BTF, the record of a handshake starts the lookup of the descriptor in /proc early.
             handshakes: options.flags.contains(SettingFlags::CONNECTIONS) || kernel.undescribed.is_some(),
             detaching: None,
+            skips_refused: Arc::default(),
         };
         Ok((probes, rings, cpus, switch))
     }
@@ -385,7 +392,7 @@ impl Probes {
     pub fn reached(&self) -> Result<Vec<EndRecord>, Error> {
         let mut reached = Vec::new();
         read_named(&self.ebpf, "CONNECTIONS", |key: AddressKey, state: ConnectionState| {
-            let [read, written] = state.flow.positions;
+            let [read, written] = state.flow.reported_positions();
             if state.flow.generation != 0 && read | written != 0 {
                 let header = RecordHeader {
                     cookie: state.flow.cookie,
@@ -400,6 +407,16 @@ impl Probes {
             }
         })?;
         Ok(reached)
+    }
+
+    /// Opens the table of bytes that need not be captured.
+    pub fn skips(&self) -> Result<SkipTable, Error> {
+        SkipTable::open(&self.ebpf, Arc::clone(&self.skips_refused))
+    }
+
+    /// Returns how many announcements that table had no room for.
+    pub fn skips_refused(&self) -> u64 {
+        self.skips_refused.load(Ordering::Relaxed)
     }
 
     /// Returns the counters of losses that belong to no site.

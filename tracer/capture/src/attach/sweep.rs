@@ -12,7 +12,8 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use aya::Ebpf;
 use tracer_ebpf::{
-    AddressKey, CallState, CiphertextKey, ConnectionState, ProcessState, SocketState, TargetState, ThreadState,
+    AddressKey, CallState, CiphertextKey, ConnectionState, ProcessState, SkipState, SocketState, TargetState,
+    ThreadState,
 };
 use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout};
 
@@ -27,6 +28,8 @@ pub enum Table {
     Calls,
     /// Tracked connections.
     Connections,
+    /// What need not be captured of connections.
+    Skips,
     /// Threads in a call, of processes with ciphertext lookup.
     Threads,
     /// Pieces of ciphertext that are looked up in what sockets send.
@@ -41,6 +44,7 @@ impl Table {
             Self::Targets => "TARGETS",
             Self::Calls => "CALLS",
             Self::Connections => "CONNECTIONS",
+            Self::Skips => "SKIPS",
             Self::Threads => "THREADS",
             Self::Ciphertexts => "CIPHERTEXTS",
             Self::Sockets => "SOCKETS",
@@ -53,6 +57,7 @@ impl Table {
             Self::Targets => "processes",
             Self::Calls => "calls",
             Self::Connections => "connections",
+            Self::Skips => "skips",
             Self::Threads => "threads",
             Self::Ciphertexts => "ciphertexts",
             Self::Sockets => "sockets",
@@ -65,6 +70,7 @@ impl Table {
             Self::Targets => ("processes", "processes are not traced"),
             Self::Calls => ("calls in flight", "calls are not captured"),
             Self::Connections => ("connections", "calls are not captured (--max-connections)"),
+            Self::Skips => ("connections whose bodies are skipped", "bodies are copied"),
             Self::Threads => (
                 "threads in a call",
                 "connections whose BIO is not a socket's own have no address",
@@ -155,6 +161,10 @@ impl Tables<'_> {
                 since_ns: Some(state.flow.generation),
             }
         })?;
+        sweep.table(self, Table::Skips, owner_of_skip)?;
+        if sweep.is_half_full(Table::Skips) {
+            self.drop_ended_skips()?;
+        }
         sweep.table(self, Table::Calls, owner_of_call)?;
         if sweep.is_half_full(Table::Calls) {
             self.drop_superseded()?;
@@ -171,6 +181,21 @@ impl Tables<'_> {
         })?;
         sweep.sockets(self)?;
         Ok(sweep.found)
+    }
+
+    /// Removes what was announced of connections that had ended by then, or have since.
+    fn drop_ended_skips(&mut self) -> Result<(), Error> {
+        let mut skips = Vec::new();
+        read(self.0, Table::Skips, |key: AddressKey, skip: SkipState| {
+            skips.push((key, owner_of_skip(&key, &skip)));
+        })?;
+        let connections = self.hash::<MapValue<AddressKey>, MapValue<ConnectionState>>("CONNECTIONS")?;
+        skips.retain(|(key, owner)| {
+            let connection = connections.get(&MapValue(*key), 0);
+            connection.map_or(true, |connection| owner.since_ns != Some(connection.0.flow.generation))
+        });
+        remove(self, Table::Skips, &skips, owner_of_skip)?;
+        Ok(())
     }
 
     /// Removes calls that are older than the last reported call of the same connection and direction. Either the call never
@@ -191,6 +216,14 @@ impl Tables<'_> {
             .collect();
         remove(self, Table::Calls, &calls, owner_of_call)?;
         Ok(())
+    }
+}
+
+const fn owner_of_skip(key: &AddressKey, skip: &SkipState) -> Owner {
+    Owner {
+        tgid: key.tgid,
+        tid: None,
+        since_ns: Some(skip.generation),
     }
 }
 

@@ -63,6 +63,7 @@ impl Follower {
                 Table::Targets => totals.target_table_full,
                 Table::Calls => sites.iter().map(|site| site.call_table_full).sum(),
                 Table::Connections => sites.iter().map(|site| site.connection_table_full).sum(),
+                Table::Skips => self.probes.skips_refused(),
                 Table::Threads => totals.thread_table_full,
                 Table::Ciphertexts => totals.ciphertext_table_full,
                 Table::Sockets => totals.socket_table_full,

@@ -160,6 +160,7 @@ impl Counters {
             gaps_forced,
             missing_bytes,
             unknown_gaps,
+            skipped_bytes,
             repeated_bytes,
             pending_overflows,
             informational_dropped,
@@ -201,6 +202,7 @@ impl Counters {
             ),
             (missing_bytes, "bytes that never came"),
             (unknown_gaps, "times that an unknown number of bytes never came"),
+            (skipped_bytes, "bytes of bodies and tunnels that were not copied"),
             (
                 discarded_bytes,
                 "bytes passed over, no message was known to begin in them",

@@ -17,6 +17,7 @@ mod endings;
 mod life;
 mod clock;
 mod gaps;
+mod skips;
 mod counters;
 
 use std::{sync::Arc, time::SystemTime};
@@ -36,6 +37,7 @@ use self::{
 use crate::{
     batch::{Header, SiteEntry},
     event::{self, AddressSource, Basis, ConnKey, Data, Early, Event, Facts, GapRecord, Origin},
+    skip::Skip,
 };
 
 pub use counters::{Counters, Undecoded};
@@ -58,6 +60,7 @@ pub struct Correlator {
     counters: Counters,
     notes: Vec<String>,
     refusals: Vec<HooksRefused>,
+    skips: Vec<Skip>,
     /// The time of the latest record.
     now_ns: u64,
 }
@@ -82,6 +85,7 @@ impl Correlator {
             counters: Counters::default(),
             notes: Vec::new(),
             refusals: Vec::new(),
+            skips: Vec::new(),
             now_ns: 0,
         };
         correlator.add_sites(&header.sites);
@@ -177,6 +181,7 @@ impl Correlator {
         } else {
             self.counters.early_bytes += tracked.resolve_early(data.early);
             tracked.push(origin.tid, data);
+            self.announce_skip(origin.key, data.direction);
         }
         self.emit_outputs(origin.key, origin.ts_ns, out);
         if self.connections.update_held(origin.key) {
@@ -212,6 +217,7 @@ impl Correlator {
         if decoder.unsettled() {
             decoder.settle(gap.at.unwrap_or(Timestamp(origin.ts_ns)));
         }
+        self.announce_skip(origin.key, gap.direction);
         self.emit_outputs(origin.key, origin.ts_ns, out);
     }
 

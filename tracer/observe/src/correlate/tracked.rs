@@ -14,7 +14,7 @@ use http_decode::{Chunk, Connection as Decoder, Direction, Gap, GapCause, STRETC
 use super::{Connection, ConnectionSummary, Transport, clock::Clock, counters::Counters, early::EarlyData};
 use crate::{
     event::{Basis, Data, Early, Facts, SocketFacts, TlsFacts},
-    limits::{ADDRESS_NS, MAX_ADDRESS_BYTES},
+    limits::{ADDRESS_NS, MAX_ADDRESS_BYTES, MIN_SKIP_BYTES},
 };
 
 /// A connection and its decoder.
@@ -26,6 +26,8 @@ pub(super) struct Tracked {
     pub(super) exchanges: u64,
     /// Positions after the last bytes that were read and written.
     pub(super) positions: [u64; 2],
+    /// Positions up to which bytes were announced to be of no interest.
+    pub(super) skippable: [u64; 2],
     pub(super) tls: Option<TlsFacts>,
     /// When the socket was closed, and its statistics.
     pub(super) socket: Option<(u64, SocketFacts)>,
@@ -61,6 +63,7 @@ impl Tracked {
             last_ns: now_ns,
             exchanges: 0,
             positions: [0; 2],
+            skippable: [0; 2],
             tls: None,
             socket: None,
             early: EarlyData::default(),
@@ -185,6 +188,18 @@ impl Tracked {
     pub(super) fn rewind(&mut self, direction: Direction, to: u64) {
         let position = position_of(&mut self.positions, direction);
         *position = to.min(*position);
+    }
+
+    /// Notes that the bytes of a direction up to `until` are of no interest; returns whether that is to be announced, because
+    /// many of them have not been seen.
+    pub(super) fn note_skippable(&mut self, direction: Direction, until: u64) -> bool {
+        let seen = *position_of(&mut self.positions, direction);
+        let announced = position_of(&mut self.skippable, direction);
+        let is_news = until > *announced && until.saturating_sub(seen) >= MIN_SKIP_BYTES;
+        if is_news {
+            *announced = until;
+        }
+        is_news
     }
 
     /// Notes that the connection moved data.

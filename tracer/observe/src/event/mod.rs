@@ -206,6 +206,7 @@ fn parse_passed(record: &PassedRecord) -> Result<GapRecord, Error> {
         PassedCause::SENDFILE => GapCause::Sendfile,
         PassedCause::NOT_CAPTURED => GapCause::NotCaptured,
         PassedCause::UNREADABLE => GapCause::Unreadable,
+        PassedCause::SKIPPED => GapCause::Skipped,
         _ => return Err(Error::Unknown),
     };
     Ok(GapRecord {

@@ -13,6 +13,7 @@ use crate::{
     order::Merger,
     output::{self, Sink},
     redact::Redactor,
+    skip::Skip,
 };
 
 /// Decodes, redacts, filters and writes batches of records.
@@ -100,6 +101,7 @@ impl Pipeline {
 
     /// Processes a batch and writes the lines that it completes.
     pub fn batch(&mut self, mut batch: Batch) -> Result<Flow, output::Error> {
+        self.correlator.clear_skips();
         self.last_ns = self.last_ns.max(batch.drained_ns);
         self.correlator.add_sites(&batch.sites);
         let health = std::mem::take(&mut batch.health);
@@ -147,6 +149,11 @@ impl Pipeline {
         refusals
             .iter()
             .try_for_each(|refused| self.lines.write_refused(refused))
+    }
+
+    /// Returns which bytes need not be captured, as the last batch has shown.
+    pub fn skips(&self) -> &[Skip] {
+        self.correlator.skips()
     }
 
     /// Removes and returns the notes to print on stderr now.

@@ -334,6 +334,8 @@ fn loss<'a>(time: SystemTime, connection: &'a Connection, gap: &Gap) -> LossLine
             GapCause::Sendfile => "sendfile",
             GapCause::NotCaptured => "not_captured",
             GapCause::Unreadable => "unreadable",
+            // No loss, so no line has it.
+            GapCause::Skipped => "skipped",
         },
     }
 }

@@ -78,6 +78,21 @@ impl Reader {
         self.max_frame_size = bytes;
     }
 
+    /// Returns how many bytes of content follow, up to the padding or the next frame; `None` if the next byte is not content.
+    pub(crate) fn content_left(&self) -> Option<u64> {
+        match self.state {
+            State::Body(frame) if frame.header.kind == kind::DATA => {
+                Some(frame.left.saturating_sub(frame.padding).into())
+            }
+            State::Body(_)
+            | State::Preface(_)
+            | State::Header
+            | State::Fixed(_)
+            | State::Rest(_)
+            | State::OutOfSync => None,
+        }
+    }
+
     /// Returns the memory in use, in bytes.
     pub(crate) fn held_bytes(&self) -> usize {
         self.assembly.held_bytes()

@@ -13,13 +13,15 @@ use aya::{
     },
 };
 use tracer_ebpf::{
-    AddressSource, ConnectionRecord, Cookie, DataRecord, KernelOffsets, Kind, Operand, PassedCause, PassedRecord,
-    Place, RecordHeader, Role, SettingFlags, Settings, SiteConfig, Success, TargetFlags,
+    AddressKey, AddressSource, ConnectionRecord, ConnectionState, Cookie, DataRecord, KernelOffsets, Kind, Operand,
+    PassedCause, PassedRecord, Place, RecordHeader, Role, SettingFlags, Settings, SiteConfig, Success, TargetFlags,
 };
 use zerocopy::FromBytes as _;
 
 use super::*;
-use crate::attach::{Cpus, OBJECT, Ring, Rings, Switch, program::Program, program_of, tables::Tables, value::MapValue};
+use crate::attach::{
+    Cpus, OBJECT, Ring, Rings, Switch, batch::read_named, program::Program, program_of, tables::Tables, value::MapValue,
+};
 
 /// Like `gnutls_record_recv`: the result is the count, or a negative error.
 #[inline(never)]
@@ -165,6 +167,16 @@ impl Own {
             .unwrap()
             .attach(point, "/proc/self/exe", UProbeScope::CallingProcess)
             .unwrap();
+    }
+
+    /// Reads the state of all connections.
+    pub(in crate::attach) fn connections(&self) -> Vec<ConnectionState> {
+        let mut connections = Vec::new();
+        read_named(&self.ebpf, "CONNECTIONS", |_: AddressKey, state| {
+            connections.push(state);
+        })
+        .unwrap();
+        connections
     }
 
     /// Reads all records, in the order of their times.

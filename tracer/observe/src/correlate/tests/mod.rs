@@ -5,6 +5,7 @@ mod addresses;
 mod life;
 mod gaps;
 mod refusals;
+mod skips;
 mod summaries;
 
 use std::time::Duration;
