@@ -60,7 +60,8 @@ pub(crate) fn mark_reported(hooks: &mut Hooks, direction: Direction) {
     hooks.unreported[side(direction)] = 0;
 }
 
-/// Returns which hook reports the bytes of a hit: of a tap if the direction is read, of a lift if it is written.
+/// Returns which hook reports the bytes of a hit: of a tap if the direction is read; of a lift, or of a tap in its place, if it
+/// is written.
 #[inline(always)]
 pub(crate) fn claim(hooks: &mut Hooks, direction: Direction, flags: TargetFlags, bytes: u64) -> Claim {
     let side = side(direction);

@@ -164,6 +164,14 @@ pub struct SiteConfig {
     pub lift: u16,
     /// The first site of the taps that reads are reported by; [`Self::UNKNOWN`] for none.
     pub tap: u16,
+    /// From the table of methods that an object of Go begins with to the method that reads.
+    pub net_method: u16,
+    /// From what the connection below an object of Go begins with to the descriptor.
+    pub net_descriptor: u16,
+    /// 1 if several threads may use one object of the library at once, and close it while others use it.
+    pub shared: u16,
+    /// Zero.
+    pub reserved: u16,
 }
 
 impl SiteConfig {
@@ -189,6 +197,10 @@ impl SiteConfig {
         transport: Self::UNKNOWN,
         lift: Self::UNKNOWN,
         tap: Self::UNKNOWN,
+        net_method: Self::UNKNOWN,
+        net_descriptor: Self::UNKNOWN,
+        shared: 0,
+        reserved: 0,
     };
 
     /// Returns the site of the tap or the lift that reports a direction; `None` if there is none.
@@ -380,7 +392,7 @@ impl KernelOffsets {
     pub const NONE: Self = zerocopy::transmute!([Self::UNKNOWN; size_of::<Self>() / size_of::<u32>()]);
 }
 
-const _: () = assert!(size_of::<SiteConfig>() == 36);
+const _: () = assert!(size_of::<SiteConfig>() == 44);
 const _: () = assert!(size_of::<Settings>() == 16);
 const _: () = assert!(size_of::<KernelOffsets>() == 180);
 

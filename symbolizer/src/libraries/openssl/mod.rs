@@ -102,6 +102,7 @@ pub(crate) fn find(image: &Image<'_>, survey: &Survey, crypto: Option<&Crypto>) 
         absent,
         layout,
         socket_name,
+        net_conn: None,
         facts,
     })))
 }

@@ -361,7 +361,7 @@ impl Probes {
         for (index, site) in (first..).zip(&placement.sites) {
             self.tables().configure(index, placement.config_from(first, site))?;
             let operands = SiteOperands {
-                behind_lift: placement.behind_lift(site),
+                code_distance: placement.code_distance(site),
                 ..operands_of(&site.hook)
             };
             self.tables().set_operands(index, operands)?;
