@@ -1,4 +1,4 @@
-//! Live tests of features that some kernels lack. On such a kernel they are ignored with the reason.
+//! Live tests of what some kernels or machines lack. There they are ignored with the reason.
 //!
 //! Like the tests of `live` they need root, are ignored by default, and run one at a time:
 //! `cargo test -p e2e --test optional -- --ignored --test-threads=1`.
@@ -7,12 +7,16 @@ use std::process::ExitCode;
 
 use anyhow::Result;
 use libtest_mimic::{Arguments, Completion, Failed, Trial};
-use support::{cgroup::Container, libraries::Overlay};
+use support::{cgroup::Container, go::Version, libraries::Overlay};
 
 #[path = "../live/claims.rs"]
 #[expect(dead_code, reason = "the live tests use all of it")]
 mod claims;
+#[path = "../live/addresses/claims.rs"]
+#[expect(dead_code, reason = "the live tests use all of it")]
+mod address_claims;
 mod container;
+mod go;
 mod overlay;
 
 fn main() -> ExitCode {
@@ -41,6 +45,31 @@ fn main() -> ExitCode {
                 container_reason,
                 container::refused,
             ),
+            trial(
+                "every_exchange_of_a_go_server_is_printed_once_with_its_addresses",
+                go_reason,
+                go::server,
+            ),
+            trial(
+                "a_go_server_and_its_client_are_traced_over_http_2",
+                go_reason,
+                go::both_over_http_2,
+            ),
+            trial(
+                "go_objects_whose_addresses_come_back_are_other_connections",
+                go_reason,
+                go::addresses_come_back,
+            ),
+            trial(
+                "both_sides_of_caddy_are_traced_from_the_middle_of_their_connections",
+                go_reason,
+                go::caddy_attached_late,
+            ),
+            trial(
+                "both_sides_of_caddy_are_traced_over_http_2",
+                go_reason,
+                go::caddy_over_http_2,
+            ),
         ],
     )
     .exit_code()
@@ -64,4 +93,8 @@ fn overlay_reason() -> Result<Option<&'static str>> {
 
 fn container_reason() -> Result<Option<&'static str>> {
     Ok(Container::root()?.is_none().then_some("cgroup2 is not mounted"))
+}
+
+fn go_reason() -> Result<Option<&'static str>> {
+    Ok((!Version::are_installed()?).then_some("the compilers of Go are missing, which scripts/setup downloads"))
 }
