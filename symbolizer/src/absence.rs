@@ -5,34 +5,33 @@
 
 use crate::elf::image::Image;
 use crate::elf::survey::Survey;
-use crate::error::Error;
 use crate::libraries::coverage::is_imported;
 use crate::libraries::function::Function;
 use crate::libraries::{rooms, traces};
 use crate::reason::{OtherLibrary, Reason};
 
 /// Explains why there is no plan, by what tells the user most.
-pub(crate) fn explain(image: &Image<'_>, survey: &Survey) -> Result<Reason, Error> {
+pub(crate) fn explain(image: &Image<'_>, survey: &Survey) -> Reason {
     if let Some(library) = by_symbols(survey).next() {
-        return Ok(Reason::LibraryUnsupported(library));
+        return Reason::LibraryUnsupported(library);
     }
     if traces::holds_openssl_code(image.data()) {
-        return Ok(Reason::NoSymbols);
+        return Reason::NoSymbols;
     }
-    if let Some(library) = traces::other(image)? {
-        return Ok(Reason::LibraryUnsupported(library));
+    if let Some(library) = traces::other(image) {
+        return Reason::LibraryUnsupported(library);
     }
-    Ok(if imports_tls(survey) {
+    if imports_tls(survey) {
         Reason::ImportsTls
     } else {
         Reason::NoTls
-    })
+    }
 }
 
 /// Finds the libraries that an image holds beside those that are planned.
-pub(crate) fn others(image: &Image<'_>, survey: &Survey) -> Result<Vec<Reason>, Error> {
-    let found = by_symbols(survey).chain(traces::other(image)?);
-    Ok(found.map(Reason::LibraryUnsupported).collect())
+pub(crate) fn others(image: &Image<'_>, survey: &Survey) -> Vec<Reason> {
+    let found = by_symbols(survey).chain(traces::other(image));
+    found.map(Reason::LibraryUnsupported).collect()
 }
 
 /// Returns whether the image calls a TLS library that is another object.

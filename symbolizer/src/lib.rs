@@ -42,19 +42,19 @@ pub use elf::unread::Unread;
 pub use error::Error;
 pub use hook::{ExitResult, ExitSite, Exits, Hook, HookKind, Proof, Role};
 pub use libraries::family::Family;
-pub use libraries::layout::{BioLayout, Facts, Layout, LayoutUnknown, Origin};
+pub use libraries::layout::{BioLayout, Facts, Layout, LayoutUnknown, NetConn, Origin};
 pub use libraries::library::{Evidence, Library};
 pub use libraries::openssl::crypto::Crypto;
 pub use libraries::version::{LibraryVersion, Stage};
 pub use operand::{Guard, Operand, Operands, Outcome, Place, Success};
 pub use plan::{Plans, ProbePlan};
-pub use reason::{OtherLibrary, Reason};
+pub use reason::{GoRefusal, OtherLibrary, Reason};
 
 use code::bytes::Code;
 use code::fixpoint::uses;
 use code::{calls, site};
 use elf::debugdata;
-use libraries::{hooks, openssl, rooms};
+use libraries::{go, hooks, openssl, rooms};
 
 /// Plans the hooks of every TLS library in an image.
 ///
@@ -127,6 +127,24 @@ pub fn fuzz_accessor(code_bytes: &[u8]) -> usize {
     let ways =
         |machine| code::outcomes(machine, code_bytes, code::AccessorCall::Ssl).map_or(0, |outcomes| outcomes.len());
     ways(Machine::X86_64).saturating_add(ways(Machine::Aarch64))
+}
+
+/// Reads any bytes as what Go's linker says of a program; exported for the fuzzer alone.
+#[doc(hidden)]
+pub fn fuzz_go_buildinfo(header: &[u8]) -> bool {
+    go::any_build(header)
+}
+
+/// Reads any bytes as Go's table of functions; exported for the fuzzer alone.
+#[doc(hidden)]
+pub fn fuzz_pclntab(table: &[u8]) -> usize {
+    go::pclntab::any_table(table)
+}
+
+/// Looks for the taps of functions of Go in any bytes; exported for the fuzzer alone.
+#[doc(hidden)]
+pub fn fuzz_go_taps(code: &[u8]) -> usize {
+    go::any_taps(code)
 }
 
 /// Looks for the ends of any bytes that are called; exported for the fuzzer alone.

@@ -112,3 +112,11 @@ pub const CHASED_DEPTH: usize = 12;
 
 /// The most pages of an image, of 4 KiB, that are read because an analysis asked for them; Node.js takes some 20.
 pub const UNREAD_PAGES: usize = 512;
+/// The largest number of functions of a program of Go; the largest programs have some 300,000.
+pub const GO_FUNCTIONS: usize = 1 << 20;
+
+/// The longest name of a function or a package of Go that is read, in bytes.
+pub const GO_NAME: usize = 256;
+
+/// The most packages of a program of Go that have a copy of its TLS.
+pub const GO_PACKAGES: usize = 8;

@@ -107,6 +107,21 @@ pub enum Success {
 }
 
 impl Operands {
+    /// Says where the connection is, and nothing else.
+    #[must_use]
+    pub const fn of(object: Operand) -> Self {
+        Self {
+            object,
+            buffer: None,
+            length: None,
+            count: None,
+            transports: [None; 2],
+            result: None,
+            sequence: None,
+            guards: [None; 2],
+        }
+    }
+
     /// Returns the registers that hold arguments of the function, by their DWARF numbers.
     #[must_use]
     pub fn registers(&self) -> Vec<u8> {

@@ -4,7 +4,7 @@ use crate::cause::Cause;
 use crate::elf::identity::BuildId;
 use crate::elf::machine::Machine;
 use crate::hook::{Hook, HookKind, Role};
-use crate::libraries::layout::{Facts, Layout, LayoutUnknown};
+use crate::libraries::layout::{Facts, Layout, LayoutUnknown, NetConn};
 use crate::libraries::library::Library;
 use crate::reason::Reason;
 
@@ -39,6 +39,8 @@ pub struct ProbePlan {
     /// How far the name of the crypto library's method of socket BIOs is from that method: a BIO whose method is
     /// another one only calls itself a socket. `None` where that is not known.
     pub socket_name: Option<i32>,
+    /// How to get from a connection of Go to a descriptor; `None` for other libraries, and where that is not known.
+    pub net_conn: Option<NetConn>,
     /// How to get from a connection to what was negotiated.
     pub facts: Facts,
 }

@@ -22,9 +22,9 @@ pub(crate) fn plan_image(image: &Image<'_>, crypto: Option<&Crypto>) -> Result<P
         }
     }
     if !plans.plans.is_empty() {
-        plans.reasons.extend(absence::others(image, &survey)?);
+        plans.reasons.extend(absence::others(image, &survey));
     } else if plans.reasons.is_empty() {
-        plans.reasons.push(absence::explain(image, &survey)?);
+        plans.reasons.push(absence::explain(image, &survey));
     }
     Ok(plans)
 }

@@ -4,6 +4,8 @@
 
 use std::fmt;
 
+use crate::cause::Cause;
+use crate::hook::Role;
 use crate::libraries::version::LibraryVersion;
 
 /// Says why there is no plan for an image that was read.
@@ -31,6 +33,8 @@ pub enum Reason {
     OneDirection,
     /// It names the functions but places them outside its executable bytes, as a separate debug file does.
     NotInCode,
+    /// It is a program of Go, and its TLS is not traced.
+    Go(GoRefusal),
     /// It holds a version of its library that is too old.
     VersionUnsupported(LibraryVersion),
 }
@@ -47,7 +51,46 @@ impl fmt::Display for Reason {
             Self::NoSymbols => f.write_str("its TLS library has been stripped of the names of its functions"),
             Self::OneDirection => f.write_str("it has TLS functions for one direction only"),
             Self::NotInCode => f.write_str("its TLS functions lie outside its executable bytes"),
+            Self::Go(why) => write!(f, "{why}"),
             Self::VersionUnsupported(version) => write!(f, "its TLS library is too old ({})", version.text),
+        }
+    }
+}
+
+/// Says why TLS in a program of Go is not traced.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum GoRefusal {
+    /// The table of functions is not there, is scrambled, or has a form that is not known.
+    NoFunctionTable,
+    /// No version of Go is stated, so that it is not known where functions find their arguments.
+    VersionUnknown,
+    /// The version has functions take their arguments on the stack: Go 1.16 and older.
+    ArgumentsOnStack(String),
+    /// Go's code for this machine is not analysed.
+    MachineUnsupported,
+    /// A profile guided the compiler, which may have put copies of the functions elsewhere.
+    Profiled,
+    /// The code of a function does not prove where its bytes are.
+    NotProven(Role, Cause),
+    /// A package that is not Go's own has a copy of its TLS.
+    Fork(String),
+}
+
+impl fmt::Display for GoRefusal {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::NoFunctionTable => f.write_str("the table of its Go functions cannot be read"),
+            Self::VersionUnknown => f.write_str("it does not state its version of Go"),
+            Self::ArgumentsOnStack(version) => write!(f, "{version} passes arguments on the stack"),
+            Self::MachineUnsupported => f.write_str("Go code for this machine is not analysed"),
+            Self::Profiled => {
+                f.write_str("its Go compiler was guided by a profile (-pgo) and may have inlined the functions")
+            }
+            Self::NotProven(role, cause) => {
+                write!(f, "no tap is proven for {} of Go's crypto/tls: {cause}", role.name())
+            }
+            Self::Fork(package) => write!(f, "its Go package {package}, a copy of crypto/tls, is not supported"),
         }
     }
 }
@@ -58,8 +101,6 @@ impl fmt::Display for Reason {
 pub enum OtherLibrary {
     /// GnuTLS, or its wrapper with OpenSSL's names.
     GnuTls,
-    /// Go's `crypto/tls`.
-    GoCryptoTls,
     /// Mozilla's NSS.
     Nss,
     /// rustls.
@@ -80,7 +121,6 @@ impl OtherLibrary {
     pub const fn name(self) -> &'static str {
         match self {
             Self::GnuTls => "GnuTLS",
-            Self::GoCryptoTls => "Go's crypto/tls",
             Self::Nss => "NSS",
             Self::Rustls => "rustls",
             Self::MbedTls => "Mbed TLS",
@@ -99,8 +139,8 @@ mod tests {
     fn a_reason_finishes_the_sentence_not_traced_because() {
         assert_eq!(Reason::NoTls.to_string(), "it contains no TLS library");
         assert_eq!(
-            Reason::LibraryUnsupported(OtherLibrary::GoCryptoTls).to_string(),
-            "Go's crypto/tls is not supported yet"
+            Reason::LibraryUnsupported(OtherLibrary::Rustls).to_string(),
+            "rustls is not supported yet"
         );
     }
 }

@@ -29,6 +29,9 @@ const SHT_NOBITS: u32 = 8;
 const SHF_ALLOC: u64 = 2;
 const SHF_EXECINSTR: u64 = 4;
 
+/// Where Go keeps its table of functions.
+const GO_FUNCTIONS: [&[u8]; 2] = [b".gopclntab\0", b".data.rel.ro.gopclntab\0"];
+
 /// The compressed symbol table, which is no debugging information.
 const DEBUGDATA: &[u8] = b".gnu_debugdata\0";
 
@@ -84,7 +87,8 @@ fn is_data(section: &[u8], names: &[u8]) -> Option<bool> {
     let (kind, flags) = (word32(section, 4)?, word64(section, 8)?);
     let name = usize::try_from(word32(section, 0)?).ok().and_then(|at| names.get(at..));
     let is_symbols = name.is_none_or(|name| name.starts_with(DEBUGDATA));
-    Some(kind == SHT_PROGBITS && flags & SHF_EXECINSTR == 0 && (flags & SHF_ALLOC != 0 || !is_symbols))
+    let is_go = name.is_some_and(|name| GO_FUNCTIONS.iter().any(|own| name.starts_with(own)));
+    Some(!is_go && kind == SHT_PROGBITS && flags & SHF_EXECINSTR == 0 && (flags & SHF_ALLOC != 0 || !is_symbols))
 }
 
 /// Where a section lies in the file, if it does.

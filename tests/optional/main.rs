@@ -1,4 +1,4 @@
-//! Live tests of features that some kernels lack, and of programs that `scripts/setup` does not install. Where these are
+//! Live tests of what some kernels or machines lack, and of programs that `scripts/setup` does not install. Where these are
 //! missing, the tests are ignored with the reason.
 //!
 //! Like the tests of `live` they need root, are ignored by default, and run one at a time:
@@ -8,13 +8,17 @@ use std::process::ExitCode;
 
 use anyhow::Result;
 use libtest_mimic::{Arguments, Completion, Failed, Trial};
-use support::{cgroup::Container, libraries::Overlay, search};
+use support::{cgroup::Container, go::Version, libraries::Overlay, search};
 
 #[path = "../live/claims.rs"]
 #[expect(dead_code, reason = "the live tests use all of it")]
 mod claims;
+#[path = "../live/addresses/claims.rs"]
+#[expect(dead_code, reason = "the live tests use all of it")]
+mod address_claims;
 mod container;
 mod crystal;
+mod go;
 mod overlay;
 
 fn main() -> ExitCode {
@@ -48,6 +52,31 @@ fn main() -> ExitCode {
                 crystal_reason,
                 crystal::servers_survive_traced_or_not,
             ),
+            trial(
+                "every_exchange_of_a_go_server_is_printed_once_with_its_addresses",
+                go_reason,
+                go::server,
+            ),
+            trial(
+                "a_go_server_and_its_client_are_traced_over_http_2",
+                go_reason,
+                go::both_over_http_2,
+            ),
+            trial(
+                "go_objects_whose_addresses_come_back_are_other_connections",
+                go_reason,
+                go::addresses_come_back,
+            ),
+            trial(
+                "both_sides_of_caddy_are_traced_from_the_middle_of_their_connections",
+                go_reason,
+                go::caddy_attached_late,
+            ),
+            trial(
+                "both_sides_of_caddy_are_traced_over_http_2",
+                go_reason,
+                go::caddy_over_http_2,
+            ),
         ],
     )
     .exit_code()
@@ -77,4 +106,8 @@ fn container_reason() -> Result<Option<&'static str>> {
 fn crystal_reason() -> Result<Option<&'static str>> {
     let is_missing = search::program("crystal").is_err();
     Ok(is_missing.then_some("Crystal is not installed"))
+}
+
+fn go_reason() -> Result<Option<&'static str>> {
+    Ok((!Version::are_installed()?).then_some("the compilers of Go are missing, which scripts/setup downloads"))
 }

@@ -22,6 +22,7 @@ pub mod access_log;
 pub mod schema;
 pub mod exchange_log;
 pub mod session;
+pub mod go;
 pub mod haproxy;
 pub mod apache;
 pub mod lighttpd;

@@ -12,7 +12,7 @@ use crate::{
     flow, handshake, hooks,
     identity::{self, binding, ciphertext, descriptor::only_descriptors, introduction::introduce},
     lift,
-    maps::{CONNECTIONS, settings},
+    maps::{CONNECTIONS, SITES, settings},
     passed,
     record::{count, reserve_end, submit},
     skip,
@@ -29,6 +29,12 @@ pub(crate) fn current<'a>(object: u64, tgid: u32, cookie: Cookie) -> Option<&'a 
     // SAFETY: this thread is in a call on the object, and a library's caller must not use one object for one direction in
     // two threads at once. Tracepoints on other CPUs write the mark that it is closing, and nothing else.
     let connection = unsafe { &mut *connection };
+    if flow::is_ended(&connection.flow) {
+        if !flow::is_long_ended(&connection.flow) {
+            return None;
+        }
+        renew(connection, object, tgid, cookie);
+    }
     if binding::is_over(&connection.identity, &connection.flow) {
         // The next bytes go through another socket.
         renew(connection, object, tgid, cookie);
@@ -170,11 +176,19 @@ pub(crate) fn remember_ciphertext(thread: *const ThreadState, bio: u64, data: u6
     }
 }
 
-/// Ends a connection whose object is freed.
+/// Ends a connection whose object is freed. Where other threads may still use the object, the loader removes the entry
+/// later.
 #[inline(always)]
 pub(crate) fn end(object: u64, tgid: u32, cookie: Cookie) {
     if let Some(connection) = find(object, tgid) {
         passed::end_all_skipped(&mut connection.flow, object, cookie);
+        if SITES.get(cookie.site()).is_some_and(|site| site.shared != 0) {
+            if !flow::is_ended(&connection.flow) {
+                renew(connection, object, tgid, cookie);
+                flow::mark_ended(&mut connection.flow);
+            }
+            return;
+        }
         report_end(&connection.flow, object, cookie);
         ciphertext::forget(&mut connection.identity, tgid);
         let _removed = CONNECTIONS.remove(AddressKey::new(object, tgid));

@@ -1,14 +1,17 @@
 //! The hot state of a connection: its generation, how far each direction has come, and its early data.
 //!
 //! A connection is keyed by process and TLS object; a generation separates the connections of one object.
-//! Positions need no atomics: a library's caller must not use one object for one direction in two threads at once. The
+//! Positions need no atomics: a library's caller must not use one object for one direction in two threads at once. It may
+//! use one for both directions, and Go does. The
 //! table is not an LRU one, which could hand an entry to another connection while a preempted program still holds it.
 //!
 //! Early data of a client (RFC 8446 section 2.3) counts as sent only if the server accepts it. Where the server rejects
 //! it, the positions of the direction are taken back. A server receives only what it accepted, and what it writes early
 //! is sent in any case.
 
-use aya_ebpf::helpers::bpf_ktime_get_ns;
+use core::ptr::{read_volatile, write_volatile};
+
+use aya_ebpf::{bindings::BPF_NOEXIST, helpers::bpf_ktime_get_ns};
 use tracer_ebpf::{
     AddressKey, ConnectionState, Cookie, Direction, EarlyState, Flow, FlushState, RecordFlags, RecordHeader,
     SiteConfig, Transfer,
@@ -48,11 +51,58 @@ pub(crate) fn find_or_begin(key: &AddressKey) -> Option<*mut ConnectionState> {
     {
         return Some(found);
     }
-    let _inserted = CONNECTIONS.insert(key, &NEW, 0);
+    begin(key)
+}
+
+/// Begins a connection. Of two threads that use an object at once one inserts it, and the other waits until it has a
+/// generation: an entry that a program may hold is never replaced, since another connection could get its memory.
+#[inline(never)]
+fn begin(key: &AddressKey) -> Option<*mut ConnectionState> {
+    if CONNECTIONS.get_ptr(key).is_some() {
+        // Of an earlier program of the process.
+        let _removed = CONNECTIONS.remove(key);
+    }
+    let is_first = CONNECTIONS.insert(key, &NEW, BPF_NOEXIST.into()).is_ok();
     let connection = CONNECTIONS.get_ptr_mut(key)?;
-    // SAFETY: the value is as good as new. Only this thread uses the object, so no other one writes its flow.
-    unsafe { (*connection).flow.generation = bpf_ktime_get_ns() };
-    Some(connection)
+    if is_first {
+        // SAFETY: the value is as good as new, and other threads only wait for this word.
+        unsafe { write_volatile(&raw mut (*connection).flow.generation, bpf_ktime_get_ns()) };
+        return Some(connection);
+    }
+    for _ in 0..WAITS {
+        // SAFETY: the thread that inserted the value writes the word once.
+        if unsafe { read_volatile(&raw const (*connection).flow.generation) } != 0 {
+            return Some(connection);
+        }
+    }
+    None
+}
+
+/// How often a thread looks whether another one has begun a connection.
+const WAITS: u32 = 256;
+
+/// How long after its end an object's connection takes no bytes: they are of calls that were under way.
+const AFTER_END_NS: u64 = 1_000_000_000;
+
+/// Notes that the object of a connection is closed, which other threads may still use: until another connection begins on
+/// it, or for a second, its bytes belong to none.
+#[inline(always)]
+pub(crate) fn mark_ended(flow: &mut Flow) {
+    flow.ended = 1;
+}
+
+/// Returns whether the object of a connection was closed.
+#[inline(always)]
+pub(crate) fn is_ended(flow: &Flow) -> bool {
+    flow.ended != 0
+}
+
+/// Returns whether it was closed so long ago that its next bytes are another connection's.
+#[inline(always)]
+pub(crate) fn is_long_ended(flow: &Flow) -> bool {
+    // SAFETY: the helper takes no arguments.
+    let now_ns = unsafe { bpf_ktime_get_ns() };
+    now_ns - flow.generation > AFTER_END_NS
 }
 
 /// Marks a connection whose call cleared it first thing, if that call was seen from its entry: then position 0 is its
@@ -225,7 +275,7 @@ pub(crate) fn is_known(flow: &Flow) -> bool {
 #[inline(always)]
 pub(crate) fn reset(flow: &mut Flow) {
     // SAFETY: the loader may read the value now, in the order of its fields; volatile keeps this write first.
-    unsafe { core::ptr::write_volatile(&raw mut flow.positions, [0; 2]) };
+    unsafe { write_volatile(&raw mut flow.positions, [0; 2]) };
     flow.reported_ns = [0; 2];
     flow.reported_bytes = [0; 2];
     flow.skip_until = [0; 2];
@@ -237,13 +287,14 @@ pub(crate) fn reset(flow: &mut Flow) {
     flow.cleared = 0;
     flow.flushing = FlushState::NONE;
     flow.refused = 0;
+    flow.ended = 0;
     flow.early_bytes = 0;
     // A call that writes early data clears its connection first; an object that was a server's stays one.
     if flow.early != EarlyState::WRITING && flow.early != EarlyState::SERVER {
         flow.early = EarlyState::NONE;
     }
     // SAFETY: as above. Last: the loader must not find this generation with the positions of the one before.
-    unsafe { core::ptr::write_volatile(&raw mut flow.generation, bpf_ktime_get_ns()) };
+    unsafe { write_volatile(&raw mut flow.generation, bpf_ktime_get_ns()) };
 }
 
 /// Returns the index of a direction in arrays by direction. The compiler may know that there are two directions and drop the

@@ -1,8 +1,8 @@
 //! Hits of taps and lifts: one hit, of a probe or of a send of the connection's socket, has all that a record needs.
 
 use tracer_ebpf::{
-    ConnectionState, Cookie, Direction, HooksRefused, Lift, LiftState, MAX_HIT_BYTES, PassedCause, Role, SiteOperands,
-    TargetFlags,
+    ConnectionState, Cookie, Direction, HooksRefused, Lift, LiftState, MAX_HIT_BYTES, MAX_WRITE_BYTES, PassedCause,
+    Role, SiteOperands, TargetFlags, Transfer,
 };
 
 use crate::{
@@ -23,11 +23,17 @@ pub(crate) fn connection_of<'a>(object: u64, cookie: Cookie) -> Option<&'a mut C
     current(object, current_task().tgid, cookie)
 }
 
+/// Returns what a hit of a direction captures.
+#[inline(always)]
+fn passing(connection: &mut ConnectionState, direction: Direction) -> &mut Transfer {
+    &mut connection.passing[flow::side(direction)]
+}
+
 /// Notes the bytes of a hit.
 #[inline(always)]
 pub(crate) fn begin_hit(connection: &mut ConnectionState, object: u64, cookie: Cookie, buffer: u64, bytes: u64) {
     let direction = direction_of(cookie);
-    let transfer = &mut connection.passing;
+    let transfer = passing(connection, direction);
     transfer.object = object;
     transfer.buffer = buffer;
     transfer.recorded_ns = 0;
@@ -41,13 +47,18 @@ pub(crate) fn begin_hit(connection: &mut ConnectionState, object: u64, cookie: C
 /// Captures the bytes of a tap's hit. A hit without bytes, of a handshake or of `SSL_peek`, only introduces the connection.
 #[inline(never)]
 pub(crate) fn tapped(connection: &mut ConnectionState, direction: Direction, flags: TargetFlags) {
-    let hit = &connection.passing;
+    let hit = passing(connection, direction);
     let (object, bytes) = (hit.object, hit.moved);
     if bytes == 0 {
         make_known(connection, object);
         return;
     }
-    if bytes > MAX_HIT_BYTES {
+    let most = if direction == Direction::READ {
+        MAX_HIT_BYTES
+    } else {
+        MAX_WRITE_BYTES
+    };
+    if bytes > most {
         give_up(connection, direction, flags, HooksRefused::IMPLAUSIBLE);
         return;
     }
@@ -131,7 +142,7 @@ fn content_bytes(lift: &Lift, object: u64, site: &SiteOperands) -> u64 {
 
 #[inline(never)]
 fn send_records(connection: &mut ConnectionState, sock: u64, flags: TargetFlags, records: u64) {
-    let hit = &connection.passing;
+    let hit = passing(connection, Direction::WRITE);
     let (object, buffer, bytes) = (hit.object, hit.buffer, hit.moved);
     if connection.lift.held == 0 {
         if lift::is_hole_of_others(connection, object, sock, records) != 0 {
@@ -163,7 +174,8 @@ fn send_records(connection: &mut ConnectionState, sock: u64, flags: TargetFlags,
 /// an unknown number of bytes.
 #[inline(never)]
 fn claim(connection: &mut ConnectionState, direction: Direction, flags: TargetFlags) -> u32 {
-    let (object, bytes) = (connection.passing.object, connection.passing.moved);
+    let hit = passing(connection, direction);
+    let (object, bytes) = (hit.object, hit.moved);
     hooks::send_unsent(&mut connection.hooks, &connection.flow, object);
     let claim = hooks::claim(&mut connection.hooks, direction, flags, bytes);
     if claim == Claim::AfterLoss || claim == Claim::Nobody {
@@ -176,12 +188,13 @@ fn claim(connection: &mut ConnectionState, direction: Direction, flags: TargetFl
 /// direction moves on by an unknown number of bytes.
 #[inline(never)]
 fn give_up(connection: &mut ConnectionState, direction: Direction, flags: TargetFlags, cause: HooksRefused) {
-    let hit = &connection.passing;
+    let hit = passing(connection, direction);
+    let (object, cookie) = (hit.object, hit.cookie);
     if cause == HooksRefused::IMPLAUSIBLE {
-        count(hit.cookie, |counters| &raw mut counters.implausible, 1);
+        count(cookie, |counters| &raw mut counters.implausible, 1);
     }
     let had_reported = hooks::has_cheap_owner(&connection.hooks, direction);
-    hooks::refuse(&mut connection.hooks, &connection.flow, hit.object, direction, cause);
+    hooks::refuse(&mut connection.hooks, &connection.flow, object, direction, cause);
     if had_reported || !flags.contains(TargetFlags::CALLS) {
         skip_hit(connection, direction);
     }
@@ -190,7 +203,7 @@ fn give_up(connection: &mut ConnectionState, direction: Direction, flags: Target
 /// Moves a direction on to its next stretch, at a hit.
 #[inline(always)]
 fn skip_hit(connection: &mut ConnectionState, direction: Direction) {
-    let hit = &connection.passing;
+    let hit = passing(connection, direction);
     let (object, cookie) = (hit.object, hit.cookie);
     skip_unknown(connection, object, cookie, direction, PassedCause::NOT_CAPTURED);
 }
@@ -220,14 +233,11 @@ fn give_up_lift(connection: &mut ConnectionState, object: u64, flags: TargetFlag
 /// Reports the bytes of a hit.
 #[inline(always)]
 fn report_hit(connection: &mut ConnectionState, direction: Direction, flags: TargetFlags) {
-    let object = connection.passing.object;
+    let object = passing(connection, direction).object;
     make_known(connection, object);
     report_handshake(connection, object);
-    let ConnectionState {
-        flow,
-        passing: transfer,
-        ..
-    } = connection;
+    let ConnectionState { flow, passing, .. } = connection;
+    let transfer = &mut passing[flow::side(direction)];
     let early = flow::judge_early(flow, transfer);
     transfer.early = (early != Early::No).into();
     capture::send_bytes(transfer, flow);

@@ -62,7 +62,8 @@ pub(crate) fn mark_reported(hooks: &mut Hooks, direction: Direction) {
     hooks.unreported[side(direction)] = 0;
 }
 
-/// Returns which hook reports the bytes of a hit: of a tap if the direction is read, of a lift if it is written.
+/// Returns which hook reports the bytes of a hit: of a tap if the direction is read; of a lift, or of a tap in its place, if it
+/// is written.
 #[inline(always)]
 pub(crate) fn claim(hooks: &mut Hooks, direction: Direction, flags: TargetFlags, bytes: u64) -> Claim {
     let side = side(direction);
@@ -214,15 +215,14 @@ pub(crate) fn note_beginning(hit: &mut Transfer, position: u64) {
 /// A write is compared only if the calls before it have confirmed all bytes of hits: else these may be of the next call.
 #[inline(never)]
 pub(crate) fn differs(connection: &ConnectionState, transfer: &Transfer, began: u64) -> u32 {
-    let ConnectionState {
-        hooks, passing: hit, ..
-    } = connection;
     let side = side(transfer.direction);
+    let ConnectionState { hooks, passing, .. } = connection;
+    let hit = &passing[side];
     let is_in_step = hooks.settled[side] != 0 && hooks.confirmed[side] == began;
     if transfer.direction == Direction::WRITE && !is_in_step {
         return 0;
     }
-    if hit.is_noted == 0 || hit.direction != transfer.direction || hit.wanted < began {
+    if hit.is_noted == 0 || hit.wanted < began {
         return 0;
     }
     let into = hit.wanted - began;

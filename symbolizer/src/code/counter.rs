@@ -72,6 +72,7 @@ mod tests {
     use super::*;
     use crate::code::bytes::Code;
     use crate::code::callee::Callee;
+    use crate::code::convention::Convention;
 
     fn counts(bytes: &[u8]) -> Option<u16> {
         let address = Vaddr(0x1000);
@@ -83,8 +84,10 @@ mod tests {
         };
         let function = Function {
             code,
+            convention: Convention::of(machine),
             is_start: &|_| false,
             callee: &|_| Callee::ANY,
+            never_returns: &|_| false,
             budget: &Cell::new(limits::ANALYSIS_STEPS),
         };
         let found = counted(function, address);

@@ -1,9 +1,10 @@
 //! The places on its stack where a function keeps its arguments.
 //!
 //! Calls may change what lies above an address that they are given, and some compilers put the arguments there: above all
-//! arrays. A place that is written once, with an argument, and whose address is not taken, is no part of what has an
+//! arrays. A place that only one argument is ever written to, and whose address is not taken, is no part of what has an
 //! address, unless a function fills a structure with its arguments and hands that out. Nothing but evidence may depend on
-//! it: what is read there is compared with the code of other functions.
+//! it: what is read there is compared with the code of other functions. Go's compiler is another matter: an address leads
+//! to its own variable there and no further, and what a closure has taken by value is never written again.
 #![expect(
     clippy::wildcard_enum_match_arm,
     reason = "operations and values that are not asked about are passed over"
@@ -16,18 +17,19 @@ use super::operation::{Operation, Source};
 use super::state::State;
 use super::value::{Field, Value};
 
-/// Finds the places that hold arguments from when they are stored.
+/// Finds the places that hold an argument from when it is stored.
 pub(super) fn places(found: &Fixpoint<'_>) -> BTreeSet<i64> {
     let mut spilled = Spilled::default();
     found.visit(|_, operation, state| spilled.note(operation, state));
     let Spilled { stored, taken } = spilled;
-    let is_alone = |at: i64, end: i64| {
+    let is_alone = |&Stored { at, end, argument }: &Stored| {
         let overlapping = stored.iter().filter(|store| store.at < end && store.end > at);
-        overlapping.count() == 1 && taken.range(at..end).next().is_none()
+        let mut held = overlapping.map(|store| (store.at, store.end, store.argument));
+        held.all(|held| held == (at, end, argument)) && taken.range(at..end).next().is_none()
     };
     let alone = stored
         .iter()
-        .filter(|store| store.is_argument && is_alone(store.at, store.end));
+        .filter(|store| store.argument.is_some() && is_alone(store));
     alone.map(|store| store.at).collect()
 }
 
@@ -41,7 +43,8 @@ struct Spilled {
 struct Stored {
     at: i64,
     end: i64,
-    is_argument: bool,
+    /// Which argument is stored, and how many bytes of it.
+    argument: Option<(usize, u8)>,
 }
 
 impl Spilled {
@@ -72,11 +75,10 @@ impl Spilled {
 
     fn store(&mut self, to: Value, width: u8, value: Value) {
         if let Value::Stack(at) = to {
-            let is_argument = value.field().and_then(Field::as_part_of_argument).is_some();
             self.stored.push(Stored {
                 at,
                 end: at.saturating_add(width.into()),
-                is_argument,
+                argument: value.field().and_then(Field::as_part_of_argument),
             });
         }
         self.take(value);

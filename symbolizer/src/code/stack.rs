@@ -39,6 +39,13 @@ impl Stack {
         Value::mixed(overlapping.map(|(_, (value, _))| *value), tracked)
     }
 
+    /// Returns what a load from somewhere above an address may give.
+    pub(super) fn load_reached(&self, lowest: i64, tracked: Option<usize>) -> Value {
+        let slots = self.reached_from(lowest.saturating_sub(WIDEST));
+        let above = slots.filter(|(at, _, width)| at.saturating_add((*width).into()) > lowest);
+        Value::mixed(above.map(|(_, value, _)| value), tracked)
+    }
+
     /// Stores a value; `None` if there is no such place, or there are too many.
     pub(super) fn store(&mut self, at: i64, value: Value, width: u8) -> Option<()> {
         self.clear(at, at.checked_add(width.into())?);
@@ -99,7 +106,12 @@ impl Stack {
 
     /// Returns whether a place lies at an address that has escaped, or above one.
     pub(super) fn is_exposed(&self, at: i64) -> bool {
-        self.escaped.is_some_and(|lowest| at >= lowest)
+        !self.kept.contains(&at) && self.escaped.is_some_and(|lowest| at >= lowest)
+    }
+
+    /// Returns the places that hold values and that calls may find, from an address upwards.
+    pub(super) fn reached_from(&self, lowest: i64) -> impl Iterator<Item = (i64, Value, u8)> {
+        self.slots_from(lowest).filter(|(at, ..)| !self.kept.contains(at))
     }
 
     /// Returns the places that hold values, from an address upwards.

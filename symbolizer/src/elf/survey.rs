@@ -20,6 +20,8 @@ pub enum SymbolSource {
     GnuDebugdata,
     /// By the code of functions that a symbol table names: they all call it with their own arguments.
     Callers,
+    /// By the table that Go keeps for its stack traces.
+    Pclntab,
 }
 
 impl SymbolSource {
@@ -31,6 +33,7 @@ impl SymbolSource {
             Self::Symtab => ".symtab",
             Self::GnuDebugdata => ".gnu_debugdata",
             Self::Callers => "its callers",
+            Self::Pclntab => ".gopclntab",
         }
     }
 }

@@ -13,16 +13,19 @@ pub enum Family {
     AwsLc,
     /// GnuTLS.
     GnuTls,
+    /// Go's `crypto/tls`.
+    Go,
 }
 
 impl Family {
     /// Lists every library.
-    pub const ALL: [Self; 5] = [
+    pub const ALL: [Self; 6] = [
         Self::OpenSsl,
         Self::LibreSsl,
         Self::BoringSsl,
         Self::AwsLc,
         Self::GnuTls,
+        Self::Go,
     ];
 
     /// Returns its lower-case name.
@@ -34,6 +37,7 @@ impl Family {
             Self::BoringSsl => "boringssl",
             Self::AwsLc => "aws-lc",
             Self::GnuTls => "gnutls",
+            Self::Go => "go",
         }
     }
 }

@@ -2,6 +2,8 @@
 
 use std::fmt;
 
+use crate::elf::address::Vaddr;
+
 /// Gives the byte offsets that lead from an `SSL*` to a file descriptor.
 ///
 /// They are the same on x86-64 and aarch64. A descriptor of a BIO that is no socket is meaningless.
@@ -17,6 +19,19 @@ pub struct Layout {
     pub bio_num: u16,
     /// What says so.
     pub origin: Origin,
+}
+
+/// Says how a connection of Go leads to a descriptor: it begins with a table of methods and a pointer to the connection
+/// below, which begins with a pointer to what holds the descriptor.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct NetConn {
+    /// The code of `net.(*TCPConn).Read`, before the loader moves the image: only a table of methods that leads there is
+    /// that of a TCP socket.
+    pub read: Vaddr,
+    /// From a table of methods to the one that reads.
+    pub method: u16,
+    /// From what holds the descriptor to it.
+    pub descriptor: u16,
 }
 
 /// Gives the byte offsets that lead from a `BIO*` to a descriptor.

@@ -12,6 +12,7 @@ pub(crate) mod family;
 pub(crate) mod found;
 pub(crate) mod function;
 pub(crate) mod gnutls;
+pub(crate) mod go;
 pub(crate) mod hooks;
 pub(crate) mod layout;
 pub(crate) mod library;

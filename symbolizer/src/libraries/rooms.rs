@@ -4,7 +4,7 @@ use super::coverage::{is_complete, is_imported};
 use super::found::Found;
 use super::function::Function;
 use super::openssl::crypto::Crypto;
-use super::{gnutls, openssl, traces};
+use super::{gnutls, go, openssl, traces};
 use crate::elf::image::Image;
 use crate::elf::survey::Survey;
 use crate::error::Error;
@@ -20,13 +20,14 @@ pub(crate) fn names() -> impl Iterator<Item = &'static str> {
 }
 
 /// Looks for each library in an image.
-pub(crate) fn find(image: &Image<'_>, survey: &Survey, crypto: Option<&Crypto>) -> Result<[Found; 2], Error> {
+pub(crate) fn find(image: &Image<'_>, survey: &Survey, crypto: Option<&Crypto>) -> Result<Vec<Found>, Error> {
     let openssl = if is_wrapper(image, survey) {
         Found::Nothing
     } else {
         openssl::find(image, survey, crypto)?
     };
-    Ok([openssl, gnutls::find(image, survey)?])
+    let found = [openssl, gnutls::find(image, survey)?];
+    Ok(found.into_iter().chain(go::find(image)).collect())
 }
 
 /// Returns whether another library merely offers OpenSSL's names: GnuTLS ships such a wrapper.

@@ -9,7 +9,6 @@ use std::collections::BTreeSet;
 use memchr::memmem;
 
 use crate::elf::image::Image;
-use crate::error::Error;
 use crate::limits;
 use crate::reason::OtherLibrary;
 
@@ -20,14 +19,11 @@ pub(crate) fn holds_openssl_code(image: &[u8]) -> bool {
 }
 
 /// Finds a library that is not of OpenSSL's family.
-pub(crate) fn other(image: &Image<'_>) -> Result<Option<OtherLibrary>, Error> {
+pub(crate) fn other(image: &Image<'_>) -> Option<OtherLibrary> {
     let data = image.data();
-    // Go keeps function names for its stack traces, and cargo keeps paths for its panics; strip leaves both.
-    if image.section(GO_BUILD)?.is_some() && memmem::find(data, GO_FUNCTION).is_some() {
-        return Ok(Some(OtherLibrary::GoCryptoTls));
-    }
+    // Cargo keeps paths for its panics; strip leaves them.
     let is_rustls = rustls_files(data).len() >= FEWEST_FILES && derives_keys(data);
-    Ok(is_rustls.then_some(OtherLibrary::Rustls))
+    is_rustls.then_some(OtherLibrary::Rustls)
 }
 
 /// Finds which of libssl's source files the image names, each as a text of its own that ends in `ssl/NAME.c` or `.cc`.
@@ -106,11 +102,7 @@ const RUSTLS: &[u8] = b"/rustls-";
 const LABELS: [&[u8]; 3] = [b"key expansion", b"master secret", b"c hs traffic"];
 
 /// All that is searched for here, for whoever reads no more of a file than it has to.
-pub(crate) const MARKS: [&[u8]; 6] = [LIBSSL_FOLDER, RUSTLS, LABELS[0], LABELS[1], LABELS[2], GO_FUNCTION];
-
-/// The section in which Go's linker says what built the image; `strip` leaves it.
-const GO_BUILD: &[u8] = b".go.buildinfo";
-const GO_FUNCTION: &[u8] = b"crypto/tls.(*Conn).Read";
+pub(crate) const MARKS: [&[u8]; 5] = [LIBSSL_FOLDER, RUSTLS, LABELS[0], LABELS[1], LABELS[2]];
 
 #[cfg(test)]
 mod tests {

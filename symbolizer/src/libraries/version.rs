@@ -53,7 +53,7 @@ impl LibraryVersion {
                 letter(suffix),
                 is_suffix(suffix) && (stage == Stage::PreRelease || ends_with_date(after)),
             ),
-            Family::LibreSsl | Family::BoringSsl | Family::AwsLc | Family::GnuTls => {
+            Family::LibreSsl | Family::BoringSsl | Family::AwsLc | Family::GnuTls | Family::Go => {
                 (None, suffix.is_empty() && after.is_empty())
             }
         };

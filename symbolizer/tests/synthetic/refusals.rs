@@ -1,7 +1,7 @@
 //! What is refused, and whether by a reason or by an error.
 
 use object::elf;
-use symbolizer::{Error, OtherLibrary, Reason, limits};
+use symbolizer::{Error, GoRefusal, OtherLibrary, Reason, limits};
 
 use crate::support::{Elf, Table};
 use crate::{ENDBR64_PUSH, OPENSSL, PUSH, planned, refused, refused_bytes};
@@ -124,12 +124,13 @@ fn rustls_is_known_by_several_of_its_files_and_what_it_derives_keys_with() {
 }
 
 #[test]
-fn go_is_known_by_what_its_linker_says_and_the_name_of_a_function() {
+fn go_is_known_by_what_its_linker_says() {
     let mut elf = Elf::new().string("crypto/tls.(*Conn).Read");
     elf.section = b".go.buildinfo";
-    assert_eq!(refused(&elf), Reason::LibraryUnsupported(OtherLibrary::GoCryptoTls));
-    elf.data.clear();
-    assert_eq!(refused(&elf), Reason::NoTls, "a program of Go without TLS");
+    assert_eq!(refused(&elf), Reason::NoTls, "the name of a function is no proof");
+    let header = [b"\xff Go buildinf:", &[8, 2][..], &[0; 16], b"\x08go1.27.3"].concat();
+    elf.data = header;
+    assert_eq!(refused(&elf), Reason::Go(GoRefusal::NoFunctionTable));
 }
 
 #[test]

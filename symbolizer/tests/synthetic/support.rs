@@ -50,7 +50,7 @@ pub(crate) struct Elf {
     pub(crate) other_notes: usize,
     /// Its GNU build identifier.
     pub(crate) build_id: Option<Vec<u8>>,
-    /// The name of its one section of bytes, unless that is `.gnu_debugdata`.
+    /// The name of its one section, which has the bytes of its data segment, unless that is `.gnu_debugdata`.
     pub(crate) section: &'static [u8],
     /// Its `.gnu_debugdata` section.
     pub(crate) debugdata: Option<Vec<u8>>,
@@ -204,8 +204,12 @@ impl Offsets {
             sh_type: elf::SHT_PROGBITS,
             sh_flags: 0,
             sh_addr: 0,
-            sh_offset: self.debugdata,
-            sh_size: elf.debugdata.as_ref().map_or(0, Vec::len).try_into().unwrap(),
+            sh_offset: if elf.debugdata.is_some() {
+                self.debugdata
+            } else {
+                self.data
+            },
+            sh_size: elf.debugdata.as_ref().unwrap_or(&elf.data).len().try_into().unwrap(),
             sh_link: 0,
             sh_info: 0,
             sh_addralign: 1,

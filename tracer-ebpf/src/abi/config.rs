@@ -166,8 +166,12 @@ pub struct SiteConfig {
     pub tap: u16,
     /// The first site of the taps that writes are reported by; [`Self::UNKNOWN`] for none. There is no lift then.
     pub write_tap: u16,
-    /// Zero.
-    pub reserved: u16,
+    /// From the table of methods that an object of Go begins with to the method that reads.
+    pub net_method: u16,
+    /// From what the connection below an object of Go begins with to the descriptor.
+    pub net_descriptor: u16,
+    /// 1 if several threads may use one object of the library at once, and close it while others use it.
+    pub shared: u16,
 }
 
 impl SiteConfig {
@@ -194,7 +198,9 @@ impl SiteConfig {
         lift: Self::UNKNOWN,
         tap: Self::UNKNOWN,
         write_tap: Self::UNKNOWN,
-        reserved: 0,
+        net_method: Self::UNKNOWN,
+        net_descriptor: Self::UNKNOWN,
+        shared: 0,
     };
 
     /// Returns the site of the tap or the lift that reports a direction; `None` if there is none.
@@ -387,7 +393,7 @@ impl KernelOffsets {
     pub const NONE: Self = zerocopy::transmute!([Self::UNKNOWN; size_of::<Self>() / size_of::<u32>()]);
 }
 
-const _: () = assert!(size_of::<SiteConfig>() == 40);
+const _: () = assert!(size_of::<SiteConfig>() == 44);
 const _: () = assert!(size_of::<Settings>() == 16);
 const _: () = assert!(size_of::<KernelOffsets>() == 180);
 

@@ -75,8 +75,8 @@ pub struct ConnectionState {
     pub hooks: Hooks,
     /// What it sends, as seen at its socket.
     pub lift: Lift,
-    /// What a tap or a lift captures now. One is enough: a library's caller must not use an object in two threads at once.
-    pub passing: Transfer,
+    /// What a tap or a lift captures now, by direction: Go reads and writes one object in two threads at once.
+    pub passing: [Transfer; 2],
 }
 
 impl ConnectionState {
@@ -87,7 +87,7 @@ impl ConnectionState {
         handshake: Handshake::NEW,
         hooks: Hooks::NEW,
         lift: Lift::NEW,
-        passing: Transfer::NEW,
+        passing: [Transfer::NEW; 2],
     };
 }
 
@@ -162,7 +162,8 @@ pub struct Lift {
     pub sequence: u64,
     /// Bytes of the record that was reported last: the call that writes it may not have succeeded yet.
     pub bytes: u64,
-    /// Address that the call at the site of the lift returns to; 0 while it is not known, or not needed.
+    /// Address that the call at the site of the lift returns to, or, in Go, of the method that reads from a TCP socket; 0 while
+    /// it is not known, or not needed.
     pub code: u64,
     /// The window of its fields at the last send, and as much as makes it a power of two.
     pub window: [u64; 8],
@@ -249,6 +250,10 @@ pub struct Flow {
     pub flushing: FlushState,
     /// 1 if what was last written is reported, and the call that is to send it has not succeeded yet.
     pub refused: u8,
+    /// 1 once its object was closed, where other threads may still use the object.
+    pub ended: u8,
+    /// Zero.
+    pub reserved: [u8; 7],
 }
 
 impl Flow {
@@ -270,6 +275,8 @@ impl Flow {
         known: 0,
         flushing: FlushState::NONE,
         refused: 0,
+        ended: 0,
+        reserved: [0; 7],
     };
 
     /// Returns the positions behind the last byte that is in a record or was lost: read, written.
@@ -372,12 +379,12 @@ impl EarlyState {
 
 const _: () = assert!(size_of::<AddressKey>() == 16);
 const _: () = assert!(size_of::<FlowKey>() == 24);
-const _: () = assert!(size_of::<Flow>() == 128);
+const _: () = assert!(size_of::<Flow>() == 136);
 const _: () = assert!(size_of::<Identity>() == 56);
 const _: () = assert!(size_of::<Handshake>() == 24);
 const _: () = assert!(size_of::<Hooks>() == 40);
 const _: () = assert!(size_of::<Lift>() == 104);
-const _: () = assert!(size_of::<ConnectionState>() == 424);
+const _: () = assert!(size_of::<ConnectionState>() == 504);
 
 #[cfg(test)]
 mod tests {

@@ -215,6 +215,8 @@ impl AddressSource {
     /// From `/proc`, by the loader: what the descriptor led to at the time of the record. It is the connection's if the
     /// connection goes on after that.
     pub const PROC: Self = Self(7);
+    /// From the TCP connection that the TLS object of Go is on.
+    pub const NET_CONN: Self = Self(8);
 }
 
 /// What happened to a process.

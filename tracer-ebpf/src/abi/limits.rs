@@ -26,6 +26,9 @@ pub const RECORD_BYTES: u64 = 16384;
 /// Maximum bytes of one hit of a tap or a lift: OpenSSL encrypts up to eight records at once.
 pub const MAX_HIT_BYTES: u64 = 8 * RECORD_BYTES;
 
+/// Maximum bytes of one hit of a tap at a write: Go hands over all that it was given, and cuts it into records behind the tap.
+pub const MAX_WRITE_BYTES: u64 = 1 << 40;
+
 /// Writes in a row after which a lift is refused if its byte counts never agreed with those of the calls. The first few may
 /// differ: a call that began before its connection was known ends later.
 pub const MAX_DOUBTS: u8 = 8;

@@ -211,9 +211,9 @@ pub struct SiteOperands {
     /// Offset of the window of the operands, which is read at once: of a lift, those behind the object with one load; of a
     /// tap, those behind the stack pointer. [`Operand::UNKNOWN`] if they are read one by one.
     pub window: i16,
-    /// Distance in bytes from a tap to the return address of the call at the site of the library's lift; 0 if the lift has no
-    /// frame.
-    pub behind_lift: i32,
+    /// Distance in bytes from a tap to code whose address identifies something in the process: of a library with a lift,
+    /// the return address of the call at the lift's site; of Go, the method that reads from a TCP socket. 0 for none.
+    pub code_distance: i32,
 }
 
 impl SiteOperands {
@@ -229,7 +229,7 @@ impl SiteOperands {
         success: Success::POSITIVE,
         reserved: 0,
         window: Operand::UNKNOWN,
-        behind_lift: 0,
+        code_distance: 0,
     };
 
     /// Returns the operands with a window, if a place has several that one holds: of one load each, and none across two of its

@@ -34,8 +34,8 @@ fn hit(ctx: &ProbeContext, flags: TargetFlags, cookie: Cookie, site: &SiteOperan
     let Some(connection) = hits::connection_of(object, cookie) else {
         return;
     };
-    if site.behind_lift != 0 {
-        connection.lift.code = operands::address(ctx).wrapping_add(i64::from(site.behind_lift) as u64);
+    if site.code_distance != 0 {
+        connection.lift.code = operands::address(ctx).wrapping_add(i64::from(site.code_distance) as u64);
     }
     if holds {
         let (buffer, count) = (operands::buffer(ctx, site), operands::count(ctx, site));

@@ -4,7 +4,10 @@
 //! the generation: an address is used again, by sockets and by TLS objects. Sockets whose end no tracepoint reports, unix
 //! sockets among them, are not in the table: their connections have addresses, and are not marked as closing.
 
-use tracer_ebpf::{AddressSource, ConnectionState, Flow, FlowKey, Identity, SettingFlags, SiteConfig, SocketState};
+use aya_ebpf::bindings::BPF_NOEXIST;
+use tracer_ebpf::{
+    AddressSource, ConnectionState, Flow, FlowKey, Identity, SettingFlags, SiteConfig, SocketEnd, SocketState,
+};
 
 use super::socket::{family, is_internet};
 use crate::{
@@ -61,7 +64,7 @@ pub(super) fn bind(identity: &mut Identity, flow: &Flow, object: u64, sock: u64,
     if !is_watched(sock) {
         return;
     }
-    let _inserted = SOCKETS.insert(sock, &NEW, 0);
+    let is_new = SOCKETS.insert(sock, &NEW, BPF_NOEXIST.into()).is_ok();
     let Some(socket) = SOCKETS.get_ptr_mut(sock) else {
         count_total(|totals| &raw mut totals.socket_table_full);
         return;
@@ -69,6 +72,13 @@ pub(super) fn bind(identity: &mut Identity, flow: &Flow, object: u64, sock: u64,
     // SAFETY: a tracepoint on another CPU may find the value as soon as it is in the table. Until the generation matches
     // it changes no connection, and it writes none of the fields written here.
     let socket = unsafe { &mut *socket };
+    if !is_new && socket.flow.generation != generation(flow) {
+        // Of an earlier socket whose end was missed. The entry is not replaced: another socket could get its memory while a
+        // second thread of the connection still holds it.
+        (socket.opened_ns, socket.received, socket.acknowledged) = (0, 0, 0);
+        (socket.srtt_us, socket.retransmits) = (0, 0);
+        (socket.ended, socket.closed, socket.lift) = (SocketEnd::UNKNOWN, 0, SiteConfig::UNKNOWN);
+    }
     socket.flow.object = object;
     socket.flow.generation = generation(flow);
     socket.flow.tgid = current_task().tgid;

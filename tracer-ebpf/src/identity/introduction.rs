@@ -22,6 +22,7 @@ use crate::{
 /// the next call tries again.
 #[inline(never)]
 pub(crate) fn introduce(connection: &mut ConnectionState, object: u64, sock: u64) {
+    let code = connection.lift.code;
     let (flow, identity) = (&mut connection.flow, &mut connection.identity);
     let Some(mut entry) = reserve() else {
         return;
@@ -33,7 +34,7 @@ pub(crate) fn introduce(connection: &mut ConnectionState, object: u64, sock: u64
     let record = unsafe { &mut *record };
     clear(record);
     if sock == 0 {
-        find_by_descriptor(record, identity, flow, object);
+        find_by_descriptor(record, identity, flow, object, code);
     } else if socket::fill(record, sock) == 0 {
         record.source = AddressSource::NOT_INET;
     } else {
@@ -92,8 +93,8 @@ fn may_be_learned(source: AddressSource) -> bool {
 }
 
 #[inline(always)]
-fn find_by_descriptor(record: &mut ConnectionRecord, identity: &mut Identity, flow: &Flow, object: u64) {
-    (record.fd, record.source) = descriptor::find(identity, flow::cookie(flow), object);
+fn find_by_descriptor(record: &mut ConnectionRecord, identity: &mut Identity, flow: &Flow, object: u64, code: u64) {
+    (record.fd, record.source) = descriptor::find(identity, flow::cookie(flow), object, code);
     identity.source = record.source;
     if record.fd < 0 {
         return;

@@ -5,7 +5,6 @@
 )]
 
 use crate::cause::Cause;
-use crate::code::convention::Convention;
 use crate::code::fixpoint::{Fixpoint, Function, fixpoint};
 use crate::code::lowest::Lowest;
 use crate::code::operation::{Destination, Operation, Source};
@@ -77,7 +76,7 @@ pub(crate) enum Target {
 pub(crate) fn effects_of(function: Function<'_>, entry: Vaddr) -> Result<Effects, Cause> {
     let arguments: [Value; ARGUMENTS] = std::array::from_fn(|index| Value::Field(Field::argument(index)));
     let purpose = Purpose::Everything { tracked: None };
-    let entry = State::new(entry, Convention::of(function.code.machine), &arguments, purpose);
+    let entry = State::new(entry, function.convention, &arguments, purpose);
     let places = spilled::places(&fixpoint(function, &entry)?);
     let found = fixpoint(function, &entry.keeping(places))?;
     let mut effects = Effects::default();

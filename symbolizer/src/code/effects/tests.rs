@@ -5,6 +5,7 @@ use std::cell::Cell;
 use super::*;
 use crate::code::bytes::Code;
 use crate::code::callee::Callee;
+use crate::code::convention::Convention;
 use crate::elf::machine::Machine;
 use crate::limits;
 
@@ -20,8 +21,10 @@ fn effects(bytes: &[u8]) -> Effects {
     };
     let function = Function {
         code,
+        convention: Convention::of(machine),
         is_start: &|_| false,
         callee: &|_| Callee::ANY,
+        never_returns: &|_| false,
         budget: &Cell::new(limits::ANALYSIS_STEPS),
     };
     effects_of(function, address).unwrap()

@@ -17,6 +17,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::bytes::Code;
 use super::callee::Callee;
+use super::convention::Convention;
 use super::lift::lift;
 use super::operation::{Destination, Operation};
 use super::state::State;
@@ -33,10 +34,14 @@ pub(crate) use reads::read_arguments;
 pub(crate) struct Function<'a> {
     /// All bytes that may be code of the function.
     pub(crate) code: Code<'a>,
+    /// Where the function finds its arguments, and what its calls leave.
+    pub(crate) convention: Convention,
     /// Returns whether a function begins at an address, or a part of one.
     pub(crate) is_start: &'a dyn Fn(Vaddr) -> bool,
     /// Returns what is known of a called function.
     pub(crate) callee: &'a dyn Fn(Destination) -> Callee,
+    /// Returns whether a called function never returns.
+    pub(crate) never_returns: &'a dyn Fn(Destination) -> bool,
     /// How many more instructions are executed, for all functions together.
     pub(crate) budget: &'a Cell<usize>,
 }
@@ -170,7 +175,7 @@ impl Fixpoint<'_> {
                 visitor(state.at, *operation, &state);
                 match state.step(*operation) {
                     Some(Step::Next) => {}
-                    Some(Step::Call(to)) => call(&mut state, self.function, to),
+                    Some(Step::Call(to)) if !(self.function.never_returns)(to) => call(&mut state, self.function, to),
                     _ => return,
                 }
             }
@@ -247,6 +252,7 @@ impl Settling<'_> {
                 })?;
                 match step {
                     Step::Next => {}
+                    Step::Call(to) if (self.function.never_returns)(to) => return Ok(()),
                     Step::Call(to) => call(&mut state, self.function, to),
                     step @ (Step::Jump(_) | Step::Branch { .. } | Step::SetIf { .. } | Step::Return | Step::Trap) => {
                         return self.part(state, step, next);

@@ -1,8 +1,7 @@
 //! Where a function keeps its arguments when it comes to an instruction, whatever its way there.
 
-use super::{Function, fixpoint};
+use super::{Fixpoint, Function, fixpoint};
 use crate::cause::Cause;
-use crate::code::convention::Convention;
 use crate::code::operation::Operation;
 use crate::code::state::{Purpose, State};
 use crate::code::value::{Field, Value};
@@ -14,7 +13,7 @@ pub(crate) struct Arguments(Vec<(Vaddr, State)>);
 
 /// Analyses a function that is entered with any arguments, for what it knows of them at some of its calls.
 pub(crate) fn arguments_at(function: Function<'_>, entry: Vaddr, calls: &[Vaddr]) -> Result<Arguments, Cause> {
-    let convention = Convention::of(function.code.machine);
+    let convention = function.convention;
     let arguments = (0..convention.arguments.len()).map(|index| Value::Field(Field::argument(index)));
     let arguments: Vec<_> = arguments.collect();
     let state = State::new(entry, convention, &arguments, Purpose::Everything { tracked: None });
@@ -28,6 +27,17 @@ pub(crate) fn arguments_at(function: Function<'_>, entry: Vaddr, calls: &[Vaddr]
 }
 
 impl Arguments {
+    /// Keeps what is known at every call of a function.
+    pub(super) fn in_calls(analysed: &Fixpoint<'_>) -> Self {
+        let mut found = Vec::new();
+        analysed.visit(|at, operation, state| {
+            if matches!(operation, Operation::Call(_)) {
+                found.push((at, state.clone()));
+            }
+        });
+        Self(found)
+    }
+
     /// Returns where an argument is at a call, or so many of its lower bytes; arguments are counted from 0.
     pub(crate) fn place(&self, call: Vaddr, argument: usize, width: u8) -> Option<Place> {
         let mut states = self.0.iter().filter(|(at, _)| *at == call);
@@ -55,6 +65,7 @@ mod tests {
     use super::*;
     use crate::code::bytes::Code;
     use crate::code::callee::Callee;
+    use crate::code::convention::Convention;
     use crate::elf::machine::Machine;
     use crate::limits;
 
@@ -72,6 +83,8 @@ mod tests {
             is_start: &|_| false,
             callee: &|_| Callee::ANY,
             budget: &Cell::new(limits::ANALYSIS_STEPS),
+            convention: Convention::of(Machine::X86_64),
+            never_returns: &|_| false,
         };
         let call = Vaddr(0x1009);
         (arguments_at(function, entry, &[call]).unwrap(), call)

@@ -5,15 +5,14 @@
 use std::collections::BTreeMap;
 
 use super::Function;
-use crate::code::convention::Convention;
 use crate::code::lift::lift;
 use crate::code::operation::{Destination, Target, Way, bit};
 use crate::elf::address::Vaddr;
 use crate::limits;
 
 /// Returns which arguments in registers a function may read, as bits: itself, or by leaving them to one that it calls.
-pub(crate) fn read_arguments(function: Function<'_>, entry: Vaddr) -> u8 {
-    let convention = Convention::of(function.code.machine);
+pub(crate) fn read_arguments(function: Function<'_>, entry: Vaddr) -> u16 {
+    let convention = function.convention;
     let all = convention
         .arguments
         .iter()
@@ -31,7 +30,7 @@ pub(crate) fn read_arguments(function: Function<'_>, entry: Vaddr) -> u8 {
         *known |= fresh;
         let left = steps.checked_sub(1).filter(|_| function.spend(1).is_some());
         let Some(left) = left else {
-            return u8::MAX;
+            return u16::MAX;
         };
         steps = left;
         match read_at(function, at, fresh) {
@@ -39,7 +38,7 @@ pub(crate) fn read_arguments(function: Function<'_>, entry: Vaddr) -> u8 {
                 read |= registers;
                 ahead.extend(next);
             }
-            None => return u8::MAX,
+            None => return u16::MAX,
         }
     }
     let arguments = (0..).zip(convention.arguments);
@@ -47,7 +46,7 @@ pub(crate) fn read_arguments(function: Function<'_>, entry: Vaddr) -> u8 {
     arguments
         .fold(0, |all, (index, _)| all | bit(index))
         .try_into()
-        .unwrap_or(u8::MAX)
+        .unwrap_or(u16::MAX)
 }
 
 /// Returns which of the registers an instruction reads, and where it may lead with which of them; `None` if that is not
@@ -83,7 +82,7 @@ fn read_at(function: Function<'_>, at: Vaddr, mut kept: u32) -> Option<(u32, Vec
 
 /// Returns which of the registers a called function may read.
 fn left_to(function: Function<'_>, to: Destination, kept: u32) -> u32 {
-    let convention = Convention::of(function.code.machine);
+    let convention = function.convention;
     let callee = (function.callee)(to);
     let taken = convention.arguments.iter().enumerate();
     let taken = taken.filter(|(index, _)| callee.takes(*index));

@@ -2,7 +2,6 @@
 
 use super::{Function, fixpoint};
 use crate::cause::Cause;
-use crate::code::convention::Convention;
 use crate::code::operation::{Destination, Target, Way};
 use crate::code::state::{Purpose, State};
 use crate::elf::address::Vaddr;
@@ -20,7 +19,7 @@ pub(crate) enum Returned {
 
 /// Finds what a function returns.
 pub(crate) fn returned(function: Function<'_>, entry: Vaddr) -> Result<Returned, Cause> {
-    let convention = Convention::of(function.code.machine);
+    let convention = function.convention;
     let state = State::new(entry, convention, &[], Purpose::Everything { tracked: None });
     let analysed = fixpoint(function, &state)?;
     let mut found = Vec::new();

@@ -1,5 +1,4 @@
 use super::*;
-use crate::code::convention::Convention;
 use crate::code::state::Purpose;
 use crate::code::value::{Field, Value};
 use crate::elf::machine::Machine;
@@ -45,8 +44,10 @@ fn analysed_within(
     let is_start = |at: Vaddr| at.0.checked_sub(BASE).is_some_and(|at| starts.contains(&at));
     let function = Function {
         code,
+        convention: Convention::of(Machine::X86_64),
         is_start: &is_start,
         callee: &|_| Callee::ANY,
+        never_returns: &|_| false,
         budget,
     };
     fixpoint(function, &entry)?.visit(visitor);
@@ -322,15 +323,17 @@ fn the_places_on_the_stack_may_fill_their_limit_and_no_more() {
 }
 
 /// Returns which arguments a function reads; functions that it calls read those that `callee` says.
-fn read(bytes: &[u8], callee: Callee) -> u8 {
+fn read(bytes: &[u8], callee: Callee) -> u16 {
     let function = Function {
         code: Code {
             machine: Machine::X86_64,
             bytes,
             address: Vaddr(BASE),
         },
+        convention: Convention::of(Machine::X86_64),
         is_start: &|_| false,
         callee: &|_| callee,
+        never_returns: &|_| false,
         budget: &Cell::new(limits::ANALYSIS_STEPS),
     };
     read_arguments(function, Vaddr(BASE))
@@ -359,7 +362,7 @@ fn a_function_reads_what_it_leaves_to_those_that_it_calls() {
     assert_eq!(read(&[0xe9, 0, 1, 0, 0], two), 0b11); // jmp
     assert_eq!(read(&[0x31, 0xf6, 0xe9, 0, 1, 0, 0], two), 0b1); // xor esi,esi; jmp
     assert_eq!(read(&[0xff, 0xe0], two), 0b11_1111); // jmp rax
-    assert_eq!(read(&[0x06], two), u8::MAX, "no instruction");
+    assert_eq!(read(&[0x06], two), u16::MAX, "no instruction");
 }
 
 #[test]
@@ -368,7 +371,7 @@ fn as_many_instructions_are_followed_for_what_is_read_as_the_limit() {
     code.push(0xc3);
     assert_eq!(read(&code, Callee::ANY), 0);
     code.insert(0, 0x90);
-    assert_eq!(read(&code, Callee::ANY), u8::MAX);
+    assert_eq!(read(&code, Callee::ANY), u16::MAX);
 }
 
 #[test]
@@ -383,8 +386,10 @@ fn a_call_that_does_not_take_an_address_does_not_return_it() {
         };
         let function = Function {
             code,
+            convention: Convention::of(Machine::X86_64),
             is_start: &|_| false,
             callee: &|_| callee,
+            never_returns: &|_| false,
             budget: &Cell::new(limits::ANALYSIS_STEPS),
         };
         let purpose = Purpose::Everything { tracked: Some(TRACKED) };

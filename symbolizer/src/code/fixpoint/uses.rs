@@ -6,12 +6,14 @@
 
 use std::cell::Cell;
 
+use super::places::Arguments;
 use super::{Fixpoint, Function, fixpoint, read_arguments};
 use crate::cause::Cause;
 use crate::code::bytes::Code;
 use crate::code::callee::Callee;
 use crate::code::convention::Convention;
 use crate::code::operation::{self, Destination, Memory, Operation, Way};
+use crate::code::spilled;
 use crate::code::state::{Purpose, RECORD, State};
 use crate::code::step::Step;
 use crate::code::value::{Field, Value};
@@ -69,14 +71,35 @@ pub(crate) fn uses(
     tracked: usize,
 ) -> Result<Vec<Use>, Cause> {
     let purpose = Purpose::Everything { tracked: Some(tracked) };
-    let state = State::new(entry, Convention::of(function.code.machine), arguments, purpose).with_record(record);
-    let analysed = fixpoint(function, &state)?;
-    let frame = frame(&analysed);
+    let state = State::new(entry, function.convention, arguments, purpose).with_record(record);
+    Ok(uses_in(&fixpoint(function, &state)?))
+}
+
+fn uses_in(analysed: &Fixpoint<'_>) -> Vec<Use> {
+    let frame = frame(analysed);
     let mut uses = Vec::new();
-    analysed.visit(|at, operation, state| uses.extend(use_of(&analysed, (at, operation), state, frame)));
+    analysed.visit(|at, operation, state| uses.extend(use_of(analysed, (at, operation), state, frame)));
     // An instruction may store in several operations.
     uses.dedup();
-    Ok(uses)
+    uses
+}
+
+/// Lists what a function of Go that takes `count` words does with the one numbered `tracked`, and what it knows of all of
+/// them at its calls.
+///
+/// What it keeps of an argument on its stack stays there: an address leads to one variable and no further.
+pub(crate) fn uses_of_go(
+    function: Function<'_>,
+    entry: Vaddr,
+    count: usize,
+    tracked: usize,
+) -> Result<(Vec<Use>, Arguments), Cause> {
+    let purpose = Purpose::Everything { tracked: Some(tracked) };
+    let arguments: Vec<_> = (0..count).map(|index| Value::Field(Field::argument(index))).collect();
+    let state = State::new(entry, function.convention, &arguments, purpose);
+    let places = spilled::places(&fixpoint(function, &state)?);
+    let analysed = fixpoint(function, &state.keeping(places))?;
+    Ok((uses_in(&analysed), Arguments::in_calls(&analysed)))
 }
 
 /// Returns where the stack pointer stands at calls that take no arguments on the stack.
@@ -153,11 +176,13 @@ fn left(at: Vaddr, (target, callee): (Target, Callee), state: &State) -> Option<
 pub(crate) fn uses_of_second(code: Code<'_>) -> Result<Vec<Use>, Cause> {
     let function = Function {
         code,
+        convention: Convention::of(code.machine),
         is_start: &|_| false,
         callee: &|to| match to {
             Destination::Code(at) if code.contains(at) => Callee::of(3),
             Destination::Code(_) | Destination::Slot(_) | Destination::Unknown => Callee::ANY,
         },
+        never_returns: &|_| false,
         budget: &Cell::new(limits::ANALYSIS_STEPS),
     };
     let arguments: [Value; ARGUMENTS] = std::array::from_fn(|index| Value::Field(Field::argument(index)));

@@ -4,7 +4,7 @@
 //! become [`Value::Frame`] and [`Value::Possible`].
 
 use super::{Purpose, Record, State};
-use crate::code::callee::Callee;
+use crate::code::callee::{Callee, Returns};
 use crate::code::convention::Register;
 use crate::code::operation::{Condition, Inputs, Memory, Operation, Source};
 use crate::code::value::{Field, Value};
@@ -108,7 +108,7 @@ impl State {
         let Some(lowest) = given.filter_map(Value::lowest_on_stack).min() else {
             return Record::new();
         };
-        let found = self.stack.slots_from(lowest);
+        let found = self.stack.reached_from(lowest);
         let found: Vec<_> = found
             .map(|(at, value, width)| (at.saturating_sub(lowest), value, width))
             .collect();
@@ -238,7 +238,7 @@ impl State {
             return Value::Unknown;
         }
         let lowest = self.address(from).lowest_on_stack();
-        let from_stack = lowest.map(|at| self.stack.load_any(at, u64::MAX, self.tracked()));
+        let from_stack = lowest.map(|at| self.stack.load_reached(at, self.tracked()));
         from_stack.unwrap_or(Value::Unknown)
     }
 
@@ -388,7 +388,8 @@ impl State {
             self.stack.forget_escaped(tracked);
         }
         let returned = match given.first() {
-            Some(first) if callee.returns_first => *first,
+            Some(first) if callee.returns == Returns::First => *first,
+            _ if callee.returns == Returns::None => Value::Unknown,
             _ => Value::mixed(given.iter().copied().filter(|value| value.may_be(tracked)), tracked),
         };
         self.stored = [Value::Unknown; 2];

@@ -143,6 +143,21 @@ impl<'data> Image<'data> {
             .transpose()
     }
 
+    /// Returns whether the image has section headers.
+    #[must_use]
+    pub const fn has_sections(&self) -> bool {
+        !self.sections.is_empty()
+    }
+
+    /// Returns the bytes of a section by its name, and where they are loaded.
+    #[must_use]
+    pub fn section_at(&self, name: &[u8]) -> Option<(Vaddr, &'data [u8])> {
+        let named = |section: &&SectionHeader| string_is(self.section_names, section.sh_name(LE), name);
+        let section = self.sections.iter().find(named)?;
+        let bytes = self.section_bytes(section, "section").ok()?;
+        Some((Vaddr(section.sh_addr(LE)), bytes))
+    }
+
     /// Returns the identifier the link editor left in a GNU note.
     #[must_use]
     pub fn gnu_build_id(&self) -> Option<&'data [u8]> {

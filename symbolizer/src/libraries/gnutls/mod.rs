@@ -82,6 +82,7 @@ pub(crate) fn find(image: &Image<'_>, survey: &Survey) -> Result<Found, Error> {
         absent,
         layout: Err(LayoutUnknown::NoBios),
         socket_name: None,
+        net_conn: None,
         facts: Facts::default(),
     })))
 }

@@ -62,7 +62,7 @@ pub(crate) fn believable(stated: Vec<LibraryVersion>, image: &[u8]) -> Vec<Libra
     let impossible = |family| match family {
         Family::OpenSsl | Family::LibreSsl => after == Some(&b'c'),
         Family::BoringSsl | Family::AwsLc => after == Some(&0),
-        Family::GnuTls => false,
+        Family::GnuTls | Family::Go => false,
     };
     stated
         .into_iter()

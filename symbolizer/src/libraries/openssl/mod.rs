@@ -83,6 +83,7 @@ pub(crate) fn find(image: &Image<'_>, survey: &Survey, crypto: Option<&Crypto>) 
         absent,
         layout,
         socket_name,
+        net_conn: None,
         facts,
     })))
 }
@@ -116,7 +117,7 @@ fn cheap_hooks(
                 unique.and_then(|()| write()),
             )
         }
-        Family::LibreSsl | Family::GnuTls => {
+        Family::LibreSsl | Family::GnuTls | Family::Go => {
             let unsupported = || Err(Cause::FamilyUnsupported);
             (unsupported(), HookKind::Lift, unsupported())
         }

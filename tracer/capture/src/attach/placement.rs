@@ -3,7 +3,7 @@
 //! Each site carries the library and the configuration of its own plan. A file may hold several libraries, and what one
 //! of them stores at an offset means nothing in an object of another.
 
-use symbolizer::{Family, Hook, HookKind, ProbePlan, Role};
+use symbolizer::{Family, Hook, HookKind, ProbePlan, Role, Vaddr};
 use tracer_ebpf::{Direction, SiteConfig};
 
 use super::kinds::{Chosen, Kinds, is_on_call};
@@ -20,6 +20,8 @@ pub(super) struct PlannedSite {
     pub(super) hook: Hook,
     pub(super) library: Family,
     pub(super) config: SiteConfig,
+    /// The code of the method that reads from a TCP socket, in Go.
+    net_read: Option<Vaddr>,
     /// Index of its plan among those of the file.
     plan: usize,
     /// Whether a lift of the same plan captures writes.
@@ -40,6 +42,7 @@ impl Placement {
                 hook: chosen.hook.clone(),
                 library: plan.library.family,
                 config,
+                net_read: plan.net_conn.map(|below| below.read),
                 plan: number,
                 has_lift,
                 is_fallback: chosen.is_fallback,
@@ -56,6 +59,7 @@ impl Placement {
             hook: hook.clone(),
             library: Family::OpenSsl,
             config: SiteConfig::NONE,
+            net_read: None,
             plan: 0,
             has_lift: false,
             is_fallback: false,
@@ -108,22 +112,24 @@ impl Placement {
         let Some(plan) = self.sites.get(of).map(|site| site.plan) else {
             return Vec::new();
         };
-        let kind = if direction == Direction::READ {
-            HookKind::Tap
+        let role = if direction == Direction::READ {
+            Role::Read
         } else {
-            HookKind::Lift
+            Role::Write
         };
+        let is_cheap = |hook: &Hook| matches!(hook.kind, HookKind::Tap | HookKind::Lift) && hook.role == role;
         let sites = self.sites.iter().enumerate();
-        let cheap = sites.filter(|(_, site)| site.plan == plan && site.hook.kind == kind);
+        let cheap = sites.filter(|(_, site)| site.plan == plan && is_cheap(&site.hook));
         cheap.map(|(index, _)| index).collect()
     }
 
-    /// Returns the distance in bytes from a tap to the return address of the call at the site of its library's lift; 0 if
-    /// the site is no tap, or the lift has no frame. The programs add it to the address of a hit.
-    pub(super) fn behind_lift(&self, tap: &PlannedSite) -> i32 {
+    /// Returns the distance in bytes from a tap to the return address of the call at the site of its library's lift, or to
+    /// the method of Go that reads from a TCP socket; 0 if the site is no tap, or the library has neither. The programs add
+    /// it to the address of a hit.
+    pub(super) fn code_distance(&self, tap: &PlannedSite) -> i32 {
         let mut sites = self.sites.iter().filter(|site| site.plan == tap.plan);
         let lift = sites.find(|site| site.hook.kind == HookKind::Lift);
-        let back = lift.and_then(|lift| lift.hook.returns_to);
+        let back = lift.and_then(|lift| lift.hook.returns_to).or(tap.net_read);
         let distance = back.and_then(|back| back.0.checked_signed_diff(tap.hook.site.address.0));
         match tap.hook.kind {
             HookKind::Tap => distance.and_then(|distance| i32::try_from(distance).ok()).unwrap_or(0),
@@ -178,7 +184,9 @@ fn site_config(plan: &ProbePlan) -> SiteConfig {
         lift: SiteConfig::UNKNOWN,
         tap: SiteConfig::UNKNOWN,
         write_tap: SiteConfig::UNKNOWN,
-        reserved: 0,
+        net_method: known(plan.net_conn.map(|below| below.method)),
+        net_descriptor: known(plan.net_conn.map(|below| below.descriptor)),
+        shared: (plan.library.family == Family::Go).into(),
     }
 }
 

@@ -179,7 +179,7 @@ impl Probed {
         let sites = (self.first..).zip(&placement.sites).map(|(index, site)| {
             let config = placement.config_from(self.first, site);
             let operands = SiteOperands {
-                behind_lift: placement.behind_lift(site),
+                code_distance: placement.code_distance(site),
                 ..operands_of(&site.hook)
             };
             let object = if self.given_up.contains(&index) && site.hook.kind == HookKind::Tap {
@@ -191,6 +191,7 @@ impl Probed {
             let config = SiteConfig {
                 lift: unless_given_up(config.lift),
                 tap: unless_given_up(config.tap),
+                write_tap: unless_given_up(config.write_tap),
                 ..config
             };
             (index, config, SiteOperands { object, ..operands })

@@ -18,6 +18,11 @@ use tracer_ebpf::{
 use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout};
 
 use super::{Error, batch::read_named, tables::Tables, value::MapValue};
+use crate::clock;
+
+/// How long the entry of a connection stays that ended while other threads may use its object: the programs take it for ended
+/// for a second.
+const AFTER_END_NS: u64 = 2_000_000_000;
 
 /// A map that can fill up.
 #[derive(Clone, Copy, Debug, Eq, Ord, PartialEq, PartialOrd)]
@@ -135,6 +140,8 @@ struct Owner {
     /// When the entry was created. 0 if the entry has no time: then it counts as older than any exit, and a live process
     /// creates it again in its next call. Absent if the programs remove the entry themselves at exec.
     since_ns: Option<u64>,
+    /// Whether it is of a connection that ended then, and that other threads may have used.
+    has_ended: bool,
 }
 
 /// Whether an entry is stale.
@@ -159,6 +166,7 @@ impl Tables<'_> {
                 tgid: key.tgid,
                 tid: None,
                 since_ns: Some(state.flow.generation),
+                has_ended: state.flow.ended != 0,
             }
         })?;
         sweep.table(self, Table::Skips, owner_of_skip)?;
@@ -173,11 +181,13 @@ impl Tables<'_> {
             tgid: key.tgid,
             tid: None,
             since_ns: Some(0),
+            has_ended: false,
         })?;
         sweep.table(self, Table::Threads, |tid: &u32, thread: &ThreadState| Owner {
             tgid: thread.tgid,
             tid: Some(*tid),
             since_ns: None,
+            has_ended: false,
         })?;
         sweep.sockets(self)?;
         Ok(sweep.found)
@@ -224,6 +234,7 @@ const fn owner_of_skip(key: &AddressKey, skip: &SkipState) -> Owner {
         tgid: key.tgid,
         tid: None,
         since_ns: Some(skip.generation),
+        has_ended: false,
     }
 }
 
@@ -232,6 +243,7 @@ const fn owner_of_call(key: &AddressKey, call: &CallState) -> Owner {
         tgid: key.tgid,
         tid: Some(call.tid),
         since_ns: Some(call.transfer.began_ns),
+        has_ended: false,
     }
 }
 
@@ -243,6 +255,8 @@ fn is_superseded(call: &CallState, connection: &ConnectionState) -> bool {
 /// The state of a sweep.
 struct Sweep<'a> {
     ends: Ends<'a>,
+    /// When it began, `CLOCK_MONOTONIC` nanoseconds.
+    now_ns: u64,
     /// Traced processes.
     traced: BTreeSet<u32>,
     /// When processes called exec.
@@ -262,6 +276,7 @@ impl<'a> Sweep<'a> {
         })?;
         Ok(Self {
             ends,
+            now_ns: clock::now_ns(),
             traced,
             began,
             found: Swept {
@@ -308,14 +323,20 @@ impl<'a> Sweep<'a> {
     }
 
     fn fate(&self, owner: Owner) -> Fate {
-        let Owner { tgid, tid, since_ns } = owner;
+        let Owner {
+            tgid,
+            tid,
+            since_ns,
+            has_ended,
+        } = owner;
         let ended_ns = self.ends.processes.get(&tgid);
         let began_ns = self.began.get(&tgid).copied().unwrap_or(0);
         let is_older = since_ns.is_some_and(|since_ns| {
             ended_ns.is_some_and(|ended_ns| since_ns < *ended_ns) || (since_ns != 0 && since_ns < began_ns)
         });
+        let is_over = has_ended && since_ns.is_some_and(|ended_ns| self.now_ns.saturating_sub(ended_ns) > AFTER_END_NS);
         match self.traced.contains(&tgid) {
-            true if is_older => Fate::Stale,
+            true if is_older || is_over => Fate::Stale,
             true => match tid.filter(|_| self.ends.threads.is_some()) {
                 Some(tid) => Fate::LiveWith(tid),
                 None => Fate::Live,
@@ -352,6 +373,7 @@ impl<'a> Sweep<'a> {
             tgid: socket.flow.tgid,
             tid: None,
             since_ns: Some(socket.flow.generation),
+            has_ended: false,
         };
         let fill = read(tables.0, Table::Sockets, |sock: u64, socket: SocketState| {
             if !self.traced.contains(&socket.flow.tgid) {

@@ -13,7 +13,9 @@ pub enum AddressSource {
     Ciphertext,
     /// `/proc` has the addresses of the file descriptor, and the connection moved data after that lookup.
     Proc,
-    /// Unknown: the BIO of the `SSL` object is not a socket BIO.
+    /// The `tls.Conn` of Go is on a TCP connection, which has the file descriptor.
+    NetConn,
+    /// Unknown: the BIO of the `SSL` object is not a socket BIO, or the `tls.Conn` of Go is not on a TCP connection.
     CustomBio,
     /// Unknown: the structure layout of this library version is not known.
     UnknownLayout,
@@ -29,7 +31,10 @@ pub enum AddressSource {
 impl AddressSource {
     /// Returns whether the addresses are known.
     pub const fn is_known(self) -> bool {
-        matches!(self, Self::Bio | Self::SetFd | Self::Ciphertext | Self::Proc)
+        matches!(
+            self,
+            Self::Bio | Self::SetFd | Self::Ciphertext | Self::Proc | Self::NetConn
+        )
     }
 }
 

@@ -55,6 +55,7 @@ impl Facts {
             tracer_ebpf::AddressSource::NOT_INET => AddressSource::NotInet,
             tracer_ebpf::AddressSource::DESCRIPTOR => AddressSource::Unconfirmed,
             tracer_ebpf::AddressSource::PROC => AddressSource::Proc,
+            tracer_ebpf::AddressSource::NET_CONN => AddressSource::NetConn,
             _ => return Err(Error::Unknown),
         };
         let addresses = addresses(record);

@@ -186,6 +186,9 @@ const UNSEEN: &str = "SSL_sendfile and other kernel TLS: the plaintext does not 
 const UNSEEN_OF_GNUTLS: &str =
     "what gnutls_record_recv_packet hands out, and what the kernel sends and receives by kernel TLS";
 
+/// What cannot be traced in Go's `crypto/tls`.
+const UNSEEN_OF_GO: &str = "TLS of other Go packages, and QUIC";
+
 /// What cannot be traced besides if the public functions are probed.
 const UNSEEN_BEHIND: &str =
     "SSL objects used through BIO_f_ssl (BIO_read, BIO_write): the library does not call its own entry points there";
@@ -291,12 +294,15 @@ fn version(library: &Library) -> Option<String> {
 fn unseen(plan: &ProbePlan, beside: &Plans) -> Vec<String> {
     let is_public = |hook: &Hook| hook.found != SymbolSource::Callers;
     let carries_plaintext = |hook: &&Hook| hook.role.carries_plaintext();
-    let is_gnutls = plan.library.family == Family::GnuTls;
-    let always = if is_gnutls { UNSEEN_OF_GNUTLS } else { UNSEEN };
+    let (always, has_bios) = match plan.library.family {
+        Family::GnuTls => (UNSEEN_OF_GNUTLS, false),
+        Family::Go => (UNSEEN_OF_GO, false),
+        Family::OpenSsl | Family::LibreSsl | Family::BoringSsl | Family::AwsLc => (UNSEEN, true),
+    };
     let mut unseen = vec![always.to_owned()];
     let used = Kinds::default().choose(plan);
     let mut used = used.iter().map(|chosen| chosen.hook);
-    if !is_gnutls && used.by_ref().filter(carries_plaintext).any(is_public) {
+    if has_bios && used.by_ref().filter(carries_plaintext).any(is_public) {
         unseen.push(UNSEEN_BEHIND.to_owned());
     }
     unseen.extend(
@@ -312,6 +318,13 @@ fn addresses(plan: &ProbePlan) -> String {
     if plan.library.family == Family::GnuTls {
         return "from the session, where it holds a descriptor, else by the ciphertext in what goes through sockets"
             .to_owned();
+    }
+    if plan.library.family == Family::Go {
+        return if plan.net_conn.is_some() {
+            "from the net.TCPConn that the tls.Conn is on, not through other connections around it".to_owned()
+        } else {
+            "unknown: the structures of this version of Go have not been examined".to_owned()
+        };
     }
     match &plan.layout {
         Ok(_) if plan.socket_name.is_none() => {

@@ -18,6 +18,7 @@ use std::cell::Cell;
 use crate::cause::Cause;
 use crate::code::bytes::Code;
 use crate::code::callee::Callee;
+use crate::code::convention::Convention;
 use crate::code::counter;
 use crate::code::effects::{Effects, effects_of};
 use crate::code::fixpoint::Function;
@@ -54,8 +55,10 @@ pub(crate) fn writing(image: &Image<'_>, survey: &Survey) -> Result<Hook, Cause>
 pub(crate) fn found(code: Code<'_>, address: Vaddr) -> usize {
     let function = Function {
         code,
+        convention: Convention::of(code.machine),
         is_start: &|_| false,
         callee: &|_| Callee::ANY,
+        never_returns: &|_| false,
         budget: &Cell::new(limits::ANALYSIS_STEPS),
     };
     let counts = counter::counted(function, address).is_some();

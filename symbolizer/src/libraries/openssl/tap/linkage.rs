@@ -5,8 +5,9 @@ use std::collections::HashMap;
 
 use crate::cause::Cause;
 use crate::code::bytes::Code;
-use crate::code::callee::Callee;
+use crate::code::callee::{Callee, Returns};
 use crate::code::calls::stub_slot;
+use crate::code::convention::Convention;
 use crate::code::fixpoint::{Function, read_arguments};
 use crate::code::{Destination, Value};
 use crate::elf::address::Vaddr;
@@ -75,7 +76,7 @@ pub(crate) struct Linkage<'a, 'data> {
     /// Cache of the symbols that calls lead to.
     symbols: RefCell<HashMap<Vaddr, Option<&'data [u8]>>>,
     /// Cache of the arguments that functions read.
-    read: RefCell<HashMap<Vaddr, u8>>,
+    read: RefCell<HashMap<Vaddr, u16>>,
     /// Depth of nested analyses of functions that call each other.
     depth: Cell<usize>,
     /// How many more instructions are executed.
@@ -104,8 +105,10 @@ impl<'a, 'data> Linkage<'a, 'data> {
     ) -> Result<T, Cause> {
         analysis(Function {
             code: self.code_around(entry).ok_or(Cause::NotUnderstood(entry))?,
+            convention: Convention::of(self.image.machine()),
             is_start: &|at| self.frames.begins(at),
             callee: &|to| self.callee(to),
+            never_returns: &|_| false,
             budget: &self.budget,
         })
     }
@@ -114,7 +117,7 @@ impl<'a, 'data> Linkage<'a, 'data> {
     fn callee(&self, to: Destination) -> Callee {
         match (self.symbol(to), to) {
             (Some(name), _) if copies(name) => Callee {
-                returns_first: true,
+                returns: Returns::First,
                 ..Callee::of(3)
             },
             (Some(name), _) => known(|known| known.as_bytes() == name).unwrap_or(Callee::ANY),
@@ -130,20 +133,20 @@ impl<'a, 'data> Linkage<'a, 'data> {
     }
 
     /// Returns which arguments in registers a function of the image may read, as bits.
-    fn read_arguments(&self, at: Vaddr) -> u8 {
+    fn read_arguments(&self, at: Vaddr) -> u16 {
         if let Some(known) = self.read.borrow().get(&at) {
             return *known;
         }
         let depth = self.depth.get();
         if depth == limits::READ_DEPTH {
-            return u8::MAX;
+            return u16::MAX;
         }
         // A function that comes back to itself may read all.
-        self.read.borrow_mut().insert(at, u8::MAX);
+        self.read.borrow_mut().insert(at, u16::MAX);
         self.depth.set(depth + 1);
         let read = self.analyse(at, |function| Ok(read_arguments(function, at)));
         self.depth.set(depth);
-        let read = read.unwrap_or(u8::MAX);
+        let read = read.unwrap_or(u16::MAX);
         self.read.borrow_mut().insert(at, read);
         read
     }

@@ -80,7 +80,7 @@ pub(super) fn operands_of(hook: &Hook) -> SiteOperands {
         }),
         reserved: 0,
         window: tracer_ebpf::Operand::UNKNOWN,
-        behind_lift: 0,
+        code_distance: 0,
     }
     .with_window(match hook.kind {
         HookKind::Tap => tracer_ebpf::Place::register(STACK_POINTER),

@@ -53,7 +53,7 @@ fn connection() -> Connection {
     let code = (framed as *const ()).addr() + BEHIND_CALL;
     let distance = code.cast_signed() - (tapped as *const ()).addr().cast_signed();
     let tapped_at = SiteOperands {
-        behind_lift: distance.try_into().unwrap(),
+        code_distance: distance.try_into().unwrap(),
         ..TAPPED
     };
     let sent = SiteOperands {

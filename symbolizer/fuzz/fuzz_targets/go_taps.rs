@@ -1,0 +1,6 @@
+//! Any bytes are code of Go in which a tap is proven or refused.
+#![no_main]
+
+libfuzzer_sys::fuzz_target!(|bytes: &[u8]| {
+    symbolizer::fuzz_go_taps(bytes);
+});

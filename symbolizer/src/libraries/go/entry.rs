@@ -1,0 +1,80 @@
+//! Where the entry of a function of Go is probed.
+//!
+//! A function first compares the stack pointer with the end of its stack, and has the stack grown if there is no room, after
+//! which it begins anew. A probe behind the comparison is hit once for each call. Registers hold the arguments there.
+
+use super::pclntab::Function;
+use crate::code::instruction::Instruction;
+use crate::code::site::{Site, Tier};
+use crate::elf::image::Image;
+
+/// Chooses the site of a function on x86-64; `None` if it begins otherwise.
+pub(super) fn site(image: &Image<'_>, function: Function) -> Option<Site> {
+    let size = usize::try_from(function.size).ok()?;
+    let (distance, instruction) = place(image.bytes_from(function.address)?.get(..size)?)?;
+    let address = function.address.checked_add(distance)?;
+    Some(Site {
+        tier: Tier::Emulated,
+        address,
+        offset: image.segments().offset_of(address)?,
+        instruction,
+    })
+}
+
+fn place(code: &[u8]) -> Option<(u64, Instruction)> {
+    if is_push(code) {
+        return Some((0, Instruction::Push));
+    }
+    let compared = match code {
+        // cmp 0x10(%r14),%rsp
+        [0x49, 0x3b, 0x66, 0x10, ..] => 4,
+        // lea -N(%rsp),%r12; cmp 0x10(%r14),%r12
+        [0x4c, 0x8d, 0x64, 0x24, _, 0x4d, 0x3b, 0x66, 0x10, ..] => 9,
+        [0x4c, 0x8d, 0xa4, 0x24, _, _, _, _, 0x4d, 0x3b, 0x66, 0x10, ..] => 12,
+        _ => return None,
+    };
+    let jump: u64 = match code.get(usize::try_from(compared).ok()?..)? {
+        [0x76, _, ..] => 2,
+        [0x0f, 0x86, _, _, _, _, ..] => 6,
+        _ => return None,
+    };
+    let behind = jump.checked_add(compared)?;
+    if is_push(code.get(usize::try_from(behind).ok()?..)?) {
+        return Some((behind, Instruction::Push));
+    }
+    // Up to Go 1.20 no instruction there is emulated; the jump is, and is passed again when the stack has grown.
+    Some((compared, Instruction::ConditionalJump))
+}
+
+/// Returns whether code begins with `push %rbp`.
+fn is_push(code: &[u8]) -> bool {
+    code.first() == Some(&0x55)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_site_is_behind_the_comparison_or_at_its_jump() {
+        let short = [0x49, 0x3b, 0x66, 0x10, 0x76, 0x20];
+        let long = [
+            0x4c, 0x8d, 0x64, 0x24, 0xb8, 0x4d, 0x3b, 0x66, 0x10, 0x0f, 0x86, 0, 1, 0, 0,
+        ];
+        let longer = [
+            0x4c, 0x8d, 0xa4, 0x24, 0, 0xf0, 0xff, 0xff, 0x4d, 0x3b, 0x66, 0x10, 0x76, 5,
+        ];
+        let with = |code: &[u8], next: &[u8]| place(&[code, next].concat());
+        let (push, sub) = ([0x55], [0x48, 0x83, 0xec, 0x18]);
+        assert_eq!(with(&[], &push), Some((0, Instruction::Push)));
+        for (code, jump) in [(&short[..], 4), (&long, 9), (&longer, 12)] {
+            let behind = u64::try_from(code.len()).unwrap();
+            assert_eq!(with(code, &push), Some((behind, Instruction::Push)));
+            assert_eq!(with(code, &sub), Some((jump, Instruction::ConditionalJump)));
+            for cut in 0..code.len() {
+                assert_eq!(place(&code[..cut]), None, "{cut}");
+            }
+        }
+        assert_eq!(place(&sub), None);
+    }
+}

@@ -1,0 +1,47 @@
+//! Where a connection of Go keeps what is read of it.
+//!
+//! `crypto/tls.Conn` begins with the connection below it, a `net.Conn`: a table of methods and a pointer. The table says
+//! whether the pointer is a `*net.TCPConn`: its entry for `Read`, the third of `net.Conn` in the order of their names
+//! (`src/internal/abi/iface.go`, `ITab.Fun`), is `net.(*TCPConn).Read`. That begins with a pointer to `net.netFD`, and that
+//! with `internal/poll.FD`, whose descriptor comes behind its lock (`src/net/fd_posix.go`, `src/internal/poll/fd_unix.go`).
+//! All this was read in go1.17 to go1.27.3, and is the same.
+
+use super::buildinfo::Build;
+use crate::elf::address::Vaddr;
+use crate::libraries::layout::{Facts, NetConn};
+
+/// Returns how the descriptor is found, in the versions that were examined.
+pub(super) fn net_conn(build: &Build, read: Option<Vaddr>) -> Option<NetConn> {
+    let (major, minor, _) = build.numbers()?;
+    let is_known = major == 1 && (17..=27).contains(&minor);
+    let read = read.filter(|_| is_known)?;
+    Some(NetConn {
+        read,
+        method: METHODS + 2 * 8,
+        descriptor: DESCRIPTOR,
+    })
+}
+
+/// Returns where a connection keeps what was negotiated: `vers`, `clientProtocol` (`src/crypto/tls/conn.go` of the
+/// versions, and their debugging information).
+pub(super) fn facts(build: &Build) -> Facts {
+    let known = match build.numbers() {
+        Some((1, 19, _)) => Some((64, 328)),
+        Some((1, 21 | 22, _)) => Some((72, 360)),
+        Some((1, 23, _)) => Some((72, 368)),
+        Some((1, 25 | 26, _)) => Some((72, 352)),
+        Some((1, 27, _)) => Some((72, 376)),
+        _ => None,
+    };
+    Facts {
+        version: known.map(|(version, _)| version),
+        alpn: known.map(|(_, protocol)| protocol),
+        alpn_length: known.map(|(_, protocol)| protocol + 8),
+        ..Facts::default()
+    }
+}
+
+/// From a table of methods to the first one.
+const METHODS: u16 = 24;
+/// From a `netFD` to its descriptor.
+const DESCRIPTOR: u16 = 16;

@@ -1,0 +1,134 @@
+//! Go: a server and a client built by several versions of its compiler, and Caddy between them.
+
+use anyhow::Result;
+use support::{
+    Exchange, LoggedExchange, Tracer, exchange_log,
+    go::{Build, Built, Caddy, Version},
+    program::Program,
+};
+
+use crate::address_claims::{CONNECTIONS, REQUESTS, assert_addresses, connections, trace_server};
+
+/// Every version of Go, each built in another way.
+const BUILDS: [(Version, Build); 3] = [
+    (Version::Go1_19, Build::Plain),
+    (Version::Go1_23, Build::Stripped),
+    (Version::Go1_27, Build::StrippedPie),
+];
+
+/// The source of the addresses of a connection of Go.
+const SOURCE: &str = "net_conn";
+
+fn assert_all(exchanges: &[Exchange], pointer: &str, expected: &str) {
+    for exchange in exchanges {
+        assert_eq!(exchange.text(pointer), Some(expected), "{exchange:?}");
+    }
+}
+
+/// Starts a server, and returns its port.
+fn serve(built: &Built, environment: &[(&str, &str)]) -> Result<(Program, u16)> {
+    let mut server = built.serve(environment)?;
+    server.begin()?;
+    let port = server.wait_for("port ")?.parse()?;
+    Ok((server, port))
+}
+
+pub(crate) fn server() -> Result<()> {
+    for (version, build) in BUILDS {
+        let built = Built::by(version, build)?;
+        let (trace, logged) = trace_server(built.serve(&[])?, REQUESTS)?;
+        let exchanges = assert_addresses(&format!("{version:?} {build:?}"), &trace, &logged)?;
+        assert_eq!(connections(&exchanges, "server"), CONNECTIONS);
+        assert_all(&exchanges, "/connection/source", SOURCE);
+        assert_all(&exchanges, "/tls", "go");
+        assert_all(&exchanges, "/protocol", "http/1.1");
+    }
+    Ok(())
+}
+
+/// Traces a server and its client. Returns what both logged, and the exchanges that were printed.
+fn both(name: &str, built: &Built, load: (usize, usize), protocol: &str) -> Result<Vec<Exchange>> {
+    let (server, port) = serve(built, &[])?;
+    let mut client = built.ask(&format!("https://127.0.0.1:{port}/"), load, protocol)?;
+    let tracer = Tracer::of(&[server.pid(), client.pid()], &[])?;
+    client.begin()?;
+    client.wait_for("done")?;
+    let logged = [client, server].map(|program| exchange_log::parse(&program.finish()?));
+    let [asked, served] = logged;
+    let logged: Vec<LoggedExchange> = [asked?, served?].concat();
+    assert_eq!(logged.len(), 2 * load.0 * load.1);
+    tracer.wait_for_lines(logged.len())?;
+    let trace = tracer.stop()?;
+    assert_addresses(name, &trace, &logged)
+}
+
+pub(crate) fn both_over_http_2() -> Result<()> {
+    for (version, build) in [BUILDS[0], BUILDS[2]] {
+        let built = Built::by(version, build)?;
+        let exchanges = both(&format!("{version:?} {build:?} HTTP/2"), &built, (20, 100), "h2")?;
+        assert_all(&exchanges, "/protocol", "http/2");
+        assert_all(&exchanges, "/connection/source", SOURCE);
+        assert_eq!(connections(&exchanges, "client"), 20);
+    }
+    Ok(())
+}
+
+pub(crate) fn addresses_come_back() -> Result<()> {
+    let built = Built::by(Version::Go1_27, Build::Stripped)?;
+    // Collects garbage all the time. Each handler makes its stack grow, and a connection has two requests.
+    let (server, port) = serve(&built, &[("GOGC", "1")])?;
+    let url = format!("https://127.0.0.1:{port}/");
+    let tracer = Tracer::of(&[server.pid()], &[])?;
+    let mut logged = Vec::new();
+    for _ in 0..4 {
+        let mut client = built.ask(&url, (250, 2), "h1")?;
+        client.begin()?;
+        client.wait_for("done")?;
+        logged.extend(
+            exchange_log::parse(&client.finish()?)?
+                .into_iter()
+                .map(LoggedExchange::by_peer),
+        );
+    }
+    tracer.wait_for_lines(logged.len())?;
+    let trace = tracer.stop()?;
+    let exchanges = assert_addresses("Go that collects garbage", &trace, &logged)?;
+    assert_eq!(connections(&exchanges, "server"), 1000);
+    server.finish().map(drop)
+}
+
+/// Traces Caddy between a client and a server, from the middle of its connections on or from their beginnings.
+fn proxied(name: &str, protocol: &str, versions: &str, is_late: bool) -> Result<Vec<Exchange>> {
+    let built = Built::by(Version::Go1_19, Build::Plain)?;
+    let (server, port) = serve(&built, &[])?;
+    let caddy = Caddy::start(port, versions)?;
+    let (url, load) = (caddy.url(), (20, 100));
+    let mut client = if is_late {
+        built.ask_warm(&url, load, protocol)?
+    } else {
+        built.ask(&url, load, protocol)?
+    };
+    let tracer = Tracer::of(&[caddy.pid()], &[])?;
+    client.begin()?;
+    client.wait_for("done")?;
+    let [asked, served] = [client, server].map(|program| exchange_log::parse(&program.finish()?));
+    let logged: Vec<_> = asked?.into_iter().chain(served?).map(LoggedExchange::by_peer).collect();
+    assert_eq!(logged.len(), 2 * load.0 * load.1);
+    tracer.wait_for_lines(logged.len())?;
+    let trace = tracer.stop()?;
+    let exchanges = assert_addresses(name, &trace, &logged)?;
+    assert_all(&exchanges, "/tls", "go");
+    Ok(exchanges)
+}
+
+pub(crate) fn caddy_attached_late() -> Result<()> {
+    let exchanges = proxied("caddy over HTTP/1.1, attached late", "h1", "1.1", true)?;
+    assert_all(&exchanges, "/protocol", "http/1.1");
+    Ok(())
+}
+
+pub(crate) fn caddy_over_http_2() -> Result<()> {
+    let exchanges = proxied("caddy over HTTP/2", "h2", "1.1 2", false)?;
+    assert_all(&exchanges, "/protocol", "http/2");
+    Ok(())
+}

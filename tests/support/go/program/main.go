@@ -1,0 +1,156 @@
+// A server or a client of TLS that logs its exchanges.
+//
+//	serve CERTIFICATE KEY         HTTP/1.1 and HTTP/2, on every address; its port is in the line `port N`
+//	ask URL CONNECTIONS REQUESTS PROTOCOL     that many requests on each of that many connections, over `h1` or `h2`
+//
+// It prints `up`, and begins at the first line on stdin. A client warms up before, with one request on each connection, if
+// there is a further argument; those it does not log. It ends when stdin does.
+package main
+
+import (
+	"bufio"
+	"crypto/tls"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"net/http/httptrace"
+	"os"
+	"strconv"
+	"strings"
+	"sync"
+)
+
+var output sync.Mutex
+
+func say(format string, arguments ...interface{}) {
+	output.Lock()
+	defer output.Unlock()
+	fmt.Printf(format+"\n", arguments...)
+}
+
+func check(err error) {
+	if err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		os.Exit(1)
+	}
+}
+
+// Splits an address as the logs of the other programs do.
+func words(address net.Addr) string {
+	host, port, err := net.SplitHostPort(address.String())
+	check(err)
+	return host + " " + port
+}
+
+// Uses so much of the stack that the runtime moves it.
+func deep(depth int) byte {
+	var room [512]byte
+	if depth > 0 {
+		room[depth%len(room)] = deep(depth - 1)
+	}
+	return room[depth%len(room)]
+}
+
+func answer(writer http.ResponseWriter, request *http.Request) {
+	deep(64)
+	_, err := io.Copy(io.Discard, request.Body)
+	check(err)
+	deep(2048)
+	id := request.Header.Get("X-Request-Id")
+	if !strings.HasPrefix(id, "warm") {
+		local := request.Context().Value(http.LocalAddrContextKey).(net.Addr)
+		remote, err := net.ResolveTCPAddr("tcp", request.RemoteAddr)
+		check(err)
+		say("served %s %s %s", id, words(local), words(remote))
+	}
+	writer.Header().Set("X-Request-Id", id)
+	_, err = io.WriteString(writer, "small\n")
+	check(err)
+}
+
+func serve(certificate, key string) {
+	listener, err := net.Listen("tcp", ":0")
+	check(err)
+	say("port %d", listener.Addr().(*net.TCPAddr).Port)
+	check(http.ServeTLS(listener, http.HandlerFunc(answer), certificate, key))
+}
+
+// Sends one request over a connection of its own.
+func ask(client *http.Client, url, id string, logs bool) {
+	request, err := http.NewRequest("POST", url, strings.NewReader("body"))
+	check(err)
+	request.Header.Set("X-Request-Id", id)
+	var used net.Conn
+	trace := &httptrace.ClientTrace{GotConn: func(info httptrace.GotConnInfo) { used = info.Conn }}
+	response, err := client.Do(request.WithContext(httptrace.WithClientTrace(request.Context(), trace)))
+	check(err)
+	body, err := io.ReadAll(response.Body)
+	check(err)
+	check(response.Body.Close())
+	if string(body) != "small\n" || response.Header.Get("X-Request-Id") != id {
+		check(fmt.Errorf("%s was answered with %q", id, body))
+	}
+	if logs {
+		say("asked %s %s %s", id, words(used.LocalAddr()), words(used.RemoteAddr()))
+	}
+}
+
+func number(text string) int {
+	value, err := strconv.Atoi(text)
+	check(err)
+	return value
+}
+
+func connect(protocol string) *http.Client {
+	transport := &http.Transport{
+		TLSClientConfig:    &tls.Config{InsecureSkipVerify: true},
+		DisableCompression: true,
+		ForceAttemptHTTP2:  protocol == "h2",
+	}
+	return &http.Client{Transport: transport}
+}
+
+func all(clients []*http.Client, each func(int, *http.Client)) {
+	var group sync.WaitGroup
+	for index, client := range clients {
+		group.Add(1)
+		go func(index int, client *http.Client) {
+			defer group.Done()
+			each(index, client)
+		}(index, client)
+	}
+	group.Wait()
+}
+
+func main() {
+	input := bufio.NewReader(os.Stdin)
+	begin := func() {
+		say("up")
+		_, err := input.ReadString('\n')
+		check(err)
+	}
+	arguments := os.Args[1:]
+	if arguments[0] == "serve" {
+		begin()
+		go serve(arguments[1], arguments[2])
+	} else {
+		url, requests := arguments[1], number(arguments[3])
+		var clients []*http.Client
+		for index := 0; index < number(arguments[2]); index++ {
+			clients = append(clients, connect(arguments[4]))
+		}
+		if len(arguments) > 5 {
+			all(clients, func(index int, client *http.Client) { ask(client, url, fmt.Sprintf("warm-%d", index), false) })
+		}
+		begin()
+		all(clients, func(index int, client *http.Client) {
+			for request := 0; request < requests; request++ {
+				ask(client, url, fmt.Sprintf("%s-%d-%d-%d", arguments[4], os.Getpid(), index, request), true)
+			}
+			client.CloseIdleConnections()
+		})
+		say("done")
+	}
+	_, _ = io.Copy(io.Discard, input)
+}
