@@ -2,6 +2,10 @@
 
 #![cfg(test)]
 #![cfg(target_arch = "x86_64")]
+#![expect(
+    clippy::doc_markdown,
+    reason = "BoringSSL and its like are names of libraries, not code"
+)]
 
 mod support;
 
