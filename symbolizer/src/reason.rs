@@ -5,7 +5,6 @@
 use std::fmt;
 
 use crate::cause::Cause;
-use crate::hook::Role;
 use crate::libraries::version::LibraryVersion;
 
 /// Says why there is no plan for an image that was read.
@@ -71,8 +70,10 @@ pub enum GoRefusal {
     MachineUnsupported,
     /// A profile guided the compiler, which may have put copies of the functions elsewhere.
     Profiled,
-    /// The code of a function does not prove where its bytes are.
-    NotProven(Role, Cause),
+    /// The code of `Read` does not prove where its bytes are.
+    ReadNotProven(Cause),
+    /// Nor does that of `Write`.
+    WriteNotProven(Cause),
     /// A package that is not Go's own has a copy of its TLS.
     Fork(String),
 }
@@ -87,9 +88,8 @@ impl fmt::Display for GoRefusal {
             Self::Profiled => {
                 f.write_str("its Go compiler was guided by a profile (-pgo) and may have inlined the functions")
             }
-            Self::NotProven(role, cause) => {
-                write!(f, "no tap is proven for {} of Go's crypto/tls: {cause}", role.name())
-            }
+            Self::ReadNotProven(cause) => write!(f, "no tap is proven for Read of Go's crypto/tls: {cause}"),
+            Self::WriteNotProven(cause) => write!(f, "no tap is proven for Write of Go's crypto/tls: {cause}"),
             Self::Fork(package) => write!(f, "its Go package {package}, a copy of crypto/tls, is not supported"),
         }
     }

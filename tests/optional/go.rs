@@ -54,8 +54,8 @@ fn both(name: &str, built: &Built, load: (usize, usize), protocol: &str) -> Resu
     client.begin()?;
     client.wait_for("done")?;
     let logged = [client, server].map(|program| exchange_log::parse(&program.finish()?));
-    let [asked, served] = logged;
-    let logged: Vec<LoggedExchange> = [asked?, served?].concat();
+    let [asked, answered] = logged;
+    let logged: Vec<LoggedExchange> = [asked?, answered?].concat();
     assert_eq!(logged.len(), 2 * load.0 * load.1);
     tracer.wait_for_lines(logged.len())?;
     let trace = tracer.stop()?;
@@ -111,8 +111,12 @@ fn proxied(name: &str, protocol: &str, versions: &str, is_late: bool) -> Result<
     let tracer = Tracer::of(&[caddy.pid()], &[])?;
     client.begin()?;
     client.wait_for("done")?;
-    let [asked, served] = [client, server].map(|program| exchange_log::parse(&program.finish()?));
-    let logged: Vec<_> = asked?.into_iter().chain(served?).map(LoggedExchange::by_peer).collect();
+    let [asked, answered] = [client, server].map(|program| exchange_log::parse(&program.finish()?));
+    let logged: Vec<_> = asked?
+        .into_iter()
+        .chain(answered?)
+        .map(LoggedExchange::by_peer)
+        .collect();
     assert_eq!(logged.len(), 2 * load.0 * load.1);
     tracer.wait_for_lines(logged.len())?;
     let trace = tracer.stop()?;

@@ -106,8 +106,8 @@ fn plan(image: &Image<'_>, build: &Build, table: &Pclntab<'_>, functions: &Funct
     let write = prover.write(functions.write, functions.write_record);
     let (read, write) = match (read, write) {
         (Ok(read), Ok(write)) => (read, write),
-        (Err(cause), _) => return refused(GoRefusal::NotProven(Role::Read, cause)),
-        (_, Err(cause)) => return refused(GoRefusal::NotProven(Role::Write, cause)),
+        (Err(cause), _) => return refused(GoRefusal::ReadNotProven(cause)),
+        (_, Err(cause)) => return refused(GoRefusal::WriteNotProven(cause)),
     };
     let taps = |role, name: &'static str, function: Function, taps: Vec<Tap>| {
         let hooks = taps.into_iter().map(move |tap| hook(image, role, name, function, tap));

@@ -238,7 +238,12 @@ impl PlanLine {
             refused: refused(plan),
             absent: plan.absent.clone(),
             addresses: addresses(plan),
-            negotiated: negotiated(&plan.facts),
+            negotiated: match plan.library.family {
+                Family::Go => negotiated_in_go(&plan.facts).to_owned(),
+                Family::OpenSsl | Family::LibreSsl | Family::BoringSsl | Family::AwsLc | Family::GnuTls => {
+                    negotiated(&plan.facts)
+                }
+            },
             unseen: unseen(plan, beside),
         }
     }
@@ -335,6 +340,14 @@ fn addresses(plan: &ProbePlan) -> String {
             layout.rbio, layout.bio_num, layout.origin
         ),
         Err(unknown) => format!("only from SSL_set_fd: {unknown}"),
+    }
+}
+
+/// Returns which results of a handshake of Go can be read.
+const fn negotiated_in_go(facts: &Facts) -> &'static str {
+    match facts.version {
+        Some(_) => "version, alpn, by the table of versions; cipher, server name unknown",
+        None => "unknown: the structures of this version of Go have not been examined",
     }
 }
 
