@@ -29,16 +29,9 @@ pub(crate) fn current<'a>(object: u64, tgid: u32, cookie: Cookie) -> Option<&'a 
     // SAFETY: this thread is in a call on the object, and a library's caller must not use one object for one direction in
     // two threads at once. Tracepoints on other CPUs write the mark that it is closing, and nothing else.
     let connection = unsafe { &mut *connection };
-    if flow::is_ended(&connection.flow) {
-        if !flow::is_long_ended(&connection.flow) {
-            return None;
-        }
-        renew(connection, object, tgid, cookie);
-    }
-    if binding::is_over(&connection.identity, &connection.flow) {
-        // The next bytes go through another socket.
-        renew(connection, object, tgid, cookie);
-        identity::set_descriptor(&mut connection.identity, 0);
+    let may_be_another = flow::is_ended(&connection.flow) || connection.identity.closing != 0;
+    if may_be_another && renew_if_over(connection, object, tgid, cookie) == 0 {
+        return None;
     }
     flow::note_site(&mut connection.flow, cookie);
     Some(connection)
@@ -207,6 +200,22 @@ pub(crate) fn clear(object: u64, tgid: u32, cookie: Cookie) {
     let connection = unsafe { &mut *connection };
     renew(connection, object, tgid, cookie);
     flow::mark_cleared(&mut connection.flow);
+}
+
+/// Begins another connection on an object whose last one is over; 0 if it was closed just now, and takes no bytes.
+#[inline(never)]
+fn renew_if_over(connection: &mut ConnectionState, object: u64, tgid: u32, cookie: Cookie) -> u32 {
+    if flow::is_ended(&connection.flow) {
+        if !flow::is_long_ended(&connection.flow) {
+            return 0;
+        }
+        renew(connection, object, tgid, cookie);
+    } else if binding::is_over(&connection.identity, &connection.flow) {
+        // The next bytes go through another socket.
+        renew(connection, object, tgid, cookie);
+        identity::set_descriptor(&mut connection.identity, 0);
+    }
+    1
 }
 
 /// Ends a connection, and begins another one on the same object.

@@ -9,7 +9,7 @@
 //! it, the positions of the direction are taken back. A server receives only what it accepted, and what it writes early
 //! is sent in any case.
 
-use core::ptr::{read_volatile, write_volatile};
+use core::ptr::{null_mut, read_volatile, write_volatile};
 
 use aya_ebpf::{bindings::BPF_NOEXIST, helpers::bpf_ktime_get_ns};
 use tracer_ebpf::{
@@ -51,31 +51,35 @@ pub(crate) fn find_or_begin(key: &AddressKey) -> Option<*mut ConnectionState> {
     {
         return Some(found);
     }
-    begin(key)
+    let begun = begin(key);
+    if begun.is_null() { None } else { Some(begun) }
 }
 
-/// Begins a connection. Of two threads that use an object at once one inserts it, and the other waits until it has a
-/// generation: an entry that a program may hold is never replaced, since another connection could get its memory.
+/// Begins a connection; returns null when the table is full. Of two threads that use an object at once one inserts it, and the
+/// other waits until it has a generation: an entry that a program may hold is never replaced, since another connection could
+/// get its memory.
 #[inline(never)]
-fn begin(key: &AddressKey) -> Option<*mut ConnectionState> {
+fn begin(key: &AddressKey) -> *mut ConnectionState {
     if CONNECTIONS.get_ptr(key).is_some() {
         // Of an earlier program of the process.
         let _removed = CONNECTIONS.remove(key);
     }
     let is_first = CONNECTIONS.insert(key, &NEW, BPF_NOEXIST.into()).is_ok();
-    let connection = CONNECTIONS.get_ptr_mut(key)?;
+    let Some(connection) = CONNECTIONS.get_ptr_mut(key) else {
+        return null_mut();
+    };
     if is_first {
         // SAFETY: the value is as good as new, and other threads only wait for this word.
         unsafe { write_volatile(&raw mut (*connection).flow.generation, bpf_ktime_get_ns()) };
-        return Some(connection);
+        return connection;
     }
     for _ in 0..WAITS {
         // SAFETY: the thread that inserted the value writes the word once.
         if unsafe { read_volatile(&raw const (*connection).flow.generation) } != 0 {
-            return Some(connection);
+            return connection;
         }
     }
-    None
+    null_mut()
 }
 
 /// How often a thread looks whether another one has begun a connection.
