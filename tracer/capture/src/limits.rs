@@ -11,7 +11,7 @@ pub const MAX_HEADERS: u64 = 8 * 1024 * 1024;
 
 /// Default size of the kernel's connection table. It is larger if the selected processes have more descriptors. With two
 /// CPUs, tables of this size and the rings take less than 40 MiB.
-pub const DEFAULT_CONNECTIONS: u32 = 8192;
+pub const DEFAULT_CONNECTIONS: u32 = 6144;
 
 /// Maximum bytes that are read from one ring before the next ring has its turn; exceeded by at most one record.
 pub const DRAIN_TURN_BYTES: usize = 256 * 1024;

@@ -74,7 +74,7 @@ pub(super) struct LiveArgs {
         value_parser = RangedU64ValueParser::<u64>::new().range(1..=MAX_CALL_BYTES)
     )]
     pub(super) call_bytes: u64,
-    /// Maximum connections tracked at a time, up to 65536; by default at least 8192, and more if the processes have more
+    /// Maximum connections tracked at a time, up to 65536; by default at least 6144, and more if the processes have more
     /// descriptors
     #[arg(long, value_name = "COUNT", value_parser = RangedU64ValueParser::<u32>::new().range(1..=65536))]
     pub(super) max_connections: Option<u32>,

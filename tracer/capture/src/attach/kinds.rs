@@ -52,7 +52,7 @@ impl Kinds {
     }
 
     /// Returns a plan without the hooks that the kernel has no program for, or that may harm a process.
-    pub(super) fn usable(self, plan: &ProbePlan) -> Cow<'_, ProbePlan> {
+    pub fn usable(self, plan: &ProbePlan) -> Cow<'_, ProbePlan> {
         let is_usable = |hook: &Hook| {
             let has_no_program = self.without_lifts && hook.kind == HookKind::Lift;
             let may_harm = self.without_call_sites && is_on_call(hook);

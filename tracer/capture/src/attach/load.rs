@@ -21,7 +21,7 @@ pub(super) fn load_uprobes(ebpf: &mut Ebpf) -> Result<Option<MultiPrograms>, Err
 const FEW_CALLS: u32 = 4096;
 
 /// Returns the size of each map that depends on the options. At any time, at most half of the connections are expected to
-/// be in a call or to have pending ciphertext.
+/// be in a call or to have pending ciphertext, and a quarter to have moved a large body: those of others are copied.
 pub(super) fn map_sizes(options: Options) -> [(&'static str, u32); 9] {
     let most = u32::try_from(MAX_CALLS).unwrap_or(u32::MAX);
     let usual = (options.connections / 2).clamp(options.connections.min(FEW_CALLS), most);
@@ -40,7 +40,7 @@ pub(super) fn map_sizes(options: Options) -> [(&'static str, u32); 9] {
         ("CALLS", options.calls.unwrap_or(usual)),
         ("THREADS", usual / 2),
         ("CONNECTIONS", options.connections),
-        ("SKIPS", options.connections),
+        ("SKIPS", options.connections / 4 + 1),
         ("CIPHERTEXTS", usual / 2),
         ("SOCKETS", options.connections),
         ("OPENED", opened),

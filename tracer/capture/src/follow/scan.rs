@@ -3,12 +3,12 @@
 use std::sync::Arc;
 
 use anyhow::Result;
-use symbolizer::ProbePlan;
+use symbolizer::{ProbePlan, Role};
 use tracer_observe::batch::SiteEntry;
 
 use super::{Follower, processes::ProcessInfo};
 use crate::{
-    attach::{self, Needs, Placement},
+    attach::{self, Chosen, Needs, Placement},
     resolve::{Resolved, has_none, untraced, why_not},
     target::{FileIdentity, MappedObject, Target, exists, has_memory, parent_of, verify},
 };
@@ -168,18 +168,18 @@ impl Follower {
         Some(Placement::of_bio_write(write))
     }
 
-    /// Formats the library of a file, its path, and the number of probed functions.
+    /// Formats the library of a file, its path, the number of probed functions, and what the kinds of hooks that may be used
+    /// cannot capture.
     pub(super) fn describe(&self, plan: &ProbePlan, file: &Resolved) -> String {
         let version = plan.library.version.as_ref();
+        let plan = self.kinds.usable(plan);
+        let chosen = self.kinds.choose(&plan);
         format!(
-            "{} in {}, {} functions",
+            "{} in {}, {} functions{}",
             version.map_or(plan.library.family.name(), |version| &version.text),
             file.path.display(),
-            self.kinds
-                .choose(plan)
-                .iter()
-                .filter(|chosen| !chosen.is_fallback)
-                .count(),
+            chosen.iter().filter(|chosen| !chosen.is_fallback).count(),
+            uncaptured(&chosen),
         )
     }
 
@@ -253,4 +253,14 @@ impl Follower {
 
 pub(super) fn has_plan(file: &Resolved) -> bool {
     !file.resolution.plans().is_empty()
+}
+/// Formats which directions no hook captures: a kind that was asked for may be proven for one of them, or for none.
+fn uncaptured(chosen: &[Chosen<'_>]) -> &'static str {
+    let captures = |role| chosen.iter().any(|chosen| chosen.hook.role == role);
+    match (captures(Role::Read), captures(Role::Write)) {
+        (true, true) => "",
+        (true, false) => "; what it writes is not captured with these --hooks",
+        (false, true) => "; what it reads is not captured with these --hooks",
+        (false, false) => "; nothing of it is captured with these --hooks",
+    }
 }
