@@ -5,13 +5,15 @@ mod kind;
 mod record;
 mod operand;
 mod config;
+mod cookie;
 mod counter;
 mod ciphertext;
 mod flow;
 mod state;
 
 pub use ciphertext::{CIPHERTEXT_BYTES, CiphertextKey};
-pub use config::{CallEnd, Cookie, KernelOffsets, NameKind, SettingFlags, Settings, SiteConfig};
+pub use config::{KernelOffsets, NameKind, SettingFlags, Settings, SiteConfig};
+pub use cookie::{CallEnd, Cookie};
 pub use counter::{KernelCounters, SiteCounters};
 pub use flow::{
     AddressKey, ConnectionState, EarlyState, Flow, FlowKey, FlushState, Handshake, Hooks, Identity, Lift, LiftState,

@@ -4,7 +4,7 @@
 //! whether the pointer is a `*net.TCPConn`: its entry for `Read`, the third of `net.Conn` in the order of their names
 //! (`src/internal/abi/iface.go`, `ITab.Fun`), is `net.(*TCPConn).Read`. That begins with a pointer to `net.netFD`, and that
 //! with `internal/poll.FD`, whose descriptor comes behind its lock (`src/net/fd_posix.go`, `src/internal/poll/fd_unix.go`).
-//! All this was read in go1.17 to go1.27.3, and is the same.
+//! These places are the same in go1.17 to go1.27.
 
 use super::buildinfo::Build;
 use crate::elf::address::Vaddr;
