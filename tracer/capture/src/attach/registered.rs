@@ -5,7 +5,7 @@ use std::{fs::File, path::Path};
 use symbolizer::{Family, FileOffset, HookKind, ProbePlan};
 use tracer_ebpf::{Direction, Operand, SettingFlags, SiteConfig};
 
-use super::{Kernel, Kinds, Needs, Options, Placement, Probes, Reach, probed::Probed};
+use super::{Kernel, Kinds, Needs, Options, Placement, Probes, Reach, placement::PlannedSite, probed::Probed};
 use crate::target::MappedObject;
 
 fn library(name: &str) -> MappedObject {
@@ -32,7 +32,9 @@ fn a_tap_that_is_given_up_is_no_hook_of_its_plan_and_has_no_object() {
     let placement = Placement::of_plans(&[gnutls(), plan()], Kinds::default());
     let sites = placement.sites.clone();
     let mut probed = Probed::new(object.path, object.file, placement, 100);
-    let index = |kind| 100 + u32::try_from(sites.iter().position(|site| site.hook.kind == kind).unwrap()).unwrap();
+    let is_of_openssl = |site: &PlannedSite, kind| site.library == Family::OpenSsl && site.hook.kind == kind;
+    let place = |kind| sites.iter().position(|site| is_of_openssl(site, kind)).unwrap();
+    let index = |kind| 100 + u32::try_from(place(kind)).unwrap();
     let before = probed.configured();
     let tap = index(HookKind::Tap);
     probed.give_up(tap, Direction::READ);
