@@ -1,8 +1,9 @@
 //! Records of bytes that passed without being captured.
 //!
 //! Their calls pass no bytes (`SSL_sendfile`, a GnuTLS call that is repeated with null), could not be noted, or have a
-//! count that cannot be read; or they are skipped on purpose. Positions advance all the same: by the number of bytes, or to the next stretch if the number
-//! is unknown. The positions alone show the gap, so a record that finds no room loses no information.
+//! count that cannot be read; or they are skipped on purpose. Positions advance all the same: by the number of bytes, or to
+//! the next stretch if the number is unknown. The positions alone show the gap, so a record that finds no room loses no
+//! information.
 
 use core::mem::offset_of;
 
