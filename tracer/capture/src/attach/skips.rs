@@ -17,7 +17,8 @@ use tracer_observe::skip::Skip;
 
 use super::{Error, value::MapValue};
 
-/// The map of the programs that says so. Several handles on it may exist.
+/// The map that holds, for each connection, up to which position its bytes need not be captured. Several handles on it
+/// may exist.
 pub struct SkipTable {
     map: HashMap<MapData, MapValue<AddressKey>, MapValue<SkipState>>,
     refused: Arc<AtomicU64>,
