@@ -195,7 +195,7 @@ fn give_up(connection: &mut ConnectionState, direction: Direction, flags: Target
     }
     let had_reported = hooks::has_cheap_owner(&connection.hooks, direction);
     hooks::refuse(&mut connection.hooks, &connection.flow, object, direction, cause);
-    if had_reported || !flags.contains(TargetFlags::CALLS) {
+    if had_reported || !flags.has_calls(direction) {
         skip_hit(connection, direction);
     }
 }
@@ -241,7 +241,7 @@ fn report_hit(connection: &mut ConnectionState, direction: Direction, flags: Tar
     let early = flow::judge_early(flow, transfer);
     transfer.early = (early != Early::No).into();
     capture::send_bytes(transfer, flow);
-    if flags.contains(TargetFlags::CALLS) {
+    if flags.has_calls(direction) {
         hooks::note_beginning(transfer, flow::position(flow, direction));
     }
     flow::advance(flow, transfer);

@@ -68,8 +68,7 @@ pub(crate) fn mark_reported(hooks: &mut Hooks, direction: Direction) {
 pub(crate) fn claim(hooks: &mut Hooks, direction: Direction, flags: TargetFlags, bytes: u64) -> Claim {
     let side = side(direction);
     if hooks.owners[side] == Owner::CALL {
-        let has_calls = flags.contains(TargetFlags::CALLS);
-        if has_calls {
+        if flags.has_calls(direction) {
             hooks.unreported[side] += bytes;
             return Claim::Call;
         }

@@ -6,7 +6,7 @@
 
 use tracer_ebpf::{
     AddressSource, ConnectionState, Cookie, Direction, HooksRefused, Lift, LiftState, MAX_FRAME_WORDS, MAX_STRAYS,
-    Owner, RECORD_BYTES, Role, SettingFlags, SiteConfig, SiteOperands, TargetFlags,
+    Owner, RECORD_BYTES, Role, SettingFlags, SiteConfig, SiteOperands,
 };
 
 use crate::{
@@ -45,10 +45,10 @@ pub(crate) fn begin(connection: &mut ConnectionState, object: u64) -> u32 {
     }
 }
 
-/// Returns whether the calls of the current process are probed.
+/// Returns whether the calls of the current process that write are probed.
 #[inline(always)]
 fn has_calls() -> bool {
-    target_flags(current_task().tgid).is_some_and(|flags| flags.contains(TargetFlags::CALLS))
+    target_flags(current_task().tgid).is_some_and(|flags| flags.has_calls(Direction::WRITE))
 }
 
 /// Notes the sequence of a connection and makes its socket lead to its lift. Returns whether application data was sent that

@@ -30,7 +30,7 @@ impl Kind {
 }
 
 /// Which way bytes go, as the traced process sees it.
-#[derive(Clone, Copy, Debug, Eq, FromBytes, Immutable, IntoBytes, KnownLayout, PartialEq)]
+#[derive(Clone, Copy, Debug, Eq, FromBytes, Immutable, IntoBytes, KnownLayout, Ord, PartialEq, PartialOrd)]
 #[repr(transparent)]
 pub struct Direction(pub u8);
 

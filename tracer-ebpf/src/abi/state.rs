@@ -219,8 +219,24 @@ impl TargetFlags {
     pub const FOLLOW: Self = Self(1);
     /// It may give a TLS object a BIO of its own, so its ciphertext is matched with the messages it sends.
     pub const CIPHERTEXT: Self = Self(1 << 1);
-    /// Its calls are probed beside taps and lifts: to check these, or for connections that refuse them.
-    pub const CALLS: Self = Self(1 << 2);
+    /// Its calls that read are probed beside taps: to check these, or for connections that refuse them.
+    pub const READ_CALLS: Self = Self(1 << 2);
+    /// The same of its calls that write, beside lifts and taps.
+    pub const WRITE_CALLS: Self = Self(1 << 3);
+
+    /// Returns the flag of the calls of a direction.
+    pub const fn calls(direction: Direction) -> Self {
+        if direction.0 == Direction::READ.0 {
+            Self::READ_CALLS
+        } else {
+            Self::WRITE_CALLS
+        }
+    }
+
+    /// Returns whether the calls of a direction are probed beside its tap or its lift.
+    pub const fn has_calls(self, direction: Direction) -> bool {
+        self.contains(Self::calls(direction))
+    }
 
     /// Returns whether all bits of `other` are set.
     pub const fn contains(self, other: Self) -> bool {

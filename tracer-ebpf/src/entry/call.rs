@@ -198,7 +198,7 @@ fn begin(ctx: &ProbeContext, task: Task, flags: TargetFlags, cookie: Cookie, rol
     if role == Role::Handshake {
         connection::begin_handshake(call.transfer.object, call.transfer.tgid, call.transfer.cookie);
     }
-    if flags.contains(TargetFlags::CALLS) && (role == Role::Read || role == Role::Write) {
+    if (role == Role::Read || role == Role::Write) && flags.has_calls(call.transfer.direction) {
         calls::note_position(call);
     }
     if flags.contains(TargetFlags::CIPHERTEXT) && role != Role::Descriptor {

@@ -16,6 +16,7 @@ mod placement;
 mod program;
 mod syscall;
 mod multi;
+mod reached;
 mod probed;
 mod operands;
 mod ring;
@@ -53,7 +54,7 @@ pub use kernel::{Kernel, KernelVersion, Reason, Undescribed, check, check_kernel
 pub use kinds::{Chosen, Kinds};
 pub use lifecycle::Lifecycle;
 pub use mappings::{Mappings, Watched};
-pub use needs::{Needs, Reach};
+pub use needs::{Calls, Needs, Reach};
 pub use placement::Placement;
 pub use probes::Probes;
 pub use ring::Ring;

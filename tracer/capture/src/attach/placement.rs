@@ -112,14 +112,8 @@ impl Placement {
         let Some(plan) = self.sites.get(of).map(|site| site.plan) else {
             return Vec::new();
         };
-        let role = if direction == Direction::READ {
-            Role::Read
-        } else {
-            Role::Write
-        };
-        let is_cheap = |hook: &Hook| matches!(hook.kind, HookKind::Tap | HookKind::Lift) && hook.role == role;
         let sites = self.sites.iter().enumerate();
-        let cheap = sites.filter(|(_, site)| site.plan == plan && is_cheap(&site.hook));
+        let cheap = sites.filter(|(_, site)| site.plan == plan && site.is_cheap_of(direction));
         cheap.map(|(index, _)| index).collect()
     }
 
@@ -139,6 +133,34 @@ impl Placement {
 }
 
 impl PlannedSite {
+    /// Returns which way the bytes go that the site captures; `None` if it captures none.
+    const fn direction(&self) -> Option<Direction> {
+        match self.hook.role {
+            Role::Read => Some(Direction::READ),
+            Role::Write => Some(Direction::WRITE),
+            Role::Flush
+            | Role::Sendfile
+            | Role::EarlyWrite
+            | Role::EarlyRead
+            | Role::Handshake
+            | Role::Descriptor
+            | Role::Bio
+            | Role::End
+            | Role::Clear
+            | Role::Ciphertext => None,
+        }
+    }
+
+    /// Returns the direction whose tap or lift it is at calls beside.
+    pub(super) fn beside(&self) -> Option<Direction> {
+        self.direction().filter(|_| self.is_fallback)
+    }
+
+    /// Returns whether it is a tap, or the lift, of a direction.
+    pub(super) fn is_cheap_of(&self, direction: Direction) -> bool {
+        matches!(self.hook.kind, HookKind::Tap | HookKind::Lift) && self.direction() == Some(direction)
+    }
+
     /// Returns whether another site is of the same plan.
     pub(super) const fn is_of_plan(&self, other: &Self) -> bool {
         self.plan == other.plan

@@ -1,33 +1,33 @@
 //! The sites of one file, and the links of the probes that are attached to them.
 
 use std::{
-    collections::{BTreeMap, BTreeSet},
+    collections::BTreeSet,
     fs::File,
     io,
     num::NonZeroU32,
     os::fd::{AsFd as _, AsRawFd as _, OwnedFd},
     path::PathBuf,
-    time::Instant,
 };
 
 use aya::{
     Ebpf,
     programs::{
         ProgramError, UProbe,
-        uprobe::{UProbeAttachLocation, UProbeAttachPoint, UProbeLink, UProbeLinkId, UProbeScope},
+        uprobe::{UProbeAttachLocation, UProbeAttachPoint, UProbeLinkId, UProbeScope},
     },
     sys::SyscallError,
 };
-use symbolizer::{Hook, HookKind, Role};
+use symbolizer::{Hook, HookKind};
 use tracer_ebpf::{Cookie, Direction, Operand, SiteConfig, SiteCounters, SiteOperands};
 
 use super::{
-    Error, Placement,
-    multi::{MultiLinks, MultiPrograms},
+    Calls, Error, Placement,
+    multi::MultiPrograms,
     operands::{abi_role, operands_of},
     placement::PlannedSite,
     program::{Point, Program},
     program_of,
+    reached::{Links, Reached, detach, detach_singly},
 };
 
 /// A file whose sites are registered.
@@ -44,70 +44,40 @@ pub(super) struct Probed {
     /// The probes that stay attached while the file is used.
     pub(super) usual: Reached,
     /// The probes at calls beside taps and lifts, which are detached once those are checked.
-    pub(super) fallback: Reached,
+    pub(super) fallback: Fallback,
 }
 
-/// Attached probes, by the processes that they are for.
+/// The probes at calls beside the taps and lifts of each direction.
 #[derive(Debug, Default)]
-pub(super) struct Reached {
-    /// For all processes.
-    pub(super) shared: Links,
-    /// For single processes.
-    pub(super) own: BTreeMap<u32, Links>,
-    /// When the first of them was attached; `None` once they were detached.
-    pub(super) since: Option<Instant>,
+pub(super) struct Fallback {
+    read: Reached,
+    written: Reached,
 }
 
-impl Reached {
-    /// Adds links for one process, or for all if `pid` is absent.
-    fn add(&mut self, mut links: Links, pid: Option<NonZeroU32>) {
-        if links.sites.is_empty() {
-            return;
+impl Fallback {
+    /// Returns those of a direction.
+    pub(super) fn of(&self, direction: Direction) -> &Reached {
+        if direction == Direction::READ {
+            &self.read
+        } else {
+            &self.written
         }
-        let all = match pid {
-            Some(pid) => self.own.entry(pid.get()).or_default(),
-            None => &mut self.shared,
-        };
-        all.sites.append(&mut links.sites);
-        all.single.append(&mut links.single);
-        all.multi.append(&mut links.multi);
-        let _since = self.since.get_or_insert_with(Instant::now);
     }
 
-    /// Returns whether a site has its probes for one process, or for all if `pid` is absent.
-    fn has_site(&self, site: u32, pid: Option<NonZeroU32>) -> bool {
-        let links = match pid {
-            Some(pid) => self.own.get(&pid.get()),
-            None => Some(&self.shared),
-        };
-        links.is_some_and(|links| links.sites.contains(&site))
+    /// Returns those of a direction.
+    pub(super) fn of_mut(&mut self, direction: Direction) -> &mut Reached {
+        if direction == Direction::READ {
+            &mut self.read
+        } else {
+            &mut self.written
+        }
     }
 
-    /// Returns whether any probe is attached.
-    pub(super) fn is_any(&self) -> bool {
-        self.own
-            .values()
-            .chain([&self.shared])
-            .any(|links| !links.sites.is_empty())
+    /// Returns the directions that have any.
+    pub(super) fn directions(&self) -> impl Iterator<Item = Direction> {
+        let directions = Calls::DIRECTIONS.into_iter();
+        directions.filter(|direction| self.of(*direction).is_any())
     }
-
-    /// Takes all links.
-    pub(super) fn take(&mut self) -> impl Iterator<Item = Links> {
-        self.since = None;
-        let own = std::mem::take(&mut self.own).into_values();
-        own.chain([std::mem::take(&mut self.shared)])
-    }
-}
-
-/// The probes that are attached to sites of a file.
-#[derive(Debug, Default)]
-pub(super) struct Links {
-    /// Indexes of the sites that have all their probes.
-    sites: BTreeSet<u32>,
-    /// Links of one probe each.
-    single: Vec<(Program, UProbeLinkId)>,
-    /// Links of all probes that one program got at one time.
-    pub(super) multi: MultiLinks,
 }
 
 /// The programs of probes, and how they are attached.
@@ -141,7 +111,7 @@ impl Probed {
             first,
             given_up: BTreeSet::new(),
             usual: Reached::default(),
-            fallback: Reached::default(),
+            fallback: Fallback::default(),
         }
     }
 
@@ -153,17 +123,38 @@ impl Probed {
         wanted: impl Fn(&PlannedSite) -> bool,
         pid: Option<NonZeroU32>,
     ) -> Result<(), Error> {
-        let usual = self.attach_hooks(attacher, &self.missing(false, &wanted, pid), pid)?;
-        let fallback = match self.attach_hooks(attacher, &self.missing(true, &wanted, pid), pid) {
-            Ok(fallback) => fallback,
-            Err(error) => {
-                detach(attacher.ebpf, usual);
-                return Err(error);
+        let mut new = Vec::new();
+        for beside in [None, Some(Direction::READ), Some(Direction::WRITE)] {
+            match self.attach_hooks(attacher, &self.missing(beside, &wanted, pid), pid) {
+                Ok(links) => new.push((beside, links)),
+                Err(error) => {
+                    for (_, links) in new {
+                        detach(attacher.ebpf, links);
+                    }
+                    return Err(error);
+                }
             }
-        };
-        self.usual.add(usual, pid);
-        self.fallback.add(fallback, pid);
+        }
+        for (beside, links) in new {
+            let reached = match beside {
+                None => &mut self.usual,
+                Some(direction) => self.fallback.of_mut(direction),
+            };
+            reached.add(links, pid);
+        }
         Ok(())
+    }
+
+    /// Returns all probes.
+    pub(super) fn all(&mut self) -> [&mut Reached; 3] {
+        let Fallback { read, written } = &mut self.fallback;
+        [&mut self.usual, read, written]
+    }
+
+    /// Returns whether any probe is attached.
+    #[cfg(test)]
+    pub(super) fn is_any(&mut self) -> bool {
+        self.all().iter().any(|reached| reached.is_any())
     }
 
     /// Returns the configuration and the operands of each site, by its index.
@@ -215,17 +206,18 @@ impl Probed {
         self.given_up.extend(wrong);
     }
 
-    /// Returns the wanted hooks that have no probes, with the indexes of their sites.
+    /// Returns the wanted hooks that have no probes, with the indexes of their sites: those at calls beside the tap or the
+    /// lift of a direction, or all others.
     fn missing(
         &self,
-        is_fallback: bool,
+        beside: Option<Direction>,
         wanted: impl Fn(&PlannedSite) -> bool,
         pid: Option<NonZeroU32>,
     ) -> Vec<(u32, Hook)> {
-        let reached = if is_fallback { &self.fallback } else { &self.usual };
+        let reached = beside.map_or(&self.usual, |direction| self.fallback.of(direction));
         let numbered = (self.first..).zip(&self.placement.sites);
-        let missing = numbered
-            .filter(|(index, site)| site.is_fallback == is_fallback && !reached.has_site(*index, pid) && wanted(site));
+        let missing =
+            numbered.filter(|(index, site)| site.beside() == beside && !reached.has_site(*index, pid) && wanted(site));
         missing.map(|(index, site)| (index, site.hook.clone())).collect()
     }
 
@@ -268,33 +260,28 @@ impl Probed {
         Ok(links)
     }
 
-    /// Returns how many calls have confirmed the taps and lifts of the file: as many as those of the role with fewer. None if
-    /// a call has contradicted one, which then stays wrong for every process.
-    pub(super) fn confirmed(&self, counters: &[SiteCounters]) -> Option<u64> {
+    /// Returns how many calls have confirmed the taps and lifts of a direction. None if a call has contradicted one, which then
+    /// stays wrong for every process.
+    pub(super) fn confirmed(&self, counters: &[SiteCounters], direction: Direction) -> Option<u64> {
         let first = usize::try_from(self.first).unwrap_or(usize::MAX);
         let own = || counters.iter().skip(first).zip(&self.placement.sites);
-        if own().any(|(site, _)| site.mismatches > 0) {
+        if own().any(|(site, planned)| planned.is_cheap_of(direction) && site.mismatches > 0) {
             return None;
         }
-        let of_role = |role| {
-            let calls = own().filter(|(_, planned)| planned.is_fallback && planned.hook.role == role);
-            calls.map(|(site, _)| site.confirmed).reduce(u64::saturating_add)
-        };
-        let fewest = [Role::Read, Role::Write].into_iter().filter_map(of_role).min();
-        Some(fewest.unwrap_or(0))
+        let calls = own().filter(|(_, planned)| planned.beside() == Some(direction));
+        Some(calls.fold(0, |sum, (site, _)| sum.saturating_add(site.confirmed)))
     }
 
-    /// Returns whether calls can be probed wherever a tap or a lift may not serve a connection.
-    pub(super) fn has_calls(&self) -> bool {
+    /// Returns whether calls can be probed wherever the tap or the lift of a direction may not serve a connection.
+    pub(super) fn has_calls(&self, direction: Direction) -> bool {
         let sites = &self.placement.sites;
-        let mut cheap = sites
-            .iter()
-            .filter(|site| matches!(site.hook.kind, HookKind::Tap | HookKind::Lift));
+        let mut cheap = sites.iter().filter(|site| site.is_cheap_of(direction));
         cheap.all(|cheap| {
-            let stands_in = |site: &&PlannedSite| site.is_fallback && site.hook.role == cheap.hook.role;
+            let stands_in = |site: &&PlannedSite| site.beside() == Some(direction) && site.is_of_plan(cheap);
             sites
                 .iter()
-                .any(|site| stands_in(&site) && site.is_of_plan(cheap) && abi_role(&site.hook).is_some())
+                .filter(stands_in)
+                .any(|site| abi_role(&site.hook).is_some())
         })
     }
 
@@ -383,36 +370,6 @@ impl Probed {
             path: self.path.clone(),
             offset: hook.site.offset.0,
             source: Box::new(source),
-        }
-    }
-}
-
-/// Takes links of one probe each from the programs. Dropping them detaches the probes.
-pub(super) fn take_single(ebpf: &mut Ebpf, links: &mut Links) -> Vec<UProbeLink> {
-    let single = std::mem::take(&mut links.single).into_iter();
-    let take = |(program, link): (Program, UProbeLinkId)| {
-        let probe: &mut UProbe = program_of(ebpf, program.name()).ok()?;
-        probe.take_link(link).ok()
-    };
-    single.filter_map(take).collect()
-}
-
-/// Detaches probes.
-pub(super) fn detach(ebpf: &mut Ebpf, links: Links) {
-    let Links {
-        sites: _,
-        single,
-        multi,
-    } = links;
-    detach_singly(ebpf, single);
-    drop(multi);
-}
-
-fn detach_singly(ebpf: &mut Ebpf, links: Vec<(Program, UProbeLinkId)>) {
-    for (program, link) in links {
-        if let Ok(probe) = program_of::<UProbe>(ebpf, program.name()) {
-            // Fails only if the program does not have the link.
-            drop(probe.detach(link));
         }
     }
 }

@@ -16,7 +16,6 @@ use std::{
 };
 
 use aya::{Ebpf, EbpfLoader};
-use symbolizer::{Hook, HookKind};
 use tracer_ebpf::{
     AddressKey, ConnectionState, Direction, EndRecord, KernelCounters, KernelOffsets, Kind, MAX_SITES, RecordHeader,
     SettingFlags, Settings, SiteCounters, TargetFlags,
@@ -24,15 +23,16 @@ use tracer_ebpf::{
 use zerocopy::FromZeros as _;
 
 use super::{
-    Cpus, Ends, Error, Kernel, KernelVersion, Lifecycle, Missing, Needs, OBJECT, Options, Placement, Reach, Rings,
-    SiteInfo, SkipTable, Swept, Switch,
+    Calls, Cpus, Ends, Error, Kernel, KernelVersion, Lifecycle, Missing, Needs, OBJECT, Options, Placement, Reach,
+    Rings, SiteInfo, SkipTable, Swept, Switch,
     batch::read_named,
     heap, lifecycle,
     load::{load_uprobes, map_sizes},
     multi::{MultiLinks, MultiPrograms},
     placement::PlannedSite,
-    probed::{Attacher, Links, Probed, detach, take_single},
-    program::{is_emulated, is_needed},
+    probed::{Attacher, Probed},
+    program::{is_needed, is_shared},
+    reached::{Links, Reached, detach, take_single},
     sockets::{self, Sockets},
     tables::Tables,
     value::MapValue,
@@ -246,9 +246,9 @@ impl Probes {
         Ok(self.has_offsets && sockets::attach_lift(&mut self.ebpf)?)
     }
 
-    /// Sets whether the programs may rely on probes at the calls of a process. Must be set after these are attached, and
+    /// Sets on the probes of which calls of a process the programs may rely. Must be set after these are attached, and
     /// cleared before they are detached.
-    pub fn set_calls_probed(&mut self, pid: u32, probed: bool) -> Result<(), Error> {
+    pub fn set_calls_probed(&mut self, pid: u32, probed: Calls) -> Result<(), Error> {
         self.tables().set_calls_probed(pid, probed)
     }
 
@@ -274,7 +274,7 @@ impl Probes {
     /// Detaches the probes that are for one process alone, which exited or called exec.
     pub fn detach_own(&mut self, pid: u32) {
         for file in self.files.values_mut() {
-            for reached in [&mut file.usual, &mut file.fallback] {
+            for reached in file.all() {
                 let links = reached.own.remove(&pid).unwrap_or_default();
                 detach(&mut self.ebpf, links);
             }
@@ -284,17 +284,17 @@ impl Probes {
     /// Detaches all probes of a file, and forgets it.
     pub fn detach_file(&mut self, identity: FileIdentity) {
         if let Some(mut file) = self.files.remove(&identity) {
-            self.detach_all(file.usual.take().chain(file.fallback.take()));
+            self.detach_all(file.all().into_iter().flat_map(Reached::take));
         }
     }
 
-    /// Detaches the probes at calls of a file that are beside its taps and lifts; in the background, if each has a link of its
-    /// own.
-    pub fn detach_fallback(&mut self, identity: FileIdentity) {
+    /// Detaches the probes at calls of a file that are beside the taps and lifts of a direction; in the background, if each has
+    /// a link of its own.
+    pub fn detach_fallback(&mut self, identity: FileIdentity, direction: Direction) {
         let Some(file) = self.files.get_mut(&identity) else {
             return;
         };
-        let mut links: Vec<_> = file.fallback.take().collect();
+        let mut links: Vec<_> = file.fallback.of_mut(direction).take().collect();
         let single = links.iter_mut().flat_map(|links| take_single(&mut self.ebpf, links));
         let single: Vec<_> = single.collect();
         self.detach_all(links);
@@ -316,31 +316,35 @@ impl Probes {
 
     /// Returns whether probes at calls are attached beside taps and lifts.
     pub fn has_fallback(&self) -> bool {
-        self.files.values().any(|file| file.fallback.is_any())
+        self.with_fallback().next().is_some()
     }
 
     /// Returns whether any probe of a file is attached.
     #[cfg(test)]
-    pub(super) fn is_probed(&self, identity: FileIdentity) -> bool {
-        let file = self.files.get(&identity);
-        file.is_some_and(|file| file.usual.is_any() || file.fallback.is_any())
+    pub(super) fn is_probed(&mut self, identity: FileIdentity) -> bool {
+        self.files.get_mut(&identity).is_some_and(Probed::is_any)
     }
 
-    /// Returns the files that have probes at calls beside taps and lifts.
-    pub fn with_fallback(&self) -> impl Iterator<Item = FileIdentity> {
-        let files = self.files.iter().filter(|(_, file)| file.fallback.is_any());
-        files.map(|(identity, _)| *identity)
+    /// Returns the files that have probes at calls beside taps and lifts, and of which directions.
+    pub fn with_fallback(&self) -> impl Iterator<Item = (FileIdentity, Direction)> {
+        let files = self.files.iter();
+        files.flat_map(|(identity, file)| file.fallback.directions().map(|direction| (*identity, direction)))
     }
 
-    /// Returns the files whose probes at calls may go: those of which so many calls have confirmed the taps and lifts, which
-    /// is true, and those whose calls have been probed for so long, which is false.
-    pub fn checked(&self, counters: &[SiteCounters], calls: u64, longest: Duration) -> Vec<(FileIdentity, bool)> {
-        let check = |(identity, file): (&FileIdentity, &Probed)| {
-            let is_old = file.fallback.since?.elapsed() >= longest;
-            let is_confirmed = file.confirmed(counters)? >= calls;
-            (is_old || is_confirmed).then_some((*identity, is_confirmed))
-        };
-        self.files.iter().filter_map(check).collect()
+    /// Returns whether the probes at calls of a direction of a file may go: because so many calls have confirmed its taps and
+    /// lifts, which is true, or because the calls have been probed for so long, which is false. `None` if they may not.
+    pub fn checked(
+        &self,
+        identity: FileIdentity,
+        direction: Direction,
+        counters: &[SiteCounters],
+        calls: u64,
+        longest: Duration,
+    ) -> Option<bool> {
+        let file = self.files.get(&identity)?;
+        let is_old = file.fallback.of(direction).since?.elapsed() >= longest;
+        let is_confirmed = file.confirmed(counters, direction)? >= calls;
+        (is_old || is_confirmed).then_some(is_confirmed)
     }
 
     /// Returns the file that a site is of.
@@ -359,9 +363,10 @@ impl Probes {
         Tables(&mut self.ebpf).configure_all(&file.configured())
     }
 
-    /// Returns whether the calls of a registered file can be probed wherever a tap or a lift may not serve a connection.
-    pub fn has_calls(&self, identity: FileIdentity) -> bool {
-        self.files.get(&identity).is_none_or(Probed::has_calls)
+    /// Returns whether the calls of a registered file can be probed wherever the tap or the lift of a direction may not serve a
+    /// connection.
+    pub fn has_calls(&self, identity: FileIdentity, direction: Direction) -> bool {
+        self.files.get(&identity).is_none_or(|file| file.has_calls(direction))
     }
 
     fn detach_all(&mut self, links: impl IntoIterator<Item = Links>) {
@@ -434,15 +439,9 @@ impl Drop for Probes {
         self.finish_detaching();
         let mut multi = MultiLinks::default();
         for file in self.files.values_mut() {
-            for mut links in file.usual.take().chain(file.fallback.take()) {
+            for mut links in file.all().into_iter().flat_map(Reached::take) {
                 multi.append(&mut links.multi);
             }
         }
     }
-}
-
-/// Returns whether the probes of a hook are for all processes. Return probes never are: they may kill a process that nobody
-/// has examined.
-fn is_shared(reach: Reach, hook: &Hook) -> bool {
-    reach == Reach::AllProcesses && is_emulated(hook) && hook.kind != HookKind::Return
 }

@@ -3,7 +3,7 @@
 use symbolizer::{ExitSite, Hook, HookKind, Role, Tier};
 use tracer_ebpf::Cookie;
 
-use super::{Needs, ends::call_end, placement::PlannedSite};
+use super::{Needs, Reach, ends::call_end, placement::PlannedSite};
 
 /// A BPF program for uprobes.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -120,6 +120,12 @@ pub(super) fn is_emulated(hook: &Hook) -> bool {
     hook.kind == HookKind::Lift || is_emulated(hook.site) && exits.all(|exit| exit.is_rare || is_emulated(exit.site))
 }
 
+/// Returns whether the probes of a hook are for all processes. Return probes never are: they may kill a process that nobody
+/// has examined.
+pub(super) fn is_shared(reach: Reach, hook: &Hook) -> bool {
+    reach == Reach::AllProcesses && is_emulated(hook) && hook.kind != HookKind::Return
+}
+
 /// Returns whether a process needs probes at a site. Each probe that is not needed is overhead for the process, and
 /// kernels before Linux 6.6 take some 0.1 s to remove it, one after the other.
 pub(super) fn is_needed(site: &PlannedSite, needs: Needs, handshakes: bool) -> bool {
@@ -131,7 +137,8 @@ pub(super) fn is_needed(site: &PlannedSite, needs: Needs, handshakes: bool) -> b
         // The first call of a handshake shows that a connection is captured from its first byte on. That is worth a probe
         // only if it is emulated.
         Role::Handshake => needs.ciphertext || handshakes || is_emulated(&site.hook),
-        Role::Read | Role::Write if site.is_fallback => needs.calls,
+        Role::Read if site.is_fallback => needs.calls.read,
+        Role::Write if site.is_fallback => needs.calls.write,
         Role::Ciphertext => needs.ciphertext,
         Role::Read
         | Role::Write

@@ -5,7 +5,7 @@ use std::{fs::File, path::Path};
 use symbolizer::{Family, FileOffset, HookKind, ProbePlan};
 use tracer_ebpf::{Direction, Operand, SettingFlags, SiteConfig};
 
-use super::{Kernel, Kinds, Needs, Options, Placement, Probes, Reach, placement::PlannedSite, probed::Probed};
+use super::{Calls, Kernel, Kinds, Needs, Options, Placement, Probes, Reach, placement::PlannedSite, probed::Probed};
 use crate::target::MappedObject;
 
 fn library(name: &str) -> MappedObject {
@@ -80,7 +80,7 @@ fn load() -> Probes {
 
 const CALLS: Needs = Needs {
     ciphertext: false,
-    calls: true,
+    calls: Calls::BOTH,
 };
 
 #[test]
@@ -104,6 +104,9 @@ fn a_file_gets_all_probes_that_a_process_needs_or_none() {
     probes.register(&object, placement).unwrap();
     attach(&mut probes).unwrap();
     assert!(probes.is_probed(object.identity) && probes.has_fallback());
-    probes.detach_fallback(object.identity);
+    probes.detach_fallback(object.identity, Direction::READ);
+    let left: Vec<_> = probes.with_fallback().collect();
+    assert_eq!(left, [(object.identity, Direction::WRITE)]);
+    probes.detach_fallback(object.identity, Direction::WRITE);
     assert!(probes.is_probed(object.identity) && !probes.has_fallback());
 }

@@ -11,7 +11,7 @@ use tracer_ebpf::{
     TargetState,
 };
 
-use super::{Error, batch::read_named, value::MapValue};
+use super::{Calls, Error, batch::read_named, value::MapValue};
 use crate::target::{Selection, User};
 
 /// The maps of the loaded programs.
@@ -33,10 +33,10 @@ impl Tables<'_> {
         set_flag(&mut targets, pid, TargetFlags::CIPHERTEXT, enabled).map_err(Error::map("TARGETS"))
     }
 
-    /// Sets whether calls of a traced process are probed beside its taps and lifts.
-    pub(super) fn set_calls_probed(&mut self, pid: u32, probed: bool) -> Result<(), Error> {
+    /// Sets which calls of a traced process are probed beside its taps and lifts.
+    pub(super) fn set_calls_probed(&mut self, pid: u32, probed: Calls) -> Result<(), Error> {
         let mut targets = self.hash("TARGETS")?;
-        set_flag(&mut targets, pid, TargetFlags::CALLS, probed).map_err(Error::map("TARGETS"))
+        change_flags(&mut targets, pid, Calls::BOTH.flags(), probed.flags()).map_err(Error::map("TARGETS"))
     }
 
     /// Removes processes from TARGETS and PROCESSES.
@@ -162,10 +162,16 @@ fn trace_one(targets: &mut Targets<'_>, pid: u32, flags: TargetFlags) -> Result<
 }
 
 fn set_flag(targets: &mut Targets<'_>, pid: u32, flag: TargetFlags, is_set: bool) -> Result<(), MapError> {
+    let added = if is_set { flag } else { TargetFlags::default() };
+    change_flags(targets, pid, flag, added)
+}
+
+/// Removes flags of a process, and adds others, at once.
+fn change_flags(targets: &mut Targets<'_>, pid: u32, removed: TargetFlags, added: TargetFlags) -> Result<(), MapError> {
     let Ok(MapValue(TargetState { flags, .. })) = targets.get(&pid, 0) else {
         return Ok(());
     };
-    let changed = if is_set { flags.with(flag) } else { flags.without(flag) };
+    let changed = flags.without(removed).with(added);
     if changed == flags {
         return Ok(());
     }

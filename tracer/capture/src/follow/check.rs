@@ -10,7 +10,11 @@ use anyhow::Result;
 use tracer_ebpf::Direction;
 
 use super::{Follower, processes::ProcessInfo};
-use crate::{attach::Needs, limits::CHECKED_CALLS, target::exists};
+use crate::{
+    attach::{Calls, Needs},
+    limits::CHECKED_CALLS,
+    target::{FileIdentity, exists},
+};
 
 /// How often the counters are read while probes at calls are attached beside taps and lifts.
 pub(super) const CHECK: Duration = Duration::from_millis(200);
@@ -24,17 +28,27 @@ const LONGEST: Duration = Duration::from_secs(10);
 const KEPT: Duration = Duration::from_secs(10);
 
 impl Follower {
+    /// Probes the calls of a process with a connection that refused the tap or the lift of a direction. If it is wrong, it is
+    /// given up for the file of the site.
+    pub(super) fn refuse(&mut self, pid: u32, site: u32, direction: Direction, is_wrong: bool) -> Result<()> {
+        if is_wrong {
+            self.give_up(site, direction)?;
+        }
+        self.probe_refused_calls(pid, direction)
+    }
+
     /// Gives up the tap or the lift of the library that a site is of, because it is wrong: calls capture its bytes in every
     /// process that uses the file, now and later. Does nothing if the calls cannot be probed.
-    pub(super) fn give_up(&mut self, site: u32, direction: Direction) -> Result<()> {
-        let Some(file) = self.probes.file_of(site).filter(|file| self.probes.has_calls(*file)) else {
+    fn give_up(&mut self, site: u32, direction: Direction) -> Result<()> {
+        let has_calls = |file: &FileIdentity| self.probes.has_calls(*file, direction);
+        let Some(file) = self.probes.file_of(site).filter(has_calls) else {
             return Ok(());
         };
-        self.checked.remove(&file);
+        self.checked.remove(&(file, direction));
         let users: Vec<u32> = self.processes.using(file).map(|(pid, _)| pid).collect();
         for pid in users {
             // The probes of one that has exited are not needed.
-            if let Err(error) = self.probe_refused_calls(pid)
+            if let Err(error) = self.probe_refused_calls(pid, direction)
                 && exists(pid)
             {
                 return Err(error);
@@ -46,9 +60,9 @@ impl Follower {
     /// Notes which files have a process whose calls must be probed, or had one shortly before.
     fn note_needed(&mut self, now: Instant) {
         let probed: Vec<_> = self.probes.with_fallback().collect();
-        for file in probed {
-            if self.processes.using(file).any(|(_, info)| info.needs_calls) {
-                self.needed.insert(file, now);
+        for (file, direction) in probed {
+            if self.processes.using(file).any(|(_, info)| info.refused.has(direction)) {
+                self.needed.insert((file, direction), now);
             }
         }
         self.needed
@@ -67,33 +81,42 @@ impl Follower {
             return Ok(());
         }
         self.note_needed(now);
-        if self.probes.with_fallback().all(|file| self.needed.contains_key(&file)) {
+        let unneeded = self
+            .probes
+            .with_fallback()
+            .filter(|calls| !self.needed.contains_key(calls));
+        let unneeded: Vec<_> = unneeded.collect();
+        if unneeded.is_empty() {
             return Ok(());
         }
         let sites = self.probes.losses()?;
-        for (file, is_confirmed) in self.probes.checked(&sites, CHECKED_CALLS, LONGEST) {
-            if self.needed.contains_key(&file) {
-                continue;
+        for (file, direction) in unneeded {
+            if let Some(is_confirmed) = self.probes.checked(file, direction, &sites, CHECKED_CALLS, LONGEST) {
+                if is_confirmed {
+                    self.checked.insert((file, direction));
+                }
+                self.detach_calls(file, direction)?;
             }
-            let users: Vec<_> = self.processes.using(file).collect();
-            if is_confirmed {
-                self.checked.insert(file);
-            }
-            for (pid, info) in users.iter().filter(|(_, info)| info.needs.calls) {
-                // The programs no longer rely on the calls once their probes go.
-                self.probes.set_calls_probed(*pid, false)?;
-                let needs = Needs {
-                    calls: false,
-                    ..info.needs
-                };
-                let info = ProcessInfo {
-                    needs,
-                    ..(**info).clone()
-                };
-                self.processes.set(*pid, Arc::new(info));
-            }
-            self.probes.detach_fallback(file);
         }
+        Ok(())
+    }
+
+    fn detach_calls(&mut self, file: FileIdentity, direction: Direction) -> Result<()> {
+        let users: Vec<_> = self.processes.using(file).collect();
+        for (pid, info) in users.iter().filter(|(_, info)| info.needs.calls.has(direction)) {
+            let needs = Needs {
+                calls: info.needs.calls.without(Calls::of(direction)),
+                ..info.needs
+            };
+            // The programs no longer rely on the calls once their probes go.
+            self.set_calls_probed(*pid, &info.files, needs)?;
+            let info = ProcessInfo {
+                needs,
+                ..(**info).clone()
+            };
+            self.processes.set(*pid, Arc::new(info));
+        }
+        self.probes.detach_fallback(file, direction);
         Ok(())
     }
 }

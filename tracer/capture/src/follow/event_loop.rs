@@ -11,9 +11,11 @@ use std::{
 };
 
 use anyhow::Result;
+use tracer_ebpf::Direction;
 
 use super::{AFTER_EXEC, Follower, poller::Poller, processes::ProcessInfo, scan::Scan};
 use crate::{
+    attach::Calls,
     clock::now_ns,
     target::{self, ProcessEvent, exists, name_of},
     thread::at_once,
@@ -80,9 +82,13 @@ impl Follower {
                 }
             }
             ProcessEvent::Exit { pid, at_ns } => self.exit(pid, at_ns),
-            ProcessEvent::HooksRefused { pid, site, wrong } => {
-                let given_up = wrong.map_or(Ok(()), |direction| self.give_up(site, direction));
-                if let Err(error) = given_up.and_then(|()| self.probe_refused_calls(pid))
+            ProcessEvent::HooksRefused {
+                pid,
+                site,
+                direction,
+                is_wrong,
+            } => {
+                if let Err(error) = self.refuse(pid, site, direction, is_wrong)
                     && exists(pid)
                 {
                     self.messages
@@ -108,7 +114,8 @@ impl Follower {
         self.processes.set(pid, Arc::new(info));
         self.schedule_scan(pid, AFTER_EXEC);
         // The program may map the same libraries, and give its first connection a BIO of its own before the scan.
-        if let Err(error) = at_once(|| self.probe_calls(pid, &before.files))
+        let calls = before.needs.calls.with(Calls::of(Direction::WRITE));
+        if let Err(error) = at_once(|| self.probe_calls(pid, &before.files, calls))
             && exists(pid)
         {
             self.messages
@@ -178,7 +185,7 @@ impl Follower {
 
     fn detach_unused(&mut self) {
         while let Some(file) = self.processes.evict_unused() {
-            self.checked.remove(&file);
+            self.checked.retain(|(checked, _)| *checked != file);
             self.probes.detach_file(file);
         }
     }

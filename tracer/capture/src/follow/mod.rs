@@ -25,6 +25,7 @@ use std::{
     time::{Duration, Instant},
 };
 
+use tracer_ebpf::Direction;
 use tracer_observe::batch::ProcessEntry;
 
 pub(crate) use self::output::FollowOutput;
@@ -33,7 +34,7 @@ use self::{
     sweep_schedule::SweepSchedule,
 };
 use crate::{
-    attach::{self, Kinds, Lifecycle, Needs, Probes, Reach},
+    attach::{self, Calls, Kinds, Lifecycle, Needs, Probes, Reach},
     message::Messages,
     resolve::Resolver,
     target::{FileIdentity, Selection, any_has_shadow_stack, exists, name_of},
@@ -47,11 +48,11 @@ pub(crate) struct Follower {
     probes: Probes,
     resolver: Resolver,
     kinds: Kinds,
-    /// The files whose taps and lifts were checked: confirmed by calls, or not refuted in time.
-    checked: BTreeSet<FileIdentity>,
+    /// The files whose taps or lifts of a direction were checked: confirmed by calls.
+    checked: BTreeSet<(FileIdentity, Direction)>,
     next_check: Instant,
-    /// When a process last needed the calls of a file to be probed, if that was not long ago.
-    needed: BTreeMap<FileIdentity, Instant>,
+    /// When a process last needed the calls of a direction of a file to be probed, if that was not long ago.
+    needed: BTreeMap<(FileIdentity, Direction), Instant>,
     selection: Selection,
     reach: Reach,
     processes: Processes,
@@ -170,8 +171,10 @@ impl Follower {
     }
 
     fn set_calls_probed(&mut self, pid: u32, files: &[FileIdentity], needs: Needs) -> Result<(), attach::Error> {
-        let has_calls = files.iter().all(|file| self.probes.has_calls(*file));
-        self.probes.set_calls_probed(pid, needs.calls && has_calls)
+        let is_missing = |direction| !files.iter().all(|file| self.probes.has_calls(*file, direction));
+        let missing = Calls::DIRECTIONS.into_iter().filter(|direction| is_missing(*direction));
+        let probed = missing.fold(needs.calls, |calls, direction| calls.without(Calls::of(direction)));
+        self.probes.set_calls_probed(pid, probed)
     }
 
     fn exit(&mut self, pid: u32, at_ns: u64) {

@@ -8,7 +8,11 @@ use std::{
     sync::Arc,
 };
 
-use crate::{attach::Needs, limits::MAX_UNUSED_FILES, target::FileIdentity};
+use crate::{
+    attach::{Calls, Needs},
+    limits::MAX_UNUSED_FILES,
+    target::FileIdentity,
+};
 
 /// The result of the last scan of a process. A forked child shares its parent's.
 #[derive(Clone, Debug, Default)]
@@ -17,8 +21,8 @@ pub(super) struct ProcessInfo {
     pub(super) files: Vec<FileIdentity>,
     /// The optional probes that it needs in those files.
     pub(super) needs: Needs,
-    /// Whether its connections refuse a tap or a lift, or may do so.
-    pub(super) needs_calls: bool,
+    /// The calls whose tap or lift its connections refuse, or may refuse.
+    pub(super) refused: Calls,
     /// Whether it mapped no TLS library yet that can be traced. The scan that finds one reports it even if the file is probed already.
     pub(super) lacks_library: bool,
     /// A description of each TLS library that is probed.

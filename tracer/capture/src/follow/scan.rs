@@ -4,11 +4,12 @@ use std::sync::Arc;
 
 use anyhow::Result;
 use symbolizer::{ProbePlan, Role};
+use tracer_ebpf::Direction;
 use tracer_observe::batch::SiteEntry;
 
 use super::{Follower, processes::ProcessInfo};
 use crate::{
-    attach::{self, Chosen, Needs, Placement},
+    attach::{self, Calls, Chosen, Needs, Placement},
     resolve::{Resolved, has_none, untraced, why_not},
     target::{FileIdentity, MappedObject, Target, exists, has_memory, parent_of, verify},
 };
@@ -37,11 +38,11 @@ impl Follower {
         }
         let ciphertext =
             self.probes.watches_sockets() && files.iter().any(Resolved::needs_ciphertext) && files.iter().any(has_plan);
-        // Connections with a BIO of the program's own refuse the lift.
-        let needs_calls = ciphertext || self.processes.get(pid).needs_calls || !self.probes.watches_sockets();
-        let is_checked = |file: &Resolved| self.checked.contains(&file.identity);
-        let calls = needs_calls || !files.iter().filter(|file| has_plan(file)).all(is_checked);
-        let needs = Needs { ciphertext, calls };
+        let refused = self.processes.get(pid).refused.with(self.calls_of_any(ciphertext));
+        let needs = Needs {
+            ciphertext,
+            calls: refused.with(self.unchecked(&files)),
+        };
         let objects = target.objects.iter().zip(&files);
         let placed = objects.filter_map(|(object, file)| Some((object, file, self.placement(file, needs)?)));
         let placed: Vec<_> = placed.collect();
@@ -103,14 +104,15 @@ impl Follower {
             let info = ProcessInfo {
                 files,
                 needs,
-                needs_calls,
+                refused,
                 lacks_library,
                 traced,
                 untraced,
             };
             self.processes.set(pid, Arc::new(info));
-            if needs_calls && !known.needs_calls {
-                self.probe_calls_of_parents(pid)?;
+            let new = refused.without(known.refused);
+            if new.is_any() {
+                self.probe_calls_of_parents(pid, new)?;
             }
         } else {
             // With `--all`, a process is added on its first probe hit.
@@ -155,7 +157,27 @@ impl Follower {
     pub(super) const fn needs_of_any(&self, ciphertext: bool) -> Needs {
         Needs {
             ciphertext,
-            calls: ciphertext || !self.probes.watches_sockets(),
+            calls: self.calls_of_any(ciphertext),
+        }
+    }
+
+    /// Returns the calls whose lift may be refused: connections with a BIO of the program's own refuse it.
+    const fn calls_of_any(&self, ciphertext: bool) -> Calls {
+        Calls {
+            read: false,
+            write: ciphertext || !self.probes.watches_sockets(),
+        }
+    }
+
+    /// Returns the calls that have to check the taps and lifts of files.
+    fn unchecked(&self, files: &[Resolved]) -> Calls {
+        let is_unchecked = |direction| {
+            let mut files = files.iter().filter(|file| has_plan(file));
+            files.any(|file| !self.checked.contains(&(file.identity, direction)))
+        };
+        Calls {
+            read: is_unchecked(Direction::READ),
+            write: is_unchecked(Direction::WRITE),
         }
     }
 
@@ -183,52 +205,53 @@ impl Follower {
         )
     }
 
-    /// Probes the calls of a process with a connection that refused a tap or a lift.
-    pub(super) fn probe_refused_calls(&mut self, pid: u32) -> Result<()> {
-        if self.processes.get(pid).needs_calls {
+    /// Probes the calls of a process with a connection that refused the tap or the lift of a direction.
+    pub(super) fn probe_refused_calls(&mut self, pid: u32, direction: Direction) -> Result<()> {
+        if self.processes.get(pid).refused.has(direction) {
             return Ok(());
         }
-        self.probe_needed_calls(pid)?;
-        self.probe_calls_of_parents(pid)
+        let calls = Calls::of(direction);
+        self.probe_needed_calls(pid, calls)?;
+        self.probe_calls_of_parents(pid, calls)
     }
 
     /// Probes the calls of the traced ancestors of a process that needs it, for as long as they run: what they fork or
     /// execute next needs it from its first call on. With `--all`, everything may be an ancestor.
-    fn probe_calls_of_parents(&mut self, pid: u32) -> Result<()> {
+    fn probe_calls_of_parents(&mut self, pid: u32, calls: Calls) -> Result<()> {
         if self.selection.all {
             return Ok(());
         }
         let mut process = pid;
         while let Some(parent) = parent_of(process).filter(|parent| self.processes.contains(*parent)) {
-            self.probe_needed_calls(parent)?;
+            self.probe_needed_calls(parent, calls)?;
             process = parent;
         }
         Ok(())
     }
 
-    fn probe_needed_calls(&mut self, pid: u32) -> Result<()> {
+    fn probe_needed_calls(&mut self, pid: u32, calls: Calls) -> Result<()> {
         let info = self.processes.get(pid);
-        if info.needs_calls {
+        if !calls.without(info.refused).is_any() {
             return Ok(());
         }
-        self.probe_calls(pid, &info.files)?;
         let needs = Needs {
-            calls: true,
+            calls: info.needs.calls.with(calls),
             ..info.needs
         };
+        self.probe_calls(pid, &info.files, needs.calls)?;
         let info = ProcessInfo {
             needs,
-            needs_calls: true,
+            refused: info.refused.with(calls),
             ..(*info).clone()
         };
         self.processes.set(pid, Arc::new(info));
         Ok(())
     }
 
-    /// Probes the calls of a process in these files, beside their taps and lifts.
-    pub(super) fn probe_calls(&mut self, pid: u32, files: &[FileIdentity]) -> Result<()> {
+    /// Probes calls of a process in these files, beside their taps and lifts.
+    pub(super) fn probe_calls(&mut self, pid: u32, files: &[FileIdentity], calls: Calls) -> Result<()> {
         let needs = Needs {
-            calls: true,
+            calls,
             ..self.processes.get(pid).needs
         };
         for file in files {

@@ -43,8 +43,10 @@ pub enum ProcessEvent {
         pid: u32,
         /// The site where the connection was first seen.
         site: u32,
-        /// The direction, if its calls moved another number of bytes: the hook is wrong for its file.
-        wrong: Option<Direction>,
+        /// The direction of its bytes.
+        direction: Direction,
+        /// Whether calls moved another number of bytes, or others: the hook is wrong for its file.
+        is_wrong: bool,
     },
     /// Events were lost, of unknown kinds and processes.
     Lost,
@@ -60,7 +62,8 @@ impl ProcessEvent {
                 Some(Self::HooksRefused {
                     pid: header.tgid,
                     site: header.cookie.site(),
-                    wrong: (cause == HooksRefused::MISMATCH).then_some(header.direction),
+                    direction: header.direction,
+                    is_wrong: cause == HooksRefused::MISMATCH,
                 })
             }
             Kind::PROCESS => Self::from_record(&ProcessRecord::read_from_prefix(record).ok()?.0),
@@ -141,9 +144,16 @@ mod tests {
             };
             ProcessEvent::parse(record.as_bytes())
         };
-        let refused = |wrong| Some(ProcessEvent::HooksRefused { pid: 7, site: 0, wrong });
-        assert_eq!(of(HooksRefused::MISMATCH), refused(Some(Direction::WRITE)));
-        assert_eq!(of(HooksRefused::WRITE_BIO), refused(None));
+        let refused = |is_wrong| {
+            Some(ProcessEvent::HooksRefused {
+                pid: 7,
+                site: 0,
+                direction: Direction::WRITE,
+                is_wrong,
+            })
+        };
+        assert_eq!(of(HooksRefused::MISMATCH), refused(true));
+        assert_eq!(of(HooksRefused::WRITE_BIO), refused(false));
     }
 
     #[test]

@@ -7,11 +7,12 @@ use std::hint::black_box;
 
 use tracer_ebpf::{
     ConnectionRecord, Cookie, DataRecord, Guard, HooksRecord, HooksRefused, KernelOffsets, Kind, Operand, Place,
-    RecordFlags, Role, STRETCH, SiteConfig, SiteOperands, TargetFlags, Width,
+    RecordFlags, Role, STRETCH, SiteConfig, SiteOperands, Width,
 };
 use zerocopy::FromBytes as _;
 
 use super::{
+    Calls,
     operands::tests::{Own, data, header},
     program::Program,
     tables::Tables,
@@ -175,7 +176,7 @@ fn a_tap_sees_a_connection_from_its_start_on_if_it_saw_it_cleared() {
 
 /// A tap, and an entry and a return around it.
 pub(super) fn checked() -> Own {
-    let mut own = Own::load_on(KernelOffsets::NONE, TargetFlags::CALLS);
+    let mut own = Own::load_on(KernelOffsets::NONE, Calls::BOTH.flags());
     let config = SiteConfig {
         tap: 0,
         ..SiteConfig::NONE

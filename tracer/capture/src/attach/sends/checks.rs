@@ -2,10 +2,10 @@
 
 use std::hint::black_box;
 
-use tracer_ebpf::{Cookie, HooksRefused, Kind, Operand, Role, STRETCH, SiteOperands, TargetFlags, Width};
+use tracer_ebpf::{Cookie, HooksRefused, Kind, Operand, Role, STRETCH, SiteOperands, Width};
 
 use super::{CONFIG, Connection, SEND, Session, TAPPED, data, header, refused};
-use crate::attach::program::Program;
+use crate::attach::{Calls, program::Program};
 
 /// What a write does: records that it sends, each with its number, and its result.
 struct Plan<'a> {
@@ -45,7 +45,7 @@ impl Connection {
 
     /// The same, with a lift of certain operands.
     pub(super) fn checked_with(sent: SiteOperands) -> Self {
-        let mut connection = Self::open_with(TargetFlags::CALLS, TAPPED, sent);
+        let mut connection = Self::open_with(Calls::BOTH.flags(), TAPPED, sent);
         let site = connection.own.site(CONFIG, WRITE);
         for program in [Program::CallReturn, Program::CallEntry] {
             let cookie = Cookie::new(site, Role::Write);

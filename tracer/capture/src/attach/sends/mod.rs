@@ -19,7 +19,7 @@ use tracer_ebpf::{
 use zerocopy::FromBytes as _;
 
 use super::{
-    Kernel,
+    Calls, Kernel,
     operands::tests::{Own, data, header},
     program::Program,
     sockets::attach_lift,
@@ -299,7 +299,7 @@ fn what_a_connection_writes_that_a_lift_does_not_serve_is_a_hole() {
 #[test]
 #[ignore = "needs the privilege to place probes: scripts/test runs it"]
 fn a_connection_whose_bio_is_not_the_library_s_own_is_left_to_its_calls() {
-    let mut connection = Connection::open(TargetFlags::CALLS);
+    let mut connection = Connection::open(Calls::BOTH.flags());
     connection.method.name += 1;
     connection.become_known();
     connection.send(1, 23, b"hello");
