@@ -70,19 +70,43 @@ fn return_probes_are_attached_if_they_are_asked_for() -> Result<()> {
 #[ignore = "needs root, BPF and uprobes: scripts/test runs it"]
 fn the_probes_of_calls_are_detached_once_cheaper_ones_are_confirmed() -> Result<()> {
     let nginx = Nginx::start()?;
-    let tracer = Tracer::of(&[nginx.master()], &[])?;
+    let trace = trace_until_fewer_links(nginx.master(), &nginx.url("/small/"), 1)?;
+    assert_complete(&trace, 2 * REQUESTS)
+}
+
+#[test]
+#[ignore = "needs root, BPF and uprobes: scripts/test runs it"]
+fn the_probes_of_calls_that_read_are_detached_where_only_those_that_write_are_needed() -> Result<()> {
+    let nginx = Nginx::start()?;
+    // It gives its connections BIOs of its own, whose responses only calls show.
+    let haproxy = Haproxy::start(nginx.port(), 1)?;
+    let url = format!("https://127.0.0.1:{}/small/", haproxy.port());
+    // Each request is forwarded to nginx.
+    let trace = trace_until_fewer_links(haproxy.master(), &url, 2)?;
+    assert_complete(&trace, 4 * REQUESTS)?;
+    for exchange in trace.exchanges()? {
+        assert!(exchange.text("/connection/remote").is_some(), "{exchange:?}");
+    }
+    Ok(())
+}
+
+/// Sends requests until probes are detached, and as many again, of which each is printed as so many lines.
+fn trace_until_fewer_links(pid: u32, url: &str, lines: usize) -> Result<Trace> {
+    let tracer = Tracer::of(&[pid], &[])?;
     let before = tracer.bpf_objects()?.links.len();
-    let urls = format!("{}[1-{REQUESTS}]", nginx.url("/small/"));
+    let urls = format!("{url}[1-{REQUESTS}]");
     curl::request(&["--output", "/dev/null", &urls])?;
     wait::until_true("fewer links", || Ok(tracer.bpf_objects()?.links.len() < before))?;
-    // What comes later is captured all the same.
     curl::request(&["--output", "/dev/null", &urls])?;
-    tracer.wait_for_lines(2 * REQUESTS)?;
-    let trace = tracer.stop()?;
+    tracer.wait_for_lines(2 * REQUESTS * lines)?;
+    tracer.stop()
+}
+
+fn assert_complete(trace: &Trace, exchanges: usize) -> Result<()> {
     let totals = trace.totals()?;
     assert_eq!(
         (totals.exchanges, totals.half, totals.lost_records),
-        (2 * REQUESTS as u64, 0, 0)
+        (exchanges as u64, 0, 0)
     );
     Ok(())
 }
