@@ -202,7 +202,7 @@ fn uses_kernel_tls(sock: u64) -> bool {
 /// Reads the window of a connection at a send, and finds the frame that holds what it sends; returns the sequence.
 #[inline(never)]
 pub(crate) fn read(lift: &mut Lift, object: u64, cookie: Cookie, site: &SiteOperands) -> u64 {
-    lift.windowed = operands::read_window(object, site, &mut lift.window).into();
+    operands::read_lift_window(lift, object, site);
     let sequence = operands::sequence(lift, object, site);
     if operands::has_frame(site) {
         let may_be_new = sequence != lift.sequence || lift.held == 0;

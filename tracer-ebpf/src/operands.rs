@@ -3,7 +3,7 @@
 //! The verifier allows a program to read its context at constant offsets only, so a register is chosen by a switch whose
 //! every arm reads one. Reads are volatile: otherwise the compiler would choose the address and read once.
 
-use core::ptr::read_volatile;
+use core::{mem::MaybeUninit, ptr::read_volatile};
 
 use aya_ebpf::{
     bindings::pt_regs,
@@ -110,20 +110,23 @@ pub(crate) fn on_stack(ctx: &ProbeContext, site: &SiteOperands) -> Option<(u64, 
 
 #[inline(never)]
 fn read_stack(regs: *const pt_regs, site: &SiteOperands) -> u64 {
-    let mut window = [0; WINDOW_BYTES / size_of::<u64>()];
+    // Zeroing it first would take longer than comparing what is in it.
+    let mut window = MaybeUninit::<[u64; WINDOW_BYTES / size_of::<u64>()]>::uninit();
     // SAFETY: the kernel hands a valid register set to the program.
-    if !read_window(unsafe { stack_pointer(regs) }, site, &mut window) {
+    if !read_window(unsafe { stack_pointer(regs) }, site, window.as_mut_ptr()) {
         return 0;
     }
+    // SAFETY: the helper has written all of it.
+    let window = unsafe { window.assume_init_ref() };
     let object = if site.object.has_one_load_from(STACK) {
-        of_window(&window, site, &site.object)
+        of_window(window, site, &site.object)
     } else {
         before(read(regs, &site.object), &site.object)
     };
     let [first, second] = &site.guards;
     let is_held = |guard: &Guard| {
         if guard.operand.has_one_load_from(STACK) {
-            return of_window(&window, site, &guard.operand) as u32 == guard.equals;
+            return of_window(window, site, &guard.operand) as u32 == guard.equals;
         }
         holds(regs, guard) != 0
     };
@@ -168,13 +171,19 @@ pub(crate) fn has_frame(site: &SiteOperands) -> bool {
 
 /// Reads the window of a site's operands; returns whether it has one that can be read at once.
 #[inline(always)]
-pub(crate) fn read_window<const N: usize>(base: u64, site: &SiteOperands, into: &mut [u64; N]) -> bool {
+fn read_window<const N: usize>(base: u64, site: &SiteOperands, into: *mut [u64; N]) -> bool {
     const { assert!(N * size_of::<u64>() >= WINDOW_BYTES) };
     if site.window == Operand::UNKNOWN {
         return false;
     }
     // SAFETY: there is room for as many.
-    unsafe { copy_user((&raw mut *into).cast(), at(base, site.window), WINDOW_BYTES as u32) }
+    unsafe { copy_user(into.cast(), at(base, site.window), WINDOW_BYTES as u32) }
+}
+
+/// Reads the window of a lift.
+#[inline(always)]
+pub(crate) fn read_lift_window(lift: &mut Lift, object: u64, site: &SiteOperands) {
+    lift.windowed = read_window(object, site, &raw mut lift.window).into();
 }
 
 /// Reads an operand of a lift: from its window, from behind the object, or from its frame.

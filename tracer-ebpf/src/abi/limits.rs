@@ -55,7 +55,7 @@ pub const MAX_CONNECTIONS: usize = 65536;
 
 /// Minimum bytes of a call, or of a hit of a tap or a lift, for which it is looked up whether they are skipped. What moves in
 /// smaller pieces is copied.
-pub const MIN_SKIPPED_CALL: u64 = 1024;
+pub const MIN_SKIPPED_CALL: u64 = 2048;
 
 /// Bytes that are skipped before a record says so, unless the skipped bytes end.
 pub const SKIPPED_BYTES: u64 = 1024 * 1024;

@@ -16,7 +16,7 @@ use super::{
 };
 
 const OBJECT: u64 = 0x1000;
-const PIECE: usize = 2048;
+const PIECE: usize = 4096;
 const _: () = assert!(PIECE as u64 == 2 * MIN_SKIPPED_CALL);
 
 /// As the copy out of a library's record layer.
