@@ -11,7 +11,7 @@ use std::{
 
 use anyhow::{Result, bail};
 
-use crate::wait::DEADLINE;
+use crate::{kernel, wait::DEADLINE};
 
 /// The lines read from a pipe so far.
 #[derive(Debug)]
@@ -37,7 +37,11 @@ impl Lines {
     pub fn read(pipe: impl Read + Send + 'static) -> Self {
         let shared = Arc::new(Shared::default());
         let for_reader = Arc::clone(&shared);
-        let reader = thread::spawn(move || for_reader.fill(pipe));
+        let reader = thread::spawn(move || {
+            // A tracer drops what its reader does not take, and a machine under load may leave a thread without a CPU.
+            kernel::hurry();
+            for_reader.fill(pipe);
+        });
         Self {
             shared,
             reader: Some(reader),

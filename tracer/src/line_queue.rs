@@ -3,22 +3,21 @@
 //! Lines are copied into one buffer, which the thread takes as a whole. The thread is woken when the sender flushes, which
 //! it does after each batch, or when there is enough to write: not for each line.
 //!
-//! When the queue is full, whole lines are dropped until half of it is written; the sender counts them. A queue for a file
-//! blocks instead, because a disk catches up.
+//! When the queue is full because the reader takes no more, whole lines are dropped until half of it is written; the sender
+//! counts them. While the reader takes more, it is the thread that is behind, on a busy machine: the sender waits for it. A
+//! queue for a file always blocks, because a disk catches up.
 
 use std::{
     collections::VecDeque,
     fs::File,
     io::{self, Write as _},
-    os::{
-        fd::{AsFd, OwnedFd},
-        unix::fs::FileTypeExt as _,
-    },
+    os::{fd::AsFd, unix::fs::FileTypeExt as _},
     sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError},
     thread,
     time::{Duration, Instant},
 };
 
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use tracer_observe::output::{Lines, Written};
 
 /// Maximum size of an atomic write to a pipe (`PIPE_BUF`). A process that exits during a write leaves whole lines.
@@ -30,10 +29,16 @@ const FILE_BYTES: usize = 64 * 1024;
 /// Maximum memory that is kept for lines that are written.
 const KEPT_BYTES: usize = 1024 * 1024;
 
+/// Maximum time that a line waits for room while the reader takes more.
+const PATIENCE: Duration = Duration::from_millis(500);
+
+/// How often it is looked whether the reader takes more, while a line waits.
+const LOOK: Duration = Duration::from_millis(10);
+
 /// What happens to a line when the queue is full.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(crate) enum WhenFull {
-    /// It is dropped.
+    /// It is dropped, if the reader takes no more.
     Drop,
     /// The sender blocks.
     Wait,
@@ -45,6 +50,8 @@ pub(crate) struct LineQueue(Arc<Shared>);
 
 #[derive(Debug)]
 struct Shared {
+    /// What the lines are written to.
+    to: File,
     state: Mutex<State>,
     /// The thread has something to do.
     wakeup: Condvar,
@@ -120,8 +127,8 @@ impl Queued {
 impl LineQueue {
     /// Starts a thread that writes to a duplicate of `to`; `bound` is the size of the queue in bytes.
     pub(crate) fn start(name: &str, to: impl AsFd, bound: usize, when_full: WhenFull) -> io::Result<Self> {
-        let to = to.as_fd().try_clone_to_owned()?;
         let shared = Arc::new(Shared {
+            to: to.as_fd().try_clone_to_owned()?.into(),
             state: Mutex::default(),
             wakeup: Condvar::new(),
             written: Condvar::new(),
@@ -131,7 +138,7 @@ impl LineQueue {
         let queue = Self(Arc::clone(&shared));
         thread::Builder::new()
             .name(name.to_owned())
-            .spawn(move || shared.write_to(to))?;
+            .spawn(move || shared.write_all())?;
         Ok(queue)
     }
 
@@ -162,6 +169,7 @@ impl Lines for LineQueue {
     fn line(&mut self, line: &[u8]) -> io::Result<Written> {
         let shared = &self.0;
         let mut state = shared.lock();
+        let mut waiting_since = None;
         loop {
             if let Some(error) = state.failed.take() {
                 return Err(error);
@@ -178,6 +186,9 @@ impl Lines for LineQueue {
                 break;
             }
             match shared.when_full {
+                WhenFull::Drop if !state.full && shared.takes_more() && is_recent(&mut waiting_since) => {
+                    state = shared.wait_briefly(state);
+                }
                 WhenFull::Drop => {
                     state.full = true;
                     shared.wake(&mut state);
@@ -246,9 +257,22 @@ impl Shared {
         self.written.wait(state).unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn write_to(&self, to: OwnedFd) {
-        let mut to = File::from(to);
-        let at_once = to.metadata().map_or(PIPE_BYTES, |metadata| {
+    /// The same, for a short time.
+    fn wait_briefly<'a>(&self, mut state: MutexGuard<'a, State>) -> MutexGuard<'a, State> {
+        self.wake(&mut state);
+        state.awaited = true;
+        let waited = self.written.wait_timeout(state, LOOK);
+        waited.unwrap_or_else(PoisonError::into_inner).0
+    }
+
+    /// Returns whether the reader takes more at this moment.
+    fn takes_more(&self) -> bool {
+        let mut to = [PollFd::new(&self.to, PollFlags::OUT)];
+        poll(&mut to, Some(&Timespec::default())).is_ok_and(|ready| ready != 0)
+    }
+
+    fn write_all(&self) {
+        let at_once = self.to.metadata().map_or(PIPE_BYTES, |metadata| {
             let kind = metadata.file_type();
             if kind.is_fifo() || kind.is_socket() {
                 PIPE_BYTES
@@ -258,7 +282,7 @@ impl Shared {
         });
         let mut lines = Queued::default();
         while self.take(&mut lines) {
-            if !self.write(&mut to, &mut lines, at_once) {
+            if !self.write(&mut lines, at_once) {
                 return;
             }
         }
@@ -283,7 +307,7 @@ impl Shared {
 
     /// Writes lines, as many at a time as are not longer than `at_once` together, but at least one; returns false if a write
     /// failed.
-    fn write(&self, to: &mut File, lines: &mut Queued, at_once: usize) -> bool {
+    fn write(&self, lines: &mut Queued, at_once: usize) -> bool {
         let mut rest = lines.bytes.as_slice();
         while let Some(mut length) = lines.lengths.pop_front() {
             let mut count = 1;
@@ -294,7 +318,7 @@ impl Shared {
             }
             let (part, after) = rest.split_at_checked(length).unwrap_or((rest, &[]));
             rest = after;
-            let result = to.write_all(part);
+            let result = (&self.to).write_all(part);
             let mut state = self.lock();
             state.bytes -= length;
             state.taken -= count;
@@ -317,10 +341,16 @@ impl Shared {
     }
 }
 
+/// Returns whether a line has waited for less than [`PATIENCE`]; it begins to wait now if it has not.
+fn is_recent(since: &mut Option<Instant>) -> bool {
+    since.get_or_insert_with(Instant::now).elapsed() < PATIENCE
+}
+
 #[cfg(test)]
 mod tests {
     use std::{
         io::{BufRead as _, BufReader, Read as _},
+        os::unix::fs::FileExt as _,
         sync::mpsc,
     };
 
@@ -360,6 +390,22 @@ mod tests {
         drop(queue);
         let rest: Vec<String> = lines.map(Result::unwrap).collect();
         assert_eq!(rest.iter().map(String::len).collect::<Vec<_>>(), [99, 7]);
+    }
+
+    #[test]
+    fn a_thread_that_is_behind_loses_no_line_while_the_reader_takes_more() {
+        let file = tempfile::tempfile().unwrap();
+        let mut queue = LineQueue::start("test", file.as_fd(), BOUND, WhenFull::Drop).unwrap();
+        let mut all = Vec::new();
+        for number in 0..50_000 {
+            let line = numbered(number);
+            assert_eq!(queue.line(&line).unwrap(), Written::Yes, "line {number}");
+            all.extend(line);
+        }
+        queue.finish(b"").unwrap();
+        let mut written = vec![0; all.len()];
+        file.read_exact_at(&mut written, 0).unwrap();
+        assert!(written == all, "other lines");
     }
 
     #[test]
