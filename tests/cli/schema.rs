@@ -24,7 +24,7 @@ fn expected() -> Result<Vec<String>> {
     Ok(lines)
 }
 
-fn object(value: &Value) -> impl Iterator<Item = (&String, &Value)> {
+fn object(value: &Value) -> impl Iterator<Item = (&String, &Value)> + Clone {
     value.as_object().into_iter().flatten()
 }
 
@@ -85,11 +85,15 @@ fn a_line_with_a_changed_member_does_not_match_the_schema() -> Result<()> {
 }
 
 #[test]
-fn the_output_page_names_every_member() -> Result<()> {
+fn the_output_page_names_every_member_and_value() -> Result<()> {
     let page = fs::read_to_string(repository().join("tracer/docs/output.md"))?;
     let definitions = &schema::whole()?["$defs"];
     for (definition, rule) in object(definitions) {
-        for (name, _) in object(&rule["properties"]) {
+        let members = object(&rule["properties"]);
+        let lists = members.clone().map(|(_, rule)| rule).chain([rule]);
+        let values = lists.filter_map(|rule| rule["enum"].as_array()).flatten();
+        let names = members.map(|(name, _)| name.as_str());
+        for name in names.chain(values.filter_map(Value::as_str)) {
             assert!(
                 page.contains(&format!("`{name}`")),
                 "`{name}` of {definition} is missing"

@@ -46,7 +46,7 @@ pub struct ExchangeLine<'a> {
     pub process: Printable<'a>,
     /// TLS library of the process.
     pub tls: LibraryName,
-    /// Role of the traced process: `client` or `server`.
+    /// Role of the traced process, by [`Side::name`](http_decode::Side::name).
     #[serde(serialize_with = "plain_word")]
     pub side: &'static str,
     /// The connection.
@@ -153,8 +153,7 @@ pub struct RequestLine<'a> {
     /// Number of fields that are unknown or left out.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub unknown: Option<u32>,
-    /// The part of the head that is not well-formed: `method`, `spaces`, `start-line`, `pseudo-header`, `field`,
-    /// `header-block`, `too-large` or `unfinished`.
+    /// The part of the head that is not well-formed, by [`Malformed::name`](http_decode::Malformed::name).
     #[serde(skip_serializing_if = "Option::is_none")]
     pub malformed: Option<&'static str>,
     /// Bytes of the body so far.
@@ -242,8 +241,7 @@ pub struct LossLine<'a> {
     /// Number of missing bytes, if known.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub bytes: Option<u64>,
-    /// Why: `lost`, `over_limit`, `dropped`, `sendfile` (the kernel sent them from a file), `not_captured` (the call that
-    /// moved them could not be captured) or `unreadable` (their number or content could not be read).
+    /// Why, by [`GapCause::name`](http_decode::GapCause::name).
     pub cause: &'static str,
 }
 
@@ -289,7 +287,7 @@ pub struct HooksLine<'a> {
     pub tls: LibraryName,
     /// Path of its file, as the process sees it.
     pub path: Printable<'a>,
-    /// Why, in a word: `write_bio`, `no_socket`, `kernel_tls`, `implausible`, `mismatch`, `early_data` or `unseen`.
+    /// Why, by [`RefusalCause::name`](crate::event::RefusalCause::name).
     pub cause: &'static str,
 }
 
