@@ -1,10 +1,11 @@
 //! `tlscope schema`: expected lines match it, and changed lines do not.
 
-use std::{fs, path::Path};
+use std::{collections::BTreeSet, fs, path::Path};
 
 use anyhow::{Context as _, Result};
 use serde_json::{Value, json};
 use support::schema;
+use symbolizer::{Family, HookKind, Role};
 
 use crate::refused::tlscope;
 
@@ -99,6 +100,24 @@ fn the_output_page_names_every_member_and_value() -> Result<()> {
                 "`{name}` of {definition} is missing"
             );
         }
+    }
+    Ok(())
+}
+
+#[test]
+fn the_schema_lists_the_names_of_libraries_kinds_and_roles() -> Result<()> {
+    let libraries = Family::ALL.map(Family::name);
+    let roles = Role::ALL.iter().map(|role| role.name());
+    let expected: [(&str, BTreeSet<_>); 3] = [
+        ("library", libraries.into_iter().chain(["unknown"]).collect()),
+        ("function/properties/kind", HookKind::ALL.map(HookKind::name).into()),
+        ("function/properties/role", roles.collect()),
+    ];
+    for (definition, names) in expected {
+        let listed = schema::whole()?.pointer(&format!("/$defs/{definition}/enum"));
+        let listed = listed.and_then(Value::as_array).context(definition)?;
+        let listed: BTreeSet<_> = listed.iter().filter_map(Value::as_str).collect();
+        assert_eq!(listed, names, "{definition}");
     }
     Ok(())
 }

@@ -24,7 +24,7 @@ use tracer_ebpf::{Cookie, Direction, Operand, SiteConfig, SiteCounters, SiteOper
 use super::{
     Error, Placement,
     multi::{MultiLinks, MultiPrograms},
-    operands::{abi_role, operands_of},
+    operands::{operands_of, role_of},
     placement::PlannedSite,
     program::{Point, Program},
     program_of,
@@ -120,7 +120,7 @@ pub(super) struct Attacher<'a> {
 /// A hook that is to be probed.
 struct Wanted<'a> {
     index: u32,
-    role: tracer_ebpf::Role,
+    role: Role,
     hook: &'a Hook,
 }
 
@@ -237,7 +237,7 @@ impl Probed {
         pid: Option<NonZeroU32>,
     ) -> Result<Links, Error> {
         let wanted = hooks.iter().filter_map(|(index, hook)| {
-            let role = abi_role(hook)?;
+            let role = role_of(hook)?;
             Some(Wanted {
                 index: *index,
                 role,
@@ -252,9 +252,7 @@ impl Probed {
             return Ok(links);
         }
         // Clears come last: a tap takes a connection that was seen to be cleared as captured from its first byte on.
-        let (clear, others): (Vec<_>, Vec<_>) = wanted
-            .iter()
-            .partition(|wanted| wanted.role == tracer_ebpf::Role::Clear);
+        let (clear, others): (Vec<_>, Vec<_>) = wanted.iter().partition(|wanted| wanted.role == Role::Clear);
         for wanted in others.into_iter().chain(clear) {
             match self.attach_singly(attacher.ebpf, wanted, pid) {
                 Ok(single) => links.single.extend(single),
@@ -294,7 +292,7 @@ impl Probed {
             let stands_in = |site: &&PlannedSite| site.is_fallback && site.hook.role == cheap.hook.role;
             sites
                 .iter()
-                .any(|site| stands_in(&site) && site.is_of_plan(cheap) && abi_role(&site.hook).is_some())
+                .any(|site| stands_in(&site) && site.is_of_plan(cheap) && role_of(&site.hook).is_some())
         })
     }
 
