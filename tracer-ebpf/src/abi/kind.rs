@@ -3,6 +3,8 @@
 
 use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout};
 
+use super::bits::bits;
+
 /// What a record is.
 #[derive(Clone, Copy, Debug, Eq, FromBytes, Immutable, IntoBytes, KnownLayout, PartialEq)]
 #[repr(transparent)]
@@ -110,12 +112,9 @@ impl RecordFlags {
     pub const EARLY: Self = Self(1 << 3);
     /// The server rejected the early data: its bytes are no part of the direction, whose positions were taken back.
     pub const EARLY_REFUSED: Self = Self(1 << 4);
-
-    /// Returns whether all bits of `other` are set.
-    pub const fn contains(self, other: Self) -> bool {
-        self.0 & other.0 == other.0
-    }
 }
+
+bits!(RecordFlags);
 
 /// How a connection's descriptor was learned, or why it was not.
 #[derive(Clone, Copy, Debug, Eq, FromBytes, Immutable, IntoBytes, KnownLayout, PartialEq)]

@@ -1,5 +1,6 @@
 //! One file per kind of thing that crosses the boundary.
 
+mod bits;
 mod limits;
 mod kind;
 mod role;
