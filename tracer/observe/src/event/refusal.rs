@@ -28,7 +28,7 @@ http_decode::named_enum! {
         KernelTls => "kernel_tls",
         /// What was read where a record should be cannot be one.
         Implausible => "implausible",
-        /// Its calls moved another number of bytes.
+        /// Its calls moved another number of bytes, or other ones.
         Mismatch => "mismatch",
         /// It writes early data.
         EarlyData => "early_data",
@@ -86,7 +86,7 @@ impl Display for RefusalCause {
             Self::NoSocket => "the socket that a connection writes to is not known",
             Self::KernelTls => "the kernel encrypts what a connection writes",
             Self::Implausible => "it does not find the records of a connection",
-            Self::Mismatch => "its bytes are not as many as those of a call",
+            Self::Mismatch => "its bytes are not those of a call",
             Self::EarlyData => "a connection writes early data",
             Self::Unseen => "it missed the bytes of a call",
         })
