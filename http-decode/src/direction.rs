@@ -1,12 +1,16 @@
 //! The two directions of a connection, the side the traced process is on, and a container for state per direction.
 
-/// Which way bytes go, as the traced process sees it.
-#[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
-pub enum Direction {
-    /// The traced process reads them.
-    Read,
-    /// The traced process writes them.
-    Write,
+use crate::named_enum;
+
+named_enum! {
+    /// Which way bytes go, as the traced process sees it.
+    #[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
+    pub enum Direction {
+        /// The traced process reads them.
+        Read => "read",
+        /// The traced process writes them.
+        Write => "write",
+    }
 }
 
 impl Direction {
@@ -19,13 +23,15 @@ impl Direction {
     }
 }
 
-/// The role of the traced process on a connection.
-#[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
-pub enum Side {
-    /// It sends requests.
-    Client,
-    /// It sends responses.
-    Server,
+named_enum! {
+    /// The role of the traced process on a connection.
+    #[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
+    pub enum Side {
+        /// It sends requests.
+        Client => "client",
+        /// It sends responses.
+        Server => "server",
+    }
 }
 
 /// One value for each direction.

@@ -2,36 +2,40 @@
 //!
 //! Nothing that was not seen is filled in: a missing half is `None`, and so is an uncertain body length.
 
-use crate::{Fields, RequestHead, ResponseHead, Side};
+use crate::{Fields, RequestHead, ResponseHead, Side, named_enum};
 
 /// Nanoseconds on the caller's monotonic clock; this crate never reads one.
 #[derive(Clone, Copy, Debug, Default, Eq, Hash, Ord, PartialEq, PartialOrd)]
 pub struct Timestamp(pub u64);
 
-/// The protocol of an exchange.
-#[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
-pub enum Protocol {
-    /// HTTP/1.0.
-    Http10,
-    /// HTTP/1.1.
-    Http11,
-    /// HTTP/2.
-    Http2,
+named_enum! {
+    /// The protocol of an exchange.
+    #[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
+    pub enum Protocol {
+        /// HTTP/1.0.
+        Http10 => "http/1.0",
+        /// HTTP/1.1.
+        Http11 => "http/1.1",
+        /// HTTP/2.
+        Http2 => "http/2",
+    }
 }
 
-/// How an exchange ended.
-#[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
-pub enum Ended {
-    /// The response came to the end its framing announced.
-    Complete,
-    /// One side reset the stream (`RST_STREAM`) or the connection.
-    Reset,
-    /// The connection ended first.
-    Closed,
-    /// The connection or stream became a tunnel: 101, or 2xx to CONNECT.
-    Upgraded,
-    /// The end was lost: whether it came, when and how is not known.
-    Lost,
+named_enum! {
+    /// How an exchange ended.
+    #[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
+    pub enum Ended {
+        /// The response came to the end its framing announced.
+        Complete => "complete",
+        /// One side reset the stream (`RST_STREAM`) or the connection.
+        Reset => "reset",
+        /// The connection ended first.
+        Closed => "closed",
+        /// The connection or stream became a tunnel: 101, or 2xx to CONNECT.
+        Upgraded => "upgraded",
+        /// The end was lost: whether it came, when and how is not known.
+        Lost => "lost",
+    }
 }
 
 /// A request head and what followed it.

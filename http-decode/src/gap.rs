@@ -3,27 +3,29 @@
 //! A gap is a value, so that loss is never silent: it has a position, a span and a cause, and every decoder decides for
 //! itself whether it can go on behind one.
 
-use crate::Direction;
 use crate::exchange::Timestamp;
+use crate::{Direction, named_enum};
 
-/// Why bytes are missing from a direction.
-#[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
-pub enum GapCause {
-    /// They were lost before they reached the caller: a full ring, an unreadable page.
-    Lost,
-    /// They lay over the caller's limit per call, which is a setting.
-    OverLimit,
-    /// They arrived, but so far ahead of a gap that a limit of this crate made them unusable.
-    Dropped,
-    /// The kernel sent them from a file (`SSL_sendfile`): they never were in the process's memory.
-    Sendfile,
-    /// The call that moved them could not be captured.
-    NotCaptured,
-    /// Their number or their content could not be read from the process's memory.
-    Unreadable,
-    /// They are of no interest, as [`Connection::skippable_until`](crate::Connection::skippable_until) said, so the caller
-    /// left them out.
-    Skipped,
+named_enum! {
+    /// Why bytes are missing from a direction.
+    #[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
+    pub enum GapCause {
+        /// They were lost before they reached the caller: a full ring, an unreadable page.
+        Lost => "lost",
+        /// They lay over the caller's limit per call, which is a setting.
+        OverLimit => "over_limit",
+        /// They arrived, but so far ahead of a gap that a limit of this crate made them unusable.
+        Dropped => "dropped",
+        /// The kernel sent them from a file (`SSL_sendfile`): they never were in the process's memory.
+        Sendfile => "sendfile",
+        /// The call that moved them could not be captured.
+        NotCaptured => "not_captured",
+        /// Their number or their content could not be read from the process's memory.
+        Unreadable => "unreadable",
+        /// They are of no interest, as [`Connection::skippable_until`](crate::Connection::skippable_until) said, so the
+        /// caller left them out. That is no loss, so no line has it.
+        Skipped => "skipped",
+    }
 }
 
 /// The span of a gap of unknown length.

@@ -5,7 +5,7 @@
 
 use std::borrow::Cow;
 
-use crate::{Fields, Unredacted};
+use crate::{Fields, Unredacted, named_enum};
 
 /// The head of a request: request line or pseudo-header fields, and header fields.
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
@@ -91,25 +91,28 @@ pub struct ResponseHead {
     pub malformed: Option<Malformed>,
 }
 
-/// What is malformed in a head. The malformed part is left out of the head and counted as unknown.
-#[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
-pub enum Malformed {
-    /// The method, which is not a known one and may be content.
-    Method,
-    /// The white space in the request line: not exactly one space between its parts.
-    Spaces,
-    /// The request line or the status line.
-    StartLine,
-    /// A pseudo-header field of HTTP/2 that is undefined, repeated, missing, invalid, or behind a field that is not one.
-    PseudoHeader,
-    /// A field.
-    Field,
-    /// The header block of HTTP/2, which HPACK could not decode to its end.
-    HeaderBlock,
-    /// The start line, which is longer than the limits allow.
-    TooLarge,
-    /// The end: the head was answered before it was complete.
-    Unfinished,
+named_enum! {
+    /// What is malformed in a head. The malformed part is left out of the head and counted as unknown.
+    #[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
+    pub enum Malformed {
+        /// The method, which is not a known one and may be content.
+        Method => "method",
+        /// The white space in the request line: not exactly one space between its parts.
+        Spaces => "spaces",
+        /// The request line or the status line.
+        StartLine => "start-line",
+        /// A pseudo-header field of HTTP/2 that is undefined, repeated, missing, invalid, or behind a field that is not
+        /// one.
+        PseudoHeader => "pseudo-header",
+        /// A field.
+        Field => "field",
+        /// The header block of HTTP/2, which HPACK could not decode to its end.
+        HeaderBlock => "header-block",
+        /// The start line, which is longer than the limits allow.
+        TooLarge => "too-large",
+        /// The end: the head was answered before it was complete.
+        Unfinished => "unfinished",
+    }
 }
 
 /// Returns a method token. The common ones are not copied.

@@ -15,6 +15,7 @@
 //! `connection` drives the stages.
 #![forbid(unsafe_code)]
 
+mod named;
 mod limits;
 mod counters;
 mod unredacted;

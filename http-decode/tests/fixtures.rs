@@ -5,8 +5,8 @@ use std::fs;
 use std::path::Path;
 
 use http_decode::{
-    Chunk, Connection, Direction, End, Ended, Exchange, Fields, Gap, GapCause, Malformed, Output, Protocol, Reason,
-    Settings, Side, Timestamp, Unredacted,
+    Chunk, Connection, Direction, End, Ended, Exchange, Fields, Gap, GapCause, Malformed, Output, Reason, Settings,
+    Timestamp, Unredacted,
 };
 use serde_json::{Value, json};
 
@@ -169,24 +169,16 @@ fn output_to_json(output: &Output) -> Value {
                 trailers,
             } = end.as_ref();
             json!({
-                "end": ordinal, "ended_at": ended_at.0, "ended": ended_name(*ended), "body_bytes": body_bytes,
+                "end": ordinal, "ended_at": ended_at.0, "ended": ended.name(), "body_bytes": body_bytes,
                 "trailers": fields_to_json(trailers),
             })
         }
         Output::Gap(gap) => json!({
-            "gap": direction_name(gap.direction), "position": gap.position, "bytes": gap.bytes(),
-            "cause": match gap.cause {
-                GapCause::Lost => "lost",
-                GapCause::OverLimit => "over-limit",
-                GapCause::Dropped => "dropped",
-                GapCause::Sendfile => "sendfile",
-                GapCause::NotCaptured => "not-captured",
-                GapCause::Unreadable => "unreadable",
-                GapCause::Skipped => "skipped",
-            },
+            "gap": gap.direction.name(), "position": gap.position, "bytes": gap.bytes(),
+            "cause": gap.cause.name(),
         }),
         Output::Undecoded(direction, position, reason) => json!({
-            "undecoded": direction_name(*direction), "position": position, "reason": reason_name(*reason),
+            "undecoded": direction.name(), "position": position, "reason": reason_name(*reason),
         }),
     }
 }
@@ -194,19 +186,15 @@ fn output_to_json(output: &Output) -> Value {
 fn exchange_to_json(exchange: &Exchange) -> Value {
     json!({
         "exchange": exchange.ordinal,
-        "side": if exchange.side == Side::Server { "server" } else { "client" },
-        "protocol": match exchange.protocol {
-            Protocol::Http10 => "http/1.0",
-            Protocol::Http11 => "http/1.1",
-            Protocol::Http2 => "http/2",
-        },
+        "side": exchange.side.name(),
+        "protocol": exchange.protocol.name(),
         "request": exchange.request.as_ref().map(|request| json!({
             "method": request.head.method,
             "scheme": request.head.scheme,
             "authority": request.head.authority().map(|authority| to_text(authority.expose())),
             "path": request.head.path.as_ref().map(bytes_to_text),
             "fields": fields_to_json(&request.head.fields),
-            "malformed": request.head.malformed.map(malformed_name),
+            "malformed": request.head.malformed.map(Malformed::name),
             "body_bytes": request.body_bytes,
             "trailers": fields_to_json(&request.trailers),
         })),
@@ -217,14 +205,14 @@ fn exchange_to_json(exchange: &Exchange) -> Value {
         "response": exchange.response.as_ref().map(|response| json!({
             "status": response.head.status,
             "fields": fields_to_json(&response.head.fields),
-            "malformed": response.head.malformed.map(malformed_name),
+            "malformed": response.head.malformed.map(Malformed::name),
             "body_bytes": response.body_bytes,
             "trailers": fields_to_json(&response.trailers),
         })),
         "began": exchange.began.0,
         "head_at": exchange.head_at.map(|at| at.0),
         "ended_at": exchange.ended_at.map(|at| at.0),
-        "ended": exchange.ended.map(ended_name),
+        "ended": exchange.ended.map(Ended::name),
     })
 }
 
@@ -241,33 +229,6 @@ fn bytes_to_text(value: &Unredacted) -> String {
 
 fn to_text(bytes: &[u8]) -> String {
     bytes.iter().map(|byte| char::from(*byte)).collect()
-}
-
-fn direction_name(direction: Direction) -> &'static str {
-    if direction == Direction::Read { "read" } else { "write" }
-}
-
-fn ended_name(ended: Ended) -> &'static str {
-    match ended {
-        Ended::Complete => "complete",
-        Ended::Reset => "reset",
-        Ended::Closed => "closed",
-        Ended::Upgraded => "upgraded",
-        Ended::Lost => "lost",
-    }
-}
-
-fn malformed_name(malformed: Malformed) -> &'static str {
-    match malformed {
-        Malformed::Method => "method",
-        Malformed::Spaces => "spaces",
-        Malformed::StartLine => "start-line",
-        Malformed::Field => "field",
-        Malformed::TooLarge => "too-large",
-        Malformed::Unfinished => "unfinished",
-        Malformed::PseudoHeader => "pseudo-header",
-        Malformed::HeaderBlock => "header-block",
-    }
 }
 
 fn reason_name(reason: Reason) -> &'static str {

@@ -1,5 +1,7 @@
 //! Hooks: where a probe goes, when it is hit, and what it finds there.
 
+pub use tracer_ebpf::Role;
+
 use crate::code::exits::Ways;
 use crate::code::site::Site;
 use crate::elf::address::{FileOffset, Vaddr};
@@ -96,6 +98,9 @@ pub enum HookKind {
 }
 
 impl HookKind {
+    /// Lists every kind.
+    pub const ALL: [Self; 5] = [Self::Entry, Self::Exit, Self::Tap, Self::Lift, Self::Return];
+
     /// Returns a short lower-case name.
     #[must_use]
     pub const fn name(self) -> &'static str {
@@ -114,77 +119,6 @@ impl HookKind {
         match self {
             Self::Exit | Self::Tap | Self::Lift => true,
             Self::Entry | Self::Return => false,
-        }
-    }
-}
-
-/// Says what a function does for its caller, in any library.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum Role {
-    /// Hands out plaintext.
-    Read,
-    /// Takes plaintext.
-    Write,
-    /// Hands out plaintext that came before the handshake was complete; only servers call it. Where there is no buffer
-    /// among the operands, the function calls one that reads.
-    EarlyRead,
-    /// Takes plaintext before it is known whether the peer accepts it. Where there is no buffer among the operands, the
-    /// function calls one that writes.
-    EarlyWrite,
-    /// Sends what functions that write have accepted before. What they do within its calls is not new.
-    Flush,
-    /// Has the kernel send from a file: bytes pass that no program of this process has.
-    Sendfile,
-    /// Sets the file descriptors of a connection.
-    Descriptor,
-    /// Sets what a connection reads from and writes to, which need not be a file descriptor: one that was known
-    /// holds no longer.
-    Bio,
-    /// Agrees on keys.
-    Handshake,
-    /// Resets a connection's state for another connection.
-    Clear,
-    /// Ends a connection's state.
-    End,
-    /// Takes ciphertext from the TLS library; its object is no connection.
-    Ciphertext,
-}
-
-impl Role {
-    /// Returns a short lower-case name.
-    #[must_use]
-    pub const fn name(self) -> &'static str {
-        match self {
-            Self::Read => "read",
-            Self::Write => "write",
-            Self::EarlyRead => "early-read",
-            Self::EarlyWrite => "early-write",
-            Self::Flush => "flush",
-            Self::Sendfile => "sendfile",
-            Self::Descriptor => "descriptor",
-            Self::Bio => "bio",
-            Self::Handshake => "handshake",
-            Self::Clear => "clear",
-            Self::End => "end",
-            Self::Ciphertext => "ciphertext",
-        }
-    }
-
-    /// Returns whether plaintext of an established connection passes through the function.
-    #[must_use]
-    pub const fn carries_plaintext(self) -> bool {
-        match self {
-            Self::Read | Self::Write => true,
-            Self::EarlyRead
-            | Self::EarlyWrite
-            | Self::Flush
-            | Self::Sendfile
-            | Self::Descriptor
-            | Self::Bio
-            | Self::Handshake
-            | Self::Clear
-            | Self::End
-            | Self::Ciphertext => false,
         }
     }
 }

@@ -1,10 +1,11 @@
 //! `tlscope schema`: expected lines match it, and changed lines do not.
 
-use std::{fs, path::Path};
+use std::{collections::BTreeSet, fs, path::Path};
 
 use anyhow::{Context as _, Result};
 use serde_json::{Value, json};
 use support::schema;
+use symbolizer::{Family, HookKind, Role};
 
 use crate::refused::tlscope;
 
@@ -24,7 +25,7 @@ fn expected() -> Result<Vec<String>> {
     Ok(lines)
 }
 
-fn object(value: &Value) -> impl Iterator<Item = (&String, &Value)> {
+fn object(value: &Value) -> impl Iterator<Item = (&String, &Value)> + Clone {
     value.as_object().into_iter().flatten()
 }
 
@@ -85,16 +86,38 @@ fn a_line_with_a_changed_member_does_not_match_the_schema() -> Result<()> {
 }
 
 #[test]
-fn the_output_page_names_every_member() -> Result<()> {
+fn the_output_page_names_every_member_and_value() -> Result<()> {
     let page = fs::read_to_string(repository().join("tracer/docs/output.md"))?;
     let definitions = &schema::whole()?["$defs"];
     for (definition, rule) in object(definitions) {
-        for (name, _) in object(&rule["properties"]) {
+        let members = object(&rule["properties"]);
+        let lists = members.clone().map(|(_, rule)| rule).chain([rule]);
+        let values = lists.filter_map(|rule| rule["enum"].as_array()).flatten();
+        let names = members.map(|(name, _)| name.as_str());
+        for name in names.chain(values.filter_map(Value::as_str)) {
             assert!(
                 page.contains(&format!("`{name}`")),
                 "`{name}` of {definition} is missing"
             );
         }
+    }
+    Ok(())
+}
+
+#[test]
+fn the_schema_lists_the_names_of_libraries_kinds_and_roles() -> Result<()> {
+    let libraries = Family::ALL.map(Family::name);
+    let roles = Role::ALL.iter().map(|role| role.name());
+    let expected: [(&str, BTreeSet<_>); 3] = [
+        ("library", libraries.into_iter().chain(["unknown"]).collect()),
+        ("function/properties/kind", HookKind::ALL.map(HookKind::name).into()),
+        ("function/properties/role", roles.collect()),
+    ];
+    for (definition, names) in expected {
+        let listed = schema::whole()?.pointer(&format!("/$defs/{definition}/enum"));
+        let listed = listed.and_then(Value::as_array).context(definition)?;
+        let listed: BTreeSet<_> = listed.iter().filter_map(Value::as_str).collect();
+        assert_eq!(listed, names, "{definition}");
     }
     Ok(())
 }

@@ -100,18 +100,10 @@ impl SectionReader {
 impl Section {
     /// Returns what this is.
     pub(super) fn kind(&self) -> Kind {
-        let Self {
-            method,
-            scheme,
-            authority,
-            path,
-            protocol,
-            status,
-            ..
-        } = self;
-        if status.is_some() {
+        let is_of_request = self.has_request_fields() || self.scheme.is_some();
+        if self.status.is_some() {
             Kind::Response
-        } else if method.is_some() || scheme.is_some() || path.is_some() || authority.is_some() || protocol.is_some() {
+        } else if is_of_request || self.authority.is_some() || self.protocol.is_some() {
             Kind::Request
         } else if self.begins_unknown {
             Kind::Unknown

@@ -143,19 +143,10 @@ pub(crate) fn cost(hook: &Hook) -> u64 {
 
 /// Returns which calls a hook has to see the end of.
 const fn needed_ways(role: Role) -> Ways {
-    match role {
-        // What they mark as going on has an end, whatever it is.
-        Role::EarlyWrite | Role::Flush => Ways::All,
-        Role::Read
-        | Role::Write
-        | Role::EarlyRead
-        | Role::Sendfile
-        | Role::Descriptor
-        | Role::Bio
-        | Role::Handshake
-        | Role::Clear
-        | Role::End
-        | Role::Ciphertext => Ways::Successful,
+    if role.marks_connection() {
+        Ways::All
+    } else {
+        Ways::Successful
     }
 }
 

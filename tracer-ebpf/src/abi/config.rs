@@ -2,6 +2,7 @@
 
 use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout};
 
+use super::bits::bits;
 use crate::Direction;
 
 /// Where things are in the structures of the library that a site belongs to: byte offsets, each [`Self::UNKNOWN`] where
@@ -132,17 +133,6 @@ impl SettingFlags {
     pub const USERS: Self = Self(1 << 4);
     /// Lifts are where every socket sends, and not only those of TCP (Linux 6.3).
     pub const ALL_SENDS: Self = Self(1 << 5);
-
-    /// Returns whether all bits of `other` are set.
-    pub const fn contains(self, other: Self) -> bool {
-        self.0 & other.0 == other.0
-    }
-
-    /// Adds the bits of `other`.
-    #[must_use]
-    pub const fn with(self, other: Self) -> Self {
-        Self(self.0 | other.0)
-    }
 }
 
 /// What a short name in the table of names stands for, as bits.
@@ -155,18 +145,9 @@ impl NameKind {
     pub const WHOLE: Self = Self(1);
     /// The beginning of longer names, which the kernel truncates: the name of the program's file decides.
     pub const CUT: Self = Self(1 << 1);
-
-    /// Returns whether all bits of `other` are set.
-    pub const fn contains(self, other: Self) -> bool {
-        self.0 & other.0 == other.0
-    }
-
-    /// Adds the bits of `other`.
-    #[must_use]
-    pub const fn with(self, other: Self) -> Self {
-        Self(self.0 | other.0)
-    }
 }
+
+bits!(SettingFlags, NameKind);
 
 /// Byte offsets in the running kernel's structures, from its BTF; a global of the BPF object.
 #[derive(Clone, Copy, Debug, Default, Eq, FromBytes, Immutable, IntoBytes, KnownLayout, PartialEq)]

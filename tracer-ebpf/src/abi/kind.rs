@@ -3,6 +3,8 @@
 
 use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout};
 
+use super::bits::bits;
+
 /// What a record is.
 #[derive(Clone, Copy, Debug, Eq, FromBytes, Immutable, IntoBytes, KnownLayout, PartialEq)]
 #[repr(transparent)]
@@ -53,81 +55,6 @@ impl Carrier {
     pub const KERNEL_TLS: Self = Self(1);
     /// Nothing: the bytes are those on the wire.
     pub const PLAIN: Self = Self(2);
-}
-
-/// What a probed function does; [`crate::SiteOperands`] has where its operands are.
-///
-/// 2 to 4 are not used again: in tapes up to version 3 they are reads and writes whose count an argument points to.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-#[repr(u8)]
-pub enum Role {
-    /// Hands out plaintext.
-    Read = 0,
-    /// Takes plaintext.
-    Write = 1,
-    /// Sets the descriptor of an object.
-    Descriptor = 5,
-    /// Sets a BIO of an object: a descriptor noted before holds no longer.
-    Bio = 6,
-    /// Frees an object.
-    End = 7,
-    /// Clears an object for another connection.
-    Clear = 8,
-    /// Agrees on keys.
-    Handshake = 9,
-    /// Takes ciphertext, if it is called within a call of a TLS library.
-    Ciphertext = 10,
-    /// Has the kernel send plaintext from a file.
-    Sendfile = 11,
-    /// Writes early data, by a write within it.
-    EarlyWrite = 12,
-    /// Reads early data, by a read within it: the process is the server.
-    EarlyRead = 13,
-    /// Sends what writes have accepted before, by writes within it.
-    Flush = 14,
-}
-
-impl Role {
-    /// Returns the role of a number; `None` if no role has it.
-    pub const fn of_number(number: u8) -> Option<Self> {
-        Some(match number {
-            0 => Self::Read,
-            1 => Self::Write,
-            5 => Self::Descriptor,
-            6 => Self::Bio,
-            7 => Self::End,
-            8 => Self::Clear,
-            9 => Self::Handshake,
-            10 => Self::Ciphertext,
-            11 => Self::Sendfile,
-            12 => Self::EarlyWrite,
-            13 => Self::EarlyRead,
-            14 => Self::Flush,
-            _ => return None,
-        })
-    }
-
-    /// Returns the number of the role.
-    pub const fn number(self) -> u8 {
-        self as u8
-    }
-
-    /// Returns the direction of the bytes that calls move; `None` if they move none themselves.
-    pub const fn moves(self) -> Option<Direction> {
-        match self {
-            Self::Read => Some(Direction::READ),
-            Self::Write | Self::Sendfile => Some(Direction::WRITE),
-            Self::Descriptor
-            | Self::Bio
-            | Self::End
-            | Self::Clear
-            | Self::Handshake
-            | Self::Ciphertext
-            | Self::EarlyWrite
-            | Self::EarlyRead
-            | Self::Flush => None,
-        }
-    }
 }
 
 /// Why bytes passed without being captured.
@@ -185,12 +112,9 @@ impl RecordFlags {
     pub const EARLY: Self = Self(1 << 3);
     /// The server rejected the early data: its bytes are no part of the direction, whose positions were taken back.
     pub const EARLY_REFUSED: Self = Self(1 << 4);
-
-    /// Returns whether all bits of `other` are set.
-    pub const fn contains(self, other: Self) -> bool {
-        self.0 & other.0 == other.0
-    }
 }
+
+bits!(RecordFlags);
 
 /// How a connection's descriptor was learned, or why it was not.
 #[derive(Clone, Copy, Debug, Eq, FromBytes, Immutable, IntoBytes, KnownLayout, PartialEq)]
@@ -253,17 +177,4 @@ impl SocketEnd {
     pub const RESET_REMOTE: Self = Self(4);
     /// The peer no longer answered.
     pub const TIMEOUT: Self = Self(5);
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_role_is_found_by_its_number_and_no_other_number_is_one() {
-        let known = (0..=u8::MAX).filter_map(Role::of_number);
-        assert!(known.clone().all(|role| Role::of_number(role.number()) == Some(role)));
-        assert_eq!(known.count(), 12);
-        assert!((2..5).all(|number| Role::of_number(number).is_none()));
-    }
 }

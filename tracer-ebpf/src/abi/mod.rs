@@ -1,7 +1,9 @@
 //! One file per kind of thing that crosses the boundary.
 
+mod bits;
 mod limits;
 mod kind;
+mod role;
 mod record;
 mod operand;
 mod config;
@@ -19,9 +21,7 @@ pub use flow::{
     AddressKey, ConnectionState, EarlyState, Flow, FlowKey, FlushState, Handshake, Hooks, Identity, Lift, LiftState,
     Owner,
 };
-pub use kind::{
-    AddressSource, Carrier, Change, Direction, HooksRefused, Kind, PassedCause, RecordFlags, Role, SocketEnd,
-};
+pub use kind::{AddressSource, Carrier, Change, Direction, HooksRefused, Kind, PassedCause, RecordFlags, SocketEnd};
 pub use limits::{
     CLASSES, DEFAULT_CALL_BYTES, FILE_NAME_BYTES, LARGEST_CLASS, LIFECYCLE_RING_BYTES, MAX_CALL_BYTES, MAX_CALLS,
     MAX_CGROUPS, MAX_CIPHERTEXTS, MAX_CONNECTIONS, MAX_CPUS, MAX_DOUBTS, MAX_FRAME_WORDS, MAX_HIT_BYTES, MAX_NAMES,
@@ -33,4 +33,5 @@ pub use record::{
     ConnectionRecord, DataRecord, EndRecord, HooksRecord, PassedRecord, ProcessRecord, RecordHeader, SocketRecord,
     TlsRecord, UNIX_PATH, behind_unknown, max_record_size,
 };
+pub use role::Role;
 pub use state::{CallState, ProcessState, SkipState, SocketState, TargetFlags, TargetState, ThreadState, Transfer};

@@ -3,6 +3,7 @@
 
 use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout};
 
+use super::bits::bits;
 use crate::{Cookie, Direction, FlowKey, SiteConfig, SocketEnd};
 
 /// Bytes that one call, or one hit of a tap or a lift, moves, and how far their capture has come: in a map and not on the
@@ -238,23 +239,14 @@ impl TargetFlags {
         self.contains(Self::calls(direction))
     }
 
-    /// Returns whether all bits of `other` are set.
-    pub const fn contains(self, other: Self) -> bool {
-        self.0 & other.0 == other.0
-    }
-
-    /// Adds the bits of `other`.
-    #[must_use]
-    pub const fn with(self, other: Self) -> Self {
-        Self(self.0 | other.0)
-    }
-
     /// Removes the bits of `other`.
     #[must_use]
     pub const fn without(self, other: Self) -> Self {
         Self(self.0 & !other.0)
     }
 }
+
+bits!(TargetFlags);
 
 const _: () = assert!(size_of::<TargetState>() == 8);
 const _: () = assert!(size_of::<ProcessState>() == 16);

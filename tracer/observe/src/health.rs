@@ -32,15 +32,17 @@ pub enum Subject {
     Output,
 }
 
-/// The state of a subject.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub enum State {
-    /// Recovered.
-    Fine,
-    /// Over nine tenths full.
-    NearlyFull,
-    /// Data was dropped.
-    Dropped,
+http_decode::named_enum! {
+    /// The state of a subject.
+    #[derive(Clone, Copy, Debug, Eq, PartialEq)]
+    pub enum State {
+        /// Recovered.
+        Fine => "fine",
+        /// Over nine tenths full.
+        NearlyFull => "nearly_full",
+        /// Data was dropped.
+        Dropped => "dropped",
+    }
 }
 
 /// How full a subject is, and what it dropped since the previous report. A figure that does not apply is `None`.

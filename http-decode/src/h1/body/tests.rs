@@ -20,8 +20,7 @@ fn response(fields: &[(&str, &str)]) -> ParsedHead<ResponseHead> {
         head: ResponseHead {
             status: Some(200),
             fields,
-            unknown: 0,
-            malformed: None,
+            ..ResponseHead::default()
         },
         protocol: Protocol::Http11,
         known,

@@ -18,12 +18,12 @@ use aya::{
     sys::SyscallError,
 };
 use symbolizer::{Hook, HookKind};
-use tracer_ebpf::{Cookie, Direction, Operand, SiteConfig, SiteCounters, SiteOperands};
+use tracer_ebpf::{Cookie, Direction, Operand, Role, SiteConfig, SiteCounters, SiteOperands};
 
 use super::{
     Calls, Error, Placement,
     multi::MultiPrograms,
-    operands::{abi_role, operands_of},
+    operands::{operands_of, role_of},
     placement::PlannedSite,
     program::{Point, Program},
     program_of,
@@ -90,7 +90,7 @@ pub(super) struct Attacher<'a> {
 /// A hook that is to be probed.
 struct Wanted<'a> {
     index: u32,
-    role: tracer_ebpf::Role,
+    role: Role,
     hook: &'a Hook,
 }
 
@@ -229,7 +229,7 @@ impl Probed {
         pid: Option<NonZeroU32>,
     ) -> Result<Links, Error> {
         let wanted = hooks.iter().filter_map(|(index, hook)| {
-            let role = abi_role(hook)?;
+            let role = role_of(hook)?;
             Some(Wanted {
                 index: *index,
                 role,
@@ -244,9 +244,7 @@ impl Probed {
             return Ok(links);
         }
         // Clears come last: a tap takes a connection that was seen to be cleared as captured from its first byte on.
-        let (clear, others): (Vec<_>, Vec<_>) = wanted
-            .iter()
-            .partition(|wanted| wanted.role == tracer_ebpf::Role::Clear);
+        let (clear, others): (Vec<_>, Vec<_>) = wanted.iter().partition(|wanted| wanted.role == Role::Clear);
         for wanted in others.into_iter().chain(clear) {
             match self.attach_singly(attacher.ebpf, wanted, pid) {
                 Ok(single) => links.single.extend(single),
@@ -278,10 +276,7 @@ impl Probed {
         let mut cheap = sites.iter().filter(|site| site.is_cheap_of(direction));
         cheap.all(|cheap| {
             let stands_in = |site: &&PlannedSite| site.beside() == Some(direction) && site.is_of_plan(cheap);
-            sites
-                .iter()
-                .filter(stands_in)
-                .any(|site| abi_role(&site.hook).is_some())
+            sites.iter().filter(stands_in).any(|site| role_of(&site.hook).is_some())
         })
     }
 

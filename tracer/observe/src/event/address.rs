@@ -2,30 +2,32 @@
 
 use std::net::SocketAddr;
 
-/// How a connection's addresses were learned, or why they were not.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub enum AddressSource {
-    /// The file descriptor is in the socket BIO of the `SSL` object.
-    Bio,
-    /// The file descriptor was passed to `SSL_set_fd` or a function like it.
-    SetFd,
-    /// The socket sent the same bytes that the `SSL` object had returned as ciphertext.
-    Ciphertext,
-    /// `/proc` has the addresses of the file descriptor, and the connection moved data after that lookup.
-    Proc,
-    /// The `tls.Conn` of Go is on a TCP connection, which has the file descriptor.
-    NetConn,
-    /// Unknown: the BIO of the `SSL` object is not a socket BIO, or the `tls.Conn` of Go is not on a TCP connection.
-    CustomBio,
-    /// Unknown: the structure layout of this library version is not known.
-    UnknownLayout,
-    /// Unknown: the record with the addresses was lost.
-    Unseen,
-    /// Unknown: the file descriptor is not, or is no longer, a connected internet or UNIX socket.
-    NotInet,
-    /// Unknown: the addresses from `/proc` may be those of another socket, because the connection moved no data after the
-    /// lookup.
-    Unconfirmed,
+http_decode::named_enum! {
+    /// How a connection's addresses were learned, or why they were not.
+    #[derive(Clone, Copy, Debug, Eq, PartialEq)]
+    pub enum AddressSource {
+        /// The file descriptor is in the socket BIO of the `SSL` object.
+        Bio => "bio",
+        /// The file descriptor was passed to `SSL_set_fd` or a function like it.
+        SetFd => "set_fd",
+        /// The socket sent the same bytes that the `SSL` object had returned as ciphertext.
+        Ciphertext => "ciphertext",
+        /// `/proc` has the addresses of the file descriptor, and the connection moved data after that lookup.
+        Proc => "proc",
+        /// The `tls.Conn` of Go is on a TCP connection, which has the file descriptor.
+        NetConn => "net_conn",
+        /// Unknown: the BIO of the `SSL` object is not a socket BIO, or the `tls.Conn` of Go is not on a TCP connection.
+        CustomBio => "custom-bio",
+        /// Unknown: the structure layout of this library version is not known.
+        UnknownLayout => "unknown-layout",
+        /// Unknown: the record with the addresses was lost.
+        Unseen => "unseen",
+        /// Unknown: the file descriptor is not, or is no longer, a connected internet or UNIX socket.
+        NotInet => "not-inet",
+        /// Unknown: the addresses from `/proc` may be those of another socket, because the connection moved no data after
+        /// the lookup.
+        Unconfirmed => "unconfirmed",
+    }
 }
 
 impl AddressSource {

@@ -16,23 +16,25 @@ pub struct Refusal {
     pub cause: RefusalCause,
 }
 
-/// Why a tap or a lift does not serve a connection.
-#[derive(Clone, Copy, Debug, Eq, Ord, PartialEq, PartialOrd)]
-pub enum RefusalCause {
-    /// The connection writes to a BIO that is not the library's own for sockets.
-    WriteBio,
-    /// Its socket is not known, or another one than it reads from.
-    NoSocket,
-    /// The kernel encrypts what it writes.
-    KernelTls,
-    /// What was read where a record should be cannot be one.
-    Implausible,
-    /// Its calls moved another number of bytes.
-    Mismatch,
-    /// It writes early data.
-    EarlyData,
-    /// None of the bytes that a call moved was captured.
-    Unseen,
+http_decode::named_enum! {
+    /// Why a tap or a lift does not serve a connection.
+    #[derive(Clone, Copy, Debug, Eq, Ord, PartialEq, PartialOrd)]
+    pub enum RefusalCause {
+        /// The connection writes to a BIO that is not the library's own for sockets.
+        WriteBio => "write_bio",
+        /// Its socket is not known, or another one than it reads from.
+        NoSocket => "no_socket",
+        /// The kernel encrypts what it writes.
+        KernelTls => "kernel_tls",
+        /// What was read where a record should be cannot be one.
+        Implausible => "implausible",
+        /// Its calls moved another number of bytes, or other ones.
+        Mismatch => "mismatch",
+        /// It writes early data.
+        EarlyData => "early_data",
+        /// None of the bytes that a call moved was captured.
+        Unseen => "unseen",
+    }
 }
 
 impl Refusal {
@@ -75,19 +77,6 @@ impl RefusalCause {
             }
         }
     }
-
-    /// Returns the word for the cause in lines of output.
-    pub const fn word(self) -> &'static str {
-        match self {
-            Self::WriteBio => "write_bio",
-            Self::NoSocket => "no_socket",
-            Self::KernelTls => "kernel_tls",
-            Self::Implausible => "implausible",
-            Self::Mismatch => "mismatch",
-            Self::EarlyData => "early_data",
-            Self::Unseen => "unseen",
-        }
-    }
 }
 
 impl Display for RefusalCause {
@@ -97,7 +86,7 @@ impl Display for RefusalCause {
             Self::NoSocket => "the socket that a connection writes to is not known",
             Self::KernelTls => "the kernel encrypts what a connection writes",
             Self::Implausible => "it does not find the records of a connection",
-            Self::Mismatch => "its bytes are not as many as those of a call",
+            Self::Mismatch => "its bytes are not those of a call",
             Self::EarlyData => "a connection writes early data",
             Self::Unseen => "it missed the bytes of a call",
         })
@@ -106,6 +95,8 @@ impl Display for RefusalCause {
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeSet;
+
     use tracer_ebpf::Kind;
     use zerocopy::IntoBytes as _;
 
@@ -125,14 +116,11 @@ mod tests {
     }
 
     #[test]
-    fn each_cause_has_a_word_and_a_sentence_of_its_own() {
+    fn each_cause_has_a_record_and_a_sentence_of_its_own() {
         let causes: Vec<_> = (1..=7).map(|cause| parsed(cause).unwrap().cause).collect();
-        let distinct = |texts: Vec<String>| texts.into_iter().collect::<std::collections::BTreeSet<_>>().len();
-        assert_eq!(
-            distinct(causes.iter().map(|cause| cause.word().to_owned()).collect()),
-            7
-        );
-        assert_eq!(distinct(causes.iter().map(ToString::to_string).collect()), 7);
+        assert_eq!(causes, RefusalCause::ALL);
+        let sentences: BTreeSet<_> = causes.iter().map(ToString::to_string).collect();
+        assert_eq!(sentences.len(), causes.len());
         let of_file: Vec<_> = causes.iter().filter(|cause| cause.concerns_file()).collect();
         assert_eq!(of_file, [&RefusalCause::Mismatch]);
     }

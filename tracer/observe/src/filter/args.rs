@@ -46,8 +46,8 @@ impl Side {
     /// Returns [`ExchangeLine::side`] for this role.
     pub(super) const fn word(self) -> &'static str {
         match self {
-            Self::Server => "server",
-            Self::Client => "client",
+            Self::Server => http_decode::Side::Server.name(),
+            Self::Client => http_decode::Side::Client.name(),
         }
     }
 }

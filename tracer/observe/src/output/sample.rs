@@ -7,8 +7,8 @@ use std::{
 };
 
 use http_decode::{
-    Direction, End, Ended, Exchange, Field, Fields, Gap, GapCause, NeverIndexed, Protocol, Request, RequestHead,
-    Response, ResponseHead, Side, Timestamp, Unredacted,
+    Direction, End, Ended, Exchange, Field, Fields, Gap, GapCause, Protocol, Request, RequestHead, Response,
+    ResponseHead, Side, Timestamp, Unredacted,
 };
 
 use crate::{
@@ -47,10 +47,9 @@ pub(crate) fn half() -> Redacted<Line<'static>> {
         ..field("x-name", "")
     });
     let head = ResponseHead {
-        status: None,
         fields: fields.into_iter().collect(),
         unknown: 4,
-        malformed: None,
+        ..ResponseHead::default()
     };
     exchange_with(|exchange| {
         exchange.ordinal = 2;
@@ -202,24 +201,19 @@ pub(crate) fn whole() -> Exchange {
         scheme: Some("https".into()),
         target_authority: Some(Unredacted::new(b"a.test")),
         path: Some(Unredacted::new(b"/x?token=hunter2")),
-        protocol_upgrade: None,
-        never_indexed: NeverIndexed::default(),
         fields: fields([field("host", "a.test"), field("authorization", "Bearer hunter2")]),
-        unknown: 0,
-        malformed: None,
+        ..RequestHead::default()
     };
     let early = ResponseHead {
         status: Some(103),
         fields: fields([field("link", "</a.css>")]),
-        unknown: 0,
-        malformed: None,
+        ..ResponseHead::default()
     };
     let response = fields([field("server", "nginx"), field("x-request-id", "abc")]);
     let response = ResponseHead {
         status: Some(200),
         fields: response,
-        unknown: 0,
-        malformed: None,
+        ..ResponseHead::default()
     };
     Exchange {
         ordinal: 1,

@@ -10,12 +10,6 @@ pub(super) const fn state(line: &SummaryLine<'_>) -> &'static str {
 /// Returns everything that is known of a connection, separated by commas.
 pub(super) fn parts(line: &SummaryLine<'_>) -> String {
     let SummaryLine {
-        id: _,
-        time: _,
-        pid: _,
-        process: _,
-        tls: _,
-        connection: _,
         opened,
         tls_version,
         cipher,
@@ -31,8 +25,7 @@ pub(super) fn parts(line: &SummaryLine<'_>) -> String {
         exchanges,
         ended,
         ended_by,
-        open: _,
-        encoding: _,
+        ..
     } = line;
     let ended = ended.map(|ended| ended_by.map_or(ended.to_owned(), |by| format!("{ended} by {by}")));
     let known = [

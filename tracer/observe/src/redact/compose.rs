@@ -6,8 +6,7 @@
 use std::time::SystemTime;
 
 use http_decode::{
-    Direction, End, Ended, Exchange, Fields, Gap, GapCause, Malformed, Protocol, Request, RequestHead, Response,
-    ResponseHead, Side, Timestamp,
+    End, Ended, Exchange, Fields, Gap, Malformed, Request, RequestHead, Response, ResponseHead, Timestamp,
 };
 
 use super::{
@@ -21,7 +20,7 @@ use super::{
 };
 use crate::{
     correlate::{Connection, HooksRefused, Observed, ObservedKind, Process},
-    health::{Figures, Health, State, Subject},
+    health::{Figures, Health, Subject},
 };
 
 /// Redacts an observation.
@@ -60,11 +59,7 @@ pub(super) fn health(health: &Health) -> Line<'static> {
         time: Time::new(*time),
         subject,
         name,
-        state: match state {
-            State::Fine => "fine",
-            State::NearlyFull => "nearly_full",
-            State::Dropped => "dropped",
-        },
+        state: state.name(),
         used: *used,
         capacity: *capacity,
         dropped: Some(*dropped).filter(|dropped| *dropped > 0),
@@ -89,7 +84,7 @@ pub(super) fn hooks(refused: &HooksRefused) -> Line<'_> {
         process: name.as_str().into(),
         tls: *library,
         path: (&**path).into(),
-        cause: refusal.cause.word(),
+        cause: refusal.cause.name(),
     }))
 }
 
@@ -139,13 +134,13 @@ impl Composer<'_> {
             tid: *origin,
             process,
             tls,
-            side: side_word(*side),
+            side: side.name(),
             connection: line,
-            protocol: protocol_word(*protocol),
+            protocol: protocol.name(),
             stream: *stream,
             head_us: since(head_at),
             duration_us: since(ended_at),
-            ended: ended.map(ended_word),
+            ended: ended.map(Ended::name),
             request_id: self.request_id(request.as_ref(), response.as_ref()),
             grpc_timeout: self.grpc_timeout(request.as_ref()),
             grpc_status,
@@ -175,7 +170,7 @@ impl Composer<'_> {
             id: exchange_id(&connection.id, *ordinal),
             response: (response.body_bytes.is_some() || !response.trailers.is_empty()).then_some(response),
             duration_us: micros(*began, *ended_at),
-            ended: ended_word(*ended),
+            ended: ended.name(),
             grpc_status,
             grpc_message,
             encoding: self.encoding(),
@@ -212,7 +207,7 @@ impl Composer<'_> {
             headers: self.fields(fields),
             complete: *unknown == 0 && malformed.is_none(),
             unknown: some_unknown(*unknown),
-            malformed: malformed.map(malformed_word),
+            malformed: malformed.map(Malformed::name),
             body_bytes: *body_bytes,
             trailers: self.fields(trailers),
         }
@@ -251,7 +246,7 @@ impl Composer<'_> {
             headers: self.fields(fields),
             complete: Some(*unknown == 0 && malformed.is_none()),
             unknown: some_unknown(*unknown),
-            malformed: malformed.map(malformed_word),
+            malformed: malformed.map(Malformed::name),
             body_bytes: None,
             trailers: Vec::new(),
         }
@@ -321,22 +316,10 @@ fn loss<'a>(time: SystemTime, connection: &'a Connection, gap: &Gap) -> LossLine
         pid,
         process,
         connection: line,
-        direction: match direction {
-            Direction::Read => "read",
-            Direction::Write => "write",
-        },
+        direction: direction.name(),
         position: *position,
         bytes: gap.bytes(),
-        cause: match cause {
-            GapCause::Lost => "lost",
-            GapCause::OverLimit => "over_limit",
-            GapCause::Dropped => "dropped",
-            GapCause::Sendfile => "sendfile",
-            GapCause::NotCaptured => "not_captured",
-            GapCause::Unreadable => "unreadable",
-            // No loss, so no line has it.
-            GapCause::Skipped => "skipped",
-        },
+        cause: cause.name(),
     }
 }
 
@@ -346,44 +329,6 @@ fn exchange_id(connection: &str, ordinal: u64) -> String {
     id.push('-');
     id.push_str(itoa::Buffer::new().format(ordinal));
     id
-}
-
-fn side_word(side: Side) -> &'static str {
-    match side {
-        Side::Client => "client",
-        Side::Server => "server",
-    }
-}
-
-fn protocol_word(protocol: Protocol) -> &'static str {
-    match protocol {
-        Protocol::Http10 => "http/1.0",
-        Protocol::Http11 => "http/1.1",
-        Protocol::Http2 => "http/2",
-    }
-}
-
-fn ended_word(ended: Ended) -> &'static str {
-    match ended {
-        Ended::Complete => "complete",
-        Ended::Reset => "reset",
-        Ended::Closed => "closed",
-        Ended::Upgraded => "upgraded",
-        Ended::Lost => "lost",
-    }
-}
-
-fn malformed_word(malformed: Malformed) -> &'static str {
-    match malformed {
-        Malformed::Method => "method",
-        Malformed::Spaces => "spaces",
-        Malformed::StartLine => "start-line",
-        Malformed::PseudoHeader => "pseudo-header",
-        Malformed::Field => "field",
-        Malformed::HeaderBlock => "header-block",
-        Malformed::TooLarge => "too-large",
-        Malformed::Unfinished => "unfinished",
-    }
 }
 
 fn some_unknown(unknown: u32) -> Option<u32> {

@@ -9,7 +9,7 @@ use http_decode::Proxied;
 use super::{ConnectionLine, Printable, ProxiedLine, SummaryLine, Time, values::Composer};
 use crate::{
     correlate::{Connection, ConnectionSummary, LibraryName, Process, Transport},
-    event::{Address, AddressSource, InetAddress, SocketEnd, TlsFacts},
+    event::{Address, InetAddress, SocketEnd, TlsFacts},
 };
 
 impl Composer<'_> {
@@ -153,17 +153,10 @@ pub(super) fn connection_parts(connection: &Connection) -> ConnectionParts<'_> {
         proxied,
         netns,
     } = connection;
-    let (source, reason) = match source {
-        AddressSource::Bio => (Some("bio"), None),
-        AddressSource::SetFd => (Some("set_fd"), None),
-        AddressSource::Ciphertext => (Some("ciphertext"), None),
-        AddressSource::Proc => (Some("proc"), None),
-        AddressSource::NetConn => (Some("net_conn"), None),
-        AddressSource::CustomBio => (None, Some("custom-bio")),
-        AddressSource::UnknownLayout => (None, Some("unknown-layout")),
-        AddressSource::NotInet => (None, Some("not-inet")),
-        AddressSource::Unseen => (None, Some("unseen")),
-        AddressSource::Unconfirmed => (None, Some("unconfirmed")),
+    let (source, reason) = if source.is_known() {
+        (Some(source.name()), None)
+    } else {
+        (None, Some(source.name()))
     };
     let line = ConnectionLine {
         // Made of digits.

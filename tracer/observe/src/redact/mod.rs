@@ -10,7 +10,6 @@ mod error;
 mod time;
 mod printable;
 mod line;
-mod owned;
 mod glob;
 mod rules;
 mod args;
@@ -53,5 +52,5 @@ pub use rules::{NameRule, PatternRule, Rules};
 pub use time::Time;
 
 pub(crate) use glob::Glob;
-pub(crate) use owned::owned_fields;
+pub(crate) use line::owned_fields;
 pub(crate) use printable::is_plain;

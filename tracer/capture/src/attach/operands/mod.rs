@@ -5,8 +5,8 @@ use tracer_ebpf::{Guard, SiteOperands, Width};
 
 use super::ends::call_end;
 
-/// Returns the ABI's role of a hook; `None` if no program can carry it out.
-pub(super) fn abi_role(hook: &Hook) -> Option<tracer_ebpf::Role> {
+/// Returns the role in which the programs serve a hook; `None` if none can.
+pub(super) fn role_of(hook: &Hook) -> Option<Role> {
     let mut guards = hook.operands.guards.iter().flatten();
     if guards.any(|guard| operand_of(&guard.operand) == tracer_ebpf::Operand::NONE) {
         return None;
@@ -21,24 +21,12 @@ pub(super) fn abi_role(hook: &Hook) -> Option<tracer_ebpf::Role> {
         | (HookKind::Lift, Role::Write) => {}
         (HookKind::Tap | HookKind::Lift, _) => return None,
     }
-    let has_buffer = hook.operands.buffer.is_some();
-    Some(match hook.role {
-        Role::Read => tracer_ebpf::Role::Read,
-        Role::Write => tracer_ebpf::Role::Write,
+    match (hook.role, hook.operands.buffer.is_some()) {
         // Early data that a server reads has been accepted, so it is read like other data.
-        Role::EarlyRead if has_buffer => tracer_ebpf::Role::Read,
-        Role::EarlyRead => tracer_ebpf::Role::EarlyRead,
-        Role::EarlyWrite if has_buffer => return None,
-        Role::EarlyWrite => tracer_ebpf::Role::EarlyWrite,
-        Role::Flush => tracer_ebpf::Role::Flush,
-        Role::Sendfile => tracer_ebpf::Role::Sendfile,
-        Role::Descriptor => tracer_ebpf::Role::Descriptor,
-        Role::Bio => tracer_ebpf::Role::Bio,
-        Role::Handshake => tracer_ebpf::Role::Handshake,
-        Role::Clear => tracer_ebpf::Role::Clear,
-        Role::End => tracer_ebpf::Role::End,
-        Role::Ciphertext => tracer_ebpf::Role::Ciphertext,
-    })
+        (Role::EarlyRead, true) => Some(Role::Read),
+        (Role::EarlyWrite, true) => None,
+        (role, _) => Some(role),
+    }
 }
 
 /// Returns the operands of a hook.

@@ -14,7 +14,7 @@ use aya::{
 };
 use tracer_ebpf::{
     AddressKey, AddressSource, ConnectionRecord, ConnectionState, Cookie, DataRecord, KernelOffsets, Kind, Operand,
-    PassedCause, PassedRecord, Place, RecordHeader, Role, SettingFlags, Settings, SiteConfig, Success, TargetFlags,
+    PassedCause, PassedRecord, Place, RecordHeader, SettingFlags, Settings, SiteConfig, Success, TargetFlags,
 };
 use zerocopy::FromBytes as _;
 
@@ -261,7 +261,7 @@ fn every_hook_of_this_machine_s_libraries_has_the_operands_that_its_role_needs()
         let plans = symbolizer::plan(&image, None).unwrap().plans;
         assert!(!plans.is_empty(), "{library}");
         for hook in plans.iter().flat_map(|plan| &plan.hooks) {
-            let Some(role) = abi_role(hook) else { continue };
+            let Some(role) = role_of(hook) else { continue };
             let (operands, moves, name) = (operands_of(hook), role.moves().is_some(), &hook.name);
             assert!(operands.object.is_some(), "{name}");
             assert_eq!(operands.count.is_some(), moves, "{name}");

@@ -15,24 +15,17 @@ pub(super) fn entry<'a>(line: &'a ExchangeLine<'a>, comment: Option<&'static str
         id,
         time,
         pid,
-        tid: _,
         process,
-        tls: _,
         side,
         connection,
         protocol,
-        stream: _,
         request,
-        informational: _,
         response,
         head_us,
         duration_us,
         ended,
         request_id,
-        grpc_timeout: _,
-        grpc_status: _,
-        grpc_message: _,
-        encoding: _,
+        ..
     } = line;
     // HAR requires that the time of an entry is the sum of its parts. Without the time of the head, all of it is waiting.
     let total_us = duration_us.or(*head_us).unwrap_or(0);

@@ -16,7 +16,7 @@ use self::{entry::entry, waiting::Waiting};
 use super::{Error, Lines, Sink, Written, escape::write_json};
 use crate::{
     limits::MAX_HAR_WAITING_BYTES,
-    redact::{ExchangeLine, Line, LossLine, Redacted},
+    redact::{ExchangeLine, Line, Redacted},
 };
 
 /// Writes one HAR document.
@@ -125,19 +125,9 @@ impl<L: Lines> Sink for Har<L> {
             },
             Line::Connection(_) | Line::Health(_) | Line::Hooks(_) => Ok(Written::Yes),
             Line::Loss(loss) => {
-                let LossLine {
-                    time: _,
-                    pid: _,
-                    process: _,
-                    connection: _,
-                    direction: _,
-                    position: _,
-                    bytes,
-                    cause: _,
-                } = &**loss;
                 self.gaps += 1;
-                self.missing_bytes = self.missing_bytes.saturating_add(bytes.unwrap_or(0));
-                self.unknown_gaps += u64::from(bytes.is_none());
+                self.missing_bytes = self.missing_bytes.saturating_add(loss.bytes.unwrap_or(0));
+                self.unknown_gaps += u64::from(loss.bytes.is_none());
                 Ok(Written::Yes)
             }
         }

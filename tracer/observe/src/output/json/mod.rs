@@ -76,10 +76,17 @@ const FIRST_BYTES: usize = 4096;
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeSet;
+
+    use http_decode::{Direction, Ended, GapCause, Malformed, Protocol, Side};
     use serde_json::Value;
 
     use super::*;
-    use crate::output::sample;
+    use crate::{
+        event::{AddressSource, RefusalCause},
+        health::State,
+        output::sample,
+    };
 
     fn written(line: &Redacted<Line<'_>>) -> String {
         let mut bytes = Vec::new();
@@ -205,6 +212,42 @@ mod tests {
             for name in described["required"].as_array().unwrap() {
                 assert!(line.get(name.as_str().unwrap()).is_some(), "{name} of {kind}");
             }
+        }
+    }
+
+    #[test]
+    fn the_schema_lists_the_names_of_all_variants() {
+        fn names<T: Copy>(all: &[T], name: fn(T) -> &'static str) -> BTreeSet<&'static str> {
+            all.iter().copied().map(name).collect()
+        }
+        let schema: Value = serde_json::from_str(SCHEMA).unwrap();
+        let mut causes = names(GapCause::ALL, GapCause::name);
+        assert!(causes.remove(GapCause::Skipped.name()), "it is no loss");
+        let mut states = names(State::ALL, State::name);
+        states.insert("refused");
+        let (known, unknown): (Vec<_>, Vec<_>) = AddressSource::ALL.iter().partition(|source| source.is_known());
+        let expected = [
+            ("exchange_line/properties/side", names(Side::ALL, Side::name)),
+            (
+                "exchange_line/properties/protocol",
+                names(Protocol::ALL, Protocol::name),
+            ),
+            ("loss_line/properties/direction", names(Direction::ALL, Direction::name)),
+            ("loss_line/properties/cause", causes),
+            ("health_line/properties/state", states),
+            (
+                "health_line/properties/cause",
+                names(RefusalCause::ALL, RefusalCause::name),
+            ),
+            ("connection/properties/source", names(&known, AddressSource::name)),
+            ("connection/properties/reason", names(&unknown, AddressSource::name)),
+            ("malformed", names(Malformed::ALL, Malformed::name)),
+            ("ended", names(Ended::ALL, Ended::name)),
+        ];
+        for (definition, names) in expected {
+            let listed = schema.pointer(&format!("/$defs/{definition}/enum")).expect(definition);
+            let listed: BTreeSet<_> = listed.as_array().unwrap().iter().filter_map(Value::as_str).collect();
+            assert_eq!(listed, names, "{definition}");
         }
     }
 

@@ -29,7 +29,6 @@ impl<L: Lines> Text<L> {
             id,
             time,
             pid,
-            tid: _,
             process,
             tls,
             side,
@@ -43,10 +42,7 @@ impl<L: Lines> Text<L> {
             duration_us,
             ended,
             request_id,
-            grpc_timeout: _,
-            grpc_status: _,
-            grpc_message: _,
-            encoding: _,
+            ..
         } = line;
         write!(self.out, "* {time} {id} {}[{pid}] {tls} {side} ", Shown(process))?;
         if *protocol == "http/2" {
@@ -82,10 +78,10 @@ impl<L: Lines> Text<L> {
             id,
             local,
             remote,
-            source: _,
             reason,
             proxied,
             netns,
+            ..
         } = connection;
         write!(self.out, "connection {}", Shown(id))?;
         if let Some(local) = local {
@@ -114,11 +110,11 @@ impl<L: Lines> Text<L> {
             path,
             protocol_upgrade,
             headers,
-            complete: _,
             unknown,
             malformed,
             body_bytes,
             trailers,
+            ..
         } = request;
         // The target of CONNECT is an authority, unless it is an extended one.
         let target = if method.as_deref() == Some("CONNECT") {
@@ -155,11 +151,10 @@ impl<L: Lines> Text<L> {
         let ResponseLine {
             status,
             headers,
-            complete: _,
             unknown,
             malformed,
-            body_bytes: _,
             trailers,
+            ..
         } = response;
         self.status(*status, protocol)?;
         self.head('<', headers, *unknown, *malformed)?;
@@ -235,9 +230,7 @@ impl<L: Lines> Text<L> {
             response,
             duration_us,
             ended,
-            grpc_status: _,
-            grpc_message: _,
-            encoding: _,
+            ..
         } = line;
         writeln!(self.out, "* {} now ended", Shown(id))?;
         if let Some(response) = response {

@@ -4,9 +4,7 @@
 
 mod tables;
 
-use http_decode::{
-    End, Ended, Exchange, Fields, NeverIndexed, Request, RequestHead, Response, ResponseHead, Timestamp, Unredacted,
-};
+use http_decode::{End, Ended, Exchange, Fields, Request, RequestHead, Response, ResponseHead, Timestamp, Unredacted};
 use proptest::{
     collection::vec,
     option,
@@ -170,22 +168,19 @@ pub(crate) fn arbitrary_exchange() -> impl Strategy<Value = Exchange> {
                 target_authority: authority,
                 path,
                 protocol_upgrade: protocol_upgrade.map(Into::into),
-                never_indexed: NeverIndexed::default(),
                 fields: next(),
                 unknown: 1,
-                malformed: None,
+                ..RequestHead::default()
             };
             let informational = vec![ResponseHead {
                 status,
                 fields: next(),
-                unknown: 0,
-                malformed: None,
+                ..ResponseHead::default()
             }];
             let response = ResponseHead {
                 status,
                 fields: next(),
-                unknown: 0,
-                malformed: None,
+                ..ResponseHead::default()
             };
             Exchange {
                 request: Some(Request {

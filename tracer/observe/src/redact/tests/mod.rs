@@ -8,7 +8,7 @@ mod connection;
 mod properties;
 mod wire;
 
-use http_decode::{Exchange, Fields, NeverIndexed, Request, RequestHead, Response, ResponseHead, Unredacted};
+use http_decode::{Exchange, Fields, Request, RequestHead, Response, ResponseHead, Unredacted};
 
 use super::{ExchangeLine, Line, Redactor, Rules};
 use crate::{
@@ -42,11 +42,8 @@ fn exchange(path: &str, authority: &str, fields: Vec<OwnedField>) -> Exchange {
         scheme: Some("https".into()),
         path: Some(Unredacted::new(path.as_bytes())),
         target_authority: Some(Unredacted::new(authority.as_bytes())),
-        protocol_upgrade: None,
-        never_indexed: NeverIndexed::default(),
         fields: fields.into_iter().collect(),
-        unknown: 0,
-        malformed: None,
+        ..RequestHead::default()
     };
     let response = ResponseHead {
         status: Some(200),

@@ -69,9 +69,8 @@ fn a_negative_duration_is_zero() {
 fn an_informational_head_has_complete_only_if_it_is_not() {
     let early = |unknown| ResponseHead {
         status: Some(103),
-        fields: Fields::default(),
         unknown,
-        malformed: None,
+        ..ResponseHead::default()
     };
     let line = redact(
         Rules::default(),
