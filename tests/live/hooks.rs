@@ -147,6 +147,32 @@ fn a_lift_that_does_not_serve_is_reported_once_for_each_cause() -> Result<()> {
 
 #[test]
 #[ignore = "needs root, BPF and uprobes: scripts/test runs it"]
+fn a_tap_that_is_proven_and_wrong_is_given_up_at_the_first_calls() -> Result<()> {
+    /// As many calls as may pass until it is noticed.
+    const UNNOTICED: usize = 100;
+    let mut program = Program::c_with_fixture("shifted.c", "delivery.c", &[&REQUESTS.to_string()])?;
+    let tracer = Tracer::of(&[program.pid()], &[])?;
+    program.begin()?;
+    program.wait_for("done")?;
+    program.finish()?;
+    let trace = tracer.stop()?;
+    assert_eq!(refusals(&trace)?, [("tap".into(), "mismatch".into())]);
+    // What the tap brought is no request; what the calls bring are the program's, one after the other.
+    let requests = trace.exchanges()?;
+    let paths: Vec<_> = requests
+        .iter()
+        .filter_map(|exchange| exchange.text("/request/path"))
+        .collect();
+    assert!(paths.len() >= REQUESTS - UNNOTICED, "{}", paths.len());
+    let expected: Vec<_> = (REQUESTS - paths.len()..REQUESTS)
+        .map(|number| format!("/{number}"))
+        .collect();
+    assert_eq!(paths, expected);
+    Ok(())
+}
+
+#[test]
+#[ignore = "needs root, BPF and uprobes: scripts/test runs it"]
 fn hooks_that_serve_are_not_reported() -> Result<()> {
     let nginx = Nginx::start()?;
     let tracer = Tracer::of(&[nginx.master()], &[])?;

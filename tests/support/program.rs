@@ -52,6 +52,28 @@ impl Program {
         Self::compiled(source, OPENSSL, args)
     }
 
+    /// Compiles a program of `support/c` against a library that is made of a file of `fixtures/elf`, and starts it.
+    pub fn c_with_fixture(source: &str, fixture: &str, args: &[&str]) -> Result<Self> {
+        let directory = tempfile::tempdir()?;
+        let library = directory.path().join("libssl.so.3");
+        let fixture = source_file("../../fixtures/elf").join(fixture);
+        let flags = [
+            "-O2",
+            "-Wno-unused-parameter",
+            "-shared",
+            "-fPIC",
+            "-Wl,-soname,libssl.so.3",
+        ];
+        compile(&fixture, &library, &flags)?;
+        let program = directory.path().join("program");
+        let folder = directory.path().display();
+        let libraries = ["-rdynamic", "-fno-builtin", "-l:libssl.so.3"].map(str::to_owned);
+        let folders = [format!("-L{folder}"), format!("-Wl,-rpath,{folder}")];
+        let libraries: Vec<_> = folders.iter().chain(&libraries).map(String::as_str).collect();
+        compile(&source_file("c").join(source), &program, &libraries)?;
+        Self::start(Command::new(program).args(args), Some(directory))
+    }
+
     /// Compiles a program of `support/c` against libgnutls and starts it.
     pub fn c_with_gnutls(source: &str, args: &[&str]) -> Result<Self> {
         Self::compiled(source, &["-lgnutls"], args)
