@@ -1,6 +1,12 @@
 //! Bytes that were announced to be of no interest, at a function of this process that stands for one of a library.
 
-use std::{hint::black_box, sync::Arc};
+use std::{
+    hint::black_box,
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
+};
 
 use tracer_ebpf::{
     Cookie, EndRecord, Kind, MIN_SKIPPED_CALL, Operand, PassedCause, PassedRecord, Role, SKIPPED_BYTES, SiteConfig,
@@ -10,7 +16,7 @@ use tracer_observe::{event::ConnKey, skip::Skip};
 use zerocopy::FromBytes as _;
 
 use super::{
-    operands::tests::{Own, data, header},
+    operands::tests::{FEW_SKIPS, Own, data, header},
     program::Program,
     skips::SkipTable,
 };
@@ -46,6 +52,7 @@ fn copied(bytes: usize) {
 struct Skipping {
     own: Own,
     table: SkipTable,
+    refused: Arc<AtomicU64>,
     generation: u64,
 }
 
@@ -60,14 +67,24 @@ impl Skipping {
         own.attach(Program::ConnectionEnd, free as *const () as usize, cookie);
         copied(1);
         let generation = header(&own.records()[0]).generation;
-        let table = SkipTable::open(&own.ebpf, Arc::default()).unwrap();
-        Self { own, table, generation }
+        let refused = Arc::default();
+        let table = SkipTable::open(&own.ebpf, Arc::clone(&refused)).unwrap();
+        Self {
+            own,
+            table,
+            refused,
+            generation,
+        }
     }
 
     fn announce(&mut self, until: u64) {
+        self.announce_of(OBJECT, until);
+    }
+
+    fn announce_of(&mut self, ssl: u64, until: u64) {
         let key = ConnKey {
             tgid: std::process::id(),
-            ssl: OBJECT,
+            ssl,
             generation: self.generation,
         };
         let until = [until, 0];
@@ -127,6 +144,20 @@ fn skipped_bytes_are_reported_where_they_end_and_as_they_become_many() {
     assert_eq!(skipping.spans(), []);
     copied(PIECE / 2);
     assert_eq!(skipping.spans(), [(Kind::PASSED, 1 + SKIPPED_BYTES, WHOLE)]);
+}
+
+#[test]
+#[ignore = "needs the privilege to place probes: scripts/test runs it"]
+fn an_announcement_that_finds_the_table_full_is_counted_and_its_bytes_are_captured() {
+    let mut skipping = Skipping::begin();
+    for other in 1..=u64::from(FEW_SKIPS) {
+        skipping.announce_of(OBJECT + other, u64::MAX);
+    }
+    assert_eq!(skipping.refused.load(Ordering::Relaxed), 0);
+    skipping.announce(u64::MAX);
+    assert_eq!(skipping.refused.load(Ordering::Relaxed), 1);
+    copied(PIECE);
+    assert_eq!(skipping.spans(), [(Kind::DATA, 1, WHOLE)]);
 }
 
 #[test]

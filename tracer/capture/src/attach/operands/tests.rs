@@ -97,6 +97,9 @@ pub(in crate::attach) struct Own {
     _attached: MutexGuard<'static, ()>,
 }
 
+/// Entries of the table of skipped bytes, so few that a test can fill it.
+pub(in crate::attach) const FEW_SKIPS: u32 = 64;
+
 impl Own {
     /// Loads the programs as on a kernel that does not describe its structures.
     pub(in crate::attach) fn load() -> Self {
@@ -116,7 +119,8 @@ impl Own {
         loader
             .btf(None)
             .override_global("KERNEL_OFFSETS", &offsets, true)
-            .override_global("SETTINGS", &settings, true);
+            .override_global("SETTINGS", &settings, true)
+            .map_max_entries("SKIPS", FEW_SKIPS);
         let mut ebpf = loader.load(OBJECT).unwrap();
         for name in Program::ALL.map(Program::name) {
             program_of::<UProbe>(&mut ebpf, name).unwrap().load().unwrap();
