@@ -31,6 +31,7 @@ mod mappings;
 mod sockets;
 mod load;
 mod probes;
+mod fallback;
 #[cfg(test)]
 mod hits;
 #[cfg(test)]

@@ -87,6 +87,12 @@ pub(super) struct Attacher<'a> {
     pub(super) multi: Option<&'a MultiPrograms>,
 }
 
+/// The sites that are to have probes for one process, or for all if `pid` is absent.
+pub(super) struct Part<'a> {
+    pub(super) pid: Option<NonZeroU32>,
+    pub(super) wanted: &'a dyn Fn(&PlannedSite) -> bool,
+}
+
 /// A hook that is to be probed.
 struct Wanted<'a> {
     index: u32,
@@ -115,27 +121,23 @@ impl Probed {
         }
     }
 
-    /// Attaches the probes of wanted hooks that are not attached, for one process, or for all if `pid` is absent: all of
-    /// them, or none if one fails.
-    pub(super) fn attach(
-        &mut self,
-        attacher: &mut Attacher<'_>,
-        wanted: impl Fn(&PlannedSite) -> bool,
-        pid: Option<NonZeroU32>,
-    ) -> Result<(), Error> {
+    /// Attaches the probes of wanted hooks that are not attached: all of them, or none if one fails.
+    pub(super) fn attach(&mut self, attacher: &mut Attacher<'_>, wanted: &[Part<'_>]) -> Result<(), Error> {
         let mut new = Vec::new();
-        for beside in [None, Some(Direction::READ), Some(Direction::WRITE)] {
-            match self.attach_hooks(attacher, &self.missing(beside, &wanted, pid), pid) {
-                Ok(links) => new.push((beside, links)),
-                Err(error) => {
-                    for (_, links) in new {
-                        detach(attacher.ebpf, links);
+        for part in wanted {
+            for beside in [None, Some(Direction::READ), Some(Direction::WRITE)] {
+                match self.attach_hooks(attacher, &self.missing(beside, part), part.pid) {
+                    Ok(links) => new.push((beside, part.pid, links)),
+                    Err(error) => {
+                        for (_, _, links) in new {
+                            detach(attacher.ebpf, links);
+                        }
+                        return Err(error);
                     }
-                    return Err(error);
                 }
             }
         }
-        for (beside, links) in new {
+        for (beside, pid, links) in new {
             let reached = match beside {
                 None => &mut self.usual,
                 Some(direction) => self.fallback.of_mut(direction),
@@ -208,16 +210,12 @@ impl Probed {
 
     /// Returns the wanted hooks that have no probes, with the indexes of their sites: those at calls beside the tap or the
     /// lift of a direction, or all others.
-    fn missing(
-        &self,
-        beside: Option<Direction>,
-        wanted: impl Fn(&PlannedSite) -> bool,
-        pid: Option<NonZeroU32>,
-    ) -> Vec<(u32, Hook)> {
+    fn missing(&self, beside: Option<Direction>, part: &Part<'_>) -> Vec<(u32, Hook)> {
         let reached = beside.map_or(&self.usual, |direction| self.fallback.of(direction));
         let numbered = (self.first..).zip(&self.placement.sites);
-        let missing =
-            numbered.filter(|(index, site)| site.beside() == beside && !reached.has_site(*index, pid) && wanted(site));
+        let missing = numbered.filter(|(index, site)| {
+            site.beside() == beside && !reached.has_site(*index, part.pid) && (part.wanted)(site)
+        });
         missing.map(|(index, site)| (index, site.hook.clone())).collect()
     }
 

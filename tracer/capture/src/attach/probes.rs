@@ -11,14 +11,13 @@ use std::{
         Arc,
         atomic::{AtomicU64, Ordering},
     },
-    thread::{self, JoinHandle},
-    time::Duration,
+    thread::JoinHandle,
 };
 
 use aya::{Ebpf, EbpfLoader};
 use tracer_ebpf::{
-    AddressKey, ConnectionState, Direction, EndRecord, KernelCounters, KernelOffsets, Kind, MAX_SITES, RecordHeader,
-    SettingFlags, Settings, SiteCounters, TargetFlags,
+    AddressKey, ConnectionState, EndRecord, KernelCounters, KernelOffsets, Kind, MAX_SITES, RecordHeader, SettingFlags,
+    Settings, SiteCounters, TargetFlags,
 };
 use zerocopy::FromZeros as _;
 
@@ -30,9 +29,9 @@ use super::{
     load::{load_uprobes, map_sizes},
     multi::{MultiLinks, MultiPrograms},
     placement::PlannedSite,
-    probed::{Attacher, Probed},
+    probed::{Attacher, Part, Probed},
     program::{is_needed, is_shared},
-    reached::{Links, Reached, detach, take_single},
+    reached::{Links, Reached, detach},
     sockets::{self, Sockets},
     tables::Tables,
     value::MapValue,
@@ -42,11 +41,11 @@ use crate::target::{FileIdentity, MappedObject, Selection};
 /// The loaded programs and the attached probes. Dropping it detaches everything.
 #[derive(Debug)]
 pub struct Probes {
-    ebpf: Ebpf,
+    pub(super) ebpf: Ebpf,
     /// The programs of uprobes, where the kernel has links of many.
     multi: Option<MultiPrograms>,
     sites: Vec<SiteInfo>,
-    files: HashMap<FileIdentity, Probed>,
+    pub(super) files: HashMap<FileIdentity, Probed>,
     lifecycle: Lifecycle,
     sockets: Sockets,
     /// Whether the kernel's structures are known, as sockets need it.
@@ -56,7 +55,7 @@ pub struct Probes {
     /// Whether all sites of handshakes are probed.
     handshakes: bool,
     /// Detaches probes at calls that have links of their own, some 0.1 s each.
-    detaching: Option<JoinHandle<()>>,
+    pub(super) detaching: Option<JoinHandle<()>>,
     /// Announcements that the table of skipped bytes had no room for.
     skips_refused: Arc<AtomicU64>,
 }
@@ -200,35 +199,48 @@ impl Probes {
         self.files.contains_key(&identity)
     }
 
-    /// Attaches those probes of a registered file that a process needs and that are not attached yet.
+    /// Attaches those probes of a registered file that a process needs and that are not attached yet: all of them, or none if
+    /// one fails.
     pub fn attach(&mut self, identity: FileIdentity, pid: u32, reach: Reach, needs: Needs) -> Result<(), Error> {
-        self.attach_shared(identity, reach, needs)?;
-        let (Some(file), Some(id)) = (self.files.get_mut(&identity), NonZeroU32::new(pid)) else {
-            return Ok(());
-        };
-        let handshakes = self.handshakes;
-        let is_own = |site: &PlannedSite| !is_shared(reach, &site.hook) && is_needed(site, needs, handshakes);
-        let mut attacher = Attacher {
-            ebpf: &mut self.ebpf,
-            multi: self.multi.as_ref(),
-        };
-        file.attach(&mut attacher, is_own, Some(id))
+        self.attach_parts(identity, NonZeroU32::new(pid), reach, needs)
     }
 
     /// Attaches the probes of a registered file that are for all processes. No process has to map the file yet.
     pub fn attach_shared(&mut self, identity: FileIdentity, reach: Reach, needs: Needs) -> Result<(), Error> {
+        self.attach_parts(identity, None, reach, needs)
+    }
+
+    fn attach_parts(
+        &mut self,
+        identity: FileIdentity,
+        pid: Option<NonZeroU32>,
+        reach: Reach,
+        needs: Needs,
+    ) -> Result<(), Error> {
         // A call that hits two probes of a site would be noted twice.
         self.finish_detaching();
         let handshakes = self.handshakes;
-        if let Some(file) = self.files.get_mut(&identity) {
-            let is_for_all = |site: &PlannedSite| is_shared(reach, &site.hook) && is_needed(site, needs, handshakes);
-            let mut attacher = Attacher {
-                ebpf: &mut self.ebpf,
-                multi: self.multi.as_ref(),
-            };
-            file.attach(&mut attacher, is_for_all, None)?;
-        }
-        Ok(())
+        let Some(file) = self.files.get_mut(&identity) else {
+            return Ok(());
+        };
+        let is_shared = |site: &PlannedSite| is_shared(reach, &site.hook);
+        let is_needed = |site: &PlannedSite| is_needed(site, needs, handshakes);
+        let shared: &dyn Fn(&PlannedSite) -> bool = &|site| is_shared(site) && is_needed(site);
+        let own: &dyn Fn(&PlannedSite) -> bool = &|site| !is_shared(site) && is_needed(site);
+        let own = pid.map(|pid| Part {
+            pid: Some(pid),
+            wanted: own,
+        });
+        let shared = Part {
+            pid: None,
+            wanted: shared,
+        };
+        let parts: Vec<_> = [shared].into_iter().chain(own).collect();
+        let mut attacher = Attacher {
+            ebpf: &mut self.ebpf,
+            multi: self.multi.as_ref(),
+        };
+        file.attach(&mut attacher, &parts)
     }
 
     /// Attaches the programs that look up ciphertext in what sockets send. Returns those that this kernel refused; nothing
@@ -288,35 +300,12 @@ impl Probes {
         }
     }
 
-    /// Detaches the probes at calls of a file that are beside the taps and lifts of a direction; in the background, if each has
-    /// a link of its own.
-    pub fn detach_fallback(&mut self, identity: FileIdentity, direction: Direction) {
-        let Some(file) = self.files.get_mut(&identity) else {
-            return;
-        };
-        let mut links: Vec<_> = file.fallback.of_mut(direction).take().collect();
-        let single = links.iter_mut().flat_map(|links| take_single(&mut self.ebpf, links));
-        let single: Vec<_> = single.collect();
-        self.detach_all(links);
-        if !single.is_empty() {
-            self.finish_detaching();
-            // If no thread can be spawned, the closure is dropped here, and detaches them.
-            let thread = thread::Builder::new().name("detach".to_owned());
-            self.detaching = thread.spawn(move || drop(single)).ok();
-        }
-    }
-
     /// Waits until the probes are gone that are being detached.
-    fn finish_detaching(&mut self) {
+    pub(super) fn finish_detaching(&mut self) {
         if let Some(thread) = self.detaching.take() {
             // It only drops links, which cannot panic.
             drop(thread.join());
         }
-    }
-
-    /// Returns whether probes at calls are attached beside taps and lifts.
-    pub fn has_fallback(&self) -> bool {
-        self.with_fallback().next().is_some()
     }
 
     /// Returns whether any probe of a file is attached.
@@ -325,51 +314,7 @@ impl Probes {
         self.files.get_mut(&identity).is_some_and(Probed::is_any)
     }
 
-    /// Returns the files that have probes at calls beside taps and lifts, and of which directions.
-    pub fn with_fallback(&self) -> impl Iterator<Item = (FileIdentity, Direction)> {
-        let files = self.files.iter();
-        files.flat_map(|(identity, file)| file.fallback.directions().map(|direction| (*identity, direction)))
-    }
-
-    /// Returns whether the probes at calls of a direction of a file may go: because so many calls have confirmed its taps and
-    /// lifts, which is true, or because the calls have been probed for so long, which is false. `None` if they may not.
-    pub fn checked(
-        &self,
-        identity: FileIdentity,
-        direction: Direction,
-        counters: &[SiteCounters],
-        calls: u64,
-        longest: Duration,
-    ) -> Option<bool> {
-        let file = self.files.get(&identity)?;
-        let is_old = file.fallback.of(direction).since?.elapsed() >= longest;
-        let is_confirmed = file.confirmed(counters, direction)? >= calls;
-        (is_old || is_confirmed).then_some(is_confirmed)
-    }
-
-    /// Returns the file that a site is of.
-    pub fn file_of(&self, site: u32) -> Option<FileIdentity> {
-        let mut files = self.files.iter();
-        files.find_map(|(identity, file)| file.has_site(site).then_some(*identity))
-    }
-
-    /// Gives up the tap or the lift of a direction, of the library that a site of a file is of. The calls of all processes
-    /// that use it must be probed. The probes of a tap stay, and capture nothing.
-    pub fn give_up(&mut self, identity: FileIdentity, site: u32, direction: Direction) -> Result<(), Error> {
-        let Some(file) = self.files.get_mut(&identity) else {
-            return Ok(());
-        };
-        file.give_up(site, direction);
-        Tables(&mut self.ebpf).configure_all(&file.configured())
-    }
-
-    /// Returns whether the calls of a registered file can be probed wherever the tap or the lift of a direction may not serve a
-    /// connection.
-    pub fn has_calls(&self, identity: FileIdentity, direction: Direction) -> bool {
-        self.files.get(&identity).is_none_or(|file| file.has_calls(direction))
-    }
-
-    fn detach_all(&mut self, links: impl IntoIterator<Item = Links>) {
+    pub(super) fn detach_all(&mut self, links: impl IntoIterator<Item = Links>) {
         let mut multi = MultiLinks::default();
         for mut links in links {
             multi.append(&mut links.multi);

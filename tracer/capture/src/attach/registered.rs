@@ -2,7 +2,7 @@
 
 use std::{fs::File, path::Path};
 
-use symbolizer::{Family, FileOffset, HookKind, ProbePlan};
+use symbolizer::{Family, FileOffset, HookKind, ProbePlan, Tier};
 use tracer_ebpf::{Direction, Operand, SettingFlags, SiteConfig};
 
 use super::{Calls, Kernel, Kinds, Needs, Options, Placement, Probes, Reach, placement::PlannedSite, probed::Probed};
@@ -82,6 +82,21 @@ const CALLS: Needs = Needs {
     ciphertext: false,
     calls: Calls::BOTH,
 };
+
+#[test]
+#[ignore = "needs the privilege to place probes: scripts/test runs it"]
+fn no_probe_for_all_processes_stays_if_one_for_a_single_process_is_refused() {
+    let mut probes = load();
+    let object = library("libssl.so.3");
+    let mut placement = Placement::of_plans(&[plan()], Kinds::default());
+    let last = placement.sites.iter_mut().rfind(|site| site.is_fallback).unwrap();
+    last.hook.site.offset = FileOffset(1 << 40);
+    last.hook.site.tier = Tier::Stepped;
+    probes.register(&object, placement).unwrap();
+    let attached = probes.attach(object.identity, std::process::id(), Reach::AllProcesses, CALLS);
+    attached.unwrap_err();
+    assert!(!probes.is_probed(object.identity));
+}
 
 #[test]
 #[ignore = "needs the privilege to place probes: scripts/test runs it"]
