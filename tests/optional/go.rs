@@ -2,12 +2,12 @@
 
 use anyhow::Result;
 use support::{
-    Exchange, LoggedExchange, Tracer, exchange_log,
-    go::{Build, Built, Caddy, Version},
+    Exchange, LoggedExchange, Trace, Tracer, exchange_log,
+    go::{Build, Built, Caddy, Version, Wrap},
     program::Program,
 };
 
-use crate::address_claims::{CONNECTIONS, REQUESTS, assert_addresses, connections, trace_server};
+use crate::address_claims::{CONNECTIONS, REQUESTS, assert_addresses, assert_none_wrong, connections, trace_server};
 
 /// Every version of Go, each built in another way.
 const BUILDS: [(Version, Build); 3] = [
@@ -46,8 +46,14 @@ pub(crate) fn server() -> Result<()> {
     Ok(())
 }
 
-/// Traces a server and its client. Returns what both logged, and the exchanges that were printed.
+/// Traces a server and its client, and asserts that each exchange that they logged is printed with its addresses.
 fn both(name: &str, built: &Built, load: (usize, usize), protocol: &str) -> Result<Vec<Exchange>> {
+    let (trace, logged) = trace_both(built, load, protocol)?;
+    assert_addresses(name, &trace, &logged)
+}
+
+/// Traces a server and its client; returns what both logged.
+fn trace_both(built: &Built, load: (usize, usize), protocol: &str) -> Result<(Trace, Vec<LoggedExchange>)> {
     let (server, port) = serve(built, &[])?;
     let mut client = built.ask(&format!("https://127.0.0.1:{port}/"), load, protocol)?;
     let tracer = Tracer::of(&[server.pid(), client.pid()], &[])?;
@@ -58,8 +64,7 @@ fn both(name: &str, built: &Built, load: (usize, usize), protocol: &str) -> Resu
     let logged: Vec<LoggedExchange> = [asked?, answered?].concat();
     assert_eq!(logged.len(), 2 * load.0 * load.1);
     tracer.wait_for_lines(logged.len())?;
-    let trace = tracer.stop()?;
-    assert_addresses(name, &trace, &logged)
+    Ok((tracer.stop()?, logged))
 }
 
 pub(crate) fn both_over_http_2() -> Result<()> {
@@ -70,6 +75,34 @@ pub(crate) fn both_over_http_2() -> Result<()> {
         assert_all(&exchanges, "/connection/source", SOURCE);
         assert_eq!(connections(&exchanges, "client"), 20);
     }
+    Ok(())
+}
+
+/// Counts the exchanges whose addresses have a source.
+fn count_from(exchanges: &[Exchange], source: &str) -> usize {
+    let from = |exchange: &&Exchange| exchange.text("/connection/source") == Some(source);
+    exchanges.iter().filter(from).count()
+}
+
+pub(crate) fn wrapped() -> Result<()> {
+    for (version, build, protocol) in [
+        (Version::Go1_19, Build::Plain, "h2"),
+        (Version::Go1_27, Build::StrippedPie, "h1"),
+    ] {
+        let built = Built::by(version, build)?.wrapping(Wrap::Each);
+        let exchanges = both(&format!("{version:?} wrapped"), &built, (20, 100), protocol)?;
+        // One of five connections has the one below it in a field.
+        assert_eq!(count_from(&exchanges, SOURCE), 3_200);
+        assert_eq!(count_from(&exchanges, "nested_send"), 800);
+    }
+    Ok(())
+}
+
+pub(crate) fn handed_over() -> Result<()> {
+    let built = Built::by(Version::Go1_27, Build::StrippedPie)?.wrapping(Wrap::Handed);
+    let (trace, logged) = trace_both(&built, (20, 20), "h1")?;
+    let exchanges = assert_none_wrong("Go whose writes are handed over", &trace, &logged, &["custom-bio"])?;
+    assert_eq!(count_from(&exchanges, "nested_send"), 0);
     Ok(())
 }
 

@@ -63,6 +63,16 @@ fn main() -> ExitCode {
                 go::both_over_http_2,
             ),
             trial(
+                "go_connections_behind_others_have_their_addresses",
+                go_reason,
+                go::wrapped,
+            ),
+            trial(
+                "a_go_connection_that_another_goroutine_writes_to_has_no_addresses",
+                go_reason,
+                go::handed_over,
+            ),
+            trial(
                 "go_objects_whose_addresses_come_back_are_other_connections",
                 go_reason,
                 go::addresses_come_back,

@@ -57,6 +57,28 @@ pub enum Build {
 #[derive(Debug)]
 pub struct Built {
     directory: TempDir,
+    wrap: Wrap,
+}
+
+/// What is between a `tls.Conn` and its TCP connection.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Wrap {
+    /// Nothing.
+    None,
+    /// Connections of several kinds, in turn: such as embed another one, and one that has it in a field.
+    Each,
+    /// A connection whose writes are made by another goroutine.
+    Handed,
+}
+
+impl Wrap {
+    const fn name(self) -> &'static str {
+        match self {
+            Self::None => "",
+            Self::Each => "each",
+            Self::Handed => "handed",
+        }
+    }
 }
 
 impl Built {
@@ -85,7 +107,20 @@ impl Built {
             }
         }
         run::succeed(command.arg("."))?;
-        Ok(Self { directory })
+        let wrap = Wrap::None;
+        Ok(Self { directory, wrap })
+    }
+
+    /// Has the program wrap its connections.
+    #[must_use]
+    pub fn wrapping(self, wrap: Wrap) -> Self {
+        Self { wrap, ..self }
+    }
+
+    fn command(&self) -> Command {
+        let mut command = Command::new(self.path());
+        command.env("WRAP", self.wrap.name());
+        command
     }
 
     /// Returns the path of the program.
@@ -96,7 +131,7 @@ impl Built {
     /// Starts it as a server.
     pub fn serve(&self, environment: &[(&str, &str)]) -> Result<Program> {
         let [certificate, key] = ["cert.pem", "key.pem"].map(|name| self.directory.path().join(name));
-        let mut command = Command::new(self.path());
+        let mut command = self.command();
         command.arg("serve").arg(certificate).arg(key);
         Program::run(command.envs(environment.iter().copied()))
     }
@@ -112,7 +147,7 @@ impl Built {
     }
 
     fn client(&self, url: &str, (connections, requests): (usize, usize), protocol: &str) -> Command {
-        let mut command = Command::new(self.path());
+        let mut command = self.command();
         command.args(["ask", url, &connections.to_string(), &requests.to_string(), protocol]);
         command
     }

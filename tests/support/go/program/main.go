@@ -3,12 +3,15 @@
 //	serve CERTIFICATE KEY         HTTP/1.1 and HTTP/2, on every address; its port is in the line `port N`
 //	ask URL CONNECTIONS REQUESTS PROTOCOL     that many requests on each of that many connections, over `h1` or `h2`
 //
+// Connections are wrapped as the environment variable WRAP says.
+//
 // It prints `up`, and begins at the first line on stdin. A client warms up before, with one request on each connection, if
 // there is a further argument; those it does not log. It ends when stdin does.
 package main
 
 import (
 	"bufio"
+	"context"
 	"crypto/tls"
 	"fmt"
 	"io"
@@ -73,7 +76,7 @@ func serve(certificate, key string) {
 	listener, err := net.Listen("tcp", ":0")
 	check(err)
 	say("port %d", listener.Addr().(*net.TCPAddr).Port)
-	check(http.ServeTLS(listener, http.HandlerFunc(answer), certificate, key))
+	check(http.ServeTLS(wrapping{listener}, http.HandlerFunc(answer), certificate, key))
 }
 
 // Sends one request over a connection of its own.
@@ -103,7 +106,15 @@ func number(text string) int {
 }
 
 func connect(protocol string) *http.Client {
+	dialer := net.Dialer{}
 	transport := &http.Transport{
+		DialContext: func(ctx context.Context, network, address string) (net.Conn, error) {
+			conn, err := dialer.DialContext(ctx, network, address)
+			if err != nil {
+				return nil, err
+			}
+			return wrap(conn), nil
+		},
 		TLSClientConfig:    &tls.Config{InsecureSkipVerify: true},
 		DisableCompression: true,
 		ForceAttemptHTTP2:  protocol == "h2",

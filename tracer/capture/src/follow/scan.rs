@@ -35,10 +35,12 @@ impl Follower {
         if !first && self.awaits_crypto(&files) && !self.mismatched.contains(&pid) {
             return Ok(Scan::Mismatch("its crypto library is not mapped yet".to_owned()));
         }
-        let ciphertext =
-            self.probes.watches_sockets() && files.iter().any(Resolved::needs_ciphertext) && files.iter().any(has_plan);
+        let watches = self.probes.watches_sockets() && files.iter().any(has_plan);
+        let ciphertext = watches && files.iter().any(Resolved::needs_sends);
         // Connections with a BIO of the program's own refuse the lift.
-        let needs_calls = ciphertext || self.processes.get(pid).needs_calls || !self.probes.watches_sockets();
+        let needs_calls = watches && files.iter().any(Resolved::may_set_bios)
+            || self.processes.get(pid).needs_calls
+            || !self.probes.watches_sockets();
         let is_checked = |file: &Resolved| self.checked.contains(&file.identity);
         let calls = needs_calls || !files.iter().filter(|file| has_plan(file)).all(is_checked);
         let needs = Needs { ciphertext, calls };

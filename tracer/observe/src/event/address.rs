@@ -13,9 +13,11 @@ pub enum AddressSource {
     Ciphertext,
     /// `/proc` has the addresses of the file descriptor, and the connection moved data after that lookup.
     Proc,
-    /// The `tls.Conn` of Go is on a TCP connection, which has the file descriptor.
+    /// The `tls.Conn` of Go is on a TCP connection, perhaps behind others, which has the file descriptor.
     NetConn,
-    /// Unknown: the BIO of the `SSL` object is not a socket BIO, or the `tls.Conn` of Go is not on a TCP connection.
+    /// The socket sent a record within the call that writes to the `tls.Conn` of Go.
+    NestedSend,
+    /// Unknown: the BIO of the `SSL` object is not a socket BIO, or the `tls.Conn` of Go is on an unknown kind of connection.
     CustomBio,
     /// Unknown: the structure layout of this library version is not known.
     UnknownLayout,
@@ -33,7 +35,7 @@ impl AddressSource {
     pub const fn is_known(self) -> bool {
         matches!(
             self,
-            Self::Bio | Self::SetFd | Self::Ciphertext | Self::Proc | Self::NetConn
+            Self::Bio | Self::SetFd | Self::Ciphertext | Self::Proc | Self::NetConn | Self::NestedSend
         )
     }
 }

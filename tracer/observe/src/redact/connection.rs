@@ -159,6 +159,7 @@ pub(super) fn connection_parts(connection: &Connection) -> ConnectionParts<'_> {
         AddressSource::Ciphertext => (Some("ciphertext"), None),
         AddressSource::Proc => (Some("proc"), None),
         AddressSource::NetConn => (Some("net_conn"), None),
+        AddressSource::NestedSend => (Some("nested_send"), None),
         AddressSource::CustomBio => (None, Some("custom-bio")),
         AddressSource::UnknownLayout => (None, Some("unknown-layout")),
         AddressSource::NotInet => (None, Some("not-inet")),
