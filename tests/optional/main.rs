@@ -24,6 +24,7 @@ mod address_claims;
 mod container;
 mod crystal;
 mod go;
+mod go_soak;
 mod overlay;
 
 fn main() -> ExitCode {
@@ -86,6 +87,11 @@ fn main() -> ExitCode {
                 "go_objects_whose_addresses_come_back_are_other_connections",
                 go_reason,
                 go::addresses_come_back,
+            ),
+            trial(
+                "a_go_server_survives_tracers_that_attach_and_detach",
+                go_reason,
+                go_soak::attached_and_detached,
             ),
             trial(
                 "both_sides_of_caddy_are_traced_from_the_middle_of_their_connections",
