@@ -2,18 +2,26 @@
 
 use anyhow::Result;
 use support::{
-    Exchange, LoggedExchange, Tracer, exchange_log,
-    go::{Build, Built, Caddy, Version},
+    Exchange, LoggedExchange, Trace, Tracer, exchange_log,
+    go::{Build, Built, Caddy, Release, Version, Wrap},
     program::Program,
 };
 
-use crate::address_claims::{CONNECTIONS, REQUESTS, assert_addresses, connections, trace_server};
+use crate::address_claims::{CONNECTIONS, REQUESTS, assert_addresses, assert_none_wrong, connections, trace_server};
 
-/// Every version of Go, each built in another way.
+/// Versions of Go whose servers are under the most load, each built in another way.
 const BUILDS: [(Version, Build); 3] = [
     (Version::Go1_19, Build::Plain),
     (Version::Go1_23, Build::Stripped),
     (Version::Go1_27, Build::StrippedPie),
+];
+
+/// The other versions and ways, with the protocol that each is traced over.
+const OTHERS: [(Version, Build, &str); 4] = [
+    (Version::Go1_21, Build::Cgo, "h1"),
+    (Version::Go1_25, Build::External, "h2"),
+    (Version::Go1_26, Build::Pie, "h1"),
+    (Version::Go1_27, Build::Cgo, "h2"),
 ];
 
 /// The source of the addresses of a connection of Go.
@@ -46,8 +54,14 @@ pub(crate) fn server() -> Result<()> {
     Ok(())
 }
 
-/// Traces a server and its client. Returns what both logged, and the exchanges that were printed.
+/// Traces a server and its client, and asserts that each exchange that they logged is printed with its addresses.
 fn both(name: &str, built: &Built, load: (usize, usize), protocol: &str) -> Result<Vec<Exchange>> {
+    let (trace, logged) = trace_both(built, load, protocol)?;
+    assert_addresses(name, &trace, &logged)
+}
+
+/// Traces a server and its client; returns what both logged.
+fn trace_both(built: &Built, load: (usize, usize), protocol: &str) -> Result<(Trace, Vec<LoggedExchange>)> {
     let (server, port) = serve(built, &[])?;
     let mut client = built.ask(&format!("https://127.0.0.1:{port}/"), load, protocol)?;
     let tracer = Tracer::of(&[server.pid(), client.pid()], &[])?;
@@ -58,8 +72,24 @@ fn both(name: &str, built: &Built, load: (usize, usize), protocol: &str) -> Resu
     let logged: Vec<LoggedExchange> = [asked?, answered?].concat();
     assert_eq!(logged.len(), 2 * load.0 * load.1);
     tracer.wait_for_lines(logged.len())?;
-    let trace = tracer.stop()?;
-    assert_addresses(name, &trace, &logged)
+    Ok((tracer.stop()?, logged))
+}
+
+pub(crate) fn other_builds() -> Result<()> {
+    let all = BUILDS.into_iter().map(|(version, _)| version);
+    let all: Vec<_> = all.chain(OTHERS.map(|(version, _, _)| version)).collect();
+    assert!(Version::ALL.iter().all(|version| all.contains(version)));
+    for (version, build, protocol) in OTHERS {
+        let built = Built::by(version, build)?;
+        let exchanges = both(&format!("{version:?} {build:?}"), &built, (20, 20), protocol)?;
+        assert_all(&exchanges, "/connection/source", SOURCE);
+        assert_all(&exchanges, "/tls", "go");
+        assert_eq!(
+            (connections(&exchanges, "server"), connections(&exchanges, "client")),
+            (20, 20)
+        );
+    }
+    Ok(())
 }
 
 pub(crate) fn both_over_http_2() -> Result<()> {
@@ -70,6 +100,34 @@ pub(crate) fn both_over_http_2() -> Result<()> {
         assert_all(&exchanges, "/connection/source", SOURCE);
         assert_eq!(connections(&exchanges, "client"), 20);
     }
+    Ok(())
+}
+
+/// Counts the exchanges whose addresses have a source.
+fn count_from(exchanges: &[Exchange], source: &str) -> usize {
+    let from = |exchange: &&Exchange| exchange.text("/connection/source") == Some(source);
+    exchanges.iter().filter(from).count()
+}
+
+pub(crate) fn wrapped() -> Result<()> {
+    for (version, build, protocol) in [
+        (Version::Go1_19, Build::Plain, "h2"),
+        (Version::Go1_27, Build::StrippedPie, "h1"),
+    ] {
+        let built = Built::by(version, build)?.wrapping(Wrap::Each);
+        let exchanges = both(&format!("{version:?} wrapped"), &built, (20, 100), protocol)?;
+        // One of five connections has the one below it in a field.
+        assert_eq!(count_from(&exchanges, SOURCE), 3_200);
+        assert_eq!(count_from(&exchanges, "nested_send"), 800);
+    }
+    Ok(())
+}
+
+pub(crate) fn handed_over() -> Result<()> {
+    let built = Built::by(Version::Go1_27, Build::StrippedPie)?.wrapping(Wrap::Handed);
+    let (trace, logged) = trace_both(&built, (20, 20), "h1")?;
+    let exchanges = assert_none_wrong("Go whose writes are handed over", &trace, &logged, &["custom-bio"])?;
+    assert_eq!(count_from(&exchanges, "nested_send"), 0);
     Ok(())
 }
 
@@ -98,10 +156,10 @@ pub(crate) fn addresses_come_back() -> Result<()> {
 }
 
 /// Traces Caddy between a client and a server, from the middle of its connections on or from their beginnings.
-fn proxied(name: &str, protocol: &str, versions: &str, is_late: bool) -> Result<Vec<Exchange>> {
+fn proxied(release: Release, protocol: &str, versions: &str, is_late: bool) -> Result<Vec<Exchange>> {
     let built = Built::by(Version::Go1_19, Build::Plain)?;
     let (server, port) = serve(&built, &[])?;
-    let caddy = Caddy::start(port, versions)?;
+    let caddy = Caddy::start(release, port, versions)?;
     let (url, load) = (caddy.url(), (20, 100));
     let mut client = if is_late {
         built.ask_warm(&url, load, protocol)?
@@ -120,19 +178,27 @@ fn proxied(name: &str, protocol: &str, versions: &str, is_late: bool) -> Result<
     assert_eq!(logged.len(), 2 * load.0 * load.1);
     tracer.wait_for_lines(logged.len())?;
     let trace = tracer.stop()?;
-    let exchanges = assert_addresses(name, &trace, &logged)?;
+    let exchanges = assert_addresses(&format!("{release:?} {protocol}"), &trace, &logged)?;
     assert_all(&exchanges, "/tls", "go");
     Ok(exchanges)
 }
 
 pub(crate) fn caddy_attached_late() -> Result<()> {
-    let exchanges = proxied("caddy over HTTP/1.1, attached late", "h1", "1.1", true)?;
+    let exchanges = proxied(Release::Caddy2_6, "h1", "1.1", true)?;
     assert_all(&exchanges, "/protocol", "http/1.1");
     Ok(())
 }
 
 pub(crate) fn caddy_over_http_2() -> Result<()> {
-    let exchanges = proxied("caddy over HTTP/2", "h2", "1.1 2", false)?;
+    let exchanges = proxied(Release::Caddy2_6, "h2", "1.1 2", false)?;
+    assert_all(&exchanges, "/protocol", "http/2");
+    Ok(())
+}
+
+pub(crate) fn later_caddy() -> Result<()> {
+    let exchanges = proxied(Release::Caddy2_11, "h1", "1.1", true)?;
+    assert_all(&exchanges, "/protocol", "http/1.1");
+    let exchanges = proxied(Release::Caddy2_11, "h2", "1.1 2", false)?;
     assert_all(&exchanges, "/protocol", "http/2");
     Ok(())
 }

@@ -8,7 +8,12 @@ use std::process::ExitCode;
 
 use anyhow::Result;
 use libtest_mimic::{Arguments, Completion, Failed, Trial};
-use support::{cgroup::Container, go::Version, libraries::Overlay, search};
+use support::{
+    cgroup::Container,
+    go::{Release, Version},
+    libraries::Overlay,
+    search,
+};
 
 #[path = "../live/claims.rs"]
 #[expect(dead_code, reason = "the live tests use all of it")]
@@ -19,6 +24,7 @@ mod address_claims;
 mod container;
 mod crystal;
 mod go;
+mod go_soak;
 mod overlay;
 
 fn main() -> ExitCode {
@@ -58,14 +64,34 @@ fn main() -> ExitCode {
                 go::server,
             ),
             trial(
+                "other_builds_of_go_programs_are_traced_on_both_sides",
+                go_reason,
+                go::other_builds,
+            ),
+            trial(
                 "a_go_server_and_its_client_are_traced_over_http_2",
                 go_reason,
                 go::both_over_http_2,
             ),
             trial(
+                "go_connections_behind_others_have_their_addresses",
+                go_reason,
+                go::wrapped,
+            ),
+            trial(
+                "a_go_connection_that_another_goroutine_writes_to_has_no_addresses",
+                go_reason,
+                go::handed_over,
+            ),
+            trial(
                 "go_objects_whose_addresses_come_back_are_other_connections",
                 go_reason,
                 go::addresses_come_back,
+            ),
+            trial(
+                "a_go_server_survives_tracers_that_attach_and_detach",
+                go_reason,
+                go_soak::attached_and_detached,
             ),
             trial(
                 "both_sides_of_caddy_are_traced_from_the_middle_of_their_connections",
@@ -76,6 +102,11 @@ fn main() -> ExitCode {
                 "both_sides_of_caddy_are_traced_over_http_2",
                 go_reason,
                 go::caddy_over_http_2,
+            ),
+            trial(
+                "both_sides_of_a_release_of_caddy_are_traced",
+                caddy_reason,
+                go::later_caddy,
             ),
         ],
     )
@@ -110,4 +141,11 @@ fn crystal_reason() -> Result<Option<&'static str>> {
 
 fn go_reason() -> Result<Option<&'static str>> {
     Ok((!Version::are_installed()?).then_some("the compilers of Go are missing, which scripts/setup downloads"))
+}
+
+fn caddy_reason() -> Result<Option<&'static str>> {
+    if !Release::Caddy2_11.is_installed()? {
+        return Ok(Some("Caddy 2.11 is missing, which scripts/setup downloads"));
+    }
+    go_reason()
 }

@@ -5,7 +5,7 @@
 //! - `CONNECTIONS`: the thread in a call on the object, at a probe or where it sends. A library's caller must not use one
 //!   object for one direction in two threads at once, and fields by direction are apart. Tracepoints on other CPUs mark it
 //!   as closing; a sender whose message begins with its ciphertext writes its identity.
-//! - `THREADS`: its thread alone.
+//! - `THREADS`, `WRITES`: its thread alone.
 //! - `SOCKETS`: the thread that binds it, and the tracepoints of the socket, which the kernel calls under its lock.
 //! - `SKIPS`: anyone; the loader replaces values as a whole.
 //! - `TARGETS`, `SWITCH`, `CIPHERTEXTS`, `FRAMES`: anyone; values are one word.
@@ -23,8 +23,9 @@ use aya_ebpf::{
 use tracer_ebpf::{
     AddressKey, CallState, CiphertextKey, ConnectionState, FILE_NAME_BYTES, KernelCounters, KernelOffsets,
     LIFECYCLE_RING_BYTES, MAX_CALLS, MAX_CGROUPS, MAX_CIPHERTEXTS, MAX_CONNECTIONS, MAX_CPUS, MAX_NAMES, MAX_OPENED,
-    MAX_SITES, MAX_SOCKETS, MAX_TARGETS, MAX_THREADS, MAX_UIDS, NameKind, PATH_BYTES, ProcessState, SettingFlags,
-    Settings, SiteConfig, SiteCounters, SiteOperands, SkipState, SocketState, TargetState, ThreadState,
+    MAX_SITES, MAX_SOCKETS, MAX_TARGETS, MAX_THREADS, MAX_UIDS, MAX_WRITES, NameKind, PATH_BYTES, ProcessState,
+    SettingFlags, Settings, SiteConfig, SiteCounters, SiteOperands, SkipState, SocketState, TargetState, ThreadState,
+    WriteState,
 };
 
 /// Only the template of an inner ring: the loader makes the rings themselves, of the size the user asks for.
@@ -116,6 +117,11 @@ pub(crate) static THREADS: HashMap<u32, ThreadState, MAX_THREADS> = HashMap::new
 /// The object that a piece of ciphertext came from; 0 if it came from several.
 #[btf_map]
 pub(crate) static CIPHERTEXTS: HashMap<CiphertextKey, u64, MAX_CIPHERTEXTS> = HashMap::new();
+
+/// The write of Go that a thread is in, by thread id; of connections whose socket is not known. The oldest may be dropped at
+/// any time.
+#[btf_map]
+pub(crate) static WRITES: LruHashMap<u32, WriteState, MAX_WRITES> = LruHashMap::new();
 
 /// The connection that goes through a socket, by the address of the kernel's `struct sock`; until that is destroyed.
 #[btf_map]

@@ -239,6 +239,21 @@ pub(crate) fn address(ctx: &ProbeContext) -> u64 {
     unsafe { instruction_pointer(ctx.regs) }
 }
 
+/// Returns the stack pointer at a probed instruction.
+#[inline(always)]
+pub(crate) fn stack(ctx: &ProbeContext) -> u64 {
+    // SAFETY: the kernel hands a valid register set to the program.
+    unsafe { stack_pointer(ctx.regs) }
+}
+
+/// Returns the goroutine that a function of Go runs in (`src/cmd/compile/abi-internal.md`, go1.27.3).
+#[inline(always)]
+pub(crate) fn goroutine(ctx: &ProbeContext) -> u64 {
+    const GOROUTINE: Place = Place::register(if cfg!(bpf_target_arch = "aarch64") { 28 } else { 14 });
+    // SAFETY: the kernel hands a valid register set to the program.
+    unsafe { register(ctx.regs, GOROUTINE) }
+}
+
 #[inline(never)]
 fn read(regs: *const pt_regs, operand: &Operand) -> u64 {
     follow(place(regs, operand), operand).unwrap_or(0)

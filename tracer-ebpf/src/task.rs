@@ -44,16 +44,32 @@ pub(crate) fn current_task() -> Task {
 /// Minimum kernel version: 5.15 (`bpf_task_pt_regs`).
 #[inline(always)]
 pub(crate) fn user_stack_pointer() -> Option<u64> {
-    // SAFETY: the helper takes the current task, which the other one returns.
-    let registers = unsafe { bpf_task_pt_regs(bpf_get_current_task_btf()) };
-    read_kernel(registers as usize + STACK_POINTER)
+    user_register(STACK_POINTER)
 }
 
-/// From the registers of a thread to its stack pointer (`struct pt_regs` of the machine).
+/// Returns what was in the register of Go's goroutine as the current thread has entered the kernel, as above.
+#[inline(always)]
+pub(crate) fn user_goroutine() -> Option<u64> {
+    user_register(GOROUTINE)
+}
+
+#[inline(always)]
+fn user_register(offset: usize) -> Option<u64> {
+    // SAFETY: the helper takes the current task, which the other one returns.
+    let registers = unsafe { bpf_task_pt_regs(bpf_get_current_task_btf()) };
+    read_kernel(registers as usize + offset)
+}
+
+/// From the registers of a thread to its stack pointer (`struct pt_regs` of the machine), and to the register that Go keeps
+/// its goroutine in (`src/cmd/compile/abi-internal.md`, go1.27.3).
 #[cfg(not(bpf_target_arch = "aarch64"))]
 const STACK_POINTER: usize = core::mem::offset_of!(pt_regs, rsp);
 #[cfg(bpf_target_arch = "aarch64")]
 const STACK_POINTER: usize = core::mem::offset_of!(pt_regs, sp);
+#[cfg(not(bpf_target_arch = "aarch64"))]
+const GOROUTINE: usize = core::mem::offset_of!(pt_regs, r14);
+#[cfg(bpf_target_arch = "aarch64")]
+const GOROUTINE: usize = core::mem::offset_of!(pt_regs, regs) + 28 * size_of::<u64>();
 
 /// Returns how a process is traced; `None` if it is not.
 #[inline(always)]

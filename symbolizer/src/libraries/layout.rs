@@ -32,6 +32,11 @@ pub struct NetConn {
     pub method: u16,
     /// From what holds the descriptor to it.
     pub descriptor: u16,
+    /// The flag of an embedded field, in the byte that its name begins with: structures are described by their fields, so that
+    /// a connection can be found behind others that embed it. Absent where the description has another form.
+    pub embedded: Option<u16>,
+    /// Bytes of the call at which writes are tapped, if it leaves a return address on the stack.
+    pub call: Option<u16>,
 }
 
 /// Gives the byte offsets that lead from a `BIO*` to a descriptor.

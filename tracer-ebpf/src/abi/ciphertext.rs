@@ -4,6 +4,8 @@
 
 use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout};
 
+use crate::RECORD_BYTES;
+
 /// Bytes of ciphertext that are compared: of a hello, 13 of them are random; of an encrypted record, all behind its header.
 pub const CIPHERTEXT_BYTES: usize = 24;
 
@@ -46,6 +48,24 @@ impl CiphertextKey {
     }
 }
 
+/// Returns whether a record with this header may be the first one of a write of so many bytes by Go, which cuts a write into
+/// records of 512 bytes at the least (`maxPayloadSizeForWrite` in `src/crypto/tls/conn.go`, go1.27.3), each longer than its
+/// content by a tag of 16 bytes at the least (RFC 8446 section 5.2, RFC 5246 section 6.2.3).
+pub const fn may_hold(header: [u8; 5], bytes: u64) -> bool {
+    let [kind, major, _, high, low] = header;
+    let length = (high as u64) << 8 | low as u64;
+    let least = if bytes < LEAST_CUT { bytes } else { LEAST_CUT };
+    let most = if bytes < RECORD_BYTES { bytes } else { RECORD_BYTES };
+    kind == APPLICATION_DATA && major == MAJOR && length >= least + TAG_BYTES && length <= most + MAX_EXPANSION
+}
+
+/// Bytes that Go puts into a record at the least, if it has as many.
+const LEAST_CUT: u64 = 512;
+/// Bytes of the shortest tag.
+const TAG_BYTES: u64 = 16;
+/// By how much a record is longer than its content at the most (RFC 8446 section 5.2), without padding up to a chosen length.
+const MAX_EXPANSION: u64 = 256;
+
 const _: () = assert!(size_of::<CiphertextKey>() == 32);
 
 #[cfg(test)]
@@ -80,6 +100,29 @@ mod tests {
         assert!(is_unique(22, message(2, RANDOM)));
         assert!(is_unique(23, RANDOM));
         assert!(is_unique(21, RANDOM));
+    }
+
+    #[test]
+    fn a_record_may_hold_a_write_if_its_length_fits() {
+        let record = |kind, length: u16| {
+            let [high, low] = length.to_be_bytes();
+            [kind, 3, 3, high, low]
+        };
+        for (length, bytes, expected) in [
+            (17, 1, true),
+            (16, 1, false),
+            (117, 100, true),
+            (115, 100, false),
+            (357, 100, false),
+            (528, 1 << 30, true),
+            (527, 1 << 30, false),
+            (16384 + 256, 1 << 30, true),
+            (16384 + 257, 1 << 30, false),
+        ] {
+            assert_eq!(may_hold(record(23, length), bytes), expected, "{length} {bytes}");
+        }
+        assert!(!may_hold(record(22, 117), 100));
+        assert!(!may_hold([23, 2, 3, 0, 117], 100));
     }
 
     #[test]

@@ -50,6 +50,10 @@ pub struct SiteConfig {
     pub net_method: u16,
     /// From what the connection below an object of Go begins with to the descriptor.
     pub net_descriptor: u16,
+    /// The flag of an embedded field in its name, in Go's description of a structure.
+    pub net_embedded: u16,
+    /// Bytes of the call at which a write of Go is tapped, if that leaves its return address on the stack.
+    pub net_call: u16,
     /// 1 if several threads may use one object of the library at once, and close it while others use it.
     pub shared: u16,
 }
@@ -80,6 +84,8 @@ impl SiteConfig {
         write_tap: Self::UNKNOWN,
         net_method: Self::UNKNOWN,
         net_descriptor: Self::UNKNOWN,
+        net_embedded: Self::UNKNOWN,
+        net_call: Self::UNKNOWN,
         shared: 0,
     };
 
@@ -253,6 +259,6 @@ impl KernelOffsets {
     pub const NONE: Self = zerocopy::transmute!([Self::UNKNOWN; size_of::<Self>() / size_of::<u32>()]);
 }
 
-const _: () = assert!(size_of::<SiteConfig>() == 44);
+const _: () = assert!(size_of::<SiteConfig>() == 48);
 const _: () = assert!(size_of::<Settings>() == 16);
 const _: () = assert!(size_of::<KernelOffsets>() == 180);

@@ -139,8 +139,10 @@ impl AddressSource {
     /// From `/proc`, by the loader: what the descriptor led to at the time of the record. It is the connection's if the
     /// connection goes on after that.
     pub const PROC: Self = Self(7);
-    /// From the TCP connection that the TLS object of Go is on.
+    /// From the TCP connection that the TLS object of Go is on, perhaps behind others.
     pub const NET_CONN: Self = Self(8);
+    /// From the socket that a write of Go sent through, within its call.
+    pub const NESTED_SEND: Self = Self(9);
 }
 
 /// What happened to a process.

@@ -50,6 +50,9 @@ pub const STRETCH: u64 = 1 << 44;
 /// Maximum CPUs with a ring.
 pub const MAX_CPUS: usize = 1024;
 
+/// Maximum wrappers between a `tls.Conn` of Go and its TCP connection.
+pub const MAX_WRAPPERS: u32 = 8;
+
 /// Maximum connections. When the table is full, calls of others are counted and not captured.
 pub const MAX_CONNECTIONS: usize = 65536;
 
@@ -70,6 +73,10 @@ pub const MAX_CALLS: usize = 16384;
 
 /// Maximum threads in a call whose ciphertext is matched.
 pub const MAX_THREADS: usize = MAX_CALLS;
+
+/// Maximum threads in a write of Go whose socket is not known; a full table drops the oldest, whose connection is then known
+/// from a later write.
+pub const MAX_WRITES: usize = MAX_THREADS;
 
 /// Maximum pieces of ciphertext that wait for their message: a connection has at most one.
 pub const MAX_CIPHERTEXTS: usize = MAX_CONNECTIONS;

@@ -13,7 +13,7 @@ mod ciphertext;
 mod flow;
 mod state;
 
-pub use ciphertext::{CIPHERTEXT_BYTES, CiphertextKey};
+pub use ciphertext::{CIPHERTEXT_BYTES, CiphertextKey, may_hold};
 pub use config::{KernelOffsets, NameKind, SettingFlags, Settings, SiteConfig};
 pub use cookie::{CallEnd, Cookie};
 pub use counter::{KernelCounters, SiteCounters};
@@ -25,8 +25,9 @@ pub use kind::{AddressSource, Carrier, Change, Direction, HooksRefused, Kind, Pa
 pub use limits::{
     CLASSES, DEFAULT_CALL_BYTES, FILE_NAME_BYTES, LARGEST_CLASS, LIFECYCLE_RING_BYTES, MAX_CALL_BYTES, MAX_CALLS,
     MAX_CGROUPS, MAX_CIPHERTEXTS, MAX_CONNECTIONS, MAX_CPUS, MAX_DOUBTS, MAX_FRAME_WORDS, MAX_HIT_BYTES, MAX_NAMES,
-    MAX_OPENED, MAX_PIECES, MAX_SITES, MAX_SOCKETS, MAX_STRAYS, MAX_TARGETS, MAX_THREADS, MAX_UIDS, MAX_WRITE_BYTES,
-    MIN_SKIPPED_CALL, PATH_BYTES, RECORD_BYTES, SKIPPED_BYTES, STRETCH, WAKING_BYTES, WINDOW_BYTES,
+    MAX_OPENED, MAX_PIECES, MAX_SITES, MAX_SOCKETS, MAX_STRAYS, MAX_TARGETS, MAX_THREADS, MAX_UIDS, MAX_WRAPPERS,
+    MAX_WRITE_BYTES, MAX_WRITES, MIN_SKIPPED_CALL, PATH_BYTES, RECORD_BYTES, SKIPPED_BYTES, STRETCH, WAKING_BYTES,
+    WINDOW_BYTES,
 };
 pub use operand::{Guard, Operand, Place, SiteOperands, Success, Width};
 pub use record::{
@@ -34,4 +35,6 @@ pub use record::{
     TlsRecord, UNIX_PATH, behind_unknown, max_record_size,
 };
 pub use role::Role;
-pub use state::{CallState, ProcessState, SkipState, SocketState, TargetFlags, TargetState, ThreadState, Transfer};
+pub use state::{
+    CallState, ProcessState, SkipState, SocketState, TargetFlags, TargetState, ThreadState, Transfer, WriteState,
+};

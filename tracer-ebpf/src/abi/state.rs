@@ -125,6 +125,42 @@ impl ThreadState {
     };
 }
 
+/// A write of Go that is about to send, of a connection whose socket is not known.
+#[derive(Clone, Copy, Debug, Eq, FromBytes, Immutable, IntoBytes, KnownLayout, PartialEq)]
+#[repr(C)]
+pub struct WriteState {
+    /// Address of the TLS object.
+    pub object: u64,
+    /// The generation of its connection.
+    pub generation: u64,
+    /// Address of the goroutine that writes.
+    pub goroutine: u64,
+    /// From the return address of the call to the upper end of the goroutine's stack, in bytes.
+    pub depth: u64,
+    /// That return address.
+    pub back: u64,
+    /// How many bytes of plaintext it was given.
+    pub bytes: u64,
+    /// Process.
+    pub tgid: u32,
+    /// Zero.
+    pub reserved: u32,
+}
+
+impl WriteState {
+    /// No write.
+    pub const NONE: Self = Self {
+        object: 0,
+        generation: 0,
+        goroutine: 0,
+        depth: 0,
+        back: 0,
+        bytes: 0,
+        tgid: 0,
+        reserved: 0,
+    };
+}
+
 /// Up to where the bytes of a connection are of no interest: written by the loader, each time as a whole, under the address
 /// of the connection's object.
 #[derive(Clone, Copy, Debug, Eq, FromBytes, Immutable, IntoBytes, KnownLayout, PartialEq)]
@@ -253,4 +289,5 @@ const _: () = assert!(size_of::<ProcessState>() == 16);
 const _: () = assert!(size_of::<Transfer>() == 72);
 const _: () = assert!(size_of::<CallState>() == 136);
 const _: () = assert!(size_of::<ThreadState>() == 32);
+const _: () = assert!(size_of::<WriteState>() == 56);
 const _: () = assert!(size_of::<SocketState>() == 72);

@@ -6,14 +6,16 @@ use aya_ebpf::{
 };
 use tracer_ebpf::SocketEnd;
 
-use crate::{identity::ciphertext, memory::read_field, transport};
+use crate::{
+    identity::{ciphertext, nested},
+    memory::read_field,
+    transport,
+};
 
 /// `tcp_sendmsg(sock, message, size)`: a process sends through TCP.
 #[fentry(function = "tcp_sendmsg")]
 pub(crate) fn tcp_sendmsg(ctx: FEntryContext) -> i32 {
-    if ciphertext::is_awaited() {
-        ciphertext::find(ctx.arg(0), ctx.arg(1));
-    }
+    sending(ctx.arg(0), ctx.arg(1));
     0
 }
 
@@ -21,10 +23,16 @@ pub(crate) fn tcp_sendmsg(ctx: FEntryContext) -> i32 {
 /// functions.
 #[raw_tracepoint(tracepoint = "tcp_sendmsg_locked")]
 pub(crate) fn tcp_sending(ctx: RawTracePointContext) -> i32 {
-    if ciphertext::is_awaited() {
-        ciphertext::find(ctx.arg(0), ctx.arg(1));
-    }
+    sending(ctx.arg(0), ctx.arg(1));
     0
+}
+
+#[inline(always)]
+fn sending(sock: u64, message: u64) {
+    if ciphertext::is_awaited() {
+        ciphertext::find(sock, message);
+    }
+    nested::find(sock, message);
 }
 
 /// `unix_stream_sendmsg(socket, message, size)`: a process sends through a unix socket.

@@ -7,7 +7,7 @@ use aya_ebpf::{EbpfContext as _, macros::uprobe, programs::ProbeContext};
 use tracer_ebpf::{Cookie, Role, SiteOperands, TargetFlags};
 
 use super::{attach_cookie, ignore, read_object};
-use crate::{hits, lifecycle::traced_task, operands, operands::of_site};
+use crate::{hits, identity::nested, lifecycle::traced_task, operands, operands::of_site};
 
 /// Bytes of a connection are moved.
 #[uprobe]
@@ -44,4 +44,5 @@ fn hit(ctx: &ProbeContext, flags: TargetFlags, cookie: Cookie, site: &SiteOperan
         hits::begin_hit(connection, object, cookie, 0, 0);
     }
     hits::tapped(connection, hits::direction_of(cookie), flags);
+    nested::remember(ctx, connection, cookie);
 }

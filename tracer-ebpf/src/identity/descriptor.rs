@@ -7,6 +7,7 @@
 use aya_ebpf::helpers::bpf_get_current_task;
 use tracer_ebpf::{AddressSource, Cookie, Identity, KernelOffsets, SiteConfig};
 
+use super::net_conn;
 use crate::{
     maps::{SITES, kernel_offset},
     memory::{read_field, read_kernel, read_user},
@@ -52,7 +53,7 @@ pub(super) fn find(identity: &Identity, cookie: Cookie, object: u64, code: u64) 
     if let Some(site) = SITES.get(cookie.site())
         && site.net_method != SiteConfig::UNKNOWN
     {
-        return match of_net_conn(object, site, code) {
+        return match net_conn::descriptor(object, site, code) {
             Some(fd) => (fd, AddressSource::NET_CONN),
             None => (-1, AddressSource::CUSTOM_BIO),
         };
@@ -72,24 +73,6 @@ fn of_transport(object: u64, site: &SiteConfig) -> Option<i32> {
         return None;
     }
     Some(transport as i32)
-}
-
-/// Reads the descriptor of the TCP connection that an object of Go is on; `None` if it is on something else. The object begins
-/// with a table of methods and a pointer, and the table leads to the methods of what is pointed to.
-#[inline(never)]
-fn of_net_conn(object: u64, site: &SiteConfig, code: u64) -> Option<i32> {
-    let methods: u64 = read_user(object)?;
-    let read: u64 = read_user(methods + u64::from(site.net_method))?;
-    if code == 0 || read != code {
-        return None;
-    }
-    let below: u64 = read_user(object + 8)?;
-    let holder: u64 = read_user(below)?;
-    let fd: u64 = read_user(holder + u64::from(site.net_descriptor))?;
-    if fd > i32::MAX as u64 {
-        return None;
-    }
-    Some(fd as i32)
 }
 
 /// Reads the descriptor of a BIO, to which a pointer is at an offset of the object; -1 when it is not a socket's own.

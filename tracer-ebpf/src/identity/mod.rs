@@ -1,17 +1,19 @@
 //! Who a connection is: descriptor, BIO, ciphertext, socket, addresses.
 //!
 //! Bottom up: `unix` and `socket` read the kernel's structures, `binding` keeps which connection goes through which
-//! socket, `descriptor` gets from a TLS object to a socket, `introduction` reports the addresses, and `ciphertext` finds
-//! the socket of an object whose descriptor is not known, with the help of `thread` and `message`.
+//! socket, `descriptor` gets from a TLS object to a socket, with the help of `net_conn` for Go, `introduction` reports the addresses, and `ciphertext` finds
+//! the socket of an object whose descriptor is not known, with the help of `thread` and `message`. `nested` does so for Go.
 
 pub(crate) mod unix;
 pub(crate) mod socket;
 pub(crate) mod binding;
+mod net_conn;
 pub(crate) mod descriptor;
 pub(crate) mod introduction;
 pub(crate) mod thread;
 pub(crate) mod message;
 pub(crate) mod ciphertext;
+pub(crate) mod nested;
 
 use tracer_ebpf::{AddressSource, Identity};
 

@@ -85,12 +85,19 @@ impl Resolved {
         layouts.any(|layout| matches!(layout, Err(LayoutUnknown::VersionUnknown)))
     }
 
-    /// Returns whether the process needs the lookup of ciphertext to learn which sockets its connections use. It does if
-    /// the file imports functions that set BIOs, or if a library is linked into it with its crypto library: then it may
-    /// call them without importing them.
-    pub fn needs_ciphertext(&self) -> bool {
+    /// Returns whether a connection of the process may have a BIO of the program's own: then the calls of the library are
+    /// needed to learn by its ciphertext which socket it uses. That is so if the file imports functions that set BIOs, or if
+    /// a library is linked into it with its crypto library: then it may call them without importing them.
+    pub fn may_set_bios(&self) -> bool {
         let has_crypto = |plan: &ProbePlan| plan.hooks.iter().any(|hook| hook.role == Role::Ciphertext);
         self.bios.sets || self.resolution.plans().iter().any(has_crypto)
+    }
+
+    /// Returns whether what the process sends shows which sockets its connections use: their ciphertext, or the sends
+    /// within the writes of Go.
+    pub fn needs_sends(&self) -> bool {
+        let is_sent_within = |plan: &ProbePlan| plan.net_conn.is_some_and(|below| below.call.is_some());
+        self.may_set_bios() || self.resolution.plans().iter().any(is_sent_within)
     }
 }
 
@@ -352,9 +359,9 @@ mod tests {
             }))
         };
         assert_eq!(both(&openssl).resolution.plans().len(), 2);
-        assert!(!both(&openssl).needs_ciphertext());
+        assert!(!both(&openssl).may_set_bios());
         let write = symbolizer::bio_write(&read("libcrypto.so.3")).unwrap();
         openssl[0].hooks.extend(write);
-        assert!(both(&openssl).needs_ciphertext());
+        assert!(both(&openssl).may_set_bios() && both(&openssl).needs_sends());
     }
 }

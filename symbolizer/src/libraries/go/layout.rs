@@ -5,13 +5,18 @@
 //! (`src/internal/abi/iface.go`, `ITab.Fun`), is `net.(*TCPConn).Read`. That begins with a pointer to `net.netFD`, and that
 //! with `internal/poll.FD`, whose descriptor comes behind its lock (`src/net/fd_posix.go`, `src/internal/poll/fd_unix.go`).
 //! These places are the same in go1.17 to go1.27.
+//!
+//! A connection may embed another one. The description of its structure says so since go1.19: the name of an embedded field
+//! begins with a byte with the flag 8 (`src/internal/abi/type.go`, `Name`, go1.27.3; `src/runtime/type.go`, `isEmbedded`,
+//! go1.19). Before that the flag was beside the offset of the field.
 
 use super::buildinfo::Build;
 use crate::elf::address::Vaddr;
+use crate::elf::machine::Machine;
 use crate::libraries::layout::{Facts, NetConn};
 
 /// Returns how the descriptor is found, in the versions that were examined.
-pub(super) fn net_conn(build: &Build, read: Option<Vaddr>) -> Option<NetConn> {
+pub(super) fn net_conn(build: &Build, machine: Machine, read: Option<Vaddr>) -> Option<NetConn> {
     let (major, minor, _) = build.numbers()?;
     let is_known = major == 1 && (17..=27).contains(&minor);
     let read = read.filter(|_| is_known)?;
@@ -19,6 +24,11 @@ pub(super) fn net_conn(build: &Build, read: Option<Vaddr>) -> Option<NetConn> {
         read,
         method: METHODS + 2 * 8,
         descriptor: DESCRIPTOR,
+        embedded: (minor >= 19).then_some(EMBEDDED),
+        call: match machine {
+            Machine::X86_64 => Some(NEAR_CALL),
+            Machine::Aarch64 => None,
+        },
     })
 }
 
@@ -45,3 +55,7 @@ pub(super) fn facts(build: &Build) -> Facts {
 const METHODS: u16 = 24;
 /// From a `netFD` to its descriptor.
 const DESCRIPTOR: u16 = 16;
+/// The flag of an embedded field.
+const EMBEDDED: u16 = 1 << 3;
+/// Bytes of the only call that a tap is placed at on x86-64 (Intel SDM, volume 2, CALL, opcode E8).
+const NEAR_CALL: u16 = 5;

@@ -138,7 +138,7 @@ fn plan(image: &Image<'_>, build: &Build, table: &Pclntab<'_>, functions: &Funct
         absent: Vec::new(),
         layout: Err(LayoutUnknown::NoBios),
         socket_name: None,
-        net_conn: layout::net_conn(build, functions.socket_read.map(|read| read.address)),
+        net_conn: layout::net_conn(build, image.machine(), functions.socket_read.map(|read| read.address)),
         facts: layout::facts(build),
     }))
 }

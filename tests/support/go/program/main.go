@@ -1,7 +1,10 @@
 // A server or a client of TLS that logs its exchanges.
 //
 //	serve CERTIFICATE KEY         HTTP/1.1 and HTTP/2, on every address; its port is in the line `port N`
-//	ask URL CONNECTIONS REQUESTS PROTOCOL     that many requests on each of that many connections, over `h1` or `h2`
+//	ask URL CONNECTIONS REQUESTS PROTOCOL     that many requests on each of that many connections, over `h1` or `h2`;
+//	                                          with 0 requests, until stdin ends
+//
+// Connections are wrapped as the environment variable WRAP says.
 //
 // It prints `up`, and begins at the first line on stdin. A client warms up before, with one request on each connection, if
 // there is a further argument; those it does not log. It ends when stdin does.
@@ -9,6 +12,7 @@ package main
 
 import (
 	"bufio"
+	"context"
 	"crypto/tls"
 	"fmt"
 	"io"
@@ -73,7 +77,7 @@ func serve(certificate, key string) {
 	listener, err := net.Listen("tcp", ":0")
 	check(err)
 	say("port %d", listener.Addr().(*net.TCPAddr).Port)
-	check(http.ServeTLS(listener, http.HandlerFunc(answer), certificate, key))
+	check(http.ServeTLS(wrapping{listener}, http.HandlerFunc(answer), certificate, key))
 }
 
 // Sends one request over a connection of its own.
@@ -103,7 +107,15 @@ func number(text string) int {
 }
 
 func connect(protocol string) *http.Client {
+	dialer := net.Dialer{}
 	transport := &http.Transport{
+		DialContext: func(ctx context.Context, network, address string) (net.Conn, error) {
+			conn, err := dialer.DialContext(ctx, network, address)
+			if err != nil {
+				return nil, err
+			}
+			return wrap(conn), nil
+		},
 		TLSClientConfig:    &tls.Config{InsecureSkipVerify: true},
 		DisableCompression: true,
 		ForceAttemptHTTP2:  protocol == "h2",
@@ -123,6 +135,21 @@ func all(clients []*http.Client, each func(int, *http.Client)) {
 	group.Wait()
 }
 
+// Waits for the end of stdin.
+func wait(input io.Reader, ended chan struct{}) {
+	_, _ = io.Copy(io.Discard, input)
+	close(ended)
+}
+
+func isClosed(ended chan struct{}) bool {
+	select {
+	case <-ended:
+		return true
+	default:
+		return false
+	}
+}
+
 func main() {
 	input := bufio.NewReader(os.Stdin)
 	begin := func() {
@@ -130,10 +157,12 @@ func main() {
 		_, err := input.ReadString('\n')
 		check(err)
 	}
+	ended := make(chan struct{})
 	arguments := os.Args[1:]
 	if arguments[0] == "serve" {
 		begin()
 		go serve(arguments[1], arguments[2])
+		go wait(input, ended)
 	} else {
 		url, requests := arguments[1], number(arguments[3])
 		var clients []*http.Client
@@ -144,13 +173,14 @@ func main() {
 			all(clients, func(index int, client *http.Client) { ask(client, url, fmt.Sprintf("warm-%d", index), false) })
 		}
 		begin()
+		go wait(input, ended)
 		all(clients, func(index int, client *http.Client) {
-			for request := 0; request < requests; request++ {
+			for request := 0; request < requests || requests == 0 && !isClosed(ended); request++ {
 				ask(client, url, fmt.Sprintf("%s-%d-%d-%d", arguments[4], os.Getpid(), index, request), true)
 			}
 			client.CloseIdleConnections()
 		})
 		say("done")
 	}
-	_, _ = io.Copy(io.Discard, input)
+	<-ended
 }

@@ -208,6 +208,8 @@ fn site_config(plan: &ProbePlan) -> SiteConfig {
         write_tap: SiteConfig::UNKNOWN,
         net_method: known(plan.net_conn.map(|below| below.method)),
         net_descriptor: known(plan.net_conn.map(|below| below.descriptor)),
+        net_embedded: known(plan.net_conn.and_then(|below| below.embedded)),
+        net_call: known(plan.net_conn.and_then(|below| below.call)),
         shared: (plan.library.family == Family::Go).into(),
     }
 }

@@ -40,8 +40,10 @@ impl Follower {
         }
         let mut new = Vec::new();
         if files.iter().any(has_plan) {
-            let ciphertext = self.probes.watches_sockets() && files.iter().any(Resolved::needs_ciphertext);
-            self.preattach_files(&target, &files, self.needs_of_any(ciphertext), &mut new)?;
+            let watches = self.probes.watches_sockets();
+            let mut needs = self.needs_of_any(watches && files.iter().any(Resolved::may_set_bios));
+            needs.ciphertext = watches && files.iter().any(Resolved::needs_sends);
+            self.preattach_files(&target, &files, needs, &mut new)?;
         } else {
             self.preattach_system_libraries(&mut new)?;
         }

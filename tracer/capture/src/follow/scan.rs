@@ -36,9 +36,10 @@ impl Follower {
         if !first && self.awaits_crypto(&files) && !self.mismatched.contains(&pid) {
             return Ok(Scan::Mismatch("its crypto library is not mapped yet".to_owned()));
         }
-        let ciphertext =
-            self.probes.watches_sockets() && files.iter().any(Resolved::needs_ciphertext) && files.iter().any(has_plan);
-        let refused = self.processes.get(pid).refused.with(self.calls_of_any(ciphertext));
+        let watches = self.probes.watches_sockets() && files.iter().any(has_plan);
+        let ciphertext = watches && files.iter().any(Resolved::needs_sends);
+        let may_set_bios = watches && files.iter().any(Resolved::may_set_bios);
+        let refused = self.processes.get(pid).refused.with(self.calls_of_any(may_set_bios));
         let needs = Needs {
             ciphertext,
             calls: refused.with(self.unchecked(&files)),

@@ -14,9 +14,11 @@ http_decode::named_enum! {
         Ciphertext => "ciphertext",
         /// `/proc` has the addresses of the file descriptor, and the connection moved data after that lookup.
         Proc => "proc",
-        /// The `tls.Conn` of Go is on a TCP connection, which has the file descriptor.
+        /// The `tls.Conn` of Go is on a TCP connection, perhaps behind others, which has the file descriptor.
         NetConn => "net_conn",
-        /// Unknown: the BIO of the `SSL` object is not a socket BIO, or the `tls.Conn` of Go is not on a TCP connection.
+        /// The socket sent a record within the call that writes to the `tls.Conn` of Go.
+        NestedSend => "nested_send",
+        /// Unknown: the BIO of the `SSL` object is not a socket BIO, or the `tls.Conn` of Go is on an unknown kind of connection.
         CustomBio => "custom-bio",
         /// Unknown: the structure layout of this library version is not known.
         UnknownLayout => "unknown-layout",
@@ -35,7 +37,7 @@ impl AddressSource {
     pub const fn is_known(self) -> bool {
         matches!(
             self,
-            Self::Bio | Self::SetFd | Self::Ciphertext | Self::Proc | Self::NetConn
+            Self::Bio | Self::SetFd | Self::Ciphertext | Self::Proc | Self::NetConn | Self::NestedSend
         )
     }
 }

@@ -56,6 +56,7 @@ impl Facts {
             tracer_ebpf::AddressSource::DESCRIPTOR => AddressSource::Unconfirmed,
             tracer_ebpf::AddressSource::PROC => AddressSource::Proc,
             tracer_ebpf::AddressSource::NET_CONN => AddressSource::NetConn,
+            tracer_ebpf::AddressSource::NESTED_SEND => AddressSource::NestedSend,
             _ => return Err(Error::Unknown),
         };
         let addresses = addresses(record);

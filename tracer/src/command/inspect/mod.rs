@@ -11,7 +11,7 @@ use std::{
 
 use anyhow::{Context as _, Result, bail};
 use serde::Serialize;
-use symbolizer::{Cause, Facts, Family, Hook, HookKind, Library, Plans, ProbePlan, Role, SymbolSource};
+use symbolizer::{Cause, Facts, Family, Hook, HookKind, Library, NetConn, Plans, ProbePlan, Role, SymbolSource};
 use tracer_capture::{
     attach::{self, Kinds, Placement},
     resolve::{Resolution, Resolver, why_not},
@@ -319,16 +319,31 @@ fn unseen(plan: &ProbePlan, beside: &Plans) -> Vec<String> {
     unseen
 }
 
+const fn addresses_of_go(below: NetConn) -> &'static str {
+    match (below.embedded, below.call) {
+        (Some(_), Some(_)) => {
+            "from the net.TCPConn that the tls.Conn is on, also through connections that embed another one, else from the \
+             socket that a write sends through"
+        }
+        (Some(_), None) => {
+            "from the net.TCPConn that the tls.Conn is on, also through connections that embed another one"
+        }
+        (None, Some(_)) => {
+            "from the net.TCPConn that the tls.Conn is on, else from the socket that a write sends through"
+        }
+        (None, None) => "from the net.TCPConn that the tls.Conn is on, not through other connections around it",
+    }
+}
+
 fn addresses(plan: &ProbePlan) -> String {
     if plan.library.family == Family::GnuTls {
         return "from the session, where it holds a descriptor, else by the ciphertext in what goes through sockets"
             .to_owned();
     }
     if plan.library.family == Family::Go {
-        return if plan.net_conn.is_some() {
-            "from the net.TCPConn that the tls.Conn is on, not through other connections around it".to_owned()
-        } else {
-            "unknown: the structures of this version of Go have not been examined".to_owned()
+        return match plan.net_conn {
+            Some(below) => addresses_of_go(below).to_owned(),
+            None => "unknown: the structures of this version of Go have not been examined".to_owned(),
         };
     }
     match &plan.layout {
