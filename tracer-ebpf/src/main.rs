@@ -14,6 +14,7 @@ mod maps;
 mod memory;
 mod task;
 mod record;
+mod registers;
 mod operands;
 mod flow;
 mod passed;
