@@ -16,6 +16,7 @@ mod task;
 mod record;
 mod registers;
 mod operands;
+mod goroutine;
 mod flow;
 mod passed;
 mod skip;

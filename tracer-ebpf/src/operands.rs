@@ -9,7 +9,7 @@ use tracer_ebpf::{CallEnd, Cookie, Guard, Lift, Operand, Place, SiteOperands, WI
 use crate::{
     maps::OPERANDS,
     memory::{copy_user, forgotten, read_user},
-    registers::{instruction_pointer, register, stack_pointer},
+    registers::{goroutine_register, instruction_pointer, register, stack_pointer},
 };
 
 /// Where the operands of C functions usually are, which is tried first: one comparison is cheaper than the switch.
@@ -28,8 +28,22 @@ pub(crate) fn of_site<'a>(cookie: Cookie) -> Option<&'a SiteOperands> {
 /// at the same time. The probe is where the stack pointer has come down by the depth of the cookie.
 #[inline(always)]
 pub(crate) fn call_key(ctx: &ProbeContext, cookie: Cookie) -> u64 {
+    pointer(ctx).wrapping_add(cookie.depth())
+}
+
+/// Returns the stack pointer.
+#[inline(always)]
+pub(crate) fn pointer(ctx: &ProbeContext) -> u64 {
     // SAFETY: the kernel hands a valid register set to the program.
-    unsafe { stack_pointer(ctx.regs) }.wrapping_add(cookie.depth())
+    unsafe { stack_pointer(ctx.regs) }
+}
+
+/// Returns the address of the goroutine that runs: code of Go keeps it in one register (go1.27.3,
+/// `src/cmd/compile/abi-internal.md`).
+#[inline(always)]
+pub(crate) fn goroutine(ctx: &ProbeContext) -> u64 {
+    // SAFETY: the kernel hands a valid register set to the program.
+    unsafe { goroutine_register(ctx.regs) }
 }
 
 /// Returns the key of a call as it returns.

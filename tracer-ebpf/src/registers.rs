@@ -119,6 +119,30 @@ pub(crate) unsafe fn instruction_pointer(regs: *const pt_regs) -> u64 {
     unsafe { read_volatile(&raw const (*regs).rip) }
 }
 
+/// Reads the register in which code of Go keeps its goroutine.
+///
+/// # Safety
+///
+/// As for [`register`].
+#[cfg(bpf_target_arch = "aarch64")]
+#[inline(always)]
+pub(crate) unsafe fn goroutine_register(regs: *const pt_regs) -> u64 {
+    // SAFETY: the caller vouches for `regs`.
+    unsafe { read_volatile(&raw const (*regs).regs[28]) }
+}
+
+/// Reads the register in which code of Go keeps its goroutine.
+///
+/// # Safety
+///
+/// As for [`register`].
+#[cfg(not(bpf_target_arch = "aarch64"))]
+#[inline(always)]
+pub(crate) unsafe fn goroutine_register(regs: *const pt_regs) -> u64 {
+    // SAFETY: the caller vouches for `regs`.
+    unsafe { read_volatile(&raw const (*regs).r14) }
+}
+
 /// Reads the flags.
 ///
 /// # Safety

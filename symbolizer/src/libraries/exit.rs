@@ -11,7 +11,7 @@ use crate::code::exits::{Body, Ends, Found, Pointer, Question, Spot, Ways};
 use crate::code::site::{self, Site, Tier};
 use crate::elf::address::Vaddr;
 use crate::elf::image::Image;
-use crate::hook::{ExitResult, ExitSite, Exits, Hook, HookKind, Role};
+use crate::hook::{Caller, ExitResult, ExitSite, Exits, Hook, HookKind, Role};
 use crate::libraries::hooks::needs_of;
 use crate::libraries::surroundings::Around;
 use crate::limits;
@@ -91,6 +91,7 @@ fn exit_of(bodies: &Bodies<'_, '_>, hook: &Hook, asked: Asked) -> Result<Hook, C
         kind: HookKind::Exit,
         site,
         exits: Some(Exits {
+            caller: Caller::Thread,
             entry_depth,
             sites: sites(bodies.image, &ends).ok_or(unknown)?,
             ways: ends.ways,
