@@ -141,10 +141,10 @@ pub fn fuzz_pclntab(table: &[u8]) -> usize {
     go::pclntab::any_table(table)
 }
 
-/// Looks for the taps of functions of Go in any bytes; exported for the fuzzer alone.
+/// Looks for the taps and the exits of functions of Go in any bytes; exported for the fuzzer alone.
 #[doc(hidden)]
 pub fn fuzz_go_taps(code: &[u8]) -> usize {
-    go::any_taps(code)
+    go::any_hooks(code)
 }
 
 /// Looks for the ends of any bytes that are called; exported for the fuzzer alone.

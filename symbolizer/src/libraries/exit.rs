@@ -7,7 +7,7 @@ use std::rc::Rc;
 use crate::cause::Cause;
 use crate::code::bytes::Code;
 use crate::code::convention::Convention;
-use crate::code::exits::{Body, Ends, Found, Pointer, Question, Spot, Ways};
+use crate::code::exits::{Body, Found, Pointer, Question, Spot, Ways};
 use crate::code::site::{self, Site, Tier};
 use crate::elf::address::Vaddr;
 use crate::elf::image::Image;
@@ -93,7 +93,7 @@ fn exit_of(bodies: &Bodies<'_, '_>, hook: &Hook, asked: Asked) -> Result<Hook, C
         exits: Some(Exits {
             caller: Caller::Thread,
             entry_depth,
-            sites: sites(bodies.image, &ends).ok_or(unknown)?,
+            sites: sites(bodies.image, &ends.spots).ok_or(unknown)?,
             ways: ends.ways,
         }),
         ..hook.clone()
@@ -160,7 +160,8 @@ const fn needed_ways(role: Role) -> Ways {
     }
 }
 
-fn sites(image: &Image<'_>, ends: &Ends) -> Option<Vec<ExitSite>> {
+/// Describes the ends of a function of an image.
+pub(crate) fn sites(image: &Image<'_>, spots: &[Spot]) -> Option<Vec<ExitSite>> {
     let convention = Convention::of(image.machine());
     let site = |spot: &Spot| {
         Some(ExitSite {
@@ -182,5 +183,5 @@ fn sites(image: &Image<'_>, ends: &Ends) -> Option<Vec<ExitSite>> {
             is_rare: spot.is_rare,
         })
     };
-    ends.spots.iter().map(site).collect()
+    spots.iter().map(site).collect()
 }
