@@ -46,11 +46,11 @@ pub(crate) fn server() -> Result<()> {
     Ok(())
 }
 
-/// Traces a server and its client. Returns what both logged, and the exchanges that were printed.
-fn both(name: &str, built: &Built, load: (usize, usize), protocol: &str) -> Result<Vec<Exchange>> {
+/// Traces a server and its client with some options. Returns the exchanges that were printed, which are all that both logged.
+fn both(name: &str, built: &Built, load: (usize, usize), protocol: &str, options: &[&str]) -> Result<Vec<Exchange>> {
     let (server, port) = serve(built, &[])?;
     let mut client = built.ask(&format!("https://127.0.0.1:{port}/"), load, protocol)?;
-    let tracer = Tracer::of(&[server.pid(), client.pid()], &[])?;
+    let tracer = Tracer::of(&[server.pid(), client.pid()], options)?;
     client.begin()?;
     client.wait_for("done")?;
     let logged = [client, server].map(|program| exchange_log::parse(&program.finish()?));
@@ -65,7 +65,7 @@ fn both(name: &str, built: &Built, load: (usize, usize), protocol: &str) -> Resu
 pub(crate) fn both_over_http_2() -> Result<()> {
     for (version, build) in [BUILDS[0], BUILDS[2]] {
         let built = Built::by(version, build)?;
-        let exchanges = both(&format!("{version:?} {build:?} HTTP/2"), &built, (20, 100), "h2")?;
+        let exchanges = both(&format!("{version:?} {build:?} HTTP/2"), &built, (20, 100), "h2", &[])?;
         assert_all(&exchanges, "/protocol", "http/2");
         assert_all(&exchanges, "/connection/source", SOURCE);
         assert_eq!(connections(&exchanges, "client"), 20);
@@ -73,12 +73,46 @@ pub(crate) fn both_over_http_2() -> Result<()> {
     Ok(())
 }
 
+pub(crate) fn exits() -> Result<()> {
+    for (version, build) in BUILDS {
+        let built = Built::by(version, build)?;
+        for protocol in ["h1", "h2"] {
+            let name = format!("{version:?} {build:?} {protocol} by exits");
+            let exchanges = both(&name, &built, (50, 40), protocol, EXITS)?;
+            assert_all(&exchanges, "/connection/source", SOURCE);
+            assert_all(&exchanges, "/tls", "go");
+            assert_eq!(connections(&exchanges, "client"), 50);
+            assert_eq!(connections(&exchanges, "server"), 50);
+        }
+    }
+    Ok(())
+}
+
+/// Hooks at the entries and exits of calls alone.
+const EXITS: &[&str] = &["--hooks", "exit"];
+
+pub(crate) fn fallback() -> Result<()> {
+    for version in [Version::Go1_19, Version::Go1_27] {
+        let built = Built::by(version, Build::NotInlined)?;
+        let name = format!("{version:?} without inlining");
+        let exchanges = both(&name, &built, (50, 40), "h1", &[])?;
+        assert_all(&exchanges, "/tls", "go");
+    }
+    Ok(())
+}
+
 pub(crate) fn addresses_come_back() -> Result<()> {
+    churn(&[])?;
+    churn(EXITS)
+}
+
+/// Traces a server with some options, whose connections are short and whose stacks move.
+fn churn(options: &[&str]) -> Result<()> {
     let built = Built::by(Version::Go1_27, Build::Stripped)?;
     // Collects garbage all the time. Each handler makes its stack grow, and a connection has two requests.
     let (server, port) = serve(&built, &[("GOGC", "1")])?;
     let url = format!("https://127.0.0.1:{port}/");
-    let tracer = Tracer::of(&[server.pid()], &[])?;
+    let tracer = Tracer::of(&[server.pid()], options)?;
     let mut logged = Vec::new();
     for _ in 0..4 {
         let mut client = built.ask(&url, (250, 2), "h1")?;
@@ -92,7 +126,7 @@ pub(crate) fn addresses_come_back() -> Result<()> {
     }
     tracer.wait_for_lines(logged.len())?;
     let trace = tracer.stop()?;
-    let exchanges = assert_addresses("Go that collects garbage", &trace, &logged)?;
+    let exchanges = assert_addresses(&format!("Go that collects garbage {options:?}"), &trace, &logged)?;
     assert_eq!(connections(&exchanges, "server"), 1000);
     server.finish().map(drop)
 }

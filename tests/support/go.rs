@@ -51,6 +51,8 @@ pub enum Build {
     Stripped,
     /// Without symbols, and at an address that is chosen as it is loaded.
     StrippedPie,
+    /// With no function put into another one.
+    NotInlined,
 }
 
 /// The program of `support/go/program`, and a certificate for it.
@@ -77,6 +79,9 @@ impl Built {
         command.args(["build", "-o"]).arg(directory.path().join("program"));
         match build {
             Build::Plain => {}
+            Build::NotInlined => {
+                command.arg("-gcflags=all=-l");
+            }
             Build::Stripped => {
                 command.arg("-ldflags=-s -w");
             }
