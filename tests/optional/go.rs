@@ -81,8 +81,10 @@ pub(crate) fn exits() -> Result<()> {
             let exchanges = both(&name, &built, (50, 40), protocol, EXITS)?;
             assert_all(&exchanges, "/connection/source", SOURCE);
             assert_all(&exchanges, "/tls", "go");
-            assert_eq!(connections(&exchanges, "client"), 50);
-            assert_eq!(connections(&exchanges, "server"), 50);
+            // Go's client of HTTP/1.1 may open another connection before one is idle again.
+            let used = connections(&exchanges, "client");
+            assert!(used == 50 || used > 50 && protocol == "h1", "{used} connections");
+            assert_eq!(connections(&exchanges, "server"), used);
         }
     }
     Ok(())
