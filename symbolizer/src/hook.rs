@@ -45,12 +45,24 @@ pub struct Hook {
 /// first hit of a call's sites is its end; a hit for which no call is noted means nothing.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Exits {
+    /// Whose calls they are.
+    pub caller: Caller,
     /// How many bytes the stack pointer is below where it was at the function's entry when the hook's site is hit.
     pub entry_depth: u16,
     /// The sites of which every way out of the function passes exactly one, once, if it is among `ways`.
     pub sites: Vec<ExitSite>,
     /// Which ways out pass a site.
     pub ways: Ways,
+}
+
+/// Says what enters a function and leaves it again.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Caller {
+    /// A thread, or a coroutine whose stack stays where it is.
+    Thread,
+    /// A goroutine, which may move to another thread and have its stack moved in between: its calls are known by how far they
+    /// are below the top of its stack.
+    Goroutine,
 }
 
 /// Describes one end of a function: a site that is hit when the result is final.

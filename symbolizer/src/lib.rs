@@ -40,7 +40,7 @@ pub use elf::machine::Machine;
 pub use elf::survey::SymbolSource;
 pub use elf::unread::Unread;
 pub use error::Error;
-pub use hook::{ExitResult, ExitSite, Exits, Hook, HookKind, Proof, Role};
+pub use hook::{Caller, ExitResult, ExitSite, Exits, Hook, HookKind, Proof, Role};
 pub use libraries::family::Family;
 pub use libraries::layout::{BioLayout, Facts, Layout, LayoutUnknown, NetConn, Origin};
 pub use libraries::library::{Evidence, Library};
@@ -141,10 +141,10 @@ pub fn fuzz_pclntab(table: &[u8]) -> usize {
     go::pclntab::any_table(table)
 }
 
-/// Looks for the taps of functions of Go in any bytes; exported for the fuzzer alone.
+/// Looks for the taps and the exits of functions of Go in any bytes; exported for the fuzzer alone.
 #[doc(hidden)]
 pub fn fuzz_go_taps(code: &[u8]) -> usize {
-    go::any_taps(code)
+    go::any_hooks(code)
 }
 
 /// Looks for the ends of any bytes that are called; exported for the fuzzer alone.

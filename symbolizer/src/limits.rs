@@ -86,6 +86,9 @@ pub const GRAPH_INSTRUCTIONS: usize = 4096;
 /// The most instructions executed to find where the calls of an image's functions end; a library takes some 10,000.
 pub const EXIT_STEPS: usize = 1 << 17;
 
+/// The largest number of places where ways meet before a return of a function of Go that are searched for jumps.
+pub const APPROACH_JOINS: usize = 8;
+
 /// The largest number of sites where the calls of one function end.
 pub const EXIT_SITES: usize = 32;
 

@@ -88,8 +88,14 @@ impl fmt::Display for GoRefusal {
             Self::Profiled => {
                 f.write_str("its Go compiler was guided by a profile (-pgo) and may have inlined the functions")
             }
-            Self::ReadNotProven(cause) => write!(f, "no tap is proven for Read of Go's crypto/tls: {cause}"),
-            Self::WriteNotProven(cause) => write!(f, "no tap is proven for Write of Go's crypto/tls: {cause}"),
+            Self::ReadNotProven(cause) => write!(
+                f,
+                "neither a tap nor exits are proven for Read of Go's crypto/tls: {cause}"
+            ),
+            Self::WriteNotProven(cause) => write!(
+                f,
+                "neither a tap nor exits are proven for Write of Go's crypto/tls: {cause}"
+            ),
             Self::Fork(package) => write!(f, "its Go package {package}, a copy of crypto/tls, is not supported"),
         }
     }

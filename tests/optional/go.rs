@@ -54,17 +54,23 @@ pub(crate) fn server() -> Result<()> {
     Ok(())
 }
 
-/// Traces a server and its client, and asserts that each exchange that they logged is printed with its addresses.
-fn both(name: &str, built: &Built, load: (usize, usize), protocol: &str) -> Result<Vec<Exchange>> {
-    let (trace, logged) = trace_both(built, load, protocol)?;
+/// Traces a server and its client with some options, and asserts that each exchange that they logged is printed with its
+/// addresses.
+fn both(name: &str, built: &Built, load: (usize, usize), protocol: &str, options: &[&str]) -> Result<Vec<Exchange>> {
+    let (trace, logged) = trace_both(built, load, protocol, options)?;
     assert_addresses(name, &trace, &logged)
 }
 
 /// Traces a server and its client; returns what both logged.
-fn trace_both(built: &Built, load: (usize, usize), protocol: &str) -> Result<(Trace, Vec<LoggedExchange>)> {
+fn trace_both(
+    built: &Built,
+    load: (usize, usize),
+    protocol: &str,
+    options: &[&str],
+) -> Result<(Trace, Vec<LoggedExchange>)> {
     let (server, port) = serve(built, &[])?;
     let mut client = built.ask(&format!("https://127.0.0.1:{port}/"), load, protocol)?;
-    let tracer = Tracer::of(&[server.pid(), client.pid()], &[])?;
+    let tracer = Tracer::of(&[server.pid(), client.pid()], options)?;
     client.begin()?;
     client.wait_for("done")?;
     let logged = [client, server].map(|program| exchange_log::parse(&program.finish()?));
@@ -81,7 +87,7 @@ pub(crate) fn other_builds() -> Result<()> {
     assert!(Version::ALL.iter().all(|version| all.contains(version)));
     for (version, build, protocol) in OTHERS {
         let built = Built::by(version, build)?;
-        let exchanges = both(&format!("{version:?} {build:?}"), &built, (20, 20), protocol)?;
+        let exchanges = both(&format!("{version:?} {build:?}"), &built, (20, 20), protocol, &[])?;
         assert_all(&exchanges, "/connection/source", SOURCE);
         assert_all(&exchanges, "/tls", "go");
         assert_eq!(
@@ -95,7 +101,7 @@ pub(crate) fn other_builds() -> Result<()> {
 pub(crate) fn both_over_http_2() -> Result<()> {
     for (version, build) in [BUILDS[0], BUILDS[2]] {
         let built = Built::by(version, build)?;
-        let exchanges = both(&format!("{version:?} {build:?} HTTP/2"), &built, (20, 100), "h2")?;
+        let exchanges = both(&format!("{version:?} {build:?} HTTP/2"), &built, (20, 100), "h2", &[])?;
         assert_all(&exchanges, "/protocol", "http/2");
         assert_all(&exchanges, "/connection/source", SOURCE);
         assert_eq!(connections(&exchanges, "client"), 20);
@@ -115,7 +121,7 @@ pub(crate) fn wrapped() -> Result<()> {
         (Version::Go1_27, Build::StrippedPie, "h1"),
     ] {
         let built = Built::by(version, build)?.wrapping(Wrap::Each);
-        let exchanges = both(&format!("{version:?} wrapped"), &built, (20, 100), protocol)?;
+        let exchanges = both(&format!("{version:?} wrapped"), &built, (20, 100), protocol, &[])?;
         // One of five connections has the one below it in a field.
         assert_eq!(count_from(&exchanges, SOURCE), 3_200);
         assert_eq!(count_from(&exchanges, "nested_send"), 800);
@@ -123,20 +129,56 @@ pub(crate) fn wrapped() -> Result<()> {
     Ok(())
 }
 
+pub(crate) fn exits() -> Result<()> {
+    for (version, build) in BUILDS {
+        let built = Built::by(version, build)?;
+        for protocol in ["h1", "h2"] {
+            let name = format!("{version:?} {build:?} {protocol} by exits");
+            let exchanges = both(&name, &built, (50, 40), protocol, EXITS)?;
+            assert_all(&exchanges, "/connection/source", SOURCE);
+            assert_all(&exchanges, "/tls", "go");
+            // Go's client of HTTP/1.1 may open another connection before one is idle again.
+            let used = connections(&exchanges, "client");
+            assert!(used == 50 || used > 50 && protocol == "h1", "{used} connections");
+            assert_eq!(connections(&exchanges, "server"), used);
+        }
+    }
+    Ok(())
+}
+
 pub(crate) fn handed_over() -> Result<()> {
     let built = Built::by(Version::Go1_27, Build::StrippedPie)?.wrapping(Wrap::Handed);
-    let (trace, logged) = trace_both(&built, (20, 20), "h1")?;
+    let (trace, logged) = trace_both(&built, (20, 20), "h1", &[])?;
     let exchanges = assert_none_wrong("Go whose writes are handed over", &trace, &logged, &["custom-bio"])?;
     assert_eq!(count_from(&exchanges, "nested_send"), 0);
     Ok(())
 }
 
+/// Hooks at the entries and exits of calls alone.
+const EXITS: &[&str] = &["--hooks", "exit"];
+
+pub(crate) fn fallback() -> Result<()> {
+    for version in [Version::Go1_19, Version::Go1_27] {
+        let built = Built::by(version, Build::NotInlined)?;
+        let name = format!("{version:?} without inlining");
+        let exchanges = both(&name, &built, (50, 40), "h1", &[])?;
+        assert_all(&exchanges, "/tls", "go");
+    }
+    Ok(())
+}
+
 pub(crate) fn addresses_come_back() -> Result<()> {
+    churn(&[])?;
+    churn(EXITS)
+}
+
+/// Traces a server with some options, whose connections are short and whose stacks move.
+fn churn(options: &[&str]) -> Result<()> {
     let built = Built::by(Version::Go1_27, Build::Stripped)?;
     // Collects garbage all the time. Each handler makes its stack grow, and a connection has two requests.
     let (server, port) = serve(&built, &[("GOGC", "1")])?;
     let url = format!("https://127.0.0.1:{port}/");
-    let tracer = Tracer::of(&[server.pid()], &[])?;
+    let tracer = Tracer::of(&[server.pid()], options)?;
     let mut logged = Vec::new();
     for _ in 0..4 {
         let mut client = built.ask(&url, (250, 2), "h1")?;
@@ -150,7 +192,7 @@ pub(crate) fn addresses_come_back() -> Result<()> {
     }
     tracer.wait_for_lines(logged.len())?;
     let trace = tracer.stop()?;
-    let exchanges = assert_addresses("Go that collects garbage", &trace, &logged)?;
+    let exchanges = assert_addresses(&format!("Go that collects garbage {options:?}"), &trace, &logged)?;
     assert_eq!(connections(&exchanges, "server"), 1000);
     server.finish().map(drop)
 }

@@ -84,6 +84,12 @@ fn main() -> ExitCode {
                 go::handed_over,
             ),
             trial(
+                "entries_and_exits_of_go_bring_every_exchange_of_both_sides",
+                go_reason,
+                go::exits,
+            ),
+            trial("go_that_was_built_without_inlining_is_traced", go_reason, go::fallback),
+            trial(
                 "go_objects_whose_addresses_come_back_are_other_connections",
                 go_reason,
                 go::addresses_come_back,

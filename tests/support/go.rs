@@ -74,6 +74,8 @@ pub enum Build {
     Cgo,
     /// With C, linked by the C compiler.
     External,
+    /// With no function put into another one.
+    NotInlined,
 }
 
 impl Build {
@@ -89,6 +91,7 @@ impl Build {
             Self::StrippedPie => &["-trimpath", "-ldflags=-s -w", "-buildmode=pie"],
             Self::Pie => &["-buildmode=pie"],
             Self::External => &["-trimpath", "-ldflags=-linkmode=external"],
+            Self::NotInlined => &["-trimpath", "-gcflags=all=-l"],
         }
     }
 }

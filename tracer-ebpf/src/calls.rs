@@ -11,8 +11,10 @@ use crate::{
     flow::{self, Early},
     hooks,
     maps::SITES,
+    memory::read_user,
     passed,
     record::count,
+    task,
 };
 
 /// Captures the bytes of a call, unless other hooks report its direction or a nested call has reported them. Reports only
@@ -51,6 +53,75 @@ pub(crate) fn moved(call: &mut CallState, has_buffer: bool) {
     }
     flow::mark_start(&mut connection.flow, transfer);
     report_call(connection, call, has_buffer);
+}
+
+/// Captures the bytes of a goroutine's call. No tap reports the direction beside the calls. Calls that overlap are of several
+/// goroutines, which the lock of the connection keeps apart, so that none contains another.
+#[inline(never)]
+pub(crate) fn moved_by_goroutine(call: &mut CallState) {
+    let transfer = &call.transfer;
+    let (object, tgid, cookie, direction) = (transfer.object, transfer.tgid, transfer.cookie, transfer.direction);
+    if transfer.moved > call.length {
+        count(cookie, |counters| &raw mut counters.count_unreadable, 1);
+        moved_unknown(object, tgid, cookie, direction, PassedCause::UNREADABLE);
+        return;
+    }
+    let Some(connection) = current(object, tgid, cookie) else {
+        return;
+    };
+    if call.code != 0 {
+        connection.lift.code = call.code;
+    }
+    hooks::set_owner(&mut connection.hooks, direction, Owner::CALL);
+    // A call whose beginning was not seen may have brought the first bytes.
+    if task::unseen_ns(tgid) <= flow::generation(&connection.flow) {
+        flow::mark_start_since_clearing(&mut connection.flow);
+    }
+    report_call(connection, call, true);
+}
+
+/// Captures the bytes of a goroutine's write as it begins: another goroutine may read the answer before the write returns. Not if
+/// the handshake may have yet to begin, because the connection begins with that.
+#[inline(never)]
+pub(crate) fn begin_write(call: &mut CallState) {
+    let (object, tgid) = (call.transfer.object, call.transfer.tgid);
+    if !is_established(object, tgid, call.transfer.cookie) {
+        return;
+    }
+    call.transfer.moved = call.length;
+    moved_by_goroutine(call);
+    if let Some(connection) = find(object, tgid) {
+        call.reported_ns = connection.flow.reported_ns(Direction::WRITE);
+    }
+}
+
+/// Compares a write that was captured as it began with what it returns. If it failed, or if another goroutine's write began
+/// meanwhile, so that their order is not certain, the direction moves on by an unknown number of bytes.
+#[inline(never)]
+pub(crate) fn end_write(call: &CallState, moved: i64) {
+    let transfer = &call.transfer;
+    if let Some(connection) = find(transfer.object, transfer.tgid) {
+        let is_alone = connection.flow.reported_ns(Direction::WRITE) == call.reported_ns;
+        let is_same = flow::generation(&connection.flow) <= transfer.began_ns;
+        if is_same && (!is_alone || moved as u64 != call.length) {
+            skip_call(connection, transfer);
+        }
+    }
+}
+
+/// Returns whether the handshake of a connection of Go has begun: its version is set, or, where that is in no known place, the
+/// connection is known.
+#[inline(always)]
+fn is_established(object: u64, tgid: u32, cookie: Cookie) -> bool {
+    if let Some(site) = SITES.get(cookie.site())
+        && site.version != SiteConfig::UNKNOWN
+    {
+        return read_user::<u16>(object.wrapping_add(site.version.into())).is_some_and(|version| version != 0);
+    }
+    find(object, tgid).is_some_and(|connection| {
+        let is_over = flow::is_ended(&connection.flow) || connection.identity.closing != 0;
+        !is_over && (flow::is_known(&connection.flow) || flow::is_cleared(&connection.flow))
+    })
 }
 
 /// Returns whether calls report a direction. Refuses the tap or the lift if it should have captured the bytes of this call

@@ -147,6 +147,7 @@ fn begin(tgid: u32) {
         // SAFETY: the helper takes no arguments.
         since_ns: unsafe { bpf_ktime_get_ns() },
         pending: 0,
+        unseen_ns: 0,
     };
     if PROCESSES.insert(&tgid, &state, 0).is_err() {
         count_total(|totals| &raw mut totals.target_table_full);

@@ -1,9 +1,6 @@
 //! The operands of a probed function, from registers and user memory: where they are is data, per site.
-//!
-//! The verifier allows a program to read its context at constant offsets only, so a register is chosen by a switch whose
-//! every arm reads one. Reads are volatile: otherwise the compiler would choose the address and read once.
 
-use core::{mem::MaybeUninit, ptr::read_volatile};
+use core::mem::MaybeUninit;
 
 use aya_ebpf::{
     bindings::pt_regs,
@@ -14,6 +11,7 @@ use tracer_ebpf::{CallEnd, Cookie, Guard, Lift, Operand, Place, SiteOperands, WI
 use crate::{
     maps::OPERANDS,
     memory::{copy_user, forgotten, read_user},
+    registers::{goroutine_register, instruction_pointer, register, stack_pointer},
 };
 
 /// Where the operands of C functions usually are, which is tried first: one comparison is cheaper than the switch.
@@ -32,8 +30,22 @@ pub(crate) fn of_site<'a>(cookie: Cookie) -> Option<&'a SiteOperands> {
 /// at the same time. The probe is where the stack pointer has come down by the depth of the cookie.
 #[inline(always)]
 pub(crate) fn call_key(ctx: &ProbeContext, cookie: Cookie) -> u64 {
+    pointer(ctx).wrapping_add(cookie.depth())
+}
+
+/// Returns the stack pointer.
+#[inline(always)]
+pub(crate) fn pointer(ctx: &ProbeContext) -> u64 {
     // SAFETY: the kernel hands a valid register set to the program.
-    unsafe { stack_pointer(ctx.regs) }.wrapping_add(cookie.depth())
+    unsafe { stack_pointer(ctx.regs) }
+}
+
+/// Returns the address of the goroutine that runs: code of Go keeps it in one register (go1.27.3,
+/// `src/cmd/compile/abi-internal.md`).
+#[inline(always)]
+pub(crate) fn goroutine(ctx: &ProbeContext) -> u64 {
+    // SAFETY: the kernel hands a valid register set to the program.
+    unsafe { goroutine_register(ctx.regs) }
 }
 
 /// Returns the key of a call as it returns.
@@ -239,21 +251,6 @@ pub(crate) fn address(ctx: &ProbeContext) -> u64 {
     unsafe { instruction_pointer(ctx.regs) }
 }
 
-/// Returns the stack pointer at a probed instruction.
-#[inline(always)]
-pub(crate) fn stack(ctx: &ProbeContext) -> u64 {
-    // SAFETY: the kernel hands a valid register set to the program.
-    unsafe { stack_pointer(ctx.regs) }
-}
-
-/// Returns the goroutine that a function of Go runs in (`src/cmd/compile/abi-internal.md`, go1.27.3).
-#[inline(always)]
-pub(crate) fn goroutine(ctx: &ProbeContext) -> u64 {
-    const GOROUTINE: Place = Place::register(if cfg!(bpf_target_arch = "aarch64") { 28 } else { 14 });
-    // SAFETY: the kernel hands a valid register set to the program.
-    unsafe { register(ctx.regs, GOROUTINE) }
-}
-
 #[inline(never)]
 fn read(regs: *const pt_regs, operand: &Operand) -> u64 {
     follow(place(regs, operand), operand).unwrap_or(0)
@@ -317,7 +314,7 @@ pub(crate) fn is_end(ctx: &ProbeContext, end: CallEnd) -> bool {
         return true;
     };
     // SAFETY: the kernel hands a valid register set to the program.
-    let flags = unsafe { read_volatile(&raw const (*ctx.regs).eflags) };
+    let flags = unsafe { crate::registers::flags(ctx.regs) };
     let is_set = |bit: u32| flags >> bit & 1 != 0;
     let (carry, zero, sign, overflow) = (is_set(0), is_set(6), is_set(7), is_set(11));
     // Intel SDM, volume 1, appendix B: the lowest bit negates the condition.
@@ -367,95 +364,4 @@ const RETURN_ADDRESS_BYTES: u64 = 8;
 fn argument<const N: u8>(ctx: &ProbeContext) -> u64 {
     // SAFETY: the kernel hands a valid register set to the program.
     unsafe { register(ctx.regs, const { Place::argument(N) }) }
-}
-
-/// Reads a register; 0 if the place is none.
-///
-/// # Safety
-///
-/// `regs` must be the register set that the kernel handed to the program.
-#[cfg(not(bpf_target_arch = "aarch64"))]
-#[inline(always)]
-unsafe fn register(regs: *const pt_regs, place: Place) -> u64 {
-    macro_rules! read {
-        ($($field:ident: $($place:literal)|+;)*) => {
-            match place.0 {
-                // SAFETY: the caller vouches for `regs`, which nobody writes while the program runs.
-                $($($place)|+ => unsafe { read_volatile(&raw const (*regs).$field) },)*
-                _ => 0,
-            }
-        };
-    }
-    read!(
-        rdi: 0 | 21;
-        rsi: 1 | 20;
-        rdx: 2 | 17;
-        rcx: 3 | 18;
-        r8: 4 | 24;
-        r9: 5 | 25;
-        rax: 16;
-        rbx: 19;
-        rbp: 22;
-        rsp: 23;
-        r10: 26;
-        r11: 27;
-        r12: 28;
-        r13: 29;
-        r14: 30;
-        r15: 31;
-    )
-}
-
-/// Reads a register; 0 if the place is none.
-///
-/// # Safety
-///
-/// `regs` must be the register set that the kernel handed to the program.
-#[cfg(bpf_target_arch = "aarch64")]
-#[inline(always)]
-unsafe fn register(regs: *const pt_regs, place: Place) -> u64 {
-    macro_rules! read {
-        ($($number:literal: $($place:literal)|+;)*) => {
-            match place.0 {
-                // SAFETY: the caller vouches for `regs`, which nobody writes while the program runs.
-                $($($place)|+ => unsafe { read_volatile(&raw const (*regs).regs[$number]) },)*
-                // SAFETY: as above.
-                47 => unsafe { stack_pointer(regs) },
-                _ => 0,
-            }
-        };
-    }
-    read!(
-        0: 0 | 16; 1: 1 | 17; 2: 2 | 18; 3: 3 | 19; 4: 4 | 20; 5: 5 | 21; 6: 6 | 22; 7: 7 | 23;
-        8: 24; 9: 25; 10: 26; 11: 27; 12: 28; 13: 29; 14: 30; 15: 31; 16: 32; 17: 33; 18: 34; 19: 35;
-        20: 36; 21: 37; 22: 38; 23: 39; 24: 40; 25: 41; 26: 42; 27: 43; 28: 44; 29: 45; 30: 46;
-    )
-}
-
-#[cfg(bpf_target_arch = "aarch64")]
-#[inline(always)]
-unsafe fn stack_pointer(regs: *const pt_regs) -> u64 {
-    // SAFETY: the caller vouches for `regs`.
-    unsafe { read_volatile(&raw const (*regs).sp) }
-}
-
-#[cfg(not(bpf_target_arch = "aarch64"))]
-#[inline(always)]
-unsafe fn stack_pointer(regs: *const pt_regs) -> u64 {
-    // SAFETY: the caller vouches for `regs`.
-    unsafe { read_volatile(&raw const (*regs).rsp) }
-}
-
-#[cfg(bpf_target_arch = "aarch64")]
-#[inline(always)]
-unsafe fn instruction_pointer(regs: *const pt_regs) -> u64 {
-    // SAFETY: the caller vouches for `regs`.
-    unsafe { read_volatile(&raw const (*regs).pc) }
-}
-
-#[cfg(not(bpf_target_arch = "aarch64"))]
-#[inline(always)]
-unsafe fn instruction_pointer(regs: *const pt_regs) -> u64 {
-    // SAFETY: the caller vouches for `regs`.
-    unsafe { read_volatile(&raw const (*regs).rip) }
 }

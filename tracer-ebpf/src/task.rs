@@ -2,10 +2,12 @@
 //!
 //! A probe fires in every process that maps the probed file; the table of targets separates those that are traced.
 
+use core::ptr::{read_volatile, write_volatile};
+
 use aya_ebpf::{
     bindings::{BPF_NOEXIST, pt_regs},
     helpers::{
-        bpf_get_current_pid_tgid,
+        bpf_get_current_pid_tgid, bpf_ktime_get_ns,
         generated::{bpf_get_current_task_btf, bpf_task_pt_regs},
     },
 };
@@ -20,6 +22,7 @@ use crate::{
 static OF_UNKNOWN_AGE: ProcessState = ProcessState {
     since_ns: 0,
     pending: 0,
+    unseen_ns: 0,
 };
 
 /// A thread.
@@ -96,6 +99,32 @@ pub(crate) fn since_ns(tgid: u32) -> u64 {
         // SAFETY: other CPUs only add to `pending`; `since_ns` is written before the value is in the table, and never
         // again.
         Some(process) => unsafe { (*process).since_ns },
+        None => 0,
+    }
+}
+
+/// Notes that a goroutine's call ended now of which the beginning was not seen; 0 if there is no room for that.
+#[inline(never)]
+pub(crate) fn note_unseen(tgid: u32) -> u32 {
+    if keep(tgid) == 0 {
+        return 0;
+    }
+    let Some(process) = PROCESSES.get_ptr_mut(&tgid) else {
+        return 0;
+    };
+    // SAFETY: the helper takes no arguments.
+    let now_ns = unsafe { bpf_ktime_get_ns() };
+    // SAFETY: other CPUs may write the word now. Any of the times is that of such a call.
+    unsafe { write_volatile(&raw mut (*process).unseen_ns, now_ns) };
+    1
+}
+
+/// Returns when a goroutine's call last ended of which the beginning was not seen; 0 for none.
+#[inline(never)]
+pub(crate) fn unseen_ns(tgid: u32) -> u64 {
+    match PROCESSES.get_ptr(&tgid) {
+        // SAFETY: other CPUs may write the word now, as a whole.
+        Some(process) => unsafe { read_volatile(&raw const (*process).unseen_ns) },
         None => 0,
     }
 }

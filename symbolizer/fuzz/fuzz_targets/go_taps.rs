@@ -1,4 +1,4 @@
-//! Any bytes are code of Go in which a tap is proven or refused.
+//! Any bytes are code of Go in which taps and exits are proven or refused.
 #![no_main]
 
 libfuzzer_sys::fuzz_target!(|bytes: &[u8]| {

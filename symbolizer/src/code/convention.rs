@@ -90,6 +90,21 @@ impl Convention {
         Place::Stack(self.first_on_stack.saturating_add(slots.saturating_mul(8)))
     }
 
+    /// Returns the register of a function's first result.
+    pub(super) const fn first_result(self) -> Register {
+        self.result
+    }
+
+    /// Returns how many general registers there are; they have the first numbers.
+    pub(super) const fn registers(self) -> Register {
+        self.general
+    }
+
+    /// Returns the register of the stack pointer.
+    pub(super) const fn stack_pointer(self) -> Register {
+        self.stack
+    }
+
     /// Returns the register of a DWARF number.
     pub(crate) fn register(self, dwarf_number: u8) -> Register {
         let mut registers = (0..).zip(self.dwarf);

@@ -23,8 +23,7 @@ pub(super) struct Forward {
 
 impl Forward {
     /// Executes the graph until nothing changes any more, with no more instructions than the budget has.
-    pub(super) fn of(graph: &Graph<'_>, budget: &Cell<usize>) -> Result<Self, Cause> {
-        let convention = Convention::of(graph.code.machine);
+    pub(super) fn of(graph: &Graph<'_>, convention: Convention, budget: &Cell<usize>) -> Result<Self, Cause> {
         let mut forward = Self {
             states: vec![None; graph.nodes.len()],
         };

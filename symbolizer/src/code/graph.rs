@@ -88,6 +88,14 @@ impl<'data> Graph<'data> {
         Ok(graph)
     }
 
+    /// Adds code that nothing in the function leads to.
+    pub(super) fn add_root(&mut self, at: Vaddr, around: &impl Surroundings) -> Result<(), Cause> {
+        let first_new = self.nodes.len();
+        let _root = self.node(at)?;
+        self.decode(first_new, around)?;
+        self.is_sound()
+    }
+
     /// Adds where an indirect jump leads: by a table, or to functions by a pointer.
     pub(super) fn add_jumps(
         &mut self,

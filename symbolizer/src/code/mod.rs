@@ -6,9 +6,10 @@
 //!
 //! Where calls of a function end is a question of its whole `graph`, with the functions that it ends by jumping to:
 //! `forward` says what holds at each instruction, `finality` from where on the result is final, and `exits` chooses
-//! sites.
+//! sites. Of Go, `leaves` lists the returns, and `approach` the jumps that stand for them.
 
 mod aarch64;
+mod approach;
 #[cfg(test)]
 mod around;
 mod compared;
@@ -39,6 +40,7 @@ pub(crate) mod fixpoint;
 pub(crate) mod exits;
 pub(crate) mod graph;
 pub(crate) mod instruction;
+pub(crate) mod leaves;
 pub(crate) mod site;
 
 pub(crate) use fields::{Call as AccessorCall, outcomes};

@@ -7,11 +7,11 @@ use std::rc::Rc;
 use crate::cause::Cause;
 use crate::code::bytes::Code;
 use crate::code::convention::Convention;
-use crate::code::exits::{Body, Ends, Found, Pointer, Question, Spot, Ways};
+use crate::code::exits::{Body, Found, Pointer, Question, Spot, Ways};
 use crate::code::site::{self, Site, Tier};
 use crate::elf::address::Vaddr;
 use crate::elf::image::Image;
-use crate::hook::{ExitResult, ExitSite, Exits, Hook, HookKind, Role};
+use crate::hook::{Caller, ExitResult, ExitSite, Exits, Hook, HookKind, Role};
 use crate::libraries::hooks::needs_of;
 use crate::libraries::surroundings::Around;
 use crate::limits;
@@ -91,8 +91,9 @@ fn exit_of(bodies: &Bodies<'_, '_>, hook: &Hook, asked: Asked) -> Result<Hook, C
         kind: HookKind::Exit,
         site,
         exits: Some(Exits {
+            caller: Caller::Thread,
             entry_depth,
-            sites: sites(bodies.image, &ends).ok_or(unknown)?,
+            sites: sites(bodies.image, &ends.spots).ok_or(unknown)?,
             ways: ends.ways,
         }),
         ..hook.clone()
@@ -150,7 +151,8 @@ const fn needed_ways(role: Role) -> Ways {
     }
 }
 
-fn sites(image: &Image<'_>, ends: &Ends) -> Option<Vec<ExitSite>> {
+/// Describes the ends of a function of an image.
+pub(crate) fn sites(image: &Image<'_>, spots: &[Spot]) -> Option<Vec<ExitSite>> {
     let convention = Convention::of(image.machine());
     let site = |spot: &Spot| {
         Some(ExitSite {
@@ -172,5 +174,5 @@ fn sites(image: &Image<'_>, ends: &Ends) -> Option<Vec<ExitSite>> {
             is_rare: spot.is_rare,
         })
     };
-    ends.spots.iter().map(site).collect()
+    spots.iter().map(site).collect()
 }

@@ -4,7 +4,7 @@ use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout};
 
 use crate::{AddressSource, CIPHERTEXT_BYTES, CiphertextKey, Cookie, Direction, Transfer};
 
-/// An address in a process: of a TLS object, or the stack pointer that a call was entered with.
+/// An address in a process: of a TLS object, the stack pointer that a call was entered with, or the goroutine of a call.
 #[derive(Clone, Copy, Debug, Eq, FromBytes, Immutable, IntoBytes, KnownLayout, PartialEq)]
 #[repr(C)]
 pub struct AddressKey {
@@ -12,8 +12,9 @@ pub struct AddressKey {
     pub address: u64,
     /// The process.
     pub tgid: u32,
-    /// Zero.
-    pub reserved: u32,
+    /// Of a goroutine's call, how many bytes below the top of the goroutine's stack it was entered; else zero. The stack may
+    /// move in memory meanwhile, but this stays.
+    pub below_top: u32,
 }
 
 impl AddressKey {
@@ -22,8 +23,22 @@ impl AddressKey {
         Self {
             address,
             tgid,
-            reserved: 0,
+            below_top: 0,
         }
+    }
+
+    /// Makes the key of a goroutine's call.
+    pub const fn of_goroutine(goroutine: u64, tgid: u32, below_top: u32) -> Self {
+        Self {
+            address: goroutine,
+            tgid,
+            below_top,
+        }
+    }
+
+    /// Returns whether it is the key of a goroutine's call.
+    pub const fn is_of_goroutine(&self) -> bool {
+        self.below_top != 0
     }
 }
 

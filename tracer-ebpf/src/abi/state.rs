@@ -73,7 +73,13 @@ pub struct CallState {
     pub position: u64,
     /// The call that the thread was in before it; zero for none.
     pub outer: ThreadState,
-    /// Thread.
+    /// Of a goroutine's call, how many bytes below the top of the goroutine's stack its buffer is; 0 if it is elsewhere.
+    pub below_top: u64,
+    /// Of a goroutine's write that was captured as it began, when bytes of its direction were last reported then; else 0.
+    pub reported_ns: u64,
+    /// Of a goroutine's call, the address of the method that reads from a TCP socket; 0 if that is not known.
+    pub code: u64,
+    /// Thread; 0 for a goroutine's call, which any thread may end.
     pub tid: u32,
     /// 1 if it is its thread's [`ThreadState`].
     pub entered: u8,
@@ -91,6 +97,9 @@ impl CallState {
         count: 0,
         position: 0,
         outer: ThreadState::NONE,
+        below_top: 0,
+        reported_ns: 0,
+        code: 0,
         tid: 0,
         entered: 0,
         positioned: 0,
@@ -244,6 +253,8 @@ pub struct ProcessState {
     pub since_ns: u64,
     /// How many pieces of its ciphertext wait for the message that sends them; changed atomically.
     pub pending: u64,
+    /// When a goroutine's call last ended of which the beginning was not seen, `CLOCK_MONOTONIC` nanoseconds; 0 for none.
+    pub unseen_ns: u64,
 }
 
 /// How a process is traced, as bits.
@@ -285,9 +296,9 @@ impl TargetFlags {
 bits!(TargetFlags);
 
 const _: () = assert!(size_of::<TargetState>() == 8);
-const _: () = assert!(size_of::<ProcessState>() == 16);
+const _: () = assert!(size_of::<ProcessState>() == 24);
 const _: () = assert!(size_of::<Transfer>() == 72);
-const _: () = assert!(size_of::<CallState>() == 136);
+const _: () = assert!(size_of::<CallState>() == 160);
 const _: () = assert!(size_of::<ThreadState>() == 32);
 const _: () = assert!(size_of::<WriteState>() == 56);
 const _: () = assert!(size_of::<SocketState>() == 72);

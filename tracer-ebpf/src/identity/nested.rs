@@ -70,7 +70,7 @@ fn note(ctx: &ProbeContext, connection: &ConnectionState, cookie: Cookie) {
     write.object = hit.object;
     write.generation = flow::generation(&connection.flow);
     write.goroutine = goroutine;
-    write.depth = high.wrapping_sub(operands::stack(ctx).wrapping_sub(WORD));
+    write.depth = high.wrapping_sub(operands::pointer(ctx).wrapping_sub(WORD));
     write.back = operands::address(ctx) + u64::from(site.net_call);
     write.bytes = hit.moved;
     write.tgid = task.tgid;

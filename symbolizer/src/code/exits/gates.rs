@@ -87,7 +87,7 @@ fn gates_of(body: &Body<'_>, known: &Known, index: usize, node: &Node, question:
 }
 
 /// The condition on which a conditional jump leads to a node, in the encoding of the machine.
-pub(super) fn condition(node: &Node, to: usize, bytes: &[u8]) -> Option<u8> {
+pub(in crate::code) fn condition(node: &Node, to: usize, bytes: &[u8]) -> Option<u8> {
     let code = match bytes {
         [short @ 0x70..=0x7f, ..] => short & 0xf,
         [0x0f, near @ 0x80..=0x8f, ..] => near & 0xf,

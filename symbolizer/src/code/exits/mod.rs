@@ -13,6 +13,7 @@ mod pointer;
 
 use std::cell::Cell;
 
+use super::convention::Convention;
 pub(crate) use super::finality::Found;
 use super::forward::Forward;
 use super::graph::{End, Graph, Node, Surroundings};
@@ -29,10 +30,11 @@ use crate::elf::machine::Machine;
 use crate::limits;
 use crate::operand::{Outcome, Success};
 
+pub(in crate::code) use gates::condition;
 pub(crate) use pointer::Pointer;
 
 use cut::Cut;
-use gates::{Gate, condition};
+use gates::Gate;
 use pointer::pointer;
 
 /// Says which calls pass a site of a set.
@@ -111,7 +113,7 @@ impl<'data> Body<'data> {
         loop {
             let body = Self {
                 before: graph.predecessors(),
-                forward: Forward::of(&graph, budget)?,
+                forward: Forward::of(&graph, Convention::of(code.machine), budget)?,
                 graph,
             };
             let followed = |index| {
@@ -246,8 +248,8 @@ pub(crate) fn any_code(bytes: &[u8]) -> Result<usize, Cause> {
     Ok(count)
 }
 
-/// Surroundings without an image.
-struct Nothing;
+/// Surroundings without an image; for the fuzzer alone.
+pub(crate) struct Nothing;
 
 impl Surroundings for Nothing {
     fn linked(&self, slot: Vaddr) -> Option<Vaddr> {

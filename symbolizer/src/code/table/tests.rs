@@ -1,5 +1,6 @@
 use super::*;
 use crate::code::around::{Around, bytes, code};
+use crate::code::convention::Convention;
 use crate::code::graph::End;
 
 /// Returns where the last jump of some code leads, with entries of a table that all lie at this address.
@@ -18,7 +19,8 @@ fn targets_of(listing: &str, table: u64, entries: &[i32]) -> Option<Vec<u64>> {
 
 fn executed<'data>(bytes: &'data [u8], around: &Around) -> (Graph<'data>, Forward) {
     let graph = Graph::of(code(bytes, 0x1000), Vaddr(0x1000), around).unwrap();
-    let forward = Forward::of(&graph, &std::cell::Cell::new(limits::EXIT_STEPS)).unwrap();
+    let convention = Convention::of(graph.code.machine);
+    let forward = Forward::of(&graph, convention, &std::cell::Cell::new(limits::EXIT_STEPS)).unwrap();
     (graph, forward)
 }
 

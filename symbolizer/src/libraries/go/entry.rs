@@ -21,7 +21,8 @@ pub(super) fn site(image: &Image<'_>, function: Function) -> Option<Site> {
     })
 }
 
-fn place(code: &[u8]) -> Option<(u64, Instruction)> {
+/// Returns how far behind its beginning a function is probed, and at what instruction.
+pub(super) fn place(code: &[u8]) -> Option<(u64, Instruction)> {
     if is_push(code) {
         return Some((0, Instruction::Push));
     }

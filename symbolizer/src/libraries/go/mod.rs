@@ -1,12 +1,13 @@
 //! Go's `crypto/tls`, in any program that Go's own compiler made, stripped or not.
 //!
 //! Names come from the table that Go keeps for its stack traces, never from symbols. What carries plaintext is tapped
-//! where the data flow is proven; nothing is ever probed at a return, because Go moves stacks. A connection is a
-//! `tls.Conn`, whose address the garbage collector gives to another one later: it begins where its handshake does, and
-//! ends with its `Close` or its socket.
+//! where the data flow is proven, or else hooked at its entry and exits; there is never a return probe, because Go moves
+//! stacks. A connection is a `tls.Conn`, whose address the garbage collector gives to another one later: it begins where
+//! its handshake does, and ends with its `Close` or its socket.
 
 mod buildinfo;
 mod entry;
+mod exits;
 mod functions;
 mod layout;
 pub(crate) mod pclntab;
@@ -92,7 +93,8 @@ fn plan(image: &Image<'_>, build: &Build, table: &Pclntab<'_>, functions: &Funct
     let Some(convention) = Convention::of_go(image.machine()) else {
         return refused(GoRefusal::MachineUnsupported);
     };
-    if build.is_profiled {
+    let may_be_inlined = |function| table.recovery_of(function).is_none();
+    if build.is_profiled && (may_be_inlined(functions.read) || may_be_inlined(functions.write)) {
         return refused(GoRefusal::Profiled);
     }
     let prover = Prover {
@@ -102,28 +104,39 @@ fn plan(image: &Image<'_>, build: &Build, table: &Pclntab<'_>, functions: &Funct
         offset_of: &|at| image.segments().offset_of(at),
         name_at: &|at| table.name_at(at),
     };
-    let read = prover.read(functions.read);
-    let write = prover.write(functions.write, functions.write_record);
-    let (read, write) = match (read, write) {
-        (Ok(read), Ok(write)) => (read, write),
-        (Err(cause), _) => return refused(GoRefusal::ReadNotProven(cause)),
-        (_, Err(cause)) => return refused(GoRefusal::WriteNotProven(cause)),
-    };
-    let taps = |role, name: &'static str, function: Function, taps: Vec<Tap>| {
-        let hooks = taps.into_iter().map(move |tap| hook(image, role, name, function, tap));
-        hooks.collect::<Vec<_>>()
-    };
-    let mut hooks = taps(Role::Read, "(*Conn).Read", functions.read, read);
-    hooks.extend(taps(Role::Write, "(*Conn).Write", functions.write, write));
+    let around = exits::Around { image, table };
+    let mut plaintext = Vec::new();
+    let mut refusals = Vec::new();
+    let read = (functions.read, prover.read(functions.read));
+    let write = (functions.write, prover.write(functions.write, functions.write_record));
+    for (role, name, (function, taps)) in [
+        (Role::Read, "(*Conn).Read", read),
+        (Role::Write, "(*Conn).Write", write),
+    ] {
+        let handing = prover.calls_handing(function).ok();
+        let exit = exits::hook(&around, convention, role, name, function, handing.as_deref());
+        if let (Err(cause), Err(_)) = (&taps, &exit) {
+            return refused(if role == Role::Read {
+                GoRefusal::ReadNotProven(*cause)
+            } else {
+                GoRefusal::WriteNotProven(*cause)
+            });
+        }
+        refusals.extend(taps.as_ref().err().map(|cause| (HookKind::Tap, role, *cause)));
+        refusals.extend(exit.as_ref().err().map(|cause| (HookKind::Exit, role, *cause)));
+        let taps = taps.unwrap_or_default().into_iter();
+        plaintext.extend(taps.map(|tap| hook(image, role, name, function, tap)));
+        plaintext.extend(exit);
+    }
     let closes = functions.close.map(|close| closing(image, convention, close));
     let [client, server] = functions.handshakes;
     let begins = [(client, "(*Conn).clientHandshake"), (server, "(*Conn).serverHandshake")];
     let begins = begins
         .into_iter()
         .filter_map(|(function, name)| Some(beginning(image, name, function?)));
-    hooks.extend(closes.into_iter().chain(begins).flatten());
-    let mut all: Vec<_> = hooks.into_iter().collect();
-    all.retain(|hook| image.segments().offset_of(hook.address).is_some());
+    let others = closes.into_iter().chain(begins).flatten();
+    let mut hooks: Vec<_> = plaintext.into_iter().chain(others).collect();
+    hooks.retain(|hook| image.segments().offset_of(hook.address).is_some());
     Found::Plan(Box::new(ProbePlan {
         library: Library {
             family: Family::Go,
@@ -133,8 +146,8 @@ fn plan(image: &Image<'_>, build: &Build, table: &Pclntab<'_>, functions: &Funct
         },
         build_id: BuildId::of(image),
         machine: image.machine(),
-        hooks: all,
-        refused: Vec::new(),
+        hooks,
+        refused: refusals,
         absent: Vec::new(),
         layout: Err(LayoutUnknown::NoBios),
         socket_name: None,
@@ -210,9 +223,9 @@ pub(crate) fn any_build(header: &[u8]) -> bool {
     build.is_some_and(|build| build.has_register_arguments().is_some())
 }
 
-/// Looks for taps in any bytes, which are the code of both functions; for the fuzzer alone.
-pub(crate) fn any_taps(code: &[u8]) -> usize {
-    taps::any_code(code)
+/// Looks for taps and for exits in any bytes, which are the code of both functions; for the fuzzer alone.
+pub(crate) fn any_hooks(code: &[u8]) -> usize {
+    taps::any_code(code).saturating_add(exits::any_code(code))
 }
 
 const fn refused(why: GoRefusal) -> Found {

@@ -31,6 +31,16 @@ enum Form {
     Distances,
 }
 
+impl Form {
+    /// Returns how many bytes the place of a function has.
+    const fn address_bytes(self) -> usize {
+        match self {
+            Self::Addresses => 8,
+            Self::Distances => 4,
+        }
+    }
+}
+
 /// What the header of a table says.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Header {
@@ -115,6 +125,29 @@ impl<'data> Pclntab<'data> {
 
     /// Returns the name of the function that begins at an address.
     pub(super) fn name_at(&self, address: Vaddr) -> Option<&'data [u8]> {
+        let name = self.name_of(self.index_at(address)?)?;
+        let name = self.names.get(usize::try_from(name).ok()?..)?;
+        let window = name.get(..limits::GO_NAME).unwrap_or(name);
+        window.get(..memchr::memchr(0, window)?)
+    }
+
+    /// Returns where a function goes on after a panic that one of its deferred calls has recovered from; `None` if it defers no
+    /// calls. The compiler puts no function that defers calls into its callers (go1.27.3,
+    /// `src/cmd/compile/internal/inline/inl.go`, `ODEFER`).
+    pub(super) fn recovery_of(&self, function: Function) -> Option<Vaddr> {
+        let (_, more) = self.entry(self.index_at(function.address)?)?;
+        // Behind the name comes how much room the arguments take.
+        let at = usize::try_from(more)
+            .ok()?
+            .checked_add(self.form.address_bytes())?
+            .checked_add(8)?;
+        let distance = u32::from_le_bytes(*self.functions.get(at..)?.first_chunk()?);
+        let is_inside = distance != 0 && u64::from(distance) < function.size;
+        function.address.checked_add(distance.into()).filter(|_| is_inside)
+    }
+
+    /// Returns which function begins at an address.
+    fn index_at(&self, address: Vaddr) -> Option<usize> {
         let (mut low, mut high) = (0, self.count);
         while low < high {
             let middle = low.midpoint(high);
@@ -124,12 +157,7 @@ impl<'data> Pclntab<'data> {
                 high = middle;
             }
         }
-        let is_it = low < self.count && self.address(low)? == address;
-        let name = self
-            .names
-            .get(usize::try_from(self.name_of(low).filter(|_| is_it)?).ok()?..)?;
-        let window = name.get(..limits::GO_NAME).unwrap_or(name);
-        window.get(..memchr::memchr(0, window)?)
+        (low < self.count && self.address(low)? == address).then_some(low)
     }
 
     /// Lists the beginnings of names that end so, at most as many as the limit.
@@ -167,10 +195,7 @@ impl<'data> Pclntab<'data> {
 
     /// Returns where a function begins, and where more is said of it.
     fn entry(&self, index: usize) -> Option<(u64, u64)> {
-        let width = match self.form {
-            Form::Addresses => 8,
-            Form::Distances => 4,
-        };
+        let width = self.form.address_bytes();
         let at = index.checked_mul(2)?.checked_mul(width)?;
         let pair = self.functions.get(at..)?;
         let number = |bytes: &[u8]| match self.form {
@@ -184,11 +209,7 @@ impl<'data> Pclntab<'data> {
 
     fn name_of(&self, index: usize) -> Option<u64> {
         let (_, more) = self.entry(index)?;
-        let behind_address = match self.form {
-            Form::Addresses => 8,
-            Form::Distances => 4,
-        };
-        let at = usize::try_from(more).ok()?.checked_add(behind_address)?;
+        let at = usize::try_from(more).ok()?.checked_add(self.form.address_bytes())?;
         Some(u32::from_le_bytes(*self.functions.get(at..)?.first_chunk()?).into())
     }
 }
@@ -213,13 +234,16 @@ pub(crate) fn any_table(table: &[u8]) -> usize {
     let named = found
         .iter()
         .flatten()
-        .filter_map(|function| read.name_at(function.address));
+        .filter_map(|function| read.recovery_of(*function).and(read.name_at(function.address)));
     named.count().saturating_add(read.prefixes(b".Read").len())
 }
 
 #[cfg(test)]
 pub(super) mod tests {
     use super::*;
+
+    /// How far behind its beginning each function goes on after a panic.
+    pub(in crate::libraries::go) const RECOVERY: u32 = 11;
 
     /// Builds a table of functions with these names, each of 16 bytes, in a form.
     pub(in crate::libraries::go) fn table(magic: u8, text: u64, names: &[&str]) -> Vec<u8> {
@@ -240,12 +264,13 @@ pub(super) mod tests {
         let base = if is_old { usize::try_from(text).unwrap() } else { 0 };
         let list = (2 * names.len() + 1) * width;
         let entries = (0..names.len())
-            .flat_map(|index| [number(base + 16 * index), number(list + index * 16)].concat())
+            .flat_map(|index| [number(base + 16 * index), number(list + index * 24)].concat())
             .chain(number(base + 16 * names.len()));
         let more = names.iter().flat_map(|name| {
             let name = u32::try_from(offset(name).unwrap() + 1).unwrap().to_le_bytes();
-            let mut more = [vec![0; width], name.to_vec()].concat();
-            more.resize(16, 0);
+            // How much room the arguments take, and where the function goes on after a panic.
+            let mut more = [&vec![0; width], &name[..], &[0; 4], &RECOVERY.to_le_bytes()].concat();
+            more.resize(24, 0);
             more
         });
         let words = if is_old {
@@ -282,6 +307,13 @@ pub(super) mod tests {
                 read.find([NAMES[1].as_bytes(), b"tls.(*Conn).Read"]),
                 [Some(expected), None]
             );
+            assert_eq!(read.recovery_of(expected), Some(Vaddr(0x40_101b)));
+            let elsewhere = Function {
+                address: Vaddr(0x40_1011),
+                size: 16,
+            };
+            assert_eq!(read.recovery_of(elsewhere), None);
+            assert_eq!(read.recovery_of(Function { size: 11, ..expected }), None);
             assert_eq!(read.name_at(Vaddr(0x40_1020)), Some(NAMES[2].as_bytes()));
             assert_eq!(read.name_at(Vaddr(0x40_1021)), None);
             assert_eq!(read.name_at(Vaddr(0x40_1030)), None);

@@ -90,6 +90,12 @@ impl<'data> Prover<'_, 'data> {
         Ok(taps)
     }
 
+    /// Lists where a function of a connection and a slice hands the slice's bytes to others.
+    pub(super) fn calls_handing(&self, of: Function) -> Result<Vec<Vaddr>, Cause> {
+        let (calls, _) = self.calls_with_buffer(of)?;
+        Ok(calls.into_iter().map(|call| call.at).collect())
+    }
+
     /// Lists the calls that a function of a connection and a slice hands the slice's bytes to.
     fn calls_with_buffer(&self, of: Function) -> Result<(Vec<Passed>, Arguments), Cause> {
         let (used, known) = self.analyse(of, |function| uses_of_go(function, of.address, WORDS, BUFFER))?;
@@ -194,7 +200,7 @@ fn grows_stack(name: &[u8]) -> bool {
 }
 
 /// Returns whether a function of the runtime never returns to where it was called.
-fn ends(name: &[u8]) -> bool {
+pub(super) fn ends(name: &[u8]) -> bool {
     ENDS.iter().any(|prefix| name.starts_with(prefix))
 }
 

@@ -2,7 +2,7 @@
 
 use std::borrow::Cow;
 
-use symbolizer::{ExitSite, Hook, HookKind, Instruction, Policy, ProbePlan, choose};
+use symbolizer::{Caller, ExitSite, Hook, HookKind, Instruction, Policy, ProbePlan, choose};
 
 /// The kinds of hooks that may be used.
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
@@ -29,7 +29,9 @@ pub struct Chosen<'a> {
 impl Kinds {
     /// Chooses the hooks of a plan, in its order.
     ///
-    /// By default, calls are hooked beside a tap or a lift too: to check it, and for connections that refuse it.
+    /// By default, calls are hooked beside a tap or a lift too: to check it, and for connections that refuse it. Those of
+    /// goroutines are not: several may write to one connection at once, so that their numbers confirm nothing, and a tap
+    /// of Go serves every connection.
     pub fn choose(self, plan: &ProbePlan) -> Vec<Chosen<'_>> {
         let cheapest = choose(plan, self.policy);
         let is_chosen = |hook: &Hook| cheapest.iter().any(|chosen| std::ptr::eq(*chosen, hook));
@@ -39,7 +41,9 @@ impl Kinds {
             self.policy == Policy::Auto && cheapest.iter().any(is_cheaper)
         };
         let of_calls = choose(plan, Policy::Exit);
-        let beside = |hook: &Hook| is_fallback(hook) && of_calls.iter().any(|chosen| std::ptr::eq(*chosen, hook));
+        let beside = |hook: &Hook| {
+            is_fallback(hook) && !is_of_goroutines(hook) && of_calls.iter().any(|chosen| std::ptr::eq(*chosen, hook))
+        };
         let chosen = plan.hooks.iter().filter_map(|hook| {
             let is_beside = !is_chosen(hook) && beside(hook);
             let is_used = is_chosen(hook) || is_beside;
@@ -72,6 +76,12 @@ impl Kinds {
             HookKind::Entry | HookKind::Exit | HookKind::Tap | HookKind::Lift => true,
         }
     }
+}
+
+/// Returns whether a hook is at the calls of goroutines.
+pub(super) fn is_of_goroutines(hook: &Hook) -> bool {
+    let mut exits = hook.exits.iter();
+    hook.kind == HookKind::Exit && exits.any(|exits| exits.caller == Caller::Goroutine)
 }
 
 /// Returns whether a probe of a hook is on a call.

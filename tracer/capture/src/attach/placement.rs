@@ -6,7 +6,7 @@
 use symbolizer::{Family, Hook, HookKind, ProbePlan, Role, Vaddr};
 use tracer_ebpf::{Direction, SiteConfig};
 
-use super::kinds::{Chosen, Kinds, is_on_call};
+use super::kinds::{Chosen, Kinds, is_of_goroutines, is_on_call};
 
 /// The sites of one file: one for each hook of each of its plans.
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -117,17 +117,18 @@ impl Placement {
         cheap.map(|(index, _)| index).collect()
     }
 
-    /// Returns the distance in bytes from a tap to the return address of the call at the site of its library's lift, or to
-    /// the method of Go that reads from a TCP socket; 0 if the site is no tap, or the library has neither. The programs add
-    /// it to the address of a hit.
-    pub(super) fn code_distance(&self, tap: &PlannedSite) -> i32 {
-        let mut sites = self.sites.iter().filter(|site| site.plan == tap.plan);
+    /// Returns the distance in bytes from a tap, or the entry of a goroutine's call, to the return address of the call at the
+    /// site of its library's lift, or to the method of Go that reads from a TCP socket; 0 if the site is neither, or the
+    /// library has none of them. The programs add it to the address of a hit.
+    pub(super) fn code_distance(&self, of: &PlannedSite) -> i32 {
+        let mut sites = self.sites.iter().filter(|site| site.plan == of.plan);
         let lift = sites.find(|site| site.hook.kind == HookKind::Lift);
-        let back = lift.and_then(|lift| lift.hook.returns_to).or(tap.net_read);
-        let distance = back.and_then(|back| back.0.checked_signed_diff(tap.hook.site.address.0));
-        match tap.hook.kind {
-            HookKind::Tap => distance.and_then(|distance| i32::try_from(distance).ok()).unwrap_or(0),
-            HookKind::Entry | HookKind::Exit | HookKind::Return | HookKind::Lift => 0,
+        let back = lift.and_then(|lift| lift.hook.returns_to).or(of.net_read);
+        let distance = back.and_then(|back| back.0.checked_signed_diff(of.hook.site.address.0));
+        if of.hook.kind == HookKind::Tap || is_of_goroutines(&of.hook) {
+            distance.and_then(|distance| i32::try_from(distance).ok()).unwrap_or(0)
+        } else {
+            0
         }
     }
 }

@@ -1,6 +1,6 @@
 //! Which BPF programs a hook needs and where they go, and which hooks a process needs.
 
-use symbolizer::{ExitSite, Hook, HookKind, Role, Tier};
+use symbolizer::{Caller, ExitSite, Hook, HookKind, Role, Tier};
 use tracer_ebpf::Cookie;
 
 use super::{Needs, Reach, ends::call_end, placement::PlannedSite};
@@ -11,6 +11,8 @@ pub(super) enum Program {
     CallEntry,
     CallReturn,
     CallExit,
+    GoroutineEntry,
+    GoroutineExit,
     Tap,
     BioReplaced,
     ConnectionEnd,
@@ -30,10 +32,12 @@ impl Program {
     /// The programs in the order in which their probes are attached: ends of calls first, because a call whose end is not
     /// probed would stay in the map of calls, and an end without its entry is ignored; taps before the ends of
     /// connections, because a tap takes a connection that was cleared for one that is captured from its first byte on.
-    pub(super) const ALL: [Self; 7] = [
+    pub(super) const ALL: [Self; 9] = [
         Self::CallReturn,
         Self::CallExit,
+        Self::GoroutineExit,
         Self::CallEntry,
+        Self::GoroutineEntry,
         Self::Tap,
         Self::BioReplaced,
         Self::ConnectionEnd,
@@ -45,6 +49,8 @@ impl Program {
             Self::CallEntry => "call_entry",
             Self::CallReturn => "call_return",
             Self::CallExit => "call_exit",
+            Self::GoroutineEntry => "goroutine_entry",
+            Self::GoroutineExit => "goroutine_exit",
             Self::Tap => "tap",
             Self::BioReplaced => "bio_replaced",
             Self::ConnectionEnd => "connection_end",
@@ -56,9 +62,14 @@ impl Program {
     pub(super) const fn is_return(self) -> bool {
         match self {
             Self::CallReturn => true,
-            Self::CallEntry | Self::CallExit | Self::Tap | Self::BioReplaced | Self::ConnectionEnd | Self::BioWrite => {
-                false
-            }
+            Self::CallEntry
+            | Self::CallExit
+            | Self::GoroutineEntry
+            | Self::GoroutineExit
+            | Self::Tap
+            | Self::BioReplaced
+            | Self::ConnectionEnd
+            | Self::BioWrite => false,
         }
     }
 
@@ -81,14 +92,18 @@ impl Program {
                 let Some(exits) = &hook.exits else {
                     return Vec::new();
                 };
+                let (begins, ends) = match exits.caller {
+                    Caller::Thread => (Self::CallEntry, Self::CallExit),
+                    Caller::Goroutine => (Self::GoroutineEntry, Self::GoroutineExit),
+                };
                 let exit = |exit: &ExitSite| {
-                    let point = at(Self::CallExit, exit.site.offset.0, exit.depth);
+                    let point = at(ends, exit.site.offset.0, exit.depth);
                     Some(Point {
                         cookie: point.cookie.with_end(call_end(exit)?),
                         ..point
                     })
                 };
-                let entry = at(Self::CallEntry, site, exits.entry_depth);
+                let entry = at(begins, site, exits.entry_depth);
                 let exits: Option<Vec<_>> = exits.sites.iter().map(exit).collect();
                 exits.into_iter().flatten().chain([entry]).collect()
             }

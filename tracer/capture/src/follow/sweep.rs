@@ -37,11 +37,13 @@ impl Follower {
             fills,
             suspects,
             left_over,
+            abandoned,
         } = result?;
         self.sweeps.threads_ended = totals.threads_ended;
         self.sweeps.ended.clear();
         self.sweeps.suspects = suspects;
         self.sweeps.left_over += left_over;
+        self.sweeps.abandoned += abandoned;
         self.report_fills(&fills)
     }
 

@@ -42,6 +42,8 @@ pub(super) struct SweepSchedule {
     pub(super) threads_ended: u64,
     /// Entries that were removed although the event of the process's exit was lost.
     pub(super) left_over: u64,
+    /// Calls that were removed because their goroutines have left them without returning.
+    pub(super) abandoned: u64,
     /// When the last warning about a table was printed, and how many insertions had failed by then.
     warned: BTreeMap<Table, (Instant, u64)>,
     /// Failed insertions by the last sweep; for rings, dropped records.
@@ -57,6 +59,7 @@ impl SweepSchedule {
             took: Duration::ZERO,
             threads_ended: 0,
             left_over: 0,
+            abandoned: 0,
             warned: BTreeMap::new(),
             refused: BTreeMap::new(),
         }
@@ -83,8 +86,15 @@ impl SweepSchedule {
         self.swept + pause.max(self.took * PAUSE_FACTOR)
     }
 
-    /// Prints how many entries of processes whose exit was not seen were removed, if any.
+    /// Prints how many entries were removed of processes whose exit was not seen, and of goroutines that ended within a call,
+    /// if any.
     pub(super) fn report_left_over(&self, messages: Messages) {
+        if self.abandoned > 0 {
+            messages.say(&format!(
+                "calls of goroutines that never returned, removed: {}",
+                self.abandoned
+            ));
+        }
         if self.left_over > 0 {
             messages.say(&format!(
                 "entries of processes whose end was overlooked, removed: {}",

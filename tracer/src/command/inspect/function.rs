@@ -19,6 +19,9 @@ pub(super) struct FunctionLine {
     /// Where calls end.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     exits: Vec<String>,
+    /// How many of them the kernel single-steps.
+    #[serde(skip_serializing_if = "is_zero")]
+    stepped_exits: usize,
     /// Whether the hook is only for connections that a tap or a lift does not serve.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     fallback: bool,
@@ -58,11 +61,13 @@ impl FunctionLine {
             operands: _,
             proof: _,
             exits,
+            stepped_exits,
             fallback,
         } = self;
-        let exits = match exits.len() {
-            0 => String::new(),
-            exits => format!("; ends at {exits} others"),
+        let exits = match (exits.len(), stepped_exits) {
+            (0, _) => String::new(),
+            (exits, 0) => format!("; ends at {exits} others"),
+            (exits, stepped) => format!("; ends at {exits} others, {stepped} of them single-stepped"),
         };
         let fallback = if *fallback {
             "; only where the cheaper hook does not serve"
@@ -74,7 +79,7 @@ impl FunctionLine {
 
     pub(super) fn new(chosen: &Chosen<'_>) -> Self {
         let function = chosen.hook;
-        let exits = function.exits.iter().flat_map(|exits| &exits.sites);
+        let exits = || function.exits.iter().flat_map(|exits| &exits.sites);
         Self {
             name: function.name.clone(),
             found: function.found.name(),
@@ -93,10 +98,16 @@ impl FunctionLine {
             role: function.role.name(),
             operands: OperandsLine::new(&function.operands),
             proof: function.proof.name(),
-            exits: exits.map(|exit| format!("{:#x}", exit.site.offset.0)).collect(),
+            exits: exits().map(|exit| format!("{:#x}", exit.site.offset.0)).collect(),
+            stepped_exits: exits().filter(|exit| exit.site.tier == Tier::Stepped).count(),
             fallback: chosen.is_fallback,
         }
     }
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde passes a reference")]
+const fn is_zero(count: &usize) -> bool {
+    *count == 0
 }
 
 impl OperandsLine {

@@ -2,6 +2,8 @@
 
 #[cfg(target_arch = "x86_64")]
 mod exits;
+#[cfg(target_arch = "x86_64")]
+mod goroutines;
 
 use std::hint::black_box;
 

@@ -8,6 +8,7 @@
 //! A sweep reads each map once, however many processes exited: a host that starts thousands of short processes must not
 //! cost thousands of reads.
 
+mod goroutines;
 mod table;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -56,6 +57,8 @@ pub struct Swept {
     pub suspects: BTreeSet<u32>,
     /// Number of entries removed of processes whose exit was missed.
     pub left_over: u64,
+    /// Number of calls removed that goroutines have left without returning.
+    pub abandoned: u64,
 }
 
 /// The owner of an entry, and the age of the entry.
@@ -102,7 +105,7 @@ impl Tables<'_> {
         }
         sweep.table(self, Table::Calls, owner_of_call)?;
         if sweep.is_half_full(Table::Calls) {
-            self.drop_superseded()?;
+            sweep.found.abandoned = self.drop_left_calls(sweep.now_ns)?;
         }
         sweep.table(self, Table::Ciphertexts, |key: &CiphertextKey, _: &u64| Owner {
             tgid: key.tgid,
@@ -135,24 +138,27 @@ impl Tables<'_> {
         Ok(())
     }
 
-    /// Removes calls that are older than the last reported call of the same connection and direction. Either the call never
-    /// returned, since `longjmp` or an exception left it, or it contains the reported call and has nothing more to report.
-    fn drop_superseded(&mut self) -> Result<(), Error> {
+    /// Removes calls that never returned. Of a thread: those that are older than the last reported call of the same connection
+    /// and direction, since `longjmp` or an exception left them, or they contain the reported call and have nothing more to
+    /// report. Returns how many calls of goroutines were removed.
+    fn drop_left_calls(&mut self, now_ns: u64) -> Result<u64, Error> {
         let mut calls = Vec::new();
         read(self.0, Table::Calls, |key: AddressKey, call: CallState| {
             calls.push((key, call));
         })?;
         let connections = self.hash::<MapValue<AddressKey>, MapValue<ConnectionState>>("CONNECTIONS")?;
+        let connection_of = |key| connections.get(&MapValue(key), 0).ok();
+        let left = goroutines::left(&calls, |object| connection_of(object).is_some(), now_ns);
         calls.retain(|(key, call)| {
-            let connection = connections.get(&MapValue(AddressKey::new(call.transfer.object, key.tgid)), 0);
-            connection.is_ok_and(|connection| is_superseded(call, &connection.0))
+            let connection = connection_of(AddressKey::new(call.transfer.object, key.tgid));
+            !key.is_of_goroutine() && connection.is_some_and(|connection| is_superseded(call, &connection.0))
         });
-        let calls: Vec<_> = calls
-            .iter()
-            .map(|(key, call)| (*key, owner_of_call(key, call)))
-            .collect();
-        remove(self, Table::Calls, &calls, owner_of_call)?;
-        Ok(())
+        let owned = |calls: &[(AddressKey, CallState)]| -> Vec<_> {
+            let calls = calls.iter();
+            calls.map(|(key, call)| (*key, owner_of_call(key, call))).collect()
+        };
+        remove(self, Table::Calls, &owned(&calls), owner_of_call)?;
+        remove(self, Table::Calls, &owned(&left), owner_of_call)
     }
 }
 
@@ -165,10 +171,11 @@ const fn owner_of_skip(key: &AddressKey, skip: &SkipState) -> Owner {
     }
 }
 
-const fn owner_of_call(key: &AddressKey, call: &CallState) -> Owner {
+fn owner_of_call(key: &AddressKey, call: &CallState) -> Owner {
     Owner {
         tgid: key.tgid,
-        tid: Some(call.tid),
+        // A goroutine outlives the thread that it was on.
+        tid: (!key.is_of_goroutine()).then_some(call.tid),
         since_ns: Some(call.transfer.began_ns),
         has_ended: false,
     }

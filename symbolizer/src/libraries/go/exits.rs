@@ -1,0 +1,180 @@
+//! The entry and the exits of a function of Go that moves plaintext, for programs in which no tap is proven.
+//!
+//! The entry is probed behind the comparison of the stack pointer, or at its jump. The exits are all returns of the function, or
+//! the jumps that stand for them: what it returns first is how many bytes it has moved, also beside an error.
+
+use super::entry;
+use super::pclntab::{Function, Pclntab};
+use super::taps::ends;
+use crate::cause::Cause;
+use crate::code::Destination;
+use crate::code::bytes::Code;
+use crate::code::convention::Convention;
+use crate::code::exits::{Nothing, Spot};
+use crate::code::graph::Surroundings;
+use crate::code::leaves::{self, Leaving};
+use crate::elf::address::Vaddr;
+use crate::elf::image::Image;
+use crate::elf::machine::Machine;
+use crate::elf::survey::SymbolSource;
+use crate::hook::{Caller, Exits, Hook, HookKind, Proof, Role};
+use crate::libraries::exit::sites;
+use crate::operand::{Operand, Operands, Outcome, Place, Success};
+
+/// The code around the functions of a program.
+pub(super) struct Around<'a, 'data> {
+    pub(super) image: &'a Image<'data>,
+    pub(super) table: &'a Pclntab<'data>,
+}
+
+/// Makes the hook at the entry and the exits of a function of a connection and a slice; `handing` are its calls that get the
+/// address of the slice, if all are known.
+pub(super) fn hook(
+    around: &Around<'_, '_>,
+    convention: Convention,
+    role: Role,
+    name: &str,
+    function: Function,
+    handing: Option<&[Vaddr]>,
+) -> Result<Hook, Cause> {
+    let (image, unknown) = (around.image, Cause::NotUnderstood(function.address));
+    let code = usize::try_from(function.size)
+        .ok()
+        .and_then(|size| image.bytes_from(function.address)?.get(..size));
+    let code = Code {
+        machine: image.machine(),
+        bytes: code.ok_or(unknown)?,
+        address: function.address,
+    };
+    let site = entry::site(image, function).ok_or(unknown)?;
+    let leaving = Leaving {
+        code,
+        convention,
+        recovery: around.table.recovery_of(function),
+        noted_at: site.address,
+        handing,
+    };
+    let spots = leaves::ends_of(&leaving, around)?;
+    Ok(Hook {
+        kind: HookKind::Exit,
+        role,
+        name: name.to_owned(),
+        found: SymbolSource::Pclntab,
+        address: function.address,
+        offset: image.segments().offset_of(function.address).ok_or(unknown)?,
+        size: function.size,
+        site,
+        operands: operands(convention),
+        proof: Proof::Interface,
+        exits: Some(Exits {
+            caller: Caller::Goroutine,
+            // Neither a comparison nor what follows it has moved the stack pointer.
+            entry_depth: 0,
+            sites: sites(image, &spots).ok_or(unknown)?,
+            ways: leaves::WAYS,
+        }),
+        returns_to: None,
+    })
+}
+
+/// Returns the operands of `Read` and `Write`: a connection, and a slice's address, length and capacity.
+fn operands(convention: Convention) -> Operands {
+    let argument = |index| Operand::at(convention.argument(index), WORD);
+    Operands {
+        buffer: Some(argument(1)),
+        length: Some(argument(2)),
+        count: Some(Operand::at(Place::Result, WORD)),
+        result: Some(Outcome {
+            width: WORD,
+            success: Success::Positive,
+        }),
+        ..Operands::of(argument(0))
+    }
+}
+
+impl Surroundings for Around<'_, '_> {
+    fn linked(&self, _: Vaddr) -> Option<Vaddr> {
+        None
+    }
+
+    fn never_returns(&self, to: Destination) -> bool {
+        match to {
+            Destination::Code(at) => self.table.name_at(at).is_some_and(ends),
+            Destination::Slot(_) | Destination::Unknown => false,
+        }
+    }
+
+    fn begins(&self, _: Vaddr) -> bool {
+        false
+    }
+
+    // Neither function has a jump table in any version; one that had would be refused.
+
+    fn offset_at(&self, _: Vaddr) -> Option<i32> {
+        None
+    }
+
+    fn address_at(&self, _: Vaddr) -> Option<Vaddr> {
+        None
+    }
+}
+
+/// Looks for the exits of any bytes that are called; for the fuzzer alone.
+pub(super) fn any_code(bytes: &[u8]) -> usize {
+    let address = Vaddr(0x1000);
+    let code = Code {
+        machine: Machine::X86_64,
+        bytes,
+        address,
+    };
+    let Some((distance, _)) = entry::place(bytes) else {
+        return 0;
+    };
+    let Some(convention) = Convention::of_go(code.machine) else {
+        return 0;
+    };
+    let count = |recovery: Option<Vaddr>| {
+        let leaving = Leaving {
+            code,
+            convention,
+            recovery,
+            noted_at: Vaddr(address.0.saturating_add(distance)),
+            handing: Some(&[]),
+        };
+        let Ok(spots) = leaves::ends_of(&leaving, &Nothing) else {
+            return 0;
+        };
+        let is_inside = |spot: &Spot| code.from(spot.at).is_some() && spot.at != leaving.noted_at;
+        assert!(spots.iter().all(is_inside), "{spots:?}");
+        spots.len()
+    };
+    let middle = u64::try_from(bytes.len()).unwrap_or(0) / 2;
+    count(None).saturating_add(count(address.checked_add(middle)))
+}
+
+/// How many bytes a word has.
+const WORD: u8 = 8;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn no_code_makes_it_panic() {
+        // cmp 0x10(%r14),%rsp; jbe to the end; push %rbp; test %rax,%rax; je to the return; call itself; pop %rbp; ret; jmp to
+        // the entry
+        let whole = [
+            0x49, 0x3b, 0x66, 0x10, 0x76, 0x0d, 0x55, 0x48, 0x85, 0xc0, 0x74, 5, 0xe8, 0xef, 0xff, 0xff, 0xff, 0x5d,
+            0xc3, 0xeb, 0xeb,
+        ];
+        // With and without a place where it goes on after a panic.
+        assert_eq!(any_code(&whole), 2);
+        for cut in 0..whole.len() {
+            any_code(&whole[..cut]);
+            any_code(&whole[cut..]);
+            let mut damaged = whole;
+            damaged[cut] ^= 0x40;
+            any_code(&damaged);
+        }
+    }
+}
