@@ -7,8 +7,9 @@
 //! counts them. While the reader takes more, it is the thread that is behind, on a busy machine: the sender waits for it. A
 //! queue for a file always blocks, because a disk catches up.
 
+mod queued;
+
 use std::{
-    collections::VecDeque,
     fs::File,
     io::{self, Write as _},
     os::{fd::AsFd, unix::fs::FileTypeExt as _},
@@ -20,14 +21,13 @@ use std::{
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use tracer_observe::output::{Lines, Written};
 
+use self::queued::Queued;
+
 /// Maximum size of an atomic write to a pipe (`PIPE_BUF`). A process that exits during a write leaves whole lines.
 const PIPE_BYTES: usize = 4096;
 
 /// Maximum size of a write to anything else.
 const FILE_BYTES: usize = 64 * 1024;
-
-/// Maximum memory that is kept for lines that are written.
-const KEPT_BYTES: usize = 1024 * 1024;
 
 /// Maximum time that a line waits for room while the reader takes more.
 const PATIENCE: Duration = Duration::from_millis(500);
@@ -99,29 +99,6 @@ enum Phase {
     Closed,
     /// A write failed.
     Over,
-}
-
-/// Lines, one after the other, and the length of each.
-#[derive(Debug, Default)]
-struct Queued {
-    bytes: Vec<u8>,
-    lengths: VecDeque<usize>,
-}
-
-impl Queued {
-    fn push(&mut self, line: &[u8]) {
-        self.bytes.extend_from_slice(line);
-        self.lengths.push_back(line.len());
-    }
-
-    /// Removes all lines, and keeps the memory that usual batches take.
-    fn clear(&mut self) {
-        if self.bytes.capacity() > KEPT_BYTES {
-            *self = Self::default();
-        }
-        self.bytes.clear();
-        self.lengths.clear();
-    }
 }
 
 impl LineQueue {
