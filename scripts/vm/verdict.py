@@ -6,7 +6,9 @@ from collections import Counter
 
 EXPECTED = Counter({"HTTP/1.1": 5 + 2 + 5 + 2, "HTTP/2.0": 3})  # init, after the reload, fork, exec
 
-kinds = {"KERNEL": [], "KTLS": [], "EXIT": [], "MESSAGE": [], "LOG": [], "LINE": []}
+HOOKS = {"tap": Counter(), "exit": Counter(), "return": Counter()}  # what was traced with each kind alone
+
+kinds = {"KERNEL": [], "KTLS": [], "EXIT": [], "MESSAGE": [], "LOG": [], "LINE": [], "HOOKS": []}
 for line in open(sys.argv[1], encoding="utf-8", errors="replace"):
     kind, _, rest = line.rstrip("\n").partition(" ")
     kinds.get(kind, []).append(rest)
@@ -47,6 +49,20 @@ for line in (json.loads(line) for line in kinds["LINE"]):
             seen["client"].pop()
             unnamed.append(facts[:2])
 
+for line in kinds["HOOKS"]:
+    hooks, kind, text = line.split(" ", 2)
+    if kind == "LOG":
+        request, host, port, own, _, pid, path = text.split()
+        HOOKS[hooks][request, path, address(own, 8444), address(host, port), int(pid)] += 1
+    elif kind == "LINE":
+        exchange = json.loads(text)
+        where, path = exchange.get("connection", {}), exchange.get("request", {}).get("path")
+        HOOKS[hooks][exchange.get("request_id"), path, where.get("local"), where.get("remote"), exchange.get("pid")] -= 1
+    elif kind == "EXIT" and text != "0" or "exchanges=" in text and "exchanges=7 half=0 lost_records=0 lost_bytes=0" not in text:
+        HOOKS[hooks][text] += 1
+traced = {hooks for hooks, differences in HOOKS.items() if not any(differences.values())}
+traced &= {line.split(" ", 2)[0] for line in kinds["HOOKS"] if " MESSAGE tlscope: exchanges=7 " in line}
+
 known = client
 client = [facts for facts in known if facts[:2] not in unnamed]
 release = tuple(int(number) for number in kinds["KERNEL"][0].split(".")[:2])
@@ -65,14 +81,17 @@ wrong = {
     or len(client) + len(unnamed) != len(known),
     "the totals": not lossless,
     "the bytes sent by SSL_sendfile": sent["passed"] != (sent["whole"] if encrypts else 0),
+    "what each kind of hooks shows": traced != set(HOOKS),
     "kernel TLS": release == (6, 1) and not encrypts,
 }
 if any(wrong.values()):
     for side, facts in (("server", server), ("client", client)):
         print(side, "missing", sorted(set(facts) - set(seen[side]), key=str), file=sys.stderr)
         print(side, "extra", sorted(set(seen[side]) - set(facts), key=str), file=sys.stderr)
+    print("hooks", {hooks: {what: by for what, by in found.items() if by} for hooks, found in HOOKS.items()}, file=sys.stderr)
     sys.exit("wrong: " + ", ".join(name for name, is_wrong in wrong.items() if is_wrong))
 print(
     f"Linux {kinds['KERNEL'][0]}: {len(server)} exchanges of nginx, {len(seen['client'])} of {len(known)} of later"
-    f" processes, each with the right id and addresses; {len(unnamed)} more without addresses and with a reason"
+    f" processes, each with the right id and addresses; {len(unnamed)} more without addresses and with a reason;"
+    f" 7 more of nginx with each of --hooks {', '.join(sorted(traced))}"
 )

@@ -44,8 +44,8 @@ const MOST_FIELDS: u64 = 32;
 const NONE: u64 = u64::MAX;
 
 /// Reads the descriptor of the TCP connection that an object of Go is on; `None` if it is on something else. `code` is the
-/// method that reads from a TCP connection.
-#[inline(never)]
+/// method that reads from a TCP connection. Inlined, because the verifier limits how deep calls nest.
+#[inline(always)]
 pub(super) fn descriptor(object: u64, site: &SiteConfig, code: u64) -> Option<i32> {
     let methods: u64 = read_user(object)?;
     let read: u64 = read_user(methods + u64::from(site.net_method))?;

@@ -21,7 +21,8 @@ pub(super) fn load_uprobes(ebpf: &mut Ebpf) -> Result<Option<MultiPrograms>, Err
 const FEW_CALLS: u32 = 4096;
 
 /// Returns the size of each map that depends on the options. At any time, at most half of the connections are expected to
-/// be in a call or to have pending ciphertext, and a quarter to have moved a large body: those of others are copied.
+/// be in a call or to have pending ciphertext, and a quarter to have moved a large body: those of others are copied. A write is
+/// kept for the moment until its thread sends.
 pub(super) fn map_sizes(options: Options) -> [(&'static str, u32); 10] {
     let most = u32::try_from(MAX_CALLS).unwrap_or(u32::MAX);
     let usual = (options.connections / 2).clamp(options.connections.min(FEW_CALLS), most);
@@ -39,7 +40,7 @@ pub(super) fn map_sizes(options: Options) -> [(&'static str, u32); 10] {
     [
         ("CALLS", options.calls.unwrap_or(usual)),
         ("THREADS", usual / 2),
-        ("WRITES", usual / 2),
+        ("WRITES", usual / 16),
         ("CONNECTIONS", options.connections),
         ("SKIPS", options.connections / 4 + 1),
         ("CIPHERTEXTS", usual / 2),
