@@ -1,4 +1,5 @@
-"""Compares the output of tlscope with the log of nginx. The argument is the console of the machine of scripts/test-vm."""
+"""Compares the output of tlscope with the log of nginx. The arguments are the console of the machine of scripts/test-vm, and
+the kinds of hooks that it traced with one by one."""
 
 import json
 import sys
@@ -6,7 +7,7 @@ from collections import Counter
 
 EXPECTED = Counter({"HTTP/1.1": 5 + 2 + 5 + 2, "HTTP/2.0": 3})  # init, after the reload, fork, exec
 
-HOOKS = {"tap": Counter(), "exit": Counter(), "return": Counter()}  # what was traced with each kind alone
+HOOKS = {hooks: Counter() for hooks in sys.argv[2].split(",") if hooks}  # what differs with each kind alone
 
 kinds = {"KERNEL": [], "KTLS": [], "EXIT": [], "MESSAGE": [], "LOG": [], "LINE": [], "HOOKS": []}
 for line in open(sys.argv[1], encoding="utf-8", errors="replace"):
@@ -93,5 +94,5 @@ if any(wrong.values()):
 print(
     f"Linux {kinds['KERNEL'][0]}: {len(server)} exchanges of nginx, {len(seen['client'])} of {len(known)} of later"
     f" processes, each with the right id and addresses; {len(unnamed)} more without addresses and with a reason;"
-    f" 7 more of nginx with each of --hooks {', '.join(sorted(traced))}"
+    f" 7 more of nginx with each of --hooks {', '.join(sorted(traced)) or '(none asked for)'}"
 )

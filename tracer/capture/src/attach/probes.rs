@@ -252,10 +252,12 @@ impl Probes {
         Ok(self.sockets.attach_ciphertext_lookup(&mut self.ebpf)?.to_vec())
     }
 
-    /// Attaches the program that lifts need. Returns whether the kernel has taken it; a kernel whose structures are not known
-    /// does not.
-    pub fn attach_lift(&mut self) -> Result<bool, Error> {
-        Ok(self.has_offsets && sockets::attach_lift(&mut self.ebpf)?)
+    /// Attaches the program that lifts need, if the programs can read sockets. Returns it if this kernel refused it.
+    pub fn attach_lift(&mut self) -> Result<Option<Missing>, Error> {
+        if !self.has_offsets {
+            return Ok(None);
+        }
+        sockets::attach_lift(&mut self.ebpf)
     }
 
     /// Sets on the probes of which calls of a process the programs may rely. Must be set after these are attached, and

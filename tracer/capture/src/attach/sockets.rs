@@ -26,6 +26,7 @@ enum Purpose {
     SentUnix,
     Closed,
     Reset,
+    Lift,
 }
 
 impl Purpose {
@@ -36,6 +37,7 @@ impl Purpose {
             Self::SentUnix => "unix sockets of connections whose BIO is not a socket's own are not known",
             Self::Closed => "closed sockets are not reported",
             Self::Reset => "resets of sockets are not reported",
+            Self::Lift => "what is written is captured by probes at calls, which cost more",
         }
     }
 }
@@ -135,9 +137,13 @@ fn why(error: &ProgramError) -> String {
     error.to_string()
 }
 
-/// Attaches the program of lifts. Returns whether this kernel has taken it; if not, calls are probed.
-pub(super) fn attach_lift(ebpf: &mut Ebpf) -> Result<bool, Error> {
-    Ok(try_lift(ebpf)?.is_ok())
+/// Attaches the program of lifts. Returns it if this kernel refused it: then calls are probed.
+pub(super) fn attach_lift(ebpf: &mut Ebpf) -> Result<Option<Missing>, Error> {
+    let refused = try_lift(ebpf)?.err();
+    Ok(refused.map(|error| Missing {
+        purpose: Purpose::Lift,
+        why: why(&error),
+    }))
 }
 
 /// Attaches the program of lifts at the first tracepoint that the kernel has, else at the function.

@@ -82,8 +82,12 @@ impl Follower {
         has_mmap_events: bool,
         messages: Messages,
     ) -> Result<Self, attach::Error> {
+        let refused = probes.attach_lift()?;
+        if let Some(refused) = &refused {
+            messages.say(&refused.to_string());
+        }
         let kinds = Kinds {
-            without_lifts: !probes.attach_lift()?,
+            without_lifts: refused.is_some() || !probes.watches_sockets(),
             without_call_sites: any_has_shadow_stack(),
             ..kinds
         };
