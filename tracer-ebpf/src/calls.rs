@@ -81,9 +81,8 @@ pub(crate) fn moved_by_goroutine(call: &mut CallState) {
 }
 
 /// Captures the bytes of a goroutine's write as it begins: another goroutine may read the answer before the write returns. Not if
-/// the handshake may have yet to begin, because the connection begins with that. Inlined, because the verifier limits how deep calls
-/// nest.
-#[inline(always)]
+/// the handshake may have yet to begin, because the connection begins with that.
+#[inline(never)]
 pub(crate) fn begin_write(call: &mut CallState) {
     let (object, tgid) = (call.transfer.object, call.transfer.tgid);
     if !is_established(object, tgid, call.transfer.cookie) {

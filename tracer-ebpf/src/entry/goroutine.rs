@@ -11,7 +11,7 @@
 //! the next call with its key, or until the loader removes it.
 
 use aya_ebpf::{EbpfContext as _, helpers::bpf_ktime_get_ns, macros::uprobe, programs::ProbeContext};
-use tracer_ebpf::{CallState, Cookie, Direction, PassedCause, SiteOperands};
+use tracer_ebpf::{AddressKey, CallState, Cookie, Direction, PassedCause, Role, SiteOperands};
 
 use super::{attach_cookie, ignore, read_object};
 use crate::{
@@ -32,9 +32,9 @@ static NO_CALL: CallState = CallState::NEW;
 pub(crate) fn goroutine_entry(ctx: ProbeContext) -> u32 {
     if let Some((task, _)) = traced_task() {
         let cookie = attach_cookie(ctx.as_ptr());
-        match (of_site(cookie), Goroutine::current(&ctx)) {
-            (Some(site), Some(goroutine)) => begin(&ctx, task.tgid, cookie, site, goroutine),
-            (None, _) | (_, None) => ignore(),
+        match of_site(cookie) {
+            Some(site) => begin(&ctx, task.tgid, cookie, site),
+            None => ignore(),
         }
     }
     0
@@ -54,22 +54,15 @@ pub(crate) fn goroutine_exit(ctx: ProbeContext) -> u32 {
 }
 
 #[inline(always)]
-fn begin(ctx: &ProbeContext, tgid: u32, cookie: Cookie, site: &SiteOperands, goroutine: Goroutine) {
-    let key = goroutine.key(tgid, cookie.depth());
-    let cookie = cookie.of_site();
-    let Some(direction) = cookie.role().and_then(|role| role.moves()) else {
+fn begin(ctx: &ProbeContext, tgid: u32, cookie: Cookie, site: &SiteOperands) {
+    let mut key = AddressKey::new(0, 0);
+    if find_key(ctx, &mut key, tgid, cookie.depth()) == 0 {
         return ignore();
-    };
-    let object = read_object(ctx, site);
-    if object == 0 {
-        return;
     }
     if CALLS.insert(&key, &NO_CALL, 0).is_err() {
         // A call that never returned may be noted there; the end of this one must not find it.
         let _removed = CALLS.remove(&key);
-        count(cookie, |counters| &raw mut counters.call_table_full, 1);
-        calls::moved_unknown(object, tgid, cookie, direction, PassedCause::NOT_CAPTURED);
-        return;
+        return miss(ctx, tgid, cookie.of_site(), site);
     }
     let Some(call) = CALLS.get_ptr_mut(&key) else {
         return;
@@ -77,19 +70,61 @@ fn begin(ctx: &ProbeContext, tgid: u32, cookie: Cookie, site: &SiteOperands, gor
     // SAFETY: as in [`finish`].
     let call = unsafe { &mut *call };
     call.transfer.tgid = tgid;
-    call.transfer.cookie = cookie;
-    call.transfer.direction = direction;
+    call.transfer.cookie = cookie.of_site();
+    if note_operands(ctx, call, site) == 0 {
+        let _removed = CALLS.remove(&key);
+        return;
+    }
+    if call.transfer.direction == Direction::WRITE && call.length != 0 {
+        calls::begin_write(call);
+    }
+}
+
+/// Finds the key of the call that begins; 0 if the stack pointer is not on the stack of a goroutine. A function of its own, like
+/// the next one, so that the frame of the program stays small.
+#[inline(never)]
+fn find_key(ctx: &ProbeContext, key: &mut AddressKey, tgid: u32, depth: u64) -> u32 {
+    let Some(goroutine) = Goroutine::current(ctx) else {
+        return 0;
+    };
+    *key = goroutine.key(tgid, depth);
+    1
+}
+
+/// Notes the operands of a call; 0 if it has no object or its function moves no bytes.
+#[inline(never)]
+fn note_operands(ctx: &ProbeContext, call: &mut CallState, site: &SiteOperands) -> u32 {
+    let object = read_object(ctx, site);
+    let Some(direction) = call.transfer.cookie.role().and_then(Role::moves) else {
+        return 0;
+    };
+    if object == 0 {
+        return 0;
+    }
     call.transfer.object = object;
+    call.transfer.direction = direction;
     call.transfer.buffer = operands::buffer(ctx, site);
     call.length = operands::length(ctx, site);
-    call.below_top = goroutine.below_top(call.transfer.buffer).unwrap_or(0);
+    let goroutine = Goroutine::current(ctx);
+    let below_top = goroutine.and_then(|goroutine| goroutine.below_top(call.transfer.buffer));
+    call.below_top = below_top.unwrap_or(0);
     if site.code_distance != 0 {
         call.code = operands::address(ctx).wrapping_add(i64::from(site.code_distance) as u64);
     }
     // SAFETY: the helper takes no arguments.
     call.transfer.began_ns = unsafe { bpf_ktime_get_ns() };
-    if direction == Direction::WRITE && call.length != 0 {
-        calls::begin_write(call);
+    1
+}
+
+/// Notes that the end of a call will not be seen.
+#[inline(never)]
+fn miss(ctx: &ProbeContext, tgid: u32, cookie: Cookie, site: &SiteOperands) {
+    count(cookie, |counters| &raw mut counters.call_table_full, 1);
+    let object = read_object(ctx, site);
+    if object != 0
+        && let Some(direction) = cookie.role().and_then(Role::moves)
+    {
+        calls::moved_unknown(object, tgid, cookie, direction, PassedCause::NOT_CAPTURED);
     }
 }
 
