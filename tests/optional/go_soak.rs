@@ -144,10 +144,11 @@ fn assert_right(exchange: &Exchange, id: &str, known: &LoggedExchange, is_expect
     let text = |pointer| exchange.text(pointer);
     assert_eq!(text("/connection/local"), Some(known.local.as_str()), "{exchange:?}");
     assert_eq!(text("/connection/remote"), Some(known.remote.as_str()), "{exchange:?}");
-    assert_eq!(
-        (text("/request/method"), text("/request/path")),
-        (Some("POST"), Some("/"))
-    );
+    assert_eq!(text("/request/path"), Some("/"), "{exchange:?}");
+    // After an attachment in the middle of a body, the rest of that body may stand before the method.
+    let is_after_content = !is_expected && text("/request/malformed") == Some("method");
+    let method = Some("POST").filter(|_| !is_after_content);
+    assert_eq!(text("/request/method"), method, "{exchange:?}");
     if is_expected {
         assert!(exchange.is_whole(), "{exchange:?}");
         assert_eq!(exchange.response_header("x-request-id"), Some(id), "{exchange:?}");
