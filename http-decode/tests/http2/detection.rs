@@ -180,6 +180,19 @@ fn events_behind_a_head_are_queued_until_the_side_is_known() {
 }
 
 #[test]
+fn the_frames_of_a_body_do_not_displace_its_head_in_the_queue() {
+    let mut response = [settings(), frame(1, 0x4, 1, &[entry(62), entry(63)])].concat();
+    for _ in 0..100 {
+        response.extend(data(1, 0, b"hello"));
+    }
+    response.extend(frame(1, 0x5, 1, &[entry(62)]));
+    let mut tape = Tape::new();
+    tape.push(WRITE, response).push(READ, get(3, "/")).settle();
+    assert_eq!(tape.lines(), ["1 > ? 500 [?=?] (2 unknown) complete"]);
+    assert!(tape.reasons().is_empty());
+}
+
+#[test]
 fn frames_of_unassigned_types_are_skipped() {
     // RFC 8701: some clients send unassigned types to test that they are ignored.
     let grease = frame(0x0b, 0xa5, 1, b"grease");

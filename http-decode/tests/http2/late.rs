@@ -219,6 +219,28 @@ fn a_stream_that_may_have_ended_before_the_connection_is_lost_and_not_closed() {
 }
 
 #[test]
+fn a_stream_whose_end_may_be_within_what_only_looks_like_a_frame_is_lost() {
+    // Content of a frame that came before looks like WINDOW_UPDATE and the header of a long frame of an unassigned type.
+    let content = [&frame(8, 0, 0, &[0, 0, 1, 0])[..], &[0, 0x30, 0, 0x20, 0, 0, 0, 0, 0]].concat();
+    let mut tape = Tape::new();
+    tape.push(READ, get(3, "/3"))
+        .push(WRITE, [content, ok(3, "abc")].concat())
+        .close();
+    assert_eq!(tape.lines(), ["3 GET /3 lost"]);
+}
+
+#[test]
+fn a_frame_that_was_cut_short_behind_a_head_closes_its_stream() {
+    let mut tape = Tape::new();
+    tape.push(READ, [get(3, "/3"), get(5, "/5")].concat())
+        .push(WRITE, ok(3, ""))
+        .push(WRITE, headers(5, 0, &[(":status", "200")]))
+        .push(WRITE, &data(5, END_STREAM, b"abcdef")[..12])
+        .close();
+    assert_eq!(tape.lines(), ["3 GET /3 > 200 0 complete", "5 GET /5 > 200 3 closed"]);
+}
+
+#[test]
 fn a_connection_that_ends_first_closes_streams_that_began_behind_a_loss() {
     let mut tape = Tape::begun();
     tape.lose(WRITE, 30);

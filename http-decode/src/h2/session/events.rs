@@ -28,6 +28,18 @@ enum QueuedKind {
     Lost(Timestamp, Timestamp),
 }
 
+impl QueuedKind {
+    /// Returns the stream of the event, if it is of one.
+    fn stream(&self) -> Option<u32> {
+        match self {
+            Self::Section(Origin { stream, .. }, _) | Self::Content(stream, ..) | Self::EndStream(stream, ..) => {
+                Some(*stream)
+            }
+            Self::Lost(..) => None,
+        }
+    }
+}
+
 /// Whether an event was seen at the given time, or was lost in a gap behind it.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(super) enum Seen {
@@ -214,24 +226,37 @@ impl EventHandler<'_> {
     }
 
     /// Queues an event until it is known which side is the client. Content and ends that do not follow a queued header block
-    /// are dropped: they carry no information by themselves.
+    /// of their stream are dropped: they carry no information by themselves.
     fn queue(&mut self, kind: QueuedKind) {
         let direction = self.direction;
-        match kind {
+        match &kind {
             QueuedKind::Section(..) => {}
             QueuedKind::Lost(at, until) => {
+                let same = self
+                    .queued
+                    .iter_mut()
+                    .rev()
+                    .find(|queued| queued.direction == direction);
                 if let Some(QueuedEvent {
-                    direction: same,
                     kind: QueuedKind::Lost(lost_at, lost_until),
-                }) = self.queued.back_mut()
-                    && *same == direction
+                    ..
+                }) = same
                 {
-                    (*lost_at, *lost_until) = (at, until);
+                    (*lost_at, *lost_until) = (*at, *until);
                     return;
                 }
             }
-            QueuedKind::Content(..) | QueuedKind::EndStream(..) => {
-                if !self.queued.iter().any(|queued| queued.section_at().is_some()) {
+            QueuedKind::Content(stream, count, _) => match self.last_queued(*stream) {
+                None => return,
+                // Together, because the frames of a body are many.
+                Some(QueuedKind::Content(_, sum, _)) => {
+                    *sum = sum.zip(*count).map(|(sum, count)| sum.saturating_add(count));
+                    return;
+                }
+                Some(_) => {}
+            },
+            QueuedKind::EndStream(stream, ..) => {
+                if self.last_queued(*stream).is_none() {
                     return;
                 }
             }
@@ -242,5 +267,18 @@ impl EventHandler<'_> {
             self.context.undecoded(direction, position, Reason::UnknownSide);
         }
         self.queued.push_back(QueuedEvent { direction, kind });
+    }
+
+    /// Returns the last queued event of a stream in this direction.
+    fn last_queued(&mut self, stream: u32) -> Option<&mut QueuedKind> {
+        let direction = self.direction;
+        let of_direction = self
+            .queued
+            .iter_mut()
+            .rev()
+            .filter(|queued| queued.direction == direction);
+        of_direction
+            .map(|queued| &mut queued.kind)
+            .find(|kind| kind.stream() == Some(stream))
     }
 }

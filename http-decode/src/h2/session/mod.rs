@@ -10,7 +10,7 @@ use std::collections::VecDeque;
 use self::events::{EventHandler, QueuedEvent, Seen};
 use super::frame::{self, Event, GapEffect, Lost, Reader};
 use super::hpack;
-use super::section::SectionReader;
+use super::section::{Kind, SectionReader};
 use super::streams::Streams;
 use crate::context::{Context, Role};
 use crate::direction::PerDirection;
@@ -33,6 +33,9 @@ struct DirectionState {
     reader: Reader,
     table: hpack::Decoder,
     in_sync: bool,
+    /// Whether the boundaries of frames are known for certain: from the preface on, or because they led to a head. Otherwise
+    /// they were inferred from a few frames, and other bytes may look like these.
+    is_certain: bool,
     last_at: Timestamp,
 }
 
@@ -44,6 +47,7 @@ impl Session {
             reader: Reader::new(limits.max_head_bytes),
             table: hpack::Decoder::new(limits.max_table_bytes.min(LATE_TABLE_BYTES)),
             in_sync: direction == found,
+            is_certain: false,
             last_at: Timestamp::default(),
         };
         let mut session = Self {
@@ -62,7 +66,8 @@ impl Session {
     pub(crate) fn upgraded(exchange: Box<Exchange>, context: &Context) -> Self {
         let [requests, responses] = context.request_direction();
         let mut session = Self::new(requests, true, context);
-        session.directions.of_mut(responses).in_sync = true;
+        let responses = session.directions.of_mut(responses);
+        (responses.in_sync, responses.is_certain) = (true, true);
         session.streams.adopt(exchange);
         session
     }
@@ -77,7 +82,7 @@ impl Session {
         let limits = &context.settings.limits;
         let state = self.directions.of_mut(direction);
         state.reader = Reader::new(limits.max_head_bytes);
-        state.in_sync = true;
+        (state.in_sync, state.is_certain) = (true, false);
         if at_preface {
             self.begin(direction, limits);
         } else {
@@ -88,8 +93,10 @@ impl Session {
     /// Notes that the connection begins: no header block precedes the client preface in either direction.
     fn begin(&mut self, requests: Direction, limits: &Limits) {
         self.streams.begin_connection();
-        self.directions.of_mut(requests).reader = Reader::at_preface(limits.max_head_bytes);
-        self.directions.of_mut(requests).table = hpack::Decoder::from_start(limits.max_table_bytes);
+        let state = self.directions.of_mut(requests);
+        state.reader = Reader::at_preface(limits.max_head_bytes);
+        state.table = hpack::Decoder::from_start(limits.max_table_bytes);
+        state.is_certain = true;
         let responses = self.directions.of_mut(requests.other());
         // If its bytes arrived first, blocks may have been decoded with the table already.
         if !responses.in_sync {
@@ -114,6 +121,7 @@ impl Session {
             Event::Block(block) if block.headless => handler.handle_headless_block(block.stream, at),
             Event::Block(block) => {
                 let section = handler.decode(sections, &block, &mut state.table);
+                state.is_certain |= matches!(section.kind(), Kind::Request | Kind::Response);
                 handler.handle_block(&block, section);
             }
             Event::Content { stream, bytes } => handler.handle_content(stream, Some(bytes), at),
@@ -201,6 +209,9 @@ impl Session {
 
     /// Emits what is in progress, at the end of the connection, or of its observation if `ended` is `None`.
     pub(crate) fn end(&mut self, now: Timestamp, ended: Option<Ended>, context: &mut Context) {
+        for direction in [Direction::Read, Direction::Write] {
+            self.doubt_unfinished_frame(direction, context);
+        }
         for (direction, position) in self.queued.drain(..).filter_map(|queued| queued.section_at()) {
             context.undecoded(direction, position, Reason::UnknownSide);
         }
@@ -210,6 +221,15 @@ impl Session {
             context.counters.heads_cut += counted.blocks_cut;
             context.counters.empty_frames += counted.empty_fragments + counted.empty_data;
             context.counters.oversize_frames += counted.oversize_frames;
+        }
+    }
+
+    /// Notes that frames were lost if the last one of a direction is not complete and its boundaries are not certain: it may
+    /// be no frame at all, and have hidden how streams ended.
+    fn doubt_unfinished_frame(&mut self, direction: Direction, context: &mut Context) {
+        let (state, _, mut handler) = self.split(direction, context);
+        if let Some(began) = state.reader.frame_in_progress().filter(|_| !state.is_certain) {
+            handler.lose(began, Timestamp(u64::MAX));
         }
     }
 

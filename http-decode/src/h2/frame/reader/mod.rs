@@ -93,6 +93,17 @@ impl Reader {
         }
     }
 
+    /// Returns when the frame in progress began; `None` at the end of a frame.
+    pub(crate) fn frame_in_progress(&self) -> Option<Timestamp> {
+        let within = match self.state {
+            State::Header => self.fixed.have > 0,
+            State::Preface(_) => true,
+            State::Fixed(frame) | State::Body(frame) | State::Rest(frame) => frame.left > 0,
+            State::OutOfSync => false,
+        };
+        within.then_some(self.mark.at)
+    }
+
     /// Returns the memory in use, in bytes.
     pub(crate) fn held_bytes(&self) -> usize {
         self.assembly.held_bytes()
