@@ -92,6 +92,30 @@ impl Progress {
         }
     }
 
+    /// Returns whether a response has begun, and no content of it was seen or lost.
+    pub(crate) fn has_no_content(&self) -> bool {
+        match self {
+            Self::Pending(exchange) => exchange
+                .response
+                .as_ref()
+                .is_some_and(|response| response.body_bytes == Some(0)),
+            Self::Emitted(end) => end.body_bytes == Some(0),
+        }
+    }
+
+    /// Leaves out the fields of the head of the response, and when it came; `others` more are left out beside it.
+    pub(crate) fn obscure_response(&mut self, others: u32) {
+        let Some(exchange) = self.exchange_mut() else { return };
+        exchange.head_at = None;
+        if let Some(Response { head, .. }) = &mut exchange.response {
+            let fields = u32::try_from(head.fields.len()).unwrap_or(u32::MAX);
+            *head = ResponseHead {
+                unknown: fields.saturating_add(others),
+                ..ResponseHead::default()
+            };
+        }
+    }
+
     /// Returns the ordinal of an exchange that has no final response yet.
     pub(crate) fn awaits_response(&self) -> Option<u64> {
         match self {

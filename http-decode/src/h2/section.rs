@@ -174,11 +174,15 @@ impl Section {
     }
 
     fn leave_fields_out(&mut self, counters: &mut Counters) {
-        let fields = u32::try_from(self.fields.len()).unwrap_or(u32::MAX);
-        self.unknown = self.unknown.saturating_add(fields);
+        self.unknown = self.unknown.saturating_add(self.count());
         self.fields = Fields::default();
         counters.malformed_heads += u64::from(self.malformed.is_none());
         self.malformed = self.malformed.or(Some(Malformed::PseudoHeader));
+    }
+
+    /// Returns how many fields it has.
+    pub(super) fn count(&self) -> u32 {
+        u32::try_from(self.fields.len()).unwrap_or(u32::MAX)
     }
 
     /// Returns it as trailers.

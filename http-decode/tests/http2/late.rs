@@ -2,7 +2,7 @@
 
 use super::format::format_fields;
 use super::tape::{READ, Tape, WRITE};
-use super::wire::{END_STREAM, block, data, entry, frame, get, headers, indexed, ok, request, reset};
+use super::wire::{END_STREAM, block, data, entry, frame, get, headers, indexed, ok, request, reset, settings};
 
 /// A request whose head ends in references to these entries of the table, the newest being 62.
 fn referring(stream: u32, path: &str, entries: &[u8]) -> Vec<u8> {
@@ -107,6 +107,19 @@ fn a_response_of_unknown_status_is_informational_when_another_follows() {
         .push(WRITE, frame(1, 0x4, 5, &[entry(62)]))
         .push(WRITE, ok(5, "abc"));
     assert_eq!(tape.lines(), ["5 GET /x > ? > 200 3 complete"]);
+}
+
+#[test]
+fn two_blocks_that_may_be_two_heads_or_a_head_and_trailers_are_neither() {
+    let blocks = [
+        frame(1, 0x4, 5, &[entry(62), entry(63)]),
+        frame(1, 0x5, 5, &[entry(64)]),
+    ]
+    .concat();
+    let mut tape = Tape::new();
+    tape.push(READ, get(5, "/x")).push(WRITE, blocks);
+    assert_eq!(tape.lines(), ["5 GET /x > ? 0 (3 unknown) complete"]);
+    assert_eq!(tape.exchanges()[0].head_at, None);
 }
 
 #[test]
@@ -244,7 +257,7 @@ fn a_frame_that_was_cut_short_behind_a_head_closes_its_stream() {
 fn a_connection_that_ends_first_closes_streams_that_began_behind_a_loss() {
     let mut tape = Tape::begun();
     tape.lose(WRITE, 30);
-    tape.push(WRITE, super::wire::settings()).settle();
+    tape.push(WRITE, settings()).settle();
     tape.push(READ, get(1, "/1")).close();
     assert_eq!(tape.lines(), ["1 GET /1 closed"]);
 }

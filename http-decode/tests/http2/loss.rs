@@ -1,10 +1,10 @@
 //! Gaps: the parts that they take are marked as unknown, and the rest is reported.
 
-use http_decode::{Gap, GapCause};
+use http_decode::{Gap, GapCause, STRETCH};
 
 use super::format::format_fields;
 use super::tape::{READ, Tape, WRITE};
-use super::wire::{END_STREAM, block, data, entry, frame, get, headers, indexed, ok, request};
+use super::wire::{END_STREAM, block, data, entry, frame, get, headers, hello, indexed, ok, request, settings};
 
 #[test]
 fn a_gap_within_content_is_counted_as_content() {
@@ -24,7 +24,7 @@ fn a_gap_in_one_direction_does_not_affect_the_table_of_the_other() {
     let inserting = [block(&request("GET", "/1")), indexed(&[("a", "1")])].concat();
     tape.push(READ, frame(1, 0x5, 1, &inserting)).push(WRITE, ok(1, ""));
     tape.lose(WRITE, 50);
-    tape.push(WRITE, super::wire::settings()).settle();
+    tape.push(WRITE, settings()).settle();
     let referring = [block(&request("GET", "/3")), vec![entry(62)]].concat();
     tape.push(READ, frame(1, 0x5, 3, &referring)).push(WRITE, ok(3, ""));
     assert_eq!(tape.lines()[1], "3 GET /3 > 200 0 complete");
@@ -115,11 +115,8 @@ fn a_block_behind_a_gap_that_may_be_a_head_or_trailers_leaves_the_length_unknown
     let mut tape = Tape::begun();
     tape.push(READ, get(1, "/"));
     tape.lose(WRITE, 300);
-    tape.push(
-        WRITE,
-        [frame(1, 0x5, 1, &[entry(62)]), super::wire::settings()].concat(),
-    )
-    .settle();
+    tape.push(WRITE, [frame(1, 0x5, 1, &[entry(62)]), settings()].concat())
+        .settle();
     assert_eq!(tape.lines(), ["1 GET / > ? ? (1 unknown) complete"]);
 }
 
@@ -131,9 +128,7 @@ fn the_rest_of_a_block_behind_a_gap_is_no_other_exchange() {
     tape.push(WRITE, &head[..head.len() - 5]);
     tape.lose(WRITE, 5 + 9 + 10);
     let rest = frame(9, 0x4, 1, &block(&[("b", "2")]));
-    tape.push(WRITE, [rest, super::wire::settings()].concat())
-        .settle()
-        .close();
+    tape.push(WRITE, [rest, settings()].concat()).settle().close();
     assert_eq!(tape.lines(), ["1 GET / > 200 0 (1 unknown) complete"]);
 }
 
@@ -149,4 +144,20 @@ fn garbage_in_a_direction_costs_no_more_than_the_streams_in_it() {
     assert_eq!(tape.reasons(), [http_decode::Reason::MalformedFrame]);
     assert_eq!(tape.lines()[1..], ["3 GET /3 > 200 1 complete"]);
     assert_eq!(tape.connection.counters().malformed_frames, 1);
+}
+
+#[test]
+fn a_loss_before_it_is_known_which_side_asks_is_not_forgotten() {
+    let mut tape = Tape::new();
+    tape.push(WRITE, [settings(), frame(4, 1, 0, &[])].concat());
+    let position = tape.lose(WRITE, 30);
+    tape.connection.gap(Gap {
+        direction: WRITE,
+        position,
+        span: STRETCH,
+        cause: GapCause::Lost,
+        at: None,
+    });
+    tape.push(READ, [hello(), get(1, "/1")].concat()).close();
+    assert_eq!(tape.lines(), ["1 GET /1 lost"]);
 }

@@ -203,12 +203,9 @@ impl EventHandler<'_> {
         }
     }
 
-    /// Sets what this direction carries, and handles the queued events.
+    /// Sets what this direction carries, unless that is known, and handles the queued events.
     pub(super) fn set_role(&mut self, role: Role) {
-        if self.context.side.is_some() {
-            return;
-        }
-        self.context.side = Some(role.side(self.direction));
+        self.context.side.get_or_insert(role.side(self.direction));
         for QueuedEvent { direction, kind } in std::mem::take(self.queued) {
             let mut handler = EventHandler {
                 direction,

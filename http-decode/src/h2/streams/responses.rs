@@ -90,7 +90,9 @@ fn add_section(open: &mut Stream, section: Section, origin: &Origin, may_lack_he
         // No other head follows the head of a final response.
         Kind::Request | Kind::Response => open.has_final_head(),
     };
-    if is_trailers && (ends_stream || kind == Kind::Trailers) {
+    if is_trailers && kind == Kind::Unknown && open.may_await_final_head() {
+        open.obscure_response(section.count());
+    } else if is_trailers && (ends_stream || kind == Kind::Trailers) {
         open.set_trailers(section.into_trailers());
     } else if is_trailers {
         context.counters.malformed_heads += 1;

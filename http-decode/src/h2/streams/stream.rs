@@ -178,6 +178,17 @@ impl Stream {
         }
     }
 
+    /// Returns whether the head that was seen may be that of an informational response: nothing shows that it is the final one.
+    pub(super) fn may_await_final_head(&self) -> bool {
+        self.response == Response::Begun && self.progress.has_no_content()
+    }
+
+    /// Leaves out the fields of the response, and those of its last block, which has `others` of them: the two are either a head
+    /// and trailers, or the head of an informational response and that of the final one.
+    pub(super) fn obscure_response(&mut self, others: u32) {
+        self.progress.obscure_response(others);
+    }
+
     /// Sets the trailers of the response, whose head may not have been seen.
     pub(super) fn set_trailers(&mut self, trailers: Fields) {
         self.note_unseen_head();
