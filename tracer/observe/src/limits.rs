@@ -54,6 +54,9 @@ pub const MAX_TAPE_HEADER_BYTES: usize = 1024 * 1024;
 /// written as it is, and counted.
 pub const MAX_HAR_WAITING_BYTES: usize = 64 * 1024 * 1024;
 
+/// Maximum exchanges in the period of `--rate-limit`, the times of which are remembered.
+pub const MAX_RATE: usize = 100_000;
+
 /// Maximum texts without secrets that redaction remembers, so that it does not search them again. Beyond it, older ones are
 /// forgotten and searched again.
 pub const MAX_CLEAN_TEXTS: usize = 2048;

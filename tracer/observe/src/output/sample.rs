@@ -30,6 +30,13 @@ pub(crate) fn exchange_with(change: impl FnOnce(&mut Exchange)) -> Redacted<Line
     redacted(ObservedKind::Exchange(Box::new(exchange)), AddressSource::Bio)
 }
 
+/// The line of [`whole`] on a connection with a change.
+pub(crate) fn exchange_on(change: impl FnOnce(&mut Connection)) -> Redacted<Line<'static>> {
+    let mut observed = observed(ObservedKind::Exchange(Box::new(whole())), AddressSource::Bio);
+    change(Arc::make_mut(&mut observed.connection));
+    redacted_line(observed)
+}
+
 /// The response of an HTTP/2 connection joined late, without its request.
 pub(crate) fn half() -> Redacted<Line<'static>> {
     let unknown = |name: Option<&str>, value: Option<&str>| OwnedField {
@@ -240,8 +247,12 @@ pub(crate) fn whole() -> Exchange {
 }
 
 fn redacted(kind: ObservedKind, source: AddressSource) -> Redacted<Line<'static>> {
+    redacted_line(observed(kind, source))
+}
+
+fn redacted_line(observed: Observed) -> Redacted<Line<'static>> {
     // Lines borrow from what they are made of; tests are short enough to keep all of it.
-    Redactor::new(Rules::default()).redact(Box::leak(Box::new(observed(kind, source))))
+    Redactor::new(Rules::default()).redact(Box::leak(Box::new(observed)))
 }
 
 /// A lift that is wrong for its file.

@@ -21,6 +21,8 @@ pub(super) struct LineWriter {
     watch: Watch,
     /// Lines dropped since the last update of `watch`.
     dropped: u64,
+    /// Exchanges over the limit on their rate before the last update of `watch`.
+    rate_limited: u64,
 }
 
 /// The time of a batch.
@@ -42,15 +44,18 @@ impl LineWriter {
             summary: Summary::default(),
             watch: Watch::default(),
             dropped: 0,
+            rate_limited: 0,
         }
     }
 
-    /// Writes the lines of all that was observed, and empties it.
-    pub(super) fn write(&mut self, observed: &mut Vec<Observed>, now: Now) -> Result<(), output::Error> {
+    /// Writes the lines of all that was observed by `at_ns` of the records' clock, and empties it.
+    pub(super) fn write(&mut self, observed: &mut Vec<Observed>, at_ns: u64, now: Now) -> Result<(), output::Error> {
+        // Only a damaged tape has a time after the end of its batch.
+        let at_ns = at_ns.min(now.ns);
         for observed in observed.drain(..) {
             // The lines of connections follow those of the last exchange within the limit.
             if self.flow() == Flow::Continue || matches!(observed.kind, ObservedKind::Connection(_)) {
-                self.write_one(&observed, now)?;
+                self.write_one(&observed, at_ns, now)?;
             }
         }
         Ok(())
@@ -78,12 +83,14 @@ impl LineWriter {
         Ok(())
     }
 
-    /// Reports the lines dropped since the last health line.
+    /// Reports the lines that were dropped and the exchanges that were left out since the last health lines.
     pub(super) fn write_last_health(&mut self, now: Now) -> Result<(), output::Error> {
-        match self.watch.remove(&Subject::Output) {
-            Some((state, figures)) => self.write_health(Subject::Output, state, figures, now),
-            None => Ok(()),
+        for subject in [Subject::RateLimit, Subject::Output] {
+            if let Some((state, figures)) = self.watch.remove(&subject) {
+                self.write_health(subject, state, figures, now)?;
+            }
         }
+        Ok(())
     }
 
     /// Ends the output, and waits until all of it is written.
@@ -101,14 +108,16 @@ impl LineWriter {
     pub(super) fn summary(&self) -> Summary {
         Summary {
             forgotten_ends: self.filter.forgotten(),
+            sampled_out: self.filter.sampled_out(),
+            rate_limited: self.filter.rate_limited(),
             enough: self.flow(),
             ..self.summary
         }
     }
 
-    fn write_one(&mut self, observed: &Observed, now: Now) -> Result<(), output::Error> {
+    fn write_one(&mut self, observed: &Observed, at_ns: u64, now: Now) -> Result<(), output::Error> {
         let line = self.redactor.redact(observed);
-        if !self.filter.passes(&line) {
+        if !self.filter.passes(&line, at_ns) {
             return Ok(());
         }
         self.report_dropped(now)?;
@@ -131,6 +140,19 @@ impl LineWriter {
             ..Figures::default()
         };
         self.update_health(Subject::Output, figures, now)
+    }
+
+    /// Reports how many exchanges the limit on their rate left out.
+    pub(super) fn report_rate_limited(&mut self, now: Now) -> Result<(), output::Error> {
+        let Some(rate_limited) = self.filter.rate_limited() else {
+            return Ok(());
+        };
+        let before = std::mem::replace(&mut self.rate_limited, rate_limited);
+        let figures = Figures {
+            dropped: rate_limited - before,
+            ..Figures::default()
+        };
+        self.update_health(Subject::RateLimit, figures, now)
     }
 
     fn write_health(

@@ -9,6 +9,7 @@ use self::line_writer::{LineWriter, Now};
 use crate::{
     batch::{Batch, Header},
     correlate::{Correlator, Counters, Observed},
+    event,
     filter::Filter,
     order::Merger,
     output::{self, Sink},
@@ -42,6 +43,10 @@ pub struct Summary {
     pub counters: Counters,
     /// Ends of printed exchanges that were not printed because too many exchanges were open at once.
     pub forgotten_ends: u64,
+    /// Exchanges that matched the filters and that sampling left out; `None` without sampling.
+    pub sampled_out: Option<u64>,
+    /// Exchanges that matched the filters and that the limit on their rate left out; `None` without a limit.
+    pub rate_limited: Option<u64>,
     /// [`Options::verbose`].
     pub verbose: bool,
     /// [`Flow::Done`] if [`Options::limit`] is reached.
@@ -113,6 +118,7 @@ impl Pipeline {
         self.release(now)?;
         self.report_refusals()?;
         self.lines.report_dropped(now)?;
+        self.lines.report_rate_limited(now)?;
         for (subject, figures) in health {
             self.lines.update_health(subject, figures, now)?;
         }
@@ -134,14 +140,14 @@ impl Pipeline {
         merger.release(|record| {
             correlator.push(record, observed);
             if result.is_ok() {
-                result = lines.write(observed, now);
+                result = lines.write(observed, event::timestamp(record), now);
             } else {
                 observed.clear();
             }
         });
         result?;
         correlator.advance(merger.watermark_ns(), observed);
-        lines.write(observed, now)
+        lines.write(observed, merger.watermark_ns(), now)
     }
 
     fn report_refusals(&mut self) -> Result<(), output::Error> {
@@ -167,23 +173,32 @@ impl Pipeline {
 
     /// Writes everything that is in progress as it is, at the end of the run.
     pub fn conclude(&mut self) -> Result<(), output::Error> {
+        let now = self.now();
         let Self {
             merger,
             correlator,
             observed,
+            lines,
             last_ns,
             ..
         } = self;
-        merger.release_all(|record| correlator.push(record, observed));
+        let mut result = Ok(());
+        merger.release_all(|record| {
+            correlator.push(record, observed);
+            if result.is_ok() {
+                result = lines.write(observed, event::timestamp(record), now);
+            }
+        });
         correlator.finish(*last_ns, observed);
-        ignore_broken_pipe(self.write_last())
+        ignore_broken_pipe(result.and_then(|()| self.write_last()))
     }
 
     fn write_last(&mut self) -> Result<(), output::Error> {
         let now = self.now();
-        self.lines.write(&mut self.observed, now)?;
+        self.lines.write(&mut self.observed, now.ns, now)?;
         self.report_refusals()?;
         self.lines.report_dropped(now)?;
+        self.lines.report_rate_limited(now)?;
         self.lines.write_last_health(now)?;
         self.lines.flush()
     }

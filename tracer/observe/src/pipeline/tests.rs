@@ -43,10 +43,14 @@ impl Lines for Counting {
 }
 
 fn pipeline(lines: Counting) -> Pipeline {
+    filtered(lines, FilterArgs::default())
+}
+
+fn filtered(lines: Counting, filter: FilterArgs) -> Pipeline {
     let options = Options {
         decode: http_decode::Settings::default(),
         redactor: Redactor::new(Rules::default()),
-        filter: Filter::new(FilterArgs::default()),
+        filter: Filter::new(filter),
         sink: Format::Json.open(lines),
         limit: None,
         connections: false,
@@ -83,10 +87,46 @@ fn data(batch: &mut Batch, direction: Direction, position: u64, ts_ns: u64, byte
     batch.push_parts(record.as_bytes(), bytes);
 }
 
+const REQUEST: &[u8] = b"GET /x HTTP/1.1\r\nHost: a.test\r\n\r\n";
+const RESPONSE: &[u8] = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok";
+
+/// Adds the exchange of this number, from 0 on, which ends at `ts_ns`.
+fn exchange(batch: &mut Batch, number: u64, ts_ns: u64) {
+    let [asked, answered] = [REQUEST, RESPONSE].map(|bytes| number * bytes.len() as u64);
+    data(batch, Direction::READ, asked, ts_ns - 1, REQUEST);
+    data(batch, Direction::WRITE, answered, ts_ns, RESPONSE);
+}
+
+#[test]
+fn the_rate_is_limited_by_the_times_of_records_in_one_batch_and_at_the_end() {
+    #[derive(clap::Parser)]
+    struct Command {
+        #[command(flatten)]
+        filter: FilterArgs,
+    }
+    const SECOND: u64 = 1_000_000_000;
+    let times = [SECOND, SECOND + 1, 2 * SECOND - 1, 2 * SECOND, 5 * SECOND];
+    for complete_until_ns in [0, 9 * SECOND] {
+        let command = <Command as clap::Parser>::try_parse_from(["tlscope", "--rate-limit", "1/s"]).unwrap();
+        let lines = Counting::default();
+        let mut pipeline = filtered(lines.clone(), command.filter);
+        let mut batch = Batch::new(9 * SECOND);
+        batch.complete_until_ns = complete_until_ns;
+        facts(&mut batch);
+        for (number, ts_ns) in (0..).zip(times) {
+            exchange(&mut batch, number, ts_ns);
+        }
+        pipeline.batch(batch).unwrap();
+        pipeline.conclude().unwrap();
+        let summary = pipeline.summary();
+        assert_eq!((summary.exchanges, summary.rate_limited), (3, Some(2)));
+        // The health line has both that were left out.
+        assert_eq!(lines.counts().0, 4);
+    }
+}
+
 #[test]
 fn the_line_of_a_response_is_flushed_with_its_batch() {
-    const REQUEST: &[u8] = b"GET /x HTTP/1.1\r\nHost: a.test\r\n\r\n";
-    const RESPONSE: &[u8] = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok";
     let lines = Counting::default();
     let mut pipeline = pipeline(lines.clone());
     for number in 0..10 {
@@ -95,9 +135,7 @@ fn the_line_of_a_response_is_flushed_with_its_batch() {
         if number == 0 {
             facts(&mut batch);
         }
-        let [asked, answered] = [REQUEST, RESPONSE].map(|bytes| number * bytes.len() as u64);
-        data(&mut batch, Direction::READ, asked, now_ns - 2, REQUEST);
-        data(&mut batch, Direction::WRITE, answered, now_ns - 1, RESPONSE);
+        exchange(&mut batch, number, now_ns - 1);
         pipeline.batch(batch).unwrap();
         let written = usize::try_from(number).unwrap() + 1;
         assert_eq!(*lines.counts(), (written, written));

@@ -54,6 +54,7 @@ pub(super) fn health(health: &Health) -> Line<'static> {
         Subject::Ring => ("ring", None),
         Subject::Table(name) => ("table", Some(*name)),
         Subject::Output => ("output", None),
+        Subject::RateLimit => ("rate_limit", None),
     };
     Line::Health(Box::new(HealthLine {
         time: Time::new(*time),
