@@ -9,7 +9,7 @@ use crate::refused::{assert_is_refusal, assert_refused, tlscope};
 
 #[test]
 fn wrong_usage_exits_with_2() -> Result<()> {
-    let wrong: [&[&str]; 34] = [
+    let wrong: [&[&str]; 40] = [
         &[],
         &["nonsense"],
         &["trace"],
@@ -24,6 +24,12 @@ fn wrong_usage_exits_with_2() -> Result<()> {
         &["trace", "--uid", ""],
         &["trace", "--uid", "4294967295"],
         &["trace", "--uid", "-1"],
+        &["trace", "--port"],
+        &["trace", "--port", "0"],
+        &["trace", "--port", "65536"],
+        &["trace", "--port", "-1"],
+        &["trace", "--port", "https"],
+        &["record", "--port", "8443,9443", "-w", "/none/such"],
         &["trace", "-p", "4294967296"],
         &["trace", "-p", "1", "-o", "xml"],
         &["trace", "-p", "1", "-n", "0"],

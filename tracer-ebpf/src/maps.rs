@@ -11,8 +11,8 @@
 //! - `TARGETS`, `SWITCH`, `CIPHERTEXTS`, `FRAMES`: anyone; values are one word.
 //! - `PROCESSES`, `TOTALS`, `COUNTERS`: anyone; words that change are added to atomically.
 //!
-//! The loader writes `TARGETS`, the names, control groups and users, `SWITCH`, `SITES`, `OPERANDS` and `SKIPS`; of the others
-//! it removes entries whose process or thread has ended.
+//! The loader writes `TARGETS`, the names, control groups, users and ports, `SWITCH`, `SITES`, `OPERANDS` and `SKIPS`; of the
+//! others it removes entries whose process or thread has ended.
 
 use core::ptr::read_volatile;
 
@@ -23,9 +23,9 @@ use aya_ebpf::{
 use tracer_ebpf::{
     AddressKey, CallState, CiphertextKey, ConnectionState, FILE_NAME_BYTES, KernelCounters, KernelOffsets,
     LIFECYCLE_RING_BYTES, MAX_CALLS, MAX_CGROUPS, MAX_CIPHERTEXTS, MAX_CONNECTIONS, MAX_CPUS, MAX_NAMES, MAX_OPENED,
-    MAX_SITES, MAX_SOCKETS, MAX_TARGETS, MAX_THREADS, MAX_UIDS, MAX_WRITES, NameKind, PATH_BYTES, ProcessState,
-    SettingFlags, Settings, SiteConfig, SiteCounters, SiteOperands, SkipState, SocketState, TargetState, ThreadState,
-    WriteState,
+    MAX_PORTS, MAX_SITES, MAX_SOCKETS, MAX_TARGETS, MAX_THREADS, MAX_UIDS, MAX_WRITES, NameKind, PATH_BYTES,
+    ProcessState, SettingFlags, Settings, SiteConfig, SiteCounters, SiteOperands, SkipState, SocketState, TargetState,
+    ThreadState, WriteState,
 };
 
 /// Only the template of an inner ring: the loader makes the rings themselves, of the size the user asks for.
@@ -77,6 +77,10 @@ pub(crate) static CGROUPS: HashMap<u64, u32, MAX_CGROUPS> = HashMap::new();
 /// Users whose processes are traced from their `exec` or from their first hit of a probe on.
 #[btf_map]
 pub(crate) static UIDS: HashMap<u32, u32, MAX_UIDS> = HashMap::new();
+
+/// Ports whose listeners are traced from the moment on that they listen.
+#[btf_map]
+pub(crate) static PORTS: HashMap<u32, u32, MAX_PORTS> = HashMap::new();
 
 /// Losses that belong to no site.
 #[btf_map]

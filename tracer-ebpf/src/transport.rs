@@ -8,6 +8,7 @@ use tracer_ebpf::{KernelOffsets, Kind, SettingFlags, SocketEnd, SocketRecord, So
 
 use crate::{
     identity::binding::mark_closing,
+    lifecycle,
     maps::{OPENED, SOCKETS, settings},
     memory::read_field,
     record::{count, fill_header, reserve_end, submit},
@@ -19,6 +20,7 @@ const FIN_WAIT1: u32 = 4;
 const CLOSE: u32 = 7;
 const CLOSE_WAIT: u32 = 8;
 const LAST_ACK: u32 = 9;
+const LISTEN: u32 = 10;
 
 /// Errors of a socket whose peer does not answer (`include/uapi/asm-generic/errno.h`).
 const ENETUNREACH: u32 = 101;
@@ -31,6 +33,10 @@ pub(crate) fn enter_state(sock: u64, state: u32) {
     if state == ESTABLISHED {
         if settings().contains(SettingFlags::CONNECTIONS) {
             opened(sock);
+        }
+    } else if state == LISTEN {
+        if settings().contains(SettingFlags::PORTS) {
+            lifecycle::listened(sock);
         }
     } else if let Some(socket) = SOCKETS.get_ptr_mut(sock) {
         changed(socket, sock, state);

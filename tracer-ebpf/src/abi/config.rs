@@ -139,6 +139,8 @@ impl SettingFlags {
     pub const USERS: Self = Self(1 << 4);
     /// Lifts are where every socket sends, and not only those of TCP (Linux 6.3).
     pub const ALL_SENDS: Self = Self(1 << 5);
+    /// Processes are traced by the ports that they listen on.
+    pub const PORTS: Self = Self(1 << 6);
 }
 
 /// What a short name in the table of names stands for, as bits.

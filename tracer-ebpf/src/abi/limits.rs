@@ -106,6 +106,9 @@ pub const MAX_CGROUPS: usize = 1024;
 /// Maximum users whose processes are traced.
 pub const MAX_UIDS: usize = 64;
 
+/// Maximum ports whose listeners are traced.
+pub const MAX_PORTS: usize = 64;
+
 /// Bytes of the ring of processes and of the ends of connections and sockets, which traffic cannot fill. A hundred thousand
 /// ends a second are some 17 MB, of which the ring holds sixty milliseconds.
 pub const LIFECYCLE_RING_BYTES: usize = 256 * 1024;

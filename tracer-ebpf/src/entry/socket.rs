@@ -46,7 +46,7 @@ pub(crate) fn unix_stream_sendmsg(ctx: FEntryContext) -> i32 {
     0
 }
 
-/// `inet_sock_set_state(sock, old, new)`: a socket is established, or somebody ends it.
+/// `inet_sock_set_state(sock, old, new)`: a socket is established or begins to listen, or somebody ends it.
 #[raw_tracepoint(tracepoint = "inet_sock_set_state")]
 pub(crate) fn socket_state(ctx: RawTracePointContext) -> i32 {
     transport::enter_state(ctx.arg(0), ctx.arg(2));

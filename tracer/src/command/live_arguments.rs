@@ -110,6 +110,9 @@ pub(super) struct SelectionArgs {
     /// Trace every process that runs as this user, given by name or number, or becomes this user later; may be repeated
     #[arg(long = "uid", value_name = "USER")]
     pub(super) users: Vec<User>,
+    /// Trace the processes that listen on this TCP port, now and later, and their descendants; may be repeated
+    #[arg(long = "port", value_name = "PORT", value_parser = clap::value_parser!(u16).range(1..))]
+    pub(super) ports: Vec<u16>,
     /// Trace every current and later process that has a TLS library
     #[arg(long)]
     pub(super) all: bool,
@@ -130,6 +133,7 @@ impl LiveArgs {
             (self.selection.all, SettingFlags::ALL),
             (self.no_follow, SettingFlags::ALONE),
             (!self.selection.users.is_empty(), SettingFlags::USERS),
+            (!self.selection.ports.is_empty(), SettingFlags::PORTS),
         ]
         .into_iter()
         .filter(|(is_set, _)| *is_set)
@@ -174,6 +178,7 @@ impl LiveArgs {
             names: self.selection.programs.clone(),
             containers: self.selection.containers.clone(),
             users: self.selection.users.clone(),
+            ports: self.selection.ports.clone(),
             all: self.selection.all,
             follow: !self.no_follow,
             wait: self.wait,

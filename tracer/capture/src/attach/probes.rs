@@ -149,6 +149,7 @@ impl Probes {
         tables.select_names(selection)?;
         tables.select_groups(&selection.control_groups())?;
         tables.select_users(&selection.users)?;
+        tables.select_ports(&selection.ports)?;
         tables.trace(pids, flags)
     }
 

@@ -37,7 +37,7 @@ use crate::{
     attach::{self, Calls, Kinds, Lifecycle, Needs, Probes, Reach},
     message::Messages,
     resolve::Resolver,
-    target::{FileIdentity, Selection, any_has_shadow_stack, exists, name_of},
+    target::{FileIdentity, Listeners, Selection, any_has_shadow_stack, exists, name_of},
 };
 
 /// Delay from an exec event to the scan, unless an mmap event causes an earlier one.
@@ -63,6 +63,9 @@ pub(crate) struct Follower {
     last_liveness_check: Instant,
     /// Whether process events were lost since the last comparison with the kernel's table.
     has_lost_events: bool,
+    listeners: Listeners,
+    /// Whether a process may have begun to listen on a selected port: what belongs to it is looked for.
+    has_new_listener: bool,
     /// Present if the BPF programs do not report forks and exits.
     poller: Option<Poller>,
     /// Processes whose last scan found a mismatch. Only a second mismatch is reported.
@@ -111,6 +114,8 @@ impl Follower {
             loss_tracker: LossTracker::default(),
             last_liveness_check: Instant::now(),
             has_lost_events: false,
+            listeners: Listeners::default(),
+            has_new_listener: false,
             mismatched: BTreeSet::new(),
             log: ProcessLog::new(messages),
             has_mmap_events,

@@ -4,6 +4,7 @@ mod select;
 mod names;
 mod container;
 mod user;
+mod listeners;
 mod object;
 mod verify;
 mod process_event;
@@ -31,6 +32,7 @@ use self::{liveness::owner_of, object::open_objects};
 
 pub use denial::Denial;
 pub use error::Error;
+pub use listeners::Listeners;
 pub use liveness::{exists, has_memory, parent_of, start_of, thread_has_ended, threads_of};
 pub use object::{FileIdentity, FileVersion, MappedObject, PartImage, read_image};
 pub use process_event::ProcessEvent;

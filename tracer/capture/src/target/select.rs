@@ -11,6 +11,7 @@ use tracer_ebpf::{FILE_NAME_BYTES, NameKind};
 use super::{
     Error, check_is_process,
     container::{control_groups, is_in_container},
+    listeners,
     names::{COMM_BYTES, is_long, is_named, padded, short, similar_names},
     owner_of,
     user::{User, runs_as},
@@ -27,6 +28,8 @@ pub struct Selection {
     pub containers: Vec<String>,
     /// Users.
     pub users: Vec<User>,
+    /// TCP ports that are listened on.
+    pub ports: Vec<u16>,
     /// Every process with a TLS library.
     pub all: bool,
     /// Whether descendants are selected too.
@@ -38,7 +41,8 @@ pub struct Selection {
 impl Selection {
     /// Returns whether later processes may match that are not descendants of matching ones.
     pub const fn is_open(&self) -> bool {
-        let is_closed = self.names.is_empty() && self.containers.is_empty() && self.users.is_empty();
+        let is_closed =
+            self.names.is_empty() && self.containers.is_empty() && self.users.is_empty() && self.ports.is_empty();
         self.all || self.wait || !is_closed
     }
 
@@ -118,6 +122,10 @@ pub fn find(selection: &Selection) -> Result<BTreeSet<u32>, Error> {
         let own = pids_of(&processes, |process| runs_as(process, std::slice::from_ref(user)));
         check(selection, &own, || Error::NoProcessOfUser(user.name.clone()))?;
         found.extend(own);
+    }
+    for (port, listeners) in listeners::of_ports(&processes, &selection.ports) {
+        check(selection, &listeners, || Error::NoListener(port))?;
+        found.extend(listeners);
     }
     if selection.all {
         found.extend(pids_of(&processes, |_| true));
@@ -276,6 +284,18 @@ mod tests {
         assert_eq!(
             find(&no_user).unwrap_err().to_string(),
             "no process runs as user 4294967294; --wait waits for one"
+        );
+        let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        let port = listener.local_addr().unwrap().port();
+        drop(listener);
+        let no_listener = Selection {
+            ports: vec![port],
+            ..selection()
+        };
+        assert!(no_listener.is_open());
+        assert_eq!(
+            find(&no_listener).unwrap_err().to_string(),
+            format!("no process listens on TCP port {port}; --wait waits for one")
         );
         let no_container = Selection {
             containers: vec!["0123456789abcdef".to_owned()],
