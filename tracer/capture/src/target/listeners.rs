@@ -5,50 +5,41 @@ use std::{
     fs::{self, File},
     io::{BufRead as _, BufReader},
     os::unix::{ffi::OsStrExt as _, fs::MetadataExt as _},
+    path::{Path, PathBuf},
 };
 
 use procfs::process::{Process, all_processes};
 
-use super::{
-    liveness::{forked_by, start_of},
-    select::name_of,
-    sockets::socket_inode,
-};
+use super::{liveness::forked_by, select::name_of, sockets::socket_inode};
 
 /// The listening sockets of the selected ports, and who has them.
 #[derive(Debug, Default)]
 pub struct Listeners(Holders);
 
-/// The processes that have a descriptor of each socket, by the inode of the socket.
-type Holders = BTreeMap<u64, BTreeSet<Holder>>;
-
-/// A process and its start time in clock ticks since boot: an id is reused, but not with the same start time.
-type Holder = (u32, Option<u64>);
+/// The processes that have a descriptor of each socket, and the path of one, by the inode of the socket.
+type Holders = BTreeMap<u64, BTreeMap<u32, PathBuf>>;
 
 impl Listeners {
     /// Returns the processes that listen on a port, and those that forked them, as [`of_ports`] does. The descriptors of
-    /// processes are read only if a socket is new or if all processes that had it have exited.
+    /// all processes are read only if a socket is new or if a process has closed its own: it may have handed it on.
     pub fn find(&mut self, ports: &[u16]) -> BTreeSet<u32> {
         let Self(holders) = self;
         let processes: Vec<Process> = all_processes().into_iter().flatten().flatten().collect();
         let sockets = listening_sockets(&processes, ports);
-        let is_held = |(pid, start): &Holder| start.is_some() && start_of(*pid) == *start;
-        let is_known = |inode| {
-            holders
-                .get(inode)
-                .is_some_and(|of_socket| of_socket.iter().any(is_held))
+        let is_known = |inode: &u64| {
+            let of_socket = holders.get(inode).filter(|of_socket| !of_socket.is_empty());
+            of_socket.is_some_and(|of_socket| of_socket.values().all(|path| socket_at(path) == Some(*inode)))
         };
         if !sockets.keys().all(is_known) {
             *holders = holders_of(&processes, &sockets);
         }
         holders.retain(|inode, _| sockets.contains_key(inode));
-        with_masters(holders.values().flatten().map(|(pid, _)| *pid))
+        with_masters(holders.values().flat_map(BTreeMap::keys).copied())
     }
 }
 
 /// Returns the processes that listen on each port. With a process come its ancestors that have not executed another program
-/// since they forked: of a gateway that is a master with workers, often only workers hold the socket, and the master replaces
-/// them.
+/// since they forked, as the master of a gateway that replaces its workers.
 pub(super) fn of_ports(processes: &[Process], ports: &[u16]) -> Vec<(u16, BTreeSet<u32>)> {
     if ports.is_empty() {
         return Vec::new();
@@ -59,7 +50,7 @@ pub(super) fn of_ports(processes: &[Process], ports: &[u16]) -> Vec<(u16, BTreeS
         let own = holders.iter().filter(|(inode, _)| sockets.get(inode) == Some(&port));
         (
             port,
-            with_masters(own.flat_map(|(_, of_socket)| of_socket).map(|(pid, _)| *pid)),
+            with_masters(own.flat_map(|(_, of_socket)| of_socket.keys()).copied()),
         )
     };
     ports.iter().map(|port| of_port(*port)).collect()
@@ -125,13 +116,18 @@ fn holders_of(processes: &[Process], sockets: &BTreeMap<u64, u16>) -> Holders {
             continue;
         }
         let descriptors = fs::read_dir(format!("/proc/{pid}/fd")).into_iter().flatten().flatten();
-        let links = descriptors.filter_map(|descriptor| fs::read_link(descriptor.path()).ok());
-        let inodes = links.filter_map(|link| socket_inode(link.as_os_str().as_bytes()));
-        for inode in inodes.filter(|inode| sockets.contains_key(inode)) {
-            holders.entry(inode).or_default().insert((pid, start_of(pid)));
+        for path in descriptors.map(|descriptor| descriptor.path()) {
+            if let Some(inode) = socket_at(&path).filter(|inode| sockets.contains_key(inode)) {
+                holders.entry(inode).or_default().insert(pid, path);
+            }
         }
     }
     holders
+}
+
+/// Returns the inode of the socket that a descriptor in `/proc` refers to.
+fn socket_at(descriptor: &Path) -> Option<u64> {
+    socket_inode(fs::read_link(descriptor).ok()?.as_os_str().as_bytes())
 }
 
 /// Returns whether a process is one that listens for its services before they start, as systemd does: what answers is a
@@ -202,8 +198,6 @@ mod tests {
             .stderr(handed)
             .spawn()
             .unwrap();
-        // The descriptor of this process is closed, so the child is looked for once this one would have exited.
-        listeners.0.values_mut().for_each(BTreeSet::clear);
         let found = listeners.find(&[port]);
         assert!(found.contains(&child.id()), "{found:?}");
         assert_eq!(forked_by(child.id()), None, "it has executed another program");
