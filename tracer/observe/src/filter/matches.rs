@@ -4,7 +4,7 @@ use std::{net::SocketAddr, time::Duration};
 
 use http_decode::Ended;
 
-use super::args::FilterArgs;
+use super::args::{FilterArgs, Statuses};
 use crate::redact::{ConnectionLine, ExchangeLine};
 
 impl FilterArgs {
@@ -46,7 +46,7 @@ impl FilterArgs {
             && any(
                 statuses,
                 || response.and_then(|response| response.status),
-                |statuses, status| statuses.contains(status),
+                Statuses::contains,
             )
             && headers.iter().all(|header| header.is_in(exchange))
             && self.match_addresses(&exchange.connection)

@@ -107,14 +107,15 @@ mod tests {
 
     #[test]
     fn the_key_is_the_request_id_or_else_that_of_the_exchange() {
-        let with_id = |id: Option<&str>| match &*sample::exchange() {
-            Line::Exchange(line) => {
-                let mut line = line.clone();
-                line.request_id = id.map(Into::into);
-                let key = key(&line);
-                (key == line.id, key.to_owned())
-            }
-            line => panic!("{line:?}"),
+        let sample = sample::exchange();
+        let Line::Exchange(sample) = &*sample else {
+            panic!("{sample:?}");
+        };
+        let with_id = |id: Option<&str>| {
+            let mut line = sample.clone();
+            line.request_id = id.map(Into::into);
+            let key = key(&line);
+            (key == line.id, key.to_owned())
         };
         assert_eq!(with_id(Some("abc")), (false, "abc".to_owned()));
         assert_eq!(

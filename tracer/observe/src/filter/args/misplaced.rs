@@ -45,7 +45,7 @@ mod tests {
     #[test]
     fn a_place_is_marked_below_its_character() {
         let given = "caf\u{e9}\n,x";
-        let part = &given[given.len() - 1..];
+        let (_, part) = given.split_at(given.len() - 1);
         assert_eq!(
             Misplaced::new("word", given, part, "no x").to_string(),
             "word parse error:\n    caf\u{e9}\u{fffd},x\n          ^\nerror: no x"

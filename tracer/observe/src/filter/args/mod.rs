@@ -11,10 +11,10 @@ use std::time::Duration;
 
 use regex::Regex;
 
-use self::{field::FieldPattern, network::Network, status::Statuses};
+use self::{field::FieldPattern, network::Network};
 use crate::redact::Glob;
 
-pub(super) use self::{fraction::Fraction, rate::Rate};
+pub(super) use self::{fraction::Fraction, rate::Rate, status::Statuses};
 
 /// Flags that select exchanges. An exchange must match all flags, and any value of a repeated one.
 #[derive(clap::Args, Clone, Debug, Default)]
