@@ -10,7 +10,10 @@ use std::{
 
 use procfs::process::{Process, all_processes};
 
-use super::{liveness::forked_by, select::name_of, sockets::socket_inode};
+use super::{
+    liveness::{forked_by, name_of},
+    sockets::socket_inode,
+};
 
 /// The listening sockets of the selected ports, and who has them.
 #[derive(Debug, Default)]
@@ -20,7 +23,7 @@ pub struct Listeners(Holders);
 type Holders = BTreeMap<u64, BTreeMap<u32, PathBuf>>;
 
 impl Listeners {
-    /// Returns the processes that listen on a port, and those that forked them, as [`of_ports`] does. The descriptors of
+    /// Returns the processes that listen on a port, and those that forked them, as `of_ports` does. The descriptors of
     /// all processes are read only if a socket is new or if a process has closed its own: it may have handed it on.
     pub fn find(&mut self, ports: &[u16]) -> BTreeSet<u32> {
         let Self(holders) = self;

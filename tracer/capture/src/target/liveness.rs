@@ -56,6 +56,12 @@ pub fn start_of(pid: u32) -> Option<u64> {
     stat_of(pid).map(|stat| stat.starttime)
 }
 
+/// Returns the `comm` of a process.
+pub fn name_of(pid: u32) -> Option<String> {
+    let name = fs::read(format!("/proc/{pid}/comm")).ok()?;
+    Some(String::from_utf8_lossy(name.trim_ascii_end()).into_owned())
+}
+
 /// Returns the parent of a live process.
 pub fn parent_of(pid: u32) -> Option<u32> {
     stat_of(pid).map(|stat| stat.ppid.unsigned_abs())

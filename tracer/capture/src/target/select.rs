@@ -1,9 +1,6 @@
 //! Which processes the user selected: the existing ones, and how the kernel recognises later ones.
 
-use std::{
-    collections::{BTreeMap, BTreeSet},
-    fs,
-};
+use std::collections::{BTreeMap, BTreeSet};
 
 use procfs::process::{Process, all_processes};
 use tracer_ebpf::{FILE_NAME_BYTES, NameKind};
@@ -151,12 +148,6 @@ fn pids_of(processes: &[Process], wanted: impl Fn(&Process) -> bool) -> BTreeSet
         .collect()
 }
 
-/// Returns the `comm` of a process.
-pub fn name_of(pid: u32) -> Option<String> {
-    let name = fs::read(format!("/proc/{pid}/comm")).ok()?;
-    Some(String::from_utf8_lossy(name.trim_ascii_end()).into_owned())
-}
-
 /// Returns `pids` and all their descendants.
 pub fn descendants_of(pids: &BTreeSet<u32>) -> BTreeSet<u32> {
     let mut children: BTreeMap<u32, Vec<u32>> = BTreeMap::new();
@@ -225,7 +216,10 @@ fn descriptor_table_size(pid: u32) -> Option<u64> {
 
 #[cfg(test)]
 mod tests {
-    use std::process::{Command, Stdio};
+    use std::{
+        fs,
+        process::{Command, Stdio},
+    };
 
     use super::*;
 
