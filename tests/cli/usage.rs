@@ -116,6 +116,7 @@ fn an_invalid_value_exits_with_2_and_names_the_option() -> Result<()> {
         ("--hold", "200"),
         ("--count", "0"),
         ("--output", "xml"),
+        ("--color", "sometimes"),
     ];
     for (option, value) in values {
         let output = tlscope(&["replay", &tape, &format!("{option}={value}")])?;

@@ -50,9 +50,9 @@ pub const MAX_BATCH_BYTES: usize = 32 * 1024 * 1024;
 /// Maximum bytes of the header of a tape.
 pub const MAX_TAPE_HEADER_BYTES: usize = 1024 * 1024;
 
-/// Maximum bytes of exchanges that wait for their end in HAR output, which cannot add it later. Beyond it, the oldest is
-/// written as it is, and counted.
-pub const MAX_HAR_WAITING_BYTES: usize = 64 * 1024 * 1024;
+/// Maximum bytes of exchanges that wait for their end in output that cannot add it later, or that repeats the exchange with
+/// it. Beyond it, the oldest is written as it is, and counted.
+pub const MAX_WAITING_BYTES: usize = 64 * 1024 * 1024;
 
 /// Maximum texts without secrets that redaction remembers, so that it does not search them again. Beyond it, older ones are
 /// forgotten and searched again.

@@ -7,6 +7,7 @@ mod arguments;
 #[cfg(feature = "live")]
 mod live_arguments;
 mod output_arguments;
+mod style_arguments;
 #[cfg(feature = "live")]
 mod trace;
 #[cfg(feature = "live")]

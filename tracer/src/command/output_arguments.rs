@@ -10,11 +10,12 @@ use anyhow::Result;
 use clap::Args;
 use tracer_observe::{
     filter::{Filter, FilterArgs},
-    output::{Format, Lines},
+    output::{Format, Lines, Style},
     pipeline::Options,
     redact::{RedactArgs, Redactor},
 };
 
+use super::style_arguments::StyleArgs;
 use crate::{messages::say, private_file};
 
 /// What is printed, where and in which format.
@@ -39,6 +40,8 @@ pub(super) struct OutputArgs {
     #[arg(short = 'v', long)]
     pub(super) verbose: bool,
     #[command(flatten)]
+    pub(super) style: StyleArgs,
+    #[command(flatten)]
     pub(super) filter: FilterArgs,
     #[command(flatten)]
     pub(super) redact: RedactArgs,
@@ -59,7 +62,7 @@ pub(super) fn pipeline_options(output: &OutputArgs, lines: impl Lines + Send + '
         },
         redactor,
         filter,
-        sink: format(output).open(lines),
+        sink: format(output).open(lines, style(output)),
         limit: output.count,
         connections: output.connections,
         verbose: output.verbose,
@@ -67,12 +70,24 @@ pub(super) fn pipeline_options(output: &OutputArgs, lines: impl Lines + Send + '
 }
 
 fn format(output: &OutputArgs) -> Format {
-    let default = if output.file.is_none() && stdout().is_terminal() {
+    let default = if is_terminal(output) {
         Format::Text
     } else {
         Format::Json
     };
     output.format.unwrap_or(default)
+}
+
+/// Returns the style of the output. That of formats for programs needs no look at the machine.
+fn style(output: &OutputArgs) -> Style {
+    match format(output) {
+        Format::Text | Format::Line | Format::Combined => output.style.style(is_terminal(output)),
+        Format::Json | Format::Har => Style::default(),
+    }
+}
+
+fn is_terminal(output: &OutputArgs) -> bool {
+    output.file.is_none() && stdout().is_terminal()
 }
 
 /// Opens the output for a command that may block on it.

@@ -11,7 +11,7 @@ use zerocopy::{FromZeros as _, IntoBytes as _};
 use super::*;
 use crate::{
     filter::FilterArgs,
-    output::{Format, Lines, Written},
+    output::{Format, Lines, Style, Written},
     redact::Rules,
 };
 
@@ -47,7 +47,7 @@ fn pipeline(lines: Counting) -> Pipeline {
         decode: http_decode::Settings::default(),
         redactor: Redactor::new(Rules::default()),
         filter: Filter::new(FilterArgs::default()),
-        sink: Format::Json.open(lines),
+        sink: Format::Json.open(lines, Style::default()),
         limit: None,
         connections: false,
         verbose: false,

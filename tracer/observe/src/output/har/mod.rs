@@ -6,16 +6,15 @@
 
 mod cookies;
 mod entry;
-mod waiting;
 
 use std::io::Write as _;
 
 use serde::Serialize;
 
-use self::{entry::entry, waiting::Waiting};
-use super::{Error, Lines, Sink, Written, escape::write_json};
+use self::entry::entry;
+use super::{Error, Lines, Sink, Written, escape::write_json, waiting::Waiting};
 use crate::{
-    limits::MAX_HAR_WAITING_BYTES,
+    limits::MAX_WAITING_BYTES,
     redact::{ExchangeLine, Line, Redacted},
 };
 
@@ -45,7 +44,7 @@ impl<L: Lines> Har<L> {
             gaps: 0,
             missing_bytes: 0,
             unknown_gaps: 0,
-            waiting: Waiting::new(MAX_HAR_WAITING_BYTES),
+            waiting: Waiting::new(MAX_WAITING_BYTES),
             unfinished: 0,
         }
     }

@@ -1,34 +1,46 @@
 //! Text in the manner of curl -v: `>` for the request, `<` for the response, `*` for notes.
 //!
+//! The first line of an exchange is short enough for most terminals; what is rarely there has a line of its own.
 //! Everything that a traced process or its peer sent is escaped, so that it cannot control the terminal.
 
 use std::io::Write as _;
 
-use super::{Error, Lines, Sink, Written, escape::Shown, summary};
+use super::{
+    Error, Lines, Sink, Style, Written,
+    escape::Shown,
+    style::{Local, Paint},
+    summary,
+};
 use crate::redact::{
     ConnectionLine, EndLine, ExchangeLine, FieldLine, HealthLine, HooksLine, Line, LossLine, ProxiedLine, Redacted,
-    RequestLine, ResponseLine, SummaryLine,
+    RequestLine, ResponseLine, SummaryLine, Time,
 };
 
 /// Writes text for a terminal.
 pub struct Text<L: Lines> {
     lines: L,
+    style: Style,
+    /// The time of the last line that has one.
+    last: Option<Local>,
     /// The line in progress, so that it is written as a whole.
     out: Vec<u8>,
 }
 
 impl<L: Lines> Text<L> {
     /// Creates a sink that writes to `lines`.
-    pub const fn new(lines: L) -> Self {
-        let out = Vec::new();
-        Self { lines, out }
+    pub const fn new(lines: L, style: Style) -> Self {
+        Self {
+            lines,
+            style,
+            last: None,
+            out: Vec::new(),
+        }
     }
 
     fn exchange(&mut self, line: &ExchangeLine<'_>) -> Result<(), Error> {
         let ExchangeLine {
             id,
             time,
-            pid,
             process,
             tls,
             side,
@@ -44,12 +56,11 @@ impl<L: Lines> Text<L> {
             request_id,
             ..
         } = line;
-        write!(self.out, "* {time} {id} {}[{pid}] {tls} {side} ", Shown(process))?;
-        if *protocol == "http/2" {
-            write!(self.out, "stream {stream}, ")?;
-        }
-        self.connection(connection)?;
-        writeln!(self.out)?;
+        self.time(time)?;
+        let who = format!("{} {id} {tls}", Shown(process));
+        write!(self.out, "{} ", self.style.paint(Paint::Bold, who))?;
+        self.ends(connection, side)?;
+        self.details(connection, (*protocol == "http/2").then_some(*stream))?;
         match request {
             Some(request) => self.request(request, protocol)?,
             None => writeln!(self.out, "* request not known")?,
@@ -71,6 +82,46 @@ impl<L: Lines> Text<L> {
             writeln!(self.out, "* request id {}", Shown(request_id))?;
         }
         Ok(writeln!(self.out)?)
+    }
+
+    /// Writes the begin of a note with its time, after a note of the date if that is another one than before.
+    fn time(&mut self, time: &Time) -> Result<(), Error> {
+        let local = self.style.local(time);
+        if let Some(day) = local.day_after(self.last.as_ref()) {
+            writeln!(self.out, "{}", self.style.paint(Paint::Dim, day))?;
+        }
+        self.last = Some(local);
+        Ok(write!(self.out, "* {} ", local.clock())?)
+    }
+
+    /// Writes both ends of a connection, and which of them asks: `<-` if the traced process is asked.
+    fn ends(&mut self, connection: &ConnectionLine<'_>, side: &str) -> Result<(), Error> {
+        let ConnectionLine {
+            local, remote, reason, ..
+        } = connection;
+        let arrow = if side == "client" { "->" } else { "<-" };
+        match (local, remote) {
+            (Some(local), Some(remote)) => writeln!(self.out, "{} {arrow} {}", Shown(local), Shown(remote))?,
+            _ => writeln!(self.out, "{side}, addresses unknown ({})", reason.unwrap_or("unseen"))?,
+        }
+        Ok(())
+    }
+
+    /// Writes a note of what few connections have, if any.
+    fn details(&mut self, connection: &ConnectionLine<'_>, stream: Option<u64>) -> Result<(), Error> {
+        let ConnectionLine { proxied, netns, .. } = connection;
+        let known = [
+            stream.map(|stream| format!("stream {stream}")),
+            proxied
+                .as_ref()
+                .map(|ProxiedLine { source, destination }| format!("for {source} to {destination}")),
+            netns.map(|netns| format!("network namespace {netns}")),
+        ];
+        let known: Vec<_> = known.into_iter().flatten().collect();
+        if !known.is_empty() {
+            writeln!(self.out, "* {}", known.join(", "))?;
+        }
+        Ok(())
     }
 
     fn connection(&mut self, connection: &ConnectionLine<'_>) -> Result<(), Error> {
@@ -122,13 +173,8 @@ impl<L: Lines> Text<L> {
         } else {
             path.as_deref()
         };
-        writeln!(
-            self.out,
-            "> {} {} {}",
-            known(method.as_deref()),
-            known(target),
-            version(protocol)
-        )?;
+        let line = format!("{} {} {}", known(method.as_deref()), known(target), version(protocol));
+        writeln!(self.out, "> {}", self.style.paint(Paint::Bold, line))?;
         if !names_host(headers) || protocol_upgrade.is_some() {
             writeln!(
                 self.out,
@@ -162,8 +208,9 @@ impl<L: Lines> Text<L> {
     }
 
     fn status(&mut self, status: Option<u16>, protocol: &str) -> Result<(), Error> {
-        let status = status.map_or_else(|| "?".to_owned(), |status| status.to_string());
-        Ok(writeln!(self.out, "< {} {status}", version(protocol))?)
+        let word = status.map_or_else(|| "?".to_owned(), |status| status.to_string());
+        let word = self.style.paint(Paint::of_status(status), word);
+        Ok(writeln!(self.out, "< {} {word}", version(protocol))?)
     }
 
     fn head(
@@ -194,12 +241,8 @@ impl<L: Lines> Text<L> {
 
     fn fields(&mut self, mark: char, fields: &[FieldLine<'_>]) -> Result<(), Error> {
         for (name, value) in fields {
-            writeln!(
-                self.out,
-                "{mark} {}: {}",
-                known(name.as_deref()),
-                known(value.as_deref())
-            )?;
+            let name = self.style.paint(Paint::Cyan, known(name.as_deref()));
+            writeln!(self.out, "{mark} {name}: {}", known(value.as_deref()))?;
         }
         Ok(())
     }
@@ -252,10 +295,12 @@ impl<L: Lines> Text<L> {
             bytes,
             cause,
         } = line;
+        self.time(time)?;
         write!(
             self.out,
-            "* {time} {}[{pid}] LOSS of {} bytes ({cause}), ",
+            "{}[{pid}] {} of {} bytes ({cause}), ",
             Shown(process),
+            self.style.paint(Paint::Red, "LOSS"),
             bytes.map_or("an unknown number of".to_owned(), |bytes| bytes.to_string())
         )?;
         write!(self.out, "{direction} from position {position} on, ")?;
@@ -264,27 +309,9 @@ impl<L: Lines> Text<L> {
     }
 
     fn health(&mut self, line: &HealthLine) -> Result<(), Error> {
-        let HealthLine {
-            time,
-            subject,
-            name,
-            state,
-            used,
-            capacity,
-            dropped,
-        } = line;
-        write!(self.out, "* {time} HEALTH of {subject}")?;
-        if let Some(name) = name {
-            write!(self.out, " {name}")?;
-        }
-        write!(self.out, ": {}", state.replace('_', " "))?;
-        if let (Some(used), Some(capacity)) = (used, capacity) {
-            write!(self.out, ", {used} of {capacity}")?;
-        }
-        if let Some(dropped) = dropped {
-            write!(self.out, ", {dropped} dropped")?;
-        }
-        Ok(writeln!(self.out, "\n")?)
+        self.time(&line.time)?;
+        let word = self.style.paint(Paint::Yellow, "HEALTH");
+        Ok(writeln!(self.out, "{word} of {}\n", summary::health(line))?)
     }
 
     fn hooks(&mut self, line: &HooksLine<'_>) -> Result<(), Error> {
@@ -299,9 +326,11 @@ impl<L: Lines> Text<L> {
             path,
             cause,
         } = line;
+        self.time(time)?;
         write!(
             self.out,
-            "* {time} HEALTH of {subject} {name}: {state}, {}",
+            "{} of {subject} {name}: {state}, {}",
+            self.style.paint(Paint::Yellow, "HEALTH"),
             cause.replace('_', " ")
         )?;
         Ok(writeln!(
@@ -321,7 +350,8 @@ impl<L: Lines> Text<L> {
             connection,
             ..
         } = line;
-        write!(self.out, "* {time} {}[{pid}] {tls} ", Shown(process))?;
+        self.time(time)?;
+        write!(self.out, "{}[{pid}] {tls} ", Shown(process))?;
         self.connection(connection)?;
         let parts = summary::parts(line);
         Ok(writeln!(self.out, " {}: {}\n", summary::state(line), Shown(&parts))?)
@@ -331,6 +361,7 @@ impl<L: Lines> Text<L> {
 impl<L: Lines> Sink for Text<L> {
     fn write(&mut self, line: &Redacted<Line<'_>>) -> Result<Written, Error> {
         self.out.clear();
+        let last = self.last;
         match &**line {
             Line::Exchange(line) => self.exchange(line)?,
             Line::End(line) => self.end(line)?,
@@ -339,7 +370,11 @@ impl<L: Lines> Sink for Text<L> {
             Line::Health(line) => self.health(line)?,
             Line::Hooks(line) => self.hooks(line)?,
         }
-        Ok(self.lines.line(&self.out)?)
+        let written = self.lines.line(&self.out)?;
+        if written == Written::Dropped {
+            self.last = last;
+        }
+        Ok(written)
     }
 
     fn flush(&mut self) -> Result<(), Error> {

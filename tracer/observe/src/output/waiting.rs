@@ -1,4 +1,4 @@
-//! Exchanges that wait for their end, because an entry of a HAR document cannot be changed later.
+//! Exchanges that wait for their end, because what is written of them cannot be changed later.
 //!
 //! Their memory is bounded. At the bound, the one that has waited longest is written as it is.
 
