@@ -64,7 +64,11 @@ fn replay_with(variables: &[(&str, &str)], args: &[&str]) -> Result<String> {
 fn times_are_local_unless_utc_is_asked_for() -> Result<()> {
     for form in ["text", "line", "combined"] {
         let utc = replay_with(&[("TZ", "UTC")], &["-o", form])?;
-        assert_eq!(utc, replay_with(&[("TZ", "XXX-5:45")], &["-o", form, "--utc"])?, "{form}");
+        assert_eq!(
+            utc,
+            replay_with(&[("TZ", "XXX-5:45")], &["-o", form, "--utc"])?,
+            "{form}"
+        );
         let local = replay_with(&[("TZ", "XXX-5:45")], &["-o", form])?;
         let offset = if form == "combined" { " +0545]" } else { ", UTC+05:45" };
         assert!(local.contains(offset) && !utc.contains(offset), "{form}: {local}");
@@ -94,9 +98,15 @@ fn a_pipe_is_coloured_only_if_asked() -> Result<()> {
     };
     for form in ["text", "line"] {
         assert!(!coloured(&[], &["-o", form])?, "{form}");
-        assert!(coloured(&[("NO_COLOR", "1")], &["-o", form, "--color", "always"])?, "{form}");
+        assert!(
+            coloured(&[("NO_COLOR", "1")], &["-o", form, "--color", "always"])?,
+            "{form}"
+        );
         assert!(coloured(&[("CLICOLOR_FORCE", "1")], &["-o", form])?, "{form}");
-        assert!(!coloured(&[("CLICOLOR_FORCE", "1")], &["-o", form, "--color", "never"])?, "{form}");
+        assert!(
+            !coloured(&[("CLICOLOR_FORCE", "1")], &["-o", form, "--color", "never"])?,
+            "{form}"
+        );
     }
     for form in ["json", "har", "combined"] {
         assert!(!coloured(&[], &["-o", form, "--color", "always"])?, "{form}");
