@@ -90,6 +90,7 @@ impl Context {
             response: None,
             began: mark.at,
             head_at: None,
+            events: None,
             ended_at: None,
             ended: None,
         })

@@ -159,6 +159,8 @@ pub(crate) const LATE_TABLE_BYTES: usize = 16 * 1024;
 
 /// Bytes gathered of what may be a PROXY protocol header: more than its addresses take.
 pub(crate) const PROXY_BYTES: usize = 232;
+/// Content of a stream of server-sent events that is read for its first event; beyond it, the event is given up and counted.
+pub(crate) const MAX_EVENT_BYTES: u64 = 256 * 1024;
 /// The memory of a held chunk besides its bytes.
 pub(crate) const ENTRY_BYTES: usize = 96;
 /// The memory of an exchange, or of half of one, besides its fields.

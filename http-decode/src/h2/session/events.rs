@@ -133,17 +133,21 @@ impl EventHandler<'_> {
             .undecoded(self.direction, origin.mark.position, Reason::MalformedHead);
     }
 
-    pub(super) fn handle_content(&mut self, stream: u32, count: Option<u64>, at: Timestamp) {
+    /// Handles content of a length that may be unknown, and its bytes, if they were seen.
+    pub(super) fn handle_content(&mut self, stream: u32, count: Option<u64>, content: Option<&[u8]>, at: Timestamp) {
         match self.role() {
             Some(Role::Requests) => self.streams.add_request_content(stream, count, at),
-            Some(Role::Responses) => self.streams.add_content(stream, count, at),
+            Some(Role::Responses) => {
+                let is_short = self.streams.add_content(stream, count, content, at);
+                self.context.counters.events_given_up += u64::from(!is_short);
+            }
             None => self.queue(QueuedKind::Content(stream, count, at)),
         }
     }
 
     /// Handles content that was lost in a gap, and the end of the stream if it was lost with it.
     pub(super) fn handle_lost_content(&mut self, stream: u32, count: Option<u64>, end: Option<Seen>, at: Timestamp) {
-        self.handle_content(stream, count, at);
+        self.handle_content(stream, count, None, at);
         if let Some(seen) = end {
             self.end_stream(stream, at, seen);
         }
@@ -206,7 +210,7 @@ impl EventHandler<'_> {
             };
             match kind {
                 QueuedKind::Section(origin, section) => handler.handle_section(origin, section),
-                QueuedKind::Content(stream, count, at) => handler.handle_content(stream, count, at),
+                QueuedKind::Content(stream, count, at) => handler.handle_content(stream, count, None, at),
                 QueuedKind::EndStream(stream, at, seen) => handler.end_stream(stream, at, seen),
                 QueuedKind::Lost(at, until) => handler.lose(at, until),
             }

@@ -33,12 +33,21 @@ impl Streams {
         self.keep_within_limits(origin.at, context);
     }
 
-    /// Adds content to a response; `None` if its length is unknown.
-    pub(crate) fn add_content(&mut self, stream: u32, count: Option<u64>, at: Timestamp) {
+    /// Adds content to a response, of a length that may be unknown, and its bytes, if they were seen. Returns `false` if the
+    /// first server-sent event is given up because it is too long.
+    pub(crate) fn add_content(
+        &mut self,
+        stream: u32,
+        count: Option<u64>,
+        content: Option<&[u8]>,
+        at: Timestamp,
+    ) -> bool {
         note_response(&mut self.lost, at);
-        if let Some(open) = self.open.get_mut(&stream).filter(|open| !open.is_over(at)) {
-            open.add_content(count);
-        }
+        let Some(open) = self.open.get_mut(&stream).filter(|open| !open.is_over(at)) else {
+            return true;
+        };
+        open.add_content(count);
+        open.progress.read_events(content, at)
     }
 
     /// Handles the end of a response; `seen` tells whether it came at `at`, or was lost in a gap behind it.

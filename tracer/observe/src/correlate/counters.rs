@@ -172,6 +172,7 @@ impl Counters {
             heads_cut,
             empty_frames,
             oversize_frames,
+            events_given_up,
             late_bytes,
         } = self.decoding;
         lines(&[
@@ -215,6 +216,7 @@ impl Counters {
             (repeated_bytes, "bytes that came twice"),
             (late_bytes, "bytes that came after the end of their connection"),
             (pending_overflows, "times too many requests were unanswered"),
+            (events_given_up, "server-sent events not timed, the first was too long"),
             (streams_given_up, "streams of HTTP/2 given up, too many were open"),
             (
                 informational_dropped,

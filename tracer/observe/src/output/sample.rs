@@ -76,6 +76,7 @@ pub(crate) fn end() -> Redacted<Line<'static>> {
         ended: Ended::Closed,
         body_bytes: Some(9),
         trailers: fields([field("x-token", "hunter2")]),
+        events: None,
     };
     redacted(ObservedKind::End(Box::new(end)), AddressSource::Bio)
 }
@@ -234,6 +235,7 @@ pub(crate) fn whole() -> Exchange {
         }),
         began: Timestamp(1_000),
         head_at: Some(Timestamp(381_999)),
+        events: None,
         ended_at: Some(Timestamp(413_000)),
         ended: Some(Ended::Complete),
     }

@@ -42,7 +42,7 @@ impl Lines for Counting {
     }
 }
 
-fn pipeline(lines: Counting) -> Pipeline {
+fn pipeline(lines: impl Lines + Send + 'static) -> Pipeline {
     let options = Options {
         decode: http_decode::Settings::default(),
         redactor: Redactor::new(Rules::default()),
@@ -78,9 +78,67 @@ fn data(batch: &mut Batch, direction: Direction, position: u64, ts_ns: u64, byte
     let mut record = DataRecord::new_zeroed();
     record.header = header(Kind::DATA, direction, ts_ns);
     (record.position, record.call_position) = (position, position);
+    record.began_ns = ts_ns;
     record.captured = bytes.len().try_into().unwrap();
     record.call_length = record.captured.into();
     batch.push_parts(record.as_bytes(), bytes);
+}
+
+/// Keeps what is written.
+#[derive(Clone, Default)]
+struct Kept(Arc<Mutex<Vec<u8>>>);
+
+impl io::Write for Kept {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.0
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .extend_from_slice(bytes);
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+#[test]
+fn the_events_of_a_stream_are_timed_with_the_exchange_and_its_end() {
+    const REQUEST: &[u8] = b"POST /mcp HTTP/1.1\r\nHost: a.test\r\nContent-Length: 0\r\n\r\n";
+    const RESPONSE: &[u8] = b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nContent-Length: 17\r\n\r\n";
+    const SECOND: u64 = 1_000_000_000;
+    let kept = Kept::default();
+    let mut pipeline = pipeline(kept.clone());
+    let mut batch = Batch::new(1_000_000);
+    facts(&mut batch);
+    data(&mut batch, Direction::READ, 0, 1000, REQUEST);
+    data(&mut batch, Direction::WRITE, 0, 2000, RESPONSE);
+    let body = RESPONSE.len() as u64;
+    data(&mut batch, Direction::WRITE, body, 5000, b": keep\n\n");
+    pipeline.batch(batch).unwrap();
+    pipeline.batch(Batch::new(2 * SECOND)).unwrap();
+    let mut batch = Batch::new(3 * SECOND);
+    data(
+        &mut batch,
+        Direction::WRITE,
+        body + 8,
+        2 * SECOND + 1000,
+        b"data: a\n\n",
+    );
+    pipeline.batch(batch).unwrap();
+    let text = String::from_utf8(kept.0.lock().unwrap().clone()).unwrap();
+    let lines: Vec<serde_json::Value> = text.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    let [exchange, end] = lines.as_slice() else {
+        panic!("{text}")
+    };
+    assert_eq!(
+        (&exchange["first_byte_us"], exchange.get("first_event_us")),
+        (&4.into(), None)
+    );
+    assert_eq!(
+        (&end["first_byte_us"], &end["first_event_us"], &end["duration_us"]),
+        (&4.into(), &2_000_000.into(), &2_000_000.into())
+    );
 }
 
 #[test]

@@ -6,7 +6,7 @@
 use std::time::SystemTime;
 
 use http_decode::{
-    End, Ended, Exchange, Fields, Gap, Malformed, Request, RequestHead, Response, ResponseHead, Timestamp,
+    End, Ended, Exchange, Fields, Gap, Malformed, Request, RequestHead, Response, ResponseHead, ServerEvents, Timestamp,
 };
 
 use super::{
@@ -115,6 +115,7 @@ impl Composer<'_> {
             response,
             began,
             head_at,
+            events,
             ended_at,
             ended,
         } = exchange;
@@ -127,6 +128,7 @@ impl Composer<'_> {
         // Without a request, the exchange began with the response, so the time since the request is unknown.
         let since = |end: &Option<Timestamp>| end.filter(|_| request.is_some()).map(|end| micros(*began, end));
         let (grpc_status, grpc_message) = self.grpc(response.as_ref());
+        let [first_byte_at, first_event_at] = event_times(events.as_ref());
         ExchangeLine {
             id: exchange_id(&connection.id, *ordinal),
             time: Time::after(&mut self.redactor.last_time, time),
@@ -139,9 +141,12 @@ impl Composer<'_> {
             protocol: protocol.name(),
             stream: *stream,
             head_us: since(head_at),
+            first_byte_us: since(&first_byte_at),
+            first_event_us: since(&first_event_at),
             duration_us: since(ended_at),
             ended: ended.map(Ended::name),
             request_id: self.request_id(request.as_ref(), response.as_ref()),
+            session: self.session(request.as_ref(), response.as_ref()),
             grpc_timeout: self.grpc_timeout(request.as_ref()),
             grpc_status,
             grpc_message,
@@ -160,15 +165,20 @@ impl Composer<'_> {
             ended,
             body_bytes,
             trailers,
+            events,
         } = end;
         let response = EndResponseLine {
             body_bytes: *body_bytes,
             trailers: self.fields(trailers),
         };
         let (grpc_status, grpc_message) = self.grpc_end(trailers);
+        let since = |at: Option<Timestamp>| at.map(|at| micros(*began, at));
+        let [first_byte_us, first_event_us] = event_times(events.as_ref()).map(since);
         EndLine {
             id: exchange_id(&connection.id, *ordinal),
             response: (response.body_bytes.is_some() || !response.trailers.is_empty()).then_some(response),
+            first_byte_us,
+            first_event_us,
             duration_us: micros(*began, *ended_at),
             ended: ended.name(),
             grpc_status,
@@ -289,10 +299,27 @@ impl Composer<'_> {
         // It may have been masked by another tracer before it was sent.
         (!has_mask(value.expose())).then(|| self.text(value.expose(), Secrets::default()))
     }
+
+    /// Finds the session, which the server names in the response to the first request, and the client in the others.
+    fn session(&self, request: Option<&Request>, response: Option<&Response>) -> Option<String> {
+        let field = request
+            .and_then(|request| request.head.fields.get(SESSION_ID))
+            .or_else(|| response.and_then(|response| response.head.fields.get(SESSION_ID)))?;
+        let id = field.value.filter(|id| !id.is_empty() && !has_mask(id.expose()))?;
+        self.redactor.session(id.expose())
+    }
+}
+
+/// Returns when the first byte of a stream of server-sent events came, and when its first event was whole.
+fn event_times(events: Option<&ServerEvents>) -> [Option<Timestamp>; 2] {
+    events.map_or([None; 2], |events| [events.first_byte_at(), events.first_event_at()])
 }
 
 /// The status and the message of a gRPC call.
 type Grpc<'a> = (Option<u32>, Option<Printable<'a>>);
+
+/// The field with the session of the Model Context Protocol, revision 2025-06-18. It is a credential.
+const SESSION_ID: &str = "mcp-session-id";
 
 /// The field in which gateways pass on the id of a request.
 const REQUEST_ID: &str = "x-request-id";

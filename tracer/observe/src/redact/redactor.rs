@@ -1,13 +1,22 @@
 //! Applies the rules to a value.
 
 use super::{
-    Rules, Time, clean::Clean, field::Rule, fingerprint::Mask, rules::Extra, secrets::Secrets, url::Search, words::Word,
+    Rules, Time,
+    clean::Clean,
+    field::Rule,
+    fingerprint::{FingerprintKey, Mask},
+    rules::Extra,
+    secrets::Secrets,
+    url::Search,
+    words::Word,
 };
 
 /// Finds and masks the secrets in values.
 pub struct Redactor {
     extra: Extra,
     mask: Mask,
+    /// Fingerprints of sessions.
+    sessions: Option<FingerprintKey>,
     built_in: bool,
     /// Texts in which these rules find no secret.
     pub(super) clean: Clean,
@@ -26,6 +35,8 @@ impl Redactor {
         } = rules;
         Self {
             extra: Extra::new(names, patterns),
+            // Sessions are credentials, so they are told apart by a key that nobody knows if there is no other.
+            sessions: fingerprint.clone().or_else(|| FingerprintKey::random().ok()),
             mask: Mask::new(fingerprint),
             built_in: !show,
             clean: Clean::default(),
@@ -60,6 +71,11 @@ impl Redactor {
             secrets.mark(0..text.len());
         }
         secrets
+    }
+
+    /// Returns the fingerprint of a session id; `None` if there is no key.
+    pub(super) fn session(&self, id: &[u8]) -> Option<String> {
+        self.sessions.as_ref().map(|key| key.fingerprint(id))
     }
 
     /// Copies a value with its secrets masked.

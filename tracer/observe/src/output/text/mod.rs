@@ -51,9 +51,11 @@ impl<L: Lines> Text<L> {
             informational,
             response,
             head_us,
+            first_event_us,
             duration_us,
             ended,
             request_id,
+            session,
             ..
         } = line;
         self.time(time)?;
@@ -73,13 +75,15 @@ impl<L: Lines> Text<L> {
             None => writeln!(self.out, "* response not known")?,
         }
         self.timing(
-            *head_us,
-            *duration_us,
+            [*head_us, *first_event_us, *duration_us],
             *ended,
             response.as_ref().and_then(|response| response.body_bytes),
         )?;
         if let Some(request_id) = request_id {
             writeln!(self.out, "* request id {}", Shown(request_id))?;
+        }
+        if let Some(session) = session {
+            writeln!(self.out, "* session {session}")?;
         }
         Ok(writeln!(self.out)?)
     }
@@ -249,8 +253,7 @@ impl<L: Lines> Text<L> {
 
     fn timing(
         &mut self,
-        head_us: Option<u64>,
-        duration_us: Option<u64>,
+        [head_us, first_event_us, duration_us]: [Option<u64>; 3],
         ended: Option<&str>,
         body_bytes: Option<u64>,
     ) -> Result<(), Error> {
@@ -260,6 +263,9 @@ impl<L: Lines> Text<L> {
         }
         if let Some(head_us) = head_us {
             write!(self.out, ", head after {head_us} us")?;
+        }
+        if let Some(first_event_us) = first_event_us {
+            write!(self.out, ", first event after {first_event_us} us")?;
         }
         if let Some(duration_us) = duration_us {
             write!(self.out, ", end after {duration_us} us")?;
@@ -271,6 +277,7 @@ impl<L: Lines> Text<L> {
         let EndLine {
             id,
             response,
+            first_event_us,
             duration_us,
             ended,
             ..
@@ -280,7 +287,7 @@ impl<L: Lines> Text<L> {
             self.trailers('<', &response.trailers)?;
         }
         let body_bytes = response.as_ref().and_then(|response| response.body_bytes);
-        self.timing(None, Some(*duration_us), Some(ended), body_bytes)?;
+        self.timing([None, *first_event_us, Some(*duration_us)], Some(ended), body_bytes)?;
         Ok(writeln!(self.out)?)
     }
 

@@ -48,6 +48,12 @@ pub struct ExchangeLine<'a> {
     /// Microseconds from the first byte of the request to the end of the response head.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub head_us: Option<u64>,
+    /// Microseconds from the first byte of the request to the first byte of a stream of server-sent events.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub first_byte_us: Option<u64>,
+    /// Microseconds from the first byte of the request to the end of the first server-sent event.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub first_event_us: Option<u64>,
     /// Microseconds from the first byte of the request to the end of the response.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub duration_us: Option<u64>,
@@ -57,6 +63,9 @@ pub struct ExchangeLine<'a> {
     /// Value of `x-request-id`, under which the gateway logs the request.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub request_id: Option<Printable<'a>>,
+    /// Fingerprint of `mcp-session-id`, which the requests of one session have in common.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub session: Option<String>,
     /// How long the caller of gRPC waits, as sent: digits and a unit.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub grpc_timeout: Option<Printable<'a>>,
@@ -89,9 +98,12 @@ impl ExchangeLine<'_> {
             informational,
             response,
             head_us,
+            first_byte_us,
+            first_event_us,
             duration_us,
             ended,
             request_id,
+            session,
             grpc_timeout,
             grpc_status,
             grpc_message,
@@ -112,9 +124,12 @@ impl ExchangeLine<'_> {
             informational: informational.iter().map(ResponseLine::to_static).collect(),
             response: response.as_ref().map(ResponseLine::to_static),
             head_us: *head_us,
+            first_byte_us: *first_byte_us,
+            first_event_us: *first_event_us,
             duration_us: *duration_us,
             ended: *ended,
             request_id: owned(request_id.as_ref()),
+            session: session.clone(),
             grpc_timeout: owned(grpc_timeout.as_ref()),
             grpc_status: *grpc_status,
             grpc_message: owned(grpc_message.as_ref()),
@@ -246,6 +261,12 @@ pub struct EndLine<'a> {
     /// What the end adds to the response.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub response: Option<EndResponseLine<'a>>,
+    /// See [`ExchangeLine::first_byte_us`].
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub first_byte_us: Option<u64>,
+    /// See [`ExchangeLine::first_event_us`].
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub first_event_us: Option<u64>,
     /// Microseconds from the first byte of the exchange to its end.
     pub duration_us: u64,
     /// How it ended.

@@ -39,6 +39,51 @@ fn a_masked_request_id_is_none() {
 }
 
 #[test]
+fn a_session_is_a_fingerprint_that_its_requests_have_in_common() {
+    let mut redactor = redactor(Rules::default());
+    let mut session = |request: Option<&str>, response: Option<&str>| {
+        let fields = |id: Option<&str>| id.map(|id| sample::field("mcp-session-id", id)).into_iter();
+        let mut exchange = exchange("/mcp", "a.test", fields(request).collect());
+        exchange.response = exchange.response.map(|seen| Response {
+            head: ResponseHead {
+                fields: fields(response).collect(),
+                ..seen.head
+            },
+            ..seen
+        });
+        let line = redact_with(&mut redactor, exchange);
+        assert!(!format!("{line:?}").contains("hunter"), "{line:?}");
+        line.session
+    };
+    let first = session(None, Some("hunter2")).unwrap();
+    assert!(
+        first.len() == 16 && first.bytes().all(|digit| digit.is_ascii_hexdigit()),
+        "{first}"
+    );
+    assert_eq!(session(Some("hunter2"), None).as_deref(), Some(first.as_str()));
+    assert_eq!(
+        session(Some("hunter2"), Some("hunter3")).as_deref(),
+        Some(first.as_str())
+    );
+    assert_ne!(session(Some("hunter3"), None), Some(first));
+    assert_eq!(session(None, None), None);
+    assert_eq!(session(Some(""), None), None);
+    assert_eq!(session(Some("[redacted]"), None), None);
+}
+
+#[test]
+fn a_session_has_the_fingerprint_of_its_mask_if_there_is_a_key() {
+    let rules = Rules {
+        fingerprint: Some(crate::redact::FingerprintKey::from_file_bytes(&[7; 32]).unwrap()),
+        ..Rules::default()
+    };
+    let fields = vec![sample::field("mcp-session-id", "hunter2")];
+    let line = redact(rules, exchange("/mcp", "a.test", fields));
+    let masked = line.request.unwrap().headers[0].1.clone().unwrap();
+    assert_eq!(*masked, format!("[redacted:{}]", line.session.unwrap()));
+}
+
+#[test]
 fn durations_are_unknown_without_a_request() {
     let line = redact(
         Rules::default(),
