@@ -9,7 +9,7 @@ use crate::refused::{assert_is_refusal, assert_refused, tlscope};
 
 #[test]
 fn wrong_usage_exits_with_2() -> Result<()> {
-    let wrong: [&[&str]; 34] = [
+    let wrong: [&[&str]; 40] = [
         &[],
         &["nonsense"],
         &["trace"],
@@ -44,6 +44,12 @@ fn wrong_usage_exits_with_2() -> Result<()> {
         &["replay", "one", "two"],
         &["replay", "one", "-p", "1"],
         &["schema", "one"],
+        &["stat"],
+        &["stat", "--tape"],
+        &["stat", "--tape", "one", "-p", "1"],
+        &["stat", "--tape", "one", "--wait"],
+        &["stat", "--tape", "one", "--interval", "0s"],
+        &["stat", "-p", "1", "-o", "har"],
     ];
     for args in wrong {
         let output = tlscope(args)?;
@@ -81,7 +87,7 @@ fn an_unknown_user_exits_with_2_and_names_the_option() -> Result<()> {
 
 #[test]
 fn help_and_version_are_printed_on_stdout() -> Result<()> {
-    let commands = ["trace", "inspect", "record", "replay", "schema"];
+    let commands = ["trace", "inspect", "record", "replay", "stat", "schema"];
     let help = tlscope(&["--help"])?;
     assert_eq!((help.code, help.stderr.as_str()), (Some(0), ""));
     for command in commands {

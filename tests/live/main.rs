@@ -31,6 +31,7 @@ mod refusals;
 mod refused;
 mod unusual;
 mod inspect;
+mod stat;
 mod addresses;
 mod connections;
 mod h2;

@@ -4,6 +4,7 @@
 
 mod tapes;
 mod expected;
+mod stat;
 mod flags;
 mod secrets;
 mod tape_builder;

@@ -11,6 +11,7 @@
 //! | correlate: process, peer, addresses | [`correlate::Observed`] | [`correlate`] | unknown peer, with the reason | |
 //! | redact: the only gate | [`redact::Redacted`] | [`redact`] | value masked | |
 //! | filter, output | lines | [`filter`], [`output`] | broken pipe: done | [`output::Error`] |
+//! | count, instead of writing lines | statistics | [`stat`] | | |
 //!
 //! [`pipeline`] composes them. Nothing here knows BPF, ELF or `/proc`, and nothing reads a clock, so that replaying a tape
 //! gives the same lines, byte for byte, on any machine.
@@ -26,6 +27,7 @@ pub mod correlate;
 pub mod redact;
 pub mod filter;
 pub mod output;
+pub mod stat;
 pub mod pipeline;
 #[cfg(feature = "fuzz")]
 #[doc(hidden)]

@@ -60,3 +60,20 @@ pub const MAX_CLEAN_TEXTS: usize = 2048;
 
 /// Maximum bytes of the name and the value of such a text. Longer ones are searched each time.
 pub const MAX_CLEAN_BYTES: usize = 384;
+
+/// Maximum rows of a statistic. What has no row is counted in one row for all of it.
+pub const MAX_STAT_ROWS: usize = 512;
+
+/// Maximum upstreams of a statistic. The rest is counted as one.
+pub const MAX_STAT_UPSTREAMS: usize = 256;
+
+/// Maximum connections that a statistic remembers as those on which a traced process asks. Connections beyond it are not
+/// counted for their upstream, and are counted as forgotten.
+pub const MAX_STAT_CONNECTIONS: usize = 65_536;
+
+/// Maximum exchanges in progress of which a statistic remembers the row. The duration of one beyond it is not counted, and it
+/// is counted as forgotten.
+pub const MAX_STAT_OPEN: usize = 65_536;
+
+/// Maximum bytes of a text of a row of a statistic, which is cut beyond it.
+pub const MAX_STAT_TEXT_BYTES: usize = 200;

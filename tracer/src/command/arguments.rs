@@ -6,9 +6,9 @@ use clap::{Args, Parser, Subcommand};
 
 #[cfg(feature = "live")]
 use super::live_arguments::{InspectArgs, RecordArgs, TraceArgs};
-use super::output_arguments::OutputArgs;
 #[cfg(not(feature = "live"))]
 use super::unavailable::{Unavailable as InspectArgs, Unavailable as RecordArgs, Unavailable as TraceArgs};
+use super::{output_arguments::OutputArgs, stat::StatArgs};
 
 /// Prints the HTTP requests and responses inside the TLS traffic of running processes
 #[derive(Debug, Parser)]
@@ -28,6 +28,8 @@ pub(super) enum Command {
     Record(RecordArgs),
     /// Print the requests and responses of a tape; needs no root
     Replay(Box<ReplayArgs>),
+    /// Count the exchanges of running processes, or of a tape, per route, upstream and status
+    Stat(Box<StatArgs>),
     /// Print the JSON Schema of the output of `-o json`
     Schema,
 }

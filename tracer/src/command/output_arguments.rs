@@ -2,7 +2,7 @@
 
 use std::{
     io::{BufWriter, IsTerminal as _, Write, stdout},
-    path::PathBuf,
+    path::{Path, PathBuf},
     time::Duration,
 };
 
@@ -51,9 +51,7 @@ pub(super) struct OutputArgs {
 pub(super) fn pipeline_options(output: &OutputArgs, lines: impl Lines + Send + 'static) -> Result<Options> {
     let redactor = Redactor::new(output.redact.rules()?);
     let filter = Filter::new(output.filter.clone());
-    if output.redact.show_secrets {
-        say("secrets are shown: --show-secrets is given");
-    }
+    warn_of_secrets(&output.redact);
     let hold_ns = u64::try_from(output.hold.as_nanos()).unwrap_or(u64::MAX);
     Ok(Options {
         decode: http_decode::Settings {
@@ -67,6 +65,13 @@ pub(super) fn pipeline_options(output: &OutputArgs, lines: impl Lines + Send + '
         connections: output.connections,
         verbose: output.verbose,
     })
+}
+
+/// Prints that secrets are shown, if they are.
+pub(super) fn warn_of_secrets(redact: &RedactArgs) {
+    if redact.show_secrets {
+        say("secrets are shown: --show-secrets is given");
+    }
 }
 
 fn format(output: &OutputArgs) -> Format {
@@ -92,7 +97,12 @@ fn is_terminal(output: &OutputArgs) -> bool {
 
 /// Opens the output for a command that may block on it.
 pub(super) fn blocking_writer(output: &OutputArgs) -> Result<BufWriter<Box<dyn Write + Send>>> {
-    let writer: Box<dyn Write + Send> = match &output.file {
+    writer_to(output.file.as_deref())
+}
+
+/// Opens a file, or stdout, for a command that may block on it.
+pub(super) fn writer_to(file: Option<&Path>) -> Result<BufWriter<Box<dyn Write + Send>>> {
+    let writer: Box<dyn Write + Send> = match file {
         Some(path) => Box::new(private_file::create(path)?),
         None => Box::new(stdout()),
     };

@@ -46,9 +46,8 @@ impl StyleArgs {
 
 /// Decides whether text is coloured; see <https://no-color.org> and <https://bixense.com/clicolors>.
 fn is_coloured(when: When, is_terminal: bool, variable: impl Fn(&str) -> String) -> bool {
-    let is_off = || {
-        is_set(&variable("NO_COLOR")) || variable("CLICOLOR") == "0" || (is_terminal && variable("TERM") == "dumb")
-    };
+    let is_off =
+        || is_set(&variable("NO_COLOR")) || variable("CLICOLOR") == "0" || (is_terminal && variable("TERM") == "dumb");
     let forced = || {
         let force = variable("CLICOLOR_FORCE");
         is_set(&force) && force != "0" && !is_set(&variable("NO_COLOR"))
@@ -80,7 +79,9 @@ fn local_zone() -> Zone {
     match TimeZone::try_system() {
         Ok(zone) => Zone::new(move |seconds| offset(&zone, seconds)),
         Err(error) => {
-            say(&format!("times are in UTC: the zone of this machine is not known: {error}"));
+            say(&format!(
+                "times are in UTC: the zone of this machine is not known: {error}"
+            ));
             Zone::UTC
         }
     }
@@ -125,7 +126,11 @@ mod tests {
     fn a_pipe_is_coloured_if_that_is_forced() {
         assert!(coloured(When::Auto, false, &[("CLICOLOR_FORCE", "1")]));
         assert!(!coloured(When::Auto, false, &[("CLICOLOR_FORCE", "0")]));
-        assert!(!coloured(When::Auto, false, &[("CLICOLOR_FORCE", "1"), ("NO_COLOR", "1")]));
+        assert!(!coloured(
+            When::Auto,
+            false,
+            &[("CLICOLOR_FORCE", "1"), ("NO_COLOR", "1")]
+        ));
     }
 
     #[test]

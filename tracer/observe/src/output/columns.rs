@@ -5,7 +5,7 @@ use unicode_width::UnicodeWidthChar;
 use super::escape::Shown;
 
 /// Returns a text, escaped, cut at its end to at most `width` columns.
-pub(super) fn cut(text: &str, width: usize) -> String {
+pub(crate) fn cut(text: &str, width: usize) -> String {
     let (whole, columns) = escaped(text.chars().take(MOST_CHARACTERS * width));
     if columns <= width {
         return whole;
@@ -27,7 +27,7 @@ pub(super) fn cut(text: &str, width: usize) -> String {
 }
 
 /// Returns a text, escaped, cut at its begin to at most `width` columns.
-pub(super) fn cut_begin(text: &str, width: usize) -> String {
+pub(crate) fn cut_begin(text: &str, width: usize) -> String {
     let excess = text.chars().count().saturating_sub(MOST_CHARACTERS * width);
     let (whole, columns) = escaped(text.chars().skip(excess));
     if columns <= width {
@@ -50,7 +50,7 @@ pub(super) fn cut_begin(text: &str, width: usize) -> String {
 }
 
 /// Returns spaces that fill a text up to `width` columns.
-pub(super) fn padding(text: &str, width: usize) -> String {
+pub(crate) fn padding(text: &str, width: usize) -> String {
     " ".repeat(width.saturating_sub(columns(text)))
 }
 

@@ -73,7 +73,10 @@ impl<L: Lines> Combined<L> {
         let (sign, hours, minutes) = local.offset();
         let mut parts = local.date().split('-');
         let [year, month, day] = std::array::from_fn(|_| parts.next().unwrap_or_default());
-        let month = month.parse().ok().and_then(|month: usize| MONTHS.get(month.checked_sub(1)?));
+        let month = month
+            .parse()
+            .ok()
+            .and_then(|month: usize| MONTHS.get(month.checked_sub(1)?));
         let seconds = local.clock().get(..8).unwrap_or_default();
         let month = month.copied().unwrap_or_default();
         Ok(write!(
@@ -186,12 +189,16 @@ struct Escape {
 impl Escape {
     /// Writes a text that is between quotes.
     fn quoted(self, text: &str, out: &mut Vec<u8>) {
-        self.write(text, out, |byte| !matches!(byte, b' '..=b'~') || matches!(byte, b'"' | b'\\'));
+        self.write(text, out, |byte| {
+            !matches!(byte, b' '..=b'~') || matches!(byte, b'"' | b'\\')
+        });
     }
 
     /// Writes a text that ends at a space.
     fn word(self, text: &str, out: &mut Vec<u8>) {
-        self.write(text, out, |byte| !matches!(byte, b'!'..=b'~') || matches!(byte, b'"' | b'\\'));
+        self.write(text, out, |byte| {
+            !matches!(byte, b'!'..=b'~') || matches!(byte, b'"' | b'\\')
+        });
     }
 
     fn write(self, text: &str, out: &mut Vec<u8>, is_escaped: impl Fn(u8) -> bool) {
@@ -260,7 +267,10 @@ mod tests {
     #[test]
     fn what_is_unknown_is_a_dash() {
         let text = written(&[sample::half()]);
-        assert_eq!(text, "127.0.0.1 - - [21/Nov/2026:04:15:00 -0330] \"-\" - - \"-\" \"-\"\n");
+        assert_eq!(
+            text,
+            "127.0.0.1 - - [21/Nov/2026:04:15:00 -0330] \"-\" - - \"-\" \"-\"\n"
+        );
     }
 
     #[test]

@@ -17,7 +17,10 @@ mod escape;
 #[cfg_attr(not(test), expect(dead_code, reason = "fuzz targets need a few of them"))]
 pub(crate) mod sample;
 
-use std::io::{self, Write};
+use std::{
+    io::{self, Write},
+    time::SystemTime,
+};
 
 pub use combined::Combined;
 pub use escape::{Shown, write_json};
@@ -26,6 +29,10 @@ pub use json::{Json, SCHEMA};
 pub use line::OneLine;
 pub use style::{Style, Zone};
 pub use text::Text;
+
+pub(crate) use columns::{cut, cut_begin, padding};
+pub(crate) use line::short_duration;
+pub(crate) use style::Paint;
 
 use crate::redact::{Line, Redacted};
 
@@ -77,6 +84,11 @@ impl<W: Write> Lines for W {
 pub trait Sink {
     /// Writes a line, which may stay in a buffer until the next flush.
     fn write(&mut self, line: &Redacted<Line<'_>>) -> Result<Written, Error>;
+
+    /// Takes note that the time of the records is `now`, after the lines of a batch and before their flush.
+    fn tick(&mut self, _now: SystemTime) -> Result<(), Error> {
+        Ok(())
+    }
 
     /// Flushes the output.
     fn flush(&mut self) -> Result<(), Error>;

@@ -33,7 +33,7 @@ impl Default for Style {
 
 impl Style {
     /// Returns a text that is displayed in a colour, if there are any.
-    pub(super) const fn paint<T: Display>(&self, paint: Paint, text: T) -> Painted<T> {
+    pub(crate) const fn paint<T: Display>(&self, paint: Paint, text: T) -> Painted<T> {
         Painted {
             paint: if self.color { paint } else { Paint::Plain },
             text,
@@ -41,7 +41,7 @@ impl Style {
     }
 
     /// Returns a time in the zone.
-    pub(super) fn local(&self, time: &Time) -> Local {
+    pub(crate) fn local(&self, time: &Time) -> Local {
         self.zone.local(time)
     }
 }
@@ -74,7 +74,7 @@ impl Zone {
 
 /// A time in a zone.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Local {
+pub(crate) struct Local {
     time: Time,
     /// How many minutes the zone is ahead of UTC.
     minutes: i32,
@@ -82,12 +82,12 @@ pub(super) struct Local {
 
 impl Local {
     /// Returns the date, such as `2026-11-21`.
-    pub(super) fn date(&self) -> &str {
+    pub(crate) fn date(&self) -> &str {
         self.time.as_str().get(..10).unwrap_or_default()
     }
 
     /// Returns the time of day with milliseconds, such as `07:45:00.123`.
-    pub(super) fn clock(&self) -> &str {
+    pub(crate) fn clock(&self) -> &str {
         self.time.as_str().get(11..23).unwrap_or_default()
     }
 
@@ -110,7 +110,7 @@ impl Local {
 
 /// A colour. The terminal's own palette is used, so that it fits its background.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub(super) enum Paint {
+pub(crate) enum Paint {
     Plain,
     Bold,
     Dim,
@@ -149,7 +149,7 @@ impl Paint {
 }
 
 /// A text in a colour.
-pub(super) struct Painted<T> {
+pub(crate) struct Painted<T> {
     paint: Paint,
     text: T,
 }

@@ -56,8 +56,9 @@ impl LineWriter {
         Ok(())
     }
 
-    /// Flushes the sink.
-    pub(super) fn flush(&mut self) -> Result<(), output::Error> {
+    /// Flushes the sink at the end of a batch.
+    pub(super) fn flush(&mut self, now: Now) -> Result<(), output::Error> {
+        self.sink.tick(now.time)?;
         self.sink.flush()
     }
 

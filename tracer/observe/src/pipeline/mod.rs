@@ -116,7 +116,7 @@ impl Pipeline {
         for (subject, figures) in health {
             self.lines.update_health(subject, figures, now)?;
         }
-        self.lines.flush()?;
+        self.lines.flush(now)?;
         Ok(self.lines.flow())
     }
 
@@ -185,7 +185,7 @@ impl Pipeline {
         self.report_refusals()?;
         self.lines.report_dropped(now)?;
         self.lines.write_last_health(now)?;
-        self.lines.flush()
+        self.lines.flush(now)
     }
 
     /// Ends the output, and waits until all of it is written.

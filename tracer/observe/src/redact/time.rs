@@ -17,7 +17,7 @@ pub struct Time {
 
 impl Time {
     /// Formats a time. A damaged tape can have one before 1970 or after 9999, which RFC 3339 cannot represent; it is clamped.
-    pub(super) fn new(time: SystemTime) -> Self {
+    pub(crate) fn new(time: SystemTime) -> Self {
         let since = time
             .duration_since(SystemTime::UNIX_EPOCH)
             .unwrap_or_default()
@@ -176,7 +176,10 @@ mod tests {
         assert_eq!(time.shifted(-28_800).as_str(), "2026-11-20T23:45:00.000000005Z");
         let first = Time::new(SystemTime::UNIX_EPOCH);
         assert_eq!(first.shifted(-1), first);
-        assert_eq!(Time::new(SystemTime::UNIX_EPOCH + LATEST).shifted(i32::MAX).since, LATEST);
+        assert_eq!(
+            Time::new(SystemTime::UNIX_EPOCH + LATEST).shifted(i32::MAX).since,
+            LATEST
+        );
     }
 
     #[test]

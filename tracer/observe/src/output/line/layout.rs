@@ -61,7 +61,10 @@ mod tests {
             } = layout;
             assert_eq!(FIXED + target + 1 + peer + 1 + id, width, "{layout:?}");
             assert_eq!(whole, width);
-            assert!(target >= last.target && peer >= last.peer && id >= last.id, "{layout:?}");
+            assert!(
+                target >= last.target && peer >= last.peer && id >= last.id,
+                "{layout:?}"
+            );
             last = layout;
         }
         assert_eq!((last.peer, last.id), (47, 36));

@@ -103,7 +103,10 @@ impl<L: Lines> OneLine<L> {
             id, duration_us, ended, ..
         } = line;
         self.out.clear();
-        let note = cut(&format!("* {id} {ended} after {}", short_duration(*duration_us)), self.layout.width);
+        let note = cut(
+            &format!("* {id} {ended} after {}", short_duration(*duration_us)),
+            self.layout.width,
+        );
         self.out.extend_from_slice(note.as_bytes());
         self.write_line(None)
     }
@@ -128,7 +131,11 @@ impl<L: Lines> OneLine<L> {
     }
 
     fn health(&mut self, line: &HealthLine) -> Result<Written, Error> {
-        let paint = if line.state == "fine" { Paint::Green } else { Paint::Yellow };
+        let paint = if line.state == "fine" {
+            Paint::Green
+        } else {
+            Paint::Yellow
+        };
         self.note(&line.time, paint, "HEALTH", &summary::health(line))
     }
 
@@ -252,7 +259,7 @@ fn target(request: Option<&RequestLine<'_>>) -> String {
 }
 
 /// Formats microseconds in at most six characters; less than a unit of the last digit is left out.
-fn short_duration(micros: u64) -> String {
+pub(crate) fn short_duration(micros: u64) -> String {
     match micros {
         0..1000 => format!("{micros}us"),
         1000..1_000_000 => thousands(micros, "ms"),

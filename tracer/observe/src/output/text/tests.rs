@@ -47,16 +47,25 @@ fn an_exchange_reads_like_curl() {
 #[test]
 fn the_date_is_a_note_before_the_first_line_and_when_it_changes() {
     let zone = Zone::new(|_| -8 * 3600);
-    let style = Style { zone, ..Style::default() };
+    let style = Style {
+        zone,
+        ..Style::default()
+    };
     let text = written_as(style, &[sample::exchange(), sample::end(), sample::loss()]);
-    assert!(text.starts_with("* 2026-11-20, UTC-08:00\n* 23:45:00.123 nginx 7-1 "), "{text}");
+    assert!(
+        text.starts_with("* 2026-11-20, UTC-08:00\n* 23:45:00.123 nginx 7-1 "),
+        "{text}"
+    );
     assert_eq!(text.matches("UTC").count(), 1);
 }
 
 #[test]
 fn what_few_connections_have_is_a_note_of_its_own() {
     let text = written(&sample::half());
-    assert!(text.contains(" 127.0.0.1:50312\n* stream 3\n* request not known\n"), "{text}");
+    assert!(
+        text.contains(" 127.0.0.1:50312\n* stream 3\n* request not known\n"),
+        "{text}"
+    );
     assert!(!written(&sample::exchange()).contains("stream"));
 }
 
