@@ -29,7 +29,11 @@ fn a_statistic_counts_every_request_of_a_gateway_by_route() -> Result<()> {
     let [report] = reports.as_slice() else {
         panic!("{reports:?}")
     };
-    assert_eq!((trace.code, report["requests"].as_u64()), (Some(0), Some(3)), "{report}");
+    assert_eq!(
+        (trace.code, report["requests"].as_u64()),
+        (Some(0), Some(3)),
+        "{report}"
+    );
     assert_eq!(requests(report, "/small/{}", "2xx"), 2, "{report}");
     assert_eq!(requests(report, "/nothing/here", "4xx"), 1, "{report}");
     assert!(report.get("upstreams").is_none(), "{report}");
@@ -56,6 +60,9 @@ fn the_first_event_of_a_stream_is_timed_and_a_session_is_fingerprinted() -> Resu
         assert!(times.is_sorted(), "{exchange:?}");
     }
     let sessions: Vec<_> = exchanges.iter().map(|exchange| exchange.text("/session")).collect();
-    assert!(sessions.len() == 2 && sessions[0].is_some() && sessions[0] == sessions[1], "{sessions:?}");
+    assert!(
+        sessions.len() == 2 && sessions[0].is_some() && sessions[0] == sessions[1],
+        "{sessions:?}"
+    );
     Ok(())
 }

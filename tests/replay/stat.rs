@@ -98,7 +98,7 @@ fn filters_select_what_is_counted() -> Result<()> {
 
 #[test]
 fn an_upstream_has_the_requests_of_a_client() -> Result<()> {
-    let report = reports(&named("curl")?, &[])?.remove(0);
+    let report = reports(&named("python")?, &[])?.remove(0);
     let upstreams = report["upstreams"].as_array().context("there are no upstreams")?;
     let sum: u64 = upstreams.iter().map(requests).sum::<Result<_>>()?;
     assert_eq!(sum, requests(&report)?, "{report}");

@@ -50,10 +50,18 @@ impl Table<'_> {
         let span = format!("{} {} to {}", first.date(), first.clock(), last.clock());
         let lines = [
             Some(format!(
-                "* {span}: {requests} requests, {errors} errors, {}/s",
+                "* {span}: {}, {}, {}/s",
+                counted(*requests, "request"),
+                counted(*errors, "error"),
                 rate(*per_second)
             )),
-            (*losses > 0).then(|| format!("* {losses} losses, {lost_bytes} bytes")),
+            (*losses > 0).then(|| {
+                format!(
+                    "* {} lost in {}",
+                    counted(*lost_bytes, "byte"),
+                    counted(*losses, "place")
+                )
+            }),
             (*forgotten > 0).then(|| format!("* {forgotten} not counted to their end, too many were open")),
             (*dropped > 0).then(|| format!("* {dropped} statistics dropped, their reader had stalled")),
         ];
@@ -86,14 +94,18 @@ impl Table<'_> {
         let address = cut_begin(upstream.unwrap_or("other"), self.width());
         self.numbers(out, &self.first(&address), numbers)?;
         let time = |name: &str, micros: Option<u64>| micros.map(|micros| format!("{name} {}", short_duration(micros)));
-        let count = |count: u64, name: &str| (count > 0).then(|| format!("{count} {name}"));
+        let count = |count: u64, name: &str| (count > 0).then(|| counted(count, name));
         let notes = [
-            Some(format!("  {connections} connections, {reused} requests reused one")),
+            Some(format!(
+                "  {}, {} on one used before",
+                counted(*connections, "connection"),
+                counted(*reused, "request")
+            )),
             time("handshake p50", *handshake_p50_us),
             time("p99", *handshake_p99_us),
             time("round trip", *rtt_p50_us),
-            count(*resets, "resets"),
-            count(*timeouts, "timeouts"),
+            count(*resets, "reset"),
+            count(*timeouts, "timeout"),
         ];
         let notes = notes.into_iter().flatten().collect::<Vec<_>>().join(", ");
         writeln!(out, "{}", cut(&notes, self.style.width))
@@ -153,6 +165,12 @@ fn described(row: &Row<'_>) -> String {
     let [method, host, route, status] = [method, host, route, status].map(|text| text.unwrap_or("?"));
     let upstream = upstream.map_or(String::new(), |upstream| format!(" {upstream}"));
     format!("{status:<4} {arrow} {method} {host}{route}{upstream}")
+}
+
+/// Returns a number with a noun.
+fn counted(count: u64, noun: &str) -> String {
+    let plural = if count == 1 { "" } else { "s" };
+    format!("{count} {noun}{plural}")
 }
 
 /// Formats a rate in few characters.

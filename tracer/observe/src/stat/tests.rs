@@ -167,15 +167,15 @@ fn a_table_fits_the_terminal() {
     ];
     let text = printed(Form::Text, &lines);
     let expected = "\
-* 2026-11-21 07:45:00.123 to 07:45:10.123: 3 requests, 1 errors, 0.30/s
-* 1 losses, 100 bytes
+* 2026-11-21 07:45:00.123 to 07:45:10.123: 3 requests, 1 error, 0.30/s
+* 100 bytes lost in 1 place
 STATUS  REQUEST                          REQS   ERRS  REQ/S    P50    P90    P99
 5xx  -> GET a.test/a/very/long/path/t\u{2026}      1      1   0.10  412us  412us  412us
 none <- ? ??                                1      0   0.10      -      -      -
 2xx  <- GET a.test/users/{}                 1      0   0.10  412us  412us  412us
 UPSTREAM                                 REQS   ERRS  REQ/S    P50    P90    P99
 127.0.0.1:50312                             1      1   0.10  412us  412us  412us
-  1 connections, 2 requests reused one, handshake p50 1.20ms, p99 1.20ms, round\u{2026}
+  1 connection, 2 requests on one used before, handshake p50 1.20ms, p99 1.20ms\u{2026}
 
 ";
     assert_eq!(text, expected);

@@ -75,8 +75,12 @@ impl<L: Lines> OneLine<L> {
             (None, Some(_)) => "?".to_owned(),
             (None, None) => "...".to_owned(),
         };
-        let mark = if is_abnormal(*ended) { "!" } else { " " };
-        write!(self.out, "{took:>6}{}", self.style.paint(Paint::Red, mark))?;
+        let (mark, paint) = if is_abnormal(*ended) {
+            ("!", Paint::Red)
+        } else {
+            (" ", Paint::Plain)
+        };
+        write!(self.out, "{took:>6}{}", self.style.paint(paint, mark))?;
         let arrow = if *side == "client" { "->" } else { "<-" };
         write!(self.out, "{}", self.style.paint(Paint::Dim, arrow))?;
         self.peer_and_id(connection, request_id.as_deref())?;
