@@ -83,8 +83,8 @@ fn intervals_add_up_to_the_whole() -> Result<()> {
     assert!(parts.len() > 1, "{parts:?}");
     let sum: u64 = parts.iter().map(requests).sum::<Result<_>>()?;
     assert_eq!(sum, whole);
-    for pair in parts.windows(2) {
-        assert_eq!(pair[0]["to"], pair[1]["from"]);
+    for (part, next) in parts.iter().zip(parts.iter().skip(1)) {
+        assert_eq!(part["to"], next["from"]);
     }
     Ok(())
 }
