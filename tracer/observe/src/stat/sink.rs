@@ -39,7 +39,7 @@ pub struct Stat<L: Lines> {
     open: Open,
     losses: u64,
     lost_bytes: u64,
-    /// [`Self::forgotten`] when the last statistic was printed.
+    /// Exchanges that were forgotten by the last statistic.
     forgotten_before: u64,
     /// Statistics that were dropped because their reader had stalled, since the last one that was not.
     dropped: u64,
