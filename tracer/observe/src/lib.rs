@@ -23,6 +23,7 @@ pub mod event;
 pub mod skip;
 pub mod order;
 pub mod correlate;
+pub mod ids;
 pub mod redact;
 pub mod filter;
 pub mod output;

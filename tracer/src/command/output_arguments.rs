@@ -10,6 +10,7 @@ use anyhow::Result;
 use clap::Args;
 use tracer_observe::{
     filter::{Filter, FilterArgs},
+    ids::{IdHeader, IdHeaders},
     output::{Format, Lines},
     pipeline::Options,
     redact::{RedactArgs, Redactor},
@@ -38,6 +39,10 @@ pub(super) struct OutputArgs {
     /// Print decoding statistics to stderr at the end
     #[arg(short = 'v', long)]
     pub(super) verbose: bool,
+    /// Take the id of a request from this header, in place of X-Request-ID and the like; may be repeated, the first that
+    /// there is counts
+    #[arg(long = "id-header", value_name = "NAME")]
+    pub(super) id_headers: Vec<IdHeader>,
     #[command(flatten)]
     pub(super) filter: FilterArgs,
     #[command(flatten)]
@@ -46,7 +51,8 @@ pub(super) struct OutputArgs {
 
 /// Converts the arguments to the options of a pipeline that writes to `lines`. Fails if a redaction rule is invalid.
 pub(super) fn pipeline_options(output: &OutputArgs, lines: impl Lines + Send + 'static) -> Result<Options> {
-    let redactor = Redactor::new(output.redact.rules()?);
+    let id_headers = IdHeaders::new(output.id_headers.clone());
+    let redactor = Redactor::new(output.redact.rules()?).with_id_headers(id_headers);
     let filter = Filter::new(output.filter.clone());
     if output.redact.show_secrets {
         say("secrets are shown: --show-secrets is given");

@@ -13,8 +13,7 @@ use super::{
     EndLine, EndResponseLine, ExchangeLine, HealthLine, HooksLine, Line, LossLine, Printable, Redactor, RequestLine,
     ResponseLine, Time,
     connection::{ConnectionParts, connection_parts},
-    fingerprint::has_mask,
-    secrets::Secrets,
+    ids::PrintedIds,
     values::Composer,
     words::Word,
 };
@@ -127,6 +126,11 @@ impl Composer<'_> {
         // Without a request, the exchange began with the response, so the time since the request is unknown.
         let since = |end: &Option<Timestamp>| end.filter(|_| request.is_some()).map(|end| micros(*began, end));
         let (grpc_status, grpc_message) = self.grpc(response.as_ref());
+        let PrintedIds {
+            request_id,
+            trace_id,
+            parent_id,
+        } = self.ids(exchange);
         ExchangeLine {
             id: exchange_id(&connection.id, *ordinal),
             time: Time::after(&mut self.redactor.last_time, time),
@@ -141,7 +145,9 @@ impl Composer<'_> {
             head_us: since(head_at),
             duration_us: since(ended_at),
             ended: ended.map(Ended::name),
-            request_id: self.request_id(request.as_ref(), response.as_ref()),
+            request_id,
+            trace_id,
+            parent_id,
             grpc_timeout: self.grpc_timeout(request.as_ref()),
             grpc_status,
             grpc_message,
@@ -274,28 +280,10 @@ impl Composer<'_> {
         let timeout = request.and_then(|request| request.head.fields.get("grpc-timeout"));
         timeout.and_then(|timeout| self.field(timeout).1)
     }
-
-    /// Finds the request id. That of the response comes first: if the gateway sent one, it also logged that one.
-    fn request_id<'a>(
-        &mut self,
-        request: Option<&'a Request>,
-        response: Option<&'a Response>,
-    ) -> Option<Printable<'a>> {
-        let field = response
-            .and_then(|response| response.head.fields.get(REQUEST_ID))
-            .or_else(|| request.and_then(|request| request.head.fields.get(REQUEST_ID)))?;
-        let [_, secrets] = self.field_secrets(field);
-        let value = field.value.filter(|value| !value.is_empty() && secrets.is_empty())?;
-        // It may have been masked by another tracer before it was sent.
-        (!has_mask(value.expose())).then(|| self.text(value.expose(), Secrets::default()))
-    }
 }
 
 /// The status and the message of a gRPC call.
 type Grpc<'a> = (Option<u32>, Option<Printable<'a>>);
-
-/// The field in which gateways pass on the id of a request.
-const REQUEST_ID: &str = "x-request-id";
 
 fn loss<'a>(time: SystemTime, connection: &'a Connection, gap: &Gap) -> LossLine<'a> {
     let Gap {

@@ -58,14 +58,6 @@ impl Mask {
     }
 }
 
-/// Returns whether `value` contains a mask.
-pub(super) fn has_mask(value: &[u8]) -> bool {
-    value.windows(MASK_START.len()).any(|window| window == MASK_START)
-}
-
-/// The beginning of every mask.
-const MASK_START: &[u8] = b"[redacted";
-
 /// The length of the hash. RFC 2104 section 3 discourages shorter keys.
 const LEAST_KEY_BYTES: usize = 32;
 

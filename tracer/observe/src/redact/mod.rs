@@ -28,6 +28,7 @@ mod clean;
 mod redactor;
 mod values;
 mod connection;
+mod ids;
 mod compose;
 mod gate;
 #[cfg(any(test, feature = "fuzz"))]

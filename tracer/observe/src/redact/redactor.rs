@@ -3,6 +3,7 @@
 use super::{
     Rules, Time, clean::Clean, field::Rule, fingerprint::Mask, rules::Extra, secrets::Secrets, url::Search, words::Word,
 };
+use crate::ids::IdHeaders;
 
 /// Finds and masks the secrets in values.
 pub struct Redactor {
@@ -13,6 +14,7 @@ pub struct Redactor {
     pub(super) clean: Clean,
     /// The last time that was printed, and its second.
     pub(super) last_time: Option<(u64, Time)>,
+    pub(super) id_headers: IdHeaders,
 }
 
 impl Redactor {
@@ -30,7 +32,14 @@ impl Redactor {
             built_in: !show,
             clean: Clean::default(),
             last_time: None,
+            id_headers: IdHeaders::default(),
         }
+    }
+
+    /// Looks for the ids of requests in these headers.
+    #[must_use]
+    pub fn with_id_headers(self, id_headers: IdHeaders) -> Self {
+        Self { id_headers, ..self }
     }
 
     /// Returns what `rule` and the user's patterns mark.

@@ -54,9 +54,15 @@ pub struct ExchangeLine<'a> {
     /// How it ended, if it has.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub ended: Option<&'static str>,
-    /// Value of `x-request-id`, under which the gateway logs the request.
+    /// Id of the request, by which gateways log it and pass it on.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub request_id: Option<Printable<'a>>,
+    /// Trace id of the request's `traceparent`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub trace_id: Option<Printable<'a>>,
+    /// Parent id of the request's `traceparent`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub parent_id: Option<Printable<'a>>,
     /// How long the caller of gRPC waits, as sent: digits and a unit.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub grpc_timeout: Option<Printable<'a>>,
@@ -92,6 +98,8 @@ impl ExchangeLine<'_> {
             duration_us,
             ended,
             request_id,
+            trace_id,
+            parent_id,
             grpc_timeout,
             grpc_status,
             grpc_message,
@@ -115,6 +123,8 @@ impl ExchangeLine<'_> {
             duration_us: *duration_us,
             ended: *ended,
             request_id: owned(request_id.as_ref()),
+            trace_id: owned(trace_id.as_ref()),
+            parent_id: owned(parent_id.as_ref()),
             grpc_timeout: owned(grpc_timeout.as_ref()),
             grpc_status: *grpc_status,
             grpc_message: owned(grpc_message.as_ref()),
