@@ -67,4 +67,6 @@ counters! {
     oversize_frames,
     /// Bytes that arrived after the connection had ended.
     late_bytes,
+    /// Moments dropped at `MAX_MOMENTS`.
+    moments_dropped,
 }

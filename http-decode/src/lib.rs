@@ -26,6 +26,7 @@ mod chunk;
 mod gap;
 mod exchange;
 mod output;
+mod moment;
 mod reassembly;
 mod grammar;
 mod detect;
@@ -48,7 +49,8 @@ pub use exchange::{End, Ended, Exchange, Protocol, Request, Response, Timestamp}
 pub use fields::{Field, Fields, Iter, RawField};
 pub use gap::{Gap, GapCause, STRETCH};
 pub use head::{Malformed, NeverIndexed, RequestHead, ResponseHead};
-pub use limits::{Limits, MAX_CONNECTION_BYTES, Settings};
+pub use limits::{Limits, MAX_CONNECTION_BYTES, MAX_MOMENTS, Settings};
+pub use moment::{Moment, MomentPart};
 pub use output::{Output, Reason};
 pub use proxy::Proxied;
 pub use unredacted::Unredacted;

@@ -6,6 +6,9 @@
 use crate::fields::FIELD_BYTES;
 use crate::h2::hpack::Decoder;
 
+/// Maximum moments of a connection that wait to be taken. Beyond it, they are counted and dropped.
+pub const MAX_MOMENTS: usize = 2048;
+
 /// How a connection is decoded.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub struct Settings {

@@ -77,6 +77,14 @@ impl Progress {
         }
     }
 
+    /// Returns the ordinal of the exchange.
+    pub(crate) const fn ordinal(&self) -> u64 {
+        match self {
+            Self::Pending(exchange) => exchange.ordinal,
+            Self::Emitted(end) => end.ordinal,
+        }
+    }
+
     /// Returns the exchange, unless it was emitted.
     pub(crate) fn exchange_mut(&mut self) -> Option<&mut Exchange> {
         match self {

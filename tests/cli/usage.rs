@@ -115,6 +115,8 @@ fn an_invalid_value_exits_with_2_and_names_the_option() -> Result<()> {
         ("--slower-than", "200"),
         ("--hold", "200"),
         ("--count", "0"),
+        ("--id-header", ""),
+        ("--id-header", "two words"),
         ("--output", "xml"),
     ];
     for (option, value) in values {

@@ -8,3 +8,4 @@ mod flags;
 mod secrets;
 mod tape_builder;
 mod connections;
+mod hops;

@@ -103,6 +103,7 @@ fn options(memory: Memory) -> Options {
         sink: Format::Json.open(memory),
         limit: None,
         connections: false,
+            hops: false,
         verbose: false,
     }
 }

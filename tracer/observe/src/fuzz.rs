@@ -37,6 +37,7 @@ pub fn tape(data: &[u8]) {
             sink: Format::Json.open(io::sink()),
             limit: None,
             connections: true,
+            hops: true,
             verbose: true,
         },
     );

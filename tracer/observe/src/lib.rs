@@ -9,6 +9,7 @@
 //! | sort records by time | records | [`order`] | | too late: counted |
 //! | reassemble, decode, pair | `http_decode::Output` | `http-decode` | not HTTP, joined late | malformed: resync |
 //! | correlate: process, peer, addresses | [`correlate::Observed`] | [`correlate`] | unknown peer, with the reason | |
+//! | join: downstream with upstream, with `--hops` | [`join::Joined`] | [`join`] | ambiguous, with the candidates | too many: counted |
 //! | redact: the only gate | [`redact::Redacted`] | [`redact`] | value masked | |
 //! | filter, output | lines | [`filter`], [`output`] | broken pipe: done | [`output::Error`] |
 //!
@@ -24,6 +25,7 @@ pub mod skip;
 pub mod order;
 pub mod correlate;
 pub mod ids;
+pub mod join;
 pub mod redact;
 pub mod filter;
 pub mod output;

@@ -54,6 +54,20 @@ pub const MAX_TAPE_HEADER_BYTES: usize = 1024 * 1024;
 /// written as it is, and counted.
 pub const MAX_HAR_WAITING_BYTES: usize = 64 * 1024 * 1024;
 
+/// Maximum exchanges that are kept to be joined to hops. Beyond it, the oldest is emitted as it is, and counted.
+pub const MAX_JOINING: usize = 65_536;
+
+/// Maximum bytes of the exchanges that wait for the other half of their hop. Beyond it, the oldest is emitted as it is, and
+/// counted.
+pub const MAX_JOINING_BYTES: usize = 64 * 1024 * 1024;
+
+/// Maximum downstream exchanges that an upstream exchange is compared with, and as many again that have its id. If more are
+/// open, only an id joins.
+pub const MAX_CANDIDATES: usize = 1024;
+
+/// Maximum threads of a process whose last head is remembered. Beyond it, they are forgotten, and only show nothing.
+pub const MAX_JOINING_THREADS: usize = 4096;
+
 /// Maximum texts without secrets that redaction remembers, so that it does not search them again. Beyond it, older ones are
 /// forgotten and searched again.
 pub const MAX_CLEAN_TEXTS: usize = 2048;

@@ -36,6 +36,10 @@ pub(super) struct OutputArgs {
     /// Also print each connection when it ends, with its handshake and transport statistics
     #[arg(long)]
     pub(super) connections: bool,
+    /// Print hops instead of exchanges: each request to a gateway with those that the gateway made because of it, and what it
+    /// changed
+    #[arg(long)]
+    pub(super) hops: bool,
     /// Print decoding statistics to stderr at the end
     #[arg(short = 'v', long)]
     pub(super) verbose: bool,
@@ -68,6 +72,7 @@ pub(super) fn pipeline_options(output: &OutputArgs, lines: impl Lines + Send + '
         sink: format(output).open(lines),
         limit: output.count,
         connections: output.connections,
+        hops: output.hops,
         verbose: output.verbose,
     })
 }

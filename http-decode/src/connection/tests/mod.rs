@@ -1,5 +1,6 @@
 //! Whole connections, from chunks to outputs.
 
+mod moments;
 mod skippable;
 
 use super::*;

@@ -27,7 +27,7 @@ impl Session {
         match event {
             None => return false,
             Some(Event::StartLine { after_loss }) => context.counters.resynchronised += u64::from(after_loss),
-            Some(Event::Request(request, mark)) => self.begin_request(direction, request, mark, context),
+            Some(Event::Request(request, mark)) => self.begin_request(direction, request, mark, at, context),
             Some(Event::Unparsable(head, mark)) => self.add_unparsable(direction, head, mark, context),
             Some(Event::Response(response, mark)) => {
                 self.end_without_body(mark.at, context);
@@ -106,6 +106,7 @@ impl Session {
         direction: Direction,
         request: ParsedHead<RequestHead>,
         mark: Mark,
+        at: Timestamp,
         context: &mut Context,
     ) {
         let mut exchange = context.begin_exchange(mark, request.protocol);
@@ -121,6 +122,7 @@ impl Session {
             body_bytes,
             trailers: Fields::default(),
         });
+        context.note_request(&exchange, at);
         let fits = self.pairing.push(exchange, &context.settings.limits);
         match body {
             // The request ends here, without waiting for the next byte.
@@ -177,6 +179,9 @@ impl Session {
         };
         let body = Body::of_response(&response);
         let status = response.head.status.unwrap_or_default();
+        if let Some(progress) = self.progress.as_ref().filter(|_| !matches!(status, 100 | 102..=199)) {
+            context.note_response(progress.ordinal(), at, mark.origin);
+        }
         match (
             status,
             method.as_ref().map(|method| method.as_deref().unwrap_or_default()),

@@ -92,6 +92,9 @@ impl Streams {
         if let Some(open) = self.open.get_mut(&origin.stream) {
             context.counters.late_requests += u64::from(open.is_emitted());
             open.set_request(section.into_request(&mut context.counters), at, caller);
+            if let Some(exchange) = open.progress.exchange_mut() {
+                context.note_request(exchange, origin.at);
+            }
             if let Some(lost) = self.lost.filter(|lost| lost.may_hide(at))
                 && !open.is_answered()
                 && !open.has_ended()

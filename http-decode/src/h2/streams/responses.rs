@@ -24,7 +24,11 @@ impl Streams {
         // The head of the response may have come before tracing began, or have been lost.
         let head_may_be_lost = self.lost.is_some_and(|lost| lost.may_hide_head(open.began()));
         let may_lack_head = open.end_lost_since.take().is_some() || !open.is_requested() || head_may_be_lost;
+        let was_answered = open.is_answered();
         add_section(open, section, &origin, may_lack_head, context);
+        if open.is_answered() && !was_answered {
+            context.note_response(open.progress.ordinal(), at, mark.origin);
+        }
         let hold_ns = context.settings.hold_ns;
         let release_at = open.progress.release_at(hold_ns);
         self.schedule(release_at);

@@ -39,6 +39,14 @@ impl Filter {
                 }
                 matches
             }
+            Line::Hop(hop) => {
+                // What one side matches is printed with the other side.
+                let matches = hop.exchanges().any(|exchange| self.matches(exchange));
+                for exchange in hop.exchanges().filter(|exchange| matches && exchange.ended.is_none()) {
+                    self.open.insert(&exchange.id);
+                }
+                matches
+            }
             Line::End(end) => self.open.remove(&end.id),
             Line::Loss(_) | Line::Health(_) | Line::Hooks(_) => true,
             Line::Connection(_) => self.is_empty(),
@@ -134,7 +142,7 @@ mod tests {
     use clap::Parser as _;
 
     use super::*;
-    use crate::output::sample;
+    use crate::{correlate::ObservedKind, output::sample};
 
     #[derive(clap::Parser)]
     struct Command {
@@ -212,6 +220,34 @@ mod tests {
         assert!(filter.passes(&sample::end()));
         assert!(!filter.passes(&sample::end()));
         assert!(!filter.passes(&sample::exchange()));
+    }
+
+    #[test]
+    fn a_hop_passes_if_one_side_does() {
+        for words in [
+            &["--side", "client"][..],
+            &["--side", "server"],
+            &["--status", "201"],
+            &["--path", "^/y"],
+        ] {
+            assert!(passes(words, &sample::hop()), "{words:?}");
+        }
+        // Both sides together do not match if neither does.
+        assert!(!passes(&["--side", "server", "--status", "201"], &sample::hop()));
+        assert!(!passes(&["--path", "hunter"], &sample::hop()));
+    }
+
+    #[test]
+    fn the_end_of_an_exchange_of_a_hop_passes_if_the_hop_did() {
+        let open = sample::hop_with(|hop| {
+            if let Some(ObservedKind::Exchange(exchange)) = hop.downstream.as_mut().map(|one| &mut one.kind) {
+                (exchange.ended, exchange.ended_at) = (None, None);
+            }
+        });
+        let mut filter = filter(&["--status", "201"]);
+        assert!(!filter.passes(&sample::end()));
+        assert!(filter.passes(&open));
+        assert!(filter.passes(&sample::end()));
     }
 
     #[test]

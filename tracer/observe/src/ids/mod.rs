@@ -62,6 +62,16 @@ impl IdHeaders {
         }
     }
 
+    /// Finds the request id and the trace id in the fields of one head.
+    pub fn find_in<'a>(&self, fields: &'a Fields) -> [Option<Id<'a>>; 2] {
+        let Search { request_id, trace, .. } = self.search(fields);
+        let request_id = match request_id {
+            Found::Id(id) => Some(id),
+            Found::Nothing | Found::Unknown => None,
+        };
+        [request_id, trace.and_then(|field| trace_ids(field).0)]
+    }
+
     /// Finds the field of the first name of the list that has an id, and `traceparent`.
     fn search<'a>(&self, fields: &'a Fields) -> Search<'a> {
         let mut search = Search::default();

@@ -15,6 +15,7 @@ use crate::{
     correlate::{Connection, ConnectionSummary, HooksRefused, LibraryName, Observed, ObservedKind, Process, Transport},
     event::{Address, AddressSource, Refusal, RefusalCause, SocketEnd, TlsFacts},
     health::{Figures, Health, State, Subject},
+    join::{Hop, How, Upstream},
     redact::{Line, Redacted, Redactor, Rules},
 };
 
@@ -64,6 +65,55 @@ pub(crate) fn half() -> Redacted<Line<'static>> {
         });
         exchange.ended = None;
         exchange.ended_at = None;
+    })
+}
+
+/// The exchange of [`whole`] with an upstream exchange, which a gateway made of it.
+pub(crate) fn hop() -> Redacted<Line<'static>> {
+    hop_with(|_| {})
+}
+
+/// [`hop`] with a change.
+pub(crate) fn hop_with(change: impl FnOnce(&mut Hop)) -> Redacted<Line<'static>> {
+    let source = AddressSource::Bio;
+    let downstream = observed(ObservedKind::Exchange(Box::new(whole())), source);
+    let mut asking = whole();
+    asking.side = Side::Client;
+    (asking.ordinal, asking.stream) = (9, 9);
+    (asking.began, asking.ended_at) = (Timestamp(101_000), Some(Timestamp(311_000)));
+    asking.head_at = Some(Timestamp(301_000));
+    if let Some(request) = &mut asking.request {
+        request.head.path = Some(Unredacted::new(b"/y?token=hunter3"));
+        request.head.fields = fields([field("authorization", "Bearer hunter3"), field("x-request-id", "abc")]);
+    }
+    if let Some(response) = &mut asking.response {
+        response.head.status = Some(201);
+        response.head.fields = fields([field("server", "app"), field("x-powered-by", "app")]);
+    }
+    let upstream = Upstream {
+        observed: Box::new(observed(ObservedKind::Exchange(Box::new(asking)), source)),
+        how: Some(How::RequestId),
+        reused: Some(true),
+    };
+    let mut hop = Hop {
+        downstream: Some(Box::new(downstream)),
+        upstreams: vec![upstream],
+        candidates: Vec::new(),
+    };
+    change(&mut hop);
+    // Lines borrow from what they are made of; tests are short enough to keep all of it.
+    let line = Redactor::new(Rules::default()).redact_hop(Box::leak(Box::new(hop)));
+    line.expect("a hop has an exchange")
+}
+
+/// An upstream exchange that may belong to two downstream ones.
+pub(crate) fn ambiguous() -> Redacted<Line<'static>> {
+    hop_with(|hop| {
+        hop.downstream = None;
+        hop.candidates = vec!["7-1".to_owned(), "8-1".to_owned()];
+        for upstream in &mut hop.upstreams {
+            (upstream.how, upstream.reused) = (None, None);
+        }
     })
 }
 

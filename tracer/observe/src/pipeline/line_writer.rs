@@ -2,11 +2,14 @@
 
 use std::time::SystemTime;
 
+use http_decode::Exchange;
+
 use super::{Flow, Summary};
 use crate::{
     correlate::{HooksRefused, Observed, ObservedKind},
     filter::Filter,
     health::{Figures, Health, State, Subject, Watch},
+    join::{Hop, Joined},
     output::{self, Sink, Written},
     redact::Redactor,
 };
@@ -17,6 +20,8 @@ pub(super) struct LineWriter {
     filter: Filter,
     sink: Box<dyn Sink + Send>,
     limit: Option<u64>,
+    /// Exchanges, or hops, that were printed.
+    printed: u64,
     summary: Summary,
     watch: Watch,
     /// Lines dropped since the last update of `watch`.
@@ -39,6 +44,7 @@ impl LineWriter {
             filter,
             sink,
             limit,
+            printed: 0,
             summary: Summary::default(),
             watch: Watch::default(),
             dropped: 0,
@@ -51,6 +57,22 @@ impl LineWriter {
             // The lines of connections follow those of the last exchange within the limit.
             if self.flow() == Flow::Continue || matches!(observed.kind, ObservedKind::Connection(_)) {
                 self.write_one(&observed, now)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Writes the lines of all that was joined, and empties it.
+    pub(super) fn write_joined(&mut self, joined: &mut Vec<Joined>, now: Now) -> Result<(), output::Error> {
+        for joined in joined.drain(..) {
+            match joined {
+                Joined::Hop(hop) if self.flow() == Flow::Continue => self.write_hop(&hop, now)?,
+                Joined::Hop(_) => {}
+                Joined::Other(observed) => {
+                    if self.flow() == Flow::Continue || matches!(observed.kind, ObservedKind::Connection(_)) {
+                        self.write_one(&observed, now)?;
+                    }
+                }
             }
         }
         Ok(())
@@ -93,7 +115,7 @@ impl LineWriter {
 
     /// Returns whether more lines are wanted.
     pub(super) fn flow(&self) -> Flow {
-        let reached = self.limit.is_some_and(|limit| self.summary.exchanges >= limit);
+        let reached = self.limit.is_some_and(|limit| self.printed >= limit);
         if reached { Flow::Done } else { Flow::Continue }
     }
 
@@ -104,6 +126,29 @@ impl LineWriter {
             enough: self.flow(),
             ..self.summary
         }
+    }
+
+    fn write_hop(&mut self, hop: &Hop, now: Now) -> Result<(), output::Error> {
+        let Some(line) = self.redactor.redact_hop(hop) else {
+            return Ok(());
+        };
+        if !self.filter.passes(&line) {
+            return Ok(());
+        }
+        self.report_dropped(now)?;
+        if self.sink.write(&line)? == Written::Dropped {
+            self.dropped += 1;
+            self.summary.dropped += 1;
+            return Ok(());
+        }
+        self.printed += 1;
+        hop.exchanges().for_each(|exchange| self.count(exchange));
+        Ok(())
+    }
+
+    fn count(&mut self, exchange: &Exchange) {
+        self.summary.exchanges += 1;
+        self.summary.half += u64::from(exchange.request.is_none() || exchange.response.is_none());
     }
 
     fn write_one(&mut self, observed: &Observed, now: Now) -> Result<(), output::Error> {
@@ -118,8 +163,8 @@ impl LineWriter {
             return Ok(());
         }
         if let ObservedKind::Exchange(exchange) = &observed.kind {
-            self.summary.exchanges += 1;
-            self.summary.half += u64::from(exchange.request.is_none() || exchange.response.is_none());
+            self.printed += 1;
+            self.count(exchange);
         }
         Ok(())
     }

@@ -10,6 +10,7 @@ use crate::{
     batch::{Batch, Header},
     correlate::{Correlator, Counters, Observed},
     filter::Filter,
+    join::{Joined, Joiner},
     order::Merger,
     output::{self, Sink},
     redact::Redactor,
@@ -21,12 +22,19 @@ pub struct Pipeline {
     merger: Merger,
     correlator: Correlator,
     observed: Vec<Observed>,
+    joining: Option<Joining>,
     lines: LineWriter,
     last_ns: u64,
     /// [`Options::verbose`].
     verbose: bool,
     /// Whether the note that lines are dropped was returned.
     stall_noted: bool,
+}
+
+/// Joins what is observed, with [`Options::hops`].
+struct Joining {
+    joiner: Joiner,
+    joined: Vec<Joined>,
 }
 
 /// Totals of a run.
@@ -72,6 +80,8 @@ pub struct Options {
     pub limit: Option<u64>,
     /// Whether a line is printed for each connection.
     pub connections: bool,
+    /// Whether exchanges are joined to hops.
+    pub hops: bool,
     /// Whether the totals include the counters of the decoders.
     pub verbose: bool,
 }
@@ -86,12 +96,22 @@ impl Pipeline {
             sink,
             limit,
             connections,
+            hops,
             verbose,
         } = options;
+        let mut correlator = Correlator::new(header, decode, connections);
+        let joining = hops.then(|| {
+            correlator.keep_moments();
+            Joining {
+                joiner: Joiner::new(redactor.id_headers().clone(), decode.hold_ns),
+                joined: Vec::new(),
+            }
+        });
         Self {
             merger: Merger::default(),
-            correlator: Correlator::new(header, decode, connections),
+            correlator,
             observed: Vec::new(),
+            joining,
             lines: LineWriter::new(redactor, filter, sink, limit),
             last_ns: 0,
             verbose,
@@ -127,13 +147,17 @@ impl Pipeline {
             merger,
             correlator,
             observed,
+            joining,
             lines,
             ..
         } = self;
         let mut result = Ok(());
         merger.release(|record| {
             correlator.push(record, observed);
-            if result.is_ok() {
+            if let (Ok(()), Some(joining)) = (&result, &mut *joining) {
+                joining.push(correlator, observed);
+                result = lines.write_joined(&mut joining.joined, now);
+            } else if result.is_ok() {
                 result = lines.write(observed, now);
             } else {
                 observed.clear();
@@ -141,7 +165,14 @@ impl Pipeline {
         });
         result?;
         correlator.advance(merger.watermark_ns(), observed);
-        lines.write(observed, now)
+        match joining {
+            Some(joining) => {
+                joining.push(correlator, observed);
+                joining.joiner.advance(merger.watermark_ns(), &mut joining.joined);
+                lines.write_joined(&mut joining.joined, now)
+            }
+            None => lines.write(observed, now),
+        }
     }
 
     fn report_refusals(&mut self) -> Result<(), output::Error> {
@@ -171,16 +202,29 @@ impl Pipeline {
             merger,
             correlator,
             observed,
+            joining,
             last_ns,
             ..
         } = self;
-        merger.release_all(|record| correlator.push(record, observed));
+        merger.release_all(|record| {
+            correlator.push(record, observed);
+            if let Some(joining) = joining {
+                joining.push(correlator, observed);
+            }
+        });
         correlator.finish(*last_ns, observed);
+        if let Some(joining) = joining {
+            joining.push(correlator, observed);
+            joining.joiner.finish(&mut joining.joined);
+        }
         ignore_broken_pipe(self.write_last())
     }
 
     fn write_last(&mut self) -> Result<(), output::Error> {
         let now = self.now();
+        if let Some(joining) = &mut self.joining {
+            self.lines.write_joined(&mut joining.joined, now)?;
+        }
         self.lines.write(&mut self.observed, now)?;
         self.report_refusals()?;
         self.lines.report_dropped(now)?;
@@ -197,6 +241,7 @@ impl Pipeline {
     pub fn summary(&self) -> Summary {
         let counters = Counters {
             late_records: self.merger.late(),
+            joined_early: self.joining.as_ref().map_or(0, |joining| joining.joiner.forced()),
             ..self.correlator.counters()
         };
         Summary {
@@ -210,6 +255,19 @@ impl Pipeline {
         Now {
             ns: self.last_ns,
             time: self.correlator.time(self.last_ns),
+        }
+    }
+}
+
+impl Joining {
+    /// Joins what a record completed.
+    fn push(&mut self, correlator: &mut Correlator, observed: &mut Vec<Observed>) {
+        let now_ns = correlator.now_ns();
+        for moment in correlator.take_moments() {
+            self.joiner.note(&moment, now_ns, &mut self.joined);
+        }
+        for observed in observed.drain(..) {
+            self.joiner.push(observed, now_ns, &mut self.joined);
         }
     }
 }

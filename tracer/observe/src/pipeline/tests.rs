@@ -50,6 +50,7 @@ fn pipeline(lines: Counting) -> Pipeline {
         sink: Format::Json.open(lines),
         limit: None,
         connections: false,
+        hops: false,
         verbose: false,
     };
     Pipeline::new(&Header::default(), options)

@@ -20,6 +20,7 @@ use super::{
 use crate::{
     correlate::{Connection, HooksRefused, Observed, ObservedKind, Process},
     health::{Figures, Health, Subject},
+    join::{Hop, exchange_id},
 };
 
 /// Redacts an observation.
@@ -35,6 +36,18 @@ pub(super) fn line<'a>(redactor: &mut Redactor, observed: &'a Observed) -> Line<
         return composer.line(*time, connection, kind);
     }
     line
+}
+
+/// Redacts a hop.
+pub(super) fn hop<'a>(redactor: &mut Redactor, hop: &'a Hop) -> Option<Line<'a>> {
+    let mut composer = Composer {
+        redactor,
+        latin1: false,
+    };
+    let line = composer.hop(hop)?;
+    // As above.
+    let line = if composer.latin1 { composer.hop(hop)? } else { line };
+    Some(Line::Hop(Box::new(line)))
 }
 
 /// Converts a health report, in which nothing comes from a traced process.
@@ -97,7 +110,7 @@ impl Composer<'_> {
         }
     }
 
-    fn exchange<'a>(
+    pub(super) fn exchange<'a>(
         &mut self,
         time: SystemTime,
         connection: &'a Connection,
@@ -309,14 +322,6 @@ fn loss<'a>(time: SystemTime, connection: &'a Connection, gap: &Gap) -> LossLine
         bytes: gap.bytes(),
         cause: cause.name(),
     }
-}
-
-fn exchange_id(connection: &str, ordinal: u64) -> String {
-    let mut id = String::with_capacity(connection.len() + 12);
-    id.push_str(connection);
-    id.push('-');
-    id.push_str(itoa::Buffer::new().format(ordinal));
-    id
 }
 
 fn some_unknown(unknown: u32) -> Option<u32> {

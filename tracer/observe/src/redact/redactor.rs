@@ -42,6 +42,11 @@ impl Redactor {
         Self { id_headers, ..self }
     }
 
+    /// Returns the headers in which the ids of requests are looked for.
+    pub const fn id_headers(&self) -> &IdHeaders {
+        &self.id_headers
+    }
+
     /// Returns what `rule` and the user's patterns mark.
     pub(super) fn secrets(&self, value: &[u8], rule: impl FnOnce(Search<'_>, &mut Secrets)) -> Secrets {
         let mut secrets = Secrets::default();

@@ -69,6 +69,12 @@ impl Composer<'_> {
         (name.map(|name| self.text(name.as_bytes(), of_name)), value)
     }
 
+    /// Prints the name of a field.
+    pub(super) fn field_name<'a>(&mut self, name: &'a str) -> Printable<'a> {
+        let (secrets, _) = self.search_name(name);
+        self.text(name.as_bytes(), secrets)
+    }
+
     /// Prints a word, or a mask if it may not be shown.
     pub(super) fn word<'a>(&mut self, word: Word, text: &'a str) -> Printable<'a> {
         if word.is_common(text) {

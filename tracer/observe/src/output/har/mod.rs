@@ -16,7 +16,7 @@ use self::{entry::entry, waiting::Waiting};
 use super::{Error, Lines, Sink, Written, escape::write_json};
 use crate::{
     limits::MAX_HAR_WAITING_BYTES,
-    redact::{ExchangeLine, Line, Redacted},
+    redact::{ExchangeLine, HopLine, Line, Redacted},
 };
 
 /// Writes one HAR document.
@@ -64,6 +64,24 @@ impl<L: Lines> Har<L> {
         write_json(&mut self.out, &entry(line, comment))?;
         let written = self.lines.line(&self.out)?;
         self.entries += u64::from(written == Written::Yes);
+        Ok(written)
+    }
+
+    fn exchange(&mut self, line: &ExchangeLine<'_>) -> Result<Written, Error> {
+        if line.ended.is_none() {
+            return self.wait(line.to_static());
+        }
+        self.entry(line, None)
+    }
+
+    /// Writes the exchanges of a hop one by one: HAR has no place for what joins them.
+    fn hop(&mut self, hop: &HopLine<'_>) -> Result<Written, Error> {
+        let mut written = Written::Yes;
+        for line in hop.exchanges() {
+            if self.exchange(line)? == Written::Dropped {
+                written = Written::Dropped;
+            }
+        }
         Ok(written)
     }
 
@@ -117,12 +135,12 @@ impl<L: Lines> Har<L> {
 impl<L: Lines> Sink for Har<L> {
     fn write(&mut self, line: &Redacted<Line<'_>>) -> Result<Written, Error> {
         match &**line {
-            Line::Exchange(exchange) if exchange.ended.is_none() => self.wait(exchange.to_static()),
-            Line::Exchange(exchange) => self.entry(exchange, None),
+            Line::Exchange(exchange) => self.exchange(exchange),
             Line::End(end) => match self.waiting.end(end) {
                 Some(exchange) => self.entry(&exchange, None),
                 None => Ok(Written::Yes),
             },
+            Line::Hop(hop) => self.hop(hop),
             Line::Connection(_) | Line::Health(_) | Line::Hooks(_) => Ok(Written::Yes),
             Line::Loss(loss) => {
                 self.gaps += 1;

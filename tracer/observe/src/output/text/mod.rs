@@ -1,6 +1,10 @@
 //! Text in the manner of curl -v: `>` for the request, `<` for the response, `*` for notes.
 //!
+//! Hops are shown in the manner of diff: what the gateway changed.
+//!
 //! Everything that a traced process or its peer sent is escaped, so that it cannot control the terminal.
+
+mod hop;
 
 use std::io::Write as _;
 
@@ -333,6 +337,7 @@ impl<L: Lines> Sink for Text<L> {
         self.out.clear();
         match &**line {
             Line::Exchange(line) => self.exchange(line)?,
+            Line::Hop(line) => self.hop(line)?,
             Line::End(line) => self.end(line)?,
             Line::Loss(line) => self.loss(line)?,
             Line::Connection(line) => self.summary(line)?,

@@ -1,0 +1,33 @@
+//! The order of heads on each thread.
+//!
+//! An event loop that reads a request and asks upstream at once does so before it reads anything else, and passes on the head
+//! of the response as soon as it has it. Where both are seen, nothing else can be meant.
+
+use std::collections::HashMap;
+
+use crate::limits::MAX_JOINING_THREADS;
+
+/// The last head of each thread.
+#[derive(Debug, Default)]
+pub(super) struct Threads(HashMap<u32, Last>);
+
+/// The last head of a thread.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(super) enum Last {
+    /// A request of a client.
+    Asked(u64),
+    /// A response of an upstream server.
+    Answered(u64),
+    /// Another one.
+    Other,
+}
+
+impl Threads {
+    /// Sets the last head of a thread, and returns the one before. Beyond the bound of threads, none are known.
+    pub(super) fn replace(&mut self, thread: u32, last: Last) -> Last {
+        if self.0.len() >= MAX_JOINING_THREADS && !self.0.contains_key(&thread) {
+            self.0.clear();
+        }
+        self.0.insert(thread, last).unwrap_or(Last::Other)
+    }
+}
