@@ -1,7 +1,7 @@
 //! Tests of moments: heads as soon as they are complete, before their exchanges are emitted.
 
 use super::*;
-use crate::{MAX_MOMENTS, Moment, MomentPart, Side};
+use crate::{MAX_MOMENTS, MomentPart};
 
 /// Returns each moment as `ordinal path`, or `ordinal -` for a response, with the time.
 fn moments(tape: &mut Tape) -> Vec<(String, u64)> {

@@ -32,7 +32,7 @@ pub(super) struct Digests {
 impl Digests {
     /// Finds the ids of a request.
     pub(super) fn of_request(headers: &IdHeaders, head: &RequestHead) -> Self {
-        let [request_id, trace_id] = headers.find_in(&head.fields).map(|id| id.map(digest_of));
+        let [request_id, trace_id] = headers.find_in(&head.fields).map(|id| id.as_ref().map(digest_of));
         Self {
             request_ids: [request_id, None],
             trace_id,
@@ -49,7 +49,7 @@ impl Digests {
         if let Some(response) = &exchange.response {
             let [request_id, _] = headers.find_in(&response.head.fields);
             let [_, answered] = &mut digests.request_ids;
-            *answered = request_id.map(digest_of);
+            *answered = request_id.as_ref().map(digest_of);
         }
         digests
     }
@@ -73,7 +73,7 @@ impl Digests {
     }
 }
 
-fn digest_of(id: Id<'_>) -> Digest {
+fn digest_of(id: &Id<'_>) -> Digest {
     Digest::of(&[id.value().expose()])
 }
 

@@ -104,17 +104,13 @@ impl Gateway {
         let serial = self.by_id.get(&id).copied()?;
         let entry = self.entry_mut(serial)?;
         entry.ended_ns = Some(end.ended_at.0);
-        match &mut entry.whole {
-            Some((observed, _)) => {
-                let before = held_bytes(observed);
-                add_end(observed, end);
-                Some(held_bytes(observed).saturating_sub(before))
-            }
-            None => {
-                self.forget_if_over(serial);
-                None
-            }
-        }
+        let Some((observed, _)) = &mut entry.whole else {
+            self.forget_if_over(serial);
+            return None;
+        };
+        let before = held_bytes(observed);
+        add_end(observed, end);
+        Some(held_bytes(observed).saturating_sub(before))
     }
 
     /// Notes that downstream requests may be open, or may have been open, that were not seen.
@@ -376,7 +372,10 @@ impl Gateway {
             .filter(|(_, asking)| asking.entry.waits() && asking.belongs_to(serial))
             .map(|(upstream, _)| *upstream)
             .collect();
-        let mut upstreams: Vec<_> = joined.into_iter().filter_map(|one| self.take_upstream(one)).collect();
+        let mut upstreams = Vec::with_capacity(joined.len());
+        for one in joined {
+            upstreams.extend(self.take_upstream(one));
+        }
         upstreams.sort_by_key(|(began_ns, _)| *began_ns);
         self.forget_if_over(serial);
         Some(Hop {

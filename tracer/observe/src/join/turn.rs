@@ -31,3 +31,20 @@ impl Threads {
         self.0.insert(thread, last).unwrap_or(Last::Other)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_thread_has_its_own_last_head_and_threads_are_bounded() {
+        let mut threads = Threads::default();
+        assert_eq!(threads.replace(1, Last::Asked(7)), Last::Other);
+        assert_eq!(threads.replace(2, Last::Answered(8)), Last::Other);
+        assert_eq!(threads.replace(1, Last::Other), Last::Asked(7));
+        for thread in 0..3 * u32::try_from(MAX_JOINING_THREADS).unwrap() {
+            threads.replace(thread, Last::Other);
+            assert!(threads.0.len() <= MAX_JOINING_THREADS);
+        }
+    }
+}

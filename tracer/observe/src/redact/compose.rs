@@ -13,7 +13,6 @@ use super::{
     EndLine, EndResponseLine, ExchangeLine, HealthLine, HooksLine, Line, LossLine, Printable, Redactor, RequestLine,
     ResponseLine, Time,
     connection::{ConnectionParts, connection_parts},
-    ids::PrintedIds,
     values::Composer,
     words::Word,
 };
@@ -139,11 +138,7 @@ impl Composer<'_> {
         // Without a request, the exchange began with the response, so the time since the request is unknown.
         let since = |end: &Option<Timestamp>| end.filter(|_| request.is_some()).map(|end| micros(*began, end));
         let (grpc_status, grpc_message) = self.grpc(response.as_ref());
-        let PrintedIds {
-            request_id,
-            trace_id,
-            parent_id,
-        } = self.ids(exchange);
+        let [request_id, trace_id, parent_id] = self.ids(exchange);
         ExchangeLine {
             id: exchange_id(&connection.id, *ordinal),
             time: Time::after(&mut self.redactor.last_time, time),

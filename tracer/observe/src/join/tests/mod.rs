@@ -14,6 +14,7 @@ use super::*;
 use crate::{
     correlate::Connection,
     event::AddressSource,
+    limits::MAX_CANDIDATES,
     output::sample::{self, field},
 };
 
@@ -261,18 +262,18 @@ fn a_request_id_joins() {
 
 #[test]
 fn an_id_that_the_gateway_mints_is_that_of_the_response() {
-    let mut bench = Bench::new();
-    let mut downstream = bench.ask(Server, 1, "/", None);
-    let other = bench.ask(Server, 2, "/", None);
-    let upstream = bench.ask(Client, 3, "/rewritten", Some("minted"));
-    bench.finish(upstream.clone());
-    downstream.answered_id = Some("minted".to_owned());
-    bench.finish(downstream.clone());
-    bench.finish(other.clone());
-    assert_eq!(
-        bench.take(),
-        [joined(&downstream, &[&upstream], "request-id"), alone(&other)]
-    );
+    for of_client in [None, Some("replaced")] {
+        let mut bench = Bench::new();
+        let mut downstream = bench.ask(Server, 1, "/", of_client);
+        let other = bench.ask(Server, 2, "/rewritten", None);
+        let upstream = bench.ask(Client, 3, "/rewritten", Some("minted"));
+        bench.finish(upstream.clone());
+        downstream.answered_id = Some("minted".to_owned());
+        bench.finish(downstream.clone());
+        bench.finish(other.clone());
+        let expected = [joined(&downstream, &[&upstream], "request-id"), alone(&other)];
+        assert_eq!(bench.take(), expected, "{of_client:?}");
+    }
 }
 
 #[test]
@@ -583,6 +584,29 @@ fn what_is_kept_is_bounded_in_number_and_bytes() {
         let seen = bench.end();
         assert_eq!(seen.len(), 100);
         assert!(made.iter().all(|made| seen.contains(&alone(made))));
+    }
+}
+
+#[test]
+fn if_more_requests_are_open_than_are_compared_only_an_id_joins() {
+    for more in [false, true] {
+        let mut bench = Bench::new();
+        let open = if more { MAX_CANDIDATES + 1 } else { MAX_CANDIDATES };
+        let open: Vec<Made> = (0..u64::try_from(open).unwrap())
+            .map(|connection| {
+                let path = format!("/{connection}");
+                bench.ask(Server, connection, &path, Some(&path))
+            })
+            .collect();
+        let by_id = bench.ask(Client, 5000, "/rewritten", open.last().unwrap().id.as_deref());
+        let by_path = bench.ask(Client, 5001, "/7", None);
+        bench.finish(by_id.clone());
+        bench.finish(by_path.clone());
+        open.iter().for_each(|made| bench.finish(made.clone()));
+        let seen = bench.take();
+        assert!(seen.contains(&joined(open.last().unwrap(), &[&by_id], "request-id")));
+        assert_eq!(seen.contains(&joined(&open[7], &[&by_path], "path")), !more);
+        assert_eq!(seen.contains(&ambiguous(&by_path, &[&open[7]])), more);
     }
 }
 

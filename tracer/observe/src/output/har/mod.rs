@@ -204,6 +204,14 @@ mod tests {
     }
 
     #[test]
+    fn the_exchanges_of_a_hop_are_entries() {
+        let log = written(&[sample::hop()])["log"].clone();
+        let entries = log["entries"].as_array().unwrap();
+        let ids: Vec<_> = entries.iter().map(|entry| &entry["_id"]).collect();
+        assert_eq!(ids, [&json!("7-1"), &json!("7-9")]);
+    }
+
+    #[test]
     fn an_entry_has_what_har_requires() {
         let entry = written(&[sample::exchange()])["log"]["entries"][0].clone();
         assert_eq!(entry["request"]["url"], "https://a.test/x?token=[redacted]");

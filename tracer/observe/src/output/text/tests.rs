@@ -108,3 +108,33 @@ fn a_server_name_cannot_break_the_line() {
     let text = written(&line);
     assert!(text.contains(r"server name a\nb\u{1b}[2J, "), "{text}");
 }
+
+#[test]
+fn a_hop_reads_like_a_diff() {
+    let expected = "\
+* 2026-11-21T07:45:00.123456789Z 7-1 nginx[1] 202 us in the gateway
+--- 7-1 GET /x?token=[redacted] at a.test: 200, 412 us, connection 7, local 127.0.0.1:8443, remote 127.0.0.1:50312
++++ 7-9 GET /y?token=[redacted] at a.test: 201, 210 us, connection 7, local 127.0.0.1:8443, remote 127.0.0.1:50312, \
+joined by request-id, connection reused
+* answered after 200 us
+@@ request
+-:path: /x?token=[redacted]
++:path: /y?token=[redacted]
+-authorization: Bearer [redacted]
++authorization: Bearer [redacted] (changed)
++x-request-id: abc
+@@ response
+-:status: 201
++:status: 200
+-server: app
++server: nginx
+-x-powered-by: app
++x-request-id: abc
+
+";
+    assert_eq!(written(&sample::hop()), expected);
+    let ambiguous = written(&sample::ambiguous());
+    let lines: Vec<_> = ambiguous.lines().take(3).collect();
+    assert_eq!(lines[1], "* downstream exchange one of 7-1, 8-1");
+    assert!(lines[2].starts_with("+++ 7-9 "), "{ambiguous}");
+}
