@@ -49,6 +49,13 @@ fn a_tape_gives_the_expected_archive() -> Result<()> {
 }
 
 #[test]
+fn a_tape_gives_the_expected_hops() -> Result<()> {
+    let tape = named("gateway")?;
+    assert_expected(&tape, "hops.jsonl", &["--hops", "-o", "json"])?;
+    assert_expected(&tape, "hops.txt", &["--hops", "-o", "text"])
+}
+
+#[test]
 fn json_is_the_default_on_a_pipe() -> Result<()> {
     let tape = nginx()?;
     assert_eq!(replay(&tape, &[])?, replay(&tape, &["-o", "json"])?);
