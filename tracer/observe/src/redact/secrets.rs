@@ -137,17 +137,19 @@ mod tests {
 
     #[test]
     fn a_part_has_the_secrets_that_it_shares() {
-        let within = |ranges: &[Range<usize>], part: Range<usize>| {
-            let value = "abcdefgh";
+        let within = |ranges: [Range<usize>; 2], part: Range<usize>| {
+            let value = b"abcdefgh";
             let mut secrets = Secrets::default();
-            ranges.iter().for_each(|range| secrets.mark(range.clone()));
+            for range in ranges {
+                secrets.mark(range);
+            }
             let secrets = secrets.within(value.len(), &part);
-            String::from_utf8(secrets.masked(value[part].as_bytes(), &Mask::new(None))).unwrap()
+            String::from_utf8(secrets.masked(&value[part], &Mask::new(None))).unwrap()
         };
-        assert_eq!(within(&[0..1, 6..8], 1..6), "bcdef");
-        assert_eq!(within(&[0..3, 4..5], 2..6), "[redacted]d[redacted]f");
-        assert_eq!(within(&[0..8], 2..6), "[redacted]");
-        assert_eq!(within(&[0..9], 2..6), "[redacted]");
+        assert_eq!(within([0..1, 6..8], 1..6), "bcdef");
+        assert_eq!(within([0..3, 4..5], 2..6), "[redacted]d[redacted]f");
+        assert_eq!(within([0..8, 1..2], 2..6), "[redacted]");
+        assert_eq!(within([0..1, 7..9], 2..6), "[redacted]");
     }
 
     #[test]

@@ -602,7 +602,9 @@ fn if_more_requests_are_open_than_are_compared_only_an_id_joins() {
         let by_path = bench.ask(Client, 5001, "/7", None);
         bench.finish(by_id.clone());
         bench.finish(by_path.clone());
-        open.iter().for_each(|made| bench.finish(made.clone()));
+        for made in &open {
+            bench.finish(made.clone());
+        }
         let seen = bench.take();
         assert!(seen.contains(&joined(open.last().unwrap(), &[&by_id], "request-id")));
         assert_eq!(seen.contains(&joined(&open[7], &[&by_path], "path")), !more);

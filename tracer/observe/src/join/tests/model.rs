@@ -186,7 +186,9 @@ impl Gateway {
                 Step::Pass { which: 0 },
                 Step::End { which: 0 },
             ];
-            step.into_iter().for_each(|step| self.step(step));
+            for step in step {
+                self.step(step);
+            }
         }
         self.bench.now_ns += 10 * HOLD_NS;
         self.seen.extend(self.bench.end());
