@@ -33,5 +33,6 @@ mod unusual;
 mod inspect;
 mod addresses;
 mod connections;
+mod hops;
 mod h2;
 mod following;
