@@ -11,6 +11,7 @@ mod refusals;
 mod tracked;
 mod closed;
 mod key_hash;
+mod table;
 mod connections;
 mod early;
 mod endings;
