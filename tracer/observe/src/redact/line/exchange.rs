@@ -1,5 +1,7 @@
 //! Exchanges and their ends in lines of output.
 
+#![expect(clippy::ref_option_ref, reason = "serde derives it for words that may be absent")]
+
 use serde::Serialize;
 
 use super::{
@@ -8,13 +10,17 @@ use super::{
 };
 use crate::{
     correlate::LibraryName,
-    redact::{Printable, Time, printable::plain_word},
+    redact::{
+        Printable, Time,
+        printable::{plain_id, plain_word, plain_word_if_any},
+    },
 };
 
 /// A request with its response, or the one of them that was seen.
 #[derive(Clone, Debug, Eq, PartialEq, Serialize)]
 pub struct ExchangeLine<'a> {
     /// Unique within a run.
+    #[serde(serialize_with = "plain_id")]
     pub id: String,
     /// Time of the first byte of the request, or of the response if there is no request, RFC 3339.
     pub time: Time,
@@ -52,7 +58,7 @@ pub struct ExchangeLine<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub duration_us: Option<u64>,
     /// How it ended, if it has.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[serde(skip_serializing_if = "Option::is_none", serialize_with = "plain_word_if_any")]
     pub ended: Option<&'static str>,
     /// Value of `x-request-id`, under which the gateway logs the request.
     #[serde(skip_serializing_if = "Option::is_none")]
