@@ -11,13 +11,13 @@ impl Streams {
     /// Handles a header block that the server sent.
     pub(crate) fn handle_response(&mut self, origin: Origin, section: Section, context: &mut Context) {
         let Origin { stream, mark, at, .. } = origin;
-        if !self.open.contains_key(&stream) {
+        if !self.open.contains(stream) {
             if self.finished.contains(stream) || self.early_reset(stream).is_some_and(|at| at < mark.at) {
                 return;
             }
             self.begin(origin, context);
         }
-        let Some(open) = self.open.get_mut(&stream).filter(|open| !open.is_over(mark.at)) else {
+        let Some(open) = self.open.find(stream).filter(|open| !open.is_over(mark.at)) else {
             return;
         };
         note_response(&mut self.lost, at);
@@ -36,14 +36,14 @@ impl Streams {
     /// Adds content to a response; `None` if its length is unknown.
     pub(crate) fn add_content(&mut self, stream: u32, count: Option<u64>, at: Timestamp) {
         note_response(&mut self.lost, at);
-        if let Some(open) = self.open.get_mut(&stream).filter(|open| !open.is_over(at)) {
+        if let Some(open) = self.open.find(stream).filter(|open| !open.is_over(at)) {
             open.add_content(count);
         }
     }
 
     /// Handles the end of a response; `seen` tells whether it came at `at`, or was lost in a gap behind it.
     pub(crate) fn end_response(&mut self, stream: u32, at: Timestamp, seen: bool, context: &mut Context) {
-        if let Some(open) = self.open.get_mut(&stream) {
+        if let Some(open) = self.open.find(stream) {
             open.note_unseen_head();
         }
         let ended = if seen { Ended::Complete } else { Ended::Lost };
@@ -52,7 +52,7 @@ impl Streams {
 
     /// Notes that a header block of a response was lost: a head or trailers, which may have ended the stream.
     pub(crate) fn lose_response_block(&mut self, stream: u32, at: Timestamp, context: &Context) {
-        if let Some(open) = self.open.get_mut(&stream).filter(|open| !open.has_ended()) {
+        if let Some(open) = self.open.find(stream).filter(|open| !open.has_ended()) {
             open.add_content(None);
             open.end_lost_since = Some(at);
             self.schedule(Some(give_up_at(at, context)));
@@ -68,11 +68,11 @@ impl Streams {
         };
         self.lost = Some(lost);
         let may_hide = |open: &&mut Stream| !open.has_ended() && open.began().is_none_or(|began| lost.may_hide(began));
-        for stream in self.open.values_mut().filter(may_hide) {
+        for stream in self.open.iter_mut().map(|(_, stream)| stream).filter(may_hide) {
             stream.add_content(None);
             stream.end_lost_since = Some(at);
         }
-        if !self.open.is_empty() {
+        if self.open.len() > 0 {
             self.schedule(Some(give_up_at(at, context)));
         }
     }
