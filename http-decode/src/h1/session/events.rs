@@ -7,7 +7,7 @@ use crate::chunk::Mark;
 use crate::context::{Arrivals, Context, Role};
 use crate::h1::body::Body;
 use crate::h1::decoder::{Decoder, Event, Part};
-use crate::h1::head::{KnownField, ParsedHead};
+use crate::h1::head::ParsedHead;
 use crate::h1::pair::Answers;
 use crate::progress::{Ending, Progress};
 use crate::{Direction, Ended, Fields, Reason, Request, RequestHead, ResponseHead, Timestamp};
@@ -113,7 +113,7 @@ impl Session {
         context.counters.malformed_heads += u64::from(request.head.malformed.is_some());
         let body = Body::of_request(&request);
         self.receiving = Some(exchange.ordinal);
-        self.expects_continue = request.known.contains(KnownField::Expect) && expects_continue(&request.head.fields);
+        self.expects_continue = expects_continue(&request.head.fields);
         self.tunnel = may_tunnel(&request).then_some(exchange.ordinal);
         let body_bytes = body.is_ok().then_some(0);
         exchange.request = Some(Request {
