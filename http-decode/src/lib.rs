@@ -51,4 +51,4 @@ pub use head::{Malformed, NeverIndexed, RequestHead, ResponseHead};
 pub use limits::{Limits, MAX_CONNECTION_BYTES, Settings};
 pub use output::{Output, Reason};
 pub use proxy::Proxied;
-pub use unredacted::Unredacted;
+pub use unredacted::{Owned, Unredacted};

@@ -22,7 +22,7 @@ pub(super) struct QueuedEvent {
 /// A queued event: a header block, or what followed one.
 #[derive(Debug)]
 enum QueuedKind {
-    Section(Origin, Section),
+    Section(Origin, Box<Section>),
     Content(u32, Option<u64>, Timestamp),
     EndStream(u32, Timestamp, Seen),
     Lost(Timestamp, Timestamp),
@@ -112,7 +112,7 @@ impl EventHandler<'_> {
 
     fn handle_section(&mut self, origin: Origin, section: Section) {
         match (self.role(), section.kind()) {
-            (None, _) => self.queue(QueuedKind::Section(origin, section)),
+            (None, _) => self.queue(QueuedKind::Section(origin, Box::new(section))),
             (Some(Role::Requests), Kind::Response) if !section.has_request_fields() => self.reject(origin),
             (Some(Role::Responses), Kind::Request) => {
                 self.reject(origin);
@@ -205,7 +205,7 @@ impl EventHandler<'_> {
                 context: self.context,
             };
             match kind {
-                QueuedKind::Section(origin, section) => handler.handle_section(origin, section),
+                QueuedKind::Section(origin, section) => handler.handle_section(origin, *section),
                 QueuedKind::Content(stream, count, at) => handler.handle_content(stream, count, at),
                 QueuedKind::EndStream(stream, at, seen) => handler.end_stream(stream, at, seen),
                 QueuedKind::Lost(at, until) => handler.lose(at, until),
