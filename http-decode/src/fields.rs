@@ -56,7 +56,7 @@ pub struct Fields {
 struct Lengths(u64);
 
 /// Where the name and the value of a field are in the text.
-#[derive(Clone, Copy)]
+#[derive(Clone, Copy, Eq, PartialEq)]
 struct Span {
     name: Part,
     value: Part,
@@ -64,7 +64,7 @@ struct Span {
 }
 
 /// A part of the text; unknown if it begins beyond the end of any text.
-#[derive(Clone, Copy)]
+#[derive(Clone, Copy, Eq, PartialEq)]
 struct Part {
     start: u32,
     length: u32,
@@ -173,6 +173,11 @@ impl Fields {
             &[]
         };
         spans.iter().filter(named).filter_map(value)
+    }
+
+    /// Returns whether these are the same fields, and stored in the same way, as those of a copy are.
+    pub fn is_copy_of(&self, other: &Self) -> bool {
+        self.text == other.text && self.spans == other.spans
     }
 
     /// Returns the memory in use, in bytes.

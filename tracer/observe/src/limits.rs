@@ -60,3 +60,9 @@ pub const MAX_CLEAN_TEXTS: usize = 2048;
 
 /// Maximum bytes of the name and the value of such a text. Longer ones are searched each time.
 pub const MAX_CLEAN_BYTES: usize = 384;
+
+/// Maximum sections without secrets that redaction remembers, at most one of each size modulo this number.
+pub const MAX_CLEAN_SECTIONS: usize = 256;
+
+/// Maximum memory of such a section in bytes. The fields of a longer one are searched one by one each time.
+pub const MAX_CLEAN_SECTION_BYTES: usize = 2048;

@@ -25,6 +25,7 @@ mod cookie;
 mod credentials;
 mod field;
 mod clean;
+mod sections;
 mod redactor;
 mod values;
 mod connection;

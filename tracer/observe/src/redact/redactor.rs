@@ -1,7 +1,8 @@
 //! Applies the rules to a value.
 
 use super::{
-    Rules, Time, clean::Clean, field::Rule, fingerprint::Mask, rules::Extra, secrets::Secrets, url::Search, words::Word,
+    Rules, Time, clean::Clean, field::Rule, fingerprint::Mask, rules::Extra, secrets::Secrets, sections::CleanSections,
+    url::Search, words::Word,
 };
 
 /// Finds and masks the secrets in values.
@@ -11,6 +12,8 @@ pub struct Redactor {
     built_in: bool,
     /// Texts in which these rules find no secret.
     pub(super) clean: Clean,
+    /// Sections of such texts.
+    pub(super) sections: CleanSections,
     /// The last time that was printed, and its second.
     pub(super) last_time: Option<(u64, Time)>,
 }
@@ -29,6 +32,7 @@ impl Redactor {
             mask: Mask::new(fingerprint),
             built_in: !show,
             clean: Clean::default(),
+            sections: CleanSections::default(),
             last_time: None,
         }
     }
