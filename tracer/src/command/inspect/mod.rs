@@ -187,7 +187,7 @@ const UNSEEN_OF_GNUTLS: &str =
     "what gnutls_record_recv_packet hands out, and what the kernel sends and receives by kernel TLS";
 
 /// What cannot be traced in Go's `crypto/tls`.
-const UNSEEN_OF_GO: &str = "TLS of other Go packages, and QUIC";
+const UNSEEN_OF_GO: &str = "TLS of Go packages that name their functions otherwise, and QUIC";
 
 /// What cannot be traced besides if the public functions are probed.
 const UNSEEN_BEHIND: &str =
