@@ -74,16 +74,23 @@ pub enum GoRefusal {
     ReadNotProven(Cause),
     /// Nor does that of `Write`.
     WriteNotProven(Cause),
-    /// A package that is not Go's own has a copy of its TLS.
+    /// A package that is not Go's own has a copy of its TLS, and no `Read` or `Write` of it is used.
     Fork(String),
 }
 
 impl fmt::Display for GoRefusal {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::NoFunctionTable => f.write_str("the table of its Go functions cannot be read"),
+            Self::NoFunctionTable => {
+                f.write_str("the table of its Go functions is scrambled, as garble does it, or has an unknown form")
+            }
             Self::VersionUnknown => f.write_str("it does not state its version of Go"),
-            Self::ArgumentsOnStack(version) => write!(f, "{version} passes arguments on the stack"),
+            Self::ArgumentsOnStack(version) => {
+                write!(
+                    f,
+                    "{version} passes arguments on the stack, and only later code is analysed (Go 1.17)"
+                )
+            }
             Self::MachineUnsupported => f.write_str("Go code for this machine is not analysed"),
             Self::Profiled => {
                 f.write_str("its Go compiler was guided by a profile (-pgo) and may have inlined the functions")
@@ -96,7 +103,10 @@ impl fmt::Display for GoRefusal {
                 f,
                 "neither a tap nor exits are proven for Write of Go's crypto/tls: {cause}"
             ),
-            Self::Fork(package) => write!(f, "its Go package {package}, a copy of crypto/tls, is not supported"),
+            Self::Fork(package) => write!(
+                f,
+                "its Go package {package}, a copy of crypto/tls, is used by functions that are not known"
+            ),
         }
     }
 }
@@ -119,6 +129,8 @@ pub enum OtherLibrary {
     S2n,
     /// A Java virtual machine: its TLS is Java code, compiled while it runs.
     Java,
+    /// The TLS of GCC's compiler of Go, which follows the conventions of C.
+    GccGo,
 }
 
 impl OtherLibrary {
@@ -133,6 +145,7 @@ impl OtherLibrary {
             Self::WolfSsl => "wolfSSL",
             Self::S2n => "s2n-tls",
             Self::Java => "Java's own TLS (JSSE)",
+            Self::GccGo => "crypto/tls compiled by gccgo",
         }
     }
 }
