@@ -10,7 +10,8 @@ use anyhow::Result;
 use libtest_mimic::{Arguments, Completion, Failed, Trial};
 use support::{
     cgroup::Container,
-    go::{Release, Version},
+    go::{Library, Version},
+    go_server::Release,
     libraries::Overlay,
     search,
 };
@@ -24,6 +25,7 @@ mod address_claims;
 mod container;
 mod crystal;
 mod go;
+mod go_programs;
 mod go_soak;
 mod overlay;
 
@@ -90,6 +92,33 @@ fn main() -> ExitCode {
             ),
             trial("go_that_was_built_without_inlining_is_traced", go_reason, go::fallback),
             trial(
+                "a_library_of_go_in_a_program_in_c_is_traced",
+                go_reason,
+                go_programs::shared,
+            ),
+            trial(
+                "go_that_is_not_traced_is_told_from_none",
+                go_reason,
+                go_programs::refused,
+            ),
+            trial(
+                "go_with_arguments_on_the_stack_is_refused",
+                old_go_reason,
+                go_programs::arguments_on_stack,
+            ),
+            trial("go_of_gcc_is_refused", gcc_reason, go_programs::of_gcc),
+            trial("a_copy_of_go_s_tls_is_traced", utls_reason, go_programs::utls),
+            trial(
+                "every_call_of_grpc_in_go_is_printed_once_on_both_sides",
+                grpc_reason,
+                go_programs::grpc,
+            ),
+            trial(
+                "every_exchange_of_prometheus_is_printed_once",
+                prometheus_reason,
+                go_programs::prometheus,
+            ),
+            trial(
                 "go_objects_whose_addresses_come_back_are_other_connections",
                 go_reason,
                 go::addresses_come_back,
@@ -154,4 +183,36 @@ fn caddy_reason() -> Result<Option<&'static str>> {
         return Ok(Some("Caddy 2.11 is missing, which scripts/setup downloads"));
     }
     go_reason()
+}
+
+fn utls_reason() -> Result<Option<&'static str>> {
+    if !Library::Utls.is_installed() {
+        return Ok(Some("golang-refraction-networking-utls-dev is not installed"));
+    }
+    go_reason()
+}
+
+fn grpc_reason() -> Result<Option<&'static str>> {
+    if !Library::Grpc.is_installed() {
+        return Ok(Some("golang-google-grpc-dev is not installed"));
+    }
+    go_reason()
+}
+
+fn prometheus_reason() -> Result<Option<&'static str>> {
+    if search::program("prometheus").is_err() {
+        return Ok(Some("Prometheus is not installed"));
+    }
+    go_reason()
+}
+
+fn old_go_reason() -> Result<Option<&'static str>> {
+    let is_missing = !Version::Go1_15.is_installed()?;
+    Ok(is_missing.then_some("Go 1.15 is missing, which scripts/setup downloads"))
+}
+
+#[expect(clippy::unnecessary_wraps, reason = "the reasons of other tests can fail")]
+fn gcc_reason() -> Result<Option<&'static str>> {
+    let is_missing = !std::path::Path::new(go_programs::LIBGO).is_file();
+    Ok(is_missing.then_some("libgo21 is not installed"))
 }

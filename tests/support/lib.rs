@@ -23,6 +23,7 @@ pub mod schema;
 pub mod exchange_log;
 pub mod session;
 pub mod go;
+pub mod go_server;
 pub mod haproxy;
 pub mod apache;
 pub mod lighttpd;
