@@ -216,7 +216,7 @@ impl Built {
     /// Builds the program.
     pub fn by(version: Version, build: Build) -> Result<Self> {
         let output = if build == Build::Shared { LIBRARY } else { PROGRAM };
-        let built = Self::build(version, output, |command| {
+        let program = Self::build(version, output, |command| {
             command
                 .env("CGO_ENABLED", u8::from(build.uses_c()).to_string())
                 .env("GOFLAGS", version.flags())
@@ -227,9 +227,9 @@ impl Built {
             }
         })?;
         if build == Build::Shared {
-            program::compile(&source_file("c/go_host.c"), &built.path(), &["-ldl"])?;
+            program::compile(&source_file("c/go_host.c"), &program.path(), &["-ldl"])?;
         }
-        Ok(built)
+        Ok(program)
     }
 
     /// Builds the program with a library that speaks TLS or HTTP in place of Go's own.

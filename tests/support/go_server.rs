@@ -45,7 +45,7 @@ pub struct Server {
 impl Server {
     /// Starts Caddy in front of a server of TLS, which it talks to in HTTP/1.1 or in any version.
     pub fn caddy(release: Release, server: u16, versions: &str) -> Result<Self> {
-        Self::start(release.program()?, |root, port| {
+        Self::start(&release.program()?, |root, port| {
             let Certificate { key, certificate } = Certificate::make(root)?;
             let (key, certificate) = (key.display(), certificate.display());
             let configuration = root.join("Caddyfile");
@@ -64,7 +64,7 @@ impl Server {
 
     /// Starts Prometheus, whose pages nothing is scraped for.
     pub fn prometheus() -> Result<Self> {
-        Self::start("prometheus".into(), |root, port| {
+        Self::start(Path::new("prometheus"), |root, port| {
             let Certificate { key, certificate } = Certificate::make(root)?;
             let (main, web) = (root.join("prometheus.yml"), root.join("web.yml"));
             std::fs::write(&main, "scrape_configs: []\n")?;
@@ -86,11 +86,11 @@ impl Server {
     }
 
     /// Starts a program with the arguments that are made for a folder and a port, and waits until it listens.
-    fn start(program: PathBuf, arguments: impl FnOnce(&Path, u16) -> Result<Vec<OsString>>) -> Result<Self> {
+    fn start(program: &Path, arguments: impl FnOnce(&Path, u16) -> Result<Vec<OsString>>) -> Result<Self> {
         let directory = tempfile::tempdir()?;
         let root = directory.path();
         let port = loopback::free_port()?;
-        let mut command = Command::new(&program);
+        let mut command = Command::new(program);
         command.args(arguments(root, port)?);
         command
             .env("HOME", root)

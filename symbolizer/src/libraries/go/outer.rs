@@ -83,9 +83,9 @@ mod tests {
         let write = write(8);
         let pieces = [
             Ok(ENTER),
-            Ok(&write[..]),
+            Ok(write.as_str()),
             Err(WRITE_RECORD_AT),
-            Ok(&write[..]),
+            Ok(write.as_str()),
             Err(WRITE_RECORD_AT),
             Ok(LEAVE),
         ];
@@ -111,9 +111,9 @@ mod tests {
         let [first, second] = [write(8), write(16)];
         let pieces = [
             Ok(ENTER),
-            Ok(&first[..]),
+            Ok(first.as_str()),
             Err(WRITE_RECORD_AT),
-            Ok(&second[..]),
+            Ok(second.as_str()),
             Err(WRITE_RECORD_AT),
             Ok(LEAVE),
         ];
@@ -122,7 +122,7 @@ mod tests {
         let own = "48 8b 44 24 30 bb 17 00 00 00 48 8b 4c 24 38";
         let pieces = [Ok(ENTER), Ok(own), Err(WRITE_RECORD_AT), Ok(LEAVE)];
         assert!(matches!(examined(&pieces), Err(Cause::ConnectionLost(_))));
-        let elsewhere = [Ok(ENTER), Ok(&first[..]), Err(2 + OTHER_AT), Ok(LEAVE)];
+        let elsewhere = [Ok(ENTER), Ok(first.as_str()), Err(2 + OTHER_AT), Ok(LEAVE)];
         assert!(matches!(examined(&elsewhere), Err(Cause::UnknownCall(_))));
     }
 }
