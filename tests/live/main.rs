@@ -16,6 +16,7 @@ mod openssl;
 mod gnutls;
 mod both;
 mod passed;
+mod plain;
 mod hooks;
 mod fibres;
 mod exact;

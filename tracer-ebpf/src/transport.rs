@@ -44,7 +44,7 @@ pub(crate) fn destroy(sock: u64) {
         // SAFETY: the kernel destroys a socket once, and no other tracepoint of it fires meanwhile.
         let socket = unsafe { &*socket };
         mark_closing(socket, sock);
-        if settings().contains(SettingFlags::CONNECTIONS) {
+        if settings().contains(SettingFlags::CONNECTIONS) && socket.generation != 0 {
             report(socket);
         }
         let _removed = SOCKETS.remove(sock);
@@ -115,8 +115,8 @@ fn report(socket: &SocketState) {
     unsafe {
         fill_header(
             &raw mut (*record).header,
-            socket.flow.generation,
-            socket.flow.object,
+            socket.generation,
+            socket.object,
             socket.cookie,
         )
     };
@@ -124,8 +124,8 @@ fn report(socket: &SocketState) {
     let record = unsafe { &mut *record };
     record.header.kind = Kind::SOCKET;
     // The tracepoint fires in whatever process runs when the last packet comes.
-    record.header.tgid = socket.flow.tgid;
-    record.header.tid = socket.flow.tgid;
+    record.header.tgid = socket.tgid;
+    record.header.tid = socket.tgid;
     record.opened_ns = socket.opened_ns;
     record.ended = socket.ended;
     record.reserved = [0; 7];

@@ -139,6 +139,8 @@ impl SettingFlags {
     pub const USERS: Self = Self(1 << 4);
     /// Lifts are where every socket sends, and not only those of TCP (Linux 6.3).
     pub const ALL_SENDS: Self = Self(1 << 5);
+    /// HTTP without TLS is captured, if the kernel can.
+    pub const PLAIN: Self = Self(1 << 6);
 }
 
 /// What a short name in the table of names stands for, as bits.
@@ -207,6 +209,10 @@ pub struct KernelOffsets {
     pub net_inum: u32,
     /// `sock.sk_protocol`.
     pub sock_protocol: u32,
+    /// `sock.sk_type`.
+    pub sock_type: u32,
+    /// `sock_common.skc_state`.
+    pub sock_state: u32,
     /// `sock.sk_socket`.
     pub sock_socket: u32,
     /// `sock.sk_err`.
@@ -245,6 +251,14 @@ pub struct KernelOffsets {
     pub tcp_received: u32,
     /// `tcp_sock.bytes_acked`.
     pub tcp_acknowledged: u32,
+    /// `tcp_sock.copied_seq`: behind the last byte that the process has read.
+    pub tcp_read: u32,
+    /// `tcp_sock.rcv_nxt`: behind the last byte received.
+    pub tcp_expected: u32,
+    /// `tcp_sock.write_seq`: behind the last byte that the process has written.
+    pub tcp_written: u32,
+    /// `tcp_sock.snd_una`: behind the last byte that the peer has acknowledged.
+    pub tcp_unacknowledged: u32,
     /// The value of `ITER_UBUF` (Linux 6.0) in `enum iter_type`.
     pub iter_is_ubuf: u32,
     /// The value of `ITER_IOVEC` in `enum iter_type`.
@@ -261,4 +275,4 @@ impl KernelOffsets {
 
 const _: () = assert!(size_of::<SiteConfig>() == 48);
 const _: () = assert!(size_of::<Settings>() == 16);
-const _: () = assert!(size_of::<KernelOffsets>() == 180);
+const _: () = assert!(size_of::<KernelOffsets>() == 204);

@@ -7,11 +7,12 @@ use aya_ebpf::{
     macros::{fentry, raw_tracepoint},
     programs::{FEntryContext, RawTracePointContext},
 };
-use tracer_ebpf::{Cookie, Role};
+use tracer_ebpf::{Cookie, Direction, Role};
 
 use crate::{
     flow, hits,
     identity::binding::{self, Sender},
+    plain,
     task::{current_task, is_on, since_ns, target_flags},
 };
 
@@ -19,6 +20,17 @@ use crate::{
 #[raw_tracepoint(tracepoint = "sock_send_length")]
 pub(crate) fn lift_sent(ctx: RawTracePointContext) -> i32 {
     lift(ctx.arg(0));
+    0
+}
+
+/// The same with what is sent without TLS, so that a process that is not traced pays for one look-up.
+#[raw_tracepoint(tracepoint = "sock_send_length")]
+pub(crate) fn socket_sent(ctx: RawTracePointContext) -> i32 {
+    if target_flags(current_task().tgid).is_some() {
+        let result: u64 = ctx.arg(1);
+        lift(ctx.arg(0));
+        plain::moved(ctx.arg(0), result as i32, Direction::WRITE, 0);
+    }
     0
 }
 

@@ -88,6 +88,9 @@ pub(super) struct LiveArgs {
     /// Use return probes where no other hooks are proven: they kill programs that switch stacks within a call
     #[arg(long)]
     pub(super) return_probes: bool,
+    /// Do not capture HTTP without TLS
+    #[arg(long)]
+    pub(super) no_plaintext: bool,
     /// Maximum calls in flight, to test the bound
     #[arg(long, value_name = "COUNT", hide = true, value_parser = clap::value_parser!(u32).range(1..))]
     pub(super) calls: Option<u32>,
@@ -130,6 +133,7 @@ impl LiveArgs {
             (self.selection.all, SettingFlags::ALL),
             (self.no_follow, SettingFlags::ALONE),
             (!self.selection.users.is_empty(), SettingFlags::USERS),
+            (!self.no_plaintext, SettingFlags::PLAIN),
         ]
         .into_iter()
         .filter(|(is_set, _)| *is_set)

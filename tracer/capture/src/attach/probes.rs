@@ -16,8 +16,8 @@ use std::{
 
 use aya::{Ebpf, EbpfLoader};
 use tracer_ebpf::{
-    AddressKey, ConnectionState, EndRecord, KernelCounters, KernelOffsets, Kind, MAX_SITES, RecordHeader, SettingFlags,
-    Settings, SiteCounters, TargetFlags,
+    AddressKey, ConnectionState, EndRecord, KernelCounters, KernelOffsets, Kind, MAX_SITES, PLAIN_SITE, RecordHeader,
+    SettingFlags, Settings, SiteConfig, SiteCounters, TargetFlags,
 };
 use zerocopy::FromZeros as _;
 
@@ -54,6 +54,8 @@ pub struct Probes {
     compares_paths: bool,
     /// Whether all sites of handshakes are probed.
     handshakes: bool,
+    /// Whether HTTP without TLS is to be captured, and then whether it is.
+    plain: bool,
     /// Detaches probes at calls that have links of their own, some 0.1 s each.
     pub(super) detaching: Option<JoinHandle<()>>,
     /// Announcements that the table of skipped bytes had no room for.
@@ -111,6 +113,7 @@ impl Probes {
             compares_paths: kernel.offsets.binprm_filename != KernelOffsets::UNKNOWN,
             // Without BTF, the record of a handshake starts the lookup of the descriptor in /proc early.
             handshakes: options.flags.contains(SettingFlags::CONNECTIONS) || kernel.undescribed.is_some(),
+            plain: options.flags.contains(SettingFlags::PLAIN),
             detaching: None,
             skips_refused: Arc::default(),
         };
@@ -254,10 +257,35 @@ impl Probes {
 
     /// Attaches the program that lifts need, if the programs can read sockets. Returns it if this kernel refused it.
     pub fn attach_lift(&mut self) -> Result<Option<Missing>, Error> {
-        if !self.has_offsets {
+        if !self.has_offsets || self.plain {
             return Ok(None);
         }
         sockets::attach_lift(&mut self.ebpf)
+    }
+
+    /// Attaches the programs that capture HTTP without TLS, and lifts with them, if that is wanted and the programs can read
+    /// sockets. Must be called before [`Self::attach_lift`], and before any file is registered. Returns what this kernel
+    /// refused or lacks.
+    pub fn attach_plain(&mut self) -> Result<Option<Missing>, Error> {
+        if !self.plain {
+            return Ok(None);
+        }
+        let missing = if self.has_offsets && KernelVersion::traces_all_sends() {
+            sockets::attach_plain(&mut self.ebpf)?
+        } else {
+            Some(sockets::lacks_plain())
+        };
+        self.plain = missing.is_none();
+        if self.plain {
+            self.tables().configure(PLAIN_SITE, SiteConfig::NONE)?;
+            self.sites.push(SiteInfo::plain());
+        }
+        Ok(missing)
+    }
+
+    /// Returns whether HTTP without TLS is captured.
+    pub const fn captures_plain(&self) -> bool {
+        self.plain
     }
 
     /// Sets on the probes of which calls of a process the programs may rely. Must be set after these are attached, and

@@ -34,7 +34,7 @@ use self::{
     sweep_schedule::SweepSchedule,
 };
 use crate::{
-    attach::{self, Calls, Kinds, Lifecycle, Needs, Probes, Reach},
+    attach::{self, Calls, Kinds, Lifecycle, Needs, Probes, Reach, SiteInfo},
     message::Messages,
     resolve::Resolver,
     target::{FileIdentity, Selection, any_has_shadow_stack, exists, name_of},
@@ -82,10 +82,13 @@ impl Follower {
         has_mmap_events: bool,
         messages: Messages,
     ) -> Result<Self, attach::Error> {
+        let without_plain = probes.attach_plain()?;
         let refused = probes.attach_lift()?;
-        if let Some(refused) = &refused {
-            messages.say(&refused.to_string());
+        for missing in [&without_plain, &refused].into_iter().flatten() {
+            messages.say(&missing.to_string());
         }
+        let output: Arc<FollowOutput> = Arc::default();
+        output.add_sites(probes.sites().iter().map(SiteInfo::entry));
         let kinds = Kinds {
             without_lifts: refused.is_some() || !probes.watches_sockets(),
             without_call_sites: any_has_shadow_stack(),
@@ -114,7 +117,7 @@ impl Follower {
             mismatched: BTreeSet::new(),
             log: ProcessLog::new(messages),
             has_mmap_events,
-            output: Arc::default(),
+            output,
             messages,
         })
     }
@@ -202,6 +205,11 @@ impl Follower {
         let Some(name) = name_of(pid).filter(|_| exists(pid)) else {
             return;
         };
-        self.log.report(&name, pid, &format!(" is not traced: {reason}"));
+        let except = if self.probes.captures_plain() {
+            "; HTTP without TLS is"
+        } else {
+            ""
+        };
+        self.log.report(&name, pid, &format!(" is not traced: {reason}{except}"));
     }
 }

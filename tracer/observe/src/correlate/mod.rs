@@ -6,6 +6,7 @@
 
 mod library;
 mod observed;
+mod plain;
 mod processes;
 mod refusals;
 mod tracked;
@@ -282,8 +283,9 @@ impl Correlator {
             && let Some(output) = tracked.decoder.poll()
         {
             let (at, kind) = match output {
-                Output::Exchange(exchange) => {
+                Output::Exchange(mut exchange) => {
                     tracked.exchanges += 1;
+                    plain::set_scheme(&tracked.connection, &mut exchange);
                     (exchange.began.0, ObservedKind::Exchange(exchange))
                 }
                 Output::End(end) => (end.ended_at.0, ObservedKind::End(end)),
