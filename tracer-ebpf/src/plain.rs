@@ -48,10 +48,15 @@ const UNREADABLE: u64 = u64::MAX;
 /// Captures what a socket has sent or received for the current process, if that is traced and the socket carries HTTP.
 #[inline(always)]
 pub(crate) fn moved(sock: u64, result: i32, direction: Direction, flags: u32) {
-    if result <= 0 || flags & NOT_IN_STREAM != 0 {
-        return;
+    if result > 0 && target_flags(current_task().tgid).is_some() && is_on() {
+        moved_by_traced(sock, result, direction, flags);
     }
-    if target_flags(current_task().tgid).is_none() || !is_on() || is_left_alone(sock) != 0 {
+}
+
+/// The same of a process that is traced.
+#[inline(always)]
+pub(crate) fn moved_by_traced(sock: u64, result: i32, direction: Direction, flags: u32) {
+    if result <= 0 || flags & NOT_IN_STREAM != 0 || is_left_alone(sock) != 0 {
         return;
     }
     if let Some(connection) = connection_of(sock, result as u64, direction) {

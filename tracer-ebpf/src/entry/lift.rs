@@ -26,10 +26,10 @@ pub(crate) fn lift_sent(ctx: RawTracePointContext) -> i32 {
 /// The same with what is sent without TLS, so that a process that is not traced pays for one look-up.
 #[raw_tracepoint(tracepoint = "sock_send_length")]
 pub(crate) fn socket_sent(ctx: RawTracePointContext) -> i32 {
-    if target_flags(current_task().tgid).is_some() {
+    if target_flags(current_task().tgid).is_some() && is_on() {
         let result: u64 = ctx.arg(1);
         lift(ctx.arg(0));
-        plain::moved(ctx.arg(0), result as i32, Direction::WRITE, 0);
+        plain::moved_by_traced(ctx.arg(0), result as i32, Direction::WRITE, 0);
     }
     0
 }

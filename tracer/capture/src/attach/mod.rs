@@ -35,6 +35,8 @@ mod fallback;
 #[cfg(test)]
 mod hits;
 #[cfg(test)]
+mod plain;
+#[cfg(test)]
 mod refusals;
 #[cfg(test)]
 mod registered;
