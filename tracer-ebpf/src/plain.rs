@@ -21,9 +21,9 @@ use crate::{
     },
     maps::SOCKETS,
     memory::{copy_user, forgotten, read_user},
-    passed,
+    passed, skip,
     syscall::{self, Memory},
-    task::{current_task, is_on, since_ns, target_flags},
+    task::{current_task, is_traced, since_ns, target_flags},
 };
 
 /// Flags of a receive (`include/linux/socket.h`) whose bytes are not next in the stream: out of band, left to be received
@@ -48,7 +48,7 @@ const UNREADABLE: u64 = u64::MAX;
 /// Captures what a socket has sent or received for the current process, if that is traced and the socket carries HTTP.
 #[inline(always)]
 pub(crate) fn moved(sock: u64, result: i32, direction: Direction, flags: u32) {
-    if result > 0 && target_flags(current_task().tgid).is_some() && is_on() {
+    if result > 0 && is_traced() != 0 {
         moved_by_traced(sock, result, direction, flags);
     }
 }
@@ -272,7 +272,7 @@ fn capture(connection: &mut ConnectionState, sock: u64, direction: Direction, fl
     let ConnectionState { flow, passing, .. } = connection;
     let transfer = &mut passing[flow::side(direction)];
     if found == syscall::KERNEL {
-        pass(transfer, flow, PassedCause::SENDFILE);
+        pass_file(transfer, flow);
     } else if found != syscall::FOUND {
         pass(transfer, flow, PassedCause::NOT_CAPTURED);
     } else if memory.buffers == 0 {
@@ -326,6 +326,18 @@ extern "C" fn send_buffer(transfer: *mut Transfer, flow: *mut Flow, entry: u64, 
         flow::advance(flow, transfer);
     }
     bytes
+}
+
+/// Moves a direction on by bytes that the kernel moves from or to a file: those of no interest are skipped like others.
+#[inline(always)]
+fn pass_file(transfer: &mut Transfer, flow: &mut Flow) {
+    let bytes = transfer.moved;
+    transfer.moved = skip::pass_over(transfer, flow);
+    flow::advance(flow, transfer);
+    transfer.moved = bytes - transfer.moved;
+    if transfer.moved != 0 {
+        pass(transfer, flow, PassedCause::SENDFILE);
+    }
 }
 
 /// Moves a direction on by bytes that are not captured.

@@ -13,7 +13,7 @@ use crate::{
     flow, hits,
     identity::binding::{self, Sender},
     plain,
-    task::{current_task, is_on, since_ns, target_flags},
+    task::{current_task, is_on, is_traced, since_ns, target_flags},
 };
 
 /// `sock_send_length(sock, result, flags)`, a tracepoint since Linux 6.3: once per call that sends.
@@ -26,10 +26,15 @@ pub(crate) fn lift_sent(ctx: RawTracePointContext) -> i32 {
 /// The same with what is sent without TLS, so that a process that is not traced pays for one look-up.
 #[raw_tracepoint(tracepoint = "sock_send_length")]
 pub(crate) fn socket_sent(ctx: RawTracePointContext) -> i32 {
-    if target_flags(current_task().tgid).is_some() && is_on() {
-        let result: u64 = ctx.arg(1);
-        lift(ctx.arg(0));
-        plain::moved_by_traced(ctx.arg(0), result as i32, Direction::WRITE, 0);
+    if is_traced() != 0 {
+        let sock = ctx.arg(0);
+        match binding::sender(sock) {
+            Some(sender) => lift_of(sender, sock),
+            None => {
+                let result: u64 = ctx.arg(1);
+                plain::moved_by_traced(sock, result as i32, Direction::WRITE, 0);
+            }
+        }
     }
     0
 }
@@ -50,16 +55,24 @@ pub(crate) fn lift_tcp_sendmsg(ctx: FEntryContext) -> i32 {
 
 #[inline(always)]
 fn lift(sock: u64) {
-    if let Some(Sender {
+    if let Some(sender) = binding::sender(sock)
+        && is_on()
+    {
+        lift_of(sender, sock);
+    }
+}
+
+#[inline(always)]
+fn lift_of(sender: Sender<'_>, sock: u64) {
+    let Sender {
         connection,
         object,
         lift,
-    }) = binding::sender(sock)
-        && is_on()
-        && let tgid = current_task().tgid
+    } = sender;
+    let tgid = current_task().tgid;
+    // Another program may run in the process now, with the socket.
+    if flow::generation(&connection.flow) >= since_ns(tgid)
         && let Some(flags) = target_flags(tgid)
-        // Another program may run in the process now, with the socket.
-        && flow::generation(&connection.flow) >= since_ns(tgid)
     {
         hits::sent(connection, object, Cookie::new(lift.into(), Role::Write), sock, flags);
     }
