@@ -3,7 +3,13 @@
 use std::fs;
 
 use anyhow::Result;
-use support::{Exchange, LoggedExchange, Nginx, Trace, Tracer, curl, loopback::free_port, nginx::Setup, program::Program};
+use support::{
+    Exchange, Haproxy, LoggedExchange, Nginx, Trace, Tracer, curl,
+    h2load::{H2load, Load},
+    loopback::free_port,
+    nginx::Setup,
+    program::Program,
+};
 
 use crate::{
     addresses::claims::{CONNECTIONS, REQUESTS, assert_addresses, connections, load},
@@ -86,6 +92,60 @@ fn each_request_to_an_upstream_over_kept_connections_is_seen_on_both_sides() -> 
     })?;
     assert!(connections(&plain, "client") < REQUESTS / 2);
     Ok(())
+}
+
+#[test]
+#[ignore = "needs root, BPF and uprobes: scripts/test runs it"]
+fn each_request_of_haproxy_to_an_upstream_is_seen_on_both_sides() -> Result<()> {
+    let port = free_port()?;
+    let backend = upstream(port)?;
+    let haproxy = Haproxy::start_before_plain(port, 1)?;
+    let tracer = Tracer::of(&[haproxy.master()], &[])?;
+    load(haproxy.port(), "/small/")?;
+    let logged = haproxy.wait_for_log(REQUESTS)?;
+    assert_eq!(backend.wait_for_exchanges(REQUESTS)?.len(), REQUESTS);
+    tracer.wait_for_lines(logged.len())?;
+    let trace = tracer.stop()?;
+    let (plain, tls) = by_side(assert_addresses("haproxy", &trace, &logged)?);
+    assert_eq!((plain.len(), tls.len()), (REQUESTS, REQUESTS));
+    Ok(())
+}
+
+#[test]
+#[ignore = "needs root, BPF and uprobes: scripts/test runs it"]
+fn http_2_without_tls_is_seen_from_its_preface_on() -> Result<()> {
+    const REQUESTS: usize = 1_000;
+    let port = free_port()?;
+    let server = Nginx::start_with(Setup {
+        locations: &format!("listen 127.0.0.1:{port} http2;"),
+        ..Setup::default()
+    })?;
+    let tracer = Tracer::of(&[server.master()], &[])?;
+    let load = Load::of(REQUESTS, "/small/NUMBER");
+    H2load::start(&format!("http://127.0.0.1:{port}"), load)?.finish()?;
+    tracer.wait_for_lines(REQUESTS)?;
+    let plain = plain_exchanges(&tracer.stop()?, REQUESTS)?;
+    assert_eq!(plain.len(), REQUESTS);
+    for exchange in &plain {
+        assert_eq!(exchange.text("/protocol"), Some("http/2"), "{exchange:?}");
+        assert_eq!(exchange.text("/side"), Some("server"), "{exchange:?}");
+        assert_eq!(exchange.text("/request/scheme"), Some("http"), "{exchange:?}");
+        assert_eq!(exchange.number("/response/body_bytes"), Some(6), "{exchange:?}");
+    }
+    Ok(())
+}
+
+#[test]
+#[ignore = "needs root, BPF and uprobes: scripts/test runs it"]
+fn another_protocol_is_left_alone() -> Result<()> {
+    let mut program = Program::c("pingpong.c", &[])?;
+    let tracer = Tracer::of(&[program.pid()], &[])?;
+    program.send_line("10000")?;
+    program.wait_for("ns ")?;
+    let trace = tracer.stop()?;
+    assert_eq!(trace.exchanges()?.len(), 0);
+    assert_nothing_lost(&trace, 0)?;
+    program.finish().map(drop)
 }
 
 /// Returns the exchanges without TLS of a trace, and asserts that nothing was lost.

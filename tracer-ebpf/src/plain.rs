@@ -23,7 +23,7 @@ use crate::{
     memory::{copy_user, forgotten, read_user},
     passed, skip,
     syscall::{self, Memory},
-    task::{current_task, is_traced, since_ns, target_flags},
+    task::{current_task, is_on, is_traced, since_ns, target_flags},
 };
 
 /// Flags of a receive (`include/linux/socket.h`) whose bytes are not next in the stream: out of band, left to be received
@@ -48,15 +48,21 @@ const UNREADABLE: u64 = u64::MAX;
 /// Captures what a socket has sent or received for the current process, if that is traced and the socket carries HTTP.
 #[inline(always)]
 pub(crate) fn moved(sock: u64, result: i32, direction: Direction, flags: u32) {
-    if result > 0 && is_traced() != 0 {
+    if result > 0 && is_traced() != 0 && may_carry_http(state(sock)) {
         moved_by_traced(sock, result, direction, flags);
     }
 }
 
-/// The same of a process that is traced.
+/// Returns whether a socket in a state may carry HTTP without TLS.
+#[inline(always)]
+pub(crate) fn may_carry_http(state: PlainState) -> bool {
+    state == PlainState::UNDECIDED || state == PlainState::HTTP
+}
+
+/// Captures what such a socket has sent or received for the current process, which is traced.
 #[inline(always)]
 pub(crate) fn moved_by_traced(sock: u64, result: i32, direction: Direction, flags: u32) {
-    if result <= 0 || flags & NOT_IN_STREAM != 0 || is_left_alone(sock) != 0 {
+    if result <= 0 || flags & NOT_IN_STREAM != 0 || !is_on() {
         return;
     }
     if let Some(connection) = connection_of(sock, result as u64, direction) {
@@ -65,16 +71,24 @@ pub(crate) fn moved_by_traced(sock: u64, result: i32, direction: Direction, flag
     }
 }
 
-/// Returns 1 if a socket is known to carry TLS, or something else than HTTP. A function of its own, so that the frames of the
-/// programs stay small.
+/// Returns what is known of a socket. What another protocol goes through is not, where another socket may have its address.
+#[inline(always)]
+pub(crate) fn state(sock: u64) -> PlainState {
+    PlainState(known_state(sock) as u8)
+}
+
+/// A function of its own, so that the frames of the programs stay small.
 #[inline(never)]
-fn is_left_alone(sock: u64) -> u32 {
+fn known_state(sock: u64) -> u32 {
     let Some(socket) = SOCKETS.get_ptr(sock) else {
-        return 0;
+        return PlainState::UNDECIDED.0.into();
     };
     // SAFETY: other threads may write the entry now, each field as a whole.
     let (plain, inode) = unsafe { ((*socket).plain, (*socket).inode) };
-    (plain == PlainState::TLS || plain == PlainState::OTHER && inode == 0).into()
+    if plain == PlainState::OTHER && inode != 0 {
+        return PlainState::UNDECIDED.0.into();
+    }
+    plain.0.into()
 }
 
 /// Returns the connection that a socket stands for, with the bytes that were moved noted in it; `None` if it stands for none.
@@ -93,10 +107,6 @@ fn connection_of<'a>(sock: u64, bytes: u64, direction: Direction) -> Option<&'a 
         (socket.turns, socket.last) = (0, 0);
         socket.plain = PlainState::UNDECIDED;
     }
-    if socket.plain == PlainState::REPLACED {
-        end_plain(sock, current_task().tgid);
-        socket.plain = PlainState::TLS;
-    }
     if socket.plain == PlainState::UNDECIDED && recognise(socket, sock, bytes, direction) != 0 {
         return begin(socket, sock, bytes, direction);
     }
@@ -104,6 +114,16 @@ fn connection_of<'a>(sock: u64, bytes: u64, direction: Direction) -> Option<&'a 
         return resume(socket, sock, bytes, direction);
     }
     None
+}
+
+/// Ends the connection of a socket that a connection of a TLS library goes through now.
+#[inline(never)]
+pub(crate) fn end_replaced(sock: u64) {
+    if let Some(socket) = SOCKETS.get_ptr_mut(sock) {
+        end_plain(sock, current_task().tgid);
+        // SAFETY: as in [`connection_of`].
+        unsafe { (*socket).plain = PlainState::TLS };
+    }
 }
 
 /// Adds a socket that is a stream; `None` if it is none.

@@ -7,7 +7,7 @@ use aya_ebpf::{
     macros::{fentry, raw_tracepoint},
     programs::{FEntryContext, RawTracePointContext},
 };
-use tracer_ebpf::{Cookie, Direction, Role};
+use tracer_ebpf::{Cookie, Direction, PlainState, Role};
 
 use crate::{
     flow, hits,
@@ -28,12 +28,15 @@ pub(crate) fn lift_sent(ctx: RawTracePointContext) -> i32 {
 pub(crate) fn socket_sent(ctx: RawTracePointContext) -> i32 {
     if is_traced() != 0 {
         let sock = ctx.arg(0);
-        match binding::sender(sock) {
-            Some(sender) => lift_of(sender, sock),
-            None => {
-                let result: u64 = ctx.arg(1);
-                plain::moved_by_traced(sock, result as i32, Direction::WRITE, 0);
-            }
+        let state = plain::state(sock);
+        if state == PlainState::REPLACED {
+            plain::end_replaced(sock);
+        }
+        if state == PlainState::TLS || state == PlainState::REPLACED {
+            lift(sock);
+        } else if plain::may_carry_http(state) {
+            let result: u64 = ctx.arg(1);
+            plain::moved_by_traced(sock, result as i32, Direction::WRITE, 0);
         }
     }
     0
@@ -55,23 +58,15 @@ pub(crate) fn lift_tcp_sendmsg(ctx: FEntryContext) -> i32 {
 
 #[inline(always)]
 fn lift(sock: u64) {
-    if let Some(sender) = binding::sender(sock)
-        && is_on()
-    {
-        lift_of(sender, sock);
-    }
-}
-
-#[inline(always)]
-fn lift_of(sender: Sender<'_>, sock: u64) {
-    let Sender {
+    if let Some(Sender {
         connection,
         object,
         lift,
-    } = sender;
-    let tgid = current_task().tgid;
-    // Another program may run in the process now, with the socket.
-    if flow::generation(&connection.flow) >= since_ns(tgid)
+    }) = binding::sender(sock)
+        && is_on()
+        && let tgid = current_task().tgid
+        // Another program may run in the process now, with the socket.
+        && flow::generation(&connection.flow) >= since_ns(tgid)
         && let Some(flags) = target_flags(tgid)
     {
         hits::sent(connection, object, Cookie::new(lift.into(), Role::Write), sock, flags);
