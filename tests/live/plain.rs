@@ -264,7 +264,14 @@ fn what_follows_bytes_that_splice_has_moved_is_seen() -> Result<()> {
     fs::write(content.path(), vec![b'u'; 300_000])?;
     let data = format!("@{}", content.path().display());
     let url = |path: &str| format!("http://127.0.0.1:{port}{path}");
-    curl::request(&["--data-binary", &data, "-H", "Expect:", &url("/spliced"), &url("/spliced")])?;
+    curl::request(&[
+        "--data-binary",
+        &data,
+        "-H",
+        "Expect:",
+        &url("/spliced"),
+        &url("/spliced"),
+    ])?;
     // The content is missed once more is read on the connection.
     tracer.wait_for_lines(3)?;
     let trace = tracer.stop()?;

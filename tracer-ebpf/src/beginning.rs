@@ -52,7 +52,12 @@ fn is_target(byte: u8, bytes: &[u8; EXAMINED]) -> bool {
 /// Returns whether the bytes begin the binary header of the PROXY protocol, version 2.
 #[inline(always)]
 fn is_proxy_header(bytes: &[u8; EXAMINED]) -> bool {
-    bytes[0] == b'\r' && bytes[1] == b'\n' && bytes[2] == b'\r' && bytes[3] == b'\n' && bytes[4] == 0 && bytes[5] == b'\r'
+    bytes[0] == b'\r'
+        && bytes[1] == b'\n'
+        && bytes[2] == b'\r'
+        && bytes[3] == b'\n'
+        && bytes[4] == 0
+        && bytes[5] == b'\r'
 }
 
 /// Returns whether the bytes begin a SETTINGS frame of HTTP/2, with which a server may begin (RFC 9113 section 3.4): its

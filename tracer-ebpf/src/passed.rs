@@ -27,7 +27,11 @@ pub(crate) fn end_skipped_of(flow: &mut Flow, object: u64, tgid: u32, direction:
     let (cookie, end) = (flow::cookie(flow), flow::position(flow, direction));
     if send_skipped(flow, object, cookie, direction, end, Some(tgid)) == 0 {
         count(cookie, |counters| &raw mut counters.ring_full_records, 1);
-        count(cookie, |counters| &raw mut counters.ring_full_bytes, flow::skipped(flow, direction));
+        count(
+            cookie,
+            |counters| &raw mut counters.ring_full_bytes,
+            flow::skipped(flow, direction),
+        );
     }
 }
 

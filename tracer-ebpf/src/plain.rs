@@ -254,7 +254,13 @@ fn catch_up(connection: &mut ConnectionState, sock: u64, bytes: u64, direction: 
         let transfer = &mut connection.passing[flow::side(direction)];
         pass(transfer, &mut connection.flow, PassedCause::NOT_CAPTURED);
     } else {
-        skip_unknown(connection, sock, cookie(direction), direction, PassedCause::NOT_CAPTURED);
+        skip_unknown(
+            connection,
+            sock,
+            cookie(direction),
+            direction,
+            PassedCause::NOT_CAPTURED,
+        );
     }
 }
 

@@ -9,9 +9,9 @@ use aya_ebpf::{
     helpers::generated::{bpf_get_current_task_btf, bpf_task_pt_regs},
 };
 
-use crate::{identity::descriptor, memory::read_user};
 #[cfg(not(bpf_target_arch = "aarch64"))]
 use crate::memory::read_kernel;
+use crate::{identity::descriptor, memory::read_user};
 
 /// Where the bytes of a system call are.
 pub(crate) struct Memory {

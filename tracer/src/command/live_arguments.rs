@@ -56,6 +56,7 @@ pub(super) struct InspectArgs {
 
 /// What to trace, and how much is captured.
 #[derive(Args, Debug)]
+#[expect(clippy::struct_excessive_bools, reason = "each is an option of the command line")]
 pub(super) struct LiveArgs {
     #[command(flatten)]
     pub(super) selection: SelectionArgs,

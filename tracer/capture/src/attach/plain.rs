@@ -80,9 +80,7 @@ impl Moved {
             header.kind == Kind::DATA && header.object == object && header.direction == direction
         };
         let bytes = self.0.iter().filter(of).map(|record| data(record));
-        bytes
-            .map(|(_, position, bytes)| (position, bytes.to_vec()))
-            .collect()
+        bytes.map(|(_, position, bytes)| (position, bytes.to_vec())).collect()
     }
 
     fn passed(&self) -> Vec<(Direction, u64, u64, PassedCause)> {
@@ -138,8 +136,15 @@ fn both_ends_of_a_connection_are_captured_from_its_start_to_its_end() {
     for record in moved.0.iter().filter(|record| header(record).kind == Kind::DATA) {
         let header = header(record);
         assert!(header.flags.contains(RecordFlags::FROM_START));
-        let role = if header.direction == Direction::READ { Role::Read } else { Role::Write };
-        assert_eq!(header.cookie, Cookie::new(PLAIN_SITE, role).with_carrier(Carrier::PLAIN));
+        let role = if header.direction == Direction::READ {
+            Role::Read
+        } else {
+            Role::Write
+        };
+        assert_eq!(
+            header.cookie,
+            Cookie::new(PLAIN_SITE, role).with_carrier(Carrier::PLAIN)
+        );
     }
     assert!(sockets.states().is_empty() && sockets.0.connections().is_empty());
 }
@@ -162,13 +167,15 @@ fn another_protocol_is_left_alone_after_its_first_bytes() {
 fn bytes_in_several_buffers_have_the_positions_of_their_stream() {
     let mut sockets = Sockets::watch();
     let (mut client, mut server) = connection();
-    let buffers = [&REQUEST[..4], &[], &REQUEST[4..20], &REQUEST[20..]];
+    let (first, rest) = REQUEST.split_at(4);
+    let (second, third) = rest.split_at(16);
+    let buffers = [first, &[], second, third];
     let sent = client.write_vectored(&buffers.map(IoSlice::new)).unwrap();
     assert_eq!(sent, REQUEST.len());
     receive(&mut server, REQUEST);
     let moved = sockets.moved();
     let object = moved.socket(client.local_addr().unwrap().port());
-    let expected = [at(0, &REQUEST[..4]), at(4, &REQUEST[4..20]), at(20, &REQUEST[20..])];
+    let expected = [at(0, first), at(4, second), at(20, third)];
     assert_eq!(moved.bytes(object, Direction::WRITE), expected);
 }
 
@@ -280,10 +287,16 @@ fn a_unix_socket_is_captured_and_its_address_used_again_is_another_connection() 
         receive(&mut server, REQUEST);
         let moved = sockets.moved();
         let of_data = moved.0.iter().filter(|record| header(record).kind == Kind::DATA);
-        let of_data: Vec<_> = of_data.map(|record| DataRecord::read_from_prefix(record).unwrap().0).collect();
+        let of_data: Vec<_> = of_data
+            .map(|record| DataRecord::read_from_prefix(record).unwrap().0)
+            .collect();
         assert_eq!(of_data.len(), 2);
         assert!(of_data.iter().all(|record| record.position == 0));
-        generations.extend(of_data.iter().map(|record| (record.header.object, record.header.generation)));
+        generations.extend(
+            of_data
+                .iter()
+                .map(|record| (record.header.object, record.header.generation)),
+        );
     }
     let objects: std::collections::BTreeSet<_> = generations.iter().map(|(object, _)| object).collect();
     assert!(objects.len() < generations.len(), "no address was used again");

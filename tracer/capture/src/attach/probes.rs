@@ -54,8 +54,6 @@ pub struct Probes {
     compares_paths: bool,
     /// Whether all sites of handshakes are probed.
     handshakes: bool,
-    /// Whether HTTP without TLS is to be captured, and then whether it is.
-    plain: bool,
     /// Detaches probes at calls that have links of their own, some 0.1 s each.
     pub(super) detaching: Option<JoinHandle<()>>,
     /// Announcements that the table of skipped bytes had no room for.
@@ -97,11 +95,12 @@ impl Probes {
         drop(loader);
         heap::trim();
         let lifecycle = lifecycle::attach(&mut ebpf, has_offsets)?;
-        let sockets = if has_offsets {
+        let mut sockets = if has_offsets {
             sockets::attach(&mut ebpf, options.flags.contains(SettingFlags::CONNECTIONS))?
         } else {
             Sockets::default()
         };
+        sockets.plain = options.flags.contains(SettingFlags::PLAIN);
         let probes = Self {
             ebpf,
             multi,
@@ -113,7 +112,6 @@ impl Probes {
             compares_paths: kernel.offsets.binprm_filename != KernelOffsets::UNKNOWN,
             // Without BTF, the record of a handshake starts the lookup of the descriptor in /proc early.
             handshakes: options.flags.contains(SettingFlags::CONNECTIONS) || kernel.undescribed.is_some(),
-            plain: options.flags.contains(SettingFlags::PLAIN),
             detaching: None,
             skips_refused: Arc::default(),
         };
@@ -257,7 +255,7 @@ impl Probes {
 
     /// Attaches the program that lifts need, if the programs can read sockets. Returns it if this kernel refused it.
     pub fn attach_lift(&mut self) -> Result<Option<Missing>, Error> {
-        if !self.has_offsets || self.plain {
+        if !self.has_offsets || self.sockets.plain {
             return Ok(None);
         }
         sockets::attach_lift(&mut self.ebpf)
@@ -267,7 +265,7 @@ impl Probes {
     /// sockets. Must be called before [`Self::attach_lift`], and before any file is registered. Returns what this kernel
     /// refused or lacks.
     pub fn attach_plain(&mut self) -> Result<Option<Missing>, Error> {
-        if !self.plain {
+        if !self.sockets.plain {
             return Ok(None);
         }
         let missing = if self.has_offsets && KernelVersion::traces_all_sends() {
@@ -275,8 +273,8 @@ impl Probes {
         } else {
             Some(sockets::lacks_plain())
         };
-        self.plain = missing.is_none();
-        if self.plain {
+        self.sockets.plain = missing.is_none();
+        if self.sockets.plain {
             self.tables().configure(PLAIN_SITE, SiteConfig::NONE)?;
             self.sites.push(SiteInfo::plain());
         }
@@ -285,7 +283,7 @@ impl Probes {
 
     /// Returns whether HTTP without TLS is captured.
     pub const fn captures_plain(&self) -> bool {
-        self.plain
+        self.sockets.plain
     }
 
     /// Sets on the probes of which calls of a process the programs may rely. Must be set after these are attached, and

@@ -64,6 +64,8 @@ pub(super) struct Sockets {
     pub(super) missing: Vec<Missing>,
     /// Whether the lookup of ciphertext has been attached.
     has_ciphertext_lookup: bool,
+    /// Whether HTTP without TLS is to be captured, and then whether it is.
+    pub(super) plain: bool,
 }
 
 /// A tracepoint and the name of its program.

@@ -210,6 +210,7 @@ impl Follower {
         } else {
             ""
         };
-        self.log.report(&name, pid, &format!(" is not traced: {reason}{except}"));
+        self.log
+            .report(&name, pid, &format!(" is not traced: {reason}{except}"));
     }
 }
