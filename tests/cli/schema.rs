@@ -109,7 +109,7 @@ fn the_schema_lists_the_names_of_libraries_kinds_and_roles() -> Result<()> {
     let libraries = Family::ALL.map(Family::name);
     let roles = Role::ALL.iter().map(|role| role.name());
     let expected: [(&str, BTreeSet<_>); 3] = [
-        ("library", libraries.into_iter().chain(["unknown"]).collect()),
+        ("library", libraries.into_iter().chain(["none", "unknown"]).collect()),
         ("function/properties/kind", HookKind::ALL.map(HookKind::name).into()),
         ("function/properties/role", roles.collect()),
     ];
