@@ -34,6 +34,8 @@ pub enum Reason {
     NotInCode,
     /// It is a program of Go, and its TLS is not traced.
     Go(GoRefusal),
+    /// It holds BoringSSL or AWS-LC, has no names of its functions, and these are not found without.
+    Stripped(StrippedRefusal),
     /// It holds a version of its library that is too old.
     VersionUnsupported(LibraryVersion),
 }
@@ -51,6 +53,9 @@ impl fmt::Display for Reason {
             Self::OneDirection => f.write_str("it has TLS functions for one direction only"),
             Self::NotInCode => f.write_str("its TLS functions lie outside its executable bytes"),
             Self::Go(why) => write!(f, "{why}"),
+            Self::Stripped(why) => {
+                write!(f, "its TLS library has been stripped of the names of its functions, and {why}")
+            }
             Self::VersionUnsupported(version) => write!(f, "its TLS library is too old ({})", version.text),
         }
     }
@@ -97,6 +102,31 @@ impl fmt::Display for GoRefusal {
                 "neither a tap nor exits are proven for Write of Go's crypto/tls: {cause}"
             ),
             Self::Fork(package) => write!(f, "its Go package {package}, a copy of crypto/tls, is not supported"),
+        }
+    }
+}
+
+/// Says why BoringSSL without names is not traced.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum StrippedRefusal {
+    /// Several functions may be the one.
+    SeveralCopies(&'static str),
+    /// The code of what may be `SSL_read` does not prove where its bytes are.
+    ReadNotProven(Cause),
+    /// Nor does that of `tls_seal_record`, or of what calls it.
+    WriteNotProven(Cause),
+    /// Where connections end is not known, and so not which bytes belong to which.
+    EndUnknown,
+}
+
+impl fmt::Display for StrippedRefusal {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::SeveralCopies(name) => write!(f, "several of them may be {name}"),
+            Self::ReadNotProven(cause) => write!(f, "no tap is proven for what may be SSL_read: {cause}"),
+            Self::WriteNotProven(cause) => write!(f, "no tap is proven for what may be tls_seal_record: {cause}"),
+            Self::EndUnknown => f.write_str("the function that ends a connection is not found"),
         }
     }
 }

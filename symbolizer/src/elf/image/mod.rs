@@ -12,7 +12,7 @@ mod symbols;
 pub(crate) use frames::Frames;
 pub use symbols::{Presence, Symbol, SymbolKind, Symbols};
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 
 use object::elf;
 use object::read::elf::{FileHeader as _, NoteIterator, ProgramHeader as _, SectionHeader as _, VerdauxIterator};
@@ -249,6 +249,13 @@ impl<'data> Image<'data> {
         let linked = tables.filter_map(|bytes| relocations::relatives(bytes, self.machine).ok());
         let all = stored.chain(linked.flatten());
         all.filter(|(_, target)| leads_to_code(*target)).collect()
+    }
+
+    /// Lists the places in the image's data that hold one of some addresses once the dynamic linker is done.
+    pub(crate) fn places_of(&self, targets: &BTreeSet<Vaddr>) -> Vec<Vaddr> {
+        let pointers = self.code_pointers().into_iter();
+        let found = pointers.filter(|(_, target)| targets.contains(target));
+        found.map(|(place, _)| place).collect()
     }
 
     /// Returns where functions begin, as far as the image's table for unwinding says it.

@@ -25,7 +25,7 @@ use crate::elf::survey::SymbolSource;
 use crate::hook::{Hook, HookKind, Proof, Role};
 use crate::libraries::family::Family;
 use crate::libraries::found::Found;
-use crate::libraries::layout::LayoutUnknown;
+use crate::libraries::layout::{LayoutUnknown, Sending};
 use crate::libraries::library::{Evidence, Library};
 use crate::libraries::version::{LibraryVersion, Stage};
 use crate::operand::{Operand, Operands, Place};
@@ -152,6 +152,7 @@ fn plan(image: &Image<'_>, build: &Build, table: &Pclntab<'_>, functions: &Funct
         layout: Err(LayoutUnknown::NoBios),
         socket_name: None,
         net_conn: layout::net_conn(build, image.machine(), functions.socket_read.map(|read| read.address)),
+        sending: Sending::default(),
         facts: layout::facts(build),
     }))
 }
