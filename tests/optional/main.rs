@@ -10,9 +10,10 @@ use anyhow::Result;
 use libtest_mimic::{Arguments, Completion, Failed, Trial};
 use support::{
     cgroup::Container,
+    envoy::Envoy,
     go::{Release, Version},
     libraries::Overlay,
-    search,
+    search, wheel,
 };
 
 #[path = "../live/claims.rs"]
@@ -23,8 +24,10 @@ mod claims;
 mod address_claims;
 mod container;
 mod crystal;
+mod envoy;
 mod go;
 mod go_soak;
+mod grpc;
 mod overlay;
 
 fn main() -> ExitCode {
@@ -114,6 +117,26 @@ fn main() -> ExitCode {
                 caddy_reason,
                 go::later_caddy,
             ),
+            trial(
+                "both_sides_of_grpc_with_a_library_without_names_are_traced",
+                grpc_reason,
+                grpc::both_sides,
+            ),
+            trial(
+                "both_sides_of_envoy_are_traced_over_http_1",
+                envoy_reason,
+                envoy::over_http_1,
+            ),
+            trial(
+                "both_sides_of_envoy_are_traced_from_the_middle_of_their_connections",
+                envoy_reason,
+                envoy::attached_late,
+            ),
+            trial(
+                "both_sides_of_envoy_are_traced_over_http_2",
+                envoy_reason,
+                envoy::over_http_2,
+            ),
         ],
     )
     .exit_code()
@@ -154,4 +177,17 @@ fn caddy_reason() -> Result<Option<&'static str>> {
         return Ok(Some("Caddy 2.11 is missing, which scripts/setup downloads"));
     }
     go_reason()
+}
+
+fn envoy_reason() -> Result<Option<&'static str>> {
+    if !Envoy::is_installed()? {
+        return Ok(Some("Envoy is missing, which scripts/setup downloads"));
+    }
+    go_reason()
+}
+
+fn grpc_reason() -> Result<Option<&'static str>> {
+    let mut packages = grpc::PACKAGES.into_iter().flatten();
+    let is_missing = packages.any(|package| wheel(package).is_ok_and(|folder| !folder.is_dir()));
+    Ok(is_missing.then_some("Python's packages are missing, which scripts/setup downloads"))
 }

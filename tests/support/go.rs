@@ -1,7 +1,6 @@
 //! Go: programs built for a test by several versions of its compiler, and Caddy.
 
 use std::{
-    env,
     path::{Path, PathBuf},
     process::{Child, Command, Stdio},
 };
@@ -9,7 +8,7 @@ use std::{
 use anyhow::{Context as _, Result, ensure};
 use tempfile::TempDir;
 
-use crate::{certificate::Certificate, kernel, loopback, program::Program, run, source_file, wait};
+use crate::{cache, certificate::Certificate, kernel, loopback, program::Program, run, source_file, wait};
 
 /// A version of Go's compiler.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -207,12 +206,6 @@ impl Release {
     pub fn is_installed(self) -> Result<bool> {
         Ok(self == Self::Caddy2_6 || self.program()?.is_file())
     }
-}
-
-/// Returns the folder where `scripts/setup` puts programs.
-fn cache() -> Result<PathBuf> {
-    let home = env::var_os("HOME").context("HOME is not set")?;
-    Ok(Path::new(&home).join(".cache/tlscope-tests"))
 }
 
 /// A running Caddy, which passes all requests on to a server.

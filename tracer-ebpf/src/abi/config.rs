@@ -54,8 +54,13 @@ pub struct SiteConfig {
     pub net_embedded: u16,
     /// Bytes of the call at which a write of Go is tapped, if that leaves its return address on the stack.
     pub net_call: u16,
+    /// From the stack pointer at a tap of what is written to the return address of the call that sends it;
+    /// [`Self::UNKNOWN`] where no such call is known.
+    pub frame: u16,
     /// 1 if several threads may use one object of the library at once, and close it while others use it.
-    pub shared: u16,
+    pub shared: u8,
+    /// Zero.
+    pub reserved: [u8; 3],
 }
 
 impl SiteConfig {
@@ -86,7 +91,9 @@ impl SiteConfig {
         net_descriptor: Self::UNKNOWN,
         net_embedded: Self::UNKNOWN,
         net_call: Self::UNKNOWN,
+        frame: Self::UNKNOWN,
         shared: 0,
+        reserved: [0; 3],
     };
 
     /// Returns the site of the tap or the lift that reports a direction; `None` if there is none.
@@ -259,6 +266,6 @@ impl KernelOffsets {
     pub const NONE: Self = zerocopy::transmute!([Self::UNKNOWN; size_of::<Self>() / size_of::<u32>()]);
 }
 
-const _: () = assert!(size_of::<SiteConfig>() == 48);
+const _: () = assert!(size_of::<SiteConfig>() == 52);
 const _: () = assert!(size_of::<Settings>() == 16);
 const _: () = assert!(size_of::<KernelOffsets>() == 180);

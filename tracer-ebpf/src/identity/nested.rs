@@ -1,8 +1,11 @@
-//! From a write of Go to the socket that it sends through, where the connection below is of an unknown kind.
+//! From a write to the socket that it sends through, where nothing else of the connection leads there.
 //!
 //! Go encrypts and sends within the call that a tap is at. A send belongs to it if the same thread makes it, in the same
 //! goroutine, with the return address of the call still on the goroutine's stack, and if it begins with a record that may
 //! hold what the call was given. A wrapper that lets another goroutine send, or sends something else first, has no match.
+//!
+//! BoringSSL without names encrypts and sends within one call too, of which the tap knows where its return address is. There
+//! the stack stays where it is, and the thread's next send is the write's or none is.
 
 use aya_ebpf::programs::ProbeContext;
 use tracer_ebpf::{
@@ -11,10 +14,10 @@ use tracer_ebpf::{
 };
 
 use super::{
-    binding,
+    binding, ciphertext,
     introduction::introduce,
     message::{self, Room},
-    socket,
+    socket, thread,
 };
 use crate::{
     flow,
@@ -37,7 +40,9 @@ const WORD: u64 = 8;
 /// captured, if it is one of a write.
 #[inline(always)]
 pub(crate) fn remember(ctx: &ProbeContext, connection: &ConnectionState, cookie: Cookie) {
-    if connection.identity.sock == 0 && connection.identity.source.0 == AddressSource::CUSTOM_BIO.0 {
+    let source = connection.identity.source.0;
+    let leads_nowhere = source == AddressSource::CUSTOM_BIO.0 || source == AddressSource::UNKNOWN_LAYOUT.0;
+    if connection.identity.sock == 0 && leads_nowhere {
         note(ctx, connection, cookie);
     }
 }
@@ -51,14 +56,24 @@ fn note(ctx: &ProbeContext, connection: &ConnectionState, cookie: Cookie) {
     let Some(site) = SITES.get(cookie.site()) else {
         return;
     };
-    if site.net_call == SiteConfig::UNKNOWN {
-        return;
-    }
-    let goroutine = operands::goroutine(ctx);
-    let Some(high) = read_user::<u64>(goroutine + STACK_HIGH) else {
+    let task = current_task();
+    let (goroutine, depth, back) = if site.net_call != SiteConfig::UNKNOWN {
+        let goroutine = operands::goroutine(ctx);
+        let Some(high) = read_user::<u64>(goroutine + STACK_HIGH) else {
+            return;
+        };
+        let depth = high.wrapping_sub(operands::pointer(ctx).wrapping_sub(WORD));
+        (goroutine, depth, operands::address(ctx) + u64::from(site.net_call))
+    } else if site.frame != SiteConfig::UNKNOWN {
+        let slot = operands::pointer(ctx) + u64::from(site.frame);
+        let Some(back) = read_user::<u64>(slot) else {
+            return;
+        };
+        thread::note(task, hit.object, slot, cookie);
+        (0, slot, back)
+    } else {
         return;
     };
-    let task = current_task();
     // A full table drops the oldest: that connection is known from a later write.
     let _inserted = WRITES.insert(&task.tid, &NONE, 0);
     let Some(write) = WRITES.get_ptr_mut(&task.tid) else {
@@ -70,8 +85,8 @@ fn note(ctx: &ProbeContext, connection: &ConnectionState, cookie: Cookie) {
     write.object = hit.object;
     write.generation = flow::generation(&connection.flow);
     write.goroutine = goroutine;
-    write.depth = high.wrapping_sub(operands::pointer(ctx).wrapping_sub(WORD));
-    write.back = operands::address(ctx) + u64::from(site.net_call);
+    write.depth = depth;
+    write.back = back;
     write.bytes = hit.moved;
     write.tgid = task.tgid;
 }
@@ -86,17 +101,36 @@ pub(crate) fn find(sock: u64, message: u64) {
     // SAFETY: only this thread writes its value, which a full table may hand to another one: what was read is compared with
     // the thread's own stack below.
     let write = unsafe { &*write };
-    if write.tgid != task.tgid || !is_within(write) || !begins_with_record(message, write.bytes) {
-        return;
+    if write.tgid == task.tgid && is_within(write) && begins_with_record(message, write.bytes) {
+        found(write, task, sock);
+    } else if write.goroutine == 0 {
+        // A later send of the thread is not of this write.
+        let _removed = WRITES.remove(&task.tid);
     }
-    found(write, task, sock);
 }
 
 /// Returns whether the current thread has yet to return from the call of a write. Stacks of Go move, but what is on them keeps
 /// its distance from their upper end.
 #[inline(always)]
 fn is_within(write: &WriteState) -> bool {
-    is_on_stack(write).unwrap_or(false)
+    let within = if write.goroutine == 0 {
+        is_on_threads_stack(write)
+    } else {
+        is_on_stack(write)
+    };
+    within.unwrap_or(false)
+}
+
+#[inline(always)]
+fn is_below(sp: u64, slot: u64) -> bool {
+    sp < slot && slot - sp < thread::DEPTH
+}
+
+#[inline(always)]
+fn is_on_threads_stack(write: &WriteState) -> Option<bool> {
+    let sp = user_stack_pointer()?;
+    let back: u64 = read_user(write.depth)?;
+    Some(is_below(sp, write.depth) && back == write.back)
 }
 
 #[inline(always)]
@@ -135,6 +169,7 @@ fn found(write: &WriteState, task: Task, sock: u64) {
     if !is_it || !socket::has_peer(sock) || binding::is_taken(sock, object, task.tgid) {
         return;
     }
+    ciphertext::forget(&mut connection.identity, task.tgid);
     binding::bind(
         &mut connection.identity,
         &connection.flow,

@@ -11,7 +11,7 @@ use std::{
 
 use anyhow::{Context as _, Result, bail};
 use serde::Serialize;
-use symbolizer::{Cause, Facts, Family, Hook, HookKind, Library, NetConn, Plans, ProbePlan, Role, SymbolSource};
+use symbolizer::{Cause, Facts, Family, Hook, HookKind, LayoutUnknown, Library, NetConn, Plans, ProbePlan, Role, Sending, SymbolSource};
 use tracer_capture::{
     attach::{self, Kinds, Placement},
     resolve::{Resolution, Resolver, why_not},
@@ -297,7 +297,8 @@ fn version(library: &Library) -> Option<String> {
 }
 
 fn unseen(plan: &ProbePlan, beside: &Plans) -> Vec<String> {
-    let is_public = |hook: &Hook| hook.found != SymbolSource::Callers;
+    // A tap is where the bytes are, however the library was called.
+    let is_public = |hook: &Hook| hook.found != SymbolSource::Callers && hook.kind != HookKind::Tap;
     let carries_plaintext = |hook: &&Hook| hook.role.carries_plaintext();
     let (always, has_bios) = match plan.library.family {
         Family::GnuTls => (UNSEEN_OF_GNUTLS, false),
@@ -335,6 +336,17 @@ const fn addresses_of_go(below: NetConn) -> &'static str {
     }
 }
 
+const fn addresses_of_sends(sending: Sending) -> &'static str {
+    match (sending.frame, sending.wbio) {
+        (Some(_), Some(_)) => {
+            "from the socket that a write sends through, else by the ciphertext in what goes through sockets"
+        }
+        (Some(_), None) => "from the socket that a write sends through",
+        (None, Some(_)) => "by the ciphertext in what goes through sockets",
+        (None, None) => "unknown: what sends records is not found",
+    }
+}
+
 fn addresses(plan: &ProbePlan) -> String {
     if plan.library.family == Family::GnuTls {
         return "from the session, where it holds a descriptor, else by the ciphertext in what goes through sockets"
@@ -347,6 +359,7 @@ fn addresses(plan: &ProbePlan) -> String {
         };
     }
     match &plan.layout {
+        Err(LayoutUnknown::Stripped) => addresses_of_sends(plan.sending).to_owned(),
         Ok(_) if plan.socket_name.is_none() => {
             "only from SSL_set_fd: the crypto library's own kind of socket BIO cannot be told from others".to_owned()
         }
