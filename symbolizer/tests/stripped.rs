@@ -84,11 +84,12 @@ fn the_functions_of_grpc_that_others_have_built_are_found() {
 
 /// Removes the names from a copy of a library.
 fn stripped(path: &Path) -> Vec<u8> {
-    let folder = tempfile::tempdir().unwrap();
-    let to = folder.path().join("stripped.so");
+    let to = env::temp_dir().join(format!("symbolizer-{}-stripped.so", std::process::id()));
     let output = Command::new("strip").arg("-s").arg("-o").arg(&to).arg(path).output().unwrap();
     assert!(output.status.success(), "{output:?}");
-    fs::read(to).unwrap()
+    let image = fs::read(&to).unwrap();
+    fs::remove_file(to).unwrap();
+    image
 }
 
 /// Returns the addresses of the functions of some names.

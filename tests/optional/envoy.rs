@@ -40,7 +40,7 @@ fn proxied(protocol: &str, load: (usize, usize), is_late: bool) -> Result<()> {
     let exchanges = assert_addresses(&format!("Envoy, {protocol}, late: {is_late}"), &trace, &logged)?;
     for exchange in &exchanges {
         assert_eq!(exchange.text("/tls"), Some("boringssl"), "{exchange:?}");
-        assert_eq!(exchange.text("/connection/source"), Some("nested_send"), "{exchange:?}");
+        assert_eq!(exchange.text("/connection/source"), Some("ciphertext"), "{exchange:?}");
     }
     ids.sort_unstable();
     let mut seen = envoy.finish()?;

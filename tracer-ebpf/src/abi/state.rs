@@ -134,7 +134,7 @@ impl ThreadState {
     };
 }
 
-/// A write that is about to send, of a connection whose socket is not known: of Go, or within a call of a thread.
+/// A write of Go that is about to send, of a connection whose socket is not known.
 #[derive(Clone, Copy, Debug, Eq, FromBytes, Immutable, IntoBytes, KnownLayout, PartialEq)]
 #[repr(C)]
 pub struct WriteState {
@@ -142,10 +142,9 @@ pub struct WriteState {
     pub object: u64,
     /// The generation of its connection.
     pub generation: u64,
-    /// Address of the goroutine that writes; 0 for a thread.
+    /// Address of the goroutine that writes.
     pub goroutine: u64,
-    /// From the return address of the call to the upper end of the goroutine's stack, in bytes; of a thread, whose stack
-    /// stays where it is, the address where it is kept.
+    /// From the return address of the call to the upper end of the goroutine's stack, in bytes.
     pub depth: u64,
     /// That return address.
     pub back: u64,

@@ -1,11 +1,11 @@
-//! From a write to the socket that it sends through, where nothing else of the connection leads there.
+//! From a write of Go to the socket that it sends through, where the connection below is of an unknown kind.
 //!
 //! Go encrypts and sends within the call that a tap is at. A send belongs to it if the same thread makes it, in the same
 //! goroutine, with the return address of the call still on the goroutine's stack, and if it begins with a record that may
 //! hold what the call was given. A wrapper that lets another goroutine send, or sends something else first, has no match.
 //!
-//! BoringSSL without names encrypts and sends within one call too, of which the tap knows where its return address is. There
-//! the stack stays where it is, and the thread's next send is the write's or none is.
+//! BoringSSL without names hands what it encrypts to a BIO within the call that a tap is at: there the call is noted, so that
+//! the ciphertext is remembered.
 
 use aya_ebpf::programs::ProbeContext;
 use tracer_ebpf::{
@@ -65,12 +65,9 @@ fn note(ctx: &ProbeContext, connection: &ConnectionState, cookie: Cookie) {
         let depth = high.wrapping_sub(operands::pointer(ctx).wrapping_sub(WORD));
         (goroutine, depth, operands::address(ctx) + u64::from(site.net_call))
     } else if site.frame != SiteConfig::UNKNOWN {
-        let slot = operands::pointer(ctx) + u64::from(site.frame);
-        let Some(back) = read_user::<u64>(slot) else {
-            return;
-        };
-        thread::note(task, hit.object, slot, cookie);
-        (0, slot, back)
+        // The ciphertext leads to the socket: what the call leaves on the stack may outlive it.
+        thread::note(task, hit.object, operands::pointer(ctx) + u64::from(site.frame), cookie);
+        return;
     } else {
         return;
     };
@@ -103,9 +100,6 @@ pub(crate) fn find(sock: u64, message: u64) {
     let write = unsafe { &*write };
     if write.tgid == task.tgid && is_within(write) && begins_with_record(message, write.bytes) {
         found(write, task, sock);
-    } else if write.goroutine == 0 {
-        // A later send of the thread is not of this write.
-        let _removed = WRITES.remove(&task.tid);
     }
 }
 
@@ -113,24 +107,7 @@ pub(crate) fn find(sock: u64, message: u64) {
 /// its distance from their upper end.
 #[inline(always)]
 fn is_within(write: &WriteState) -> bool {
-    let within = if write.goroutine == 0 {
-        is_on_threads_stack(write)
-    } else {
-        is_on_stack(write)
-    };
-    within.unwrap_or(false)
-}
-
-#[inline(always)]
-fn is_below(sp: u64, slot: u64) -> bool {
-    sp < slot && slot - sp < thread::DEPTH
-}
-
-#[inline(always)]
-fn is_on_threads_stack(write: &WriteState) -> Option<bool> {
-    let sp = user_stack_pointer()?;
-    let back: u64 = read_user(write.depth)?;
-    Some(is_below(sp, write.depth) && back == write.back)
+    is_on_stack(write).unwrap_or(false)
 }
 
 #[inline(always)]

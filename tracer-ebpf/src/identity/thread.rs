@@ -16,7 +16,7 @@ use crate::{
 static NONE: ThreadState = ThreadState::NONE;
 
 /// Maximum distance on the stack between a call and one nested in it.
-pub(super) const DEPTH: u64 = 65536;
+const DEPTH: u64 = 65536;
 
 /// Notes that the thread is in a call now; the call keeps which one the thread was in before.
 #[inline(never)]

@@ -94,11 +94,9 @@ impl Resolved {
     }
 
     /// Returns whether what the process sends shows which sockets its connections use: their ciphertext, or the sends
-    /// within the writes of Go, and of libraries without names.
+    /// within the writes of Go.
     pub fn needs_sends(&self) -> bool {
-        let is_sent_within = |plan: &ProbePlan| {
-            plan.net_conn.is_some_and(|below| below.call.is_some()) || plan.sending.frame.is_some()
-        };
+        let is_sent_within = |plan: &ProbePlan| plan.net_conn.is_some_and(|below| below.call.is_some());
         self.may_set_bios() || self.resolution.plans().iter().any(is_sent_within)
     }
 }

@@ -337,13 +337,10 @@ const fn addresses_of_go(below: NetConn) -> &'static str {
 }
 
 const fn addresses_of_sends(sending: Sending) -> &'static str {
-    match (sending.frame, sending.wbio) {
-        (Some(_), Some(_)) => {
-            "from the socket that a write sends through, else by the ciphertext in what goes through sockets"
-        }
-        (Some(_), None) => "from the socket that a write sends through",
-        (None, Some(_)) => "by the ciphertext in what goes through sockets",
-        (None, None) => "unknown: what sends records is not found",
+    if sending.frame.is_some() && sending.wbio.is_some() {
+        "by the ciphertext in what goes through sockets"
+    } else {
+        "unknown: what sends records is not found"
     }
 }
 
