@@ -130,15 +130,12 @@ fn what_others_have_built_is_refused_once_it_is_damaged() {
         let cut = symbolizer::plan(&whole[..length], None);
         assert!(cut.is_err() || cut.is_ok_and(|plans| plans.plans.is_empty()), "{length}");
     }
-    for hook in &found.hooks {
-        // The code of the function is another one's.
-        let mut other = whole.clone();
-        let at = usize::try_from(hook.offset.0).unwrap();
-        other[at..at + 64].fill(0x90);
-        let found = symbolizer::plan(&other, None).unwrap().plans;
-        let has_site = |plan: &ProbePlan| plan.hooks.iter().any(|other| other.role == hook.role);
-        assert!(!found.iter().any(has_site) , "{hook:?}");
-    }
+    let read = found.hooks.iter().find(|hook| hook.role == Role::Read).unwrap();
+    // The call of what reads records is gone.
+    let mut other = whole;
+    let at = usize::try_from(read.offset.0).unwrap();
+    other[at..at + 64].fill(0x90);
+    assert!(symbolizer::plan(&other, None).unwrap().plans.is_empty());
 }
 
 #[test]

@@ -186,6 +186,7 @@ fn envoy_reason() -> Result<Option<&'static str>> {
     go_reason()
 }
 
+#[expect(clippy::unnecessary_wraps, reason = "the reasons of other tests can fail")]
 fn grpc_reason() -> Result<Option<&'static str>> {
     let mut packages = grpc::PACKAGES.into_iter().flatten();
     let is_missing = packages.any(|package| wheel(package).is_ok_and(|folder| !folder.is_dir()));
