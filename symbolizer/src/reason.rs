@@ -54,7 +54,10 @@ impl fmt::Display for Reason {
             Self::NotInCode => f.write_str("its TLS functions lie outside its executable bytes"),
             Self::Go(why) => write!(f, "{why}"),
             Self::Stripped(why) => {
-                write!(f, "its TLS library has been stripped of the names of its functions, and {why}")
+                write!(
+                    f,
+                    "its TLS library has been stripped of the names of its functions, and {why}"
+                )
             }
             Self::VersionUnsupported(version) => write!(f, "its TLS library is too old ({})", version.text),
         }

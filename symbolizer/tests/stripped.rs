@@ -20,7 +20,9 @@ use symbolizer::{Evidence, Family, HookKind, Plans, ProbePlan, Role, SymbolSourc
 /// Returns the folder that `scripts/setup` unpacks a package into.
 fn package(name: &str) -> PathBuf {
     let home = || PathBuf::from(env::var_os("HOME").expect("there is a home")).join(".cache/tlscope/wheels");
-    env::var_os("TLSCOPE_WHEELS").map_or_else(home, PathBuf::from).join(name)
+    env::var_os("TLSCOPE_WHEELS")
+        .map_or_else(home, PathBuf::from)
+        .join(name)
 }
 
 fn grpcio(version: &str) -> Vec<u8> {
@@ -40,15 +42,21 @@ fn plan(image: &[u8]) -> ProbePlan {
 /// Returns where the hooks of a plan are, by kind and role.
 fn sites(plan: &ProbePlan) -> BTreeSet<(HookKind, Role, u64)> {
     let hooks = plan.hooks.iter();
-    hooks
-        .map(|hook| (hook.kind, hook.role, hook.site.address.0))
-        .collect()
+    hooks.map(|hook| (hook.kind, hook.role, hook.site.address.0)).collect()
 }
 
 /// Asserts what holds of every plan of a library without names.
 fn assert_sound(plan: &ProbePlan) {
-    assert_eq!((plan.library.family, plan.library.evidence), (Family::BoringSsl, Evidence::Errors));
-    let count = |kind, role| plan.hooks.iter().filter(|hook| (hook.kind, hook.role) == (kind, role)).count();
+    assert_eq!(
+        (plan.library.family, plan.library.evidence),
+        (Family::BoringSsl, Evidence::Errors)
+    );
+    let count = |kind, role| {
+        plan.hooks
+            .iter()
+            .filter(|hook| (hook.kind, hook.role) == (kind, role))
+            .count()
+    };
     for (kind, role) in [
         (HookKind::Tap, Role::Read),
         (HookKind::Tap, Role::Write),
@@ -62,7 +70,11 @@ fn assert_sound(plan: &ProbePlan) {
         assert_eq!(hook.found, SymbolSource::ErrorsAndFile, "{hook:?}");
         assert_eq!(hook.site.tier, Tier::Emulated, "{hook:?}");
     }
-    assert!(plan.sending.frame.is_some() && plan.sending.wbio.is_some(), "{:?}", plan.sending);
+    assert!(
+        plan.sending.frame.is_some() && plan.sending.wbio.is_some(),
+        "{:?}",
+        plan.sending
+    );
 }
 
 #[test]
@@ -73,10 +85,7 @@ fn the_functions_of_grpc_that_others_have_built_are_found() {
         let plan = plan(&grpcio(version));
         assert_sound(&plan);
         let sites = sites(&plan);
-        for expected in [
-            (HookKind::Tap, Role::Read, read),
-            (HookKind::Tap, Role::Write, write),
-        ] {
+        for expected in [(HookKind::Tap, Role::Read, read), (HookKind::Tap, Role::Write, write)] {
             assert!(sites.contains(&expected), "{version}: {expected:?} {sites:x?}");
         }
     }
@@ -85,7 +94,13 @@ fn the_functions_of_grpc_that_others_have_built_are_found() {
 /// Removes the names from a copy of a library.
 fn stripped(path: &Path) -> Vec<u8> {
     let to = env::temp_dir().join(format!("symbolizer-{}-stripped.so", std::process::id()));
-    let output = Command::new("strip").arg("-s").arg("-o").arg(&to).arg(path).output().unwrap();
+    let output = Command::new("strip")
+        .arg("-s")
+        .arg("-o")
+        .arg(&to)
+        .arg(path)
+        .output()
+        .unwrap();
     assert!(output.status.success(), "{output:?}");
     let image = fs::read(&to).unwrap();
     fs::remove_file(to).unwrap();
@@ -97,7 +112,9 @@ fn named(image: &[u8]) -> BTreeMap<String, u64> {
     let elf = Elf::parse(image).unwrap();
     let functions = elf.syms.iter().filter(|symbol| symbol.is_function());
     let name = |symbol: &goblin::elf::Sym| elf.strtab.get_at(symbol.st_name).map(str::to_owned);
-    functions.filter_map(|symbol| Some((name(&symbol)?, symbol.st_value))).collect()
+    functions
+        .filter_map(|symbol| Some((name(&symbol)?, symbol.st_value)))
+        .collect()
 }
 
 #[test]
@@ -109,7 +126,9 @@ fn what_is_found_without_names_is_what_others_have_built_with_them() {
     assert_sound(&without);
     let taps = |plan: &ProbePlan| {
         let hooks = plan.hooks.iter().filter(|hook| hook.kind == HookKind::Tap);
-        hooks.map(|hook| (hook.role, hook.site, hook.operands)).collect::<Vec<_>>()
+        hooks
+            .map(|hook| (hook.role, hook.site, hook.operands))
+            .collect::<Vec<_>>()
     };
     assert_eq!(taps(&without), taps(&with));
     let names = named(&whole);
@@ -128,7 +147,10 @@ fn what_others_have_built_is_refused_once_it_is_damaged() {
     let found = plan(&whole);
     for length in (0..whole.len()).step_by(whole.len() / 61) {
         let cut = symbolizer::plan(&whole[..length], None);
-        assert!(cut.is_err() || cut.is_ok_and(|plans| plans.plans.is_empty()), "{length}");
+        assert!(
+            cut.is_err() || cut.is_ok_and(|plans| plans.plans.is_empty()),
+            "{length}"
+        );
     }
     let read = found.hooks.iter().find(|hook| hook.role == Role::Read).unwrap();
     // The call of what reads records is gone.
@@ -142,7 +164,9 @@ fn what_others_have_built_is_refused_once_it_is_damaged() {
 #[ignore = "reads all programs and libraries of the system"]
 fn nothing_is_found_where_there_is_none() {
     let folders = ["/usr/bin", "/usr/sbin", "/usr/lib/x86_64-linux-gnu"];
-    let files = folders.iter().flat_map(|folder| fs::read_dir(folder).into_iter().flatten().flatten());
+    let files = folders
+        .iter()
+        .flat_map(|folder| fs::read_dir(folder).into_iter().flatten().flatten());
     let (mut images, mut found) = (0, Vec::new());
     for path in files.map(|file| file.path()) {
         let is_elf = fs::read(&path).ok().filter(|bytes| bytes.starts_with(b"\x7fELF"));
@@ -154,7 +178,9 @@ fn nothing_is_found_where_there_is_none() {
             continue;
         };
         let is_found = plans.iter().any(|plan| plan.library.evidence == Evidence::Errors);
-        let is_refused = reasons.iter().any(|reason| matches!(reason, symbolizer::Reason::Stripped(_)));
+        let is_refused = reasons
+            .iter()
+            .any(|reason| matches!(reason, symbolizer::Reason::Stripped(_)));
         if is_found || is_refused {
             found.push(path);
         }

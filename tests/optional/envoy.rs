@@ -29,11 +29,7 @@ fn proxied(protocol: &str, load: (usize, usize), is_late: bool) -> Result<()> {
     let [asked, answered] = [client, server].map(|program| exchange_log::parse(&program.finish()?));
     let (asked, answered) = (asked?, answered?);
     let mut ids: Vec<_> = asked.iter().map(|logged| logged.id.clone()).collect();
-    let logged: Vec<_> = asked
-        .into_iter()
-        .chain(answered)
-        .map(LoggedExchange::by_peer)
-        .collect();
+    let logged: Vec<_> = asked.into_iter().chain(answered).map(LoggedExchange::by_peer).collect();
     assert_eq!(logged.len(), 2 * load.0 * load.1);
     tracer.wait_for_lines(logged.len())?;
     let trace = tracer.stop()?;

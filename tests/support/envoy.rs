@@ -37,7 +37,14 @@ impl Envoy {
         let configuration = root.join("envoy.json");
         fs::write(&configuration, json!({ "static_resources": resources }).to_string())?;
         let mut command = Command::new(program()?);
-        command.args(["--concurrency", "2", "--disable-hot-restart", "--log-level", "error", "-c"]);
+        command.args([
+            "--concurrency",
+            "2",
+            "--disable-hot-restart",
+            "--log-level",
+            "error",
+            "-c",
+        ]);
         command.arg(&configuration).stdin(Stdio::null()).stdout(Stdio::null());
         command.stderr(fs::File::create(root.join("stderr.log"))?);
         let child = command.spawn().context("envoy did not start")?;
@@ -98,7 +105,8 @@ fn listener(port: u16, certificate: &Certificate, log: &std::path::Path) -> Valu
         "alpn_protocols": ["h2", "http/1.1"],
         "tls_certificates": [{ "certificate_chain": { "filename": certificate }, "private_key": { "filename": key } }],
     } });
-    let log = json!({ "path": log, "log_format": { "text_format_source": { "inline_string": "%REQ(X-REQUEST-ID)%\n" } } });
+    let log =
+        json!({ "path": log, "log_format": { "text_format_source": { "inline_string": "%REQ(X-REQUEST-ID)%\n" } } });
     let route = json!({ "match": { "prefix": "/" }, "route": { "cluster": "server" } });
     let connections = json!({
         "stat_prefix": "in",

@@ -83,7 +83,11 @@ fn image(code: &[u8], data: &[u8], frames: &[u8]) -> Vec<u8> {
     image.extend([3, 0, 62, 0, 1, 0, 0, 0]);
     image.extend([0_u64, 64, 0].iter().flat_map(|word| word.to_le_bytes()));
     image.extend([0, 0, 0, 0, 64, 0, 56, 0, 3, 0, 64, 0, 0, 0, 0, 0]);
-    let parts = [(1_u32, 5_u32, CODE, code), (1, 6, DATA, data), (0x6474_e550, 4, FRAMES, frames)];
+    let parts = [
+        (1_u32, 5_u32, CODE, code),
+        (1, 6, DATA, data),
+        (0x6474_e550, 4, FRAMES, frames),
+    ];
     let mut at = HEADERS;
     for (kind, flags, address, part) in parts {
         image.extend(kind.to_le_bytes());

@@ -82,7 +82,10 @@ mod tests {
         }
         let around = |at| frames.around(Vaddr(at)).map(|(begin, end)| (begin.0, end.0));
         assert_eq!(around(0xeff), None);
-        assert_eq!((around(0xf00), around(0xf7f)), (Some((0xf00, 0xf80)), Some((0xf00, 0xf80))));
+        assert_eq!(
+            (around(0xf00), around(0xf7f)),
+            (Some((0xf00, 0xf80)), Some((0xf00, 0xf80)))
+        );
         assert_eq!(around(0x5000), Some((0x1040, u64::MAX)), "the last one");
         for other in [0, 0xf01, 0x1000, u64::MAX] {
             assert!(!frames.begins(Vaddr(other)), "{other:#x}");

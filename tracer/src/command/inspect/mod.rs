@@ -11,7 +11,10 @@ use std::{
 
 use anyhow::{Context as _, Result, bail};
 use serde::Serialize;
-use symbolizer::{Cause, Facts, Family, Hook, HookKind, LayoutUnknown, Library, NetConn, Plans, ProbePlan, Role, Sending, SymbolSource};
+use symbolizer::{
+    Cause, Facts, Family, Hook, HookKind, LayoutUnknown, Library, NetConn, Plans, ProbePlan, Role, Sending,
+    SymbolSource,
+};
 use tracer_capture::{
     attach::{self, Kinds, Placement},
     resolve::{Resolution, Resolver, why_not},

@@ -52,9 +52,16 @@ pub(super) fn find(
     let places = linkage.image.places_of(handing);
     let tables: BTreeSet<_> = places
         .iter()
-        .flat_map(|place| slots.iter().filter_map(|slot| Some(Vaddr(place.0.checked_sub((*slot).into())?))))
+        .flat_map(|place| {
+            slots
+                .iter()
+                .filter_map(|slot| Some(Vaddr(place.0.checked_sub((*slot).into())?)))
+        })
         .collect();
-    let found: BTreeSet<_> = tables.into_iter().filter_map(|table| of_table(linkage, table, state)).collect();
+    let found: BTreeSet<_> = tables
+        .into_iter()
+        .filter_map(|table| of_table(linkage, table, state))
+        .collect();
     let mut found = found.into_iter();
     found.next().filter(|_| found.next().is_none())
 }
@@ -70,7 +77,9 @@ fn of_table(linkage: &Linkage<'_, '_>, table: Vaddr, state: u16) -> Option<Endin
     };
     let (begins, frees) = (function(BEGINS)?, function(FREES)?);
     let sets = |address, is_value: fn(Value) -> bool| {
-        let stored = effects(linkage, address).map(|effects| effects.stored).unwrap_or_default();
+        let stored = effects(linkage, address)
+            .map(|effects| effects.stored)
+            .unwrap_or_default();
         let mut states = stored.iter().filter(|store| match store.to {
             Place::Field(field) => field.one() == Some((state, POINTER)),
             Place::Stack(_) => false,

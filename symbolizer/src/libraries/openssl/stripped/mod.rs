@@ -141,7 +141,9 @@ impl Finder<'_, '_> {
         }
         let flushing: Vec<_> = self.reports.with(&FLUSHES).collect();
         let sending = sending::find(self.linkage, &senders, seal_address, &flushing);
-        let handed = sending.handed.and_then(|address| self.hook_like(BIO_WRITE, BIO_WRITE, address, reads.source));
+        let handed = sending
+            .handed
+            .and_then(|address| self.hook_like(BIO_WRITE, BIO_WRITE, address, reads.source));
         hooks.extend(handed);
         Ok(Some(self.planned(hooks, sending.sending)))
     }
@@ -240,12 +242,21 @@ impl Finder<'_, '_> {
     fn ending(&self, senders: &[Sender], state: u16) -> Option<Ending> {
         let is_sender = |address: Vaddr| senders.iter().any(|sender| sender.address == address);
         let hands = |address: &Vaddr| {
-            let calls = || effects(self.linkage, *address).map(|effects| effects.calls).unwrap_or_default();
+            let calls = || {
+                effects(self.linkage, *address)
+                    .map(|effects| effects.calls)
+                    .unwrap_or_default()
+            };
             is_sender(*address)
-                || calls().iter().any(|call| is_connection(call.arguments[0]) && target(call).is_some_and(is_sender))
+                || calls()
+                    .iter()
+                    .any(|call| is_connection(call.arguments[0]) && target(call).is_some_and(is_sender))
         };
         let handing: BTreeSet<_> = self.reports.with(&HANDS_DATA).filter(hands).collect();
-        let writes = self.reports.with(&FILLS).filter_map(|address| effects(self.linkage, address).ok());
+        let writes = self
+            .reports
+            .with(&FILLS)
+            .filter_map(|address| effects(self.linkage, address).ok());
         let slots: BTreeSet<_> = writes.flat_map(|effects| ending::slots(&effects)).collect();
         ending::find(self.linkage, &handing, &slots, state)
     }

@@ -125,7 +125,8 @@ mod tests {
     fn the_numbers_are_found_that_a_function_may_load() {
         // mov edi,16; xor esi,esi; mov edx,226; call; mov edx,0x12345; mov edx,215 cut short
         let code = [
-            0xbf, 16, 0, 0, 0, 0x31, 0xf6, 0xba, 226, 0, 0, 0, 0xe8, 0, 0, 0, 0, 0xba, 0x45, 0x23, 1, 0, 0xba, 215, 0, 0,
+            0xbf, 16, 0, 0, 0, 0x31, 0xf6, 0xba, 226, 0, 0, 0, 0xe8, 0, 0, 0, 0, 0xba, 0x45, 0x23, 1, 0, 0xba, 215, 0,
+            0,
         ];
         assert_eq!(reasons(&code), BTreeSet::from([226]));
     }
@@ -156,7 +157,10 @@ mod tests {
     fn a_function_may_fill_its_limit_and_no_more() {
         let code = vec![0; limits::REPORTING_FUNCTION + 10];
         let cut = |end: usize| cut(&code, Vaddr(0x1000), Vaddr(0x1001), Vaddr(0x1001 + end as u64));
-        assert_eq!(cut(limits::REPORTING_FUNCTION).map(<[u8]>::len), Some(limits::REPORTING_FUNCTION));
+        assert_eq!(
+            cut(limits::REPORTING_FUNCTION).map(<[u8]>::len),
+            Some(limits::REPORTING_FUNCTION)
+        );
         assert_eq!(cut(limits::REPORTING_FUNCTION + 1), None);
     }
 }

@@ -24,7 +24,10 @@ pub(super) struct Sent {
 /// Finds it by the functions that hand records over to be sealed, by what seals them, and by the functions that may report that
 /// a connection has no BIO.
 pub(super) fn find(linkage: &Linkage<'_, '_>, senders: &[Sender], seal: Vaddr, flushing: &[Vaddr]) -> Sent {
-    let flushed: BTreeSet<_> = senders.iter().flat_map(|sender| flushed(linkage, sender, flushing)).collect();
+    let flushed: BTreeSet<_> = senders
+        .iter()
+        .flat_map(|sender| flushed(linkage, sender, flushing))
+        .collect();
     let mut flushed = flushed.into_iter();
     let (Some((wbio, handed)), None) = (flushed.next(), flushed.next()) else {
         return Sent::default();
@@ -54,7 +57,11 @@ const WORD: i64 = 8;
 
 /// Lists what the functions of the connection that flush call with a field of it: the field, and the function.
 fn flushed(linkage: &Linkage<'_, '_>, sender: &Sender, flushing: &[Vaddr]) -> Vec<(u16, Vaddr)> {
-    let calls = sender.effects.calls.iter().filter(|call| is_connection(call.arguments[0]));
+    let calls = sender
+        .effects
+        .calls
+        .iter()
+        .filter(|call| is_connection(call.arguments[0]));
     let inner: BTreeSet<_> = calls.filter_map(target).filter(|to| flushing.contains(to)).collect();
     let inner = inner.into_iter().filter_map(|address| effects(linkage, address).ok());
     let found = |effects: &Effects| effects.calls.iter().filter_map(hands_to_field).collect::<Vec<_>>();

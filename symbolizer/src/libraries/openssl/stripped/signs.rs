@@ -66,7 +66,9 @@ const ENDING: usize = 2;
 
 /// Returns whether a path ends in that of a file of C or C++, which is given up to `.c`.
 fn is_file(path: &[u8], file: &[u8]) -> bool {
-    let stem = path.strip_suffix(b"c").map(|stem| stem.strip_suffix(b"c").unwrap_or(stem));
+    let stem = path
+        .strip_suffix(b"c")
+        .map(|stem| stem.strip_suffix(b"c").unwrap_or(stem));
     let begun = file.strip_suffix(b"c").unwrap_or(file);
     stem.is_some_and(|stem| stem.ends_with(begun))
 }
@@ -84,7 +86,14 @@ mod tests {
         ] {
             assert!(is_file(path.as_bytes(), b"ssl/ssl_lib.c"), "{path}");
         }
-        for path in ["ssl/ssl_lib.h", "ssl/t1_lib.cc", "ssl_lib.cc", "ssl/ssl_lib.cpp", "c", ""] {
+        for path in [
+            "ssl/ssl_lib.h",
+            "ssl/t1_lib.cc",
+            "ssl_lib.cc",
+            "ssl/ssl_lib.cpp",
+            "c",
+            "",
+        ] {
             assert!(!is_file(path.as_bytes(), b"ssl/ssl_lib.c"), "{path}");
         }
     }
