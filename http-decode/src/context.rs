@@ -3,7 +3,10 @@
 use crate::chunk::Mark;
 use crate::proxy::Proxied;
 use crate::queue::OutputQueue;
-use crate::{Counters, Direction, Ended, Exchange, Output, Protocol, Reason, Request, Settings, Side};
+use crate::{
+    Counters, Direction, Ended, Exchange, MAX_MOMENTS, Moment, MomentPart, Output, Protocol, Reason, Request, Settings,
+    Side, Timestamp,
+};
 
 /// Whether bytes may still arrive that were captured before now.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -52,6 +55,8 @@ pub(crate) struct Context {
     pub(crate) proxied: Option<Proxied>,
     pub(crate) queue: OutputQueue,
     pub(crate) counters: Counters,
+    /// The moments that were not taken yet, if they are asked for.
+    moments: Option<Vec<Moment>>,
     ordinals: u64,
 }
 
@@ -64,6 +69,7 @@ impl Context {
             proxied: None,
             queue: OutputQueue::default(),
             counters: Counters::default(),
+            moments: None,
             ordinals: 0,
         }
     }
@@ -90,6 +96,7 @@ impl Context {
             response: None,
             began: mark.at,
             head_at: None,
+            events: None,
             ended_at: None,
             ended: None,
         })
@@ -108,6 +115,53 @@ impl Context {
     /// Emits a notice that bytes from `position` on were not decoded.
     pub(crate) fn undecoded(&mut self, direction: Direction, position: u64, reason: Reason) {
         self.queue.push(Output::Undecoded(direction, position, reason));
+    }
+
+    /// Keeps moments from here on.
+    pub(crate) fn keep_moments(&mut self) {
+        self.moments.get_or_insert_default();
+    }
+
+    /// Removes and returns the moments.
+    pub(crate) fn take_moments(&mut self) -> Vec<Moment> {
+        self.moments.as_mut().map(std::mem::take).unwrap_or_default()
+    }
+
+    /// Notes the head of a request, which was complete at `at`.
+    pub(crate) fn note_request(&mut self, exchange: &Exchange, at: Timestamp) {
+        let Some(request) = exchange.request.as_ref().filter(|_| self.moments.is_some()) else {
+            return;
+        };
+        self.note(Moment {
+            ordinal: exchange.ordinal,
+            side: exchange.side,
+            at,
+            origin: exchange.origin,
+            part: MomentPart::Request {
+                head: Box::new(request.head.clone()),
+                began: exchange.began,
+                from_start: self.from_start,
+            },
+        });
+    }
+
+    /// Notes the head of the final response of an exchange, which was complete at `at`.
+    pub(crate) fn note_response(&mut self, ordinal: u64, at: Timestamp, origin: u32) {
+        self.note(Moment {
+            ordinal,
+            side: self.side.unwrap_or(Side::Server),
+            at,
+            origin,
+            part: MomentPart::Response,
+        });
+    }
+
+    fn note(&mut self, moment: Moment) {
+        match &mut self.moments {
+            Some(moments) if moments.len() < MAX_MOMENTS => moments.push(moment),
+            Some(_) => self.counters.moments_dropped += 1,
+            None => {}
+        }
     }
 
     /// Returns whether decoding must pause until outputs are polled.

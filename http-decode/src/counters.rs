@@ -65,6 +65,10 @@ counters! {
     empty_frames,
     /// HTTP/2 frames larger than the receiver allows.
     oversize_frames,
+    /// First server-sent events given up because they were too long.
+    events_given_up,
     /// Bytes that arrived after the connection had ended.
     late_bytes,
+    /// Moments dropped at `MAX_MOMENTS`.
+    moments_dropped,
 }

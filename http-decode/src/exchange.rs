@@ -2,11 +2,7 @@
 //!
 //! Nothing that was not seen is filled in: a missing half is `None`, and so is an uncertain body length.
 
-use crate::{Fields, RequestHead, ResponseHead, Side, named_enum};
-
-/// Nanoseconds on the caller's monotonic clock; this crate never reads one.
-#[derive(Clone, Copy, Debug, Default, Eq, Hash, Ord, PartialEq, PartialOrd)]
-pub struct Timestamp(pub u64);
+use crate::{Fields, RequestHead, ResponseHead, ServerEvents, Side, Timestamp, named_enum};
 
 named_enum! {
     /// The protocol of an exchange.
@@ -83,6 +79,8 @@ pub struct Exchange {
     pub began: Timestamp,
     /// End of the final response's head.
     pub head_at: Option<Timestamp>,
+    /// When the content of the response came, if that is a stream of server-sent events.
+    pub events: Option<ServerEvents>,
     /// End of the response, when it has ended.
     pub ended_at: Option<Timestamp>,
     /// How it ended; `None` while it goes on.
@@ -100,6 +98,8 @@ pub struct End {
     pub ended_at: Timestamp,
     /// How it ended.
     pub ended: Ended,
+    /// When the content of the response came, if that is a stream of server-sent events.
+    pub events: Option<ServerEvents>,
     /// Response body bytes in all; `None` when uncertain, or when there was no response.
     pub body_bytes: Option<u64>,
     /// Response trailer fields.

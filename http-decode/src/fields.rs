@@ -47,10 +47,16 @@ pub struct Fields {
     /// Names and values, possibly with other bytes between them.
     text: Vec<u8>,
     spans: Vec<Span>,
+    /// The lengths of the names: most names that are looked up are not there, and no name has their length.
+    lengths: Lengths,
 }
 
+/// A set of lengths, in which those from 63 on are one.
+#[derive(Clone, Copy, Default)]
+struct Lengths(u64);
+
 /// Where the name and the value of a field are in the text.
-#[derive(Clone, Copy)]
+#[derive(Clone, Copy, Eq, PartialEq)]
 struct Span {
     name: Part,
     value: Part,
@@ -58,7 +64,7 @@ struct Span {
 }
 
 /// A part of the text; unknown if it begins beyond the end of any text.
-#[derive(Clone, Copy)]
+#[derive(Clone, Copy, Eq, PartialEq)]
 struct Part {
     start: u32,
     length: u32,
@@ -69,7 +75,9 @@ impl Fields {
     pub(crate) fn of_text<'a>(text: &'a [u8], parts: impl ExactSizeIterator<Item = [&'a [u8]; 2]>) -> Self {
         let base = text.as_ptr().addr();
         let mut text = text.to_vec();
+        let mut lengths = Lengths::default();
         let spans = parts.map(|[name, value]| {
+            lengths.insert(name.len());
             let name = Part::new(name.as_ptr().addr().wrapping_sub(base), name.len());
             lower(text.get_mut(name.range()).unwrap_or_default());
             let value = match value {
@@ -84,12 +92,12 @@ impl Fields {
             }
         });
         let spans = spans.collect();
-        Self { text, spans }
+        Self { text, spans, lengths }
     }
 
     /// Adds a field at the end, and converts its name to lower case.
     pub fn push(&mut self, field: Field<'_>) {
-        let name = self.append(field.name.map(str::as_bytes));
+        let name = self.append_name(field.name.map(str::as_bytes));
         lower(self.text.get_mut(name.range()).unwrap_or_default());
         let value = self.append(field.value.map(Unredacted::<&[u8]>::expose));
         self.spans.push(Span {
@@ -101,7 +109,7 @@ impl Fields {
 
     /// Adds a field whose name has been checked to be a token in lower case.
     pub(crate) fn push_checked(&mut self, name: Option<&[u8]>, value: Option<&[u8]>, never_indexed: bool) {
-        let name = self.append(name);
+        let name = self.append_name(name);
         let value = self.append(value);
         self.spans.push(Span {
             name,
@@ -114,6 +122,7 @@ impl Fields {
     pub fn clear(&mut self) {
         self.text.clear();
         self.spans.clear();
+        self.lengths = Lengths::default();
     }
 
     /// Returns the number of fields.
@@ -139,22 +148,53 @@ impl Fields {
         self.spans.iter().map(|span| span.raw(&self.text))
     }
 
+    /// Returns whether there is a field of a name, which is given in lower case.
+    pub fn contains(&self, name: &str) -> bool {
+        self.lengths.contains(name.len()) && self.spans.iter().any(|span| span.name.is(name, &self.text))
+    }
+
     /// Returns the first field of a name, which is given in lower case.
+    #[inline]
     pub fn get(&self, name: &str) -> Option<Field<'_>> {
-        let named = |span: &&Span| span.name.is(name, &self.text);
-        self.spans.iter().find(named).map(|span| span.field(&self.text))
+        if self.lengths.contains(name.len()) {
+            self.find(name)
+        } else {
+            None
+        }
     }
 
     /// Iterates over the known values of a name, which is given in lower case.
     pub fn values<'a>(&'a self, name: &'a str) -> impl Iterator<Item = Unredacted<&'a [u8]>> {
         let named = |span: &&Span| span.name.is(name, &self.text);
         let value = |span: &Span| span.value.of_text(&self.text).map(Unredacted::borrowed);
-        self.spans.iter().filter(named).filter_map(value)
+        let spans = if self.lengths.contains(name.len()) {
+            self.spans.as_slice()
+        } else {
+            &[]
+        };
+        spans.iter().filter(named).filter_map(value)
+    }
+
+    /// Returns whether these are the same fields, and stored in the same way, as those of a copy are.
+    pub fn is_copy_of(&self, other: &Self) -> bool {
+        self.text == other.text && self.spans == other.spans
     }
 
     /// Returns the memory in use, in bytes.
     pub fn held_bytes(&self) -> usize {
         self.text.capacity() + self.spans.capacity() * FIELD_BYTES
+    }
+
+    fn find(&self, name: &str) -> Option<Field<'_>> {
+        let named = |span: &&Span| span.name.is(name, &self.text);
+        self.spans.iter().find(named).map(|span| span.field(&self.text))
+    }
+
+    fn append_name(&mut self, name: Option<&[u8]>) -> Part {
+        if let Some(name) = name {
+            self.lengths.insert(name.len());
+        }
+        self.append(name)
     }
 
     fn append(&mut self, bytes: Option<&[u8]>) -> Part {
@@ -212,6 +252,18 @@ fn lower_word(word: u64) -> u64 {
     let beyond_z = low + (0x80 - 0x5b) * ONES;
     let is_capital = (from_a ^ beyond_z) & !word & HIGH;
     word | is_capital >> 2
+}
+
+impl Lengths {
+    #[inline]
+    fn insert(&mut self, length: usize) {
+        self.0 |= 1 << length.min(63);
+    }
+
+    #[inline]
+    fn contains(self, length: usize) -> bool {
+        self.0 >> length.min(63) & 1 != 0
+    }
 }
 
 impl Span {
@@ -342,6 +394,20 @@ mod tests {
         assert_eq!(fields.get("host"), Some(expected[0]));
         assert_eq!(fields.values("host").count(), 2);
         assert_eq!(fields.get("Host"), None);
+    }
+
+    #[test]
+    fn a_field_is_found_by_a_name_of_any_length() {
+        let names: Vec<_> = (0..130).map(|length| "n".repeat(length)).collect();
+        for (length, name) in names.iter().enumerate() {
+            let fields: Fields = [field(Some(name), Some("a"))].into_iter().collect();
+            for (other, wanted) in names.iter().enumerate() {
+                assert_eq!(fields.get(wanted).is_some(), length == other);
+            }
+            let mut cleared = fields.clone();
+            cleared.clear();
+            assert_eq!(cleared.get(name), None);
+        }
     }
 
     #[test]

@@ -3,7 +3,7 @@
 //! A gap is a value, so that loss is never silent: it has a position, a span and a cause, and every decoder decides for
 //! itself whether it can go on behind one.
 
-use crate::exchange::Timestamp;
+use crate::timestamp::Timestamp;
 use crate::{Direction, named_enum};
 
 named_enum! {

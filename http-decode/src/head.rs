@@ -117,14 +117,34 @@ named_enum! {
 
 /// Returns a method token. The common ones are not copied.
 pub(crate) fn method(token: &str) -> Cow<'static, str> {
-    const COMMON: [&str; 8] = ["GET", "POST", "HEAD", "PUT", "DELETE", "OPTIONS", "PATCH", "CONNECT"];
-    let common = COMMON.into_iter().find(|common| *common == token);
-    common.map_or_else(|| token.to_owned().into(), Cow::Borrowed)
+    common_method(token.as_bytes()).map_or_else(|| token.to_owned().into(), Cow::Borrowed)
+}
+
+/// Returns a common method.
+pub(crate) fn common_method(token: &[u8]) -> Option<&'static str> {
+    Some(match token {
+        b"GET" => "GET",
+        b"POST" => "POST",
+        b"HEAD" => "HEAD",
+        b"PUT" => "PUT",
+        b"DELETE" => "DELETE",
+        b"OPTIONS" => "OPTIONS",
+        b"PATCH" => "PATCH",
+        b"CONNECT" => "CONNECT",
+        _ => return None,
+    })
 }
 
 /// Returns a scheme in lower case. The common ones are not copied.
 pub(crate) fn scheme(scheme: &str) -> Cow<'static, str> {
-    const COMMON: [&str; 2] = ["https", "http"];
-    let common = COMMON.into_iter().find(|common| common.eq_ignore_ascii_case(scheme));
-    common.map_or_else(|| scheme.to_ascii_lowercase().into(), Cow::Borrowed)
+    common_scheme(scheme.as_bytes()).map_or_else(|| scheme.to_ascii_lowercase().into(), Cow::Borrowed)
+}
+
+/// Returns a common scheme.
+pub(crate) fn common_scheme(scheme: &[u8]) -> Option<&'static str> {
+    Some(match scheme {
+        b"https" => "https",
+        b"http" => "http",
+        _ => return None,
+    })
 }

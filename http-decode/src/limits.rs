@@ -6,6 +6,9 @@
 use crate::fields::FIELD_BYTES;
 use crate::h2::hpack::Decoder;
 
+/// Maximum moments of a connection that wait to be taken. Beyond it, they are counted and dropped.
+pub const MAX_MOMENTS: usize = 2048;
+
 /// How a connection is decoded.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub struct Settings {
@@ -159,6 +162,8 @@ pub(crate) const LATE_TABLE_BYTES: usize = 16 * 1024;
 
 /// Bytes gathered of what may be a PROXY protocol header: more than its addresses take.
 pub(crate) const PROXY_BYTES: usize = 232;
+/// Content of a stream of server-sent events that is read for its first event; beyond it, the event is given up and counted.
+pub(crate) const MAX_EVENT_BYTES: u64 = 256 * 1024;
 /// The memory of a held chunk besides its bytes.
 pub(crate) const ENTRY_BYTES: usize = 96;
 /// The memory of an exchange, or of half of one, besides its fields.

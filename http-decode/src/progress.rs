@@ -7,6 +7,7 @@ use std::mem;
 
 use crate::context::Context;
 use crate::queue::exchange_bytes;
+use crate::server_events::ServerEvents;
 use crate::{End, Ended, Exchange, Fields, Output, Request, Response, ResponseHead, Timestamp};
 
 /// An exchange whose response is in progress.
@@ -33,6 +34,7 @@ impl Progress {
     pub(crate) fn set_response(&mut self, head: ResponseHead, body_bytes: Option<u64>, at: Timestamp) {
         if let Self::Pending(exchange) = self {
             exchange.head_at = Some(at);
+            exchange.events = ServerEvents::behind(&head);
             exchange.response = Some(Response {
                 head,
                 body_bytes,
@@ -62,8 +64,33 @@ impl Progress {
         }
     }
 
+    /// Reads content of the response for server-sent events; `None` if it was not seen. Returns `false` if the first event is
+    /// given up because it is too long.
+    pub(crate) fn read_events(&mut self, content: Option<&[u8]>, at: Timestamp) -> bool {
+        match (self.events_mut(), content) {
+            (Some(events), Some(content)) => events.read(content, at),
+            (Some(events), None) => {
+                events.lose();
+                true
+            }
+            (None, _) => true,
+        }
+    }
+
+    /// Returns whether the content that follows may show the first server-sent event.
+    pub(crate) fn awaits_event(&self) -> bool {
+        let events = match self {
+            Self::Pending(exchange) => &exchange.events,
+            Self::Emitted(end) => &end.events,
+        };
+        events.as_ref().is_some_and(ServerEvents::awaits_event)
+    }
+
     /// Notes that the length of the response body is uncertain.
     pub(crate) fn lose_body(&mut self) {
+        if let Some(events) = self.events_mut() {
+            events.lose();
+        }
         if let Some(bytes) = self.body_bytes_mut() {
             *bytes = None;
         }
@@ -74,6 +101,14 @@ impl Progress {
         match self {
             Self::Pending(exchange) if exchange.ordinal == ordinal => exchange.request.as_mut(),
             Self::Pending(_) | Self::Emitted(_) => None,
+        }
+    }
+
+    /// Returns the ordinal of the exchange.
+    pub(crate) const fn ordinal(&self) -> u64 {
+        match self {
+            Self::Pending(exchange) => exchange.ordinal,
+            Self::Emitted(end) => end.ordinal,
         }
     }
 
@@ -142,6 +177,7 @@ impl Progress {
             ended: Ended::Lost,
             body_bytes: exchange.response.as_ref().and_then(|response| response.body_bytes),
             trailers: Fields::default(),
+            events: exchange.events.clone(),
         };
         if let Self::Pending(exchange) = mem::replace(self, Self::Emitted(Box::new(end))) {
             context.emit(exchange, None);
@@ -193,6 +229,13 @@ impl Progress {
         match self {
             Self::Pending(exchange) => exchange_bytes(exchange),
             Self::Emitted(end) => size_of_val(end.as_ref()),
+        }
+    }
+
+    fn events_mut(&mut self) -> Option<&mut ServerEvents> {
+        match self {
+            Self::Pending(exchange) => exchange.events.as_mut(),
+            Self::Emitted(end) => end.events.as_mut(),
         }
     }
 

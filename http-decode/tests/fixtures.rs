@@ -5,8 +5,8 @@ use std::fs;
 use std::path::Path;
 
 use http_decode::{
-    Chunk, Connection, Direction, End, Ended, Exchange, Fields, Gap, GapCause, Malformed, Output, Reason, Settings,
-    Timestamp, Unredacted,
+    Chunk, Connection, Direction, End, Ended, Exchange, Fields, Gap, GapCause, Malformed, Output, Reason, ServerEvents,
+    Settings, Timestamp, Unredacted,
 };
 use serde_json::{Value, json};
 
@@ -167,10 +167,11 @@ fn output_to_json(output: &Output) -> Value {
                 ended,
                 body_bytes,
                 trailers,
+                events,
             } = end.as_ref();
             json!({
                 "end": ordinal, "ended_at": ended_at.0, "ended": ended.name(), "body_bytes": body_bytes,
-                "trailers": fields_to_json(trailers),
+                "trailers": fields_to_json(trailers), "events": events_to_json(events.as_ref()),
             })
         }
         Output::Gap(gap) => json!({
@@ -213,6 +214,14 @@ fn exchange_to_json(exchange: &Exchange) -> Value {
         "head_at": exchange.head_at.map(|at| at.0),
         "ended_at": exchange.ended_at.map(|at| at.0),
         "ended": exchange.ended.map(Ended::name),
+        "events": events_to_json(exchange.events.as_ref()),
+    })
+}
+
+fn events_to_json(events: Option<&ServerEvents>) -> Value {
+    events.map_or(Value::Null, |events| {
+        let [byte, event] = [events.first_byte_at(), events.first_event_at()].map(|at| at.map(|at| at.0));
+        json!({"first_byte_at": byte, "first_event_at": event})
     })
 }
 

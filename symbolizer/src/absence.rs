@@ -52,11 +52,13 @@ fn by_symbols(survey: &Survey) -> impl Iterator<Item = OtherLibrary> {
     defined.map(|(_, library)| library)
 }
 
-const OTHERS: [(&str, OtherLibrary); 5] = [
+const OTHERS: [(&str, OtherLibrary); 6] = [
     ("SSL_ImportFD", OtherLibrary::Nss),
     ("mbedtls_ssl_read", OtherLibrary::MbedTls),
     ("wolfSSL_read", OtherLibrary::WolfSsl),
     ("s2n_recv", OtherLibrary::S2n),
     // What starts a Java virtual machine, which brings TLS in its own code.
     ("JNI_CreateJavaVM", OtherLibrary::Java),
+    // GCC's library of Go, `libgo.so`, or a program that it is linked into.
+    ("crypto_1tls.Conn.Read", OtherLibrary::GccGo),
 ];

@@ -42,13 +42,13 @@ pub use elf::unread::Unread;
 pub use error::Error;
 pub use hook::{Caller, ExitResult, ExitSite, Exits, Hook, HookKind, Proof, Role};
 pub use libraries::family::Family;
-pub use libraries::layout::{BioLayout, Facts, Layout, LayoutUnknown, NetConn, Origin};
+pub use libraries::layout::{BioLayout, Facts, Layout, LayoutUnknown, NetConn, Origin, Sending};
 pub use libraries::library::{Evidence, Library};
 pub use libraries::openssl::crypto::Crypto;
 pub use libraries::version::{LibraryVersion, Stage};
 pub use operand::{Guard, Operand, Operands, Outcome, Place, Success};
 pub use plan::{Plans, ProbePlan};
-pub use reason::{GoRefusal, OtherLibrary, Reason};
+pub use reason::{GoRefusal, OtherLibrary, Reason, StrippedRefusal};
 
 use code::bytes::Code;
 use code::fixpoint::uses;

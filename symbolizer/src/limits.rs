@@ -113,6 +113,15 @@ pub const LINKED_SYMBOLS: usize = 1 << 12;
 /// The most functions that call each other with a buffer.
 pub const CHASED_DEPTH: usize = 12;
 
+/// The most functions of an image that may report errors of libssl; Envoy has some 1,000.
+pub const REPORTING_FUNCTIONS: usize = 1 << 14;
+
+/// The largest function that is searched for the errors that it reports, in bytes.
+pub const REPORTING_FUNCTION: usize = 1 << 16;
+
+/// The longest name of a source file that is read, in bytes.
+pub const SOURCE_FILE: usize = 256;
+
 /// The most pages of an image, of 4 KiB, that are read because an analysis asked for them; Node.js takes some 20.
 pub const UNREAD_PAGES: usize = 512;
 /// The largest number of functions of a program of Go; the largest programs have some 300,000.

@@ -4,7 +4,7 @@ use crate::cause::Cause;
 use crate::elf::identity::BuildId;
 use crate::elf::machine::Machine;
 use crate::hook::{Hook, HookKind, Role};
-use crate::libraries::layout::{Facts, Layout, LayoutUnknown, NetConn};
+use crate::libraries::layout::{Facts, Layout, LayoutUnknown, NetConn, Sending};
 use crate::libraries::library::Library;
 use crate::reason::Reason;
 
@@ -41,6 +41,8 @@ pub struct ProbePlan {
     pub socket_name: Option<i32>,
     /// How to get from a connection of Go to a descriptor; `None` for other libraries, and where that is not known.
     pub net_conn: Option<NetConn>,
+    /// How what a connection writes is sent, where the taps know nothing else of its socket.
+    pub sending: Sending,
     /// How to get from a connection to what was negotiated.
     pub facts: Facts,
 }

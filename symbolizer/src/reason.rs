@@ -34,6 +34,8 @@ pub enum Reason {
     NotInCode,
     /// It is a program of Go, and its TLS is not traced.
     Go(GoRefusal),
+    /// It holds BoringSSL or AWS-LC, has no names of its functions, and these are not found without.
+    Stripped(StrippedRefusal),
     /// It holds a version of its library that is too old.
     VersionUnsupported(LibraryVersion),
 }
@@ -51,6 +53,12 @@ impl fmt::Display for Reason {
             Self::OneDirection => f.write_str("it has TLS functions for one direction only"),
             Self::NotInCode => f.write_str("its TLS functions lie outside its executable bytes"),
             Self::Go(why) => write!(f, "{why}"),
+            Self::Stripped(why) => {
+                write!(
+                    f,
+                    "its TLS library has been stripped of the names of its functions, and {why}"
+                )
+            }
             Self::VersionUnsupported(version) => write!(f, "its TLS library is too old ({})", version.text),
         }
     }
@@ -74,16 +82,23 @@ pub enum GoRefusal {
     ReadNotProven(Cause),
     /// Nor does that of `Write`.
     WriteNotProven(Cause),
-    /// A package that is not Go's own has a copy of its TLS.
+    /// A package that is not Go's own has a copy of its TLS, and no `Read` or `Write` of it is used.
     Fork(String),
 }
 
 impl fmt::Display for GoRefusal {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::NoFunctionTable => f.write_str("the table of its Go functions cannot be read"),
+            Self::NoFunctionTable => {
+                f.write_str("the table of its Go functions is scrambled, as garble does it, or has an unknown form")
+            }
             Self::VersionUnknown => f.write_str("it does not state its version of Go"),
-            Self::ArgumentsOnStack(version) => write!(f, "{version} passes arguments on the stack"),
+            Self::ArgumentsOnStack(version) => {
+                write!(
+                    f,
+                    "{version} passes arguments on the stack, and only later code is analysed (Go 1.17)"
+                )
+            }
             Self::MachineUnsupported => f.write_str("Go code for this machine is not analysed"),
             Self::Profiled => {
                 f.write_str("its Go compiler was guided by a profile (-pgo) and may have inlined the functions")
@@ -96,7 +111,35 @@ impl fmt::Display for GoRefusal {
                 f,
                 "neither a tap nor exits are proven for Write of Go's crypto/tls: {cause}"
             ),
-            Self::Fork(package) => write!(f, "its Go package {package}, a copy of crypto/tls, is not supported"),
+            Self::Fork(package) => write!(
+                f,
+                "its Go package {package}, a copy of crypto/tls, is used by functions that are not known"
+            ),
+        }
+    }
+}
+
+/// Says why BoringSSL without names is not traced.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum StrippedRefusal {
+    /// Several functions may be the one.
+    SeveralCopies(&'static str),
+    /// The code of what may be `SSL_read` does not prove where its bytes are.
+    ReadNotProven(Cause),
+    /// Nor does that of `tls_seal_record`, or of what calls it.
+    WriteNotProven(Cause),
+    /// Where connections end is not known, and so not which bytes belong to which.
+    EndUnknown,
+}
+
+impl fmt::Display for StrippedRefusal {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::SeveralCopies(name) => write!(f, "several of them may be {name}"),
+            Self::ReadNotProven(cause) => write!(f, "no tap is proven for what may be SSL_read: {cause}"),
+            Self::WriteNotProven(cause) => write!(f, "no tap is proven for what may be tls_seal_record: {cause}"),
+            Self::EndUnknown => f.write_str("the function that ends a connection is not found"),
         }
     }
 }
@@ -119,6 +162,8 @@ pub enum OtherLibrary {
     S2n,
     /// A Java virtual machine: its TLS is Java code, compiled while it runs.
     Java,
+    /// The TLS of GCC's compiler of Go, which follows the conventions of C.
+    GccGo,
 }
 
 impl OtherLibrary {
@@ -133,6 +178,7 @@ impl OtherLibrary {
             Self::WolfSsl => "wolfSSL",
             Self::S2n => "s2n-tls",
             Self::Java => "Java's own TLS (JSSE)",
+            Self::GccGo => "crypto/tls compiled by gccgo",
         }
     }
 }

@@ -9,7 +9,7 @@ use crate::refused::{assert_is_refusal, assert_refused, tlscope};
 
 #[test]
 fn wrong_usage_exits_with_2() -> Result<()> {
-    let wrong: [&[&str]; 34] = [
+    let wrong: &[&[&str]] = &[
         &[],
         &["nonsense"],
         &["trace"],
@@ -24,6 +24,12 @@ fn wrong_usage_exits_with_2() -> Result<()> {
         &["trace", "--uid", ""],
         &["trace", "--uid", "4294967295"],
         &["trace", "--uid", "-1"],
+        &["trace", "--port"],
+        &["trace", "--port", "0"],
+        &["trace", "--port", "65536"],
+        &["trace", "--port", "-1"],
+        &["trace", "--port", "https"],
+        &["record", "--port", "8443,9443", "-w", "/none/such"],
         &["trace", "-p", "4294967296"],
         &["trace", "-p", "1", "-o", "xml"],
         &["trace", "-p", "1", "-n", "0"],
@@ -44,6 +50,12 @@ fn wrong_usage_exits_with_2() -> Result<()> {
         &["replay", "one", "two"],
         &["replay", "one", "-p", "1"],
         &["schema", "one"],
+        &["stat"],
+        &["stat", "--tape"],
+        &["stat", "--tape", "one", "-p", "1"],
+        &["stat", "--tape", "one", "--wait"],
+        &["stat", "--tape", "one", "--interval", "0s"],
+        &["stat", "-p", "1", "-o", "har"],
     ];
     for args in wrong {
         let output = tlscope(args)?;
@@ -81,7 +93,7 @@ fn an_unknown_user_exits_with_2_and_names_the_option() -> Result<()> {
 
 #[test]
 fn help_and_version_are_printed_on_stdout() -> Result<()> {
-    let commands = ["trace", "inspect", "record", "replay", "schema"];
+    let commands = ["trace", "inspect", "record", "replay", "stat", "schema"];
     let help = tlscope(&["--help"])?;
     assert_eq!((help.code, help.stderr.as_str()), (Some(0), ""));
     for command in commands {
@@ -107,15 +119,38 @@ fn an_invalid_value_exits_with_2_and_names_the_option() -> Result<()> {
         ("--host", ""),
         ("--path", "["),
         ("--header", "host=("),
+        ("--header", "host: ("),
         ("--header", "two words"),
+        ("--header", "=x"),
         ("--status", "9xx9"),
         ("--status", "6xx"),
         ("--status", "abc"),
+        ("--status", "5xx,"),
+        ("--status", "500-400"),
+        ("--local-port", "0"),
+        ("--local-port", "65536"),
+        ("--local-port", "https"),
+        ("--remote", ""),
+        ("--remote", "localhost"),
+        ("--remote", "10.0.0.1/8"),
+        ("--remote", "10.0.0.0/33"),
+        ("--remote", "fd00::/129"),
+        ("--request-id", ""),
+        ("--errors", "yes"),
+        ("--sample", "0/5"),
+        ("--sample", "2/1"),
+        ("--sample", "1%"),
+        ("--rate-limit", "100"),
+        ("--rate-limit", "0/s"),
+        ("--rate-limit", "100/day"),
         ("--slower-than", "soon"),
         ("--slower-than", "200"),
         ("--hold", "200"),
         ("--count", "0"),
+        ("--id-header", ""),
+        ("--id-header", "two words"),
         ("--output", "xml"),
+        ("--color", "sometimes"),
     ];
     for (option, value) in values {
         let output = tlscope(&["replay", &tape, &format!("{option}={value}")])?;
@@ -142,6 +177,59 @@ fn the_position_of_a_pattern_error_is_marked() -> Result<()> {
         });
         assert!(marked, "{option}: {}", output.stderr);
     }
+    Ok(())
+}
+
+#[test]
+fn the_position_of_an_invalid_filter_is_marked() -> Result<()> {
+    let tape = crate::tape::any()?;
+    for (option, value, rest) in [
+        ("--status", "5xx,40x", "x"),
+        ("--header", "two words", " words"),
+        ("--remote", "10.0.0.256/8", "256/8"),
+        ("--remote", "fd00::1/64", "64"),
+        ("--sample", "1/x", "x"),
+        ("--rate-limit", "100/day", "day"),
+        ("--rate-limit", "100", ""),
+    ] {
+        let output = tlscope(&["replay", &tape, &format!("{option}={value}")])?;
+        let column = value.len() - rest.len();
+        let marked = format!("\n    {value}\n    {:column$}^\nerror: ", "");
+        assert_eq!(output.code, Some(2));
+        assert!(output.stderr.contains(&marked), "{option}: {}", output.stderr);
+    }
+    Ok(())
+}
+
+#[test]
+fn the_totals_have_what_was_left_out() -> Result<()> {
+    let tape = crate::tape::any()?;
+    let all = tlscope(&["replay", &tape, "-o", "json"])?;
+    let exchanges = |stdout: &str| {
+        let lines = stdout.lines();
+        lines
+            .filter(|line| line.starts_with("{\"v\":1,\"type\":\"exchange\""))
+            .count()
+    };
+    let count = exchanges(&all.stdout);
+    assert!(count > 2 && !all.stderr.contains("rate_limited") && !all.stderr.contains("sampled_out"));
+    let limited = tlscope(&["replay", &tape, "-o", "json", "--rate-limit", "1/h"])?;
+    let left_out = count - 1;
+    assert_eq!((limited.code, exchanges(&limited.stdout)), (Some(0), 1));
+    assert!(
+        limited.stderr.ends_with(&format!(" rate_limited={left_out}\n")),
+        "{}",
+        limited.stderr
+    );
+    let mut lines = limited.stdout.lines();
+    assert!(
+        lines.any(|line| line.contains("\"subject\":\"rate_limit\"")),
+        "{}",
+        limited.stdout
+    );
+    let sampled = tlscope(&["replay", &tape, "-o", "json", "--sample", "1/4294967295"])?;
+    let totals = format!("exchanges=0 half=0 lost_records=0 lost_bytes=0 sampled_out={count}\n");
+    assert!(sampled.stderr.ends_with(&totals), "{}", sampled.stderr);
     Ok(())
 }
 

@@ -36,7 +36,7 @@ fn trace_secrets(args: &[&str]) -> Result<Trace> {
 #[test]
 #[ignore = "needs root, BPF and uprobes: scripts/test runs it"]
 fn no_output_format_shows_a_secret() -> Result<()> {
-    for form in ["json", "text", "har"] {
+    for form in ["json", "text", "combined", "har"] {
         let trace = trace_secrets(&["-o", form])?;
         let everything = trace.everything();
         assert!(

@@ -3,9 +3,11 @@
 use anyhow::Result;
 use support::{
     Exchange, LoggedExchange, Trace, Tracer, exchange_log,
-    go::{Build, Built, Caddy, Release, Version, Wrap},
+    go::{Build, Built, Version, Wrap},
+    go_server::{Release, Server},
     program::Program,
 };
+use symbolizer::{HookKind, Role};
 
 use crate::address_claims::{CONNECTIONS, REQUESTS, assert_addresses, assert_none_wrong, connections, trace_server};
 
@@ -17,24 +19,25 @@ const BUILDS: [(Version, Build); 3] = [
 ];
 
 /// The other versions and ways, with the protocol that each is traced over.
-const OTHERS: [(Version, Build, &str); 4] = [
+const OTHERS: [(Version, Build, &str); 5] = [
     (Version::Go1_21, Build::Cgo, "h1"),
     (Version::Go1_25, Build::External, "h2"),
     (Version::Go1_26, Build::Pie, "h1"),
     (Version::Go1_27, Build::Cgo, "h2"),
+    (Version::Go1_27, Build::Profiled, "h1"),
 ];
 
 /// The source of the addresses of a connection of Go.
-const SOURCE: &str = "net_conn";
+pub(crate) const SOURCE: &str = "net_conn";
 
-fn assert_all(exchanges: &[Exchange], pointer: &str, expected: &str) {
+pub(crate) fn assert_all(exchanges: &[Exchange], pointer: &str, expected: &str) {
     for exchange in exchanges {
         assert_eq!(exchange.text(pointer), Some(expected), "{exchange:?}");
     }
 }
 
 /// Starts a server, and returns its port.
-fn serve(built: &Built, environment: &[(&str, &str)]) -> Result<(Program, u16)> {
+pub(crate) fn serve(built: &Built, environment: &[(&str, &str)]) -> Result<(Program, u16)> {
     let mut server = built.serve(environment)?;
     server.begin()?;
     let port = server.wait_for("port ")?.parse()?;
@@ -56,7 +59,13 @@ pub(crate) fn server() -> Result<()> {
 
 /// Traces a server and its client with some options, and asserts that each exchange that they logged is printed with its
 /// addresses.
-fn both(name: &str, built: &Built, load: (usize, usize), protocol: &str, options: &[&str]) -> Result<Vec<Exchange>> {
+pub(crate) fn both(
+    name: &str,
+    built: &Built,
+    load: (usize, usize),
+    protocol: &str,
+    options: &[&str],
+) -> Result<Vec<Exchange>> {
     let (trace, logged) = trace_both(built, load, protocol, options)?;
     assert_addresses(name, &trace, &logged)
 }
@@ -155,11 +164,22 @@ pub(crate) fn handed_over() -> Result<()> {
 }
 
 /// Hooks at the entries and exits of calls alone.
-const EXITS: &[&str] = &["--hooks", "exit"];
+pub(crate) const EXITS: &[&str] = &["--hooks", "exit"];
+
+/// Lists the kinds of hooks that are proven for what a program does with Go's TLS.
+fn kinds(built: &Built, role: Role) -> Result<Vec<HookKind>> {
+    let plans = symbolizer::plan(&std::fs::read(built.path())?, None)?;
+    let hooks = plans.plans.iter().flat_map(|plan| &plan.hooks);
+    Ok(hooks.filter(|hook| hook.role == role).map(|hook| hook.kind).collect())
+}
 
 pub(crate) fn fallback() -> Result<()> {
     for version in [Version::Go1_19, Version::Go1_27] {
         let built = Built::by(version, Build::NotInlined)?;
+        // What copies to the caller, and what takes from it, is in other functions, so that there is no tap.
+        for role in [Role::Read, Role::Write] {
+            assert_eq!(kinds(&built, role)?, [HookKind::Exit]);
+        }
         let name = format!("{version:?} without inlining");
         let exchanges = both(&name, &built, (50, 40), "h1", &[])?;
         assert_all(&exchanges, "/tls", "go");
@@ -201,8 +221,8 @@ fn churn(options: &[&str]) -> Result<()> {
 fn proxied(release: Release, protocol: &str, versions: &str, is_late: bool) -> Result<Vec<Exchange>> {
     let built = Built::by(Version::Go1_19, Build::Plain)?;
     let (server, port) = serve(&built, &[])?;
-    let caddy = Caddy::start(release, port, versions)?;
-    let (url, load) = (caddy.url(), (20, 100));
+    let caddy = Server::caddy(release, port, versions)?;
+    let (url, load) = (caddy.url("/"), (20, 100));
     let mut client = if is_late {
         built.ask_warm(&url, load, protocol)?
     } else {

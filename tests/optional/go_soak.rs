@@ -22,18 +22,35 @@ const LOAD: (usize, usize) = (250, 2);
 /// Connections that last, with as many requests as they can send.
 const STEADY: (usize, usize) = (8, 0);
 
+/// Servers whose garbage is collected all the time, while goroutines run or while all of them are stopped, and how many of so
+/// many rounds each has.
+fn servers(rounds: usize) -> [(&'static [(&'static str, &'static str)], usize); 2] {
+    let stopped = rounds.div_ceil(6);
+    [
+        (&[("GOGC", "1")], rounds.saturating_sub(stopped)),
+        (&[("GOGC", "1"), ("GODEBUG", "gcstoptheworld=1")], stopped),
+    ]
+}
+
 pub(crate) fn attached_and_detached() -> Result<()> {
     let rounds = std::env::var(ROUNDS_VARIABLE).ok();
     let rounds = rounds.map_or(Ok(ROUNDS), |rounds| rounds.parse())?;
     let built = Built::by(Version::Go1_27, Build::Stripped)?;
-    let mut server = built.serve(&[("GOGC", "1")])?;
+    for (environment, rounds) in servers(rounds).into_iter().filter(|(_, rounds)| *rounds != 0) {
+        attach_and_detach(&built, environment, rounds)?;
+    }
+    Ok(())
+}
+
+fn attach_and_detach(built: &Built, environment: &[(&str, &str)], rounds: usize) -> Result<()> {
+    let mut server = built.serve(environment)?;
     server.begin()?;
     let url = format!("https://127.0.0.1:{}/", server.wait_for("port ")?);
     let mut steady = built.ask(&url, STEADY, "h1")?;
     steady.begin()?;
     let (mut traces, mut logged) = (Vec::new(), Vec::new());
     for _ in 0..rounds {
-        let round = Round::run(&built, &server, &steady, &url)?;
+        let round = Round::run(built, &server, &steady, &url)?;
         logged.extend(round.logged);
         traces.push((round.trace, round.expected));
     }
@@ -53,7 +70,7 @@ pub(crate) fn attached_and_detached() -> Result<()> {
     show(
         "Go attached and detached",
         format_args!(
-            "{rounds} times, {} requests, {expected} within a trace, {printed} printed",
+            "{environment:?} {rounds} times, {} requests, {expected} within a trace, {printed} printed",
             logged.len()
         ),
     );

@@ -10,9 +10,11 @@ use anyhow::Result;
 use libtest_mimic::{Arguments, Completion, Failed, Trial};
 use support::{
     cgroup::Container,
-    go::{Release, Version},
+    envoy::Envoy,
+    go::{Library, Version},
+    go_server::Release,
     libraries::Overlay,
-    search,
+    search, wheel,
 };
 
 #[path = "../live/claims.rs"]
@@ -23,8 +25,11 @@ mod claims;
 mod address_claims;
 mod container;
 mod crystal;
+mod envoy;
 mod go;
+mod go_programs;
 mod go_soak;
+mod grpc;
 mod overlay;
 
 fn main() -> ExitCode {
@@ -90,6 +95,33 @@ fn main() -> ExitCode {
             ),
             trial("go_that_was_built_without_inlining_is_traced", go_reason, go::fallback),
             trial(
+                "a_library_of_go_in_a_program_in_c_is_traced",
+                go_reason,
+                go_programs::shared,
+            ),
+            trial(
+                "go_that_is_not_traced_is_told_from_none",
+                go_reason,
+                go_programs::refused,
+            ),
+            trial(
+                "go_with_arguments_on_the_stack_is_refused",
+                old_go_reason,
+                go_programs::arguments_on_stack,
+            ),
+            trial("go_of_gcc_is_refused", gcc_reason, go_programs::of_gcc),
+            trial("a_copy_of_go_s_tls_is_traced", utls_reason, go_programs::utls),
+            trial(
+                "every_call_of_grpc_in_go_is_printed_once_on_both_sides",
+                grpc_reason,
+                go_programs::grpc,
+            ),
+            trial(
+                "every_exchange_of_prometheus_is_printed_once",
+                prometheus_reason,
+                go_programs::prometheus,
+            ),
+            trial(
                 "go_objects_whose_addresses_come_back_are_other_connections",
                 go_reason,
                 go::addresses_come_back,
@@ -113,6 +145,26 @@ fn main() -> ExitCode {
                 "both_sides_of_a_release_of_caddy_are_traced",
                 caddy_reason,
                 go::later_caddy,
+            ),
+            trial(
+                "both_sides_of_grpc_with_a_library_without_names_are_traced",
+                grpcio_reason,
+                grpc::both_sides,
+            ),
+            trial(
+                "both_sides_of_envoy_are_traced_over_http_1",
+                envoy_reason,
+                envoy::over_http_1,
+            ),
+            trial(
+                "both_sides_of_envoy_are_traced_from_the_middle_of_their_connections",
+                envoy_reason,
+                envoy::attached_late,
+            ),
+            trial(
+                "both_sides_of_envoy_are_traced_over_http_2",
+                envoy_reason,
+                envoy::over_http_2,
             ),
         ],
     )
@@ -154,4 +206,48 @@ fn caddy_reason() -> Result<Option<&'static str>> {
         return Ok(Some("Caddy 2.11 is missing, which scripts/setup downloads"));
     }
     go_reason()
+}
+
+fn envoy_reason() -> Result<Option<&'static str>> {
+    let is_missing = !Envoy::is_installed()?;
+    Ok(is_missing.then_some("Envoy is missing, which scripts/setup downloads"))
+}
+
+#[expect(clippy::unnecessary_wraps, reason = "the reasons of other tests can fail")]
+fn grpcio_reason() -> Result<Option<&'static str>> {
+    let mut packages = grpc::PACKAGES.into_iter().flatten();
+    let is_missing = packages.any(|package| wheel(package).is_ok_and(|folder| !folder.is_dir()));
+    Ok(is_missing.then_some("Python's packages are missing, which scripts/setup downloads"))
+}
+
+fn utls_reason() -> Result<Option<&'static str>> {
+    if !Library::Utls.is_installed() {
+        return Ok(Some("golang-refraction-networking-utls-dev is not installed"));
+    }
+    go_reason()
+}
+
+fn grpc_reason() -> Result<Option<&'static str>> {
+    if !Library::Grpc.is_installed() {
+        return Ok(Some("golang-google-grpc-dev is not installed"));
+    }
+    go_reason()
+}
+
+fn prometheus_reason() -> Result<Option<&'static str>> {
+    if search::program("prometheus").is_err() {
+        return Ok(Some("Prometheus is not installed"));
+    }
+    go_reason()
+}
+
+fn old_go_reason() -> Result<Option<&'static str>> {
+    let is_missing = !Version::Go1_15.is_installed()?;
+    Ok(is_missing.then_some("Go 1.15 is missing, which scripts/setup downloads"))
+}
+
+#[expect(clippy::unnecessary_wraps, reason = "the reasons of other tests can fail")]
+fn gcc_reason() -> Result<Option<&'static str>> {
+    let is_missing = !std::path::Path::new(go_programs::LIBGO).is_file();
+    Ok(is_missing.then_some("libgo21 is not installed"))
 }

@@ -4,7 +4,9 @@
 
 mod tapes;
 mod expected;
+mod stat;
 mod flags;
 mod secrets;
 mod tape_builder;
 mod connections;
+mod hops;

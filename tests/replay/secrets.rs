@@ -28,7 +28,7 @@ fn no_output_shows_a_secret() -> Result<()> {
         &["--hold", "0s"],
     ];
     for tape in all()? {
-        for form in ["json", "text", "har"] {
+        for form in ["json", "text", "line", "combined", "har"] {
             for rule in rules {
                 let (stdout, stderr) = replay(&tape, &[&["-o", form], rule].concat())?;
                 assert_eq!(
@@ -47,10 +47,11 @@ fn no_output_shows_a_secret() -> Result<()> {
 fn expected_files_show_no_secret() -> Result<()> {
     for entry in fs::read_dir(nginx()?.parent().context("the tape has no folder")?)? {
         let path = entry?.path();
-        if path
-            .extension()
-            .is_some_and(|extension| ["jsonl", "txt", "har"].iter().any(|known| extension == *known))
-        {
+        if path.extension().is_some_and(|extension| {
+            ["jsonl", "txt", "lines", "log", "har"]
+                .iter()
+                .any(|known| extension == *known)
+        }) {
             assert_eq!(find_secret(&fs::read_to_string(&path)?), None, "{}", path.display());
         }
     }

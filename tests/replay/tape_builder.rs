@@ -82,7 +82,7 @@ impl TapeBuilder {
         Ok(self.push(&record))
     }
 
-    fn data(&mut self, ssl: u64, direction: Direction, bytes: &[u8]) -> Result<&mut Self> {
+    pub(crate) fn data(&mut self, ssl: u64, direction: Direction, bytes: &[u8]) -> Result<&mut Self> {
         let mut record = DataRecord::new_zeroed();
         record.header = self.header(ssl, Kind::DATA);
         record.header.direction = direction;

@@ -1,19 +1,25 @@
-//! Go: programs built for a test by several versions of its compiler, and Caddy.
+//! Go: programs built for a test by several versions of its compiler.
 
 use std::{
-    env,
     path::{Path, PathBuf},
-    process::{Child, Command, Stdio},
+    process::Command,
 };
 
-use anyhow::{Context as _, Result, ensure};
+use anyhow::{Context as _, Result};
 use tempfile::TempDir;
 
-use crate::{certificate::Certificate, kernel, loopback, program::Program, run, source_file, wait};
+use crate::{
+    cache,
+    certificate::Certificate,
+    program::{self, Program},
+    run, source_file,
+};
 
 /// A version of Go's compiler.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum Version {
+    /// One that passes arguments on the stack, whose programs are not traced.
+    Go1_15,
     /// Debian's.
     Go1_19,
     /// One whose functions begin otherwise.
@@ -29,7 +35,7 @@ pub enum Version {
 }
 
 impl Version {
-    /// Every version.
+    /// Every version whose programs are traced.
     pub const ALL: [Self; 6] = [
         Self::Go1_19,
         Self::Go1_21,
@@ -41,14 +47,31 @@ impl Version {
 
     /// Returns whether all of them are there.
     pub fn are_installed() -> Result<bool> {
-        let compilers: Result<Vec<_>> = Self::ALL.into_iter().map(Self::compiler).collect();
-        Ok(compilers?.iter().all(|compiler| compiler.is_file()))
+        let installed: Result<Vec<_>> = Self::ALL.into_iter().map(Self::is_installed).collect();
+        Ok(installed?.into_iter().all(|is_installed| is_installed))
+    }
+
+    /// Returns whether it is there.
+    pub fn is_installed(self) -> Result<bool> {
+        Ok(self.compiler()?.is_file())
+    }
+
+    /// Returns the options of every build.
+    const fn flags(self) -> &'static str {
+        match self {
+            // It has no `-buildvcs`.
+            Self::Go1_15 => "-mod=mod",
+            Self::Go1_19 | Self::Go1_21 | Self::Go1_23 | Self::Go1_25 | Self::Go1_26 | Self::Go1_27 => {
+                "-mod=mod -buildvcs=false"
+            }
+        }
     }
 
     /// Returns the path of `go`, where `scripts/setup` puts it.
     fn compiler(self) -> Result<PathBuf> {
         let folder = cache()?;
         Ok(match self {
+            Self::Go1_15 => folder.join("go-1.15.15/usr/lib/go-1.15/bin/go"),
             Self::Go1_19 => PathBuf::from("/usr/lib/go-1.19/bin/go"),
             Self::Go1_21 => folder.join("go-1.21.13/go/bin/go"),
             Self::Go1_23 => folder.join("go-1.23.9/go/bin/go"),
@@ -76,25 +99,69 @@ pub enum Build {
     External,
     /// With no function put into another one.
     NotInlined,
+    /// Guided by a profile of the server under load, which has more functions put into others.
+    Profiled,
+    /// As a library, which a program in C loads.
+    Shared,
 }
 
 impl Build {
     /// Returns whether C is part of the program.
     const fn uses_c(self) -> bool {
-        matches!(self, Self::Cgo | Self::External)
+        matches!(self, Self::Cgo | Self::External | Self::Shared)
     }
 
     const fn options(self) -> &'static [&'static str] {
         match self {
-            Self::Plain | Self::Cgo => &[],
+            Self::Plain | Self::Cgo | Self::Profiled => &[],
             Self::Stripped => &["-trimpath", "-ldflags=-s -w"],
             Self::StrippedPie => &["-trimpath", "-ldflags=-s -w", "-buildmode=pie"],
             Self::Pie => &["-buildmode=pie"],
             Self::External => &["-trimpath", "-ldflags=-linkmode=external"],
             Self::NotInlined => &["-trimpath", "-gcflags=all=-l"],
+            Self::Shared => &["-buildmode=c-shared", "-tags=shared", "-ldflags=-s -w"],
         }
     }
 }
+
+/// A library that Debian packages.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Library {
+    /// uTLS, a copy of Go's TLS.
+    Utls,
+    /// gRPC.
+    Grpc,
+}
+
+impl Library {
+    /// Returns whether it is there.
+    #[must_use]
+    pub fn is_installed(self) -> bool {
+        Path::new(GOPATH).join("src").join(self.package()).is_dir()
+    }
+
+    const fn package(self) -> &'static str {
+        match self {
+            Self::Utls => "github.com/refraction-networking/utls",
+            Self::Grpc => "google.golang.org/grpc",
+        }
+    }
+
+    /// Returns the tag that has the program use it.
+    const fn tag(self) -> &'static str {
+        match self {
+            Self::Utls => "utls",
+            Self::Grpc => "grpc",
+        }
+    }
+}
+
+/// The files that are built.
+const PROGRAM: &str = "program";
+const LIBRARY: &str = "program.so";
+
+/// Where Debian puts libraries of Go.
+const GOPATH: &str = "/usr/share/gocode";
 
 /// The program of `support/go/program`, and a certificate for it.
 #[derive(Debug)]
@@ -124,22 +191,63 @@ impl Wrap {
     }
 }
 
+/// Builds the program of `support/go/tiny` for a machine, by Go's name of it, and returns its path in a folder.
+pub fn tiny(version: Version, machine: &str, folder: &Path) -> Result<PathBuf> {
+    let program = folder.join(PROGRAM);
+    let mut command = go("tiny", version, &program)?;
+    command.env("CGO_ENABLED", "0").env("GOARCH", machine);
+    run::succeed(command.env("GOFLAGS", version.flags()).arg("."))?;
+    Ok(program)
+}
+
+/// Makes the command that builds a program of `support/go`.
+fn go(source: &str, version: Version, output: &Path) -> Result<Command> {
+    let go = version.compiler()?;
+    let mut command = Command::new(&go);
+    command.current_dir(source_file("go").join(source));
+    // Another Go may be installed.
+    let root = go.parent().and_then(Path::parent).context("go is in no folder")?;
+    command.env("GOROOT", root).env("GOTOOLCHAIN", "local");
+    command.args(["build", "-o"]).arg(output);
+    Ok(command)
+}
+
 impl Built {
     /// Builds the program.
     pub fn by(version: Version, build: Build) -> Result<Self> {
+        let output = if build == Build::Shared { LIBRARY } else { PROGRAM };
+        let program = Self::build(version, output, |command| {
+            command
+                .env("CGO_ENABLED", u8::from(build.uses_c()).to_string())
+                .env("GOFLAGS", version.flags())
+                .args(build.options());
+            if build == Build::Profiled {
+                let profile = source_file("go/server.pprof");
+                command.arg(format!("-pgo={}", profile.display()));
+            }
+        })?;
+        if build == Build::Shared {
+            program::compile(&source_file("c/go_host.c"), &program.path(), &["-ldl"])?;
+        }
+        Ok(program)
+    }
+
+    /// Builds the program with a library that speaks TLS or HTTP in place of Go's own.
+    pub fn with(library: Library) -> Result<Self> {
+        Self::build(Version::Go1_19, PROGRAM, |command| {
+            command
+                .env("CGO_ENABLED", "0")
+                .envs([("GO111MODULE", "off"), ("GOPATH", GOPATH), ("GOFLAGS", "")]);
+            command.args(["-tags", library.tag()]);
+        })
+    }
+
+    fn build(version: Version, output: &str, configure: impl FnOnce(&mut Command)) -> Result<Self> {
         let directory = tempfile::tempdir()?;
         Certificate::make(directory.path())?;
-        let go = version.compiler()?;
-        let mut command = Command::new(&go);
-        command.current_dir(source_file("go/program"));
-        // Another Go may be installed.
-        let root = go.parent().and_then(Path::parent).context("go is in no folder")?;
-        command
-            .env("GOROOT", root)
-            .env("CGO_ENABLED", u8::from(build.uses_c()).to_string());
-        command.envs([("GOTOOLCHAIN", "local"), ("GOFLAGS", "-mod=mod -buildvcs=false")]);
-        command.args(["build", "-o"]).arg(directory.path().join("program"));
-        run::succeed(command.args(build.options()).arg("."))?;
+        let mut command = go("program", version, &directory.path().join(output))?;
+        configure(&mut command);
+        run::succeed(command.arg("."))?;
         let wrap = Wrap::None;
         Ok(Self { directory, wrap })
     }
@@ -152,13 +260,22 @@ impl Built {
 
     fn command(&self) -> Command {
         let mut command = Command::new(self.path());
+        let library = self.library();
+        if library.is_file() {
+            command.arg(library);
+        }
         command.env("WRAP", self.wrap.name());
         command
     }
 
     /// Returns the path of the program.
     pub fn path(&self) -> PathBuf {
-        self.directory.path().join("program")
+        self.directory.path().join(PROGRAM)
+    }
+
+    /// Returns the path of the library, if it was built as one.
+    pub fn library(&self) -> PathBuf {
+        self.directory.path().join(LIBRARY)
     }
 
     /// Starts it as a server.
@@ -183,100 +300,5 @@ impl Built {
         let mut command = self.command();
         command.args(["ask", url, &connections.to_string(), &requests.to_string(), protocol]);
         command
-    }
-}
-
-/// A release of Caddy.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub enum Release {
-    /// Debian's, of Go 1.19.
-    Caddy2_6,
-    /// The project's own, stripped.
-    Caddy2_11,
-}
-
-impl Release {
-    fn program(self) -> Result<PathBuf> {
-        Ok(match self {
-            Self::Caddy2_6 => "caddy".into(),
-            Self::Caddy2_11 => cache()?.join("caddy-2.11.7/caddy"),
-        })
-    }
-
-    /// Returns whether it is there.
-    pub fn is_installed(self) -> Result<bool> {
-        Ok(self == Self::Caddy2_6 || self.program()?.is_file())
-    }
-}
-
-/// Returns the folder where `scripts/setup` puts programs.
-fn cache() -> Result<PathBuf> {
-    let home = env::var_os("HOME").context("HOME is not set")?;
-    Ok(Path::new(&home).join(".cache/tlscope-tests"))
-}
-
-/// A running Caddy, which passes all requests on to a server.
-#[derive(Debug)]
-pub struct Caddy {
-    _directory: TempDir,
-    child: Child,
-    port: u16,
-}
-
-impl Caddy {
-    /// Starts Caddy in front of a server of TLS, which it talks to in HTTP/1.1 or in any version.
-    pub fn start(release: Release, server: u16, versions: &str) -> Result<Self> {
-        let directory = tempfile::tempdir()?;
-        let root = directory.path();
-        let Certificate { key, certificate } = Certificate::make(root)?;
-        let (port, key, certificate) = (loopback::free_port()?, key.display(), certificate.display());
-        let configuration = root.join("Caddyfile");
-        std::fs::write(
-            &configuration,
-            format!(
-                "{{\n admin off\n auto_https off\n}}\nhttps://127.0.0.1:{port} {{\n tls {certificate} {key}\n \
-                 reverse_proxy https://127.0.0.1:{server} {{\n  transport http {{\n   tls_insecure_skip_verify\n   \
-                 versions {versions}\n  }}\n }}\n}}\n"
-            ),
-        )?;
-        let mut command = Command::new(release.program()?);
-        command
-            .args(["run", "--adapter", "caddyfile", "--config"])
-            .arg(&configuration);
-        command
-            .env("HOME", root)
-            .env("XDG_DATA_HOME", root)
-            .env("XDG_CONFIG_HOME", root);
-        command.stdin(Stdio::null()).stdout(Stdio::null());
-        command.stderr(std::fs::File::create(root.join("stderr.log"))?);
-        let child = command.spawn().context("caddy did not start")?;
-        let mut caddy = Self {
-            _directory: directory,
-            child,
-            port,
-        };
-        wait::until_true("caddy listens", || {
-            ensure!(caddy.child.try_wait()?.is_none(), "caddy ended");
-            Ok(std::net::TcpStream::connect(("127.0.0.1", port)).is_ok())
-        })?;
-        Ok(caddy)
-    }
-
-    /// Returns its PID.
-    pub fn pid(&self) -> u32 {
-        self.child.id()
-    }
-
-    /// Returns its URL.
-    pub fn url(&self) -> String {
-        format!("https://127.0.0.1:{}/", self.port)
-    }
-}
-
-impl Drop for Caddy {
-    fn drop(&mut self) {
-        // It may have ended already.
-        drop(kernel::signal(self.child.id(), libc::SIGTERM));
-        drop(self.child.wait());
     }
 }

@@ -1,4 +1,4 @@
-//! haproxy with TLS to clients and backend, both through custom BIOs.
+//! haproxy with TLS to clients and, unless asked otherwise, to its backend, both through custom BIOs.
 //!
 //! It runs a master and a worker, as on Debian. Its log has both sides of each request. With more than one thread it
 //! may drop lines that are written at the same time.
@@ -37,11 +37,20 @@ impl Haproxy {
     /// Starts haproxy with this many threads in front of a backend on every loopback address, and waits until it
     /// listens.
     pub fn start(backend: u16, threads: usize) -> Result<Self> {
+        Self::start_with(backend, threads, "ssl verify none")
+    }
+
+    /// Does the same without TLS to the backend.
+    pub fn start_before_plain(backend: u16, threads: usize) -> Result<Self> {
+        Self::start_with(backend, threads, "")
+    }
+
+    fn start_with(backend: u16, threads: usize, options: &str) -> Result<Self> {
         let directory = tempfile::tempdir()?;
         let root = directory.path();
         let port = free_port()?;
         let configuration = root.join("haproxy.cfg");
-        fs::write(&configuration, configure(root, port, backend, threads)?)?;
+        fs::write(&configuration, configure(root, port, backend, threads, options)?)?;
         let mut command = Command::new("haproxy");
         command.args(["-W", "-f"]).arg(&configuration).stdin(Stdio::null());
         command.stdout(fs::File::create(log(root))?);
@@ -89,7 +98,7 @@ fn log(root: &Path) -> PathBuf {
     root.join("exchanges.log")
 }
 
-fn configure(root: &Path, port: u16, backend: u16, threads: usize) -> Result<String> {
+fn configure(root: &Path, port: u16, backend: u16, threads: usize, options: &str) -> Result<String> {
     let Certificate { key, certificate } = Certificate::make(root)?;
     let both = root.join("both.pem");
     fs::write(&both, [fs::read(certificate)?, fs::read(key)?].concat())?;
@@ -97,7 +106,7 @@ fn configure(root: &Path, port: u16, backend: u16, threads: usize) -> Result<Str
     let (mut binds, mut servers) = (String::new(), String::new());
     for (number, host) in loopback::hosts().into_iter().enumerate() {
         writeln!(binds, "bind {host}:{port} ssl crt {both}")?;
-        writeln!(servers, "server number-{number} {host}:{backend} ssl verify none")?;
+        writeln!(servers, "server number-{number} {host}:{backend} {options}")?;
     }
     Ok(format!(
         "global

@@ -3,7 +3,12 @@
 //! Each program runs for one test, in a temporary directory, and ends when it is dropped. Assertions are in the tests,
 //! not here.
 
-use std::path::{Path, PathBuf};
+use std::{
+    env,
+    path::{Path, PathBuf},
+};
+
+use anyhow::{Context as _, Result};
 
 pub mod wait;
 pub mod lines;
@@ -23,6 +28,8 @@ pub mod schema;
 pub mod exchange_log;
 pub mod session;
 pub mod go;
+pub mod envoy;
+pub mod go_server;
 pub mod haproxy;
 pub mod apache;
 pub mod lighttpd;
@@ -57,4 +64,19 @@ pub use tracer::Tracer;
 /// Returns the path of a file in this folder, such as a script.
 pub fn source_file(name: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("support").join(name)
+}
+
+/// Returns the folder where `scripts/setup` puts programs.
+fn cache() -> Result<PathBuf> {
+    let home = env::var_os("HOME").context("HOME is not set")?;
+    Ok(Path::new(&home).join(".cache/tlscope-tests"))
+}
+
+/// Returns the folder of a package of `PyPI`, where `scripts/setup` unpacks it.
+pub fn wheel(name: &str) -> Result<PathBuf> {
+    let folder = match env::var_os("TLSCOPE_WHEELS") {
+        Some(folder) => PathBuf::from(folder),
+        None => Path::new(&env::var_os("HOME").context("HOME is not set")?).join(".cache/tlscope/wheels"),
+    };
+    Ok(folder.join(name))
 }

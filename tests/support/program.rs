@@ -4,8 +4,9 @@
 //! the tracer can attach in between.
 
 use std::{
+    env,
     io::Write as _,
-    path::Path,
+    path::{Path, PathBuf},
     process::{Child, ChildStdin, Command, Stdio},
 };
 
@@ -33,6 +34,12 @@ impl Program {
     /// Starts a script of `support/python` with a folder in `LD_LIBRARY_PATH`.
     pub fn python_with(libraries: &Path, script: &str, args: &[&str]) -> Result<Self> {
         Self::start(python(script, args).env("LD_LIBRARY_PATH", libraries), None)
+    }
+
+    /// Starts a script of `support/python` with packages of `PyPI` in place of Debian's.
+    pub fn python_of(packages: &[PathBuf], script: &str, args: &[&str]) -> Result<Self> {
+        let path = env::join_paths(packages)?;
+        Self::start(python(script, args).env("PYTHONPATH", path), None)
     }
 
     /// Starts any program that follows the same protocol.

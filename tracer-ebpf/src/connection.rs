@@ -182,7 +182,7 @@ pub(crate) fn end(object: u64, tgid: u32, cookie: Cookie) {
             }
             return;
         }
-        report_end(&connection.flow, object, cookie);
+        report_end(&connection.flow, object, cookie, tgid);
         ciphertext::forget(&mut connection.identity, tgid);
         let _removed = CONNECTIONS.remove(AddressKey::new(object, tgid));
         skip::forget(object, tgid);
@@ -222,7 +222,7 @@ fn renew_if_over(connection: &mut ConnectionState, object: u64, tgid: u32, cooki
 #[inline(never)]
 fn renew(connection: &mut ConnectionState, object: u64, tgid: u32, cookie: Cookie) {
     passed::end_all_skipped(&mut connection.flow, object, cookie);
-    report_end(&connection.flow, object, cookie);
+    report_end(&connection.flow, object, cookie, tgid);
     identity::reset(&mut connection.identity, tgid);
     handshake::reset(&mut connection.handshake);
     hooks::reset(&mut connection.hooks);
@@ -230,9 +230,40 @@ fn renew(connection: &mut ConnectionState, object: u64, tgid: u32, cookie: Cooki
     flow::reset(&mut connection.flow);
 }
 
+/// Begins the connection that a socket without TLS stands for; `None`, and counted, when the table is full. An earlier one of
+/// the address has ended.
+#[inline(always)]
+pub(crate) fn begin_plain<'a>(sock: u64, tgid: u32, cookie: Cookie) -> Option<&'a mut ConnectionState> {
+    let was_there = find(sock, tgid).is_some();
+    let Some(connection) = flow::find_or_begin(&AddressKey::new(sock, tgid)) else {
+        count(cookie, |counters| &raw mut counters.connection_table_full, 1);
+        return None;
+    };
+    // SAFETY: this thread moves bytes of the socket. If two threads do so, for the first time and in both directions, then both
+    // begin the same connection.
+    let connection = unsafe { &mut *connection };
+    if was_there {
+        renew(connection, sock, tgid, cookie);
+    }
+    flow::note_site(&mut connection.flow, cookie);
+    Some(connection)
+}
+
+/// Ends the connection that a socket without TLS stands for, in whatever process this is noticed.
+#[inline(never)]
+pub(crate) fn end_plain(sock: u64, tgid: u32) {
+    if let Some(connection) = find(sock, tgid) {
+        passed::end_skipped_of(&mut connection.flow, sock, tgid, Direction::READ);
+        passed::end_skipped_of(&mut connection.flow, sock, tgid, Direction::WRITE);
+        report_end(&connection.flow, sock, flow::cookie(&connection.flow), tgid);
+        let _removed = CONNECTIONS.remove(AddressKey::new(sock, tgid));
+        skip::forget(sock, tgid);
+    }
+}
+
 /// Reports the end of a connection that moved bytes or is in another record; a reader knows of no others.
 #[inline(never)]
-fn report_end(flow: &Flow, object: u64, cookie: Cookie) {
+fn report_end(flow: &Flow, object: u64, cookie: Cookie, tgid: u32) {
     if !flow::is_known(flow) {
         return;
     }
@@ -246,6 +277,8 @@ fn report_end(flow: &Flow, object: u64, cookie: Cookie) {
     // SAFETY: as above; any bytes are a record.
     let record = unsafe { &mut *record };
     record.header.kind = Kind::END;
+    // The kernel may destroy a socket in whatever process runs when the last packet comes.
+    record.header.tgid = tgid;
     record.read = flow::position(flow, Direction::READ);
     record.written = flow::position(flow, Direction::WRITE);
     submit(entry);

@@ -170,7 +170,7 @@ fn mark_reported_at(flow: &mut Flow, direction: Direction, bytes: u64, now_ns: u
 pub(crate) fn advance(flow: &mut Flow, transfer: &Transfer) {
     let side = side(transfer.direction);
     flow.positions[side] += transfer.moved;
-    flow.unknown[side] = 0;
+    flow.unknown &= !(1 << side);
     if transfer.early != 0 {
         flow.early_bytes += transfer.moved;
     }
@@ -181,7 +181,7 @@ pub(crate) fn advance(flow: &mut Flow, transfer: &Transfer) {
 pub(crate) fn skip_to(flow: &mut Flow, direction: Direction, position: u64) {
     let side = side(direction);
     flow.positions[side] = position;
-    flow.unknown[side] = 1;
+    flow.unknown |= 1 << side;
     if direction == Direction::WRITE {
         flow.refused = 0;
     }
@@ -190,13 +190,19 @@ pub(crate) fn skip_to(flow: &mut Flow, direction: Direction, position: u64) {
 /// Returns whether the last bytes of a direction were an unknown number of them.
 #[inline(always)]
 pub(crate) fn is_unknown(flow: &Flow, direction: Direction) -> bool {
-    flow.unknown[side(direction)] != 0
+    flow.unknown & 1 << side(direction) != 0
 }
 
 /// Returns the position behind the last byte of a direction.
 #[inline(always)]
 pub(crate) fn position(flow: &Flow, direction: Direction) -> u64 {
     flow.positions[side(direction)]
+}
+
+/// Notes the sequence number of TCP behind the last byte of a direction; returns the one before.
+#[inline(always)]
+pub(crate) fn replace_sequence(flow: &mut Flow, direction: Direction, sequence: u32) -> u32 {
+    core::mem::replace(&mut flow.sequences[side(direction)], sequence)
 }
 
 /// Returns how many bytes were skipped last in a direction, and are in no record yet.
@@ -286,7 +292,7 @@ pub(crate) fn reset(flow: &mut Flow) {
     flow.skipped = [0; 2];
     flow.copied = [0; 2];
     flow.from_start = 0;
-    flow.unknown = [0; 2];
+    flow.unknown = 0;
     flow.known = 0;
     flow.cleared = 0;
     flow.flushing = FlushState::NONE;

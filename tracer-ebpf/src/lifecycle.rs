@@ -10,7 +10,9 @@ use tracer_ebpf::{
 };
 
 use crate::{
-    maps::{CGROUPS, LONG_NAMES, NAMES, PATH, PROCESSES, TARGETS, THREADS, UIDS, kernel_offset, own_tgid, settings},
+    maps::{
+        CGROUPS, LONG_NAMES, NAMES, PATH, PORTS, PROCESSES, TARGETS, THREADS, UIDS, kernel_offset, own_tgid, settings,
+    },
     memory::{copy_kernel_text, forgotten, read_field, read_kernel},
     record::{count_total, fill_header, reserve_end, submit},
     task::{Task, current_task, is_on, target_flags},
@@ -61,6 +63,25 @@ fn add_and_report(tgid: u32) -> u32 {
     1
 }
 
+/// Traces the current process, which begins to listen on a socket, if the port is selected. Its namespaces do not matter.
+#[inline(never)]
+pub(crate) fn listened(sock: u64) {
+    // Not `read_field`: see `forked`.
+    let port: Option<u16> = read_kernel(sock as usize + kernel_offset(|offsets| &raw const offsets.sock_num));
+    let Some(port) = port else {
+        return;
+    };
+    let tgid = current_task().tgid;
+    if PORTS.get_ptr(&u32::from(port)).is_some()
+        && tgid != own_tgid()
+        && TARGETS.get_ptr(&tgid).is_none()
+        && add_selected(tgid)
+    {
+        begin(tgid);
+        report(tgid, 0, Change::MET);
+    }
+}
+
 /// Traces the child that the current process has forked, if the process is followed.
 #[inline(always)]
 pub(crate) fn forked(child: u64) {
@@ -84,7 +105,7 @@ pub(crate) fn executed(old_tid: u32, binary: u64) {
         await_ciphertext(task.tgid);
     } else {
         match wanted(binary) {
-            WANTED if add_executed(task.tgid) => {}
+            WANTED if add_selected(task.tgid) => {}
             UNDECIDED => {
                 report(task.tgid, 0, Change::EXECUTED);
                 return;
@@ -116,8 +137,9 @@ pub(crate) fn ended(thread: u64) {
     }
 }
 
+/// Adds a process that is selected at its `exec` or when it listens.
 #[inline(always)]
-fn add_executed(tgid: u32) -> bool {
+fn add_selected(tgid: u32) -> bool {
     let new = if settings().contains(SettingFlags::ALONE) {
         &ALONE
     } else {

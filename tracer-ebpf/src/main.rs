@@ -4,8 +4,8 @@
 //! since Linux 6.0 a probe of another task may run on the same CPU in between. Nothing is ever written to a traced
 //! process. What cannot be captured is counted per site and cause, and positions advance all the same.
 //!
-//! The modules are listed bottom up; none uses one above it. A probe goes from `entry` through `calls` or `hits`,
-//! `connection` and `capture` to `record`.
+//! The modules are listed bottom up; none uses one above it. A probe goes from `entry` through `calls`, `hits` or
+//! `plain`, `connection` and `capture` to `record`.
 #![no_std]
 #![no_main]
 #![feature(asm_experimental_arch)]
@@ -14,6 +14,7 @@ mod maps;
 mod memory;
 mod task;
 mod record;
+mod beginning;
 mod registers;
 mod operands;
 mod goroutine;
@@ -22,6 +23,7 @@ mod passed;
 mod skip;
 mod capture;
 mod identity;
+mod syscall;
 mod handshake;
 mod hooks;
 mod lift;
@@ -30,6 +32,7 @@ mod lifecycle;
 mod connection;
 mod calls;
 mod hits;
+mod plain;
 mod entry;
 
 /// Required by helpers that are GPL-only: `bpf_probe_read_user`, `bpf_ktime_get_ns` and others.

@@ -6,13 +6,14 @@
 //!   object for one direction in two threads at once, and fields by direction are apart. Tracepoints on other CPUs mark it
 //!   as closing; a sender whose message begins with its ciphertext writes its identity.
 //! - `THREADS`, `WRITES`: its thread alone.
-//! - `SOCKETS`: the thread that binds it, and the tracepoints of the socket, which the kernel calls under its lock.
+//! - `SOCKETS`: the thread that binds it, threads that move bytes of a socket without TLS, and the tracepoints of the socket,
+//!   which the kernel calls under its lock.
 //! - `SKIPS`: anyone; the loader replaces values as a whole.
 //! - `TARGETS`, `SWITCH`, `CIPHERTEXTS`, `FRAMES`: anyone; values are one word.
 //! - `PROCESSES`, `TOTALS`, `COUNTERS`: anyone; words that change are added to atomically.
 //!
-//! The loader writes `TARGETS`, the names, control groups and users, `SWITCH`, `SITES`, `OPERANDS` and `SKIPS`; of the others
-//! it removes entries whose process or thread has ended.
+//! The loader writes `TARGETS`, the names, control groups, users and ports, `SWITCH`, `SITES`, `OPERANDS` and `SKIPS`; of the
+//! others it removes entries whose process or thread has ended.
 
 use core::ptr::read_volatile;
 
@@ -23,9 +24,9 @@ use aya_ebpf::{
 use tracer_ebpf::{
     AddressKey, CallState, CiphertextKey, ConnectionState, FILE_NAME_BYTES, KernelCounters, KernelOffsets,
     LIFECYCLE_RING_BYTES, MAX_CALLS, MAX_CGROUPS, MAX_CIPHERTEXTS, MAX_CONNECTIONS, MAX_CPUS, MAX_NAMES, MAX_OPENED,
-    MAX_SITES, MAX_SOCKETS, MAX_TARGETS, MAX_THREADS, MAX_UIDS, MAX_WRITES, NameKind, PATH_BYTES, ProcessState,
-    SettingFlags, Settings, SiteConfig, SiteCounters, SiteOperands, SkipState, SocketState, TargetState, ThreadState,
-    WriteState,
+    MAX_PORTS, MAX_SITES, MAX_SOCKETS, MAX_TARGETS, MAX_THREADS, MAX_UIDS, MAX_WRITES, NameKind, PATH_BYTES,
+    ProcessState, SettingFlags, Settings, SiteConfig, SiteCounters, SiteOperands, SkipState, SocketState, TargetState,
+    ThreadState, WriteState,
 };
 
 /// Only the template of an inner ring: the loader makes the rings themselves, of the size the user asks for.
@@ -78,6 +79,10 @@ pub(crate) static CGROUPS: HashMap<u64, u32, MAX_CGROUPS> = HashMap::new();
 #[btf_map]
 pub(crate) static UIDS: HashMap<u32, u32, MAX_UIDS> = HashMap::new();
 
+/// Ports whose listeners are traced from the moment on that they listen.
+#[btf_map]
+pub(crate) static PORTS: HashMap<u32, u32, MAX_PORTS> = HashMap::new();
+
 /// Losses that belong to no site.
 #[btf_map]
 pub(crate) static TOTALS: Array<KernelCounters, 1> = Array::new();
@@ -123,7 +128,8 @@ pub(crate) static CIPHERTEXTS: HashMap<CiphertextKey, u64, MAX_CIPHERTEXTS> = Ha
 #[btf_map]
 pub(crate) static WRITES: LruHashMap<u32, WriteState, MAX_WRITES> = LruHashMap::new();
 
-/// The connection that goes through a socket, by the address of the kernel's `struct sock`; until that is destroyed.
+/// The connection that goes through a socket, or what else is known of the socket, by the address of the kernel's `struct
+/// sock`; until that is destroyed.
 #[btf_map]
 pub(crate) static SOCKETS: HashMap<u64, SocketState, MAX_SOCKETS> = HashMap::new();
 
@@ -154,6 +160,8 @@ static KERNEL_OFFSETS: KernelOffsets = KernelOffsets {
     sock_net: 0,
     net_inum: 0,
     sock_protocol: 0,
+    sock_type: 0,
+    sock_state: 0,
     sock_socket: 0,
     sock_err: 0,
     inet_sport: 0,
@@ -173,6 +181,10 @@ static KERNEL_OFFSETS: KernelOffsets = KernelOffsets {
     tcp_retransmits: 0,
     tcp_received: 0,
     tcp_acknowledged: 0,
+    tcp_read: 0,
+    tcp_expected: 0,
+    tcp_written: 0,
+    tcp_unacknowledged: 0,
     iter_is_ubuf: 0,
     iter_is_iovec: 0,
     task_pid: 0,

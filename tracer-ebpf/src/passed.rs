@@ -17,6 +17,33 @@ use crate::{
 /// Reports the bytes up to `end` that were skipped last in a direction, if there are any; returns 0 if the ring has no room.
 #[inline(never)]
 pub(crate) fn report_skipped(flow: &mut Flow, object: u64, cookie: Cookie, direction: Direction, end: u64) -> u32 {
+    send_skipped(flow, object, cookie, direction, end, None)
+}
+
+/// The same up to where a direction is, of a connection of a process that need not be the current one. What finds no room is
+/// lost.
+#[inline(never)]
+pub(crate) fn end_skipped_of(flow: &mut Flow, object: u64, tgid: u32, direction: Direction) {
+    let (cookie, end) = (flow::cookie(flow), flow::position(flow, direction));
+    if send_skipped(flow, object, cookie, direction, end, Some(tgid)) == 0 {
+        count(cookie, |counters| &raw mut counters.ring_full_records, 1);
+        count(
+            cookie,
+            |counters| &raw mut counters.ring_full_bytes,
+            flow::skipped(flow, direction),
+        );
+    }
+}
+
+#[inline(always)]
+fn send_skipped(
+    flow: &mut Flow,
+    object: u64,
+    cookie: Cookie,
+    direction: Direction,
+    end: u64,
+    tgid: Option<u32>,
+) -> u32 {
     let bytes = flow::skipped(flow, direction);
     if bytes == 0 {
         return 1;
@@ -30,6 +57,9 @@ pub(crate) fn report_skipped(flow: &mut Flow, object: u64, cookie: Cookie, direc
     unsafe { fill_header_inlined(&raw mut (*record).header, generation, object, cookie) };
     // SAFETY: as above.
     let record = unsafe { describe(record, flow, PassedCause::SKIPPED) };
+    if let Some(tgid) = tgid {
+        (record.header.tgid, record.header.tid) = (tgid, tgid);
+    }
     record.header.direction = direction;
     record.began_ns = record.header.ts_ns;
     record.position = end - bytes;
@@ -76,10 +106,14 @@ pub(crate) fn report_known(transfer: &mut Transfer, flow: &mut Flow, cause: Pass
     // SAFETY: as above.
     let record = unsafe { describe(record, flow, cause) };
     record.header.direction = direction;
-    record.began_ns = transfer.began_ns;
+    transfer.recorded_ns = record.header.ts_ns;
+    record.began_ns = if transfer.began_ns == 0 {
+        transfer.recorded_ns
+    } else {
+        transfer.began_ns
+    };
     record.position = position;
     record.span = transfer.moved;
-    transfer.recorded_ns = record.header.ts_ns;
     submit(entry);
 }
 

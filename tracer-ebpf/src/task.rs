@@ -82,6 +82,12 @@ pub(crate) fn target_flags(tgid: u32) -> Option<TargetFlags> {
     Some(unsafe { (*target).flags })
 }
 
+/// Returns 1 if the current process is traced. A function of its own, so that the frames of the programs stay small.
+#[inline(never)]
+pub(crate) fn is_traced() -> u32 {
+    target_flags(current_task().tgid).is_some().into()
+}
+
 /// Returns whether the probes may report: not before all are in place, and not after the tracer decided to end.
 #[inline(always)]
 pub(crate) fn is_on() -> bool {

@@ -8,6 +8,7 @@ use tracer_ebpf::{KernelOffsets, Kind, SettingFlags, SocketEnd, SocketRecord, So
 
 use crate::{
     identity::binding::mark_closing,
+    lifecycle,
     maps::{OPENED, SOCKETS, settings},
     memory::read_field,
     record::{count, fill_header, reserve_end, submit},
@@ -19,6 +20,7 @@ const FIN_WAIT1: u32 = 4;
 const CLOSE: u32 = 7;
 const CLOSE_WAIT: u32 = 8;
 const LAST_ACK: u32 = 9;
+const LISTEN: u32 = 10;
 
 /// Errors of a socket whose peer does not answer (`include/uapi/asm-generic/errno.h`).
 const ENETUNREACH: u32 = 101;
@@ -32,6 +34,10 @@ pub(crate) fn enter_state(sock: u64, state: u32) {
         if settings().contains(SettingFlags::CONNECTIONS) {
             opened(sock);
         }
+    } else if state == LISTEN {
+        if settings().contains(SettingFlags::PORTS) {
+            lifecycle::listened(sock);
+        }
     } else if let Some(socket) = SOCKETS.get_ptr_mut(sock) {
         changed(socket, sock, state);
     }
@@ -44,7 +50,7 @@ pub(crate) fn destroy(sock: u64) {
         // SAFETY: the kernel destroys a socket once, and no other tracepoint of it fires meanwhile.
         let socket = unsafe { &*socket };
         mark_closing(socket, sock);
-        if settings().contains(SettingFlags::CONNECTIONS) {
+        if settings().contains(SettingFlags::CONNECTIONS) && socket.generation != 0 {
             report(socket);
         }
         let _removed = SOCKETS.remove(sock);
@@ -115,8 +121,8 @@ fn report(socket: &SocketState) {
     unsafe {
         fill_header(
             &raw mut (*record).header,
-            socket.flow.generation,
-            socket.flow.object,
+            socket.generation,
+            socket.object,
             socket.cookie,
         )
     };
@@ -124,8 +130,8 @@ fn report(socket: &SocketState) {
     let record = unsafe { &mut *record };
     record.header.kind = Kind::SOCKET;
     // The tracepoint fires in whatever process runs when the last packet comes.
-    record.header.tgid = socket.flow.tgid;
-    record.header.tid = socket.flow.tgid;
+    record.header.tgid = socket.tgid;
+    record.header.tid = socket.tgid;
     record.opened_ns = socket.opened_ns;
     record.ended = socket.ended;
     record.reserved = [0; 7];

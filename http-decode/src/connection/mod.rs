@@ -11,7 +11,7 @@ mod steps;
 use self::state::{DirectionState, Phase, Session};
 use crate::context::{Arrivals, Context};
 use crate::direction::PerDirection;
-use crate::{Chunk, Counters, Direction, Ended, Gap, GapCause, Output, Proxied, Settings, Side, Timestamp};
+use crate::{Chunk, Counters, Direction, Ended, Gap, GapCause, Moment, Output, Proxied, Settings, Side, Timestamp};
 
 /// Decodes one connection.
 #[derive(Debug)]
@@ -47,6 +47,17 @@ impl Connection {
     /// Notes that position 0 of both directions is their first byte: the connection was traced from its start.
     pub fn mark_from_start(&mut self) {
         self.context.from_start = true;
+    }
+
+    /// Keeps the heads that are decoded from here on for [`take_moments`](Self::take_moments).
+    pub fn keep_moments(&mut self) {
+        self.context.keep_moments();
+    }
+
+    /// Removes and returns the heads that were decoded since the last call. They are to be taken after each push: beyond
+    /// [`MAX_MOMENTS`](crate::MAX_MOMENTS), they are dropped and counted.
+    pub fn take_moments(&mut self) -> Vec<Moment> {
+        self.context.take_moments()
     }
 
     /// Decodes captured bytes of one direction, or holds them until bytes before them have arrived.

@@ -244,21 +244,17 @@ impl Builder<'_> {
 
     fn add_pseudo(&mut self, name: &[u8], value: &[u8], never_indexed: bool) {
         let section = &mut self.section;
-        let text = str::from_utf8(value).ok().filter(|text| !text.is_empty());
         let is_valid = match name {
-            b"method" => set(
-                &mut section.method,
-                text.filter(|text| is_token(text)).map(head::method),
-            ),
-            b"scheme" => set(
-                &mut section.scheme,
-                text.filter(|text| is_token(text)).map(head::scheme),
-            ),
-            b"protocol" => set(
-                &mut section.protocol,
-                text.filter(|text| is_token(text)).map(Into::into),
-            ),
-            b"status" => set(&mut section.status, text.and_then(status)),
+            b"method" => {
+                let common = head::common_method(value).map(Cow::Borrowed);
+                set(&mut section.method, common.or_else(|| token(value).map(head::method)))
+            }
+            b"scheme" => {
+                let common = head::common_scheme(value).map(Cow::Borrowed);
+                set(&mut section.scheme, common.or_else(|| token(value).map(head::scheme)))
+            }
+            b"protocol" => set(&mut section.protocol, token(value).map(Into::into)),
+            b"status" => set(&mut section.status, status(value)),
             b"authority" => {
                 section.never_indexed.authority |= never_indexed;
                 set(
@@ -299,9 +295,13 @@ fn set<T>(place: &mut Option<T>, value: Option<T>) -> bool {
     is_valid
 }
 
-fn status(text: &str) -> Option<u16> {
-    let code = text.parse().ok().filter(|code| (100..=999).contains(code));
-    code.filter(|_| text.len() == 3)
+/// Returns a status code: three digits, the first one not zero.
+fn status(value: &[u8]) -> Option<u16> {
+    let &[hundreds @ b'1'..=b'9', tens @ b'0'..=b'9', ones @ b'0'..=b'9'] = value else {
+        return None;
+    };
+    let digit = |byte: u8| u16::from(byte - b'0');
+    Some(100 * digit(hundreds) + 10 * digit(tens) + digit(ones))
 }
 
 /// Returns whether `name` is a valid field name: a token without upper-case letters (RFC 9113 section 8.2.1).
@@ -329,6 +329,23 @@ fn is_field_value(value: &[u8]) -> bool {
     !has_control(value) || memchr::memchr3(0, b'\r', b'\n', value).is_none()
 }
 
-fn is_token(text: &str) -> bool {
-    text.bytes().all(is_tchar)
+fn token(value: &[u8]) -> Option<&str> {
+    let is_token = !value.is_empty() && value.iter().all(|byte| is_tchar(*byte));
+    str::from_utf8(value).ok().filter(|_| is_token)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_status_is_three_digits_from_100_on() {
+        for code in 0..2000_u16 {
+            let expected = Some(code).filter(|code| (100..=999).contains(code));
+            assert_eq!(status(format!("{code:03}").as_bytes()), expected);
+        }
+        for text in ["", "20", "+20", "2 0", "20a", "0200", "\u{661}0"] {
+            assert_eq!(status(text.as_bytes()), None, "{text}");
+        }
+    }
 }

@@ -1,7 +1,7 @@
 //! Content is never emitted as a method, a target or a field, however it is announced, rejected, cut, or lost.
 
 use super::support::{Call, Piece, cut, drain, exchanges, push};
-use http_decode::{Direction, Ended, Exchange, Fields, Output, RequestHead, Settings, Timestamp, Unredacted};
+use http_decode::{Direction, Ended, Exchange, Fields, Output, Owned, RequestHead, Settings, Timestamp, Unredacted};
 use proptest::prelude::*;
 use proptest::sample::Index;
 
@@ -252,7 +252,7 @@ fn expect_no_content(outputs: &[Output]) -> Result<(), TestCaseError> {
             let RequestHead {
                 method, path, fields, ..
             } = &request.head;
-            let path = path.as_ref().map(Unredacted::<Box<[u8]>>::expose).unwrap_or_default();
+            let path = path.as_ref().map(Unredacted::<Owned>::expose).unwrap_or_default();
             let method = method.as_deref().unwrap_or_default().as_bytes();
             prop_assert!(!holds_secret(method) && !holds_secret(path), "{exchange:?}");
             prop_assert!(!hold_secret(fields) && !hold_secret(&request.trailers), "{exchange:?}");

@@ -23,7 +23,7 @@ use std::{
 use rustix::time::{ClockId, clock_gettime};
 use tracer_observe::{
     filter::{Filter, FilterArgs},
-    output::Format,
+    output::{Format, Style},
     pipeline::{Options, Pipeline},
     redact::{Redactor, Rules},
 };
@@ -100,9 +100,10 @@ fn options(memory: Memory) -> Options {
         decode: http_decode::Settings::default(),
         redactor: Redactor::new(Rules::default()),
         filter: Filter::new(FilterArgs::default()),
-        sink: Format::Json.open(memory),
+        sink: Format::Json.open(memory, Style::default()),
         limit: None,
         connections: false,
+            hops: false,
         verbose: false,
     }
 }

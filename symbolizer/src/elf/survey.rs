@@ -22,10 +22,14 @@ pub enum SymbolSource {
     Callers,
     /// By the table that Go keeps for its stack traces.
     Pclntab,
+    /// By the errors that it, or a function that leads to it, reports.
+    Errors,
+    /// By these, and by the source file that they name.
+    ErrorsAndFile,
 }
 
 impl SymbolSource {
-    /// Returns the name of the table, or `its callers`.
+    /// Returns the name of the table, or of what else it was.
     #[must_use]
     pub const fn name(self) -> &'static str {
         match self {
@@ -34,6 +38,8 @@ impl SymbolSource {
             Self::GnuDebugdata => ".gnu_debugdata",
             Self::Callers => "its callers",
             Self::Pclntab => ".gopclntab",
+            Self::Errors => "the errors it reports",
+            Self::ErrorsAndFile => "the errors it reports and their file",
         }
     }
 }

@@ -39,6 +39,16 @@ pub struct NetConn {
     pub call: Option<u16>,
 }
 
+/// Says how what a connection writes is sent, by a library of which nothing else leads to the socket: within a call of the
+/// function that hands it over to be sealed.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Sending {
+    /// From the stack pointer at the tap of what is written to the return address of that call, in bytes.
+    pub frame: Option<u16>,
+    /// From an `SSL` to the pointer to the BIO it writes to.
+    pub wbio: Option<u16>,
+}
+
 /// Gives the byte offsets that lead from a `BIO*` to a descriptor.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct BioLayout {
@@ -104,6 +114,8 @@ pub enum LayoutUnknown {
     SeveralVersions,
     /// The image holds several copies of the library.
     SeveralCopies,
+    /// The library's accessors have no names.
+    Stripped,
     /// The library states no version as a matter of policy.
     VersionNeverStated,
     /// The version is not among those whose source was read.
@@ -123,6 +135,7 @@ impl fmt::Display for LayoutUnknown {
             Self::VersionUnknown => "no version of the library is stated",
             Self::SeveralVersions => "several versions of the library are stated",
             Self::SeveralCopies => "there are several copies of the library",
+            Self::Stripped => "its functions have no names",
             Self::VersionNeverStated => "the library never states its version",
             Self::VersionNotInTable => "the structures of this version have not been examined",
             Self::VersionContradicted => "the library has symbols newer than its stated version",

@@ -14,6 +14,8 @@ pub enum Evidence {
     SymbolVersions,
     /// The crypto library it is linked with.
     CryptoLibrary,
+    /// The errors that its functions report: none of them has a name.
+    Errors,
     /// Nothing but the names that all of OpenSSL's family share.
     Names,
 }

@@ -94,6 +94,7 @@ fn another_library_is_named() {
         ("wolfSSL_read", OtherLibrary::WolfSsl),
         ("s2n_recv", OtherLibrary::S2n),
         ("JNI_CreateJavaVM", OtherLibrary::Java),
+        ("crypto_1tls.Conn.Read", OtherLibrary::GccGo),
     ];
     for (name, library) in by_symbol {
         assert_eq!(defines(name), Reason::LibraryUnsupported(library), "{name}");
@@ -131,6 +132,20 @@ fn go_is_known_by_what_its_linker_says() {
     let header = [b"\xff Go buildinf:", &[8, 2][..], &[0; 16], b"\x08go1.27.3"].concat();
     elf.data = header;
     assert_eq!(refused(&elf), Reason::Go(GoRefusal::NoFunctionTable));
+}
+
+#[test]
+fn old_go_is_refused_for_its_calls_if_it_has_tls() {
+    let header = [b"\xff Go buildinf:", &[8, 2][..], &[0; 16], b"\x08go1.15.9"].concat();
+    let mut elf = Elf::new();
+    elf.section = b".go.buildinfo";
+    elf.data.clone_from(&header);
+    assert_eq!(refused(&elf), Reason::NoTls);
+    elf.data = [&header, &b"crypto/tls.(*Conn).Read\0"[..]].concat();
+    assert_eq!(
+        refused(&elf),
+        Reason::Go(GoRefusal::ArgumentsOnStack("go1.15.9".to_owned()))
+    );
 }
 
 #[test]

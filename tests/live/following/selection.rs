@@ -1,9 +1,12 @@
-//! Selection of processes by name, by user, and by mapped libraries, now and later.
+//! Selection of processes by name, by user, by port, and by mapped libraries, now and later.
 
 use std::{path::PathBuf, process};
 
 use anyhow::{Context as _, Result};
-use support::{Exchange, Nginx, Tracer, binary, copy, curl, nginx::Setup, program::Program, run, search};
+use support::{
+    Exchange, Nginx, Tracer, binary, copy, curl, loopback, namespace::Network, nginx::Setup, program::Program, run,
+    search,
+};
 use tempfile::TempDir;
 
 use crate::claims::{assert_facts_of_server, assert_same_requests};
@@ -166,6 +169,75 @@ fn a_user_without_a_process_is_refused_or_awaited() -> Result<()> {
     );
     let tracer = Tracer::ready(&["trace", "--uid", "nobody", "--wait"])?;
     let nginx = start_as("nobody")?;
+    send_requests(&nginx)?;
+    assert_gateways_are_seen(tracer, &[&nginx])
+}
+
+/// Starts nginx on a port.
+fn start_on(port: u16, exec_prefix: &[&str]) -> Result<Nginx> {
+    Nginx::start_with(Setup {
+        port: Some(port),
+        exec_prefix,
+        workers: Some(1),
+        ..Setup::default()
+    })
+}
+
+#[test]
+#[ignore = "needs root, BPF and uprobes: scripts/test runs it"]
+fn a_port_selects_its_listener_and_the_next_one_from_its_first_request() -> Result<()> {
+    let port = loopback::free_port()?;
+    let (mut before, other) = (start_on(port, &[])?, Nginx::start()?);
+    let tracer = Tracer::ready(&["trace", "--port", &port.to_string()])?;
+    send_requests(&other)?;
+    send_requests(&before)?;
+    let master = before.master();
+    before.stop()?;
+    let after = start_on(port, &[])?;
+    assert_ne!(after.master(), master);
+    send_requests(&after)?;
+    assert_gateways_are_seen(tracer, &[&before, &after])
+}
+
+#[test]
+#[ignore = "needs root, BPF and uprobes: scripts/test runs it"]
+fn a_port_selects_listeners_in_other_network_namespaces() -> Result<()> {
+    let (one, other) = (Network::make()?, Network::make()?);
+    let port = loopback::free_port()?;
+    let now = start_on(port, &one.exec_prefix())?;
+    let tracer = Tracer::ready(&["trace", "--port", &port.to_string()])?;
+    let later = start_on(port, &other.exec_prefix())?;
+    for (network, nginx) in [(&one, &now), (&other, &later)] {
+        let urls = nginx.url(&format!("/small/[1-{REQUESTS}]"));
+        run::succeed(&mut network.command("curl", &["-sSkf", "--http1.1", &urls]))?;
+        nginx.wait_until_logged(REQUESTS)?;
+    }
+    tracer.wait_for_lines(2 * REQUESTS)?;
+    let trace = tracer.stop()?;
+    assert_eq!(trace.code, Some(0));
+    assert_same_requests(&trace, &[now.log()?, later.log()?].concat()).map(drop)
+}
+
+#[test]
+#[ignore = "needs root, BPF and uprobes: scripts/test runs it"]
+fn a_port_that_nobody_listens_on_is_refused_or_awaited() -> Result<()> {
+    let port = loopback::free_port()?;
+    let words = ["--port", &port.to_string()];
+    let output = run::run(&mut binary::command(&[&["trace"][..], &words].concat())?)?;
+    assert_eq!(
+        (output.code, output.stdout.as_str(), output.stderr_lines()),
+        (Some(1), "", 1),
+        "{}",
+        output.stderr
+    );
+    let texts = [&format!("port {port}"), "--wait"];
+    assert!(
+        texts.iter().all(|text| output.stderr.contains(*text)),
+        "{}",
+        output.stderr
+    );
+    let tracer = Tracer::ready(&[&["trace", "--wait"][..], &words].concat())?;
+    let nginx = start_on(port, &[])?;
     send_requests(&nginx)?;
     assert_gateways_are_seen(tracer, &[&nginx])
 }

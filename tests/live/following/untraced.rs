@@ -105,8 +105,8 @@ fn a_process_with_only_an_untraced_library_is_refused_with_its_name() -> Result<
     let script = "import ctypes, sys; ctypes.CDLL('libmbedtls.so.14'); print('up', flush=True); sys.stdin.read()";
     let python = Program::run(Command::new("python3").args(["-c", script]))?;
     let pid = python.pid().to_string();
-    for args in [["trace", "-p", &pid], ["inspect", "-p", &pid]] {
-        let output = run::run(&mut binary::command(&args)?)?;
+    for args in [&["trace", "--no-plaintext", "-p", &pid][..], &["inspect", "-p", &pid]] {
+        let output = run::run(&mut binary::command(args)?)?;
         assert_eq!(
             (output.code, output.stdout.as_str(), output.stderr_lines()),
             (Some(1), "", 1),

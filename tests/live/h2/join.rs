@@ -70,7 +70,8 @@ impl Losses {
 fn join_under_load(pids: &[u32], base: &str, nginx: &Nginx, load: Load<'_>, lines: usize) -> Result<Joined> {
     let h2load = H2load::start(base, load)?;
     nginx.wait_until_logged(2 * load.connections * load.streams)?;
-    let tracer = Tracer::of(pids, &[])?;
+    // Uploads go to a server without TLS in the same process.
+    let tracer = Tracer::of(pids, &["--no-plaintext"])?;
     let ready = nginx.log()?.len();
     tracer.wait_for_lines(lines)?;
     let between = nginx.log()?.split_off(ready);

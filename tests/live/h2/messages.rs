@@ -18,7 +18,8 @@ use crate::claims::{assert_bodies, assert_facts_of_server, assert_same_requests,
 fn trace_nginx(setup: Setup<'_>, requests: usize, send: impl FnOnce(&Nginx) -> Result<()>) -> Result<Seen> {
     let workers = Some(1);
     let nginx = Nginx::start_with(Setup { workers, ..setup })?;
-    let tracer = Tracer::of(&nginx.workers()?, &[])?;
+    // What goes to a server without TLS is not logged.
+    let tracer = Tracer::of(&nginx.workers()?, &["--no-plaintext"])?;
     send(&nginx)?;
     let (trace, log) = stop_after(tracer, &nginx, requests)?;
     Ok(Seen { trace, log, nginx })
@@ -171,7 +172,8 @@ fn streams_that_a_client_cancels_are_printed_as_reset() -> Result<()> {
         ..Setup::default()
     })?;
     let mut client = Program::python("http2_reset.py", &[&nginx.port().to_string(), &EACH.to_string()])?;
-    let tracer = Tracer::of(&nginx.workers()?, &[])?;
+    // What goes to a server without TLS is not logged.
+    let tracer = Tracer::of(&nginx.workers()?, &["--no-plaintext"])?;
     client.begin()?;
     let (trace, log) = stop_after(tracer, &nginx, 2 * EACH + 1)?;
     client.finish()?;

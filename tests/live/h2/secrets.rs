@@ -22,7 +22,7 @@ fn trace_secrets<const N: usize>(args: [&[&str]; N]) -> Result<Vec<Trace>> {
         ..Setup::default()
     })?;
     let worker = nginx.workers()?;
-    let tracers = args.map(|args| Tracer::of(&worker, &[args, &["-n", "6"]].concat()));
+    let tracers = args.map(|args| Tracer::of(&worker, &[args, &["-n", "6", "--no-plaintext"]].concat()));
     let fields: Vec<_> = REQUEST_FIELDS.iter().flat_map(|field| ["--header", field]).collect();
     let url = |path: &str| nginx.url(&format!("{path}?{QUERY}"));
     // All on one connection, so that later requests refer to fields that the first one indexed.

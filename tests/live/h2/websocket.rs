@@ -7,7 +7,7 @@ use super::claims::{assert_known, assert_no_complaint};
 
 /// Traces a gateway while a client uses a WebSocket. Returns the only exchange.
 fn trace_talk(gateway: &[u32], port: u16, version: &str, path: &str) -> Result<Exchange> {
-    let tracer = Tracer::of(gateway, &[])?;
+    let tracer = Tracer::of(gateway, &["--no-plaintext"])?;
     let mut client = Program::python("websocket.py", &["client", &port.to_string(), version, path])?;
     client.begin()?;
     client.wait_for("done")?;

@@ -54,8 +54,13 @@ pub struct SiteConfig {
     pub net_embedded: u16,
     /// Bytes of the call at which a write of Go is tapped, if that leaves its return address on the stack.
     pub net_call: u16,
+    /// From the stack pointer at a tap of what is written to the return address of the call that sends it;
+    /// [`Self::UNKNOWN`] where no such call is known.
+    pub frame: u16,
     /// 1 if several threads may use one object of the library at once, and close it while others use it.
-    pub shared: u16,
+    pub shared: u8,
+    /// Zero.
+    pub reserved: [u8; 3],
 }
 
 impl SiteConfig {
@@ -86,7 +91,9 @@ impl SiteConfig {
         net_descriptor: Self::UNKNOWN,
         net_embedded: Self::UNKNOWN,
         net_call: Self::UNKNOWN,
+        frame: Self::UNKNOWN,
         shared: 0,
+        reserved: [0; 3],
     };
 
     /// Returns the site of the tap or the lift that reports a direction; `None` if there is none.
@@ -139,6 +146,10 @@ impl SettingFlags {
     pub const USERS: Self = Self(1 << 4);
     /// Lifts are where every socket sends, and not only those of TCP (Linux 6.3).
     pub const ALL_SENDS: Self = Self(1 << 5);
+    /// Processes are traced by the ports that they listen on.
+    pub const PORTS: Self = Self(1 << 6);
+    /// HTTP without TLS is captured, if the kernel can.
+    pub const PLAIN: Self = Self(1 << 7);
 }
 
 /// What a short name in the table of names stands for, as bits.
@@ -207,6 +218,10 @@ pub struct KernelOffsets {
     pub net_inum: u32,
     /// `sock.sk_protocol`.
     pub sock_protocol: u32,
+    /// `sock.sk_type`.
+    pub sock_type: u32,
+    /// `sock_common.skc_state`.
+    pub sock_state: u32,
     /// `sock.sk_socket`.
     pub sock_socket: u32,
     /// `sock.sk_err`.
@@ -245,6 +260,14 @@ pub struct KernelOffsets {
     pub tcp_received: u32,
     /// `tcp_sock.bytes_acked`.
     pub tcp_acknowledged: u32,
+    /// `tcp_sock.copied_seq`: behind the last byte that the process has read.
+    pub tcp_read: u32,
+    /// `tcp_sock.rcv_nxt`: behind the last byte received.
+    pub tcp_expected: u32,
+    /// `tcp_sock.write_seq`: behind the last byte that the process has written.
+    pub tcp_written: u32,
+    /// `tcp_sock.snd_una`: behind the last byte that the peer has acknowledged.
+    pub tcp_unacknowledged: u32,
     /// The value of `ITER_UBUF` (Linux 6.0) in `enum iter_type`.
     pub iter_is_ubuf: u32,
     /// The value of `ITER_IOVEC` in `enum iter_type`.
@@ -259,6 +282,6 @@ impl KernelOffsets {
     pub const NONE: Self = zerocopy::transmute!([Self::UNKNOWN; size_of::<Self>() / size_of::<u32>()]);
 }
 
-const _: () = assert!(size_of::<SiteConfig>() == 48);
+const _: () = assert!(size_of::<SiteConfig>() == 52);
 const _: () = assert!(size_of::<Settings>() == 16);
-const _: () = assert!(size_of::<KernelOffsets>() == 180);
+const _: () = assert!(size_of::<KernelOffsets>() == 204);

@@ -251,8 +251,8 @@ pub struct Flow {
     pub early_bytes: u64,
     /// The cookie of the site that it was first seen at.
     pub cookie: Cookie,
-    /// 1 for a direction whose last bytes were an unknown number of them.
-    pub unknown: [u8; 2],
+    /// The directions whose last bytes were an unknown number of them, as bits.
+    pub unknown: u8,
     /// Whether early data is being written, and what became of it.
     pub early: EarlyState,
     /// 1 if its generation began with a clearing of its object.
@@ -267,8 +267,9 @@ pub struct Flow {
     pub refused: u8,
     /// 1 once its object was closed, where other threads may still use the object.
     pub ended: u8,
-    /// Zero.
-    pub reserved: [u8; 7],
+    /// Of a connection without TLS through TCP, the sequence numbers behind the last bytes that have passed, by direction: as
+    /// far as the process has read, and has written.
+    pub sequences: [u32; 2],
 }
 
 impl Flow {
@@ -283,7 +284,7 @@ impl Flow {
         copied: [0; 2],
         early_bytes: 0,
         cookie: Cookie(0),
-        unknown: [0; 2],
+        unknown: 0,
         early: EarlyState::NONE,
         cleared: 0,
         from_start: 0,
@@ -291,7 +292,7 @@ impl Flow {
         flushing: FlushState::NONE,
         refused: 0,
         ended: 0,
-        reserved: [0; 7],
+        sequences: [0; 2],
     };
 
     /// Returns the positions behind the last byte that is in a record or was lost: read, written.

@@ -143,6 +143,8 @@ impl AddressSource {
     pub const NET_CONN: Self = Self(8);
     /// From the socket that a write of Go sent through, within its call.
     pub const NESTED_SEND: Self = Self(9);
+    /// From the socket itself, which the connection stands for: it carries no TLS.
+    pub const SOCKET: Self = Self(10);
 }
 
 /// What happened to a process.

@@ -106,12 +106,25 @@ pub const MAX_CGROUPS: usize = 1024;
 /// Maximum users whose processes are traced.
 pub const MAX_UIDS: usize = 64;
 
+/// Maximum ports whose listeners are traced.
+pub const MAX_PORTS: usize = 64;
+
 /// Bytes of the ring of processes and of the ends of connections and sockets, which traffic cannot fill. A hundred thousand
 /// ends a second are some 17 MB, of which the ring holds sixty milliseconds.
 pub const LIFECYCLE_RING_BYTES: usize = 256 * 1024;
 
 /// Maximum sites of probes.
 pub const MAX_SITES: usize = 2048;
+
+/// The site of sockets without TLS, where these are captured: the loader adds it before any other.
+pub const PLAIN_SITE: u32 = 0;
+
+/// Maximum buffers of one system call that moves bytes of a socket without TLS. What is in further ones is not captured.
+pub const MAX_BUFFERS: u32 = 64;
+
+/// How often bytes go another way than those before, on a socket without TLS whose beginning was not seen, until it is left
+/// alone as one that does not carry HTTP.
+pub const MAX_TURNS: u8 = 8;
 
 const _: () = assert!(MAX_CALL_BYTES < MAX_PIECES as u64 * LARGEST_CLASS as u64);
 const _: () = assert!(WAKING_BYTES > MIN_SKIPPED_CALL);

@@ -4,7 +4,7 @@
 use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout};
 
 use super::bits::bits;
-use crate::{Cookie, Direction, FlowKey, SiteConfig, SocketEnd};
+use crate::{AddressKey, Cookie, Direction, SiteConfig, SocketEnd};
 
 /// Bytes that one call, or one hit of a tap or a lift, moves, and how far their capture has come: in a map and not on the
 /// stack, which is scarce.
@@ -181,12 +181,36 @@ pub struct SkipState {
     pub until: [u64; 2],
 }
 
-/// A socket that a connection was found to go through.
+/// What is known of a socket that carries no TLS.
+#[derive(Clone, Copy, Debug, Eq, FromBytes, Immutable, IntoBytes, KnownLayout, PartialEq)]
+#[repr(transparent)]
+pub struct PlainState(pub u8);
+
+impl PlainState {
+    /// It carries TLS: a connection of a TLS library goes through it.
+    pub const TLS: Self = Self(0);
+    /// Nothing yet: what it has carried so far may be the middle of something.
+    pub const UNDECIDED: Self = Self(1);
+    /// It carries HTTP, and stands for a connection.
+    pub const HTTP: Self = Self(2);
+    /// It carries something else, which is left alone.
+    pub const OTHER: Self = Self(3);
+    /// It carried HTTP, and then a connection of a TLS library: that without TLS has yet to be ended.
+    pub const REPLACED: Self = Self(4);
+}
+
+/// A socket that a connection was found to go through, or that carries no TLS and was seen to move bytes of a traced process.
 #[derive(Clone, Copy, Debug, Eq, FromBytes, Immutable, IntoBytes, KnownLayout, PartialEq)]
 #[repr(C)]
 pub struct SocketState {
-    /// The connection.
-    pub flow: FlowKey,
+    /// Address of the object of its connection; 0 for no connection.
+    pub object: u64,
+    /// The generation of its connection; 0 for no connection.
+    pub generation: u64,
+    /// The process of its connection; 0 for no connection.
+    pub tgid: u32,
+    /// The number of its inode, where no tracepoint reports its end: another socket at its address has another one. Else 0.
+    pub inode: u32,
     /// The cookie of the site that the connection was first seen at.
     pub cookie: Cookie,
     /// When it was established, `CLOCK_MONOTONIC` nanoseconds; 0 if that was not seen.
@@ -205,14 +229,28 @@ pub struct SocketState {
     pub closed: u8,
     /// The site of the lift that reports what the connection writes; [`crate::SiteConfig::UNKNOWN`] for none.
     pub lift: u16,
+    /// What is known of it, if it carries no TLS.
+    pub plain: PlainState,
+    /// How often bytes went another way than those before, while it is not known what it carries.
+    pub turns: u8,
+    /// Which way the last of those bytes went, plus one; 0 for none.
+    pub last: u8,
     /// Zero.
-    pub reserved: [u8; 4],
+    pub reserved: u8,
 }
 
 impl SocketState {
+    /// Returns the key of its connection in the tables.
+    pub const fn address(&self) -> AddressKey {
+        AddressKey::new(self.object, self.tgid)
+    }
+
     /// Nothing known.
     pub const NEW: Self = Self {
-        flow: FlowKey::NONE,
+        object: 0,
+        generation: 0,
+        tgid: 0,
+        inode: 0,
         cookie: Cookie(0),
         opened_ns: 0,
         received: 0,
@@ -222,7 +260,10 @@ impl SocketState {
         ended: SocketEnd::UNKNOWN,
         closed: 0,
         lift: SiteConfig::UNKNOWN,
-        reserved: [0; 4],
+        plain: PlainState::TLS,
+        turns: 0,
+        last: 0,
+        reserved: 0,
     };
 }
 

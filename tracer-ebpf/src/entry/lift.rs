@@ -7,18 +7,38 @@ use aya_ebpf::{
     macros::{fentry, raw_tracepoint},
     programs::{FEntryContext, RawTracePointContext},
 };
-use tracer_ebpf::{Cookie, Role};
+use tracer_ebpf::{Cookie, Direction, PlainState, Role};
 
 use crate::{
     flow, hits,
     identity::binding::{self, Sender},
-    task::{current_task, is_on, since_ns, target_flags},
+    plain,
+    task::{current_task, is_on, is_traced, since_ns, target_flags},
 };
 
 /// `sock_send_length(sock, result, flags)`, a tracepoint since Linux 6.3: once per call that sends.
 #[raw_tracepoint(tracepoint = "sock_send_length")]
 pub(crate) fn lift_sent(ctx: RawTracePointContext) -> i32 {
     lift(ctx.arg(0));
+    0
+}
+
+/// The same with what is sent without TLS, so that a process that is not traced pays for one look-up.
+#[raw_tracepoint(tracepoint = "sock_send_length")]
+pub(crate) fn socket_sent(ctx: RawTracePointContext) -> i32 {
+    if is_traced() != 0 {
+        let sock = ctx.arg(0);
+        let state = plain::state(sock);
+        if state == PlainState::REPLACED {
+            plain::end_replaced(sock);
+        }
+        if state == PlainState::TLS || state == PlainState::REPLACED {
+            lift(sock);
+        } else if plain::may_carry_http(state) {
+            let result: u64 = ctx.arg(1);
+            plain::moved_by_traced(sock, result as i32, Direction::WRITE, 0);
+        }
+    }
     0
 }
 
@@ -45,9 +65,9 @@ fn lift(sock: u64) {
     }) = binding::sender(sock)
         && is_on()
         && let tgid = current_task().tgid
-        && let Some(flags) = target_flags(tgid)
         // Another program may run in the process now, with the socket.
         && flow::generation(&connection.flow) >= since_ns(tgid)
+        && let Some(flags) = target_flags(tgid)
     {
         hits::sent(connection, object, Cookie::new(lift.into(), Role::Write), sock, flags);
     }

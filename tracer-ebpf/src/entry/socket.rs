@@ -4,12 +4,12 @@ use aya_ebpf::{
     macros::{fentry, raw_tracepoint},
     programs::{FEntryContext, RawTracePointContext},
 };
-use tracer_ebpf::SocketEnd;
+use tracer_ebpf::{Direction, SocketEnd};
 
 use crate::{
     identity::{ciphertext, nested},
     memory::read_field,
-    transport,
+    plain, transport,
 };
 
 /// `tcp_sendmsg(sock, message, size)`: a process sends through TCP.
@@ -46,7 +46,7 @@ pub(crate) fn unix_stream_sendmsg(ctx: FEntryContext) -> i32 {
     0
 }
 
-/// `inet_sock_set_state(sock, old, new)`: a socket is established, or somebody ends it.
+/// `inet_sock_set_state(sock, old, new)`: a socket is established or begins to listen, or somebody ends it.
 #[raw_tracepoint(tracepoint = "inet_sock_set_state")]
 pub(crate) fn socket_state(ctx: RawTracePointContext) -> i32 {
     transport::enter_state(ctx.arg(0), ctx.arg(2));
@@ -56,6 +56,7 @@ pub(crate) fn socket_state(ctx: RawTracePointContext) -> i32 {
 /// `tcp_destroy_sock(sock)`.
 #[raw_tracepoint(tracepoint = "tcp_destroy_sock")]
 pub(crate) fn socket_destroyed(ctx: RawTracePointContext) -> i32 {
+    plain::destroyed(ctx.arg(0));
     transport::destroy(ctx.arg(0));
     0
 }
@@ -71,5 +72,13 @@ pub(crate) fn reset_received(ctx: RawTracePointContext) -> i32 {
 #[raw_tracepoint(tracepoint = "tcp_send_reset")]
 pub(crate) fn reset_sent(ctx: RawTracePointContext) -> i32 {
     transport::reset(ctx.arg(0), SocketEnd::RESET_LOCAL);
+    0
+}
+
+/// `sock_recv_length(sock, result, flags)`, a tracepoint since Linux 6.3: a process has received.
+#[raw_tracepoint(tracepoint = "sock_recv_length")]
+pub(crate) fn socket_received(ctx: RawTracePointContext) -> i32 {
+    let (result, flags): (u64, u64) = (ctx.arg(1), ctx.arg(2));
+    plain::moved(ctx.arg(0), result as i32, Direction::READ, flags as u32);
     0
 }

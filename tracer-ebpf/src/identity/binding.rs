@@ -6,10 +6,10 @@
 
 use aya_ebpf::bindings::BPF_NOEXIST;
 use tracer_ebpf::{
-    AddressSource, ConnectionState, Flow, FlowKey, Identity, SettingFlags, SiteConfig, SocketEnd, SocketState,
+    AddressSource, ConnectionState, Flow, Identity, PlainState, SettingFlags, SiteConfig, SocketEnd, SocketState,
 };
 
-use super::socket::{family, is_internet};
+use super::socket::{family, inode_of, is_internet};
 use crate::{
     flow::{cookie, generation},
     maps::{CONNECTIONS, OPENED, SOCKETS, settings},
@@ -30,7 +30,7 @@ pub(crate) fn sock_of(identity: &Identity, flow: &Flow) -> u64 {
         && SOCKETS
             .get_ptr(identity.sock)
             // SAFETY: other CPUs may hold the value now; the generation is one word, which is written once.
-            .is_some_and(|socket| unsafe { (*socket).flow.generation } == generation(flow));
+            .is_some_and(|socket| unsafe { (*socket).generation } == generation(flow));
     if known { identity.sock } else { 0 }
 }
 
@@ -41,8 +41,9 @@ pub(super) fn is_taken(sock: u64, object: u64, tgid: u32) -> bool {
         return false;
     };
     // SAFETY: tracepoints on other CPUs may hold the value now; they write none of the fields read here.
-    let other = unsafe { &(*socket).flow };
-    if other.tgid != tgid || other.object == object {
+    let other = unsafe { &*socket };
+    // A connection without TLS is over then: its socket carries TLS from now on, as behind a proxy.
+    if other.tgid != tgid || other.object == object || other.plain != PlainState::TLS {
         return false;
     }
     CONNECTIONS
@@ -50,11 +51,11 @@ pub(super) fn is_taken(sock: u64, object: u64, tgid: u32) -> bool {
         .is_some_and(|connection| goes_through(connection, other, sock))
 }
 
-/// Returns whether the connection that uses an object now is the one of a key, and goes through a socket.
+/// Returns whether the connection that uses an object now is the one of a socket, and goes through that.
 #[inline(always)]
-fn goes_through(connection: *const ConnectionState, key: &FlowKey, sock: u64) -> bool {
+fn goes_through(connection: *const ConnectionState, socket: &SocketState, sock: u64) -> bool {
     // SAFETY: the thread that uses the object may change both words now: then they no longer match.
-    unsafe { generation(&(*connection).flow) == key.generation && (*connection).identity.sock == sock }
+    unsafe { generation(&(*connection).flow) == socket.generation && (*connection).identity.sock == sock }
 }
 
 /// Notes which socket a connection goes through, if the socket's end will be reported.
@@ -72,16 +73,28 @@ pub(super) fn bind(identity: &mut Identity, flow: &Flow, object: u64, sock: u64,
     // SAFETY: a tracepoint on another CPU may find the value as soon as it is in the table. Until the generation matches
     // it changes no connection, and it writes none of the fields written here.
     let socket = unsafe { &mut *socket };
-    if !is_new && socket.flow.generation != generation(flow) {
-        // Of an earlier socket whose end was missed. The entry is not replaced: another socket could get its memory while a
-        // second thread of the connection still holds it.
+    if !is_new && socket.generation != generation(flow) {
+        // Of an earlier socket whose end was missed, or of bytes before TLS. The entry is not replaced: another socket could
+        // get its memory while a second thread of the connection still holds it.
         (socket.opened_ns, socket.received, socket.acknowledged) = (0, 0, 0);
         (socket.srtt_us, socket.retransmits) = (0, 0);
         (socket.ended, socket.closed, socket.lift) = (SocketEnd::UNKNOWN, 0, SiteConfig::UNKNOWN);
+        socket.plain = if socket.plain == PlainState::HTTP {
+            PlainState::REPLACED
+        } else {
+            PlainState::TLS
+        };
     }
-    socket.flow.object = object;
-    socket.flow.generation = generation(flow);
-    socket.flow.tgid = current_task().tgid;
+    tie(socket, flow, object, sock);
+    identity.sock = sock;
+}
+
+/// Notes in the entry of a socket which connection of the current process goes through it.
+#[inline(always)]
+fn tie(socket: &mut SocketState, flow: &Flow, object: u64, sock: u64) {
+    socket.object = object;
+    socket.generation = generation(flow);
+    socket.tgid = current_task().tgid;
     socket.cookie = cookie(flow);
     if settings().contains(SettingFlags::CONNECTIONS)
         && let Some(opened) = OPENED.get_ptr(sock)
@@ -89,7 +102,41 @@ pub(super) fn bind(identity: &mut Identity, flow: &Flow, object: u64, sock: u64,
         // SAFETY: the table may hand the value to another socket now, but only if this one is gone.
         socket.opened_ns = unsafe { *opened };
     }
-    identity.sock = sock;
+}
+
+/// Adds a socket that carries no TLS so far; `None`, and counted, if there is no room.
+#[inline(always)]
+pub(crate) fn add_plain(sock: u64) -> Option<*mut SocketState> {
+    let is_new = SOCKETS.insert(sock, &NEW, BPF_NOEXIST.into()).is_ok();
+    let Some(socket) = SOCKETS.get_ptr_mut(sock) else {
+        count_total(|totals| &raw mut totals.socket_table_full);
+        return None;
+    };
+    if is_new {
+        // SAFETY: as in [`bind`]. Another thread that moves bytes of the socket now takes it for one of TLS, whose bytes the
+        // library's hooks report.
+        let new = unsafe { &mut *socket };
+        if !is_watched(sock) {
+            new.inode = inode_number(sock);
+        }
+        new.plain = PlainState::UNDECIDED;
+    }
+    Some(socket)
+}
+
+/// Returns the number of a socket's inode; 1, which is no socket's, if it cannot be read.
+#[inline(always)]
+pub(crate) fn inode_number(sock: u64) -> u32 {
+    inode_of(sock).unwrap_or(1) as u32
+}
+
+/// Notes that a socket carries HTTP, and stands for a connection of the current process.
+#[inline(always)]
+pub(crate) fn bind_plain(socket: &mut SocketState, connection: &mut ConnectionState, sock: u64) {
+    connection.identity.sock = sock;
+    connection.identity.source = AddressSource::SOCKET;
+    tie(socket, &connection.flow, sock, sock);
+    socket.plain = PlainState::HTTP;
 }
 
 /// Leads from a connection's socket to the lift that reports what the connection writes.
@@ -114,22 +161,22 @@ pub(crate) fn sender<'a>(sock: u64) -> Option<Sender<'a>> {
     let socket = SOCKETS.get_ptr(sock)?;
     // SAFETY: tracepoints on other CPUs may hold the value now; they write none of the fields read here.
     let socket = unsafe { &*socket };
-    if socket.lift == SiteConfig::UNKNOWN || socket.flow.tgid != current_task().tgid {
+    if socket.lift == SiteConfig::UNKNOWN || socket.tgid != current_task().tgid {
         return None;
     }
-    let connection = CONNECTIONS.get_ptr_mut(socket.flow.address())?;
-    goes_through(connection, &socket.flow, sock).then(|| Sender {
+    let connection = CONNECTIONS.get_ptr_mut(socket.address())?;
+    goes_through(connection, socket, sock).then(|| Sender {
         // SAFETY: the process is in a call on the object, which it must not use for writing in two threads at once. Were it
         // to send something else through the socket meanwhile, its sequence would not move, and nothing is written.
         connection: unsafe { &mut *connection },
-        object: socket.flow.object,
+        object: socket.object,
         lift: socket.lift,
     })
 }
 
 /// Returns whether a tracepoint reports the end of a socket.
 #[inline(always)]
-fn is_watched(sock: u64) -> bool {
+pub(crate) fn is_watched(sock: u64) -> bool {
     is_internet(family(sock)) && read_field(sock, |offsets| &raw const offsets.sock_protocol) == Some(IPPROTO_TCP)
 }
 
@@ -149,8 +196,8 @@ fn is_gone(identity: &Identity, flow: &Flow) -> bool {
 /// each call checks whether the process still holds the socket.
 #[inline(never)]
 pub(crate) fn mark_closing(socket: &SocketState, sock: u64) {
-    if let Some(connection) = CONNECTIONS.get_ptr_mut(socket.flow.address())
-        && goes_through(connection, &socket.flow, sock)
+    if let Some(connection) = CONNECTIONS.get_ptr_mut(socket.address())
+        && goes_through(connection, socket, sock)
     {
         // SAFETY: the thread that uses the object may hold the value now. The mark is a byte of its own, written through
         // the pointer; should the object become another connection's meanwhile, the mark costs that one a check.

@@ -1,12 +1,13 @@
 //! Who a connection is: descriptor, BIO, ciphertext, socket, addresses.
 //!
 //! Bottom up: `unix` and `socket` read the kernel's structures, `binding` keeps which connection goes through which
-//! socket, `descriptor` gets from a TLS object to a socket, with the help of `net_conn` for Go, `introduction` reports the addresses, and `ciphertext` finds
+//! socket, `stream` how far a stream has come, `descriptor` gets from a TLS object to a socket, with the help of `net_conn` for Go, `introduction` reports the addresses, and `ciphertext` finds
 //! the socket of an object whose descriptor is not known, with the help of `thread` and `message`. `nested` does so for Go.
 
 pub(crate) mod unix;
 pub(crate) mod socket;
 pub(crate) mod binding;
+pub(crate) mod stream;
 mod net_conn;
 pub(crate) mod descriptor;
 pub(crate) mod introduction;

@@ -3,6 +3,9 @@
 //! Go encrypts and sends within the call that a tap is at. A send belongs to it if the same thread makes it, in the same
 //! goroutine, with the return address of the call still on the goroutine's stack, and if it begins with a record that may
 //! hold what the call was given. A wrapper that lets another goroutine send, or sends something else first, has no match.
+//!
+//! BoringSSL without names hands what it encrypts to a BIO within the call that a tap is at: there the call is noted, so that
+//! the ciphertext is remembered.
 
 use aya_ebpf::programs::ProbeContext;
 use tracer_ebpf::{
@@ -11,10 +14,10 @@ use tracer_ebpf::{
 };
 
 use super::{
-    binding,
+    binding, ciphertext,
     introduction::introduce,
     message::{self, Room},
-    socket,
+    socket, thread,
 };
 use crate::{
     flow,
@@ -37,7 +40,9 @@ const WORD: u64 = 8;
 /// captured, if it is one of a write.
 #[inline(always)]
 pub(crate) fn remember(ctx: &ProbeContext, connection: &ConnectionState, cookie: Cookie) {
-    if connection.identity.sock == 0 && connection.identity.source.0 == AddressSource::CUSTOM_BIO.0 {
+    let source = connection.identity.source.0;
+    let leads_nowhere = source == AddressSource::CUSTOM_BIO.0 || source == AddressSource::UNKNOWN_LAYOUT.0;
+    if connection.identity.sock == 0 && leads_nowhere {
         note(ctx, connection, cookie);
     }
 }
@@ -51,14 +56,21 @@ fn note(ctx: &ProbeContext, connection: &ConnectionState, cookie: Cookie) {
     let Some(site) = SITES.get(cookie.site()) else {
         return;
     };
-    if site.net_call == SiteConfig::UNKNOWN {
+    let task = current_task();
+    let (goroutine, depth, back) = if site.net_call != SiteConfig::UNKNOWN {
+        let goroutine = operands::goroutine(ctx);
+        let Some(high) = read_user::<u64>(goroutine + STACK_HIGH) else {
+            return;
+        };
+        let depth = high.wrapping_sub(operands::pointer(ctx).wrapping_sub(WORD));
+        (goroutine, depth, operands::address(ctx) + u64::from(site.net_call))
+    } else if site.frame != SiteConfig::UNKNOWN {
+        // The ciphertext leads to the socket: what the call leaves on the stack may outlive it.
+        thread::note(task, hit.object, operands::pointer(ctx) + u64::from(site.frame), cookie);
         return;
-    }
-    let goroutine = operands::goroutine(ctx);
-    let Some(high) = read_user::<u64>(goroutine + STACK_HIGH) else {
+    } else {
         return;
     };
-    let task = current_task();
     // A full table drops the oldest: that connection is known from a later write.
     let _inserted = WRITES.insert(&task.tid, &NONE, 0);
     let Some(write) = WRITES.get_ptr_mut(&task.tid) else {
@@ -70,8 +82,8 @@ fn note(ctx: &ProbeContext, connection: &ConnectionState, cookie: Cookie) {
     write.object = hit.object;
     write.generation = flow::generation(&connection.flow);
     write.goroutine = goroutine;
-    write.depth = high.wrapping_sub(operands::pointer(ctx).wrapping_sub(WORD));
-    write.back = operands::address(ctx) + u64::from(site.net_call);
+    write.depth = depth;
+    write.back = back;
     write.bytes = hit.moved;
     write.tgid = task.tgid;
 }
@@ -86,10 +98,9 @@ pub(crate) fn find(sock: u64, message: u64) {
     // SAFETY: only this thread writes its value, which a full table may hand to another one: what was read is compared with
     // the thread's own stack below.
     let write = unsafe { &*write };
-    if write.tgid != task.tgid || !is_within(write) || !begins_with_record(message, write.bytes) {
-        return;
+    if write.tgid == task.tgid && is_within(write) && begins_with_record(message, write.bytes) {
+        found(write, task, sock);
     }
-    found(write, task, sock);
 }
 
 /// Returns whether the current thread has yet to return from the call of a write. Stacks of Go move, but what is on them keeps
@@ -135,6 +146,7 @@ fn found(write: &WriteState, task: Task, sock: u64) {
     if !is_it || !socket::has_peer(sock) || binding::is_taken(sock, object, task.tgid) {
         return;
     }
+    ciphertext::forget(&mut connection.identity, task.tgid);
     binding::bind(
         &mut connection.identity,
         &connection.flow,

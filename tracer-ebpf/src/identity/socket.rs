@@ -5,7 +5,7 @@ use tracer_ebpf::{ConnectionRecord, KernelOffsets};
 use super::unix;
 use crate::memory::{copy_kernel, field, read_field};
 
-const AF_UNIX: u16 = 1;
+pub(super) const AF_UNIX: u16 = 1;
 const AF_INET: u16 = 2;
 const AF_INET6: u16 = 10;
 
@@ -102,7 +102,7 @@ fn net_namespace(sock: u64) -> Option<u32> {
 }
 
 #[inline(always)]
-fn inode_of(sock: u64) -> Option<u64> {
+pub(super) fn inode_of(sock: u64) -> Option<u64> {
     let socket: u64 = read_field(sock, |offsets| &raw const offsets.sock_socket)?;
     if socket == 0 {
         return None;

@@ -4,9 +4,13 @@
 //! with it. On stacks that the program switches itself an outer call may be dropped too: then the ciphertext within it
 //! matches no connection, rather than a wrong one.
 
-use tracer_ebpf::{CallState, ThreadState};
+use tracer_ebpf::{CallState, Cookie, TargetFlags, ThreadState};
 
-use crate::{maps::THREADS, record::count_total, task::Task};
+use crate::{
+    maps::THREADS,
+    record::count_total,
+    task::{Task, target_flags},
+};
 
 /// In .rodata and not on the stack.
 static NONE: ThreadState = ThreadState::NONE;
@@ -42,6 +46,25 @@ pub(crate) fn enter(call: *mut CallState, entry_sp: u64) {
     thread.entry_sp = entry_sp;
     thread.cookie = call.transfer.cookie;
     thread.tgid = call.transfer.tgid;
+}
+
+/// Notes that the thread is in a call whose end is not seen, and which keeps its return address there on the stack. Later
+/// calls below another place on the stack are not within it; what they hand to a BIO is compared with the connection's own.
+#[inline(never)]
+pub(super) fn note(task: Task, object: u64, slot: u64, cookie: Cookie) {
+    if !target_flags(task.tgid).is_some_and(|flags| flags.contains(TargetFlags::CIPHERTEXT)) {
+        return;
+    }
+    let Some(thread) = THREADS.get_ptr_mut(&task.tid).or_else(|| insert(task.tid)) else {
+        count_total(|totals| &raw mut totals.thread_table_full);
+        return;
+    };
+    // SAFETY: as in [`enter`].
+    let thread = unsafe { &mut *thread };
+    thread.object = object;
+    thread.entry_sp = slot;
+    thread.cookie = cookie;
+    thread.tgid = task.tgid;
 }
 
 #[inline(always)]

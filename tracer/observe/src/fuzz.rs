@@ -5,7 +5,7 @@ use std::io;
 use crate::{
     batch::{Batch, Header, Totals},
     filter::{Filter, FilterArgs},
-    output::Format,
+    output::{Format, Style},
     pipeline::{Options, Pipeline},
     redact::{Redactor, Rules, claims, generators::sent_by_seeds},
     tape::{Reader, Writer},
@@ -34,9 +34,10 @@ pub fn tape(data: &[u8]) {
             decode: http_decode::Settings::default(),
             redactor: Redactor::new(Rules::default()),
             filter: Filter::new(FilterArgs::default()),
-            sink: Format::Json.open(io::sink()),
+            sink: Format::Json.open(io::sink(), Style::default()),
             limit: None,
             connections: true,
+            hops: true,
             verbose: true,
         },
     );

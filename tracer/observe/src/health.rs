@@ -30,6 +30,8 @@ pub enum Subject {
     Table(&'static str),
     /// The output.
     Output,
+    /// The limit on the rate of exchanges that the user has set.
+    RateLimit,
 }
 
 http_decode::named_enum! {
@@ -52,7 +54,7 @@ pub struct Figures {
     pub used: Option<u64>,
     /// Bytes or entries that it has room for.
     pub capacity: Option<u64>,
-    /// Records that a ring dropped, entries that a table refused, lines that the output dropped.
+    /// Records that a ring dropped, entries that a table refused, lines that the output dropped, exchanges over the limit.
     pub dropped: u64,
 }
 

@@ -9,8 +9,10 @@
 //! | sort records by time | records | [`order`] | | too late: counted |
 //! | reassemble, decode, pair | `http_decode::Output` | `http-decode` | not HTTP, joined late | malformed: resync |
 //! | correlate: process, peer, addresses | [`correlate::Observed`] | [`correlate`] | unknown peer, with the reason | |
+//! | join: downstream with upstream, with `--hops` | [`join::Joined`] | [`join`] | ambiguous, with the candidates | too many: counted |
 //! | redact: the only gate | [`redact::Redacted`] | [`redact`] | value masked | |
 //! | filter, output | lines | [`filter`], [`output`] | broken pipe: done | [`output::Error`] |
+//! | count, instead of writing lines | statistics | [`stat`] | | |
 //!
 //! [`pipeline`] composes them. Nothing here knows BPF, ELF or `/proc`, and nothing reads a clock, so that replaying a tape
 //! gives the same lines, byte for byte, on any machine.
@@ -23,9 +25,12 @@ pub mod event;
 pub mod skip;
 pub mod order;
 pub mod correlate;
+pub mod ids;
+pub mod join;
 pub mod redact;
 pub mod filter;
 pub mod output;
+pub mod stat;
 pub mod pipeline;
 #[cfg(feature = "fuzz")]
 #[doc(hidden)]

@@ -50,9 +50,26 @@ pub const MAX_BATCH_BYTES: usize = 32 * 1024 * 1024;
 /// Maximum bytes of the header of a tape.
 pub const MAX_TAPE_HEADER_BYTES: usize = 1024 * 1024;
 
-/// Maximum bytes of exchanges that wait for their end in HAR output, which cannot add it later. Beyond it, the oldest is
-/// written as it is, and counted.
-pub const MAX_HAR_WAITING_BYTES: usize = 64 * 1024 * 1024;
+/// Maximum bytes of exchanges that wait for their end in output that cannot add it later, or that repeats the exchange with
+/// it. Beyond it, the oldest is written as it is, and counted.
+pub const MAX_WAITING_BYTES: usize = 64 * 1024 * 1024;
+
+/// Maximum exchanges in the period of `--rate-limit`, the times of which are remembered.
+pub const MAX_RATE: usize = 100_000;
+
+/// Maximum exchanges that are kept to be joined to hops. Beyond it, the oldest is emitted as it is, and counted.
+pub const MAX_JOINING: usize = 65_536;
+
+/// Maximum bytes of the exchanges that wait for the other half of their hop. Beyond it, the oldest is emitted as it is, and
+/// counted.
+pub const MAX_JOINING_BYTES: usize = 64 * 1024 * 1024;
+
+/// Maximum downstream exchanges that an upstream exchange is compared with, and as many again that have its id. If more are
+/// open, only an id joins.
+pub const MAX_CANDIDATES: usize = 1024;
+
+/// Maximum threads of a process whose last head is remembered. Beyond it, they are forgotten, and only show nothing.
+pub const MAX_JOINING_THREADS: usize = 4096;
 
 /// Maximum texts without secrets that redaction remembers, so that it does not search them again. Beyond it, older ones are
 /// forgotten and searched again.
@@ -60,3 +77,26 @@ pub const MAX_CLEAN_TEXTS: usize = 2048;
 
 /// Maximum bytes of the name and the value of such a text. Longer ones are searched each time.
 pub const MAX_CLEAN_BYTES: usize = 384;
+
+/// Maximum sections without secrets that redaction remembers, at most one of each size modulo this number.
+pub const MAX_CLEAN_SECTIONS: usize = 256;
+
+/// Maximum memory of such a section in bytes. The fields of a longer one are searched one by one each time.
+pub const MAX_CLEAN_SECTION_BYTES: usize = 2048;
+
+/// Maximum rows of a statistic. What has no row is counted in one row for all of it.
+pub const MAX_STAT_ROWS: usize = 512;
+
+/// Maximum upstreams of a statistic. The rest is counted as one.
+pub const MAX_STAT_UPSTREAMS: usize = 256;
+
+/// Maximum connections that a statistic remembers as those on which a traced process asks. Connections beyond it are not
+/// counted for their upstream, and are counted as forgotten.
+pub const MAX_STAT_CONNECTIONS: usize = 65_536;
+
+/// Maximum exchanges in progress of which a statistic remembers the row. The duration of one beyond it is not counted, and it
+/// is counted as forgotten.
+pub const MAX_STAT_OPEN: usize = 65_536;
+
+/// Maximum bytes of a text of a row of a statistic, which is cut beyond it.
+pub const MAX_STAT_TEXT_BYTES: usize = 200;

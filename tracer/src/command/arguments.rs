@@ -1,14 +1,12 @@
 //! The command line. Commands and options are stable from the first release.
 
-use std::path::PathBuf;
-
-use clap::{Args, Parser, Subcommand};
+use clap::{Parser, Subcommand};
 
 #[cfg(feature = "live")]
 use super::live_arguments::{InspectArgs, RecordArgs, TraceArgs};
-use super::output_arguments::OutputArgs;
 #[cfg(not(feature = "live"))]
 use super::unavailable::{Unavailable as InspectArgs, Unavailable as RecordArgs, Unavailable as TraceArgs};
+use super::{replay::ReplayArgs, stat::StatArgs};
 
 /// Prints the HTTP requests and responses inside the TLS traffic of running processes
 #[derive(Debug, Parser)]
@@ -28,17 +26,10 @@ pub(super) enum Command {
     Record(RecordArgs),
     /// Print the requests and responses of a tape; needs no root
     Replay(Box<ReplayArgs>),
+    /// Count the exchanges of running processes, or of a tape, per route, upstream and status
+    Stat(Box<StatArgs>),
     /// Print the JSON Schema of the output of `-o json`
     Schema,
-}
-
-#[derive(Args, Debug)]
-pub(super) struct ReplayArgs {
-    /// The tape
-    #[arg(value_name = "FILE")]
-    pub(super) tape: PathBuf,
-    #[command(flatten)]
-    pub(super) output: OutputArgs,
 }
 
 #[cfg(test)]

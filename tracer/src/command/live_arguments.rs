@@ -56,6 +56,7 @@ pub(super) struct InspectArgs {
 
 /// What to trace, and how much is captured.
 #[derive(Args, Debug)]
+#[expect(clippy::struct_excessive_bools, reason = "each is an option of the command line")]
 pub(super) struct LiveArgs {
     #[command(flatten)]
     pub(super) selection: SelectionArgs,
@@ -88,6 +89,9 @@ pub(super) struct LiveArgs {
     /// Use return probes where no other hooks are proven: they kill programs that switch stacks within a call
     #[arg(long)]
     pub(super) return_probes: bool,
+    /// Do not capture HTTP without TLS
+    #[arg(long)]
+    pub(super) no_plaintext: bool,
     /// Maximum calls in flight, to test the bound
     #[arg(long, value_name = "COUNT", hide = true, value_parser = clap::value_parser!(u32).range(1..))]
     pub(super) calls: Option<u32>,
@@ -110,6 +114,9 @@ pub(super) struct SelectionArgs {
     /// Trace every process that runs as this user, given by name or number, or becomes this user later; may be repeated
     #[arg(long = "uid", value_name = "USER")]
     pub(super) users: Vec<User>,
+    /// Trace the processes that listen on this TCP port, now and later, and their descendants; may be repeated
+    #[arg(long = "port", value_name = "PORT", value_parser = clap::value_parser!(u16).range(1..))]
+    pub(super) ports: Vec<u16>,
     /// Trace every current and later process that has a TLS library
     #[arg(long)]
     pub(super) all: bool,
@@ -130,6 +137,8 @@ impl LiveArgs {
             (self.selection.all, SettingFlags::ALL),
             (self.no_follow, SettingFlags::ALONE),
             (!self.selection.users.is_empty(), SettingFlags::USERS),
+            (!self.selection.ports.is_empty(), SettingFlags::PORTS),
+            (!self.no_plaintext, SettingFlags::PLAIN),
         ]
         .into_iter()
         .filter(|(is_set, _)| *is_set)
@@ -174,6 +183,7 @@ impl LiveArgs {
             names: self.selection.programs.clone(),
             containers: self.selection.containers.clone(),
             users: self.selection.users.clone(),
+            ports: self.selection.ports.clone(),
             all: self.selection.all,
             follow: !self.no_follow,
             wait: self.wait,

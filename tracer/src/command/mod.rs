@@ -7,11 +7,13 @@ mod arguments;
 #[cfg(feature = "live")]
 mod live_arguments;
 mod output_arguments;
+mod style_arguments;
 #[cfg(feature = "live")]
 mod trace;
 #[cfg(feature = "live")]
 mod record;
 mod replay;
+mod stat;
 #[cfg(feature = "live")]
 mod inspect;
 #[cfg(not(feature = "live"))]
@@ -53,13 +55,14 @@ fn dispatch(command: &Command) -> Result<Outcome> {
     match command {
         // These handle no plaintext.
         Command::Inspect(_) | Command::Schema => {}
-        Command::Trace(_) | Command::Record(_) | Command::Replay(_) => core_dumps::disable(),
+        Command::Trace(_) | Command::Record(_) | Command::Replay(_) | Command::Stat(_) => core_dumps::disable(),
     }
     match command {
         Command::Trace(arguments) => trace::run(arguments),
         Command::Inspect(arguments) => inspect::run(arguments),
         Command::Record(arguments) => record::run(arguments),
         Command::Replay(arguments) => replay::run(arguments),
+        Command::Stat(arguments) => stat::run(arguments),
         Command::Schema => schema::run(),
     }
 }

@@ -2,7 +2,7 @@
 
 use std::{
     io::{BufWriter, IsTerminal as _, Write, stdout},
-    path::PathBuf,
+    path::{Path, PathBuf},
     time::Duration,
 };
 
@@ -10,11 +10,13 @@ use anyhow::Result;
 use clap::Args;
 use tracer_observe::{
     filter::{Filter, FilterArgs},
-    output::{Format, Lines},
+    ids::{IdHeader, IdHeaders},
+    output::{Format, Lines, Style},
     pipeline::Options,
     redact::{RedactArgs, Redactor},
 };
 
+use super::style_arguments::StyleArgs;
 use crate::{messages::say, private_file};
 
 /// What is printed, where and in which format.
@@ -35,9 +37,19 @@ pub(super) struct OutputArgs {
     /// Also print each connection when it ends, with its handshake and transport statistics
     #[arg(long)]
     pub(super) connections: bool,
+    /// Print hops instead of exchanges: each request to a gateway with those that the gateway made because of it, and what it
+    /// changed
+    #[arg(long)]
+    pub(super) hops: bool,
     /// Print decoding statistics to stderr at the end
     #[arg(short = 'v', long)]
     pub(super) verbose: bool,
+    /// Take the id of a request from this header, in place of X-Request-ID and the like; may be repeated, the first that
+    /// there is counts
+    #[arg(long = "id-header", value_name = "NAME")]
+    pub(super) id_headers: Vec<IdHeader>,
+    #[command(flatten)]
+    pub(super) style: StyleArgs,
     #[command(flatten)]
     pub(super) filter: FilterArgs,
     #[command(flatten)]
@@ -46,11 +58,10 @@ pub(super) struct OutputArgs {
 
 /// Converts the arguments to the options of a pipeline that writes to `lines`. Fails if a redaction rule is invalid.
 pub(super) fn pipeline_options(output: &OutputArgs, lines: impl Lines + Send + 'static) -> Result<Options> {
-    let redactor = Redactor::new(output.redact.rules()?);
+    let id_headers = IdHeaders::new(output.id_headers.clone());
+    let redactor = Redactor::new(output.redact.rules()?).with_id_headers(id_headers);
     let filter = Filter::new(output.filter.clone());
-    if output.redact.show_secrets {
-        say("secrets are shown: --show-secrets is given");
-    }
+    warn_of_secrets(&output.redact);
     let hold_ns = u64::try_from(output.hold.as_nanos()).unwrap_or(u64::MAX);
     Ok(Options {
         decode: http_decode::Settings {
@@ -59,15 +70,23 @@ pub(super) fn pipeline_options(output: &OutputArgs, lines: impl Lines + Send + '
         },
         redactor,
         filter,
-        sink: format(output).open(lines),
+        sink: format(output).open(lines, style(output)),
         limit: output.count,
         connections: output.connections,
+        hops: output.hops,
         verbose: output.verbose,
     })
 }
 
+/// Prints that secrets are shown, if they are.
+pub(super) fn warn_of_secrets(redact: &RedactArgs) {
+    if redact.show_secrets {
+        say("secrets are shown: --show-secrets is given");
+    }
+}
+
 fn format(output: &OutputArgs) -> Format {
-    let default = if output.file.is_none() && stdout().is_terminal() {
+    let default = if is_terminal(output) {
         Format::Text
     } else {
         Format::Json
@@ -75,9 +94,26 @@ fn format(output: &OutputArgs) -> Format {
     output.format.unwrap_or(default)
 }
 
+/// Returns the style of the output. That of formats for programs needs no look at the machine.
+fn style(output: &OutputArgs) -> Style {
+    match format(output) {
+        Format::Text | Format::Line | Format::Combined => output.style.style(is_terminal(output)),
+        Format::Json | Format::Har => Style::default(),
+    }
+}
+
+fn is_terminal(output: &OutputArgs) -> bool {
+    output.file.is_none() && stdout().is_terminal()
+}
+
 /// Opens the output for a command that may block on it.
 pub(super) fn blocking_writer(output: &OutputArgs) -> Result<BufWriter<Box<dyn Write + Send>>> {
-    let writer: Box<dyn Write + Send> = match &output.file {
+    writer_to(output.file.as_deref())
+}
+
+/// Opens a file, or stdout, for a command that may block on it.
+pub(super) fn writer_to(file: Option<&Path>) -> Result<BufWriter<Box<dyn Write + Send>>> {
+    let writer: Box<dyn Write + Send> = match file {
         Some(path) => Box::new(private_file::create(path)?),
         None => Box::new(stdout()),
     };

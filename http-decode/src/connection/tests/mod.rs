@@ -1,5 +1,7 @@
 //! Whole connections, from chunks to outputs.
 
+mod events;
+mod moments;
 mod skippable;
 
 use super::*;

@@ -9,7 +9,7 @@ mod read;
 use self::chunked::Chunked;
 pub(crate) use self::read::Read;
 use self::read::take_content;
-use super::head::{KnownField, KnownFields, ParsedHead};
+use super::head::ParsedHead;
 use crate::{Chunk, Fields, Limits, Protocol, Reason, RequestHead, ResponseHead};
 
 /// A body in progress.
@@ -45,11 +45,11 @@ impl Body {
             return Err(Reason::MalformedBody);
         }
         let fields = &request.head.fields;
-        match transfer_coding(fields, request.known, request.protocol)? {
+        match transfer_coding(fields, request.protocol)? {
             Coding::Chunked => Ok(Self::chunked()),
             // Rule 4: unless chunked is the last coding, the length of a request body is unknown.
             Coding::Other => Err(Reason::MalformedBody),
-            Coding::None => Ok(Self::Length(content_length(fields, request.known)?.unwrap_or(0))),
+            Coding::None => Ok(Self::Length(content_length(fields)?.unwrap_or(0))),
         }
     }
 
@@ -59,10 +59,10 @@ impl Body {
             return Err(Reason::MalformedBody);
         }
         let fields = &response.head.fields;
-        match transfer_coding(fields, response.known, response.protocol)? {
+        match transfer_coding(fields, response.protocol)? {
             Coding::Chunked => Ok(Self::chunked()),
             Coding::Other => Ok(Self::UntilClose),
-            Coding::None => Ok(content_length(fields, response.known)?.map_or(Self::UntilClose, Self::Length)),
+            Coding::None => Ok(content_length(fields)?.map_or(Self::UntilClose, Self::Length)),
         }
     }
 
@@ -144,10 +144,7 @@ enum Coding {
 }
 
 /// Finds the last transfer coding. In HTTP/1.0, Transfer-Encoding is a framing error (RFC 9112 section 6.1).
-fn transfer_coding(fields: &Fields, known: KnownFields, protocol: Protocol) -> Result<Coding, Reason> {
-    if !known.contains(KnownField::TransferEncoding) {
-        return Ok(Coding::None);
-    }
+fn transfer_coding(fields: &Fields, protocol: Protocol) -> Result<Coding, Reason> {
     let Some(last) = elements(fields, "transfer-encoding").last() else {
         return Ok(Coding::None);
     };
@@ -162,8 +159,8 @@ fn transfer_coding(fields: &Fields, known: KnownFields, protocol: Protocol) -> R
 }
 
 /// Parses Content-Length. A list of equal values counts as one value; any other list is an error (RFC 9112 section 6.3, rule 5).
-fn content_length(fields: &Fields, known: KnownFields) -> Result<Option<u64>, Reason> {
-    if !known.contains(KnownField::ContentLength) {
+fn content_length(fields: &Fields) -> Result<Option<u64>, Reason> {
+    if !fields.contains("content-length") {
         return Ok(None);
     }
     let mut length = None;

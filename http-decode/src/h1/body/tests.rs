@@ -4,10 +4,6 @@ use super::*;
 use crate::{Field, Timestamp, Unredacted};
 
 fn response(fields: &[(&str, &str)]) -> ParsedHead<ResponseHead> {
-    let mut known = KnownFields::default();
-    for (name, _) in fields {
-        known.note(name);
-    }
     let fields = fields
         .iter()
         .map(|(name, value)| Field {
@@ -23,7 +19,6 @@ fn response(fields: &[(&str, &str)]) -> ParsedHead<ResponseHead> {
             ..ResponseHead::default()
         },
         protocol: Protocol::Http11,
-        known,
         is_cut: false,
         is_framed: true,
     }

@@ -6,7 +6,7 @@
 
 use std::borrow::Cow;
 
-use super::parsed::{KnownFields, Parsed, ParsedHead, head_of_request, protocol};
+use super::parsed::{Parsed, ParsedHead, head_of_request, protocol};
 use crate::h1::method::{self, HeadStart};
 use crate::h1::section::{WholeSection, may_frame};
 use crate::h1::start_line::{RequestLine, is_text, request_line, status_line, token};
@@ -39,7 +39,6 @@ pub(super) fn request(whole: &WholeSection<'_>, start: HeadStart, limits: &Limit
     Parsed::Head(ParsedHead {
         head,
         protocol: protocol(Some(line.minor)),
-        known: section.known,
         is_cut: section.is_cut,
         is_framed: !section.may_frame,
     })
@@ -69,7 +68,6 @@ pub(super) fn response(whole: &WholeSection<'_>, limits: &Limits) -> Result<Pars
         } else {
             Protocol::Http11
         },
-        known: section.known,
         is_cut: section.is_cut,
         is_framed: !section.may_frame,
     })
@@ -139,7 +137,6 @@ enum Strictness {
 #[derive(Default)]
 struct FieldSection {
     fields: Fields,
-    known: KnownFields,
     /// The number of fields that were left out.
     left_out: u32,
     is_malformed: bool,
@@ -173,7 +170,6 @@ impl FieldSection {
         if let Some((name, value)) = field
             && fits
         {
-            self.known.note(name);
             self.fields.push(Field {
                 name: Some(name),
                 value: Some(Unredacted::borrowed(value)),

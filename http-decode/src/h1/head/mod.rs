@@ -13,7 +13,7 @@ use std::mem::MaybeUninit;
 
 use httparse::{EMPTY_HEADER, Header, ParserConfig, Status};
 
-pub(crate) use self::parsed::{KnownField, KnownFields, Parsed, ParsedHead};
+pub(crate) use self::parsed::{Parsed, ParsedHead};
 use self::parsed::{head_of_request, protocol};
 use super::method::HeadStart;
 use super::section::WholeSection;
@@ -94,11 +94,10 @@ pub(crate) fn parse_response(whole: &WholeSection<'_>, limits: &Limits) -> Resul
 
 fn request_head(request: &httparse::Request<'_, '_>, bytes: &[u8]) -> ParsedHead<RequestHead> {
     let (method, target) = (request.method.unwrap_or_default(), request.path.unwrap_or_default());
-    let (fields, known) = fields(request.headers, bytes);
+    let fields = fields(request.headers, bytes);
     ParsedHead {
         head: head_of_request(method, target.as_bytes(), fields),
         protocol: protocol(request.version),
-        known,
         is_cut: false,
         is_framed: true,
     }
@@ -109,7 +108,7 @@ fn status(response: &httparse::Response<'_, '_>) -> Option<u16> {
 }
 
 fn response_head(response: &httparse::Response<'_, '_>, status: u16, bytes: &[u8]) -> ParsedHead<ResponseHead> {
-    let (fields, known) = fields(response.headers, bytes);
+    let fields = fields(response.headers, bytes);
     ParsedHead {
         head: ResponseHead {
             status: Some(status),
@@ -118,7 +117,6 @@ fn response_head(response: &httparse::Response<'_, '_>, status: u16, bytes: &[u8
             malformed: None,
         },
         protocol: protocol(response.version),
-        known,
         is_cut: false,
         is_framed: true,
     }
@@ -129,7 +127,7 @@ pub(crate) fn parse_trailers(whole: &WholeSection<'_>, limits: &Limits) -> Resul
     let bytes = unfold(whole, Start::Field)?;
     let mut headers = vec![EMPTY_HEADER; room_for(whole, limits)];
     match httparse::parse_headers(&bytes, &mut headers) {
-        Ok(Status::Complete((_, parsed))) => Ok(fields(parsed, &bytes).0),
+        Ok(Status::Complete((_, parsed))) => Ok(fields(parsed, &bytes)),
         Err(httparse::Error::TooManyHeaders) => Err(Reason::HeadTooLarge),
         Ok(Status::Partial) | Err(_) => Err(Reason::MalformedBody),
     }
@@ -189,8 +187,7 @@ fn whole_or_malformed(parsed: httparse::Result<usize>, length: usize) -> Result<
 
 /// Copies the fields of a section, whose names and values are parts of its bytes. httparse has removed the optional white
 /// space (RFC 9110 section 5.6.3) from both ends of the values.
-fn fields(headers: &[Header<'_>], bytes: &[u8]) -> (Fields, KnownFields) {
-    let mut known = KnownFields::default();
+fn fields(headers: &[Header<'_>], bytes: &[u8]) -> Fields {
     let base = bytes.as_ptr().addr();
     let range = |part: &[u8]| {
         let start = part.as_ptr().addr().wrapping_sub(base);
@@ -201,12 +198,9 @@ fn fields(headers: &[Header<'_>], bytes: &[u8]) -> (Fields, KnownFields) {
         [] => range(last.name.as_bytes()).end,
         value => range(value).end,
     });
-    let parts = headers.iter().map(|header| {
-        known.note(header.name);
-        [header.name.as_bytes(), header.value]
-    });
+    let parts = headers.iter().map(|header| [header.name.as_bytes(), header.value]);
     let text = bytes.get(begin..end).unwrap_or_default();
-    (Fields::of_text(text, parts), known)
+    Fields::of_text(text, parts)
 }
 
 #[cfg(test)]

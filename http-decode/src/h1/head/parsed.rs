@@ -10,8 +10,6 @@ pub(crate) struct ParsedHead<T> {
     pub(crate) head: T,
     /// Its version.
     pub(crate) protocol: Protocol,
-    /// Those of the fields in [`KnownField`] that it has.
-    pub(crate) known: KnownFields,
     /// Whether fields were left out because there were too many.
     pub(crate) is_cut: bool,
     /// Whether every field that may frame the body is there.
@@ -25,40 +23,6 @@ pub(crate) enum Parsed {
     Head(ParsedHead<RequestHead>),
     /// It is not; these parts of its first line are clear.
     Unparsable(RequestHead),
-}
-
-/// A field that the decoder looks up.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub(crate) enum KnownField {
-    Expect = 1,
-    Upgrade = 2,
-    ContentLength = 4,
-    TransferEncoding = 8,
-}
-
-/// A set of fields, filled while a head is parsed, so that absent fields are not searched for.
-#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
-pub(crate) struct KnownFields(u8);
-
-impl KnownFields {
-    /// Adds the field of this name, if it is one of them.
-    pub(crate) fn note(&mut self, name: &str) {
-        let (known, its_name) = match name.len() {
-            6 => (KnownField::Expect, "expect"),
-            7 => (KnownField::Upgrade, "upgrade"),
-            14 => (KnownField::ContentLength, "content-length"),
-            17 => (KnownField::TransferEncoding, "transfer-encoding"),
-            _ => return,
-        };
-        if name.eq_ignore_ascii_case(its_name) {
-            self.0 |= known as u8;
-        }
-    }
-
-    /// Returns whether the set contains a field.
-    pub(crate) const fn contains(self, known: KnownField) -> bool {
-        self.0 & known as u8 != 0
-    }
 }
 
 /// Makes a request head of its parts.

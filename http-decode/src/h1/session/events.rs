@@ -7,7 +7,7 @@ use crate::chunk::Mark;
 use crate::context::{Arrivals, Context, Role};
 use crate::h1::body::Body;
 use crate::h1::decoder::{Decoder, Event, Part};
-use crate::h1::head::{KnownField, ParsedHead};
+use crate::h1::head::ParsedHead;
 use crate::h1::pair::Answers;
 use crate::progress::{Ending, Progress};
 use crate::{Direction, Ended, Fields, Reason, Request, RequestHead, ResponseHead, Timestamp};
@@ -27,7 +27,7 @@ impl Session {
         match event {
             None => return false,
             Some(Event::StartLine { after_loss }) => context.counters.resynchronised += u64::from(after_loss),
-            Some(Event::Request(request, mark)) => self.begin_request(direction, request, mark, context),
+            Some(Event::Request(request, mark)) => self.begin_request(direction, request, mark, at, context),
             Some(Event::Unparsable(head, mark)) => self.add_unparsable(direction, head, mark, context),
             Some(Event::Response(response, mark)) => {
                 self.end_without_body(mark.at, context);
@@ -106,6 +106,7 @@ impl Session {
         direction: Direction,
         request: ParsedHead<RequestHead>,
         mark: Mark,
+        at: Timestamp,
         context: &mut Context,
     ) {
         let mut exchange = context.begin_exchange(mark, request.protocol);
@@ -113,7 +114,7 @@ impl Session {
         context.counters.malformed_heads += u64::from(request.head.malformed.is_some());
         let body = Body::of_request(&request);
         self.receiving = Some(exchange.ordinal);
-        self.expects_continue = request.known.contains(KnownField::Expect) && expects_continue(&request.head.fields);
+        self.expects_continue = expects_continue(&request.head.fields);
         self.tunnel = may_tunnel(&request).then_some(exchange.ordinal);
         let body_bytes = body.is_ok().then_some(0);
         exchange.request = Some(Request {
@@ -121,6 +122,7 @@ impl Session {
             body_bytes,
             trailers: Fields::default(),
         });
+        context.note_request(&exchange, at);
         let fits = self.pairing.push(exchange, &context.settings.limits);
         match body {
             // The request ends here, without waiting for the next byte.
@@ -177,6 +179,9 @@ impl Session {
         };
         let body = Body::of_response(&response);
         let status = response.head.status.unwrap_or_default();
+        if let Some(progress) = self.progress.as_ref().filter(|_| !matches!(status, 100 | 102..=199)) {
+            context.note_response(progress.ordinal(), at, mark.origin);
+        }
         match (
             status,
             method.as_ref().map(|method| method.as_deref().unwrap_or_default()),

@@ -10,7 +10,7 @@ mod unparsable;
 
 use super::body::BodyGap;
 use super::body_or_head::IfHead;
-use super::decoder::{Decoder, GapEffect, Sync};
+use super::decoder::{Decoder, Event, GapEffect, Sync};
 use super::head::ParsedHead;
 use super::pair::Pairing;
 use crate::chunk::Mark;
@@ -18,6 +18,7 @@ use crate::context::{Context, Role};
 use crate::direction::PerDirection;
 use crate::progress::{Ending, Progress};
 use crate::queue::response_head_bytes;
+use crate::server_events::last_taken;
 use crate::{Chunk, Direction, Ended, Exchange, Fields, Gap, ResponseHead, Side, Timestamp};
 
 /// An HTTP/1 connection.
@@ -116,7 +117,15 @@ impl Session {
         }
         let state = self.directions.of_mut(direction);
         state.last_at = at;
+        let before = chunk.bytes;
         let event = state.decoder.read(chunk, &context.settings.limits);
+        if let Some(Event::Content(count @ 1..) | Event::End(count @ 1.., _)) = &event
+            && state.decoder.role() == Role::Responses
+            && let Some(progress) = &mut self.progress
+            && !progress.read_events(last_taken(before, chunk.bytes, *count), at)
+        {
+            context.counters.events_given_up += 1;
+        }
         self.handle_event(direction, event, at, context)
     }
 
@@ -129,9 +138,15 @@ impl Session {
         }
     }
 
-    /// Returns how many bytes of content follow in a direction; `None` if it is not within a body.
+    /// Returns how many bytes of content of no interest follow in a direction; `None` if it is not within a body, or if its
+    /// first server-sent event is awaited.
     pub(crate) fn content_left(&self, direction: Direction) -> Option<u64> {
-        self.directions.of(direction).decoder.content_left()
+        let decoder = &self.directions.of(direction).decoder;
+        let awaits_event = self.progress.as_ref().is_some_and(Progress::awaits_event);
+        match decoder.role() {
+            Role::Responses if awaits_event => None,
+            Role::Responses | Role::Requests => decoder.content_left(),
+        }
     }
 
     /// Steps over a gap.
@@ -251,6 +266,7 @@ impl Session {
         match skip {
             BodyGap::Content(count) | BodyGap::RestOfContent(count) | BodyGap::PastEnd(count) => {
                 progress.add_content(count);
+                progress.read_events(None, gap.at.unwrap_or_default());
             }
             BodyGap::UnknownContent | BodyGap::MaybeFraming => progress.lose_body(),
         }

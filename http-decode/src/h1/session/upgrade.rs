@@ -5,7 +5,7 @@
 
 use super::{Outcome, Session};
 use crate::context::Context;
-use crate::h1::head::{KnownField, ParsedHead};
+use crate::h1::head::ParsedHead;
 use crate::progress::{Ending, Progress};
 use crate::{Ended, Fields, RequestHead, ResponseHead, Timestamp};
 
@@ -70,7 +70,7 @@ impl Session {
 
 /// Returns whether the bytes behind a request may not be HTTP: CONNECT, or an offer to upgrade (RFC 9110 section 7.8).
 pub(super) fn may_tunnel(request: &ParsedHead<RequestHead>) -> bool {
-    request.known.contains(KnownField::Upgrade) || request.head.method.as_deref() == Some("CONNECT")
+    request.head.fields.contains("upgrade") || request.head.method.as_deref() == Some("CONNECT")
 }
 
 fn offered_in(fields: &Fields) -> Offered {

@@ -22,7 +22,7 @@ pub(super) struct QueuedEvent {
 /// A queued event: a header block, or what followed one.
 #[derive(Debug)]
 enum QueuedKind {
-    Section(Origin, Section),
+    Section(Origin, Box<Section>),
     Content(u32, Option<u64>, Timestamp),
     EndStream(u32, Timestamp, Seen),
     Lost(Timestamp, Timestamp),
@@ -124,7 +124,7 @@ impl EventHandler<'_> {
 
     fn handle_section(&mut self, origin: Origin, section: Section) {
         match (self.role(), section.kind()) {
-            (None, _) => self.queue(QueuedKind::Section(origin, section)),
+            (None, _) => self.queue(QueuedKind::Section(origin, Box::new(section))),
             (Some(Role::Requests), Kind::Response) if !section.has_request_fields() => self.reject(origin),
             (Some(Role::Responses), Kind::Request) => {
                 self.reject(origin);
@@ -145,17 +145,21 @@ impl EventHandler<'_> {
             .undecoded(self.direction, origin.mark.position, Reason::MalformedHead);
     }
 
-    pub(super) fn handle_content(&mut self, stream: u32, count: Option<u64>, at: Timestamp) {
+    /// Handles content of a length that may be unknown, and its bytes, if they were seen.
+    pub(super) fn handle_content(&mut self, stream: u32, count: Option<u64>, content: Option<&[u8]>, at: Timestamp) {
         match self.role() {
             Some(Role::Requests) => self.streams.add_request_content(stream, count, at),
-            Some(Role::Responses) => self.streams.add_content(stream, count, at),
+            Some(Role::Responses) => {
+                let is_short = self.streams.add_content(stream, count, content, at);
+                self.context.counters.events_given_up += u64::from(!is_short);
+            }
             None => self.queue(QueuedKind::Content(stream, count, at)),
         }
     }
 
     /// Handles content that was lost in a gap, and the end of the stream if it was lost with it.
     pub(super) fn handle_lost_content(&mut self, stream: u32, count: Option<u64>, end: Option<Seen>, at: Timestamp) {
-        self.handle_content(stream, count, at);
+        self.handle_content(stream, count, None, at);
         if let Some(seen) = end {
             self.end_stream(stream, at, seen);
         }
@@ -214,8 +218,8 @@ impl EventHandler<'_> {
                 context: self.context,
             };
             match kind {
-                QueuedKind::Section(origin, section) => handler.handle_section(origin, section),
-                QueuedKind::Content(stream, count, at) => handler.handle_content(stream, count, at),
+                QueuedKind::Section(origin, section) => handler.handle_section(origin, *section),
+                QueuedKind::Content(stream, count, at) => handler.handle_content(stream, count, None, at),
                 QueuedKind::EndStream(stream, at, seen) => handler.end_stream(stream, at, seen),
                 QueuedKind::Lost(at, until) => handler.lose(at, until),
             }

@@ -15,6 +15,7 @@ use super::streams::Streams;
 use crate::context::{Context, Role};
 use crate::direction::PerDirection;
 use crate::limits::LATE_TABLE_BYTES;
+use crate::server_events::last_taken;
 use crate::{Chunk, Direction, Ended, Exchange, Gap, Limits, Reason, Timestamp};
 
 /// An HTTP/2 connection.
@@ -108,7 +109,7 @@ impl Session {
     pub(crate) fn read(&mut self, direction: Direction, chunk: &mut Chunk<'_>, context: &mut Context) -> bool {
         let (state, sections, mut handler) = self.split(direction, context);
         state.last_at = chunk.at;
-        let at = chunk.at;
+        let (at, before) = (chunk.at, chunk.bytes);
         let Some(event) = state.reader.read(chunk) else {
             return false;
         };
@@ -124,7 +125,10 @@ impl Session {
                 state.is_certain |= matches!(section.kind(), Kind::Request | Kind::Response);
                 handler.handle_block(&block, section);
             }
-            Event::Content { stream, bytes } => handler.handle_content(stream, Some(bytes), at),
+            Event::Content { stream, bytes } => {
+                let seen = last_taken(before, chunk.bytes, bytes);
+                handler.handle_content(stream, Some(bytes), seen, at);
+            }
             Event::EndStream { stream } => handler.end_stream(stream, at, Seen::Yes),
             Event::Reset { stream, code: _ } => handler.handle_reset(stream, at, Seen::Yes),
             Event::GoAway { last_stream, code: _ } => handler.handle_goaway(last_stream, at),

@@ -5,14 +5,16 @@
 
 mod finished;
 mod lost;
+mod open;
 mod requests;
 mod responses;
 mod stream;
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::VecDeque;
 
 use self::finished::{FinishedStreams, remember};
 use self::lost::{LostResponses, give_up_at};
+use self::open::OpenStreams;
 use self::stream::{State, Stream};
 use crate::chunk::Mark;
 use crate::context::Context;
@@ -21,7 +23,7 @@ use crate::{Ended, Exchange, Protocol, Timestamp};
 /// The streams of a connection.
 #[derive(Debug, Default)]
 pub(super) struct Streams {
-    open: BTreeMap<u32, Stream>,
+    open: OpenStreams,
     /// The memory of the open streams, in bytes.
     bytes: usize,
     /// The highest stream on which the client sent a header block: a lower one cannot begin any more.
@@ -75,7 +77,7 @@ impl Streams {
     /// Notes that the client started over: it sends again the requests that the server did not receive. Those that were
     /// answered were received, and how they end is unknown.
     pub(super) fn restart(&mut self, at: Timestamp, context: &mut Context) {
-        for mut stream in std::mem::take(&mut self.open).into_values() {
+        for mut stream in self.open.take_all() {
             if stream.is_answered() || stream.has_ended() {
                 stream.give_up(at);
                 stream.finish(context);
@@ -91,7 +93,7 @@ impl Streams {
     }
 
     fn end(&mut self, stream: u32, ended: Ended, at: Timestamp, seen: bool, context: &mut Context) {
-        if let Some(open) = self.open.get_mut(&stream) {
+        if let Some(open) = self.open.find(stream) {
             open.end(ended, at, seen);
             self.finish_if_ended(stream, context);
         }
@@ -99,7 +101,7 @@ impl Streams {
 
     /// Handles a reset; `seen` tells whether it came at `at`, or was lost in a gap behind it.
     pub(super) fn reset(&mut self, stream: u32, at: Timestamp, seen: bool, context: &mut Context) {
-        if self.open.contains_key(&stream) {
+        if self.open.contains(stream) {
             self.end(stream, Ended::Reset, at, seen, context);
         } else if seen && !self.finished.contains(stream) {
             remember(&mut self.early_resets, (stream, at));
@@ -110,9 +112,9 @@ impl Streams {
     pub(super) fn end_above(&mut self, last: u32, parity: u32, at: Timestamp, context: &mut Context) {
         let rejected: Vec<u32> = self
             .open
-            .range(last.saturating_add(1)..)
-            .map(|(stream, _)| *stream)
-            .filter(|stream| stream % 2 == parity)
+            .iter_mut()
+            .map(|(stream, _)| stream)
+            .filter(|stream| *stream > last && stream % 2 == parity)
             .collect();
         for stream in rejected {
             self.end(stream, Ended::Closed, at, true, context);
@@ -128,7 +130,7 @@ impl Streams {
     pub(super) fn settle(&mut self, context: &mut Context) -> bool {
         let ending = std::mem::take(&mut self.ending);
         for stream in &ending {
-            if self.open.get(stream).is_some_and(|open| open.state() != State::Open) {
+            if self.open.find(*stream).is_some_and(|open| open.state() != State::Open) {
                 self.finish(*stream, context);
             }
         }
@@ -140,19 +142,19 @@ impl Streams {
         let hold_ns = context.settings.hold_ns;
         let mut lost = Vec::new();
         self.due = None;
-        for (id, stream) in &mut self.open {
+        for (id, stream) in self.open.iter_mut() {
             if stream.progress.release_at(hold_ns).is_some_and(|at| at <= now) {
                 stream.progress.release(context);
             }
             if let Some(since) = stream.end_lost_since.filter(|since| give_up_at(*since, context) <= now) {
                 stream.give_up(since);
-                lost.push(*id);
+                lost.push(id);
             }
         }
         for stream in lost {
             self.finish(stream, context);
         }
-        let due = self.open.values().filter_map(|stream| {
+        let due = self.open.iter_mut().filter_map(|(_, stream)| {
             let gives_up = stream.end_lost_since.map(|since| give_up_at(since, context));
             [stream.progress.release_at(hold_ns), gives_up]
                 .into_iter()
@@ -169,7 +171,7 @@ impl Streams {
 
     /// Emits what is in progress, at the end of the connection, or of its observation if `ended` is `None`.
     pub(super) fn end_all(&mut self, now: Timestamp, ended: Option<Ended>, context: &mut Context) {
-        for mut stream in std::mem::take(&mut self.open).into_values() {
+        for mut stream in self.open.take_all() {
             if let Some(ended) = ended {
                 stream.close(ended, now);
             }
@@ -181,6 +183,7 @@ impl Streams {
     /// Returns the memory in use, in bytes.
     pub(super) fn held_bytes(&self) -> usize {
         self.bytes
+            + self.open.held_bytes()
             + self.finished.held_bytes()
             + self.ending.capacity() * size_of::<u32>()
             + self.early_resets.capacity() * size_of::<(u32, Timestamp)>()
@@ -209,7 +212,7 @@ impl Streams {
 
     /// Emits the exchange of a stream that has ended, or notes that it has ended once that is settled.
     fn finish_if_ended(&mut self, stream: u32, context: &mut Context) {
-        match self.open.get(&stream).map(Stream::state) {
+        match self.open.find(stream).map(|open| open.state()) {
             None | Some(State::Open) => {}
             Some(State::Ended) => self.finish(stream, context),
             Some(State::Ending) if self.ending.contains(&stream) => {}
@@ -218,7 +221,7 @@ impl Streams {
     }
 
     fn finish(&mut self, stream: u32, context: &mut Context) {
-        let Some(ended) = self.open.remove(&stream) else {
+        let Some(ended) = self.open.remove(stream) else {
             return;
         };
         self.bytes -= ended.counted_bytes;
@@ -229,7 +232,7 @@ impl Streams {
 
     /// Updates the memory of a stream.
     fn count_memory(&mut self, stream: u32) {
-        if let Some(open) = self.open.get_mut(&stream) {
+        if let Some(open) = self.open.find(stream) {
             let held = open.held_bytes();
             self.bytes = self.bytes - open.counted_bytes + held;
             open.counted_bytes = held;
@@ -239,7 +242,7 @@ impl Streams {
     fn keep_within_limits(&mut self, now: Timestamp, context: &mut Context) {
         let limits = context.settings.limits;
         while self.open.len() > limits.max_streams || self.bytes > limits.max_stream_bytes {
-            let Some((&oldest, stream)) = self.open.iter_mut().next() else {
+            let Some((oldest, stream)) = self.open.iter_mut().next() else {
                 return;
             };
             context.counters.streams_given_up += 1;

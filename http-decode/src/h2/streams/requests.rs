@@ -27,7 +27,7 @@ impl Streams {
         let may_be_trailers = section.kind() != Kind::Request && !self.requests_seen;
         if is_new && !may_be_trailers {
             self.begin_request(origin, section, context);
-        } else if let Some(open) = self.open.get_mut(&stream).filter(|open| open.is_requested())
+        } else if let Some(open) = self.open.find(stream).filter(|open| open.is_requested())
             && !open.is_given_up(mark.at)
         {
             open.set_request_trailers(section.into_trailers());
@@ -41,7 +41,7 @@ impl Streams {
 
     /// Handles a request that the server promises in `PUSH_PROMISE`.
     pub(crate) fn handle_promise(&mut self, origin: Origin, section: Section, context: &mut Context) {
-        if section.kind() == Kind::Trailers || self.open.contains_key(&origin.stream) {
+        if section.kind() == Kind::Trailers || self.open.contains(origin.stream) {
             return;
         }
         self.begin_request(origin, section, context);
@@ -52,14 +52,14 @@ impl Streams {
 
     /// Adds content to a request; `None` if its length is unknown.
     pub(crate) fn add_request_content(&mut self, stream: u32, count: Option<u64>, at: Timestamp) {
-        if let Some(open) = self.open.get_mut(&stream).filter(|open| !open.is_given_up(at)) {
+        if let Some(open) = self.open.find(stream).filter(|open| !open.is_given_up(at)) {
             open.add_request_content(count);
         }
     }
 
     /// Handles the end of a request.
     pub(crate) fn end_request(&mut self, stream: u32, context: &mut Context) {
-        if let Some(open) = self.open.get_mut(&stream) {
+        if let Some(open) = self.open.find(stream) {
             open.end_request();
             self.finish_if_ended(stream, context);
         }
@@ -69,7 +69,7 @@ impl Streams {
     pub(crate) fn lose_request_block(&mut self, stream: u32) {
         self.requests_seen = false;
         self.highest = self.highest.max(stream);
-        if let Some(open) = self.open.get_mut(&stream) {
+        if let Some(open) = self.open.find(stream) {
             open.lose_request();
         }
     }
@@ -78,7 +78,7 @@ impl Streams {
     pub(crate) fn lose_requests(&mut self, until: Timestamp) {
         self.lost_requests_until = Some(until);
         self.requests_seen = false;
-        for stream in self.open.values_mut() {
+        for (_, stream) in self.open.iter_mut() {
             stream.lose_request();
         }
     }
@@ -86,12 +86,15 @@ impl Streams {
     /// Begins an exchange with a request, or adds the request to an exchange whose response was decoded first.
     fn begin_request(&mut self, origin: Origin, section: Section, context: &mut Context) {
         let Mark { at, origin: caller, .. } = origin.mark;
-        if !self.open.contains_key(&origin.stream) {
+        if !self.open.contains(origin.stream) {
             self.begin(origin, context);
         }
-        if let Some(open) = self.open.get_mut(&origin.stream) {
+        if let Some(open) = self.open.find(origin.stream) {
             context.counters.late_requests += u64::from(open.is_emitted());
             open.set_request(section.into_request(&mut context.counters), at, caller);
+            if let Some(exchange) = open.progress.exchange_mut() {
+                context.note_request(exchange, origin.at);
+            }
             if let Some(lost) = self.lost.filter(|lost| lost.may_hide(at))
                 && !open.is_answered()
                 && !open.has_ended()

@@ -11,20 +11,24 @@ impl Streams {
     /// Handles a header block that the server sent.
     pub(crate) fn handle_response(&mut self, origin: Origin, section: Section, context: &mut Context) {
         let Origin { stream, mark, at, .. } = origin;
-        if !self.open.contains_key(&stream) {
+        if !self.open.contains(stream) {
             if self.finished.contains(stream) || self.early_reset(stream).is_some_and(|at| at < mark.at) {
                 return;
             }
             self.begin(origin, context);
         }
-        let Some(open) = self.open.get_mut(&stream).filter(|open| !open.is_over(mark.at)) else {
+        let Some(open) = self.open.find(stream).filter(|open| !open.is_over(mark.at)) else {
             return;
         };
         note_response(&mut self.lost, at);
         // The head of the response may have come before tracing began, or have been lost.
         let head_may_be_lost = self.lost.is_some_and(|lost| lost.may_hide_head(open.began()));
         let may_lack_head = open.end_lost_since.take().is_some() || !open.is_requested() || head_may_be_lost;
+        let was_answered = open.is_answered();
         add_section(open, section, &origin, may_lack_head, context);
+        if open.is_answered() && !was_answered {
+            context.note_response(open.progress.ordinal(), at, mark.origin);
+        }
         let hold_ns = context.settings.hold_ns;
         let release_at = open.progress.release_at(hold_ns);
         self.schedule(release_at);
@@ -33,17 +37,26 @@ impl Streams {
         self.keep_within_limits(origin.at, context);
     }
 
-    /// Adds content to a response; `None` if its length is unknown.
-    pub(crate) fn add_content(&mut self, stream: u32, count: Option<u64>, at: Timestamp) {
+    /// Adds content to a response, of a length that may be unknown, and its bytes, if they were seen. Returns `false` if the
+    /// first server-sent event is given up because it is too long.
+    pub(crate) fn add_content(
+        &mut self,
+        stream: u32,
+        count: Option<u64>,
+        content: Option<&[u8]>,
+        at: Timestamp,
+    ) -> bool {
         note_response(&mut self.lost, at);
-        if let Some(open) = self.open.get_mut(&stream).filter(|open| !open.is_over(at)) {
-            open.add_content(count);
-        }
+        let Some(open) = self.open.find(stream).filter(|open| !open.is_over(at)) else {
+            return true;
+        };
+        open.add_content(count);
+        open.progress.read_events(content, at)
     }
 
     /// Handles the end of a response; `seen` tells whether it came at `at`, or was lost in a gap behind it.
     pub(crate) fn end_response(&mut self, stream: u32, at: Timestamp, seen: bool, context: &mut Context) {
-        if let Some(open) = self.open.get_mut(&stream) {
+        if let Some(open) = self.open.find(stream) {
             open.note_unseen_head();
         }
         let ended = if seen { Ended::Complete } else { Ended::Lost };
@@ -52,7 +65,7 @@ impl Streams {
 
     /// Notes that a header block of a response was lost: a head or trailers, which may have ended the stream.
     pub(crate) fn lose_response_block(&mut self, stream: u32, at: Timestamp, context: &Context) {
-        if let Some(open) = self.open.get_mut(&stream).filter(|open| !open.has_ended()) {
+        if let Some(open) = self.open.find(stream).filter(|open| !open.has_ended()) {
             open.add_content(None);
             open.end_lost_since = Some(at);
             self.schedule(Some(give_up_at(at, context)));
@@ -68,11 +81,11 @@ impl Streams {
         };
         self.lost = Some(lost);
         let may_hide = |open: &&mut Stream| !open.has_ended() && open.began().is_none_or(|began| lost.may_hide(began));
-        for stream in self.open.values_mut().filter(may_hide) {
+        for stream in self.open.iter_mut().map(|(_, stream)| stream).filter(may_hide) {
             stream.add_content(None);
             stream.end_lost_since = Some(at);
         }
-        if !self.open.is_empty() {
+        if self.open.len() > 0 {
             self.schedule(Some(give_up_at(at, context)));
         }
     }

@@ -27,6 +27,8 @@ pub(crate) struct Effects {
     pub(crate) loaded: Vec<Field>,
     /// What it stores to fields and to its stack. In a loop, what the first round stores is among it.
     pub(crate) stored: Vec<Store>,
+    /// The fields behind fields that it stores to.
+    pub(crate) stored_behind: Vec<Field>,
     /// The stores to addresses that do not come from one register alone: their distances, and how many bytes they have.
     pub(crate) indexed: Vec<(i64, u8)>,
     pub(crate) calls: Vec<Call>,
@@ -112,6 +114,9 @@ impl Effects {
         };
         if to.base.is_none() {
             add(&mut self.indexed, (to.offset, width));
+        }
+        if let Some(field) = state.field_at(to, width).filter(|field| field.two().is_some()) {
+            add(&mut self.stored_behind, field);
         }
         let to = match state.address(to) {
             Value::Stack(at) => Some(Place::Stack(at)),

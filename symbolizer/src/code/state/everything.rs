@@ -172,6 +172,11 @@ impl State {
         self.read(from, width)
     }
 
+    /// Returns the field of so many bytes that lies in memory, if that is behind an argument or another field.
+    pub(in crate::code) fn field_at(&self, memory: Memory, width: u8) -> Option<Field> {
+        self.base(memory).field()?.load(memory.offset, width)
+    }
+
     /// Returns an address, as far as it is known.
     pub(in crate::code) fn address(&self, memory: Memory) -> Value {
         let base = self.base(memory);

@@ -38,12 +38,31 @@ impl<'data> Frames<'data> {
     /// Returns whether a function begins at an address, or a part of one that lies elsewhere.
     pub(crate) fn begins(&self, address: Vaddr) -> bool {
         let distance = address.0.wrapping_sub(self.section).cast_signed();
-        let begin = |entry: &[u8; ENTRY]| {
-            let [a, b, c, d, ..] = *entry;
-            i64::from(i32::from_le_bytes([a, b, c, d]))
-        };
         self.entries.binary_search_by_key(&distance, begin).is_ok()
     }
+
+    /// Returns where the function begins that an address lies in, and where the next one does.
+    pub(crate) fn around(&self, address: Vaddr) -> Option<(Vaddr, Vaddr)> {
+        let distance = address.0.wrapping_sub(self.section).cast_signed();
+        let behind = self.entries.partition_point(|entry| begin(entry) <= distance);
+        let at = |index: usize| {
+            let first = begin(self.entries.get(index)?);
+            Some(Vaddr(self.section.wrapping_add_signed(first)))
+        };
+        let begin = at(behind.checked_sub(1)?)?;
+        let end = at(behind).unwrap_or(Vaddr(u64::MAX));
+        (begin <= address && address < end).then_some((begin, end))
+    }
+}
+
+/// The distance of an entry's function.
+#[expect(
+    clippy::trivially_copy_pass_by_ref,
+    reason = "the entries of a slice are passed to it"
+)]
+fn begin(entry: &[u8; ENTRY]) -> i64 {
+    let [a, b, c, d, ..] = *entry;
+    i64::from(i32::from_le_bytes([a, b, c, d]))
 }
 
 #[cfg(test)]
@@ -65,6 +84,13 @@ mod tests {
         for begin in [0xf00, 0xf80, 0x1040] {
             assert!(frames.begins(Vaddr(begin)), "{begin:#x}");
         }
+        let around = |at| frames.around(Vaddr(at)).map(|(begin, end)| (begin.0, end.0));
+        assert_eq!(around(0xeff), None);
+        assert_eq!(
+            (around(0xf00), around(0xf7f)),
+            (Some((0xf00, 0xf80)), Some((0xf00, 0xf80)))
+        );
+        assert_eq!(around(0x5000), Some((0x1040, u64::MAX)), "the last one");
         for other in [0, 0xf01, 0x1000, u64::MAX] {
             assert!(!frames.begins(Vaddr(other)), "{other:#x}");
         }

@@ -12,7 +12,7 @@ mod symbols;
 pub(crate) use frames::Frames;
 pub use symbols::{Presence, Symbol, SymbolKind, Symbols};
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 
 use object::elf;
 use object::read::elf::{FileHeader as _, NoteIterator, ProgramHeader as _, SectionHeader as _, VerdauxIterator};
@@ -238,6 +238,17 @@ impl<'data> Image<'data> {
     pub fn code_pointers(&self) -> Vec<(Vaddr, Vaddr)> {
         let is_code = |segment: &Segment| segment.access == Access::Code;
         let leads_to_code = |target| self.segments.containing(target).is_some_and(is_code);
+        self.pointers().filter(|(_, target)| leads_to_code(*target)).collect()
+    }
+
+    /// Lists the places in the image's data that hold one of some addresses once the dynamic linker is done.
+    pub(crate) fn places_of(&self, targets: &BTreeSet<Vaddr>) -> Vec<Vaddr> {
+        let found = self.pointers().filter(|(_, target)| targets.contains(target));
+        found.map(|(place, _)| place).collect()
+    }
+
+    /// Iterates over the words of the image's data, and over what the dynamic linker puts there.
+    fn pointers(&self) -> impl Iterator<Item = (Vaddr, Vaddr)> {
         let data = self.segments.iter().filter(|segment| segment.access == Access::Data);
         let stored = data.filter_map(|segment| Some((segment.address, self.bytes_from(segment.address)?)));
         let stored = stored.flat_map(|(address, bytes)| words(address, bytes));
@@ -247,8 +258,7 @@ impl<'data> Image<'data> {
             .filter(|section| section.sh_type(LE) == elf::SHT_RELA);
         let tables = tables.filter_map(|section| self.section_bytes(section, "relocation table").ok());
         let linked = tables.filter_map(|bytes| relocations::relatives(bytes, self.machine).ok());
-        let all = stored.chain(linked.flatten());
-        all.filter(|(_, target)| leads_to_code(*target)).collect()
+        stored.chain(linked.flatten())
     }
 
     /// Returns where functions begin, as far as the image's table for unwinding says it.

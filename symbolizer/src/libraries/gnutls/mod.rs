@@ -24,7 +24,7 @@ use crate::libraries::family::Family;
 use crate::libraries::found::Found;
 use crate::libraries::function::WORD;
 use crate::libraries::hooks::{code_of, hooks_of};
-use crate::libraries::layout::{Facts, LayoutUnknown};
+use crate::libraries::layout::{Facts, LayoutUnknown, Sending};
 use crate::libraries::library::{Evidence, Library};
 use crate::libraries::linkage::leads_to_symbol;
 use crate::libraries::openssl::tap;
@@ -83,6 +83,7 @@ pub(crate) fn find(image: &Image<'_>, survey: &Survey) -> Result<Found, Error> {
         layout: Err(LayoutUnknown::NoBios),
         socket_name: None,
         net_conn: None,
+        sending: Sending::default(),
         facts: Facts::default(),
     })))
 }

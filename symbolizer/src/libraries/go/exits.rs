@@ -5,7 +5,7 @@
 
 use super::entry;
 use super::pclntab::{Function, Pclntab};
-use super::taps::ends;
+use super::runtime::ends;
 use crate::cause::Cause;
 use crate::code::Destination;
 use crate::code::bytes::Code;
@@ -27,16 +27,27 @@ pub(super) struct Around<'a, 'data> {
     pub(super) table: &'a Pclntab<'data>,
 }
 
-/// Makes the hook at the entry and the exits of a function of a connection and a slice; `handing` are its calls that get the
-/// address of the slice, if all are known.
-pub(super) fn hook(
-    around: &Around<'_, '_>,
-    convention: Convention,
-    role: Role,
-    name: &str,
-    function: Function,
-    handing: Option<&[Vaddr]>,
-) -> Result<Hook, Cause> {
+/// A function of a connection and a slice.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Moving<'a> {
+    pub(super) role: Role,
+    pub(super) name: &'a str,
+    pub(super) function: Function,
+    /// Where the connection is: the first argument, or what that begins with.
+    pub(super) connection: Operand,
+    /// The calls that get the address of the slice, if all are known.
+    pub(super) handing: Option<&'a [Vaddr]>,
+}
+
+/// Makes the hook at the entry and the exits of a function.
+pub(super) fn hook(around: &Around<'_, '_>, convention: Convention, moving: Moving<'_>) -> Result<Hook, Cause> {
+    let Moving {
+        role,
+        name,
+        function,
+        connection,
+        handing,
+    } = moving;
     let (image, unknown) = (around.image, Cause::NotUnderstood(function.address));
     let code = usize::try_from(function.size)
         .ok()
@@ -64,7 +75,7 @@ pub(super) fn hook(
         offset: image.segments().offset_of(function.address).ok_or(unknown)?,
         size: function.size,
         site,
-        operands: operands(convention),
+        operands: operands(convention, connection),
         proof: Proof::Interface,
         exits: Some(Exits {
             caller: Caller::Goroutine,
@@ -78,7 +89,7 @@ pub(super) fn hook(
 }
 
 /// Returns the operands of `Read` and `Write`: a connection, and a slice's address, length and capacity.
-fn operands(convention: Convention) -> Operands {
+fn operands(convention: Convention, connection: Operand) -> Operands {
     let argument = |index| Operand::at(convention.argument(index), WORD);
     Operands {
         buffer: Some(argument(1)),
@@ -88,7 +99,7 @@ fn operands(convention: Convention) -> Operands {
             width: WORD,
             success: Success::Positive,
         }),
-        ..Operands::of(argument(0))
+        ..Operands::of(connection)
     }
 }
 

@@ -3,7 +3,7 @@
 use memchr::memmem;
 
 use super::pclntab::{Header, Pclntab, quantum_of};
-use crate::elf::address::{Access, Segment, Vaddr};
+use crate::elf::address::{Access, Vaddr};
 use crate::elf::image::Image;
 
 /// Finds the table of functions; `None` if there is none that can be read.
@@ -13,26 +13,23 @@ pub(super) fn find<'data>(image: &Image<'data>) -> Option<Pclntab<'data>> {
         return read(image, address, table);
     }
     if image.has_sections() {
-        return None;
+        let (address, bytes) = image.section_at(LINKED)?;
+        return search(image, address, bytes);
     }
-    let data = image.segments().iter().filter(|segment| segment.file_size != 0);
-    let mut found = data.flat_map(|segment| tables(image, segment));
-    found.find_map(|(address, table)| read(image, address, table))
+    let mut data = image.segments().iter().filter(|segment| segment.file_size != 0);
+    data.find_map(|segment| search(image, segment.address, image.bytes_from(segment.address)?))
 }
 
-/// Lists what may be tables in a segment of an image without sections.
-fn tables<'data>(image: &Image<'data>, segment: &Segment) -> Vec<(Vaddr, &'data [u8])> {
-    let Some(bytes) = image.bytes_from(segment.address) else {
-        return Vec::new();
-    };
+/// Finds the table among other data.
+fn search<'data>(image: &Image<'data>, begin: Vaddr, bytes: &'data [u8]) -> Option<Pclntab<'data>> {
     let mark = [0xff, 0xff, 0xff, 0, 0, quantum_of(image.machine()), 8];
     let begins = memmem::find_iter(bytes, &mark).filter_map(|at| at.checked_sub(1));
-    let begins = begins.filter(|at| at.is_multiple_of(8));
+    let mut begins = begins.filter(|at| at.is_multiple_of(8));
     let table = |at: usize| {
-        let address = segment.address.checked_add(u64::try_from(at).ok()?)?;
-        Some((address, bytes.get(at..)?))
+        let address = begin.checked_add(u64::try_from(at).ok()?)?;
+        read(image, address, bytes.get(at..)?)
     };
-    begins.filter_map(table).collect()
+    begins.find_map(table)
 }
 
 fn read<'data>(image: &Image<'data>, address: Vaddr, table: &'data [u8]) -> Option<Pclntab<'data>> {
@@ -79,6 +76,9 @@ fn text_of(image: &Image<'_>, module: Vaddr, table: Vaddr) -> Option<Vaddr> {
 
 /// The sections that hold the table: in an executable whose address is chosen as it is loaded, up to Go 1.25, the second.
 const SECTIONS: [&[u8]; 2] = [b".gopclntab", b".data.rel.ro.gopclntab"];
+
+/// Where the C linker puts what Go calls by the second name.
+const LINKED: &[u8] = b".data.rel.ro";
 
 /// From the header of a table to where the code begins.
 const TEXT_IN_HEADER: u64 = 24;

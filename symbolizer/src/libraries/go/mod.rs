@@ -10,13 +10,21 @@ mod entry;
 mod exits;
 mod functions;
 mod layout;
+mod outer;
+mod packages;
 pub(crate) mod pclntab;
+mod runtime;
 mod taps;
 
+use memchr::memmem;
+
 use buildinfo::Build;
+use outer::Outer;
+use packages::Package;
 use pclntab::{Function, Pclntab};
 use taps::{Prover, Tap};
 
+use crate::cause::Cause;
 use crate::code::convention::Convention;
 use crate::elf::address::Vaddr;
 use crate::elf::identity::BuildId;
@@ -25,24 +33,12 @@ use crate::elf::survey::SymbolSource;
 use crate::hook::{Hook, HookKind, Proof, Role};
 use crate::libraries::family::Family;
 use crate::libraries::found::Found;
-use crate::libraries::layout::LayoutUnknown;
+use crate::libraries::layout::{Facts, LayoutUnknown, Sending};
 use crate::libraries::library::{Evidence, Library};
 use crate::libraries::version::{LibraryVersion, Stage};
 use crate::operand::{Operand, Operands, Place};
 use crate::plan::ProbePlan;
 use crate::reason::{GoRefusal, Reason};
-
-/// The functions of one program that matter.
-struct Functions {
-    read: Function,
-    write: Function,
-    write_record: Function,
-    close: Option<Function>,
-    /// What begins a handshake, for each side. A client's later handshakes on the same connection do not come there.
-    handshakes: [Option<Function>; 2],
-    /// `Read` of the connection below.
-    socket_read: Option<Function>,
-}
 
 /// Looks for Go's TLS.
 pub(crate) fn find(image: &Image<'_>) -> Vec<Found> {
@@ -50,110 +46,190 @@ pub(crate) fn find(image: &Image<'_>) -> Vec<Found> {
         return Vec::new();
     };
     let Some(table) = functions::find(image) else {
+        return without_table(image, &build);
+    };
+    let program = Program {
+        image,
+        build: &build,
+        table: &table,
+        socket_read: table.find([b"net.(*TCPConn).Read"])[0].map(|read| read.address),
+    };
+    let own = Package::find(&table, packages::OWN).map(|own| program.plan(&own));
+    let copies = packages::copies(&table).into_iter().map(|path| {
+        let fork = || refused(GoRefusal::Fork(String::from_utf8_lossy(path).into_owned()));
+        Package::find(&table, path).map_or_else(fork, |copy| program.plan(&copy))
+    });
+    own.into_iter().chain(copies).collect()
+}
+
+/// Says why a program is not traced whose table of functions cannot be read: that of Go 1.15 and older has another form.
+fn without_table(image: &Image<'_>, build: &Build) -> Vec<Found> {
+    if build.has_register_arguments() != Some(false) {
         return vec![refused(GoRefusal::NoFunctionTable)];
-    };
-    let forks = table.prefixes(b".(*Conn).writeRecordLocked").into_iter();
-    let forks = forks.filter(|package| *package != PACKAGE.as_bytes());
-    let mut found: Vec<_> = forks
-        .map(|package| refused(GoRefusal::Fork(String::from_utf8_lossy(package).into_owned())))
-        .collect();
-    if let Some(functions) = functions_of(&table) {
-        found.push(plan(image, &build, &table, &functions));
     }
-    found
+    let has_tls = memmem::find(image.data(), b"crypto/tls.(*Conn).Read\0").is_some();
+    let reason = has_tls.then(|| refused(GoRefusal::ArgumentsOnStack(build.version.clone())));
+    reason.into_iter().collect()
 }
 
-/// Finds the functions of `crypto/tls`; `None` if the program does not use both directions of it.
-fn functions_of(table: &Pclntab<'_>) -> Option<Functions> {
-    let [read, write, write_record, close, client, server, socket_read] = table.find([
-        b"crypto/tls.(*Conn).Read",
-        b"crypto/tls.(*Conn).Write",
-        b"crypto/tls.(*Conn).writeRecordLocked",
-        b"crypto/tls.(*Conn).Close",
-        b"crypto/tls.(*Conn).clientHandshake-fm",
-        b"crypto/tls.(*Conn).serverHandshake-fm",
-        b"net.(*TCPConn).Read",
-    ]);
-    Some(Functions {
-        read: read?,
-        write: write?,
-        write_record: write_record?,
-        close,
-        handshakes: [client, server],
-        socket_read,
-    })
+/// A program of Go.
+struct Program<'a, 'data> {
+    image: &'a Image<'data>,
+    build: &'a Build,
+    table: &'a Pclntab<'data>,
+    /// `Read` of the connections below those of TLS.
+    socket_read: Option<Vaddr>,
 }
 
-fn plan(image: &Image<'_>, build: &Build, table: &Pclntab<'_>, functions: &Functions) -> Found {
-    match build.has_register_arguments() {
-        None => return refused(GoRefusal::VersionUnknown),
-        Some(false) => return refused(GoRefusal::ArgumentsOnStack(build.version.clone())),
-        Some(true) => {}
-    }
-    let Some(convention) = Convention::of_go(image.machine()) else {
-        return refused(GoRefusal::MachineUnsupported);
-    };
-    let may_be_inlined = |function| table.recovery_of(function).is_none();
-    if build.is_profiled && (may_be_inlined(functions.read) || may_be_inlined(functions.write)) {
-        return refused(GoRefusal::Profiled);
-    }
-    let prover = Prover {
-        machine: image.machine(),
-        convention,
-        code_from: &|at| image.bytes_from(at),
-        offset_of: &|at| image.segments().offset_of(at),
-        name_at: &|at| table.name_at(at),
-    };
-    let around = exits::Around { image, table };
-    let mut plaintext = Vec::new();
-    let mut refusals = Vec::new();
-    let read = (functions.read, prover.read(functions.read));
-    let write = (functions.write, prover.write(functions.write, functions.write_record));
-    for (role, name, (function, taps)) in [
-        (Role::Read, "(*Conn).Read", read),
-        (Role::Write, "(*Conn).Write", write),
-    ] {
-        let handing = prover.calls_handing(function).ok();
-        let exit = exits::hook(&around, convention, role, name, function, handing.as_deref());
-        if let (Err(cause), Err(_)) = (&taps, &exit) {
-            return refused(if role == Role::Read {
-                GoRefusal::ReadNotProven(*cause)
-            } else {
-                GoRefusal::WriteNotProven(*cause)
-            });
+impl Program<'_, '_> {
+    /// Plans the hooks of one package.
+    fn plan(&self, package: &Package) -> Found {
+        match self.build.has_register_arguments() {
+            None => return refused(GoRefusal::VersionUnknown),
+            Some(false) => return refused(GoRefusal::ArgumentsOnStack(self.build.version.clone())),
+            Some(true) => {}
         }
-        refusals.extend(taps.as_ref().err().map(|cause| (HookKind::Tap, role, *cause)));
-        refusals.extend(exit.as_ref().err().map(|cause| (HookKind::Exit, role, *cause)));
-        let taps = taps.unwrap_or_default().into_iter();
-        plaintext.extend(taps.map(|tap| hook(image, role, name, function, tap)));
-        plaintext.extend(exit);
+        let Some(convention) = Convention::of_go(self.image.machine()) else {
+            return refused(GoRefusal::MachineUnsupported);
+        };
+        let may_be_inlined = |function| self.table.recovery_of(function).is_none();
+        if self.build.is_profiled && package.moving().any(may_be_inlined) {
+            return refused(GoRefusal::Profiled);
+        }
+        let mut moving = Hooks::default();
+        if let Err(refusal) = self.add_moving(&mut moving, package, convention) {
+            return refused(refusal);
+        }
+        let Hooks { mut hooks, refused } = moving;
+        hooks.extend(self.others(package, convention));
+        hooks.retain(|hook| self.image.segments().offset_of(hook.address).is_some());
+        let (build, machine) = (self.build, self.image.machine());
+        Found::Plan(Box::new(ProbePlan {
+            library: Library {
+                family: Family::Go,
+                evidence: Evidence::VersionText,
+                version: Some(version(build)),
+                at_least: None,
+            },
+            build_id: BuildId::of(self.image),
+            machine,
+            hooks,
+            refused,
+            absent: Vec::new(),
+            layout: Err(LayoutUnknown::NoBios),
+            socket_name: None,
+            net_conn: layout::net_conn(build, machine, self.socket_read),
+            sending: Sending::default(),
+            // A copy has structures of its own.
+            facts: if package.is_own() {
+                layout::facts(build)
+            } else {
+                Facts::default()
+            },
+        }))
     }
-    let closes = functions.close.map(|close| closing(image, convention, close));
-    let [client, server] = functions.handshakes;
-    let begins = [(client, "(*Conn).clientHandshake"), (server, "(*Conn).serverHandshake")];
-    let begins = begins
-        .into_iter()
-        .filter_map(|(function, name)| Some(beginning(image, name, function?)));
-    let others = closes.into_iter().chain(begins).flatten();
-    let mut hooks: Vec<_> = plaintext.into_iter().chain(others).collect();
-    hooks.retain(|hook| image.segments().offset_of(hook.address).is_some());
-    Found::Plan(Box::new(ProbePlan {
-        library: Library {
-            family: Family::Go,
-            evidence: Evidence::VersionText,
-            version: Some(version(build)),
-            at_least: None,
-        },
-        build_id: BuildId::of(image),
-        machine: image.machine(),
-        hooks,
-        refused: refusals,
-        absent: Vec::new(),
-        layout: Err(LayoutUnknown::NoBios),
-        socket_name: None,
-        net_conn: layout::net_conn(build, image.machine(), functions.socket_read.map(|read| read.address)),
-        facts: layout::facts(build),
-    }))
+
+    /// Adds the hooks of what moves plaintext.
+    fn add_moving(&self, hooks: &mut Hooks, package: &Package, convention: Convention) -> Result<(), GoRefusal> {
+        let prover = Prover {
+            machine: self.image.machine(),
+            convention,
+            code_from: &|at| self.image.bytes_from(at),
+            offset_of: &|at| self.image.segments().offset_of(at),
+            name_at: &|at| self.table.name_at(at),
+            write_record: package.write_record.map(|function| function.address),
+        };
+        let own = |function, taps| (function, taps, Operand::at(convention.argument(0), WORD));
+        let mut all = vec![
+            (Role::Read, "(*Conn).Read", own(package.read, prover.read(package.read))),
+            (
+                Role::Write,
+                "(*Conn).Write",
+                own(package.write, prover.write(package.write)),
+            ),
+        ];
+        let [read, write, _] = package.outer;
+        for (role, name, function) in [
+            (Role::Read, "(*UConn).Read", read),
+            (Role::Write, "(*UConn).Write", write),
+        ] {
+            let Some(function) = function else { continue };
+            match outer::examine(&prover, package, function) {
+                Ok(Outer::Forwards) => {}
+                Ok(Outer::HandsOver { taps, connection }) => all.push((role, name, (function, Ok(taps), connection))),
+                Err(cause) => return Err(not_proven(role, cause)),
+            }
+        }
+        let around = exits::Around {
+            image: self.image,
+            table: self.table,
+        };
+        for (role, name, (function, taps, connection)) in all {
+            let name = package.name_of(name);
+            let handing = prover.calls_handing(function).ok();
+            let moving = exits::Moving {
+                role,
+                name: &name,
+                function,
+                connection,
+                handing: handing.as_deref(),
+            };
+            let exit = exits::hook(&around, convention, moving);
+            if let (Err(cause), Err(_)) = (&taps, &exit) {
+                return Err(not_proven(role, *cause));
+            }
+            hooks
+                .refused
+                .extend(taps.as_ref().err().map(|cause| (HookKind::Tap, role, *cause)));
+            hooks
+                .refused
+                .extend(exit.as_ref().err().map(|cause| (HookKind::Exit, role, *cause)));
+            let taps = taps.unwrap_or_default().into_iter();
+            hooks
+                .hooks
+                .extend(taps.map(|tap| hook(self.image, role, &name, function, tap)));
+            hooks.hooks.extend(exit);
+        }
+        Ok(())
+    }
+
+    /// Lists the hooks of what begins and ends connections.
+    fn others(&self, package: &Package, convention: Convention) -> impl Iterator<Item = Hook> {
+        let ([client, server], [_, _, outer]) = (package.handshakes, package.outer);
+        // The closure has taken along a connection, or what begins with a pointer to one.
+        let own = Operand::loaded(Place::Register(CLOSURE), 8, WORD);
+        let within = Operand {
+            loads: [Some(8), Some(0)],
+            ..own
+        };
+        let end = Operand::at(convention.argument(0), WORD);
+        let all = [
+            (Role::End, "(*Conn).Close", package.close, end),
+            (Role::Clear, "(*Conn).clientHandshake", client, own),
+            (Role::Clear, "(*Conn).serverHandshake", server, own),
+            (Role::Clear, "(*UConn).clientHandshake", outer, within),
+        ];
+        all.into_iter().filter_map(|(role, name, function, connection)| {
+            let operands = Operands::of(connection);
+            at_entry(self.image, role, &package.name_of(name), function?, operands)
+        })
+    }
+}
+
+/// The hooks of what moves plaintext, and those that are not proven.
+#[derive(Default)]
+struct Hooks {
+    hooks: Vec<Hook>,
+    refused: Vec<(HookKind, Role, Cause)>,
+}
+
+/// Says which direction is not proven.
+const fn not_proven(role: Role, cause: Cause) -> GoRefusal {
+    if matches!(role, Role::Read) {
+        GoRefusal::ReadNotProven(cause)
+    } else {
+        GoRefusal::WriteNotProven(cause)
+    }
 }
 
 fn hook(image: &Image<'_>, role: Role, name: &str, function: Function, tap: Tap) -> Hook {
@@ -171,19 +247,6 @@ fn hook(image: &Image<'_>, role: Role, name: &str, function: Function, tap: Tap)
         exits: None,
         returns_to: None,
     }
-}
-
-/// Returns the hook of `Close`, whose only argument is the connection.
-fn closing(image: &Image<'_>, convention: Convention, close: Function) -> Option<Hook> {
-    let operands = Operands::of(Operand::at(convention.argument(0), WORD));
-    at_entry(image, Role::End, "(*Conn).Close", close, operands)
-}
-
-/// Returns the hook of what begins a connection's first handshake: a closure, which keeps the connection behind the
-/// address of its code.
-fn beginning(image: &Image<'_>, name: &str, function: Function) -> Option<Hook> {
-    let operands = Operands::of(Operand::loaded(Place::Register(CLOSURE), 8, WORD));
-    at_entry(image, Role::Clear, name, function, operands)
 }
 
 fn at_entry(image: &Image<'_>, role: Role, name: &str, function: Function, operands: Operands) -> Option<Hook> {
@@ -232,8 +295,6 @@ const fn refused(why: GoRefusal) -> Found {
     Found::Refused(Reason::Go(why))
 }
 
-/// The package whose functions are hooked.
-const PACKAGE: &str = "crypto/tls";
 /// The DWARF number of `rdx`, which leads to what a closure has taken along.
 const CLOSURE: u8 = 1;
 /// How many bytes a word has.

@@ -7,6 +7,7 @@
 use std::cell::Cell;
 
 use super::pclntab::Function;
+use super::runtime::{self, MEMMOVE};
 use crate::cause::Cause;
 use crate::code::bytes::Code;
 use crate::code::callee::{Callee, Returns};
@@ -38,6 +39,8 @@ pub(super) struct Prover<'a, 'data> {
     pub(super) offset_of: &'a dyn Fn(Vaddr) -> Option<FileOffset>,
     /// Returns the name of the function at an address.
     pub(super) name_at: &'a dyn Fn(Vaddr) -> Option<&'data [u8]>,
+    /// The package's `writeRecordLocked`, which takes a connection, the type of a record, and a slice.
+    pub(super) write_record: Option<Vaddr>,
 }
 
 impl<'data> Prover<'_, 'data> {
@@ -64,30 +67,37 @@ impl<'data> Prover<'_, 'data> {
     }
 
     /// Finds the calls that hand on the buffer of a function that writes, as application data.
-    pub(super) fn write(&self, write: Function, write_record: Function) -> Result<Vec<Tap>, Cause> {
+    pub(super) fn write(&self, write: Function) -> Result<Vec<Tap>, Cause> {
         let (calls, _) = self.calls_with_buffer(write)?;
         let mut taps = Vec::new();
         for call in calls {
-            if call.target != Target::Fixed(Destination::Code(write_record.address)) {
-                return Err(Cause::UnknownCall(call.at));
-            }
-            let [connection, kind, from, ..] = call.arguments;
-            if kind != Value::Constant(APPLICATION_DATA) {
-                return Err(Cause::TypeLost(call.at));
-            }
+            let [connection, ..] = call.arguments;
+            let tap = self.handover(&call)?;
             if connection.field().and_then(Field::as_argument) != Some(0) {
                 return Err(Cause::ConnectionLost(call.at));
             }
-            if !from.is_from(BUFFER) {
-                return Err(Cause::BufferUnsure(call.at));
-            }
-            let connection = self.convention.argument(0);
-            taps.push(self.tap(call.at, connection, [2, 3])?);
+            taps.push(tap);
         }
         if taps.is_empty() {
             return Err(Cause::NoCopy);
         }
         Ok(taps)
+    }
+
+    /// Makes the tap of a call that hands on the buffer as application data.
+    pub(super) fn handover(&self, call: &Passed) -> Result<Tap, Cause> {
+        let write_record = self.write_record.ok_or(Cause::FunctionMissing("writeRecordLocked"))?;
+        if call.target != Target::Fixed(Destination::Code(write_record)) {
+            return Err(Cause::UnknownCall(call.at));
+        }
+        let [_, kind, from, ..] = call.arguments;
+        if kind != Value::Constant(APPLICATION_DATA) {
+            return Err(Cause::TypeLost(call.at));
+        }
+        if !from.is_from(BUFFER) {
+            return Err(Cause::BufferUnsure(call.at));
+        }
+        self.tap(call.at, self.convention.argument(0), [2, 3])
     }
 
     /// Lists where a function of a connection and a slice hands the slice's bytes to others.
@@ -97,7 +107,7 @@ impl<'data> Prover<'_, 'data> {
     }
 
     /// Lists the calls that a function of a connection and a slice hands the slice's bytes to.
-    fn calls_with_buffer(&self, of: Function) -> Result<(Vec<Passed>, Arguments), Cause> {
+    pub(super) fn calls_with_buffer(&self, of: Function) -> Result<(Vec<Passed>, Arguments), Cause> {
         let (used, known) = self.analyse(of, |function| uses_of_go(function, of.address, WORDS, BUFFER))?;
         let mut calls = Vec::new();
         for used in used {
@@ -107,7 +117,7 @@ impl<'data> Prover<'_, 'data> {
                 Use::Passed(passed) if !passed.found.is_empty() => return Err(Cause::FrameHandedOver(passed.at)),
                 Use::Passed(passed) if passed.on_stack => return Err(Cause::UnknownCall(passed.at)),
                 // It makes room on the stack, and the function begins anew with the same arguments; or nothing follows.
-                Use::Passed(passed) if self.target(&passed).is_some_and(is_of_no_concern) => {}
+                Use::Passed(passed) if self.target(&passed).is_some_and(runtime::is_of_no_concern) => {}
                 Use::Passed(passed) => calls.push(*passed),
             }
         }
@@ -131,24 +141,20 @@ impl<'data> Prover<'_, 'data> {
             convention: self.convention,
             is_start: &|_| false,
             callee: &|to| self.callee(to),
-            never_returns: &|to| self.name(to).is_some_and(ends),
+            never_returns: &|to| self.name(to).is_some_and(runtime::ends),
             budget: &Cell::new(limits::ANALYSIS_STEPS),
         })
     }
 
     fn callee(&self, to: Destination) -> Callee {
         match self.name(to) {
-            Some(MEMMOVE) => Callee {
-                returns: Returns::None,
-                ..Callee::of(3)
-            },
             // It returns a number and an error.
-            Some(WRITE_RECORD) => Callee {
+            _ if matches!(to, Destination::Code(at) if Some(at) == self.write_record) => Callee {
                 returns: Returns::None,
                 ..Callee::ANY
             },
-            Some(name) if grows_stack(name) => Callee::of(0),
-            Some(_) | None => Callee::ANY,
+            Some(name) => runtime::callee(name),
+            None => Callee::ANY,
         }
     }
 
@@ -190,35 +196,6 @@ impl<'data> Prover<'_, 'data> {
     }
 }
 
-fn is_of_no_concern(name: &[u8]) -> bool {
-    grows_stack(name) || ends(name)
-}
-
-/// Returns whether a function of the runtime makes room on the stack, and leaves all as it was.
-fn grows_stack(name: &[u8]) -> bool {
-    name == b"runtime.morestack" || name == b"runtime.morestack_noctxt"
-}
-
-/// Returns whether a function of the runtime never returns to where it was called.
-pub(super) fn ends(name: &[u8]) -> bool {
-    ENDS.iter().any(|prefix| name.starts_with(prefix))
-}
-
-/// Copies bytes, and never returns anything.
-const MEMMOVE: &[u8] = b"runtime.memmove";
-
-/// Takes a connection, the type of a record, and a slice.
-const WRITE_RECORD: &[u8] = b"crypto/tls.(*Conn).writeRecordLocked";
-
-/// How the names of functions begin that never return.
-const ENDS: [&[u8]; 5] = [
-    b"runtime.gopanic",
-    b"runtime.goPanic",
-    b"runtime.panic",
-    b"runtime.throw",
-    b"runtime.fatal",
-];
-
 /// The number of words that `Read` and `Write` take: the connection, and a slice's address, length and capacity.
 const WORDS: usize = 4;
 /// Which of them is the slice's address.
@@ -250,6 +227,17 @@ const BASE: Vaddr = Vaddr(0x1000);
 /// Proves code as that of both functions; the functions of the names lie 16 bytes each from [`callee`] on.
 #[expect(clippy::type_complexity, reason = "each direction has its own result")]
 fn found(code: &[u8], names: &[&'static [u8]]) -> Option<(Result<Vec<Tap>, Cause>, Result<Vec<Tap>, Cause>)> {
+    proving(code, names, |prover, function| {
+        (prover.read(function), prover.write(function))
+    })
+}
+
+/// Has code analysed.
+pub(super) fn proving<'data, T>(
+    code: &'data [u8],
+    names: &[&'data [u8]],
+    with: impl FnOnce(&Prover<'_, 'data>, Function) -> T,
+) -> Option<T> {
     let prover = Prover {
         machine: Machine::X86_64,
         convention: Convention::of_go(Machine::X86_64)?,
@@ -259,33 +247,33 @@ fn found(code: &[u8], names: &[&'static [u8]]) -> Option<(Result<Vec<Tap>, Cause
             let index = (0..names.len()).find(|index| callee(*index) == at)?;
             names.get(index).copied()
         },
+        write_record: names.iter().position(|name| *name == WRITE_RECORD).map(callee),
     };
     let size = u64::try_from(code.len()).ok()?;
-    let function = Function { address: BASE, size };
-    let write_record = Function {
-        address: callee(
-            names
-                .iter()
-                .position(|name| *name == WRITE_RECORD)
-                .unwrap_or(usize::MAX),
-        ),
-        size: 16,
-    };
-    Some((prover.read(function), prover.write(function, write_record)))
+    Some(with(&prover, Function { address: BASE, size }))
 }
 
-fn callee(index: usize) -> Vaddr {
+/// Stands for the function that takes a record.
+const WRITE_RECORD: &[u8] = b"crypto/tls.(*Conn).writeRecordLocked";
+
+pub(super) fn callee(index: usize) -> Vaddr {
     Vaddr(u64::try_from(index).map_or(0, |index| index.saturating_mul(16).saturating_add(0x10_0000)))
 }
 
 #[cfg(test)]
-mod tests {
+pub(super) mod tests {
     use super::*;
 
-    const NAMES: [&[u8]; 4] = [MEMMOVE, WRITE_RECORD, b"runtime.morestack_noctxt", b"net.(*conn).Read"];
+    pub(in crate::libraries::go) const NAMES: [&[u8]; 5] = [
+        MEMMOVE,
+        WRITE_RECORD,
+        b"runtime.morestack_noctxt",
+        b"net.(*conn).Read",
+        b"runtime.newobject",
+    ];
 
     /// Joins pieces of code; `Err` calls the function of a number.
-    fn code(pieces: &[Result<&str, usize>]) -> Vec<u8> {
+    pub(in crate::libraries::go) fn code(pieces: &[Result<&str, usize>]) -> Vec<u8> {
         let mut code = Vec::new();
         for piece in pieces {
             match piece {
@@ -304,19 +292,20 @@ mod tests {
     }
 
     const MEMMOVE_AT: usize = 0;
-    const WRITE_RECORD_AT: usize = 1;
-    const OTHER_AT: usize = 3;
+    pub(in crate::libraries::go) const WRITE_RECORD_AT: usize = 1;
+    pub(in crate::libraries::go) const OTHER_AT: usize = 3;
+    const NEW_OBJECT_AT: usize = 4;
 
     /// push %rbp; sub $0x20,%rsp; mov %rax,0x30(%rsp); mov %rbx,0x38(%rsp)
-    const ENTER: &str = "55 48 83 ec 20 48 89 44 24 30 48 89 5c 24 38";
+    pub(in crate::libraries::go) const ENTER: &str = "55 48 83 ec 20 48 89 44 24 30 48 89 5c 24 38";
     /// add $0x20,%rsp; pop %rbp; ret
-    const LEAVE: &str = "48 83 c4 20 5d c3";
+    pub(in crate::libraries::go) const LEAVE: &str = "48 83 c4 20 5d c3";
     /// xor %ebx,%ebx
     const FORGET: &str = "31 db";
     /// mov 0x30(%rsp),%rsi; mov 0x38(%rsp),%rax; mov 0x40(%rsi),%rbx; mov 0x48(%rsi),%rcx
     const COPY: &str = "48 8b 74 24 30 48 8b 44 24 38 48 8b 5e 40 48 8b 4e 48";
     /// mov 0x30(%rsp),%rax; mov $23,%ebx; mov 0x38(%rsp),%rcx
-    const WRITE: &str = "48 8b 44 24 30 bb 17 00 00 00 48 8b 4c 24 38";
+    pub(in crate::libraries::go) const WRITE: &str = "48 8b 44 24 30 bb 17 00 00 00 48 8b 4c 24 38";
 
     fn read(pieces: &[Result<&str, usize>]) -> Result<Vec<Tap>, Cause> {
         found(&code(pieces), &NAMES).unwrap().0
@@ -348,6 +337,23 @@ mod tests {
             (object, buffer, count),
             (register(4), Some(register(3)), Some(register(2)))
         );
+    }
+
+    #[test]
+    fn new_memory_is_not_the_buffer() {
+        // mov %rcx,(%rax): to what a function returns that is called while a register holds the buffer's address.
+        let with = |function| {
+            read(&[
+                Ok(ENTER),
+                Err(function),
+                Ok("48 89 08"),
+                Ok(COPY),
+                Err(MEMMOVE_AT),
+                Ok(LEAVE),
+            ])
+        };
+        assert_eq!(with(NEW_OBJECT_AT).unwrap().len(), 1);
+        assert!(with(OTHER_AT).is_err());
     }
 
     #[test]

@@ -12,6 +12,8 @@ pub(crate) const READ_EX: &str = "SSL_read_ex";
 pub(crate) const WRITE_EX: &str = "SSL_write_ex";
 pub(crate) const WRITE_EX2: &str = "SSL_write_ex2";
 pub(crate) const BIO_WRITE: &str = "BIO_write";
+/// What BoringSSL hands its ciphertext to in newer versions (curl_cffi 0.17.0).
+pub(crate) const BIO_WRITE_EX: &str = "BIO_write_ex";
 
 /// The functions, in the order of a plan.
 pub(crate) const FUNCTIONS: [Function; 18] = [
@@ -38,14 +40,21 @@ pub(crate) const FUNCTIONS: [Function; 18] = [
     // Both call the function that moves the bytes.
     Function::returning("SSL_write_early_data", Role::EarlyWrite, POSITIVE_INT),
     Function::called("SSL_read_early_data", Role::EarlyRead),
-    // Of the crypto library; its first argument is a BIO.
+    taking_ciphertext(BIO_WRITE, INT),
+];
+
+/// What takes BoringSSL's ciphertext in place of `BIO_write`. OpenSSL's libssl does not call it.
+pub(crate) const TAKES_CIPHERTEXT: Function = taking_ciphertext(BIO_WRITE_EX, WORD);
+
+/// Describes a function of the crypto library that takes ciphertext; its first argument is a BIO.
+const fn taking_ciphertext(name: &'static str, length: u8) -> Function {
     Function {
         kind: HookKind::Entry,
         count: None,
         result: None,
-        ..Function::moving(BIO_WRITE, Role::Ciphertext, INT, Count::Returned, POSITIVE_INT)
-    },
-];
+        ..Function::moving(name, Role::Ciphertext, length, Count::Returned, POSITIVE_INT)
+    }
+}
 
 const STORED_FOURTH: Count = Count::Behind(Argument(3, WORD));
 const STORED_FIFTH: Count = Count::Behind(Argument(4, WORD));
@@ -106,7 +115,8 @@ pub(crate) const METHOD: &str = "SSL_get_ssl_method";
 /// Functions that set which function agrees on keys, taken from the table.
 pub(crate) const SETS_HANDSHAKE: [&str; 2] = ["SSL_set_accept_state", "SSL_set_connect_state"];
 /// The names to look for beside those of [`FUNCTIONS`].
-const OTHERS: [&str; 23] = [
+const OTHERS: [&str; 24] = [
+    BIO_WRITE_EX,
     READ_BYTES,
     READ_INTERNAL,
     WRITE_INTERNAL,

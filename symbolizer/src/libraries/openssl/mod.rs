@@ -13,6 +13,7 @@ mod lifted;
 mod methods;
 mod offsets;
 mod socket_method;
+mod stripped;
 pub(crate) mod tap;
 
 use crate::cause::Cause;
@@ -33,10 +34,10 @@ use crate::libraries::version::{self, LibraryVersion};
 use crate::plan::ProbePlan;
 use crate::reason::Reason;
 
-use crate::libraries::layout::{Facts, Layout, LayoutUnknown};
+use crate::libraries::layout::{Facts, Layout, LayoutUnknown, Sending};
 use crypto::Crypto;
 use derived::Accessors;
-use functions::{BIO_WRITE, FUNCTIONS};
+use functions::{BIO_WRITE, FUNCTIONS, TAKES_CIPHERTEXT};
 use internal::Internal;
 
 /// A hook, by the place of its function in the table.
@@ -46,7 +47,10 @@ type Placed = (usize, Hook);
 pub(crate) fn find(image: &Image<'_>, survey: &Survey, crypto: Option<&Crypto>) -> Result<Found, Error> {
     let mut hooks = placed(image, survey);
     if let Some(found) = incomplete(survey, &FUNCTIONS, hooks.iter().map(|(_, hook)| hook.role)) {
-        return Ok(found);
+        return Ok(match found {
+            Found::Nothing => stripped::find(image, survey),
+            Found::Plan(_) | Found::Refused(_) => found,
+        });
     }
     let stated = identify::believable(version::find(image.data()), image.data());
     let crypto_version = crypto.and_then(|crypto| crypto.version.as_ref());
@@ -73,6 +77,9 @@ pub(crate) fn find(image: &Image<'_>, survey: &Survey, crypto: Option<&Crypto>) 
     let (exits, causes) = exits::exits(image, survey, &hooks, &public);
     hooks.extend(others);
     hooks.extend(exits);
+    if matches!(library.family, Family::BoringSsl | Family::AwsLc) {
+        hooks.extend(hooks_of(image, survey, &TAKES_CIPHERTEXT));
+    }
     refused.extend(causes);
     Ok(Found::Plan(Box::new(ProbePlan {
         library,
@@ -84,6 +91,7 @@ pub(crate) fn find(image: &Image<'_>, survey: &Survey, crypto: Option<&Crypto>) 
         layout,
         socket_name,
         net_conn: None,
+        sending: Sending::default(),
         facts,
     })))
 }

@@ -7,7 +7,8 @@
 // Connections are wrapped as the environment variable WRAP says.
 //
 // It prints `up`, and begins at the first line on stdin. A client warms up before, with one request on each connection, if
-// there is a further argument; those it does not log. It ends when stdin does.
+// there is a further argument; those it does not log. It ends when stdin does. It writes a profile of its use of the CPU to
+// the file that the environment variable PROFILE names.
 package main
 
 import (
@@ -16,10 +17,12 @@ import (
 	"crypto/tls"
 	"fmt"
 	"io"
+	"io/ioutil"
 	"net"
 	"net/http"
 	"net/http/httptrace"
 	"os"
+	"runtime/pprof"
 	"strconv"
 	"strings"
 	"sync"
@@ -58,7 +61,7 @@ func deep(depth int) byte {
 
 func answer(writer http.ResponseWriter, request *http.Request) {
 	deep(64)
-	_, err := io.Copy(io.Discard, request.Body)
+	_, err := io.Copy(ioutil.Discard, request.Body)
 	check(err)
 	deep(2048)
 	id := request.Header.Get("X-Request-Id")
@@ -77,22 +80,49 @@ func serve(certificate, key string) {
 	listener, err := net.Listen("tcp", ":0")
 	check(err)
 	say("port %d", listener.Addr().(*net.TCPAddr).Port)
-	check(http.ServeTLS(wrapping{listener}, http.HandlerFunc(answer), certificate, key))
+	check(serveOn(wrapping{listener}, certificate, key))
 }
 
-// Sends one request over a connection of its own.
-func ask(client *http.Client, url, id string, logs bool) {
-	request, err := http.NewRequest("POST", url, strings.NewReader("body"))
+// What a program that is built with a tag does in another way.
+var (
+	serveOn = func(listener net.Listener, certificate, key string) error {
+		return http.ServeTLS(listener, http.HandlerFunc(answer), certificate, key)
+	}
+	connect = connectHTTP
+	dialTLS func(conn net.Conn) (net.Conn, error)
+)
+
+// Sends requests over a connection of its own.
+type asker interface {
+	ask(id string, logs bool)
+	close()
+}
+
+type httpAsker struct {
+	client *http.Client
+	url    string
+}
+
+func (a *httpAsker) close() { a.client.CloseIdleConnections() }
+
+// The root is answered by this program; of other servers nothing is expected.
+func (a *httpAsker) ask(id string, logs bool) {
+	method, content := "GET", ""
+	echoes := strings.HasSuffix(a.url, "/")
+	if echoes {
+		method, content = "POST", "body"
+	}
+	request, err := http.NewRequest(method, a.url, strings.NewReader(content))
 	check(err)
 	request.Header.Set("X-Request-Id", id)
 	var used net.Conn
 	trace := &httptrace.ClientTrace{GotConn: func(info httptrace.GotConnInfo) { used = info.Conn }}
-	response, err := client.Do(request.WithContext(httptrace.WithClientTrace(request.Context(), trace)))
+	response, err := a.client.Do(request.WithContext(httptrace.WithClientTrace(request.Context(), trace)))
 	check(err)
-	body, err := io.ReadAll(response.Body)
+	body, err := ioutil.ReadAll(response.Body)
 	check(err)
 	check(response.Body.Close())
-	if string(body) != "small\n" || response.Header.Get("X-Request-Id") != id {
+	if echoes && (string(body) != "small\n" || response.Header.Get("X-Request-Id") != id) {
 		check(fmt.Errorf("%s was answered with %q", id, body))
 	}
 	if logs {
@@ -106,28 +136,38 @@ func number(text string) int {
 	return value
 }
 
-func connect(protocol string) *http.Client {
+func connectHTTP(url, protocol string) asker {
 	dialer := net.Dialer{}
+	dial := func(ctx context.Context, network, address string) (net.Conn, error) {
+		conn, err := dialer.DialContext(ctx, network, address)
+		if err != nil {
+			return nil, err
+		}
+		return wrap(conn), nil
+	}
 	transport := &http.Transport{
-		DialContext: func(ctx context.Context, network, address string) (net.Conn, error) {
-			conn, err := dialer.DialContext(ctx, network, address)
-			if err != nil {
-				return nil, err
-			}
-			return wrap(conn), nil
-		},
+		DialContext:        dial,
 		TLSClientConfig:    &tls.Config{InsecureSkipVerify: true},
 		DisableCompression: true,
 		ForceAttemptHTTP2:  protocol == "h2",
 	}
-	return &http.Client{Transport: transport}
+	if dialTLS != nil {
+		transport.DialTLSContext = func(ctx context.Context, network, address string) (net.Conn, error) {
+			conn, err := dial(ctx, network, address)
+			if err != nil {
+				return nil, err
+			}
+			return dialTLS(conn)
+		}
+	}
+	return &httpAsker{&http.Client{Transport: transport}, url}
 }
 
-func all(clients []*http.Client, each func(int, *http.Client)) {
+func all(clients []asker, each func(int, asker)) {
 	var group sync.WaitGroup
 	for index, client := range clients {
 		group.Add(1)
-		go func(index int, client *http.Client) {
+		go func(index int, client asker) {
 			defer group.Done()
 			each(index, client)
 		}(index, client)
@@ -137,7 +177,7 @@ func all(clients []*http.Client, each func(int, *http.Client)) {
 
 // Waits for the end of stdin.
 func wait(input io.Reader, ended chan struct{}) {
-	_, _ = io.Copy(io.Discard, input)
+	_, _ = io.Copy(ioutil.Discard, input)
 	close(ended)
 }
 
@@ -157,6 +197,12 @@ func main() {
 		_, err := input.ReadString('\n')
 		check(err)
 	}
+	if path := os.Getenv("PROFILE"); path != "" {
+		file, err := os.Create(path)
+		check(err)
+		check(pprof.StartCPUProfile(file))
+		defer pprof.StopCPUProfile()
+	}
 	ended := make(chan struct{})
 	arguments := os.Args[1:]
 	if arguments[0] == "serve" {
@@ -165,20 +211,20 @@ func main() {
 		go wait(input, ended)
 	} else {
 		url, requests := arguments[1], number(arguments[3])
-		var clients []*http.Client
+		var clients []asker
 		for index := 0; index < number(arguments[2]); index++ {
-			clients = append(clients, connect(arguments[4]))
+			clients = append(clients, connect(url, arguments[4]))
 		}
 		if len(arguments) > 5 {
-			all(clients, func(index int, client *http.Client) { ask(client, url, fmt.Sprintf("warm-%d", index), false) })
+			all(clients, func(index int, client asker) { client.ask(fmt.Sprintf("warm-%d", index), false) })
 		}
 		begin()
 		go wait(input, ended)
-		all(clients, func(index int, client *http.Client) {
+		all(clients, func(index int, client asker) {
 			for request := 0; request < requests || requests == 0 && !isClosed(ended); request++ {
-				ask(client, url, fmt.Sprintf("%s-%d-%d-%d", arguments[4], os.Getpid(), index, request), true)
+				client.ask(fmt.Sprintf("%s-%d-%d-%d", arguments[4], os.Getpid(), index, request), true)
 			}
-			client.CloseIdleConnections()
+			client.close()
 		})
 		say("done")
 	}

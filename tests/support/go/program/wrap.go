@@ -3,6 +3,7 @@ package main
 import (
 	"bufio"
 	"io"
+	"io/ioutil"
 	"net"
 	"os"
 	"sync"
@@ -92,7 +93,7 @@ func sink() net.Conn {
 	go func() {
 		accepted, err := listener.Accept()
 		check(err)
-		_, _ = io.Copy(io.Discard, accepted)
+		_, _ = io.Copy(ioutil.Discard, accepted)
 	}()
 	connected, err := net.Dial("tcp", listener.Addr().String())
 	check(err)

@@ -35,6 +35,8 @@ mod fallback;
 #[cfg(test)]
 mod hits;
 #[cfg(test)]
+mod plain;
+#[cfg(test)]
 mod refusals;
 #[cfg(test)]
 mod registered;
@@ -47,6 +49,7 @@ use std::path::PathBuf;
 
 use aya::{Ebpf, programs::Program as Loaded};
 use tracer_ebpf::SettingFlags;
+use tracer_observe::batch::SiteEntry;
 
 pub use cpus::{Arrival, Arrivals, Cpus};
 pub use error::Error;
@@ -96,8 +99,28 @@ pub struct SiteInfo {
     pub path: PathBuf,
     /// The function.
     pub function: String,
-    /// Short name of the TLS library: `openssl`.
+    /// Short name of the TLS library: `openssl`; `none` for sockets without TLS.
     pub library: &'static str,
+}
+
+impl SiteInfo {
+    /// Returns the site as the stream of batches announces it.
+    pub(crate) fn entry(&self) -> SiteEntry {
+        SiteEntry {
+            path: self.path.display().to_string(),
+            function: self.function.clone(),
+            library: self.library.to_owned(),
+        }
+    }
+
+    /// The site of the sockets of the kernel that carry no TLS.
+    fn plain() -> Self {
+        Self {
+            path: PathBuf::from("the kernel"),
+            function: "sockets without TLS".to_owned(),
+            library: "none",
+        }
+    }
 }
 
 /// Finds a program of the object by its name and type.

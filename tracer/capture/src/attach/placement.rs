@@ -190,7 +190,7 @@ fn site_config(plan: &ProbePlan) -> SiteConfig {
     SiteConfig {
         socket_name: plan.socket_name.unwrap_or(0),
         rbio: known(layout.map(|layout| layout.rbio)),
-        wbio: known(layout.map(|layout| layout.wbio)),
+        wbio: known(layout.map(|layout| layout.wbio).or(plan.sending.wbio)),
         bio_method: known(layout.map(|layout| layout.bio_method)),
         bio_num: known(layout.map(|layout| layout.bio_num)),
         version: known(facts.version),
@@ -211,7 +211,9 @@ fn site_config(plan: &ProbePlan) -> SiteConfig {
         net_descriptor: known(plan.net_conn.map(|below| below.descriptor)),
         net_embedded: known(plan.net_conn.and_then(|below| below.embedded)),
         net_call: known(plan.net_conn.and_then(|below| below.call)),
+        frame: known(plan.sending.frame),
         shared: (plan.library.family == Family::Go).into(),
+        reserved: [0; 3],
     }
 }
 

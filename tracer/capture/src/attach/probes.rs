@@ -16,8 +16,8 @@ use std::{
 
 use aya::{Ebpf, EbpfLoader};
 use tracer_ebpf::{
-    AddressKey, ConnectionState, EndRecord, KernelCounters, KernelOffsets, Kind, MAX_SITES, RecordHeader, SettingFlags,
-    Settings, SiteCounters, TargetFlags,
+    AddressKey, ConnectionState, EndRecord, KernelCounters, KernelOffsets, Kind, MAX_SITES, PLAIN_SITE, RecordHeader,
+    SettingFlags, Settings, SiteConfig, SiteCounters, TargetFlags,
 };
 use zerocopy::FromZeros as _;
 
@@ -95,11 +95,12 @@ impl Probes {
         drop(loader);
         heap::trim();
         let lifecycle = lifecycle::attach(&mut ebpf, has_offsets)?;
-        let sockets = if has_offsets {
+        let mut sockets = if has_offsets {
             sockets::attach(&mut ebpf, options.flags.contains(SettingFlags::CONNECTIONS))?
         } else {
             Sockets::default()
         };
+        sockets.plain = options.flags.contains(SettingFlags::PLAIN);
         let probes = Self {
             ebpf,
             multi,
@@ -149,6 +150,7 @@ impl Probes {
         tables.select_names(selection)?;
         tables.select_groups(&selection.control_groups())?;
         tables.select_users(&selection.users)?;
+        tables.select_ports(&selection.ports)?;
         tables.trace(pids, flags)
     }
 
@@ -254,10 +256,35 @@ impl Probes {
 
     /// Attaches the program that lifts need, if the programs can read sockets. Returns it if this kernel refused it.
     pub fn attach_lift(&mut self) -> Result<Option<Missing>, Error> {
-        if !self.has_offsets {
+        if !self.has_offsets || self.sockets.plain {
             return Ok(None);
         }
         sockets::attach_lift(&mut self.ebpf)
+    }
+
+    /// Attaches the programs that capture HTTP without TLS, and lifts with them, if that is wanted and the programs can read
+    /// sockets. Must be called before [`Self::attach_lift`], and before any file is registered. Returns what this kernel
+    /// refused or lacks.
+    pub fn attach_plain(&mut self) -> Result<Option<Missing>, Error> {
+        if !self.sockets.plain {
+            return Ok(None);
+        }
+        let missing = if self.has_offsets && KernelVersion::traces_all_sends() {
+            sockets::attach_plain(&mut self.ebpf)?
+        } else {
+            Some(sockets::lacks_plain())
+        };
+        self.sockets.plain = missing.is_none();
+        if self.sockets.plain {
+            self.tables().configure(PLAIN_SITE, SiteConfig::NONE)?;
+            self.sites.push(SiteInfo::plain());
+        }
+        Ok(missing)
+    }
+
+    /// Returns whether HTTP without TLS is captured.
+    pub const fn captures_plain(&self) -> bool {
+        self.sockets.plain
     }
 
     /// Sets on the probes of which calls of a process the programs may rely. Must be set after these are attached, and

@@ -27,6 +27,7 @@ enum Purpose {
     Closed,
     Reset,
     Lift,
+    Plain,
 }
 
 impl Purpose {
@@ -38,6 +39,7 @@ impl Purpose {
             Self::Closed => "closed sockets are not reported",
             Self::Reset => "resets of sockets are not reported",
             Self::Lift => "what is written is captured by probes at calls, which cost more",
+            Self::Plain => "HTTP without TLS is not captured",
         }
     }
 }
@@ -62,6 +64,8 @@ pub(super) struct Sockets {
     pub(super) missing: Vec<Missing>,
     /// Whether the lookup of ciphertext has been attached.
     has_ciphertext_lookup: bool,
+    /// Whether HTTP without TLS is to be captured, and then whether it is.
+    pub(super) plain: bool,
 }
 
 /// A tracepoint and the name of its program.
@@ -82,6 +86,11 @@ const LIFTS: [Tracepoint; 2] = [
     ("tcp_sendmsg_locked", "lift_sending"),
 ];
 const LIFT: (&str, &str) = ("tcp_sendmsg", "lift_tcp_sendmsg");
+/// The programs that capture what sockets move without TLS. The one where sockets send is that of lifts too.
+const PLAIN: [Tracepoint; 2] = [
+    ("sock_recv_length", "socket_received"),
+    ("sock_send_length", "socket_sent"),
+];
 
 /// Attaches the programs that report closed sockets and, for `--connections`, those that report resets.
 pub(super) fn attach(ebpf: &mut Ebpf, connections: bool) -> Result<Sockets, Error> {
@@ -144,6 +153,34 @@ pub(super) fn attach_lift(ebpf: &mut Ebpf) -> Result<Option<Missing>, Error> {
         purpose: Purpose::Lift,
         why: why(&error),
     }))
+}
+
+/// Attaches the programs that capture what sockets move without TLS, and lifts with them. Returns what this kernel refused:
+/// then neither is attached.
+pub(super) fn attach_plain(ebpf: &mut Ebpf) -> Result<Option<Missing>, Error> {
+    let [received, sent] = PLAIN;
+    let refused = match attach_tracepoint(ebpf, received)? {
+        Ok(()) => attach_tracepoint(ebpf, sent)?.err(),
+        Err(error) => Some(error),
+    };
+    if refused.is_some() {
+        // Without the other, half of each conversation would be captured. A program that is not loaded has no links.
+        let (_, name) = received;
+        let program: &mut RawTracePoint = program_of(ebpf, name)?;
+        drop(program.unload());
+    }
+    Ok(refused.map(|error| Missing {
+        purpose: Purpose::Plain,
+        why: why(&error),
+    }))
+}
+
+/// Returns that this kernel has no tracepoint for it.
+pub(super) fn lacks_plain() -> Missing {
+    Missing {
+        purpose: Purpose::Plain,
+        why: "this kernel has no tracepoints where sockets send and receive (Linux 6.3)".to_owned(),
+    }
 }
 
 /// Attaches the program of lifts at the first tracepoint that the kernel has, else at the function.

@@ -93,6 +93,15 @@ impl Tables<'_> {
         Ok(())
     }
 
+    /// Selects the processes that listen on ports, from then on.
+    pub(super) fn select_ports(&mut self, ports: &[u16]) -> Result<(), Error> {
+        let mut table = self.hash::<u32, u32>("PORTS")?;
+        for port in ports {
+            table.insert(u32::from(*port), 1, 0).map_err(Error::map("PORTS"))?;
+        }
+        Ok(())
+    }
+
     /// Writes the configuration of a site.
     pub(super) fn configure(&mut self, site: u32, config: SiteConfig) -> Result<(), Error> {
         let map = self.0.map_mut("SITES").ok_or(Error::Missing("SITES"))?;

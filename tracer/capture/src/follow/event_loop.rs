@@ -68,6 +68,7 @@ impl Follower {
             ProcessEvent::FirstHit { pid } => {
                 self.processes.add(pid);
                 self.schedule_scan(pid, Duration::ZERO);
+                self.has_new_listener |= !self.selection.ports.is_empty();
             }
             ProcessEvent::Mmap { pid } => {
                 if self.processes.contains(pid) || self.selection.all {
@@ -156,6 +157,11 @@ impl Follower {
             self.pending_scans.remove(pid);
             self.rescan(*pid);
         }
+        if take(&mut self.has_new_listener) {
+            self.add_listeners()?;
+            // It may have forked before it listened.
+            self.add_descendants();
+        }
         self.detach_unused();
         if now.duration_since(self.last_liveness_check) >= LIVENESS_CHECK {
             self.last_liveness_check = now;
@@ -219,6 +225,7 @@ impl Follower {
             self.exit(pid, now_ns());
         }
         self.add_processes_of_users()?;
+        self.add_listeners()?;
         self.sync_with_kernel()
     }
 }

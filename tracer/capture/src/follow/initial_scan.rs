@@ -78,14 +78,14 @@ impl Follower {
                 Ok(Scan::NoLibrary) => {
                     can_trace = true;
                     if is_selected {
-                        self.report(
-                            *pid,
-                            " has no TLS library that tlscope knows; it is traced as soon as it loads one",
-                        );
+                        self.report_no_library(*pid);
                     }
                 }
                 Ok(Scan::Mismatch(_)) if !is_selected => self.schedule_scan(*pid, AFTER_EXEC),
-                Ok(Scan::Refused(reason) | Scan::Mismatch(reason)) => self.report_refused(*pid, &reason),
+                Ok(Scan::Refused(reason) | Scan::Mismatch(reason)) => {
+                    can_trace |= self.probes.captures_plain();
+                    self.report_refused(*pid, &reason);
+                }
                 Err(error) if is_selected && !self.selection.is_open() && exists(*pid) => return Err(error),
                 Err(_gone) => self.leave(*pid)?,
             }
@@ -97,8 +97,13 @@ impl Follower {
         Ok(())
     }
 
-    fn report(&mut self, pid: u32, text: &str) {
+    fn report_no_library(&mut self, pid: u32) {
         let name = name_of(pid).unwrap_or_default();
+        let text = if self.probes.captures_plain() {
+            " has no TLS library that tlscope knows; HTTP without TLS is traced, and TLS as soon as it loads one"
+        } else {
+            " has no TLS library that tlscope knows; it is traced as soon as it loads one"
+        };
         self.log.report(&name, pid, text);
     }
 

@@ -34,10 +34,10 @@ use self::{
     sweep_schedule::SweepSchedule,
 };
 use crate::{
-    attach::{self, Calls, Kinds, Lifecycle, Needs, Probes, Reach},
+    attach::{self, Calls, Kinds, Lifecycle, Needs, Probes, Reach, SiteInfo},
     message::Messages,
     resolve::Resolver,
-    target::{FileIdentity, Selection, any_has_shadow_stack, exists, name_of},
+    target::{FileIdentity, Listeners, Selection, any_has_shadow_stack, exists, name_of},
 };
 
 /// Delay from an exec event to the scan, unless an mmap event causes an earlier one.
@@ -63,6 +63,9 @@ pub(crate) struct Follower {
     last_liveness_check: Instant,
     /// Whether process events were lost since the last comparison with the kernel's table.
     has_lost_events: bool,
+    listeners: Listeners,
+    /// Whether a process may have begun to listen on a selected port: what belongs to it is looked for.
+    has_new_listener: bool,
     /// Present if the BPF programs do not report forks and exits.
     poller: Option<Poller>,
     /// Processes whose last scan found a mismatch. Only a second mismatch is reported.
@@ -82,10 +85,13 @@ impl Follower {
         has_mmap_events: bool,
         messages: Messages,
     ) -> Result<Self, attach::Error> {
+        let without_plain = probes.attach_plain()?;
         let refused = probes.attach_lift()?;
-        if let Some(refused) = &refused {
-            messages.say(&refused.to_string());
+        for missing in [&without_plain, &refused].into_iter().flatten() {
+            messages.say(&missing.to_string());
         }
+        let output: Arc<FollowOutput> = Arc::default();
+        output.add_sites(probes.sites().iter().map(SiteInfo::entry));
         let kinds = Kinds {
             without_lifts: refused.is_some() || !probes.watches_sockets(),
             without_call_sites: any_has_shadow_stack(),
@@ -111,10 +117,12 @@ impl Follower {
             loss_tracker: LossTracker::default(),
             last_liveness_check: Instant::now(),
             has_lost_events: false,
+            listeners: Listeners::default(),
+            has_new_listener: false,
             mismatched: BTreeSet::new(),
             log: ProcessLog::new(messages),
             has_mmap_events,
-            output: Arc::default(),
+            output,
             messages,
         })
     }
@@ -202,6 +210,12 @@ impl Follower {
         let Some(name) = name_of(pid).filter(|_| exists(pid)) else {
             return;
         };
-        self.log.report(&name, pid, &format!(" is not traced: {reason}"));
+        let except = if self.probes.captures_plain() {
+            "; HTTP without TLS is"
+        } else {
+            ""
+        };
+        self.log
+            .report(&name, pid, &format!(" is not traced: {reason}{except}"));
     }
 }

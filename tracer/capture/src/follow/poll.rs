@@ -2,7 +2,7 @@
 //!
 //! Without BTF the programs cannot report forks and exits. Exits are then found by polling, and so are forks unless the
 //! kernel's perf events report them. Selected users need polling on every kernel: a process that changes its user is not
-//! reported. The records that the programs would have written are written here, with the time of the poll: what a process
+//! reported; and so do selected ports, because a listening socket can be handed on. The records that the programs would have written are written here, with the time of the poll: what a process
 //! did before is missed. Without perf events, so is a child whose parent exited between two polls.
 
 use std::{
@@ -46,7 +46,8 @@ impl Follower {
         Ok(())
     }
 
-    fn add_descendants(&mut self) {
+    /// Starts to trace descendants of traced processes that are not traced.
+    pub(super) fn add_descendants(&mut self) {
         if !self.selection.follow {
             return;
         }
@@ -75,19 +76,40 @@ impl Follower {
         self.schedule_scan(pid, Duration::ZERO);
     }
 
+    /// Starts to trace processes that listen on the selected ports and that the programs have not reported: those that were
+    /// handed a listening socket, and those that forked a listener and wait for it to end.
+    pub(super) fn add_listeners(&mut self) -> Result<()> {
+        if self.selection.ports.is_empty() {
+            return Ok(());
+        }
+        let found = self.listeners.find(&self.selection.ports);
+        if self.add_processes(&found)? {
+            self.add_descendants();
+        }
+        Ok(())
+    }
+
     /// Starts to trace processes of the selected users that the programs have not reported: those that changed their user
     /// and have not hit a probe since, because their files are not probed or no probe is shared by all processes.
     pub(super) fn add_processes_of_users(&mut self) -> Result<()> {
-        for pid in self.selection.pids_of_users() {
-            if self.processes.contains(pid) {
+        let found = self.selection.pids_of_users();
+        self.add_processes(&found).map(drop)
+    }
+
+    /// Starts to trace those processes of `pids` that are not traced; returns whether there are any.
+    fn add_processes(&mut self, pids: &BTreeSet<u32>) -> Result<bool> {
+        let mut has_new = false;
+        for pid in pids {
+            if self.processes.contains(*pid) {
                 continue;
             }
-            self.output.add_record(record(pid, 0, Change::MET).as_bytes());
-            self.probes.trace(&BTreeSet::from([pid]), &self.selection)?;
-            self.processes.add(pid);
-            self.schedule_scan(pid, Duration::ZERO);
+            has_new = true;
+            self.output.add_record(record(*pid, 0, Change::MET).as_bytes());
+            self.probes.trace(&BTreeSet::from([*pid]), &self.selection)?;
+            self.processes.add(*pid);
+            self.schedule_scan(*pid, Duration::ZERO);
         }
-        Ok(())
+        Ok(has_new)
     }
 }
 

@@ -22,7 +22,7 @@ impl Follower {
         for name in self.selection.names.clone() {
             self.preattach_program(&name)?;
         }
-        if self.selection.all || !self.selection.users.is_empty() {
+        if self.selection.all || !self.selection.users.is_empty() || !self.selection.ports.is_empty() {
             self.preattach_system_libraries(&mut Vec::new())?;
         }
         Ok(())

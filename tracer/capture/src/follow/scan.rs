@@ -5,11 +5,10 @@ use std::sync::Arc;
 use anyhow::Result;
 use symbolizer::{ProbePlan, Role};
 use tracer_ebpf::Direction;
-use tracer_observe::batch::SiteEntry;
 
 use super::{Follower, processes::ProcessInfo};
 use crate::{
-    attach::{self, Calls, Chosen, Needs, Placement},
+    attach::{self, Calls, Chosen, Needs, Placement, SiteInfo},
     resolve::{Resolved, has_none, untraced, why_not},
     target::{FileIdentity, MappedObject, Target, exists, has_memory, parent_of, verify},
 };
@@ -265,12 +264,7 @@ impl Follower {
     pub(super) fn announce(&mut self, object: &MappedObject, placement: Placement) -> Result<bool> {
         let new = self.probes.register(object, placement)?;
         let is_new = !new.is_empty();
-        let new = new.iter().map(|site| SiteEntry {
-            path: site.path.display().to_string(),
-            function: site.function.clone(),
-            library: site.library.to_owned(),
-        });
-        self.output.add_sites(new);
+        self.output.add_sites(new.iter().map(SiteInfo::entry));
         Ok(is_new)
     }
 }

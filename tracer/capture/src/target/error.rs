@@ -46,6 +46,9 @@ pub enum Error {
     /// No process runs as the user.
     #[error("no process runs as user {0}; --wait waits for one")]
     NoProcessOfUser(String),
+    /// No process listens on the port.
+    #[error("no process listens on TCP port {0}; --wait waits for one")]
+    NoListener(u16),
     /// The kernel denies access to it.
     #[error("process {pid} may not be examined: permission denied{denial}")]
     Denied {

@@ -56,9 +56,25 @@ pub fn start_of(pid: u32) -> Option<u64> {
     stat_of(pid).map(|stat| stat.starttime)
 }
 
+/// Returns the `comm` of a process.
+pub fn name_of(pid: u32) -> Option<String> {
+    let name = fs::read(format!("/proc/{pid}/comm")).ok()?;
+    Some(String::from_utf8_lossy(name.trim_ascii_end()).into_owned())
+}
+
 /// Returns the parent of a live process.
 pub fn parent_of(pid: u32) -> Option<u32> {
     stat_of(pid).map(|stat| stat.ppid.unsigned_abs())
+}
+
+/// Returns the parent of a live process if the process runs what it inherited from it: neither has executed a program since
+/// the fork, so their memory begins with the same stack.
+pub(super) fn forked_by(pid: u32) -> Option<u32> {
+    let stat = stat_of(pid)?;
+    let parent = stat_of(stat.ppid.unsigned_abs())?;
+    let image = |stat: &Stat| (stat.startcode, stat.startstack);
+    // It is 0 or 1 if this process may not know it.
+    (stat.startstack > 1 && image(&stat) == image(&parent)).then_some(parent.pid.unsigned_abs())
 }
 
 fn stat_of(pid: u32) -> Option<Stat> {

@@ -1,9 +1,6 @@
 //! Which processes the user selected: the existing ones, and how the kernel recognises later ones.
 
-use std::{
-    collections::{BTreeMap, BTreeSet},
-    fs,
-};
+use std::collections::{BTreeMap, BTreeSet};
 
 use procfs::process::{Process, all_processes};
 use tracer_ebpf::{FILE_NAME_BYTES, NameKind};
@@ -11,6 +8,7 @@ use tracer_ebpf::{FILE_NAME_BYTES, NameKind};
 use super::{
     Error, check_is_process,
     container::{control_groups, is_in_container},
+    listeners,
     names::{COMM_BYTES, is_long, is_named, padded, short, similar_names},
     owner_of,
     user::{User, runs_as},
@@ -27,6 +25,8 @@ pub struct Selection {
     pub containers: Vec<String>,
     /// Users.
     pub users: Vec<User>,
+    /// TCP ports that are listened on.
+    pub ports: Vec<u16>,
     /// Every process with a TLS library.
     pub all: bool,
     /// Whether descendants are selected too.
@@ -38,7 +38,8 @@ pub struct Selection {
 impl Selection {
     /// Returns whether later processes may match that are not descendants of matching ones.
     pub const fn is_open(&self) -> bool {
-        let is_closed = self.names.is_empty() && self.containers.is_empty() && self.users.is_empty();
+        let is_closed =
+            self.names.is_empty() && self.containers.is_empty() && self.users.is_empty() && self.ports.is_empty();
         self.all || self.wait || !is_closed
     }
 
@@ -119,6 +120,10 @@ pub fn find(selection: &Selection) -> Result<BTreeSet<u32>, Error> {
         check(selection, &own, || Error::NoProcessOfUser(user.name.clone()))?;
         found.extend(own);
     }
+    for (port, listeners) in listeners::of_ports(&processes, &selection.ports) {
+        check(selection, &listeners, || Error::NoListener(port))?;
+        found.extend(listeners);
+    }
     if selection.all {
         found.extend(pids_of(&processes, |_| true));
     }
@@ -141,12 +146,6 @@ fn pids_of(processes: &[Process], wanted: impl Fn(&Process) -> bool) -> BTreeSet
         .map(|process| process.pid.unsigned_abs())
         .filter(|pid| *pid != own)
         .collect()
-}
-
-/// Returns the `comm` of a process.
-pub fn name_of(pid: u32) -> Option<String> {
-    let name = fs::read(format!("/proc/{pid}/comm")).ok()?;
-    Some(String::from_utf8_lossy(name.trim_ascii_end()).into_owned())
 }
 
 /// Returns `pids` and all their descendants.
@@ -217,7 +216,10 @@ fn descriptor_table_size(pid: u32) -> Option<u64> {
 
 #[cfg(test)]
 mod tests {
-    use std::process::{Command, Stdio};
+    use std::{
+        fs,
+        process::{Command, Stdio},
+    };
 
     use super::*;
 
@@ -276,6 +278,18 @@ mod tests {
         assert_eq!(
             find(&no_user).unwrap_err().to_string(),
             "no process runs as user 4294967294; --wait waits for one"
+        );
+        let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        let port = listener.local_addr().unwrap().port();
+        drop(listener);
+        let no_listener = Selection {
+            ports: vec![port],
+            ..selection()
+        };
+        assert!(no_listener.is_open());
+        assert_eq!(
+            find(&no_listener).unwrap_err().to_string(),
+            format!("no process listens on TCP port {port}; --wait waits for one")
         );
         let no_container = Selection {
             containers: vec!["0123456789abcdef".to_owned()],

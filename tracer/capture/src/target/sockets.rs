@@ -66,7 +66,8 @@ pub fn inode_of_descriptor(pid: u32, tid: u32, descriptor: i32) -> Option<u64> {
     socket_inode(link.as_os_str().as_bytes())
 }
 
-fn socket_inode(link: &[u8]) -> Option<u64> {
+/// Returns the inode of a socket from the target of a descriptor's link.
+pub(super) fn socket_inode(link: &[u8]) -> Option<u64> {
     let number = link.strip_prefix(b"socket:[")?.strip_suffix(b"]")?;
     str::from_utf8(number).ok()?.parse().ok()
 }

@@ -7,7 +7,7 @@ use std::{
 
 use super::{
     closed::{Closed, ClosedConnections},
-    key_hash::KeyHashes,
+    table::Table,
     tracked::Tracked,
 };
 use crate::{
@@ -51,7 +51,7 @@ const SWEEP_ABOVE: usize = 1024;
 #[derive(Debug)]
 pub(super) struct Connections {
     bounds: Bounds,
-    by_key: HashMap<ConnKey, Tracked, KeyHashes>,
+    by_key: Table<Tracked>,
     /// Generation and object address of each connection of a process.
     by_process: HashMap<u32, BTreeSet<(u64, u64)>>,
     closed: ClosedConnections,
@@ -64,7 +64,7 @@ impl Connections {
     pub(super) fn new(bounds: Bounds) -> Self {
         Self {
             bounds,
-            by_key: HashMap::default(),
+            by_key: Table::default(),
             by_process: HashMap::new(),
             closed: ClosedConnections::new(bounds.closed),
             held_bytes: 0,
@@ -73,7 +73,7 @@ impl Connections {
     }
 
     pub(super) fn find(&mut self, key: ConnKey) -> Option<&mut Tracked> {
-        self.by_key.get_mut(&key)
+        self.by_key.find(key)
     }
 
     /// Finds a connection that was closed or evicted.
@@ -91,7 +91,7 @@ impl Connections {
 
     /// Stops tracking a connection, and remembers the positions it has reached.
     pub(super) fn close(&mut self, key: ConnKey) {
-        if let Some(tracked) = self.by_key.remove(&key) {
+        if let Some(tracked) = self.by_key.remove(key) {
             self.held_bytes -= tracked.held_bytes;
             let closed = Closed {
                 connection: tracked.connection,
@@ -115,14 +115,14 @@ impl Connections {
             let Self { by_key, due, .. } = self;
             due.retain(|Reverse((_, tgid, ssl, generation))| {
                 let (tgid, ssl, generation) = (*tgid, *ssl, *generation);
-                by_key.contains_key(&ConnKey { tgid, ssl, generation })
+                by_key.contains(ConnKey { tgid, ssl, generation })
             });
         }
     }
 
     /// Returns all keys, in the order in which the connections began.
     pub(super) fn keys(&self) -> Vec<ConnKey> {
-        let mut keys: Vec<_> = self.by_key.keys().copied().collect();
+        let mut keys: Vec<_> = self.by_key.iter().map(|(key, _)| key).collect();
         keys.sort_by_key(|key| (key.generation, key.tgid, key.ssl));
         keys
     }
@@ -151,7 +151,7 @@ impl Connections {
         let mut idle: Vec<_> = self
             .by_key
             .iter()
-            .map(|(key, tracked)| (tracked.last_ns, *key))
+            .map(|(key, tracked)| (tracked.last_ns, key))
             .collect();
         idle.sort_unstable_by_key(|(last_ns, key)| (*last_ns, key.generation));
         idle.truncate(self.bounds.evicted_at_once());
@@ -160,7 +160,7 @@ impl Connections {
 
     /// Updates the bytes that a connection holds, and returns whether all together hold too many.
     pub(super) fn update_held(&mut self, key: ConnKey) -> bool {
-        if let Some(tracked) = self.by_key.get_mut(&key) {
+        if let Some(tracked) = self.by_key.find(key) {
             let held = tracked.decoder.held_bytes() + tracked.early.bytes();
             self.held_bytes = self.held_bytes - tracked.held_bytes + held;
             tracked.held_bytes = held;
@@ -170,7 +170,7 @@ impl Connections {
 
     /// Queues the next due time of a connection.
     pub(super) fn schedule(&mut self, key: ConnKey) {
-        let Some(tracked) = self.by_key.get_mut(&key) else {
+        let Some(tracked) = self.by_key.find(key) else {
             return;
         };
         // A stale entry does no harm when it comes up, so an entry is added only for a new or an earlier time.
@@ -190,7 +190,7 @@ impl Connections {
         }
         self.due.pop();
         let key = ConnKey { tgid, ssl, generation };
-        if let Some(tracked) = self.by_key.get_mut(&key) {
+        if let Some(tracked) = self.by_key.find(key) {
             tracked.due_ns = None;
         }
         Some(key)

@@ -21,6 +21,8 @@ pub struct Counters {
     pub endings_early: u64,
     /// Processes whose names were dropped, at `MAX_PROCESSES`.
     pub processes_forgotten: u64,
+    /// Exchanges emitted before they were joined, at `MAX_JOINING` or `MAX_JOINING_BYTES`.
+    pub joined_early: u64,
     /// Bytes in gaps of known length.
     pub missing_bytes: u64,
     /// Bytes of early data that were not decoded: the server rejected them, or they were over `MAX_EARLY_BYTES`.
@@ -90,6 +92,7 @@ impl Counters {
             addresses_never,
             endings_early,
             processes_forgotten,
+            joined_early,
             missing_bytes: _,
             early_bytes,
             decoding,
@@ -132,6 +135,7 @@ impl Counters {
                 "ends of connections told without their sockets', over the limits",
             ),
             (processes_forgotten, "names of processes forgotten, over the limits"),
+            (joined_early, "exchanges told before they were joined, over the limits"),
             (
                 early_bytes,
                 "bytes of early data not decoded, refused by the server or over the limits",
@@ -172,7 +176,9 @@ impl Counters {
             heads_cut,
             empty_frames,
             oversize_frames,
+            events_given_up,
             late_bytes,
+            moments_dropped,
         } = self.decoding;
         lines(&[
             (exchanges, "exchanges decoded, those that a filter hides included"),
@@ -214,7 +220,9 @@ impl Counters {
             (gaps_forced, "times the limits ended the wait for missing bytes"),
             (repeated_bytes, "bytes that came twice"),
             (late_bytes, "bytes that came after the end of their connection"),
+            (moments_dropped, "heads not joined, too many at once"),
             (pending_overflows, "times too many requests were unanswered"),
+            (events_given_up, "server-sent events not timed, the first was too long"),
             (streams_given_up, "streams of HTTP/2 given up, too many were open"),
             (
                 informational_dropped,

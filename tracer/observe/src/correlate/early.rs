@@ -64,6 +64,11 @@ impl EarlyData {
         std::mem::take(&mut self.held)
     }
 
+    /// Returns whether no data is held.
+    pub(super) const fn is_empty(&self) -> bool {
+        self.held.is_empty()
+    }
+
     /// Returns the number of bytes held.
     pub(super) const fn bytes(&self) -> usize {
         self.bytes

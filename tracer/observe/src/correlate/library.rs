@@ -24,6 +24,12 @@ impl LibraryName {
         length: 7,
     };
 
+    /// In place of a name, for connections that carry no TLS.
+    pub const NONE: Self = Self {
+        bytes: *b"none\0\0\0\0\0\0\0\0\0\0\0\0",
+        length: 4,
+    };
+
     /// Converts a name; [`Self::UNKNOWN`] if it is not valid.
     pub fn new(name: &str) -> Self {
         let is_word = name
@@ -82,5 +88,6 @@ mod tests {
             assert_eq!(LibraryName::new(name), LibraryName::UNKNOWN);
         }
         assert_eq!(LibraryName::UNKNOWN.to_string(), "unknown");
+        assert_eq!(LibraryName::new("none"), LibraryName::NONE);
     }
 }

@@ -6,11 +6,13 @@
 
 mod library;
 mod observed;
+mod plain;
 mod processes;
 mod refusals;
 mod tracked;
 mod closed;
 mod key_hash;
+mod table;
 mod connections;
 mod early;
 mod endings;
@@ -42,7 +44,7 @@ use crate::{
 
 pub use counters::{Counters, Undecoded};
 pub use library::LibraryName;
-pub use observed::{Connection, ConnectionSummary, Observed, ObservedKind, Process, Transport};
+pub use observed::{Connection, ConnectionSummary, Moment, Observed, ObservedKind, Process, Transport};
 pub use refusals::HooksRefused;
 
 /// Decodes the records of all connections.
@@ -61,6 +63,8 @@ pub struct Correlator {
     notes: Vec<String>,
     refusals: Vec<HooksRefused>,
     skips: Vec<Skip>,
+    /// The heads that were not taken yet, if they are asked for.
+    moments: Option<Vec<Moment>>,
     /// The time of the latest record.
     now_ns: u64,
 }
@@ -86,6 +90,7 @@ impl Correlator {
             notes: Vec::new(),
             refusals: Vec::new(),
             skips: Vec::new(),
+            moments: None,
             now_ns: 0,
         };
         correlator.add_sites(&header.sites);
@@ -93,6 +98,21 @@ impl Correlator {
             correlator.name_process(process.pid, process.name.clone());
         }
         correlator
+    }
+
+    /// Keeps the heads that are decoded from here on for [`take_moments`](Self::take_moments).
+    pub fn keep_moments(&mut self) {
+        self.moments.get_or_insert_default();
+    }
+
+    /// Removes and returns the heads that were decoded since the last call, in the order of their records.
+    pub fn take_moments(&mut self) -> Vec<Moment> {
+        self.moments.as_mut().map(std::mem::take).unwrap_or_default()
+    }
+
+    /// Returns the time of the latest record.
+    pub const fn now_ns(&self) -> u64 {
+        self.now_ns
     }
 
     /// Adds sites, in the order of their indexes. Those over [`MAX_SITES`], which no record can refer to, are dropped.
@@ -252,7 +272,10 @@ impl Correlator {
             proxied: None,
             netns: None,
         };
-        let tracked = Tracked::new(connection, self.settings, origin.ts_ns);
+        let mut tracked = Tracked::new(connection, self.settings, origin.ts_ns);
+        if self.moments.is_some() {
+            tracked.decoder.keep_moments();
+        }
         self.connections.insert(origin.key, tracked);
     }
 
@@ -278,12 +301,21 @@ impl Correlator {
             return;
         };
         tracked.update_proxied();
+        // Heads are not held, so that they stay in the order of the records.
+        if let Some(moments) = &mut self.moments {
+            let heads = tracked.decoder.take_moments().into_iter();
+            moments.extend(heads.map(|moment| Moment {
+                connection: Arc::clone(&tracked.connection),
+                moment,
+            }));
+        }
         while !tracked.holds_output(now_ns, &mut self.counters)
             && let Some(output) = tracked.decoder.poll()
         {
             let (at, kind) = match output {
-                Output::Exchange(exchange) => {
+                Output::Exchange(mut exchange) => {
                     tracked.exchanges += 1;
+                    plain::set_scheme(&tracked.connection, &mut exchange);
                     (exchange.began.0, ObservedKind::Exchange(exchange))
                 }
                 Output::End(end) => (end.ended_at.0, ObservedKind::End(end)),

@@ -37,6 +37,15 @@ pub struct Connection {
     pub netns: Option<u32>,
 }
 
+/// A head that was decoded, before its exchange is emitted. The addresses of its connection may not be known yet.
+#[derive(Clone, Debug)]
+pub struct Moment {
+    /// The connection.
+    pub connection: Arc<Connection>,
+    /// The head.
+    pub moment: http_decode::Moment,
+}
+
 /// What was observed on a connection.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub enum ObservedKind {

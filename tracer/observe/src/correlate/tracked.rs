@@ -160,6 +160,9 @@ impl Tracked {
 
     /// Decodes the early data that is held if it was accepted, else drops it. Returns the number of bytes dropped.
     pub(super) fn resolve_early(&mut self, early: Early) -> u64 {
+        if self.early.is_empty() {
+            return 0;
+        }
         let bytes = self.early.bytes();
         let held = self.early.take();
         if early == Early::Rejected {

@@ -18,6 +18,8 @@ http_decode::named_enum! {
         NetConn => "net_conn",
         /// The socket sent a record within the call that writes to the `tls.Conn` of Go.
         NestedSend => "nested_send",
+        /// The connection carries no TLS, and is the socket itself.
+        Socket => "socket",
         /// Unknown: the BIO of the `SSL` object is not a socket BIO, or the `tls.Conn` of Go is on an unknown kind of connection.
         CustomBio => "custom-bio",
         /// Unknown: the structure layout of this library version is not known.
@@ -37,7 +39,7 @@ impl AddressSource {
     pub const fn is_known(self) -> bool {
         matches!(
             self,
-            Self::Bio | Self::SetFd | Self::Ciphertext | Self::Proc | Self::NetConn | Self::NestedSend
+            Self::Bio | Self::SetFd | Self::Ciphertext | Self::Proc | Self::NetConn | Self::NestedSend | Self::Socket
         )
     }
 }

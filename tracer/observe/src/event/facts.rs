@@ -57,6 +57,7 @@ impl Facts {
             tracer_ebpf::AddressSource::PROC => AddressSource::Proc,
             tracer_ebpf::AddressSource::NET_CONN => AddressSource::NetConn,
             tracer_ebpf::AddressSource::NESTED_SEND => AddressSource::NestedSend,
+            tracer_ebpf::AddressSource::SOCKET => AddressSource::Socket,
             _ => return Err(Error::Unknown),
         };
         let addresses = addresses(record);

@@ -25,6 +25,12 @@ impl Open {
         }
     }
 
+    /// Returns the number of ids.
+    #[cfg(test)]
+    pub(super) fn len(&self) -> usize {
+        self.ids.len()
+    }
+
     /// Removes an id, and returns whether it was there.
     pub(super) fn remove(&mut self, id: &str) -> bool {
         let was_open = self.ids.remove(id);

@@ -1,4 +1,4 @@
-//! Sinks, which print lines as JSON, as text or as a HAR document.
+//! Sinks, which print lines as JSON, as text for people, as an access log or as a HAR document.
 //!
 //! A [`Sink`] accepts [`Redacted`]`<`[`Line`]`>` and nothing else. Whatever a traced process or its peer sent, it cannot
 //! break a line, control the terminal or end a string.
@@ -7,17 +7,32 @@ mod json;
 mod text;
 mod summary;
 mod har;
+mod line;
+mod combined;
+mod style;
+mod columns;
+mod waiting;
 mod escape;
 #[cfg(any(test, feature = "fuzz"))]
 #[cfg_attr(not(test), expect(dead_code, reason = "fuzz targets need a few of them"))]
 pub(crate) mod sample;
 
-use std::io::{self, Write};
+use std::{
+    io::{self, Write},
+    time::SystemTime,
+};
 
+pub use combined::Combined;
 pub use escape::{Shown, write_json};
 pub use har::Har;
 pub use json::{Json, SCHEMA};
+pub use line::OneLine;
+pub use style::{Style, Zone};
 pub use text::Text;
+
+pub(crate) use columns::{cut, cut_begin, padding};
+pub(crate) use line::short_duration;
+pub(crate) use style::Paint;
 
 use crate::redact::{Line, Redacted};
 
@@ -70,11 +85,30 @@ pub trait Sink {
     /// Writes a line, which may stay in a buffer until the next flush.
     fn write(&mut self, line: &Redacted<Line<'_>>) -> Result<Written, Error>;
 
+    /// Takes note that the time of the records is `now`, after the lines of a batch and before their flush.
+    fn tick(&mut self, _now: SystemTime) -> Result<(), Error> {
+        Ok(())
+    }
+
     /// Flushes the output.
     fn flush(&mut self) -> Result<(), Error>;
 
     /// Writes the end of the output, and waits until everything is written.
     fn finish(self: Box<Self>) -> Result<(), Error>;
+}
+
+/// Writes lines one by one. They are dropped if one of them is.
+fn write_each<T>(
+    lines: impl Iterator<Item = T>,
+    mut write: impl FnMut(T) -> Result<Written, Error>,
+) -> Result<Written, Error> {
+    let mut all = Written::Yes;
+    for line in lines {
+        if write(line)? == Written::Dropped {
+            all = Written::Dropped;
+        }
+    }
+    Ok(all)
 }
 
 /// The format of the output.
@@ -84,16 +118,22 @@ pub enum Format {
     Json,
     /// In the manner of curl -v.
     Text,
+    /// One line an exchange, as wide as the terminal.
+    Line,
+    /// An access log in NCSA combined format.
+    Combined,
     /// One HTTP Archive (HAR 1.2).
     Har,
 }
 
 impl Format {
-    /// Creates a sink of this format that writes to `lines`.
-    pub fn open(self, lines: impl Lines + Send + 'static) -> Box<dyn Sink + Send> {
+    /// Creates a sink of this format that writes to `lines`. Formats for programs have no style.
+    pub fn open(self, lines: impl Lines + Send + 'static, style: Style) -> Box<dyn Sink + Send> {
         match self {
             Self::Json => Box::new(Json::new(lines)),
-            Self::Text => Box::new(Text::new(lines)),
+            Self::Text => Box::new(Text::new(lines, style)),
+            Self::Line => Box::new(OneLine::new(lines, style)),
+            Self::Combined => Box::new(Combined::new(lines, style)),
             Self::Har => Box::new(Har::new(lines)),
         }
     }
@@ -134,6 +174,8 @@ impl From<serde_json::Error> for Error {
 
 #[cfg(test)]
 mod tests {
+    use clap::ValueEnum as _;
+
     use super::*;
 
     struct Closed;
@@ -150,8 +192,8 @@ mod tests {
 
     #[test]
     fn a_closed_output_is_a_broken_pipe() {
-        for format in [Format::Json, Format::Text, Format::Har] {
-            let mut sink = format.open(Closed);
+        for format in Format::value_variants() {
+            let mut sink = format.open(Closed, Style::default());
             let written = sink.write(&sample::exchange()).and_then(|_| sink.flush());
             assert!(matches!(written, Err(Error::BrokenPipe)), "{format:?}");
         }

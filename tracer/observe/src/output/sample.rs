@@ -15,6 +15,7 @@ use crate::{
     correlate::{Connection, ConnectionSummary, HooksRefused, LibraryName, Observed, ObservedKind, Process, Transport},
     event::{Address, AddressSource, Refusal, RefusalCause, SocketEnd, TlsFacts},
     health::{Figures, Health, State, Subject},
+    join::{Hop, How, Upstream},
     redact::{Line, Redacted, Redactor, Rules},
 };
 
@@ -28,6 +29,13 @@ pub(crate) fn exchange_with(change: impl FnOnce(&mut Exchange)) -> Redacted<Line
     let mut exchange = whole();
     change(&mut exchange);
     redacted(ObservedKind::Exchange(Box::new(exchange)), AddressSource::Bio)
+}
+
+/// The line of [`whole`] on a connection with a change.
+pub(crate) fn exchange_on(change: impl FnOnce(&mut Connection)) -> Redacted<Line<'static>> {
+    let mut observed = observed(ObservedKind::Exchange(Box::new(whole())), AddressSource::Bio);
+    change(Arc::make_mut(&mut observed.connection));
+    redacted_line(observed)
 }
 
 /// The response of an HTTP/2 connection joined late, without its request.
@@ -67,6 +75,56 @@ pub(crate) fn half() -> Redacted<Line<'static>> {
     })
 }
 
+/// The exchange of [`whole`] with an upstream exchange, which a gateway made of it.
+pub(crate) fn hop() -> Redacted<Line<'static>> {
+    hop_with(|_| {})
+}
+
+/// [`hop`] with a change.
+pub(crate) fn hop_with(change: impl FnOnce(&mut Hop)) -> Redacted<Line<'static>> {
+    let source = AddressSource::Bio;
+    let downstream = observed(ObservedKind::Exchange(Box::new(whole())), source);
+    let mut asking = whole();
+    asking.side = Side::Client;
+    (asking.ordinal, asking.stream) = (9, 9);
+    (asking.began, asking.ended_at) = (Timestamp(101_000), Some(Timestamp(311_000)));
+    asking.head_at = Some(Timestamp(301_000));
+    if let Some(request) = &mut asking.request {
+        request.head.path = Some(Unredacted::new(b"/y?token=hunter3"));
+        request.head.fields = fields([field("authorization", "Bearer hunter3"), field("x-request-id", "abc")]);
+    }
+    if let Some(response) = &mut asking.response {
+        response.head.status = Some(201);
+        response.head.fields = fields([field("server", "app"), field("x-powered-by", "app")]);
+    }
+    let upstream = Upstream {
+        observed: Box::new(observed(ObservedKind::Exchange(Box::new(asking)), source)),
+        how: Some(How::RequestId),
+        reused: Some(true),
+    };
+    let mut hop = Hop {
+        downstream: Some(Box::new(downstream)),
+        upstreams: vec![upstream],
+        candidates: Vec::new(),
+    };
+    change(&mut hop);
+    // Lines borrow from what they are made of; tests are short enough to keep all of it.
+    let line = Redactor::new(Rules::default()).redact_hop(Box::leak(Box::new(hop)));
+    // It has exchanges, so it has a line.
+    line.unwrap_or_else(exchange)
+}
+
+/// An upstream exchange that may belong to two downstream ones.
+pub(crate) fn ambiguous() -> Redacted<Line<'static>> {
+    hop_with(|hop| {
+        hop.downstream = None;
+        hop.candidates = vec!["7-1".to_owned(), "8-1".to_owned()];
+        for upstream in &mut hop.upstreams {
+            (upstream.how, upstream.reused) = (None, None);
+        }
+    })
+}
+
 /// The end of [`exchange`].
 pub(crate) fn end() -> Redacted<Line<'static>> {
     let end = End {
@@ -76,6 +134,7 @@ pub(crate) fn end() -> Redacted<Line<'static>> {
         ended: Ended::Closed,
         body_bytes: Some(9),
         trailers: fields([field("x-token", "hunter2")]),
+        events: None,
     };
     redacted(ObservedKind::End(Box::new(end)), AddressSource::Bio)
 }
@@ -234,14 +293,19 @@ pub(crate) fn whole() -> Exchange {
         }),
         began: Timestamp(1_000),
         head_at: Some(Timestamp(381_999)),
+        events: None,
         ended_at: Some(Timestamp(413_000)),
         ended: Some(Ended::Complete),
     }
 }
 
 fn redacted(kind: ObservedKind, source: AddressSource) -> Redacted<Line<'static>> {
+    redacted_line(observed(kind, source))
+}
+
+fn redacted_line(observed: Observed) -> Redacted<Line<'static>> {
     // Lines borrow from what they are made of; tests are short enough to keep all of it.
-    Redactor::new(Rules::default()).redact(Box::leak(Box::new(observed(kind, source))))
+    Redactor::new(Rules::default()).redact(Box::leak(Box::new(observed)))
 }
 
 /// A lift that is wrong for its file.

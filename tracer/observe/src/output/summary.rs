@@ -1,6 +1,6 @@
-//! Describes the summary of a connection in one sentence. The caller must escape it.
+//! Describes the summary of a connection, and the health of the tracer, in one sentence. The caller must escape it.
 
-use crate::redact::SummaryLine;
+use crate::redact::{HealthLine, SummaryLine};
 
 /// Returns the state of a connection.
 pub(super) const fn state(line: &SummaryLine<'_>) -> &'static str {
@@ -47,6 +47,29 @@ pub(super) fn parts(line: &SummaryLine<'_>) -> String {
         )),
     ];
     known.into_iter().flatten().collect::<Vec<_>>().join(", ")
+}
+
+/// Returns whose health it is, and what it is.
+pub(super) fn health(line: &HealthLine) -> String {
+    let HealthLine {
+        time: _,
+        subject,
+        name,
+        state,
+        used,
+        capacity,
+        dropped,
+    } = line;
+    let used = used.zip(*capacity);
+    let parts = [
+        Some(match name {
+            Some(name) => format!("{subject} {name}: {}", state.replace('_', " ")),
+            None => format!("{subject}: {}", state.replace('_', " ")),
+        }),
+        used.map(|(used, capacity)| format!("{used} of {capacity}")),
+        dropped.map(|dropped| format!("{dropped} dropped")),
+    ];
+    parts.into_iter().flatten().collect::<Vec<_>>().join(", ")
 }
 
 /// Formats a number of bytes that may be unknown.

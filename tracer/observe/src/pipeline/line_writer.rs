@@ -2,11 +2,14 @@
 
 use std::time::SystemTime;
 
+use http_decode::Exchange;
+
 use super::{Flow, Summary};
 use crate::{
     correlate::{HooksRefused, Observed, ObservedKind},
     filter::Filter,
     health::{Figures, Health, State, Subject, Watch},
+    join::{Hop, Joined},
     output::{self, Sink, Written},
     redact::Redactor,
 };
@@ -17,10 +20,14 @@ pub(super) struct LineWriter {
     filter: Filter,
     sink: Box<dyn Sink + Send>,
     limit: Option<u64>,
+    /// Exchanges, or hops, that were printed.
+    printed: u64,
     summary: Summary,
     watch: Watch,
     /// Lines dropped since the last update of `watch`.
     dropped: u64,
+    /// Exchanges over the limit on their rate before the last update of `watch`.
+    rate_limited: u64,
 }
 
 /// The time of a batch.
@@ -39,25 +46,46 @@ impl LineWriter {
             filter,
             sink,
             limit,
+            printed: 0,
             summary: Summary::default(),
             watch: Watch::default(),
             dropped: 0,
+            rate_limited: 0,
         }
     }
 
-    /// Writes the lines of all that was observed, and empties it.
-    pub(super) fn write(&mut self, observed: &mut Vec<Observed>, now: Now) -> Result<(), output::Error> {
+    /// Writes the lines of all that was observed by `at_ns` of the records' clock, and empties it.
+    pub(super) fn write(&mut self, observed: &mut Vec<Observed>, at_ns: u64, now: Now) -> Result<(), output::Error> {
+        // Only a damaged tape has a time after the end of its batch.
+        let at_ns = at_ns.min(now.ns);
         for observed in observed.drain(..) {
             // The lines of connections follow those of the last exchange within the limit.
             if self.flow() == Flow::Continue || matches!(observed.kind, ObservedKind::Connection(_)) {
-                self.write_one(&observed, now)?;
+                self.write_one(&observed, at_ns, now)?;
             }
         }
         Ok(())
     }
 
-    /// Flushes the sink.
-    pub(super) fn flush(&mut self) -> Result<(), output::Error> {
+    /// Writes the lines of all that was joined, and empties it.
+    pub(super) fn write_joined(&mut self, joined: &mut Vec<Joined>, at_ns: u64, now: Now) -> Result<(), output::Error> {
+        for joined in joined.drain(..) {
+            match joined {
+                Joined::Hop(hop) if self.flow() == Flow::Continue => self.write_hop(&hop, at_ns, now)?,
+                Joined::Hop(_) => {}
+                Joined::Other(observed) => {
+                    if self.flow() == Flow::Continue || matches!(observed.kind, ObservedKind::Connection(_)) {
+                        self.write_one(&observed, at_ns, now)?;
+                    }
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Flushes the sink at the end of a batch.
+    pub(super) fn flush(&mut self, now: Now) -> Result<(), output::Error> {
+        self.sink.tick(now.time)?;
         self.sink.flush()
     }
 
@@ -78,12 +106,14 @@ impl LineWriter {
         Ok(())
     }
 
-    /// Reports the lines dropped since the last health line.
+    /// Reports the lines that were dropped and the exchanges that were left out since the last health lines.
     pub(super) fn write_last_health(&mut self, now: Now) -> Result<(), output::Error> {
-        match self.watch.remove(&Subject::Output) {
-            Some((state, figures)) => self.write_health(Subject::Output, state, figures, now),
-            None => Ok(()),
+        for subject in [Subject::RateLimit, Subject::Output] {
+            if let Some((state, figures)) = self.watch.remove(&subject) {
+                self.write_health(subject, state, figures, now)?;
+            }
         }
+        Ok(())
     }
 
     /// Ends the output, and waits until all of it is written.
@@ -93,7 +123,7 @@ impl LineWriter {
 
     /// Returns whether more lines are wanted.
     pub(super) fn flow(&self) -> Flow {
-        let reached = self.limit.is_some_and(|limit| self.summary.exchanges >= limit);
+        let reached = self.limit.is_some_and(|limit| self.printed >= limit);
         if reached { Flow::Done } else { Flow::Continue }
     }
 
@@ -101,14 +131,39 @@ impl LineWriter {
     pub(super) fn summary(&self) -> Summary {
         Summary {
             forgotten_ends: self.filter.forgotten(),
+            sampled_out: self.filter.sampled_out(),
+            rate_limited: self.filter.rate_limited(),
             enough: self.flow(),
             ..self.summary
         }
     }
 
-    fn write_one(&mut self, observed: &Observed, now: Now) -> Result<(), output::Error> {
+    fn write_hop(&mut self, hop: &Hop, at_ns: u64, now: Now) -> Result<(), output::Error> {
+        let Some(line) = self.redactor.redact_hop(hop) else {
+            return Ok(());
+        };
+        if !self.filter.passes(&line, at_ns) {
+            return Ok(());
+        }
+        self.report_dropped(now)?;
+        if self.sink.write(&line)? == Written::Dropped {
+            self.dropped += 1;
+            self.summary.dropped += 1;
+            return Ok(());
+        }
+        self.printed += 1;
+        hop.exchanges().for_each(|exchange| self.count(exchange));
+        Ok(())
+    }
+
+    fn count(&mut self, exchange: &Exchange) {
+        self.summary.exchanges += 1;
+        self.summary.half += u64::from(exchange.request.is_none() || exchange.response.is_none());
+    }
+
+    fn write_one(&mut self, observed: &Observed, at_ns: u64, now: Now) -> Result<(), output::Error> {
         let line = self.redactor.redact(observed);
-        if !self.filter.passes(&line) {
+        if !self.filter.passes(&line, at_ns) {
             return Ok(());
         }
         self.report_dropped(now)?;
@@ -118,8 +173,8 @@ impl LineWriter {
             return Ok(());
         }
         if let ObservedKind::Exchange(exchange) = &observed.kind {
-            self.summary.exchanges += 1;
-            self.summary.half += u64::from(exchange.request.is_none() || exchange.response.is_none());
+            self.printed += 1;
+            self.count(exchange);
         }
         Ok(())
     }
@@ -131,6 +186,19 @@ impl LineWriter {
             ..Figures::default()
         };
         self.update_health(Subject::Output, figures, now)
+    }
+
+    /// Reports how many exchanges the limit on their rate left out.
+    pub(super) fn report_rate_limited(&mut self, now: Now) -> Result<(), output::Error> {
+        let Some(rate_limited) = self.filter.rate_limited() else {
+            return Ok(());
+        };
+        let before = std::mem::replace(&mut self.rate_limited, rate_limited);
+        let figures = Figures {
+            dropped: rate_limited - before,
+            ..Figures::default()
+        };
+        self.update_health(Subject::RateLimit, figures, now)
     }
 
     fn write_health(

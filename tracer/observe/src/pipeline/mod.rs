@@ -9,7 +9,9 @@ use self::line_writer::{LineWriter, Now};
 use crate::{
     batch::{Batch, Header},
     correlate::{Correlator, Counters, Observed},
+    event,
     filter::Filter,
+    join::{Joined, Joiner},
     order::Merger,
     output::{self, Sink},
     redact::Redactor,
@@ -21,12 +23,19 @@ pub struct Pipeline {
     merger: Merger,
     correlator: Correlator,
     observed: Vec<Observed>,
+    joining: Option<Joining>,
     lines: LineWriter,
     last_ns: u64,
     /// [`Options::verbose`].
     verbose: bool,
     /// Whether the note that lines are dropped was returned.
     stall_noted: bool,
+}
+
+/// Joins what is observed, with [`Options::hops`].
+struct Joining {
+    joiner: Joiner,
+    joined: Vec<Joined>,
 }
 
 /// Totals of a run.
@@ -42,6 +51,10 @@ pub struct Summary {
     pub counters: Counters,
     /// Ends of printed exchanges that were not printed because too many exchanges were open at once.
     pub forgotten_ends: u64,
+    /// Exchanges that matched the filters and that sampling left out; `None` without sampling.
+    pub sampled_out: Option<u64>,
+    /// Exchanges that matched the filters and that the limit on their rate left out; `None` without a limit.
+    pub rate_limited: Option<u64>,
     /// [`Options::verbose`].
     pub verbose: bool,
     /// [`Flow::Done`] if [`Options::limit`] is reached.
@@ -72,6 +85,8 @@ pub struct Options {
     pub limit: Option<u64>,
     /// Whether a line is printed for each connection.
     pub connections: bool,
+    /// Whether exchanges are joined to hops.
+    pub hops: bool,
     /// Whether the totals include the counters of the decoders.
     pub verbose: bool,
 }
@@ -86,12 +101,22 @@ impl Pipeline {
             sink,
             limit,
             connections,
+            hops,
             verbose,
         } = options;
+        let mut correlator = Correlator::new(header, decode, connections);
+        let joining = hops.then(|| {
+            correlator.keep_moments();
+            Joining {
+                joiner: Joiner::new(redactor.id_headers().clone(), decode.hold_ns),
+                joined: Vec::new(),
+            }
+        });
         Self {
             merger: Merger::default(),
-            correlator: Correlator::new(header, decode, connections),
+            correlator,
             observed: Vec::new(),
+            joining,
             lines: LineWriter::new(redactor, filter, sink, limit),
             last_ns: 0,
             verbose,
@@ -113,10 +138,11 @@ impl Pipeline {
         self.release(now)?;
         self.report_refusals()?;
         self.lines.report_dropped(now)?;
+        self.lines.report_rate_limited(now)?;
         for (subject, figures) in health {
             self.lines.update_health(subject, figures, now)?;
         }
-        self.lines.flush()?;
+        self.lines.flush(now)?;
         Ok(self.lines.flow())
     }
 
@@ -127,21 +153,34 @@ impl Pipeline {
             merger,
             correlator,
             observed,
+            joining,
             lines,
             ..
         } = self;
         let mut result = Ok(());
         merger.release(|record| {
             correlator.push(record, observed);
-            if result.is_ok() {
-                result = lines.write(observed, now);
+            let at_ns = event::timestamp(record);
+            if let (Ok(()), Some(joining)) = (&result, &mut *joining) {
+                joining.push(correlator, observed);
+                result = lines.write_joined(&mut joining.joined, at_ns, now);
+            } else if result.is_ok() {
+                result = lines.write(observed, at_ns, now);
             } else {
                 observed.clear();
             }
         });
         result?;
         correlator.advance(merger.watermark_ns(), observed);
-        lines.write(observed, now)
+        let at_ns = merger.watermark_ns();
+        match joining {
+            Some(joining) => {
+                joining.push(correlator, observed);
+                joining.joiner.advance(at_ns, &mut joining.joined);
+                lines.write_joined(&mut joining.joined, at_ns, now)
+            }
+            None => lines.write(observed, at_ns, now),
+        }
     }
 
     fn report_refusals(&mut self) -> Result<(), output::Error> {
@@ -167,25 +206,48 @@ impl Pipeline {
 
     /// Writes everything that is in progress as it is, at the end of the run.
     pub fn conclude(&mut self) -> Result<(), output::Error> {
+        let now = self.now();
         let Self {
             merger,
             correlator,
             observed,
+            joining,
+            lines,
             last_ns,
             ..
         } = self;
-        merger.release_all(|record| correlator.push(record, observed));
+        let mut result = Ok(());
+        merger.release_all(|record| {
+            correlator.push(record, observed);
+            let at_ns = event::timestamp(record);
+            if let Some(joining) = joining {
+                joining.push(correlator, observed);
+                if result.is_ok() {
+                    result = lines.write_joined(&mut joining.joined, at_ns, now);
+                }
+            } else if result.is_ok() {
+                result = lines.write(observed, at_ns, now);
+            }
+        });
         correlator.finish(*last_ns, observed);
-        ignore_broken_pipe(self.write_last())
+        if let Some(joining) = joining {
+            joining.push(correlator, observed);
+            joining.joiner.finish(&mut joining.joined);
+        }
+        ignore_broken_pipe(result.and_then(|()| self.write_last()))
     }
 
     fn write_last(&mut self) -> Result<(), output::Error> {
         let now = self.now();
-        self.lines.write(&mut self.observed, now)?;
+        if let Some(joining) = &mut self.joining {
+            self.lines.write_joined(&mut joining.joined, now.ns, now)?;
+        }
+        self.lines.write(&mut self.observed, now.ns, now)?;
         self.report_refusals()?;
         self.lines.report_dropped(now)?;
+        self.lines.report_rate_limited(now)?;
         self.lines.write_last_health(now)?;
-        self.lines.flush()
+        self.lines.flush(now)
     }
 
     /// Ends the output, and waits until all of it is written.
@@ -197,6 +259,7 @@ impl Pipeline {
     pub fn summary(&self) -> Summary {
         let counters = Counters {
             late_records: self.merger.late(),
+            joined_early: self.joining.as_ref().map_or(0, |joining| joining.joiner.forced()),
             ..self.correlator.counters()
         };
         Summary {
@@ -210,6 +273,19 @@ impl Pipeline {
         Now {
             ns: self.last_ns,
             time: self.correlator.time(self.last_ns),
+        }
+    }
+}
+
+impl Joining {
+    /// Joins what a record completed.
+    fn push(&mut self, correlator: &mut Correlator, observed: &mut Vec<Observed>) {
+        let now_ns = correlator.now_ns();
+        for moment in correlator.take_moments() {
+            self.joiner.note(&moment, now_ns, &mut self.joined);
+        }
+        for observed in observed.drain(..) {
+            self.joiner.push(observed, now_ns, &mut self.joined);
         }
     }
 }

@@ -11,7 +11,7 @@ use zerocopy::{FromZeros as _, IntoBytes as _};
 use super::*;
 use crate::{
     filter::FilterArgs,
-    output::{Format, Lines, Written},
+    output::{Format, Lines, Style, Written},
     redact::Rules,
 };
 
@@ -42,14 +42,19 @@ impl Lines for Counting {
     }
 }
 
-fn pipeline(lines: Counting) -> Pipeline {
+fn pipeline(lines: impl Lines + Send + 'static) -> Pipeline {
+    filtered(lines, FilterArgs::default())
+}
+
+fn filtered(lines: impl Lines + Send + 'static, filter: FilterArgs) -> Pipeline {
     let options = Options {
         decode: http_decode::Settings::default(),
         redactor: Redactor::new(Rules::default()),
-        filter: Filter::new(FilterArgs::default()),
-        sink: Format::Json.open(lines),
+        filter: Filter::new(filter),
+        sink: Format::Json.open(lines, Style::default()),
         limit: None,
         connections: false,
+        hops: false,
         verbose: false,
     };
     Pipeline::new(&Header::default(), options)
@@ -78,15 +83,109 @@ fn data(batch: &mut Batch, direction: Direction, position: u64, ts_ns: u64, byte
     let mut record = DataRecord::new_zeroed();
     record.header = header(Kind::DATA, direction, ts_ns);
     (record.position, record.call_position) = (position, position);
+    record.began_ns = ts_ns;
     record.captured = bytes.len().try_into().unwrap();
     record.call_length = record.captured.into();
     batch.push_parts(record.as_bytes(), bytes);
 }
 
+const REQUEST: &[u8] = b"GET /x HTTP/1.1\r\nHost: a.test\r\n\r\n";
+const RESPONSE: &[u8] = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok";
+
+/// Adds the exchange of this number, from 0 on, which ends at `ts_ns`.
+fn exchange(batch: &mut Batch, number: u64, ts_ns: u64) {
+    let [asked, answered] = [REQUEST, RESPONSE].map(|bytes| number * bytes.len() as u64);
+    data(batch, Direction::READ, asked, ts_ns - 1, REQUEST);
+    data(batch, Direction::WRITE, answered, ts_ns, RESPONSE);
+}
+
+#[test]
+fn the_rate_is_limited_by_the_times_of_records_in_one_batch_and_at_the_end() {
+    #[derive(clap::Parser)]
+    struct Command {
+        #[command(flatten)]
+        filter: FilterArgs,
+    }
+    const SECOND: u64 = 1_000_000_000;
+    let times = [SECOND, SECOND + 1, 2 * SECOND - 1, 2 * SECOND, 5 * SECOND];
+    for complete_until_ns in [0, 9 * SECOND] {
+        let command = <Command as clap::Parser>::try_parse_from(["tlscope", "--rate-limit", "1/s"]).unwrap();
+        let lines = Counting::default();
+        let mut pipeline = filtered(lines.clone(), command.filter);
+        let mut batch = Batch::new(9 * SECOND);
+        batch.complete_until_ns = complete_until_ns;
+        facts(&mut batch);
+        for (number, ts_ns) in (0..).zip(times) {
+            exchange(&mut batch, number, ts_ns);
+        }
+        pipeline.batch(batch).unwrap();
+        pipeline.conclude().unwrap();
+        let summary = pipeline.summary();
+        assert_eq!((summary.exchanges, summary.rate_limited), (3, Some(2)));
+        // The health line has both that were left out.
+        assert_eq!(lines.counts().0, 4);
+    }
+}
+
+/// Keeps what is written.
+#[derive(Clone, Default)]
+struct Kept(Arc<Mutex<Vec<u8>>>);
+
+impl io::Write for Kept {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.0
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .extend_from_slice(bytes);
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+#[test]
+fn the_events_of_a_stream_are_timed_with_the_exchange_and_its_end() {
+    const REQUEST: &[u8] = b"POST /mcp HTTP/1.1\r\nHost: a.test\r\nContent-Length: 0\r\n\r\n";
+    const RESPONSE: &[u8] = b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nContent-Length: 17\r\n\r\n";
+    const SECOND: u64 = 1_000_000_000;
+    let kept = Kept::default();
+    let mut pipeline = pipeline(kept.clone());
+    let mut batch = Batch::new(1_000_000);
+    facts(&mut batch);
+    data(&mut batch, Direction::READ, 0, 1000, REQUEST);
+    data(&mut batch, Direction::WRITE, 0, 2000, RESPONSE);
+    let body = RESPONSE.len() as u64;
+    data(&mut batch, Direction::WRITE, body, 5000, b": keep\n\n");
+    pipeline.batch(batch).unwrap();
+    pipeline.batch(Batch::new(2 * SECOND)).unwrap();
+    let mut batch = Batch::new(3 * SECOND);
+    data(
+        &mut batch,
+        Direction::WRITE,
+        body + 8,
+        2 * SECOND + 1000,
+        b"data: a\n\n",
+    );
+    pipeline.batch(batch).unwrap();
+    let text = String::from_utf8(kept.0.lock().unwrap().clone()).unwrap();
+    let lines: Vec<serde_json::Value> = text.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    let [exchange, end] = lines.as_slice() else {
+        panic!("{text}")
+    };
+    assert_eq!(
+        (&exchange["first_byte_us"], exchange.get("first_event_us")),
+        (&4.into(), None)
+    );
+    assert_eq!(
+        (&end["first_byte_us"], &end["first_event_us"], &end["duration_us"]),
+        (&4.into(), &2_000_000.into(), &2_000_000.into())
+    );
+}
+
 #[test]
 fn the_line_of_a_response_is_flushed_with_its_batch() {
-    const REQUEST: &[u8] = b"GET /x HTTP/1.1\r\nHost: a.test\r\n\r\n";
-    const RESPONSE: &[u8] = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok";
     let lines = Counting::default();
     let mut pipeline = pipeline(lines.clone());
     for number in 0..10 {
@@ -95,9 +194,7 @@ fn the_line_of_a_response_is_flushed_with_its_batch() {
         if number == 0 {
             facts(&mut batch);
         }
-        let [asked, answered] = [REQUEST, RESPONSE].map(|bytes| number * bytes.len() as u64);
-        data(&mut batch, Direction::READ, asked, now_ns - 2, REQUEST);
-        data(&mut batch, Direction::WRITE, answered, now_ns - 1, RESPONSE);
+        exchange(&mut batch, number, now_ns - 1);
         pipeline.batch(batch).unwrap();
         let written = usize::try_from(number).unwrap() + 1;
         assert_eq!(*lines.counts(), (written, written));

@@ -5,6 +5,7 @@ use std::{
     sync::{Arc, Mutex, PoisonError},
 };
 
+use clap::ValueEnum as _;
 #[cfg(feature = "fuzz")]
 use http_decode::Unredacted;
 
@@ -14,7 +15,7 @@ use crate::output::sample::OwnedField;
 use crate::{
     correlate::ObservedKind,
     event::AddressSource,
-    output::{Format, sample},
+    output::{Format, Style, sample},
 };
 
 /// Checks that no planted secret is in any output.
@@ -46,8 +47,8 @@ pub(crate) fn no_planted_secret_is_in_any_output(sent: Sent, with_key: bool) {
 ///
 /// Panics if one is.
 pub(crate) fn no_word_is_in_any_output(words: &[String], lines: &[Redacted<Line<'_>>]) {
-    for format in [Format::Json, Format::Text, Format::Har] {
-        let output = written(format, lines);
+    for format in Format::value_variants() {
+        let output = written(*format, lines);
         let decoded = Decoded::plain(&output).to_ascii_lowercase();
         let decoded = String::from_utf8_lossy(&decoded);
         for word in words {
@@ -86,7 +87,11 @@ pub(crate) fn any_value_is_printed(bytes: &[u8]) {
 /// Prints lines in a format.
 pub(crate) fn written(format: Format, lines: &[Redacted<Line<'_>>]) -> Vec<u8> {
     let bytes = Buffer::default();
-    let mut sink = format.open(bytes.clone());
+    let style = Style {
+        width: WIDTH,
+        ..Style::default()
+    };
+    let mut sink = format.open(bytes.clone(), style);
     let failed = lines.iter().any(|line| sink.write(line).is_err()) || sink.finish().is_err();
     assert!(!failed, "writing to memory failed");
     bytes.take()
@@ -113,3 +118,6 @@ impl Write for Buffer {
         Ok(())
     }
 }
+
+/// Columns of a line, wide enough for all of a path.
+const WIDTH: usize = 100_000;

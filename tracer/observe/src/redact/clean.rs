@@ -31,8 +31,20 @@ pub(super) enum Content {
     Name(Rule),
 }
 
-/// The texts, in sets of two. In each, the first was found or added last.
-pub(super) struct Clean(Box<[[Known; 2]]>);
+/// The texts.
+pub(super) struct Clean {
+    sets: Box<[Set]>,
+    /// The place of the set that a text was found in last.
+    last: usize,
+}
+
+/// Two texts, of which the first was found or added last.
+#[derive(Default)]
+struct Set {
+    texts: [Known; 2],
+    /// The place of the set in which the next text was found, the last time.
+    next: usize,
+}
 
 /// The kind of a text, and where its value begins.
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
@@ -56,7 +68,10 @@ struct Known {
 
 impl Default for Clean {
     fn default() -> Self {
-        Self((0..MAX_CLEAN_TEXTS / 2).map(|_| <[Known; 2]>::default()).collect())
+        Self {
+            sets: (0..MAX_CLEAN_TEXTS / 2).map(|_| Set::default()).collect(),
+            last: 0,
+        }
     }
 }
 
@@ -70,15 +85,31 @@ impl Clean {
     /// Finds a text.
     #[inline]
     pub(super) fn find(&mut self, searched: Searched<'_>) -> Option<Content> {
+        // Texts mostly follow each other as they did the last time, so most are found without a hash.
+        let next = self.sets.get(self.last)?.next;
+        let [expected, _] = &self.sets.get(next)?.texts;
+        if expected.is(searched) {
+            self.last = next;
+            return Some(expected.content);
+        }
+        self.look_up(searched)
+    }
+
+    fn look_up(&mut self, searched: Searched<'_>) -> Option<Content> {
         let hash = searched.hash();
-        let [first, second] = self.0.get_mut(place(hash))?;
-        if !first.is(searched, hash) {
-            if !second.is(searched, hash) {
+        let place = place(hash);
+        let [first, second] = &mut self.sets.get_mut(place)?.texts;
+        // Most other texts are told apart by their hashes.
+        if first.hash != hash || !first.is(searched) {
+            if second.hash != hash || !second.is(searched) {
                 return None;
             }
             std::mem::swap(first, second);
         }
-        Some(first.content)
+        let content = first.content;
+        self.sets.get_mut(self.last)?.next = place;
+        self.last = place;
+        Some(content)
     }
 
     /// Remembers a text that is not too long, in place of the one in its set that was not used for longer.
@@ -103,7 +134,8 @@ impl Clean {
             return;
         }
         let hash = searched.hash();
-        if let Some([first, second]) = self.0.get_mut(place(hash)) {
+        if let Some(Set { texts, .. }) = self.sets.get_mut(place(hash)) {
+            let [first, second] = texts;
             std::mem::swap(first, second);
             first.hash = hash;
             first.kind = searched.kind();
@@ -116,11 +148,11 @@ impl Clean {
 }
 
 impl Known {
-    /// Returns whether it is a text, whose hash is given: most others are told apart by that.
+    /// Returns whether it is this text.
     #[inline]
-    fn is(&self, searched: Searched<'_>, hash: u64) -> bool {
+    fn is(&self, searched: Searched<'_>) -> bool {
         let (name, value) = searched.parts();
-        self.hash == hash && self.kind == searched.kind() && self.text.strip_prefix(name) == Some(value)
+        self.kind == searched.kind() && self.text.strip_prefix(name) == Some(value)
     }
 }
 
@@ -191,6 +223,10 @@ const FACTOR: u64 = 0x9e37_79b9_7f4a_7c15;
 
 #[cfg(test)]
 mod tests {
+    use std::collections::HashSet;
+
+    use proptest::{collection::vec, prelude::any, prop_assert_eq, proptest};
+
     use super::*;
 
     #[test]
@@ -211,10 +247,29 @@ mod tests {
             Searched::FieldName("accept*/*"),
             Searched::FieldName("accept"),
         ] {
-            let [known, _] = &clean.0[place(added.hash())];
-            let hash = added.hash();
-            assert!(known.is(added, hash) && !known.is(other, hash), "{other:?}");
+            let [known, _] = &clean.sets[place(added.hash())].texts;
+            assert!(known.is(added) && !known.is(other), "{other:?}");
             assert!(clean.find(other).is_none(), "{other:?}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn a_text_is_found_if_and_only_if_it_was_added(steps in vec((any::<bool>(), 0_usize..12), 0..200)) {
+            let values = ["", "a", "ab", "b"];
+            let texts = [("a", 0), ("a", 1), ("a", 2), ("a", 3), ("ab", 0), ("ab", 1), ("", 1), ("", 2)];
+            let mut clean = Clean::default();
+            let mut added = HashSet::new();
+            for (is_added, number) in steps {
+                let searched = match texts.get(number) {
+                    Some((name, value)) => Searched::Field(name.as_bytes(), values[*value].as_bytes()),
+                    None => Searched::Authority(values[number - texts.len()].as_bytes()),
+                };
+                if is_added && added.insert(number) {
+                    clean.add(searched);
+                }
+                prop_assert_eq!(clean.find(searched).is_some(), added.contains(&number));
+            }
         }
     }
 
@@ -224,7 +279,7 @@ mod tests {
         for number in 0..10 * MAX_CLEAN_TEXTS {
             clean.add(Searched::Field(b"x", number.to_string().as_bytes()));
         }
-        assert_eq!(clean.0.as_flattened().len(), MAX_CLEAN_TEXTS);
+        assert_eq!(2 * clean.sets.len(), MAX_CLEAN_TEXTS);
         let last = (10 * MAX_CLEAN_TEXTS - 1).to_string();
         assert!(clean.find(Searched::Field(b"x", last.as_bytes())).is_some());
         let long = [b'x'; MAX_CLEAN_BYTES + 1];

@@ -6,7 +6,7 @@
 use std::time::SystemTime;
 
 use http_decode::{
-    End, Ended, Exchange, Fields, Gap, Malformed, Request, RequestHead, Response, ResponseHead, Timestamp,
+    End, Ended, Exchange, Fields, Gap, Malformed, Request, RequestHead, Response, ResponseHead, ServerEvents, Timestamp,
 };
 
 use super::{
@@ -14,13 +14,13 @@ use super::{
     ResponseLine, Time,
     connection::{ConnectionParts, connection_parts},
     fingerprint::has_mask,
-    secrets::Secrets,
     values::Composer,
     words::Word,
 };
 use crate::{
     correlate::{Connection, HooksRefused, Observed, ObservedKind, Process},
     health::{Figures, Health, Subject},
+    join::{Hop, exchange_id},
 };
 
 /// Redacts an observation.
@@ -36,6 +36,18 @@ pub(super) fn line<'a>(redactor: &mut Redactor, observed: &'a Observed) -> Line<
         return composer.line(*time, connection, kind);
     }
     line
+}
+
+/// Redacts a hop.
+pub(super) fn hop<'a>(redactor: &mut Redactor, hop: &'a Hop) -> Option<Line<'a>> {
+    let mut composer = Composer {
+        redactor,
+        latin1: false,
+    };
+    let line = composer.hop(hop)?;
+    // As above.
+    let line = if composer.latin1 { composer.hop(hop)? } else { line };
+    Some(Line::Hop(Box::new(line)))
 }
 
 /// Converts a health report, in which nothing comes from a traced process.
@@ -54,6 +66,7 @@ pub(super) fn health(health: &Health) -> Line<'static> {
         Subject::Ring => ("ring", None),
         Subject::Table(name) => ("table", Some(*name)),
         Subject::Output => ("output", None),
+        Subject::RateLimit => ("rate_limit", None),
     };
     Line::Health(Box::new(HealthLine {
         time: Time::new(*time),
@@ -98,7 +111,7 @@ impl Composer<'_> {
         }
     }
 
-    fn exchange<'a>(
+    pub(super) fn exchange<'a>(
         &mut self,
         time: SystemTime,
         connection: &'a Connection,
@@ -115,6 +128,7 @@ impl Composer<'_> {
             response,
             began,
             head_at,
+            events,
             ended_at,
             ended,
         } = exchange;
@@ -127,6 +141,8 @@ impl Composer<'_> {
         // Without a request, the exchange began with the response, so the time since the request is unknown.
         let since = |end: &Option<Timestamp>| end.filter(|_| request.is_some()).map(|end| micros(*began, end));
         let (grpc_status, grpc_message) = self.grpc(response.as_ref());
+        let [first_byte_at, first_event_at] = event_times(events.as_ref());
+        let [request_id, trace_id, parent_id] = self.ids(exchange);
         ExchangeLine {
             id: exchange_id(&connection.id, *ordinal),
             time: Time::after(&mut self.redactor.last_time, time),
@@ -139,9 +155,14 @@ impl Composer<'_> {
             protocol: protocol.name(),
             stream: *stream,
             head_us: since(head_at),
+            first_byte_us: since(&first_byte_at),
+            first_event_us: since(&first_event_at),
             duration_us: since(ended_at),
             ended: ended.map(Ended::name),
-            request_id: self.request_id(request.as_ref(), response.as_ref()),
+            request_id,
+            session: self.session(request.as_ref(), response.as_ref()),
+            trace_id,
+            parent_id,
             grpc_timeout: self.grpc_timeout(request.as_ref()),
             grpc_status,
             grpc_message,
@@ -160,15 +181,20 @@ impl Composer<'_> {
             ended,
             body_bytes,
             trailers,
+            events,
         } = end;
         let response = EndResponseLine {
             body_bytes: *body_bytes,
             trailers: self.fields(trailers),
         };
         let (grpc_status, grpc_message) = self.grpc_end(trailers);
+        let since = |at: Option<Timestamp>| at.map(|at| micros(*began, at));
+        let [first_byte_us, first_event_us] = event_times(events.as_ref()).map(since);
         EndLine {
             id: exchange_id(&connection.id, *ordinal),
             response: (response.body_bytes.is_some() || !response.trailers.is_empty()).then_some(response),
+            first_byte_us,
+            first_event_us,
             duration_us: micros(*began, *ended_at),
             ended: ended.name(),
             grpc_status,
@@ -275,27 +301,26 @@ impl Composer<'_> {
         timeout.and_then(|timeout| self.field(timeout).1)
     }
 
-    /// Finds the request id. That of the response comes first: if the gateway sent one, it also logged that one.
-    fn request_id<'a>(
-        &mut self,
-        request: Option<&'a Request>,
-        response: Option<&'a Response>,
-    ) -> Option<Printable<'a>> {
-        let field = response
-            .and_then(|response| response.head.fields.get(REQUEST_ID))
-            .or_else(|| request.and_then(|request| request.head.fields.get(REQUEST_ID)))?;
-        let [_, secrets] = self.field_secrets(field);
-        let value = field.value.filter(|value| !value.is_empty() && secrets.is_empty())?;
-        // It may have been masked by another tracer before it was sent.
-        (!has_mask(value.expose())).then(|| self.text(value.expose(), Secrets::default()))
+    /// Finds the session, which the server names in the response to the first request, and the client in the others.
+    fn session(&self, request: Option<&Request>, response: Option<&Response>) -> Option<String> {
+        let field = request
+            .and_then(|request| request.head.fields.get(SESSION_ID))
+            .or_else(|| response.and_then(|response| response.head.fields.get(SESSION_ID)))?;
+        let id = field.value.filter(|id| !id.is_empty() && !has_mask(id.expose()))?;
+        self.redactor.session(id.expose())
     }
+}
+
+/// Returns when the first byte of a stream of server-sent events came, and when its first event was whole.
+fn event_times(events: Option<&ServerEvents>) -> [Option<Timestamp>; 2] {
+    events.map_or([None; 2], |events| [events.first_byte_at(), events.first_event_at()])
 }
 
 /// The status and the message of a gRPC call.
 type Grpc<'a> = (Option<u32>, Option<Printable<'a>>);
 
-/// The field in which gateways pass on the id of a request.
-const REQUEST_ID: &str = "x-request-id";
+/// The field with the session of the Model Context Protocol, revision 2025-06-18. It is a credential.
+const SESSION_ID: &str = "mcp-session-id";
 
 fn loss<'a>(time: SystemTime, connection: &'a Connection, gap: &Gap) -> LossLine<'a> {
     let Gap {
@@ -321,14 +346,6 @@ fn loss<'a>(time: SystemTime, connection: &'a Connection, gap: &Gap) -> LossLine
         bytes: gap.bytes(),
         cause: cause.name(),
     }
-}
-
-fn exchange_id(connection: &str, ordinal: u64) -> String {
-    let mut id = String::with_capacity(connection.len() + 12);
-    id.push_str(connection);
-    id.push('-');
-    id.push_str(itoa::Buffer::new().format(ordinal));
-    id
 }
 
 fn some_unknown(unknown: u32) -> Option<u32> {

@@ -33,6 +33,18 @@ impl FingerprintKey {
         // HMAC accepts keys of any length, so this error never occurs.
         Hmac::new_from_slice(bytes).map(Self).or(Err(short))
     }
+
+    /// Returns the fingerprint of `secret`, as in its mask.
+    pub(super) fn fingerprint(&self, secret: &[u8]) -> String {
+        self.digits(secret).map(char::from).collect()
+    }
+
+    fn digits(&self, secret: &[u8]) -> impl Iterator<Item = u8> + use<> {
+        let digest = self.0.clone().chain_update(secret).finalize().into_bytes();
+        let digit = |digit| if digit < 10 { b'0' + digit } else { b'a' - 10 + digit };
+        let bytes = digest.into_iter().take(FINGERPRINT_BYTES);
+        bytes.flat_map(move |byte| [byte >> 4, byte & 15].map(digit))
+    }
 }
 
 /// Writes masks.
@@ -46,19 +58,16 @@ impl Mask {
 
     /// Appends the mask of `secret`.
     pub(super) fn write(&self, secret: &[u8], out: &mut Vec<u8>) {
-        let Some(FingerprintKey(keyed)) = &self.0 else {
+        let Some(key) = &self.0 else {
             return out.extend_from_slice(b"[redacted]");
         };
-        let digest = keyed.clone().chain_update(secret).finalize().into_bytes();
         out.extend_from_slice(b"[redacted:");
-        for byte in digest.iter().take(FINGERPRINT_BYTES) {
-            out.extend([byte >> 4, byte & 15].map(|digit| if digit < 10 { b'0' + digit } else { b'a' - 10 + digit }));
-        }
+        out.extend(key.digits(secret));
         out.push(b']');
     }
 }
 
-/// Returns whether `value` contains a mask.
+/// Returns whether `value` contains a mask: another tracer may have masked it before it was sent.
 pub(super) fn has_mask(value: &[u8]) -> bool {
     value.windows(MASK_START.len()).any(|window| window == MASK_START)
 }

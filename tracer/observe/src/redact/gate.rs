@@ -6,6 +6,7 @@ use super::{Line, Redactor, compose};
 use crate::{
     correlate::{HooksRefused, Observed},
     health::Health,
+    join::Hop,
 };
 
 /// Proof that a value was redacted: only a [`Redactor`] can create one.
@@ -40,6 +41,12 @@ impl Redactor {
     /// Converts an observation to a line, with its secrets masked.
     pub fn redact<'a>(&mut self, observed: &'a Observed) -> Redacted<Line<'a>> {
         Redacted::new(compose::line(self, observed))
+    }
+
+    /// Converts a hop to a line, with the secrets of both sides masked. Returns `None` for a hop without an exchange, of which
+    /// there is none.
+    pub fn redact_hop<'a>(&mut self, hop: &'a Hop) -> Option<Redacted<Line<'a>>> {
+        compose::hop(self, hop).map(Redacted::new)
     }
 
     /// Converts a health report to a line. It has no secrets, because nothing in it comes from a traced process.

@@ -25,9 +25,12 @@ mod cookie;
 mod credentials;
 mod field;
 mod clean;
+mod sections;
 mod redactor;
 mod values;
 mod connection;
+mod ids;
+mod hop;
 mod compose;
 mod gate;
 #[cfg(any(test, feature = "fuzz"))]
@@ -43,8 +46,9 @@ pub use error::{Error, RuleError};
 pub use fingerprint::FingerprintKey;
 pub use gate::Redacted;
 pub use line::{
-    ConnectionLine, EndLine, EndResponseLine, ExchangeLine, FieldLine, HealthLine, HooksLine, Line, LossLine,
-    ProxiedLine, RequestLine, ResponseLine, SummaryLine, VERSION,
+    ChangeLine, ConnectionLine, DiffLine, EndLine, EndResponseLine, ExchangeLine, ExchangeObject, FieldLine,
+    HealthLine, HooksLine, HopLine, Line, LossLine, ProxiedLine, RequestLine, ResponseLine, SummaryLine, UpstreamLine,
+    VERSION,
 };
 pub use printable::Printable;
 pub use redactor::Redactor;

@@ -146,6 +146,24 @@ pub(super) fn plain_word<S: Serializer>(word: &&'static str, serializer: S) -> R
     }
 }
 
+/// Serializes the id of an exchange, which is plain: it is made of digits and hyphens.
+pub(super) fn plain_id<S: Serializer>(id: &String, serializer: S) -> Result<S::Ok, S::Error> {
+    if serializer.is_human_readable() {
+        serializer.serialize_str(id)
+    } else {
+        serializer.serialize_bytes(id.as_bytes())
+    }
+}
+
+/// Serializes a word of ours that may be absent.
+#[expect(clippy::ref_option_ref, reason = "serde passes it so")]
+pub(super) fn plain_word_if_any<S: Serializer>(word: &Option<&'static str>, serializer: S) -> Result<S::Ok, S::Error> {
+    match word {
+        Some(word) => plain_word(word, serializer),
+        None => serializer.serialize_none(),
+    }
+}
+
 /// Returns whether JSON has these bytes as they are: no byte is a control character, a quote, a backslash, or beyond ASCII.
 pub(crate) fn is_plain(bytes: &[u8]) -> bool {
     let (words, rest) = bytes.as_chunks();

@@ -1,18 +1,32 @@
 //! Applies the rules to a value.
 
 use super::{
-    Rules, Time, clean::Clean, field::Rule, fingerprint::Mask, rules::Extra, secrets::Secrets, url::Search, words::Word,
+    Rules, Time,
+    clean::Clean,
+    field::Rule,
+    fingerprint::{FingerprintKey, Mask},
+    rules::Extra,
+    secrets::Secrets,
+    sections::CleanSections,
+    url::Search,
+    words::Word,
 };
+use crate::ids::IdHeaders;
 
 /// Finds and masks the secrets in values.
 pub struct Redactor {
     extra: Extra,
     mask: Mask,
+    /// Fingerprints of sessions.
+    sessions: Option<FingerprintKey>,
     built_in: bool,
     /// Texts in which these rules find no secret.
     pub(super) clean: Clean,
+    /// Sections of such texts.
+    pub(super) sections: CleanSections,
     /// The last time that was printed, and its second.
     pub(super) last_time: Option<(u64, Time)>,
+    pub(super) id_headers: IdHeaders,
 }
 
 impl Redactor {
@@ -26,11 +40,26 @@ impl Redactor {
         } = rules;
         Self {
             extra: Extra::new(names, patterns),
+            // Sessions are credentials, so they are told apart by a key that nobody knows if there is no other.
+            sessions: fingerprint.clone().or_else(|| FingerprintKey::random().ok()),
             mask: Mask::new(fingerprint),
             built_in: !show,
             clean: Clean::default(),
+            sections: CleanSections::default(),
             last_time: None,
+            id_headers: IdHeaders::default(),
         }
+    }
+
+    /// Looks for the ids of requests in these headers.
+    #[must_use]
+    pub fn with_id_headers(self, id_headers: IdHeaders) -> Self {
+        Self { id_headers, ..self }
+    }
+
+    /// Returns the headers in which the ids of requests are looked for.
+    pub const fn id_headers(&self) -> &IdHeaders {
+        &self.id_headers
     }
 
     /// Returns what `rule` and the user's patterns mark.
@@ -60,6 +89,11 @@ impl Redactor {
             secrets.mark(0..text.len());
         }
         secrets
+    }
+
+    /// Returns the fingerprint of a session id; `None` if there is no key.
+    pub(super) fn session(&self, id: &[u8]) -> Option<String> {
+        self.sessions.as_ref().map(|key| key.fingerprint(id))
     }
 
     /// Copies a value with its secrets masked.

@@ -42,6 +42,21 @@ impl Secrets {
         }
     }
 
+    /// Returns the secrets in a part of this value, which has `length` bytes.
+    pub(super) fn within(self, length: usize, part: &Range<usize>) -> Self {
+        let mut within = Self::default();
+        for Secret { range, encoding } in self.0 {
+            let clipped = range.start.max(part.start)..range.end.min(part.end);
+            if range.end > length {
+                within.push(0..usize::MAX, Encoding::Plain);
+            } else if !clipped.is_empty() {
+                let encoding = if clipped == range { encoding } else { Encoding::Plain };
+                within.push(clipped.start - part.start..clipped.end - part.start, encoding);
+            }
+        }
+        within
+    }
+
     /// Returns whether nothing is marked.
     pub(super) fn is_empty(&self) -> bool {
         self.0.is_empty()
@@ -118,6 +133,23 @@ mod tests {
     #[test]
     fn ranges_that_touch_are_masked_as_one() {
         assert_eq!(masked("abcdef", &[3..5, 1..3]), "a[redacted]f");
+    }
+
+    #[test]
+    fn a_part_has_the_secrets_that_it_shares() {
+        let within = |ranges: [Range<usize>; 2], part: Range<usize>| {
+            let value = b"abcdefgh";
+            let mut secrets = Secrets::default();
+            for range in ranges {
+                secrets.mark(range);
+            }
+            let secrets = secrets.within(value.len(), &part);
+            String::from_utf8(secrets.masked(&value[part], &Mask::new(None))).unwrap()
+        };
+        assert_eq!(within([0..1, 6..8], 1..6), "bcdef");
+        assert_eq!(within([0..3, 4..5], 2..6), "[redacted]d[redacted]f");
+        assert_eq!(within([0..8, 1..2], 2..6), "[redacted]");
+        assert_eq!(within([0..1, 7..9], 2..6), "[redacted]");
     }
 
     #[test]

@@ -57,8 +57,7 @@ fn credential(first: u8, here: &[u8]) -> Option<Range<usize>> {
         let tail = here.strip_prefix(*prefix)?;
         // The tail may contain as many prefixes as words, so only a token is read to its end: time stays linear.
         let read = tail.get(..token_length(tail, LONGEST_READ))?;
-        let random = read.iter().any(u8::is_ascii_digit);
-        (read.len() >= *shortest && random).then(|| 0..prefix.len() + token_length(tail, usize::MAX))
+        (read.len() >= *shortest && may_be_random(read)).then(|| 0..prefix.len() + token_length(tail, usize::MAX))
     });
     match first {
         _ if token.is_some() => token,
@@ -66,6 +65,14 @@ fn credential(first: u8, here: &[u8]) -> Option<Range<usize>> {
         _ if begins_scheme(first) => after_scheme(here),
         _ => None,
     }
+}
+
+/// Returns whether what follows a prefix may be random, and not a word: it has a digit, or it is long and has letters of both
+/// cases, as some keys of Hugging Face are.
+fn may_be_random(token: &[u8]) -> bool {
+    let has = |class: fn(&u8) -> bool| token.iter().any(class);
+    has(u8::is_ascii_digit)
+        || token.len() >= SHORTEST_OF_LETTERS && has(u8::is_ascii_lowercase) && has(u8::is_ascii_uppercase)
 }
 
 /// Finds the credentials after the name of a scheme.
@@ -155,6 +162,9 @@ const PEM: &[u8] = b"-----BEGIN ";
 
 /// Minimum length of a word that looks random; a shorter one is too likely to be a name.
 const SHORTEST_RANDOM: usize = 20;
+
+/// Minimum length of what looks random without a digit.
+const SHORTEST_OF_LETTERS: usize = 30;
 
 /// Maximum bytes that are read to recognise a token.
 const LONGEST_READ: usize = 256;
@@ -260,7 +270,7 @@ const fn prefixes(first: u8) -> &'static [(&'static [u8], usize)] {
             (b"sq0", 16),
         ],
         b'w' => &[(b"whsec_", 16)],
-        b'x' => &[(b"xapp-", 10), (b"xox", 12)],
+        b'x' => &[(b"xai-", 16), (b"xapp-", 10), (b"xox", 12)],
         b'y' => &[(b"ya29.", 16)],
         _ => &[],
     }
@@ -295,6 +305,15 @@ mod tests {
             ("key ghp_0123456789abcdefghij0123", "key ~"),
             ("\"xoxb-123456789012-abc\"", "\"~\""),
             ("sk-proj-0123456789abcdefghij", "~"),
+            // Keys of providers of language models.
+            ("sk-ant-api03-AbCdEfGhIjKlMnOp-qrstuvwx_AA", "~"),
+            ("sk-or-v1-0123456789abcdef0123456789abcdef", "~"),
+            ("key=AIzaSyA0123456789abcdefghijklmnopqrstu", "key=~"),
+            ("gsk_0123456789abcdefGHIJKLMNopqrstuv", "~"),
+            ("(hf_AbCdEfGhIjKlMnOpQrStUvWxYzAbCdEfGh)", "(~)"),
+            ("xai-0123456789abcdefGHIJKLMNopqrstuv", "~"),
+            ("r8_0123456789abcdefGHIJKLMNopqrstuvwx", "~"),
+            ("pplx-0123456789abcdefghij, nvapi-0123456789abcdefghij", "~, ~"),
             ("a -----BEGIN PRIVATE KEY----- MII b", "a ~"),
         ] {
             assert_eq!(masked(text), wanted);
@@ -317,6 +336,9 @@ mod tests {
             "x-shp-1",
             "shopping",
             "secret_santa_is_coming_home",
+            "hf_transfer",
+            "secret_SantaIsComingToTownAgain",
+            "xai-grok",
         ] {
             assert_eq!(masked(text), text);
         }

@@ -9,11 +9,15 @@ use serde::{Serialize, Serializer};
 
 /// A time as RFC 3339 has it, in UTC and with nanoseconds.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub struct Time([u8; 30]);
+pub struct Time {
+    text: [u8; 30],
+    /// Since 1970.
+    since: Duration,
+}
 
 impl Time {
     /// Formats a time. A damaged tape can have one before 1970 or after 9999, which RFC 3339 cannot represent; it is clamped.
-    pub(super) fn new(time: SystemTime) -> Self {
+    pub(crate) fn new(time: SystemTime) -> Self {
         let since = time
             .duration_since(SystemTime::UNIX_EPOCH)
             .unwrap_or_default()
@@ -25,17 +29,24 @@ impl Time {
         let [[h0, h1], [n0, n1], [s0, s1]] = time.map(two_digits);
         let [_, f0] = two_digits(nanos / 100_000_000);
         let [[f1, f2], [f3, f4], [f5, f6], [f7, f8]] = [1_000_000, 10_000, 100, 1].map(|unit| two_digits(nanos / unit));
-        Self([
+        let text = [
             y0, y1, y2, y3, b'-', m0, m1, b'-', d0, d1, b'T', h0, h1, b':', n0, n1, b':', s0, s1, b'.', f0, f1, f2, f3,
             f4, f5, f6, f7, f8, b'Z',
-        ])
+        ];
+        Self { text, since }
     }
 
     /// Formats a time, of which all but the fraction of the second is often that of `last`, the one formatted before.
     pub(super) fn after(last: &mut Option<(u64, Self)>, time: SystemTime) -> Self {
         let since = time.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
         match last {
-            Some((seconds, Self([second @ .., _, _, _, _, _, _, _, _, _, _]))) if *seconds == since.as_secs() => {
+            Some((
+                seconds,
+                Self {
+                    text: [second @ .., _, _, _, _, _, _, _, _, _, _],
+                    since: _,
+                },
+            )) if *seconds == since.as_secs() => {
                 let mut text = [b'Z'; 30];
                 let (begin, fraction) = text.split_at_mut(second.len());
                 begin.copy_from_slice(second);
@@ -44,7 +55,7 @@ impl Time {
                     *digit = b'0' + u8::try_from(rest % 10).unwrap_or_default();
                     rest /= 10;
                 }
-                Self(text)
+                Self { text, since }
             }
             _ => {
                 let formatted = Self::new(time);
@@ -56,7 +67,23 @@ impl Time {
 
     /// Returns the text.
     pub fn as_str(&self) -> &str {
-        str::from_utf8(&self.0).unwrap_or_default()
+        str::from_utf8(&self.text).unwrap_or_default()
+    }
+
+    /// Returns the duration since 1970.
+    pub(crate) const fn since_epoch(&self) -> Duration {
+        self.since
+    }
+
+    /// Returns the time whose text has the date and the time of day of a zone that is `seconds` ahead of UTC.
+    pub(crate) fn shifted(&self, seconds: i32) -> Self {
+        let offset = Duration::from_secs(seconds.unsigned_abs().into());
+        let since = if seconds < 0 {
+            self.since.saturating_sub(offset)
+        } else {
+            self.since.saturating_add(offset)
+        };
+        Self::new(SystemTime::UNIX_EPOCH + since.min(LATEST))
     }
 }
 
@@ -71,7 +98,7 @@ impl Serialize for Time {
         if serializer.is_human_readable() {
             serializer.serialize_str(self.as_str())
         } else {
-            serializer.serialize_bytes(&self.0)
+            serializer.serialize_bytes(&self.text)
         }
     }
 }
@@ -139,6 +166,20 @@ mod tests {
             let wanted = humantime::format_rfc3339_nanos(time).to_string();
             prop_assert_eq!(Time::new(time).to_string(), wanted);
         }
+    }
+
+    #[test]
+    fn a_shifted_time_has_the_date_and_the_time_of_day_of_the_zone() {
+        let time = Time::new(SystemTime::UNIX_EPOCH + Duration::new(1_795_247_100, 5));
+        assert_eq!(time.as_str(), "2026-11-21T07:45:00.000000005Z");
+        assert_eq!(time.shifted(20_700).as_str(), "2026-11-21T13:30:00.000000005Z");
+        assert_eq!(time.shifted(-28_800).as_str(), "2026-11-20T23:45:00.000000005Z");
+        let first = Time::new(SystemTime::UNIX_EPOCH);
+        assert_eq!(first.shifted(-1), first);
+        assert_eq!(
+            Time::new(SystemTime::UNIX_EPOCH + LATEST).shifted(i32::MAX).since,
+            LATEST
+        );
     }
 
     #[test]

@@ -25,10 +25,19 @@ pub(super) struct Composer<'a> {
 
 impl Composer<'_> {
     pub(super) fn fields<'a>(&mut self, fields: &'a Fields) -> Vec<FieldLine<'a>> {
-        fields.raw().map(|field| self.raw_field(field)).collect()
+        if self.redactor.sections.contains(fields) {
+            return fields.raw().map(plain_field).collect();
+        }
+        let mut plain = 0;
+        let lines = fields.raw().map(|field| self.raw_field(field, &mut plain)).collect();
+        if plain > 0 && plain == fields.len() {
+            self.redactor.sections.add(fields);
+        }
+        lines
     }
 
-    fn raw_field<'a>(&mut self, field: RawField<'a>) -> FieldLine<'a> {
+    /// Prints a field, and counts it in `plain` if it was found to be plain and without secrets.
+    fn raw_field<'a>(&mut self, field: RawField<'a>, plain: &mut usize) -> FieldLine<'a> {
         let RawField {
             name: Some(name),
             value: Some(value),
@@ -39,7 +48,10 @@ impl Composer<'_> {
         };
         let value = value.expose();
         match self.redactor.clean.find_field(name, value) {
-            Some(Content::Plain) => (Some(Printable::plain(name)), Some(Printable::plain(value))),
+            Some(Content::Plain) => {
+                *plain += 1;
+                plain_field(field)
+            }
             Some(Content::Utf8) if !self.latin1 => (Some(Printable::plain(name)), Some(Printable::utf8(value))),
             Some(Content::Utf8 | Content::Other) => {
                 let name = self.text(name, Secrets::default());
@@ -67,6 +79,12 @@ impl Composer<'_> {
         } = field;
         let value = value.map(|value| self.text(value.expose(), of_value));
         (name.map(|name| self.text(name.as_bytes(), of_name)), value)
+    }
+
+    /// Prints the name of a field.
+    pub(super) fn field_name<'a>(&mut self, name: &'a str) -> Printable<'a> {
+        let (secrets, _) = self.search_name(name);
+        self.text(name.as_bytes(), secrets)
     }
 
     /// Prints a word, or a mask if it may not be shown.
@@ -182,6 +200,12 @@ impl Composer<'_> {
     pub(super) fn encoding(&self) -> Option<&'static str> {
         self.latin1.then_some("latin1")
     }
+}
+
+/// Prints a field that is known to be plain and without secrets.
+fn plain_field(field: RawField<'_>) -> FieldLine<'_> {
+    let value = field.value.map(|value| Printable::plain(value.expose()));
+    (field.name.map(Printable::plain), value)
 }
 
 /// Returns a field as it is remembered, if it may be.

@@ -11,7 +11,10 @@ use std::{
 
 use anyhow::{Context as _, Result, bail};
 use serde::Serialize;
-use symbolizer::{Cause, Facts, Family, Hook, HookKind, Library, NetConn, Plans, ProbePlan, Role, SymbolSource};
+use symbolizer::{
+    Cause, Facts, Family, Hook, HookKind, LayoutUnknown, Library, NetConn, Plans, ProbePlan, Role, Sending,
+    SymbolSource,
+};
 use tracer_capture::{
     attach::{self, Kinds, Placement},
     resolve::{Resolution, Resolver, why_not},
@@ -187,7 +190,7 @@ const UNSEEN_OF_GNUTLS: &str =
     "what gnutls_record_recv_packet hands out, and what the kernel sends and receives by kernel TLS";
 
 /// What cannot be traced in Go's `crypto/tls`.
-const UNSEEN_OF_GO: &str = "TLS of other Go packages, and QUIC";
+const UNSEEN_OF_GO: &str = "TLS of Go packages that name their functions otherwise, and QUIC";
 
 /// What cannot be traced besides if the public functions are probed.
 const UNSEEN_BEHIND: &str =
@@ -297,7 +300,8 @@ fn version(library: &Library) -> Option<String> {
 }
 
 fn unseen(plan: &ProbePlan, beside: &Plans) -> Vec<String> {
-    let is_public = |hook: &Hook| hook.found != SymbolSource::Callers;
+    // A tap is where the bytes are, however the library was called.
+    let is_public = |hook: &Hook| hook.found != SymbolSource::Callers && hook.kind != HookKind::Tap;
     let carries_plaintext = |hook: &&Hook| hook.role.carries_plaintext();
     let (always, has_bios) = match plan.library.family {
         Family::GnuTls => (UNSEEN_OF_GNUTLS, false),
@@ -335,6 +339,14 @@ const fn addresses_of_go(below: NetConn) -> &'static str {
     }
 }
 
+const fn addresses_of_sends(sending: Sending) -> &'static str {
+    if sending.frame.is_some() && sending.wbio.is_some() {
+        "by the ciphertext in what goes through sockets"
+    } else {
+        "unknown: what sends records is not found"
+    }
+}
+
 fn addresses(plan: &ProbePlan) -> String {
     if plan.library.family == Family::GnuTls {
         return "from the session, where it holds a descriptor, else by the ciphertext in what goes through sockets"
@@ -347,6 +359,7 @@ fn addresses(plan: &ProbePlan) -> String {
         };
     }
     match &plan.layout {
+        Err(LayoutUnknown::Stripped) => addresses_of_sends(plan.sending).to_owned(),
         Ok(_) if plan.socket_name.is_none() => {
             "only from SSL_set_fd: the crypto library's own kind of socket BIO cannot be told from others".to_owned()
         }

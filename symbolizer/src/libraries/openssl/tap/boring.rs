@@ -6,7 +6,7 @@
 
 use super::linkage::Linkage;
 use super::methods::Methods;
-use super::{APPLICATION_DATA, Copies, Copy, Library, POINTER, TYPE, is_connection};
+use super::{APPLICATION_DATA, Chase, Copies, Copy, Library, POINTER, TYPE, is_connection};
 use crate::cause::Cause;
 use crate::code::convention::Convention;
 use crate::code::effects::{Call, Effects, Target, effects_of};
@@ -81,14 +81,7 @@ impl Mangled {
 /// Finds the hooks of what is read.
 pub(crate) fn reading(image: &Image<'_>, survey: &Survey) -> Result<Vec<Hook>, Cause> {
     let linkage = &on_x86_64(image, survey)?;
-    let library = Library {
-        linkage,
-        image,
-        survey,
-        methods: Methods::none(),
-        copies: Copies::Data,
-        reads: READ,
-    };
+    let library = library(linkage, survey);
     let copies = library.copies(READ, 3)?;
     for copy in &copies {
         is_of_pending_data(linkage, copy)?;
@@ -102,16 +95,63 @@ pub(crate) fn reading(image: &Image<'_>, survey: &Survey) -> Result<Vec<Hook>, C
     library.hooks(&copies, &peeked)
 }
 
+/// Holds the hooks of what a function reads that has no name.
+pub(crate) struct Reading {
+    pub(crate) hooks: Vec<Hook>,
+    /// Where a connection keeps the pointer to what is left of a record's data, among other things.
+    pub(crate) state: u16,
+}
+
+/// Finds the hooks of what a function reads that has no name and may be `SSL_read`. It has to copy itself, and to move the
+/// beginning of what is left on: `SSL_peek`, which copies the same, leaves it where it is.
+pub(crate) fn reading_at(linkage: &Linkage<'_, '_>, survey: &Survey, read: Vaddr) -> Result<Reading, Cause> {
+    let library = library(linkage, survey);
+    let copies = Chase::copies(linkage, &library.methods, read, 3)?;
+    let mut states = Vec::new();
+    for copy in &copies {
+        if copy.function != read {
+            return Err(Cause::PeekLost(copy.at));
+        }
+        let [state, bytes] = is_of_pending_data(linkage, copy)?;
+        let stored = effects(linkage, read)?.stored_behind;
+        let moves = |at, width| stored.iter().any(|field| field.two() == Some(([state, at], width)));
+        let length = bytes.checked_add(POINTER.into());
+        let is_moved = moves(bytes, POINTER) && length.is_some_and(|at| moves(at, POINTER));
+        if !is_moved && !moves(bytes, 2 * POINTER) {
+            return Err(Cause::PeekLost(copy.at));
+        }
+        states.push(state);
+    }
+    states.dedup();
+    let hooks = library.hooks(&copies, &[])?;
+    match states[..] {
+        [state] => Ok(Reading { hooks, state }),
+        _ => Err(Cause::NoCopy),
+    }
+}
+
+fn library<'a, 'data>(linkage: &'a Linkage<'a, 'data>, survey: &'a Survey) -> Library<'a, 'data> {
+    Library {
+        linkage,
+        image: linkage.image,
+        survey,
+        methods: Methods::none(),
+        copies: Copies::Data,
+        reads: READ,
+    }
+}
+
 /// Requires that a call copies from where a field behind a field of the connection leads, and that the function compares
-/// how much its caller wants with the field next to it: the two are what is left of a record's data.
-fn is_of_pending_data(linkage: &Linkage<'_, '_>, copy: &Copy) -> Result<(), Cause> {
+/// how much its caller wants with the field next to it: the two are what is left of a record's data. Returns where the first
+/// is.
+fn is_of_pending_data(linkage: &Linkage<'_, '_>, copy: &Copy) -> Result<[u16; 2], Cause> {
     let effects = effects(linkage, copy.function)?;
     let mut calls = effects.calls.iter().filter(|call| call.at == copy.at);
-    let is_pending = calls.any(|call| {
-        let source = call.arguments[1].field().and_then(Field::two);
-        source.is_some_and(|(at, width)| width == POINTER && is_left(&effects, at))
+    let pending = calls.find_map(|call| {
+        let (at, width) = call.arguments[1].field().and_then(Field::two)?;
+        (width == POINTER && is_left(&effects, at)).then_some(at)
     });
-    is_pending.then_some(()).ok_or(Cause::SourceUnsure(copy.at))
+    pending.ok_or(Cause::SourceUnsure(copy.at))
 }
 
 /// Returns whether a function compares the field behind one with the number that is its third argument.
@@ -131,6 +171,12 @@ pub(crate) fn writing(image: &Image<'_>, survey: &Survey) -> Result<Hook, Cause>
     let linkage = &on_x86_64(image, survey)?;
     let seal = SEAL.find(image)?;
     is_called_with_data(linkage, WRITE.find(image)?.address, seal.address)?;
+    sealing(linkage, &seal, Proof::Types)
+}
+
+/// Makes the hook of the function that encrypts a record.
+pub(crate) fn sealing(linkage: &Linkage<'_, '_>, seal: &Finding, proof: Proof) -> Result<Hook, Cause> {
+    let image = linkage.image;
     let own = effects(linkage, seal.address)?;
     if !own
         .compared
@@ -139,9 +185,35 @@ pub(crate) fn writing(image: &Image<'_>, survey: &Survey) -> Result<Hook, Cause>
     {
         return Err(Cause::TypeLost(seal.address));
     }
-    let convention = Convention::of(image.machine());
+    let operands = operands(Convention::of(image.machine()));
+    let lost = Cause::NotUnderstood(seal.address);
+    let offset = image.segments().offset_of(seal.address).ok_or(lost)?;
+    // The stack pointer is where it was at the entry, as for a return probe.
+    let needs = needs_of(&operands, HookKind::Return, image.machine());
+    let site = site::choose(code_of(image, seal).ok_or(lost)?, offset, &needs);
+    if site.tier != Tier::Emulated {
+        return Err(Cause::NotEmulated(seal.address));
+    }
+    Ok(Hook {
+        kind: HookKind::Tap,
+        role: Role::Write,
+        name: SEAL.name.to_owned(),
+        found: seal.source,
+        address: seal.address,
+        offset,
+        size: seal.size,
+        site,
+        operands,
+        proof,
+        exits: None,
+        returns_to: None,
+    })
+}
+
+/// Where the function that encrypts a record finds what it needs, as it is entered.
+fn operands(convention: Convention) -> Operands {
     let argument = |index, width| Operand::at(convention.argument(index), width);
-    let operands = Operands {
+    Operands {
         object: argument(0, POINTER),
         buffer: Some(argument(BYTES, POINTER)),
         length: None,
@@ -156,29 +228,7 @@ pub(crate) fn writing(image: &Image<'_>, survey: &Survey) -> Result<Hook, Cause>
             }),
             None,
         ],
-    };
-    let lost = Cause::NotUnderstood(seal.address);
-    let offset = image.segments().offset_of(seal.address).ok_or(lost)?;
-    // The stack pointer is where it was at the entry, as for a return probe.
-    let needs = needs_of(&operands, HookKind::Return, image.machine());
-    let site = site::choose(code_of(image, &seal).ok_or(lost)?, offset, &needs);
-    if site.tier != Tier::Emulated {
-        return Err(Cause::NotEmulated(seal.address));
     }
-    Ok(Hook {
-        kind: HookKind::Tap,
-        role: Role::Write,
-        name: SEAL.name.to_owned(),
-        found: SymbolSource::Symtab,
-        address: seal.address,
-        offset,
-        size: seal.size,
-        site,
-        operands,
-        proof: Proof::Types,
-        exits: None,
-        returns_to: None,
-    })
 }
 
 /// Requires that what writes calls the function that encrypts with its own connection, itself or by a function that it
@@ -200,7 +250,7 @@ fn is_called_with_data(linkage: &Linkage<'_, '_>, write: Vaddr, seal: Vaddr) -> 
 }
 
 /// Recognises a call that encrypts a record of data, or of the type that the caller was given.
-fn seals(call: &Call, seal: Vaddr) -> bool {
+pub(crate) fn seals(call: &Call, seal: Vaddr) -> bool {
     let [.., kind, _bytes] = call.arguments;
     let is_kind =
         kind == Value::Constant(APPLICATION_DATA.into()) || kind.field().and_then(Field::as_part_of_argument).is_some();
@@ -225,6 +275,7 @@ fn on_x86_64<'a, 'data>(image: &'a Image<'data>, survey: &'a Survey) -> Result<L
     }
 }
 
-fn effects(linkage: &Linkage<'_, '_>, address: Vaddr) -> Result<Effects, Cause> {
+/// Lists what a function does.
+pub(crate) fn effects(linkage: &Linkage<'_, '_>, address: Vaddr) -> Result<Effects, Cause> {
     linkage.analyse(address, |function| effects_of(function, address))
 }

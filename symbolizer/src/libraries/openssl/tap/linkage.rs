@@ -179,6 +179,11 @@ impl<'a, 'data> Linkage<'a, 'data> {
         symbol.name_within(limits::SYMBOL_NAME)
     }
 
+    /// Returns whether a function begins at an address, as far as that is known.
+    pub(crate) fn begins(&self, at: Vaddr) -> bool {
+        self.frames.begins(at)
+    }
+
     /// Returns the function whose address a value is.
     pub(crate) fn function_at(&self, value: Value) -> Option<Vaddr> {
         value.number().map(Vaddr).filter(|at| self.frames.begins(*at))

@@ -5,7 +5,7 @@
 //! also copies handshake messages and what is only peeked at, so the type of the record and that flag are conditions of
 //! a hit. A plan has these hooks only if nothing else is done with the buffer.
 
-mod boring;
+pub(super) mod boring;
 mod chase;
 pub(super) mod linkage;
 pub(super) mod methods;
@@ -244,7 +244,7 @@ fn peek_guard(copy: &Copy, peeked: &[Copy], known: &Arguments) -> Result<Option<
     }))
 }
 
-fn is_connection(value: Value) -> bool {
+pub(super) fn is_connection(value: Value) -> bool {
     value.field().and_then(crate::code::Field::as_argument) == Some(0)
 }
 

@@ -304,13 +304,13 @@ impl<'a> Sweep<'a> {
     fn sockets(&mut self, tables: &mut Tables<'_>) -> Result<(), Error> {
         let mut orphans = Vec::new();
         let owner = |_: &u64, socket: &SocketState| Owner {
-            tgid: socket.flow.tgid,
+            tgid: socket.tgid,
             tid: None,
-            since_ns: Some(socket.flow.generation),
+            since_ns: Some(socket.generation),
             has_ended: false,
         };
         let fill = read(tables.0, Table::Sockets, |sock: u64, socket: SocketState| {
-            if !self.traced.contains(&socket.flow.tgid) {
+            if !self.traced.contains(&socket.tgid) {
                 orphans.push((sock, owner(&sock, &socket)));
             }
         })?;

@@ -6,17 +6,16 @@
 
 mod cookies;
 mod entry;
-mod waiting;
 
 use std::io::Write as _;
 
 use serde::Serialize;
 
-use self::{entry::entry, waiting::Waiting};
-use super::{Error, Lines, Sink, Written, escape::write_json};
+use self::entry::entry;
+use super::{Error, Lines, Sink, Written, escape::write_json, waiting::Waiting, write_each};
 use crate::{
-    limits::MAX_HAR_WAITING_BYTES,
-    redact::{ExchangeLine, Line, Redacted},
+    limits::MAX_WAITING_BYTES,
+    redact::{ExchangeLine, HopLine, Line, Redacted},
 };
 
 /// Writes one HAR document.
@@ -45,7 +44,7 @@ impl<L: Lines> Har<L> {
             gaps: 0,
             missing_bytes: 0,
             unknown_gaps: 0,
-            waiting: Waiting::new(MAX_HAR_WAITING_BYTES),
+            waiting: Waiting::new(MAX_WAITING_BYTES),
             unfinished: 0,
         }
     }
@@ -65,6 +64,18 @@ impl<L: Lines> Har<L> {
         let written = self.lines.line(&self.out)?;
         self.entries += u64::from(written == Written::Yes);
         Ok(written)
+    }
+
+    fn exchange(&mut self, line: &ExchangeLine<'_>) -> Result<Written, Error> {
+        if line.ended.is_none() {
+            return self.wait(line.to_static());
+        }
+        self.entry(line, None)
+    }
+
+    /// Writes the exchanges of a hop one by one: HAR has no place for what joins them.
+    fn hop(&mut self, hop: &HopLine<'_>) -> Result<Written, Error> {
+        write_each(hop.exchanges(), |line| self.exchange(line))
     }
 
     /// Adds an exchange that has not ended. Those that the bound pushes out are written.
@@ -117,12 +128,12 @@ impl<L: Lines> Har<L> {
 impl<L: Lines> Sink for Har<L> {
     fn write(&mut self, line: &Redacted<Line<'_>>) -> Result<Written, Error> {
         match &**line {
-            Line::Exchange(exchange) if exchange.ended.is_none() => self.wait(exchange.to_static()),
-            Line::Exchange(exchange) => self.entry(exchange, None),
+            Line::Exchange(exchange) => self.exchange(exchange),
             Line::End(end) => match self.waiting.end(end) {
                 Some(exchange) => self.entry(&exchange, None),
                 None => Ok(Written::Yes),
             },
+            Line::Hop(hop) => self.hop(hop),
             Line::Connection(_) | Line::Health(_) | Line::Hooks(_) => Ok(Written::Yes),
             Line::Loss(loss) => {
                 self.gaps += 1;
@@ -183,6 +194,14 @@ mod tests {
     fn an_archive_without_entries_is_valid() {
         let log = written(&[])["log"].clone();
         assert_eq!((&log["version"], &log["entries"]), (&json!("1.2"), &json!([])));
+    }
+
+    #[test]
+    fn the_exchanges_of_a_hop_are_entries() {
+        let log = written(&[sample::hop()])["log"].clone();
+        let entries = log["entries"].as_array().unwrap();
+        let ids: Vec<_> = entries.iter().map(|entry| &entry["_id"]).collect();
+        assert_eq!(ids, [&json!("7-1"), &json!("7-9")]);
     }
 
     #[test]

@@ -53,6 +53,7 @@ impl<L: Lines> Sink for Json<L> {
 fn write_line(out: &mut [u8], line: &Line<'_>) -> Result<Option<usize>, Error> {
     match line {
         Line::Exchange(line) => write(out, "exchange", line),
+        Line::Hop(line) => write(out, "hop", line),
         Line::End(line) => write(out, "end", line),
         Line::Loss(line) => write(out, "loss", line),
         Line::Connection(line) => write(out, "connection", line),
@@ -85,6 +86,7 @@ mod tests {
     use crate::{
         event::{AddressSource, RefusalCause},
         health::State,
+        join::How,
         output::sample,
     };
 
@@ -126,6 +128,35 @@ mod tests {
             "\n"
         );
         assert_eq!(written(&sample::half()), expected);
+    }
+
+    #[test]
+    fn a_hop_has_both_lines_and_what_differs() {
+        let exchange = |line: &Redacted<Line<'_>>| written(line).trim_end().to_owned();
+        let text = exchange(&sample::hop());
+        let downstream = exchange(&sample::exchange());
+        let head = concat!(
+            r#"{"v":1,"type":"hop","id":"7-1","time":"2026-11-21T07:45:00.123456789Z","pid":1,"process":"nginx","#,
+            r#""gateway_us":202,"downstream":"#
+        );
+        let upstream = concat!(
+            r#","upstreams":[{"joined":"request-id","reused":true,"upstream_first_byte_us":200,"#,
+            r#""request_diff":{"added":[["x-request-id","abc"]],"#,
+            r#""changed":[[":path","/x?token=[redacted]","/y?token=[redacted]"],"#,
+            r#"["authorization","Bearer [redacted]","Bearer [redacted]"]],"complete":true},"#,
+            r#""response_diff":{"added":[["x-request-id","abc"]],"removed":[["x-powered-by","app"]],"#,
+            r#""changed":[[":status","201","200"],["server","app","nginx"]],"complete":true},"#,
+            r#""exchange":{"v":1,"type":"exchange","id":"7-9","#
+        );
+        let rest = text
+            .strip_prefix(head)
+            .and_then(|text| text.strip_prefix(&downstream))
+            .unwrap_or(&text);
+        assert!(rest.starts_with(upstream), "{text}");
+        assert!(!text.contains("hunter"), "{text}");
+        let ambiguous: Value = serde_json::from_str(&written(&sample::ambiguous())).unwrap();
+        assert_eq!(ambiguous["candidates"], serde_json::json!(["7-1", "8-1"]));
+        assert!(ambiguous.get("downstream").is_none());
     }
 
     #[test]
@@ -195,6 +226,8 @@ mod tests {
         let lines = [
             sample::exchange(),
             sample::half(),
+            sample::hop(),
+            sample::ambiguous(),
             sample::end(),
             sample::loss(),
             sample::health(),
@@ -241,6 +274,7 @@ mod tests {
             ),
             ("connection/properties/source", names(&known, AddressSource::name)),
             ("connection/properties/reason", names(&unknown, AddressSource::name)),
+            ("upstream/properties/joined", names(How::ALL, How::name)),
             ("malformed", names(Malformed::ALL, Malformed::name)),
             ("ended", names(Ended::ALL, Ended::name)),
         ];

@@ -11,7 +11,7 @@ use serde::{
 
 use crate::{
     output::{Error, write_json},
-    redact::is_plain,
+    redact::{VERSION, is_plain},
 };
 
 /// Writes to a slice, which costs less than a buffer that grows. If it is full, what is written is dropped.
@@ -318,8 +318,10 @@ impl<'w, 'o> Serializer for &'w mut Writer<'o> {
         unsupported()
     }
 
-    fn serialize_newtype_struct<T: Serialize + ?Sized>(self, _name: &'static str, _value: &T) -> Result<(), Error> {
-        unsupported()
+    /// Writes an object that is a line of its own elsewhere: it begins with the version and the type.
+    fn serialize_newtype_struct<T: Serialize + ?Sized>(self, name: &'static str, value: &T) -> Result<(), Error> {
+        self.begin_line(VERSION, name);
+        value.serialize(self)
     }
 
     fn serialize_newtype_variant<T: Serialize + ?Sized>(

@@ -1,34 +1,50 @@
 //! Text in the manner of curl -v: `>` for the request, `<` for the response, `*` for notes.
 //!
+//! The first line of an exchange is short enough for most terminals; what is rarely there has a line of its own.
+//! Hops are shown in the manner of diff: what the gateway changed.
+//!
 //! Everything that a traced process or its peer sent is escaped, so that it cannot control the terminal.
+
+mod hop;
 
 use std::io::Write as _;
 
-use super::{Error, Lines, Sink, Written, escape::Shown, summary};
+use super::{
+    Error, Lines, Sink, Style, Written,
+    escape::Shown,
+    style::{Local, Paint},
+    summary,
+};
 use crate::redact::{
     ConnectionLine, EndLine, ExchangeLine, FieldLine, HealthLine, HooksLine, Line, LossLine, ProxiedLine, Redacted,
-    RequestLine, ResponseLine, SummaryLine,
+    RequestLine, ResponseLine, SummaryLine, Time,
 };
 
 /// Writes text for a terminal.
 pub struct Text<L: Lines> {
     lines: L,
+    style: Style,
+    /// The time of the last line that has one.
+    last: Option<Local>,
     /// The line in progress, so that it is written as a whole.
     out: Vec<u8>,
 }
 
 impl<L: Lines> Text<L> {
     /// Creates a sink that writes to `lines`.
-    pub const fn new(lines: L) -> Self {
-        let out = Vec::new();
-        Self { lines, out }
+    pub const fn new(lines: L, style: Style) -> Self {
+        Self {
+            lines,
+            style,
+            last: None,
+            out: Vec::new(),
+        }
     }
 
     fn exchange(&mut self, line: &ExchangeLine<'_>) -> Result<(), Error> {
         let ExchangeLine {
             id,
             time,
-            pid,
             process,
             tls,
             side,
@@ -39,17 +55,18 @@ impl<L: Lines> Text<L> {
             informational,
             response,
             head_us,
+            first_event_us,
             duration_us,
             ended,
             request_id,
+            session,
             ..
         } = line;
-        write!(self.out, "* {time} {id} {}[{pid}] {tls} {side} ", Shown(process))?;
-        if *protocol == "http/2" {
-            write!(self.out, "stream {stream}, ")?;
-        }
-        self.connection(connection)?;
-        writeln!(self.out)?;
+        self.time(time)?;
+        let who = format!("{} {id} {tls}", Shown(process));
+        write!(self.out, "{} ", self.style.paint(Paint::Bold, who))?;
+        self.ends(connection, side)?;
+        self.details(connection, (*protocol == "http/2").then_some(*stream))?;
         match request {
             Some(request) => self.request(request, protocol)?,
             None => writeln!(self.out, "* request not known")?,
@@ -62,15 +79,57 @@ impl<L: Lines> Text<L> {
             None => writeln!(self.out, "* response not known")?,
         }
         self.timing(
-            *head_us,
-            *duration_us,
+            [*head_us, *first_event_us, *duration_us],
             *ended,
             response.as_ref().and_then(|response| response.body_bytes),
         )?;
         if let Some(request_id) = request_id {
             writeln!(self.out, "* request id {}", Shown(request_id))?;
         }
+        if let Some(session) = session {
+            writeln!(self.out, "* session {session}")?;
+        }
         Ok(writeln!(self.out)?)
+    }
+
+    /// Writes the begin of a note with its time, after a note of the date if that is another one than before.
+    fn time(&mut self, time: &Time) -> Result<(), Error> {
+        let local = self.style.local(time);
+        if let Some(day) = local.day_after(self.last.as_ref()) {
+            writeln!(self.out, "{}", self.style.paint(Paint::Dim, day))?;
+        }
+        self.last = Some(local);
+        Ok(write!(self.out, "* {} ", local.clock())?)
+    }
+
+    /// Writes both ends of a connection, and which of them asks: `<-` if the traced process is asked.
+    fn ends(&mut self, connection: &ConnectionLine<'_>, side: &str) -> Result<(), Error> {
+        let ConnectionLine {
+            local, remote, reason, ..
+        } = connection;
+        let arrow = if side == "client" { "->" } else { "<-" };
+        match (local, remote) {
+            (Some(local), Some(remote)) => writeln!(self.out, "{} {arrow} {}", Shown(local), Shown(remote))?,
+            _ => writeln!(self.out, "{side}, addresses unknown ({})", reason.unwrap_or("unseen"))?,
+        }
+        Ok(())
+    }
+
+    /// Writes a note of what few connections have, if any.
+    fn details(&mut self, connection: &ConnectionLine<'_>, stream: Option<u64>) -> Result<(), Error> {
+        let ConnectionLine { proxied, netns, .. } = connection;
+        let known = [
+            stream.map(|stream| format!("stream {stream}")),
+            proxied
+                .as_ref()
+                .map(|ProxiedLine { source, destination }| format!("for {source} to {destination}")),
+            netns.map(|netns| format!("network namespace {netns}")),
+        ];
+        let known: Vec<_> = known.into_iter().flatten().collect();
+        if !known.is_empty() {
+            writeln!(self.out, "* {}", known.join(", "))?;
+        }
+        Ok(())
     }
 
     fn connection(&mut self, connection: &ConnectionLine<'_>) -> Result<(), Error> {
@@ -122,13 +181,8 @@ impl<L: Lines> Text<L> {
         } else {
             path.as_deref()
         };
-        writeln!(
-            self.out,
-            "> {} {} {}",
-            known(method.as_deref()),
-            known(target),
-            version(protocol)
-        )?;
+        let line = format!("{} {} {}", known(method.as_deref()), known(target), version(protocol));
+        writeln!(self.out, "> {}", self.style.paint(Paint::Bold, line))?;
         if !names_host(headers) || protocol_upgrade.is_some() {
             writeln!(
                 self.out,
@@ -162,8 +216,9 @@ impl<L: Lines> Text<L> {
     }
 
     fn status(&mut self, status: Option<u16>, protocol: &str) -> Result<(), Error> {
-        let status = status.map_or_else(|| "?".to_owned(), |status| status.to_string());
-        Ok(writeln!(self.out, "< {} {status}", version(protocol))?)
+        let word = status.map_or_else(|| "?".to_owned(), |status| status.to_string());
+        let word = self.style.paint(Paint::of_status(status), word);
+        Ok(writeln!(self.out, "< {} {word}", version(protocol))?)
     }
 
     fn head(
@@ -194,20 +249,15 @@ impl<L: Lines> Text<L> {
 
     fn fields(&mut self, mark: char, fields: &[FieldLine<'_>]) -> Result<(), Error> {
         for (name, value) in fields {
-            writeln!(
-                self.out,
-                "{mark} {}: {}",
-                known(name.as_deref()),
-                known(value.as_deref())
-            )?;
+            let name = self.style.paint(Paint::Cyan, known(name.as_deref()));
+            writeln!(self.out, "{mark} {name}: {}", known(value.as_deref()))?;
         }
         Ok(())
     }
 
     fn timing(
         &mut self,
-        head_us: Option<u64>,
-        duration_us: Option<u64>,
+        [head_us, first_event_us, duration_us]: [Option<u64>; 3],
         ended: Option<&str>,
         body_bytes: Option<u64>,
     ) -> Result<(), Error> {
@@ -217,6 +267,9 @@ impl<L: Lines> Text<L> {
         }
         if let Some(head_us) = head_us {
             write!(self.out, ", head after {head_us} us")?;
+        }
+        if let Some(first_event_us) = first_event_us {
+            write!(self.out, ", first event after {first_event_us} us")?;
         }
         if let Some(duration_us) = duration_us {
             write!(self.out, ", end after {duration_us} us")?;
@@ -228,6 +281,7 @@ impl<L: Lines> Text<L> {
         let EndLine {
             id,
             response,
+            first_event_us,
             duration_us,
             ended,
             ..
@@ -237,7 +291,7 @@ impl<L: Lines> Text<L> {
             self.trailers('<', &response.trailers)?;
         }
         let body_bytes = response.as_ref().and_then(|response| response.body_bytes);
-        self.timing(None, Some(*duration_us), Some(ended), body_bytes)?;
+        self.timing([None, *first_event_us, Some(*duration_us)], Some(ended), body_bytes)?;
         Ok(writeln!(self.out)?)
     }
 
@@ -252,10 +306,12 @@ impl<L: Lines> Text<L> {
             bytes,
             cause,
         } = line;
+        self.time(time)?;
         write!(
             self.out,
-            "* {time} {}[{pid}] LOSS of {} bytes ({cause}), ",
+            "{}[{pid}] {} of {} bytes ({cause}), ",
             Shown(process),
+            self.style.paint(Paint::Red, "LOSS"),
             bytes.map_or("an unknown number of".to_owned(), |bytes| bytes.to_string())
         )?;
         write!(self.out, "{direction} from position {position} on, ")?;
@@ -264,27 +320,9 @@ impl<L: Lines> Text<L> {
     }
 
     fn health(&mut self, line: &HealthLine) -> Result<(), Error> {
-        let HealthLine {
-            time,
-            subject,
-            name,
-            state,
-            used,
-            capacity,
-            dropped,
-        } = line;
-        write!(self.out, "* {time} HEALTH of {subject}")?;
-        if let Some(name) = name {
-            write!(self.out, " {name}")?;
-        }
-        write!(self.out, ": {}", state.replace('_', " "))?;
-        if let (Some(used), Some(capacity)) = (used, capacity) {
-            write!(self.out, ", {used} of {capacity}")?;
-        }
-        if let Some(dropped) = dropped {
-            write!(self.out, ", {dropped} dropped")?;
-        }
-        Ok(writeln!(self.out, "\n")?)
+        self.time(&line.time)?;
+        let word = self.style.paint(Paint::Yellow, "HEALTH");
+        Ok(writeln!(self.out, "{word} of {}\n", summary::health(line))?)
     }
 
     fn hooks(&mut self, line: &HooksLine<'_>) -> Result<(), Error> {
@@ -299,9 +337,11 @@ impl<L: Lines> Text<L> {
             path,
             cause,
         } = line;
+        self.time(time)?;
         write!(
             self.out,
-            "* {time} HEALTH of {subject} {name}: {state}, {}",
+            "{} of {subject} {name}: {state}, {}",
+            self.style.paint(Paint::Yellow, "HEALTH"),
             cause.replace('_', " ")
         )?;
         Ok(writeln!(
@@ -321,7 +361,8 @@ impl<L: Lines> Text<L> {
             connection,
             ..
         } = line;
-        write!(self.out, "* {time} {}[{pid}] {tls} ", Shown(process))?;
+        self.time(time)?;
+        write!(self.out, "{}[{pid}] {tls} ", Shown(process))?;
         self.connection(connection)?;
         let parts = summary::parts(line);
         Ok(writeln!(self.out, " {}: {}\n", summary::state(line), Shown(&parts))?)
@@ -331,15 +372,21 @@ impl<L: Lines> Text<L> {
 impl<L: Lines> Sink for Text<L> {
     fn write(&mut self, line: &Redacted<Line<'_>>) -> Result<Written, Error> {
         self.out.clear();
+        let last = self.last;
         match &**line {
             Line::Exchange(line) => self.exchange(line)?,
+            Line::Hop(line) => self.hop(line)?,
             Line::End(line) => self.end(line)?,
             Line::Loss(line) => self.loss(line)?,
             Line::Connection(line) => self.summary(line)?,
             Line::Health(line) => self.health(line)?,
             Line::Hooks(line) => self.hooks(line)?,
         }
-        Ok(self.lines.line(&self.out)?)
+        let written = self.lines.line(&self.out)?;
+        if written == Written::Dropped {
+            self.last = last;
+        }
+        Ok(written)
     }
 
     fn flush(&mut self) -> Result<(), Error> {

@@ -3,12 +3,18 @@
 use http_decode::Unredacted;
 
 use super::*;
-use crate::output::sample;
+use crate::output::{Zone, sample};
 
 fn written(line: &Redacted<Line<'_>>) -> String {
+    written_as(Style::default(), std::slice::from_ref(line))
+}
+
+fn written_as(style: Style, lines: &[Redacted<Line<'_>>]) -> String {
     let mut bytes = Vec::new();
-    let mut sink = Text::new(&mut bytes);
-    sink.write(line).unwrap();
+    let mut sink = Text::new(&mut bytes, style);
+    for line in lines {
+        sink.write(line).unwrap();
+    }
     Box::new(sink).finish().unwrap();
     String::from_utf8(bytes).unwrap()
 }
@@ -16,7 +22,8 @@ fn written(line: &Redacted<Line<'_>>) -> String {
 #[test]
 fn an_exchange_reads_like_curl() {
     let expected = "\
-* 2026-11-21T07:45:00.123456789Z 7-1 nginx[1] openssl server connection 7, local 127.0.0.1:8443, remote 127.0.0.1:50312
+* 2026-11-21, UTC
+* 07:45:00.123 nginx 7-1 openssl 127.0.0.1:8443 <- 127.0.0.1:50312
 > GET /x?token=[redacted] HTTP/1.1
 > host: a.test
 > authorization: Bearer [redacted]
@@ -35,6 +42,60 @@ fn an_exchange_reads_like_curl() {
 
 ";
     assert_eq!(written(&sample::exchange()), expected);
+}
+
+#[test]
+fn the_date_is_a_note_before_the_first_line_and_when_it_changes() {
+    let zone = Zone::new(|_| -8 * 3600);
+    let style = Style {
+        zone,
+        ..Style::default()
+    };
+    let text = written_as(style, &[sample::exchange(), sample::end(), sample::loss()]);
+    assert!(
+        text.starts_with("* 2026-11-20, UTC-08:00\n* 23:45:00.123 nginx 7-1 "),
+        "{text}"
+    );
+    assert_eq!(text.matches("UTC").count(), 1);
+}
+
+#[test]
+fn what_few_connections_have_is_a_note_of_its_own() {
+    let text = written(&sample::half());
+    assert!(
+        text.contains(" 127.0.0.1:50312\n* stream 3\n* request not known\n"),
+        "{text}"
+    );
+    assert!(!written(&sample::exchange()).contains("stream"));
+}
+
+#[test]
+fn an_exchange_of_a_client_points_at_its_peer() {
+    let line = sample::exchange_with(|exchange| exchange.side = http_decode::Side::Client);
+    assert!(written(&line).contains(" 127.0.0.1:8443 -> 127.0.0.1:50312\n"));
+}
+
+#[test]
+fn colours_follow_the_status_and_change_no_other_character() {
+    let style = Style {
+        color: true,
+        ..Style::default()
+    };
+    let text = written_as(style, &[sample::exchange(), sample::loss(), sample::health()]);
+    for part in [
+        "< HTTP/1.1 \u{1b}[32m200\u{1b}[0m\n",
+        "> \u{1b}[36mhost\u{1b}[0m: a.test\n",
+        "\u{1b}[31mLOSS\u{1b}[0m of 100 bytes",
+        "\u{1b}[33mHEALTH\u{1b}[0m of table",
+    ] {
+        assert!(text.contains(part), "{part:?}: {text:?}");
+    }
+    let mut plain = text;
+    for code in ["0", "1", "2", "31", "32", "33", "36"] {
+        plain = plain.replace(&format!("\u{1b}[{code}m"), "");
+    }
+    let lines = [sample::exchange(), sample::loss(), sample::health()];
+    assert_eq!(plain, written_as(Style::default(), &lines));
 }
 
 #[test]
@@ -84,13 +145,14 @@ fn refused_hooks_are_one_note() {
 #[test]
 fn a_name_and_a_path_of_refused_hooks_cannot_control_the_terminal() {
     let text = written(&sample::hooks_of("ng\u{1b}[2Jx", "/opt/a\nb"));
-    assert!(!text.contains('\u{1b}') && text.lines().count() == 2, "{text:?}");
+    assert!(!text.contains('\u{1b}') && text.lines().count() == 3, "{text:?}");
 }
 
 #[test]
 fn a_connection_is_one_note() {
     let expected = "\
-* 2026-11-21T07:45:00.123456789Z nginx[1] openssl connection 7, local 127.0.0.1:8443, remote 127.0.0.1:50312 closed: \
+* 2026-11-21, UTC
+* 07:45:00.123 nginx[1] openssl connection 7, local 127.0.0.1:8443, remote 127.0.0.1:50312 closed: \
 fin by remote, opened 2026-11-21T07:44:59.000000005Z, TLSv1.3, TLS_AES_256_GCM_SHA384, alpn h2, server name a.test, \
 handshake 1200 us, round trip 40 us, 0 retransmits, 2000 bytes received, 3000 acknowledged, 100 read, 200 written, \
 3 exchanges
@@ -107,4 +169,34 @@ fn a_server_name_cannot_break_the_line() {
     });
     let text = written(&line);
     assert!(text.contains(r"server name a\nb\u{1b}[2J, "), "{text}");
+}
+
+#[test]
+fn a_hop_reads_like_a_diff() {
+    let expected = "\
+* 2026-11-21T07:45:00.123456789Z 7-1 nginx[1] 202 us in the gateway
+--- 7-1 GET /x?token=[redacted] at a.test: 200, 412 us, connection 7, local 127.0.0.1:8443, remote 127.0.0.1:50312
++++ 7-9 GET /y?token=[redacted] at a.test: 201, 210 us, connection 7, local 127.0.0.1:8443, remote 127.0.0.1:50312, \
+joined by request-id, connection reused
+* answered after 200 us
+@@ request
+-:path: /x?token=[redacted]
++:path: /y?token=[redacted]
+-authorization: Bearer [redacted]
++authorization: Bearer [redacted] (changed)
++x-request-id: abc
+@@ response
+-:status: 201
++:status: 200
+-server: app
++server: nginx
+-x-powered-by: app
++x-request-id: abc
+
+";
+    assert_eq!(written(&sample::hop()), expected);
+    let ambiguous = written(&sample::ambiguous());
+    let lines: Vec<_> = ambiguous.lines().take(3).collect();
+    assert_eq!(lines[1], "* downstream exchange one of 7-1, 8-1");
+    assert!(lines[2].starts_with("+++ 7-9 "), "{ambiguous}");
 }

@@ -141,6 +141,7 @@ fn planted(
         ended: Ended::Complete,
         body_bytes: None,
         trailers: next(),
+        events: None,
     };
     drop(lists);
     Sent { exchange, end, words }

@@ -1,11 +1,13 @@
 //! Connections in lines of output.
 
+#![expect(clippy::ref_option_ref, reason = "serde derives it for words that may be absent")]
+
 use serde::Serialize;
 
 use super::field::owned;
 use crate::{
     correlate::LibraryName,
-    redact::{Printable, Time},
+    redact::{Printable, Time, printable::plain_word_if_any},
 };
 
 /// A connection, and how its addresses were learned or why they were not.
@@ -23,7 +25,7 @@ pub struct ConnectionLine<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub remote: Option<Printable<'a>>,
     /// How the addresses were learned.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[serde(skip_serializing_if = "Option::is_none", serialize_with = "plain_word_if_any")]
     pub source: Option<&'static str>,
     /// Why the addresses are unknown.
     #[serde(skip_serializing_if = "Option::is_none")]

@@ -1,5 +1,7 @@
 //! Exchanges and their ends in lines of output.
 
+#![expect(clippy::ref_option_ref, reason = "serde derives it for words that may be absent")]
+
 use serde::Serialize;
 
 use super::{
@@ -8,13 +10,17 @@ use super::{
 };
 use crate::{
     correlate::LibraryName,
-    redact::{Printable, Time, printable::plain_word},
+    redact::{
+        Printable, Time,
+        printable::{plain_id, plain_word, plain_word_if_any},
+    },
 };
 
 /// A request with its response, or the one of them that was seen.
 #[derive(Clone, Debug, Eq, PartialEq, Serialize)]
 pub struct ExchangeLine<'a> {
     /// Unique within a run.
+    #[serde(serialize_with = "plain_id")]
     pub id: String,
     /// Time of the first byte of the request, or of the response if there is no request, RFC 3339.
     pub time: Time,
@@ -48,15 +54,30 @@ pub struct ExchangeLine<'a> {
     /// Microseconds from the first byte of the request to the end of the response head.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub head_us: Option<u64>,
+    /// Microseconds from the first byte of the request to the first byte of a stream of server-sent events.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub first_byte_us: Option<u64>,
+    /// Microseconds from the first byte of the request to the end of the first server-sent event.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub first_event_us: Option<u64>,
     /// Microseconds from the first byte of the request to the end of the response.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub duration_us: Option<u64>,
     /// How it ended, if it has.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[serde(skip_serializing_if = "Option::is_none", serialize_with = "plain_word_if_any")]
     pub ended: Option<&'static str>,
-    /// Value of `x-request-id`, under which the gateway logs the request.
+    /// Id of the request, by which gateways log it and pass it on.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub request_id: Option<Printable<'a>>,
+    /// Fingerprint of `mcp-session-id`, which the requests of one session have in common.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub session: Option<String>,
+    /// Trace id of the request's `traceparent`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub trace_id: Option<Printable<'a>>,
+    /// Parent id of the request's `traceparent`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub parent_id: Option<Printable<'a>>,
     /// How long the caller of gRPC waits, as sent: digits and a unit.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub grpc_timeout: Option<Printable<'a>>,
@@ -89,9 +110,14 @@ impl ExchangeLine<'_> {
             informational,
             response,
             head_us,
+            first_byte_us,
+            first_event_us,
             duration_us,
             ended,
             request_id,
+            session,
+            trace_id,
+            parent_id,
             grpc_timeout,
             grpc_status,
             grpc_message,
@@ -112,9 +138,14 @@ impl ExchangeLine<'_> {
             informational: informational.iter().map(ResponseLine::to_static).collect(),
             response: response.as_ref().map(ResponseLine::to_static),
             head_us: *head_us,
+            first_byte_us: *first_byte_us,
+            first_event_us: *first_event_us,
             duration_us: *duration_us,
             ended: *ended,
             request_id: owned(request_id.as_ref()),
+            session: session.clone(),
+            trace_id: owned(trace_id.as_ref()),
+            parent_id: owned(parent_id.as_ref()),
             grpc_timeout: owned(grpc_timeout.as_ref()),
             grpc_status: *grpc_status,
             grpc_message: owned(grpc_message.as_ref()),
@@ -246,6 +277,12 @@ pub struct EndLine<'a> {
     /// What the end adds to the response.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub response: Option<EndResponseLine<'a>>,
+    /// See [`ExchangeLine::first_byte_us`].
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub first_byte_us: Option<u64>,
+    /// See [`ExchangeLine::first_event_us`].
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub first_event_us: Option<u64>,
     /// Microseconds from the first byte of the exchange to its end.
     pub duration_us: u64,
     /// How it ended.

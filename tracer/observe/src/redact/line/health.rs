@@ -12,7 +12,7 @@ use crate::{
 pub struct HealthLine {
     /// When it was noticed, RFC 3339.
     pub time: Time,
-    /// `ring` (the fullest), `table` (a BPF map) or `output`.
+    /// `ring` (the fullest), `table` (a BPF map), `output` or `rate_limit`.
     pub subject: &'static str,
     /// Name of the table, by what it holds.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -25,7 +25,7 @@ pub struct HealthLine {
     /// Bytes or entries that it has room for.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub capacity: Option<u64>,
-    /// Records, entries or lines dropped since the previous line.
+    /// Records, entries, lines or exchanges dropped since the previous line.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub dropped: Option<u64>,
 }

@@ -10,6 +10,7 @@ mod connection;
 mod exchange;
 mod field;
 mod health;
+mod hop;
 mod loss;
 
 pub use connection::{ConnectionLine, ProxiedLine, SummaryLine};
@@ -17,6 +18,7 @@ pub use exchange::{EndLine, EndResponseLine, ExchangeLine, RequestLine, Response
 pub use field::FieldLine;
 pub(crate) use field::owned_fields;
 pub use health::{HealthLine, HooksLine};
+pub use hop::{ChangeLine, DiffLine, ExchangeObject, HopLine, UpstreamLine};
 pub use loss::LossLine;
 
 /// One line of output.
@@ -24,6 +26,8 @@ pub use loss::LossLine;
 pub enum Line<'a> {
     /// A request with its response, or only one of them.
     Exchange(Box<ExchangeLine<'a>>),
+    /// Exchanges of a gateway that belong together.
+    Hop(Box<HopLine<'a>>),
     /// The end of an exchange that was printed before it had ended.
     End(Box<EndLine<'a>>),
     /// Bytes that are missing.

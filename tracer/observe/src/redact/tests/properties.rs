@@ -60,6 +60,13 @@ proptest! {
         prop_assert!(!text.contains(|character: char| character.is_control() && character != '\n'));
         prop_assert!(text.lines().all(|line| line.is_empty() || line.starts_with(['*', '>', '<'])));
 
+        for format in [Format::Line, Format::Combined] {
+            let text = String::from_utf8(written(format, &lines)).unwrap();
+            prop_assert!(!text.contains(|character: char| character.is_control() && character != '\n'));
+            let notes = text.lines().filter(|line| line.starts_with('*')).count();
+            prop_assert_eq!(text.lines().count(), 1 + notes, "{}", text);
+        }
+
         let har = written(Format::Har, &lines);
         prop_assert!(serde_json::from_slice::<serde_json::Value>(&har).unwrap()["log"]["entries"][0].is_object());
     }

@@ -8,7 +8,7 @@ use std::{
 use http_decode::{Ended, Timestamp};
 
 use super::*;
-use crate::redact::Printable;
+use crate::{ids::IdHeaders, redact::Printable};
 
 fn with_ids(request: Option<&str>, response: Option<&str>, rules: Rules) -> Option<Printable<'static>> {
     let fields = |id: Option<&str>| id.map(|id| sample::field("x-request-id", id)).into_iter();
@@ -24,18 +24,111 @@ fn with_ids(request: Option<&str>, response: Option<&str>, rules: Rules) -> Opti
 }
 
 #[test]
-fn the_responses_request_id_wins() {
+fn the_requests_id_wins() {
     let id = |request, response| with_ids(request, response, Rules::default());
-    assert_eq!(id(Some("a"), Some("b")).as_deref(), Some("b"));
-    assert_eq!(id(Some("a"), None).as_deref(), Some("a"));
+    assert_eq!(id(Some("a"), Some("b")).as_deref(), Some("a"));
+    assert_eq!(id(None, Some("b")).as_deref(), Some("b"));
     assert_eq!(id(None, None), None);
 }
 
 #[test]
-fn a_masked_request_id_is_none() {
-    assert_eq!(with_ids(Some("a"), Some("b"), named(&["x-request-id"])), None);
-    assert_eq!(with_ids(Some("a"), Some("xbx"), patterned(&["b"])), None);
-    assert_eq!(with_ids(Some("a"), Some(""), Rules::default()), None);
+fn a_request_id_is_masked_like_its_field() {
+    let id = |value, rules| with_ids(Some(value), None, rules);
+    assert_eq!(id("a", named(&["x-request-id"])).as_deref(), Some("[redacted]"));
+    assert_eq!(id("xbx", patterned(&["b"])).as_deref(), Some("x[redacted]x"));
+    assert_eq!(id("", Rules::default()), None);
+}
+
+#[test]
+fn no_header_with_ids_lets_a_secret_out() {
+    let masked = |name: &str, value: &str, masked: &str| {
+        let headers = IdHeaders::new(vec![name.parse().unwrap()]);
+        let mut redactor = redactor(Rules::default()).with_id_headers(headers);
+        let exchange = exchange("/", "a.test", vec![sample::field(name, value)]);
+        let line = redact_with(&mut redactor, exchange);
+        assert_eq!(line.request_id.as_deref(), Some(masked), "{name}");
+    };
+    masked("authorization", "Bearer hunter2", "Bearer [redacted]");
+    masked("cookie", "id=hunter2", "id=[redacted]");
+    masked("x-api-key", "hunter2", "[redacted]");
+    masked(
+        "x-upstream",
+        "https://a.test/?token=hunter2",
+        "https://a.test/?token=[redacted]",
+    );
+    masked("x-amzn-trace-id", "Root=/?token=hunter2", "/?token=[redacted]");
+    // A name that may be a secret itself hides the value, too.
+    masked(
+        "hunter2hunter2hunter2hunter2hunter2hunter2hunter2hunter2",
+        "a",
+        "[redacted]",
+    );
+}
+
+#[test]
+fn a_part_of_a_masked_field_is_masked() {
+    let trace = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01";
+    let exchange = || exchange("/", "a.test", vec![sample::field("traceparent", trace)]);
+    let ids = |rules| {
+        let line = redact(rules, exchange());
+        [line.request_id, line.trace_id, line.parent_id].map(|id| id.unwrap().to_string())
+    };
+    let trace_id = "4bf92f3577b34da6a3ce929d0e0e4736";
+    assert_eq!(ids(Rules::default()), [trace_id, trace_id, "00f067aa0ba902b7"]);
+    assert_eq!(ids(named(&["traceparent"])), ["[redacted]"; 3]);
+    assert_eq!(
+        ids(patterned(&["4736-00f0"])),
+        [
+            "4bf92f3577b34da6a3ce929d0e0e[redacted]",
+            "4bf92f3577b34da6a3ce929d0e0e[redacted]",
+            "[redacted]67aa0ba902b7",
+        ]
+    );
+}
+
+#[test]
+fn a_session_is_a_fingerprint_that_its_requests_have_in_common() {
+    let mut redactor = redactor(Rules::default());
+    let mut session = |request: Option<&str>, response: Option<&str>| {
+        let fields = |id: Option<&str>| id.map(|id| sample::field("mcp-session-id", id)).into_iter();
+        let mut exchange = exchange("/mcp", "a.test", fields(request).collect());
+        exchange.response = exchange.response.map(|seen| Response {
+            head: ResponseHead {
+                fields: fields(response).collect(),
+                ..seen.head
+            },
+            ..seen
+        });
+        let line = redact_with(&mut redactor, exchange);
+        assert!(!format!("{line:?}").contains("hunter"), "{line:?}");
+        line.session
+    };
+    let first = session(None, Some("hunter2")).unwrap();
+    assert!(
+        first.len() == 16 && first.bytes().all(|digit| digit.is_ascii_hexdigit()),
+        "{first}"
+    );
+    assert_eq!(session(Some("hunter2"), None).as_deref(), Some(first.as_str()));
+    assert_eq!(
+        session(Some("hunter2"), Some("hunter3")).as_deref(),
+        Some(first.as_str())
+    );
+    assert_ne!(session(Some("hunter3"), None), Some(first));
+    assert_eq!(session(None, None), None);
+    assert_eq!(session(Some(""), None), None);
+    assert_eq!(session(Some("[redacted]"), None), None);
+}
+
+#[test]
+fn a_session_has_the_fingerprint_of_its_mask_if_there_is_a_key() {
+    let rules = Rules {
+        fingerprint: Some(crate::redact::FingerprintKey::from_file_bytes(&[7; 32]).unwrap()),
+        ..Rules::default()
+    };
+    let fields = vec![sample::field("mcp-session-id", "hunter2")];
+    let line = redact(rules, exchange("/mcp", "a.test", fields));
+    let masked = line.request.unwrap().headers[0].1.clone().unwrap();
+    assert_eq!(*masked, format!("[redacted:{}]", line.session.unwrap()));
 }
 
 #[test]

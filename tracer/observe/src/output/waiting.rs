@@ -1,4 +1,4 @@
-//! Exchanges that wait for their end, because an entry of a HAR document cannot be changed later.
+//! Exchanges that wait for their end, because what is written of them cannot be changed later.
 //!
 //! Their memory is bounded. At the bound, the one that has waited longest is written as it is.
 
@@ -51,6 +51,8 @@ impl Waiting {
         let EndLine {
             id,
             response,
+            first_byte_us,
+            first_event_us,
             duration_us,
             ended,
             grpc_status,
@@ -60,6 +62,8 @@ impl Waiting {
         let key = self.keys.remove(id)?;
         let (mut line, bytes) = self.lines.remove(&key)?;
         self.bytes -= bytes;
+        line.first_byte_us = line.first_byte_us.or(*first_byte_us);
+        line.first_event_us = line.first_event_us.or(*first_event_us);
         line.duration_us = Some(*duration_us);
         line.ended = Some(ended);
         line.encoding = line.encoding.or(*encoding);

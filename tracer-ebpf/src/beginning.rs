@@ -1,0 +1,69 @@
+//! Whether bytes may begin HTTP: a request or a response of HTTP/1, the preface of HTTP/2, or the header of a proxy before
+//! them.
+//!
+//! This only keeps other protocols out: the decoder takes a closer look.
+
+/// How many bytes are examined.
+pub(crate) const EXAMINED: usize = 16;
+
+/// The characters that end the name of the protocol at the beginning of a response.
+const SLASH: u8 = b'/';
+
+/// Returns 1 if the bytes may begin HTTP; `count` of them are there. Fewer than are needed may, if they begin a word of
+/// capitals.
+#[inline(never)]
+pub(crate) fn may_be_http(bytes: &[u8; EXAMINED], count: u64) -> u32 {
+    (is_message(bytes, count) || is_proxy_header(bytes) || is_settings(bytes)).into()
+}
+
+/// Returns whether the bytes begin a request line or a status line.
+#[inline(always)]
+fn is_message(bytes: &[u8; EXAMINED], count: u64) -> bool {
+    for index in 0..EXAMINED - 1 {
+        if index as u64 == count {
+            return index != 0;
+        }
+        let byte = bytes[index];
+        if byte.is_ascii_uppercase() || byte == b'-' {
+            continue;
+        }
+        if index == 0 {
+            return false;
+        }
+        let next = bytes[index + 1];
+        let is_cut = index as u64 + 1 == count;
+        return match byte {
+            b' ' => is_cut || is_target(next, bytes),
+            SLASH => index == 4 && bytes[0] == b'H' && (is_cut || next == b'1'),
+            _ => false,
+        };
+    }
+    false
+}
+
+/// Returns whether a request target begins with a byte; that of CONNECT is a host, and behind PROXY comes a protocol.
+#[inline(always)]
+fn is_target(byte: u8, bytes: &[u8; EXAMINED]) -> bool {
+    let is_host = byte.is_ascii_alphanumeric() || byte == b'[';
+    let is_connect = bytes[0] == b'C' && bytes[1] == b'O' || bytes[0] == b'P' && bytes[1] == b'R';
+    matches!(byte, b'/' | b'*' | b'h' | b'H') || is_connect && is_host
+}
+
+/// Returns whether the bytes begin the binary header of the PROXY protocol, version 2.
+#[inline(always)]
+fn is_proxy_header(bytes: &[u8; EXAMINED]) -> bool {
+    bytes[0] == b'\r'
+        && bytes[1] == b'\n'
+        && bytes[2] == b'\r'
+        && bytes[3] == b'\n'
+        && bytes[4] == 0
+        && bytes[5] == b'\r'
+}
+
+/// Returns whether the bytes begin a SETTINGS frame of HTTP/2, with which a server may begin (RFC 9113 section 3.4): its
+/// length is a few times six bytes, and it has no flags and no stream.
+#[inline(always)]
+fn is_settings(bytes: &[u8; EXAMINED]) -> bool {
+    let is_frame = bytes[3] == 4 && bytes[4] | bytes[5] | bytes[6] | bytes[7] | bytes[8] == 0;
+    is_frame && bytes[0] | bytes[1] == 0 && bytes[2] % 6 == 0
+}

@@ -1,0 +1,476 @@
+//! One process: its open downstream and upstream exchanges.
+
+use std::collections::{BTreeMap, HashMap, VecDeque};
+
+use http_decode::{End, Exchange, MomentPart, Side};
+
+use super::{
+    Hop, Settings, Upstream,
+    digest::{Digests, target},
+    entry::{Asking, Candidates, Entry, Turn, Verdict},
+    hop::{add_end, exchange, held_bytes},
+    judge::Evidence,
+    turn::{Last, Threads},
+};
+use crate::correlate::{Moment, Observed};
+
+/// The exchanges of a process.
+#[derive(Debug)]
+pub(super) struct Gateway {
+    /// Until when downstream requests may be open that were not seen.
+    settled_ns: u64,
+    downstream: BTreeMap<u64, Entry>,
+    upstream: BTreeMap<u64, Asking>,
+    /// The serial number of each exchange that is kept.
+    by_id: HashMap<String, u64>,
+    threads: Threads,
+    migrates: bool,
+    /// The exchanges that have come, by the time.
+    waiting: VecDeque<(u64, u64)>,
+    forgotten: Vec<u64>,
+}
+
+impl Gateway {
+    /// Creates a gateway, of which requests may be open until `settled_ns` that were not seen.
+    pub(super) fn new(settled_ns: u64) -> Self {
+        Self {
+            settled_ns,
+            downstream: BTreeMap::new(),
+            upstream: BTreeMap::new(),
+            by_id: HashMap::new(),
+            threads: Threads::default(),
+            migrates: false,
+            waiting: VecDeque::new(),
+            forgotten: Vec::new(),
+        }
+    }
+
+    /// Takes note of a head, and returns whether an exchange is kept under `serial` from here on.
+    pub(super) fn note(&mut self, serial: u64, moment: &Moment, settings: &Settings) -> bool {
+        let Moment { connection, moment } = moment;
+        let id = exchange_id(&connection.id, moment.ordinal);
+        match &moment.part {
+            MomentPart::Request {
+                head,
+                began,
+                from_start,
+            } => {
+                let entry = Entry {
+                    id,
+                    began_ns: began.0,
+                    head_ns: moment.at.0,
+                    thread: moment.origin,
+                    digests: Digests::of_request(&settings.id_headers, head),
+                    target: target(head),
+                    whole: None,
+                    seen: false,
+                    contested: false,
+                    ended_ns: None,
+                };
+                let reused = reused(moment.ordinal, *from_start);
+                self.begin(serial, moment.side, entry, reused);
+                true
+            }
+            MomentPart::Response => {
+                self.answer(&id, moment.side, moment.origin);
+                false
+            }
+        }
+    }
+
+    /// Adds an exchange; returns it if its request was not noted, so that nothing can be joined with it.
+    pub(super) fn add(&mut self, observed: Observed, now_ns: u64, settings: &Settings) -> Option<Observed> {
+        let exchange = exchange(&observed)?;
+        let id = exchange_id(&observed.connection.id, exchange.ordinal);
+        let serial = self.by_id.get(&id).copied();
+        let Some((serial, entry)) = serial.and_then(|serial| Some((serial, self.entry_mut(serial)?))) else {
+            if exchange.side == Side::Server {
+                self.unsettle(now_ns.saturating_add(settings.hold_ns));
+            }
+            return Some(observed);
+        };
+        entry.digests = Digests::of(&settings.id_headers, exchange);
+        entry.seen = true;
+        entry.ended_ns = ended_ns(exchange, now_ns);
+        entry.whole = Some((Box::new(observed), now_ns));
+        self.waiting.push_back((now_ns, serial));
+        None
+    }
+
+    /// Adds the end of an exchange that is still to be emitted, and returns the bytes that were added. Returns `None` if the
+    /// exchange was emitted before.
+    pub(super) fn end(&mut self, connection: &str, end: &End) -> Option<usize> {
+        let id = exchange_id(connection, end.ordinal);
+        let serial = self.by_id.get(&id).copied()?;
+        let entry = self.entry_mut(serial)?;
+        entry.ended_ns = Some(end.ended_at.0);
+        let Some((observed, _)) = &mut entry.whole else {
+            self.forget_if_over(serial);
+            return None;
+        };
+        let before = held_bytes(observed);
+        add_end(observed, end);
+        Some(held_bytes(observed).saturating_sub(before))
+    }
+
+    /// Notes that downstream requests may be open, or may have been open, that were not seen.
+    pub(super) fn unsettle(&mut self, until_ns: u64) {
+        self.settled_ns = self.settled_ns.max(until_ns);
+        for asking in self.upstream.values_mut() {
+            asking.candidates.unseen = true;
+        }
+    }
+
+    /// Emits what is ready at `now_ns`.
+    pub(super) fn settle(&mut self, now_ns: u64, settings: &Settings, hops: &mut Vec<Hop>) {
+        self.judge_all();
+        while let Some((came_ns, serial)) = self.waiting.front().copied()
+            && came_ns.saturating_add(settings.hold_ns) <= now_ns
+        {
+            self.waiting.pop_front();
+            self.force(serial, hops);
+        }
+        self.emit_ready(hops);
+        self.sweep();
+    }
+
+    /// Returns whether no exchange is kept.
+    pub(super) fn is_empty(&self) -> bool {
+        self.downstream.is_empty() && self.upstream.is_empty()
+    }
+
+    /// Drops the times of exchanges that do not wait any more, once they are most of them.
+    fn sweep(&mut self) {
+        if self.waiting.len() <= 2 * (self.downstream.len() + self.upstream.len()) + LEAST_SWEPT {
+            return;
+        }
+        let mut waiting = std::mem::take(&mut self.waiting);
+        waiting.retain(|(_, serial)| self.entry_mut(*serial).is_some_and(|entry| entry.waits()));
+        self.waiting = waiting;
+    }
+
+    /// Returns when [`settle`](Self::settle) is to be called at the latest.
+    pub(super) fn due_ns(&self, settings: &Settings) -> Option<u64> {
+        let (came_ns, _) = self.waiting.front()?;
+        Some(came_ns.saturating_add(settings.hold_ns))
+    }
+
+    /// Gives up an exchange: it is emitted as it is if it has come, and forgotten.
+    pub(super) fn give_up(&mut self, serial: u64) -> Option<Hop> {
+        let hop = if self.upstream.contains_key(&serial) {
+            self.decide(serial);
+            self.emit_alone(serial)
+        } else {
+            let hop = self.emit_hop(serial);
+            if let Some(entry) = self.downstream.remove(&serial) {
+                self.by_id.remove(&entry.id);
+            }
+            hop
+        };
+        if let Some(asking) = self.upstream.remove(&serial) {
+            self.by_id.remove(&asking.entry.id);
+        }
+        hop
+    }
+
+    /// Removes and returns the serial numbers that are not kept any more.
+    pub(super) fn take_forgotten(&mut self) -> Vec<u64> {
+        std::mem::take(&mut self.forgotten)
+    }
+
+    fn entry_mut(&mut self, serial: u64) -> Option<&mut Entry> {
+        match self.downstream.get_mut(&serial) {
+            Some(entry) => Some(entry),
+            None => self.upstream.get_mut(&serial).map(|asking| &mut asking.entry),
+        }
+    }
+
+    fn begin(&mut self, serial: u64, side: Side, entry: Entry, reused: Option<bool>) {
+        self.by_id.insert(entry.id.clone(), serial);
+        match side {
+            Side::Server => {
+                self.threads.replace(entry.thread, Last::Asked(serial));
+                self.downstream.insert(serial, entry);
+            }
+            Side::Client => {
+                let before = self.threads.replace(entry.thread, Last::Other);
+                let turn = match before {
+                    Last::Asked(asked) => Turn::Asked(asked),
+                    Last::Answered(_) | Last::Other => Turn::None,
+                };
+                let asking = Asking {
+                    candidates: self.candidates(&entry),
+                    entry,
+                    reused,
+                    turn,
+                    verdict: Verdict::Open,
+                };
+                self.upstream.insert(serial, asking);
+                // An id decides at once, while all that are open are at hand.
+                let verdict = self.evidence(serial).map(|evidence| evidence.judge());
+                self.set_verdict(serial, verdict);
+            }
+        }
+    }
+
+    /// Finds the downstream exchanges that were open when an upstream request began.
+    fn candidates(&self, asking: &Entry) -> Candidates {
+        let mut candidates = Candidates {
+            unseen: asking.began_ns < self.settled_ns,
+            ..Candidates::default()
+        };
+        for (serial, entry) in &self.downstream {
+            if entry.is_open_at(asking.began_ns) {
+                let same = entry.target.is_none() || asking.target.is_none() || entry.target == asking.target;
+                let (own, asked) = (&entry.digests, &asking.digests);
+                let same_id = own.same_request_id(asked) || own.same_trace_id(asked);
+                candidates.add(*serial, same, same_id);
+            }
+        }
+        candidates
+    }
+
+    /// Handles the head of a response.
+    fn answer(&mut self, id: &str, side: Side, thread: u32) {
+        let Some(serial) = self.by_id.get(id).copied() else {
+            self.threads.replace(thread, Last::Other);
+            return;
+        };
+        let last = match side {
+            Side::Server => Last::Other,
+            Side::Client => Last::Answered(serial),
+        };
+        let before = self.threads.replace(thread, last);
+        self.migrates |= self.entry_mut(serial).is_some_and(|entry| entry.thread != thread);
+        if side == Side::Server {
+            let in_turn = |asking: &Asking| asking.turn == Turn::Asked(serial);
+            let asked: Vec<u64> = self
+                .upstream
+                .iter()
+                .filter(|(_, asking)| in_turn(asking))
+                .map(|(asked, _)| *asked)
+                .collect();
+            for asked in asked {
+                if let Some(asking) = self.upstream.get_mut(&asked) {
+                    let follows = before == Last::Answered(asked);
+                    asking.turn = if follows { Turn::Answered(serial) } else { Turn::None };
+                }
+                self.contest(asked);
+            }
+        }
+    }
+
+    /// Notes on the candidates of an upstream exchange that it may belong to any of them, if nothing shows to which.
+    fn contest(&mut self, serial: u64) {
+        let Some(asking) = self.upstream.get(&serial) else {
+            return;
+        };
+        let is_joined = matches!(asking.verdict, Verdict::Joined(..));
+        let shows_nothing = asking.turn == Turn::None || matches!(asking.verdict, Verdict::Ambiguous(_));
+        if shows_nothing && !is_joined {
+            for candidate in &asking.candidates.same {
+                if let Some(entry) = self.downstream.get_mut(candidate) {
+                    entry.contested = true;
+                }
+            }
+        }
+    }
+
+    fn judge_all(&mut self) {
+        let open: Vec<u64> = self
+            .upstream
+            .iter()
+            .filter(|(_, asking)| asking.verdict == Verdict::Open)
+            .map(|(serial, _)| *serial)
+            .collect();
+        for serial in open {
+            let verdict = self.evidence(serial).map(|evidence| evidence.judge());
+            self.set_verdict(serial, verdict);
+        }
+    }
+
+    /// Decides about an upstream exchange with what is known.
+    fn decide(&mut self, serial: u64) {
+        let verdict = self.evidence(serial).map(|evidence| match evidence.judge() {
+            Verdict::Open => evidence.ambiguous(),
+            verdict @ (Verdict::Joined(..) | Verdict::Ambiguous(_)) => verdict,
+        });
+        self.set_verdict(serial, verdict);
+    }
+
+    fn evidence(&self, serial: u64) -> Option<Evidence<'_>> {
+        let asking = self.upstream.get(&serial)?;
+        Some(Evidence {
+            asking,
+            downstream: &self.downstream,
+            upstream: &self.upstream,
+            migrates: self.migrates,
+        })
+    }
+
+    fn set_verdict(&mut self, serial: u64, verdict: Option<Verdict>) {
+        if let (Some(asking), Some(verdict)) = (self.upstream.get_mut(&serial), verdict) {
+            if asking.verdict == Verdict::Open {
+                asking.verdict = verdict;
+            }
+            self.contest(serial);
+        }
+    }
+
+    /// Emits an exchange that has waited for long enough, unless it is to be emitted with another one.
+    fn force(&mut self, serial: u64, hops: &mut Vec<Hop>) {
+        if self.downstream.contains_key(&serial) {
+            hops.extend(self.emit_hop(serial));
+            return;
+        }
+        if self
+            .upstream
+            .get(&serial)
+            .is_some_and(|asking| asking.verdict == Verdict::Open)
+        {
+            self.decide(serial);
+        }
+    }
+
+    fn emit_ready(&mut self, hops: &mut Vec<Hop>) {
+        let mut blocked: Vec<u64> = Vec::new();
+        let mut alone = Vec::new();
+        for (serial, asking) in &self.upstream {
+            match &asking.verdict {
+                Verdict::Open => blocked.extend(&asking.candidates.open),
+                Verdict::Joined(of, _) => {
+                    if self.downstream.get(of).is_none_or(|entry| entry.seen && !entry.waits()) {
+                        alone.push(*serial);
+                    } else if !asking.entry.seen {
+                        blocked.push(*of);
+                    }
+                }
+                Verdict::Ambiguous(_) => alone.push(*serial),
+            }
+        }
+        blocked.sort_unstable();
+        let ready: Vec<u64> = self
+            .downstream
+            .iter()
+            .filter(|(serial, entry)| entry.waits() && blocked.binary_search(serial).is_err())
+            .map(|(serial, _)| *serial)
+            .collect();
+        for serial in ready {
+            hops.extend(self.emit_hop(serial));
+        }
+        for serial in alone {
+            hops.extend(self.emit_alone(serial));
+        }
+    }
+
+    /// Emits a downstream exchange with the upstream exchanges that have come.
+    fn emit_hop(&mut self, serial: u64) -> Option<Hop> {
+        let (downstream, _) = self.downstream.get_mut(&serial)?.whole.take()?;
+        let joined: Vec<u64> = self
+            .upstream
+            .iter()
+            .filter(|(_, asking)| asking.entry.waits() && asking.belongs_to(serial))
+            .map(|(upstream, _)| *upstream)
+            .collect();
+        let mut upstreams = Vec::with_capacity(joined.len());
+        for one in joined {
+            upstreams.extend(self.take_upstream(one));
+        }
+        upstreams.sort_by_key(|(began_ns, _)| *began_ns);
+        self.forget_if_over(serial);
+        Some(Hop {
+            downstream: Some(downstream),
+            upstreams: upstreams.into_iter().map(|(_, upstream)| upstream).collect(),
+            candidates: Vec::new(),
+        })
+    }
+
+    /// Emits an upstream exchange that has come without a downstream one.
+    fn emit_alone(&mut self, serial: u64) -> Option<Hop> {
+        let asking = self.upstream.get(&serial).filter(|asking| asking.entry.waits())?;
+        let serials = match &asking.verdict {
+            Verdict::Open => Vec::new(),
+            Verdict::Joined(of, _) => vec![*of],
+            Verdict::Ambiguous(candidates) => candidates.clone(),
+        };
+        let ids = serials.iter().filter_map(|serial| self.downstream.get(serial));
+        let candidates = ids.map(|entry| entry.id.clone()).collect();
+        let (_, upstream) = self.take_upstream(serial)?;
+        Some(Hop {
+            downstream: None,
+            upstreams: vec![upstream],
+            candidates,
+        })
+    }
+
+    /// Removes an upstream exchange that has come.
+    fn take_upstream(&mut self, serial: u64) -> Option<(u64, Upstream)> {
+        let mut asking = self.upstream.remove(&serial)?;
+        self.by_id.remove(&asking.entry.id);
+        self.forgotten.push(serial);
+        let (observed, _) = asking.entry.whole.take()?;
+        for of in &asking.candidates.open {
+            self.forget_if_over(*of);
+        }
+        let how = match asking.verdict {
+            Verdict::Joined(_, how) => Some(how),
+            Verdict::Open | Verdict::Ambiguous(_) => None,
+        };
+        let upstream = Upstream {
+            observed,
+            how,
+            reused: asking.reused,
+        };
+        Some((asking.entry.began_ns, upstream))
+    }
+
+    /// Forgets a downstream exchange that was emitted and has ended, unless an upstream exchange may belong to it.
+    fn forget_if_over(&mut self, serial: u64) {
+        let Some(entry) = self.downstream.get(&serial) else {
+            return;
+        };
+        let is_over = entry.seen && !entry.waits() && entry.ended_ns.is_some();
+        let is_needed = || {
+            self.upstream
+                .values()
+                .any(|asking| asking.candidates.open.contains(&serial))
+        };
+        if is_over && !is_needed() {
+            self.by_id.remove(&entry.id);
+            self.downstream.remove(&serial);
+            self.forgotten.push(serial);
+        }
+    }
+}
+
+impl Asking {
+    fn belongs_to(&self, serial: u64) -> bool {
+        matches!(self.verdict, Verdict::Joined(of, _) if of == serial)
+    }
+}
+
+/// The length up to which the queue of times is never swept.
+const LEAST_SWEPT: usize = 64;
+
+/// Returns whether a connection had been used before an exchange, if that is known.
+const fn reused(ordinal: u64, from_start: bool) -> Option<bool> {
+    match (ordinal, from_start) {
+        (1, true) => Some(false),
+        (1, false) => None,
+        _ => Some(true),
+    }
+}
+
+fn ended_ns(exchange: &Exchange, now_ns: u64) -> Option<u64> {
+    exchange.ended?;
+    Some(exchange.ended_at.map_or(now_ns, |at| at.0))
+}
+
+/// Returns the id of an exchange in lines of output.
+pub(crate) fn exchange_id(connection: &str, ordinal: u64) -> String {
+    let mut id = String::with_capacity(connection.len() + 12);
+    id.push_str(connection);
+    id.push('-');
+    id.push_str(itoa::Buffer::new().format(ordinal));
+    id
+}

@@ -1,0 +1,109 @@
+//! `tlscope stat`: counts the exchanges of processes, or of a tape, instead of printing them.
+
+use std::{
+    io::{IsTerminal as _, stdout},
+    path::PathBuf,
+    time::Duration,
+};
+
+use anyhow::Result;
+use clap::Args;
+use tracer_observe::{
+    filter::{Filter, FilterArgs},
+    output::Lines,
+    pipeline::Options,
+    redact::{RedactArgs, Redactor},
+    stat::{Form, Stat},
+};
+
+#[cfg(feature = "live")]
+use super::live_arguments::LiveArgs;
+use super::{output_arguments, replay, style_arguments::StyleArgs};
+use crate::outcome::Outcome;
+
+#[derive(Args, Debug)]
+pub(super) struct StatArgs {
+    #[cfg(feature = "live")]
+    #[command(flatten)]
+    live: LiveArgs,
+    /// Count the exchanges of this tape, instead of those of processes; needs no root
+    #[cfg_attr(feature = "live", arg(group = "SelectionArgs", conflicts_with_all = [
+        "pids", "programs", "containers", "users", "ports", "all", "wait", "no_follow", "duration",
+    ]))]
+    #[cfg_attr(not(feature = "live"), arg(required = true))]
+    #[arg(long, value_name = "FILE")]
+    tape: Option<PathBuf>,
+    /// Print a statistic of each interval, such as 10s, by the time of the records; without it, one at the end
+    #[arg(long, value_name = "DURATION", value_parser = parse_interval)]
+    interval: Option<Duration>,
+    /// Output format; text on a terminal, else json
+    #[arg(short = 'o', long = "output", value_name = "FORMAT")]
+    form: Option<Form>,
+    /// Write to this file instead of stdout
+    #[arg(short = 'w', long = "write", value_name = "FILE")]
+    file: Option<PathBuf>,
+    /// Print decoding statistics to stderr at the end
+    #[arg(short = 'v', long)]
+    verbose: bool,
+    #[command(flatten)]
+    style: StyleArgs,
+    #[command(flatten)]
+    filter: FilterArgs,
+    #[command(flatten)]
+    redact: RedactArgs,
+}
+
+pub(super) fn run(arguments: &StatArgs) -> Result<Outcome> {
+    let file = arguments.file.as_deref();
+    if let Some(tape) = &arguments.tape {
+        return replay::replay(tape, || options(arguments, output_arguments::writer_to(file)?));
+    }
+    live(arguments)
+}
+
+#[cfg(feature = "live")]
+fn live(arguments: &StatArgs) -> Result<Outcome> {
+    use tracer_ebpf::SettingFlags;
+
+    use super::trace;
+    use crate::engine;
+
+    let kernel = engine::check()?;
+    let lines = trace::open_output(arguments.file.as_deref())?;
+    let options = options(arguments, lines.clone())?;
+    let request = arguments.live.request(SettingFlags::CONNECTIONS);
+    trace::run_pipeline(&kernel, request, lines, options)
+}
+
+#[cfg(not(feature = "live"))]
+fn live(_arguments: &StatArgs) -> Result<Outcome> {
+    anyhow::bail!("this build cannot trace: built without the feature `live`")
+}
+
+fn options(arguments: &StatArgs, lines: impl Lines + Send + 'static) -> Result<Options> {
+    let is_terminal = arguments.file.is_none() && stdout().is_terminal();
+    let form = arguments
+        .form
+        .unwrap_or(if is_terminal { Form::Text } else { Form::Json });
+    let style = arguments.style.style(is_terminal);
+    output_arguments::warn_of_secrets(&arguments.redact);
+    Ok(Options {
+        decode: http_decode::Settings::default(),
+        redactor: Redactor::new(arguments.redact.rules()?),
+        filter: Filter::new(arguments.filter.clone()),
+        sink: Box::new(Stat::new(lines, form, style, arguments.interval)),
+        limit: None,
+        connections: true,
+        hops: false,
+        verbose: arguments.verbose,
+    })
+}
+
+/// Parses the time between two statistics, which is not zero.
+fn parse_interval(word: &str) -> Result<Duration, String> {
+    match humantime::parse_duration(word) {
+        Ok(Duration::ZERO) => Err("wanted more than no time".to_owned()),
+        Ok(interval) => Ok(interval),
+        Err(error) => Err(error.to_string()),
+    }
+}
