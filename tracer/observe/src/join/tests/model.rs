@@ -6,7 +6,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use http_decode::Side;
 use proptest::{collection::vec, prelude::any, prop_assert, prop_assert_eq, proptest, strategy::Strategy};
 
-use super::{Bench, HOLD_NS, Made, Seen};
+use super::bench::{Bench, HOLD_NS, Made, Seen};
 
 /// How the requests of a gateway have ids.
 #[derive(Clone, Copy, Debug)]

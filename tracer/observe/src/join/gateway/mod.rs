@@ -1,11 +1,13 @@
 //! One process: its open downstream and upstream exchanges.
 
+mod emit;
+
 use std::collections::{BTreeMap, HashMap, VecDeque};
 
 use http_decode::{End, Exchange, MomentPart, Side};
 
 use super::{
-    Hop, Settings, Upstream,
+    Hop, Settings,
     digest::{Digests, target},
     entry::{Asking, Candidates, Entry, Turn, Verdict},
     hop::{add_end, exchange, held_bytes},
@@ -315,137 +317,6 @@ impl Gateway {
             }
             self.contest(serial);
         }
-    }
-
-    /// Emits an exchange that has waited for long enough, unless it is to be emitted with another one.
-    fn force(&mut self, serial: u64, hops: &mut Vec<Hop>) {
-        if self.downstream.contains_key(&serial) {
-            hops.extend(self.emit_hop(serial));
-            return;
-        }
-        if self
-            .upstream
-            .get(&serial)
-            .is_some_and(|asking| asking.verdict == Verdict::Open)
-        {
-            self.decide(serial);
-        }
-    }
-
-    fn emit_ready(&mut self, hops: &mut Vec<Hop>) {
-        let mut blocked: Vec<u64> = Vec::new();
-        let mut alone = Vec::new();
-        for (serial, asking) in &self.upstream {
-            match &asking.verdict {
-                Verdict::Open => blocked.extend(&asking.candidates.open),
-                Verdict::Joined(of, _) => {
-                    if self.downstream.get(of).is_none_or(|entry| entry.seen && !entry.waits()) {
-                        alone.push(*serial);
-                    } else if !asking.entry.seen {
-                        blocked.push(*of);
-                    }
-                }
-                Verdict::Ambiguous(_) => alone.push(*serial),
-            }
-        }
-        blocked.sort_unstable();
-        let ready: Vec<u64> = self
-            .downstream
-            .iter()
-            .filter(|(serial, entry)| entry.waits() && blocked.binary_search(serial).is_err())
-            .map(|(serial, _)| *serial)
-            .collect();
-        for serial in ready {
-            hops.extend(self.emit_hop(serial));
-        }
-        for serial in alone {
-            hops.extend(self.emit_alone(serial));
-        }
-    }
-
-    /// Emits a downstream exchange with the upstream exchanges that have come.
-    fn emit_hop(&mut self, serial: u64) -> Option<Hop> {
-        let (downstream, _) = self.downstream.get_mut(&serial)?.whole.take()?;
-        let joined: Vec<u64> = self
-            .upstream
-            .iter()
-            .filter(|(_, asking)| asking.entry.waits() && asking.belongs_to(serial))
-            .map(|(upstream, _)| *upstream)
-            .collect();
-        let mut upstreams = Vec::with_capacity(joined.len());
-        for one in joined {
-            upstreams.extend(self.take_upstream(one));
-        }
-        upstreams.sort_by_key(|(began_ns, _)| *began_ns);
-        self.forget_if_over(serial);
-        Some(Hop {
-            downstream: Some(downstream),
-            upstreams: upstreams.into_iter().map(|(_, upstream)| upstream).collect(),
-            candidates: Vec::new(),
-        })
-    }
-
-    /// Emits an upstream exchange that has come without a downstream one.
-    fn emit_alone(&mut self, serial: u64) -> Option<Hop> {
-        let asking = self.upstream.get(&serial).filter(|asking| asking.entry.waits())?;
-        let serials = match &asking.verdict {
-            Verdict::Open => Vec::new(),
-            Verdict::Joined(of, _) => vec![*of],
-            Verdict::Ambiguous(candidates) => candidates.clone(),
-        };
-        let ids = serials.iter().filter_map(|serial| self.downstream.get(serial));
-        let candidates = ids.map(|entry| entry.id.clone()).collect();
-        let (_, upstream) = self.take_upstream(serial)?;
-        Some(Hop {
-            downstream: None,
-            upstreams: vec![upstream],
-            candidates,
-        })
-    }
-
-    /// Removes an upstream exchange that has come.
-    fn take_upstream(&mut self, serial: u64) -> Option<(u64, Upstream)> {
-        let mut asking = self.upstream.remove(&serial)?;
-        self.by_id.remove(&asking.entry.id);
-        self.forgotten.push(serial);
-        let (observed, _) = asking.entry.whole.take()?;
-        for of in &asking.candidates.open {
-            self.forget_if_over(*of);
-        }
-        let how = match asking.verdict {
-            Verdict::Joined(_, how) => Some(how),
-            Verdict::Open | Verdict::Ambiguous(_) => None,
-        };
-        let upstream = Upstream {
-            observed,
-            how,
-            reused: asking.reused,
-        };
-        Some((asking.entry.began_ns, upstream))
-    }
-
-    /// Forgets a downstream exchange that was emitted and has ended, unless an upstream exchange may belong to it.
-    fn forget_if_over(&mut self, serial: u64) {
-        let Some(entry) = self.downstream.get(&serial) else {
-            return;
-        };
-        let is_over = entry.seen && !entry.waits() && entry.ended_ns.is_some();
-        let is_needed = || {
-            self.upstream
-                .values()
-                .any(|asking| asking.candidates.open.contains(&serial))
-        };
-        if is_over && !is_needed() {
-            self.by_id.remove(&entry.id);
-            self.downstream.remove(&serial);
-            self.forgotten.push(serial);
-        }
-    }
-}
-
-impl Asking {
-    fn belongs_to(&self, serial: u64) -> bool {
-        matches!(self.verdict, Verdict::Joined(of, _) if of == serial)
     }
 }
 
