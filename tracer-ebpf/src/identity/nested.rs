@@ -44,9 +44,11 @@ pub(crate) fn remember(ctx: &ProbeContext, connection: &ConnectionState, cookie:
     let leads_nowhere = source == AddressSource::CUSTOM_BIO.0 || source == AddressSource::UNKNOWN_LAYOUT.0;
     if connection.identity.sock == 0 && leads_nowhere {
         note(ctx, connection, cookie);
+        note_call(ctx, connection, cookie);
     }
 }
 
+/// Notes a write of Go.
 #[inline(never)]
 fn note(ctx: &ProbeContext, connection: &ConnectionState, cookie: Cookie) {
     let hit = &connection.passing[flow::side(Direction::WRITE)];
@@ -56,21 +58,14 @@ fn note(ctx: &ProbeContext, connection: &ConnectionState, cookie: Cookie) {
     let Some(site) = SITES.get(cookie.site()) else {
         return;
     };
-    let task = current_task();
-    let (goroutine, depth, back) = if site.net_call != SiteConfig::UNKNOWN {
-        let goroutine = operands::goroutine(ctx);
-        let Some(high) = read_user::<u64>(goroutine + STACK_HIGH) else {
-            return;
-        };
-        let depth = high.wrapping_sub(operands::pointer(ctx).wrapping_sub(WORD));
-        (goroutine, depth, operands::address(ctx) + u64::from(site.net_call))
-    } else if site.frame != SiteConfig::UNKNOWN {
-        // The ciphertext leads to the socket: what the call leaves on the stack may outlive it.
-        thread::note(task, hit.object, operands::pointer(ctx) + u64::from(site.frame), cookie);
+    if site.net_call == SiteConfig::UNKNOWN {
         return;
-    } else {
+    }
+    let goroutine = operands::goroutine(ctx);
+    let Some(high) = read_user::<u64>(goroutine + STACK_HIGH) else {
         return;
     };
+    let task = current_task();
     // A full table drops the oldest: that connection is known from a later write.
     let _inserted = WRITES.insert(&task.tid, &NONE, 0);
     let Some(write) = WRITES.get_ptr_mut(&task.tid) else {
@@ -82,10 +77,24 @@ fn note(ctx: &ProbeContext, connection: &ConnectionState, cookie: Cookie) {
     write.object = hit.object;
     write.generation = flow::generation(&connection.flow);
     write.goroutine = goroutine;
-    write.depth = depth;
-    write.back = back;
+    write.depth = high.wrapping_sub(operands::pointer(ctx).wrapping_sub(WORD));
+    write.back = operands::address(ctx) + u64::from(site.net_call);
     write.bytes = hit.moved;
     write.tgid = task.tgid;
+}
+
+/// Notes a write of BoringSSL. The ciphertext leads to the socket: what the call leaves on the stack may outlive it.
+#[inline(never)]
+fn note_call(ctx: &ProbeContext, connection: &ConnectionState, cookie: Cookie) {
+    let hit = &connection.passing[flow::side(Direction::WRITE)];
+    if cookie.role().and_then(Role::moves) == Some(Direction::WRITE)
+        && hit.moved != 0
+        && let Some(site) = SITES.get(cookie.site())
+        && site.frame != SiteConfig::UNKNOWN
+    {
+        let end = operands::pointer(ctx) + u64::from(site.frame);
+        thread::note(current_task(), hit.object, end, cookie);
+    }
 }
 
 /// Finds the write that a send of the current thread is part of, and notes the socket of its connection.
