@@ -51,10 +51,10 @@ pub(crate) fn over_http_1() -> Result<()> {
 }
 
 pub(crate) fn attached_late() -> Result<()> {
-    proxied("h1", (50, 200), true)
+    proxied("h1", (50, 40), true)
 }
 
 pub(crate) fn over_http_2() -> Result<()> {
     proxied("h2", (20, 100), false)?;
-    proxied("h2", (50, 200), false)
+    proxied("h2", (50, 100), false)
 }
