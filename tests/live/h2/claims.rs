@@ -18,9 +18,7 @@ pub(crate) fn assert_http2(exchanges: &[Exchange]) {
             Some(1),
             "{exchange:?}"
         );
-        let is_plain = exchange.text("/tls") == Some("none");
-        let scheme = if is_plain { "http" } else { "https" };
-        assert_eq!(exchange.text("/request/scheme"), Some(scheme), "{exchange:?}");
+        assert_eq!(exchange.text("/request/scheme"), Some("https"), "{exchange:?}");
         assert_known(exchange);
     }
     let streams: BTreeSet<_> = exchanges

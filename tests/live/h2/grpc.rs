@@ -183,10 +183,10 @@ fn calls_through_a_gateway_have_the_status_that_the_client_got() -> Result<()> {
     let certificate = nginx.certificate().display().to_string();
     let args = ["client", &nginx.port().to_string(), &certificate, &ROUNDS.to_string()];
     let client = Program::python("grpc_calls.py", &args)?;
-    let tracer = Tracer::of(&nginx.workers()?, &[])?;
-    // The gateway talks to the server without TLS.
-    let (trace, calls) = trace_calls(tracer, client, 2)?;
-    assert_calls(&trace, &calls, &["server", "client"])
+    // What the gateway asks the server without TLS ends in other ways: it closes the connection of a call that is cancelled.
+    let tracer = Tracer::of(&nginx.workers()?, &["--no-plaintext"])?;
+    let (trace, calls) = trace_calls(tracer, client, 1)?;
+    assert_calls(&trace, &calls, &["server"])
 }
 
 #[test]
