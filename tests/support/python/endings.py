@@ -6,6 +6,7 @@ three requests. For each connection the client prints `connection`, its own addr
 and received.
 """
 
+import os
 import socket
 import ssl
 import struct
@@ -41,6 +42,9 @@ def ask(connection, request_id, last):
 def end(connection, ending):
     if ending == "wait":
         assert connection.recv(1) == b""
+        # The server has ended TLS. What ends the connection of TCP may come later.
+        with socket.socket(fileno=os.dup(connection.fileno())) as plain:
+            assert plain.recv(1) == b""
     if ending == "reset":
         connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
     if ending == "open":
