@@ -64,7 +64,7 @@ pub(crate) struct Follower {
     /// Whether process events were lost since the last comparison with the kernel's table.
     has_lost_events: bool,
     listeners: Listeners,
-    /// Whether a process may have begun to listen on a selected port: what belongs to it is looked for.
+    /// Whether a process may have begun to listen on a selected port, which is still to be found.
     has_new_listener: bool,
     /// Present if the BPF programs do not report forks and exits.
     poller: Option<Poller>,

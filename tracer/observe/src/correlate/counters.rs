@@ -135,7 +135,10 @@ impl Counters {
                 "ends of connections told without their sockets', over the limits",
             ),
             (processes_forgotten, "names of processes forgotten, over the limits"),
-            (joined_early, "exchanges told before they were joined, over the limits"),
+            (
+                joined_early,
+                "exchanges printed before they were joined, over the limits",
+            ),
             (
                 early_bytes,
                 "bytes of early data not decoded, refused by the server or over the limits",

@@ -2,7 +2,7 @@
 //!
 //! A join is never guessed. In this order, what joins an upstream request with one of the downstream requests that were
 //! open in the same process when it began is: the request id, the trace id, causality in an event loop, and the method and
-//! path. If more than one downstream request may be meant, the upstream request is told alone, with the candidates.
+//! path. If more than one downstream request may be meant, the upstream request is printed alone, with the candidates.
 //!
 //! What is joined is not redacted yet, and only [`redact`](crate::redact) can turn it into a line. Nothing here reads a
 //! clock: times are those of records.

@@ -11,7 +11,7 @@ use crate::{
     health::{Figures, Health, State, Subject, Watch},
     join::{Hop, Joined},
     output::{self, Sink, Written},
-    redact::Redactor,
+    redact::{Line, Redacted, Redactor},
 };
 
 /// Writes lines.
@@ -139,20 +139,12 @@ impl LineWriter {
     }
 
     fn write_hop(&mut self, hop: &Hop, at_ns: u64, now: Now) -> Result<(), output::Error> {
-        let Some(line) = self.redactor.redact_hop(hop) else {
-            return Ok(());
-        };
-        if !self.filter.passes(&line, at_ns) {
-            return Ok(());
+        if let Some(line) = self.redactor.redact_hop(hop)
+            && self.write_line(&line, at_ns, now)?
+        {
+            self.printed += 1;
+            hop.exchanges().for_each(|exchange| self.count(exchange));
         }
-        self.report_dropped(now)?;
-        if self.sink.write(&line)? == Written::Dropped {
-            self.dropped += 1;
-            self.summary.dropped += 1;
-            return Ok(());
-        }
-        self.printed += 1;
-        hop.exchanges().for_each(|exchange| self.count(exchange));
         Ok(())
     }
 
@@ -161,15 +153,23 @@ impl LineWriter {
         self.summary.half += u64::from(exchange.request.is_none() || exchange.response.is_none());
     }
 
-    fn write_one(&mut self, observed: &Observed, at_ns: u64, now: Now) -> Result<(), output::Error> {
-        let line = self.redactor.redact(observed);
-        if !self.filter.passes(&line, at_ns) {
-            return Ok(());
+    /// Writes a line that passes the filter; returns whether it was written.
+    fn write_line(&mut self, line: &Redacted<Line<'_>>, at_ns: u64, now: Now) -> Result<bool, output::Error> {
+        if !self.filter.passes(line, at_ns) {
+            return Ok(false);
         }
         self.report_dropped(now)?;
-        if self.sink.write(&line)? == Written::Dropped {
+        let written = self.sink.write(line)?;
+        if written == Written::Dropped {
             self.dropped += 1;
             self.summary.dropped += 1;
+        }
+        Ok(written == Written::Yes)
+    }
+
+    fn write_one(&mut self, observed: &Observed, at_ns: u64, now: Now) -> Result<(), output::Error> {
+        let line = self.redactor.redact(observed);
+        if !self.write_line(&line, at_ns, now)? {
             return Ok(());
         }
         if let ObservedKind::Exchange(exchange) = &observed.kind {

@@ -255,7 +255,7 @@ fn a_downstream_exchange_waits_for_its_upstream_exchanges_and_no_longer_than_the
     assert_eq!(bench.take(), []);
     bench.advance(HOLD_NS);
     assert_eq!(bench.take(), [alone(&downstream)]);
-    // It is told with what it belongs to when it comes.
+    // It is printed with what it belongs to when it comes.
     bench.finish(mirrored.clone());
     let late = (
         None,
