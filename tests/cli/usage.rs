@@ -32,6 +32,9 @@ fn wrong_usage_exits_with_2() -> Result<()> {
         &["record", "--port", "8443,9443", "-w", "/none/such"],
         &["trace", "-p", "4294967296"],
         &["trace", "-p", "1", "-o", "xml"],
+        &["top"],
+        &["top", "-p", "1", "-o", "json"],
+        &["top", "-p", "1", "--hold", "long"],
         &["trace", "-p", "1", "-n", "0"],
         &["trace", "-p", "1", "-n", "many"],
         &["trace", "-p", "1", "--duration", "10"],
@@ -284,4 +287,12 @@ fn without_privileges(directory: &std::path::Path, args: &[&str]) -> Result<Comm
     ]);
     command.arg(program).args(args).current_dir("/");
     Ok(command)
+}
+
+#[test]
+fn top_without_a_terminal_names_what_to_use_instead() -> Result<()> {
+    let output = run::run(&mut binary::command(&["top", "-p", "1"])?)?;
+    assert_eq!((output.code, output.stdout.as_str()), (Some(1), ""));
+    assert!(output.stderr.contains("tlscope stat"), "{}", output.stderr);
+    Ok(())
 }

@@ -33,6 +33,7 @@ mod refused;
 mod unusual;
 mod inspect;
 mod stat;
+mod top;
 mod addresses;
 mod connections;
 mod hops;

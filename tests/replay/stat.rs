@@ -116,3 +116,31 @@ fn a_table_fits_eighty_columns_and_a_second_one_is_the_same() -> Result<()> {
     }
     Ok(())
 }
+
+#[test]
+fn with_hops_a_row_has_the_time_of_the_gateway() -> Result<()> {
+    let tape = named("gateway")?;
+    let [report] = &*reports(&tape, &["--hops"])? else {
+        panic!("there is not one statistic")
+    };
+    let plain = reports(&tape, &[])?;
+    assert_eq!(
+        requests(report)?,
+        requests(plain.first().context("there is no statistic")?)?
+    );
+    let rows = report["rows"].as_array().context("there are no rows")?;
+    let row = rows
+        .iter()
+        .find(|row| row["route"] == "/hello" && row["side"] == "server")
+        .context("there is no row of /hello")?;
+    let number = |name: &str| row[name].as_u64().with_context(|| format!("{name}: {row}"));
+    assert!(number("gateway_p50_us")? <= number("gateway_p99_us")?, "{row}");
+    assert!(number("gateway_p99_us")? <= number("max_us")?, "{row}");
+    // An upstream exchange is with no gateway.
+    assert!(
+        rows.iter()
+            .all(|row| row["side"] == "server" || row.get("gateway_p50_us").is_none()),
+        "{report}"
+    );
+    Ok(())
+}

@@ -44,6 +44,7 @@ pub mod program;
 pub mod unknown_version;
 pub mod libraries;
 pub mod namespace;
+pub mod tmux;
 pub mod jail;
 pub mod cgroup;
 pub mod kernel;
@@ -58,6 +59,7 @@ pub use lighttpd::Lighttpd;
 pub use nghttpx::Nghttpx;
 pub use nginx::Nginx;
 pub use run::CommandOutput;
+pub use tmux::Tmux;
 pub use trace::Trace;
 pub use tracer::Tracer;
 

@@ -12,3 +12,6 @@ pub(crate) const MAX_MESSAGES_BYTES: usize = 256 * 1024;
 
 /// Maximum captured data of one drain; the next drain reads the rest.
 pub(crate) const MAX_DRAIN_BYTES: usize = 8 * 1024 * 1024;
+
+/// Maximum messages that are held back while a user interface has the terminal. More are dropped and counted.
+pub(crate) const MAX_HELD_MESSAGES: usize = 1000;

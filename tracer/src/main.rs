@@ -1,7 +1,7 @@
 //! The command `tlscope`.
 //!
 //! `command` parses the command line and has one file for each command. A command feeds batches to a `consumer`: from a
-//! running kernel by `engine`, or from a tape. `line_queue`, `private_file` and `messages` are where output goes.
+//! running kernel by `engine`, or from a tape. `top` is a user interface, `line_queue`, `private_file` and `messages` are where output goes.
 
 #[cfg(feature = "live")]
 mod limits;
@@ -14,6 +14,8 @@ mod totals;
 mod consumer;
 mod pipeline_consumer;
 mod outcome;
+#[cfg(feature = "live")]
+mod top;
 #[cfg(feature = "live")]
 mod engine;
 mod command;

@@ -12,7 +12,7 @@
 //! | join: downstream with upstream, with `--hops` | [`join::Joined`] | [`join`] | ambiguous, with the candidates | too many: counted |
 //! | redact: the only gate | [`redact::Redacted`] | [`redact`] | value masked | |
 //! | filter, output | lines | [`filter`], [`output`] | broken pipe: done | [`output::Error`] |
-//! | count, instead of writing lines | statistics | [`stat`] | | |
+//! | count, instead of writing lines | statistics, a live table | [`stat`], [`top`] | | |
 //!
 //! [`pipeline`] composes them. Nothing here knows BPF, ELF or `/proc`, and nothing reads a clock, so that replaying a tape
 //! gives the same lines, byte for byte, on any machine.
@@ -31,6 +31,7 @@ pub mod redact;
 pub mod filter;
 pub mod output;
 pub mod stat;
+pub mod top;
 pub mod pipeline;
 #[cfg(feature = "fuzz")]
 #[doc(hidden)]

@@ -100,3 +100,15 @@ pub const MAX_STAT_OPEN: usize = 65_536;
 
 /// Maximum bytes of a text of a row of a statistic, which is cut beyond it.
 pub const MAX_STAT_TEXT_BYTES: usize = 200;
+
+/// Maximum rows of `top`. What has no row is counted in one row for all of it.
+pub const MAX_TOP_ROWS: usize = 512;
+
+/// Maximum exchanges that `top` keeps to be opened. Beyond it, the oldest is forgotten.
+pub const MAX_TOP_EXCHANGES: usize = 4096;
+
+/// Maximum bytes of these exchanges. Beyond it, the oldest is forgotten.
+pub const MAX_TOP_BYTES: usize = 16 * 1024 * 1024;
+
+/// Maximum bytes of the text of such an exchange. The rest is left out, and a note says so.
+pub const MAX_TOP_EXCHANGE_BYTES: usize = 64 * 1024;

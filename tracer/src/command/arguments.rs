@@ -2,10 +2,15 @@
 
 use clap::{Parser, Subcommand};
 
-#[cfg(feature = "live")]
-use super::live_arguments::{InspectArgs, RecordArgs, TraceArgs};
 #[cfg(not(feature = "live"))]
-use super::unavailable::{Unavailable as InspectArgs, Unavailable as RecordArgs, Unavailable as TraceArgs};
+use super::unavailable::{
+    Unavailable as InspectArgs, Unavailable as RecordArgs, Unavailable as TopArgs, Unavailable as TraceArgs,
+};
+#[cfg(feature = "live")]
+use super::{
+    live_arguments::{InspectArgs, RecordArgs, TraceArgs},
+    top::TopArgs,
+};
 use super::{replay::ReplayArgs, stat::StatArgs};
 
 /// Prints the HTTP requests and responses inside the TLS traffic of running processes
@@ -28,6 +33,8 @@ pub(super) enum Command {
     Replay(Box<ReplayArgs>),
     /// Count the exchanges of running processes, or of a tape, per route, upstream and status
     Stat(Box<StatArgs>),
+    /// Show the exchanges of running processes as a live table, and open one with its headers
+    Top(Box<TopArgs>),
     /// Print the JSON Schema of the output of `-o json`
     Schema,
 }

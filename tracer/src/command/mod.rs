@@ -15,6 +15,8 @@ mod record;
 mod replay;
 mod stat;
 #[cfg(feature = "live")]
+mod top;
+#[cfg(feature = "live")]
 mod inspect;
 #[cfg(not(feature = "live"))]
 mod unavailable;
@@ -27,7 +29,7 @@ use clap::Parser as _;
 
 use self::arguments::{Command, CommandLine};
 #[cfg(not(feature = "live"))]
-use self::{unavailable as inspect, unavailable as record, unavailable as trace};
+use self::{unavailable as inspect, unavailable as record, unavailable as top, unavailable as trace};
 #[cfg(feature = "live")]
 use crate::messages;
 use crate::{core_dumps, messages::say, outcome::Outcome};
@@ -55,7 +57,9 @@ fn dispatch(command: &Command) -> Result<Outcome> {
     match command {
         // These handle no plaintext.
         Command::Inspect(_) | Command::Schema => {}
-        Command::Trace(_) | Command::Record(_) | Command::Replay(_) | Command::Stat(_) => core_dumps::disable(),
+        Command::Trace(_) | Command::Record(_) | Command::Replay(_) | Command::Stat(_) | Command::Top(_) => {
+            core_dumps::disable();
+        }
     }
     match command {
         Command::Trace(arguments) => trace::run(arguments),
@@ -63,6 +67,7 @@ fn dispatch(command: &Command) -> Result<Outcome> {
         Command::Record(arguments) => record::run(arguments),
         Command::Replay(arguments) => replay::run(arguments),
         Command::Stat(arguments) => stat::run(arguments),
+        Command::Top(arguments) => top::run(arguments),
         Command::Schema => schema::run(),
     }
 }

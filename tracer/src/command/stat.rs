@@ -42,6 +42,9 @@ pub(super) struct StatArgs {
     /// Write to this file instead of stdout
     #[arg(short = 'w', long = "write", value_name = "FILE")]
     file: Option<PathBuf>,
+    /// Of a gateway, also count how long it had each request itself; a filter that one side of it passes then counts both
+    #[arg(long)]
+    hops: bool,
     /// Print decoding statistics to stderr at the end
     #[arg(short = 'v', long)]
     verbose: bool,
@@ -94,7 +97,7 @@ fn options(arguments: &StatArgs, lines: impl Lines + Send + 'static) -> Result<O
         sink: Box::new(Stat::new(lines, form, style, arguments.interval)),
         limit: None,
         connections: true,
-        hops: false,
+        hops: arguments.hops,
         verbose: arguments.verbose,
     })
 }

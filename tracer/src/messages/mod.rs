@@ -3,11 +3,15 @@
 
 #[cfg(feature = "live")]
 mod stderr_thread;
+#[cfg(feature = "live")]
+mod held;
 
 use std::io::{Write as _, stderr};
 
 use tracer_observe::output::Shown;
 
+#[cfg(feature = "live")]
+pub(crate) use held::{forget_latest, hold, latest, release};
 #[cfg(feature = "live")]
 pub(crate) use stderr_thread::{flush, start_thread};
 
@@ -15,7 +19,16 @@ pub(crate) use stderr_thread::{flush, start_thread};
 pub(crate) fn say(message: &str) {
     let line = format_line(message);
     #[cfg(feature = "live")]
-    if stderr_thread::send(&line) {
+    if held::keep(&line) {
+        return;
+    }
+    write(&line);
+}
+
+/// Writes a line to stderr, or to the thread that does.
+fn write(line: &str) {
+    #[cfg(feature = "live")]
+    if stderr_thread::send(line) {
         return;
     }
     drop(stderr().write_all(line.as_bytes()));

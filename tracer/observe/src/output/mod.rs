@@ -26,12 +26,11 @@ pub use combined::Combined;
 pub use escape::{Shown, write_json};
 pub use har::Har;
 pub use json::{Json, SCHEMA};
-pub use line::OneLine;
+pub use line::{OneLine, short_duration};
 pub use style::{Style, Zone};
 pub use text::Text;
 
 pub(crate) use columns::{cut, cut_begin, padding};
-pub(crate) use line::short_duration;
 pub(crate) use style::Paint;
 
 use crate::redact::{Line, Redacted};

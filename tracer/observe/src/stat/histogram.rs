@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 /// Counts of values in buckets. A value below 128 has a bucket of its own; from there on, each power of two is divided into 64
 /// buckets of equal width, so that no bucket is wider than 1/64 of its least value.
 #[derive(Clone, Debug, Default)]
-pub(super) struct Histogram {
+pub(crate) struct Histogram {
     /// Counts by the number of the bucket. Only buckets with values take memory.
     counts: BTreeMap<u64, u64>,
     total: u64,
@@ -14,15 +14,24 @@ pub(super) struct Histogram {
 
 impl Histogram {
     /// Adds a value. One over [`MAX_VALUE`] counts as that.
-    pub(super) fn add(&mut self, value: u64) {
+    pub(crate) fn add(&mut self, value: u64) {
         let value = value.min(MAX_VALUE);
         *self.counts.entry(bucket(value)).or_default() += 1;
         self.total += 1;
         self.max = self.max.max(value);
     }
 
+    /// Adds the values of another histogram.
+    pub(crate) fn merge(&mut self, other: &Self) {
+        for (bucket, count) in &other.counts {
+            *self.counts.entry(*bucket).or_default() += count;
+        }
+        self.total += other.total;
+        self.max = self.max.max(other.max);
+    }
+
     /// Returns the number of values.
-    pub(super) const fn total(&self) -> u64 {
+    pub(crate) const fn total(&self) -> u64 {
         self.total
     }
 
@@ -32,7 +41,7 @@ impl Histogram {
     }
 
     /// Returns a value that `percent` of the values do not exceed, and that exceeds the least such one by less than 1/64.
-    pub(super) fn percentile(&self, percent: u64) -> Option<u64> {
+    pub(crate) fn percentile(&self, percent: u64) -> Option<u64> {
         let rank = (u128::from(self.total) * u128::from(percent)).div_ceil(100).max(1);
         let mut below = 0;
         let bucket = self.counts.iter().find(|(_, count)| {
@@ -91,6 +100,23 @@ mod tests {
             prop_assert!(found >= exact && (found - exact) * 64 < exact.max(1), "{} is not {}", found, exact);
             prop_assert_eq!(histogram.max(), values.last().copied());
         }
+    }
+
+    #[test]
+    fn merged_values_are_those_of_both() {
+        let (mut both, mut other) = (Histogram::default(), Histogram::default());
+        for value in [1, 2] {
+            both.add(value);
+        }
+        for value in [2, 9] {
+            other.add(value);
+        }
+        both.merge(&other);
+        assert_eq!((both.total(), both.max()), (4, Some(9)));
+        assert_eq!(
+            [25, 50, 75, 100].map(|percent| both.percentile(percent)),
+            [1, 2, 2, 9].map(Some)
+        );
     }
 
     #[test]

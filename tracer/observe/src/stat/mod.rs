@@ -15,3 +15,8 @@ mod sink;
 mod tests;
 
 pub use sink::{Form, Stat};
+
+pub(crate) use open::Open;
+pub(crate) use route::shortened;
+pub(crate) use rows::{Counts, Key};
+pub(crate) use sink::{is_error, is_failure};

@@ -10,17 +10,17 @@ use crate::limits::MAX_STAT_OPEN;
 
 /// The rows of exchanges that have not ended by the ids of these. At the bound, the oldest is forgotten.
 #[derive(Debug, Default)]
-pub(super) struct Open {
+pub(crate) struct Open {
     keys: HashMap<String, (Arc<Key>, Option<Arc<str>>)>,
     /// The ids in the order they were inserted. Some were removed since.
     order: VecDeque<String>,
     /// Number of exchanges that were forgotten.
-    pub(super) forgotten: u64,
+    pub(crate) forgotten: u64,
 }
 
 impl Open {
     /// Inserts an exchange with its row and its upstream.
-    pub(super) fn insert(&mut self, id: &str, key: Arc<Key>, upstream: Option<Arc<str>>) {
+    pub(crate) fn insert(&mut self, id: &str, key: Arc<Key>, upstream: Option<Arc<str>>) {
         if self.keys.insert(id.to_owned(), (key, upstream)).is_none() {
             self.order.push_back(id.to_owned());
         }
@@ -36,7 +36,7 @@ impl Open {
     }
 
     /// Removes an exchange.
-    pub(super) fn remove(&mut self, id: &str) -> Option<(Arc<Key>, Option<Arc<str>>)> {
+    pub(crate) fn remove(&mut self, id: &str) -> Option<(Arc<Key>, Option<Arc<str>>)> {
         let removed = self.keys.remove(id);
         // Ids are removed nearly in order, so those at the front of the queue are mostly gone.
         while self.order.front().is_some_and(|oldest| !self.keys.contains_key(oldest)) {

@@ -59,6 +59,10 @@ pub(super) struct Row<'a> {
     pub(super) other: Option<bool>,
     #[serde(flatten)]
     pub(super) numbers: Numbers,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) gateway_p50_us: Option<u64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) gateway_p99_us: Option<u64>,
 }
 
 /// An upstream.
@@ -171,6 +175,8 @@ fn row<'a>(key: &'a Key, counts: &Counts, span_us: u128) -> Row<'a> {
         status: Some(status),
         other: None,
         numbers: numbers(counts, span_us),
+        gateway_p50_us: counts.gateway.percentile(50),
+        gateway_p99_us: counts.gateway.percentile(99),
     }
 }
 
@@ -184,6 +190,8 @@ fn other_row(counts: &Counts, span_us: u128) -> Row<'static> {
         status: None,
         other: Some(true),
         numbers: numbers(counts, span_us),
+        gateway_p50_us: counts.gateway.percentile(50),
+        gateway_p99_us: counts.gateway.percentile(99),
     }
 }
 
@@ -216,6 +224,7 @@ fn numbers(counts: &Counts, span_us: u128) -> Numbers {
         requests,
         errors,
         durations,
+        gateway: _,
     } = counts;
     let percentile = |percent: u64| Histogram::percentile(durations, percent);
     Numbers {

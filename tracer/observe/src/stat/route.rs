@@ -24,7 +24,7 @@ pub(super) fn template(path: &str) -> String {
 }
 
 /// Returns a text, cut if it is too long for a table.
-pub(super) fn shortened(text: &str) -> String {
+pub(crate) fn shortened(text: &str) -> String {
     if text.len() <= MAX_STAT_TEXT_BYTES {
         return text.to_owned();
     }

@@ -13,22 +13,22 @@ use crate::{
 
 /// What a row counts the exchanges of.
 #[derive(Clone, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
-pub(super) struct Key {
+pub(crate) struct Key {
     /// The side of the traced process.
-    pub(super) side: &'static str,
+    pub(crate) side: &'static str,
     /// The method, the host and the template of the path; what is unknown is `None`.
-    pub(super) method: Option<String>,
-    pub(super) host: Option<String>,
-    pub(super) route: Option<String>,
+    pub(crate) method: Option<String>,
+    pub(crate) host: Option<String>,
+    pub(crate) route: Option<String>,
     /// The address that was asked, if the traced process asked.
-    pub(super) upstream: Option<String>,
+    pub(crate) upstream: Option<String>,
     /// The class of the status, such as `2xx`; `none` if it is unknown.
-    pub(super) status: &'static str,
+    pub(crate) status: &'static str,
 }
 
 impl Key {
     /// Returns the key of an exchange.
-    pub(super) fn of(line: &ExchangeLine<'_>) -> Self {
+    pub(crate) fn of(line: &ExchangeLine<'_>) -> Self {
         let text = |text: Option<&str>| text.map(shortened);
         let request = line.request.as_ref();
         let RequestParts { method, host, path } = request.map(RequestParts::of).unwrap_or_default();
@@ -61,7 +61,7 @@ impl<'a> RequestParts<'a> {
 }
 
 /// Returns the address that a traced process asked; `None` if it was asked, or if the address is unknown.
-pub(super) fn upstream<'a>(line: &'a ExchangeLine<'_>) -> Option<&'a str> {
+pub(crate) fn upstream<'a>(line: &'a ExchangeLine<'_>) -> Option<&'a str> {
     let is_client = line.side == "client";
     line.connection.remote.as_deref().filter(|_| is_client)
 }
@@ -81,13 +81,15 @@ const fn class(status: Option<u16>) -> &'static str {
 
 /// The counts of a row.
 #[derive(Clone, Debug, Default)]
-pub(super) struct Counts {
+pub(crate) struct Counts {
     /// Exchanges.
-    pub(super) requests: u64,
+    pub(crate) requests: u64,
     /// Those that failed.
-    pub(super) errors: u64,
+    pub(crate) errors: u64,
     /// Durations of those that have ended, in microseconds.
-    pub(super) durations: Histogram,
+    pub(crate) durations: Histogram,
+    /// How long a gateway had each request while no upstream server had it, where that is known, in microseconds.
+    pub(crate) gateway: Histogram,
 }
 
 /// Rows, at most [`MAX_STAT_ROWS`]. What has no row is counted in one row for all of it.

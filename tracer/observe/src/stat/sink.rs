@@ -15,7 +15,7 @@ use super::{
 };
 use crate::{
     output::{Error, Lines, Sink, Style, Written, write_json},
-    redact::{EndLine, ExchangeLine, Line, Redacted},
+    redact::{EndLine, ExchangeLine, ExchangeObject, HopLine, Line, Redacted},
 };
 
 /// How statistics are printed.
@@ -120,6 +120,14 @@ impl<L: Lines> Stat<L> {
         }
     }
 
+    fn hop(&mut self, hop: &HopLine<'_>) {
+        hop.exchanges().for_each(|line| self.exchange(line));
+        if let (Some(ExchangeObject(downstream)), Some(micros)) = (&hop.downstream, hop.gateway_us) {
+            let key = Arc::new(Key::of(downstream));
+            self.rows.counts(&key).gateway.add(micros);
+        }
+    }
+
     /// Prints the statistic of the span up to `to`, and begins another one.
     fn report(&mut self, to: SystemTime) -> Result<Vec<u8>, Error> {
         let forgotten = self.open.forgotten + self.upstreams.forgotten();
@@ -139,8 +147,7 @@ impl<L: Lines> Stat<L> {
                 out.push(b'\n');
             }
             Form::Text => {
-                let (report, style) = (&report, &self.style);
-                out.extend(Table { report, style }.to_string().into_bytes());
+                out.extend(Table::new(&report, &self.style).to_string().into_bytes());
             }
         }
         self.rows = Rows::default();
@@ -156,7 +163,7 @@ impl<L: Lines> Sink for Stat<L> {
     fn write(&mut self, line: &Redacted<Line<'_>>) -> Result<Written, Error> {
         match &**line {
             Line::Exchange(line) => self.exchange(line),
-            Line::Hop(hop) => hop.exchanges().for_each(|line| self.exchange(line)),
+            Line::Hop(hop) => self.hop(hop),
             Line::End(line) => self.end(line),
             Line::Connection(line) => self.upstreams.connection(line),
             Line::Loss(line) => {
@@ -194,12 +201,12 @@ impl<L: Lines> Sink for Stat<L> {
 }
 
 /// Returns whether an exchange failed, as far as it is known.
-fn is_error(line: &ExchangeLine<'_>) -> bool {
+pub(crate) fn is_error(line: &ExchangeLine<'_>) -> bool {
     let status = line.response.as_ref().and_then(|response| response.status);
     status.is_some_and(|status| status >= 500) || is_failure(line.ended, line.grpc_status)
 }
 
 /// Returns whether an end is a failure: it came too early, or gRPC says so.
-fn is_failure(ended: Option<&str>, grpc_status: Option<u32>) -> bool {
+pub(crate) fn is_failure(ended: Option<&str>, grpc_status: Option<u32>) -> bool {
     matches!(ended, Some("reset" | "closed")) || grpc_status.is_some_and(|status| status > 0)
 }

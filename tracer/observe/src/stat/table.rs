@@ -7,8 +7,21 @@ use crate::output::{Paint, Style, cut, cut_begin, padding, short_duration};
 
 /// Displays a statistic.
 pub(super) struct Table<'a> {
-    pub(super) report: &'a Report<'a>,
-    pub(super) style: &'a Style,
+    report: &'a Report<'a>,
+    style: &'a Style,
+    /// Whether there is a column for how long a gateway had the requests.
+    has_gateway: bool,
+}
+
+impl<'a> Table<'a> {
+    /// Creates the table of a statistic.
+    pub(super) fn new(report: &'a Report<'a>, style: &'a Style) -> Self {
+        Self {
+            report,
+            style,
+            has_gateway: report.rows.iter().any(|row| row.gateway_p50_us.is_some()),
+        }
+    }
 }
 
 impl Display for Table<'_> {
@@ -20,7 +33,7 @@ impl Display for Table<'_> {
         }
         for row in rows {
             let first = self.first(&described(row));
-            self.numbers(out, &first, &row.numbers)?;
+            self.numbers(out, &first, &row.numbers, row.gateway_p50_us)?;
         }
         if !upstreams.is_empty() {
             self.head(out, "UPSTREAM")?;
@@ -73,7 +86,11 @@ impl Table<'_> {
     }
 
     fn head(&self, out: &mut Formatter<'_>, first: &str) -> fmt::Result {
-        let names = ["REQS", "ERRS", "REQ/S", "P50", "P90", "P99"].map(|name| format!(" {name:>WIDTH$}"));
+        let gateway = self.has_gateway.then_some("GW P50");
+        let names = ["REQS", "ERRS", "REQ/S", "P50", "P90", "P99"]
+            .into_iter()
+            .chain(gateway);
+        let names: Vec<_> = names.map(|name| format!(" {name:>WIDTH$}")).collect();
         let line = format!("{}{}", self.first(first), names.concat());
         writeln!(out, "{}", self.style.paint(Paint::Dim, line))
     }
@@ -92,7 +109,7 @@ impl Table<'_> {
             rtt_p50_us,
         } = row;
         let address = cut_begin(upstream.unwrap_or("other"), self.width());
-        self.numbers(out, &self.first(&address), numbers)?;
+        self.numbers(out, &self.first(&address), numbers, None)?;
         let time = |name: &str, micros: Option<u64>| micros.map(|micros| format!("{name} {}", short_duration(micros)));
         let count = |count: u64, name: &str| (count > 0).then(|| counted(count, name));
         let notes = [
@@ -111,8 +128,8 @@ impl Table<'_> {
         writeln!(out, "{}", cut(&notes, self.style.width))
     }
 
-    /// Writes a row of which the first column is given.
-    fn numbers(&self, out: &mut Formatter<'_>, first: &str, numbers: &Numbers) -> fmt::Result {
+    /// Writes a row of which the first column is given, and how long the gateway had half of the requests.
+    fn numbers(&self, out: &mut Formatter<'_>, first: &str, numbers: &Numbers, gateway: Option<u64>) -> fmt::Result {
         let Numbers {
             requests,
             errors,
@@ -126,7 +143,8 @@ impl Table<'_> {
         let paint = if *errors > 0 { Paint::BoldRed } else { Paint::Plain };
         let errors = self.style.paint(paint, format!("{errors:>WIDTH$}"));
         write!(out, "{first} {requests:>WIDTH$} {errors} {:>WIDTH$}", rate(*per_second))?;
-        for micros in [p50_us, p90_us, p99_us] {
+        let gateway = self.has_gateway.then_some(gateway);
+        for micros in [*p50_us, *p90_us, *p99_us].into_iter().chain(gateway) {
             let text = micros.map_or("-".to_owned(), short_duration);
             write!(out, " {text:>WIDTH$}")?;
         }
@@ -142,7 +160,8 @@ impl Table<'_> {
 
     /// Returns the width of the first column: what the numbers leave.
     fn width(&self) -> usize {
-        self.style.width.saturating_sub(6 * (WIDTH + 1)).max(LEAST_WIDTH)
+        let numbers = 6 + usize::from(self.has_gateway);
+        self.style.width.saturating_sub(numbers * (WIDTH + 1)).max(LEAST_WIDTH)
     }
 }
 
@@ -157,6 +176,8 @@ fn described(row: &Row<'_>) -> String {
         status,
         other,
         numbers: _,
+        gateway_p50_us: _,
+        gateway_p99_us: _,
     } = row;
     if other.is_some() {
         return "other".to_owned();

@@ -180,3 +180,21 @@ UPSTREAM                                 REQS   ERRS  REQ/S    P50    P90    P99
 ";
     assert_eq!(text, expected);
 }
+
+#[test]
+fn a_hop_counts_both_exchanges_and_the_time_of_the_gateway() {
+    let lines = [sample::hop()];
+    let report = report(&lines);
+    let rows = report["rows"].as_array().unwrap();
+    let of = |side: &str| rows.iter().find(|row| row["side"] == side).unwrap();
+    assert_eq!((&report["requests"], rows.len()), (&2.into(), 2));
+    assert!(
+        of("server")["gateway_p50_us"].as_u64() <= of("server")["p50_us"].as_u64(),
+        "{report}"
+    );
+    assert_eq!(of("server")["gateway_p50_us"], of("server")["gateway_p99_us"]);
+    assert_eq!(of("client").get("gateway_p50_us"), None);
+    let table = printed(Form::Text, &lines);
+    assert!(table.contains(" GW P50\n"), "{table}");
+    assert!(table.lines().all(|line| line.chars().count() <= 80), "{table}");
+}

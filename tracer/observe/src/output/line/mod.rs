@@ -52,7 +52,8 @@ impl<L: Lines> OneLine<L> {
         }
     }
 
-    fn exchange(&mut self, line: &ExchangeLine<'_>) -> Result<Written, Error> {
+    /// Writes an exchange as it is.
+    pub(crate) fn exchange(&mut self, line: &ExchangeLine<'_>) -> Result<Written, Error> {
         let ExchangeLine {
             time,
             side,
@@ -269,7 +270,7 @@ fn target(request: Option<&RequestLine<'_>>) -> String {
 }
 
 /// Formats microseconds in at most six characters; less than a unit of the last digit is left out.
-pub(crate) fn short_duration(micros: u64) -> String {
+pub fn short_duration(micros: u64) -> String {
     match micros {
         0..1000 => format!("{micros}us"),
         1000..1_000_000 => thousands(micros, "ms"),

@@ -41,6 +41,13 @@ impl<L: Lines> Text<L> {
         }
     }
 
+    /// Writes an exchange that is a part of another line.
+    pub(crate) fn write_exchange(&mut self, line: &ExchangeLine<'_>) -> Result<Written, Error> {
+        self.out.clear();
+        self.exchange(line)?;
+        Ok(self.lines.line(&self.out)?)
+    }
+
     fn exchange(&mut self, line: &ExchangeLine<'_>) -> Result<(), Error> {
         let ExchangeLine {
             id,
