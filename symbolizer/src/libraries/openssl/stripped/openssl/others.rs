@@ -1,0 +1,119 @@
+//! The functions beside those that read and write: what makes and ends connections, and what gives them descriptors.
+//!
+//! Each is the only one with its name and with code that does what only it does, or is left out.
+
+use crate::code::Value;
+use crate::code::effects::{Call, Effects, Target};
+use crate::elf::address::Vaddr;
+use crate::libraries::openssl::stripped::target;
+use crate::libraries::openssl::tap::boring::effects;
+use crate::libraries::openssl::tap::is_connection;
+use crate::libraries::openssl::tap::linkage::Linkage;
+
+use super::reported::{NEW_CONNECTION, Reported, is_own_file};
+use super::transfer::{hands, is_own, slot};
+
+/// A connection's kind was not set (`SSL_R_CONNECTION_TYPE_NOT_SET`).
+const KIND_NOT_SET: u64 = 144;
+/// A connection has no table (`SSL_R_NO_METHOD_SPECIFIED`).
+const NO_METHOD: u64 = 188;
+
+/// Sets the descriptor of a BIO (`BIO_C_SET_FD` in `include/openssl/bio.h`).
+const SETS_DESCRIPTOR: Value = Value::Constant(104);
+
+/// Finds the one function of a name that some code proves.
+pub(super) fn only<'a>(
+    reported: &'a [Reported],
+    name: &str,
+    proves: impl Fn(&Reported) -> bool,
+) -> Option<&'a Reported> {
+    let mut found = reported.iter().filter(|one| one.names.contains(name) && proves(one));
+    found.next().filter(|_| found.next().is_none())
+}
+
+/// Finds `SSL_do_handshake`: it calls the function that its connection keeps.
+pub(super) fn handshake(reported: &[Reported]) -> Option<Vaddr> {
+    let is_kept = |call: &Call| match call.target {
+        Target::Value(Value::Field(field)) => field.one().is_some_and(|(_, width)| width == 8),
+        Target::Value(_) | Target::To(_) => false,
+    };
+    let calls = |one: &Reported| one.effects.calls.iter().any(|call| is_kept(call) && is_connection(call.arguments[0]));
+    let found = only(reported, "SSL_do_handshake", |one| {
+        one.reasons.contains(&KIND_NOT_SET) && one.names.len() == 1 && calls(one)
+    });
+    found.map(|one| one.address)
+}
+
+/// Finds `SSL_clear`: it calls functions of its connection's table.
+pub(super) fn clear(reported: &[Reported], method: u16) -> Option<Vaddr> {
+    let calls = |one: &Reported| {
+        let mut calls = one.effects.calls.iter().filter(|call| is_connection(call.arguments[0]));
+        calls.any(|call| slot(call).is_some_and(|[first, _]| first == method))
+    };
+    let found = only(reported, "SSL_clear", |one| one.reasons.contains(&NO_METHOD) && calls(one));
+    found.map(|one| one.address)
+}
+
+/// Finds one of `SSL_set_fd`, `SSL_set_rfd` and `SSL_set_wfd`: it hands its descriptor to a BIO.
+pub(super) fn sets_descriptor(reported: &[Reported], name: &str) -> Option<Vaddr> {
+    let is_descriptor = |value: Value| {
+        let part = value.field().and_then(crate::code::Field::as_part_of_argument);
+        part.is_some_and(|(index, _)| index == 1)
+    };
+    let sets = |call: &Call| call.arguments[1] == SETS_DESCRIPTOR && is_descriptor(call.arguments[3]);
+    let found = only(reported, name, |one| one.effects.calls.iter().any(sets));
+    found.map(|one| one.address)
+}
+
+/// Finds `SSL_sendfile`: it hands on its descriptor, where it begins, and its length.
+pub(super) fn sends_file(reported: &[Reported]) -> Option<Vaddr> {
+    let hands_on = |call: &Call| {
+        let [_, descriptor, begin, length, ..] = call.arguments;
+        let part = descriptor.field().and_then(crate::code::Field::as_part_of_argument);
+        part.is_some_and(|(index, _)| index == 1) && is_own(begin, 2) && is_own(length, 3)
+    };
+    let found = only(reported, "SSL_sendfile", |one| one.effects.calls.iter().any(hands_on));
+    found.map(|one| one.address)
+}
+
+/// Finds `SSL_read_early_data` or `SSL_write_early_data`: it hands its arguments to one of the functions that move bytes.
+pub(super) fn early(reported: &[Reported], name: &str, moving: &[Vaddr]) -> Option<Vaddr> {
+    let moves = |call: &Call| hands(call) && target(call).is_some_and(|to| moving.contains(&to));
+    let found = only(reported, name, |one| one.effects.calls.iter().any(moves));
+    found.map(|one| one.address)
+}
+
+/// Finds `SSL_free` among the functions that what makes a connection calls once that fails.
+pub(super) fn frees(linkage: &Linkage<'_, '_>, reported: &[Reported]) -> Option<Vaddr> {
+    let makes = |one: &&Reported| ["SSL_new", NEW_CONNECTION].iter().any(|name| one.names.contains(name));
+    let calls = reported.iter().filter(makes).flat_map(|one| &one.effects.calls);
+    let mut called: Vec<_> = calls.filter_map(target).collect();
+    called.sort_unstable();
+    called.dedup();
+    let mut found = called.into_iter().filter(|address| is_freeing(linkage, *address));
+    found.next().filter(|_| found.next().is_none())
+}
+
+/// Returns whether a function frees a connection, or hands it on to one that does.
+fn is_freeing(linkage: &Linkage<'_, '_>, address: Vaddr) -> bool {
+    let Ok(own) = effects(linkage, address) else {
+        return false;
+    };
+    let handed = own.calls.iter().filter(|call| is_connection(call.arguments[0]));
+    let mut parts = handed.filter_map(target).filter(|to| *to != address);
+    frees_data(linkage, &own)
+        || parts.any(|part| effects(linkage, part).is_ok_and(|effects| frees_data(linkage, &effects)))
+}
+
+/// Recognises `CRYPTO_free_ex_data(CRYPTO_EX_INDEX_SSL, ssl, &ssl->ex_data)`, and `CRYPTO_free(ssl, file, line)`.
+fn frees_data(linkage: &Linkage<'_, '_>, effects: &Effects) -> bool {
+    let data = |call: &Call| {
+        let [class, connection, data, ..] = call.arguments;
+        class == CONNECTIONS && is_connection(connection) && data.is_from(0) && !is_connection(data)
+    };
+    let whole = |call: &Call| is_connection(call.arguments[0]) && is_own_file(linkage, call.arguments[1]);
+    effects.calls.iter().any(data) && effects.calls.iter().any(whole)
+}
+
+/// What a program keeps with connections (`CRYPTO_EX_INDEX_SSL` in `include/openssl/crypto.h`).
+const CONNECTIONS: Value = Value::Constant(0);
