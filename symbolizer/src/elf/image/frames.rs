@@ -87,7 +87,10 @@ mod tests {
         let table = table(&[-0x100, -0x80, 0x40]);
         let frames = Frames::parse(&table, Vaddr(0x1000)).unwrap();
         assert!(!frames.is_empty());
-        assert_eq!(frames.starts().map(|at| at.0).collect::<Vec<_>>(), [0xf00, 0xf80, 0x1040]);
+        assert_eq!(
+            frames.starts().map(|at| at.0).collect::<Vec<_>>(),
+            [0xf00, 0xf80, 0x1040]
+        );
         for begin in [0xf00, 0xf80, 0x1040] {
             assert!(frames.begins(Vaddr(begin)), "{begin:#x}");
         }

@@ -36,9 +36,10 @@ use crate::reason::Reason;
 
 use crate::libraries::layout::{Facts, Layout, LayoutUnknown, Sending};
 use crypto::Crypto;
-use derived::Accessors;
+use derived::{Accessors, Derived};
 use functions::{BIO_WRITE, FUNCTIONS, TAKES_CIPHERTEXT};
 use internal::Internal;
+use stripped::openssl::Recovered;
 
 /// A hook, by the place of its function in the table.
 type Placed = (usize, Hook);
@@ -53,7 +54,8 @@ pub(crate) fn find(image: &Image<'_>, survey: &Survey, crypto: Option<&Crypto>) 
             let stated = identify::believable(version::find(image.data()), image.data());
             let crypto_version = crypto.and_then(|crypto| crypto.version.as_ref());
             let library = identify::identify(survey, stated.first(), &image.defined_versions()?, crypto_version);
-            Ok(planned((image, survey), (library, &stated), crypto, hooks))
+            let derived = Accessors::new(image, survey).derived();
+            Ok(planned((image, survey), (library, &stated), (derived, crypto), hooks))
         }
     }
 }
@@ -64,8 +66,8 @@ fn without_names(image: &Image<'_>, survey: &Survey, crypto: Option<&Crypto>) ->
         Found::Nothing => {}
         found => return Ok(found),
     }
-    let survey = match stripped::openssl::find(image, survey) {
-        Ok(Some(survey)) => survey,
+    let Recovered { survey, derived } = match stripped::openssl::find(image, survey) {
+        Ok(Some(recovered)) => recovered,
         Ok(None) => return Ok(Found::Nothing),
         Err(refusal) => return Ok(Found::Refused(Reason::Stripped(refusal))),
     };
@@ -74,24 +76,24 @@ fn without_names(image: &Image<'_>, survey: &Survey, crypto: Option<&Crypto>) ->
     let crypto_version = crypto.and_then(|crypto| crypto.version.as_ref());
     let library = identify::without_names(stated.first(), crypto_version);
     let hooks = placed(image, &survey);
-    Ok(planned((image, &survey), (library, &stated), crypto, hooks))
+    Ok(planned((image, &survey), (library, &stated), (derived, crypto), hooks))
 }
 
 /// Makes the plan of a library whose functions are known.
 fn planned(
     (image, survey): (&Image<'_>, &Survey),
     (library, stated): (Library, &[LibraryVersion]),
-    crypto: Option<&Crypto>,
+    (derived, crypto): (Derived, Option<&Crypto>),
     mut hooks: Vec<Placed>,
 ) -> Found {
     if let Some(version) = library.version.clone().filter(is_too_old) {
         return Found::Refused(Reason::VersionUnsupported(version));
     }
-    let accessors = Accessors::new(image, survey);
     let (layout, facts) = if has_copies(&hooks) {
         (Err(LayoutUnknown::SeveralCopies), Facts::default())
     } else {
-        (layout(accessors, &library, stated, crypto), accessors.facts())
+        let facts = Accessors::new(image, survey).facts();
+        (layout(derived, &library, stated, crypto), facts)
     };
     let own = socket_method::name_distance(image, survey);
     let socket_name = own.or_else(|| crypto.and_then(|crypto| crypto.socket_name));
@@ -257,12 +259,11 @@ fn is_too_old(version: &LibraryVersion) -> bool {
 
 /// Finds the way to the descriptor; where several versions of a library are stated, only its code can tell.
 fn layout(
-    accessors: Accessors<'_>,
+    mut derived: Derived,
     library: &Library,
     stated: &[LibraryVersion],
     crypto: Option<&Crypto>,
 ) -> Result<Layout, LayoutUnknown> {
-    let mut derived = accessors.derived();
     // The crypto library of another family belongs to another library of the same process.
     let fits = |version: &LibraryVersion| version.family == library.family;
     let beside = crypto.filter(|crypto| crypto.version.as_ref().is_none_or(fits));

@@ -3,6 +3,7 @@
 //! Functions are found by the names in the errors that they report, each is proven by what its code does with its arguments,
 //! and is the only one or is refused. What is found is handed on under its name: a plan is then made as of a library with names.
 
+mod fields;
 mod others;
 mod reported;
 mod tables;
@@ -12,6 +13,7 @@ use crate::elf::address::Vaddr;
 use crate::elf::image::Image;
 use crate::elf::machine::Machine;
 use crate::elf::survey::{Finding, Survey, SymbolSource};
+use crate::libraries::openssl::derived::Derived;
 use crate::libraries::openssl::functions::{
     PEEK, READ, READ_EX, READ_INTERNAL, WRITE, WRITE_EX, WRITE_EX2, WRITE_INTERNAL,
 };
@@ -20,28 +22,49 @@ use crate::reason::StrippedRefusal;
 
 use super::finding;
 use super::reports::{self, Reports};
+use fields::Bios;
 use reported::Reported;
 use transfer::{Names, Transfer};
 
-/// Finds the functions in an image, and adds them to what its symbol tables name; nothing if there is no such library.
-pub(crate) fn find(image: &Image<'_>, survey: &Survey) -> Result<Option<Survey>, StrippedRefusal> {
+/// What is found of a library.
+#[derive(Debug)]
+pub(crate) struct Recovered {
+    /// What the image's symbol tables name, and the functions that were found.
+    pub(crate) survey: Survey,
+    /// The way to the descriptor, as far as their code says it.
+    pub(crate) derived: Derived,
+}
+
+/// Finds the functions in an image; nothing if there is no such library.
+pub(crate) fn find(image: &Image<'_>, survey: &Survey) -> Result<Option<Recovered>, StrippedRefusal> {
     if image.machine() != Machine::X86_64 {
         return Ok(None);
     }
     let linkage = &Linkage::new(image, survey);
-    let reported = reported::find(linkage, &Reports::find(image, reports::OPENSSL));
+    let reports = Reports::find(image, reports::OPENSSL);
+    let reported = reported::find(linkage, &reports);
     let direction = |plain, internal| transfer::find(linkage, &reported, Names { plain, internal });
     let (Some(reads), Some(writes)) = (direction(READ, READ_INTERNAL)?, direction(WRITE, WRITE_INTERNAL)?) else {
         return Ok(None);
     };
     let ([method, read], [other, write]) = (reads.slot, writes.slot);
-    let reporter = |address| reported.iter().find(|one| one.address == address).map(|one| one.reporter);
+    let reporter = |address| {
+        reported
+            .iter()
+            .find(|one| one.address == address)
+            .map(|one| one.reporter)
+    };
     if method != other || reporter(reads.plain) != reporter(writes.plain) {
         return Err(StrippedRefusal::SeveralCopies(WRITE));
     }
     let mut found = required(linkage, &reported, (&reads, &writes))?;
     found.extend(optional(&reported, (&reads, &writes), method));
-    found.extend(tables::find(image, [read, write]));
+    found.extend(early(linkage, &reports, (&reads, &writes)));
+    let tables = tables::find(image, [read, write]);
+    found.extend(tables.functions);
+    let named = |name: &str| found.iter().find(|(own, _)| *own == name).map(|(_, address)| *address);
+    let bios = Bios::find(linkage, named, &reported);
+    found.extend(setters(bios));
     let frames = image.frames();
     let findings = found.into_iter().map(|(name, address)| Finding {
         size: frames
@@ -50,7 +73,19 @@ pub(crate) fn find(image: &Image<'_>, survey: &Survey) -> Result<Option<Survey>,
             .map_or(0, |(begin, end)| end.0.saturating_sub(begin.0)),
         ..finding(address, name, SymbolSource::ErrorsAndFile)
     });
-    Ok(Some(survey.with(findings)))
+    Ok(Some(Recovered {
+        survey: survey.with(findings),
+        derived: bios.derived(linkage, tables.socket),
+    }))
+}
+
+/// Lists the functions that give a connection BIOs.
+fn setters(bios: Bios) -> impl Iterator<Item = Named> {
+    let Bios { rbio, wbio, both } = bios;
+    let setters = [("SSL_set0_rbio", rbio), ("SSL_set0_wbio", wbio)];
+    let setters = setters.map(|(name, setter)| (name, setter.map(|setter| setter.address)));
+    let all = setters.into_iter().chain([("SSL_set_bio", both)]);
+    all.filter_map(|(name, address)| Some((name, address?)))
 }
 
 type Named = (&'static str, Vaddr);
@@ -69,14 +104,14 @@ fn required(
         (PEEK, peek.address),
         (READ_EX, reads.counted.ok_or(missing(READ_EX))?),
         (WRITE_EX, writes.counted.ok_or(missing(WRITE_EX))?),
-        ("SSL_free", others::frees(linkage, reported).ok_or(StrippedRefusal::EndUnknown)?),
+        (
+            "SSL_free",
+            others::frees(linkage, reported).ok_or(StrippedRefusal::EndUnknown)?,
+        ),
     ])
 }
 
 fn optional(reported: &[Reported], (reads, writes): (&Transfer, &Transfer), method: u16) -> Vec<Named> {
-    let reading: Vec<_> = [reads.counted, reads.internal].into_iter().flatten().collect();
-    let writing: Vec<_> = [writes.counted, writes.flagged, writes.internal].into_iter().flatten().collect();
-    let early = |name, moving: &[Vaddr]| (name, others::early(reported, name, moving));
     let descriptor = |name| (name, others::sets_descriptor(reported, name));
     let found = [
         (READ_INTERNAL, reads.internal),
@@ -86,11 +121,25 @@ fn optional(reported: &[Reported], (reads, writes): (&Transfer, &Transfer), meth
         descriptor("SSL_set_rfd"),
         descriptor("SSL_set_wfd"),
         ("SSL_clear", others::clear(reported, method)),
-        ("SSL_do_handshake", others::handshake(reported)),
+        ("SSL_do_handshake", others::handshake(reported, method)),
         ("SSL_sendfile", others::sends_file(reported)),
-        early("SSL_read_early_data", &reading),
-        early("SSL_write_early_data", &writing),
     ];
     let found = found.into_iter().filter_map(|(name, address)| Some((name, address?)));
     found.collect()
+}
+
+/// Lists the functions that move early data.
+fn early(
+    linkage: &Linkage<'_, '_>,
+    reports: &Reports<'_>,
+    (reads, writes): (&Transfer, &Transfer),
+) -> impl Iterator<Item = Named> {
+    let find = |name, transfer: &Transfer| {
+        let moving = [transfer.counted, transfer.flagged, transfer.internal];
+        let moving: Vec<_> = moving.into_iter().flatten().collect();
+        let naming = reported::naming(linkage, reports, name);
+        Some((name, others::early(linkage.image, naming, &moving)?))
+    };
+    let found = [find("SSL_read_early_data", reads), find("SSL_write_early_data", writes)];
+    found.into_iter().flatten()
 }

@@ -2,16 +2,20 @@
 //!
 //! Each is the only one with its name and with code that does what only it does, or is left out.
 
+use std::collections::BTreeSet;
+
 use crate::code::Value;
 use crate::code::effects::{Call, Effects, Target};
 use crate::elf::address::Vaddr;
+use crate::elf::image::Image;
+use crate::libraries::openssl::stripped::reports::callers_around;
 use crate::libraries::openssl::stripped::target;
 use crate::libraries::openssl::tap::boring::effects;
 use crate::libraries::openssl::tap::is_connection;
 use crate::libraries::openssl::tap::linkage::Linkage;
 
 use super::reported::{NEW_CONNECTION, Reported, is_own_file};
-use super::transfer::{hands, is_own, slot};
+use super::transfer::{is_own, slot};
 
 /// A connection's kind was not set (`SSL_R_CONNECTION_TYPE_NOT_SET`).
 const KIND_NOT_SET: u64 = 144;
@@ -31,13 +35,16 @@ pub(super) fn only<'a>(
     found.next().filter(|_| found.next().is_none())
 }
 
-/// Finds `SSL_do_handshake`: it calls the function that its connection keeps.
-pub(super) fn handshake(reported: &[Reported]) -> Option<Vaddr> {
+/// Finds `SSL_do_handshake`: it calls the function that its connection keeps, or one of its connection's table.
+pub(super) fn handshake(reported: &[Reported], method: u16) -> Option<Vaddr> {
     let is_kept = |call: &Call| match call.target {
         Target::Value(Value::Field(field)) => field.one().is_some_and(|(_, width)| width == 8),
         Target::Value(_) | Target::To(_) => false,
     };
-    let calls = |one: &Reported| one.effects.calls.iter().any(|call| is_kept(call) && is_connection(call.arguments[0]));
+    let calls = |one: &Reported| {
+        let mut calls = one.effects.calls.iter().filter(|call| is_connection(call.arguments[0]));
+        calls.any(|call| is_kept(call) || slot(call).is_some_and(|[first, _]| first == method))
+    };
     let found = only(reported, "SSL_do_handshake", |one| {
         one.reasons.contains(&KIND_NOT_SET) && one.names.len() == 1 && calls(one)
     });
@@ -50,7 +57,9 @@ pub(super) fn clear(reported: &[Reported], method: u16) -> Option<Vaddr> {
         let mut calls = one.effects.calls.iter().filter(|call| is_connection(call.arguments[0]));
         calls.any(|call| slot(call).is_some_and(|[first, _]| first == method))
     };
-    let found = only(reported, "SSL_clear", |one| one.reasons.contains(&NO_METHOD) && calls(one));
+    let found = only(reported, "SSL_clear", |one| {
+        one.reasons.contains(&NO_METHOD) && calls(one)
+    });
     found.map(|one| one.address)
 }
 
@@ -76,11 +85,15 @@ pub(super) fn sends_file(reported: &[Reported]) -> Option<Vaddr> {
     found.map(|one| one.address)
 }
 
-/// Finds `SSL_read_early_data` or `SSL_write_early_data`: it hands its arguments to one of the functions that move bytes.
-pub(super) fn early(reported: &[Reported], name: &str, moving: &[Vaddr]) -> Option<Vaddr> {
-    let moves = |call: &Call| hands(call) && target(call).is_some_and(|to| moving.contains(&to));
-    let found = only(reported, name, |one| one.effects.calls.iter().any(moves));
-    found.map(|one| one.address)
+/// Finds `SSL_read_early_data` or `SSL_write_early_data` among the functions that may report by that name: it calls one of the
+/// functions that move bytes.
+///
+/// The one that writes jumps by a table, so that what it hands on is not followed.
+pub(super) fn early(image: &Image<'_>, naming: impl Iterator<Item = Vaddr>, moving: &[Vaddr]) -> Option<Vaddr> {
+    let callers = callers_around(image, *moving.first()?, moving);
+    let found: BTreeSet<_> = naming.filter(|address| callers.contains(address)).collect();
+    let mut found = found.into_iter();
+    found.next().filter(|_| found.next().is_none())
 }
 
 /// Finds `SSL_free` among the functions that what makes a connection calls once that fails.

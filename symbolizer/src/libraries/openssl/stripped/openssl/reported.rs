@@ -68,12 +68,32 @@ pub(super) fn find(linkage: &Linkage<'_, '_>, reports: &Reports<'_>) -> Vec<Repo
     all(linkage, by_numbers.map(|(begin, _)| begin))
 }
 
+/// Lists the functions that may report by a name, whatever else they do.
+pub(super) fn naming<'a>(
+    linkage: &'a Linkage<'_, '_>,
+    reports: &'a Reports<'_>,
+    name: &'static str,
+) -> impl Iterator<Item = Vaddr> + 'a {
+    let number = NAMED.iter().find(|(own, _)| *own == name).map(|(_, number)| *number);
+    let is_named = move |address: &Vaddr| name_at(linkage, *address) == Some(name);
+    let by_name = reports
+        .addresses()
+        .filter(move |(_, loaded)| loaded.iter().any(is_named));
+    let by_number = reports
+        .seconds()
+        .filter(move |(_, loaded)| number.is_some_and(|number| loaded.contains(&number)));
+    by_name.map(|(begin, _)| begin).chain(by_number.map(|(begin, _)| begin))
+}
+
 fn all(linkage: &Linkage<'_, '_>, begins: impl Iterator<Item = Vaddr>) -> Vec<Reported> {
     let begins: Vec<_> = begins.take(limits::NAMED_REPORTERS + 1).collect();
     if begins.len() > limits::NAMED_REPORTERS {
         return Vec::new();
     }
-    begins.into_iter().filter_map(|address| reported(linkage, address)).collect()
+    begins
+        .into_iter()
+        .filter_map(|address| reported(linkage, address))
+        .collect()
 }
 
 /// Reads what a function reports; nothing if it names none of those that are looked for, or another file.

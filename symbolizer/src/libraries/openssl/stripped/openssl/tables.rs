@@ -19,8 +19,17 @@ const SOCKET: u32 = 0x0505;
 /// The longest of these functions, in bytes.
 const FUNCTION: usize = 32;
 
-/// Finds the functions, each with the name that it has or that one which does the same has.
-pub(super) fn find(image: &Image<'_>, slots: [u16; 2]) -> Vec<(&'static str, Vaddr)> {
+/// The functions that return tables.
+#[derive(Debug, Default)]
+pub(super) struct Tables {
+    /// Each with the name that it has or that one which does the same has.
+    pub(super) functions: Vec<(&'static str, Vaddr)>,
+    /// The method of socket BIOs.
+    pub(super) socket: Option<Vaddr>,
+}
+
+/// Finds them in an image whose tables of TLS have functions at some places.
+pub(super) fn find(image: &Image<'_>, slots: [u16; 2]) -> Tables {
     let mut of_version = [const { Vec::new() }; VERSIONS.len()];
     let mut sockets = Vec::new();
     for function in image.frames().starts() {
@@ -32,7 +41,7 @@ pub(super) fn find(image: &Image<'_>, slots: [u16; 2]) -> Vec<(&'static str, Vad
         if let Some(functions) = functions.filter(|_| has_functions(image, table, slots)) {
             functions.push(function);
         } else if kind == SOCKET && is_named_socket(image, table) {
-            sockets.push(function);
+            sockets.push((function, table));
         }
     }
     // Which of the three is which does not matter to whoever asks for the tables.
@@ -41,10 +50,15 @@ pub(super) fn find(image: &Image<'_>, slots: [u16; 2]) -> Vec<(&'static str, Vad
     let mut found: Vec<_> = few
         .flat_map(|(names, functions)| names.iter().copied().zip(functions))
         .collect();
-    if let [socket] = sockets[..] {
-        found.push((SOCKET_METHOD, socket));
+    let mut socket = None;
+    if let [(function, table)] = sockets[..] {
+        found.push((SOCKET_METHOD, function));
+        socket = Some(table);
     }
-    found
+    Tables {
+        functions: found,
+        socket,
+    }
 }
 
 /// Returns the table of data that a function returns, and the number that it begins with.

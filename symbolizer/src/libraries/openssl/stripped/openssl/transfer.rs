@@ -139,7 +139,11 @@ fn is_internal(one: &Reported, name: &str) -> bool {
 
 /// Returns whether a function hands to that of the table where to count, which is an argument of its own.
 fn is_counting(one: &Reported, index: usize) -> bool {
-    let mut calls = one.effects.calls.iter().filter(|call| hands(call) && slot(call).is_some());
+    let mut calls = one
+        .effects
+        .calls
+        .iter()
+        .filter(|call| hands(call) && slot(call).is_some());
     calls.any(|call| is_own(call.arguments[3], index))
 }
 
