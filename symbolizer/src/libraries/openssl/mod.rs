@@ -48,7 +48,7 @@ type Placed = (usize, Hook);
 pub(crate) fn find(image: &Image<'_>, survey: &Survey, crypto: Option<&Crypto>) -> Result<Found, Error> {
     let hooks = placed(image, survey);
     match incomplete(survey, &FUNCTIONS, hooks.iter().map(|(_, hook)| hook.role)) {
-        Some(Found::Nothing) => without_names(image, survey, crypto),
+        Some(Found::Nothing) => Ok(without_names(image, survey, crypto)),
         Some(found) => Ok(found),
         None => {
             let stated = identify::believable(version::find(image.data()), image.data());
@@ -61,22 +61,22 @@ pub(crate) fn find(image: &Image<'_>, survey: &Survey, crypto: Option<&Crypto>) 
 }
 
 /// Looks for a library of the family that has no names.
-fn without_names(image: &Image<'_>, survey: &Survey, crypto: Option<&Crypto>) -> Result<Found, Error> {
+fn without_names(image: &Image<'_>, survey: &Survey, crypto: Option<&Crypto>) -> Found {
     match stripped::boring::find(image, survey) {
         Found::Nothing => {}
-        found => return Ok(found),
+        found @ (Found::Plan(_) | Found::Refused(_)) => return found,
     }
     let Recovered { survey, derived } = match stripped::openssl::find(image, survey) {
         Ok(Some(recovered)) => recovered,
-        Ok(None) => return Ok(Found::Nothing),
-        Err(refusal) => return Ok(Found::Refused(Reason::Stripped(refusal))),
+        Ok(None) => return Found::Nothing,
+        Err(refusal) => return Found::Refused(Reason::Stripped(refusal)),
     };
     let mut stated = version::find(image.data());
     stated.retain(|version| version.family == Family::OpenSsl);
     let crypto_version = crypto.and_then(|crypto| crypto.version.as_ref());
     let library = identify::without_names(stated.first(), crypto_version);
     let hooks = placed(image, &survey);
-    Ok(planned((image, &survey), (library, &stated), (derived, crypto), hooks))
+    planned((image, &survey), (library, &stated), (derived, crypto), hooks)
 }
 
 /// Makes the plan of a library whose functions are known.

@@ -119,12 +119,12 @@ fn setter(linkage: &Linkage<'_, '_>, address: Vaddr) -> Option<Setter> {
 
 /// Returns whether a function stores to the field of a setter, or calls that setter with its connection.
 fn reaches(effects: &Effects, setter: Setter) -> bool {
-    let mut stored = effects.stored.iter();
-    let stores = stored.any(|store| match store.to {
+    let mut stores = effects.stored.iter();
+    let is_stored = stores.any(|store| match store.to {
         Place::Field(field) => field.one() == Some((setter.field, POINTER)),
         Place::Stack(_) => false,
     });
-    stores || called_with_connection(effects).contains(&setter.address)
+    is_stored || called_with_connection(effects).contains(&setter.address)
 }
 
 /// Finds where a BIO keeps its descriptor: what writes to a socket hands it on with the bytes.

@@ -48,13 +48,13 @@ pub(crate) fn find(image: &Image<'_>, survey: &Survey) -> Result<Option<Recovere
         return Ok(None);
     };
     let ([method, read], [other, write]) = (reads.slot, writes.slot);
-    let reporter = |address| {
+    let reports_to = |address| {
         reported
             .iter()
             .find(|one| one.address == address)
             .map(|one| one.reporter)
     };
-    if method != other || reporter(reads.plain) != reporter(writes.plain) {
+    if method != other || reports_to(reads.plain) != reports_to(writes.plain) {
         return Err(StrippedRefusal::SeveralCopies(WRITE));
     }
     let mut found = required(linkage, &reported, (&reads, &writes))?;

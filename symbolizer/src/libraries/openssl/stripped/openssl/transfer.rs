@@ -163,13 +163,20 @@ fn of_inner(linkage: &Linkage<'_, '_>, inner: &[&Reported]) -> (Option<Vaddr>, O
 
 /// Returns whether a call through a register or a field is a jump.
 fn is_jump(linkage: &Linkage<'_, '_>, call: &Call) -> bool {
-    let code = linkage.image.bytes_from(call.at).unwrap_or_default();
-    let code = code.strip_prefix(&[NOT_TRACKED]).unwrap_or(code);
+    linkage.image.bytes_from(call.at).is_some_and(jumps)
+}
+
+/// Returns whether code begins with a jump through a register or a field.
+const fn jumps(code: &[u8]) -> bool {
+    let code = match code {
+        [NOT_TRACKED, rest @ ..] => rest,
+        _ => code,
+    };
     let code = match code {
         [0x40..=0x4f, rest @ ..] => rest,
         _ => code,
     };
-    matches!(code, [0xff, form, ..] if form >> 3 & 7 == JUMP)
+    matches!(code, [0xff, form, ..] if *form >> 3 & 7 == JUMP)
 }
 
 /// The prefix of a jump that needs no landing pad.
@@ -202,4 +209,32 @@ pub(super) fn hands(call: &Call) -> bool {
 /// Returns whether a value is an argument of the function's own.
 pub(super) fn is_own(value: Value, index: usize) -> bool {
     value.field().and_then(Field::as_argument) == Some(index)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_jump_through_a_register_or_a_field_is_told_from_a_call() {
+        // jmp rax; jmp r11; notrack jmp rax; jmp [rax+0x38]
+        for jump in [
+            &[0xff, 0xe0][..],
+            &[0x41, 0xff, 0xe3],
+            &[0x3e, 0xff, 0xe0],
+            &[0xff, 0x60, 0x38],
+        ] {
+            assert!(jumps(jump), "{jump:x?}");
+        }
+        // call rax; call [rax+0x38]; a jump of a fixed place; cut short
+        for other in [
+            &[0xff, 0xd0][..],
+            &[0xff, 0x50, 0x38],
+            &[0xe9, 0xe0, 0, 0, 0],
+            &[0xff],
+            &[],
+        ] {
+            assert!(!jumps(other), "{other:x?}");
+        }
+    }
 }
