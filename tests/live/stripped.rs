@@ -41,9 +41,9 @@ fn every_request_of_a_stripped_server_is_seen() -> Result<()> {
         let path = exchange.text("/request/path").context("no path")?.to_owned();
         assert!(exchange.is_whole(), "{exchange:?}");
         assert_eq!(exchange.response_header("x-path"), Some(path.as_str()), "{exchange:?}");
-        assert_eq!(exchange.text("/local"), Some(own.as_str()), "{exchange:?}");
+        assert_eq!(exchange.text("/connection/local"), Some(own.as_str()), "{exchange:?}");
         let (connection, _) = path.trim_start_matches('/').split_once('/').context("no connection")?;
-        let client = exchange.text("/peer").context("no peer")?.to_owned();
+        let client = exchange.text("/connection/remote").context("no address")?.to_owned();
         let known = clients.entry(connection.to_owned()).or_insert_with(|| client.clone());
         assert_eq!(*known, client, "{exchange:?}");
         *seen.entry(path).or_insert(0) += 1;
