@@ -60,6 +60,9 @@ pub(crate) fn find(image: &Image<'_>, survey: &Survey) -> Result<Option<Recovere
     let mut found = required(linkage, &reported, (&reads, &writes))?;
     found.extend(optional(&reported, (&reads, &writes), method));
     found.extend(early(linkage, &reports, (&reads, &writes)));
+    // Only how many arguments they take matters of these, which is the same of all.
+    let allocating = others::allocating(linkage, &reported);
+    found.extend(allocating.into_iter().map(|address| ("CRYPTO_free", address)));
     let tables = tables::find(image, [read, write]);
     found.extend(tables.functions);
     let named = |name: &str| found.iter().find(|(own, _)| *own == name).map(|(_, address)| *address);

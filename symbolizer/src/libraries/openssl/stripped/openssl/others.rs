@@ -96,26 +96,36 @@ pub(super) fn early(image: &Image<'_>, naming: impl Iterator<Item = Vaddr>, movi
     found.next().filter(|_| found.next().is_none())
 }
 
-/// Finds `SSL_free` among the functions that what makes a connection calls once that fails.
+/// Finds `SSL_free` among the functions that what makes a connection calls once that fails, or the part of it that frees.
 pub(super) fn frees(linkage: &Linkage<'_, '_>, reported: &[Reported]) -> Option<Vaddr> {
     let makes = |one: &&Reported| ["SSL_new", NEW_CONNECTION].iter().any(|name| one.names.contains(name));
     let calls = reported.iter().filter(makes).flat_map(|one| &one.effects.calls);
-    let mut called: Vec<_> = calls.filter_map(target).collect();
-    called.sort_unstable();
-    called.dedup();
-    let mut found = called.into_iter().filter(|address| is_freeing(linkage, *address));
+    let called: BTreeSet<_> = calls.filter_map(target).collect();
+    let found: BTreeSet<_> = called
+        .into_iter()
+        .filter_map(|address| freeing(linkage, address))
+        .collect();
+    let mut found = found.into_iter();
     found.next().filter(|_| found.next().is_none())
 }
 
-/// Returns whether a function frees a connection, or hands it on to one that does.
-fn is_freeing(linkage: &Linkage<'_, '_>, address: Vaddr) -> bool {
-    let Ok(own) = effects(linkage, address) else {
-        return false;
-    };
+/// Returns the function that frees a connection, if it is this one or one that this hands its connection on to.
+fn freeing(linkage: &Linkage<'_, '_>, address: Vaddr) -> Option<Vaddr> {
+    let own = effects(linkage, address).ok()?;
+    if frees_data(linkage, &own) {
+        return Some(address);
+    }
     let handed = own.calls.iter().filter(|call| is_connection(call.arguments[0]));
     let mut parts = handed.filter_map(target).filter(|to| *to != address);
-    frees_data(linkage, &own)
-        || parts.any(|part| effects(linkage, part).is_ok_and(|effects| frees_data(linkage, &effects)))
+    parts.find(|part| effects(linkage, *part).is_ok_and(|effects| frees_data(linkage, &effects)))
+}
+
+/// Lists the functions that are given the name of a source file second: they take the line third, and no more
+/// (`CRYPTO_malloc`, `CRYPTO_zalloc`, `CRYPTO_free`).
+pub(super) fn allocating(linkage: &Linkage<'_, '_>, reported: &[Reported]) -> BTreeSet<Vaddr> {
+    let calls = reported.iter().flat_map(|one| &one.effects.calls);
+    let allocating = calls.filter(|call| is_own_file(linkage, call.arguments[1]));
+    allocating.filter_map(target).collect()
 }
 
 /// Recognises `CRYPTO_free_ex_data(CRYPTO_EX_INDEX_SSL, ssl, &ssl->ex_data)`, and `CRYPTO_free(ssl, file, line)`.
