@@ -45,6 +45,7 @@ int main(void) {
     SSL_CTX *context = server_context();
     signal(SIGPIPE, SIG_IGN);
     check(getsockname(listener, (struct sockaddr *)&own, &size) == 0, "getsockname");
+    setvbuf(stdout, NULL, _IOLBF, 0);
     printf("port %d\n", ntohs(own.sin_port));
     say_up();
     struct pollfd ready[] = {{.fd = STDIN_FILENO, .events = POLLIN}, {.fd = listener, .events = POLLIN}};
