@@ -86,14 +86,19 @@ pub(super) fn naming<'a>(
 }
 
 fn all(linkage: &Linkage<'_, '_>, begins: impl Iterator<Item = Vaddr>) -> Vec<Reported> {
+    few(begins)
+        .into_iter()
+        .filter_map(|address| reported(linkage, address))
+        .collect()
+}
+
+/// Returns all functions, or none if they are more than the limit.
+fn few(begins: impl Iterator<Item = Vaddr>) -> Vec<Vaddr> {
     let begins: Vec<_> = begins.take(limits::NAMED_REPORTERS + 1).collect();
     if begins.len() > limits::NAMED_REPORTERS {
         return Vec::new();
     }
     begins
-        .into_iter()
-        .filter_map(|address| reported(linkage, address))
-        .collect()
 }
 
 /// Reads what a function reports; nothing if it names none of those that are looked for, or another file.
@@ -154,4 +159,16 @@ const fn place(call: &Call) -> Option<Vaddr> {
 /// Returns whether a value is the name of the file that all of them are in.
 pub(super) fn is_own_file(linkage: &Linkage<'_, '_>, value: Value) -> bool {
     text(linkage, value).is_some_and(|file| is_file(file, FILE))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_functions_may_fill_their_limit_and_no_more() {
+        let count = |most: usize| few((0..most as u64).map(Vaddr)).len();
+        assert_eq!(count(limits::NAMED_REPORTERS), limits::NAMED_REPORTERS);
+        assert_eq!(count(limits::NAMED_REPORTERS + 1), 0);
+    }
 }
