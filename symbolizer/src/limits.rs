@@ -119,6 +119,12 @@ pub const REPORTING_FUNCTIONS: usize = 1 << 14;
 /// The largest function that is searched for the errors that it reports, in bytes.
 pub const REPORTING_FUNCTION: usize = 1 << 16;
 
+/// How far from a function of libssl its callers are looked for, in bytes; `ssl_lib.c` has some 64 KiB of code.
+pub const CALLERS_WINDOW: u64 = 1 << 17;
+
+/// The most functions of OpenSSL that report by the name of one of those that are looked for.
+pub const NAMED_REPORTERS: usize = 64;
+
 /// The longest name of a source file that is read, in bytes.
 pub const SOURCE_FILE: usize = 256;
 

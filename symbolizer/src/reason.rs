@@ -129,6 +129,8 @@ pub enum StrippedRefusal {
     ReadNotProven(Cause),
     /// Nor does that of `tls_seal_record`, or of what calls it.
     WriteNotProven(Cause),
+    /// The library's other functions are found, and this one is not.
+    FunctionMissing(&'static str),
     /// Where connections end is not known, and so not which bytes belong to which.
     EndUnknown,
 }
@@ -139,6 +141,7 @@ impl fmt::Display for StrippedRefusal {
             Self::SeveralCopies(name) => write!(f, "several of them may be {name}"),
             Self::ReadNotProven(cause) => write!(f, "no tap is proven for what may be SSL_read: {cause}"),
             Self::WriteNotProven(cause) => write!(f, "no tap is proven for what may be tls_seal_record: {cause}"),
+            Self::FunctionMissing(name) => write!(f, "{name} is not found"),
             Self::EndUnknown => f.write_str("the function that ends a connection is not found"),
         }
     }

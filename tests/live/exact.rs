@@ -65,11 +65,21 @@ fn connections_that_write_to_a_buffer_lose_no_byte() -> Result<()> {
     assert_exact(&["buffer", "talk", "buffer"], "auto", 1)
 }
 
+#[test]
+#[ignore = "needs root, BPF and uprobes: scripts/test runs it"]
+fn taps_and_lifts_of_a_stripped_program_bring_the_bytes_of_every_connection() -> Result<()> {
+    assert_exact_of(Program::c_stripped("exact.c", &WAYS)?, &WAYS, "auto", 1)
+}
+
 /// Records `exact.c`, which goes through these ways once or more, and asserts that the tape has the bytes that it moved.
 fn assert_exact(ways: &[&str], hooks: &str, passes: usize) -> Result<()> {
+    assert_exact_of(Program::c("exact.c", ways)?, ways, hooks, passes)
+}
+
+/// Does the same with the program, which was started with these ways.
+fn assert_exact_of(mut program: Program, ways: &[&str], hooks: &str, passes: usize) -> Result<()> {
     let directory = tempfile::tempdir()?;
     let tape = directory.path().join("tape");
-    let mut program = Program::c("exact.c", ways)?;
     let tracer = Tracer::ready(&[
         "record",
         "-p",

@@ -13,6 +13,7 @@ mod bodies;
 mod skips;
 mod clients;
 mod openssl;
+mod stripped;
 mod gnutls;
 mod both;
 mod passed;

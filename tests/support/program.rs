@@ -81,6 +81,12 @@ impl Program {
         Self::start(Command::new(program).args(args), Some(directory))
     }
 
+    /// Compiles a program of `support/c` with the code of libssl in its own image, without the names of its functions, and
+    /// starts it.
+    pub fn c_stripped(source: &str, args: &[&str]) -> Result<Self> {
+        Self::compiled(source, STRIPPED, args)
+    }
+
     /// Compiles a program of `support/c` against libgnutls and starts it.
     pub fn c_with_gnutls(source: &str, args: &[&str]) -> Result<Self> {
         Self::compiled(source, &["-lgnutls"], args)
@@ -201,6 +207,9 @@ fn python(script: &str, args: &[&str]) -> Command {
 
 /// The linker arguments for OpenSSL.
 pub(crate) const OPENSSL: &[&str] = &["-lssl", "-lcrypto"];
+
+/// OpenSSL as archives, and no symbols.
+const STRIPPED: &[&str] = &["-s", "-Wl,-Bstatic", "-lssl", "-lcrypto", "-Wl,-Bdynamic"];
 
 /// Both libraries as archives, and what libgnutls needs besides: Debian has no archives of the last two, and links to the
 /// last only in a package of its own.

@@ -122,6 +122,14 @@ impl Survey {
         }
     }
 
+    /// Returns this with other findings.
+    pub(crate) fn with(&self, others: impl IntoIterator<Item = Finding>) -> Self {
+        let own = self.findings.iter().copied();
+        Self {
+            findings: own.chain(others).collect(),
+        }
+    }
+
     /// Returns the functions defined under a name, each address once, from the first table that has any.
     pub(crate) fn functions(&self, name: &str) -> Vec<Finding> {
         let defined = |finding: &&Finding| {

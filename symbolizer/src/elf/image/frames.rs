@@ -41,6 +41,12 @@ impl<'data> Frames<'data> {
         self.entries.binary_search_by_key(&distance, begin).is_ok()
     }
 
+    /// Iterates over where functions begin, in order.
+    pub(crate) fn starts(self) -> impl Iterator<Item = Vaddr> + use<'data> {
+        let entries = self.entries.iter();
+        entries.map(move |entry| Vaddr(self.section.wrapping_add_signed(begin(entry))))
+    }
+
     /// Returns where the function begins that an address lies in, and where the next one does.
     pub(crate) fn around(&self, address: Vaddr) -> Option<(Vaddr, Vaddr)> {
         let distance = address.0.wrapping_sub(self.section).cast_signed();
@@ -81,6 +87,10 @@ mod tests {
         let table = table(&[-0x100, -0x80, 0x40]);
         let frames = Frames::parse(&table, Vaddr(0x1000)).unwrap();
         assert!(!frames.is_empty());
+        assert_eq!(
+            frames.starts().map(|at| at.0).collect::<Vec<_>>(),
+            [0xf00, 0xf80, 0x1040]
+        );
         for begin in [0xf00, 0xf80, 0x1040] {
             assert!(frames.begins(Vaddr(begin)), "{begin:#x}");
         }

@@ -40,6 +40,17 @@ pub(crate) fn identify(
     }
 }
 
+/// Describes OpenSSL whose functions have no names.
+pub(crate) fn without_names(stated: Option<&LibraryVersion>, crypto: Option<&LibraryVersion>) -> Library {
+    let version = stated.or(crypto).filter(|version| version.family == Family::OpenSsl);
+    Library {
+        family: Family::OpenSsl,
+        evidence: Evidence::Errors,
+        version: version.cloned(),
+        at_least: None,
+    }
+}
+
 /// Recognises BoringSSL and AWS-LC by a symbol, because programs that contain them repeat version texts of OpenSSL.
 fn greased(survey: &Survey) -> Option<Family> {
     // AWS-LC added the counted variants that BoringSSL never had.

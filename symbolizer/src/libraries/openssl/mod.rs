@@ -36,33 +36,64 @@ use crate::reason::Reason;
 
 use crate::libraries::layout::{Facts, Layout, LayoutUnknown, Sending};
 use crypto::Crypto;
-use derived::Accessors;
+use derived::{Accessors, Derived};
 use functions::{BIO_WRITE, FUNCTIONS, TAKES_CIPHERTEXT};
 use internal::Internal;
+use stripped::openssl::Recovered;
 
 /// A hook, by the place of its function in the table.
 type Placed = (usize, Hook);
 
 /// Looks for a library of the family.
 pub(crate) fn find(image: &Image<'_>, survey: &Survey, crypto: Option<&Crypto>) -> Result<Found, Error> {
-    let mut hooks = placed(image, survey);
-    if let Some(found) = incomplete(survey, &FUNCTIONS, hooks.iter().map(|(_, hook)| hook.role)) {
-        return Ok(match found {
-            Found::Nothing => stripped::find(image, survey),
-            Found::Plan(_) | Found::Refused(_) => found,
-        });
+    let hooks = placed(image, survey);
+    match incomplete(survey, &FUNCTIONS, hooks.iter().map(|(_, hook)| hook.role)) {
+        Some(Found::Nothing) => Ok(without_names(image, survey, crypto)),
+        Some(found) => Ok(found),
+        None => {
+            let stated = identify::believable(version::find(image.data()), image.data());
+            let crypto_version = crypto.and_then(|crypto| crypto.version.as_ref());
+            let library = identify::identify(survey, stated.first(), &image.defined_versions()?, crypto_version);
+            let derived = Accessors::new(image, survey).derived();
+            Ok(planned((image, survey), (library, &stated), (derived, crypto), hooks))
+        }
     }
-    let stated = identify::believable(version::find(image.data()), image.data());
+}
+
+/// Looks for a library of the family that has no names.
+fn without_names(image: &Image<'_>, survey: &Survey, crypto: Option<&Crypto>) -> Found {
+    match stripped::boring::find(image, survey) {
+        Found::Nothing => {}
+        found @ (Found::Plan(_) | Found::Refused(_)) => return found,
+    }
+    let Recovered { survey, derived } = match stripped::openssl::find(image, survey) {
+        Ok(Some(recovered)) => recovered,
+        Ok(None) => return Found::Nothing,
+        Err(refusal) => return Found::Refused(Reason::Stripped(refusal)),
+    };
+    let mut stated = version::find(image.data());
+    stated.retain(|version| version.family == Family::OpenSsl);
     let crypto_version = crypto.and_then(|crypto| crypto.version.as_ref());
-    let library = identify::identify(survey, stated.first(), &image.defined_versions()?, crypto_version);
+    let library = identify::without_names(stated.first(), crypto_version);
+    let hooks = placed(image, &survey);
+    planned((image, &survey), (library, &stated), (derived, crypto), hooks)
+}
+
+/// Makes the plan of a library whose functions are known.
+fn planned(
+    (image, survey): (&Image<'_>, &Survey),
+    (library, stated): (Library, &[LibraryVersion]),
+    (derived, crypto): (Derived, Option<&Crypto>),
+    mut hooks: Vec<Placed>,
+) -> Found {
     if let Some(version) = library.version.clone().filter(is_too_old) {
-        return Ok(Found::Refused(Reason::VersionUnsupported(version)));
+        return Found::Refused(Reason::VersionUnsupported(version));
     }
-    let accessors = Accessors::new(image, survey);
     let (layout, facts) = if has_copies(&hooks) {
         (Err(LayoutUnknown::SeveralCopies), Facts::default())
     } else {
-        (layout(accessors, &library, &stated, crypto), accessors.facts())
+        let facts = Accessors::new(image, survey).facts();
+        (layout(derived, &library, stated, crypto), facts)
     };
     let own = socket_method::name_distance(image, survey);
     let socket_name = own.or_else(|| crypto.and_then(|crypto| crypto.socket_name));
@@ -81,7 +112,7 @@ pub(crate) fn find(image: &Image<'_>, survey: &Survey, crypto: Option<&Crypto>) 
         hooks.extend(hooks_of(image, survey, &TAKES_CIPHERTEXT));
     }
     refused.extend(causes);
-    Ok(Found::Plan(Box::new(ProbePlan {
+    Found::Plan(Box::new(ProbePlan {
         library,
         build_id: BuildId::of(image),
         machine: image.machine(),
@@ -93,7 +124,7 @@ pub(crate) fn find(image: &Image<'_>, survey: &Survey, crypto: Option<&Crypto>) 
         net_conn: None,
         sending: Sending::default(),
         facts,
-    })))
+    }))
 }
 
 /// Finds the taps and the lift, and says which there are not.
@@ -228,12 +259,11 @@ fn is_too_old(version: &LibraryVersion) -> bool {
 
 /// Finds the way to the descriptor; where several versions of a library are stated, only its code can tell.
 fn layout(
-    accessors: Accessors<'_>,
+    mut derived: Derived,
     library: &Library,
     stated: &[LibraryVersion],
     crypto: Option<&Crypto>,
 ) -> Result<Layout, LayoutUnknown> {
-    let mut derived = accessors.derived();
     // The crypto library of another family belongs to another library of the same process.
     let fits = |version: &LibraryVersion| version.family == library.family;
     let beside = crypto.filter(|crypto| crypto.version.as_ref().is_none_or(fits));

@@ -118,6 +118,11 @@ const BIO_1_0: BioLayout = BioLayout { method: 0, num: 0x28 };
 const BIO_1_1_1: BioLayout = BioLayout { method: 0, num: 0x30 };
 const BIO_3: BioLayout = BioLayout { method: 8, num: 0x38 };
 
+/// Returns the layout of BIOs that have their number at an offset, of those of OpenSSL 1.1.1 to 4.0.
+pub(crate) fn bio_by_number(number: u16) -> Option<BioLayout> {
+    [BIO_1_1_1, BIO_3].into_iter().find(|bio| bio.num == number)
+}
+
 fn is_older_than_its_symbols(version: &LibraryVersion, at_least: Option<(u16, u16, u16)>) -> bool {
     // Patch releases do not count: distributions bring single symbols of later ones back.
     at_least.is_some_and(|(major, minor, _)| (version.major, version.minor) < (major, minor))

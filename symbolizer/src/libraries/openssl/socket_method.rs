@@ -19,13 +19,24 @@ pub(crate) fn name_distance(image: &Image<'_>, survey: &Survey) -> Option<i32> {
     let size = usize::try_from(function.size).ok()?;
     let code = image.bytes_from(function.address)?.get(..size)?;
     let method = returned_address(image.machine(), code, function.address)?;
-    let name = image.pointer_at(Vaddr(method.checked_add(NAME)?))?;
-    let is_named = image.bytes_from(name)?.starts_with(b"socket\0");
+    let name = name_of(image, Vaddr(method))?;
     let distance = i32::try_from(i128::from(name.0) - i128::from(method)).ok()?;
-    (is_named && distance != 0).then_some(distance)
+    (distance != 0).then_some(distance)
 }
 
-fn returned_address(machine: Machine, code: &[u8], at: Vaddr) -> Option<u64> {
+/// Returns whether a method has the name of that of socket BIOs.
+pub(super) fn is_named_socket(image: &Image<'_>, method: Vaddr) -> bool {
+    name_of(image, method).is_some()
+}
+
+/// Returns where the name of a method stands, if that is the one of socket BIOs.
+fn name_of(image: &Image<'_>, method: Vaddr) -> Option<Vaddr> {
+    let name = image.pointer_at(method.checked_add(NAME)?)?;
+    image.bytes_from(name)?.starts_with(b"socket\0").then_some(name)
+}
+
+/// Reads the address that a short function returns.
+pub(super) fn returned_address(machine: Machine, code: &[u8], at: Vaddr) -> Option<u64> {
     match machine {
         Machine::X86_64 => returned_x86_64(code, at),
         Machine::Aarch64 => returned_aarch64(code, at),

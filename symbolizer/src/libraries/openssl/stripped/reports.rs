@@ -1,10 +1,10 @@
 //! Which errors of libssl the functions of an image report.
 //!
-//! A function of BoringSSL that fails says so to the library's queue of errors: with the number of the library, with a
-//! reason, and with the name of its file (`OPENSSL_PUT_ERROR` in `include/openssl/err.h`). The reasons are part of the
-//! interface and keep their numbers, and a compiler has to leave them in the code as they are. So the functions that load the
-//! number of the library are looked for first, and the small numbers that these load beside it. What a function does is then
-//! read by the interpreter; here nothing is proven.
+//! A function of libssl that fails says so to the library's queue of errors: with the number of the library, with a reason, and
+//! with the name of its file (`OPENSSL_PUT_ERROR` of BoringSSL, `ERR_raise` of OpenSSL; `include/openssl/err.h`). These numbers
+//! are part of the interface, and a compiler has to leave them in the code as they are. So the functions that load the number of
+//! the library are looked for first, and what they load beside it. What a function does is then read by the interpreter; here
+//! nothing is proven.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -14,15 +14,22 @@ use crate::elf::address::{Access, Vaddr};
 use crate::elf::image::{Frames, Image};
 use crate::limits;
 
-/// The number of libssl among the libraries that report errors (`ERR_LIB_SSL` in `include/openssl/err.h`).
-pub(super) const LIBRARY: u64 = 16;
+/// The number of libssl among the libraries of BoringSSL that report errors (`ERR_LIB_SSL` in `include/openssl/err.h`).
+pub(super) const BORINGSSL: u8 = 16;
+/// The same of OpenSSL.
+pub(super) const OPENSSL: u8 = 20;
 
-/// The instruction that loads that number into the register of the first argument.
-const LOADS_LIBRARY: [u8; 5] = [0xbf, 16, 0, 0, 0];
-/// What an instruction begins with that loads a number of 32 bits into the register of the third argument.
-const LOADS_REASON: u8 = 0xba;
+/// What an instruction begins with that loads a number of 32 bits into the register of the first argument, of the second and
+/// of the third.
+const LOADS_FIRST: u8 = 0xbf;
+const LOADS_SECOND: u8 = 0xbe;
+const LOADS_THIRD: u8 = 0xba;
+/// What an instruction begins with that loads the address of a place into the register of the third argument.
+const LOADS_ADDRESS: [u8; 3] = [0x48, 0x8d, 0x15];
 /// What an instruction begins with that calls a fixed place.
 const CALLS: u8 = 0xe8;
+/// What an instruction begins with that jumps to a fixed place.
+const JUMPS: u8 = 0xe9;
 /// Reasons of libssl that are no alerts of the peer's lie below.
 const REASONS: u32 = 0x300;
 
@@ -38,8 +45,10 @@ struct Reporting<'data> {
 }
 
 impl<'data> Reports<'data> {
-    /// Finds them in an image; none if it does not say where its functions begin, or if they are too many.
-    pub(super) fn find(image: &Image<'data>) -> Self {
+    /// Finds those of the libssl of a number in an image; none if it does not say where its functions begin, or if they are too
+    /// many.
+    pub(super) fn find(image: &Image<'data>, library: u8) -> Self {
+        let loads_library = [LOADS_FIRST, library, 0, 0, 0];
         let frames = image.frames();
         let mut reports = BTreeMap::new();
         let segments = image.segments().iter();
@@ -47,7 +56,7 @@ impl<'data> Reports<'data> {
             let Some(all) = image.bytes_from(segment.address) else {
                 continue;
             };
-            for at in memmem::find_iter(all, &LOADS_LIBRARY) {
+            for at in memmem::find_iter(all, &loads_library) {
                 let Some((begin, code)) = function_at(&frames, segment.address, all, at) else {
                     continue;
                 };
@@ -56,7 +65,7 @@ impl<'data> Reports<'data> {
                 }
                 reports.entry(begin).or_insert_with(|| Reporting {
                     code,
-                    reasons: reasons(code),
+                    reasons: numbers(code, LOADS_THIRD),
                 });
             }
         }
@@ -70,6 +79,18 @@ impl<'data> Reports<'data> {
         found.map(|(begin, _)| *begin)
     }
 
+    /// Lists the functions, each with the addresses that it may load into the register of the third argument.
+    pub(super) fn addresses(&self) -> impl Iterator<Item = (Vaddr, BTreeSet<Vaddr>)> {
+        let all = self.0.iter();
+        all.map(|(begin, reporting)| (*begin, addresses(reporting.code, *begin)))
+    }
+
+    /// Lists the functions, each with the small numbers that it may load into the register of the second argument.
+    pub(super) fn seconds(&self) -> impl Iterator<Item = (Vaddr, BTreeSet<u32>)> {
+        let all = self.0.iter();
+        all.map(|(begin, reporting)| (*begin, numbers(reporting.code, LOADS_SECOND)))
+    }
+
     /// Returns whether a function may call one of some others. It need not: what looks like a call may be none.
     pub(super) fn may_call(&self, function: Vaddr, others: &[Vaddr]) -> bool {
         let code = self.0.get(&function).map_or(&[][..], |reporting| reporting.code);
@@ -80,12 +101,37 @@ impl<'data> Reports<'data> {
     }
 }
 
-/// Returns where a call leads.
+/// Returns where a call leads, or a jump that has the same form.
 fn target(code: &[u8], begin: Vaddr, at: usize) -> Option<Vaddr> {
-    let behind = at.checked_add(1)?;
+    relative(code, begin, at.checked_add(1)?)
+}
+
+/// Returns the address that the last four bytes of an instruction give as a distance from what follows it.
+fn relative(code: &[u8], begin: Vaddr, behind: usize) -> Option<Vaddr> {
     let distance = i32::from_le_bytes(*code.get(behind..)?.first_chunk()?);
     let next = begin.checked_add(u64::try_from(behind.checked_add(size_of::<i32>())?).ok()?)?;
     Some(Vaddr(next.0.wrapping_add_signed(distance.into())))
+}
+
+/// Finds the functions that may call one of some others, or jump to it, among those that lie around an address.
+pub(super) fn callers_around(image: &Image<'_>, address: Vaddr, others: &[Vaddr]) -> BTreeSet<Vaddr> {
+    let window = || {
+        let segment = image.segments().containing(address)?;
+        let begin = segment.address.0.max(address.0.saturating_sub(limits::CALLERS_WINDOW));
+        let length = usize::try_from(address.0.saturating_sub(begin).checked_add(limits::CALLERS_WINDOW)?).ok()?;
+        let code = image.bytes_from(Vaddr(begin))?;
+        Some((Vaddr(begin), code.get(..length).unwrap_or(code)))
+    };
+    let Some((begin, code)) = window() else {
+        return BTreeSet::new();
+    };
+    let frames = image.frames();
+    let calls = memchr::memchr2_iter(CALLS, JUMPS, code).filter(|at| {
+        let target = target(code, begin, *at);
+        target.is_some_and(|target| others.contains(&target))
+    });
+    let around = |at: usize| frames.around(begin.checked_add(u64::try_from(at).ok()?)?);
+    calls.filter_map(around).map(|(function, _)| function).collect()
 }
 
 /// Finds the function that a place of a segment lies in: where it begins, and its code.
@@ -108,13 +154,25 @@ fn cut(code: &[u8], segment: Vaddr, begin: Vaddr, end: Vaddr) -> Option<&[u8]> {
     (function.len() <= limits::REPORTING_FUNCTION).then_some(function)
 }
 
-/// Lists the small numbers that a function may load into the register of the third argument.
-fn reasons(code: &[u8]) -> BTreeSet<u32> {
-    let loaded = memchr::memchr_iter(LOADS_REASON, code).filter_map(|at| {
-        let number = code.get(at.checked_add(1)?..)?.first_chunk()?;
-        Some(u32::from_le_bytes(*number))
-    });
+/// Lists the small numbers that a function may load by instructions that begin with a byte.
+fn numbers(code: &[u8], loads: u8) -> BTreeSet<u32> {
+    let loaded = memchr::memchr_iter(loads, code).filter_map(|at| number_behind(code, at.checked_add(1)?));
     loaded.filter(|number| *number < REASONS).collect()
+}
+
+fn number_behind(code: &[u8], at: usize) -> Option<u32> {
+    Some(u32::from_le_bytes(*code.get(at..)?.first_chunk()?))
+}
+
+/// Lists the addresses that a function may load into the register of the third argument.
+fn addresses(code: &[u8], begin: Vaddr) -> BTreeSet<Vaddr> {
+    let absolute = memchr::memchr_iter(LOADS_THIRD, code).filter_map(|at| number_behind(code, at.checked_add(1)?));
+    let absolute = absolute.filter(|number| *number >= REASONS);
+    let relative = memmem::find_iter(code, &LOADS_ADDRESS).filter_map(|at| {
+        let behind = at.checked_add(LOADS_ADDRESS.len())?;
+        relative(code, begin, behind)
+    });
+    absolute.map(|number| Vaddr(number.into())).chain(relative).collect()
 }
 
 #[cfg(test)]
@@ -128,11 +186,21 @@ mod tests {
             0xbf, 16, 0, 0, 0, 0x31, 0xf6, 0xba, 226, 0, 0, 0, 0xe8, 0, 0, 0, 0, 0xba, 0x45, 0x23, 1, 0, 0xba, 215, 0,
             0,
         ];
-        assert_eq!(reasons(&code), BTreeSet::from([226]));
+        assert_eq!(numbers(&code, LOADS_THIRD), BTreeSet::from([226]));
+    }
+
+    #[test]
+    fn the_addresses_are_found_that_a_function_may_load() {
+        // lea rdx,[rip+0x10]; mov edx,0x456789; mov edx,271; lea rdx,[rip+..] cut short
+        let code = [
+            0x48, 0x8d, 0x15, 0x10, 0, 0, 0, 0xba, 0x89, 0x67, 0x45, 0, 0xba, 15, 1, 0, 0, 0x48, 0x8d, 0x15, 1,
+        ];
+        let found = addresses(&code, Vaddr(0x1000));
+        assert_eq!(found, BTreeSet::from([Vaddr(0x1017), Vaddr(0x45_6789)]));
     }
 
     fn reporting(code: &[u8]) -> Reporting<'_> {
-        let reasons = reasons(code);
+        let reasons = numbers(code, LOADS_THIRD);
         Reporting { code, reasons }
     }
 

@@ -9,7 +9,7 @@ use crate::elf::survey::SymbolSource;
 use crate::libraries::openssl::tap::linkage::Linkage;
 use crate::limits;
 
-use super::reports::LIBRARY;
+use super::reports::BORINGSSL;
 
 /// Says by what a function was found.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -41,7 +41,7 @@ pub(super) fn signs(linkage: &Linkage<'_, '_>, effects: &Effects, file: &[u8]) -
 /// Recognises `ERR_put_error(library, unused, reason, file, line)`.
 fn reports(call: &Call) -> bool {
     let [library, unused, ..] = call.arguments;
-    library == Value::Constant(LIBRARY) && unused == Value::Constant(0)
+    library == Value::Constant(BORINGSSL.into()) && unused == Value::Constant(0)
 }
 
 const fn target(call: &Call) -> Option<Vaddr> {
@@ -54,7 +54,12 @@ const fn target(call: &Call) -> Option<Vaddr> {
 /// Reads the name of the source file that an error is reported with, if there is one.
 fn name<'data>(linkage: &Linkage<'_, 'data>, call: &Call) -> Option<&'data [u8]> {
     let [_, _, _, file, ..] = call.arguments;
-    let text = linkage.image.bytes_from(Vaddr(file.number()?))?;
+    text(linkage, file)
+}
+
+/// Reads the text that a value is the address of, if it may be the name of a source file or of a function.
+pub(super) fn text<'data>(linkage: &Linkage<'_, 'data>, value: Value) -> Option<&'data [u8]> {
+    let text = linkage.image.bytes_from(Vaddr(value.number()?))?;
     let window = text.get(..limits::SOURCE_FILE).unwrap_or(text);
     let name = window.get(..memchr::memchr(0, window)?)?;
     let is_name = name.len() > ENDING && name.iter().all(u8::is_ascii_graphic);
@@ -65,7 +70,7 @@ fn name<'data>(linkage: &Linkage<'_, 'data>, call: &Call) -> Option<&'data [u8]>
 const ENDING: usize = 2;
 
 /// Returns whether a path ends in that of a file of C or C++, which is given up to `.c`.
-fn is_file(path: &[u8], file: &[u8]) -> bool {
+pub(super) fn is_file(path: &[u8], file: &[u8]) -> bool {
     let stem = path
         .strip_suffix(b"c")
         .map(|stem| stem.strip_suffix(b"c").unwrap_or(stem));

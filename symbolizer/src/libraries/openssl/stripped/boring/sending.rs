@@ -2,10 +2,11 @@
 
 use std::collections::BTreeSet;
 
-use super::{Sender, target};
+use super::Sender;
 use crate::code::effects::{Call, Effects};
 use crate::elf::address::Vaddr;
 use crate::libraries::layout::Sending;
+use crate::libraries::openssl::stripped::target;
 use crate::libraries::openssl::tap::boring::{effects, seals};
 use crate::libraries::openssl::tap::is_connection;
 use crate::libraries::openssl::tap::linkage::Linkage;
