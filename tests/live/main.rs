@@ -36,5 +36,7 @@ mod stat;
 mod addresses;
 mod connections;
 mod hops;
+mod hops_shapes;
+mod questions;
 mod h2;
 mod following;
