@@ -38,5 +38,7 @@ mod top;
 mod addresses;
 mod connections;
 mod hops;
+mod hops_shapes;
+mod questions;
 mod h2;
 mod following;

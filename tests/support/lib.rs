@@ -41,6 +41,7 @@ pub mod h2load;
 pub mod nghttp;
 pub mod nghttpx;
 pub mod program;
+pub mod paced;
 pub mod unknown_version;
 pub mod libraries;
 pub mod namespace;

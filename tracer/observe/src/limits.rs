@@ -64,6 +64,13 @@ pub const MAX_JOINING: usize = 65_536;
 /// counted.
 pub const MAX_JOINING_BYTES: usize = 64 * 1024 * 1024;
 
+/// Maximum upstream exchanges of a process that are kept while one waits longer than the hold for the response of a request that it
+/// may belong to. Beyond it, each is emitted alone after the hold.
+pub const MAX_PATIENT: usize = 1024;
+
+/// How long an upstream exchange waits at most for such a response, in nanoseconds of the records' clock.
+pub const MAX_PATIENCE_NS: u64 = 60_000_000_000;
+
 /// Maximum downstream exchanges that an upstream exchange is compared with, and as many again that have its id. If more are
 /// open, only an id joins.
 pub const MAX_CANDIDATES: usize = 1024;

@@ -1,14 +1,17 @@
 //! What a process emits: hops, and upstream exchanges that are alone.
 
 use super::Gateway;
-use crate::join::{
-    Hop, Upstream,
-    entry::{Asking, Verdict},
+use crate::{
+    join::{
+        Hop, Upstream,
+        entry::{Asking, Verdict},
+    },
+    limits::{MAX_PATIENCE_NS, MAX_PATIENT},
 };
 
 impl Gateway {
-    /// Emits an exchange that has waited for long enough, unless it is to be emitted with another one.
-    pub(super) fn force(&mut self, serial: u64, hops: &mut Vec<Hop>) {
+    /// Emits an exchange that has waited for the hold, unless it is to be emitted with another one, or waits for longer.
+    pub(super) fn force(&mut self, serial: u64, now_ns: u64, hops: &mut Vec<Hop>) {
         if self.downstream.contains_key(&serial) {
             hops.extend(self.emit_hop(serial));
             return;
@@ -18,8 +21,26 @@ impl Gateway {
             .get(&serial)
             .is_some_and(|asking| asking.verdict == Verdict::Open)
         {
-            self.decide(serial);
+            if self.is_patient(serial, now_ns) {
+                self.waiting.push_back((now_ns, serial));
+            } else {
+                self.decide(serial);
+            }
         }
+    }
+
+    /// Returns whether an upstream exchange waits longer than the hold, since the response to a request that it may belong to
+    /// may still show that. That request may be slow because of what the gateway asks next.
+    fn is_patient(&self, serial: u64, now_ns: u64) -> bool {
+        let Some(asking) = self.upstream.get(&serial) else {
+            return false;
+        };
+        let came_ns = asking.entry.whole.as_ref().map_or(0, |(_, came_ns)| *came_ns);
+        self.upstream.len() <= MAX_PATIENT
+            && now_ns.saturating_sub(came_ns) < MAX_PATIENCE_NS
+            && self
+                .evidence(serial)
+                .is_some_and(|evidence| evidence.judge() == Verdict::Open)
     }
 
     pub(super) fn emit_ready(&mut self, hops: &mut Vec<Hop>) {

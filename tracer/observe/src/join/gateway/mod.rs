@@ -126,11 +126,15 @@ impl Gateway {
     /// Emits what is ready at `now_ns`.
     pub(super) fn settle(&mut self, now_ns: u64, settings: &Settings, hops: &mut Vec<Hop>) {
         self.judge_all();
+        let mut due = Vec::new();
         while let Some((came_ns, serial)) = self.waiting.front().copied()
             && came_ns.saturating_add(settings.hold_ns) <= now_ns
         {
             self.waiting.pop_front();
-            self.force(serial, hops);
+            due.push(serial);
+        }
+        for serial in due {
+            self.force(serial, now_ns, hops);
         }
         self.emit_ready(hops);
         self.sweep();

@@ -2,6 +2,7 @@
 
 mod bench;
 mod model;
+mod patience;
 
 use http_decode::{
     End, Ended,

@@ -5,7 +5,7 @@ use std::io::Write as _;
 use super::{Error, Lines, Text, known};
 use crate::{
     output::escape::Shown,
-    redact::{DiffLine, ExchangeLine, ExchangeObject, HopLine, Printable, UpstreamLine},
+    redact::{DiffLine, ExchangeLine, ExchangeObject, HopLine, Printable, ResponseLine, UpstreamLine},
 };
 
 impl<L: Lines> Text<L> {
@@ -27,7 +27,10 @@ impl<L: Lines> Text<L> {
         }
         writeln!(self.out)?;
         match downstream {
-            Some(ExchangeObject(exchange)) => self.side("---", exchange, "")?,
+            Some(ExchangeObject(exchange)) => {
+                self.side("---", exchange, "")?;
+                self.refusal(exchange)?;
+            }
             None => self.candidates(candidates)?,
         }
         for upstream in upstreams {
@@ -70,6 +73,9 @@ impl<L: Lines> Text<L> {
         if let Some(upstream_first_byte_us) = upstream_first_byte_us {
             writeln!(self.out, "* answered after {upstream_first_byte_us} us")?;
         }
+        if response_diff.is_none() {
+            self.refusal(exchange)?;
+        }
         self.diff("request", request_diff.as_ref())?;
         self.diff("response", response_diff.as_ref())
     }
@@ -95,6 +101,16 @@ impl<L: Lines> Text<L> {
         }
         self.connection(&exchange.connection)?;
         Ok(writeln!(self.out, "{about}")?)
+    }
+
+    /// Writes the head of a response if its status is 400 or more: the reason is in fields that a diff leaves out, since gateways
+    /// pass them on.
+    fn refusal(&mut self, exchange: &ExchangeLine<'_>) -> Result<(), Error> {
+        let refused = |response: &&ResponseLine<'_>| response.status.is_some_and(|status| status >= 400);
+        match exchange.response.as_ref().filter(refused) {
+            Some(response) => self.response(response, exchange.protocol),
+            None => Ok(()),
+        }
     }
 
     fn diff(&mut self, head: &str, diff: Option<&DiffLine<'_>>) -> Result<(), Error> {

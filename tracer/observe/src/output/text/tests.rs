@@ -3,7 +3,10 @@
 use http_decode::Unredacted;
 
 use super::*;
-use crate::output::{Zone, sample};
+use crate::{
+    correlate::{Observed, ObservedKind},
+    output::{Zone, sample},
+};
 
 fn written(line: &Redacted<Line<'_>>) -> String {
     written_as(Style::default(), std::slice::from_ref(line))
@@ -169,6 +172,42 @@ fn a_server_name_cannot_break_the_line() {
     });
     let text = written(&line);
     assert!(text.contains(r"server name a\nb\u{1b}[2J, "), "{text}");
+}
+
+#[test]
+fn a_hop_shows_the_whole_head_of_a_response_that_refuses_the_request() {
+    let refuse = |observed: &mut Observed| {
+        if let ObservedKind::Exchange(exchange) = &mut observed.kind
+            && let Some(response) = &mut exchange.response
+        {
+            response.head.status = Some(401);
+        }
+    };
+    let both = sample::hop_with(|hop| {
+        hop.downstream.as_deref_mut().map(refuse);
+        hop.upstreams
+            .iter_mut()
+            .for_each(|upstream| refuse(&mut upstream.observed));
+    });
+    let head = "< HTTP/1.1 401\n< server: nginx\n< x-request-id: abc\n<\n";
+    let text = written(&both);
+    assert!(
+        text.contains(&format!("\n{head}* trailers\n< grpc-status: 0\n+++ 7-9 ")),
+        "{text}"
+    );
+    assert_eq!(text.matches("< HTTP/1.1").count(), 1, "{text}");
+    // Nothing is compared with that of an upstream exchange that is alone.
+    let alone = sample::hop_with(|hop| {
+        hop.downstream = None;
+        hop.upstreams
+            .iter_mut()
+            .for_each(|upstream| refuse(&mut upstream.observed));
+    });
+    let text = written(&alone);
+    assert!(
+        text.contains("* answered after 200 us\n< HTTP/1.1 401\n< server: app\n"),
+        "{text}"
+    );
 }
 
 #[test]
