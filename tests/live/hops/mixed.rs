@@ -6,7 +6,7 @@ use anyhow::{Context as _, Result};
 use support::{Nginx, nginx::Setup, program::Program};
 
 use super::{
-    trace::{Load, assert_joined_by_id, trace, trace_late},
+    trace::{Hop, Load, assert_joined_by_id, trace_late},
     upstream::{Carrier, Upstream},
 };
 
@@ -44,22 +44,22 @@ fn each_request_is_joined_with_that_to_the_upstream_that_it_went_to_with_tls_or_
         upstream secure {{ server 127.0.0.1:{secure}; keepalive 32; }}
         server {{ listen unix:unused.sock;"
     ))?;
-    for trace in [trace, trace_late] {
-        let hops = trace(nginx.master(), nginx.port(), LOAD)?;
-        assert_joined_by_id(&hops, LOAD);
-        let mut asked = BTreeSet::new();
-        for hop in &hops {
-            let exchange = hop.upstreams().pop().context("no upstream exchange")?;
-            let is_even = exchange.text("/request/path").is_some_and(|path| path.ends_with(['0', '2', '4', '6', '8']));
-            let tls = if is_even { "none" } else { "openssl" };
-            assert_eq!(exchange.text("/tls"), Some(tls), "{exchange:?}");
-            let remote = exchange.text("/connection/remote").context("no address")?;
-            asked.insert((is_even, remote.to_owned()));
-        }
-        let expected = [(true, one), (true, other), (false, secure)];
-        let expected = expected.map(|(is_even, port)| (is_even, format!("127.0.0.1:{port}")));
-        assert_eq!(asked, BTreeSet::from(expected));
+    let hops = trace_late(nginx.master(), nginx.port(), LOAD)?;
+    assert_joined_by_id(&hops, LOAD);
+    let mut asked = BTreeSet::new();
+    for hop in &hops {
+        let exchange = hop.upstreams().pop().context("no upstream exchange")?;
+        let is_even = exchange
+            .text("/request/path")
+            .is_some_and(|path| path.ends_with(['0', '2', '4', '6', '8']));
+        let tls = if is_even { "none" } else { "openssl" };
+        assert_eq!(exchange.text("/tls"), Some(tls), "{exchange:?}");
+        let remote = exchange.text("/connection/remote").context("no address")?;
+        asked.insert((is_even, remote.to_owned()));
     }
+    let expected = [(true, one), (true, other), (false, secure)];
+    let expected = expected.map(|(is_even, port)| (is_even, format!("127.0.0.1:{port}")));
+    assert_eq!(asked, BTreeSet::from(expected));
     Ok(())
 }
 
@@ -78,17 +78,15 @@ fn each_request_is_joined_with_that_to_a_server_on_a_unix_socket() -> Result<()>
         upstream kept {{ server unix:{socket}; keepalive 32; }}
         server {{ listen unix:unused.sock;"
     ))?;
-    for trace in [trace, trace_late] {
-        let load = Load {
-            connections: 20,
-            each: 25,
-            ..LOAD
-        };
-        let hops = trace(nginx.master(), nginx.port(), load)?;
-        assert_joined_by_id(&hops, load);
-        for exchange in hops.iter().flat_map(super::trace::Hop::upstreams) {
-            assert_eq!(exchange.text("/tls"), Some("none"), "{exchange:?}");
-        }
+    let load = Load {
+        connections: 20,
+        each: 25,
+        ..LOAD
+    };
+    let hops = trace_late(nginx.master(), nginx.port(), load)?;
+    assert_joined_by_id(&hops, load);
+    for exchange in hops.iter().flat_map(Hop::upstreams) {
+        assert_eq!(exchange.text("/tls"), Some("none"), "{exchange:?}");
     }
     Ok(())
 }

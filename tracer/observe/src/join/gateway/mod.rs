@@ -127,7 +127,7 @@ impl Gateway {
     pub(super) fn settle(&mut self, now_ns: u64, settings: &Settings, hops: &mut Vec<Hop>) {
         self.judge_all();
         while let Some((came_ns, serial)) = self.waiting.front().copied()
-            && came_ns.saturating_add(settings.hold_ns) <= now_ns
+            && came_ns.saturating_add(settings.wait_ns()) <= now_ns
         {
             self.waiting.pop_front();
             self.force(serial, hops);
@@ -154,7 +154,7 @@ impl Gateway {
     /// Returns when [`settle`](Self::settle) is to be called at the latest.
     pub(super) fn due_ns(&self, settings: &Settings) -> Option<u64> {
         let (came_ns, _) = self.waiting.front()?;
-        Some(came_ns.saturating_add(settings.hold_ns))
+        Some(came_ns.saturating_add(settings.wait_ns()))
     }
 
     /// Gives up an exchange: it is emitted as it is if it has come, and forgotten.
