@@ -11,7 +11,7 @@ use http_decode::{
 
 use self::bench::{Bench, HOLD_NS, MS, Made, PID, UNKNOWN, alone, ambiguous, joined};
 use super::*;
-use crate::limits::{ADDRESS_NS, MAX_CANDIDATES};
+use crate::limits::MAX_CANDIDATES;
 
 #[test]
 fn a_request_id_joins() {
