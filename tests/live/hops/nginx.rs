@@ -1,4 +1,4 @@
-//! nginx in front of a server with TLS, and of one without.
+//! nginx in front of a server with TLS, with ids and without any, retries and subrequests.
 
 use std::{
     collections::{BTreeMap, BTreeSet},

@@ -53,7 +53,7 @@ impl Upstream {
         format!("{scheme}://127.0.0.1:{}", self.port(carrier))
     }
 
-    /// Asserts that this server was asked for each upstream exchange, in this way.
+    /// Asserts that this server was asked for each upstream exchange, in this way, as far as their addresses are known.
     pub(super) fn assert_asked(&self, hops: &[Hop], carrier: Carrier) {
         for exchange in hops.iter().flat_map(Hop::upstreams) {
             assert_eq!(
