@@ -6,7 +6,7 @@ use anyhow::{Context as _, Result};
 use support::{Nginx, nginx::Setup, program::Program};
 
 use super::{
-    trace::{Hop, Load, assert_joined_by_id, trace_late},
+    trace::{Hop, Load, assert_joined_by_id, trace, trace_late},
     upstream::{Carrier, Upstream},
 };
 
@@ -44,7 +44,7 @@ fn each_request_is_joined_with_that_to_the_upstream_that_it_went_to_with_tls_or_
         upstream secure {{ server 127.0.0.1:{secure}; keepalive 32; }}
         server {{ listen unix:unused.sock;"
     ))?;
-    let hops = trace_late(nginx.master(), nginx.port(), LOAD)?;
+    let hops = trace(nginx.master(), nginx.port(), LOAD)?;
     assert_joined_by_id(&hops, LOAD);
     let mut asked = BTreeSet::new();
     for hop in &hops {
