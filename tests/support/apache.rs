@@ -26,7 +26,7 @@ use crate::{
 const MODULES: &str = "/usr/lib/apache2/modules";
 
 /// The modules to load.
-const LOADED: [&str; 7] = [
+const LOADED: [&str; 9] = [
     "mpm_event",
     "authz_core",
     "alias",
@@ -34,6 +34,8 @@ const LOADED: [&str; 7] = [
     "proxy",
     "proxy_http",
     "proxy_connect",
+    "unique_id",
+    "headers",
 ];
 
 /// More threads than connections, since Apache closes kept-alive connections when all threads are busy.
@@ -53,6 +55,11 @@ pub struct Apache {
 impl Apache {
     /// Starts Apache in front of a backend on 127.0.0.1, and waits until it listens.
     pub fn start(backend: u16) -> Result<Self> {
+        Self::start_with(backend, "")
+    }
+
+    /// Does the same with additional lines of configuration.
+    pub fn start_with(backend: u16, lines: &str) -> Result<Self> {
         let directory = tempfile::tempdir()?;
         let root = directory.path();
         // Its children run as nobody.
@@ -60,7 +67,7 @@ impl Apache {
         fs::write(root.join("small"), "small\n")?;
         let port = free_port()?;
         let configuration = root.join("apache.conf");
-        fs::write(&configuration, configure(root, port, backend)?)?;
+        fs::write(&configuration, configure(root, port, backend, lines)?)?;
         let mut command = Command::new("apache2");
         command.args(["-D", "FOREGROUND", "-f"]).arg(&configuration);
         command.stdin(Stdio::null()).stdout(Stdio::null());
@@ -109,7 +116,7 @@ fn log(root: &Path) -> PathBuf {
     root.join("exchanges.log")
 }
 
-fn configure(root: &Path, port: u16, backend: u16) -> Result<String> {
+fn configure(root: &Path, port: u16, backend: u16, lines: &str) -> Result<String> {
     let Certificate { key, certificate } = Certificate::make(root)?;
     let (key, certificate) = (key.display(), certificate.display());
     let load = |name| format!("LoadModule {name}_module {MODULES}/mod_{name}.so\n");
@@ -147,6 +154,7 @@ fn configure(root: &Path, port: u16, backend: u16) -> Result<String> {
         SSLProxyCheckPeerName off
         SSLProxyCheckPeerCN off
         SSLProxyCheckPeerExpire off
+        {lines}
         "#
     ))
 }

@@ -39,12 +39,18 @@ impl Release {
 pub struct Server {
     _directory: TempDir,
     child: Child,
-    url: String,
+    port: u16,
 }
 
 impl Server {
     /// Starts Caddy in front of a server of TLS, which it talks to in HTTP/1.1 or in any version.
     pub fn caddy(release: Release, server: u16, versions: &str) -> Result<Self> {
+        let transport = format!("tls_insecure_skip_verify\n   versions {versions}");
+        Self::caddy_before(release, &format!("https://127.0.0.1:{server}"), &transport)
+    }
+
+    /// Starts Caddy in front of the server at a URL, with these lines of its transport.
+    pub fn caddy_before(release: Release, server: &str, transport: &str) -> Result<Self> {
         Self::start(&release.program()?, |root, port| {
             let Certificate { key, certificate } = Certificate::make(root)?;
             let (key, certificate) = (key.display(), certificate.display());
@@ -52,9 +58,8 @@ impl Server {
             std::fs::write(
                 &configuration,
                 format!(
-                    "{{\n admin off\n auto_https off\n}}\nhttps://127.0.0.1:{port} {{\n tls {certificate} {key}\n \
-                     reverse_proxy https://127.0.0.1:{server} {{\n  transport http {{\n   tls_insecure_skip_verify\n   \
-                     versions {versions}\n  }}\n }}\n}}\n"
+                    "{{\n admin off\n auto_https off\n}}\nhttps://:{port} {{\n tls {certificate} {key}\n \
+                     reverse_proxy {server} {{\n  transport http {{\n   {transport}\n  }}\n }}\n}}\n"
                 ),
             )?;
             let arguments = ["run", "--adapter", "caddyfile", "--config"].map(OsString::from);
@@ -104,7 +109,7 @@ impl Server {
         let mut server = Self {
             _directory: directory,
             child,
-            url: format!("https://127.0.0.1:{port}"),
+            port,
         };
         wait::until_true(&format!("{} listens", program.display()), || {
             ensure!(server.child.try_wait()?.is_none(), "it ended");
@@ -118,9 +123,14 @@ impl Server {
         self.child.id()
     }
 
+    /// Returns the port that it listens on.
+    pub const fn port(&self) -> u16 {
+        self.port
+    }
+
     /// Returns the URL of a path, which begins with a slash.
     pub fn url(&self, path: &str) -> String {
-        format!("{}{path}", self.url)
+        format!("https://127.0.0.1:{}{path}", self.port)
     }
 }
 

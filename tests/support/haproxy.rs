@@ -33,24 +33,48 @@ pub struct Haproxy {
     port: u16,
 }
 
+/// Options of a haproxy.
+#[derive(Clone, Copy, Debug)]
+pub struct Setup<'a> {
+    /// The port of the backend on every loopback address.
+    pub backend: u16,
+    /// Whether the backend has TLS.
+    pub is_secure: bool,
+    /// The number of threads.
+    pub threads: usize,
+    /// Additional lines of the frontend.
+    pub frontend: &'a str,
+}
+
 impl Haproxy {
     /// Starts haproxy with this many threads in front of a backend on every loopback address, and waits until it
     /// listens.
     pub fn start(backend: u16, threads: usize) -> Result<Self> {
-        Self::start_with(backend, threads, "ssl verify none")
+        Self::start_with(Setup {
+            backend,
+            is_secure: true,
+            threads,
+            frontend: "",
+        })
     }
 
     /// Does the same without TLS to the backend.
     pub fn start_before_plain(backend: u16, threads: usize) -> Result<Self> {
-        Self::start_with(backend, threads, "")
+        Self::start_with(Setup {
+            backend,
+            is_secure: false,
+            threads,
+            frontend: "",
+        })
     }
 
-    fn start_with(backend: u16, threads: usize, options: &str) -> Result<Self> {
+    /// Starts haproxy with options, and waits until it listens.
+    pub fn start_with(setup: Setup<'_>) -> Result<Self> {
         let directory = tempfile::tempdir()?;
         let root = directory.path();
         let port = free_port()?;
         let configuration = root.join("haproxy.cfg");
-        fs::write(&configuration, configure(root, port, backend, threads, options)?)?;
+        fs::write(&configuration, configure(root, port, setup)?)?;
         let mut command = Command::new("haproxy");
         command.args(["-W", "-f"]).arg(&configuration).stdin(Stdio::null());
         command.stdout(fs::File::create(log(root))?);
@@ -98,7 +122,14 @@ fn log(root: &Path) -> PathBuf {
     root.join("exchanges.log")
 }
 
-fn configure(root: &Path, port: u16, backend: u16, threads: usize, options: &str) -> Result<String> {
+fn configure(root: &Path, port: u16, setup: Setup<'_>) -> Result<String> {
+    let Setup {
+        backend,
+        is_secure,
+        threads,
+        frontend,
+    } = setup;
+    let options = if is_secure { "ssl verify none" } else { "" };
     let Certificate { key, certificate } = Certificate::make(root)?;
     let both = root.join("both.pem");
     fs::write(&both, [fs::read(certificate)?, fs::read(key)?].concat())?;
@@ -122,6 +153,7 @@ fn configure(root: &Path, port: u16, backend: u16, threads: usize, options: &str
             http-reuse safe
         frontend clients
             {binds}
+            {frontend}
             capture request header X-Request-ID len 64
             log-format \"{FORMAT}\"
             default_backend servers

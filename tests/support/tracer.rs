@@ -146,8 +146,13 @@ impl Tracer {
 
     /// Counts the printed lines that contain this text.
     pub fn count_lines(&self, text: &str) -> usize {
+        self.count_matching(|line| line.contains(text))
+    }
+
+    /// Counts the printed lines that match.
+    pub fn count_matching(&self, matches: impl Fn(&String) -> bool) -> usize {
         let stdout = self.stdout.as_ref();
-        stdout.map_or(0, |stdout| stdout.count_matching(|line| line.contains(text)))
+        stdout.map_or(0, |stdout| stdout.count_matching(matches))
     }
 
     /// Returns its PID.

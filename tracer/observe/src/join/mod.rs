@@ -21,7 +21,7 @@ use self::gateway::Gateway;
 use crate::{
     correlate::{Moment, Observed, ObservedKind},
     ids::IdHeaders,
-    limits::{MAX_JOINING, MAX_JOINING_BYTES, MAX_PROCESSES},
+    limits::{ADDRESS_NS, MAX_JOINING, MAX_JOINING_BYTES, MAX_PROCESSES},
 };
 
 pub(crate) use diff::{Diff, Side as DiffSide};
@@ -46,9 +46,17 @@ pub struct Joiner {
 #[derive(Clone, Debug)]
 struct Settings {
     id_headers: IdHeaders,
-    /// How long a finished half waits for the other one, in nanoseconds of the records' clock.
+    /// How long a process is observed before its open requests are known, and, unless addresses take longer, how long a finished
+    /// half waits for the other one, in nanoseconds of the records' clock.
     hold_ns: u64,
     bounds: Bounds,
+}
+
+impl Settings {
+    /// Returns how long a finished half waits for the other one, which may itself be held back until its addresses are known.
+    fn wait_ns(&self) -> u64 {
+        self.hold_ns.max(ADDRESS_NS)
+    }
 }
 
 /// The bounds of a joiner.
@@ -134,7 +142,8 @@ impl Joiner {
             }
             ObservedKind::Connection(_) => out.push(Joined::Other(observed)),
         }
-        self.emit_ready(pid, now_ns, out);
+        // What has waited is emitted by `advance`, after what was held back until its addresses were known has come.
+        self.emit_ready(pid, 0, out);
         self.keep_within_bounds(now_ns, out);
     }
 

@@ -128,7 +128,7 @@ impl Gateway {
         self.judge_all();
         let mut due = Vec::new();
         while let Some((came_ns, serial)) = self.waiting.front().copied()
-            && came_ns.saturating_add(settings.hold_ns) <= now_ns
+            && came_ns.saturating_add(settings.wait_ns()) <= now_ns
         {
             self.waiting.pop_front();
             due.push(serial);
@@ -158,7 +158,7 @@ impl Gateway {
     /// Returns when [`settle`](Self::settle) is to be called at the latest.
     pub(super) fn due_ns(&self, settings: &Settings) -> Option<u64> {
         let (came_ns, _) = self.waiting.front()?;
-        Some(came_ns.saturating_add(settings.hold_ns))
+        Some(came_ns.saturating_add(settings.wait_ns()))
     }
 
     /// Gives up an exchange: it is emitted as it is if it has come, and forgotten.

@@ -10,7 +10,7 @@ use http_decode::{
     Timestamp,
 };
 
-use self::bench::{Bench, HOLD_NS, Made, PID, UNKNOWN, alone, ambiguous, joined};
+use self::bench::{Bench, HOLD_NS, MS, Made, PID, UNKNOWN, alone, ambiguous, joined};
 use super::*;
 use crate::limits::MAX_CANDIDATES;
 
@@ -265,6 +265,24 @@ fn a_downstream_exchange_waits_for_its_upstream_exchanges_and_no_longer_than_the
     );
     assert_eq!(bench.take(), [late]);
     assert_eq!(bench.end(), []);
+}
+
+#[test]
+fn an_exchange_that_waits_for_addresses_is_in_its_hop_however_short_the_hold() {
+    let mut bench = Bench::new();
+    bench.joiner.settings.hold_ns = 0;
+    let downstream = bench.ask(Server, 1, "/", Some("a"));
+    let upstream = bench.ask(Client, 2, "/", Some("a"));
+    bench.finish(downstream.clone());
+    bench.advance(ADDRESS_NS - MS);
+    assert_eq!(bench.take(), []);
+    // What is held back until now comes at the end of a batch, after the batch's records.
+    bench.now_ns += ADDRESS_NS;
+    let other = bench.ask(Server, 3, "/", Some("b"));
+    bench.finish(other.clone());
+    assert_eq!(bench.take(), [alone(&other)]);
+    bench.finish(upstream.clone());
+    assert_eq!(bench.take(), [joined(&downstream, &[&upstream], "request-id")]);
 }
 
 #[test]

@@ -1,5 +1,4 @@
-//! Hops of nginx as a gateway, compared with what its client and its upstream server know: every request has a unique probe
-//! in a header that the gateway passes on.
+//! nginx in front of a server with TLS, with ids and without any, retries and subrequests.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -8,42 +7,35 @@ use std::{
 
 use anyhow::{Context as _, Result};
 use serde_json::{Value, json};
-use support::{Exchange, Nginx, Tracer, loopback::free_port, nginx::Setup, program::Program, wait};
+use support::{Nginx, loopback::free_port, nginx::Setup, wait};
+
+use super::{
+    trace::{Hop, Load, assert_true, probe, trace},
+    upstream::{Carrier, Upstream},
+};
 
 /// Connections of the client, and requests on each.
 const CONNECTIONS: usize = 50;
 const EACH: usize = 40;
 
-/// How long halves wait for each other, and how long a process is observed before paths join.
-const HOLD: &str = "50ms";
-
 /// A gateway in front of an upstream server.
 struct Gateway {
-    upstream: Nginx,
+    upstream: Upstream,
     nginx: Nginx,
     port: u16,
 }
 
-/// A hop, as far as the tests need it.
-struct Hop(Value);
-
 impl Gateway {
     /// Starts a gateway whose location `/app/` has these directives.
     fn start(directives: &str) -> Result<Self> {
-        let upstream = Nginx::start_with(Setup {
-            locations: "location /app/ { return 200 'small\\n'; }
-                location = /auth { return 204; }
-                location /retry/ { return 500; }",
-            workers: Some(1),
-            ..Setup::default()
-        })?;
-        let (port, server) = (free_port()?, format!("https://127.0.0.1:{}", upstream.port()));
+        let upstream = Upstream::start()?;
+        let (port, server) = (free_port()?, upstream.url(Carrier::Tls));
         // The server that these directives are for ends here, and others follow.
         let locations = format!(
             "}}
             log_format hops '$http_x_probe $request_time $upstream_response_time $status $upstream_status';
-            upstream up {{ server 127.0.0.1:{}; keepalive 64; }}
-            upstream again {{ server 127.0.0.1:{} max_fails=0; server localhost:{} max_fails=0; keepalive 64; }}
+            upstream up {{ server 127.0.0.1:{tls}; keepalive 64; }}
+            upstream again {{ server 127.0.0.1:{tls} max_fails=0; server localhost:{tls} max_fails=0; keepalive 64; }}
             server {{
                 listen 127.0.0.1:{port} ssl; ssl_certificate cert.pem; ssl_certificate_key key.pem;
                 access_log hops.log hops;
@@ -57,9 +49,7 @@ impl Gateway {
                 location = /auth {{ internal; proxy_pass {server}/auth; }}
             }}
             server {{ listen unix:unused.sock;",
-            upstream.port(),
-            upstream.port(),
-            upstream.port()
+            tls = upstream.port(Carrier::Tls),
         );
         let nginx = Nginx::start_with(Setup {
             locations: &locations,
@@ -71,26 +61,13 @@ impl Gateway {
 
     /// Traces requests of a client, and returns the hops.
     fn trace(&self, path: &str, ids: &str, connections: usize, each: usize) -> Result<Vec<Hop>> {
-        let arguments = [
-            self.port.to_string(),
-            path.to_owned(),
-            connections.to_string(),
-            each.to_string(),
-            ids.to_owned(),
-        ];
-        let mut client = Program::python("hops.py", &arguments.each_ref().map(String::as_str))?;
-        let tracer = Tracer::of(&[self.nginx.master()], &["--hops", "--hold", HOLD, "-o", "json"])?;
-        client.begin()?;
-        client.wait_for("done")?;
-        let count = connections * each;
-        wait::until_true("the downstream exchanges", || {
-            Ok(tracer.count_lines(r#""downstream":"#) >= count)
-        })?;
-        let trace = tracer.stop()?;
-        client.finish()?;
-        assert_eq!(trace.code, Some(0));
-        assert!(!trace.everything().contains("pLanted"), "a secret is shown");
-        Ok(trace.lines_of("hop")?.into_iter().map(Hop).collect())
+        let load = Load {
+            path,
+            ids,
+            connections,
+            each,
+        };
+        trace(self.nginx.master(), self.port, load)
     }
 
     /// Returns the lines of the gateway's log by the probe: request time, upstream time in seconds.
@@ -112,61 +89,6 @@ impl Gateway {
     }
 }
 
-impl Hop {
-    fn downstream(&self) -> Option<Exchange> {
-        self.0.get("downstream").cloned().map(Exchange)
-    }
-
-    fn upstreams(&self) -> Vec<Exchange> {
-        let upstreams = self.0["upstreams"].as_array().into_iter().flatten();
-        upstreams
-            .map(|upstream| Exchange(upstream["exchange"].clone()))
-            .collect()
-    }
-
-    fn joined(&self) -> Vec<Option<&str>> {
-        let upstreams = self.0["upstreams"].as_array().into_iter().flatten();
-        upstreams.map(|upstream| upstream["joined"].as_str()).collect()
-    }
-}
-
-fn probe(exchange: &Exchange) -> String {
-    exchange.request_header("x-probe").unwrap_or("none").to_owned()
-}
-
-/// Asserts that no join is wrong and that each exchange is in one hop. Returns the number of joined upstream exchanges.
-fn assert_true(hops: &[Hop], requests: usize, upstreams: usize) -> usize {
-    let mut probes = BTreeMap::new();
-    for exchange in hops.iter().filter_map(Hop::downstream) {
-        let id = exchange.text("/id").unwrap_or_default().to_owned();
-        assert!(
-            probes.insert(id, probe(&exchange)).is_none(),
-            "an exchange is in two hops"
-        );
-    }
-    let (mut joined, mut all) = (0, BTreeSet::new());
-    for hop in hops {
-        // One that came late names the exchange that it belongs to.
-        let of = hop.0["downstream"]["id"].as_str().or(hop.0["candidates"][0].as_str());
-        for (upstream, how) in hop.upstreams().iter().zip(hop.joined()) {
-            assert!(all.insert(upstream.text("/id").map(str::to_owned)), "{}", hop.0);
-            if how.is_some() {
-                joined += 1;
-                let owner = of.and_then(|of| probes.get(of));
-                assert_eq!(owner, Some(&probe(upstream)), "a wrong join: {}", hop.0);
-            } else {
-                assert!(hop.downstream().is_none(), "{}", hop.0);
-            }
-        }
-    }
-    let requested: BTreeSet<_> = probes.values().collect();
-    assert_eq!(
-        (probes.len(), requested.len(), all.len()),
-        (requests, requests, upstreams)
-    );
-    joined
-}
-
 #[test]
 #[ignore = "needs root, BPF and uprobes: scripts/test runs it"]
 fn every_request_is_in_one_hop_with_its_upstream_request_and_what_was_changed() -> Result<()> {
@@ -182,7 +104,7 @@ fn every_request_is_in_one_hop_with_its_upstream_request_and_what_was_changed() 
         let upstream = &hop.0["upstreams"][0];
         assert_eq!(upstream["joined"], "request-id");
         let id = upstream["exchange"]["request_id"].as_str().context("no request id")?;
-        let authority = format!("127.0.0.1:{}", gateway.upstream.port());
+        let authority = format!("127.0.0.1:{}", gateway.upstream.port(Carrier::Tls));
         let diff = &upstream["request_diff"];
         let names = |list: &Value| -> Vec<String> {
             let fields = list.as_array().into_iter().flatten();
