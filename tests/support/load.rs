@@ -1,4 +1,6 @@
-//! A steady load: some clients keep their connections, others open one for each request.
+//! Loads: clients of which some keep their connections and others open one for each request, and busy processes.
+
+use std::process::{Child, Command};
 
 use anyhow::Result;
 
@@ -26,5 +28,31 @@ impl Steady {
         let answered = self.0.wait_for("answered")?;
         self.0.finish()?;
         Ok(answered.parse()?)
+    }
+}
+
+/// Processes that use all the time of the CPUs that they get.
+#[derive(Debug)]
+pub struct Busy(Vec<Child>);
+
+impl Busy {
+    /// Starts so many processes.
+    pub fn start(count: usize) -> Result<Self> {
+        let mut busy = Self(Vec::new());
+        for _ in 0..count {
+            busy.0
+                .push(Command::new("sh").args(["-c", "while :; do :; done"]).spawn()?);
+        }
+        Ok(busy)
+    }
+}
+
+impl Drop for Busy {
+    fn drop(&mut self) {
+        for child in &mut self.0 {
+            // They never end by themselves.
+            drop(child.kill());
+            drop(child.wait());
+        }
     }
 }

@@ -174,6 +174,7 @@ static KERNEL_OFFSETS: KernelOffsets = KernelOffsets {
     msg_iter: 0,
     iter_type: 0,
     iter_offset: 0,
+    iter_count: 0,
     iter_iov: 0,
     iter_ubuf: 0,
     iter_segments: 0,

@@ -10,11 +10,14 @@ use crate::RECORD_BYTES;
 pub const CIPHERTEXT_BYTES: usize = 24;
 
 /// Record types (RFC 8446 section 5.1) and the handshake messages that begin with random bytes (section 4).
+const CHANGE_CIPHER_SPEC: u8 = 20;
 const ALERT: u8 = 21;
 const HANDSHAKE: u8 = 22;
 const APPLICATION_DATA: u8 = 23;
 const CLIENT_HELLO: u8 = 1;
 const SERVER_HELLO: u8 = 2;
+/// Bytes of a record's header.
+const HEADER_BYTES: u64 = 5;
 /// The major version in every record since SSL 3.0.
 const MAJOR: u8 = 3;
 /// The first random bytes of a `HelloRetryRequest`, which are the same in all of them (RFC 8446 section 4.1.3).
@@ -45,6 +48,14 @@ impl CiphertextKey {
             HANDSHAKE => message == CLIENT_HELLO || (message == SERVER_HELLO && [a, b, c, d] != RETRY),
             _ => false,
         }
+    }
+
+    /// Returns how many bytes the record takes that begins here, header included; `None` if none does.
+    pub const fn record_bytes(&self) -> Option<u64> {
+        let [kind, major, _, high, low, ..] = self.bytes;
+        let length = (high as u64) << 8 | low as u64;
+        let is_record = matches!(kind, CHANGE_CIPHER_SPEC..=APPLICATION_DATA) && major == MAJOR;
+        if is_record { Some(HEADER_BYTES + length) } else { None }
     }
 }
 
@@ -142,6 +153,26 @@ mod tests {
     #[test]
     fn a_change_of_cipher_is_the_same_for_all() {
         assert!(!is_unique(20, [1]));
+    }
+
+    #[test]
+    fn a_record_is_as_long_as_its_header_says() {
+        let of = |first: [u8; 5]| {
+            let mut key = CiphertextKey::default();
+            key.bytes[..5].copy_from_slice(&first);
+            key.record_bytes()
+        };
+        assert_eq!(of([23, 3, 3, 1, 2]), Some(5 + 258));
+        assert_eq!(of([20, 3, 3, 0, 1]), Some(6));
+        assert_eq!(
+            [
+                of([24, 3, 3, 0, 1]),
+                of([19, 3, 3, 0, 1]),
+                of([22, 2, 3, 0, 1]),
+                of([0; 5])
+            ],
+            [None; 4]
+        );
     }
 
     #[test]

@@ -246,6 +246,8 @@ pub struct KernelOffsets {
     pub iter_type: u32,
     /// `iov_iter.iov_offset`.
     pub iter_offset: u32,
+    /// `iov_iter.count`: the bytes that are left.
+    pub iter_count: u32,
     /// `iov_iter.__iov`, before Linux 6.4 `iov`.
     pub iter_iov: u32,
     /// `iov_iter.ubuf`.
@@ -284,4 +286,4 @@ impl KernelOffsets {
 
 const _: () = assert!(size_of::<SiteConfig>() == 52);
 const _: () = assert!(size_of::<Settings>() == 16);
-const _: () = assert!(size_of::<KernelOffsets>() == 204);
+const _: () = assert!(size_of::<KernelOffsets>() == 208);

@@ -1,7 +1,7 @@
 //! From a TLS object whose descriptor is not known to its socket, by the ciphertext that it sends.
 //!
-//! What a library hands to its BIO within a call is remembered by its first bytes; where a process sends a message that
-//! begins with them, the message's socket is the connection's. Only bytes that are random or encrypted are remembered,
+//! What a library hands to its BIO within a call is remembered by its first bytes; where a process sends a message of which
+//! one of the first records begins with them, the message's socket is the connection's. Only bytes that are random or encrypted are remembered,
 //! because others could be sent by two connections; bytes that two connections handed out all the same match neither.
 
 use aya_ebpf::{bindings::BPF_NOEXIST, helpers::bpf_ktime_get_ns};
@@ -23,6 +23,10 @@ use crate::{
 /// How long a piece is kept before a later one takes its place. Buffers between the library and the socket collect pieces,
 /// and send the first one first.
 const KEPT_NS: u64 = 100_000_000;
+
+/// Records of a message among which a piece is looked for. A server that is asked in the segment that ends its handshake sends
+/// session tickets first, two by default in TLS 1.3, which it made before a call was seen.
+const RECORDS: u32 = 5;
 
 /// Remembers how the ciphertext begins that a TLS library hands to a BIO within a call, unless the socket of the connection
 /// is known.
@@ -130,23 +134,34 @@ union Beginning {
     piece: CiphertextKey,
 }
 
-/// Finds the connection whose ciphertext a message begins with, and notes the message's socket.
+/// Finds the connection of whose ciphertext one of the first few records of a message is, and notes the message's socket.
 #[inline(never)]
 pub(crate) fn find(sock: u64, message: u64) {
     let mut beginning = Beginning {
         room: [0; size_of::<Room>()],
     };
     // SAFETY: on this program's stack, and any bytes are room.
-    if message::first_bytes(message, unsafe { &mut beginning.room }) == 0 {
-        return;
-    }
-    // SAFETY: as above, and any bytes are a piece.
-    let piece = unsafe { &mut beginning.piece };
-    piece.tgid = current_task().tgid;
-    piece.reserved = 0;
-    if let Some(owner) = CIPHERTEXTS.get_ptr(&*piece) {
-        // SAFETY: another thread of the process may set the word to 0 now; then the connection of neither is found.
-        found(unsafe { *owner }, piece, sock);
+    let mut is_read = message::first_bytes(message, unsafe { &mut beginning.room });
+    let mut position = 0;
+    for _ in 0..RECORDS {
+        if is_read == 0 {
+            return;
+        }
+        // SAFETY: as above, and any bytes are a piece.
+        let piece = unsafe { &mut beginning.piece };
+        piece.tgid = current_task().tgid;
+        piece.reserved = 0;
+        if let Some(owner) = CIPHERTEXTS.get_ptr(&*piece) {
+            // SAFETY: another thread of the process may set the word to 0 now; then the connection of neither is found.
+            found(unsafe { *owner }, piece, sock);
+            return;
+        }
+        let Some(bytes) = piece.record_bytes() else {
+            return;
+        };
+        position += bytes;
+        // SAFETY: as above.
+        is_read = message::later_bytes(message, position, unsafe { &mut beginning.room });
     }
 }
 

@@ -1,4 +1,5 @@
-//! The first bytes of a message that a process sends, from the first few buffers of its `struct msghdr`.
+//! The first bytes of a message that a process sends, from the first few buffers of its `struct msghdr`, and those of the
+//! records behind.
 //!
 //! Messages of the kernel's own pages have none: they are not ciphertext that a library of the process made.
 
@@ -23,6 +24,41 @@ pub(super) type Room = [u8; 2 * CIPHERTEXT_BYTES];
 #[inline(never)]
 pub(super) fn first_bytes(message: u64, into: &mut Room) -> u32 {
     read(message, into).unwrap_or(0)
+}
+
+/// Reads as many bytes behind a position in the first buffer of a message; 0 when it has fewer, or they cannot be read.
+#[inline(never)]
+pub(super) fn later_bytes(message: u64, position: u64, into: &mut Room) -> u32 {
+    read_later(message, position, into).unwrap_or(0)
+}
+
+#[inline(always)]
+fn read_later(message: u64, position: u64, into: &mut Room) -> Option<u32> {
+    let iterator = field(message, |offsets| &raw const offsets.msg_iter)?;
+    let kind: u8 = read_field(iterator, |offsets| &raw const offsets.iter_type)?;
+    let skipped: u64 = read_field(iterator, |offsets| &raw const offsets.iter_offset)?;
+    let begin = skipped + position;
+    let (buffer, end): (u64, u64) = if usize::from(kind) == kernel_offset(|offsets| &raw const offsets.iter_is_ubuf) {
+        let count: u64 = read_field(iterator, |offsets| &raw const offsets.iter_count)?;
+        (
+            read_field(iterator, |offsets| &raw const offsets.iter_ubuf)?,
+            skipped + count,
+        )
+    } else if usize::from(kind) == kernel_offset(|offsets| &raw const offsets.iter_is_iovec) {
+        let first: u64 = read_field(iterator, |offsets| &raw const offsets.iter_iov)?;
+        (
+            read_kernel(first as usize)?,
+            read_kernel(first as usize + size_of::<u64>())?,
+        )
+    } else {
+        return None;
+    };
+    // What is behind the end may be of another connection.
+    if begin + WANTED > end {
+        return None;
+    }
+    // SAFETY: there is room for as many.
+    Some(unsafe { copy_user((&raw mut *into).cast(), buffer + begin, WANTED as u32) }.into())
 }
 
 #[inline(always)]

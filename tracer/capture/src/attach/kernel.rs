@@ -281,6 +281,7 @@ fn offsets(btf: &Btf<'_>) -> Result<KernelOffsets, Undescribed> {
         msg_iter: may("msghdr", "msg_iter"),
         iter_type: may("iov_iter", "iter_type"),
         iter_offset: may("iov_iter", "iov_offset"),
+        iter_count: may("iov_iter", "count"),
         iter_iov: btf
             .member_offset("iov_iter", "__iov")
             .unwrap_or_else(|| may("iov_iter", "iov")),
