@@ -126,7 +126,7 @@ fn a_tape_gives_the_expected_archive() -> Result<()> {
 fn a_tape_gives_the_expected_hops() -> Result<()> {
     let tape = named("gateway")?;
     assert_expected(&tape, "hops.jsonl", &["--hops", "-o", "json"])?;
-    assert_expected(&tape, "hops.txt", &["--hops", "-o", "text"])
+    assert_expected(&tape, "hops.txt", &["--hops", "-o", "text", "--utc"])
 }
 
 #[test]

@@ -4,7 +4,7 @@ use std::io::Write as _;
 
 use super::{Error, Lines, Text, known};
 use crate::{
-    output::escape::Shown,
+    output::{escape::Shown, style::Paint},
     redact::{DiffLine, ExchangeLine, ExchangeObject, HopLine, Printable, ResponseLine, UpstreamLine},
 };
 
@@ -21,7 +21,8 @@ impl<L: Lines> Text<L> {
             upstreams,
             encoding: _,
         } = line;
-        write!(self.out, "* {time} {id} {}[{pid}]", Shown(process))?;
+        self.time(time)?;
+        write!(self.out, "{id} {}[{pid}]", Shown(process))?;
         if let Some(gateway_us) = gateway_us {
             write!(self.out, " {gateway_us} us in the gateway")?;
         }
@@ -86,6 +87,7 @@ impl<L: Lines> Text<L> {
         let method = request.and_then(|request| request.method.as_deref());
         let path = request.and_then(|request| request.path.as_deref());
         let status = exchange.response.as_ref().and_then(|response| response.status);
+        let mark = self.style.paint(Paint::Bold, mark);
         write!(self.out, "{mark} {} {} {}", exchange.id, known(method), known(path))?;
         if let Some(authority) = request.and_then(|request| request.authority.as_deref()) {
             write!(self.out, " at {}", Shown(authority))?;
@@ -126,28 +128,29 @@ impl<L: Lines> Text<L> {
         } = diff;
         let is_empty = added.is_empty() && removed.is_empty() && changed.is_empty() && reordered.is_empty();
         if is_empty && *complete {
-            return Ok(writeln!(self.out, "@@ {head} not changed")?);
+            return self.painted(Paint::Cyan, &format!("@@ {head} not changed"));
         }
         let part = if *complete { "" } else { ", of what is known" };
-        writeln!(self.out, "@@ {head}{part}")?;
+        self.painted(Paint::Cyan, &format!("@@ {head}{part}"))?;
         for (name, before, after) in changed {
-            writeln!(self.out, "-{}: {}", Shown(name), Shown(before))?;
+            self.painted(Paint::Red, &format!("-{}: {}", Shown(name), Shown(before)))?;
             let note = if before == after { " (changed)" } else { "" };
-            writeln!(self.out, "+{}: {}{note}", Shown(name), Shown(after))?;
+            self.painted(Paint::Green, &format!("+{}: {}{note}", Shown(name), Shown(after)))?;
         }
-        for (mark, fields) in [('-', removed), ('+', added)] {
+        for (mark, paint, fields) in [('-', Paint::Red, removed), ('+', Paint::Green, added)] {
             for (name, value) in fields {
-                writeln!(
-                    self.out,
-                    "{mark}{}: {}",
-                    known(name.as_deref()),
-                    known(value.as_deref())
-                )?;
+                let (name, value) = (known(name.as_deref()), known(value.as_deref()));
+                self.painted(paint, &format!("{mark}{name}: {value}"))?;
             }
         }
         for name in reordered {
-            writeln!(self.out, "~{}", Shown(name))?;
+            self.painted(Paint::Cyan, &format!("~{}", Shown(name)))?;
         }
         Ok(())
+    }
+
+    /// Writes a line in a colour.
+    fn painted(&mut self, paint: Paint, line: &str) -> Result<(), Error> {
+        Ok(writeln!(self.out, "{}", self.style.paint(paint, line))?)
     }
 }

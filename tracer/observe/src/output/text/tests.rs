@@ -211,9 +211,32 @@ fn a_hop_shows_the_whole_head_of_a_response_that_refuses_the_request() {
 }
 
 #[test]
+fn a_hop_is_coloured_like_a_diff() {
+    let color = Style {
+        color: true,
+        ..Style::default()
+    };
+    let text = written_as(color, std::slice::from_ref(&sample::hop()));
+    for begin in [
+        "\u{1b}[1m---\u{1b}[0m 7-1 ",
+        "\u{1b}[36m@@ request",
+        "\u{1b}[31m-",
+        "\u{1b}[32m+",
+    ] {
+        assert!(text.lines().any(|line| line.starts_with(begin)), "{begin:?}: {text:?}");
+    }
+    assert!(
+        text.lines()
+            .all(|line| !line.contains("\u{1b}[3") || line.ends_with("\u{1b}[0m")),
+        "{text:?}"
+    );
+}
+
+#[test]
 fn a_hop_reads_like_a_diff() {
     let expected = "\
-* 2026-11-21T07:45:00.123456789Z 7-1 nginx[1] 202 us in the gateway
+* 2026-11-21, UTC
+* 07:45:00.123 7-1 nginx[1] 202 us in the gateway
 --- 7-1 GET /x?token=[redacted] at a.test: 200, 412 us, connection 7, local 127.0.0.1:8443, remote 127.0.0.1:50312
 +++ 7-9 GET /y?token=[redacted] at a.test: 201, 210 us, connection 7, local 127.0.0.1:8443, remote 127.0.0.1:50312, \
 joined by request-id, connection reused
@@ -235,7 +258,7 @@ joined by request-id, connection reused
 ";
     assert_eq!(written(&sample::hop()), expected);
     let ambiguous = written(&sample::ambiguous());
-    let lines: Vec<_> = ambiguous.lines().take(3).collect();
-    assert_eq!(lines[1], "* downstream exchange one of 7-1, 8-1");
-    assert!(lines[2].starts_with("+++ 7-9 "), "{ambiguous}");
+    let lines: Vec<_> = ambiguous.lines().skip(2).take(2).collect();
+    assert_eq!(lines[0], "* downstream exchange one of 7-1, 8-1");
+    assert!(lines[1].starts_with("+++ 7-9 "), "{ambiguous}");
 }
