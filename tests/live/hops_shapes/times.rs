@@ -50,8 +50,8 @@ fn the_time_in_the_gateway_is_what_the_gateway_logs() -> Result<()> {
         ("/kept/delay/50/", false),
         ("/plain/delay/50/", false),
     ] {
-        let arguments = [&*gateway.port.to_string(), path, "2", "15", "own"].map(str::to_owned);
-        let mut client = Program::python("hops.py", &arguments.each_ref().map(String::as_str))?;
+        let arguments = [&*gateway.port.to_string(), path, "2", "15", "own", "ready"];
+        let mut client = Program::python("hops.py", &arguments)?;
         let tracer = gateway.trace()?;
         client.begin()?;
         client.wait_for("done")?;
