@@ -48,10 +48,11 @@ int main(void) {
     setvbuf(stdout, NULL, _IOLBF, 0);
     printf("port %d\n", ntohs(own.sin_port));
     say_up();
-    struct pollfd ready[] = {{.fd = STDIN_FILENO, .events = POLLIN}, {.fd = listener, .events = POLLIN}};
+    /* The end of stdin is reported unasked. What is left of its first line is not read. */
+    struct pollfd ready[] = {{.fd = STDIN_FILENO}, {.fd = listener, .events = POLLIN}};
     for (int counts = 0;; counts = !counts) {
         check(poll(ready, 2, -1) > 0, "poll");
-        if (ready[0].revents)
+        if (ready[0].revents & POLLHUP)
             return 0;
         serve(context, accept(listener, NULL, NULL), counts);
     }
