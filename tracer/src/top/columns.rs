@@ -36,7 +36,7 @@ impl Column {
             Self::P50 => "P50",
             Self::P90 => "P90",
             Self::P99 => "P99",
-            Self::Gateway => "GW50",
+            Self::Gateway => "GW P50",
             Self::Partial => "LOST",
         }
     }

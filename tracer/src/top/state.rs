@@ -184,7 +184,9 @@ impl State {
                 self.filter.clear();
             }
             KeyCode::Backspace => drop(self.filter.pop()),
-            KeyCode::Char(character) if self.filter.len() < MAX_FILTER_BYTES => self.filter.push(character),
+            KeyCode::Char(character) if self.filter.len() + character.len_utf8() <= MAX_FILTER_BYTES => {
+                self.filter.push(character);
+            }
             _ => {}
         }
         self.arrange();

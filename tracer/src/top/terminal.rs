@@ -48,7 +48,7 @@ impl Terminal {
     /// Takes the terminal and starts the thread. Messages are held back until the terminal is given back.
     pub(crate) fn start(self) -> io::Result<TopSink> {
         let board = self.board.clone();
-        let mut terminal = ratatui::try_init()?;
+        let mut terminal = ratatui::try_init().inspect_err(|_| drop(ratatui::try_restore()))?;
         IS_TAKEN.store(true, Ordering::Relaxed);
         messages::hold();
         let thread = thread::Builder::new().name("top".to_owned());

@@ -22,6 +22,8 @@ pub struct Kept {
     line: ExchangeLine<'static>,
     /// Its heads, and what the gateway changed, as in `-o text`.
     text: String,
+    /// The memory that it takes, in bytes.
+    size: usize,
 }
 
 impl Kept {
@@ -34,6 +36,8 @@ impl Kept {
         Self {
             key,
             line: line.to_static(),
+            // The copied line takes about as much as its text does before that is cut.
+            size: size_of::<Self>() + 2 * text.len(),
             text: bounded(text),
         }
     }
@@ -60,11 +64,6 @@ impl Kept {
         // Writing to memory does not fail. The day, if any, is on a line before.
         let text = written.map_or(String::new(), |_| String::from_utf8_lossy(&bytes).into_owned());
         text.lines().last().unwrap_or_default().to_owned()
-    }
-
-    fn size(&self) -> usize {
-        // The copied line takes about as much as its text.
-        size_of::<Self>() + 2 * self.text.len()
     }
 }
 
@@ -96,13 +95,13 @@ impl Latest {
         }
         self.times.insert(Arc::clone(key), now);
         let kept = Arc::new(Kept::new(Arc::clone(key), line, whole, style));
-        self.bytes += kept.size();
+        self.bytes += kept.size;
         self.kept.push_back(kept);
         while self.kept.len() > MAX_TOP_EXCHANGES || self.bytes > MAX_TOP_BYTES {
             let Some(oldest) = self.kept.pop_front() else {
                 break;
             };
-            self.bytes = self.bytes.saturating_sub(oldest.size());
+            self.bytes = self.bytes.saturating_sub(oldest.size);
         }
     }
 
@@ -112,12 +111,12 @@ impl Latest {
             return;
         };
         let kept = Arc::make_mut(place);
-        let before = kept.size();
         kept.line.duration_us = Some(end.duration_us);
         kept.line.ended = Some(end.ended);
         let note = format!("* {} after {}\n", end.ended, short_duration(end.duration_us));
         kept.text += &note;
-        self.bytes = (self.bytes + kept.size()).saturating_sub(before);
+        kept.size += note.len();
+        self.bytes += note.len();
     }
 
     /// Returns them, the oldest first.

@@ -6,7 +6,7 @@ use http_decode::{Ended, Exchange, Unredacted};
 
 use super::*;
 use crate::{
-    limits::{MAX_TOP_EXCHANGE_BYTES, MAX_TOP_EXCHANGES, MAX_TOP_ROWS},
+    limits::{MAX_TOP_BYTES, MAX_TOP_EXCHANGE_BYTES, MAX_TOP_EXCHANGES, MAX_TOP_ROWS},
     output::{Error, Sink as _, Style, sample},
     redact::{Line, Redacted},
 };
@@ -159,6 +159,16 @@ fn rows_and_kept_exchanges_are_bounded() {
     let view = board.view(Span::All);
     let text = view.latest.first().unwrap().text();
     assert!(text.len() < MAX_TOP_EXCHANGE_BYTES + 100 && text.ends_with("* the rest is left out\n"));
+
+    // Long exchanges push each other out before their number does, and count as much as they have before they are cut.
+    let long = exchange(&format!("/{}", "a/".repeat(MAX_TOP_EXCHANGE_BYTES)), 200);
+    let most = MAX_TOP_BYTES / (4 * MAX_TOP_EXCHANGE_BYTES);
+    for number in 1..=u64::try_from(2 * most).unwrap() {
+        top.tick(time(number * 100)).unwrap();
+        top.write(&long).unwrap();
+    }
+    let kept = board.view(Span::All).latest.len();
+    assert!((1..=most).contains(&kept), "{kept} of at most {most} are kept");
 }
 
 #[test]

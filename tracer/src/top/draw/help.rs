@@ -27,5 +27,5 @@ REQUEST  method, host and path, {} for what differs; -> the process asked
 REQ/S    requests a second
 ERR      status 500 or more, a failed gRPC call, or ended before its response
 P50 P90 P99  durations that so many of 100 do not exceed
-GW50     half had no upstream server busy for longer: the gateway's own time
+GW P50   half had no upstream server busy for longer: the gateway's own time
 LOST     exchanges of which a part was lost or not seen";
