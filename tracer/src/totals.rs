@@ -26,6 +26,7 @@ pub(crate) fn say_totals(summary: Option<&Summary>, totals: Totals) {
         exchanges,
         half,
         dropped,
+        unexported,
         counters,
         forgotten_ends,
         sampled_out,
@@ -43,6 +44,9 @@ pub(crate) fn say_totals(summary: Option<&Summary>, totals: Totals) {
     }
     if dropped > 0 {
         say(&format!("lines dropped, their reader had stalled: {dropped}"));
+    }
+    if unexported > 0 {
+        say(&format!("lines not exported: {unexported}"));
     }
     if forgotten_ends > 0 {
         say(&format!(

@@ -32,6 +32,8 @@ pub enum Subject {
     Output,
     /// The limit on the rate of exchanges that the user has set.
     RateLimit,
+    /// What sends lines to another system, by the name of its protocol.
+    Export(&'static str),
 }
 
 http_decode::named_enum! {
@@ -54,7 +56,8 @@ pub struct Figures {
     pub used: Option<u64>,
     /// Bytes or entries that it has room for.
     pub capacity: Option<u64>,
-    /// Records that a ring dropped, entries that a table refused, lines that the output dropped, exchanges over the limit.
+    /// Records that a ring dropped, entries that a table refused, lines that the output or an export dropped, exchanges over the
+    /// limit.
     pub dropped: u64,
 }
 
@@ -131,14 +134,28 @@ impl Watch {
         }
     }
 
-    /// Removes a subject at the end of the run, and returns a report of the drops that were not reported yet.
-    pub fn remove(&mut self, subject: &Subject) -> Option<(State, Figures)> {
-        let watched = self.subjects.remove(subject)?;
-        let figures = Figures {
-            dropped: watched.dropped,
-            ..Figures::default()
+    /// Removes the subjects behind the capture at the end of the run, and returns reports of the drops that were not reported
+    /// yet.
+    pub fn take_last(&mut self) -> Vec<(Subject, State, Figures)> {
+        let is_behind = |subject: &Subject| match subject {
+            Subject::Output | Subject::RateLimit | Subject::Export(_) => true,
+            Subject::Ring | Subject::Table(_) => false,
         };
-        (watched.dropped > 0).then_some((State::Dropped, figures))
+        let (last, rest) = std::mem::take(&mut self.subjects)
+            .into_iter()
+            .partition(|(subject, _)| is_behind(subject));
+        self.subjects = rest;
+        let last: BTreeMap<_, Watched> = last;
+        let unreported = last.into_iter().filter(|(_, watched)| watched.dropped > 0);
+        unreported
+            .map(|(subject, watched)| {
+                let figures = Figures {
+                    dropped: watched.dropped,
+                    ..Figures::default()
+                };
+                (subject, State::Dropped, figures)
+            })
+            .collect()
     }
 }
 
@@ -209,8 +226,10 @@ mod tests {
         let (_, figures) = watch.update(&subject, dropped(3), SECOND).unwrap();
         watch.restore(&subject, figures);
         assert_eq!(watch.update(&subject, dropped(1), SECOND + 1), None);
-        assert_eq!(watch.remove(&subject), Some((State::Dropped, dropped(4))));
-        assert_eq!(watch.remove(&subject), None);
+        watch.update(&Subject::Ring, dropped(1), SECOND).unwrap();
+        watch.update(&Subject::Ring, dropped(1), SECOND);
+        assert_eq!(watch.take_last(), [(subject, State::Dropped, dropped(4))]);
+        assert_eq!(watch.take_last(), []);
     }
 
     #[test]

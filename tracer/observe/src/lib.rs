@@ -13,6 +13,7 @@
 //! | redact: the only gate | [`redact::Redacted`] | [`redact`] | value masked | |
 //! | filter, output | lines | [`filter`], [`output`] | broken pipe: done | [`output::Error`] |
 //! | count, instead of writing lines | statistics, a live table | [`stat`], [`top`] | | |
+//! | export, beside the output | what other systems take | the crate `tracer-export` | dropped: counted | |
 //!
 //! [`pipeline`] composes them. Nothing here knows BPF, ELF or `/proc`, and nothing reads a clock, so that replaying a tape
 //! gives the same lines, byte for byte, on any machine.

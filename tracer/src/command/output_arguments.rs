@@ -8,10 +8,12 @@ use std::{
 
 use anyhow::Result;
 use clap::Args;
+#[cfg(feature = "export")]
+use tracer_export::ExportArgs;
 use tracer_observe::{
     filter::{Filter, FilterArgs},
     ids::{IdHeader, IdHeaders},
-    output::{Format, Lines, Style},
+    output::{Fork, Format, Lines, Sink, Style},
     pipeline::Options,
     redact::{RedactArgs, Redactor},
 };
@@ -54,9 +56,13 @@ pub(super) struct OutputArgs {
     pub(super) filter: FilterArgs,
     #[command(flatten)]
     pub(super) redact: RedactArgs,
+    #[cfg(feature = "export")]
+    #[command(flatten)]
+    pub(super) export: ExportArgs,
 }
 
-/// Converts the arguments to the options of a pipeline that writes to `lines`. Fails if a redaction rule is invalid.
+/// Converts the arguments to the options of a pipeline that writes to `lines`. Fails if a redaction rule is invalid, or an
+/// export cannot be opened.
 pub(super) fn pipeline_options(output: &OutputArgs, lines: impl Lines + Send + 'static) -> Result<Options> {
     let id_headers = IdHeaders::new(output.id_headers.clone());
     let redactor = Redactor::new(output.redact.rules()?).with_id_headers(id_headers);
@@ -70,12 +76,23 @@ pub(super) fn pipeline_options(output: &OutputArgs, lines: impl Lines + Send + '
         },
         redactor,
         filter,
-        sink: format(output).open(lines, style(output)),
+        sink: Fork::open(format(output).open(lines, style(output)), exports(output)?),
         limit: output.count,
         connections: output.connections,
         hops: output.hops,
         verbose: output.verbose,
     })
+}
+
+#[cfg(feature = "export")]
+fn exports(output: &OutputArgs) -> Result<Vec<Box<dyn Sink + Send>>> {
+    Ok(output.export.open(say)?)
+}
+
+#[cfg(not(feature = "export"))]
+#[expect(clippy::unnecessary_wraps, reason = "with the feature it may fail")]
+fn exports(_output: &OutputArgs) -> Result<Vec<Box<dyn Sink + Send>>> {
+    Ok(Vec::new())
 }
 
 /// Prints that secrets are shown, if they are.

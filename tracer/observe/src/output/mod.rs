@@ -13,6 +13,7 @@ mod style;
 mod columns;
 mod waiting;
 mod escape;
+mod fork;
 #[cfg(any(test, feature = "fuzz"))]
 #[cfg_attr(not(test), expect(dead_code, reason = "fuzz targets need a few of them"))]
 pub(crate) mod sample;
@@ -24,6 +25,7 @@ use std::{
 
 pub use combined::Combined;
 pub use escape::{Shown, write_json};
+pub use fork::Fork;
 pub use har::Har;
 pub use json::{Json, SCHEMA};
 pub use line::{OneLine, short_duration};
@@ -33,7 +35,10 @@ pub use text::Text;
 pub(crate) use columns::{cut, cut_begin, padding};
 pub(crate) use style::Paint;
 
-use crate::redact::{Line, Redacted};
+use crate::{
+    health::{Figures, Subject},
+    redact::{Line, Redacted},
+};
 
 /// The result of writing a line.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -88,6 +93,9 @@ pub trait Sink {
     fn tick(&mut self, _now: SystemTime) -> Result<(), Error> {
         Ok(())
     }
+
+    /// Adds what was dropped since the last call by what does not block and has a bound of its own.
+    fn add_health(&mut self, _health: &mut Vec<(Subject, Figures)>) {}
 
     /// Flushes the output.
     fn flush(&mut self) -> Result<(), Error>;

@@ -86,7 +86,19 @@ impl LineWriter {
     /// Flushes the sink at the end of a batch.
     pub(super) fn flush(&mut self, now: Now) -> Result<(), output::Error> {
         self.sink.tick(now.time)?;
+        self.report_unexported(now)?;
         self.sink.flush()
+    }
+
+    /// Reports how many lines exports dropped.
+    pub(super) fn report_unexported(&mut self, now: Now) -> Result<(), output::Error> {
+        let mut health = Vec::new();
+        self.sink.add_health(&mut health);
+        for (subject, figures) in health {
+            self.summary.unexported += figures.dropped;
+            self.update_health(subject, figures, now)?;
+        }
+        Ok(())
     }
 
     /// Updates the figures of a ring or table, and writes its health if that is due.
@@ -108,12 +120,9 @@ impl LineWriter {
 
     /// Reports the lines that were dropped and the exchanges that were left out since the last health lines.
     pub(super) fn write_last_health(&mut self, now: Now) -> Result<(), output::Error> {
-        for subject in [Subject::RateLimit, Subject::Output] {
-            if let Some((state, figures)) = self.watch.remove(&subject) {
-                self.write_health(subject, state, figures, now)?;
-            }
-        }
-        Ok(())
+        let last = self.watch.take_last();
+        last.into_iter()
+            .try_for_each(|(subject, state, figures)| self.write_health(subject, state, figures, now))
     }
 
     /// Ends the output, and waits until all of it is written.

@@ -47,6 +47,8 @@ pub struct Summary {
     pub half: u64,
     /// Lines dropped because the reader of the output stalled.
     pub dropped: u64,
+    /// Lines that exports dropped.
+    pub unexported: u64,
     /// Counters of what could not be used.
     pub counters: Counters,
     /// Ends of printed exchanges that were not printed because too many exchanges were open at once.
@@ -246,6 +248,7 @@ impl Pipeline {
         self.report_refusals()?;
         self.lines.report_dropped(now)?;
         self.lines.report_rate_limited(now)?;
+        self.lines.report_unexported(now)?;
         self.lines.write_last_health(now)?;
         self.lines.flush(now)
     }

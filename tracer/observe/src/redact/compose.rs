@@ -67,6 +67,7 @@ pub(super) fn health(health: &Health) -> Line<'static> {
         Subject::Table(name) => ("table", Some(*name)),
         Subject::Output => ("output", None),
         Subject::RateLimit => ("rate_limit", None),
+        Subject::Export(name) => ("export", Some(*name)),
     };
     Line::Health(Box::new(HealthLine {
         time: Time::new(*time),

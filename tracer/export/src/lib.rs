@@ -1,0 +1,10 @@
+//! Exports: sinks beside the output, which send lines to other systems.
+//!
+//! An export gets what the output gets, after redaction. It has a thread of its own behind a bounded queue: another system
+//! that is down or slow costs lines, which are counted, and never memory, the output or the end of the run.
+
+mod args;
+mod error;
+
+pub use args::ExportArgs;
+pub use error::Error;
