@@ -21,9 +21,8 @@ impl Gateway {
     fn start() -> Result<Self> {
         let (checks, shop, port) = (Paced::start()?, Paced::start()?, free_port()?);
         let (check, answer) = (checks.plain(), shop.secure());
-        let locations = format!(
-            "}}
-            server {{
+        let servers = format!(
+            "server {{
                 listen 127.0.0.1:{port} ssl; ssl_certificate cert.pem; ssl_certificate_key key.pem;
                 proxy_http_version 1.1; proxy_set_header Connection ''; proxy_set_header X-Request-ID $request_id;
                 proxy_set_header X-Forwarded-For $remote_addr; proxy_set_header X-Debug '';
@@ -34,11 +33,10 @@ impl Gateway {
                 location = /allowed {{ internal; proxy_pass {check}/allowed; }}
                 location = /denied {{ internal; proxy_pass {check}/denied; }}
                 location = /gate {{ auth_basic gate; auth_basic_user_file nobody; proxy_pass {answer}/; }}
-            }}
-            server {{ listen unix:unused.sock;"
+            }}"
         );
         let nginx = Nginx::start_with(Setup {
-            locations: &locations,
+            servers: &servers,
             workers: Some(1),
             ..Setup::default()
         })?;

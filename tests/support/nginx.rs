@@ -59,6 +59,8 @@ pub struct Setup<'a> {
     pub libraries: Option<&'a str>,
     /// Additional configuration of the server.
     pub locations: &'a str,
+    /// More servers beside it, and what they need, such as log formats.
+    pub servers: &'a str,
     /// The number of workers; `None` is two. tlscope attaches to and detaches from fewer workers faster.
     pub workers: Option<usize>,
     /// The beginning of a command that executes nginx, such as `ip netns exec NAME`.
@@ -252,7 +254,8 @@ impl Drop for Nginx {
 fn configure(root: &Path, certificate: &Certificate, port: u16, setup: Setup<'_>) -> String {
     let (plain, unix) = (root.join("plain.sock"), root.join("tls.sock"));
     let (plain, unix) = (plain.display(), unix.display());
-    let (locations, workers) = (setup.locations, setup.workers.unwrap_or(WORKERS));
+    let (locations, servers) = (setup.locations, setup.servers);
+    let workers = setup.workers.unwrap_or(WORKERS);
     let listens = loopback::hosts()
         .into_iter()
         .map(|host| format!("listen {host}:{port} ssl http2;"));
@@ -296,6 +299,7 @@ fn configure(root: &Path, certificate: &Certificate, port: u16, setup: Setup<'_>
                 access_log off;
                 location / {{ return 204; }}
             }}
+            {servers}
         }}"
     )
 }

@@ -21,10 +21,11 @@ const LOAD: Load<'_> = Load {
 const IDS: &str = "proxy_http_version 1.1; proxy_set_header Connection ''; proxy_set_header X-Request-ID $request_id;
     proxy_hide_header X-Request-ID;";
 
-/// Starts nginx with these directives, the last of which may be outside of its server.
-fn start(locations: &str) -> Result<Nginx> {
+/// Starts nginx with these locations, and these groups of upstream servers.
+fn start(locations: &str, servers: &str) -> Result<Nginx> {
     Nginx::start_with(Setup {
         locations: &format!("{IDS} {locations}"),
+        servers,
         ..Setup::default()
     })
 }
@@ -36,14 +37,13 @@ fn each_request_is_joined_with_that_to_the_upstream_that_it_went_to_with_tls_or_
     let [one, other] = upstreams.each_ref().map(|upstream| upstream.port(Carrier::Plain));
     let secure = upstreams[0].port(Carrier::Tls);
     // Even requests go to either plain server, and odd ones to that with TLS.
-    let nginx = start(&format!(
-        "location ~ [02468]$ {{ proxy_pass http://plain; }}
-        location ~ [13579]$ {{ proxy_pass https://secure; }}
-        }}
-        upstream plain {{ server 127.0.0.1:{one}; server 127.0.0.1:{other}; keepalive 32; }}
-        upstream secure {{ server 127.0.0.1:{secure}; keepalive 32; }}
-        server {{ listen unix:unused.sock;"
-    ))?;
+    let nginx = start(
+        "location ~ [02468]$ { proxy_pass http://plain; } location ~ [13579]$ { proxy_pass https://secure; }",
+        &format!(
+            "upstream plain {{ server 127.0.0.1:{one}; server 127.0.0.1:{other}; keepalive 32; }}
+            upstream secure {{ server 127.0.0.1:{secure}; keepalive 32; }}"
+        ),
+    )?;
     let hops = trace(nginx.master(), nginx.port(), LOAD)?;
     assert_joined_by_id(&hops, LOAD);
     let mut asked = BTreeSet::new();
@@ -71,13 +71,10 @@ fn each_request_is_joined_with_that_to_a_server_on_a_unix_socket() -> Result<()>
     let mut server = Program::python("plain.py", &[&socket])?;
     server.begin()?;
     server.wait_for("listens")?;
-    let nginx = start(&format!(
-        "add_header X-Request-ID $request_id;
-        location /app/ {{ proxy_pass http://kept/small/; }}
-        }}
-        upstream kept {{ server unix:{socket}; keepalive 32; }}
-        server {{ listen unix:unused.sock;"
-    ))?;
+    let nginx = start(
+        "add_header X-Request-ID $request_id; location /app/ { proxy_pass http://kept/small/; }",
+        &format!("upstream kept {{ server unix:{socket}; keepalive 32; }}"),
+    )?;
     let load = Load {
         connections: 20,
         each: 25,

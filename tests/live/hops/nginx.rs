@@ -30,10 +30,8 @@ impl Gateway {
     fn start(directives: &str) -> Result<Self> {
         let upstream = Upstream::start()?;
         let (port, server) = (free_port()?, upstream.url(Carrier::Tls));
-        // The server that these directives are for ends here, and others follow.
-        let locations = format!(
-            "}}
-            log_format hops '$http_x_probe $request_time $upstream_response_time $status $upstream_status';
+        let servers = format!(
+            "log_format hops '$http_x_probe $request_time $upstream_response_time $status $upstream_status';
             upstream up {{ server 127.0.0.1:{tls}; keepalive 64; }}
             upstream again {{ server 127.0.0.1:{tls} max_fails=0; server localhost:{tls} max_fails=0; keepalive 64; }}
             server {{
@@ -47,12 +45,11 @@ impl Gateway {
                 location /retry/ {{ proxy_next_upstream http_500; proxy_pass https://again; }}
                 location /checked/ {{ auth_request /auth; proxy_pass {server}/app/; }}
                 location = /auth {{ internal; proxy_pass {server}/auth; }}
-            }}
-            server {{ listen unix:unused.sock;",
+            }}",
             tls = upstream.port(Carrier::Tls),
         );
         let nginx = Nginx::start_with(Setup {
-            locations: &locations,
+            servers: &servers,
             workers: Some(2),
             ..Setup::default()
         })?;

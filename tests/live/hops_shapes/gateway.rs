@@ -30,10 +30,8 @@ impl Gateway {
     pub(super) fn start_with(locations: &str) -> Result<Self> {
         let (upstream, port) = (Paced::start()?, free_port()?);
         let (plain, secure) = (upstream.plain(), upstream.secure());
-        // The server that these directives are for ends here, and others follow.
-        let locations = format!(
-            "}}
-            log_format times '$http_x_probe $request_time $upstream_response_time $upstream_connect_time $status';
+        let servers = format!(
+            "log_format times '$http_x_probe $request_time $upstream_response_time $upstream_connect_time $status';
             limit_req_zone $binary_remote_addr zone=slowly:1m rate=10r/s;
             upstream kept {{ server {}; keepalive 8; }}
             server {{
@@ -51,12 +49,11 @@ impl Gateway {
                 location /limited/ {{ limit_req zone=slowly burst=100; proxy_pass {secure}/; }}
                 location /kept/ {{ proxy_pass https://kept/; }}
                 {locations}
-            }}
-            server {{ listen unix:unused.sock;",
+            }}",
             upstream.secure_address()
         );
         let nginx = Nginx::start_with(Setup {
-            locations: &locations,
+            servers: &servers,
             workers: Some(1),
             ..Setup::default()
         })?;
