@@ -1,20 +1,57 @@
-//! What the programs are loaded with: the sizes of their maps, and how those of uprobes are loaded.
+//! What the programs are loaded with: the sizes of their maps, and how and when those of uprobes are loaded.
 
-use aya::{Ebpf, programs::UProbe};
+use std::sync::Arc;
+
+use aya::{
+    Ebpf,
+    programs::{ProgramError, UProbe},
+};
 use tracer_ebpf::{MAX_CALLS, MAX_TARGETS, SettingFlags};
 
 use super::{Error, Options, multi::MultiPrograms, program::Program, program_of};
 
-/// Loads the programs of uprobes for links of many, or by themselves where the kernel has no such links.
-pub(super) fn load_uprobes(ebpf: &mut Ebpf) -> Result<Option<MultiPrograms>, Error> {
-    if let Ok(multi) = MultiPrograms::load(ebpf) {
+/// The programs that almost every library needs: the others are loaded when a process needs them. Those that take the kernel
+/// longest come first.
+const USUAL: [Program; 5] = [
+    Program::CallExit,
+    Program::Tap,
+    Program::CallEntry,
+    Program::ConnectionEnd,
+    Program::BioReplaced,
+];
+
+/// Begins to load the usual programs of uprobes for links of many; `None` if the kernel has no such links.
+pub(super) fn begin_loading(ebpf: &Ebpf) -> Option<Arc<MultiPrograms>> {
+    let multi = Arc::new(MultiPrograms::link(ebpf).ok()?);
+    multi.load_ahead(&USUAL);
+    Some(multi)
+}
+
+/// Loads the usual programs that are not loaded yet: by themselves if the kernel has no links of many, or refuses one of them,
+/// which shows why.
+pub(super) fn finish_loading(
+    ebpf: &mut Ebpf,
+    multi: Option<Arc<MultiPrograms>>,
+) -> Result<Option<Arc<MultiPrograms>>, Error> {
+    // In the other order than the thread does, so that they meet.
+    if let Some(multi) = multi
+        && USUAL.iter().rev().all(|program| multi.load(*program).is_ok())
+    {
         return Ok(Some(multi));
     }
-    for name in Program::ALL.map(Program::name) {
-        let program: &mut UProbe = program_of(ebpf, name)?;
-        program.load().map_err(Error::program(name))?;
+    for program in USUAL {
+        load_single(ebpf, program).map_err(Error::program(program.name()))?;
     }
     Ok(None)
+}
+
+/// Loads a program for links of one probe each, unless it is loaded.
+pub(super) fn load_single(ebpf: &mut Ebpf, program: Program) -> Result<&mut UProbe, ProgramError> {
+    let single: &mut UProbe = program_of(ebpf, program.name()).map_err(|_missing| ProgramError::NotLoaded)?;
+    if single.fd().is_err() {
+        single.load()?;
+    }
+    Ok(single)
 }
 
 /// Minimum size of the map of calls, if as many connections are tracked.

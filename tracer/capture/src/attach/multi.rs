@@ -8,12 +8,13 @@
 use std::{
     collections::{HashMap, HashSet},
     io,
-    os::fd::{AsFd as _, AsRawFd as _, BorrowedFd, OwnedFd, RawFd},
+    os::fd::{AsFd as _, AsRawFd as _, BorrowedFd, OwnedFd},
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
     thread,
 };
 
 use aya::{Ebpf, maps::Map};
-use aya_obj::{Object, btf::BtfFeatures};
+use aya_obj::{Function, Object, btf::BtfFeatures};
 use thiserror::Error as ThisError;
 
 use super::{
@@ -33,13 +34,26 @@ pub(super) enum Refusal {
     Kernel(#[from] io::Error),
 }
 
-/// The programs of uprobes, loaded for links of many.
+/// The programs of uprobes, which are loaded for links of many when they are first needed: the kernel verifies each of the
+/// large ones for up to 0.3 s.
 #[derive(Debug)]
-pub(super) struct MultiPrograms(HashMap<&'static str, OwnedFd>);
+pub(super) struct MultiPrograms {
+    btf: OwnedFd,
+    /// The maps: the instructions have the numbers of these descriptors.
+    _maps: Vec<OwnedFd>,
+    programs: HashMap<Program, Mutex<State>>,
+}
+
+#[derive(Debug)]
+enum State {
+    /// Nothing has needed it.
+    Linked(Box<(aya_obj::Program, Function)>),
+    Loaded(Arc<OwnedFd>),
+}
 
 impl MultiPrograms {
-    /// Loads the programs, with the maps of `ebpf`. Fails on kernels before 6.6.
-    pub(super) fn load(ebpf: &Ebpf) -> Result<Self, Refusal> {
+    /// Links the programs with the maps of `ebpf`. Fails on kernels before 6.6.
+    pub(super) fn link(ebpf: &Ebpf) -> Result<Self, Refusal> {
         let mut object = Object::parse(OBJECT).map_err(|error| unusable(&error))?;
         let btf = {
             // Every BTF feature is older than links of many uprobes.
@@ -50,23 +64,61 @@ impl MultiPrograms {
             let btf = btf.ok_or_else(|| unusable(&"no type information"))?;
             syscall::load_btf(&btf.to_bytes())?
         };
-        link(&mut object, ebpf)?;
-        let load = |name| {
-            let program = object.programs.get(name);
-            let function = program.and_then(|program| object.functions.get(&program.function_key()));
-            let (Some(program), Some(function)) = (program, function) else {
-                return Err(unusable(&name));
-            };
-            Ok((name, syscall::load_program(program, function, btf.as_fd())?))
+        let maps = link(&mut object, ebpf)?;
+        let mut take = |program: Program| {
+            let name = program.name();
+            let linked = object.programs.remove(name);
+            let function = linked
+                .as_ref()
+                .and_then(|linked| object.functions.remove(&linked.function_key()));
+            let (linked, function) = linked.zip(function).ok_or_else(|| unusable(&name))?;
+            Ok((program, Mutex::new(State::Linked(Box::new((linked, function))))))
         };
-        let loaded = Program::ALL.map(Program::name).into_iter().map(load);
-        let loaded: HashMap<_, _> = loaded.collect::<Result<_, _>>()?;
-        let mut programs = loaded.values();
-        let any = programs.next().ok_or_else(|| unusable(&"no programs"))?;
-        if !has_links(any.as_fd()) {
+        let programs = Program::ALL
+            .into_iter()
+            .map(&mut take)
+            .collect::<Result<_, Refusal>>()?;
+        let linked = Self {
+            btf,
+            _maps: maps,
+            programs,
+        };
+        if !has_links(linked.load(SMALLEST)?.as_fd()) {
             return Err(Refusal::Kernel(io::ErrorKind::Unsupported.into()));
         }
-        Ok(Self(loaded))
+        Ok(linked)
+    }
+
+    /// Loads a program, unless it is loaded, and returns it.
+    pub(super) fn load(&self, program: Program) -> io::Result<Arc<OwnedFd>> {
+        let mut state = self.state(program)?;
+        let loaded = match &*state {
+            State::Linked(linked) => {
+                let (program, function) = &**linked;
+                Arc::new(syscall::load_program(program, function, self.btf.as_fd())?)
+            }
+            State::Loaded(loaded) => Arc::clone(loaded),
+        };
+        *state = State::Loaded(Arc::clone(&loaded));
+        Ok(loaded)
+    }
+
+    /// Loads programs on a thread of its own. Whatever needs one of them meanwhile waits for it, or loads it first.
+    pub(super) fn load_ahead(self: &Arc<Self>, programs: &'static [Program]) {
+        let own = Arc::clone(self);
+        let load = move || {
+            for program in programs {
+                // What needs a program that the kernel refuses tries again, and returns the error.
+                drop(own.load(*program));
+            }
+        };
+        // If no thread can be spawned, the programs are loaded when they are needed.
+        drop(thread::Builder::new().name("load".to_owned()).spawn(load));
+    }
+
+    fn state(&self, program: Program) -> io::Result<MutexGuard<'_, State>> {
+        let state = self.programs.get(&program).ok_or(io::ErrorKind::NotFound)?;
+        Ok(state.lock().unwrap_or_else(PoisonError::into_inner))
     }
 
     /// Attaches a program at offsets of a file, each with its cookie; for one process, or for all if `pid` is 0.
@@ -77,7 +129,7 @@ impl MultiPrograms {
         points: &[(u64, u64)],
         pid: u32,
     ) -> io::Result<OwnedFd> {
-        let loaded = self.0.get(program.name()).ok_or(io::ErrorKind::NotFound)?;
+        let loaded = self.load(program)?;
         // The descriptor names the file that was analysed, whatever its path leads to by now.
         let path = std::ffi::CString::new(format!("/proc/self/fd/{}", file.as_raw_fd()))?;
         syscall::attach(&MultiLink {
@@ -89,6 +141,9 @@ impl MultiPrograms {
         })
     }
 }
+
+/// A program that the kernel verifies in no time.
+const SMALLEST: Program = Program::BioReplaced;
 
 /// Returns whether the kernel has links of many uprobes, and compares processes and not threads.
 ///
@@ -148,21 +203,25 @@ fn unusable(error: &impl ToString) -> Refusal {
     Refusal::Object(error.to_string())
 }
 
-/// Puts the descriptors of maps into the instructions, and appends to each program the functions that it calls.
-fn link(object: &mut Object, ebpf: &Ebpf) -> Result<(), Refusal> {
-    let created: HashMap<&str, RawFd> = ebpf
-        .maps()
-        .filter_map(|(name, map)| Some((name, fd_of(map)?.as_raw_fd())))
-        .collect();
+/// Puts the descriptors of maps into the instructions, and appends to each program the functions that it calls. Returns those
+/// descriptors, which are of the programs' own.
+fn link(object: &mut Object, ebpf: &Ebpf) -> Result<Vec<OwnedFd>, Refusal> {
+    let mut created: HashMap<&str, OwnedFd> = HashMap::new();
+    for (name, map) in ebpf.maps() {
+        if let Some(fd) = fd_of(map) {
+            created.insert(name, fd.try_clone_to_owned()?);
+        }
+    }
     let maps = std::mem::take(&mut object.maps);
     let with_fds = maps
         .iter()
-        .filter_map(|(name, map)| Some((name.as_str(), *created.get(name.as_str())?, map)));
+        .filter_map(|(name, map)| Some((name.as_str(), created.get(name.as_str())?.as_raw_fd(), map)));
     let sections: HashSet<usize> = object.functions.keys().map(|(section, _)| *section).collect();
     object
         .relocate_maps(with_fds, &sections)
         .map_err(|error| unusable(&error))?;
-    object.relocate_calls(&sections).map_err(|error| unusable(&error))
+    object.relocate_calls(&sections).map_err(|error| unusable(&error))?;
+    Ok(created.into_values().collect())
 }
 
 /// Returns the descriptor of a map, if it is of a kind that the programs use.

@@ -12,7 +12,7 @@ use std::{
 use aya::{
     Ebpf,
     programs::{
-        ProgramError, UProbe,
+        ProgramError,
         uprobe::{UProbeAttachLocation, UProbeAttachPoint, UProbeLinkId, UProbeScope},
     },
     sys::SyscallError,
@@ -22,11 +22,11 @@ use tracer_ebpf::{Cookie, Direction, Operand, Role, SiteConfig, SiteCounters, Si
 
 use super::{
     Calls, Error, Placement,
+    load::load_single,
     multi::MultiPrograms,
     operands::{operands_of, role_of},
     placement::PlannedSite,
     program::{Point, Program},
-    program_of,
     reached::{Links, Reached, detach, detach_singly},
 };
 
@@ -353,8 +353,7 @@ impl Probed {
             location: UProbeAttachLocation::AbsoluteOffset(offset),
             cookie: Some(cookie.0),
         };
-        let probe: &mut UProbe = program_of(ebpf, program.name()).map_err(|_missing| ProgramError::NotLoaded)?;
-        probe.attach(point, path, scope)
+        load_single(ebpf, program)?.attach(point, path, scope)
     }
 
     fn error(&self, source: ProgramError, hook: &Hook) -> Error {

@@ -26,11 +26,11 @@ use super::{
     Rings, SiteInfo, SkipTable, Swept, Switch,
     batch::read_named,
     heap, lifecycle,
-    load::{load_uprobes, map_sizes},
+    load::{begin_loading, finish_loading, map_sizes},
     multi::{MultiLinks, MultiPrograms},
     placement::PlannedSite,
     probed::{Attacher, Part, Probed},
-    program::{is_needed, is_shared},
+    program::{Program, is_needed, is_shared},
     reached::{Links, Reached, detach},
     sockets::{self, Sockets},
     tables::Tables,
@@ -43,7 +43,7 @@ use crate::target::{FileIdentity, MappedObject, Selection};
 pub struct Probes {
     pub(super) ebpf: Ebpf,
     /// The programs of uprobes, where the kernel has links of many.
-    multi: Option<MultiPrograms>,
+    multi: Option<Arc<MultiPrograms>>,
     sites: Vec<SiteInfo>,
     pub(super) files: HashMap<FileIdentity, Probed>,
     lifecycle: Lifecycle,
@@ -61,7 +61,7 @@ pub struct Probes {
 }
 
 impl Probes {
-    /// Loads the programs. They report nothing until the [`Switch`] is on.
+    /// Loads the programs, and begins to load those of uprobes. They report nothing until the [`Switch`] is on.
     pub fn load(kernel: &Kernel, options: Options) -> Result<(Self, Rings, Cpus, Switch), Error> {
         let offsets: MapValue<KernelOffsets> = MapValue(kernel.offsets);
         let ciphertext = match kernel.undescribed {
@@ -88,7 +88,7 @@ impl Probes {
             loader.map_max_entries(map, entries);
         }
         let mut ebpf = loader.load(OBJECT).map_err(|source| Error::Load(Box::new(source)))?;
-        let multi = load_uprobes(&mut ebpf)?;
+        let multi = begin_loading(&ebpf);
         let (rings, cpus) = Rings::make(&mut ebpf, options.ring_bytes, kernel.undescribed.is_some())?;
         let switch = Switch::take(&mut ebpf)?;
         let has_offsets = kernel.undescribed.is_none();
@@ -116,6 +116,16 @@ impl Probes {
             skips_refused: Arc::default(),
         };
         Ok((probes, rings, cpus, switch))
+    }
+
+    /// Waits until the usual programs are loaded. With `ahead`, the others are loaded in the background, so that a process with
+    /// another library that starts later does not wait for them.
+    pub fn finish_loading(&mut self, ahead: bool) -> Result<(), Error> {
+        self.multi = finish_loading(&mut self.ebpf, self.multi.take())?;
+        if let Some(multi) = self.multi.as_ref().filter(|_| ahead) {
+            multi.load_ahead(&Program::ALL);
+        }
+        Ok(())
     }
 
     /// Returns how the follower learns of forks and exits.
@@ -240,7 +250,7 @@ impl Probes {
         let parts: Vec<_> = [shared].into_iter().chain(own).collect();
         let mut attacher = Attacher {
             ebpf: &mut self.ebpf,
-            multi: self.multi.as_ref(),
+            multi: self.multi.as_deref(),
         };
         file.attach(&mut attacher, &parts)
     }

@@ -6,7 +6,7 @@ use tracer_ebpf::Cookie;
 use super::{Needs, Reach, ends::call_end, placement::PlannedSite};
 
 /// A BPF program for uprobes.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+#[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
 pub(super) enum Program {
     CallEntry,
     CallReturn,

@@ -87,6 +87,7 @@ impl Follower {
     ) -> Result<Self, attach::Error> {
         let without_plain = probes.attach_plain()?;
         let refused = probes.attach_lift()?;
+        probes.finish_loading(selection.is_open())?;
         for missing in [&without_plain, &refused].into_iter().flatten() {
             messages.say(&missing.to_string());
         }
