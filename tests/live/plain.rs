@@ -1,6 +1,6 @@
 //! HTTP without TLS: what gateways send to their upstreams, and servers that have no TLS at all.
 
-use std::fs;
+use std::{collections::BTreeSet, fs};
 
 use anyhow::Result;
 use support::{
@@ -132,6 +132,51 @@ fn http_2_without_tls_is_seen_from_its_preface_on() -> Result<()> {
         assert_eq!(exchange.text("/request/scheme"), Some("http"), "{exchange:?}");
         assert_eq!(exchange.number("/response/body_bytes"), Some(6), "{exchange:?}");
     }
+    Ok(())
+}
+
+#[test]
+#[ignore = "needs root, BPF and uprobes: scripts/test runs it"]
+fn http_2_without_tls_is_joined_in_the_middle_of_its_connections() -> Result<()> {
+    const BEFORE: usize = 200;
+    const AFTER: usize = 2_000;
+    const CONNECTIONS: usize = 4;
+    let port = free_port()?;
+    let server = Nginx::start_with(Setup {
+        locations: &format!("listen 127.0.0.1:{port} http2;"),
+        ..Setup::default()
+    })?;
+    let load = Load {
+        connections: CONNECTIONS,
+        streams: 4,
+        ..Load::of(10_000_000, "/small/NUMBER")
+    };
+    let load = H2load::start(&format!("http://127.0.0.1:{port}"), load)?;
+    server.wait_until_logged(BEFORE)?;
+    let tracer = Tracer::of(&[server.master()], &[])?;
+    tracer.wait_for_lines(AFTER)?;
+    load.kill()?;
+    let exchanges = tracer.stop()?.exchanges()?;
+    let connections: BTreeSet<_> = exchanges
+        .iter()
+        .map(|exchange| exchange.text("/connection/id"))
+        .collect();
+    assert_eq!(connections.len(), CONNECTIONS);
+    for exchange in &exchanges {
+        assert_eq!(exchange.text("/protocol"), Some("http/2"), "{exchange:?}");
+        assert_eq!(exchange.text("/side"), Some("server"), "{exchange:?}");
+        let path = exchange.text("/request/path");
+        assert!(path.is_none_or(|path| path.starts_with("/small/")), "{exchange:?}");
+        let status = exchange.number("/response/status");
+        assert!(status.is_none_or(|status| status == 200), "{exchange:?}");
+        if exchange.is_whole() && exchange.text("/ended") == Some("complete") {
+            assert_eq!(exchange.number("/response/body_bytes"), Some(6), "{exchange:?}");
+        }
+    }
+    let known = exchanges
+        .iter()
+        .filter(|exchange| exchange.text("/request/path").is_some());
+    assert!(known.count() >= AFTER / 2, "most paths are sent literally");
     Ok(())
 }
 

@@ -1,5 +1,5 @@
 //! Whether bytes may begin HTTP: a request or a response of HTTP/1, the preface of HTTP/2, or the header of a proxy before
-//! them.
+//! them; in the middle of a connection, a frame of HTTP/2 too.
 //!
 //! This only keeps other protocols out: the decoder takes a closer look.
 
@@ -15,6 +15,51 @@ const SLASH: u8 = b'/';
 pub(crate) fn may_be_http(bytes: &[u8; EXAMINED], count: u64) -> u32 {
     (is_message(bytes, count) || is_proxy_header(bytes) || is_settings(bytes)).into()
 }
+
+/// Returns 1 if the bytes may begin a frame of HTTP/2 that is seldom anything else (RFC 9113 sections 4.1 and 6): a field section
+/// that is whole, an acknowledgement of settings, a ping, a window update or a reset. Where one of them begins a read or a
+/// write, the decoder can join the connection.
+#[inline(never)]
+pub(crate) fn may_be_frame(bytes: &[u8; EXAMINED], count: u64) -> u32 {
+    if count < FRAME_HEADER {
+        return 0;
+    }
+    let length = u32::from(bytes[0]) << 16 | u32::from(bytes[1]) << 8 | u32::from(bytes[2]);
+    let (kind, flags) = (bytes[3], bytes[4]);
+    let is_of_connection = bytes[5] | bytes[6] | bytes[7] | bytes[8] == 0;
+    let is_of_stream = bytes[5] & 0x80 == 0 && bytes[8] & 1 == 1;
+    let is_frame = match kind {
+        HEADERS => {
+            let is_whole = flags & END_HEADERS != 0 && flags & !HEADERS_FLAGS == 0;
+            is_whole && is_of_stream && length != 0 && length <= MAX_FRAME
+        }
+        RST_STREAM => length == 4 && flags == 0 && is_of_stream,
+        SETTINGS => length == 0 && flags == ACK && is_of_connection,
+        PING => length == 8 && flags & !ACK == 0 && is_of_connection,
+        WINDOW_UPDATE => length == 4 && flags == 0 && (is_of_connection || is_of_stream),
+        _ => false,
+    };
+    is_frame.into()
+}
+
+/// Bytes of the header of a frame.
+const FRAME_HEADER: u64 = 9;
+/// Maximum size of a frame, unless the peer allows more (RFC 9113 section 6.5.2).
+const MAX_FRAME: u32 = 16_384;
+
+/// Types of frames.
+const HEADERS: u8 = 1;
+const RST_STREAM: u8 = 3;
+const SETTINGS: u8 = 4;
+const PING: u8 = 6;
+const WINDOW_UPDATE: u8 = 8;
+
+/// A flag of SETTINGS and PING.
+const ACK: u8 = 0x1;
+/// A flag of HEADERS: no CONTINUATION follows.
+const END_HEADERS: u8 = 0x4;
+/// All flags of HEADERS.
+const HEADERS_FLAGS: u8 = 0x2d;
 
 /// Returns whether the bytes begin a request line or a status line.
 #[inline(always)]

@@ -11,7 +11,7 @@ use tracer_ebpf::{
 };
 
 use crate::{
-    beginning::{EXAMINED, may_be_http},
+    beginning::{EXAMINED, may_be_frame, may_be_http},
     capture::send_bytes,
     connection::{begin_plain, end_plain, find, make_known, skip_unknown},
     flow,
@@ -150,10 +150,11 @@ fn recognise(socket: &mut SocketState, sock: u64, bytes: u64, direction: Directi
         return 0;
     }
     socket.last = way;
-    if begins_http(sock, bytes) != 0 {
+    let is_start = socket.inode == 0 && stream::is_start(sock, direction, bytes) != 0;
+    let begins = begins_http(sock, bytes);
+    if begins == MESSAGE || begins == FRAME && !is_start {
         return 1;
     }
-    let is_start = socket.inode == 0 && stream::is_start(sock, direction, bytes) != 0;
     socket.turns += 1;
     if is_start || socket.turns >= MAX_TURNS {
         socket.plain = PlainState::OTHER;
@@ -161,16 +162,23 @@ fn recognise(socket: &mut SocketState, sock: u64, bytes: u64, direction: Directi
     0
 }
 
+/// What [`begins_http`] returns.
+const NOTHING: u32 = 0;
+/// What a connection of HTTP may begin with.
+const MESSAGE: u32 = 1;
+/// A frame in the middle of a connection.
+const FRAME: u32 = 2;
+
 #[inline(never)]
 fn begins_http(sock: u64, bytes: u64) -> u32 {
     let mut memory = Memory::NONE;
     if syscall::find(sock, &mut memory) != syscall::FOUND {
-        return 0;
+        return NOTHING;
     }
     let mut length = bytes;
     if memory.buffers != 0 {
         let Some(first) = read_user::<Buffer>(memory.address) else {
-            return 0;
+            return NOTHING;
         };
         memory.address = first.address;
         if first.length < length {
@@ -185,13 +193,19 @@ fn begins_http(sock: u64, bytes: u64) -> u32 {
     };
     let count = forgotten(count);
     if count > EXAMINED as u64 {
-        return 0;
+        return NOTHING;
     }
     // SAFETY: there is room for as many bytes.
     if !unsafe { copy_user((&raw mut beginning).cast(), memory.address, count as u32) } {
-        return 0;
+        return NOTHING;
     }
-    may_be_http(&beginning, count)
+    if may_be_http(&beginning, count) != 0 {
+        MESSAGE
+    } else if may_be_frame(&beginning, count) != 0 {
+        FRAME
+    } else {
+        NOTHING
+    }
 }
 
 /// Begins the connection of a socket with these bytes.

@@ -265,6 +265,36 @@ fn a_connection_older_than_the_trace_is_seen_from_its_next_turn_on() {
 
 #[test]
 #[ignore = "needs the privilege to place probes: scripts/test runs it"]
+fn a_frame_of_http_2_begins_a_connection_that_is_older_than_the_trace_and_no_other() {
+    const HEADERS: &[u8] = b"\0\0\x01\x01\x05\0\0\0\x03\x82";
+    const DATA: &[u8] = b"\0\0\x02\0\x01\0\0\0\x01ok";
+    let (mut client, mut server) = connection();
+    client.write_all(DATA).unwrap();
+    receive(&mut server, DATA);
+    let mut sockets = Sockets::watch();
+    server.write_all(DATA).unwrap();
+    receive(&mut client, DATA);
+    client.write_all(HEADERS).unwrap();
+    receive(&mut server, HEADERS);
+    let (mut other, mut answering) = connection();
+    other.write_all(HEADERS).unwrap();
+    receive(&mut answering, HEADERS);
+    let moved = sockets.moved();
+    let socket = moved.socket(server.local_addr().unwrap().port());
+    assert_eq!(moved.bytes(socket, Direction::READ), [at(0, HEADERS)]);
+    assert_eq!(moved.bytes(socket, Direction::WRITE), []);
+    let records = moved.0.iter().map(|record| header(record));
+    let captured: Vec<_> = records.filter(|header| header.kind == Kind::DATA).collect();
+    assert_eq!(captured.len(), 2, "both ends of the older connection");
+    assert!(
+        captured
+            .iter()
+            .all(|header| !header.flags.contains(RecordFlags::FROM_START))
+    );
+}
+
+#[test]
+#[ignore = "needs the privilege to place probes: scripts/test runs it"]
 fn a_peer_that_has_ended_is_no_byte() {
     let mut sockets = Sockets::watch();
     let (mut client, mut server) = connection();
