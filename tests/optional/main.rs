@@ -23,6 +23,7 @@ mod claims;
 #[path = "../live/addresses/claims.rs"]
 #[expect(dead_code, reason = "the live tests use all of it")]
 mod address_claims;
+mod clickhouse;
 mod container;
 mod crystal;
 mod envoy;
@@ -152,6 +153,11 @@ fn main() -> ExitCode {
                 grpc::both_sides,
             ),
             trial(
+                "the_queries_for_clickhouse_give_what_the_logs_of_two_gateways_say",
+                clickhouse_reason,
+                clickhouse::two_gateways,
+            ),
+            trial(
                 "both_sides_of_envoy_are_traced_over_http_1",
                 envoy_reason,
                 envoy::over_http_1,
@@ -218,6 +224,11 @@ fn grpcio_reason() -> Result<Option<&'static str>> {
     let mut packages = grpc::PACKAGES.into_iter().flatten();
     let is_missing = packages.any(|package| wheel(package).is_ok_and(|folder| !folder.is_dir()));
     Ok(is_missing.then_some("Python's packages are missing, which scripts/setup downloads"))
+}
+
+fn clickhouse_reason() -> Result<Option<&'static str>> {
+    let is_missing = !wheel(clickhouse::PACKAGE)?.is_dir();
+    Ok(is_missing.then_some("Python's package chdb_core is missing, which scripts/setup downloads"))
 }
 
 fn utls_reason() -> Result<Option<&'static str>> {
