@@ -7,6 +7,7 @@
 
 #![cfg(test)]
 
+mod capabilities;
 mod claims;
 mod nginx;
 mod bodies;

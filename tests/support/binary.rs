@@ -46,6 +46,15 @@ pub fn command_with_cpus(name: &str, file: &Path, args: &[&str]) -> Result<Comma
     Ok(command)
 }
 
+/// Makes the same command with these capabilities alone, by their names without `CAP_` in small letters.
+pub fn command_with_capabilities(capabilities: &[&String], args: &[&str]) -> Result<Command> {
+    let kept: Vec<_> = capabilities.iter().map(|name| format!("+{name}")).collect();
+    let mut command = Command::new("setpriv");
+    command.arg(format!("--bounding-set=-all,{}", kept.join(",")));
+    command.arg(tlscope()?).args(args);
+    Ok(command)
+}
+
 fn find_or_build() -> Result<PathBuf> {
     if let Some(named) = env::var_os("TLSCOPE_BIN").map(PathBuf::from) {
         ensure!(

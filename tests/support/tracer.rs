@@ -85,6 +85,13 @@ impl Tracer {
         Ok(tracer)
     }
 
+    /// Starts `tlscope` with these capabilities alone, and waits until it is ready.
+    pub fn with_capabilities(capabilities: &[&String], args: &[&str]) -> Result<Self> {
+        let tracer = Self::spawn(binary::command_with_capabilities(capabilities, args)?)?;
+        tracer.wait_until_ready()?;
+        Ok(tracer)
+    }
+
     /// Starts `tlscope` with any arguments.
     pub fn start(args: &[&str]) -> Result<Self> {
         Self::spawn(binary::command(args)?)

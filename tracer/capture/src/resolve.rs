@@ -3,7 +3,12 @@
 //! The layout of a connection depends on libcrypto as well as on libssl, so a libssl is analysed once for each set of
 //! crypto libraries that it is mapped with.
 
-use std::{collections::HashMap, ffi::OsStr, path::PathBuf, sync::Arc};
+use std::{
+    collections::HashMap,
+    ffi::OsStr,
+    path::{Path, PathBuf},
+    sync::Arc,
+};
 
 use symbolizer::{Crypto, Hook, LayoutUnknown, Plans, ProbePlan, Reason, Role};
 
@@ -79,6 +84,17 @@ pub struct Bios {
 }
 
 impl Resolved {
+    /// A file that this process may not open.
+    fn denied(path: &Path) -> Self {
+        let why = "it may not be opened: permission denied, which CAP_DAC_READ_SEARCH or CAP_SYS_ADMIN overrides";
+        Self {
+            path: path.to_owned(),
+            identity: FileIdentity { device: 0, inode: 0 },
+            resolution: Arc::new(Resolution::Failed(why.to_owned())),
+            bios: Arc::default(),
+        }
+    }
+
     /// Returns whether the file has a TLS library whose crypto library is not known: some of its hooks cannot be proven then.
     pub fn lacks_crypto(&self) -> bool {
         let mut layouts = self.resolution.plans().iter().map(|plan| &plan.layout);
@@ -136,7 +152,10 @@ impl Resolver {
             resolution: self.resolve_object(object, &cryptos),
             bios: Arc::clone(self.bios.entry(object.version).or_default()),
         };
-        target.objects.iter().map(resolve).collect()
+        let resolved = target.objects.iter().map(resolve);
+        resolved
+            .chain(target.denied.iter().map(|path| Resolved::denied(path)))
+            .collect()
     }
 
     fn resolve_object(&mut self, object: &MappedObject, cryptos: &Cryptos) -> Arc<Resolution> {

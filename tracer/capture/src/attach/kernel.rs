@@ -24,8 +24,10 @@ const PID_NAMESPACE: &str = "/proc/self/ns/pid";
 const HOST_PID_NAMESPACE: u64 = 0xefff_fffc;
 const BTF_PATH: &str = "/sys/kernel/btf/vmlinux";
 const UPROBE_PATH: &str = "/sys/bus/event_source/devices/uprobe/type";
-/// Bit of `CAP_SYS_ADMIN` in a capability set (`include/uapi/linux/capability.h`).
-const CAP_SYS_ADMIN: u32 = 21;
+/// Bits of a capability set (`include/uapi/linux/capability.h`). Links of many uprobes need `CAP_BPF` and `CAP_PERFMON`,
+/// single ones `CAP_SYS_ADMIN`, which includes these two.
+const CAP_SYS_ADMIN: u64 = 1 << 21;
+const CAPS_BPF_PERFMON: u64 = 1 << 38 | 1 << 39;
 
 /// Why nothing can be traced on this machine, or in a process on it.
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -52,7 +54,10 @@ impl fmt::Display for Reason {
                 "tlscope runs in a PID namespace of its own, where processes have other ids than in the kernel; run it in \
                  the host's, as with --pid=host"
             ),
-            Self::NotRoot => write!(f, "not enough privileges: uprobes need CAP_SYS_ADMIN; run as root"),
+            Self::NotRoot => write!(
+                f,
+                "not enough privileges: uprobes need CAP_SYS_ADMIN, or CAP_BPF and CAP_PERFMON since Linux 6.10; run as root"
+            ),
             Self::NoUprobes => write!(
                 f,
                 "this kernel has no uprobes (CONFIG_UPROBE_EVENTS): {UPROBE_PATH} is missing"
@@ -127,6 +132,8 @@ impl KernelVersion {
     /// First version in which seccomp filters do not apply to that system call.
     const RETURN_PROBE_PASSES: Self = Self { major: 6, minor: 14 };
 
+    /// First version whose links of many uprobes are used.
+    const MANY_UPROBES: Self = Self { major: 6, minor: 10 };
     /// First version with a tracepoint where every socket sends.
     const ALL_SENDS: Self = Self { major: 6, minor: 3 };
 
@@ -219,10 +226,12 @@ fn check_privileges() -> Result<(), Reason> {
     let status = procfs::process::Process::myself()
         .and_then(|own| own.status())
         .map_err(|_unreadable| Reason::NotRoot)?;
-    if status.capeff & (1 << CAP_SYS_ADMIN) == 0 {
-        Err(Reason::NotRoot)
-    } else {
+    let can_attach_many = KernelVersion::running().is_some_and(|version| version >= KernelVersion::MANY_UPROBES)
+        && status.capeff & CAPS_BPF_PERFMON == CAPS_BPF_PERFMON;
+    if status.capeff & CAP_SYS_ADMIN != 0 || can_attach_many {
         Ok(())
+    } else {
+        Err(Reason::NotRoot)
     }
 }
 

@@ -56,6 +56,8 @@ pub struct Target {
     pub shadow_stack: bool,
     /// The files that it maps as executable, in the order of their addresses, each once.
     pub objects: Vec<MappedObject>,
+    /// The paths of those that this process may not open.
+    pub denied: Vec<PathBuf>,
 }
 
 /// Whether a process runs under a seccomp filter.
@@ -93,12 +95,17 @@ impl Target {
         } else {
             Seccomp::On
         };
+        let (objects, unopened) = open_objects(pid, &maps);
+        if objects.is_empty() && !unopened.is_empty() {
+            return Err(denied(pid));
+        }
         Ok(Self {
             pid,
             name: status.name,
             seccomp,
             shadow_stack: has_shadow_stack(pid),
-            objects: open_objects(pid, &maps),
+            objects,
+            denied: unopened,
         })
     }
 
@@ -112,6 +119,7 @@ impl Target {
             seccomp: self.seccomp,
             shadow_stack: self.shadow_stack,
             objects: self.beside_libc().unwrap_or_default(),
+            denied: Vec::new(),
         }
     }
 
@@ -160,13 +168,17 @@ fn check_is_process(pid: u32, tgid: i32) -> Result<(), Error> {
     }
 }
 
+fn denied(pid: u32) -> Error {
+    Error::Denied {
+        pid,
+        denial: Denial::find(),
+    }
+}
+
 fn from_proc(pid: u32, source: ProcError) -> Error {
     match source {
         ProcError::NotFound(_) => Error::NoSuchProcess(pid),
-        ProcError::PermissionDenied(_) => Error::Denied {
-            pid,
-            denial: Denial::find(),
-        },
+        ProcError::PermissionDenied(_) => denied(pid),
         source @ (ProcError::Incomplete(_) | ProcError::Io(..) | ProcError::Other(_) | ProcError::InternalError(_)) => {
             Error::Proc { pid, source }
         }

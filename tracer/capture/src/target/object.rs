@@ -213,23 +213,34 @@ fn as_usize(range: &Range<u64>) -> Range<usize> {
 
 /// Opens each executable file that is mapped. A mapping that disappeared since `maps` was read is left out: the process
 /// unloaded a library.
-pub(super) fn open_objects(pid: u32, maps: &MemoryMaps) -> Vec<MappedObject> {
-    let mut seen = BTreeSet::new();
+///
+/// Returns the paths of those that may not be opened as well: what may not be seen is not absent.
+pub(super) fn open_objects(pid: u32, maps: &MemoryMaps) -> (Vec<MappedObject>, Vec<PathBuf>) {
+    let (mut seen, mut objects, mut denied) = (BTreeSet::new(), Vec::new(), BTreeSet::new());
     let executable = maps
         .iter()
         .filter(|map| map.inode != 0 && map.perms.contains(MMPermissions::EXECUTE));
-    let opened = executable.filter_map(|map| open_object(pid, maps, map));
-    opened.filter(|object| seen.insert(object.identity)).collect()
+    for map in executable {
+        let MMapPath::Path(path) = &map.pathname else {
+            continue;
+        };
+        match open_object(pid, maps, map, path) {
+            Ok(object) => objects.extend(object.filter(|object| seen.insert(object.identity))),
+            Err(error) if error.kind() == io::ErrorKind::PermissionDenied => {
+                denied.insert(path.clone());
+            }
+            // It is gone, or another file has its name.
+            Err(_unopened) => {}
+        }
+    }
+    (objects, denied.into_iter().collect())
 }
 
-fn open_object(pid: u32, maps: &MemoryMaps, map: &MemoryMap) -> Option<MappedObject> {
-    let MMapPath::Path(path) = &map.pathname else {
-        return None;
-    };
+fn open_object(pid: u32, maps: &MemoryMaps, map: &MemoryMap, path: &Path) -> io::Result<Option<MappedObject>> {
     let (start, end) = map.address;
     let mapped = File::open(format!("/proc/{pid}/map_files/{start:x}-{end:x}"));
-    let file = mapped.or_else(|_| open_by_path(pid, map, path)).ok()?;
-    MappedObject::new(path.clone(), file, mappings(maps, map))
+    let file = mapped.or_else(|_| open_by_path(pid, map, path))?;
+    Ok(MappedObject::new(path.to_owned(), file, mappings(maps, map)))
 }
 
 /// Returns the mappings of the same file that hold its unmodified bytes: code, and data that is not writable.

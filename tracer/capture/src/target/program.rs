@@ -47,6 +47,7 @@ impl Target {
             seccomp: Seccomp::Off,
             shadow_stack: false,
             objects,
+            denied: Vec::new(),
         })
     }
 
@@ -65,6 +66,7 @@ impl Target {
             seccomp: Seccomp::Off,
             shadow_stack: false,
             objects,
+            denied: Vec::new(),
         }
     }
 }
