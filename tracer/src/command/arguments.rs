@@ -4,10 +4,12 @@ use clap::{Parser, Subcommand};
 
 #[cfg(not(feature = "live"))]
 use super::unavailable::{
-    Unavailable as InspectArgs, Unavailable as RecordArgs, Unavailable as TopArgs, Unavailable as TraceArgs,
+    Unavailable as AgentArgs, Unavailable as InspectArgs, Unavailable as RecordArgs, Unavailable as TopArgs,
+    Unavailable as TraceArgs,
 };
 #[cfg(feature = "live")]
 use super::{
+    agent::AgentArgs,
     live_arguments::{InspectArgs, RecordArgs, TraceArgs},
     top::TopArgs,
 };
@@ -25,6 +27,8 @@ pub(super) struct CommandLine {
 pub(super) enum Command {
     /// Attach to running processes and print their requests and responses
     Trace(Box<TraceArgs>),
+    /// Trace as a service, by a configuration file
+    Agent(AgentArgs),
     /// Show what would be probed in a process or file, how it was found, and what cannot be traced
     Inspect(InspectArgs),
     /// Attach to running processes and write raw records to a tape, which contains plaintext and secrets

@@ -11,6 +11,8 @@ mod style_arguments;
 #[cfg(feature = "live")]
 mod trace;
 #[cfg(feature = "live")]
+mod agent;
+#[cfg(feature = "live")]
 mod record;
 mod replay;
 mod stat;
@@ -29,7 +31,9 @@ use clap::Parser as _;
 
 use self::arguments::{Command, CommandLine};
 #[cfg(not(feature = "live"))]
-use self::{unavailable as inspect, unavailable as record, unavailable as top, unavailable as trace};
+use self::{
+    unavailable as agent, unavailable as inspect, unavailable as record, unavailable as top, unavailable as trace,
+};
 #[cfg(feature = "live")]
 use crate::messages;
 use crate::{core_dumps, messages::say, outcome::Outcome};
@@ -57,12 +61,18 @@ fn dispatch(command: &Command) -> Result<Outcome> {
     match command {
         // These handle no plaintext.
         Command::Inspect(_) | Command::Schema => {}
-        Command::Trace(_) | Command::Record(_) | Command::Replay(_) | Command::Stat(_) | Command::Top(_) => {
+        Command::Trace(_)
+        | Command::Agent(_)
+        | Command::Record(_)
+        | Command::Replay(_)
+        | Command::Stat(_)
+        | Command::Top(_) => {
             core_dumps::disable();
         }
     }
     match command {
         Command::Trace(arguments) => trace::run(arguments),
+        Command::Agent(arguments) => agent::run(arguments),
         Command::Inspect(arguments) => inspect::run(arguments),
         Command::Record(arguments) => record::run(arguments),
         Command::Replay(arguments) => replay::run(arguments),

@@ -1,0 +1,45 @@
+//! Tells the service manager how a trace is, by the protocol of `sd_notify(3)`. Where there is no service manager it does nothing.
+
+use std::time::{Duration, Instant};
+
+use sd_notify::NotifyState;
+
+/// Says that the trace has begun.
+pub(crate) fn ready() {
+    notify(&[NotifyState::Ready]);
+}
+
+/// Says that the trace ends.
+pub(crate) fn stopping() {
+    notify(&[NotifyState::Stopping]);
+}
+
+fn notify(state: &[NotifyState<'_>]) {
+    // A service manager that is gone needs no news.
+    let _gone = sd_notify::notify(state).is_err();
+}
+
+/// Shows the service manager that the thread which drains the rings goes on, if the unit asks for that (`WatchdogSec=`).
+#[derive(Debug)]
+pub(crate) struct Watchdog {
+    interval: Option<Duration>,
+    last: Instant,
+}
+
+impl Watchdog {
+    pub(crate) fn start() -> Self {
+        Self {
+            // Twice as often as is needed.
+            interval: sd_notify::watchdog_enabled().map(|longest| longest / 2),
+            last: Instant::now(),
+        }
+    }
+
+    /// Must be called often.
+    pub(crate) fn feed(&mut self) {
+        if self.interval.is_some_and(|interval| self.last.elapsed() >= interval) {
+            self.last = Instant::now();
+            notify(&[NotifyState::Watchdog]);
+        }
+    }
+}
