@@ -5,6 +5,7 @@
 mod refused;
 mod usage;
 mod inspect;
+mod doctor;
 mod tape;
 mod schema;
 mod object;

@@ -33,6 +33,7 @@ mod refusals;
 mod refused;
 mod unusual;
 mod inspect;
+mod doctor;
 mod stat;
 mod top;
 mod addresses;

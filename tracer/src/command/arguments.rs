@@ -4,10 +4,12 @@ use clap::{Parser, Subcommand};
 
 #[cfg(not(feature = "live"))]
 use super::unavailable::{
-    Unavailable as InspectArgs, Unavailable as RecordArgs, Unavailable as TopArgs, Unavailable as TraceArgs,
+    Unavailable as DoctorArgs, Unavailable as InspectArgs, Unavailable as RecordArgs, Unavailable as TopArgs,
+    Unavailable as TraceArgs,
 };
 #[cfg(feature = "live")]
 use super::{
+    doctor::DoctorArgs,
     live_arguments::{InspectArgs, RecordArgs, TraceArgs},
     top::TopArgs,
 };
@@ -27,6 +29,8 @@ pub(super) enum Command {
     Trace(Box<TraceArgs>),
     /// Show what would be probed in a process or file, how it was found, and what cannot be traced
     Inspect(InspectArgs),
+    /// Say whether tracing can work on this machine, or of a process, what limits it, and what to do about that
+    Doctor(DoctorArgs),
     /// Attach to running processes and write raw records to a tape, which contains plaintext and secrets
     Record(RecordArgs),
     /// Print the requests and responses of a tape; needs no root

@@ -18,6 +18,8 @@ mod stat;
 mod top;
 #[cfg(feature = "live")]
 mod inspect;
+#[cfg(feature = "live")]
+mod doctor;
 #[cfg(not(feature = "live"))]
 mod unavailable;
 mod schema;
@@ -29,7 +31,9 @@ use clap::Parser as _;
 
 use self::arguments::{Command, CommandLine};
 #[cfg(not(feature = "live"))]
-use self::{unavailable as inspect, unavailable as record, unavailable as top, unavailable as trace};
+use self::{
+    unavailable as doctor, unavailable as inspect, unavailable as record, unavailable as top, unavailable as trace,
+};
 #[cfg(feature = "live")]
 use crate::messages;
 use crate::{core_dumps, messages::say, outcome::Outcome};
@@ -56,7 +60,7 @@ pub(crate) fn run() -> ExitCode {
 fn dispatch(command: &Command) -> Result<Outcome> {
     match command {
         // These handle no plaintext.
-        Command::Inspect(_) | Command::Schema => {}
+        Command::Inspect(_) | Command::Doctor(_) | Command::Schema => {}
         Command::Trace(_) | Command::Record(_) | Command::Replay(_) | Command::Stat(_) | Command::Top(_) => {
             core_dumps::disable();
         }
@@ -64,6 +68,7 @@ fn dispatch(command: &Command) -> Result<Outcome> {
     match command {
         Command::Trace(arguments) => trace::run(arguments),
         Command::Inspect(arguments) => inspect::run(arguments),
+        Command::Doctor(arguments) => doctor::run(arguments),
         Command::Record(arguments) => record::run(arguments),
         Command::Replay(arguments) => replay::run(arguments),
         Command::Stat(arguments) => stat::run(arguments),

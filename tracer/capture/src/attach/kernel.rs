@@ -11,6 +11,7 @@ use std::{
     path::Path,
 };
 
+use procfs::{FromRead as _, process::Status};
 use tracer_ebpf::KernelOffsets;
 
 use super::{Placement, btf::Btf, heap};
@@ -19,11 +20,13 @@ use crate::{
     target::{Seccomp, Target},
 };
 
-const PID_NAMESPACE: &str = "/proc/self/ns/pid";
+/// The PID namespace of this process, in `/proc`.
+const PID_NAMESPACE: &str = "self/ns/pid";
 /// Number of the host's PID namespace (`PROC_PID_INIT_INO`, `include/linux/proc_ns.h`).
 const HOST_PID_NAMESPACE: u64 = 0xefff_fffc;
 const BTF_PATH: &str = "/sys/kernel/btf/vmlinux";
-const UPROBE_PATH: &str = "/sys/bus/event_source/devices/uprobe/type";
+/// The type of perf events of uprobes, in `/sys`.
+const UPROBE_PATH: &str = "bus/event_source/devices/uprobe/type";
 /// Bit of `CAP_SYS_ADMIN` in a capability set (`include/uapi/linux/capability.h`).
 const CAP_SYS_ADMIN: u32 = 21;
 
@@ -55,7 +58,7 @@ impl fmt::Display for Reason {
             Self::NotRoot => write!(f, "not enough privileges: uprobes need CAP_SYS_ADMIN; run as root"),
             Self::NoUprobes => write!(
                 f,
-                "this kernel has no uprobes (CONFIG_UPROBE_EVENTS): {UPROBE_PATH} is missing"
+                "this kernel has no uprobes (CONFIG_UPROBE_EVENTS): /sys/{UPROBE_PATH} is missing"
             ),
             Self::TooOld(version) => write!(f, "kernel {version} is too old: attach cookies need 5.15"),
             Self::SeccompKills(version) => write!(
@@ -139,12 +142,25 @@ impl KernelVersion {
         Self::parse(rustix::system::uname().release().to_str().ok()?)
     }
 
+    /// Checks that the kernel of a release is not too old.
+    pub(crate) fn check(release: &str) -> Result<(), Reason> {
+        match Self::parse(release) {
+            Some(version) if version < Self::OLDEST => Err(Reason::TooOld(version)),
+            Some(_) | None => Ok(()),
+        }
+    }
+
     fn parse(release: &str) -> Option<Self> {
         let mut numbers = release.split(|c: char| !c.is_ascii_digit()).map(str::parse);
         Some(Self {
             major: numbers.next()?.ok()?,
             minor: numbers.next()?.ok()?,
         })
+    }
+
+    /// Returns whether the running kernel may kill a process under a seccomp filter at a return probe.
+    pub(crate) fn is_deadly_at_returns() -> bool {
+        Self::running().is_some_and(Self::kills_at_return)
     }
 
     fn kills_at_return(self) -> bool {
@@ -154,27 +170,40 @@ impl KernelVersion {
 
 /// Checks privileges and the kernel.
 pub fn check() -> Result<Kernel, Reason> {
-    check_privileges()?;
+    check_privileges(own_capabilities(Path::new("/proc")))?;
     check_kernel()
 }
 
 /// Checks the kernel without the privileges of this process.
 pub fn check_kernel() -> Result<Kernel, Reason> {
-    if fs::metadata(PID_NAMESPACE).is_ok_and(|namespace| namespace.ino() != HOST_PID_NAMESPACE) {
-        return Err(Reason::InnerPidNamespace);
+    check_pid_namespace(Path::new("/proc"))?;
+    if let Ok(release) = rustix::system::uname().release().to_str() {
+        KernelVersion::check(release)?;
     }
-    if let Some(version) = KernelVersion::running().filter(|version| *version < KernelVersion::OLDEST) {
-        return Err(Reason::TooOld(version));
-    }
-    if !Path::new(UPROBE_PATH).exists() {
-        return Err(Reason::NoUprobes);
-    }
+    check_uprobes(Path::new("/sys"))?;
     Ok(Kernel::describe(Path::new(BTF_PATH)))
+}
+
+/// Checks that this process is in the host's PID namespace.
+pub(crate) fn check_pid_namespace(proc: &Path) -> Result<(), Reason> {
+    match fs::metadata(proc.join(PID_NAMESPACE)) {
+        Ok(namespace) if namespace.ino() != HOST_PID_NAMESPACE => Err(Reason::InnerPidNamespace),
+        Ok(_) | Err(_) => Ok(()),
+    }
+}
+
+/// Checks that the kernel has uprobes.
+pub(crate) fn check_uprobes(sys: &Path) -> Result<(), Reason> {
+    if sys.join(UPROBE_PATH).exists() {
+        Ok(())
+    } else {
+        Err(Reason::NoUprobes)
+    }
 }
 
 impl Kernel {
     /// Reads the offsets from BTF: all that are required, or none.
-    pub(super) fn describe(btf: &Path) -> Self {
+    pub(crate) fn describe(btf: &Path) -> Self {
         let found = read_offsets(btf);
         heap::trim();
         match found {
@@ -215,15 +244,18 @@ fn check_on(
     Ok(())
 }
 
-fn check_privileges() -> Result<(), Reason> {
-    let status = procfs::process::Process::myself()
-        .and_then(|own| own.status())
-        .map_err(|_unreadable| Reason::NotRoot)?;
-    if status.capeff & (1 << CAP_SYS_ADMIN) == 0 {
-        Err(Reason::NotRoot)
-    } else {
-        Ok(())
+/// Checks a set of capabilities; an unknown one has none.
+pub(crate) fn check_privileges(capabilities: Option<u64>) -> Result<(), Reason> {
+    match capabilities {
+        Some(capabilities) if capabilities & (1 << CAP_SYS_ADMIN) != 0 => Ok(()),
+        Some(_) | None => Err(Reason::NotRoot),
     }
+}
+
+/// Returns the effective capabilities of this process.
+pub(crate) fn own_capabilities(proc: &Path) -> Option<u64> {
+    let status = Status::from_file(proc.join("self/status")).ok()?;
+    Some(status.capeff)
 }
 
 /// Reads the whole BTF, some megabytes, and keeps only the offsets.
