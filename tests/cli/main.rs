@@ -6,6 +6,7 @@ mod refused;
 mod usage;
 mod inspect;
 mod doctor;
+mod manners;
 mod tape;
 mod schema;
 mod object;

@@ -52,6 +52,9 @@ fn wrong_usage_exits_with_2() -> Result<()> {
         &["record", "-p", "1"],
         &["record", "-w", "file"],
         &["replay"],
+        &["replay", "one", "-q", "-v"],
+        &["completions"],
+        &["man", "one", "two"],
         &["replay", "one", "two"],
         &["replay", "one", "-p", "1"],
         &["schema", "one"],
@@ -97,7 +100,7 @@ fn an_unknown_user_exits_with_2_and_names_the_option() -> Result<()> {
 }
 
 #[test]
-fn help_and_version_are_printed_on_stdout() -> Result<()> {
+fn help_is_printed_on_stdout() -> Result<()> {
     let commands = ["trace", "inspect", "doctor", "record", "replay", "stat", "schema"];
     let help = tlscope(&["--help"])?;
     assert_eq!((help.code, help.stderr.as_str()), (Some(0), ""));
@@ -106,9 +109,6 @@ fn help_and_version_are_printed_on_stdout() -> Result<()> {
         let help = tlscope(&[command, "--help"])?;
         assert_eq!((help.code, help.stderr.as_str()), (Some(0), ""), "{command}");
     }
-    let version = tlscope(&["--version"])?;
-    let expected = format!("tlscope {}\n", env!("CARGO_PKG_VERSION"));
-    assert_eq!((version.code, version.stdout), (Some(0), expected));
     Ok(())
 }
 

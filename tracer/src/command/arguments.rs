@@ -7,17 +7,17 @@ use super::unavailable::{
     Unavailable as DoctorArgs, Unavailable as InspectArgs, Unavailable as RecordArgs, Unavailable as TopArgs,
     Unavailable as TraceArgs,
 };
+use super::{completions::CompletionsArgs, man::ManArgs, replay::ReplayArgs, stat::StatArgs};
 #[cfg(feature = "live")]
 use super::{
     doctor::DoctorArgs,
     live_arguments::{InspectArgs, RecordArgs, TraceArgs},
     top::TopArgs,
 };
-use super::{replay::ReplayArgs, stat::StatArgs};
 
 /// Prints the HTTP requests and responses inside the TLS traffic of running processes
 #[derive(Debug, Parser)]
-#[command(name = "tlscope", version, disable_help_subcommand = true)]
+#[command(name = "tlscope", version, long_version = env!("TLSCOPE_LONG_VERSION"), disable_help_subcommand = true)]
 pub(super) struct CommandLine {
     #[command(subcommand)]
     pub(super) command: Command,
@@ -41,6 +41,10 @@ pub(super) enum Command {
     Top(Box<TopArgs>),
     /// Print the JSON Schema of the output of `-o json`
     Schema,
+    /// Print the script that completes command lines in a shell
+    Completions(CompletionsArgs),
+    /// Print the manual page, or write those of all commands to a folder
+    Man(ManArgs),
 }
 
 #[cfg(test)]

@@ -11,7 +11,7 @@ use serde::Serialize;
 use tracer_capture::doctor::{Finding, Roots, State, examine_machine, examine_process};
 use tracer_observe::output::{Shown, write_json};
 
-use crate::outcome::Outcome;
+use crate::{messages::Progress, outcome::Outcome};
 
 #[derive(Args, Debug)]
 pub(super) struct DoctorArgs {
@@ -25,8 +25,10 @@ pub(super) struct DoctorArgs {
 
 /// Prints what was found. Fails if something prevents tracing.
 pub(super) fn run(arguments: &DoctorArgs) -> Result<Outcome> {
+    let progress = Progress::start(|elapsed| format!("examining this machine: {} s", elapsed.as_secs()));
     let machine = examine_machine(&Roots::default());
     let process = arguments.pid.map(|pid| (pid, examine_process(pid)));
+    drop(progress);
     let of_machine = machine.iter().map(|finding| (None, finding));
     let of_process = process.iter().flat_map(|(pid, findings)| {
         let pids = iter::repeat(Some(*pid));

@@ -23,6 +23,10 @@ mod doctor;
 #[cfg(not(feature = "live"))]
 mod unavailable;
 mod schema;
+mod completions;
+mod man;
+mod plain_output;
+mod message_arguments;
 
 use std::process::ExitCode;
 
@@ -36,7 +40,7 @@ use self::{
 };
 #[cfg(feature = "live")]
 use crate::messages;
-use crate::{core_dumps, messages::say, outcome::Outcome};
+use crate::{core_dumps, messages::complain, outcome::Outcome};
 
 /// Parses the command line and runs the command. Prints its error, if any, on one line.
 pub(crate) fn run() -> ExitCode {
@@ -48,7 +52,7 @@ pub(crate) fn run() -> ExitCode {
         Ok(Outcome::Done) => ExitCode::SUCCESS,
         Ok(Outcome::Failed) => ExitCode::FAILURE,
         Err(error) => {
-            say(&format!("{error:#}"));
+            complain(&format!("{error:#}"));
             ExitCode::FAILURE
         }
     };
@@ -60,7 +64,7 @@ pub(crate) fn run() -> ExitCode {
 fn dispatch(command: &Command) -> Result<Outcome> {
     match command {
         // These handle no plaintext.
-        Command::Inspect(_) | Command::Doctor(_) | Command::Schema => {}
+        Command::Inspect(_) | Command::Doctor(_) | Command::Schema | Command::Completions(_) | Command::Man(_) => {}
         Command::Trace(_) | Command::Record(_) | Command::Replay(_) | Command::Stat(_) | Command::Top(_) => {
             core_dumps::disable();
         }
@@ -74,6 +78,8 @@ fn dispatch(command: &Command) -> Result<Outcome> {
         Command::Stat(arguments) => stat::run(arguments),
         Command::Top(arguments) => top::run(arguments),
         Command::Schema => schema::run(),
+        Command::Completions(arguments) => completions::run(arguments),
+        Command::Man(arguments) => man::run(arguments),
     }
 }
 
