@@ -5,6 +5,8 @@
 mod refused;
 mod usage;
 mod inspect;
+mod doctor;
+mod manners;
 mod tape;
 mod schema;
 mod object;

@@ -34,6 +34,7 @@ mod refusals;
 mod refused;
 mod unusual;
 mod inspect;
+mod doctor;
 mod stat;
 mod top;
 mod addresses;

@@ -29,3 +29,4 @@ mod follow;
 mod descriptor_lookup;
 mod follower_handle;
 pub mod session;
+pub mod doctor;

@@ -4,20 +4,21 @@ use clap::{Parser, Subcommand};
 
 #[cfg(not(feature = "live"))]
 use super::unavailable::{
-    Unavailable as AgentArgs, Unavailable as InspectArgs, Unavailable as RecordArgs, Unavailable as TopArgs,
-    Unavailable as TraceArgs,
+    Unavailable as AgentArgs, Unavailable as DoctorArgs, Unavailable as InspectArgs, Unavailable as RecordArgs,
+    Unavailable as TopArgs, Unavailable as TraceArgs,
 };
 #[cfg(feature = "live")]
 use super::{
     agent::AgentArgs,
+    doctor::DoctorArgs,
     live_arguments::{InspectArgs, RecordArgs, TraceArgs},
     top::TopArgs,
 };
-use super::{replay::ReplayArgs, stat::StatArgs};
+use super::{completions::CompletionsArgs, man::ManArgs, replay::ReplayArgs, stat::StatArgs};
 
 /// Prints the HTTP requests and responses inside the TLS traffic of running processes
 #[derive(Debug, Parser)]
-#[command(name = "tlscope", version, disable_help_subcommand = true)]
+#[command(name = "tlscope", version, long_version = env!("TLSCOPE_LONG_VERSION"), disable_help_subcommand = true)]
 pub(super) struct CommandLine {
     #[command(subcommand)]
     pub(super) command: Command,
@@ -31,6 +32,8 @@ pub(super) enum Command {
     Agent(AgentArgs),
     /// Show what would be probed in a process or file, how it was found, and what cannot be traced
     Inspect(InspectArgs),
+    /// Say whether tracing can work on this machine, or of a process, what limits it, and what to do about that
+    Doctor(DoctorArgs),
     /// Attach to running processes and write raw records to a tape, which contains plaintext and secrets
     Record(RecordArgs),
     /// Print the requests and responses of a tape; needs no root
@@ -41,6 +44,10 @@ pub(super) enum Command {
     Top(Box<TopArgs>),
     /// Print the JSON Schema of the output of `-o json`
     Schema,
+    /// Print the script that completes command lines in a shell
+    Completions(CompletionsArgs),
+    /// Print the manual page, or write those of all commands to a folder
+    Man(ManArgs),
 }
 
 #[cfg(test)]

@@ -11,7 +11,7 @@ use tracer_capture::{
 };
 use tracer_ebpf::{DEFAULT_CALL_BYTES, MAX_CALL_BYTES, SettingFlags};
 
-use super::output_arguments::OutputArgs;
+use super::{message_arguments::QuietArgs, output_arguments::OutputArgs};
 use crate::engine::Request;
 
 #[derive(Args, Debug)]
@@ -29,6 +29,8 @@ pub(super) struct RecordArgs {
     /// The tape to create; must not exist
     #[arg(short = 'w', long = "write", value_name = "FILE")]
     pub(super) tape: PathBuf,
+    #[command(flatten)]
+    pub(super) quiet: QuietArgs,
 }
 
 #[derive(Args, Debug)]

@@ -20,9 +20,15 @@ mod stat;
 mod top;
 #[cfg(feature = "live")]
 mod inspect;
+#[cfg(feature = "live")]
+mod doctor;
 #[cfg(not(feature = "live"))]
 mod unavailable;
 mod schema;
+mod completions;
+mod man;
+mod plain_output;
+mod message_arguments;
 
 use std::process::ExitCode;
 
@@ -32,11 +38,12 @@ use clap::Parser as _;
 use self::arguments::{Command, CommandLine};
 #[cfg(not(feature = "live"))]
 use self::{
-    unavailable as agent, unavailable as inspect, unavailable as record, unavailable as top, unavailable as trace,
+    unavailable as agent, unavailable as doctor, unavailable as inspect, unavailable as record, unavailable as top,
+    unavailable as trace,
 };
 #[cfg(feature = "live")]
 use crate::messages;
-use crate::{core_dumps, messages::say, outcome::Outcome};
+use crate::{core_dumps, messages::complain, outcome::Outcome};
 
 /// Parses the command line and runs the command. Prints its error, if any, on one line.
 pub(crate) fn run() -> ExitCode {
@@ -48,7 +55,7 @@ pub(crate) fn run() -> ExitCode {
         Ok(Outcome::Done) => ExitCode::SUCCESS,
         Ok(Outcome::Failed) => ExitCode::FAILURE,
         Err(error) => {
-            say(&format!("{error:#}"));
+            complain(&format!("{error:#}"));
             ExitCode::FAILURE
         }
     };
@@ -60,7 +67,7 @@ pub(crate) fn run() -> ExitCode {
 fn dispatch(command: &Command) -> Result<Outcome> {
     match command {
         // These handle no plaintext.
-        Command::Inspect(_) | Command::Schema => {}
+        Command::Inspect(_) | Command::Doctor(_) | Command::Schema | Command::Completions(_) | Command::Man(_) => {}
         Command::Trace(_)
         | Command::Agent(_)
         | Command::Record(_)
@@ -74,11 +81,14 @@ fn dispatch(command: &Command) -> Result<Outcome> {
         Command::Trace(arguments) => trace::run(arguments),
         Command::Agent(arguments) => agent::run(arguments),
         Command::Inspect(arguments) => inspect::run(arguments),
+        Command::Doctor(arguments) => doctor::run(arguments),
         Command::Record(arguments) => record::run(arguments),
         Command::Replay(arguments) => replay::run(arguments),
         Command::Stat(arguments) => stat::run(arguments),
         Command::Top(arguments) => top::run(arguments),
         Command::Schema => schema::run(),
+        Command::Completions(arguments) => completions::run(arguments),
+        Command::Man(arguments) => man::run(arguments),
     }
 }
 

@@ -18,7 +18,7 @@ use tracer_observe::{
     redact::{RedactArgs, Redactor},
 };
 
-use super::style_arguments::StyleArgs;
+use super::{message_arguments::MessageArgs, style_arguments::StyleArgs};
 use crate::{messages::say, private_file};
 
 /// What is printed, where and in which format.
@@ -43,9 +43,8 @@ pub(super) struct OutputArgs {
     /// changed
     #[arg(long)]
     pub(super) hops: bool,
-    /// Print decoding statistics to stderr at the end
-    #[arg(short = 'v', long)]
-    pub(super) verbose: bool,
+    #[command(flatten)]
+    pub(super) messages: MessageArgs,
     /// Take the id of a request from this header, in place of X-Request-ID and the like; may be repeated, the first that
     /// there is counts
     #[arg(long = "id-header", value_name = "NAME")]
@@ -80,7 +79,7 @@ pub(super) fn pipeline_options(output: &OutputArgs, lines: impl Lines + Send + '
         limit: output.count,
         connections: output.connections,
         hops: output.hops,
-        verbose: output.verbose,
+        verbose: output.messages.verbose,
     })
 }
 

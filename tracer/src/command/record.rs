@@ -19,6 +19,7 @@ use crate::{consumer::Consumer, engine, messages::say, outcome::Outcome};
 
 pub(super) fn run(arguments: &RecordArgs) -> Result<Outcome> {
     let path = &arguments.tape;
+    arguments.quiet.apply();
     let kernel = engine::check()?;
     let file = tape::create(path).with_context(|| path.display().to_string())?;
     let outcome = engine::run(

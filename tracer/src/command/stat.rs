@@ -18,7 +18,12 @@ use tracer_observe::{
 
 #[cfg(feature = "live")]
 use super::live_arguments::LiveArgs;
-use super::{output_arguments, replay, style_arguments::StyleArgs};
+use super::{
+    message_arguments::MessageArgs,
+    output_arguments,
+    replay::{self, Printed},
+    style_arguments::StyleArgs,
+};
 use crate::outcome::Outcome;
 
 #[derive(Args, Debug)]
@@ -26,7 +31,7 @@ pub(super) struct StatArgs {
     #[cfg(feature = "live")]
     #[command(flatten)]
     live: LiveArgs,
-    /// Count the exchanges of this tape, instead of those of processes; needs no root
+    /// Count the exchanges of this tape, or of the one on stdin (`-`), instead of those of processes; needs no root
     #[cfg_attr(feature = "live", arg(group = "SelectionArgs", conflicts_with_all = [
         "pids", "programs", "containers", "users", "ports", "all", "wait", "no_follow", "duration",
     ]))]
@@ -45,9 +50,8 @@ pub(super) struct StatArgs {
     /// Of a gateway, also count how long it had each request itself; a filter that one side of it passes then counts both
     #[arg(long)]
     hops: bool,
-    /// Print decoding statistics to stderr at the end
-    #[arg(short = 'v', long)]
-    verbose: bool,
+    #[command(flatten)]
+    messages: MessageArgs,
     #[command(flatten)]
     style: StyleArgs,
     #[command(flatten)]
@@ -57,9 +61,16 @@ pub(super) struct StatArgs {
 }
 
 pub(super) fn run(arguments: &StatArgs) -> Result<Outcome> {
+    arguments.messages.quiet.apply();
     let file = arguments.file.as_deref();
     if let Some(tape) = &arguments.tape {
-        return replay::replay(tape, || options(arguments, output_arguments::writer_to(file)?));
+        let printed = match arguments.interval {
+            Some(_) => Printed::Continuously,
+            None => Printed::AtTheEnd,
+        };
+        return replay::replay(tape, file, printed, || {
+            options(arguments, output_arguments::writer_to(file)?)
+        });
     }
     live(arguments)
 }
@@ -98,7 +109,7 @@ fn options(arguments: &StatArgs, lines: impl Lines + Send + 'static) -> Result<O
         limit: None,
         connections: true,
         hops: arguments.hops,
-        verbose: arguments.verbose,
+        verbose: arguments.messages.verbose,
     })
 }
 

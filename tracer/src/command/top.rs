@@ -15,7 +15,10 @@ use tracer_observe::{
     redact::{RedactArgs, Redactor},
 };
 
-use super::{live_arguments::LiveArgs, output_arguments::warn_of_secrets, style_arguments::StyleArgs};
+use super::{
+    live_arguments::LiveArgs, message_arguments::MessageArgs, output_arguments::warn_of_secrets,
+    style_arguments::StyleArgs,
+};
 use crate::{
     engine,
     outcome::Outcome,
@@ -34,9 +37,8 @@ pub(super) struct TopArgs {
     /// there is counts
     #[arg(long = "id-header", value_name = "NAME")]
     id_headers: Vec<IdHeader>,
-    /// Print decoding statistics to stderr at the end
-    #[arg(short = 'v', long)]
-    verbose: bool,
+    #[command(flatten)]
+    messages: MessageArgs,
     #[command(flatten)]
     style: StyleArgs,
     #[command(flatten)]
@@ -50,6 +52,7 @@ pub(super) fn run(arguments: &TopArgs) -> Result<Outcome> {
         stdin().is_terminal() && stdout().is_terminal(),
         "top needs a terminal; `tlscope stat` prints the same numbers anywhere"
     );
+    arguments.messages.quiet.apply();
     let kernel = engine::check()?;
     let id_headers = IdHeaders::new(arguments.id_headers.clone());
     let redactor = Redactor::new(arguments.redact.rules()?).with_id_headers(id_headers);
@@ -78,6 +81,6 @@ fn options(arguments: &TopArgs, redactor: Redactor, sink: Box<TopSink>) -> Optio
         limit: None,
         connections: false,
         hops: true,
-        verbose: arguments.verbose,
+        verbose: arguments.messages.verbose,
     }
 }

@@ -18,6 +18,7 @@ use crate::{
 };
 
 pub(super) fn run(arguments: &TraceArgs) -> Result<Outcome> {
+    arguments.output.messages.quiet.apply();
     let kernel = engine::check()?;
     let lines = open_output(arguments.output.file.as_deref())?;
     let options = pipeline_options(&arguments.output, lines.clone())?;

@@ -25,7 +25,7 @@ use self::{
 use crate::{
     consumer::Consumer,
     line_queue::LineQueue,
-    messages::{self, say},
+    messages::{self, Progress, say},
     outcome::Outcome,
 };
 
@@ -64,7 +64,14 @@ pub(crate) fn run(
         duration,
     } = request;
     messages::start_thread()?;
+    let progress = Progress::start(|elapsed| {
+        format!(
+            "analysing programs and libraries, and attaching probes: {} s",
+            elapsed.as_secs()
+        )
+    });
     let mut attached = Attached::attach(kernel, options, selection, Messages::to(say))?;
+    drop(progress);
     let skips = attached.skips()?;
     let consumer = ConsumerThread::start(consumer(&attached.header())?, lines, skips)?;
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;

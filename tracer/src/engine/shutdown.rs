@@ -16,7 +16,7 @@ use tracer_observe::{batch::Totals, pipeline::Flow};
 
 use super::session::{Session, Stop};
 use crate::{
-    messages::say,
+    messages::{complain, say},
     outcome::Outcome,
     totals::{say_missing, say_totals},
 };
@@ -92,7 +92,7 @@ pub(super) async fn shut_down(mut session: Session, stop: Stop, deadline: &Deadl
         .await;
     let has_enough = summary.is_some_and(|summary| summary.enough == Flow::Done);
     if stop == Stop::AllEnded && !has_enough {
-        say("every traced process has ended");
+        complain("every traced process has ended");
         return Ok(Outcome::Failed);
     }
     Ok(Outcome::Done)

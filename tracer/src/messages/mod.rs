@@ -6,17 +6,38 @@ mod stderr_thread;
 #[cfg(feature = "live")]
 mod held;
 
-use std::io::{Write as _, stderr};
+mod status;
+
+use std::{
+    io::{Write as _, stderr},
+    sync::atomic::{AtomicBool, Ordering},
+};
 
 use tracer_observe::output::Shown;
 
 #[cfg(feature = "live")]
 pub(crate) use held::{forget_latest, hold, latest, release};
+pub(crate) use status::Progress;
 #[cfg(feature = "live")]
 pub(crate) use stderr_thread::{flush, start_thread};
 
-/// Prints a message. It is one line, except that a verifier's log keeps its lines.
+/// Whether only errors are printed.
+static QUIET: AtomicBool = AtomicBool::new(false);
+
+/// Prints only errors from now on.
+pub(crate) fn be_quiet() {
+    QUIET.store(true, Ordering::Relaxed);
+}
+
+/// Prints a message, unless only errors are wanted.
 pub(crate) fn say(message: &str) {
+    if !QUIET.load(Ordering::Relaxed) {
+        complain(message);
+    }
+}
+
+/// Prints an error. It is one line, except that a verifier's log keeps its lines.
+pub(crate) fn complain(message: &str) {
     let line = format_line(message);
     #[cfg(feature = "live")]
     if held::keep(&line) {
@@ -25,8 +46,12 @@ pub(crate) fn say(message: &str) {
     write(&line);
 }
 
-/// Writes a line to stderr, or to the thread that does.
+/// Writes a line to stderr, or to the thread that does, in place of the status line, if one is shown.
 fn write(line: &str) {
+    status::replace_by(line, write_bytes);
+}
+
+fn write_bytes(line: &str) {
     #[cfg(feature = "live")]
     if stderr_thread::send(line) {
         return;

@@ -18,7 +18,7 @@ use super::{
     sink::TopSink,
     state::{State, Wish},
 };
-use crate::messages::{self, say};
+use crate::messages::{self, complain};
 
 /// Time between two screens, unless a key is pressed.
 const REFRESH: Duration = Duration::from_millis(500);
@@ -57,7 +57,7 @@ impl Terminal {
             self.board.close();
             give_back();
             if let Err(error) = ended {
-                say(&format!("the terminal does not work: {error}"));
+                complain(&format!("the terminal does not work: {error}"));
             }
         });
         Ok(TopSink::new(board, interface.inspect_err(|_| give_back())?))
@@ -118,6 +118,6 @@ pub(crate) fn give_back() {
     let restored = ratatui::try_restore();
     messages::release();
     if let Err(error) = restored {
-        say(&format!("the terminal could not be restored, try `reset`: {error}"));
+        complain(&format!("the terminal could not be restored, try `reset`: {error}"));
     }
 }

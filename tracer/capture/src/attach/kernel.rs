@@ -11,6 +11,7 @@ use std::{
     path::Path,
 };
 
+use procfs::{FromRead as _, process::Status};
 use tracer_ebpf::KernelOffsets;
 
 use super::{Placement, btf::Btf, heap};
@@ -19,11 +20,13 @@ use crate::{
     target::{Seccomp, Target},
 };
 
-const PID_NAMESPACE: &str = "/proc/self/ns/pid";
+/// The PID namespace of this process, in `/proc`.
+const PID_NAMESPACE: &str = "self/ns/pid";
 /// Number of the host's PID namespace (`PROC_PID_INIT_INO`, `include/linux/proc_ns.h`).
 const HOST_PID_NAMESPACE: u64 = 0xefff_fffc;
 const BTF_PATH: &str = "/sys/kernel/btf/vmlinux";
-const UPROBE_PATH: &str = "/sys/bus/event_source/devices/uprobe/type";
+/// The type of perf events of uprobes, in `/sys`.
+const UPROBE_PATH: &str = "bus/event_source/devices/uprobe/type";
 /// Bits of a capability set (`include/uapi/linux/capability.h`). Links of many uprobes need `CAP_BPF` and `CAP_PERFMON`,
 /// single ones `CAP_SYS_ADMIN`, which includes these two.
 const CAP_SYS_ADMIN: u64 = 1 << 21;
@@ -60,7 +63,7 @@ impl fmt::Display for Reason {
             ),
             Self::NoUprobes => write!(
                 f,
-                "this kernel has no uprobes (CONFIG_UPROBE_EVENTS): {UPROBE_PATH} is missing"
+                "this kernel has no uprobes (CONFIG_UPROBE_EVENTS): /sys/{UPROBE_PATH} is missing"
             ),
             Self::TooOld(version) => write!(f, "kernel {version} is too old: attach cookies need 5.15"),
             Self::SeccompKills(version) => write!(
@@ -146,12 +149,26 @@ impl KernelVersion {
         Self::parse(rustix::system::uname().release().to_str().ok()?)
     }
 
-    fn parse(release: &str) -> Option<Self> {
+    /// Checks that the kernel of a release is not too old.
+    pub(crate) fn check(release: &str) -> Result<(), Reason> {
+        match Self::parse(release) {
+            Some(version) if version < Self::OLDEST => Err(Reason::TooOld(version)),
+            Some(_) | None => Ok(()),
+        }
+    }
+
+    /// Parses a release, such as `6.1.0-42-amd64`.
+    pub(crate) fn parse(release: &str) -> Option<Self> {
         let mut numbers = release.split(|c: char| !c.is_ascii_digit()).map(str::parse);
         Some(Self {
             major: numbers.next()?.ok()?,
             minor: numbers.next()?.ok()?,
         })
+    }
+
+    /// Returns whether the running kernel may kill a process under a seccomp filter at a return probe.
+    pub(crate) fn is_deadly_at_returns() -> bool {
+        Self::running().is_some_and(Self::kills_at_return)
     }
 
     fn kills_at_return(self) -> bool {
@@ -161,27 +178,40 @@ impl KernelVersion {
 
 /// Checks privileges and the kernel.
 pub fn check() -> Result<Kernel, Reason> {
-    check_privileges()?;
+    check_privileges(own_capabilities(Path::new("/proc")), KernelVersion::running())?;
     check_kernel()
 }
 
 /// Checks the kernel without the privileges of this process.
 pub fn check_kernel() -> Result<Kernel, Reason> {
-    if fs::metadata(PID_NAMESPACE).is_ok_and(|namespace| namespace.ino() != HOST_PID_NAMESPACE) {
-        return Err(Reason::InnerPidNamespace);
+    check_pid_namespace(Path::new("/proc"))?;
+    if let Ok(release) = rustix::system::uname().release().to_str() {
+        KernelVersion::check(release)?;
     }
-    if let Some(version) = KernelVersion::running().filter(|version| *version < KernelVersion::OLDEST) {
-        return Err(Reason::TooOld(version));
-    }
-    if !Path::new(UPROBE_PATH).exists() {
-        return Err(Reason::NoUprobes);
-    }
+    check_uprobes(Path::new("/sys"))?;
     Ok(Kernel::describe(Path::new(BTF_PATH)))
+}
+
+/// Checks that this process is in the host's PID namespace.
+pub(crate) fn check_pid_namespace(proc: &Path) -> Result<(), Reason> {
+    match fs::metadata(proc.join(PID_NAMESPACE)) {
+        Ok(namespace) if namespace.ino() != HOST_PID_NAMESPACE => Err(Reason::InnerPidNamespace),
+        Ok(_) | Err(_) => Ok(()),
+    }
+}
+
+/// Checks that the kernel has uprobes.
+pub(crate) fn check_uprobes(sys: &Path) -> Result<(), Reason> {
+    if sys.join(UPROBE_PATH).exists() {
+        Ok(())
+    } else {
+        Err(Reason::NoUprobes)
+    }
 }
 
 impl Kernel {
     /// Reads the offsets from BTF: all that are required, or none.
-    pub(super) fn describe(btf: &Path) -> Self {
+    pub(crate) fn describe(btf: &Path) -> Self {
         let found = read_offsets(btf);
         heap::trim();
         match found {
@@ -222,17 +252,27 @@ fn check_on(
     Ok(())
 }
 
-fn check_privileges() -> Result<(), Reason> {
-    let status = procfs::process::Process::myself()
-        .and_then(|own| own.status())
-        .map_err(|_unreadable| Reason::NotRoot)?;
-    let can_attach_many = KernelVersion::running().is_some_and(|version| version >= KernelVersion::MANY_UPROBES)
-        && status.capeff & CAPS_BPF_PERFMON == CAPS_BPF_PERFMON;
-    if status.capeff & CAP_SYS_ADMIN != 0 || can_attach_many {
+/// Checks a set of capabilities; an unknown one has none.
+pub(crate) fn check_privileges(capabilities: Option<u64>, version: Option<KernelVersion>) -> Result<(), Reason> {
+    let capabilities = capabilities.unwrap_or(0);
+    let can_attach_many = version.is_some_and(|version| version >= KernelVersion::MANY_UPROBES)
+        && capabilities & CAPS_BPF_PERFMON == CAPS_BPF_PERFMON;
+    if capabilities & CAP_SYS_ADMIN != 0 || can_attach_many {
         Ok(())
     } else {
         Err(Reason::NotRoot)
     }
+}
+
+/// Returns whether a set of capabilities is enough for perf events of uprobes.
+pub(crate) fn allows_single_uprobes(capabilities: Option<u64>) -> bool {
+    capabilities.is_some_and(|capabilities| capabilities & CAP_SYS_ADMIN != 0)
+}
+
+/// Returns the effective capabilities of this process.
+pub(crate) fn own_capabilities(proc: &Path) -> Option<u64> {
+    let status = Status::from_file(proc.join("self/status")).ok()?;
+    Some(status.capeff)
 }
 
 /// Reads the whole BTF, some megabytes, and keeps only the offsets.

@@ -32,6 +32,7 @@ mod sockets;
 mod load;
 mod probes;
 mod fallback;
+mod trial;
 #[cfg(test)]
 mod hits;
 #[cfg(test)]
@@ -55,17 +56,22 @@ pub use cpus::{Arrival, Arrivals, Cpus};
 pub use error::Error;
 pub use heap::trim as trim_heap;
 pub use kernel::{Kernel, KernelVersion, Reason, Undescribed, check, check_kernel, check_target};
+pub(crate) use kernel::{
+    allows_single_uprobes, check_pid_namespace, check_privileges, check_uprobes, own_capabilities,
+};
 pub use kinds::{Chosen, Kinds};
 pub use lifecycle::Lifecycle;
 pub use mappings::{Mappings, Watched};
 pub use needs::{Calls, Needs, Reach};
 pub use placement::Placement;
 pub use probes::Probes;
+pub(crate) use program::probed_offsets;
 pub use ring::Ring;
 pub use rings::{Rings, Switch};
 pub use skips::SkipTable;
 pub use sockets::Missing;
 pub use sweep::{Ends, Fill, Swept, Table, Threads};
+pub(crate) use trial::try_probes;
 
 /// The BPF object, built from `tracer-ebpf`.
 static OBJECT: &[u8] = aya::include_bytes_aligned!(concat!(env!("OUT_DIR"), "/tlscope.bpf.o"));

@@ -128,6 +128,11 @@ impl Probes {
         Ok(())
     }
 
+    /// Returns whether probes are attached, and removed, many at a time.
+    pub(crate) const fn has_links(&self) -> bool {
+        self.multi.is_some()
+    }
+
     /// Returns how the follower learns of forks and exits.
     pub const fn lifecycle(&self) -> Lifecycle {
         self.lifecycle

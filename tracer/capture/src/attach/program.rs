@@ -1,9 +1,11 @@
 //! Which BPF programs a hook needs and where they go, and which hooks a process needs.
 
+use std::collections::BTreeSet;
+
 use symbolizer::{Caller, ExitSite, Hook, HookKind, Role, Tier};
 use tracer_ebpf::Cookie;
 
-use super::{Needs, Reach, ends::call_end, placement::PlannedSite};
+use super::{Needs, Placement, Reach, ends::call_end, operands::role_of, placement::PlannedSite};
 
 /// A BPF program for uprobes.
 #[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
@@ -139,6 +141,16 @@ pub(super) fn is_emulated(hook: &Hook) -> bool {
 /// has examined.
 pub(super) fn is_shared(reach: Reach, hook: &Hook) -> bool {
     reach == Reach::AllProcesses && is_emulated(hook) && hook.kind != HookKind::Return
+}
+
+/// Returns the file offsets at which a process may get a probe, each once.
+pub(crate) fn probed_offsets(placement: &Placement) -> BTreeSet<u64> {
+    let points = |site: &PlannedSite| {
+        let role = role_of(&site.hook)?;
+        Some(Program::points(&site.hook, Cookie::new(0, role)))
+    };
+    let points = placement.sites.iter().filter_map(points).flatten();
+    points.map(|point| point.offset).collect()
 }
 
 /// Returns whether a process needs probes at a site. Each probe that is not needed is overhead for the process, and

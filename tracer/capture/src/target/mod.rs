@@ -41,7 +41,7 @@ pub use shadow_stack::{any_has_shadow_stack, has_shadow_stack};
 pub use sockets::{ConnectedSockets, inode_of_descriptor, netns_of};
 pub use unix::unix_names;
 pub use user::{User, UserError};
-pub use verify::{Mismatch, verify};
+pub use verify::{Mismatch, breakpoints, verify};
 
 /// A process to trace.
 #[derive(Debug)]

@@ -57,6 +57,26 @@ pub fn verify(pid: u32, object: &MappedObject, offsets: impl Iterator<Item = u64
     Ok(())
 }
 
+/// Returns how many of the file offsets have a breakpoint in a process's memory that the file does not have: a probe, or a
+/// debugger's.
+///
+/// # Errors
+///
+/// Fails if the memory or the file cannot be read.
+pub fn breakpoints(pid: u32, object: &MappedObject, offsets: impl Iterator<Item = u64>) -> io::Result<usize> {
+    let memory = File::open(format!("/proc/{pid}/mem"))?;
+    let mut found = 0;
+    for offset in offsets {
+        let (mut run, mut analysed) = ([0; 1], [0; 1]);
+        if let Some(address) = object.address_of(offset) {
+            memory.read_exact_at(&mut run, address)?;
+            object.file.read_exact_at(&mut analysed, offset)?;
+            found += usize::from(run == [BREAKPOINT] && analysed != [BREAKPOINT]);
+        }
+    }
+    Ok(found)
+}
+
 fn compare<const N: usize>(memory: &File, object: &MappedObject, offset: u64) -> Result<(), Mismatch> {
     let absent = || io::Error::from(io::ErrorKind::NotFound);
     let address = object.address_of(offset).ok_or_else(absent);
@@ -142,6 +162,17 @@ mod tests {
                 verified(object, 2990),
                 Err(Mismatch::Bytes { offset: 2990, .. })
             ));
+        });
+    }
+
+    #[test]
+    fn breakpoints_that_are_not_in_the_file_are_counted() {
+        mapping_a_file(|address, object| {
+            // SAFETY: the address is inside the mapping, which is writable and larger, and no reference into it exists.
+            unsafe { address.wrapping_add(3000).write(BREAKPOINT) };
+            let count = |offsets: &[u64]| breakpoints(std::process::id(), object, offsets.iter().copied());
+            assert_eq!(count(&[2000, 3000, 1 << 40]).unwrap(), 1);
+            assert_eq!(count(&[2000]).unwrap(), 0);
         });
     }
 

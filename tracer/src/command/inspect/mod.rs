@@ -24,17 +24,22 @@ use tracer_observe::output::{Shown, write_json};
 
 use self::function::FunctionLine;
 use super::live_arguments::{InspectArgs, InspectTarget};
-use crate::{messages::say, outcome::Outcome};
+use crate::{
+    messages::{Progress, say},
+    outcome::Outcome,
+};
 
 /// Prints one object for each file with a TLS library. Fails if there is nothing to probe.
 pub(super) fn run(arguments: &InspectArgs) -> Result<Outcome> {
     let InspectTarget { pid, name, file } = &arguments.target;
+    let progress = Progress::start(|elapsed| format!("analysing programs and libraries: {} s", elapsed.as_secs()));
     let files = match (pid, name, file) {
         (Some(pid), _, _) => inspect_processes(&BTreeSet::from([*pid]))?,
         (None, Some(name), _) => inspect_processes(&named(name)?)?,
         (None, None, Some(path)) => inspect_file(path)?,
         (None, None, None) => Vec::new(),
     };
+    drop(progress);
     let json = arguments
         .format
         .as_deref()
