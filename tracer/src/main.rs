@@ -8,6 +8,8 @@ mod limits;
 #[cfg(feature = "live")]
 mod line_queue;
 mod private_file;
+mod log_file;
+mod blocking_lines;
 mod messages;
 mod core_dumps;
 mod totals;

@@ -13,9 +13,10 @@ use tracer_observe::{
     tape::{self, Reader},
 };
 
-use super::output_arguments::{OutputArgs, blocking_writer, pipeline_options};
+use super::output_arguments::{OutputArgs, pipeline_options};
 use crate::{
-    consumer::Consumer as _, messages::say, outcome::Outcome, pipeline_consumer::PipelineConsumer, totals::say_totals,
+    blocking_lines::BlockingLines, consumer::Consumer as _, messages::say, outcome::Outcome,
+    pipeline_consumer::PipelineConsumer, totals::say_totals,
 };
 
 #[derive(Args, Debug)]
@@ -30,7 +31,8 @@ pub(super) struct ReplayArgs {
 /// Prints the exchanges of a tape; of a truncated tape, those before the cut, and fails.
 pub(super) fn run(arguments: &ReplayArgs) -> Result<Outcome> {
     replay(&arguments.tape, || {
-        pipeline_options(&arguments.output, blocking_writer(&arguments.output)?)
+        let (lines, lost) = BlockingLines::open(arguments.output.create_file()?);
+        pipeline_options(&arguments.output, lines, lost)
     })
 }
 

@@ -66,14 +66,15 @@ pub(crate) fn run(
     messages::start_thread()?;
     let mut attached = Attached::attach(kernel, options, selection, Messages::to(say))?;
     let skips = attached.skips()?;
+    let reopened = lines.clone();
     let consumer = ConsumerThread::start(consumer(&attached.header())?, lines, skips)?;
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-    runtime.block_on(trace(Session::start(attached, duration, consumer)?))
+    runtime.block_on(trace(Session::start(attached, duration, consumer)?, reopened))
 }
 
 /// Drains and shuts down. A signal sets a time limit to a shutdown that has none, and ends one that has.
-async fn trace(mut session: Session) -> Result<Outcome> {
-    let mut signals = Signals::new()?;
+async fn trace(mut session: Session, reopened: Option<LineQueue>) -> Result<Outcome> {
+    let mut signals = Signals::new(reopened)?;
     let stop = session.drain_until_stopped(&mut signals).await?;
     let deadline = Deadline::default();
     let shutdown = shut_down(session, stop, &deadline);

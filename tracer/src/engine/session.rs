@@ -20,7 +20,7 @@ use tracer_observe::{
 };
 
 use super::consumer_thread::ConsumerThread;
-use crate::{limits::MAX_DRAIN_BYTES, messages::say};
+use crate::{limits::MAX_DRAIN_BYTES, line_queue::LineQueue, messages::say};
 
 /// A capture and its consumer.
 pub(super) struct Session {
@@ -113,26 +113,37 @@ impl Session {
 }
 
 /// The signals that end a trace.
-pub(super) struct Signals([Signal; 3]);
+pub(super) struct Signals {
+    interrupt: Signal,
+    terminate: Signal,
+    hangup: Signal,
+    /// Output that a hangup reopens, if it is a file.
+    reopened: Option<LineQueue>,
+}
 
 impl Signals {
     /// Installs the handlers.
-    pub(super) fn new() -> Result<Self> {
+    pub(super) fn new(reopened: Option<LineQueue>) -> Result<Self> {
         let of = |kind| signal(kind);
-        Ok(Self([
-            of(SignalKind::interrupt())?,
-            of(SignalKind::terminate())?,
-            of(SignalKind::hangup())?,
-        ]))
+        Ok(Self {
+            interrupt: of(SignalKind::interrupt())?,
+            terminate: of(SignalKind::terminate())?,
+            hangup: of(SignalKind::hangup())?,
+            reopened,
+        })
     }
 
-    /// Waits for any of them.
+    /// Waits for any of them that ends the trace.
     pub(super) async fn any(&mut self) {
-        let Self([interrupt, terminate, hangup]) = self;
-        tokio::select! {
-            _ = interrupt.recv() => {}
-            _ = terminate.recv() => {}
-            _ = hangup.recv() => {}
+        loop {
+            tokio::select! {
+                _ = self.interrupt.recv() => return,
+                _ = self.terminate.recv() => return,
+                _ = self.hangup.recv() => {}
+            }
+            if !self.reopened.as_ref().is_some_and(LineQueue::reopen) {
+                return;
+            }
         }
     }
 }
