@@ -1,17 +1,29 @@
 //! The options of exports.
 
+use std::net::SocketAddr;
+
 use clap::Args;
 use tracer_observe::output::Sink;
 
-use crate::error::Error;
+use crate::{error::Error, metrics::Metrics};
 
 /// Where lines go beside the output.
 #[derive(Args, Clone, Debug, Default)]
-pub struct ExportArgs {}
+pub struct ExportArgs {
+    /// Serve metrics for Prometheus at this address, such as 127.0.0.1:9464, under /metrics; and /healthz
+    #[arg(long, value_name = "ADDRESS:PORT")]
+    pub metrics: Option<SocketAddr>,
+}
 
 impl ExportArgs {
     /// Opens the exports that are asked for. What one of them has to tell the user later, it tells `say`, line by line.
-    pub fn open(&self, _say: fn(&str)) -> Result<Vec<Box<dyn Sink + Send>>, Error> {
-        Ok(Vec::new())
+    pub fn open(&self, say: fn(&str)) -> Result<Vec<Box<dyn Sink + Send>>, Error> {
+        let mut exports: Vec<Box<dyn Sink + Send>> = Vec::new();
+        if let Some(address) = self.metrics {
+            let metrics = Metrics::open(address).map_err(|source| Error::Metrics { address, source })?;
+            say(&format!("metrics: http://{}/metrics", metrics.address()));
+            exports.push(Box::new(metrics));
+        }
+        Ok(exports)
     }
 }
