@@ -13,4 +13,7 @@ pub enum Error {
         /// Why.
         source: io::Error,
     },
+    /// The thread that sends messages could not be started.
+    #[error("--syslog: no thread could be started")]
+    Syslog(#[source] io::Error),
 }

@@ -6,7 +6,9 @@
 mod limits;
 mod error;
 mod metrics;
+mod syslog;
 mod args;
 
 pub use args::ExportArgs;
 pub use error::Error;
+pub use syslog::Destination as SyslogDestination;

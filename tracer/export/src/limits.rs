@@ -20,3 +20,9 @@ pub(crate) const MAX_READERS: usize = 8;
 
 /// Maximum bytes of the head of a request for metrics.
 pub(crate) const MAX_READER_HEAD_BYTES: usize = 8192;
+
+/// Maximum bytes of messages that wait to be sent to a syslog server. Further lines are dropped and counted.
+pub(crate) const MAX_SYSLOG_BYTES: usize = 8 * 1024 * 1024;
+
+/// Maximum bytes of a datagram of UDP. A longer message cannot be sent, and is counted.
+pub(crate) const MAX_DATAGRAM_BYTES: usize = 65_507;
