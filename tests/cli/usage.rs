@@ -64,6 +64,7 @@ fn wrong_usage_exits_with_2() -> Result<()> {
         &["stat", "--tape", "one", "--wait"],
         &["stat", "--tape", "one", "--interval", "0s"],
         &["stat", "-p", "1", "-o", "har"],
+        &["trace", "-p", "1", "--metrics"],
     ];
     for args in wrong {
         let output = tlscope(args)?;
@@ -155,6 +156,9 @@ fn an_invalid_value_exits_with_2_and_names_the_option() -> Result<()> {
         ("--id-header", ""),
         ("--id-header", "two words"),
         ("--output", "xml"),
+        ("--metrics", "9464"),
+        ("--metrics", "localhost"),
+        ("--metrics", "127.0.0.1:65536"),
         ("--color", "sometimes"),
     ];
     for (option, value) in values {
@@ -236,6 +240,16 @@ fn the_totals_have_what_was_left_out() -> Result<()> {
     let totals = format!("exchanges=0 half=0 lost_records=0 lost_bytes=0 sampled_out={count}\n");
     assert!(sampled.stderr.ends_with(&totals), "{}", sampled.stderr);
     Ok(())
+}
+
+#[test]
+fn an_address_for_metrics_that_is_taken_is_refused() -> Result<()> {
+    let taken = std::net::TcpListener::bind("127.0.0.1:0")?;
+    let address = taken.local_addr()?.to_string();
+    assert_refused(
+        &["replay", &crate::tape::any()?, "--metrics", &address],
+        &["--metrics", &address, "in use"],
+    )
 }
 
 #[test]

@@ -10,3 +10,4 @@ mod secrets;
 mod tape_builder;
 mod connections;
 mod hops;
+mod metrics;

@@ -11,6 +11,7 @@ use std::{
 use anyhow::{Context as _, Result};
 
 pub mod wait;
+pub mod http;
 pub mod lines;
 pub mod run;
 pub mod copy;
@@ -18,6 +19,8 @@ pub mod search;
 pub mod binary;
 pub mod tracer;
 pub mod trace;
+pub mod metrics;
+pub mod prometheus;
 pub mod exchange;
 pub mod loopback;
 pub mod certificate;
@@ -57,8 +60,10 @@ pub use exchange::Exchange;
 pub use exchange_log::LoggedExchange;
 pub use haproxy::Haproxy;
 pub use lighttpd::Lighttpd;
+pub use metrics::Metrics;
 pub use nghttpx::Nghttpx;
 pub use nginx::Nginx;
+pub use prometheus::Prometheus;
 pub use run::CommandOutput;
 pub use tmux::Tmux;
 pub use trace::Trace;

@@ -126,6 +126,17 @@ impl Tracer {
         })
     }
 
+    /// Waits for a line of stderr that begins with this text, and returns the rest of it.
+    pub fn wait_for_rest(&self, begin: &str) -> Result<String> {
+        let stderr = self.stderr.as_ref().context("stderr is not piped")?;
+        stderr.wait_for(&format!("a message that begins with `{begin}`"), |lines| {
+            lines
+                .iter()
+                .find_map(|line| line.strip_prefix(begin))
+                .map(str::to_owned)
+        })
+    }
+
     /// Waits until it has printed this many lines, other than of health.
     pub fn wait_for_lines(&self, count: usize) -> Result<()> {
         let stdout = self.stdout.as_ref().context("stdout is not piped")?;

@@ -8,6 +8,8 @@ mod limits;
 #[cfg(feature = "live")]
 mod line_queue;
 mod private_file;
+mod log_file;
+mod blocking_lines;
 mod messages;
 mod core_dumps;
 mod totals;
@@ -16,6 +18,8 @@ mod pipeline_consumer;
 mod outcome;
 #[cfg(feature = "live")]
 mod top;
+#[cfg(feature = "live")]
+mod service;
 #[cfg(feature = "live")]
 mod engine;
 mod command;

@@ -18,6 +18,16 @@ use rustix::process::geteuid;
 /// Fails if the file belongs to another user, or the path is a symbolic link of another user: anyone could have created
 /// it in a shared folder such as `/tmp`.
 pub(crate) fn create(path: &Path) -> Result<File> {
+    let file = append(path)?;
+    if !is_descriptor(path) && file.metadata().is_ok_and(|metadata| metadata.is_file()) {
+        file.set_len(0)
+            .with_context(|| format!("{} cannot be written", path.display()))?;
+    }
+    Ok(file)
+}
+
+/// Does the same without truncating the file: what is written is added at its end, wherever that is then.
+pub(crate) fn append(path: &Path) -> Result<File> {
     let name = path.display();
     if is_descriptor(path) {
         return open(path, true).with_context(|| format!("{name} cannot be written"));
@@ -33,7 +43,6 @@ pub(crate) fn create(path: &Path) -> Result<File> {
         ensure!(found.uid() == us, "{name} is not written: it belongs to another user");
         // Before any data is written. The mode of `open` applies to new files only.
         file.set_permissions(Permissions::from_mode(MODE))
-            .and_then(|()| file.set_len(0))
             .with_context(|| format!("{name} cannot be written"))?;
     }
     Ok(file)
@@ -50,13 +59,13 @@ fn is_descriptor(path: &Path) -> bool {
             .any(|folder| path.starts_with(folder))
 }
 
-/// Opens a file without truncating it: it may turn out to belong to another user.
+/// Opens a file without truncating it: it may turn out to belong to another user. Whatever is written to it comes last, also
+/// if somebody else truncates it, as logrotate does with `copytruncate`.
 fn open(path: &Path, follow: bool) -> io::Result<File> {
     let no_follow = if follow { 0 } else { libc::O_NOFOLLOW };
     OpenOptions::new()
-        .write(true)
+        .append(true)
         .create(true)
-        .truncate(false)
         .mode(MODE)
         .custom_flags(no_follow)
         .open(path)
@@ -84,6 +93,19 @@ mod tests {
         assert_eq!(
             (mode(&path), fs::read_to_string(&path).unwrap().as_str()),
             (0o600, "new")
+        );
+    }
+
+    #[test]
+    fn a_file_to_append_to_keeps_what_it_has_and_is_made_private() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("out");
+        fs::write(&path, "old").unwrap();
+        fs::set_permissions(&path, Permissions::from_mode(0o666)).unwrap();
+        append(&path).unwrap().write_all(b"new").unwrap();
+        assert_eq!(
+            (mode(&path), fs::read_to_string(&path).unwrap().as_str()),
+            (0o600, "oldnew")
         );
     }
 

@@ -9,9 +9,11 @@ pub(crate) fn ready() {
     notify(&[NotifyState::Ready]);
 }
 
-/// Says that the trace ends.
-pub(crate) fn stopping() {
-    notify(&[NotifyState::Stopping]);
+/// Says that another configuration is loaded: the trace will begin anew.
+pub(crate) fn reloading() {
+    if let Ok(now) = NotifyState::monotonic_usec_now() {
+        notify(&[NotifyState::Reloading, now]);
+    }
 }
 
 fn notify(state: &[NotifyState<'_>]) {

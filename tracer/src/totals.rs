@@ -26,6 +26,7 @@ pub(crate) fn say_totals(summary: Option<&Summary>, totals: Totals) {
         exchanges,
         half,
         dropped,
+        unwritten,
         unexported,
         counters,
         forgotten_ends,
@@ -44,6 +45,9 @@ pub(crate) fn say_totals(summary: Option<&Summary>, totals: Totals) {
     }
     if dropped > 0 {
         say(&format!("lines dropped, their reader had stalled: {dropped}"));
+    }
+    if unwritten > 0 {
+        say(&format!("lines dropped, there was no room for them: {unwritten}"));
     }
     if unexported > 0 {
         say(&format!("lines not exported: {unexported}"));

@@ -131,6 +131,7 @@ impl LiveArgs {
             selection: self.selection(),
             options: self.options(flags),
             duration: self.duration,
+            reload: None,
         }
     }
 

@@ -6,6 +6,7 @@
 mod arguments;
 #[cfg(feature = "live")]
 mod live_arguments;
+mod file_arguments;
 mod output_arguments;
 mod style_arguments;
 #[cfg(feature = "live")]
@@ -47,8 +48,12 @@ use crate::{core_dumps, messages::complain, outcome::Outcome};
 
 /// Parses the command line and runs the command. Prints its error, if any, on one line.
 pub(crate) fn run() -> ExitCode {
-    let outcome = match CommandLine::try_parse() {
-        Ok(CommandLine { command }) => dispatch(&command),
+    let parsed = CommandLine::try_parse().and_then(|CommandLine { command }| {
+        check(&command)?;
+        Ok(command)
+    });
+    let outcome = match parsed {
+        Ok(command) => dispatch(&command),
         Err(usage) => return reject(&usage),
     };
     let code = match outcome {
@@ -62,6 +67,27 @@ pub(crate) fn run() -> ExitCode {
     #[cfg(feature = "live")]
     messages::flush();
     code
+}
+
+/// Checks what the parser cannot: options that do not go together with the value of another one.
+fn check(command: &Command) -> Result<(), clap::Error> {
+    match command {
+        #[cfg(feature = "live")]
+        Command::Trace(arguments) => arguments.output.check(),
+        #[cfg(not(feature = "live"))]
+        Command::Trace(_) => Ok(()),
+        Command::Replay(arguments) => arguments.output.check(),
+        // The configuration of an agent was checked as it was read.
+        Command::Agent(_)
+        | Command::Inspect(_)
+        | Command::Doctor(_)
+        | Command::Record(_)
+        | Command::Stat(_)
+        | Command::Top(_)
+        | Command::Schema
+        | Command::Completions(_)
+        | Command::Man(_) => Ok(()),
+    }
 }
 
 fn dispatch(command: &Command) -> Result<Outcome> {

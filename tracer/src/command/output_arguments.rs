@@ -1,8 +1,8 @@
 //! The output options of `trace` and `replay`.
 
 use std::{
-    io::{BufWriter, IsTerminal as _, Write, stdout},
-    path::{Path, PathBuf},
+    io::{IsTerminal as _, stdout},
+    path::Path,
     time::Duration,
 };
 
@@ -18,8 +18,12 @@ use tracer_observe::{
     redact::{RedactArgs, Redactor},
 };
 
-use super::{message_arguments::MessageArgs, style_arguments::StyleArgs};
-use crate::{messages::say, private_file};
+use super::{file_arguments::FileArgs, message_arguments::MessageArgs, style_arguments::StyleArgs};
+use crate::{
+    blocking_lines::BlockingLines,
+    log_file::{LogFile, Lost, LostLines, Rotation},
+    messages::say,
+};
 
 /// What is printed, where and in which format.
 #[derive(Args, Debug)]
@@ -27,9 +31,8 @@ pub(super) struct OutputArgs {
     /// Output format; text on a terminal, else json
     #[arg(short = 'o', long = "output", value_name = "FORMAT")]
     pub(super) format: Option<Format>,
-    /// Write to this file instead of stdout
-    #[arg(short = 'w', long = "write", value_name = "FILE")]
-    pub(super) file: Option<PathBuf>,
+    #[command(flatten)]
+    pub(super) to: FileArgs,
     /// Stop after this many exchanges
     #[arg(short = 'n', long = "count", value_name = "COUNT", value_parser = clap::value_parser!(u64).range(1..))]
     pub(super) count: Option<u64>,
@@ -60,9 +63,29 @@ pub(super) struct OutputArgs {
     pub(super) export: ExportArgs,
 }
 
-/// Converts the arguments to the options of a pipeline that writes to `lines`. Fails if a redaction rule is invalid, or an
-/// export cannot be opened.
-pub(super) fn pipeline_options(output: &OutputArgs, lines: impl Lines + Send + 'static) -> Result<Options> {
+impl OutputArgs {
+    /// Checks what the parser of the command line cannot.
+    pub(super) fn check(&self) -> Result<(), clap::Error> {
+        self.to.check(self.format == Some(Format::Har))
+    }
+
+    /// Creates the file of `-w`, if there is one.
+    pub(super) fn create_file(&self) -> Result<Option<LogFile>> {
+        let Some(path) = &self.to.file else {
+            return Ok(None);
+        };
+        let reopens = self.format != Some(Format::Har);
+        LogFile::create(path, self.to.rotation(), reopens).map(Some)
+    }
+}
+
+/// Converts the arguments to the options of a pipeline that writes to `lines`, of which some may be `lost`. Fails if a redaction
+/// rule is invalid, or an export cannot be opened.
+pub(super) fn pipeline_options(
+    output: &OutputArgs,
+    lines: impl Lines + Send + 'static,
+    lost: Option<Lost>,
+) -> Result<Options> {
     let id_headers = IdHeaders::new(output.id_headers.clone());
     let redactor = Redactor::new(output.redact.rules()?).with_id_headers(id_headers);
     let filter = Filter::new(output.filter.clone());
@@ -75,7 +98,10 @@ pub(super) fn pipeline_options(output: &OutputArgs, lines: impl Lines + Send + '
         },
         redactor,
         filter,
-        sink: Fork::open(format(output).open(lines, style(output)), exports(output)?),
+        sink: Fork::open(
+            LostLines::of(format(output).open(lines, style(output)), lost),
+            exports(output)?,
+        ),
         limit: output.count,
         connections: output.connections,
         hops: output.hops,
@@ -114,24 +140,18 @@ fn format(output: &OutputArgs) -> Format {
 fn style(output: &OutputArgs) -> Style {
     match format(output) {
         Format::Text | Format::Line | Format::Combined => output.style.style(is_terminal(output)),
-        Format::Json | Format::Har => Style::default(),
+        Format::Json | Format::Har | Format::None => Style::default(),
     }
 }
 
 fn is_terminal(output: &OutputArgs) -> bool {
-    output.file.is_none() && stdout().is_terminal()
-}
-
-/// Opens the output for a command that may block on it.
-pub(super) fn blocking_writer(output: &OutputArgs) -> Result<BufWriter<Box<dyn Write + Send>>> {
-    writer_to(output.file.as_deref())
+    output.to.file.is_none() && stdout().is_terminal()
 }
 
 /// Opens a file, or stdout, for a command that may block on it.
-pub(super) fn writer_to(file: Option<&Path>) -> Result<BufWriter<Box<dyn Write + Send>>> {
-    let writer: Box<dyn Write + Send> = match file {
-        Some(path) => Box::new(private_file::create(path)?),
-        None => Box::new(stdout()),
-    };
-    Ok(BufWriter::new(writer))
+pub(super) fn blocking_lines(file: Option<&Path>) -> Result<(BlockingLines, Option<Lost>)> {
+    let log = file
+        .map(|path| LogFile::create(path, Rotation::default(), true))
+        .transpose()?;
+    Ok(BlockingLines::open(log))
 }

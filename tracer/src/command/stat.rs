@@ -24,7 +24,10 @@ use super::{
     replay::{self, Printed},
     style_arguments::StyleArgs,
 };
-use crate::outcome::Outcome;
+use crate::{
+    log_file::{Lost, LostLines},
+    outcome::Outcome,
+};
 
 #[derive(Args, Debug)]
 pub(super) struct StatArgs {
@@ -69,7 +72,8 @@ pub(super) fn run(arguments: &StatArgs) -> Result<Outcome> {
             None => Printed::AtTheEnd,
         };
         return replay::replay(tape, file, printed, || {
-            options(arguments, output_arguments::writer_to(file)?)
+            let (lines, lost) = output_arguments::blocking_lines(file)?;
+            options(arguments, lines, lost)
         });
     }
     live(arguments)
@@ -80,11 +84,18 @@ fn live(arguments: &StatArgs) -> Result<Outcome> {
     use tracer_ebpf::SettingFlags;
 
     use super::trace;
-    use crate::engine;
+    use crate::{
+        engine,
+        log_file::{LogFile, Rotation},
+    };
 
     let kernel = engine::check()?;
-    let lines = trace::open_output(arguments.file.as_deref())?;
-    let options = options(arguments, lines.clone())?;
+    let log = arguments
+        .file
+        .as_deref()
+        .map(|path| LogFile::create(path, Rotation::default(), true));
+    let (lines, lost) = trace::open_output(log.transpose()?)?;
+    let options = options(arguments, lines.clone(), lost)?;
     let request = arguments.live.request(SettingFlags::CONNECTIONS);
     trace::run_pipeline(&kernel, request, lines, options)
 }
@@ -94,7 +105,7 @@ fn live(_arguments: &StatArgs) -> Result<Outcome> {
     anyhow::bail!("this build cannot trace: built without the feature `live`")
 }
 
-fn options(arguments: &StatArgs, lines: impl Lines + Send + 'static) -> Result<Options> {
+fn options(arguments: &StatArgs, lines: impl Lines + Send + 'static, lost: Option<Lost>) -> Result<Options> {
     let is_terminal = arguments.file.is_none() && stdout().is_terminal();
     let form = arguments
         .form
@@ -105,7 +116,7 @@ fn options(arguments: &StatArgs, lines: impl Lines + Send + 'static) -> Result<O
         decode: http_decode::Settings::default(),
         redactor: Redactor::new(arguments.redact.rules()?),
         filter: Filter::new(arguments.filter.clone()),
-        sink: Box::new(Stat::new(lines, form, style, arguments.interval)),
+        sink: LostLines::of(Box::new(Stat::new(lines, form, style, arguments.interval)), lost),
         limit: None,
         connections: true,
         hops: arguments.hops,

@@ -1,6 +1,6 @@
 //! `tlscope trace`: attaches to processes and prints their exchanges.
 
-use std::{io::stdout, path::Path};
+use std::io::stdout;
 
 use anyhow::Result;
 use tracer_capture::attach::Kernel;
@@ -9,25 +9,34 @@ use tracer_observe::pipeline::{Options, Pipeline};
 
 use super::{live_arguments::TraceArgs, output_arguments::pipeline_options};
 use crate::{
-    engine::{self, Request},
+    engine::{self, Reload, Request},
     limits::MAX_OUTPUT_BYTES,
     line_queue::{LineQueue, WhenFull},
+    log_file::{LogFile, Lost},
     outcome::Outcome,
     pipeline_consumer::PipelineConsumer,
-    private_file,
 };
 
 pub(super) fn run(arguments: &TraceArgs) -> Result<Outcome> {
+    run_until_reload(arguments, None)
+}
+
+/// Traces until the end, or until a hangup for which `reload` returns true.
+pub(super) fn run_until_reload(arguments: &TraceArgs, reload: Option<Reload>) -> Result<Outcome> {
     arguments.output.messages.quiet.apply();
     let kernel = engine::check()?;
-    let lines = open_output(arguments.output.file.as_deref())?;
-    let options = pipeline_options(&arguments.output, lines.clone())?;
+    let (lines, lost) = open_output(arguments.output.create_file()?)?;
+    let options = pipeline_options(&arguments.output, lines.clone(), lost)?;
     let flags = if arguments.output.connections {
         SettingFlags::CONNECTIONS
     } else {
         SettingFlags::default()
     };
-    run_pipeline(&kernel, arguments.live.request(flags), lines, options)
+    let request = Request {
+        reload,
+        ..arguments.live.request(flags)
+    };
+    run_pipeline(&kernel, request, lines, options)
 }
 
 /// Traces with a pipeline that writes to `lines`.
@@ -37,11 +46,13 @@ pub(super) fn run_pipeline(kernel: &Kernel, request: Request, lines: LineQueue, 
     })
 }
 
-/// Opens the output behind a queue that blocks for a file only.
-pub(super) fn open_output(file: Option<&Path>) -> Result<LineQueue> {
-    let queue = match file {
-        Some(path) => LineQueue::start("write", private_file::create(path)?, MAX_OUTPUT_BYTES, WhenFull::Wait),
-        None => LineQueue::start("write", stdout(), MAX_OUTPUT_BYTES, WhenFull::Drop),
+/// Opens a file, or stdout, behind a queue that blocks for a file only; also returns the count of lines for which the file has no
+/// room.
+pub(super) fn open_output(log: Option<LogFile>) -> Result<(LineQueue, Option<Lost>)> {
+    let Some(log) = log else {
+        let queue = LineQueue::start("write", stdout(), MAX_OUTPUT_BYTES, WhenFull::Drop)?;
+        return Ok((queue, None));
     };
-    Ok(queue?)
+    let lost = log.lost();
+    Ok((LineQueue::start_log("write", log, MAX_OUTPUT_BYTES)?, Some(lost)))
 }

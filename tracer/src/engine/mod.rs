@@ -3,6 +3,7 @@
 mod batch_queue;
 mod consumer_thread;
 mod session;
+mod signals;
 mod shutdown;
 
 use std::time::Duration;
@@ -19,8 +20,9 @@ use tracer_observe::batch::Header;
 
 use self::{
     consumer_thread::ConsumerThread,
-    session::{Session, Signals, Stop},
+    session::{Session, Stop},
     shutdown::{Deadline, shut_down},
+    signals::{Hangup, Signals},
 };
 use crate::{
     consumer::Consumer,
@@ -37,7 +39,12 @@ pub(crate) struct Request {
     pub(crate) options: Options,
     /// How long; `None` until a signal.
     pub(crate) duration: Option<Duration>,
+    /// What a hangup asks first.
+    pub(crate) reload: Option<Reload>,
 }
+
+/// Returns whether the trace is to end because another one takes its place.
+pub(crate) type Reload = Box<dyn FnMut() -> bool>;
 
 /// Checks that this kernel and the privileges of this process allow tracing. Opens and attaches nothing.
 pub(crate) fn check() -> Result<Kernel> {
@@ -62,6 +69,7 @@ pub(crate) fn run(
         selection,
         options,
         duration,
+        reload,
     } = request;
     messages::start_thread()?;
     let progress = Progress::start(|elapsed| {
@@ -73,14 +81,17 @@ pub(crate) fn run(
     let mut attached = Attached::attach(kernel, options, selection, Messages::to(say))?;
     drop(progress);
     let skips = attached.skips()?;
+    let reopened = lines.clone();
     let consumer = ConsumerThread::start(consumer(&attached.header())?, lines, skips)?;
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-    runtime.block_on(trace(Session::start(attached, duration, consumer)?))
+    let session = Session::start(attached, duration, consumer)?;
+    let hangup = Hangup { reload, reopened };
+    runtime.block_on(trace(session, hangup))
 }
 
 /// Drains and shuts down. A signal sets a time limit to a shutdown that has none, and ends one that has.
-async fn trace(mut session: Session) -> Result<Outcome> {
-    let mut signals = Signals::new()?;
+async fn trace(mut session: Session, hangup: Hangup) -> Result<Outcome> {
+    let mut signals = Signals::new(hangup)?;
     let stop = session.drain_until_stopped(&mut signals).await?;
     let deadline = Deadline::default();
     let shutdown = shut_down(session, stop, &deadline);

@@ -10,7 +10,6 @@ use std::{os::fd::AsFd as _, time::Duration};
 use anyhow::Result;
 use tokio::{
     io::{Interest, unix::AsyncFd},
-    signal::unix::{Signal, SignalKind, signal},
     time::sleep,
 };
 use tracer_capture::session::{Attached, Capture};
@@ -19,8 +18,12 @@ use tracer_observe::{
     pipeline::Flow,
 };
 
-use super::consumer_thread::ConsumerThread;
-use crate::{limits::MAX_DRAIN_BYTES, messages::say};
+use super::{consumer_thread::ConsumerThread, signals::Signals};
+use crate::{
+    limits::MAX_DRAIN_BYTES,
+    messages::say,
+    service::{self, Watchdog},
+};
 
 /// A capture and its consumer.
 pub(super) struct Session {
@@ -58,6 +61,8 @@ impl Session {
         self.capture.start_reporting()?;
         // Printed only now that signals are handled: a script that waits for this line may send one at once.
         say("ready");
+        service::ready();
+        let mut watchdog = Watchdog::start();
         let time_is_over = sleep(self.duration.unwrap_or(Duration::MAX));
         let wakeup = self.capture.as_fd().try_clone_to_owned()?;
         // SAFETY: the `AsyncFd` owns the descriptor and never replaces it, so it stays open and refers to the same file
@@ -71,6 +76,7 @@ impl Session {
                 () = &mut time_is_over => return Ok(Stop::Requested),
                 () = signals.any() => return Ok(Stop::Requested),
             }
+            watchdog.feed();
             if self.drain() == Flow::Done {
                 return Ok(Stop::Enough);
             }
@@ -109,30 +115,5 @@ impl Session {
             }
         }
         false
-    }
-}
-
-/// The signals that end a trace.
-pub(super) struct Signals([Signal; 3]);
-
-impl Signals {
-    /// Installs the handlers.
-    pub(super) fn new() -> Result<Self> {
-        let of = |kind| signal(kind);
-        Ok(Self([
-            of(SignalKind::interrupt())?,
-            of(SignalKind::terminate())?,
-            of(SignalKind::hangup())?,
-        ]))
-    }
-
-    /// Waits for any of them.
-    pub(super) async fn any(&mut self) {
-        let Self([interrupt, terminate, hangup]) = self;
-        tokio::select! {
-            _ = interrupt.recv() => {}
-            _ = terminate.recv() => {}
-            _ = hangup.recv() => {}
-        }
     }
 }

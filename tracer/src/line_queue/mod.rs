@@ -7,27 +7,26 @@
 //! counts them. While the reader takes more, it is the thread that is behind, on a busy machine: the sender waits for it. A
 //! queue for a file always blocks, because a disk catches up.
 
+mod destination;
 mod queued;
+#[cfg(test)]
+mod tests;
 
 use std::{
-    fs::File,
-    io::{self, Write as _},
-    os::{fd::AsFd, unix::fs::FileTypeExt as _},
+    io,
+    os::fd::AsFd,
     sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError},
     thread,
     time::{Duration, Instant},
 };
 
-use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use tracer_observe::output::{Lines, Written};
 
-use self::queued::Queued;
-
-/// Maximum size of an atomic write to a pipe (`PIPE_BUF`). A process that exits during a write leaves whole lines.
-const PIPE_BYTES: usize = 4096;
-
-/// Maximum size of a write to anything else.
-const FILE_BYTES: usize = 64 * 1024;
+use self::{
+    destination::{Destination, FILE_BYTES},
+    queued::Queued,
+};
+use crate::log_file::LogFile;
 
 /// Maximum time that a line waits for room while the reader takes more.
 const PATIENCE: Duration = Duration::from_millis(500);
@@ -51,7 +50,7 @@ pub(crate) struct LineQueue(Arc<Shared>);
 #[derive(Debug)]
 struct Shared {
     /// What the lines are written to.
-    to: File,
+    to: Destination,
     state: Mutex<State>,
     /// The thread has something to do.
     wakeup: Condvar,
@@ -75,6 +74,8 @@ struct State {
     /// Whether lines are dropped until half of the queue is written.
     full: bool,
     phase: Phase,
+    /// Whether the file is to be opened anew before more is written.
+    reopen: bool,
     /// The error of a write, until the sender takes it.
     failed: Option<io::Error>,
 }
@@ -104,8 +105,18 @@ enum Phase {
 impl LineQueue {
     /// Starts a thread that writes to a duplicate of `to`; `bound` is the size of the queue in bytes.
     pub(crate) fn start(name: &str, to: impl AsFd, bound: usize, when_full: WhenFull) -> io::Result<Self> {
+        let to = to.as_fd().try_clone_to_owned()?;
+        Self::start_to(name, Destination::Stream(to.into()), bound, when_full)
+    }
+
+    /// Starts a thread that writes to a file, and blocks the sender when the queue is full.
+    pub(crate) fn start_log(name: &str, to: LogFile, bound: usize) -> io::Result<Self> {
+        Self::start_to(name, Destination::log(to), bound, WhenFull::Wait)
+    }
+
+    fn start_to(name: &str, to: Destination, bound: usize, when_full: WhenFull) -> io::Result<Self> {
         let shared = Arc::new(Shared {
-            to: to.as_fd().try_clone_to_owned()?.into(),
+            to,
             state: Mutex::default(),
             wakeup: Condvar::new(),
             written: Condvar::new(),
@@ -123,6 +134,17 @@ impl LineQueue {
     pub(crate) fn unwritten(&self) -> usize {
         let state = self.0.lock();
         state.queued.lengths.len() + state.taken
+    }
+
+    /// Opens the file anew, before more is written. Returns whether there is a file that can be.
+    pub(crate) fn reopen(&self) -> bool {
+        if !self.0.to.reopens() {
+            return false;
+        }
+        let mut state = self.0.lock();
+        state.reopen = true;
+        self.0.wake(&mut state);
+        true
     }
 
     /// Waits until all lines are written or `timeout` has passed.
@@ -244,19 +266,11 @@ impl Shared {
 
     /// Returns whether the reader takes more at this moment.
     fn takes_more(&self) -> bool {
-        let mut to = [PollFd::new(&self.to, PollFlags::OUT)];
-        poll(&mut to, Some(&Timespec::default())).is_ok_and(|ready| ready != 0)
+        self.to.takes_more()
     }
 
     fn write_all(&self) {
-        let at_once = self.to.metadata().map_or(PIPE_BYTES, |metadata| {
-            let kind = metadata.file_type();
-            if kind.is_fifo() || kind.is_socket() {
-                PIPE_BYTES
-            } else {
-                FILE_BYTES
-            }
-        });
+        let at_once = self.to.at_once();
         let mut lines = Queued::default();
         while self.take(&mut lines) {
             if !self.write(&mut lines, at_once) {
@@ -269,7 +283,16 @@ impl Shared {
     fn take(&self, lines: &mut Queued) -> bool {
         lines.clear();
         let mut state = self.lock();
-        while state.queued.lengths.is_empty() {
+        loop {
+            if std::mem::take(&mut state.reopen) {
+                drop(state);
+                self.to.reopen();
+                state = self.lock();
+                continue;
+            }
+            if !state.queued.lengths.is_empty() {
+                break;
+            }
             if state.phase != Phase::Open {
                 return false;
             }
@@ -286,19 +309,21 @@ impl Shared {
     /// failed.
     fn write(&self, lines: &mut Queued, at_once: usize) -> bool {
         let mut rest = lines.bytes.as_slice();
+        let mut lengths = Vec::new();
         while let Some(mut length) = lines.lengths.pop_front() {
-            let mut count = 1;
+            lengths.clear();
+            lengths.push(length);
             while let Some(next) = lines.lengths.front().filter(|next| length + **next <= at_once) {
                 length += next;
-                count += 1;
+                lengths.push(*next);
                 lines.lengths.pop_front();
             }
             let (part, after) = rest.split_at_checked(length).unwrap_or((rest, &[]));
             rest = after;
-            let result = (&self.to).write_all(part);
+            let result = self.to.write(part, &lengths);
             let mut state = self.lock();
             state.bytes -= length;
-            state.taken -= count;
+            state.taken -= lengths.len();
             if let Err(error) = result {
                 state.failed = Some(error);
                 state.phase = Phase::Over;
@@ -321,117 +346,4 @@ impl Shared {
 /// Returns whether a line has waited for less than [`PATIENCE`]; it begins to wait now if it has not.
 fn is_recent(since: &mut Option<Instant>) -> bool {
     since.get_or_insert_with(Instant::now).elapsed() < PATIENCE
-}
-
-#[cfg(test)]
-mod tests {
-    use std::{
-        io::{BufRead as _, BufReader, Read as _},
-        os::unix::fs::FileExt as _,
-        sync::mpsc,
-    };
-
-    use super::*;
-
-    const BOUND: usize = 256 * 1024;
-
-    fn numbered(number: usize) -> Vec<u8> {
-        format!("{number:0>99}\n").into_bytes()
-    }
-
-    #[test]
-    fn a_stalled_reader_loses_whole_lines_and_each_is_counted() {
-        let (reader, writer) = io::pipe().unwrap();
-        let mut queue = LineQueue::start("test", writer.as_fd(), BOUND, WhenFull::Drop).unwrap();
-        drop(writer);
-        let all = 10_000;
-        let accepted: Vec<usize> = (0..all)
-            .filter(|number| queue.line(&numbered(*number)).unwrap() == Written::Yes)
-            .collect();
-        // The bound is not a multiple of the line length, so up to one line less than the bound is queued.
-        assert!(
-            accepted.len() < all && (accepted.len() + 1) * 100 > BOUND,
-            "{}",
-            accepted.len()
-        );
-        assert!(queue.unwritten() * 100 <= BOUND);
-        // The reader resumes, and gets the accepted lines in order.
-        let mut lines = BufReader::new(reader).lines();
-        let read = |line: String| line.trim_start_matches('0').parse().unwrap_or(0_usize);
-        for number in &accepted {
-            assert_eq!(read(lines.next().unwrap().unwrap()), *number);
-        }
-        queue.wait(Duration::from_mins(1));
-        assert_eq!(queue.line(&numbered(7)).unwrap(), Written::Yes);
-        queue.finish(b"the end\n").unwrap();
-        drop(queue);
-        let rest: Vec<String> = lines.map(Result::unwrap).collect();
-        assert_eq!(rest.iter().map(String::len).collect::<Vec<_>>(), [99, 7]);
-    }
-
-    #[test]
-    fn a_thread_that_is_behind_loses_no_line_while_the_reader_takes_more() {
-        let file = tempfile::tempfile().unwrap();
-        let mut queue = LineQueue::start("test", file.as_fd(), BOUND, WhenFull::Drop).unwrap();
-        let mut all = Vec::new();
-        for number in 0..50_000 {
-            let line = numbered(number);
-            assert_eq!(queue.line(&line).unwrap(), Written::Yes, "line {number}");
-            all.extend(line);
-        }
-        queue.finish(b"").unwrap();
-        let mut written = vec![0; all.len()];
-        file.read_exact_at(&mut written, 0).unwrap();
-        assert!(written == all, "other lines");
-    }
-
-    #[test]
-    fn a_flushed_line_is_written_while_the_sender_is_idle() {
-        let (reader, writer) = io::pipe().unwrap();
-        let mut queue = LineQueue::start("test", writer.as_fd(), BOUND, WhenFull::Drop).unwrap();
-        drop(writer);
-        let (sender, lines) = mpsc::channel();
-        thread::spawn(move || {
-            BufReader::new(reader)
-                .lines()
-                .try_for_each(|line| sender.send(line.unwrap()))
-        });
-        for number in 0..100 {
-            queue.line(&numbered(number)).unwrap();
-            queue.flush().unwrap();
-            let line = lines.recv_timeout(Duration::from_mins(1)).unwrap();
-            assert_eq!(format!("{line}\n").into_bytes(), numbered(number));
-        }
-    }
-
-    #[test]
-    fn a_queue_for_a_file_blocks() {
-        let (mut reader, writer) = io::pipe().unwrap();
-        let mut queue = LineQueue::start("test", writer.as_fd(), BOUND, WhenFull::Wait).unwrap();
-        drop(writer);
-        let reading = thread::spawn(move || {
-            let mut bytes = Vec::new();
-            reader.read_to_end(&mut bytes).unwrap();
-            bytes.len()
-        });
-        for number in 0..20_000 {
-            assert_eq!(queue.line(&numbered(number)).unwrap(), Written::Yes);
-        }
-        queue.finish(b"").unwrap();
-        drop(queue);
-        assert_eq!(reading.join().unwrap(), 20_000 * 100);
-    }
-
-    #[test]
-    fn a_closed_reader_is_an_error_of_one_of_the_next_lines() {
-        let (reader, writer) = io::pipe().unwrap();
-        let mut queue = LineQueue::start("test", writer.as_fd(), BOUND, WhenFull::Drop).unwrap();
-        drop((reader, writer));
-        let error = loop {
-            if let Err(error) = queue.line(&numbered(1)) {
-                break error;
-            }
-        };
-        assert_eq!(error.kind(), io::ErrorKind::BrokenPipe);
-    }
 }

@@ -48,6 +48,13 @@ impl Sink for Fork {
         self.output.add_health(health);
     }
 
+    fn note_health(&mut self, subject: &Subject, figures: &Figures) {
+        for export in &mut self.exports {
+            export.note_health(subject, figures);
+        }
+        self.output.note_health(subject, figures);
+    }
+
     fn flush(&mut self) -> Result<(), Error> {
         for export in &mut self.exports {
             export.flush()?;
@@ -103,6 +110,10 @@ mod tests {
             health.push((Subject::Export("test"), figures));
         }
 
+        fn note_health(&mut self, _: &Subject, _: &Figures) {
+            self.note("health");
+        }
+
         fn flush(&mut self) -> Result<(), Error> {
             self.note("flush");
             Ok(())
@@ -121,11 +132,12 @@ mod tests {
         let mut sink = Fork::open(output, vec![Box::new(Export(Arc::clone(&told)))]);
         assert_eq!(sink.write(&sample::exchange()).unwrap(), Written::Yes);
         sink.tick(SystemTime::UNIX_EPOCH).unwrap();
+        sink.note_health(&Subject::Ring, &Figures::default());
         sink.flush().unwrap();
         let mut health = Vec::new();
         sink.add_health(&mut health);
         assert!(matches!(health.as_slice(), [(Subject::Export("test"), figures)] if figures.dropped == 1));
         sink.finish().unwrap();
-        assert_eq!(*told.lock().unwrap(), ["write", "tick", "flush", "finish"]);
+        assert_eq!(*told.lock().unwrap(), ["write", "tick", "health", "flush", "finish"]);
     }
 }

@@ -7,6 +7,7 @@ mod json;
 mod text;
 mod summary;
 mod har;
+mod nothing;
 mod line;
 mod combined;
 mod style;
@@ -27,8 +28,9 @@ pub use combined::Combined;
 pub use escape::{Shown, write_json};
 pub use fork::Fork;
 pub use har::Har;
-pub use json::{Json, SCHEMA};
+pub use json::{Json, JsonLines, SCHEMA};
 pub use line::{OneLine, short_duration};
+pub use nothing::Nothing;
 pub use style::{Style, Zone};
 pub use text::Text;
 
@@ -97,6 +99,10 @@ pub trait Sink {
     /// Adds what was dropped since the last call by what does not block and has a bound of its own.
     fn add_health(&mut self, _health: &mut Vec<(Subject, Figures)>) {}
 
+    /// Takes note of the figures of a ring or table, and of what was dropped since the previous call. Lines have them only when
+    /// they change a state.
+    fn note_health(&mut self, _subject: &Subject, _figures: &Figures) {}
+
     /// Flushes the output.
     fn flush(&mut self) -> Result<(), Error>;
 
@@ -131,6 +137,8 @@ pub enum Format {
     Combined,
     /// One HTTP Archive (HAR 1.2).
     Har,
+    /// Nothing: exports get all.
+    None,
 }
 
 impl Format {
@@ -142,6 +150,7 @@ impl Format {
             Self::Line => Box::new(OneLine::new(lines, style)),
             Self::Combined => Box::new(Combined::new(lines, style)),
             Self::Har => Box::new(Har::new(lines)),
+            Self::None => Box::new(Nothing::new(lines)),
         }
     }
 }
@@ -199,7 +208,10 @@ mod tests {
 
     #[test]
     fn a_closed_output_is_a_broken_pipe() {
-        for format in Format::value_variants() {
+        for format in Format::value_variants()
+            .iter()
+            .filter(|format| **format != Format::None)
+        {
             let mut sink = format.open(Closed, Style::default());
             let written = sink.write(&sample::exchange()).and_then(|_| sink.flush());
             assert!(matches!(written, Err(Error::BrokenPipe)), "{format:?}");

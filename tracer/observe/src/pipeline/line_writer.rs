@@ -90,12 +90,17 @@ impl LineWriter {
         self.sink.flush()
     }
 
-    /// Reports how many lines exports dropped.
+    /// Reports how many lines exports dropped, and the output after it had accepted them.
     pub(super) fn report_unexported(&mut self, now: Now) -> Result<(), output::Error> {
         let mut health = Vec::new();
         self.sink.add_health(&mut health);
         for (subject, figures) in health {
-            self.summary.unexported += figures.dropped;
+            match subject {
+                Subject::Output => self.summary.unwritten += figures.dropped,
+                Subject::Export(_) | Subject::Ring | Subject::Table(_) | Subject::RateLimit => {
+                    self.summary.unexported += figures.dropped;
+                }
+            }
             self.update_health(subject, figures, now)?;
         }
         Ok(())
@@ -103,6 +108,7 @@ impl LineWriter {
 
     /// Updates the figures of a ring or table, and writes its health if that is due.
     pub(super) fn update_health(&mut self, subject: Subject, figures: Figures, now: Now) -> Result<(), output::Error> {
+        self.sink.note_health(&subject, &figures);
         match self.watch.update(&subject, figures, now.ns) {
             Some((state, figures)) => self.write_health(subject, state, figures, now),
             None => Ok(()),

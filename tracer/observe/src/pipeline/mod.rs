@@ -47,6 +47,8 @@ pub struct Summary {
     pub half: u64,
     /// Lines dropped because the reader of the output stalled.
     pub dropped: u64,
+    /// Lines that were dropped because there was no room for them, as far as that is over.
+    pub unwritten: u64,
     /// Lines that exports dropped.
     pub unexported: u64,
     /// Counters of what could not be used.

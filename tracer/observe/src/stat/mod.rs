@@ -14,9 +14,9 @@ mod sink;
 #[cfg(test)]
 mod tests;
 
-pub use sink::{Form, Stat};
+pub use open::Open;
+pub use route::{shortened, template};
+pub use rows::{class, upstream};
+pub use sink::{Form, Stat, is_error, is_failure};
 
-pub(crate) use open::Open;
-pub(crate) use route::shortened;
 pub(crate) use rows::{Counts, Key};
-pub(crate) use sink::{is_error, is_failure};

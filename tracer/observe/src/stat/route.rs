@@ -4,7 +4,7 @@ use crate::limits::MAX_STAT_TEXT_BYTES;
 
 /// Returns the template of a path: without its query, and with `{}` for each segment that is a number, a date, a UUID,
 /// hexadecimal digits, a long token, or that was masked.
-pub(super) fn template(path: &str) -> String {
+pub fn template(path: &str) -> String {
     let path = path.split(['?', '#']).next().unwrap_or_default();
     let segments = path
         .split('/')
@@ -24,7 +24,7 @@ pub(super) fn template(path: &str) -> String {
 }
 
 /// Returns a text, cut if it is too long for a table.
-pub(crate) fn shortened(text: &str) -> String {
+pub fn shortened(text: &str) -> String {
     if text.len() <= MAX_STAT_TEXT_BYTES {
         return text.to_owned();
     }

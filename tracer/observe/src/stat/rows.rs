@@ -61,13 +61,13 @@ impl<'a> RequestParts<'a> {
 }
 
 /// Returns the address that a traced process asked; `None` if it was asked, or if the address is unknown.
-pub(crate) fn upstream<'a>(line: &'a ExchangeLine<'_>) -> Option<&'a str> {
+pub fn upstream<'a>(line: &'a ExchangeLine<'_>) -> Option<&'a str> {
     let is_client = line.side == "client";
     line.connection.remote.as_deref().filter(|_| is_client)
 }
 
-/// Returns the class of a status.
-const fn class(status: Option<u16>) -> &'static str {
+/// Returns the class of a status: `1xx` to `5xx`, `other`, or `none` if it is unknown.
+pub const fn class(status: Option<u16>) -> &'static str {
     match status {
         Some(100..=199) => "1xx",
         Some(200..=299) => "2xx",

@@ -36,7 +36,7 @@ pub struct Stat<L: Lines> {
     interval: Option<Duration>,
     rows: Rows,
     upstreams: Upstreams,
-    open: Open,
+    open: Open<(Arc<Key>, Option<Arc<str>>)>,
     losses: u64,
     lost_bytes: u64,
     /// Exchanges that were forgotten by the last statistic.
@@ -90,7 +90,7 @@ impl<L: Lines> Stat<L> {
             count(&mut self.upstreams.counts(address).exchanges);
         }
         if line.ended.is_none() && line.request.is_some() && !is_error {
-            self.open.insert(&line.id, key, address);
+            self.open.insert(&line.id, (key, address));
         }
     }
 
@@ -201,12 +201,12 @@ impl<L: Lines> Sink for Stat<L> {
 }
 
 /// Returns whether an exchange failed, as far as it is known.
-pub(crate) fn is_error(line: &ExchangeLine<'_>) -> bool {
+pub fn is_error(line: &ExchangeLine<'_>) -> bool {
     let status = line.response.as_ref().and_then(|response| response.status);
     status.is_some_and(|status| status >= 500) || is_failure(line.ended, line.grpc_status)
 }
 
 /// Returns whether an end is a failure: it came too early, or gRPC says so.
-pub(crate) fn is_failure(ended: Option<&str>, grpc_status: Option<u32>) -> bool {
+pub fn is_failure(ended: Option<&str>, grpc_status: Option<u32>) -> bool {
     matches!(ended, Some("reset" | "closed")) || grpc_status.is_some_and(|status| status > 0)
 }

@@ -28,7 +28,7 @@ struct Content {
     rows: HashMap<Arc<Key>, Traffic>,
     other: Traffic,
     all: Traffic,
-    open: Open,
+    open: Open<Arc<Key>>,
     latest: Latest,
     losses: u64,
     lost_bytes: u64,
@@ -122,7 +122,7 @@ impl Content {
             }
         });
         if line.ended.is_none() && line.request.is_some() && !failed {
-            self.open.insert(&line.id, Arc::clone(&key), None);
+            self.open.insert(&line.id, Arc::clone(&key));
         }
         let now = self.now.unwrap_or(SystemTime::UNIX_EPOCH + line.time.since_epoch());
         self.latest.add(&key, line, whole, &self.style, now);
@@ -130,7 +130,7 @@ impl Content {
 
     fn end(&mut self, end: &EndLine<'_>) {
         self.latest.end(end);
-        if let Some((key, _)) = self.open.remove(&end.id) {
+        if let Some(key) = self.open.remove(&end.id) {
             let failed = is_failure(Some(end.ended), end.grpc_status);
             let partial = end.ended == "lost";
             self.count(&key, |tally| {

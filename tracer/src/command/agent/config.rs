@@ -3,7 +3,7 @@
 //! An option that takes a value has a string or a number, one that may be repeated also an array of them, and one without a
 //! value `true` or `false`. Whatever `trace` would refuse is refused with the place in the file.
 
-use std::{fs, ops::Range, path::PathBuf};
+use std::{fs, ops::Range};
 
 use clap::{
     Arg, ArgAction, Args as _, FromArgMatches as _,
@@ -19,9 +19,7 @@ use crate::command::live_arguments::TraceArgs;
 /// A configuration that was read.
 #[derive(Debug)]
 pub(super) struct Config {
-    #[expect(dead_code)]
-    pub(super) path: PathBuf,
-    #[expect(dead_code)]
+    pub(super) path: String,
     pub(super) text: String,
     pub(super) trace: TraceArgs,
 }
@@ -32,7 +30,7 @@ impl Config {
         let text = fs::read_to_string(path).map_err(|error| format!("{path}: {error}"))?;
         let trace = parse(&text).map_err(|mistake| mistake.in_file(path, &text))?;
         Ok(Self {
-            path: path.into(),
+            path: path.to_owned(),
             text,
             trace,
         })
@@ -76,7 +74,11 @@ fn parse(text: &str) -> Result<TraceArgs, Mistake> {
     }
     let matches = command.try_get_matches_from(words);
     let trace = matches.and_then(|matches| TraceArgs::from_arg_matches(&matches));
-    trace.map_err(|error| refused(&error, table.get_ref()))
+    let checked = trace.and_then(|trace| {
+        trace.output.check()?;
+        Ok(trace)
+    });
+    checked.map_err(|error| refused(&error, table.get_ref()))
 }
 
 /// Returns the words of the command line that a key and its value stand for.

@@ -15,8 +15,9 @@ use tracer_observe::{
 };
 
 use self::tape_input::TapeInput;
-use super::output_arguments::{OutputArgs, blocking_writer, pipeline_options};
+use super::output_arguments::{OutputArgs, pipeline_options};
 use crate::{
+    blocking_lines::BlockingLines,
     consumer::Consumer as _,
     messages::{Progress, complain},
     outcome::Outcome,
@@ -46,9 +47,15 @@ pub(super) enum Printed {
 pub(super) fn run(arguments: &ReplayArgs) -> Result<Outcome> {
     let output = &arguments.output;
     output.messages.quiet.apply();
-    replay(&arguments.tape, output.file.as_deref(), Printed::Continuously, || {
-        pipeline_options(output, blocking_writer(output)?)
-    })
+    replay(
+        &arguments.tape,
+        output.to.file.as_deref(),
+        Printed::Continuously,
+        || {
+            let (lines, lost) = BlockingLines::open(output.create_file()?);
+            pipeline_options(output, lines, lost)
+        },
+    )
 }
 
 /// Runs a pipeline on a tape. What is not a tape gets no options, so that no output file is created.

@@ -14,8 +14,27 @@ pub const SCHEMA: &str = include_str!("../schema.json");
 /// Writes one JSON object a line.
 pub struct Json<L: Lines> {
     lines: L,
+    json: JsonLines,
+}
+
+/// Formats lines as JSON.
+#[derive(Debug, Default)]
+pub struct JsonLines {
     /// Room for a line.
     buffer: Vec<u8>,
+}
+
+impl JsonLines {
+    /// Returns a line as JSON, with a line feed.
+    pub fn format(&mut self, line: &Redacted<Line<'_>>) -> Result<&[u8], Error> {
+        loop {
+            if let Some(length) = write_line(&mut self.buffer, line)? {
+                return Ok(self.buffer.get(..length).unwrap_or_default());
+            }
+            let longer = (2 * self.buffer.len()).max(FIRST_BYTES);
+            self.buffer.resize(longer, 0);
+        }
+    }
 }
 
 impl<L: Lines> Json<L> {
@@ -23,21 +42,14 @@ impl<L: Lines> Json<L> {
     pub const fn new(lines: L) -> Self {
         Self {
             lines,
-            buffer: Vec::new(),
+            json: JsonLines { buffer: Vec::new() },
         }
     }
 }
 
 impl<L: Lines> Sink for Json<L> {
     fn write(&mut self, line: &Redacted<Line<'_>>) -> Result<Written, Error> {
-        loop {
-            if let Some(length) = write_line(&mut self.buffer, line)? {
-                let written = self.buffer.get(..length).unwrap_or_default();
-                return Ok(self.lines.line(written)?);
-            }
-            let longer = (2 * self.buffer.len()).max(FIRST_BYTES);
-            self.buffer.resize(longer, 0);
-        }
+        Ok(self.lines.line(self.json.format(line)?)?)
     }
 
     fn flush(&mut self) -> Result<(), Error> {

@@ -1,0 +1,45 @@
+//! The options of the file that output is written to.
+
+use std::path::PathBuf;
+
+use clap::{Args, error::ErrorKind};
+
+use crate::log_file::{Compression, Rotate, Rotation};
+
+/// Where output goes, if not to stdout, and what becomes of a file that grows.
+#[derive(Args, Debug)]
+pub(super) struct FileArgs {
+    /// Write to this file instead of stdout; SIGHUP reopens it
+    #[arg(short = 'w', long = "write", value_name = "FILE")]
+    pub(super) file: Option<PathBuf>,
+    /// Rename the file and begin a new one before it is larger than a size such as 100MiB, or after a time such as 1h; may be
+    /// given twice
+    #[arg(long, value_name = "SIZE|DURATION", requires = "file")]
+    pub(super) rotate: Vec<Rotate>,
+    /// Keep this many renamed files, and remove older ones
+    #[arg(long, value_name = "COUNT", requires = "rotate")]
+    pub(super) keep: Option<usize>,
+    /// Compress renamed files
+    #[arg(long, value_name = "FORMAT", requires = "rotate")]
+    pub(super) compress: Option<Compression>,
+}
+
+impl FileArgs {
+    /// Returns what becomes of a file that grows.
+    pub(super) fn rotation(&self) -> Rotation {
+        Rotation {
+            when: self.rotate.clone(),
+            keep: self.keep,
+            compression: self.compress,
+        }
+    }
+
+    /// Checks that a document, which is one file, is not rotated.
+    pub(super) fn check(&self, is_document: bool) -> Result<(), clap::Error> {
+        if is_document && !self.rotate.is_empty() {
+            let message = "an archive is one document: --rotate needs another --output";
+            return Err(clap::Error::raw(ErrorKind::ArgumentConflict, format!("{message}\n")));
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,106 @@
+//! When a file is rotated, and what becomes of it.
+
+use std::{str::FromStr, time::Duration};
+
+use super::compression::Compression;
+
+/// One occasion on which a file is rotated.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) enum Rotate {
+    /// Before it would be larger than this many bytes.
+    Size(u64),
+    /// When the first line comes after this time.
+    Every(Duration),
+}
+
+impl FromStr for Rotate {
+    type Err = String;
+
+    /// Parses a size such as `100MiB`, or a time such as `1h`.
+    fn from_str(word: &str) -> Result<Self, String> {
+        let wanted = || "wanted a size such as 100MiB, or a time such as 1h".to_owned();
+        for (suffix, unit) in UNITS {
+            let Some(number) = word.strip_suffix(suffix) else {
+                continue;
+            };
+            let size = number.parse().ok().and_then(|number: u64| number.checked_mul(unit));
+            return size.filter(|size| *size > 0).map(Self::Size).ok_or_else(wanted);
+        }
+        match humantime::parse_duration(word) {
+            Ok(every) if every >= Duration::from_secs(1) => Ok(Self::Every(every)),
+            Ok(_) | Err(_) => Err(wanted()),
+        }
+    }
+}
+
+const UNITS: [(&str, u64); 3] = [("KiB", 1 << 10), ("MiB", 1 << 20), ("GiB", 1 << 30)];
+
+/// What to do with a file that grows.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Rotation {
+    /// On each of these occasions it is rotated.
+    pub(crate) when: Vec<Rotate>,
+    /// How many rotated files are kept; `None` is all.
+    pub(crate) keep: Option<usize>,
+    /// How rotated files are compressed.
+    pub(crate) compression: Option<Compression>,
+}
+
+impl Rotation {
+    pub(super) const fn is_wanted(&self) -> bool {
+        !self.when.is_empty()
+    }
+
+    /// Returns whether a file of this size and age is rotated before so many bytes are added to it.
+    pub(super) fn is_due(&self, size: u64, coming: u64, age: Duration) -> bool {
+        size > 0
+            && self.when.iter().any(|rotate| match rotate {
+                Rotate::Size(bound) => size.saturating_add(coming) > *bound,
+                Rotate::Every(every) => age >= *every,
+            })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_size_has_a_binary_unit_and_a_time_has_any() {
+        for (word, rotate) in [
+            ("100MiB", Rotate::Size(100 << 20)),
+            ("1KiB", Rotate::Size(1 << 10)),
+            ("2GiB", Rotate::Size(2 << 30)),
+            ("1h", Rotate::Every(Duration::from_hours(1))),
+            ("1day", Rotate::Every(Duration::from_hours(24))),
+        ] {
+            assert_eq!(word.parse(), Ok(rotate));
+        }
+        for word in [
+            "",
+            "100",
+            "0MiB",
+            "-1MiB",
+            "1.5MiB",
+            "100MB",
+            "0s",
+            "1ms",
+            "18446744073709551615GiB",
+            "daily",
+        ] {
+            Rotate::from_str(word).unwrap_err();
+        }
+    }
+
+    #[test]
+    fn an_empty_file_is_never_rotated() {
+        let rotation = Rotation {
+            when: vec![Rotate::Size(10), Rotate::Every(Duration::from_mins(1))],
+            ..Rotation::default()
+        };
+        let (short, long) = (Duration::ZERO, Duration::from_mins(2));
+        let due = [(0, 11, long), (1, 9, short), (1, 10, short), (1, 1, long)];
+        let due = due.map(|(size, coming, age)| rotation.is_due(size, coming, age));
+        assert_eq!(due, [false, false, true, true]);
+    }
+}
