@@ -11,6 +11,7 @@ use clap::Args;
 #[cfg(feature = "export")]
 use tracer_export::ExportArgs;
 use tracer_observe::{
+    batch::Source,
     filter::{Filter, FilterArgs},
     ids::{IdHeader, IdHeaders},
     output::{Fork, Format, Lines, Sink, Style},
@@ -63,7 +64,11 @@ pub(super) struct OutputArgs {
 
 /// Converts the arguments to the options of a pipeline that writes to `lines`. Fails if a redaction rule is invalid, or an
 /// export cannot be opened.
-pub(super) fn pipeline_options(output: &OutputArgs, lines: impl Lines + Send + 'static) -> Result<Options> {
+pub(super) fn pipeline_options(
+    output: &OutputArgs,
+    lines: impl Lines + Send + 'static,
+    source: Source,
+) -> Result<Options> {
     let id_headers = IdHeaders::new(output.id_headers.clone());
     let redactor = Redactor::new(output.redact.rules()?).with_id_headers(id_headers);
     let filter = Filter::new(output.filter.clone());
@@ -76,7 +81,7 @@ pub(super) fn pipeline_options(output: &OutputArgs, lines: impl Lines + Send + '
         },
         redactor,
         filter,
-        sink: Fork::open(format(output).open(lines, style(output)), exports(output)?),
+        sink: Fork::open(format(output).open(lines, style(output)), exports(output, source)?),
         limit: output.count,
         connections: output.connections,
         hops: output.hops,
@@ -85,13 +90,13 @@ pub(super) fn pipeline_options(output: &OutputArgs, lines: impl Lines + Send + '
 }
 
 #[cfg(feature = "export")]
-fn exports(output: &OutputArgs) -> Result<Vec<Box<dyn Sink + Send>>> {
-    Ok(output.export.open(say)?)
+fn exports(output: &OutputArgs, source: Source) -> Result<Vec<Box<dyn Sink + Send>>> {
+    Ok(output.export.open(source, say)?)
 }
 
 #[cfg(not(feature = "export"))]
 #[expect(clippy::unnecessary_wraps, reason = "with the feature it may fail")]
-fn exports(_output: &OutputArgs) -> Result<Vec<Box<dyn Sink + Send>>> {
+fn exports(_output: &OutputArgs, _source: Source) -> Result<Vec<Box<dyn Sink + Send>>> {
     Ok(Vec::new())
 }
 

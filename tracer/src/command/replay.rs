@@ -9,6 +9,7 @@ use std::{
 use anyhow::{Context as _, Result};
 use clap::Args;
 use tracer_observe::{
+    batch::Source,
     pipeline::{Flow, Options, Pipeline},
     tape::{self, Reader},
 };
@@ -30,7 +31,7 @@ pub(super) struct ReplayArgs {
 /// Prints the exchanges of a tape; of a truncated tape, those before the cut, and fails.
 pub(super) fn run(arguments: &ReplayArgs) -> Result<Outcome> {
     replay(&arguments.tape, || {
-        pipeline_options(&arguments.output, blocking_writer(&arguments.output)?)
+        pipeline_options(&arguments.output, blocking_writer(&arguments.output)?, Source::Tape)
     })
 }
 

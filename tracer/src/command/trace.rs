@@ -5,7 +5,10 @@ use std::{io::stdout, path::Path};
 use anyhow::Result;
 use tracer_capture::attach::Kernel;
 use tracer_ebpf::SettingFlags;
-use tracer_observe::pipeline::{Options, Pipeline};
+use tracer_observe::{
+    batch::Source,
+    pipeline::{Options, Pipeline},
+};
 
 use super::{live_arguments::TraceArgs, output_arguments::pipeline_options};
 use crate::{
@@ -20,7 +23,7 @@ use crate::{
 pub(super) fn run(arguments: &TraceArgs) -> Result<Outcome> {
     let kernel = engine::check()?;
     let lines = open_output(arguments.output.file.as_deref())?;
-    let options = pipeline_options(&arguments.output, lines.clone())?;
+    let options = pipeline_options(&arguments.output, lines.clone(), Source::Live)?;
     let flags = if arguments.output.connections {
         SettingFlags::CONNECTIONS
     } else {
