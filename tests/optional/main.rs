@@ -14,6 +14,7 @@ use support::{
     go::{Library, Version},
     go_server::Release,
     libraries::Overlay,
+    otlp::Collector,
     search, wheel,
 };
 
@@ -30,6 +31,7 @@ mod go;
 mod go_programs;
 mod go_soak;
 mod grpc;
+mod otlp;
 mod overlay;
 
 fn main() -> ExitCode {
@@ -166,6 +168,11 @@ fn main() -> ExitCode {
                 envoy_reason,
                 envoy::over_http_2,
             ),
+            trial(
+                "a_collector_that_was_down_gets_each_span_of_nginx_below_its_parent",
+                otlp_reason,
+                otlp::gateway,
+            ),
         ],
     )
     .exit_code()
@@ -218,6 +225,11 @@ fn grpcio_reason() -> Result<Option<&'static str>> {
     let mut packages = grpc::PACKAGES.into_iter().flatten();
     let is_missing = packages.any(|package| wheel(package).is_ok_and(|folder| !folder.is_dir()));
     Ok(is_missing.then_some("Python's packages are missing, which scripts/setup downloads"))
+}
+
+fn otlp_reason() -> Result<Option<&'static str>> {
+    let is_missing = !Collector::is_installed()?;
+    Ok(is_missing.then_some("opentelemetry-proto of PyPI is missing, which scripts/setup downloads"))
 }
 
 fn utls_reason() -> Result<Option<&'static str>> {
