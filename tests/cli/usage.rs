@@ -43,6 +43,15 @@ fn wrong_usage_exits_with_2() -> Result<()> {
         &["trace", "-p", "1", "--ring-kib", "300"],
         &["trace", "-p", "1", "--hold", "soon"],
         &["trace", "-p", "1", "--nonsense"],
+        &["replay", "one", "--otlp", "localhost:4318"],
+        &["replay", "one", "--otlp", "ftp://localhost"],
+        &["replay", "one", "--otlp", "http://user:word@localhost"],
+        &["replay", "one", "--otlp", "http://localhost:0"],
+        &["replay", "one", "--otlp-signals", "traces"],
+        &["replay", "one", "--otlp=", "--otlp-header", "x"],
+        &["replay", "one", "--otlp=http://a", "--otlp-header", "x"],
+        &["replay", "one", "--otlp=http://a", "--otlp-signals", "spans"],
+        &["replay", "one", "--otlp=http://a", "--otlp-capture-headers", "a b"],
         &["inspect"],
         &["inspect", "-p", "0"],
         &["inspect", "-p", "1", "file"],
@@ -200,6 +209,7 @@ fn the_position_of_an_invalid_filter_is_marked() -> Result<()> {
         ("--sample", "1/x", "x"),
         ("--rate-limit", "100/day", "day"),
         ("--rate-limit", "100", ""),
+        ("--otlp", "http://host:0/", "0/"),
     ] {
         let output = tlscope(&["replay", &tape, &format!("{option}={value}")])?;
         let column = value.len() - rest.len();

@@ -14,6 +14,7 @@ use support::{
     go::{Library, Version},
     go_server::Release,
     libraries::Overlay,
+    otlp::Collector,
     search, wheel,
 };
 
@@ -31,6 +32,7 @@ mod go;
 mod go_programs;
 mod go_soak;
 mod grpc;
+mod otlp;
 mod overlay;
 
 fn main() -> ExitCode {
@@ -172,6 +174,11 @@ fn main() -> ExitCode {
                 envoy_reason,
                 envoy::over_http_2,
             ),
+            trial(
+                "a_collector_that_was_down_gets_each_span_of_nginx_below_its_parent",
+                otlp_reason,
+                otlp::gateway,
+            ),
         ],
     )
     .exit_code()
@@ -229,6 +236,11 @@ fn grpcio_reason() -> Result<Option<&'static str>> {
 fn clickhouse_reason() -> Result<Option<&'static str>> {
     let is_missing = !wheel(clickhouse::PACKAGE)?.is_dir();
     Ok(is_missing.then_some("Python's package chdb_core is missing, which scripts/setup downloads"))
+}
+
+fn otlp_reason() -> Result<Option<&'static str>> {
+    let is_missing = !Collector::is_installed()?;
+    Ok(is_missing.then_some("opentelemetry-proto of PyPI is missing, which scripts/setup downloads"))
 }
 
 fn utls_reason() -> Result<Option<&'static str>> {

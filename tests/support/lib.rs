@@ -53,6 +53,7 @@ pub mod jail;
 pub mod cgroup;
 pub mod kernel;
 pub mod secrets;
+pub mod otlp;
 
 pub use access_log::Access;
 pub use apache::Apache;

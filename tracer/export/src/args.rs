@@ -3,11 +3,12 @@
 use std::net::SocketAddr;
 
 use clap::Args;
-use tracer_observe::output::Sink;
+use tracer_observe::{batch::Source, output::Sink};
 
 use crate::{
     error::Error,
     metrics::Metrics,
+    otlp::OtlpArgs,
     syslog::{Destination, Syslog},
 };
 
@@ -24,11 +25,13 @@ pub struct ExportArgs {
         help = "Also send lines as JSON to a syslog server, such as udp://HOST:514 or tcp://HOST:601, or to unix:///dev/log"
     )]
     pub syslog: Option<Destination>,
+    #[command(flatten)]
+    otlp: OtlpArgs,
 }
 
 impl ExportArgs {
     /// Opens the exports that are asked for. What one of them has to tell the user later, it tells `say`, line by line.
-    pub fn open(&self, say: fn(&str)) -> Result<Vec<Box<dyn Sink + Send>>, Error> {
+    pub fn open(&self, source: Source, say: fn(&str)) -> Result<Vec<Box<dyn Sink + Send>>, Error> {
         let mut exports: Vec<Box<dyn Sink + Send>> = Vec::new();
         if let Some(address) = self.metrics {
             let metrics = Metrics::open(address).map_err(|source| Error::Metrics { address, source })?;
@@ -38,6 +41,9 @@ impl ExportArgs {
         if let Some(destination) = &self.syslog {
             let syslog = Syslog::open(destination.clone(), say).map_err(Error::Syslog)?;
             exports.push(Box::new(syslog));
+        }
+        if let Some(otlp) = self.otlp.open(source, say).map_err(|error| Error::Otlp(error.into()))? {
+            exports.push(Box::new(otlp));
         }
         Ok(exports)
     }

@@ -16,4 +16,7 @@ pub enum Error {
     /// The thread that sends messages could not be started.
     #[error("--syslog: no thread could be started")]
     Syslog(#[source] io::Error),
+    /// That of `--otlp`.
+    #[error("--otlp")]
+    Otlp(#[source] Box<dyn std::error::Error + Send + Sync>),
 }

@@ -8,6 +8,15 @@ use serde::{Deserialize, Serialize};
 
 use crate::health::{Figures, Subject};
 
+/// Where batches come from.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Source {
+    /// From the rings of this machine's kernel. Nothing that comes after may hold them up.
+    Live,
+    /// From a tape, which can wait, and may have been recorded on another machine.
+    Tape,
+}
+
 /// The header of a source.
 #[derive(Clone, Debug, Default, Deserialize, Eq, PartialEq, Serialize)]
 pub struct Header {

@@ -11,6 +11,7 @@ use clap::Args;
 #[cfg(feature = "export")]
 use tracer_export::ExportArgs;
 use tracer_observe::{
+    batch::Source,
     filter::{Filter, FilterArgs},
     ids::{IdHeader, IdHeaders},
     output::{Fork, Format, Lines, Sink, Style},
@@ -85,6 +86,7 @@ pub(super) fn pipeline_options(
     output: &OutputArgs,
     lines: impl Lines + Send + 'static,
     lost: Option<Lost>,
+    source: Source,
 ) -> Result<Options> {
     let id_headers = IdHeaders::new(output.id_headers.clone());
     let redactor = Redactor::new(output.redact.rules()?).with_id_headers(id_headers);
@@ -100,7 +102,7 @@ pub(super) fn pipeline_options(
         filter,
         sink: Fork::open(
             LostLines::of(format(output).open(lines, style(output)), lost),
-            exports(output)?,
+            exports(output, source)?,
         ),
         limit: output.count,
         connections: output.connections,
@@ -110,13 +112,13 @@ pub(super) fn pipeline_options(
 }
 
 #[cfg(feature = "export")]
-fn exports(output: &OutputArgs) -> Result<Vec<Box<dyn Sink + Send>>> {
-    Ok(output.export.open(say)?)
+fn exports(output: &OutputArgs, source: Source) -> Result<Vec<Box<dyn Sink + Send>>> {
+    Ok(output.export.open(source, say)?)
 }
 
 #[cfg(not(feature = "export"))]
 #[expect(clippy::unnecessary_wraps, reason = "with the feature it may fail")]
-fn exports(_output: &OutputArgs) -> Result<Vec<Box<dyn Sink + Send>>> {
+fn exports(_output: &OutputArgs, _source: Source) -> Result<Vec<Box<dyn Sink + Send>>> {
     Ok(Vec::new())
 }
 

@@ -5,7 +5,10 @@ use std::io::stdout;
 use anyhow::Result;
 use tracer_capture::attach::Kernel;
 use tracer_ebpf::SettingFlags;
-use tracer_observe::pipeline::{Options, Pipeline};
+use tracer_observe::{
+    batch::Source,
+    pipeline::{Options, Pipeline},
+};
 
 use super::{live_arguments::TraceArgs, output_arguments::pipeline_options};
 use crate::{
@@ -26,7 +29,7 @@ pub(super) fn run_until_reload(arguments: &TraceArgs, reload: Option<Reload>) ->
     arguments.output.messages.quiet.apply();
     let kernel = engine::check()?;
     let (lines, lost) = open_output(arguments.output.create_file()?)?;
-    let options = pipeline_options(&arguments.output, lines.clone(), lost)?;
+    let options = pipeline_options(&arguments.output, lines.clone(), lost, Source::Live)?;
     let flags = if arguments.output.connections {
         SettingFlags::CONNECTIONS
     } else {

@@ -17,7 +17,7 @@ pub struct Time {
 
 impl Time {
     /// Formats a time. A damaged tape can have one before 1970 or after 9999, which RFC 3339 cannot represent; it is clamped.
-    pub(crate) fn new(time: SystemTime) -> Self {
+    pub fn new(time: SystemTime) -> Self {
         let since = time
             .duration_since(SystemTime::UNIX_EPOCH)
             .unwrap_or_default()
@@ -71,7 +71,7 @@ impl Time {
     }
 
     /// Returns the duration since 1970.
-    pub(crate) const fn since_epoch(&self) -> Duration {
+    pub const fn since_epoch(&self) -> Duration {
         self.since
     }
 

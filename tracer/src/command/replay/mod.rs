@@ -10,6 +10,7 @@ use std::{
 use anyhow::{Context as _, Result};
 use clap::Args;
 use tracer_observe::{
+    batch::Source,
     pipeline::{Flow, Options, Pipeline},
     tape::{self, Reader},
 };
@@ -53,7 +54,7 @@ pub(super) fn run(arguments: &ReplayArgs) -> Result<Outcome> {
         Printed::Continuously,
         || {
             let (lines, lost) = BlockingLines::open(output.create_file()?);
-            pipeline_options(output, lines, lost)
+            pipeline_options(output, lines, lost, Source::Tape)
         },
     )
 }

@@ -1,0 +1,187 @@
+//! Metrics: durations of exchanges by the semantic conventions for HTTP metrics, losses, and the health of tlscope.
+//!
+//! All are cumulative since the begin of the run, so that a request that is lost costs nothing but its moment.
+
+mod histogram;
+mod points;
+
+use std::{collections::BTreeMap, time::Duration};
+
+use tracer_observe::redact::{ExchangeLine, HealthLine, HooksLine, LossLine};
+
+use self::{
+    histogram::Histogram,
+    points::{Span, counters, histograms},
+};
+use super::{
+    record::{EncodedResource, Record},
+    span::Http,
+};
+use crate::limits::MAX_SERIES;
+
+/// What the exchanges of a series have in common.
+#[derive(Clone, Debug, Eq, Ord, PartialEq, PartialOrd)]
+pub(super) struct SeriesKey {
+    resource: EncodedResource,
+    side: &'static str,
+    /// `None` in the series of all exchanges for whose own one there is no room.
+    labels: Option<Box<Labels>>,
+}
+
+/// The attributes of a series.
+#[derive(Clone, Debug, Eq, Ord, PartialEq, PartialOrd)]
+struct Labels {
+    method: String,
+    scheme: Option<String>,
+    version: Option<&'static str>,
+    /// Host and port of the server, of exchanges with upstream servers only: clients choose that of the others at will.
+    server: Option<(String, Option<u16>)>,
+    status: Option<u16>,
+    error: Option<String>,
+}
+
+impl SeriesKey {
+    /// Returns the series of an exchange.
+    pub(super) fn of(resource: EncodedResource, line: &ExchangeLine<'_>, http: &Http<'_>) -> Self {
+        let server = http.server().filter(|_| line.side == "client");
+        Self {
+            resource,
+            side: line.side,
+            labels: Some(Box::new(Labels {
+                method: http.method.name().to_owned(),
+                scheme: http.scheme().map(str::to_owned),
+                version: line.protocol.strip_prefix("http/"),
+                server: server.map(|(host, port)| (host.to_owned(), port)),
+                status: line.response.as_ref().and_then(|response| response.status),
+                error: None,
+            })),
+        }
+    }
+
+    /// Returns the series of an exchange that ended with this error.
+    pub(super) fn with_error(mut self, error: Option<&str>) -> Self {
+        if let Some(labels) = &mut self.labels {
+            labels.error = error.map(str::to_owned);
+        }
+        self
+    }
+}
+
+/// The metrics of a run.
+#[derive(Debug)]
+pub(super) struct Metrics {
+    /// Time of the records between two exports.
+    interval: Duration,
+    began: Option<Duration>,
+    exported: Option<Duration>,
+    durations: BTreeMap<SeriesKey, Histogram>,
+    counts: BTreeMap<(EncodedResource, Counter), u64>,
+}
+
+/// What is counted.
+#[derive(Clone, Copy, Debug, Eq, Ord, PartialEq, PartialOrd)]
+enum Counter {
+    Losses {
+        direction: &'static str,
+        cause: &'static str,
+    },
+    LostBytes {
+        direction: &'static str,
+        cause: &'static str,
+    },
+    Dropped {
+        subject: &'static str,
+        name: Option<&'static str>,
+    },
+    RefusedHooks {
+        name: &'static str,
+        cause: &'static str,
+    },
+}
+
+impl Metrics {
+    pub(super) const fn new(interval: Duration) -> Self {
+        Self {
+            interval,
+            began: None,
+            exported: None,
+            durations: BTreeMap::new(),
+            counts: BTreeMap::new(),
+        }
+    }
+
+    /// Counts an exchange that has ended.
+    pub(super) fn exchange(&mut self, mut key: SeriesKey, duration_us: u64) {
+        if self.durations.len() >= MAX_SERIES && !self.durations.contains_key(&key) {
+            key.labels = None;
+        }
+        self.durations.entry(key).or_default().add(duration_us);
+    }
+
+    /// Counts a loss.
+    pub(super) fn loss(&mut self, resource: &EncodedResource, line: &LossLine<'_>) {
+        let LossLine { direction, cause, .. } = *line;
+        self.count(resource, Counter::Losses { direction, cause }, 1);
+        if let Some(bytes) = line.bytes {
+            self.count(resource, Counter::LostBytes { direction, cause }, bytes);
+        }
+    }
+
+    /// Counts what tlscope dropped.
+    pub(super) fn health(&mut self, own: &EncodedResource, line: &HealthLine) {
+        let HealthLine { subject, name, .. } = *line;
+        if let Some(dropped) = line.dropped {
+            self.count(own, Counter::Dropped { subject, name }, dropped);
+        }
+    }
+
+    /// Counts hooks that do not serve a process.
+    pub(super) fn hooks(&mut self, resource: &EncodedResource, line: &HooksLine<'_>) {
+        let HooksLine { name, cause, .. } = *line;
+        self.count(resource, Counter::RefusedHooks { name, cause }, 1);
+    }
+
+    /// Takes note of the time since 1970; returns the metrics to send, if they are due.
+    pub(super) fn tick(&mut self, now: Duration) -> Vec<Record> {
+        self.began.get_or_insert(now);
+        let last = *self.exported.get_or_insert(now);
+        if now.saturating_sub(last) < self.interval {
+            return Vec::new();
+        }
+        self.export(now)
+    }
+
+    /// Returns the metrics at the end of the run.
+    pub(super) fn finish(&mut self) -> Vec<Record> {
+        self.exported.map(|now| self.export(now)).unwrap_or_default()
+    }
+
+    /// Takes note of the time of a record, so that a run that ends before its first tick has one.
+    pub(super) fn note(&mut self, time: Duration) {
+        self.began.get_or_insert(time);
+        self.exported = Some(self.exported.map_or(time, |exported| exported.max(time)));
+    }
+
+    fn export(&mut self, now: Duration) -> Vec<Record> {
+        self.exported = Some(now);
+        let span = Span {
+            began: self.began.unwrap_or(now),
+            now,
+        };
+        let mut records = histograms(&self.durations, span);
+        records.extend(counters(&self.counts, span));
+        records
+    }
+
+    fn count(&mut self, resource: &EncodedResource, counter: Counter, count: u64) {
+        let key = (EncodedResource::clone(resource), counter);
+        // There are few counters; processes may be many.
+        if self.counts.len() < MAX_SERIES || self.counts.contains_key(&key) {
+            let sum = self.counts.entry(key).or_default();
+            *sum = sum.saturating_add(count);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,254 @@
+//! The sink that makes records of lines.
+
+use std::{
+    sync::Arc,
+    time::{Duration, SystemTime},
+};
+
+use tracer_observe::{
+    batch::Source,
+    health::{Figures, Subject},
+    output::{Error, Sink, Written},
+    redact::{EndLine, ExchangeLine, HopLine, Line, Redacted},
+};
+
+use super::{
+    exporter::Exporter,
+    logs,
+    metrics::{Metrics, SeriesKey},
+    open::{Open, OpenExchanges},
+    options::Settings,
+    record::{EncodedResource, Record},
+    resource::Resources,
+    signal::Signal,
+    span::{self, End, Http, InHop, Place, SpanOptions},
+    traces::{Traces, alone},
+    transport::OWN_USER_AGENT,
+};
+use crate::limits::MAX_OPEN_BYTES;
+
+/// Sends what lines say to a collector.
+pub(crate) struct Otlp {
+    exporter: Exporter,
+    options: SpanOptions,
+    resources: Resources,
+    traces: Traces,
+    open: OpenExchanges,
+    metrics: Metrics,
+    /// The latest time of the records, since 1970.
+    now: Duration,
+}
+
+impl Otlp {
+    pub(super) fn new(settings: Settings, exporter: Exporter, source: Source) -> Self {
+        let Settings {
+            targets: _,
+            captured,
+            resource,
+            methods,
+            metric_interval,
+        } = settings;
+        Self {
+            exporter,
+            options: SpanOptions { captured, methods },
+            resources: Resources::new(resource, source),
+            traces: Traces::default(),
+            open: OpenExchanges::new(MAX_OPEN_BYTES),
+            metrics: Metrics::new(metric_interval),
+            now: Duration::ZERO,
+        }
+    }
+
+    fn exchange(&mut self, line: &ExchangeLine<'_>, place: &Place, in_hop: InHop) {
+        self.metrics.note(line.time.since_epoch());
+        let resource = self.resources.of(line.pid, &line.process);
+        let series = self.exporter.sends(Signal::Metrics).then(|| {
+            let http = Http::of(line, &self.options.methods);
+            SeriesKey::of(Arc::clone(&resource), line, &http)
+        });
+        let span = self
+            .exporter
+            .sends(Signal::Traces)
+            .then(|| Record::new(&resource, &span::begin(line, place, in_hop, &self.options)));
+        let open = Open {
+            id: line.id.clone(),
+            span,
+            began: line.time.since_epoch(),
+            so_far_us: line.head_us,
+            side: line.side,
+            status: line.response.as_ref().and_then(|response| response.status),
+            series,
+        };
+        if line.ended.is_some() {
+            self.ended(open, &End::of(line));
+            return;
+        }
+        self.open.add(open);
+        while let Some(longest) = self.open.take_over_bound() {
+            self.cut(longest);
+        }
+    }
+
+    fn hop(&mut self, hop: &HopLine<'_>, places: &[Place]) {
+        let mut places = places.iter();
+        if let Some((downstream, place)) = hop.downstream.as_ref().zip(places.next()) {
+            let in_hop = InHop {
+                gateway_us: hop.gateway_us,
+                ..InHop::default()
+            };
+            self.exchange(&downstream.0, place, in_hop);
+        }
+        for (upstream, place) in hop.upstreams.iter().zip(places) {
+            let in_hop = InHop {
+                gateway_us: None,
+                joined: upstream.joined,
+                reused: upstream.reused,
+            };
+            self.exchange(&upstream.exchange.0, place, in_hop);
+        }
+    }
+
+    fn end(&mut self, line: &EndLine<'_>) {
+        if let Some(open) = self.open.take(&line.id) {
+            let (side, status) = (open.side, open.status);
+            self.ended(open, &End::later(line, side, status));
+        }
+    }
+
+    /// Sends an exchange that has ended.
+    fn ended(&mut self, open: Open, end: &End<'_>) {
+        let Open {
+            span, series, began, ..
+        } = open;
+        if let (Some(series), Some(duration_us)) = (series, end.duration_us) {
+            let error = end.outcome.error();
+            self.metrics.exchange(series.with_error(error.as_deref()), duration_us);
+        }
+        self.push_span(span, began, end);
+    }
+
+    /// Sends an exchange that has not ended as it is. Its duration is not known.
+    fn cut(&self, mut open: Open) {
+        let span = open.span.take();
+        self.push_span(span, open.began, &open.cut());
+    }
+
+    fn push_span(&self, span: Option<Record>, began: Duration, end: &End<'_>) {
+        if let Some(mut span) = span {
+            span.append(&span::end(began, end));
+            self.exporter.push(Signal::Traces, span);
+        }
+    }
+
+    fn log(&mut self, line: &Redacted<Line<'_>>, places: &[Place]) -> Result<(), Error> {
+        if self.exporter.sends(Signal::Logs) {
+            let record = logs::record(line, places.first(), self.now)?;
+            let record = Record::new(&self.resource(line), &record);
+            self.exporter.push(Signal::Logs, record);
+        }
+        Ok(())
+    }
+
+    /// Returns the resource of a line.
+    fn resource(&mut self, line: &Line<'_>) -> EncodedResource {
+        match line {
+            Line::Exchange(line) => self.resources.of(line.pid, &line.process),
+            Line::Hop(line) => self.resources.of(line.pid, &line.process),
+            Line::Loss(line) => self.resources.of(line.pid, &line.process),
+            Line::Connection(line) => self.resources.of(line.pid, &line.process),
+            Line::Hooks(line) => self.resources.of(line.pid, &line.process),
+            // The process of an end is not in it.
+            Line::End(_) | Line::Health(_) => self.resources.own(),
+        }
+    }
+
+    fn push_metrics(&self, records: Vec<Record>) {
+        for record in records {
+            self.exporter.push(Signal::Metrics, record);
+        }
+    }
+}
+
+impl Sink for Otlp {
+    fn write(&mut self, line: &Redacted<Line<'_>>) -> Result<Written, Error> {
+        if is_own(line) {
+            return Ok(Written::Yes);
+        }
+        let places = match &**line {
+            Line::Exchange(exchange) => vec![alone(exchange)],
+            Line::Hop(hop) => self.traces.places(hop),
+            Line::End(_) | Line::Loss(_) | Line::Connection(_) | Line::Health(_) | Line::Hooks(_) => Vec::new(),
+        };
+        self.log(line, &places)?;
+        match &**line {
+            Line::Exchange(exchange) => {
+                for place in &places {
+                    self.exchange(exchange, place, InHop::default());
+                }
+            }
+            Line::Hop(hop) => self.hop(hop, &places),
+            Line::End(end) => self.end(end),
+            Line::Loss(loss) => {
+                let resource = self.resource(line);
+                self.metrics.loss(&resource, loss);
+            }
+            Line::Health(health) => self.metrics.health(&self.resources.own(), health),
+            Line::Hooks(hooks) => {
+                let resource = self.resource(line);
+                self.metrics.hooks(&resource, hooks);
+            }
+            Line::Connection(_) => {}
+        }
+        Ok(Written::Yes)
+    }
+
+    fn tick(&mut self, now: SystemTime) -> Result<(), Error> {
+        self.now = now.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
+        if self.exporter.sends(Signal::Metrics) {
+            let due = self.metrics.tick(self.now);
+            self.push_metrics(due);
+        }
+        Ok(())
+    }
+
+    fn add_health(&mut self, health: &mut Vec<(Subject, Figures)>) {
+        let figures = Figures {
+            dropped: self.exporter.take_dropped(),
+            ..Figures::default()
+        };
+        health.push((Subject::Export("otlp"), figures));
+    }
+
+    fn flush(&mut self) -> Result<(), Error> {
+        Ok(())
+    }
+
+    fn finish(mut self: Box<Self>) -> Result<(), Error> {
+        while let Some(open) = self.open.take_first() {
+            self.cut(open);
+        }
+        if self.exporter.sends(Signal::Metrics) {
+            let last = self.metrics.finish();
+            self.push_metrics(last);
+        }
+        self.exporter.finish();
+        Ok(())
+    }
+}
+
+/// Returns whether a line is about a request of an export, such as to a collector that is traced too: each would cause another.
+fn is_own(line: &Line<'_>) -> bool {
+    let is_own = |line: &ExchangeLine<'_>| {
+        let request = line.request.as_ref();
+        let headers = request.map_or(&[][..], |request| &request.headers);
+        let is_agent = |(name, value): &tracer_observe::redact::FieldLine<'_>| {
+            name.as_deref() == Some("user-agent") && value.as_deref() == Some(OWN_USER_AGENT)
+        };
+        headers.iter().any(is_agent)
+    };
+    match line {
+        Line::Exchange(line) => is_own(line),
+        Line::Hop(hop) => hop.exchanges().any(is_own),
+        Line::End(_) | Line::Loss(_) | Line::Connection(_) | Line::Health(_) | Line::Hooks(_) => false,
+    }
+}
