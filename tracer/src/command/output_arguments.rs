@@ -141,7 +141,7 @@ fn format(output: &OutputArgs) -> Format {
 fn style(output: &OutputArgs) -> Style {
     match format(output) {
         Format::Text | Format::Line | Format::Combined => output.style.style(is_terminal(output)),
-        Format::Json | Format::Har | Format::None => Style::default(),
+        Format::Json | Format::Har | Format::Ecs | Format::None => Style::default(),
     }
 }
 
