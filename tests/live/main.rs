@@ -34,6 +34,8 @@ mod refused;
 mod unusual;
 mod inspect;
 mod stat;
+mod metrics;
+mod files;
 mod top;
 mod addresses;
 mod connections;

@@ -196,7 +196,8 @@ impl TapeBuilder {
         Ok(tapes::replay(&folder.path().join("made.tape"), args)?.0)
     }
 
-    fn write(&self) -> Result<TempDir> {
+    /// Writes the tape as `made.tape` into a folder of its own.
+    pub(crate) fn write(&self) -> Result<TempDir> {
         let folder = tempfile::tempdir()?;
         let header = Header {
             own_netns: OWN_NETNS,
