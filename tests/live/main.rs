@@ -36,6 +36,8 @@ mod unusual;
 mod inspect;
 mod doctor;
 mod stat;
+mod metrics;
+mod files;
 mod top;
 mod addresses;
 mod connections;

@@ -1,64 +1,12 @@
 //! Metrics of a tape that is still being written, scraped by the test and by Prometheus.
 
-use std::{
-    fs::{File, OpenOptions},
-    path::Path,
-    process::Command,
-};
-
 use anyhow::{Context as _, Result, ensure};
-use support::{Metrics, Prometheus, Trace, Tracer, run, secrets::find_secret, wait};
-use tempfile::TempDir;
-use tracer_observe::{
-    batch::{Batch, Totals},
-    tape::{Reader, Writer},
+use support::{Metrics, Prometheus, secrets::find_secret, wait};
+
+use crate::{
+    tapes::{all, nginx, replay, trace},
+    unfinished::Unfinished,
 };
-
-use crate::tapes::{all, nginx, replay};
-
-/// A `tlscope replay` that has read all of a tape but its end, so that it goes on.
-pub(crate) struct Unfinished {
-    pub(crate) tracer: Tracer,
-    tape: Writer<File>,
-    totals: Totals,
-    _directory: TempDir,
-}
-
-impl Unfinished {
-    /// Replays a tape from a pipe. A batch without records follows the last one: once time has passed, nothing waits any more
-    /// for what may still come.
-    pub(crate) fn start(tape: &Path, args: &[&str]) -> Result<Self> {
-        let directory = tempfile::tempdir()?;
-        let path = directory.path().join("pipe");
-        run::succeed(Command::new("mkfifo").arg(&path))?;
-        let name = path.display().to_string();
-        let tracer = Tracer::start(&[&["replay", &name], args].concat())?;
-        let mut reader = Reader::open(tape)?;
-        let pipe = OpenOptions::new().write(true).open(&path)?;
-        let mut tape = Writer::new(pipe, reader.header())?;
-        let mut last_ns = 0;
-        while let Some(batch) = reader.next_batch()? {
-            last_ns = batch.drained_ns;
-            tape.batch(&batch)?;
-        }
-        tape.batch(&Batch::new(last_ns + LATER_NS))?;
-        Ok(Self {
-            tracer,
-            tape,
-            totals: reader.totals().unwrap_or_default(),
-            _directory: directory,
-        })
-    }
-
-    /// Writes the end of the tape, and waits for that of `tlscope`.
-    pub(crate) fn finish(self) -> Result<Trace> {
-        self.tape.finish(self.totals)?;
-        self.tracer.finish()
-    }
-}
-
-/// Longer than exchanges wait for the addresses of their connections, and shorter than `--hold`.
-const LATER_NS: u64 = 150_000_000;
 
 const METRICS: [&str; 2] = ["--metrics", "127.0.0.1:0"];
 
@@ -74,7 +22,7 @@ fn wait_for_requests(metrics: &Metrics, count: u64) -> Result<support::metrics::
 
 #[test]
 fn the_counts_are_those_of_the_lines() -> Result<()> {
-    let exchanges = crate::tapes::trace(&nginx()?, &[])?.exchanges()?;
+    let exchanges = trace(&nginx()?, &[])?.exchanges()?;
     let unfinished = Unfinished::start(&nginx()?, &[&["-o", "none"], &METRICS[..]].concat())?;
     let metrics = Metrics::of(&unfinished.tracer)?;
     let scrape = wait_for_requests(&metrics, u64::try_from(exchanges.len())?)?;
@@ -109,7 +57,7 @@ fn the_counts_are_those_of_the_lines() -> Result<()> {
 fn metrics_change_nothing_in_the_output_and_show_no_secret() -> Result<()> {
     for tape in all()? {
         let (stdout, _) = replay(&tape, &["-o", "json"])?;
-        let exchanges = crate::tapes::trace(&tape, &[])?.exchanges()?.len();
+        let exchanges = trace(&tape, &[])?.exchanges()?.len();
         let unfinished = Unfinished::start(&tape, &[&["-o", "json"], &METRICS[..]].concat())?;
         let metrics = Metrics::of(&unfinished.tracer)?;
         let text = wait_for_requests(&metrics, u64::try_from(exchanges)?)
@@ -124,7 +72,7 @@ fn metrics_change_nothing_in_the_output_and_show_no_secret() -> Result<()> {
 
 #[test]
 fn prometheus_has_the_counts_of_a_tape() -> Result<()> {
-    let exchanges = crate::tapes::trace(&nginx()?, &[])?.exchanges()?.len();
+    let exchanges = trace(&nginx()?, &[])?.exchanges()?.len();
     let exchanges = u32::try_from(exchanges)?;
     let unfinished = Unfinished::start(&nginx()?, &[&["-o", "none"], &METRICS[..]].concat())?;
     let metrics = Metrics::of(&unfinished.tracer)?;

@@ -28,7 +28,7 @@ fn no_output_shows_a_secret() -> Result<()> {
         &["--hold", "0s"],
     ];
     for tape in all()? {
-        for form in ["json", "text", "line", "combined", "har"] {
+        for form in ["json", "text", "line", "combined", "har", "ecs"] {
             for rule in rules {
                 let (stdout, stderr) = replay(&tape, &[&["-o", form], rule].concat())?;
                 assert_eq!(

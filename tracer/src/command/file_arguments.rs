@@ -12,6 +12,9 @@ pub(super) struct FileArgs {
     /// Write to this file instead of stdout; SIGHUP reopens it
     #[arg(short = 'w', long = "write", value_name = "FILE")]
     pub(super) file: Option<PathBuf>,
+    /// Append to the file, instead of emptying it at the start
+    #[arg(long, requires = "file")]
+    pub(super) append: bool,
     /// Rename the file and begin a new one before it is larger than a size such as 100MiB, or after a time such as 1h; may be
     /// given twice
     #[arg(long, value_name = "SIZE|DURATION", requires = "file")]
@@ -34,10 +37,10 @@ impl FileArgs {
         }
     }
 
-    /// Checks that a document, which is one file, is not rotated.
+    /// Checks that a document, which is one file, is neither rotated nor appended to.
     pub(super) fn check(&self, is_document: bool) -> Result<(), clap::Error> {
-        if is_document && !self.rotate.is_empty() {
-            let message = "an archive is one document: --rotate needs another --output";
+        if is_document && (!self.rotate.is_empty() || self.append) {
+            let message = "an archive is one document: --rotate and --append need another --output";
             return Err(clap::Error::raw(ErrorKind::ArgumentConflict, format!("{message}\n")));
         }
         Ok(())

@@ -76,7 +76,12 @@ impl OutputArgs {
             return Ok(None);
         };
         let reopens = self.format != Some(Format::Har);
-        LogFile::create(path, self.to.rotation(), reopens).map(Some)
+        let open = if self.to.append {
+            LogFile::append
+        } else {
+            LogFile::create
+        };
+        open(path, self.to.rotation(), reopens).map(Some)
     }
 }
 
@@ -142,7 +147,7 @@ fn format(output: &OutputArgs) -> Format {
 fn style(output: &OutputArgs) -> Style {
     match format(output) {
         Format::Text | Format::Line | Format::Combined => output.style.style(is_terminal(output)),
-        Format::Json | Format::Har | Format::None => Style::default(),
+        Format::Json | Format::Har | Format::Ecs | Format::None => Style::default(),
     }
 }
 

@@ -98,6 +98,8 @@ fn compress(compression: Compression, path: &Path, cancelled: &AtomicBool) -> io
         Compression::Gzip => gzip(&mut from, file, cancelled),
         Compression::Zstd => zstd(&mut from, file, cancelled),
     };
+    // The file may have been removed meanwhile, to keep no more than is wanted.
+    let done = done.and_then(|()| fs::metadata(path).map(drop));
     match done.and_then(|()| fs::rename(&part, &to)) {
         Ok(()) => fs::remove_file(path),
         Err(error) => {

@@ -67,6 +67,19 @@ impl LogFile {
         } else {
             private_file::create(path)?
         };
+        let mut log = Self::over(path, file, rotation, reopens)?;
+        log.begin(true);
+        Ok(log)
+    }
+
+    /// Creates the file, or appends to it.
+    pub(crate) fn append(path: &Path, rotation: Rotation, reopens: bool) -> Result<Self> {
+        let mut log = Self::over(path, private_file::append(path)?, rotation, reopens)?;
+        log.begin(false);
+        Ok(log)
+    }
+
+    fn over(path: &Path, file: File, rotation: Rotation, reopens: bool) -> Result<Self> {
         let metadata = file.metadata()?;
         let is_regular = metadata.is_file();
         ensure!(
@@ -77,7 +90,7 @@ impl LogFile {
         // The file itself is renamed, not a link to it.
         let path = fs::canonicalize(path).unwrap_or_else(|_| path.to_owned());
         let compressor = rotation.compression.map(Compressor::start).transpose()?;
-        let mut log = Self {
+        Ok(Self {
             path,
             file,
             is_regular,
@@ -89,9 +102,7 @@ impl LogFile {
             retry: None,
             full: None,
             lost: Lost::default(),
-        };
-        log.begin();
-        Ok(log)
+        })
     }
 
     /// Returns the count of lines that are dropped because the disk is full.
@@ -115,7 +126,21 @@ impl LogFile {
 
     /// Writes whole lines of these lengths. Those for which the disk has no room are dropped and counted.
     pub(crate) fn write(&mut self, lines: &[u8], lengths: &[usize]) -> io::Result<()> {
-        self.rotate_if_due(lines.len());
+        let (mut lines, mut lengths) = (lines, lengths);
+        while let Some(first) = lengths.first() {
+            let room = self.make_room(*first);
+            let (bytes, count) = whole_lines(lengths, room);
+            // A line that is larger than a file may be has a file of its own.
+            let (bytes, count) = if count == 0 { (*first, 1) } else { (bytes, count) };
+            let (part, rest) = lines.split_at_checked(bytes).unwrap_or((lines, &[]));
+            let (lengths_of_part, other) = lengths.split_at_checked(count).unwrap_or((lengths, &[]));
+            self.write_part(part, lengths_of_part)?;
+            (lines, lengths) = (rest, other);
+        }
+        Ok(())
+    }
+
+    fn write_part(&mut self, lines: &[u8], lengths: &[usize]) -> io::Result<()> {
         let (written, error) = write_most(&mut self.file, lines);
         self.size += to_u64(written);
         match error {
@@ -133,13 +158,13 @@ impl LogFile {
         }
     }
 
-    /// Keeps the file of an earlier run, and finishes what that run did not.
-    fn begin(&mut self) {
+    /// Finishes what an earlier run did not, and renames its file if this one begins anew.
+    fn begin(&mut self, is_new: bool) {
         if !self.rotation.is_wanted() {
             return;
         }
         Rotated::remove_parts(&self.path);
-        if self.size > 0 {
+        if is_new && self.size > 0 {
             self.rotate();
         }
         if let Some(compressor) = &self.compressor {
@@ -149,12 +174,20 @@ impl LogFile {
         }
     }
 
-    fn rotate_if_due(&mut self, coming: usize) {
-        let is_due = self.rotation.is_due(self.size, to_u64(coming), self.opened.elapsed());
+    /// Rotates the file if that is due before so many bytes are added to it. Returns how many it then has room for.
+    fn make_room(&mut self, coming: usize) -> usize {
+        let is_due = |log: &Self| log.rotation.is_due(log.size, to_u64(coming), log.opened.elapsed());
         let may_try = self.retry.is_none_or(|retry| Instant::now() >= retry);
-        if is_due && may_try {
+        if may_try && is_due(self) {
             self.rotate();
         }
+        // A file that cannot be rotated grows.
+        let room = if is_due(self) {
+            u64::MAX
+        } else {
+            self.rotation.room(self.size)
+        };
+        room.try_into().unwrap_or(usize::MAX)
     }
 
     /// Renames the file, and continues with a new one. If that fails, it continues with the old one.

@@ -59,6 +59,15 @@ impl Rotation {
                 Rotate::Every(every) => age >= *every,
             })
     }
+
+    /// Returns how many bytes a file of this size has room for.
+    pub(super) fn room(&self, size: u64) -> u64 {
+        let rooms = self.when.iter().filter_map(|rotate| match rotate {
+            Rotate::Size(bound) => Some(bound.saturating_sub(size)),
+            Rotate::Every(_) => None,
+        });
+        rooms.min().unwrap_or(u64::MAX)
+    }
 }
 
 #[cfg(test)]

@@ -84,6 +84,21 @@ fn a_file_is_rotated_before_it_is_too_large_and_no_line_is_lost_or_cut() {
 }
 
 #[test]
+fn lines_that_are_written_at_once_are_split_and_a_line_that_is_too_large_has_a_file_of_its_own() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut log = create(&folder, rotation(250, None, None));
+    log.write(&numbers(0..5), &[100; 5]).unwrap();
+    log.write(b"", &[]).unwrap();
+    log.write(&[b'x'; 300], &[300]).unwrap();
+    log.write(&numbers(5..6), &[100]).unwrap();
+    let sizes: Vec<_> = Rotated::all(&folder.path().join("out"))
+        .iter()
+        .map(|rotated| fs::metadata(&rotated.path).unwrap().len())
+        .collect();
+    assert_eq!(sizes, [200, 200, 100, 300]);
+}
+
+#[test]
 fn without_a_rotation_the_file_of_an_earlier_run_is_emptied() {
     let folder = tempfile::tempdir().unwrap();
     for begin in [0, 5] {

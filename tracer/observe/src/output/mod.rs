@@ -7,6 +7,7 @@ mod json;
 mod text;
 mod summary;
 mod har;
+mod ecs;
 mod nothing;
 mod line;
 mod combined;
@@ -25,6 +26,7 @@ use std::{
 };
 
 pub use combined::Combined;
+pub use ecs::Ecs;
 pub use escape::{Shown, write_json};
 pub use fork::Fork;
 pub use har::Har;
@@ -137,6 +139,8 @@ pub enum Format {
     Combined,
     /// One HTTP Archive (HAR 1.2).
     Har,
+    /// One document of the Elastic Common Schema (ECS 8) a line.
+    Ecs,
     /// Nothing: exports get all.
     None,
 }
@@ -150,6 +154,7 @@ impl Format {
             Self::Line => Box::new(OneLine::new(lines, style)),
             Self::Combined => Box::new(Combined::new(lines, style)),
             Self::Har => Box::new(Har::new(lines)),
+            Self::Ecs => Box::new(Ecs::new(lines)),
             Self::None => Box::new(Nothing::new(lines)),
         }
     }

@@ -74,7 +74,9 @@ fn parse(text: &str) -> Result<TraceArgs, Mistake> {
     }
     let matches = command.try_get_matches_from(words);
     let trace = matches.and_then(|matches| TraceArgs::from_arg_matches(&matches));
-    let checked = trace.and_then(|trace| {
+    let checked = trace.and_then(|mut trace| {
+        // A service is started again, and its file must not be emptied then.
+        trace.output.to.append = true;
         trace.output.check()?;
         Ok(trace)
     });
