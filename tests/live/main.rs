@@ -7,6 +7,7 @@
 
 #![cfg(test)]
 
+mod agent;
 mod capabilities;
 mod claims;
 mod nginx;

@@ -97,7 +97,8 @@ impl Tracer {
         Self::spawn(binary::command(args)?)
     }
 
-    fn spawn(mut command: Command) -> Result<Self> {
+    /// Starts a command that executes it.
+    pub fn spawn(mut command: Command) -> Result<Self> {
         command
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
