@@ -9,6 +9,7 @@ use std::process::ExitCode;
 use anyhow::Result;
 use libtest_mimic::{Arguments, Completion, Failed, Trial};
 use support::{
+    bare_debian,
     cgroup::Container,
     envoy::Envoy,
     go::{Library, Version},
@@ -34,6 +35,7 @@ mod go_soak;
 mod grpc;
 mod otlp;
 mod overlay;
+mod package;
 
 fn main() -> ExitCode {
     let mut arguments = Arguments::from_args();
@@ -155,6 +157,11 @@ fn main() -> ExitCode {
                 grpc::both_sides,
             ),
             trial(
+                "the_package_is_installed_on_a_bare_debian_and_removed_without_a_trace",
+                package_reason,
+                package::installed_and_removed,
+            ),
+            trial(
                 "the_queries_for_clickhouse_give_what_the_logs_of_two_gateways_say",
                 clickhouse_reason,
                 clickhouse::two_gateways,
@@ -231,6 +238,11 @@ fn grpcio_reason() -> Result<Option<&'static str>> {
     let mut packages = grpc::PACKAGES.into_iter().flatten();
     let is_missing = packages.any(|package| wheel(package).is_ok_and(|folder| !folder.is_dir()));
     Ok(is_missing.then_some("Python's packages are missing, which scripts/setup downloads"))
+}
+
+fn package_reason() -> Result<Option<&'static str>> {
+    let is_missing = !bare_debian()?.join("usr/bin/dpkg").is_file();
+    Ok(is_missing.then_some("a bare Debian 12 is missing, which scripts/setup makes"))
 }
 
 fn clickhouse_reason() -> Result<Option<&'static str>> {

@@ -83,6 +83,11 @@ fn cache() -> Result<PathBuf> {
     Ok(Path::new(&home).join(".cache/tlscope-tests"))
 }
 
+/// Returns the folder of a bare Debian 12, which `scripts/setup` makes.
+pub fn bare_debian() -> Result<PathBuf> {
+    Ok(cache()?.join("bookworm"))
+}
+
 /// Returns the folder of a package of `PyPI`, where `scripts/setup` unpacks it.
 pub fn wheel(name: &str) -> Result<PathBuf> {
     let folder = match env::var_os("TLSCOPE_WHEELS") {
