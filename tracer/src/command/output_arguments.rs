@@ -15,11 +15,12 @@ use tracer_observe::{
     ids::{IdHeader, IdHeaders},
     output::{Fork, Format, Lines, Sink, Style},
     pipeline::Options,
+    policy::PolicyArgs,
     redact::{RedactArgs, Redactor},
 };
 
 use super::{message_arguments::MessageArgs, style_arguments::StyleArgs};
-use crate::{messages::say, private_file};
+use crate::{alert_command::AlertCommand, messages::say, private_file};
 
 /// What is printed, where and in which format.
 #[derive(Args, Debug)]
@@ -55,6 +56,11 @@ pub(super) struct OutputArgs {
     pub(super) filter: FilterArgs,
     #[command(flatten)]
     pub(super) redact: RedactArgs,
+    #[command(flatten)]
+    pub(super) policy: PolicyArgs,
+    /// Run this command of the shell for each alert, with its line of JSON on stdin
+    #[arg(long, value_name = "COMMAND", requires = "policy", help_heading = "Policy")]
+    pub(super) alert_exec: Option<String>,
     #[cfg(feature = "export")]
     #[command(flatten)]
     pub(super) export: ExportArgs,
@@ -75,12 +81,22 @@ pub(super) fn pipeline_options(output: &OutputArgs, lines: impl Lines + Send + '
         },
         redactor,
         filter,
-        sink: Fork::open(format(output).open(lines, style(output)), exports(output)?),
+        policy: output.policy.policy(),
+        sink: Fork::open(format(output).open(lines, style(output)), beside(output)?),
         limit: output.count,
         connections: output.connections,
         hops: output.hops,
         verbose: output.messages.verbose,
     })
+}
+
+/// Opens what gets lines beside the output.
+fn beside(output: &OutputArgs) -> Result<Vec<Box<dyn Sink + Send>>> {
+    let mut beside = exports(output)?;
+    if let Some(command) = &output.alert_exec {
+        beside.push(Box::new(AlertCommand::start(command)?));
+    }
+    Ok(beside)
 }
 
 #[cfg(feature = "export")]

@@ -105,6 +105,7 @@ fn options(arguments: &StatArgs, lines: impl Lines + Send + 'static) -> Result<O
         decode: http_decode::Settings::default(),
         redactor: Redactor::new(arguments.redact.rules()?),
         filter: Filter::new(arguments.filter.clone()),
+        policy: None,
         sink: Box::new(Stat::new(lines, form, style, arguments.interval)),
         limit: None,
         connections: true,
