@@ -70,15 +70,19 @@ fn probes_of_another_tracer_are_counted_and_it_is_named() -> Result<()> {
     Ok(())
 }
 
-/// Returns the path of the copied libssl, and the file offset of the first function that would be probed in it.
+/// Returns the path of the copied libssl, and the file offset of a function of it that is always probed.
 fn first_site(libraries: &Libraries) -> Result<(String, u64)> {
     let path = libraries.path().join("libssl.so.3").display().to_string();
     let output = run::succeed(&mut binary::command(&["inspect", "-o", "json", &path])?)?;
     let line = schema::parse(output.stdout.lines().next().context("no line")?)?;
     let functions = line["plan"]["functions"].as_array().context("no functions")?;
-    let mut entries = functions.iter().filter(|function| function["kind"] == "exit");
-    let offset = entries.find_map(|function| function["offset"].as_u64());
-    Ok((path, offset.context("no offset")?))
+    let mut entries = functions.iter().filter(|function| function["role"] == "end");
+    // `probed at 0x34850: push`
+    let site = entries.find_map(|function| {
+        let (_, site) = function["site"].as_str()?.split_once("0x")?;
+        u64::from_str_radix(site.split(':').next()?, 16).ok()
+    });
+    Ok((path, site.context("no site")?))
 }
 
 #[test]

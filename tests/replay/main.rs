@@ -6,6 +6,7 @@ mod tapes;
 mod expected;
 mod stat;
 mod flags;
+mod policy;
 mod secrets;
 mod tape_builder;
 mod unfinished;

@@ -15,6 +15,7 @@ mod core_dumps;
 mod totals;
 mod consumer;
 mod pipeline_consumer;
+mod alert_command;
 mod outcome;
 #[cfg(feature = "live")]
 mod top;

@@ -32,6 +32,7 @@ pub(crate) fn say_totals(summary: Option<&Summary>, totals: Totals) {
         forgotten_ends,
         sampled_out,
         rate_limited,
+        alerts,
         verbose,
         enough: _,
     } = summary.copied().unwrap_or_default();
@@ -57,10 +58,14 @@ pub(crate) fn say_totals(summary: Option<&Summary>, totals: Totals) {
             "ends of exchanges not printed, too many were open at once: {forgotten_ends}"
         ));
     }
-    let left_out: String = [("sampled_out", sampled_out), ("rate_limited", rate_limited)]
-        .into_iter()
-        .filter_map(|(name, count)| count.map(|count| format!(" {name}={count}")))
-        .collect();
+    let left_out: String = [
+        ("sampled_out", sampled_out),
+        ("rate_limited", rate_limited),
+        ("alerts", alerts),
+    ]
+    .into_iter()
+    .filter_map(|(name, count)| count.map(|count| format!(" {name}={count}")))
+    .collect();
     say(&format!(
         "exchanges={exchanges} half={half} lost_records={lost_records} lost_bytes={lost_bytes}{left_out}"
     ));

@@ -25,6 +25,7 @@ use tracer_observe::{
     filter::{Filter, FilterArgs},
     output::{Format, Style},
     pipeline::{Options, Pipeline},
+    policy::{Policy, Rules as PolicyRules},
     redact::{Redactor, Rules},
 };
 
@@ -95,11 +96,20 @@ fn run(protocol: Protocol, client: Client, slices: u64) {
     );
 }
 
+/// Returns the policy of the file that the environment names, if it does.
+fn policy() -> Option<Policy> {
+    let file = std::env::var_os("TLSCOPE_BENCH_POLICY")?;
+    let text = std::fs::read_to_string(file).expect("the policy can be read");
+    let rules = PolicyRules::parse(&text).unwrap_or_else(|error| panic!("{error}"));
+    Some(Policy::new(Arc::new(rules)))
+}
+
 fn options(memory: Memory) -> Options {
     Options {
         decode: http_decode::Settings::default(),
         redactor: Redactor::new(Rules::default()),
         filter: Filter::new(FilterArgs::default()),
+        policy: policy(),
         sink: Format::Json.open(memory, Style::default()),
         limit: None,
         connections: false,

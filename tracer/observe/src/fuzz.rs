@@ -34,6 +34,7 @@ pub fn tape(data: &[u8]) {
             decode: http_decode::Settings::default(),
             redactor: Redactor::new(Rules::default()),
             filter: Filter::new(FilterArgs::default()),
+            policy: None,
             sink: Format::Json.open(io::sink(), Style::default()),
             limit: None,
             connections: true,

@@ -32,6 +32,8 @@ pub enum Subject {
     Output,
     /// The limit on the rate of exchanges that the user has set.
     RateLimit,
+    /// The policy, of whose rules each counts a bounded number of keys.
+    Policy,
     /// What sends lines to another system, by the name of its protocol.
     Export(&'static str),
 }
@@ -57,7 +59,7 @@ pub struct Figures {
     /// Bytes or entries that it has room for.
     pub capacity: Option<u64>,
     /// Records that a ring dropped, entries that a table refused, lines that the output or an export dropped, exchanges over the
-    /// limit.
+    /// limit, keys that the policy forgot.
     pub dropped: u64,
 }
 
@@ -138,7 +140,7 @@ impl Watch {
     /// yet.
     pub fn take_last(&mut self) -> Vec<(Subject, State, Figures)> {
         let is_behind = |subject: &Subject| match subject {
-            Subject::Output | Subject::RateLimit | Subject::Export(_) => true,
+            Subject::Output | Subject::RateLimit | Subject::Policy | Subject::Export(_) => true,
             Subject::Ring | Subject::Table(_) => false,
         };
         let (last, rest) = std::mem::take(&mut self.subjects)

@@ -11,6 +11,7 @@
 //! | correlate: process, peer, addresses | [`correlate::Observed`] | [`correlate`] | unknown peer, with the reason | |
 //! | join: downstream with upstream, with `--hops` | [`join::Joined`] | [`join`] | ambiguous, with the candidates | too many: counted |
 //! | redact: the only gate | [`redact::Redacted`] | [`redact`] | value masked | |
+//! | policy, with `--policy` | alerts | [`policy`] | unknown: matches nothing | a mistake in a rule, with its place |
 //! | filter, output | lines | [`filter`], [`output`] | broken pipe: done | [`output::Error`] |
 //! | count, instead of writing lines | statistics, a live table | [`stat`], [`top`] | | |
 //! | export, beside the output | what other systems take | the crate `tracer-export` | dropped: counted | |
@@ -30,6 +31,7 @@ pub mod ids;
 pub mod join;
 pub mod redact;
 pub mod filter;
+pub mod policy;
 pub mod output;
 pub mod stat;
 pub mod top;

@@ -91,6 +91,16 @@ pub const MAX_CLEAN_SECTIONS: usize = 256;
 /// Maximum memory of such a section in bytes. The fields of a longer one are searched one by one each time.
 pub const MAX_CLEAN_SECTION_BYTES: usize = 2048;
 
+/// Maximum bytes of the file of a policy.
+pub const MAX_POLICY_BYTES: u64 = 1024 * 1024;
+
+/// Maximum rules of a policy.
+pub const MAX_POLICY_RULES: usize = 1000;
+
+/// Maximum keys, such as addresses of clients, whose exchanges a rule counts at once. Beyond it, the one that is counted longest
+/// is forgotten, and counted.
+pub const MAX_POLICY_KEYS: usize = 16_384;
+
 /// Maximum rows of a statistic. What has no row is counted in one row for all of it.
 pub const MAX_STAT_ROWS: usize = 512;
 

@@ -16,11 +16,13 @@ use tracer_observe::{
     ids::{IdHeader, IdHeaders},
     output::{Fork, Format, Lines, Sink, Style},
     pipeline::Options,
+    policy::PolicyArgs,
     redact::{RedactArgs, Redactor},
 };
 
 use super::{file_arguments::FileArgs, message_arguments::MessageArgs, style_arguments::StyleArgs};
 use crate::{
+    alert_command::AlertCommand,
     blocking_lines::BlockingLines,
     log_file::{LogFile, Lost, LostLines, Rotation},
     messages::say,
@@ -59,6 +61,11 @@ pub(super) struct OutputArgs {
     pub(super) filter: FilterArgs,
     #[command(flatten)]
     pub(super) redact: RedactArgs,
+    #[command(flatten)]
+    pub(super) policy: PolicyArgs,
+    /// Run this command of the shell for each alert, with its line of JSON on stdin
+    #[arg(long, value_name = "COMMAND", requires = "policy", help_heading = "Policy")]
+    pub(super) alert_exec: Option<String>,
     #[cfg(feature = "export")]
     #[command(flatten)]
     pub(super) export: ExportArgs,
@@ -105,15 +112,25 @@ pub(super) fn pipeline_options(
         },
         redactor,
         filter,
+        policy: output.policy.policy(),
         sink: Fork::open(
             LostLines::of(format(output).open(lines, style(output)), lost),
-            exports(output, source)?,
+            beside(output, source)?,
         ),
         limit: output.count,
         connections: output.connections,
         hops: output.hops,
         verbose: output.messages.verbose,
     })
+}
+
+/// Opens what gets lines beside the output.
+fn beside(output: &OutputArgs, source: Source) -> Result<Vec<Box<dyn Sink + Send>>> {
+    let mut beside = exports(output, source)?;
+    if let Some(command) = &output.alert_exec {
+        beside.push(Box::new(AlertCommand::start(command)?));
+    }
+    Ok(beside)
 }
 
 #[cfg(feature = "export")]

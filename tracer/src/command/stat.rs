@@ -116,6 +116,7 @@ fn options(arguments: &StatArgs, lines: impl Lines + Send + 'static, lost: Optio
         decode: http_decode::Settings::default(),
         redactor: Redactor::new(arguments.redact.rules()?),
         filter: Filter::new(arguments.filter.clone()),
+        policy: None,
         sink: LostLines::of(Box::new(Stat::new(lines, form, style, arguments.interval)), lost),
         limit: None,
         connections: true,

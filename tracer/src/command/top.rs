@@ -77,6 +77,7 @@ fn options(arguments: &TopArgs, redactor: Redactor, sink: Box<TopSink>) -> Optio
         },
         redactor,
         filter: Filter::new(arguments.filter.clone()),
+        policy: None,
         sink,
         limit: None,
         connections: false,

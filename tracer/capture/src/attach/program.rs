@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use symbolizer::{Caller, ExitSite, Hook, HookKind, Role, Tier};
 use tracer_ebpf::Cookie;
 
-use super::{Needs, Placement, Reach, ends::call_end, operands::role_of, placement::PlannedSite};
+use super::{Calls, Needs, Placement, Reach, ends::call_end, operands::role_of, placement::PlannedSite};
 
 /// A BPF program for uprobes.
 #[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
@@ -143,9 +143,16 @@ pub(super) fn is_shared(reach: Reach, hook: &Hook) -> bool {
     reach == Reach::AllProcesses && is_emulated(hook) && hook.kind != HookKind::Return
 }
 
-/// Returns the file offsets at which a process may get a probe, each once.
+/// Returns the file offsets at which every process gets a probe, each once: those of calls too, until taps are confirmed.
 pub(crate) fn probed_offsets(placement: &Placement) -> BTreeSet<u64> {
+    let needs = Needs {
+        calls: Calls::BOTH,
+        ..Needs::default()
+    };
     let points = |site: &PlannedSite| {
+        if !is_needed(site, needs, false) {
+            return None;
+        }
         let role = role_of(&site.hook)?;
         Some(Program::points(&site.hook, Cookie::new(0, role)))
     };

@@ -116,7 +116,11 @@ impl Snapshot {
         families.counters("tlscope_lost", LOST, Some(&Unit::Bytes), counts)?;
         let refused = self.own.refused_hooks.iter();
         let refused = refused.map(|((name, cause), count)| (vec![("name", *name), ("cause", *cause)], *count));
-        families.counters("tlscope_refused_hooks", REFUSED, None, refused)
+        families.counters("tlscope_refused_hooks", REFUSED, None, refused)?;
+        let alerts = self.own.alerts.iter();
+        let alerts =
+            alerts.map(|((rule, severity), count)| (vec![("rule", rule.as_str()), ("severity", *severity)], *count));
+        families.counters("tlscope_alerts", ALERTS, None, alerts)
     }
 
     fn health(&self, families: &mut Families<'_>) -> fmt::Result {
@@ -129,7 +133,7 @@ impl Snapshot {
         let tables = || {
             health.iter().filter_map(|(subject, figures)| match subject {
                 Subject::Table(name) => Some((vec![("table", *name)], figures.used.zip(figures.capacity)?)),
-                Subject::Ring | Subject::Output | Subject::RateLimit | Subject::Export(_) => None,
+                Subject::Ring | Subject::Output | Subject::RateLimit | Subject::Policy | Subject::Export(_) => None,
             })
         };
         let used = tables().map(|(pairs, (used, _))| (pairs, used));
@@ -142,6 +146,7 @@ impl Snapshot {
                 Subject::Table(name) => vec![("subject", "table"), ("name", *name)],
                 Subject::Output => vec![("subject", "output")],
                 Subject::RateLimit => vec![("subject", "rate_limit")],
+                Subject::Policy => vec![("subject", "policy")],
                 Subject::Export(name) => vec![("subject", "export"), ("name", *name)],
             };
             (pairs, figures.dropped)
@@ -297,6 +302,7 @@ const FORGOTTEN: &str = "Requests whose end is not counted, because too many wer
 const LOSSES: &str = "Times that bytes passed and were not captured";
 const LOST: &str = "Bytes that passed and were not captured, as far as their number is known";
 const REFUSED: &str = "Hooks that do not serve a process or a file";
+const ALERTS: &str = "Exchanges that a rule of the policy matched";
 const RING: &str = "Bytes in the fullest ring";
 const RING_CAPACITY: &str = "Bytes that a ring has room for";
 const TABLE: &str = "Entries of a table in the kernel";

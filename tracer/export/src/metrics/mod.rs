@@ -51,6 +51,7 @@ impl Sink for Metrics {
             Line::End(line) => self.shared.count(|rows| rows.end(line)),
             Line::Loss(line) => self.shared.loss(line),
             Line::Hooks(line) => self.shared.refused_hooks(line),
+            Line::Alert(line) => self.shared.alert(line),
             // The figures of health come with `note_health`, and more often.
             Line::Health(_) | Line::Connection(_) => {}
         }

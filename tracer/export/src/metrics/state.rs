@@ -8,7 +8,7 @@ use std::{
 
 use tracer_observe::{
     health::{Figures, Subject},
-    redact::{HooksLine, LossLine},
+    redact::{AlertLine, HooksLine, LossLine},
 };
 
 use super::rows::{Labels, Others, Row, Rows};
@@ -33,6 +33,8 @@ pub(super) struct Own {
     pub(super) health: BTreeMap<Subject, Figures>,
     /// By kind and cause.
     pub(super) refused_hooks: BTreeMap<(&'static str, &'static str), u64>,
+    /// By rule and severity: as many as the policy has rules.
+    pub(super) alerts: BTreeMap<(String, &'static str), u64>,
 }
 
 /// A copy of the counts.
@@ -73,6 +75,11 @@ impl Shared {
             .refused_hooks
             .entry((line.name, line.cause))
             .or_default() += 1;
+    }
+
+    pub(super) fn alert(&self, line: &AlertLine<'_>) {
+        let key = (line.rule.to_string(), line.severity);
+        *self.lock().own.alerts.entry(key).or_default() += 1;
     }
 
     pub(super) fn health(&self, subject: &Subject, figures: &Figures) {

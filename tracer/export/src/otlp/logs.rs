@@ -6,7 +6,7 @@ use opentelemetry_proto::tonic::{
 };
 use tracer_observe::{
     output::{Error, Json, Sink as _},
-    redact::{ExchangeLine, Line, Redacted, Time},
+    redact::{AlertLine, ExchangeLine, Line, Redacted, Time},
 };
 
 use super::span::{End, Place, nanos};
@@ -47,6 +47,7 @@ impl About {
             Line::Connection(line) => about("tlscope.connection", INFO, line.time),
             Line::Health(line) => about("tlscope.health", WARN, line.time),
             Line::Hooks(line) => about("tlscope.health", WARN, line.time),
+            Line::Alert(line) => about("tlscope.alert", severity_of_alert(line), line.time),
         }
     }
 }
@@ -55,6 +56,14 @@ fn severity(line: &ExchangeLine<'_>) -> Severity {
     match End::of(line).outcome.error() {
         Some(_) => ERROR,
         None => INFO,
+    }
+}
+
+fn severity_of_alert(line: &AlertLine<'_>) -> Severity {
+    match line.severity {
+        "info" => INFO,
+        "critical" => ERROR,
+        _ => WARN,
     }
 }
 

@@ -63,6 +63,7 @@ pub(super) fn exchange() -> ExchangeLine<'static> {
         grpc_status: None,
         grpc_message: None,
         encoding: None,
+        facts: None,
     }
 }
 

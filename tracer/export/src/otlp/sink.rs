@@ -157,6 +157,7 @@ impl Otlp {
             Line::Loss(line) => self.resources.of(line.pid, &line.process),
             Line::Connection(line) => self.resources.of(line.pid, &line.process),
             Line::Hooks(line) => self.resources.of(line.pid, &line.process),
+            Line::Alert(line) => self.resources.of(line.pid, &line.process),
             // The process of an end is not in it.
             Line::End(_) | Line::Health(_) => self.resources.own(),
         }
@@ -177,7 +178,9 @@ impl Sink for Otlp {
         let places = match &**line {
             Line::Exchange(exchange) => vec![alone(exchange)],
             Line::Hop(hop) => self.traces.places(hop),
-            Line::End(_) | Line::Loss(_) | Line::Connection(_) | Line::Health(_) | Line::Hooks(_) => Vec::new(),
+            Line::End(_) | Line::Loss(_) | Line::Connection(_) | Line::Health(_) | Line::Hooks(_) | Line::Alert(_) => {
+                Vec::new()
+            }
         };
         self.log(line, &places)?;
         match &**line {
@@ -197,7 +200,7 @@ impl Sink for Otlp {
                 let resource = self.resource(line);
                 self.metrics.hooks(&resource, hooks);
             }
-            Line::Connection(_) => {}
+            Line::Connection(_) | Line::Alert(_) => {}
         }
         Ok(Written::Yes)
     }
@@ -249,6 +252,6 @@ fn is_own(line: &Line<'_>) -> bool {
     match line {
         Line::Exchange(line) => is_own(line),
         Line::Hop(hop) => hop.exchanges().any(is_own),
-        Line::End(_) | Line::Loss(_) | Line::Connection(_) | Line::Health(_) | Line::Hooks(_) => false,
+        Line::End(_) | Line::Loss(_) | Line::Connection(_) | Line::Health(_) | Line::Hooks(_) | Line::Alert(_) => false,
     }
 }

@@ -12,6 +12,8 @@ const FACILITY: u8 = 16;
 /// Severities: what tlscope saw, and what it may not have seen.
 const INFORMATIONAL: u8 = 6;
 const WARNING: u8 = 4;
+/// Of an alert.
+const CRITICAL: u8 = 2;
 
 /// How messages are delimited, and which header they have.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -84,6 +86,15 @@ const fn described<'a>(line: &'a Line<'_>) -> (&'static str, u8, Option<&'a Time
         Line::Loss(line) => ("loss", WARNING, Some(&line.time)),
         Line::Health(line) => ("health", WARNING, Some(&line.time)),
         Line::Hooks(line) => ("health", WARNING, Some(&line.time)),
+        Line::Alert(line) => ("alert", severity_of_alert(line.severity), Some(&line.time)),
+    }
+}
+
+const fn severity_of_alert(severity: &str) -> u8 {
+    match severity.as_bytes() {
+        b"info" => INFORMATIONAL,
+        b"critical" => CRITICAL,
+        _ => WARNING,
     }
 }
 

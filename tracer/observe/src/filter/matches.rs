@@ -108,7 +108,7 @@ fn any<W, T: Copy>(wanted: &[W], value: impl FnOnce() -> Option<T>, matches: imp
 }
 
 /// Returns the host of an authority, without userinfo and port.
-fn host(authority: &str) -> &str {
+pub(crate) fn host(authority: &str) -> &str {
     let host = authority.rsplit_once('@').map_or(authority, |(_, host)| host);
     match host.rsplit_once(':') {
         Some((name, port)) if port.bytes().all(|byte| byte.is_ascii_digit()) => name,

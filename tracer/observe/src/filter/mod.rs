@@ -14,6 +14,8 @@ use self::{open::Open, rate_limit::RateLimit, sample::Sampler};
 use crate::redact::{ExchangeLine, HopLine, Line, Redacted};
 
 pub use args::FilterArgs;
+pub(crate) use args::Statuses;
+pub(crate) use matches::host;
 
 /// Decides which lines are printed.
 #[derive(Debug, Default)]
@@ -48,7 +50,7 @@ impl Filter {
             }
             Line::Hop(hop) => self.passes_hop(hop, now_ns),
             Line::End(end) => self.open.remove(&end.id),
-            Line::Loss(_) | Line::Health(_) | Line::Hooks(_) => true,
+            Line::Loss(_) | Line::Health(_) | Line::Hooks(_) | Line::Alert(_) => true,
             Line::Connection(summary) => self.args.match_connection(&summary.connection),
         }
     }

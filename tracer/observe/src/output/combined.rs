@@ -137,7 +137,7 @@ impl<L: Lines> Sink for Combined<L> {
                 Some(exchange) => self.exchange(&exchange),
                 None => Ok(Written::Yes),
             },
-            Line::Loss(_) | Line::Connection(_) | Line::Health(_) | Line::Hooks(_) => Ok(Written::Yes),
+            Line::Loss(_) | Line::Connection(_) | Line::Health(_) | Line::Hooks(_) | Line::Alert(_) => Ok(Written::Yes),
         }
     }
 

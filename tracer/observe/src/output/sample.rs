@@ -16,7 +16,7 @@ use crate::{
     event::{Address, AddressSource, Refusal, RefusalCause, SocketEnd, TlsFacts},
     health::{Figures, Health, State, Subject},
     join::{Hop, How, Upstream},
-    redact::{Line, Redacted, Redactor, Rules},
+    redact::{AlertLine, EvidenceLine, ExchangeLine, Line, Printable, Redacted, Redactor, Rules},
 };
 
 /// The line of [`whole`].
@@ -306,6 +306,55 @@ fn redacted(kind: ObservedKind, source: AddressSource) -> Redacted<Line<'static>
 fn redacted_line(observed: Observed) -> Redacted<Line<'static>> {
     // Lines borrow from what they are made of; tests are short enough to keep all of it.
     Redactor::new(Rules::default()).redact(Box::leak(Box::new(observed)))
+}
+
+/// An alert about [`exchange`], with all evidence.
+pub(crate) fn alert() -> Redacted<Line<'static>> {
+    exchange()
+        .alerts(|line| match line {
+            Line::Exchange(exchange) => {
+                let evidence = EvidenceLine {
+                    head: Some("request"),
+                    field: Some("authorization".into()),
+                    value: Some("Bearer [redacted]".into()),
+                    malformed: None,
+                    key: Some("127.0.0.1".into()),
+                    count: Some(3),
+                    limit: Some(2),
+                };
+                vec![alert_line(exchange, evidence)]
+            }
+            Line::End(_)
+            | Line::Hop(_)
+            | Line::Loss(_)
+            | Line::Connection(_)
+            | Line::Health(_)
+            | Line::Hooks(_)
+            | Line::Alert(_) => Vec::new(),
+        })
+        .remove(0)
+}
+
+fn alert_line(exchange: &ExchangeLine<'_>, evidence: EvidenceLine<'static>) -> AlertLine<'static> {
+    let request = exchange.request.as_ref().map(|request| &request.path);
+    AlertLine {
+        time: exchange.time,
+        rule: "no-credentials".into(),
+        severity: "warning",
+        message: Some("no credentials\u{1b} here".into()),
+        id: exchange.id.clone().into(),
+        pid: exchange.pid,
+        process: exchange.process.to_static(),
+        side: exchange.side,
+        connection: exchange.connection.to_static(),
+        method: None,
+        authority: None,
+        path: request.and_then(|path| path.as_ref().map(Printable::to_static)),
+        status: Some(200),
+        request_id: None,
+        evidence,
+        encoding: None,
+    }
 }
 
 /// A lift that is wrong for its file.

@@ -1,6 +1,6 @@
-//! Describes the summary of a connection, and the health of the tracer, in one sentence. The caller must escape it.
+//! Describes the summary of a connection, the health of the tracer, and an alert, in one sentence. The caller must escape it.
 
-use crate::redact::{HealthLine, SummaryLine};
+use crate::redact::{AlertLine, EvidenceLine, HealthLine, SummaryLine};
 
 /// Returns the state of a connection.
 pub(super) const fn state(line: &SummaryLine<'_>) -> &'static str {
@@ -70,6 +70,72 @@ pub(super) fn health(line: &HealthLine) -> String {
         dropped.map(|dropped| format!("{dropped} dropped")),
     ];
     parts.into_iter().flatten().collect::<Vec<_>>().join(", ")
+}
+
+/// Returns which rule matched, what it found, and in which exchange.
+pub(super) fn alert(line: &AlertLine<'_>) -> String {
+    let AlertLine {
+        time: _,
+        rule,
+        severity,
+        message,
+        id,
+        pid: _,
+        process,
+        side: _,
+        connection: _,
+        method,
+        authority,
+        path,
+        status,
+        request_id: _,
+        evidence,
+        encoding: _,
+    } = line;
+    let known = |text: &Option<crate::redact::Printable<'_>>| text.as_deref().unwrap_or("?").to_owned();
+    let exchange = format!(
+        "{process} {id}: {} {}{} {}",
+        known(method),
+        known(authority),
+        known(path),
+        status.map_or("?".to_owned(), |status| status.to_string())
+    );
+    let parts = [
+        Some(format!("{severity} {rule}")),
+        message.as_deref().map(str::to_owned),
+        evidence_text(evidence),
+        Some(exchange),
+    ];
+    parts.into_iter().flatten().collect::<Vec<_>>().join("; ")
+}
+
+fn evidence_text(evidence: &EvidenceLine<'_>) -> Option<String> {
+    let EvidenceLine {
+        head,
+        field,
+        value,
+        malformed,
+        key,
+        count,
+        limit,
+    } = evidence;
+    let field = field.as_ref().map(|field| match value {
+        Some(value) => format!("{field}: {value}"),
+        None => field.to_string(),
+    });
+    let counted = count.map(|count| match limit {
+        Some(limit) => format!("{count} of {limit}"),
+        None => count.to_string(),
+    });
+    let parts = [
+        head.map(str::to_owned),
+        field,
+        malformed.map(|part| format!("malformed {part}")),
+        key.as_deref().map(|key| format!("of {key}")),
+        counted,
+    ];
+    let parts: Vec<_> = parts.into_iter().flatten().collect();
+    (!parts.is_empty()).then(|| parts.join(" "))
 }
 
 /// Formats a number of bytes that may be unknown.

@@ -11,6 +11,7 @@ use crate::{
     health::{Figures, Health, State, Subject, Watch},
     join::{Hop, Joined},
     output::{self, Sink, Written},
+    policy::Policy,
     redact::{Line, Redacted, Redactor},
 };
 
@@ -18,6 +19,7 @@ use crate::{
 pub(super) struct LineWriter {
     redactor: Redactor,
     filter: Filter,
+    policy: Option<Policy>,
     sink: Box<dyn Sink + Send>,
     limit: Option<u64>,
     /// Exchanges, or hops, that were printed.
@@ -40,10 +42,18 @@ pub(super) struct Now {
 }
 
 impl LineWriter {
-    pub(super) fn new(redactor: Redactor, filter: Filter, sink: Box<dyn Sink + Send>, limit: Option<u64>) -> Self {
+    pub(super) fn new(
+        redactor: Redactor,
+        filter: Filter,
+        policy: Option<Policy>,
+        sink: Box<dyn Sink + Send>,
+        limit: Option<u64>,
+    ) -> Self {
+        let wanted_facts = policy.as_ref().map(Policy::wanted_facts).unwrap_or_default();
         Self {
-            redactor,
+            redactor: redactor.with_facts(wanted_facts),
             filter,
+            policy,
             sink,
             limit,
             printed: 0,
@@ -97,7 +107,7 @@ impl LineWriter {
         for (subject, figures) in health {
             match subject {
                 Subject::Output => self.summary.unwritten += figures.dropped,
-                Subject::Export(_) | Subject::Ring | Subject::Table(_) | Subject::RateLimit => {
+                Subject::Export(_) | Subject::Ring | Subject::Table(_) | Subject::RateLimit | Subject::Policy => {
                     self.summary.unexported += figures.dropped;
                 }
             }
@@ -148,6 +158,7 @@ impl LineWriter {
             forgotten_ends: self.filter.forgotten(),
             sampled_out: self.filter.sampled_out(),
             rate_limited: self.filter.rate_limited(),
+            alerts: self.policy.as_ref().map(Policy::alerts),
             enough: self.flow(),
             ..self.summary
         }
@@ -168,8 +179,18 @@ impl LineWriter {
         self.summary.half += u64::from(exchange.request.is_none() || exchange.response.is_none());
     }
 
-    /// Writes a line that passes the filter; returns whether it was written.
+    /// Writes a line that passes the filter, and the alerts about it, which need not; returns whether it was written.
     fn write_line(&mut self, line: &Redacted<Line<'_>>, at_ns: u64, now: Now) -> Result<bool, output::Error> {
+        let alerts = self.policy.as_mut().map(|policy| policy.judge(line, at_ns));
+        let is_written = self.write_selected(line, at_ns, now)?;
+        for alert in alerts.iter().flatten() {
+            self.write_selected(alert, at_ns, now)?;
+        }
+        Ok(is_written)
+    }
+
+    /// Writes a line that passes the filter; returns whether it was written.
+    fn write_selected(&mut self, line: &Redacted<Line<'_>>, at_ns: u64, now: Now) -> Result<bool, output::Error> {
         if !self.filter.passes(line, at_ns) {
             return Ok(false);
         }
@@ -214,6 +235,18 @@ impl LineWriter {
             ..Figures::default()
         };
         self.update_health(Subject::RateLimit, figures, now)
+    }
+
+    /// Reports how many keys the policy forgot, because it counted too many at once.
+    pub(super) fn report_forgotten(&mut self, now: Now) -> Result<(), output::Error> {
+        let Some(policy) = &mut self.policy else {
+            return Ok(());
+        };
+        let figures = Figures {
+            dropped: policy.take_forgotten(),
+            ..Figures::default()
+        };
+        self.update_health(Subject::Policy, figures, now)
     }
 
     fn write_health(

@@ -14,6 +14,7 @@ use crate::{
     join::{Joined, Joiner},
     order::Merger,
     output::{self, Sink},
+    policy::Policy,
     redact::Redactor,
     skip::Skip,
 };
@@ -59,6 +60,8 @@ pub struct Summary {
     pub sampled_out: Option<u64>,
     /// Exchanges that matched the filters and that the limit on their rate left out; `None` without a limit.
     pub rate_limited: Option<u64>,
+    /// Alerts of the policy; `None` without one.
+    pub alerts: Option<u64>,
     /// [`Options::verbose`].
     pub verbose: bool,
     /// [`Flow::Done`] if [`Options::limit`] is reached.
@@ -83,6 +86,8 @@ pub struct Options {
     pub redactor: Redactor,
     /// Selects lines.
     pub filter: Filter,
+    /// Judges exchanges, if there are rules.
+    pub policy: Option<Policy>,
     /// Writes lines.
     pub sink: Box<dyn Sink + Send>,
     /// Maximum number of exchanges to print.
@@ -102,6 +107,7 @@ impl Pipeline {
             decode,
             redactor,
             filter,
+            policy,
             sink,
             limit,
             connections,
@@ -121,7 +127,7 @@ impl Pipeline {
             correlator,
             observed: Vec::new(),
             joining,
-            lines: LineWriter::new(redactor, filter, sink, limit),
+            lines: LineWriter::new(redactor, filter, policy, sink, limit),
             last_ns: 0,
             verbose,
             stall_noted: false,
@@ -143,6 +149,7 @@ impl Pipeline {
         self.report_refusals()?;
         self.lines.report_dropped(now)?;
         self.lines.report_rate_limited(now)?;
+        self.lines.report_forgotten(now)?;
         for (subject, figures) in health {
             self.lines.update_health(subject, figures, now)?;
         }
@@ -250,6 +257,7 @@ impl Pipeline {
         self.report_refusals()?;
         self.lines.report_dropped(now)?;
         self.lines.report_rate_limited(now)?;
+        self.lines.report_forgotten(now)?;
         self.lines.report_unexported(now)?;
         self.lines.write_last_health(now)?;
         self.lines.flush(now)

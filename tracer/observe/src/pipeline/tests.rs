@@ -51,6 +51,7 @@ fn filtered(lines: impl Lines + Send + 'static, filter: FilterArgs) -> Pipeline 
         decode: http_decode::Settings::default(),
         redactor: Redactor::new(Rules::default()),
         filter: Filter::new(filter),
+        policy: None,
         sink: Format::Json.open(lines, Style::default()),
         limit: None,
         connections: false,

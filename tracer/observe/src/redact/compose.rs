@@ -67,6 +67,7 @@ pub(super) fn health(health: &Health) -> Line<'static> {
         Subject::Table(name) => ("table", Some(*name)),
         Subject::Output => ("output", None),
         Subject::RateLimit => ("rate_limit", None),
+        Subject::Policy => ("policy", None),
         Subject::Export(name) => ("export", Some(*name)),
     };
     Line::Health(Box::new(HealthLine {
@@ -171,6 +172,7 @@ impl Composer<'_> {
             informational: informational.iter().map(|head| self.informational(head)).collect(),
             response: response.as_ref().map(|response| self.response(response)),
             encoding: self.encoding(),
+            facts: self.facts(exchange),
         }
     }
 

@@ -2,7 +2,7 @@
 
 use std::ops::Deref;
 
-use super::{Line, Redactor, compose};
+use super::{AlertLine, Line, Redactor, compose};
 use crate::{
     correlate::{HooksRefused, Observed},
     health::Health,
@@ -34,6 +34,20 @@ impl<T> Deref for Redacted<T> {
 
     fn deref(&self) -> &T {
         &self.0
+    }
+}
+
+impl Redacted<Line<'_>> {
+    /// Returns the lines of alerts about exchanges of this line. `judge` sees nothing else of what was observed, so nothing
+    /// unredacted can be in them.
+    pub(crate) fn alerts(
+        &self,
+        judge: impl FnOnce(&Line<'_>) -> Vec<AlertLine<'static>>,
+    ) -> Vec<Redacted<Line<'static>>> {
+        let alerts = judge(&self.0).into_iter();
+        alerts
+            .map(|alert| Redacted::new(Line::Alert(Box::new(alert))))
+            .collect()
     }
 }
 

@@ -30,6 +30,7 @@ mod redactor;
 mod values;
 mod connection;
 mod ids;
+mod facts;
 mod hop;
 mod compose;
 mod gate;
@@ -43,12 +44,13 @@ mod tests;
 
 pub use args::RedactArgs;
 pub use error::{Error, RuleError};
+pub use facts::WantedFacts;
 pub use fingerprint::FingerprintKey;
 pub use gate::Redacted;
 pub use line::{
-    ChangeLine, ConnectionLine, DiffLine, EndLine, EndResponseLine, ExchangeLine, ExchangeObject, FieldLine,
-    HealthLine, HooksLine, HopLine, Line, LossLine, ProxiedLine, RequestLine, ResponseLine, SummaryLine, UpstreamLine,
-    VERSION,
+    AlertLine, ChangeLine, ConnectionLine, DiffLine, EndLine, EndResponseLine, EvidenceLine, ExchangeLine,
+    ExchangeObject, Facts, FieldLine, HealthLine, HooksLine, HopLine, Line, LossLine, ProxiedLine, RequestLine,
+    ResponseLine, Sizes, SummaryLine, UpstreamLine, VERSION,
 };
 pub use printable::Printable;
 pub use redactor::Redactor;

@@ -62,7 +62,8 @@ impl<'a> Printable<'a> {
         Printable(Bytes::Owned(self.bytes().to_vec()))
     }
 
-    pub(super) fn bytes(&self) -> &[u8] {
+    /// Returns the bytes of the text.
+    pub(crate) fn bytes(&self) -> &[u8] {
         match &self.0 {
             Bytes::Plain(bytes) | Bytes::Other(bytes) => bytes,
             Bytes::Owned(bytes) => bytes,

@@ -1,7 +1,7 @@
 //! Applies the rules to a value.
 
 use super::{
-    Rules, Time,
+    Rules, Time, WantedFacts,
     clean::Clean,
     field::Rule,
     fingerprint::{FingerprintKey, Mask},
@@ -27,6 +27,7 @@ pub struct Redactor {
     /// The last time that was printed, and its second.
     pub(super) last_time: Option<(u64, Time)>,
     pub(super) id_headers: IdHeaders,
+    pub(super) wanted_facts: WantedFacts,
 }
 
 impl Redactor {
@@ -48,6 +49,7 @@ impl Redactor {
             sections: CleanSections::default(),
             last_time: None,
             id_headers: IdHeaders::default(),
+            wanted_facts: WantedFacts::default(),
         }
     }
 
@@ -55,6 +57,12 @@ impl Redactor {
     #[must_use]
     pub fn with_id_headers(self, id_headers: IdHeaders) -> Self {
         Self { id_headers, ..self }
+    }
+
+    /// Adds what the rules of a policy ask of masked values to the lines of exchanges.
+    #[must_use]
+    pub fn with_facts(self, wanted_facts: WantedFacts) -> Self {
+        Self { wanted_facts, ..self }
     }
 
     /// Returns the headers in which the ids of requests are looked for.

@@ -170,7 +170,7 @@ impl<L: Lines> Sink for Stat<L> {
                 self.losses += 1;
                 self.lost_bytes = self.lost_bytes.saturating_add(line.bytes.unwrap_or(0));
             }
-            Line::Health(_) | Line::Hooks(_) => {}
+            Line::Health(_) | Line::Hooks(_) | Line::Alert(_) => {}
         }
         Ok(Written::Yes)
     }

@@ -100,6 +100,7 @@ fn replay(board: &Board) {
         decode: http_decode::Settings::default(),
         redactor: Redactor::new(Rules::default()),
         filter: Filter::new(FilterArgs::default()),
+        policy: None,
         sink: Box::new(Top::new(board.clone())),
         limit: None,
         connections: false,

@@ -5,7 +5,7 @@ use std::borrow::Cow;
 /// A value that cannot be parsed, and where.
 #[derive(Debug, thiserror::Error)]
 #[error("{what} parse error:\n    {given}\n    {:column$}^\nerror: {reason}", "")]
-pub(in crate::filter) struct Misplaced {
+pub(crate) struct Misplaced {
     what: &'static str,
     given: String,
     /// Characters before the place.

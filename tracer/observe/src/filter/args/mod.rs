@@ -14,7 +14,8 @@ use regex::Regex;
 use self::{field::FieldPattern, network::Network};
 use crate::redact::Glob;
 
-pub(super) use self::{fraction::Fraction, rate::Rate, status::Statuses};
+pub(crate) use self::status::Statuses;
+pub(super) use self::{fraction::Fraction, rate::Rate};
 
 /// Flags that select exchanges. An exchange must match all flags, and any value of a repeated one.
 #[derive(clap::Args, Clone, Debug, Default)]

@@ -6,7 +6,7 @@ use super::misplaced::{Misplaced, end_of, rest_from};
 
 /// Ranges of statuses, of which one must match.
 #[derive(Clone, Debug, Eq, PartialEq)]
-pub(in crate::filter) struct Statuses(Vec<Range>);
+pub(crate) struct Statuses(Vec<Range>);
 
 /// A range of statuses: the first and the last.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -14,7 +14,7 @@ struct Range(u16, u16);
 
 impl Statuses {
     /// Returns whether `status` is in one of the ranges.
-    pub(in crate::filter) fn contains(&self, status: u16) -> bool {
+    pub(crate) fn contains(&self, status: u16) -> bool {
         self.0
             .iter()
             .any(|Range(first, last)| (first..=last).contains(&&status))

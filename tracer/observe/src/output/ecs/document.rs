@@ -4,6 +4,8 @@ use std::net::IpAddr;
 
 use serde::Serialize;
 
+use crate::redact::EvidenceLine;
+
 /// The version of ECS.
 pub(super) const VERSION: &str = "8.17.0";
 
@@ -36,7 +38,17 @@ pub(super) struct Document<'a> {
     pub(super) trace: Option<Id<'a>>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) process: Option<Process<'a>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) rule: Option<Rule<'a>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) message: Option<&'a str>,
     pub(super) tlscope: Tlscope<'a>,
+}
+
+/// `rule`.
+#[derive(Clone, Debug, Serialize)]
+pub(super) struct Rule<'a> {
+    pub(super) name: &'a str,
 }
 
 /// `ecs`.
@@ -271,6 +283,10 @@ pub(super) struct Tlscope<'a> {
     pub(super) path: Option<&'a str>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) encoding: Option<&'static str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) severity: Option<&'static str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) evidence: Option<&'a EvidenceLine<'a>>,
 }
 
 /// A head. A field of it is `name: value`; one of which either is unknown is left out.

@@ -40,6 +40,8 @@ pub(super) fn document<'a>(line: &'a ExchangeLine<'_>) -> Document<'a> {
         grpc_status,
         grpc_message,
         encoding,
+        // Not printed.
+        facts: _,
     } = line;
     let Ends {
         client,

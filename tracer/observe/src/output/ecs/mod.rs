@@ -6,6 +6,7 @@
 
 mod document;
 mod exchange;
+mod alert;
 mod endpoint;
 mod other;
 
@@ -70,6 +71,7 @@ impl<L: Lines> Sink for Ecs<L> {
             Line::Loss(line) => self.document(&other::loss(line)),
             Line::Health(line) => self.document(&other::health(line)),
             Line::Hooks(line) => self.document(&other::hooks(line)),
+            Line::Alert(line) => self.document(&alert::document(line)),
         }
     }
 

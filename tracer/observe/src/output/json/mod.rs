@@ -71,6 +71,7 @@ fn write_line(out: &mut [u8], line: &Line<'_>) -> Result<Option<usize>, Error> {
         Line::Connection(line) => write(out, "connection", line),
         Line::Health(line) => write(out, "health", line),
         Line::Hooks(line) => write(out, "health", line),
+        Line::Alert(line) => write(out, "alert", line),
     }
 }
 
@@ -218,6 +219,20 @@ mod tests {
     }
 
     #[test]
+    fn an_alert_matches_the_contract() {
+        let expected = concat!(
+            r#"{"v":1,"type":"alert","time":"2026-11-21T07:45:00.123456789Z","rule":"no-credentials","#,
+            r#""severity":"warning","message":"no credentials\u001b here","id":"7-1","pid":1,"process":"nginx","side":"server","#,
+            r#""connection":{"id":"7","local":"127.0.0.1:8443","remote":"127.0.0.1:50312","source":"bio"},"#,
+            r#""path":"/x?token=[redacted]","status":200,"#,
+            r#""evidence":{"head":"request","field":"authorization","value":"Bearer [redacted]","key":"127.0.0.1","#,
+            r#""count":3,"limit":2}}"#,
+            "\n"
+        );
+        assert_eq!(written(&sample::alert()), expected);
+    }
+
+    #[test]
     fn a_connection_matches_the_contract() {
         let expected = concat!(
             r#"{"v":1,"type":"connection","id":"7","time":"2026-11-21T07:45:00.123456789Z","pid":1,"process":"nginx","#,
@@ -245,6 +260,7 @@ mod tests {
             sample::health(),
             sample::health_of_output(),
             sample::hooks(),
+            sample::alert(),
             sample::summary(),
         ];
         for line in lines {

@@ -21,7 +21,7 @@ use super::{
 use crate::{
     limits::MAX_WAITING_BYTES,
     redact::{
-        ConnectionLine, EndLine, ExchangeLine, HealthLine, HooksLine, Line, LossLine, Redacted, RequestLine,
+        AlertLine, ConnectionLine, EndLine, ExchangeLine, HealthLine, HooksLine, Line, LossLine, Redacted, RequestLine,
         SummaryLine, Time,
     },
 };
@@ -162,6 +162,10 @@ impl<L: Lines> OneLine<L> {
         self.note(time, Paint::Yellow, "HEALTH", &text)
     }
 
+    fn alert(&mut self, line: &AlertLine<'_>) -> Result<Written, Error> {
+        self.note(&line.time, Paint::Red, "ALERT", &summary::alert(line))
+    }
+
     fn summary(&mut self, line: &SummaryLine<'_>) -> Result<Written, Error> {
         let ConnectionLine { local, remote, .. } = &line.connection;
         let address = |address: Option<&str>| address.unwrap_or("?").to_owned();
@@ -227,6 +231,7 @@ impl<L: Lines> Sink for OneLine<L> {
             Line::Connection(line) => self.summary(line),
             Line::Health(line) => self.health(line),
             Line::Hooks(line) => self.hooks(line),
+            Line::Alert(line) => self.alert(line),
         }
     }
 

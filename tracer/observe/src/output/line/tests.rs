@@ -53,6 +53,7 @@ fn no_line_is_wider_than_it_may_be() {
             sample::health(),
             sample::health_of_output(),
             sample::hooks(),
+            sample::alert(),
             sample::end(),
             sample::exchange_with(|exchange| {
                 let request = exchange.request.as_mut().unwrap();

@@ -16,8 +16,8 @@ use super::{
     summary,
 };
 use crate::redact::{
-    ConnectionLine, EndLine, ExchangeLine, FieldLine, HealthLine, HooksLine, Line, LossLine, ProxiedLine, Redacted,
-    RequestLine, ResponseLine, SummaryLine, Time,
+    AlertLine, ConnectionLine, EndLine, ExchangeLine, FieldLine, HealthLine, HooksLine, Line, LossLine, ProxiedLine,
+    Redacted, RequestLine, ResponseLine, SummaryLine, Time,
 };
 
 /// Writes text for a terminal.
@@ -359,6 +359,12 @@ impl<L: Lines> Text<L> {
         )?)
     }
 
+    fn alert(&mut self, line: &AlertLine<'_>) -> Result<(), Error> {
+        self.time(&line.time)?;
+        let word = self.style.paint(Paint::Red, "ALERT");
+        Ok(writeln!(self.out, "{word} {}\n", Shown(&summary::alert(line)))?)
+    }
+
     fn summary(&mut self, line: &SummaryLine<'_>) -> Result<(), Error> {
         let SummaryLine {
             time,
@@ -388,6 +394,7 @@ impl<L: Lines> Sink for Text<L> {
             Line::Connection(line) => self.summary(line)?,
             Line::Health(line) => self.health(line)?,
             Line::Hooks(line) => self.hooks(line)?,
+            Line::Alert(line) => self.alert(line)?,
         }
         let written = self.lines.line(&self.out)?;
         if written == Written::Dropped {

@@ -152,6 +152,14 @@ fn a_name_and_a_path_of_refused_hooks_cannot_control_the_terminal() {
 }
 
 #[test]
+fn an_alert_is_one_note() {
+    let text = written(&sample::alert());
+    let expected = "ALERT warning no-credentials; no credentials\\u{1b} here; request authorization: Bearer [redacted] of 127.0.0.1 \
+                    3 of 2; nginx 7-1: ? ?/x?token=[redacted] 200\n\n";
+    assert!(text.ends_with(expected), "{text}");
+}
+
+#[test]
 fn a_connection_is_one_note() {
     let expected = "\
 * 2026-11-21, UTC

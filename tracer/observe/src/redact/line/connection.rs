@@ -39,7 +39,8 @@ pub struct ConnectionLine<'a> {
 }
 
 impl ConnectionLine<'_> {
-    pub(super) fn to_static(&self) -> ConnectionLine<'static> {
+    /// Copies what is borrowed.
+    pub(crate) fn to_static(&self) -> ConnectionLine<'static> {
         let Self {
             id,
             local,

@@ -5,6 +5,7 @@
 use serde::Serialize;
 
 use super::{
+    alert::Facts,
     connection::ConnectionLine,
     field::{FieldLine, owned, owned_fields},
 };
@@ -90,6 +91,9 @@ pub struct ExchangeLine<'a> {
     /// `latin1` if a value of the line was not UTF-8: each character of every value then stands for one byte.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub encoding: Option<&'static str>,
+    /// What the rules of a policy ask of masked values; not printed.
+    #[serde(skip)]
+    pub facts: Option<Box<Facts>>,
 }
 
 impl ExchangeLine<'_> {
@@ -122,6 +126,7 @@ impl ExchangeLine<'_> {
             grpc_status,
             grpc_message,
             encoding,
+            facts,
         } = self;
         ExchangeLine {
             id: id.clone(),
@@ -150,6 +155,7 @@ impl ExchangeLine<'_> {
             grpc_status: *grpc_status,
             grpc_message: owned(grpc_message.as_ref()),
             encoding: *encoding,
+            facts: facts.clone(),
         }
     }
 }

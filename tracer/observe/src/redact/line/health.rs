@@ -12,7 +12,7 @@ use crate::{
 pub struct HealthLine {
     /// When it was noticed, RFC 3339.
     pub time: Time,
-    /// `ring` (the fullest), `table` (a BPF map), `output`, `rate_limit` or `export`.
+    /// `ring` (the fullest), `table` (a BPF map), `output`, `rate_limit`, `policy` or `export`.
     pub subject: &'static str,
     /// Name of the table, by what it holds.
     #[serde(skip_serializing_if = "Option::is_none")]

@@ -6,6 +6,7 @@
 //!
 //! Output that waits for the end of an exchange copies it, because a line borrows from what it was made of.
 
+mod alert;
 mod connection;
 mod exchange;
 mod field;
@@ -13,6 +14,7 @@ mod health;
 mod hop;
 mod loss;
 
+pub use alert::{AlertLine, EvidenceLine, Facts, Sizes};
 pub use connection::{ConnectionLine, ProxiedLine, SummaryLine};
 pub use exchange::{EndLine, EndResponseLine, ExchangeLine, RequestLine, ResponseLine};
 pub use field::FieldLine;
@@ -38,6 +40,8 @@ pub enum Line<'a> {
     Health(Box<HealthLine>),
     /// A hook that does not serve a process or a file: the health of the probes.
     Hooks(Box<HooksLine<'a>>),
+    /// An exchange that a rule of a policy matches.
+    Alert(Box<AlertLine<'a>>),
 }
 
 /// Version of the contract.

@@ -22,7 +22,13 @@ fn summary(rules: Rules, change: impl FnOnce(&mut ConnectionSummary)) -> Summary
     let observed = sample::observed(ObservedKind::Connection(Box::new(summary)), AddressSource::Bio);
     match &*redactor(rules).redact(Box::leak(Box::new(observed))) {
         Line::Connection(line) => (**line).clone(),
-        Line::Exchange(_) | Line::Hop(_) | Line::End(_) | Line::Loss(_) | Line::Health(_) | Line::Hooks(_) => {
+        Line::Exchange(_)
+        | Line::Hop(_)
+        | Line::End(_)
+        | Line::Loss(_)
+        | Line::Health(_)
+        | Line::Hooks(_)
+        | Line::Alert(_) => {
             panic!("not a connection")
         }
     }
@@ -39,7 +45,13 @@ fn connection(change: impl FnOnce(&mut Connection)) -> ConnectionLine<'static> {
     change(Arc::make_mut(&mut observed.connection));
     match &*redactor(Rules::default()).redact(Box::leak(Box::new(observed))) {
         Line::Exchange(line) => line.connection.clone(),
-        Line::Hop(_) | Line::End(_) | Line::Loss(_) | Line::Connection(_) | Line::Health(_) | Line::Hooks(_) => {
+        Line::Hop(_)
+        | Line::End(_)
+        | Line::Loss(_)
+        | Line::Connection(_)
+        | Line::Health(_)
+        | Line::Hooks(_)
+        | Line::Alert(_) => {
             panic!("not an exchange")
         }
     }

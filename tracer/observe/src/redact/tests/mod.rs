@@ -73,7 +73,13 @@ fn redact_with(redactor: &mut Redactor, exchange: Exchange) -> ExchangeLine<'sta
     let observed = sample::observed(ObservedKind::Exchange(Box::new(exchange)), AddressSource::Bio);
     match &*redactor.redact(&observed) {
         Line::Exchange(line) => line.to_static(),
-        Line::Hop(_) | Line::End(_) | Line::Loss(_) | Line::Connection(_) | Line::Health(_) | Line::Hooks(_) => {
+        Line::Hop(_)
+        | Line::End(_)
+        | Line::Loss(_)
+        | Line::Connection(_)
+        | Line::Health(_)
+        | Line::Hooks(_)
+        | Line::Alert(_) => {
             panic!("not an exchange")
         }
     }
