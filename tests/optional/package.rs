@@ -66,6 +66,7 @@ pub(crate) fn installed_and_removed() -> Result<()> {
         "usr/share/man/man1/tlscope-agent.1.gz",
         "usr/share/bash-completion/completions/tlscope",
         "usr/share/doc/tlscope/agent.toml",
+        "usr/share/doc/tlscope/policy/starter.toml",
         "usr/share/doc/tlscope/copyright",
     ] {
         ensure!(root.join(file).is_file(), "{file} is missing");
