@@ -117,7 +117,7 @@ fn a_full_disk_costs_lines_that_are_counted_and_nothing_else() -> Result<()> {
     let wrk = Wrk::start(&nginx, Load::of(REQUESTS, "/small/NUMBER"))?;
     tracer.wait_for_message(&["cannot be written", "lines are dropped"])?;
     nginx.wait_until_logged(REQUESTS)?;
-    wrk.finish()?;
+    wrk.stop()?;
     let before = fs::read_to_string(&out)?;
     assert!(before.ends_with('\n'));
     fs::File::options().write(true).open(&out)?.set_len(0)?;

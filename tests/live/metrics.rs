@@ -20,7 +20,7 @@ fn prometheus_counts_what_a_gateway_logs_and_has_few_series() -> Result<()> {
     let prometheus = Prometheus::scraping(metrics.address())?;
     let wrk = Wrk::start(&nginx, Load::of(usize::try_from(REQUESTS)?, "/small/NUMBER"))?;
     nginx.wait_until_logged(usize::try_from(REQUESTS)?)?;
-    wrk.finish()?;
+    wrk.stop()?;
     let requests = "sum(tlscope_requests_total{side=\"server\",process=\"nginx\",status=\"2xx\"})";
     prometheus.wait_for_value(&requests.replace('"', "%22"), REQUESTS)?;
     prometheus.wait_for_value("sum(tlscope_request_duration_seconds_count)", REQUESTS)?;
