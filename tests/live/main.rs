@@ -36,6 +36,7 @@ mod inspect;
 mod stat;
 mod metrics;
 mod files;
+mod journal;
 mod top;
 mod addresses;
 mod connections;
