@@ -186,6 +186,7 @@ fn an_invalid_value_exits_with_2_and_names_the_option() -> Result<()> {
         ("--rotate", "100"),
         ("--rotate", "0MiB"),
         ("--keep", "some"),
+        ("--keep", "0"),
         ("--metrics", "9464"),
         ("--metrics", "localhost"),
         ("--metrics", "127.0.0.1:65536"),

@@ -39,6 +39,7 @@ mod doctor;
 mod stat;
 mod metrics;
 mod files;
+mod journal;
 mod top;
 mod addresses;
 mod connections;

@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use clap::{Args, error::ErrorKind};
+use clap::{Args, builder::RangedU64ValueParser, error::ErrorKind};
 
 use crate::log_file::{Compression, Rotate, Rotation};
 
@@ -20,7 +20,10 @@ pub(super) struct FileArgs {
     #[arg(long, value_name = "SIZE|DURATION", requires = "file")]
     pub(super) rotate: Vec<Rotate>,
     /// Keep this many renamed files, and remove older ones
-    #[arg(long, value_name = "COUNT", requires = "rotate")]
+    #[arg(
+        long, value_name = "COUNT", requires = "rotate",
+        value_parser = RangedU64ValueParser::<usize>::new().range(1..)
+    )]
     pub(super) keep: Option<usize>,
     /// Compress renamed files
     #[arg(long, value_name = "FORMAT", requires = "rotate")]

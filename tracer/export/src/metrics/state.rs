@@ -90,7 +90,10 @@ impl Shared {
         } = *figures;
         let mut state = self.lock();
         let known = state.own.health.entry(subject.clone()).or_default();
-        (known.used, known.capacity) = (used, capacity);
+        // A report on drops alone has neither, and of rings that are all empty none is the fullest.
+        let is_of_no_ring = *subject == Subject::Ring && used == Some(0);
+        known.used = used.or(known.used);
+        known.capacity = capacity.filter(|_| !is_of_no_ring).or(known.capacity);
         known.dropped = known.dropped.saturating_add(dropped);
     }
 

@@ -280,12 +280,17 @@ fn losses_and_health_are_counted() {
         tester.0.note_health(&Subject::Ring, &figures(used, dropped));
         tester.0.note_health(&Subject::Table("calls"), &figures(used, 0));
     }
+    let nothing = Figures {
+        dropped: 1,
+        ..Figures::default()
+    };
+    tester.0.note_health(&Subject::Ring, &nothing);
     let text = tester.scrape();
     assert_sum(&text, "tlscope_losses_total", "cause=\"over_limit\"", 2.0);
     assert_sum(&text, "tlscope_lost_bytes_total", "cause=\"over_limit\"", 150.0);
     assert_sum(&text, "tlscope_ring_used_bytes", "", 5.0);
     assert_sum(&text, "tlscope_ring_capacity_bytes", "", 100.0);
-    assert_sum(&text, "tlscope_dropped_total", "subject=\"ring\"", 5.0);
+    assert_sum(&text, "tlscope_dropped_total", "subject=\"ring\"", 6.0);
     assert_sum(&text, "tlscope_table_entries", "table=\"calls\"", 5.0);
     assert!(sum(&text, "process_resident_memory_bytes", "") > 1e5 && text.contains("tlscope_build_info{version="));
 }

@@ -67,6 +67,11 @@ proptest! {
             prop_assert_eq!(text.lines().count(), 1 + notes, "{}", text);
         }
 
+        let ecs = String::from_utf8(written(Format::Ecs, &lines)).unwrap();
+        let document = ecs.strip_suffix('\n').unwrap();
+        prop_assert!(!document.contains(char::is_control));
+        prop_assert!(serde_json::from_str::<serde_json::Value>(document).unwrap().is_object());
+
         let har = written(Format::Har, &lines);
         prop_assert!(serde_json::from_slice::<serde_json::Value>(&har).unwrap()["log"]["entries"][0].is_object());
     }
