@@ -14,7 +14,10 @@ mod tape_builder;
 #[path = "../replay/tapes.rs"]
 #[expect(dead_code, reason = "the tests of replay use all of it")]
 mod tapes;
+mod exported;
+#[cfg(test)]
 mod otlp;
+#[cfg(test)]
 mod otlp_trouble;
 
 fn main() -> ExitCode {

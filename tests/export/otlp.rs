@@ -9,13 +9,13 @@ use support::{
     certificate::Certificate,
     otlp::{Collector, Report},
     run,
-    run::CommandOutput,
     secrets::find_secret,
 };
 use tracer_ebpf::{AddressSource, Direction};
 
 use crate::{
     Test,
+    exported::{many, one, replay, replay_with, unsent},
     tape_builder::{OWN_NETNS, RESPONSE, TapeBuilder},
 };
 
@@ -27,56 +27,13 @@ pub(crate) const TESTS: &[Test] = &[
     ("logs_are_the_lines_of_the_output", logs),
     ("metrics_count_every_exchange", metrics),
     ("no_signal_shows_a_secret", secrets),
+    ("exchanges_of_exports_are_not_sent", own),
     ("tls_and_headers_come_from_the_environment", environment),
 ];
 
 /// Connections, and exchanges on each.
 const CONNECTIONS: u64 = 100;
 const EACH: u64 = 200;
-
-/// Replays a tape with an export. Returns the output of tlscope, which must succeed.
-pub(crate) fn replay(tape: &TapeBuilder, args: &[&str]) -> Result<CommandOutput> {
-    replay_with(tape, args, &[])
-}
-
-fn replay_with(tape: &TapeBuilder, args: &[&str], variables: &[(&str, &str)]) -> Result<CommandOutput> {
-    let folder = tape.write()?;
-    let mut command = binary::command(&["replay"])?;
-    command
-        .arg(folder.path().join("made.tape"))
-        .args(["-o", "json"])
-        .args(args);
-    run::succeed(command.envs(variables.iter().copied()))
-}
-
-/// Makes a tape of one exchange.
-pub(crate) fn one() -> Result<TapeBuilder> {
-    let mut tape = TapeBuilder::new();
-    tape.facts(1, AddressSource::BIO, OWN_NETNS)?.exchange(1)?;
-    Ok(tape)
-}
-
-/// Makes a tape of many exchanges, each with a path and a parent of its own.
-pub(crate) fn many(connections: u64, each: u64) -> Result<TapeBuilder> {
-    let mut tape = TapeBuilder::new();
-    for connection in 1..=connections {
-        tape.facts(connection, AddressSource::BIO, OWN_NETNS)?;
-    }
-    for number in 0..each {
-        for connection in 1..=connections {
-            let id = connection * 1_000_000 + number;
-            let request = format!(
-                "GET /{id}?page=2&token=pLanted22 HTTP/1.1\r\nHost: a.test\r\nUser-Agent: curl/8\r\nX-Tenant: acme\r\n\
-                 Authorization: Bearer pLanted01\r\ntraceparent: 00-{id:032x}-{id:016x}-01\r\n\r\n"
-            );
-            tape.data(connection, Direction::READ, request.as_bytes())?
-                .data(connection, Direction::WRITE, RESPONSE)?;
-        }
-        // A batch has a bound.
-        tape.wait(0);
-    }
-    Ok(tape)
-}
 
 fn every_exchange_over_http() -> Result<()> {
     every_exchange(Collector::http)
@@ -91,11 +48,7 @@ fn every_exchange(url: fn(&Collector) -> &str) -> Result<()> {
     let url = url(&collector).to_owned();
     let args = ["--otlp", &url, "--otlp-capture-headers", "x-tenant"];
     let output = replay(&many(CONNECTIONS, EACH)?, &args)?;
-    assert!(
-        !output.stderr.contains("not sent") && !output.stderr.contains("not exported"),
-        "{}",
-        output.stderr
-    );
+    assert_eq!(unsent(&output.stderr), 0, "{}", output.stderr);
     let report = collector.report()?;
     assert_eq!(report.spans()?.len(), usize::try_from(CONNECTIONS * EACH)?);
     let mut seen = BTreeSet::new();
@@ -237,14 +190,16 @@ fn sides(report: &Report) -> Result<[&Value; 2]> {
 
 fn waits_for_the_end() -> Result<()> {
     let (head, body) = RESPONSE.split_at(RESPONSE.len() - 2);
+    let (asked, answered) = ("GET /slow HTTP/1.1\r\nHost: a.test\r\n\r\n", head.len() as u64);
+    let (read, write) = (Direction::READ, Direction::WRITE);
     let mut tape = one()?;
     tape.facts(2, AddressSource::BIO, OWN_NETNS)?
-        .data(2, Direction::READ, b"GET /slow HTTP/1.1\r\nHost: a.test\r\n\r\n")?
-        .data(2, Direction::WRITE, head)?
+        .data(2, read, asked.as_bytes())?
+        .data(2, write, head)?
         .wait(3000)
-        .data(2, Direction::WRITE, body)?
-        .data(2, Direction::READ, b"GET /open HTTP/1.1\r\nHost: a.test\r\n\r\n")?
-        .data(2, Direction::WRITE, head)?
+        .data_at(2, write, answered, body)?
+        .data_at(2, read, asked.len() as u64, asked.replace("slow", "open").as_bytes())?
+        .data_at(2, write, RESPONSE.len() as u64, head)?
         .wait(3000);
     let mut collector = Collector::start()?;
     let url = collector.http().to_owned();
@@ -331,16 +286,16 @@ fn metrics() -> Result<()> {
 }
 
 fn secrets() -> Result<()> {
+    let mut counts = [0; 3];
     for tape in crate::tapes::all()? {
         let mut collector = Collector::start()?;
         let mut command = binary::command(&["replay"])?;
         command
             .arg(&tape)
-            .args(["--hops", "--otlp-signals", "traces,logs,metrics"]);
-        command.args(["--otlp-capture-headers", "all", "--otlp", collector.http()]);
+            .args(["--hops", "--otlp-signals", "traces,logs,metrics"])
+            .args(["--otlp-capture-headers", "all", "--otlp", collector.http()]);
         let output = run::succeed(&mut command)?;
         let report = collector.report()?;
-        assert!(!report.spans()?.is_empty() && !report.logs()?.is_empty() && !report.metrics()?.is_empty());
         let text = report.text.replace("},", "},\n");
         assert_eq!(
             find_secret(&text).or(find_secret(&output.stderr)),
@@ -348,13 +303,43 @@ fn secrets() -> Result<()> {
             "{}",
             tape.display()
         );
+        let found = [report.spans()?, report.logs()?, report.metrics()?].map(Vec::len);
+        counts.iter_mut().zip(found).for_each(|(count, found)| *count += found);
     }
+    assert!(counts.iter().all(|count| *count > 10), "{counts:?}");
+    Ok(())
+}
+
+fn own() -> Result<()> {
+    let request = |agent: &str| format!("POST /v1/traces HTTP/1.1\r\nHost: a.test\r\nUser-Agent: {agent}\r\n\r\n");
+    let mut tape = TapeBuilder::new();
+    for (connection, agent) in [
+        (1, concat!("tlscope/", env!("CARGO_PKG_VERSION"), " (OTLP)")),
+        (2, "another/1"),
+    ] {
+        tape.facts(connection, AddressSource::BIO, OWN_NETNS)?
+            .data(connection, Direction::READ, request(agent).as_bytes())?
+            .data(connection, Direction::WRITE, RESPONSE)?;
+    }
+    let mut collector = Collector::start()?;
+    let url = collector.http().to_owned();
+    let output = replay(&tape, &["--otlp", &url, "--otlp-signals", "traces,logs"])?;
+    assert_eq!(output.stdout.lines().count(), 2);
+    let report = collector.report()?;
+    let [span] = &report.spans()?[..] else {
+        anyhow::bail!("{}", report.text)
+    };
+    assert_eq!(span["attributes"]["user_agent.original"], "another/1");
+    assert_eq!(report.logs()?.len(), 1);
+    // Requests to the collector have that name.
+    let agent = &report.requests()?[0]["fields"]["user-agent"];
+    assert_eq!(agent, concat!("tlscope/", env!("CARGO_PKG_VERSION"), " (OTLP)"));
     Ok(())
 }
 
 fn environment() -> Result<()> {
     let folder = tempfile::tempdir()?;
-    let certificate = Certificate::make(folder.path())?;
+    let certificate = Certificate::make_of_server(folder.path())?;
     let mut collector = Collector::start_tls(&certificate)?;
     let url = collector.http().to_owned();
     let authorities = certificate.certificate.to_string_lossy();
@@ -386,6 +371,6 @@ fn environment() -> Result<()> {
     assert_eq!(find_secret(&output.stderr), None);
     // Without the certificate, the collector is not trusted.
     let output = replay_with(&one()?, &["--otlp", &url], &[])?;
-    assert!(output.stderr.contains("1 spans were not sent"), "{}", output.stderr);
+    assert_eq!(unsent(&output.stderr), 1, "{}", output.stderr);
     Ok(())
 }

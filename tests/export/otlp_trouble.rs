@@ -6,7 +6,7 @@ use support::otlp::Collector;
 
 use crate::{
     Test,
-    otlp::{many, one, replay},
+    exported::{many, one, replay, unsent},
 };
 
 pub(crate) const TESTS: &[Test] = &[
@@ -44,7 +44,7 @@ fn later_http() -> Result<()> {
         "{}",
         output.stderr
     );
-    assert!(!output.stderr.contains("not sent"), "{}", output.stderr);
+    assert_eq!(unsent(&output.stderr), 0, "{}", output.stderr);
     Ok(())
 }
 
@@ -73,7 +73,7 @@ fn never() -> Result<()> {
     for url in [collector.http().to_owned(), collector.grpc().to_owned()] {
         collector.answer("never", 1)?;
         let output = replay(&many(5, 2)?, &["--otlp", &url])?;
-        assert!(output.stderr.contains("10 spans were not sent"), "{}", output.stderr);
+        assert_eq!(unsent(&output.stderr), 10, "{}", output.stderr);
     }
     let report = collector.report()?;
     assert_eq!(answers(report.requests()?), ["never", "never"]);
@@ -86,7 +86,7 @@ fn partial() -> Result<()> {
     for url in [collector.http().to_owned(), collector.grpc().to_owned()] {
         collector.answer("partial", 1)?;
         let output = replay(&many(5, 2)?, &["--otlp", &url])?;
-        assert!(output.stderr.contains("1 spans were not sent"), "{}", output.stderr);
+        assert_eq!(unsent(&output.stderr), 1, "{}", output.stderr);
         assert!(
             output.stderr.contains(r"1 were rejected: one is too old\u{1b}[31m"),
             "{}",
@@ -104,13 +104,13 @@ fn down() -> Result<()> {
     let expected = replay(&one()?, &[])?.stdout;
     for url in [&http, &grpc] {
         let output = replay(&one()?, &["--otlp", url])?;
-        assert_eq!(output.stdout, expected);
-        for line in [
-            "Connection refused",
-            "; trying again",
-            "1 spans were not sent to",
-            "exchanges=1",
-        ] {
+        assert_eq!(
+            (output.stdout, unsent(&output.stderr)),
+            (expected.clone(), 1),
+            "{}",
+            output.stderr
+        );
+        for line in ["Connection refused", "; trying again", "exchanges=1"] {
             assert!(output.stderr.contains(line), "{}", output.stderr);
         }
     }

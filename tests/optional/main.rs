@@ -33,6 +33,7 @@ mod go;
 mod go_programs;
 mod go_soak;
 mod grpc;
+#[cfg(test)]
 mod otlp;
 mod overlay;
 mod package;

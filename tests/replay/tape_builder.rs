@@ -83,10 +83,16 @@ impl TapeBuilder {
     }
 
     pub(crate) fn data(&mut self, ssl: u64, direction: Direction, bytes: &[u8]) -> Result<&mut Self> {
+        self.data_at(ssl, direction, 0, bytes)
+    }
+
+    /// Adds bytes behind others of the same direction.
+    pub(crate) fn data_at(&mut self, ssl: u64, direction: Direction, position: u64, bytes: &[u8]) -> Result<&mut Self> {
         let mut record = DataRecord::new_zeroed();
         record.header = self.header(ssl, Kind::DATA);
         record.header.direction = direction;
         record.began_ns = self.now_ns;
+        (record.position, record.call_position) = (position, position);
         record.captured = u32::try_from(bytes.len())?;
         record.call_length = record.captured.into();
         self.batch.push(&[record.as_bytes(), bytes].concat());

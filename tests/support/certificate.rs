@@ -1,6 +1,7 @@
 //! A key and a certificate for a test.
 
 use std::{
+    fs,
     path::{Path, PathBuf},
     process::Command,
 };
@@ -21,6 +22,22 @@ pub struct Certificate {
 impl Certificate {
     /// Makes both in a directory.
     pub fn make(directory: &Path) -> Result<Self> {
+        Self::make_with(directory, &[])
+    }
+
+    /// Makes both, of which the certificate is not that of an authority, as some clients demand of a server.
+    pub fn make_of_server(directory: &Path) -> Result<Self> {
+        // The configuration of the machine would make it one of an authority.
+        let config = directory.join("openssl.cnf");
+        fs::write(&config, "[req]\ndistinguished_name = name\n[name]\n")?;
+        let config = config.to_string_lossy();
+        Self::make_with(
+            directory,
+            &["-config", &config, "-addext", "basicConstraints=critical,CA:FALSE"],
+        )
+    }
+
+    fn make_with(directory: &Path, options: &[&str]) -> Result<Self> {
         let (key, certificate) = (directory.join("key.pem"), directory.join("cert.pem"));
         let mut openssl = Command::new("openssl");
         openssl.args([
@@ -40,7 +57,12 @@ impl Certificate {
             "-addext",
             "subjectAltName=IP:127.0.0.1,DNS:localhost",
         ]);
-        openssl.arg("-keyout").arg(&key).arg("-out").arg(&certificate);
+        openssl
+            .args(options)
+            .arg("-keyout")
+            .arg(&key)
+            .arg("-out")
+            .arg(&certificate);
         run::succeed(&mut openssl)?;
         Ok(Self { key, certificate })
     }

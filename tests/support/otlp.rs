@@ -125,9 +125,7 @@ impl Report {
     }
 
     fn list(&self, name: &str) -> Result<&Vec<Value>> {
-        self.all
-            .get(name)
-            .and_then(Value::as_array)
-            .context("the report is cut short")
+        let list = self.all.get(name).and_then(Value::as_array);
+        list.context("the report is cut short")
     }
 }

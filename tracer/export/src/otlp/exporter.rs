@@ -93,12 +93,12 @@ impl Exporter {
             let records = signal.records();
             let undelivered = queue.wait(Some(began + FINISH_QUIETLY));
             if undelivered > 0 {
-                (self.say)(&format!("still sending {undelivered} {records} to {url}"));
+                (self.say)(&format!("{records} still being sent to {url}: {undelivered}"));
             }
             let undelivered = u64::try_from(queue.wait(None)).unwrap_or(u64::MAX);
             let lost = undelivered.saturating_add(queue.take_dropped());
             if lost > 0 {
-                (self.say)(&format!("{lost} {records} were not sent to {url}"));
+                (self.say)(&format!("{records} not sent to {url}: {lost}"));
             }
         }
     }

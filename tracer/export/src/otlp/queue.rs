@@ -42,8 +42,8 @@ struct State {
     stalled: bool,
     /// Records that were dropped since they were counted.
     dropped: u64,
-    /// Batches that were delivered or given up.
-    batches: u64,
+    /// Batches that were delivered, in whole or in part.
+    delivered: u64,
 }
 
 impl State {
@@ -73,11 +73,11 @@ impl Queue {
                 state.dropped += 1;
                 return;
             }
-            let batches = state.batches;
+            let delivered = state.delivered;
             let waited = self.progress.wait_timeout(state, TAPE_PATIENCE);
             let (guard, timeout) = waited.unwrap_or_else(PoisonError::into_inner);
             state = guard;
-            state.stalled = timeout.timed_out() && state.batches == batches;
+            state.stalled = timeout.timed_out() && state.delivered == delivered;
         }
         let was_full = state.is_full();
         state.queued += bytes;
@@ -120,14 +120,16 @@ impl Queue {
     pub(super) fn delivered(&self, dropped: u64) {
         let mut state = self.lock();
         let all = u64::try_from(state.taken_records).unwrap_or(u64::MAX);
-        if self.source == Source::Tape && dropped < all {
-            // The end of a tape waits for a collector that is slow, but takes records.
-            state.closed = state.closed.map(|_| Instant::now() + FINISH);
+        if dropped < all {
+            state.delivered += 1;
+            state.stalled = false;
+            if self.source == Source::Tape {
+                // The end of a tape waits for a collector that is slow, but takes records.
+                state.closed = state.closed.map(|_| Instant::now() + FINISH);
+            }
         }
         (state.taken, state.taken_records) = (0, 0);
         state.dropped += dropped;
-        state.batches += 1;
-        state.stalled = false;
         self.progress.notify_all();
     }
 

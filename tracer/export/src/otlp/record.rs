@@ -33,7 +33,10 @@ impl Record {
 
     /// Appends another message of the same type: fields that both have are those of `message`, lists have the elements of both.
     pub(super) fn append(&mut self, message: &impl Message) {
-        self.bytes.extend(message.encode_to_vec());
+        let more = message.encode_to_vec();
+        // Room that is not used would count to the bound of the queue.
+        self.bytes.reserve_exact(more.len());
+        self.bytes.extend(more);
     }
 }
 

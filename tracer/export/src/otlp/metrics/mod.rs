@@ -72,7 +72,9 @@ impl SeriesKey {
 pub(super) struct Metrics {
     /// Time of the records between two exports.
     interval: Duration,
+    /// The times of the first record, of the latest one, and of the last export, since 1970.
     began: Option<Duration>,
+    latest: Option<Duration>,
     exported: Option<Duration>,
     durations: BTreeMap<SeriesKey, Histogram>,
     counts: BTreeMap<(EncodedResource, Counter), u64>,
@@ -104,6 +106,7 @@ impl Metrics {
         Self {
             interval,
             began: None,
+            latest: None,
             exported: None,
             durations: BTreeMap::new(),
             counts: BTreeMap::new(),
@@ -141,9 +144,15 @@ impl Metrics {
         self.count(resource, Counter::RefusedHooks { name, cause }, 1);
     }
 
-    /// Takes note of the time since 1970; returns the metrics to send, if they are due.
+    /// Takes note of the time of a record since 1970.
+    pub(super) fn note(&mut self, time: Duration) {
+        self.began = Some(self.began.map_or(time, |began| began.min(time)));
+        self.latest = self.latest.max(Some(time));
+    }
+
+    /// Takes note of the time; returns the metrics to send, if they are due.
     pub(super) fn tick(&mut self, now: Duration) -> Vec<Record> {
-        self.began.get_or_insert(now);
+        self.note(now);
         let last = *self.exported.get_or_insert(now);
         if now.saturating_sub(last) < self.interval {
             return Vec::new();
@@ -153,13 +162,7 @@ impl Metrics {
 
     /// Returns the metrics at the end of the run.
     pub(super) fn finish(&mut self) -> Vec<Record> {
-        self.exported.map(|now| self.export(now)).unwrap_or_default()
-    }
-
-    /// Takes note of the time of a record, so that a run that ends before its first tick has one.
-    pub(super) fn note(&mut self, time: Duration) {
-        self.began.get_or_insert(time);
-        self.exported = Some(self.exported.map_or(time, |exported| exported.max(time)));
+        self.latest.map(|now| self.export(now)).unwrap_or_default()
     }
 
     fn export(&mut self, now: Duration) -> Vec<Record> {

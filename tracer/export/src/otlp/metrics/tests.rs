@@ -40,6 +40,7 @@ fn durations_are_histograms_with_the_attributes_of_the_conventions() {
     metrics.exchange(key("server", 200), 2_000_000);
     metrics.exchange(key("client", 500).with_error(Some("500")), 1);
     assert_eq!(metrics.tick(seconds(60)).len(), 0);
+    metrics.note(seconds(60));
     let [client, server] = &decode(&metrics.tick(seconds(61)))[..] else {
         panic!()
     };

@@ -179,7 +179,7 @@ mod tests {
                 &["--otlp", "grpc://host:1"],
                 &[("OTEL_EXPORTER_OTLP_PROTOCOL", "http/protobuf")]
             ),
-            ["grpc://host:1/opentelemetry.proto.collector.trace.v1.TraceService/Export"]
+            ["grpc://host:1"]
         );
     }
 
@@ -192,7 +192,7 @@ mod tests {
         );
         assert_eq!(
             urls(&["--otlp"], &[("OTEL_EXPORTER_OTLP_PROTOCOL", "grpc")]),
-            ["grpc://localhost:4317/opentelemetry.proto.collector.trace.v1.TraceService/Export"]
+            ["grpc://localhost:4317"]
         );
         let variables = [
             ("OTEL_EXPORTER_OTLP_ENDPOINT", "http://host:1"),
@@ -211,10 +211,7 @@ mod tests {
             ("OTEL_EXPORTER_OTLP_ENDPOINT", "https://host:1"),
             ("OTEL_EXPORTER_OTLP_PROTOCOL", "grpc"),
         ];
-        assert_eq!(
-            urls(&["--otlp"], &grpc),
-            ["grpcs://host:1/opentelemetry.proto.collector.trace.v1.TraceService/Export"]
-        );
+        assert_eq!(urls(&["--otlp"], &grpc), ["grpcs://host:1"]);
     }
 
     #[test]

@@ -60,7 +60,12 @@ impl Display for Url {
             (Protocol::Grpc, Security::Plain) => "grpc",
             (Protocol::Grpc, Security::Tls) => "grpcs",
         };
-        write!(formatter, "{scheme}://{}{}", self.authority(), self.path)
+        // The path of gRPC is the method that is called, which says nothing about the collector.
+        let path = match self.protocol {
+            Protocol::Http => &self.path,
+            Protocol::Grpc => "",
+        };
+        write!(formatter, "{scheme}://{}{path}", self.authority())
     }
 }
 

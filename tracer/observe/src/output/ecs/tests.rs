@@ -126,9 +126,15 @@ fn an_authority_is_a_domain_and_a_port() {
 #[test]
 fn an_alert_is_a_document_of_its_kind_with_the_id_of_its_exchange() {
     let documents = documents(&[sample::alert()]);
-    let [alert] = &documents[..] else { panic!("{documents:?}") };
+    let [alert] = &documents[..] else {
+        panic!("{documents:?}")
+    };
     assert_eq!(
-        (&alert["event"]["kind"], &alert["event"]["dataset"], &alert["event"]["id"]),
+        (
+            &alert["event"]["kind"],
+            &alert["event"]["dataset"],
+            &alert["event"]["id"]
+        ),
         (&json!("alert"), &json!("tlscope.alert"), &json!("7-1"))
     );
     assert_eq!(alert["rule"], json!({"name": "no-credentials"}));
