@@ -120,26 +120,25 @@ impl MultiPrograms {
         let state = self.programs.get(&program).ok_or(io::ErrorKind::NotFound)?;
         Ok(state.lock().unwrap_or_else(PoisonError::into_inner))
     }
+}
 
-    /// Attaches a program at offsets of a file, each with its cookie; for one process, or for all if `pid` is 0.
-    pub(super) fn attach(
-        &self,
-        program: Program,
-        file: BorrowedFd<'_>,
-        points: &[(u64, u64)],
-        pid: u32,
-    ) -> io::Result<OwnedFd> {
-        let loaded = self.load(program)?;
-        // The descriptor names the file that was analysed, whatever its path leads to by now.
-        let path = std::ffi::CString::new(format!("/proc/self/fd/{}", file.as_raw_fd()))?;
-        syscall::attach(&MultiLink {
-            program: loaded.as_fd(),
-            path: &path,
-            points,
-            is_return: program.is_return(),
-            pid,
-        })
-    }
+/// Attaches a loaded program at offsets of a file, each with its cookie; for one process, or for all if `pid` is 0.
+pub(super) fn attach(
+    program: BorrowedFd<'_>,
+    is_return: bool,
+    file: BorrowedFd<'_>,
+    points: &[(u64, u64)],
+    pid: u32,
+) -> io::Result<OwnedFd> {
+    // The descriptor names the file that was analysed, whatever its path leads to by now.
+    let path = std::ffi::CString::new(format!("/proc/self/fd/{}", file.as_raw_fd()))?;
+    syscall::attach(&MultiLink {
+        program,
+        path: &path,
+        points,
+        is_return,
+        pid,
+    })
 }
 
 /// A program that the kernel verifies in no time.

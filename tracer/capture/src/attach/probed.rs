@@ -17,13 +17,14 @@ use aya::{
     },
     sys::SyscallError,
 };
+use aya_obj::VerifierLog;
 use symbolizer::{Hook, HookKind};
 use tracer_ebpf::{Cookie, Direction, Operand, Role, SiteConfig, SiteCounters, SiteOperands};
 
 use super::{
     Calls, Error, Placement,
     load::load_single,
-    multi::MultiPrograms,
+    multi::{self, MultiPrograms},
     operands::{operands_of, role_of},
     placement::PlannedSite,
     program::{Point, Program},
@@ -305,9 +306,12 @@ impl Probed {
         pid: Option<NonZeroU32>,
     ) -> Result<OwnedFd, Error> {
         let pid = pid.map_or(0, NonZeroU32::get);
+        let loaded = multi
+            .load(program)
+            .map_err(|error| Error::program(program.name())(load_error(error)))?;
         let attach = |points: &[(Point, &Hook)]| {
             let points: Vec<_> = points.iter().map(|(point, _)| (point.offset, point.cookie.0)).collect();
-            multi.attach(program, self.file.as_fd(), &points, pid)
+            multi::attach(loaded.as_fd(), program.is_return(), self.file.as_fd(), &points, pid)
         };
         attach(points).map_err(|source| {
             // The kernel does not say which of the probes it refuses.
@@ -363,6 +367,13 @@ impl Probed {
             offset: hook.site.offset.0,
             source: Box::new(source),
         }
+    }
+}
+
+fn load_error(io_error: io::Error) -> ProgramError {
+    ProgramError::LoadError {
+        io_error,
+        verifier_log: VerifierLog::new(String::new()),
     }
 }
 
