@@ -34,6 +34,7 @@ mod refused;
 mod unusual;
 mod inspect;
 mod doctor;
+mod policy;
 mod stat;
 mod top;
 mod addresses;

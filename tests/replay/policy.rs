@@ -181,10 +181,9 @@ fn a_command_that_fails_is_told_once_and_does_not_end_the_run() -> Result<()> {
 
 #[test]
 fn alerts_beyond_what_commands_keep_up_with_are_counted() -> Result<()> {
-    let rules: String = (0..20)
-        .map(|number| format!("[[rule]]\nname = \"{number}\"\nrequired = [\"x-none\"]\n"))
-        .collect();
-    let output = with_rules(&nginx()?, &rules, &["--alert-exec", "true"])?;
+    let rule = |number| format!("[[rule]]\nname = \"{number}\"\nrequired = [\"x-none\"]\n");
+    let rules: Vec<_> = (0..20).map(rule).collect();
+    let output = with_rules(&nginx()?, &rules.concat(), &["--alert-exec", "true"])?;
     let printed = alerts(&output.stdout)?.len();
     let health = output
         .stdout
