@@ -36,6 +36,7 @@ mod refused;
 mod unusual;
 mod inspect;
 mod doctor;
+mod policy;
 mod stat;
 mod metrics;
 mod files;

@@ -178,3 +178,28 @@ fn a_command_that_fails_is_told_once_and_does_not_end_the_run() -> Result<()> {
     assert_eq!((output.code, told.count()), (Some(0), 1), "{}", output.stderr);
     Ok(())
 }
+
+#[test]
+fn alerts_beyond_what_commands_keep_up_with_are_counted() -> Result<()> {
+    let rule = |number| format!("[[rule]]\nname = \"{number}\"\nrequired = [\"x-none\"]\n");
+    let rules: Vec<_> = (0..20).map(rule).collect();
+    let output = with_rules(&nginx()?, &rules.concat(), &["--alert-exec", "true"])?;
+    let printed = alerts(&output.stdout)?.len();
+    let health = output
+        .stdout
+        .lines()
+        .filter(|line| line.contains("\"name\":\"alert_exec\""));
+    let dropped: Result<Vec<_>> = health
+        .map(|line| Ok(schema::parse(line)?["dropped"].as_u64()))
+        .collect();
+    let dropped: u64 = dropped?.into_iter().flatten().sum();
+    // 64 wait, and few have run by then.
+    assert!(
+        printed > 200 && dropped > 100 && output.code == Some(0),
+        "{dropped} of {printed}"
+    );
+    for text in [format!("lines not exported: {dropped}"), "still to be run".to_owned()] {
+        assert!(output.stderr.contains(&text), "{text}: {}", output.stderr);
+    }
+    Ok(())
+}

@@ -1,10 +1,10 @@
 //! `tlscope completions`: prints the script that completes command lines in a shell.
 
 use anyhow::Result;
-use clap::{Args, CommandFactory as _};
+use clap::{Args, Command};
 use clap_complete::{Shell, generate};
 
-use super::{arguments::CommandLine, plain_output};
+use super::plain_output;
 use crate::outcome::Outcome;
 
 #[derive(Args, Debug)]
@@ -14,9 +14,10 @@ pub(super) struct CompletionsArgs {
     shell: Shell,
 }
 
-pub(super) fn run(arguments: &CompletionsArgs) -> Result<Outcome> {
+/// Prints the script for a command line.
+pub(super) fn run(arguments: &CompletionsArgs, mut command: Command) -> Result<Outcome> {
     // It would panic if it could not write.
     let mut script = Vec::new();
-    generate(arguments.shell, &mut CommandLine::command(), "tlscope", &mut script);
+    generate(arguments.shell, &mut command, "tlscope", &mut script);
     plain_output::print(&script)
 }

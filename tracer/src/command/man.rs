@@ -3,10 +3,10 @@
 use std::path::PathBuf;
 
 use anyhow::{Context as _, Result};
-use clap::{Args, CommandFactory as _};
+use clap::{Args, Command};
 use clap_mangen::{Man, generate_to};
 
-use super::{arguments::CommandLine, plain_output};
+use super::plain_output;
 use crate::outcome::Outcome;
 
 #[derive(Args, Debug)]
@@ -16,8 +16,8 @@ pub(super) struct ManArgs {
     folder: Option<PathBuf>,
 }
 
-pub(super) fn run(arguments: &ManArgs) -> Result<Outcome> {
-    let command = CommandLine::command();
+/// Prints or writes the pages of a command line.
+pub(super) fn run(arguments: &ManArgs, command: Command) -> Result<Outcome> {
     if let Some(folder) = &arguments.folder {
         generate_to(command, folder).with_context(|| folder.display().to_string())?;
         return Ok(Outcome::Done);

@@ -34,7 +34,7 @@ mod message_arguments;
 use std::process::ExitCode;
 
 use anyhow::Result;
-use clap::Parser as _;
+use clap::{CommandFactory as _, Parser as _};
 
 use self::arguments::{Command, CommandLine};
 #[cfg(not(feature = "live"))]
@@ -113,8 +113,8 @@ fn dispatch(command: &Command) -> Result<Outcome> {
         Command::Stat(arguments) => stat::run(arguments),
         Command::Top(arguments) => top::run(arguments),
         Command::Schema => schema::run(),
-        Command::Completions(arguments) => completions::run(arguments),
-        Command::Man(arguments) => man::run(arguments),
+        Command::Completions(arguments) => completions::run(arguments, CommandLine::command()),
+        Command::Man(arguments) => man::run(arguments, CommandLine::command()),
     }
 }
 

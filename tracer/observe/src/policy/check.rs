@@ -5,7 +5,7 @@ use regex::Regex;
 use super::{
     key::{Property, Request, hash_of, text_of},
     names::{NameTable, Names, Seen},
-    rule::State,
+    state::State,
 };
 use crate::redact::{EvidenceLine, ExchangeLine, FieldLine, Printable, Sizes};
 
@@ -90,6 +90,8 @@ pub(super) struct View<'v, 'l> {
     pub(super) unknown: u64,
     pub(super) malformed: Option<&'static str>,
     pub(super) sizes: Option<Sizes>,
+    /// Whether a value matches the pattern of any rule about all fields.
+    pub(super) may_match: bool,
 }
 
 impl Check {
@@ -110,8 +112,9 @@ impl Check {
             }
             Self::Matches(Some(field), pattern) => view.find_value(*field, state, |value| pattern.is_match(value)),
             Self::Matches(None, pattern) => {
-                let is_wrong = |value: &str| pattern.is_match(value);
-                let found = view.fields.iter().find(|field| state.right.is_wrong(field, is_wrong));
+                let is_wrong = |value: &Printable<'_>| pattern.is_match(value);
+                let mut fields = view.fields.iter().filter(|_| view.may_match);
+                let found = fields.find(|(_, value)| value.as_ref().is_some_and(is_wrong));
                 found.map(|field| view.evidence(field))
             }
             Self::MatchesNot(field, pattern) => {
@@ -153,12 +156,12 @@ impl Check {
         let windows = &mut state.windows;
         let (bound, count) = match self {
             Self::Rate(bound) => {
-                let key = hash_of(&bound.per, exchange, request, &windows.hasher)?;
+                let key = hash_of(&bound.per, exchange, request)?;
                 (bound, windows.count(key, bound.within_ns, bound.most, now_ns)?)
             }
             Self::Distinct(bound, of) => {
-                let value = hash_of(of, exchange, request, &windows.hasher)?;
-                let key = hash_of(&bound.per, exchange, request, &windows.hasher)?;
+                let value = hash_of(of, exchange, request)?;
+                let key = hash_of(&bound.per, exchange, request)?;
                 let count = windows.count_values(key, value, bound.within_ns, bound.most, now_ns)?;
                 (bound, count)
             }
@@ -253,51 +256,6 @@ impl<'l> View<'_, 'l> {
         found.map(|field| self.evidence(field))
     }
 }
-
-/// Values in which a rule found nothing.
-#[derive(Debug, Default)]
-pub(super) struct Right(Vec<Box<[u8]>>);
-
-impl Right {
-    /// Returns whether a value is wrong; one that was found to be right before is not asked of again.
-    fn is_wrong(&mut self, (_, value): &FieldLine<'_>, is_wrong: impl Fn(&str) -> bool) -> bool {
-        let Some(value) = value else {
-            return false;
-        };
-        if self.contains(value.bytes()) {
-            return false;
-        }
-        let is_wrong = is_wrong(value);
-        if !is_wrong {
-            self.add(value.bytes());
-        }
-        is_wrong
-    }
-
-    fn contains(&self, value: &[u8]) -> bool {
-        self.0.get(Self::slot(value)).is_some_and(|known| &**known == value)
-    }
-
-    fn add(&mut self, value: &[u8]) {
-        // An empty value is the same as an empty slot, and quickly asked of again.
-        if value.len() <= MAX_RIGHT_BYTES {
-            self.0.resize(RIGHT_SLOTS, Box::default());
-            if let Some(slot) = self.0.get_mut(Self::slot(value)) {
-                *slot = value.into();
-            }
-        }
-    }
-
-    fn slot(value: &[u8]) -> usize {
-        let byte = |at: usize| usize::from(value.get(at).copied().unwrap_or(0));
-        let (middle, last) = (value.len() / 2, value.len().saturating_sub(1));
-        (value.len() + 3 * byte(middle) + 7 * byte(last) + 13 * byte(0)) % RIGHT_SLOTS
-    }
-}
-
-const RIGHT_SLOTS: usize = 128;
-
-const MAX_RIGHT_BYTES: usize = 512;
 
 /// The beginning of every mask.
 const MASK: &str = "[redacted";

@@ -108,8 +108,19 @@ struct DistinctTable {
     within: Spanned<String>,
 }
 
+impl Rules {
+    /// Parses a policy in TOML.
+    ///
+    /// # Errors
+    ///
+    /// The first mistake in it, with its place.
+    pub fn parse(policy: &str) -> Result<Self, Mistake> {
+        parse(policy)
+    }
+}
+
 /// Parses a policy.
-pub(super) fn parse(policy: &str) -> Result<Rules, Mistake> {
+fn parse(policy: &str) -> Result<Rules, Mistake> {
     let file: File = toml::from_str(policy).map_err(|error| {
         let place = error.span().unwrap_or(0..0);
         Mistake::new(policy, &place, error.message())
@@ -129,6 +140,10 @@ pub(super) fn parse(policy: &str) -> Result<Rules, Mistake> {
         let rule = parser.rule(&place, table.into_inner(), &rules)?;
         rules.push(rule);
     }
+    let all_fields = [
+        parser.together(&rules, Head::Request)?,
+        parser.together(&rules, Head::Response)?,
+    ];
     let Parser {
         request,
         response,
@@ -137,8 +152,10 @@ pub(super) fn parse(policy: &str) -> Result<Rules, Mistake> {
     } = parser;
     Ok(Rules {
         all: rules,
+        host: request.bit_of("host"),
         names: [request, response],
         credentials,
+        all_fields,
     })
 }
 
@@ -184,7 +201,6 @@ impl Parser<'_> {
             condition,
             head,
             check,
-            host: self.request.bit_of("host"),
         })
     }
 
@@ -315,6 +331,33 @@ impl Parser<'_> {
 
     fn pattern(&self, pattern: &Spanned<String>) -> Result<Regex, Mistake> {
         Regex::new(pattern.get_ref()).map_err(|error| self.wrong(&pattern.span(), error.to_string()))
+    }
+
+    /// Returns the patterns of rules about all fields of a head in one.
+    fn together(&self, rules: &[Rule], head: Head) -> Result<Option<Regex>, Mistake> {
+        let patterns = rules.iter().filter_map(|rule| match &rule.check {
+            Check::Matches(None, pattern) if rule.head == head => Some(format!("(?:{pattern})")),
+            Check::Matches(..)
+            | Check::MatchesNot(..)
+            | Check::Required(_)
+            | Check::Forbidden(_)
+            | Check::Duplicates(_)
+            | Check::Malformed
+            | Check::MaxFieldBytes(_)
+            | Check::MaxHeadBytes(_)
+            | Check::MaxFields(_)
+            | Check::Rate(_)
+            | Check::Distinct(..) => None,
+        });
+        let patterns: Vec<_> = patterns.collect();
+        if patterns.is_empty() {
+            return Ok(None);
+        }
+        let together = Regex::new(&patterns.join("|"));
+        together.map(Some).map_err(|error| {
+            let reason = format!("the patterns about all fields are too large together: {error}");
+            self.wrong(&(0..0), reason)
+        })
     }
 
     fn condition(&self, when: &When) -> Result<Condition, Mistake> {

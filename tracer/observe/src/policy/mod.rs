@@ -5,25 +5,36 @@
 //! exchange, also those that filters leave out. What is unknown matches no rule.
 
 mod mistake;
-mod file;
 mod names;
 mod condition;
-mod check;
 mod key;
 mod windows;
+mod state;
+mod check;
 mod rule;
+mod file;
 mod args;
 #[cfg(test)]
 mod tests;
 
-use std::sync::Arc;
+use std::{hash::RandomState, sync::Arc};
 
-use self::{names::Seen, rule::State};
-use crate::redact::{AlertLine, ExchangeLine, Line, Redacted, WantedFacts};
+use regex::Regex;
+
+use self::{
+    check::{Head, View},
+    key::{Request, client_hash},
+    names::Seen,
+    state::{Right, State},
+};
+use crate::redact::{AlertLine, ExchangeLine, FieldLine, Line, Redacted, WantedFacts};
 
 pub use args::PolicyArgs;
 pub use mistake::Mistake;
 pub use rule::Rules;
+
+/// Maximum values of all fields that are remembered as matching no pattern.
+const MANY: usize = 1024;
 
 /// Judges exchanges by rules.
 #[derive(Debug)]
@@ -33,6 +44,9 @@ pub struct Policy {
     states: Vec<State>,
     request: Seen,
     response: Seen,
+    /// Values that match no pattern about all fields.
+    right: [Right; 2],
+    hasher: RandomState,
     alerts: u64,
 }
 
@@ -44,6 +58,8 @@ impl Policy {
             states: rules.states(),
             request,
             response,
+            right: [Right::with_slots(MANY), Right::with_slots(MANY)],
+            hasher: RandomState::new(),
             alerts: 0,
             rules,
         }
@@ -89,13 +105,80 @@ impl Policy {
     fn judge_exchange(&mut self, exchange: &ExchangeLine<'_>, now_ns: u64, alerts: &mut Vec<AlertLine<'static>>) {
         let rules = Arc::clone(&self.rules);
         let [of_request, of_response] = rules.names();
-        let request = exchange.request.as_ref().map(|request| &*request.headers);
-        let response = exchange.response.as_ref().map(|response| &*response.headers);
-        self.request.scan(of_request, request.unwrap_or_default());
-        self.response.scan(of_response, response.unwrap_or_default());
+        let [in_requests, in_responses] = &rules.all_fields;
+        let [right_of_requests, right_of_responses] = &mut self.right;
+        let request = exchange.request.as_ref().map_or(&[][..], |request| &request.headers);
+        let response = exchange.response.as_ref().map_or(&[][..], |response| &response.headers);
+        self.request.scan(of_request, request);
+        self.response.scan(of_response, response);
+        let may_match = |pattern: &Option<Regex>, fields: &[FieldLine<'_>], right: &mut Right| {
+            let matches = |pattern: &Regex| {
+                fields
+                    .iter()
+                    .any(|field| right.is_wrong(field, |value| pattern.is_match(value)))
+            };
+            pattern.as_ref().is_some_and(matches)
+        };
+        let views = views(
+            &rules,
+            exchange,
+            [&self.request, &self.response],
+            [
+                may_match(in_requests, request, right_of_requests),
+                may_match(in_responses, response, right_of_responses),
+            ],
+        );
+        let counted = Request {
+            table: of_request,
+            seen: &self.request,
+            hasher: &self.hasher,
+            client: client_hash(exchange, &self.hasher),
+        };
         for (rule, state) in rules.all().iter().zip(&mut self.states) {
-            let found = rule.judge(&rules, exchange, [&self.request, &self.response], state, now_ns);
-            alerts.extend(found.map(|evidence| rule.alert(exchange, evidence)));
+            // An alert is large and rare: it is made in its place, and only then.
+            if let Some(evidence) = rule.judge(exchange, &views, counted, state, now_ns) {
+                alerts.push(rule.alert(exchange, *evidence));
+            }
         }
     }
+}
+
+/// Returns the heads of an exchange, as rules see them. One that is absent has no fields, and is not complete.
+fn views<'v, 'l>(
+    rules: &'v Rules,
+    exchange: &'v ExchangeLine<'l>,
+    [of_request, of_response]: [&'v Seen; 2],
+    [request_may_match, response_may_match]: [bool; 2],
+) -> [View<'v, 'l>; 2] {
+    let [in_requests, in_responses] = rules.names();
+    let facts = exchange.facts.as_deref();
+    let request = exchange.request.as_ref();
+    let response = exchange.response.as_ref();
+    let has_authority = request.is_some_and(|head| head.authority.is_some());
+    [
+        View {
+            head: Head::Request,
+            fields: request.map_or(&[], |head| &head.headers),
+            seen: of_request,
+            table: in_requests,
+            implied: if has_authority { rules.host } else { 0 },
+            complete: request.is_some_and(|head| head.complete),
+            unknown: request.and_then(|head| head.unknown).unwrap_or(0).into(),
+            malformed: request.and_then(|head| head.malformed),
+            sizes: facts.and_then(|facts| facts.request),
+            may_match: request_may_match,
+        },
+        View {
+            head: Head::Response,
+            fields: response.map_or(&[], |head| &head.headers),
+            seen: of_response,
+            table: in_responses,
+            implied: 0,
+            complete: response.is_some_and(|head| head.complete == Some(true)),
+            unknown: response.and_then(|head| head.unknown).unwrap_or(0).into(),
+            malformed: response.and_then(|head| head.malformed),
+            sizes: facts.and_then(|facts| facts.response),
+            may_match: response_may_match,
+        },
+    ]
 }

@@ -64,10 +64,11 @@ impl NameTable {
     }
 }
 
-fn hash(name: &[u8]) -> usize {
-    let byte = |at: Option<&u8>| usize::from(at.copied().unwrap_or(0));
-    let (first, last, middle) = (name.first(), name.last(), name.get(name.len() / 2));
-    (name.len() + byte(first) * 7 + byte(last) * 31 + byte(middle) * 3) % BUCKETS
+const fn hash(name: &[u8]) -> usize {
+    match name {
+        [first, .., last] => (name.len() + *first as usize * 7 + *last as usize * 31) % BUCKETS,
+        _ => 0,
+    }
 }
 
 /// Which names of a table a head has, and where.
@@ -114,7 +115,7 @@ impl Seen {
     /// Returns the fields with a name, in their order.
     pub(super) fn fields<'f, 'l>(
         &self,
-        table: &NameTable,
+        table: &'f NameTable,
         number: usize,
         fields: &'f [FieldLine<'l>],
     ) -> impl Iterator<Item = &'f FieldLine<'l>> {
@@ -125,10 +126,10 @@ impl Seen {
             (_, 0) => 1,
             _ => usize::MAX,
         };
-        let name = table.name(number).as_bytes().to_vec();
+        let name = table.name(number).as_bytes();
         let rest = fields.get(first..).unwrap_or_default().iter();
         let is_it = move |(found, _): &&FieldLine<'l>| found.as_ref().is_some_and(|found| found.bytes() == name);
-        rest.filter(is_it).take(count)
+        rest.filter(move |field| count == 1 || is_it(field)).take(count)
     }
 }
 

@@ -1,13 +1,13 @@
 //! Rules, and what they remember.
 
+use regex::Regex;
+
 use super::{
-    check::{Check, Head, Right, View, cut},
+    check::{Check, Head, View, cut},
     condition::Condition,
-    file,
     key::Request,
-    mistake::Mistake,
-    names::{NameTable, Names, Seen},
-    windows::Windows,
+    names::{NameTable, Names},
+    state::State,
 };
 use crate::redact::{AlertLine, EvidenceLine, ExchangeLine, Printable, WantedFacts};
 
@@ -19,18 +19,13 @@ pub struct Rules {
     pub(super) names: [NameTable; 2],
     /// Names of fields whose fingerprints rules need.
     pub(super) credentials: Vec<String>,
+    /// The name of the host among those of requests, which `:authority` stands in for.
+    pub(super) host: Names,
+    /// The patterns of rules about all fields of requests, and of responses, in one.
+    pub(super) all_fields: [Option<Regex>; 2],
 }
 
 impl Rules {
-    /// Parses a policy in TOML.
-    ///
-    /// # Errors
-    ///
-    /// The first mistake in it, with its place.
-    pub fn parse(policy: &str) -> Result<Self, Mistake> {
-        file::parse(policy)
-    }
-
     pub(super) fn all(&self) -> &[Rule] {
         &self.all
     }
@@ -61,89 +56,35 @@ pub(super) struct Rule {
     pub(super) condition: Condition,
     pub(super) head: Head,
     pub(super) check: Check,
-    /// The name of the host among those of requests.
-    pub(super) host: Names,
-}
-
-/// What a rule remembers.
-#[derive(Debug, Default)]
-pub(super) struct State {
-    pub(super) right: Right,
-    pub(super) windows: Windows,
-}
-
-impl State {
-    pub(super) fn take_forgotten(&mut self) -> u64 {
-        self.windows.take_forgotten()
-    }
 }
 
 impl Rule {
-    /// Returns what the rule finds in an exchange.
+    /// Returns what the rule finds in an exchange, whose heads are `views`, at `now_ns` of the records' clock.
     pub(super) fn judge(
         &self,
-        rules: &Rules,
         exchange: &ExchangeLine<'_>,
-        [request, response]: [&Seen; 2],
+        [request, response]: &[View<'_, '_>; 2],
+        counted: Request<'_>,
         state: &mut State,
         now_ns: u64,
-    ) -> Option<EvidenceLine<'static>> {
+    ) -> Option<Box<EvidenceLine<'static>>> {
         if self.check.counts() {
-            let [table, _] = rules.names();
-            let request = Request { table, seen: request };
-            return self
-                .condition
-                .matches(exchange)
-                .then(|| self.check.count(exchange, request, state, now_ns))?;
+            let is_about = self.condition.matches(exchange);
+            return is_about
+                .then(|| self.check.count(exchange, counted, state, now_ns))?
+                .map(Box::new);
         }
         // Most rules find nothing, and that is quickly known; whether a rule is about an exchange may take longer.
-        let view = self.view(rules, exchange, [request, response])?;
-        let found = self.check.find(&view, state)?;
-        self.condition.matches(exchange).then_some(found)
-    }
-
-    /// Returns the head that the rule is about.
-    fn view<'v, 'l>(
-        &self,
-        rules: &'v Rules,
-        exchange: &'v ExchangeLine<'l>,
-        [of_request, of_response]: [&'v Seen; 2],
-    ) -> Option<View<'v, 'l>> {
-        let [in_requests, in_responses] = rules.names();
-        let facts = exchange.facts.as_deref();
-        match self.head {
-            Head::Request => {
-                let head = exchange.request.as_ref()?;
-                Some(View {
-                    head: self.head,
-                    fields: &head.headers,
-                    seen: of_request,
-                    table: in_requests,
-                    implied: if head.authority.is_some() { self.host } else { 0 },
-                    complete: head.complete,
-                    unknown: head.unknown.unwrap_or(0).into(),
-                    malformed: head.malformed,
-                    sizes: facts.and_then(|facts| facts.request),
-                })
-            }
-            Head::Response => {
-                let head = exchange.response.as_ref()?;
-                Some(View {
-                    head: self.head,
-                    fields: &head.headers,
-                    seen: of_response,
-                    table: in_responses,
-                    implied: 0,
-                    complete: head.complete == Some(true),
-                    unknown: head.unknown.unwrap_or(0).into(),
-                    malformed: head.malformed,
-                    sizes: facts.and_then(|facts| facts.response),
-                })
-            }
-        }
+        let view = match self.head {
+            Head::Request => request,
+            Head::Response => response,
+        };
+        let found = self.check.find(view, state)?;
+        self.condition.matches(exchange).then(|| Box::new(found))
     }
 
     /// Returns the alert about an exchange.
+    #[cold]
     pub(super) fn alert(&self, exchange: &ExchangeLine<'_>, evidence: EvidenceLine<'static>) -> AlertLine<'static> {
         let request = exchange.request.as_ref();
         let owned = |text: Option<&Printable<'_>>| text.map(cut);

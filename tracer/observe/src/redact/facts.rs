@@ -6,22 +6,6 @@ use http_decode::{Exchange, Fields};
 
 use super::{Facts, Sizes, fingerprint::has_mask, values::Composer};
 
-/// What is wanted of each exchange.
-#[derive(Clone, Debug, Default)]
-pub struct WantedFacts {
-    /// Whether sizes of heads are.
-    pub sizes: bool,
-    /// Names of the fields of requests whose fingerprints are, in lower case.
-    pub credentials: Vec<String>,
-}
-
-impl WantedFacts {
-    const fn is_nothing(&self) -> bool {
-        let Self { sizes, credentials } = self;
-        !*sizes && credentials.is_empty()
-    }
-}
-
 impl Composer<'_> {
     /// Returns what is wanted of an exchange; nothing if nothing is.
     pub(super) fn facts(&self, exchange: &Exchange) -> Option<Box<Facts>> {

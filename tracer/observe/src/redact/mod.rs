@@ -26,6 +26,7 @@ mod credentials;
 mod field;
 mod clean;
 mod sections;
+mod wanted_facts;
 mod redactor;
 mod values;
 mod connection;
@@ -44,7 +45,6 @@ mod tests;
 
 pub use args::RedactArgs;
 pub use error::{Error, RuleError};
-pub use facts::WantedFacts;
 pub use fingerprint::FingerprintKey;
 pub use gate::Redacted;
 pub use line::{
@@ -56,6 +56,7 @@ pub use printable::Printable;
 pub use redactor::Redactor;
 pub use rules::{NameRule, PatternRule, Rules};
 pub use time::Time;
+pub use wanted_facts::WantedFacts;
 
 pub(crate) use glob::Glob;
 pub(crate) use line::owned_fields;

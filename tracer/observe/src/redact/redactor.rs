@@ -1,7 +1,7 @@
 //! Applies the rules to a value.
 
 use super::{
-    Rules, Time, WantedFacts,
+    Rules, Time,
     clean::Clean,
     field::Rule,
     fingerprint::{FingerprintKey, Mask},
@@ -9,6 +9,7 @@ use super::{
     secrets::Secrets,
     sections::CleanSections,
     url::Search,
+    wanted_facts::WantedFacts,
     words::Word,
 };
 use crate::ids::IdHeaders;

@@ -134,14 +134,18 @@ const fn format_has_alerts(format: Format) -> bool {
 struct Shared(Arc<std::sync::Mutex<Vec<u8>>>);
 
 impl Shared {
+    fn bytes(&self) -> std::sync::MutexGuard<'_, Vec<u8>> {
+        self.0.lock().unwrap()
+    }
+
     fn text(&self) -> String {
-        String::from_utf8(self.0.lock().unwrap().clone()).unwrap()
+        String::from_utf8(self.bytes().clone()).unwrap()
     }
 }
 
 impl std::io::Write for Shared {
     fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
-        self.0.lock().unwrap().extend(bytes);
+        self.bytes().extend(bytes);
         Ok(bytes.len())
     }
 

@@ -171,12 +171,15 @@ fn response(chance: &mut Chance) -> Vec<(&'static str, String)> {
 /// A rule's name, the field in its evidence, and the number there.
 pub(super) type Found = (String, Option<String>, Option<u64>);
 
+/// Since when, how many, the values, and whether an alert was given.
+type Window = (u64, u64, Vec<String>, bool);
+
 /// Judges by reading each rule again for each exchange.
 pub(super) struct Reference {
     rules: Vec<Table>,
     patterns: BTreeMap<String, Regex>,
-    /// By rule and key: since when, how many, the values, and whether an alert was given.
-    windows: BTreeMap<(String, String), (u64, u64, Vec<String>, bool)>,
+    /// By rule and key.
+    windows: BTreeMap<(String, String), Window>,
 }
 
 impl Reference {
@@ -233,41 +236,39 @@ impl Reference {
 
     fn find(&mut self, rule: &Table, spec: &Spec) -> Option<(Option<String>, Option<u64>)> {
         let is_response = rule.get("in").is_some_and(|head| text(head) == "response");
-        let (fields, malformed) = match is_response {
-            true => (&spec.response, spec.response_malformed),
-            false => (&spec.request, spec.request_malformed),
+        let (fields, malformed) = if is_response {
+            (&spec.response, spec.response_malformed)
+        } else {
+            (&spec.request, spec.request_malformed)
         };
         let has = |name: &str| fields.iter().filter(|(known, _)| *known == name).count();
         if let Some(names) = rule.get("required") {
             let is_host = |name: &str| !is_response && name == "host" && host_of(spec).is_some();
-            let missing = first_known(&self.rules_names(rule, "required"), |name| {
-                has(name) == 0 && !is_host(name)
-            });
+            let missing = first_known(&names_of(rule, "required"), |name| has(name) == 0 && !is_host(name));
             assert!(names.is_array());
             return missing.filter(|_| !malformed).map(|name| (Some(name), None));
         }
         if rule.contains_key("forbidden") {
-            return first_known(&self.rules_names(rule, "forbidden"), |name| has(name) > 0)
-                .map(|name| (Some(name), None));
+            return first_known(&names_of(rule, "forbidden"), |name| has(name) > 0).map(|name| (Some(name), None));
         }
         if rule.contains_key("duplicates") {
-            let found = first_known(&self.rules_names(rule, "duplicates"), |name| has(name) > 1)?;
+            let found = first_known(&names_of(rule, "duplicates"), |name| has(name) > 1)?;
             let count = has(&found) as u64;
             return Some((Some(found), Some(count)));
         }
-        let of_field = |wanted: &Option<&Value>, name: &str| wanted.is_none_or(|wanted| text(wanted) == name);
+        let of_field = |wanted: Option<&Value>, name: &str| wanted.is_none_or(|wanted| text(wanted) == name);
         if let Some(pattern) = rule.get("matches") {
             let wanted = rule.get("field");
             let found = fields
                 .iter()
-                .find(|(name, value)| of_field(&wanted, name) && self.is_match(text(pattern), value));
+                .find(|(name, value)| of_field(wanted, name) && self.is_match(text(pattern), value));
             return found.map(|(name, _)| (Some((*name).to_owned()), None));
         }
         if let Some(pattern) = rule.get("matches_not") {
             let wanted = rule.get("field");
             let found = fields
                 .iter()
-                .find(|(name, value)| of_field(&wanted, name) && !self.is_match(text(pattern), value));
+                .find(|(name, value)| of_field(wanted, name) && !self.is_match(text(pattern), value));
             return found.map(|(name, _)| (Some((*name).to_owned()), None));
         }
         if rule.contains_key("malformed") {
@@ -292,11 +293,6 @@ impl Reference {
         self.count(rule, spec).map(|count| (None, Some(count)))
     }
 
-    /// Returns the names of a rule in the order in which rules of its kind of head name them first.
-    fn rules_names(&self, rule: &Table, kind: &str) -> Vec<String> {
-        words(&rule[kind]).into_iter().map(str::to_owned).collect()
-    }
-
     fn count(&mut self, rule: &Table, spec: &Spec) -> Option<u64> {
         let (bound, of) = match rule.get("rate") {
             Some(rate) => (rate, None),
@@ -310,8 +306,8 @@ impl Reference {
             .split('+')
             .map(|one| property(one.trim(), spec))
             .collect();
-        let within = humantime::parse_duration(text(&bound["within"])).unwrap().as_nanos();
-        let most = u64::try_from(bound["more_than"].as_integer().unwrap()).unwrap();
+        let within = humantime::parse_duration(text(&bound["within"])).ok()?.as_nanos();
+        let most = bound.as_table().and_then(|bound| number(bound, "more_than"))?;
         let name = (text(&rule["name"]).to_owned(), keys?.join("\n"));
         let window = self.windows.entry(name).or_insert((spec.at_ns, 0, Vec::new(), false));
         if u128::from(spec.at_ns - window.0) >= within {
@@ -328,6 +324,11 @@ impl Reference {
         }
         (window.1 > most && !std::mem::replace(&mut window.3, window.1 > most)).then_some(window.1)
     }
+}
+
+/// Returns the names of a rule, in their order.
+fn names_of(rule: &Table, kind: &str) -> Vec<String> {
+    words(&rule[kind]).into_iter().map(str::to_owned).collect()
 }
 
 /// Returns the first of the names for which that holds.
@@ -365,6 +366,5 @@ fn words(value: &Value) -> Vec<&str> {
 }
 
 fn number(rule: &Table, name: &str) -> Option<u64> {
-    let number = rule.get(name)?.as_integer().unwrap();
-    Some(u64::try_from(number).unwrap())
+    u64::try_from(rule.get(name)?.as_integer()?).ok()
 }
