@@ -23,6 +23,7 @@ pub(crate) const TESTS: &[Test] = &[
     ("every_exchange_is_one_span_over_http", every_exchange_over_http),
     ("every_exchange_is_one_span_over_grpc", every_exchange_over_grpc),
     ("upstream_spans_are_below_those_of_the_clients_of_a_gateway", hops),
+    ("an_upstream_exchange_that_is_alone_is_a_span_too", alone),
     ("a_span_waits_for_the_end_of_its_exchange", waits_for_the_end),
     ("logs_are_the_lines_of_the_output", logs),
     ("metrics_count_every_exchange", metrics),
@@ -172,6 +173,26 @@ fn hops() -> Result<()> {
         assert_eq!(client["attributes"]["tlscope.joined"], "request-id");
         assert_eq!(server["attributes"]["tlscope.gateway_us"], 2000);
     }
+    Ok(())
+}
+
+fn alone() -> Result<()> {
+    let mut tape = TapeBuilder::new();
+    let asked = format!("GET /x HTTP/1.1\r\nHost: a.test\r\n{GATEWAYS}\r\n");
+    tape.facts(2, AddressSource::BIO, OWN_NETNS)?
+        .data(2, Direction::WRITE, asked.as_bytes())?
+        .data(2, Direction::READ, RESPONSE)?;
+    let mut collector = Collector::start()?;
+    let url = collector.http().to_owned();
+    replay(&tape, &["--hops", "--otlp", &url])?;
+    let report = collector.report()?;
+    let [span] = &report.spans()?[..] else {
+        anyhow::bail!("{}", report.text)
+    };
+    assert_eq!(
+        (&span["kind"], &span["parent"]),
+        (&json!(3), &json!("b7ad6b7169203331"))
+    );
     Ok(())
 }
 

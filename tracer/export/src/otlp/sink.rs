@@ -91,7 +91,9 @@ impl Otlp {
 
     fn hop(&mut self, hop: &HopLine<'_>, places: &[Place]) {
         let mut places = places.iter();
-        if let Some((downstream, place)) = hop.downstream.as_ref().zip(places.next()) {
+        if let Some(downstream) = &hop.downstream
+            && let Some(place) = places.next()
+        {
             let in_hop = InHop {
                 gateway_us: hop.gateway_us,
                 ..InHop::default()
