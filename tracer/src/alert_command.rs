@@ -15,7 +15,7 @@ use std::{
 };
 
 use tracer_observe::{
-    health::{Figures, Subject},
+    health::{Export, Figures, Subject},
     output::{Error, Json, Sink, Written},
     redact::{Line, Redacted},
 };
@@ -81,7 +81,7 @@ impl Sink for AlertCommand {
             dropped: std::mem::take(&mut self.dropped),
             ..Figures::default()
         };
-        health.push((Subject::Export("alert_exec"), figures));
+        health.push((Subject::Export(Export::AlertCommand), figures));
     }
 
     fn flush(&mut self) -> Result<(), Error> {

@@ -34,8 +34,21 @@ pub enum Subject {
     RateLimit,
     /// The policy, of whose rules each counts a bounded number of keys.
     Policy,
-    /// What sends lines to another system, by the name of its protocol.
-    Export(&'static str),
+    /// What passes lines on beside the output.
+    Export(Export),
+}
+
+http_decode::named_enum! {
+    /// What passes lines on beside the output.
+    #[derive(Clone, Copy, Debug, Eq, Ord, PartialEq, PartialOrd)]
+    pub enum Export {
+        /// The command of `--alert-exec`.
+        AlertCommand => "alert_exec",
+        /// A collector of OpenTelemetry.
+        Otlp => "otlp",
+        /// A syslog server.
+        Syslog => "syslog",
+    }
 }
 
 http_decode::named_enum! {

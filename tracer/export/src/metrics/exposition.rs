@@ -147,7 +147,7 @@ impl Snapshot {
                 Subject::Output => vec![("subject", "output")],
                 Subject::RateLimit => vec![("subject", "rate_limit")],
                 Subject::Policy => vec![("subject", "policy")],
-                Subject::Export(name) => vec![("subject", "export"), ("name", *name)],
+                Subject::Export(export) => vec![("subject", "export"), ("name", export.name())],
             };
             (pairs, figures.dropped)
         });

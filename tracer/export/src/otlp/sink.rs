@@ -7,7 +7,7 @@ use std::{
 
 use tracer_observe::{
     batch::Source,
-    health::{Figures, Subject},
+    health::{Export, Figures, Subject},
     output::{Error, Sink, Written},
     redact::{EndLine, ExchangeLine, HopLine, Line, Redacted},
 };
@@ -221,7 +221,7 @@ impl Sink for Otlp {
             dropped: self.exporter.take_dropped(),
             ..Figures::default()
         };
-        health.push((Subject::Export("otlp"), figures));
+        health.push((Subject::Export(Export::Otlp), figures));
     }
 
     fn flush(&mut self) -> Result<(), Error> {

@@ -14,7 +14,7 @@ mod tests;
 use std::{io, sync::Arc, thread, time::Duration};
 
 use tracer_observe::{
-    health::{Figures, Subject},
+    health::{Export, Figures, Subject},
     output::{Error, JsonLines, Sink, Written},
     redact::{Line, Redacted},
 };
@@ -73,7 +73,7 @@ impl Sink for Syslog {
             dropped: self.queue.take_dropped(),
             ..Figures::default()
         };
-        health.push((Subject::Export("syslog"), figures));
+        health.push((Subject::Export(Export::Syslog), figures));
     }
 
     fn flush(&mut self) -> Result<(), Error> {

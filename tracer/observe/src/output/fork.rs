@@ -107,7 +107,7 @@ mod tests {
                 dropped: 1,
                 ..Figures::default()
             };
-            health.push((Subject::Export("test"), figures));
+            health.push((Subject::Export(crate::health::Export::Syslog), figures));
         }
 
         fn note_health(&mut self, _: &Subject, _: &Figures) {
@@ -136,7 +136,9 @@ mod tests {
         sink.flush().unwrap();
         let mut health = Vec::new();
         sink.add_health(&mut health);
-        assert!(matches!(health.as_slice(), [(Subject::Export("test"), figures)] if figures.dropped == 1));
+        assert!(
+            matches!(health.as_slice(), [(Subject::Export(crate::health::Export::Syslog), figures)] if figures.dropped == 1)
+        );
         sink.finish().unwrap();
         assert_eq!(*told.lock().unwrap(), ["write", "tick", "health", "flush", "finish"]);
     }

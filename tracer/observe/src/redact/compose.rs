@@ -68,7 +68,7 @@ pub(super) fn health(health: &Health) -> Line<'static> {
         Subject::Output => ("output", None),
         Subject::RateLimit => ("rate_limit", None),
         Subject::Policy => ("policy", None),
-        Subject::Export(name) => ("export", Some(*name)),
+        Subject::Export(export) => ("export", Some(export.name())),
     };
     Line::Health(Box::new(HealthLine {
         time: Time::new(*time),

@@ -98,7 +98,7 @@ mod tests {
     use super::*;
     use crate::{
         event::{AddressSource, RefusalCause},
-        health::State,
+        health::{Export, State},
         join::How,
         output::sample,
     };
@@ -311,6 +311,9 @@ mod tests {
             let listed: BTreeSet<_> = listed.as_array().unwrap().iter().filter_map(Value::as_str).collect();
             assert_eq!(listed, names, "{definition}");
         }
+        let subjects = schema.pointer("/$defs/health_line/properties/name/enum").unwrap();
+        let subjects: BTreeSet<_> = subjects.as_array().unwrap().iter().filter_map(Value::as_str).collect();
+        assert!(subjects.is_superset(&names(Export::ALL, Export::name)), "{subjects:?}");
     }
 
     #[test]
