@@ -130,10 +130,10 @@ impl<R: RecordQueue> Default for Drain<R> {
     }
 }
 
-/// Returns the ring with the larger used share, of two given as bytes used and capacity.
+/// Returns the ring with the larger used share, of two given as bytes used and capacity; of two empty ones the other.
 pub(super) fn fuller(one: (u64, u64), other: (u64, u64)) -> (u64, u64) {
     let share = |(filled, capacity): (u64, u64)| u128::from(filled) * 1_000_000 / u128::from(capacity.max(1));
-    if share(other) > share(one) { other } else { one }
+    if share(other) >= share(one) { other } else { one }
 }
 
 /// Adds a record to a batch, without the unused rest of a data record's slot: programs reserve slots of a few fixed

@@ -136,6 +136,14 @@ fn records_written_during_a_drain_are_left_to_the_next() {
 }
 
 #[test]
+fn the_fullest_of_empty_rings_has_their_capacity() {
+    let mut drain = drain_of([Written::default(), Written::default()]);
+    let (_, drained) = read(&mut drain, 1, 1000);
+    // It decides how long the next pause is.
+    assert_eq!(drained.fullest, (0, 1 << 24));
+}
+
+#[test]
 fn a_reserved_record_holds_the_watermark() {
     let mut drain = drain_of([Written::default(), Written::default()]);
     read(&mut drain, 1, 1000);
