@@ -27,24 +27,25 @@ fn answers(requests: &[Value]) -> Vec<&str> {
 }
 
 fn later_http() -> Result<()> {
-    let mut collector = Collector::start()?;
-    for name in ["later", "slower", "garbage", "gone"] {
-        collector.answer(name, 1)?;
+    for (first, second, told) in [
+        ("later", "slower", "503 Service Unavailable"),
+        ("garbage", "gone", "invalid HTTP version"),
+    ] {
+        let mut collector = Collector::start()?;
+        collector.answer(first, 1)?;
+        collector.answer(second, 1)?;
+        let url = collector.http().to_owned();
+        let output = replay(&many(5, 2)?, &["--otlp", &url])?;
+        let report = collector.report()?;
+        assert_eq!(answers(report.requests()?), [first, second, "taken"]);
+        assert_eq!(
+            (report.spans()?.len(), unsent(&output.stderr)),
+            (10, 0),
+            "{}",
+            output.stderr
+        );
+        assert!(output.stderr.contains(told), "{}", output.stderr);
     }
-    let url = collector.http().to_owned();
-    let output = replay(&many(5, 2)?, &["--otlp", &url])?;
-    let report = collector.report()?;
-    assert_eq!(
-        answers(report.requests()?),
-        ["later", "slower", "garbage", "gone", "taken"]
-    );
-    assert_eq!(report.spans()?.len(), 10);
-    assert!(
-        output.stderr.contains("503 Service Unavailable; trying again"),
-        "{}",
-        output.stderr
-    );
-    assert_eq!(unsent(&output.stderr), 0, "{}", output.stderr);
     Ok(())
 }
 
@@ -122,9 +123,13 @@ fn down() -> Result<()> {
 
 fn page() -> Result<()> {
     let mut collector = Collector::start()?;
-    collector.answer("page", 1)?;
     let url = collector.http().to_owned();
-    let output = replay(&one()?, &["--otlp", &url])?;
-    assert!(output.stderr.contains("something else than OTLP"), "{}", output.stderr);
+    for name in ["page", "flood"] {
+        collector.answer(name, 1)?;
+        let output = replay(&one()?, &["--otlp", &url])?;
+        assert!(output.stderr.contains("something else than OTLP"), "{}", output.stderr);
+        assert_eq!(unsent(&output.stderr), 1, "{}", output.stderr);
+    }
+    assert_eq!(answers(collector.report()?.requests()?), ["page", "flood"]);
     Ok(())
 }

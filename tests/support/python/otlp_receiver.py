@@ -70,8 +70,9 @@ class Handler(BaseHTTPRequestHandler):
             self.wfile.write(b"\x00garbage\r\n\r\n" if answer == "garbage" else b"")
             self.close_connection = True
             return
-        if answer == "page":
-            return self.respond(200, {"Content-Type": "text/html"}, b"<html>hello</html>")
+        if answer in ("page", "flood"):
+            body = b"<html>hello</html>" * (1 if answer == "page" else 10_000)
+            return self.respond(200, {"Content-Type": "text/html"}, body)
         if answer in ANSWERS:
             status, fields, _ = ANSWERS[answer]
             return self.respond(status, fields, b"")

@@ -43,6 +43,13 @@ impl Answer {
     pub(super) const fn later(reason: String) -> Self {
         Self::Later { after: None, reason }
     }
+
+    /// Returns that it is not that of a collector, to which sending it again would not help.
+    pub(super) fn unknown() -> Self {
+        Self::Refused {
+            reason: "answered with something else than OTLP".to_owned(),
+        }
+    }
 }
 
 /// A response.
@@ -134,8 +141,7 @@ impl Received {
 /// Reads the message of a success. That of the other signals has the same fields.
 fn accepted(body: Bytes) -> Answer {
     let Ok(response) = ExportTraceServiceResponse::decode(body) else {
-        let reason = "answered with something else than OTLP".to_owned();
-        return Answer::Refused { reason };
+        return Answer::unknown();
     };
     let partial = response.partial_success.unwrap_or_default();
     Answer::Accepted {

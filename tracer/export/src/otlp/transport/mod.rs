@@ -13,7 +13,7 @@ use http::{
     HeaderMap, HeaderValue, Method, Request, Version,
     header::{CONTENT_TYPE, HOST, TE, USER_AGENT},
 };
-use http_body_util::{BodyExt as _, Full, Limited};
+use http_body_util::{BodyExt as _, Full, LengthLimitError, Limited};
 use tokio::time::timeout;
 
 pub(super) use answer::Answer;
@@ -88,10 +88,11 @@ impl Client {
                 Protocol::Http => received.http(),
                 Protocol::Grpc => received.grpc(),
             },
+            Ok(Err(failure)) if failure.is::<LengthLimitError>() => Answer::unknown(),
             Ok(Err(failure)) => Answer::later(describe(&failure)),
             Err(_elapsed) => Answer::later("no answer in time".to_owned()),
         };
-        if matches!(answer, Answer::Later { .. }) {
+        if !matches!(answer, Answer::Accepted { .. }) {
             // What the connection would say next may belong to this request.
             self.connection = None;
         }
