@@ -49,7 +49,7 @@ fn capabilities(root: &Path) -> Result<String> {
 
 fn build(folder: &TempDir) -> Result<PathBuf> {
     let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("../scripts/package");
-    let built = run::succeed(Command::new(script).arg(folder.path()))?;
+    let built = run::succeed(run::without_package(Command::new(script).arg(folder.path())))?;
     Ok(PathBuf::from(built.stdout.trim()))
 }
 

@@ -84,5 +84,5 @@ fn build(target: &Path, release: bool) -> Result<()> {
     if release {
         cargo.arg("--release");
     }
-    run::succeed(&mut cargo).map(drop)
+    run::succeed(run::without_package(&mut cargo)).map(drop)
 }

@@ -1,6 +1,7 @@
 //! Runs a program to its end.
 
 use std::{
+    env,
     io::Write as _,
     process::{Command, Output, Stdio},
 };
@@ -34,6 +35,16 @@ impl From<Output> for CommandOutput {
             stderr: String::from_utf8_lossy(&stderr).into_owned(),
         }
     }
+}
+
+/// Removes what cargo tells a test about its package: a cargo that this starts builds crates anew whose build scripts look at that.
+pub fn without_package(command: &mut Command) -> &mut Command {
+    let names = env::vars_os().filter_map(|(name, _)| name.into_string().ok());
+    let about_package = |name: &String| name.starts_with("CARGO_PKG_") || name.starts_with("CARGO_MANIFEST_");
+    for name in names.filter(about_package) {
+        command.env_remove(name);
+    }
+    command
 }
 
 /// Runs a command to its end, with an empty stdin.
