@@ -36,7 +36,8 @@ pub(super) fn run(arguments: &AgentArgs) -> Result<Outcome> {
     let has_changed = Rc::new(Cell::new(false));
     let changed = Rc::clone(&has_changed);
     let reload = move || {
-        changed.set(is_new(&config));
+        // What was decided stays, whatever becomes of the file while the trace ends.
+        changed.set(changed.get() || is_new(&config));
         changed.get()
     };
     let outcome = trace::run_until_reload(&arguments.config.trace, Some(Box::new(reload)))?;
