@@ -1,5 +1,5 @@
 //! The capabilities that the unit of the service grants: with them everything works, and without any one of them something is
-//! missing, and is told.
+//! missing, and a message names it.
 
 use std::{
     fs,

@@ -4,7 +4,8 @@
 //! are counted. A command that takes too long is killed.
 
 use std::{
-    io::{self, Write},
+    fs::File,
+    io::{self, Seek as _, Write},
     process::{Child, Command, Stdio},
     sync::{
         Arc, Mutex, PoisonError,
@@ -14,6 +15,7 @@ use std::{
     time::{Duration, Instant},
 };
 
+use rustix::fs::{MemfdFlags, memfd_create};
 use tracer_observe::{
     health::{Export, Figures, Subject},
     output::{Error, Json, Sink, Written},
@@ -113,23 +115,23 @@ fn run_all(command: &str, alerts: &Receiver<Vec<u8>>) {
         if let Err(error) = run(command, &alert)
             && !std::mem::replace(&mut has_failed, true)
         {
-            complain(&format!("--alert-exec: {error}; further failures are not told"));
+            complain(&format!("--alert-exec: {error}; further failures are not reported"));
         }
         thread::sleep(PAUSE.saturating_sub(began.elapsed()));
     }
 }
 
 fn run(command: &str, alert: &[u8]) -> io::Result<()> {
+    // Not a pipe, which would block: an alert has what a client sent, and the command need not read it.
+    let mut stdin = File::from(memfd_create("alert", MemfdFlags::CLOEXEC)?);
+    stdin.write_all(alert)?;
+    stdin.rewind()?;
     let mut child = Command::new("/bin/sh")
         .args(["-c", command])
-        .stdin(Stdio::piped())
+        .stdin(stdin)
         // stdout is for lines alone.
         .stdout(Stdio::null())
         .spawn()?;
-    if let Some(mut stdin) = child.stdin.take() {
-        // An alert is shorter than a pipe, so this does not block. The command need not read it.
-        drop(stdin.write_all(alert));
-    }
     wait(&mut child)
 }
 
@@ -169,5 +171,19 @@ impl Write for Buffer {
 
     fn flush(&mut self) -> io::Result<()> {
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_command_gets_the_alert_and_need_not_read_it() {
+        // Longer than any pipe.
+        let alert = vec![b'x'; 4 * 1024 * 1024];
+        run("exit 0", &alert).unwrap();
+        run("test $(wc -c) -eq 4194304", &alert).unwrap();
+        assert!(run("exit 3", &alert).unwrap_err().to_string().contains('3'));
     }
 }

@@ -76,13 +76,13 @@ pub(crate) const MAX_ANSWER_BYTES: usize = 64 * 1024;
 /// Maximum characters of a collector's words that are printed.
 pub(crate) const MAX_REASON_CHARS: usize = 200;
 
-/// How often the trouble of a collector is told at most.
+/// Minimum time between two messages on the same trouble of a collector.
 pub(crate) const QUIET: Duration = Duration::from_secs(30);
 
 /// How long the end of a run waits for a collector.
 pub(crate) const FINISH: Duration = Duration::from_secs(5);
 
-/// After which part of that time the user is told what is still to be sent: a run that is ended by a signal has no more.
+/// After which part of that time a message says what is still to be sent: a run that is ended by a signal has no more.
 pub(crate) const FINISH_QUIETLY: Duration = Duration::from_millis(700);
 
 /// How long a full queue holds up the replay of a tape while nothing is delivered.

@@ -24,7 +24,7 @@ static IS_SHOWN: Mutex<bool> = Mutex::new(false);
 /// Goes to the start of the line and clears it.
 const CLEAR: &str = "\r\u{1b}[K";
 
-/// What takes no longer is not told.
+/// What takes no longer is not shown.
 const DELAY: Duration = Duration::from_secs(1);
 
 /// Time between two updates.

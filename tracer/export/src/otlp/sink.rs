@@ -35,6 +35,8 @@ pub(crate) struct Otlp {
     traces: Traces,
     open: OpenExchanges,
     metrics: Metrics,
+    /// The paths of its requests.
+    own_paths: Vec<String>,
     /// The latest time of the records, since 1970.
     now: Duration,
 }
@@ -42,7 +44,7 @@ pub(crate) struct Otlp {
 impl Otlp {
     pub(super) fn new(settings: Settings, exporter: Exporter, source: Source) -> Self {
         let Settings {
-            targets: _,
+            targets,
             captured,
             resource,
             methods,
@@ -55,6 +57,7 @@ impl Otlp {
             traces: Traces::default(),
             open: OpenExchanges::new(MAX_OPEN_BYTES),
             metrics: Metrics::new(metric_interval),
+            own_paths: targets.into_iter().map(|target| target.url.path).collect(),
             now: Duration::ZERO,
         }
     }
@@ -174,7 +177,7 @@ impl Otlp {
 
 impl Sink for Otlp {
     fn write(&mut self, line: &Redacted<Line<'_>>) -> Result<Written, Error> {
-        if is_own(line) {
+        if is_own(line, &self.own_paths) {
             return Ok(Written::Yes);
         }
         let places = match &**line {
@@ -242,18 +245,53 @@ impl Sink for Otlp {
 }
 
 /// Returns whether a line is about a request of an export, such as to a collector that is traced too: each would cause another.
-fn is_own(line: &Line<'_>) -> bool {
+/// Anyone can send its user agent, so the request must also be for one of these paths, or what a gateway makes of it.
+fn is_own(line: &Line<'_>, paths: &[String]) -> bool {
     let is_own = |line: &ExchangeLine<'_>| {
-        let request = line.request.as_ref();
-        let headers = request.map_or(&[][..], |request| &request.headers);
+        let Some((request, path)) = line
+            .request
+            .as_ref()
+            .and_then(|request| Some((request, request.path.as_deref()?)))
+        else {
+            return false;
+        };
         let is_agent = |(name, value): &tracer_observe::redact::FieldLine<'_>| {
             name.as_deref() == Some("user-agent") && value.as_deref() == Some(OWN_USER_AGENT)
         };
-        headers.iter().any(is_agent)
+        let is_path = |own: &String| path.ends_with(own.as_str()) || own.ends_with(path);
+        request.method.as_deref() == Some("POST") && request.headers.iter().any(is_agent) && paths.iter().any(is_path)
     };
     match line {
         Line::Exchange(line) => is_own(line),
         Line::Hop(hop) => hop.exchanges().any(is_own),
         Line::End(_) | Line::Loss(_) | Line::Connection(_) | Line::Health(_) | Line::Hooks(_) | Line::Alert(_) => false,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{super::sample, *};
+
+    /// Returns whether a request with this method and path, and the user agent of an export, is taken for one of an export.
+    fn is_taken_for_own(method: &'static str, path: Option<&'static str>) -> bool {
+        let mut line = sample::exchange();
+        let request = line.request.as_mut().unwrap();
+        request.method = Some(method.into());
+        request.path = path.map(Into::into);
+        request
+            .headers
+            .push((Some("user-agent".into()), Some(OWN_USER_AGENT.into())));
+        is_own(&Line::Exchange(Box::new(line)), &["/v1/traces".to_owned()])
+    }
+
+    #[test]
+    fn nobody_hides_a_request_by_the_user_agent_of_an_export() {
+        for path in ["/v1/traces", "/collector/v1/traces", "/traces"] {
+            assert!(is_taken_for_own("POST", Some(path)), "{path}");
+        }
+        assert!(!is_taken_for_own("GET", Some("/v1/traces")));
+        for path in [Some("/"), Some("/admin"), Some("/v1/traces?x"), None] {
+            assert!(!is_taken_for_own("POST", path), "{path:?}");
+        }
     }
 }

@@ -24,7 +24,7 @@ impl Voice {
         }
     }
 
-    /// Tells why records are not taken, unless that was told lately.
+    /// Reports why records are not accepted, unless that was reported lately.
     pub(super) fn trouble(&mut self, reason: &str) {
         if self.told.is_none_or(|told| told.elapsed() >= QUIET) {
             (self.say)(&format!("{}: {reason}", self.what));
