@@ -25,7 +25,7 @@ impl Direction {
 
 named_enum! {
     /// The role of the traced process on a connection.
-    #[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
+    #[derive(Clone, Copy, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
     pub enum Side {
         /// It sends requests.
         Client => "client",

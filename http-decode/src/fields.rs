@@ -175,6 +175,11 @@ impl Fields {
         spans.iter().filter(named).filter_map(value)
     }
 
+    /// Returns how many bytes all names and values have at most, without looking at them.
+    pub fn most_bytes(&self) -> u64 {
+        self.text.len() as u64
+    }
+
     /// Returns whether these are the same fields, and stored in the same way, as those of a copy are.
     pub fn is_copy_of(&self, other: &Self) -> bool {
         self.text == other.text && self.spans == other.spans
@@ -387,7 +392,7 @@ mod tests {
             },
         ];
         let fields: Fields = given.into_iter().collect();
-        assert_eq!(fields.len(), 6);
+        assert_eq!((fields.len(), fields.most_bytes()), (6, 27));
         let mut expected = given;
         expected[0].name = Some("host");
         assert!(fields.iter().eq(expected));

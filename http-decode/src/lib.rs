@@ -27,6 +27,7 @@ mod chunk;
 mod gap;
 mod server_events;
 mod exchange;
+mod active;
 mod output;
 mod moment;
 mod reassembly;
@@ -43,6 +44,7 @@ mod connection;
 #[doc(hidden)]
 pub mod fuzz;
 
+pub use active::ActiveRequest;
 pub use chunk::Chunk;
 pub use connection::Connection;
 pub use counters::Counters;

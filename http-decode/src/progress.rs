@@ -8,15 +8,15 @@ use std::mem;
 use crate::context::Context;
 use crate::queue::exchange_bytes;
 use crate::server_events::ServerEvents;
-use crate::{End, Ended, Exchange, Fields, Output, Request, Response, ResponseHead, Timestamp};
+use crate::{ActiveRequest, End, Ended, Exchange, Fields, Output, Request, Response, ResponseHead, Timestamp};
 
 /// An exchange whose response is in progress.
 #[derive(Debug)]
 pub(crate) enum Progress {
     /// It has not been emitted.
     Pending(Box<Exchange>),
-    /// It has been emitted; this is what is known of its end.
-    Emitted(Box<End>),
+    /// It has been emitted; this is what is known of its end, and its request, if that was seen.
+    Emitted(Box<End>, Option<ActiveRequest>),
 }
 
 impl Progress {
@@ -26,7 +26,7 @@ impl Progress {
             Self::Pending(exchange) if exchange.informational.len() < context.settings.limits.max_informational => {
                 exchange.informational.push(head);
             }
-            Self::Pending(_) | Self::Emitted(_) => context.counters.informational_dropped += 1,
+            Self::Pending(_) | Self::Emitted(..) => context.counters.informational_dropped += 1,
         }
     }
 
@@ -81,7 +81,7 @@ impl Progress {
     pub(crate) fn awaits_event(&self) -> bool {
         let events = match self {
             Self::Pending(exchange) => &exchange.events,
-            Self::Emitted(end) => &end.events,
+            Self::Emitted(end, _) => &end.events,
         };
         events.as_ref().is_some_and(ServerEvents::awaits_event)
     }
@@ -100,7 +100,7 @@ impl Progress {
     pub(crate) fn request_mut(&mut self, ordinal: u64) -> Option<&mut Request> {
         match self {
             Self::Pending(exchange) if exchange.ordinal == ordinal => exchange.request.as_mut(),
-            Self::Pending(_) | Self::Emitted(_) => None,
+            Self::Pending(_) | Self::Emitted(..) => None,
         }
     }
 
@@ -108,7 +108,15 @@ impl Progress {
     pub(crate) const fn ordinal(&self) -> u64 {
         match self {
             Self::Pending(exchange) => exchange.ordinal,
-            Self::Emitted(end) => end.ordinal,
+            Self::Emitted(end, _) => end.ordinal,
+        }
+    }
+
+    /// Returns the request, which is active, if it was seen.
+    pub(crate) fn request(&self) -> Option<ActiveRequest> {
+        match self {
+            Self::Pending(exchange) => ActiveRequest::of(exchange),
+            Self::Emitted(_, request) => *request,
         }
     }
 
@@ -116,7 +124,7 @@ impl Progress {
     pub(crate) fn exchange_mut(&mut self) -> Option<&mut Exchange> {
         match self {
             Self::Pending(exchange) => Some(exchange),
-            Self::Emitted(_) => None,
+            Self::Emitted(..) => None,
         }
     }
 
@@ -134,7 +142,7 @@ impl Progress {
                 .response
                 .as_ref()
                 .is_some_and(|response| response.body_bytes == Some(0)),
-            Self::Emitted(end) => end.body_bytes == Some(0),
+            Self::Emitted(end, _) => end.body_bytes == Some(0),
         }
     }
 
@@ -155,7 +163,7 @@ impl Progress {
     pub(crate) fn awaits_response(&self) -> Option<u64> {
         match self {
             Self::Pending(exchange) if exchange.response.is_none() => Some(exchange.ordinal),
-            Self::Pending(_) | Self::Emitted(_) => None,
+            Self::Pending(_) | Self::Emitted(..) => None,
         }
     }
 
@@ -163,7 +171,7 @@ impl Progress {
     pub(crate) fn release_at(&self, hold_ns: u64) -> Option<Timestamp> {
         match self {
             Self::Pending(exchange) => exchange.head_at.map(|at| Timestamp(at.0.saturating_add(hold_ns))),
-            Self::Emitted(_) => None,
+            Self::Emitted(..) => None,
         }
     }
 
@@ -179,7 +187,8 @@ impl Progress {
             trailers: Fields::default(),
             events: exchange.events.clone(),
         };
-        if let Self::Pending(exchange) = mem::replace(self, Self::Emitted(Box::new(end))) {
+        let request = ActiveRequest::of(exchange);
+        if let Self::Pending(exchange) = mem::replace(self, Self::Emitted(Box::new(end), request)) {
             context.emit(exchange, None);
         }
     }
@@ -200,7 +209,7 @@ impl Progress {
                 }
                 context.emit(exchange, Some(ended));
             }
-            Self::Emitted(mut end) => {
+            Self::Emitted(mut end, _) => {
                 end.ended = ended;
                 end.ended_at = at;
                 end.trailers = trailers;
@@ -220,7 +229,7 @@ impl Progress {
     pub(crate) fn into_exchange(self) -> Option<Box<Exchange>> {
         match self {
             Self::Pending(exchange) => Some(exchange),
-            Self::Emitted(_) => None,
+            Self::Emitted(..) => None,
         }
     }
 
@@ -228,21 +237,21 @@ impl Progress {
     pub(crate) fn held_bytes(&self) -> usize {
         match self {
             Self::Pending(exchange) => exchange_bytes(exchange),
-            Self::Emitted(end) => size_of_val(end.as_ref()),
+            Self::Emitted(end, _) => size_of_val(end.as_ref()),
         }
     }
 
     fn events_mut(&mut self) -> Option<&mut ServerEvents> {
         match self {
             Self::Pending(exchange) => exchange.events.as_mut(),
-            Self::Emitted(end) => end.events.as_mut(),
+            Self::Emitted(end, _) => end.events.as_mut(),
         }
     }
 
     fn body_bytes_mut(&mut self) -> Option<&mut Option<u64>> {
         match self {
             Self::Pending(exchange) => exchange.response.as_mut().map(|response| &mut response.body_bytes),
-            Self::Emitted(end) => Some(&mut end.body_bytes),
+            Self::Emitted(end, _) => Some(&mut end.body_bytes),
         }
     }
 }

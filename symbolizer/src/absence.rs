@@ -7,7 +7,7 @@ use crate::elf::image::Image;
 use crate::elf::survey::Survey;
 use crate::libraries::coverage::is_imported;
 use crate::libraries::function::Function;
-use crate::libraries::{rooms, traces};
+use crate::libraries::{nss, rooms, traces};
 use crate::reason::{OtherLibrary, Reason};
 
 /// Explains why there is no plan, by what tells the user most.
@@ -18,9 +18,6 @@ pub(crate) fn explain(image: &Image<'_>, survey: &Survey) -> Reason {
     if traces::holds_openssl_code(image.data()) {
         return Reason::NoSymbols;
     }
-    if let Some(library) = traces::other(image) {
-        return Reason::LibraryUnsupported(library);
-    }
     if imports_tls(survey) {
         Reason::ImportsTls
     } else {
@@ -29,16 +26,16 @@ pub(crate) fn explain(image: &Image<'_>, survey: &Survey) -> Reason {
 }
 
 /// Finds the libraries that an image holds beside those that are planned.
-pub(crate) fn others(image: &Image<'_>, survey: &Survey) -> Vec<Reason> {
-    let found = by_symbols(survey).chain(traces::other(image));
-    found.map(Reason::LibraryUnsupported).collect()
+pub(crate) fn others(survey: &Survey) -> Vec<Reason> {
+    by_symbols(survey).map(Reason::LibraryUnsupported).collect()
 }
 
 /// Returns whether the image calls a TLS library that is another object.
 pub(crate) fn imports_tls(survey: &Survey) -> bool {
     let mut others = OTHERS.iter().filter(|(_, library)| *library != OtherLibrary::Java);
     let is_imported = |functions: &&[Function]| is_imported(survey, functions);
-    rooms::TABLES.iter().any(is_imported) || others.any(|(name, _)| survey.imports(name))
+    let is_called = |name| survey.imports(name);
+    rooms::TABLES.iter().any(is_imported) || is_called(nss::IMPORT) || others.any(|(name, _)| is_called(name))
 }
 
 /// Lists the names to look for.
@@ -52,11 +49,7 @@ fn by_symbols(survey: &Survey) -> impl Iterator<Item = OtherLibrary> {
     defined.map(|(_, library)| library)
 }
 
-const OTHERS: [(&str, OtherLibrary); 6] = [
-    ("SSL_ImportFD", OtherLibrary::Nss),
-    ("mbedtls_ssl_read", OtherLibrary::MbedTls),
-    ("wolfSSL_read", OtherLibrary::WolfSsl),
-    ("s2n_recv", OtherLibrary::S2n),
+const OTHERS: [(&str, OtherLibrary); 2] = [
     // What starts a Java virtual machine, which brings TLS in its own code.
     ("JNI_CreateJavaVM", OtherLibrary::Java),
     // GCC's library of Go, `libgo.so`, or a program that it is linked into.

@@ -91,6 +91,7 @@ mod tests {
                 transports: [None; 2],
                 result: None,
                 sequence: None,
+                pieces: None,
                 guards: [None; 2],
             },
             proof: Proof::Interface,

@@ -147,6 +147,8 @@ pub enum Proof {
     DataFlow,
     /// The functions that the public ones lead to store their arguments in the fields, and compare them with these.
     Fields,
+    /// A table of the library's own has the function in a known slot, and code in the slots beside it calls it.
+    Table,
     /// The mangled name of a C++ function has the types of its parameters, and what writes calls it.
     Types,
 }
@@ -160,6 +162,7 @@ impl Proof {
             Self::Callers => "code of its callers",
             Self::DataFlow => "data flow from the public functions",
             Self::Fields => "what its code does with the fields",
+            Self::Table => "its slot in a table of the library, and code beside it",
             Self::Types => "types in its name, and code of its callers",
         }
     }

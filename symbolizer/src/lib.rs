@@ -35,7 +35,7 @@ pub use code::instruction::Instruction;
 pub use code::site::{Site, Tier};
 pub use elf::address::{Access, FileOffset, Segment, Segments, Vaddr};
 pub use elf::identity::{BuildId, BuildIdKind};
-pub use elf::image::{Image, Presence, Symbol, SymbolKind, Symbols, Table};
+pub use elf::image::{DebugLink, Image, Presence, Symbol, SymbolKind, Symbols, Table};
 pub use elf::machine::Machine;
 pub use elf::survey::SymbolSource;
 pub use elf::unread::Unread;
@@ -48,7 +48,7 @@ pub use libraries::openssl::crypto::Crypto;
 pub use libraries::version::{LibraryVersion, Stage};
 pub use operand::{Guard, Operand, Operands, Outcome, Place, Success};
 pub use plan::{Plans, ProbePlan};
-pub use reason::{GoRefusal, OtherLibrary, Reason, StrippedRefusal};
+pub use reason::{GoRefusal, OtherLibrary, Reason, RustlsRefusal, StrippedRefusal};
 
 use code::bytes::Code;
 use code::fixpoint::uses;
@@ -64,11 +64,30 @@ pub fn plan(image: &[u8], crypto: Option<&Crypto>) -> Result<Plans, Error> {
     plan_parsed(Image::parse(image)?, crypto)
 }
 
-/// Plans the hooks of every TLS library in an image of which parts were not read from its file.
+/// Plans the hooks of every TLS library in an image of which parts were not read from its file, and whose full symbol table
+/// may lie in another: see [`debug_link`].
 ///
 /// The plans hold only if nothing is [wanted](Unread::take_wanted) afterwards: what was not read counted as zeros.
-pub fn plan_partly(image: &[u8], unread: &Unread, crypto: Option<&Crypto>) -> Result<Plans, Error> {
-    plan_parsed(Image::parse_partly(image, Some(unread))?, crypto)
+pub fn plan_partly(
+    image: &[u8],
+    unread: &Unread,
+    crypto: Option<&Crypto>,
+    debug_file: Option<&[u8]>,
+) -> Result<Plans, Error> {
+    let image = Image::parse_partly(image, Some(unread))?;
+    let completed = image.map(|image| match debug_file {
+        Some(debug_file) => image.with_debug_file(debug_file),
+        None => image,
+    });
+    plan_parsed(completed, crypto)
+}
+
+/// Says which file may show a TLS library in an image, if the image itself is stripped of the symbols that would.
+pub fn debug_link(image: &[u8]) -> Result<Option<DebugLink>, Error> {
+    match Image::parse(image)? {
+        Ok(image) if planner::lacks_symbols(&image)? => Ok(DebugLink::of(&image)),
+        Ok(_) | Err(_) => Ok(None),
+    }
 }
 
 fn plan_parsed(image: Result<Image<'_>, Reason>, crypto: Option<&Crypto>) -> Result<Plans, Error> {

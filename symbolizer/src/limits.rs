@@ -130,11 +130,29 @@ pub const SOURCE_FILE: usize = 256;
 
 /// The most pages of an image, of 4 KiB, that are read because an analysis asked for them; Node.js takes some 20.
 pub const UNREAD_PAGES: usize = 512;
+/// Maximum number of places in an image's data that have the form of a table of NSS's functions.
+pub const NSS_TABLES: usize = 64;
+
 /// The largest number of functions of a program of Go; the largest programs have some 300,000.
 pub const GO_FUNCTIONS: usize = 1 << 20;
 
 /// The longest name of a function or a package of Go that is read, in bytes.
 pub const GO_NAME: usize = 256;
 
+/// The longest mangled name of a function of rustls, in bytes.
+pub const MANGLED_NAME: usize = 512;
+
+/// The most functions of rustls that are looked at in an image; one copy of it has some 20 of those that matter.
+pub const RUSTLS_FUNCTIONS: usize = 128;
+
+/// The most functions of an image that lead to those parts of rustls's source that are looked for.
+pub const RUSTLS_REFERENCES: usize = 256;
+
+/// The most versions of rustls that an image is said to hold.
+pub const RUSTLS_VERSIONS: usize = 4;
+
 /// The most packages of a program of Go that have a copy of its TLS.
 pub const GO_PACKAGES: usize = 8;
+
+/// The most texts with a mark that are looked at, of libraries that are known by their names; s2n-tls has some 3,000.
+pub const MARKED_TEXTS: usize = 1 << 13;

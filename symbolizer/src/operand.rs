@@ -59,11 +59,12 @@ impl Operand {
 /// Says where a probe finds what its hook is about; what is absent does not exist or is not needed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Operands {
-    /// The connection: the library's object for it. For a hook on ciphertext, what takes it.
+    /// The connection: the library's object for it. For a hook on ciphertext that is no tap, what takes it.
     pub object: Operand,
     /// The bytes.
     pub buffer: Option<Operand>,
-    /// How many bytes the caller offers, or has room for. For a lift: how many the first piece has of those that are
+    /// How many bytes the caller offers, or has room for. For a tap of ciphertext: how many bytes a record takes, whose header may
+    /// be missing while there is room for it; it has a count instead if there is none. For a lift: how many the first piece has of those that are
     /// counted, as another place has it; never more than the count, and the same where there is one piece.
     pub length: Option<Operand>,
     /// How many bytes have passed, if the call was successful.
@@ -75,6 +76,10 @@ pub struct Operands {
     /// A number that goes up by one with every record that the connection sends, and begins anew with new keys; its first
     /// byte is the most significant one. For a lift only.
     pub sequence: Option<Operand>,
+    /// Where a tap finds four words that say where the bytes are, as rustls lays down what it is to encrypt: if the first one
+    /// is zero, their address and their number follow; else it is the address of an array of addresses with lengths, and the
+    /// number of these pieces follows, and which bytes of all of them together are meant: from one on, up to another.
+    pub pieces: Option<Operand>,
     /// What has to hold for a hit to count, such as that the bytes are a program's and no handshake's.
     pub guards: [Option<Guard>; 2],
 }
@@ -118,6 +123,7 @@ impl Operands {
             transports: [None; 2],
             result: None,
             sequence: None,
+            pieces: None,
             guards: [None; 2],
         }
     }
@@ -133,6 +139,7 @@ impl Operands {
             transports: [read, written],
             result: _,
             sequence,
+            pieces,
             guards: [first, second],
         } = self;
         let guarded = |guard: &'_ Option<Guard>| guard.map(|guard| guard.operand);
@@ -144,6 +151,7 @@ impl Operands {
             *read,
             *written,
             *sequence,
+            *pieces,
             guarded(first),
             guarded(second),
         ];

@@ -5,6 +5,7 @@
 use std::fmt;
 
 use crate::cause::Cause;
+use crate::libraries::family::Family;
 use crate::libraries::version::LibraryVersion;
 
 /// Says why there is no plan for an image that was read.
@@ -28,14 +29,35 @@ pub enum Reason {
     LibraryUnsupported(OtherLibrary),
     /// It holds an OpenSSL-like library, but none of its symbol tables names the functions.
     NoSymbols,
+    /// It holds a library that is known by the names of its functions, and none of its symbol tables names them.
+    Nameless {
+        /// The library.
+        family: Family,
+        /// Its version, if the image states it.
+        version: Option<String>,
+    },
     /// It names functions for one direction only, so half of every exchange would be missing.
     OneDirection,
     /// It names the functions but places them outside its executable bytes, as a separate debug file does.
     NotInCode,
     /// It is a program of Go, and its TLS is not traced.
     Go(GoRefusal),
-    /// It holds BoringSSL or AWS-LC, has no names of its functions, and these are not found without.
-    Stripped(StrippedRefusal),
+    /// It holds rustls, which is not traced.
+    Rustls {
+        /// The versions whose files it names; none if it names no files, and more than one if it has several copies.
+        versions: Vec<String>,
+        /// Why it is not traced.
+        why: RustlsRefusal,
+    },
+    /// It holds OpenSSL, BoringSSL or AWS-LC, has no names of its functions, and these are not found without.
+    Stripped {
+        /// Which of them it is, if that is known.
+        family: Option<Family>,
+        /// Why they are not found.
+        why: StrippedRefusal,
+    },
+    /// It holds NSS's libssl3, and the functions of connections with TLS are not found.
+    NssTable,
     /// It holds a version of its library that is too old.
     VersionUnsupported(LibraryVersion),
 }
@@ -49,15 +71,38 @@ impl fmt::Display for Reason {
             Self::NoTls => f.write_str("it contains no TLS library"),
             Self::ImportsTls => f.write_str("the TLS library it calls is another object"),
             Self::LibraryUnsupported(library) => write!(f, "{} is not supported yet", library.name()),
-            Self::NoSymbols => f.write_str("its TLS library has been stripped of the names of its functions"),
+            Self::NoSymbols => f.write_str(
+                "its TLS library has been stripped of the names of its functions, and no debug file with them is installed",
+            ),
+            Self::Nameless { family, version } => {
+                write!(f, "its {}", family.title())?;
+                if let Some(version) = version {
+                    write!(f, " {version}")?;
+                }
+                f.write_str(
+                    " has been stripped of the names of its functions, and no debug file with them is installed; \
+                     a build with symbols is traced",
+                )
+            }
             Self::OneDirection => f.write_str("it has TLS functions for one direction only"),
             Self::NotInCode => f.write_str("its TLS functions lie outside its executable bytes"),
             Self::Go(why) => write!(f, "{why}"),
-            Self::Stripped(why) => {
+            Self::Rustls { versions, why } => {
+                f.write_str("its rustls")?;
+                for (index, version) in versions.iter().enumerate() {
+                    write!(f, "{} {version}", if index == 0 { "" } else { "," })?;
+                }
+                write!(f, " {why}")
+            }
+            Self::Stripped { family, why } => {
+                let title = family.map_or("TLS library", Family::title);
                 write!(
                     f,
-                    "its TLS library has been stripped of the names of its functions, and {why}"
+                    "its {title} has been stripped of the names of its functions, and {why}; a debug file would name them"
                 )
+            }
+            Self::NssTable => {
+                f.write_str("the table of functions of NSS's connections with TLS is not found for certain")
             }
             Self::VersionUnsupported(version) => write!(f, "its TLS library is too old ({})", version.text),
         }
@@ -119,7 +164,45 @@ impl fmt::Display for GoRefusal {
     }
 }
 
-/// Says why BoringSSL without names is not traced.
+/// Says why rustls is not traced: it finishes a sentence that begins with the library and its version.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum RustlsRefusal {
+    /// It has no names of its functions, and these are not found for certain without.
+    NoSymbols,
+    /// Its code for this machine is not analysed.
+    MachineUnsupported,
+    /// There are several copies of it, whose functions cannot be told apart.
+    SeveralVersions,
+    /// Its functions lie outside the executable bytes.
+    NotInCode,
+    /// The code of what takes the content of the peer's records does not prove where the bytes are.
+    ReadNotProven(Cause),
+    /// Nor does that of what sends.
+    WriteNotProven(Cause),
+    /// Nor does that of what makes the objects that encrypt: it would not be known where connections begin.
+    BeginningNotProven(Cause),
+}
+
+impl fmt::Display for RustlsRefusal {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::NoSymbols => f.write_str(
+                "has been stripped of the names of its functions, and these are not found for certain without",
+            ),
+            Self::MachineUnsupported => f.write_str("is not analysed on this machine"),
+            Self::SeveralVersions => f.write_str("cannot be traced: there are several versions of it"),
+            Self::NotInCode => f.write_str("has its functions outside the executable bytes"),
+            Self::ReadNotProven(cause) => write!(f, "has no proven tap for what it receives: {cause}"),
+            Self::WriteNotProven(cause) => write!(f, "has no proven tap for what it sends: {cause}"),
+            Self::BeginningNotProven(cause) => {
+                write!(f, "does not prove where its connections begin: {cause}")
+            }
+        }
+    }
+}
+
+/// Says why OpenSSL, BoringSSL or AWS-LC without names is not traced.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum StrippedRefusal {
@@ -153,16 +236,6 @@ impl fmt::Display for StrippedRefusal {
 pub enum OtherLibrary {
     /// GnuTLS, or its wrapper with OpenSSL's names.
     GnuTls,
-    /// Mozilla's NSS.
-    Nss,
-    /// rustls.
-    Rustls,
-    /// Mbed TLS.
-    MbedTls,
-    /// wolfSSL.
-    WolfSsl,
-    /// Amazon's s2n-tls.
-    S2n,
     /// A Java virtual machine: its TLS is Java code, compiled while it runs.
     Java,
     /// The TLS of GCC's compiler of Go, which follows the conventions of C.
@@ -175,11 +248,6 @@ impl OtherLibrary {
     pub const fn name(self) -> &'static str {
         match self {
             Self::GnuTls => "GnuTLS",
-            Self::Nss => "NSS",
-            Self::Rustls => "rustls",
-            Self::MbedTls => "Mbed TLS",
-            Self::WolfSsl => "wolfSSL",
-            Self::S2n => "s2n-tls",
             Self::Java => "Java's own TLS (JSSE)",
             Self::GccGo => "crypto/tls compiled by gccgo",
         }
@@ -194,8 +262,47 @@ mod tests {
     fn a_reason_finishes_the_sentence_not_traced_because() {
         assert_eq!(Reason::NoTls.to_string(), "it contains no TLS library");
         assert_eq!(
-            Reason::LibraryUnsupported(OtherLibrary::Rustls).to_string(),
-            "rustls is not supported yet"
+            Reason::LibraryUnsupported(OtherLibrary::Java).to_string(),
+            "Java's own TLS (JSSE) is not supported yet"
+        );
+        let stripped = |family| Reason::Stripped {
+            family,
+            why: StrippedRefusal::EndUnknown,
+        };
+        for (family, title) in [(Some(Family::AwsLc), "AWS-LC"), (None, "TLS library")] {
+            assert_eq!(
+                stripped(family).to_string(),
+                format!(
+                    "its {title} has been stripped of the names of its functions, and the function that ends a connection is \
+                     not found; a debug file would name them"
+                )
+            );
+        }
+        let nameless = |family, version: Option<&str>| Reason::Nameless {
+            family,
+            version: version.map(str::to_owned),
+        };
+        assert_eq!(
+            nameless(Family::WolfSsl, Some("5.5.4")).to_string(),
+            "its wolfSSL 5.5.4 has been stripped of the names of its functions, and no debug file with them is \
+             installed; a build with symbols is traced"
+        );
+        assert!(
+            nameless(Family::S2n, None)
+                .to_string()
+                .starts_with("its s2n-tls has been stripped")
+        );
+        let of = |versions: &[&str], why| Reason::Rustls {
+            versions: versions.iter().map(|version| (*version).to_owned()).collect(),
+            why,
+        };
+        assert_eq!(
+            of(&["0.23.46"], RustlsRefusal::MachineUnsupported).to_string(),
+            "its rustls 0.23.46 is not analysed on this machine"
+        );
+        assert_eq!(
+            of(&["0.21.1", "0.23.2"], RustlsRefusal::SeveralVersions).to_string(),
+            "its rustls 0.21.1, 0.23.2 cannot be traced: there are several versions of it"
         );
     }
 }

@@ -9,7 +9,7 @@ use std::ops::Range;
 
 use memchr::memmem;
 
-use crate::libraries::{traces, version};
+use crate::libraries::{named, traces, version};
 
 /// Bytes of the header, and of a section's.
 pub const HEADER_BYTES: usize = 64;
@@ -25,6 +25,9 @@ const AROUND: usize = 512;
 pub const OVERLAP: usize = 2 * AROUND;
 
 const SHT_PROGBITS: u32 = 1;
+const SHT_SYMTAB: u32 = 2;
+const SHT_STRTAB: u32 = 3;
+const SHT_NOTE: u32 = 7;
 const SHT_NOBITS: u32 = 8;
 const SHF_ALLOC: u64 = 2;
 const SHF_EXECINSTR: u64 = 4;
@@ -72,9 +75,17 @@ pub fn data_sections(table: &[u8], names: &[u8]) -> Vec<Range<u64>> {
     large
 }
 
+/// Finds what of a [debug file](crate::DebugLink) matters: the symbol tables, the names in them, and the notes.
+#[must_use]
+pub fn symbol_sections(table: &[u8]) -> Vec<Range<u64>> {
+    let sections = table.chunks_exact(SECTION_BYTES);
+    let of_symbols = sections.filter(|section| matches!(word32(section, 4), Some(SHT_SYMTAB | SHT_STRTAB | SHT_NOTE)));
+    of_symbols.filter_map(place).collect()
+}
+
 /// Hands over where in a piece of such a section there is something that matters.
 pub fn marks(piece: &[u8], mut found: impl FnMut(Range<usize>)) {
-    for mark in version::MARKS.iter().chain(&traces::MARKS) {
+    for mark in version::MARKS.iter().chain(&traces::MARKS).chain(&named::MARKS) {
         for at in memmem::find_iter(piece, mark) {
             let end = at.saturating_add(AROUND).min(piece.len());
             found(at.saturating_sub(AROUND)..end);
@@ -180,6 +191,9 @@ mod tests {
             "../ssl/ssl_lib.c",
             "/rustls-0.23/src/a.rs",
             "key expansion",
+            "TLS-ECDHE-RSA-WITH-AES-128-GCM-SHA256",
+            "unknown type in record hdr",
+            "Error encountered in lib/tls/s2n_recv.c:1",
         ] {
             let piece = [&[7; 1000][..], text.as_bytes(), &[0; 1000]].concat();
             let mut kept = vec![0; piece.len()];

@@ -168,7 +168,13 @@ fn a_hook_with_exits_has_the_operands_of_the_one_with_a_return_probe() {
 
 #[test]
 fn the_installed_libraries_end_their_calls_where_a_second_decoder_has_instructions() {
-    for (library, all) in [("libssl.so.3", 8), ("libgnutls.so.30", 6)] {
+    for (library, all) in [
+        ("libssl.so.3", 8),
+        ("libgnutls.so.30", 6),
+        ("libmbedtls.so.14", 3),
+        ("libwolfssl.so.35", 6),
+        ("libssl3.so", 2),
+    ] {
         let path = Path::new("/usr/lib/x86_64-linux-gnu").join(library);
         let Ok(image) = std::fs::read(&path) else {
             println!("{library} is not installed");

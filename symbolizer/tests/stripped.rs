@@ -340,7 +340,7 @@ fn nothing_is_found_where_there_is_none() {
         let is_found = plans.iter().any(|plan| plan.library.evidence == Evidence::Errors);
         let is_refused = reasons
             .iter()
-            .any(|reason| matches!(reason, symbolizer::Reason::Stripped(_)));
+            .any(|reason| matches!(reason, symbolizer::Reason::Stripped { .. }));
         if is_found || is_refused {
             found.push(path);
         }

@@ -4,7 +4,9 @@
 
 mod refused;
 mod usage;
+mod audit;
 mod inspect;
+mod debug_file;
 mod doctor;
 mod manners;
 mod tape;

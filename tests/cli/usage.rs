@@ -71,12 +71,34 @@ fn wrong_usage_exits_with_2() -> Result<()> {
         &["stat", "--tape"],
         &["stat", "--tape", "one", "-p", "1"],
         &["stat", "--tape", "one", "--wait"],
+        &["stat", "--tape", "one", "--audit", "output"],
+        &["replay", "one", "--audit="],
+        &["stat", "-p", "1", "--identity", "/none/such"],
         &["stat", "--tape", "one", "--interval", "0s"],
         &["stat", "-p", "1", "-o", "har"],
         &["trace", "-p", "1", "--metrics"],
         &["trace", "-p", "1", "--rotate", "1MiB"],
         &["trace", "-p", "1", "-w", "/none/such", "--keep", "3"],
         &["trace", "-p", "1", "-w", "/none/such", "--compress", "gzip"],
+        &["trace", "-p", "1", "-w", "/none/such", "--keep-for", "30d"],
+        &["trace", "-p", "1", "-w", "/none/such", "--keep-bytes", "1GiB"],
+        &["trace", "-p", "1", "--audit"],
+        &["trace", "-p", "1", "--audit="],
+        &["trace", "-p", "1", "--no-audit"],
+        &["record", "-p", "1", "-w", "/none/such", "--audit", "output"],
+        &["stat", "-p", "1", "--audit", "output"],
+        &["top", "-p", "1", "--audit", "output"],
+        &["record", "-p", "1", "-w", "/none/such", "--recipient", "age1none"],
+        &[
+            "record",
+            "-p",
+            "1",
+            "-w",
+            "/none/such",
+            "--recipient",
+            "ssh-ed25519 AAAA",
+        ],
+        &["record", "-p", "1", "-w", "/none/such", "-R", "/none/such"],
         &[
             "trace",
             "-p",
@@ -123,6 +145,19 @@ fn an_unknown_user_exits_with_2_and_names_the_option() -> Result<()> {
             assert!(output.stderr.contains(word), "{word}: {}", output.stderr);
         }
     }
+    Ok(())
+}
+
+#[test]
+fn a_private_key_that_is_given_as_a_recipient_is_not_repeated() -> Result<()> {
+    let key = "AGE-SECRET-KEY-1HUNTER2HUNTER2";
+    let output = tlscope(&["record", "-p", "1", "-w", "/none/such", "--recipient", key])?;
+    assert_eq!(output.code, Some(2));
+    assert!(
+        output.stderr.contains("private key") && !output.stderr.contains("HUNTER2"),
+        "{}",
+        output.stderr
+    );
     Ok(())
 }
 
@@ -187,6 +222,10 @@ fn an_invalid_value_exits_with_2_and_names_the_option() -> Result<()> {
         ("--rotate", "100"),
         ("--rotate", "0MiB"),
         ("--keep", "some"),
+        ("--keep-for", "30"),
+        ("--keep-for", "1ms"),
+        ("--keep-bytes", "10GB"),
+        ("--keep-bytes", "0GiB"),
         ("--metrics", "9464"),
         ("--metrics", "localhost"),
         ("--metrics", "127.0.0.1:65536"),

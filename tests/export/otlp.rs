@@ -283,9 +283,19 @@ fn metrics() -> Result<()> {
     replay(&many(3, 5)?, &["--otlp", &url, "--otlp-signals=metrics"])?;
     let report = collector.report()?;
     assert!(report.spans()?.is_empty() && report.logs()?.is_empty());
-    let [point] = &report.metrics()?[..] else {
+    let (records, durations): (Vec<_>, Vec<_>) = report
+        .metrics()?
+        .iter()
+        .partition(|point| point["name"] == "tlscope.records");
+    let ([records], [point]) = (&records[..], &durations[..]) else {
         anyhow::bail!("{:?}", report.metrics()?)
     };
+    // Each exchange is a record that was read and one that was written.
+    let function = json!({"tlscope.library": "openssl", "tlscope.function": "SSL_read"});
+    assert_eq!(
+        (&records["unit"], &records["count"], &records["attributes"]),
+        (&json!("{record}"), &json!(30), &function)
+    );
     assert_eq!(
         (&point["name"], &point["unit"]),
         (&json!("http.server.request.duration"), &json!("s"))

@@ -4,6 +4,7 @@ use std::{
     fs,
     os::unix::net::UnixDatagram,
     path::{Path, PathBuf},
+    process::Command,
     time::Duration,
 };
 
@@ -37,8 +38,13 @@ impl Service {
 
     /// Writes the configuration: to trace what listens on a port.
     fn configure(&self, port: u16) -> Result<()> {
+        self.configure_with(port, "")
+    }
+
+    /// Writes the configuration, with these lines at its end.
+    fn configure_with(&self, port: u16, more: &str) -> Result<()> {
         let lines = self.path("lines.json");
-        let text = format!("port = [{port}]\nwrite = {lines:?}\noutput = \"json\"\n");
+        let text = format!("port = [{port}]\nwrite = {lines:?}\noutput = \"json\"\n{more}");
         Ok(fs::write(self.path("agent.toml"), text)?)
     }
 
@@ -116,7 +122,11 @@ fn a_configuration_is_loaded_again_by_the_same_process() -> Result<()> {
     service.configure(second.port())?;
     kernel::signal(agent.pid(), libc::SIGHUP)?;
     service.wait_for("RELOADING=1")?;
+    // It has as long as a start may take, and then shows again that it goes on.
+    service.wait_for("WATCHDOG_USEC=90000000")?;
     service.wait_for("READY=1")?;
+    service.wait_for("WATCHDOG_USEC=200000")?;
+    service.wait_for("WATCHDOG=1")?;
     for (nginx, path) in [(&first, "/small/4"), (&second, "/small/5")] {
         curl::request(&[&nginx.url(path)])?;
     }
@@ -128,6 +138,108 @@ fn a_configuration_is_loaded_again_by_the_same_process() -> Result<()> {
     );
     let trace = agent.stop()?;
     assert_eq!(trace.code, Some(0), "{:?}", trace.stderr);
+    Ok(())
+}
+
+#[test]
+#[ignore = "needs root, BPF and uprobes: scripts/test runs it"]
+fn a_hangup_while_it_begins_anew_is_not_lost_and_does_not_end_it() -> Result<()> {
+    let (first, second) = (nginx()?, nginx()?);
+    let mut service = Service::new()?;
+    service.configure(first.port())?;
+    let agent = service.start()?;
+    service.wait_for("READY=1")?;
+    for round in 0..5 {
+        service.configure(second.port())?;
+        kernel::signal(agent.pid(), libc::SIGHUP)?;
+        service.wait_for("RELOADING=1")?;
+        // Whether the new program has read the file by now or not, it is to trace the first nginx in the end.
+        service.configure(first.port())?;
+        kernel::signal(agent.pid(), libc::SIGHUP)?;
+        service.wait_for("READY=1")?;
+        let path = format!("/small/{round}");
+        wait::until_true("an exchange of the first nginx", || {
+            curl::request(&[&first.url(&path)])?;
+            Ok(service.lines()?.iter().any(|line| line.contains(&path)))
+        })?;
+    }
+    let trace = agent.stop()?;
+    assert_eq!(trace.code, Some(0), "{:?}", trace.stderr);
+    Ok(())
+}
+
+#[test]
+#[ignore = "needs root, BPF and uprobes: scripts/test runs it"]
+fn a_mistake_that_comes_between_check_and_load_does_not_end_the_agent() -> Result<()> {
+    let (first, second) = (nginx()?, nginx()?);
+    let mut service = Service::new()?;
+    // Each reader waits here for its own text.
+    run::succeed(Command::new("mkfifo").arg(service.path("agent.toml")))?;
+    let agent = service.start()?;
+    service.configure(first.port())?;
+    service.wait_for("READY=1")?;
+    kernel::signal(agent.pid(), libc::SIGHUP)?;
+    service.configure(second.port())?;
+    service.wait_for("RELOADING=1")?;
+    fs::write(service.path("agent.toml"), "")?;
+    agent.wait_for_message(&["as it was before this mistake", "agent.toml: "])?;
+    service.wait_for("READY=1")?;
+    curl::request(&[&second.url("/small/checked")])?;
+    service.wait_for_path("/small/checked")?;
+    let trace = agent.stop()?;
+    assert_eq!(trace.code, Some(0), "{:?}", trace.stderr);
+    Ok(())
+}
+
+#[test]
+#[ignore = "needs root, BPF and uprobes: scripts/test runs it"]
+fn a_command_of_an_agent_that_began_anew_has_no_signal_held_back() -> Result<()> {
+    let nginx = nginx()?;
+    let mut service = Service::new()?;
+    let (policy, held_back) = (service.path("policy.toml"), service.path("held-back"));
+    fs::write(&policy, "[[rule]]\nname = \"all\"\nrequired = [\"x-none\"]\n")?;
+    service.configure(nginx.port())?;
+    let agent = service.start()?;
+    service.wait_for("READY=1")?;
+    let command = format!("grep SigBlk /proc/self/status >{}", held_back.display());
+    service.configure_with(
+        nginx.port(),
+        &format!("policy = {policy:?}\nalert-exec = {command:?}\n"),
+    )?;
+    kernel::signal(agent.pid(), libc::SIGHUP)?;
+    service.wait_for("RELOADING=1")?;
+    service.wait_for("READY=1")?;
+    curl::request(&[&nginx.url("/small/alert")])?;
+    let line = wait::until("the command's line", || {
+        Ok(fs::read_to_string(&held_back).ok().filter(|line| line.ends_with('\n')))
+    })?;
+    let signals = line.split_whitespace().last().context("no mask")?;
+    assert_eq!(u64::from_str_radix(signals, 16)?, 0, "{line}");
+    let trace = agent.stop()?;
+    assert_eq!(trace.code, Some(0), "{:?}", trace.stderr);
+    Ok(())
+}
+
+#[test]
+#[ignore = "needs root, BPF and uprobes: scripts/test runs it"]
+fn an_agent_gives_up_the_right_to_administer() -> Result<()> {
+    const SYS_ADMIN: u64 = 1 << 21;
+    let nginx = nginx()?;
+    let mut service = Service::new()?;
+    service.configure(nginx.port())?;
+    let agent = service.start()?;
+    service.wait_for("READY=1")?;
+    for thread in fs::read_dir(format!("/proc/{}/task", agent.pid()))? {
+        let status = fs::read_to_string(thread?.path().join("status"))?;
+        let sets = status.lines().filter(|line| line.starts_with("Cap"));
+        for set in sets.filter(|line| !line.starts_with("CapAmb")) {
+            let bits = set.split_whitespace().last().context("no set")?;
+            assert_eq!(u64::from_str_radix(bits, 16)? & SYS_ADMIN, 0, "{set}");
+        }
+    }
+    curl::request(&[&nginx.url("/small/without")])?;
+    service.wait_for_path("/small/without")?;
+    agent.stop()?;
     Ok(())
 }
 

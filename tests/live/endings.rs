@@ -106,6 +106,21 @@ fn an_interrupt_under_load_leaves_nothing_behind() -> Result<()> {
 
 #[test]
 #[ignore = "needs root, BPF and uprobes: scripts/test runs it"]
+fn signals_that_arrive_together_are_one_request_to_end() -> Result<()> {
+    let nginx = Nginx::start()?;
+    let tracer = Tracer::of(&[nginx.master()], &[])?;
+    curl::request(&[&nginx.url("/small/[1-5]")])?;
+    tracer.wait_for_lines(5)?;
+    // As `timeout` does, which signals its child and then its process group. Two of one kind may become one in the kernel.
+    tracer.signal(libc::SIGTERM)?;
+    tracer.signal(libc::SIGINT)?;
+    let trace = tracer.finish()?;
+    assert_eq!((trace.code, trace.totals()?.exchanges), (Some(0), 5));
+    Ok(())
+}
+
+#[test]
+#[ignore = "needs root, BPF and uprobes: scripts/test runs it"]
 fn a_closed_stdout_ends_the_trace_quietly() -> Result<()> {
     let nginx = Nginx::start()?;
     let directory = tempfile::tempdir()?;

@@ -1,22 +1,15 @@
 //! `GnuTLS`: lighttpd, wget, and a C program that calls it in different ways.
 
-use std::collections::BTreeMap;
-
 use anyhow::{Result, ensure};
-use support::{
-    Access, Exchange, Lighttpd, LoggedExchange, Nginx, Trace, Tracer, curl,
-    h2load::{H2load, Load},
-    lighttpd, nginx,
-    program::Program,
-    wget,
-};
+use support::{Access, Exchange, Nginx, Trace, Tracer, lighttpd::Library, nginx, program::Program, wget};
 
 use crate::{
-    addresses::claims::{CONNECTIONS, REQUESTS, assert_same, connections, hosts, load, stop_and_assert},
+    addresses::claims::{REQUESTS, connections},
     claims::{
-        assert_addresses_of_client, assert_bodies, assert_facts_of_client, assert_facts_of_server, assert_nothing_lost,
+        assert_addresses_of_client, assert_bodies, assert_facts_of_client, assert_facts_of_server,
         assert_same_requests, multiset, stop_after,
     },
+    lighttpd::{self, assert_all, finish},
 };
 
 /// The size of the bodies that `gnutls.c` uploads, in bytes.
@@ -25,114 +18,28 @@ const BODY: u64 = 2 * 1024 * 1024 + 5;
 /// The source of the addresses of a session with a descriptor.
 const BY_DESCRIPTOR: &str = "set_fd";
 
-fn assert_all(exchanges: &[Exchange], pointer: &str, expected: &str) {
-    for exchange in exchanges {
-        assert_eq!(exchange.text(pointer), Some(expected), "{exchange:?}");
-    }
-}
-
 #[test]
 #[ignore = "needs root, BPF and uprobes: scripts/test runs it"]
 fn every_exchange_of_lighttpd_has_the_addresses_in_its_log() -> Result<()> {
-    let lighttpd = Lighttpd::start()?;
-    let tracer = Tracer::of(&[lighttpd.pid()], &[])?;
-    let requested = load(lighttpd.port(), "/small/")?;
-    let logged = lighttpd.wait_for_log(REQUESTS)?;
-    assert_same(&logged, &requested);
-    let exchanges = stop_and_assert("lighttpd", tracer, &logged)?;
-    assert_eq!(connections(&exchanges, "server"), CONNECTIONS);
-    assert_bodies(&exchanges, 0, 6);
-    assert_all(&exchanges, "/protocol", "http/1.1");
-    assert_all(&exchanges, "/connection/source", BY_DESCRIPTOR);
-    Ok(())
+    lighttpd::assert_addresses_in_log(Library::GnuTls, BY_DESCRIPTOR)
 }
 
 #[test]
 #[ignore = "needs root, BPF and uprobes: scripts/test runs it"]
 fn every_http_2_exchange_of_lighttpd_has_the_addresses_of_its_client() -> Result<()> {
-    let lighttpd = Lighttpd::start()?;
-    let tracer = Tracer::of(&[lighttpd.pid()], &[])?;
-    let hosts = hosts()?;
-    let address = |number: usize| format!("https://{}:{}/small/{number}", hosts[number % 2], lighttpd.port());
-    let urls: Vec<_> = (0..REQUESTS).map(address).collect();
-    let requested = curl::Waiting::start("http2")?.request_in_parallel(&urls, CONNECTIONS)?;
-    let logged: Vec<_> = requested.into_iter().map(LoggedExchange::by_peer).collect();
-    let exchanges = stop_and_assert("lighttpd over HTTP/2", tracer, &logged)?;
-    assert_same(&lighttpd.wait_for_log(REQUESTS)?, &logged);
-    assert_bodies(&exchanges, 0, 6);
-    assert_all(&exchanges, "/protocol", "http/2");
-    Ok(())
+    lighttpd::assert_http_2(Library::GnuTls)
 }
 
 #[test]
 #[ignore = "needs root, BPF and uprobes: scripts/test runs it"]
 fn every_request_of_concurrent_streams_of_lighttpd_is_printed_once() -> Result<()> {
-    let sent = Load {
-        fields: &["x-request-id: load"],
-        streams: 10,
-        ..Load::of(REQUESTS, "/small/NUMBER")
-    };
-    let lighttpd = Lighttpd::start()?;
-    let tracer = Tracer::of(&[lighttpd.pid()], &[])?;
-    H2load::start(&lighttpd.url(""), sent)?.finish()?;
-    tracer.wait_for_lines(REQUESTS)?;
-    let trace = tracer.stop()?;
-    assert_nothing_lost(&trace, REQUESTS)?;
-    let exchanges = trace.exchanges()?;
-    assert_all(&exchanges, "/protocol", "http/2");
-    assert_bodies(&exchanges, 0, 6);
-    let logged = lighttpd.wait_for_log(REQUESTS)?;
-    let remotes = |exchange: &Exchange| exchange.text("/connection/remote").unwrap_or("none").to_owned();
-    let printed: Vec<_> = exchanges.iter().map(remotes).collect();
-    assert_eq!(
-        multiset(printed.iter().map(String::as_str)),
-        multiset(logged.iter().map(|one| one.remote.as_str()))
-    );
-    // Each connection requests each path once.
-    let mut requested = BTreeMap::new();
-    for (exchange, remote) in exchanges.iter().zip(&printed) {
-        *requested
-            .entry((remote, exchange.text("/request/path")))
-            .or_insert(0_usize) += 1;
-    }
-    assert_eq!(requested.len(), REQUESTS);
-    Ok(())
+    lighttpd::assert_concurrent_streams(Library::GnuTls)
 }
 
 #[test]
 #[ignore = "needs root, BPF and uprobes: scripts/test runs it"]
 fn bodies_of_lighttpd_are_counted_to_the_last_byte() -> Result<()> {
-    const EACH: usize = 20;
-    const UPLOAD: usize = 1_234_567;
-    for version in ["--http1.1", "--http2"] {
-        let lighttpd = Lighttpd::start()?;
-        let tracer = Tracer::of(&[lighttpd.pid()], &[])?;
-        let large = lighttpd.url(&format!("/large/[1-{EACH}]"));
-        curl::request(&[version, "--output", "/dev/null", &large])?;
-        let folder = tempfile::tempdir()?;
-        let upload = folder.path().join("upload");
-        std::fs::write(&upload, vec![b'u'; UPLOAD])?;
-        let data = format!("@{}", upload.display());
-        let count = lighttpd.url(&format!("/count/[1-{EACH}]"));
-        let counted = curl::request(&[version, "--data-binary", &data, &count])?.stdout;
-        assert_eq!(counted, format!("{UPLOAD}\n").repeat(EACH));
-        let exchanges = finish(tracer, 2 * EACH)?;
-        let (gets, posts): (Vec<_>, Vec<_>) = exchanges
-            .into_iter()
-            .partition(|exchange| exchange.text("/request/method") == Some("GET"));
-        assert_eq!((gets.len(), posts.len()), (EACH, EACH));
-        assert_bodies(&gets, 0, lighttpd::LARGE);
-        assert_bodies(&posts, UPLOAD.try_into()?, 8);
-    }
-    Ok(())
-}
-
-/// Waits for this many exchanges and stops the tracer. Asserts that nothing was lost and nothing else was printed.
-fn finish(tracer: Tracer, exchanges: usize) -> Result<Vec<Exchange>> {
-    tracer.wait_for_lines(exchanges)?;
-    let trace = tracer.stop()?;
-    assert_nothing_lost(&trace, exchanges)?;
-    trace.exchanges()
+    lighttpd::assert_bodies_counted(Library::GnuTls)
 }
 
 fn urls(nginx: &Nginx, path: &str, count: usize) -> Vec<String> {

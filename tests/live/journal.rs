@@ -12,7 +12,9 @@ fn the_journal_has_lines_unaltered() -> Result<()> {
     let tapes = Path::new(env!("CARGO_MANIFEST_DIR")).join("../fixtures/tapes");
     let mut command = Command::new("unshare");
     command.args(["--mount", "sh"]).arg(source_file("journald.sh"));
-    command.arg(folder.path()).arg(binary::tlscope()?);
+    let replay_all = "for tape; do \"$0\" replay \"$tape\" -o json --syslog unix:///run/systemd/journal/dev-log; done";
+    command.arg(folder.path()).args(["cat", "1", "sh", "-c", replay_all]);
+    command.arg(binary::tlscope()?);
     // A few hundred lines.
     for _ in 0..20 {
         command.args(["nginx", "late", "grpc"].map(|name| tapes.join(name).with_extension("tape")));

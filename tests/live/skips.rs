@@ -3,7 +3,7 @@
 use std::{fs::File, path::PathBuf};
 
 use anyhow::{Context as _, Result};
-use support::{Nginx, Trace, Tracer, curl};
+use support::{Metrics, Nginx, Trace, Tracer, curl, nginx::Setup};
 use tempfile::TempDir;
 
 /// Bytes of a large body.
@@ -139,4 +139,29 @@ fn what_follows_a_skipped_body_is_seen_by_exits() -> Result<()> {
 #[ignore = "needs root, BPF and uprobes: scripts/test runs it"]
 fn large_bodies_over_http_2_are_counted_and_what_follows_them_is_seen() -> Result<()> {
     trace("auto", "--http2", false).map(drop)
+}
+
+#[test]
+#[ignore = "needs root, BPF and uprobes: scripts/test runs it"]
+fn large_calls_on_connections_that_the_filter_leaves_out_are_not_captured() -> Result<()> {
+    const REQUESTS: usize = 2000;
+    let left_out = Nginx::start_with(Setup {
+        locations: &format!("location /page/ {{ return 200 \"{}\"; }}", "x".repeat(3000)),
+        ..Setup::default()
+    })?;
+    let wanted = Nginx::start()?;
+    let port = wanted.port().to_string();
+    let args = ["--local-port", &port, "--metrics", "127.0.0.1:0"];
+    let tracer = Tracer::of(&[left_out.master(), wanted.master()], &args)?;
+    let metrics = Metrics::of(&tracer)?;
+    curl::request(&[&left_out.url(&format!("/page/[1-{REQUESTS}]"))])?;
+    curl::request(&[&wanted.url("/small/wanted")])?;
+    tracer.wait_for_lines(1)?;
+    // Each request is a record, because small calls are not looked up. Each response would be another.
+    let records = usize::try_from(metrics.scrape()?.count("tlscope_records_total", &[])?)?;
+    assert!(records < REQUESTS + REQUESTS / 2, "{records} records");
+    let trace = tracer.stop()?;
+    let exchanges = trace.exchanges()?;
+    assert_eq!((exchanges.len(), trace.totals()?.lost_records), (1, 0));
+    Ok(())
 }

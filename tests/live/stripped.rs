@@ -11,7 +11,16 @@ const REQUESTS: usize = 10;
 #[test]
 #[ignore = "needs root, BPF and uprobes: scripts/test runs it"]
 fn every_request_of_a_stripped_server_is_seen() -> Result<()> {
-    let mut server = Program::c_stripped("server.c", &[])?;
+    assert_all_seen(Program::c_stripped("server.c", &[])?)
+}
+
+#[test]
+#[ignore = "needs root, BPF and uprobes: scripts/test runs it"]
+fn every_request_of_a_server_with_a_debug_file_is_seen() -> Result<()> {
+    assert_all_seen(Program::c_with_debug_file("server.c", &[])?)
+}
+
+fn assert_all_seen(mut server: Program) -> Result<()> {
     let port = server.wait_for("port")?;
     let mut client = Program::python("raw.py", &[&port])?;
     let tracer = Tracer::of(&[server.pid()], &["--side", "server"])?;
@@ -62,4 +71,23 @@ fn inspect_says_how_a_stripped_server_is_traced() -> Result<()> {
         assert!(inspected.contains(part), "{inspected}");
     }
     server.finish().map(drop)
+}
+
+#[test]
+#[ignore = "needs root, BPF and uprobes: scripts/test runs it"]
+fn inspect_says_more_of_a_server_with_a_debug_file() -> Result<()> {
+    let inspect = |server: &Program| {
+        let args = ["inspect", "-p", &server.pid().to_string(), "-o", "text"];
+        Ok::<_, anyhow::Error>(run::succeed(&mut binary::command(&args)?)?.stdout)
+    };
+    let (with, without) = (
+        Program::c_with_debug_file("server.c", &[])?,
+        Program::c_stripped("server.c", &[])?,
+    );
+    let (more, less) = (inspect(&with)?, inspect(&without)?);
+    for part in ["SSL_do_handshake", "by a debug file"] {
+        assert!(more.contains(part) && !less.contains(part), "{part}: {more}\n{less}");
+    }
+    with.finish()?;
+    without.finish().map(drop)
 }

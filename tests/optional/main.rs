@@ -11,11 +11,13 @@ use libtest_mimic::{Arguments, Completion, Failed, Trial};
 use support::{
     bare_debian,
     cgroup::Container,
+    debian_with_systemd,
     envoy::Envoy,
     go::{Library, Version},
     go_server::Release,
     libraries::Overlay,
     otlp::Collector,
+    rust::Version as Crates,
     search, wheel,
 };
 
@@ -37,6 +39,9 @@ mod grpc;
 mod otlp;
 mod overlay;
 mod package;
+mod podman;
+mod rust;
+mod s2n;
 
 fn main() -> ExitCode {
     let mut arguments = Arguments::from_args();
@@ -128,6 +133,13 @@ fn main() -> ExitCode {
                 go_programs::prometheus,
             ),
             trial(
+                "every_exchange_of_an_s2n_server_is_printed_once_with_its_addresses",
+                s2n_reason,
+                s2n::server,
+            ),
+            trial("s2n_is_traced_on_both_sides", s2n_reason, s2n::both),
+            trial("s2n_without_names_is_not_found", s2n_reason, s2n::stripped),
+            trial(
                 "go_objects_whose_addresses_come_back_are_other_connections",
                 go_reason,
                 go::addresses_come_back,
@@ -153,6 +165,37 @@ fn main() -> ExitCode {
                 go::later_caddy,
             ),
             trial(
+                "every_exchange_of_threads_with_rustls_is_printed_once_with_its_addresses",
+                rust_reason,
+                rust::threads,
+            ),
+            trial(
+                "every_exchange_of_tokio_with_rustls_is_printed_once_with_its_addresses",
+                rust_reason,
+                rust::tokio,
+            ),
+            trial(
+                "other_builds_of_programs_with_rustls_are_traced_on_both_sides",
+                rust_reason,
+                rust::other_builds,
+            ),
+            trial(
+                "programs_with_rustls_and_aws_lc_are_traced_on_both_sides",
+                rust_reason,
+                rust::aws_lc,
+            ),
+            trial(
+                "rustls_without_names_is_probed_at_the_same_places",
+                rust_reason,
+                rust::without_names,
+            ),
+            trial(
+                "rustls_with_aws_lc_and_without_names_is_probed_at_the_same_places",
+                rust_reason,
+                rust::aws_lc_without_names,
+            ),
+            trial("older_rustls_is_refused_with_its_version", rust_reason, rust::refused),
+            trial(
                 "both_sides_of_grpc_with_a_library_without_names_are_traced",
                 grpcio_reason,
                 grpc::both_sides,
@@ -161,6 +204,11 @@ fn main() -> ExitCode {
                 "the_package_is_installed_on_a_bare_debian_and_removed_without_a_trace",
                 package_reason,
                 package::installed_and_removed,
+            ),
+            trial(
+                "the_image_traces_a_container_that_podman_finds_by_its_label",
+                podman_reason,
+                podman::recipe_and_label,
             ),
             trial(
                 "the_queries_for_clickhouse_give_what_the_logs_of_two_gateways_say",
@@ -222,6 +270,14 @@ fn go_reason() -> Result<Option<&'static str>> {
     Ok((!Version::are_installed()?).then_some("the compilers of Go are missing, which scripts/setup downloads"))
 }
 
+fn s2n_reason() -> Result<Option<&'static str>> {
+    Ok((!support::s2n::can_be_built()?).then_some("the crates of s2n-tls cannot be fetched"))
+}
+
+fn rust_reason() -> Result<Option<&'static str>> {
+    Ok((!Crates::are_fetched()?).then_some("the crates of rustls are missing, which scripts/setup fetches"))
+}
+
 fn caddy_reason() -> Result<Option<&'static str>> {
     if !Release::Caddy2_11.is_installed()? {
         return Ok(Some("Caddy 2.11 is missing, which scripts/setup downloads"));
@@ -244,6 +300,16 @@ fn grpcio_reason() -> Result<Option<&'static str>> {
 fn package_reason() -> Result<Option<&'static str>> {
     let is_missing = !bare_debian()?.join("usr/bin/dpkg").is_file();
     Ok(is_missing.then_some("a bare Debian 12 is missing, which scripts/setup makes"))
+}
+
+fn podman_reason() -> Result<Option<&'static str>> {
+    if search::program("podman").is_err() {
+        return Ok(Some("podman is not installed"));
+    }
+    if !debian_with_systemd()?.join("usr/sbin/nginx").is_file() {
+        return Ok(Some("a Debian 12 with nginx is missing, which scripts/setup makes"));
+    }
+    Ok((!podman::runs_containers()?).then_some("podman cannot run a container on this machine"))
 }
 
 fn clickhouse_reason() -> Result<Option<&'static str>> {

@@ -47,7 +47,7 @@ fn capabilities(root: &Path) -> Result<String> {
     Ok(names.join(","))
 }
 
-fn build(folder: &TempDir) -> Result<PathBuf> {
+pub(crate) fn build(folder: &TempDir) -> Result<PathBuf> {
     let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("../scripts/package");
     let built = run::succeed(run::without_package(Command::new(script).arg(folder.path())))?;
     Ok(PathBuf::from(built.stdout.trim()))

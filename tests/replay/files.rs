@@ -114,3 +114,60 @@ fn a_file_that_is_full_has_whole_lines_and_the_rest_is_counted() -> Result<()> {
     );
     Ok(())
 }
+
+#[test]
+fn old_files_and_those_beyond_a_total_size_are_removed_and_nothing_else_is() -> Result<()> {
+    let (_tape, path, lines) = tape(2000)?;
+    let folder = tempfile::tempdir()?;
+    let in_folder = |name: &str| folder.path().join(name);
+    // What an earlier run has left, and what others have.
+    let old = ["out.20200101T000000.000000Z", "out.20200102T000000.000000Z.gz"];
+    let others = [
+        "out.1",
+        "out.20200101T000000.000000Z.bak",
+        "outx.20200101T000000.000000Z",
+        "out.20209901T000000.000000Z",
+    ];
+    for name in old.iter().chain(&others) {
+        fs::write(in_folder(name), "old\n")?;
+    }
+    fs::create_dir(in_folder("out.20200103T000000.000000Z"))?;
+    std::os::unix::fs::symlink(in_folder("out.1"), in_folder("out.20200104T000000.000000Z"))?;
+    let mut command = binary::command(&["replay", "-o", "json", "-v", "--rotate", "64KiB"])?;
+    command.args(["--keep-for", "30d", "--keep-bytes", "200KiB"]);
+    let output = run::succeed(command.arg(&path).arg("-w").arg(in_folder("out")))?;
+    for name in old {
+        assert!(!in_folder(name).exists(), "{name}");
+    }
+    for name in others {
+        assert_eq!(fs::read_to_string(in_folder(name))?, "old\n", "{name}");
+    }
+    assert!(in_folder("out.20200103T000000.000000Z").is_dir());
+    assert!(in_folder("out.20200104T000000.000000Z").is_symlink());
+    assert!(
+        output.stderr.contains("2 rotated files removed, 8 bytes"),
+        "{}",
+        output.stderr
+    );
+    assert!(output.stderr.contains("1 rotated file removed, "), "{}", output.stderr);
+    let is_new =
+        |path: &PathBuf| path.to_string_lossy().contains("out.202") && !path.to_string_lossy().contains("out.2020");
+    let files: Vec<_> = files(folder.path())?.into_iter().filter(is_new).collect();
+    let sizes = files
+        .iter()
+        .map(|file| Ok(fs::metadata(file)?.len()))
+        .collect::<Result<Vec<_>>>()?;
+    let total = sizes.iter().sum::<u64>();
+    assert!(
+        files.len() >= 3 && total <= 200 * 1024 && total > 100 * 1024,
+        "{sizes:?}"
+    );
+    // The latest lines are kept.
+    let kept = files
+        .iter()
+        .map(|file| content(file))
+        .collect::<Result<Vec<_>>>()?
+        .concat();
+    assert!(lines.ends_with(&(kept + &fs::read_to_string(in_folder("out"))?)));
+    Ok(())
+}

@@ -1,10 +1,15 @@
 //! Metrics of a tape that is still being written, scraped by the test and by Prometheus.
 
+use std::{collections::BTreeMap, path::Path};
+
 use anyhow::{Context as _, Result, ensure};
 use support::{Metrics, Prometheus, secrets::find_secret, wait};
+use tracer_ebpf::{Kind, RecordHeader};
+use tracer_observe::tape::Reader;
+use zerocopy::FromBytes as _;
 
 use crate::{
-    tapes::{all, nginx, replay, trace},
+    tapes::{all, named, nginx, replay, trace},
     unfinished::Unfinished,
 };
 
@@ -50,6 +55,55 @@ fn the_counts_are_those_of_the_lines() -> Result<()> {
     assert_eq!((trace.code, trace.stdout.len()), (Some(0), 0));
     let totals = trace.totals()?;
     assert_eq!(totals.exchanges, u64::try_from(exchanges.len())?);
+    Ok(())
+}
+
+/// Returns how many records of data each function has on a tape, which is read without the pipeline.
+fn records_by_function(tape: &Path) -> Result<BTreeMap<String, u64>> {
+    let mut reader = Reader::open(tape)?;
+    let mut functions: Vec<_> = reader.header().sites.iter().map(|site| site.function.clone()).collect();
+    let mut counts = BTreeMap::new();
+    while let Some(batch) = reader.next_batch()? {
+        functions.extend(batch.sites.iter().map(|site| site.function.clone()));
+        for record in batch.records() {
+            let (header, _) = RecordHeader::read_from_prefix(record)
+                .ok()
+                .context("a record is cut short")?;
+            if header.kind == Kind::DATA || header.kind == Kind::PASSED {
+                let site = usize::try_from(header.cookie.site())?;
+                let function = functions.get(site).context("there is no such site")?;
+                *counts.entry(function.clone()).or_default() += 1;
+            }
+        }
+    }
+    Ok(counts)
+}
+
+#[test]
+fn the_records_of_each_function_are_those_on_the_tape() -> Result<()> {
+    for name in ["nginx", "gateway"] {
+        let tape = named(name)?;
+        let expected = records_by_function(&tape)?;
+        let unfinished = Unfinished::start(&tape, &[&["-o", "none"], &METRICS[..]].concat())?;
+        let metrics = Metrics::of(&unfinished.tracer)?;
+        let all = expected.values().sum::<u64>();
+        let scrape = wait::until("all records are counted", || {
+            let scrape = metrics.scrape()?;
+            let counted = scrape.count("tlscope_records_total", &[])?;
+            ensure!(counted <= all, "{counted} records of {all}");
+            Ok((counted == all).then_some(scrape))
+        })?;
+        for (function, records) in &expected {
+            let labels = format!("{{library=\"openssl\",function=\"{function}\"}}");
+            assert_eq!(
+                scrape.count("tlscope_records_total", &[&labels])?,
+                *records,
+                "{function}"
+            );
+        }
+        assert!(expected.len() > 1 && scrape.count_series("tlscope_records_total") == expected.len());
+        assert_eq!(unfinished.finish()?.code, Some(0));
+    }
     Ok(())
 }
 

@@ -6,7 +6,12 @@ use anyhow::{Context as _, Result};
 use serde_json::Value;
 use support::{CommandOutput, binary, run, schema, secrets::find_secret};
 
-use crate::tapes::{all, named, nginx, replay};
+use tracer_ebpf::AddressSource;
+
+use crate::{
+    tape_builder::TapeBuilder,
+    tapes::{all, named, nginx, replay},
+};
 
 fn file(name: &str) -> String {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../fixtures/policy");
@@ -115,6 +120,30 @@ fn a_rule_about_values_of_credentials_tells_them_apart_and_shows_none() -> Resul
         (&alert["evidence"]["count"], find_secret(&output.stdout)),
         (&5.into(), None)
     );
+    Ok(())
+}
+
+#[test]
+fn a_request_for_another_host_than_that_of_the_handshake_is_told() -> Result<()> {
+    let rules = "[[rule]]\nname = \"fronting\"\nhost_differs_from_sni = true\n";
+    // The host of the requests is `a.test`.
+    for (server_name, told) in [("shop.example", 1), ("A.test", 0), ("a.test.", 0), ("", 0)] {
+        let mut tape = TapeBuilder::new();
+        tape.facts(1, AddressSource::BIO, 0)?
+            .tls(1, server_name.as_bytes())?
+            .exchange(1)?
+            .end(1);
+        let folder = tape.write()?;
+        let output = with_rules(&folder.path().join("made.tape"), rules, &[])?;
+        let alerts = alerts(&output.stdout)?;
+        assert_eq!(alerts.len(), told, "{server_name}");
+        for alert in alerts {
+            assert_eq!(
+                (&alert["authority"], &alert["evidence"]["server_name"]),
+                (&"a.test".into(), &server_name.into())
+            );
+        }
+    }
     Ok(())
 }
 

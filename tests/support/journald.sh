@@ -1,10 +1,11 @@
-# Runs journald on file systems in memory, and replays tapes to its socket: journald.sh FOLDER TLSCOPE TAPE...
+# Runs journald on file systems in memory, and a command beside it: journald.sh FOLDER FORMAT ENTRIES COMMAND...
 #
-# Called in a mount namespace of its own, so that the machine's journal is left alone. What tlscope prints is in FOLDER/printed,
-# what the journal has of it in FOLDER/journal.
+# Called in a mount namespace of its own, so that the machine's journal is left alone. What the command prints is in
+# FOLDER/printed. What the journal has of tlscope is in FOLDER/journal, in a format of journalctl, once that are as many entries as
+# are given, and as lines were printed.
 set -eu
-folder=$1 tlscope=$2
-shift 2
+folder=$1 format=$2 least=$3
+shift 3
 mount -t tmpfs none /run
 mkdir -p /run/systemd/journal /run/log/journal
 printf '[Journal]\nStorage=volatile\nRateLimitIntervalSec=0\nReadKMsg=no\nAudit=no\n' >/run/journald.conf
@@ -19,10 +20,11 @@ wait_for() { # COMMAND...: for at most a minute
   done
   return 1
 }
-entries() { journalctl -D /run/log/journal -t tlscope -o cat --all >"$folder/journal" 2>/dev/null; }
-has_all() { entries && [ "$(wc -l <"$folder/journal")" -ge "$(wc -l <"$folder/printed")" ]; }
+entries() { journalctl -D /run/log/journal -t tlscope -o "$format" --all >"$folder/journal" 2>/dev/null; }
+has_all() {
+  entries && has=$(wc -l <"$folder/journal") && [ "$has" -ge "$least" ] && [ "$has" -ge "$(wc -l <"$folder/printed")" ]
+}
+wait_for test -S /run/systemd/journal/socket
 wait_for test -S /run/systemd/journal/dev-log
-for tape in "$@"; do
-  "$tlscope" replay "$tape" -o json --syslog unix:///run/systemd/journal/dev-log >>"$folder/printed"
-done
+"$@" >"$folder/printed"
 wait_for has_all

@@ -32,6 +32,8 @@ pub mod schema;
 pub mod exchange_log;
 pub mod session;
 pub mod go;
+pub mod rust;
+pub mod s2n;
 pub mod envoy;
 pub mod go_server;
 pub mod haproxy;
@@ -86,6 +88,11 @@ fn cache() -> Result<PathBuf> {
 /// Returns the folder of a bare Debian 12, which `scripts/setup` makes.
 pub fn bare_debian() -> Result<PathBuf> {
     Ok(cache()?.join("bookworm"))
+}
+
+/// Returns the folder of a Debian 12 with systemd, nginx and curl, which `scripts/setup` makes.
+pub fn debian_with_systemd() -> Result<PathBuf> {
+    Ok(cache()?.join("bookworm-systemd"))
 }
 
 /// Returns the folder of a package of `PyPI`, where `scripts/setup` unpacks it.

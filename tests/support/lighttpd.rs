@@ -1,10 +1,11 @@
-//! lighttpd with `mod_gnutls`, which serves HTTP/1.1 and HTTP/2 in one process.
+//! lighttpd, which serves HTTP/1.1 and HTTP/2 in one process by one of several TLS libraries.
 //!
 //! Its log has both addresses of each exchange. Requests without `X-Request-ID` are ignored.
 
 use std::{
     fs,
     net::TcpStream,
+    os::unix::process::CommandExt as _,
     path::Path,
     process::{Child, Command, Stdio},
 };
@@ -26,6 +27,31 @@ pub const LARGE: u64 = 5 * 1024 * 1024 + 7;
 /// The CGI program under `/count/`, which reads the body and returns its length.
 const COUNT: &str = "printf 'Content-Type: text/plain\\r\\n\\r\\n'; wc -c\n";
 
+/// The TLS library of a lighttpd.
+#[derive(Clone, Copy, Debug)]
+pub enum Library {
+    /// `GnuTLS`.
+    GnuTls,
+    /// Mbed TLS.
+    MbedTls,
+    /// wolfSSL.
+    WolfSsl,
+    /// NSS.
+    Nss,
+}
+
+impl Library {
+    /// Returns the name of lighttpd's module for it.
+    const fn module(self) -> &'static str {
+        match self {
+            Self::GnuTls => "mod_gnutls",
+            Self::MbedTls => "mod_mbedtls",
+            Self::WolfSsl => "mod_wolfssl",
+            Self::Nss => "mod_nss",
+        }
+    }
+}
+
 /// A running lighttpd.
 ///
 /// Paths under `/small/` give 6 bytes, under `/large/` [`LARGE`] bytes. Paths under `/count/` take a POST and give the
@@ -38,8 +64,13 @@ pub struct Lighttpd {
 }
 
 impl Lighttpd {
-    /// Starts lighttpd and waits until it listens.
-    pub fn start() -> Result<Self> {
+    /// Starts lighttpd with a library and waits until it listens.
+    pub fn start(library: Library) -> Result<Self> {
+        Self::start_with(library, None)
+    }
+
+    /// Starts lighttpd with a number of workers, which its first process forks.
+    pub fn start_with(library: Library, workers: Option<usize>) -> Result<Self> {
         let directory = tempfile::tempdir()?;
         let root = directory.path();
         fs::write(root.join("small"), "small\n")?;
@@ -47,8 +78,10 @@ impl Lighttpd {
         fs::write(root.join("count.cgi"), COUNT)?;
         let port = free_port()?;
         let configuration = root.join("lighttpd.conf");
-        fs::write(&configuration, configure(root, port)?)?;
+        fs::write(&configuration, configure(root, port, library, workers)?)?;
         let mut command = Command::new("lighttpd");
+        // With workers it ends its whole group.
+        command.process_group(0);
         command.arg("-D").arg("-f").arg(&configuration);
         command.stdin(Stdio::null()).stdout(Stdio::null());
         command.stderr(fs::File::create(root.join("stderr.log"))?);
@@ -108,21 +141,24 @@ impl Drop for Lighttpd {
     }
 }
 
-fn configure(root: &Path, port: u16) -> Result<String> {
+fn configure(root: &Path, port: u16, library: Library, workers: Option<usize>) -> Result<String> {
     let Certificate { key, certificate } = Certificate::make(root)?;
     let (key, certificate) = (key.display(), certificate.display());
     let others = loopback::hosts().into_iter().filter(|host| *host != loopback::IPV4);
     let others = others.map(|host| format!("$SERVER[\"socket\"] == \"{host}:{port}\" {{ ssl.engine = \"enable\" }}\n"));
     let others = others.collect::<Vec<_>>().concat();
     let root = root.display();
+    let module = library.module();
+    let workers = workers.map(|workers| format!("server.max-worker = {workers}\n"));
+    let workers = workers.unwrap_or_default();
     Ok(format!(
-        r#"server.modules = ("mod_gnutls", "mod_accesslog", "mod_rewrite", "mod_cgi")
+        r#"server.modules = ("{module}", "mod_accesslog", "mod_rewrite", "mod_cgi")
         server.document-root = "{root}"
         server.upload-dirs = ("{root}")
         server.errorlog = "{root}/error.log"
         server.bind = "127.0.0.1"
         server.port = {port}
-        server.max-keep-alive-requests = 1000000
+        {workers}        server.max-keep-alive-requests = 1000000
         server.max-keep-alive-idle = 600
         ssl.engine = "enable"
         ssl.pemfile = "{certificate}"

@@ -87,9 +87,30 @@ impl Program {
         Self::compiled(source, STRIPPED, args)
     }
 
+    /// Compiles a program of `support/c` with the code of libssl in its own image, whose symbols are in a file beside it, and
+    /// starts it.
+    pub fn c_with_debug_file(source: &str, args: &[&str]) -> Result<Self> {
+        let directory = tempfile::tempdir()?;
+        let (program, symbols) = (directory.path().join("program"), directory.path().join("program.debug"));
+        compile(&source_file("c").join(source), &program, ARCHIVES)?;
+        run::succeed(
+            Command::new("objcopy")
+                .arg("--only-keep-debug")
+                .args([&program, &symbols]),
+        )?;
+        let link = format!("--add-gnu-debuglink={}", symbols.display());
+        run::succeed(Command::new("objcopy").args(["--strip-all", &link]).arg(&program))?;
+        Self::start(Command::new(program).args(args), Some(directory))
+    }
+
     /// Compiles a program of `support/c` against libgnutls and starts it.
     pub fn c_with_gnutls(source: &str, args: &[&str]) -> Result<Self> {
         Self::compiled(source, &["-lgnutls"], args)
+    }
+
+    /// Compiles a program of `support/c` with arguments of the compiler, and starts it.
+    pub fn c_with(source: &str, flags: &[&str], args: &[&str]) -> Result<Self> {
+        Self::compiled(source, flags, args)
     }
 
     /// Compiles a program of `support/c` with the code of libssl and of libgnutls in its own image, and starts it.
@@ -108,6 +129,13 @@ impl Program {
             .arg(source_file("crystal").join(source));
         run::succeed(&mut compiler)?;
         Self::start(Command::new(program).args(args), Some(directory))
+    }
+
+    /// Compiles a library that holds what tlscope recognises and does not trace: that of a Java virtual machine.
+    pub fn untraced_library(folder: &Path) -> Result<PathBuf> {
+        let library = folder.join("libjvm.so");
+        compile(&source_file("c").join("jvm.c"), &library, &["-shared", "-fPIC"])?;
+        Ok(library)
     }
 
     fn compiled(source: &str, libraries: &[&str], args: &[&str]) -> Result<Self> {
@@ -181,6 +209,13 @@ impl Program {
         stdout.wait_for(&format!("the line `{word}`"), found)
     }
 
+    /// Kills it, and waits for its end.
+    pub fn kill(mut self) -> Result<()> {
+        self.child.kill()?;
+        self.child.wait()?;
+        Ok(())
+    }
+
     /// Closes its stdin and waits until it has succeeded. Returns all lines that it printed.
     pub fn finish(mut self) -> Result<Vec<String>> {
         drop(self.stdin.take());
@@ -207,6 +242,9 @@ fn python(script: &str, args: &[&str]) -> Command {
 
 /// The linker arguments for OpenSSL.
 pub(crate) const OPENSSL: &[&str] = &["-lssl", "-lcrypto"];
+
+/// OpenSSL as archives.
+const ARCHIVES: &[&str] = &["-Wl,-Bstatic", "-lssl", "-lcrypto", "-Wl,-Bdynamic"];
 
 /// OpenSSL as archives, and no symbols.
 const STRIPPED: &[&str] = &["-s", "-Wl,-Bstatic", "-lssl", "-lcrypto", "-Wl,-Bdynamic"];

@@ -3,7 +3,10 @@
 use std::{
     env,
     io::Write as _,
-    process::{Command, Output, Stdio},
+    process::{Child, Command, Output, Stdio},
+    sync::mpsc,
+    thread,
+    time::Duration,
 };
 
 use anyhow::{Context as _, Result, bail};
@@ -47,11 +50,34 @@ pub fn without_package(command: &mut Command) -> &mut Command {
     command
 }
 
-/// Runs a command to its end, with an empty stdin.
+/// Runs a command to its end, with an empty stdin. Fails if it takes longer than any build of a test does.
 pub fn run(command: &mut Command) -> Result<CommandOutput> {
-    let output = command.stdin(Stdio::null()).output();
-    Ok(output.with_context(|| format!("{command:?} did not start"))?.into())
+    command.stdin(Stdio::null());
+    let child = spawn(command)?;
+    wait(child, command)
 }
+
+fn spawn(command: &mut Command) -> Result<Child> {
+    command.stdout(Stdio::piped()).stderr(Stdio::piped());
+    command.spawn().with_context(|| format!("{command:?} did not start"))
+}
+
+/// Waits for the end of a program, and kills one that does not end.
+fn wait(child: Child, command: &Command) -> Result<CommandOutput> {
+    let pid = child.id();
+    let (ended, end) = mpsc::channel();
+    thread::spawn(move || ended.send(child.wait_with_output()));
+    match end.recv_timeout(LONGEST) {
+        Ok(output) => Ok(output?.into()),
+        Err(_late) => {
+            Command::new("kill").args(["-KILL", &pid.to_string()]).status()?;
+            bail!("{command:?} did not end in {LONGEST:?}")
+        }
+    }
+}
+
+/// Longer than any build of a test takes, also beside other work.
+const LONGEST: Duration = Duration::from_mins(15);
 
 /// Runs a command to its end. Fails unless it exits with 0.
 pub fn succeed(command: &mut Command) -> Result<CommandOutput> {
@@ -61,15 +87,11 @@ pub fn succeed(command: &mut Command) -> Result<CommandOutput> {
 /// Runs a command that must succeed with `input` on its stdin.
 pub fn succeed_with_input(command: &mut Command, input: &str) -> Result<CommandOutput> {
     checked(command, |command| {
-        command
-            .stdin(Stdio::piped())
-            .stdout(Stdio::piped())
-            .stderr(Stdio::piped());
-        let mut child = command.spawn().with_context(|| format!("{command:?} did not start"))?;
+        let mut child = spawn(command.stdin(Stdio::piped()))?;
         if let Some(mut stdin) = child.stdin.take() {
             stdin.write_all(input.as_bytes())?;
         }
-        Ok(child.wait_with_output()?.into())
+        wait(child, command)
     })
 }
 

@@ -7,9 +7,9 @@ use tracer_ebpf::{
 
 use crate::{
     capture,
-    connection::{current, find, make_known, report_handshake, skip_unknown},
-    flow::{self, Early},
-    hooks,
+    connection::{current, find, make_known, note_start, report_handshake, skip_unknown},
+    early_data::{self, Early},
+    flow, hooks,
     maps::SITES,
     memory::read_user,
     passed,
@@ -148,7 +148,7 @@ fn reports(connection: &mut ConnectionState, call: &CallState) -> bool {
 
 #[inline(always)]
 fn report_call(connection: &mut ConnectionState, call: &mut CallState, has_buffer: bool) {
-    let early = flow::judge_early(&mut connection.flow, &call.transfer);
+    let early = early_data::judge_early(&mut connection.flow, &call.transfer);
     if early == Early::Unknowable {
         skip_call(connection, &call.transfer);
         return;
@@ -259,6 +259,13 @@ pub(crate) fn note_position(call: &mut CallState) {
 #[inline(always)]
 pub(crate) fn refused(call: &mut CallState) {
     let transfer = &call.transfer;
+    if !SITES
+        .get(transfer.cookie.site())
+        .is_some_and(|config| config.keeps_refused != 0)
+    {
+        note_start(call);
+        return;
+    }
     let Some(connection) = current(transfer.object, transfer.tgid, transfer.cookie) else {
         return;
     };

@@ -9,8 +9,10 @@ use tracer_ebpf::{
 };
 
 use crate::{
-    flow, handshake, hooks,
-    identity::{self, binding, ciphertext, descriptor::only_descriptors, introduction::introduce},
+    early_data, flow, handshake, hooks,
+    identity::{
+        self, binding, ciphertext, ciphertext::EncryptedRecord, descriptor::only_descriptors, introduction::introduce,
+    },
     lift,
     maps::{CONNECTIONS, SITES, settings},
     passed,
@@ -45,11 +47,20 @@ pub(crate) fn find<'a>(object: u64, tgid: u32) -> Option<&'a mut ConnectionState
     Some(unsafe { &mut *connection })
 }
 
-/// Reports who a connection is, unless it was reported. From then on its sends are seen, if it has a lift.
+/// Reports who a connection is, unless it was reported. From then on its sends are seen, if it has a lift. Returns nothing.
+///
+/// A global function, like `renew`, and so verified once and by itself: the verifier would walk it anew for each caller and
+/// for each state that a caller can be in, which makes a trace begin later.
+#[unsafe(no_mangle)]
 #[inline(never)]
-pub(crate) fn make_known(connection: &mut ConnectionState, object: u64) {
+pub(crate) extern "C" fn make_known(connection: *mut ConnectionState, object: u64) -> u64 {
+    if connection.is_null() {
+        return 0;
+    }
+    // SAFETY: not null; the caller has it from `current` or `find`.
+    let connection = unsafe { &mut *connection };
     if identity::is_introduced(&connection.identity) {
-        return;
+        return 0;
     }
     let sock = binding::sock_of(&connection.identity, &connection.flow);
     introduce(connection, object, sock);
@@ -57,6 +68,7 @@ pub(crate) fn make_known(connection: &mut ConnectionState, object: u64) {
         let cookie = flow::cookie(&connection.flow);
         skip_unknown(connection, object, cookie, Direction::WRITE, PassedCause::NOT_CAPTURED);
     }
+    0
 }
 
 /// Reports what the handshake of a connection agreed on, unless it was reported or nobody asked for it.
@@ -78,7 +90,7 @@ pub(crate) fn skip_unknown(
     cause: PassedCause,
 ) {
     if passed::skip_unknown(&mut connection.flow, object, cookie, direction, cause) == 0 {
-        renew(connection, object, current_task().tgid, cookie);
+        renew(connection, object, current_task().tgid, cookie.0);
     }
 }
 
@@ -94,7 +106,7 @@ pub(crate) fn note_start(call: &CallState) {
 #[inline(never)]
 pub(crate) fn read_early(object: u64, tgid: u32, cookie: Cookie) {
     if let Some(connection) = current(object, tgid, cookie) {
-        flow::read_early(&mut connection.flow);
+        early_data::read_early(&mut connection.flow);
     }
 }
 
@@ -102,7 +114,7 @@ pub(crate) fn read_early(object: u64, tgid: u32, cookie: Cookie) {
 #[inline(never)]
 pub(crate) fn end_early(call: &CallState) {
     if let Some(connection) = current(call.transfer.object, call.transfer.tgid, call.transfer.cookie) {
-        flow::end_early(&mut connection.flow);
+        early_data::end_early(&mut connection.flow);
     }
 }
 
@@ -169,6 +181,14 @@ pub(crate) fn remember_ciphertext(thread: *const ThreadState, bio: u64, data: u6
     }
 }
 
+/// Remembers a record that a TLS library has encrypted for a connection that was seen.
+#[inline(never)]
+pub(crate) fn remember_record(object: u64, tgid: u32, record: &EncryptedRecord) {
+    if let Some(connection) = find(object, tgid) {
+        ciphertext::remember_record(&mut connection.identity, object, tgid, record);
+    }
+}
+
 /// Ends a connection whose object is freed. Where other threads may still use the object, the loader removes the entry
 /// later.
 #[inline(always)]
@@ -177,7 +197,7 @@ pub(crate) fn end(object: u64, tgid: u32, cookie: Cookie) {
         passed::end_all_skipped(&mut connection.flow, object, cookie);
         if SITES.get(cookie.site()).is_some_and(|site| site.shared != 0) {
             if !flow::is_ended(&connection.flow) {
-                renew(connection, object, tgid, cookie);
+                renew(connection, object, tgid, cookie.0);
                 flow::mark_ended(&mut connection.flow);
             }
             return;
@@ -198,7 +218,7 @@ pub(crate) fn clear(object: u64, tgid: u32, cookie: Cookie) {
     };
     // SAFETY: as in [`current`].
     let connection = unsafe { &mut *connection };
-    renew(connection, object, tgid, cookie);
+    renew(connection, object, tgid, cookie.0);
     flow::mark_cleared(&mut connection.flow);
 }
 
@@ -209,18 +229,26 @@ fn renew_if_over(connection: &mut ConnectionState, object: u64, tgid: u32, cooki
         if !flow::is_long_ended(&connection.flow) {
             return 0;
         }
-        renew(connection, object, tgid, cookie);
+        renew(connection, object, tgid, cookie.0);
     } else if binding::is_over(&connection.identity, &connection.flow) {
         // The next bytes go through another socket.
-        renew(connection, object, tgid, cookie);
+        renew(connection, object, tgid, cookie.0);
         identity::set_descriptor(&mut connection.identity, 0);
     }
     1
 }
 
-/// Ends a connection, and begins another one on the same object.
+/// Ends a connection, and begins another one on the same object. Returns nothing.
+///
+/// A global function: see `make_known`.
+#[unsafe(no_mangle)]
 #[inline(never)]
-fn renew(connection: &mut ConnectionState, object: u64, tgid: u32, cookie: Cookie) {
+extern "C" fn renew(connection: *mut ConnectionState, object: u64, tgid: u32, cookie: u64) -> u64 {
+    if connection.is_null() {
+        return 0;
+    }
+    // SAFETY: not null; the caller has it from `current` or `find`.
+    let (connection, cookie) = (unsafe { &mut *connection }, Cookie(cookie));
     passed::end_all_skipped(&mut connection.flow, object, cookie);
     report_end(&connection.flow, object, cookie, tgid);
     identity::reset(&mut connection.identity, tgid);
@@ -228,6 +256,7 @@ fn renew(connection: &mut ConnectionState, object: u64, tgid: u32, cookie: Cooki
     hooks::reset(&mut connection.hooks);
     lift::reset(&mut connection.lift);
     flow::reset(&mut connection.flow);
+    0
 }
 
 /// Begins the connection that a socket without TLS stands for; `None`, and counted, when the table is full. An earlier one of
@@ -243,7 +272,7 @@ pub(crate) fn begin_plain<'a>(sock: u64, tgid: u32, cookie: Cookie) -> Option<&'
     // begin the same connection.
     let connection = unsafe { &mut *connection };
     if was_there {
-        renew(connection, sock, tgid, cookie);
+        renew(connection, sock, tgid, cookie.0);
     }
     flow::note_site(&mut connection.flow, cookie);
     Some(connection)

@@ -1,45 +1,21 @@
-//! The hot state of a connection: its generation, how far each direction has come, and its early data.
+//! The hot state of a connection: its generation, and how far each direction has come.
 //!
 //! A connection is keyed by process and TLS object; a generation separates the connections of one object.
 //! Positions need no atomics: a library's caller must not use one object for one direction in two threads at once. It may
-//! use one for both directions, and Go does. The
-//! table is not an LRU one, which could hand an entry to another connection while a preempted program still holds it.
-//!
-//! Early data of a client (RFC 8446 section 2.3) counts as sent only if the server accepts it. Where the server rejects
-//! it, the positions of the direction are taken back. A server receives only what it accepted, and what it writes early
-//! is sent in any case.
+//! use one for both directions, and Go does. The table is not an LRU one, which could hand an entry to another connection
+//! while a preempted program still holds it.
 
 use core::ptr::{null_mut, read_volatile, write_volatile};
 
 use aya_ebpf::{bindings::BPF_NOEXIST, helpers::bpf_ktime_get_ns};
 use tracer_ebpf::{
-    AddressKey, ConnectionState, Cookie, Direction, EarlyState, Flow, FlushState, RecordFlags, RecordHeader,
-    SiteConfig, Transfer,
+    AddressKey, ConnectionState, Cookie, Direction, EarlyState, Flow, FlushState, RecordFlags, RecordHeader, Transfer,
 };
 
-use crate::{
-    maps::{CONNECTIONS, SITES},
-    memory::{forgotten, read_user},
-    record, task,
-};
-
-/// Values of `SSL_get_early_data_status` (`openssl/ssl.h`): rejected, also until the server answers; and accepted.
-const REJECTED: u32 = 1;
-const ACCEPTED: u32 = 2;
+use crate::{maps::CONNECTIONS, memory::forgotten, record, task};
 
 /// In .rodata and not on the stack, which is scarce.
 static NEW: ConnectionState = ConnectionState::NEW;
-
-/// Whether a call wrote early data.
-#[derive(Clone, Copy, Eq, PartialEq)]
-pub(crate) enum Early {
-    /// It wrote none.
-    No,
-    /// It did, and the server has not accepted it yet.
-    Yes,
-    /// It did, and the layout of the library's status is not known.
-    Unknowable,
-}
 
 /// Finds a connection, or begins it; `None` when the table is full. One that is older than the program of the process is
 /// not found: its end is known already, and the loader has yet to remove it.
@@ -73,13 +49,31 @@ fn begin(key: &AddressKey) -> *mut ConnectionState {
         unsafe { write_volatile(&raw mut (*connection).flow.generation, bpf_ktime_get_ns()) };
         return connection;
     }
+    // SAFETY: entries that a program may hold are not replaced.
+    let generation = unsafe { &raw const (*connection).flow.generation };
+    if has_begun(generation) == 0 {
+        null_mut()
+    } else {
+        connection
+    }
+}
+
+/// Waits until a connection that another thread has inserted has a generation; returns 0 if that takes too long.
+///
+/// A global function, and so verified once and by itself: the verifier walks every round of the loop.
+#[unsafe(no_mangle)]
+#[inline(never)]
+extern "C" fn has_begun(generation: *const u64) -> u64 {
+    if generation.is_null() {
+        return 0;
+    }
     for _ in 0..WAITS {
-        // SAFETY: the thread that inserted the value writes the word once.
-        if unsafe { read_volatile(&raw const (*connection).flow.generation) } != 0 {
-            return connection;
+        // SAFETY: not null; the thread that inserted the value writes the word once.
+        if unsafe { read_volatile(generation) } != 0 {
+            return 1;
         }
     }
-    null_mut()
+    0
 }
 
 /// How often a thread looks whether another one has begun a connection.
@@ -330,34 +324,6 @@ pub(crate) const fn flags(flow: &Flow) -> RecordFlags {
     RecordFlags(start | refused)
 }
 
-/// Notes that a call reads early data: the process is the server.
-#[inline(always)]
-pub(crate) fn read_early(flow: &mut Flow) {
-    flow.early = EarlyState::SERVER;
-}
-
-/// Notes that a call begins that writes early data.
-#[inline(always)]
-pub(crate) fn begin_early(flow: &mut Flow) {
-    if flow.early == EarlyState::NONE {
-        flow.early = EarlyState::WRITING;
-    }
-}
-
-/// Returns whether a call is under way that writes early data.
-#[inline(always)]
-pub(crate) fn writes_early(flow: &Flow) -> bool {
-    flow.early == EarlyState::WRITING
-}
-
-/// Notes that a call that wrote early data has returned.
-#[inline(always)]
-pub(crate) fn end_early(flow: &mut Flow) {
-    if flow.early == EarlyState::WRITING {
-        flow.early = EarlyState::NONE;
-    }
-}
-
 /// Notes whether writes are sent from now on that were accepted before.
 #[inline(always)]
 pub(crate) fn set_flushing(flow: &mut Flow, state: FlushState) {
@@ -395,48 +361,4 @@ pub(crate) fn take_refused(flow: &mut Flow, transfer: &Transfer) -> Option<u64> 
     }
     flow.refused = 0;
     Some(flow.reported_bytes[side(Direction::WRITE)])
-}
-
-/// Returns whether a call wrote early data. If it did not, the handshake is over, and the early data before it is settled.
-#[inline(always)]
-pub(crate) fn judge_early(flow: &mut Flow, transfer: &Transfer) -> Early {
-    if flow.early_bytes == 0 && flow.early == EarlyState::NONE {
-        return Early::No;
-    }
-    examine_early(flow, transfer)
-}
-
-#[inline(never)]
-fn examine_early(flow: &mut Flow, transfer: &Transfer) -> Early {
-    if flow.early == EarlyState::WRITING && transfer.direction == Direction::WRITE {
-        return match early_status(transfer) {
-            Some(REJECTED) => Early::Yes,
-            Some(_) => Early::No,
-            None => Early::Unknowable,
-        };
-    }
-    if flow.early_bytes != 0 && flow.early == EarlyState::NONE {
-        settle_early(flow, early_status(transfer) == Some(ACCEPTED));
-    }
-    Early::No
-}
-
-#[inline(always)]
-fn settle_early(flow: &mut Flow, is_accepted: bool) {
-    if is_accepted {
-        flow.early = EarlyState::SETTLED;
-        return;
-    }
-    flow.early = EarlyState::REFUSED;
-    let side = side(Direction::WRITE);
-    flow.positions[side] = flow.positions[side].saturating_sub(flow.early_bytes);
-}
-
-#[inline(always)]
-fn early_status(transfer: &Transfer) -> Option<u32> {
-    let site = SITES.get(transfer.cookie.site())?;
-    if site.early_data == SiteConfig::UNKNOWN {
-        return None;
-    }
-    read_user(transfer.object + u64::from(site.early_data))
 }

@@ -8,7 +8,8 @@ use tracer_ebpf::{
 use crate::{
     capture,
     connection::{current, make_known, report_handshake, skip_unknown},
-    flow::{self, Early},
+    early_data::{self, Early},
+    flow,
     hooks::{self, Claim},
     lift,
     maps::SITES,
@@ -41,6 +42,16 @@ pub(crate) fn begin_hit(connection: &mut ConnectionState, object: u64, cookie: C
     transfer.moved = bytes;
     transfer.tgid = current_task().tgid;
     transfer.direction = direction;
+    transfer.is_noted = 0;
+}
+
+/// Notes the next bytes of the hit of a direction.
+#[inline(always)]
+pub(crate) fn set_bytes(connection: &mut ConnectionState, direction: Direction, buffer: u64, bytes: u64) {
+    let transfer = passing(connection, direction);
+    transfer.buffer = buffer;
+    transfer.moved = bytes;
+    transfer.recorded_ns = 0;
     transfer.is_noted = 0;
 }
 
@@ -214,7 +225,7 @@ pub(crate) fn begin_early(object: u64, flags: TargetFlags, cookie: Cookie) {
     let Some(connection) = current(object, current_task().tgid, cookie) else {
         return;
     };
-    flow::begin_early(&mut connection.flow);
+    early_data::begin_early(&mut connection.flow);
     give_up_lift(connection, object, flags, HooksRefused::EARLY_DATA);
 }
 
@@ -238,7 +249,7 @@ fn report_hit(connection: &mut ConnectionState, direction: Direction, flags: Tar
     report_handshake(connection, object);
     let ConnectionState { flow, passing, .. } = connection;
     let transfer = &mut passing[flow::side(direction)];
-    let early = flow::judge_early(flow, transfer);
+    let early = early_data::judge_early(flow, transfer);
     transfer.early = (early != Early::No).into();
     capture::send_bytes(transfer, flow);
     if flags.has_calls(direction) {

@@ -10,7 +10,7 @@ use tracer_ebpf::{
 };
 
 use crate::{
-    flow, hooks,
+    early_data, flow, hooks,
     identity::{
         binding, descriptor,
         socket::{family, is_internet},
@@ -55,7 +55,7 @@ fn has_calls() -> bool {
 /// was not captured: since the last send that was seen, or since the object was cleared.
 #[inline(always)]
 fn bind(connection: &mut ConnectionState, object: u64, site: u16) -> Result<bool, HooksRefused> {
-    if flow::writes_early(&connection.flow) {
+    if early_data::writes_early(&connection.flow) {
         // The call that writes early data has refused the lift, and has then begun this connection.
         return Err(HooksRefused::EARLY_DATA);
     }

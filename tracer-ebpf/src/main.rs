@@ -19,6 +19,7 @@ mod registers;
 mod operands;
 mod goroutine;
 mod flow;
+mod early_data;
 mod passed;
 mod skip;
 mod capture;

@@ -156,7 +156,19 @@ pub(crate) fn count(ctx: &ProbeContext, site: &SiteOperands) -> u64 {
     read(ctx.regs, &site.count)
 }
 
-/// Returns whether a hit of a tap has application data.
+/// Reads the address of the [`Pieces`](tracer_ebpf::Pieces) of a tap; 0 as above.
+#[inline(always)]
+pub(crate) fn pieces(ctx: &ProbeContext, site: &SiteOperands) -> u64 {
+    read(ctx.regs, &site.pieces)
+}
+
+/// Returns whether every hit has application data.
+#[inline(always)]
+pub(crate) fn has_no_guard(site: &SiteOperands) -> bool {
+    !site.guards[0].operand.is_some()
+}
+
+/// Returns whether a hit has application data.
 #[inline(always)]
 pub(crate) fn hold(ctx: &ProbeContext, site: &SiteOperands) -> bool {
     let [first, second] = &site.guards;

@@ -15,9 +15,21 @@ use crate::{
 };
 
 /// Reports the bytes up to `end` that were skipped last in a direction, if there are any; returns 0 if the ring has no room.
+#[inline(always)]
+pub(crate) fn report_skipped(flow: &mut Flow, object: u64, cookie: Cookie, direction: Direction, end: u64) -> u64 {
+    report_skipped_of(flow, object, cookie.0, direction.0.into(), end)
+}
+
+/// A global function, and so verified once and by itself: it is called from everywhere.
+#[unsafe(no_mangle)]
 #[inline(never)]
-pub(crate) fn report_skipped(flow: &mut Flow, object: u64, cookie: Cookie, direction: Direction, end: u64) -> u32 {
-    send_skipped(flow, object, cookie, direction, end, None)
+extern "C" fn report_skipped_of(flow: *mut Flow, object: u64, cookie: u64, direction: u64, end: u64) -> u64 {
+    if flow.is_null() {
+        return 0;
+    }
+    // SAFETY: not null; the caller holds the flow.
+    let flow = unsafe { &mut *flow };
+    send_skipped(flow, object, Cookie(cookie), Direction(direction as u8), end, None).into()
 }
 
 /// The same up to where a direction is, of a connection of a process that need not be the current one. What finds no room is

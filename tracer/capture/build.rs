@@ -106,8 +106,14 @@ fn build(workspace: &Path, out: &Path, linker: &Path, toolchain: &Toolchain) -> 
     // aya-ebpf, and the atomic additions of the programs, need unstable features of any compiler.
     command.env("RUSTC_BOOTSTRAP", "1").env("RUSTC", &toolchain.rustc);
     command.env("CARGO_TARGET_BPFEL_UNKNOWN_NONE_LINKER", linker);
-    let flags = format!("-C debuginfo=2 -C link-arg=--btf --cfg=bpf_target_arch=\"{arch}\"");
-    command.env("CARGO_TARGET_BPFEL_UNKNOWN_NONE_RUSTFLAGS", flags);
+    let flags = [
+        "-C debuginfo=2",
+        "-C link-arg=--btf",
+        // Else memory is filled byte by byte in a loop, each round of which the verifier walks.
+        "-C link-arg=--disable-expand-memcpy-in-order",
+        &format!("--cfg=bpf_target_arch=\"{arch}\""),
+    ];
+    command.env("CARGO_TARGET_BPFEL_UNKNOWN_NONE_RUSTFLAGS", flags.join(" "));
     let status = command.status().context("cargo did not start")?;
     ensure!(status.success(), "the BPF programs did not build");
     Ok(())

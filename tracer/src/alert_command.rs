@@ -4,8 +4,7 @@
 //! are counted. A command that takes too long is killed.
 
 use std::{
-    fs::File,
-    io::{self, Seek as _, Write},
+    io::{self, Write},
     process::{Child, Command, Stdio},
     sync::{
         Arc, Mutex, PoisonError,
@@ -15,14 +14,13 @@ use std::{
     time::{Duration, Instant},
 };
 
-use rustix::fs::{MemfdFlags, memfd_create};
 use tracer_observe::{
     health::{Export, Figures, Subject},
     output::{Error, Json, Sink, Written},
     redact::{Line, Redacted},
 };
 
-use crate::messages::complain;
+use crate::{hangups, memory_file, messages::complain};
 
 /// Maximum alerts that wait for their command.
 const MAX_WAITING: usize = 64;
@@ -122,13 +120,12 @@ fn run_all(command: &str, alerts: &Receiver<Vec<u8>>) {
 }
 
 fn run(command: &str, alert: &[u8]) -> io::Result<()> {
-    // Not a pipe, which would block: an alert has what a client sent, and the command need not read it.
-    let mut stdin = File::from(memfd_create("alert", MemfdFlags::CLOEXEC)?);
-    stdin.write_all(alert)?;
-    stdin.rewind()?;
+    // A command starts with the signals held back that this thread holds back. An alert comes from a trace, which handles them.
+    hangups::release()?;
     let mut child = Command::new("/bin/sh")
         .args(["-c", command])
-        .stdin(stdin)
+        // An alert has what a client sent, and the command need not read it: a pipe would block.
+        .stdin(memory_file::with("alert", alert)?)
         // stdout is for lines alone.
         .stdout(Stdio::null())
         .spawn()?;

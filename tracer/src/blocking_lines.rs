@@ -11,7 +11,7 @@ pub(crate) enum BlockingLines {
     /// They go to stdout.
     Stdout(BufWriter<Stdout>),
     /// They go to a file.
-    File(BufferedLog),
+    File(Box<BufferedLog>),
 }
 
 /// A file, and the lines that are to be written to it at once.
@@ -36,7 +36,7 @@ impl BlockingLines {
             bytes: Vec::new(),
             lengths: Vec::new(),
         };
-        (Self::File(buffered), Some(lost))
+        (Self::File(Box::new(buffered)), Some(lost))
     }
 }
 

@@ -4,6 +4,7 @@ use anyhow::Result;
 use tracer_observe::{
     batch::{Batch, Totals},
     pipeline::{Flow, Summary},
+    redact::{Line, Redacted},
 };
 
 /// Consumes batches. A live session runs it in a thread of its own.
@@ -15,6 +16,11 @@ pub(crate) trait Consumer: Send + 'static {
     #[cfg(feature = "live")]
     fn skips(&self) -> &[tracer_observe::skip::Skip] {
         &[]
+    }
+
+    /// Writes an audit line to the output, if that has a place for it.
+    fn audit(&mut self, _line: &Redacted<Line<'static>>) -> Result<()> {
+        Ok(())
     }
 
     /// Takes the loss totals after the last batch.

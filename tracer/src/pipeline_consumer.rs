@@ -5,6 +5,7 @@ use tracer_observe::{
     batch::{Batch, Totals},
     output,
     pipeline::{Flow, Pipeline, Summary},
+    redact::{Line, Redacted},
 };
 
 use crate::{consumer::Consumer, messages::say};
@@ -28,6 +29,10 @@ impl Consumer for PipelineConsumer {
     #[cfg(feature = "live")]
     fn skips(&self) -> &[tracer_observe::skip::Skip] {
         self.0.skips()
+    }
+
+    fn audit(&mut self, line: &Redacted<Line<'static>>) -> Result<()> {
+        Ok(self.0.audit(line)?)
     }
 
     fn conclude(&mut self, _totals: Totals) -> Result<()> {

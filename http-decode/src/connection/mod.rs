@@ -11,7 +11,9 @@ mod steps;
 use self::state::{DirectionState, Phase, Session};
 use crate::context::{Arrivals, Context};
 use crate::direction::PerDirection;
-use crate::{Chunk, Counters, Direction, Ended, Gap, GapCause, Moment, Output, Proxied, Settings, Side, Timestamp};
+use crate::{
+    ActiveRequest, Chunk, Counters, Direction, Ended, Gap, GapCause, Moment, Output, Proxied, Settings, Side, Timestamp,
+};
 
 /// Decodes one connection.
 #[derive(Debug)]
@@ -100,6 +102,13 @@ impl Connection {
             let limits = self.context.settings.limits;
             self.directions.of_mut(gap.direction).reassembler.add_gap(&gap, &limits);
             self.run();
+        }
+    }
+
+    /// Decodes nothing of what follows, and drops what is in progress: it is of no interest to the caller.
+    pub fn dismiss(&mut self) {
+        if self.phase == Phase::Open {
+            self.become_opaque();
         }
     }
 
@@ -195,6 +204,16 @@ impl Connection {
         };
         let next = self.directions.of(direction).reassembler.next();
         content.map(|left| next.saturating_add(left))
+    }
+
+    /// Returns the requests that were seen and whose responses have not ended.
+    pub fn active_requests(&self) -> impl Iterator<Item = ActiveRequest> {
+        let (http1, http2) = match &self.session {
+            Session::Unknown => (None, None),
+            Session::Http1(session) => (Some(session.active_requests()), None),
+            Session::Http2(session) => (None, Some(session.active_requests())),
+        };
+        http1.into_iter().flatten().chain(http2.into_iter().flatten())
     }
 
     /// Returns the side of the traced process, once it is known.

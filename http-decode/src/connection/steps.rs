@@ -232,7 +232,7 @@ impl Connection {
         }
     }
 
-    fn become_opaque(&mut self) {
+    pub(super) fn become_opaque(&mut self) {
         self.phase = match self.phase {
             Phase::Open | Phase::Opaque => Phase::Opaque,
             Phase::Ending(..) | Phase::Over => Phase::Over,

@@ -32,7 +32,13 @@ pub(super) fn hide_unclear(head: &mut RequestHead, start: HeadStart) {
 
 /// Returns whether `method` is registered or in common use.
 pub(crate) fn is_known(method: &str) -> bool {
-    REGISTERED.contains(&method) || IN_USE.contains(&method)
+    known(method).is_some()
+}
+
+/// Returns a method that is registered or in common use.
+pub(crate) fn known(method: &str) -> Option<&'static str> {
+    let mut all = REGISTERED.iter().chain(IN_USE);
+    all.find(|known| **known == method).copied()
 }
 
 /// Returns whether `method` cannot be content.

@@ -12,7 +12,7 @@ use std::collections::VecDeque;
 use crate::Limits;
 use crate::context::Arrivals;
 use crate::queue::exchange_bytes;
-use crate::{Exchange, Request, Timestamp};
+use crate::{ActiveRequest, Exchange, Request, Timestamp};
 
 /// The unanswered requests, in order.
 #[derive(Debug, Default)]
@@ -86,6 +86,13 @@ impl Pairing {
             after_loss: false,
             bytes,
         });
+    }
+
+    /// Returns the requests, all of which are active.
+    pub(crate) fn active_requests(&self) -> impl Iterator<Item = ActiveRequest> {
+        self.pending
+            .iter()
+            .filter_map(|pending| ActiveRequest::of(&pending.exchange))
     }
 
     /// Notes that requests may have been lost behind the last one.

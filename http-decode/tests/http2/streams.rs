@@ -103,6 +103,24 @@ fn a_reset_by_either_side_ends_a_stream() {
 }
 
 #[test]
+fn a_request_is_active_until_its_stream_ends() {
+    let mut tape = Tape::begun();
+    let active = |tape: &Tape| tape.connection.active_requests().count();
+    tape.push(READ, [get(1, "/1"), get(3, "/3"), get(5, "/5")].concat());
+    assert_eq!(active(&tape), 3);
+    tape.push(WRITE, headers(1, 0, &[(":status", "200")]))
+        .push(WRITE, data(1, 0, b"part"))
+        .push(READ, reset(3));
+    assert_eq!(active(&tape), 2);
+    // The first exchange is emitted, and goes on.
+    tape.now += 10_000;
+    tape.push(WRITE, data(1, 0, b"part"));
+    assert_eq!(active(&tape), 2);
+    tape.push(WRITE, [data(1, END_STREAM, b""), ok(5, "")].concat());
+    assert_eq!(active(&tape), 0);
+}
+
+#[test]
 fn a_response_in_flight_when_its_request_is_reset_is_no_exchange_of_its_own() {
     let mut tape = Tape::begun();
     tape.push(READ, get(1, "/")).push(READ, reset(1)).settle();

@@ -1,6 +1,7 @@
 //! Properties of every conversation, however it is cut, shuffled, or full of gaps.
 #![cfg(test)]
 
+mod active;
 mod content;
 mod skips;
 mod support;

@@ -104,13 +104,19 @@ fn policy() -> Option<Policy> {
     Some(Policy::new(Arc::new(rules)))
 }
 
+/// Returns the output that the environment names; JSON if it names none.
+fn format() -> Format {
+    let name = std::env::var("TLSCOPE_BENCH_OUTPUT").unwrap_or_else(|_| "json".to_owned());
+    <Format as clap::ValueEnum>::from_str(&name, false).expect("a format of `-o`")
+}
+
 fn options(memory: Memory) -> Options {
     Options {
         decode: http_decode::Settings::default(),
         redactor: Redactor::new(Rules::default()),
         filter: Filter::new(FilterArgs::default()),
         policy: policy(),
-        sink: Format::Json.open(memory, Style::default()),
+        sink: format().open(memory, Style::default()),
         limit: None,
         connections: false,
             hops: false,

@@ -90,7 +90,7 @@ impl Calls {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::code::value::Field;
+    use crate::code::field::Field;
     use crate::elf::machine::Machine;
 
     const fn x86_64(bytes: &[u8], address: Vaddr) -> Code<'_> {

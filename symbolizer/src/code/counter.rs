@@ -4,8 +4,9 @@
 //! a register as index, or a pointer that walks down.
 
 use super::effects::{Place, effects_of};
+use super::field::Field;
 use super::fixpoint::Function;
-use super::value::{Field, Value};
+use super::value::Value;
 use crate::elf::address::Vaddr;
 use crate::elf::machine::Machine;
 use crate::limits;

@@ -1,6 +1,8 @@
 //! Which fields are zero on a path, by what was tested on the way.
 
-use super::value::{Field, Value};
+use super::field::Field;
+
+use super::value::Value;
 
 /// Holds the fields that are known to be zero, or not.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]

@@ -8,11 +8,12 @@ use std::collections::BTreeSet;
 
 use super::callee::Callee;
 use super::convention::Convention;
+use super::field::Field;
 use super::graph::{End, Graph};
 use super::operation::Destination;
 use super::state::{Purpose, State};
 use super::step::Step;
-use super::value::{Field, Value};
+use super::value::Value;
 use crate::cause::Cause;
 
 /// Holds what is known before each node of a graph; nothing of one that is not reached.

@@ -6,11 +6,12 @@
 
 use super::bytes::Code;
 use super::convention::{Convention, Register};
+use super::field::Field;
 use super::instruction::{ENDBR64, Instruction};
 use super::lift::lift;
 use super::state::State;
 use super::step::Step;
-use super::value::{Field, Value};
+use super::value::Value;
 use crate::elf::address::Vaddr;
 use crate::limits;
 

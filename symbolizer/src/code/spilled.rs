@@ -12,10 +12,11 @@
 
 use std::collections::BTreeSet;
 
+use super::field::Field;
 use super::fixpoint::Fixpoint;
 use super::operation::{Operation, Source};
 use super::state::State;
-use super::value::{Field, Value};
+use super::value::Value;
 
 /// Finds the places that hold an argument from when it is stored.
 pub(super) fn places(found: &Fixpoint<'_>) -> BTreeSet<i64> {

@@ -191,7 +191,7 @@ mod tests {
 
     /// The argument that is tracked, and a value that comes from it.
     const TRACKED: Option<usize> = Some(0);
-    const POINTER: Value = Value::Field(crate::code::value::Field::argument(0));
+    const POINTER: Value = Value::Field(crate::code::field::Field::argument(0));
 
     #[test]
     fn what_both_paths_have_stored_is_kept_and_what_may_be_tracked_is_not_forgotten() {

@@ -16,30 +16,48 @@ pub enum SymbolSource {
     Dynsym,
     /// By the full symbol table.
     Symtab,
-    /// By the compressed one, for stripped images.
+    /// By the full symbol table that lies in a file of its own, for stripped images.
+    DebugFile,
+    /// By the compressed one, likewise.
     GnuDebugdata,
     /// By the code of functions that a symbol table names: they all call it with their own arguments.
     Callers,
+    /// By a table of the library's own that leads to it.
+    Table,
     /// By the table that Go keeps for its stack traces.
     Pclntab,
     /// By the errors that it, or a function that leads to it, reports.
     Errors,
     /// By these, and by the source file that they name.
     ErrorsAndFile,
+    /// By the places in its source that its panics name, and by what it does.
+    Panics,
 }
 
 impl SymbolSource {
+    /// Returns where a symbol table of an image lies.
+    pub(crate) const fn of(image: &Image<'_>, table: Table) -> Self {
+        match table {
+            Table::Dynsym => Self::Dynsym,
+            Table::Symtab if image.has_debug_file() => Self::DebugFile,
+            Table::Symtab => Self::Symtab,
+        }
+    }
+
     /// Returns the name of the table, or of what else it was.
     #[must_use]
     pub const fn name(self) -> &'static str {
         match self {
             Self::Dynsym => ".dynsym",
             Self::Symtab => ".symtab",
+            Self::DebugFile => "a debug file",
             Self::GnuDebugdata => ".gnu_debugdata",
             Self::Callers => "its callers",
+            Self::Table => "a table of its library",
             Self::Pclntab => ".gopclntab",
             Self::Errors => "the errors it reports",
             Self::ErrorsAndFile => "the errors it reports and their file",
+            Self::Panics => "the places of its panics",
         }
     }
 }
@@ -97,11 +115,7 @@ impl Survey {
     pub(crate) fn of(image: &Image<'_>, tables: &[Table], names: &Names) -> Result<Self, Error> {
         let mut survey = Self::default();
         for table in tables {
-            let source = match table {
-                Table::Dynsym => SymbolSource::Dynsym,
-                Table::Symtab => SymbolSource::Symtab,
-            };
-            survey.add(source, image.symbols(*table)?, names)?;
+            survey.add(SymbolSource::of(image, *table), image.symbols(*table)?, names)?;
         }
         Ok(survey)
     }

@@ -3,7 +3,7 @@
 
 use crate::code::convention::Convention;
 use crate::hook::{HookKind, Role};
-use crate::operand::{Operand, Operands, Outcome, Place, Success};
+use crate::operand::{Guard, Operand, Operands, Outcome, Place, Success};
 
 /// Describes a public function of a library. Its first argument is the connection.
 #[derive(Clone, Copy, Debug)]
@@ -17,6 +17,11 @@ pub(crate) struct Function {
     pub(crate) count: Option<Count>,
     pub(crate) transports: [Option<Argument>; 2],
     pub(crate) result: Option<Outcome>,
+    /// Whether the bytes are in several pieces: the second argument is an array of `struct iovec`, of which the first piece is
+    /// seen.
+    pub(crate) is_gathered: bool,
+    /// What has to be zero for a call to count.
+    pub(crate) zero: Option<Argument>,
 }
 
 /// An argument: its number, counted from 0, and its width in bytes.
@@ -40,6 +45,9 @@ pub(crate) const POSITIVE_INT: Outcome = Outcome {
     success: Success::Positive,
 };
 
+/// From a `struct iovec` to its length, behind the address.
+const PIECE_LENGTH: u16 = 8;
+
 /// The width of `int`.
 pub(crate) const INT: u8 = 4;
 /// The width of `size_t`, `ssize_t` and pointers.
@@ -57,6 +65,8 @@ impl Function {
             count: None,
             transports: [None; 2],
             result: None,
+            is_gathered: false,
+            zero: None,
         }
     }
 
@@ -79,10 +89,26 @@ impl Function {
         }
     }
 
+    /// Describes a function that takes its bytes in pieces and returns their number.
+    pub(crate) const fn gathering(name: &'static str, role: Role, result: Outcome) -> Self {
+        Self {
+            is_gathered: true,
+            ..Self::moving(name, role, WORD, Count::Returned, result)
+        }
+    }
+
     /// Names the arguments that a connection is to read from and to write to.
     pub(crate) const fn with_transports(self, read: Option<Argument>, written: Option<Argument>) -> Self {
         Self {
             transports: [read, written],
+            ..self
+        }
+    }
+
+    /// Leaves out calls in which an argument is not zero.
+    pub(crate) const fn only_without(self, argument: Argument) -> Self {
+        Self {
+            zero: Some(argument),
             ..self
         }
     }
@@ -105,15 +131,33 @@ impl Function {
             Count::Behind(Argument(index, width)) => Operand::loaded(convention.argument(index), 0, width),
             Count::All(argument) => at(argument),
         };
+        let piece = |index, offset| {
+            if self.is_gathered {
+                Operand::loaded(convention.argument(index), offset, WORD)
+            } else {
+                at(Argument(index, WORD))
+            }
+        };
+        let length = match self.buffer.filter(|_| self.is_gathered) {
+            Some(index) => Some(piece(index, PIECE_LENGTH)),
+            None => self.length.map(at),
+        };
         Operands {
             object: at(Argument(0, WORD)),
-            buffer: self.buffer.map(|index| at(Argument(index, WORD))),
-            length: self.length.map(at),
+            buffer: self.buffer.map(|index| piece(index, 0)),
+            length,
             count: self.count.map(count),
             transports: self.transports.map(|transport| transport.map(at)),
             result: self.result,
             sequence: None,
-            guards: [None; 2],
+            pieces: None,
+            guards: [
+                self.zero.map(|argument| Guard {
+                    operand: at(argument),
+                    equals: 0,
+                }),
+                None,
+            ],
         }
     }
 }

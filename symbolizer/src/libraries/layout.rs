@@ -47,6 +47,9 @@ pub struct Sending {
     pub frame: Option<u16>,
     /// From an `SSL` to the pointer to the BIO it writes to.
     pub wbio: Option<u16>,
+    /// Whether a thread sends within its calls of the library, and all these calls are seen to end: what it sends then is
+    /// the connection's.
+    pub within_calls: bool,
 }
 
 /// Gives the byte offsets that lead from a `BIO*` to a descriptor.

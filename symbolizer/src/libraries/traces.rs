@@ -8,9 +8,7 @@ use std::collections::BTreeSet;
 
 use memchr::memmem;
 
-use crate::elf::image::Image;
 use crate::limits;
-use crate::reason::OtherLibrary;
 
 /// Returns whether an image holds code of OpenSSL's libssl, or of one of its relatives: several of its source files are
 /// named as its error messages name them, and so is a label of TLS's key derivation.
@@ -18,12 +16,10 @@ pub(crate) fn holds_openssl_code(image: &[u8]) -> bool {
     source_files(image).len() >= FEWEST_FILES && derives_keys(image)
 }
 
-/// Finds a library that is not of OpenSSL's family.
-pub(crate) fn other(image: &Image<'_>) -> Option<OtherLibrary> {
-    let data = image.data();
-    // Cargo keeps paths for its panics; strip leaves them.
-    let is_rustls = rustls_files(data).len() >= FEWEST_FILES && derives_keys(data);
-    is_rustls.then_some(OtherLibrary::Rustls)
+/// Returns whether an image holds code of rustls: several of its source files are named, as panics name them, and so is a
+/// label of TLS's key derivation. Strip leaves these texts.
+pub(crate) fn holds_rustls(image: &[u8]) -> bool {
+    rustls_files(image).len() >= FEWEST_FILES && derives_keys(image)
 }
 
 /// Finds which of libssl's source files the image names, each as a text of its own that ends in `ssl/NAME.c` or `.cc`.
@@ -97,9 +93,11 @@ const LIBSSL_FILES: [&[u8]; 12] = [
     b"tls13_enc",
 ];
 
-const RUSTLS: &[u8] = b"/rustls-";
+/// Where Cargo keeps the sources of a release of rustls.
+pub(crate) const RUSTLS: &[u8] = b"/rustls-";
 
-const LABELS: [&[u8]; 3] = [b"key expansion", b"master secret", b"c hs traffic"];
+/// Labels that TLS derives keys with.
+pub(super) const LABELS: [&[u8]; 3] = [b"key expansion", b"master secret", b"c hs traffic"];
 
 /// All that is searched for here, for whoever reads no more of a file than it has to.
 pub(crate) const MARKS: [&[u8]; 5] = [LIBSSL_FOLDER, RUSTLS, LABELS[0], LABELS[1], LABELS[2]];

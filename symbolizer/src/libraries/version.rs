@@ -53,9 +53,16 @@ impl LibraryVersion {
                 letter(suffix),
                 is_suffix(suffix) && (stage == Stage::PreRelease || ends_with_date(after)),
             ),
-            Family::LibreSsl | Family::BoringSsl | Family::AwsLc | Family::GnuTls | Family::Go => {
-                (None, suffix.is_empty() && after.is_empty())
-            }
+            Family::LibreSsl
+            | Family::BoringSsl
+            | Family::AwsLc
+            | Family::GnuTls
+            | Family::MbedTls
+            | Family::WolfSsl
+            | Family::S2n
+            | Family::Nss
+            | Family::Go
+            | Family::Rustls => (None, suffix.is_empty() && after.is_empty()),
         };
         complete.then(|| Self {
             family,

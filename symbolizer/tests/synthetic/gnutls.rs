@@ -91,6 +91,7 @@ fn operands_are_words_and_failure_is_negative() {
         transports: none,
         result: result(8, Success::Positive),
         sequence: None,
+        pieces: None,
         guards: [None; 2],
     };
     for name in [

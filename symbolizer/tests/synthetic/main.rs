@@ -5,8 +5,10 @@
 mod layout;
 mod gnutls;
 mod library;
+mod named;
 mod plans;
 mod refusals;
+mod rustls;
 mod support;
 
 use std::io::Write as _;

@@ -147,6 +147,7 @@ fn operands_follow_from_the_calling_convention() {
         transports: none,
         result: INT_OVER_ZERO,
         sequence: None,
+        pieces: None,
         guards: [None; 2],
     };
     assert_eq!(operands(elf::EM_X86_64, "SSL_read"), read);

@@ -1,7 +1,7 @@
 //! What is refused, and whether by a reason or by an error.
 
 use object::elf;
-use symbolizer::{Error, GoRefusal, OtherLibrary, Reason, limits};
+use symbolizer::{Error, GoRefusal, OtherLibrary, Reason, RustlsRefusal, limits};
 
 use crate::support::{Elf, Table};
 use crate::{ENDBR64_PUSH, OPENSSL, PUSH, planned, refused, refused_bytes};
@@ -89,10 +89,6 @@ fn an_image_of_another_kind_is_refused() {
 fn another_library_is_named() {
     let defines = |name| refused(&Elf::new().function(Table::Dynsym, name, &PUSH));
     let by_symbol = [
-        ("SSL_ImportFD", OtherLibrary::Nss),
-        ("mbedtls_ssl_read", OtherLibrary::MbedTls),
-        ("wolfSSL_read", OtherLibrary::WolfSsl),
-        ("s2n_recv", OtherLibrary::S2n),
         ("JNI_CreateJavaVM", OtherLibrary::Java),
         ("crypto_1tls.Conn.Read", OtherLibrary::GccGo),
     ];
@@ -112,14 +108,21 @@ const RUSTLS: [&str; 3] = [
     "/registry/rustls-0.23.31/src/tls13/mod.rs",
 ];
 
+/// Why rustls is not traced that has no names.
+fn without_symbols() -> Reason {
+    Reason::Rustls {
+        versions: vec!["0.23.31".to_owned()],
+        why: RustlsRefusal::NoSymbols,
+    }
+}
+
 const LIBSSL: [&str; 3] = ["../ssl/ssl_lib.cc", "../ssl/ssl_cert.cc", "../ssl/t1_enc.cc"];
 
 const LABEL: &str = "master secret";
 
 #[test]
 fn rustls_is_known_by_several_of_its_files_and_what_it_derives_keys_with() {
-    let reason = refused(&holding(&RUSTLS).string(LABEL));
-    assert_eq!(reason, Reason::LibraryUnsupported(OtherLibrary::Rustls));
+    assert_eq!(refused(&holding(&RUSTLS).string(LABEL)), without_symbols());
     assert_eq!(refused(&holding(&RUSTLS)), Reason::NoTls);
     assert_eq!(refused(&holding(&RUSTLS[1..]).string(LABEL)), Reason::NoTls);
 }
@@ -158,7 +161,7 @@ fn one_string_is_no_proof_of_any_library() {
 #[test]
 fn a_library_that_an_image_holds_explains_it_before_one_that_it_calls() {
     let elf = holding(&RUSTLS).string(LABEL).import("SSL_read");
-    assert_eq!(refused(&elf), Reason::LibraryUnsupported(OtherLibrary::Rustls));
+    assert_eq!(refused(&elf), without_symbols());
 }
 
 /// Returns why something beside the one plan of an image is not traced.
@@ -173,9 +176,16 @@ fn a_plan_names_the_other_libraries_in_its_image() {
     let alone = Elf::with_tls(Table::Dynsym, &PUSH);
     assert_eq!(beside(&alone), []);
     let beside = RUSTLS.into_iter().fold(alone.string(LABEL), Elf::string);
-    let beside = beside.function(Table::Dynsym, "s2n_recv", &PUSH);
-    let others = [OtherLibrary::S2n, OtherLibrary::Rustls];
-    assert_eq!(self::beside(&beside), others.map(Reason::LibraryUnsupported));
+    let beside = beside.function(Table::Dynsym, "JNI_CreateJavaVM", &PUSH);
+    let others = [without_symbols(), Reason::LibraryUnsupported(OtherLibrary::Java)];
+    assert_eq!(self::beside(&beside), others);
+}
+
+#[test]
+fn two_libraries_without_names_are_both_told() {
+    let elf = LIBSSL.into_iter().fold(holding(&RUSTLS).string(LABEL), Elf::string);
+    let reasons = symbolizer::plan(&elf.build(), None).unwrap().reasons;
+    assert_eq!(reasons, [without_symbols(), Reason::NoSymbols]);
 }
 
 #[test]

@@ -18,7 +18,7 @@ fn wait_until_few(tracer: &Tracer, few: usize) -> Result<()> {
 }
 
 /// Waits until no call is in flight.
-fn wait_until_no_calls(tracer: &Tracer) -> Result<()> {
+pub(crate) fn wait_until_no_calls(tracer: &Tracer) -> Result<()> {
     wait::until_true("no call in flight", || {
         let bpf_objects = tracer.bpf_objects()?;
         Ok(bpf_objects.entries("CALLS")? + bpf_objects.entries("THREADS")? == 0)

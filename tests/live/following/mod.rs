@@ -9,4 +9,4 @@ mod selection;
 mod first;
 mod untraced;
 mod growth;
-mod deaths;
+pub(crate) mod deaths;

@@ -156,19 +156,22 @@ fn a_user_selects_processes_that_change_to_it_from_their_first_request() -> Resu
     assert_gateways_are_seen(tracer, &[&of_user])
 }
 
+/// A user of every Debian that no program runs as.
+const IDLE_USER: &str = "games";
+
 #[test]
 #[ignore = "needs root, BPF and uprobes: scripts/test runs it"]
 fn a_user_without_a_process_is_refused_or_awaited() -> Result<()> {
-    let output = run::run(&mut binary::command(&["trace", "--uid", "nobody"])?)?;
+    let output = run::run(&mut binary::command(&["trace", "--uid", IDLE_USER])?)?;
     assert_eq!((output.code, output.stderr_lines()), (Some(1), 1), "{}", output.stderr);
-    let texts = ["user nobody", "--wait"];
+    let texts = [&format!("user {IDLE_USER}"), "--wait"];
     assert!(
         texts.iter().all(|word| output.stderr.contains(word)),
         "{}",
         output.stderr
     );
-    let tracer = Tracer::ready(&["trace", "--uid", "nobody", "--wait"])?;
-    let nginx = start_as("nobody")?;
+    let tracer = Tracer::ready(&["trace", "--uid", IDLE_USER, "--wait"])?;
+    let nginx = start_as(IDLE_USER)?;
     send_requests(&nginx)?;
     assert_gateways_are_seen(tracer, &[&nginx])
 }

@@ -8,22 +8,22 @@ use support::{Nginx, Trace, Tracer, binary, kernel, nginx::Setup, program::Progr
 const CHILDREN: &str = "3";
 
 /// Returns the lines on stderr with the reason why a library is not traced, without those that count further processes.
-fn messages_about_mbedtls(trace: &Trace) -> Vec<&str> {
+fn messages_about_java(trace: &Trace) -> Vec<&str> {
     let lines = trace.stderr.iter().map(String::as_str);
     lines
-        .filter(|line| {
-            line.contains("libmbedtls") && line.contains("is not traced") && !line.contains("processes more")
-        })
+        .filter(|line| line.contains("libjvm") && line.contains("is not traced") && !line.contains("processes more"))
         .collect()
 }
 
 #[test]
 #[ignore = "needs root, BPF and uprobes: scripts/test runs it"]
 fn an_untraced_library_is_reported_once_beside_a_traced_one() -> Result<()> {
-    let python = Program::python("beside.py", &["now", CHILDREN])?;
+    let folder = tempfile::tempdir()?;
+    let library = Program::untraced_library(folder.path())?;
+    let python = Program::python("beside.py", &["now", CHILDREN, &library.to_string_lossy()])?;
     let tracer = Tracer::of(&[python.pid()], &[])?;
     let trace = tracer.stop()?;
-    let printed = messages_about_mbedtls(&trace);
+    let printed = messages_about_java(&trace);
     let [line] = printed.as_slice() else {
         panic!("not one line: {:?}", trace.stderr);
     };
@@ -38,7 +38,7 @@ fn an_untraced_library_is_reported_once_beside_a_traced_one() -> Result<()> {
     let args = ["inspect", "-p", &python.pid().to_string(), "-o", "text"];
     let inspected = run::succeed(&mut binary::command(&args)?)?.stdout;
     assert!(
-        inspected.contains("libmbedtls") && inspected.contains(reason),
+        inspected.contains("libjvm") && inspected.contains(reason),
         "{inspected}"
     );
     python.finish().map(drop)
@@ -47,11 +47,13 @@ fn an_untraced_library_is_reported_once_beside_a_traced_one() -> Result<()> {
 #[test]
 #[ignore = "needs root, BPF and uprobes: scripts/test runs it"]
 fn an_untraced_library_loaded_later_is_reported_once() -> Result<()> {
-    let mut python = Program::python("beside.py", &["later", CHILDREN])?;
+    let folder = tempfile::tempdir()?;
+    let library = Program::untraced_library(folder.path())?;
+    let mut python = Program::python("beside.py", &["later", CHILDREN, &library.to_string_lossy()])?;
     let tracer = Tracer::of(&[python.pid()], &[])?;
     python.begin()?;
     let pid = format!("({})", python.pid());
-    tracer.wait_for_message(&[&pid, "libmbedtls", "is not traced"])?;
+    tracer.wait_for_message(&[&pid, "libjvm", "is not traced"])?;
     python.wait_for("loaded")?;
     // Messages about its children follow, so that any repetition has been printed.
     let child = kernel::children(python.pid())?
@@ -60,7 +62,7 @@ fn an_untraced_library_loaded_later_is_reported_once() -> Result<()> {
         .to_string();
     tracer.wait_for_message(&["attached to", &child])?;
     let trace = tracer.stop()?;
-    assert_eq!(messages_about_mbedtls(&trace).len(), 1, "{:?}", trace.stderr);
+    assert_eq!(messages_about_java(&trace).len(), 1, "{:?}", trace.stderr);
     python.finish().map(drop)
 }
 
@@ -101,9 +103,11 @@ fn the_workers_of_a_reload_are_reported() -> Result<()> {
 #[test]
 #[ignore = "needs root, BPF and uprobes: scripts/test runs it"]
 fn a_process_with_only_an_untraced_library_is_refused_with_its_name() -> Result<()> {
-    // It maps Mbed TLS only.
-    let script = "import ctypes, sys; ctypes.CDLL('libmbedtls.so.14'); print('up', flush=True); sys.stdin.read()";
-    let python = Program::run(Command::new("python3").args(["-c", script]))?;
+    // It maps no other library.
+    let folder = tempfile::tempdir()?;
+    let library = Program::untraced_library(folder.path())?;
+    let script = "import ctypes, sys; ctypes.CDLL(sys.argv[1]); print('up', flush=True); sys.stdin.read()";
+    let python = Program::run(Command::new("python3").args(["-c", script]).arg(library))?;
     let pid = python.pid().to_string();
     for args in [&["trace", "--no-plaintext", "-p", &pid][..], &["inspect", "-p", &pid]] {
         let output = run::run(&mut binary::command(args)?)?;
@@ -114,7 +118,7 @@ fn a_process_with_only_an_untraced_library_is_refused_with_its_name() -> Result<
             output.stderr
         );
         assert!(
-            output.stderr.contains("libmbedtls") && output.stderr.contains("Mbed TLS is not"),
+            output.stderr.contains("libjvm") && output.stderr.contains("Java's own TLS (JSSE) is not"),
             "{}",
             output.stderr
         );

@@ -1,4 +1,5 @@
-"""A program with a traced and an untraced TLS library. Arguments: `now` or `later`, number of children.
+"""A program with a traced and an untraced TLS library. Arguments: `now` or `later`, number of children, path of
+the untraced one.
 
 With `later` it loads the untraced one at the first line on stdin. It forks the children after that.
 """
@@ -8,11 +9,11 @@ import os
 import ssl  # noqa: F401
 import sys
 
-when, children = sys.argv[1], int(sys.argv[2])
+when, children, library = sys.argv[1], int(sys.argv[2]), sys.argv[3]
 
 
 def load():
-    ctypes.CDLL("libmbedtls.so.14")
+    ctypes.CDLL(library)
     for _ in range(children):
         if os.fork() == 0:
             sys.stdin.read()

@@ -18,8 +18,11 @@ const CLIENT_HELLO: u8 = 1;
 const SERVER_HELLO: u8 = 2;
 /// Bytes of a record's header.
 const HEADER_BYTES: u64 = 5;
-/// The major version in every record since SSL 3.0.
+/// The major version in every record since SSL 3.0, and the minor one in those of application data since TLS 1.2.
 const MAJOR: u8 = 3;
+const TLS_1_2: u8 = 3;
+/// Bytes that a record has behind its header at the most (RFC 8446 section 5.2, RFC 5246 section 6.2.3).
+const MAX_LENGTH: u64 = 16384 + 2048;
 /// The first random bytes of a `HelloRetryRequest`, which are the same in all of them (RFC 8446 section 4.1.3).
 const RETRY: [u8; 4] = [0xcf, 0x21, 0xad, 0x74];
 
@@ -48,6 +51,20 @@ impl CiphertextKey {
             HANDSHAKE => message == CLIENT_HELLO || (message == SERVER_HELLO && [a, b, c, d] != RETRY),
             _ => false,
         }
+    }
+
+    /// Writes the header of a record of application data where there is only room for it, given how many bytes it takes with
+    /// that; returns whether there was. All versions since TLS 1.2 have the same number in it.
+    pub fn set_header(&mut self, bytes: u64) -> bool {
+        let [kind, major, minor, length_high, length_low, ..] = self.bytes;
+        let length = bytes.wrapping_sub(HEADER_BYTES);
+        if kind | major | minor | length_high | length_low != 0 || length > MAX_LENGTH {
+            return false;
+        }
+        let [.., high, low] = length.to_be_bytes();
+        [self.bytes[0], self.bytes[1], self.bytes[2]] = [APPLICATION_DATA, MAJOR, TLS_1_2];
+        [self.bytes[3], self.bytes[4]] = [high, low];
+        true
     }
 
     /// Returns how many bytes the record takes that begins here, header included; `None` if none does.
@@ -143,6 +160,27 @@ mod tests {
         assert!(!is_unique(22, message(2, random)));
         random[3] = 0;
         assert!(is_unique(22, message(2, random)));
+    }
+
+    #[test]
+    fn a_record_whose_header_has_yet_to_be_written_gets_that_of_its_length() {
+        let with = |first: u8| {
+            let mut key = CiphertextKey::default();
+            key.bytes[5..].fill(7);
+            key.bytes[4] = first;
+            key
+        };
+        let mut key = with(0);
+        assert!(!key.is_unique());
+        assert!(key.set_header(5 + 0x1234));
+        assert_eq!(key.bytes[..6], [23, 3, 3, 0x12, 0x34, 7]);
+        assert!(key.is_unique());
+        assert_eq!(key.record_bytes(), Some(5 + 0x1234));
+        assert!(!key.set_header(100), "it has one");
+        assert!(!with(1).set_header(100), "it has something else");
+        for bytes in [0, 4, 5 + 16384 + 2049, u64::MAX] {
+            assert!(!with(0).set_header(bytes), "{bytes}");
+        }
     }
 
     #[test]

@@ -59,8 +59,12 @@ pub struct SiteConfig {
     pub frame: u16,
     /// 1 if several threads may use one object of the library at once, and close it while others use it.
     pub shared: u8,
+    /// 1 if the library's connections send within its calls, and all these are seen to end.
+    pub sends_within_calls: u8,
+    /// 1 if a write that fails for now may be repeated without its bytes.
+    pub keeps_refused: u8,
     /// Zero.
-    pub reserved: [u8; 3],
+    pub reserved: u8,
 }
 
 impl SiteConfig {
@@ -93,7 +97,9 @@ impl SiteConfig {
         net_call: Self::UNKNOWN,
         frame: Self::UNKNOWN,
         shared: 0,
-        reserved: [0; 3],
+        sends_within_calls: 0,
+        keeps_refused: 0,
+        reserved: 0,
     };
 
     /// Returns the site of the tap or the lift that reports a direction; `None` if there is none.

@@ -29,6 +29,10 @@ pub const MAX_HIT_BYTES: u64 = 8 * RECORD_BYTES;
 /// Maximum bytes of one hit of a tap at a write: Go hands over all that it was given, and cuts it into records behind the tap.
 pub const MAX_WRITE_BYTES: u64 = 1 << 40;
 
+/// Maximum pieces that the bytes of one hit of a tap are taken from; what further ones hold is counted as not readable. hyper
+/// writes up to 64 at once.
+pub const MAX_TAP_PIECES: u64 = 64;
+
 /// Writes in a row after which a lift is refused if its byte counts never agreed with those of the calls. The first few may
 /// differ: a call that began before its connection was known ends later.
 pub const MAX_DOUBTS: u8 = 8;

@@ -175,16 +175,43 @@ impl Success {
     pub const NOT_NEGATIVE: Self = Self(1);
 }
 
+/// Where bytes are that may be in several pieces, as rustls lays it down since 0.23 (`OutboundChunks` in
+/// `src/msgs/message/outbound.rs`).
+#[derive(Clone, Copy, Debug, Default, Eq, FromBytes, Immutable, IntoBytes, KnownLayout, PartialEq)]
+#[repr(C)]
+pub struct Pieces {
+    /// Address of an array of [`Piece`]; 0 if there is one piece, and no array.
+    pub array: u64,
+    /// How many pieces the array has, or the address of the one piece.
+    pub number: u64,
+    /// Where the bytes begin in all pieces together, or how many bytes the one piece has.
+    pub start: u64,
+    /// Where they end.
+    pub end: u64,
+}
+
+/// One of several pieces.
+#[derive(Clone, Copy, Debug, Default, Eq, FromBytes, Immutable, IntoBytes, KnownLayout, PartialEq)]
+#[repr(C)]
+pub struct Piece {
+    /// Its address.
+    pub address: u64,
+    /// How many bytes it has.
+    pub bytes: u64,
+}
+
 /// The operands of a site.
 ///
 /// All but the result are read at entry; loads of the count are followed at return, when the function has written it.
 /// - A read or write has all of them. Its count is the result, or what an argument points to; it is never taken to be more
-///   than its length. `SSL_sendfile` has no buffer.
+///   than its length. `SSL_sendfile` has no buffer. A read whose guards do not hold leaves its bytes to be read again; the
+///   bytes of such a write are elsewhere, and only their number is reported.
 /// - A function that sets a descriptor has it as its `buffer`. If it has no result it is taken to succeed, and needs no
 ///   return probe: `gnutls_transport_set_int2(session, recv_fd, send_fd)` has the second argument as its `buffer`.
 /// - A function that takes ciphertext has the BIO as its object, and a buffer with a length.
 /// - All others have an object, and a handshake and early data that is written have a result.
-/// - A tap has an object, a buffer, a count, and guards, each of which is read at its one hit.
+/// - A tap has an object, a buffer, a count, and guards, each of which is read at its one hit. Where the bytes are in pieces it
+///   has `pieces` in place of a buffer and a count. A tap of ciphertext has a buffer and a length.
 /// - A lift has a buffer, a count, a sequence and guards, behind [`Place::CONNECTION`] or [`Place::FRAME`], which are read
 ///   when the connection's socket sends. Its object is the connection's.
 #[derive(Clone, Copy, Debug, Eq, FromBytes, Immutable, IntoBytes, KnownLayout, PartialEq)]
@@ -202,7 +229,9 @@ pub struct SiteOperands {
     pub result: Operand,
     /// How many records the connection has sent with its present keys, in big-endian order.
     pub sequence: Operand,
-    /// Conditions of a hit: it has application data only if all hold.
+    /// The address of [`Pieces`], which say where the bytes of a tap are.
+    pub pieces: Operand,
+    /// Conditions of a hit, or of a call: it has application data, where the operands say, only if all hold.
     pub guards: [Guard; 2],
     /// Which results do.
     pub success: Success,
@@ -225,6 +254,7 @@ impl SiteOperands {
         count: Operand::NONE,
         result: Operand::NONE,
         sequence: Operand::NONE,
+        pieces: Operand::NONE,
         guards: [Guard::NONE; 2],
         success: Success::POSITIVE,
         reserved: 0,
@@ -268,7 +298,8 @@ impl SiteOperands {
 
 const _: () = assert!(size_of::<Operand>() == 8);
 const _: () = assert!(size_of::<Guard>() == 16);
-const _: () = assert!(size_of::<SiteOperands>() == 88);
+const _: () = assert!(size_of::<Pieces>() == 32);
+const _: () = assert!(size_of::<SiteOperands>() == 96);
 
 #[cfg(test)]
 mod tests {

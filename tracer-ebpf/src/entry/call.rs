@@ -190,8 +190,14 @@ fn begin(ctx: &ProbeContext, task: Task, flags: TargetFlags, cookie: Cookie, rol
         let _removed = CALLS.remove(&key);
         return;
     }
-    call.transfer.buffer = operands::buffer(ctx, site);
-    call.length = operands::length(ctx, site);
+    if operands::has_no_guard(site) || operands::hold(ctx, site) {
+        call.transfer.buffer = operands::buffer(ctx, site);
+        call.length = operands::length(ctx, site);
+    } else if role == Role::Read {
+        // It leaves its bytes to be read again.
+        let _removed = CALLS.remove(&key);
+        return;
+    }
     call.count = operands::place_of_count(ctx, site);
     // SAFETY: the helper takes no arguments.
     call.transfer.began_ns = unsafe { bpf_ktime_get_ns() };
@@ -258,7 +264,7 @@ fn miss(object: u64, tgid: u32, cookie: Cookie, role: Role) {
     }
 }
 
-/// The socket takes no more now: GnuTLS keeps what it took from the call. No function of OpenSSL returns it.
+/// The socket takes no more now: GnuTLS keeps what it took from the call.
 const GNUTLS_E_AGAIN: i64 = -28;
 
 /// The same, because of a signal.

@@ -7,7 +7,7 @@ use aya_ebpf::{
 use tracer_ebpf::{Direction, SocketEnd};
 
 use crate::{
-    identity::{ciphertext, nested},
+    identity::{ciphertext, nested, within_call},
     memory::read_field,
     plain, transport,
 };
@@ -33,6 +33,7 @@ fn sending(sock: u64, message: u64) {
         ciphertext::find(sock, message);
     }
     nested::find(sock, message);
+    within_call::find(sock, message);
 }
 
 /// `unix_stream_sendmsg(socket, message, size)`: a process sends through a unix socket.

@@ -41,6 +41,72 @@ pub(crate) fn remember(identity: &mut Identity, thread: &ThreadState, bio: u64, 
     }
 }
 
+/// A record that a TLS library has encrypted.
+pub(crate) struct EncryptedRecord {
+    pub(crate) address: u64,
+    /// How many bytes it takes, whose header may be missing while there is room for it; 0 if there is none.
+    pub(crate) bytes: u64,
+    /// How many bytes it takes without a header, if there is no room for that.
+    pub(crate) content: u64,
+}
+
+/// Remembers how a record begins that a TLS library has encrypted, unless the socket of the connection is known. What has to
+/// be written in the place of a missing header is known of a record of application data; that of another one is not found.
+#[inline(always)]
+pub(crate) fn remember_record(identity: &mut Identity, object: u64, tgid: u32, record: &EncryptedRecord) {
+    if is_identified(identity) || is_fresh(identity) {
+        return;
+    }
+    forget(identity, tgid);
+    let read = if record.bytes == 0 {
+        read_content(identity, record.address, record.content, tgid)
+    } else {
+        read_record(identity, record.address, record.bytes, tgid)
+    };
+    if read != 0 {
+        insert(identity, object);
+    }
+}
+
+#[inline(never)]
+fn read_record(identity: &mut Identity, address: u64, bytes: u64, tgid: u32) -> u32 {
+    if bytes < CIPHERTEXT_BYTES as u64 {
+        return 0;
+    }
+    let read = read_piece(identity, address, tgid);
+    if read == 0 && identity.piece.set_header(bytes) {
+        return identity.piece.is_unique().into();
+    }
+    read
+}
+
+/// Reads a record behind a header that is not there.
+#[inline(never)]
+fn read_content(identity: &mut Identity, address: u64, bytes: u64, tgid: u32) -> u32 {
+    let piece = &mut identity.piece;
+    piece.tgid = tgid;
+    if bytes < CONTENT_BYTES as u64 {
+        return 0;
+    }
+    let content = (&raw mut piece.bytes).cast::<u8>().wrapping_add(HEADER_BYTES);
+    // SAFETY: behind the header the piece has room for the bytes. No other program reads it: it is in no table now.
+    if !unsafe { copy_user(content, address, CONTENT_BYTES as u32) } {
+        return 0;
+    }
+    [
+        piece.bytes[0],
+        piece.bytes[1],
+        piece.bytes[2],
+        piece.bytes[3],
+        piece.bytes[4],
+    ] = [0; HEADER_BYTES];
+    piece.set_header(bytes + HEADER_BYTES as u64).into()
+}
+
+/// Bytes of a record's header, and those of its content that are compared.
+const HEADER_BYTES: usize = 5;
+const CONTENT_BYTES: usize = CIPHERTEXT_BYTES - HEADER_BYTES;
+
 #[inline(always)]
 fn is_identified(identity: &Identity) -> bool {
     identity.sock != 0 || identity.source.0 == AddressSource::CIPHERTEXT.0
@@ -107,7 +173,9 @@ pub(crate) fn forget(identity: &mut Identity, tgid: u32) {
         return;
     }
     identity.pending_ns = 0;
-    let _removed = CIPHERTEXTS.remove(&identity.piece);
+    // A copy on the stack: Linux 6.1 takes no key out of memory that a global function is given.
+    let piece = identity.piece;
+    let _removed = CIPHERTEXTS.remove(piece);
     count_pending(tgid, u64::MAX);
 }
 

@@ -2,7 +2,7 @@
 //!
 //! Bottom up: `unix` and `socket` read the kernel's structures, `binding` keeps which connection goes through which
 //! socket, `stream` how far a stream has come, `descriptor` gets from a TLS object to a socket, with the help of `net_conn` for Go, `introduction` reports the addresses, and `ciphertext` finds
-//! the socket of an object whose descriptor is not known, with the help of `thread` and `message`. `nested` does so for Go.
+//! the socket of an object whose descriptor is not known, with the help of `thread` and `message`. `nested` does so for Go, and `within_call` for libraries that send within their calls.
 
 pub(crate) mod unix;
 pub(crate) mod socket;
@@ -15,6 +15,7 @@ pub(crate) mod thread;
 pub(crate) mod message;
 pub(crate) mod ciphertext;
 pub(crate) mod nested;
+pub(crate) mod within_call;
 
 use tracer_ebpf::{AddressSource, Identity};
 

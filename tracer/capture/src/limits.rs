@@ -9,9 +9,12 @@ pub const MAX_BTF_BYTES: u64 = 64 * 1024 * 1024;
 /// Maximum size of an image's section header table, and of its section names. With a larger one the whole image is read.
 pub const MAX_HEADERS: u64 = 8 * 1024 * 1024;
 
+/// How much of a file with the symbols of another is read for its program headers, which follow its header.
+pub const MAX_PROGRAM_HEADERS: u64 = 64 * 1024;
+
 /// Default size of the kernel's connection table. It is larger if the selected processes have more descriptors. With two
 /// CPUs, tables of this size and the rings take less than 40 MiB.
-pub const DEFAULT_CONNECTIONS: u32 = 6144;
+pub const DEFAULT_CONNECTIONS: u32 = 6000;
 
 /// Maximum bytes that are read from one ring before the next ring has its turn; exceeded by at most one record.
 pub const DRAIN_TURN_BYTES: usize = 256 * 1024;

@@ -14,7 +14,7 @@ use symbolizer::{Crypto, Hook, LayoutUnknown, Plans, ProbePlan, Reason, Role};
 
 use crate::{
     limits::MAX_ANALYSED_FILES,
-    target::{Error, FileIdentity, FileVersion, MappedObject, PartImage, Target},
+    target::{DebugFiles, Error, FileIdentity, FileVersion, MappedObject, PartImage, Target},
 };
 
 /// The result of analysing a file.
@@ -110,9 +110,10 @@ impl Resolved {
     }
 
     /// Returns whether what the process sends shows which sockets its connections use: their ciphertext, or the sends
-    /// within the writes of Go.
+    /// within calls of the library.
     pub fn needs_sends(&self) -> bool {
-        let is_sent_within = |plan: &ProbePlan| plan.net_conn.is_some_and(|below| below.call.is_some());
+        let is_sent_within =
+            |plan: &ProbePlan| plan.sending.within_calls || plan.net_conn.is_some_and(|below| below.call.is_some());
         self.may_set_bios() || self.resolution.plans().iter().any(is_sent_within)
     }
 }
@@ -120,6 +121,7 @@ impl Resolved {
 /// Analyses files, and caches the results by version of the file.
 #[derive(Debug, Default)]
 pub struct Resolver {
+    debug_files: DebugFiles,
     cache: HashMap<FileVersion, Vec<Cached>>,
     bios: HashMap<FileVersion, Arc<Bios>>,
     cryptos: HashMap<FileVersion, Option<Arc<Crypto>>>,
@@ -140,16 +142,24 @@ struct Cryptos {
 }
 
 impl Resolver {
+    /// Creates a resolver that looks for the symbols of stripped images in these places.
+    pub fn with(debug_files: DebugFiles) -> Self {
+        Self {
+            debug_files,
+            ..Self::default()
+        }
+    }
+
     /// Analyses all files of a target.
     pub fn resolve(&mut self, target: &Target) -> Vec<Resolved> {
         if self.cache.len() > MAX_ANALYSED_FILES {
-            *self = Self::default();
+            *self = Self::with(self.debug_files);
         }
         let cryptos = self.cryptos_of(target);
         let resolve = |object: &MappedObject| Resolved {
             path: object.path.clone(),
             identity: object.identity,
-            resolution: self.resolve_object(object, &cryptos),
+            resolution: self.resolve_object(object, target.pid, &cryptos),
             bios: Arc::clone(self.bios.entry(object.version).or_default()),
         };
         let resolved = target.objects.iter().map(resolve);
@@ -158,7 +168,7 @@ impl Resolver {
             .collect()
     }
 
-    fn resolve_object(&mut self, object: &MappedObject, cryptos: &Cryptos) -> Arc<Resolution> {
+    fn resolve_object(&mut self, object: &MappedObject, pid: u32, cryptos: &Cryptos) -> Arc<Resolution> {
         let cached = self.cache.entry(object.version).or_default();
         // A file without a TLS library has none with any crypto library.
         let is_valid = |cached: &&Cached| cached.cryptos == cryptos.versions || !cached.resolution.concerns_tls();
@@ -167,7 +177,9 @@ impl Resolver {
         }
         let analysed = object.read().and_then(|mut image| {
             self.bios.insert(object.version, Arc::new(bios(&image.bytes, object)));
-            analyse_with(object, &mut image, &cryptos.described)
+            let link = symbolizer::debug_link(&image.bytes).ok().flatten();
+            let debug_file = link.and_then(|link| self.debug_files.find(&link, &object.path, pid));
+            analyse_with(object, &mut image, &cryptos.described, debug_file.as_deref())
         });
         let resolution = Arc::new(analysed.unwrap_or_else(|error| Resolution::Failed(error.to_string())));
         cached.push(Cached {
@@ -218,12 +230,17 @@ fn bios(image: &[u8], object: &MappedObject) -> Bios {
 }
 
 /// Analyses a file with the one of these crypto libraries that it needs, and reads what else of the file that takes.
-fn analyse_with(object: &MappedObject, image: &mut PartImage, cryptos: &[Arc<Crypto>]) -> Result<Resolution, Error> {
+fn analyse_with(
+    object: &MappedObject,
+    image: &mut PartImage,
+    cryptos: &[Arc<Crypto>],
+    debug_file: Option<&[u8]>,
+) -> Result<Resolution, Error> {
     let candidates: Vec<&Crypto> = cryptos.iter().map(AsRef::as_ref).collect();
     let needed = symbolizer::needed_crypto(&image.bytes, &candidates).ok().flatten();
     let crypto = needed.and_then(|index| candidates.get(index).copied());
     loop {
-        let resolution = analyse(image, crypto);
+        let resolution = analyse(image, crypto, debug_file);
         // Each time something is read that was not, and that has a bound.
         if !object.read_wanted(image)? {
             return Ok(resolution);
@@ -231,9 +248,9 @@ fn analyse_with(object: &MappedObject, image: &mut PartImage, cryptos: &[Arc<Cry
     }
 }
 
-/// Analyses an image, which may need a crypto library.
-fn analyse(image: &PartImage, crypto: Option<&Crypto>) -> Resolution {
-    match symbolizer::plan_partly(&image.bytes, &image.unread, crypto) {
+/// Analyses an image, which may need a crypto library, and the file with its symbols.
+fn analyse(image: &PartImage, crypto: Option<&Crypto>, debug_file: Option<&[u8]>) -> Resolution {
+    match symbolizer::plan_partly(&image.bytes, &image.unread, crypto, debug_file) {
         Ok(plans) if !plans.plans.is_empty() => Resolution::Plans(plans),
         Ok(plans) => Resolution::Reasons(plans.reasons),
         Err(error) => Resolution::Failed(error.to_string()),
@@ -295,19 +312,19 @@ mod tests {
 
     #[test]
     fn each_library_of_a_file_is_refused_with_its_own_reason() {
-        let reasons = vec![Reason::OneDirection, Reason::LibraryUnsupported(OtherLibrary::Rustls)];
+        let reasons = vec![Reason::OneDirection, Reason::LibraryUnsupported(OtherLibrary::Java)];
         let files = [resolved(Resolution::Reasons(reasons.clone()))];
         assert!(!has_none(&files));
         assert_eq!(
             untraced(&files),
             [
                 "/usr/bin/gateway is not traced: it has TLS functions for one direction only",
-                "/usr/bin/gateway is not traced: rustls is not supported yet",
+                "/usr/bin/gateway is not traced: Java's own TLS (JSSE) is not supported yet",
             ]
         );
         assert_eq!(
             why_not(&files),
-            "/usr/bin/gateway: it has TLS functions for one direction only; rustls is not supported yet"
+            "/usr/bin/gateway: it has TLS functions for one direction only; Java's own TLS (JSSE) is not supported yet"
         );
         let traced = Resolution::Plans(Plans {
             reasons,
@@ -315,7 +332,7 @@ mod tests {
         });
         assert_eq!(
             untraced(&[resolved(traced)])[1],
-            "/usr/bin/gateway is traced but for a library in it: rustls is not supported yet"
+            "/usr/bin/gateway is traced but for a library in it: Java's own TLS (JSSE) is not supported yet"
         );
     }
 
@@ -356,7 +373,7 @@ mod tests {
                 bytes: read(library),
                 unread: Unread::default(),
             };
-            resolved(analyse(&image, crypto)).lacks_crypto()
+            resolved(analyse(&image, crypto, None)).lacks_crypto()
         };
         assert!(lacks_crypto("libssl.so.3", None));
         assert!(!lacks_crypto("libssl.so.3", Some(&crypto)));

@@ -49,7 +49,7 @@ impl Attached {
     /// is traced, and for each that is not, with the reason. Returns an error if nothing can be traced, now or later.
     pub fn attach(kernel: &Kernel, options: Options, selection: Selection, messages: Messages) -> Result<Self> {
         let (probes, rings, cpus, switch) = Probes::load(kernel, options)?;
-        let mut follower = Follower::new(probes, options.kinds, selection, rings.mappings.is_some(), messages)?;
+        let mut follower = Follower::new(probes, options, selection, rings.mappings.is_some(), messages)?;
         follower.begin()?;
         Ok(Self {
             follower,
@@ -116,6 +116,8 @@ pub struct Detaching {
     pub totals: Totals,
     /// Socket programs that this kernel refused.
     pub missing: Vec<Missing>,
+    /// Processes that were traced, all together.
+    pub processes: u64,
     /// The thread that detaches the probes, which takes the kernel some 0.1 s for each.
     pub thread: JoinHandle<()>,
 }
@@ -194,6 +196,7 @@ impl Capture {
         Ok(Some(Detaching {
             totals,
             missing,
+            processes: follower.traced(),
             thread: thread.spawn(move || drop(follower))?,
         }))
     }

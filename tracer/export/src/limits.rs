@@ -79,7 +79,7 @@ pub(crate) const MAX_REASON_CHARS: usize = 200;
 /// Minimum time between two messages on the same trouble of a collector.
 pub(crate) const QUIET: Duration = Duration::from_secs(30);
 
-/// How long the end of a run waits for a collector.
+/// How long the end of a run waits for a collector, or a syslog server.
 pub(crate) const FINISH: Duration = Duration::from_secs(5);
 
 /// After which part of that time a message says what is still to be sent: a run that is ended by a signal has no more.

@@ -22,6 +22,7 @@
 pub mod limits;
 pub mod health;
 pub mod batch;
+pub mod audit;
 pub mod tape;
 pub mod event;
 pub mod skip;

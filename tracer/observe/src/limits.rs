@@ -10,6 +10,12 @@ pub const MAX_PROCESSES: usize = 65_536;
 /// left out.
 pub const MAX_PATH_BYTES: usize = 4096;
 
+/// Maximum functions whose records are counted apart: more than all libraries have. The records of others are counted together.
+pub const MAX_FUNCTIONS: usize = 256;
+
+/// Maximum length of the name of a function with a count. Only a forged tape has longer ones, which are cut.
+pub const MAX_FUNCTION_NAME_BYTES: usize = 64;
+
 /// Maximum connections that wait for the close of their socket, or whose socket waits for theirs. Beyond it, the oldest is
 /// reported with what is known of it, and counted.
 pub const MAX_ENDINGS: usize = 65_536;
@@ -90,6 +96,27 @@ pub const MAX_CLEAN_SECTIONS: usize = 256;
 
 /// Maximum memory of such a section in bytes. The fields of a longer one are searched one by one each time.
 pub const MAX_CLEAN_SECTION_BYTES: usize = 2048;
+
+/// Maximum options of each purpose in an audit line. Those beyond it are left out, and counted in it.
+pub const MAX_AUDIT_OPTIONS: usize = 64;
+
+/// Maximum processes in an audit line. Those beyond it are left out, and counted in it.
+pub const MAX_AUDIT_PROCESSES: usize = 64;
+
+/// Maximum bytes of a text in an audit line, which is cut beyond it.
+pub const MAX_AUDIT_TEXT_BYTES: usize = 256;
+
+/// Maximum masked fields of which is remembered what the rules of a policy find in them. Others are asked of each time.
+pub const MAX_MASKED_FIELDS: usize = 64;
+
+/// Maximum bytes of the name and the value of such a field.
+pub const MAX_MASKED_BYTES: usize = 512;
+
+/// Maximum values, and clients, of which a policy remembers the hash. Others are hashed each time.
+pub const MAX_POLICY_HASHES: usize = 64;
+
+/// Maximum bytes of such a value.
+pub const MAX_POLICY_HASHED_BYTES: usize = 64;
 
 /// Maximum bytes of the file of a policy.
 pub const MAX_POLICY_BYTES: u64 = 1024 * 1024;

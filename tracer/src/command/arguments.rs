@@ -35,7 +35,7 @@ pub(super) enum Command {
     /// Say whether tracing can work on this machine, or of a process, what limits it, and what to do about that
     Doctor(DoctorArgs),
     /// Attach to running processes and write raw records to a tape, which contains plaintext and secrets
-    Record(RecordArgs),
+    Record(Box<RecordArgs>),
     /// Print the requests and responses of a tape; needs no root
     Replay(Box<ReplayArgs>),
     /// Count the exchanges of running processes, or of a tape, per route, upstream and status

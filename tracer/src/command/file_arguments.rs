@@ -1,10 +1,10 @@
 //! The options of the file that output is written to.
 
-use std::path::PathBuf;
+use std::{path::PathBuf, time::Duration};
 
 use clap::{Args, builder::RangedU64ValueParser, error::ErrorKind};
 
-use crate::log_file::{Compression, Rotate, Rotation};
+use crate::log_file::{Compression, Keep, Rotate, Rotation, parse_age, parse_bytes};
 
 /// Where output goes, if not to stdout, and what becomes of a file that grows.
 #[derive(Args, Debug)]
@@ -25,18 +25,29 @@ pub(super) struct FileArgs {
         value_parser = RangedU64ValueParser::<usize>::new().range(1..)
     )]
     pub(super) keep: Option<usize>,
+    /// Remove renamed files after this time, such as 30d
+    #[arg(long, value_name = "DURATION", requires = "rotate", value_parser = parse_age)]
+    pub(super) keep_for: Option<Duration>,
+    /// Remove the oldest renamed files when all of them together are larger than this, such as 10GiB
+    #[arg(long, value_name = "SIZE", requires = "rotate", value_parser = parse_bytes)]
+    pub(super) keep_bytes: Option<u64>,
     /// Compress renamed files
     #[arg(long, value_name = "FORMAT", requires = "rotate")]
     pub(super) compress: Option<Compression>,
 }
 
 impl FileArgs {
-    /// Returns what becomes of a file that grows.
-    pub(super) fn rotation(&self) -> Rotation {
+    /// Returns what becomes of a file that grows; if `verbose`, it is said which files are removed.
+    pub(super) fn rotation(&self, verbose: bool) -> Rotation {
         Rotation {
             when: self.rotate.clone(),
-            keep: self.keep,
+            keep: Keep {
+                count: self.keep,
+                age: self.keep_for,
+                bytes: self.keep_bytes,
+            },
             compression: self.compress,
+            verbose,
         }
     }
 

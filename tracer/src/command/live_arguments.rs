@@ -1,18 +1,18 @@
 //! The options of the commands that need the kernel.
 
-use std::{path::PathBuf, time::Duration};
+use std::{env, path::PathBuf, time::Duration};
 
-use clap::{Args, builder::RangedU64ValueParser};
+use clap::{ArgAction, Args, builder::RangedU64ValueParser};
 use symbolizer::Policy;
 use tracer_capture::{
     attach::{Kinds, Options},
     sizes::{default_connections, default_ring_bytes},
-    target::{Selection, User},
+    target::{DebugFiles, Selection, User},
 };
 use tracer_ebpf::{DEFAULT_CALL_BYTES, MAX_CALL_BYTES, SettingFlags};
 
-use super::{message_arguments::QuietArgs, output_arguments::OutputArgs};
-use crate::engine::Request;
+use super::{audit_arguments::AuditArgs, message_arguments::QuietArgs, output_arguments::OutputArgs};
+use crate::{audit::Auditor, encryption::RecipientArgs, engine::Request};
 
 #[derive(Args, Debug)]
 pub(super) struct TraceArgs {
@@ -29,6 +29,8 @@ pub(super) struct RecordArgs {
     /// The tape to create; must not exist
     #[arg(short = 'w', long = "write", value_name = "FILE")]
     pub(super) tape: PathBuf,
+    #[command(flatten)]
+    pub(super) encrypt: RecipientArgs,
     #[command(flatten)]
     pub(super) quiet: QuietArgs,
 }
@@ -54,6 +56,35 @@ pub(super) struct InspectArgs {
     /// Output format; text on a terminal, else json
     #[arg(short = 'o', long = "output", value_name = "FORMAT", value_parser = ["json", "text"])]
     pub(super) format: Option<String>,
+    #[command(flatten)]
+    pub(super) debug_files: DebugFileArgs,
+}
+
+/// Where the symbols of stripped files are looked for.
+#[derive(Args, Clone, Copy, Debug)]
+pub(super) struct DebugFileArgs {
+    /// Ask the servers of `debuginfod` for the symbols of stripped programs and libraries, by `debuginfod-find`
+    #[arg(long, action = ArgAction::SetTrue, value_parser = parse_debuginfod)]
+    debuginfod: bool,
+}
+
+impl DebugFileArgs {
+    pub(super) const fn debug_files(self) -> DebugFiles {
+        DebugFiles {
+            debuginfod: self.debuginfod,
+        }
+    }
+}
+
+/// Parses whether servers are asked: there must be some.
+fn parse_debuginfod(word: &str) -> Result<bool, &'static str> {
+    let is_wanted = word == "true";
+    if is_wanted && env::var_os("DEBUGINFOD_URLS").is_none_or(|servers| servers.is_empty()) {
+        return Err(
+            "the environment variable DEBUGINFOD_URLS names no server; sudo keeps it with --preserve-env=DEBUGINFOD_URLS",
+        );
+    }
+    Ok(is_wanted)
 }
 
 /// What to trace, and how much is captured.
@@ -77,7 +108,7 @@ pub(super) struct LiveArgs {
         value_parser = RangedU64ValueParser::<u64>::new().range(1..=MAX_CALL_BYTES)
     )]
     pub(super) call_bytes: u64,
-    /// Maximum connections tracked at a time, up to 65536; by default at least 6144, and more if the processes have more
+    /// Maximum connections tracked at a time, up to 65536; by default at least 6000, and more if the processes have more
     /// descriptors
     #[arg(long, value_name = "COUNT", value_parser = RangedU64ValueParser::<u32>::new().range(1..=65536))]
     pub(super) max_connections: Option<u32>,
@@ -94,9 +125,13 @@ pub(super) struct LiveArgs {
     /// Do not capture HTTP without TLS
     #[arg(long)]
     pub(super) no_plaintext: bool,
+    #[command(flatten)]
+    pub(super) debug_files: DebugFileArgs,
     /// Maximum calls in flight, to test the bound
     #[arg(long, value_name = "COUNT", hide = true, value_parser = clap::value_parser!(u32).range(1..))]
     pub(super) calls: Option<u32>,
+    #[command(flatten)]
+    pub(super) audit: AuditArgs,
 }
 
 /// The processes to trace: those that match any of the options.
@@ -126,12 +161,13 @@ pub(super) struct SelectionArgs {
 
 impl LiveArgs {
     /// Converts the arguments to a request; `flags` enables records that only some commands need.
-    pub(super) fn request(&self, flags: SettingFlags) -> Request {
+    pub(super) fn request<'a>(&self, flags: SettingFlags, audit: &'a Auditor) -> Request<'a> {
         Request {
             selection: self.selection(),
             options: self.options(flags),
             duration: self.duration,
             reload: None,
+            audit,
         }
     }
 
@@ -153,6 +189,7 @@ impl LiveArgs {
             connections: self.connections(),
             flags,
             kinds: self.kinds(),
+            debug_files: self.debug_files.debug_files(),
         }
     }
 

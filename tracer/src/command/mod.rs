@@ -4,6 +4,7 @@
 //! which is reported before anything is attached or printed.
 
 mod arguments;
+mod audit_arguments;
 #[cfg(feature = "live")]
 mod live_arguments;
 mod file_arguments;
@@ -31,10 +32,10 @@ mod man;
 mod plain_output;
 mod message_arguments;
 
-use std::process::ExitCode;
+use std::{env, process::ExitCode};
 
 use anyhow::Result;
-use clap::{CommandFactory as _, Parser as _};
+use clap::{ArgMatches, CommandFactory as _, FromArgMatches as _};
 
 use self::arguments::{Command, CommandLine};
 #[cfg(not(feature = "live"))]
@@ -44,15 +45,11 @@ use self::{
 };
 #[cfg(feature = "live")]
 use crate::messages;
-use crate::{core_dumps, messages::complain, outcome::Outcome};
+use crate::{audit::Options, core_dumps, messages::complain, outcome::Outcome};
 
 /// Parses the command line and runs the command. Prints its error, if any, on one line.
 pub(crate) fn run() -> ExitCode {
-    let parsed = CommandLine::try_parse().and_then(|CommandLine { command }| {
-        check(&command)?;
-        Ok(command)
-    });
-    let outcome = match parsed {
+    let outcome = match parse() {
         Ok(command) => dispatch(&command),
         Err(usage) => return reject(&usage),
     };
@@ -69,6 +66,45 @@ pub(crate) fn run() -> ExitCode {
     code
 }
 
+/// Parses the command line.
+fn parse() -> Result<Command, clap::Error> {
+    let mut line = CommandLine::command();
+    let matches = line.try_get_matches_from_mut(env::args_os())?;
+    let parsed = CommandLine::from_arg_matches(&matches);
+    let CommandLine { mut command } = parsed.map_err(|error| error.format(&mut line))?;
+    check(&command)?;
+    keep_options(&line, &matches, &mut command);
+    Ok(command)
+}
+
+/// Keeps the options that were given, for the audit.
+fn keep_options(line: &clap::Command, matches: &ArgMatches, command: &mut Command) {
+    let audit = match command {
+        #[cfg(feature = "live")]
+        Command::Trace(arguments) => &mut arguments.live.audit,
+        #[cfg(feature = "live")]
+        Command::Record(arguments) => &mut arguments.live.audit,
+        #[cfg(feature = "live")]
+        Command::Top(arguments) => &mut arguments.live.audit,
+        #[cfg(not(feature = "live"))]
+        Command::Trace(_) | Command::Record(_) | Command::Top(_) => return,
+        Command::Replay(arguments) => &mut arguments.audit,
+        Command::Stat(arguments) => arguments.audit_mut(),
+        // The options of an agent are in its configuration. The others trace nothing.
+        Command::Agent(_)
+        | Command::Inspect(_)
+        | Command::Doctor(_)
+        | Command::Schema
+        | Command::Completions(_)
+        | Command::Man(_) => return,
+    };
+    if let Some((name, matches)) = matches.subcommand()
+        && let Some(command) = line.find_subcommand(name)
+    {
+        audit.options = Options::of(command, matches);
+    }
+}
+
 /// Checks what the parser cannot: options that do not go together with the value of another one.
 fn check(command: &Command) -> Result<(), clap::Error> {
     match command {
@@ -77,13 +113,20 @@ fn check(command: &Command) -> Result<(), clap::Error> {
         #[cfg(not(feature = "live"))]
         Command::Trace(_) => Ok(()),
         Command::Replay(arguments) => arguments.output.check(),
+        #[cfg(feature = "live")]
+        Command::Record(arguments) => {
+            arguments.encrypt.check()?;
+            arguments.live.audit.check_without_output()
+        }
+        Command::Stat(arguments) => arguments.check(),
+        #[cfg(feature = "live")]
+        Command::Top(arguments) => arguments.live.audit.check_without_output(),
+        #[cfg(not(feature = "live"))]
+        Command::Record(_) | Command::Top(_) => Ok(()),
         // The configuration of an agent was checked as it was read.
         Command::Agent(_)
         | Command::Inspect(_)
         | Command::Doctor(_)
-        | Command::Record(_)
-        | Command::Stat(_)
-        | Command::Top(_)
         | Command::Schema
         | Command::Completions(_)
         | Command::Man(_) => Ok(()),
@@ -126,3 +169,7 @@ fn reject(usage: &clap::Error) -> ExitCode {
         Err(_closed) => ExitCode::SUCCESS,
     }
 }
+
+#[cfg(test)]
+#[cfg(feature = "live")]
+mod tests;

@@ -88,7 +88,7 @@ impl OutputArgs {
         } else {
             LogFile::create
         };
-        open(path, self.to.rotation(), reopens).map(Some)
+        open(path, self.to.rotation(self.messages.verbose), reopens).map(Some)
     }
 }
 

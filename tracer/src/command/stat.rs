@@ -19,12 +19,14 @@ use tracer_observe::{
 #[cfg(feature = "live")]
 use super::live_arguments::LiveArgs;
 use super::{
+    audit_arguments::AuditArgs,
     message_arguments::MessageArgs,
     output_arguments,
-    replay::{self, Printed},
+    replay::{self, Input, Printed},
     style_arguments::StyleArgs,
 };
 use crate::{
+    encryption::IdentityArgs,
     log_file::{Lost, LostLines},
     outcome::Outcome,
 };
@@ -33,7 +35,7 @@ use crate::{
 pub(super) struct StatArgs {
     #[cfg(feature = "live")]
     #[command(flatten)]
-    live: LiveArgs,
+    pub(super) live: LiveArgs,
     /// Count the exchanges of this tape, or of the one on stdin (`-`), instead of those of processes; needs no root
     #[cfg_attr(feature = "live", arg(group = "SelectionArgs", conflicts_with_all = [
         "pids", "programs", "containers", "users", "ports", "all", "wait", "no_follow", "duration",
@@ -41,6 +43,11 @@ pub(super) struct StatArgs {
     #[cfg_attr(not(feature = "live"), arg(required = true))]
     #[arg(long, value_name = "FILE")]
     tape: Option<PathBuf>,
+    #[command(flatten)]
+    keys: IdentityArgs,
+    #[cfg(not(feature = "live"))]
+    #[command(flatten)]
+    audit: AuditArgs,
     /// Print a statistic of each interval, such as 10s, by the time of the records; without it, one at the end
     #[arg(long, value_name = "DURATION", value_parser = parse_interval)]
     interval: Option<Duration>,
@@ -63,6 +70,37 @@ pub(super) struct StatArgs {
     redact: RedactArgs,
 }
 
+impl StatArgs {
+    /// Checks what the parser cannot: it lets an option be that needs one which others exclude.
+    pub(super) fn check(&self) -> Result<(), clap::Error> {
+        if self.tape.is_none() && self.keys.are_given() {
+            let message = "--identity is for the tape of --tape";
+            return Err(clap::Error::raw(
+                clap::error::ErrorKind::MissingRequiredArgument,
+                format!("{message}\n"),
+            ));
+        }
+        self.audit().check_without_output()
+    }
+
+    const fn audit(&self) -> &AuditArgs {
+        #[cfg(feature = "live")]
+        let audit = &self.live.audit;
+        #[cfg(not(feature = "live"))]
+        let audit = &self.audit;
+        audit
+    }
+
+    /// Returns the options of the audit.
+    pub(super) const fn audit_mut(&mut self) -> &mut AuditArgs {
+        #[cfg(feature = "live")]
+        let audit = &mut self.live.audit;
+        #[cfg(not(feature = "live"))]
+        let audit = &mut self.audit;
+        audit
+    }
+}
+
 pub(super) fn run(arguments: &StatArgs) -> Result<Outcome> {
     arguments.messages.quiet.apply();
     let file = arguments.file.as_deref();
@@ -71,7 +109,14 @@ pub(super) fn run(arguments: &StatArgs) -> Result<Outcome> {
             Some(_) => Printed::Continuously,
             None => Printed::AtTheEnd,
         };
-        return replay::replay(tape, file, printed, || {
+        let audit = arguments
+            .audit()
+            .open_of_tape("stat", &arguments.redact, &arguments.keys)?;
+        let input = Input {
+            path: tape,
+            keys: &arguments.keys,
+        };
+        return replay::replay(input, audit.as_ref(), file, printed, || {
             let (lines, lost) = output_arguments::blocking_lines(file)?;
             options(arguments, lines, lost)
         });
@@ -81,6 +126,12 @@ pub(super) fn run(arguments: &StatArgs) -> Result<Outcome> {
 
 #[cfg(feature = "live")]
 fn live(arguments: &StatArgs) -> Result<Outcome> {
+    let audit = arguments.audit().open("stat", Some(&arguments.redact))?;
+    audit.attempt(|audit| count(arguments, audit))
+}
+
+#[cfg(feature = "live")]
+fn count(arguments: &StatArgs, audit: &crate::audit::Auditor) -> Result<Outcome> {
     use tracer_ebpf::SettingFlags;
 
     use super::trace;
@@ -96,7 +147,7 @@ fn live(arguments: &StatArgs) -> Result<Outcome> {
         .map(|path| LogFile::create(path, Rotation::default(), true));
     let (lines, lost) = trace::open_output(log.transpose()?)?;
     let options = options(arguments, lines.clone(), lost)?;
-    let request = arguments.live.request(SettingFlags::CONNECTIONS);
+    let request = arguments.live.request(SettingFlags::CONNECTIONS, audit);
     trace::run_pipeline(&kernel, request, lines, options)
 }
 

@@ -20,6 +20,7 @@ use super::{
     style_arguments::StyleArgs,
 };
 use crate::{
+    audit::Auditor,
     engine,
     outcome::Outcome,
     pipeline_consumer::PipelineConsumer,
@@ -29,7 +30,7 @@ use crate::{
 #[derive(Args, Debug)]
 pub(super) struct TopArgs {
     #[command(flatten)]
-    live: LiveArgs,
+    pub(super) live: LiveArgs,
     /// How long the requests of a gateway wait for those to its upstreams, and streams for their end
     #[arg(long, value_name = "DURATION", default_value = "1s", value_parser = humantime::parse_duration)]
     hold: Duration,
@@ -53,11 +54,16 @@ pub(super) fn run(arguments: &TopArgs) -> Result<Outcome> {
         "top needs a terminal; `tlscope stat` prints the same numbers anywhere"
     );
     arguments.messages.quiet.apply();
+    let audit = arguments.live.audit.open("top", Some(&arguments.redact))?;
+    audit.attempt(|audit| show(arguments, audit))
+}
+
+fn show(arguments: &TopArgs, audit: &Auditor) -> Result<Outcome> {
     let kernel = engine::check()?;
     let id_headers = IdHeaders::new(arguments.id_headers.clone());
     let redactor = Redactor::new(arguments.redact.rules()?).with_id_headers(id_headers);
     warn_of_secrets(&arguments.redact);
-    let request = arguments.live.request(SettingFlags::default());
+    let request = arguments.live.request(SettingFlags::default(), audit);
     let outcome = engine::run(&kernel, request, None, |header| {
         // The terminal is taken only now that the processes are known and the probes are attached.
         let sink = Terminal::new(arguments.style.style(true)).start()?;

@@ -16,16 +16,20 @@ use tracer_capture::attach::SkipTable;
 use tracer_observe::{
     batch::{Batch, Totals},
     pipeline::{Flow, Summary},
+    redact::{Line, Redacted},
 };
 
 use super::batch_queue::{BatchReceiver, BatchSender, channel as batch_channel};
-use crate::{consumer::Consumer, line_queue::LineQueue};
+use crate::{audit::Ending, consumer::Consumer, line_queue::LineQueue};
+
+/// The audit line of the end, of which the output is to have one: that of the start, and how the trace ended.
+pub(super) type LastLine = (Redacted<Line<'static>>, Ending);
 
 /// The handle on a running consumer.
 pub(super) struct ConsumerThread {
     /// `None` once the last batch was sent.
     batches: Option<BatchSender>,
-    totals: Option<Sender<Totals>>,
+    totals: Option<Sender<(Totals, Option<LastLine>)>>,
     /// Bytes of queued batches.
     undecoded: Arc<AtomicUsize>,
     lines: Option<LineQueue>,
@@ -67,12 +71,12 @@ impl ConsumerThread {
         self.batches.as_ref().map_or(Flow::Done, |batches| batches.send(batch))
     }
 
-    /// Asks the consumer to stop after the queued batches.
-    pub(super) fn conclude(&mut self, totals: Totals) {
+    /// Asks the consumer to stop after the queued batches, and to write the audit line of the end, if there is to be one.
+    pub(super) fn conclude(&mut self, totals: Totals, last: Option<LastLine>) {
         self.batches = None;
         if let Some(sender) = self.totals.take() {
             // A consumer that failed is gone; `end` returns its error.
-            let _gone = sender.send(totals).is_err();
+            let _gone = sender.send((totals, last)).is_err();
         }
     }
 
@@ -112,7 +116,7 @@ fn consume(
     mut consumer: Box<dyn Consumer>,
     mut skips: SkipTable,
     batches: BatchReceiver,
-    totals: &Receiver<Totals>,
+    totals: &Receiver<(Totals, Option<LastLine>)>,
     shared: &Mutex<Option<Summary>>,
 ) -> Result<()> {
     let publish = |summary| *shared.lock().unwrap_or_else(PoisonError::into_inner) = summary;
@@ -126,7 +130,13 @@ fn consume(
     }
     // From here on, `send` returns `Flow::Done`.
     drop(batches);
-    consumer.conclude(totals.recv().unwrap_or_default())?;
+    let (totals, last) = totals.recv().unwrap_or_default();
+    consumer.conclude(totals)?;
     publish(consumer.summary());
+    if let Some((start, ending)) = last {
+        let exchanges = consumer.summary().map(|summary| summary.exchanges);
+        let line = Ending { exchanges, ..ending }.line(&start);
+        line.map_or(Ok(()), |line| consumer.audit(&line))?;
+    }
     consumer.close()
 }

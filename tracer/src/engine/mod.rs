@@ -3,6 +3,7 @@
 mod batch_queue;
 mod consumer_thread;
 mod session;
+mod ending;
 mod signals;
 mod shutdown;
 
@@ -16,15 +17,20 @@ use tracer_capture::{
     session::Attached,
     target::Selection,
 };
-use tracer_observe::batch::Header;
+use tracer_observe::{
+    batch::Header,
+    redact::{Line, Redacted},
+};
 
 use self::{
     consumer_thread::ConsumerThread,
+    ending::Known,
     session::{Session, Stop},
     shutdown::{Deadline, shut_down},
     signals::{Hangup, Signals},
 };
 use crate::{
+    audit::Auditor,
     consumer::Consumer,
     line_queue::LineQueue,
     messages::{self, Progress, say},
@@ -32,7 +38,7 @@ use crate::{
 };
 
 /// What to trace.
-pub(crate) struct Request {
+pub(crate) struct Request<'a> {
     /// The processes.
     pub(crate) selection: Selection,
     /// Limits and sizes of the capture.
@@ -41,6 +47,8 @@ pub(crate) struct Request {
     pub(crate) duration: Option<Duration>,
     /// What a hangup asks first.
     pub(crate) reload: Option<Reload>,
+    /// Says who traces what.
+    pub(crate) audit: &'a Auditor,
 }
 
 /// Returns whether the trace is to end because another one takes its place.
@@ -61,7 +69,7 @@ pub(crate) fn check() -> Result<Kernel> {
 /// of its output, if it has one. Fails before anything is printed if nothing can be traced.
 pub(crate) fn run(
     kernel: &Kernel,
-    request: Request,
+    request: Request<'_>,
     lines: Option<LineQueue>,
     consumer: impl FnOnce(&Header) -> Result<Box<dyn Consumer>>,
 ) -> Result<Outcome> {
@@ -70,6 +78,7 @@ pub(crate) fn run(
         options,
         duration,
         reload,
+        audit,
     } = request;
     messages::start_thread()?;
     let progress = Progress::start(|elapsed| {
@@ -81,31 +90,60 @@ pub(crate) fn run(
     let mut attached = Attached::attach(kernel, options, selection, Messages::to(say))?;
     drop(progress);
     let skips = attached.skips()?;
-    let reopened = lines.clone();
-    let consumer = ConsumerThread::start(consumer(&attached.header())?, lines, skips)?;
+    let header = attached.header();
+    let mut consumer = consumer(&header)?;
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-    let session = Session::start(attached, duration, consumer)?;
-    let hangup = Hangup { reload, reopened };
-    runtime.block_on(trace(session, hangup))
+    let hangup = Hangup {
+        reload,
+        reopened: lines.clone(),
+    };
+    // From here on a signal ends the trace: whoever reads the line of the start may send one at once, and is to find that of the end.
+    let mut signals = {
+        let _runtime = runtime.enter();
+        Signals::new(hangup)?
+    };
+    // Nothing is captured before the audit has this line.
+    let trail = audit.start(header.processes)?;
+    let known = Known::begin();
+    let start = trail.for_output();
+    let traced = || {
+        if let Some(line) = &start {
+            consumer.audit(line)?;
+        }
+        let consumer = ConsumerThread::start(consumer, lines, skips)?;
+        let session = Session::start(attached, duration, consumer)?;
+        runtime.block_on(trace(session, &mut signals, &known, start))
+    };
+    let outcome = traced();
+    if outcome.is_err() {
+        known.failed();
+    }
+    trail.end(&known.ending(), outcome)
 }
 
-/// Drains and shuts down. A signal sets a time limit to a shutdown that has none, and ends one that has.
-async fn trace(mut session: Session, hangup: Hangup) -> Result<Outcome> {
-    let mut signals = Signals::new(hangup)?;
-    let stop = session.drain_until_stopped(&mut signals).await?;
+/// Drains and shuts down. A signal sets a time limit to a shutdown that has none, and ends one that has. `start` is the audit line
+/// of the start, if the output is to have that of the end.
+async fn trace(
+    mut session: Session,
+    signals: &mut Signals,
+    known: &Known,
+    start: Option<Redacted<Line<'static>>>,
+) -> Result<Outcome> {
+    let stop = session.drain_until_stopped(signals).await?;
+    known.stopped(stop, session.consumer.summary().as_ref());
     let deadline = Deadline::default();
-    let shutdown = shut_down(session, stop, &deadline);
+    let shutdown = shut_down(session, stop, &deadline, known, start);
     tokio::pin!(shutdown);
-    if stop == Stop::Requested {
+    if let Stop::Requested(_) = stop {
         deadline.begin();
     } else {
         tokio::select! {
             outcome = &mut shutdown => return outcome,
-            () = signals.any() => deadline.begin(),
+            _ended = signals.any() => deadline.begin(),
         }
     }
     tokio::select! {
         outcome = shutdown => outcome,
-        () = signals.any() => Ok(Outcome::Done),
+        _ended = signals.any() => Ok(Outcome::Done),
     }
 }

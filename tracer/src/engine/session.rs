@@ -14,6 +14,7 @@ use tokio::{
 };
 use tracer_capture::session::{Attached, Capture};
 use tracer_observe::{
+    audit::Ended,
     health::{Figures, Subject},
     pipeline::Flow,
 };
@@ -38,7 +39,7 @@ pub(super) struct Session {
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(super) enum Stop {
     /// A signal, or the end of `--duration`.
-    Requested,
+    Requested(Ended),
     /// The consumer needs no more, or failed.
     Enough,
     /// Every traced process has exited.
@@ -73,8 +74,8 @@ impl Session {
             tokio::select! {
                 () = sleep(self.capture.pause()) => {}
                 ready = wakeup.readable() => ready?.clear_ready(),
-                () = &mut time_is_over => return Ok(Stop::Requested),
-                () = signals.any() => return Ok(Stop::Requested),
+                () = &mut time_is_over => return Ok(Stop::Requested(Ended::Duration)),
+                ended = signals.any() => return Ok(Stop::Requested(ended)),
             }
             watchdog.feed();
             if self.drain() == Flow::Done {

@@ -12,9 +12,16 @@ use std::{
 use anyhow::Result;
 use tokio::time::sleep;
 use tracer_capture::session::Detaching;
-use tracer_observe::{batch::Totals, pipeline::Flow};
+use tracer_observe::{
+    batch::Totals,
+    pipeline::Flow,
+    redact::{Line, Redacted},
+};
 
-use super::session::{Session, Stop};
+use super::{
+    ending::Known,
+    session::{Session, Stop},
+};
 use crate::{
     messages::{complain, say},
     outcome::Outcome,
@@ -56,7 +63,13 @@ impl Deadline {
 
 /// Ends a session. Output that is not written by the deadline is abandoned; a session that ended by itself has none, and
 /// waits for its reader.
-pub(super) async fn shut_down(mut session: Session, stop: Stop, deadline: &Deadline) -> Result<Outcome> {
+pub(super) async fn shut_down(
+    mut session: Session,
+    stop: Stop,
+    deadline: &Deadline,
+    known: &Known,
+    start: Option<Redacted<Line<'static>>>,
+) -> Result<Outcome> {
     let began = Instant::now();
     session.capture.stop_reporting()?;
     session.capture.stop_following();
@@ -68,8 +81,10 @@ pub(super) async fn shut_down(mut session: Session, stop: Stop, deadline: &Deadl
         let Detaching {
             totals,
             missing,
+            processes,
             thread,
         } = detaching;
+        known.detached(totals, processes);
         (totals, missing, Some(thread))
     } else {
         say("losses are not known: the thread that follows processes did not stop in time");
@@ -79,11 +94,12 @@ pub(super) async fn shut_down(mut session: Session, stop: Stop, deadline: &Deadl
     let Session {
         capture, mut consumer, ..
     } = session;
-    consumer.conclude(totals);
+    consumer.conclude(totals, start.map(|start| (start, known.ending())));
     deadline.wait(|| consumer.is_over()).await;
     let undecoded = capture.left_over() + consumer.undecoded();
     let unwritten = consumer.unwritten();
     let summary = consumer.end()?;
+    known.counted(summary.as_ref());
     say_unfinished(undecoded, unwritten);
     say_missing(&missing, summary.as_ref());
     say_totals(summary.as_ref(), totals);

@@ -1,10 +1,13 @@
 //! The signals that end a trace.
 
+use std::time::{Duration, Instant};
+
 use anyhow::Result;
 use tokio::signal::unix::{Signal, SignalKind, signal};
+use tracer_observe::audit::Ended;
 
 use super::Reload;
-use crate::line_queue::LineQueue;
+use crate::{hangups, line_queue::LineQueue};
 
 /// What a hangup (SIGHUP) does. Without either it ends the trace.
 pub(super) struct Hangup {
@@ -15,15 +18,38 @@ pub(super) struct Hangup {
 }
 
 impl Hangup {
-    /// Takes note of a hangup; returns whether it ends the trace.
-    fn ends(&mut self) -> bool {
+    /// Takes note of a hangup; returns why it ends the trace, if it does.
+    fn ends(&mut self) -> Option<Ended> {
         if let Some(reload) = &mut self.reload
             && reload()
         {
-            return true;
+            return Some(Ended::Reload);
         }
         let reopens = self.reopened.as_ref().is_some_and(LineQueue::reopen);
-        !reopens && self.reload.is_none()
+        (!reopens && self.reload.is_none()).then_some(Ended::Signal)
+    }
+}
+
+/// How long after a signal another one is the same request: `timeout` sends its signal to tlscope and then to the process group
+/// that tlscope is in, and both arrive within microseconds. Nobody presses ^C twice as fast.
+const SAME_REQUEST: Duration = Duration::from_millis(100);
+
+/// Tells requests to end apart.
+#[derive(Debug, Default)]
+struct Requests {
+    /// When the last one was made.
+    last: Option<Instant>,
+}
+
+impl Requests {
+    /// Takes note of a signal that asks to end; returns whether it is a new request.
+    fn is_new(&mut self, now: Instant) -> bool {
+        let is_same = |last: Instant| now.saturating_duration_since(last) < SAME_REQUEST;
+        if self.last.is_some_and(is_same) {
+            return false;
+        }
+        self.last = Some(now);
+        true
     }
 }
 
@@ -33,31 +59,52 @@ pub(super) struct Signals {
     terminate: Signal,
     hangup: Signal,
     on_hangup: Hangup,
+    requests: Requests,
 }
 
 impl Signals {
-    /// Installs the handlers.
+    /// Installs the handlers. A hangup that was [held back](hangups::hold) follows.
     pub(super) fn new(on_hangup: Hangup) -> Result<Self> {
-        let of = |kind| signal(kind);
-        Ok(Self {
-            interrupt: of(SignalKind::interrupt())?,
-            terminate: of(SignalKind::terminate())?,
-            hangup: of(SignalKind::hangup())?,
+        let signals = Self {
+            interrupt: signal(SignalKind::interrupt())?,
+            terminate: signal(SignalKind::terminate())?,
+            hangup: signal(SignalKind::hangup())?,
             on_hangup,
-        })
+            requests: Requests::default(),
+        };
+        hangups::release()?;
+        Ok(signals)
     }
 
-    /// Waits for any of them that ends the trace.
-    pub(super) async fn any(&mut self) {
+    /// Waits for any of them that ends the trace, and is not part of an earlier request to do so; returns why it does.
+    pub(super) async fn any(&mut self) -> Ended {
         loop {
-            tokio::select! {
-                _ = self.interrupt.recv() => return,
-                _ = self.terminate.recv() => return,
-                _ = self.hangup.recv() => {}
-            }
-            if self.on_hangup.ends() {
-                return;
+            let ended = tokio::select! {
+                _ = self.interrupt.recv() => Some(Ended::Signal),
+                _ = self.terminate.recv() => Some(Ended::Signal),
+                _ = self.hangup.recv() => self.on_hangup.ends(),
+            };
+            let Some(ended) = ended else { continue };
+            // What follows a reload is no part of it.
+            if ended == Ended::Reload || self.requests.is_new(Instant::now()) {
+                return ended;
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn signals_that_arrive_together_are_one_request_and_a_later_one_is_another() {
+        let first = Instant::now();
+        let mut requests = Requests::default();
+        let mut is_new = |millis| requests.is_new(first + Duration::from_millis(millis));
+        assert_eq!(
+            [0, 0, 1, 99, 100, 150, 250].map(&mut is_new),
+            [true, false, false, false, true, false, true]
+        );
     }
 }

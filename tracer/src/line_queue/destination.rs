@@ -5,6 +5,7 @@ use std::{
     io::{self, Write as _},
     os::unix::fs::FileTypeExt as _,
     sync::{Mutex, PoisonError},
+    time::Duration,
 };
 
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
@@ -25,8 +26,10 @@ pub(super) enum Destination {
     /// The file of `-w`.
     Log {
         /// Only the thread that writes locks it.
-        log: Mutex<LogFile>,
+        log: Box<Mutex<LogFile>>,
         reopens: bool,
+        /// How often it wants a tick.
+        interval: Option<Duration>,
     },
 }
 
@@ -34,7 +37,8 @@ impl Destination {
     pub(super) fn log(log: LogFile) -> Self {
         Self::Log {
             reopens: log.reopens(),
-            log: Mutex::new(log),
+            interval: log.interval(),
+            log: Box::new(Mutex::new(log)),
         }
     }
 
@@ -50,6 +54,21 @@ impl Destination {
     /// Returns whether it is a file that can be opened anew.
     pub(super) const fn reopens(&self) -> bool {
         matches!(self, Self::Log { reopens: true, .. })
+    }
+
+    /// Returns how often [`Self::tick`] wants to be called while there are no lines; `None` if never.
+    pub(super) const fn interval(&self) -> Option<Duration> {
+        match self {
+            Self::Stream(_) => None,
+            Self::Log { interval, .. } => *interval,
+        }
+    }
+
+    /// Lets a file do what is due, lines or not.
+    pub(super) fn tick(&self) {
+        if let Self::Log { log, .. } = self {
+            log.lock().unwrap_or_else(PoisonError::into_inner).tick();
+        }
     }
 
     /// Returns how many bytes may be written at a time.

@@ -297,7 +297,22 @@ impl Shared {
                 return false;
             }
             state.thread = Thread::Idle;
-            state = self.wakeup.wait(state).unwrap_or_else(PoisonError::into_inner);
+            state = match self.to.interval() {
+                None => self.wakeup.wait(state).unwrap_or_else(PoisonError::into_inner),
+                Some(interval) => {
+                    let (waited, timeout) = self
+                        .wakeup
+                        .wait_timeout(state, interval)
+                        .unwrap_or_else(PoisonError::into_inner);
+                    if timeout.timed_out() {
+                        drop(waited);
+                        self.to.tick();
+                        self.lock()
+                    } else {
+                        waited
+                    }
+                }
+            };
         }
         state.thread = Thread::Busy;
         std::mem::swap(&mut state.queued, lines);

@@ -7,6 +7,7 @@ use std::{
 };
 
 use super::*;
+use crate::log_file::{Keep, Rotate, Rotation};
 
 const BOUND: usize = 256 * 1024;
 
@@ -108,4 +109,30 @@ fn a_closed_reader_is_an_error_of_one_of_the_next_lines() {
         }
     };
     assert_eq!(error.kind(), io::ErrorKind::BrokenPipe);
+}
+
+#[test]
+fn old_files_are_removed_although_no_line_comes() {
+    let folder = tempfile::tempdir().unwrap();
+    let rotation = Rotation {
+        when: vec![Rotate::Size(1024)],
+        keep: Keep {
+            age: Some(Duration::from_millis(1)),
+            ..Keep::default()
+        },
+        ..Rotation::default()
+    };
+    let path = folder.path().join("out");
+    let log = LogFile::create(&path, rotation, true).unwrap();
+    let mut queue = LineQueue::start_log("write", log, 1024).unwrap();
+    let old = folder.path().join("out.20260101T000000.000000Z");
+    std::fs::write(&old, "x").unwrap();
+    let began = Instant::now();
+    while old.exists() {
+        assert!(began.elapsed() < Duration::from_mins(1), "it is not removed");
+        thread::yield_now();
+    }
+    queue.line(b"a\n").unwrap();
+    queue.finish(b"").unwrap();
+    assert_eq!(std::fs::read_to_string(&path).unwrap(), "a\n");
 }

@@ -4,8 +4,10 @@
 //! again as soon as there is room.
 
 mod compression;
-mod rotate;
+mod size;
 mod names;
+mod keep;
+mod rotate;
 mod compress;
 mod lost;
 #[cfg(test)]
@@ -19,10 +21,12 @@ use std::{
 };
 
 use anyhow::{Result, ensure};
+use jiff::Timestamp;
 
 use self::{compress::Compressor, names::Rotated};
 pub(crate) use self::{
     compression::Compression,
+    keep::{Keep, parse_age, parse_bytes},
     lost::{Lost, LostLines},
     rotate::{Rotate, Rotation},
 };
@@ -46,6 +50,10 @@ pub(crate) struct LogFile {
     /// Bytes in the file.
     size: u64,
     opened: Instant,
+    /// When to look for rotated files that are too old the next time; `None` if none ever are.
+    next_tick: Option<Instant>,
+    /// Whether it was said that a file cannot be removed.
+    removing_failed: bool,
     /// When rotating is tried again after it failed.
     retry: Option<Instant>,
     full: Option<Full>,
@@ -89,6 +97,7 @@ impl LogFile {
         );
         // The file itself is renamed, not a link to it.
         let path = fs::canonicalize(path).unwrap_or_else(|_| path.to_owned());
+        let next_tick = rotation.keep.interval().map(|interval| Instant::now() + interval);
         let compressor = rotation.compression.map(Compressor::start).transpose()?;
         Ok(Self {
             path,
@@ -99,6 +108,8 @@ impl LogFile {
             compressor,
             size: if is_regular { metadata.len() } else { 0 },
             opened: Instant::now(),
+            next_tick,
+            removing_failed: false,
             retry: None,
             full: None,
             lost: Lost::default(),
@@ -127,6 +138,7 @@ impl LogFile {
     /// Writes whole lines of these lengths. Those for which the disk has no room are dropped and counted.
     pub(crate) fn write(&mut self, lines: &[u8], lengths: &[usize]) -> io::Result<()> {
         let (mut lines, mut lengths) = (lines, lengths);
+        self.tick();
         while let Some(first) = lengths.first() {
             let room = self.make_room(*first);
             let (bytes, count) = whole_lines(lengths, room);
@@ -167,6 +179,7 @@ impl LogFile {
         if is_new && self.size > 0 {
             self.rotate();
         }
+        self.remove_old();
         if let Some(compressor) = &self.compressor {
             for plain in Rotated::all(&self.path).into_iter().filter(Rotated::is_plain) {
                 compressor.compress(plain.path);
@@ -207,8 +220,34 @@ impl LogFile {
         if let (Some(compressor), Some(renamed)) = (&self.compressor, renamed) {
             compressor.compress(renamed);
         }
-        if let Some(keep) = self.rotation.keep {
-            Rotated::keep(&self.path, keep);
+        self.remove_old();
+    }
+
+    /// Returns how often [`Self::tick`] wants to be called, lines or not; `None` if never.
+    #[cfg(feature = "live")]
+    pub(crate) fn interval(&self) -> Option<Duration> {
+        self.rotation.keep.interval()
+    }
+
+    /// Removes rotated files that have become too old, if that is due.
+    pub(crate) fn tick(&mut self) {
+        if self.next_tick.is_some_and(|due| Instant::now() >= due) {
+            self.remove_old();
+        }
+    }
+
+    /// Removes the rotated files beyond the bounds.
+    fn remove_old(&mut self) {
+        let keep = &self.rotation.keep;
+        self.next_tick = keep.interval().map(|interval| Instant::now() + interval);
+        let mut removed = keep.apply(&self.path, Timestamp::now());
+        if let Some(failed) = removed.failed.take()
+            && !std::mem::replace(&mut self.removing_failed, true)
+        {
+            say(&failed);
+        }
+        if self.rotation.verbose && removed.files > 0 {
+            say(&format!("{}: {removed}", self.path.display()));
         }
     }
 

@@ -4,12 +4,16 @@
 use std::{
     ffi::{OsStr, OsString},
     fs, io,
+    os::unix::fs::MetadataExt as _,
     path::{Path, PathBuf},
     time::Duration,
 };
 
-use jiff::Timestamp;
-use rustix::fs::{CWD, RenameFlags, renameat_with};
+use jiff::{SignedDuration, Timestamp};
+use rustix::{
+    fs::{CWD, RenameFlags, renameat_with},
+    process::geteuid,
+};
 
 use super::compression::{Compression, PART};
 
@@ -24,6 +28,8 @@ const FORM: &[u8] = b"00000000T000000.000000Z";
 pub(super) struct Rotated {
     stamp: String,
     pub(super) path: PathBuf,
+    /// Size of the file.
+    pub(super) bytes: u64,
 }
 
 impl Rotated {
@@ -43,7 +49,8 @@ impl Rotated {
         }
     }
 
-    /// Returns the rotated files of a file, the oldest first.
+    /// Returns the rotated files of a file, the oldest first. What is not a regular file, such as a link, or belongs to another
+    /// user, is none of ours, whatever its name.
     pub(super) fn all(path: &Path) -> Vec<Self> {
         let mut all: Vec<_> = siblings(path)
             .filter_map(|(path, rest)| Self::parse(path, &rest))
@@ -52,14 +59,10 @@ impl Rotated {
         all
     }
 
-    /// Removes all but the latest of the rotated files of a file.
-    pub(super) fn keep(path: &Path, count: usize) {
-        let all = Self::all(path);
-        let surplus = all.len().saturating_sub(count);
-        for old in all.into_iter().take(surplus) {
-            // Somebody else may have removed it.
-            drop(fs::remove_file(old.path));
-        }
+    /// Returns whether it was rotated longer ago than this.
+    pub(super) fn is_older(&self, age: Duration, now: Timestamp) -> bool {
+        time_of(&self.stamp)
+            .is_some_and(|rotated| now.duration_since(rotated) > age.try_into().unwrap_or(SignedDuration::MAX))
     }
 
     /// Removes compressed files that an earlier run did not finish.
@@ -83,9 +86,15 @@ impl Rotated {
     fn parse(path: PathBuf, rest: &str) -> Option<Self> {
         let (stamp, ending) = rest.split_at_checked(FORM.len())?;
         let is_known = ending.is_empty() || Compression::ENDINGS.contains(&ending);
-        (is_known && is_stamp(stamp.as_bytes())).then(|| Self {
+        if !is_known || !is_stamp(stamp.as_bytes()) {
+            return None;
+        }
+        time_of(stamp)?;
+        let found = fs::symlink_metadata(&path).ok()?;
+        (found.is_file() && found.uid() == geteuid().as_raw()).then(|| Self {
             stamp: stamp.to_owned(),
             path,
+            bytes: found.len(),
         })
     }
 }
@@ -108,6 +117,14 @@ fn siblings(path: &Path) -> impl Iterator<Item = (PathBuf, String)> {
         let rest = str::from_utf8(rest.strip_prefix(b".")?).ok()?;
         Some((entry.path(), rest.to_owned()))
     })
+}
+
+/// Returns the time that a name has; `None` if there is no such time.
+fn time_of(stamp: &str) -> Option<Timestamp> {
+    let (date, time) = stamp.split_once('T')?;
+    let (year, month, day) = (date.get(..4)?, date.get(4..6)?, date.get(6..)?);
+    let (hour, minute, second) = (time.get(..2)?, time.get(2..4)?, time.get(4..)?);
+    format!("{year}-{month}-{day}T{hour}:{minute}:{second}").parse().ok()
 }
 
 fn is_stamp(bytes: &[u8]) -> bool {
@@ -154,9 +171,6 @@ mod tests {
         assert_eq!(stamps, expected.map(|(stamp, plain)| (stamp.to_owned(), plain)));
         Rotated::remove_parts(&file);
         assert!(!with_suffix(&file, others[4]).exists());
-        Rotated::keep(&file, 1);
-        assert_eq!(Rotated::all(&file).len(), 1);
-        assert!(with_suffix(&file, own[0]).exists());
         assert!(others[..4].iter().all(|rest| with_suffix(&file, rest).exists()));
     }
 

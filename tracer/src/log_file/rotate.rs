@@ -2,7 +2,7 @@
 
 use std::{str::FromStr, time::Duration};
 
-use super::compression::Compression;
+use super::{compression::Compression, keep::Keep, size};
 
 /// One occasion on which a file is rotated.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -19,12 +19,8 @@ impl FromStr for Rotate {
     /// Parses a size such as `100MiB`, or a time such as `1h`.
     fn from_str(word: &str) -> Result<Self, String> {
         let wanted = || "wanted a size such as 100MiB, or a time such as 1h".to_owned();
-        for (suffix, unit) in UNITS {
-            let Some(number) = word.strip_suffix(suffix) else {
-                continue;
-            };
-            let size = number.parse().ok().and_then(|number: u64| number.checked_mul(unit));
-            return size.filter(|size| *size > 0).map(Self::Size).ok_or_else(wanted);
+        if size::has_unit(word) {
+            return size::parse(word).map(Self::Size).ok_or_else(wanted);
         }
         match humantime::parse_duration(word) {
             Ok(every) if every >= Duration::from_secs(1) => Ok(Self::Every(every)),
@@ -33,17 +29,17 @@ impl FromStr for Rotate {
     }
 }
 
-const UNITS: [(&str, u64); 3] = [("KiB", 1 << 10), ("MiB", 1 << 20), ("GiB", 1 << 30)];
-
 /// What to do with a file that grows.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Rotation {
     /// On each of these occasions it is rotated.
     pub(crate) when: Vec<Rotate>,
-    /// How many rotated files are kept; `None` is all.
-    pub(crate) keep: Option<usize>,
+    /// Which rotated files are kept.
+    pub(crate) keep: Keep,
     /// How rotated files are compressed.
     pub(crate) compression: Option<Compression>,
+    /// Whether it is said which files are removed.
+    pub(crate) verbose: bool,
 }
 
 impl Rotation {

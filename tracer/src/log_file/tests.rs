@@ -20,8 +20,12 @@ fn write(log: &mut LogFile, numbers: std::ops::Range<usize>) {
 fn rotation(size: u64, keep: Option<usize>, compression: Option<Compression>) -> Rotation {
     Rotation {
         when: vec![Rotate::Size(size)],
-        keep,
+        keep: Keep {
+            count: keep,
+            ..Keep::default()
+        },
         compression,
+        verbose: false,
     }
 }
 

@@ -1,5 +1,6 @@
 //! Whole connections, from chunks to outputs.
 
+mod active;
 mod events;
 mod moments;
 mod skippable;

@@ -175,7 +175,7 @@ impl Session {
         context.counters.malformed_heads += u64::from(response.head.malformed.is_some());
         let method = match &self.progress {
             Some(Progress::Pending(exchange)) => exchange.request.as_ref().map(|request| request.head.method.clone()),
-            Some(Progress::Emitted(_)) | None => None,
+            Some(Progress::Emitted(..)) | None => None,
         };
         let body = Body::of_response(&response);
         let status = response.head.status.unwrap_or_default();

@@ -19,7 +19,7 @@ use crate::direction::PerDirection;
 use crate::progress::{Ending, Progress};
 use crate::queue::response_head_bytes;
 use crate::server_events::last_taken;
-use crate::{Chunk, Direction, Ended, Exchange, Fields, Gap, ResponseHead, Side, Timestamp};
+use crate::{ActiveRequest, Chunk, Direction, Ended, Exchange, Fields, Gap, ResponseHead, Side, Timestamp};
 
 /// An HTTP/1 connection.
 #[derive(Debug)]
@@ -163,6 +163,12 @@ impl Session {
             (Role::Responses, GapEffect::Heads) => self.lose_response_head(gap.at, context),
             (Role::Responses, GapEffect::Body(skip)) => self.skip_response_body(skip, gap, context),
         }
+    }
+
+    /// Returns the requests that are active.
+    pub(crate) fn active_requests(&self) -> impl Iterator<Item = ActiveRequest> {
+        let answered = self.progress.as_ref().and_then(Progress::request);
+        answered.into_iter().chain(self.pairing.active_requests())
     }
 
     /// Returns whether a response waits that only settling lets through.

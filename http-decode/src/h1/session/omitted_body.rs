@@ -56,7 +56,7 @@ impl Session {
                 .response
                 .as_ref()
                 .is_some_and(|response| carries_http(&response.head.fields)),
-            Some(Progress::Emitted(_)) | None => false,
+            Some(Progress::Emitted(..)) | None => false,
         }
     }
 

@@ -27,7 +27,7 @@ impl Session {
     pub(super) fn offered(&self) -> Offered {
         let request = match &self.progress {
             Some(Progress::Pending(exchange)) => exchange.request.as_ref(),
-            Some(Progress::Emitted(_)) | None => None,
+            Some(Progress::Emitted(..)) | None => None,
         };
         match request {
             Some(request) if request.head.unknown == 0 => offered_in(&request.head.fields),

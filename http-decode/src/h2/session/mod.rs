@@ -16,7 +16,7 @@ use crate::context::{Context, Role};
 use crate::direction::PerDirection;
 use crate::limits::LATE_TABLE_BYTES;
 use crate::server_events::last_taken;
-use crate::{Chunk, Direction, Ended, Exchange, Gap, Limits, Reason, Timestamp};
+use crate::{ActiveRequest, Chunk, Direction, Ended, Exchange, Gap, Limits, Reason, Timestamp};
 
 /// An HTTP/2 connection.
 #[derive(Debug)]
@@ -71,6 +71,11 @@ impl Session {
         (responses.in_sync, responses.is_certain) = (true, true);
         session.streams.adopt(exchange);
         session
+    }
+
+    /// Returns the requests that are active.
+    pub(crate) fn active_requests(&self) -> impl Iterator<Item = ActiveRequest> {
+        self.streams.active_requests()
     }
 
     /// Returns whether the next frame boundary of a direction is known.

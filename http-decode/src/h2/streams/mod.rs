@@ -18,7 +18,7 @@ use self::open::OpenStreams;
 use self::stream::{State, Stream};
 use crate::chunk::Mark;
 use crate::context::Context;
-use crate::{Ended, Exchange, Protocol, Timestamp};
+use crate::{ActiveRequest, Ended, Exchange, Protocol, Timestamp};
 
 /// The streams of a connection.
 #[derive(Debug, Default)]
@@ -119,6 +119,11 @@ impl Streams {
         for stream in rejected {
             self.end(stream, Ended::Closed, at, true, context);
         }
+    }
+
+    /// Returns the requests that are active.
+    pub(super) fn active_requests(&self) -> impl Iterator<Item = ActiveRequest> {
+        self.open.iter().filter_map(Stream::active_request)
     }
 
     /// Returns whether a stream has ended unless frames captured earlier are still to arrive.

@@ -59,6 +59,11 @@ impl OpenStreams {
     }
 
     /// Iterates over the streams in order.
+    pub(super) fn iter(&self) -> impl Iterator<Item = &Stream> {
+        self.streams.iter().map(|(_, stream)| &**stream)
+    }
+
+    /// Iterates over the streams with their identifiers, in order.
     pub(super) fn iter_mut(&mut self) -> impl Iterator<Item = (u32, &mut Stream)> {
         self.streams.iter_mut().map(|(id, stream)| (*id, &mut **stream))
     }

@@ -5,7 +5,7 @@
 
 use crate::context::Context;
 use crate::progress::{Ending, Progress};
-use crate::{Ended, Exchange, Fields, Request, RequestHead, ResponseHead, Timestamp};
+use crate::{ActiveRequest, Ended, Exchange, Fields, Request, RequestHead, ResponseHead, Timestamp};
 
 /// An open stream.
 #[derive(Debug)]
@@ -99,13 +99,18 @@ impl Stream {
     pub(super) fn began(&self) -> Option<Timestamp> {
         match &self.progress {
             Progress::Pending(exchange) => Some(exchange.began),
-            Progress::Emitted(_) => None,
+            Progress::Emitted(..) => None,
         }
+    }
+
+    /// Returns its request, if that was seen and goes on.
+    pub(super) fn active_request(&self) -> Option<ActiveRequest> {
+        self.progress.request().filter(|_| self.end.is_none())
     }
 
     /// Returns whether its exchange was emitted.
     pub(super) fn is_emitted(&self) -> bool {
-        matches!(self.progress, Progress::Emitted(_))
+        matches!(self.progress, Progress::Emitted(..))
     }
 
     /// Returns whether the head of the request was seen.

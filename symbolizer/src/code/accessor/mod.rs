@@ -3,8 +3,9 @@
 //! The code of a function such as `SSL_get_rbio` is the library's own word on its layout, independent of any table. An
 //! offset is returned only if every path through the function that does not return null returns the same field.
 
+use crate::code::field::Field;
 use crate::code::fields::{Call, Outcome, outcomes};
-use crate::code::value::{Field, Value};
+use crate::code::value::Value;
 use crate::elf::machine::Machine;
 
 const POINTER: u8 = 8;

@@ -5,12 +5,13 @@
 )]
 
 use crate::cause::Cause;
+use crate::code::field::Field;
 use crate::code::fixpoint::{Fixpoint, Function, fixpoint};
 use crate::code::lowest::Lowest;
 use crate::code::operation::{Destination, Operation, Source};
 use crate::code::spilled;
 use crate::code::state::{Purpose, State};
-use crate::code::value::{Field, Value};
+use crate::code::value::Value;
 use crate::elf::address::Vaddr;
 
 /// How many arguments of a call are of interest.

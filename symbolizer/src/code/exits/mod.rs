@@ -14,6 +14,7 @@ mod pointer;
 use std::cell::Cell;
 
 use super::convention::Convention;
+use super::field::Field;
 pub(crate) use super::finality::Found;
 use super::forward::Forward;
 use super::graph::{End, Graph, Node, Surroundings};
@@ -22,7 +23,7 @@ use super::operation::{Destination, Operation};
 use super::place::emulated;
 use super::site::Tier;
 use super::table;
-use super::value::{Field, Value};
+use super::value::Value;
 use crate::cause::Cause;
 use crate::code::bytes::Code;
 use crate::elf::address::Vaddr;

@@ -1,8 +1,8 @@
 //! Where the addresses of functions are loaded from that a function ends by jumping to.
 
 use super::Body;
+use crate::code::field::Field;
 use crate::code::operation::{Memory, Operation, Source, Way};
-use crate::code::value::Field;
 use crate::limits;
 
 /// Says where the address of a function is loaded from.

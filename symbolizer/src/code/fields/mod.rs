@@ -5,10 +5,11 @@
 
 use super::bytes::Code;
 use super::convention::Convention;
+use super::field::Field;
 use super::flow::{Exit, Merge, Visitor, follow};
 use super::operation::Destination;
 use super::state::{Purpose, State};
-use super::value::{Field, Value};
+use super::value::Value;
 use crate::elf::address::Vaddr;
 use crate::elf::machine::Machine;
 use crate::limits;

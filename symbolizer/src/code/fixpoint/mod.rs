@@ -10,6 +10,7 @@ mod graph;
 mod reads;
 pub(crate) mod places;
 pub(crate) mod returned;
+pub(crate) mod seen;
 pub(crate) mod uses;
 
 use std::cell::Cell;

@@ -2,9 +2,10 @@
 
 use super::{Fixpoint, Function, fixpoint};
 use crate::cause::Cause;
+use crate::code::field::Field;
 use crate::code::operation::Operation;
 use crate::code::state::{Purpose, State};
-use crate::code::value::{Field, Value};
+use crate::code::value::Value;
 use crate::elf::address::Vaddr;
 use crate::operand::Place;
 

@@ -1,6 +1,7 @@
 use super::*;
+use crate::code::field::Field;
 use crate::code::state::Purpose;
-use crate::code::value::{Field, Value};
+use crate::code::value::Value;
 use crate::elf::machine::Machine;
 
 const RAX: u8 = 0;

@@ -12,11 +12,12 @@ use crate::cause::Cause;
 use crate::code::bytes::Code;
 use crate::code::callee::Callee;
 use crate::code::convention::Convention;
+use crate::code::field::Field;
 use crate::code::operation::{self, Destination, Memory, Operation, Way};
 use crate::code::spilled;
 use crate::code::state::{Purpose, RECORD, State};
 use crate::code::step::Step;
-use crate::code::value::{Field, Value};
+use crate::code::value::Value;
 use crate::elf::address::Vaddr;
 use crate::limits;
 

@@ -6,8 +6,9 @@
 use super::{Purpose, Record, State};
 use crate::code::callee::{Callee, Returns};
 use crate::code::convention::Register;
+use crate::code::field::Field;
 use crate::code::operation::{Condition, Inputs, Memory, Operation, Source};
-use crate::code::value::{Field, Value};
+use crate::code::value::Value;
 use crate::operand::Place;
 
 /// How many bytes a pointer has.
@@ -160,6 +161,16 @@ impl State {
             Place::Register(number) => Some(Place::Before(number, distance)),
             Place::Before(..) | Place::Result | Place::Stack(_) | Place::Connection | Place::Frame(_) => None,
         }
+    }
+
+    /// Returns what was compared last.
+    pub(in crate::code) const fn compared(&self) -> (Value, Value) {
+        self.flags
+    }
+
+    /// Returns what lies at an address on the stack.
+    pub(in crate::code) fn on_stack(&self, at: i64, width: u8) -> Value {
+        self.stack.load(at, width)
     }
 
     /// Returns what the function returns if it does so here.

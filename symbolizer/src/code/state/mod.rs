@@ -6,10 +6,11 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use crate::code::convention::{Convention, Register};
 use crate::code::facts::{Equality, Facts};
+use crate::code::field::Field;
 use crate::code::operation::{Condition, Destination, Memory, Operation, Source};
 use crate::code::stack::Stack;
 use crate::code::step::{Step, When};
-use crate::code::value::{Field, Value};
+use crate::code::value::Value;
 use crate::elf::address::Vaddr;
 
 /// How many registers a machine has at most, as they are numbered.

@@ -3,19 +3,22 @@
 //! This folder alone names the `object` crate. It reads executables and shared objects for 64-bit little-endian x86-64
 //! and aarch64; for others there is a [`Reason`].
 
+mod debug_file;
 mod frames;
 mod headers;
+mod notes;
 mod raw;
 mod relocations;
 mod symbols;
 
+pub use debug_file::DebugLink;
 pub(crate) use frames::Frames;
 pub use symbols::{Presence, Symbol, SymbolKind, Symbols};
 
 use std::collections::{BTreeSet, HashMap};
 
 use object::elf;
-use object::read::elf::{FileHeader as _, NoteIterator, ProgramHeader as _, SectionHeader as _, VerdauxIterator};
+use object::read::elf::{FileHeader as _, ProgramHeader as _, SectionHeader as _, VerdauxIterator};
 
 use crate::elf::address::{Access, Segment, Segments, Vaddr};
 use crate::elf::dynamic;
@@ -48,6 +51,8 @@ pub struct Image<'data> {
     section_names: &'data [u8],
     segments: Segments,
     unread: Option<&'data Unread>,
+    /// The file of its own that holds the full symbol table, if the image has none.
+    debug_file: Option<Box<Self>>,
 }
 
 impl<'data> Image<'data> {
@@ -85,6 +90,7 @@ impl<'data> Image<'data> {
             section_names,
             segments,
             unread,
+            debug_file: None,
         }))
     }
 
@@ -115,7 +121,7 @@ impl<'data> Image<'data> {
         bytes_from(self.data, &self.segments, address)
     }
 
-    /// Iterates over one symbol table; a table that is absent is empty.
+    /// Iterates over one symbol table; a table that is absent is empty. The full one may lie in a file of its own.
     pub fn symbols(&self, table: Table) -> Result<Symbols<'data>, Error> {
         let kind = match table {
             Table::Dynsym => elf::SHT_DYNSYM,
@@ -127,7 +133,10 @@ impl<'data> Image<'data> {
                 Symbols::new(bytes, self.linked_strings(section)?)
             }
             (None, Table::Dynsym) => self.symbols_without_sections(),
-            (None, Table::Symtab) => Ok(Symbols::default()),
+            (None, Table::Symtab) => match &self.debug_file {
+                Some(debug_file) => debug_file.symbols(Table::Symtab),
+                None => Ok(Symbols::default()),
+            },
         }
     }
 
@@ -156,15 +165,6 @@ impl<'data> Image<'data> {
         let section = self.sections.iter().find(named)?;
         let bytes = self.section_bytes(section, "section").ok()?;
         Some((Vaddr(section.sh_addr(LE)), bytes))
-    }
-
-    /// Returns the identifier the link editor left in a GNU note.
-    #[must_use]
-    pub fn gnu_build_id(&self) -> Option<&'data [u8]> {
-        self.headers
-            .iter()
-            .filter_map(|header| header.notes(LE, self.data).ok().flatten())
-            .find_map(|notes| build_id_among(notes))
     }
 
     /// Returns the names of the symbol versions the image defines.
@@ -248,7 +248,7 @@ impl<'data> Image<'data> {
     }
 
     /// Iterates over the words of the image's data, and over what the dynamic linker puts there.
-    fn pointers(&self) -> impl Iterator<Item = (Vaddr, Vaddr)> {
+    pub(crate) fn pointers(&self) -> impl Iterator<Item = (Vaddr, Vaddr)> {
         let data = self.segments.iter().filter(|segment| segment.access == Access::Data);
         let stored = data.filter_map(|segment| Some((segment.address, self.bytes_from(segment.address)?)));
         let stored = stored.flat_map(|(address, bytes)| words(address, bytes));
@@ -348,16 +348,6 @@ fn words(address: Vaddr, data: &[u8]) -> impl Iterator<Item = (Vaddr, Vaddr)> {
     let places = (address.0..).step_by(size_of::<u64>()).map(Vaddr);
     let words = data.as_chunks().0.iter();
     places.zip(words.map(|word| Vaddr(u64::from_le_bytes(*word))))
-}
-
-fn build_id_among(mut notes: NoteIterator<'_, Header>) -> Option<&[u8]> {
-    for _ in 0..limits::NOTES {
-        let note = notes.next().ok().flatten()?;
-        if note.name() == elf::ELF_NOTE_GNU && note.n_type(LE) == elf::NT_GNU_BUILD_ID {
-            return Some(note.desc());
-        }
-    }
-    None
 }
 
 /// Reads where the name of each version begins.

@@ -10,6 +10,7 @@ use crate::elf::survey::Survey;
 use crate::libraries::family::Family;
 use crate::libraries::library::{Evidence, Library};
 use crate::libraries::version::LibraryVersion;
+use crate::limits;
 
 /// Concludes the family and its version.
 pub(crate) fn identify(
@@ -73,13 +74,47 @@ pub(crate) fn believable(stated: Vec<LibraryVersion>, image: &[u8]) -> Vec<Libra
     let impossible = |family| match family {
         Family::OpenSsl | Family::LibreSsl => after == Some(&b'c'),
         Family::BoringSsl | Family::AwsLc => after == Some(&0),
-        Family::GnuTls | Family::Go => false,
+        Family::GnuTls
+        | Family::MbedTls
+        | Family::WolfSsl
+        | Family::S2n
+        | Family::Nss
+        | Family::Go
+        | Family::Rustls => false,
     };
     stated
         .into_iter()
         .filter(|version| !impossible(version.family))
         .collect()
 }
+
+/// Tells AWS-LC from BoringSSL, which have the same functions, where no version is stated: by the folder of the file that every
+/// libssl names, else by what only the crypto library of one of them says. Both may be there, where Rust's cryptography lies
+/// beside another's TLS.
+pub(crate) fn by_texts(image: &[u8]) -> Option<Family> {
+    let folder_of = |at: usize| {
+        let before = image.get(at.saturating_sub(limits::SOURCE_FILE)..at)?;
+        let begin = memchr::memrchr(0, before).map_or(0, |zero| zero.saturating_add(1));
+        let folder = before.get(begin..)?;
+        let holds = |(name, family): &(&[u8], Family)| memmem::find(folder, name).map(|_| *family);
+        FOLDERS.iter().find_map(holds)
+    };
+    if let Some(family) = memmem::find_iter(image, LIBSSL_SOURCE).find_map(folder_of) {
+        return Some(family);
+    }
+    let mut said = SAID.into_iter().filter(|(text, _)| memmem::find(image, text).is_some());
+    let (_, family) = said.next()?;
+    said.next().is_none().then_some(family)
+}
+
+/// The folders that the files of both are in, by the names of their repositories.
+const FOLDERS: [(&[u8], Family); 2] = [(b"aws-lc", Family::AwsLc), (b"boringssl", Family::BoringSsl)];
+
+/// What ends a program whose test of itself fails (`AWS_LC_FIPS_failure`), and the version that the other states.
+const SAID: [(&[u8], Family); 2] = [
+    (b"AWS-LC FIPS failure caused by:", Family::AwsLc),
+    (b"(compatible; BoringSSL)", Family::BoringSsl),
+];
 
 /// The source file that every libssl names: `ssl_lib.c`, or `ssl_lib.cc` if it is written in C++.
 const LIBSSL_SOURCE: &[u8] = b"ssl/ssl_lib.c";
@@ -155,6 +190,27 @@ mod tests {
         assert_eq!(families(b"ssl/ssl_lib.c\0"), [Family::OpenSsl]);
         assert_eq!(families(b"ssl/ssl_lib.cc\0"), [Family::AwsLc]);
         assert_eq!(families(b""), [Family::OpenSsl, Family::AwsLc]);
+    }
+
+    #[test]
+    fn aws_lc_and_boringssl_are_told_apart_without_a_version() {
+        for (image, family) in [
+            (
+                &b"\0/i/aws-lc-sys-0.47.0/aws-lc/ssl/ssl_lib.cc\0"[..],
+                Some(Family::AwsLc),
+            ),
+            (b"\0external/boringssl+/ssl/ssl_lib.cc\0", Some(Family::BoringSsl)),
+            (b"\0/aws-lc/crypto/mem.c\0../ssl/ssl_lib.cc\0", None),
+            (b"\0AWS-LC FIPS failure caused by:\n%s\n\0", Some(Family::AwsLc)),
+            (b"\0OpenSSL 1.1.1 (compatible; BoringSSL)\0", Some(Family::BoringSsl)),
+            (b"AWS-LC FIPS failure caused by:\n\0(compatible; BoringSSL)\0", None),
+            (
+                b"AWS-LC FIPS failure caused by:\n\0third_party/boringssl/src/ssl/ssl_lib.cc\0",
+                Some(Family::BoringSsl),
+            ),
+        ] {
+            assert_eq!(by_texts(image), family, "{}", String::from_utf8_lossy(image));
+        }
     }
 
     #[test]

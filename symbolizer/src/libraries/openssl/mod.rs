@@ -69,7 +69,12 @@ fn without_names(image: &Image<'_>, survey: &Survey, crypto: Option<&Crypto>) ->
     let Recovered { survey, derived } = match stripped::openssl::find(image, survey) {
         Ok(Some(recovered)) => recovered,
         Ok(None) => return Found::Nothing,
-        Err(refusal) => return Found::Refused(Reason::Stripped(refusal)),
+        Err(why) => {
+            return Found::Refused(Reason::Stripped {
+                family: Some(Family::OpenSsl),
+                why,
+            });
+        }
     };
     let mut stated = version::find(image.data());
     stated.retain(|version| version.family == Family::OpenSsl);
@@ -156,7 +161,14 @@ fn cheap_hooks(
                 unique.and_then(|()| write()),
             )
         }
-        Family::LibreSsl | Family::GnuTls | Family::Go => {
+        Family::LibreSsl
+        | Family::GnuTls
+        | Family::MbedTls
+        | Family::WolfSsl
+        | Family::S2n
+        | Family::Nss
+        | Family::Go
+        | Family::Rustls => {
             let unsupported = || Err(Cause::FamilyUnsupported);
             (unsupported(), HookKind::Lift, unsupported())
         }

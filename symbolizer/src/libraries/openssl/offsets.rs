@@ -72,7 +72,15 @@ fn by_version(library: &Library, derived: Derived) -> Result<Offsets, LayoutUnkn
         Family::OpenSsl => openssl(version),
         Family::LibreSsl if derived.rbio.is_some() && derived.wbio.is_some() => Ok(LIBRESSL),
         Family::LibreSsl => Err(LayoutUnknown::AccessorsUnreadable),
-        Family::BoringSsl | Family::AwsLc | Family::GnuTls | Family::Go => Err(LayoutUnknown::VersionNotInTable),
+        Family::BoringSsl
+        | Family::AwsLc
+        | Family::GnuTls
+        | Family::MbedTls
+        | Family::WolfSsl
+        | Family::S2n
+        | Family::Nss
+        | Family::Go
+        | Family::Rustls => Err(LayoutUnknown::VersionNotInTable),
     }
 }
 

@@ -12,7 +12,33 @@ pub(super) fn call_end(exit: &ExitSite) -> Option<CallEnd> {
             width,
         }) => CallEnd::of_register(number, width == 8),
         ExitResult::In(_) => return None,
-        ExitResult::Always(number) => CallEnd::of_constant(i8::try_from(number).ok()?),
+        ExitResult::Always(number) => CallEnd::of_constant(constant(number)?),
     };
     Some(exit.when.map_or(end, |condition| end.when(condition)))
+}
+
+/// Returns what a call always returns at a site, in as many bits as the programs have for it. All errors below these are alike
+/// to them.
+fn constant(number: i32) -> Option<i8> {
+    if number < i8::MIN.into() {
+        return Some(i8::MIN);
+    }
+    i8::try_from(number).ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_error_of_any_size_is_a_negative_result_and_a_large_count_has_no_constant() {
+        // `MBEDTLS_ERR_SSL_WANT_READ`, `MBEDTLS_ERR_SSL_BAD_INPUT_DATA`.
+        for error in [-0x6900, -0x7100, i32::MIN, -129] {
+            assert_eq!(constant(error), Some(i8::MIN));
+        }
+        for number in [-128, -28, -1, 0, 1, 127] {
+            assert_eq!(constant(number).map(i32::from), Some(number));
+        }
+        assert_eq!(constant(128), None);
+    }
 }

@@ -11,10 +11,16 @@ use std::{
     path::Path,
 };
 
-use procfs::{FromRead as _, process::Status};
+use rustix::thread::CapabilitySet;
 use tracer_ebpf::KernelOffsets;
 
-use super::{Placement, btf::Btf, heap};
+use super::{
+    Placement,
+    btf::Btf,
+    capabilities::{are_enough, own_capabilities},
+    memory,
+    version::KernelVersion,
+};
 use crate::{
     limits::MAX_BTF_BYTES,
     target::{Seccomp, Target},
@@ -27,11 +33,6 @@ const HOST_PID_NAMESPACE: u64 = 0xefff_fffc;
 const BTF_PATH: &str = "/sys/kernel/btf/vmlinux";
 /// The type of perf events of uprobes, in `/sys`.
 const UPROBE_PATH: &str = "bus/event_source/devices/uprobe/type";
-/// Bits of a capability set (`include/uapi/linux/capability.h`). Links of many uprobes need `CAP_BPF` and `CAP_PERFMON`,
-/// single ones `CAP_SYS_ADMIN`, which includes these two.
-const CAP_SYS_ADMIN: u64 = 1 << 21;
-const CAPS_BPF_PERFMON: u64 = 1 << 38 | 1 << 39;
-
 /// Why nothing can be traced on this machine, or in a process on it.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub enum Reason {
@@ -114,65 +115,17 @@ impl fmt::Display for Undescribed {
     }
 }
 
-/// The major and minor version of a kernel.
-#[derive(Clone, Copy, Debug, Eq, Ord, PartialEq, PartialOrd)]
-pub struct KernelVersion {
-    major: u16,
-    minor: u16,
+/// Checks a set of capabilities; an unknown one has none.
+pub(crate) fn check_privileges(held: Option<CapabilitySet>, version: Option<KernelVersion>) -> Result<(), Reason> {
+    let held = held.unwrap_or(CapabilitySet::empty());
+    are_enough(held, version).then_some(()).ok_or(Reason::NotRoot)
 }
 
-impl fmt::Display for KernelVersion {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}.{}", self.major, self.minor)
-    }
-}
-
-impl KernelVersion {
-    /// First version with attach cookies and links of perf events.
-    const OLDEST: Self = Self { major: 5, minor: 15 };
-    /// First version in which a return probe is a system call, for which a seccomp filter may kill the process.
-    const RETURN_PROBE_SYSCALL: Self = Self { major: 6, minor: 11 };
-    /// First version in which seccomp filters do not apply to that system call.
-    const RETURN_PROBE_PASSES: Self = Self { major: 6, minor: 14 };
-
-    /// First version whose links of many uprobes are used.
-    const MANY_UPROBES: Self = Self { major: 6, minor: 10 };
-    /// First version with a tracepoint where every socket sends.
-    const ALL_SENDS: Self = Self { major: 6, minor: 3 };
-
-    /// Returns whether the running kernel has a tracepoint where every socket sends, and not only those of TCP.
-    pub(super) fn traces_all_sends() -> bool {
-        Self::running().is_some_and(|version| version >= Self::ALL_SENDS)
-    }
-
-    fn running() -> Option<Self> {
-        Self::parse(rustix::system::uname().release().to_str().ok()?)
-    }
-
-    /// Checks that the kernel of a release is not too old.
-    pub(crate) fn check(release: &str) -> Result<(), Reason> {
-        match Self::parse(release) {
-            Some(version) if version < Self::OLDEST => Err(Reason::TooOld(version)),
-            Some(_) | None => Ok(()),
-        }
-    }
-
-    /// Parses a release, such as `6.1.0-42-amd64`.
-    pub(crate) fn parse(release: &str) -> Option<Self> {
-        let mut numbers = release.split(|c: char| !c.is_ascii_digit()).map(str::parse);
-        Some(Self {
-            major: numbers.next()?.ok()?,
-            minor: numbers.next()?.ok()?,
-        })
-    }
-
-    /// Returns whether the running kernel may kill a process under a seccomp filter at a return probe.
-    pub(crate) fn is_deadly_at_returns() -> bool {
-        Self::running().is_some_and(Self::kills_at_return)
-    }
-
-    fn kills_at_return(self) -> bool {
-        (Self::RETURN_PROBE_SYSCALL..Self::RETURN_PROBE_PASSES).contains(&self) && cfg!(target_arch = "x86_64")
+/// Checks that the kernel of a release is not too old.
+pub(crate) fn check_release(release: &str) -> Result<(), Reason> {
+    match KernelVersion::parse(release) {
+        Some(version) if version.is_too_old() => Err(Reason::TooOld(version)),
+        Some(_) | None => Ok(()),
     }
 }
 
@@ -186,7 +139,7 @@ pub fn check() -> Result<Kernel, Reason> {
 pub fn check_kernel() -> Result<Kernel, Reason> {
     check_pid_namespace(Path::new("/proc"))?;
     if let Ok(release) = rustix::system::uname().release().to_str() {
-        KernelVersion::check(release)?;
+        check_release(release)?;
     }
     check_uprobes(Path::new("/sys"))?;
     Ok(Kernel::describe(Path::new(BTF_PATH)))
@@ -213,7 +166,7 @@ impl Kernel {
     /// Reads the offsets from BTF: all that are required, or none.
     pub(crate) fn describe(btf: &Path) -> Self {
         let found = read_offsets(btf);
-        heap::trim();
+        memory::trim_heap();
         match found {
             Ok(offsets) => Self {
                 offsets,
@@ -250,29 +203,6 @@ fn check_on(
         }
     }
     Ok(())
-}
-
-/// Checks a set of capabilities; an unknown one has none.
-pub(crate) fn check_privileges(capabilities: Option<u64>, version: Option<KernelVersion>) -> Result<(), Reason> {
-    let capabilities = capabilities.unwrap_or(0);
-    let can_attach_many = version.is_some_and(|version| version >= KernelVersion::MANY_UPROBES)
-        && capabilities & CAPS_BPF_PERFMON == CAPS_BPF_PERFMON;
-    if capabilities & CAP_SYS_ADMIN != 0 || can_attach_many {
-        Ok(())
-    } else {
-        Err(Reason::NotRoot)
-    }
-}
-
-/// Returns whether a set of capabilities is enough for perf events of uprobes.
-pub(crate) fn allows_single_uprobes(capabilities: Option<u64>) -> bool {
-    capabilities.is_some_and(|capabilities| capabilities & CAP_SYS_ADMIN != 0)
-}
-
-/// Returns the effective capabilities of this process.
-pub(crate) fn own_capabilities(proc: &Path) -> Option<u64> {
-    let status = Status::from_file(proc.join("self/status")).ok()?;
-    Some(status.capeff)
 }
 
 /// Reads the whole BTF, some megabytes, and keeps only the offsets.

@@ -5,7 +5,9 @@
 //! them are attached.
 
 mod btf;
-mod heap;
+mod memory;
+mod version;
+mod capabilities;
 mod kernel;
 mod value;
 mod error;
@@ -52,16 +54,18 @@ use aya::{Ebpf, programs::Program as Loaded};
 use tracer_ebpf::SettingFlags;
 use tracer_observe::batch::SiteEntry;
 
+use crate::target::DebugFiles;
+
+pub use capabilities::give_up_admin;
+pub(crate) use capabilities::{allows_single_uprobes, own_capabilities};
 pub use cpus::{Arrival, Arrivals, Cpus};
 pub use error::Error;
-pub use heap::trim as trim_heap;
-pub use kernel::{Kernel, KernelVersion, Reason, Undescribed, check, check_kernel, check_target};
-pub(crate) use kernel::{
-    allows_single_uprobes, check_pid_namespace, check_privileges, check_uprobes, own_capabilities,
-};
+pub use kernel::{Kernel, Reason, Undescribed, check, check_kernel, check_target};
+pub(crate) use kernel::{check_pid_namespace, check_privileges, check_release, check_uprobes};
 pub use kinds::{Chosen, Kinds};
 pub use lifecycle::Lifecycle;
 pub use mappings::{Mappings, Watched};
+pub use memory::trim as trim_memory;
 pub use needs::{Calls, Needs, Reach};
 pub use placement::Placement;
 pub use probes::Probes;
@@ -72,6 +76,7 @@ pub use skips::SkipTable;
 pub use sockets::Missing;
 pub use sweep::{Ends, Fill, Swept, Table, Threads};
 pub(crate) use trial::try_probes;
+pub use version::KernelVersion;
 
 /// The BPF object, built from `tracer-ebpf`.
 static OBJECT: &[u8] = aya::include_bytes_aligned!(concat!(env!("OUT_DIR"), "/tlscope.bpf.o"));
@@ -96,6 +101,8 @@ pub struct Options {
     pub flags: SettingFlags,
     /// The kinds of hooks that may be used.
     pub kinds: Kinds,
+    /// Where the symbols of stripped files are looked for.
+    pub debug_files: DebugFiles,
 }
 
 /// A probed function of a file. Records refer to it by its index.

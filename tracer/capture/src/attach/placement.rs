@@ -213,7 +213,9 @@ fn site_config(plan: &ProbePlan) -> SiteConfig {
         net_call: known(plan.net_conn.and_then(|below| below.call)),
         frame: known(plan.sending.frame),
         shared: (plan.library.family == Family::Go).into(),
-        reserved: [0; 3],
+        sends_within_calls: plan.sending.within_calls.into(),
+        keeps_refused: (plan.library.family == Family::GnuTls).into(),
+        reserved: 0,
     }
 }
 

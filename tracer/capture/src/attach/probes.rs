@@ -25,8 +25,9 @@ use super::{
     Calls, Cpus, Ends, Error, Kernel, KernelVersion, Lifecycle, Missing, Needs, OBJECT, Options, Placement, Reach,
     Rings, SiteInfo, SkipTable, Swept, Switch,
     batch::read_named,
-    heap, lifecycle,
+    lifecycle,
     load::{begin_loading, finish_loading, map_sizes},
+    memory,
     multi::{MultiLinks, MultiPrograms},
     placement::PlannedSite,
     probed::{Attacher, Part, Probed},
@@ -93,7 +94,7 @@ impl Probes {
         let switch = Switch::take(&mut ebpf)?;
         let has_offsets = kernel.undescribed.is_none();
         drop(loader);
-        heap::trim();
+        memory::trim_heap();
         let lifecycle = lifecycle::attach(&mut ebpf, has_offsets)?;
         let mut sockets = if has_offsets {
             sockets::attach(&mut ebpf, options.flags.contains(SettingFlags::CONNECTIONS))?

@@ -16,6 +16,8 @@ pub(super) enum Program {
     GoroutineEntry,
     GoroutineExit,
     Tap,
+    TapPieces,
+    TapRecord,
     BioReplaced,
     ConnectionEnd,
     BioWrite,
@@ -34,13 +36,15 @@ impl Program {
     /// The programs in the order in which their probes are attached: ends of calls first, because a call whose end is not
     /// probed would stay in the map of calls, and an end without its entry is ignored; taps before the ends of
     /// connections, because a tap takes a connection that was cleared for one that is captured from its first byte on.
-    pub(super) const ALL: [Self; 9] = [
+    pub(super) const ALL: [Self; 11] = [
         Self::CallReturn,
         Self::CallExit,
         Self::GoroutineExit,
         Self::CallEntry,
         Self::GoroutineEntry,
         Self::Tap,
+        Self::TapPieces,
+        Self::TapRecord,
         Self::BioReplaced,
         Self::ConnectionEnd,
         Self::BioWrite,
@@ -54,6 +58,8 @@ impl Program {
             Self::GoroutineEntry => "goroutine_entry",
             Self::GoroutineExit => "goroutine_exit",
             Self::Tap => "tap",
+            Self::TapPieces => "tap_pieces",
+            Self::TapRecord => "tap_record",
             Self::BioReplaced => "bio_replaced",
             Self::ConnectionEnd => "connection_end",
             Self::BioWrite => "bio_write",
@@ -69,6 +75,8 @@ impl Program {
             | Self::GoroutineEntry
             | Self::GoroutineExit
             | Self::Tap
+            | Self::TapPieces
+            | Self::TapRecord
             | Self::BioReplaced
             | Self::ConnectionEnd
             | Self::BioWrite => false,
@@ -85,9 +93,11 @@ impl Program {
         let site = hook.site.offset.0;
         match hook.kind {
             HookKind::Lift => Vec::new(),
-            HookKind::Tap => vec![at(Self::Tap, site, 0)],
+            HookKind::Tap => vec![at(Self::of_tap(hook), site, 0)],
             HookKind::Entry | HookKind::Return => {
+                let has_return = hook.kind == HookKind::Return;
                 let programs = Self::of_role(hook.role).iter();
+                let programs = programs.filter(|program| has_return || !program.is_return());
                 programs.map(|program| at(*program, site, 0)).collect()
             }
             HookKind::Exit => {
@@ -109,6 +119,16 @@ impl Program {
                 let exits: Option<Vec<_>> = exits.sites.iter().map(exit).collect();
                 exits.into_iter().flatten().chain([entry]).collect()
             }
+        }
+    }
+
+    fn of_tap(hook: &Hook) -> Self {
+        if hook.role == Role::Ciphertext {
+            Self::TapRecord
+        } else if hook.operands.pieces.is_some() {
+            Self::TapPieces
+        } else {
+            Self::Tap
         }
     }
 
@@ -182,5 +202,30 @@ pub(super) fn is_needed(site: &PlannedSite, needs: Needs, handshakes: bool) -> b
         | Role::EarlyRead
         | Role::End
         | Role::Clear => true,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_a_hook_with_a_return_probe_has_one() {
+        let path = format!("/usr/lib/{}-linux-gnu/libgnutls.so.30", std::env::consts::ARCH);
+        let image = std::fs::read(path).unwrap();
+        let plan = symbolizer::plan(&image, None).unwrap().plans.remove(0);
+        // What sets a descriptor is one of the hooks that need no result.
+        let is_entry = |hook: &&Hook| hook.kind == HookKind::Entry && hook.role == Role::Descriptor;
+        assert!(plan.hooks.iter().any(|hook| is_entry(&hook)));
+        for hook in &plan.hooks {
+            let points = Program::points(hook, Cookie::new(0, hook.role));
+            let has_return = points.iter().any(|point| point.program.is_return());
+            assert_eq!(
+                has_return,
+                hook.kind == HookKind::Return && hook.role != Role::EarlyRead,
+                "{hook:?}"
+            );
+            assert!(!points.is_empty(), "{hook:?}");
+        }
     }
 }

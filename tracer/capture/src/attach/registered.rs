@@ -6,7 +6,7 @@ use symbolizer::{Family, FileOffset, HookKind, ProbePlan, Tier};
 use tracer_ebpf::{Direction, Operand, SettingFlags, SiteConfig};
 
 use super::{Calls, Kernel, Kinds, Needs, Options, Placement, Probes, Reach, placement::PlannedSite, probed::Probed};
-use crate::target::MappedObject;
+use crate::target::{DebugFiles, MappedObject};
 
 fn library(name: &str) -> MappedObject {
     let path = Path::new("/usr/lib").join(format!("{}-linux-gnu/{name}", std::env::consts::ARCH));
@@ -72,6 +72,7 @@ fn load() -> Probes {
         connections: 1024,
         flags: SettingFlags::default(),
         kinds: Kinds::default(),
+        debug_files: DebugFiles::default(),
     };
     let kernel = Kernel::describe(Path::new("/sys/kernel/btf/vmlinux"));
     let (probes, ..) = Probes::load(&kernel, options).unwrap();

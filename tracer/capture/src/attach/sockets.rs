@@ -10,7 +10,7 @@ use aya::{
     programs::{FEntry, ProgramError, RawTracePoint},
 };
 
-use super::{Error, heap, program_of};
+use super::{Error, memory, program_of};
 
 /// A program that this kernel refused, and why.
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -123,7 +123,7 @@ impl Sockets {
             let attached = attach_function(ebpf, &btf, ("unix_stream_sendmsg", "unix_stream_sendmsg"))?;
             self.add(Purpose::SentUnix, attached);
             drop(btf);
-            heap::trim();
+            memory::trim_heap();
         }
         Ok(self.missing.get(before..).unwrap_or_default())
     }
@@ -195,7 +195,7 @@ fn try_lift(ebpf: &mut Ebpf) -> Result<Result<(), ProgramError>, Error> {
     let btf = Btf::from_sys_fs().map_err(|source| Error::Load(Box::new(source.into())))?;
     let attached = attach_function(ebpf, &btf, LIFT);
     drop(btf);
-    heap::trim();
+    memory::trim_heap();
     attached
 }
 

@@ -5,7 +5,9 @@ use std::{fs, path::Path};
 use procfs::{FromRead as _, process::Status};
 
 use super::{Finding, Roots, Subject};
-use crate::attach::{Kernel, KernelVersion, check_pid_namespace, check_privileges, check_uprobes, own_capabilities};
+use crate::attach::{
+    Kernel, KernelVersion, check_pid_namespace, check_privileges, check_release, check_uprobes, own_capabilities,
+};
 
 pub(super) fn examine(roots: &Roots) -> Vec<Finding> {
     let Roots { proc, sys } = roots;
@@ -29,7 +31,7 @@ fn kernel_release(proc: &Path) -> String {
 }
 
 fn kernel(release: &str) -> Finding {
-    match KernelVersion::check(release) {
+    match check_release(release) {
         Ok(()) => Finding::fine(Subject::Kernel, release, "recent enough: tracing needs 5.15"),
         Err(reason) => Finding::prevents(Subject::Kernel, release, reason.to_string())
             .with_action("boot Linux 5.15 or later; from 6.10 on, probes are attached and removed many at a time"),
@@ -89,7 +91,7 @@ const DAC_OVERRIDE: u64 = 1 << 1;
 
 fn capabilities(proc: &Path) -> Finding {
     let subject = Subject::Capabilities;
-    let Some(held) = own_capabilities(proc) else {
+    let Some(set) = own_capabilities(proc) else {
         return Finding::unknown(
             subject,
             "unreadable",
@@ -97,8 +99,9 @@ fn capabilities(proc: &Path) -> Finding {
         )
         .with_action("mount procfs at /proc");
     };
+    let held = set.bits();
     let value = format!("{held:016x}");
-    if let Err(reason) = check_privileges(Some(held), KernelVersion::parse(&kernel_release(proc))) {
+    if let Err(reason) = check_privileges(Some(set), KernelVersion::parse(&kernel_release(proc))) {
         return Finding::prevents(subject, value, reason.to_string()).with_action(
             "run tlscope as root, as with sudo; in a container give it --cap-add SYS_ADMIN, or --privileged",
         );

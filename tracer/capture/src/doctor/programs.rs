@@ -8,6 +8,7 @@ use super::{Finding, Roots, Subject};
 use crate::{
     attach::{Error, Kernel, Kinds, Options, Probes},
     limits::{DEFAULT_CONNECTIONS, MIN_DEFAULT_RING_BYTES},
+    target::DebugFiles,
 };
 
 pub(super) fn examine(roots: &Roots) -> Finding {
@@ -33,6 +34,7 @@ fn options() -> Options {
         connections: DEFAULT_CONNECTIONS,
         flags: SettingFlags::CONNECTIONS.with(SettingFlags::PLAIN),
         kinds: Kinds::default(),
+        debug_files: DebugFiles::default(),
     }
 }
 

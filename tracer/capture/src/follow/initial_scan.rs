@@ -42,7 +42,7 @@ impl Follower {
         }
         self.scan_all(&known, &selected)?;
         self.preattach_selection()?;
-        attach::trim_heap();
+        attach::trim_memory();
         if (self.selection.follow || self.selection.is_open()) && self.probes.has_returns() {
             self.messages
                 .say("return probes are placed in a process once it is scanned: what it does before is not captured");

@@ -34,7 +34,7 @@ use self::{
     sweep_schedule::SweepSchedule,
 };
 use crate::{
-    attach::{self, Calls, Kinds, Lifecycle, Needs, Probes, Reach, SiteInfo},
+    attach::{self, Calls, Kinds, Lifecycle, Needs, Options, Probes, Reach, SiteInfo},
     message::Messages,
     resolve::Resolver,
     target::{FileIdentity, Listeners, Selection, any_has_shadow_stack, exists, name_of},
@@ -80,7 +80,7 @@ pub(crate) struct Follower {
 impl Follower {
     pub(crate) fn new(
         mut probes: Probes,
-        kinds: Kinds,
+        options: Options,
         selection: Selection,
         has_mmap_events: bool,
         messages: Messages,
@@ -96,7 +96,7 @@ impl Follower {
         let kinds = Kinds {
             without_lifts: refused.is_some() || !probes.watches_sockets(),
             without_call_sites: any_has_shadow_stack(),
-            ..kinds
+            ..options.kinds
         };
         Ok(Self {
             reach: if selection.follow {
@@ -106,7 +106,7 @@ impl Follower {
             },
             poller: (probes.lifecycle() == Lifecycle::Polled).then(Poller::new),
             probes,
-            resolver: Resolver::default(),
+            resolver: Resolver::with(options.debug_files),
             kinds,
             checked: BTreeSet::new(),
             next_check: Instant::now(),
@@ -146,6 +146,11 @@ impl Follower {
             })
         };
         pids.into_iter().filter_map(entry).collect()
+    }
+
+    /// Returns how many processes were traced, all together.
+    pub(crate) const fn traced(&self) -> u64 {
+        self.processes.total()
     }
 
     /// Adds a forked child, which maps the same files as its parent.

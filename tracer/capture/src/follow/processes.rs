@@ -35,6 +35,8 @@ pub(super) struct ProcessInfo {
 #[derive(Debug, Default)]
 pub(super) struct Processes {
     infos: HashMap<u32, Arc<ProcessInfo>>,
+    /// How many there have been.
+    total: u64,
     /// The number of processes that use a file; a pin counts as one.
     users: HashMap<FileIdentity, usize>,
     /// Files without a user, the longest unused first.
@@ -45,7 +47,15 @@ pub(super) struct Processes {
 impl Processes {
     /// Adds a process, with an empty [`ProcessInfo`] if it is new.
     pub(super) fn add(&mut self, pid: u32) {
-        self.infos.entry(pid).or_default();
+        self.infos.entry(pid).or_insert_with(|| {
+            self.total += 1;
+            Arc::default()
+        });
+    }
+
+    /// Returns how many processes have been added.
+    pub(super) const fn total(&self) -> u64 {
+        self.total
     }
 
     pub(super) fn contains(&self, pid: u32) -> bool {
@@ -77,8 +87,9 @@ impl Processes {
             *self.users.entry(*file).or_default() += 1;
             self.unused.retain(|unused| unused != file);
         }
-        if let Some(before) = self.infos.insert(pid, info) {
-            self.release(&before);
+        match self.infos.insert(pid, info) {
+            Some(before) => self.release(&before),
+            None => self.total += 1,
         }
     }
 
@@ -188,6 +199,7 @@ mod tests {
             processes.remove(pid);
         }
         assert_eq!((processes.infos.len(), processes.users.len()), (1, 2));
+        assert_eq!(processes.total(), 9_999);
         assert_eq!(processes.users.get(&file(7)), Some(&1));
     }
 }

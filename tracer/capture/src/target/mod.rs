@@ -6,6 +6,7 @@ mod container;
 mod user;
 mod listeners;
 mod object;
+mod debug_file;
 mod verify;
 mod process_event;
 mod liveness;
@@ -30,6 +31,7 @@ use procfs::{ProcError, process::Process as ProcProcess};
 
 use self::{liveness::owner_of, object::open_objects};
 
+pub use debug_file::DebugFiles;
 pub use denial::Denial;
 pub use error::Error;
 pub use listeners::Listeners;

@@ -17,7 +17,7 @@ use procfs::process::{MMPermissions, MMapPath, MemoryMap, MemoryMaps};
 use symbolizer::{Unread, sieve};
 
 use super::Error;
-use crate::limits::{MAX_HEADERS, MAX_IMAGE_BYTES};
+use crate::limits::{MAX_HEADERS, MAX_IMAGE_BYTES, MAX_PROGRAM_HEADERS};
 
 /// An executable file that a process maps, or may map later.
 #[derive(Debug)]
@@ -161,20 +161,57 @@ pub fn read_image(file: &File, path: &Path) -> Result<PartImage, Error> {
     })
 }
 
+/// Reads what matters of a file that holds the symbols of another. The rest is zeros, which take no memory. `None` if it holds
+/// none, or is larger than [`MAX_IMAGE_BYTES`].
+pub(super) fn read_symbols(file: &File) -> Option<Vec<u8>> {
+    let bytes = file.metadata().ok()?.len();
+    let sections = Sections::read(file, bytes.min(MAX_IMAGE_BYTES))?;
+    let of_symbols = sieve::symbol_sections(&sections.table);
+    let program_headers = 0..MAX_PROGRAM_HEADERS.min(bytes);
+    let parts = [program_headers, sections.table_at, sections.names_at];
+    let mut image = vec![0; usize::try_from(bytes).ok()?];
+    for part in parts.into_iter().chain(of_symbols) {
+        read_at(file, &mut image, part).ok()?;
+    }
+    Some(image)
+}
+
 /// Returns the file ranges of large data sections; `None` if the headers are invalid, and the whole file is read.
 fn data_sections(file: &File, bytes: u64) -> Option<Vec<Range<u64>>> {
-    let read = |range: Range<u64>| {
-        let mut part = vec![0; usize::try_from(range.end.checked_sub(range.start)?).ok()?];
-        file.read_exact_at(&mut part, range.start).ok()?;
-        Some(part)
-    };
-    let is_small = |range: &Range<u64>| range.end <= bytes && range.end.saturating_sub(range.start) <= MAX_HEADERS;
-    let header = read(0..sieve::HEADER_BYTES.try_into().ok()?)?;
-    let table = read(sieve::section_table(&header).filter(is_small)?)?;
-    let names = read(sieve::section_names(&header, &table).filter(is_small)?)?;
-    let mut sections = sieve::data_sections(&table, &names);
+    let headers = Sections::read(file, bytes)?;
+    let mut sections = sieve::data_sections(&headers.table, &headers.names);
     sections.retain(|section| section.end <= bytes);
     Some(sections)
+}
+
+/// The section headers of a file, and the names of its sections.
+struct Sections {
+    table: Vec<u8>,
+    table_at: Range<u64>,
+    names: Vec<u8>,
+    names_at: Range<u64>,
+}
+
+impl Sections {
+    /// Reads them if they lie within the first `bytes` of a file, and are not too large.
+    fn read(file: &File, bytes: u64) -> Option<Self> {
+        let read = |range: &Range<u64>| {
+            let mut part = vec![0; usize::try_from(range.end.checked_sub(range.start)?).ok()?];
+            file.read_exact_at(&mut part, range.start).ok()?;
+            Some(part)
+        };
+        let is_small = |range: &Range<u64>| range.end <= bytes && range.end.saturating_sub(range.start) <= MAX_HEADERS;
+        let header = read(&(0..sieve::HEADER_BYTES.try_into().ok()?))?;
+        let table_at = sieve::section_table(&header).filter(is_small)?;
+        let table = read(&table_at)?;
+        let names_at = sieve::section_names(&header, &table).filter(is_small)?;
+        Some(Self {
+            names: read(&names_at)?,
+            names_at,
+            table,
+            table_at,
+        })
+    }
 }
 
 fn read_at(file: &File, image: &mut [u8], range: Range<u64>) -> io::Result<()> {

@@ -64,6 +64,7 @@ impl Collector for Snapshot {
         let mut families = Families(encoder);
         self.requests(&mut families)?;
         self.others(&mut families)?;
+        self.records(&mut families)?;
         self.losses(&mut families)?;
         self.health(&mut families)?;
         own(&mut families)
@@ -100,7 +101,27 @@ impl Snapshot {
             None,
             &u64::try_from(self.open).unwrap_or(u64::MAX),
         )?;
+        let active = self.active.iter().map(|((process, side, method), count)| {
+            (
+                vec![("process", &**process), ("side", *side), ("method", *method)],
+                *count,
+            )
+        });
+        families.gauges("tlscope_active_requests", ACTIVE, None, active)?;
         families.counter("tlscope_forgotten_requests", FORGOTTEN, None, self.forgotten)
+    }
+
+    /// Most functions with hooks never bring data, so only those that did are shown.
+    fn records(&self, families: &mut Families<'_>) -> fmt::Result {
+        let hit = self.own.records.iter().filter(|function| function.records > 0);
+        let records = hit.map(|function| {
+            let pairs = vec![
+                ("library", function.library.as_str()),
+                ("function", &*function.function),
+            ];
+            (pairs, function.records)
+        });
+        families.counters("tlscope_records", RECORDS, None, records)
     }
 
     fn losses(&self, families: &mut Families<'_>) -> fmt::Result {
@@ -298,7 +319,9 @@ const DURATION: &str = "From the first byte of the request to the end of the res
 const GATEWAY: &str = "How long a gateway had a request while no upstream server had it";
 const OTHERS: &str = "Requests with a label that is other, because there are too many values of that label";
 const OPEN: &str = "Requests whose response has begun and has not ended";
+const ACTIVE: &str = "Requests that were read or sent and whose response has not ended";
 const FORGOTTEN: &str = "Requests whose end is not counted, because too many were open";
+const RECORDS: &str = "Records of data that the hooks of a function brought";
 const LOSSES: &str = "Times that bytes passed and were not captured";
 const LOST: &str = "Bytes that passed and were not captured, as far as their number is known";
 const REFUSED: &str = "Hooks that do not serve a process or a file";

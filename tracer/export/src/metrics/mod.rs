@@ -16,6 +16,7 @@ mod tests;
 use std::{io, net::SocketAddr, sync::Arc, time::SystemTime};
 
 use tracer_observe::{
+    correlate::{ActiveRequests, FunctionRecords},
     health::{Figures, Subject},
     output::{Error, Sink, Written},
     redact::{Line, Redacted},
@@ -53,7 +54,7 @@ impl Sink for Metrics {
             Line::Hooks(line) => self.shared.refused_hooks(line),
             Line::Alert(line) => self.shared.alert(line),
             // The figures of health come with `note_health`, and more often.
-            Line::Health(_) | Line::Connection(_) => {}
+            Line::Health(_) | Line::Connection(_) | Line::Audit(_) => {}
         }
         Ok(Written::Yes)
     }
@@ -65,6 +66,22 @@ impl Sink for Metrics {
 
     fn note_health(&mut self, subject: &Subject, figures: &Figures) {
         self.shared.health(subject, figures);
+    }
+
+    fn wants_fields(&self) -> bool {
+        false
+    }
+
+    fn wants_active(&self) -> bool {
+        true
+    }
+
+    fn note_active(&mut self, active: &[ActiveRequests]) {
+        self.shared.count(|rows| rows.set_active(active));
+    }
+
+    fn note_records(&mut self, records: &[FunctionRecords]) {
+        self.shared.records(records);
     }
 
     fn flush(&mut self) -> Result<(), Error> {

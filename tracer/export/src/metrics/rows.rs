@@ -1,8 +1,12 @@
 //! Counts for each set of labels.
 
-use std::{collections::HashMap, sync::Arc};
+use std::{
+    collections::{BTreeMap, HashMap},
+    sync::Arc,
+};
 
 use tracer_observe::{
+    correlate::ActiveRequests,
     redact::{EndLine, ExchangeLine, ExchangeObject, HopLine},
     stat::{Open, class, is_error, is_failure, upstream},
 };
@@ -93,8 +97,16 @@ pub(super) struct Rows {
     routes: Routes,
     upstreams: Names,
     open: Open<Key>,
+    /// Requests whose responses have not ended; 0 where there were some before.
+    active: BTreeMap<ActiveKey, u64>,
     others: Others,
 }
+
+/// Process, side and method of requests that are active.
+type ActiveKey = (NameId, &'static str, &'static str);
+
+/// The labels of active requests: process, side and method.
+pub(super) type ActiveLabels = (Arc<str>, &'static str, &'static str);
 
 impl Default for Rows {
     fn default() -> Self {
@@ -104,6 +116,7 @@ impl Default for Rows {
             routes: Routes::default(),
             upstreams: Names::new(MAX_UPSTREAMS),
             open: Open::default(),
+            active: BTreeMap::new(),
             others: Others::default(),
         }
     }
@@ -144,6 +157,17 @@ impl Rows {
             // It was counted as an exchange.
             self.others = before;
             self.row(key).gateway.add(micros);
+        }
+    }
+
+    /// Sets how many requests are active, which are these and no others.
+    pub(super) fn set_active(&mut self, active: &[ActiveRequests]) {
+        self.active.values_mut().for_each(|count| *count = 0);
+        for requests in active {
+            let process = self.processes.id(&requests.process.name);
+            let method = method(Some(requests.method.unwrap_or(OTHER_TEXT)));
+            let key = (process, requests.side.name(), method);
+            *self.active.entry(key).or_default() += requests.count;
         }
     }
 
@@ -197,6 +221,12 @@ impl Rows {
             .iter()
             .map(|(key, row)| (labels(key), row.clone()))
             .collect()
+    }
+
+    /// Returns how many requests are active, by their labels.
+    pub(super) fn active(&self) -> Vec<(ActiveLabels, u64)> {
+        let labels = |(process, side, method): &ActiveKey| (self.processes.name(*process), *side, *method);
+        self.active.iter().map(|(key, count)| (labels(key), *count)).collect()
     }
 
     /// Returns the number of exchanges that are counted and have not ended.

@@ -7,11 +7,12 @@ use std::{
 };
 
 use tracer_observe::{
+    correlate::FunctionRecords,
     health::{Figures, Subject},
     redact::{AlertLine, HooksLine, LossLine},
 };
 
-use super::rows::{Labels, Others, Row, Rows};
+use super::rows::{ActiveLabels, Labels, Others, Row, Rows};
 
 /// The counts, and when the pipeline last said that it is alive.
 #[derive(Debug)]
@@ -35,6 +36,8 @@ pub(super) struct Own {
     pub(super) refused_hooks: BTreeMap<(&'static str, &'static str), u64>,
     /// By rule and severity: as many as the policy has rules.
     pub(super) alerts: BTreeMap<(String, &'static str), u64>,
+    /// Of each function with hooks.
+    pub(super) records: Vec<FunctionRecords>,
 }
 
 /// A copy of the counts.
@@ -43,6 +46,7 @@ pub(super) struct Snapshot {
     pub(super) rows: Vec<(Labels, Row)>,
     pub(super) others: Others,
     pub(super) open: usize,
+    pub(super) active: Vec<(ActiveLabels, u64)>,
     pub(super) forgotten: u64,
     pub(super) own: Own,
 }
@@ -97,6 +101,12 @@ impl Shared {
         known.dropped = known.dropped.saturating_add(dropped);
     }
 
+    pub(super) fn records(&self, records: &[FunctionRecords]) {
+        let mut state = self.lock();
+        state.own.records.clear();
+        state.own.records.extend_from_slice(records);
+    }
+
     /// Takes note that the pipeline is alive.
     pub(super) fn tick(&self) {
         self.lock().ticked = Instant::now();
@@ -114,6 +124,7 @@ impl Shared {
             rows: state.rows.copied(),
             others: state.rows.others(),
             open: state.rows.open(),
+            active: state.rows.active(),
             forgotten: state.rows.forgotten(),
             own: state.own.clone(),
         }

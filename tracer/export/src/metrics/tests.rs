@@ -70,6 +70,7 @@ fn observed(kind: ObservedKind, process: &str, remote: SocketAddr) -> Observed {
         source: AddressSource::Bio,
         proxied: None,
         netns: None,
+        server_name: None,
     };
     Observed {
         time: SystemTime::UNIX_EPOCH,
@@ -138,6 +139,37 @@ fn assert_sum(text: &str, name: &str, labels: &str, expected: f64) {
     assert!(
         (found - expected).abs() < 1e-9,
         "{name} {labels}: {found}, not {expected}: {text}"
+    );
+}
+
+#[test]
+fn active_requests_are_a_gauge_that_goes_down_to_zero() {
+    let mut tester = Tester::start();
+    assert!(tester.0.wants_active());
+    let active = |method, count| ActiveRequests {
+        process: Process {
+            pid: 1,
+            name: "nginx".to_owned(),
+        },
+        side: Side::Server,
+        is_encrypted: true,
+        method,
+        server: None,
+        count,
+    };
+    tester
+        .0
+        .note_active(&[active(Some("GET"), 2), active(None, 1), active(Some("ACL"), 1)]);
+    let text = tester.scrape();
+    let labels = |method| format!("{{process=\"nginx\",side=\"server\",method=\"{method}\"}}");
+    assert_sum(&text, "tlscope_active_requests", &labels("GET"), 2.0);
+    assert_sum(&text, "tlscope_active_requests", &labels("other"), 2.0);
+    tester.0.note_active(&[active(Some("GET"), 1)]);
+    let text = tester.scrape();
+    assert_sum(&text, "tlscope_active_requests", &labels("GET"), 1.0);
+    assert!(
+        text.contains(&format!("tlscope_active_requests{} 0", labels("other"))),
+        "{text}"
     );
 }
 
@@ -293,6 +325,35 @@ fn losses_and_health_are_counted() {
     assert_sum(&text, "tlscope_dropped_total", "subject=\"ring\"", 6.0);
     assert_sum(&text, "tlscope_table_entries", "table=\"calls\"", 5.0);
     assert!(sum(&text, "process_resident_memory_bytes", "") > 1e5 && text.contains("tlscope_build_info{version="));
+}
+
+#[test]
+fn the_records_of_functions_that_brought_some_are_shown() {
+    let mut tester = Tester::start();
+    let of = |function: &str, records| FunctionRecords {
+        library: LibraryName::new("openssl"),
+        function: function.into(),
+        records,
+    };
+    tester.0.note_records(&[of("SSL_read", 3)]);
+    tester
+        .0
+        .note_records(&[of("SSL_read", 5), of("SSL_set_fd", 0), of("SSL_write's \"record\"", 7)]);
+    let text = tester.scrape();
+    assert_sum(
+        &text,
+        "tlscope_records_total",
+        "{library=\"openssl\",function=\"SSL_read\"}",
+        5.0,
+    );
+    assert_sum(
+        &text,
+        "tlscope_records_total",
+        "function=\"SSL_write's \\\"record\\\"\"}",
+        7.0,
+    );
+    assert_sum(&text, "tlscope_records_total", "", 12.0);
+    assert!(!text.contains("SSL_set_fd"), "{text}");
 }
 
 #[test]

@@ -48,6 +48,7 @@ impl About {
             Line::Health(line) => about("tlscope.health", WARN, line.time),
             Line::Hooks(line) => about("tlscope.health", WARN, line.time),
             Line::Alert(line) => about("tlscope.alert", severity_of_alert(line), line.time),
+            Line::Audit(line) => about("tlscope.audit", INFO, line.time),
         }
     }
 }

@@ -7,6 +7,7 @@ use std::{
 
 use tracer_observe::{
     batch::Source,
+    correlate::{ActiveRequests, FunctionRecords},
     health::{Export, Figures, Subject},
     output::{Error, Sink, Written},
     redact::{EndLine, ExchangeLine, HopLine, Line, Redacted},
@@ -50,13 +51,14 @@ impl Otlp {
             methods,
             metric_interval,
         } = settings;
+        let resources = Resources::new(resource, source);
         Self {
             exporter,
             options: SpanOptions { captured, methods },
-            resources: Resources::new(resource, source),
             traces: Traces::default(),
             open: OpenExchanges::new(MAX_OPEN_BYTES),
-            metrics: Metrics::new(metric_interval),
+            metrics: Metrics::new(metric_interval, resources.own()),
+            resources,
             own_paths: targets.into_iter().map(|target| target.url.path).collect(),
             now: Duration::ZERO,
         }
@@ -164,7 +166,7 @@ impl Otlp {
             Line::Hooks(line) => self.resources.of(line.pid, &line.process),
             Line::Alert(line) => self.resources.of(line.pid, &line.process),
             // The process of an end is not in it.
-            Line::End(_) | Line::Health(_) => self.resources.own(),
+            Line::End(_) | Line::Health(_) | Line::Audit(_) => self.resources.own(),
         }
     }
 
@@ -183,9 +185,13 @@ impl Sink for Otlp {
         let places = match &**line {
             Line::Exchange(exchange) => vec![alone(exchange)],
             Line::Hop(hop) => self.traces.places(hop),
-            Line::End(_) | Line::Loss(_) | Line::Connection(_) | Line::Health(_) | Line::Hooks(_) | Line::Alert(_) => {
-                Vec::new()
-            }
+            Line::End(_)
+            | Line::Loss(_)
+            | Line::Connection(_)
+            | Line::Health(_)
+            | Line::Hooks(_)
+            | Line::Alert(_)
+            | Line::Audit(_) => Vec::new(),
         };
         self.log(line, &places)?;
         match &**line {
@@ -200,12 +206,12 @@ impl Sink for Otlp {
                 let resource = self.resource(line);
                 self.metrics.loss(&resource, loss);
             }
-            Line::Health(health) => self.metrics.health(&self.resources.own(), health),
+            Line::Health(health) => self.metrics.health(health),
             Line::Hooks(hooks) => {
                 let resource = self.resource(line);
                 self.metrics.hooks(&resource, hooks);
             }
-            Line::Connection(_) | Line::Alert(_) => {}
+            Line::Connection(_) | Line::Alert(_) | Line::Audit(_) => {}
         }
         Ok(Written::Yes)
     }
@@ -225,6 +231,23 @@ impl Sink for Otlp {
             ..Figures::default()
         };
         health.push((Subject::Export(Export::Otlp), figures));
+    }
+
+    fn wants_active(&self) -> bool {
+        self.exporter.sends(Signal::Metrics)
+    }
+
+    fn note_active(&mut self, active: &[ActiveRequests]) {
+        let resources = &mut self.resources;
+        let mut of = |requests: &ActiveRequests| resources.of(requests.process.pid, &requests.process.name);
+        let active: Vec<_> = active.iter().map(|requests| (of(requests), requests)).collect();
+        self.metrics.note_active(&active, &self.options.methods);
+    }
+
+    fn note_records(&mut self, records: &[FunctionRecords]) {
+        if self.exporter.sends(Signal::Metrics) {
+            self.metrics.note_records(records);
+        }
     }
 
     fn flush(&mut self) -> Result<(), Error> {
@@ -264,7 +287,13 @@ fn is_own(line: &Line<'_>, paths: &[String]) -> bool {
     match line {
         Line::Exchange(line) => is_own(line),
         Line::Hop(hop) => hop.exchanges().any(is_own),
-        Line::End(_) | Line::Loss(_) | Line::Connection(_) | Line::Health(_) | Line::Hooks(_) | Line::Alert(_) => false,
+        Line::End(_)
+        | Line::Loss(_)
+        | Line::Connection(_)
+        | Line::Health(_)
+        | Line::Hooks(_)
+        | Line::Alert(_)
+        | Line::Audit(_) => false,
     }
 }
 

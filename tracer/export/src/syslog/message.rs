@@ -11,6 +11,8 @@ const FACILITY: u8 = 16;
 
 /// Severities: what tlscope saw, and what it may not have seen.
 const INFORMATIONAL: u8 = 6;
+/// Of an audit line, as sudo has it.
+const NOTICE: u8 = 5;
 const WARNING: u8 = 4;
 /// Of an alert.
 const CRITICAL: u8 = 2;
@@ -87,6 +89,7 @@ const fn described<'a>(line: &'a Line<'_>) -> (&'static str, u8, Option<&'a Time
         Line::Health(line) => ("health", WARNING, Some(&line.time)),
         Line::Hooks(line) => ("health", WARNING, Some(&line.time)),
         Line::Alert(line) => ("alert", severity_of_alert(line.severity), Some(&line.time)),
+        Line::Audit(line) => ("audit", NOTICE, Some(&line.time)),
     }
 }
 

@@ -11,7 +11,7 @@ mod sender;
 #[cfg(test)]
 mod tests;
 
-use std::{io, sync::Arc, thread, time::Duration};
+use std::{io, sync::Arc, thread, time::Instant};
 
 use tracer_observe::{
     health::{Export, Figures, Subject},
@@ -25,16 +25,15 @@ use self::{
     queue::Queue,
     sender::Sender,
 };
-use crate::limits::MAX_SYSLOG_BYTES;
-
-/// How long what waits may take to be sent at the end.
-const END_TIME: Duration = Duration::from_secs(5);
+use crate::limits::{FINISH, FINISH_QUIETLY, MAX_SYSLOG_BYTES};
 
 /// Sends lines to a syslog server.
 pub(crate) struct Syslog {
     queue: Arc<Queue>,
     formatter: Formatter,
     json: JsonLines,
+    /// Its destination, in messages.
+    name: String,
     say: fn(&str),
 }
 
@@ -48,6 +47,7 @@ impl Syslog {
         let queue = Arc::new(Queue::new(bound));
         let shared = Arc::clone(&queue);
         let formatter = Formatter::new(Framing::from(&destination));
+        let name = destination.to_string();
         thread::Builder::new().name("syslog".to_owned()).spawn(move || {
             Sender::new(&destination, &shared, say).run();
             shared.end();
@@ -56,6 +56,7 @@ impl Syslog {
             queue,
             formatter,
             json: JsonLines::default(),
+            name,
             say,
         })
     }
@@ -81,9 +82,16 @@ impl Sink for Syslog {
     }
 
     fn finish(self: Box<Self>) -> Result<(), Error> {
-        let unsent = self.queue.close(END_TIME);
+        let began = Instant::now();
+        self.queue.close(began + FINISH);
+        let unsent = self.queue.wait(began + FINISH_QUIETLY);
         if unsent > 0 {
-            (self.say)(&format!("syslog: lines not sent in time: {unsent}"));
+            (self.say)(&format!("syslog: lines still being sent to {}: {unsent}", self.name));
+        }
+        let unsent = u64::try_from(self.queue.wait(began + FINISH)).unwrap_or(u64::MAX);
+        let lost = unsent.saturating_add(self.queue.take_dropped());
+        if lost > 0 {
+            (self.say)(&format!("syslog: lines not sent to {}: {lost}", self.name));
         }
         Ok(())
     }

@@ -108,13 +108,15 @@ impl Queue {
         self.lock().closed.is_some_and(|closed| Instant::now() >= closed)
     }
 
-    /// Takes no more messages, and lets those that wait be sent until the time has passed or all are sent. Returns how many are
-    /// not.
-    pub(super) fn close(&self, time: Duration) -> usize {
-        let until = Instant::now() + time;
-        let mut state = self.lock();
-        state.closed = Some(until);
+    /// Takes no more messages, and lets those that wait be sent until then.
+    pub(super) fn close(&self, until: Instant) {
+        self.lock().closed = Some(until);
         self.changed.notify_all();
+    }
+
+    /// Waits until then, or until nothing more is sent. Returns how many messages are not sent.
+    pub(super) fn wait(&self, until: Instant) -> usize {
+        let mut state = self.lock();
         while !state.ended {
             let left = until.saturating_duration_since(Instant::now());
             if left.is_zero() {
@@ -168,11 +170,13 @@ mod tests {
         let queue = Queue::new(100);
         queue.push(vec![b'x'; 4]);
         queue.push(vec![b'x'; 4]);
-        assert_eq!(queue.close(Duration::ZERO), 2);
+        let now = Instant::now();
+        queue.close(now);
+        assert_eq!(queue.wait(now), 2);
         assert!(queue.is_over() && !queue.pause(Duration::from_mins(1)));
         let mut taken = VecDeque::new();
         assert!(queue.take(&mut taken, 1) && queue.take(&mut taken, 1) && !queue.take(&mut taken, 1));
         queue.sent(2, 8);
-        assert_eq!(queue.close(Duration::ZERO), 0);
+        assert_eq!(queue.wait(now), 0);
     }
 }

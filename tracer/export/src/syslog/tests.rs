@@ -4,8 +4,8 @@ use std::{
     io::BufReader,
     net::{TcpListener, TcpStream, UdpSocket},
     os::unix::net::UnixDatagram,
-    sync::mpsc,
-    time::SystemTime,
+    sync::{Mutex, mpsc},
+    time::{Duration, SystemTime},
 };
 
 use tracer_observe::{
@@ -121,18 +121,26 @@ fn lines_for_a_server_that_is_away_are_bounded_and_counted() {
     }
     let dropped = dropped(&mut syslog);
     assert!((900..1000).contains(&dropped), "{dropped}");
+    syslog.queue.close(Instant::now());
     assert_eq!(
-        u64::try_from(syslog.queue.close(Duration::ZERO)).unwrap(),
+        u64::try_from(syslog.queue.wait(Instant::now())).unwrap(),
         1000 - dropped
     );
 }
 
 #[test]
-fn lines_for_a_server_that_reads_nothing_hold_up_neither_the_sink_nor_the_end() {
+fn lines_for_a_server_that_reads_nothing_hold_up_neither_the_sink_nor_the_end_and_are_told() {
+    static TOLD: Mutex<Vec<String>> = Mutex::new(Vec::new());
     let (listener, destination) = listen();
-    let mut syslog = Syslog::bounded(destination, 100_000, quiet).unwrap();
+    let name = destination.to_string();
+    let say = |message: &str| TOLD.lock().unwrap().push(message.to_owned());
+    let mut syslog = Syslog::bounded(destination, 64 << 20, say).unwrap();
     syslog.write(&line(0)).unwrap();
     let (stalled, _) = listener.accept().unwrap();
+    // More than the kernel takes for a reader that reads nothing.
+    for _ in 0..1000 {
+        syslog.queue.push(vec![b'x'; 64 * 1024]);
+    }
     let mut all = 0;
     while all < 1_000_000 && dropped(&mut syslog) == 0 {
         syslog.write(&line(all)).unwrap();
@@ -146,6 +154,15 @@ fn lines_for_a_server_that_reads_nothing_hold_up_neither_the_sink_nor_the_end() 
     });
     ended.recv_timeout(DEADLINE).unwrap();
     drop(stalled);
+    // A run that was ended by a signal is over before the second message.
+    let told = TOLD.lock().unwrap().clone();
+    let number_after = |message: &str| {
+        let rest = told.iter().find_map(|told| told.strip_prefix(message)).unwrap();
+        rest.parse::<u64>().unwrap()
+    };
+    let waiting = number_after(&format!("syslog: lines still being sent to {name}: "));
+    let lost = number_after(&format!("syslog: lines not sent to {name}: "));
+    assert!(lost > 0 && lost <= waiting, "{told:?}");
 }
 
 #[test]

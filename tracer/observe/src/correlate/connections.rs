@@ -120,6 +120,11 @@ impl Connections {
         }
     }
 
+    /// Iterates over the connections, in no order.
+    pub(super) fn iter(&self) -> impl Iterator<Item = &Tracked> {
+        self.by_key.iter().map(|(_, tracked)| tracked)
+    }
+
     /// Returns all keys, in the order in which the connections began.
     pub(super) fn keys(&self) -> Vec<ConnKey> {
         let mut keys: Vec<_> = self.by_key.iter().map(|(key, _)| key).collect();

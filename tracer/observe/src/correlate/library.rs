@@ -11,7 +11,7 @@ const MAX_BYTES: usize = 16;
 ///
 /// The names are defined where probes are placed. Here, any short word of lower-case letters, digits and hyphens is a name,
 /// so that a new library needs no change, and a forged tape cannot print anything else.
-#[derive(Clone, Copy, Eq, PartialEq)]
+#[derive(Clone, Copy, Eq, Ord, PartialEq, PartialOrd)]
 pub struct LibraryName {
     bytes: [u8; MAX_BYTES],
     length: usize,
@@ -28,6 +28,12 @@ impl LibraryName {
     pub const NONE: Self = Self {
         bytes: *b"none\0\0\0\0\0\0\0\0\0\0\0\0",
         length: 4,
+    };
+
+    /// In place of the names of libraries that are counted together.
+    pub(super) const OTHER: Self = Self {
+        bytes: *b"other\0\0\0\0\0\0\0\0\0\0\0",
+        length: 5,
     };
 
     /// Converts a name; [`Self::UNKNOWN`] if it is not valid.

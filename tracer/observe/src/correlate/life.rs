@@ -61,12 +61,10 @@ impl Correlator {
     }
 
     pub(super) fn push_tls(&mut self, origin: &Origin, facts: TlsFacts, out: &mut Vec<Observed>) {
-        if !self.summarize {
-            return;
-        }
         self.track(origin, out);
         if let Some(tracked) = self.connections.find(origin.key) {
-            tracked.tls = Some(facts);
+            tracked.set_server_name(&facts);
+            tracked.tls = Some(facts).filter(|_| self.summarize);
         }
     }
 

@@ -4,7 +4,10 @@
 //! unknown address stays unknown, with the reason. What comes out is not redacted yet, and only
 //! [`redact`](crate::redact) can turn it into a line.
 
+mod active;
+mod interest;
 mod library;
+mod function_records;
 mod observed;
 mod plain;
 mod processes;
@@ -42,7 +45,10 @@ use crate::{
     skip::Skip,
 };
 
+pub use active::ActiveRequests;
 pub use counters::{Counters, Undecoded};
+pub use function_records::FunctionRecords;
+pub use interest::Interest;
 pub use library::LibraryName;
 pub use observed::{Connection, ConnectionSummary, Moment, Observed, ObservedKind, Process, Transport};
 pub use refusals::HooksRefused;
@@ -65,6 +71,8 @@ pub struct Correlator {
     skips: Vec<Skip>,
     /// The heads that were not taken yet, if they are asked for.
     moments: Option<Vec<Moment>>,
+    /// Which connections are of interest, if not all are.
+    interest: Option<Interest>,
     /// The time of the latest record.
     now_ns: u64,
 }
@@ -91,6 +99,7 @@ impl Correlator {
             refusals: Vec::new(),
             skips: Vec::new(),
             moments: None,
+            interest: None,
             now_ns: 0,
         };
         correlator.add_sites(&header.sites);
@@ -160,6 +169,16 @@ impl Correlator {
         }
     }
 
+    /// Returns how many records of data the hooks of each function have brought.
+    pub fn function_records(&self) -> &[FunctionRecords] {
+        self.sites.records()
+    }
+
+    /// Counts the requests whose responses have not ended.
+    pub fn active_requests(&self) -> Vec<ActiveRequests> {
+        active::count(&self.connections)
+    }
+
     /// Returns the counters of what could not be used so far.
     pub const fn counters(&self) -> Counters {
         self.counters
@@ -186,6 +205,7 @@ impl Correlator {
     }
 
     fn push_data(&mut self, origin: &Origin, data: &Data<'_>, out: &mut Vec<Observed>) {
+        self.sites.count_record(origin.site);
         self.track(origin, out);
         self.rewind_if_rejected(origin.key, data.early, data.direction, data.position);
         self.detect_gap(origin.key, data.direction, data.position, origin.ts_ns, out);
@@ -201,6 +221,7 @@ impl Correlator {
         } else {
             self.counters.early_bytes += tracked.resolve_early(data.early);
             tracked.push(origin.tid, data);
+            self.judge(origin.key);
             self.announce_skip(origin.key, data.direction);
         }
         self.emit_outputs(origin.key, origin.ts_ns, out);
@@ -219,6 +240,7 @@ impl Correlator {
     }
 
     fn push_gap(&mut self, origin: &Origin, record: &GapRecord, out: &mut Vec<Observed>) {
+        self.sites.count_record(origin.site);
         self.track(origin, out);
         let GapRecord { gap, from_start, early } = *record;
         self.rewind_if_rejected(origin.key, early, gap.direction, gap.position);
@@ -271,6 +293,7 @@ impl Correlator {
             source: AddressSource::Unseen,
             proxied: None,
             netns: None,
+            server_name: None,
         };
         let mut tracked = Tracked::new(connection, self.settings, origin.ts_ns);
         if self.moments.is_some() {

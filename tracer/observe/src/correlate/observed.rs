@@ -2,7 +2,7 @@
 
 use std::{sync::Arc, time::SystemTime};
 
-use http_decode::{End, Exchange, Gap, Proxied};
+use http_decode::{End, Exchange, Gap, Proxied, Unredacted};
 
 use super::library::LibraryName;
 use crate::event::{Address, AddressSource, SocketEnd, TlsFacts};
@@ -35,6 +35,8 @@ pub struct Connection {
     pub proxied: Option<Proxied>,
     /// Inode of the network namespace of the addresses, if it is not that of the tracer.
     pub netns: Option<u32>,
+    /// Server name that the client asked for in its handshake, if that was seen, and as a whole.
+    pub server_name: Option<Unredacted>,
 }
 
 /// A head that was decoded, before its exchange is emitted. The addresses of its connection may not be known yet.

@@ -2,7 +2,10 @@
 
 use std::{sync::Arc, time::SystemTime};
 
-use super::{Correlator, LibraryName, Process};
+use super::{
+    Correlator, LibraryName, Process,
+    function_records::{FunctionRecords, RecordCounts},
+};
 use crate::{
     batch::SiteEntry,
     event::{Origin, Refusal},
@@ -38,11 +41,12 @@ impl Reported {
     }
 }
 
-/// A probed function: its library, and its file as an index in the list of files.
+/// A probed function: its library, its file as an index in the list of files, and the place of its count of records.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Site {
     pub(super) library: LibraryName,
     file: usize,
+    records: usize,
 }
 
 /// A file with probed functions.
@@ -60,6 +64,7 @@ struct File {
 pub(super) struct Sites {
     all: Vec<Site>,
     files: Vec<File>,
+    records: RecordCounts,
 }
 
 impl Sites {
@@ -84,9 +89,11 @@ impl Sites {
                     notes: Reported::default(),
                 });
             }
+            let library = LibraryName::new(&site.library);
             self.all.push(Site {
-                library: LibraryName::new(&site.library),
+                library,
                 file: self.files.len().saturating_sub(1),
+                records: self.records.place(library, &site.function),
             });
         }
     }
@@ -94,6 +101,18 @@ impl Sites {
     /// Returns the library of a site; [`LibraryName::UNKNOWN`] if there is no such site.
     pub(super) fn library(&self, site: u32) -> LibraryName {
         self.find(site).map_or(LibraryName::UNKNOWN, |site| site.library)
+    }
+
+    /// Counts a record of data that a site brought. One of a site that there is none of, as on a forged tape, is not counted.
+    #[inline]
+    pub(super) fn count_record(&mut self, site: u32) {
+        if let Some(site) = self.find(site) {
+            self.records.add(site.records);
+        }
+    }
+
+    pub(super) fn records(&self) -> &[FunctionRecords] {
+        self.records.all()
     }
 
     fn find(&self, site: u32) -> Option<Site> {

@@ -32,6 +32,8 @@ pub(super) struct Tracked {
     /// When the socket was closed, and its statistics.
     pub(super) socket: Option<(u64, SocketFacts)>,
     pub(super) early: EarlyData,
+    /// Whether it is known if the connection is of interest.
+    pub(super) is_judged: bool,
     hold: Hold,
     /// The file descriptor, if only that is known of the socket, and the time of its record.
     descriptor: Option<(i32, u64)>,
@@ -67,6 +69,7 @@ impl Tracked {
             tls: None,
             socket: None,
             early: EarlyData::default(),
+            is_judged: false,
             hold: Hold::Until(now_ns.saturating_add(ADDRESS_NS)),
             descriptor: None,
             lookup: None,
@@ -98,6 +101,13 @@ impl Tracked {
             }
         }
         self.set_facts(facts, own_netns);
+    }
+
+    /// Updates the server name from the parameters of a handshake.
+    pub(super) fn set_server_name(&mut self, facts: &TlsFacts) {
+        if let Some(name) = facts.whole_server_name() {
+            Arc::make_mut(&mut self.connection).server_name = Some(name.clone());
+        }
     }
 
     /// Uses the result of a lookup in `/proc` if the connection moved data at `at_ns`, after the lookup.

@@ -55,6 +55,16 @@ pub enum Address {
     Abstract(Box<[u8]>),
 }
 
+impl Address {
+    /// Returns the address and port, if it is not that of a UNIX socket.
+    pub const fn inet(&self) -> Option<SocketAddr> {
+        match self {
+            Self::Inet(inet) => Some(inet.address),
+            Self::Unix(_) | Self::Abstract(_) => None,
+        }
+    }
+}
+
 impl From<SocketAddr> for Address {
     fn from(address: SocketAddr) -> Self {
         Self::Inet(address.into())

@@ -55,6 +55,11 @@ pub enum SocketEnd {
 }
 
 impl TlsFacts {
+    /// Returns the server name, unless it fills the room of the record and may have been cut.
+    pub fn whole_server_name(&self) -> Option<&Unredacted> {
+        self.server_name.as_ref().filter(|name| name.len() < MAX_WHOLE_NAME)
+    }
+
     /// Converts a record.
     pub(super) fn read(record: &TlsRecord) -> Self {
         let some = |padded| Some(text(padded)).filter(|text| !text.is_empty()).map(Unredacted::new);
@@ -67,6 +72,9 @@ impl TlsFacts {
         }
     }
 }
+
+/// The length from which on a server name may have been cut: the kernel ends it with a zero in a room of 128 bytes.
+const MAX_WHOLE_NAME: usize = 127;
 
 impl SocketFacts {
     /// Converts a record.
@@ -138,11 +146,16 @@ mod tests {
             record.alpn[..2].copy_from_slice(b"h2");
             record.server_name = [b'a'; 128];
         });
+        assert_eq!(facts.whole_server_name(), None);
         assert_eq!(
             (facts.version, facts.alpn),
             (Some(0x0304), Some(Unredacted::new(b"h2")))
         );
         assert_eq!(facts.server_name.map(|name| name.len()), Some(128));
+        for (length, is_whole) in [(1, true), (126, true), (127, false)] {
+            let facts = tls(|record| record.server_name[..length].fill(b'a'));
+            assert_eq!(facts.whole_server_name().is_some(), is_whole, "{length}");
+        }
     }
 
     #[test]

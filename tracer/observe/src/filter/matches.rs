@@ -5,7 +5,11 @@ use std::{net::SocketAddr, time::Duration};
 use http_decode::Ended;
 
 use super::args::{FilterArgs, Statuses};
-use crate::redact::{ConnectionLine, ExchangeLine};
+use crate::{
+    correlate::Interest,
+    event::Address,
+    redact::{ConnectionLine, ExchangeLine},
+};
 
 impl FilterArgs {
     /// Returns whether an exchange matches all flags.
@@ -87,6 +91,28 @@ impl FilterArgs {
             && !errors
             && slower_than.is_none()
             && self.match_addresses(connection)
+    }
+
+    /// Returns which connections may have exchanges that match, if the flags select by side or addresses.
+    pub(super) fn interest(&self) -> Option<Interest> {
+        if self.side.is_none() && self.local_ports.is_empty() && self.remotes.is_empty() {
+            return None;
+        }
+        let (side, local_ports, remotes) = (self.side, self.local_ports.clone(), self.remotes.clone());
+        Some(Interest::new(move |connection, own_side| {
+            let local = connection.local.as_ref();
+            let client = match &connection.proxied {
+                Some(proxied) => Some(proxied.source),
+                None => connection.remote.as_ref().and_then(Address::inet),
+            };
+            side.is_none_or(|side| side.word() == own_side.name())
+                && any(
+                    &local_ports,
+                    || local.and_then(Address::inet),
+                    |port, local| *port == local.port(),
+                )
+                && any(&remotes, || client, |network, client| network.contains(client.ip()))
+        }))
     }
 
     fn match_addresses(&self, connection: &ConnectionLine<'_>) -> bool {

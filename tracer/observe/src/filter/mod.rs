@@ -11,7 +11,10 @@ mod rate_limit;
 mod sample;
 
 use self::{open::Open, rate_limit::RateLimit, sample::Sampler};
-use crate::redact::{ExchangeLine, HopLine, Line, Redacted};
+use crate::{
+    correlate::Interest,
+    redact::{ExchangeLine, HopLine, Line, Redacted},
+};
 
 pub use args::FilterArgs;
 pub(crate) use args::Statuses;
@@ -50,7 +53,7 @@ impl Filter {
             }
             Line::Hop(hop) => self.passes_hop(hop, now_ns),
             Line::End(end) => self.open.remove(&end.id),
-            Line::Loss(_) | Line::Health(_) | Line::Hooks(_) | Line::Alert(_) => true,
+            Line::Loss(_) | Line::Health(_) | Line::Hooks(_) | Line::Alert(_) | Line::Audit(_) => true,
             Line::Connection(summary) => self.args.match_connection(&summary.connection),
         }
     }
@@ -63,6 +66,16 @@ impl Filter {
             self.open.insert(&exchange.id);
         }
         passes
+    }
+
+    /// Returns which connections may have exchanges that pass, if that is known of them: by their side and addresses.
+    pub fn interest(&self) -> Option<Interest> {
+        self.args.interest()
+    }
+
+    /// Returns whether lines need the fields of their heads for it.
+    pub const fn wants_fields(&self) -> bool {
+        !self.args.headers.is_empty()
     }
 
     /// Returns the number of exchanges whose end will not be printed, because too many were open at once.

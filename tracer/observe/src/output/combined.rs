@@ -137,7 +137,12 @@ impl<L: Lines> Sink for Combined<L> {
                 Some(exchange) => self.exchange(&exchange),
                 None => Ok(Written::Yes),
             },
-            Line::Loss(_) | Line::Connection(_) | Line::Health(_) | Line::Hooks(_) | Line::Alert(_) => Ok(Written::Yes),
+            Line::Loss(_)
+            | Line::Connection(_)
+            | Line::Health(_)
+            | Line::Hooks(_)
+            | Line::Alert(_)
+            | Line::Audit(_) => Ok(Written::Yes),
         }
     }
 

@@ -1,9 +1,10 @@
 //! The sink that passes lines on to several sinks.
 
-use std::time::SystemTime;
+use std::{thread, time::SystemTime};
 
 use super::{Error, Sink, Written};
 use crate::{
+    correlate::{ActiveRequests, FunctionRecords},
     health::{Figures, Subject},
     redact::{Line, Redacted},
 };
@@ -55,6 +56,28 @@ impl Sink for Fork {
         self.output.note_health(subject, figures);
     }
 
+    fn wants_fields(&self) -> bool {
+        self.output.wants_fields() || self.exports.iter().any(|export| export.wants_fields())
+    }
+
+    fn wants_active(&self) -> bool {
+        self.output.wants_active() || self.exports.iter().any(|export| export.wants_active())
+    }
+
+    fn note_active(&mut self, active: &[ActiveRequests]) {
+        for export in &mut self.exports {
+            export.note_active(active);
+        }
+        self.output.note_active(active);
+    }
+
+    fn note_records(&mut self, records: &[FunctionRecords]) {
+        for export in &mut self.exports {
+            export.note_records(records);
+        }
+        self.output.note_records(records);
+    }
+
     fn flush(&mut self) -> Result<(), Error> {
         for export in &mut self.exports {
             export.flush()?;
@@ -64,18 +87,26 @@ impl Sink for Fork {
 
     fn finish(self: Box<Self>) -> Result<(), Error> {
         let Self { output, exports } = *self;
-        // The output first: a person waits for it, and an export may wait for another machine.
+        // The output first: a person waits for it, and an export may wait for another machine. Exports wait at the same time, so
+        // that none takes the time that another one has to tell what it could not send.
         let finished = output.finish();
-        for export in exports {
-            export.finish()?;
-        }
-        finished
+        let ended = thread::scope(|scope| {
+            let finish = |export: Box<dyn Sink + Send>| {
+                let thread = thread::Builder::new().name("finish".to_owned());
+                thread.spawn_scoped(scope, || export.finish())
+            };
+            let threads: Vec<_> = exports.into_iter().map(finish).collect();
+            threads
+                .into_iter()
+                .try_for_each(|thread| thread?.join().unwrap_or(Ok(())))
+        });
+        finished.and(ended)
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use std::sync::{Arc, Mutex, PoisonError};
+    use std::sync::{Arc, Barrier, Mutex, PoisonError};
 
     use super::{
         super::{Format, Style, sample},
@@ -114,6 +145,18 @@ mod tests {
             self.note("health");
         }
 
+        fn wants_active(&self) -> bool {
+            true
+        }
+
+        fn note_active(&mut self, _: &[ActiveRequests]) {
+            self.note("active");
+        }
+
+        fn note_records(&mut self, _: &[FunctionRecords]) {
+            self.note("records");
+        }
+
         fn flush(&mut self) -> Result<(), Error> {
             self.note("flush");
             Ok(())
@@ -133,6 +176,9 @@ mod tests {
         assert_eq!(sink.write(&sample::exchange()).unwrap(), Written::Yes);
         sink.tick(SystemTime::UNIX_EPOCH).unwrap();
         sink.note_health(&Subject::Ring, &Figures::default());
+        sink.note_records(&[]);
+        assert!(sink.wants_active());
+        sink.note_active(&[]);
         sink.flush().unwrap();
         let mut health = Vec::new();
         sink.add_health(&mut health);
@@ -140,6 +186,36 @@ mod tests {
             matches!(health.as_slice(), [(Subject::Export(crate::health::Export::Syslog), figures)] if figures.dropped == 1)
         );
         sink.finish().unwrap();
-        assert_eq!(*told.lock().unwrap(), ["write", "tick", "health", "flush", "finish"]);
+        assert_eq!(
+            *told.lock().unwrap(),
+            ["write", "tick", "health", "records", "active", "flush", "finish"]
+        );
+    }
+
+    /// Finishes together with others.
+    struct Meets(Arc<Barrier>);
+
+    impl Sink for Meets {
+        fn write(&mut self, _: &Redacted<Line<'_>>) -> Result<Written, Error> {
+            Ok(Written::Yes)
+        }
+
+        fn flush(&mut self) -> Result<(), Error> {
+            Ok(())
+        }
+
+        fn finish(self: Box<Self>) -> Result<(), Error> {
+            self.0.wait();
+            Err(Error::BrokenPipe)
+        }
+    }
+
+    #[test]
+    fn exports_wait_at_the_same_time_at_the_end() {
+        let all = Arc::new(Barrier::new(3));
+        let export = |_| -> Box<dyn Sink + Send> { Box::new(Meets(Arc::clone(&all))) };
+        let output = Format::Json.open(Vec::new(), Style::default());
+        let sink = Fork::open(output, (0..3).map(export).collect());
+        assert!(matches!(sink.finish(), Err(Error::BrokenPipe)));
     }
 }

@@ -40,6 +40,7 @@ pub(crate) use columns::{cut, cut_begin, padding};
 pub(crate) use style::Paint;
 
 use crate::{
+    correlate::{ActiveRequests, FunctionRecords},
     health::{Figures, Subject},
     redact::{Line, Redacted},
 };
@@ -104,6 +105,23 @@ pub trait Sink {
     /// Takes note of the figures of a ring or table, and of what was dropped since the previous call. Lines have them only when
     /// they change a state.
     fn note_health(&mut self, _subject: &Subject, _figures: &Figures) {}
+
+    /// Returns whether the fields of heads and trailers are of use. Lines may come without them if they are not: printing them is
+    /// most of what a line costs.
+    fn wants_fields(&self) -> bool {
+        true
+    }
+
+    /// Returns whether [`note_active`](Self::note_active) is of use.
+    fn wants_active(&self) -> bool {
+        false
+    }
+
+    /// Takes note of the requests whose responses have not ended, all of them, about once a second of the records' time.
+    fn note_active(&mut self, _active: &[ActiveRequests]) {}
+
+    /// Takes note of how many records of data the hooks of each function have brought since the start, after each batch.
+    fn note_records(&mut self, _records: &[FunctionRecords]) {}
 
     /// Flushes the output.
     fn flush(&mut self) -> Result<(), Error>;

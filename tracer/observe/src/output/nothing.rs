@@ -18,6 +18,10 @@ impl<L: Lines> Sink for Nothing<L> {
         Ok(Written::Yes)
     }
 
+    fn wants_fields(&self) -> bool {
+        false
+    }
+
     fn flush(&mut self) -> Result<(), Error> {
         Ok(())
     }

@@ -1,6 +1,6 @@
-//! Describes the summary of a connection, the health of the tracer, and an alert, in one sentence. The caller must escape it.
+//! Describes the summary of a connection, the health of the tracer, an alert, and an audit line, in one sentence. The caller must escape it.
 
-use crate::redact::{AlertLine, EvidenceLine, HealthLine, SummaryLine};
+use crate::redact::{AlertLine, AuditLine, EvidenceLine, GivenLine, HealthLine, SummaryLine};
 
 /// Returns the state of a connection.
 pub(super) const fn state(line: &SummaryLine<'_>) -> &'static str {
@@ -109,11 +109,90 @@ pub(super) fn alert(line: &AlertLine<'_>) -> String {
     parts.into_iter().flatten().collect::<Vec<_>>().join("; ")
 }
 
+/// Returns who traces what, from where, and how that ended.
+pub(super) fn audit(line: &AuditLine<'_>) -> String {
+    let AuditLine {
+        time: _,
+        event,
+        run: _,
+        host,
+        version: _,
+        pid,
+        command,
+        user,
+        from,
+        claims,
+        secrets,
+        selection,
+        filters,
+        outputs,
+        settings: _,
+        left_out: _,
+        processes,
+        reason,
+        ended,
+        duration_us: _,
+        exchanges,
+        lost_records: _,
+        lost_bytes: _,
+        processes_traced,
+        encoding: _,
+    } = line;
+    let login = user.login_uid.map(|uid| match &user.login_name {
+        Some(name) => format!("logged in as {name} ({uid})"),
+        None => format!("logged in as {uid}"),
+    });
+    let claims = claims.as_ref();
+    let event = if reason.is_some() { "refused start" } else { event };
+    let is_tape = selection.iter().any(|(option, _)| **option == *"tape");
+    let listed =
+        |what: &str, options: &[GivenLine<'_>]| (!options.is_empty()).then(|| format!("{what}{}", given(options)));
+    let parts = [
+        Some(format!(
+            "{event} of {command} ({pid}) on {host} by {} ({})",
+            user.name.as_deref().unwrap_or("?"),
+            user.uid
+        )),
+        login,
+        from.tty.as_ref().map(|tty| format!("terminal {tty}")),
+        from.parent.as_ref().map(|parent| format!("from {parent}")),
+        claims
+            .and_then(|claims| claims.sudo_user.as_ref())
+            .map(|user| format!("sudo says {user}")),
+        claims
+            .and_then(|claims| claims.ssh_client.as_ref())
+            .map(|client| format!("SSH says {client}")),
+        listed(if is_tape { "reads" } else { "traces" }, selection),
+        listed("only", filters),
+        listed("to", outputs),
+        Some(format!("secrets: {secrets}")),
+        (!processes.is_empty()).then(|| plural(processes.len() as u64, "process", "processes")),
+        reason.as_ref().map(|reason| format!("because: {reason}")),
+        ended.map(|ended| format!("ended by {}", ended.replace('_', " "))),
+        exchanges.map(|count| plural(count, "exchange", "exchanges")),
+        processes_traced.map(|count| plural(count, "process traced", "processes traced")),
+    ];
+    parts.into_iter().flatten().collect::<Vec<_>>().join("; ")
+}
+
+fn plural(count: u64, one: &str, several: &str) -> String {
+    format!("{count} {}", if count == 1 { one } else { several })
+}
+
+fn given(options: &[GivenLine<'_>]) -> String {
+    let one = |(name, value): &GivenLine<'_>| match value {
+        Some(value) => format!(" --{name} {value}"),
+        None => format!(" --{name}"),
+    };
+    options.iter().map(one).collect()
+}
+
 fn evidence_text(evidence: &EvidenceLine<'_>) -> Option<String> {
     let EvidenceLine {
         head,
         field,
         value,
+        server_name,
         malformed,
         key,
         count,
@@ -130,6 +209,7 @@ fn evidence_text(evidence: &EvidenceLine<'_>) -> Option<String> {
     let parts = [
         head.map(str::to_owned),
         field,
+        server_name.as_deref().map(|name| format!("server name {name}")),
         malformed.map(|part| format!("malformed {part}")),
         key.as_deref().map(|key| format!("of {key}")),
         counted,

@@ -6,7 +6,7 @@ use http_decode::Exchange;
 
 use super::{Flow, Summary};
 use crate::{
-    correlate::{HooksRefused, Observed, ObservedKind},
+    correlate::{ActiveRequests, FunctionRecords, HooksRefused, Observed, ObservedKind},
     filter::Filter,
     health::{Figures, Health, State, Subject, Watch},
     join::{Hop, Joined},
@@ -50,8 +50,9 @@ impl LineWriter {
         limit: Option<u64>,
     ) -> Self {
         let wanted_facts = policy.as_ref().map(Policy::wanted_facts).unwrap_or_default();
+        let wants_fields = sink.wants_fields() || filter.wants_fields() || policy.is_some();
         Self {
-            redactor: redactor.with_facts(wanted_facts),
+            redactor: redactor.with_facts(wanted_facts).with_fields(wants_fields),
             filter,
             policy,
             sink,
@@ -93,6 +94,15 @@ impl LineWriter {
         Ok(())
     }
 
+    /// Writes an audit line, and flushes the sink.
+    pub(super) fn write_audit(&mut self, line: &Redacted<Line<'_>>, now: Now) -> Result<(), output::Error> {
+        if self.sink.write(line)? == Written::Dropped {
+            self.dropped += 1;
+        }
+        self.report_dropped(now)?;
+        self.sink.flush()
+    }
+
     /// Flushes the sink at the end of a batch.
     pub(super) fn flush(&mut self, now: Now) -> Result<(), output::Error> {
         self.sink.tick(now.time)?;
@@ -123,6 +133,21 @@ impl LineWriter {
             Some((state, figures)) => self.write_health(subject, state, figures, now),
             None => Ok(()),
         }
+    }
+
+    /// Returns whether the sink has a use for the requests whose responses have not ended.
+    pub(super) fn wants_active(&self) -> bool {
+        self.sink.wants_active()
+    }
+
+    /// Passes on the requests whose responses have not ended.
+    pub(super) fn note_active(&mut self, active: &[ActiveRequests]) {
+        self.sink.note_active(active);
+    }
+
+    /// Passes on how many records of data the hooks of each function have brought.
+    pub(super) fn note_records(&mut self, records: &[FunctionRecords]) {
+        self.sink.note_records(records);
     }
 
     /// Writes that hooks do not serve a process.

@@ -15,7 +15,7 @@ use crate::{
     order::Merger,
     output::{self, Sink},
     policy::Policy,
-    redact::Redactor,
+    redact::{Line, Redacted, Redactor},
     skip::Skip,
 };
 
@@ -27,6 +27,8 @@ pub struct Pipeline {
     joining: Option<Joining>,
     lines: LineWriter,
     last_ns: u64,
+    /// When active requests were counted last.
+    counted_ns: u64,
     /// [`Options::verbose`].
     verbose: bool,
     /// Whether the note that lines are dropped was returned.
@@ -114,7 +116,9 @@ impl Pipeline {
             hops,
             verbose,
         } = options;
-        let mut correlator = Correlator::new(header, decode, connections);
+        // A hop has both sides if one passes the filter, and a policy judges every exchange.
+        let interest = filter.interest().filter(|_| !hops && policy.is_none());
+        let mut correlator = Correlator::new(header, decode, connections).with_interest(interest);
         let joining = hops.then(|| {
             correlator.keep_moments();
             Joining {
@@ -129,6 +133,7 @@ impl Pipeline {
             joining,
             lines: LineWriter::new(redactor, filter, policy, sink, limit),
             last_ns: 0,
+            counted_ns: 0,
             verbose,
             stall_noted: false,
         }
@@ -153,8 +158,18 @@ impl Pipeline {
         for (subject, figures) in health {
             self.lines.update_health(subject, figures, now)?;
         }
+        self.lines.note_records(self.correlator.function_records());
+        self.count_active();
         self.lines.flush(now)?;
         Ok(self.lines.flow())
+    }
+
+    /// Counts the requests that are active, if somebody wants to know and it is time again: it visits every connection.
+    fn count_active(&mut self) {
+        if self.lines.wants_active() && self.last_ns >= self.counted_ns.saturating_add(COUNT_INTERVAL_NS) {
+            self.counted_ns = self.last_ns;
+            self.lines.note_active(&self.correlator.active_requests());
+        }
     }
 
     /// Decodes the records up to the watermark. What a record completes is written before the next one is decoded, while it
@@ -260,12 +275,19 @@ impl Pipeline {
         self.lines.report_forgotten(now)?;
         self.lines.report_unexported(now)?;
         self.lines.write_last_health(now)?;
+        self.lines.note_records(self.correlator.function_records());
         self.lines.flush(now)
     }
 
     /// Ends the output, and waits until all of it is written.
     pub fn close(self) -> Result<(), output::Error> {
         ignore_broken_pipe(self.lines.finish())
+    }
+
+    /// Writes an audit line as it is: no filter, sample or limit leaves it out.
+    pub fn audit(&mut self, line: &Redacted<Line<'_>>) -> Result<(), output::Error> {
+        let now = self.now();
+        ignore_broken_pipe(self.lines.write_audit(line, now))
     }
 
     /// Returns the totals so far.
@@ -302,6 +324,9 @@ impl Joining {
         }
     }
 }
+
+/// Time between two counts of active requests.
+const COUNT_INTERVAL_NS: u64 = 1_000_000_000;
 
 /// Treats a reader that closed the output as the end of the run, not as a failure.
 fn ignore_broken_pipe(result: Result<(), output::Error>) -> Result<(), output::Error> {

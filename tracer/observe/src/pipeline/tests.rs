@@ -10,6 +10,7 @@ use zerocopy::{FromZeros as _, IntoBytes as _};
 
 use super::*;
 use crate::{
+    correlate::ActiveRequests,
     filter::FilterArgs,
     output::{Format, Lines, Style, Written},
     redact::Rules,
@@ -47,12 +48,16 @@ fn pipeline(lines: impl Lines + Send + 'static) -> Pipeline {
 }
 
 fn filtered(lines: impl Lines + Send + 'static, filter: FilterArgs) -> Pipeline {
+    with_sink(Format::Json.open(lines, Style::default()), filter)
+}
+
+fn with_sink(sink: Box<dyn Sink + Send>, filter: FilterArgs) -> Pipeline {
     let options = Options {
         decode: http_decode::Settings::default(),
         redactor: Redactor::new(Rules::default()),
         filter: Filter::new(filter),
         policy: None,
-        sink: Format::Json.open(lines, Style::default()),
+        sink,
         limit: None,
         connections: false,
         hops: false,
@@ -88,6 +93,112 @@ fn data(batch: &mut Batch, direction: Direction, position: u64, ts_ns: u64, byte
     record.captured = bytes.len().try_into().unwrap();
     record.call_length = record.captured.into();
     batch.push_parts(record.as_bytes(), bytes);
+}
+
+/// Notes how many requests were active, each time that it gets to know.
+struct Active(Arc<Mutex<Vec<u64>>>);
+
+impl Sink for Active {
+    fn write(&mut self, _: &Redacted<Line<'_>>) -> Result<Written, output::Error> {
+        Ok(Written::Yes)
+    }
+
+    fn wants_active(&self) -> bool {
+        true
+    }
+
+    fn note_active(&mut self, active: &[ActiveRequests]) {
+        let sum = active.iter().map(|requests| requests.count).sum();
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).push(sum);
+    }
+
+    fn flush(&mut self) -> Result<(), output::Error> {
+        Ok(())
+    }
+
+    fn finish(self: Box<Self>) -> Result<(), output::Error> {
+        Ok(())
+    }
+}
+
+/// Notes how many fields each request has, of which it may want none.
+struct Fields {
+    wanted: bool,
+    counts: Arc<Mutex<Vec<usize>>>,
+}
+
+impl Sink for Fields {
+    fn write(&mut self, line: &Redacted<Line<'_>>) -> Result<Written, output::Error> {
+        if let Line::Exchange(line) = &**line
+            && let Some(request) = &line.request
+        {
+            assert_eq!(request.authority.as_deref(), Some("a.test"));
+            let mut counts = self.counts.lock().unwrap_or_else(PoisonError::into_inner);
+            counts.push(request.headers.len());
+        }
+        Ok(Written::Yes)
+    }
+
+    fn wants_fields(&self) -> bool {
+        self.wanted
+    }
+
+    fn flush(&mut self) -> Result<(), output::Error> {
+        Ok(())
+    }
+
+    fn finish(self: Box<Self>) -> Result<(), output::Error> {
+        Ok(())
+    }
+}
+
+#[test]
+fn fields_are_printed_if_the_sink_or_the_filter_wants_them() {
+    #[derive(clap::Parser)]
+    struct Command {
+        #[command(flatten)]
+        filter: FilterArgs,
+    }
+    for (wanted, words, expected) in [
+        (true, &[][..], 1),
+        (false, &[][..], 0),
+        (false, &["--path", "x"], 0),
+        (false, &["--header", "host: a"], 1),
+    ] {
+        let counts = Arc::default();
+        let sink = Fields {
+            wanted,
+            counts: Arc::clone(&counts),
+        };
+        let words = [&["tlscope"], words].concat();
+        let command = <Command as clap::Parser>::try_parse_from(&words).unwrap();
+        let mut pipeline = with_sink(Box::new(sink), command.filter);
+        let mut batch = Batch::new(10);
+        facts(&mut batch);
+        exchange(&mut batch, 0, 5);
+        pipeline.batch(batch).unwrap();
+        pipeline.conclude().unwrap();
+        assert_eq!(*counts.lock().unwrap(), [expected], "{words:?}");
+    }
+}
+
+#[test]
+fn active_requests_are_counted_once_a_second() {
+    let counts = Arc::default();
+    let mut pipeline = with_sink(Box::new(Active(Arc::clone(&counts))), FilterArgs::default());
+    let mut at_ns = 5_000_000_000;
+    let mut push = |direction, bytes: &[u8], pause_ms: u64| {
+        at_ns += pause_ms * 1_000_000;
+        let mut batch = Batch::new(at_ns);
+        batch.complete_until_ns = at_ns;
+        data(&mut batch, direction, 0, at_ns - 1, bytes);
+        pipeline.batch(batch).unwrap();
+    };
+    push(Direction::READ, REQUEST, 0);
+    push(Direction::WRITE, &RESPONSE[..RESPONSE.len() - 1], 999);
+    push(Direction::WRITE, &[], 1);
+    push(Direction::WRITE, RESPONSE, 1000);
+    assert_eq!(*counts.lock().unwrap(), [1, 1, 0]);
 }
 
 const REQUEST: &[u8] = b"GET /x HTTP/1.1\r\nHost: a.test\r\n\r\n";

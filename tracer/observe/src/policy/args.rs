@@ -15,6 +15,11 @@ pub struct PolicyArgs {
 }
 
 impl PolicyArgs {
+    /// Returns whether a rule needs the parameters of handshakes.
+    pub fn needs_handshakes(&self) -> bool {
+        self.policy.as_ref().is_some_and(|rules| rules.needs_server_names())
+    }
+
     /// Returns the policy, if there is one.
     pub fn policy(&self) -> Option<Policy> {
         self.policy.clone().map(Policy::new)

@@ -1,20 +1,25 @@
 //! The file of a policy: TOML, of which every mistake has a place.
 
-use std::{ops::Range, time::Duration};
+use std::{ops::Range, sync::Arc, time::Duration};
 
-use regex::Regex;
+use regex::{Regex as TextRegex, bytes::Regex};
 use serde::Deserialize;
 use toml::Spanned;
 
 use super::{
-    check::{Bound, Check, Head, NameList},
+    check::{Bound, Check, NameList},
     condition::Condition,
     key::Property,
     mistake::Mistake,
-    names::{MAX_NAMES, NameTable},
-    rule::{Rule, Rules},
+    plan::Plans,
+    rule::Rule,
+    rules::Rules,
 };
-use crate::{filter::Statuses, limits::MAX_POLICY_RULES, redact::Glob};
+use crate::{
+    filter::Statuses,
+    limits::MAX_POLICY_RULES,
+    redact::{FieldIndex, Glob, Head, MAX_NAMES},
+};
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -40,6 +45,7 @@ struct RuleTable {
     matches: Option<Spanned<String>>,
     matches_not: Option<Spanned<String>>,
     malformed: Option<Spanned<bool>>,
+    host_differs_from_sni: Option<Spanned<bool>>,
     max_field_bytes: Option<u64>,
     max_head_bytes: Option<u64>,
     max_fields: Option<u64>,
@@ -127,8 +133,7 @@ fn parse(policy: &str) -> Result<Rules, Mistake> {
     })?;
     let mut parser = Parser {
         policy,
-        request: NameTable::default(),
-        response: NameTable::default(),
+        fields: <[FieldIndex; 2]>::default(),
         credentials: Vec::new(),
     };
     let mut rules: Vec<Rule> = Vec::new();
@@ -140,29 +145,29 @@ fn parse(policy: &str) -> Result<Rules, Mistake> {
         let rule = parser.rule(&place, table.into_inner(), &rules)?;
         rules.push(rule);
     }
-    let all_fields = [
-        parser.together(&rules, Head::Request)?,
-        parser.together(&rules, Head::Response)?,
-    ];
+    for index in &mut parser.fields {
+        index.finish().map_err(|error| {
+            let reason = format!("patterns about the same fields are too large together: {error}");
+            Mistake::new(policy, &(0..0), reason)
+        })?;
+    }
     let Parser {
-        request,
-        response,
-        credentials,
-        ..
+        fields, credentials, ..
     } = parser;
+    let [request, _] = &fields;
     Ok(Rules {
+        plans: Plans::new(&rules),
         all: rules,
         host: request.bit_of("host"),
-        names: [request, response],
+        fields: fields.map(Arc::new),
         credentials,
-        all_fields,
     })
 }
 
 struct Parser<'a> {
     policy: &'a str,
-    request: NameTable,
-    response: NameTable,
+    /// What rules ask of the fields of requests, and of responses.
+    fields: [FieldIndex; 2],
     credentials: Vec<String>,
 }
 
@@ -218,20 +223,29 @@ impl Parser<'_> {
         }
         let field = table.field.as_ref().map(|name| self.name(head, name)).transpose()?;
         if let Some(pattern) = &table.matches {
-            checks.push(Check::Matches(field, self.pattern(pattern)?));
+            let pattern = self.pattern(pattern)?;
+            let bit = head.of_mut(&mut self.fields).add_matches(field, &pattern);
+            checks.push(Check::Matches(field, pattern, bit));
         }
         if let Some(pattern) = &table.matches_not {
             let field = field.ok_or_else(|| self.wrong(&pattern.span(), "`matches_not` needs a `field`"))?;
-            checks.push(Check::MatchesNot(field, self.pattern(pattern)?));
+            let pattern = self.pattern(pattern)?;
+            let bit = head.of_mut(&mut self.fields).add_matches_not(field, &pattern);
+            checks.push(Check::MatchesNot(field, pattern, bit));
         }
         if let (Some(name), None, None) = (&table.field, &table.matches, &table.matches_not) {
             return Err(self.wrong(&name.span(), "`field` needs `matches` or `matches_not`"));
         }
         if let Some(malformed) = table.malformed {
-            if !malformed.get_ref() {
-                return Err(self.wrong(&malformed.span(), "wanted true: a rule says what is wrong"));
-            }
+            self.wanted_true(&malformed)?;
             checks.push(Check::Malformed);
+        }
+        if let Some(differs) = table.host_differs_from_sni {
+            self.wanted_true(&differs)?;
+            if head == Head::Response {
+                return Err(self.wrong(&differs.span(), "the host is that of the request"));
+            }
+            checks.push(Check::OtherServerName);
         }
         checks.extend(table.max_field_bytes.map(Check::MaxFieldBytes));
         checks.extend(table.max_head_bytes.map(Check::MaxHeadBytes));
@@ -247,6 +261,13 @@ impl Parser<'_> {
             (Some(_), false) => Err(self.wrong(place, "a rule has one check, and this one has several")),
             (None, _) => Err(self.wrong(place, format!("a rule has one of {CHECKS}"))),
         }
+    }
+
+    fn wanted_true(&self, word: &Spanned<bool>) -> Result<(), Mistake> {
+        if *word.get_ref() {
+            return Ok(());
+        }
+        Err(self.wrong(&word.span(), "wanted true: a rule says what is wrong"))
     }
 
     fn distinct(&mut self, distinct: &DistinctTable) -> Result<Check, Mistake> {
@@ -287,11 +308,14 @@ impl Parser<'_> {
             None if text == "host" => Ok(Property::Host),
             None if text == "path" => Ok(Property::Path),
             Some(("field", name)) if is_name(name) => {
-                let number = self.request.add(name);
+                let number = Head::Request.of_mut(&mut self.fields).add_located(name);
                 Ok(Property::Field(number.ok_or_else(|| self.too_many_names(place))?))
             }
             Some(("credential", name)) if is_name(name) => {
                 let name = name.to_ascii_lowercase();
+                // Whether a request has one is known from the names that it has.
+                let number = Head::Request.of_mut(&mut self.fields).add(&name);
+                number.ok_or_else(|| self.too_many_names(place))?;
                 let known = self.credentials.iter().position(|known| *known == name);
                 if known.is_none() {
                     self.credentials.push(name);
@@ -317,11 +341,7 @@ impl Parser<'_> {
         if text.is_empty() || !text.bytes().all(is_token) {
             return Err(self.wrong(&name.span(), "no header field has such a name"));
         }
-        let table = match head {
-            Head::Request => &mut self.request,
-            Head::Response => &mut self.response,
-        };
-        let number = table.add(text);
+        let number = head.of_mut(&mut self.fields).add(text);
         number.ok_or_else(|| self.too_many_names(&name.span()))
     }
 
@@ -329,35 +349,11 @@ impl Parser<'_> {
         self.wrong(place, format!("rules name more than {MAX_NAMES} fields"))
     }
 
+    /// Parses a pattern for texts. It is searched for in their bytes, which are not asked again to be a text.
     fn pattern(&self, pattern: &Spanned<String>) -> Result<Regex, Mistake> {
-        Regex::new(pattern.get_ref()).map_err(|error| self.wrong(&pattern.span(), error.to_string()))
-    }
-
-    /// Returns the patterns of rules about all fields of a head in one.
-    fn together(&self, rules: &[Rule], head: Head) -> Result<Option<Regex>, Mistake> {
-        let patterns = rules.iter().filter_map(|rule| match &rule.check {
-            Check::Matches(None, pattern) if rule.head == head => Some(format!("(?:{pattern})")),
-            Check::Matches(..)
-            | Check::MatchesNot(..)
-            | Check::Required(_)
-            | Check::Forbidden(_)
-            | Check::Duplicates(_)
-            | Check::Malformed
-            | Check::MaxFieldBytes(_)
-            | Check::MaxHeadBytes(_)
-            | Check::MaxFields(_)
-            | Check::Rate(_)
-            | Check::Distinct(..) => None,
-        });
-        let patterns: Vec<_> = patterns.collect();
-        if patterns.is_empty() {
-            return Ok(None);
-        }
-        let together = Regex::new(&patterns.join("|"));
-        together.map(Some).map_err(|error| {
-            let reason = format!("the patterns about all fields are too large together: {error}");
-            self.wrong(&(0..0), reason)
-        })
+        let text = pattern.get_ref();
+        let parsed = TextRegex::new(text).and_then(|_| Regex::new(text));
+        parsed.map_err(|error| self.wrong(&pattern.span(), error.to_string()))
     }
 
     fn condition(&self, when: &When) -> Result<Condition, Mistake> {
@@ -375,13 +371,13 @@ impl Parser<'_> {
         };
         Ok(Condition {
             side: side.map(|side| match side {
-                Side::Server => "server",
-                Side::Client => "client",
+                Side::Server => http_decode::Side::Server.name(),
+                Side::Client => http_decode::Side::Client.name(),
             }),
             protocol: protocol.map(|protocol| match protocol {
-                Protocol::Http10 => "http/1.0",
-                Protocol::Http11 => "http/1.1",
-                Protocol::Http2 => "http/2",
+                Protocol::Http10 => http_decode::Protocol::Http10.name(),
+                Protocol::Http11 => http_decode::Protocol::Http11.name(),
+                Protocol::Http2 => http_decode::Protocol::Http2.name(),
             }),
             methods: method.clone().unwrap_or_default(),
             hosts: host.iter().flatten().map(|glob| Glob::new(glob)).collect(),
@@ -400,7 +396,7 @@ const fn is_token(byte: u8) -> bool {
 /// Maximum different values that are remembered of a key.
 const MAX_DISTINCT: u64 = 1000;
 
-const CHECKS: &str = "`required`, `forbidden`, `duplicates`, `matches`, `matches_not`, `malformed`, `max_field_bytes`, \
-                      `max_head_bytes`, `max_fields`, `rate`, `distinct`";
+const CHECKS: &str = "`required`, `forbidden`, `duplicates`, `matches`, `matches_not`, `malformed`, \
+                      `host_differs_from_sni`, `max_field_bytes`, `max_head_bytes`, `max_fields`, `rate`, `distinct`";
 
 const PROPERTIES: &str = "`client`, `host`, `path`, `field:NAME`, `credential:NAME`";

@@ -1,51 +1,13 @@
-//! Rules, and what they remember.
-
-use regex::Regex;
+//! A rule.
 
 use super::{
-    check::{Check, Head, View, cut},
+    check::Check,
     condition::Condition,
-    key::Request,
-    names::{NameTable, Names},
-    state::State,
+    key::Counted,
+    view::{View, cut},
+    windows::Windows,
 };
-use crate::redact::{AlertLine, EvidenceLine, ExchangeLine, Printable, WantedFacts};
-
-/// The rules of a policy.
-#[derive(Debug)]
-pub struct Rules {
-    pub(super) all: Vec<Rule>,
-    /// The names in rules about requests, and about responses.
-    pub(super) names: [NameTable; 2],
-    /// Names of fields whose fingerprints rules need.
-    pub(super) credentials: Vec<String>,
-    /// The name of the host among those of requests, which `:authority` stands in for.
-    pub(super) host: Names,
-    /// The patterns of rules about all fields of requests, and of responses, in one.
-    pub(super) all_fields: [Option<Regex>; 2],
-}
-
-impl Rules {
-    pub(super) fn all(&self) -> &[Rule] {
-        &self.all
-    }
-
-    pub(super) const fn names(&self) -> [&NameTable; 2] {
-        let [request, response] = &self.names;
-        [request, response]
-    }
-
-    pub(super) fn states(&self) -> Vec<State> {
-        self.all.iter().map(|_| State::default()).collect()
-    }
-
-    pub(super) fn wanted_facts(&self) -> WantedFacts {
-        WantedFacts {
-            sizes: self.all.iter().any(|rule| rule.check.needs_sizes()),
-            credentials: self.credentials.clone(),
-        }
-    }
-}
+use crate::redact::{AlertLine, EvidenceLine, ExchangeLine, Head, Printable};
 
 /// A rule.
 #[derive(Debug)]
@@ -59,28 +21,24 @@ pub(super) struct Rule {
 }
 
 impl Rule {
-    /// Returns what the rule finds in an exchange, whose heads are `views`, at `now_ns` of the records' clock.
+    /// Returns what the rule finds in an exchange of its side and protocol, whose heads are `views`, at `now_ns` of the
+    /// records' clock.
     pub(super) fn judge(
         &self,
-        exchange: &ExchangeLine<'_>,
-        [request, response]: &[View<'_, '_>; 2],
-        counted: Request<'_>,
-        state: &mut State,
+        counted: &mut Counted<'_, '_>,
+        views: &[View<'_, '_>; 2],
+        windows: &mut Windows,
         now_ns: u64,
     ) -> Option<Box<EvidenceLine<'static>>> {
-        if self.check.counts() {
-            let is_about = self.condition.matches(exchange);
-            return is_about
-                .then(|| self.check.count(exchange, counted, state, now_ns))?
-                .map(Box::new);
+        if !self.condition.matches(counted.exchange) {
+            return None;
         }
-        // Most rules find nothing, and that is quickly known; whether a rule is about an exchange may take longer.
-        let view = match self.head {
-            Head::Request => request,
-            Head::Response => response,
+        let found = if self.check.counts() {
+            self.check.count(counted, windows, now_ns)
+        } else {
+            self.check.find(self.head.of(views))
         };
-        let found = self.check.find(view, state)?;
-        self.condition.matches(exchange).then(|| Box::new(found))
+        found.map(Box::new)
     }
 
     /// Returns the alert about an exchange.

@@ -3,7 +3,11 @@
 //! A text is found only if it is equal to one that was searched, and under the same name, so what is printed does not
 //! depend on what is remembered. Nothing that was masked is remembered.
 
-use super::{field::Rule, is_plain};
+use super::{
+    field::Rule,
+    field_index::{FieldClass, Head},
+    is_plain,
+};
 use crate::limits::{MAX_CLEAN_BYTES, MAX_CLEAN_TEXTS};
 
 /// A text and what decides which rules apply to it.
@@ -64,6 +68,8 @@ struct Known {
     /// Its name and value.
     text: Vec<u8>,
     content: Content,
+    /// What the rules of a policy find in it as a field of either head.
+    classes: [FieldClass; 2],
 }
 
 impl Default for Clean {
@@ -80,6 +86,21 @@ impl Clean {
     #[inline]
     pub(super) fn find_field(&mut self, name: &[u8], value: &[u8]) -> Option<Content> {
         self.find(Searched::Field(name, value))
+    }
+
+    /// Finds the name and the value of a field, and what the rules of a policy find in it as a field of a head.
+    #[inline]
+    pub(super) fn find_field_of(&mut self, head: Head, name: &[u8], value: &[u8]) -> Option<(Content, FieldClass)> {
+        let searched = Searched::Field(name, value);
+        let next = self.sets.get(self.last)?.next;
+        let [expected, _] = &self.sets.get(next)?.texts;
+        if expected.is(searched) {
+            self.last = next;
+            return Some((expected.content, *head.of(&expected.classes)));
+        }
+        let content = self.look_up(searched)?;
+        let [last, _] = &self.sets.get(self.last)?.texts;
+        Some((content, *head.of(&last.classes)))
     }
 
     /// Finds a text.
@@ -112,6 +133,13 @@ impl Clean {
         Some(content)
     }
 
+    /// Remembers what the rules of a policy find in the text that was found last.
+    pub(super) fn set_class_of_last(&mut self, head: Head, class: FieldClass) {
+        if let Some(Set { texts: [last, _], .. }) = self.sets.get_mut(self.last) {
+            *head.of_mut(&mut last.classes) = class;
+        }
+    }
+
     /// Remembers a text that is not too long, in place of the one in its set that was not used for longer.
     pub(super) fn add(&mut self, searched: Searched<'_>) {
         let (name, value) = searched.parts();
@@ -140,6 +168,7 @@ impl Clean {
             first.hash = hash;
             first.kind = searched.kind();
             first.content = content;
+            first.classes = [FieldClass::UNKNOWN; 2];
             first.text.clear();
             first.text.extend_from_slice(name);
             first.text.extend_from_slice(value);

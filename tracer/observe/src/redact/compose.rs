@@ -10,14 +10,15 @@ use http_decode::{
 };
 
 use super::{
-    EndLine, EndResponseLine, ExchangeLine, HealthLine, HooksLine, Line, LossLine, Printable, Redactor, RequestLine,
-    ResponseLine, Time,
+    EndLine, EndResponseLine, ExchangeLine, FieldLine, Head, HealthLine, HooksLine, Line, LossLine, Printable,
+    Redactor, RequestLine, ResponseLine, Time,
     connection::{ConnectionParts, connection_parts},
     fingerprint::has_mask,
     values::Composer,
     words::Word,
 };
 use crate::{
+    audit::{Audit, AuditEnd},
     correlate::{Connection, HooksRefused, Observed, ObservedKind, Process},
     health::{Figures, Health, Subject},
     join::{Hop, exchange_id},
@@ -48,6 +49,33 @@ pub(super) fn hop<'a>(redactor: &mut Redactor, hop: &'a Hop) -> Option<Line<'a>>
     // As above.
     let line = if composer.latin1 { composer.hop(hop)? } else { line };
     Some(Line::Hop(Box::new(line)))
+}
+
+/// Redacts the start of a trace.
+pub(super) fn audit(redactor: &mut Redactor, audit: &Audit) -> Line<'static> {
+    let mut composer = Composer {
+        redactor,
+        latin1: false,
+    };
+    let line = composer.audit(audit);
+    // As above.
+    let line = if composer.latin1 { composer.audit(audit) } else { line };
+    Line::Audit(Box::new(line))
+}
+
+/// Returns the line of the end of a trace; `None` if the other one is not that of its start.
+pub(super) fn audit_end(start: &Line<'static>, end: &AuditEnd) -> Option<Line<'static>> {
+    match start {
+        Line::Audit(start) => Some(Line::Audit(Box::new(start.ended(end)))),
+        Line::Exchange(_)
+        | Line::Hop(_)
+        | Line::End(_)
+        | Line::Loss(_)
+        | Line::Connection(_)
+        | Line::Health(_)
+        | Line::Hooks(_)
+        | Line::Alert(_) => None,
+    }
 }
 
 /// Converts a health report, in which nothing comes from a traced process.
@@ -172,7 +200,7 @@ impl Composer<'_> {
             informational: informational.iter().map(|head| self.informational(head)).collect(),
             response: response.as_ref().map(|response| self.response(response)),
             encoding: self.encoding(),
-            facts: self.facts(exchange),
+            facts: self.facts(connection, exchange),
         }
     }
 
@@ -233,7 +261,7 @@ impl Composer<'_> {
             protocol_upgrade: protocol_upgrade
                 .as_deref()
                 .map(|upgrade| self.word(Word::Upgrade, upgrade)),
-            headers: self.fields(fields),
+            headers: self.head_fields(Head::Request, fields),
             complete: *unknown == 0 && malformed.is_none(),
             unknown: some_unknown(*unknown),
             malformed: malformed.map(Malformed::name),
@@ -243,7 +271,7 @@ impl Composer<'_> {
     }
 
     fn informational<'a>(&mut self, head: &'a ResponseHead) -> ResponseLine<'a> {
-        let line = self.response_head(head);
+        let line = self.response_head(head, Self::fields);
         ResponseLine {
             complete: line.complete.filter(|complete| !complete),
             ..line
@@ -259,11 +287,15 @@ impl Composer<'_> {
         ResponseLine {
             body_bytes: *body_bytes,
             trailers: self.fields(trailers),
-            ..self.response_head(head)
+            ..self.response_head(head, |composer, fields| composer.head_fields(Head::Response, fields))
         }
     }
 
-    fn response_head<'a>(&mut self, head: &'a ResponseHead) -> ResponseLine<'a> {
+    fn response_head<'a>(
+        &mut self,
+        head: &'a ResponseHead,
+        print: impl FnOnce(&mut Self, &'a Fields) -> Vec<FieldLine<'a>>,
+    ) -> ResponseLine<'a> {
         let ResponseHead {
             status,
             fields,
@@ -272,7 +304,7 @@ impl Composer<'_> {
         } = head;
         ResponseLine {
             status: *status,
-            headers: self.fields(fields),
+            headers: print(self, fields),
             complete: Some(*unknown == 0 && malformed.is_none()),
             unknown: some_unknown(*unknown),
             malformed: malformed.map(Malformed::name),

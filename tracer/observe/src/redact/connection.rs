@@ -152,6 +152,7 @@ pub(super) fn connection_parts(connection: &Connection) -> ConnectionParts<'_> {
         source,
         proxied,
         netns,
+        server_name: _,
     } = connection;
     let (source, reason) = if source.is_known() {
         (Some(source.name()), None)

@@ -44,6 +44,16 @@ impl Rule {
         let named = name.is_some_and(|name| search.extra.names(name.as_bytes()));
         Self { kind, named }
     }
+
+    /// Returns whether the values are not secrets by themselves, and may only contain some.
+    pub(super) const fn is_open(self) -> bool {
+        match self.kind {
+            Kind::Open | Kind::Authority => !self.named,
+            Kind::Credentials | Kind::Challenge | Kind::Cookie | Kind::SetCookie | Kind::Subprotocols | Kind::Whole => {
+                false
+            }
+        }
+    }
 }
 
 /// Marks the secrets in the value of a field.

@@ -2,8 +2,9 @@
 
 use std::ops::Deref;
 
-use super::{AlertLine, Line, Redactor, compose};
+use super::{AlertLine, Line, Redactor, Rules, compose};
 use crate::{
+    audit::{Audit, AuditEnd},
     correlate::{HooksRefused, Observed},
     health::Health,
     join::Hop,
@@ -44,10 +45,21 @@ impl Redacted<Line<'_>> {
         &self,
         judge: impl FnOnce(&Line<'_>) -> Vec<AlertLine<'static>>,
     ) -> Vec<Redacted<Line<'static>>> {
-        let alerts = judge(&self.0).into_iter();
+        let alerts = judge(&self.0);
+        if alerts.is_empty() {
+            return Vec::new();
+        }
         alerts
+            .into_iter()
             .map(|alert| Redacted::new(Line::Alert(Box::new(alert))))
             .collect()
+    }
+}
+
+impl Redacted<Line<'static>> {
+    /// Returns the line of the end of a trace; `None` if this one is not that of its start.
+    pub fn ended(&self, end: &AuditEnd) -> Option<Self> {
+        compose::audit_end(&self.0, end).map(Self::new)
     }
 }
 
@@ -66,6 +78,13 @@ impl Redactor {
     /// Converts a health report to a line. It has no secrets, because nothing in it comes from a traced process.
     pub fn health(&self, health: &Health) -> Redacted<Line<'static>> {
         Redacted::new(compose::health(health))
+    }
+
+    /// Converts the start of a trace to a line, with its secrets masked by these rules and by the built-in ones, which
+    /// [`Rules::show`] does not turn off here.
+    pub fn audit(rules: Rules, audit: &Audit) -> Redacted<Line<'static>> {
+        let mut redactor = Self::new(Rules { show: false, ..rules });
+        Redacted::new(compose::audit(&mut redactor, audit))
     }
 
     /// Converts a report that hooks do not serve a process to a line. The name of the process and the path of its library

@@ -59,8 +59,12 @@ impl Composer<'_> {
             joined: how.map(How::name),
             reused: *reused,
             upstream_first_byte_us: first_byte.map(|at| micros(asking.began, at)),
-            request_diff: requests.map(|(from, to)| self.request_diff(from, to)),
-            response_diff: responses.map(|(from, to)| self.response_diff(from, to)),
+            request_diff: requests
+                .filter(|_| self.redactor.has_fields)
+                .map(|(from, to)| self.request_diff(from, to)),
+            response_diff: responses
+                .filter(|_| self.redactor.has_fields)
+                .map(|(from, to)| self.response_diff(from, to)),
             exchange: self.exchange_object(observed)?,
         })
     }

@@ -24,8 +24,12 @@ mod url;
 mod cookie;
 mod credentials;
 mod field;
+mod name_table;
+mod pattern;
+mod field_index;
 mod clean;
 mod sections;
+mod masked;
 mod wanted_facts;
 mod redactor;
 mod values;
@@ -33,6 +37,7 @@ mod connection;
 mod ids;
 mod facts;
 mod hop;
+mod audit;
 mod compose;
 mod gate;
 #[cfg(any(test, feature = "fuzz"))]
@@ -45,13 +50,18 @@ mod tests;
 
 pub use args::RedactArgs;
 pub use error::{Error, RuleError};
+pub(crate) use field_index::is_unlike;
+pub use field_index::{FieldIndex, Head, PatternBits, Seen};
 pub use fingerprint::FingerprintKey;
 pub use gate::Redacted;
 pub use line::{
-    AlertLine, ChangeLine, ConnectionLine, DiffLine, EndLine, EndResponseLine, EvidenceLine, ExchangeLine,
-    ExchangeObject, Facts, FieldLine, HealthLine, HooksLine, HopLine, Line, LossLine, ProxiedLine, RequestLine,
-    ResponseLine, Sizes, SummaryLine, UpstreamLine, VERSION,
+    AlertLine, AuditClaimsLine, AuditLine, AuditOriginLine, AuditProcessLine, AuditUserLine, ChangeLine,
+    ConnectionLine, DiffLine, EndLine, EndResponseLine, EvidenceLine, ExchangeLine, ExchangeObject, Facts, FieldLine,
+    GivenLine, HeadFacts, HealthLine, HooksLine, HopLine, Line, LossLine, ProxiedLine, RequestLine, ResponseLine,
+    Sizes, SummaryLine, UpstreamLine, VERSION,
 };
+pub(crate) use name_table::MAX_NAMES;
+pub use name_table::Names;
 pub use printable::Printable;
 pub use redactor::Redactor;
 pub use rules::{NameRule, PatternRule, Rules};

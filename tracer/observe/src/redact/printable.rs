@@ -62,6 +62,14 @@ impl<'a> Printable<'a> {
         Printable(Bytes::Owned(self.bytes().to_vec()))
     }
 
+    /// Returns whether it is a copy, as a masked text is.
+    pub(super) const fn is_copy(&self) -> bool {
+        match &self.0 {
+            Bytes::Plain(_) | Bytes::Other(_) => false,
+            Bytes::Owned(_) => true,
+        }
+    }
+
     /// Returns the bytes of the text.
     pub(crate) fn bytes(&self) -> &[u8] {
         match &self.0 {

@@ -1,10 +1,11 @@
 //! Applies the rules to a value.
 
 use super::{
-    Rules, Time,
+    Head, Names, Rules, Seen, Time,
     clean::Clean,
     field::Rule,
     fingerprint::{FingerprintKey, Mask},
+    masked::Masked,
     rules::Extra,
     secrets::Secrets,
     sections::CleanSections,
@@ -25,10 +26,19 @@ pub struct Redactor {
     pub(super) clean: Clean,
     /// Sections of such texts.
     pub(super) sections: CleanSections,
+    /// Masked fields.
+    pub(super) masked: Masked,
     /// The last time that was printed, and its second.
     pub(super) last_time: Option<(u64, Time)>,
     pub(super) id_headers: IdHeaders,
     pub(super) wanted_facts: WantedFacts,
+    /// Whether lines have the fields of heads and trailers.
+    pub(super) has_fields: bool,
+    /// The names of the credentials that are wanted, if they are printed as they are sent, and so are seen in the fields of
+    /// requests.
+    pub(super) credential_names: Option<Names>,
+    /// What rules find in the fields of the request and the response that were printed last.
+    pub(super) seen: [Seen; 2],
 }
 
 impl Redactor {
@@ -48,9 +58,13 @@ impl Redactor {
             built_in: !show,
             clean: Clean::default(),
             sections: CleanSections::default(),
+            masked: Masked::default(),
             last_time: None,
             id_headers: IdHeaders::default(),
             wanted_facts: WantedFacts::default(),
+            has_fields: true,
+            credential_names: None,
+            seen: <[Seen; 2]>::default(),
         }
     }
 
@@ -60,10 +74,29 @@ impl Redactor {
         Self { id_headers, ..self }
     }
 
-    /// Adds what the rules of a policy ask of masked values to the lines of exchanges.
+    /// Adds what the rules of a policy ask to the lines of exchanges.
     #[must_use]
     pub fn with_facts(self, wanted_facts: WantedFacts) -> Self {
-        Self { wanted_facts, ..self }
+        let is_shown = |name: &String| self.word_secrets(Word::FieldName, name.as_bytes()).is_empty();
+        let mut credentials = wanted_facts.credentials.iter().map(|name| {
+            let index = wanted_facts.index(Head::Request).filter(|_| is_shown(name))?;
+            Some(index.bit_of(name)).filter(|bit| *bit != 0)
+        });
+        Self {
+            credential_names: credentials.try_fold(0, |all, bit| Some(all | bit?)),
+            wanted_facts,
+            // The answers to other questions are remembered with them.
+            clean: Clean::default(),
+            sections: CleanSections::default(),
+            masked: Masked::default(),
+            ..self
+        }
+    }
+
+    /// Leaves the fields of heads and trailers out of lines, and the differences between them, unless they are wanted.
+    #[must_use]
+    pub fn with_fields(self, has_fields: bool) -> Self {
+        Self { has_fields, ..self }
     }
 
     /// Returns the headers in which the ids of requests are looked for.

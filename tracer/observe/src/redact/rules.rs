@@ -10,7 +10,7 @@ use regex::bytes::Regex;
 use super::{FingerprintKey, Glob, RuleError, secrets::Secrets};
 
 /// What is masked, and how.
-#[derive(Default)]
+#[derive(Clone, Default)]
 pub struct Rules {
     /// Names of fields and parameters whose values are masked too.
     pub names: Vec<NameRule>,

@@ -5,6 +5,7 @@
 
 use http_decode::Fields;
 
+use super::field_index::{Head, Seen};
 use crate::limits::{MAX_CLEAN_SECTION_BYTES, MAX_CLEAN_SECTIONS};
 
 /// The sections, at most one of each size.
@@ -14,6 +15,8 @@ pub(super) struct CleanSections(Box<[Known]>);
 #[derive(Clone, Default)]
 struct Known {
     fields: Fields,
+    /// What the rules of a policy find in it as either head, once that is known.
+    seen: [Option<Seen>; 2],
     /// Other sections of its size since it was found or added.
     others: u8,
 }
@@ -41,6 +44,12 @@ impl CleanSections {
         found
     }
 
+    /// Returns what the rules of a policy find in a section that is one of them, if that is known.
+    pub(super) fn seen(&mut self, fields: &Fields, head: Head) -> Option<&mut Option<Seen>> {
+        let known = self.0.get_mut(place(fields))?;
+        Some(head.of_mut(&mut known.seen))
+    }
+
     /// Remembers a section that is not too long, unless the one of its size was found not long ago.
     pub(super) fn add(&mut self, fields: &Fields) {
         if fields.held_bytes() > MAX_CLEAN_SECTION_BYTES {
@@ -51,6 +60,7 @@ impl CleanSections {
             if known.fields.is_empty() || known.others >= OTHERS {
                 *known = Known {
                     fields: fields.clone(),
+                    seen: [None; 2],
                     others: 0,
                 };
             }

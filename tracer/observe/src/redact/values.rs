@@ -11,6 +11,7 @@ use super::{
     FieldLine, Printable, Redactor,
     clean::{Content, Searched},
     field::{self, Rule},
+    field_index::{FieldClass, Head, Seen},
     members::Text,
     secrets::Secrets,
     words::Word,
@@ -25,19 +26,122 @@ pub(super) struct Composer<'a> {
 
 impl Composer<'_> {
     pub(super) fn fields<'a>(&mut self, fields: &'a Fields) -> Vec<FieldLine<'a>> {
-        if self.redactor.sections.contains(fields) {
-            return fields.raw().map(plain_field).collect();
-        }
-        let mut plain = 0;
-        let lines = fields.raw().map(|field| self.raw_field(field, &mut plain)).collect();
-        if plain > 0 && plain == fields.len() {
-            self.redactor.sections.add(fields);
-        }
+        self.print(fields, None).0
+    }
+
+    /// Prints the fields of a head, and takes note of what the rules of a policy find in them.
+    pub(super) fn head_fields<'a>(&mut self, head: Head, fields: &'a Fields) -> Vec<FieldLine<'a>> {
+        let is_asked = self.redactor.wanted_facts.fields.is_some();
+        let (lines, seen) = self.print(fields, Some(head).filter(|_| is_asked));
+        *head.of_mut(&mut self.redactor.seen) = seen;
         lines
     }
 
-    /// Prints a field, and counts it in `plain` if it was found to be plain and without secrets.
-    fn raw_field<'a>(&mut self, field: RawField<'a>, plain: &mut usize) -> FieldLine<'a> {
+    /// Prints fields, and finds what the rules of a policy find in them, if they are those of a head that rules ask about.
+    fn print<'a>(&mut self, fields: &'a Fields, head: Option<Head>) -> (Vec<FieldLine<'a>>, Seen) {
+        if !self.redactor.has_fields {
+            return (Vec::new(), Seen::default());
+        }
+        if self.redactor.sections.contains(fields) {
+            let lines: Vec<_> = fields.raw().map(plain_field).collect();
+            let seen = head.map(|head| self.seen_in_section(fields, head, &lines));
+            return (lines, seen.unwrap_or_default());
+        }
+        let mut plain = 0;
+        let mut seen = Seen::default();
+        let print = |(at, field)| {
+            let (content, class) = self.find(field, head);
+            if content == Some(Content::Plain) && !class.is_unknown() {
+                plain += 1;
+                seen.add(at, class);
+                return plain_field(field);
+            }
+            plain += usize::from(content == Some(Content::Plain));
+            let (line, class) = self.print_other(field, content, class, head);
+            seen.add(at, class);
+            line
+        };
+        let lines = fields.raw().enumerate().map(print).collect();
+        if plain > 0 && plain == fields.len() {
+            self.redactor.sections.add(fields);
+        }
+        (lines, seen)
+    }
+
+    fn seen_in_section(&mut self, fields: &Fields, head: Head, lines: &[FieldLine<'_>]) -> Seen {
+        let index = self.redactor.wanted_facts.index(head);
+        let find = || index.map(|index| index.seen(lines)).unwrap_or_default();
+        let known = self.redactor.sections.seen(fields, head);
+        known.map_or_else(find, |known| *known.get_or_insert_with(find))
+    }
+
+    /// Returns what is known of a field that was found to be without secrets, and what rules find in it if they ask about its
+    /// head.
+    #[inline]
+    fn find(&mut self, field: RawField<'_>, head: Option<Head>) -> (Option<Content>, FieldClass) {
+        let RawField {
+            name: Some(name),
+            value: Some(value),
+            never_indexed: false,
+        } = field
+        else {
+            return (None, FieldClass::default());
+        };
+        let (name, value) = (name, value.expose());
+        let Some(head) = head else {
+            return (self.redactor.clean.find_field(name, value), FieldClass::default());
+        };
+        match self.redactor.clean.find_field_of(head, name, value) {
+            Some((content, class)) => (Some(content), class),
+            None => (None, FieldClass::UNKNOWN),
+        }
+    }
+
+    /// Returns what the rules of a policy find in a masked field.
+    fn masked_class(&mut self, head: Head, line: &FieldLine<'_>) -> FieldClass {
+        if let Some(class) = self.redactor.masked.find(head, line) {
+            return class;
+        }
+        let class = self.find_class(head, line);
+        self.redactor.masked.add(head, line, class);
+        class
+    }
+
+    #[inline(never)]
+    fn find_class(&self, head: Head, line: &FieldLine<'_>) -> FieldClass {
+        let index = self.redactor.wanted_facts.index(head);
+        index.map(|index| index.class(line)).unwrap_or_default()
+    }
+
+    /// Prints a field that was not found to be plain, or of which it is not known what rules find in it.
+    #[inline(never)]
+    fn print_other<'a>(
+        &mut self,
+        field: RawField<'a>,
+        content: Option<Content>,
+        known: FieldClass,
+        head: Option<Head>,
+    ) -> (FieldLine<'a>, FieldClass) {
+        let line = self.other_field(field, content);
+        let Some(head) = head else {
+            return (line, FieldClass::default());
+        };
+        let is_as_sent = content == Some(Content::Plain) || (content == Some(Content::Utf8) && !self.latin1);
+        if is_as_sent && !known.is_unknown() {
+            return (line, known);
+        }
+        if line.1.as_ref().is_some_and(Printable::is_copy) {
+            let class = self.masked_class(head, &line);
+            return (line, class);
+        }
+        let class = self.find_class(head, &line);
+        if is_as_sent {
+            self.redactor.clean.set_class_of_last(head, class);
+        }
+        (line, class)
+    }
+
+    fn other_field<'a>(&mut self, field: RawField<'a>, content: Option<Content>) -> FieldLine<'a> {
         let RawField {
             name: Some(name),
             value: Some(value),
@@ -47,11 +151,8 @@ impl Composer<'_> {
             return self.field(field.field());
         };
         let value = value.expose();
-        match self.redactor.clean.find_field(name, value) {
-            Some(Content::Plain) => {
-                *plain += 1;
-                plain_field(field)
-            }
+        match content {
+            Some(Content::Plain) => plain_field(field),
             Some(Content::Utf8) if !self.latin1 => (Some(Printable::plain(name)), Some(Printable::utf8(value))),
             Some(Content::Utf8 | Content::Other) => {
                 let name = self.text(name, Secrets::default());

@@ -170,7 +170,7 @@ impl<L: Lines> Sink for Stat<L> {
                 self.losses += 1;
                 self.lost_bytes = self.lost_bytes.saturating_add(line.bytes.unwrap_or(0));
             }
-            Line::Health(_) | Line::Hooks(_) | Line::Alert(_) => {}
+            Line::Health(_) | Line::Hooks(_) | Line::Alert(_) | Line::Audit(_) => {}
         }
         Ok(Written::Yes)
     }
@@ -187,6 +187,10 @@ impl<L: Lines> Sink for Stat<L> {
             }
         }
         Ok(())
+    }
+
+    fn wants_fields(&self) -> bool {
+        false
     }
 
     fn flush(&mut self) -> Result<(), Error> {

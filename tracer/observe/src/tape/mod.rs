@@ -72,6 +72,9 @@ pub enum Error {
     /// A frame has an invalid kind or length.
     #[error("the tape is damaged")]
     Damaged,
+    /// What the tape is read from decrypts it, and the next part is not what was written.
+    #[error("the tape is cut short or was changed: its next part cannot be decrypted")]
+    Unauthentic,
 }
 
 /// Returns [`Header::abi`] of this binary.
@@ -151,10 +154,11 @@ impl<W: Write> Writer<W> {
         self.frame(FRAME_MARK, mark.as_flattened())
     }
 
-    /// Writes the end of the tape, and flushes it.
-    pub fn finish(mut self, totals: Totals) -> Result<(), Error> {
+    /// Writes the end of the tape, flushes it, and returns what it was written to.
+    pub fn finish(mut self, totals: Totals) -> Result<W, Error> {
         self.frame(FRAME_TOTALS, &serde_json::to_vec(&totals).map_err(Error::Header)?)?;
-        Ok(self.out.flush()?)
+        self.out.flush()?;
+        Ok(self.out)
     }
 
     fn frame(&mut self, kind: u8, bytes: &[u8]) -> Result<(), Error> {
@@ -189,7 +193,13 @@ impl<R: Read> Reader<R> {
     /// Reads the header.
     pub fn new(mut input: R) -> Result<Self, Error> {
         let mut magic = [0; MAGIC.len()];
-        input.read_exact(&mut magic).map_err(|_short| Error::NotATape)?;
+        input.read_exact(&mut magic).map_err(|error| {
+            if error.kind() == io::ErrorKind::InvalidData {
+                Error::Unauthentic
+            } else {
+                Error::NotATape
+            }
+        })?;
         if magic != *MAGIC {
             return Err(Error::NotATape);
         }
@@ -259,7 +269,7 @@ impl<R: Read> Reader<R> {
 
     fn frame(&mut self) -> Result<(u8, Vec<u8>), Error> {
         let mut kind = [0];
-        self.input.read_exact(&mut kind).map_err(cut)?;
+        self.input.read_exact(&mut kind).map_err(failed)?;
         let bytes = read_u32(&mut self.input)?;
         let [kind] = kind;
         Ok((kind, read_bytes(&mut self.input, bytes, MAX_BATCH_BYTES)?))
@@ -268,7 +278,7 @@ impl<R: Read> Reader<R> {
 
 fn read_u32(input: &mut impl Read) -> Result<u32, Error> {
     let mut bytes = [0; 4];
-    input.read_exact(&mut bytes).map_err(cut)?;
+    input.read_exact(&mut bytes).map_err(failed)?;
     Ok(u32::from_le_bytes(bytes))
 }
 
@@ -278,7 +288,7 @@ fn read_bytes(input: &mut impl Read, bytes: u32, limit: usize) -> Result<Vec<u8>
         .filter(|wanted| *wanted <= limit)
         .ok_or(Error::Damaged)?;
     let mut read = Vec::new();
-    input.take(bytes.into()).read_to_end(&mut read)?;
+    input.take(bytes.into()).read_to_end(&mut read).map_err(failed)?;
     if read.len() == wanted {
         Ok(read)
     } else {
@@ -308,9 +318,12 @@ fn fixed<const N: usize>(bytes: &[u8]) -> Result<[u8; N], Error> {
     bytes.try_into().map_err(|_length| Error::Damaged)
 }
 
-fn cut(error: io::Error) -> Error {
+/// Returns why reading failed. Only what decrypts reports invalid data.
+fn failed(error: io::Error) -> Error {
     if error.kind() == io::ErrorKind::UnexpectedEof {
         Error::Cut
+    } else if error.kind() == io::ErrorKind::InvalidData {
+        Error::Unauthentic
     } else {
         Error::Io(error)
     }

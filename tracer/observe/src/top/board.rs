@@ -90,7 +90,7 @@ impl Board {
             }
             Line::End(end) => content.end(end),
             Line::Loss(loss) => content.loss(loss),
-            Line::Connection(_) | Line::Health(_) | Line::Hooks(_) | Line::Alert(_) => {}
+            Line::Connection(_) | Line::Health(_) | Line::Hooks(_) | Line::Alert(_) | Line::Audit(_) => {}
         }
     }
 

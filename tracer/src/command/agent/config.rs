@@ -14,7 +14,7 @@ use toml::{
     de::{DeTable, DeValue},
 };
 
-use crate::command::live_arguments::TraceArgs;
+use crate::{audit::Options, command::live_arguments::TraceArgs};
 
 /// A configuration that was read.
 #[derive(Debug)]
@@ -28,6 +28,11 @@ impl Config {
     /// Reads a file. The error is one line, with the place of the mistake.
     pub(super) fn read(path: &str) -> Result<Self, String> {
         let text = fs::read_to_string(path).map_err(|error| format!("{path}: {error}"))?;
+        Self::of(path, text)
+    }
+
+    /// Reads the text of a file.
+    pub(super) fn of(path: &str, text: String) -> Result<Self, String> {
         let trace = parse(&text).map_err(|mistake| mistake.in_file(path, &text))?;
         Ok(Self {
             path: path.to_owned(),
@@ -72,8 +77,12 @@ fn parse(text: &str) -> Result<TraceArgs, Mistake> {
     for (key, value) in table.get_ref() {
         words.extend(words_of(&command, key, value)?);
     }
-    let matches = command.try_get_matches_from(words);
-    let trace = matches.and_then(|matches| TraceArgs::from_arg_matches(&matches));
+    let matches = command.try_get_matches_from_mut(words);
+    let trace = matches.and_then(|matches| {
+        let mut trace = TraceArgs::from_arg_matches(&matches)?;
+        trace.live.audit.options = Options::of(&command, &matches);
+        Ok(trace)
+    });
     let checked = trace.and_then(|mut trace| {
         // A service is started again, and its file must not be emptied then.
         trace.output.to.append = true;

@@ -43,6 +43,8 @@ struct OperandsLine {
     written_to: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     sequence: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pieces: Option<String>,
     #[serde(skip_serializing_if = "Vec::is_empty")]
     guards: Vec<String>,
 }
@@ -120,6 +122,7 @@ impl OperandsLine {
             transports: [read, written],
             result: _,
             sequence,
+            pieces,
             guards,
         } = operands;
         let shown = |operand: &Option<Operand>| operand.as_ref().map(shown_operand);
@@ -131,6 +134,7 @@ impl OperandsLine {
             read_from: shown(read),
             written_to: shown(written),
             sequence: shown(sequence),
+            pieces: shown(pieces),
             guards: guards.iter().flatten().map(shown_guard).collect(),
         }
     }

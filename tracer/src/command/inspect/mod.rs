@@ -2,6 +2,7 @@
 //! Attaches nothing.
 
 mod function;
+mod known;
 
 use std::{
     collections::BTreeSet,
@@ -11,10 +12,7 @@ use std::{
 
 use anyhow::{Context as _, Result, bail};
 use serde::Serialize;
-use symbolizer::{
-    Cause, Facts, Family, Hook, HookKind, LayoutUnknown, Library, NetConn, Plans, ProbePlan, Role, Sending,
-    SymbolSource,
-};
+use symbolizer::{Cause, HookKind, Library, Plans, ProbePlan, Role};
 use tracer_capture::{
     attach::{self, Kinds, Placement},
     resolve::{Resolution, Resolver, why_not},
@@ -22,7 +20,10 @@ use tracer_capture::{
 };
 use tracer_observe::output::{Shown, write_json};
 
-use self::function::FunctionLine;
+use self::{
+    function::FunctionLine,
+    known::{addresses, negotiated, unseen},
+};
 use super::live_arguments::{InspectArgs, InspectTarget};
 use crate::{
     messages::{Progress, say},
@@ -32,11 +33,12 @@ use crate::{
 /// Prints one object for each file with a TLS library. Fails if there is nothing to probe.
 pub(super) fn run(arguments: &InspectArgs) -> Result<Outcome> {
     let InspectTarget { pid, name, file } = &arguments.target;
+    let mut resolver = Resolver::with(arguments.debug_files.debug_files());
     let progress = Progress::start(|elapsed| format!("analysing programs and libraries: {} s", elapsed.as_secs()));
     let files = match (pid, name, file) {
-        (Some(pid), _, _) => inspect_processes(&BTreeSet::from([*pid]))?,
-        (None, Some(name), _) => inspect_processes(&named(name)?)?,
-        (None, None, Some(path)) => inspect_file(path)?,
+        (Some(pid), _, _) => inspect_processes(&mut resolver, &BTreeSet::from([*pid]))?,
+        (None, Some(name), _) => inspect_processes(&mut resolver, &named(name)?)?,
+        (None, None, Some(path)) => inspect_file(&mut resolver, path)?,
         (None, None, None) => Vec::new(),
     };
     drop(progress);
@@ -58,12 +60,11 @@ fn named(name: &str) -> Result<BTreeSet<u32>, target::Error> {
 }
 
 /// Returns the files of all these processes. Prints why a process has nothing to probe; fails if that is true of all.
-fn inspect_processes(pids: &BTreeSet<u32>) -> Result<Vec<FileLine>> {
+fn inspect_processes(resolver: &mut Resolver, pids: &BTreeSet<u32>) -> Result<Vec<FileLine>> {
     let kernel = attach::check_kernel();
-    let mut resolver = Resolver::default();
     let (mut files, mut refusals) = (Vec::new(), Vec::new());
     for pid in pids {
-        match inspect_process(&mut resolver, *pid, &kernel) {
+        match inspect_process(resolver, *pid, &kernel) {
             Ok(of_process) => files.extend(of_process),
             Err(error) => refusals.push(format!("{error:#}")),
         }
@@ -106,10 +107,10 @@ fn inspect_process(
 }
 
 /// Analyses one file together with the crypto libraries in its folder, which define some of the structures it uses.
-fn inspect_file(path: &Path) -> Result<Vec<FileLine>> {
+fn inspect_file(resolver: &mut Resolver, path: &Path) -> Result<Vec<FileLine>> {
     let target = Target::of_file(path)?;
-    let resolved = Resolver::default().resolve(&target);
-    let resolution = &resolved.first().context("the file was analysed")?.resolution;
+    let files = resolver.resolve(&target);
+    let resolution = &files.first().context("the file was analysed")?.resolution;
     match resolution.as_ref() {
         Resolution::Plans(_) => Ok(FileLine::all(None, path, resolution)),
         Resolution::Reasons(reasons) => {
@@ -187,20 +188,6 @@ struct PlanLine {
     unseen: Vec<String>,
 }
 
-/// What cannot be traced in any file.
-const UNSEEN: &str = "SSL_sendfile and other kernel TLS: the plaintext does not pass through the library";
-
-/// What cannot be traced in `GnuTLS`.
-const UNSEEN_OF_GNUTLS: &str =
-    "what gnutls_record_recv_packet hands out, and what the kernel sends and receives by kernel TLS";
-
-/// What cannot be traced in Go's `crypto/tls`.
-const UNSEEN_OF_GO: &str = "TLS of Go packages that name their functions otherwise, and QUIC";
-
-/// What cannot be traced besides if the public functions are probed.
-const UNSEEN_BEHIND: &str =
-    "SSL objects used through BIO_f_ssl (BIO_read, BIO_write): the library does not call its own entry points there";
-
 impl FileLine {
     /// Returns a line for each plan of a file, or one with the reason why there is none.
     fn all(pid: Option<u32>, path: &Path, resolution: &Resolution) -> Vec<Self> {
@@ -246,12 +233,7 @@ impl PlanLine {
             refused: refused(plan),
             absent: plan.absent.clone(),
             addresses: addresses(plan),
-            negotiated: match plan.library.family {
-                Family::Go => negotiated_in_go(&plan.facts).to_owned(),
-                Family::OpenSsl | Family::LibreSsl | Family::BoringSsl | Family::AwsLc | Family::GnuTls => {
-                    negotiated(&plan.facts)
-                }
-            },
+            negotiated: negotiated(plan),
             unseen: unseen(plan, beside),
         }
     }
@@ -302,104 +284,4 @@ fn version(library: &Library) -> Option<String> {
             .at_least
             .map(|(major, minor, patch)| format!("at least {major}.{minor}.{patch}"))
     })
-}
-
-fn unseen(plan: &ProbePlan, beside: &Plans) -> Vec<String> {
-    // A tap is where the bytes are, however the library was called.
-    let is_public = |hook: &Hook| hook.found != SymbolSource::Callers && hook.kind != HookKind::Tap;
-    let carries_plaintext = |hook: &&Hook| hook.role.carries_plaintext();
-    let (always, has_bios) = match plan.library.family {
-        Family::GnuTls => (UNSEEN_OF_GNUTLS, false),
-        Family::Go => (UNSEEN_OF_GO, false),
-        Family::OpenSsl | Family::LibreSsl | Family::BoringSsl | Family::AwsLc => (UNSEEN, true),
-    };
-    let mut unseen = vec![always.to_owned()];
-    let used = Kinds::default().choose(plan);
-    let mut used = used.iter().map(|chosen| chosen.hook);
-    if has_bios && used.by_ref().filter(carries_plaintext).any(is_public) {
-        unseen.push(UNSEEN_BEHIND.to_owned());
-    }
-    unseen.extend(
-        beside
-            .reasons
-            .iter()
-            .map(|reason| format!("what another library in the same file does: {reason}")),
-    );
-    unseen
-}
-
-const fn addresses_of_go(below: NetConn) -> &'static str {
-    match (below.embedded, below.call) {
-        (Some(_), Some(_)) => {
-            "from the net.TCPConn that the tls.Conn is on, also through connections that embed another one, else from the \
-             socket that a write sends through"
-        }
-        (Some(_), None) => {
-            "from the net.TCPConn that the tls.Conn is on, also through connections that embed another one"
-        }
-        (None, Some(_)) => {
-            "from the net.TCPConn that the tls.Conn is on, else from the socket that a write sends through"
-        }
-        (None, None) => "from the net.TCPConn that the tls.Conn is on, not through other connections around it",
-    }
-}
-
-const fn addresses_of_sends(sending: Sending) -> &'static str {
-    if sending.frame.is_some() && sending.wbio.is_some() {
-        "by the ciphertext in what goes through sockets"
-    } else {
-        "unknown: what sends records is not found"
-    }
-}
-
-fn addresses(plan: &ProbePlan) -> String {
-    if plan.library.family == Family::GnuTls {
-        return "from the session, where it holds a descriptor, else by the ciphertext in what goes through sockets"
-            .to_owned();
-    }
-    if plan.library.family == Family::Go {
-        return match plan.net_conn {
-            Some(below) => addresses_of_go(below).to_owned(),
-            None => "unknown: the structures of this version of Go have not been examined".to_owned(),
-        };
-    }
-    match &plan.layout {
-        Err(LayoutUnknown::Stripped) => addresses_of_sends(plan.sending).to_owned(),
-        Ok(_) if plan.socket_name.is_none() => {
-            "only from SSL_set_fd: the crypto library's own kind of socket BIO cannot be told from others".to_owned()
-        }
-        Ok(layout) => format!(
-            "from the socket BIO (SSL+{:#x}, BIO+{:#x}, by {})",
-            layout.rbio, layout.bio_num, layout.origin
-        ),
-        Err(unknown) => format!("only from SSL_set_fd: {unknown}"),
-    }
-}
-
-/// Returns which results of a handshake of Go can be read.
-const fn negotiated_in_go(facts: &Facts) -> &'static str {
-    match facts.version {
-        Some(_) => "version, alpn, by the table of versions; cipher, server name unknown",
-        None => "unknown: the structures of this version of Go have not been examined",
-    }
-}
-
-/// Returns which results of a handshake can be read, and for which no offset was found in the library's code.
-fn negotiated(facts: &Facts) -> String {
-    let cipher = facts.session.and(facts.session_cipher).and(facts.cipher_name);
-    let all = [
-        ("version", facts.version),
-        ("cipher", cipher),
-        ("alpn", facts.alpn.and(facts.alpn_length)),
-        ("server name", facts.server_name),
-    ];
-    let named = |known: bool| {
-        let of_kind = all.iter().filter(|(_, offset)| offset.is_some() == known);
-        of_kind.map(|(name, _)| *name).collect::<Vec<_>>().join(", ")
-    };
-    match (named(true), named(false)) {
-        (read, missing) if missing.is_empty() => format!("{read}, by the library's own code"),
-        (read, missing) if read.is_empty() => format!("{missing} unknown: the library's own code does not say where"),
-        (read, missing) => format!("{read}; {missing} unknown: the library's own code does not say where"),
-    }
 }

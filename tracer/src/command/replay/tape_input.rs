@@ -71,7 +71,7 @@ impl TapeInput {
     }
 
     /// Returns what the tape is read from.
-    pub(super) fn into_read(self) -> impl Read {
+    pub(super) fn into_read(self) -> impl Read + use<> {
         BufReader::with_capacity(
             BUFFER_BYTES,
             Counted {
@@ -82,7 +82,8 @@ impl TapeInput {
     }
 }
 
-const BUFFER_BYTES: usize = 64 * 1024;
+/// Bytes that are read at once.
+pub(super) const BUFFER_BYTES: usize = 64 * 1024;
 
 struct Counted<R> {
     input: R,

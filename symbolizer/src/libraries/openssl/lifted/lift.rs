@@ -19,6 +19,7 @@ pub(super) const NOTHING: Operands = Operands {
     transports: [None; 2],
     result: None,
     sequence: None,
+    pieces: None,
     guards: [None; 2],
 };
 

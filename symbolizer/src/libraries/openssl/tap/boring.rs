@@ -69,7 +69,7 @@ impl Mangled {
         }
         Ok(Finding {
             name: self.name,
-            source: SymbolSource::Symtab,
+            source: SymbolSource::of(image, Table::Symtab),
             presence: Presence::Defined,
             kind: SymbolKind::Function,
             address: symbol.address,
@@ -221,6 +221,7 @@ fn operands(convention: Convention) -> Operands {
         transports: [None; 2],
         result: None,
         sequence: None,
+        pieces: None,
         guards: [
             Some(Guard {
                 operand: argument(KIND, TYPE),

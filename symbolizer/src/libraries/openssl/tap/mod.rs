@@ -177,6 +177,7 @@ impl Library<'_, '_> {
                 transports: [None; 2],
                 result: None,
                 sequence: None,
+                pieces: None,
                 guards,
             },
             proof: Proof::DataFlow,

@@ -17,7 +17,7 @@ pub(super) fn role_of(hook: &Hook) -> Option<Role> {
     }
     match (hook.kind, hook.role) {
         (HookKind::Entry | HookKind::Return | HookKind::Exit, _)
-        | (HookKind::Tap, Role::Read | Role::EarlyRead | Role::Write)
+        | (HookKind::Tap, Role::Read | Role::EarlyRead | Role::Write | Role::Ciphertext)
         | (HookKind::Lift, Role::Write) => {}
         (HookKind::Tap | HookKind::Lift, _) => return None,
     }
@@ -39,6 +39,7 @@ pub(super) fn operands_of(hook: &Hook) -> SiteOperands {
         transports: [read, written],
         result,
         sequence,
+        pieces,
         guards,
     } = &hook.operands;
     let descriptor = read.as_ref().or(written.as_ref());
@@ -61,6 +62,7 @@ pub(super) fn operands_of(hook: &Hook) -> SiteOperands {
             Some(Success::Positive) | None => tracer_ebpf::Success::POSITIVE,
         },
         sequence: maybe(sequence.as_ref()),
+        pieces: maybe(pieces.as_ref()),
         guards: guards.map(|guard| {
             guard.map_or(Guard::NONE, |guard| {
                 Guard::new(operand_of(&guard.operand), guard.equals)

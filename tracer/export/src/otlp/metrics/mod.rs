@@ -2,16 +2,21 @@
 //!
 //! All are cumulative since the begin of the run, so that a request that is lost costs nothing but its moment.
 
+mod active;
 mod histogram;
 mod points;
 
-use std::{collections::BTreeMap, time::Duration};
+use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
-use tracer_observe::redact::{ExchangeLine, HealthLine, HooksLine, LossLine};
+use tracer_observe::{
+    correlate::{ActiveRequests, FunctionRecords},
+    redact::{ExchangeLine, HealthLine, HooksLine, LossLine},
+};
 
 use self::{
+    active::Active,
     histogram::Histogram,
-    points::{Span, counters, histograms},
+    points::{Span, counters, histograms, of_functions},
 };
 use super::{
     record::{EncodedResource, Record},
@@ -72,12 +77,17 @@ impl SeriesKey {
 pub(super) struct Metrics {
     /// Time of the records between two exports.
     interval: Duration,
+    /// The resource of tlscope.
+    own: EncodedResource,
     /// The times of the first record, of the latest one, and of the last export, since 1970.
     began: Option<Duration>,
     latest: Option<Duration>,
     exported: Option<Duration>,
     durations: BTreeMap<SeriesKey, Histogram>,
     counts: BTreeMap<(EncodedResource, Counter), u64>,
+    active: Active,
+    /// The records that the hooks of each function have brought.
+    records: Vec<FunctionRecords>,
 }
 
 /// What is counted.
@@ -102,20 +112,25 @@ enum Counter {
 }
 
 impl Metrics {
-    pub(super) const fn new(interval: Duration) -> Self {
+    /// Creates metrics that are sent so often. What is about no process is of this resource.
+    pub(super) fn new(interval: Duration, own: EncodedResource) -> Self {
         Self {
             interval,
+            own,
             began: None,
             latest: None,
             exported: None,
             durations: BTreeMap::new(),
             counts: BTreeMap::new(),
+            active: Active::default(),
+            records: Vec::new(),
         }
     }
 
     /// Counts an exchange that has ended.
     pub(super) fn exchange(&mut self, mut key: SeriesKey, duration_us: u64) {
         if self.durations.len() >= MAX_SERIES && !self.durations.contains_key(&key) {
+            key.resource = Arc::clone(&self.own);
             key.labels = None;
         }
         self.durations.entry(key).or_default().add(duration_us);
@@ -131,10 +146,11 @@ impl Metrics {
     }
 
     /// Counts what tlscope dropped.
-    pub(super) fn health(&mut self, own: &EncodedResource, line: &HealthLine) {
+    pub(super) fn health(&mut self, line: &HealthLine) {
         let HealthLine { subject, name, .. } = *line;
         if let Some(dropped) = line.dropped {
-            self.count(own, Counter::Dropped { subject, name }, dropped);
+            let own = Arc::clone(&self.own);
+            self.count(&own, Counter::Dropped { subject, name }, dropped);
         }
     }
 
@@ -142,6 +158,17 @@ impl Metrics {
     pub(super) fn hooks(&mut self, resource: &EncodedResource, line: &HooksLine<'_>) {
         let HooksLine { name, cause, .. } = *line;
         self.count(resource, Counter::RefusedHooks { name, cause }, 1);
+    }
+
+    /// Takes note of the requests that are active.
+    pub(super) fn note_active(&mut self, active: &[(EncodedResource, &ActiveRequests)], methods: &[String]) {
+        self.active.set(active, &self.own, methods);
+    }
+
+    /// Takes note of how many records the hooks of each function have brought.
+    pub(super) fn note_records(&mut self, records: &[FunctionRecords]) {
+        self.records.clear();
+        self.records.extend_from_slice(records);
     }
 
     /// Takes note of the time of a record since 1970.
@@ -173,6 +200,8 @@ impl Metrics {
         };
         let mut records = histograms(&self.durations, span);
         records.extend(counters(&self.counts, span));
+        records.extend(self.active.take_records(span));
+        records.extend(of_functions(&self.own, &self.records, span));
         records
     }
 

@@ -9,6 +9,7 @@ use opentelemetry_proto::tonic::{
         metric::Data, number_data_point::Value,
     },
 };
+use tracer_observe::correlate::FunctionRecords;
 
 use super::{
     Counter, Labels, SeriesKey,
@@ -53,24 +54,53 @@ pub(super) fn counters(counts: &BTreeMap<(EncodedResource, Counter), u64>, span:
     let mut by_metric: BTreeMap<(&EncodedResource, [&str; 3]), Vec<NumberDataPoint>> = BTreeMap::new();
     for ((resource, counter), count) in counts {
         let (metric, attributes) = describe(*counter);
-        by_metric.entry((resource, metric)).or_default().push(NumberDataPoint {
-            attributes,
-            start_time_unix_nano: nanos(span.began),
-            time_unix_nano: nanos(span.now),
-            value: Some(Value::AsInt(i64::try_from(*count).unwrap_or(i64::MAX))),
-            ..NumberDataPoint::default()
-        });
+        let points = by_metric.entry((resource, metric)).or_default();
+        points.push(number(attributes, *count, span));
     }
-    let record = |((resource, words), data_points): ((_, [&str; 3]), _)| {
-        let [name, description, unit] = words;
-        let data = Data::Sum(Sum {
-            data_points,
-            aggregation_temporality: AggregationTemporality::Cumulative.into(),
-            is_monotonic: true,
-        });
-        Record::new(resource, &metric(name, description, unit, data))
-    };
+    let record = |((resource, words), points)| Record::new(resource, &sum(words, points, true));
     by_metric.into_iter().map(record).collect()
+}
+
+/// Returns the sums of the records that the hooks of functions have brought, of those that did; nothing if none did.
+pub(super) fn of_functions(own: &EncodedResource, functions: &[FunctionRecords], span: Span) -> Option<Record> {
+    let hit = functions.iter().filter(|function| function.records > 0);
+    let point = |of: &FunctionRecords| {
+        let mut attributes = Attributes::default();
+        attributes.text("tlscope.library", of.library.as_str());
+        attributes.text("tlscope.function", &of.function);
+        number(attributes.into_list(), of.records, span)
+    };
+    let points: Vec<_> = hit.map(point).collect();
+    let words = [
+        "tlscope.records",
+        "Records of data that the hooks of a function brought.",
+        "{record}",
+    ];
+    (!points.is_empty()).then(|| Record::new(own, &sum(words, points, true)))
+}
+
+pub(super) fn number(attributes: Vec<KeyValue>, count: u64, span: Span) -> NumberDataPoint {
+    NumberDataPoint {
+        attributes,
+        start_time_unix_nano: nanos(span.began),
+        time_unix_nano: nanos(span.now),
+        value: Some(Value::AsInt(i64::try_from(count).unwrap_or(i64::MAX))),
+        ..NumberDataPoint::default()
+    }
+}
+
+/// Returns a metric that is a sum, by its name, its description and its unit.
+pub(super) fn sum(
+    [name, description, unit]: [&str; 3],
+    data_points: Vec<NumberDataPoint>,
+    is_monotonic: bool,
+) -> Metric {
+    let data = Data::Sum(Sum {
+        data_points,
+        aggregation_temporality: AggregationTemporality::Cumulative.into(),
+        is_monotonic,
+    });
+    metric(name, description, unit, data)
 }
 
 fn metric(name: &str, description: &str, unit: &str, data: Data) -> Metric {

@@ -17,6 +17,7 @@ use opentelemetry_proto::tonic::trace::v1::{
 use tracer_observe::redact::{EndLine, EndResponseLine, ExchangeLine};
 
 pub(super) use http::Http;
+pub(super) use network::Endpoint;
 pub(super) use outcome::Outcome;
 
 use super::{

@@ -1,8 +1,10 @@
 //! Tests of the correlator: records in, observations out.
 
+mod active;
 mod decoding;
 mod addresses;
 mod life;
+mod function_records;
 mod gaps;
 mod refusals;
 mod skips;
@@ -40,6 +42,7 @@ pub(super) fn connection() -> Connection {
         source: AddressSource::Unseen,
         proxied: None,
         netns: None,
+        server_name: None,
     }
 }
 

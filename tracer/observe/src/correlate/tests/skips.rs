@@ -1,7 +1,9 @@
 //! What is announced to be of no interest, and bytes that are skipped.
 
 use super::*;
-use crate::limits::MIN_SKIP_BYTES;
+use http_decode::Side;
+
+use crate::{event::Address, limits::MIN_SKIP_BYTES};
 
 const BODY: u64 = 10 * MIN_SKIP_BYTES;
 
@@ -66,4 +68,45 @@ fn both_directions_of_a_tunnel_are_announced_as_they_go_on() {
     bench.data(1, Way::READ, request.len() as u64, b"anything");
     let until: Vec<_> = bench.correlator.skips().iter().map(|skip| skip.until).collect();
     assert_eq!(until, [[0, u64::MAX], [u64::MAX; 2]]);
+}
+
+/// Returns a correlator with an interest in connections of a server to this remote port.
+fn interested_in(remote_port: u16) -> Bench {
+    let mut bench = Bench::new(Bounds::default());
+    let interest = Interest::new(move |connection, side| {
+        let remote = connection.remote.as_ref().and_then(Address::inet);
+        side == Side::Server && remote.is_some_and(|remote| remote.port() == remote_port)
+    });
+    bench.correlator.interest = Some(interest);
+    bench
+}
+
+#[test]
+fn a_connection_of_no_interest_is_given_up_and_announced_in_both_directions() {
+    let mut bench = interested_in(1000);
+    bench.known(1, Source::BIO, 999, OWN_NETNS);
+    bench.data(1, Way::READ, 0, &REQUEST[..10]);
+    assert_eq!(bench.correlator.skips(), [], "no head was seen");
+    bench.data(1, Way::READ, 10, &REQUEST[10..]);
+    let until = bench.correlator.skips().last().map(|skip| skip.until);
+    assert_eq!(until, Some([u64::MAX; 2]));
+    bench.data(1, Way::WRITE, 0, RESPONSE);
+    bench.exchange(1, 1);
+    assert!(bench.exchanges().is_empty());
+    assert_eq!(bench.correlator.active_requests(), []);
+    bench.end(1, 2 * REQUEST.len(), 2 * RESPONSE.len());
+    assert!(bench.out.is_empty());
+}
+
+#[test]
+fn connections_that_are_of_interest_or_may_be_are_decoded() {
+    let mut bench = interested_in(1000);
+    bench.known(1, Source::BIO, 1000, OWN_NETNS);
+    bench.unknown(2, false);
+    for connection in [1, 2] {
+        bench.exchange(connection, 0);
+        bench.exchange(connection, 1);
+    }
+    assert_eq!(bench.exchanges().len(), 4);
+    assert_eq!(bench.correlator.skips(), []);
 }

@@ -4,7 +4,7 @@ use std::net::IpAddr;
 
 use serde::Serialize;
 
-use crate::redact::EvidenceLine;
+use crate::redact::{AuditLine, EvidenceLine};
 
 /// The version of ECS.
 pub(super) const VERSION: &str = "8.17.0";
@@ -39,6 +39,10 @@ pub(super) struct Document<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) process: Option<Process<'a>>,
     #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) user: Option<User<'a>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) host: Option<Host<'a>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) rule: Option<Rule<'a>>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) message: Option<&'a str>,
@@ -49,6 +53,21 @@ pub(super) struct Document<'a> {
 #[derive(Clone, Debug, Serialize)]
 pub(super) struct Rule<'a> {
     pub(super) name: &'a str,
+}
+
+/// `user`.
+#[derive(Clone, Debug, Serialize)]
+pub(super) struct User<'a> {
+    /// A keyword, not a number.
+    pub(super) id: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) name: Option<&'a str>,
+}
+
+/// `host`.
+#[derive(Clone, Debug, Serialize)]
+pub(super) struct Host<'a> {
+    pub(super) hostname: &'a str,
 }
 
 /// `ecs`.
@@ -82,6 +101,8 @@ pub(super) struct Event<'a> {
     pub(super) duration: Option<u64>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) outcome: Option<&'static str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) reason: Option<&'a str>,
 }
 
 /// `source`, `destination`, `client` and `server`.
@@ -287,6 +308,8 @@ pub(super) struct Tlscope<'a> {
     pub(super) severity: Option<&'static str>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) evidence: Option<&'a EvidenceLine<'a>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) audit: Option<&'a AuditLine<'a>>,
 }
 
 /// A head. A field of it is `name: value`; one of which either is unknown is left out.

@@ -64,6 +64,7 @@ pub(super) fn document<'a>(line: &'a ExchangeLine<'_>) -> Document<'a> {
             start: Some(time.as_str()),
             duration: duration_us.map(|micros| micros.saturating_mul(1000)),
             outcome: Some(outcome(line)),
+            reason: None,
         },
         source: client.clone(),
         destination: server.clone(),

@@ -7,6 +7,7 @@
 mod document;
 mod exchange;
 mod alert;
+mod audit;
 mod endpoint;
 mod other;
 
@@ -72,6 +73,7 @@ impl<L: Lines> Sink for Ecs<L> {
             Line::Health(line) => self.document(&other::health(line)),
             Line::Hooks(line) => self.document(&other::hooks(line)),
             Line::Alert(line) => self.document(&alert::document(line)),
+            Line::Audit(line) => self.document(&audit::document(line)),
         }
     }
 

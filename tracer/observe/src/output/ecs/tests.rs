@@ -124,6 +124,44 @@ fn an_authority_is_a_domain_and_a_port() {
 }
 
 #[test]
+fn an_audit_line_is_a_document_with_who_it_was_and_all_of_it() {
+    let documents = documents(&[sample::audit(), sample::audit_end(), sample::audit_refused()]);
+    let [start, end, refused] = &documents[..] else {
+        panic!("{documents:?}");
+    };
+    assert_eq!(
+        (&start["event"]["dataset"], &start["event"]["type"]),
+        (&json!("tlscope.audit"), &json!(["start"]))
+    );
+    assert_eq!(
+        (&end["event"]["type"], &end["event"]["outcome"]),
+        (&json!(["end"]), &json!("success"))
+    );
+    assert_eq!(
+        (&refused["event"]["type"], &refused["event"]["outcome"]),
+        (&json!(["start"]), &json!("failure"))
+    );
+    assert!(
+        refused["event"]["reason"]
+            .as_str()
+            .is_some_and(|reason| reason.starts_with("no process"))
+    );
+    assert_eq!(start["user"], json!({"id": "0", "name": "root"}));
+    assert_eq!(start["host"], json!({"hostname": "gateway"}));
+    assert_eq!(start["process"]["pid"], 7);
+    assert_eq!(end["event"]["duration"], 2_000_000_000_u64);
+    assert_eq!(
+        start["tlscope"]["audit"]["selection"],
+        json!([["name", "nginx"], ["wait", null]])
+    );
+    assert!(
+        documents
+            .iter()
+            .all(|document| !document.to_string().contains("hunter2"))
+    );
+}
+
+#[test]
 fn an_alert_is_a_document_of_its_kind_with_the_id_of_its_exchange() {
     let documents = documents(&[sample::alert()]);
     let [alert] = &documents[..] else {

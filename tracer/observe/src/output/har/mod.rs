@@ -134,7 +134,9 @@ impl<L: Lines> Sink for Har<L> {
                 None => Ok(Written::Yes),
             },
             Line::Hop(hop) => self.hop(hop),
-            Line::Connection(_) | Line::Health(_) | Line::Hooks(_) | Line::Alert(_) => Ok(Written::Yes),
+            Line::Connection(_) | Line::Health(_) | Line::Hooks(_) | Line::Alert(_) | Line::Audit(_) => {
+                Ok(Written::Yes)
+            }
             Line::Loss(loss) => {
                 self.gaps += 1;
                 self.missing_bytes = self.missing_bytes.saturating_add(loss.bytes.unwrap_or(0));

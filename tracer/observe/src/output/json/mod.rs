@@ -72,6 +72,7 @@ fn write_line(out: &mut [u8], line: &Line<'_>) -> Result<Option<usize>, Error> {
         Line::Health(line) => write(out, "health", line),
         Line::Hooks(line) => write(out, "health", line),
         Line::Alert(line) => write(out, "alert", line),
+        Line::Audit(line) => write(out, "audit", line),
     }
 }
 
@@ -97,6 +98,7 @@ mod tests {
 
     use super::*;
     use crate::{
+        audit,
         event::{AddressSource, RefusalCause},
         health::{Export, State},
         join::How,
@@ -225,11 +227,38 @@ mod tests {
             r#""severity":"warning","message":"no credentials\u001b here","id":"7-1","pid":1,"process":"nginx","side":"server","#,
             r#""connection":{"id":"7","local":"127.0.0.1:8443","remote":"127.0.0.1:50312","source":"bio"},"#,
             r#""path":"/x?token=[redacted]","status":200,"#,
-            r#""evidence":{"head":"request","field":"authorization","value":"Bearer [redacted]","key":"127.0.0.1","#,
-            r#""count":3,"limit":2}}"#,
+            r#""evidence":{"head":"request","field":"authorization","value":"Bearer [redacted]","server_name":"b.test","#,
+            r#""key":"127.0.0.1","count":3,"limit":2}}"#,
             "\n"
         );
         assert_eq!(written(&sample::alert()), expected);
+    }
+
+    #[test]
+    fn the_audit_of_a_start_and_of_an_end_match_the_contract() {
+        let who = concat!(
+            r#""run":"7-1","host":"gateway","version":"0.1.0","pid":7,"command":"trace","#,
+            r#""user":{"uid":0,"name":"root","login_uid":1000,"login_name":"al\u001bice"},"#,
+            r#""from":{"tty":"pts/0","parent":"sudo","parent_pid":6},"#,
+            r#""claims":{"sudo_user":"alice","sudo_uid":"1000","ssh_client":"192.0.2.7"},"secrets":"shown","#,
+            r#""selection":[["name","nginx"],["wait",null]],"#,
+            r#""filters":[["header","authorization: [redacted]"],["path","^/x\\?token=[redacted]"]],"#,
+            r#""outputs":[["otlp","https://[redacted]@collector.test:4318"],["otlp-header","x-key=[redacted]"],"#,
+            r#"["alert-exec","[redacted]"]],"settings":[["hold","1s"]]"#,
+        );
+        let time = r#""time":"2026-11-21T07:45:00.123456789Z""#;
+        let start = format!(
+            r#"{{"v":1,"type":"audit",{time},"event":"start",{who},"processes":[{{"pid":1,"name":"nginx"}}]}}"#
+        );
+        assert_eq!(written(&sample::audit()).trim_end(), start);
+        let end = format!(
+            r#"{{"v":1,"type":"audit",{time},"event":"end",{who},"ended":"signal","duration_us":2000000,"exchanges":5,"#
+        ) + r#""lost_records":1,"lost_bytes":100,"processes_traced":3}"#;
+        assert_eq!(written(&sample::audit_end()).trim_end(), end);
+        let refused = format!(
+            r#"{{"v":1,"type":"audit",{time},"event":"refused",{who},"processes":[{{"pid":1,"name":"nginx"}}],"reason":"#
+        ) + r#""no process\u001b for x-key=[redacted] [redacted], \"https://[redacted]@collector.test:4318\""}"#;
+        assert_eq!(written(&sample::audit_refused()).trim_end(), refused);
     }
 
     #[test]
@@ -261,6 +290,9 @@ mod tests {
             sample::health_of_output(),
             sample::hooks(),
             sample::alert(),
+            sample::audit(),
+            sample::audit_end(),
+            sample::audit_refused(),
             sample::summary(),
         ];
         for line in lines {
@@ -295,6 +327,18 @@ mod tests {
             ),
             ("loss_line/properties/direction", names(Direction::ALL, Direction::name)),
             ("loss_line/properties/cause", causes),
+            (
+                "audit_line/properties/event",
+                names(audit::Event::ALL, audit::Event::name),
+            ),
+            (
+                "audit_line/properties/secrets",
+                names(audit::Secrets::ALL, audit::Secrets::name),
+            ),
+            (
+                "audit_line/properties/ended",
+                names(audit::Ended::ALL, audit::Ended::name),
+            ),
             ("health_line/properties/state", states),
             (
                 "health_line/properties/cause",

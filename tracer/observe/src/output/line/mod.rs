@@ -232,6 +232,7 @@ impl<L: Lines> Sink for OneLine<L> {
             Line::Health(line) => self.health(line),
             Line::Hooks(line) => self.hooks(line),
             Line::Alert(line) => self.alert(line),
+            Line::Audit(line) => self.note(&line.time, Paint::Bold, "AUDIT", &summary::audit(line)),
         }
     }
 

@@ -54,6 +54,9 @@ fn no_line_is_wider_than_it_may_be() {
             sample::health_of_output(),
             sample::hooks(),
             sample::alert(),
+            sample::audit(),
+            sample::audit_end(),
+            sample::audit_refused(),
             sample::end(),
             sample::exchange_with(|exchange| {
                 let request = exchange.request.as_mut().unwrap();

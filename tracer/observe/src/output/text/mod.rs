@@ -16,8 +16,8 @@ use super::{
     summary,
 };
 use crate::redact::{
-    AlertLine, ConnectionLine, EndLine, ExchangeLine, FieldLine, HealthLine, HooksLine, Line, LossLine, ProxiedLine,
-    Redacted, RequestLine, ResponseLine, SummaryLine, Time,
+    AlertLine, AuditLine, ConnectionLine, EndLine, ExchangeLine, FieldLine, HealthLine, HooksLine, Line, LossLine,
+    ProxiedLine, Redacted, RequestLine, ResponseLine, SummaryLine, Time,
 };
 
 /// Writes text for a terminal.
@@ -365,6 +365,12 @@ impl<L: Lines> Text<L> {
         Ok(writeln!(self.out, "{word} {}\n", Shown(&summary::alert(line)))?)
     }
 
+    fn audit(&mut self, line: &AuditLine<'_>) -> Result<(), Error> {
+        self.time(&line.time)?;
+        let word = self.style.paint(Paint::Bold, "AUDIT");
+        Ok(writeln!(self.out, "{word} {}\n", Shown(&summary::audit(line)))?)
+    }
+
     fn summary(&mut self, line: &SummaryLine<'_>) -> Result<(), Error> {
         let SummaryLine {
             time,
@@ -395,6 +401,7 @@ impl<L: Lines> Sink for Text<L> {
             Line::Health(line) => self.health(line)?,
             Line::Hooks(line) => self.hooks(line)?,
             Line::Alert(line) => self.alert(line)?,
+            Line::Audit(line) => self.audit(line)?,
         }
         let written = self.lines.line(&self.out)?;
         if written == Written::Dropped {

@@ -152,9 +152,35 @@ fn a_name_and_a_path_of_refused_hooks_cannot_control_the_terminal() {
 }
 
 #[test]
+fn an_audit_line_is_one_note() {
+    let text = written(&sample::audit());
+    let expected = concat!(
+        "AUDIT start of trace (7) on gateway by root (0); logged in as al\\u{1b}ice (1000); terminal pts/0; from sudo; ",
+        "sudo says alice; SSH says 192.0.2.7; traces --name nginx --wait; ",
+        "only --header authorization: [redacted] --path ^/x\\?token=[redacted]; "
+    );
+    assert!(text.contains(expected), "{text}");
+    assert!(
+        text.contains("secrets: shown; 1 process") && !text.contains("hunter2"),
+        "{text}"
+    );
+    let text = written(&sample::audit_end());
+    assert!(
+        text.contains("AUDIT end of trace") && text.contains("ended by signal; 5 exchanges; 3 processes traced"),
+        "{text}"
+    );
+    let text = written(&sample::audit_refused());
+    assert!(
+        text.contains("AUDIT refused start of trace (7)") && text.contains("; because: no process\\u{1b} for x-key="),
+        "{text}"
+    );
+    assert!(!text.contains("hunter2"), "{text}");
+}
+
+#[test]
 fn an_alert_is_one_note() {
     let text = written(&sample::alert());
-    let expected = "ALERT warning no-credentials; no credentials\\u{1b} here; request authorization: Bearer [redacted] of 127.0.0.1 \
+    let expected = "ALERT warning no-credentials; no credentials\\u{1b} here; request authorization: Bearer [redacted] server name b.test of 127.0.0.1 \
                     3 of 2; nginx 7-1: ? ?/x?token=[redacted] 200\n\n";
     assert!(text.ends_with(expected), "{text}");
 }

@@ -69,7 +69,8 @@ fn alert<'l>(line: &'l Redacted<Line<'_>>) -> &'l AlertLine<'l> {
         | Line::Loss(_)
         | Line::Connection(_)
         | Line::Health(_)
-        | Line::Hooks(_) => panic!("not an alert"),
+        | Line::Hooks(_)
+        | Line::Audit(_) => panic!("not an alert"),
     }
 }
 
@@ -169,6 +170,51 @@ fn a_head_that_was_joined_late_lacks_nothing() {
 }
 
 #[test]
+fn a_request_for_another_host_than_the_handshake_is_told_and_what_is_unknown_is_not() {
+    let text = "[[rule]]\nname = \"a\"\nhost_differs_from_sni = true\n";
+    let told = |server_name: Option<&str>, host: Option<&str>, method: &'static str| {
+        let mut exchange = sample::whole();
+        let head = &mut exchange.request.as_mut().unwrap().head;
+        head.method = Some(method.into());
+        head.target_authority = None;
+        head.fields = match host {
+            Some(host) => sample::fields([sample::field("host", host)]),
+            None => sample::fields([]),
+        };
+        let mut observed = sample::observed(ObservedKind::Exchange(Box::new(exchange)), AddressSource::Bio);
+        let server_name = server_name.map(|name| Unredacted::new(name.as_bytes()));
+        Arc::make_mut(&mut observed.connection).server_name = server_name;
+        let (mut policy, mut redactor) = policy(text);
+        let alerts = policy.judge(&redactor.redact(&observed), 1);
+        let names = alerts
+            .iter()
+            .map(|line| alert(line).evidence.server_name.as_ref().unwrap().to_string());
+        names.collect::<Vec<_>>()
+    };
+    for (server_name, host) in [
+        (Some("a.test"), Some("a.test")),
+        (Some("a.test"), Some("A.Test.:8443")),
+        (Some("A.TEST."), Some("a.test")),
+        (None, Some("a.test")),
+        (Some("a.test"), None),
+        (Some("a.test"), Some("")),
+    ] {
+        assert_eq!(
+            told(server_name, host, "GET"),
+            Vec::<String>::new(),
+            "{server_name:?} {host:?}"
+        );
+    }
+    assert_eq!(
+        told(Some("a.test"), Some("b.test:443"), "CONNECT"),
+        Vec::<String>::new()
+    );
+    assert_eq!(told(Some("a.test"), Some("b.test"), "GET"), ["a.test"]);
+    assert_eq!(told(Some("a.test"), Some("127.0.0.1:8443"), "GET"), ["a.test"]);
+    assert_eq!(told(Some("u:hunter2@a.test"), Some("x"), "GET"), ["[redacted]@a.test"]);
+}
+
+#[test]
 fn both_sides_of_a_hop_are_judged() {
     let text = "[[rule]]\nname = \"a\"\nin = \"response\"\nforbidden = [\"x-powered-by\"]\n[[rule]]\nname = \"b\"\nrequired = [\"x-none\"]\n";
     let alerts = policy(text).0.judge(&sample::hop(), 1);
@@ -206,6 +252,13 @@ fn the_place_of_each_mistake_is_marked() {
         (rule, 1, 1, "one of"),
         (&*format!("{rule}malformed = true\nmax_fields = 1\n"), 1, 1, "several"),
         (&*format!("{rule}malformed = false\n"), 3, 13, "true"),
+        (&*format!("{rule}host_differs_from_sni = false\n"), 3, 25, "true"),
+        (
+            &*format!("{rule}in = \"response\"\nhost_differs_from_sni = true\n"),
+            4,
+            25,
+            "of the request",
+        ),
         (&*format!("{rule}required = [\"ok\", \"no name\"]\n"), 3, 19, "header"),
         (&*format!("{rule}matches = \"(\"\n"), 3, 11, "unclosed"),
         (&*format!("{rule}matches_not = \"a\"\n"), 3, 15, "field"),

@@ -3,7 +3,7 @@
 use serde::Serialize;
 
 use super::connection::ConnectionLine;
-use crate::redact::{Printable, Time};
+use crate::redact::{Printable, Seen, Time};
 
 /// An exchange that a rule of a policy matches.
 #[derive(Clone, Debug, Eq, PartialEq, Serialize)]
@@ -61,6 +61,9 @@ pub struct EvidenceLine<'a> {
     /// Its value, masked as in the line of the exchange, and cut.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub value: Option<Printable<'a>>,
+    /// Server name that the client asked for in its handshake, masked like an authority, and cut.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub server_name: Option<Printable<'a>>,
     /// The part of the head that is not well-formed.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub malformed: Option<&'static str>,
@@ -75,16 +78,27 @@ pub struct EvidenceLine<'a> {
     pub limit: Option<u64>,
 }
 
-/// What rules ask of values that are masked. It is not printed.
+/// What the rules of a policy ask of an exchange. It is not printed.
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
 pub struct Facts {
-    /// Sizes of the request head.
-    pub request: Option<Sizes>,
-    /// Sizes of the response head.
-    pub response: Option<Sizes>,
+    /// Of the request head.
+    pub request: HeadFacts,
+    /// Of the response head.
+    pub response: HeadFacts,
     /// Fingerprints of the fields of the request that rules name, in their order; of one that is absent, unknown or masked by
-    /// another tracer there is none.
+    /// another tracer there is none. Empty if there are none.
     pub credentials: Vec<Option<String>>,
+    /// The server name that the client asked for in its handshake, if the request is for another host.
+    pub server_name: Option<Printable<'static>>,
+}
+
+/// What rules ask of a head.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub struct HeadFacts {
+    /// What they find in its fields.
+    pub seen: Seen,
+    /// Its sizes, if they are beyond what a rule allows at least.
+    pub sizes: Option<Sizes>,
 }
 
 /// Sizes of a head before anything of it was masked.

@@ -91,7 +91,7 @@ pub struct ExchangeLine<'a> {
     /// `latin1` if a value of the line was not UTF-8: each character of every value then stands for one byte.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub encoding: Option<&'static str>,
-    /// What the rules of a policy ask of masked values; not printed.
+    /// What the rules of a policy ask; not printed.
     #[serde(skip)]
     pub facts: Option<Box<Facts>>,
 }

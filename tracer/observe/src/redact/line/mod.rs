@@ -7,6 +7,7 @@
 //! Output that waits for the end of an exchange copies it, because a line borrows from what it was made of.
 
 mod alert;
+mod audit;
 mod connection;
 mod exchange;
 mod field;
@@ -14,7 +15,8 @@ mod health;
 mod hop;
 mod loss;
 
-pub use alert::{AlertLine, EvidenceLine, Facts, Sizes};
+pub use alert::{AlertLine, EvidenceLine, Facts, HeadFacts, Sizes};
+pub use audit::{AuditClaimsLine, AuditLine, AuditOriginLine, AuditProcessLine, AuditUserLine, GivenLine};
 pub use connection::{ConnectionLine, ProxiedLine, SummaryLine};
 pub use exchange::{EndLine, EndResponseLine, ExchangeLine, RequestLine, ResponseLine};
 pub use field::FieldLine;
@@ -42,6 +44,8 @@ pub enum Line<'a> {
     Hooks(Box<HooksLine<'a>>),
     /// An exchange that a rule of a policy matches.
     Alert(Box<AlertLine<'a>>),
+    /// Who traced what.
+    Audit(Box<AuditLine<'a>>),
 }
 
 /// Version of the contract.

@@ -28,7 +28,8 @@ fn summary(rules: Rules, change: impl FnOnce(&mut ConnectionSummary)) -> Summary
         | Line::Loss(_)
         | Line::Health(_)
         | Line::Hooks(_)
-        | Line::Alert(_) => {
+        | Line::Alert(_)
+        | Line::Audit(_) => {
             panic!("not a connection")
         }
     }
@@ -51,7 +52,8 @@ fn connection(change: impl FnOnce(&mut Connection)) -> ConnectionLine<'static> {
         | Line::Connection(_)
         | Line::Health(_)
         | Line::Hooks(_)
-        | Line::Alert(_) => {
+        | Line::Alert(_)
+        | Line::Audit(_) => {
             panic!("not an exchange")
         }
     }

@@ -4,6 +4,7 @@ mod names;
 mod rules;
 mod users;
 mod shape;
+mod audit;
 mod connection;
 mod properties;
 mod wire;
@@ -79,7 +80,8 @@ fn redact_with(redactor: &mut Redactor, exchange: Exchange) -> ExchangeLine<'sta
         | Line::Connection(_)
         | Line::Health(_)
         | Line::Hooks(_)
-        | Line::Alert(_) => {
+        | Line::Alert(_)
+        | Line::Audit(_) => {
             panic!("not an exchange")
         }
     }

@@ -80,7 +80,10 @@ pub(crate) fn find(image: &Image<'_>, survey: &Survey) -> Found {
     match finder.plan() {
         Ok(Some(plan)) => Found::Plan(Box::new(plan)),
         Ok(None) => Found::Nothing,
-        Err(refusal) => Found::Refused(Reason::Stripped(refusal)),
+        Err(why) => Found::Refused(Reason::Stripped {
+            family: identify::by_texts(image.data()),
+            why,
+        }),
     }
 }
 
@@ -155,7 +158,11 @@ impl Finder<'_, '_> {
         let aws_lc = stated.into_iter().find(|version| version.family == Family::AwsLc);
         ProbePlan {
             library: Library {
-                family: aws_lc.as_ref().map_or(Family::BoringSsl, |version| version.family),
+                family: aws_lc
+                    .as_ref()
+                    .map(|version| version.family)
+                    .or_else(|| identify::by_texts(image.data()))
+                    .unwrap_or(Family::BoringSsl),
                 evidence: Evidence::Errors,
                 version: aws_lc,
                 at_least: None,

@@ -37,6 +37,7 @@ pub(super) fn find(linkage: &Linkage<'_, '_>, senders: &[Sender], seal: Vaddr, f
         sending: Sending {
             wbio: Some(wbio),
             frame: frame(senders, seal),
+            within_calls: false,
         },
         handed: Some(handed),
     }

@@ -1,5 +1,8 @@
 //! Lines for the tests of sinks and filters. Like all lines, they come from a redactor.
 
+#[cfg(test)]
+mod audit;
+
 use std::{
     net::{Ipv4Addr, SocketAddr},
     sync::Arc,
@@ -18,6 +21,9 @@ use crate::{
     join::{Hop, How, Upstream},
     redact::{AlertLine, EvidenceLine, ExchangeLine, Line, Printable, Redacted, Redactor, Rules},
 };
+
+#[cfg(test)]
+pub(crate) use self::audit::{audit, audit_end, audit_refused};
 
 /// The line of [`whole`].
 pub(crate) fn exchange() -> Redacted<Line<'static>> {
@@ -244,6 +250,7 @@ pub(crate) fn observed(kind: ObservedKind, source: AddressSource) -> Observed {
             source,
             proxied: None,
             netns: None,
+            server_name: None,
         }),
         kind,
     }
@@ -317,6 +324,7 @@ pub(crate) fn alert() -> Redacted<Line<'static>> {
                     head: Some("request"),
                     field: Some("authorization".into()),
                     value: Some("Bearer [redacted]".into()),
+                    server_name: Some("b.test".into()),
                     malformed: None,
                     key: Some("127.0.0.1".into()),
                     count: Some(3),
@@ -330,7 +338,8 @@ pub(crate) fn alert() -> Redacted<Line<'static>> {
             | Line::Connection(_)
             | Line::Health(_)
             | Line::Hooks(_)
-            | Line::Alert(_) => Vec::new(),
+            | Line::Alert(_)
+            | Line::Audit(_) => Vec::new(),
         })
         .remove(0)
 }

@@ -1,0 +1,119 @@
+//! The functions of rustls in an image without names.
+//!
+//! [`References`] only say where to look: what a function is then is proven by what it does, and where several could be it, none
+//! is taken.
+
+use std::collections::BTreeSet;
+
+use super::analysis::{FIRST_METHOD, WORD, seen_in};
+use super::names::{Found, Function, Functions};
+use super::reads::received;
+use super::references::{Part, References};
+use super::sending::{Queue, Sending};
+use super::sends::queue;
+use crate::code::Value;
+use crate::code::fixpoint::seen::Seen;
+use crate::elf::address::Vaddr;
+use crate::elf::image::Image;
+
+/// Finds the functions; none if they are not found for certain.
+pub(super) fn find(image: &Image<'_>) -> Option<Functions> {
+    let references = References::find(image)?;
+    let sending = Sending::find(image, &references)?;
+    let mut functions = Functions::default();
+    for (function, found) in &sending.functions {
+        functions.put(*function, *found);
+    }
+    for (maker, method) in makers(image, &references)? {
+        functions.put(Function::MakeEncrypter, maker);
+        functions.put(Function::Encrypt, method);
+    }
+    functions.put(Function::TakeReceived, takes(image, &references, &sending.queues)?);
+    Some(functions)
+}
+
+/// Finds the functions that make objects that encrypt, each with the method of these: the table of methods that they return
+/// has a method that says how long a record gets behind the one that encrypts. None if there is such a table that no function
+/// returns.
+fn makers(image: &Image<'_>, references: &References<'_>) -> Option<Vec<(Found, Found)>> {
+    let mut makers = Vec::new();
+    for function in references.of(Part::Algorithms) {
+        let Ok(seen) = seen_in(image, function) else {
+            continue;
+        };
+        let returned: BTreeSet<_> = seen.returns.iter().map(|(_, table)| encrypts(image, *table)).collect();
+        let [Some(method)] = Vec::from_iter(returned)[..] else {
+            continue;
+        };
+        makers.push((
+            function,
+            references.found(method).filter(|found| found.address == method)?,
+        ));
+    }
+    let made: BTreeSet<_> = makers.iter().map(|(_, method)| method.address).collect();
+    let adding = image
+        .code_pointers()
+        .into_iter()
+        .filter(|(_, to)| adds_overhead(image, *to));
+    let methods = adding.filter_map(|(place, _)| {
+        let first = Vaddr(place.0.checked_sub(WORD.into())?);
+        is_first_method(image, first).then(|| image.pointer_at(first))?
+    });
+    let mut methods = methods;
+    (!makers.is_empty() && methods.all(|method| made.contains(&method))).then_some(makers)
+}
+
+/// Returns the first method of a table that a function returns, if that is one of objects that encrypt.
+fn encrypts(image: &Image<'_>, table: Value) -> Option<Vaddr> {
+    let Value::Constant(address) = table else { return None };
+    let second = Vaddr(address).checked_add(u64::from(FIRST_METHOD).checked_add(WORD.into())?)?;
+    adds_overhead(image, image.pointer_at(second)?).then(|| method_of(image, table))?
+}
+
+/// Returns whether a method does nothing but add to its second argument what a record is longer than its content: with TLS 1.3
+/// its kind and a tag, with TLS 1.2 a tag, and perhaps the number of the record (`MessageEncrypter::encrypted_payload_len`).
+fn adds_overhead(image: &Image<'_>, method: Vaddr) -> bool {
+    // lea rax,[rsi+N]; ret
+    let code = image.bytes_from(method).and_then(|bytes| bytes.first_chunk());
+    matches!(code, Some([0x48, 0x8d, 0x46, 0x10 | 0x11 | 0x18, 0xc3]))
+}
+
+/// Returns the first method of a table that a function returns behind an object.
+pub(super) fn method_of(image: &Image<'_>, table: Value) -> Option<Vaddr> {
+    let Value::Constant(table) = table else { return None };
+    let place = Vaddr(table).checked_add(FIRST_METHOD.into())?;
+    is_first_method(image, place).then(|| image.pointer_at(place))?
+}
+
+/// Returns whether a place is behind the size and the alignment of objects, as the first method is in a table.
+fn is_first_method(image: &Image<'_>, place: Vaddr) -> bool {
+    let before = |bytes| {
+        let word = image.bytes_from(Vaddr(place.0.checked_sub(bytes)?))?;
+        Some(u64::from_le_bytes(*word.first_chunk()?))
+    };
+    let is_size = |size: u64| size > 0 && size < LARGEST_OBJECT;
+    let is_alignment = |alignment: u64| alignment.is_power_of_two() && alignment <= LARGEST_ALIGNMENT;
+    before(16).is_some_and(is_size) && before(8).is_some_and(is_alignment)
+}
+
+/// Finds the one function that takes the content of a record: it gives the counters of a connection their first value, and
+/// appends to the queue before the one that a function that sends appends to.
+fn takes(image: &Image<'_>, references: &References<'_>, queues: &[Queue]) -> Option<Found> {
+    let appends = |seen: &Seen, (grow, sendable): &Queue| {
+        let received = sendable.checked_sub(QUEUE_BYTES);
+        received.is_some_and(|at| seen.calls.iter().any(|call| queue(call) == Some((*grow, at))))
+    };
+    let is_it = |seen: &Seen| received(seen).is_some() && queues.iter().any(|queue| appends(seen, queue));
+    let mut found = references
+        .counting
+        .iter()
+        .copied()
+        .filter(|function| seen_in(image, *function).is_ok_and(|seen| is_it(&seen)));
+    found.next().filter(|_| found.next().is_none())
+}
+
+/// Bytes of a queue of a connection, `ChunkVecBuffer` (rustls 0.23).
+const QUEUE_BYTES: i64 = 0x38;
+/// The largest object that encrypts, and its alignment.
+const LARGEST_OBJECT: u64 = 1 << 16;
+const LARGEST_ALIGNMENT: u64 = 64;
