@@ -49,6 +49,11 @@ impl Paced {
         self.program.wait_for_count(word, count)
     }
 
+    /// Answers a copy that is held.
+    pub fn release_copy(&mut self) -> Result<()> {
+        self.program.send_line("release")
+    }
+
     /// Ends the streams of events.
     pub fn end_events(&mut self) -> Result<()> {
         self.program.send_line("enough")

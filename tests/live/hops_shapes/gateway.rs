@@ -12,7 +12,7 @@ use support::{
 };
 
 /// How long halves wait for each other, and how long a process is observed before what has no id joins.
-pub(super) const HOLD: &str = "50ms";
+const HOLD: &str = "50ms";
 
 /// nginx in front of an upstream server, which it asks with and without TLS.
 pub(super) struct Gateway {
@@ -42,10 +42,10 @@ impl Gateway {
                 location /plain/ {{ proxy_pass {plain}/; }}
                 location /secure/ {{ proxy_pass {secure}/; }}
                 location /streamed/ {{ proxy_request_buffering off; proxy_pass {secure}/; }}
-                location /mirrored/ {{ mirror /copy; proxy_pass {secure}/; }}
-                location = /copy {{ internal; proxy_pass {plain}/copied; }}
-                location /lagging/ {{ mirror /late; proxy_pass {secure}/; }}
-                location = /late {{ internal; proxy_pass {plain}/delay/300; }}
+                location /mirrored/ {{ mirror /copy; proxy_pass {secure}; }}
+                location = /copy {{ internal; proxy_pass {plain}/copy; }}
+                location /mirrored/lagging/ {{ mirror /held; proxy_pass {secure}; }}
+                location = /held {{ internal; proxy_pass {plain}/held; }}
                 location /limited/ {{ limit_req zone=slowly burst=100; proxy_pass {secure}/; }}
                 location /kept/ {{ proxy_pass https://kept/; }}
                 {locations}

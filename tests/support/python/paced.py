@@ -1,7 +1,8 @@
 """An upstream server of a gateway, without TLS on one port and with TLS on another.
 
 The path of a GET says what it does: /delay/MS waits first, /denied gives 401 with WWW-Authenticate, /slow sends a part of a
-response and no more, /never nothing at all, /events a server-sent event each 100 ms until it reads the line `enough`. It prints
+response and no more, /never nothing at all, /events a server-sent event each 100 ms until it reads the line `enough`.
+/mirrored answers once a copy has come: /copy, which is answered at once, or /held, once it reads the line `release`. It prints
 `waits PATH` and `gone PATH` if the gateway is to close the connection, and when it has. Everything else gives 200.
 """
 
@@ -13,6 +14,8 @@ import time
 from server import context
 
 enough = threading.Event()
+copies = threading.Semaphore(0)
+released = threading.Semaphore(0)
 
 
 class Handler(http.server.BaseHTTPRequestHandler):
@@ -32,6 +35,12 @@ class Handler(http.server.BaseHTTPRequestHandler):
         action, _, argument = self.path.partition("?")[0].lstrip("/").partition("/")
         if action == "delay":
             time.sleep(int(argument.split("/")[0]) / 1000)
+        elif action == "mirrored":
+            copies.acquire()
+        elif action in ("copy", "held"):
+            copies.release()
+            if action == "held":
+                released.acquire()
         if action == "denied":
             self.answer(401, ("WWW-Authenticate", 'Bearer realm="shop", error="invalid_token"'))
         elif action == "slow":
@@ -94,6 +103,8 @@ def main():
     for line in sys.stdin:
         if line.strip() == "enough":
             enough.set()
+        elif line.strip() == "release":
+            released.release()
 
 
 if __name__ == "__main__":
