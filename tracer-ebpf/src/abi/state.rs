@@ -306,7 +306,7 @@ pub struct TargetFlags(pub u32);
 impl TargetFlags {
     /// The processes it forks are traced as it is.
     pub const FOLLOW: Self = Self(1);
-    /// It may give a TLS object a BIO of its own, so its ciphertext is matched with the messages it sends.
+    /// What it sends may show which sockets its connections use, so messages are matched with its ciphertext and its calls.
     pub const CIPHERTEXT: Self = Self(1 << 1);
     /// Its calls that read are probed beside taps: to check these, or for connections that refuse them.
     pub const READ_CALLS: Self = Self(1 << 2);

@@ -95,6 +95,12 @@ pub(crate) fn leave(call: *const CallState, entry_sp: u64) {
     thread.cookie = call.outer.cookie;
 }
 
+/// Returns whether a thread may be in a call, at less cost than its stack pointer.
+#[inline(always)]
+pub(super) fn is_in_call(task: Task) -> bool {
+    THREADS.get_ptr(&task.tid).is_some()
+}
+
 /// Returns the call that a function, entered with this stack pointer, is part of.
 #[inline(always)]
 pub(crate) fn current(task: Task, sp: u64) -> Option<*const ThreadState> {

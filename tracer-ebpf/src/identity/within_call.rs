@@ -29,10 +29,10 @@ union Beginning {
 #[inline(never)]
 pub(crate) fn find(sock: u64, message: u64) {
     let task = current_task();
-    let Some(sp) = user_stack_pointer() else {
-        return;
-    };
-    if let Some(call) = thread::current(task, sp) {
+    if thread::is_in_call(task)
+        && let Some(sp) = user_stack_pointer()
+        && let Some(call) = thread::current(task, sp)
+    {
         // SAFETY: only this thread uses the value; the loader removes it when the thread has ended.
         let call = unsafe { &*call };
         if sends_within(call) && begins_with_record(message) {
