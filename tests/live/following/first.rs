@@ -1,7 +1,7 @@
 //! Programs awaited with `--wait`: the first one is traced from its first request, even if it ends soon.
 
 use anyhow::Result;
-use support::{Nginx, Tracer, curl, nginx::Setup, search};
+use support::{Nginx, Tracer, curl, nginx::Setup, search, wait};
 
 use crate::claims::{
     assert_addresses_of_client, assert_facts_of_client, assert_facts_of_server, assert_same_requests, stop_after,
@@ -56,7 +56,7 @@ fn each_of_many_short_lived_clients_has_its_addresses() -> Result<()> {
             curl::request(&[&nginx.url(&format!("/small/{client}"))])?;
         }
         let log = nginx.wait_for_log(before + CLIENTS)?;
-        support::wait::until_true("each client is seen", || {
+        wait::until_true("each client is seen", || {
             Ok(tracer.count_lines("\"process\":\"curl\"") >= CLIENTS)
         })?;
         let trace = tracer.stop()?;
@@ -64,6 +64,35 @@ fn each_of_many_short_lived_clients_has_its_addresses() -> Result<()> {
         let exchanges: Vec<_> = trace.exchanges()?.into_iter().filter(of_curl).collect();
         assert_eq!(exchanges.len(), CLIENTS, "{args:?}");
         assert_addresses_of_client(&exchanges, &log, &nginx, "ciphertext")?;
+    }
+    Ok(())
+}
+
+#[test]
+#[ignore = "needs root, BPF and uprobes: scripts/test runs it"]
+fn a_client_that_is_awaited_for_long_is_traced_from_its_first_request() -> Result<()> {
+    const CLIENTS: usize = 3;
+    let nginx = Nginx::start()?;
+    let tracers = [&["trace", "--name", "curl", "--wait"][..], &["trace", "--all"]].map(Tracer::ready);
+    // Nothing needs the probes of calls here, which go after the longest time that such probes stay.
+    let other = Tracer::of(&[nginx.master()], &[])?;
+    let links = other.bpf_objects()?.links.len();
+    wait::until_true("fewer links", || Ok(other.bpf_objects()?.links.len() < links))?;
+    other.stop()?;
+    for client in 0..CLIENTS {
+        curl::request(&[&nginx.url(&format!("/small/{client}"))])?;
+    }
+    let log = nginx.wait_for_log(CLIENTS)?;
+    for tracer in tracers {
+        let tracer = tracer?;
+        wait::until_true("each client is seen", || {
+            Ok(tracer.count_lines("\"process\":\"curl\"") >= CLIENTS)
+        })?;
+        let trace = tracer.stop()?;
+        let mut exchanges = trace.exchanges()?;
+        exchanges.retain(|exchange| exchange.text("/process") == Some("curl"));
+        assert_eq!(exchanges.len(), CLIENTS);
+        assert_facts_of_client(&exchanges, &log)?;
     }
     Ok(())
 }

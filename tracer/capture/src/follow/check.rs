@@ -11,7 +11,7 @@ use tracer_ebpf::Direction;
 
 use super::{Follower, processes::ProcessInfo};
 use crate::{
-    attach::{Calls, Needs},
+    attach::{Calls, Needs, Reach},
     limits::CHECKED_CALLS,
     target::{FileIdentity, exists},
 };
@@ -23,16 +23,24 @@ pub(super) const CHECK: Duration = Duration::from_millis(200);
 /// the library pays for them. They stay longer if a process needs them.
 const LONGEST: Duration = Duration::from_secs(10);
 
-/// How long probes at calls stay attached after the last process that needed them: a script runs one client after the other,
-/// and each may send its request before they are attached again.
-const KEPT: Duration = Duration::from_secs(10);
-
 impl Follower {
     /// Probes the calls of a process with a connection that refused the tap or the lift of a direction. If it is wrong, it is
     /// given up for the file of the site.
     pub(super) fn refuse(&mut self, pid: u32, site: u32, direction: Direction, is_wrong: bool) -> Result<()> {
         if is_wrong {
             self.give_up(site, direction)?;
+        }
+        // The process may end before it is scanned, or before the next check.
+        if let Some(file) = self.probes.file_of(site) {
+            let calls = Calls::of(direction);
+            self.note_refused(&[file], calls);
+            if self.reach == Reach::AllProcesses {
+                let needs = Needs {
+                    calls,
+                    ..Needs::default()
+                };
+                self.probes.attach_shared(file, self.reach, needs)?;
+            }
         }
         self.probe_refused_calls(pid, direction)
     }
@@ -57,16 +65,27 @@ impl Follower {
         Ok(self.probes.give_up(file, site, direction)?)
     }
 
-    /// Notes which files have a process whose calls must be probed, or had one shortly before.
+    /// Notes that the calls of a file are needed which the connections of a process refuse the tap or the lift of.
+    pub(super) fn note_refused(&mut self, files: &[FileIdentity], refused: Calls) {
+        let now = Instant::now();
+        for direction in Calls::DIRECTIONS
+            .into_iter()
+            .filter(|direction| refused.has(*direction))
+        {
+            for file in files {
+                self.needed.note(*file, direction, now);
+            }
+        }
+    }
+
+    /// Notes which files have a process now whose calls must be probed.
     fn note_needed(&mut self, now: Instant) {
         let probed: Vec<_> = self.probes.with_fallback().collect();
         for (file, direction) in probed {
             if self.processes.using(file).any(|(_, info)| info.refused.has(direction)) {
-                self.needed.insert((file, direction), now);
+                self.needed.note(file, direction, now);
             }
         }
-        self.needed
-            .retain(|_, last| now.saturating_duration_since(*last) < KEPT);
     }
 
     /// Detaches the probes at calls of files whose taps and lifts are checked, unless a process needs them.
@@ -81,17 +100,16 @@ impl Follower {
             return Ok(());
         }
         self.note_needed(now);
-        let unneeded = self
-            .probes
-            .with_fallback()
-            .filter(|calls| !self.needed.contains_key(calls));
-        let unneeded: Vec<_> = unneeded.collect();
+        let is_unneeded = |(file, direction): &_| !self.needed.is_needed(*file, *direction, now);
+        let unneeded: Vec<_> = self.probes.with_fallback().filter(is_unneeded).collect();
         if unneeded.is_empty() {
             return Ok(());
         }
         let sites = self.probes.losses()?;
+        // Where every process is traced, no other one pays, and a call that is rare costs little.
+        let longest = if self.selection.all { Duration::MAX } else { LONGEST };
         for (file, direction) in unneeded {
-            if let Some(is_confirmed) = self.probes.checked(file, direction, &sites, CHECKED_CALLS, LONGEST) {
+            if let Some(is_confirmed) = self.probes.checked(file, direction, &sites, CHECKED_CALLS, longest) {
                 if is_confirmed {
                     self.checked.insert((file, direction));
                 }

@@ -6,6 +6,7 @@
 
 mod output;
 mod processes;
+mod needed;
 mod loss_tracker;
 mod sweep_schedule;
 mod poller;
@@ -30,7 +31,7 @@ use tracer_observe::batch::ProcessEntry;
 
 pub(crate) use self::output::FollowOutput;
 use self::{
-    loss_tracker::LossTracker, poller::Poller, process_log::ProcessLog, processes::Processes,
+    loss_tracker::LossTracker, needed::Needed, poller::Poller, process_log::ProcessLog, processes::Processes,
     sweep_schedule::SweepSchedule,
 };
 use crate::{
@@ -51,8 +52,7 @@ pub(crate) struct Follower {
     /// The files whose taps or lifts of a direction were checked: confirmed by calls.
     checked: BTreeSet<(FileIdentity, Direction)>,
     next_check: Instant,
-    /// When a process last needed the calls of a direction of a file to be probed, if that was not long ago.
-    needed: BTreeMap<(FileIdentity, Direction), Instant>,
+    needed: Needed,
     selection: Selection,
     reach: Reach,
     processes: Processes,
@@ -110,7 +110,7 @@ impl Follower {
             kinds,
             checked: BTreeSet::new(),
             next_check: Instant::now(),
-            needed: BTreeMap::new(),
+            needed: Needed::default(),
             selection,
             processes: Processes::default(),
             pending_scans: BTreeMap::new(),
@@ -198,6 +198,8 @@ impl Follower {
     fn exit(&mut self, pid: u32, at_ns: u64) {
         self.pending_scans.remove(&pid);
         self.mismatched.remove(&pid);
+        let info = self.processes.get(pid);
+        self.note_refused(&info.files, info.refused);
         self.processes.remove(pid);
         self.log.remove_fork(pid);
         self.probes.detach_own(pid);

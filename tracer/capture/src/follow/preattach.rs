@@ -8,7 +8,7 @@ use anyhow::Result;
 
 use super::{Follower, scan::has_plan};
 use crate::{
-    attach::{Needs, Placement, Reach},
+    attach::{Calls, Needs, Placement, Reach},
     resolve::Resolved,
     target::{FileIdentity, MappedObject, Target},
 };
@@ -44,6 +44,7 @@ impl Follower {
             let mut needs = self.needs_of_any(watches && files.iter().any(Resolved::may_set_bios));
             needs.ciphertext = watches && files.iter().any(Resolved::needs_sends);
             self.preattach_files(&target, &files, needs, &mut new)?;
+            self.keep_calls(&target, &files, needs);
         } else {
             self.preattach_system_libraries(&mut new)?;
         }
@@ -51,6 +52,17 @@ impl Follower {
             self.messages.say(&format!("expecting {name}: {library}"));
         }
         Ok(())
+    }
+
+    /// Keeps the calls probed that the first connection of an awaited program may need, however late it begins.
+    fn keep_calls(&mut self, target: &Target, files: &[Resolved], needs: Needs) {
+        let objects = target.objects.iter().zip(files);
+        for (object, _) in objects.filter(|(_, file)| has_plan(file)) {
+            let needed = Calls::DIRECTIONS
+                .into_iter()
+                .filter(|direction| needs.calls.has(*direction));
+            needed.for_each(|direction| self.needed.keep(object.identity, direction));
+        }
     }
 
     /// Attaches to the TLS libraries beside this process's own C library.
