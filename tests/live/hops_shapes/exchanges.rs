@@ -86,6 +86,45 @@ fn a_mirror_that_outlasts_its_hop_names_it() -> Result<()> {
 
 #[test]
 #[ignore = "needs root, BPF and uprobes: scripts/test runs it"]
+fn a_request_that_begins_after_the_response_names_its_hop() -> Result<()> {
+    let gateway = Gateway::start()?;
+    // The mirror is asked again half a second later, and joined within the hold.
+    let tracer = gateway.trace_with("5s")?;
+    gateway.settle(&tracer)?;
+    for number in 0..MIRRORED {
+        gateway.request(&format!("/shadowed/{number}"), &format!("m{number}"), &[])?;
+    }
+    wait::until_true("the second request of each mirror", || {
+        Ok(tracer.count_lines(r#""path":"/shadow""#) == MIRRORED)
+    })?;
+    let trace = tracer.stop()?;
+    let hops = Hop::of(&trace, "/shadowed/")?;
+    assert_eq!(hops.len(), MIRRORED);
+    let mut late = 0;
+    for hop in Hop::of(&trace, "/shadow")? {
+        for (upstream, how) in hop.upstreams().iter().zip(hop.joined()) {
+            if upstream.text("/request/path") != Some("/shadow") {
+                continue;
+            }
+            late += 1;
+            assert_eq!(how, Some("request-id"), "{}", hop.0);
+            // The hop is printed once the first request of the mirror has ended, which may be with the second one.
+            let named = |of: &&Hop| of.0["id"] == hop.0["candidates"][0];
+            let of = if hop.downstream().is_some() {
+                Some(&hop)
+            } else {
+                hops.iter().find(named)
+            };
+            let downstream = of.and_then(Hop::downstream).context("no such hop")?;
+            assert_eq!(upstream.request_header("x-probe"), downstream.request_header("x-probe"));
+        }
+    }
+    assert_eq!(late, MIRRORED);
+    Ok(())
+}
+
+#[test]
+#[ignore = "needs root, BPF and uprobes: scripts/test runs it"]
 fn a_websocket_is_a_hop_that_is_upgraded_on_both_sides() -> Result<()> {
     let mut backend = Program::python("websocket.py", &["backend"])?;
     backend.begin()?;

@@ -46,6 +46,11 @@ impl Gateway {
                 location = /copy {{ internal; proxy_pass {plain}/copy; }}
                 location /mirrored/lagging/ {{ mirror /held; proxy_pass {secure}; }}
                 location = /held {{ internal; proxy_pass {plain}/held; }}
+                location /shadowed/ {{ mirror /shadow; proxy_pass {secure}/; }}
+                location = /shadow {{
+                    internal; proxy_pass {plain}/never; proxy_read_timeout 500ms; error_page 504 = @again;
+                }}
+                location @again {{ proxy_pass {plain}; }}
                 location /limited/ {{ limit_req zone=slowly burst=100; proxy_pass {secure}/; }}
                 location /kept/ {{ proxy_pass https://kept/; }}
                 {locations}

@@ -81,6 +81,10 @@ pub const MAX_PATIENCE_NS: u64 = 60_000_000_000;
 /// open, only an id joins.
 pub const MAX_CANDIDATES: usize = 1024;
 
+/// Maximum request ids of a process whose exchanges ended a short time ago, so that a late request with one of them names its
+/// exchange. Beyond it, the oldest is forgotten, and such a request is alone.
+pub const MAX_ENDED: usize = 1024;
+
 /// Maximum threads of a process whose last head is remembered. Beyond it, they are forgotten, and only show nothing.
 pub const MAX_JOINING_THREADS: usize = 4096;
 

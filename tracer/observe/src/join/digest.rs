@@ -6,7 +6,7 @@ use sha2::{Digest as _, Sha256};
 use crate::ids::{Id, IdHeaders};
 
 /// The first bytes of SHA-256: nobody can find two ids with the same ones.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+#[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
 pub(super) struct Digest([u8; 16]);
 
 impl Digest {
@@ -59,12 +59,27 @@ impl Digests {
         self.request_ids.iter().any(Option::is_some)
     }
 
+    /// Returns the request ids, each once.
+    pub(super) fn request_ids(&self) -> impl Iterator<Item = Digest> {
+        let [asked, answered] = self.request_ids;
+        asked.into_iter().chain(answered.filter(|_| answered != asked))
+    }
+
     /// Returns whether both have the same request id.
     pub(super) fn same_request_id(&self, other: &Self) -> bool {
         self.request_ids
             .iter()
             .flatten()
             .any(|id| other.request_ids.contains(&Some(*id)))
+    }
+
+    /// Makes those of a request with a request id.
+    #[cfg(test)]
+    pub(super) fn of_text(id: &str) -> Self {
+        Self {
+            request_ids: [Some(Digest::of(&[id.as_bytes()])), None],
+            trace_id: None,
+        }
     }
 
     /// Returns whether both have the same trace id.

@@ -1,6 +1,9 @@
 //! What is kept of an open exchange, from the head of its request on.
 
-use super::digest::{Digest, Digests};
+use super::{
+    digest::{Digest, Digests},
+    ended::One,
+};
 use crate::{correlate::Observed, limits::MAX_CANDIDATES};
 
 /// An exchange that is kept.
@@ -31,6 +34,15 @@ impl Entry {
         self.head_ns <= at_ns && self.ended_ns.is_none_or(|ended_ns| ended_ns >= at_ns)
     }
 
+    /// Returns what is remembered of the exchange once it is over, if it has ended.
+    pub(super) fn as_ended(&self, serial: u64) -> Option<One> {
+        Some(One {
+            serial,
+            id: self.id.clone(),
+            ended_ns: self.ended_ns?,
+        })
+    }
+
     /// Returns whether the exchange has come and waits to be emitted.
     pub(super) const fn waits(&self) -> bool {
         self.whole.is_some()
@@ -59,6 +71,8 @@ pub(super) struct Candidates {
     pub(super) more: bool,
     /// Whether others may have been open that were not seen.
     pub(super) unseen: bool,
+    /// The only one with its request id of those that had ended a short time before.
+    pub(super) ended: Option<One>,
 }
 
 impl Candidates {

@@ -30,6 +30,9 @@ impl Evidence<'_> {
         if !self.asking.entry.seen || self.awaits_ids() || self.awaits_answer() {
             return Verdict::Open;
         }
+        if let Some(serial) = self.by_ended() {
+            return Verdict::Joined(serial, How::RequestId);
+        }
         match (self.by_turn(), self.by_path()) {
             (Some(turn), Some(path)) if turn != path => Verdict::Ambiguous(vec![turn, path]),
             (Some(turn), _) => Verdict::Joined(turn, How::Causality),
@@ -88,6 +91,15 @@ impl Evidence<'_> {
                 Verdict::Ambiguous(if left.is_empty() { all() } else { left })
             }
         }
+    }
+
+    /// Finds the exchange with the same request id that had ended, if no open one may have that id: a gateway makes some
+    /// requests late, and a client may use an id for one request after the other.
+    fn by_ended(&self) -> Option<u64> {
+        let ended = self.asking.candidates.ended.as_ref()?;
+        let candidates = &self.asking.candidates;
+        let have_others = self.open().all(|(_, entry)| entry.digests.has_request_id());
+        (have_others && !candidates.more && !candidates.unseen).then_some(ended.serial)
     }
 
     /// Returns whether the response of a candidate may still show the request id.

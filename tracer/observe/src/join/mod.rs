@@ -2,13 +2,15 @@
 //!
 //! A join is never guessed. In this order, what joins an upstream request with one of the downstream requests that were
 //! open in the same process when it began is: the request id, the trace id, causality in an event loop, and the method and
-//! path. If more than one downstream request may be meant, the upstream request is printed alone, with the candidates.
+//! path. If more than one downstream request may be meant, the upstream request is printed alone, with the candidates. What
+//! begins when the response is over is joined by its request id, if no open request may have that.
 //!
 //! What is joined is not redacted yet, and only [`redact`](crate::redact) can turn it into a line. Nothing here reads a
 //! clock: times are those of records.
 
 mod diff;
 mod digest;
+mod ended;
 mod entry;
 mod gateway;
 mod hop;
@@ -108,7 +110,7 @@ impl Joiner {
         let gateway = self
             .gateways
             .entry(pid)
-            .or_insert_with(|| Gateway::new(now_ns.saturating_add(self.settings.hold_ns)));
+            .or_insert_with(|| Gateway::new(now_ns, &self.settings));
         if gateway.note(serial, moment, &self.settings) {
             self.kept.insert(serial, pid);
             self.next_serial += 1;
@@ -123,7 +125,7 @@ impl Joiner {
         let gateway = self
             .gateways
             .entry(pid)
-            .or_insert_with(|| Gateway::new(now_ns.saturating_add(self.settings.hold_ns)));
+            .or_insert_with(|| Gateway::new(now_ns, &self.settings));
         match &observed.kind {
             ObservedKind::Exchange(_) => {
                 self.bytes += hop::held_bytes(&observed);

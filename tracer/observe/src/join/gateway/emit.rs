@@ -104,8 +104,12 @@ impl Gateway {
             Verdict::Joined(of, _) => vec![*of],
             Verdict::Ambiguous(candidates) => candidates.clone(),
         };
-        let ids = serials.iter().filter_map(|serial| self.downstream.get(serial));
-        let candidates = ids.map(|entry| entry.id.clone()).collect();
+        let ended = asking.candidates.ended.as_ref();
+        let id = |serial: &u64| match self.downstream.get(serial) {
+            Some(entry) => Some(entry.id.clone()),
+            None => ended.filter(|one| one.serial == *serial).map(|one| one.id.clone()),
+        };
+        let candidates = serials.iter().filter_map(id).collect();
         let (_, upstream) = self.take_upstream(serial)?;
         Some(Hop {
             downstream: None,
@@ -147,6 +151,10 @@ impl Gateway {
                 .any(|asking| asking.candidates.open.contains(&serial))
         };
         if is_over && !is_needed() {
+            if let Some(one) = entry.as_ended(serial) {
+                let since_ns = one.ended_ns.saturating_sub(self.wait_ns);
+                self.ended.add(&entry.digests, &one, since_ns);
+            }
             self.by_id.remove(&entry.id);
             self.downstream.remove(&serial);
             self.forgotten.push(serial);

@@ -9,6 +9,7 @@ use http_decode::{End, Exchange, MomentPart, Side};
 use super::{
     Hop, Settings,
     digest::{Digests, target},
+    ended::{Ended, One},
     entry::{Asking, Candidates, Entry, Turn, Verdict},
     hop::{add_end, exchange, held_bytes},
     judge::Evidence,
@@ -30,13 +31,16 @@ pub(super) struct Gateway {
     /// The exchanges that have come, by the time.
     waiting: VecDeque<(u64, u64)>,
     forgotten: Vec<u64>,
+    ended: Ended,
+    /// How long ago an exchange of [`Ended`] may have ended.
+    wait_ns: u64,
 }
 
 impl Gateway {
-    /// Creates a gateway, of which requests may be open until `settled_ns` that were not seen.
-    pub(super) fn new(settled_ns: u64) -> Self {
+    /// Creates a gateway, of which requests may be open that were not seen.
+    pub(super) fn new(now_ns: u64, settings: &Settings) -> Self {
         Self {
-            settled_ns,
+            settled_ns: now_ns.saturating_add(settings.hold_ns),
             downstream: BTreeMap::new(),
             upstream: BTreeMap::new(),
             by_id: HashMap::new(),
@@ -44,6 +48,8 @@ impl Gateway {
             migrates: false,
             waiting: VecDeque::new(),
             forgotten: Vec::new(),
+            ended: Ended::default(),
+            wait_ns: settings.wait_ns(),
         }
     }
 
@@ -225,15 +231,35 @@ impl Gateway {
             unseen: asking.began_ns < self.settled_ns,
             ..Candidates::default()
         };
+        let mut has_same_id = false;
         for (serial, entry) in &self.downstream {
             if entry.is_open_at(asking.began_ns) {
                 let same = entry.target.is_none() || asking.target.is_none() || entry.target == asking.target;
                 let (own, asked) = (&entry.digests, &asking.digests);
                 let same_id = own.same_request_id(asked) || own.same_trace_id(asked);
                 candidates.add(*serial, same, same_id);
+                has_same_id |= same_id;
             }
         }
+        if asking.digests.has_request_id() && !has_same_id {
+            candidates.ended = self.ended_with_id(asking);
+        }
         candidates
+    }
+
+    /// Finds the only downstream exchange with a request id that had ended a short time before.
+    fn ended_with_id(&self, asking: &Entry) -> Option<One> {
+        let since_ns = asking.began_ns.saturating_sub(self.wait_ns);
+        let is_it = |one: &One| (since_ns..asking.began_ns).contains(&one.ended_ns);
+        let kept = self
+            .downstream
+            .iter()
+            .filter(|(_, entry)| entry.digests.same_request_id(&asking.digests))
+            .filter_map(|(serial, entry)| entry.as_ended(*serial));
+        let emitted = self.ended.with_id(&asking.digests, since_ns).cloned();
+        let mut found = kept.chain(emitted).filter(is_it);
+        let first = found.next()?;
+        found.all(|other| other.serial == first.serial).then_some(first)
     }
 
     /// Handles the head of a response.

@@ -1,6 +1,7 @@
 //! Tests of the joiner: heads and exchanges in, hops out.
 
 mod bench;
+mod ended;
 mod model;
 mod patience;
 
@@ -78,18 +79,6 @@ fn an_id_that_two_clients_use_at_once_needs_another_sign() {
     ];
     expected.sort();
     assert_eq!(seen, expected);
-}
-
-#[test]
-fn an_id_is_not_that_of_a_request_that_had_ended() {
-    let mut bench = Bench::new();
-    let before = bench.ask(Server, 1, "/", Some("a"));
-    bench.finish(before.clone());
-    let upstream = bench.ask(Client, 3, "/", Some("a"));
-    let after = bench.ask(Server, 2, "/", Some("a"));
-    bench.finish(upstream.clone());
-    bench.finish(after.clone());
-    assert_eq!(bench.end(), [alone(&before), ambiguous(&upstream, &[]), alone(&after)]);
 }
 
 #[test]
@@ -344,8 +333,9 @@ fn an_end_behind_its_hop_is_passed_on_and_closes_the_exchange() {
 #[test]
 fn processes_of_which_nothing_is_kept_are_forgotten_at_the_bound() {
     let mut bench = Bench::new();
+    let settings = bench.joiner.settings.clone();
     for pid in 10..10 + u32::try_from(MAX_PROCESSES).unwrap() {
-        bench.joiner.gateways.insert(pid, Gateway::new(0));
+        bench.joiner.gateways.insert(pid, Gateway::new(0, &settings));
     }
     bench.joiner.make_room(PID);
     assert!(bench.joiner.gateways.len() > MAX_PROCESSES);

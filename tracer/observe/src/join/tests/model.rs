@@ -33,10 +33,12 @@ enum Step {
     Pass { which: u8 },
     /// An exchange ends.
     End { which: u8 },
+    /// A request is asked upstream whose response is over, where ids tell requests apart.
+    Late { which: u8 },
 }
 
 fn steps() -> impl Strategy<Value = Vec<Step>> {
-    let step = (0_u8..12, any::<u8>(), any::<u8>(), any::<u8>()).prop_map(|(kind, one, two, three)| match kind {
+    let step = (0_u8..13, any::<u8>(), any::<u8>(), any::<u8>()).prop_map(|(kind, one, two, three)| match kind {
         0..=3 => Step::Ask {
             path: one % 3,
             id: two % 4,
@@ -48,6 +50,7 @@ fn steps() -> impl Strategy<Value = Vec<Step>> {
         },
         6..=8 => Step::Answer { which: one, then: two },
         9 => Step::Pass { which: one },
+        10 => Step::Late { which: one },
         _ => Step::End { which: one },
     });
     vec(step, 1..80)
@@ -69,6 +72,8 @@ struct Gateway {
     answered: Vec<Made>,
     /// Exchanges whose heads are over.
     ending: Vec<Made>,
+    /// Downstream exchanges that are over.
+    ended: Vec<Made>,
     seen: Vec<Seen>,
 }
 
@@ -84,6 +89,7 @@ impl Gateway {
             asking: Vec::new(),
             answered: Vec::new(),
             ending: Vec::new(),
+            ended: Vec::new(),
             seen: Vec::new(),
         }
     }
@@ -118,7 +124,18 @@ impl Gateway {
             }
             Step::End { which } => {
                 if let Some(made) = take(&mut self.ending, which) {
+                    if made.side == Side::Server {
+                        self.ended.push(made.clone());
+                    }
                     self.bench.finish(made);
+                }
+            }
+            Step::Late { which } => {
+                if matches!(self.ids, Ids::Minted)
+                    && let Some(downstream) = take(&mut self.ended, which)
+                {
+                    let upstream = self.begin_upstream(&downstream, false);
+                    self.ending.push(upstream);
                 }
             }
         }
@@ -154,6 +171,11 @@ impl Gateway {
     }
 
     fn upstream(&mut self, downstream: Made, reused: bool) {
+        let upstream = self.begin_upstream(&downstream, reused);
+        self.asking.push((upstream, downstream));
+    }
+
+    fn begin_upstream(&mut self, downstream: &Made, reused: bool) -> Made {
         self.connections += 1;
         let upstream = self.bench.begin(Made {
             connection: self.connections,
@@ -167,7 +189,7 @@ impl Gateway {
         });
         self.all.insert(upstream.name());
         self.truth.insert(upstream.name(), downstream.name());
-        self.asking.push((upstream, downstream));
+        upstream
     }
 
     /// Ends everything, and returns all hops.
