@@ -172,7 +172,7 @@ pub enum RustlsRefusal {
     NoSymbols,
     /// Its code for this machine is not analysed.
     MachineUnsupported,
-    /// There are several copies of it, whose functions cannot be told apart.
+    /// There are several copies of it, and nothing distinguishes their functions.
     SeveralVersions,
     /// Its functions lie outside the executable bytes.
     NotInCode,

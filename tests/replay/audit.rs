@@ -179,7 +179,7 @@ fn an_audit_that_cannot_be_written_keeps_a_replay_from_beginning() -> Result<()>
     let output = folder.run(&["replay", &text(&nginx()?), "--audit", "/none/such/audit"])?;
     assert_eq!((output.code, output.stdout.as_str()), (Some(1), ""));
     assert!(output.stderr.contains("--audit: /none/such/audit"), "{}", output.stderr);
-    // The other destination is told.
+    // The other destination still gets its lines.
     let lines = folder.take_lines()?;
     assert_eq!((lines.len(), &lines[0]["event"]), (1, &json!("refused")));
     let reason = lines[0]["reason"].as_str().context("no reason")?;

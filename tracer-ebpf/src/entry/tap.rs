@@ -150,7 +150,7 @@ extern "C" fn word(at: u64, offset: usize) -> u64 {
     read_user(at + offset as u64).unwrap_or(0)
 }
 
-/// The library has made an encrypted record: it is looked for in what the process sends, until the socket is known.
+/// The library has made an encrypted record, which is compared with what the process sends until the socket is known.
 #[uprobe]
 pub(crate) fn tap_record(ctx: ProbeContext) -> u32 {
     if let Some((task, flags)) = traced_task()
