@@ -221,16 +221,7 @@ impl Room<'_, '_> {
             ..Operands::of(Operand::loaded(kept.argument, sent.encrypter, WORD))
         };
         let bytes = Some(result(RECORD_LENGTH)?);
-        // There is room for its header since 0.23.
-        let operands = if sent.message.has_pieces {
-            Operands {
-                length: bytes,
-                ..record
-            }
-        } else {
-            Operands { count: bytes, ..record }
-        };
-        let hook = self.hook((Role::Ciphertext, sent.by), sends, operands)?;
+        let hook = self.hook((Role::Ciphertext, sent.by), sends, sized(record, bytes, sent))?;
         Some(Hook {
             site: self.site(kept.at, Tier::Emulated, Instruction::ConditionalJump)?,
             ..hook
@@ -248,15 +239,7 @@ impl Room<'_, '_> {
             buffer: Some(part(RECORD_ADDRESS)?),
             ..Operands::of(Operand::loaded(self.argument(0), sent.encrypter, WORD))
         };
-        let operands = if sent.message.has_pieces {
-            Operands {
-                length: bytes,
-                ..record
-            }
-        } else {
-            Operands { count: bytes, ..record }
-        };
-        let hook = self.hook((Role::Ciphertext, sent.by), sends, operands)?;
+        let hook = self.hook((Role::Ciphertext, sent.by), sends, sized(record, bytes, sent))?;
         Some(Hook {
             site: self.site(at, Tier::Emulated, Instruction::Call)?,
             ..hook
@@ -312,10 +295,22 @@ impl Room<'_, '_> {
     }
 }
 
+/// Adds how many bytes an encrypted record takes: with its header, for which there is room since 0.23, or without one.
+fn sized(record: Operands, bytes: Option<Operand>, sent: &Sent) -> Operands {
+    if sent.message.has_pieces {
+        Operands {
+            length: bytes,
+            ..record
+        }
+    } else {
+        Operands { count: bytes, ..record }
+    }
+}
+
 /// The DWARF number of `rax`.
 const RESULT: u8 = 0;
 
-/// From the result of encrypting, which begins with what says whether it succeeded, to the address of the record's `Vec<u8>`
+/// From the result of encrypting, which begins with a word for success, to the address of the record's `Vec<u8>`
 /// and to its length, behind the capacity. Were they elsewhere, no message of the process would begin with what is read there.
 const RECORD_ADDRESS: u16 = 16;
 const RECORD_LENGTH: u16 = 24;
