@@ -188,7 +188,7 @@ fn claim(connection: &mut ConnectionState, direction: Direction, flags: TargetFl
     let hit = passing(connection, direction);
     let (object, bytes) = (hit.object, hit.moved);
     hooks::send_unsent(&mut connection.hooks, &connection.flow, object);
-    let claim = hooks::claim(&mut connection.hooks, direction, flags, bytes);
+    let claim = hooks::claim(&mut connection.hooks, &connection.flow, direction, flags, bytes);
     if claim == Claim::AfterLoss || claim == Claim::Nobody {
         skip_hit(connection, direction);
     }
@@ -206,7 +206,7 @@ fn give_up(connection: &mut ConnectionState, direction: Direction, flags: Target
     }
     let had_reported = hooks::has_cheap_owner(&connection.hooks, direction);
     hooks::refuse(&mut connection.hooks, &connection.flow, object, direction, cause);
-    if had_reported || !flags.has_calls(direction) {
+    if had_reported || !hooks::has_calls(&connection.flow, direction, flags) {
         skip_hit(connection, direction);
     }
 }

@@ -65,14 +65,15 @@ pub(crate) fn mark_reported(hooks: &mut Hooks, direction: Direction) {
 /// Returns which hook reports the bytes of a hit: of a tap if the direction is read; of a lift, or of a tap in its place, if it
 /// is written.
 #[inline(always)]
-pub(crate) fn claim(hooks: &mut Hooks, direction: Direction, flags: TargetFlags, bytes: u64) -> Claim {
+pub(crate) fn claim(hooks: &mut Hooks, flow: &Flow, direction: Direction, flags: TargetFlags, bytes: u64) -> Claim {
     let side = side(direction);
     if hooks.owners[side] == Owner::CALL {
-        if flags.has_calls(direction) {
+        let is_refused = hooks.refused[side] != 0;
+        if flags.has_calls(direction) || is_refused && has_calls(flow, direction, flags) {
             hooks.unreported[side] += bytes;
             return Claim::Call;
         }
-        if hooks.refused[side] != 0 {
+        if is_refused {
             return Claim::Nobody;
         }
     }
@@ -86,6 +87,16 @@ pub(crate) fn claim(hooks: &mut Hooks, direction: Direction, flags: TargetFlags,
     }
     hooks.unreported[side] = 0;
     Claim::AfterLoss
+}
+
+/// Returns whether the calls of a direction are probed where the tap or the lift does not serve a connection: in its process, or
+/// in every one. A process that has just begun its program is not examined yet, and connects.
+#[inline(always)]
+pub(crate) fn has_calls(flow: &Flow, direction: Direction, flags: TargetFlags) -> bool {
+    flags.has_calls(direction)
+        || SITES
+            .get(flow::cookie(flow).site())
+            .is_some_and(|config| config.has_calls(direction))
 }
 
 /// Leaves a direction to the calls without a record: the loader itself has given the tap or the lift up.

@@ -5,8 +5,8 @@
 //! parts of one write that the library encrypts together, or a hole.
 
 use tracer_ebpf::{
-    AddressSource, ConnectionState, Cookie, Direction, HooksRefused, Lift, LiftState, MAX_FRAME_WORDS, MAX_STRAYS,
-    Owner, RECORD_BYTES, Role, SettingFlags, SiteConfig, SiteOperands,
+    AddressSource, ConnectionState, Cookie, Direction, Flow, HooksRefused, Lift, LiftState, MAX_FRAME_WORDS,
+    MAX_STRAYS, Owner, RECORD_BYTES, Role, SettingFlags, SiteConfig, SiteOperands,
 };
 
 use crate::{
@@ -38,7 +38,7 @@ pub(crate) fn begin(connection: &mut ConnectionState, object: u64) -> u32 {
         Ok(is_behind) => is_behind.into(),
         Err(cause) => {
             let has_no_owner = hooks::owner(&connection.hooks, Direction::WRITE) == Owner::NONE;
-            let is_unseen = (has_no_owner || cause == HooksRefused::EARLY_DATA) && !has_calls();
+            let is_unseen = (has_no_owner || cause == HooksRefused::EARLY_DATA) && !has_calls(&connection.flow);
             hooks::refuse(&mut connection.hooks, &connection.flow, object, Direction::WRITE, cause);
             is_unseen.into()
         }
@@ -47,8 +47,8 @@ pub(crate) fn begin(connection: &mut ConnectionState, object: u64) -> u32 {
 
 /// Returns whether the calls of the current process that write are probed.
 #[inline(always)]
-fn has_calls() -> bool {
-    target_flags(current_task().tgid).is_some_and(|flags| flags.has_calls(Direction::WRITE))
+fn has_calls(flow: &Flow) -> bool {
+    target_flags(current_task().tgid).is_some_and(|flags| hooks::has_calls(flow, Direction::WRITE, flags))
 }
 
 /// Notes the sequence of a connection and makes its socket lead to its lift. Returns whether application data was sent that

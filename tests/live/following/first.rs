@@ -60,6 +60,7 @@ fn each_of_many_short_lived_clients_has_its_addresses() -> Result<()> {
             Ok(tracer.count_lines("\"process\":\"curl\"") >= CLIENTS)
         })?;
         let trace = tracer.stop()?;
+        assert!(trace.lines_of("loss")?.is_empty(), "{args:?}");
         let of_curl = |exchange: &support::Exchange| exchange.text("/process") == Some("curl");
         let exchanges: Vec<_> = trace.exchanges()?.into_iter().filter(of_curl).collect();
         assert_eq!(exchanges.len(), CLIENTS, "{args:?}");
@@ -89,6 +90,7 @@ fn a_client_that_is_awaited_for_long_is_traced_from_its_first_request() -> Resul
             Ok(tracer.count_lines("\"process\":\"curl\"") >= CLIENTS)
         })?;
         let trace = tracer.stop()?;
+        assert!(trace.lines_of("loss")?.is_empty());
         let mut exchanges = trace.exchanges()?;
         exchanges.retain(|exchange| exchange.text("/process") == Some("curl"));
         assert_eq!(exchanges.len(), CLIENTS);

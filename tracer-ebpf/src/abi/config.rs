@@ -3,7 +3,7 @@
 use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout};
 
 use super::bits::bits;
-use crate::Direction;
+use crate::{Direction, TargetFlags};
 
 /// Where things are in the structures of the library that a site belongs to: byte offsets, each [`Self::UNKNOWN`] where
 /// it is not known.
@@ -63,8 +63,9 @@ pub struct SiteConfig {
     pub sends_within_calls: u8,
     /// 1 if a write that fails for now may be repeated without its bytes.
     pub keeps_refused: u8,
-    /// Zero.
-    pub reserved: u8,
+    /// Of which directions the calls of the library are probed in every process, beside its taps and lifts: bits of
+    /// [`TargetFlags`].
+    pub calls: u8,
 }
 
 impl SiteConfig {
@@ -99,7 +100,7 @@ impl SiteConfig {
         shared: 0,
         sends_within_calls: 0,
         keeps_refused: 0,
-        reserved: 0,
+        calls: 0,
     };
 
     /// Returns the site of the tap or the lift that reports a direction; `None` if there is none.
@@ -110,6 +111,11 @@ impl SiteConfig {
             _ => self.lift,
         };
         if site == Self::UNKNOWN { None } else { Some(site as u32) }
+    }
+
+    /// Returns whether the calls of a direction are probed in every process.
+    pub const fn has_calls(&self, direction: Direction) -> bool {
+        TargetFlags(self.calls as u32).has_calls(direction)
     }
 
     /// Returns whether the way from `SSL*` to the descriptor is known.

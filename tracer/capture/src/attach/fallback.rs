@@ -59,11 +59,13 @@ impl Probes {
 
     /// Detaches the probes at calls of a file that are beside the taps and lifts of a direction; in the background, if each has
     /// a link of its own.
-    pub fn detach_fallback(&mut self, identity: FileIdentity, direction: Direction) {
+    pub fn detach_fallback(&mut self, identity: FileIdentity, direction: Direction) -> Result<(), Error> {
         let Some(file) = self.files.get_mut(&identity) else {
-            return;
+            return Ok(());
         };
         let mut links: Vec<_> = file.fallback.of_mut(direction).take().collect();
+        // The programs no longer rely on the calls once their probes go.
+        Tables(&mut self.ebpf).configure_all(&file.configured())?;
         let single = links.iter_mut().flat_map(|links| take_single(&mut self.ebpf, links));
         let single: Vec<_> = single.collect();
         self.detach_all(links);
@@ -73,5 +75,6 @@ impl Probes {
             let thread = thread::Builder::new().name("detach".to_owned());
             self.detaching = thread.spawn(move || drop(single)).ok();
         }
+        Ok(())
     }
 }

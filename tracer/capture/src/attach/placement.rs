@@ -215,7 +215,7 @@ fn site_config(plan: &ProbePlan) -> SiteConfig {
         shared: (plan.library.family == Family::Go).into(),
         sends_within_calls: plan.sending.within_calls.into(),
         keeps_refused: (plan.library.family == Family::GnuTls).into(),
-        reserved: 0,
+        calls: 0,
     }
 }
 

@@ -19,7 +19,7 @@ use aya::{
 };
 use aya_obj::VerifierLog;
 use symbolizer::{Hook, HookKind};
-use tracer_ebpf::{Cookie, Direction, Operand, Role, SiteConfig, SiteCounters, SiteOperands};
+use tracer_ebpf::{Cookie, Direction, Operand, Role, SiteConfig, SiteCounters, SiteOperands, TargetFlags};
 
 use super::{
     Calls, Error, Placement,
@@ -186,6 +186,7 @@ impl Probed {
                 lift: unless_given_up(config.lift),
                 tap: unless_given_up(config.tap),
                 write_tap: unless_given_up(config.write_tap),
+                calls: self.shared_calls(),
                 ..config
             };
             (index, config, SiteOperands { object, ..operands })
@@ -277,6 +278,23 @@ impl Probed {
             let stands_in = |site: &&PlannedSite| site.beside() == Some(direction) && site.is_of_plan(cheap);
             sites.iter().filter(stands_in).any(|site| role_of(&site.hook).is_some())
         })
+    }
+
+    /// Returns of which directions the calls are probed in every process wherever the tap or the lift may not serve a connection,
+    /// as [`SiteConfig::calls`] has it.
+    pub(super) fn shared_calls(&self) -> u8 {
+        let is_shared = |direction: &Direction| {
+            let sites = (self.first..).zip(&self.placement.sites);
+            let mut calls =
+                sites.filter(|(_, site)| site.beside() == Some(*direction) && role_of(&site.hook).is_some());
+            let reached = self.fallback.of(*direction);
+            reached.is_any() && self.has_calls(*direction) && calls.all(|(index, _)| reached.has_site(index, None))
+        };
+        let shared = Calls::DIRECTIONS.into_iter().filter(is_shared);
+        let flags = shared.fold(TargetFlags::default(), |flags, direction| {
+            flags.with(TargetFlags::calls(direction))
+        });
+        u8::try_from(flags.0).unwrap_or_default()
     }
 
     /// Attaches one link for each program, in the order of [`Program::ALL`].

@@ -258,7 +258,12 @@ impl Probes {
             ebpf: &mut self.ebpf,
             multi: self.multi.as_deref(),
         };
-        file.attach(&mut attacher, &parts)
+        let before = file.shared_calls();
+        file.attach(&mut attacher, &parts)?;
+        if file.shared_calls() != before {
+            Tables(&mut self.ebpf).configure_all(&file.configured())?;
+        }
+        Ok(())
     }
 
     /// Attaches the programs that look up ciphertext in what sockets send. Returns those that this kernel refused; nothing

@@ -2,10 +2,14 @@
 
 use std::{fs::File, path::Path};
 
+use aya::maps::Array;
 use symbolizer::{Family, FileOffset, HookKind, ProbePlan, Tier};
 use tracer_ebpf::{Direction, Operand, SettingFlags, SiteConfig};
 
-use super::{Calls, Kernel, Kinds, Needs, Options, Placement, Probes, Reach, placement::PlannedSite, probed::Probed};
+use super::{
+    Calls, Kernel, Kinds, Needs, Options, Placement, Probes, Reach, placement::PlannedSite, probed::Probed,
+    value::MapValue,
+};
 use crate::target::{DebugFiles, MappedObject};
 
 fn library(name: &str) -> MappedObject {
@@ -120,9 +124,47 @@ fn a_file_gets_all_probes_that_a_process_needs_or_none() {
     probes.register(&object, placement).unwrap();
     attach(&mut probes).unwrap();
     assert!(probes.is_probed(object.identity) && probes.has_fallback());
-    probes.detach_fallback(object.identity, Direction::READ);
+    probes.detach_fallback(object.identity, Direction::READ).unwrap();
     let left: Vec<_> = probes.with_fallback().collect();
     assert_eq!(left, [(object.identity, Direction::WRITE)]);
-    probes.detach_fallback(object.identity, Direction::WRITE);
+    probes.detach_fallback(object.identity, Direction::WRITE).unwrap();
     assert!(probes.is_probed(object.identity) && !probes.has_fallback());
+}
+
+/// Returns of which directions the programs rely on the calls of every process.
+fn shared_calls(probes: &Probes) -> Vec<Direction> {
+    let map = probes.ebpf.map("SITES").unwrap();
+    let sites: Array<_, MapValue<SiteConfig>> = map.try_into().unwrap();
+    let MapValue(config) = sites.get(&0, 0).unwrap();
+    let mut directions = Calls::DIRECTIONS.to_vec();
+    directions.retain(|direction| config.has_calls(*direction));
+    directions
+}
+
+#[test]
+#[ignore = "needs the privilege to place probes: scripts/test runs it"]
+fn the_programs_rely_on_the_calls_of_every_process_while_these_are_probed() {
+    let object = library("libssl.so.3");
+    let placement = Placement::of_plans(&[plan()], Kinds::default());
+    let writes = Needs {
+        calls: Calls::of(Direction::WRITE),
+        ..CALLS
+    };
+    let mut probes = load();
+    probes.register(&object, placement.clone()).unwrap();
+    let attach = |probes: &mut Probes, needs| probes.attach_shared(object.identity, Reach::AllProcesses, needs);
+    attach(&mut probes, Needs::default()).unwrap();
+    assert_eq!(shared_calls(&probes), []);
+    attach(&mut probes, writes).unwrap();
+    assert_eq!(shared_calls(&probes), [Direction::WRITE]);
+    attach(&mut probes, CALLS).unwrap();
+    assert_eq!(shared_calls(&probes), Calls::DIRECTIONS);
+    probes.detach_fallback(object.identity, Direction::WRITE).unwrap();
+    assert_eq!(shared_calls(&probes), [Direction::READ]);
+    // Probes of a single process say nothing of others.
+    let mut probes = load();
+    probes.register(&object, placement).unwrap();
+    let own = std::process::id();
+    probes.attach(object.identity, own, Reach::OneProcess, CALLS).unwrap();
+    assert_eq!(shared_calls(&probes), []);
 }

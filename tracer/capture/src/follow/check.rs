@@ -134,7 +134,6 @@ impl Follower {
             };
             self.processes.set(*pid, Arc::new(info));
         }
-        self.probes.detach_fallback(file, direction);
-        Ok(())
+        Ok(self.probes.detach_fallback(file, direction)?)
     }
 }

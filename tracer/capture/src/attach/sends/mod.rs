@@ -23,6 +23,7 @@ use super::{
     operands::tests::{Own, data, header},
     program::Program,
     sockets::attach_lift,
+    tables::Tables,
 };
 
 /// As a connection of a library, with the fields of the record that it writes.
@@ -299,18 +300,29 @@ fn what_a_connection_writes_that_a_lift_does_not_serve_is_a_hole() {
 #[test]
 #[ignore = "needs the privilege to place probes: scripts/test runs it"]
 fn a_connection_whose_bio_is_not_the_library_s_own_is_left_to_its_calls() {
-    let mut connection = Connection::open(Calls::BOTH.flags());
-    connection.method.name += 1;
-    connection.become_known();
-    connection.send(1, 23, b"hello");
-    let records = connection.own.records();
-    let kinds: Vec<_> = records.iter().map(|record| header(record).kind).collect();
-    assert_eq!(
-        kinds,
-        [Kind::CONNECTION, Kind::HOOKS],
-        "its calls are watched, so nothing is lost"
-    );
-    assert_eq!(refused(&records[1]), HooksRefused::WRITE_BIO);
+    // The calls of this process are watched, or those of every process.
+    for (flags, every) in [
+        (Calls::BOTH.flags(), TargetFlags::default()),
+        (TargetFlags::default(), TargetFlags::WRITE_CALLS),
+    ] {
+        let mut connection = Connection::open(flags);
+        let config = SiteConfig {
+            calls: u8::try_from(every.0).unwrap(),
+            ..CONFIG
+        };
+        Tables(&mut connection.own.ebpf).configure(0, config).unwrap();
+        connection.method.name += 1;
+        connection.become_known();
+        connection.send(1, 23, b"hello");
+        let records = connection.own.records();
+        let kinds: Vec<_> = records.iter().map(|record| header(record).kind).collect();
+        assert_eq!(
+            kinds,
+            [Kind::CONNECTION, Kind::HOOKS],
+            "its calls are watched, so nothing is lost"
+        );
+        assert_eq!(refused(&records[1]), HooksRefused::WRITE_BIO);
+    }
 }
 
 #[test]
