@@ -4,7 +4,7 @@
 //! skipped, from the middle of a call on or up to there. One record stands for the bytes of many calls. It is sent before
 //! anything else of its direction, and when the skipped bytes end, which may be the end of a message.
 
-use tracer_ebpf::{AddressKey, Flow, MIN_SKIPPED_CALL, SKIPPED_BYTES, Transfer, WAKING_BYTES};
+use tracer_ebpf::{AddressKey, Flow, LOOKED_UP_BYTES, SKIPPED_BYTES, Transfer, WAKING_BYTES};
 
 use crate::{
     flow::{self, side},
@@ -38,7 +38,7 @@ pub(crate) fn pass_over(transfer: &Transfer, flow: &mut Flow) -> u64 {
 fn skippable(transfer: &Transfer, flow: &mut Flow) -> u64 {
     let position = flow::position(flow, transfer.direction);
     let side = side(transfer.direction);
-    if flow.skip_until[side] <= position && transfer.moved >= MIN_SKIPPED_CALL {
+    if flow.skip_until[side] <= position && is_looked_up(position, transfer.moved) {
         look_up(transfer, flow);
     }
     let until = flow.skip_until[side];
@@ -48,6 +48,12 @@ fn skippable(transfer: &Transfer, flow: &mut Flow) -> u64 {
     }
     let left = until - position;
     if left < transfer.moved { left } else { transfer.moved }
+}
+
+/// Returns whether bytes behind a position reach the next multiple of [`LOOKED_UP_BYTES`].
+#[inline(always)]
+const fn is_looked_up(position: u64, bytes: u64) -> bool {
+    position ^ position.wrapping_add(bytes) >= LOOKED_UP_BYTES
 }
 
 /// Looks up how far bytes of both directions are of no interest.
@@ -68,7 +74,7 @@ fn look_up(transfer: &Transfer, flow: &mut Flow) {
 #[inline(never)]
 fn note_copied(transfer: &Transfer, flow: &mut Flow, skipped: u64) {
     let side = side(transfer.direction);
-    let before = if skipped != 0 || transfer.moved < MIN_SKIPPED_CALL {
+    let before = if skipped != 0 || transfer.moved < LOOKED_UP_BYTES {
         0
     } else {
         flow.copied[side]

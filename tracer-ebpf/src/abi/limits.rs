@@ -60,9 +60,9 @@ pub const MAX_WRAPPERS: u32 = 8;
 /// Maximum connections. When the table is full, calls of others are counted and not captured.
 pub const MAX_CONNECTIONS: usize = 65536;
 
-/// Minimum bytes of a call, or of a hit of a tap or a lift, for which it is looked up whether they are skipped. What moves in
-/// smaller pieces is copied.
-pub const MIN_SKIPPED_CALL: u64 = 2048;
+/// How many bytes of a direction pass until it is looked up whether more of them are skipped: a call, or a hit of a tap or a lift,
+/// that reaches a multiple of them looks it up.
+pub const LOOKED_UP_BYTES: u64 = 2048;
 
 /// Bytes that are skipped before a record says so, unless the skipped bytes end.
 pub const SKIPPED_BYTES: u64 = 1024 * 1024;
@@ -131,5 +131,5 @@ pub const MAX_BUFFERS: u32 = 64;
 pub const MAX_TURNS: u8 = 8;
 
 const _: () = assert!(MAX_CALL_BYTES < MAX_PIECES as u64 * LARGEST_CLASS as u64);
-const _: () = assert!(WAKING_BYTES > MIN_SKIPPED_CALL);
+const _: () = assert!(WAKING_BYTES > LOOKED_UP_BYTES);
 const _: () = assert!(DEFAULT_CALL_BYTES <= MAX_CALL_BYTES);

@@ -9,7 +9,7 @@ use std::{
 };
 
 use tracer_ebpf::{
-    Cookie, EndRecord, Kind, MIN_SKIPPED_CALL, Operand, PassedCause, PassedRecord, Role, SKIPPED_BYTES, SiteConfig,
+    Cookie, EndRecord, Kind, LOOKED_UP_BYTES, Operand, PassedCause, PassedRecord, Role, SKIPPED_BYTES, SiteConfig,
     SiteOperands, Width,
 };
 use tracer_observe::{event::ConnKey, skip::Skip};
@@ -23,7 +23,7 @@ use super::{
 
 const OBJECT: u64 = 0x1000;
 const PIECE: usize = 4096;
-const _: () = assert!(PIECE as u64 == 2 * MIN_SKIPPED_CALL);
+const _: () = assert!(PIECE as u64 == 2 * LOOKED_UP_BYTES);
 
 /// As the copy out of a library's record layer.
 #[inline(never)]
@@ -127,6 +127,18 @@ fn bytes_up_to_the_announced_position_are_skipped_and_those_behind_it_are_not() 
     assert_eq!(skipping.spans(), expected);
     copied(5);
     assert_eq!(skipping.spans(), [(Kind::DATA, until + rest, 5)]);
+}
+
+#[test]
+#[ignore = "needs the privilege to place probes: scripts/test runs it"]
+fn small_calls_look_up_what_is_announced_once_they_have_moved_as_much_as_a_large_one() {
+    const SMALL: u64 = LOOKED_UP_BYTES / 2 - 1;
+    let mut skipping = Skipping::begin();
+    skipping.announce(u64::MAX);
+    let small = || copied(usize::try_from(SMALL).unwrap());
+    (0..5).for_each(|_| small());
+    let expected = [(Kind::DATA, 1, SMALL), (Kind::DATA, 1 + SMALL, SMALL)];
+    assert_eq!(skipping.spans(), expected);
 }
 
 #[test]
