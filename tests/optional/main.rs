@@ -231,6 +231,11 @@ fn main() -> ExitCode {
                 envoy::over_http_2,
             ),
             trial(
+                "both_sides_of_envoy_are_traced_while_a_successor_takes_over",
+                envoy_reason,
+                envoy::restarted,
+            ),
+            trial(
                 "a_collector_that_was_down_gets_each_span_of_nginx_below_its_parent",
                 otlp_reason,
                 otlp::gateway,

@@ -2,7 +2,7 @@
 
 use std::{
     fs,
-    path::PathBuf,
+    path::{Path, PathBuf},
     process::{Child, Command, Stdio},
 };
 
@@ -17,8 +17,22 @@ use crate::{certificate::Certificate, kernel, loopback, wait};
 pub struct Envoy {
     directory: TempDir,
     child: Child,
+    /// The process that `child` has taken over from.
+    former: Option<Child>,
     port: u16,
 }
+
+/// Has a process write the number that its successor finds it by, close its connections within a second once there is one, and
+/// end after two.
+const RESTARTABLE: [&str; 7] = [
+    "--use-dynamic-base-id",
+    "--drain-time-s",
+    "1",
+    "--parent-shutdown-time-s",
+    "2",
+    "--drain-strategy",
+    "immediate",
+];
 
 impl Envoy {
     /// Returns whether it is installed.
@@ -28,27 +42,32 @@ impl Envoy {
 
     /// Starts it in front of a server, which it talks to in HTTP/1.1 or in HTTP/2.
     pub fn start(server: u16, protocol: &str) -> Result<Self> {
+        Self::start_with(server, protocol, &["--disable-hot-restart"])
+    }
+
+    /// Starts it in front of a server such that it can be [restarted](Self::restart).
+    pub fn start_restartable(server: u16, protocol: &str) -> Result<Self> {
+        Self::start_with(server, protocol, &RESTARTABLE)
+    }
+
+    fn start_with(server: u16, protocol: &str, options: &[&str]) -> Result<Self> {
         let directory = tempfile::tempdir()?;
         let root = directory.path();
         let certificate = Certificate::make(root)?;
         let port = loopback::free_port()?;
         let listener = listener(port, &certificate, &root.join("access.log"));
         let resources = json!({ "listeners": [listener], "clusters": [cluster(server, protocol)] });
-        let configuration = root.join("envoy.json");
-        fs::write(&configuration, json!({ "static_resources": resources }).to_string())?;
-        let mut command = Command::new(program()?);
-        command.args([
-            "--concurrency",
-            "2",
-            "--disable-hot-restart",
-            "--log-level",
-            "error",
-            "-c",
-        ]);
-        command.arg(&configuration).stdin(Stdio::null()).stdout(Stdio::null());
-        command.stderr(fs::File::create(root.join("stderr.log"))?);
-        let child = command.spawn().context("envoy did not start")?;
-        let mut envoy = Self { directory, child, port };
+        fs::write(
+            root.join("envoy.json"),
+            json!({ "static_resources": resources }).to_string(),
+        )?;
+        let child = spawn(root, options)?;
+        let mut envoy = Self {
+            directory,
+            child,
+            former: None,
+            port,
+        };
         wait::until_true("envoy listens", || {
             ensure!(
                 envoy.child.try_wait()?.is_none(),
@@ -58,6 +77,23 @@ impl Envoy {
             Ok(std::net::TcpStream::connect(("127.0.0.1", port)).is_ok())
         })?;
         Ok(envoy)
+    }
+
+    /// Starts another process, which takes over its sockets that listen. The former one closes its connections.
+    pub fn restart(&mut self) -> Result<()> {
+        let root = self.directory.path();
+        let base = fs::read_to_string(root.join("base"))?;
+        let successor = ["--base-id", base.trim(), "--restart-epoch", "1"];
+        let options: Vec<_> = successor.into_iter().chain(RESTARTABLE.into_iter().skip(1)).collect();
+        let child = spawn(root, &options)?;
+        self.former = Some(std::mem::replace(&mut self.child, child));
+        Ok(())
+    }
+
+    /// Waits until the former process has ended.
+    pub fn wait_for_former(&mut self) -> Result<()> {
+        let mut former = self.former.take().context("it was not restarted")?;
+        wait::until_true("the former envoy has ended", || Ok(former.try_wait()?.is_some()))
     }
 
     /// Returns its PID.
@@ -84,9 +120,24 @@ impl Envoy {
 impl Drop for Envoy {
     fn drop(&mut self) {
         // It may have ended already.
-        drop(kernel::signal(self.child.id(), libc::SIGTERM));
-        drop(self.child.wait());
+        for child in [Some(&mut self.child), self.former.as_mut()].into_iter().flatten() {
+            drop(kernel::signal(child.id(), libc::SIGTERM));
+            drop(child.wait());
+        }
     }
+}
+
+/// Starts a process with the configuration in a folder.
+fn spawn(root: &Path, options: &[&str]) -> Result<Child> {
+    let mut command = Command::new(program()?);
+    command
+        .args(["--concurrency", "2", "--log-level", "error"])
+        .args(options);
+    command.arg("--base-id-path").arg(root.join("base"));
+    command.arg("-c").arg(root.join("envoy.json"));
+    command.stdin(Stdio::null()).stdout(Stdio::null());
+    command.stderr(fs::File::create(root.join("stderr.log"))?);
+    command.spawn().context("envoy did not start")
 }
 
 /// Returns the path of the program, where `scripts/setup` puts it.
@@ -101,7 +152,7 @@ fn typed(kind: &str, mut value: Value) -> Value {
     value
 }
 
-fn listener(port: u16, certificate: &Certificate, log: &std::path::Path) -> Value {
+fn listener(port: u16, certificate: &Certificate, log: &Path) -> Value {
     let Certificate { key, certificate } = certificate;
     let tls = json!({ "common_tls_context": {
         "alpn_protocols": ["h2", "http/1.1"],
