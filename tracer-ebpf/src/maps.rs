@@ -9,7 +9,7 @@
 //! - `SOCKETS`: the thread that binds it, threads that move bytes of a socket without TLS, and the tracepoints of the socket,
 //!   which the kernel calls under its lock.
 //! - `SKIPS`: anyone; the loader replaces values as a whole.
-//! - `TARGETS`, `SWITCH`, `CIPHERTEXTS`, `FRAMES`: anyone; values are one word.
+//! - `TARGETS`, `SWITCH`, `WAYS`, `CIPHERTEXTS`, `FRAMES`: anyone; values are one word.
 //! - `PROCESSES`, `TOTALS`, `COUNTERS`: anyone; words that change are added to atomically.
 //!
 //! The loader writes `TARGETS`, the names, control groups, users and ports, `SWITCH`, `SITES`, `OPERANDS` and `SKIPS`; of the
@@ -52,6 +52,10 @@ pub(crate) static TARGETS: HashMap<u32, TargetState, MAX_TARGETS> = HashMap::new
 /// State of the traced processes that began since tracing did, or whose ciphertext is matched.
 #[btf_map]
 pub(crate) static PROCESSES: HashMap<u32, ProcessState, MAX_TARGETS> = HashMap::new();
+
+/// Whether a message may show its connection in each of the ways of [`Way`](crate::identity::Way): 1 from then on.
+#[btf_map]
+pub(crate) static WAYS: Array<u32, 3> = Array::new();
 
 /// Short names of programs that are traced from their `exec` on.
 #[btf_map]

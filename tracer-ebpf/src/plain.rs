@@ -23,7 +23,7 @@ use crate::{
     memory::{copy_user, forgotten, read_user},
     passed, skip,
     syscall::{self, Memory},
-    task::{current_task, is_on, is_traced, since_ns, target_flags},
+    task::{current_flags, current_task, is_on, since_ns, target_flags},
 };
 
 /// Flags of a receive (`include/linux/socket.h`) whose bytes are not next in the stream: out of band, left to be received
@@ -48,7 +48,7 @@ const UNREADABLE: u64 = u64::MAX;
 /// Captures what a socket has sent or received for the current process, if that is traced and the socket carries HTTP.
 #[inline(always)]
 pub(crate) fn moved(sock: u64, result: i32, direction: Direction, flags: u32) {
-    if result > 0 && is_traced() != 0 && may_carry_http(state(sock)) {
+    if result > 0 && current_flags().is_some() && may_carry_http(state(sock)) {
         moved_by_traced(sock, result, direction, flags);
     }
 }

@@ -19,11 +19,17 @@ pub(crate) struct Memory {
     pub(crate) address: u64,
     /// How many of these there are; 0 if the bytes are at the address.
     pub(crate) buffers: u64,
+    /// How many bytes are at the address, if they are there.
+    pub(crate) length: u64,
 }
 
 impl Memory {
     /// Nothing.
-    pub(crate) const NONE: Self = Self { address: 0, buffers: 0 };
+    pub(crate) const NONE: Self = Self {
+        address: 0,
+        buffers: 0,
+        length: 0,
+    };
 }
 
 /// What [`find`] returns: the memory is not known.
@@ -102,7 +108,7 @@ pub(crate) fn find(sock: u64, memory: &mut Memory) -> u32 {
         return UNKNOWN;
     };
     match form(call.number()) {
-        Form::Buffer => memory.address = call.second(),
+        Form::Buffer => (memory.address, memory.length) = (call.second(), call.third()),
         Form::Vector => (memory.address, memory.buffers) = (call.second(), call.third()),
         Form::Message => {
             if read_message(memory, call.second()).is_none() {

@@ -82,10 +82,19 @@ pub(crate) fn target_flags(tgid: u32) -> Option<TargetFlags> {
     Some(unsafe { (*target).flags })
 }
 
-/// Returns 1 if the current process is traced. A function of its own, so that the frames of the programs stay small.
+/// Returns how the current process is traced; `None` if it is not.
+#[inline(always)]
+pub(crate) fn current_flags() -> Option<TargetFlags> {
+    let flags = flags_of_current();
+    (flags != NOT_TRACED).then_some(TargetFlags(flags))
+}
+
+const NOT_TRACED: u32 = u32::MAX;
+
+/// A function of its own, so that the frames of the programs stay small.
 #[inline(never)]
-pub(crate) fn is_traced() -> u32 {
-    target_flags(current_task().tgid).is_some().into()
+fn flags_of_current() -> u32 {
+    target_flags(current_task().tgid).map_or(NOT_TRACED, |flags| flags.0)
 }
 
 /// Returns whether the probes may report: not before all are in place, and not after the tracer decided to end.

@@ -7,7 +7,7 @@ use aya_ebpf::{
 use tracer_ebpf::{Direction, SocketEnd, TargetFlags};
 
 use crate::{
-    identity::{ciphertext, nested, within_call},
+    identity::{self, message::Header},
     memory::read_field,
     plain,
     task::{current_task, target_flags},
@@ -29,35 +29,21 @@ pub(crate) fn tcp_sending(ctx: RawTracePointContext) -> i32 {
     0
 }
 
-/// What every other process of the machine sends comes here too, and pays for one look-up.
-#[inline(always)]
-fn sending(sock: u64, message: u64) {
-    if !is_matched() {
-        return;
-    }
-    if ciphertext::is_awaited() {
-        ciphertext::find(sock, message);
-    }
-    nested::find(sock, message);
-    within_call::find(sock, message);
-}
-
-/// Returns whether what the current process sends shows which sockets its connections use.
-#[inline(always)]
-fn is_matched() -> bool {
-    target_flags(current_task().tgid).is_some_and(|flags| flags.contains(TargetFlags::CIPHERTEXT))
-}
-
 /// `unix_stream_sendmsg(socket, message, size)`: a process sends through a unix socket.
 #[fentry(function = "unix_stream_sendmsg")]
 pub(crate) fn unix_stream_sendmsg(ctx: FEntryContext) -> i32 {
-    if is_matched()
-        && ciphertext::is_awaited()
-        && let Some(sock) = read_field(ctx.arg(0), |offsets| &raw const offsets.socket_sk)
-    {
-        ciphertext::find(sock, ctx.arg(1));
+    if let Some(sock) = read_field(ctx.arg(0), |offsets| &raw const offsets.socket_sk) {
+        sending(sock, ctx.arg(1));
     }
     0
+}
+
+/// What every other process of the machine sends comes here too, and pays for one look-up.
+#[inline(always)]
+fn sending(sock: u64, message: u64) {
+    if target_flags(current_task().tgid).is_some_and(|flags| flags.contains(TargetFlags::CIPHERTEXT)) {
+        identity::find_sender(sock, Header(message));
+    }
 }
 
 /// `inet_sock_set_state(sock, old, new)`: a socket is established or begins to listen, or somebody ends it.

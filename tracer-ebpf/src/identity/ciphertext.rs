@@ -8,9 +8,9 @@ use aya_ebpf::{bindings::BPF_NOEXIST, helpers::bpf_ktime_get_ns};
 use tracer_ebpf::{AddressKey, AddressSource, CIPHERTEXT_BYTES, CiphertextKey, Identity, SiteConfig, ThreadState};
 
 use super::{
-    binding, descriptor,
+    Way, binding, descriptor,
     introduction::introduce,
-    message::{self, Room},
+    message::{self, Message, Room},
     socket,
 };
 use crate::{
@@ -144,6 +144,7 @@ fn read_piece(identity: &mut Identity, data: u64, tgid: u32) -> u32 {
 
 #[inline(always)]
 fn insert(identity: &mut Identity, object: u64) {
+    Way::Ciphertext.prepare();
     if CIPHERTEXTS
         .insert(&identity.piece, &object, BPF_NOEXIST.into())
         .is_err()
@@ -204,7 +205,7 @@ union Beginning {
 
 /// Finds the connection of whose ciphertext one of the first few records of a message is, and notes the message's socket.
 #[inline(never)]
-pub(crate) fn find(sock: u64, message: u64) {
+pub(crate) fn find<M: Message>(sock: u64, message: M) {
     let mut beginning = Beginning {
         room: [0; size_of::<Room>()],
     };

@@ -17,7 +17,12 @@ pub(crate) mod ciphertext;
 pub(crate) mod nested;
 pub(crate) mod within_call;
 
+use core::ptr::{read_volatile, write_volatile};
+
 use tracer_ebpf::{AddressSource, Identity};
+
+use self::message::Message;
+use crate::maps::WAYS;
 
 /// Notes the descriptor plus one that a call gave to a connection, or 0 when the connection has another BIO now: what was
 /// known of its socket holds no longer.
@@ -44,4 +49,50 @@ pub(crate) fn reset(identity: &mut Identity, tgid: u32) {
 #[inline(always)]
 pub(crate) fn is_introduced(identity: &Identity) -> bool {
     identity.introduced != 0
+}
+
+/// How a message can show the connection that it is of.
+#[derive(Clone, Copy)]
+pub(crate) enum Way {
+    /// By the ciphertext that it begins with.
+    Ciphertext,
+    /// By the write of Go that it is part of.
+    Nested,
+    /// By the call of a library that it is sent in.
+    WithinCall,
+}
+
+impl Way {
+    /// Notes that a connection may be found this way.
+    #[inline(always)]
+    fn prepare(self) {
+        if !self.is_prepared()
+            && let Some(word) = WAYS.get_ptr_mut(self as u32)
+        {
+            // SAFETY: other CPUs may write the same word now.
+            unsafe { write_volatile(word, 1) };
+        }
+    }
+
+    /// Returns whether any connection may be found this way: most traces need no look-up for most ways.
+    #[inline(always)]
+    fn is_prepared(self) -> bool {
+        // SAFETY: other CPUs may write the word now, as a whole.
+        WAYS.get_ptr(self as u32)
+            .is_some_and(|word| unsafe { read_volatile(word) } != 0)
+    }
+}
+
+/// Notes that a connection of the current process goes through a socket, if the message is what the connection sends.
+#[inline(always)]
+pub(crate) fn find_sender<M: Message>(sock: u64, message: M) {
+    if Way::Ciphertext.is_prepared() && ciphertext::is_awaited() {
+        ciphertext::find(sock, message);
+    }
+    if Way::Nested.is_prepared() {
+        nested::find(sock, message);
+    }
+    if Way::WithinCall.is_prepared() {
+        within_call::find(sock, message);
+    }
 }

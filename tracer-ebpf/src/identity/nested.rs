@@ -14,9 +14,9 @@ use tracer_ebpf::{
 };
 
 use super::{
-    binding, ciphertext,
+    Way, binding, ciphertext,
     introduction::introduce,
-    message::{self, Room},
+    message::{self, Message, Room},
     socket, thread,
 };
 use crate::{
@@ -65,6 +65,7 @@ fn note(ctx: &ProbeContext, connection: &ConnectionState, cookie: Cookie) {
     let Some(high) = read_user::<u64>(goroutine + STACK_HIGH) else {
         return;
     };
+    Way::Nested.prepare();
     let task = current_task();
     // A full table drops the oldest: that connection is known from a later write.
     let _inserted = WRITES.insert(&task.tid, &NONE, 0);
@@ -99,7 +100,7 @@ fn note_call(ctx: &ProbeContext, connection: &ConnectionState, cookie: Cookie) {
 
 /// Finds the write that a send of the current thread is part of, and notes the socket of its connection.
 #[inline(never)]
-pub(crate) fn find(sock: u64, message: u64) {
+pub(crate) fn find<M: Message>(sock: u64, message: M) {
     let task = current_task();
     let Some(write) = WRITES.get_ptr(&task.tid) else {
         return;
@@ -133,7 +134,7 @@ fn is_on_stack(write: &WriteState) -> Option<bool> {
 }
 
 #[inline(never)]
-fn begins_with_record(message: u64, bytes: u64) -> bool {
+fn begins_with_record<M: Message>(message: M, bytes: u64) -> bool {
     let mut room: Room = [0; 2 * CIPHERTEXT_BYTES];
     if message::first_bytes(message, &mut room) == 0 {
         return false;

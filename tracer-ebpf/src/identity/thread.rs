@@ -6,6 +6,7 @@
 
 use tracer_ebpf::{CallState, Cookie, TargetFlags, ThreadState};
 
+use super::Way;
 use crate::{
     maps::THREADS,
     record::count_total,
@@ -69,6 +70,7 @@ pub(super) fn note(task: Task, object: u64, slot: u64, cookie: Cookie) {
 
 #[inline(always)]
 fn insert(tid: u32) -> Option<*mut ThreadState> {
+    Way::WithinCall.prepare();
     let _inserted = THREADS.insert(&tid, &NONE, 0);
     THREADS.get_ptr_mut(&tid)
 }

@@ -10,7 +10,7 @@ use tracer_ebpf::{AddressSource, CIPHERTEXT_BYTES, CiphertextKey, ThreadState};
 use super::{
     binding,
     introduction::introduce,
-    message::{self, Room},
+    message::{self, Message, Room},
     socket, thread,
 };
 use crate::{
@@ -27,7 +27,7 @@ union Beginning {
 
 /// Finds the call that a send of the current thread is part of, and notes the socket of its connection.
 #[inline(never)]
-pub(crate) fn find(sock: u64, message: u64) {
+pub(crate) fn find<M: Message>(sock: u64, message: M) {
     let task = current_task();
     if thread::is_in_call(task)
         && let Some(sp) = user_stack_pointer()
@@ -50,7 +50,7 @@ fn sends_within(call: &ThreadState) -> bool {
 }
 
 #[inline(never)]
-fn begins_with_record(message: u64) -> bool {
+fn begins_with_record<M: Message>(message: M) -> bool {
     let mut beginning = Beginning {
         room: [0; 2 * CIPHERTEXT_BYTES],
     };

@@ -32,7 +32,7 @@ impl Sockets {
         let offsets: KernelOffsets = Kernel::describe(Path::new("/sys/kernel/btf/vmlinux")).offsets;
         let mut own = Own::load_on(offsets, TargetFlags::default());
         assert_eq!(own.site(SiteConfig::NONE, SiteOperands::OBJECT), PLAIN_SITE);
-        assert_eq!(sockets::attach_plain(&mut own.ebpf).unwrap(), None);
+        assert_eq!(sockets::Sockets::default().attach_plain(&mut own.ebpf).unwrap(), None);
         assert!(sockets::attach(&mut own.ebpf, false).unwrap().missing.is_empty());
         Self(own)
     }

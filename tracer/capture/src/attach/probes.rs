@@ -280,7 +280,7 @@ impl Probes {
         if !self.has_offsets || self.sockets.plain {
             return Ok(None);
         }
-        sockets::attach_lift(&mut self.ebpf)
+        self.sockets.attach_lift(&mut self.ebpf)
     }
 
     /// Attaches the programs that capture HTTP without TLS, and lifts with them, if that is wanted and the programs can read
@@ -291,7 +291,7 @@ impl Probes {
             return Ok(None);
         }
         let missing = if self.has_offsets && KernelVersion::traces_all_sends() {
-            sockets::attach_plain(&mut self.ebpf)?
+            self.sockets.attach_plain(&mut self.ebpf)?
         } else {
             Some(sockets::lacks_plain())
         };

@@ -64,7 +64,7 @@ impl fmt::Display for Missing {
 pub(super) struct Sockets {
     /// The programs that this kernel refused.
     pub(super) missing: Vec<Missing>,
-    /// Whether the lookup of ciphertext has been attached.
+    /// Whether the lookup of ciphertext is attached: by itself, or with the program where sockets have sent.
     has_ciphertext_lookup: bool,
     /// Whether HTTP without TLS is to be captured, and then whether it is.
     pub(super) plain: bool,
@@ -81,18 +81,14 @@ const RESETS: [Tracepoint; 2] = [
     ("tcp_receive_reset", "reset_received"),
     ("tcp_send_reset", "reset_sent"),
 ];
+/// The tracepoint where every socket has sent, whose programs look up ciphertext as well.
+const SENT: &str = "sock_send_length";
 const SENDING: Tracepoint = ("tcp_sendmsg_locked", "tcp_sending");
 /// Where the program of lifts is attached: at the first of these tracepoints that exists, else at the function.
-const LIFTS: [Tracepoint; 2] = [
-    ("sock_send_length", "lift_sent"),
-    ("tcp_sendmsg_locked", "lift_sending"),
-];
+const LIFTS: [Tracepoint; 2] = [(SENT, "lift_sent"), ("tcp_sendmsg_locked", "lift_sending")];
 const LIFT: (&str, &str) = ("tcp_sendmsg", "lift_tcp_sendmsg");
 /// The programs that capture what sockets move without TLS. The one where sockets send is that of lifts too.
-const PLAIN: [Tracepoint; 2] = [
-    ("sock_recv_length", "socket_received"),
-    ("sock_send_length", "socket_sent"),
-];
+const PLAIN: [Tracepoint; 2] = [("sock_recv_length", "socket_received"), (SENT, "socket_sent")];
 
 /// The program that ends connections of UNIX sockets without TLS.
 const CLOSING_UNIX: (&str, &str) = ("unix_release", "unix_socket_released");
@@ -112,7 +108,7 @@ pub(super) fn attach(ebpf: &mut Ebpf, connections: bool) -> Result<Sockets, Erro
 }
 
 impl Sockets {
-    /// Attaches the programs that look up ciphertext in what processes send, if they are not attached. Must be called
+    /// Attaches the programs that look up ciphertext in what processes send, if they are not attached: after those of lifts, and
     /// before any process has [`tracer_ebpf::TargetFlags::CIPHERTEXT`]. Returns the programs that this call found refused.
     pub(super) fn attach_ciphertext_lookup(&mut self, ebpf: &mut Ebpf) -> Result<&[Missing], Error> {
         let before = self.missing.len();
@@ -133,7 +129,42 @@ impl Sockets {
         Ok(self.missing.get(before..).unwrap_or_default())
     }
 
-    /// Attaches the program that ends what [`attach_plain`] captures of UNIX sockets.
+    /// Attaches the program of lifts. Returns it if this kernel refused it: then calls are probed.
+    pub(super) fn attach_lift(&mut self, ebpf: &mut Ebpf) -> Result<Option<Missing>, Error> {
+        for (tracepoint, name) in LIFTS {
+            let attached = attach_tracepoint(ebpf, (tracepoint, name))?;
+            // An absent tracepoint fails the attachment and not the load: then the next one is tried.
+            if matches!(attached, Ok(()) | Err(ProgramError::LoadError { .. })) {
+                self.has_ciphertext_lookup |= tracepoint == SENT && attached.is_ok();
+                return Ok(refused(Purpose::Lift, attached));
+            }
+        }
+        let btf = Btf::from_sys_fs().map_err(|source| Error::Load(Box::new(source.into())))?;
+        let attached = attach_function(ebpf, &btf, LIFT)?;
+        drop(btf);
+        memory::trim_heap();
+        Ok(refused(Purpose::Lift, attached))
+    }
+
+    /// Attaches the programs that capture what sockets move without TLS, and lifts with them. Returns what this kernel refused:
+    /// then neither is attached.
+    pub(super) fn attach_plain(&mut self, ebpf: &mut Ebpf) -> Result<Option<Missing>, Error> {
+        let [received, sent] = PLAIN;
+        let mut attached = attach_tracepoint(ebpf, received)?;
+        if attached.is_ok() {
+            attached = attach_tracepoint(ebpf, sent)?;
+        }
+        self.has_ciphertext_lookup |= attached.is_ok();
+        if attached.is_err() {
+            // Without the other, half of each conversation would be captured. A program that is not loaded has no links.
+            let (_, name) = received;
+            let program: &mut RawTracePoint = program_of(ebpf, name)?;
+            drop(program.unload());
+        }
+        Ok(refused(Purpose::Plain, attached))
+    }
+
+    /// Attaches the program that ends what [`Self::attach_plain`] captures of UNIX sockets.
     pub(super) fn attach_unix_closing(&mut self, ebpf: &mut Ebpf) -> Result<(), Error> {
         let (function, name) = CLOSING_UNIX;
         let program: &mut KProbe = program_of(ebpf, name)?;
@@ -143,11 +174,14 @@ impl Sockets {
     }
 
     fn add(&mut self, purpose: Purpose, attached: Result<(), ProgramError>) {
-        if let Err(error) = attached {
-            let why = why(&error);
-            self.missing.push(Missing { purpose, why });
-        }
+        self.missing.extend(refused(purpose, attached));
     }
+}
+
+/// Returns the program, if this kernel refused it.
+fn refused(purpose: Purpose, attached: Result<(), ProgramError>) -> Option<Missing> {
+    let why = why(&attached.err()?);
+    Some(Missing { purpose, why })
 }
 
 /// Returns the error in one line, unless the verifier wrote a log.
@@ -160,57 +194,12 @@ fn why(error: &ProgramError) -> String {
     error.to_string()
 }
 
-/// Attaches the program of lifts. Returns it if this kernel refused it: then calls are probed.
-pub(super) fn attach_lift(ebpf: &mut Ebpf) -> Result<Option<Missing>, Error> {
-    let refused = try_lift(ebpf)?.err();
-    Ok(refused.map(|error| Missing {
-        purpose: Purpose::Lift,
-        why: why(&error),
-    }))
-}
-
-/// Attaches the programs that capture what sockets move without TLS, and lifts with them. Returns what this kernel refused:
-/// then neither is attached.
-pub(super) fn attach_plain(ebpf: &mut Ebpf) -> Result<Option<Missing>, Error> {
-    let [received, sent] = PLAIN;
-    let refused = match attach_tracepoint(ebpf, received)? {
-        Ok(()) => attach_tracepoint(ebpf, sent)?.err(),
-        Err(error) => Some(error),
-    };
-    if refused.is_some() {
-        // Without the other, half of each conversation would be captured. A program that is not loaded has no links.
-        let (_, name) = received;
-        let program: &mut RawTracePoint = program_of(ebpf, name)?;
-        drop(program.unload());
-    }
-    Ok(refused.map(|error| Missing {
-        purpose: Purpose::Plain,
-        why: why(&error),
-    }))
-}
-
 /// Returns that this kernel has no tracepoint for it.
 pub(super) fn lacks_plain() -> Missing {
     Missing {
         purpose: Purpose::Plain,
         why: "this kernel has no tracepoints where sockets send and receive (Linux 6.3)".to_owned(),
     }
-}
-
-/// Attaches the program of lifts at the first tracepoint that the kernel has, else at the function.
-fn try_lift(ebpf: &mut Ebpf) -> Result<Result<(), ProgramError>, Error> {
-    for tracepoint in LIFTS {
-        let attached = attach_tracepoint(ebpf, tracepoint)?;
-        // An absent tracepoint fails the attachment and not the load: then the next one is tried.
-        if matches!(attached, Ok(()) | Err(ProgramError::LoadError { .. })) {
-            return Ok(attached);
-        }
-    }
-    let btf = Btf::from_sys_fs().map_err(|source| Error::Load(Box::new(source.into())))?;
-    let attached = attach_function(ebpf, &btf, LIFT);
-    drop(btf);
-    memory::trim_heap();
-    attached
 }
 
 /// Attaches a program to a function of the kernel. The inner error is the kernel's refusal; the outer one means that the

@@ -185,8 +185,10 @@ fn a_record_whose_header_is_missing_leads_to_the_socket_that_sends_it() {
         made as *const () as usize,
         Cookie::new(record, Role::Ciphertext),
     );
+    let mut sockets = Sockets::default();
+    assert_eq!(sockets.attach_lift(&mut own.ebpf).unwrap(), None);
     // Some kernels have no program for sockets of the UNIX domain.
-    Sockets::default().attach_ciphertext_lookup(&mut own.ebpf).unwrap();
+    sockets.attach_ciphertext_lookup(&mut own.ebpf).unwrap();
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let mut stream = TcpStream::connect(listener.local_addr().unwrap()).unwrap();
     let (mut peer, _) = listener.accept().unwrap();

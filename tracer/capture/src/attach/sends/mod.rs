@@ -22,7 +22,7 @@ use super::{
     Calls, Kernel,
     operands::tests::{Own, data, header},
     program::Program,
-    sockets::attach_lift,
+    sockets::Sockets,
     tables::Tables,
 };
 
@@ -118,7 +118,7 @@ impl Connection {
         let tap = own.site(CONFIG, tapped_at);
         own.site(CONFIG, sent.with_window(Place::CONNECTION));
         own.attach(Program::Tap, tapped as *const () as usize, Cookie::new(tap, Role::Read));
-        assert_eq!(attach_lift(&mut own.ebpf).unwrap(), None);
+        assert_eq!(Sockets::default().attach_lift(&mut own.ebpf).unwrap(), None);
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let stream = TcpStream::connect(listener.local_addr().unwrap()).unwrap();
         let (peer, _) = listener.accept().unwrap();
