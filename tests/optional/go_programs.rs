@@ -87,12 +87,6 @@ pub(crate) fn refused() -> Result<()> {
     assert_refused(&program, "the table of its Go functions is scrambled")
 }
 
-pub(crate) fn arguments_on_stack() -> Result<()> {
-    let folder = tempfile::tempdir()?;
-    let program = go::tiny(Version::Go1_15, "amd64", folder.path())?;
-    assert_refused(&program, "go1.15.15 passes arguments on the stack")
-}
-
 /// GCC's library of Go.
 pub(crate) const LIBGO: &str = "/usr/lib/x86_64-linux-gnu/libgo.so.21";
 

@@ -34,6 +34,7 @@ mod envoy;
 mod go;
 mod go_programs;
 mod go_soak;
+mod go_stack;
 mod grpc;
 #[cfg(test)]
 mod otlp;
@@ -116,9 +117,9 @@ fn main() -> ExitCode {
                 go_programs::refused,
             ),
             trial(
-                "go_with_arguments_on_the_stack_is_refused",
+                "go_with_arguments_on_the_stack_is_traced_on_both_sides",
                 old_go_reason,
-                go_programs::arguments_on_stack,
+                go_stack::builds,
             ),
             trial("go_of_gcc_is_refused", gcc_reason, go_programs::of_gcc),
             trial("a_copy_of_go_s_tls_is_traced", utls_reason, go_programs::utls),

@@ -18,7 +18,7 @@ use crate::{
 /// A version of Go's compiler.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum Version {
-    /// One that passes arguments on the stack, whose programs are not traced.
+    /// Debian 11's, which passes arguments on the stack.
     Go1_15,
     /// Debian's.
     Go1_19,
@@ -35,7 +35,7 @@ pub enum Version {
 }
 
 impl Version {
-    /// Every version whose programs are traced.
+    /// Every version that passes arguments in registers.
     pub const ALL: [Self; 6] = [
         Self::Go1_19,
         Self::Go1_21,

@@ -5,6 +5,9 @@
 pub(crate) struct Callee {
     /// The arguments that it takes in registers, as bits: what is left in other registers does not matter to it.
     pub(crate) takes: u16,
+    /// How many bytes its arguments and results take on the stack, of a function that has them there; `None` if that is not
+    /// known.
+    pub(crate) stack_bytes: Option<u16>,
     /// Whether it may follow addresses that it finds in memory.
     pub(crate) finds: bool,
     pub(crate) returns: Returns,
@@ -25,6 +28,7 @@ impl Callee {
     /// A function of which nothing is known.
     pub(crate) const ANY: Self = Self {
         takes: u16::MAX,
+        stack_bytes: None,
         finds: true,
         returns: Returns::Any,
     };
@@ -33,8 +37,18 @@ impl Callee {
     pub(crate) const fn of(count: u8) -> Self {
         Self {
             takes: !(u16::MAX << count),
+            stack_bytes: None,
             finds: false,
             returns: Returns::Any,
+        }
+    }
+
+    /// Is the same function where all its arguments and results are on the stack, and take so many bytes.
+    pub(crate) const fn on_stack(self, bytes: u16) -> Self {
+        Self {
+            takes: 0,
+            stack_bytes: Some(bytes),
+            ..self
         }
     }
 

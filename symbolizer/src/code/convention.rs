@@ -63,6 +63,14 @@ const GO_X86_64: Convention = Convention {
     ..SYSTEM_V
 };
 
+/// Go's own on x86-64 up to Go 1.16, and of functions in assembly since: arguments, and behind them results, lie on the stack
+/// (go1.27.3, `src/cmd/compile/abi-internal.md`, "ABI0"). A closure still finds in `rdx` what it has taken along.
+const GO_X86_64_STACK: Convention = Convention {
+    arguments: &[],
+    lost_in_calls: 0xffff_ffef,
+    ..SYSTEM_V
+};
+
 impl Convention {
     /// Returns Go's convention on a machine; `None` where it was not examined.
     pub(crate) const fn of_go(machine: Machine) -> Option<Self> {
@@ -70,6 +78,25 @@ impl Convention {
             Machine::X86_64 => Some(GO_X86_64),
             Machine::Aarch64 => None,
         }
+    }
+
+    /// Returns the convention of Go's versions that pass arguments on the stack; `None` where it was not examined.
+    pub(crate) const fn of_go_on_stack(machine: Machine) -> Option<Self> {
+        match machine {
+            Machine::X86_64 => Some(GO_X86_64_STACK),
+            Machine::Aarch64 => None,
+        }
+    }
+
+    /// Lists Go's conventions on a machine.
+    pub(crate) fn all_of_go(machine: Machine) -> Vec<Self> {
+        let all = [Self::of_go(machine), Self::of_go_on_stack(machine)];
+        all.into_iter().flatten().collect()
+    }
+
+    /// Returns whether all arguments and results are on the stack.
+    pub(crate) const fn is_on_stack(self) -> bool {
+        self.arguments.is_empty()
     }
 
     /// Returns the convention of Linux on a machine.
@@ -85,9 +112,22 @@ impl Convention {
         if let Some(register) = self.arguments.get(usize::from(index)) {
             return Place::Register(self.dwarf_number(*register));
         }
+        Place::Stack(self.first_on_stack.saturating_add(self.slot(index)))
+    }
+
+    /// Returns where a call leaves an argument, before the call itself: what is on the stack lies at the stack pointer.
+    pub(crate) fn argument_at_call(self, index: u8) -> Place {
+        if usize::from(index) < self.arguments.len() {
+            self.argument(index)
+        } else {
+            Place::Stack(self.slot(index))
+        }
+    }
+
+    /// Returns how far the slot of an argument is above that of the first one that has no register.
+    fn slot(self, index: u8) -> u16 {
         let registers = u8::try_from(self.arguments.len()).unwrap_or(u8::MAX);
-        let slots = u16::from(index.saturating_sub(registers));
-        Place::Stack(self.first_on_stack.saturating_add(slots.saturating_mul(8)))
+        u16::from(index.saturating_sub(registers)).saturating_mul(8)
     }
 
     /// Returns the register of a function's first result.
@@ -158,6 +198,16 @@ mod tests {
                 Place::Stack(8)
             ]
         );
+    }
+
+    #[test]
+    fn arguments_on_the_stack_are_a_return_address_higher_when_the_function_is_entered() {
+        let convention = Convention::of_go_on_stack(Machine::X86_64).unwrap();
+        let places = [0, 1, 5].map(|index| (convention.argument_at_call(index), convention.argument(index)));
+        let [first, second, result] = [0, 8, 40].map(|at| (Place::Stack(at), Place::Stack(at + 8)));
+        assert_eq!(places, [first, second, result]);
+        let convention = Convention::of_go(Machine::X86_64).unwrap();
+        assert_eq!(convention.argument_at_call(1), convention.argument(1));
     }
 
     #[test]

@@ -18,9 +18,12 @@ use super::operation::{Operation, Source};
 use super::state::State;
 use super::value::Value;
 
-/// Finds the places that hold an argument from when it is stored.
-pub(super) fn places(found: &Fixpoint<'_>) -> BTreeSet<i64> {
+/// Finds the places that hold an argument from when it is stored, or from the entry on.
+pub(super) fn places(found: &Fixpoint<'_>, entry: &State) -> BTreeSet<i64> {
     let mut spilled = Spilled::default();
+    for (at, value, width) in entry.slots() {
+        spilled.store(Value::Stack(at), width, value);
+    }
     found.visit(|_, operation, state| spilled.note(operation, state));
     let Spilled { stored, taken } = spilled;
     let is_alone = |&Stored { at, end, argument }: &Stored| {

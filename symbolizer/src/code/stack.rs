@@ -4,6 +4,7 @@
 //! or of what a later store has overwritten in part, gives nothing. No place is wider than a vector register.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::ops::Range;
 
 use super::value::Value;
 use crate::limits;
@@ -19,11 +20,8 @@ pub(super) struct Stack {
 
 impl Stack {
     /// Knows of places that nothing changes but what stores to them.
-    pub(super) fn keeping(kept: BTreeSet<i64>) -> Self {
-        Self {
-            kept,
-            ..Self::default()
-        }
+    pub(super) fn keeping(self, kept: BTreeSet<i64>) -> Self {
+        Self { kept, ..self }
     }
 
     pub(super) fn load(&self, at: i64, width: u8) -> Value {
@@ -64,6 +62,42 @@ impl Stack {
             self.store(at.checked_add(word.into())?, value, (width - word).min(8))?;
         }
         Some(())
+    }
+
+    /// Returns what was stored at a place with any width, or what a word there may be a part of.
+    pub(super) fn held(&self, at: i64, tracked: Option<usize>) -> Value {
+        let stored = self.slots.get(&at).map(|(value, _)| *value);
+        stored.unwrap_or_else(|| self.load_any(at, WORD.into(), tracked))
+    }
+
+    /// Returns the values of which some part lies in a range.
+    pub(super) fn values_in(&self, places: Range<i64>) -> impl Iterator<Item = Value> {
+        self.overlapping(places).map(|(_, value)| value)
+    }
+
+    /// Forgets what lies in a range, but that it may come from the tracked argument.
+    pub(super) fn lose(&mut self, places: Range<i64>, tracked: Option<usize>) {
+        let lost: Vec<_> = self.overlapping(places).map(|(at, _)| at).collect();
+        for at in lost {
+            if let Some((value, _)) = self.slots.get_mut(&at) {
+                *value = value.lost(tracked);
+            }
+        }
+        self.slots.retain(|_, (value, _)| *value != Value::Unknown);
+    }
+
+    /// Stores a value to every word of a range, as far as there is room.
+    pub(super) fn fill_range(&mut self, places: Range<i64>, value: Value) {
+        for at in places.step_by(WORD.into()) {
+            let _stored = self.store(at, value, WORD);
+        }
+    }
+
+    fn overlapping(&self, places: Range<i64>) -> impl Iterator<Item = (i64, Value)> {
+        let (begin, first) = (places.start, places.start.saturating_sub(WIDEST));
+        let slots = self.slots.range(first..places.end.max(first));
+        let slots = slots.filter(move |(at, (_, width))| at.saturating_add((*width).into()) > begin);
+        slots.map(|(at, (value, _))| (*at, *value))
     }
 
     fn clear(&mut self, at: i64, end: i64) {
@@ -144,6 +178,8 @@ impl Stack {
 
 /// The widest place that a value is stored to, in bytes.
 const WIDEST: i64 = 64;
+/// How many bytes a word has.
+const WORD: u8 = 8;
 
 #[cfg(test)]
 mod tests {

@@ -138,20 +138,6 @@ fn go_is_known_by_what_its_linker_says() {
 }
 
 #[test]
-fn old_go_is_refused_for_its_calls_if_it_has_tls() {
-    let header = [b"\xff Go buildinf:", &[8, 2][..], &[0; 16], b"\x08go1.15.9"].concat();
-    let mut elf = Elf::new();
-    elf.section = b".go.buildinfo";
-    elf.data.clone_from(&header);
-    assert_eq!(refused(&elf), Reason::NoTls);
-    elf.data = [&header, &b"crypto/tls.(*Conn).Read\0"[..]].concat();
-    assert_eq!(
-        refused(&elf),
-        Reason::Go(GoRefusal::ArgumentsOnStack("go1.15.9".to_owned()))
-    );
-}
-
-#[test]
 fn one_string_is_no_proof_of_any_library() {
     for text in [RUSTLS[0], LIBSSL[0], LABEL, "crypto/tls.(*Conn).Read", "/rustls-0"] {
         assert_eq!(refused(&holding(&[text])), Reason::NoTls, "{text}");

@@ -80,7 +80,7 @@ pub(crate) fn effects_of(function: Function<'_>, entry: Vaddr) -> Result<Effects
     let arguments: [Value; ARGUMENTS] = std::array::from_fn(|index| Value::Field(Field::argument(index)));
     let purpose = Purpose::Everything { tracked: None };
     let entry = State::new(entry, function.convention, &arguments, purpose);
-    let places = spilled::places(&fixpoint(function, &entry)?);
+    let places = spilled::places(&fixpoint(function, &entry)?, &entry);
     let found = fixpoint(function, &entry.keeping(places))?;
     let mut effects = Effects::default();
     let mut lowest = Lowest::default();

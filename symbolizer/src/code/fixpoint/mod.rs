@@ -191,9 +191,9 @@ impl Fixpoint<'_> {
     }
 }
 
-/// Comes back from a call. What is called matters only if it is given an address that must not get lost.
+/// Comes back from a call. What is called may not matter.
 fn call(state: &mut State, function: Function<'_>, to: Destination) {
-    let callee = if state.gives_addresses() {
+    let callee = if state.depends_on_callee() {
         (function.callee)(to)
     } else {
         Callee::ANY

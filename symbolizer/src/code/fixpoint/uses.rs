@@ -41,7 +41,7 @@ pub(crate) struct Passed {
     /// The call, or the jump in its place.
     pub(crate) at: Vaddr,
     pub(crate) target: Target,
-    /// What the argument registers hold.
+    /// What the arguments are: in registers, or on the stack where a convention has all of them there.
     pub(crate) arguments: [Value; ARGUMENTS],
     /// What the places on the stack hold that the callee may find, if the address is in one of them: by their distances
     /// from the lowest address on the stack that it is given, with their widths in bytes.
@@ -98,7 +98,7 @@ pub(crate) fn uses_of_go(
     let purpose = Purpose::Everything { tracked: Some(tracked) };
     let arguments: Vec<_> = (0..count).map(|index| Value::Field(Field::argument(index))).collect();
     let state = State::new(entry, function.convention, &arguments, purpose);
-    let places = spilled::places(&fixpoint(function, &state)?);
+    let places = spilled::places(&fixpoint(function, &state)?, &state);
     let analysed = fixpoint(function, &state.keeping(places))?;
     Ok((uses_in(&analysed), Arguments::in_calls(&analysed)))
 }
@@ -170,7 +170,8 @@ fn left(at: Vaddr, (target, callee): (Target, Callee), state: &State) -> Option<
         found: Record::new(),
         on_stack: false,
     };
-    state.is_given_to(callee).then(|| Use::Passed(Box::new(passed)))
+    let carries = state.is_given_to(callee) || state.has_on_stack();
+    carries.then(|| Use::Passed(Box::new(passed)))
 }
 
 /// Lists what becomes of the second argument of bytes that are entered as a function; for the fuzzer alone.

@@ -3,8 +3,7 @@
 //! Addresses on the stack and those of the tracked argument are followed through what is not understood: there they
 //! become [`Value::Frame`] and [`Value::Possible`].
 
-use super::{Purpose, Record, State};
-use crate::code::callee::{Callee, Returns};
+use super::{Purpose, State};
 use crate::code::convention::Register;
 use crate::code::field::Field;
 use crate::code::operation::{Condition, Inputs, Memory, Operation, Source};
@@ -102,36 +101,9 @@ impl State {
         Value::mixed(overlapping.map(|(_, value, _)| *value), self.tracked())
     }
 
-    /// Returns what a called function finds on the stack behind the lowest address that it is given, if what comes from
-    /// the tracked argument is among it.
-    pub(in crate::code) fn found_by(&self, callee: Callee) -> Record {
-        let given = self.given(callee).filter(|_| callee.finds);
-        let Some(lowest) = given.filter_map(Value::lowest_on_stack).min() else {
-            return Record::new();
-        };
-        let found = self.stack.reached_from(lowest);
-        let found: Vec<_> = found
-            .map(|(at, value, width)| (at.saturating_sub(lowest), value, width))
-            .collect();
-        let holds = found.iter().any(|(_, value, _)| value.may_be(self.tracked()));
-        if holds { found } else { Record::new() }
-    }
-
     /// Returns whether an address on the stack lies where a called function could find it by an earlier one's argument.
     pub(in crate::code) fn is_exposed(&self, address: Value) -> bool {
         matches!(address, Value::Stack(at) if self.stack.is_exposed(at))
-    }
-
-    /// Returns whether a called function is given what comes from the tracked argument.
-    pub(in crate::code) fn is_given_to(&self, callee: Callee) -> bool {
-        self.given(callee).any(|value| value.may_be(self.tracked()))
-    }
-
-    /// Returns whether what comes from the tracked argument lies between the stack pointer and an address.
-    pub(in crate::code) fn is_pushed(&self, frame: i64) -> bool {
-        let lowest = self.stack_pointer().unwrap_or(i64::MAX);
-        let mut pushed = self.stack.slots_from(lowest).take_while(|(at, ..)| *at < frame);
-        pushed.any(|(_, value, _)| value.may_be(self.tracked()))
     }
 
     /// Returns where an argument is that the function was entered with, or so many of its lower bytes.
@@ -166,6 +138,11 @@ impl State {
     /// Returns what was compared last.
     pub(in crate::code) const fn compared(&self) -> (Value, Value) {
         self.flags
+    }
+
+    /// Returns what is known of the stack: places, values, and how many bytes each has.
+    pub(in crate::code) fn slots(&self) -> impl Iterator<Item = (i64, Value, u8)> {
+        self.stack.slots_from(i64::MIN)
     }
 
     /// Returns what lies at an address on the stack.
@@ -381,42 +358,5 @@ impl State {
             Value::Unknown
         };
         self.spoil_with(to, value);
-    }
-
-    /// Returns whether a call from here gives addresses that must not get lost.
-    pub(in crate::code) fn gives_addresses(&self) -> bool {
-        let mut given = self.given(Callee::ANY);
-        given.any(|value| value.may_be(self.tracked()) || value.lowest_on_stack().is_some())
-    }
-
-    /// Forgets what a called function may have changed, and only that.
-    pub(in crate::code) fn call_to(&mut self, callee: Callee) {
-        let tracked = self.tracked();
-        let given: Vec<_> = self.given(callee).collect();
-        for argument in &given {
-            self.stack.escape(*argument);
-            // It may be an address on the stack as well.
-            if matches!(argument, Value::Possible(_)) {
-                self.stack.escape(Value::Frame(i64::MIN));
-            }
-        }
-        if callee.finds || given.iter().any(|value| value.lowest_on_stack().is_some()) {
-            self.stack.forget_escaped(tracked);
-        }
-        let returned = match given.first() {
-            Some(first) if callee.returns == Returns::First => *first,
-            _ if callee.returns == Returns::None => Value::Unknown,
-            _ => Value::mixed(given.iter().copied().filter(|value| value.may_be(tracked)), tracked),
-        };
-        self.stored = [Value::Unknown; 2];
-        self.spoil_with(self.convention.lost_in_calls, Value::Unknown);
-        self.set(self.convention.result, returned);
-    }
-
-    /// Returns what a called function takes in registers.
-    fn given(&self, callee: Callee) -> impl Iterator<Item = Value> {
-        let registers = self.convention.arguments.iter().enumerate();
-        let taken = registers.filter(move |(index, _)| callee.takes(*index));
-        taken.map(|(_, register)| self.register(*register))
     }
 }

@@ -1,5 +1,6 @@
 //! Executes operations on abstract values, along one path through a function or along all that meet.
 
+mod calls;
 mod everything;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -80,8 +81,8 @@ impl State {
             record: Record::new(),
             equal: BTreeMap::new(),
         };
-        for (register, value) in convention.arguments.iter().zip(arguments) {
-            state.set(*register, *value);
+        for (index, value) in (0..).zip(arguments) {
+            state.receive(index, *value);
         }
         state.set(convention.stack, Value::Stack(0));
         state
@@ -98,7 +99,7 @@ impl State {
     /// The same state, in which nothing changes these places on the stack but what stores to them.
     pub(super) fn keeping(self, places: BTreeSet<i64>) -> Self {
         Self {
-            stack: Stack::keeping(places),
+            stack: self.stack.keeping(places),
             ..self
         }
     }
@@ -221,14 +222,6 @@ impl State {
     /// The fields that are zero on this path.
     pub(super) fn zeros(&self) -> Vec<Field> {
         self.facts.zeros()
-    }
-
-    /// What the registers of the first arguments hold, as a call finds them.
-    pub(super) fn arguments<const COUNT: usize>(&self) -> [Value; COUNT] {
-        std::array::from_fn(|index| {
-            let register = self.convention.arguments.get(index);
-            register.map_or(Value::Unknown, |register| self.register(*register))
-        })
     }
 
     /// Returns whether the stack pointer is where it was when the function was entered.

@@ -1,7 +1,8 @@
 //! Where the entry of a function of Go is probed.
 //!
 //! A function first compares the stack pointer with the end of its stack, and has the stack grown if there is no room, after
-//! which it begins anew. A probe behind the comparison is hit once for each call. Registers hold the arguments there.
+//! which it begins anew. A probe behind the comparison is hit once for each call. Registers hold the arguments there, and the
+//! stack pointer is where it was, above which the arguments of Go up to 1.16 lie.
 
 use super::pclntab::Function;
 use crate::code::instruction::Instruction;
@@ -26,14 +27,21 @@ pub(super) fn place(code: &[u8]) -> Option<(u64, Instruction)> {
     if is_push(code) {
         return Some((0, Instruction::Push));
     }
-    let compared = match code {
+    let loaded = loaded(code);
+    let compared = match code.get(loaded..)? {
         // cmp 0x10(%r14),%rsp
-        [0x49, 0x3b, 0x66, 0x10, ..] => 4,
+        [0x49, 0x3b, 0x66, 0x10, ..] if loaded == 0 => 4,
         // lea -N(%rsp),%r12; cmp 0x10(%r14),%r12
-        [0x4c, 0x8d, 0x64, 0x24, _, 0x4d, 0x3b, 0x66, 0x10, ..] => 9,
-        [0x4c, 0x8d, 0xa4, 0x24, _, _, _, _, 0x4d, 0x3b, 0x66, 0x10, ..] => 12,
+        [0x4c, 0x8d, 0x64, 0x24, _, 0x4d, 0x3b, 0x66, 0x10, ..] if loaded == 0 => 9,
+        [0x4c, 0x8d, 0xa4, 0x24, _, _, _, _, 0x4d, 0x3b, 0x66, 0x10, ..] if loaded == 0 => 12,
+        // cmp 0x10(%rcx),%rsp
+        [0x48, 0x3b, 0x61, 0x10, ..] if loaded != 0 => 4,
+        // lea -N(%rsp),%rax; cmp 0x10(%rcx),%rax
+        [0x48, 0x8d, 0x44, 0x24, _, 0x48, 0x3b, 0x41, 0x10, ..] if loaded != 0 => 9,
+        [0x48, 0x8d, 0x84, 0x24, _, _, _, _, 0x48, 0x3b, 0x41, 0x10, ..] if loaded != 0 => 12,
         _ => return None,
     };
+    let compared = u64::try_from(loaded).ok()?.checked_add(compared)?;
     let jump: u64 = match code.get(usize::try_from(compared).ok()?..)? {
         [0x76, _, ..] => 2,
         [0x0f, 0x86, _, _, _, _, ..] => 6,
@@ -45,6 +53,18 @@ pub(super) fn place(code: &[u8]) -> Option<(u64, Instruction)> {
     }
     // Up to Go 1.20 no instruction there is emulated; the jump is, and is passed again when the stack has grown.
     Some((compared, Instruction::ConditionalJump))
+}
+
+/// Returns how many bytes have the instructions that load the goroutine to `rcx`, as code does that has it in no register.
+const fn loaded(code: &[u8]) -> usize {
+    match code {
+        // mov %fs:N,%rcx
+        [0x64, 0x48, 0x8b, 0x0c, 0x25, _, _, _, _, ..] => 9,
+        // mov $N,%rcx, or mov N(%rip),%rcx; mov %fs:(%rcx),%rcx
+        [0x48, 0xc7, 0xc1, _, _, _, _, 0x64, 0x48, 0x8b, 0x09, ..]
+        | [0x48, 0x8b, 0x0d, _, _, _, _, 0x64, 0x48, 0x8b, 0x09, ..] => 11,
+        _ => 0,
+    }
 }
 
 /// Returns whether code begins with `push %rbp`.
@@ -77,5 +97,28 @@ mod tests {
             }
         }
         assert_eq!(place(&sub), None);
+    }
+
+    #[test]
+    fn code_that_loads_the_goroutine_is_probed_at_its_jump() {
+        let loads: [&[u8]; 3] = [
+            &[0x64, 0x48, 0x8b, 0x0c, 0x25, 0xf8, 0xff, 0xff, 0xff],
+            &[0x48, 0xc7, 0xc1, 0xf8, 0xff, 0xff, 0xff, 0x64, 0x48, 0x8b, 0x09],
+            &[0x48, 0x8b, 0x0d, 0, 1, 0, 0, 0x64, 0x48, 0x8b, 0x09],
+        ];
+        let compares: [&[u8]; 3] = [
+            &[0x48, 0x3b, 0x61, 0x10],
+            &[0x48, 0x8d, 0x44, 0x24, 0xb0, 0x48, 0x3b, 0x41, 0x10],
+            &[0x48, 0x8d, 0x84, 0x24, 0, 0xf0, 0xff, 0xff, 0x48, 0x3b, 0x41, 0x10],
+        ];
+        let (jump, sub) = ([0x0f, 0x86, 0, 1, 0, 0], [0x48, 0x83, 0xec, 0x58]);
+        for (load, compare) in loads.iter().flat_map(|load| compares.map(|compare| (load, compare))) {
+            let code = [load, compare, &jump, &sub].concat();
+            let at = u64::try_from(load.len() + compare.len()).unwrap();
+            assert_eq!(place(&code), Some((at, Instruction::ConditionalJump)));
+            for cut in 0..load.len() + compare.len() + jump.len() {
+                assert_eq!(place(&code[..cut]), None, "{cut}");
+            }
+        }
     }
 }

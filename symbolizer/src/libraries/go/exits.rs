@@ -49,6 +49,9 @@ pub(super) fn hook(around: &Around<'_, '_>, convention: Convention, moving: Movi
         handing,
     } = moving;
     let (image, unknown) = (around.image, Cause::NotUnderstood(function.address));
+    if convention.is_on_stack() {
+        return Err(unknown);
+    }
     let code = usize::try_from(function.size)
         .ok()
         .and_then(|size| image.bytes_from(function.address)?.get(..size));

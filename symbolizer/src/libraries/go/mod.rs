@@ -16,8 +16,6 @@ pub(crate) mod pclntab;
 mod runtime;
 mod taps;
 
-use memchr::memmem;
-
 use buildinfo::Build;
 use outer::Outer;
 use packages::Package;
@@ -46,7 +44,7 @@ pub(crate) fn find(image: &Image<'_>) -> Vec<Found> {
         return Vec::new();
     };
     let Some(table) = functions::find(image) else {
-        return without_table(image, &build);
+        return vec![refused(GoRefusal::NoFunctionTable)];
     };
     let program = Program {
         image,
@@ -62,16 +60,6 @@ pub(crate) fn find(image: &Image<'_>) -> Vec<Found> {
     own.into_iter().chain(copies).collect()
 }
 
-/// Says why a program is not traced whose table of functions cannot be read: that of Go 1.15 and older has another form.
-fn without_table(image: &Image<'_>, build: &Build) -> Vec<Found> {
-    if build.has_register_arguments() != Some(false) {
-        return vec![refused(GoRefusal::NoFunctionTable)];
-    }
-    let has_tls = memmem::find(image.data(), b"crypto/tls.(*Conn).Read\0").is_some();
-    let reason = has_tls.then(|| refused(GoRefusal::ArgumentsOnStack(build.version.clone())));
-    reason.into_iter().collect()
-}
-
 /// A program of Go.
 struct Program<'a, 'data> {
     image: &'a Image<'data>,
@@ -84,12 +72,12 @@ struct Program<'a, 'data> {
 impl Program<'_, '_> {
     /// Plans the hooks of one package.
     fn plan(&self, package: &Package) -> Found {
-        match self.build.has_register_arguments() {
+        let convention = match self.build.has_register_arguments() {
             None => return refused(GoRefusal::VersionUnknown),
-            Some(false) => return refused(GoRefusal::ArgumentsOnStack(self.build.version.clone())),
-            Some(true) => {}
-        }
-        let Some(convention) = Convention::of_go(self.image.machine()) else {
+            Some(true) => Convention::of_go(self.image.machine()),
+            Some(false) => Convention::of_go_on_stack(self.image.machine()),
+        };
+        let Some(convention) = convention else {
             return refused(GoRefusal::MachineUnsupported);
         };
         let may_be_inlined = |function| self.table.recovery_of(function).is_none();
@@ -137,6 +125,7 @@ impl Program<'_, '_> {
             code_from: &|at| self.image.bytes_from(at),
             offset_of: &|at| self.image.segments().offset_of(at),
             name_at: &|at| self.table.name_at(at),
+            argument_bytes: &|at| self.table.argument_bytes(at),
             write_record: package.write_record.map(|function| function.address),
         };
         let own = |function, taps| (function, taps, Operand::at(convention.argument(0), WORD));

@@ -57,7 +57,7 @@ const WORD: u8 = 8;
 mod tests {
     use super::*;
     use crate::libraries::go::packages;
-    use crate::libraries::go::taps::tests::{ENTER, LEAVE, NAMES, OTHER_AT, WRITE_RECORD_AT, code};
+    use crate::libraries::go::taps::tests::{ENTER, LEAVE, NAMES, OTHER_AT, WRITE_RECORD_AT, code, registers};
     use crate::libraries::go::taps::{callee, proving};
     use crate::operand::Place;
 
@@ -72,7 +72,7 @@ mod tests {
             size: 16,
         };
         let package = packages::tests::of(within(OTHER_AT), within(OTHER_AT + 1));
-        proving(&code(pieces), &NAMES, |prover, function| {
+        proving(registers(), &code(pieces), &NAMES, |prover, function| {
             examine(prover, &package, function)
         })
         .unwrap()

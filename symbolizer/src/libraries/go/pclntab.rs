@@ -1,8 +1,8 @@
 //! The table of functions that Go keeps for its stack traces, which `strip` leaves.
 //!
-//! Its forms since Go 1.16 are read (go1.27.3, `src/internal/abi/symtab.go`, `src/debug/gosym/pclntab.go`): up to 1.17 a
-//! function's place is an address, then a distance from the beginning of the code. Since 1.26 the table does not say
-//! where the code begins.
+//! All its forms are read (go1.27.3, `src/internal/abi/symtab.go`, `src/debug/gosym/pclntab.go`): up to 1.15 names lie
+//! between other data, then in a part of their own; up to 1.17 a function's place is an address, then a distance from the
+//! beginning of the code. Since 1.26 the table does not say where the code begins.
 
 use memchr::memmem;
 
@@ -18,13 +18,17 @@ pub(super) struct Pclntab<'data> {
     count: usize,
     /// The names, each with a zero byte behind it.
     names: &'data [u8],
-    /// The functions in the order of their addresses, and behind these what is said of each.
+    /// The functions in the order of their addresses.
     functions: &'data [u8],
+    /// What is said of each, at the place that the list of functions states.
+    records: &'data [u8],
 }
 
 /// How a table is laid out.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Form {
+    /// Go 1.2 to 1.15: every place is counted from the beginning of the table.
+    Whole,
     /// Go 1.16 and 1.17.
     Addresses,
     /// Since Go 1.18.
@@ -35,7 +39,7 @@ impl Form {
     /// Returns how many bytes the place of a function has.
     const fn address_bytes(self) -> usize {
         match self {
-            Self::Addresses => 8,
+            Self::Whole | Self::Addresses => 8,
             Self::Distances => 4,
         }
     }
@@ -50,6 +54,7 @@ pub(super) struct Header {
     pub(super) text: Option<Vaddr>,
     names: u64,
     functions: u64,
+    records: u64,
 }
 
 /// A function of the table.
@@ -67,15 +72,17 @@ impl Header {
             return None;
         };
         let form = match magic {
+            [0xfb, 0xff, 0xff, 0xff] => Form::Whole,
             [0xfa, 0xff, 0xff, 0xff] => Form::Addresses,
             [0xf0 | 0xf1, 0xff, 0xff, 0xff] => Form::Distances,
             _ => return None,
         };
         let is_own = *quantum == quantum_of(machine) && *pointer == 8;
         let word = |index: usize| Some(u64::from_le_bytes(*words.as_chunks::<8>().0.get(index)?));
-        let (text, names, functions) = match form {
-            Form::Addresses => (None, word(2)?, word(6)?),
-            Form::Distances => (Some(word(2)?).filter(|text| *text != 0), word(3)?, word(7)?),
+        let (text, names, functions, records) = match form {
+            Form::Whole => (None, 0, BEHIND_COUNT, 0),
+            Form::Addresses => (None, word(2)?, word(6)?, word(6)?),
+            Form::Distances => (Some(word(2)?).filter(|text| *text != 0), word(3)?, word(7)?, word(7)?),
         };
         is_own.then_some(Self {
             form,
@@ -83,6 +90,7 @@ impl Header {
             text: text.map(Vaddr),
             names,
             functions,
+            records,
         })
     }
 
@@ -104,6 +112,7 @@ impl<'data> Pclntab<'data> {
             count,
             names: from(header.names)?,
             functions: from(header.functions)?,
+            records: from(header.records)?,
         };
         // Behind the last function stands where it ends.
         read.entry(count).map(|_| read)
@@ -111,12 +120,11 @@ impl<'data> Pclntab<'data> {
 
     /// Finds the functions of some names, in the order of the names.
     pub(super) fn find<const N: usize>(&self, names: [&[u8]; N]) -> [Option<Function>; N] {
-        let wanted = names.map(|name| self.name_offset(name));
         let mut found = [None; N];
         for index in 0..self.count {
-            let Some(name) = self.name_of(index) else { continue };
-            let places = wanted.iter().zip(&mut found);
-            for (_, found) in places.filter(|(wanted, found)| **wanted == Some(name) && found.is_none()) {
+            let Some(name) = self.name(index) else { continue };
+            let places = names.iter().zip(&mut found);
+            for (_, found) in places.filter(|(wanted, found)| **wanted == name && found.is_none()) {
                 *found = self.function(index);
             }
         }
@@ -125,23 +133,21 @@ impl<'data> Pclntab<'data> {
 
     /// Returns the name of the function that begins at an address.
     pub(super) fn name_at(&self, address: Vaddr) -> Option<&'data [u8]> {
-        let name = self.name_of(self.index_at(address)?)?;
-        let name = self.names.get(usize::try_from(name).ok()?..)?;
-        let window = name.get(..limits::GO_NAME).unwrap_or(name);
-        window.get(..memchr::memchr(0, window)?)
+        self.name(self.index_at(address)?)
+    }
+
+    /// Returns how many bytes the arguments and results take of the function that begins at an address, where they are on the
+    /// stack; `None` if that is not said, as for a function in assembly that does not declare them.
+    pub(super) fn argument_bytes(&self, address: Vaddr) -> Option<u16> {
+        let bytes = self.number(self.index_at(address)?, ARGUMENTS)?;
+        u16::try_from(bytes).ok()
     }
 
     /// Returns where a function goes on after a panic that one of its deferred calls has recovered from; `None` if it defers no
     /// calls. The compiler puts no function that defers calls into its callers (go1.27.3,
     /// `src/cmd/compile/internal/inline/inl.go`, `ODEFER`).
     pub(super) fn recovery_of(&self, function: Function) -> Option<Vaddr> {
-        let (_, more) = self.entry(self.index_at(function.address)?)?;
-        // Behind the name comes how much room the arguments take.
-        let at = usize::try_from(more)
-            .ok()?
-            .checked_add(self.form.address_bytes())?
-            .checked_add(8)?;
-        let distance = u32::from_le_bytes(*self.functions.get(at..)?.first_chunk()?);
+        let distance = self.number(self.index_at(function.address)?, RECOVERY)?;
         let is_inside = distance != 0 && u64::from(distance) < function.size;
         function.address.checked_add(distance.into()).filter(|_| is_inside)
     }
@@ -162,6 +168,12 @@ impl<'data> Pclntab<'data> {
 
     /// Lists the beginnings of names that end so, at most as many as the limit.
     pub(super) fn prefixes(&self, ending: &[u8]) -> Vec<&'data [u8]> {
+        if self.form == Form::Whole {
+            let names = (0..self.count).filter_map(|index| self.name(index));
+            let prefixes = names.filter_map(|name| name.strip_suffix(ending));
+            return prefixes.take(limits::GO_PACKAGES).collect();
+        }
+        // Functions that are in all their callers have a name there, and no record.
         let ending = [ending, b"\0"].concat();
         let ends = memmem::find_iter(self.names, &ending).take(limits::GO_PACKAGES);
         let prefix = |end: usize| {
@@ -170,13 +182,6 @@ impl<'data> Pclntab<'data> {
             before.get(memchr::memrchr(0, before)?.checked_add(1)?..)
         };
         ends.filter_map(prefix).collect()
-    }
-
-    /// Returns the place of a name among the names.
-    fn name_offset(&self, name: &[u8]) -> Option<u64> {
-        let whole = [b"\0", name, b"\0"].concat();
-        let at = memmem::find(self.names, &whole)?.checked_add(1)?;
-        u64::try_from(at).ok()
     }
 
     fn function(&self, index: usize) -> Option<Function> {
@@ -188,7 +193,7 @@ impl<'data> Pclntab<'data> {
     fn address(&self, index: usize) -> Option<Vaddr> {
         let (entry, _) = self.entry(index)?;
         match self.form {
-            Form::Addresses => Some(Vaddr(entry)),
+            Form::Whole | Form::Addresses => Some(Vaddr(entry)),
             Form::Distances => self.text.checked_add(entry),
         }
     }
@@ -199,7 +204,7 @@ impl<'data> Pclntab<'data> {
         let at = index.checked_mul(2)?.checked_mul(width)?;
         let pair = self.functions.get(at..)?;
         let number = |bytes: &[u8]| match self.form {
-            Form::Addresses => Some(u64::from_le_bytes(*bytes.first_chunk()?)),
+            Form::Whole | Form::Addresses => Some(u64::from_le_bytes(*bytes.first_chunk()?)),
             Form::Distances => Some(u32::from_le_bytes(*bytes.first_chunk()?).into()),
         };
         let first = number(pair)?;
@@ -207,10 +212,19 @@ impl<'data> Pclntab<'data> {
         Some((first, pair.get(width..).and_then(number).unwrap_or(u64::MAX)))
     }
 
-    fn name_of(&self, index: usize) -> Option<u64> {
-        let (_, more) = self.entry(index)?;
-        let at = usize::try_from(more).ok()?.checked_add(self.form.address_bytes())?;
-        Some(u32::from_le_bytes(*self.functions.get(at..)?.first_chunk()?).into())
+    fn name(&self, index: usize) -> Option<&'data [u8]> {
+        let name = usize::try_from(self.number(index, NAME)?).ok()?;
+        let name = self.names.get(name..)?;
+        let window = name.get(..limits::GO_NAME).unwrap_or(name);
+        window.get(..memchr::memchr(0, window)?)
+    }
+
+    /// Reads a number that is so many bytes behind the address that a function's record begins with.
+    fn number(&self, index: usize, offset: usize) -> Option<u32> {
+        let (_, record) = self.entry(index)?;
+        let at = usize::try_from(record).ok()?;
+        let at = at.checked_add(self.form.address_bytes())?.checked_add(offset)?;
+        Some(u32::from_le_bytes(*self.records.get(at..)?.first_chunk()?))
     }
 }
 
@@ -221,6 +235,14 @@ pub(super) const fn quantum_of(machine: Machine) -> u8 {
         Machine::Aarch64 => 4,
     }
 }
+
+/// In the record of a function: the place of its name, the bytes of its arguments and results, and the distance to where it
+/// goes on after a panic (go1.15.15 to go1.27.3, `src/runtime/runtime2.go`, `_func`).
+const NAME: usize = 0;
+const ARGUMENTS: usize = 4;
+const RECOVERY: usize = 8;
+/// Where the functions are listed in a table whose header has their number alone.
+const BEHIND_COUNT: u64 = 16;
 
 /// Reads any bytes as a table; for the fuzzer alone.
 pub(crate) fn any_table(table: &[u8]) -> usize {
@@ -242,12 +264,13 @@ pub(crate) fn any_table(table: &[u8]) -> usize {
 pub(super) mod tests {
     use super::*;
 
-    /// How far behind its beginning each function goes on after a panic.
-    pub(in crate::libraries::go) const RECOVERY: u32 = 11;
+    /// How many bytes the arguments of each function take, and how far behind its beginning it goes on after a panic.
+    const ARGUMENT_BYTES: u16 = 56;
+    const RECOVERY_DISTANCE: u32 = 11;
 
     /// Builds a table of functions with these names, each of 16 bytes, in a form.
     pub(in crate::libraries::go) fn table(magic: u8, text: u64, names: &[&str]) -> Vec<u8> {
-        let is_old = magic == 0xfa;
+        let (is_whole, is_old) = (magic == 0xfb, magic >= 0xfa);
         let width: usize = if is_old { 8 } else { 4 };
         let number = |value: usize| value.to_le_bytes()[..width].to_vec();
         let all: Vec<u8> = [""]
@@ -259,30 +282,48 @@ pub(super) mod tests {
             all.windows(name.len() + 2)
                 .position(|part| part == format!("\0{name}\0").as_bytes())
         };
-        let head: usize = 8 + 8 * 8;
-        let functions = head + all.len().next_multiple_of(8);
-        let base = if is_old { usize::try_from(text).unwrap() } else { 0 };
         let list = (2 * names.len() + 1) * width;
-        let entries = (0..names.len())
-            .flat_map(|index| [number(base + 16 * index), number(list + index * 24)].concat())
-            .chain(number(base + 16 * names.len()));
-        let more = names.iter().flat_map(|name| {
-            let name = u32::try_from(offset(name).unwrap() + 1).unwrap().to_le_bytes();
-            // How much room the arguments take, and where the function goes on after a panic.
-            let mut more = [&vec![0; width], &name[..], &[0; 4], &RECOVERY.to_le_bytes()].concat();
-            more.resize(24, 0);
-            more
-        });
-        let words = if is_old {
-            [names.len(), 0, head, 0, 0, 0, functions, 0]
+        // The names come first, or the list of functions does.
+        let (head, functions) = if is_whole {
+            (16 + list + 24 * names.len(), 16)
         } else {
-            [names.len(), 0, usize::try_from(text).unwrap(), head, 0, 0, 0, functions]
+            (8 + 8 * 8, (8 + 8 * 8) + all.len().next_multiple_of(8))
+        };
+        let (names_from, records_from) = if is_whole { (head, 16 + list) } else { (0, list) };
+        let base = if is_old { usize::try_from(text).unwrap() } else { 0 };
+        let entries = (0..names.len())
+            .flat_map(|index| [number(base + 16 * index), number(records_from + index * 24)].concat())
+            .chain(number(base + 16 * names.len()));
+        let records = names.iter().flat_map(|name| {
+            let name = u32::try_from(names_from + offset(name).unwrap() + 1)
+                .unwrap()
+                .to_le_bytes();
+            let mut record = [
+                &vec![0; width],
+                &name[..],
+                &u32::from(ARGUMENT_BYTES).to_le_bytes(),
+                &RECOVERY_DISTANCE.to_le_bytes(),
+            ]
+            .concat();
+            record.resize(24, 0);
+            record
+        });
+        let words = if is_whole {
+            vec![names.len()]
+        } else if is_old {
+            vec![names.len(), 0, head, 0, 0, 0, functions, 0]
+        } else {
+            vec![names.len(), 0, usize::try_from(text).unwrap(), head, 0, 0, 0, functions]
         };
         let mut built = vec![magic, 0xff, 0xff, 0xff, 0, 0, 1, 8];
         built.extend(words.into_iter().flat_map(usize::to_le_bytes));
-        built.extend(&all);
-        built.resize(functions, 0);
-        built.extend(entries.into_iter().chain(more));
+        if is_whole {
+            built.extend(entries.chain(records).chain(all.iter().copied()));
+        } else {
+            built.extend(&all);
+            built.resize(functions, 0);
+            built.extend(entries.chain(records));
+        }
         built
     }
 
@@ -294,7 +335,13 @@ pub(super) mod tests {
 
     #[test]
     fn functions_are_found_in_every_form() {
-        for (magic, text) in [(0xfa, 0x40_1000), (0xf0, 0x40_1000), (0xf1, 0x40_1000), (0xf1, 0)] {
+        for (magic, text) in [
+            (0xfb, 0x40_1000),
+            (0xfa, 0x40_1000),
+            (0xf0, 0x40_1000),
+            (0xf1, 0x40_1000),
+            (0xf1, 0),
+        ] {
             let table = table(magic, text, &NAMES);
             let header = Header::parse(&table, Machine::X86_64).unwrap();
             assert_eq!(header.needs_text(), text == 0);
@@ -308,6 +355,8 @@ pub(super) mod tests {
                 [Some(expected), None]
             );
             assert_eq!(read.recovery_of(expected), Some(Vaddr(0x40_101b)));
+            assert_eq!(read.argument_bytes(expected.address), Some(ARGUMENT_BYTES));
+            assert_eq!(read.argument_bytes(Vaddr(0x40_1011)), None);
             let elsewhere = Function {
                 address: Vaddr(0x40_1011),
                 size: 16,
@@ -326,13 +375,13 @@ pub(super) mod tests {
 
     #[test]
     fn a_table_that_is_cut_or_of_another_machine_is_refused_or_names_nothing() {
-        for magic in [0xfa, 0xf1] {
+        for magic in [0xfb, 0xfa, 0xf1] {
             let table = table(magic, 0x1000, &NAMES);
             for cut in 0..table.len() {
                 any_table(&table[..cut]);
             }
             assert_eq!(Header::parse(&table, Machine::Aarch64), None);
-            assert_eq!(Header::parse(&[&[0xfb], &table[1..]].concat(), Machine::X86_64), None);
+            assert_eq!(Header::parse(&[&[0xf9], &table[1..]].concat(), Machine::X86_64), None);
             assert!(any_table(&table) > 0);
         }
     }

@@ -39,6 +39,8 @@ pub(super) struct Prover<'a, 'data> {
     pub(super) offset_of: &'a dyn Fn(Vaddr) -> Option<FileOffset>,
     /// Returns the name of the function at an address.
     pub(super) name_at: &'a dyn Fn(Vaddr) -> Option<&'data [u8]>,
+    /// Returns how many bytes of the stack are the arguments and results of the function at an address, where they are there.
+    pub(super) argument_bytes: &'a dyn Fn(Vaddr) -> Option<u16>,
     /// The package's `writeRecordLocked`, which takes a connection, the type of a record, and a slice.
     pub(super) write_record: Option<Vaddr>,
 }
@@ -97,7 +99,7 @@ impl<'data> Prover<'_, 'data> {
         if !from.is_from(BUFFER) {
             return Err(Cause::BufferUnsure(call.at));
         }
-        self.tap(call.at, self.convention.argument(0), [2, 3])
+        self.tap(call.at, self.convention.argument_at_call(0), [2, 3])
     }
 
     /// Lists where a function of a connection and a slice hands the slice's bytes to others.
@@ -147,15 +149,24 @@ impl<'data> Prover<'_, 'data> {
     }
 
     fn callee(&self, to: Destination) -> Callee {
-        match self.name(to) {
-            // It returns a number and an error.
-            _ if matches!(to, Destination::Code(at) if Some(at) == self.write_record) => Callee {
-                returns: Returns::None,
-                ..Callee::ANY
-            },
-            Some(name) => runtime::callee(name),
-            None => Callee::ANY,
-        }
+        let Destination::Code(at) = to else {
+            return Callee::ANY;
+        };
+        let Some(name) = (self.name_at)(at) else {
+            return Callee::ANY;
+        };
+        let known = if self.convention.is_on_stack() {
+            runtime::callee_on_stack(name, (self.argument_bytes)(at))
+        } else {
+            runtime::callee(name)
+        };
+        // It returns a number and an error.
+        let returns = if Some(at) == self.write_record {
+            Returns::None
+        } else {
+            known.returns
+        };
+        Callee { returns, ..known }
     }
 
     fn target(&self, passed: &Passed) -> Option<&'data [u8]> {
@@ -179,7 +190,7 @@ impl<'data> Prover<'_, 'data> {
         if code.first() != Some(&CALL) {
             return Err(not_emulated);
         }
-        let argument = |number| Some(Operand::at(self.convention.argument(number), WORD));
+        let argument = |number| Some(Operand::at(self.convention.argument_at_call(number), WORD));
         Ok(Tap {
             site: Site {
                 tier: Tier::Emulated,
@@ -215,37 +226,52 @@ pub(super) fn any_code(code: &[u8]) -> usize {
         b"runtime.morestack_noctxt",
         b"runtime.panicIndex",
     ];
-    found(code, &names).map_or(0, |(read, write)| {
-        read.map_or(0, |taps| taps.len())
-            .saturating_add(write.map_or(0, |taps| taps.len()))
-    })
+    let taps = |convention: Convention| {
+        found(convention, code, &names).map_or(0, |(read, write)| {
+            read.map_or(0, |taps| taps.len())
+                .saturating_add(write.map_or(0, |taps| taps.len()))
+        })
+    };
+    Convention::all_of_go(Machine::X86_64).into_iter().map(taps).sum()
 }
 
+/// How many bytes of the stack its functions take, where arguments are there.
+const CALLEE_BYTES: u16 = 40;
 /// Where the code is that is not an image's.
 const BASE: Vaddr = Vaddr(0x1000);
 
 /// Proves code as that of both functions; the functions of the names lie 16 bytes each from [`callee`] on.
 #[expect(clippy::type_complexity, reason = "each direction has its own result")]
-fn found(code: &[u8], names: &[&'static [u8]]) -> Option<(Result<Vec<Tap>, Cause>, Result<Vec<Tap>, Cause>)> {
-    proving(code, names, |prover, function| {
+fn found(
+    convention: Convention,
+    code: &[u8],
+    names: &[&'static [u8]],
+) -> Option<(Result<Vec<Tap>, Cause>, Result<Vec<Tap>, Cause>)> {
+    proving(convention, code, names, |prover, function| {
         (prover.read(function), prover.write(function))
     })
 }
 
 /// Has code analysed.
 pub(super) fn proving<'data, T>(
+    convention: Convention,
     code: &'data [u8],
     names: &[&'data [u8]],
     with: impl FnOnce(&Prover<'_, 'data>, Function) -> T,
 ) -> Option<T> {
     let prover = Prover {
         machine: Machine::X86_64,
-        convention: Convention::of_go(Machine::X86_64)?,
+        convention,
         code_from: &|Vaddr(at)| code.get(usize::try_from(at.checked_sub(BASE.0)?).ok()?..),
         offset_of: &|Vaddr(at)| Some(FileOffset(at)),
         name_at: &|at| {
             let index = (0..names.len()).find(|index| callee(*index) == at)?;
             names.get(index).copied()
+        },
+        argument_bytes: &|at| {
+            (0..names.len())
+                .any(|index| callee(index) == at)
+                .then_some(CALLEE_BYTES)
         },
         write_record: names.iter().position(|name| *name == WRITE_RECORD).map(callee),
     };
@@ -261,176 +287,4 @@ pub(super) fn callee(index: usize) -> Vaddr {
 }
 
 #[cfg(test)]
-pub(super) mod tests {
-    use super::*;
-
-    pub(in crate::libraries::go) const NAMES: [&[u8]; 5] = [
-        MEMMOVE,
-        WRITE_RECORD,
-        b"runtime.morestack_noctxt",
-        b"net.(*conn).Read",
-        b"runtime.newobject",
-    ];
-
-    /// Joins pieces of code; `Err` calls the function of a number.
-    pub(in crate::libraries::go) fn code(pieces: &[Result<&str, usize>]) -> Vec<u8> {
-        let mut code = Vec::new();
-        for piece in pieces {
-            match piece {
-                Ok(hex) => {
-                    let bytes = hex.split(' ').map(|byte| u8::from_str_radix(byte, 16).unwrap());
-                    code.extend(bytes);
-                }
-                Err(index) => {
-                    let next = BASE.0 + u64::try_from(code.len()).unwrap() + 5;
-                    let distance = u32::try_from(callee(*index).0 - next).unwrap();
-                    code.extend([&[0xe8], &distance.to_le_bytes()[..]].concat());
-                }
-            }
-        }
-        code
-    }
-
-    const MEMMOVE_AT: usize = 0;
-    pub(in crate::libraries::go) const WRITE_RECORD_AT: usize = 1;
-    pub(in crate::libraries::go) const OTHER_AT: usize = 3;
-    const NEW_OBJECT_AT: usize = 4;
-
-    /// push %rbp; sub $0x20,%rsp; mov %rax,0x30(%rsp); mov %rbx,0x38(%rsp)
-    pub(in crate::libraries::go) const ENTER: &str = "55 48 83 ec 20 48 89 44 24 30 48 89 5c 24 38";
-    /// add $0x20,%rsp; pop %rbp; ret
-    pub(in crate::libraries::go) const LEAVE: &str = "48 83 c4 20 5d c3";
-    /// xor %ebx,%ebx
-    const FORGET: &str = "31 db";
-    /// mov 0x30(%rsp),%rsi; mov 0x38(%rsp),%rax; mov 0x40(%rsi),%rbx; mov 0x48(%rsi),%rcx
-    const COPY: &str = "48 8b 74 24 30 48 8b 44 24 38 48 8b 5e 40 48 8b 4e 48";
-    /// mov 0x30(%rsp),%rax; mov $23,%ebx; mov 0x38(%rsp),%rcx
-    pub(in crate::libraries::go) const WRITE: &str = "48 8b 44 24 30 bb 17 00 00 00 48 8b 4c 24 38";
-
-    fn read(pieces: &[Result<&str, usize>]) -> Result<Vec<Tap>, Cause> {
-        found(&code(pieces), &NAMES).unwrap().0
-    }
-
-    fn write(pieces: &[Result<&str, usize>]) -> Result<Vec<Tap>, Cause> {
-        found(&code(pieces), &NAMES).unwrap().1
-    }
-
-    #[test]
-    fn a_read_is_tapped_where_it_copies_to_its_buffer() {
-        let taps = read(&[
-            Ok(ENTER),
-            Ok(FORGET),
-            Err(OTHER_AT),
-            Ok(COPY),
-            Err(MEMMOVE_AT),
-            Ok(LEAVE),
-        ])
-        .unwrap();
-        let [tap] = &taps[..] else { panic!("{taps:?}") };
-        let register = |number| Operand::at(Place::Register(number), 8);
-        assert_eq!(tap.site.address, Vaddr(BASE.0 + 15 + 2 + 5 + 18));
-        let Operands {
-            object, buffer, count, ..
-        } = tap.operands;
-        // rsi, rbx, rcx.
-        assert_eq!(
-            (object, buffer, count),
-            (register(4), Some(register(3)), Some(register(2)))
-        );
-    }
-
-    #[test]
-    fn new_memory_is_not_the_buffer() {
-        // mov %rcx,(%rax): to what a function returns that is called while a register holds the buffer's address.
-        let with = |function| {
-            read(&[
-                Ok(ENTER),
-                Err(function),
-                Ok("48 89 08"),
-                Ok(COPY),
-                Err(MEMMOVE_AT),
-                Ok(LEAVE),
-            ])
-        };
-        assert_eq!(with(NEW_OBJECT_AT).unwrap().len(), 1);
-        assert!(with(OTHER_AT).is_err());
-    }
-
-    #[test]
-    fn a_read_whose_buffer_may_be_filled_otherwise_is_refused() {
-        let refused = |pieces: &[Result<&str, usize>]| read(pieces).unwrap_err();
-        let elsewhere = refused(&[Ok(ENTER), Err(OTHER_AT), Ok(COPY), Err(MEMMOVE_AT), Ok(LEAVE)]);
-        assert_eq!(elsewhere, Cause::UnknownCall(Vaddr(BASE.0 + 15)));
-        assert_eq!(refused(&[Ok(ENTER), Ok(LEAVE)]), Cause::NoCopy);
-        // mov %cl,(%rbx)
-        assert_eq!(refused(&[Ok("88 0b c3")]), Cause::CopiedInline(BASE));
-        // mov %rbx,(%rax)
-        assert_eq!(refused(&[Ok("48 89 18 c3")]), Cause::BufferStored(BASE));
-        let twice = [
-            Ok(ENTER),
-            Ok(COPY),
-            Err(MEMMOVE_AT),
-            Ok(COPY),
-            Err(MEMMOVE_AT),
-            Ok(LEAVE),
-        ];
-        assert_eq!(refused(&twice), Cause::SeveralHandovers(BASE));
-        // xor %eax,%eax; mov %rax,0x30(%rsp)
-        let lost = [
-            Ok(ENTER),
-            Ok("31 c0 48 89 44 24 30"),
-            Ok(COPY),
-            Err(MEMMOVE_AT),
-            Ok(LEAVE),
-        ];
-        assert!(matches!(refused(&lost), Cause::ConnectionLost(_)));
-        assert!(matches!(refused(&[Ok("06")]), Cause::NotUnderstood(_)));
-    }
-
-    #[test]
-    fn a_write_is_tapped_where_it_hands_its_buffer_on_as_application_data() {
-        let pieces = [
-            Ok(ENTER),
-            Ok(WRITE),
-            Err(WRITE_RECORD_AT),
-            Ok(WRITE),
-            Err(WRITE_RECORD_AT),
-            Ok(LEAVE),
-        ];
-        let taps = write(&pieces).unwrap();
-        assert_eq!(taps.len(), 2);
-        for tap in taps {
-            let register = |number| Operand::at(Place::Register(number), 8);
-            let Operands {
-                object, buffer, count, ..
-            } = tap.operands;
-            // rax, rcx, rdi.
-            assert_eq!(
-                (object, buffer, count),
-                (register(0), Some(register(2)), Some(register(5)))
-            );
-        }
-        // An alert.
-        let alert = WRITE.replace("17", "15");
-        let alert = [Ok(ENTER), Ok(alert.as_str()), Err(WRITE_RECORD_AT), Ok(LEAVE)];
-        assert!(matches!(write(&alert), Err(Cause::TypeLost(_))));
-        let elsewhere = [Ok(ENTER), Ok(WRITE), Err(OTHER_AT), Ok(LEAVE)];
-        assert!(matches!(write(&elsewhere), Err(Cause::UnknownCall(_))));
-    }
-
-    #[test]
-    fn no_code_makes_it_panic() {
-        let whole = code(&[
-            Ok(ENTER),
-            Ok(FORGET),
-            Err(OTHER_AT),
-            Ok(COPY),
-            Err(MEMMOVE_AT),
-            Ok(LEAVE),
-        ]);
-        for cut in 0..whole.len() {
-            any_code(&whole[..cut]);
-            any_code(&whole[cut..]);
-        }
-    }
-}
+pub(super) mod tests;
