@@ -49,6 +49,9 @@ pub struct Exits {
     pub caller: Caller,
     /// How many bytes the stack pointer is below where it was at the function's entry when the hook's site is hit.
     pub entry_depth: u16,
+    /// The condition on the flags under which a hit of the hook's site is a call that begins, as that of an end: at a jump that
+    /// leads back to the entry when it is taken. Without a condition every hit is one.
+    pub entry_when: Option<u8>,
     /// The sites of which every way out of the function passes exactly one, once, if it is among `ways`.
     pub sites: Vec<ExitSite>,
     /// Which ways out pass a site.
@@ -62,7 +65,16 @@ pub enum Caller {
     Thread,
     /// A goroutine, which may move to another thread and have its stack moved in between: its calls are known by how far they
     /// are below the top of its stack.
-    Goroutine,
+    Goroutine(GoroutinePlace),
+}
+
+/// Says where the address is of the goroutine that runs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum GoroutinePlace {
+    /// In a register that holds nothing else: `r14`, or `x28`.
+    Register,
+    /// In memory of the thread: so many bytes below the base of its segment `fs`.
+    BelowThread(u8),
 }
 
 /// Describes one end of a function: a site that is hit when the result is final.
@@ -86,7 +98,7 @@ pub struct ExitSite {
 /// Says what a call returns that ends at a site.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ExitResult {
-    /// What a register holds; it has a sign. An operand whose place is the result has this register for its place.
+    /// What a register or a slot of the stack holds; it has a sign. An operand whose place is the result has this for its place.
     In(Operand),
     /// This number, whatever the registers hold.
     Always(i32),

@@ -40,7 +40,7 @@ pub use elf::machine::Machine;
 pub use elf::survey::SymbolSource;
 pub use elf::unread::Unread;
 pub use error::Error;
-pub use hook::{Caller, ExitResult, ExitSite, Exits, Hook, HookKind, Proof, Role};
+pub use hook::{Caller, ExitResult, ExitSite, Exits, GoroutinePlace, Hook, HookKind, Proof, Role};
 pub use libraries::family::Family;
 pub use libraries::layout::{BioLayout, Facts, Layout, LayoutUnknown, NetConn, Origin, Sending};
 pub use libraries::library::{Evidence, Library};

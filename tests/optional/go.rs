@@ -167,7 +167,7 @@ pub(crate) fn handed_over() -> Result<()> {
 pub(crate) const EXITS: &[&str] = &["--hooks", "exit"];
 
 /// Lists the kinds of hooks that are proven for what a program does with Go's TLS.
-fn kinds(built: &Built, role: Role) -> Result<Vec<HookKind>> {
+pub(crate) fn kinds(built: &Built, role: Role) -> Result<Vec<HookKind>> {
     let plans = symbolizer::plan(&std::fs::read(built.path())?, None)?;
     let hooks = plans.plans.iter().flat_map(|plan| &plan.hooks);
     Ok(hooks.filter(|hook| hook.role == role).map(|hook| hook.kind).collect())
@@ -188,13 +188,13 @@ pub(crate) fn fallback() -> Result<()> {
 }
 
 pub(crate) fn addresses_come_back() -> Result<()> {
-    churn(&[])?;
-    churn(EXITS)
+    churn(Version::Go1_27, &[])?;
+    churn(Version::Go1_27, EXITS)
 }
 
 /// Traces a server with some options, whose connections are short and whose stacks move.
-fn churn(options: &[&str]) -> Result<()> {
-    let built = Built::by(Version::Go1_27, Build::Stripped)?;
+pub(crate) fn churn(version: Version, options: &[&str]) -> Result<()> {
+    let built = Built::by(version, Build::Stripped)?;
     // Collects garbage all the time. Each handler makes its stack grow, and a connection has two requests.
     let (server, port) = serve(&built, &[("GOGC", "1")])?;
     let url = format!("https://127.0.0.1:{port}/");
@@ -212,7 +212,8 @@ fn churn(options: &[&str]) -> Result<()> {
     }
     tracer.wait_for_lines(logged.len())?;
     let trace = tracer.stop()?;
-    let exchanges = assert_addresses(&format!("Go that collects garbage {options:?}"), &trace, &logged)?;
+    let name = format!("{version:?} that collects garbage {options:?}");
+    let exchanges = assert_addresses(&name, &trace, &logged)?;
     assert_eq!(connections(&exchanges, "server"), 1000);
     server.finish().map(drop)
 }

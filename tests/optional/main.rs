@@ -121,6 +121,21 @@ fn main() -> ExitCode {
                 old_go_reason,
                 go_stack::builds,
             ),
+            trial(
+                "entries_and_exits_of_go_with_arguments_on_the_stack_bring_every_exchange",
+                old_go_reason,
+                go_stack::exits,
+            ),
+            trial(
+                "go_connections_with_arguments_on_the_stack_come_and_go_as_their_stacks_move",
+                old_go_reason,
+                go_stack::addresses_come_back,
+            ),
+            trial(
+                "a_go_server_with_arguments_on_the_stack_survives_tracers_that_attach_and_detach",
+                old_go_reason,
+                go_stack::attached_and_detached,
+            ),
             trial("go_of_gcc_is_refused", gcc_reason, go_programs::of_gcc),
             trial("a_copy_of_go_s_tls_is_traced", utls_reason, go_programs::utls),
             trial(

@@ -4,7 +4,7 @@
 //! stack stays as far below the top of the stack (`runtime.copystack`, go1.27.3, `src/runtime/stack.go`).
 
 use aya_ebpf::programs::ProbeContext;
-use tracer_ebpf::AddressKey;
+use tracer_ebpf::{AddressKey, Cookie};
 
 use crate::{memory::read_user, operands};
 
@@ -21,8 +21,8 @@ pub(crate) struct Goroutine {
 impl Goroutine {
     /// Finds the goroutine that runs; `None` if the stack pointer is not on its stack.
     #[inline(always)]
-    pub(crate) fn current(ctx: &ProbeContext) -> Option<Self> {
-        let (address, pointer) = (operands::goroutine(ctx), operands::pointer(ctx));
+    pub(crate) fn current(ctx: &ProbeContext, cookie: Cookie) -> Option<Self> {
+        let (address, pointer) = (operands::goroutine(ctx, cookie), operands::pointer(ctx));
         let low: u64 = read_user(address)?;
         let top: u64 = read_user(address.wrapping_add(8))?;
         let found = Self {

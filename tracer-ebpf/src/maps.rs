@@ -194,6 +194,7 @@ static KERNEL_OFFSETS: KernelOffsets = KernelOffsets {
     iter_is_iovec: 0,
     task_pid: 0,
     task_tgid: 0,
+    task_fsbase: 0,
     task_signal: 0,
     signal_live: 0,
 };

@@ -9,9 +9,10 @@ use aya_ebpf::{
 use tracer_ebpf::{CallEnd, Cookie, Guard, Lift, Operand, Place, SiteOperands, WINDOW_BYTES, Width};
 
 use crate::{
-    maps::OPERANDS,
+    maps::{OPERANDS, SITES},
     memory::{copy_user, forgotten, read_user},
     registers::{goroutine_register, instruction_pointer, register, stack_pointer},
+    task::thread_word,
 };
 
 /// Where the operands of C functions usually are, which is tried first: one comparison is cheaper than the switch.
@@ -41,11 +42,17 @@ pub(crate) fn pointer(ctx: &ProbeContext) -> u64 {
 }
 
 /// Returns the address of the goroutine that runs: code of Go keeps it in one register (go1.27.3,
-/// `src/cmd/compile/abi-internal.md`).
+/// `src/cmd/compile/abi-internal.md`), and up to Go 1.16 in memory of the thread (go1.15.15, `src/runtime/tls_amd64.s`). 0 if
+/// that cannot be read.
 #[inline(always)]
-pub(crate) fn goroutine(ctx: &ProbeContext) -> u64 {
-    // SAFETY: the kernel hands a valid register set to the program.
-    unsafe { goroutine_register(ctx.regs) }
+pub(crate) fn goroutine(ctx: &ProbeContext, cookie: Cookie) -> u64 {
+    match SITES.get(cookie.site()) {
+        Some(site) if site.goroutine_below != 0 => thread_word(site.goroutine_below.into()),
+        Some(_) | None => {
+            // SAFETY: the kernel hands a valid register set to the program.
+            unsafe { goroutine_register(ctx.regs) }
+        }
+    }
 }
 
 /// Returns the key of a call as it returns.
@@ -300,12 +307,14 @@ pub(crate) fn result(ctx: &RetProbeContext, operand: &Operand) -> i64 {
     extend(ctx.ret::<u64>(), operand.width) as i64
 }
 
-/// Reads the result of a function at one of its ends; the function may have yet to extend its sign.
+/// Reads the result of a function at one of its ends; the function may have yet to extend its sign. 0 if it is on the stack, and
+/// cannot be read.
 #[inline(always)]
 pub(crate) fn result_at_exit(ctx: &ProbeContext, end: CallEnd) -> i64 {
-    match end.constant() {
-        Some(constant) => constant,
-        None => {
+    match (end.constant(), end.above_stack_pointer()) {
+        (Some(constant), _) => constant,
+        (None, Some(above)) => read_user(pointer(ctx).wrapping_add(above)).unwrap_or(0),
+        (None, None) => {
             let width = if end.is_wide() { Width::S64 } else { Width::S32 };
             extend(register_by_number(ctx.regs, end.register()), width) as i64
         }
@@ -318,7 +327,8 @@ fn register_by_number(regs: *const pt_regs, number: u8) -> u64 {
     unsafe { register(regs, Place::register(number)) }
 }
 
-/// Returns whether a call ends where a probe was hit: at an instruction that jumps under a condition, it ends one way only.
+/// Returns whether a call ends, or begins, where a probe was hit: at an instruction that jumps under a condition, it does so one
+/// way only.
 #[cfg(not(bpf_target_arch = "aarch64"))]
 #[inline(always)]
 pub(crate) fn is_end(ctx: &ProbeContext, end: CallEnd) -> bool {

@@ -8,14 +8,14 @@ use aya_ebpf::{
     bindings::{BPF_NOEXIST, pt_regs},
     helpers::{
         bpf_get_current_pid_tgid, bpf_ktime_get_ns,
-        generated::{bpf_get_current_task_btf, bpf_task_pt_regs},
+        generated::{bpf_get_current_task, bpf_get_current_task_btf, bpf_task_pt_regs},
     },
 };
 use tracer_ebpf::{ProcessState, TargetFlags};
 
 use crate::{
     maps::{PROCESSES, SWITCH, TARGETS},
-    memory::read_kernel,
+    memory::{read_field, read_kernel, read_user},
 };
 
 /// In .rodata and not on the stack.
@@ -54,6 +54,17 @@ pub(crate) fn user_stack_pointer() -> Option<u64> {
 #[inline(always)]
 pub(crate) fn user_goroutine() -> Option<u64> {
     user_register(GOROUTINE)
+}
+
+/// Reads the word of the current thread's own memory that is so many bytes below the base of its segment `fs`; 0 if it cannot be
+/// read. The kernel notes the base when the thread sets it by a system call, and whenever the thread leaves a CPU.
+#[inline(never)]
+pub(crate) fn thread_word(below: u64) -> u64 {
+    // SAFETY: the helper takes no arguments.
+    let task = unsafe { bpf_get_current_task() };
+    let base: Option<u64> = read_field(task, |offsets| &raw const offsets.task_fsbase);
+    let word = base.and_then(|base| read_user(base.wrapping_sub(below)));
+    word.unwrap_or(0)
 }
 
 #[inline(always)]

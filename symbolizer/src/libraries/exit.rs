@@ -93,6 +93,7 @@ fn exit_of(bodies: &Bodies<'_, '_>, hook: &Hook, asked: Asked) -> Result<Hook, C
         exits: Some(Exits {
             caller: Caller::Thread,
             entry_depth,
+            entry_when: None,
             sites: sites(bodies.image, &ends.spots).ok_or(unknown)?,
             ways: ends.ways,
         }),

@@ -66,6 +66,11 @@ pub struct SiteConfig {
     /// Of which directions the calls of the library are probed in every process, beside its taps and lifts: bits of
     /// [`TargetFlags`].
     pub calls: u8,
+    /// Of a goroutine's call: how many bytes below the base of the thread's `fs` the address of the goroutine is; 0 if it is in a
+    /// register.
+    pub goroutine_below: u8,
+    /// Zero.
+    pub reserved: [u8; 3],
 }
 
 impl SiteConfig {
@@ -101,6 +106,8 @@ impl SiteConfig {
         sends_within_calls: 0,
         keeps_refused: 0,
         calls: 0,
+        goroutine_below: 0,
+        reserved: [0; 3],
     };
 
     /// Returns the site of the tap or the lift that reports a direction; `None` if there is none.
@@ -220,6 +227,8 @@ pub struct KernelOffsets {
     pub task_pid: u32,
     /// `task_struct.tgid`.
     pub task_tgid: u32,
+    /// `task_struct.thread.fsbase`.
+    pub task_fsbase: u32,
     /// `task_struct.signal`.
     pub task_signal: u32,
     /// `signal_struct.live`: how many threads have not ended.
@@ -296,6 +305,6 @@ impl KernelOffsets {
     pub const NONE: Self = zerocopy::transmute!([Self::UNKNOWN; size_of::<Self>() / size_of::<u32>()]);
 }
 
-const _: () = assert!(size_of::<SiteConfig>() == 52);
+const _: () = assert!(size_of::<SiteConfig>() == 56);
 const _: () = assert!(size_of::<Settings>() == 16);
-const _: () = assert!(size_of::<KernelOffsets>() == 208);
+const _: () = assert!(size_of::<KernelOffsets>() == 212);

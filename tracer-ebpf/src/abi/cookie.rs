@@ -69,13 +69,14 @@ impl Cookie {
 }
 
 /// How a call ends at a probe: what its result is (10 bits), whether that is a constant (1), and the condition on the flags
-/// under which the call ends (5). A register has a number and a width of four or eight bytes.
+/// under which the call ends (5). A register has a number and a width of four or eight bytes, and so has a word of the stack.
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
 #[repr(transparent)]
 pub struct CallEnd(pub u16);
 
 impl CallEnd {
     const WIDE: u16 = 1 << 5;
+    const STACK: u16 = 1 << 6;
     const CONSTANT: u16 = 1 << 10;
     const CONDITION: u32 = 11;
 
@@ -83,6 +84,11 @@ impl CallEnd {
     pub const fn of_register(number: u8, is_wide: bool) -> Self {
         let wide = if is_wide { Self::WIDE } else { 0 };
         Self((number & 31) as u16 | wide)
+    }
+
+    /// The result is on the stack, so many words of eight bytes above the stack pointer, at most 31; it has eight bytes.
+    pub const fn of_stack(words: u8) -> Self {
+        Self((words & 31) as u16 | Self::WIDE | Self::STACK)
     }
 
     /// The result is a number.
@@ -99,6 +105,15 @@ impl CallEnd {
     /// Returns the register that holds the result.
     pub const fn register(self) -> u8 {
         (self.0 & 31) as u8
+    }
+
+    /// Returns how many bytes above the stack pointer the result is; `None` if it is in a register.
+    pub const fn above_stack_pointer(self) -> Option<u64> {
+        if self.0 & (Self::STACK | Self::CONSTANT) == Self::STACK {
+            Some(8 * (self.0 & 31) as u64)
+        } else {
+            None
+        }
     }
 
     /// Returns whether the result has eight bytes in its register.
@@ -136,11 +151,16 @@ mod tests {
                 let end = CallEnd::of_register(register, is_wide);
                 assert_eq!((end.register(), end.is_wide()), (register, is_wide));
                 assert_eq!((end.constant(), end.condition()), (None, None));
+                assert_eq!(end.above_stack_pointer(), None);
             }
+            let end = CallEnd::of_stack(register).when(7);
+            assert_eq!(end.above_stack_pointer(), Some(8 * u64::from(register)));
+            assert_eq!((end.is_wide(), end.constant(), end.condition()), (true, None, Some(7)));
         }
         for constant in [i8::MIN, -1, 0, 1, i8::MAX] {
             let end = CallEnd::of_constant(constant).when(14);
             assert_eq!((end.constant(), end.condition()), (Some(constant.into()), Some(14)));
+            assert_eq!(end.above_stack_pointer(), None);
         }
         let cookie = Cookie::new(7, Role::Read)
             .with_end(CallEnd::of_register(3, true).when(0))

@@ -33,7 +33,9 @@ pub(crate) fn goroutine_entry(ctx: ProbeContext) -> u32 {
     if let Some((task, _)) = traced_task() {
         let cookie = attach_cookie(ctx.as_ptr());
         match of_site(cookie) {
-            Some(site) => begin(&ctx, task.tgid, cookie, site),
+            // Else its stack has to grow first, and it begins anew.
+            Some(site) if operands::is_end(&ctx, cookie.end()) => begin(&ctx, task.tgid, cookie, site),
+            Some(_) => {}
             None => ignore(),
         }
     }
@@ -46,7 +48,7 @@ pub(crate) fn goroutine_exit(ctx: ProbeContext) -> u32 {
     let cookie = attach_cookie(ctx.as_ptr());
     let end = cookie.end();
     if operands::is_end(&ctx, end)
-        && let Some(goroutine) = Goroutine::current(&ctx)
+        && let Some(goroutine) = Goroutine::current(&ctx, cookie)
     {
         finish(cookie, goroutine, operands::result_at_exit(&ctx, end));
     }
@@ -56,7 +58,7 @@ pub(crate) fn goroutine_exit(ctx: ProbeContext) -> u32 {
 #[inline(always)]
 fn begin(ctx: &ProbeContext, tgid: u32, cookie: Cookie, site: &SiteOperands) {
     let mut key = AddressKey::new(0, 0);
-    if find_key(ctx, &mut key, tgid, cookie.depth()) == 0 {
+    if find_key(ctx, &mut key, tgid, cookie) == 0 {
         return ignore();
     }
     if CALLS.insert(&key, &NO_CALL, 0).is_err() {
@@ -83,11 +85,11 @@ fn begin(ctx: &ProbeContext, tgid: u32, cookie: Cookie, site: &SiteOperands) {
 /// Finds the key of the call that begins; 0 if the stack pointer is not on the stack of a goroutine. A function of its own, like
 /// the next one, so that the frame of the program stays small.
 #[inline(never)]
-fn find_key(ctx: &ProbeContext, key: &mut AddressKey, tgid: u32, depth: u64) -> u32 {
-    let Some(goroutine) = Goroutine::current(ctx) else {
+fn find_key(ctx: &ProbeContext, key: &mut AddressKey, tgid: u32, cookie: Cookie) -> u32 {
+    let Some(goroutine) = Goroutine::current(ctx, cookie) else {
         return 0;
     };
-    *key = goroutine.key(tgid, depth);
+    *key = goroutine.key(tgid, cookie.depth());
     1
 }
 
@@ -105,7 +107,7 @@ fn note_operands(ctx: &ProbeContext, call: &mut CallState, site: &SiteOperands) 
     call.transfer.direction = direction;
     call.transfer.buffer = operands::buffer(ctx, site);
     call.length = operands::length(ctx, site);
-    let goroutine = Goroutine::current(ctx);
+    let goroutine = Goroutine::current(ctx, call.transfer.cookie);
     let below_top = goroutine.and_then(|goroutine| goroutine.below_top(call.transfer.buffer));
     call.below_top = below_top.unwrap_or(0);
     if site.code_distance != 0 {

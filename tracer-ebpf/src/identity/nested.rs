@@ -61,7 +61,7 @@ fn note(ctx: &ProbeContext, connection: &ConnectionState, cookie: Cookie) {
     if site.net_call == SiteConfig::UNKNOWN {
         return;
     }
-    let goroutine = operands::goroutine(ctx);
+    let goroutine = operands::goroutine(ctx, cookie);
     let Some(high) = read_user::<u64>(goroutine + STACK_HIGH) else {
         return;
     };

@@ -55,6 +55,16 @@ pub(super) fn place(code: &[u8]) -> Option<(u64, Instruction)> {
     Some((compared, Instruction::ConditionalJump))
 }
 
+/// Returns how many bytes below the base of the thread's `fs` a function finds its goroutine, if its first instruction says so.
+pub(super) fn goroutine_below(code: &[u8]) -> Option<u8> {
+    let offset = match code {
+        [0x64, 0x48, 0x8b, 0x0c, 0x25, offset @ ..] | [0x48, 0xc7, 0xc1, offset @ ..] if loaded(code) != 0 => offset,
+        _ => return None,
+    };
+    let below = i32::from_le_bytes(*offset.first_chunk()?).checked_neg()?;
+    u8::try_from(below).ok().filter(|below| *below != 0)
+}
+
 /// Returns how many bytes have the instructions that load the goroutine to `rcx`, as code does that has it in no register.
 const fn loaded(code: &[u8]) -> usize {
     match code {
@@ -112,6 +122,7 @@ mod tests {
             &[0x48, 0x8d, 0x84, 0x24, 0, 0xf0, 0xff, 0xff, 0x48, 0x3b, 0x41, 0x10],
         ];
         let (jump, sub) = ([0x0f, 0x86, 0, 1, 0, 0], [0x48, 0x83, 0xec, 0x58]);
+        assert_eq!(loads.map(goroutine_below), [Some(8), Some(8), None]);
         for (load, compare) in loads.iter().flat_map(|load| compares.map(|compare| (load, compare))) {
             let code = [load, compare, &jump, &sub].concat();
             let at = u64::try_from(load.len() + compare.len()).unwrap();

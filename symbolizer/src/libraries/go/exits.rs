@@ -12,12 +12,13 @@ use crate::code::bytes::Code;
 use crate::code::convention::Convention;
 use crate::code::exits::{Nothing, Spot};
 use crate::code::graph::Surroundings;
+use crate::code::instruction::Instruction;
 use crate::code::leaves::{self, Leaving};
 use crate::elf::address::Vaddr;
 use crate::elf::image::Image;
 use crate::elf::machine::Machine;
 use crate::elf::survey::SymbolSource;
-use crate::hook::{Caller, Exits, Hook, HookKind, Proof, Role};
+use crate::hook::{Caller, ExitResult, ExitSite, Exits, GoroutinePlace, Hook, HookKind, Proof, Role};
 use crate::libraries::exit::sites;
 use crate::operand::{Operand, Operands, Outcome, Place, Success};
 
@@ -49,9 +50,6 @@ pub(super) fn hook(around: &Around<'_, '_>, convention: Convention, moving: Movi
         handing,
     } = moving;
     let (image, unknown) = (around.image, Cause::NotUnderstood(function.address));
-    if convention.is_on_stack() {
-        return Err(unknown);
-    }
     let code = usize::try_from(function.size)
         .ok()
         .and_then(|size| image.bytes_from(function.address)?.get(..size));
@@ -66,9 +64,9 @@ pub(super) fn hook(around: &Around<'_, '_>, convention: Convention, moving: Movi
         convention,
         recovery: around.table.recovery_of(function),
         noted_at: site.address,
-        handing,
+        // The jumps that stand for a return have its result in a register.
+        handing: handing.filter(|_| !convention.is_on_stack()),
     };
-    let spots = leaves::ends_of(&leaving, around)?;
     Ok(Hook {
         kind: HookKind::Exit,
         role,
@@ -81,14 +79,39 @@ pub(super) fn hook(around: &Around<'_, '_>, convention: Convention, moving: Movi
         operands: operands(convention, connection),
         proof: Proof::Interface,
         exits: Some(Exits {
-            caller: Caller::Goroutine,
+            caller: Caller::Goroutine(goroutine(&leaving).ok_or(unknown)?),
             // Neither a comparison nor what follows it has moved the stack pointer.
             entry_depth: 0,
-            sites: sites(image, &spots).ok_or(unknown)?,
+            entry_when: (site.instruction == Instruction::ConditionalJump).then_some(ABOVE),
+            sites: exits_of(around, &leaving)?,
             ways: leaves::WAYS,
         }),
         returns_to: None,
     })
+}
+
+/// Says where a function finds the goroutine that runs it.
+fn goroutine(of: &Leaving<'_>) -> Option<GoroutinePlace> {
+    if of.convention.is_on_stack() {
+        entry::goroutine_below(of.code.bytes).map(GoroutinePlace::BelowThread)
+    } else {
+        Some(GoroutinePlace::Register)
+    }
+}
+
+/// Finds where the calls of a function end.
+fn exits_of(around: &Around<'_, '_>, leaving: &Leaving<'_>) -> Result<Vec<ExitSite>, Cause> {
+    let spots = leaves::ends_of(leaving, around)?;
+    let unknown = Cause::NotUnderstood(leaving.code.address);
+    let mut sites = sites(around.image, &spots).ok_or(unknown)?;
+    if leaving.convention.is_on_stack() {
+        // The stack pointer is where it was at the entry: the results lie behind the arguments.
+        let result = Operand::at(leaving.convention.argument(RESULT), WORD);
+        for exit in &mut sites {
+            exit.result = ExitResult::In(result);
+        }
+    }
+    Ok(sites)
 }
 
 /// Returns the operands of `Read` and `Write`: a connection, and a slice's address, length and capacity.
@@ -144,10 +167,7 @@ pub(super) fn any_code(bytes: &[u8]) -> usize {
     let Some((distance, _)) = entry::place(bytes) else {
         return 0;
     };
-    let Some(convention) = Convention::of_go(code.machine) else {
-        return 0;
-    };
-    let count = |recovery: Option<Vaddr>| {
+    let count = |convention: Convention, recovery: Option<Vaddr>| {
         let leaving = Leaving {
             code,
             convention,
@@ -163,11 +183,17 @@ pub(super) fn any_code(bytes: &[u8]) -> usize {
         spots.len()
     };
     let middle = u64::try_from(bytes.len()).unwrap_or(0) / 2;
-    count(None).saturating_add(count(address.checked_add(middle)))
+    let conventions = Convention::all_of_go(code.machine).into_iter();
+    let counts = conventions.flat_map(|convention| [None, address.checked_add(middle)].map(|at| count(convention, at)));
+    counts.sum()
 }
 
 /// How many bytes a word has.
 const WORD: u8 = 8;
+/// Where the result comes behind the arguments on the stack, in words.
+const RESULT: u8 = 4;
+/// The condition of code that has enough stack, where a jump if it has not is probed: not below or equal.
+const ABOVE: u8 = 7;
 
 #[cfg(test)]
 mod tests {
@@ -181,8 +207,8 @@ mod tests {
             0x49, 0x3b, 0x66, 0x10, 0x76, 0x0d, 0x55, 0x48, 0x85, 0xc0, 0x74, 5, 0xe8, 0xef, 0xff, 0xff, 0xff, 0x5d,
             0xc3, 0xeb, 0xeb,
         ];
-        // With and without a place where it goes on after a panic.
-        assert_eq!(any_code(&whole), 2);
+        // With and without a place where it goes on after a panic, by either convention.
+        assert_eq!(any_code(&whole), 4);
         for cut in 0..whole.len() {
             any_code(&whole[..cut]);
             any_code(&whole[cut..]);

@@ -242,6 +242,7 @@ fn offsets(btf: &Btf<'_>) -> Result<KernelOffsets, Undescribed> {
         task_tgid: of("task_struct", "tgid", "task_struct.tgid")?,
         task_signal: of("task_struct", "signal", "task_struct.signal")?,
         signal_live: of("signal_struct", "live", "signal_struct.live")?,
+        task_fsbase: thread_base(btf).unwrap_or(KernelOffsets::UNKNOWN),
         binprm_filename: may("linux_binprm", "filename"),
         sock_net: may("sock_common", "skc_net"),
         net_inum: namespace_number(btf).unwrap_or(KernelOffsets::UNKNOWN),
@@ -283,6 +284,12 @@ fn offsets(btf: &Btf<'_>) -> Result<KernelOffsets, Undescribed> {
 fn namespace_number(btf: &Btf<'_>) -> Option<u32> {
     btf.member_offset("net", "ns")?
         .checked_add(btf.member_offset("ns_common", "inum")?)
+}
+
+/// Returns the offset of `task_struct.thread.fsbase`, which other machines than x86-64 do not have.
+fn thread_base(btf: &Btf<'_>) -> Option<u32> {
+    btf.member_offset("task_struct", "thread")?
+        .checked_add(btf.member_offset("thread_struct", "fsbase")?)
 }
 
 #[cfg(test)]

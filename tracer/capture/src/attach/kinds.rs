@@ -2,7 +2,7 @@
 
 use std::borrow::Cow;
 
-use symbolizer::{Caller, ExitSite, Hook, HookKind, Instruction, Policy, ProbePlan, choose};
+use symbolizer::{Caller, ExitSite, GoroutinePlace, Hook, HookKind, Instruction, Policy, ProbePlan, choose};
 
 /// The kinds of hooks that may be used.
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
@@ -16,6 +16,18 @@ pub struct Kinds {
     pub without_lifts: bool,
     /// Whether no probe may be on a call: a process has a shadow stack.
     pub without_call_sites: bool,
+    /// Whether goroutines are found that are in memory of their thread.
+    pub thread_memory: ThreadMemory,
+}
+
+/// Says whether the programs find a thread's own memory, where Go up to 1.16 has the goroutine that runs.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub enum ThreadMemory {
+    /// They do.
+    #[default]
+    Found,
+    /// The kernel does not describe where it keeps the memory's address: it has no BTF.
+    Unknown,
 }
 
 /// A hook that is used.
@@ -60,7 +72,8 @@ impl Kinds {
         let is_usable = |hook: &Hook| {
             let has_no_program = self.without_lifts && hook.kind == HookKind::Lift;
             let may_harm = self.without_call_sites && is_on_call(hook);
-            !has_no_program && !may_harm
+            let has_no_goroutine = self.thread_memory == ThreadMemory::Unknown && goroutine_below(hook) != 0;
+            !has_no_program && !may_harm && !has_no_goroutine
         };
         if plan.hooks.iter().all(is_usable) {
             return Cow::Borrowed(plan);
@@ -81,7 +94,15 @@ impl Kinds {
 /// Returns whether a hook is at the calls of goroutines.
 pub(super) fn is_of_goroutines(hook: &Hook) -> bool {
     let mut exits = hook.exits.iter();
-    hook.kind == HookKind::Exit && exits.any(|exits| exits.caller == Caller::Goroutine)
+    hook.kind == HookKind::Exit && exits.any(|exits| matches!(exits.caller, Caller::Goroutine(_)))
+}
+
+/// Returns how many bytes below the base of the thread's `fs` the goroutine is whose calls a hook is at; 0 if it is in a register.
+pub(super) fn goroutine_below(hook: &Hook) -> u8 {
+    match hook.exits.as_ref().map(|exits| exits.caller) {
+        Some(Caller::Goroutine(GoroutinePlace::BelowThread(bytes))) => bytes,
+        Some(Caller::Goroutine(GoroutinePlace::Register) | Caller::Thread) | None => 0,
+    }
 }
 
 /// Returns whether a probe of a hook is on a call.
@@ -118,5 +139,23 @@ mod tests {
             .iter()
             .filter(|chosen| chosen.hook.role == symbolizer::Role::Read);
         assert!(reads.any(|read| read.hook.kind == HookKind::Exit && !read.is_fallback));
+    }
+
+    #[test]
+    fn without_memory_of_threads_calls_of_goroutines_that_are_there_have_no_hooks() {
+        let folder = format!("/usr/lib/{}-linux-gnu", std::env::consts::ARCH);
+        let image = std::fs::read(format!("{folder}/libssl.so.3")).unwrap();
+        let mut plan = symbolizer::plan(&image, None).unwrap().plans.remove(0);
+        let exits = plan.hooks.iter_mut().filter_map(|hook| hook.exits.as_mut());
+        exits.for_each(|exits| exits.caller = Caller::Goroutine(GoroutinePlace::BelowThread(8)));
+        let has_exits = |thread_memory| {
+            let kinds = Kinds {
+                thread_memory,
+                ..Kinds::default()
+            };
+            kinds.usable(&plan).hooks.iter().any(|hook| hook.exits.is_some())
+        };
+        assert!(has_exits(ThreadMemory::Found));
+        assert!(!has_exits(ThreadMemory::Unknown));
     }
 }

@@ -62,7 +62,7 @@ pub use cpus::{Arrival, Arrivals, Cpus};
 pub use error::Error;
 pub use kernel::{Kernel, Reason, Undescribed, check, check_kernel, check_target};
 pub(crate) use kernel::{check_pid_namespace, check_privileges, check_release, check_uprobes};
-pub use kinds::{Chosen, Kinds};
+pub use kinds::{Chosen, Kinds, ThreadMemory};
 pub use lifecycle::Lifecycle;
 pub use mappings::{Mappings, Watched};
 pub use memory::trim as trim_memory;

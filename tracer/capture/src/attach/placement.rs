@@ -6,7 +6,7 @@
 use symbolizer::{Family, Hook, HookKind, ProbePlan, Role, Vaddr};
 use tracer_ebpf::{Direction, SiteConfig};
 
-use super::kinds::{Chosen, Kinds, is_of_goroutines, is_on_call};
+use super::kinds::{Chosen, Kinds, goroutine_below, is_of_goroutines, is_on_call};
 
 /// The sites of one file: one for each hook of each of its plans.
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -41,7 +41,10 @@ impl Placement {
             let site = |chosen: &Chosen<'_>| PlannedSite {
                 hook: chosen.hook.clone(),
                 library: plan.library.family,
-                config,
+                config: SiteConfig {
+                    goroutine_below: goroutine_below(chosen.hook),
+                    ..config
+                },
                 net_read: plan.net_conn.map(|below| below.read),
                 plan: number,
                 has_lift,
@@ -216,6 +219,9 @@ fn site_config(plan: &ProbePlan) -> SiteConfig {
         sends_within_calls: plan.sending.within_calls.into(),
         keeps_refused: (plan.library.family == Family::GnuTls).into(),
         calls: 0,
+        // This differs between hooks.
+        goroutine_below: 0,
+        reserved: [0; 3],
     }
 }
 

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use symbolizer::{Caller, ExitSite, Hook, HookKind, Role, Tier};
-use tracer_ebpf::Cookie;
+use tracer_ebpf::{CallEnd, Cookie};
 
 use super::{Calls, Needs, Placement, Reach, ends::call_end, operands::role_of, placement::PlannedSite};
 
@@ -106,7 +106,7 @@ impl Program {
                 };
                 let (begins, ends) = match exits.caller {
                     Caller::Thread => (Self::CallEntry, Self::CallExit),
-                    Caller::Goroutine => (Self::GoroutineEntry, Self::GoroutineExit),
+                    Caller::Goroutine(_) => (Self::GoroutineEntry, Self::GoroutineExit),
                 };
                 let exit = |exit: &ExitSite| {
                     let point = at(ends, exit.site.offset.0, exit.depth);
@@ -115,7 +115,10 @@ impl Program {
                         ..point
                     })
                 };
-                let entry = at(begins, site, exits.entry_depth);
+                let mut entry = at(begins, site, exits.entry_depth);
+                if let Some(condition) = exits.entry_when {
+                    entry.cookie = entry.cookie.with_end(CallEnd::default().when(condition));
+                }
                 let exits: Option<Vec<_>> = exits.sites.iter().map(exit).collect();
                 exits.into_iter().flatten().chain([entry]).collect()
             }

@@ -35,7 +35,7 @@ use self::{
     sweep_schedule::SweepSchedule,
 };
 use crate::{
-    attach::{self, Calls, Kinds, Lifecycle, Needs, Options, Probes, Reach, SiteInfo},
+    attach::{self, Calls, Kinds, Lifecycle, Needs, Options, Probes, Reach, SiteInfo, ThreadMemory},
     message::Messages,
     resolve::Resolver,
     target::{FileIdentity, Listeners, Selection, any_has_shadow_stack, exists, name_of},
@@ -96,6 +96,11 @@ impl Follower {
         let kinds = Kinds {
             without_lifts: refused.is_some() || !probes.watches_sockets(),
             without_call_sites: any_has_shadow_stack(),
+            thread_memory: if probes.watches_sockets() {
+                ThreadMemory::Found
+            } else {
+                ThreadMemory::Unknown
+            },
             ..options.kinds
         };
         Ok(Self {

@@ -5,6 +5,8 @@ mod exits;
 #[cfg(target_arch = "x86_64")]
 mod goroutines;
 #[cfg(target_arch = "x86_64")]
+mod goroutines_on_stack;
+#[cfg(target_arch = "x86_64")]
 mod pieces;
 
 use std::hint::black_box;
