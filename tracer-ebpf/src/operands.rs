@@ -353,11 +353,30 @@ pub(crate) fn is_end(ctx: &ProbeContext, end: CallEnd) -> bool {
     holds != (condition & 1 != 0)
 }
 
-/// As above; no conditions are known on this machine.
+/// As above.
 #[cfg(bpf_target_arch = "aarch64")]
 #[inline(always)]
-pub(crate) fn is_end(_: &ProbeContext, end: CallEnd) -> bool {
-    end.condition().is_none()
+pub(crate) fn is_end(ctx: &ProbeContext, end: CallEnd) -> bool {
+    let Some(condition) = end.condition() else {
+        return true;
+    };
+    // SAFETY: the kernel hands a valid register set to the program.
+    let flags = unsafe { crate::registers::flags(ctx.regs) };
+    let is_set = |bit: u32| flags >> bit & 1 != 0;
+    let (overflow, carry, zero, negative) = (is_set(28), is_set(29), is_set(30), is_set(31));
+    // Arm ARM, C1.2.4: the lowest bit negates the condition.
+    let holds = match condition >> 1 {
+        0 => zero,
+        1 => carry,
+        2 => negative,
+        3 => overflow,
+        4 => carry && !zero,
+        5 => negative == overflow,
+        6 => negative == overflow && !zero,
+        // Always, with both values of the lowest bit.
+        _ => return true,
+    };
+    holds != (condition & 1 != 0)
 }
 
 #[inline(always)]

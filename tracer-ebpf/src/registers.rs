@@ -8,6 +8,9 @@ use core::ptr::read_volatile;
 use aya_ebpf::bindings::pt_regs;
 use tracer_ebpf::Place;
 
+#[cfg(bpf_target_arch = "aarch64")]
+use crate::memory::forgotten;
+
 /// Reads a register; 0 if the place is none.
 ///
 /// # Safety
@@ -56,8 +59,9 @@ pub(crate) unsafe fn register(regs: *const pt_regs, place: Place) -> u64 {
     macro_rules! read {
         ($($number:literal: $($place:literal)|+;)*) => {
             match place.0 {
+                // The compiler would make one read of all arms, whose registers are elements of one array.
                 // SAFETY: the caller vouches for `regs`, which nobody writes while the program runs.
-                $($($place)|+ => unsafe { read_volatile(&raw const (*regs).regs[$number]) },)*
+                $($($place)|+ => forgotten(unsafe { read_volatile(&raw const (*regs).regs[$number]) }),)*
                 // SAFETY: as above.
                 47 => unsafe { stack_pointer(regs) },
                 _ => 0,
@@ -153,4 +157,16 @@ pub(crate) unsafe fn goroutine_register(regs: *const pt_regs) -> u64 {
 pub(crate) unsafe fn flags(regs: *const pt_regs) -> u64 {
     // SAFETY: the caller vouches for `regs`.
     unsafe { read_volatile(&raw const (*regs).eflags) }
+}
+
+/// Reads the flags.
+///
+/// # Safety
+///
+/// As for [`register`].
+#[cfg(bpf_target_arch = "aarch64")]
+#[inline(always)]
+pub(crate) unsafe fn flags(regs: *const pt_regs) -> u64 {
+    // SAFETY: the caller vouches for `regs`.
+    unsafe { read_volatile(&raw const (*regs).pstate) }
 }

@@ -145,10 +145,10 @@ struct Call(*const pt_regs);
 
 /// Reads a register. The kernel describes the structure to the verifier, which allows reads at constant offsets.
 macro_rules! register {
-    ($call:expr, $field:ident) => {
+    ($call:expr, $($field:tt)+) => {
         // SAFETY: the helper returned the registers of the current thread, which does not run meanwhile. Volatile: the
         // compiler would choose an address first.
-        unsafe { core::ptr::read_volatile(&raw const (*$call.0).$field) }
+        unsafe { core::ptr::read_volatile(&raw const (*$call.0).$($field)+) }
     };
 }
 

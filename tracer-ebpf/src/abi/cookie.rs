@@ -96,7 +96,8 @@ impl CallEnd {
         Self(number.cast_unsigned() as u16 | Self::CONSTANT)
     }
 
-    /// The call ends only under a condition: the lower four bits of an x86-64 conditional jump's opcode.
+    /// The call ends only under a condition: the lower four bits of an x86-64 conditional jump's opcode, or those of an
+    /// aarch64 `b.cond`.
     #[must_use]
     pub const fn when(self, condition: u8) -> Self {
         Self(self.0 | ((condition & 15) as u16 | 16) << Self::CONDITION)
