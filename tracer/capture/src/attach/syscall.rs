@@ -1,7 +1,7 @@
 //! Calls of `bpf(2)` that aya does not offer: links of many uprobes (Linux 6.6), and programs that are loaded for them.
 
 use std::{
-    ffi::CStr,
+    ffi::{CStr, c_char},
     io,
     os::fd::{AsRawFd as _, BorrowedFd, FromRawFd as _, OwnedFd},
 };
@@ -60,7 +60,7 @@ pub(super) fn load_program(program: &Program, function: &Function, btf: Borrowed
     args.line_info_cnt = count(function.line_info.len())?;
     args.line_info_rec_size = count(function.line_info_rec_size)?;
     for (to, from) in args.prog_name.iter_mut().take(NAME_BYTES).zip(function.name.bytes()) {
-        *to = from.cast_signed();
+        *to = c_char::from_le_bytes([from]);
     }
     create(bpf_cmd::BPF_PROG_LOAD, &attr)
 }
