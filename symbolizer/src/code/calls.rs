@@ -45,11 +45,12 @@ pub(crate) fn calls_of(code: Code<'_>) -> Option<Calls> {
 pub(crate) fn stub_slot(code: Code<'_>) -> Option<Vaddr> {
     let mut instruction = lift(code, code.address)?;
     // A landing pad has no effect.
-    if instruction.operations == [Operation::Spoil(0)] {
+    if matches!(instruction.operations[..], [] | [Operation::Spoil(0)]) {
         instruction = lift(code, code.address.checked_add(instruction.length)?)?;
     }
     match instruction.operations[..] {
-        [Operation::Jump(Destination::Slot(slot))] => Some(slot),
+        [Operation::Jump(Destination::Slot(slot))]
+        | [Operation::Spoil(_), Operation::Jump(Destination::Slot(slot))] => Some(slot),
         _ => None,
     }
 }
