@@ -8,8 +8,8 @@ use super::convention::{Convention, Register};
 use super::exits::{Found, Spot, condition};
 use super::forward::Forward;
 use super::graph::{End, Graph, Node};
+use super::instruction::emulated;
 use super::operation::{Memory, Operation, Source, Way};
-use super::place::emulated;
 use super::site::Tier;
 use super::value::Value;
 use crate::elf::address::Vaddr;
@@ -90,12 +90,12 @@ impl Approach<'_> {
         } else {
             // Both ways could lead there.
             let is_fork = ways == 2 && node.next != node.jumps.first().copied();
-            Some(condition(node, to, bytes).filter(|_| is_fork)?)
+            Some(condition(self.graph.code, node, to).filter(|_| is_fork)?)
         };
         Some(Spot {
             at: node.at,
             tier: Tier::Emulated,
-            instruction: emulated(bytes)?,
+            instruction: emulated(self.graph.code.machine, bytes)?,
             depth: self.forward.depth(self.graph, from)?,
             result: Found::Register(register, WORD),
             when,

@@ -53,6 +53,25 @@ pub(super) fn bytes(listing: &str) -> Vec<u8> {
     words.map(|word| u8::from_str_radix(word, 16).unwrap()).collect()
 }
 
+/// Takes instructions of aarch64 as words in hexadecimal; a line may end with what they mean.
+pub(super) fn words(listing: &str) -> Vec<u8> {
+    let lines = listing
+        .lines()
+        .map(|line| line.split_once(';').map_or(line, |(code, _)| code));
+    let words = lines.flat_map(str::split_whitespace);
+    words
+        .flat_map(|word| u32::from_str_radix(word, 16).unwrap().to_le_bytes())
+        .collect()
+}
+
+/// Takes bytes as the code of a segment, for aarch64.
+pub(super) const fn code_of_aarch64(bytes: &[u8], address: u64) -> Code<'_> {
+    Code {
+        machine: Machine::Aarch64,
+        ..code(bytes, address)
+    }
+}
+
 /// Takes bytes as the code of a segment.
 pub(super) const fn code(bytes: &[u8], address: u64) -> Code<'_> {
     Code {

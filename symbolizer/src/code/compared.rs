@@ -37,9 +37,7 @@ fn failures_at(
     node: &Node,
     outcome: Outcome,
 ) -> Option<Vec<Failed>> {
-    let Some(Operation::Branch { when, .. }) = node.lifted.operations.last() else {
-        return None;
-    };
+    let (when, comparison) = compared_by(graph, before, from, *node.lifted.operations.last()?)?;
     let ([taken], Some(passed)) = (&node.jumps[..], node.next) else {
         return None;
     };
@@ -50,8 +48,8 @@ fn failures_at(
         register,
         right,
         width: compared,
-    } = comparison(graph, before, from)?;
-    let (when_taken, when_passed) = bounds(*when, right)?;
+    } = comparison;
+    let (when_taken, when_passed) = bounds(when, right)?;
     let way = |to: usize, greatest: Option<i64>| {
         let fails = greatest.is_some_and(|greatest| is_failure(greatest, outcome));
         fails.then_some(Failed {
@@ -67,6 +65,29 @@ fn failures_at(
             .chain(way(passed, when_passed))
             .collect(),
     )
+}
+
+/// Returns the condition of a branch, and the comparison that it is by: its own, or the last one before it.
+fn compared_by(
+    graph: &Graph<'_>,
+    before: &[Vec<usize>],
+    from: usize,
+    branch: Operation,
+) -> Option<(Condition, Comparison)> {
+    if let Operation::Branch { when, .. } = branch {
+        return Some((when, comparison(graph, before, from)?));
+    }
+    let Operation::BranchOn {
+        compared: (Source::Register(register), Source::Constant(right)),
+        width,
+        when,
+        ..
+    } = branch
+    else {
+        return None;
+    };
+    let right = signed(right, width);
+    Some((when, Comparison { register, right, width }))
 }
 
 /// The greatest number that the left side can be where a branch is taken and where it is not, if there is a bound.
@@ -172,7 +193,8 @@ pub(super) const fn is_failure(number: i64, outcome: Outcome) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::code::around::{Around, bytes, code};
+    use crate::code::around::{Around, bytes, code, code_of_aarch64, words};
+    use crate::code::bytes::Code;
     use crate::elf::address::Vaddr;
 
     const POSITIVE: Outcome = Outcome {
@@ -183,8 +205,11 @@ mod tests {
     /// Returns the register of each way behind the only branch of some code that only fails: of the way that it takes,
     /// and of the other.
     fn failing(listing: &str, outcome: Outcome) -> [Option<Register>; 2] {
-        let bytes = bytes(listing);
-        let graph = Graph::of(code(&bytes, 0x1000), Vaddr(0x1000), &Around::default()).unwrap();
+        failing_in(code(&bytes(listing), 0x1000), outcome)
+    }
+
+    fn failing_in(code: Code<'_>, outcome: Outcome) -> [Option<Register>; 2] {
+        let graph = Graph::of(code, Vaddr(0x1000), &Around::default()).unwrap();
         let failed = failures(&graph, &graph.predecessors(), outcome);
         let branch = graph.nodes.iter().position(|node| !node.jumps.is_empty()).unwrap();
         let to = |to: usize| failed.iter().find(|failed| failed.is(branch, to));
@@ -213,6 +238,22 @@ mod tests {
             ("77", both),   // ja
         ] {
             assert_eq!(jump("85 c0", condition), expected, "test eax,eax; {condition}");
+        }
+    }
+
+    #[test]
+    fn a_branch_on_a_register_bounds_the_number_itself() {
+        let (both, taken, passed) = ([None, None], [Some(0), None], [None, Some(0)]);
+        for (branch, what, expected) in [
+            ("34000040", "cbz w0", taken),
+            ("35000040", "cbnz w0", passed),
+            ("37f80040", "tbnz w0, #31", taken),
+            ("36f80040", "tbz w0, #31", passed),
+            ("37180040", "tbnz w0, #3", both),
+        ] {
+            let words = words(&format!("{branch} d503201f d65f03c0"));
+            let found = failing_in(code_of_aarch64(&words, 0x1000), POSITIVE);
+            assert_eq!(found, expected, "{what}");
         }
     }
 

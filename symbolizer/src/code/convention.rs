@@ -140,6 +140,12 @@ impl Convention {
         self.general
     }
 
+    /// Returns the general registers but the stack pointer, as bits.
+    pub(super) fn usable(self) -> u32 {
+        let general = (0..self.general).filter(|register| *register != self.stack);
+        general.fold(0, |all, register| all | 1 << register)
+    }
+
     /// Returns the register of the stack pointer.
     pub(super) const fn stack_pointer(self) -> Register {
         self.stack

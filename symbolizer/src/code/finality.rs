@@ -74,9 +74,9 @@ impl Final {
     };
 
     /// Returns where it is found, in the register of results if it is there.
-    pub(super) fn found(self, width: u8) -> Option<Found> {
+    pub(super) fn found(self, width: u8, convention: Convention) -> Option<Found> {
         let first = |registers: Registers| {
-            let general = registers & GENERAL;
+            let general = registers & convention.usable();
             let number = Register::try_from(general.trailing_zeros()).ok();
             number.filter(|_| general != 0)
         };
@@ -175,8 +175,6 @@ enum Extension {
     Sign,
 }
 
-/// The general registers but the stack pointer.
-const GENERAL: Registers = 0xffef;
 /// How many bytes a number has that is extended.
 const NARROW: u8 = 4;
 

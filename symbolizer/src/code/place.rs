@@ -7,12 +7,13 @@
 use super::bytes::Code;
 use super::convention::{Convention, Register};
 use super::field::Field;
-use super::instruction::{ENDBR64, Instruction};
+use super::instruction::{Instruction, emulated, is_call, landing_pad};
 use super::lift::lift;
 use super::state::State;
 use super::step::Step;
 use super::value::Value;
 use crate::elf::address::Vaddr;
+use crate::elf::machine::Machine;
 use crate::limits;
 
 /// An instruction that can be probed.
@@ -41,12 +42,12 @@ pub(crate) fn find_place(code: Code<'_>, needs: &Needs) -> Option<Place> {
     for _ in 0..limits::SITE_INSTRUCTIONS {
         let at = state.at;
         let instruction = lift(code, at)?;
-        if let Some(kind) = emulated(code.from(at)?).or_else(|| needs.call(code.from(at)?)) {
+        if let Some(kind) = emulated(code.machine, code.from(at)?).or_else(|| needs.call(code, at)) {
             let place = Place {
                 distance: at.0.checked_sub(code.address.0)?,
                 instruction: kind,
             };
-            return (needs.are_met(convention, &state) && !is_entered_at(code, at)).then_some(place);
+            return (needs.are_met(code, &state) && !is_entered_at(code, at)).then_some(place);
         }
         for operation in instruction.operations {
             if state.step(operation)? != Step::Next {
@@ -59,39 +60,30 @@ pub(crate) fn find_place(code: Code<'_>, needs: &Needs) -> Option<Place> {
 }
 
 impl Needs {
-    fn call(&self, code: &[u8]) -> Option<Instruction> {
-        (self.calls && matches!(code, [0xe8, _, _, _, _, ..])).then_some(Instruction::Call)
+    fn call(&self, code: Code<'_>, at: Vaddr) -> Option<Instruction> {
+        let is_call = is_call(code.machine, code.from(at)?);
+        (self.calls && is_call).then_some(Instruction::Call)
     }
 
-    fn are_met(&self, convention: Convention, state: &State) -> bool {
+    fn are_met(&self, code: Code<'_>, state: &State) -> bool {
+        let convention = Convention::of(code.machine);
         let is_untouched = |register: &Register| {
             let argument = convention.argument_in(*register);
             argument.is_some_and(|index| state.register(*register) == Value::Field(Field::argument(index)))
         };
-        self.registers.iter().all(is_untouched) && (!self.stack || state.is_at_return_address())
-    }
-}
-
-/// Recognises what every kernel since 4.20 emulates: `push r64`, `jcc`, `jmp` and `nop`, without prefixes.
-pub(super) fn emulated(code: &[u8]) -> Option<Instruction> {
-    match code {
-        [0x50..=0x57, ..] | [0x41, 0x50..=0x57, ..] => Some(Instruction::Push),
-        [0x70..=0x7f, _, ..] | [0x0f, 0x80..=0x8f, _, _, _, _, ..] => Some(Instruction::ConditionalJump),
-        [0xeb, _, ..] | [0xe9, _, _, _, _, ..] => Some(Instruction::Jump),
-        [0x90, ..] => Some(Instruction::Nop),
-        _ => None,
+        let is_at_entry = match code.machine {
+            Machine::X86_64 => state.is_at_return_address(),
+            // The return address is in a register, which may have been signed since.
+            Machine::Aarch64 => state.at == code.address,
+        };
+        self.registers.iter().all(is_untouched) && (!self.stack || is_at_entry)
     }
 }
 
 /// Returns whether a branch within the function leads behind its first instruction and no further than `at`: a probe
 /// there would then be hit again, with other values in the registers.
 fn is_entered_at(code: Code<'_>, at: Vaddr) -> bool {
-    let padded = code.bytes.starts_with(&ENDBR64);
-    let body = if padded {
-        code.address.checked_add(4)
-    } else {
-        Some(code.address)
-    };
+    let body = code.address.checked_add(landing_pad(code.machine, code.bytes));
     let Some(body) = body.filter(|body| *body != at) else {
         return false;
     };
@@ -131,7 +123,6 @@ fn is_new(seen: &mut [bool], code: Code<'_>, at: Vaddr) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::elf::machine::Machine;
 
     fn needs(arguments: usize, stack: bool) -> Needs {
         let registers = Convention::of(Machine::X86_64).arguments[..arguments].to_vec();

@@ -9,7 +9,6 @@ use super::bytes::Code;
 use super::instruction::{self, Instruction};
 use super::place::{Needs, Place, find_place};
 use crate::elf::address::{FileOffset, Vaddr};
-use crate::elf::machine::Machine;
 
 /// Says what the kernel does with the instruction under a probe.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -45,11 +44,7 @@ pub(crate) fn choose(code: Code<'_>, offset: FileOffset, needs: &Needs) -> Site 
         offset,
         instruction: instruction::first(code.machine, code.bytes),
     };
-    match code.machine {
-        Machine::X86_64 => emulated(code, offset, needs).unwrap_or_else(first),
-        // Which instructions the kernel emulates on this machine was not examined.
-        Machine::Aarch64 => first(),
-    }
+    emulated(code, offset, needs).unwrap_or_else(first)
 }
 
 fn emulated(code: Code<'_>, offset: FileOffset, needs: &Needs) -> Option<Site> {
@@ -66,6 +61,7 @@ fn emulated(code: Code<'_>, offset: FileOffset, needs: &Needs) -> Option<Site> {
 mod tests {
     use super::*;
     use crate::code::convention::Convention;
+    use crate::elf::machine::Machine;
 
     /// What a probe of a function with so many arguments needs.
     fn needs(machine: Machine, arguments: usize, stack: bool) -> Needs {
@@ -168,5 +164,17 @@ mod tests {
             (Tier::Stepped, 0, Instruction::Paciasp)
         );
         assert_eq!(site(Machine::Aarch64, &[0x55, 0, 0, 0], &needs).0, Tier::Stepped);
+    }
+
+    #[test]
+    fn aarch64_is_probed_deeper_only_without_a_return_probe() {
+        let code = [0xd503_233f_u32, 0x9000_0003, 0xd65f_03c0]; // paciasp; adrp x3; ret
+        let code = code.map(u32::to_le_bytes).concat();
+        let deeper = site(Machine::Aarch64, &code, &needs(Machine::Aarch64, 3, false));
+        assert_eq!(deeper, (Tier::Emulated, 4, Instruction::Adrp));
+        let first = site(Machine::Aarch64, &code, &needs(Machine::Aarch64, 3, true));
+        assert_eq!(first, (Tier::Stepped, 0, Instruction::Paciasp));
+        let fourth = site(Machine::Aarch64, &code[4..], &needs(Machine::Aarch64, 4, false));
+        assert_eq!(fourth, (Tier::Emulated, 0, Instruction::Adrp), "x3 is there before it");
     }
 }

@@ -1,6 +1,6 @@
 //! What branches, calls and returns, and what touches the system.
 
-use super::{bits, by_flags, compute, inputs, operand, register, signed, width};
+use super::{bits, by_flags, compute, first, inputs, operand, register, signed, width};
 use crate::code::operation::{Condition, Destination, Inputs, Operation, Sign, Source};
 use crate::elf::address::Vaddr;
 
@@ -28,7 +28,11 @@ pub(super) fn undefined(word: u32) -> Option<Vec<Operation>> {
     (word & 0xffff_0000 == 0).then(|| vec![Operation::Trap])
 }
 
-/// The condition of a jump on the flags; the last two always hold.
+/// The condition of a jump on the flags, as the instruction encodes it; the lowest bit negates it.
+pub(in crate::code) fn condition(code: &[u8]) -> Option<u8> {
+    condition_of(first(code)?)
+}
+
 fn condition_of(word: u32) -> Option<u8> {
     let condition = (word & 0xff00_0000 == 0x5400_0000).then(|| bits(word, 0, 4))?;
     u8::try_from(condition).ok().filter(|condition| *condition < 14)

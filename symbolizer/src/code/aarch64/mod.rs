@@ -15,6 +15,8 @@ use super::convention::Register;
 use super::operation::{Condition, Inputs, Lifted, Memory, Operation, Sign, Source, bit};
 use crate::elf::address::Vaddr;
 
+pub(super) use control::condition;
+
 /// The stack pointer and the zero register share the number 31; in an operation it is always the stack pointer.
 const STACK: Register = 31;
 const LENGTH: u64 = 4;

@@ -284,6 +284,14 @@ fn what_is_not_known_is_refused() {
     }
 }
 
+#[test]
+fn the_last_two_conditions_are_none() {
+    let condition = |word: u32| condition(&word.to_le_bytes());
+    assert_eq!(condition(0x5400_006d), Some(13));
+    assert_eq!(condition(0x5400_006e), None, "b.al");
+    assert_eq!(condition(0x3400_0040), None, "cbz");
+}
+
 proptest::proptest! {
     #[test]
     fn any_instruction_is_known_or_refused(words in proptest::collection::vec(proptest::prelude::any::<u32>(), 1..8)) {

@@ -9,7 +9,6 @@ use super::{Body, Question, Ways};
 use crate::cause::Cause;
 use crate::code::graph::{End, Graph, Node};
 use crate::code::operation::Destination;
-use crate::code::site::Tier;
 use crate::elf::address::Vaddr;
 use crate::limits;
 
@@ -43,7 +42,7 @@ impl<'a> Cut<'a> {
         let gates: Vec<Gate> = self.gates.iter().filter(is_own).copied().collect();
         let set = self.cut(&gates, ways)?;
         self.refusal(&set, ways).map_or(Ok(set), |cause| {
-            let returns: Vec<Gate> = gates.into_iter().filter(|gate| gate.tier == Tier::Stepped).collect();
+            let returns: Vec<Gate> = gates.into_iter().filter(|gate| gate.is_return).collect();
             let returns = self.cut(&returns, ways)?;
             self.refusal(&returns, ways).map_or(Ok(returns), |_| Err(cause))
         })

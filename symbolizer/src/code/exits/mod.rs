@@ -18,9 +18,8 @@ use super::field::Field;
 pub(crate) use super::finality::Found;
 use super::forward::Forward;
 use super::graph::{End, Graph, Node, Surroundings};
-use super::instruction::Instruction;
+use super::instruction::{Instruction, emulated};
 use super::operation::{Destination, Operation};
-use super::place::emulated;
 use super::site::Tier;
 use super::table;
 use super::value::Value;
@@ -107,9 +106,6 @@ impl<'data> Body<'data> {
         pointers: &dyn Fn(Pointer) -> Vec<Vaddr>,
         budget: &Cell<usize>,
     ) -> Result<Self, Cause> {
-        if code.machine != Machine::X86_64 {
-            return Err(Cause::MachineUnsupported);
-        }
         let mut graph = Graph::of(code, entry, around)?;
         loop {
             let body = Self {
@@ -199,10 +195,10 @@ impl<'data> Body<'data> {
             Some(Spot {
                 at: node.at,
                 tier: gate.tier,
-                instruction: emulated(bytes).unwrap_or(Instruction::Return),
+                instruction: emulated(self.graph.code.machine, bytes).unwrap_or(Instruction::Return),
                 depth: self.forward.depth(&self.graph, gate.node)?,
                 result: gate.result,
-                when: gate.to.and_then(|to| condition(node, to, bytes)),
+                when: gate.to.and_then(|to| condition(self.graph.code, node, to)),
                 is_rare: gate.is_rare,
             })
         };

@@ -24,8 +24,9 @@ fn walk(
             [only] => Some(only),
             [one, other, ..] => Some(if choices.next()? { one } else { other }),
         };
-        let bytes = body.graph.code.from(node.at)?;
-        let taken = to.filter(|_| ways.len() > 1).and_then(|to| condition(node, to, bytes));
+        let taken = to
+            .filter(|_| ways.len() > 1)
+            .and_then(|to| condition(body.graph.code, node, to));
         let is_passed = |spot: &&Spot| spot.at == node.at && (spot.when.is_none() || spot.when == taken);
         passed += ends.spots.iter().filter(is_passed).count();
         match to {

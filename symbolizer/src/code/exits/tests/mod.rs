@@ -1,3 +1,4 @@
+mod aarch64;
 mod chance;
 
 use super::*;
@@ -417,11 +418,4 @@ fn what_is_in_doubt_is_refused() {
     for (listing, cause) in causes {
         assert_eq!(refused(listing), cause, "{listing}");
     }
-    let bytes = [0xc0, 0x03, 0x5f, 0xd6];
-    let aarch64 = Code {
-        machine: Machine::Aarch64,
-        ..code(&bytes, 0x1000)
-    };
-    let body = Body::of(aarch64, Vaddr(0x1000), &Around::default(), &nowhere, &budget());
-    assert_eq!(body.unwrap_err(), Cause::MachineUnsupported);
 }
