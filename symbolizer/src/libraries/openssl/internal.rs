@@ -9,7 +9,6 @@ use crate::code::calls::{ARGUMENTS, Calls, calls_of};
 use crate::code::{Destination, Field, Value};
 use crate::elf::address::Vaddr;
 use crate::elf::image::Image;
-use crate::elf::machine::Machine;
 use crate::elf::survey::Survey;
 use crate::libraries::hooks::code_of;
 use crate::libraries::linkage::leads_to_symbol;
@@ -86,9 +85,7 @@ impl Callers<'_, '_> {
 
     fn calls(&self, caller: &str) -> Option<Calls> {
         let finding = self.survey.function(caller).filter(|finding| finding.size != 0)?;
-        let code = code_of(self.image, &finding)?;
-        // The forms below were established on this machine's libraries alone.
-        (code.machine == Machine::X86_64).then(|| calls_of(code)).flatten()
+        calls_of(code_of(self.image, &finding)?)
     }
 
     /// Returns the one address in both lists, if it is none of a public function.
@@ -183,6 +180,7 @@ fn is_counted_without_flags(arguments: &[Value; ARGUMENTS]) -> bool {
 mod tests {
     use super::*;
     use crate::code::bytes::Code;
+    use crate::elf::machine::Machine;
 
     type Form = fn(&[Value; ARGUMENTS]) -> bool;
 

@@ -18,7 +18,6 @@ pub(crate) mod tap;
 
 use crate::cause::Cause;
 use crate::code::bytes::Code;
-use crate::code::site::Tier;
 use crate::elf::address::Vaddr;
 use crate::elf::identity::BuildId;
 use crate::elf::image::{Image, Presence, SymbolKind, Table};
@@ -233,9 +232,12 @@ fn absent(survey: &Survey, hooks: &[Placed]) -> Vec<&'static str> {
 fn share(image: &Image<'_>, survey: &Survey, hooks: &mut Vec<Placed>) {
     let found = [internal::reading(image, survey), internal::writing(image, survey)];
     for internal in found.into_iter().flatten() {
+        let is_served = |hook: &Hook| internal.serves.contains(&hook.name.as_str());
+        let replaced: Vec<_> = hooks.iter().filter(|(_, hook)| is_served(hook)).collect();
+        let is_no_dearer = |tier| replaced.iter().all(|(_, hook)| tier <= hook.site.tier);
         let shared = shared(image, survey, &internal);
-        if let Some(shared) = shared.filter(|(_, hook)| hook.site.tier == Tier::Emulated) {
-            hooks.retain(|(_, hook)| !internal.serves.contains(&hook.name.as_str()));
+        if let Some(shared) = shared.filter(|(_, hook)| is_no_dearer(hook.site.tier)) {
+            hooks.retain(|(_, hook)| !is_served(hook));
             hooks.push(shared);
         }
     }
