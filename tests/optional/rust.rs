@@ -56,9 +56,11 @@ pub(crate) fn tokio() -> Result<()> {
 }
 
 /// Other versions and builds, with what each is traced over.
-const OTHERS: [(Version, Build, Runtime, &str); 5] = [
+const OTHERS: [(Version, Build, Runtime, &str); 7] = [
     (Version::V22, Build::Release, Runtime::Threads, "h1"),
     (Version::V22, Build::Release, Runtime::Tokio, "h2"),
+    (Version::V22, Build::Stripped(&Build::Release), Runtime::Threads, "h1"),
+    (Version::V22, Build::Stripped(&Build::Release), Runtime::Tokio, "h2"),
     (Version::V23, Build::NewMangling, Runtime::Threads, "h1"),
     (Version::V23, Build::Fat, Runtime::Tokio, "h2"),
     (Version::V23, Build::Stripped(&Build::Release), Runtime::Tokio, "h1"),
@@ -116,6 +118,7 @@ fn assert_same(version: Version, build: &'static Build, writes: usize) -> Result
 }
 
 pub(crate) fn without_names() -> Result<()> {
+    assert_same(Version::V22, &Build::Release, 3)?;
     assert_same(Version::V23, &Build::Release, 3)
 }
 
@@ -127,7 +130,7 @@ pub(crate) fn aws_lc_without_names() -> Result<()> {
 pub(crate) fn refused() -> Result<()> {
     let refused = [
         (Version::V21, Build::Release, "its rustls 0.21."),
-        (Version::V22, Build::Stripped(&Build::Release), "its rustls 0.22."),
+        (Version::V21, Build::Stripped(&Build::Release), "its rustls 0.21."),
         // The function that takes what a record holds is put into others.
         (Version::V23, Build::Small, "its rustls 0.23."),
         (Version::V23, Build::Stripped(&Build::Small), "its rustls 0.23."),

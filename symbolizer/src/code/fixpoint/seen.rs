@@ -93,10 +93,15 @@ impl Seen {
 }
 
 impl Seen {
+    /// Lists what was compared last at each branch.
+    pub(crate) fn compared(&self) -> impl Iterator<Item = (Value, Value)> {
+        self.branches.iter().map(|(_, state)| state.compared())
+    }
+
     /// Lists the numbers that a field of what an argument points to, of so many bytes, is compared with at branches.
     pub(crate) fn compared_with(&self, argument: usize, (offset, width): (u16, u8)) -> Vec<u64> {
         let is_it = |value: Value| value.field().and_then(|field| field.behind(argument)) == Some((offset, width));
-        let numbers = self.branches.iter().filter_map(|(_, state)| match state.compared() {
+        let numbers = self.compared().filter_map(|compared| match compared {
             (Value::Constant(number), other) | (other, Value::Constant(number)) if is_it(other) => Some(number),
             _ => None,
         });

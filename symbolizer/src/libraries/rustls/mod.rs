@@ -6,6 +6,7 @@
 //! update there is another object, and so another connection.
 
 mod analysis;
+mod handlers;
 mod names;
 mod reads;
 mod references;
@@ -177,7 +178,7 @@ impl Room<'_, '_> {
                 }
             }
             for (at, table) in seen.returns {
-                methods.extend(stripped::method_of(self.image, table));
+                methods.extend(analysis::method_of(self.image, table));
                 let site = self.site(at, Tier::Stepped, Instruction::Return);
                 let operands = Operands::of(Operand::at(Place::Register(RESULT), WORD));
                 let hook = self.hook((Role::Clear, Function::MakeEncrypter), function, operands);

@@ -78,7 +78,7 @@ impl Prover<'_, '_> {
 
 /// The argument of a handler that is the message, and the one that leads to the connection.
 const MESSAGE: usize = 3;
-const CONTEXT: usize = 2;
+pub(super) const CONTEXT: usize = 2;
 
 /// Returns whether a number says that a message holds data of the application: the fourth of its kinds (rustls 0.21 and 0.22),
 /// where no capacity of a vector can be.
@@ -95,7 +95,7 @@ fn halves(word: u64) -> [u32; 2] {
 }
 
 /// Lists where the connection is in what leads to it: a call is given that field.
-fn connections(seen: &Seen) -> Vec<u16> {
+pub(super) fn connections(seen: &Seen) -> Vec<u16> {
     let field = |value: &Value| value.field().and_then(|field| field.behind(CONTEXT));
     let fixed = seen.calls.iter().filter(|call| matches!(call.target, Target::Fixed(_)));
     let given = fixed.flat_map(|call| call.arguments.iter().take(2).filter_map(field).collect::<Vec<_>>());
@@ -144,7 +144,7 @@ fn pairs(seen: &Seen) -> impl Iterator<Item = &[Call; 2]> {
 }
 
 /// Returns what all are.
-fn only<T: PartialEq>(all: impl Iterator<Item = T>) -> Option<T> {
+pub(super) fn only<T: PartialEq>(all: impl Iterator<Item = T>) -> Option<T> {
     let mut all = all;
     let first = all.next()?;
     all.all(|other| other == first).then_some(first)

@@ -41,7 +41,7 @@ impl Sending {
                 queues: queues(image, references, seen),
             });
         }
-        if let Some((found, seen)) = one(calls(0)) {
+        if let Some((found, seen)) = one(calls(0).filter(|(found, _)| is_given_data(image, *found))) {
             return Some(Self {
                 functions: vec![(Function::SendFragment, *found)],
                 queues: queues(image, references, seen),
@@ -79,6 +79,18 @@ impl Sending {
 fn is_data(seen: &Seen) -> bool {
     let encrypts = encrypting(&seen.calls, 0).ok().flatten();
     encrypts.is_some_and(|call| message(&seen.first, call.at, 2).is_ok())
+}
+
+/// Returns whether one of those that call a function hands it a record as data of the application.
+fn is_given_data(image: &Image<'_>, function: Found) -> bool {
+    let hands_over = |seen: &Seen| {
+        let mut calls = seen.first.iter().filter(|call| leads_to(call, function.address));
+        calls.any(|call| message(&seen.first, call.at, 1).is_ok())
+    };
+    let callers = callers(image, function.address).into_iter();
+    callers
+        .filter_map(|caller| seen_in(image, caller).ok())
+        .any(|seen| hands_over(&seen))
 }
 
 fn leads_to(call: &Call, to: Vaddr) -> bool {

@@ -4,7 +4,7 @@
 //! heap from the handshake on: `CommonState` has the object's address and that of its methods, one behind the other. Only
 //! the function that sends says at which offset.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::analysis::{FIRST_METHOD, Prover, WORD};
 use super::names::{Found, Function};
@@ -185,6 +185,7 @@ fn handed(seen: &Seen, encrypts: impl Fn(&Call) -> bool) -> Vec<Vaddr> {
 /// Lists the functions that may call one, as far as it is known where functions begin.
 pub(super) fn callers(image: &Image<'_>, callee: Vaddr) -> Vec<Found> {
     let frames = image.frames();
+    let slots: BTreeSet<_> = image.places_of(&BTreeSet::from([callee])).into_iter().collect();
     let mut found = BTreeMap::new();
     let code = image.segments().iter().filter(|segment| segment.access == Access::Code);
     for segment in code {
@@ -192,15 +193,21 @@ pub(super) fn callers(image: &Image<'_>, callee: Vaddr) -> Vec<Found> {
             continue;
         };
         let address = |at: usize| segment.address.checked_add(u64::try_from(at).ok()?);
-        let leads = |at: &usize| {
-            let distance = at.checked_add(1).and_then(|from| bytes.get(from..)?.first_chunk());
-            let next = at.checked_add(CALL_BYTES).and_then(address);
-            let target = next
-                .zip(distance)
-                .map(|(next, distance)| next.0.wrapping_add_signed(i32::from_le_bytes(*distance).into()));
-            target == Some(callee.0)
+        // Where the distance lies that is counted from the end of the call.
+        let place = |from: usize| {
+            let distance = bytes.get(from..)?.first_chunk()?;
+            let next = address(from.checked_add(size_of::<i32>())?)?;
+            Some(Vaddr(next.0.wrapping_add_signed(i32::from_le_bytes(*distance).into())))
         };
-        let callers = memchr::memchr_iter(CALL, bytes).filter(leads);
+        let leads = |at: &usize| match bytes.get(*at..) {
+            Some([CALL, ..]) => at.checked_add(1).and_then(place) == Some(callee),
+            Some(&[INDIRECT, THROUGH_PLACE, ..]) => at
+                .checked_add(2)
+                .and_then(place)
+                .is_some_and(|slot| slots.contains(&slot)),
+            Some(_) | None => false,
+        };
+        let callers = memchr::memchr2_iter(CALL, INDIRECT, bytes).filter(leads);
         for (begin, end) in callers.filter_map(|at| frames.around(address(at)?)) {
             if found.len() < limits::RUSTLS_REFERENCES {
                 found.insert(begin, end.0.saturating_sub(begin.0));
@@ -217,7 +224,9 @@ pub(super) fn callers(image: &Image<'_>, callee: Vaddr) -> Vec<Found> {
 
 /// A call of a fixed place.
 const CALL: u8 = 0xe8;
-const CALL_BYTES: usize = 5;
+/// A call of what an address in the image's data leads to.
+const INDIRECT: u8 = 0xff;
+const THROUGH_PLACE: u8 = 0x15;
 
 /// Finds the call of the first method of an object that lies in what an argument points to, with the address of the table
 /// behind it, which gets a place for its result and that object. Those for one object must agree.

@@ -5,7 +5,8 @@
 
 use std::collections::BTreeSet;
 
-use super::analysis::{FIRST_METHOD, WORD, seen_in};
+use super::analysis::{FIRST_METHOD, WORD, is_first_method, method_of, seen_in};
+use super::handlers;
 use super::names::{Found, Function, Functions};
 use super::reads::received;
 use super::references::{Part, References};
@@ -28,7 +29,13 @@ pub(super) fn find(image: &Image<'_>) -> Option<Functions> {
         functions.put(Function::MakeEncrypter, maker);
         functions.put(Function::Encrypt, method);
     }
-    functions.put(Function::TakeReceived, takes(image, &references, &sending.queues)?);
+    if let Some(takes) = takes(image, &references, &sending.queues) {
+        functions.put(Function::TakeReceived, takes);
+        return Some(functions);
+    }
+    for handler in handlers::find(image, &references, &sending.queues)? {
+        functions.put(Function::Handle, handler);
+    }
     Some(functions)
 }
 
@@ -78,24 +85,6 @@ fn adds_overhead(image: &Image<'_>, method: Vaddr) -> bool {
     matches!(code, Some([0x48, 0x8d, 0x46, 0x10 | 0x11 | 0x18, 0xc3]))
 }
 
-/// Returns the first method of a table that a function returns behind an object.
-pub(super) fn method_of(image: &Image<'_>, table: Value) -> Option<Vaddr> {
-    let Value::Constant(table) = table else { return None };
-    let place = Vaddr(table).checked_add(FIRST_METHOD.into())?;
-    is_first_method(image, place).then(|| image.pointer_at(place))?
-}
-
-/// Returns whether a place is behind the size and the alignment of objects, as the first method is in a table.
-fn is_first_method(image: &Image<'_>, place: Vaddr) -> bool {
-    let before = |bytes| {
-        let word = image.bytes_from(Vaddr(place.0.checked_sub(bytes)?))?;
-        Some(u64::from_le_bytes(*word.first_chunk()?))
-    };
-    let is_size = |size: u64| size > 0 && size < LARGEST_OBJECT;
-    let is_alignment = |alignment: u64| alignment.is_power_of_two() && alignment <= LARGEST_ALIGNMENT;
-    before(16).is_some_and(is_size) && before(8).is_some_and(is_alignment)
-}
-
 /// Finds the one function that takes the content of a record: it gives the counters of a connection their first value, and
 /// appends to the queue before the one that a function that sends appends to.
 fn takes(image: &Image<'_>, references: &References<'_>, queues: &[Queue]) -> Option<Found> {
@@ -114,6 +103,3 @@ fn takes(image: &Image<'_>, references: &References<'_>, queues: &[Queue]) -> Op
 
 /// Bytes of a queue of a connection, `ChunkVecBuffer` (rustls 0.23).
 const QUEUE_BYTES: i64 = 0x38;
-/// The largest object that encrypts, and its alignment.
-const LARGEST_OBJECT: u64 = 1 << 16;
-const LARGEST_ALIGNMENT: u64 = 64;
