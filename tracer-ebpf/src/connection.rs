@@ -183,8 +183,10 @@ pub(crate) fn remember_ciphertext(thread: *const ThreadState, bio: u64, data: u6
 
 /// Remembers a record that a TLS library has encrypted for a connection that was seen.
 #[inline(never)]
-pub(crate) fn remember_record(object: u64, tgid: u32, record: &EncryptedRecord) {
+pub(crate) fn remember_record(object: u64, tgid: u32, cookie: Cookie, record: &EncryptedRecord) {
     if let Some(connection) = find(object, tgid) {
+        // Its socket may be found before its first data.
+        flow::note_site(&mut connection.flow, cookie);
         ciphertext::remember_record(&mut connection.identity, object, tgid, record);
     }
 }

@@ -155,7 +155,8 @@ extern "C" fn word(at: u64, offset: usize) -> u64 {
 pub(crate) fn tap_record(ctx: ProbeContext) -> u32 {
     if let Some((task, flags)) = traced_task()
         && flags.contains(TargetFlags::CIPHERTEXT)
-        && let Some(site) = of_site(attach_cookie(ctx.as_ptr()))
+        && let cookie = attach_cookie(ctx.as_ptr())
+        && let Some(site) = of_site(cookie)
     {
         let object = read_object(&ctx, site);
         let record = EncryptedRecord {
@@ -163,7 +164,7 @@ pub(crate) fn tap_record(ctx: ProbeContext) -> u32 {
             bytes: operands::length(&ctx, site),
             content: operands::count(&ctx, site),
         };
-        connection::remember_record(object, task.tgid, &record);
+        connection::remember_record(object, task.tgid, cookie, &record);
     }
     0
 }
