@@ -210,7 +210,11 @@ fn main() -> ExitCode {
                 rust_reason,
                 rust::aws_lc_without_names,
             ),
-            trial("older_rustls_is_refused_with_its_version", rust_reason, rust::refused),
+            trial(
+                "rustls_that_proves_too_little_is_refused_with_its_version",
+                rust_reason,
+                rust::refused,
+            ),
             trial(
                 "both_sides_of_grpc_with_a_library_without_names_are_traced",
                 grpcio_reason,

@@ -56,11 +56,17 @@ pub(crate) fn tokio() -> Result<()> {
 }
 
 /// Other versions and builds, with what each is traced over.
-const OTHERS: [(Version, Build, Runtime, &str); 7] = [
+const OTHERS: [(Version, Build, Runtime, &str); 13] = [
+    (Version::V21, Build::Release, Runtime::Threads, "h1"),
+    (Version::V21, Build::Release, Runtime::Tokio, "h2"),
     (Version::V22, Build::Release, Runtime::Threads, "h1"),
     (Version::V22, Build::Release, Runtime::Tokio, "h2"),
     (Version::V22, Build::Stripped(&Build::Release), Runtime::Threads, "h1"),
     (Version::V22, Build::Stripped(&Build::Release), Runtime::Tokio, "h2"),
+    (Version::V22, Build::Small, Runtime::Threads, "h1"),
+    (Version::V22, Build::Small, Runtime::Tokio, "h2"),
+    (Version::V23, Build::Small, Runtime::Threads, "h1"),
+    (Version::V23, Build::Small, Runtime::Tokio, "h2"),
     (Version::V23, Build::NewMangling, Runtime::Threads, "h1"),
     (Version::V23, Build::Fat, Runtime::Tokio, "h2"),
     (Version::V23, Build::Stripped(&Build::Release), Runtime::Tokio, "h1"),
@@ -129,11 +135,11 @@ pub(crate) fn aws_lc_without_names() -> Result<()> {
 
 pub(crate) fn refused() -> Result<()> {
     let refused = [
-        (Version::V21, Build::Release, "its rustls 0.21."),
         (Version::V21, Build::Stripped(&Build::Release), "its rustls 0.21."),
-        // The function that takes what a record holds is put into others.
-        (Version::V23, Build::Small, "its rustls 0.23."),
+        (Version::V22, Build::Stripped(&Build::Small), "its rustls 0.22."),
         (Version::V23, Build::Stripped(&Build::Small), "its rustls 0.23."),
+        // The type of a record is put into it by another function than those that send.
+        (Version::V22, Build::Smallest, "its rustls 0.22."),
         (Version::V23, Build::Smallest, "its rustls 0.23."),
     ];
     for (version, build, expected) in refused {

@@ -59,7 +59,12 @@ impl Facts {
         match value {
             Value::Constant(number) => number == 0,
             Value::Field(field) => self.zero(field) == Some(true),
-            Value::Unknown | Value::Stack(_) | Value::Frame(_) | Value::Derived(_) | Value::Possible(_) => false,
+            Value::Unknown
+            | Value::Stack(_)
+            | Value::Frame(_)
+            | Value::Derived(_)
+            | Value::Within(..)
+            | Value::Possible(_) => false,
         }
     }
 

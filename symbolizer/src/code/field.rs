@@ -46,6 +46,11 @@ impl Field {
         self.truncated(other.width)
     }
 
+    /// Returns whether it is as long as an address.
+    pub(super) const fn is_word(self) -> bool {
+        self.width == 8
+    }
+
     /// The argument, if this is one.
     pub(crate) const fn as_argument(self) -> Option<usize> {
         match self.as_part_of_argument() {

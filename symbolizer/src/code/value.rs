@@ -49,6 +49,8 @@ pub(crate) enum Value {
     Field(Field),
     /// An address in what an argument points to.
     Derived(Derived),
+    /// An address in what a field points to, so many bytes behind its beginning.
+    Within(Field, i64),
     /// Anything, among it addresses that come from this argument, which is tracked.
     Possible(usize),
 }
@@ -63,6 +65,7 @@ impl Value {
             | Self::Stack(_)
             | Self::Frame(_)
             | Self::Derived(_)
+            | Self::Within(..)
             | Self::Possible(_) => Self::Unknown,
         }
     }
@@ -84,9 +87,13 @@ impl Value {
             Self::Stack(at) => at.checked_add(amount).map_or(Self::Frame(i64::MIN), Self::Stack),
             Self::Frame(at) => Self::Frame(at.saturating_add(amount)),
             Self::Possible(argument) => Self::Possible(argument),
-            Self::Field(_) | Self::Derived(_) => self
-                .derived()
-                .map_or(Self::Unknown, |derived| Self::Derived(derived.plus(Some(amount)))),
+            Self::Field(_) | Self::Derived(_) => self.derived().map_or_else(
+                || self.within(amount),
+                |derived| Self::Derived(derived.plus(Some(amount))),
+            ),
+            Self::Within(_, offset) => offset
+                .checked_add(amount)
+                .map_or(Self::Unknown, |offset| self.within(offset)),
             Self::Constant(number) => Self::Constant(number.wrapping_add_signed(amount)),
             Self::Unknown => Self::Unknown,
         }
@@ -152,7 +159,7 @@ impl Value {
         match self {
             Self::Possible(argument) => Some(argument) == tracked,
             Self::Field(_) | Self::Derived(_) => self.derived().is_some_and(|own| Some(own.argument) == tracked),
-            Self::Unknown | Self::Constant(_) | Self::Stack(_) | Self::Frame(_) => false,
+            Self::Unknown | Self::Constant(_) | Self::Stack(_) | Self::Frame(_) | Self::Within(..) => false,
         }
     }
 
@@ -166,6 +173,7 @@ impl Value {
         match self {
             Self::Field(field) => field.load(0, width),
             Self::Derived(derived) => derived.load(0, width),
+            Self::Within(field, offset) => field.load(offset, width),
             Self::Unknown | Self::Constant(_) | Self::Stack(_) | Self::Frame(_) | Self::Possible(_) => None,
         }
     }
@@ -176,6 +184,21 @@ impl Value {
             Self::Stack(at) => Some(at),
             Self::Unknown
             | Self::Constant(_)
+            | Self::Frame(_)
+            | Self::Field(_)
+            | Self::Derived(_)
+            | Self::Within(..)
+            | Self::Possible(_) => None,
+        }
+    }
+
+    /// Returns how many bytes behind what a field of an argument points to it points, and where that field is.
+    pub(crate) fn distance_within(self, argument: usize) -> Option<(u16, i64)> {
+        match self {
+            Self::Within(field, distance) => Some((field.behind(argument)?.0, distance)),
+            Self::Unknown
+            | Self::Constant(_)
+            | Self::Stack(_)
             | Self::Frame(_)
             | Self::Field(_)
             | Self::Derived(_)
@@ -192,7 +215,12 @@ impl Value {
     pub(super) const fn lowest_on_stack(self) -> Option<i64> {
         match self {
             Self::Stack(at) | Self::Frame(at) => Some(at),
-            Self::Unknown | Self::Constant(_) | Self::Field(_) | Self::Derived(_) | Self::Possible(_) => None,
+            Self::Unknown
+            | Self::Constant(_)
+            | Self::Field(_)
+            | Self::Derived(_)
+            | Self::Within(..)
+            | Self::Possible(_) => None,
         }
     }
 
@@ -200,7 +228,27 @@ impl Value {
     pub(crate) const fn in_callee(self) -> Self {
         match self {
             Self::Stack(_) | Self::Frame(_) => Self::Unknown,
-            Self::Unknown | Self::Constant(_) | Self::Field(_) | Self::Derived(_) | Self::Possible(_) => self,
+            Self::Unknown
+            | Self::Constant(_)
+            | Self::Field(_)
+            | Self::Derived(_)
+            | Self::Within(..)
+            | Self::Possible(_) => self,
+        }
+    }
+
+    /// The address so many bytes behind what a field points to, if this is one or lies there.
+    const fn within(self, offset: i64) -> Self {
+        match self {
+            Self::Field(field) | Self::Within(field, _) if field.is_word() => Self::Within(field, offset),
+            Self::Unknown
+            | Self::Constant(_)
+            | Self::Stack(_)
+            | Self::Frame(_)
+            | Self::Field(_)
+            | Self::Derived(_)
+            | Self::Within(..)
+            | Self::Possible(_) => Self::Unknown,
         }
     }
 
@@ -211,7 +259,12 @@ impl Value {
                 argument,
                 offset: Some(0),
             }),
-            Self::Unknown | Self::Constant(_) | Self::Stack(_) | Self::Frame(_) | Self::Possible(_) => None,
+            Self::Unknown
+            | Self::Constant(_)
+            | Self::Stack(_)
+            | Self::Frame(_)
+            | Self::Within(..)
+            | Self::Possible(_) => None,
         }
     }
 
@@ -219,9 +272,13 @@ impl Value {
     pub(crate) const fn number(self) -> Option<u64> {
         match self {
             Self::Constant(number) => Some(number),
-            Self::Unknown | Self::Stack(_) | Self::Frame(_) | Self::Field(_) | Self::Derived(_) | Self::Possible(_) => {
-                None
-            }
+            Self::Unknown
+            | Self::Stack(_)
+            | Self::Frame(_)
+            | Self::Field(_)
+            | Self::Derived(_)
+            | Self::Within(..)
+            | Self::Possible(_) => None,
         }
     }
 
@@ -234,6 +291,7 @@ impl Value {
             | Self::Stack(_)
             | Self::Frame(_)
             | Self::Derived(_)
+            | Self::Within(..)
             | Self::Possible(_) => None,
         }
     }
@@ -250,6 +308,17 @@ mod tests {
         assert_eq!((once.one(), once.two()), (Some((0x918, 8)), None));
         assert_eq!((twice.one(), twice.two()), (None, Some(([0x918, 0x2f8], 8))));
         assert_eq!(twice.load(0, 8), None);
+    }
+
+    #[test]
+    fn what_lies_within_what_a_field_points_to_is_found_from_its_beginning() {
+        let pointer = Value::Field(Field::argument(2).load(8, 8).unwrap());
+        let within = pointer.plus(0x58);
+        assert_eq!(within.distance_within(2), Some((8, 0x58)));
+        assert_eq!(within.distance_within(1), None);
+        let field = within.plus(-8).target(8).unwrap();
+        assert_eq!(field.behind_twice(2), Some(([8, 0x50], 8)));
+        assert_eq!(pointer.truncated(4).plus(8), Value::Unknown);
     }
 
     #[test]
@@ -298,6 +367,7 @@ mod tests {
             argument(1).plus(16),
             argument(1).moved(Value::Unknown, TRACKED),
             Value::Field(field),
+            Value::Field(field).plus(16),
             Value::Possible(1),
         ]
     }

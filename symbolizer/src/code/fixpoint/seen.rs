@@ -2,11 +2,13 @@
 //!
 //! What is asked of a function here is what it knows of its own arguments and of what it has put on its stack.
 
+use std::collections::BTreeMap;
+
 use super::uses::{ARGUMENTS, Target};
 use super::{Function, fixpoint};
 use crate::cause::Cause;
 use crate::code::field::Field;
-use crate::code::operation::{self, Destination, Way};
+use crate::code::operation::{self, Destination, Operation, Way};
 use crate::code::state::{Purpose, State};
 use crate::code::value::Value;
 use crate::elf::address::Vaddr;
@@ -19,7 +21,11 @@ pub(crate) struct Seen {
     pub(crate) calls: Vec<Call>,
     /// Its calls, with what the first way to each brings: the first round of a loop is seen as it is.
     pub(crate) first: Vec<Call>,
+    /// The numbers that it stores behind its arguments.
+    pub(crate) stores: Vec<Store>,
     branches: Vec<(Vaddr, State)>,
+    /// The instructions that calls return to, each by its call, and what is known there.
+    returned_to: BTreeMap<Vaddr, (Vaddr, State)>,
     /// Its returns, and what it has there in the register of a second result: on x86-64 that of the third argument.
     pub(crate) returns: Vec<(Vaddr, Value)>,
     /// Where it jumps to when it ends so.
@@ -33,6 +39,18 @@ pub(crate) struct Call {
     /// What the argument registers hold.
     pub(crate) arguments: [Value; ARGUMENTS],
     state: State,
+}
+
+/// A number of a whole word that a function stores behind an argument.
+pub(crate) struct Store {
+    pub(crate) at: Vaddr,
+    pub(crate) number: u64,
+    /// Where the argument is there.
+    pub(crate) argument: Place,
+    /// From the argument to where the number is stored.
+    pub(crate) offset: u16,
+    /// From the same argument to where another word was stored last, with no call in between.
+    pub(crate) before: Option<u16>,
 }
 
 /// Where a function keeps what it knows of at one of its instructions.
@@ -52,6 +70,17 @@ pub(crate) fn seen(function: Function<'_>, entry: Vaddr) -> Result<Seen, Cause> 
     let state = State::new(entry, convention, &arguments, Purpose::Everything { tracked: None });
     let analysed = fixpoint(function, &state)?;
     let mut seen = Seen::default();
+    let mut behind_calls = BTreeMap::new();
+    analysed.visit(|at, operation, _| {
+        if let Way::Call(_) = operation.way() {
+            behind_calls.extend(analysed.next(at).map(|next| (next, at)));
+        }
+    });
+    analysed.visit(|at, _, state| {
+        if let Some(call) = behind_calls.remove(&at) {
+            seen.returned_to.insert(call, (at, state.clone()));
+        }
+    });
     analysed.visit(|at, operation, state| match operation.way() {
         Way::Call(target) => seen.calls.push(Call::new(at, target, state)),
         Way::Branch(_) => seen.branches.push((at, state.clone())),
@@ -62,7 +91,8 @@ pub(crate) fn seen(function: Function<'_>, entry: Vaddr) -> Result<Seen, Cause> 
         Way::Jump(operation::Target::Fixed(Destination::Code(to))) if analysed.contains(to) => {}
         Way::Jump(operation::Target::Fixed(to)) => seen.leaves_to.push(to),
         Way::Jump(operation::Target::Through(_)) => seen.leaves_to.push(Destination::Unknown),
-        Way::On | Way::End => {}
+        Way::On => seen.stores.extend(Store::of(at, operation, state)),
+        Way::End => {}
     });
     analysed.visit_first(|at, operation, state| {
         if let Way::Call(target) = operation.way() {
@@ -82,17 +112,15 @@ impl Seen {
         let behind = |at: Vaddr| at > call.at && next.is_none_or(|next| at < next);
         let branches = self.branches.iter().filter(|(at, _)| behind(*at));
         let (at, state) = branches.min_by_key(|(at, _)| *at)?;
-        let address = call.arguments.get(given)?.stack_address()?;
-        let above = address.checked_sub(state.stack_pointer()?)?;
-        Some(Kept {
-            at: *at,
-            argument: state.place_of(argument, WORD)?,
-            above: u16::try_from(above).ok()?,
-        })
+        Kept::at(*at, state, call, argument, given)
     }
-}
 
-impl Seen {
+    /// Does the same at the instruction that a call returns to.
+    pub(crate) fn behind(&self, call: &Call, argument: usize, given: usize) -> Option<Kept> {
+        let (at, state) = self.returned_to.get(&call.at)?;
+        Kept::at(*at, state, call, argument, given)
+    }
+
     /// Lists what was compared last at each branch.
     pub(crate) fn compared(&self) -> impl Iterator<Item = (Value, Value)> {
         self.branches.iter().map(|(_, state)| state.compared())
@@ -106,6 +134,38 @@ impl Seen {
             _ => None,
         });
         numbers.collect()
+    }
+}
+
+impl Kept {
+    fn at(at: Vaddr, state: &State, call: &Call, argument: usize, given: usize) -> Option<Self> {
+        let address = call.arguments.get(given)?.stack_address()?;
+        let above = address.checked_sub(state.stack_pointer()?)?;
+        Some(Self {
+            at,
+            argument: state.place_of(argument, WORD)?,
+            above: u16::try_from(above).ok()?,
+        })
+    }
+}
+
+impl Store {
+    fn of(at: Vaddr, operation: Operation, state: &State) -> Option<Self> {
+        let Operation::Store { to, width: WORD, .. } = operation else {
+            return None;
+        };
+        let (_, value) = state.written(operation)?;
+        let address = state.address(to);
+        let behind = |argument| Some((argument, address.distance_from(argument)?));
+        let (argument, offset) = (0..ARGUMENTS).find_map(behind)?;
+        let before = state.last_stored().and_then(|field| field.behind(argument));
+        Some(Self {
+            at,
+            number: value.number()?,
+            argument: state.place_of(argument, WORD)?,
+            offset: u16::try_from(offset).ok()?,
+            before: before.filter(|(_, width)| *width == WORD).map(|(offset, _)| offset),
+        })
     }
 }
 
@@ -195,6 +255,27 @@ mod tests {
         let returns: Vec<_> = seen.returns.iter().map(|(at, _)| *at).collect();
         assert_eq!(returns, [Vaddr(0x102b)]);
         assert_eq!(seen.leaves_to, []);
+    }
+
+    #[test]
+    fn what_is_kept_is_known_where_a_call_returns_to_too() {
+        let seen = seen_in(&CODE);
+        let kept = seen.behind(&seen.calls[0], 0, 0).unwrap();
+        assert_eq!(kept.at, Vaddr(0x1020));
+        assert_eq!((kept.argument, kept.above), (Place::Register(3), 0));
+        assert!(seen.behind(&seen.calls[0], 0, 1).is_none(), "not on the stack");
+    }
+
+    #[test]
+    fn a_number_is_stored_behind_an_argument_after_another_word() {
+        // push rbx; mov rbx,rdx; mov [rbx+0x10],rax; lea rax,[rip]; mov [rbx+0x18],rax; pop rbx; ret
+        let mut code = vec![0x53, 0x48, 0x89, 0xd3, 0x48, 0x89, 0x43, 0x10];
+        code.extend([0x48, 0x8d, 5, 0, 0, 0, 0, 0x48, 0x89, 0x43, 0x18, 0x5b, 0xc3]);
+        let seen = seen_in(&code);
+        let [store] = &seen.stores[..] else { panic!() };
+        assert_eq!((store.at, store.number), (Vaddr(0x100f), 0x100f));
+        assert_eq!((store.argument, store.offset), (Place::Register(1), 0x18));
+        assert_eq!(store.before, Some(0x10));
     }
 
     #[test]

@@ -171,7 +171,7 @@ impl State {
         if !self.is_for_everything() {
             let moved = base.plus(memory.offset);
             // Addresses in structures are followed only where all that happens has to be known.
-            return if matches!(moved, Value::Derived(_)) {
+            return if matches!(moved, Value::Derived(_) | Value::Within(..)) {
                 Value::Unknown
             } else {
                 moved

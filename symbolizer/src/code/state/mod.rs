@@ -296,6 +296,9 @@ impl State {
             }
             Value::Field(field) => field.load(from.offset, width),
             Value::Derived(derived) => derived.load(from.offset, width),
+            Value::Within(field, offset) => offset
+                .checked_add(from.offset)
+                .and_then(|offset| field.load(offset, width)),
             Value::Stack(at) => {
                 let at = at.checked_add(from.offset);
                 return at.map_or(Value::Unknown, |at| self.load_stack(at, width));

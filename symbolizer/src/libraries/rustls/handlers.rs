@@ -9,12 +9,13 @@ use super::analysis::{WORD, code_at, is_first_method, seen_in};
 use super::names::Found;
 use super::reads::{CONTEXT, connections, only};
 use super::references::References;
+use super::scan::callers;
 use super::sending::Queue;
-use super::sends::callers;
 use crate::code::Value;
 use crate::code::fixpoint::seen::Seen;
 use crate::elf::address::Vaddr;
 use crate::elf::image::Image;
+use crate::limits;
 
 /// Finds them, by the queues that the functions that send append to; none if one is not understood.
 pub(super) fn find(image: &Image<'_>, references: &References<'_>, queues: &[Queue]) -> Option<Vec<Found>> {
@@ -26,8 +27,11 @@ pub(super) fn find(image: &Image<'_>, references: &References<'_>, queues: &[Que
     let (mut handlers, mut seen) = (Vec::new(), Vec::new());
     for (grow, sendable) in queues {
         let received = u16::try_from(sendable.checked_sub(BETWEEN)?).ok()?;
-        let appending = callers(image, code_at(image, *grow)?).into_iter();
-        for function in appending.filter(|function| methods.contains(&function.address)) {
+        let appending = callers(image, code_at(image, *grow)?);
+        if appending.len() == limits::RUSTLS_REFERENCES {
+            return None;
+        }
+        for function in appending.iter().filter(|function| methods.contains(&function.address)) {
             let function = references.found(function.address)?;
             let analysed = seen_in(image, function).ok()?;
             if !queues_at(&analysed, received).is_empty() && !handlers.contains(&function) {

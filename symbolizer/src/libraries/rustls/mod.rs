@@ -6,24 +6,24 @@
 //! update there is another object, and so another connection.
 
 mod analysis;
+mod beginnings;
 mod handlers;
 mod names;
 mod reads;
 mod references;
 mod release;
+mod scan;
 mod sending;
 mod sends;
 mod stripped;
 
-use std::collections::BTreeSet;
-
 use crate::cause::Cause;
+use crate::code::Needs;
 use crate::code::bytes::Code;
 use crate::code::convention::Convention;
 use crate::code::fixpoint::seen::Kept;
 use crate::code::instruction::Instruction;
 use crate::code::site::{self, Site, Tier};
-use crate::code::{Destination, Needs};
 use crate::elf::address::Vaddr;
 use crate::elf::identity::BuildId;
 use crate::elf::image::Image;
@@ -40,7 +40,7 @@ use crate::operand::{Guard, Operand, Operands, Place};
 use crate::plan::ProbePlan;
 use crate::reason::{Reason, RustlsRefusal};
 
-use analysis::{Prover, WORD, seen_in};
+use analysis::{Prover, WORD};
 use names::{Function, Functions};
 use sends::{APPLICATION_DATA, Sent};
 
@@ -81,9 +81,10 @@ fn plan(image: &Image<'_>, functions: &Functions, releases: &[String]) -> Result
     let room = Room { image, functions };
     let mut hooks = room.received(&reads).ok_or(RustlsRefusal::NotInCode)?;
     hooks.extend(room.encrypted(&sent)?);
-    hooks.extend(room.beginnings().map_err(RustlsRefusal::BeginningNotProven)?);
+    hooks.extend(room.beginnings(&sent).map_err(RustlsRefusal::BeginningNotProven)?);
     hooks.extend(room.ends(&sent));
     hooks.extend(sent.record.as_ref().and_then(|kept| room.record(&sent, kept)));
+    hooks.extend(sent.returned.as_ref().and_then(|kept| room.returned(&sent, kept)));
     hooks.extend(sent.handed.iter().filter_map(|at| room.handed(&sent, *at)));
     Ok(Found::Plan(Box::new(ProbePlan {
         library: Library {
@@ -162,43 +163,6 @@ impl Room<'_, '_> {
         hooks.ok_or(RustlsRefusal::NotInCode)
     }
 
-    /// Makes the hooks at the ends of what makes objects that encrypt: each has one of a new connection for its result.
-    fn beginnings(&self) -> Result<Vec<Hook>, Cause> {
-        let made = self.functions.of(Function::MakeEncrypter);
-        if made.is_empty() {
-            return Err(Cause::FunctionMissing(Function::MakeEncrypter.name()));
-        }
-        let (mut hooks, mut methods) = (Vec::new(), BTreeSet::new());
-        for function in made {
-            let seen = seen_in(self.image, function)?;
-            for to in seen.leaves_to {
-                let is_own = |to| self.functions.at(to) == Some(Function::MakeEncrypter);
-                if !matches!(to, Destination::Code(to) if is_own(to)) {
-                    return Err(Cause::LeavesImage(function.address));
-                }
-            }
-            for (at, table) in seen.returns {
-                methods.extend(analysis::method_of(self.image, table));
-                let site = self.site(at, Tier::Stepped, Instruction::Return);
-                let operands = Operands::of(Operand::at(Place::Register(RESULT), WORD));
-                let hook = self.hook((Role::Clear, Function::MakeEncrypter), function, operands);
-                let (site, hook) = site.zip(hook).ok_or(Cause::NotUnderstood(at))?;
-                hooks.push(Hook {
-                    kind: HookKind::Entry,
-                    site,
-                    proof: Proof::DataFlow,
-                    ..hook
-                });
-            }
-        }
-        // Each object that encrypts has to be made by one of these.
-        let mut encrypts = self.functions.of(Function::Encrypt).into_iter();
-        if encrypts.any(|encrypt| !methods.contains(&encrypt.address)) {
-            return Err(Cause::Methods);
-        }
-        Ok(hooks)
-    }
-
     /// Makes the hooks at what drops the state of a connection. Where that is part of other functions a connection ends
     /// later: with its socket, or as another begins.
     fn ends(&self, sent: &Sent) -> Vec<Hook> {
@@ -213,20 +177,32 @@ impl Room<'_, '_> {
 
     /// Makes the hook behind the call that encrypts, where the result of that call is an encrypted record.
     fn record(&self, sent: &Sent, kept: &Kept) -> Option<Hook> {
+        let site = self.site(kept.at, Tier::Emulated, Instruction::ConditionalJump)?;
+        self.behind(sent, kept, (0, site))
+    }
+
+    /// Makes the hook where a function of its own has returned an encrypted record.
+    fn returned(&self, sent: &Sent, kept: &Kept) -> Option<Hook> {
+        let site = self.site(kept.at, Tier::Stepped, Instruction::Other)?;
+        self.behind(sent, kept, (SUCCESS, site))
+    }
+
+    /// Makes a hook where a record is on the stack, without so many bytes of the result of encrypting.
+    fn behind(&self, sent: &Sent, kept: &Kept, (without, site): (u16, Site)) -> Option<Hook> {
         let [sends, ..] = self.functions.of(sent.by)[..] else {
             return None;
         };
-        let result = |offset: u16| Some(Operand::at(Place::Stack(kept.above.checked_add(offset)?), WORD));
+        let part = |offset: u16| {
+            let above = kept.above.checked_add(offset.checked_sub(without)?)?;
+            Some(Operand::at(Place::Stack(above), WORD))
+        };
         let record = Operands {
-            buffer: Some(result(RECORD_ADDRESS)?),
+            buffer: Some(part(RECORD_ADDRESS)?),
             ..Operands::of(Operand::loaded(kept.argument, sent.encrypter, WORD))
         };
-        let bytes = Some(result(RECORD_LENGTH)?);
+        let bytes = Some(part(RECORD_LENGTH)?);
         let hook = self.hook((Role::Ciphertext, sent.by), sends, sized(record, bytes, sent))?;
-        Some(Hook {
-            site: self.site(kept.at, Tier::Emulated, Instruction::ConditionalJump)?,
-            ..hook
-        })
+        Some(Hook { site, ..hook })
     }
 
     /// Makes the hook at a call that is given the connection and an encrypted record.
@@ -307,9 +283,6 @@ fn sized(record: Operands, bytes: Option<Operand>, sent: &Sent) -> Operands {
         Operands { count: bytes, ..record }
     }
 }
-
-/// The DWARF number of `rax`.
-const RESULT: u8 = 0;
 
 /// From the result of encrypting, which begins with a word for success, to the address of the record's `Vec<u8>`
 /// and to its length, behind the capacity. Were they elsewhere, no message of the process would begin with what is read there.

@@ -1,7 +1,9 @@
 //! Where rustls has what it receives, by the data flow of its functions.
 //!
 //! What takes the content of the peer's records is a method of `CommonState`, which has the object that a connection is known
-//! by. Up to rustls 0.22 it is part of the functions that handle messages.
+//! by. Up to rustls 0.22, and where it is built for a small size, it is part of the functions that handle messages.
+
+use std::collections::BTreeSet;
 
 use super::analysis::{Prover, WORD};
 use super::names::{Found, Function};
@@ -16,8 +18,7 @@ impl Prover<'_, '_> {
     /// Finds the bytes that a record of the peer held: what is copied from the second argument of what takes them.
     pub(super) fn receiving(&self, sent: &Sent) -> Result<Vec<(Function, Found, Operands)>, Cause> {
         let by = Function::TakeReceived;
-        let is_old = !sent.message.has_pieces;
-        if is_old && self.functions.of(by).is_empty() && !self.functions.of(Function::Handle).is_empty() {
+        if self.functions.of(by).is_empty() && !self.functions.of(Function::Handle).is_empty() {
             return self.handling(sent);
         }
         let takes = self.only(by)?;
@@ -41,13 +42,22 @@ impl Prover<'_, '_> {
         let seen = seen?;
         let missing = Cause::FunctionMissing(Function::TakeReceived.name());
         let kinds = seen.iter().flat_map(|seen| seen.compared_with(MESSAGE, (0, WORD)));
-        let kind = only(kinds.filter(|kind| is_data(*kind))).ok_or(missing)?;
+        let data = if sent.message.has_pieces {
+            DATA_SINCE_23
+        } else {
+            DATA_UP_TO_22
+        };
+        let kind = only(kinds.filter(|kind| is_variant(*kind, data))).ok_or(missing)?;
         let connection = only(seen.iter().flat_map(connections)).ok_or(missing)?;
-        let bytes_in = |seen: &Seen| only(seen.calls.iter().filter_map(freed));
-        // A handler that has them elsewhere, or not at all, is not understood, and so are the others then.
-        let places: Option<Vec<_>> = seen.iter().map(bytes_in).collect();
-        let bytes = places
-            .and_then(|places| only(places.into_iter()))
+        // One may free vectors of other kinds of messages, too, and by the same call: on one way at least it is this one. Where
+        // one has the bytes elsewhere, none is understood.
+        let places = |seen: &Seen| -> BTreeSet<u16> {
+            let freed = seen.calls.iter().chain(&seen.first).filter_map(freed);
+            freed.chain(appended(seen, connection)).collect()
+        };
+        let common = seen.iter().map(places).reduce(|one, two| &one & &two);
+        let bytes = common
+            .and_then(|common| only(common.into_iter()))
             .ok_or(Cause::NoCopy)?;
         let mut reads = Vec::new();
         for handler in handlers {
@@ -80,11 +90,15 @@ impl Prover<'_, '_> {
 const MESSAGE: usize = 3;
 pub(super) const CONTEXT: usize = 2;
 
-/// Returns whether a number says that a message holds data of the application: the fourth of its kinds (rustls 0.21 and 0.22),
-/// where no capacity of a vector can be.
-fn is_data(kind: u64) -> bool {
-    let [low, high] = halves(kind);
-    low == 3 && high >= 1 << 31
+/// Which kind of message holds data of the application, as it stands where no capacity of a vector can be: the fourth of them
+/// (rustls 0.21 and 0.22), or the fifth, behind another number.
+const DATA_UP_TO_22: u32 = 3;
+const DATA_SINCE_23: u32 = 5;
+
+/// Returns whether a number says which kind a message is of.
+fn is_variant(number: u64, kind: u32) -> bool {
+    let [low, high] = halves(number);
+    low == kind && high >= 1 << 31
 }
 
 /// Returns the lower half of a word and the upper one.
@@ -118,6 +132,27 @@ fn freed(call: &Call) -> Option<u16> {
     }
 }
 
+/// Lists where the address of the bytes lies in a message that a handler has appended to a queue of the connection: as a
+/// copy on its stack, or as a vector that another call makes of them.
+fn appended(seen: &Seen, connection: u16) -> Vec<u16> {
+    let is_part = |call: &Call| {
+        let [queue, ..] = call.arguments;
+        matches!(queue.distance_within(CONTEXT), Some((from, distance)) if from == connection && distance > 0)
+    };
+    let made = pairs(seen).filter(|[_, takes]| is_part(takes));
+    let made = made.filter_map(|pair| taken(pair, MESSAGE));
+    let copied = seen.calls.iter().filter(|call| is_part(call));
+    let copied = copied.filter_map(|call| copied_to(call, MESSAGE));
+    made.chain(copied).collect()
+}
+
+/// Returns where the address of the bytes lies in what an argument points to, if a call is given a copy of that part on the
+/// stack, whose last word is their number.
+fn copied_to(call: &Call, own: usize) -> Option<u16> {
+    let (count, width) = call.behind(1, COUNT, WORD).field()?.behind(own)?;
+    count.checked_sub(WORD.into()).filter(|_| width == WORD)
+}
+
 /// Returns where the address of the bytes lies in what an argument points to, if one call makes a vector of a part of it (an enum
 /// that is as large as a vector, and has the address and the number of the bytes where that has them), and the next call is
 /// given that vector.
@@ -129,10 +164,7 @@ fn taken([makes, takes]: &[Call; 2], own: usize) -> Option<u16> {
     if let Some(distance) = held.distance_from(own) {
         return u16::try_from(distance).ok()?.checked_add(WORD.into());
     }
-    // It lies in a copy on the stack, whose last word is the number.
-    let count = makes.behind(1, COUNT, WORD);
-    let (count, width) = count.field()?.behind(own)?;
-    count.checked_sub(WORD.into()).filter(|_| width == WORD)
+    copied_to(makes, own)
 }
 
 /// From a vector to the number of its items, behind its capacity and its address.
@@ -212,5 +244,20 @@ mod tests {
         let taken = |own| pairs(&seen).filter_map(|pair| taken(pair, own)).collect::<Vec<_>>();
         assert_eq!(taken(MESSAGE), [0x10]);
         assert_eq!(taken(CONTEXT), [0; 0], "of another argument");
+    }
+    /// push rbx; sub rsp,0x20; mov rdi,[rdx+CONNECTION]; add rdi,0x48; mov rax,[rcx+0x18]; mov rsi,rsp; mov [rsi+0x10],rax;
+    /// call, elsewhere; add rsp,0x20; pop rbx; ret
+    fn appending(connection: u8) -> Vec<u8> {
+        let mut code = vec![0x53, 0x48, 0x83, 0xec, 0x20, 0x48, 0x8b, 0x7a, connection];
+        code.extend([0x48, 0x83, 0xc7, 0x48, 0x48, 0x8b, 0x41, 0x18, 0x48, 0x89, 0xe6]);
+        code.extend([0x48, 0x89, 0x46, 0x10, 0xe8, 0, 1, 0, 0]);
+        code.extend([0x48, 0x83, 0xc4, 0x20, 0x5b, 0xc3]);
+        code
+    }
+
+    #[test]
+    fn bytes_are_found_where_a_copy_is_appended_to_a_queue_of_the_connection() {
+        assert_eq!(appended(&seen_in(&appending(0)), 0), [0x10]);
+        assert_eq!(appended(&seen_in(&appending(8)), 0), [0; 0], "of something else");
     }
 }

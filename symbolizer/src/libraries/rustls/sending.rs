@@ -6,7 +6,8 @@
 use super::analysis::seen_in;
 use super::names::{Found, Function};
 use super::references::{Part, References};
-use super::sends::{callers, encrypting, message, queue};
+use super::scan::callers;
+use super::sends::{encrypting, message, queue};
 use crate::code::fixpoint::seen::{Call, Seen};
 use crate::code::fixpoint::uses::Target;
 use crate::code::{Destination, Field};

@@ -4,18 +4,14 @@
 //! heap from the handshake on: `CommonState` has the object's address and that of its methods, one behind the other. Only
 //! the function that sends says at which offset.
 
-use std::collections::{BTreeMap, BTreeSet};
-
 use super::analysis::{FIRST_METHOD, Prover, WORD};
 use super::names::{Found, Function};
+use super::scan::callers;
 use crate::cause::Cause;
 use crate::code::fixpoint::seen::{Call, Kept, Seen};
 use crate::code::fixpoint::uses::Target;
 use crate::code::{Destination, Field, Value};
-use crate::elf::address::{Access, Vaddr};
-use crate::elf::image::Image;
-use crate::elf::survey::SymbolSource;
-use crate::limits;
+use crate::elf::address::Vaddr;
 
 /// What a function proves that sends.
 pub(super) struct Sent {
@@ -27,6 +23,8 @@ pub(super) struct Sent {
     pub(super) record: Option<Kept>,
     /// The calls that hand an encrypted record on, after the connection, where a function of its own calls the object.
     pub(super) handed: Vec<Vaddr>,
+    /// Where the function that calls the object has returned an encrypted record, if that is not handed on with the connection.
+    pub(super) returned: Option<Kept>,
     /// The function that this is in.
     pub(super) by: Function,
 }
@@ -70,6 +68,7 @@ impl Prover<'_, '_> {
                 message: message(&seen.first, encrypts.at, 2)?,
                 record: seen.branch_after(encrypts, 0, 0),
                 handed: Vec::new(),
+                returned: None,
                 by,
             });
         }
@@ -85,11 +84,13 @@ impl Prover<'_, '_> {
             .iter()
             .find(|call| self.leads_to(call, Function::EncryptOutgoing));
         let outgoing = outgoing.ok_or(Cause::NoCopy)?;
+        let handed = self.handed_on(&seen);
         Ok(Sent {
             encrypter: self.through_record_layer(outgoing)?,
             message: message(&seen.first, outgoing.at, 2)?,
             record: None,
-            handed: self.handed_on(&seen),
+            returned: seen.behind(outgoing, 0, 0).filter(|_| handed.is_empty()),
+            handed,
             by,
         })
     }
@@ -126,6 +127,7 @@ impl Prover<'_, '_> {
                 message,
                 record: seen.branch_after(encrypts, 0, 0),
                 handed: Vec::new(),
+                returned: None,
                 by,
             });
         }
@@ -133,11 +135,14 @@ impl Prover<'_, '_> {
             .calls
             .iter()
             .find(|call| self.leads_to(call, Function::EncryptOutgoing));
+        let outgoing = outgoing.ok_or(Cause::NoCopy)?;
+        let handed = self.handed_on(&seen);
         Ok(Sent {
-            encrypter: self.through_record_layer(outgoing.ok_or(Cause::NoCopy)?)?,
+            encrypter: self.through_record_layer(outgoing)?,
             message,
             record: None,
-            handed: self.handed_on(&seen),
+            returned: seen.behind(outgoing, 0, 0).filter(|_| handed.is_empty()),
+            handed,
             by,
         })
     }
@@ -181,52 +186,6 @@ fn handed(seen: &Seen, encrypts: impl Fn(&Call) -> bool) -> Vec<Vaddr> {
     let pairs = seen.calls.array_windows().filter(is_handed);
     pairs.map(|[_, hands]| hands.at).collect()
 }
-
-/// Lists the functions that may call one, as far as it is known where functions begin.
-pub(super) fn callers(image: &Image<'_>, callee: Vaddr) -> Vec<Found> {
-    let frames = image.frames();
-    let slots: BTreeSet<_> = image.places_of(&BTreeSet::from([callee])).into_iter().collect();
-    let mut found = BTreeMap::new();
-    let code = image.segments().iter().filter(|segment| segment.access == Access::Code);
-    for segment in code {
-        let Some(bytes) = image.bytes_from(segment.address) else {
-            continue;
-        };
-        let address = |at: usize| segment.address.checked_add(u64::try_from(at).ok()?);
-        // Where the distance lies that is counted from the end of the call.
-        let place = |from: usize| {
-            let distance = bytes.get(from..)?.first_chunk()?;
-            let next = address(from.checked_add(size_of::<i32>())?)?;
-            Some(Vaddr(next.0.wrapping_add_signed(i32::from_le_bytes(*distance).into())))
-        };
-        let leads = |at: &usize| match bytes.get(*at..) {
-            Some([CALL, ..]) => at.checked_add(1).and_then(place) == Some(callee),
-            Some(&[INDIRECT, THROUGH_PLACE, ..]) => at
-                .checked_add(2)
-                .and_then(place)
-                .is_some_and(|slot| slots.contains(&slot)),
-            Some(_) | None => false,
-        };
-        let callers = memchr::memchr2_iter(CALL, INDIRECT, bytes).filter(leads);
-        for (begin, end) in callers.filter_map(|at| frames.around(address(at)?)) {
-            if found.len() < limits::RUSTLS_REFERENCES {
-                found.insert(begin, end.0.saturating_sub(begin.0));
-            }
-        }
-    }
-    let found = found.into_iter().map(|(address, size)| Found {
-        address,
-        size,
-        source: SymbolSource::Callers,
-    });
-    found.collect()
-}
-
-/// A call of a fixed place.
-const CALL: u8 = 0xe8;
-/// A call of what an address in the image's data leads to.
-const INDIRECT: u8 = 0xff;
-const THROUGH_PLACE: u8 = 0x15;
 
 /// Finds the call of the first method of an object that lies in what an argument points to, with the address of the table
 /// behind it, which gets a place for its result and that object. Those for one object must agree.
