@@ -174,20 +174,25 @@ fn count_fault(transfer: &Transfer, skipped: u64) -> u64 {
 }
 
 /// Returns the flags of a piece. What the call moved over the limit is counted with its last piece: if that is lost, then
-/// so is the rest. A function of its own, so that the frame of [`describe`] stays small.
-#[inline(never)]
+/// so is the rest.
+#[inline(always)]
 fn flags(transfer: &Transfer, copied: u64) -> u16 {
     let last = transfer.done + copied == transfer.wanted;
     let over = transfer.moved > transfer.wanted;
     if last && over {
-        count(
-            transfer.cookie,
-            |counters| &raw mut counters.over_limit_bytes,
-            transfer.moved - transfer.wanted,
-        );
+        count_over_limit(transfer);
     }
     let bit = |set: bool, flag: RecordFlags| if set { flag.0 } else { 0 };
     bit(last, RecordFlags::LAST) | bit(over, RecordFlags::OVER_LIMIT) | bit(transfer.early != 0, RecordFlags::EARLY)
+}
+
+#[inline(never)]
+fn count_over_limit(transfer: &Transfer) {
+    count(
+        transfer.cookie,
+        |counters| &raw mut counters.over_limit_bytes,
+        transfer.moved - transfer.wanted,
+    );
 }
 
 /// Fills in a data record; returns how many bytes are done with.

@@ -39,6 +39,12 @@ pub(crate) fn current<'a>(object: u64, tgid: u32, cookie: Cookie) -> Option<&'a 
     Some(connection)
 }
 
+/// The same as a function of its own, so that the frame of the caller stays small.
+#[inline(never)]
+pub(crate) fn find_current<'a>(object: u64, tgid: u32, cookie: Cookie) -> Option<&'a mut ConnectionState> {
+    current(object, tgid, cookie)
+}
+
 /// Finds the connection of an object as it is.
 #[inline(always)]
 pub(crate) fn find<'a>(object: u64, tgid: u32) -> Option<&'a mut ConnectionState> {
@@ -47,21 +53,26 @@ pub(crate) fn find<'a>(object: u64, tgid: u32) -> Option<&'a mut ConnectionState
     Some(unsafe { &mut *connection })
 }
 
-/// Reports who a connection is, unless it was reported. From then on its sends are seen, if it has a lift. Returns nothing.
+/// Reports who a connection is, unless it was reported. From then on its sends are seen, if it has a lift.
+#[inline(always)]
+pub(crate) fn make_known(connection: &mut ConnectionState, object: u64) {
+    if !identity::is_introduced(&connection.identity) {
+        become_known(connection, object);
+    }
+}
+
+/// Reports who a connection is. Returns nothing.
 ///
 /// A global function, like `renew`, and so verified once and by itself: the verifier would walk it anew for each caller and
 /// for each state that a caller can be in, which makes a trace begin later.
 #[unsafe(no_mangle)]
 #[inline(never)]
-pub(crate) extern "C" fn make_known(connection: *mut ConnectionState, object: u64) -> u64 {
+extern "C" fn become_known(connection: *mut ConnectionState, object: u64) -> u64 {
     if connection.is_null() {
         return 0;
     }
     // SAFETY: not null; the caller has it from `current` or `find`.
     let connection = unsafe { &mut *connection };
-    if identity::is_introduced(&connection.identity) {
-        return 0;
-    }
     let sock = binding::sock_of(&connection.identity, &connection.flow);
     introduce(connection, object, sock);
     if identity::is_introduced(&connection.identity) && lift::begin(connection, object) != 0 {
@@ -145,7 +156,7 @@ pub(crate) fn advance_handshake(call: &CallState, is_done: bool) {
     let Some(connection) = current(call.transfer.object, call.transfer.tgid, call.transfer.cookie) else {
         return;
     };
-    if only_descriptors() && !identity::is_introduced(&connection.identity) {
+    if only_descriptors() {
         // The loader asks `/proc` what the descriptor leads to. The earlier it asks, the more of the connection follows and
         // confirms the answer.
         make_known(connection, call.transfer.object);
@@ -242,7 +253,7 @@ fn renew_if_over(connection: &mut ConnectionState, object: u64, tgid: u32, cooki
 
 /// Ends a connection, and begins another one on the same object. Returns nothing.
 ///
-/// A global function: see `make_known`.
+/// A global function: see `become_known`.
 #[unsafe(no_mangle)]
 #[inline(never)]
 extern "C" fn renew(connection: *mut ConnectionState, object: u64, tgid: u32, cookie: u64) -> u64 {

@@ -12,7 +12,7 @@ use tracer_ebpf::{
     AddressKey, ConnectionState, Cookie, Direction, EarlyState, Flow, FlushState, RecordFlags, RecordHeader, Transfer,
 };
 
-use crate::{maps::CONNECTIONS, memory::forgotten, record, task};
+use crate::{maps::CONNECTIONS, memory::forgotten, record, target, task};
 
 /// In .rodata and not on the stack, which is scarce.
 static NEW: ConnectionState = ConnectionState::NEW;
@@ -23,7 +23,7 @@ static NEW: ConnectionState = ConnectionState::NEW;
 pub(crate) fn find_or_begin(key: &AddressKey) -> Option<*mut ConnectionState> {
     if let Some(found) = CONNECTIONS.get_ptr_mut(key)
         // SAFETY: tracepoints on other CPUs may hold the value now, and write none of the flow.
-        && unsafe { (*found).flow.generation } >= task::since_ns(key.tgid)
+        && is_of_program(unsafe { &mut (*found).flow }, key.tgid)
     {
         return Some(found);
     }
@@ -74,6 +74,28 @@ extern "C" fn has_begun(generation: *const u64) -> u64 {
         }
     }
     0
+}
+
+/// Returns whether a connection is of the program that its process runs now, and not of an earlier one. Looks that up again
+/// only if a process has begun a program meanwhile.
+#[inline(always)]
+pub(crate) fn is_of_program(flow: &mut Flow, tgid: u32) -> bool {
+    check_program(flow, tgid) != 0
+}
+
+/// A function of its own, so that the frames of its callers stay small.
+#[inline(never)]
+fn check_program(flow: &mut Flow, tgid: u32) -> u32 {
+    let changes = target::changes();
+    if flow.checked == changes {
+        return 1;
+    }
+    if flow.generation < task::since_ns(tgid) {
+        return 0;
+    }
+    // Two threads that use the object at once write the same word.
+    flow.checked = changes;
+    1
 }
 
 /// How often a thread looks whether another one has begun a connection.

@@ -18,12 +18,6 @@ use crate::{
     task::current_task,
 };
 
-/// Finds the connection of a tap's hit.
-#[inline(never)]
-pub(crate) fn connection_of<'a>(object: u64, cookie: Cookie) -> Option<&'a mut ConnectionState> {
-    current(object, current_task().tgid, cookie)
-}
-
 /// Returns what a hit of a direction captures.
 #[inline(always)]
 fn passing(connection: &mut ConnectionState, direction: Direction) -> &mut Transfer {
@@ -40,7 +34,10 @@ pub(crate) fn begin_hit(connection: &mut ConnectionState, object: u64, cookie: C
     transfer.recorded_ns = 0;
     transfer.cookie = cookie;
     transfer.moved = bytes;
-    transfer.tgid = current_task().tgid;
+    if transfer.tgid == 0 {
+        // A connection stays in its process.
+        transfer.tgid = current_task().tgid;
+    }
     transfer.direction = direction;
     transfer.is_noted = 0;
 }

@@ -10,12 +10,11 @@ use tracer_ebpf::{
 };
 
 use crate::{
-    maps::{
-        CGROUPS, LONG_NAMES, NAMES, PATH, PORTS, PROCESSES, TARGETS, THREADS, UIDS, kernel_offset, own_tgid, settings,
-    },
+    maps::{CGROUPS, LONG_NAMES, NAMES, PATH, PORTS, PROCESSES, THREADS, UIDS, kernel_offset, own_tgid, settings},
     memory::{copy_kernel_text, forgotten, read_field, read_kernel},
     record::{count_total, fill_header, reserve_end, submit},
-    task::{Task, current_task, is_on, target_flags},
+    target,
+    task::{Task, current_task, is_on},
 };
 
 /// In .rodata and not on the stack.
@@ -27,8 +26,8 @@ static ALONE: TargetState = TargetState::new(TargetFlags(0));
 #[inline(always)]
 pub(crate) fn traced_task() -> Option<(Task, TargetFlags)> {
     let task = current_task();
-    let flags = match target_flags(task.tgid) {
-        None if add_on_first_hit(task.tgid) => target_flags(task.tgid),
+    let flags = match target::flags_of_current(task.tgid) {
+        None if add_on_first_hit(task.tgid) => target::flags_of(task.tgid),
         found => found,
     }?;
     is_on().then_some((task, flags))
@@ -55,7 +54,7 @@ fn has_traced_user() -> u32 {
 
 #[inline(never)]
 fn add_and_report(tgid: u32) -> u32 {
-    if !is_on() || !add_target(tgid, &FOLLOWED) {
+    if !is_on() || !target::insert(tgid, &FOLLOWED) {
         return 0;
     }
     await_ciphertext(tgid);
@@ -74,7 +73,7 @@ pub(crate) fn listened(sock: u64) {
     let tgid = current_task().tgid;
     if PORTS.get_ptr(&u32::from(port)).is_some()
         && tgid != own_tgid()
-        && TARGETS.get_ptr(&tgid).is_none()
+        && target::flags_of(tgid).is_none()
         && add_selected(tgid)
     {
         begin(tgid);
@@ -101,7 +100,7 @@ pub(crate) fn forked(child: u64) {
 #[inline(always)]
 pub(crate) fn executed(old_tid: u32, binary: u64) {
     let task = current_task();
-    if TARGETS.get_ptr(&task.tgid).is_some() {
+    if target::flags_of(task.tgid).is_some() {
         await_ciphertext(task.tgid);
     } else {
         match wanted(binary) {
@@ -124,14 +123,14 @@ pub(crate) fn executed(old_tid: u32, binary: u64) {
 #[inline(always)]
 pub(crate) fn ended(thread: u64) {
     let task = current_task();
-    if TARGETS.get_ptr(&task.tgid).is_none() {
+    if target::flags_of_current(task.tgid).is_none() {
         return;
     }
     forget_thread(task.tid);
     if is_last_thread(thread as usize) {
         report(task.tgid, 0, Change::ENDED);
-        let _removed = TARGETS.remove(&task.tgid);
         let _removed = PROCESSES.remove(&task.tgid);
+        target::remove(task.tgid);
     } else {
         count_total(|totals| &raw mut totals.threads_ended);
     }
@@ -145,7 +144,7 @@ fn add_selected(tgid: u32) -> bool {
     } else {
         &FOLLOWED
     };
-    let added = add_target(tgid, new);
+    let added = target::insert(tgid, new);
     await_ciphertext(tgid);
     added
 }
@@ -153,12 +152,8 @@ fn add_selected(tgid: u32) -> bool {
 /// Enables the matching of a process's ciphertext, since it may end before the loader has examined what it needs.
 #[inline(never)]
 fn await_ciphertext(tgid: u32) {
-    if settings().contains(SettingFlags::CIPHERTEXT)
-        && let Some(state) = TARGETS.get_ptr_mut(&tgid)
-    {
-        // SAFETY: other CPUs may read the flags now, which are one word. Only the loader changes them as well, once it has
-        // examined the process, which is after this.
-        unsafe { (*state).flags = (*state).flags.with(TargetFlags::CIPHERTEXT) };
+    if settings().contains(SettingFlags::CIPHERTEXT) {
+        target::add_flags(tgid, TargetFlags::CIPHERTEXT);
     }
 }
 
@@ -174,6 +169,7 @@ fn begin(tgid: u32) {
     if PROCESSES.insert(&tgid, &state, 0).is_err() {
         count_total(|totals| &raw mut totals.target_table_full);
     }
+    target::note_change();
 }
 
 /// Forgets which call a thread was in: the thread or its program ended.
@@ -184,15 +180,9 @@ fn forget_thread(tid: u32) {
 
 #[inline(always)]
 fn inherit(parent: u32, child: u32) {
-    if let Some(flags) = target_flags(parent)
-        && flags.contains(TargetFlags::FOLLOW)
-        && let Some(state) = TARGETS.get_ptr(&parent)
-    {
-        // SAFETY: the loader may replace the parent's flags now. They are one word, so the child gets the old or the new.
-        let _added = add_target(child, unsafe { &*state });
-    }
+    target::inherit(parent, child, TargetFlags::FOLLOW);
     // A process that was selected before it existed is in the table already.
-    if TARGETS.get_ptr(&child).is_some() {
+    if target::flags_of(child).is_some() {
         begin(child);
         report(child, parent, Change::FORKED);
     }
@@ -272,16 +262,6 @@ extern "C" fn has_long_name(path: u64) -> u32 {
         return UNWANTED;
     }
     LONG_NAMES.get_ptr(&room.name).is_some().into()
-}
-
-/// Adds a process to those that are traced; returns whether there was room.
-#[inline(always)]
-fn add_target(tgid: u32, state: &TargetState) -> bool {
-    if TARGETS.insert(&tgid, state, 0).is_ok() {
-        return true;
-    }
-    count_total(|totals| &raw mut totals.target_table_full);
-    false
 }
 
 #[inline(always)]

@@ -18,7 +18,8 @@ use crate::{
     maps::{FRAMES, SITES, settings},
     memory::{read_field, read_user},
     operands::{self, UNREADABLE, of_site},
-    task::{current_task, target_flags, user_stack_pointer},
+    target,
+    task::user_stack_pointer,
 };
 
 /// No reason to refuse the lift.
@@ -48,7 +49,7 @@ pub(crate) fn begin(connection: &mut ConnectionState, object: u64) -> u32 {
 /// Returns whether the calls of the current process that write are probed.
 #[inline(always)]
 fn has_calls(flow: &Flow) -> bool {
-    target_flags(current_task().tgid).is_some_and(|flags| hooks::has_calls(flow, Direction::WRITE, flags))
+    target::current_flags().is_some_and(|flags| hooks::has_calls(flow, Direction::WRITE, flags))
 }
 
 /// Notes the sequence of a connection and makes its socket lead to its lift. Returns whether application data was sent that

@@ -13,6 +13,7 @@
 mod maps;
 mod memory;
 mod task;
+mod target;
 mod record;
 mod beginning;
 mod registers;

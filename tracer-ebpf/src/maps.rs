@@ -9,10 +9,10 @@
 //! - `SOCKETS`: the thread that binds it, threads that move bytes of a socket without TLS, and the tracepoints of the socket,
 //!   which the kernel calls under its lock.
 //! - `SKIPS`: anyone; the loader replaces values as a whole.
-//! - `TARGETS`, `SWITCH`, `WAYS`, `CIPHERTEXTS`, `FRAMES`: anyone; values are one word.
-//! - `PROCESSES`, `TOTALS`, `COUNTERS`: anyone; words that change are added to atomically.
+//! - `TARGETS`, `LAST_TARGET`, `SWITCH`, `WAYS`, `CIPHERTEXTS`, `FRAMES`: anyone; values are one word.
+//! - `PROCESSES`, `TARGET_CHANGES`, `TOTALS`, `COUNTERS`: anyone; words that change are added to atomically.
 //!
-//! The loader writes `TARGETS`, the names, control groups, users and ports, `SWITCH`, `SITES`, `OPERANDS` and `SKIPS`; of the
+//! The loader writes `TARGETS`, its own element of `TARGET_CHANGES`, the names, control groups, users and ports, `SWITCH`, `SITES`, `OPERANDS` and `SKIPS`; of the
 //! others it removes entries whose process or thread has ended.
 
 use core::ptr::read_volatile;
@@ -48,6 +48,14 @@ pub(crate) static SWITCH: Array<u32, 1> = Array::new();
 /// The processes to trace.
 #[btf_map]
 pub(crate) static TARGETS: HashMap<u32, TargetState, MAX_TARGETS> = HashMap::new();
+
+/// The process that each CPU has looked up last in `TARGETS`, and how that is traced: see [`target`](crate::target).
+#[btf_map]
+pub(crate) static LAST_TARGET: PerCpuArray<u64, 1> = PerCpuArray::new();
+
+/// How often `TARGETS`, or the beginning of a program in `PROCESSES`, has changed: by the programs, and by the loader.
+#[btf_map]
+pub(crate) static TARGET_CHANGES: Array<u64, 2> = Array::new();
 
 /// State of the traced processes that began since tracing did, or whose ciphertext is matched.
 #[btf_map]

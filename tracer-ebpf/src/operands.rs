@@ -218,11 +218,17 @@ pub(crate) fn read_lift_window(lift: &mut Lift, object: u64, site: &SiteOperands
 }
 
 /// Reads an operand of a lift: from its window, from behind the object, or from its frame.
-#[inline(never)]
+#[inline(always)]
 pub(crate) fn behind(lift: &Lift, object: u64, site: &SiteOperands, operand: &Operand) -> u64 {
     if lift.windowed != 0 && operand.has_one_load_from(Place::CONNECTION) {
-        return of_window(&lift.window, site, operand);
+        of_window(&lift.window, site, operand)
+    } else {
+        outside_window(lift, object, operand)
     }
+}
+
+#[inline(never)]
+fn outside_window(lift: &Lift, object: u64, operand: &Operand) -> u64 {
     let base = match operand.place {
         Place::CONNECTION => object,
         Place::FRAME => lift.slot,

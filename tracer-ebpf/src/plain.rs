@@ -16,14 +16,15 @@ use crate::{
     connection::{begin_plain, end_plain, find, make_known, skip_unknown},
     flow,
     identity::{
-        binding::{add_plain, bind_plain, inode_number},
+        binding::{self, add_plain, bind_plain, inode_number},
         stream,
     },
     maps::SOCKETS,
     memory::{copy_user, forgotten, read_user},
     passed, skip,
     syscall::{self, Memory},
-    task::{current_flags, current_task, is_on, since_ns, target_flags},
+    target,
+    task::{current_task, is_on},
 };
 
 /// Flags of a receive (`include/linux/socket.h`) whose bytes are not next in the stream: out of band, left to be received
@@ -48,7 +49,7 @@ const UNREADABLE: u64 = u64::MAX;
 /// Captures what a socket has sent or received for the current process, if that is traced and the socket carries HTTP.
 #[inline(always)]
 pub(crate) fn moved(sock: u64, result: i32, direction: Direction, flags: u32) {
-    if result > 0 && current_flags().is_some() && may_carry_http(state(sock)) {
+    if result > 0 && target::current_flags().is_some() && may_carry_http(state(binding::socket(sock))) {
         moved_by_traced(sock, result, direction, flags);
     }
 }
@@ -71,24 +72,19 @@ pub(crate) fn moved_by_traced(sock: u64, result: i32, direction: Direction, flag
     }
 }
 
-/// Returns what is known of a socket. What another protocol goes through is not, where another socket may have its address.
+/// Returns what is known of a socket, if it is in the table. What another protocol goes through is not, where another socket may
+/// have its address.
 #[inline(always)]
-pub(crate) fn state(sock: u64) -> PlainState {
-    PlainState(known_state(sock) as u8)
-}
-
-/// A function of its own, so that the frames of the programs stay small.
-#[inline(never)]
-fn known_state(sock: u64) -> u32 {
-    let Some(socket) = SOCKETS.get_ptr(sock) else {
-        return PlainState::UNDECIDED.0.into();
+pub(crate) fn state(socket: Option<*mut SocketState>) -> PlainState {
+    let Some(socket) = socket else {
+        return PlainState::UNDECIDED;
     };
     // SAFETY: other threads may write the entry now, each field as a whole.
     let (plain, inode) = unsafe { ((*socket).plain, (*socket).inode) };
     if plain == PlainState::OTHER && inode != 0 {
-        return PlainState::UNDECIDED.0.into();
+        return PlainState::UNDECIDED;
     }
-    plain.0.into()
+    plain
 }
 
 /// Returns the connection that a socket stands for, with the bytes that were moved noted in it; `None` if it stands for none.
@@ -234,12 +230,13 @@ fn resume<'a>(
     direction: Direction,
 ) -> Option<&'a mut ConnectionState> {
     let tgid = current_task().tgid;
-    if socket.tgid != tgid && target_flags(socket.tgid).is_some() {
+    if socket.tgid != tgid && target::flags_of(socket.tgid).is_some() {
         return None;
     }
-    let known = find(sock, tgid).filter(|connection| {
-        let generation = flow::generation(&connection.flow);
-        generation == socket.generation && generation >= since_ns(tgid)
+    let known = find(sock, tgid).and_then(|connection| {
+        let flow = &mut connection.flow;
+        let is_it = flow::generation(flow) == socket.generation && flow::is_of_program(flow, tgid);
+        is_it.then_some(connection)
     });
     let Some(connection) = known else {
         return begin(socket, sock, bytes, direction);

@@ -71,7 +71,7 @@ fn look_up(transfer: &Transfer, flow: &mut Flow) {
 }
 
 /// Notes bytes that are copied, and wakes the reader if a body may have begun.
-#[inline(never)]
+#[inline(always)]
 fn note_copied(transfer: &Transfer, flow: &mut Flow, skipped: u64) {
     let side = side(transfer.direction);
     let before = if skipped != 0 || transfer.moved < LOOKED_UP_BYTES {
@@ -83,8 +83,14 @@ fn note_copied(transfer: &Transfer, flow: &mut Flow, skipped: u64) {
     flow.copied[side] = copied;
     // Another highest bit: they have doubled.
     if copied >= WAKING_BYTES && copied ^ before > before {
-        wake();
+        wake_reader();
     }
+}
+
+/// A function of its own, because it is rare.
+#[inline(never)]
+fn wake_reader() {
+    wake();
 }
 
 /// Forgets what was announced of an object that is freed.

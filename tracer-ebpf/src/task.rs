@@ -1,6 +1,4 @@
 //! The current thread, and what is kept of its process.
-//!
-//! A probe fires in every process that maps the probed file; the table of targets separates those that are traced.
 
 use core::ptr::{read_volatile, write_volatile};
 
@@ -11,10 +9,10 @@ use aya_ebpf::{
         generated::{bpf_get_current_task, bpf_get_current_task_btf, bpf_task_pt_regs},
     },
 };
-use tracer_ebpf::{ProcessState, TargetFlags};
+use tracer_ebpf::ProcessState;
 
 use crate::{
-    maps::{PROCESSES, SWITCH, TARGETS},
+    maps::{PROCESSES, SWITCH},
     memory::{read_field, read_kernel, read_user},
 };
 
@@ -84,29 +82,6 @@ const STACK_POINTER: usize = core::mem::offset_of!(pt_regs, sp);
 const GOROUTINE: usize = core::mem::offset_of!(pt_regs, r14);
 #[cfg(bpf_target_arch = "aarch64")]
 const GOROUTINE: usize = core::mem::offset_of!(pt_regs, regs) + 28 * size_of::<u64>();
-
-/// Returns how a process is traced; `None` if it is not.
-#[inline(always)]
-pub(crate) fn target_flags(tgid: u32) -> Option<TargetFlags> {
-    let target = TARGETS.get_ptr(&tgid)?;
-    // SAFETY: the loader and other CPUs may replace the flags now. They are one word, so this reads the old or the new.
-    Some(unsafe { (*target).flags })
-}
-
-/// Returns how the current process is traced; `None` if it is not.
-#[inline(always)]
-pub(crate) fn current_flags() -> Option<TargetFlags> {
-    let flags = flags_of_current();
-    (flags != NOT_TRACED).then_some(TargetFlags(flags))
-}
-
-const NOT_TRACED: u32 = u32::MAX;
-
-/// A function of its own, so that the frames of the programs stay small.
-#[inline(never)]
-fn flags_of_current() -> u32 {
-    target_flags(current_task().tgid).map_or(NOT_TRACED, |flags| flags.0)
-}
 
 /// Returns whether the probes may report: not before all are in place, and not after the tracer decided to end.
 #[inline(always)]

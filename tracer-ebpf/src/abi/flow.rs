@@ -270,6 +270,10 @@ pub struct Flow {
     /// Of a connection without TLS through TCP, the sequence numbers behind the last bytes that have passed, by direction: as
     /// far as the process has read, and has written.
     pub sequences: [u32; 2],
+    /// How many changes of the table of targets there were when its process was last seen to run the same program.
+    pub checked: u32,
+    /// Zero.
+    pub reserved: u32,
 }
 
 impl Flow {
@@ -293,6 +297,8 @@ impl Flow {
         refused: 0,
         ended: 0,
         sequences: [0; 2],
+        checked: 0,
+        reserved: 0,
     };
 
     /// Returns the positions behind the last byte that is in a record or was lost: read, written.
@@ -395,12 +401,12 @@ impl EarlyState {
 
 const _: () = assert!(size_of::<AddressKey>() == 16);
 const _: () = assert!(size_of::<FlowKey>() == 24);
-const _: () = assert!(size_of::<Flow>() == 136);
+const _: () = assert!(size_of::<Flow>() == 144);
 const _: () = assert!(size_of::<Identity>() == 56);
 const _: () = assert!(size_of::<Handshake>() == 24);
 const _: () = assert!(size_of::<Hooks>() == 40);
 const _: () = assert!(size_of::<Lift>() == 104);
-const _: () = assert!(size_of::<ConnectionState>() == 504);
+const _: () = assert!(size_of::<ConnectionState>() == 512);
 
 #[cfg(test)]
 mod tests {

@@ -36,6 +36,6 @@ pub use record::{
 };
 pub use role::Role;
 pub use state::{
-    CallState, PlainState, ProcessState, SkipState, SocketState, TargetFlags, TargetState, ThreadState, Transfer,
-    WriteState,
+    CHANGES_BY_LOADER, CHANGES_BY_PROGRAMS, CallState, PlainState, ProcessState, SkipState, SocketState, TargetFlags,
+    TargetState, ThreadState, Transfer, WriteState,
 };

@@ -284,6 +284,12 @@ impl TargetState {
     }
 }
 
+/// The element that counts the changes of the table of targets by the programs, and those by the loader. One writes each: a value
+/// that the loader writes replaces what the programs have added meanwhile.
+pub const CHANGES_BY_PROGRAMS: u32 = 0;
+/// As above.
+pub const CHANGES_BY_LOADER: u32 = 1;
+
 /// What the programs keep of a traced process. The loader only removes it: it would read and write a value in two steps, and
 /// lose what the programs count in between.
 #[derive(Clone, Copy, Debug, Default, Eq, FromBytes, Immutable, IntoBytes, KnownLayout, PartialEq)]
@@ -312,6 +318,12 @@ impl TargetFlags {
     pub const READ_CALLS: Self = Self(1 << 2);
     /// The same of its calls that write, beside lifts and taps.
     pub const WRITE_CALLS: Self = Self(1 << 3);
+
+    /// All of them.
+    pub const ALL: Self = Self::FOLLOW
+        .with(Self::CIPHERTEXT)
+        .with(Self::READ_CALLS)
+        .with(Self::WRITE_CALLS);
 
     /// Returns the flag of the calls of a direction.
     pub const fn calls(direction: Direction) -> Self {

@@ -21,7 +21,8 @@ use crate::{
     maps::CALLS,
     operands::{self, of_site},
     record::count,
-    task::{current_task, is_on, note_unseen, target_flags},
+    target,
+    task::{current_task, is_on, note_unseen},
 };
 
 /// In .rodata and not on the stack.
@@ -152,7 +153,7 @@ fn finish(cookie: Cookie, goroutine: Goroutine, moved: i64) {
             calls::moved_by_goroutine(call);
         }
         let _removed = CALLS.remove(&key);
-    } else if moved > 0 && is_on() && target_flags(tgid).is_some() && note_unseen(tgid) == 0 {
+    } else if moved > 0 && is_on() && target::flags_of_current(tgid).is_some() && note_unseen(tgid) == 0 {
         ignore();
     }
 }

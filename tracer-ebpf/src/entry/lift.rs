@@ -7,7 +7,7 @@ use aya_ebpf::{
     macros::{fentry, raw_tracepoint},
     programs::{FEntryContext, RawTracePointContext},
 };
-use tracer_ebpf::{Cookie, Direction, PlainState, Role, TargetFlags};
+use tracer_ebpf::{Cookie, Direction, PlainState, Role, SocketState, TargetFlags};
 
 use crate::{
     flow, hits,
@@ -16,18 +16,18 @@ use crate::{
         binding::{self, Sender},
         message::Sent,
     },
-    plain,
-    task::{current_flags, current_task, is_on, since_ns},
+    plain, target,
+    task::{current_task, is_on},
 };
 
 /// `sock_send_length(sock, result, flags)`, a tracepoint since Linux 6.3: once per call that sends, through any socket. What it
 /// sends shows which socket a connection uses, too.
 #[raw_tracepoint(tracepoint = "sock_send_length")]
 pub(crate) fn lift_sent(ctx: RawTracePointContext) -> i32 {
-    if let Some(flags) = current_flags() {
+    if let Some(flags) = target::current_flags() {
         let sock = ctx.arg(0);
         find_sender(sock, flags);
-        lift(sock, flags);
+        lift(binding::socket(sock), sock, flags);
     }
     0
 }
@@ -35,15 +35,16 @@ pub(crate) fn lift_sent(ctx: RawTracePointContext) -> i32 {
 /// The same with what is sent without TLS.
 #[raw_tracepoint(tracepoint = "sock_send_length")]
 pub(crate) fn socket_sent(ctx: RawTracePointContext) -> i32 {
-    if let Some(flags) = current_flags() {
+    if let Some(flags) = target::current_flags() {
         let sock = ctx.arg(0);
         find_sender(sock, flags);
-        let state = plain::state(sock);
+        let socket = binding::socket(sock);
+        let state = plain::state(socket);
         if state == PlainState::REPLACED {
             plain::end_replaced(sock);
         }
         if state == PlainState::TLS || state == PlainState::REPLACED {
-            lift(sock, flags);
+            lift(socket, sock, flags);
         } else if plain::may_carry_http(state) {
             let result: u64 = ctx.arg(1);
             plain::moved_by_traced(sock, result as i32, Direction::WRITE, 0);
@@ -76,21 +77,22 @@ pub(crate) fn lift_tcp_sendmsg(ctx: FEntryContext) -> i32 {
 
 #[inline(always)]
 fn lift_of_traced(sock: u64) {
-    if let Some(flags) = current_flags() {
-        lift(sock, flags);
+    if let Some(flags) = target::current_flags() {
+        lift(binding::socket(sock), sock, flags);
     }
 }
 
 #[inline(always)]
-fn lift(sock: u64, flags: TargetFlags) {
-    if let Some(Sender {
-        connection,
-        object,
-        lift,
-    }) = binding::sender(sock)
+fn lift(socket: Option<*mut SocketState>, sock: u64, flags: TargetFlags) {
+    if let Some(socket) = socket
+        && let Some(Sender {
+            connection,
+            object,
+            lift,
+        }) = binding::sender(socket, sock)
         && is_on()
         // Another program may run in the process now, with the socket.
-        && flow::generation(&connection.flow) >= since_ns(current_task().tgid)
+        && flow::is_of_program(&mut connection.flow, current_task().tgid)
     {
         hits::sent(connection, object, Cookie::new(lift.into(), Role::Write), sock, flags);
     }

@@ -9,9 +9,7 @@ use tracer_ebpf::{Direction, SocketEnd, TargetFlags};
 use crate::{
     identity::{self, message::Header},
     memory::read_field,
-    plain,
-    task::{current_task, target_flags},
-    transport,
+    plain, target, transport,
 };
 
 /// `tcp_sendmsg(sock, message, size)`: a process sends through TCP.
@@ -41,7 +39,7 @@ pub(crate) fn unix_stream_sendmsg(ctx: FEntryContext) -> i32 {
 /// What every other process of the machine sends comes here too, and pays for one look-up.
 #[inline(always)]
 fn sending(sock: u64, message: u64) {
-    if target_flags(current_task().tgid).is_some_and(|flags| flags.contains(TargetFlags::CIPHERTEXT)) {
+    if target::current_flags().is_some_and(|flags| flags.contains(TargetFlags::CIPHERTEXT)) {
         identity::find_sender(sock, Header(message));
     }
 }

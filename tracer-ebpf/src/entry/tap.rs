@@ -21,10 +21,10 @@ use crate::{
 /// Bytes of a connection are moved.
 #[uprobe]
 pub(crate) fn tap(ctx: ProbeContext) -> u32 {
-    if let Some((_, flags)) = traced_task() {
+    if let Some((task, flags)) = traced_task() {
         let cookie = attach_cookie(ctx.as_ptr());
         match (cookie.role().and_then(Role::moves), of_site(cookie)) {
-            (Some(_), Some(site)) => hit(&ctx, flags, cookie, site),
+            (Some(_), Some(site)) => hit(&ctx, (task.tgid, flags), cookie, site),
             (None, _) | (_, None) => ignore(),
         }
     }
@@ -32,7 +32,7 @@ pub(crate) fn tap(ctx: ProbeContext) -> u32 {
 }
 
 #[inline(always)]
-fn hit(ctx: &ProbeContext, flags: TargetFlags, cookie: Cookie, site: &SiteOperands) {
+fn hit(ctx: &ProbeContext, (tgid, flags): (u32, TargetFlags), cookie: Cookie, site: &SiteOperands) {
     let (object, holds) = match operands::on_stack(ctx, site) {
         Some(found) => found,
         None => (read_object(ctx, site), operands::hold(ctx, site)),
@@ -40,7 +40,7 @@ fn hit(ctx: &ProbeContext, flags: TargetFlags, cookie: Cookie, site: &SiteOperan
     if object == 0 {
         return;
     }
-    let Some(connection) = hits::connection_of(object, cookie) else {
+    let Some(connection) = connection::find_current(object, tgid, cookie) else {
         return;
     };
     if site.code_distance != 0 {
@@ -59,10 +59,10 @@ fn hit(ctx: &ProbeContext, flags: TargetFlags, cookie: Cookie, site: &SiteOperan
 /// Bytes of a connection are moved that may be in several pieces.
 #[uprobe]
 pub(crate) fn tap_pieces(ctx: ProbeContext) -> u32 {
-    if let Some((_, flags)) = traced_task() {
+    if let Some((task, flags)) = traced_task() {
         let cookie = attach_cookie(ctx.as_ptr());
         match (cookie.role().and_then(Role::moves), of_site(cookie)) {
-            (Some(_), Some(site)) => hit_pieces(&ctx, flags, cookie, site),
+            (Some(_), Some(site)) => hit_pieces(&ctx, (task.tgid, flags), cookie, site),
             (None, _) | (_, None) => ignore(),
         }
     }
@@ -70,7 +70,7 @@ pub(crate) fn tap_pieces(ctx: ProbeContext) -> u32 {
 }
 
 #[inline(always)]
-fn hit_pieces(ctx: &ProbeContext, flags: TargetFlags, cookie: Cookie, site: &SiteOperands) {
+fn hit_pieces(ctx: &ProbeContext, (tgid, flags): (u32, TargetFlags), cookie: Cookie, site: &SiteOperands) {
     if !operands::hold(ctx, site) {
         return;
     }
@@ -78,7 +78,7 @@ fn hit_pieces(ctx: &ProbeContext, flags: TargetFlags, cookie: Cookie, site: &Sit
     if object == 0 {
         return;
     }
-    let Some(connection) = hits::connection_of(object, cookie) else {
+    let Some(connection) = connection::find_current(object, tgid, cookie) else {
         return;
     };
     let at = operands::pieces(ctx, site);

@@ -155,10 +155,15 @@ pub(crate) struct Sender<'a> {
     pub(crate) lift: u16,
 }
 
-/// Finds the connection of the current process that sends through a socket, if a lift reports what it writes.
+/// Finds what is kept of a socket.
 #[inline(always)]
-pub(crate) fn sender<'a>(sock: u64) -> Option<Sender<'a>> {
-    let socket = SOCKETS.get_ptr(sock)?;
+pub(crate) fn socket(sock: u64) -> Option<*mut SocketState> {
+    SOCKETS.get_ptr_mut(sock)
+}
+
+/// Finds the connection of the current process that sends through a socket of the table, if a lift reports what it writes.
+#[inline(always)]
+pub(crate) fn sender<'a>(socket: *const SocketState, sock: u64) -> Option<Sender<'a>> {
     // SAFETY: tracepoints on other CPUs may hold the value now; they write none of the fields read here.
     let socket = unsafe { &*socket };
     if socket.lift == SiteConfig::UNKNOWN || socket.tgid != current_task().tgid {

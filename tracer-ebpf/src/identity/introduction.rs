@@ -14,8 +14,7 @@ use super::{
 };
 use crate::{
     flow::{self, fill_header},
-    record,
-    task::{current_task, target_flags},
+    record, target,
 };
 
 /// Sends the record of a connection; `sock` is its socket, or 0 if that has yet to be found. If the record finds no room,
@@ -89,7 +88,7 @@ fn may_be_learned(source: AddressSource) -> bool {
         return source.0 == AddressSource::DESCRIPTOR.0;
     }
     let is_unknown = source.0 == AddressSource::CUSTOM_BIO.0 || source.0 == AddressSource::UNKNOWN_LAYOUT.0;
-    is_unknown && target_flags(current_task().tgid).is_some_and(|flags| flags.contains(TargetFlags::CIPHERTEXT))
+    is_unknown && target::current_flags().is_some_and(|flags| flags.contains(TargetFlags::CIPHERTEXT))
 }
 
 #[inline(always)]

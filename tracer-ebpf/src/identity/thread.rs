@@ -7,11 +7,7 @@
 use tracer_ebpf::{CallState, Cookie, TargetFlags, ThreadState};
 
 use super::Way;
-use crate::{
-    maps::THREADS,
-    record::count_total,
-    task::{Task, target_flags},
-};
+use crate::{maps::THREADS, record::count_total, target, task::Task};
 
 /// In .rodata and not on the stack.
 static NONE: ThreadState = ThreadState::NONE;
@@ -53,7 +49,7 @@ pub(crate) fn enter(call: *mut CallState, entry_sp: u64) {
 /// calls below another place on the stack are not within it; what they hand to a BIO is compared with the connection's own.
 #[inline(never)]
 pub(super) fn note(task: Task, object: u64, slot: u64, cookie: Cookie) {
-    if !target_flags(task.tgid).is_some_and(|flags| flags.contains(TargetFlags::CIPHERTEXT)) {
+    if !target::flags_of_current(task.tgid).is_some_and(|flags| flags.contains(TargetFlags::CIPHERTEXT)) {
         return;
     }
     let Some(thread) = THREADS.get_ptr_mut(&task.tid).or_else(|| insert(task.tid)) else {

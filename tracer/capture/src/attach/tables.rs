@@ -7,8 +7,8 @@ use aya::{
     maps::{Array, HashMap as BpfHashMap, MapData, MapError},
 };
 use tracer_ebpf::{
-    FILE_NAME_BYTES, KernelCounters, NameKind, ProcessState, SiteConfig, SiteCounters, SiteOperands, TargetFlags,
-    TargetState,
+    CHANGES_BY_LOADER, FILE_NAME_BYTES, KernelCounters, NameKind, ProcessState, SiteConfig, SiteCounters, SiteOperands,
+    TargetFlags, TargetState,
 };
 
 use super::{Calls, Error, batch::read_named, value::MapValue};
@@ -24,19 +24,22 @@ impl Tables<'_> {
         let mut targets = self.hash("TARGETS")?;
         pids.iter()
             .try_for_each(|pid| trace_one(&mut targets, *pid, flags))
-            .map_err(Error::map("TARGETS"))
+            .map_err(Error::map("TARGETS"))?;
+        self.note_change()
     }
 
     /// Enables or disables the lookup of ciphertext for a traced process.
     pub(super) fn set_ciphertext_lookup(&mut self, pid: u32, enabled: bool) -> Result<(), Error> {
         let mut targets = self.hash("TARGETS")?;
-        set_flag(&mut targets, pid, TargetFlags::CIPHERTEXT, enabled).map_err(Error::map("TARGETS"))
+        set_flag(&mut targets, pid, TargetFlags::CIPHERTEXT, enabled).map_err(Error::map("TARGETS"))?;
+        self.note_change()
     }
 
     /// Sets which calls of a traced process are probed beside its taps and lifts.
     pub(super) fn set_calls_probed(&mut self, pid: u32, probed: Calls) -> Result<(), Error> {
         let mut targets = self.hash("TARGETS")?;
-        change_flags(&mut targets, pid, Calls::BOTH.flags(), probed.flags()).map_err(Error::map("TARGETS"))
+        change_flags(&mut targets, pid, Calls::BOTH.flags(), probed.flags()).map_err(Error::map("TARGETS"))?;
+        self.note_change()
     }
 
     /// Removes processes from TARGETS and PROCESSES.
@@ -50,7 +53,18 @@ impl Tables<'_> {
         for pid in pids {
             drop(processes.remove(pid));
         }
-        Ok(())
+        self.note_change()
+    }
+
+    /// Lets the programs look up processes anew that they remember: TARGETS has changed.
+    fn note_change(&mut self) -> Result<(), Error> {
+        const NAME: &str = "TARGET_CHANGES";
+        let map = self.0.map_mut(NAME).ok_or(Error::Missing(NAME))?;
+        let mut changes: Array<_, u64> = map.try_into().map_err(Error::map(NAME))?;
+        let before = changes.get(&CHANGES_BY_LOADER, 0).map_err(Error::map(NAME))?;
+        changes
+            .set(CHANGES_BY_LOADER, before.wrapping_add(1), 0)
+            .map_err(Error::map(NAME))
     }
 
     /// Returns the processes in TARGETS.

@@ -3,7 +3,7 @@
 
 use std::{arch::naked_asm, path::Path};
 
-use tracer_ebpf::{CallEnd, TargetFlags};
+use tracer_ebpf::CallEnd;
 
 use super::*;
 use crate::attach::kernel::Kernel;

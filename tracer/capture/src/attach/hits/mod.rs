@@ -9,11 +9,11 @@ mod goroutines_on_stack;
 #[cfg(target_arch = "x86_64")]
 mod pieces;
 
-use std::hint::black_box;
+use std::{collections::BTreeSet, hint::black_box};
 
 use tracer_ebpf::{
     ConnectionRecord, Cookie, DataRecord, Guard, HooksRecord, HooksRefused, KernelOffsets, Kind, Operand, Place,
-    RecordFlags, Role, STRETCH, SiteConfig, SiteOperands, Width,
+    RecordFlags, Role, STRETCH, SiteConfig, SiteOperands, TargetFlags, Width,
 };
 use zerocopy::FromBytes as _;
 
@@ -102,6 +102,23 @@ fn a_tap_captures_what_its_guards_let_through() {
     let record = DataRecord::read_from_prefix(&records[0]).unwrap().0;
     assert_eq!(record.began_ns, record.header.ts_ns);
     assert!(!record.header.flags.contains(RecordFlags::FROM_START));
+    own.switch.set(false).unwrap();
+}
+
+#[test]
+#[ignore = "needs the privilege to place probes: scripts/test runs it"]
+fn a_process_that_a_cpu_remembers_is_traced_from_one_change_to_the_next() {
+    let mut own = Own::load();
+    tap(&mut own, SiteConfig::NONE);
+    let pids = BTreeSet::from([std::process::id()]);
+    for _ in 0..3 {
+        copied(b"hello", 23, 0);
+        assert!(own.records().iter().any(|record| header(record).kind == Kind::DATA));
+        Tables(&mut own.ebpf).untrace(&pids).unwrap();
+        copied(b"unseen", 23, 0);
+        assert!(own.records().is_empty());
+        Tables(&mut own.ebpf).trace(&pids, TargetFlags::default()).unwrap();
+    }
     own.switch.set(false).unwrap();
 }
 
