@@ -9,7 +9,7 @@ EXPECTED = Counter({"HTTP/1.1": 5 + 2 + 5 + 2, "HTTP/2.0": 3})  # init, after th
 
 HOOKS = {hooks: Counter() for hooks in sys.argv[2].split(",") if hooks}  # what differs with each kind alone
 
-kinds = {"KERNEL": [], "KTLS": [], "EXIT": [], "MESSAGE": [], "LOG": [], "LINE": [], "HOOKS": []}
+kinds = {"KERNEL": [], "KTLS": [], "EXIT": [], "MESSAGE": [], "LOG": [], "LINE": [], "UNIX": [], "HOOKS": []}
 for line in open(sys.argv[1], encoding="utf-8", errors="replace"):
     kind, _, rest = line.rstrip("\n").partition(" ")
     kinds.get(kind, []).append(rest)
@@ -64,6 +64,9 @@ for line in kinds["HOOKS"]:
 traced = {hooks for hooks, differences in HOOKS.items() if not any(differences.values())}
 traced &= {line.split(" ", 2)[0] for line in kinds["HOOKS"] if " MESSAGE tlscope: exchanges=7 " in line}
 
+unix = [exchange for exchange in map(json.loads, kinds["UNIX"]) if exchange.get("tls") == "none"]
+unix = Counter((exchange["side"], exchange.get("ended"), exchange["response"]["body_bytes"]) for exchange in unix)
+
 known = client
 client = [facts for facts in known if facts[:2] not in unnamed]
 release = tuple(int(number) for number in kinds["KERNEL"][0].split(".")[:2])
@@ -83,12 +86,15 @@ wrong = {
     "the totals": not lossless,
     "the bytes sent by SSL_sendfile": sent["passed"] != (sent["whole"] if encrypts else 0),
     "what each kind of hooks shows": traced != set(HOOKS),
+    "the responses that end with UNIX sockets": release >= (6, 3)
+    and unix != Counter({("client", "complete", 4): 3, ("server", "complete", 4): 3}),
     "kernel TLS": release == (6, 1) and not encrypts,
 }
 if any(wrong.values()):
     for side, facts in (("server", server), ("client", client)):
         print(side, "missing", sorted(set(facts) - set(seen[side]), key=str), file=sys.stderr)
         print(side, "extra", sorted(set(seen[side]) - set(facts), key=str), file=sys.stderr)
+    print("unix", dict(unix), file=sys.stderr)
     print("hooks", {hooks: {what: by for what, by in found.items() if by} for hooks, found in HOOKS.items()}, file=sys.stderr)
     sys.exit("wrong: " + ", ".join(name for name, is_wrong in wrong.items() if is_wrong))
 print(

@@ -1,6 +1,6 @@
 //! HTTP without TLS: what gateways send to their upstreams, and servers that have no TLS at all.
 
-use std::{collections::BTreeSet, fs};
+use std::{collections::BTreeSet, fs, path::Path};
 
 use anyhow::Result;
 use support::{
@@ -224,6 +224,37 @@ fn an_upstream_behind_a_unix_socket_is_seen() -> Result<()> {
         assert_eq!(exchange.text("/side"), Some("client"), "{exchange:?}");
         let remote = format!("unix:{socket}");
         assert_eq!(exchange.text("/connection/remote"), Some(&*remote), "{exchange:?}");
+        assert_eq!(exchange.number("/response/body_bytes"), Some(6), "{exchange:?}");
+    }
+    server.finish().map(drop)
+}
+
+#[test]
+#[ignore = "needs root, BPF and uprobes: scripts/test runs it"]
+fn a_response_that_ends_with_its_unix_socket_ends_with_that() -> Result<()> {
+    let directory = tempfile::tempdir()?;
+    let socket = directory.path().join("upstream.sock").display().to_string();
+    let mut server = Program::python("plain.py", &[&socket])?;
+    server.begin()?;
+    server.wait_for("listens")?;
+    let gateway = Nginx::start_with(Setup {
+        locations: &format!("location /proxied/ {{ proxy_pass http://unix:{socket}:/; proxy_http_version 1.1; }}"),
+        ..Setup::default()
+    })?;
+    let tracer = Tracer::of(&[gateway.master(), server.pid()], &[])?;
+    tracer.wait_for_message(&["HTTP without TLS is traced"])?;
+    for number in 0..10 {
+        curl::request(&[&gateway.url(&format!("/proxied/ends/{number}"))])?;
+    }
+    tracer.wait_for_lines(30)?;
+    // Without kprobes, a line may come after `--hold`, before the end is seen. scripts/test-vm boots a kernel that has them.
+    let has_kprobes = Path::new("/sys/bus/event_source/devices/kprobe").exists();
+    for exchange in &plain_exchanges(&tracer.stop()?, 30)? {
+        let ended = exchange.text("/ended");
+        assert!(
+            ended == Some("complete") || !has_kprobes && ended.is_none(),
+            "{exchange:?}"
+        );
         assert_eq!(exchange.number("/response/body_bytes"), Some(6), "{exchange:?}");
     }
     server.finish().map(drop)

@@ -1,6 +1,7 @@
 """An HTTP server without TLS: on a port of 127.0.0.1, or on the UNIX socket whose path is given.
 
-Paths under /small/ give 6 bytes, those under /large/ 3 MiB that the kernel sends from a file. A POST to /spliced has its content
+Paths under /small/ give 6 bytes, those under /large/ 3 MiB that the kernel sends from a file, and those under /ends/ 6 bytes that
+end with their connection. A POST to /spliced has its content
 moved out of the socket by splice.
 """
 
@@ -28,6 +29,12 @@ class Handler(http.server.BaseHTTPRequestHandler):
         self.end_headers()
 
     def do_GET(self):
+        if self.path.startswith("/ends/"):
+            self.send_response(200)
+            self.send_header("Connection", "close")
+            self.end_headers()
+            self.wfile.write(b"small\n")
+            return
         if not self.path.startswith("/large/"):
             self.answer(6)
             self.wfile.write(b"small\n")

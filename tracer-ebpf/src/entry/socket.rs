@@ -1,8 +1,8 @@
 //! The kernel's functions and tracepoints of sockets.
 
 use aya_ebpf::{
-    macros::{fentry, raw_tracepoint},
-    programs::{FEntryContext, RawTracePointContext},
+    macros::{fentry, kprobe, raw_tracepoint},
+    programs::{FEntryContext, ProbeContext, RawTracePointContext},
 };
 use tracer_ebpf::{Direction, SocketEnd, TargetFlags};
 
@@ -56,6 +56,17 @@ pub(crate) fn socket_state(ctx: RawTracePointContext) -> i32 {
 pub(crate) fn socket_destroyed(ctx: RawTracePointContext) -> i32 {
     plain::destroyed(ctx.arg(0));
     transport::destroy(ctx.arg(0));
+    0
+}
+
+/// `unix_release(socket)`: nobody holds a UNIX socket any more. There is no tracepoint for it.
+#[kprobe]
+pub(crate) fn unix_socket_released(ctx: ProbeContext) -> u32 {
+    if let Some(socket) = ctx.arg(0)
+        && let Some(sock) = read_field(socket, |offsets| &raw const offsets.socket_sk)
+    {
+        plain::destroyed(sock);
+    }
     0
 }
 

@@ -297,6 +297,7 @@ impl Probes {
         };
         self.sockets.plain = missing.is_none();
         if self.sockets.plain {
+            self.sockets.attach_unix_closing(&mut self.ebpf)?;
             self.tables().configure(PLAIN_SITE, SiteConfig::NONE)?;
             self.sites.push(SiteInfo::plain());
         }

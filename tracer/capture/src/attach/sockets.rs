@@ -7,7 +7,7 @@ use std::fmt;
 
 use aya::{
     Btf, Ebpf,
-    programs::{FEntry, ProgramError, RawTracePoint},
+    programs::{FEntry, KProbe, ProgramError, RawTracePoint},
 };
 
 use super::{Error, memory, program_of};
@@ -25,6 +25,7 @@ enum Purpose {
     Sent,
     SentUnix,
     Closed,
+    ClosedUnix,
     Reset,
     Lift,
     Plain,
@@ -37,6 +38,7 @@ impl Purpose {
             Self::Sent => "TCP addresses of connections whose BIO is not a socket's own are not known",
             Self::SentUnix => "unix sockets of connections whose BIO is not a socket's own are not known",
             Self::Closed => "closed sockets are not reported",
+            Self::ClosedUnix => "a response without TLS that ends with a UNIX socket ends late",
             Self::Reset => "resets of sockets are not reported",
             Self::Lift => "what is written is captured by probes at calls, which cost more",
             Self::Plain => "HTTP without TLS is not captured",
@@ -87,6 +89,9 @@ const LIFTS: [Tracepoint; 2] = [(SENT, "lift_sent"), ("tcp_sendmsg_locked", "lif
 const LIFT: (&str, &str) = ("tcp_sendmsg", "lift_tcp_sendmsg");
 /// The programs that capture what sockets move without TLS. The one where sockets send is that of lifts too.
 const PLAIN: [Tracepoint; 2] = [("sock_recv_length", "socket_received"), (SENT, "socket_sent")];
+
+/// The program that ends connections of UNIX sockets without TLS.
+const CLOSING_UNIX: (&str, &str) = ("unix_release", "unix_socket_released");
 
 /// Attaches the programs that report closed sockets and, for `--connections`, those that report resets.
 pub(super) fn attach(ebpf: &mut Ebpf, connections: bool) -> Result<Sockets, Error> {
@@ -157,6 +162,15 @@ impl Sockets {
             drop(program.unload());
         }
         Ok(refused(Purpose::Plain, attached))
+    }
+
+    /// Attaches the program that ends what [`Self::attach_plain`] captures of UNIX sockets.
+    pub(super) fn attach_unix_closing(&mut self, ebpf: &mut Ebpf) -> Result<(), Error> {
+        let (function, name) = CLOSING_UNIX;
+        let program: &mut KProbe = program_of(ebpf, name)?;
+        let attached = program.load().and_then(|()| program.attach(function, 0).map(drop));
+        self.add(Purpose::ClosedUnix, attached);
+        Ok(())
     }
 
     fn add(&mut self, purpose: Purpose, attached: Result<(), ProgramError>) {
